@@ -1,0 +1,443 @@
+// vkmoe.h - Mixture-of-Experts layers on any GPU that speaks Vulkan.
+//
+//     y[t] = sum over the k experts e chosen for token t of weight[t][e] * expert_e(x[t])
+//
+// The choice is a gate, TopK(softmax(x * W)); the experts are feed-forward networks.
+// Everything between x and y runs on the device, nothing is read back.
+//
+// Conventions, said once:
+//
+// - Sizes are in bytes, counts in elements, times in nanoseconds. Arrays are
+//   row-major, written [rows][columns]; a matrix that maps x to x * Wt is [out][in].
+// - A params struct is read during the call only, unless a field says otherwise,
+//   and a field left zero takes its default. Initialise with {0} and set by name.
+// - X_create() sets *out to NULL when it fails. X_destroy() takes the address of
+//   the handle, sets it to NULL, and ignores NULL and a NULL handle.
+// - Errors are a return value; the reason goes to the log callback as one line
+//   that says what, where, and what was expected. The library never prints,
+//   aborts, exits, starts threads, or reads environment variables.
+// - Threads: a function may be called from any thread, but not from two threads at
+//   once on the same object, except where a type's comment says "any thread".
+//   Objects of different devices are independent.
+#ifndef VKMOE_H
+#define VKMOE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(_WIN32) && defined(VKMOE_BUILD_SHARED)
+#define VKMOE_API __declspec(dllexport)
+#elif defined(__GNUC__)
+#define VKMOE_API __attribute__((visibility("default")))
+#else
+#define VKMOE_API
+#endif
+
+#define VKMOE_VERSION_MAJOR 0
+#define VKMOE_VERSION_MINOR 1
+
+enum vkmoe_status {
+    VKMOE_OK = 0,
+    VKMOE_ERROR_INVALID,       // a rule below was broken, or a file is malformed; the log says which
+    VKMOE_ERROR_UNSUPPORTED,   // a valid request that this device or version cannot serve
+    VKMOE_ERROR_NOT_FOUND,     // no such device, file, tensor or layer
+    VKMOE_ERROR_OUT_OF_MEMORY, // nothing changed; ask for less and retry
+    VKMOE_ERROR_TIMEOUT,       // the work goes on; wait again
+    VKMOE_ERROR_DEVICE_LOST,   // only *_destroy() may follow
+    VKMOE_ERROR_DRIVER,        // Vulkan returned an error that none of the above names
+};
+
+// A short English name such as "out of memory"; never NULL.
+VKMOE_API const char *vkmoe_status_name(enum vkmoe_status status);
+
+// ---------------------------------------------------------------------------- log
+
+enum vkmoe_log_level { VKMOE_LOG_ERROR, VKMOE_LOG_WARNING, VKMOE_LOG_INFO, VKMOE_LOG_DEBUG };
+
+// Where messages go. `write` gets one line without a newline; it may be called
+// from any thread that is inside a vkmoe function, and must not call vkmoe.
+// A NULL `write` discards everything.
+struct vkmoe_log {
+    void (*write)(void *user, enum vkmoe_log_level level, const char *line);
+    void *user;
+    enum vkmoe_log_level level; // messages above it are not formatted; zero: errors only
+};
+
+// ------------------------------------------------------------------------- device
+
+// Vulkan's dispatchable handles, declared as its own headers declare them, so
+// that this header needs none of them.
+typedef struct VkInstance_T *VkInstance;
+typedef struct VkPhysicalDevice_T *VkPhysicalDevice;
+typedef struct VkDevice_T *VkDevice;
+typedef struct VkQueue_T *VkQueue;
+typedef struct VkCommandBuffer_T *VkCommandBuffer;
+
+typedef struct vkmoe_device vkmoe_device; // any thread
+
+enum vkmoe_device_type {
+    VKMOE_DEVICE_OTHER,
+    VKMOE_DEVICE_INTEGRATED,
+    VKMOE_DEVICE_DISCRETE,
+    VKMOE_DEVICE_VIRTUAL,
+    VKMOE_DEVICE_CPU,
+};
+
+struct vkmoe_device_info {
+    char name[256];        // as the driver gives it
+    char driver[256];      // driver name and version text
+    enum vkmoe_device_type type;
+    uint32_t vendor_id, device_id;
+    uint32_t api_version;    // VK_MAKE_API_VERSION form
+    uint32_t driver_version; // the vendor's own encoding
+    uint32_t subgroup_size;
+    uint32_t shared_memory_size;
+    uint64_t memory_size;    // largest device-local heap
+    bool usable;             // vkmoe can run on it
+    char reason[128];        // what is missing when it is not usable, else ""
+    // Optional features found and used:
+    bool int64, f16_storage, f16_arithmetic, subgroup_arithmetic, cooperative_matrix;
+};
+
+struct vkmoe_device_params {
+    struct vkmoe_log log;
+    // Which device: part of its name (case is ignored), or the decimal index that
+    // vkmoe_device_list() gives it. NULL takes the best: discrete, integrated,
+    // virtual, CPU, in this order; the one with more memory between equals.
+    const char *select;
+    bool validate; // enable VK_LAYER_KHRONOS_validation if present; its messages go to the log
+    // Data that vkmoe_device_get_cache() returned earlier; anything else, or data
+    // of another device or driver, is ignored. Read during the call only.
+    const void *cache;
+    size_t cache_size;
+};
+
+// Lists the Vulkan devices of this machine, usable or not. On input *count is the
+// room in `infos`, on return the number of devices there are. `infos` may be NULL
+// if *count is 0. NOT_FOUND if there is no Vulkan loader.
+VKMOE_API enum vkmoe_status vkmoe_device_list(const struct vkmoe_log *log,
+    struct vkmoe_device_info *infos, uint32_t *count);
+
+// Makes an instance and a device of the library's own. NOT_FOUND when nothing
+// matches `select`, UNSUPPORTED when what matches lacks a required feature.
+VKMOE_API enum vkmoe_status vkmoe_device_create(const struct vkmoe_device_params *params,
+    vkmoe_device **out);
+
+// A device that the caller made and keeps. It needs Vulkan 1.3 and the features
+// bufferDeviceAddress, timelineSemaphore, synchronization2; every feature named
+// true below must have been enabled at vkCreateDevice. The handles must outlive
+// the vkmoe_device.
+struct vkmoe_adopt_params {
+    struct vkmoe_log log;
+    void *get_instance_proc_addr; // PFN_vkGetInstanceProcAddr; NULL: the system's loader
+    VkInstance instance;
+    VkPhysicalDevice physical_device;
+    VkDevice device;
+    VkQueue queue;          // must support compute
+    uint32_t queue_family;
+    bool int64;             // VkPhysicalDeviceFeatures.shaderInt64
+    bool subgroup_size_control; // VkPhysicalDeviceVulkan13Features.subgroupSizeControl
+    // Called around every use of `queue`, if the caller shares it. Both or none.
+    void (*lock_queue)(void *user);
+    void (*unlock_queue)(void *user);
+    void *queue_user;
+    const void *cache; // as in vkmoe_device_params
+    size_t cache_size;
+};
+VKMOE_API enum vkmoe_status vkmoe_device_adopt(const struct vkmoe_adopt_params *params,
+    vkmoe_device **out);
+
+// Every object made from the device must have been destroyed before.
+VKMOE_API void vkmoe_device_destroy(vkmoe_device **device);
+
+VKMOE_API void vkmoe_device_get_info(const vkmoe_device *device, struct vkmoe_device_info *info);
+
+// Copies the compiled pipelines for a later vkmoe_device_params.cache. On input
+// *size is the room in `data`, on return the size needed; `data` NULL asks for it.
+// INVALID, with nothing written, if the room is too small.
+VKMOE_API enum vkmoe_status vkmoe_device_get_cache(vkmoe_device *device, void *data, size_t *size);
+
+// ------------------------------------------------------------------------- buffer
+
+typedef struct vkmoe_buffer vkmoe_buffer; // device memory
+
+// Uninitialised device memory of `size` bytes, at least 1, aligned to 256.
+// OUT_OF_MEMORY if the device has no room.
+VKMOE_API enum vkmoe_status vkmoe_buffer_create(vkmoe_device *device, uint64_t size,
+    vkmoe_buffer **out);
+
+// A range of the caller's memory: `address` from vkGetBufferDeviceAddress, a
+// multiple of 4. vkmoe_buffer_upload() and _download() refuse such a buffer.
+VKMOE_API enum vkmoe_status vkmoe_buffer_wrap(vkmoe_device *device, uint64_t address,
+    uint64_t size, vkmoe_buffer **out);
+
+// The device must not be using the buffer any more.
+VKMOE_API void vkmoe_buffer_destroy(vkmoe_buffer **buffer);
+
+VKMOE_API uint64_t vkmoe_buffer_size(const vkmoe_buffer *buffer);
+VKMOE_API uint64_t vkmoe_buffer_address(const vkmoe_buffer *buffer);
+
+// Copies `size` bytes from or to host memory and returns when that is done. They
+// do not wait for streams: wait for those that use the range first. INVALID if
+// the range does not lie in the buffer.
+VKMOE_API enum vkmoe_status vkmoe_buffer_upload(vkmoe_buffer *buffer, uint64_t offset,
+    const void *data, uint64_t size);
+VKMOE_API enum vkmoe_status vkmoe_buffer_download(const vkmoe_buffer *buffer, uint64_t offset,
+    void *data, uint64_t size);
+
+// An array inside a buffer, from `offset` (a multiple of 4) on.
+struct vkmoe_span {
+    const vkmoe_buffer *buffer;
+    uint64_t offset;
+};
+
+// ------------------------------------------------------------------------- stream
+
+typedef struct vkmoe_stream vkmoe_stream; // work recorded and executed in order
+
+// A stream records either into a command buffer of its own, which
+// vkmoe_stream_submit() hands to the device, or, between
+// vkmoe_stream_record_into() and vkmoe_stream_record_into(NULL), into the
+// caller's. It owns the scratch memory that its work needs.
+VKMOE_API enum vkmoe_status vkmoe_stream_create(vkmoe_device *device, vkmoe_stream **out);
+
+// Waits for submitted work first. For work recorded into a caller's command
+// buffer it cannot: the caller must have waited.
+VKMOE_API void vkmoe_stream_destroy(vkmoe_stream **stream);
+
+// Makes room for `scratch_size` bytes (see vkmoe_layer_scratch_size()), so that
+// recording allocates nothing. A stream with its own command buffer grows by
+// itself; one that records into the caller's must be prepared. INVALID while a
+// caller's command buffer is set. Waits for submitted work.
+VKMOE_API enum vkmoe_status vkmoe_stream_reserve(vkmoe_stream *stream, uint64_t scratch_size);
+
+// From now on record into `commands`, which is in the recording state, outside a
+// render pass, and of the adopted device; NULL returns to the stream's own. The
+// stream neither submits, waits nor allocates in between. Recorded work starts
+// with a barrier that makes all earlier writes visible to it, and ends with one
+// that makes its writes visible to all later commands. Command buffers of one
+// stream share its scratch: the device must execute them in order. INVALID if
+// unsubmitted work is pending.
+VKMOE_API enum vkmoe_status vkmoe_stream_record_into(vkmoe_stream *stream, VkCommandBuffer commands);
+
+// A timeline semaphore (VkSemaphore, cast) and the value to wait for or to set.
+struct vkmoe_semaphore {
+    uint64_t semaphore;
+    uint64_t value;
+};
+struct vkmoe_submit_params {
+    const struct vkmoe_semaphore *waits, *signals;
+    uint32_t wait_count, signal_count;
+};
+
+// Hands what was recorded to the device and returns at once. `params` may be
+// NULL. Nothing recorded is fine: waits and signals still happen.
+VKMOE_API enum vkmoe_status vkmoe_stream_submit(vkmoe_stream *stream,
+    const struct vkmoe_submit_params *params);
+
+// Returns when everything submitted is done, or TIMEOUT after `timeout_ns`;
+// UINT64_MAX waits as long as it takes.
+VKMOE_API enum vkmoe_status vkmoe_stream_wait(vkmoe_stream *stream, uint64_t timeout_ns);
+
+// ------------------------------------------------------------------------ weights
+
+enum vkmoe_dtype { VKMOE_F32, VKMOE_F16, VKMOE_BF16 };
+
+// A matrix in host memory, element (row, column) at
+// data[row * row_stride + column * column_stride], strides in elements. Zero
+// strides mean dense: column_stride 1, row_stride = number of columns. A vector
+// is a matrix of one row. `data` NULL: absent. It need not be aligned.
+struct vkmoe_view {
+    const void *data;
+    enum vkmoe_dtype dtype;
+    int64_t row_stride, column_stride;
+};
+
+enum vkmoe_score { // s from logits l
+    VKMOE_SCORE_SOFTMAX,
+    VKMOE_SCORE_SIGMOID,
+    VKMOE_SCORE_SQRT_SOFTPLUS,
+    VKMOE_SCORE_IDENTITY,
+};
+enum vkmoe_select { // I from s
+    VKMOE_SELECT_TOP_K,      // the k largest; the lower index wins ties
+    VKMOE_SELECT_SPARSEMIXER,// Phi-3.5: see router_params.sparsemixer_threshold
+    VKMOE_SELECT_SUPPLIED,   // forward_params.ids, weighed by the router's scores
+    VKMOE_SELECT_SUPPLIED_WEIGHTED, // forward_params.ids and .weights; there is no router
+};
+enum vkmoe_weigh { // w from s and l at I
+    VKMOE_WEIGH_SCORE,   // s[I]
+    VKMOE_WEIGH_SOFTMAX, // softmax over the chosen logits l[I]
+    VKMOE_WEIGH_SIGMOID, // sigmoid(l[I])
+};
+enum vkmoe_group_score { VKMOE_GROUP_MAX, VKMOE_GROUP_SUM_TOP_2 };
+
+// The gate, in the order it computes (DeepSeek-V3, arXiv 2412.19437, is the
+// richest user; every other model is this with parts left out):
+//
+//   l = r Wt + bias;  l = c tanh(l / c) if soft_cap c      r: x, or RMS-normalised x
+//   s = score(l)
+//   z = s + correction_bias, then groups: the `groups_kept` best of `groups`
+//       equal runs of experts stay, the others' z become -inf (or 0)
+//   I = select(z)
+//   w = weigh(s, l, I);  renormalise: w / (sum w + epsilon) or w / max(sum w, epsilon)
+//   w = w * scale * expert_scale[I]
+struct vkmoe_router_params {
+    enum vkmoe_score score;
+    enum vkmoe_select select;
+    enum vkmoe_weigh weigh;
+    enum vkmoe_group_score group_score;
+    uint32_t groups, groups_kept;  // 0 or 1: no groups
+    bool group_mask_zero;          // masked z become 0.0 (DeepSeek-V2), not -inf
+    bool renormalize, renormalize_max; // the second: w / max(sum w, epsilon)
+    float renormalize_epsilon;
+    float scale;                   // 0: 1
+    float soft_cap;                // 0: none
+    float sparsemixer_threshold;   // 2 * router_jitter_noise; 0.02 for Phi-3.5
+    bool rms_norm;                 // r = x / sqrt(mean(x^2) + rms_epsilon)
+    float rms_epsilon;
+    struct vkmoe_view weight;          // [experts][hidden]
+    struct vkmoe_view input_scale;     // [hidden], multiplies r (Gemma-4); absent: 1
+    struct vkmoe_view bias;            // [experts] added to l
+    struct vkmoe_view correction_bias; // [experts] for the selection only
+    struct vkmoe_view expert_scale;    // [experts]
+    // Switch Transformer, arXiv 2101.03961, 2.2: an expert takes at most `capacity`
+    // tokens of a sequence, in token order; the rest are dropped and contribute 0.
+    // With k > 1 all first choices queue before all second ones (GShard). 0: no limit.
+    uint32_t capacity;
+};
+
+enum vkmoe_activation { // g: gate, u: up; ungated experts compute act(u)
+    VKMOE_SILU,        // silu(g) u
+    VKMOE_GELU_TANH,   // gelu(g) u, tanh form
+    VKMOE_GELU_ERF,    // gelu(g) u, erf form
+    VKMOE_RELU,        // max(g, 0) u
+    VKMOE_RELU2,       // max(g, 0)^2 u
+    VKMOE_IDENTITY,    // g u
+    VKMOE_SWIGLU_OAI,  // gpt-oss: g = min(g, limit), u = clamp(u, -limit, limit): (u + 1) g sigmoid(alpha g)
+    VKMOE_SILU_CLAMP,  // DeepSeek-V4: g = min(g, limit), u = clamp(u, -limit, limit): silu(g) u
+    VKMOE_SWIGLU_STEP, // Step-3.5: min(silu(g), limit) clamp(u, -limit, limit)
+};
+
+// Experts: h = act(x gate[e]t + gate_bias[e], x up[e]t + up_bias[e]),
+//          o = h down[e]t + down_bias[e].
+struct vkmoe_layer_params {
+    uint32_t hidden, inner;   // widths of x and of h; 1 to 65536
+    uint32_t experts;         // 1 to 1024
+    uint32_t experts_per_token; // k, 1 to experts
+    struct vkmoe_router_params router;
+    enum vkmoe_activation activation;
+    float activation_alpha; // SWIGLU_OAI; 0: 1.702
+    float activation_limit; // SWIGLU_OAI, SWIGLU_STEP 0: 7; SILU_CLAMP 0: 10
+    bool weight_on_input;   // o = expert(w x) instead of w expert(x) (Llama 4)
+    // Arrays of `experts` views. All experts' matrices have one dtype.
+    const struct vkmoe_view *gate; // [inner][hidden]; NULL: ungated experts
+    const struct vkmoe_view *up;   // [inner][hidden]
+    const struct vkmoe_view *down; // [hidden][inner]
+    struct vkmoe_view gate_bias, up_bias; // [experts][inner]
+    struct vkmoe_view down_bias;          // [experts][hidden]
+    struct vkmoe_view output_bias;        // [hidden], added to y once
+    // One expert that every token takes, of its own width, added to y; its weight
+    // is 1, or sigmoid(x shared_token_gate).
+    uint32_t shared_inner; // 0: none
+    struct vkmoe_view shared_gate, shared_up; // [shared_inner][hidden]; gate absent: ungated
+    struct vkmoe_view shared_down;            // [hidden][shared_inner]
+    struct vkmoe_view shared_token_gate;      // [hidden]
+};
+
+// -------------------------------------------------------------------------- layer
+
+typedef struct vkmoe_layer vkmoe_layer; // router and experts on the device; any thread
+
+// Copies the weights to the device, in the dtype they have; the views are not
+// needed afterwards. INVALID names the field that breaks a rule above.
+VKMOE_API enum vkmoe_status vkmoe_layer_create(vkmoe_device *device,
+    const struct vkmoe_layer_params *params, vkmoe_layer **out);
+
+VKMOE_API void vkmoe_layer_destroy(vkmoe_layer **layer);
+
+// Device memory that the layer's weights take.
+VKMOE_API uint64_t vkmoe_layer_size(const vkmoe_layer *layer);
+
+// The scratch that a forward of `tokens` needs, at most
+// tokens * k * (inner + hidden) * 4 + tokens * experts * 4 + 1 MiB; with a
+// shared expert wider than k * hidden, tokens * (shared_inner - k * hidden) * 4 more.
+VKMOE_API uint64_t vkmoe_layer_scratch_size(const vkmoe_layer *layer, uint32_t tokens);
+
+struct vkmoe_forward_params {
+    uint32_t tokens;          // 0 to 65536; 0 records nothing and succeeds
+    uint32_t sequence_tokens; // capacity counts per run of this many tokens; 0: all are one sequence
+    struct vkmoe_span x;        // in  f32 [tokens][hidden]
+    struct vkmoe_span router_x; // in  f32 [tokens][hidden], what the gate sees; no buffer: x
+    struct vkmoe_span y;        // out f32 [tokens][hidden]; must not overlap an input
+    // The routing: i32 [tokens][k], best first, and f32 [tokens][k]. Inputs for the
+    // SUPPLIED selections (an id outside 0 .. experts-1 is clamped; a weight of -0.0
+    // drops its expert); otherwise optional outputs, where a dropped choice has the
+    // weight -0.0.
+    struct vkmoe_span ids, weights;
+};
+
+// Records one layer: 3 dispatches for few tokens (4 with a shared expert), at most
+// 6 otherwise, 5 without a shared expert; more than 131072 tokens * k are worked
+// off in several such passes. The buffers must stay alive and, but for y, unwritten
+// until the stream has finished. Two runs on one device give the same bits.
+//
+// INVALID if a span is too short or misaligned, OUT_OF_MEMORY if scratch could not
+// grow; in both cases nothing was recorded.
+VKMOE_API enum vkmoe_status vkmoe_layer_forward(vkmoe_stream *stream, const vkmoe_layer *layer,
+    const struct vkmoe_forward_params *params);
+
+// -------------------------------------------------------------------------- model
+
+typedef struct vkmoe_model vkmoe_model; // a checkpoint's config and its mapped files; any thread
+
+struct vkmoe_model_info {
+    char family[32];       // "mixtral", "qwen3_moe", ...: config.json's model_type
+    uint32_t blocks;       // encoder blocks of an encoder-decoder
+    uint32_t decoder_blocks; // of an encoder-decoder, else 0
+    uint32_t moe_blocks;   // how many of all these hold experts
+    uint32_t hidden, inner, experts, experts_per_token, shared_inner;
+    uint32_t vocabulary;
+    enum vkmoe_dtype dtype; // of the expert weights
+    uint64_t parameters;   // elements in all tensors
+    uint64_t file_size;    // bytes in all files
+    uint32_t tensors, files;
+};
+
+// Opens a directory as published on model hubs: config.json and *.safetensors, one
+// file or several with model.safetensors.index.json. The files stay mapped until
+// the model is destroyed and must not change. Nothing is copied. INVALID or
+// NOT_FOUND with one line that names the file and what is wrong with it,
+// UNSUPPORTED for a family that this version does not know.
+VKMOE_API enum vkmoe_status vkmoe_model_open(const char *path, const struct vkmoe_log *log,
+    vkmoe_model **out);
+
+VKMOE_API void vkmoe_model_destroy(vkmoe_model **model);
+
+VKMOE_API void vkmoe_model_get_info(const vkmoe_model *model, struct vkmoe_model_info *info);
+
+// Which block: `decoder` chooses the decoder's blocks of an encoder-decoder.
+struct vkmoe_block {
+    uint32_t index;
+    bool decoder;
+};
+
+// True if the block is a Mixture-of-Experts block.
+VKMOE_API bool vkmoe_model_is_moe(const vkmoe_model *model, struct vkmoe_block block);
+
+// Fills `params` for vkmoe_layer_create() from the block's config and tensors. What
+// it points to belongs to the model and lives as long; release nothing. INVALID
+// if a tensor is missing or has a wrong shape, NOT_FOUND if there is no such block,
+// UNSUPPORTED if it holds no experts.
+VKMOE_API enum vkmoe_status vkmoe_model_get_layer(vkmoe_model *model, struct vkmoe_block block,
+    struct vkmoe_layer_params *params);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,25 @@
+// decode.h - specialisation constants that the decode kernels share.
+#ifndef DECODE_H
+#define DECODE_H
+
+#include "shared.h"
+
+SPEC(0, DECODE_LANES, 32)   // workgroup size, a multiple of 8
+SPEC(1, DECODE_BLOCKS, 2)   // blocks of 8 matrix rows a workgroup makes; up: even
+SPEC(2, DECODE_TOKENS, 1)   // at most so many tokens of one expert at once
+SPEC(3, DECODE_TYPE, 0)     // WEIGHT_*
+SPEC(4, DECODE_PACKED, 1)   // x rows are aligned, see load_row()
+SPEC(5, DECODE_GATED, 0)
+SPEC(6, DECODE_SHARED_GATED, 0)
+SPEC(7, DECODE_ACTIVATION, 5) // enum vkmoe_activation
+SPEC(8, DECODE_BIAS, 0)
+SPEC(9, DECODE_WEIGHT_INPUT, 0) // expert(w x) instead of w expert(x)
+SPEC_FLOAT(10, DECODE_ALPHA, 0.0)
+SPEC_FLOAT(11, DECODE_LIMIT, 0.0)
+SPEC(12, DECODE_SHARED, 0)  // down: 0 no shared expert, 1 weight 1, 2 weights[]
+SPEC(13, DECODE_OUTPUT_BIAS, 0)
+
+// With more than one token, tokens * k is at most this.
+#define DECODE_MAX_PAIRS 128
+
+#endif

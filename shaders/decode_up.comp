@@ -1,0 +1,136 @@
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#include "lib/address.glsl"
+#include "decode_up.h"
+#define OPERANDS 1 // at a time
+#include "lib/decode.glsl"
+
+layout(local_size_x_id = 0) in;
+
+#define NONE ~0u
+
+shared uint experts_of[DECODE_MAX_PAIRS]; // of each pair; NONE if dropped
+shared uint members[DECODE_TOKENS];       // pairs that this workgroup serves
+
+// Chooses the pairs that share this workgroup's matrix: `pair` and the next ones of the
+// same expert. Returns 0 if another workgroup serves `pair`.
+uint find_members(uint pair)
+{
+    if (DECODE_TOKENS == 1) {
+        members[0] = pair; // every lane writes the same
+        barrier();
+        return is_dropped(pc.weights, pair) ? 0 : 1;
+    }
+    const uint pairs = pc.tokens * pc.k;
+    for (uint p = gl_LocalInvocationIndex; p < pairs; p += LANES)
+        experts_of[p] = is_dropped(pc.weights, p) ? NONE : expert_of(pc.ids, pc.experts, p);
+    barrier();
+    const uint mine = experts_of[pair];
+    uint before = 0;
+    for (uint p = 0; p < pair; p++)
+        before += uint(experts_of[p] == mine);
+    if (mine == NONE || before % DECODE_TOKENS != 0)
+        return 0;
+    uint found = 0;
+    for (uint p = pair; p < pairs && found < DECODE_TOKENS; p++) {
+        if (experts_of[p] == mine)
+            members[found++] = p; // every lane writes the same
+    }
+    barrier();
+    return found;
+}
+
+
+// Activates and stores row `r` of two neighbouring blocks; gated, they are the gate and
+// the up projection of one column.
+void store(F32 h, uint row, uint columns, uint block, uint r, float first, float second,
+    bool gated, bool biased, uint bias_row)
+{
+    if (biased) {
+        first += load_f32(pc.bias, bias_row + block * 8 + r);
+        second += load_f32(pc.bias, bias_row + block * 8 + 8 + r);
+    }
+    uint column = block * 8 + r;
+    if (gated) {
+        column = block / 2 * 8 + r;
+        first = activate(DECODE_ACTIVATION, first, second, DECODE_ALPHA, DECODE_LIMIT);
+    } else {
+        first = activate_one(DECODE_ACTIVATION, first, DECODE_LIMIT);
+        second = activate_one(DECODE_ACTIVATION, second, DECODE_LIMIT);
+    }
+    if (column < columns)
+        store_f32(h, row * columns + column, first);
+    if (!gated && column + 8 < columns)
+        store_f32(h, row * columns + column + 8, second);
+}
+
+// Finishes and stores the sums, which become row `row` of h.
+void finish(bool live, F32 h, uint row, uint columns, uint first_block, bool gated, bool biased,
+    uint bias_row)
+{
+    [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b += 2) {
+        [[unroll]] for (uint n = FIRST_ROW; n < END_ROW; n++) {
+            const float first = sum_of(0, b, n), second = sum_of(0, b + 1, n);
+            if (live && stores())
+                store(h, row, columns, first_block + b, n, first, second, gated, biased, bias_row);
+        }
+    }
+}
+
+// Plain: member after member, one at a time. COLUMNS: each lane its own.
+uint passes(uint count)
+{
+#ifdef COLUMNS
+    return 1;
+#else
+    return count;
+#endif
+}
+
+void routed(uint pair, uint row_tile)
+{
+    const uint count = find_members(pair);
+    if (count == 0)
+        return;
+    const uint expert = expert_of(pc.ids, pc.experts, pair);
+    const uint first_block = row_tile * DECODE_BLOCKS;
+    for (uint i = 0; i < passes(count); i++) {
+        const uint t = operand_index(i);
+        const uint mine = members[min(t, count - 1)];
+        const operand row = operand(mine / pc.k * pc.columns,
+            DECODE_WEIGHT_INPUT != 0 ? load_f32(pc.weights, mine) : 1.0, t < count);
+        clear_sums();
+        multiply(U32x4(load_u32x2(pc.table, expert)), pc.units, first_block, DECODE_PACKED != 0,
+            pc.x, pc.columns, row, 0);
+        finish(row.live, pc.h, mine, pc.h_columns, first_block, DECODE_GATED != 0,
+            DECODE_BIAS != 0, expert * pc.bias_stride);
+    }
+}
+
+void common_expert(uint first_token, uint row_tile)
+{
+    const uint first_block = row_tile * DECODE_BLOCKS;
+    const uint count = min(DECODE_TOKENS, pc.tokens - first_token);
+    for (uint i = 0; i < passes(count); i++) {
+        const uint t = operand_index(i);
+        const uint token = first_token + min(t, count - 1);
+        clear_sums();
+        multiply(U32x4(load_u32x2(pc.table, pc.experts)), pc.units, first_block,
+            DECODE_PACKED != 0, pc.x, pc.columns, operand(token * pc.columns, 1.0, t < count), 0);
+        finish(t < count, pc.shared_h, token, pc.shared_h_columns, first_block,
+            DECODE_SHARED_GATED != 0, false, 0);
+    }
+}
+
+void main()
+{
+    const uint group = group_index();
+    const uint routed_groups = pc.tokens * pc.k * pc.row_tiles;
+    if (group < routed_groups) {
+        routed(group / pc.row_tiles, group % pc.row_tiles);
+    } else if (pc.shared_row_tiles > 0) {
+        const uint first_token = (group - routed_groups) / pc.shared_row_tiles * DECODE_TOKENS;
+        if (first_token < pc.tokens)
+            common_expert(first_token, (group - routed_groups) % pc.shared_row_tiles);
+    }
+}

@@ -1,0 +1,59 @@
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#include "lib/address.glsl"
+#include "experts_gemm.h"
+
+// Three forms: STAGED for GPUs, COLUMNS for CPU drivers that broadcast shared loads, and
+// the plain one for everybody.
+#if defined(STAGED)
+#define BLOCKS GEMM_STAGED_BLOCKS
+layout(local_size_x = 128) in;
+#else
+#define BLOCKS GEMM_PLAIN_BLOCKS // and GEMM_COLUMNS_BLOCKS
+layout(local_size_x = 8) in;
+#endif
+
+#include "lib/gemm.glsl"
+
+#if defined(STAGED)
+#include "lib/gemm_staged.glsl"
+#define BODY gemm_wide
+#define WIDE 4
+#include "lib/gemm_staged_body.glsl"
+#undef BODY
+#undef WIDE
+#define BODY gemm_narrow
+#define WIDE 1
+#include "lib/gemm_staged_body.glsl"
+#elif defined(COLUMNS)
+#include "lib/gemm_columns.glsl"
+#else
+#define BODY gemm_wide
+#define ROWS GEMM_PLAIN_ROWS
+#include "lib/gemm_rows.glsl"
+#undef BODY
+#undef ROWS
+#define BODY gemm_narrow
+#define ROWS 8
+#include "lib/gemm_rows.glsl"
+#endif
+
+void main()
+{
+    tile t;
+    if (!find_tile(t))
+        return;
+#if defined(STAGED)
+    if (t.rows > 16)
+        gemm_wide(t);
+    else
+        gemm_narrow(t);
+#elif defined(COLUMNS)
+    gemm(t);
+#else
+    if (t.rows > 8)
+        gemm_wide(t);
+    else
+        gemm_narrow(t);
+#endif
+}

@@ -1,0 +1,54 @@
+// experts_gemm.h - one matrix product per expert over the rows that group_tokens gave
+// it: the up projection (gather x, activate in the epilogue, rows stay sorted by expert)
+// and the down projection (rows return to their pair's place).
+//
+// A workgroup makes a few blocks of 8 matrix rows x one tile of token rows; a tile with
+// few rows takes a narrower body, so that a cold expert costs what it holds.
+#ifndef EXPERTS_GEMM_H
+#define EXPERTS_GEMM_H
+
+#include "shared.h"
+
+SPEC(0, GEMM_TYPE, 0)        // WEIGHT_*
+SPEC(1, GEMM_UP, 0)          // 1: up projection, 0: down
+SPEC(2, GEMM_DIRECT, 0)      // 1: no plan; rows are tokens, the matrix is table[experts]
+SPEC(3, GEMM_PACKED, 1)      // input rows are aligned, see load_row()
+SPEC(4, GEMM_RESULT_PACKED, 1) // result rows are: aligned base, strides multiples of 4
+SPEC(5, GEMM_GATED, 0)       // blocks alternate gate, up
+SPEC(6, GEMM_SHARED_GATED, 0)
+SPEC(7, GEMM_ACTIVATION, 5)  // enum vkmoe_activation
+SPEC(8, GEMM_BIAS, 0)
+SPEC(9, GEMM_WEIGHT_INPUT, 0) // expert(w x) instead of w expert(x)
+SPEC_FLOAT(10, GEMM_ALPHA, 0.0) // the activation's constants
+SPEC_FLOAT(11, GEMM_LIMIT, 0.0)
+
+// Tile sizes of the forms: blocks of matrix rows, token rows.
+#define GEMM_PLAIN_BLOCKS 4
+#define GEMM_PLAIN_ROWS 16
+#define GEMM_COLUMNS_BLOCKS 4
+#define GEMM_COLUMNS_ROWS 8
+#define GEMM_STAGED_BLOCKS 8
+#define GEMM_STAGED_ROWS 64
+
+struct experts_gemm_push {
+    ADDRESS(U32) plan;      // in  see group_tokens.h
+    ADDRESS(U32) rows;      // in  pairs sorted by expert
+    ADDRESS(F32) source;    // in  up: x [tokens][hidden]; down: h [row]; direct: [token]
+    ADDRESS(F32) result;    // out up: h [row]; down: [pair]; direct: [token]
+    ADDRESS(F32) shared_result; // out up: the shared expert's h [token]
+    ADDRESS(U32x2) table;   // in  addresses of the matrices, [experts + 1]
+    ADDRESS(F32) bias;      // in  [experts][bias_stride] in the matrix's row order
+    ADDRESS(F32) weights;   // in  [pair], for GEMM_WEIGHT_INPUT
+    uint k, experts;
+    uint tokens;            // direct: how many rows there are
+    uint units;             // of 8 elements in a matrix row
+    uint source_columns, source_stride;
+    uint result_columns, result_stride;
+    uint shared_result_columns; // also its stride
+    uint row_tiles, shared_row_tiles; // of the matrices, ceil(blocks / tile's)
+    uint bias_stride;
+    uint tile_rows;         // direct: rows per tile
+};
+PUSH(experts_gemm_push)
+
+#endif

@@ -1,0 +1,59 @@
+// address.glsl - every load and store through a device address.
+//
+// Address arithmetic has this one home. With INT64 an element's address is the
+// base plus a zero-extended 32-bit byte offset, which GPUs fold into the load (on
+// AMD plain indexing costs 1.5 to 2 times as much); without, it is plain indexing.
+// A reference changes its type through uvec2, and is never kept in a variable that two
+// branches write: SwiftShader dies on a cast from reference to reference and on both kinds
+// of choice between references.
+// Offsets stay below 4 GiB: the host splits work so that no array is longer.
+#ifndef ADDRESS_GLSL
+#define ADDRESS_GLSL
+
+#extension GL_EXT_buffer_reference : require
+#extension GL_EXT_buffer_reference_uvec2 : require
+#extension GL_EXT_control_flow_attributes : require
+#ifdef INT64
+#extension GL_EXT_shader_explicit_arithmetic_types_int64 : require
+#endif
+
+layout(buffer_reference, std430, buffer_reference_align = 4) buffer F32 { float v[]; };
+layout(buffer_reference, std430, buffer_reference_align = 4) buffer U32 { uint v[]; };
+layout(buffer_reference, std430, buffer_reference_align = 8) buffer U32x2 { uvec2 v[]; };
+layout(buffer_reference, std430, buffer_reference_align = 16) buffer F32x4 { vec4 v[]; };
+layout(buffer_reference, std430, buffer_reference_align = 16) buffer U32x4 { uvec4 v[]; };
+#ifdef INT64
+layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer U64x2 { u64vec2 v[]; };
+#endif
+// Written by one workgroup and read by another of the same dispatch.
+layout(buffer_reference, std430, buffer_reference_align = 4) coherent buffer F32Coherent { float v[]; };
+layout(buffer_reference, std430, buffer_reference_align = 4) coherent buffer U32Coherent { uint v[]; };
+
+#ifdef INT64
+#define ELEMENT(type, size, base, i) type(uint64_t(base) + uint64_t(uint(i) * size)).v[0]
+#else
+#define ELEMENT(type, size, base, i) base.v[i]
+#endif
+
+float load_f32(F32 base, uint i) { return ELEMENT(F32, 4, base, i); }
+void store_f32(F32 base, uint i, float x) { ELEMENT(F32, 4, base, i) = x; }
+uint load_u32(U32 base, uint i) { return ELEMENT(U32, 4, base, i); }
+void store_u32(U32 base, uint i, uint x) { ELEMENT(U32, 4, base, i) = x; }
+uvec2 load_u32x2(U32x2 base, uint i) { return ELEMENT(U32x2, 8, base, i); }
+void store_u32x2(U32x2 base, uint i, uvec2 x) { ELEMENT(U32x2, 8, base, i) = x; }
+void store_f32x4(F32x4 base, uint i, vec4 x) { ELEMENT(F32x4, 16, base, i) = x; }
+uvec4 load_u32x4(U32x4 base, uint i) { return ELEMENT(U32x4, 16, base, i); }
+
+// The same 16 bytes where each lane has an address of its own: lavapipe gathers element
+// by element, so two 64-bit elements cost half of four 32-bit ones; GPUs do not care.
+uvec4 gather_u32x4(U32x4 base, uint i)
+{
+#ifdef INT64
+    const u64vec2 x = U64x2(uint64_t(base) + uint64_t(i * 16)).v[0];
+    return uvec4(unpackUint2x32(x.x), unpackUint2x32(x.y));
+#else
+    return load_u32x4(base, i);
+#endif
+}
+
+#endif

@@ -1,0 +1,166 @@
+// gemm.glsl - what both forms of experts_gemm share: finding the tile, rows, epilogue.
+// Needs BLOCKS, the blocks of 8 matrix rows that a workgroup makes.
+#ifndef GEMM_GLSL
+#define GEMM_GLSL
+
+#include "lib/activation.glsl"
+#include "lib/grid.glsl"
+#include "lib/weights.glsl"
+#include "plan.h"
+
+struct tile {
+    uint expert;
+    uint first, rows;  // rows first .. first + rows - 1 of the sorted order (shared: tokens)
+    uint block;        // first block of the matrix
+    bool is_shared;
+};
+
+// False if this workgroup has nothing to do.
+bool find_tile(out tile t)
+{
+    uint group = group_index();
+    t.is_shared = GEMM_DIRECT != 0;
+    t.expert = pc.experts;
+    if (GEMM_DIRECT != 0) {
+        const uint tiles = (pc.tokens + pc.tile_rows - 1) / pc.tile_rows;
+        t.first = group % tiles * pc.tile_rows;
+        t.rows = min(pc.tokens - t.first, pc.tile_rows);
+        t.block = group / tiles * BLOCKS;
+        return group / tiles < pc.row_tiles;
+    }
+    // Neighbours share a matrix tile: tiles of rows run fastest.
+    uint first_tile = 0;
+    uint tiles = load_u32(pc.plan, PLAN_TILES);
+    if (group >= tiles * pc.row_tiles) {
+        group -= tiles * pc.row_tiles;
+        first_tile = tiles;
+        tiles = load_u32(pc.plan, PLAN_SHARED_TILES);
+        if (group >= tiles * pc.shared_row_tiles)
+            return false;
+        t.is_shared = true;
+    }
+    const uint at = PLAN_SIZE + 2 * (first_tile + group % tiles);
+    t.first = load_u32(pc.plan, at);
+    const uint packed = load_u32(pc.plan, at + 1);
+    t.expert = packed >> 16;
+    t.rows = packed & 0xffffu;
+    t.block = group / tiles * BLOCKS;
+    return true;
+}
+
+U32x4 matrix_of(tile t)
+{
+    return U32x4(load_u32x2(pc.table, t.expert));
+}
+
+// The pair behind row `i` of a routed tile; i is clamped into the tile.
+uint pair_of(tile t, uint i)
+{
+    return load_u32(pc.rows, t.first + min(i, t.rows - 1));
+}
+
+// Where row `i` of the tile reads its input.
+uint source_row(tile t, uint i)
+{
+    const uint row = t.first + min(i, t.rows - 1);
+    if (t.is_shared || GEMM_UP == 0)
+        return row;
+    return pair_of(t, i) / pc.k;
+}
+
+bool is_gated(tile t)
+{
+    return (t.is_shared ? GEMM_SHARED_GATED : GEMM_GATED) != 0;
+}
+
+float bias_of(tile t, uint block, uint r)
+{
+    if (GEMM_BIAS == 0 || t.is_shared)
+        return 0.0;
+    return load_f32(pc.bias, t.expert * pc.bias_stride + block * 8 + r);
+}
+
+// The factor on a row's dot products.
+float input_weight(tile t, uint i)
+{
+    if (GEMM_WEIGHT_INPUT == 0 || t.is_shared)
+        return 1.0;
+    return load_f32(pc.weights, pair_of(t, i));
+}
+
+// Where row `i` of the tile goes.
+struct place {
+    uvec2 result; // address
+    uint at;      // its first element
+    uint columns;
+};
+
+place place_of(tile t, uint i)
+{
+    if (t.is_shared && GEMM_DIRECT == 0)
+        return place(uvec2(pc.shared_result), (t.first + i) * pc.shared_result_columns,
+            pc.shared_result_columns);
+    const uint row = t.is_shared || GEMM_UP != 0 ? t.first + i : pair_of(t, i);
+    return place(uvec2(pc.result), row * pc.result_stride, pc.result_columns);
+}
+
+// True if rows of two neighbouring blocks become one column: gate and up projection.
+bool merges(tile t)
+{
+    return GEMM_UP != 0 && is_gated(t);
+}
+
+// The column of row `r` of an even block.
+uint column_of(tile t, uint block, uint r)
+{
+    return (merges(t) ? block / 2 : block) * 8 + r;
+}
+
+// From dot products of row `r` of an even block and of the next one to results: for
+// column_of(), and, unless they merge, for the column 8 further on.
+void finish(tile t, uint block, uint r, float scale, inout float first, inout float second)
+{
+    first = first * scale + bias_of(t, block, r);
+    second = second * scale + bias_of(t, block + 1, r);
+    if (GEMM_UP == 0)
+        return;
+    if (is_gated(t)) {
+        first = activate(GEMM_ACTIVATION, first, second, GEMM_ALPHA, GEMM_LIMIT);
+    } else {
+        first = activate_one(GEMM_ACTIVATION, first, GEMM_LIMIT);
+        second = activate_one(GEMM_ACTIVATION, second, GEMM_LIMIT);
+    }
+}
+
+void store_one(place p, uint column, float x)
+{
+    if (column < p.columns)
+        store_f32(F32(p.result), p.at + column, x);
+}
+
+void store_four(place p, uint column, vec4 x)
+{
+    if (GEMM_RESULT_PACKED != 0) {
+        if (column < p.columns)
+            store_f32x4(F32x4(p.result), (p.at + column) / 4, x);
+        return;
+    }
+    [[unroll]] for (uint c = 0; c < 4; c++)
+        store_one(p, column + c, x[c]);
+}
+
+// Finishes and stores rows r .. r + 3 of an even block and of the next one.
+void store_rows(tile t, uint i, uint block, uint r, float scale, vec4 first, vec4 second)
+{
+    if (i >= t.rows)
+        return;
+    [[unroll]] for (uint c = 0; c < 4; c++)
+        finish(t, block, r + c, scale, first[c], second[c]);
+    place p = place_of(t, i);
+    const uint column = column_of(t, block, r);
+    store_four(p, column, first);
+    if (!merges(t))
+        store_four(p, column + 8, second);
+}
+
+#endif

@@ -1,0 +1,226 @@
+// select.glsl - from one token's logits to its experts and their weights; part of route.comp.
+//
+// The choice ranks by counting: an expert's rank is the number of experts that beat
+// it. That is E comparisons for each of E experts, but all in parallel, with one
+// barrier, stable ties and no dependence on k; a serial top-k would take k rounds.
+#ifndef SELECT_GLSL
+#define SELECT_GLSL
+
+#include "lib/activation.glsl"
+#include "lib/reduce.glsl"
+
+#define SCORE_SOFTMAX 0
+#define SCORE_SIGMOID 1
+#define SCORE_SQRT_SOFTPLUS 2
+#define SELECT_SPARSEMIXER 1
+#define SELECT_SUPPLIED 2
+#define WEIGH_SCORE 0
+#define WEIGH_SOFTMAX 1
+
+#define NEGATIVE_INFINITY uintBitsToFloat(0xff800000u)
+
+// Experts compared in one loop iteration. lavapipe 22.3 ends all loops of an invocation
+// without a word after 65535 iterations together; 1024 experts for 8 tokens take 32768.
+#define RANK_RUN 32
+
+shared float logit[ROUTE_EXPERTS]; // l
+// z, padded with -inf to whole runs; once the choice is made, the chosen weights.
+shared float rank_by[(ROUTE_EXPERTS + RANK_RUN - 1) / RANK_RUN * RANK_RUN];
+shared uint chosen[ROUTE_EXPERTS]; // [slot] expert
+shared float group_score[ROUTE_GROUPS];
+
+// Softmax needs these two; the other scores ignore them.
+struct normaliser { float most, sum; };
+
+float score(float l, normaliser n)
+{
+    switch (ROUTE_SCORE) {
+    case SCORE_SOFTMAX: return exp(l - n.most) / n.sum;
+    case SCORE_SIGMOID: return sigmoid(l);
+    case SCORE_SQRT_SOFTPLUS: // log(1 + e^l) without overflow
+        return sqrt(max(l, 0.0) + log(1.0 + exp(-abs(l))));
+    default: return l;
+    }
+}
+
+normaliser softmax_normaliser()
+{
+    normaliser n = normaliser(0.0, 1.0);
+    if (ROUTE_SCORE != SCORE_SOFTMAX)
+        return n;
+    float most = NEGATIVE_INFINITY, sum = 0.0;
+    for (uint e = gl_LocalInvocationIndex; e < ROUTE_EXPERTS; e += LANES)
+        most = max(most, logit[e]);
+    n.most = workgroup_max(most);
+    for (uint e = gl_LocalInvocationIndex; e < ROUTE_EXPERTS; e += LANES)
+        sum += exp(logit[e] - n.most);
+    n.sum = workgroup_sum(sum);
+    return n;
+}
+
+// The score of one group: the largest z in it, or the sum of the two largest.
+float score_group(uint group)
+{
+    const uint size = ROUTE_EXPERTS / ROUTE_GROUPS;
+    float first = NEGATIVE_INFINITY, second = NEGATIVE_INFINITY;
+    for (uint i = 0; i < size; i++) {
+        const float z = rank_by[group * size + i];
+        second = max(second, min(first, z));
+        first = max(first, z);
+    }
+    return ROUTE_GROUP_TOP_2 != 0 && size > 1 ? first + second : first;
+}
+
+// Masks the z of all groups but the ROUTE_GROUPS_KEPT best.
+void limit_groups()
+{
+    for (uint g = gl_LocalInvocationIndex; g < ROUTE_GROUPS; g += LANES)
+        group_score[g] = score_group(g);
+    barrier();
+    for (uint e = gl_LocalInvocationIndex; e < ROUTE_EXPERTS; e += LANES) {
+        const uint group = e / (ROUTE_EXPERTS / ROUTE_GROUPS);
+        const float mine = group_score[group];
+        uint rank = 0;
+        for (uint g = 0; g < ROUTE_GROUPS; g++)
+            rank += uint(group_score[g] > mine || (group_score[g] == mine && g < group));
+        if (rank >= ROUTE_GROUPS_KEPT)
+            rank_by[e] = ROUTE_GROUP_ZERO != 0 ? 0.0 : NEGATIVE_INFINITY;
+    }
+    barrier();
+}
+
+void choose_top_k()
+{
+    for (uint e = gl_LocalInvocationIndex; e < ROUTE_EXPERTS; e += LANES) {
+        const float mine = rank_by[e];
+        uint rank = 0;
+        for (uint run = 0; run < ROUTE_EXPERTS; run += RANK_RUN) {
+            [[unroll]] for (uint i = 0; i < RANK_RUN; i++) {
+                const float other = rank_by[run + i];
+                rank += uint(other > mine || (other == mine && run + i < e));
+            }
+        }
+        if (rank < ROUTE_K)
+            chosen[rank] = e;
+    }
+    barrier();
+}
+
+// Phi-3.5's sparsemixer: k rounds; each takes the best that is left and weighs it by a
+// softmax over those left that are within the threshold of it. Leaves the weights in
+// rank_by[slot]. `rank_by` starts as the logits and loses one expert a round, so the
+// weights wait in a register of the lane that owns the slot.
+void choose_sparsemixer()
+{
+    float kept[(ROUTE_K + LANES - 1) / LANES];
+    for (uint slot = 0; slot < ROUTE_K; slot++) {
+        float most = NEGATIVE_INFINITY;
+        uint best = 0;
+        for (uint e = 0; e < ROUTE_EXPERTS; e++) {
+            if (rank_by[e] > most) {
+                most = rank_by[e];
+                best = e;
+            }
+        }
+        float sum = 0.0;
+        for (uint e = 0; e < ROUTE_EXPERTS; e++) {
+            const float l = rank_by[e];
+            const bool masked = most - l > ROUTE_THRESHOLD * max(abs(l), most);
+            sum += masked ? 0.0 : exp(l - most); // of those taken before, exp(-inf)
+        }
+        if (slot % LANES == gl_LocalInvocationIndex)
+            kept[slot / LANES] = 1.0 / sum;
+        barrier();
+        if (gl_LocalInvocationIndex == 0) {
+            rank_by[best] = NEGATIVE_INFINITY;
+            chosen[slot] = best;
+        }
+        barrier();
+    }
+    for (uint slot = gl_LocalInvocationIndex; slot < ROUTE_K; slot += LANES)
+        rank_by[slot] = kept[slot / LANES];
+    barrier();
+}
+
+void take_supplied(uint token)
+{
+    for (uint slot = gl_LocalInvocationIndex; slot < ROUTE_K; slot += LANES) {
+        const int id = int(load_u32(pc.ids, token * ROUTE_K + slot));
+        chosen[slot] = uint(clamp(id, 0, int(ROUTE_EXPERTS) - 1));
+    }
+    barrier();
+}
+
+// Unscaled weights of the chosen experts into rank_by[slot].
+void weigh(normaliser n)
+{
+    float most = NEGATIVE_INFINITY, sum = 0.0;
+    if (ROUTE_WEIGH == WEIGH_SOFTMAX) {
+        for (uint slot = gl_LocalInvocationIndex; slot < ROUTE_K; slot += LANES)
+            most = max(most, logit[chosen[slot]]);
+        most = workgroup_max(most);
+        for (uint slot = gl_LocalInvocationIndex; slot < ROUTE_K; slot += LANES)
+            sum += exp(logit[chosen[slot]] - most);
+        sum = workgroup_sum(sum);
+    }
+    for (uint slot = gl_LocalInvocationIndex; slot < ROUTE_K; slot += LANES) {
+        const float l = logit[chosen[slot]];
+        rank_by[slot] = ROUTE_WEIGH == WEIGH_SCORE ? score(l, n)
+            : ROUTE_WEIGH == WEIGH_SOFTMAX ? exp(l - most) / sum : sigmoid(l);
+    }
+    barrier();
+}
+
+// Renormalises, scales and stores rank_by[slot] as the token's weights.
+void store_choice(uint token)
+{
+    float divisor = 1.0, sum = 0.0;
+    if (ROUTE_RENORMALIZE != 0) {
+        for (uint slot = gl_LocalInvocationIndex; slot < ROUTE_K; slot += LANES)
+            sum += rank_by[slot];
+        sum = workgroup_sum(sum);
+        divisor = ROUTE_RENORMALIZE == 1 ? sum + ROUTE_RENORM_EPSILON
+                                         : max(sum, ROUTE_RENORM_EPSILON);
+    }
+    for (uint slot = gl_LocalInvocationIndex; slot < ROUTE_K; slot += LANES) {
+        const uint e = chosen[slot];
+        float w = rank_by[slot] / divisor * ROUTE_SCALE
+            * load_f32(pc.vectors, 2 * ROUTE_EXPERTS + e);
+        if (w == 0.0)
+            w = 0.0; // -0.0 means dropped
+        if (ROUTE_SELECT != SELECT_SUPPLIED)
+            store_u32(pc.ids, token * ROUTE_K + slot, e);
+        store_f32(pc.weights, token * ROUTE_K + slot, w);
+    }
+}
+
+void select_experts(uint token)
+{
+    barrier(); // the token before is done with the shared arrays
+    for (uint e = gl_LocalInvocationIndex; e < ROUTE_EXPERTS; e += LANES)
+        logit[e] = pc.logits.v[token * ROUTE_EXPERTS + e];
+    barrier();
+    const normaliser n = softmax_normaliser();
+    for (uint e = gl_LocalInvocationIndex; e < ROUTE_EXPERTS; e += LANES) {
+        const float z = ROUTE_SELECT == SELECT_SPARSEMIXER ? logit[e]
+            : score(logit[e], n) + load_f32(pc.vectors, ROUTE_EXPERTS + e);
+        rank_by[e] = isnan(z) ? NEGATIVE_INFINITY : z; // a NaN must not tie with everyone
+    }
+    for (uint e = ROUTE_EXPERTS + gl_LocalInvocationIndex; e < rank_by.length(); e += LANES)
+        rank_by[e] = NEGATIVE_INFINITY;
+    barrier();
+    if (ROUTE_GROUPS > 1)
+        limit_groups();
+    if (ROUTE_SELECT == SELECT_SPARSEMIXER) {
+        choose_sparsemixer();
+    } else {
+        if (ROUTE_SELECT == SELECT_SUPPLIED)
+            take_supplied(token);
+        else
+            choose_top_k();
+        weigh(n);
+    }
+    store_choice(token);
+}
+
+#endif

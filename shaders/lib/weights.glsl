@@ -1,0 +1,88 @@
+// weights.glsl - matrices as src/layer_weights.c packs them.
+//
+// A matrix is cut into blocks of 8 rows, a block into units of 8 columns (K is padded
+// with zeros). Chunks of 16 bytes, 8 f16 or 4 f32 of one row, lie in the order
+//     [block][chunk along K][row in block]
+// so that 8 lanes that own the 8 rows of a block read 128 consecutive bytes, and one
+// lane that wants all 8 rows does too. (Row-major costs a CPU twice the time: rows a
+// power of two apart share their cache sets.) All types are read as 32-bit words, so no
+// device needs 16-bit storage; arithmetic is f32.
+//
+// In any product one operand is at addresses that a whole subgroup shares and the other
+// at one address a lane. COLUMNS says which: lanes own token rows and share the weights;
+// without it lanes own matrix rows and share the activations.
+#ifndef WEIGHTS_GLSL
+#define WEIGHTS_GLSL
+
+#include "lib/address.glsl"
+
+#ifdef COLUMNS
+#define LOAD_WEIGHT load_u32x4
+#define LOAD_ROW gather_u32x4
+#else
+#define LOAD_WEIGHT gather_u32x4
+#define LOAD_ROW load_u32x4
+#endif
+
+struct unit { vec4 a, b; }; // 8 consecutive elements along K
+
+unit unit_zero() { return unit(vec4(0), vec4(0)); }
+
+// Unit `i` of row `r` of block `block`, in a matrix of `units` units a row.
+unit load_weight(uint type, U32x4 base, uint units, uint block, uint i, uint r)
+{
+    unit w;
+    const uint at = block * units + i;
+    if (type == WEIGHT_F32) {
+        w.a = uintBitsToFloat(LOAD_WEIGHT(base, at * 16 + r));
+        w.b = uintBitsToFloat(LOAD_WEIGHT(base, at * 16 + 8 + r));
+        return w;
+    }
+    const uvec4 bits = LOAD_WEIGHT(base, at * 8 + r);
+    if (type == WEIGHT_F16) {
+        w.a = vec4(unpackHalf2x16(bits.x), unpackHalf2x16(bits.y));
+        w.b = vec4(unpackHalf2x16(bits.z), unpackHalf2x16(bits.w));
+    } else {
+        w.a = uintBitsToFloat(uvec4(bits.x << 16, bits.x & 0xffff0000u,
+                                    bits.y << 16, bits.y & 0xffff0000u));
+        w.b = uintBitsToFloat(uvec4(bits.z << 16, bits.z & 0xffff0000u,
+                                    bits.w << 16, bits.w & 0xffff0000u));
+    }
+    return w;
+}
+
+// Unit `i` of the activation row that starts at element `row`. `packed`: rows start
+// at multiples of 8 elements of a 16-byte aligned array. Otherwise each element is
+// read by itself, and those from `columns` on are zero, as the weights' padding is.
+unit load_row(bool packed, F32 base, uint row, uint i, uint columns)
+{
+    unit x;
+    if (packed) {
+        x.a = uintBitsToFloat(LOAD_ROW(U32x4(uvec2(base)), row / 4 + 2 * i));
+        x.b = uintBitsToFloat(LOAD_ROW(U32x4(uvec2(base)), row / 4 + 2 * i + 1));
+        return x;
+    }
+    [[unroll]] for (uint c = 0; c < 4; c++) {
+        const uint k = 8 * i + c, l = k + 4;
+        // Clamped, not guarded: a driver may load at a guarded address all the same.
+        const float first = load_f32(base, row + min(k, columns - 1));
+        const float second = load_f32(base, row + min(l, columns - 1));
+        x.a[c] = k < columns ? first : 0.0;
+        x.b[c] = l < columns ? second : 0.0;
+    }
+    return x;
+}
+
+// sum + w . x in one fixed order. The 8 products are summed by themselves first: that
+// keeps the error of a sum over 10^4 columns within the tolerance of f32.
+float dot_unit(unit w, unit x, float sum)
+{
+    float products = w.a[0] * x.a[0];
+    [[unroll]] for (uint c = 1; c < 4; c++)
+        products = fma(w.a[c], x.a[c], products);
+    [[unroll]] for (uint c = 0; c < 4; c++)
+        products = fma(w.b[c], x.b[c], products);
+    return sum + products;
+}
+
+#endif

@@ -1,0 +1,137 @@
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#define LANES ROUTE_LANES
+#include "lib/address.glsl"
+#include "route.h"
+#include "lib/grid.glsl"
+#include "lib/weights.glsl"
+#include "lib/select.glsl"
+
+layout(local_size_x_id = 0) in;
+
+shared bool is_last;
+
+// What a logit still needs after its dot product.
+float finish_logit(float dot_product, uint e, float mean_square)
+{
+    float l = dot_product;
+    if (ROUTE_RMS_NORM != 0)
+        l *= inversesqrt(mean_square + ROUTE_RMS_EPSILON);
+    l += load_f32(pc.vectors, e);
+    if (ROUTE_SOFT_CAP != 0.0) // c tanh(l / c) = c (2 sigmoid(2 l / c) - 1)
+        l = ROUTE_SOFT_CAP * (2.0 * sigmoid(2.0 * l / ROUTE_SOFT_CAP) - 1.0);
+    return l;
+}
+
+void store_logit(uint token, uint row, float dot_product, float mean_square)
+{
+    if (token >= pc.tokens || row >= ROUTE_EXPERTS + ROUTE_EXTRA_ROW)
+        return;
+    if (row == ROUTE_EXPERTS)
+        store_f32(pc.shared_weights, token, sigmoid(dot_product));
+    else
+        pc.logits.v[token * ROUTE_EXPERTS + row] = finish_logit(dot_product, row, mean_square);
+}
+
+float square(unit x)
+{
+    return dot(x.a, x.a) + dot(x.b, x.b);
+}
+
+// What matrix row `row` multiplies where the gate's own rows multiply x.
+unit seen_by(uint row, uint x_row, uint i, unit x)
+{
+    if (ROUTE_SHARED_X == 0 || row != ROUTE_EXPERTS)
+        return x;
+    return load_row(ROUTE_PACKED != 0, pc.shared_x, x_row, i, pc.hidden);
+}
+
+// Lane r + 8 c owns row r of each block and every (LANES / 8)-th unit from c on.
+void logits_along_k(uint first_block, uint first_token)
+{
+    const uint r = gl_LocalInvocationIndex % 8, c = gl_LocalInvocationIndex / 8;
+    float sums[ROUTE_BLOCKS * ROUTE_TOKENS];
+    float squares[ROUTE_TOKENS];
+    uint row_of[ROUTE_TOKENS];
+    [[unroll]] for (uint i = 0; i < ROUTE_BLOCKS * ROUTE_TOKENS; i++)
+        sums[i] = 0.0;
+    [[unroll]] for (uint t = 0; t < ROUTE_TOKENS; t++) {
+        squares[t] = 0.0;
+        row_of[t] = min(first_token + t, pc.tokens - 1) * pc.hidden;
+    }
+    for (uint i = c; i < pc.units; i += LANES / 8) {
+        unit w[ROUTE_BLOCKS];
+        [[unroll]] for (uint b = 0; b < ROUTE_BLOCKS; b++)
+            w[b] = load_weight(WEIGHT_F32, pc.matrix, pc.units, first_block + b, i, r);
+        [[unroll]] for (uint t = 0; t < ROUTE_TOKENS; t++) {
+            const unit x = load_row(ROUTE_PACKED != 0, pc.x, row_of[t], i, pc.hidden);
+            if (ROUTE_RMS_NORM != 0)
+                squares[t] += square(x);
+            [[unroll]] for (uint b = 0; b < ROUTE_BLOCKS; b++) {
+                const unit seen = seen_by((first_block + b) * 8 + r, row_of[t], i, x);
+                sums[t * ROUTE_BLOCKS + b] = dot_unit(w[b], seen, sums[t * ROUTE_BLOCKS + b]);
+            }
+        }
+    }
+    [[unroll]] for (uint t = 0; t < ROUTE_TOKENS; t++) {
+        const float mean_square = ROUTE_RMS_NORM != 0 ? row_sum(squares[t]) / float(pc.hidden) : 0.0;
+        [[unroll]] for (uint b = 0; b < ROUTE_BLOCKS; b++) {
+            const float sum = row_sum(sums[t * ROUTE_BLOCKS + b]);
+            if (c == 0)
+                store_logit(first_token + t, (first_block + b) * 8 + r, sum, mean_square);
+        }
+    }
+}
+
+// A lane takes one token; all lanes read the same weights, which a CPU turns into one
+// load and a broadcast.
+void logits_along_tokens(uint first_block, uint first_token)
+{
+    const uint token = first_token + gl_LocalInvocationIndex;
+    const uint row = min(token, pc.tokens - 1) * pc.hidden;
+    float sums[ROUTE_BLOCKS * 8];
+    float squares = 0.0;
+    [[unroll]] for (uint n = 0; n < ROUTE_BLOCKS * 8; n++)
+        sums[n] = 0.0;
+    uint i = 0;
+    do {
+        const unit x = load_row(ROUTE_PACKED != 0, pc.x, row, i, pc.hidden);
+        if (ROUTE_RMS_NORM != 0)
+            squares += square(x);
+        [[unroll]] for (uint n = 0; n < ROUTE_BLOCKS * 8; n++) {
+            const unit w = load_weight(WEIGHT_F32, pc.matrix, pc.units, first_block + n / 8, i, n % 8);
+            sums[n] = dot_unit(w, seen_by(first_block * 8 + n, row, i, x), sums[n]);
+        }
+    } while (++i < pc.units);
+    [[unroll]] for (uint n = 0; n < ROUTE_BLOCKS * 8; n++)
+        store_logit(token, first_block * 8 + n, sums[n], squares / float(pc.hidden));
+}
+
+void main()
+{
+    const uint group = group_index();
+    const uint tile = group / pc.row_tiles;
+    const uint first_token = tile * ROUTE_TOKENS;
+    if (first_token >= pc.tokens)
+        return;
+    const uint first_block = group % pc.row_tiles * ROUTE_BLOCKS;
+    if (ROUTE_COLUMNS != 0)
+        logits_along_tokens(first_block, first_token);
+    else
+        logits_along_k(first_block, first_token);
+
+    memoryBarrierBuffer(); // this workgroup's logits before its count
+    barrier();
+    if (gl_LocalInvocationIndex == 0) {
+        is_last = atomicAdd(pc.counters.v[tile], 1) == pc.row_tiles - 1;
+        if (is_last)
+            atomicExchange(pc.counters.v[tile], 0);
+    }
+    barrier();
+    if (!is_last)
+        return;
+    memoryBarrierBuffer(); // the others' counts before their logits
+    const uint end = min(first_token + ROUTE_TOKENS, pc.tokens);
+    for (uint token = first_token; token < end; token++)
+        select_experts(token);
+}

@@ -1,0 +1,351 @@
+// device.c - making and adopting devices; the queue they share.
+#include "device.h"
+
+#include "common.h"
+#include "kernel.h"
+#include "memory.h"
+#include "physical.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static vkmoe_device *new_device(const struct vkmoe_log *log)
+{
+    vkmoe_device *device = calloc(1, sizeof *device);
+    if (!device) {
+        vkmoe_fail(log, VKMOE_ERROR_OUT_OF_MEMORY, "out of host memory");
+        return NULL;
+    }
+    device->log = *log;
+    atomic_init(&device->lost, false);
+    pthread_mutex_init(&device->queue_mutex, NULL);
+    return device;
+}
+
+// Everything that follows from the physical device, whose flags by now say what is
+// enabled, not what is possible.
+static void describe(vkmoe_device *device, const struct physical *p)
+{
+    const uint32_t *groups = p->limits.maxComputeWorkGroupCount;
+    device->info = p->info;
+    device->physical_device = p->handle;
+    device->limits = p->limits;
+    device->memory = p->memory;
+    memcpy(device->cache_uuid, p->cache_uuid, sizeof device->cache_uuid);
+    device->max_buffer_size = p->max_buffer_size;
+    device->max_groups = MIN(65535, MIN(groups[0], groups[1]));
+    device->queue_family = p->queue_family;
+    device->timestamp_bits = p->timestamp_bits;
+    device->timestamp_period_ns = p->limits.timestampPeriod;
+    device->is_cpu = p->info.type == VKMOE_DEVICE_CPU;
+    device->full_subgroups = p->full_subgroups;
+    device->capture_statistics = p->executable_properties;
+    device->subgroup_size = vkmoe_physical_subgroup_size(p);
+    device->fixed_subgroup_size = p->min_subgroup_size != p->max_subgroup_size;
+    device->info.subgroup_size = device->subgroup_size;
+    device->info.subgroup_arithmetic = p->subgroup_arithmetic;
+    device->needs = (p->info.int64 ? NEED_int64 : 0) | (device->is_cpu ? 0 : NEED_gpu)
+        | (p->subgroup_arithmetic ? NEED_subgroup : 0)
+        | (p->broadcast && p->info.int64 ? NEED_broadcast : 0);
+}
+
+static enum vkmoe_status start(vkmoe_device *device, const void *cache, size_t cache_size)
+{
+    if (!vkmoe_vk_load_device(device->instance_vk.GetDeviceProcAddr, device->device, &device->vk))
+        return vkmoe_fail(&device->log, VKMOE_ERROR_UNSUPPORTED,
+            "%s: the device lacks functions of Vulkan 1.3 (was VkApplicationInfo.apiVersion 1.3?)",
+            device->info.name);
+    enum vkmoe_status status = vkmoe_pipelines_init(device, cache, cache_size);
+    if (status == VKMOE_OK)
+        status = vkmoe_memory_init(device);
+    if (status == VKMOE_OK)
+        vkmoe_log(&device->log, VKMOE_LOG_INFO, "%s, %s: subgroups of %u%s%s, %s memory %llu MiB",
+            device->info.name, device->info.driver, device->subgroup_size,
+            device->needs & NEED_subgroup ? ", subgroup arithmetic" : "",
+            device->needs & NEED_int64 ? ", int64" : "", device->owned ? "own device," : "adopted,",
+            (unsigned long long)(device->info.memory_size >> 20));
+    return status;
+}
+
+static enum vkmoe_status make_device(vkmoe_device *device, const struct physical *p)
+{
+    const float priority = 1;
+    VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR executable = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR,
+        .pipelineExecutableInfo = VK_TRUE,
+    };
+    VkPhysicalDeviceVulkan13Features v13 = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_3_FEATURES,
+        .pNext = p->executable_properties ? &executable : NULL,
+        .synchronization2 = VK_TRUE,
+        .subgroupSizeControl = p->subgroup_size_control,
+        .computeFullSubgroups = p->full_subgroups,
+        .maintenance4 = p->maintenance4,
+    };
+    VkPhysicalDeviceVulkan12Features v12 = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
+        .pNext = &v13,
+        .bufferDeviceAddress = VK_TRUE,
+        .timelineSemaphore = VK_TRUE,
+        .shaderFloat16 = p->info.f16_arithmetic,
+    };
+    VkPhysicalDeviceVulkan11Features v11 = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES,
+        .pNext = &v12,
+        .storageBuffer16BitAccess = p->info.f16_storage,
+    };
+    VkPhysicalDeviceFeatures2 features = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
+        .pNext = &v11,
+        .features.shaderInt64 = p->info.int64,
+    };
+    const char *extensions[2];
+    uint32_t extension_count = 0;
+    if (p->portability_subset) // who has it, insists on its being enabled
+        extensions[extension_count++] = "VK_KHR_portability_subset";
+    if (p->executable_properties)
+        extensions[extension_count++] = VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME;
+    VkResult result = device->instance_vk.CreateDevice(p->handle, &(VkDeviceCreateInfo){
+        .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
+        .pNext = &features,
+        .queueCreateInfoCount = 1,
+        .pQueueCreateInfos = &(VkDeviceQueueCreateInfo){
+            .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
+            .queueFamilyIndex = p->queue_family,
+            .queueCount = 1,
+            .pQueuePriorities = &priority,
+        },
+        .ppEnabledExtensionNames = extensions,
+        .enabledExtensionCount = extension_count,
+    }, NULL, &device->device);
+    return vkmoe_vk_status(&device->log, result, "vkCreateDevice");
+}
+
+enum vkmoe_status vkmoe_device_create_for(const struct vkmoe_device_params *params,
+    bool capture_statistics, vkmoe_device **out)
+{
+    if (!out)
+        return VKMOE_ERROR_INVALID;
+    *out = NULL;
+    if (!params)
+        return VKMOE_ERROR_INVALID;
+    struct instance instance = {0};
+    struct physical *list = NULL;
+    const struct physical *chosen = NULL;
+    uint32_t count = 0;
+    enum vkmoe_status status = VKMOE_ERROR_OUT_OF_MEMORY;
+    vkmoe_device *device = new_device(&params->log);
+    if (!device)
+        goto fail;
+    device->owned = true;
+    status = vkmoe_instance_init(&instance, &device->log, params->validate);
+    if (status != VKMOE_OK)
+        goto fail;
+    device->get_instance_proc_addr = instance.get;
+    device->instance = instance.handle;
+    device->instance_vk = instance.vk;
+    device->debug_messenger = instance.messenger;
+    status = vkmoe_physical_enumerate(&instance, &device->log, &list, &count);
+    if (status == VKMOE_OK)
+        status = vkmoe_physical_choose(&device->log, list, count, params->select, &chosen);
+    if (status != VKMOE_OK)
+        goto fail;
+
+    struct physical physical = *chosen;
+    physical.executable_properties = physical.executable_properties && capture_statistics;
+    describe(device, &physical);
+    status = make_device(device, &physical);
+    if (status == VKMOE_OK)
+        status = start(device, params->cache, params->cache_size);
+    if (status != VKMOE_OK)
+        goto fail;
+    device->vk.GetDeviceQueue(device->device, device->queue_family, 0, &device->queue);
+    free(list);
+    *out = device;
+    return VKMOE_OK;
+fail:
+    free(list);
+    vkmoe_device_destroy(&device);
+    return status;
+}
+
+enum vkmoe_status vkmoe_device_create(const struct vkmoe_device_params *params,
+    vkmoe_device **out)
+{
+    return vkmoe_device_create_for(params, false, out);
+}
+
+// ------------------------------------------------------------------------- adopt
+
+static enum vkmoe_status check_queue_family(vkmoe_device *device, struct physical *p,
+    uint32_t index)
+{
+    VkQueueFamilyProperties2 families[32];
+    uint32_t count = ARRAY_SIZE(families);
+    for (uint32_t i = 0; i < count; i++)
+        families[i] = (VkQueueFamilyProperties2){VK_STRUCTURE_TYPE_QUEUE_FAMILY_PROPERTIES_2};
+    device->instance_vk.GetPhysicalDeviceQueueFamilyProperties2(p->handle, &count, families);
+    if (index >= count
+            || !(families[index].queueFamilyProperties.queueFlags & VK_QUEUE_COMPUTE_BIT))
+        return vkmoe_fail(&device->log, VKMOE_ERROR_INVALID,
+            "queue_family %u: expected a family of %s that has compute", index, p->info.name);
+    p->queue_family = index;
+    p->timestamp_bits = families[index].queueFamilyProperties.timestampValidBits;
+    return VKMOE_OK;
+}
+
+static enum vkmoe_status check_adopt(const struct vkmoe_adopt_params *params)
+{
+    const char *missing = !params->instance ? "instance"
+        : !params->physical_device ? "physical_device"
+        : !params->device ? "device"
+        : !params->queue ? "queue" : NULL;
+    if (missing)
+        return vkmoe_fail(&params->log, VKMOE_ERROR_INVALID, "vkmoe_device_adopt: %s is NULL",
+            missing);
+    if (!params->lock_queue != !params->unlock_queue)
+        return vkmoe_fail(&params->log, VKMOE_ERROR_INVALID,
+            "vkmoe_device_adopt: lock_queue and unlock_queue go together");
+    return VKMOE_OK;
+}
+
+static enum vkmoe_status load_instance(vkmoe_device *device, void *get_instance_proc_addr)
+{
+    PFN_vkGetInstanceProcAddr get = vkmoe_vk_loader();
+    if (get_instance_proc_addr) // C has no cast from an object to a function pointer
+        memcpy(&get, &get_instance_proc_addr, sizeof get);
+    if (!get)
+        return vkmoe_fail(&device->log, VKMOE_ERROR_NOT_FOUND,
+            "no Vulkan loader: expected get_instance_proc_addr or libvulkan.so.1");
+    device->get_instance_proc_addr = get;
+    if (!vkmoe_vk_load_instance(get, device->instance, &device->instance_vk))
+        return vkmoe_fail(&device->log, VKMOE_ERROR_UNSUPPORTED,
+            "the instance lacks functions of Vulkan 1.1");
+    return VKMOE_OK;
+}
+
+enum vkmoe_status vkmoe_device_adopt(const struct vkmoe_adopt_params *params,
+    vkmoe_device **out)
+{
+    if (!out)
+        return VKMOE_ERROR_INVALID;
+    *out = NULL;
+    if (!params)
+        return VKMOE_ERROR_INVALID;
+    enum vkmoe_status status = check_adopt(params);
+    if (status != VKMOE_OK)
+        return status;
+    vkmoe_device *device = new_device(&params->log);
+    if (!device)
+        return VKMOE_ERROR_OUT_OF_MEMORY;
+    device->instance = params->instance;
+    device->device = params->device;
+    device->queue = params->queue;
+    device->lock_queue = params->lock_queue;
+    device->unlock_queue = params->unlock_queue;
+    device->queue_user = params->queue_user;
+    status = load_instance(device, params->get_instance_proc_addr);
+    if (status != VKMOE_OK)
+        goto fail;
+
+    struct instance instance = {device->get_instance_proc_addr, device->instance,
+        device->instance_vk, VK_NULL_HANDLE};
+    struct physical physical;
+    vkmoe_physical_probe(&instance, params->physical_device, &physical);
+    if (!physical.info.usable) {
+        status = vkmoe_fail(&device->log, VKMOE_ERROR_UNSUPPORTED, "%s cannot be used: %s",
+            physical.info.name, physical.info.reason);
+        goto fail;
+    }
+    status = check_queue_family(device, &physical, params->queue_family);
+    if (status != VKMOE_OK)
+        goto fail;
+    // Only what the caller names is enabled, whatever the device could do.
+    physical.info.int64 = physical.info.int64 && params->int64;
+    physical.info.f16_storage = physical.info.f16_arithmetic = false;
+    physical.subgroup_size_control = physical.subgroup_size_control && params->subgroup_size_control;
+    physical.full_subgroups = physical.executable_properties = false;
+    physical.subgroup_arithmetic = physical.subgroup_arithmetic
+        && (physical.subgroup_size_control
+            || physical.min_subgroup_size == physical.max_subgroup_size);
+    describe(device, &physical);
+    status = start(device, params->cache, params->cache_size);
+    if (status != VKMOE_OK)
+        goto fail;
+    *out = device;
+    return VKMOE_OK;
+fail:
+    vkmoe_device_destroy(&device);
+    return status;
+}
+
+void vkmoe_device_destroy(vkmoe_device **address)
+{
+    if (!address || !*address)
+        return;
+    vkmoe_device *device = *address;
+    *address = NULL;
+    vkmoe_memory_finish(device);
+    vkmoe_pipelines_finish(device);
+    if (device->owned) {
+        struct instance instance = {device->get_instance_proc_addr, device->instance,
+            device->instance_vk, device->debug_messenger};
+        if (device->device && device->vk.DestroyDevice)
+            device->vk.DestroyDevice(device->device, NULL);
+        vkmoe_instance_finish(&instance);
+    }
+    pthread_mutex_destroy(&device->queue_mutex);
+    free(device);
+}
+
+void vkmoe_device_get_info(const vkmoe_device *device, struct vkmoe_device_info *info)
+{
+    *info = device->info;
+}
+
+// ------------------------------------------------------------------------- queue
+
+static enum vkmoe_status check_lost(vkmoe_device *device, VkResult result, const char *call)
+{
+    if (result == VK_ERROR_DEVICE_LOST)
+        atomic_store(&device->lost, true);
+    return vkmoe_vk_status(&device->log, result, call);
+}
+
+enum vkmoe_status vkmoe_device_submit(vkmoe_device *device, const VkSubmitInfo2 *submit)
+{
+    if (atomic_load(&device->lost))
+        return VKMOE_ERROR_DEVICE_LOST;
+    pthread_mutex_lock(&device->queue_mutex);
+    if (device->lock_queue)
+        device->lock_queue(device->queue_user);
+    VkResult result = device->vk.QueueSubmit2(device->queue, 1, submit, VK_NULL_HANDLE);
+    if (device->unlock_queue)
+        device->unlock_queue(device->queue_user);
+    pthread_mutex_unlock(&device->queue_mutex);
+    return check_lost(device, result, "vkQueueSubmit2");
+}
+
+enum vkmoe_status vkmoe_device_wait(vkmoe_device *device, VkSemaphore timeline, uint64_t value,
+    uint64_t timeout_ns)
+{
+    // In slices: drivers have been seen to overflow when they add a huge timeout to
+    // the clock, and a device that another thread lost is noticed.
+    const uint64_t slice_ns = 1000000000;
+    const VkSemaphoreWaitInfo wait = {
+        .sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO,
+        .semaphoreCount = 1,
+        .pSemaphores = &timeline,
+        .pValues = &value,
+    };
+    for (;;) {
+        if (atomic_load(&device->lost))
+            return VKMOE_ERROR_DEVICE_LOST;
+        uint64_t now_ns = MIN(timeout_ns, slice_ns);
+        VkResult result = device->vk.WaitSemaphores(device->device, &wait, now_ns);
+        if (result != VK_TIMEOUT || now_ns == timeout_ns)
+            return check_lost(device, result, "vkWaitSemaphores");
+        if (timeout_ns != UINT64_MAX)
+            timeout_ns -= now_ns;
+    }
+}

@@ -1,0 +1,52 @@
+// layer.h - a MoE layer: its parameters, its packed weights, and how it is run.
+#ifndef VKMOE_LAYER_H
+#define VKMOE_LAYER_H
+
+#include "memory.h"
+
+// Matrix rows are padded to whole tiles of the largest GEMM, so that no kernel guards
+// its loads of weights.
+#define BLOCK_ROWS 8
+#define PAD_BLOCKS 8
+#define MAX_TOKENS 65536
+#define MAX_EXPERTS 1024
+#define MAX_WIDTH 65536
+
+struct matrix {
+    vkmoe_buffer *buffer;
+    uint32_t blocks; // of 8 rows, padded
+    uint32_t units;  // of 8 columns, padded
+};
+
+struct vkmoe_layer {
+    vkmoe_device *device;
+    // The caller's, without its views and with defaults filled in.
+    struct vkmoe_layer_params params;
+    enum vkmoe_dtype dtype;
+    bool gated, shared_gated, shared_weighted; // the last: has a token gate
+    bool up_biased, down_biased, output_biased;
+    uint32_t inner_columns;        // inner, padded to 8: the width of a row of h
+    uint32_t shared_inner_columns;
+
+    struct matrix router;          // f32; the shared token gate is its last row
+    struct matrix *up, *down;      // [experts + 1]; the last is the shared expert's
+    vkmoe_buffer *up_table, *down_table; // addresses of these
+    vkmoe_buffer *vectors;         // f32 [3][experts]: bias, correction bias, expert scale
+    vkmoe_buffer *up_bias;         // f32 [experts][up rows], in matrix order
+    vkmoe_buffer *down_bias;       // f32 [experts][down rows]
+    vkmoe_buffer *output_bias;     // f32 [hidden]
+    uint64_t size;
+};
+
+// layer_check.c: INVALID, with the field's name in the log, if a rule is broken.
+enum vkmoe_status vkmoe_layer_check(const struct vkmoe_log *log,
+    const struct vkmoe_layer_params *params);
+
+// layer_weights.c. A matrix from one view, or from two whose blocks of 8 rows take
+// turns (gate and up): [rows][columns] each. `second` may be NULL.
+enum vkmoe_status vkmoe_matrix_create(vkmoe_device *device, const struct vkmoe_view *first,
+    const struct vkmoe_view *second, uint32_t rows, uint32_t columns, enum vkmoe_dtype dtype,
+    struct matrix *out);
+void vkmoe_matrix_destroy(struct matrix *matrix);
+
+#endif

@@ -1,0 +1,456 @@
+// memory.c - blocks of device memory, and the buffers cut out of them.
+//
+// Small buffers share blocks, whose size grows with what is in use; a large one gets
+// a block to itself. The free ranges of a block are kept sorted and merged.
+#include "memory.h"
+
+#include "common.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define MIN_BLOCK ((uint64_t)4 << 20)
+#define MAX_BLOCK ((uint64_t)64 << 20)
+#define DEDICATED ((uint64_t)16 << 20) // from this size on a buffer has its own block
+
+struct range {
+    uint64_t offset, size;
+};
+
+struct memory_block {
+    struct memory_block *next;
+    VkDeviceMemory memory;
+    VkBuffer handle;
+    uint64_t address;
+    void *mapped;
+    bool host_cached;
+    bool shared;           // may hold several buffers
+    uint64_t size;         // without alignment and TAIL_PADDING
+    struct range *free;    // sorted by offset, never touching each other
+    uint32_t free_count, capacity;
+    uint32_t buffer_count; // capacity > buffer_count, so that freeing never allocates
+};
+
+struct memory_store {
+    pthread_mutex_t mutex; // blocks and their ranges
+    struct memory_block *blocks;
+    uint64_t shared_size;  // of all shared blocks
+    vkmoe_buffer *dummy;
+    struct transfer *transfer;
+};
+
+// ------------------------------------------------------------------- memory types
+
+static bool has(VkMemoryPropertyFlags flags, VkMemoryPropertyFlags wanted)
+{
+    return (flags & wanted) == wanted;
+}
+
+// How well a memory type suits; negative: not at all.
+static int score_type(const vkmoe_device *device, enum memory_kind kind, uint32_t index)
+{
+    const VkMemoryType *type = &device->memory.memoryTypes[index];
+    const VkMemoryPropertyFlags flags = type->propertyFlags;
+    const VkMemoryPropertyFlags host =
+        VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
+    const bool local = flags & VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT;
+    const bool cached = flags & VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
+    // On these the device's memory is the host's, or may as well be.
+    const bool unified = device->info.type == VKMOE_DEVICE_INTEGRATED
+        || device->info.type == VKMOE_DEVICE_CPU || device->info.type == VKMOE_DEVICE_OTHER;
+    if (flags & (VK_MEMORY_PROPERTY_PROTECTED_BIT | VK_MEMORY_PROPERTY_LAZILY_ALLOCATED_BIT
+            | VK_MEMORY_PROPERTY_DEVICE_COHERENT_BIT_AMD
+            | VK_MEMORY_PROPERTY_DEVICE_UNCACHED_BIT_AMD))
+        return -1;
+    if (kind != MEMORY_DEVICE) // staging that takes device memory would be a waste of it
+        return has(flags, host) ? 1 + 2 * cached + (!local || unified) : -1;
+    if (unified) // another heap than the best one is still the same memory
+        return 1 + 4 * local + 2 * has(flags, host) + cached;
+    if (!local)
+        return -1;
+    // A host-visible type of a discrete device may be a window of 256 MiB, or slower.
+    const VkMemoryHeap *heap = &device->memory.memoryHeaps[type->heapIndex];
+    return 1 + 2 * (heap->size == device->info.memory_size)
+        + !(flags & VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT);
+}
+
+// Allocates from the best type that has room.
+static VkResult allocate(vkmoe_device *device, enum memory_kind kind,
+    const VkMemoryRequirements *requirements, VkDeviceMemory *out, VkMemoryPropertyFlags *flags)
+{
+    VkResult result = VK_ERROR_OUT_OF_DEVICE_MEMORY;
+    uint32_t untried = requirements->memoryTypeBits;
+    for (;;) {
+        int best = -1;
+        uint32_t best_type = 0;
+        for (uint32_t i = 0; i < device->memory.memoryTypeCount; i++) {
+            int score = untried >> i & 1 ? score_type(device, kind, i) : -1;
+            if (score > best) {
+                best = score;
+                best_type = i;
+            }
+        }
+        if (best < 0)
+            return result;
+        untried &= ~(1u << best_type);
+        const VkMemoryType *type = &device->memory.memoryTypes[best_type];
+        if (requirements->size > device->memory.memoryHeaps[type->heapIndex].size)
+            continue;
+        const VkMemoryAllocateFlagsInfo address = {
+            .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_FLAGS_INFO,
+            .flags = VK_MEMORY_ALLOCATE_DEVICE_ADDRESS_BIT,
+        };
+        result = device->vk.AllocateMemory(device->device, &(VkMemoryAllocateInfo){
+            .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
+            .pNext = &address,
+            .allocationSize = requirements->size,
+            .memoryTypeIndex = best_type,
+        }, NULL, out);
+        *flags = type->propertyFlags;
+        if (result != VK_ERROR_OUT_OF_DEVICE_MEMORY && result != VK_ERROR_OUT_OF_HOST_MEMORY)
+            return result;
+    }
+}
+
+// ------------------------------------------------------------------------- blocks
+
+static void destroy_block(vkmoe_device *device, struct memory_block *block)
+{
+    if (!block)
+        return;
+    if (block->handle)
+        device->vk.DestroyBuffer(device->device, block->handle, NULL);
+    if (block->memory) // unmaps it
+        device->vk.FreeMemory(device->device, block->memory, NULL);
+    free(block->free);
+    free(block);
+}
+
+static VkResult map_block(vkmoe_device *device, struct memory_block *block,
+    VkMemoryPropertyFlags flags)
+{
+    if (!has(flags, VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT))
+        return VK_SUCCESS;
+    block->host_cached = flags & VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
+    return device->vk.MapMemory(device->device, block->memory, 0, VK_WHOLE_SIZE, 0,
+        &block->mapped);
+}
+
+// Running out of memory is left to the caller to report: it may try a smaller block.
+static enum vkmoe_status create_block(vkmoe_device *device, enum memory_kind kind, uint64_t size,
+    struct memory_block **out)
+{
+    enum vkmoe_status status = VKMOE_ERROR_OUT_OF_MEMORY;
+    VkMemoryRequirements requirements;
+    VkMemoryPropertyFlags flags = 0;
+    struct memory_block *block = calloc(1, sizeof *block);
+    if (!block || !(block->free = malloc(2 * sizeof *block->free)))
+        goto fail;
+    block->capacity = 2;
+    block->size = size;
+    VK_TRY(device, CreateBuffer(device->device, &(VkBufferCreateInfo){
+        .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
+        .size = size + BUFFER_ALIGNMENT + TAIL_PADDING,
+        .usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_INDIRECT_BUFFER_BIT
+            | VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT
+            | VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT,
+        .sharingMode = VK_SHARING_MODE_EXCLUSIVE,
+    }, NULL, &block->handle));
+    device->vk.GetBufferMemoryRequirements(device->device, block->handle, &requirements);
+    VkResult result = allocate(device, kind, &requirements, &block->memory, &flags);
+    if (result == VK_ERROR_OUT_OF_DEVICE_MEMORY || result == VK_ERROR_OUT_OF_HOST_MEMORY)
+        goto fail_quietly;
+    status = vkmoe_vk_status(&device->log, result, "vkAllocateMemory");
+    if (status != VKMOE_OK)
+        goto fail;
+    VK_TRY(device, BindBufferMemory(device->device, block->handle, block->memory, 0));
+    result = map_block(device, block, flags);
+    if (result != VK_SUCCESS && kind != MEMORY_DEVICE) { // else staging serves as well
+        status = vkmoe_vk_status(&device->log, result, "vkMapMemory");
+        goto fail;
+    }
+    block->address = device->vk.GetBufferDeviceAddress(device->device,
+        &(VkBufferDeviceAddressInfo){
+            .sType = VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO,
+            .buffer = block->handle,
+        });
+    // Drivers align far better than this, but nothing makes them.
+    block->free[block->free_count++] = (struct range){
+        align_up(block->address, BUFFER_ALIGNMENT) - block->address, size};
+    *out = block;
+    return VKMOE_OK;
+fail_quietly:
+    status = VKMOE_ERROR_OUT_OF_MEMORY;
+fail:
+    destroy_block(device, block);
+    return status;
+}
+
+// ------------------------------------------------------------------------- ranges
+
+// Takes `size` bytes out of the block's smallest free range that has them.
+static bool take_range(struct memory_block *block, uint64_t size, uint64_t *offset)
+{
+    struct range *best = NULL;
+    for (uint32_t i = 0; i < block->free_count; i++) {
+        struct range *range = &block->free[i];
+        if (range->size >= size && (!best || range->size < best->size))
+            best = range;
+    }
+    if (!best)
+        return false;
+    if (block->buffer_count + 3 > block->capacity) {
+        uint32_t index = (uint32_t)(best - block->free);
+        uint32_t capacity = 2 * block->capacity + 3;
+        struct range *larger = realloc(block->free, capacity * sizeof *larger);
+        if (!larger)
+            return false;
+        block->free = larger;
+        block->capacity = capacity;
+        best = &block->free[index];
+    }
+    *offset = best->offset;
+    best->offset += size;
+    best->size -= size;
+    if (!best->size) {
+        struct range *end = block->free + block->free_count--;
+        memmove(best, best + 1, (size_t)(end - best - 1) * sizeof *best);
+    }
+    block->buffer_count++;
+    return true;
+}
+
+static void give_range(struct memory_block *block, uint64_t offset, uint64_t size)
+{
+    uint32_t i = 0;
+    while (i < block->free_count && block->free[i].offset < offset)
+        i++;
+    struct range *next = &block->free[i];
+    const bool joins_next = i < block->free_count && offset + size == next->offset;
+    const bool joins_previous = i > 0 && next[-1].offset + next[-1].size == offset;
+    if (joins_previous && joins_next) {
+        next[-1].size += size + next->size;
+        block->free_count--;
+        memmove(next, next + 1, (block->free_count - i) * sizeof *next);
+    } else if (joins_previous) {
+        next[-1].size += size;
+    } else if (joins_next) {
+        next->offset = offset;
+        next->size += size;
+    } else {
+        memmove(next + 1, next, (block->free_count - i) * sizeof *next);
+        *next = (struct range){offset, size};
+        block->free_count++;
+    }
+    block->buffer_count--;
+}
+
+// With the mutex held: a block with room for `size` bytes, an old or a new one.
+static enum vkmoe_status find_block(vkmoe_device *device, enum memory_kind kind, uint64_t size,
+    struct memory_block **out, uint64_t *offset)
+{
+    struct memory_store *store = device->memory_store;
+    const bool shared = kind == MEMORY_DEVICE && size < DEDICATED;
+    for (struct memory_block *block = store->blocks; shared && block; block = block->next) {
+        if (block->shared && take_range(block, size, offset)) {
+            *out = block;
+            return VKMOE_OK;
+        }
+    }
+    uint64_t block_size = size;
+    if (shared) // about as much again as there is, so that few blocks serve many buffers
+        block_size = MAX(size, MIN(MAX(store->shared_size, MIN_BLOCK), MAX_BLOCK));
+    block_size = MAX(size, MIN(block_size, vkmoe_memory_max_size(device)));
+    struct memory_block *block = NULL;
+    enum vkmoe_status status = create_block(device, kind, block_size, &block);
+    if (status == VKMOE_ERROR_OUT_OF_MEMORY && block_size > size)
+        status = create_block(device, kind, size, &block);
+    if (status != VKMOE_OK)
+        return status;
+    if (!take_range(block, size, offset)) {
+        destroy_block(device, block);
+        return VKMOE_ERROR_OUT_OF_MEMORY;
+    }
+    block->shared = shared;
+    store->shared_size += shared ? block->size : 0;
+    block->next = store->blocks;
+    store->blocks = block;
+    *out = block;
+    return VKMOE_OK;
+}
+
+static void release(vkmoe_device *device, struct memory_block *block, uint64_t offset,
+    uint64_t size)
+{
+    struct memory_store *store = device->memory_store;
+    pthread_mutex_lock(&store->mutex);
+    give_range(block, offset, size);
+    bool empty = !block->buffer_count;
+    if (empty) {
+        struct memory_block **link = &store->blocks;
+        while (*link != block)
+            link = &(*link)->next;
+        *link = block->next;
+        store->shared_size -= block->shared ? block->size : 0;
+    }
+    pthread_mutex_unlock(&store->mutex);
+    if (empty)
+        destroy_block(device, block);
+}
+
+// ------------------------------------------------------------------------ buffers
+
+uint64_t vkmoe_memory_max_size(const vkmoe_device *device)
+{
+    uint64_t limit = device->max_buffer_size;
+    return limit > 2 * TAIL_PADDING ? (limit - TAIL_PADDING) / BUFFER_ALIGNMENT * BUFFER_ALIGNMENT
+            - BUFFER_ALIGNMENT : BUFFER_ALIGNMENT;
+}
+
+static enum vkmoe_status check_size(vkmoe_device *device, uint64_t size)
+{
+    uint64_t largest = 0;
+    for (uint32_t i = 0; i < device->memory.memoryHeapCount; i++)
+        largest = MAX(largest, device->memory.memoryHeaps[i].size);
+    if (!size)
+        return vkmoe_fail(&device->log, VKMOE_ERROR_INVALID, "buffer size 0: expected at least 1");
+    if (size > largest)
+        return vkmoe_fail(&device->log, VKMOE_ERROR_OUT_OF_MEMORY,
+            "buffer of %llu bytes: %s has %llu bytes of memory", (unsigned long long)size,
+            device->info.name, (unsigned long long)largest);
+    if (size > vkmoe_memory_max_size(device))
+        return vkmoe_fail(&device->log, VKMOE_ERROR_UNSUPPORTED,
+            "buffer of %llu bytes: %s allows at most %llu in one buffer", (unsigned long long)size,
+            device->info.name, (unsigned long long)vkmoe_memory_max_size(device));
+    return VKMOE_OK;
+}
+
+enum vkmoe_status vkmoe_buffer_create_kind(vkmoe_device *device, enum memory_kind kind,
+    uint64_t size, vkmoe_buffer **out)
+{
+    struct memory_block *block = NULL;
+    uint64_t offset = 0;
+    *out = NULL;
+    enum vkmoe_status status = check_size(device, size);
+    if (status != VKMOE_OK)
+        return status;
+    vkmoe_buffer *buffer = calloc(1, sizeof *buffer);
+    if (!buffer)
+        return vkmoe_fail(&device->log, VKMOE_ERROR_OUT_OF_MEMORY, "out of host memory");
+    pthread_mutex_lock(&device->memory_store->mutex);
+    status = find_block(device, kind, align_up(size, BUFFER_ALIGNMENT), &block, &offset);
+    pthread_mutex_unlock(&device->memory_store->mutex);
+    if (status != VKMOE_OK) {
+        free(buffer);
+        return status != VKMOE_ERROR_OUT_OF_MEMORY ? status : vkmoe_fail(&device->log, status,
+            "buffer of %llu bytes: %s is out of memory", (unsigned long long)size,
+            device->info.name);
+    }
+    *buffer = (vkmoe_buffer){
+        .device = device,
+        .block = block,
+        .handle = block->handle,
+        .offset = offset,
+        .size = size,
+        .address = block->address + offset,
+        .mapped = block->mapped ? (char *)block->mapped + offset : NULL,
+        .host_cached = block->host_cached,
+    };
+    *out = buffer;
+    return VKMOE_OK;
+}
+
+enum vkmoe_status vkmoe_buffer_create(vkmoe_device *device, uint64_t size, vkmoe_buffer **out)
+{
+    if (!out)
+        return VKMOE_ERROR_INVALID;
+    *out = NULL;
+    if (!device)
+        return VKMOE_ERROR_INVALID;
+    return vkmoe_buffer_create_kind(device, MEMORY_DEVICE, size, out);
+}
+
+enum vkmoe_status vkmoe_buffer_wrap(vkmoe_device *device, uint64_t address, uint64_t size,
+    vkmoe_buffer **out)
+{
+    if (!out)
+        return VKMOE_ERROR_INVALID;
+    *out = NULL;
+    if (!device)
+        return VKMOE_ERROR_INVALID;
+    if (!address || address % 4 || !size || size > UINT64_MAX - address)
+        return vkmoe_fail(&device->log, VKMOE_ERROR_INVALID,
+            "vkmoe_buffer_wrap: address 0x%llx of %llu bytes: expected a multiple of 4, at least 1",
+            (unsigned long long)address, (unsigned long long)size);
+    vkmoe_buffer *buffer = calloc(1, sizeof *buffer);
+    if (!buffer)
+        return vkmoe_fail(&device->log, VKMOE_ERROR_OUT_OF_MEMORY, "out of host memory");
+    *buffer = (vkmoe_buffer){.device = device, .size = size, .address = address};
+    *out = buffer;
+    return VKMOE_OK;
+}
+
+void vkmoe_buffer_destroy(vkmoe_buffer **address)
+{
+    if (!address || !*address)
+        return;
+    vkmoe_buffer *buffer = *address;
+    *address = NULL;
+    if (buffer->block)
+        release(buffer->device, buffer->block, buffer->offset,
+            align_up(buffer->size, BUFFER_ALIGNMENT));
+    free(buffer);
+}
+
+uint64_t vkmoe_buffer_size(const vkmoe_buffer *buffer)
+{
+    return buffer->size;
+}
+
+uint64_t vkmoe_buffer_address(const vkmoe_buffer *buffer)
+{
+    return buffer->address;
+}
+
+uint64_t vkmoe_device_dummy_address(vkmoe_device *device)
+{
+    return device->memory_store->dummy->address;
+}
+
+struct transfer *vkmoe_memory_transfer(vkmoe_device *device)
+{
+    return device->memory_store->transfer;
+}
+
+enum vkmoe_status vkmoe_memory_init(vkmoe_device *device)
+{
+    struct memory_store *store = device->memory_store = calloc(1, sizeof *store);
+    if (!store)
+        return vkmoe_fail(&device->log, VKMOE_ERROR_OUT_OF_MEMORY, "out of host memory");
+    pthread_mutex_init(&store->mutex, NULL);
+    enum vkmoe_status status = vkmoe_transfer_create(device, &store->transfer);
+    if (status == VKMOE_OK)
+        status = vkmoe_buffer_create(device, BUFFER_ALIGNMENT, &store->dummy);
+    if (status == VKMOE_OK)
+        status = vkmoe_buffer_clear(store->dummy, 0, BUFFER_ALIGNMENT);
+    if (status != VKMOE_OK)
+        vkmoe_memory_finish(device);
+    return status;
+}
+
+void vkmoe_memory_finish(vkmoe_device *device)
+{
+    struct memory_store *store = device->memory_store;
+    if (!store)
+        return;
+    vkmoe_transfer_destroy(device, &store->transfer);
+    vkmoe_buffer_destroy(&store->dummy);
+    while (store->blocks) { // buffers that the caller forgot
+        struct memory_block *block = store->blocks;
+        store->blocks = block->next;
+        destroy_block(device, block);
+    }
+    pthread_mutex_destroy(&store->mutex);
+    free(store);
+    device->memory_store = NULL;
+}

@@ -1,0 +1,61 @@
+// memory.h - device memory: large blocks, sub-allocated; upload and download.
+//
+// Every block ends in TAIL_PADDING bytes that belong to nobody: lavapipe performs
+// loads at subgroup-uniform addresses even where the code around them is not
+// executed, so a load just behind an array must hit memory.
+#ifndef VKMOE_MEMORY_H
+#define VKMOE_MEMORY_H
+
+#include "device.h"
+
+#define TAIL_PADDING 65536
+#define BUFFER_ALIGNMENT 256
+
+struct memory_block; // one VkDeviceMemory with one VkBuffer over all of it
+
+struct vkmoe_buffer {
+    vkmoe_device *device;
+    struct memory_block *block; // NULL: wrapped memory of the caller
+    VkBuffer handle;            // the block's buffer; VK_NULL_HANDLE if wrapped
+    uint64_t offset;            // in the block's buffer
+    uint64_t size;
+    uint64_t address;
+    void *mapped;               // host view of this buffer's first byte, or NULL
+    bool host_cached;           // reading through `mapped` is fast
+};
+
+enum memory_kind {
+    MEMORY_DEVICE, // fastest for the device; host-visible only if that costs nothing
+    MEMORY_UPLOAD, // host-visible and coherent, for staging: host writes, device reads
+    MEMORY_DOWNLOAD, // the same for the way back, cached where possible
+};
+
+enum vkmoe_status vkmoe_memory_init(vkmoe_device *device);
+void vkmoe_memory_finish(vkmoe_device *device);
+
+enum vkmoe_status vkmoe_buffer_create_kind(vkmoe_device *device, enum memory_kind kind,
+    uint64_t size, vkmoe_buffer **out);
+
+// Uploads in pieces that the caller produces: `fill` writes `size` bytes of the
+// data that starts at `offset` to `to`. Serves weights that are repacked on the
+// way, without a second copy of them in host memory.
+enum vkmoe_status vkmoe_buffer_upload_with(vkmoe_buffer *buffer, uint64_t offset, uint64_t size,
+    void (*fill)(void *user, uint64_t offset, void *to, uint64_t size), void *user);
+
+// Fills a range, offset and size multiples of 4, with zero bytes.
+enum vkmoe_status vkmoe_buffer_clear(vkmoe_buffer *buffer, uint64_t offset, uint64_t size);
+
+// The largest buffer that the device can make, if it has the room.
+uint64_t vkmoe_memory_max_size(const vkmoe_device *device);
+
+// A buffer that reads as zero and is at least 256 bytes: the address for operands
+// that a kernel does not use, since no kernel ever gets a null address.
+uint64_t vkmoe_device_dummy_address(vkmoe_device *device);
+
+// memory.c to transfer.c: what copies need besides memory.
+struct transfer;
+enum vkmoe_status vkmoe_transfer_create(vkmoe_device *device, struct transfer **out);
+void vkmoe_transfer_destroy(vkmoe_device *device, struct transfer **transfer);
+struct transfer *vkmoe_memory_transfer(vkmoe_device *device);
+
+#endif

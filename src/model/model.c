@@ -1,0 +1,207 @@
+// model.c - the public model: a directory's config and tensors, and its blocks' layers.
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../log.h"
+#include "config.h"
+#include "family.h"
+#include "tensors.h"
+#include "views.h"
+
+struct vkmoe_model {
+    struct vkmoe_log log;
+    char *directory;
+    struct vkmoe_tensors tensors;
+    const struct vkmoe_family *family;
+    struct vkmoe_blocks blocks;
+    struct vkmoe_layer_params params; // of every block with experts, without the views
+    bool router_bias, correction_bias;
+    struct vkmoe_model_info info;
+    // Made when first asked for. Atomic, because several threads may be the first.
+    _Atomic(struct vkmoe_block_views *) views[2][VKMOE_MAX_BLOCKS];
+};
+
+static bool read_flag(struct vkmoe_config *config, const struct vkmoe_setting *setting)
+{
+    return !setting->key || vkmoe_config_bool(config, setting->key, setting->preset != 0);
+}
+
+// All that the config says.
+static enum vkmoe_status read_config(struct vkmoe_model *model, struct vkmoe_config *config)
+{
+    struct vkmoe_model_info *info = &model->info;
+    snprintf(info->family, sizeof info->family, "%s",
+        vkmoe_config_string(config, "model_type", ""));
+    const struct vkmoe_family *family = model->family = vkmoe_family_find(config);
+    if (!family)
+        return config->status;
+    vkmoe_family_read_blocks(family, config, &model->blocks);
+    const struct vkmoe_blocks *blocks = &model->blocks;
+    for (uint32_t s = 0; s < 2; s++) {
+        for (uint32_t b = 0; b < blocks->count[s]; b++)
+            info->moe_blocks += blocks->moe[s][b];
+    }
+    info->blocks = blocks->count[0];
+    info->decoder_blocks = blocks->count[1];
+    info->vocabulary = vkmoe_config_u32(config, "vocab_size", 0, 0, UINT32_MAX);
+    if (config->status != VKMOE_OK || info->moe_blocks == 0)
+        return config->status; // a dense model of the family has no settings of experts
+
+    struct vkmoe_layer_params *params = &model->params;
+    vkmoe_family_read_params(family, config, params);
+    model->router_bias = read_flag(config, &family->router_bias);
+    model->correction_bias = read_flag(config, &family->correction_bias);
+    info->hidden = params->hidden;
+    info->inner = params->inner;
+    info->experts = params->experts;
+    info->experts_per_token = params->experts_per_token;
+    info->shared_inner = params->shared_inner;
+    return config->status;
+}
+
+// The block's views, made now if need be.
+static enum vkmoe_status get_views(struct vkmoe_model *model, struct vkmoe_block block,
+    struct vkmoe_block_views **out)
+{
+    _Atomic(struct vkmoe_block_views *) *slot = &model->views[block.decoder][block.index];
+    *out = atomic_load(slot);
+    if (*out)
+        return VKMOE_OK;
+    const struct vkmoe_view_source source = {
+        .tensors = &model->tensors,
+        .family = model->family,
+        .log = &model->log,
+        .directory = model->directory,
+        .router_bias = model->router_bias,
+        .correction_bias = model->correction_bias,
+        .block = block,
+    };
+    struct vkmoe_block_views *views, *expected = NULL;
+    enum vkmoe_status status = vkmoe_block_views_create(&source, &model->params, &views);
+    if (status != VKMOE_OK)
+        return status;
+    // Views of one block are all alike: whoever stored first is right.
+    if (atomic_compare_exchange_strong(slot, &expected, views)) {
+        *out = views;
+    } else {
+        *out = expected;
+        free(views);
+    }
+    return VKMOE_OK;
+}
+
+// The dtype is that of the first block with experts, which is checked on this occasion: a
+// model whose experts cannot be used is better refused at once.
+static enum vkmoe_status read_dtype(struct vkmoe_model *model)
+{
+    for (uint32_t s = 0; s < 2; s++) {
+        for (uint32_t b = 0; b < model->blocks.count[s]; b++) {
+            if (!model->blocks.moe[s][b])
+                continue;
+            struct vkmoe_block_views *views;
+            enum vkmoe_status status =
+                get_views(model, (struct vkmoe_block){.index = b, .decoder = s == 1}, &views);
+            if (status == VKMOE_OK)
+                model->info.dtype = views->params.up[0].dtype;
+            return status;
+        }
+    }
+    return VKMOE_OK;
+}
+
+static enum vkmoe_status open_model(struct vkmoe_model *model, const char *path)
+{
+    model->directory = malloc(strlen(path) + 1);
+    if (!model->directory)
+        return vkmoe_fail(&model->log, VKMOE_ERROR_OUT_OF_MEMORY, "%s: no memory for it", path);
+    strcpy(model->directory, path);
+    struct vkmoe_config config;
+    enum vkmoe_status status = vkmoe_config_open(path, &model->log, &config);
+    if (status == VKMOE_OK)
+        status = read_config(model, &config);
+    vkmoe_config_close(&config);
+    if (status == VKMOE_OK)
+        status = vkmoe_tensors_open(path, &model->log, &model->tensors);
+    if (status != VKMOE_OK)
+        return status;
+    model->info.parameters = model->tensors.elements;
+    model->info.file_size = model->tensors.file_size;
+    model->info.tensors = model->tensors.count;
+    model->info.files = model->tensors.file_count;
+    return read_dtype(model);
+}
+
+enum vkmoe_status vkmoe_model_open(const char *path, const struct vkmoe_log *log,
+    vkmoe_model **out)
+{
+    if (!out)
+        return vkmoe_fail(log, VKMOE_ERROR_INVALID, "vkmoe_model_open: out is NULL");
+    *out = NULL;
+    if (!path || !*path)
+        return vkmoe_fail(log, VKMOE_ERROR_INVALID, "vkmoe_model_open: path is %s",
+            path ? "empty" : "NULL");
+    struct vkmoe_model *model = calloc(1, sizeof(*model));
+    if (!model)
+        return vkmoe_fail(log, VKMOE_ERROR_OUT_OF_MEMORY, "%s: no memory for a model", path);
+    if (log)
+        model->log = *log;
+    for (uint32_t b = 0; b < VKMOE_MAX_BLOCKS; b++) {
+        atomic_init(&model->views[0][b], NULL);
+        atomic_init(&model->views[1][b], NULL);
+    }
+    enum vkmoe_status status = open_model(model, path);
+    if (status != VKMOE_OK) {
+        vkmoe_model_destroy(&model);
+        return status;
+    }
+    *out = model;
+    return VKMOE_OK;
+}
+
+void vkmoe_model_destroy(vkmoe_model **model)
+{
+    if (!model || !*model)
+        return;
+    struct vkmoe_model *m = *model;
+    for (uint32_t b = 0; b < VKMOE_MAX_BLOCKS; b++) {
+        free(atomic_load(&m->views[0][b]));
+        free(atomic_load(&m->views[1][b]));
+    }
+    vkmoe_tensors_close(&m->tensors);
+    free(m->directory);
+    free(m);
+    *model = NULL;
+}
+
+void vkmoe_model_get_info(const vkmoe_model *model, struct vkmoe_model_info *info)
+{
+    *info = model->info;
+}
+
+bool vkmoe_model_is_moe(const vkmoe_model *model, struct vkmoe_block block)
+{
+    return block.index < model->blocks.count[block.decoder]
+        && model->blocks.moe[block.decoder][block.index];
+}
+
+enum vkmoe_status vkmoe_model_get_layer(vkmoe_model *model, struct vkmoe_block block,
+    struct vkmoe_layer_params *params)
+{
+    if (!model || !params)
+        return vkmoe_fail(model ? &model->log : NULL, VKMOE_ERROR_INVALID,
+            "vkmoe_model_get_layer: %s is NULL", model ? "params" : "model");
+    const char *stack = block.decoder ? "decoder block" : "block";
+    if (block.index >= model->blocks.count[block.decoder])
+        return vkmoe_fail(&model->log, VKMOE_ERROR_NOT_FOUND, "%s: has no %s %u, only %u of them",
+            model->directory, stack, block.index, model->blocks.count[block.decoder]);
+    if (!vkmoe_model_is_moe(model, block))
+        return vkmoe_fail(&model->log, VKMOE_ERROR_UNSUPPORTED, "%s: %s %u holds no experts",
+            model->directory, stack, block.index);
+    struct vkmoe_block_views *views;
+    enum vkmoe_status status = get_views(model, block, &views);
+    if (status == VKMOE_OK)
+        *params = views->params;
+    return status;
+}

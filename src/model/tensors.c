@@ -1,0 +1,431 @@
+// tensors.c - see tensors.h. The format: 8 bytes of little-endian header length, a JSON
+// header {"name": {"dtype", "shape", "data_offsets": [begin, end]}, ...}, then the data,
+// to whose start the offsets count, without gaps (github.com/huggingface/safetensors).
+#include "tensors.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../common.h"
+#include "../log.h"
+#include "json.h"
+
+enum { MAX_FILES = 4096, MAX_TENSORS = 1 << 20 };
+
+struct loader {
+    struct vkmoe_tensors *tensors;
+    const struct vkmoe_log *log;
+    const char *directory;
+};
+
+#define FAIL(loader, status, ...) vkmoe_fail((loader)->log, VKMOE_ERROR_##status, __VA_ARGS__)
+
+// Bits of one element; 0: unknown, which is fine until somebody needs the tensor.
+static uint32_t dtype_bits(const char *dtype)
+{
+    static const struct {
+        const char *name;
+        uint32_t bits;
+    } dtypes[] = {
+        {"F32", 32}, {"F16", 16}, {"BF16", 16}, {"F64", 64}, {"F8_E4M3", 8}, {"F8_E5M2", 8},
+        {"F8_E8M0", 8}, {"F6_E2M3", 6}, {"F6_E3M2", 6}, {"F4", 4}, {"BOOL", 8}, {"U8", 8},
+        {"I8", 8}, {"U16", 16}, {"I16", 16}, {"U32", 32}, {"I32", 32}, {"U64", 64}, {"I64", 64},
+        {"C64", 64},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(dtypes); i++) {
+        if (strcmp(dtype, dtypes[i].name) == 0)
+            return dtypes[i].bits;
+    }
+    return 0;
+}
+
+static bool multiply(uint64_t *product, uint64_t factor)
+{
+    if (factor && *product > UINT64_MAX / factor)
+        return false;
+    *product *= factor;
+    return true;
+}
+
+// Joins two strings with a slash between; NULL without memory.
+static char *join_path(const char *directory, const char *name)
+{
+    size_t size = strlen(directory) + strlen(name) + 2;
+    char *path = malloc(size);
+    if (path)
+        snprintf(path, size, "%s/%s", directory, name);
+    return path;
+}
+
+// The member of an object, refused if there are two of that name.
+static const cJSON *get_member(const cJSON *object, const char *name)
+{
+    const cJSON *found = NULL, *item;
+    cJSON_ArrayForEach(item, object) {
+        if (strcmp(item->string, name) == 0) {
+            if (found)
+                return NULL;
+            found = item;
+        }
+    }
+    return found;
+}
+
+static const char *read_shape(const cJSON *shape, struct vkmoe_tensor *tensor)
+{
+    if (!cJSON_IsArray(shape))
+        return "needs one \"shape\", an array";
+    tensor->elements = 1;
+    const cJSON *item;
+    cJSON_ArrayForEach(item, shape) {
+        if (tensor->rank == VKMOE_TENSOR_MAX_RANK)
+            return "has more than 8 dimensions";
+        uint64_t *size = &tensor->shape[tensor->rank++];
+        if (!vkmoe_json_integer(item, size))
+            return "has a size that is no integer from 0 to 2^53";
+        if (!multiply(&tensor->elements, *size))
+            return "has more elements than 64 bits can count";
+    }
+    return NULL;
+}
+
+// Fills `tensor` from its header entry; `data` and `size` are those of the whole data area.
+// Returns what is wrong, or NULL.
+static const char *read_tensor(const cJSON *entry, const uint8_t *data, uint64_t size,
+    struct vkmoe_tensor *tensor)
+{
+    if (!cJSON_IsObject(entry))
+        return "is not described by an object";
+    const char *dtype = cJSON_GetStringValue(get_member(entry, "dtype"));
+    if (!dtype)
+        return "needs one \"dtype\", a string";
+    vkmoe_json_printable(dtype, tensor->dtype, sizeof tensor->dtype);
+    const char *fault = read_shape(get_member(entry, "shape"), tensor);
+    if (fault)
+        return fault;
+
+    const cJSON *offsets = get_member(entry, "data_offsets");
+    uint64_t begin, end;
+    if (!cJSON_IsArray(offsets) || cJSON_GetArraySize(offsets) != 2
+        || !vkmoe_json_integer(cJSON_GetArrayItem(offsets, 0), &begin)
+        || !vkmoe_json_integer(cJSON_GetArrayItem(offsets, 1), &end))
+        return "needs one \"data_offsets\", two integers from 0 to 2^53";
+    if (begin > end)
+        return "ends before it begins";
+    if (end > size)
+        return "ends beyond the end of the file";
+    tensor->data = data + begin;
+    tensor->size = end - begin;
+
+    uint32_t bits = dtype_bits(dtype);
+    uint64_t total = tensor->elements;
+    if (bits && (!multiply(&total, bits) || total % 8 || total / 8 != tensor->size))
+        return "has data_offsets that do not match its dtype and shape";
+    return NULL;
+}
+
+static int compare_data(const void *a, const void *b)
+{
+    const struct vkmoe_tensor *x = a, *y = b;
+    if (x->data != y->data)
+        return x->data < y->data ? -1 : 1;
+    return x->size < y->size ? -1 : x->size > y->size;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    const struct vkmoe_tensor *x = a, *y = b;
+    return strcmp(x->name, y->name);
+}
+
+// The tensors from `first` on fill the data area exactly, as the format demands. They
+// are sorted for that.
+static enum vkmoe_status check_cover(const struct loader *loader, const char *path,
+    const uint8_t *data, uint64_t size, uint32_t first)
+{
+    struct vkmoe_tensors *t = loader->tensors;
+    if (t->count > first)
+        qsort(t->items + first, t->count - first, sizeof(*t->items), compare_data);
+    const uint8_t *next = data;
+    for (uint32_t i = first; i < t->count; i++) {
+        const struct vkmoe_tensor *tensor = &t->items[i];
+        if (tensor->data != next)
+            return FAIL(loader, INVALID, "%s: tensor %.200s begins at data offset %llu, %s %llu",
+                path, tensor->name, (unsigned long long)(tensor->data - data),
+                tensor->data < next ? "inside another that ends at" : "after a gap from",
+                (unsigned long long)(next - data));
+        next = tensor->data + tensor->size;
+    }
+    if (next != data + size)
+        return FAIL(loader, INVALID, "%s: %llu bytes of data belong to no tensor", path,
+            (unsigned long long)(data + size - next));
+    return VKMOE_OK;
+}
+
+static enum vkmoe_status reserve_tensors(const struct loader *loader, const char *path,
+    uint64_t more)
+{
+    struct vkmoe_tensors *t = loader->tensors;
+    uint64_t needed = t->count + more;
+    if (needed > MAX_TENSORS)
+        return FAIL(loader, INVALID, "%s: has tensors beyond the limit of %d", path, MAX_TENSORS);
+    if (needed <= t->capacity)
+        return VKMOE_OK;
+    uint32_t capacity = (uint32_t)MAX(needed, MIN(2 * (uint64_t)t->capacity, MAX_TENSORS));
+    struct vkmoe_tensor *items = realloc(t->items, capacity * sizeof(*items));
+    if (!items)
+        return FAIL(loader, OUT_OF_MEMORY, "%s: no memory for its list of tensors", path);
+    t->items = items;
+    t->capacity = capacity;
+    return VKMOE_OK;
+}
+
+static bool has_control_character(const char *text)
+{
+    for (; *text; text++) {
+        if ((unsigned char)*text < 0x20 || *text == 0x7f)
+            return true;
+    }
+    return false;
+}
+
+static enum vkmoe_status add_tensors(const struct loader *loader, struct vkmoe_tensor_file *file,
+    const cJSON *header, const uint8_t *data, uint64_t size)
+{
+    struct vkmoe_tensors *t = loader->tensors;
+    const cJSON *entry;
+    size_t names_size = 1;
+    uint64_t count = 0;
+    cJSON_ArrayForEach(entry, header) {
+        names_size += strlen(entry->string) + 1;
+        count++;
+    }
+    enum vkmoe_status status = reserve_tensors(loader, file->path, count);
+    if (status != VKMOE_OK)
+        return status;
+    char *name = file->names = malloc(names_size);
+    if (!name)
+        return FAIL(loader, OUT_OF_MEMORY, "%s: no memory for its names", file->path);
+
+    uint32_t first = t->count;
+    cJSON_ArrayForEach(entry, header) {
+        if (strcmp(entry->string, "__metadata__") == 0)
+            continue;
+        char printable[200];
+        struct vkmoe_tensor tensor = {.name = name, .path = file->path};
+        const char *fault = has_control_character(entry->string)
+            ? "has control characters in its name"
+            : read_tensor(entry, data, size, &tensor);
+        if (fault)
+            return FAIL(loader, INVALID, "%s: tensor %s %s", file->path,
+                vkmoe_json_printable(entry->string, printable, sizeof printable), fault);
+        size_t length = strlen(entry->string) + 1;
+        memcpy(name, entry->string, length);
+        name += length;
+        if (t->elements > UINT64_MAX - tensor.elements)
+            return FAIL(loader, INVALID, "%s: has more elements than 64 bits can count",
+                file->path);
+        t->elements += tensor.elements;
+        t->items[t->count++] = tensor;
+    }
+    return check_cover(loader, file->path, data, size, first);
+}
+
+// Takes `path`.
+static enum vkmoe_status open_file(const struct loader *loader, char *path)
+{
+    struct vkmoe_tensors *t = loader->tensors;
+    struct vkmoe_tensor_file *files = realloc(t->files, (t->file_count + 1) * sizeof(*files));
+    if (!files) {
+        free(path);
+        return FAIL(loader, OUT_OF_MEMORY, "%s: no memory for its list of files",
+            loader->directory);
+    }
+    t->files = files;
+    struct vkmoe_tensor_file *file = &files[t->file_count++];
+    *file = (struct vkmoe_tensor_file){.path = path};
+    enum vkmoe_status status = vkmoe_mapping_open(path, loader->log, &file->mapping);
+    if (status != VKMOE_OK)
+        return status;
+
+    const uint8_t *data = file->mapping.data;
+    uint64_t size = file->mapping.size, header_size = 0;
+    if (size < 8)
+        return FAIL(loader, INVALID, "%s: has %llu bytes, too few for a safetensors header", path,
+            (unsigned long long)size);
+    for (int i = 7; i >= 0; i--)
+        header_size = header_size << 8 | data[i];
+    if (header_size > size - 8)
+        return FAIL(loader, INVALID, "%s: has %llu bytes, but a header of %llu", path,
+            (unsigned long long)size, (unsigned long long)header_size);
+    cJSON *header;
+    status = vkmoe_json_parse(path, data + 8, header_size, loader->log, &header);
+    if (status != VKMOE_OK)
+        return status;
+    status = add_tensors(loader, file, header, data + 8 + header_size, size - 8 - header_size);
+    cJSON_Delete(header);
+    t->file_size += size;
+    return status;
+}
+
+// Sorts by name, which find needs, and refuses two of one name.
+static enum vkmoe_status sort_tensors(const struct loader *loader)
+{
+    struct vkmoe_tensors *t = loader->tensors;
+    if (t->count == 0)
+        return FAIL(loader, INVALID, "%s: holds no tensors", loader->directory);
+    qsort(t->items, t->count, sizeof(*t->items), compare_names);
+    for (uint32_t i = 1; i < t->count; i++) {
+        if (strcmp(t->items[i - 1].name, t->items[i].name) == 0)
+            return FAIL(loader, INVALID, "%s: tensor %.200s is there twice, also in %s",
+                t->items[i].path, t->items[i].name, t->items[i - 1].path);
+    }
+    return VKMOE_OK;
+}
+
+// True for a plain name: the index must not reach outside its directory.
+static bool is_shard_name(const char *name)
+{
+    const char suffix[] = ".safetensors";
+    size_t length = strlen(name);
+    return length > sizeof suffix - 1 && length < 256 && name[0] != '.'
+        && !strpbrk(name, "/\\:") && !has_control_character(name)
+        && strcmp(name + length - (sizeof suffix - 1), suffix) == 0;
+}
+
+static bool is_open(const struct loader *loader, const char *shard)
+{
+    const struct vkmoe_tensors *t = loader->tensors;
+    size_t skip = strlen(loader->directory) + 1;
+    for (uint32_t i = t->file_count; i-- > 0;) { // newest first: shards come in runs
+        if (strcmp(t->files[i].path + skip, shard) == 0)
+            return true;
+    }
+    return false;
+}
+
+static enum vkmoe_status open_shards(const struct loader *loader, const char *path,
+    const cJSON *map)
+{
+    const cJSON *entry;
+    cJSON_ArrayForEach(entry, map) {
+        char printable[200];
+        const char *shard = cJSON_GetStringValue(entry);
+        if (!shard || !is_shard_name(shard))
+            return FAIL(loader, INVALID, "%s: weight_map gives tensor %s %s%s", path,
+                vkmoe_json_printable(entry->string, printable, sizeof printable),
+                shard ? "a file name that is not a plain *.safetensors" : "no file name", "");
+        if (is_open(loader, shard))
+            continue;
+        if (loader->tensors->file_count == MAX_FILES)
+            return FAIL(loader, INVALID, "%s: names more than %d files", path, MAX_FILES);
+        char *shard_path = join_path(loader->directory, shard);
+        if (!shard_path)
+            return FAIL(loader, OUT_OF_MEMORY, "%s: no memory for a path", path);
+        enum vkmoe_status status = open_file(loader, shard_path);
+        if (status != VKMOE_OK)
+            return status;
+    }
+    return sort_tensors(loader);
+}
+
+// Every entry of the index is where it says, once.
+static enum vkmoe_status check_index(const struct loader *loader, const char *path,
+    const cJSON *map)
+{
+    size_t skip = strlen(loader->directory) + 1;
+    const cJSON *entry;
+    cJSON_ArrayForEach(entry, map) {
+        char printable[200];
+        vkmoe_json_printable(entry->string, printable, sizeof printable);
+        struct vkmoe_tensor *tensor = vkmoe_tensors_find(loader->tensors, entry->string);
+        if (!tensor || strcmp(tensor->path + skip, entry->valuestring) != 0)
+            return FAIL(loader, INVALID, "%s: tensor %s is not in %s, as weight_map has it", path,
+                printable, entry->valuestring);
+        if (tensor->indexed)
+            return FAIL(loader, INVALID, "%s: weight_map names tensor %s twice", path, printable);
+        tensor->indexed = true;
+    }
+    return VKMOE_OK;
+}
+
+static enum vkmoe_status open_index(const struct loader *loader, const char *path)
+{
+    struct vkmoe_mapping mapping;
+    enum vkmoe_status status = vkmoe_mapping_open(path, loader->log, &mapping);
+    if (status != VKMOE_OK)
+        return status;
+    cJSON *index;
+    status = vkmoe_json_parse(path, mapping.data, mapping.size, loader->log, &index);
+    vkmoe_mapping_close(&mapping);
+    if (status != VKMOE_OK)
+        return status;
+    const cJSON *map = get_member(index, "weight_map");
+    if (!cJSON_IsObject(map))
+        status = FAIL(loader, INVALID, "%s: needs one \"weight_map\", an object", path);
+    if (status == VKMOE_OK)
+        status = open_shards(loader, path, map);
+    if (status == VKMOE_OK)
+        status = check_index(loader, path, map);
+    cJSON_Delete(index);
+    return status;
+}
+
+enum vkmoe_status vkmoe_tensors_open(const char *directory, const struct vkmoe_log *log,
+    struct vkmoe_tensors *out)
+{
+    *out = (struct vkmoe_tensors){0};
+    const struct loader loader = {.tensors = out, .log = log, .directory = directory};
+    char *single = join_path(directory, "model.safetensors");
+    char *index = join_path(directory, "model.safetensors.index.json");
+    enum vkmoe_status status = VKMOE_ERROR_OUT_OF_MEMORY;
+    if (!single || !index) {
+        vkmoe_fail(log, status, "%s: no memory for a path", directory);
+        goto done;
+    }
+    // Whether there is a single file is asked in silence: an index instead is as good.
+    struct vkmoe_mapping probe;
+    status = vkmoe_mapping_open(single, NULL, &probe);
+    vkmoe_mapping_close(&probe);
+    if (status != VKMOE_ERROR_NOT_FOUND) {
+        status = open_file(&loader, single);
+        single = NULL;
+        if (status == VKMOE_OK)
+            status = sort_tensors(&loader);
+        goto done;
+    }
+    status = vkmoe_mapping_open(index, NULL, &probe);
+    vkmoe_mapping_close(&probe);
+    if (status == VKMOE_ERROR_NOT_FOUND)
+        vkmoe_fail(log, status,
+            "%s: has neither model.safetensors nor model.safetensors.index.json", directory);
+    else
+        status = open_index(&loader, index);
+done:
+    free(single);
+    free(index);
+    if (status != VKMOE_OK)
+        vkmoe_tensors_close(out);
+    return status;
+}
+
+void vkmoe_tensors_close(struct vkmoe_tensors *tensors)
+{
+    for (uint32_t i = 0; i < tensors->file_count; i++) {
+        vkmoe_mapping_close(&tensors->files[i].mapping);
+        free(tensors->files[i].names);
+        free(tensors->files[i].path);
+    }
+    free(tensors->files);
+    free(tensors->items);
+    *tensors = (struct vkmoe_tensors){0};
+}
+
+struct vkmoe_tensor *vkmoe_tensors_find(const struct vkmoe_tensors *tensors, const char *name)
+{
+    if (tensors->count == 0)
+        return NULL;
+    const struct vkmoe_tensor key = {.name = name};
+    return bsearch(&key, tensors->items, tensors->count, sizeof(key), compare_names);
+}

@@ -1,0 +1,48 @@
+// stream.h - recording work; see vkmoe.h for the two modes.
+#ifndef VKMOE_STREAM_H
+#define VKMOE_STREAM_H
+
+#include "kernel.h"
+#include "memory.h"
+
+// One dispatch. Groups are counted in one dimension; kernels take their flat index
+// from lib/grid.glsl, which undoes the split into two that the limit of 65535 asks for.
+struct dispatch {
+    enum kernel kernel;
+    const struct variant *variant;  // NULL: vkmoe_kernel_choose()
+    uint32_t spec[SPEC_MAX];        // by spec id; the rest of the array is 0
+    const void *push;               // struct <kernel>_push
+    uint32_t groups;                // 0: nothing is recorded
+    const vkmoe_buffer *indirect;   // not NULL: VkDispatchIndirectCommand here, `groups` ignored
+    uint64_t indirect_offset;
+};
+
+// Records one dispatch, starting the stream's own command buffer if need be.
+enum vkmoe_status vkmoe_stream_dispatch(vkmoe_stream *stream, const struct dispatch *dispatch);
+
+// Makes writes of the dispatches before visible to those after (and to indirect reads).
+enum vkmoe_status vkmoe_stream_barrier(vkmoe_stream *stream);
+
+// Scratch of at least `size` bytes, stable until the stream's work is done. In the
+// own mode it grows (work already recorded keeps the old one alive); otherwise
+// OUT_OF_MEMORY when it is too small. *out stays owned by the stream.
+enum vkmoe_status vkmoe_stream_scratch(vkmoe_stream *stream, uint64_t size,
+    const vkmoe_buffer **out);
+
+// STREAM_COUNTERS u32 zeros for kernels that count finished workgroups and set them
+// back to zero. One set per stream.
+#define STREAM_COUNTERS 65536
+uint64_t vkmoe_stream_counters(const vkmoe_stream *stream);
+
+vkmoe_device *vkmoe_stream_device(const vkmoe_stream *stream);
+
+// Dispatches recorded since creation, for tests and bench.
+uint64_t vkmoe_stream_dispatch_count(const vkmoe_stream *stream);
+
+// GPU time: vkmoe_stream_timestamp() records one (own mode; at most 64 between
+// submits), _elapsed() gives the nanoseconds between two of the last finished
+// submit, or a negative number if the queue has no timestamps.
+enum vkmoe_status vkmoe_stream_timestamp(vkmoe_stream *stream, uint32_t index);
+double vkmoe_stream_elapsed_ns(vkmoe_stream *stream, uint32_t from, uint32_t to);
+
+#endif

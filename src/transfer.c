@@ -1,0 +1,303 @@
+// transfer.c - upload and download: directly where the host sees the memory, else
+// through two staging buffers, of which one is copied while the other is filled.
+#include "memory.h"
+
+#include "common.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define PIECE ((uint64_t)8 << 20)
+#define SLOTS 2
+
+struct slot {
+    VkCommandBuffer commands;
+    uint64_t value; // of the timeline when its last copy is done
+};
+
+struct transfer {
+    pthread_mutex_t mutex; // held for a whole upload or download
+    VkCommandPool pool;
+    VkSemaphore timeline;
+    uint64_t value; // last submitted
+    struct slot slots[SLOTS];
+    vkmoe_buffer *staging[2][SLOTS]; // [is download], made on first use
+};
+
+enum vkmoe_status vkmoe_transfer_create(vkmoe_device *device, struct transfer **out)
+{
+    enum vkmoe_status status = VKMOE_ERROR_OUT_OF_MEMORY;
+    struct transfer *t = *out = calloc(1, sizeof *t);
+    VkCommandBuffer commands[SLOTS];
+    if (!t)
+        return vkmoe_fail(&device->log, status, "out of host memory");
+    pthread_mutex_init(&t->mutex, NULL);
+    VK_TRY(device, CreateCommandPool(device->device, &(VkCommandPoolCreateInfo){
+        .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
+        .flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
+        .queueFamilyIndex = device->queue_family,
+    }, NULL, &t->pool));
+    VK_TRY(device, AllocateCommandBuffers(device->device, &(VkCommandBufferAllocateInfo){
+        .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
+        .commandPool = t->pool,
+        .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
+        .commandBufferCount = SLOTS,
+    }, commands));
+    for (int i = 0; i < SLOTS; i++)
+        t->slots[i].commands = commands[i];
+    VK_TRY(device, CreateSemaphore(device->device, &(VkSemaphoreCreateInfo){
+        .sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO,
+        .pNext = &(VkSemaphoreTypeCreateInfo){
+            .sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO,
+            .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE,
+        },
+    }, NULL, &t->timeline));
+    return VKMOE_OK;
+fail:
+    vkmoe_transfer_destroy(device, out);
+    return status;
+}
+
+void vkmoe_transfer_destroy(vkmoe_device *device, struct transfer **transfer)
+{
+    struct transfer *t = *transfer;
+    if (!t)
+        return;
+    for (int i = 0; i < 2 * SLOTS; i++)
+        vkmoe_buffer_destroy(&t->staging[i / SLOTS][i % SLOTS]);
+    if (t->timeline)
+        device->vk.DestroySemaphore(device->device, t->timeline, NULL);
+    if (t->pool)
+        device->vk.DestroyCommandPool(device->device, t->pool, NULL);
+    pthread_mutex_destroy(&t->mutex);
+    free(t);
+    *transfer = NULL;
+}
+
+// ------------------------------------------------------------- one slot, mutex held
+
+static void barrier(vkmoe_device *device, VkCommandBuffer commands, VkPipelineStageFlags2 from,
+    VkAccessFlags2 written, VkPipelineStageFlags2 to, VkAccessFlags2 used)
+{
+    device->vk.CmdPipelineBarrier2(commands, &(VkDependencyInfo){
+        .sType = VK_STRUCTURE_TYPE_DEPENDENCY_INFO,
+        .memoryBarrierCount = 1,
+        .pMemoryBarriers = &(VkMemoryBarrier2){
+            .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER_2,
+            .srcStageMask = from,
+            .srcAccessMask = written,
+            .dstStageMask = to,
+            .dstAccessMask = used,
+        },
+    });
+}
+
+static enum vkmoe_status wait_slot(vkmoe_device *device, struct transfer *t, struct slot *slot)
+{
+    return slot->value ? vkmoe_device_wait(device, t->timeline, slot->value, UINT64_MAX)
+        : VKMOE_OK;
+}
+
+// Starts a slot, whose last copy is done.
+static enum vkmoe_status begin(vkmoe_device *device, struct slot *slot)
+{
+    enum vkmoe_status status;
+    VK_TRY(device, BeginCommandBuffer(slot->commands, &(VkCommandBufferBeginInfo){
+        .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
+        .flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT,
+    }));
+    barrier(device, slot->commands, VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT,
+        VK_ACCESS_2_MEMORY_WRITE_BIT, VK_PIPELINE_STAGE_2_ALL_TRANSFER_BIT,
+        VK_ACCESS_2_TRANSFER_READ_BIT | VK_ACCESS_2_TRANSFER_WRITE_BIT);
+    return VKMOE_OK;
+fail:
+    return status;
+}
+
+static enum vkmoe_status submit(vkmoe_device *device, struct transfer *t, struct slot *slot)
+{
+    enum vkmoe_status status;
+    barrier(device, slot->commands, VK_PIPELINE_STAGE_2_ALL_TRANSFER_BIT,
+        VK_ACCESS_2_TRANSFER_WRITE_BIT,
+        VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT | VK_PIPELINE_STAGE_2_HOST_BIT,
+        VK_ACCESS_2_MEMORY_READ_BIT | VK_ACCESS_2_MEMORY_WRITE_BIT | VK_ACCESS_2_HOST_READ_BIT);
+    VK_TRY(device, EndCommandBuffer(slot->commands));
+    status = vkmoe_device_submit(device, &(VkSubmitInfo2){
+        .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO_2,
+        .commandBufferInfoCount = 1,
+        .pCommandBufferInfos = &(VkCommandBufferSubmitInfo){
+            .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_SUBMIT_INFO,
+            .commandBuffer = slot->commands,
+        },
+        .signalSemaphoreInfoCount = 1,
+        .pSignalSemaphoreInfos = &(VkSemaphoreSubmitInfo){
+            .sType = VK_STRUCTURE_TYPE_SEMAPHORE_SUBMIT_INFO,
+            .semaphore = t->timeline,
+            .value = t->value + 1,
+            .stageMask = VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT,
+        },
+    });
+    if (status != VKMOE_OK)
+        goto fail;
+    slot->value = ++t->value;
+    return VKMOE_OK;
+fail:
+    return status;
+}
+
+static enum vkmoe_status copy(vkmoe_device *device, struct transfer *t, struct slot *slot,
+    const vkmoe_buffer *from, uint64_t from_offset, const vkmoe_buffer *to, uint64_t to_offset,
+    uint64_t size)
+{
+    enum vkmoe_status status = begin(device, slot);
+    if (status != VKMOE_OK)
+        return status;
+    device->vk.CmdCopyBuffer(slot->commands, from->handle, to->handle, 1, &(VkBufferCopy){
+        .srcOffset = from->offset + from_offset,
+        .dstOffset = to->offset + to_offset,
+        .size = size,
+    });
+    return submit(device, t, slot);
+}
+
+static enum vkmoe_status prepare_staging(vkmoe_device *device, struct transfer *t, bool download)
+{
+    enum vkmoe_status status = VKMOE_OK;
+    for (int i = 0; i < SLOTS && status == VKMOE_OK; i++)
+        if (!t->staging[download][i])
+            status = vkmoe_buffer_create_kind(device,
+                download ? MEMORY_DOWNLOAD : MEMORY_UPLOAD, PIECE, &t->staging[download][i]);
+    return status;
+}
+
+// After a failure half way copies may still run that read or write staging.
+static enum vkmoe_status wait_all(vkmoe_device *device, struct transfer *t)
+{
+    return t->value ? vkmoe_device_wait(device, t->timeline, t->value, UINT64_MAX) : VKMOE_OK;
+}
+
+// ------------------------------------------------------------------ whole transfers
+
+static enum vkmoe_status check_range(const vkmoe_buffer *buffer, const char *function,
+    uint64_t offset, uint64_t size)
+{
+    const struct vkmoe_log *log = &buffer->device->log;
+    if (!buffer->block)
+        return vkmoe_fail(log, VKMOE_ERROR_INVALID,
+            "%s: the buffer wraps the caller's memory: expected one from vkmoe_buffer_create()",
+            function);
+    if (size > buffer->size || offset > buffer->size - size)
+        return vkmoe_fail(log, VKMOE_ERROR_INVALID,
+            "%s: %llu bytes at %llu: the buffer has %llu", function, (unsigned long long)size,
+            (unsigned long long)offset, (unsigned long long)buffer->size);
+    return atomic_load(&buffer->device->lost) ? VKMOE_ERROR_DEVICE_LOST : VKMOE_OK;
+}
+
+enum vkmoe_status vkmoe_buffer_upload_with(vkmoe_buffer *buffer, uint64_t offset, uint64_t size,
+    void (*fill)(void *user, uint64_t offset, void *to, uint64_t size), void *user)
+{
+    vkmoe_device *device = buffer->device;
+    enum vkmoe_status status = check_range(buffer, "upload", offset, size);
+    if (status != VKMOE_OK || !size)
+        return status;
+    if (buffer->mapped) {
+        for (uint64_t at = 0; at < size; at += PIECE)
+            fill(user, at, (char *)buffer->mapped + offset + at, MIN(PIECE, size - at));
+        return VKMOE_OK;
+    }
+    struct transfer *t = vkmoe_memory_transfer(device);
+    pthread_mutex_lock(&t->mutex);
+    status = prepare_staging(device, t, false);
+    uint32_t index = 0;
+    for (uint64_t at = 0; at < size && status == VKMOE_OK; at += PIECE, index ^= 1) {
+        const uint64_t piece = MIN(PIECE, size - at);
+        vkmoe_buffer *staging = t->staging[false][index];
+        status = wait_slot(device, t, &t->slots[index]);
+        if (status != VKMOE_OK)
+            break;
+        fill(user, at, staging->mapped, piece);
+        status = copy(device, t, &t->slots[index], staging, 0, buffer, offset + at, piece);
+    }
+    enum vkmoe_status waited = wait_all(device, t);
+    pthread_mutex_unlock(&t->mutex);
+    return status != VKMOE_OK ? status : waited;
+}
+
+static void fill_from_memory(void *user, uint64_t offset, void *to, uint64_t size)
+{
+    memcpy(to, (const char *)user + offset, size);
+}
+
+enum vkmoe_status vkmoe_buffer_upload(vkmoe_buffer *buffer, uint64_t offset, const void *data,
+    uint64_t size)
+{
+    if (!buffer)
+        return VKMOE_ERROR_INVALID;
+    if (!data && size)
+        return vkmoe_fail(&buffer->device->log, VKMOE_ERROR_INVALID, "upload: data is NULL");
+    return vkmoe_buffer_upload_with(buffer, offset, size, fill_from_memory, (void *)data);
+}
+
+enum vkmoe_status vkmoe_buffer_download(const vkmoe_buffer *buffer, uint64_t offset, void *data,
+    uint64_t size)
+{
+    if (!buffer)
+        return VKMOE_ERROR_INVALID;
+    vkmoe_device *device = buffer->device;
+    enum vkmoe_status status = check_range(buffer, "download", offset, size);
+    if (status != VKMOE_OK || !size)
+        return status;
+    if (!data)
+        return vkmoe_fail(&device->log, VKMOE_ERROR_INVALID, "download: data is NULL");
+    // Reading uncached memory is slower than having the device copy it first.
+    if (buffer->mapped && (buffer->host_cached || size <= 4096)) {
+        memcpy(data, (const char *)buffer->mapped + offset, size);
+        return VKMOE_OK;
+    }
+    struct transfer *t = vkmoe_memory_transfer(device);
+    pthread_mutex_lock(&t->mutex);
+    status = prepare_staging(device, t, true);
+    // Piece i is copied while piece i - 1 is read.
+    const uint64_t pieces = (size - 1) / PIECE + 1;
+    for (uint64_t i = 0; i <= pieces && status == VKMOE_OK; i++) {
+        if (i < pieces)
+            status = copy(device, t, &t->slots[i % SLOTS], buffer, offset + i * PIECE,
+                t->staging[true][i % SLOTS], 0, MIN(PIECE, size - i * PIECE));
+        if (i == 0 || status != VKMOE_OK)
+            continue;
+        const uint64_t last = i - 1;
+        status = wait_slot(device, t, &t->slots[last % SLOTS]);
+        if (status == VKMOE_OK)
+            memcpy((char *)data + last * PIECE, t->staging[true][last % SLOTS]->mapped,
+                MIN(PIECE, size - last * PIECE));
+    }
+    enum vkmoe_status waited = wait_all(device, t);
+    pthread_mutex_unlock(&t->mutex);
+    return status != VKMOE_OK ? status : waited;
+}
+
+enum vkmoe_status vkmoe_buffer_clear(vkmoe_buffer *buffer, uint64_t offset, uint64_t size)
+{
+    vkmoe_device *device = buffer->device;
+    enum vkmoe_status status = check_range(buffer, "clear", offset, size);
+    if (status != VKMOE_OK || !size)
+        return status;
+    if (buffer->mapped) {
+        memset((char *)buffer->mapped + offset, 0, size);
+        return VKMOE_OK;
+    }
+    struct transfer *t = vkmoe_memory_transfer(device);
+    struct slot *slot = &t->slots[0];
+    pthread_mutex_lock(&t->mutex);
+    status = wait_slot(device, t, slot);
+    if (status == VKMOE_OK)
+        status = begin(device, slot);
+    if (status == VKMOE_OK) {
+        device->vk.CmdFillBuffer(slot->commands, buffer->handle, buffer->offset + offset, size, 0);
+        status = submit(device, t, slot);
+    }
+    if (status == VKMOE_OK)
+        status = wait_slot(device, t, slot);
+    pthread_mutex_unlock(&t->mutex);
+    return status;
+}

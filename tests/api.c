@@ -1,0 +1,397 @@
+// api.c - devices, buffers and streams as vkmoe.h promises them, misuse included.
+#include <ctype.h>
+
+#include "check.h"
+#include "random.h"
+
+#define MiB ((size_t)1 << 20)
+
+static struct record record; // of every device that open_device() makes
+
+static struct vkmoe_log log_to(struct record *to)
+{
+    return (struct vkmoe_log){.write = record_line, .user = to, .level = VKMOE_LOG_INFO};
+}
+
+// With validation, whose complaints the last test looks for.
+static enum vkmoe_status open_device(const char *select, vkmoe_device **out)
+{
+    return vkmoe_device_create(&(struct vkmoe_device_params){
+        .log = log_to(&record),
+        .select = select ? select : device_under_test(),
+        .validate = true,
+    }, out);
+}
+
+// ------------------------------------------------------------------------ devices
+
+static bool test_list(void)
+{
+    uint32_t count = 0, all;
+    struct vkmoe_device_info infos[16];
+    memset(infos, 0xee, sizeof infos);
+    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_device_list(NULL, NULL, NULL));
+    CHECK_OK(vkmoe_device_list(NULL, NULL, &count));
+    CHECK(count >= 1);
+    all = count;
+    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_device_list(NULL, NULL, &count));
+    count = 0;
+    CHECK_OK(vkmoe_device_list(NULL, infos, &count)); // room 0 writes nothing
+    CHECK(count == all && (unsigned char)infos[0].name[0] == 0xee);
+    count = 16;
+    CHECK_OK(vkmoe_device_list(NULL, infos, &count));
+    CHECK(count == all);
+    for (uint32_t i = 0; i < count && i < 16; i++) {
+        CHECK(infos[i].name[0] && memchr(infos[i].name, 0, sizeof infos[i].name));
+        CHECK(memchr(infos[i].driver, 0, sizeof infos[i].driver));
+        CHECK(infos[i].usable == !infos[i].reason[0]);
+        CHECK(!infos[i].usable || (infos[i].subgroup_size && infos[i].memory_size
+            && infos[i].shared_memory_size >= 16384));
+        tap_note("%u: %s, %s, subgroups of %u%s%s", i, infos[i].name, infos[i].driver,
+            infos[i].subgroup_size, infos[i].usable ? "" : ": ", infos[i].reason);
+    }
+    return true;
+fail:
+    return false;
+}
+
+static bool test_select(void)
+{
+    vkmoe_device *device = NULL;
+    struct vkmoe_device_info info;
+    char name[256];
+    struct record quiet = {0};
+    CHECK_OK(open_device(NULL, &device));
+    vkmoe_device_get_info(device, &info);
+    vkmoe_device_destroy(&device);
+    CHECK(!device);
+    snprintf(name, sizeof name, "%s", info.name);
+    for (char *c = name; *c; c++)
+        *c = (char)toupper((unsigned char)*c);
+    CHECK_OK(open_device(name + strlen(name) / 2, &device)); // a part, in another case
+    vkmoe_device_destroy(&device);
+    CHECK_OK(open_device("", &device)); // part of every name
+    vkmoe_device_destroy(&device);
+    CHECK(open_device("0", &device) != VKMOE_ERROR_NOT_FOUND);
+    vkmoe_device_destroy(&device);
+    // Numbers of which no device's name has a part.
+    const char *nonsense[] = {"no such device", "1000000", "0x0", "99999999999999999999", "-1"};
+    for (size_t i = 0; i < sizeof nonsense / sizeof *nonsense; i++) {
+        memset(&device, 0xee, sizeof device);
+        quiet = (struct record){0};
+        CHECK_STATUS(VKMOE_ERROR_NOT_FOUND, vkmoe_device_create(&(struct vkmoe_device_params){
+            .log = log_to(&quiet), .select = nonsense[i]}, &device));
+        CHECK(!device && quiet.lines[VKMOE_LOG_ERROR] == 1);
+    }
+    return true;
+fail:
+    vkmoe_device_destroy(&device);
+    return false;
+}
+
+static bool test_null(void)
+{
+    vkmoe_device *device = NULL;
+    vkmoe_buffer *buffer = (vkmoe_buffer *)&device;
+    vkmoe_stream *stream = (vkmoe_stream *)&device;
+    size_t size = 0;
+    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_device_create(NULL, &device));
+    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_device_create(&(struct vkmoe_device_params){0}, NULL));
+    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_device_adopt(NULL, &device));
+    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_device_adopt(&(struct vkmoe_adopt_params){0}, &device));
+    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_buffer_create(NULL, 1, &buffer));
+    CHECK(!buffer);
+    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_buffer_create(NULL, 1, NULL));
+    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_buffer_wrap(NULL, 4, 1, &buffer));
+    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_stream_create(NULL, &stream));
+    CHECK(!stream);
+    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_stream_submit(NULL, NULL));
+    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_stream_wait(NULL, 0));
+    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_stream_reserve(NULL, 1));
+    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_stream_record_into(NULL, NULL));
+    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_device_get_cache(NULL, NULL, &size));
+    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_buffer_upload(NULL, 0, "", 1));
+    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_buffer_download(NULL, 0, &size, 1));
+    vkmoe_device_destroy(NULL);
+    vkmoe_device_destroy(&device);
+    vkmoe_buffer_destroy(NULL);
+    vkmoe_buffer_destroy(&buffer);
+    vkmoe_stream_destroy(NULL);
+    vkmoe_stream_destroy(&stream);
+    return true;
+fail:
+    return false;
+}
+
+static bool test_log(void)
+{
+    vkmoe_device *device = NULL;
+    vkmoe_buffer *buffer = NULL;
+    struct record seen = {0};
+    struct vkmoe_log log = {record_line, &seen, VKMOE_LOG_ERROR};
+    CHECK_OK(vkmoe_device_create(&(struct vkmoe_device_params){.log = log}, &device));
+    CHECK(!seen.lines[VKMOE_LOG_WARNING] && !seen.lines[VKMOE_LOG_INFO]
+        && !seen.lines[VKMOE_LOG_DEBUG]);
+    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_buffer_create(device, 0, &buffer));
+    CHECK(seen.lines[VKMOE_LOG_ERROR] == 1 && strstr(seen.last, "0") && !strchr(seen.last, '\n'));
+    vkmoe_device_destroy(&device);
+    seen = (struct record){0};
+    log.level = VKMOE_LOG_DEBUG;
+    CHECK_OK(vkmoe_device_create(&(struct vkmoe_device_params){.log = log}, &device));
+    CHECK(seen.lines[VKMOE_LOG_INFO] >= 1);
+    vkmoe_device_destroy(&device);
+    CHECK_OK(vkmoe_device_create(&(struct vkmoe_device_params){0}, &device)); // to nowhere
+    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_buffer_create(device, 0, &buffer));
+    vkmoe_device_destroy(&device);
+    for (int status = 0; status < 100; status++)
+        CHECK(vkmoe_status_name((enum vkmoe_status)status)[0]);
+    return true;
+fail:
+    vkmoe_device_destroy(&device);
+    return false;
+}
+
+// ------------------------------------------------------------------------ buffers
+
+static void fill(unsigned char *to, size_t size, uint64_t seed)
+{
+    struct rng rng = {seed};
+    for (size_t i = 0; i < size; i++)
+        to[i] = (unsigned char)rng_next(&rng);
+}
+
+static bool round_trip(vkmoe_buffer *buffer, size_t offset, size_t size, unsigned char *shadow,
+    unsigned char *scratch)
+{
+    const size_t whole = (size_t)vkmoe_buffer_size(buffer);
+    fill(shadow + offset, size, offset + size);
+    CHECK_OK(vkmoe_buffer_upload(buffer, offset, shadow + offset, size));
+    memset(scratch, 0, whole);
+    CHECK_OK(vkmoe_buffer_download(buffer, offset, scratch, size));
+    CHECK(!memcmp(scratch, shadow + offset, size));
+    CHECK_OK(vkmoe_buffer_download(buffer, 0, scratch, whole)); // and nothing around it
+    CHECK(!memcmp(scratch, shadow, whole));
+    return true;
+fail:
+    tap_note("%zu bytes at %zu of %zu", size, offset, whole);
+    return false;
+}
+
+static bool test_copies(void)
+{
+    static const size_t ranges[][2] = {{0, 0}, {0, 1}, {1, 1}, {3, 5}, {255, 257}, {7, 4096},
+        {4095, 4099}, {1, 8 * MiB}, {0, 8 * MiB}, {13, 16 * MiB + 1}, {0, 20 * MiB + 3},
+        {20 * MiB + 2, 1}, {20 * MiB + 3, 0}};
+    const size_t size = 20 * MiB + 3;
+    vkmoe_device *device = NULL;
+    vkmoe_buffer *buffer = NULL;
+    unsigned char *shadow = malloc(size), *scratch = malloc(size);
+    CHECK(shadow && scratch);
+    CHECK_OK(open_device(NULL, &device));
+    CHECK_OK(vkmoe_buffer_create(device, size, &buffer));
+    CHECK(vkmoe_buffer_size(buffer) == size && vkmoe_buffer_address(buffer) % 256 == 0);
+    CHECK(round_trip(buffer, 0, size, shadow, scratch));
+    for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++)
+        CHECK(round_trip(buffer, ranges[i][0], ranges[i][1], shadow, scratch));
+
+    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_buffer_upload(buffer, 0, shadow, size + 1));
+    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_buffer_upload(buffer, size, shadow, 1));
+    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_buffer_upload(buffer, UINT64_MAX, shadow, 2));
+    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_buffer_upload(buffer, 2, shadow, UINT64_MAX));
+    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_buffer_download(buffer, size, scratch, 1));
+    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_buffer_upload(buffer, 0, NULL, 1));
+    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_buffer_download(buffer, 0, NULL, 1));
+    CHECK_OK(vkmoe_buffer_upload(buffer, size, NULL, 0));
+    vkmoe_buffer_destroy(&buffer);
+    vkmoe_device_destroy(&device);
+    free(shadow);
+    free(scratch);
+    return true;
+fail:
+    vkmoe_buffer_destroy(&buffer);
+    vkmoe_device_destroy(&device);
+    free(shadow);
+    free(scratch);
+    return false;
+}
+
+static bool test_wrap(void)
+{
+    vkmoe_device *device = NULL;
+    vkmoe_buffer *buffer = NULL, *wrapped = NULL;
+    char byte = 0;
+    CHECK_OK(open_device(NULL, &device));
+    CHECK_OK(vkmoe_buffer_create(device, 1024, &buffer));
+    const uint64_t address = vkmoe_buffer_address(buffer);
+    CHECK_OK(vkmoe_buffer_wrap(device, address + 4, 1000, &wrapped));
+    CHECK(vkmoe_buffer_address(wrapped) == address + 4 && vkmoe_buffer_size(wrapped) == 1000);
+    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_buffer_upload(wrapped, 0, &byte, 1));
+    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_buffer_download(wrapped, 0, &byte, 1));
+    vkmoe_buffer_destroy(&wrapped);
+    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_buffer_wrap(device, address + 2, 8, &wrapped));
+    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_buffer_wrap(device, 0, 8, &wrapped));
+    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_buffer_wrap(device, address, 0, &wrapped));
+    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_buffer_wrap(device, 4, UINT64_MAX, &wrapped));
+    CHECK(!wrapped);
+    vkmoe_buffer_destroy(&buffer);
+    vkmoe_device_destroy(&device);
+    return true;
+fail:
+    vkmoe_buffer_destroy(&wrapped);
+    vkmoe_buffer_destroy(&buffer);
+    vkmoe_device_destroy(&device);
+    return false;
+}
+
+// Random sizes live and die; each keeps a mark at both ends that its neighbours respect.
+static bool test_churn(void)
+{
+    enum { LIVE = 40 };
+    vkmoe_device *device = NULL;
+    vkmoe_buffer *buffers[LIVE] = {0};
+    uint64_t marks[LIVE] = {0};
+    struct rng rng = {7};
+    CHECK_OK(open_device(NULL, &device));
+    for (uint64_t i = 1; i <= 1000; i++) {
+        uint32_t slot = (uint32_t)(rng_next(&rng) % LIVE);
+        if (buffers[slot]) {
+            uint64_t size = vkmoe_buffer_size(buffers[slot]), first = 0, last = 0;
+            CHECK_OK(vkmoe_buffer_download(buffers[slot], 0, &first, sizeof first));
+            CHECK_OK(vkmoe_buffer_download(buffers[slot], size - 8, &last, sizeof last));
+            CHECK(first == marks[slot] && last == marks[slot]);
+            vkmoe_buffer_destroy(&buffers[slot]);
+            CHECK(!buffers[slot]);
+        }
+        // Up to 1 MiB as a rule, up to 32 MiB now and then.
+        uint64_t size = 16 + rng_next(&rng) % (i % 50 ? MiB : 32 * MiB);
+        CHECK_OK(vkmoe_buffer_create(device, size, &buffers[slot]));
+        CHECK(vkmoe_buffer_address(buffers[slot]) % 256 == 0);
+        marks[slot] = i * 0x9e3779b97f4a7c15u;
+        CHECK_OK(vkmoe_buffer_upload(buffers[slot], 0, &marks[slot], 8));
+        CHECK_OK(vkmoe_buffer_upload(buffers[slot], size - 8, &marks[slot], 8));
+    }
+    for (int i = 0; i < LIVE; i++)
+        for (int j = 0; j < i; j++) {
+            if (!buffers[i] || !buffers[j])
+                continue;
+            uint64_t a = vkmoe_buffer_address(buffers[i]), b = vkmoe_buffer_address(buffers[j]);
+            CHECK(a + vkmoe_buffer_size(buffers[i]) <= b || b + vkmoe_buffer_size(buffers[j]) <= a);
+        }
+    for (int i = 0; i < LIVE; i++)
+        vkmoe_buffer_destroy(&buffers[i]);
+    vkmoe_device_destroy(&device);
+    return true;
+fail:
+    for (int i = 0; i < LIVE; i++)
+        vkmoe_buffer_destroy(&buffers[i]);
+    vkmoe_device_destroy(&device);
+    return false;
+}
+
+static bool test_out_of_memory(void)
+{
+    vkmoe_device *device = NULL;
+    vkmoe_buffer *buffer = NULL, *huge = NULL;
+    struct vkmoe_device_info info;
+    uint32_t word = 0x12345678, back = 0;
+    CHECK_OK(open_device(NULL, &device));
+    vkmoe_device_get_info(device, &info);
+    CHECK_OK(vkmoe_buffer_create(device, 4, &buffer));
+    CHECK_OK(vkmoe_buffer_upload(buffer, 0, &word, 4));
+    const uint64_t sizes[] = {UINT64_MAX, UINT64_MAX - 255, (uint64_t)1 << 60, (uint64_t)1 << 48};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        memset(&huge, 0xee, sizeof huge);
+        CHECK_STATUS(VKMOE_ERROR_OUT_OF_MEMORY, vkmoe_buffer_create(device, sizes[i], &huge));
+        CHECK(!huge);
+    }
+    // As much as the heap has: more than one allocation may have, or more than is left.
+    enum vkmoe_status status = vkmoe_buffer_create(device, info.memory_size, &huge);
+    CHECK(status == VKMOE_ERROR_OUT_OF_MEMORY || status == VKMOE_ERROR_UNSUPPORTED
+        || status == VKMOE_OK);
+    CHECK(!huge == (status != VKMOE_OK));
+    vkmoe_buffer_destroy(&huge);
+    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_buffer_create(device, 0, &huge));
+    CHECK_OK(vkmoe_buffer_create(device, MiB, &huge));
+    CHECK_OK(vkmoe_buffer_download(buffer, 0, &back, 4));
+    CHECK(back == word);
+    vkmoe_buffer_destroy(&huge);
+    vkmoe_buffer_destroy(&buffer);
+    vkmoe_device_destroy(&device);
+    return true;
+fail:
+    vkmoe_buffer_destroy(&buffer);
+    vkmoe_device_destroy(&device);
+    return false;
+}
+
+// ------------------------------------------------------------------------ streams
+
+static bool test_stream(void)
+{
+    vkmoe_device *device = NULL;
+    vkmoe_stream *stream = NULL, *other = NULL;
+    CHECK_OK(open_device(NULL, &device));
+    CHECK_OK(vkmoe_stream_create(device, &stream));
+    CHECK_OK(vkmoe_stream_create(device, &other));
+    CHECK_OK(vkmoe_stream_wait(stream, 0)); // nothing was submitted
+    for (int i = 0; i < 100; i++)
+        CHECK_OK(vkmoe_stream_submit(i % 2 ? stream : other, NULL));
+    CHECK_OK(vkmoe_stream_submit(stream, &(struct vkmoe_submit_params){0}));
+    CHECK_OK(vkmoe_stream_wait(stream, UINT64_MAX));
+    CHECK_STATUS(VKMOE_ERROR_INVALID,
+        vkmoe_stream_submit(stream, &(struct vkmoe_submit_params){.wait_count = 1}));
+    CHECK_STATUS(VKMOE_ERROR_INVALID,
+        vkmoe_stream_submit(stream, &(struct vkmoe_submit_params){.signal_count = 1}));
+    struct vkmoe_semaphore none = {0};
+    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_stream_submit(stream,
+        &(struct vkmoe_submit_params){.signals = &none, .signal_count = 1}));
+    CHECK_STATUS(VKMOE_ERROR_OUT_OF_MEMORY, vkmoe_stream_reserve(stream, UINT64_MAX / 2));
+    CHECK_OK(vkmoe_stream_reserve(stream, 0));
+    CHECK_OK(vkmoe_stream_reserve(stream, 5 * MiB));
+    CHECK_OK(vkmoe_stream_reserve(stream, MiB));
+    // A device of the library's own has no command buffers of the caller's.
+    CHECK_STATUS(VKMOE_ERROR_INVALID,
+        vkmoe_stream_record_into(stream, (VkCommandBuffer)(uintptr_t)8));
+    CHECK_OK(vkmoe_stream_record_into(stream, NULL));
+    vkmoe_stream_destroy(&stream);
+    vkmoe_stream_destroy(&other);
+    CHECK(!stream);
+    vkmoe_device_destroy(&device);
+    return true;
+fail:
+    vkmoe_stream_destroy(&stream);
+    vkmoe_stream_destroy(&other);
+    vkmoe_device_destroy(&device);
+    return false;
+}
+
+static bool test_validation(void)
+{
+    CHECK(!record.validation);
+    return true;
+fail:
+    return false;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct test tests[] = {
+        {"list", test_list},
+        {"null", test_null},
+        {"select", test_select},
+        {"log", test_log},
+        {"copies", test_copies},
+        {"wrap", test_wrap},
+        {"churn", test_churn},
+        {"out-of-memory", test_out_of_memory},
+        {"stream", test_stream},
+        {"validation-is-silent", test_validation},
+    };
+    struct tap tap;
+    if (!tap_begin(&tap, argc, argv))
+        return 2;
+    if (!tap.list && !has_device())
+        return tap_skip_all(&tap, "no Vulkan device can be used");
+    run_tests(&tap, tests, sizeof tests / sizeof *tests);
+    return tap_end(&tap);
+}

@@ -1,0 +1,39 @@
+// checkpoints.h - small checkpoints in the published layout of every family that the
+// library loads, with random weights, and the same layer in the reference's form.
+//
+// Written from shared/docs/semantics.md A.1 and A.2, not from src/model: names, layouts and
+// formulas are typed a second time here, so that each checks the other.
+#ifndef VKMOE_TESTS_CHECKPOINTS_H
+#define VKMOE_TESTS_CHECKPOINTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <vkmoe/vkmoe.h>
+
+#include "reference.h"
+
+struct checkpoint {
+    const char *name;             // of the case: "deepseek_v2-grouped"
+    char path[256];               // of the directory
+    struct vkmoe_block block;     // whose layer is below
+    struct reference_layer layer; // with the weights as stored, in double
+    struct vkmoe_model_info info; // what the library must say of it
+    uint32_t block_count[2];
+    bool moe[2][16];              // [decoder][block]
+};
+
+uint32_t checkpoint_count(void);
+const char *checkpoint_name(uint32_t index);
+
+// Writes checkpoint `index` into a new directory below `parent`, the same for the same
+// seed. Prints a note and returns false if the file system refuses. checkpoint_destroy()
+// in any case.
+bool checkpoint_create(uint32_t index, uint64_t seed, const char *parent,
+    struct checkpoint *out);
+
+// Removes the files that checkpoint_create() wrote, and the directory if nothing else is
+// in it. Accepts a zeroed struct.
+void checkpoint_destroy(struct checkpoint *checkpoint);
+
+#endif

@@ -1,0 +1,250 @@
+// host.c - see host.h.
+#ifdef HOST_VOLK
+#define VOLK_IMPLEMENTATION
+#endif
+#include "host.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define TRY(call)                \
+    do {                         \
+        if ((call) != VK_SUCCESS) \
+            return false;        \
+    } while (0)
+
+static bool make_instance(struct host *host)
+{
+#ifdef HOST_VOLK
+    TRY(volkInitialize());
+#endif
+    const VkApplicationInfo application = {
+        .sType = VK_STRUCTURE_TYPE_APPLICATION_INFO,
+        .apiVersion = VK_API_VERSION_1_3,
+    };
+    TRY(vkCreateInstance(&(VkInstanceCreateInfo){
+        .sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO,
+        .pApplicationInfo = &application,
+    }, NULL, &host->instance));
+#ifdef HOST_VOLK
+    volkLoadInstance(host->instance);
+#endif
+    return true;
+}
+
+// The device that tests run on, by the name that vkmoe gives it.
+static bool find_device(struct host *host)
+{
+    VkPhysicalDevice devices[16];
+    uint32_t count = 16;
+    struct vkmoe_device_info info = {0};
+    vkmoe_device *device;
+    if (vkmoe_device_create(&(struct vkmoe_device_params){.select = getenv("VKMOE_TEST_DEVICE")},
+            &device) != VKMOE_OK)
+        return false;
+    vkmoe_device_get_info(device, &info);
+    vkmoe_device_destroy(&device);
+    if (vkEnumeratePhysicalDevices(host->instance, &count, devices) < 0)
+        return false;
+    for (uint32_t i = 0; i < count && !host->physical_device; i++) {
+        VkPhysicalDeviceProperties properties;
+        vkGetPhysicalDeviceProperties(devices[i], &properties);
+        if (!strcmp(properties.deviceName, info.name))
+            host->physical_device = devices[i];
+    }
+    return host->physical_device;
+}
+
+static bool find_queue(struct host *host)
+{
+    VkQueueFamilyProperties families[16];
+    uint32_t count = 16;
+    vkGetPhysicalDeviceQueueFamilyProperties(host->physical_device, &count, families);
+    while (host->queue_family < count
+            && !(families[host->queue_family].queueFlags & VK_QUEUE_COMPUTE_BIT))
+        host->queue_family++;
+    return host->queue_family < count;
+}
+
+static bool make_device(struct host *host, bool all)
+{
+    VkPhysicalDeviceVulkan13Features found13 = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_3_FEATURES};
+    VkPhysicalDeviceFeatures2 found = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &found13};
+    vkGetPhysicalDeviceFeatures2(host->physical_device, &found);
+    host->int64 = all && found.features.shaderInt64;
+    host->subgroup_size_control = all && found13.subgroupSizeControl;
+    VkPhysicalDeviceVulkan13Features v13 = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_3_FEATURES,
+        .synchronization2 = VK_TRUE,
+        .subgroupSizeControl = host->subgroup_size_control,
+    };
+    VkPhysicalDeviceVulkan12Features v12 = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
+        .pNext = &v13,
+        .bufferDeviceAddress = VK_TRUE,
+        .timelineSemaphore = VK_TRUE,
+    };
+    const VkPhysicalDeviceFeatures features = {.shaderInt64 = host->int64};
+    const float priority = 1;
+    TRY(vkCreateDevice(host->physical_device, &(VkDeviceCreateInfo){
+        .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
+        .pNext = &v12,
+        .queueCreateInfoCount = 1,
+        .pQueueCreateInfos = &(VkDeviceQueueCreateInfo){
+            .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
+            .queueFamilyIndex = host->queue_family,
+            .queueCount = 1,
+            .pQueuePriorities = &priority,
+        },
+        .pEnabledFeatures = &features,
+    }, NULL, &host->device));
+#ifdef HOST_VOLK
+    volkLoadDevice(host->device);
+#endif
+    vkGetDeviceQueue(host->device, host->queue_family, 0, &host->queue);
+    return true;
+}
+
+bool host_init(struct host *host, bool all)
+{
+    *host = (struct host){0};
+    if (!make_instance(host) || !find_device(host) || !find_queue(host) || !make_device(host, all))
+        return false;
+    TRY(vkCreateCommandPool(host->device, &(VkCommandPoolCreateInfo){
+        .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
+        .queueFamilyIndex = host->queue_family,
+    }, NULL, &host->pool));
+    TRY(vkCreateSemaphore(host->device, &(VkSemaphoreCreateInfo){
+        .sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO,
+        .pNext = &(VkSemaphoreTypeCreateInfo){
+            .sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO,
+            .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE,
+        },
+    }, NULL, &host->timeline));
+    return true;
+}
+
+void host_finish(struct host *host)
+{
+    if (host->device) {
+        vkDeviceWaitIdle(host->device);
+        vkDestroySemaphore(host->device, host->timeline, NULL);
+        vkDestroyCommandPool(host->device, host->pool, NULL);
+        vkDestroyDevice(host->device, NULL);
+    }
+    if (host->instance)
+        vkDestroyInstance(host->instance, NULL);
+}
+
+static void lock(void *user)
+{
+    struct host *host = user;
+    host->locked++;
+    host->lock_count++;
+}
+
+static void unlock(void *user)
+{
+    struct host *host = user;
+    host->locked--;
+}
+
+struct vkmoe_adopt_params host_adopt_params(struct host *host)
+{
+    return (struct vkmoe_adopt_params){
+        .instance = host->instance,
+        .physical_device = host->physical_device,
+        .device = host->device,
+        .queue = host->queue,
+        .queue_family = host->queue_family,
+        .int64 = host->int64,
+        .subgroup_size_control = host->subgroup_size_control,
+        .lock_queue = lock,
+        .unlock_queue = unlock,
+        .queue_user = host,
+    };
+}
+
+static bool find_memory_type(struct host *host, uint32_t allowed, uint32_t *index)
+{
+    const VkMemoryPropertyFlags wanted =
+        VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
+    VkPhysicalDeviceMemoryProperties memory;
+    vkGetPhysicalDeviceMemoryProperties(host->physical_device, &memory);
+    for (*index = 0; *index < memory.memoryTypeCount; ++*index)
+        if (allowed >> *index & 1
+                && (memory.memoryTypes[*index].propertyFlags & wanted) == wanted)
+            return true;
+    return false;
+}
+
+bool host_buffer_init(struct host *host, struct host_buffer *buffer, uint64_t size)
+{
+    VkMemoryRequirements requirements;
+    uint32_t type;
+    *buffer = (struct host_buffer){0};
+    TRY(vkCreateBuffer(host->device, &(VkBufferCreateInfo){
+        .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
+        .size = size,
+        .usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT
+            | VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT,
+    }, NULL, &buffer->handle));
+    vkGetBufferMemoryRequirements(host->device, buffer->handle, &requirements);
+    if (!find_memory_type(host, requirements.memoryTypeBits, &type))
+        return false;
+    TRY(vkAllocateMemory(host->device, &(VkMemoryAllocateInfo){
+        .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
+        .pNext = &(VkMemoryAllocateFlagsInfo){
+            .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_FLAGS_INFO,
+            .flags = VK_MEMORY_ALLOCATE_DEVICE_ADDRESS_BIT,
+        },
+        .allocationSize = requirements.size,
+        .memoryTypeIndex = type,
+    }, NULL, &buffer->memory));
+    TRY(vkBindBufferMemory(host->device, buffer->handle, buffer->memory, 0));
+    TRY(vkMapMemory(host->device, buffer->memory, 0, VK_WHOLE_SIZE, 0, &buffer->mapped));
+    buffer->address = vkGetBufferDeviceAddress(host->device, &(VkBufferDeviceAddressInfo){
+        .sType = VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO,
+        .buffer = buffer->handle,
+    });
+    return true;
+}
+
+void host_buffer_finish(struct host *host, struct host_buffer *buffer)
+{
+    if (!host->device)
+        return;
+    vkDestroyBuffer(host->device, buffer->handle, NULL);
+    vkFreeMemory(host->device, buffer->memory, NULL);
+}
+
+VkCommandBuffer host_begin(struct host *host)
+{
+    VkCommandBuffer commands = NULL;
+    if (vkAllocateCommandBuffers(host->device, &(VkCommandBufferAllocateInfo){
+            .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
+            .commandPool = host->pool,
+            .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
+            .commandBufferCount = 1,
+        }, &commands) != VK_SUCCESS)
+        return NULL;
+    vkBeginCommandBuffer(commands, &(VkCommandBufferBeginInfo){
+        .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
+    });
+    return commands;
+}
+
+bool host_run(struct host *host, VkCommandBuffer commands)
+{
+    TRY(vkEndCommandBuffer(commands));
+    TRY(vkQueueSubmit(host->queue, 1, &(VkSubmitInfo){
+        .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
+        .commandBufferCount = 1,
+        .pCommandBuffers = &commands,
+    }, VK_NULL_HANDLE));
+    TRY(vkQueueWaitIdle(host->queue));
+    vkFreeCommandBuffers(host->device, host->pool, 1, &commands);
+    return true;
+}

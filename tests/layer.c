@@ -1,0 +1,426 @@
+// layer.c - whole layers on a device against the reference, one test per row of
+// layer_cases.c, all through the public API.
+//
+// Environment: VKMOE_TEST_DEVICE selects a device as vkmoe_device_params.select does;
+// VKMOE_TEST_VALIDATE enables the validation layer, whose messages then fail the test;
+// VKMOE_TEST_SLOW adds the cases marked slow or timed.
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "compare.h"
+#include "layer_cases.h"
+#include "random.h"
+#include "tap.h"
+
+// A timed case beyond this would keep the reference busy for minutes.
+#define LARGEST_CHECKED_FLOPS 4e9
+
+struct harness {
+    vkmoe_device *device;
+    vkmoe_stream *stream;
+    uint32_t messages; // errors and warnings logged
+};
+
+static void count_message(void *user, enum vkmoe_log_level level, const char *line)
+{
+    struct harness *harness = user;
+    if (level <= VKMOE_LOG_WARNING)
+        harness->messages++;
+    tap_note("log: %s", line);
+}
+
+static bool is_ok(enum vkmoe_status status, const char *what)
+{
+    if (status != VKMOE_OK)
+        tap_note("%s: %s", what, vkmoe_status_name(status));
+    return status == VKMOE_OK;
+}
+
+// ----------------------------------------------------------------------------- arrays
+
+// A range of device memory between guard zones.
+struct array {
+    vkmoe_buffer *buffer;
+    size_t offset, size;        // the range
+    size_t total;               // with the zones
+    unsigned char *before;      // what was uploaded
+    unsigned char *after;       // what was downloaded
+};
+
+static void array_finish(struct array *array)
+{
+    vkmoe_buffer_destroy(&array->buffer);
+    free(array->before);
+    free(array->after);
+    *array = (struct array){0};
+}
+
+// `data` NULL: an output, which starts as NaN.
+static bool array_init(struct array *array, vkmoe_device *device, const void *data, size_t size,
+    bool misaligned)
+{
+    *array = (struct array){.offset = misaligned ? 260 : 256, .size = size};
+    array->total = array->offset + size + 260;
+    array->before = malloc(array->total);
+    array->after = malloc(array->total);
+    if (!array->before || !array->after)
+        abort();
+    guard_fill(array->before, array->total);
+    if (data)
+        memcpy(array->before + array->offset, data, size);
+    return is_ok(vkmoe_buffer_create(device, array->total, &array->buffer), "buffer");
+}
+
+static struct vkmoe_span array_span(const struct array *array)
+{
+    return (struct vkmoe_span){array->buffer, array->buffer ? array->offset : 0};
+}
+
+static bool array_upload(const struct array *array)
+{
+    return !array->buffer ||
+        is_ok(vkmoe_buffer_upload(array->buffer, 0, array->before, array->total), "upload");
+}
+
+static bool array_download(const struct array *array)
+{
+    return !array->buffer ||
+        is_ok(vkmoe_buffer_download(array->buffer, 0, array->after, array->total), "download");
+}
+
+static const void *array_range(const struct array *array)
+{
+    return array->buffer ? array->after + array->offset : NULL;
+}
+
+// --------------------------------------------------------------------------- one case
+
+struct run {
+    struct harness *harness;
+    const struct layer_case *c;
+    const struct layer_data *data;
+    vkmoe_layer *layer;
+    struct array x, router_x, y, ids, weights;
+};
+
+static void run_finish(struct run *run)
+{
+    vkmoe_layer_destroy(&run->layer);
+    array_finish(&run->x);
+    array_finish(&run->router_x);
+    array_finish(&run->y);
+    array_finish(&run->ids);
+    array_finish(&run->weights);
+}
+
+static bool run_init(struct run *run, struct harness *harness, const struct layer_case *c,
+    const struct layer_data *data)
+{
+    *run = (struct run){.harness = harness, .c = c, .data = data};
+    vkmoe_device *device = harness->device;
+    bool misaligned = c->has & CASE_MISALIGNED;
+    size_t x_size = (size_t)c->tokens * c->layer.hidden * sizeof(float);
+    size_t ids_size = (size_t)c->tokens * c->layer.experts_per_token * sizeof(float);
+    if (!is_ok(vkmoe_layer_create(device, &data->params, &run->layer), "vkmoe_layer_create"))
+        return false;
+    // SUPPLIED reads ids and leaves the weights to the router: no array for them.
+    bool has_weights = c->layer.router.select != VKMOE_SELECT_SUPPLIED;
+    return array_init(&run->x, device, data->x, x_size, misaligned) &&
+        (!data->router_x ||
+            array_init(&run->router_x, device, data->router_x, x_size, misaligned)) &&
+        array_init(&run->y, device, NULL, x_size, misaligned) &&
+        array_init(&run->ids, device, data->ids, ids_size, misaligned) &&
+        (!has_weights || array_init(&run->weights, device, data->weights, ids_size, misaligned));
+}
+
+// Uploads everything afresh, runs the layer and downloads everything.
+static bool forward(struct run *run, bool with_routing_outputs)
+{
+    const struct layer_data *data = run->data;
+    struct vkmoe_forward_params params = {
+        .tokens = run->c->tokens,
+        .sequence_tokens = run->c->sequence_tokens,
+        .x = array_span(&run->x),
+        .router_x = array_span(&run->router_x),
+        .y = array_span(&run->y),
+    };
+    if (data->ids || with_routing_outputs)
+        params.ids = array_span(&run->ids);
+    if (data->weights || with_routing_outputs)
+        params.weights = array_span(&run->weights);
+
+    struct array *arrays[] = {&run->x, &run->router_x, &run->y, &run->ids, &run->weights};
+    for (int i = 0; i < 5; i++) {
+        if (!array_upload(arrays[i]))
+            return false;
+    }
+    vkmoe_stream *stream = run->harness->stream;
+    if (!is_ok(vkmoe_layer_forward(stream, run->layer, &params), "vkmoe_layer_forward") ||
+        !is_ok(vkmoe_stream_submit(stream, NULL), "vkmoe_stream_submit") ||
+        !is_ok(vkmoe_stream_wait(stream, UINT64_MAX), "vkmoe_stream_wait"))
+        return false;
+    for (int i = 0; i < 5; i++) {
+        if (!array_download(arrays[i]))
+            return false;
+    }
+    return true;
+}
+
+// Inputs as they were, and nothing written beside the outputs.
+static bool check_memory(const struct run *run)
+{
+    const struct array *ids = &run->ids, *weights = &run->weights;
+    const struct layer_data *data = run->data;
+    bool ok = compare_bits("x", run->x.before, run->x.after, run->x.total);
+    ok &= guard_check("y", run->y.after, run->y.total, run->y.offset, run->y.size);
+    if (run->router_x.buffer)
+        ok &= compare_bits("router_x", run->router_x.before, run->router_x.after,
+            run->router_x.total);
+    if (data->ids)
+        ok &= compare_bits("ids", ids->before, ids->after, ids->total);
+    else
+        ok &= guard_check("ids", ids->after, ids->total, ids->offset, ids->size);
+    if (data->weights)
+        ok &= compare_bits("weights", weights->before, weights->after, weights->total);
+    else if (weights->buffer)
+        ok &= guard_check("weights", weights->after, weights->total, weights->offset,
+            weights->size);
+    return ok;
+}
+
+// Rounding of a sum grows with the root of its length, and the common tolerance is
+// measured at a model's widths, 4096 at most.
+static double tolerance_of(const struct vkmoe_layer_params *p)
+{
+    uint32_t longest = p->hidden > p->inner ? p->hidden : p->inner;
+    if (p->shared_inner > longest)
+        longest = p->shared_inner;
+    return COMPARE_F32_TOLERANCE * (longest > 4096 ? sqrt(longest / 4096.0) : 1.0);
+}
+
+// Compares ids, weights and y of the first run with the reference.
+static bool check_results(const struct run *run)
+{
+    const struct layer_case *c = run->c;
+    const struct layer_data *data = run->data;
+    uint32_t k = c->layer.experts_per_token, hidden = c->layer.hidden;
+    size_t choices = (size_t)c->tokens * k, values = (size_t)c->tokens * hidden;
+    // Somewhere to write even without tokens.
+    int32_t *ids = malloc((choices + 1) * sizeof(*ids));
+    double *weights = malloc((choices + 1) * sizeof(*weights));
+    double *scores = malloc(((size_t)c->tokens * c->layer.experts + 1) * sizeof(*scores));
+    double *y = malloc((values + 1) * sizeof(*y));
+    if (!ids || !weights || !scores || !y)
+        abort();
+    reference_forward(&data->reference, c->tokens, c->sequence_tokens, data->x, data->router_x,
+        data->ids, data->weights, y, ids, weights, scores);
+
+    bool ok = true;
+    if (!data->ids) {
+        const int32_t *device_ids = array_range(&run->ids);
+        uint64_t first;
+        enum reference_routing routing = reference_compare_routing(&data->reference, c->tokens,
+            ids, scores, device_ids, &first);
+        if (routing == REFERENCE_ROUTING_WRONG) {
+            tap_note("ids: [%" PRIu64 "][%" PRIu64 "] is %" PRId32 ", expected %" PRId32,
+                first / k, first % k, device_ids[first], ids[first]);
+            ok = false;
+        } else if (routing == REFERENCE_ROUTING_CLOSE) {
+            tap_note("ids: differ within rounding, first at [%" PRIu64 "]", first / k);
+            reference_forward(&data->reference, c->tokens, c->sequence_tokens, data->x,
+                data->router_x, device_ids, NULL, y, NULL, weights, NULL);
+        }
+    }
+    if (ok && !data->weights && run->weights.buffer)
+        ok = compare_weights("weights", weights, array_range(&run->weights), choices, k,
+            COMPARE_F32_TOLERANCE);
+    if (ok)
+        ok = compare_floats("y", y, array_range(&run->y), values, hidden,
+            tolerance_of(&c->layer)).ok;
+    free(ids);
+    free(weights);
+    free(scores);
+    free(y);
+    return ok;
+}
+
+// The bound that vkmoe_layer_scratch_size() documents.
+static bool check_scratch(const struct run *run)
+{
+    const struct vkmoe_layer_params *p = &run->c->layer;
+    const uint32_t tokens[] = {0, 1, 2, 7, 33, 64, 300, 4096, 65536, run->c->tokens};
+    uint64_t k = p->experts_per_token, routed = k * p->hidden;
+    for (size_t i = 0; i < sizeof(tokens) / sizeof(tokens[0]); i++) {
+        uint64_t t = tokens[i];
+        uint64_t bound = t * k * (p->inner + p->hidden) * 4 + t * p->experts * 4 + (1 << 20);
+        if (p->shared_inner > routed)
+            bound += t * (p->shared_inner - routed) * 4;
+        uint64_t size = vkmoe_layer_scratch_size(run->layer, tokens[i]);
+        if (size > bound) {
+            tap_note("scratch for %" PRIu32 " tokens is %" PRIu64 ", at most %" PRIu64, tokens[i],
+                size, bound);
+            return false;
+        }
+    }
+    return true;
+}
+
+// The matrices of the experts in the dtype they have are the least a layer takes.
+static bool check_size(const struct run *run)
+{
+    const struct vkmoe_layer_params *p = &run->c->layer;
+    uint64_t matrices = run->c->has & CASE_UNGATED ? 2 : 3;
+    uint64_t least = matrices * p->experts * p->inner * p->hidden *
+        (run->c->dtype == VKMOE_F32 ? 4 : 2);
+    uint64_t size = vkmoe_layer_size(run->layer);
+    if (size >= least)
+        return true;
+    tap_note("layer size is %" PRIu64 ", but the experts have %" PRIu64, size, least);
+    return false;
+}
+
+static bool check_case(struct harness *harness, const struct layer_case *c, uint64_t seed)
+{
+    struct layer_data data;
+    struct run run = {0};
+    layer_data_init(&data, c, seed, true);
+    harness->messages = 0;
+    bool ok = run_init(&run, harness, c, &data) && check_scratch(&run) && check_size(&run) &&
+        forward(&run, true) && check_memory(&run);
+    ok = ok && check_results(&run);
+    if (ok) {
+        // Again, without the optional outputs: the same bits.
+        unsigned char *y = malloc(run.y.total);
+        if (!y)
+            abort();
+        memcpy(y, run.y.after, run.y.total);
+        ok = forward(&run, false) && compare_bits("second run", y, run.y.after, run.y.total);
+        free(y);
+    }
+    run_finish(&run);
+    layer_data_finish(&data);
+    return ok && !harness->messages;
+}
+
+// ------------------------------------------------------------------------------ chains
+
+// The output of a layer is the input of the next, many times in one submission: whatever
+// the library leaves in scratch or forgets to wait for shows as other bits than one
+// submission for each.
+static bool check_chain(struct harness *harness, uint64_t seed)
+{
+    static const char *const names[] = {"tokens-33-bf16", "mixtral-decode", "tokens-9"};
+    enum { LAYERS = 3, STEPS = 9 };
+    struct layer_data data[LAYERS];
+    struct run runs[LAYERS] = {{0}};
+    bool ok = true;
+    harness->messages = 0;
+    for (int i = 0; i < LAYERS; i++) {
+        const struct layer_case *c = layer_cases;
+        while (strcmp(c->name, names[i]))
+            c++;
+        layer_data_init(&data[i], c, seed, false);
+        ok = ok && run_init(&runs[i], harness, c, &data[i]);
+    }
+
+    // Two vectors of the widest layer, written in turn.
+    struct array vectors[2] = {{0}};
+    for (int i = 0; i < 2; i++)
+        ok = ok && array_init(&vectors[i], harness->device, i ? NULL : data[0].x,
+            runs[0].x.size, false);
+    unsigned char *alone = malloc(vectors[1].total);
+    if (!alone)
+        abort();
+    for (int together = 0; together < 2; together++) {
+        ok = ok && array_upload(&vectors[0]) && array_upload(&vectors[1]);
+        for (int step = 0; ok && step < STEPS; step++) {
+            struct vkmoe_forward_params params = {
+                .tokens = runs[step % LAYERS].c->tokens,
+                .x = array_span(&vectors[step % 2]),
+                .y = array_span(&vectors[1 - step % 2]),
+            };
+            ok = is_ok(vkmoe_layer_forward(harness->stream, runs[step % LAYERS].layer, &params),
+                "vkmoe_layer_forward");
+            if (ok && (!together || step == STEPS - 1))
+                ok = is_ok(vkmoe_stream_submit(harness->stream, NULL), "vkmoe_stream_submit");
+            if (ok && !together)
+                ok = is_ok(vkmoe_stream_wait(harness->stream, UINT64_MAX), "vkmoe_stream_wait");
+        }
+        ok = ok && is_ok(vkmoe_stream_wait(harness->stream, UINT64_MAX), "vkmoe_stream_wait") &&
+            array_download(&vectors[1]);
+        if (ok && !together)
+            memcpy(alone, vectors[1].after, vectors[1].total);
+    }
+    ok = ok && compare_bits("together", alone, vectors[1].after, vectors[1].total);
+    ok = ok && guard_check("y", vectors[1].after, vectors[1].total, vectors[1].offset,
+        vectors[1].size);
+
+    free(alone);
+    for (int i = 0; i < 2; i++)
+        array_finish(&vectors[i]);
+    for (int i = 0; i < LAYERS; i++) {
+        run_finish(&runs[i]);
+        layer_data_finish(&data[i]);
+    }
+    return ok && !harness->messages;
+}
+
+// -------------------------------------------------------------------------------- main
+
+static void check_cases(struct tap *tap, struct harness *harness)
+{
+    bool slow = getenv("VKMOE_TEST_SLOW") != NULL;
+    for (const struct layer_case *c = layer_cases; c->name; c++) {
+        if (!tap_wants(tap, c->name))
+            continue;
+        if (layer_case_flops(c) > LARGEST_CHECKED_FLOPS)
+            tap_skip(tap, c->name, "only timed");
+        else if (c->has & (CASE_SLOW | CASE_TIMED) && !slow)
+            tap_skip(tap, c->name, "set VKMOE_TEST_SLOW to run it");
+        else
+            tap_result(tap, check_case(harness, c, tap->seed), c->name);
+    }
+    if (tap_wants(tap, "chain"))
+        tap_result(tap, check_chain(harness, tap->seed), "chain");
+}
+
+int main(int argc, char **argv)
+{
+    struct tap tap;
+    if (!tap_begin(&tap, argc, argv))
+        return 2;
+    struct harness harness = {0};
+    if (tap.list) {
+        check_cases(&tap, &harness);
+        return tap_end(&tap);
+    }
+
+    struct vkmoe_device_params params = {
+        .log = {.write = count_message, .user = &harness, .level = VKMOE_LOG_WARNING},
+        .select = getenv("VKMOE_TEST_DEVICE"),
+        .validate = getenv("VKMOE_TEST_VALIDATE") != NULL,
+    };
+    enum vkmoe_status status = vkmoe_device_create(&params, &harness.device);
+    if (status == VKMOE_ERROR_NOT_FOUND || status == VKMOE_ERROR_UNSUPPORTED)
+        return tap_skip_all(&tap, "no Vulkan device to run on");
+    struct vkmoe_device_info info = {0};
+    if (status == VKMOE_OK) {
+        vkmoe_device_get_info(harness.device, &info);
+        printf("# %s, %s\n", info.name, info.driver);
+        status = vkmoe_stream_create(harness.device, &harness.stream);
+    }
+    if (!is_ok(status, "device and stream")) {
+        tap_result(&tap, false, "device");
+        return tap_end(&tap);
+    }
+    check_cases(&tap, &harness);
+
+    // What was not released shows in the validation layer's last words.
+    harness.messages = 0;
+    vkmoe_stream_destroy(&harness.stream);
+    vkmoe_device_destroy(&harness.device);
+    tap_result(&tap, !harness.messages, "destruction");
+    return tap_end(&tap);
+}

@@ -1,0 +1,355 @@
+// layer_errors.c - wrong calls of vkmoe_layer_create() and vkmoe_layer_forward(), one test
+// each: INVALID, one line in the log that says why, and nothing done.
+//
+// Environment: as layer.c.
+#include <stdlib.h>
+#include <string.h>
+
+#include "compare.h"
+#include "layer_cases.h"
+#include "tap.h"
+
+#define TOKENS 6
+
+static const struct layer_case base_case = {
+    .name = "errors",
+    .tokens = TOKENS,
+    .layer = {.hidden = 12, .inner = 8, .experts = 6, .experts_per_token = 2, .shared_inner = 5},
+};
+
+// Rules broken at creation: name and what is done to `p`, a valid struct with arrays of
+// its own.
+#define LAYER_ERRORS(X)                                                                           \
+    X(hidden_0, p->hidden = 0)                                                                    \
+    X(hidden_65537, p->hidden = 65537)                                                            \
+    X(inner_0, p->inner = 0)                                                                      \
+    X(inner_65537, p->inner = 65537)                                                              \
+    X(shared_inner_65537, p->shared_inner = 65537)                                                \
+    X(experts_0, p->experts = 0)                                                                  \
+    X(experts_1025, p->experts = 1025)                                                            \
+    X(k_0, p->experts_per_token = 0)                                                              \
+    X(k_above_experts, p->experts_per_token = p->experts + 1)                                     \
+    X(unknown_score, p->router.score = (enum vkmoe_score)99)                                      \
+    X(unknown_select, p->router.select = (enum vkmoe_select)99)                                   \
+    X(unknown_weigh, p->router.weigh = (enum vkmoe_weigh)99)                                      \
+    X(unknown_group_score,                                                                        \
+        p->router.groups = p->router.groups_kept = 2;                                             \
+        p->router.group_score = (enum vkmoe_group_score)99)                                       \
+    X(unknown_activation, p->activation = (enum vkmoe_activation)99)                              \
+    X(groups_do_not_divide, p->router.groups = 4; p->router.groups_kept = 3)                      \
+    X(groups_above_experts, p->router.groups = 12; p->router.groups_kept = 3)                     \
+    X(groups_kept_0, p->router.groups = 3)                                                        \
+    X(groups_kept_above_groups, p->router.groups = 3; p->router.groups_kept = 4)                  \
+    X(groups_leave_too_few, p->router.groups = 6; p->router.groups_kept = 1)                      \
+    X(no_router, p->router.weight.data = NULL)                                                    \
+    X(no_up, p->up = NULL)                                                                        \
+    X(no_down, p->down = NULL)                                                                    \
+    X(no_gate_of_one, gate[4].data = NULL)                                                        \
+    X(no_up_of_one, up[5].data = NULL)                                                            \
+    X(no_down_of_one, down[0].data = NULL)                                                        \
+    X(mixed_dtypes, up[1].dtype = VKMOE_BF16)                                                     \
+    X(mixed_dtypes_down, down[1].dtype = VKMOE_BF16)                                              \
+    X(unknown_dtype, for (int e = 0; e < 6; e++)                                                  \
+        gate[e].dtype = up[e].dtype = down[e].dtype = (enum vkmoe_dtype)99)                       \
+    X(unknown_dtype_of_router, p->router.weight.dtype = (enum vkmoe_dtype)99)                     \
+    X(no_shared_up, p->shared_up.data = NULL)                                                     \
+    X(no_shared_down, p->shared_down.data = NULL)
+
+// Rules broken at a forward: `p` is valid, `e` has what one might use.
+#define FORWARD_ERRORS(X)                                                                         \
+    X(tokens_65537, p->tokens = 65537)                                                            \
+    X(tokens_many, p->tokens = UINT32_MAX)                                                        \
+    X(no_x, p->x.buffer = NULL)                                                                   \
+    X(no_y, p->y.buffer = NULL)                                                                   \
+    X(x_short, p->x.offset = e->total - e->x_size + 4)                                            \
+    X(x_short_by_far, p->x.offset = e->total)                                                     \
+    X(x_beyond, p->x.offset = e->total + 4)                                                       \
+    X(x_overflowing, p->x.offset = UINT64_MAX - 3)                                                \
+    X(y_short, p->y.offset = e->total - e->x_size + 4)                                            \
+    X(router_x_short, p->router_x.offset = e->total - e->x_size + 4)                              \
+    X(ids_short, p->ids.offset = e->total - e->ids_size + 4)                                      \
+    X(weights_short, p->weights.offset = e->total - e->ids_size + 4)                              \
+    X(x_misaligned_1, p->x.offset += 1)                                                           \
+    X(x_misaligned_2, p->x.offset += 2)                                                           \
+    X(y_misaligned, p->y.offset -= 1)                                                             \
+    X(router_x_misaligned, p->router_x.offset += 2)                                               \
+    X(ids_misaligned, p->ids.offset += 3)                                                         \
+    X(weights_misaligned, p->weights.offset += 2)                                                 \
+    X(y_is_x, p->y = p->x)                                                                        \
+    X(y_starts_in_x, p->y.offset = p->x.offset + e->x_size - 4)                                   \
+    X(y_ends_in_x, p->x.offset = p->y.offset + e->x_size - 4)                                     \
+    X(y_is_router_x, p->y = p->router_x)
+
+// With ids, or ids and weights, as inputs.
+#define SUPPLIED_ERRORS(X)                                                                        \
+    X(no_ids, p->ids.buffer = NULL)                                                               \
+    X(supplied_ids_short, p->ids.offset = e->total - e->ids_size + 4)                             \
+    X(supplied_ids_misaligned, p->ids.offset += 2)                                                \
+    X(y_overlaps_ids, p->ids.offset = p->y.offset + e->x_size - 4)
+
+#define WEIGHTED_ERRORS(X)                                                                        \
+    X(no_ids_beside_weights, p->ids.buffer = NULL)                                                \
+    X(no_weights, p->weights.buffer = NULL)                                                       \
+    X(supplied_weights_short, p->weights.offset = e->total - e->ids_size + 4)                     \
+    X(y_overlaps_weights, p->weights.offset = p->y.offset)
+
+struct environment {
+    vkmoe_device *device;
+    vkmoe_stream *stream;
+    uint32_t errors;    // lines logged at this level
+    bool is_one_line;   // none of them held a newline or was empty
+    vkmoe_buffer *buffer;
+    uint64_t total, x_size, ids_size;
+    unsigned char *before, *after; // the buffer
+};
+
+#define DEFINE_LAYER_ERROR(name, ...)                                                             \
+    static void layer_##name(struct vkmoe_layer_params *p, struct vkmoe_view *gate,               \
+        struct vkmoe_view *up, struct vkmoe_view *down)                                           \
+    {                                                                                             \
+        (void)p, (void)gate, (void)up, (void)down;                                                \
+        __VA_ARGS__;                                                                              \
+    }
+#define DEFINE_FORWARD_ERROR(name, ...)                                                           \
+    static void forward_##name(struct vkmoe_forward_params *p, const struct environment *e)       \
+    {                                                                                             \
+        (void)e;                                                                                  \
+        __VA_ARGS__;                                                                              \
+    }
+LAYER_ERRORS(DEFINE_LAYER_ERROR)
+FORWARD_ERRORS(DEFINE_FORWARD_ERROR)
+SUPPLIED_ERRORS(DEFINE_FORWARD_ERROR)
+WEIGHTED_ERRORS(DEFINE_FORWARD_ERROR)
+
+struct layer_error {
+    const char *name;
+    void (*apply)(struct vkmoe_layer_params *p, struct vkmoe_view *gate, struct vkmoe_view *up,
+        struct vkmoe_view *down);
+};
+struct forward_error {
+    const char *name;
+    void (*apply)(struct vkmoe_forward_params *p, const struct environment *e);
+};
+#define LAYER_ROW(name, ...) {"create-" #name, layer_##name},
+#define FORWARD_ROW(name, ...) {"forward-" #name, forward_##name},
+static const struct layer_error layer_errors[] = {LAYER_ERRORS(LAYER_ROW) {0}};
+static const struct forward_error forward_errors[] = {FORWARD_ERRORS(FORWARD_ROW) {0}};
+static const struct forward_error supplied_errors[] = {SUPPLIED_ERRORS(FORWARD_ROW) {0}};
+static const struct forward_error weighted_errors[] = {WEIGHTED_ERRORS(FORWARD_ROW) {0}};
+
+static void count_message(void *user, enum vkmoe_log_level level, const char *line)
+{
+    struct environment *environment = user;
+    if (level == VKMOE_LOG_ERROR)
+        environment->errors++;
+    environment->is_one_line &= *line && !strchr(line, '\n');
+    tap_note("log: %s", line);
+}
+
+static bool is_status(const char *what, enum vkmoe_status actual, enum vkmoe_status expected)
+{
+    if (actual != expected)
+        tap_note("%s: %s, expected %s", what, vkmoe_status_name(actual),
+            vkmoe_status_name(expected));
+    return actual == expected;
+}
+
+static bool is_logged_once(const struct environment *e)
+{
+    if (e->errors != 1 || !e->is_one_line)
+        tap_note("%u errors were logged, expected one line", e->errors);
+    return e->errors == 1 && e->is_one_line;
+}
+
+// ---------------------------------------------------------------------------- creation
+
+static bool check_layer_error(struct environment *e, const struct layer_error *error,
+    const struct layer_data *data)
+{
+    struct vkmoe_view gate[6], up[6], down[6];
+    memcpy(gate, data->params.gate, sizeof(gate));
+    memcpy(up, data->params.up, sizeof(up));
+    memcpy(down, data->params.down, sizeof(down));
+    struct vkmoe_layer_params params = data->params;
+    params.gate = gate;
+    params.up = up;
+    params.down = down;
+    error->apply(&params, gate, up, down);
+
+    e->errors = 0;
+    e->is_one_line = true;
+    vkmoe_layer *layer = (vkmoe_layer *)data; // anything but NULL
+    bool ok = is_status("vkmoe_layer_create", vkmoe_layer_create(e->device, &params, &layer),
+        VKMOE_ERROR_INVALID);
+    if (layer) {
+        tap_note("*out is not NULL");
+        if (ok)
+            return false;
+        vkmoe_layer_destroy(&layer);
+    }
+    return ok && is_logged_once(e);
+}
+
+// ----------------------------------------------------------------------------- forward
+
+// The parts of the buffer, far enough apart that no error reaches from one into another by
+// mistake.
+static struct vkmoe_forward_params valid_forward(const struct environment *e)
+{
+    return (struct vkmoe_forward_params){
+        .tokens = TOKENS,
+        .x = {e->buffer, 1024},
+        .router_x = {e->buffer, 2048},
+        .y = {e->buffer, 3072},
+        .ids = {e->buffer, 4096},
+        .weights = {e->buffer, 5120},
+    };
+}
+
+static bool environment_init(struct environment *e)
+{
+    e->total = 6144;
+    e->x_size = TOKENS * base_case.layer.hidden * 4;
+    e->ids_size = TOKENS * base_case.layer.experts_per_token * 4;
+    e->before = malloc(e->total);
+    e->after = malloc(e->total);
+    if (!e->before || !e->after)
+        abort();
+    guard_fill(e->before, e->total);
+    return is_status("buffer", vkmoe_buffer_create(e->device, e->total, &e->buffer), VKMOE_OK) &&
+        is_status("upload", vkmoe_buffer_upload(e->buffer, 0, e->before, e->total), VKMOE_OK);
+}
+
+// What was recorded has run.
+static bool submit(struct environment *e)
+{
+    return is_status("submit", vkmoe_stream_submit(e->stream, NULL), VKMOE_OK) &&
+        is_status("wait", vkmoe_stream_wait(e->stream, UINT64_MAX), VKMOE_OK) &&
+        is_status("download", vkmoe_buffer_download(e->buffer, 0, e->after, e->total), VKMOE_OK);
+}
+
+static bool check_forward_error(struct environment *e, const struct forward_error *error,
+    const vkmoe_layer *layer)
+{
+    struct vkmoe_forward_params params = valid_forward(e);
+    error->apply(&params, e);
+    e->errors = 0;
+    e->is_one_line = true;
+    return is_status("vkmoe_layer_forward", vkmoe_layer_forward(e->stream, layer, &params),
+               VKMOE_ERROR_INVALID) &&
+        is_logged_once(e) && submit(e) && compare_bits("buffer", e->before, e->after, e->total);
+}
+
+// A layer whose ids and weights come from where `select` says.
+static bool make_layer(struct environment *e, enum vkmoe_select select, uint64_t seed,
+    struct layer_data *data, vkmoe_layer **layer)
+{
+    struct layer_case c = base_case;
+    c.layer.router.select = select;
+    layer_data_init(data, &c, seed, false);
+    return is_status("vkmoe_layer_create", vkmoe_layer_create(e->device, &data->params, layer),
+        VKMOE_OK);
+}
+
+static void check_forward_errors(struct tap *tap, struct environment *e,
+    const struct forward_error *errors, enum vkmoe_select select)
+{
+    struct layer_data data = {0};
+    vkmoe_layer *layer = NULL;
+    bool ok = tap->list || make_layer(e, select, tap->seed, &data, &layer);
+    for (; errors->name; errors++) {
+        if (tap_wants(tap, errors->name))
+            tap_result(tap, ok && check_forward_error(e, errors, layer), errors->name);
+    }
+    vkmoe_layer_destroy(&layer);
+    layer_data_finish(&data);
+}
+
+// What is allowed, at the edge of what is not: no tokens, with and without buffers; y
+// right behind x and right before it; the last bytes of the buffer; after all the errors.
+static bool check_allowed(struct environment *e, uint64_t seed)
+{
+    struct layer_data data = {0};
+    vkmoe_layer *layer = NULL;
+    e->errors = 0;
+    bool ok = make_layer(e, VKMOE_SELECT_TOP_K, seed, &data, &layer);
+    struct vkmoe_forward_params params = valid_forward(e);
+    params.tokens = 0;
+    ok = ok && is_status("no tokens", vkmoe_layer_forward(e->stream, layer, &params), VKMOE_OK);
+    params = (struct vkmoe_forward_params){0};
+    ok = ok && is_status("nothing", vkmoe_layer_forward(e->stream, layer, &params), VKMOE_OK);
+    ok = ok && submit(e) && compare_bits("buffer", e->before, e->after, e->total);
+
+    memcpy(e->before + 1024, data.x, e->x_size);
+    ok = ok &&
+        is_status("upload", vkmoe_buffer_upload(e->buffer, 0, e->before, e->total), VKMOE_OK);
+    const uint64_t y_offsets[] = {1024 + e->x_size, 1024 - e->x_size, e->total - e->x_size};
+    for (int i = 0; i < 3 && ok; i++) {
+        params = (struct vkmoe_forward_params){
+            .tokens = TOKENS,
+            .x = {e->buffer, 1024},
+            .y = {e->buffer, y_offsets[i]},
+        };
+        ok = is_status("y beside x", vkmoe_layer_forward(e->stream, layer, &params), VKMOE_OK) &&
+            submit(e);
+        // The same result everywhere, and x as it was.
+        if (i > 0)
+            ok = ok && compare_bits("y", e->before, e->after + y_offsets[i], e->x_size);
+        ok = ok && compare_bits("x", data.x, e->after + 1024, e->x_size);
+        memcpy(e->before, e->after + y_offsets[i], e->x_size);
+    }
+    vkmoe_layer_destroy(&layer);
+    vkmoe_layer_destroy(&layer);
+    vkmoe_layer_destroy(NULL);
+    layer_data_finish(&data);
+    return ok && e->errors == 0;
+}
+
+static void check_all(struct tap *tap, struct environment *e)
+{
+    struct layer_data data = {0};
+    layer_data_init(&data, &base_case, tap->seed, false);
+    for (const struct layer_error *error = layer_errors; error->name; error++) {
+        if (tap_wants(tap, error->name))
+            tap_result(tap, check_layer_error(e, error, &data), error->name);
+    }
+    layer_data_finish(&data);
+    check_forward_errors(tap, e, forward_errors, VKMOE_SELECT_TOP_K);
+    check_forward_errors(tap, e, supplied_errors, VKMOE_SELECT_SUPPLIED);
+    check_forward_errors(tap, e, weighted_errors, VKMOE_SELECT_SUPPLIED_WEIGHTED);
+    if (tap_wants(tap, "allowed"))
+        tap_result(tap, check_allowed(e, tap->seed), "allowed");
+}
+
+int main(int argc, char **argv)
+{
+    struct tap tap;
+    if (!tap_begin(&tap, argc, argv))
+        return 2;
+    struct environment e = {0};
+    if (tap.list) {
+        check_all(&tap, &e);
+        return tap_end(&tap);
+    }
+    struct vkmoe_device_params params = {
+        .log = {.write = count_message, .user = &e, .level = VKMOE_LOG_WARNING},
+        .select = getenv("VKMOE_TEST_DEVICE"),
+        .validate = getenv("VKMOE_TEST_VALIDATE") != NULL,
+    };
+    enum vkmoe_status status = vkmoe_device_create(&params, &e.device);
+    if (status == VKMOE_ERROR_NOT_FOUND || status == VKMOE_ERROR_UNSUPPORTED)
+        return tap_skip_all(&tap, "no Vulkan device to run on");
+    bool ok = is_status("device", status, VKMOE_OK) &&
+        is_status("stream", vkmoe_stream_create(e.device, &e.stream), VKMOE_OK) &&
+        environment_init(&e);
+    if (ok)
+        check_all(&tap, &e);
+    else
+        tap_result(&tap, false, "device");
+    vkmoe_buffer_destroy(&e.buffer);
+    vkmoe_stream_destroy(&e.stream);
+    vkmoe_device_destroy(&e.device);
+    free(e.before);
+    free(e.after);
+    return tap_end(&tap);
+}

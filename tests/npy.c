@@ -1,0 +1,181 @@
+// npy.c - the reader and writer of NumPy's array files.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "npy.h"
+#include "random.h"
+#include "tap.h"
+
+static char path[] = "/tmp/vkmoe-npy-XXXXXX";
+
+static void write_bytes(const void *data, size_t size)
+{
+    FILE *file = fopen(path, "wb");
+    if (!file || fwrite(data, 1, size, file) != size || fclose(file) != 0) {
+        perror(path);
+        exit(2);
+    }
+}
+
+static void keep_line(void *user, enum vkmoe_log_level level, const char *line)
+{
+    (void)level;
+    snprintf(user, 512, "%s", line);
+}
+
+// Writes version 1, 2 or 3 with this header text and data; returns the size.
+static size_t compose(unsigned char *out, unsigned version, const char *header,
+    size_t data_size)
+{
+    size_t length = strlen(header), start = version == 1 ? 10 : 12;
+    memcpy(out, "\x93NUMPY", 6);
+    out[6] = (unsigned char)version;
+    out[7] = 0;
+    for (size_t i = 8; i < start; i++)
+        out[i] = (unsigned char)(length >> 8 * (i - 8));
+    memcpy(out + start, header, length);
+    for (size_t i = 0; i < data_size; i++)
+        out[start + length + i] = (unsigned char)i;
+    return start + length + data_size;
+}
+
+static const struct {
+    const char *name;
+    unsigned version;
+    const char *header;
+    size_t data_size;
+    enum vkmoe_status status;
+} files[] = {
+    {"as NumPy writes it", 1, "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }  \n",
+        24, VKMOE_OK},
+    {"version 2", 2, "{'descr': '<f8', 'fortran_order': False, 'shape': (3,), }\n", 24, VKMOE_OK},
+    {"version 3", 3, "{'descr': '<i8', 'fortran_order': False, 'shape': (3,), }\n", 24, VKMOE_OK},
+    {"another order", 1, "{\"shape\":(2,6),'fortran_order':False,'descr':'<f2'}", 24, VKMOE_OK},
+    {"scalar", 1, "{'descr': '<i4', 'fortran_order': False, 'shape': (), }\n", 4, VKMOE_OK},
+    {"empty", 1, "{'descr': '<i4', 'fortran_order': False, 'shape': (0, 5), }\n", 0, VKMOE_OK},
+    {"version 4", 4, "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }\n", 24,
+        VKMOE_ERROR_UNSUPPORTED},
+    {"Fortran order", 1, "{'descr': '<f4', 'fortran_order': True, 'shape': (2, 3), }\n", 24,
+        VKMOE_ERROR_UNSUPPORTED},
+    {"big-endian", 1, "{'descr': '>f4', 'fortran_order': False, 'shape': (2, 3), }\n", 24,
+        VKMOE_ERROR_UNSUPPORTED},
+    {"long descr", 1, "{'descr': '<f4xxxxxxxxxxxxxxxxxxxxx', 'fortran_order': False, "
+        "'shape': (2, 3), }\n", 24, VKMOE_ERROR_UNSUPPORTED},
+    {"structured", 1, "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (6,), }\n", 24,
+        VKMOE_ERROR_INVALID},
+    {"data too short", 1, "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }\n", 23,
+        VKMOE_ERROR_INVALID},
+    {"data too long", 1, "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }\n", 25,
+        VKMOE_ERROR_INVALID},
+    {"no shape", 1, "{'descr': '<f4', 'fortran_order': False, }\n", 24, VKMOE_ERROR_INVALID},
+    {"key twice", 1, "{'descr': '<f4', 'descr': '<f4', 'fortran_order': False, 'shape': (6,)}\n",
+        24, VKMOE_ERROR_INVALID},
+    {"negative", 1, "{'descr': '<f4', 'fortran_order': False, 'shape': (-2, -3), }\n", 24,
+        VKMOE_ERROR_INVALID},
+    {"overflow", 1, "{'descr': '<f4', 'fortran_order': False, "
+        "'shape': (4294967296, 4294967296), }\n", 0, VKMOE_ERROR_INVALID},
+    {"large number", 1, "{'descr': '<f4', 'fortran_order': False, "
+        "'shape': (99999999999999999999,), }\n", 0, VKMOE_ERROR_INVALID},
+    {"nine dimensions", 1, "{'descr': '<f4', 'fortran_order': False, "
+        "'shape': (1, 1, 1, 1, 1, 1, 1, 2, 3), }\n", 24, VKMOE_ERROR_INVALID},
+    {"text behind", 1, "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), } x\n", 24,
+        VKMOE_ERROR_INVALID},
+    {"open", 1, "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3", 24,
+        VKMOE_ERROR_INVALID},
+};
+
+static bool check_file(size_t i)
+{
+    unsigned char file[512];
+    write_bytes(file, compose(file, files[i].version, files[i].header, files[i].data_size));
+    char line[512] = "";
+    const struct vkmoe_log log = {.write = keep_line, .user = line};
+    struct vkmoe_npy array;
+    enum vkmoe_status status = vkmoe_npy_read(path, &log, &array);
+    bool ok = status == files[i].status && (status == VKMOE_OK) == (line[0] == '\0');
+    if (status == VKMOE_OK)
+        for (size_t j = 0; ok && j < files[i].data_size; j++)
+            ok = ((unsigned char *)array.data)[j] == j;
+    if (!ok)
+        tap_note("%s, expected %s: %s", vkmoe_status_name(status),
+            vkmoe_status_name(files[i].status), line);
+    free(array.data);
+    return ok;
+}
+
+static bool check_round_trip(void)
+{
+    float floats[2 * 3 * 5];
+    int32_t integers[7];
+    for (int i = 0; i < 30; i++)
+        floats[i] = (float)i * 0.37f - 2.0f;
+    for (int i = 0; i < 7; i++)
+        integers[i] = i * 1000 - 3000;
+    const uint64_t shape[3] = {2, 3, 5}, length = 7;
+    struct vkmoe_npy array;
+    bool ok = vkmoe_npy_write_f32(path, NULL, floats, shape, 3) == VKMOE_OK
+        && vkmoe_npy_read(path, NULL, &array) == VKMOE_OK;
+    if (!ok)
+        return false;
+    ok = array.dtype == VKMOE_NPY_F32 && array.rank == 3 && array.elements == 30
+        && memcmp(array.shape, shape, sizeof shape) == 0
+        && memcmp(array.data, floats, sizeof floats) == 0;
+    free(array.data);
+    if (vkmoe_npy_write_i32(path, NULL, integers, &length, 1) != VKMOE_OK
+        || vkmoe_npy_read(path, NULL, &array) != VKMOE_OK)
+        return false;
+    ok = ok && array.dtype == VKMOE_NPY_I32 && array.rank == 1 && array.elements == 7
+        && memcmp(array.data, integers, sizeof integers) == 0;
+    free(array.data);
+    ok = ok && vkmoe_npy_read("/tmp/vkmoe-no-such-file.npy", NULL, &array)
+        == VKMOE_ERROR_NOT_FOUND;
+    return ok && vkmoe_npy_write_f32("/tmp/vkmoe-no-such-directory/x.npy", NULL, floats, shape, 3)
+        == VKMOE_ERROR_INVALID;
+}
+
+// Cut at every byte, and single bytes changed.
+static bool check_spoilt(uint64_t seed)
+{
+    unsigned char file[512], spoilt[512];
+    size_t size = compose(file, 1, files[0].header, files[0].data_size);
+    struct rng rng = {seed};
+    struct vkmoe_npy array;
+    for (size_t cut = 0; cut < size; cut++) {
+        write_bytes(file, cut);
+        if (vkmoe_npy_read(path, NULL, &array) == VKMOE_OK)
+            return false;
+    }
+    for (uint32_t i = 0; i < 2000; i++) {
+        memcpy(spoilt, file, size);
+        spoilt[rng_below(&rng, (uint32_t)size - 24)] = (unsigned char)rng_next(&rng);
+        write_bytes(spoilt, size);
+        vkmoe_npy_read(path, NULL, &array);
+        free(array.data);
+    }
+    return true;
+}
+
+int main(int argc, char **argv)
+{
+    struct tap tap;
+    if (!tap_begin(&tap, argc, argv))
+        return 2;
+    int fd = mkstemp(path);
+    if (fd < 0) {
+        perror(path);
+        return 2;
+    }
+    close(fd);
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+        if (tap_wants(&tap, files[i].name))
+            tap_result(&tap, check_file(i), files[i].name);
+    }
+    if (tap_wants(&tap, "round trip"))
+        tap_result(&tap, check_round_trip(), "round trip");
+    if (tap_wants(&tap, "spoilt bytes"))
+        tap_result(&tap, check_spoilt(tap.seed), "spoilt bytes");
+    remove(path);
+    return tap_end(&tap);
+}

@@ -1,0 +1,108 @@
+// tiny_layer.c - see tiny_layer.h.
+#include "tiny_layer.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "random.h"
+#include "tap.h"
+
+static void fill(float *to, size_t count, struct rng *rng)
+{
+    for (size_t i = 0; i < count; i++) // -1 to 1
+        to[i] = (float)((double)(rng_next(rng) >> 40) / (1 << 23) - 1.0);
+}
+
+static double dot(const float *a, const float *b, int count)
+{
+    double sum = 0;
+    for (int i = 0; i < count; i++)
+        sum += (double)a[i] * b[i];
+    return sum;
+}
+
+static void add_expert(const struct tiny_layer *tiny, int expert, double weight, const float *x,
+    double *y)
+{
+    for (int i = 0; i < TINY_INNER; i++) {
+        double g = dot(tiny->gate[expert][i], x, TINY_HIDDEN);
+        double h = g / (1 + exp(-g)) * dot(tiny->up[expert][i], x, TINY_HIDDEN);
+        for (int j = 0; j < TINY_HIDDEN; j++)
+            y[j] += weight * h * tiny->down[expert][j][i];
+    }
+}
+
+// Softmax over all experts, the two best, weights as they are.
+static void compute(struct tiny_layer *tiny, int token)
+{
+    const float *x = tiny->x[token];
+    double scores[TINY_EXPERTS], sum = 0, y[TINY_HIDDEN] = {0};
+    for (int e = 0; e < TINY_EXPERTS; e++)
+        sum += scores[e] = exp(dot(tiny->router[e], x, TINY_HIDDEN));
+    for (int slot = 0; slot < TINY_K; slot++) {
+        int best = 0;
+        for (int e = 1; e < TINY_EXPERTS; e++)
+            if (scores[e] > scores[best])
+                best = e;
+        add_expert(tiny, best, scores[best] / sum, x, y);
+        scores[best] = -1;
+    }
+    for (int i = 0; i < TINY_HIDDEN; i++)
+        tiny->expected[token][i] = (float)y[i];
+}
+
+void tiny_layer_init(struct tiny_layer *tiny, uint64_t seed)
+{
+    struct rng rng = {seed};
+    fill(&tiny->x[0][0], sizeof tiny->x / sizeof(float), &rng);
+    fill(&tiny->router[0][0], sizeof tiny->router / sizeof(float), &rng);
+    fill(&tiny->gate[0][0][0], sizeof tiny->gate / sizeof(float), &rng);
+    fill(&tiny->up[0][0][0], sizeof tiny->up / sizeof(float), &rng);
+    fill(&tiny->down[0][0][0], sizeof tiny->down / sizeof(float), &rng);
+    for (int token = 0; token < TINY_TOKENS; token++)
+        compute(tiny, token);
+}
+
+enum vkmoe_status tiny_layer_create(const struct tiny_layer *tiny, vkmoe_device *device,
+    vkmoe_layer **out)
+{
+    struct vkmoe_view gate[TINY_EXPERTS], up[TINY_EXPERTS], down[TINY_EXPERTS];
+    for (int e = 0; e < TINY_EXPERTS; e++) {
+        gate[e] = (struct vkmoe_view){.data = tiny->gate[e]};
+        up[e] = (struct vkmoe_view){.data = tiny->up[e]};
+        down[e] = (struct vkmoe_view){.data = tiny->down[e]};
+    }
+    return vkmoe_layer_create(device, &(struct vkmoe_layer_params){
+        .hidden = TINY_HIDDEN,
+        .inner = TINY_INNER,
+        .experts = TINY_EXPERTS,
+        .experts_per_token = TINY_K,
+        .router.weight.data = tiny->router,
+        .gate = gate,
+        .up = up,
+        .down = down,
+    }, out);
+}
+
+enum vkmoe_status tiny_layer_forward(vkmoe_stream *stream, const vkmoe_layer *layer,
+    const vkmoe_buffer *x, const vkmoe_buffer *y)
+{
+    return vkmoe_layer_forward(stream, layer, &(struct vkmoe_forward_params){
+        .tokens = TINY_TOKENS,
+        .x.buffer = x,
+        .y.buffer = y,
+    });
+}
+
+bool tiny_layer_check(const struct tiny_layer *tiny, const float *y)
+{
+    for (int i = 0; i < TINY_TOKENS * TINY_HIDDEN; i++) {
+        float expected = tiny->expected[i / TINY_HIDDEN][i % TINY_HIDDEN];
+        if (!(fabsf(y[i] - expected) <= 2e-5f)) {
+            tap_note("y[%d][%d] is %g, expected %g", i / TINY_HIDDEN, i % TINY_HIDDEN,
+                (double)y[i], (double)expected);
+            return false;
+        }
+    }
+    return true;
+}

@@ -1,0 +1,39 @@
+// tiny_layer.h - one small layer with its input and expected output, for tests that are
+// about something else: embedding, threads, command buffers.
+#ifndef VKMOE_TESTS_TINY_LAYER_H
+#define VKMOE_TESTS_TINY_LAYER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <vkmoe/vkmoe.h>
+
+#define TINY_TOKENS 5
+#define TINY_HIDDEN 24
+#define TINY_INNER 16
+#define TINY_EXPERTS 4
+#define TINY_K 2
+#define TINY_SIZE (TINY_TOKENS * TINY_HIDDEN * sizeof(float)) // of x and of y
+
+struct tiny_layer {
+    float x[TINY_TOKENS][TINY_HIDDEN];
+    float expected[TINY_TOKENS][TINY_HIDDEN];
+    float router[TINY_EXPERTS][TINY_HIDDEN];
+    float gate[TINY_EXPERTS][TINY_INNER][TINY_HIDDEN];
+    float up[TINY_EXPERTS][TINY_INNER][TINY_HIDDEN];
+    float down[TINY_EXPERTS][TINY_HIDDEN][TINY_INNER];
+};
+
+void tiny_layer_init(struct tiny_layer *tiny, uint64_t seed);
+
+enum vkmoe_status tiny_layer_create(const struct tiny_layer *tiny, vkmoe_device *device,
+    vkmoe_layer **out);
+
+// Records a forward from `x` to `y`, both at offset 0.
+enum vkmoe_status tiny_layer_forward(vkmoe_stream *stream, const vkmoe_layer *layer,
+    const vkmoe_buffer *x, const vkmoe_buffer *y);
+
+// Compares with the expected output; notes the first value that is off.
+bool tiny_layer_check(const struct tiny_layer *tiny, const float *y);
+
+#endif
