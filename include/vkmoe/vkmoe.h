@@ -392,6 +392,127 @@ struct vkmoe_forward_params {
 VKMOE_API enum vkmoe_status vkmoe_layer_forward(vkmoe_stream *stream, const vkmoe_layer *layer,
     const struct vkmoe_forward_params *params);
 
+// ---------------------------------------------------------------------- attention
+//
+// Mixture-of-Experts attention: a gate picks k of E attention experts for each token.
+// An expert has query and output projections of its own and a pattern of keys it looks
+// at; keys and values are shared by all (MoA, arXiv 2210.05144; JetMoE, 2404.07413):
+//
+//     q = rope(x Wq[e]t)                              heads x head_size
+//     a = softmax over the keys s of e's pattern (scale q . k[s]) v[s]
+//     y = sum over the chosen e of weight[e] * (a Wo[e]t) + output_bias
+//
+// Dense attention is the case of one expert and no gate.
+
+enum vkmoe_pattern_kind {
+    VKMOE_PATTERN_WINDOW,  // all keys within left and right; the default is all
+    VKMOE_PATTERN_STRIDED, // of those, keys j with j % step == phase
+    VKMOE_PATTERN_DILATED, // of those, keys j with (i - j) % step == phase, i the query
+};
+
+// The keys j that a query at position i sees. Causal unless `both_sides`.
+struct vkmoe_pattern {
+    enum vkmoe_pattern_kind kind;
+    uint32_t left;       // only keys with i - j < left; 0: any
+    uint32_t right;      // with both_sides: only keys with j - i <= right; 0: any
+    uint32_t step, phase;
+    uint32_t sinks;      // and the first `sinks` keys
+    uint32_t local;      // and keys with i - j < local
+    bool both_sides;     // keys behind the query too
+};
+
+enum vkmoe_rope_kind {
+    VKMOE_ROPE_NONE,
+    VKMOE_ROPE_HALF,        // pairs (c, c + d/2): Llama, Mixtral, JetMoE, Qwen
+    VKMOE_ROPE_INTERLEAVED, // pairs (2c, 2c + 1): GPT-J, DeepSeek
+};
+enum vkmoe_rope_scaling {
+    VKMOE_ROPE_PLAIN,
+    VKMOE_ROPE_LINEAR,  // positions / factor
+    VKMOE_ROPE_LLAMA3,
+    VKMOE_ROPE_YARN,    // arXiv 2309.00071, with the attention factor
+};
+struct vkmoe_rope {
+    enum vkmoe_rope_kind kind;
+    enum vkmoe_rope_scaling scaling;
+    uint32_t size;     // rotated elements at the head's start; 0: all of it
+    float base;        // 0: 10000
+    float factor;      // of the scaling
+    uint32_t original_positions; // LLAMA3, YARN: trained context
+    float low_factor, high_factor; // LLAMA3: low_freq_factor, high_freq_factor
+    float beta_fast, beta_slow;    // YARN; 0: 32 and 1
+    float attention_factor;        // YARN; 0: 0.1 ln(factor) + 1
+    bool truncate_off;             // YARN: do not round the correction range (gpt-oss)
+};
+
+struct vkmoe_attention_params {
+    uint32_t hidden, head_size;  // head_size 1 to 256
+    uint32_t heads;              // of one expert
+    uint32_t kv_heads;
+    bool tiled_kv;               // head h uses kv head h % kv_heads (JetMoE), not h / (heads / kv_heads)
+    uint32_t experts;            // 1: dense, no router
+    uint32_t experts_per_token;
+    struct vkmoe_router_params router;
+    const struct vkmoe_view *query;  // [experts] of [heads * head_size][hidden]
+    const struct vkmoe_view *output; // [experts] of [hidden][heads * head_size]
+    struct vkmoe_view query_bias;    // [experts][heads * head_size]
+    struct vkmoe_view key, value;    // [kv_heads * head_size][hidden]
+    struct vkmoe_view key_bias, value_bias; // [kv_heads * head_size]
+    struct vkmoe_view output_bias;   // [hidden]
+    struct vkmoe_view query_norm, key_norm; // RMS norm before RoPE: [head_size] per head
+                                     // (Qwen3), or [heads * head_size] over all (OLMoE)
+    float norm_epsilon;
+    struct vkmoe_view sinks;         // [heads] logits in the denominator (gpt-oss)
+    float scale;                     // 0: 1 / sqrt(head_size)
+    float soft_cap;                  // 0: none
+    float value_clip;                // 0: none; q, k and v are clamped to it (OLMoE's clip_qkv)
+    struct vkmoe_rope rope;
+    const struct vkmoe_pattern *patterns; // [experts]; NULL: causal over everything
+};
+
+typedef struct vkmoe_attention vkmoe_attention; // weights on the device; any thread
+
+// As vkmoe_layer_create(), _destroy() and _size().
+VKMOE_API enum vkmoe_status vkmoe_attention_create(vkmoe_device *device,
+    const struct vkmoe_attention_params *params, vkmoe_attention **out);
+VKMOE_API void vkmoe_attention_destroy(vkmoe_attention **attention);
+VKMOE_API uint64_t vkmoe_attention_size(const vkmoe_attention *attention);
+
+// Keys and values of several independent sequences, for one attention layer.
+typedef struct vkmoe_cache vkmoe_cache;
+
+struct vkmoe_cache_params {
+    uint32_t kv_heads, head_size; // as the attention's
+    uint32_t sequences;           // at least 1
+    uint32_t capacity;            // positions each may hold
+    enum vkmoe_dtype dtype;       // VKMOE_F32 or VKMOE_F16
+};
+VKMOE_API enum vkmoe_status vkmoe_cache_create(vkmoe_device *device,
+    const struct vkmoe_cache_params *params, vkmoe_cache **out);
+VKMOE_API void vkmoe_cache_destroy(vkmoe_cache **cache);
+VKMOE_API uint64_t vkmoe_cache_size(const vkmoe_cache *cache);
+
+// Scratch that a forward of `tokens` needs, at most
+// tokens * (k * heads * head_size + k * hidden + 2 * kv_heads * head_size) * 4
+// + tokens * experts * 4 + 2 MiB. There is no tokens x tokens buffer.
+VKMOE_API uint64_t vkmoe_attention_scratch_size(const vkmoe_attention *attention, uint32_t tokens);
+
+struct vkmoe_attend_params {
+    uint32_t tokens;            // 0 to 65536
+    struct vkmoe_span x;        // in  f32 [tokens][hidden]
+    struct vkmoe_span y;        // out f32 [tokens][hidden]
+    // u32 [tokens]: where each token stands in its sequence, below the capacity, and
+    // which sequence that is; no buffer: sequence 0. Its key and value are written to
+    // that place, and it sees what its sequence holds up to itself (both_sides: up to
+    // `lengths`). A sequence is cut short by simply going on at an earlier position.
+    struct vkmoe_span positions, sequences;
+    struct vkmoe_span lengths;  // u32 [sequences]: positions held, for both_sides only
+    uint32_t longest;           // an upper bound of positions + 1, for the size of the work; 0: capacity
+    struct vkmoe_span ids, weights; // as in vkmoe_forward_params
+};
+VKMOE_API enum vkmoe_status vkmoe_attention_forward(vkmoe_stream *stream,
+    const vkmoe_attention *attention, vkmoe_cache *cache, const struct vkmoe_attend_params *params);
+
 // -------------------------------------------------------------------------- model
 
 typedef struct vkmoe_model vkmoe_model; // a checkpoint's config and its mapped files; any thread
@@ -436,6 +557,67 @@ VKMOE_API bool vkmoe_model_is_moe(const vkmoe_model *model, struct vkmoe_block b
 // UNSUPPORTED if it holds no experts.
 VKMOE_API enum vkmoe_status vkmoe_model_get_layer(vkmoe_model *model, struct vkmoe_block block,
     struct vkmoe_layer_params *params);
+
+// The same for the block's attention, which may be routed or dense. NOT_FOUND if the
+// block has none.
+VKMOE_API enum vkmoe_status vkmoe_model_get_attention(vkmoe_model *model, struct vkmoe_block block,
+    struct vkmoe_attention_params *params);
+
+// What a decoder-only model has around its blocks. A block is
+//     x += multiplier * attention(norm(x));  x += multiplier * experts(norm(x))
+struct vkmoe_frame_params {
+    uint32_t hidden, blocks, vocabulary;
+    struct vkmoe_view embedding;   // [vocabulary][hidden]
+    struct vkmoe_view head;        // [vocabulary][hidden]; the embedding if tied
+    struct vkmoe_view final_norm;  // [hidden]
+    float norm_epsilon;            // of the final norm
+    float block_norm_epsilon;      // of the norms in blocks (JetMoE: 1e-6 always)
+    float embedding_scale;         // 0: 1
+    float residual_scale;          // 0: 1
+    float logits_scale;            // 0: 1
+    uint32_t max_positions;        // trained context
+    int32_t end_token;             // -1: none
+};
+VKMOE_API enum vkmoe_status vkmoe_model_get_frame(vkmoe_model *model,
+    struct vkmoe_frame_params *params);
+
+// The two norms of a block, [hidden] each.
+VKMOE_API enum vkmoe_status vkmoe_model_get_norms(vkmoe_model *model, struct vkmoe_block block,
+    struct vkmoe_view *attention_norm, struct vkmoe_view *experts_norm);
+
+// ------------------------------------------------------------------------ network
+
+// A whole decoder-only model on the device: token ids in, logits out.
+typedef struct vkmoe_network vkmoe_network;
+
+struct vkmoe_network_params {
+    uint32_t sequences;      // independent sequences; 0: 1
+    uint32_t capacity;       // positions each may hold; 0: the model's trained context, at most 4096
+    enum vkmoe_dtype cache_dtype; // VKMOE_F32 or VKMOE_F16
+    uint32_t chunk;          // the most tokens of one forward; 0: 512
+};
+
+// UNSUPPORTED for models with blocks that this version cannot run whole.
+VKMOE_API enum vkmoe_status vkmoe_network_create(vkmoe_device *device, vkmoe_model *model,
+    const struct vkmoe_network_params *params, vkmoe_network **out);
+VKMOE_API void vkmoe_network_destroy(vkmoe_network **network);
+VKMOE_API uint64_t vkmoe_network_size(const vkmoe_network *network); // device memory
+
+struct vkmoe_network_forward_params {
+    uint32_t tokens;             // 1 to chunk
+    struct vkmoe_span ids;       // u32 [tokens], below the vocabulary (others are clamped)
+    struct vkmoe_span positions, sequences; // as in vkmoe_attend_params
+    uint32_t longest;            // likewise
+    struct vkmoe_span logits;    // out f32 [logits_count][vocabulary]
+    uint32_t logits_count;       // of the last so many tokens; 0: none
+    // Optional outputs: i32 [blocks][tokens][k], what each block's gate chose.
+    struct vkmoe_span expert_ids, attention_expert_ids;
+};
+VKMOE_API enum vkmoe_status vkmoe_network_forward(vkmoe_stream *stream, vkmoe_network *network,
+    const struct vkmoe_network_forward_params *params);
+
+// Scratch of a forward of `chunk` tokens, for vkmoe_stream_reserve().
+VKMOE_API uint64_t vkmoe_network_scratch_size(const vkmoe_network *network);
 
 #ifdef __cplusplus
 }
