@@ -18,6 +18,7 @@ SPEC_FLOAT(10, DECODE_ALPHA, 0.0)
 SPEC_FLOAT(11, DECODE_LIMIT, 0.0)
 SPEC(12, DECODE_SHARED, 0)  // down: 0 no shared expert, 1 weight 1, 2 weights[]
 SPEC(13, DECODE_OUTPUT_BIAS, 0)
+SPEC(14, DECODE_SHARED_BIAS, 0) // up: bias is the shared expert's; for a single dense matrix
 
 // With more than one token, tokens * k is at most this.
 #define DECODE_MAX_PAIRS 128

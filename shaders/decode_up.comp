@@ -118,7 +118,7 @@ void common_expert(uint first_token, uint row_tile)
         multiply(U32x4(load_u32x2(pc.table, pc.experts)), pc.units, first_block,
             DECODE_PACKED != 0, pc.x, pc.columns, operand(token * pc.columns, 1.0, t < count), 0);
         finish(t < count, pc.shared_h, token, pc.shared_h_columns, first_block,
-            DECODE_SHARED_GATED != 0, false, 0);
+            DECODE_SHARED_GATED != 0, DECODE_SHARED_BIAS != 0, 0);
     }
 }
 

@@ -17,7 +17,7 @@ SPEC(4, GEMM_RESULT_PACKED, 1) // result rows are: aligned base, strides multipl
 SPEC(5, GEMM_GATED, 0)       // blocks alternate gate, up
 SPEC(6, GEMM_SHARED_GATED, 0)
 SPEC(7, GEMM_ACTIVATION, 5)  // enum vkmoe_activation
-SPEC(8, GEMM_BIAS, 0)
+SPEC(8, GEMM_BIAS, 0)        // of routed experts; direct: of table[experts], at row `experts`
 SPEC(9, GEMM_WEIGHT_INPUT, 0) // expert(w x) instead of w expert(x)
 SPEC_FLOAT(10, GEMM_ALPHA, 0.0) // the activation's constants
 SPEC_FLOAT(11, GEMM_LIMIT, 0.0)

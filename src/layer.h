@@ -47,6 +47,11 @@ enum vkmoe_status vkmoe_layer_check(const struct vkmoe_log *log,
 enum vkmoe_status vkmoe_matrix_create(vkmoe_device *device, const struct vkmoe_view *first,
     const struct vkmoe_view *second, uint32_t rows, uint32_t columns, enum vkmoe_dtype dtype,
     struct matrix *out);
+// A matrix of up to MATRIX_PARTS views, [rows[i]][columns] each, one below the other.
+#define MATRIX_PARTS 4
+enum vkmoe_status vkmoe_matrix_create_stacked(vkmoe_device *device,
+    const struct vkmoe_view *const views[], const uint32_t rows[], uint32_t count,
+    uint32_t columns, enum vkmoe_dtype dtype, struct matrix *out);
 void vkmoe_matrix_destroy(struct matrix *matrix);
 
 #endif

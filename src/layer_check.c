@@ -1,5 +1,6 @@
-// layer_check.c - the rules of struct vkmoe_layer_params, checked before anything is made.
-#include "layer.h"
+// layer_check.c - the rules of struct vkmoe_layer_params, checked before anything is made,
+// and those of spans, checked before anything is recorded.
+#include "layer_pass.h"
 
 #include <math.h>
 
@@ -138,4 +139,39 @@ enum vkmoe_status vkmoe_layer_check(const struct vkmoe_log *log,
             return status;
     }
     return VKMOE_OK;
+}
+
+enum vkmoe_status vkmoe_span_check(const vkmoe_device *device, const char *name,
+    const struct vkmoe_span *span, uint64_t elements, bool required)
+{
+    const struct vkmoe_log *log = &device->log;
+    if (!span->buffer) {
+        if (!required)
+            return VKMOE_OK;
+        return vkmoe_fail(log, VKMOE_ERROR_INVALID, "forward: %s is missing", name);
+    }
+    const uint64_t size = vkmoe_buffer_size(span->buffer);
+    if (span->buffer->device != device)
+        return vkmoe_fail(log, VKMOE_ERROR_INVALID, "forward: %s is a buffer of another device", name);
+    if (span->offset % 4 != 0)
+        return vkmoe_fail(log, VKMOE_ERROR_INVALID, "forward: %s.offset %llu is no multiple of 4", name,
+            (unsigned long long) span->offset);
+    if (span->offset > size || size - span->offset < elements * 4)
+        return vkmoe_fail(log, VKMOE_ERROR_INVALID,
+            "forward: %s needs %llu bytes from offset %llu, the buffer has %llu", name,
+            (unsigned long long) elements * 4, (unsigned long long) span->offset,
+            (unsigned long long) size);
+    return VKMOE_OK;
+}
+
+uint64_t vkmoe_span_address(const struct vkmoe_span *span)
+{
+    return span->buffer ? vkmoe_buffer_address(span->buffer) + span->offset : 0;
+}
+
+bool vkmoe_spans_overlap(const struct vkmoe_span *a, uint64_t a_elements,
+    const struct vkmoe_span *b, uint64_t b_elements)
+{
+    const uint64_t first = vkmoe_span_address(a), second = vkmoe_span_address(b);
+    return first && second && first < second + b_elements * 4 && second < first + a_elements * 4;
 }

@@ -460,12 +460,12 @@ struct vkmoe_attention_params {
     struct vkmoe_view key_bias, value_bias; // [kv_heads * head_size]
     struct vkmoe_view output_bias;   // [hidden]
     struct vkmoe_view query_norm, key_norm; // RMS norm before RoPE: [head_size] per head
-                                     // (Qwen3), or [heads * head_size] over all (OLMoE)
+    bool norm_wide;                  // (Qwen3); wide: [heads * head_size] over all (OLMoE)
     float norm_epsilon;
     struct vkmoe_view sinks;         // [heads] logits in the denominator (gpt-oss)
     float scale;                     // 0: 1 / sqrt(head_size)
     float soft_cap;                  // 0: none
-    float value_clip;                // 0: none; q, k and v are clamped to it (OLMoE's clip_qkv)
+    float value_clip;                // 0: none; q, k, v are clamped to +-it, behind the norm
     struct vkmoe_rope rope;
     const struct vkmoe_pattern *patterns; // [experts]; NULL: causal over everything
 };

@@ -75,7 +75,7 @@ bool is_gated(tile t)
 
 float bias_of(tile t, uint block, uint r)
 {
-    if (GEMM_BIAS == 0 || t.is_shared)
+    if (GEMM_BIAS == 0 || (t.is_shared && GEMM_DIRECT == 0))
         return 0.0;
     return load_f32(pc.bias, t.expert * pc.bias_stride + block * 8 + r);
 }

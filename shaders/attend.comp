@@ -1,0 +1,367 @@
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#include "lib/address.glsl"
+#include "attend.h"
+#define LANES ATTEND_LANES
+#include "lib/grid.glsl"
+#include "lib/reduce.glsl"
+#include "plan.h"
+
+layout(local_size_x_id = 0) in;
+
+#define D ATTEND_HEAD_SIZE
+#define PADDED ((D + 7) / 8 * 8)
+#define QUERIES (ATTEND_ROWS * ATTEND_HEADS)         // query q: row q / HEADS, head q % HEADS
+#define COLUMNS_A_LANE ((PADDED + LANES - 1) / LANES) // of the values
+#define LOWEST -1.0e38 // below any score, and finite: exp(LOWEST - LOWEST) is 1, not NaN
+
+shared float query[QUERIES * PADDED];
+shared float score[QUERIES * LANES];
+shared float most[QUERIES], correction[QUERIES];
+shared uint row_position[ATTEND_ROWS], row_sequence[ATTEND_ROWS];
+
+uint k() { return pc.kk_heads >> 16; }
+uint heads() { return pc.kk_heads & 0xffffu; }
+uint experts() { return pc.experts_kv_heads >> 16; }
+uint kv_heads() { return pc.experts_kv_heads & 0xffffu; }
+uint splits() { return pc.splits_tile_rows >> 16; }
+uint tile_rows() { return pc.splits_tile_rows & 0xffffu; }
+
+// What this workgroup works on.
+struct task {
+    uint expert;
+    uint first, rows;  // rows of `query` in memory
+    uint kv_head;
+    uint group;        // of heads within those that share the kv head
+    uint split;
+};
+
+// Heads that share one kv head.
+uint heads_per_kv() { return heads() / kv_heads(); }
+uint head_groups() { return (heads_per_kv() + ATTEND_HEADS - 1) / ATTEND_HEADS; }
+
+// Head of query q; may be past the last one of its group.
+uint head_of(task t, uint q, out bool exists)
+{
+    const uint i = t.group * ATTEND_HEADS + q % ATTEND_HEADS;
+    exists = i < heads_per_kv() && q / ATTEND_HEADS < t.rows;
+    const uint j = min(i, heads_per_kv() - 1);
+    return ATTEND_TILED_KV != 0 ? j * kv_heads() + t.kv_head : t.kv_head * heads_per_kv() + j;
+}
+
+bool find_task(out task t)
+{
+    uint group = group_index();
+    t.split = group % splits();
+    group /= splits();
+    t.group = group % head_groups();
+    group /= head_groups();
+    t.kv_head = group % kv_heads();
+    group /= kv_heads();
+    t.expert = 0;
+    if (ATTEND_MODE == 1) {
+        const uint parts = (tile_rows() + ATTEND_ROWS - 1) / ATTEND_ROWS;
+        const uint index = group / parts;
+        if (index >= load_u32(pc.plan, PLAN_TILES))
+            return false;
+        const uint packed = load_u32(pc.plan, PLAN_SIZE + 2 * index + 1);
+        const uint begin = group % parts * ATTEND_ROWS, count = packed & 0xffffu;
+        t.expert = packed >> 16;
+        t.first = load_u32(pc.plan, PLAN_SIZE + 2 * index) + begin;
+        t.rows = begin < count ? min(count - begin, ATTEND_ROWS) : 0;
+        return t.rows > 0;
+    }
+    t.first = group * ATTEND_ROWS;
+    if (t.first >= pc.row_count)
+        return false;
+    t.rows = min(pc.row_count - t.first, ATTEND_ROWS);
+    if (ATTEND_MODE == 2)
+        t.expert = uint(clamp(int(load_u32(pc.ids, t.first)), 0, int(experts()) - 1));
+    return true;
+}
+
+uint token_of(uint row)
+{
+    if (ATTEND_MODE == 0)
+        return row;
+    return (ATTEND_MODE == 1 ? load_u32(pc.rows, row) : row) / k();
+}
+
+uint pattern(task t, uint word)
+{
+    return load_u32(pc.patterns, t.expert * PATTERN_WORDS + word);
+}
+
+// Lane r learns row r's place; all lanes load the queries.
+void load_queries(task t)
+{
+    for (uint r = gl_LocalInvocationIndex; r < ATTEND_ROWS; r += LANES) {
+        const uint token = token_of(t.first + min(r, t.rows - 1));
+        const uint p = ATTEND_HAS_POSITIONS != 0 ? load_u32(pc.positions, token)
+                                                 : pc.first_token + token;
+        row_position[r] = min(p, pc.capacity - 1);
+        row_sequence[r] = ATTEND_HAS_SEQUENCES != 0
+            ? min(load_u32(pc.sequences, token), pc.sequence_count - 1) : 0;
+    }
+    for (uint i = gl_LocalInvocationIndex; i < QUERIES * PADDED; i += LANES) {
+        const uint q = i / PADDED, c = i % PADDED;
+        bool exists;
+        const uint head = head_of(t, q, exists);
+        const uint row = t.first + min(q / ATTEND_HEADS, t.rows - 1);
+        const float x = load_f32(pc.query, row * pc.query_stride + head * D + min(c, D - 1));
+        query[i] = c < D ? x * ATTEND_SCALE : 0.0;
+    }
+    for (uint q = gl_LocalInvocationIndex; q < QUERIES; q += LANES)
+        most[q] = LOWEST;
+    barrier();
+}
+
+// Keys to visit for rows that share a sequence: three runs, none of which repeats a key
+// of one before. Run 0: the sinks. Run 1: the pattern's kind. Run 2: the local keys, where
+// the kind leaves some out.
+struct visit {
+    uint begin[3], count[3], step; // the step is run 1's; the others' is 1
+};
+
+visit plan_visit(task t, uint lowest, uint highest, uint length)
+{
+    const bool both = pattern(t, PATTERN_BOTH_SIDES) != 0;
+    const uint left = pattern(t, PATTERN_LEFT), right = pattern(t, PATTERN_RIGHT);
+    const uint kind = pattern(t, PATTERN_KIND);
+    const uint end = both ? (right == 0 ? length : min(length, highest + right + 1)) : highest + 1;
+    visit v;
+    v.begin[0] = 0;
+    v.count[0] = min(pattern(t, PATTERN_SINKS), both ? length : highest + 1);
+    v.step = kind == PATTERN_WINDOW_KIND ? 1 : max(pattern(t, PATTERN_STEP), 1);
+    uint begin = left != 0 && lowest + 1 > left ? lowest + 1 - left : 0;
+    if (kind == PATTERN_STRIDED_KIND)
+        begin += (pattern(t, PATTERN_PHASE) % v.step + v.step - begin % v.step) % v.step;
+    if (kind == PATTERN_DILATED_KIND) { // one row at a time: lowest == highest
+        const uint phase = (highest % v.step + v.step - pattern(t, PATTERN_PHASE) % v.step) % v.step;
+        begin += (phase + v.step - begin % v.step) % v.step;
+    }
+    v.begin[1] = begin;
+    v.count[1] = end > begin ? (end - begin + v.step - 1) / v.step : 0;
+    const uint near = pattern(t, PATTERN_LOCAL);
+    v.begin[2] = lowest + 1 > near ? lowest + 1 - near : 0;
+    v.count[2] = near == 0 ? 0 : highest + 1 - v.begin[2];
+    return v;
+}
+
+// Whether query row at position `i` sees key `j`, which was found in run `run`.
+bool sees(task t, uint i, uint j, uint run, uint length)
+{
+    const uint sinks = pattern(t, PATTERN_SINKS);
+    const bool both = pattern(t, PATTERN_BOTH_SIDES) != 0;
+    if (both ? j >= length : j > i)
+        return false;
+    if (run == 0)
+        return true;
+    if (j < sinks)
+        return false;
+    const uint left = pattern(t, PATTERN_LEFT), right = pattern(t, PATTERN_RIGHT);
+    const uint near = pattern(t, PATTERN_LOCAL), kind = pattern(t, PATTERN_KIND);
+    const uint step = max(pattern(t, PATTERN_STEP), 1), phase = pattern(t, PATTERN_PHASE) % step;
+    bool in_kind = (left == 0 || j > i || i - j < left) && (right == 0 || j <= i || j - i <= right);
+    if (kind == PATTERN_STRIDED_KIND)
+        in_kind = in_kind && j % step == phase;
+    if (kind == PATTERN_DILATED_KIND)
+        in_kind = in_kind && (i + step - j % step) % step == phase;
+    if (run == 1)
+        return in_kind;
+    return !in_kind && j <= i && i - j < near;
+}
+
+vec4 load_cached(U32 cache, uint row, uint c)
+{
+    if (ATTEND_CACHE_F16 != 0) {
+        const uint at = (row * PADDED + c) / 2;
+        return vec4(unpackHalf2x16(load_u32(cache, at)), unpackHalf2x16(load_u32(cache, at + 1)));
+    }
+    const uint at = (row * PADDED + c) / 4;
+    return uintBitsToFloat(gather_u32x4(U32x4(uvec2(cache)), at));
+}
+
+float load_cached_one(U32 cache, uint row, uint c)
+{
+    if (ATTEND_CACHE_F16 != 0) {
+        const vec2 pair = unpackHalf2x16(load_u32(cache, (row * PADDED + c) / 2));
+        return c % 2 == 0 ? pair.x : pair.y;
+    }
+    return uintBitsToFloat(load_u32(cache, row * PADDED + c));
+}
+
+float sums[QUERIES];                     // of this lane's keys
+float values[QUERIES * COLUMNS_A_LANE];  // of this lane's columns
+
+// This lane's scores against key `j`, of cache row `row`, for rows first .. end - 1.
+void score_key(task t, uint first, uint end, uint j, uint run, uint length, bool exists, uint row)
+{
+    float s[QUERIES];
+    [[unroll]] for (uint q = 0; q < QUERIES; q++)
+        s[q] = 0.0;
+    for (uint c = 0; c < PADDED; c += 8) {
+        const vec4 low = load_cached(pc.keys, row, c), high = load_cached(pc.keys, row, c + 4);
+        [[unroll]] for (uint q = 0; q < QUERIES; q++) {
+            const uint at = q * PADDED + c;
+            s[q] += dot(vec4(query[at], query[at + 1], query[at + 2], query[at + 3]), low)
+                + dot(vec4(query[at + 4], query[at + 5], query[at + 6], query[at + 7]), high);
+        }
+    }
+    [[unroll]] for (uint q = 0; q < QUERIES; q++) {
+        const uint r = q / ATTEND_HEADS;
+        float x = s[q];
+        if (ATTEND_SOFT_CAP != 0.0) // c tanh(x / c)
+            x = ATTEND_SOFT_CAP * (2.0 / (1.0 + exp(-2.0 * x / ATTEND_SOFT_CAP)) - 1.0);
+        const bool seen = exists && r >= first && r < end
+            && sees(t, row_position[r], j, run, length);
+        score[q * LANES + gl_LocalInvocationIndex] = seen ? x : 2.0 * LOWEST;
+    }
+}
+
+// New maxima, and by how much the old sums shrink.
+void update_maxima()
+{
+    barrier();
+    for (uint q = gl_LocalInvocationIndex; q < QUERIES; q += LANES) {
+        float m = most[q];
+        for (uint i = 0; i < LANES; i++)
+            m = max(m, score[q * LANES + i]);
+        correction[q] = exp(most[q] - m);
+        most[q] = m;
+    }
+    barrier();
+    [[unroll]] for (uint q = 0; q < QUERIES; q++) {
+        const uint at = q * LANES + gl_LocalInvocationIndex;
+        const float p = score[at] < LOWEST ? 0.0 : exp(score[at] - most[q]);
+        score[at] = p;
+        sums[q] = fma(sums[q], correction[q], p);
+        [[unroll]] for (uint c = 0; c < COLUMNS_A_LANE; c++)
+            values[q * COLUMNS_A_LANE + c] *= correction[q];
+    }
+    barrier();
+}
+
+// One block of at most LANES keys: j = begin + step * i for i < count.
+void add_block(task t, uint first, uint end, uint begin, uint step, uint count, uint run,
+    uint length)
+{
+    const uint lane = gl_LocalInvocationIndex;
+    const uint head_row = (row_sequence[first] * kv_heads() + t.kv_head) * pc.capacity;
+    const uint j = begin + step * min(lane, count - 1);
+    score_key(t, first, end, j, run, length, lane < count, head_row + min(j, pc.capacity - 1));
+    update_maxima();
+    // Eight keys an iteration; those past `count` have the weight 0 and repeat the last.
+    uint i = 0;
+    do {
+        [[unroll]] for (uint n = 0; n < 8; n++) {
+            const uint row = head_row + min(begin + step * min(i + n, count - 1), pc.capacity - 1);
+            [[unroll]] for (uint c = 0; c < COLUMNS_A_LANE; c++) {
+                const float v = load_cached_one(pc.values, row, min(lane + c * LANES, PADDED - 1));
+                [[unroll]] for (uint q = 0; q < QUERIES; q++)
+                    values[q * COLUMNS_A_LANE + c] =
+                        fma(score[q * LANES + i + n], v, values[q * COLUMNS_A_LANE + c]);
+            }
+        }
+        i += 8;
+    } while (i < count);
+}
+
+// All keys for rows first .. end - 1, which are of one sequence; of those blocks this
+// split's share.
+void add_keys(task t, uint first, uint end)
+{
+    uint lowest = row_position[first], highest = lowest;
+    for (uint r = first + 1; r < end; r++) {
+        lowest = min(lowest, row_position[r]);
+        highest = max(highest, row_position[r]);
+    }
+    uint length = pc.capacity;
+    if (pattern(t, PATTERN_BOTH_SIDES) != 0)
+        length = min(load_u32(pc.lengths, row_sequence[first]), pc.capacity);
+    const visit v = plan_visit(t, lowest, highest, length);
+    uint blocks[3];
+    uint total = 0;
+    [[unroll]] for (uint run = 0; run < 3; run++) {
+        blocks[run] = (v.count[run] + LANES - 1) / LANES;
+        total += blocks[run];
+    }
+    const uint share = (total + splits() - 1) / splits();
+    const uint last = min((t.split + 1) * share, total);
+    for (uint b = t.split * share; b < last; b++) {
+        const uint run = b < blocks[0] ? 0 : b < blocks[0] + blocks[1] ? 1 : 2;
+        const uint in_run = b - (run == 0 ? 0 : run == 1 ? blocks[0] : blocks[0] + blocks[1]);
+        const uint begin = run == 0 ? v.begin[0] : run == 1 ? v.begin[1] : v.begin[2];
+        const uint count = run == 0 ? v.count[0] : run == 1 ? v.count[1] : v.count[2];
+        const uint step = run == 1 ? v.step : 1;
+        barrier();
+        add_block(t, first, end, begin + in_run * LANES * step, step,
+            min(count - in_run * LANES, LANES), run, length);
+    }
+}
+
+void store_partial(task t, uint q, uint head, float sum, bool exists)
+{
+    const uint row = t.first + q / ATTEND_HEADS;
+    const uint at = ((row * heads() + head) * splits() + t.split) * (2 + D);
+    if (!exists)
+        return;
+    if (gl_LocalInvocationIndex == 0) {
+        store_f32(pc.partials, at, most[q]);
+        store_f32(pc.partials, at + 1, sum);
+    }
+    [[unroll]] for (uint c = 0; c < COLUMNS_A_LANE; c++) {
+        const uint column = gl_LocalInvocationIndex + c * LANES;
+        if (column < D)
+            store_f32(pc.partials, at + 2 + column, values[q * COLUMNS_A_LANE + c]);
+    }
+}
+
+void store_result(task t, uint q, uint head, float sum, bool exists)
+{
+    float shrink = 1.0;
+    if (ATTEND_SINK_LOGITS != 0) {
+        const float sink = load_f32(pc.sinks, head);
+        const float m = max(most[q], sink);
+        shrink = exp(most[q] - m);
+        sum = sum * shrink + exp(sink - m);
+    }
+    const float factor = sum > 0.0 ? shrink / sum : 0.0;
+    const uint at = (t.first + q / ATTEND_HEADS) * pc.query_stride + head * D;
+    [[unroll]] for (uint c = 0; c < COLUMNS_A_LANE; c++) {
+        const uint column = gl_LocalInvocationIndex + c * LANES;
+        if (exists && column < D)
+            store_f32(pc.query, at + column, values[q * COLUMNS_A_LANE + c] * factor);
+    }
+}
+
+void main()
+{
+    task t;
+    if (!find_task(t))
+        return;
+    load_queries(t);
+    [[unroll]] for (uint q = 0; q < QUERIES; q++)
+        sums[q] = 0.0;
+    [[unroll]] for (uint i = 0; i < QUERIES * COLUMNS_A_LANE; i++)
+        values[i] = 0.0;
+    const bool alone = pattern(t, PATTERN_KIND) == PATTERN_DILATED_KIND;
+    uint first = 0;
+    do {
+        uint end = first + 1;
+        while (end < t.rows && !alone && row_sequence[end] == row_sequence[first])
+            end++;
+        add_keys(t, first, end);
+        first = end;
+    } while (first < t.rows);
+
+    [[unroll]] for (uint q = 0; q < QUERIES; q++) {
+        const float sum = workgroup_sum(sums[q]);
+        bool exists;
+        const uint head = head_of(t, q, exists);
+        if (ATTEND_SPLIT != 0)
+            store_partial(t, q, head, sum, exists);
+        else
+            store_result(t, q, head, sum, exists);
+    }
+}

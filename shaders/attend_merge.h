@@ -1,0 +1,19 @@
+// attend_merge.h - adds up what the splits of attend left: one workgroup per row and head.
+#ifndef ATTEND_MERGE_H
+#define ATTEND_MERGE_H
+
+#include "shared.h"
+
+SPEC(0, MERGE_LANES, 64)
+SPEC(1, MERGE_HEAD_SIZE, 64)
+SPEC(2, MERGE_SINK_LOGITS, 0)
+
+struct attend_merge_push {
+    ADDRESS(F32) partials; // in  [row][heads][splits][2 + head size]: maximum, sum, values
+    ADDRESS(F32) sinks;    // in  [heads]
+    ADDRESS(F32) result;   // out [row][stride]
+    uint rows, heads, splits, stride;
+};
+PUSH(attend_merge_push)
+
+#endif

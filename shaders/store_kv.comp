@@ -1,0 +1,166 @@
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#include "lib/address.glsl"
+#include "store_kv.h"
+#define LANES STORE_LANES
+#include "lib/grid.glsl"
+#include "lib/reduce.glsl"
+
+layout(local_size_x_id = 0) in;
+
+#define D STORE_HEAD_SIZE
+#define PADDED ((D + 7) / 8 * 8)
+
+float clip(float x)
+{
+    return STORE_CLIP != 0.0 ? clamp(x, -STORE_CLIP, STORE_CLIP) : x;
+}
+
+float square_sum(F32 source, uint first, uint count)
+{
+    float sum = 0.0;
+    for (uint i = gl_LocalInvocationIndex; i < count; i += LANES) {
+        const float x = load_f32(source, first + i);
+        sum = fma(x, x, sum);
+    }
+    return workgroup_sum(sum);
+}
+
+// Cosine and sine of the rotation of pair `c` at `position`.
+vec2 rotation(uint position, uint c)
+{
+    const uint pairs = STORE_ROPE_SIZE / 2;
+    vec2 r = vec2(1, 0);
+    [[unroll]] for (uint digit = 0; digit < ROPE_DIGITS; digit++) {
+        const uint at = 2 * ((digit * ROPE_DIGIT + position % ROPE_DIGIT) * pairs + c);
+        const vec2 s = vec2(load_f32(pc.rotations, at), load_f32(pc.rotations, at + 1));
+        r = vec2(r.x * s.x - r.y * s.y, r.x * s.y + r.y * s.x);
+        position /= ROPE_DIGIT;
+    }
+    return r;
+}
+
+// Element `i` of a head that starts at `first`, normalised and clipped: `scale` is the root of the
+// inverse mean square, `norm_at` where the norm's weights for this head begin.
+float normed(F32 source, uint first, uint i, float scale, uint mode, F32 norm, uint norm_at)
+{
+    const float x = load_f32(source, first + i);
+    return clip(mode == 0 ? x : x * scale * load_f32(norm, norm_at + i));
+}
+
+// Element `i` of that head after RoPE.
+float rotated(F32 source, uint first, uint i, float scale, uint mode, F32 norm, uint norm_at,
+    uint position)
+{
+    const float x = normed(source, first, i, scale, mode, norm, norm_at);
+    if (STORE_ROPE == 0 || i >= STORE_ROPE_SIZE)
+        return x;
+    const uint half_size = STORE_ROPE_SIZE / 2;
+    const uint c = STORE_ROPE == 1 ? i % half_size : i / 2;
+    const bool is_second = STORE_ROPE == 1 ? i >= half_size : i % 2 == 1;
+    const uint other = STORE_ROPE == 1 ? (is_second ? i - half_size : i + half_size) : i ^ 1;
+    const float y = normed(source, first, other, scale, mode, norm, norm_at);
+    const vec2 r = rotation(position, c);
+    return is_second ? fma(x, r.x, y * r.y) : fma(x, r.x, -(y * r.y));
+}
+
+uint position_of(uint token)
+{
+    const uint p = STORE_HAS_POSITIONS != 0 ? load_u32(pc.positions, token) : pc.first_token + token;
+    return min(p, pc.capacity - 1);
+}
+
+uint sequence_of(uint token)
+{
+    return STORE_HAS_SEQUENCES != 0 ? min(load_u32(pc.sequences, token), pc.sequence_count - 1) : 0;
+}
+
+shared float finished[PADDED]; // one head, before it overwrites its source
+
+float inverse_rms(F32 source, uint first, uint count)
+{
+    return inversesqrt(square_sum(source, first, count) / float(count) + STORE_NORM_EPSILON);
+}
+
+// Leaves the finished head in `finished`.
+void finish_head(F32 source, uint first, float row_scale, uint mode, F32 norm, uint head,
+    uint position)
+{
+    float scale = row_scale;
+    if (mode == 1)
+        scale = inverse_rms(source, first, D);
+    const uint norm_at = mode == 2 ? head * D : 0;
+    barrier();
+    for (uint i = gl_LocalInvocationIndex; i < PADDED; i += LANES) {
+        const float x = rotated(source, first, min(i, D - 1), scale, mode, norm, norm_at, position);
+        finished[i] = i < D ? x : 0.0;
+    }
+    barrier();
+}
+
+void finish_query(uint row)
+{
+    uint token = row;
+    if (STORE_ROWS != 0) {
+        const uint pair = STORE_ROWS == 1 ? load_u32(pc.rows, row) : row;
+        token = min(pair / pc.k, pc.tokens - 1); // rows of dropped pairs were never written
+    }
+    const uint position = position_of(token);
+    const uint first = row * pc.query_stride;
+    float row_scale = 1.0;
+    if (STORE_QUERY_NORM == 2)
+        row_scale = inverse_rms(pc.query, first, pc.heads * D);
+    for (uint head = 0; head < pc.heads; head++) {
+        finish_head(pc.query, first + head * D, row_scale, STORE_QUERY_NORM, pc.query_norm, head,
+            position);
+        for (uint i = gl_LocalInvocationIndex; i < D; i += LANES)
+            store_f32(pc.query, first + head * D + i, finished[i]);
+        barrier();
+    }
+}
+
+// Writes `finished` as row `at` of a cache.
+void write_cache(bool is_key, uint at)
+{
+    const uint words = STORE_CACHE_F16 != 0 ? PADDED / 2 : PADDED;
+    for (uint i = gl_LocalInvocationIndex; i < words; i += LANES) {
+        const uint bits = STORE_CACHE_F16 != 0
+            ? packHalf2x16(vec2(finished[2 * i], finished[2 * i + 1])) : floatBitsToUint(finished[i]);
+        if (is_key)
+            store_u32(pc.keys, at * words + i, bits);
+        else
+            store_u32(pc.values, at * words + i, bits);
+    }
+}
+
+void store_token(uint token)
+{
+    const uint position = position_of(token);
+    const uint first = token * pc.kv_stride;
+    float row_scale = 1.0;
+    if (STORE_KEY_NORM == 2)
+        row_scale = inverse_rms(pc.kv, first, pc.kv_heads * D);
+    for (uint head = 0; head < pc.kv_heads; head++) {
+        const uint at = (sequence_of(token) * pc.kv_heads + head) * pc.capacity + position;
+        finish_head(pc.kv, first + head * D, row_scale, STORE_KEY_NORM, pc.key_norm, head, position);
+        write_cache(true, at);
+        barrier();
+        const uint value = first + (pc.kv_heads + head) * D;
+        for (uint i = gl_LocalInvocationIndex; i < PADDED; i += LANES) {
+            const float x = load_f32(pc.kv, value + min(i, D - 1));
+            finished[i] = i < D ? clip(x) : 0.0;
+        }
+        barrier();
+        write_cache(false, at);
+        barrier();
+    }
+}
+
+void main()
+{
+    const uint row = group_index();
+    if (row < pc.query_rows)
+        finish_query(row);
+    else if (row - pc.query_rows < pc.tokens)
+        store_token(row - pc.query_rows);
+}

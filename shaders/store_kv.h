@@ -1,0 +1,47 @@
+// store_kv.h - finishes queries and keys (RMS norm, clip, RoPE) and moves keys and values
+// into the cache, at each token's place in its sequence.
+//
+// One workgroup per row: rows 0 .. query_rows - 1 are queries, finished in place; the
+// others are tokens, whose key and value lie behind each other.
+#ifndef STORE_KV_H
+#define STORE_KV_H
+
+#include "shared.h"
+
+SPEC(0, STORE_LANES, 64)
+SPEC(1, STORE_HEAD_SIZE, 64)
+SPEC(2, STORE_ROWS, 0)       // what a query row is: 0 a token, 1 rows[] gives its pair, 2 a pair
+SPEC(3, STORE_CACHE_F16, 0)
+SPEC(4, STORE_ROPE, 0)       // 0 none, 1 half-split, 2 interleaved
+SPEC(5, STORE_ROPE_SIZE, 64) // rotated elements of a head, even
+SPEC(6, STORE_QUERY_NORM, 0) // 0 none, 1 per head, 2 over all heads
+SPEC(7, STORE_KEY_NORM, 0)
+SPEC(8, STORE_HAS_POSITIONS, 1)
+SPEC(9, STORE_HAS_SEQUENCES, 1)
+SPEC_FLOAT(10, STORE_NORM_EPSILON, 0.0)
+SPEC_FLOAT(11, STORE_CLIP, 0.0) // 0: none
+
+// The rotation by position p is the product of three, by p % 128, p / 128 % 128 and
+// p / 16384, each from a table in double precision: no GPU's own sine is accurate enough.
+#define ROPE_DIGIT 128
+#define ROPE_DIGITS 3
+
+struct store_kv_push {
+    ADDRESS(F32) query;     // in and out [query_rows][query_stride]; heads behind each other
+    ADDRESS(F32) kv;        // in  [tokens][kv_stride]: keys of all kv heads, then values
+    ADDRESS(U32) keys;      // out [sequences][kv_heads][capacity][padded head]
+    ADDRESS(U32) values;    // out likewise
+    ADDRESS(U32) rows;      // in  pairs, with STORE_ROWS 1
+    ADDRESS(U32) positions; // in  [tokens]
+    ADDRESS(U32) sequences; // in  [tokens]
+    ADDRESS(F32) rotations; // in  [digit][value of it][STORE_ROPE_SIZE / 2] cosine, sine
+    ADDRESS(F32) query_norm; // in  [head size] or [all heads]
+    ADDRESS(F32) key_norm;
+    uint tokens, query_rows, k, heads, kv_heads;
+    uint query_stride, kv_stride;
+    uint capacity, sequence_count;
+    uint first_token; // without positions: token t stands at first_token + t
+};
+PUSH(store_kv_push)
+
+#endif

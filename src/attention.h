@@ -1,0 +1,33 @@
+// attention.h - routed and dense attention on the device.
+#ifndef VKMOE_ATTENTION_H
+#define VKMOE_ATTENTION_H
+
+#include "linear.h"
+
+struct vkmoe_attention {
+    vkmoe_device *device;
+    struct vkmoe_attention_params params; // without views, defaults filled in
+    bool routed;                 // more than one expert
+    bool both_sides;             // some pattern looks behind the query
+    uint32_t query_columns;      // of a row of queries in memory
+    // Routed: the expert projections are a layer whose up is the query, whose down is the
+    // output projection, and which is run around attention. Dense: two matrices.
+    vkmoe_layer *experts;
+    struct linear query, output;
+    struct linear kv;            // keys of all kv heads, then values
+    vkmoe_buffer *patterns;      // u32 [experts][PATTERN_WORDS]
+    vkmoe_buffer *rotations;     // see shaders/store_kv.h
+    vkmoe_buffer *sinks, *query_norm, *key_norm; // f32, or NULL
+};
+
+struct vkmoe_cache {
+    vkmoe_device *device;
+    struct vkmoe_cache_params params;
+    vkmoe_buffer *keys, *values; // [sequences][kv_heads][capacity][head size padded to 8]
+};
+
+// rope.c: cosine and sine for every value of every digit of a position, in the order of
+// shaders/store_kv.h. `out` has ROPE_DIGITS * ROPE_DIGIT * size floats.
+void vkmoe_rope_table(const struct vkmoe_rope *rope, uint32_t size, float *out);
+
+#endif

@@ -1,0 +1,58 @@
+// cache.c - keys and values of the sequences of one attention layer.
+#include "attention.h"
+
+#include "common.h"
+
+#include <stdlib.h>
+
+enum vkmoe_status vkmoe_cache_create(vkmoe_device *device, const struct vkmoe_cache_params *params,
+    vkmoe_cache **out)
+{
+    *out = NULL;
+    const struct vkmoe_log *log = &device->log;
+    if (params->kv_heads == 0 || params->head_size == 0 || params->head_size > 256
+        || params->sequences == 0 || params->capacity == 0)
+        return vkmoe_fail(log, VKMOE_ERROR_INVALID,
+            "cache: kv_heads, sequences, capacity must be above 0 and head_size 1 to 256");
+    if (params->dtype != VKMOE_F32 && params->dtype != VKMOE_F16)
+        return vkmoe_fail(log, VKMOE_ERROR_INVALID, "cache: dtype must be VKMOE_F32 or VKMOE_F16");
+    const double elements = (double) params->sequences * params->kv_heads * params->capacity
+        * (double) align_up(params->head_size, 8);
+    const uint32_t size = params->dtype == VKMOE_F16 ? 2 : 4;
+    if (elements >= 1u << 30)
+        return vkmoe_fail(log, VKMOE_ERROR_UNSUPPORTED,
+            "cache: %.0f elements; one layer's keys may have 2^30", elements);
+    vkmoe_cache *cache = calloc(1, sizeof *cache);
+    if (!cache)
+        return vkmoe_fail(log, VKMOE_ERROR_OUT_OF_MEMORY, "cache: out of host memory");
+    cache->device = device;
+    cache->params = *params;
+    const uint64_t bytes = (uint64_t) elements * size;
+    enum vkmoe_status status = vkmoe_buffer_create(device, bytes, &cache->keys);
+    if (status == VKMOE_OK)
+        status = vkmoe_buffer_create(device, bytes, &cache->values);
+    // Zeros, so that a position nobody wrote weighs in as nothing, not as NaN.
+    if (status == VKMOE_OK)
+        status = vkmoe_buffer_clear(cache->keys, 0, bytes);
+    if (status == VKMOE_OK)
+        status = vkmoe_buffer_clear(cache->values, 0, bytes);
+    if (status != VKMOE_OK)
+        vkmoe_cache_destroy(&cache);
+    *out = cache;
+    return status;
+}
+
+void vkmoe_cache_destroy(vkmoe_cache **cache)
+{
+    if (!cache || !*cache)
+        return;
+    vkmoe_buffer_destroy(&(*cache)->keys);
+    vkmoe_buffer_destroy(&(*cache)->values);
+    free(*cache);
+    *cache = NULL;
+}
+
+uint64_t vkmoe_cache_size(const vkmoe_cache *cache)
+{
+    return vkmoe_buffer_size(cache->keys) + vkmoe_buffer_size(cache->values);
+}

@@ -1,0 +1,126 @@
+// layer_scratch.c - how a device cuts a layer's work, and the scratch that takes.
+#include "layer_pass.h"
+
+#include "common.h"
+
+#include "shaders/decode.h"
+#include "shaders/experts_gemm.h"
+#include "shaders/plan.h"
+
+
+static uint64_t take(uint64_t *size, uint64_t bytes)
+{
+    const uint64_t at = *size;
+    *size = align_up(at + bytes, BUFFER_ALIGNMENT);
+    return at;
+}
+
+static uint32_t max_tiles(const vkmoe_layer *layer, uint32_t tokens, uint32_t tile_rows)
+{
+    const uint32_t pairs = tokens * layer->params.experts_per_token;
+    const uint32_t shared = layer->params.shared_inner ? div_up(tokens, tile_rows) : 0;
+    return pairs / tile_rows + MIN(layer->params.experts, pairs) + shared;
+}
+
+struct scratch vkmoe_scratch_plan(const vkmoe_layer *layer, uint32_t tokens, bool decode,
+    uint32_t tile_rows)
+{
+    const struct vkmoe_layer_params *p = &layer->params;
+    const uint64_t pairs = (uint64_t) tokens * p->experts_per_token;
+    const uint64_t logits_size = (uint64_t) tokens * p->experts * 4, ids_size = pairs * 4;
+    struct scratch s = { 0 };
+    s.weights = take(&s.size, pairs * 4);
+    s.shared_weights = take(&s.size, layer->shared_weighted ? (uint64_t) tokens * 4 : 0);
+    const uint64_t h_size = pairs * layer->inner_columns * 4;
+    const uint64_t shared_h_size = (uint64_t) tokens * layer->shared_inner_columns * 4;
+    if (decode) {
+        s.logits = take(&s.size, logits_size);
+        s.ids = take(&s.size, ids_size);
+        s.h = take(&s.size, h_size);
+        s.shared_h = take(&s.size, shared_h_size);
+        return s;
+    }
+    s.rows = take(&s.size, pairs * 4);
+    s.counts = take(&s.size, (uint64_t) p->experts * 8);
+    s.plan = take(&s.size, 4 * (PLAN_SIZE + 2 * (uint64_t) max_tiles(layer, tokens, tile_rows)));
+    uint64_t early = s.size, late = s.size;
+    s.logits = take(&early, logits_size);
+    s.ids = take(&early, ids_size);
+    s.h = take(&late, h_size);
+    // The shared expert's h waits where the routed outputs will be.
+    s.shared_h = s.outputs = take(&late, MAX(pairs * p->hidden * 4, shared_h_size));
+    s.size = MAX(early, late);
+    return s;
+}
+
+// The bound that vkmoe.h promises.
+static uint64_t scratch_bound(const vkmoe_layer *layer, uint32_t tokens)
+{
+    const struct vkmoe_layer_params *p = &layer->params;
+    const uint64_t per_pair = ((uint64_t) p->inner + p->hidden) * 4;
+    const uint64_t outputs = (uint64_t) p->experts_per_token * p->hidden;
+    const uint64_t excess = p->shared_inner > outputs ? (p->shared_inner - outputs) * 4 : 0;
+    return tokens * (p->experts_per_token * per_pair + (uint64_t) p->experts * 4 + excess)
+        + SCRATCH_SLACK;
+}
+
+struct shapes vkmoe_shapes_choose(const vkmoe_device *device, enum vkmoe_dtype dtype)
+{
+    struct shapes s = { .lanes = 8, .decode_tokens = 4, .route_tokens = 8, .combine_lanes = 8 };
+    if (!device->is_cpu) {
+        s.lanes = MAX(device->subgroup_size, 32);
+        s.decode_tokens = DECODE_MAX_TOKENS;
+        s.route_tokens = 4;
+        s.combine_lanes = 64;
+    }
+    const bool broadcast = (device->needs & NEED_broadcast) == NEED_broadcast;
+    s.route_columns = broadcast;
+    // Unpacking 16-bit weights is vector work only where lanes own weights.
+    if (dtype != VKMOE_F32)
+        s.unwanted = NEED_broadcast & ~NEED_int64;
+    if (!device->is_cpu) {
+        s.gemm_rows = GEMM_STAGED_ROWS;
+        s.gemm_blocks = GEMM_STAGED_BLOCKS;
+    } else if (broadcast && !s.unwanted) {
+        s.decode_tokens = DECODE_MAX_TOKENS;
+        s.gemm_rows = GEMM_COLUMNS_ROWS;
+        s.gemm_blocks = GEMM_COLUMNS_BLOCKS;
+    } else {
+        s.gemm_rows = GEMM_PLAIN_ROWS;
+        s.gemm_blocks = GEMM_PLAIN_BLOCKS;
+    }
+    return s;
+}
+
+bool vkmoe_layer_may_decode(const vkmoe_layer *layer, uint32_t tokens)
+{
+    const struct vkmoe_layer_params *p = &layer->params;
+    const bool may_drop = p->router.capacity > 0 && p->router.capacity < tokens;
+    return !may_drop && (tokens == 1 || (tokens <= vkmoe_shapes_choose(layer->device, layer->dtype).decode_tokens
+        && tokens * p->experts_per_token <= DECODE_MAX_PAIRS));
+}
+
+uint32_t vkmoe_layer_pass_tokens(const vkmoe_layer *layer, uint32_t tokens, uint32_t tile_rows)
+{
+    const struct vkmoe_layer_params *p = &layer->params;
+    const uint64_t widest = MAX(layer->inner_columns, p->hidden);
+    const uint64_t per_token = MAX(MAX(widest * p->experts_per_token, p->experts),
+        layer->shared_inner_columns);
+    uint64_t most = MIN(PASS_MAX_PAIRS / p->experts_per_token, PASS_MAX_ELEMENTS / per_token);
+    most = MAX(MIN(most, tokens), 1);
+    while (most > 1 && vkmoe_scratch_plan(layer, (uint32_t) most, false, tile_rows).size
+        > scratch_bound(layer, tokens))
+        most = (most + 1) / 2;
+    return (uint32_t) most;
+}
+
+uint64_t vkmoe_layer_scratch_size(const vkmoe_layer *layer, uint32_t tokens)
+{
+    if (tokens == 0)
+        return 0;
+    const uint32_t tile_rows = vkmoe_shapes_choose(layer->device, layer->dtype).gemm_rows;
+    if (vkmoe_layer_may_decode(layer, tokens))
+        return vkmoe_scratch_plan(layer, tokens, true, tile_rows).size;
+    // A last, shorter pass of few tokens needs less.
+    return vkmoe_scratch_plan(layer, vkmoe_layer_pass_tokens(layer, tokens, tile_rows), false, tile_rows).size;
+}

@@ -1,0 +1,85 @@
+// rope.c - the angles of rotary position embedding, arXiv 2104.09864, and its scalings.
+#include "attention.h"
+
+#include "common.h"
+
+#include "shaders/store_kv.h"
+
+#include <math.h>
+
+#define PI 3.14159265358979323846
+
+// The pair of a head that turns `turns` times over the trained context (YaRN, eq. 20).
+static double yarn_pair(const struct vkmoe_rope *rope, uint32_t size, double turns)
+{
+    return size * log(rope->original_positions / (turns * 2 * PI)) / (2 * log(rope->base));
+}
+
+// How much of pair `c` keeps its frequency: 1 the fast ones, 0 the slow ones.
+static double yarn_kept(const struct vkmoe_rope *rope, uint32_t size, uint32_t c)
+{
+    double low = yarn_pair(rope, size, rope->beta_fast ? rope->beta_fast : 32);
+    double high = yarn_pair(rope, size, rope->beta_slow ? rope->beta_slow : 1);
+    if (!rope->truncate_off) {
+        low = floor(low);
+        high = ceil(high);
+    }
+    low = MAX(low, 0);
+    high = MIN(high, size - 1.0);
+    if (low == high)
+        high += 0.001;
+    const double ramp = (c - low) / (high - low);
+    return 1 - MIN(MAX(ramp, 0), 1);
+}
+
+static double llama3_frequency(const struct vkmoe_rope *rope, double frequency)
+{
+    const double turns = rope->original_positions * frequency / (2 * PI);
+    if (turns < rope->low_factor)
+        return frequency / rope->factor;
+    if (turns > rope->high_factor)
+        return frequency;
+    const double smooth = (turns - rope->low_factor) / (rope->high_factor - rope->low_factor);
+    return (1 - smooth) * frequency / rope->factor + smooth * frequency;
+}
+
+static double frequency_of(const struct vkmoe_rope *rope, uint32_t size, uint32_t c)
+{
+    const double frequency = pow(rope->base, -2.0 * c / size);
+    switch (rope->scaling) {
+    case VKMOE_ROPE_LINEAR: return frequency / rope->factor;
+    case VKMOE_ROPE_LLAMA3: return llama3_frequency(rope, frequency);
+    case VKMOE_ROPE_YARN: {
+        const double kept = yarn_kept(rope, size, c);
+        return frequency * kept + frequency / rope->factor * (1 - kept);
+    }
+    default: return frequency;
+    }
+}
+
+// YaRN scales queries and keys alike, and so the rotation itself.
+static double magnitude_of(const struct vkmoe_rope *rope)
+{
+    if (rope->scaling != VKMOE_ROPE_YARN)
+        return 1;
+    if (rope->attention_factor != 0)
+        return rope->attention_factor;
+    return rope->factor > 1 ? 0.1 * log(rope->factor) + 1 : 1;
+}
+
+void vkmoe_rope_table(const struct vkmoe_rope *rope, uint32_t size, float *out)
+{
+    const uint32_t pairs = size / 2;
+    double unit = 1; // positions that one step of the digit is worth
+    for (uint32_t digit = 0; digit < ROPE_DIGITS; digit++, unit *= ROPE_DIGIT) {
+        const double magnitude = digit == 0 ? magnitude_of(rope) : 1;
+        for (uint32_t value = 0; value < ROPE_DIGIT; value++) {
+            for (uint32_t c = 0; c < pairs; c++) {
+                const double angle = value * unit * frequency_of(rope, size, c);
+                float *to = out + 2 * ((digit * ROPE_DIGIT + value) * pairs + c);
+                to[0] = (float) (magnitude * cos(angle));
+                to[1] = (float) (magnitude * sin(angle));
+            }
+        }
+    }
+}
