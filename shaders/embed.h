@@ -1,0 +1,20 @@
+// embed.h - rows of the embedding for token ids, out of a matrix in the packed order of
+// lib/weights.glsl, so that a tied output head can share it.
+#ifndef EMBED_H
+#define EMBED_H
+
+#include "shared.h"
+
+SPEC(0, EMBED_LANES, 64)
+SPEC(1, EMBED_TYPE, 0)        // WEIGHT_*
+SPEC_FLOAT(2, EMBED_SCALE, 1.0)
+
+struct embed_push {
+    ADDRESS(U32) ids;     // in  [tokens]; clamped below the vocabulary
+    ADDRESS(U32x4) matrix; // in  [vocabulary][columns], packed
+    ADDRESS(F32) x;       // out [tokens][columns]
+    uint tokens, columns, units, vocabulary;
+};
+PUSH(embed_push)
+
+#endif

@@ -1,0 +1,42 @@
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#include "lib/address.glsl"
+#include "norm.h"
+#define LANES NORM_LANES
+#include "lib/grid.glsl"
+#include "lib/reduce.glsl"
+
+layout(local_size_x_id = 0) in;
+
+#define RUN 4 // neighbouring columns a lane handles at once
+
+void main()
+{
+    const uint token = group_index();
+    if (token >= pc.tokens)
+        return;
+    const uint first = token * pc.columns;
+    float sum = 0.0;
+    for (uint run = gl_LocalInvocationIndex * RUN; run < pc.columns; run += LANES * RUN) {
+        [[unroll]] for (uint i = 0; i < RUN; i++) {
+            const uint c = run + i, at = first + min(c, pc.columns - 1);
+            float x = load_f32(pc.x, at);
+            if (NORM_HAS_DELTA != 0) {
+                x = fma(NORM_SCALE, load_f32(pc.delta, at), x);
+                if (c < pc.columns)
+                    store_f32(pc.x, at, x);
+            }
+            sum += c < pc.columns ? x * x : 0.0;
+        }
+    }
+    const float scale = inversesqrt(workgroup_sum(sum) / float(pc.columns) + NORM_EPSILON);
+    for (uint run = gl_LocalInvocationIndex * RUN; run < pc.columns; run += LANES * RUN) {
+        [[unroll]] for (uint i = 0; i < RUN; i++) {
+            const uint c = run + i;
+            const uint column = min(c, pc.columns - 1);
+            const float x = load_f32(pc.x, first + column) * scale * load_f32(pc.weight, column);
+            if (c < pc.columns)
+                store_f32(pc.result, first + column, x);
+        }
+    }
+}

@@ -1,0 +1,22 @@
+// norm.h - residual and RMS norm (arXiv 1910.07467), one workgroup per token:
+//     x += scale * delta;  out = x / sqrt(mean(x^2) + epsilon) * weight
+#ifndef NORM_H
+#define NORM_H
+
+#include "shared.h"
+
+SPEC(0, NORM_LANES, 64)
+SPEC(1, NORM_HAS_DELTA, 1)
+SPEC_FLOAT(2, NORM_EPSILON, 1.0e-6)
+SPEC_FLOAT(3, NORM_SCALE, 1.0) // of delta
+
+struct norm_push {
+    ADDRESS(F32) x;      // in and out [tokens][columns]
+    ADDRESS(F32) delta;  // in  [tokens][columns]
+    ADDRESS(F32) weight; // in  [columns]
+    ADDRESS(F32) result; // out [tokens][columns]
+    uint tokens, columns;
+};
+PUSH(norm_push)
+
+#endif

@@ -1,0 +1,190 @@
+// network_forward.c - records a whole model: token ids to logits.
+#include "network.h"
+
+#include "common.h"
+
+#include "shaders/embed.h"
+#include "shaders/norm.h"
+
+static enum vkmoe_status run(vkmoe_stream *stream, const struct dispatch *dispatch)
+{
+    const enum vkmoe_status status = vkmoe_stream_barrier(stream);
+    return status == VKMOE_OK ? vkmoe_stream_dispatch(stream, dispatch) : status;
+}
+
+static uint32_t lanes(const vkmoe_network *n)
+{
+    return n->device->is_cpu ? 8 : 64;
+}
+
+static enum vkmoe_status embed(vkmoe_stream *stream, const vkmoe_network *n, uint64_t ids,
+    uint32_t tokens)
+{
+    const struct embed_push push = {
+        .ids = ids,
+        .matrix = vkmoe_buffer_address(n->embedding.matrix.buffer),
+        .x = vkmoe_buffer_address(n->x),
+        .tokens = tokens,
+        .columns = n->frame.hidden,
+        .units = n->embedding.matrix.units,
+        .vocabulary = n->frame.vocabulary,
+    };
+    return run(stream, &(struct dispatch) {
+        .kernel = KERNEL_embed,
+        .spec = {
+            [EMBED_LANES] = lanes(n),
+            [EMBED_TYPE] = n->embedding.dtype,
+            [EMBED_SCALE] = float_bits(n->frame.embedding_scale),
+        },
+        .push = &push,
+        .groups = div_up(tokens * push.units, lanes(n)),
+    });
+}
+
+// x += delta (unless it is the first); normed = norm(x), for `tokens` rows from `first` on.
+static enum vkmoe_status norm(vkmoe_stream *stream, const vkmoe_network *n,
+    const vkmoe_buffer *weight, float epsilon, bool has_delta, uint32_t first, uint32_t tokens)
+{
+    const uint64_t offset = (uint64_t) first * n->frame.hidden * sizeof(float);
+    const struct norm_push push = {
+        .x = vkmoe_buffer_address(n->x) + offset,
+        .delta = vkmoe_buffer_address(n->delta) + offset,
+        .weight = vkmoe_buffer_address(weight),
+        .result = vkmoe_buffer_address(n->normed) + offset,
+        .tokens = tokens,
+        .columns = n->frame.hidden,
+    };
+    return run(stream, &(struct dispatch) {
+        .kernel = KERNEL_norm,
+        .spec = {
+            [NORM_LANES] = lanes(n),
+            [NORM_HAS_DELTA] = has_delta,
+            [NORM_EPSILON] = float_bits(epsilon),
+            [NORM_SCALE] = float_bits(n->frame.residual_scale),
+        },
+        .push = &push,
+        .groups = tokens,
+    });
+}
+
+// The part of an [blocks][tokens][k] output that belongs to a block.
+static struct vkmoe_span block_ids(const struct vkmoe_span *all, uint32_t block, uint32_t tokens,
+    uint32_t k)
+{
+    struct vkmoe_span span = *all;
+    span.offset += (uint64_t) block * tokens * k * 4;
+    return span.buffer ? span : (struct vkmoe_span) { 0 };
+}
+
+static enum vkmoe_status record_block(vkmoe_stream *stream, const vkmoe_network *n, uint32_t index,
+    const struct vkmoe_network_forward_params *f)
+{
+    const struct network_block *block = &n->blocks[index];
+    const float epsilon = n->frame.block_norm_epsilon;
+    enum vkmoe_status status = norm(stream, n, block->attention_norm, epsilon, index > 0, 0,
+        f->tokens);
+    const struct vkmoe_attend_params attend = {
+        .tokens = f->tokens,
+        .x = { n->normed, 0 },
+        .y = { n->delta, 0 },
+        .positions = f->positions,
+        .sequences = f->sequences,
+        .longest = f->longest,
+        .ids = block->attention->routed ? block_ids(&f->attention_expert_ids, index, f->tokens,
+            block->attention->params.experts_per_token) : (struct vkmoe_span) { 0 },
+    };
+    if (status == VKMOE_OK)
+        status = vkmoe_attention_forward(stream, block->attention, block->cache, &attend);
+    if (status == VKMOE_OK)
+        status = norm(stream, n, block->experts_norm, epsilon, true, 0, f->tokens);
+    const struct vkmoe_forward_params experts = {
+        .tokens = f->tokens,
+        .x = { n->normed, 0 },
+        .y = { n->delta, 0 },
+        .ids = block_ids(&f->expert_ids, index, f->tokens,
+            block->experts->params.experts_per_token),
+    };
+    return status == VKMOE_OK ? vkmoe_layer_forward(stream, block->experts, &experts) : status;
+}
+
+static enum vkmoe_status record_logits(vkmoe_stream *stream, const vkmoe_network *n,
+    const struct vkmoe_network_forward_params *f)
+{
+    const uint32_t count = f->logits_count, first = f->tokens - count;
+    if (count == 0)
+        return VKMOE_OK;
+    const enum vkmoe_status status = norm(stream, n, n->final_norm, n->frame.norm_epsilon,
+        n->frame.blocks > 0, first, count);
+    if (status != VKMOE_OK)
+        return status;
+    const uint64_t offset = (uint64_t) first * n->frame.hidden * sizeof(float);
+    return vkmoe_linear_record(stream, n->tied ? &n->embedding : &n->head,
+        vkmoe_buffer_address(n->normed) + offset, vkmoe_span_address(&f->logits), count);
+}
+
+static enum vkmoe_status check(const vkmoe_stream *stream, const vkmoe_network *n,
+    const struct vkmoe_network_forward_params *f)
+{
+    const struct vkmoe_log *log = &n->device->log;
+    if (vkmoe_stream_device(stream) != n->device)
+        return vkmoe_fail(log, VKMOE_ERROR_INVALID, "network: stream and network are of two devices");
+    if (f->tokens == 0 || f->tokens > n->params.chunk)
+        return vkmoe_fail(log, VKMOE_ERROR_INVALID, "network: tokens is %u, must be 1 to chunk (%u)",
+            f->tokens, n->params.chunk);
+    if (f->logits_count > f->tokens)
+        return vkmoe_fail(log, VKMOE_ERROR_INVALID, "network: logits_count is %u of %u tokens",
+            f->logits_count, f->tokens);
+    const uint64_t logits = (uint64_t) f->logits_count * n->frame.vocabulary;
+    if (logits >= 1u << 30)
+        return vkmoe_fail(log, VKMOE_ERROR_UNSUPPORTED, "network: %llu logits at once, fewer than 2^30 are possible",
+            (unsigned long long) logits);
+    const struct network_block *first = &n->blocks[0];
+    const uint64_t pairs = (uint64_t) n->frame.blocks * f->tokens;
+    const struct {
+        const char *name;
+        const struct vkmoe_span *span;
+        uint64_t elements;
+        bool required;
+    } spans[] = {
+        { "ids", &f->ids, f->tokens, true },
+        { "positions", &f->positions, f->tokens, false },
+        { "sequences", &f->sequences, f->tokens, false },
+        { "logits", &f->logits, logits, f->logits_count > 0 },
+        { "expert_ids", &f->expert_ids, pairs * first->experts->params.experts_per_token, false },
+        { "attention_expert_ids", &f->attention_expert_ids,
+            pairs * first->attention->params.experts_per_token, false },
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(spans); i++) {
+        const enum vkmoe_status status = vkmoe_span_check(n->device, spans[i].name, spans[i].span,
+            spans[i].elements, spans[i].required);
+        if (status != VKMOE_OK)
+            return status;
+    }
+    return VKMOE_OK;
+}
+
+enum vkmoe_status vkmoe_network_forward(vkmoe_stream *stream, vkmoe_network *network,
+    const struct vkmoe_network_forward_params *f)
+{
+    enum vkmoe_status status = check(stream, network, f);
+    if (status == VKMOE_OK)
+        status = vkmoe_stream_scratch(stream, vkmoe_network_scratch_size(network), &(const vkmoe_buffer *) { 0 });
+    if (status == VKMOE_OK)
+        status = embed(stream, network, vkmoe_span_address(&f->ids), f->tokens);
+    for (uint32_t b = 0; b < network->frame.blocks && status == VKMOE_OK; b++)
+        status = record_block(stream, network, b, f);
+    return status == VKMOE_OK ? record_logits(stream, network, f) : status;
+}
+
+uint64_t vkmoe_network_scratch_size(const vkmoe_network *n)
+{
+    uint64_t size = 0;
+    for (uint32_t b = 0; b < n->frame.blocks; b++) {
+        const struct network_block *block = &n->blocks[b];
+        size = MAX(size, vkmoe_attention_scratch_size(block->attention, n->params.chunk));
+        size = MAX(size, vkmoe_layer_scratch_size(block->experts, n->params.chunk));
+        // Decode passes lay scratch out differently; few tokens may need a little more.
+        size = MAX(size, vkmoe_attention_scratch_size(block->attention, 1));
+    }
+    return size;
+}
