@@ -520,7 +520,7 @@ const struct vkmoe_family *vkmoe_family_find(struct vkmoe_config *config)
     return config->status == VKMOE_OK ? family : NULL;
 }
 
-static uint32_t read_setting(struct vkmoe_config *config, const struct vkmoe_setting *setting,
+uint32_t vkmoe_setting_read(const struct vkmoe_setting *setting, struct vkmoe_config *config,
     uint32_t min, uint32_t max)
 {
     if (!setting->key)
@@ -536,7 +536,7 @@ void vkmoe_family_read_blocks(const struct vkmoe_family *family, struct vkmoe_co
     struct vkmoe_blocks *blocks)
 {
     *blocks = (struct vkmoe_blocks){0};
-    blocks->count[0] = read_setting(config, &family->blocks, 1, VKMOE_MAX_BLOCKS);
+    blocks->count[0] = vkmoe_setting_read(&family->blocks, config, 1, VKMOE_MAX_BLOCKS);
     family->mark(config, blocks);
     if (blocks->count[0] == 0)
         vkmoe_config_fail(config, VKMOE_ERROR_INVALID, "names no blocks");
@@ -570,12 +570,12 @@ static void read_shared(const struct vkmoe_family *family, struct vkmoe_config *
 {
     if (!family->shared_inner.key)
         return;
-    uint32_t inner = read_setting(config, &family->shared_inner, 0, VKMOE_MAX_WIDTH);
+    uint32_t inner = vkmoe_setting_read(&family->shared_inner, config, 0, VKMOE_MAX_WIDTH);
     uint32_t count = 1;
     const char *count_key = family->shared_count.key;
     if (count_key) // DeepSeek writes null for none
         count = vkmoe_config_is_null(config, count_key) ? 0
-            : read_setting(config, &family->shared_count, 0, VKMOE_MAX_EXPERTS);
+            : vkmoe_setting_read(&family->shared_count, config, 0, VKMOE_MAX_EXPERTS);
     if ((uint64_t)inner * count > VKMOE_MAX_WIDTH)
         vkmoe_config_fail(config, VKMOE_ERROR_INVALID,
             "the shared experts are %u wide and %u, together wider than %d", inner, count,
@@ -627,11 +627,11 @@ void vkmoe_family_read_params(const struct vkmoe_family *family, struct vkmoe_co
     *params = family->preset;
     for (size_t i = 0; i < ARRAY_SIZE(family->expect) && family->expect[i]; i++)
         vkmoe_config_expect(config, family->expect[i]);
-    params->hidden = read_setting(config, &family->hidden, 1, VKMOE_MAX_WIDTH);
-    params->inner = read_setting(config, &family->inner, 1, VKMOE_MAX_WIDTH);
-    params->experts = read_setting(config, &family->experts, 1, VKMOE_MAX_EXPERTS);
+    params->hidden = vkmoe_setting_read(&family->hidden, config, 1, VKMOE_MAX_WIDTH);
+    params->inner = vkmoe_setting_read(&family->inner, config, 1, VKMOE_MAX_WIDTH);
+    params->experts = vkmoe_setting_read(&family->experts, config, 1, VKMOE_MAX_EXPERTS);
     params->experts_per_token =
-        read_setting(config, &family->experts_per_token, 1, params->experts);
+        vkmoe_setting_read(&family->experts_per_token, config, 1, params->experts);
     if (params->experts_per_token > params->experts)
         vkmoe_config_fail(config, VKMOE_ERROR_INVALID, "%u experts per token, but only %u experts",
             params->experts_per_token, params->experts);

@@ -75,6 +75,10 @@ struct vkmoe_family {
 // in the log and the config's status set if this version does not know it.
 const struct vkmoe_family *vkmoe_family_find(struct vkmoe_config *config);
 
+// A setting's value, checked.
+uint32_t vkmoe_setting_read(const struct vkmoe_setting *setting, struct vkmoe_config *config,
+    uint32_t min, uint32_t max);
+
 // Which blocks there are, and which hold experts.
 void vkmoe_family_read_blocks(const struct vkmoe_family *family, struct vkmoe_config *config,
     struct vkmoe_blocks *blocks);

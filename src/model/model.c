@@ -1,27 +1,11 @@
 // model.c - the public model: a directory's config and tensors, and its blocks' layers.
-#include <stdatomic.h>
+#include "model.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "../log.h"
-#include "config.h"
-#include "family.h"
-#include "tensors.h"
-#include "views.h"
-
-struct vkmoe_model {
-    struct vkmoe_log log;
-    char *directory;
-    struct vkmoe_tensors tensors;
-    const struct vkmoe_family *family;
-    struct vkmoe_blocks blocks;
-    struct vkmoe_layer_params params; // of every block with experts, without the views
-    bool router_bias, correction_bias;
-    struct vkmoe_model_info info;
-    // Made when first asked for. Atomic, because several threads may be the first.
-    _Atomic(struct vkmoe_block_views *) views[2][VKMOE_MAX_BLOCKS];
-};
 
 static bool read_flag(struct vkmoe_config *config, const struct vkmoe_setting *setting)
 {
@@ -117,11 +101,9 @@ static enum vkmoe_status open_model(struct vkmoe_model *model, const char *path)
     if (!model->directory)
         return vkmoe_fail(&model->log, VKMOE_ERROR_OUT_OF_MEMORY, "%s: no memory for it", path);
     strcpy(model->directory, path);
-    struct vkmoe_config config;
-    enum vkmoe_status status = vkmoe_config_open(path, &model->log, &config);
+    enum vkmoe_status status = vkmoe_config_open(path, &model->log, &model->config);
     if (status == VKMOE_OK)
-        status = read_config(model, &config);
-    vkmoe_config_close(&config);
+        status = read_config(model, &model->config);
     if (status == VKMOE_OK)
         status = vkmoe_tensors_open(path, &model->log, &model->tensors);
     if (status != VKMOE_OK)
@@ -150,6 +132,7 @@ enum vkmoe_status vkmoe_model_open(const char *path, const struct vkmoe_log *log
     for (uint32_t b = 0; b < VKMOE_MAX_BLOCKS; b++) {
         atomic_init(&model->views[0][b], NULL);
         atomic_init(&model->views[1][b], NULL);
+        atomic_init(&model->attention[b], NULL);
     }
     enum vkmoe_status status = open_model(model, path);
     if (status != VKMOE_OK) {
@@ -168,7 +151,9 @@ void vkmoe_model_destroy(vkmoe_model **model)
     for (uint32_t b = 0; b < VKMOE_MAX_BLOCKS; b++) {
         free(atomic_load(&m->views[0][b]));
         free(atomic_load(&m->views[1][b]));
+        free(atomic_load(&m->attention[b]));
     }
+    vkmoe_config_close(&m->config);
     vkmoe_tensors_close(&m->tensors);
     free(m->directory);
     free(m);

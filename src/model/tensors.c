@@ -429,3 +429,16 @@ struct vkmoe_tensor *vkmoe_tensors_find(const struct vkmoe_tensors *tensors, con
     const struct vkmoe_tensor key = {.name = name};
     return bsearch(&key, tensors->items, tensors->count, sizeof(key), compare_names);
 }
+
+uint32_t vkmoe_tensors_lower_bound(const struct vkmoe_tensors *tensors, const char *name)
+{
+    uint32_t low = 0, high = tensors->count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (strcmp(tensors->items[middle].name, name) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}

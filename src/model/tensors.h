@@ -47,4 +47,7 @@ void vkmoe_tensors_close(struct vkmoe_tensors *tensors);
 // NULL if there is none of this name.
 struct vkmoe_tensor *vkmoe_tensors_find(const struct vkmoe_tensors *tensors, const char *name);
 
+// The index of the first tensor whose name does not come before `name`, or `count`.
+uint32_t vkmoe_tensors_lower_bound(const struct vkmoe_tensors *tensors, const char *name);
+
 #endif

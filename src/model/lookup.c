@@ -1,0 +1,127 @@
+// lookup.c - see lookup.h. Nothing is copied: strides say how a tensor lies in its file.
+#include "lookup.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "../dtype.h"
+#include "../log.h"
+
+// Copies `length` bytes of a pattern, with {b} or {e} replaced by `number`.
+static void expand(char *out, const char *pattern, size_t length, uint32_t number)
+{
+    const char *brace = memchr(pattern, '{', length);
+    if (!brace) {
+        snprintf(out, VKMOE_NAME_SIZE, "%.*s", (int)length, pattern);
+        return;
+    }
+    size_t head = (size_t)(brace - pattern), tail = length - head - 3;
+    snprintf(out, VKMOE_NAME_SIZE, "%.*s%u%.*s", (int)head, pattern, number, (int)tail,
+        brace + 3);
+}
+
+void vkmoe_lookup_choose(struct vkmoe_lookup *lookup, const char *alternatives, uint32_t number,
+    const char *name)
+{
+    char tail[VKMOE_NAME_SIZE], full[2 * VKMOE_NAME_SIZE];
+    expand(tail, name, strlen(name), 0);
+    for (const char *p = alternatives;;) {
+        size_t length = strcspn(p, "|");
+        expand(lookup->prefix, p, length, number);
+        snprintf(full, sizeof full, "%s%s", lookup->prefix, tail);
+        if (vkmoe_tensors_find(lookup->tensors, full))
+            return;
+        if (p[length] == '\0')
+            break;
+        p += length + 1;
+    }
+    expand(lookup->prefix, alternatives, strcspn(alternatives, "|"), number);
+}
+
+static const struct vkmoe_tensor *find(struct vkmoe_lookup *lookup, const char *pattern,
+    uint32_t number)
+{
+    char tail[VKMOE_NAME_SIZE], name[2 * VKMOE_NAME_SIZE];
+    expand(tail, pattern, strlen(pattern), number);
+    snprintf(name, sizeof name, "%s%s", lookup->prefix, tail);
+    const struct vkmoe_tensor *tensor = vkmoe_tensors_find(lookup->tensors, name);
+    if (!tensor)
+        VKMOE_LOOKUP_FAIL(lookup, INVALID, "%s: tensor %s is missing", lookup->directory, name);
+    return tensor;
+}
+
+static void print_shape(const uint64_t *shape, uint32_t rank, char *out, size_t size)
+{
+    size_t used = 0;
+    out[0] = '\0';
+    for (uint32_t i = 0; i < rank && used < size; i++)
+        used += (size_t)snprintf(out + used, size - used, "%s%llu", i ? ", " : "",
+            (unsigned long long)shape[i]);
+}
+
+static bool read_dtype(const char *name, enum vkmoe_dtype *out)
+{
+    static const char *const names[] = {
+        [VKMOE_F32] = "F32", [VKMOE_F16] = "F16", [VKMOE_BF16] = "BF16"};
+    for (int i = VKMOE_F32; i <= VKMOE_BF16; i++) {
+        if (strcmp(name, names[i]) == 0) {
+            *out = (enum vkmoe_dtype)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+struct vkmoe_view vkmoe_lookup_view(struct vkmoe_lookup *lookup, const char *name,
+    uint32_t number, const uint64_t shape[4])
+{
+    struct vkmoe_view view = {0};
+    if (!name || lookup->status != VKMOE_OK)
+        return view;
+    const struct vkmoe_tensor *tensor = find(lookup, name, number);
+    if (!tensor)
+        return view;
+    uint32_t rank = 0;
+    while (rank < 4 && shape[rank])
+        rank++;
+    bool same = tensor->rank == rank;
+    for (uint32_t i = 0; same && i < rank; i++)
+        same = tensor->shape[i] == shape[i];
+    if (!same) {
+        char is[200], should[200];
+        print_shape(tensor->shape, tensor->rank, is, sizeof is);
+        print_shape(shape, rank, should, sizeof should);
+        VKMOE_LOOKUP_FAIL(lookup, INVALID, "%s: tensor %s has the shape [%s], expected [%s]",
+            tensor->path, tensor->name, is, should);
+        return view;
+    }
+    if (!read_dtype(tensor->dtype, &view.dtype)) {
+        VKMOE_LOOKUP_FAIL(lookup, UNSUPPORTED,
+            "%s: tensor %s has the dtype %s, only F32, F16 and BF16 are supported", tensor->path,
+            tensor->name, tensor->dtype);
+        return view;
+    }
+    view.data = tensor->data;
+    view.row_stride = (int64_t)shape[rank - 1];
+    view.column_stride = 1;
+    return view;
+}
+
+struct vkmoe_view vkmoe_lookup_vector(struct vkmoe_lookup *lookup, const char *name,
+    uint32_t columns)
+{
+    return vkmoe_lookup_view(lookup, name, 0, (const uint64_t[4]){columns});
+}
+
+struct vkmoe_view vkmoe_lookup_matrix(struct vkmoe_lookup *lookup, const char *name,
+    uint32_t rows, uint32_t columns)
+{
+    return vkmoe_lookup_view(lookup, name, 0, (const uint64_t[4]){rows, columns});
+}
+
+struct vkmoe_view vkmoe_view_offset(struct vkmoe_view view, int64_t elements)
+{
+    if (view.data)
+        view.data = (const char *)view.data + elements * (int64_t)dtype_size(view.dtype);
+    return view;
+}

@@ -1,0 +1,106 @@
+// model_whole.c - the public model's attention, frame and norms. Their settings are read
+// when asked for: a model whose attention is unknown still gives its experts.
+#include <stdlib.h>
+
+#include "../log.h"
+#include "model.h"
+
+// Where everything comes from; `config` is a copy that collects this call's faults.
+static enum vkmoe_status begin(struct vkmoe_model *model, struct vkmoe_config *config,
+    struct vkmoe_whole_tensors *out)
+{
+    const struct vkmoe_whole *whole = vkmoe_whole_find(model->family);
+    if (!whole)
+        return vkmoe_fail(&model->log, VKMOE_ERROR_UNSUPPORTED,
+            "%s: of the family %s this version reads the experts only", model->directory,
+            model->family->name);
+    *config = model->config;
+    config->status = VKMOE_OK;
+    *out = (struct vkmoe_whole_tensors){
+        .source = {
+            .whole = whole,
+            .family = model->family,
+            .config = config,
+            .blocks = model->blocks.count[0],
+        },
+        .tensors = &model->tensors,
+        .log = &model->log,
+        .directory = model->directory,
+    };
+    return VKMOE_OK;
+}
+
+// What is missing among the arguments of `function`, or that there is no such block.
+static enum vkmoe_status check(const char *function, const struct vkmoe_model *model,
+    bool has_outputs, struct vkmoe_block block)
+{
+    if (!model || !has_outputs)
+        return vkmoe_fail(model ? &model->log : NULL, VKMOE_ERROR_INVALID, "%s: %s is NULL",
+            function, model ? "an output" : "model");
+    if (block.index >= model->blocks.count[block.decoder])
+        return vkmoe_fail(&model->log, VKMOE_ERROR_NOT_FOUND, "%s: has no %s %u, only %u of them",
+            model->directory, block.decoder ? "decoder block" : "block", block.index,
+            model->blocks.count[block.decoder]);
+    return VKMOE_OK;
+}
+
+enum vkmoe_status vkmoe_model_get_attention(vkmoe_model *model, struct vkmoe_block block,
+    struct vkmoe_attention_params *params)
+{
+    struct vkmoe_whole_tensors from;
+    struct vkmoe_config config;
+    enum vkmoe_status status = check("vkmoe_model_get_attention", model, params, block);
+    if (status == VKMOE_OK)
+        status = begin(model, &config, &from);
+    if (status != VKMOE_OK)
+        return status;
+    _Atomic(struct vkmoe_attention_views *) *slot = &model->attention[block.index];
+    struct vkmoe_attention_views *views = atomic_load(slot), *expected = NULL;
+    if (!views) {
+        status = vkmoe_attention_views_create(&from, block.index, &views);
+        if (status != VKMOE_OK)
+            return status;
+        // As in model.c: whoever stored first is right.
+        if (!atomic_compare_exchange_strong(slot, &expected, views)) {
+            free(views);
+            views = expected;
+        }
+    }
+    *params = views->params;
+    return VKMOE_OK;
+}
+
+enum vkmoe_status vkmoe_model_get_frame(vkmoe_model *model, struct vkmoe_frame_params *params)
+{
+    struct vkmoe_whole_tensors from;
+    struct vkmoe_config config;
+    struct vkmoe_frame_params frame;
+    enum vkmoe_status status =
+        check("vkmoe_model_get_frame", model, params, (struct vkmoe_block){0});
+    if (status == VKMOE_OK)
+        status = begin(model, &config, &from);
+    if (status == VKMOE_OK)
+        status = vkmoe_frame_view(&from, &frame);
+    if (status == VKMOE_OK)
+        *params = frame;
+    return status;
+}
+
+enum vkmoe_status vkmoe_model_get_norms(vkmoe_model *model, struct vkmoe_block block,
+    struct vkmoe_view *attention_norm, struct vkmoe_view *experts_norm)
+{
+    struct vkmoe_whole_tensors from;
+    struct vkmoe_config config;
+    struct vkmoe_view first, second;
+    enum vkmoe_status status =
+        check("vkmoe_model_get_norms", model, attention_norm && experts_norm, block);
+    if (status == VKMOE_OK)
+        status = begin(model, &config, &from);
+    if (status == VKMOE_OK)
+        status = vkmoe_norms_view(&from, block.index, &first, &second);
+    if (status == VKMOE_OK) {
+        *attention_norm = first;
+        *experts_norm = second;
+    }
+    return status;
+}

@@ -1,0 +1,313 @@
+// attention.c - routed and dense attention on a device against the reference, one test per
+// row of attention_cases.c, and what one forward alone does not show: chunks, sequences side
+// by side, going back. All through the public API; environment: harness.h, and
+// VKMOE_TEST_SLOW, which adds the cases marked slow.
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "attention_run.h"
+#include "compare.h"
+#include "random.h"
+
+// ----------------------------------------------------------------------------- a case
+
+// The bound that vkmoe_attention_scratch_size() documents.
+static bool check_scratch(const struct attention_run *run)
+{
+    const struct vkmoe_attention_params *p = &run->c->attention;
+    const uint32_t tokens[] = {0, 1, 2, 7, 33, 64, 300, 4096, 65536, run->c->tokens};
+    uint64_t k = p->experts_per_token, width = p->heads * p->head_size;
+    for (size_t i = 0; i < sizeof(tokens) / sizeof(tokens[0]); i++) {
+        uint64_t t = tokens[i];
+        uint64_t bound = t * (k * width + k * p->hidden + 2 * p->kv_heads * p->head_size) * 4 +
+            t * p->experts * 4 + (2 << 20);
+        uint64_t size = vkmoe_attention_scratch_size(run->attention, tokens[i]);
+        if (size > bound) {
+            tap_note("scratch for %" PRIu32 " tokens is %" PRIu64 ", at most %" PRIu64, tokens[i],
+                size, bound);
+            return false;
+        }
+    }
+    return true;
+}
+
+// The matrices, and the keys and values, in the dtype they have are the least.
+static bool check_sizes(const struct attention_run *run)
+{
+    const struct vkmoe_attention_params *p = &run->c->attention;
+    uint64_t kv_width = (uint64_t)p->kv_heads * p->head_size;
+    uint64_t matrices = (2 * (uint64_t)p->experts * p->heads * p->head_size + 2 * kv_width) *
+        p->hidden * (run->c->dtype == VKMOE_F32 ? 4 : 2);
+    uint64_t cached = 2 * kv_width * run->data.capacity * run->data.sequences *
+        (run->c->cache_dtype == VKMOE_F32 ? 4 : 2);
+    uint64_t size = vkmoe_attention_size(run->attention);
+    uint64_t cache_size = vkmoe_cache_size(run->cache);
+    if (size < matrices)
+        tap_note("attention's size is %" PRIu64 ", its matrices' %" PRIu64, size, matrices);
+    if (cache_size < cached)
+        tap_note("cache's size is %" PRIu64 ", its contents' %" PRIu64, cache_size, cached);
+    return size >= matrices && cache_size >= cached;
+}
+
+static unsigned char *copy_of(const struct array *array)
+{
+    unsigned char *copy = malloc(array->total);
+    if (!copy)
+        abort();
+    memcpy(copy, array->after, array->total);
+    return copy;
+}
+
+static bool check_case(struct harness *harness, const struct attention_case *c, uint64_t seed)
+{
+    struct attention_run run;
+    harness->messages = 0;
+    bool with_routing = c->attention.experts > 1 && !(c->has & ATTENTION_NO_ROUTING);
+    bool ok = attention_run_init(&run, harness, c, seed) && check_scratch(&run) &&
+        check_sizes(&run) && attention_run_forward(&run, with_routing) &&
+        attention_run_check_memory(&run);
+    ok = ok && attention_run_check_results(&run, with_routing, NULL);
+    if (ok) {
+        // Again, without the optional outputs, over what is there: the same bits.
+        unsigned char *y = copy_of(&run.y);
+        ok = attention_run_forward(&run, false) &&
+            compare_bits("second run", y, run.y.after, run.y.total);
+        free(y);
+    }
+    attention_run_finish(&run);
+    return ok && !harness->messages;
+}
+
+// ----------------------------------------------------------------------------- chunks
+
+// Runs the batch in chunks, in one submission or one for each.
+static bool run_chunks(struct attention_run *run, uint32_t chunk, bool together)
+{
+    uint32_t tokens = run->c->tokens;
+    bool ok = attention_run_renew_cache(run) && attention_run_upload(run);
+    for (uint32_t t = 0; ok && t < tokens; t += chunk) {
+        uint32_t count = tokens - t < chunk ? tokens - t : chunk;
+        ok = attention_run_record(run, t, count, false) &&
+            (together || harness_run(run->harness));
+    }
+    return ok && harness_run(run->harness) && attention_run_download(run);
+}
+
+// At once, in chunks of 7, and token by token.
+static bool check_chunks(struct harness *harness, const struct attention_case *c, uint64_t seed)
+{
+    struct attention_run run;
+    size_t count = (size_t)c->tokens * c->attention.hidden;
+    double *once = calloc(count, sizeof(double));
+    if (!once)
+        abort();
+    harness->messages = 0;
+    bool ok = attention_run_init(&run, harness, c, seed) &&
+        run_chunks(&run, c->tokens, true) && attention_run_check_results(&run, false, NULL);
+    const float *y = array_range(&run.y);
+    for (size_t i = 0; ok && i < count; i++)
+        once[i] = y[i];
+    double between = fmax(1e-4, run.tolerance);
+    const uint32_t chunks[] = {7, 1};
+    for (int i = 0; ok && i < 2; i++) {
+        uint32_t chunk = chunks[i];
+        tap_note("chunks of %" PRIu32, chunk);
+        ok = run_chunks(&run, chunk, true) && attention_run_check_results(&run, false, NULL) &&
+            compare_floats("against all at once", once, array_range(&run.y), count,
+                c->attention.hidden, between).ok;
+        unsigned char *together = copy_of(&run.y);
+        if (ok && chunk == 7)
+            ok = run_chunks(&run, chunk, false) &&
+                compare_bits("a submission each", together, run.y.after, run.y.total);
+        free(together);
+    }
+    free(once);
+    attention_run_finish(&run);
+    return ok && !harness->messages;
+}
+
+// -------------------------------------------------------------------------- sequences
+
+// Changes all tokens of one sequence, to NaN if so, and demands the bits of the others as
+// they were.
+static bool check_others(struct harness *harness, const struct attention_case *c, uint64_t seed,
+    bool to_nan)
+{
+    struct attention_run run;
+    uint32_t hidden = c->attention.hidden, compared = 0;
+    harness->messages = 0;
+    bool ok = attention_run_init(&run, harness, c, seed) && attention_run_forward(&run, false);
+    unsigned char *before = ok ? copy_of(&run.y) : NULL;
+    for (uint32_t changed = 0; ok && changed < run.data.sequences; changed++) {
+        const struct attention_batch *b = &run.data.batch;
+        struct rng rng = rng_for(seed, "changed");
+        float *x = array_input(&run.x);
+        memcpy(x, b->x, run.x.size);
+        for (uint32_t t = 0; t < b->tokens; t++) {
+            for (uint32_t i = 0; b->sequences[t] == changed && i < hidden; i++)
+                x[(size_t)t * hidden + i] = to_nan ? NAN : (float)rng_normal(&rng);
+        }
+        ok = attention_run_renew_cache(&run) && attention_run_forward(&run, false);
+        for (uint32_t t = 0; ok && t < b->tokens; t++) {
+            char what[64];
+            size_t at = run.y.offset + (size_t)t * hidden * 4;
+            bool is_same = !memcmp(before + at, run.y.after + at, hidden * 4);
+            snprintf(what, sizeof(what), "token %" PRIu32 " with another sequence %" PRIu32, t,
+                changed);
+            if (b->sequences[t] != changed)
+                ok = compare_bits(what, before + at, run.y.after + at, hidden * 4);
+            compared += b->sequences[t] == changed && !is_same;
+        }
+    }
+    if (ok && compared != c->tokens) {
+        tap_note("%" PRIu32 " of %" PRIu32 " tokens changed with their own", compared, c->tokens);
+        ok = false;
+    }
+    free(before);
+    attention_run_finish(&run);
+    return ok && !harness->messages;
+}
+
+static bool check_independence(struct harness *harness, const struct attention_case *c,
+    uint64_t seed)
+{
+    return check_others(harness, c, seed, false);
+}
+
+// What one sequence does to itself stays there.
+static bool check_nan_contained(struct harness *harness, const struct attention_case *c,
+    uint64_t seed)
+{
+    return check_others(harness, c, seed, true);
+}
+
+// ------------------------------------------------------------------------- going back
+
+// The first half of the batch, then nonsense behind it, then the second half as it should
+// be, from the middle on: nothing of the nonsense may be left.
+static bool check_going_back(struct harness *harness, const struct attention_case *c,
+    uint64_t seed)
+{
+    struct attention_run run;
+    uint32_t half = c->tokens / 2, rest = c->tokens - half;
+    size_t from = (size_t)half * c->attention.hidden;
+    harness->messages = 0;
+    bool ok = attention_run_init(&run, harness, c, seed);
+    for (int nonsense = 0; ok && nonsense < 3; nonsense++) {
+        const float values[] = {100.0f, -INFINITY, NAN};
+        float *x = array_input(&run.x);
+        tap_note("over %g", (double)values[nonsense]);
+        for (size_t i = from; i < run.x.size / 4; i++)
+            x[i] = values[nonsense];
+        ok = attention_run_upload(&run) && attention_run_record(&run, 0, half, false) &&
+            attention_run_record(&run, half, rest, false) && harness_run(harness) &&
+            array_download(&run.y);
+        memcpy(x, run.data.batch.x, run.x.size);
+        unsigned char *first = ok ? copy_of(&run.y) : NULL;
+        ok = ok && attention_run_upload(&run) && attention_run_record(&run, half, rest, false) &&
+            harness_run(harness) && attention_run_download(&run);
+        if (ok) {
+            memcpy(run.y.after + run.y.offset, first + run.y.offset, from * 4);
+            ok = attention_run_check_results(&run, false, NULL);
+        }
+        free(first);
+    }
+    attention_run_finish(&run);
+    return ok && !harness->messages;
+}
+
+// Positions and sequences that do not exist must do no harm: the next valid forward finds
+// its own.
+static bool check_wild_places(struct harness *harness, const struct attention_case *c,
+    uint64_t seed)
+{
+    const uint32_t wild[] = {UINT32_MAX, 1u << 31, 0, 1u << 24, 65535, 1, INT32_MAX};
+    struct attention_run run;
+    harness->messages = 0;
+    bool ok = attention_run_init(&run, harness, c, seed);
+    if (ok) {
+        uint32_t *positions = array_input(&run.positions);
+        uint32_t *sequences = array_input(&run.sequences);
+        for (uint32_t t = 0; t < c->tokens; t++) {
+            positions[t] = wild[t % 7];
+            if (sequences)
+                sequences[t] = wild[t % 5];
+        }
+        for (uint32_t i = 0; run.lengths.buffer && i < run.data.sequences; i++)
+            ((uint32_t *)array_input(&run.lengths))[i] = wild[i % 7];
+        ok = attention_run_forward(&run, false) && attention_run_check_memory(&run);
+        memcpy(positions, run.data.batch.positions, run.positions.size);
+        if (sequences)
+            memcpy(sequences, run.data.batch.sequences, run.sequences.size);
+        if (run.lengths.buffer)
+            memcpy(array_input(&run.lengths), run.data.lengths, run.lengths.size);
+        ok = ok && attention_run_forward(&run, false) &&
+            attention_run_check_results(&run, false, NULL);
+    }
+    attention_run_finish(&run);
+    return ok && !harness->messages;
+}
+
+// -------------------------------------------------------------------------------- main
+
+struct behaviour {
+    const char *name;
+    bool (*check)(struct harness *harness, const struct attention_case *c, uint64_t seed);
+    const char *cases[8];
+};
+
+static const struct behaviour behaviours[] = {
+    {"chunks", check_chunks, {"mixtral-prefill", "mixtral-sliding-window", "jetmoe-prefill",
+        "founding-prefill", "founding-chunk", "gpt-oss-prefill", "dilated"}},
+    {"independence", check_independence, {"sequences-4", "sequences-4-interleaved",
+        "sequences-4-routed", "sequences-4-routed-shuffled", "sequences-16-decode",
+        "sequences-16-decode-routed", "bert-both-sides", "both-sides-some"}},
+    {"nan-contained", check_nan_contained, {"sequences-4", "sequences-4-interleaved",
+        "sequences-4-routed", "sequences-16-decode", "sequences-16-decode-routed"}},
+    {"going-back", check_going_back, {"mixtral-prefill", "mixtral-prefill-f16",
+        "jetmoe-prefill", "founding-prefill", "tokens-2", "founding-decode-batch"}},
+    {"wild-places", check_wild_places, {"sequences-4-shuffled", "tokens-31-routed",
+        "tokens-1-alone", "bert-both-sides"}},
+};
+
+static void check_all(struct tap *tap, struct harness *harness)
+{
+    bool slow = getenv("VKMOE_TEST_SLOW") != NULL;
+    for (const struct attention_case *c = attention_cases; c->name; c++) {
+        if (!tap_wants(tap, c->name))
+            continue;
+        if (c->has & ATTENTION_SLOW && !slow)
+            tap_skip(tap, c->name, "set VKMOE_TEST_SLOW to run it");
+        else
+            tap_result(tap, check_case(harness, c, tap->seed), c->name);
+    }
+    for (size_t i = 0; i < sizeof(behaviours) / sizeof(behaviours[0]); i++) {
+        const struct behaviour *b = &behaviours[i];
+        for (int j = 0; j < 8 && b->cases[j]; j++) {
+            char name[128];
+            const struct attention_case *c = attention_case_find(b->cases[j]);
+            snprintf(name, sizeof(name), "%s-%s", b->name, b->cases[j]);
+            if (tap_wants(tap, name))
+                tap_result(tap, c && b->check(harness, c, tap->seed), name);
+        }
+    }
+}
+
+int main(int argc, char **argv)
+{
+    struct tap tap;
+    struct harness harness = {0};
+    int code;
+    if (!tap_begin(&tap, argc, argv))
+        return 2;
+    if (tap.list) {
+        check_all(&tap, &harness);
+        return tap_end(&tap);
+    }
+    if (!harness_init(&harness, &tap, &code))
+        return code;
+    check_all(&tap, &harness);
+    return harness_finish(&harness, &tap);
+}

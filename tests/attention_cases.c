@@ -1,0 +1,313 @@
+// attention_cases.c - the table. Widths are those of the models divided until a CPU driver
+// computes the case in some ten milliseconds; heads per kv head, experts, k, patterns and
+// parameters are the models' own.
+#include "attention_cases.h"
+
+#include <string.h>
+
+#define SHAPE(t, d, size, h, kv)                                                                  \
+    .tokens = t, .attention.hidden = d, .attention.head_size = size, .attention.heads = h,        \
+    .attention.kv_heads = kv
+#define DENSE(t, d, size, h, kv)                                                                  \
+    SHAPE(t, d, size, h, kv), .attention.experts = 1, .attention.experts_per_token = 1
+#define ROUTED(t, d, size, h, kv, e, k)                                                           \
+    SHAPE(t, d, size, h, kv), .attention.experts = e, .attention.experts_per_token = k
+
+#define HALF .attention.rope = {.kind = VKMOE_ROPE_HALF}
+#define INTERLEAVED .attention.rope = {.kind = VKMOE_ROPE_INTERLEAVED}
+#define TOP_K_OF_LOGITS                                                                           \
+    .attention.router = {.score = VKMOE_SCORE_IDENTITY, .weigh = VKMOE_WEIGH_SOFTMAX}
+#define TOP_K_NORM .attention.router = {.renormalize = true}
+#define SUPPLIED .attention.router = {.select = VKMOE_SELECT_SUPPLIED}
+#define SUPPLIED_WEIGHTED .attention.router = {.select = VKMOE_SELECT_SUPPLIED_WEIGHTED}
+#define PATTERNS(...) .attention.patterns = (const struct vkmoe_pattern[]){__VA_ARGS__}
+
+// Llama and Mixtral: grouped queries, half-split RoPE.
+#define LLAMA(t) DENSE(t, 64, 32, 4, 2), HALF
+// The tiny model with windows; JetMoE itself has none, and 16 kv heads of 128.
+#define WINDOWS {.left = 8}, {.left = 8}, {.left = 32}, {.left = 32}, {.left = 128},              \
+    {.left = 128}, {0}, {0}
+#define JETMOE(t) ROUTED(t, 64, 32, 2, 2, 8, 2), HALF, TOP_K_OF_LOGITS,                           \
+    .attention.tiled_kv = true, PATTERNS(WINDOWS)
+// MoA: one head an expert, one kv head, no RoPE.
+#define MOA(t, e, k) ROUTED(t, 48, 32, 1, 1, e, k), TOP_K_NORM
+// "Expert 1: local patterns, expert 2: long-range dependencies, expert 3: syntactic
+// patterns ..."
+#define FOUNDING(t) ROUTED(t, 48, 16, 2, 1, 4, 2), HALF, TOP_K_NORM,                              \
+    PATTERNS({.left = 6}, {.kind = VKMOE_PATTERN_STRIDED, .step = 8, .phase = 3, .sinks = 4},     \
+        {.kind = VKMOE_PATTERN_DILATED, .step = 5, .left = 40, .local = 3}, {0})
+#define GPT_OSS(t) DENSE(t, 45, 64, 8, 1), .has = ATTENTION_SINKS | ATTENTION_BIASES |            \
+    ATTENTION_OUTPUT_BIAS, .attention.rope = {.kind = VKMOE_ROPE_HALF, .base = 150000,            \
+        .scaling = VKMOE_ROPE_YARN, .factor = 32, .original_positions = 4096, .beta_fast = 32,    \
+        .beta_slow = 1, .truncate_off = true}
+#define QWEN3(t) DENSE(t, 64, 32, 8, 2), .has = ATTENTION_NORMS,                                  \
+    .attention.norm_epsilon = 1e-6f, .attention.rope = {.kind = VKMOE_ROPE_HALF, .base = 1e6f}
+#define OLMOE(t) DENSE(t, 64, 16, 4, 4), HALF, .has = ATTENTION_NORMS,                            \
+    .attention.norm_wide = true, .attention.norm_epsilon = 1e-5f, .attention.value_clip = 1.25f
+
+const struct attention_case attention_cases[] = {
+    // ----------------------------------------------------- models, as they are published
+    {"multi-head", DENSE(33, 64, 16, 4, 4), HALF},
+    {"multi-query", DENSE(33, 64, 16, 8, 1), HALF, .dtype = VKMOE_F16},
+    {"mixtral-prefill", LLAMA(100)},
+    {"mixtral-decode", LLAMA(1), .history = 40},
+    {"mixtral-prefill-f16", LLAMA(100), .dtype = VKMOE_F16, .cache_dtype = VKMOE_F16},
+    {"mixtral-decode-bf16", LLAMA(1), .history = 40, .dtype = VKMOE_BF16},
+    {"mixtral-sliding-window", LLAMA(100), .history = 10, PATTERNS({.left = 20})},
+    {"llama-3.1", DENSE(40, 64, 32, 8, 2), .attention.rope = {.kind = VKMOE_ROPE_HALF,
+        .base = 500000, .scaling = VKMOE_ROPE_LLAMA3, .factor = 8, .original_positions = 8192,
+        .low_factor = 1, .high_factor = 4}},
+    {"gpt-oss-prefill", GPT_OSS(40), PATTERNS({.left = 16})},
+    {"gpt-oss-full-prefill", GPT_OSS(40), .vector_dtype = VKMOE_BF16, .dtype = VKMOE_BF16},
+    {"gpt-oss-decode", GPT_OSS(1), .history = 40},
+    {"qwen3-prefill", QWEN3(33)},
+    {"qwen3-decode", QWEN3(1), .history = 20, .vector_dtype = VKMOE_BF16},
+    {"olmoe-prefill", OLMOE(33)},
+    {"olmoe-decode", OLMOE(1), .history = 20},
+    {"gemma-2", DENSE(33, 48, 64, 4, 2), HALF, .attention.soft_cap = 5.0f,
+        .attention.scale = 0.1f, .score_gain = 5.0},
+    {"gpt-j-partial-rope", DENSE(33, 64, 32, 4, 4), .attention.rope = {
+        .kind = VKMOE_ROPE_INTERLEAVED, .size = 8}},
+    {"phi-partial-rope", DENSE(33, 48, 80, 2, 2), .attention.rope = {.kind = VKMOE_ROPE_HALF,
+        .size = 32}, .has = ATTENTION_BIASES | ATTENTION_OUTPUT_BIAS},
+    {"qwen2-biases", DENSE(33, 56, 16, 7, 1), HALF, .has = ATTENTION_BIASES,
+        .vector_dtype = VKMOE_F16},
+    {"bert-both-sides", DENSE(33, 48, 16, 3, 3), .sequences = 3, PATTERNS({.both_sides = true}),
+        .has = ATTENTION_BIASES | ATTENTION_OUTPUT_BIAS},
+    {"moa", MOA(33, 16, 4), .has = ATTENTION_ROUTER_BIAS},
+    {"moa-decode", MOA(1, 16, 4), .history = 30, .dtype = VKMOE_F16},
+    {"moa-paper-16-of-32", MOA(20, 32, 16)},
+    {"jetmoe-prefill", JETMOE(100), .has = ATTENTION_OUTPUT_BIAS},
+    {"jetmoe-prefill-f16", JETMOE(160), .dtype = VKMOE_F16, .has = ATTENTION_OUTPUT_BIAS},
+    {"jetmoe-decode", JETMOE(1), .history = 150, .has = ATTENTION_OUTPUT_BIAS},
+    {"jetmoe-decode-batch", JETMOE(6), .history = 150, .sequences = 6,
+        .has = ATTENTION_OUTPUT_BIAS | ATTENTION_INTERLEAVED},
+    {"jetmoe-as-published", ROUTED(33, 64, 32, 4, 4, 8, 2), HALF, TOP_K_OF_LOGITS,
+        .attention.tiled_kv = true, .has = ATTENTION_OUTPUT_BIAS, .dtype = VKMOE_BF16},
+    {"founding-prefill", FOUNDING(100)},
+    {"founding-decode", FOUNDING(1), .history = 100},
+    {"founding-decode-batch", FOUNDING(5), .history = 60, .sequences = 5,
+        .has = ATTENTION_INTERLEAVED},
+    {"founding-chunk", FOUNDING(30), .history = 61, .cache_dtype = VKMOE_F16},
+
+    // --------------------------------------------------------------- numbers of tokens
+    {"tokens-0", LLAMA(0), .history = 3},
+    {"tokens-0-routed", JETMOE(0)},
+    {"tokens-1-alone", LLAMA(1)},
+    {"tokens-1-alone-routed", JETMOE(1)},
+    {"tokens-2", LLAMA(2), .has = ATTENTION_MISALIGNED},
+    {"tokens-2-routed", FOUNDING(2), .history = 17, .has = ATTENTION_MISALIGNED},
+    {"tokens-7", LLAMA(7), .history = 3},
+    {"tokens-7-routed", FOUNDING(7), .history = 9},
+    {"tokens-8", LLAMA(8), .has = ATTENTION_FULL},
+    {"tokens-8-routed", FOUNDING(8), .has = ATTENTION_FULL},
+    {"tokens-9", LLAMA(9), .has = ATTENTION_LONGEST},
+    {"tokens-9-routed", FOUNDING(9), .history = 30, .has = ATTENTION_LONGEST},
+    {"tokens-31", LLAMA(31), .has = ATTENTION_SEQUENCES},
+    {"tokens-31-routed", FOUNDING(31), .has = ATTENTION_MISALIGNED},
+    {"tokens-300", LLAMA(300), .has = ATTENTION_MISALIGNED | ATTENTION_LONGEST},
+    {"tokens-300-routed", FOUNDING(300), .has = ATTENTION_FULL},
+    {"tokens-300-jetmoe", JETMOE(300), .cache_dtype = VKMOE_F16, .has = ATTENTION_LONGEST},
+
+    // ------------------------------------------------------------ head sizes and heads
+    {"head-size-1", DENSE(9, 24, 1, 4, 2)},
+    {"head-size-1-decode", DENSE(1, 24, 1, 4, 2), .history = 20, .cache_dtype = VKMOE_F16,
+        .has = ATTENTION_EXACT},
+    {"head-size-2", DENSE(9, 24, 2, 4, 2), HALF},
+    {"head-size-7", DENSE(9, 24, 7, 3, 1), .attention.rope = {.kind = VKMOE_ROPE_HALF,
+        .size = 4}},
+    {"head-size-7-f16", DENSE(19, 24, 7, 3, 1), .cache_dtype = VKMOE_F16,
+        .has = ATTENTION_EXACT},
+    {"head-size-24", DENSE(33, 48, 24, 4, 2), HALF},
+    {"head-size-24-routed", ROUTED(33, 40, 24, 2, 1, 4, 2), INTERLEAVED, TOP_K_NORM},
+    {"head-size-33", DENSE(19, 40, 33, 3, 3), .attention.rope = {
+        .kind = VKMOE_ROPE_INTERLEAVED, .size = 32}},
+    {"head-size-33-routed-decode", ROUTED(1, 40, 33, 1, 1, 4, 2), TOP_K_NORM, .history = 50},
+    {"head-size-64", DENSE(33, 48, 64, 4, 1), HALF, .cache_dtype = VKMOE_F16},
+    {"head-size-80", DENSE(19, 48, 80, 2, 1), INTERLEAVED},
+    {"head-size-112", DENSE(19, 48, 112, 2, 1), HALF},
+    {"head-size-128", DENSE(33, 48, 128, 4, 1), HALF},
+    {"head-size-128-decode-f16", DENSE(1, 48, 128, 4, 1), HALF, .history = 70,
+        .cache_dtype = VKMOE_F16},
+    {"head-size-256", DENSE(19, 48, 256, 2, 1), HALF},
+    {"head-size-256-routed", ROUTED(19, 48, 256, 1, 1, 4, 2), HALF, TOP_K_NORM},
+    {"head-size-256-decode", DENSE(1, 48, 256, 2, 1), HALF, .history = 70},
+    {"heads-16-of-2", DENSE(19, 48, 16, 16, 2), HALF},
+    {"heads-16-of-2-tiled", DENSE(19, 48, 16, 16, 2), HALF, .attention.tiled_kv = true},
+    {"heads-6-of-3-tiled-routed", ROUTED(33, 48, 16, 6, 3, 4, 2), HALF, TOP_K_NORM,
+        .attention.tiled_kv = true},
+    {"heads-6-of-3-tiled-decode", ROUTED(2, 48, 16, 6, 3, 4, 2), HALF, TOP_K_NORM,
+        .attention.tiled_kv = true, .history = 20},
+    {"heads-33-of-11", DENSE(9, 33, 8, 33, 11), HALF},
+    {"heads-48-of-1", DENSE(3, 33, 8, 48, 1), HALF, .history = 20},
+    {"hidden-1", DENSE(9, 1, 16, 2, 1), HALF},
+    {"hidden-primes", ROUTED(33, 127, 16, 2, 1, 5, 3), HALF, TOP_K_NORM, .dtype = VKMOE_F16},
+    {"transposed", ROUTED(19, 40, 16, 2, 1, 4, 2), HALF, TOP_K_NORM, .dtype = VKMOE_BF16,
+        .has = ATTENTION_TRANSPOSED | ATTENTION_BIASES},
+    {"transposed-dense", DENSE(19, 40, 16, 2, 1), HALF, .has = ATTENTION_TRANSPOSED},
+
+    // ---------------------------------------------------------------------------- rope
+    {"rope-none", DENSE(19, 48, 16, 2, 2)},
+    {"rope-interleaved", DENSE(19, 48, 16, 2, 2), INTERLEAVED, .history = 20},
+    {"rope-interleaved-norms", DENSE(19, 48, 16, 2, 2), INTERLEAVED, .has = ATTENTION_NORMS,
+        .attention.norm_epsilon = 0.1f},
+    {"rope-linear", DENSE(19, 48, 16, 2, 2), .history = 20, .attention.rope = {
+        .kind = VKMOE_ROPE_HALF, .scaling = VKMOE_ROPE_LINEAR, .factor = 4}},
+    // Contexts so short that all three ranges of frequencies are met.
+    {"rope-llama3-short", DENSE(30, 48, 32, 2, 2), .history = 30, .attention.rope = {
+        .kind = VKMOE_ROPE_INTERLEAVED, .scaling = VKMOE_ROPE_LLAMA3, .factor = 8,
+        .original_positions = 64, .low_factor = 1, .high_factor = 4, .base = 1000}},
+    {"rope-yarn", DENSE(30, 48, 32, 2, 2), .history = 30, .attention.rope = {
+        .kind = VKMOE_ROPE_HALF, .scaling = VKMOE_ROPE_YARN, .factor = 4,
+        .original_positions = 256, .base = 1000}},
+    {"rope-yarn-not-truncated", DENSE(30, 48, 32, 2, 2), .history = 30, .attention.rope = {
+        .kind = VKMOE_ROPE_HALF, .scaling = VKMOE_ROPE_YARN, .factor = 4, .base = 1000,
+        .original_positions = 256, .truncate_off = true, .beta_fast = 16, .beta_slow = 2}},
+    {"rope-yarn-factor-given", DENSE(30, 48, 32, 2, 2), .history = 30, .attention.rope = {
+        .kind = VKMOE_ROPE_INTERLEAVED, .scaling = VKMOE_ROPE_YARN, .factor = 40, .size = 16,
+        .original_positions = 4096, .attention_factor = 0.8f}},
+    {"rope-one-pair", DENSE(19, 48, 16, 2, 2), .attention.rope = {
+        .kind = VKMOE_ROPE_HALF, .size = 2}},
+    // Position p is made of digits of 128: all of them, and the carries between.
+    {"rope-far", DENSE(4, 32, 32, 2, 1), HALF, .history = 20000, .has = ATTENTION_SLOW},
+    {"rope-carry", LLAMA(20), .history = 120},
+
+    // ------------------------------------------------------------------------ patterns
+    // The first tokens see nothing at all.
+    {"empty-keys", DENSE(33, 48, 16, 2, 2), HALF, .has = ATTENTION_OUTPUT_BIAS,
+        PATTERNS({.kind = VKMOE_PATTERN_STRIDED, .step = 7, .phase = 6})},
+    {"empty-keys-decode", DENSE(1, 48, 16, 2, 2), HALF, .history = 4,
+        PATTERNS({.kind = VKMOE_PATTERN_STRIDED, .step = 7, .phase = 6})},
+    {"empty-keys-sinks", DENSE(9, 48, 16, 2, 2), HALF, .has = ATTENTION_SINKS,
+        PATTERNS({.kind = VKMOE_PATTERN_STRIDED, .step = 100, .phase = 50})},
+    {"empty-keys-routed", ROUTED(33, 48, 16, 2, 1, 3, 2), TOP_K_NORM,
+        PATTERNS({.kind = VKMOE_PATTERN_STRIDED, .step = 40, .phase = 20},
+            {.kind = VKMOE_PATTERN_DILATED, .step = 30, .phase = 9, .left = 12}, {.left = 1})},
+    {"window-1", DENSE(33, 48, 16, 2, 1), HALF, PATTERNS({.left = 1})},
+    {"window-wide", DENSE(33, 48, 16, 2, 1), HALF, PATTERNS({.left = (1u << 30) - 1})},
+    {"window-and-sinks", DENSE(100, 48, 16, 2, 1), HALF, PATTERNS({.left = 10, .sinks = 4})},
+    {"sinks-beyond-all", DENSE(33, 48, 16, 2, 1), HALF,
+        PATTERNS({.left = 3, .sinks = (1u << 30) - 1})},
+    {"sinks-in-window", DENSE(33, 48, 16, 2, 1), HALF, .history = 5,
+        PATTERNS({.left = 30, .sinks = 12, .local = 20})},
+    {"strided", DENSE(70, 48, 16, 2, 1), HALF, .history = 33,
+        PATTERNS({.kind = VKMOE_PATTERN_STRIDED, .step = 8})},
+    {"strided-1", DENSE(33, 48, 16, 2, 1), HALF,
+        PATTERNS({.kind = VKMOE_PATTERN_STRIDED, .step = 1})},
+    {"strided-far", DENSE(33, 48, 16, 2, 1), HALF,
+        PATTERNS({.kind = VKMOE_PATTERN_STRIDED, .step = (1u << 30) - 1, .phase = 2, .local = 2})},
+    {"strided-window-sinks-local", DENSE(100, 48, 16, 2, 1), HALF, .history = 33,
+        PATTERNS({.kind = VKMOE_PATTERN_STRIDED, .step = 6, .phase = 5, .left = 50, .sinks = 8,
+            .local = 9})},
+    {"strided-decode", DENSE(1, 48, 16, 2, 1), HALF, .history = 300,
+        PATTERNS({.kind = VKMOE_PATTERN_STRIDED, .step = 3, .phase = 1, .left = 250, .sinks = 5,
+            .local = 40})},
+    {"dilated", DENSE(70, 48, 16, 2, 1), HALF, .history = 20,
+        PATTERNS({.kind = VKMOE_PATTERN_DILATED, .step = 4})},
+    {"dilated-not-itself", DENSE(33, 48, 16, 2, 1), HALF,
+        PATTERNS({.kind = VKMOE_PATTERN_DILATED, .step = 4, .phase = 3})},
+    {"dilated-window-sinks-local", DENSE(100, 48, 16, 2, 1), HALF, .history = 33,
+        PATTERNS({.kind = VKMOE_PATTERN_DILATED, .step = 7, .phase = 2, .left = 60, .sinks = 3,
+            .local = 5})},
+    {"dilated-decode", DENSE(1, 48, 16, 2, 1), HALF, .history = 200,
+        PATTERNS({.kind = VKMOE_PATTERN_DILATED, .step = 5, .phase = 1, .sinks = 3, .local = 5})},
+    {"both-sides-right", DENSE(40, 48, 16, 2, 1), HALF,
+        PATTERNS({.both_sides = true, .left = 6, .right = 3})},
+    {"both-sides-right-wide", DENSE(40, 48, 16, 2, 1), HALF,
+        PATTERNS({.both_sides = true, .right = (1u << 30) - 1})},
+    {"both-sides-left-only", DENSE(40, 48, 16, 2, 1), HALF, .history = 10,
+        PATTERNS({.both_sides = true, .left = 2, .sinks = 2})},
+    {"both-sides-strided", DENSE(40, 48, 16, 2, 1), HALF,
+        PATTERNS({.kind = VKMOE_PATTERN_STRIDED, .both_sides = true, .step = 5, .phase = 2,
+            .right = 12, .sinks = 3, .local = 4})},
+    {"both-sides-dilated", DENSE(40, 48, 16, 2, 1), HALF,
+        PATTERNS({.kind = VKMOE_PATTERN_DILATED, .both_sides = true, .step = 3, .phase = 1,
+            .left = 20, .right = 15})},
+    {"both-sides-decode", DENSE(1, 48, 16, 2, 1), HALF, .history = 30,
+        PATTERNS({.both_sides = true})},
+    {"both-sides-some", ROUTED(60, 48, 16, 2, 1, 4, 2), HALF, TOP_K_NORM, .sequences = 3,
+        PATTERNS({.both_sides = true, .right = 4, .left = 9}, {.left = 5}, {.both_sides = true},
+            {.kind = VKMOE_PATTERN_DILATED, .step = 3}), .has = ATTENTION_INTERLEAVED},
+
+    // ----------------------------------------------------------------------- sequences
+    {"sequences-4", LLAMA(60), .sequences = 4, .history = 20},
+    {"sequences-4-interleaved", LLAMA(61), .sequences = 4, .history = 20,
+        .has = ATTENTION_INTERLEAVED | ATTENTION_LONGEST},
+    {"sequences-4-shuffled", LLAMA(60), .sequences = 4, .has = ATTENTION_SHUFFLED},
+    {"sequences-4-routed", JETMOE(60), .sequences = 4, .history = 50},
+    {"sequences-4-routed-shuffled", FOUNDING(60), .sequences = 4, .history = 50,
+        .has = ATTENTION_SHUFFLED | ATTENTION_MISALIGNED},
+    {"sequences-16-decode", LLAMA(16), .sequences = 16, .history = 90,
+        .has = ATTENTION_INTERLEAVED},
+    {"sequences-16-decode-routed", FOUNDING(16), .sequences = 16, .history = 90,
+        .has = ATTENTION_INTERLEAVED},
+    {"shuffled", LLAMA(33), .has = ATTENTION_SHUFFLED, .history = 3},
+
+    // --------------------------------------------------------------------------- gates
+    {"supplied", ROUTED(33, 48, 16, 2, 1, 4, 2), HALF, SUPPLIED},
+    {"supplied-wild-decode", ROUTED(2, 48, 16, 2, 1, 4, 2), HALF, SUPPLIED, .history = 10,
+        .has = ATTENTION_DROPPED},
+    {"supplied-weighted", ROUTED(33, 48, 16, 2, 1, 4, 2), HALF, SUPPLIED_WEIGHTED},
+    {"supplied-weighted-dropped", ROUTED(33, 48, 16, 2, 1, 4, 2), HALF, SUPPLIED_WEIGHTED,
+        .has = ATTENTION_DROPPED | ATTENTION_BIASES | ATTENTION_OUTPUT_BIAS},
+    {"supplied-weighted-dropped-decode", ROUTED(3, 48, 16, 2, 1, 4, 2), HALF, SUPPLIED_WEIGHTED,
+        .history = 20, .has = ATTENTION_DROPPED | ATTENTION_BIASES | ATTENTION_OUTPUT_BIAS},
+    {"hot", ROUTED(100, 48, 16, 2, 1, 8, 2), HALF, TOP_K_NORM, .has = ATTENTION_HOT,
+        PATTERNS(WINDOWS)},
+    {"k-of-all", ROUTED(33, 48, 16, 1, 1, 4, 4), HALF, TOP_K_NORM},
+    {"k-1", ROUTED(33, 48, 16, 2, 2, 8, 1), HALF, .attention.router = {0}},
+    {"experts-64", ROUTED(33, 48, 16, 1, 1, 64, 8), TOP_K_OF_LOGITS},
+    {"experts-64-decode", ROUTED(1, 48, 16, 1, 1, 64, 8), TOP_K_OF_LOGITS, .history = 20},
+    {"sigmoid-gate", ROUTED(33, 48, 16, 2, 1, 6, 3), HALF, .attention.router = {
+        .score = VKMOE_SCORE_SIGMOID, .renormalize = true, .scale = 2.5f}},
+    {"no-routing-asked", JETMOE(33), .has = ATTENTION_NO_ROUTING},
+    {"no-routing-asked-decode", JETMOE(1), .history = 9, .has = ATTENTION_NO_ROUTING},
+    {"routed-norms", ROUTED(33, 48, 16, 4, 2, 4, 2), HALF, TOP_K_NORM, .has = ATTENTION_NORMS,
+        .attention.norm_epsilon = 1e-6f},
+    {"routed-norms-wide", ROUTED(33, 48, 16, 4, 2, 4, 2), HALF, TOP_K_NORM,
+        .has = ATTENTION_NORMS | ATTENTION_BIASES, .attention.norm_wide = true,
+        .attention.norm_epsilon = 1e-6f},
+    {"routed-sinks-cap-clip", ROUTED(33, 48, 16, 4, 2, 4, 2), HALF, TOP_K_NORM,
+        .has = ATTENTION_SINKS, .attention.soft_cap = 2.0f, .attention.value_clip = 0.8f},
+    {"routed-sinks-cap-clip-decode", ROUTED(1, 48, 16, 4, 2, 4, 2), HALF, TOP_K_NORM,
+        .has = ATTENTION_SINKS, .attention.soft_cap = 2.0f, .attention.value_clip = 0.8f,
+        .history = 30},
+    {"query-norm-only", DENSE(19, 48, 16, 4, 2), HALF, .has = ATTENTION_QUERY_NORM},
+    {"key-norm-only-wide", DENSE(19, 48, 16, 4, 2), HALF, .has = ATTENTION_KEY_NORM,
+        .attention.norm_wide = true},
+
+    // -------------------------------------------------------------------- hard numbers
+    {"scores-far-out", DENSE(40, 48, 16, 2, 1), HALF, .score_gain = 40.0},
+    {"scores-all-close", DENSE(40, 48, 16, 2, 1), HALF, .score_gain = 1e-3},
+    {"scale-negative", DENSE(40, 48, 16, 2, 1), HALF, .attention.scale = -0.3f},
+    {"soft-cap-tight", DENSE(40, 48, 16, 2, 1), HALF, .attention.soft_cap = 0.5f,
+        .score_gain = 20.0},
+    {"soft-cap-far", DENSE(40, 48, 16, 2, 1), HALF, .attention.soft_cap = 1000.0f},
+    {"exact-f16", DENSE(40, 48, 16, 2, 1), .cache_dtype = VKMOE_F16, .has = ATTENTION_EXACT},
+    {"exact-f16-routed", ROUTED(40, 48, 32, 2, 1, 4, 2), TOP_K_NORM, .cache_dtype = VKMOE_F16,
+        .has = ATTENTION_EXACT, .dtype = VKMOE_F16},
+    {"exact-f16-decode", DENSE(1, 48, 64, 2, 1), .cache_dtype = VKMOE_F16, .history = 300,
+        .has = ATTENTION_EXACT},
+
+    // ------------------------------------------------------------------- long contexts
+    {"long-1000", DENSE(1, 32, 32, 4, 2), HALF, .history = 1000},
+    {"long-1000-jetmoe", JETMOE(1), .history = 1000},
+    {"long-1000-founding", FOUNDING(2), .history = 1000, .sequences = 2},
+    {"long-4097", DENSE(1, 32, 32, 4, 1), HALF, .history = 4096},
+    {"long-4097-sinks", DENSE(1, 32, 32, 4, 1), HALF, .history = 4096, .has = ATTENTION_SINKS,
+        .attention.soft_cap = 3.0f, .cache_dtype = VKMOE_F16},
+    {"long-4097-window", DENSE(1, 32, 32, 4, 1), HALF, .history = 4096,
+        PATTERNS({.left = 1500, .sinks = 300})},
+    {"long-4097-moa", MOA(1, 8, 2), .history = 4096},
+    {"long-4097-two", DENSE(2, 32, 32, 4, 1), HALF, .history = 4096, .sequences = 2,
+        .has = ATTENTION_LONGEST},
+    {0},
+};
+
+const struct attention_case *attention_case_find(const char *name)
+{
+    const struct attention_case *c = attention_cases;
+    while (c->name && strcmp(c->name, name))
+        c++;
+    return c->name ? c : NULL;
+}

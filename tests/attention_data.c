@@ -1,0 +1,331 @@
+// attention_data.c - makes a case's weights and inputs (attention_cases.h): numbers from the
+// seed, rounded to the dtype they are stored in, behind views for the library and read back
+// through them as doubles for the reference.
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "attention_cases.h"
+#include "random.h"
+
+// What every array needs to be made.
+struct maker {
+    struct attention_data *data;
+    const struct attention_case *c;
+    uint64_t seed;
+};
+
+// Memory that lives as long as the data.
+static void *keep(struct attention_data *data, size_t size)
+{
+    // Doubled whenever the count is a power of two.
+    uint32_t count = data->memory_count;
+    if ((count & (count - 1)) == 0) {
+        void **grown = realloc(data->memory, (count ? 2 * (size_t)count : 1) * sizeof(void *));
+        if (!grown)
+            abort(); // a test without memory has nothing to say
+        data->memory = grown;
+    }
+    void *memory = calloc(1, size ? size : 1);
+    if (!memory)
+        abort();
+    return data->memory[data->memory_count++] = memory;
+}
+
+static void store(void *address, enum vkmoe_dtype dtype, double value)
+{
+    if (dtype == VKMOE_F32) {
+        float f = (float)value;
+        memcpy(address, &f, 4);
+    } else {
+        uint16_t bits = dtype == VKMOE_F16 ? f16_bits(value) : bf16_bits(value);
+        memcpy(address, &bits, 2);
+    }
+}
+
+// ---------------------------------------------------------------------------- weights
+
+// A matrix of numbers around `mean`; `thirds`: only -deviation, 0 and deviation.
+static struct vkmoe_view make(const struct maker *m, struct rng *rng, uint32_t rows,
+    uint32_t columns, enum vkmoe_dtype dtype, double mean, double deviation, bool thirds)
+{
+    size_t size = dtype == VKMOE_F32 ? 4 : 2;
+    char *base = keep(m->data, (size_t)rows * columns * size);
+    bool transposed = rows > 1 && m->c->has & ATTENTION_TRANSPOSED;
+    for (size_t i = 0; i < (size_t)rows * columns; i++) {
+        size_t at = transposed ? i % columns * rows + i / columns : i;
+        double random = thirds ? (double)rng_below(rng, 3) - 1.0 : rng_normal(rng);
+        store(base + at * size, dtype, mean + deviation * random);
+    }
+    return (struct vkmoe_view){
+        .data = base,
+        .dtype = dtype,
+        .row_stride = transposed ? 1 : 0,
+        .column_stride = transposed ? rows : 0,
+    };
+}
+
+static struct vkmoe_view make_named(const struct maker *m, const char *name, uint32_t rows,
+    uint32_t columns, enum vkmoe_dtype dtype, double mean, double deviation)
+{
+    struct rng rng = rng_for(m->seed, name);
+    return make(m, &rng, rows, columns, dtype, mean, deviation, false);
+}
+
+static void make_router(const struct maker *m)
+{
+    const struct vkmoe_attention_params *a = &m->c->attention;
+    struct vkmoe_router_params *router = &m->data->params.router;
+    if (a->experts <= 1 || a->router.select == VKMOE_SELECT_SUPPLIED_WEIGHTED)
+        return;
+    router->weight = make_named(m, "router", a->experts, a->hidden, m->c->dtype, 0.0,
+        2.0 / sqrt(a->hidden));
+    if (!(m->c->has & (ATTENTION_ROUTER_BIAS | ATTENTION_HOT)))
+        return;
+    float *bias = keep(m->data, a->experts * sizeof(float));
+    struct rng rng = rng_for(m->seed, "router bias");
+    for (uint32_t e = 0; e < a->experts; e++)
+        bias[e] = (float)(0.5 * rng_normal(&rng));
+    if (m->c->has & ATTENTION_HOT)
+        bias[a->experts / 2] = 30.0f;
+    router->bias = (struct vkmoe_view){.data = bias};
+}
+
+// Query weights such that scale * q . k has the case's deviation.
+static void make_experts(const struct maker *m)
+{
+    const struct vkmoe_attention_params *a = &m->c->attention;
+    uint32_t width = a->heads * a->head_size;
+    double gain = m->c->score_gain != 0.0 ? m->c->score_gain : 1.5;
+    if (a->scale != 0.0f)
+        gain /= fabs(a->scale) * sqrt(a->head_size);
+    struct vkmoe_view *queries = keep(m->data, a->experts * sizeof(*queries));
+    struct vkmoe_view *outputs = keep(m->data, a->experts * sizeof(*outputs));
+    struct rng rng = rng_for(m->seed, "experts");
+    for (uint32_t e = 0; e < a->experts; e++) {
+        queries[e] = make(m, &rng, width, a->hidden, m->c->dtype, 0.0, gain / sqrt(a->hidden),
+            false);
+        outputs[e] = make(m, &rng, a->hidden, width, m->c->dtype, 0.0, 1.0 / sqrt(width), false);
+    }
+    m->data->params.query = queries;
+    m->data->params.output = outputs;
+}
+
+// The largest power of two that is not above `value`.
+static double power_below(double value)
+{
+    return exp2(floor(log2(value)));
+}
+
+static void make_keys(const struct maker *m)
+{
+    const struct vkmoe_attention_params *a = &m->c->attention;
+    struct vkmoe_attention_params *p = &m->data->params;
+    uint32_t width = a->kv_heads * a->head_size;
+    bool exact = m->c->has & ATTENTION_EXACT;
+    double deviation = 1.0 / sqrt(a->hidden);
+    if (exact)
+        deviation = power_below(1.5 * deviation);
+    struct rng rng = rng_for(m->seed, "keys");
+    p->key = make(m, &rng, width, a->hidden, m->c->dtype, 0.0, deviation, exact);
+    p->value = make(m, &rng, width, a->hidden, m->c->dtype, 0.0, deviation, exact);
+}
+
+static void make_vectors(const struct maker *m)
+{
+    const struct attention_case *c = m->c;
+    struct vkmoe_attention_params *p = &m->data->params;
+    uint32_t width = p->heads * p->head_size, kv_width = p->kv_heads * p->head_size;
+    bool all = p->norm_wide;
+    if (c->has & ATTENTION_QUERY_BIAS)
+        p->query_bias = make_named(m, "query bias", p->experts, width, c->vector_dtype, 0.0, 0.5);
+    if (c->has & ATTENTION_KEY_BIAS)
+        p->key_bias = make_named(m, "key bias", 1, kv_width, c->vector_dtype, 0.0, 0.5);
+    if (c->has & ATTENTION_VALUE_BIAS)
+        p->value_bias = make_named(m, "value bias", 1, kv_width, c->vector_dtype, 0.0, 0.5);
+    if (c->has & ATTENTION_OUTPUT_BIAS)
+        p->output_bias = make_named(m, "output bias", 1, p->hidden, c->vector_dtype, 0.0, 0.5);
+    if (c->has & ATTENTION_QUERY_NORM)
+        p->query_norm = make_named(m, "query norm", 1, all ? width : p->head_size,
+            c->vector_dtype, 1.0, 0.25);
+    if (c->has & ATTENTION_KEY_NORM)
+        p->key_norm = make_named(m, "key norm", 1, all ? kv_width : p->head_size,
+            c->vector_dtype, 1.0, 0.25);
+    if (c->has & ATTENTION_SINKS)
+        p->sinks = make_named(m, "sinks", 1, p->heads, c->vector_dtype, 0.5, 1.0);
+}
+
+// Dense, as few heads as there may be, and a window of one key.
+static void make_filler(const struct maker *m)
+{
+    static const struct vkmoe_pattern itself = {.left = 1};
+    const struct attention_data *data = m->data;
+    struct vkmoe_attention_params *p = &m->data->filler;
+    uint32_t width = data->params.heads * data->params.head_size;
+    struct vkmoe_view *output = keep(m->data, sizeof(*output));
+    *output = data->params.output[0];
+    if (!output->row_stride) {
+        output->row_stride = width;
+        output->column_stride = 1;
+    }
+    *p = data->params;
+    p->heads = p->kv_heads;
+    p->experts = p->experts_per_token = 1;
+    p->router = (struct vkmoe_router_params){0};
+    p->output = output; // of which only the first columns are used, and nobody looks
+    p->query_bias = p->query_norm = p->sinks = p->output_bias = (struct vkmoe_view){0};
+    p->patterns = &itself;
+}
+
+// ----------------------------------------------------------------------------- inputs
+
+// Normal vectors, or halves between -1 and 1.
+static float *make_x(const struct maker *m, const char *name, uint32_t tokens)
+{
+    uint32_t hidden = m->c->attention.hidden;
+    struct rng rng = rng_for(m->seed, name);
+    float *x = keep(m->data, (size_t)tokens * hidden * sizeof(float));
+    for (size_t i = 0; i < (size_t)tokens * hidden; i++) {
+        if (m->c->has & ATTENTION_EXACT)
+            x[i] = 0.5f * (float)((int)rng_below(&rng, 5) - 2);
+        else
+            x[i] = (float)rng_normal(&rng);
+    }
+    return x;
+}
+
+// Sequences hold history, then ever less; the last one nothing.
+static uint32_t history_of(const struct maker *m, uint32_t sequence)
+{
+    uint32_t count = m->data->sequences;
+    return count == 1 ? m->c->history : m->c->history * (count - 1 - sequence) / (count - 1);
+}
+
+static void make_history(const struct maker *m)
+{
+    struct attention_data *data = m->data;
+    struct attention_batch *h = &data->history;
+    for (uint32_t s = 0; s < data->sequences; s++)
+        h->tokens += history_of(m, s);
+    h->x = make_x(m, "history", h->tokens);
+    h->positions = keep(data, h->tokens * sizeof(uint32_t));
+    h->sequences = keep(data, h->tokens * sizeof(uint32_t));
+    for (uint32_t s = 0, t = 0; s < data->sequences; s++) {
+        for (uint32_t i = 0; i < history_of(m, s); i++, t++) {
+            h->positions[t] = i;
+            h->sequences[t] = s;
+        }
+    }
+}
+
+// The sequence of each token: the first has the fewest.
+static void deal_sequences(const struct maker *m, uint32_t *sequences)
+{
+    uint32_t count = m->data->sequences, tokens = m->c->tokens;
+    for (uint32_t t = 0; t < tokens; t++) {
+        if (m->c->has & ATTENTION_INTERLEAVED)
+            sequences[t] = t % count;
+        else // the square root gives sequence s a share of 2 s + 1
+            sequences[t] = (uint32_t)(count * sqrt((t + 0.5) / tokens));
+    }
+}
+
+static void shuffle(const struct maker *m, struct attention_batch *b)
+{
+    struct rng rng = rng_for(m->seed, "order");
+    for (uint32_t t = b->tokens; t-- > 1;) {
+        uint32_t other = rng_below(&rng, t + 1);
+        uint32_t position = b->positions[t], sequence = b->sequences[t];
+        b->positions[t] = b->positions[other];
+        b->sequences[t] = b->sequences[other];
+        b->positions[other] = position;
+        b->sequences[other] = sequence;
+    }
+}
+
+static void make_batch(const struct maker *m)
+{
+    struct attention_data *data = m->data;
+    struct attention_batch *b = &data->batch;
+    uint32_t *held = keep(data, data->sequences * sizeof(uint32_t));
+    b->tokens = m->c->tokens;
+    b->x = make_x(m, "x", b->tokens);
+    b->positions = keep(data, b->tokens * sizeof(uint32_t));
+    b->sequences = keep(data, b->tokens * sizeof(uint32_t));
+    for (uint32_t s = 0; s < data->sequences; s++)
+        held[s] = history_of(m, s);
+    deal_sequences(m, b->sequences);
+    for (uint32_t t = 0; t < b->tokens; t++)
+        b->positions[t] = held[b->sequences[t]]++;
+    if (m->c->has & ATTENTION_SHUFFLED)
+        shuffle(m, b);
+
+    uint32_t longest = 1;
+    for (uint32_t s = 0; s < data->sequences; s++)
+        longest = held[s] > longest ? held[s] : longest;
+    data->capacity = m->c->has & ATTENTION_FULL ? longest : longest + 5;
+    data->longest = m->c->has & ATTENTION_LONGEST ? longest : 0;
+    for (uint32_t e = 0; m->c->attention.patterns && e < m->c->attention.experts; e++) {
+        if (m->c->attention.patterns[e].both_sides)
+            data->lengths = held;
+    }
+    if (data->sequences == 1 && !(m->c->has & ATTENTION_SEQUENCES))
+        b->sequences = NULL;
+}
+
+// k different experts for each token, and weights, of which some drop.
+static void make_routing(const struct maker *m)
+{
+    const struct vkmoe_attention_params *a = &m->c->attention;
+    struct attention_batch *b = &m->data->batch;
+    uint32_t k = a->experts_per_token;
+    enum vkmoe_select select = a->router.select;
+    if (select != VKMOE_SELECT_SUPPLIED && select != VKMOE_SELECT_SUPPLIED_WEIGHTED)
+        return;
+    struct rng rng = rng_for(m->seed, "ids");
+    b->ids = keep(m->data, (size_t)b->tokens * k * sizeof(int32_t));
+    for (size_t t = 0; t < b->tokens; t++) {
+        uint32_t first = rng_below(&rng, a->experts);
+        for (uint32_t j = 0; j < k; j++) {
+            b->ids[t * k + j] = (int32_t)((first + j) % a->experts);
+            if (m->c->has & ATTENTION_DROPPED && t % 5 == 1)
+                b->ids[t * k + j] = j % 2 ? -7 : INT32_MAX;
+        }
+    }
+    if (select != VKMOE_SELECT_SUPPLIED_WEIGHTED)
+        return;
+    b->weights = keep(m->data, (size_t)b->tokens * k * sizeof(float));
+    for (size_t i = 0; i < (size_t)b->tokens * k; i++) {
+        b->weights[i] = (float)(0.1 + rng_uniform(&rng));
+        if (m->c->has & ATTENTION_DROPPED && i % 3 == 1)
+            b->weights[i] = i % 2 ? -0.0f : -0.5f;
+    }
+}
+
+void attention_data_init(struct attention_data *data, const struct attention_case *c,
+    uint64_t seed)
+{
+    *data = (struct attention_data){
+        .params = c->attention,
+        .sequences = c->sequences ? c->sequences : 1,
+    };
+    const struct maker m = {data, c, seed};
+    make_router(&m);
+    make_experts(&m);
+    make_keys(&m);
+    make_vectors(&m);
+    make_filler(&m);
+    make_history(&m);
+    make_batch(&m);
+    make_routing(&m);
+    reference_attention_from(&data->params, &data->reference);
+}
+
+void attention_data_finish(struct attention_data *data)
+{
+    reference_attention_finish(&data->reference);
+    for (uint32_t i = 0; i < data->memory_count; i++)
+        free(data->memory[i]);
+    free(data->memory);
+    *data = (struct attention_data){0};
+}

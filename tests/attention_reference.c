@@ -1,0 +1,526 @@
+// attention_reference.c - see attention_reference.h. One function per step, in the order
+// in which a token meets them.
+#include "attention_reference.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "random.h"
+
+static void *allocate(size_t count, size_t size)
+{
+    void *memory = calloc(count ? count : 1, size);
+    if (!memory)
+        abort(); // a test without memory has nothing to say
+    return memory;
+}
+
+void reference_attention_finish(struct reference_attention *attention)
+{
+    if (!attention)
+        return;
+    reference_layer_finish(&attention->router);
+    double *arrays[] = {
+        attention->query, attention->output, attention->query_bias, attention->key,
+        attention->value, attention->key_bias, attention->value_bias, attention->output_bias,
+        attention->query_norm, attention->key_norm, attention->sinks,
+    };
+    for (size_t i = 0; i < sizeof(arrays) / sizeof(arrays[0]); i++)
+        free(arrays[i]);
+    free(attention->patterns);
+    *attention = (struct reference_attention){0};
+}
+
+static double dot(const double *a, const double *b, uint32_t count)
+{
+    double sum[4] = {0};
+    uint32_t i = 0;
+    for (; i + 4 <= count; i += 4) {
+        for (uint32_t lane = 0; lane < 4; lane++)
+            sum[lane] += a[i + lane] * b[i + lane];
+    }
+    for (; i < count; i++)
+        sum[0] += a[i] * b[i];
+    return (sum[0] + sum[1]) + (sum[2] + sum[3]);
+}
+
+// ---------------------------------------------------------------------------- pattern
+
+// The remainder that is never negative.
+static int64_t modulo(int64_t a, int64_t b)
+{
+    return (a % b + b) % b;
+}
+
+bool reference_sees(const struct vkmoe_pattern *pattern, uint32_t position, uint32_t key,
+    uint32_t length)
+{
+    int64_t i = position, j = key;
+    if (pattern->both_sides ? j >= length : j > i)
+        return false;
+    if (j < pattern->sinks || (j <= i && i - j < (int64_t)pattern->local))
+        return true;
+    if (pattern->left && i - j >= (int64_t)pattern->left)
+        return false;
+    if (pattern->both_sides && pattern->right && j - i > (int64_t)pattern->right)
+        return false;
+    int64_t step = pattern->step ? pattern->step : 1;
+    switch (pattern->kind) {
+    case VKMOE_PATTERN_WINDOW:
+        return true;
+    case VKMOE_PATTERN_STRIDED:
+        return modulo(j, step) == (int64_t)pattern->phase;
+    case VKMOE_PATTERN_DILATED:
+        return modulo(i - j, step) == (int64_t)pattern->phase;
+    }
+    return false;
+}
+
+// ------------------------------------------------------------------------------- rope
+
+#define PI 3.14159265358979323846
+
+// The pair that turns `rotations` times within the trained context (YaRN, 3.2).
+static double find_yarn_pair(const struct vkmoe_rope *rope, double base, uint32_t size,
+    double rotations)
+{
+    return size * log(rope->original_positions / (rotations * 2.0 * PI)) / (2.0 * log(base));
+}
+
+// The share of pair `pair` that is interpolated: 0 for fast pairs, 1 for slow ones.
+static double find_yarn_ramp(const struct vkmoe_rope *rope, double base, uint32_t size,
+    uint32_t pair)
+{
+    double fast = rope->beta_fast != 0.0f ? rope->beta_fast : 32.0;
+    double slow = rope->beta_slow != 0.0f ? rope->beta_slow : 1.0;
+    double low = find_yarn_pair(rope, base, size, fast);
+    double high = find_yarn_pair(rope, base, size, slow);
+    if (!rope->truncate_off) {
+        low = floor(low);
+        high = ceil(high);
+    }
+    low = fmax(low, 0.0);
+    high = fmin(high, size - 1.0);
+    if (low == high)
+        high += 0.001;
+    return fmin(fmax((pair - low) / (high - low), 0.0), 1.0);
+}
+
+double reference_rope_angle(const struct vkmoe_rope *rope, uint32_t size, uint32_t pair,
+    uint32_t position)
+{
+    double base = rope->base != 0.0f ? rope->base : 10000.0;
+    double frequency = pow(base, -2.0 * pair / size);
+    switch (rope->scaling) {
+    case VKMOE_ROPE_PLAIN:
+        break;
+    case VKMOE_ROPE_LINEAR:
+        frequency /= rope->factor;
+        break;
+    case VKMOE_ROPE_LLAMA3: {
+        double turns = rope->original_positions * frequency / (2.0 * PI); // in the context
+        double low = rope->low_factor, high = rope->high_factor;
+        double kept = fmin(fmax((turns - low) / (high - low), 0.0), 1.0);
+        frequency = kept * frequency + (1.0 - kept) * frequency / rope->factor;
+        break;
+    }
+    case VKMOE_ROPE_YARN: {
+        double ramp = find_yarn_ramp(rope, base, size, pair);
+        frequency = ramp * frequency / rope->factor + (1.0 - ramp) * frequency;
+        break;
+    }
+    }
+    return position * frequency;
+}
+
+double reference_rope_factor(const struct vkmoe_rope *rope)
+{
+    if (rope->kind == VKMOE_ROPE_NONE || rope->scaling != VKMOE_ROPE_YARN)
+        return 1.0;
+    if (rope->attention_factor != 0.0f)
+        return rope->attention_factor;
+    return 0.1 * log(rope->factor) + 1.0;
+}
+
+// Rotates the start of one head in place.
+static void rotate(const struct vkmoe_rope *rope, uint32_t head_size, uint32_t position,
+    double *head)
+{
+    if (rope->kind == VKMOE_ROPE_NONE)
+        return;
+    uint32_t size = rope->size ? rope->size : head_size;
+    double factor = reference_rope_factor(rope);
+    for (uint32_t pair = 0; pair < size / 2; pair++) {
+        bool half = rope->kind == VKMOE_ROPE_HALF;
+        double *a = head + (half ? pair : 2 * pair);
+        double *b = head + (half ? pair + size / 2 : 2 * pair + 1);
+        double angle = reference_rope_angle(rope, size, pair, position);
+        double c = factor * cos(angle), s = factor * sin(angle);
+        double first = *a * c - *b * s;
+        *b = *b * c + *a * s;
+        *a = first;
+    }
+}
+
+// ------------------------------------------------------------------------ projections
+
+static void normalize(const double *norm, double epsilon, uint32_t count, double *values)
+{
+    double rms = sqrt(dot(values, values, count) / count + epsilon);
+    for (uint32_t i = 0; i < count; i++)
+        values[i] = values[i] / rms * norm[i];
+}
+
+// out = clip(norm(x Wt + bias)) for `heads` heads; norm NULL: none.
+static void project(const struct reference_attention *a, const double *x, const double *matrix,
+    const double *bias, const double *norm, uint32_t heads, double *out)
+{
+    uint32_t width = heads * a->head_size;
+    for (uint32_t i = 0; i < width; i++)
+        out[i] = dot(x, matrix + (size_t)i * a->hidden, a->hidden) + (bias ? bias[i] : 0.0);
+    if (norm && a->norm_wide) {
+        normalize(norm, a->norm_epsilon, width, out);
+    } else if (norm) {
+        for (uint32_t h = 0; h < heads; h++)
+            normalize(norm, a->norm_epsilon, a->head_size, out + h * a->head_size);
+    }
+    for (uint32_t i = 0; a->value_clip != 0.0 && i < width; i++)
+        out[i] = fmin(fmax(out[i], -a->value_clip), a->value_clip);
+}
+
+static void rotate_heads(const struct reference_attention *a, uint32_t heads, uint32_t position,
+    double *values)
+{
+    for (uint32_t h = 0; h < heads; h++)
+        rotate(&a->rope, a->head_size, position, values + h * a->head_size);
+}
+
+static void widen(const float *x, uint32_t count, double *out)
+{
+    for (uint32_t i = 0; i < count; i++)
+        out[i] = x[i];
+}
+
+// ---------------------------------------------------------------------------- history
+
+void reference_history_init(struct reference_history *history,
+    const struct reference_attention *attention, uint32_t sequences, uint32_t capacity,
+    enum vkmoe_dtype dtype)
+{
+    *history = (struct reference_history){
+        .width = attention->kv_heads * attention->head_size,
+        .sequences = sequences,
+        .capacity = capacity,
+        .dtype = dtype,
+    };
+    size_t count = (size_t)sequences * capacity * history->width;
+    history->keys = allocate(count, sizeof(double));
+    history->values = allocate(count, sizeof(double));
+    for (size_t i = 0; i < count; i++) // whoever reads what was never written shall notice
+        history->keys[i] = history->values[i] = NAN;
+}
+
+void reference_history_finish(struct reference_history *history)
+{
+    free(history->keys);
+    free(history->values);
+    *history = (struct reference_history){0};
+}
+
+static size_t find_place(const struct reference_history *history, uint32_t sequence,
+    uint32_t position)
+{
+    return ((size_t)sequence * history->capacity + position) * history->width;
+}
+
+void reference_remember(const struct reference_attention *a, uint32_t tokens, const float *x,
+    const uint32_t *positions, const uint32_t *sequences, struct reference_history *history)
+{
+    double *x_token = allocate(a->hidden, sizeof(double));
+    for (uint32_t t = 0; t < tokens; t++) {
+        size_t place = find_place(history, sequences ? sequences[t] : 0, positions[t]);
+        double *key = history->keys + place, *value = history->values + place;
+        widen(x + (size_t)t * a->hidden, a->hidden, x_token);
+        project(a, x_token, a->key, a->key_bias, a->key_norm, a->kv_heads, key);
+        project(a, x_token, a->value, a->value_bias, NULL, a->kv_heads, value);
+        rotate_heads(a, a->kv_heads, positions[t], key);
+        for (uint32_t i = 0; history->dtype == VKMOE_F16 && i < history->width; i++) {
+            key[i] = round_to_f16(key[i]);
+            value[i] = round_to_f16(value[i]);
+        }
+    }
+    free(x_token);
+}
+
+// -------------------------------------------------------------------------- attention
+
+// What one head of one query looks at.
+struct view_of_keys {
+    const struct reference_history *history;
+    const struct vkmoe_pattern *pattern;
+    uint32_t sequence, position, length, kv_head;
+};
+
+// out = softmax(...) V for one head; `scores` is [capacity] scratch.
+static void attend_head(const struct reference_attention *a, const struct view_of_keys *keys,
+    const double *query, const double *sink, double *scores, double *out)
+{
+    double scale = a->scale != 0.0 ? a->scale : 1.0 / sqrt(a->head_size);
+    double largest = sink ? *sink : -INFINITY;
+    const struct reference_history *h = keys->history;
+    size_t first = find_place(h, keys->sequence, 0) + (size_t)keys->kv_head * a->head_size;
+    uint32_t end = keys->pattern->both_sides ? keys->length : keys->position + 1;
+    for (uint32_t j = 0; j < end; j++) {
+        scores[j] = -INFINITY;
+        if (!reference_sees(keys->pattern, keys->position, j, keys->length))
+            continue;
+        double s = scale * dot(query, h->keys + first + (size_t)j * h->width, a->head_size);
+        if (a->soft_cap != 0.0)
+            s = a->soft_cap * tanh(s / a->soft_cap);
+        scores[j] = s;
+        largest = fmax(largest, s);
+    }
+    double sum = sink ? exp(*sink - largest) : 0.0;
+    memset(out, 0, a->head_size * sizeof(double));
+    for (uint32_t j = 0; j < end; j++) {
+        if (scores[j] == -INFINITY)
+            continue;
+        double p = exp(scores[j] - largest);
+        const double *value = h->values + first + (size_t)j * h->width;
+        sum += p;
+        for (uint32_t i = 0; i < a->head_size; i++)
+            out[i] += p * value[i];
+    }
+    for (uint32_t i = 0; sum > 0.0 && i < a->head_size; i++)
+        out[i] /= sum;
+}
+
+static uint32_t find_kv_head(const struct reference_attention *a, uint32_t slot, uint32_t head)
+{
+    if (a->kv_head_over_slots) {
+        uint32_t all = a->experts_per_token * a->heads;
+        return (slot * a->heads + head) / (all / a->kv_heads);
+    }
+    return a->tiled_kv ? head % a->kv_heads : head / (a->heads / a->kv_heads);
+}
+
+struct scratch {
+    double *x, *query, *heads, *scores;
+};
+
+// y += weight * (a Wo[e]t) of the expert in one slot.
+static void add_expert(const struct reference_attention *a, struct view_of_keys keys,
+    uint32_t slot, uint32_t expert, double weight, const struct scratch *scratch, double *y)
+{
+    static const struct vkmoe_pattern everything = {0};
+    uint32_t width = a->heads * a->head_size;
+    keys.pattern = a->patterns ? &a->patterns[expert] : &everything;
+    project(a, scratch->x, a->query + (size_t)expert * width * a->hidden,
+        a->query_bias ? a->query_bias + (size_t)expert * width : NULL, a->query_norm, a->heads,
+        scratch->query);
+    if (!a->rope_before_projection)
+        rotate_heads(a, a->heads, keys.position, scratch->query);
+    for (uint32_t h = 0; h < a->heads; h++) {
+        keys.kv_head = find_kv_head(a, slot, h);
+        attend_head(a, &keys, scratch->query + h * a->head_size, a->sinks ? &a->sinks[h] : NULL,
+            scratch->scores, scratch->heads + h * a->head_size);
+    }
+    const double *output = a->output + (size_t)expert * a->hidden * width;
+    for (uint32_t d = 0; d < a->hidden; d++)
+        y[d] += weight * dot(scratch->heads, output + (size_t)d * width, width);
+}
+
+static bool is_dropped(double weight)
+{
+    return weight == 0.0 && signbit(weight);
+}
+
+// y[t] of one token.
+static void attend_token(const struct reference_attention *a, const struct view_of_keys *keys,
+    const int32_t *ids, const double *weights, const struct scratch *scratch, double *y)
+{
+    for (uint32_t d = 0; d < a->hidden; d++)
+        y[d] = a->output_bias ? a->output_bias[d] : 0.0;
+    if (a->rope_before_projection)
+        rotate(&a->rope, a->hidden, keys->position, scratch->x);
+    for (uint32_t j = 0; j < a->experts_per_token; j++) {
+        if (!is_dropped(weights[j]))
+            add_expert(a, *keys, j, (uint32_t)ids[j], weights[j], scratch, y);
+    }
+}
+
+// The gate, or expert 0 with weight 1 for everyone where there is none.
+static void route(const struct reference_attention *a, uint32_t tokens, const float *x,
+    const int32_t *ids_in, const float *weights_in, int32_t *ids, double *weights,
+    double *scores)
+{
+    if (a->experts > 1 || a->router.router) {
+        reference_forward(&a->router, tokens, 0, x, NULL, ids_in, weights_in, NULL, ids, weights,
+            scores);
+        return;
+    }
+    for (uint32_t t = 0; t < tokens; t++) {
+        ids[t] = 0;
+        weights[t] = 1.0;
+        if (scores)
+            scores[t] = 1.0;
+    }
+}
+
+void reference_attend(const struct reference_attention *a, uint32_t tokens, const float *x,
+    const uint32_t *positions, const uint32_t *sequences, const uint32_t *lengths,
+    struct reference_history *history, const int32_t *ids_in, const float *weights_in,
+    double *y, int32_t *ids, double *weights, double *scores)
+{
+    size_t choices = (size_t)tokens * a->experts_per_token;
+    int32_t *own_ids = allocate(choices, sizeof(int32_t));
+    double *own_weights = allocate(choices, sizeof(double));
+    route(a, tokens, x, ids_in, weights_in, own_ids, own_weights, scores);
+    reference_remember(a, tokens, x, positions, sequences, history);
+
+    uint32_t width = a->heads * a->head_size;
+    struct scratch scratch = {
+        .x = allocate(a->hidden, sizeof(double)),
+        .query = allocate(width, sizeof(double)),
+        .heads = allocate(width, sizeof(double)),
+        .scores = allocate(history->capacity, sizeof(double)),
+    };
+    for (uint32_t t = 0; y && t < tokens; t++) {
+        uint32_t sequence = sequences ? sequences[t] : 0;
+        struct view_of_keys keys = {
+            .history = history,
+            .sequence = sequence,
+            .position = positions[t],
+            .length = lengths ? lengths[sequence] : 0,
+        };
+        size_t choice = (size_t)t * a->experts_per_token;
+        widen(x + (size_t)t * a->hidden, a->hidden, scratch.x);
+        attend_token(a, &keys, own_ids + choice, own_weights + choice, &scratch,
+            y + (size_t)t * a->hidden);
+    }
+    if (ids)
+        memcpy(ids, own_ids, choices * sizeof(int32_t));
+    if (weights)
+        memcpy(weights, own_weights, choices * sizeof(double));
+    free(scratch.x);
+    free(scratch.query);
+    free(scratch.heads);
+    free(scratch.scores);
+    free(own_ids);
+    free(own_weights);
+}
+
+// ------------------------------------------------------------------------ from params
+
+double *reference_read_view(const struct vkmoe_view *view, uint32_t rows, uint32_t columns)
+{
+    if (!view->data)
+        return NULL;
+    int64_t row_stride = view->row_stride, column_stride = view->column_stride;
+    if (!row_stride && !column_stride) {
+        row_stride = columns;
+        column_stride = 1;
+    }
+    double *values = allocate((size_t)rows * columns, sizeof(double));
+    for (uint32_t r = 0; r < rows; r++) {
+        for (uint32_t i = 0; i < columns; i++) {
+            int64_t at = r * row_stride + i * column_stride;
+            double *value = &values[(size_t)r * columns + i];
+            float single;
+            uint16_t bits;
+            if (view->dtype == VKMOE_F32) {
+                memcpy(&single, (const char *)view->data + at * 4, 4);
+                *value = single;
+            } else {
+                memcpy(&bits, (const char *)view->data + at * 2, 2);
+                *value = view->dtype == VKMOE_F16 ? f16_value(bits) : bf16_value(bits);
+            }
+        }
+    }
+    return values;
+}
+
+// [experts][rows][columns] from one view per expert.
+static double *read_views(const struct vkmoe_view *views, uint32_t experts, uint32_t rows,
+    uint32_t columns)
+{
+    size_t count = (size_t)rows * columns;
+    double *all = allocate(experts * count, sizeof(double));
+    for (uint32_t e = 0; e < experts; e++) {
+        double *one = reference_read_view(&views[e], rows, columns);
+        if (one)
+            memcpy(all + e * count, one, count * sizeof(double));
+        free(one);
+    }
+    return all;
+}
+
+void reference_router_from(const struct vkmoe_router_params *p, uint32_t hidden,
+    uint32_t experts, uint32_t experts_per_token, struct reference_layer *out)
+{
+    *out = (struct reference_layer){
+        .hidden = hidden,
+        .experts = experts,
+        .experts_per_token = experts_per_token,
+        .score = p->score,
+        .select = p->select,
+        .weigh = p->weigh,
+        .group_score = p->group_score,
+        .groups = p->groups,
+        .groups_kept = p->groups_kept,
+        .group_mask_zero = p->group_mask_zero,
+        .renormalize = p->renormalize,
+        .renormalize_max = p->renormalize_max,
+        .renormalize_epsilon = p->renormalize_epsilon,
+        .scale = p->scale,
+        .soft_cap = p->soft_cap,
+        .sparsemixer_threshold = p->sparsemixer_threshold,
+        .rms_norm = p->rms_norm,
+        .rms_epsilon = p->rms_epsilon,
+        .capacity = p->capacity,
+        .router = reference_read_view(&p->weight, experts, hidden),
+        .input_scale = reference_read_view(&p->input_scale, 1, hidden),
+        .router_bias = reference_read_view(&p->bias, 1, experts),
+        .correction_bias = reference_read_view(&p->correction_bias, 1, experts),
+        .expert_scale = reference_read_view(&p->expert_scale, 1, experts),
+    };
+}
+
+void reference_attention_from(const struct vkmoe_attention_params *p,
+    struct reference_attention *out)
+{
+    uint32_t width = p->heads * p->head_size, kv_width = p->kv_heads * p->head_size;
+    uint32_t experts = p->experts ? p->experts : 1;
+    *out = (struct reference_attention){
+        .hidden = p->hidden,
+        .head_size = p->head_size,
+        .heads = p->heads,
+        .kv_heads = p->kv_heads,
+        .tiled_kv = p->tiled_kv,
+        .experts = experts,
+        .experts_per_token = p->experts_per_token ? p->experts_per_token : 1,
+        .query = read_views(p->query, experts, width, p->hidden),
+        .output = read_views(p->output, experts, p->hidden, width),
+        .query_bias = reference_read_view(&p->query_bias, experts, width),
+        .key = reference_read_view(&p->key, kv_width, p->hidden),
+        .value = reference_read_view(&p->value, kv_width, p->hidden),
+        .key_bias = reference_read_view(&p->key_bias, 1, kv_width),
+        .value_bias = reference_read_view(&p->value_bias, 1, kv_width),
+        .output_bias = reference_read_view(&p->output_bias, 1, p->hidden),
+        .norm_wide = p->norm_wide,
+        .query_norm = reference_read_view(&p->query_norm, 1, p->norm_wide ? width : p->head_size),
+        .key_norm = reference_read_view(&p->key_norm, 1, p->norm_wide ? kv_width : p->head_size),
+        .norm_epsilon = p->norm_epsilon,
+        .sinks = reference_read_view(&p->sinks, 1, p->heads),
+        .scale = p->scale,
+        .soft_cap = p->soft_cap,
+        .value_clip = p->value_clip,
+        .rope = p->rope,
+    };
+    reference_router_from(&p->router, p->hidden, experts, out->experts_per_token, &out->router);
+    if (p->patterns) {
+        out->patterns = allocate(experts, sizeof(*out->patterns));
+        memcpy(out->patterns, p->patterns, experts * sizeof(*out->patterns));
+    }
+}

@@ -1,0 +1,106 @@
+// attention_reference.h - the attention of vkmoe.h once more, in plain double loops on the
+// host. As reference.h: obvious first, fast never, and nothing of src/.
+//
+// Formulas: the comments of vkmoe.h and shared/docs/semantics.md B. RoPE scalings are those
+// of Llama 3.1's release and of YaRN (arXiv 2309.00071), as transformers computes them.
+#ifndef VKMOE_TESTS_ATTENTION_REFERENCE_H
+#define VKMOE_TESTS_ATTENTION_REFERENCE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <vkmoe/vkmoe.h>
+
+#include "reference.h"
+
+// struct vkmoe_attention_params with every weight as a dense, row-major array of double.
+// Names, meanings and defaults (for zero) are those there. Of `router` only the gate is
+// used: hidden, experts, experts_per_token and what comes before the activation.
+// It owns its arrays, each from malloc() or NULL when absent; `patterns` too.
+struct reference_attention {
+    uint32_t hidden, head_size;
+    uint32_t heads; // of one expert
+    uint32_t kv_heads;
+    bool tiled_kv;
+    uint32_t experts, experts_per_token;
+    struct reference_layer router; // without a weight: every token takes expert 0 for 1
+    double *query;       // [experts][heads * head_size][hidden]
+    double *output;      // [experts][hidden][heads * head_size]
+    double *query_bias;  // [experts][heads * head_size]
+    double *key, *value; // [kv_heads * head_size][hidden]
+    double *key_bias, *value_bias; // [kv_heads * head_size]
+    double *output_bias; // [hidden]
+    bool norm_wide;
+    double *query_norm;  // [head_size], wide: [heads * head_size]
+    double *key_norm;    // [head_size], wide: [kv_heads * head_size]
+    double norm_epsilon;
+    double *sinks;       // [heads]
+    double scale;
+    double soft_cap;
+    double value_clip;
+    struct vkmoe_rope rope;
+    struct vkmoe_pattern *patterns; // [experts]
+
+    // Wrong on purpose, for the tests of tests.
+    bool rope_before_projection; // x is rotated, not q
+    bool kv_head_over_slots;     // kv head of (slot * heads + head) / k, as grouped queries have it
+};
+
+// Frees the arrays and zeroes the struct; accepts NULL and a zeroed one.
+void reference_attention_finish(struct reference_attention *attention);
+
+// True if a query at `position` sees key `key` of `length` held ones.
+bool reference_sees(const struct vkmoe_pattern *pattern, uint32_t position, uint32_t key,
+    uint32_t length);
+
+// The angle of pair `pair` at `position`, and what cosine and sine are multiplied with.
+// `size` is the number of rotated elements.
+double reference_rope_angle(const struct vkmoe_rope *rope, uint32_t size, uint32_t pair,
+    uint32_t position);
+double reference_rope_factor(const struct vkmoe_rope *rope);
+
+// What a vkmoe_cache holds.
+struct reference_history {
+    uint32_t width; // kv_heads * head_size
+    uint32_t sequences, capacity;
+    enum vkmoe_dtype dtype;  // values are rounded to it
+    double *keys, *values;   // [sequences][capacity][width]; keys are rotated
+};
+
+void reference_history_init(struct reference_history *history,
+    const struct reference_attention *attention, uint32_t sequences, uint32_t capacity,
+    enum vkmoe_dtype dtype);
+void reference_history_finish(struct reference_history *history);
+
+// Writes the keys and values of `tokens` to their places, and nothing else.
+//
+//   positions   [tokens]
+//   sequences   [tokens], or NULL: all 0
+void reference_remember(const struct reference_attention *attention, uint32_t tokens,
+    const float *x, const uint32_t *positions, const uint32_t *sequences,
+    struct reference_history *history);
+
+// One forward: remembers all tokens, then attends.
+//
+//   x           [tokens][hidden]
+//   lengths     [sequences of the history], for patterns with both_sides, or NULL
+//   ids_in, weights_in   as in reference_forward()
+//
+// Outputs as in reference_forward(); each may be NULL.
+void reference_attend(const struct reference_attention *attention, uint32_t tokens,
+    const float *x, const uint32_t *positions, const uint32_t *sequences,
+    const uint32_t *lengths, struct reference_history *history, const int32_t *ids_in,
+    const float *weights_in, double *y, int32_t *ids, double *weights, double *scores);
+
+// Every view of the params read as double; what they lack stays NULL.
+void reference_attention_from(const struct vkmoe_attention_params *params,
+    struct reference_attention *out);
+
+// [rows][columns] of a view, dense; NULL if it is absent.
+double *reference_read_view(const struct vkmoe_view *view, uint32_t rows, uint32_t columns);
+
+// The gate's part of a reference_layer, from params.
+void reference_router_from(const struct vkmoe_router_params *params, uint32_t hidden,
+    uint32_t experts, uint32_t experts_per_token, struct reference_layer *out);
+
+#endif

@@ -1,0 +1,521 @@
+// attention_selftest.c - the reference of attention against numbers worked out by hand, and
+// against what was recorded with the tiny models. Needs no device.
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "attention_cases.h"
+#include "compare.h"
+#include "random.h"
+#include "recorded.h"
+#include "tap.h"
+
+static bool near(const char *what, double actual, double expected)
+{
+    bool ok = fabs(actual - expected) <= 1e-12 * fmax(1.0, fabs(expected));
+    if (!ok)
+        tap_note("%s: %.15g, expected %.15g", what, actual, expected);
+    return ok;
+}
+
+static bool same(const char *what, long actual, long expected)
+{
+    if (actual != expected)
+        tap_note("%s: %ld, expected %ld", what, actual, expected);
+    return actual == expected;
+}
+
+// ---------------------------------------------------------------------- hand-computed
+
+// Width 1: q = 1 whatever x is, k = v = x. So the scores are the x of the keys, and y is
+// their mean weighed by e^x. The arrays are the test's; there is nothing to finish.
+static double zero[8], one[8] = {1, 1, 1, 1, 1, 1, 1, 1};
+
+static struct reference_attention scalar_attention(void)
+{
+    return (struct reference_attention){
+        .hidden = 1, .head_size = 1, .heads = 1, .kv_heads = 1, .experts = 1,
+        .experts_per_token = 1, .query = zero, .query_bias = one, .key = one, .value = one,
+        .output = one,
+    };
+}
+
+// As many tokens as y has, in one sequence from position 0 on.
+static void attend(const struct reference_attention *a, uint32_t tokens, const float *x,
+    const uint32_t *lengths, double *y)
+{
+    const uint32_t positions[8] = {0, 1, 2, 3, 4, 5, 6, 7};
+    struct reference_history history;
+    reference_history_init(&history, a, 1, 8, VKMOE_F32);
+    reference_attend(a, tokens, x, positions, NULL, lengths, &history, NULL, NULL, y, NULL, NULL,
+        NULL);
+    reference_history_finish(&history);
+}
+
+static bool test_softmax(void)
+{
+    struct reference_attention a = scalar_attention();
+    const float x[3] = {0.0f, 0.5f, -1.0f};
+    const double e[3] = {1.0, exp(0.5), exp(-1.0)};
+    double y[3], both = (e[1] * 0.5) / (e[0] + e[1]);
+    double all = (e[1] * 0.5 - e[2]) / (e[0] + e[1] + e[2]);
+    attend(&a, 3, x, NULL, y);
+    bool ok = near("y[0]", y[0], 0.0) && near("y[1]", y[1], both) && near("y[2]", y[2], all);
+
+    a.sinks = (double[]){0.25}; // takes its share of the sum and gives nothing
+    attend(&a, 3, x, NULL, y);
+    ok &= near("sink", y[1], e[1] * 0.5 / (e[0] + e[1] + exp(0.25)));
+    a.sinks = (double[]){800.0};
+    attend(&a, 3, x, NULL, y);
+    ok &= near("sink above all", y[2], 0.0);
+    a.sinks = NULL;
+
+    a.scale = 2.0;
+    attend(&a, 3, x, NULL, y);
+    ok &= near("scale", y[1], exp(1.0) * 0.5 / (1.0 + exp(1.0)));
+    a.soft_cap = 0.5;
+    attend(&a, 3, x, NULL, y);
+    double capped = exp(0.5 * tanh(2.0));
+    ok &= near("soft cap", y[1], capped * 0.5 / (1.0 + capped));
+    a.output_bias = (double[]){7.0};
+    attend(&a, 3, x, NULL, y);
+    return ok && near("output bias", y[0], 7.0);
+}
+
+// The default scale with 4 columns is 1/2: the dot product 4 * 0.5 * 1 counts as 1.
+static bool test_default_scale(void)
+{
+    struct reference_attention a = scalar_attention();
+    a.head_size = 4;
+    double output[4] = {1, 0, 0, 0}, y[2];
+    a.output = output;
+    attend(&a, 2, (const float[]){0.0f, 0.5f}, NULL, y);
+    return near("y", y[1], exp(1.0) * 0.5 / (1.0 + exp(1.0)));
+}
+
+// One line per query, one character per key.
+static bool check_pattern(const char *what, struct vkmoe_pattern pattern, uint32_t length,
+    const char *expected)
+{
+    bool ok = true;
+    uint32_t keys = (uint32_t)strcspn(expected, "\n");
+    for (uint32_t i = 0; expected[i * (keys + 1)]; i++) {
+        for (uint32_t j = 0; j < keys; j++) {
+            bool sees = reference_sees(&pattern, i, j, length);
+            if (sees == (expected[i * (keys + 1) + j] == '1'))
+                continue;
+            tap_note("%s: query %u %s key %u", what, i, sees ? "sees" : "does not see", j);
+            ok = false;
+        }
+    }
+    return ok;
+}
+
+static bool test_patterns(void)
+{
+    bool ok = check_pattern("all", (struct vkmoe_pattern){0}, 0,
+        "1000\n" "1100\n" "1110\n" "1111\n");
+    ok &= check_pattern("window", (struct vkmoe_pattern){.left = 2}, 0,
+        "10000\n" "11000\n" "01100\n" "00110\n" "00011\n");
+    ok &= check_pattern("window, sinks", (struct vkmoe_pattern){.left = 1, .sinks = 2}, 0,
+        "10000\n" "11000\n" "11100\n" "11010\n" "11001\n");
+    ok &= check_pattern("strided", (struct vkmoe_pattern){
+        .kind = VKMOE_PATTERN_STRIDED, .step = 3, .phase = 1}, 0,
+        "00000\n" "01000\n" "01000\n" "01000\n" "01001\n");
+    ok &= check_pattern("strided, window, local", (struct vkmoe_pattern){
+        .kind = VKMOE_PATTERN_STRIDED, .step = 2, .left = 4, .local = 1}, 0,
+        "100000\n" "110000\n" "101000\n" "101100\n" "001010\n" "001011\n");
+    ok &= check_pattern("dilated", (struct vkmoe_pattern){
+        .kind = VKMOE_PATTERN_DILATED, .step = 2}, 0,
+        "10000\n" "01000\n" "10100\n" "01010\n" "10101\n");
+    ok &= check_pattern("dilated, phase, sink", (struct vkmoe_pattern){
+        .kind = VKMOE_PATTERN_DILATED, .step = 3, .phase = 2, .sinks = 1}, 0,
+        "10000\n" "10000\n" "10000\n" "11000\n" "10100\n");
+    ok &= check_pattern("both sides", (struct vkmoe_pattern){.both_sides = true}, 3,
+        "1110\n" "1110\n" "1110\n");
+    ok &= check_pattern("both sides, limits", (struct vkmoe_pattern){
+        .both_sides = true, .left = 2, .right = 1}, 5,
+        "110000\n" "111000\n" "011100\n" "001110\n" "000110\n");
+    ok &= check_pattern("both sides, dilated", (struct vkmoe_pattern){ // (i - j) mod 3 is 1
+        .kind = VKMOE_PATTERN_DILATED, .both_sides = true, .step = 3, .phase = 1}, 6,
+        "001001\n" "100100\n" "010010\n");
+    ok &= check_pattern("both sides, local", (struct vkmoe_pattern){
+        .kind = VKMOE_PATTERN_STRIDED, .both_sides = true, .step = 4, .phase = 3, .local = 2}, 5,
+        "10010\n" "11010\n" "01110\n");
+    return ok;
+}
+
+static bool test_empty_keys(void)
+{
+    struct reference_attention a = scalar_attention();
+    struct vkmoe_pattern pattern = {.kind = VKMOE_PATTERN_STRIDED, .step = 4, .phase = 1};
+    double y[3];
+    a.patterns = &pattern;
+    a.output_bias = (double[]){3.0};
+    attend(&a, 3, (const float[]){5.0f, 6.0f, 7.0f}, NULL, y);
+    return near("nothing seen", y[0], 3.0) && near("key 1", y[1], 9.0) &&
+        near("key 1", y[2], 9.0);
+}
+
+static bool test_both_sides(void)
+{
+    struct reference_attention a = scalar_attention();
+    struct vkmoe_pattern pattern = {.both_sides = true};
+    double y[3];
+    a.patterns = &pattern;
+    a.query_bias = NULL; // all scores are 0
+    attend(&a, 3, (const float[]){1.0f, 2.0f, 6.0f}, (const uint32_t[]){3}, y);
+    bool ok = near("all", y[0], 3.0);
+    attend(&a, 3, (const float[]){1.0f, 2.0f, 6.0f}, (const uint32_t[]){2}, y);
+    return ok && near("two held", y[0], 1.5);
+}
+
+// Values 1 and 10 of the two kv heads; the output matrix keeps the four heads apart.
+static bool test_kv_heads(void)
+{
+    double output[16] = {0}, y[4];
+    for (int i = 0; i < 4; i++)
+        output[5 * i] = 1.0;
+    double matrix[16] = {0}, value_bias[2] = {1.0, 10.0};
+    struct reference_attention a = {
+        .hidden = 4, .head_size = 1, .heads = 4, .kv_heads = 2, .experts = 1,
+        .experts_per_token = 1, .query = matrix, .key = matrix, .value = matrix,
+        .value_bias = value_bias, .output = output,
+    };
+    const float x[4] = {0};
+    attend(&a, 1, x, NULL, y);
+    bool ok = near("head 1", y[1], 1.0) && near("head 2", y[2], 10.0);
+    a.tiled_kv = true;
+    attend(&a, 1, x, NULL, y);
+    return ok && near("tiled head 1", y[1], 10.0) && near("tiled head 2", y[2], 1.0);
+}
+
+// Two of three experts, weights 2/3 and 1/3 (softmax over 4, 2, 1, renormalised); expert e
+// multiplies by 10^e and the window of expert 2 is one key.
+static bool test_experts(void)
+{
+    double output[3] = {1, 10, 100}, y[2], w[4];
+    double logits[3] = {log(1.0), log(2.0), log(4.0)};
+    struct vkmoe_pattern patterns[3] = {{0}, {0}, {.left = 1}};
+    struct reference_attention a = scalar_attention();
+    a.experts = 3;
+    a.experts_per_token = 2;
+    a.router = (struct reference_layer){.hidden = 1, .experts = 3, .experts_per_token = 2,
+        .renormalize = true, .router_bias = logits};
+    a.query_bias = NULL;
+    a.output = output;
+    a.patterns = patterns;
+    const float x[2] = {1.0f, 4.0f};
+    attend(&a, 2, x, NULL, y);
+    bool ok = near("y[0]", y[0], 100 * 2.0 / 3 + 10 / 3.0);
+    ok &= near("y[1]", y[1], 4 * 100 * 2.0 / 3 + 2.5 * 10 / 3.0);
+
+    struct reference_history history;
+    reference_history_init(&history, &a, 1, 2, VKMOE_F32);
+    const int32_t ids_in[4] = {0, 2, -5, 99};
+    const float weights_in[4] = {-0.0f, 0.5f, 1.0f, 2.0f};
+    int32_t ids[4];
+    reference_attend(&a, 2, x, (const uint32_t[]){0, 1}, NULL, NULL, &history, ids_in, weights_in,
+        y, ids, w, NULL);
+    reference_history_finish(&history);
+    ok &= near("dropped", y[0], 50.0) && same("clamped", ids[2], 0) && same("clamped", ids[3], 2);
+    return ok && near("supplied", y[1], 2.5 + 2.0 * 400);
+}
+
+static bool test_rope_pairs(void)
+{
+    double identity[16] = {0};
+    for (int i = 0; i < 4; i++)
+        identity[5 * i] = 1.0;
+    struct reference_attention a = {
+        .hidden = 4, .head_size = 4, .heads = 1, .kv_heads = 1, .experts = 1,
+        .experts_per_token = 1, .key = identity, .value = identity,
+        .rope = {.kind = VKMOE_ROPE_HALF, .base = 100.0f}, // frequencies 1 and 1/10
+    };
+    const float x[4] = {1.0f, 2.0f, 3.0f, 4.0f};
+    const uint32_t position = 3;
+    struct reference_history h;
+    reference_history_init(&h, &a, 1, 4, VKMOE_F32);
+    double *k = h.keys + 12, *v = h.values + 12;
+    reference_remember(&a, 1, x, &position, NULL, &h);
+    bool ok = near("half 0", k[0], cos(3.0) - 3 * sin(3.0));
+    ok &= near("half 2", k[2], 3 * cos(3.0) + sin(3.0));
+    ok &= near("half 1", k[1], 2 * cos(0.3) - 4 * sin(0.3));
+    ok &= near("half 3", k[3], 4 * cos(0.3) + 2 * sin(0.3)) && near("value", v[2], 3.0);
+    a.rope.kind = VKMOE_ROPE_INTERLEAVED;
+    reference_remember(&a, 1, x, &position, NULL, &h);
+    ok &= near("interleaved 0", k[0], cos(3.0) - 2 * sin(3.0));
+    ok &= near("interleaved 3", k[3], 4 * cos(0.3) + 3 * sin(0.3));
+    a.rope.size = 2;
+    reference_remember(&a, 1, x, &position, NULL, &h);
+    ok &= near("partial 1", k[1], 2 * cos(3.0) + sin(3.0)) && near("partial 2", k[2], 3.0);
+    a.rope.scaling = VKMOE_ROPE_LINEAR;
+    a.rope.factor = 2.0f;
+    reference_remember(&a, 1, x, &position, NULL, &h);
+    ok &= near("linear", k[1], 2 * cos(1.5) + sin(1.5));
+    reference_history_finish(&h);
+
+    reference_history_init(&h, &a, 1, 4, VKMOE_F16);
+    reference_remember(&a, 1, x, &position, NULL, &h);
+    ok &= near("f16", h.keys[13], round_to_f16(2 * cos(1.5) + sin(1.5)));
+    reference_history_finish(&h);
+    return ok;
+}
+
+// Frequencies that the formulas of transformers 5.12 give in double precision (Python).
+static bool test_rope_scalings(void)
+{
+    const struct {
+        struct vkmoe_rope rope;
+        uint32_t size, pairs[5];
+        double frequencies[5];
+    } rows[] = {
+        {{.kind = VKMOE_ROPE_HALF, .base = 150000, .scaling = VKMOE_ROPE_YARN, .factor = 32, // gpt-oss
+            .original_positions = 4096, .truncate_off = true}, 64, {0, 8, 12, 17, 31},
+            {1.0, 0.050813274815461475, 0.006794959489732219, 0.00012931870124506317,
+                3.0235114281192144e-07}},
+        {{.kind = VKMOE_ROPE_HALF, .scaling = VKMOE_ROPE_YARN, .factor = 40,
+            .original_positions = 4096, .beta_fast = 32, .beta_slow = 1}, 128,
+            {0, 20, 30, 45, 63}, {1.0, 0.056234132519034905, 0.008334508951020777,
+                9.62454078787182e-05, 2.8869549617236457e-06}},
+        {{.kind = VKMOE_ROPE_HALF, .base = 500000, .scaling = VKMOE_ROPE_LLAMA3, .factor = 8,
+            .original_positions = 8192, .low_factor = 1, .high_factor = 4}, 128, // Llama 3.1
+            {0, 25, 30, 33, 63}, {1.0, 0.005940730375674967, 0.0013718935677611381,
+                0.00031269375038406517, 3.068925988914511e-07}},
+    };
+    bool ok = true;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        for (int j = 0; j < 5; j++)
+            ok &= near("angle", reference_rope_angle(&rows[i].rope, rows[i].size, rows[i].pairs[j],
+                1000), 1000 * rows[i].frequencies[j]);
+    }
+    ok &= near("yarn", reference_rope_factor(&rows[0].rope), 1.3465735902799727);
+    ok &= near("yarn", reference_rope_factor(&rows[1].rope), 1.3688879454113936);
+    return ok && near("llama3", reference_rope_factor(&rows[2].rope), 1.0);
+}
+
+// x = 3, 4 | 6, 8 as two heads: mean squares 12.5 | 50, of all four 31.25.
+static bool test_norms(void)
+{
+    double identity[16] = {0}, norm[4] = {1, 2, 3, 4};
+    for (int i = 0; i < 4; i++)
+        identity[5 * i] = 1.0;
+    struct reference_attention a = {
+        .hidden = 4, .head_size = 2, .heads = 2, .kv_heads = 2, .experts = 1,
+        .experts_per_token = 1, .key = identity, .value = identity, .key_norm = norm,
+    };
+    const float x[4] = {3.0f, 4.0f, 6.0f, 8.0f};
+    const uint32_t position = 0;
+    struct reference_history h;
+    reference_history_init(&h, &a, 1, 1, VKMOE_F32);
+    reference_remember(&a, 1, x, &position, NULL, &h);
+    bool ok = near("head 0", h.keys[1], 2 * 4 / sqrt(12.5));
+    ok &= near("head 1", h.keys[2], 6 / sqrt(50.0)) && near("value", h.values[2], 6.0);
+    a.norm_wide = true;
+    a.norm_epsilon = 0.5;
+    reference_remember(&a, 1, x, &position, NULL, &h);
+    ok &= near("wide", h.keys[2], 3 * 6 / sqrt(31.75));
+    a.value_clip = 3.0; // behind the norm, of which the last is 4 * 8 / 5.6
+    reference_remember(&a, 1, x, &position, NULL, &h);
+    ok &= near("not clipped", h.keys[0], 3 / sqrt(31.75)) && near("clipped", h.keys[3], 3.0);
+    ok &= near("clipped value", h.values[3], 3.0);
+    reference_history_finish(&h);
+    return ok;
+}
+
+// ----------------------------------------------------------------------- tiny models
+
+// The largest error of a block's attention against what was recorded, or infinity.
+static double recorded_error(const char *model, uint32_t block,
+    const struct reference_attention *a, bool quiet)
+{
+    enum { TOKENS = RECORDED_TOKENS, HIDDEN = RECORDED_HIDDEN };
+    char name[64];
+    snprintf(name, sizeof(name), "layer%u_attention_input", block);
+    float *x = recorded_floats(model, name, (size_t)TOKENS * HIDDEN);
+    snprintf(name, sizeof(name), "layer%u_attention_output", block);
+    float *recorded = recorded_floats(model, name, (size_t)TOKENS * HIDDEN);
+    double error = INFINITY;
+    if (x && recorded) {
+        uint32_t positions[TOKENS];
+        for (uint32_t t = 0; t < TOKENS; t++)
+            positions[t] = t;
+        double *y = calloc((size_t)TOKENS * HIDDEN, sizeof(double));
+        if (!y)
+            abort();
+        struct reference_history history;
+        reference_history_init(&history, a, 1, TOKENS, VKMOE_F32);
+        reference_attend(a, TOKENS, x, positions, NULL, NULL, &history, NULL, NULL, y, NULL, NULL,
+            NULL);
+        error = compare_floats(name, y, recorded, (uint64_t)TOKENS * HIDDEN, HIDDEN,
+            quiet ? INFINITY : COMPARE_F32_TOLERANCE).error;
+        reference_history_finish(&history);
+        free(y);
+    }
+    free(x);
+    free(recorded);
+    return error;
+}
+
+static bool check_recorded_routing(const struct reference_attention *a, uint32_t block)
+{
+    enum { TOKENS = RECORDED_TOKENS, CHOICES = 2 * RECORDED_TOKENS };
+    char name[64];
+    const char *model = "tiny-jetmoe";
+    snprintf(name, sizeof(name), "layer%u_attention_input", block);
+    float *x = recorded_floats(model, name, (size_t)TOKENS * RECORDED_HIDDEN);
+    snprintf(name, sizeof(name), "layer%u_attention_expert_ids", block);
+    int32_t *recorded_id = recorded_ids(model, name, CHOICES);
+    snprintf(name, sizeof(name), "layer%u_attention_expert_weights", block);
+    float *recorded_weights = recorded_floats(model, name, CHOICES);
+    bool ok = x && recorded_id && recorded_weights;
+    if (ok) {
+        int32_t ids[CHOICES];
+        double weights[CHOICES];
+        reference_forward(&a->router, TOKENS, 0, x, NULL, NULL, NULL, NULL, ids, weights, NULL);
+        ok = compare_ids("ids", ids, recorded_id, CHOICES, 2) &&
+            compare_floats("weights", weights, recorded_weights, CHOICES, 2, 1e-6).ok;
+    }
+    free(x);
+    free(recorded_id);
+    free(recorded_weights);
+    return ok;
+}
+
+static bool check_model(const char *model)
+{
+    bool ok = true;
+    for (uint32_t block = 0; block < RECORDED_BLOCKS; block++) {
+        struct reference_attention a;
+        double error = INFINITY;
+        if (recorded_attention(model, block, &a))
+            error = recorded_error(model, block, &a, false);
+        ok &= error <= COMPARE_F32_TOLERANCE;
+        if (ok && a.experts > 1)
+            ok = check_recorded_routing(&a, block);
+        tap_note("%s, block %u: error %.2g of rms", model, block, error);
+        reference_attention_finish(&a);
+    }
+    return ok;
+}
+
+static bool test_tiny_mixtral(void)
+{
+    return check_model("tiny-mixtral");
+}
+
+static bool test_tiny_jetmoe(void)
+{
+    return check_model("tiny-jetmoe");
+}
+
+// What a port gets wrong has to show.
+static bool test_traps(void)
+{
+    struct reference_attention a;
+    bool ok = recorded_attention("tiny-jetmoe", 1, &a);
+    struct vkmoe_pattern *patterns = a.patterns;
+    for (int trap = 0; ok && trap < 5; trap++) {
+        static const char *const names[] = {"rope before the projection", "kv head over slots",
+            "no windows", "windows one longer", "softmax before top-k"};
+        struct reference_attention wrong = a;
+        struct vkmoe_pattern longer[8] = {0};
+        wrong.rope_before_projection = trap == 0;
+        wrong.kv_head_over_slots = trap == 1;
+        for (int e = 0; trap == 3 && e < 8; e++)
+            longer[e].left = patterns[e].left ? patterns[e].left + 1 : 0;
+        if (trap == 2 || trap == 3)
+            wrong.patterns = longer;
+        if (trap == 4) {
+            wrong.router.score = VKMOE_SCORE_SOFTMAX;
+            wrong.router.weigh = VKMOE_WEIGH_SCORE;
+        }
+        double error = recorded_error("tiny-jetmoe", 1, &wrong, true);
+        tap_note("%s: error %.2g of rms", names[trap], error);
+        ok = error > 0.05;
+    }
+    reference_attention_finish(&a);
+    return ok;
+}
+
+// ------------------------------------------------------------------------ the table
+
+// Every case's data is what its name says: seen keys, some of them not; and the reference
+// meets nothing that was never written.
+static bool check_case(const struct attention_case *c, uint64_t seed)
+{
+    struct attention_data data;
+    struct reference_history history;
+    attention_data_init(&data, c, seed);
+    reference_history_init(&history, &data.reference, data.sequences, data.capacity,
+        c->cache_dtype);
+    reference_remember(&data.reference, data.history.tokens, data.history.x,
+        data.history.positions, data.history.sequences, &history);
+    const struct attention_batch *b = &data.batch;
+    size_t count = (size_t)b->tokens * c->attention.hidden;
+    double *y = calloc(count + 1, sizeof(double));
+    if (!y)
+        abort();
+    reference_attend(&data.reference, b->tokens, b->x, b->positions, b->sequences, data.lengths,
+        &history, b->ids, b->weights, y, NULL, NULL, NULL);
+    bool ok = true;
+    for (size_t i = 0; i < count && ok; i++) {
+        ok = isfinite(y[i]);
+        if (!ok)
+            tap_note("y[%zu] is %g", i, y[i]);
+    }
+    free(y);
+    reference_history_finish(&history);
+    attention_data_finish(&data);
+    return ok;
+}
+
+static bool check_cases(uint64_t seed)
+{
+    bool ok = true;
+    for (const struct attention_case *c = attention_cases; c->name; c++) {
+        for (const struct attention_case *other = attention_cases; other < c; other++) {
+            if (!strcmp(other->name, c->name)) {
+                tap_note("two cases are called %s", c->name);
+                ok = false;
+            }
+        }
+        if (!(c->has & ATTENTION_SLOW) && !check_case(c, seed)) {
+            tap_note("in %s", c->name);
+            ok = false;
+        }
+    }
+    return ok;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct {
+        const char *name;
+        bool (*run)(void);
+    } tests[] = {
+        {"softmax", test_softmax},
+        {"default-scale", test_default_scale},
+        {"patterns", test_patterns},
+        {"empty-keys", test_empty_keys},
+        {"both-sides", test_both_sides},
+        {"kv-heads", test_kv_heads},
+        {"experts", test_experts},
+        {"rope-pairs", test_rope_pairs},
+        {"rope-scalings", test_rope_scalings},
+        {"norms", test_norms},
+        {"tiny-mixtral", test_tiny_mixtral},
+        {"tiny-jetmoe", test_tiny_jetmoe},
+        {"traps", test_traps},
+    };
+    struct tap tap;
+    if (!tap_begin(&tap, argc, argv))
+        return 2;
+    for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
+        if (tap_wants(&tap, tests[i].name))
+            tap_result(&tap, tests[i].run(), tests[i].name);
+    }
+    if (tap_wants(&tap, "cases"))
+        tap_result(&tap, check_cases(tap.seed), "cases");
+    return tap_end(&tap);
+}

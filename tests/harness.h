@@ -1,0 +1,61 @@
+// harness.h - what tests on a device share: the device under test, and ranges of its memory
+// between guard zones.
+//
+// Environment: VKMOE_TEST_DEVICE selects a device as vkmoe_device_params.select does;
+// VKMOE_TEST_VALIDATE enables the validation layer, whose messages then fail the test.
+#ifndef VKMOE_TESTS_HARNESS_H
+#define VKMOE_TESTS_HARNESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <vkmoe/vkmoe.h>
+
+#include "tap.h"
+
+struct harness {
+    vkmoe_device *device;
+    vkmoe_stream *stream;
+    uint32_t messages; // errors and warnings logged
+};
+
+// False if there is nothing to run on or something failed: then *code is what main()
+// returns, and the TAP is complete.
+bool harness_init(struct harness *harness, struct tap *tap, int *code);
+
+// What was not released shows in the validation layer's last words: a test of its own.
+// Ends the TAP and returns main()'s code.
+int harness_finish(struct harness *harness, struct tap *tap);
+
+// Submits what was recorded and waits for it.
+bool harness_run(struct harness *harness);
+
+// Notes what failed.
+bool is_ok(enum vkmoe_status status, const char *what);
+
+// A range of device memory between guard zones.
+struct array {
+    vkmoe_buffer *buffer;
+    size_t offset, size;        // the range
+    size_t total;               // with the zones
+    unsigned char *before;      // what was uploaded
+    unsigned char *after;       // what was downloaded
+};
+
+// `data` NULL: an output, which starts as NaN.
+bool array_init(struct array *array, vkmoe_device *device, const void *data, size_t size,
+    bool misaligned);
+void array_finish(struct array *array);
+
+// No buffer, and true, for an array that was never made.
+struct vkmoe_span array_span(const struct array *array);
+bool array_upload(const struct array *array);
+bool array_download(const struct array *array);
+const void *array_range(const struct array *array); // as downloaded
+void *array_input(const struct array *array);       // as it will be uploaded
+
+// As it was if it is an input, and otherwise with its guard zones as they were.
+bool array_check(const char *what, const struct array *array, bool is_input);
+
+#endif

@@ -1,0 +1,531 @@
+// model_whole.c - what the loader says of attention, norms, embedding and head, against
+// checkpoints that it did not write (whole_checkpoints.h) and two trained models: their
+// attention blocks and logits, computed in double from the loader's views, must be the
+// recorded ones. No device is needed.
+#include <math.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <vkmoe/vkmoe.h>
+
+#include "attention_reference.h"
+#include "npy.h"
+#include "reference.h"
+#include "tap.h"
+#include "whole_checkpoints.h"
+
+#ifndef VKMOE_TEST_MODELS
+#define VKMOE_TEST_MODELS "tests/models"
+#endif
+
+static void print_line(void *user, enum vkmoe_log_level level, const char *line)
+{
+    (void)user;
+    (void)level;
+    tap_note("log: %s", line);
+}
+
+static const struct vkmoe_log printing_log = {.write = print_line, .level = VKMOE_LOG_DEBUG};
+
+static void *allocate(size_t size)
+{
+    void *memory = malloc(size);
+    if (!memory)
+        abort();
+    return memory;
+}
+
+// --------------------------------------------------------------------------- compare
+
+static bool same_number(const char *name, double expected, double actual)
+{
+    bool same = fabs(expected - actual) <= 1e-6 * fabs(expected); // a float held it
+    if (!same)
+        tap_note("%s is %.9g, expected %.9g", name, actual, expected);
+    return same;
+}
+
+static bool same_array(const char *name, const double *expected, const double *actual,
+    size_t count)
+{
+    if (!expected || !actual) {
+        if (expected || actual)
+            tap_note("%s is %s", name, expected ? "missing" : "there, but should not be");
+        return !expected && !actual;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (expected[i] != actual[i]) {
+            tap_note("%s[%zu] is %.9g, expected %.9g", name, i, actual[i], expected[i]);
+            return false;
+        }
+    }
+    return true;
+}
+
+// As same_array(), of a view.
+static bool same_view(const char *name, const double *expected, const struct vkmoe_view *view,
+    uint32_t rows, uint32_t columns)
+{
+    double *actual = reference_read_view(view, rows, columns);
+    bool same = same_array(name, expected, actual, (size_t)rows * columns);
+    free(actual);
+    return same;
+}
+
+#define SAME(field) ok = same_number(#field, (double)expected->field, (double)actual->field) && ok
+#define SAME_ARRAY(field, count) \
+    ok = same_array(#field, expected->field, actual->field, count) && ok
+
+static bool same_rope(const struct vkmoe_rope *expected, const struct vkmoe_rope *actual)
+{
+    bool ok = true;
+    SAME(kind);
+    SAME(scaling);
+    SAME(size);
+    SAME(base);
+    SAME(factor);
+    SAME(original_positions);
+    SAME(low_factor);
+    SAME(high_factor);
+    SAME(beta_fast);
+    SAME(beta_slow);
+    SAME(attention_factor);
+    SAME(truncate_off);
+    return ok;
+}
+
+static bool same_patterns(const struct vkmoe_pattern *expected,
+    const struct vkmoe_pattern *actual, uint32_t experts)
+{
+    static const struct vkmoe_pattern all = {0};
+    for (uint32_t e = 0; e < experts; e++) {
+        const struct vkmoe_pattern *want = &expected[e], *is = actual ? &actual[e] : &all;
+        if (want->kind != is->kind || want->left != is->left || want->right != is->right
+            || want->step != is->step || want->phase != is->phase || want->sinks != is->sinks
+            || want->local != is->local || want->both_sides != is->both_sides) {
+            tap_note("pattern %u: kind %d left %u, expected kind %d left %u", e, (int)is->kind,
+                is->left, (int)want->kind, want->left);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool same_attention(const struct reference_attention *expected,
+    const struct reference_attention *actual)
+{
+    bool ok = true;
+    SAME(hidden);
+    SAME(head_size);
+    SAME(heads);
+    SAME(kv_heads);
+    SAME(experts);
+    SAME(experts_per_token);
+    if (!ok)
+        return false; // the arrays have other sizes
+    size_t d = expected->hidden, e = expected->experts;
+    size_t width = (size_t)expected->heads * expected->head_size;
+    size_t kv_width = (size_t)expected->kv_heads * expected->head_size;
+    SAME(tiled_kv);
+    SAME(norm_wide);
+    SAME(norm_epsilon);
+    SAME(scale);
+    SAME(soft_cap);
+    SAME(value_clip);
+    SAME(router.score);
+    SAME(router.select);
+    SAME(router.weigh);
+    SAME(router.renormalize);
+    SAME_ARRAY(router.router, e * d);
+    SAME_ARRAY(router.router_bias, e);
+    SAME_ARRAY(query, e * width * d);
+    SAME_ARRAY(output, e * d * width);
+    SAME_ARRAY(query_bias, width);
+    SAME_ARRAY(key, kv_width * d);
+    SAME_ARRAY(value, kv_width * d);
+    SAME_ARRAY(key_bias, kv_width);
+    SAME_ARRAY(value_bias, kv_width);
+    SAME_ARRAY(output_bias, d);
+    SAME_ARRAY(query_norm, expected->norm_wide ? width : expected->head_size);
+    SAME_ARRAY(key_norm, expected->norm_wide ? kv_width : expected->head_size);
+    SAME_ARRAY(sinks, expected->heads);
+    ok = same_rope(&expected->rope, &actual->rope) && ok;
+    return same_patterns(expected->patterns, actual->patterns, expected->experts) && ok;
+}
+
+// The arrays of a reference_layer that models run whole have; tests/model has the rest.
+static void read_experts(const struct vkmoe_layer_params *p, struct reference_layer *out)
+{
+    size_t size = (size_t)p->inner * p->hidden;
+    reference_router_from(&p->router, p->hidden, p->experts, p->experts_per_token, out);
+    out->inner = p->inner;
+    out->activation = p->activation;
+    out->activation_alpha = p->activation_alpha;
+    out->activation_limit = p->activation_limit;
+    out->gate = allocate(p->experts * size * sizeof(double));
+    out->up = allocate(p->experts * size * sizeof(double));
+    out->down = allocate(p->experts * size * sizeof(double));
+    for (uint32_t e = 0; e < p->experts; e++) {
+        double *parts[] = {
+            reference_read_view(&p->gate[e], p->inner, p->hidden),
+            reference_read_view(&p->up[e], p->inner, p->hidden),
+            reference_read_view(&p->down[e], p->hidden, p->inner),
+        };
+        memcpy(out->gate + e * size, parts[0], size * sizeof(double));
+        memcpy(out->up + e * size, parts[1], size * sizeof(double));
+        memcpy(out->down + e * size, parts[2], size * sizeof(double));
+        for (int i = 0; i < 3; i++)
+            free(parts[i]);
+    }
+    out->gate_bias = reference_read_view(&p->gate_bias, p->experts, p->inner);
+    out->up_bias = reference_read_view(&p->up_bias, p->experts, p->inner);
+    out->down_bias = reference_read_view(&p->down_bias, p->experts, p->hidden);
+    out->output_bias = reference_read_view(&p->output_bias, 1, p->hidden);
+}
+
+static bool same_experts(const struct reference_layer *expected,
+    const struct reference_layer *actual)
+{
+    bool ok = true;
+    SAME(hidden);
+    SAME(inner);
+    SAME(experts);
+    SAME(experts_per_token);
+    SAME(score);
+    SAME(weigh);
+    SAME(renormalize);
+    SAME(activation);
+    size_t count = (size_t)expected->experts * expected->inner;
+    SAME_ARRAY(router, (size_t)expected->experts * expected->hidden);
+    SAME_ARRAY(router_bias, expected->experts);
+    SAME_ARRAY(gate, count * expected->hidden);
+    SAME_ARRAY(up, count * expected->hidden);
+    SAME_ARRAY(down, count * expected->hidden);
+    SAME_ARRAY(gate_bias, count);
+    SAME_ARRAY(up_bias, count);
+    SAME_ARRAY(down_bias, (size_t)expected->experts * expected->hidden);
+    SAME_ARRAY(output_bias, expected->hidden);
+    return ok;
+}
+
+// -------------------------------------------------------------------------- families
+
+static bool check_block(vkmoe_model *model, const struct whole_checkpoint *checkpoint,
+    uint32_t index)
+{
+    const struct vkmoe_block block = {.index = index};
+    const struct whole_checkpoint_block *expected = &checkpoint->blocks[index];
+    struct vkmoe_attention_params params, again;
+    struct vkmoe_layer_params experts;
+    struct vkmoe_view norms[2];
+    if (vkmoe_model_get_attention(model, block, &params) != VKMOE_OK
+        || vkmoe_model_get_attention(model, block, &again) != VKMOE_OK
+        || vkmoe_model_get_norms(model, block, &norms[0], &norms[1]) != VKMOE_OK
+        || vkmoe_model_get_layer(model, block, &experts) != VKMOE_OK)
+        return false;
+    bool ok = params.query == again.query && params.patterns == again.patterns;
+    if (!ok)
+        tap_note("two calls gave different views");
+    struct reference_attention attention;
+    reference_attention_from(&params, &attention);
+    ok = same_attention(&expected->attention, &attention) && ok;
+    reference_attention_finish(&attention);
+    struct reference_layer layer;
+    read_experts(&experts, &layer);
+    ok = same_experts(&expected->experts, &layer) && ok;
+    reference_layer_finish(&layer);
+    uint32_t d = checkpoint->hidden;
+    ok = same_view("attention norm", expected->attention_norm, &norms[0], 1, d) && ok;
+    return same_view("experts norm", expected->experts_norm, &norms[1], 1, d) && ok;
+}
+
+static bool check_frame(vkmoe_model *model, const struct whole_checkpoint *expected)
+{
+    struct vkmoe_frame_params frame, *actual = &frame;
+    if (vkmoe_model_get_frame(model, actual) != VKMOE_OK)
+        return false;
+    bool ok = same_number("blocks", expected->block_count, actual->blocks);
+    SAME(hidden);
+    SAME(vocabulary);
+    if (!ok)
+        return false;
+    SAME(norm_epsilon);
+    SAME(block_norm_epsilon);
+    SAME(embedding_scale);
+    SAME(residual_scale);
+    SAME(logits_scale);
+    SAME(max_positions);
+    SAME(end_token);
+    if ((actual->head.data == actual->embedding.data) != expected->tied) {
+        tap_note("head and embedding are %stied", expected->tied ? "not " : "");
+        ok = false;
+    }
+    uint32_t v = expected->vocabulary, d = expected->hidden;
+    ok = same_view("embedding", expected->embedding, &frame.embedding, v, d) && ok;
+    ok = same_view("head", expected->head, &frame.head, v, d) && ok;
+    return same_view("final norm", expected->final_norm, &frame.final_norm, 1, d) && ok;
+}
+
+static bool check_family(const struct whole_checkpoint *checkpoint)
+{
+    vkmoe_model *model;
+    if (vkmoe_model_open(checkpoint->path, &printing_log, &model) != VKMOE_OK)
+        return false;
+    bool ok = check_frame(model, checkpoint);
+    for (uint32_t b = 0; b < checkpoint->block_count; b++)
+        ok = check_block(model, checkpoint, b) && ok;
+    vkmoe_model_destroy(&model);
+    return ok;
+}
+
+static void test_families(struct tap *tap)
+{
+    const char *family;
+    for (uint32_t i = 0; (family = whole_checkpoint_family(i)); i++) {
+        char name[128];
+        snprintf(name, sizeof name, "family/%s", family);
+        if (!tap_wants(tap, name))
+            continue;
+        struct whole_checkpoint checkpoint;
+        bool ok = whole_checkpoint_write(family, tap->seed, &checkpoint)
+            && check_family(&checkpoint);
+        tap_result(tap, ok, name);
+        whole_checkpoint_finish(&checkpoint);
+    }
+}
+
+// -------------------------------------------------------------------------- recorded
+
+enum { TOKENS = 160, HIDDEN = 128, VOCABULARY = 256, BLOCKS = 4 };
+
+static void *read_recorded(const char *model, const char *file, enum vkmoe_npy_dtype dtype,
+    uint64_t elements)
+{
+    char path[512];
+    snprintf(path, sizeof path, "%s/%s/recorded/%s.npy", VKMOE_TEST_MODELS, model, file);
+    struct vkmoe_npy array;
+    if (vkmoe_npy_read(path, &printing_log, &array) != VKMOE_OK)
+        return NULL;
+    if (array.dtype == dtype && array.elements == elements)
+        return array.data;
+    tap_note("%s: has another dtype or size than expected", path);
+    free(array.data);
+    return NULL;
+}
+
+// The largest difference, as a share of the rms of `expected`.
+static double find_error(const float *expected, const double *actual, size_t count)
+{
+    double largest = 0.0, squares = 0.0;
+    for (size_t i = 0; i < count; i++) {
+        largest = fmax(largest, fabs(expected[i] - actual[i]));
+        squares += (double)expected[i] * expected[i];
+    }
+    return largest / sqrt(squares / (double)count);
+}
+
+static void attend(const struct reference_attention *attention, const float *x, double *y,
+    int32_t *ids)
+{
+    uint32_t positions[TOKENS];
+    for (uint32_t i = 0; i < TOKENS; i++)
+        positions[i] = i;
+    struct reference_history history;
+    reference_history_init(&history, attention, 1, TOKENS, VKMOE_F32);
+    reference_attend(attention, TOKENS, x, positions, NULL, NULL, &history, NULL, NULL, y, ids,
+        NULL, NULL);
+    reference_history_finish(&history);
+}
+
+static bool check_attention(vkmoe_model *model, const char *name, uint32_t index)
+{
+    struct vkmoe_attention_params params;
+    if (vkmoe_model_get_attention(model, (struct vkmoe_block){.index = index}, &params)
+        != VKMOE_OK)
+        return false;
+    char file[64];
+    snprintf(file, sizeof file, "layer%u_attention_input", index);
+    float *x = read_recorded(name, file, VKMOE_NPY_F32, TOKENS * HIDDEN);
+    snprintf(file, sizeof file, "layer%u_attention_output", index);
+    float *y = read_recorded(name, file, VKMOE_NPY_F32, TOKENS * HIDDEN);
+    snprintf(file, sizeof file, "layer%u_attention_expert_ids", index);
+    uint32_t k = params.experts_per_token;
+    bool routed = params.experts > 1;
+    int32_t *ids = routed ? read_recorded(name, file, VKMOE_NPY_I32, TOKENS * k) : NULL;
+    bool ok = x && y && (ids || !routed);
+    if (ok) {
+        static double our_y[TOKENS * HIDDEN];
+        int32_t *our_ids = allocate(TOKENS * k * sizeof(int32_t));
+        struct reference_attention attention;
+        reference_attention_from(&params, &attention);
+        attend(&attention, x, our_y, our_ids);
+        reference_attention_finish(&attention);
+        double error = find_error(y, our_y, TOKENS * HIDDEN);
+        bool same_ids = !routed || memcmp(ids, our_ids, TOKENS * k * sizeof(int32_t)) == 0;
+        ok = error <= 2e-5 && same_ids;
+        tap_note("attention %u: error %.2g of the rms, expert ids %s", index, error,
+            !routed ? "none" : same_ids ? "the same" : "DIFFERENT");
+        free(our_ids);
+    }
+    free(x);
+    free(y);
+    free(ids);
+    return ok;
+}
+
+static void normalise(const double *x, const struct vkmoe_view *weight, double epsilon,
+    float *out)
+{
+    double *w = reference_read_view(weight, 1, HIDDEN);
+    for (uint32_t t = 0; t < TOKENS; t++) {
+        double squares = 0.0;
+        for (uint32_t i = 0; i < HIDDEN; i++)
+            squares += x[t * HIDDEN + i] * x[t * HIDDEN + i];
+        double scale = 1.0 / sqrt(squares / HIDDEN + epsilon);
+        for (uint32_t i = 0; i < HIDDEN; i++)
+            out[t * HIDDEN + i] = (float)(x[t * HIDDEN + i] * scale * w[i]);
+    }
+    free(w);
+}
+
+static void run_block(vkmoe_model *model, const struct vkmoe_frame_params *frame,
+    uint32_t index, bool windows, double *x)
+{
+    static float normed[TOKENS * HIDDEN];
+    static double y[TOKENS * HIDDEN];
+    const struct vkmoe_block block = {.index = index};
+    struct vkmoe_attention_params attention_params;
+    struct vkmoe_layer_params layer_params;
+    struct vkmoe_view norms[2];
+    if (vkmoe_model_get_attention(model, block, &attention_params) != VKMOE_OK
+        || vkmoe_model_get_layer(model, block, &layer_params) != VKMOE_OK
+        || vkmoe_model_get_norms(model, block, &norms[0], &norms[1]) != VKMOE_OK)
+        return; // check_attention() has said so
+    if (!windows)
+        attention_params.patterns = NULL;
+    struct reference_attention attention;
+    struct reference_layer layer;
+    reference_attention_from(&attention_params, &attention);
+    read_experts(&layer_params, &layer);
+    normalise(x, &norms[0], frame->block_norm_epsilon, normed);
+    attend(&attention, normed, y, NULL);
+    for (uint32_t i = 0; i < TOKENS * HIDDEN; i++)
+        x[i] += y[i];
+    normalise(x, &norms[1], frame->block_norm_epsilon, normed);
+    reference_forward(&layer, TOKENS, 0, normed, NULL, NULL, NULL, y, NULL, NULL, NULL);
+    for (uint32_t i = 0; i < TOKENS * HIDDEN; i++)
+        x[i] += y[i];
+    reference_attention_finish(&attention);
+    reference_layer_finish(&layer);
+}
+
+static bool check_logits(vkmoe_model *model, const char *name, const char *file, bool windows)
+{
+    static double x[TOKENS * HIDDEN], logits[TOKENS * VOCABULARY];
+    static float normed[TOKENS * HIDDEN];
+    struct vkmoe_frame_params frame;
+    if (vkmoe_model_get_frame(model, &frame) != VKMOE_OK)
+        return false;
+    int32_t *tokens = read_recorded(name, "tokens", VKMOE_NPY_I32, TOKENS);
+    float *expected = read_recorded(name, file, VKMOE_NPY_F32, TOKENS * VOCABULARY);
+    bool ok = tokens && expected && frame.hidden == HIDDEN && frame.vocabulary == VOCABULARY
+        && frame.blocks == BLOCKS && frame.max_positions == 1024 && frame.end_token == 0;
+    double *embedding = reference_read_view(&frame.embedding, VOCABULARY, HIDDEN);
+    double *head = reference_read_view(&frame.head, VOCABULARY, HIDDEN);
+    if (ok) {
+        for (uint32_t i = 0; i < TOKENS * HIDDEN; i++)
+            x[i] = embedding[(uint32_t)tokens[i / HIDDEN] * HIDDEN + i % HIDDEN];
+        for (uint32_t b = 0; b < BLOCKS; b++)
+            run_block(model, &frame, b, windows, x);
+        normalise(x, &frame.final_norm, frame.norm_epsilon, normed);
+        for (uint32_t i = 0; i < TOKENS * VOCABULARY; i++) {
+            logits[i] = 0.0;
+            for (uint32_t j = 0; j < HIDDEN; j++)
+                logits[i] += head[i % VOCABULARY * HIDDEN + j]
+                    * normed[i / VOCABULARY * HIDDEN + j];
+        }
+        double error = find_error(expected, logits, TOKENS * VOCABULARY);
+        ok = error <= 2e-5;
+        tap_note("%s: error %.2g of the rms", file, error);
+    }
+    free(tokens);
+    free(expected);
+    free(embedding);
+    free(head);
+    return ok;
+}
+
+static void test_recorded(struct tap *tap, const char *name, const char *unwindowed)
+{
+    char test[128], path[512];
+    snprintf(test, sizeof test, "recorded/%s", name);
+    snprintf(path, sizeof path, "%s/%s", VKMOE_TEST_MODELS, name);
+    if (!tap_wants(tap, test))
+        return;
+    vkmoe_model *model;
+    bool ok = vkmoe_model_open(path, &printing_log, &model) == VKMOE_OK;
+    for (uint32_t b = 0; ok && b < BLOCKS; b++)
+        ok = check_attention(model, name, b);
+    ok = ok && check_logits(model, name, "logits", true);
+    if (unwindowed)
+        ok = ok && check_logits(model, name, unwindowed, false);
+    vkmoe_model_destroy(&model);
+    tap_result(tap, ok, test);
+}
+
+// --------------------------------------------------------------------------- threads
+
+enum { THREADS = 8 };
+
+struct asker {
+    vkmoe_model *model;
+    struct vkmoe_attention_params params;
+    bool ok;
+};
+
+static void *ask(void *user)
+{
+    struct asker *asker = user;
+    asker->ok = true;
+    for (uint32_t b = 0; b < BLOCKS; b++)
+        asker->ok = vkmoe_model_get_attention(asker->model, (struct vkmoe_block){.index = b},
+            &asker->params) == VKMOE_OK && asker->ok;
+    return NULL;
+}
+
+static void test_threads(struct tap *tap)
+{
+    if (!tap_wants(tap, "threads"))
+        return;
+    vkmoe_model *model;
+    bool ok = vkmoe_model_open(VKMOE_TEST_MODELS "/tiny-jetmoe", &printing_log, &model)
+        == VKMOE_OK;
+    pthread_t threads[THREADS];
+    struct asker askers[THREADS];
+    for (int i = 0; ok && i < THREADS; i++) {
+        askers[i] = (struct asker){.model = model};
+        if (pthread_create(&threads[i], NULL, ask, &askers[i]) != 0)
+            abort();
+    }
+    bool started = ok;
+    for (int i = 0; started && i < THREADS; i++) {
+        pthread_join(threads[i], NULL);
+        ok = ok && askers[i].ok && askers[i].params.query == askers[0].params.query;
+    }
+    vkmoe_model_destroy(&model);
+    tap_result(tap, ok, "threads");
+}
+
+int main(int argc, char **argv)
+{
+    struct tap tap;
+    if (!tap_begin(&tap, argc, argv))
+        return 2;
+    test_families(&tap);
+    test_recorded(&tap, "tiny-mixtral", NULL);
+    test_recorded(&tap, "tiny-jetmoe", "logits_unwindowed");
+    test_threads(&tap);
+    return tap_end(&tap);
+}

@@ -1,0 +1,219 @@
+// network_reference.c - see network_reference.h.
+#include "network_reference.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tap.h"
+
+static void *allocate(size_t count, size_t size)
+{
+    void *memory = calloc(count ? count : 1, size);
+    if (!memory)
+        abort(); // a test without memory has nothing to say
+    return memory;
+}
+
+// ------------------------------------------------------------------------ from a model
+
+static double *read_views(const struct vkmoe_view *views, uint32_t count, uint32_t rows,
+    uint32_t columns)
+{
+    if (!views)
+        return NULL;
+    size_t size = (size_t)rows * columns;
+    double *all = allocate(count * size, sizeof(double));
+    for (uint32_t e = 0; e < count; e++) {
+        double *one = reference_read_view(&views[e], rows, columns);
+        if (one)
+            memcpy(all + e * size, one, size * sizeof(double));
+        free(one);
+    }
+    return all;
+}
+
+static void read_layer(const struct vkmoe_layer_params *p, struct reference_layer *out)
+{
+    uint32_t experts = p->experts, hidden = p->hidden, inner = p->inner, shared = p->shared_inner;
+    reference_router_from(&p->router, hidden, experts, p->experts_per_token, out);
+    out->inner = inner;
+    out->activation = p->activation;
+    out->activation_alpha = p->activation_alpha;
+    out->activation_limit = p->activation_limit;
+    out->weight_on_input = p->weight_on_input;
+    out->gate = read_views(p->gate, experts, inner, hidden);
+    out->up = read_views(p->up, experts, inner, hidden);
+    out->down = read_views(p->down, experts, hidden, inner);
+    out->gate_bias = reference_read_view(&p->gate_bias, experts, inner);
+    out->up_bias = reference_read_view(&p->up_bias, experts, inner);
+    out->down_bias = reference_read_view(&p->down_bias, experts, hidden);
+    out->output_bias = reference_read_view(&p->output_bias, 1, hidden);
+    out->shared_inner = shared;
+    if (!shared)
+        return;
+    out->shared_gate = reference_read_view(&p->shared_gate, shared, hidden);
+    out->shared_up = reference_read_view(&p->shared_up, shared, hidden);
+    out->shared_down = reference_read_view(&p->shared_down, hidden, shared);
+    out->shared_token_gate = reference_read_view(&p->shared_token_gate, 1, hidden);
+}
+
+static bool read_block(vkmoe_model *model, uint32_t index, struct reference_block *out)
+{
+    const struct vkmoe_block where = {.index = index};
+    struct vkmoe_attention_params attention;
+    struct vkmoe_layer_params experts;
+    struct vkmoe_view attention_norm, experts_norm;
+    if (vkmoe_model_get_attention(model, where, &attention) != VKMOE_OK ||
+        vkmoe_model_get_layer(model, where, &experts) != VKMOE_OK ||
+        vkmoe_model_get_norms(model, where, &attention_norm, &experts_norm) != VKMOE_OK) {
+        tap_note("block %u cannot be read", index);
+        return false;
+    }
+    reference_attention_from(&attention, &out->attention);
+    read_layer(&experts, &out->experts);
+    out->attention_norm = reference_read_view(&attention_norm, 1, attention.hidden);
+    out->experts_norm = reference_read_view(&experts_norm, 1, attention.hidden);
+    return true;
+}
+
+bool reference_network_from(vkmoe_model *model, struct reference_network *out)
+{
+    struct vkmoe_frame_params frame;
+    *out = (struct reference_network){0};
+    if (vkmoe_model_get_frame(model, &frame) != VKMOE_OK) {
+        tap_note("the frame cannot be read");
+        return false;
+    }
+    *out = (struct reference_network){
+        .hidden = frame.hidden,
+        .vocabulary = frame.vocabulary,
+        .block_count = frame.blocks,
+        .blocks = allocate(frame.blocks, sizeof(struct reference_block)),
+        .embedding = reference_read_view(&frame.embedding, frame.vocabulary, frame.hidden),
+        .head = reference_read_view(&frame.head, frame.vocabulary, frame.hidden),
+        .final_norm = reference_read_view(&frame.final_norm, 1, frame.hidden),
+        .norm_epsilon = frame.norm_epsilon,
+        .block_norm_epsilon = frame.block_norm_epsilon,
+        .embedding_scale = frame.embedding_scale,
+        .residual_scale = frame.residual_scale,
+        .logits_scale = frame.logits_scale,
+    };
+    bool ok = out->embedding && out->head && out->final_norm;
+    for (uint32_t b = 0; ok && b < frame.blocks; b++)
+        ok = read_block(model, b, &out->blocks[b]);
+    return ok;
+}
+
+void reference_network_finish(struct reference_network *network)
+{
+    for (uint32_t b = 0; network->blocks && b < network->block_count; b++) {
+        struct reference_block *block = &network->blocks[b];
+        free(block->attention_norm);
+        free(block->experts_norm);
+        reference_attention_finish(&block->attention);
+        reference_layer_finish(&block->experts);
+    }
+    free(network->blocks);
+    free(network->embedding);
+    free(network->head);
+    free(network->final_norm);
+    *network = (struct reference_network){0};
+}
+
+// -------------------------------------------------------------------------- the forward
+
+void reference_memory_init(struct reference_memory *memory,
+    const struct reference_network *network, uint32_t sequences, uint32_t capacity,
+    enum vkmoe_dtype dtype)
+{
+    memory->block_count = network->block_count;
+    memory->blocks = allocate(network->block_count, sizeof(*memory->blocks));
+    for (uint32_t b = 0; b < network->block_count; b++)
+        reference_history_init(&memory->blocks[b], &network->blocks[b].attention, sequences,
+            capacity, dtype);
+}
+
+void reference_memory_finish(struct reference_memory *memory)
+{
+    for (uint32_t b = 0; b < memory->block_count; b++)
+        reference_history_finish(&memory->blocks[b]);
+    free(memory->blocks);
+    *memory = (struct reference_memory){0};
+}
+
+static double or_one(double scale)
+{
+    return scale != 0.0 ? scale : 1.0;
+}
+
+// Rows of x divided by their rms, times weight.
+static void normalize(const double *x, const double *weight, double epsilon, uint32_t tokens,
+    uint32_t hidden, double scale, float *out)
+{
+    for (uint32_t t = 0; t < tokens; t++) {
+        const double *row = x + (size_t)t * hidden;
+        double sum = 0.0;
+        for (uint32_t i = 0; i < hidden; i++)
+            sum += row[i] * row[i];
+        double rms = sqrt(sum / hidden + epsilon);
+        for (uint32_t i = 0; i < hidden; i++)
+            out[(size_t)t * hidden + i] = (float)(row[i] / rms * weight[i] * scale);
+    }
+}
+
+static void add(double *x, const double *delta, double scale, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        x[i] += scale * delta[i];
+}
+
+static void find_logits(const struct reference_network *n, const float *normed, uint32_t tokens,
+    double *logits)
+{
+    for (uint32_t t = 0; t < tokens; t++) {
+        for (uint32_t v = 0; v < n->vocabulary; v++) {
+            double sum = 0.0;
+            for (uint32_t i = 0; i < n->hidden; i++)
+                sum += n->head[(size_t)v * n->hidden + i] * normed[(size_t)t * n->hidden + i];
+            logits[(size_t)t * n->vocabulary + v] = sum;
+        }
+    }
+}
+
+void reference_network_forward(const struct reference_network *n, uint32_t tokens,
+    const uint32_t *ids, const uint32_t *positions, const uint32_t *sequences,
+    struct reference_memory *memory, double *logits, int32_t *expert_ids,
+    int32_t *attention_expert_ids)
+{
+    size_t count = (size_t)tokens * n->hidden;
+    double *x = allocate(count, sizeof(double)), *delta = allocate(count, sizeof(double));
+    float *normed = allocate(count, sizeof(float));
+    for (uint32_t t = 0; t < tokens; t++) {
+        size_t id = ids[t] < n->vocabulary ? ids[t] : n->vocabulary - 1;
+        for (uint32_t i = 0; i < n->hidden; i++)
+            x[(size_t)t * n->hidden + i] = n->embedding[id * n->hidden + i] *
+                or_one(n->embedding_scale);
+    }
+    for (uint32_t b = 0; b < n->block_count; b++) {
+        const struct reference_block *block = &n->blocks[b];
+        size_t chosen = (size_t)b * tokens * block->experts.experts_per_token;
+        size_t attending = (size_t)b * tokens * block->attention.experts_per_token;
+        normalize(x, block->attention_norm, n->block_norm_epsilon, tokens, n->hidden, 1.0, normed);
+        reference_attend(&block->attention, tokens, normed, positions, sequences, NULL,
+            &memory->blocks[b], NULL, NULL, delta,
+            attention_expert_ids ? attention_expert_ids + attending : NULL, NULL, NULL);
+        add(x, delta, or_one(n->residual_scale), count);
+        normalize(x, block->experts_norm, n->block_norm_epsilon, tokens, n->hidden, 1.0, normed);
+        reference_forward(&block->experts, tokens, 0, normed, NULL, NULL, NULL, delta,
+            expert_ids ? expert_ids + chosen : NULL, NULL, NULL);
+        add(x, delta, or_one(n->residual_scale), count);
+    }
+    normalize(x, n->final_norm, n->norm_epsilon, tokens, n->hidden, or_one(n->logits_scale),
+        normed);
+    if (logits)
+        find_logits(n, normed, tokens, logits);
+    free(x);
+    free(delta);
+    free(normed);
+}

@@ -1,0 +1,58 @@
+// network_reference.h - a whole decoder-only model in double precision: token ids in, logits
+// out. A block is
+//
+//     x += residual_scale * attention(norm(x));  x += residual_scale * experts(norm(x))
+#ifndef VKMOE_TESTS_NETWORK_REFERENCE_H
+#define VKMOE_TESTS_NETWORK_REFERENCE_H
+
+#include "attention_reference.h"
+#include "reference.h"
+
+struct reference_block {
+    double *attention_norm; // [hidden]
+    struct reference_attention attention;
+    double *experts_norm;   // [hidden]
+    struct reference_layer experts;
+};
+
+// struct vkmoe_frame_params and the blocks. It owns its arrays.
+struct reference_network {
+    uint32_t hidden, vocabulary, block_count;
+    struct reference_block *blocks;
+    double *embedding;  // [vocabulary][hidden]
+    double *head;       // [vocabulary][hidden]
+    double *final_norm; // [hidden]
+    double norm_epsilon, block_norm_epsilon;
+    double embedding_scale, residual_scale, logits_scale; // 0: 1
+};
+
+// Everything through the public model API; false after a note.
+// reference_network_finish() in any case.
+bool reference_network_from(vkmoe_model *model, struct reference_network *out);
+void reference_network_finish(struct reference_network *network);
+
+// The keys and values of every block.
+struct reference_memory {
+    uint32_t block_count;
+    struct reference_history *blocks;
+};
+void reference_memory_init(struct reference_memory *memory,
+    const struct reference_network *network, uint32_t sequences, uint32_t capacity,
+    enum vkmoe_dtype dtype);
+void reference_memory_finish(struct reference_memory *memory);
+
+// One forward; ids beyond the vocabulary are its last one.
+//
+//   ids, positions   [tokens]
+//   sequences        [tokens], or NULL: all 0
+//
+// Outputs, each may be NULL:
+//
+//   logits           [tokens][vocabulary]
+//   expert_ids, attention_expert_ids   [blocks][tokens][k], dense attention 0
+void reference_network_forward(const struct reference_network *network, uint32_t tokens,
+    const uint32_t *ids, const uint32_t *positions, const uint32_t *sequences,
+    struct reference_memory *memory, double *logits, int32_t *expert_ids,
+    int32_t *attention_expert_ids);
+
+#endif

@@ -1,0 +1,23 @@
+// recorded.h - the tiny models of tests/models and what was recorded with them. Tensors are
+// read here once more, apart from src/model, so that each checks the other.
+#ifndef VKMOE_TESTS_RECORDED_H
+#define VKMOE_TESTS_RECORDED_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "attention_reference.h"
+
+enum { RECORDED_TOKENS = 160, RECORDED_HIDDEN = 128, RECORDED_VOCABULARY = 256,
+    RECORDED_BLOCKS = 4, RECORDED_PROMPT = 48, RECORDED_GREEDY = 144 };
+
+// models/<model>/recorded/<file>.npy, which must have `count` elements of that type; NULL
+// after a note. free() it.
+float *recorded_floats(const char *model, const char *file, size_t count);
+int32_t *recorded_ids(const char *model, const char *file, size_t count);
+
+// The attention of one block of tiny-mixtral or tiny-jetmoe; false after a note.
+// reference_attention_finish() in any case.
+bool recorded_attention(const char *model, uint32_t block, struct reference_attention *out);
+
+#endif

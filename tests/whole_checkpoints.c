@@ -1,0 +1,576 @@
+// whole_checkpoints.c - see whole_checkpoints.h.
+#include "whole_checkpoints.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "random.h"
+#include "tap.h"
+
+#define SHAPE(...) (const uint64_t[4]){__VA_ARGS__}
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+static void *allocate(size_t size)
+{
+    void *memory = malloc(size ? size : 1);
+    if (!memory)
+        abort(); // a test without memory has nothing to say
+    return memory;
+}
+
+// --------------------------------------------------------------------------- files
+
+struct bytes {
+    char *data;
+    size_t size, room;
+};
+
+struct file {
+    struct bytes header, data;
+    enum vkmoe_dtype dtype;
+    char prefix[64]; // of the names
+};
+
+static void append(struct bytes *bytes, const void *more, size_t size)
+{
+    if (bytes->size + size > bytes->room) {
+        bytes->room = 2 * (bytes->size + size);
+        bytes->data = realloc(bytes->data, bytes->room);
+        if (!bytes->data)
+            abort();
+    }
+    memcpy(bytes->data + bytes->size, more, size);
+    bytes->size += size;
+}
+
+// Adds the tensor prefix + name, `number` in it; a shape ends with 0. NULL values: nothing.
+static void add_numbered(struct file *file, const char *name, uint32_t number,
+    const double *values, const uint64_t shape[4])
+{
+    static const char *const dtypes[] = {"F32", "F16", "BF16"};
+    if (!values)
+        return;
+    size_t begin = file->data.size, count = 1;
+    char line[400], full[200];
+    snprintf(full, sizeof full, name, number);
+    int used = snprintf(line, sizeof line, "%c\"%s%s\":{\"dtype\":\"%s\",\"shape\":[",
+        file->header.size ? ',' : '{', file->prefix, full, dtypes[file->dtype]);
+    for (uint32_t i = 0; i < 4 && shape[i]; i++) {
+        count *= shape[i];
+        used += snprintf(line + used, sizeof line - (size_t)used, "%s%llu", i ? "," : "",
+            (unsigned long long)shape[i]);
+    }
+    for (size_t i = 0; i < count; i++) {
+        float f = (float)values[i];
+        uint16_t bits = file->dtype == VKMOE_F16 ? f16_bits(values[i]) : bf16_bits(values[i]);
+        append(&file->data, file->dtype == VKMOE_F32 ? (void *)&f : (void *)&bits,
+            file->dtype == VKMOE_F32 ? 4 : 2);
+    }
+    snprintf(line + used, sizeof line - (size_t)used, "],\"data_offsets\":[%zu,%zu]}", begin,
+        file->data.size);
+    append(&file->header, line, strlen(line));
+}
+
+static void add(struct file *file, const char *name, const double *values,
+    const uint64_t shape[4])
+{
+    add_numbered(file, name, 0, values, shape);
+}
+
+static bool write_file(const char *directory, const char *name, const struct bytes *parts,
+    uint32_t count)
+{
+    char path[300];
+    snprintf(path, sizeof path, "%s/%s", directory, name);
+    FILE *file = fopen(path, "wb");
+    bool ok = file != NULL;
+    for (uint32_t i = 0; ok && i < count; i++)
+        ok = fwrite(parts[i].data, 1, parts[i].size, file) == parts[i].size;
+    if (file)
+        ok = fclose(file) == 0 && ok;
+    if (!ok)
+        tap_note("%s: cannot write: %s", path, strerror(errno));
+    return ok;
+}
+
+static bool write_tensors(const char *directory, struct file *file)
+{
+    append(&file->header, "}", 1);
+    char size[8];
+    for (int i = 0; i < 8; i++)
+        size[i] = (char)(file->header.size >> 8 * i & 255);
+    struct bytes parts[] = {{.data = size, .size = 8}, file->header, file->data};
+    bool ok = write_file(directory, "model.safetensors", parts, 3);
+    free(file->header.data);
+    free(file->data.data);
+    return ok;
+}
+
+// ------------------------------------------------------------------------- families
+
+enum {
+    HAS_BIASES = 1 << 0,      // of q, k, v and o
+    HAS_OUTPUT_BIAS = 1 << 1, // of attention and experts, once
+    HAS_NORMS = 1 << 2,
+    HAS_SINKS = 1 << 3,
+    HAS_EXPERT_BIASES = 1 << 4, // and one of the router
+    HAS_TIED_HEAD = 1 << 5,
+};
+
+struct family {
+    const char *name, *config;
+    enum vkmoe_dtype dtype;
+    uint32_t blocks, vocabulary;
+    unsigned has;
+    uint32_t windows[WHOLE_CHECKPOINT_MAX_BLOCKS]; // of a block
+    const uint32_t *expert_windows;                // or of an expert
+    struct whole_checkpoint frame; // the numbers that are not above
+    struct reference_attention attention; // without arrays, and hidden as in `frame`
+    struct reference_layer experts;
+    void (*write_attention)(struct file *file, const struct reference_attention *a);
+    void (*write_experts)(struct file *file, const struct reference_layer *l);
+};
+
+static void write_dense_attention(struct file *file, const struct reference_attention *a)
+{
+    uint32_t width = a->heads * a->head_size, kv_width = a->kv_heads * a->head_size;
+    add(file, "self_attn.q_proj.weight", a->query, SHAPE(width, a->hidden));
+    add(file, "self_attn.k_proj.weight", a->key, SHAPE(kv_width, a->hidden));
+    add(file, "self_attn.v_proj.weight", a->value, SHAPE(kv_width, a->hidden));
+    add(file, "self_attn.o_proj.weight", a->output, SHAPE(a->hidden, width));
+    add(file, "self_attn.q_proj.bias", a->query_bias, SHAPE(width));
+    add(file, "self_attn.k_proj.bias", a->key_bias, SHAPE(kv_width));
+    add(file, "self_attn.v_proj.bias", a->value_bias, SHAPE(kv_width));
+    add(file, "self_attn.o_proj.bias", a->output_bias, SHAPE(a->hidden));
+    add(file, "self_attn.q_norm.weight", a->query_norm,
+        SHAPE(a->norm_wide ? width : a->head_size));
+    add(file, "self_attn.k_norm.weight", a->key_norm,
+        SHAPE(a->norm_wide ? kv_width : a->head_size));
+    add(file, "self_attn.sinks", a->sinks, SHAPE(a->heads));
+}
+
+static void write_routed_attention(struct file *file, const struct reference_attention *a)
+{
+    uint32_t width = a->heads * a->head_size, kv_width = a->kv_heads * a->head_size;
+    size_t half = (size_t)kv_width * a->hidden;
+    double *both = allocate(2 * half * sizeof(double)); // keys first
+    memcpy(both, a->key, half * sizeof(double));
+    memcpy(both + half, a->value, half * sizeof(double));
+    add(file, "self_attention.kv_proj.weight", both, SHAPE(2 * kv_width, a->hidden));
+    free(both);
+    add(file, "self_attention.experts.router.layer.weight", a->router.router,
+        SHAPE(a->experts, a->hidden));
+    add(file, "self_attention.experts.input_linear.weight", a->query,
+        SHAPE(a->experts, width, a->hidden));
+    add(file, "self_attention.experts.output_linear.weight", a->output,
+        SHAPE(a->experts, a->hidden, width));
+    add(file, "self_attention.experts.bias", a->output_bias, SHAPE(a->hidden));
+}
+
+static void write_separate(struct file *file, const struct reference_layer *l,
+    const char *gate, const char *up, const char *down)
+{
+    size_t size = (size_t)l->inner * l->hidden;
+    for (uint32_t e = 0; e < l->experts; e++) {
+        add_numbered(file, gate, e, l->gate + e * size, SHAPE(l->inner, l->hidden));
+        add_numbered(file, up, e, l->up + e * size, SHAPE(l->inner, l->hidden));
+        add_numbered(file, down, e, l->down + e * size, SHAPE(l->hidden, l->inner));
+    }
+}
+
+static void write_mixtral(struct file *file, const struct reference_layer *l)
+{
+    add(file, "block_sparse_moe.gate.weight", l->router, SHAPE(l->experts, l->hidden));
+    write_separate(file, l, "block_sparse_moe.experts.%u.w1.weight",
+        "block_sparse_moe.experts.%u.w3.weight", "block_sparse_moe.experts.%u.w2.weight");
+}
+
+static void write_qwen(struct file *file, const struct reference_layer *l)
+{
+    add(file, "mlp.gate.weight", l->router, SHAPE(l->experts, l->hidden));
+    write_separate(file, l, "mlp.experts.%u.gate_proj.weight", "mlp.experts.%u.up_proj.weight",
+        "mlp.experts.%u.down_proj.weight");
+}
+
+// Gate above up, all experts in one tensor.
+static void write_stacked(struct file *file, const struct reference_layer *l,
+    const char *parent)
+{
+    size_t size = (size_t)l->inner * l->hidden;
+    double *both = allocate(2 * l->experts * size * sizeof(double));
+    for (uint32_t e = 0; e < l->experts; e++) {
+        memcpy(both + 2 * e * size, l->gate + e * size, size * sizeof(double));
+        memcpy(both + (2 * e + 1) * size, l->up + e * size, size * sizeof(double));
+    }
+    char name[100];
+    snprintf(name, sizeof name, "%s.router.layer.weight", parent);
+    add(file, name, l->router, SHAPE(l->experts, l->hidden));
+    snprintf(name, sizeof name, "%s.input_linear.weight", parent);
+    add(file, name, both, SHAPE(l->experts, 2 * l->inner, l->hidden));
+    snprintf(name, sizeof name, "%s.output_linear.weight", parent);
+    add(file, name, l->down, SHAPE(l->experts, l->hidden, l->inner));
+    snprintf(name, sizeof name, "%s.bias", parent);
+    add(file, name, l->output_bias, SHAPE(l->hidden));
+    free(both);
+}
+
+static void write_granite(struct file *file, const struct reference_layer *l)
+{
+    write_stacked(file, l, "block_sparse_moe");
+}
+
+static void write_jetmoe(struct file *file, const struct reference_layer *l)
+{
+    write_stacked(file, l, "mlp");
+}
+
+// [experts][in][out], gate and up taking turns.
+static void write_gpt_oss(struct file *file, const struct reference_layer *l)
+{
+    size_t d = l->hidden, f = l->inner, experts = l->experts;
+    double *both = allocate(2 * experts * d * f * sizeof(double));
+    double *down = allocate(experts * d * f * sizeof(double));
+    double *bias = allocate(2 * experts * f * sizeof(double));
+    for (size_t e = 0; e < experts; e++) {
+        for (size_t i = 0; i < f; i++) {
+            bias[2 * (e * f + i)] = l->gate_bias[e * f + i];
+            bias[2 * (e * f + i) + 1] = l->up_bias[e * f + i];
+            for (size_t j = 0; j < d; j++) {
+                both[((e * d + j) * f + i) * 2] = l->gate[(e * f + i) * d + j];
+                both[((e * d + j) * f + i) * 2 + 1] = l->up[(e * f + i) * d + j];
+                down[(e * f + i) * d + j] = l->down[(e * d + j) * f + i];
+            }
+        }
+    }
+    add(file, "mlp.router.weight", l->router, SHAPE(experts, d));
+    add(file, "mlp.router.bias", l->router_bias, SHAPE(experts));
+    add(file, "mlp.experts.gate_up_proj", both, SHAPE(experts, d, 2 * f));
+    add(file, "mlp.experts.gate_up_proj_bias", bias, SHAPE(experts, 2 * f));
+    add(file, "mlp.experts.down_proj", down, SHAPE(experts, f, d));
+    add(file, "mlp.experts.down_proj_bias", l->down_bias, SHAPE(experts, d));
+    free(both);
+    free(down);
+    free(bias);
+}
+
+static const uint32_t jetmoe_windows[] = {4, 0, 1, 7, 0, 16};
+
+#define SOFTMAX_GATE .score = VKMOE_SCORE_SOFTMAX
+#define TOP_K_GATE .score = VKMOE_SCORE_IDENTITY, .weigh = VKMOE_WEIGH_SOFTMAX
+
+static const struct family families[] = {
+    {
+        // kv_heads 2 of 4, no head_dim, a window, everything else left to the class
+        .name = "mixtral",
+        .config = "{\"model_type\":\"mixtral\",\"hidden_size\":48,\"intermediate_size\":40,"
+            "\"num_hidden_layers\":2,\"num_local_experts\":4,\"num_experts_per_tok\":2,"
+            "\"num_attention_heads\":4,\"num_key_value_heads\":2,\"sliding_window\":5,"
+            "\"vocab_size\":37}",
+        .dtype = VKMOE_F16, .blocks = 2, .vocabulary = 37, .windows = {5, 5},
+        .frame = {.hidden = 48, .norm_epsilon = 1e-5, .block_norm_epsilon = 1e-5,
+            .max_positions = 131072, .end_token = 2},
+        .attention = {.heads = 4, .kv_heads = 2, .head_size = 12, .experts = 1,
+            .experts_per_token = 1, .rope = {.kind = VKMOE_ROPE_HALF, .base = 1e6f}},
+        .experts = {.inner = 40, .experts = 4, .experts_per_token = 2, SOFTMAX_GATE,
+            .renormalize = true, .activation = VKMOE_SILU},
+        .write_attention = write_dense_attention, .write_experts = write_mixtral,
+    },
+    {
+        .name = "jetmoe",
+        .config = "{\"model_type\":\"jetmoe\",\"hidden_size\":32,\"intermediate_size\":24,"
+            "\"num_hidden_layers\":2,\"num_local_experts\":6,\"num_experts_per_tok\":2,"
+            "\"num_attention_heads\":6,\"num_key_value_heads\":3,\"kv_channels\":8,"
+            "\"attention_expert_windows\":[4,0,1,7,0,16],\"rms_norm_eps\":1e-5,"
+            "\"rope_theta\":500.0,\"eos_token_id\":[5,2],\"vocab_size\":41,"
+            "\"max_position_embeddings\":64}",
+        .dtype = VKMOE_BF16, .blocks = 2, .vocabulary = 41,
+        .has = HAS_OUTPUT_BIAS | HAS_TIED_HEAD, .expert_windows = jetmoe_windows,
+        .frame = {.hidden = 32, .norm_epsilon = 1e-5, .block_norm_epsilon = 1e-6,
+            .max_positions = 64, .end_token = 5},
+        .attention = {.heads = 3, .kv_heads = 3, .head_size = 8, .tiled_kv = true,
+            .experts = 6, .experts_per_token = 2, .router = {TOP_K_GATE},
+            .rope = {.kind = VKMOE_ROPE_HALF, .base = 500.0f}},
+        .experts = {.inner = 24, .experts = 6, .experts_per_token = 2, TOP_K_GATE,
+            .activation = VKMOE_SILU},
+        .write_attention = write_routed_attention, .write_experts = write_jetmoe,
+    },
+    {
+        // A window that is switched off, heads wider than hidden, linear RoPE in the old form
+        .name = "qwen3_moe",
+        .config = "{\"model_type\":\"qwen3_moe\",\"hidden_size\":40,\"intermediate_size\":99,"
+            "\"moe_intermediate_size\":24,\"num_hidden_layers\":3,\"num_experts\":8,"
+            "\"num_experts_per_tok\":3,\"norm_topk_prob\":true,\"mlp_only_layers\":[],"
+            "\"num_attention_heads\":4,\"num_key_value_heads\":2,\"head_dim\":16,"
+            "\"attention_bias\":true,\"use_sliding_window\":false,\"sliding_window\":4096,"
+            "\"max_window_layers\":3,\"rope_theta\":1000000,"
+            "\"rope_scaling\":{\"type\":\"linear\",\"factor\":4.0},"
+            "\"tie_word_embeddings\":true,\"eos_token_id\":null,\"vocab_size\":32}",
+        .dtype = VKMOE_BF16, .blocks = 3, .vocabulary = 32,
+        .has = HAS_BIASES | HAS_NORMS | HAS_TIED_HEAD,
+        .frame = {.hidden = 40, .norm_epsilon = 1e-6, .block_norm_epsilon = 1e-6,
+            .max_positions = 32768, .end_token = -1},
+        .attention = {.heads = 4, .kv_heads = 2, .head_size = 16, .experts = 1,
+            .experts_per_token = 1, .norm_epsilon = 1e-6,
+            .rope = {.kind = VKMOE_ROPE_HALF, .base = 1e6f, .scaling = VKMOE_ROPE_LINEAR,
+                .factor = 4.0f}},
+        .experts = {.inner = 24, .experts = 8, .experts_per_token = 3, SOFTMAX_GATE,
+            .renormalize = true, .activation = VKMOE_SILU},
+        .write_attention = write_dense_attention, .write_experts = write_qwen,
+    },
+    {
+        // Norms over all heads, a clip that is felt, Llama 3's RoPE in the new form
+        .name = "olmoe",
+        .config = "{\"model_type\":\"olmoe\",\"hidden_size\":32,\"intermediate_size\":24,"
+            "\"num_hidden_layers\":2,\"num_experts\":8,\"num_experts_per_tok\":3,"
+            "\"num_attention_heads\":4,\"num_key_value_heads\":2,\"clip_qkv\":0.75,"
+            "\"rope_parameters\":{\"rope_type\":\"llama3\",\"rope_theta\":10000.0,"
+            "\"factor\":8.0,\"low_freq_factor\":1.0,\"high_freq_factor\":4.0,"
+            "\"original_max_position_embeddings\":32},\"max_position_embeddings\":256,"
+            "\"vocab_size\":32}",
+        .dtype = VKMOE_F32, .blocks = 2, .vocabulary = 32, .has = HAS_NORMS,
+        .frame = {.hidden = 32, .norm_epsilon = 1e-5, .block_norm_epsilon = 1e-5,
+            .max_positions = 256, .end_token = 50279},
+        .attention = {.heads = 4, .kv_heads = 2, .head_size = 8, .experts = 1,
+            .experts_per_token = 1, .norm_wide = true, .norm_epsilon = 1e-5,
+            .value_clip = 0.75,
+            .rope = {.kind = VKMOE_ROPE_HALF, .base = 1e4f, .scaling = VKMOE_ROPE_LLAMA3,
+                .factor = 8.0f, .original_positions = 32, .low_factor = 1.0f,
+                .high_factor = 4.0f}},
+        .experts = {.inner = 24, .experts = 8, .experts_per_token = 3, SOFTMAX_GATE,
+            .activation = VKMOE_SILU},
+        .write_attention = write_dense_attention, .write_experts = write_qwen,
+    },
+    {
+        // Every other block with a window, YaRN without rounding
+        .name = "gpt_oss",
+        .config = "{\"model_type\":\"gpt_oss\",\"hidden_size\":48,\"intermediate_size\":32,"
+            "\"num_hidden_layers\":3,\"num_local_experts\":4,\"num_experts_per_tok\":2,"
+            "\"num_attention_heads\":4,\"num_key_value_heads\":2,\"head_dim\":16,"
+            "\"sliding_window\":6,\"rope_theta\":150000,"
+            "\"rope_scaling\":{\"rope_type\":\"yarn\",\"factor\":4.0,\"beta_fast\":32.0,"
+            "\"beta_slow\":1.0,\"original_max_position_embeddings\":64,\"truncate\":false},"
+            "\"max_position_embeddings\":256,\"eos_token_id\":7,\"vocab_size\":32}",
+        .dtype = VKMOE_BF16, .blocks = 3, .vocabulary = 32,
+        .has = HAS_BIASES | HAS_SINKS | HAS_EXPERT_BIASES, .windows = {6, 0, 6},
+        .frame = {.hidden = 48, .norm_epsilon = 1e-5, .block_norm_epsilon = 1e-5,
+            .max_positions = 256, .end_token = 7},
+        .attention = {.heads = 4, .kv_heads = 2, .head_size = 16, .experts = 1,
+            .experts_per_token = 1,
+            .rope = {.kind = VKMOE_ROPE_HALF, .base = 150000.0f, .scaling = VKMOE_ROPE_YARN,
+                .factor = 4.0f, .original_positions = 64, .beta_fast = 32.0f,
+                .beta_slow = 1.0f, .attention_factor = 1.138629436f, .truncate_off = true}},
+        .experts = {.inner = 32, .experts = 4, .experts_per_token = 2, TOP_K_GATE,
+            .activation = VKMOE_SWIGLU_OAI, .activation_alpha = 1.702,
+            .activation_limit = 7.0},
+        .write_attention = write_dense_attention, .write_experts = write_gpt_oss,
+    },
+    {
+        .name = "granitemoe",
+        .config = "{\"model_type\":\"granitemoe\",\"hidden_size\":36,\"intermediate_size\":20,"
+            "\"num_hidden_layers\":2,\"num_local_experts\":5,\"num_experts_per_tok\":2,"
+            "\"num_attention_heads\":3,\"num_key_value_heads\":null,"
+            "\"attention_multiplier\":0.25,\"embedding_multiplier\":12.0,"
+            "\"residual_multiplier\":0.22,\"logits_scaling\":8.0,"
+            "\"position_embedding_type\":\"rope\",\"eos_token_id\":0,\"vocab_size\":32}",
+        .dtype = VKMOE_F16, .blocks = 2, .vocabulary = 32,
+        .frame = {.hidden = 36, .norm_epsilon = 1e-6, .block_norm_epsilon = 1e-6,
+            .embedding_scale = 12.0, .residual_scale = 0.22, .logits_scale = 0.125,
+            .max_positions = 2048, .end_token = 0},
+        .attention = {.heads = 3, .kv_heads = 3, .head_size = 12, .experts = 1,
+            .experts_per_token = 1, .scale = 0.25,
+            .rope = {.kind = VKMOE_ROPE_HALF, .base = 1e4f}},
+        .experts = {.inner = 20, .experts = 5, .experts_per_token = 2, TOP_K_GATE,
+            .activation = VKMOE_SILU},
+        .write_attention = write_dense_attention, .write_experts = write_granite,
+    },
+};
+
+// -------------------------------------------------------------------------- weights
+
+struct source {
+    uint64_t seed;
+    enum vkmoe_dtype dtype;
+};
+
+static double *random_array(const struct source *source, const char *name, size_t count,
+    double deviation, double mean)
+{
+    struct rng rng = rng_for(source->seed, name);
+    double *values = allocate(count * sizeof(double));
+    for (size_t i = 0; i < count; i++)
+        values[i] = round_to_dtype(mean + deviation * rng_normal(&rng), source->dtype);
+    return values;
+}
+
+static void fill_attention(const struct source *s, const struct family *family, uint32_t block,
+    struct reference_attention *a)
+{
+    *a = family->attention;
+    size_t d = a->hidden = family->frame.hidden, e = a->experts;
+    size_t width = (size_t)a->heads * a->head_size, kv = (size_t)a->kv_heads * a->head_size;
+    double in = 1.5 / sqrt((double)d), out = 1.0 / sqrt((double)width);
+    a->query = random_array(s, "query", e * width * d, in, 0.0);
+    a->output = random_array(s, "output", e * d * width, out, 0.0);
+    a->key = random_array(s, "key", kv * d, in, 0.0);
+    a->value = random_array(s, "value", kv * d, in, 0.0);
+    if (e > 1) {
+        a->router.hidden = a->hidden;
+        a->router.experts = a->experts;
+        a->router.experts_per_token = a->experts_per_token;
+        a->router.router = random_array(s, "attention router", e * d, in, 0.0);
+    }
+    if (family->has & HAS_BIASES) {
+        a->query_bias = random_array(s, "query bias", width, 0.5, 0.0);
+        a->key_bias = random_array(s, "key bias", kv, 0.5, 0.0);
+        a->value_bias = random_array(s, "value bias", kv, 0.5, 0.0);
+    }
+    if (family->has & (HAS_BIASES | HAS_OUTPUT_BIAS))
+        a->output_bias = random_array(s, "output bias", d, 0.5, 0.0);
+    if (family->has & HAS_NORMS) {
+        a->query_norm = random_array(s, "query norm", a->norm_wide ? width : a->head_size, 0.3,
+            1.0);
+        a->key_norm = random_array(s, "key norm", a->norm_wide ? kv : a->head_size, 0.3, 1.0);
+    }
+    if (family->has & HAS_SINKS)
+        a->sinks = random_array(s, "sinks", a->heads, 1.0, 1.0);
+    a->patterns = allocate(e * sizeof(*a->patterns));
+    for (size_t i = 0; i < e; i++)
+        a->patterns[i] = (struct vkmoe_pattern){.left = family->expert_windows
+            ? family->expert_windows[i] : family->windows[block]};
+}
+
+static void fill_experts(const struct source *s, const struct family *family,
+    struct reference_layer *l)
+{
+    *l = family->experts;
+    size_t d = l->hidden = family->frame.hidden, f = l->inner, e = l->experts;
+    double in = 1.0 / sqrt((double)d), out = 1.0 / sqrt((double)f);
+    l->router = random_array(s, "router", e * d, 2.0 * in, 0.0);
+    l->gate = random_array(s, "gate", e * f * d, in, 0.0);
+    l->up = random_array(s, "up", e * f * d, in, 0.0);
+    l->down = random_array(s, "down", e * d * f, out, 0.0);
+    if (family->has & HAS_EXPERT_BIASES) {
+        l->router_bias = random_array(s, "router bias", e, 0.5, 0.0);
+        l->gate_bias = random_array(s, "gate bias", e * f, 0.5, 0.0);
+        l->up_bias = random_array(s, "up bias", e * f, 0.5, 0.0);
+        l->down_bias = random_array(s, "down bias", e * d, 0.5, 0.0);
+    }
+    if (family->has & HAS_OUTPUT_BIAS)
+        l->output_bias = random_array(s, "experts output bias", d, 0.5, 0.0);
+}
+
+static void fill(const struct family *family, uint64_t seed, struct whole_checkpoint *out)
+{
+    char path[sizeof out->path];
+    memcpy(path, out->path, sizeof path);
+    *out = family->frame;
+    memcpy(out->path, path, sizeof path);
+    out->family = family->name;
+    out->dtype = family->dtype;
+    out->vocabulary = family->vocabulary;
+    out->block_count = family->blocks;
+    out->tied = family->has & HAS_TIED_HEAD;
+    double *const scales[] = {&out->embedding_scale, &out->residual_scale, &out->logits_scale};
+    for (size_t i = 0; i < COUNT(scales); i++)
+        *scales[i] = *scales[i] == 0.0 ? 1.0 : *scales[i];
+    const struct source around = {.seed = seed, .dtype = family->dtype};
+    size_t d = out->hidden, size = (size_t)out->vocabulary * d;
+    out->embedding = random_array(&around, "embedding", size, 1.0, 0.0);
+    out->head = random_array(&around, out->tied ? "embedding" : "head", size, 1.0, 0.0);
+    out->final_norm = random_array(&around, "final norm", d, 0.3, 1.0);
+    for (uint32_t b = 0; b < out->block_count; b++) {
+        const struct source source = {.seed = seed + 1000 + b, .dtype = family->dtype};
+        struct whole_checkpoint_block *block = &out->blocks[b];
+        block->attention_norm = random_array(&source, "attention norm", d, 0.3, 1.0);
+        block->experts_norm = random_array(&source, "experts norm", d, 0.3, 1.0);
+        fill_attention(&source, family, b, &block->attention);
+        fill_experts(&source, family, &block->experts);
+    }
+}
+
+// ------------------------------------------------------------------------- interface
+
+static const struct family *find(const char *name)
+{
+    for (size_t i = 0; i < COUNT(families); i++) {
+        if (strcmp(families[i].name, name) == 0)
+            return &families[i];
+    }
+    return NULL;
+}
+
+const char *whole_checkpoint_family(uint32_t index)
+{
+    return index < COUNT(families) ? families[index].name : NULL;
+}
+
+const char *whole_checkpoint_config(const char *family)
+{
+    return find(family)->config;
+}
+
+bool whole_checkpoint_rewrite_config(const struct whole_checkpoint *checkpoint,
+    const char *config)
+{
+    const struct bytes part = {.data = (char *)config, .size = strlen(config)};
+    return write_file(checkpoint->path, "config.json", &part, 1);
+}
+
+bool whole_checkpoint_write(const char *name, uint64_t seed, struct whole_checkpoint *out)
+{
+    *out = (struct whole_checkpoint){0};
+    const struct family *family = find(name);
+    char path[] = "/tmp/vkmoe-whole-XXXXXX";
+    if (!family || !mkdtemp(path)) {
+        tap_note("%s: cannot make a checkpoint: %s", name,
+            family ? strerror(errno) : "no such family");
+        return false;
+    }
+    snprintf(out->path, sizeof out->path, "%s", path);
+    fill(family, seed, out);
+
+    struct file file = {.dtype = family->dtype};
+    const uint64_t *table = SHAPE(out->vocabulary, out->hidden);
+    add(&file, "model.embed_tokens.weight", out->embedding, table);
+    add(&file, "model.norm.weight", out->final_norm, SHAPE(out->hidden));
+    if (!out->tied)
+        add(&file, "lm_head.weight", out->head, table);
+    for (uint32_t b = 0; b < out->block_count; b++) {
+        const struct whole_checkpoint_block *block = &out->blocks[b];
+        snprintf(file.prefix, sizeof file.prefix, "model.layers.%u.", b);
+        add(&file, "input_layernorm.weight", block->attention_norm, SHAPE(out->hidden));
+        add(&file, "post_attention_layernorm.weight", block->experts_norm, SHAPE(out->hidden));
+        family->write_attention(&file, &block->attention);
+        family->write_experts(&file, &block->experts);
+    }
+    bool ok = write_tensors(out->path, &file);
+    return whole_checkpoint_rewrite_config(out, family->config) && ok;
+}
+
+void whole_checkpoint_finish(struct whole_checkpoint *checkpoint)
+{
+    static const char *const names[] = {"config.json", "model.safetensors"};
+    for (size_t i = 0; checkpoint->path[0] && i < COUNT(names); i++) {
+        char path[300];
+        snprintf(path, sizeof path, "%s/%s", checkpoint->path, names[i]);
+        remove(path);
+    }
+    if (checkpoint->path[0])
+        rmdir(checkpoint->path);
+    free(checkpoint->embedding);
+    free(checkpoint->head);
+    free(checkpoint->final_norm);
+    for (uint32_t b = 0; b < checkpoint->block_count; b++) {
+        struct whole_checkpoint_block *block = &checkpoint->blocks[b];
+        free(block->attention_norm);
+        free(block->experts_norm);
+        reference_attention_finish(&block->attention);
+        reference_layer_finish(&block->experts);
+    }
+    *checkpoint = (struct whole_checkpoint){0};
+}

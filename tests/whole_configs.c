@@ -1,0 +1,558 @@
+// whole_configs.c - the loader's view of attention and frame under changed configs: every
+// form of a setting that published models use, and every one that it must refuse with one
+// line that says why, while the experts stay readable. No device is needed.
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <vkmoe/vkmoe.h>
+
+#include "checkpoints.h"
+#include "tap.h"
+#include "whole_checkpoints.h"
+
+static void print_line(void *user, enum vkmoe_log_level level, const char *line)
+{
+    (void)user;
+    (void)level;
+    tap_note("log: %s", line);
+}
+
+static const struct vkmoe_log printing_log = {.write = print_line, .level = VKMOE_LOG_DEBUG};
+
+static void *allocate(size_t size)
+{
+    void *memory = malloc(size);
+    if (!memory)
+        abort();
+    return memory;
+}
+
+static bool same_number(const char *name, double expected, double actual)
+{
+    bool same = fabs(expected - actual) <= 1e-6 * fabs(expected); // a float held it
+    if (!same)
+        tap_note("%s is %.9g, expected %.9g", name, actual, expected);
+    return same;
+}
+
+#define SAME(field) ok = same_number(#field, (double)expected->field, (double)actual->field) && ok
+
+static bool same_rope(const struct vkmoe_rope *expected, const struct vkmoe_rope *actual)
+{
+    bool ok = true;
+    SAME(kind);
+    SAME(scaling);
+    SAME(size);
+    SAME(base);
+    SAME(factor);
+    SAME(original_positions);
+    SAME(low_factor);
+    SAME(high_factor);
+    SAME(beta_fast);
+    SAME(beta_slow);
+    SAME(attention_factor);
+    SAME(truncate_off);
+    return ok;
+}
+
+// --------------------------------------------------------------------------- configs
+
+// `text` with the first `old` replaced; release it. With `old` NULL: all of it.
+static char *replace(const char *text, const char *old, const char *new)
+{
+    const char *at = old ? strstr(text, old) : text;
+    if (!at) {
+        tap_note("%s is not in the config", old);
+        abort();
+    }
+    char *out = allocate(strlen(text) + strlen(new) + 1);
+    memcpy(out, text, (size_t)(at - text));
+    strcpy(out + (at - text), new);
+    strcat(out, old ? at + strlen(old) : "");
+    return out;
+}
+
+// Opens a family's checkpoint with a changed config. NULL after a note.
+static vkmoe_model *open_changed(const char *family, const char *old, const char *new,
+    const struct vkmoe_log *log, struct whole_checkpoint *checkpoint)
+{
+    vkmoe_model *model = NULL;
+    if (!whole_checkpoint_write(family, 1, checkpoint))
+        return NULL;
+    char *config = replace(whole_checkpoint_config(family), old, new);
+    if (whole_checkpoint_rewrite_config(checkpoint, config)
+        && vkmoe_model_open(checkpoint->path, log, &model) != VKMOE_OK)
+        tap_note("%s with %s does not open", family, new);
+    free(config);
+    return model;
+}
+
+struct value_case {
+    const char *name, *family, *old, *new;
+    struct vkmoe_rope rope;    // if kind is not 0
+    uint32_t windows[4];       // of the first blocks, if has_windows
+    bool has_windows;
+    int32_t end_token;         // if has_end_token
+    bool has_end_token, tied;  // tied: the head must be the embedding
+    double scale;              // if not 0
+};
+
+#define GPT_OSS_ROPE "\"rope_scaling\":{\"rope_type\":\"yarn\",\"factor\":4.0," \
+    "\"beta_fast\":32.0,\"beta_slow\":1.0,\"original_max_position_embeddings\":64," \
+    "\"truncate\":false}"
+#define QWEN_ROPE "\"rope_theta\":1000000,\"rope_scaling\":{\"type\":\"linear\",\"factor\":4.0}"
+#define HALF .kind = VKMOE_ROPE_HALF
+#define YARN HALF, .scaling = VKMOE_ROPE_YARN, .beta_fast = 32.0f, .beta_slow = 1.0f
+
+static const struct value_case value_cases[] = {
+    {"rope-default", "mixtral", "\"vocab_size\"", "\"rope_theta\":1234.5,\"vocab_size\"",
+        .rope = {HALF, .base = 1234.5f}},
+    {"rope-parameters-plain", "mixtral", "\"vocab_size\"",
+        "\"rope_parameters\":{\"rope_type\":\"default\",\"rope_theta\":77.0},\"vocab_size\"",
+        .rope = {HALF, .base = 77.0f}},
+    {"rope-both-forms-alike", "mixtral", "\"vocab_size\"",
+        "\"rope_parameters\":{\"rope_theta\":77},\"rope_scaling\":{\"rope_theta\":77},"
+        "\"vocab_size\"", .rope = {HALF, .base = 77.0f}},
+    {"rope-theta-of-the-class", "qwen3_moe", QWEN_ROPE, "\"rope_scaling\":null",
+        .rope = {HALF, .base = 10000.0f}},
+    {"rope-yarn-factor-from-positions", "qwen3_moe", QWEN_ROPE,
+        "\"rope_scaling\":{\"type\":\"yarn\",\"original_max_position_embeddings\":8192}",
+        .rope = {YARN, .base = 10000.0f, .factor = 4.0f, .original_positions = 8192,
+            .attention_factor = 1.138629436f}},
+    {"rope-yarn-factor-wins", "qwen3_moe", QWEN_ROPE,
+        "\"rope_scaling\":{\"type\":\"yarn\",\"factor\":2,"
+        "\"original_max_position_embeddings\":8192,\"attention_factor\":1.5}",
+        .rope = {YARN, .base = 10000.0f, .factor = 2.0f, .original_positions = 8192,
+            .attention_factor = 1.5f}},
+    {"rope-yarn-mscale", "qwen3_moe", QWEN_ROPE,
+        "\"rope_scaling\":{\"type\":\"yarn\",\"factor\":4,\"mscale\":2,\"mscale_all_dim\":1}",
+        .rope = {YARN, .base = 10000.0f, .factor = 4.0f, .original_positions = 32768,
+            .attention_factor = 1.121751147f}},
+    {"rope-gpt-oss-default", "gpt_oss", GPT_OSS_ROPE, "\"rope_scaling\":null",
+        .rope = {YARN, .base = 150000.0f, .factor = 32.0f, .original_positions = 4096,
+            .attention_factor = 1.34657359f, .truncate_off = true}},
+    {"rope-gpt-oss-5", "gpt_oss", "\"rope_theta\":150000," GPT_OSS_ROPE,
+        "\"rope_parameters\":{\"rope_type\":\"yarn\",\"rope_theta\":150000.0,\"factor\":4.0,"
+        "\"beta_fast\":32.0,\"beta_slow\":1.0,\"original_max_position_embeddings\":64,"
+        "\"truncate\":false}",
+        .rope = {YARN, .base = 150000.0f, .factor = 4.0f, .original_positions = 64,
+            .attention_factor = 1.138629436f, .truncate_off = true}},
+    {"window-null", "mixtral", "\"sliding_window\":5", "\"sliding_window\":null",
+        .has_windows = true},
+    {"window-absent", "mixtral", "\"sliding_window\":5,", "", .has_windows = true},
+    {"window-layer-types", "gpt_oss", "\"sliding_window\":6",
+        "\"sliding_window\":9,\"layer_types\":[\"full_attention\",\"full_attention\","
+        "\"sliding_attention\"]", .has_windows = true, .windows = {0, 0, 9}},
+    {"window-of-the-class", "gpt_oss", "\"sliding_window\":6,", "", .has_windows = true,
+        .windows = {128, 0, 128}},
+    {"window-switched-on", "qwen3_moe", "\"use_sliding_window\":false,\"sliding_window\":4096,"
+        "\"max_window_layers\":3", "\"use_sliding_window\":true,\"sliding_window\":11",
+        .has_windows = true, .windows = {11, 11, 11}},
+    {"end-token-list", "mixtral", "\"vocab_size\"", "\"eos_token_id\":[9,8],\"vocab_size\"",
+        .has_end_token = true, .end_token = 9},
+    {"end-token-null", "mixtral", "\"vocab_size\"", "\"eos_token_id\":null,\"vocab_size\"",
+        .has_end_token = true, .end_token = -1},
+    {"end-token-empty", "mixtral", "\"vocab_size\"", "\"eos_token_id\":[],\"vocab_size\"",
+        .has_end_token = true, .end_token = -1},
+    {"tied", "qwen3_moe", "\"tie_word_embeddings\":true", "\"tie_word_embeddings\":true",
+        .tied = true},
+    {"scale-of-the-class", "granitemoe", "\"attention_multiplier\":0.25,", "", .scale = 1.0},
+    {"windows-of-experts-absent", "jetmoe", "\"attention_expert_windows\":[4,0,1,7,0,16],", "",
+        .has_windows = true, .tied = true},
+};
+
+static bool check_value(const struct value_case *c)
+{
+    struct whole_checkpoint checkpoint;
+    vkmoe_model *model = open_changed(c->family, c->old, c->new, &printing_log, &checkpoint);
+    bool ok = model != NULL;
+    struct vkmoe_attention_params params;
+    for (uint32_t b = 0; ok && b < checkpoint.block_count; b++) {
+        ok = vkmoe_model_get_attention(model, (struct vkmoe_block){.index = b}, &params)
+            == VKMOE_OK;
+        if (ok && c->rope.kind)
+            ok = same_rope(&c->rope, &params.rope);
+        if (ok && c->scale != 0.0)
+            ok = same_number("scale", c->scale, params.scale);
+        if (ok && c->has_windows)
+            ok = same_number("window", c->windows[b], params.patterns ? params.patterns->left : 0);
+        if (ok && c->has_windows && c->windows[b] == 0)
+            ok = !params.patterns;
+    }
+    struct vkmoe_frame_params frame;
+    ok = ok && vkmoe_model_get_frame(model, &frame) == VKMOE_OK;
+    if (ok && c->has_end_token)
+        ok = same_number("end token", c->end_token, frame.end_token);
+    if (ok && c->tied)
+        ok = frame.head.data == frame.embedding.data;
+    vkmoe_model_destroy(&model);
+    whole_checkpoint_finish(&checkpoint);
+    return ok;
+}
+
+static void test_values(struct tap *tap)
+{
+    for (size_t i = 0; i < sizeof(value_cases) / sizeof(value_cases[0]); i++) {
+        char name[128];
+        snprintf(name, sizeof name, "config/%s", value_cases[i].name);
+        if (tap_wants(tap, name))
+            tap_result(tap, check_value(&value_cases[i]), name);
+    }
+}
+
+// ---------------------------------------------------------------------------- errors
+
+enum call { ATTENTION, FRAME, NORMS };
+
+struct error_case {
+    const char *name, *family, *old, *new;
+    enum call call;
+    enum vkmoe_status status;
+    const char *text; // in the one line
+};
+
+#define INVALID VKMOE_ERROR_INVALID
+#define UNSUPPORTED VKMOE_ERROR_UNSUPPORTED
+#define ROPE(text) QWEN_ROPE, "\"rope_scaling\":" text
+
+static const struct error_case error_cases[] = {
+    {"rope-dynamic", "qwen3_moe", ROPE("{\"type\":\"dynamic\",\"factor\":2}"), ATTENTION,
+        UNSUPPORTED, "rope_scaling has the type \"dynamic\""},
+    {"rope-longrope", "qwen3_moe", ROPE("{\"rope_type\":\"longrope\",\"factor\":2}"), ATTENTION,
+        UNSUPPORTED, "\"longrope\""},
+    {"rope-mrope", "qwen3_moe", ROPE("{\"type\":\"default\",\"mrope_section\":[1,2,3]}"),
+        ATTENTION, UNSUPPORTED, "mrope_section"},
+    {"rope-unknown", "qwen3_moe", ROPE("{\"type\":\"twist\"}"), ATTENTION, UNSUPPORTED,
+        "\"twist\""},
+    {"rope-per-type", "gpt_oss", GPT_OSS_ROPE,
+        "\"rope_parameters\":{\"full_attention\":{\"rope_type\":\"default\"}}", ATTENTION,
+        UNSUPPORTED, "full_attention"},
+    {"rope-no-factor", "qwen3_moe", ROPE("{\"type\":\"linear\"}"), ATTENTION, INVALID,
+        "needs factor"},
+    {"rope-factor-zero", "qwen3_moe", ROPE("{\"type\":\"linear\",\"factor\":0}"), ATTENTION,
+        INVALID, "factor is 0"},
+    {"rope-no-object", "qwen3_moe", ROPE("7"), ATTENTION, INVALID, "rope_scaling is no object"},
+    {"rope-type-number", "qwen3_moe", ROPE("{\"type\":7}"), ATTENTION, INVALID, "type is 7"},
+    {"rope-two-bases", "mixtral", "\"vocab_size\"",
+        "\"rope_theta\":5.0,\"rope_parameters\":{\"rope_theta\":6.0},\"vocab_size\"", ATTENTION,
+        INVALID, "rope_theta is both 5 and 6"},
+    {"rope-two-forms", "mixtral", "\"vocab_size\"", "\"rope_parameters\":{\"rope_theta\":77.0},"
+        "\"rope_scaling\":{\"type\":\"linear\",\"factor\":2},\"vocab_size\"", ATTENTION, INVALID,
+        "different things"},
+    {"rope-llama3-range", "qwen3_moe", ROPE("{\"type\":\"llama3\",\"factor\":2,"
+        "\"low_freq_factor\":4,\"high_freq_factor\":1}"), ATTENTION, INVALID,
+        "high_freq_factor is 1"},
+    {"rope-partial", "mixtral", "\"vocab_size\"", "\"partial_rotary_factor\":0.5,\"vocab_size\"",
+        ATTENTION, UNSUPPORTED, "partial_rotary_factor is 0.5"},
+    {"rope-theta-string", "mixtral", "\"vocab_size\"", "\"rope_theta\":\"x\",\"vocab_size\"",
+        ATTENTION, INVALID, "rope_theta is \"x\""},
+    {"heads-uneven", "mixtral", "\"num_key_value_heads\":2", "\"num_key_value_heads\":3",
+        ATTENTION, INVALID, "4 attention heads do not share 3"},
+    {"heads-zero", "mixtral", "\"num_attention_heads\":4", "\"num_attention_heads\":0",
+        ATTENTION, INVALID, "num_attention_heads is 0"},
+    {"head-size-uneven", "mixtral", "\"num_attention_heads\":4,\"num_key_value_heads\":2",
+        "\"num_attention_heads\":5,\"num_key_value_heads\":5", ATTENTION, INVALID,
+        "no multiple of num_attention_heads"},
+    {"head-size-odd", "qwen3_moe", "\"head_dim\":16", "\"head_dim\":15", ATTENTION, INVALID,
+        "15 elements"},
+    {"head-size-wrong", "qwen3_moe", "\"head_dim\":16", "\"head_dim\":8", ATTENTION, INVALID,
+        "model.layers.0.self_attn.q_proj.weight has the shape [64, 40], expected [32, 40]"},
+    {"heads-jetmoe", "jetmoe", "\"num_attention_heads\":6", "\"num_attention_heads\":3",
+        ATTENTION, INVALID, "num_attention_heads is 3"},
+    {"windows-short", "jetmoe", "[4,0,1,7,0,16]", "[4,0]", ATTENTION, INVALID,
+        "attention_expert_windows is not an array with one window for each of 6 experts"},
+    {"windows-negative", "jetmoe", "[4,0,1,7,0,16]", "[4,0,-1,7,0,16]", ATTENTION, INVALID,
+        "attention_expert_windows has for expert 2"},
+    {"window-zero", "mixtral", "\"sliding_window\":5", "\"sliding_window\":0", ATTENTION, INVALID,
+        "sliding_window is 0"},
+    {"window-foreign", "olmoe", "\"vocab_size\"", "\"sliding_window\":8,\"vocab_size\"",
+        ATTENTION, UNSUPPORTED, "sliding_window is there"},
+    {"window-ambiguous", "qwen3_moe", "\"use_sliding_window\":false",
+        "\"use_sliding_window\":true", ATTENTION, UNSUPPORTED, "max_window_layers"},
+    {"layer-types-short", "gpt_oss", "\"vocab_size\"",
+        "\"layer_types\":[\"full_attention\"],\"vocab_size\"", ATTENTION, INVALID, "layer_types"},
+    {"layer-types-unknown", "gpt_oss", "\"vocab_size\"", "\"layer_types\":[\"chunked_attention\","
+        "\"full_attention\",\"full_attention\"],\"vocab_size\"", ATTENTION, UNSUPPORTED,
+        "\"chunked_attention\" for block 0"},
+    {"layer-types-no-window", "mixtral", "\"sliding_window\":5", "\"layer_types\":"
+        "[\"sliding_attention\",\"full_attention\"]", ATTENTION, INVALID,
+        "there is no sliding_window"},
+    {"clip-negative", "olmoe", "\"clip_qkv\":0.75", "\"clip_qkv\":-1", ATTENTION, INVALID,
+        "clip_qkv is -1"},
+    {"bias-unread", "qwen3_moe", "\"attention_bias\":true", "\"attention_bias\":false",
+        ATTENTION, UNSUPPORTED, "self_attn.k_proj.bias is there"},
+    {"bias-missing", "granitemoe", "\"vocab_size\"", "\"attention_bias\":true,\"vocab_size\"",
+        ATTENTION, INVALID, "tensor model.layers.0.self_attn.q_proj.bias is missing"},
+    {"positions-encoding", "granitemoe", "\"rope\"", "\"nope\"", ATTENTION, UNSUPPORTED,
+        "position_embedding_type is \"nope\""},
+    {"multiplier-zero", "granitemoe", "\"logits_scaling\":8.0", "\"logits_scaling\":0", FRAME,
+        INVALID, "logits_scaling is 0"},
+    {"vocabulary", "mixtral", "\"vocab_size\":37", "\"vocab_size\":36", FRAME, INVALID,
+        "model.embed_tokens.weight has the shape [37, 48], expected [36, 48]"},
+    {"vocabulary-of-the-class", "mixtral", ",\"vocab_size\":37", "", FRAME, INVALID,
+        "expected [32000, 48]"},
+    {"head-missing", "qwen3_moe", "\"tie_word_embeddings\":true",
+        "\"tie_word_embeddings\":false", FRAME, INVALID, "tensor lm_head.weight is missing"},
+    {"head-contradicts", "mixtral", "\"vocab_size\"",
+        "\"tie_word_embeddings\":true,\"vocab_size\"", FRAME, INVALID,
+        "lm_head.weight is not the embedding"},
+    {"tie-number", "mixtral", "\"vocab_size\"", "\"tie_word_embeddings\":1,\"vocab_size\"",
+        FRAME, INVALID, "tie_word_embeddings is 1"},
+    {"end-token-string", "mixtral", "\"vocab_size\"", "\"eos_token_id\":\"x\",\"vocab_size\"",
+        FRAME, INVALID, "eos_token_id"},
+    {"end-token-list-of-strings", "mixtral", "\"vocab_size\"",
+        "\"eos_token_id\":[\"x\"],\"vocab_size\"", FRAME, INVALID, "eos_token_id"},
+    {"end-token-twice", "mixtral", "\"vocab_size\"",
+        "\"eos_token_id\":1,\"eos_token_id\":2,\"vocab_size\"", FRAME, INVALID,
+        "eos_token_id is there twice"},
+    {"tie-twice", "qwen3_moe", "\"vocab_size\"", "\"tie_word_embeddings\":true,\"vocab_size\"",
+        FRAME, INVALID, "tie_word_embeddings is there twice"},
+    {"rope-twice", "qwen3_moe", ROPE("{\"type\":\"linear\",\"factor\":2,\"factor\":3}"),
+        ATTENTION, INVALID, "factor is there twice"},
+    {"epsilon", "mixtral", "\"vocab_size\"", "\"rms_norm_eps\":-1,\"vocab_size\"", FRAME,
+        INVALID, "rms_norm_eps is -1"},
+    {"positions-zero", "mixtral", "\"vocab_size\"",
+        "\"max_position_embeddings\":0,\"vocab_size\"", FRAME, INVALID,
+        "max_position_embeddings is 0"},
+};
+
+struct lines {
+    uint32_t count;
+    char last[1024];
+};
+
+static void keep_line(void *user, enum vkmoe_log_level level, const char *line)
+{
+    struct lines *lines = user;
+    (void)level;
+    lines->count++;
+    snprintf(lines->last, sizeof lines->last, "%s", line);
+}
+
+static enum vkmoe_status call_model(vkmoe_model *model, enum call call, struct vkmoe_block block)
+{
+    struct vkmoe_attention_params attention;
+    struct vkmoe_frame_params frame;
+    struct vkmoe_view norms[2];
+    if (call == ATTENTION)
+        return vkmoe_model_get_attention(model, block, &attention);
+    return call == FRAME ? vkmoe_model_get_frame(model, &frame)
+        : vkmoe_model_get_norms(model, block, &norms[0], &norms[1]);
+}
+
+// `call` fails like this, twice, with one line each that contains `text`.
+static bool refuses(vkmoe_model *model, enum call call, struct vkmoe_block block,
+    enum vkmoe_status expected, const char *text, struct lines *lines)
+{
+    for (int i = 0; i < 2; i++) {
+        *lines = (struct lines){0};
+        enum vkmoe_status status = call_model(model, call, block);
+        if (status != expected || lines->count != 1 || !strstr(lines->last, text)) {
+            tap_note("%s, expected %s; %u lines, the last: %s; expected in it: %s",
+                vkmoe_status_name(status), vkmoe_status_name(expected), lines->count,
+                lines->last, text);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool check_error(const struct error_case *c)
+{
+    struct lines lines = {0};
+    const struct vkmoe_log log = {.write = keep_line, .user = &lines};
+    struct whole_checkpoint checkpoint;
+    vkmoe_model *model = open_changed(c->family, c->old, c->new, &log, &checkpoint);
+    bool ok = model && refuses(model, c->call, (struct vkmoe_block){0}, c->status, c->text, &lines);
+    // The experts are there all the same.
+    struct vkmoe_layer_params params;
+    if (ok && vkmoe_model_get_layer(model, (struct vkmoe_block){0}, &params) != VKMOE_OK) {
+        tap_note("the experts are refused too: %s", lines.last);
+        ok = false;
+    }
+    vkmoe_model_destroy(&model);
+    whole_checkpoint_finish(&checkpoint);
+    return ok;
+}
+
+static void test_errors(struct tap *tap)
+{
+    for (size_t i = 0; i < sizeof(error_cases) / sizeof(error_cases[0]); i++) {
+        char name[128];
+        snprintf(name, sizeof name, "error/%s", error_cases[i].name);
+        if (tap_wants(tap, name))
+            tap_result(tap, check_error(&error_cases[i]), name);
+    }
+}
+
+// --------------------------------------------------------------------------- tensors
+
+// Overwrites `old` in the header of a checkpoint's file by `new`, of the same length.
+static bool spoil(const struct whole_checkpoint *checkpoint, const char *old, const char *new)
+{
+    char path[300], header[20000];
+    snprintf(path, sizeof path, "%s/model.safetensors", checkpoint->path);
+    FILE *file = fopen(path, "r+b");
+    if (!file)
+        return false;
+    size_t size = fread(header, 1, sizeof header - 1, file), length = strlen(old);
+    bool done = false;
+    for (size_t i = 8; !done && i + length <= size; i++) {
+        if (memcmp(header + i, old, length) != 0)
+            continue;
+        done = fseek(file, (long)i, SEEK_SET) == 0 && fwrite(new, 1, length, file) == length;
+    }
+    return fclose(file) == 0 && done && strlen(new) == length;
+}
+
+struct tensor_case {
+    const char *name, *family, *old, *new;
+    uint32_t block;
+    enum call call;
+    enum vkmoe_status status;
+    const char *text;
+};
+
+#define NAME(tail) "model.layers.1." tail
+
+static const struct tensor_case tensor_cases[] = {
+    {"query-missing", "mixtral", NAME("self_attn.q_proj"), NAME("self_attn.x_proj"), 1,
+        ATTENTION, INVALID, "tensor model.layers.1.self_attn.q_proj.weight is missing"},
+    {"value-missing", "mixtral", NAME("self_attn.v_proj"), NAME("self_attn.x_proj"), 1,
+        ATTENTION, INVALID, "tensor model.layers.1.self_attn.v_proj.weight is missing"},
+    {"key-value-missing", "jetmoe", NAME("self_attention.kv_proj"),
+        NAME("self_attention.kv_xxxx"), 1, ATTENTION, INVALID,
+        "tensor model.layers.1.self_attention.kv_proj.weight is missing"},
+    {"router-missing", "jetmoe", NAME("self_attention.experts.router"),
+        NAME("self_attention.experts.rooter"), 1, ATTENTION, INVALID,
+        "self_attention.experts.router.layer.weight is missing"},
+    {"sinks-missing", "gpt_oss", NAME("self_attn.sinks"), NAME("self_attn.sinkz"), 1, ATTENTION,
+        INVALID, "self_attn.sinks is missing"},
+    {"query-norm-missing", "olmoe", NAME("self_attn.q_norm"), NAME("self_attn.q_morn"), 1,
+        ATTENTION, INVALID, "self_attn.q_norm.weight is missing"},
+    {"tensor-unread", "mixtral", NAME("input_layernorm.weight"), NAME("self_attn.rotary.freq_"),
+        1, ATTENTION, UNSUPPORTED,
+        "model.safetensors: tensor model.layers.1.self_attn.rotary.freq_ is there"},
+    {"dtype", "mixtral", NAME("self_attn.k_proj.weight\":{\"dtype\":\"F16\""),
+        NAME("self_attn.k_proj.weight\":{\"dtype\":\"I16\""), 1, ATTENTION, UNSUPPORTED,
+        "has the dtype I16"},
+    {"dtypes-mixed", "qwen3_moe", NAME("self_attn.k_proj.weight\":{\"dtype\":\"BF16\""),
+        NAME("self_attn.k_proj.weight\":{\"dtype\":\"F16\" "), 1, ATTENTION, UNSUPPORTED,
+        "different dtypes"},
+    {"attention-norm-missing", "mixtral", NAME("input_layernorm"), NAME("input_layernoxx"), 1,
+        NORMS, INVALID, "tensor model.layers.1.input_layernorm.weight is missing"},
+    {"experts-norm-shape", "mixtral",
+        NAME("post_attention_layernorm.weight\":{\"dtype\":\"F16\",\"shape\":[48]"),
+        NAME("post_attention_layernorm.weight\":{\"dtype\":\"I8\" ,\"shape\":[96]"), 1, NORMS,
+        INVALID, "has the shape [96], expected [48]"},
+    {"embedding-missing", "mixtral", "model.embed_tokens", "model.embed_tokenz", 0, FRAME,
+        INVALID, "tensor model.embed_tokens.weight is missing"},
+    {"final-norm-missing", "mixtral", "model.norm.", "model.morn.", 0, FRAME, INVALID,
+        "tensor model.norm.weight is missing"},
+    {"head-missing", "mixtral", "lm_head", "lm_heat", 0, FRAME, INVALID,
+        "tensor lm_head.weight is missing"},
+};
+
+static bool check_tensor(const struct tensor_case *c)
+{
+    struct lines lines = {0};
+    const struct vkmoe_log log = {.write = keep_line, .user = &lines};
+    struct whole_checkpoint checkpoint;
+    vkmoe_model *model = NULL;
+    bool ok = whole_checkpoint_write(c->family, 1, &checkpoint);
+    if (ok && !spoil(&checkpoint, c->old, c->new)) {
+        tap_note("%s is not in the header", c->old);
+        ok = false;
+    }
+    if (ok && vkmoe_model_open(checkpoint.path, &log, &model) != VKMOE_OK) {
+        tap_note("does not open: %s", lines.last);
+        ok = false;
+    }
+    ok = ok && refuses(model, c->call, (struct vkmoe_block){.index = c->block}, c->status, c->text,
+        &lines);
+    vkmoe_model_destroy(&model);
+    whole_checkpoint_finish(&checkpoint);
+    return ok;
+}
+
+static void test_tensors(struct tap *tap)
+{
+    for (size_t i = 0; i < sizeof(tensor_cases) / sizeof(tensor_cases[0]); i++) {
+        char name[128];
+        snprintf(name, sizeof name, "tensor/%s", tensor_cases[i].name);
+        if (tap_wants(tap, name))
+            tap_result(tap, check_tensor(&tensor_cases[i]), name);
+    }
+}
+
+// ------------------------------------------------------------------------- arguments
+
+static void test_arguments(struct tap *tap)
+{
+    if (!tap_wants(tap, "arguments"))
+        return;
+    struct lines lines = {0};
+    const struct vkmoe_log log = {.write = keep_line, .user = &lines};
+    struct whole_checkpoint checkpoint;
+    vkmoe_model *model = open_changed("mixtral", "", "", &log, &checkpoint);
+    const struct vkmoe_block beyond = {.index = 2}, decoder = {.decoder = true};
+    struct vkmoe_view view;
+    bool ok = model != NULL;
+    ok = ok && refuses(model, ATTENTION, beyond, VKMOE_ERROR_NOT_FOUND, "has no block 2", &lines)
+        && refuses(model, NORMS, beyond, VKMOE_ERROR_NOT_FOUND, "only 2", &lines)
+        && refuses(model, ATTENTION, decoder, VKMOE_ERROR_NOT_FOUND, "decoder block 0", &lines)
+        && vkmoe_model_get_attention(model, (struct vkmoe_block){0}, NULL) == INVALID
+        && vkmoe_model_get_frame(model, NULL) == INVALID
+        && vkmoe_model_get_norms(model, (struct vkmoe_block){0}, &view, NULL) == INVALID
+        && vkmoe_model_get_frame(NULL, NULL) == INVALID;
+    vkmoe_model_destroy(&model);
+    whole_checkpoint_finish(&checkpoint);
+    tap_result(tap, ok, "arguments");
+}
+
+// Families of which only the experts are known.
+static void test_other_families(struct tap *tap)
+{
+    if (!tap_wants(tap, "other-families"))
+        return;
+    bool ok = true;
+    uint32_t refused = 0;
+    for (uint32_t i = 0; ok && i < checkpoint_count(); i++) {
+        struct lines lines = {0};
+        const struct vkmoe_log log = {.write = keep_line, .user = &lines};
+        struct checkpoint checkpoint;
+        vkmoe_model *model = NULL;
+        bool whole = false;
+        ok = checkpoint_create(i, 1, "/tmp", &checkpoint)
+            && vkmoe_model_open(checkpoint.path, &log, &model) == VKMOE_OK;
+        for (uint32_t f = 0; whole_checkpoint_family(f); f++)
+            whole = whole || strcmp(whole_checkpoint_family(f), checkpoint.info.family) == 0;
+        if (ok && !whole) {
+            const char *text = "this version reads the experts only";
+            for (int call = ATTENTION; call <= NORMS; call++)
+                ok = refuses(model, (enum call)call, (struct vkmoe_block){0}, UNSUPPORTED, text,
+                    &lines) && ok;
+            refused++;
+        }
+        vkmoe_model_destroy(&model);
+        checkpoint_destroy(&checkpoint);
+    }
+    tap_note("%u checkpoints of other families", refused);
+    tap_result(tap, ok && refused > 0, "other-families");
+}
+
+int main(int argc, char **argv)
+{
+    struct tap tap;
+    if (!tap_begin(&tap, argc, argv))
+        return 2;
+    test_values(&tap);
+    test_errors(&tap);
+    test_tensors(&tap);
+    test_arguments(&tap);
+    test_other_families(&tap);
+    return tap_end(&tap);
+}
