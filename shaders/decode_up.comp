@@ -2,7 +2,6 @@
 #extension GL_GOOGLE_include_directive : require
 #include "lib/address.glsl"
 #include "decode_up.h"
-#define OPERANDS 1 // at a time
 #include "lib/decode.glsl"
 
 layout(local_size_x_id = 0) in;
@@ -70,7 +69,7 @@ void finish(bool live, F32 h, uint row, uint columns, uint first_block, bool gat
 {
     [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b += 2) {
         [[unroll]] for (uint n = FIRST_ROW; n < END_ROW; n++) {
-            const float first = sum_of(0, b, n), second = sum_of(0, b + 1, n);
+            const float first = sum_of(b, n), second = sum_of(b + 1, n);
             if (live && stores())
                 store(h, row, columns, first_block + b, n, first, second, gated, biased, bias_row);
         }
@@ -101,7 +100,7 @@ void routed(uint pair, uint row_tile)
             DECODE_WEIGHT_INPUT != 0 ? load_f32(pc.weights, mine) : 1.0, t < count);
         clear_sums();
         multiply(U32x4(load_u32x2(pc.table, expert)), pc.units, first_block, DECODE_PACKED != 0,
-            pc.x, pc.columns, row, 0);
+            pc.x, pc.columns, row);
         finish(row.live, pc.h, mine, pc.h_columns, first_block, DECODE_GATED != 0,
             DECODE_BIAS != 0, expert * pc.bias_stride);
     }
@@ -116,7 +115,7 @@ void common_expert(uint first_token, uint row_tile)
         const uint token = first_token + min(t, count - 1);
         clear_sums();
         multiply(U32x4(load_u32x2(pc.table, pc.experts)), pc.units, first_block,
-            DECODE_PACKED != 0, pc.x, pc.columns, operand(token * pc.columns, 1.0, t < count), 0);
+            DECODE_PACKED != 0, pc.x, pc.columns, operand(token * pc.columns, 1.0, t < count));
         finish(t < count, pc.shared_h, token, pc.shared_h_columns, first_block,
             DECODE_SHARED_GATED != 0, DECODE_SHARED_BIAS != 0, 0);
     }

@@ -33,7 +33,6 @@ SPEC_FLOAT(20, ROUTE_THRESHOLD, 0.0) // sparsemixer
 SPEC_FLOAT(21, ROUTE_RMS_EPSILON, 0.0)
 
 SPEC(22, ROUTE_SHARED_X, 0)    // the extra row sees shared_x, which is not x
-
 struct route_push {
     ADDRESS(F32) x;            // in  [tokens][hidden]; what the gate sees
     ADDRESS(F32) shared_x;     // in  [tokens][hidden], with ROUTE_SHARED_X

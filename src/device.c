@@ -263,7 +263,8 @@ enum vkmoe_status vkmoe_device_adopt(const struct vkmoe_adopt_params *params,
     // Only what the caller names is enabled, whatever the device could do.
     physical.info.int64 = physical.info.int64 && params->int64;
     physical.info.f16_storage = physical.info.f16_arithmetic = false;
-    physical.subgroup_size_control = physical.subgroup_size_control && params->subgroup_size_control;
+    physical.subgroup_size_control =
+        physical.subgroup_size_control && params->subgroup_size_control;
     physical.full_subgroups = physical.executable_properties = false;
     physical.subgroup_arithmetic = physical.subgroup_arithmetic
         && (physical.subgroup_size_control

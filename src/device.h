@@ -15,8 +15,9 @@ enum need {
     // A CPU driver that makes one load of a load at a subgroup-uniform address (lavapipe
     // of Mesa 26; 22.3 and SwiftShader do not), with shaderInt64.
     NEED_broadcast = 1 << 2 | NEED_int64,
+    // Subgroup arithmetic in compute; subgroups have subgroup_size lanes, no more, no less.
+    NEED_subgroup = 1 << 3,
     NEED_gpu_int64 = NEED_gpu | NEED_int64,
-    NEED_subgroup = 1 << 3, // subgroup arithmetic in compute; subgroups have subgroup_size lanes
 };
 
 struct pipeline_store; // kernel.c

@@ -187,7 +187,8 @@ VkPipelineLayout vkmoe_pipeline_layout(const vkmoe_device *device)
 }
 
 void vkmoe_pipelines_visit(vkmoe_device *device,
-    void (*visit)(void *user, const struct variant *variant, const uint32_t *spec, VkPipeline pipeline),
+    void (*visit)(void *user, const struct variant *variant, const uint32_t *spec,
+        VkPipeline pipeline),
     void *user)
 {
     struct pipeline_store *store = device->pipelines;

@@ -46,7 +46,8 @@ VkPipelineLayout vkmoe_pipeline_layout(const vkmoe_device *device);
 
 // Calls `visit` for every pipeline made so far (tests/vendors).
 void vkmoe_pipelines_visit(vkmoe_device *device,
-    void (*visit)(void *user, const struct variant *variant, const uint32_t *spec, VkPipeline pipeline),
+    void (*visit)(void *user, const struct variant *variant, const uint32_t *spec,
+        VkPipeline pipeline),
     void *user);
 
 #endif

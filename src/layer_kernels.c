@@ -90,14 +90,17 @@ static uint32_t decode_tile_tokens(uint32_t tokens)
     return tokens <= 1 ? 1 : tokens <= 2 ? 2 : tokens <= 4 ? 4 : DECODE_MAX_TOKENS;
 }
 
+// Whether the decode kernels run in their COLUMNS form, whose lanes are tokens.
+static bool uses_columns(const struct pass *pass)
+{
+    return vkmoe_kernel_choose(pass->device, KERNEL_decode_up, pass->shapes.unwanted)->needs
+        & NEED_broadcast & ~NEED_int64;
+}
+
 // Blocks of matrix rows for a decode workgroup.
 static uint32_t decode_blocks(const struct pass *pass)
 {
-    if (!pass->device->is_cpu)
-        return 2;
-    const bool columns = vkmoe_kernel_choose(pass->device, KERNEL_decode_up,
-        pass->shapes.unwanted)->needs & NEED_broadcast & ~NEED_int64;
-    return columns || pass->tokens > 1 ? 4 : 8;
+    return !pass->device->is_cpu ? 2 : uses_columns(pass) ? 4 : 8;
 }
 
 static struct dispatch decode_dispatch(const struct pass *pass, enum kernel kernel)
@@ -110,13 +113,7 @@ static struct dispatch decode_dispatch(const struct pass *pass, enum kernel kern
             [DECODE_BLOCKS] = decode_blocks(pass),
             [DECODE_TOKENS] = decode_tile_tokens(pass->tokens),
             [DECODE_TYPE] = pass->layer->dtype,
-            [DECODE_PACKED] = is_packed(pass->x, p->hidden, 8),
-            [DECODE_GATED] = pass->layer->gated,
-            [DECODE_SHARED_GATED] = pass->layer->shared_gated,
-            [DECODE_ACTIVATION] = p->activation,
             [DECODE_WEIGHT_INPUT] = p->weight_on_input,
-            [DECODE_ALPHA] = float_bits(p->activation_alpha),
-            [DECODE_LIMIT] = float_bits(p->activation_limit),
         },
     };
 }
@@ -147,6 +144,12 @@ enum vkmoe_status vkmoe_pass_decode_up(const struct pass *pass)
         .shared_row_tiles = div_up(shared->blocks, blocks),
         .bias_stride = up->blocks * BLOCK_ROWS,
     };
+    d.spec[DECODE_PACKED] = is_packed(pass->x, p->hidden, 8);
+    d.spec[DECODE_GATED] = layer->gated;
+    d.spec[DECODE_SHARED_GATED] = layer->shared_gated;
+    d.spec[DECODE_ACTIVATION] = p->activation;
+    d.spec[DECODE_ALPHA] = float_bits(p->activation_alpha);
+    d.spec[DECODE_LIMIT] = float_bits(p->activation_limit);
     d.spec[DECODE_BIAS] = layer->up_biased;
     d.push = &push;
     d.groups = pass->tokens * p->experts_per_token * push.row_tiles
@@ -187,6 +190,8 @@ enum vkmoe_status vkmoe_pass_decode_down(const struct pass *pass)
     d.spec[DECODE_SHARED] = shared_mode(layer);
     d.spec[DECODE_OUTPUT_BIAS] = layer->output_biased;
     d.push = &push;
+    if (!uses_columns(pass))
+        d.spec[DECODE_TOKENS] = 1;
     d.groups = push.row_tiles * div_up(pass->tokens, d.spec[DECODE_TOKENS]);
     return vkmoe_pass_run(pass, &d);
 }

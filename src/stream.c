@@ -42,6 +42,9 @@ struct vkmoe_stream {
     VkSemaphoreSubmitInfo *semaphores; // room for a submit's
     uint32_t semaphore_capacity;
     uint64_t times[MAX_TIMESTAMPS], times_valid, times_value;
+    bool profile;
+    uint32_t profiled_count;
+    enum kernel profiled[MAX_TIMESTAMPS - 1];
 };
 
 vkmoe_device *vkmoe_stream_device(const vkmoe_stream *stream)
@@ -200,7 +203,8 @@ static void barrier(vkmoe_device *device, VkCommandBuffer commands, VkPipelineSt
     });
 }
 
-#define KERNEL_STAGES (VK_PIPELINE_STAGE_2_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_2_DRAW_INDIRECT_BIT)
+#define KERNEL_STAGES                                                   \
+    (VK_PIPELINE_STAGE_2_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_2_DRAW_INDIRECT_BIT)
 #define KERNEL_ACCESS                                                   \
     (VK_ACCESS_2_SHADER_READ_BIT | VK_ACCESS_2_SHADER_WRITE_BIT         \
         | VK_ACCESS_2_INDIRECT_COMMAND_READ_BIT)
@@ -295,6 +299,7 @@ static enum vkmoe_status begin(vkmoe_stream *stream, VkCommandBuffer *out)
             .flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT,
         }));
         slot->timestamps = 0;
+        stream->profiled_count = 0;
         leading_barrier(device, slot->commands);
         stream->own = slot;
     }
@@ -304,19 +309,17 @@ fail:
     return status;
 }
 
-static enum vkmoe_status record_groups(vkmoe_stream *stream, VkCommandBuffer commands,
-    const struct dispatch *d)
+static void record_groups(vkmoe_stream *stream, VkCommandBuffer commands, const struct dispatch *d)
 {
     vkmoe_device *device = stream->device;
     if (d->indirect) {
         device->vk.CmdDispatchIndirect(commands, d->indirect->handle,
             d->indirect->offset + d->indirect_offset);
-        return VKMOE_OK;
+        return;
     }
     // As square as need be: few groups are left over for lib/grid.glsl to turn away.
     uint32_t y = div_up(d->groups, device->max_groups);
     device->vk.CmdDispatch(commands, div_up(d->groups, y), y, 1);
-    return VKMOE_OK;
 }
 
 static enum vkmoe_status check_dispatch(vkmoe_stream *stream, const struct dispatch *d)
@@ -325,7 +328,8 @@ static enum vkmoe_status check_dispatch(vkmoe_stream *stream, const struct dispa
     if (d->indirect && (!d->indirect->handle || d->indirect_offset % 4
             || d->indirect->size < sizeof(VkDispatchIndirectCommand)
             || d->indirect_offset > d->indirect->size - sizeof(VkDispatchIndirectCommand)))
-        return vkmoe_fail(&device->log, VKMOE_ERROR_INVALID, "indirect dispatch outside its buffer");
+        return vkmoe_fail(&device->log, VKMOE_ERROR_INVALID,
+            "indirect dispatch outside its buffer");
     if (!d->indirect && div_up(d->groups, device->max_groups) > device->max_groups)
         return vkmoe_fail(&device->log, VKMOE_ERROR_UNSUPPORTED,
             "%u workgroups in one dispatch: %s allows %u x %u", d->groups, device->info.name,
@@ -349,11 +353,18 @@ enum vkmoe_status vkmoe_stream_dispatch(vkmoe_stream *stream, const struct dispa
         status = begin(stream, &commands);
     if (status != VKMOE_OK)
         return status;
+    if (stream->profile && !stream->profiled_count)
+        status = vkmoe_stream_timestamp(stream, 0);
     device->vk.CmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline);
     device->vk.CmdPushConstants(commands, vkmoe_pipeline_layout(device),
         VK_SHADER_STAGE_COMPUTE_BIT, 0, variant->push_size, d->push);
     stream->dispatches++;
-    return record_groups(stream, commands, d);
+    record_groups(stream, commands, d);
+    if (status == VKMOE_OK && stream->profile && stream->profiled_count < MAX_TIMESTAMPS - 1) {
+        stream->profiled[stream->profiled_count++] = variant->kernel;
+        status = vkmoe_stream_timestamp(stream, stream->profiled_count);
+    }
+    return status;
 }
 
 enum vkmoe_status vkmoe_stream_barrier(vkmoe_stream *stream)
@@ -501,7 +512,9 @@ enum vkmoe_status vkmoe_stream_submit(vkmoe_stream *stream,
         goto fail;
     if (slot && !stream->ended) {
         trailing_barrier(device, slot->commands);
+        stream->own = NULL; // a command buffer that cannot be ended cannot be continued
         VK_TRY(device, EndCommandBuffer(slot->commands));
+        stream->own = slot;
         stream->ended = true;
     }
     status = vkmoe_device_submit(device, &(VkSubmitInfo2){
@@ -575,4 +588,14 @@ double vkmoe_stream_elapsed_ns(vkmoe_stream *stream, uint32_t from, uint32_t to)
         : ((uint64_t)1 << device->timestamp_bits) - 1;
     uint64_t ticks = (stream->times[to] - stream->times[from]) & mask;
     return (double)ticks * (double)device->timestamp_period_ns;
+}
+
+void vkmoe_stream_profile(vkmoe_stream *stream, bool on)
+{
+    stream->profile = on;
+}
+
+enum kernel vkmoe_stream_profiled(const vkmoe_stream *stream, uint32_t index)
+{
+    return index < stream->profiled_count ? stream->profiled[index] : KERNEL_COUNT;
 }

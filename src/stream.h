@@ -45,4 +45,12 @@ uint64_t vkmoe_stream_dispatch_count(const vkmoe_stream *stream);
 enum vkmoe_status vkmoe_stream_timestamp(vkmoe_stream *stream, uint32_t index);
 double vkmoe_stream_elapsed_ns(vkmoe_stream *stream, uint32_t from, uint32_t to);
 
+// While on, timestamps 0 to n stand before, between and after the first n dispatches since
+// a submit, at most 63, and vkmoe_stream_timestamp() must not be called (own mode).
+void vkmoe_stream_profile(vkmoe_stream *stream, bool on);
+
+// The kernel of the dispatch that began at timestamp `index`, of those recorded last;
+// KERNEL_COUNT if there is none.
+enum kernel vkmoe_stream_profiled(const vkmoe_stream *stream, uint32_t index);
+
 #endif

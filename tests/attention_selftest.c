@@ -6,6 +6,7 @@
 
 #include "attention_cases.h"
 #include "compare.h"
+#include "network_reference.h"
 #include "random.h"
 #include "recorded.h"
 #include "tap.h"
@@ -438,6 +439,55 @@ static bool test_traps(void)
     return ok;
 }
 
+// The whole model's logits, at every position; `file` says which were recorded.
+static bool check_logits(const char *name, const char *file, bool windows)
+{
+    enum { TOKENS = RECORDED_TOKENS, COUNT = RECORDED_TOKENS * RECORDED_VOCABULARY };
+    char path[1024];
+    vkmoe_model *model = NULL;
+    struct reference_network network = {0};
+    struct reference_memory memory = {0};
+    snprintf(path, sizeof(path), VKMOE_TEST_MODELS "/%s", name);
+    int32_t *tokens = recorded_ids(name, "tokens", TOKENS);
+    float *recorded = recorded_floats(name, file, COUNT);
+    double *logits = calloc(COUNT, sizeof(double));
+    bool ok = tokens && recorded && logits &&
+        vkmoe_model_open(path, NULL, &model) == VKMOE_OK &&
+        reference_network_from(model, &network);
+    if (ok) {
+        uint32_t ids[TOKENS], positions[TOKENS];
+        for (uint32_t t = 0; t < TOKENS; t++) {
+            ids[t] = (uint32_t)tokens[t];
+            positions[t] = t;
+        }
+        for (uint32_t b = 0; !windows && b < network.block_count; b++) {
+            free(network.blocks[b].attention.patterns);
+            network.blocks[b].attention.patterns = NULL;
+        }
+        reference_memory_init(&memory, &network, 1, TOKENS, VKMOE_F32);
+        reference_network_forward(&network, TOKENS, ids, positions, NULL, &memory, logits, NULL,
+            NULL);
+        struct compare_result result = compare_floats(file, logits, recorded, COUNT,
+            RECORDED_VOCABULARY, 1e-4);
+        tap_note("%s, %s: error %.2g of rms", name, file, result.error);
+        ok = result.ok;
+        reference_memory_finish(&memory);
+    }
+    free(tokens);
+    free(recorded);
+    free(logits);
+    reference_network_finish(&network);
+    vkmoe_model_destroy(&model);
+    return ok;
+}
+
+static bool test_logits(void)
+{
+    bool ok = check_logits("tiny-mixtral", "logits", true);
+    ok &= check_logits("tiny-jetmoe", "logits", true);
+    return check_logits("tiny-jetmoe", "logits_unwindowed", false) && ok;
+}
+
 // ------------------------------------------------------------------------ the table
 
 // Every case's data is what its name says: seen keys, some of them not; and the reference
@@ -507,6 +557,7 @@ int main(int argc, char **argv)
         {"tiny-mixtral", test_tiny_mixtral},
         {"tiny-jetmoe", test_tiny_jetmoe},
         {"traps", test_traps},
+        {"logits", test_logits},
     };
     struct tap tap;
     if (!tap_begin(&tap, argc, argv))

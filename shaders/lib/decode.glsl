@@ -24,16 +24,10 @@ struct operand {
     bool live;   // false: contributes nothing
 };
 
-// The includer may set OPERANDS, how many a lane sums up at the same time.
 #ifdef COLUMNS
-#undef OPERANDS
-#define OPERANDS 1 // this lane's
 #define SUMS (DECODE_BLOCKS * 8) // [row]
 #else
-#ifndef OPERANDS
-#define OPERANDS DECODE_TOKENS
-#endif
-#define SUMS (OPERANDS * DECODE_BLOCKS) // [operand][block]
+#define SUMS DECODE_BLOCKS // [block]
 #endif
 
 // The number of operand `i` among the workgroup's.
@@ -54,9 +48,9 @@ void clear_sums()
         sums[i] = 0.0;
 }
 
-// Adds the matrix's blocks first_block ... times a row to the sums of operand `o`.
+// Adds the matrix's blocks first_block ... times a row to the sums.
 void multiply(U32x4 matrix, uint units, uint first_block, bool packed, F32 source, uint columns,
-    operand row, uint o)
+    operand row)
 {
 #ifdef COLUMNS
     uint i = 0;
@@ -79,23 +73,23 @@ void multiply(U32x4 matrix, uint units, uint first_block, bool packed, F32 sourc
         x.b *= row.scale;
         [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++) {
             const unit m = load_weight(DECODE_TYPE, matrix, units, first_block + b, i, r);
-            sums[o * DECODE_BLOCKS + b] = dot_unit(m, x, sums[o * DECODE_BLOCKS + b]);
+            sums[b] = dot_unit(m, x, sums[b]);
         }
     }
 #endif
 }
 
 // The finished sum of row `r` of a block; plain: the whole workgroup must ask together.
-float sum_of(uint operand, uint block, uint r)
+float sum_of(uint block, uint r)
 {
 #ifdef COLUMNS
     return sums[block * 8 + r];
 #else
-    return row_sum(sums[operand * DECODE_BLOCKS + block]);
+    return row_sum(sums[block]);
 #endif
 }
 
-// The rows r of a block that this lane stores: all of its own operand's, or its one.
+// The rows r of a block that this lane stores: all of its token's, or its one.
 #ifdef COLUMNS
 #define FIRST_ROW 0
 #define END_ROW 8

@@ -43,7 +43,8 @@ void BODY(tile t)
         m = load_weight(GEMM_TYPE, matrix, pc.units, load_block, next, load_r);
         if (loads_row)
             x = load_row(GEMM_PACKED != 0, pc.source, source, next, pc.source_columns);
-        [[unroll]] for (uint k = 0; k < STAGED_K; k++) {
+        // Not unrolled: at 2 already Intel's compiler spills.
+        [[dont_unroll]] for (uint k = 0; k < STAGED_K; k++) {
             const uint at = k * (STAGED_MATRIX_ROWS + STAGED_SKEW) + pair_row;
             const vec4 a = vec4(staged_matrix[at], staged_matrix[at + 1], staged_matrix[at + 2],
                 staged_matrix[at + 3]);

@@ -91,10 +91,11 @@ void limit_groups()
 
 void choose_top_k()
 {
-    for (uint e = gl_LocalInvocationIndex; e < ROUTE_EXPERTS; e += LANES) {
+    // Not unrolled further: Adreno's compiler would spill.
+    [[dont_unroll]] for (uint e = gl_LocalInvocationIndex; e < ROUTE_EXPERTS; e += LANES) {
         const float mine = rank_by[e];
         uint rank = 0;
-        for (uint run = 0; run < ROUTE_EXPERTS; run += RANK_RUN) {
+        [[dont_unroll]] for (uint run = 0; run < ROUTE_EXPERTS; run += RANK_RUN) {
             [[unroll]] for (uint i = 0; i < RANK_RUN; i++) {
                 const float other = rank_by[run + i];
                 rank += uint(other > mine || (other == mine && run + i < e));

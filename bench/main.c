@@ -1,0 +1,280 @@
+// main.c - vkmoe-bench: options, and which entries they mean.
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common.h"
+#include "host.h"
+#include "measure.h"
+#include "report.h"
+
+#define MAX_NUMBERS 32
+
+struct options {
+    const char *filter, *device, *json_path;
+    const char *shapes; // NULL: the small ones
+    bool json, list, cold;
+    uint64_t seed;
+    uint32_t tokens[MAX_NUMBERS], token_count; // 0: those of the table
+    bool dtypes[3], has_dtypes;                // none: those of the table
+    bool routings[ROUTING_COUNT];
+};
+
+struct plan {
+    struct shape shapes[MAX_SHAPES];
+    uint32_t shape_count;
+    struct entry *entries;
+    uint32_t count, room;
+};
+
+static const char *const dtype_names[] = {"f32", "f16", "bf16"};
+
+static const char usage[] =
+    "usage: vkmoe-bench [OPTION]...\n"
+    "Times Mixture-of-Experts layers, from routing to output, and each dispatch in them.\n"
+    "\n"
+    "  --list              names what would be timed, and all shapes\n"
+    "  --shape NAME,...    these instead of the small ones; `published` means all large ones\n"
+    "  --tokens N,...      instead of the table's: 1 to 65536\n"
+    "  --dtype NAME,...    f32, f16, bf16 instead of the table's\n"
+    "  --routing NAME,...  uniform (the default), zipf, hot\n"
+    "  --filter TEXT       only entries whose name contains TEXT\n"
+    "  --cold              weights that are in no cache: copies of the layer take turns\n"
+    "  --device DEVICE     part of its name, or its number\n"
+    "  --seed NUMBER       of weights and inputs; 1 if absent\n"
+    "  --json [FILE]       one JSON object, to standard output if no file is named\n";
+
+// ----------------------------------------------------------------------------- options
+
+// Is `item` one of the comma-separated `list`?
+static bool contains(const char *list, const char *item)
+{
+    const size_t length = strlen(item);
+    for (const char *at = list; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL) {
+        if (!strncmp(at, item, length) && (!at[length] || at[length] == ','))
+            return true;
+    }
+    return false;
+}
+
+// Sets chosen[i] for each name in `list`; false if one of the list is no name.
+static bool parse_names(const char *list, const char *const names[], uint32_t count, bool *chosen)
+{
+    size_t known = 0;
+    memset(chosen, 0, count * sizeof *chosen);
+    for (uint32_t i = 0; i < count; i++) {
+        chosen[i] = contains(list, names[i]);
+        known += chosen[i] ? strlen(names[i]) + 1 : 0;
+    }
+    return known == strlen(list) + 1;
+}
+
+static bool parse_number(const char *text, const char **end, uint64_t *out)
+{
+    char *after;
+    errno = 0;
+    *out = strtoull(text, &after, 0);
+    *end = after;
+    return after != text && *text != '-' && !errno;
+}
+
+static bool parse_tokens(const char *list, struct options *o)
+{
+    uint64_t number;
+    for (o->token_count = 0; o->token_count < MAX_NUMBERS; list++) {
+        if (!parse_number(list, &list, &number) || number < 1 || number > 65536)
+            return false;
+        o->tokens[o->token_count++] = (uint32_t)number;
+        if (*list != ',')
+            return !*list;
+    }
+    return false;
+}
+
+// One option with its value; false if it is none.
+static bool parse_option(struct options *o, const char *name, const char *value)
+{
+    const char *end;
+    if (!strcmp(name, "--filter"))
+        o->filter = value;
+    else if (!strcmp(name, "--device"))
+        o->device = value;
+    else if (!strcmp(name, "--shape"))
+        o->shapes = value;
+    else if (!strcmp(name, "--tokens"))
+        return parse_tokens(value, o);
+    else if (!strcmp(name, "--dtype"))
+        return o->has_dtypes = parse_names(value, dtype_names, 3, o->dtypes);
+    else if (!strcmp(name, "--routing"))
+        return parse_names(value, routing_names, ROUTING_COUNT, o->routings);
+    else if (!strcmp(name, "--seed"))
+        return parse_number(value, &end, &o->seed) && !*end;
+    else
+        return false;
+    return true;
+}
+
+static bool parse(struct options *o, int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        const char *value = i + 1 < argc ? argv[i + 1] : NULL;
+        if (!strcmp(argv[i], "--list")) {
+            o->list = true;
+        } else if (!strcmp(argv[i], "--cold")) {
+            o->cold = true;
+        } else if (!strcmp(argv[i], "--json")) {
+            o->json = true;
+            if (value && value[0] != '-')
+                o->json_path = argv[++i];
+        } else if (value && parse_option(o, argv[i], value)) {
+            i++;
+        } else {
+            fprintf(stderr, "vkmoe-bench: %s%s%s?\n%s", argv[i], value ? " " : "",
+                value ? value : "", usage);
+            return false;
+        }
+    }
+    return true;
+}
+
+// -------------------------------------------------------------------------------- plan
+
+static void add_entry(struct plan *plan, const struct options *o, const struct shape *shape,
+    uint32_t tokens, enum vkmoe_dtype dtype)
+{
+    for (enum routing routing = 0; routing < ROUTING_COUNT; routing++) {
+        if (!o->routings[routing])
+            continue;
+        struct entry entry = {.shape = shape, .c = shape->base, .routing = routing};
+        entry.c.tokens = tokens;
+        entry.c.dtype = dtype;
+        snprintf(entry.id, sizeof entry.id, "%s/t%u/%s%s%s", shape->name, tokens,
+            dtype_names[dtype], routing ? "/" : "", routing ? routing_names[routing] : "");
+        if (o->filter && !strstr(entry.id, o->filter))
+            continue;
+        if (plan->count == plan->room) {
+            plan->room = plan->room ? 2 * plan->room : 64;
+            struct entry *larger = realloc(plan->entries, plan->room * sizeof *larger);
+            if (!larger)
+                abort();
+            plan->entries = larger;
+        }
+        plan->entries[plan->count++] = entry;
+    }
+}
+
+// The table's own pairs of tokens and dtype, where the options leave them open.
+static void add_shape(struct plan *plan, const struct options *o, const struct shape *shape)
+{
+    static const uint32_t published_tokens[] = {1, 8, 128};
+    const bool free_tokens = !o->token_count, free_dtypes = !o->has_dtypes;
+    for (enum vkmoe_dtype dtype = VKMOE_F32; dtype <= VKMOE_BF16; dtype++) {
+        uint32_t tokens[MAX_NUMBERS], count = 0;
+        char name[sizeof shape->name];
+        for (const struct layer_case *c = layer_cases; c->name && count < MAX_NUMBERS; c++) {
+            shape_name(c, name);
+            if (c->has & CASE_TIMED && !strcmp(name, shape->name)
+                    && (c->dtype == dtype || (!free_dtypes && c->dtype == shape->base.dtype)))
+                tokens[count++] = c->tokens;
+        }
+        if (shape->published && (dtype == shape->base.dtype || !free_dtypes)) {
+            memcpy(tokens, published_tokens, sizeof published_tokens);
+            count = ARRAY_SIZE(published_tokens);
+        }
+        if (free_dtypes ? !count : !o->dtypes[dtype])
+            continue;
+        for (uint32_t i = 0; i < (free_tokens ? count : o->token_count); i++)
+            add_entry(plan, o, shape, free_tokens ? tokens[i] : o->tokens[i], dtype);
+    }
+}
+
+static bool make_plan(struct plan *plan, const struct options *o)
+{
+    plan->shape_count = shapes_list(plan->shapes);
+    size_t known = o->shapes && contains(o->shapes, "published") ? strlen("published") + 1 : 0;
+    for (uint32_t i = 0; i < plan->shape_count; i++) {
+        const struct shape *shape = &plan->shapes[i];
+        const bool named = o->shapes && contains(o->shapes, shape->name);
+        known += named ? strlen(shape->name) + 1 : 0;
+        if (o->shapes ? named || (shape->published && contains(o->shapes, "published"))
+                      : !shape->published)
+            add_shape(plan, o, shape);
+    }
+    if (o->shapes && known != strlen(o->shapes) + 1) {
+        fprintf(stderr, "vkmoe-bench: not all of %s are shapes; --list names them\n", o->shapes);
+        return false;
+    }
+    if (!plan->count)
+        fprintf(stderr, "vkmoe-bench: nothing is left to time\n");
+    return plan->count > 0;
+}
+
+static void list(const struct plan *plan)
+{
+    for (uint32_t i = 0; i < plan->count; i++)
+        printf("%s\n", plan->entries[i].id);
+    printf("\n%-20s %7s %6s %7s %7s %7s %12s\n", "shapes", "hidden", "inner", "experts", "chosen",
+        "shared", "weights");
+    for (uint32_t i = 0; i < plan->shape_count; i++) {
+        const struct layer_case *c = &plan->shapes[i].base;
+        printf("%-20s %7u %6u %7u %7u %7u %8.1f MiB%s\n", plan->shapes[i].name, c->layer.hidden,
+            c->layer.inner, c->layer.experts, c->layer.experts_per_token, c->layer.shared_inner,
+            weights_size(c) / (1 << 20), plan->shapes[i].published ? ", only by name" : "");
+    }
+}
+
+// -------------------------------------------------------------------------------- main
+
+static int measure_all(struct plan *plan, const struct options *o)
+{
+    const bool to_stdout = o->json && !o->json_path;
+    const bool progress = isatty(STDERR_FILENO);
+    const double load = host_load();
+    FILE *table = to_stdout ? stderr : stdout;
+    struct bench bench;
+    uint32_t bad = 0;
+    const enum vkmoe_status status = bench_init(&bench, o->device, o->seed, o->cold);
+    if (status != VKMOE_OK) {
+        fprintf(stderr, "vkmoe-bench: %s\n",
+            bench.message[0] ? bench.message : vkmoe_status_name(status));
+        return 1;
+    }
+    report_header(table, &bench);
+    for (uint32_t i = 0; i < plan->count; i++) {
+        if (progress)
+            fprintf(stderr, "\r\033[K%u of %u: %s", i + 1, plan->count, plan->entries[i].id);
+        bench_measure(&bench, &plan->entries[i]);
+        if (progress)
+            fprintf(stderr, "\r\033[K");
+        report_entry(table, &plan->entries[i]);
+        fflush(table);
+        bad += plan->entries[i].ok && !plan->entries[i].bit_equal;
+    }
+    fprintf(table, "load %.2f before, %.2f after\n", load, host_load());
+    const bool written = !o->json
+        || report_json(o->json_path, &bench, plan->entries, plan->count, load);
+    if (!written)
+        fprintf(stderr, "vkmoe-bench: cannot write %s\n", o->json_path ? o->json_path : "JSON");
+    bench_finish(&bench);
+    return !written || bad;
+}
+
+int main(int argc, char **argv)
+{
+    struct options options = {.seed = 1, .routings = {[ROUTING_UNIFORM] = true}};
+    struct plan *plan = calloc(1, sizeof *plan);
+    int result = 2;
+    if (plan && parse(&options, argc, argv) && make_plan(plan, &options)) {
+        result = 0;
+        if (options.list)
+            list(plan);
+        else
+            result = measure_all(plan, &options);
+    }
+    if (plan)
+        free(plan->entries);
+    free(plan);
+    return result;
+}

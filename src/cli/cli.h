@@ -1,0 +1,177 @@
+// cli.h - what the commands of the vkmoe tool share.
+//
+// A command is one file with one function, and one row in COMMANDS below. It returns the
+// exit status: 0, 1 if the work failed, 2 if the command line was wrong.
+#ifndef VKMOE_CLI_H
+#define VKMOE_CLI_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <cjson/cJSON.h>
+
+#include "log.h"
+#include "vkmoe/vkmoe.h"
+
+// Each is `int cli_command_NAME(int argc, char **argv)`, argv[0] being its name.
+#define COMMANDS(X)                                                          \
+    X(devices, "list the Vulkan devices of this machine")                    \
+    X(info, "say what a model is made of")                                   \
+    X(layer, "run one Mixture-of-Experts block on an array")                 \
+    X(check, "compare a model's blocks with the outputs recorded beside it")
+
+#define X(name, summary) int cli_command_##name(int argc, char **argv);
+COMMANDS(X)
+#undef X
+
+// ---------------------------------------------------------------- options.c: the command line
+
+// Exactly one of the targets is set. What the user leaves out keeps its value.
+struct cli_option {
+    const char *name;  // without the dashes
+    const char *value; // what the help calls its value
+    const char *help;
+    bool required;
+    bool *flag; // takes no value
+    const char **text;
+    uint32_t *count; // at least 1
+    struct vkmoe_block *block; // "3" or "decoder.3"
+};
+
+// Options that several commands have.
+#define CLI_DEVICE(target)                                                                \
+    {.name = "device", .value = "D", .help = "index or part of the name; else the best", \
+        .text = (target)}
+#define CLI_VALIDATE(target) \
+    {.name = "validate", .help = "enable Vulkan's validation layer", .flag = (target)}
+#define CLI_JSON(target) {.name = "json", .help = "print JSON", .flag = (target)}
+
+struct cli_usage {
+    const char *command;
+    const char *operand; // its one operand's name, or NULL
+    const char **operand_target;
+    const char *about; // lines for the help
+    const struct cli_option *options;
+    uint32_t option_count;
+};
+
+// Negative: go on. Otherwise the exit status: help was printed, or what is wrong.
+int cli_parse(const struct cli_usage *usage, int argc, char **argv);
+
+// "3" or "decoder.3".
+struct cli_label {
+    char text[24];
+};
+struct cli_label cli_block_label(struct vkmoe_block block);
+
+// ------------------------------------------------------------- report.c: what the user is told
+
+// Prints "vkmoe: ..." to stderr and returns 1, or 2 with a hint at the help.
+int cli_fail(const char *format, ...) VKMOE_PRINTF(1, 2);
+int cli_misuse(const char *command, const char *format, ...) VKMOE_PRINTF(2, 3);
+
+// 0 if the status is OK. Else 1, after saying that `what` failed unless something has
+// been said already.
+int cli_result(enum vkmoe_status status, const char *what);
+
+// Prints errors and warnings of the library.
+extern const struct vkmoe_log cli_log;
+
+// 1 if an error was printed or standard output could not be written, else `status`.
+int cli_finish(int status);
+
+// Says what goes on, if a terminal is there to see it. NULL: nothing any more.
+void cli_progress(const char *format, ...) VKMOE_PRINTF(1, 2);
+
+enum cli_style { CLI_PLAIN, CLI_BOLD, CLI_GOOD, CLI_BAD };
+// The escape sequences of standard output; "" if it shows none.
+const char *cli_style_on(enum cli_style style);
+const char *cli_style_off(enum cli_style style);
+
+// "1.50 MiB", "12.3 us", "46.7 billion"
+struct cli_text {
+    char text[32];
+};
+struct cli_text cli_bytes(uint64_t bytes);
+struct cli_text cli_duration(double ns);
+struct cli_text cli_quantity(uint64_t count);
+
+// Prints and releases it. Returns the exit status.
+int cli_print_json(cJSON *json);
+// cJSON_AddStringToObject() for text that may be no UTF-8, such as the name of a file.
+void cli_json_text(cJSON *object, const char *key, const char *text);
+
+void *cli_alloc(size_t size); // zeroed; does not return if there is no memory
+
+// ------------------------------------------------------------------ table.c: aligned columns
+
+struct cli_table {
+    const char *columns; // one letter each: l or r, the side that is aligned
+    struct cli_cell *cells;
+    uint32_t count, capacity;
+};
+
+void cli_table_add(struct cli_table *table, enum cli_style style, const char *format, ...)
+    VKMOE_PRINTF(3, 4);
+// Prints with `indent` blanks before each line, and releases the table.
+void cli_table_print(struct cli_table *table, int indent);
+
+// -------------------------------------------------------------------- arrays.c: .npy inputs
+
+// A file as f32 [tokens][columns], from f32, f64 or f16. Fails with a message for other
+// shapes, for more than 65536 tokens, and for numbers that are not finite. free(*data).
+int cli_read_floats(const char *path, uint32_t columns, uint32_t *tokens, float **data);
+// A file as i32 [tokens][columns], from i32 or i64; values that do not fit become -1.
+int cli_read_ids(const char *path, uint32_t tokens, uint32_t columns, int32_t **data);
+
+// ------------------------------------------------------------------- output.c: files written
+
+// A file is written under another name in its folder and then renamed, so that it is
+// there whole or not at all; what is left after an error, a signal or exit() is removed.
+// What is no regular file (a pipe, /dev/null) is written to directly.
+enum { CLI_MAX_OUTPUTS = 4 };
+
+// To be called before the work, which is in vain if it fails. `path` NULL is ignored.
+// `inputs` (NULL entries are ignored) and earlier outputs are refused.
+int cli_output_open(const char *path, const char *const *inputs, uint32_t input_count);
+// Writes [rows][columns] to the file that cli_output_open() prepared for `path`.
+int cli_output_write_f32(const char *path, const float *data, uint64_t rows, uint64_t columns);
+int cli_output_write_i32(const char *path, const int32_t *data, uint64_t rows, uint64_t columns);
+// Gives all of them their names.
+int cli_output_commit(void);
+
+// ------------------------------------------------------------------- work.c: model and device
+
+int cli_open_device(const char *select, bool validate, vkmoe_device **out);
+int cli_open_model(const char *path, vkmoe_model **out);
+
+struct cli_run {
+    uint32_t tokens;
+    const float *x;        // [tokens][hidden]
+    const float *router_x; // NULL: x
+    float *y;              // [tokens][hidden]
+    int32_t *ids;          // [tokens][k]
+    float *weights;        // [tokens][k]
+    // How often to run, after a first run that is not timed; 0: once, untimed. Ends early
+    // when `budget_ns` have passed, unless that is 0.
+    uint32_t repeats;
+    uint64_t budget_ns;
+    // Results
+    uint32_t timed;     // runs that were
+    uint64_t median_ns; // of one run, from recording it to its end
+    uint64_t layer_size, scratch_size; // device memory
+};
+// Uploads the layer, runs it, and releases it. `label` names it in what is printed.
+int cli_run_layer(vkmoe_device *device, const struct vkmoe_layer_params *params,
+    const char *label, struct cli_run *run);
+
+// ----------------------------------------------------------------- describe.c: names and words
+
+const char *cli_dtype_name(enum vkmoe_dtype dtype);
+const char *cli_device_type_name(enum vkmoe_device_type type);
+// "softmax, top 2, renormalised"
+void cli_describe_router(const struct vkmoe_layer_params *params, char *text, size_t size);
+// "gated SiLU"
+void cli_describe_activation(const struct vkmoe_layer_params *params, char *text, size_t size);
+
+#endif

@@ -1,0 +1,196 @@
+// output.c - files that are there whole or not at all; see cli.h.
+#include "cli.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "npy.h"
+
+struct output {
+    const char *path;  // as the user wrote it
+    char *target;      // without symbolic links; NULL: written to directly
+    char *temporary;
+    int descriptor;    // of the temporary file
+};
+
+static struct output outputs[CLI_MAX_OUTPUTS];
+static uint32_t output_count;
+// Temporary files that exist: what the signal handler may look at.
+static char *volatile unfinished[CLI_MAX_OUTPUTS];
+
+static void remove_unfinished(void)
+{
+    for (int i = 0; i < CLI_MAX_OUTPUTS; i++) {
+        char *path = unfinished[i];
+        if (path)
+            unlink(path);
+        unfinished[i] = NULL;
+    }
+}
+
+static void on_signal(int number)
+{
+    remove_unfinished();
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
+static void guard(void)
+{
+    static bool guarded;
+    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
+    if (guarded)
+        return;
+    guarded = true;
+    atexit(remove_unfinished);
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        struct sigaction old, action = {.sa_handler = on_signal};
+        sigemptyset(&action.sa_mask);
+        // nohup's SIG_IGN stays.
+        if (sigaction(numbers[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+            sigaction(numbers[i], &action, NULL);
+    }
+}
+
+// `path` without symbolic links; its last part need not exist. NULL if its folder does not.
+static char *resolve(const char *path)
+{
+    char *full = realpath(path, NULL);
+    if (full || errno != ENOENT)
+        return full;
+    const char *slash = strrchr(path, '/');
+    char *folder = cli_alloc(strlen(path) + 2);
+    memcpy(folder, path, slash ? (size_t)(slash - path) + 1 : 0);
+    char *real = realpath(slash ? folder : ".", NULL);
+    free(folder);
+    if (!real)
+        return NULL;
+    size_t size = strlen(real) + strlen(path) + 2;
+    full = cli_alloc(size);
+    snprintf(full, size, "%s/%s", strcmp(real, "/") ? real : "", slash ? slash + 1 : path);
+    free(real);
+    return full;
+}
+
+static int check_conflicts(const struct output *output, const struct stat *existing,
+    const char *const *inputs, uint32_t input_count)
+{
+    struct stat input;
+    for (uint32_t i = 0; existing && i < input_count; i++) {
+        if (inputs[i] && stat(inputs[i], &input) == 0 && input.st_dev == existing->st_dev
+                && input.st_ino == existing->st_ino)
+            return cli_fail("%s: is an input too, and would be overwritten", output->path);
+    }
+    for (uint32_t i = 0; i < output_count; i++) {
+        if (outputs[i].target && strcmp(outputs[i].target, output->target) == 0)
+            return cli_fail("%s: is wanted for two outputs", output->path);
+    }
+    return 0;
+}
+
+// An empty file of the same rights as the old one, or as a new one would have.
+static int create_temporary(struct output *output, const struct stat *existing)
+{
+    static const char name[] = ".vkmoe-XXXXXX";
+    size_t folder = (size_t)(strrchr(output->target, '/') - output->target) + 1;
+    output->temporary = cli_alloc(folder + sizeof name);
+    memcpy(output->temporary, output->target, folder);
+    memcpy(output->temporary + folder, name, sizeof name);
+    // Until the handler knows of the file, no signal.
+    sigset_t all, before;
+    sigfillset(&all);
+    sigprocmask(SIG_BLOCK, &all, &before);
+    output->descriptor = mkstemp(output->temporary);
+    int error = errno;
+    if (output->descriptor >= 0)
+        unfinished[output_count] = output->temporary;
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    if (output->descriptor < 0)
+        return cli_fail("%s: cannot create: %s", output->path, strerror(error));
+    mode_t mask = umask(0);
+    umask(mask);
+    // Not every file system has rights to change.
+    (void)!fchmod(output->descriptor, existing ? existing->st_mode & 0777 : 0666 & ~mask);
+    return 0;
+}
+
+int cli_output_open(const char *path, const char *const *inputs, uint32_t input_count)
+{
+    if (!path)
+        return 0;
+    struct output *output = &outputs[output_count];
+    *output = (struct output){.path = path, .descriptor = -1};
+    struct stat existing;
+    const bool exists = stat(path, &existing) == 0;
+    int status = 0;
+    if (exists && S_ISDIR(existing.st_mode))
+        return cli_fail("%s: cannot create: it is a directory", path);
+    if (exists && access(path, W_OK) != 0)
+        return cli_fail("%s: cannot write: %s", path, strerror(errno));
+    if (!exists || S_ISREG(existing.st_mode)) {
+        output->target = resolve(path);
+        if (!output->target)
+            return cli_fail("%s: cannot create: %s", path, strerror(errno));
+        guard();
+        status = check_conflicts(output, exists ? &existing : NULL, inputs, input_count);
+        if (status == 0)
+            status = create_temporary(output, exists ? &existing : NULL);
+    }
+    output_count++;
+    return status;
+}
+
+static int write_array(const char *path, const float *floats, const int32_t *ints, uint64_t rows,
+    uint64_t columns)
+{
+    if (!path)
+        return 0;
+    const struct output *output = outputs;
+    while (strcmp(output->path, path) != 0)
+        output++;
+    const uint64_t shape[] = {rows, columns};
+    const char *to = output->temporary ? output->temporary : path;
+    errno = 0;
+    enum vkmoe_status status = floats ? vkmoe_npy_write_f32(to, NULL, floats, shape, 2)
+        : vkmoe_npy_write_i32(to, NULL, ints, shape, 2);
+    // A crash of the machine must not leave a new name on an empty file.
+    if (status == VKMOE_OK && output->temporary && fsync(output->descriptor) != 0
+            && errno != EINVAL && errno != ENOSYS)
+        status = VKMOE_ERROR_INVALID;
+    if (status != VKMOE_OK)
+        return cli_fail("%s: cannot write: %s", path, errno ? strerror(errno) : "it failed");
+    return 0;
+}
+
+int cli_output_write_f32(const char *path, const float *data, uint64_t rows, uint64_t columns)
+{
+    return write_array(path, data, NULL, rows, columns);
+}
+
+int cli_output_write_i32(const char *path, const int32_t *data, uint64_t rows, uint64_t columns)
+{
+    return write_array(path, NULL, data, rows, columns);
+}
+
+int cli_output_commit(void)
+{
+    for (uint32_t i = 0; i < output_count; i++) {
+        struct output *output = &outputs[i];
+        if (output->temporary) {
+            close(output->descriptor);
+            if (rename(output->temporary, output->target) != 0)
+                return cli_fail("%s: cannot create: %s", output->path, strerror(errno));
+            unfinished[i] = NULL;
+            free(output->temporary);
+        }
+        free(output->target);
+        *output = (struct output){0};
+    }
+    output_count = 0;
+    return 0;
+}

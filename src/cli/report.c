@@ -1,0 +1,215 @@
+// report.c - messages, progress, colours, quantities in words, JSON.
+#include "cli.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static uint32_t errors;
+static bool progress_shown;
+
+// ----------------------------------------------------------------------- messages
+
+static void say(const char *format, va_list args)
+{
+    cli_progress(NULL);
+    fflush(stdout); // what was printed before comes before
+    fputs("vkmoe: ", stderr);
+    vfprintf(stderr, format, args);
+}
+
+int cli_fail(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    say(format, args);
+    va_end(args);
+    fputc('\n', stderr);
+    errors++;
+    return 1;
+}
+
+int cli_misuse(const char *command, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    say(format, args);
+    va_end(args);
+    fprintf(stderr, "; see 'vkmoe %s%s--help'\n", command ? command : "", command ? " " : "");
+    return 2;
+}
+
+static void write_log(void *user, enum vkmoe_log_level level, const char *line)
+{
+    // A refused file may be looked at twice; the reason is wanted once.
+    static char last[1024];
+    (void)user;
+    if (strcmp(line, last) == 0)
+        return;
+    snprintf(last, sizeof last, "%s", line);
+    if (level == VKMOE_LOG_ERROR) {
+        cli_fail("%s", line);
+    } else {
+        cli_progress(NULL);
+        fprintf(stderr, "vkmoe: warning: %s\n", line);
+    }
+}
+
+const struct vkmoe_log cli_log = {.write = write_log, .level = VKMOE_LOG_WARNING};
+
+int cli_result(enum vkmoe_status status, const char *what)
+{
+    if (status == VKMOE_OK)
+        return 0;
+    return errors ? 1 : cli_fail("%s: %s", what, vkmoe_status_name(status));
+}
+
+int cli_finish(int status)
+{
+    cli_progress(NULL);
+    errno = 0;
+    if (fflush(stdout) != 0 || ferror(stdout))
+        return cli_fail("cannot write to standard output: %s",
+            strerror(errno ? errno : EIO));
+    return status == 0 && errors ? 1 : status;
+}
+
+void cli_progress(const char *format, ...)
+{
+    if (!format ? !progress_shown : !isatty(STDERR_FILENO))
+        return;
+    fflush(stdout);
+    fputs("\r\033[K", stderr); // over what it said before
+    progress_shown = format != NULL;
+    if (!format)
+        return;
+    va_list args;
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fflush(stderr);
+}
+
+void *cli_alloc(size_t size)
+{
+    void *memory = calloc(1, size ? size : 1);
+    if (!memory)
+        exit(cli_fail("no memory for %zu bytes", size));
+    return memory;
+}
+
+// ------------------------------------------------------------------------ colours
+
+static bool is_coloured(void)
+{
+    static int answer = -1;
+    if (answer < 0) {
+        const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
+        answer = isatty(STDOUT_FILENO) && !(no_color && *no_color)
+            && !(term && strcmp(term, "dumb") == 0);
+    }
+    return answer == 1;
+}
+
+const char *cli_style_on(enum cli_style style)
+{
+    static const char *const codes[] = {
+        [CLI_PLAIN] = "", [CLI_BOLD] = "\033[1m", [CLI_GOOD] = "\033[32m", [CLI_BAD] = "\033[31m",
+    };
+    return is_coloured() ? codes[style] : "";
+}
+
+const char *cli_style_off(enum cli_style style)
+{
+    return style != CLI_PLAIN && is_coloured() ? "\033[0m" : "";
+}
+
+// --------------------------------------------------------------------- quantities
+
+struct cli_text cli_bytes(uint64_t bytes)
+{
+    static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB"};
+    struct cli_text out;
+    double value = (double)bytes;
+    uint32_t unit = 0;
+    for (; value >= 1023.95 && unit < 4; unit++)
+        value /= 1024;
+    if (unit == 0)
+        snprintf(out.text, sizeof out.text, "%u %s", (unsigned)bytes, units[0]);
+    else
+        snprintf(out.text, sizeof out.text, "%.1f %s", value, units[unit]);
+    return out;
+}
+
+struct cli_text cli_duration(double ns)
+{
+    static const char *const units[] = {"ns", "us", "ms", "s"};
+    struct cli_text out;
+    uint32_t unit = 0;
+    for (; ns >= 999.5 && unit < 3; unit++)
+        ns /= 1000;
+    // Three digits: timings are no better than that.
+    snprintf(out.text, sizeof out.text, "%.*f %s", ns < 9.995 ? 2 : ns < 99.95 ? 1 : 0, ns,
+        units[unit]);
+    return out;
+}
+
+struct cli_text cli_quantity(uint64_t count)
+{
+    static const char *const units[] = {"", " thousand", " million", " billion", " trillion"};
+    struct cli_text out;
+    double value = (double)count;
+    uint32_t unit = 0;
+    for (; value >= 999.95 && unit < 4; unit++)
+        value /= 1000;
+    snprintf(out.text, sizeof out.text, unit ? "%.1f%s" : "%.0f%s", value, units[unit]);
+    return out;
+}
+
+// --------------------------------------------------------------------------- JSON
+
+int cli_print_json(cJSON *json)
+{
+    char *text = cJSON_Print(json);
+    cJSON_Delete(json);
+    if (!text)
+        return cli_fail("no memory for the JSON");
+    printf("%s\n", text);
+    cJSON_free(text);
+    return 0;
+}
+
+// Length of the UTF-8 sequence at `s`, or 0: RFC 3629's table.
+static size_t sequence_length(const unsigned char *s)
+{
+    if (s[0] < 0x80)
+        return 1;
+    size_t length = s[0] >= 0xc2 && s[0] <= 0xdf ? 2 : (s[0] & 0xf0) == 0xe0 ? 3
+        : s[0] >= 0xf0 && s[0] <= 0xf4 ? 4 : 0;
+    for (size_t i = 1; i < length; i++) {
+        if ((s[i] & 0xc0) != 0x80)
+            return 0;
+    }
+    if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f)
+            || (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
+        return 0;
+    return length;
+}
+
+void cli_json_text(cJSON *object, const char *key, const char *text)
+{
+    // What is not UTF-8 becomes U+FFFD, or a reader would refuse all of it.
+    char *clean = cli_alloc(3 * strlen(text) + 1), *to = clean;
+    for (const unsigned char *s = (const unsigned char *)text; *s;) {
+        size_t length = sequence_length(s);
+        memcpy(to, length ? (const char *)s : "\xef\xbf\xbd", length ? length : 3);
+        to += length ? length : 3;
+        s += length ? length : 1;
+    }
+    *to = '\0';
+    cJSON_AddStringToObject(object, key, clean);
+    free(clean);
+}

@@ -1,0 +1,59 @@
+// decode.h - what the cases of decode_up and decode_down have in common.
+#ifndef VKMOE_TESTS_CASES_DECODE_H
+#define VKMOE_TESTS_CASES_DECODE_H
+
+#include "../cases.h"
+
+#include <string.h>
+
+#include "shaders/decode.h"
+
+struct decode_case {
+    struct kernel_case base;
+    uint32_t tokens, k, experts;
+    uint32_t hidden, inner;
+    enum ids_pattern pattern;
+    enum vkmoe_dtype dtype;
+    enum vkmoe_activation activation; // up only, as are the next two
+    bool gated, shared_gated;
+    bool misaligned;                  // up: x is at an address that is a multiple of 4 only
+    bool biased, weight_input;
+    uint32_t shared_inner;            // 0: no shared expert
+    bool shared_weighted, output_bias; // down only
+};
+
+#define DECODE_TEST_ALPHA 1.702f
+#define DECODE_TEST_LIMIT 1.25f // within what random inputs reach
+
+// The first one is a GPU's for one token, the next a CPU's.
+static const struct kernel_shape decode_shapes[] = {
+    {.lanes = 32, .blocks = 2, .tokens = 1},
+    {.lanes = 8, .blocks = 8, .tokens = 1},
+    {.lanes = 8, .blocks = 4, .tokens = 8},
+    {.lanes = 32, .blocks = 2, .tokens = 2},
+    {.lanes = 64, .blocks = 2, .tokens = 4},
+    {.lanes = 8, .blocks = 2, .tokens = 2},
+    {.lanes = 8, .blocks = 4, .tokens = 1},
+    {.lanes = 64, .blocks = 4, .tokens = 8},
+    {.lanes = 64, .blocks = 2, .tokens = 1},
+};
+enum { // masks of shapes
+    GPU_1 = 1, CPU_1 = 2, CPU_8 = 4, GPU_2 = 8, GPU_4 = 16, CPU_2 = 32, COLUMNS_1 = 64, GPU_8 = 128,
+    GPU_64 = 256,
+    ONE = GPU_1 | COLUMNS_1,  // one token at once, in any form
+    SOME = CPU_8 | GPU_4,     // several, in any form
+    ALL = 511,
+};
+#define EVERYWHERE .everywhere = true
+
+static inline bool decode_fits(const struct kernel_case *test, const struct variant *variant,
+    const struct kernel_shape *shape)
+{
+    const struct decode_case *c = (const void *)test;
+    const bool columns = !strcmp(variant->form, "columns");
+    if (columns && (shape->lanes != 8 || shape->blocks > 4))
+        return false;
+    return shape->tokens == 1 || c->tokens * c->k <= DECODE_MAX_PAIRS;
+}
+
+#endif

@@ -1,0 +1,218 @@
+// decode_down.c - cases and reference of the down projection for few tokens, with weights,
+// shared expert and output bias.
+#include "decode.h"
+
+#include <math.h>
+
+#include "shaders/decode_down.h"
+
+#define CASE(...) {.base = {__VA_ARGS__}
+#define SHAPE(t, slots, e, d, f) .tokens = t, .k = slots, .experts = e, .hidden = d, .inner = f
+#define SHARED .shared_inner = 16
+
+static const struct decode_case cases[] = {
+    // ------------------------------------------------------------- whom it is made for
+    CASE("mixtral-decode", .timed = true, .shapes = ONE | CPU_1, EVERYWHERE),
+        SHAPE(1, 2, 8, 64, 96)},
+    CASE("mixtral-batch-8", .timed = true, .shapes = ONE | CPU_8, EVERYWHERE),
+        SHAPE(8, 2, 8, 64, 96)},
+    CASE("mixtral-f16", .timed = true, .shapes = GPU_1), SHAPE(4, 2, 8, 64, 96),
+        .dtype = VKMOE_F16},
+    CASE("qwen3-moe-bf16", .timed = true, .shapes = CPU_8), SHAPE(8, 8, 128, 64, 48),
+        .dtype = VKMOE_BF16},
+    CASE("deepseek-v3", .timed = true, .shapes = ALL, EVERYWHERE), SHAPE(3, 8, 256, 112, 64),
+        .shared_inner = 72},
+    CASE("qwen2-moe", .timed = true, .shapes = GPU_1), SHAPE(5, 4, 60, 64, 44),
+        .shared_inner = 176, .shared_weighted = true},
+    CASE("gpt-oss", .shapes = GPU_1), SHAPE(5, 4, 32, 45, 45), .biased = true},
+    CASE("gpt-oss-dropped", .shapes = GPU_1), SHAPE(5, 4, 32, 45, 45), .biased = true,
+        .pattern = IDS_DROPPED},
+    CASE("llama4", .shapes = GPU_1), SHAPE(3, 1, 16, 80, 40), .weight_input = true,
+        .shared_inner = 64},
+    CASE("llama4-bias", .shapes = CPU_8 | GPU_64), SHAPE(3, 2, 16, 80, 40), .weight_input = true,
+        .biased = true, .pattern = IDS_DROPPED},
+    CASE("jetmoe", .shapes = GPU_1), SHAPE(4, 2, 8, 128, 88), .output_bias = true},
+    CASE("everything-at-once", .shapes = ONE | CPU_8), SHAPE(6, 3, 12, 33, 25), .biased = true,
+        .output_bias = true, .shared_inner = 40, .shared_weighted = true,
+        .pattern = IDS_DROPPED, .dtype = VKMOE_F16},
+
+    // ----------------------------------------- shapes, with the pipelines of deepseek-v3
+    CASE("no-token", .shapes = ONE), SHAPE(0, 2, 8, 64, 96), SHARED},
+    CASE("one-of-each", .shapes = ONE | CPU_8), SHAPE(1, 1, 1, 1, 1), .shared_inner = 1},
+    CASE("hot-expert", .shapes = ONE | CPU_8), SHAPE(8, 2, 8, 40, 24), SHARED,
+        .pattern = IDS_ONE_HOT},
+    CASE("odd-experts-empty", .shapes = ONE | CPU_8), SHAPE(7, 2, 9, 40, 24), SHARED,
+        .pattern = IDS_EVEN},
+    CASE("wild-ids", .shapes = ONE | CPU_8), SHAPE(8, 4, 9, 40, 24), SHARED, .pattern = IDS_WILD},
+    CASE("twice-the-same", .shapes = ONE | CPU_8), SHAPE(8, 4, 9, 40, 24), SHARED,
+        .pattern = IDS_TWICE},
+    CASE("dropped", .shapes = ONE | CPU_8), SHAPE(8, 4, 9, 40, 24), SHARED,
+        .pattern = IDS_DROPPED},
+    CASE("everything-dropped", .shapes = ONE | CPU_8), SHAPE(3, 2, 9, 40, 24), SHARED,
+        .pattern = IDS_ALL_DROPPED},
+    CASE("pairs-128", .shapes = ONE | CPU_8), SHAPE(8, 16, 40, 24, 17), SHARED},
+    CASE("pairs-128-twice", .shapes = ONE | CPU_8), SHAPE(8, 16, 40, 24, 17), SHARED,
+        .pattern = IDS_TWICE},
+    CASE("pairs-129", .shapes = ONE), SHAPE(129, 1, 40, 24, 17), SHARED},
+    CASE("k-130", .shapes = ONE), SHAPE(1, 130, 140, 24, 17), SHARED},
+    CASE("experts-1024", .shapes = ONE | CPU_8), SHAPE(4, 8, 1024, 24, 8), SHARED},
+    CASE("inner-704", .shapes = ONE | CPU_8), SHAPE(3, 2, 4, 24, 704), SHARED},
+    CASE("rows-1", .shapes = ONE | CPU_8), SHAPE(3, 2, 4, 1, 24), SHARED},
+    CASE("rows-7", .shapes = ONE | CPU_8), SHAPE(3, 2, 4, 7, 24), SHARED},
+    CASE("rows-9", .shapes = ONE | CPU_8), SHAPE(3, 2, 4, 9, 24), SHARED},
+    CASE("rows-33", .shapes = ONE | CPU_8), SHAPE(9, 2, 4, 33, 24), SHARED},
+    CASE("rows-63", .shapes = ONE | CPU_8), SHAPE(3, 2, 4, 63, 24), SHARED},
+    CASE("rows-64", .shapes = ONE | CPU_8), SHAPE(3, 2, 4, 64, 24), SHARED},
+    CASE("rows-65", .shapes = ONE | CPU_8), SHAPE(3, 2, 4, 65, 24), SHARED},
+    CASE("inner-1", .shapes = ONE | CPU_8), SHAPE(3, 2, 4, 24, 1), SHARED},
+    CASE("inner-7", .shapes = ONE | CPU_8), SHAPE(3, 2, 4, 24, 7), SHARED},
+    CASE("inner-8", .shapes = ONE | CPU_8), SHAPE(3, 2, 4, 24, 8), SHARED},
+    CASE("inner-9", .shapes = ONE | CPU_8), SHAPE(3, 2, 4, 24, 9), SHARED},
+};
+
+// Only in the COLUMNS form does a workgroup have more than one token.
+static bool fits(const struct kernel_case *test, const struct variant *variant,
+    const struct kernel_shape *shape)
+{
+    return decode_fits(test, variant, shape)
+        && (shape->tokens == 1 || !strcmp(variant->form, "columns"));
+}
+
+struct down_model {
+    struct routing routing;
+    struct linear down, shared;
+    const float *h, *shared_h, *shared_weights, *output_bias;
+};
+
+// Rows of h are padded with zeros to whole units.
+static float *add_h(struct kernel_io *io, const char *name, uint32_t rows, uint32_t inner)
+{
+    const uint32_t columns = (uint32_t)align_up(inner, 8);
+    float *h = io_add_floats(io, name, rows, columns, 1.0);
+    for (uint32_t row = 0; row < rows; row++)
+        for (uint32_t i = inner; i < columns; i++)
+            h[(size_t)row * columns + i] = 0.0f;
+    return h;
+}
+
+static void fill(struct kernel_io *io)
+{
+    const struct decode_case *c = (const void *)io->test;
+    struct down_model *m = io->model = io_alloc(io, 1, sizeof *m);
+    m->routing = io_add_routing(io, c->pattern, c->tokens, c->k, c->experts);
+    float *h = add_h(io, "h", c->tokens * c->k, c->inner);
+    m->h = h;
+    const uint32_t columns = io_find(io, "h")->columns;
+    for (uint32_t pair = 0; pair < c->tokens * c->k; pair++) // nobody has written these
+        for (uint32_t i = 0; m->routing.dropped[pair] && i < columns; i++)
+            h[(size_t)pair * columns + i] = NAN;
+    m->down = io_add_linear(io, "down", c->biased ? "bias" : NULL, c->experts, c->hidden, c->inner,
+        false, c->dtype);
+    if (c->shared_inner) {
+        m->shared = io_add_linear(io, "shared down", NULL, 1, c->hidden, c->shared_inner, false,
+            c->dtype);
+        m->shared_h = add_h(io, "shared_h", c->tokens, c->shared_inner);
+    }
+    if (c->shared_weighted)
+        m->shared_weights = io_add_floats(io, "shared_weights", c->tokens, 1, 1.0);
+    if (c->output_bias)
+        m->output_bias = io_add_floats(io, "output_bias", 1, c->hidden, 1.0);
+    io_add_table(io, c->experts);
+    io_add(io, "y", ROLE_OUT, c->tokens, c->hidden);
+}
+
+static void reference(struct kernel_io *io)
+{
+    const struct decode_case *c = (const void *)io->test;
+    const struct down_model *m = io->model;
+    const struct routing *r = &m->routing;
+    double *y = io_expect_floats(io, "y");
+    for (uint32_t t = 0; t < c->tokens; t++) {
+        for (uint32_t i = 0; i < c->hidden; i++) {
+            double sum = m->output_bias ? m->output_bias[i] : 0.0;
+            for (uint32_t pair = t * c->k; pair < (t + 1) * c->k; pair++)
+                if (!r->dropped[pair])
+                    sum += (c->weight_input ? 1.0 : r->weights[pair]) * linear_row(&m->down, 0,
+                        r->expert[pair], i, m->h + (size_t)pair * io_find(io, "h")->columns, 1.0);
+            if (c->shared_inner)
+                sum += (m->shared_weights ? m->shared_weights[t] : 1.0) * linear_row(&m->shared, 0,
+                    0, i, m->shared_h + (size_t)t * io_find(io, "shared_h")->columns, 1.0);
+            y[(size_t)t * c->hidden + i] = sum;
+        }
+    }
+}
+
+static void dispatch(struct kernel_io *io, struct dispatch *d)
+{
+    const struct decode_case *c = (const void *)io->test;
+    const struct down_model *m = io->model;
+    const struct kernel_shape *s = &io->shape;
+    struct decode_down_push *push = (void *)io->push;
+    io_fill_table(io, &m->down, c->shared_inner ? &m->shared : NULL);
+    *push = (struct decode_down_push){
+        .ids = io_address(io, "ids"),
+        .weights = io_address(io, "weights"),
+        .h = io_address(io, "h"),
+        .shared_h = io_address(io, "shared_h"),
+        .shared_weights = io_address(io, "shared_weights"),
+        .y = io_address(io, "y"),
+        .table = io_address(io, "table"),
+        .bias = io_address(io, "bias"),
+        .output_bias = io_address(io, "output_bias"),
+        .tokens = c->tokens,
+        .k = c->k,
+        .experts = c->experts,
+        .columns = c->hidden,
+        .h_columns = m->down.units * 8,
+        .shared_h_columns = m->shared.units * 8,
+        .row_tiles = div_up(c->hidden, 8 * s->blocks),
+        .bias_stride = m->down.blocks * 8,
+    };
+    *d = (struct dispatch){
+        .kernel = KERNEL_decode_down,
+        .spec = {
+            [DECODE_LANES] = s->lanes,
+            [DECODE_BLOCKS] = s->blocks,
+            [DECODE_TOKENS] = s->tokens,
+            [DECODE_TYPE] = c->dtype,
+            [DECODE_PACKED] = 1,
+            [DECODE_ACTIVATION] = VKMOE_IDENTITY,
+            [DECODE_BIAS] = c->biased,
+            [DECODE_WEIGHT_INPUT] = c->weight_input,
+            [DECODE_SHARED] = c->shared_inner == 0 ? 0 : c->shared_weighted ? 2 : 1,
+            [DECODE_OUTPUT_BIAS] = c->output_bias,
+        },
+        .groups = push->row_tiles * div_up(c->tokens, s->tokens),
+    };
+}
+
+// Each expert's matrix once, where it has a token: as if all pairs had different ones.
+static uint64_t bytes(const struct kernel_case *test)
+{
+    const struct decode_case *c = (const void *)test;
+    const uint64_t pairs = c->tokens * c->k, size = c->dtype == VKMOE_F32 ? 4 : 2;
+    const uint64_t columns = MIN(pairs, c->experts) * c->inner + c->shared_inner;
+    return columns * c->hidden * size
+        + (c->tokens * (c->hidden + c->shared_inner) + pairs * c->inner) * 4;
+}
+
+static uint64_t flops(const struct kernel_case *test)
+{
+    const struct decode_case *c = (const void *)test;
+    return 2ull * c->tokens * c->hidden * (c->k * c->inner + c->shared_inner);
+}
+
+const struct kernel_suite vkmoe_suite_decode_down = {
+    .kernel = KERNEL_decode_down,
+    .cases = cases,
+    .case_size = sizeof *cases,
+    .case_count = ARRAY_SIZE(cases),
+    .shapes = decode_shapes,
+    .shape_count = ARRAY_SIZE(decode_shapes),
+    .fits = fits,
+    .fill = fill,
+    .reference = reference,
+    .dispatch = dispatch,
+    .bytes = bytes,
+    .flops = flops,
+};

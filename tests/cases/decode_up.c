@@ -1,0 +1,223 @@
+// decode_up.c - cases and reference of the up projection for few tokens.
+#include "decode.h"
+
+#include "shaders/decode_up.h"
+
+#define CASE(...) {.base = {__VA_ARGS__}
+#define SHAPE(t, slots, e, d, f) .tokens = t, .k = slots, .experts = e, .hidden = d, .inner = f
+#define GATED .gated = true, .shared_gated = true
+
+#define OAI GATED, .biased = true, .activation = VKMOE_SWIGLU_OAI
+
+static const struct decode_case cases[] = {
+    // ------------------------------------------------------------- whom it is made for
+    CASE("mixtral-decode", .timed = true, .shapes = ONE | CPU_1, EVERYWHERE),
+        SHAPE(1, 2, 8, 64, 96), GATED},
+    CASE("mixtral-batch-8", .timed = true, .shapes = ALL, EVERYWHERE),
+        SHAPE(8, 2, 8, 64, 96), GATED},
+    CASE("mixtral-f16", .timed = true, .shapes = ONE), SHAPE(4, 2, 8, 64, 96), GATED,
+        .dtype = VKMOE_F16},
+    CASE("qwen3-moe-bf16", .timed = true, .shapes = CPU_8), SHAPE(8, 8, 128, 64, 48), GATED,
+        .dtype = VKMOE_BF16},
+    CASE("deepseek-v3", .timed = true, .shapes = ONE | SOME), SHAPE(3, 8, 256, 112, 64), GATED,
+        .shared_inner = 72},
+    CASE("gpt-oss", .shapes = ONE | SOME), SHAPE(5, 4, 32, 45, 45), OAI, .shared_inner = 20},
+    CASE("llama4", .shapes = GPU_1 | GPU_4), SHAPE(3, 1, 16, 80, 40), GATED, .weight_input = true,
+        .shared_inner = 64},
+    CASE("nemotron", .shapes = GPU_4 | CPU_8), SHAPE(8, 6, 128, 84, 58),
+        .activation = VKMOE_RELU2, .shared_inner = 116},
+    CASE("ungated-beside-gated", .shapes = GPU_4 | CPU_8), SHAPE(5, 2, 4, 16, 20),
+        .shared_gated = true, .shared_inner = 27, .biased = true, .weight_input = true,
+        .activation = VKMOE_GELU_ERF},
+    CASE("switch-ungated", .shapes = GPU_1), SHAPE(7, 1, 8, 48, 100), .activation = VKMOE_RELU},
+    CASE("gelu-tanh", .shapes = GPU_1), SHAPE(2, 2, 8, 96, 128), .gated = true,
+        .shared_inner = 40, .activation = VKMOE_GELU_TANH},
+    CASE("gelu-erf", .shapes = GPU_1), SHAPE(2, 2, 8, 96, 128), .gated = true,
+        .shared_inner = 40, .activation = VKMOE_GELU_ERF},
+    CASE("identity", .shapes = GPU_1), SHAPE(2, 2, 8, 96, 64), .gated = true,
+        .shared_inner = 40, .activation = VKMOE_IDENTITY},
+    CASE("silu-clamp", .shapes = GPU_1), SHAPE(2, 2, 8, 96, 64), GATED, .shared_inner = 40,
+        .activation = VKMOE_SILU_CLAMP},
+    CASE("swiglu-step", .shapes = GPU_1), SHAPE(2, 2, 8, 96, 64), GATED, .shared_inner = 40,
+        .activation = VKMOE_SWIGLU_STEP},
+
+    // --------------------------------------------- shapes, with the pipelines of mixtral
+    CASE("no-token", .shapes = ONE), SHAPE(0, 2, 8, 64, 96), GATED, .shared_inner = 72},
+    CASE("one-of-each", .shapes = ONE | SOME), SHAPE(1, 1, 1, 8, 1), GATED, .shared_inner = 1},
+    CASE("hot-expert", .shapes = ONE | SOME), SHAPE(8, 2, 8, 64, 24), GATED, .shared_inner = 8,
+        .pattern = IDS_ONE_HOT},
+    CASE("odd-experts-empty", .shapes = ONE | SOME), SHAPE(7, 2, 9, 64, 24), GATED,
+        .shared_inner = 8, .pattern = IDS_EVEN},
+    CASE("wild-ids", .shapes = ONE | SOME), SHAPE(8, 4, 9, 64, 24), GATED, .shared_inner = 8,
+        .pattern = IDS_WILD},
+    CASE("twice-the-same", .shapes = ONE | SOME | CPU_2), SHAPE(8, 4, 9, 64, 24), GATED,
+        .shared_inner = 8, .pattern = IDS_TWICE},
+    CASE("dropped", .shapes = ONE | SOME), SHAPE(8, 4, 9, 64, 24), GATED, .shared_inner = 8,
+        .pattern = IDS_DROPPED},
+    CASE("everything-dropped", .shapes = ONE | SOME), SHAPE(3, 2, 9, 64, 24), GATED,
+        .shared_inner = 8, .pattern = IDS_ALL_DROPPED},
+    CASE("pairs-128", .shapes = ONE | SOME), SHAPE(8, 16, 40, 16, 17), GATED, .shared_inner = 8},
+    CASE("pairs-129", .shapes = ONE), SHAPE(129, 1, 40, 16, 17), GATED, .shared_inner = 8},
+    CASE("k-130", .shapes = ONE), SHAPE(1, 130, 140, 16, 17), GATED, .shared_inner = 8},
+    CASE("experts-1024", .shapes = ONE | SOME), SHAPE(4, 8, 1024, 16, 8), GATED,
+        .shared_inner = 8},
+    CASE("columns-8", .shapes = ONE | SOME), SHAPE(3, 2, 4, 8, 24), GATED, .shared_inner = 8},
+    CASE("columns-704", .shapes = ONE | SOME), SHAPE(3, 2, 4, 704, 24), GATED, .shared_inner = 8},
+    CASE("rows-15", .shapes = ONE | SOME), SHAPE(2, 2, 4, 16, 15), GATED, .shared_inner = 31},
+    CASE("rows-17", .shapes = ONE | SOME), SHAPE(2, 2, 4, 16, 17), GATED, .shared_inner = 33},
+    CASE("rows-32", .shapes = ONE | SOME), SHAPE(2, 2, 4, 16, 32), GATED, .shared_inner = 32},
+    CASE("rows-33", .shapes = ONE | SOME), SHAPE(2, 2, 4, 16, 33), GATED, .shared_inner = 65},
+    // ... and of gpt-oss.
+    CASE("one-of-each-unpacked", .shapes = ONE | SOME), SHAPE(1, 1, 1, 1, 1), OAI,
+        .shared_inner = 1},
+    CASE("columns-1", .shapes = ONE | SOME), SHAPE(3, 2, 4, 1, 24), OAI, .shared_inner = 8},
+    CASE("columns-7", .shapes = ONE | SOME), SHAPE(3, 2, 4, 7, 24), OAI, .shared_inner = 8},
+    CASE("columns-9", .shapes = ONE | SOME), SHAPE(3, 2, 4, 9, 24), OAI, .shared_inner = 8},
+    CASE("columns-33", .shapes = ONE | SOME), SHAPE(3, 2, 4, 33, 24), OAI, .shared_inner = 8},
+    CASE("misaligned", .shapes = ONE | SOME), SHAPE(3, 2, 4, 64, 24), OAI, .shared_inner = 8,
+        .misaligned = true},
+};
+
+struct up_model {
+    struct routing routing;
+    struct linear up, shared;
+    const float *x;
+};
+
+static uint32_t h_columns(uint32_t inner)
+{
+    return (uint32_t)align_up(inner, 8);
+}
+
+static void fill(struct kernel_io *io)
+{
+    const struct decode_case *c = (const void *)io->test;
+    struct up_model *m = io->model = io_alloc(io, 1, sizeof *m);
+    m->routing = io_add_routing(io, c->pattern, c->tokens, c->k, c->experts);
+    m->x = io_add_floats(io, "x", c->tokens, c->hidden, 1.0);
+    io_find(io, "x")->skew = c->misaligned ? 4 : 0;
+    m->up = io_add_linear(io, "up", c->biased ? "bias" : NULL, c->experts, c->inner, c->hidden,
+        c->gated, c->dtype);
+    if (c->shared_inner)
+        m->shared = io_add_linear(io, "shared up", NULL, 1, c->shared_inner, c->hidden,
+            c->shared_gated, c->dtype);
+    io_add_table(io, c->experts);
+    io_add(io, "h", ROLE_OUT, (size_t)c->tokens * c->k, h_columns(c->inner));
+    if (c->shared_inner)
+        io_add(io, "shared_h", ROLE_OUT, c->tokens, h_columns(c->shared_inner));
+}
+
+// One row of h; its columns past the matrix are zero.
+static void make_row(const struct decode_case *c, const struct linear *up, uint32_t expert,
+    const float *x, double scale, double *h)
+{
+    const bool gated = up->parts == 2;
+    for (uint32_t i = 0; i < h_columns(up->rows); i++) {
+        const double g = gated ? linear_row(up, 0, expert, i, x, scale) : 0.0;
+        const double u = linear_row(up, gated ? 1 : 0, expert, i, x, scale);
+        h[i] = activation_value(c->activation, gated, g, u, DECODE_TEST_ALPHA, DECODE_TEST_LIMIT);
+    }
+}
+
+static void reference(struct kernel_io *io)
+{
+    const struct decode_case *c = (const void *)io->test;
+    const struct up_model *m = io->model;
+    const struct routing *r = &m->routing;
+    double *h = io_expect_floats(io, "h");
+    for (uint32_t pair = 0; pair < c->tokens * c->k; pair++)
+        if (!r->dropped[pair])
+            make_row(c, &m->up, r->expert[pair], m->x + (size_t)(pair / c->k) * c->hidden,
+                c->weight_input ? r->weights[pair] : 1.0, h + (size_t)pair * h_columns(c->inner));
+    if (!c->shared_inner)
+        return;
+    double *shared_h = io_expect_floats(io, "shared_h");
+    for (uint32_t t = 0; t < c->tokens; t++)
+        make_row(c, &m->shared, 0, m->x + (size_t)t * c->hidden, 1.0,
+            shared_h + (size_t)t * h_columns(c->shared_inner));
+}
+
+static void dispatch(struct kernel_io *io, struct dispatch *d)
+{
+    const struct decode_case *c = (const void *)io->test;
+    const struct up_model *m = io->model;
+    const struct kernel_shape *s = &io->shape;
+    struct decode_up_push *push = (void *)io->push;
+    io_fill_table(io, &m->up, c->shared_inner ? &m->shared : NULL);
+    *push = (struct decode_up_push){
+        .ids = io_address(io, "ids"),
+        .weights = io_address(io, "weights"),
+        .x = io_address(io, "x"),
+        .h = io_address(io, "h"),
+        .shared_h = io_address(io, "shared_h"),
+        .table = io_address(io, "table"),
+        .bias = io_address(io, "bias"),
+        .tokens = c->tokens,
+        .k = c->k,
+        .experts = c->experts,
+        .columns = c->hidden,
+        .units = m->up.units,
+        .h_columns = h_columns(c->inner),
+        .shared_h_columns = h_columns(c->shared_inner),
+        .row_tiles = div_up(m->up.blocks, s->blocks),
+        .shared_row_tiles = div_up(m->shared.blocks, s->blocks),
+        .bias_stride = m->up.blocks * 8,
+    };
+    *d = (struct dispatch){
+        .kernel = KERNEL_decode_up,
+        .spec = {
+            [DECODE_LANES] = s->lanes,
+            [DECODE_BLOCKS] = s->blocks,
+            [DECODE_TOKENS] = s->tokens,
+            [DECODE_TYPE] = c->dtype,
+            [DECODE_PACKED] = io_is_packed(io, io_find(io, "x"), 8),
+            [DECODE_GATED] = c->gated,
+            [DECODE_SHARED_GATED] = c->shared_gated,
+            [DECODE_ACTIVATION] = c->activation,
+            [DECODE_BIAS] = c->biased,
+            [DECODE_WEIGHT_INPUT] = c->weight_input,
+            [DECODE_ALPHA] = float_bits(DECODE_TEST_ALPHA),
+            [DECODE_LIMIT] = float_bits(DECODE_TEST_LIMIT),
+        },
+        .groups = c->tokens * c->k * push->row_tiles
+            + div_up(c->tokens, s->tokens) * push->shared_row_tiles,
+    };
+}
+
+static uint64_t parts(const struct decode_case *c, bool shared)
+{
+    return (shared ? c->shared_gated : c->gated) ? 2 : 1;
+}
+
+// Each expert's matrix once, where it has a token: as if all pairs had different ones.
+static uint64_t bytes(const struct kernel_case *test)
+{
+    const struct decode_case *c = (const void *)test;
+    const uint64_t pairs = c->tokens * c->k, size = c->dtype == VKMOE_F32 ? 4 : 2;
+    const uint64_t rows = MIN(pairs, c->experts) * c->inner * parts(c, false)
+        + c->shared_inner * parts(c, true);
+    return rows * c->hidden * size
+        + (c->tokens * (c->hidden + c->shared_inner) + pairs * c->inner) * 4;
+}
+
+static uint64_t flops(const struct kernel_case *test)
+{
+    const struct decode_case *c = (const void *)test;
+    return 2ull * c->tokens * c->hidden
+        * (c->k * c->inner * parts(c, false) + c->shared_inner * parts(c, true));
+}
+
+const struct kernel_suite vkmoe_suite_decode_up = {
+    .kernel = KERNEL_decode_up,
+    .cases = cases,
+    .case_size = sizeof *cases,
+    .case_count = ARRAY_SIZE(cases),
+    .shapes = decode_shapes,
+    .shape_count = ARRAY_SIZE(decode_shapes),
+    .fits = decode_fits,
+    .fill = fill,
+    .reference = reference,
+    .dispatch = dispatch,
+    .bytes = bytes,
+    .flops = flops,
+};

@@ -1,0 +1,396 @@
+// experts_gemm.c - cases and reference of the matrix products over rows sorted by expert.
+#include "../cases.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "shaders/experts_gemm.h"
+#include "shaders/plan.h"
+
+enum gemm_kind { UP, DOWN, DIRECT };
+
+struct gemm_case {
+    struct kernel_case base;
+    enum gemm_kind kind;
+    uint32_t tokens, k, experts;
+    uint32_t columns, rows;  // of the matrices: K, and outputs
+    uint32_t shared_rows;    // up: 0: no shared expert
+    enum ids_pattern pattern;
+    enum vkmoe_dtype dtype;
+    enum vkmoe_activation activation;
+    bool gated, shared_gated, biased, weight_input;
+    bool misaligned;         // source and result are at addresses that are multiples of 4 only
+    uint32_t capacity;       // leaves holes in the sorted rows
+};
+
+#define TEST_ALPHA 1.702f
+#define TEST_LIMIT 1.25f // within what random inputs reach
+
+#define CASE(...) {.base = {__VA_ARGS__}
+#define TIMED .timed = true
+#define EVERYWHERE .everywhere = true
+#define SHAPE(t, slots, e, from, to) \
+    .tokens = t, .k = slots, .experts = e, .columns = from, .rows = to
+#define UP_GATED .kind = UP, .gated = true, .shared_gated = true
+#define OAI_UP(t, from, to) UP_GATED, SHAPE(t, 2, 4, from, to), .shared_rows = 24, \
+    .biased = true, .activation = VKMOE_SWIGLU_OAI
+#define SMALL_UP(t, from, to) UP_GATED, SHAPE(t, 2, 4, from, to), .shared_rows = 24
+#define SMALL_DOWN(t, from, to) .kind = DOWN, SHAPE(t, 2, 4, from, to)
+#define SMALL_DIRECT(t, from, to) .kind = DIRECT, SHAPE(t, 1, 1, from, to)
+
+static const struct gemm_case cases[] = {
+    // ------------------------------------------------------------- whom it is made for
+    CASE("mixtral-up", TIMED, EVERYWHERE), UP_GATED, SHAPE(160, 2, 8, 64, 96)},
+    CASE("mixtral-down", TIMED, EVERYWHERE), .kind = DOWN, SHAPE(160, 2, 8, 96, 64)},
+    CASE("mixtral-up-f16", TIMED), UP_GATED, SHAPE(40, 2, 8, 64, 96), .dtype = VKMOE_F16},
+    CASE("mixtral-down-f16", .thorough = true), .kind = DOWN, SHAPE(40, 2, 8, 96, 64),
+        .dtype = VKMOE_F16},
+    CASE("qwen3-moe-up-bf16", .thorough = true), UP_GATED, SHAPE(96, 8, 128, 64, 48),
+        .dtype = VKMOE_BF16},
+    CASE("qwen3-moe-down-bf16", TIMED), .kind = DOWN, SHAPE(96, 8, 128, 48, 64),
+        .dtype = VKMOE_BF16},
+    CASE("deepseek-v3-up", TIMED), UP_GATED, SHAPE(65, 8, 256, 112, 64), .shared_rows = 72},
+    CASE("deepseek-v3-shared-down", TIMED, EVERYWHERE), .kind = DIRECT,
+        SHAPE(65, 1, 256, 72, 112)},
+    CASE("shared-down-f16-odd"), .kind = DIRECT, SHAPE(17, 1, 8, 24, 45), .dtype = VKMOE_F16},
+    CASE("gpt-oss-up"), OAI_UP(33, 45, 45)},
+    CASE("gpt-oss-down"), .kind = DOWN, SHAPE(33, 4, 32, 48, 45), .biased = true},
+    CASE("llama4-up", .thorough = true), UP_GATED, SHAPE(33, 1, 16, 80, 40), .weight_input = true,
+        .shared_rows = 64},
+    CASE("nemotron-up", .thorough = true), .kind = UP, SHAPE(40, 6, 128, 84, 58),
+        .activation = VKMOE_RELU2, .shared_rows = 116},
+    CASE("switch-up-f16"), .kind = UP, SHAPE(64, 1, 8, 48, 100), .activation = VKMOE_RELU2,
+        .dtype = VKMOE_F16, .shared_rows = 27, .shared_gated = true, .weight_input = true,
+        .capacity = 8},
+    CASE("switch-down"), .kind = DOWN, SHAPE(64, 1, 8, 104, 48), .capacity = 8},
+    CASE("misaligned-up-bf16"), .kind = UP, SHAPE(19, 2, 4, 64, 40), .dtype = VKMOE_BF16,
+        .activation = VKMOE_GELU_TANH, .gated = true, .shared_rows = 40, .misaligned = true},
+    CASE("misaligned-down", .thorough = true), SMALL_DOWN(19, 64, 40), .misaligned = true,
+        .biased = true},
+    CASE("misaligned-direct", .thorough = true), SMALL_DIRECT(19, 64, 40), .misaligned = true},
+    CASE("relu", .thorough = true), .kind = UP, SHAPE(19, 2, 8, 96, 40), .gated = true,
+        .shared_rows = 40, .activation = VKMOE_RELU},
+    CASE("gelu-erf", .thorough = true), .kind = UP, SHAPE(19, 2, 8, 96, 40), .gated = true,
+        .shared_rows = 40, .activation = VKMOE_GELU_ERF},
+    CASE("identity", .thorough = true), .kind = UP, SHAPE(19, 2, 8, 96, 40), .gated = true,
+        .shared_rows = 40, .activation = VKMOE_IDENTITY},
+    CASE("silu-clamp", .thorough = true), UP_GATED, SHAPE(19, 2, 8, 96, 40), .shared_rows = 40,
+        .activation = VKMOE_SILU_CLAMP},
+    CASE("swiglu-step", .thorough = true), UP_GATED, SHAPE(19, 2, 8, 96, 40), .shared_rows = 40,
+        .activation = VKMOE_SWIGLU_STEP},
+
+    // ------------------- shapes, with the pipelines of mixtral, gpt-oss and deepseek-v3
+    CASE("no-token-up"), SMALL_UP(0, 64, 40)},
+    CASE("no-token-direct"), SMALL_DIRECT(0, 64, 40)},
+    CASE("one-token-up"), SMALL_UP(1, 64, 40)},
+    CASE("one-token-down"), SMALL_DOWN(1, 64, 40)},
+    CASE("one-of-each-up"), UP_GATED, SHAPE(1, 1, 1, 8, 1), .shared_rows = 1},
+    CASE("one-of-each-oai-up"), UP_GATED, SHAPE(1, 1, 1, 1, 1), .shared_rows = 1, .biased = true,
+        .activation = VKMOE_SWIGLU_OAI},
+    CASE("one-of-each-down"), .kind = DOWN, SHAPE(1, 1, 1, 1, 1), .biased = true},
+    CASE("one-of-each-direct"), .kind = DIRECT, SHAPE(1, 1, 1, 1, 1), .dtype = VKMOE_F16},
+    CASE("hot-expert-up"), UP_GATED, SHAPE(140, 2, 8, 24, 24), .shared_rows = 9,
+        .pattern = IDS_ONE_HOT},
+    CASE("hot-expert-down"), .kind = DOWN, SHAPE(140, 2, 8, 24, 24), .pattern = IDS_ONE_HOT},
+    CASE("odd-experts-empty-up"), UP_GATED, SHAPE(33, 2, 9, 24, 24), .shared_rows = 9,
+        .pattern = IDS_EVEN},
+    CASE("twice-the-same-up"), UP_GATED, SHAPE(33, 4, 9, 24, 24), .shared_rows = 9,
+        .pattern = IDS_TWICE},
+    CASE("twice-the-same-down"), .kind = DOWN, SHAPE(33, 4, 9, 24, 24), .pattern = IDS_TWICE},
+    CASE("dropped-up"), UP_GATED, SHAPE(33, 2, 5, 24, 24), .shared_rows = 9,
+        .pattern = IDS_DROPPED},
+    CASE("dropped-down"), .kind = DOWN, SHAPE(33, 2, 5, 24, 24), .pattern = IDS_DROPPED},
+    CASE("everything-dropped-up"), UP_GATED, SHAPE(9, 2, 5, 24, 24), .shared_rows = 9,
+        .pattern = IDS_ALL_DROPPED},
+    CASE("everything-dropped-down"), .kind = DOWN, SHAPE(9, 2, 5, 24, 24),
+        .pattern = IDS_ALL_DROPPED},
+    CASE("experts-1024-up"), UP_GATED, SHAPE(10, 8, 1024, 16, 8), .shared_rows = 8},
+    // Columns, in units of 8 and slices of 16.
+    CASE("columns-1-up"), OAI_UP(19, 1, 24)},
+    CASE("columns-7-up"), OAI_UP(19, 7, 24)},
+    CASE("columns-8-up"), SMALL_UP(19, 8, 24)},
+    CASE("columns-9-up"), OAI_UP(19, 9, 24)},
+    CASE("columns-16-up"), SMALL_UP(19, 16, 24)},
+    CASE("columns-17-up"), OAI_UP(19, 17, 24)},
+    CASE("columns-24-up"), SMALL_UP(19, 24, 24)},
+    CASE("columns-33-up"), OAI_UP(19, 33, 24)},
+    CASE("columns-704-up"), SMALL_UP(19, 704, 24)},
+    CASE("columns-1-down"), SMALL_DOWN(19, 1, 24)},
+    CASE("columns-9-down"), SMALL_DOWN(19, 9, 24)},
+    CASE("columns-704-down"), SMALL_DOWN(19, 704, 24)},
+    // Rows of a tile: 8, 16, 64.
+    CASE("tokens-7-direct"), SMALL_DIRECT(7, 24, 40)},
+    CASE("tokens-8-direct"), SMALL_DIRECT(8, 24, 40)},
+    CASE("tokens-9-direct"), SMALL_DIRECT(9, 24, 40)},
+    CASE("tokens-15-direct"), SMALL_DIRECT(15, 24, 40)},
+    CASE("tokens-16-direct"), SMALL_DIRECT(16, 24, 40)},
+    CASE("tokens-17-direct"), SMALL_DIRECT(17, 24, 40)},
+    CASE("tokens-63-direct"), SMALL_DIRECT(63, 24, 40)},
+    CASE("tokens-64-direct"), SMALL_DIRECT(64, 24, 40)},
+    CASE("tokens-65-direct"), SMALL_DIRECT(65, 24, 40)},
+    CASE("tokens-130-direct"), SMALL_DIRECT(130, 24, 40)},
+    CASE("tokens-9-up"), SMALL_UP(9, 24, 24)},
+    CASE("tokens-17-one-expert-up"), UP_GATED, SHAPE(17, 1, 1, 24, 24), .shared_rows = 24},
+    CASE("tokens-65-one-expert-up"), UP_GATED, SHAPE(65, 1, 1, 24, 24), .shared_rows = 24},
+    CASE("tokens-65-one-expert-down"), .kind = DOWN, SHAPE(65, 1, 1, 24, 24)},
+    // Matrix rows of a tile: 32, 64; gate and up take turns.
+    CASE("rows-15-up"), SMALL_UP(11, 16, 15)},
+    CASE("rows-16-up"), SMALL_UP(11, 16, 16)},
+    CASE("rows-17-up"), SMALL_UP(11, 16, 17)},
+    CASE("rows-31-up"), SMALL_UP(11, 16, 31)},
+    CASE("rows-32-up"), SMALL_UP(11, 16, 32)},
+    CASE("rows-33-up"), SMALL_UP(11, 16, 33)},
+    CASE("rows-65-up"), SMALL_UP(11, 16, 65)},
+    CASE("rows-4-down"), SMALL_DOWN(11, 16, 4)},
+    CASE("rows-12-down"), SMALL_DOWN(11, 16, 12)},
+    CASE("rows-32-down"), SMALL_DOWN(11, 16, 32)},
+    CASE("rows-36-down"), SMALL_DOWN(11, 16, 36)},
+    CASE("rows-64-down"), SMALL_DOWN(11, 16, 64)},
+    CASE("rows-68-down"), SMALL_DOWN(11, 16, 68)},
+    CASE("rows-1-bias-down"), SMALL_DOWN(11, 16, 1), .biased = true},
+    CASE("rows-7-bias-down"), SMALL_DOWN(11, 16, 7), .biased = true},
+    CASE("rows-31-bias-down"), SMALL_DOWN(11, 16, 31), .biased = true},
+    CASE("rows-33-bias-down"), SMALL_DOWN(11, 16, 33), .biased = true},
+    CASE("rows-63-bias-down"), SMALL_DOWN(11, 16, 63), .biased = true},
+    CASE("rows-65-bias-down"), SMALL_DOWN(11, 16, 65), .biased = true},
+};
+
+static const struct kernel_shape shapes[] = {{0}};
+
+static bool fits(const struct kernel_case *test, const struct variant *variant,
+    const struct kernel_shape *shape)
+{
+    (void)test;
+    (void)variant;
+    (void)shape;
+    return true;
+}
+
+// What a form makes of a tile.
+static void tile_of(const struct variant *variant, uint32_t *blocks, uint32_t *rows)
+{
+    *blocks = GEMM_PLAIN_BLOCKS;
+    *rows = GEMM_PLAIN_ROWS;
+    if (!strcmp(variant->form, "columns")) {
+        *blocks = GEMM_COLUMNS_BLOCKS;
+        *rows = GEMM_COLUMNS_ROWS;
+    } else if (!strncmp(variant->form, "staged", 6)) {
+        *blocks = GEMM_STAGED_BLOCKS;
+        *rows = GEMM_STAGED_ROWS;
+    }
+}
+
+struct gemm_model {
+    struct routing routing;
+    struct grouping grouping;
+    struct linear matrices, shared; // direct: only the second
+    const float *source;
+    uint32_t tile_blocks, tile_rows;
+    uint32_t stride;       // of a source row
+    uint32_t result_columns, shared_columns;
+    uint32_t tiles, shared_tiles;
+};
+
+// Up: the width of a row of h, padded with zeros to whole units. Else what is asked for.
+static uint32_t padded(const struct gemm_case *c, uint32_t rows)
+{
+    return c->kind == UP ? (uint32_t)align_up(rows, 8) : rows;
+}
+
+static void add_plan(struct kernel_io *io, struct gemm_model *m)
+{
+    const struct gemm_case *c = (const void *)io->test;
+    const uint32_t pairs = c->tokens * c->k;
+    m->routing = io_add_routing(io, c->pattern, c->tokens, c->k, c->experts);
+    m->grouping = group_pairs(io, &m->routing, c->tokens, c->capacity ? c->capacity : UINT32_MAX);
+    float *weights = io_find(io, "weights")->before;
+    for (uint32_t pair = 0; pair < pairs; pair++)
+        if (m->routing.dropped[pair])
+            weights[pair] = -0.0f;
+    memcpy(io_add(io, "rows", ROLE_IN, c->tokens, c->k)->before, m->grouping.rows, pairs * 4);
+    // As much as there is, not as there might be: what comes behind is nobody's.
+    const uint32_t room = plan_room(&m->routing, m->tile_rows);
+    uint32_t *plan = io_alloc(io, room, sizeof *plan);
+    const uint32_t size = make_plan(&m->routing, &m->grouping, m->tile_rows,
+        c->shared_rows ? c->tokens : 0, plan);
+    memcpy(io_add(io, "plan", ROLE_IN, size, 1)->before, plan, size * 4);
+    m->tiles = plan[PLAN_TILES];
+    m->shared_tiles = plan[PLAN_SHARED_TILES];
+}
+
+static void add_source(struct kernel_io *io, struct gemm_model *m)
+{
+    const struct gemm_case *c = (const void *)io->test;
+    const uint32_t rows = c->kind == DOWN ? c->tokens * c->k : c->tokens;
+    m->stride = c->kind == UP ? c->columns : (uint32_t)align_up(c->columns, 8);
+    float *source = io_add_floats(io, "source", rows, m->stride, 1.0);
+    for (uint32_t row = 0; row < rows; row++)
+        for (uint32_t i = c->columns; i < m->stride; i++) // rows of h end in zeros
+            source[(size_t)row * m->stride + i] = 0.0f;
+    for (uint32_t row = 0; c->kind == DOWN && row < rows; row++)
+        for (uint32_t i = 0; m->grouping.rows[row] == UINT32_MAX && i < m->stride; i++)
+            source[(size_t)row * m->stride + i] = NAN; // nobody has written these
+    io_find(io, "source")->skew = c->misaligned ? 4 : 0;
+    m->source = source;
+}
+
+static void fill(struct kernel_io *io)
+{
+    const struct gemm_case *c = (const void *)io->test;
+    struct gemm_model *m = io->model = io_alloc(io, 1, sizeof *m);
+    tile_of(io->variant, &m->tile_blocks, &m->tile_rows);
+    if (c->kind != DIRECT) {
+        add_plan(io, m);
+        m->matrices = io_add_linear(io, "matrices", c->biased ? "bias" : NULL, c->experts, c->rows,
+            c->columns, c->gated, c->dtype);
+    }
+    const uint32_t shared_rows = c->kind == DIRECT ? c->rows : c->shared_rows;
+    if (shared_rows)
+        m->shared = io_add_linear(io, "shared", NULL, 1, shared_rows, c->columns, c->shared_gated,
+            c->dtype);
+    add_source(io, m);
+    io_add_table(io, c->experts);
+    m->result_columns = padded(c, c->rows);
+    m->shared_columns = padded(c, c->shared_rows);
+    io_add(io, "result", ROLE_OUT, c->kind == DIRECT ? c->tokens : c->tokens * c->k,
+        m->result_columns);
+    io_find(io, "result")->skew = c->misaligned ? 4 : 0;
+    if (c->kind == UP && c->shared_rows) {
+        io_add(io, "shared_result", ROLE_OUT, c->tokens, m->shared_columns);
+        io_find(io, "shared_result")->skew = c->misaligned ? 4 : 0;
+    }
+}
+
+// One row of results.
+static void make_row(const struct gemm_case *c, const struct linear *l, uint32_t expert,
+    const float *x, double scale, double *to)
+{
+    for (uint32_t i = 0; i < padded(c, l->rows); i++) {
+        const double first = linear_row(l, 0, expert, i, x, scale);
+        const double second = l->parts == 2 ? linear_row(l, 1, expert, i, x, scale) : first;
+        to[i] = c->kind != UP ? first : activation_value(c->activation, l->parts == 2, first,
+            second, TEST_ALPHA, TEST_LIMIT);
+    }
+}
+
+static void reference(struct kernel_io *io)
+{
+    const struct gemm_case *c = (const void *)io->test;
+    const struct gemm_model *m = io->model;
+    double *result = io_expect_floats(io, "result");
+    for (uint32_t t = 0; c->kind == DIRECT && t < c->tokens; t++)
+        make_row(c, &m->shared, 0, m->source + (size_t)t * m->stride, 1.0,
+            result + (size_t)t * m->result_columns);
+    for (uint32_t pair = 0; c->kind != DIRECT && pair < c->tokens * c->k; pair++) {
+        const uint32_t row = m->grouping.row_of[pair];
+        if (row == UINT32_MAX)
+            continue;
+        const size_t from = c->kind == UP ? pair / c->k : row, to = c->kind == UP ? row : pair;
+        make_row(c, &m->matrices, m->routing.expert[pair], m->source + from * m->stride,
+            c->weight_input ? m->routing.weights[pair] : 1.0, result + to * m->result_columns);
+    }
+    if (c->kind != UP || !c->shared_rows)
+        return;
+    double *shared = io_expect_floats(io, "shared_result");
+    for (uint32_t t = 0; t < c->tokens; t++)
+        make_row(c, &m->shared, 0, m->source + (size_t)t * m->stride, 1.0,
+            shared + (size_t)t * m->shared_columns);
+}
+
+static void set_spec(struct kernel_io *io, uint32_t spec[SPEC_MAX])
+{
+    const struct gemm_case *c = (const void *)io->test;
+    const struct kernel_operand *shared = io_find(io, "shared_result");
+    spec[GEMM_TYPE] = c->dtype;
+    spec[GEMM_UP] = c->kind == UP;
+    spec[GEMM_DIRECT] = c->kind == DIRECT;
+    spec[GEMM_PACKED] = io_is_packed(io, io_find(io, "source"), 8);
+    spec[GEMM_RESULT_PACKED] = io_is_packed(io, io_find(io, "result"), 4)
+        && (!shared || io_is_packed(io, shared, 4));
+    spec[GEMM_GATED] = c->gated;
+    spec[GEMM_SHARED_GATED] = c->shared_gated;
+    spec[GEMM_ACTIVATION] = c->kind == UP ? c->activation : VKMOE_IDENTITY;
+    spec[GEMM_BIAS] = c->biased;
+    spec[GEMM_WEIGHT_INPUT] = c->weight_input;
+    spec[GEMM_ALPHA] = float_bits(TEST_ALPHA);
+    spec[GEMM_LIMIT] = float_bits(TEST_LIMIT);
+}
+
+static void dispatch(struct kernel_io *io, struct dispatch *d)
+{
+    const struct gemm_case *c = (const void *)io->test;
+    const struct gemm_model *m = io->model;
+    struct experts_gemm_push *push = (void *)io->push;
+    const bool has_shared = c->kind == DIRECT || c->shared_rows;
+    const struct linear *main = c->kind == DIRECT ? &m->shared : &m->matrices;
+    io_fill_table(io, c->kind == DIRECT ? NULL : &m->matrices, has_shared ? &m->shared : NULL);
+    *push = (struct experts_gemm_push){
+        .plan = io_address(io, "plan"),
+        .rows = io_address(io, "rows"),
+        .source = io_address(io, "source"),
+        .result = io_address(io, "result"),
+        .shared_result = io_address(io, "shared_result"),
+        .table = io_address(io, "table"),
+        .bias = io_address(io, "bias"),
+        .weights = io_address(io, "weights"),
+        .k = c->k,
+        .experts = c->experts,
+        .tokens = c->tokens,
+        .units = main->units,
+        .source_columns = m->stride,
+        .source_stride = m->stride,
+        .result_columns = m->result_columns,
+        .result_stride = m->result_columns,
+        .shared_result_columns = m->shared_columns,
+        .row_tiles = div_up(main->blocks, m->tile_blocks),
+        .shared_row_tiles = c->kind == UP ? div_up(m->shared.blocks, m->tile_blocks) : 0,
+        .bias_stride = main->blocks * 8,
+        .tile_rows = m->tile_rows,
+    };
+    *d = (struct dispatch){
+        .kernel = KERNEL_experts_gemm,
+        .groups = c->kind == DIRECT ? push->row_tiles * div_up(c->tokens, m->tile_rows)
+            : m->tiles * push->row_tiles + m->shared_tiles * push->shared_row_tiles,
+    };
+    set_spec(io, d->spec);
+}
+
+// Matrix rows that a token, or an expert, has to do with.
+static uint64_t matrix_rows(const struct gemm_case *c, bool shared)
+{
+    if (shared)
+        return c->kind == DIRECT ? c->rows : (uint64_t)c->shared_rows * (c->shared_gated ? 2 : 1);
+    return c->kind == DIRECT ? 0 : (uint64_t)c->rows * (c->gated ? 2 : 1);
+}
+
+static uint64_t bytes(const struct kernel_case *test)
+{
+    const struct gemm_case *c = (const void *)test;
+    const uint64_t pairs = c->tokens * c->k, size = c->dtype == VKMOE_F32 ? 4 : 2;
+    const uint64_t sources = c->kind == DOWN ? pairs : c->tokens;
+    const uint64_t results = c->kind == DIRECT ? c->tokens : pairs;
+    const uint64_t rows = MIN(pairs, c->experts) * matrix_rows(c, false) + matrix_rows(c, true);
+    return rows * c->columns * size
+        + (sources * c->columns + results * c->rows + c->tokens * c->shared_rows) * 4;
+}
+
+static uint64_t flops(const struct kernel_case *test)
+{
+    const struct gemm_case *c = (const void *)test;
+    return 2ull * c->tokens * c->columns * (c->k * matrix_rows(c, false) + matrix_rows(c, true));
+}
+
+const struct kernel_suite vkmoe_suite_experts_gemm = {
+    .kernel = KERNEL_experts_gemm,
+    .cases = cases,
+    .case_size = sizeof *cases,
+    .case_count = ARRAY_SIZE(cases),
+    .shapes = shapes,
+    .shape_count = ARRAY_SIZE(shapes),
+    .fits = fits,
+    .fill = fill,
+    .reference = reference,
+    .dispatch = dispatch,
+    .bytes = bytes,
+    .flops = flops,
+};

@@ -1,0 +1,194 @@
+// group_tokens.c - cases and reference of sorting pairs by expert.
+#include "../cases.h"
+
+#include <string.h>
+
+#include "shaders/group_tokens.h"
+
+struct group_case {
+    struct kernel_case base;
+    uint32_t tokens, k, experts;
+    enum ids_pattern pattern;
+    uint32_t sequence_tokens, capacity; // capacity 0: no limit
+    uint32_t tile_rows;                 // 0: 16
+    bool shared;
+    uint32_t max_groups;                // 0: 65535
+};
+
+#define CASE(...) {.base = {__VA_ARGS__}
+#define SHAPE(t, slots, e) .tokens = t, .k = slots, .experts = e
+
+static const struct group_case cases[] = {
+    CASE("mixtral", .timed = true, .shapes = 7), SHAPE(160, 2, 8), .tile_rows = 64},
+    CASE("mixtral-cpu", .shapes = 7), SHAPE(160, 2, 8)},
+    CASE("qwen3-moe", .timed = true), SHAPE(96, 8, 128), .tile_rows = 8},
+    CASE("deepseek-v3", .timed = true, .shapes = 7), SHAPE(65, 8, 256), .shared = true},
+    CASE("qwen3-next"), SHAPE(33, 10, 512), .shared = true, .tile_rows = 64},
+    CASE("qwen2-moe"), SHAPE(17, 4, 60), .shared = true, .tile_rows = 8},
+    CASE("switch-base-8", .shapes = 7), SHAPE(64, 1, 8), .capacity = 8},
+    CASE("switch-base-8-sequences", .shapes = 7), SHAPE(100, 1, 8), .capacity = 4,
+        .sequence_tokens = 30},
+    CASE("switch-many-sequences"), SHAPE(2048, 1, 8), .capacity = 1, .sequence_tokens = 2},
+    CASE("gshard-capacity", .shapes = 7), SHAPE(64, 2, 8), .capacity = 12},
+    CASE("gshard-capacity-sequences", .shapes = 7), SHAPE(129, 2, 8), .capacity = 5,
+        .sequence_tokens = 31},
+    CASE("capacity-1-hot-expert"), SHAPE(33, 2, 8), .capacity = 1, .pattern = IDS_ONE_HOT},
+    CASE("capacity-of-all"), SHAPE(33, 2, 4), .capacity = 33},
+    CASE("capacity-and-dropped", .shapes = 7), SHAPE(65, 3, 6), .capacity = 4,
+        .sequence_tokens = 13, .pattern = IDS_DROPPED},
+    CASE("capacity-and-wild-ids"), SHAPE(65, 2, 6), .capacity = 4, .sequence_tokens = 20,
+        .pattern = IDS_WILD},
+    CASE("capacity-and-twice"), SHAPE(33, 3, 6), .capacity = 5, .pattern = IDS_TWICE},
+    CASE("hot-expert", .shapes = 7), SHAPE(65, 2, 8), .pattern = IDS_ONE_HOT},
+    CASE("odd-experts-empty", .shapes = 7), SHAPE(65, 2, 9), .pattern = IDS_EVEN},
+    CASE("wild-ids", .shapes = 7), SHAPE(33, 2, 8), .pattern = IDS_WILD},
+    CASE("twice-the-same", .shapes = 7), SHAPE(33, 2, 8), .pattern = IDS_TWICE},
+    CASE("dropped", .shapes = 7), SHAPE(65, 2, 8), .pattern = IDS_DROPPED, .shared = true},
+    CASE("everything-dropped"), SHAPE(9, 2, 8), .pattern = IDS_ALL_DROPPED},
+    CASE("everything-dropped-shared"), SHAPE(9, 2, 8), .pattern = IDS_ALL_DROPPED,
+        .shared = true},
+    CASE("no-token"), SHAPE(0, 2, 8)},
+    CASE("no-token-shared"), SHAPE(0, 2, 8), .shared = true},
+    CASE("one-token", .shapes = 7), SHAPE(1, 2, 8)},
+    CASE("one-expert", .shapes = 7), SHAPE(65, 1, 1)},
+    CASE("one-of-each", .shapes = 7), SHAPE(1, 1, 1), .shared = true},
+    CASE("tile-less-1", .shapes = 7), SHAPE(15, 1, 1), .shared = true},
+    CASE("tile", .shapes = 7), SHAPE(16, 1, 1), .shared = true},
+    CASE("tile-and-1", .shapes = 7), SHAPE(17, 1, 1), .shared = true},
+    CASE("tiles-8-and-1"), SHAPE(9, 1, 2), .tile_rows = 8, .pattern = IDS_ONE_HOT},
+    CASE("tiles-64-less-1"), SHAPE(63, 1, 2), .tile_rows = 64, .pattern = IDS_ONE_HOT},
+    CASE("tiles-64-and-1"), SHAPE(65, 1, 2), .tile_rows = 64, .pattern = IDS_ONE_HOT},
+    CASE("dispatch-in-two-dimensions"), SHAPE(65, 2, 8), .shared = true, .max_groups = 7},
+    CASE("experts-1024", .shapes = 6), SHAPE(40, 8, 1024), .shared = true},
+    CASE("k-equals-experts", .shapes = 7), SHAPE(5, 33, 33)},
+    CASE("pairs-131072-hot", .shapes = 2), SHAPE(65536, 2, 3), .tile_rows = 8,
+        .pattern = IDS_ONE_HOT, .shared = true},
+};
+
+static const struct kernel_shape shapes[] = {{.lanes = 64}, {.lanes = 128}, {.lanes = 8}};
+
+static bool fits(const struct kernel_case *test, const struct variant *variant,
+    const struct kernel_shape *shape)
+{
+    const struct group_case *c = (const void *)test;
+    (void)variant;
+    // 8 lanes would need more iterations than lavapipe 22.3 allows.
+    return shape->lanes > 8 || c->tokens * c->k < 4096;
+}
+
+// Tiles along the matrices; any numbers would do.
+enum { UP_TILES = 5, DOWN_TILES = 3, SHARED_UP_TILES = 2 };
+
+struct group_model {
+    struct routing routing;
+    struct grouping grouping;
+};
+
+static uint32_t capacity_of(const struct group_case *c)
+{
+    return c->capacity ? c->capacity : UINT32_MAX;
+}
+
+static uint32_t sequence_of(const struct group_case *c)
+{
+    return c->sequence_tokens ? c->sequence_tokens : c->tokens;
+}
+
+static uint32_t tile_rows_of(const struct group_case *c)
+{
+    return c->tile_rows ? c->tile_rows : 16;
+}
+
+static void fill(struct kernel_io *io)
+{
+    const struct group_case *c = (const void *)io->test;
+    struct group_model *model = io->model = io_alloc(io, 1, sizeof *model);
+    model->routing = io_add_routing(io, c->pattern, c->tokens, c->k, c->experts);
+    io_find(io, "weights")->role = ROLE_IN_OUT;
+    io_add(io, "rows", ROLE_OUT, c->tokens, c->k);
+    io_add(io, "counts", ROLE_SCRATCH, 2, c->experts);
+    io_add(io, "plan", ROLE_OUT, plan_room(&model->routing, tile_rows_of(c)), 1);
+    io_add(io, "counter", ROLE_IN, 1, 1);
+}
+
+static void expect_dispatch(uint32_t *plan, uint32_t groups, uint32_t max_groups)
+{
+    plan[0] = MIN(groups, max_groups);
+    plan[1] = div_up(groups, max_groups);
+    plan[2] = 1;
+}
+
+static void reference(struct kernel_io *io)
+{
+    const struct group_case *c = (const void *)io->test;
+    struct group_model *model = io->model;
+    struct routing *routing = &model->routing;
+    const uint32_t max_groups = c->max_groups ? c->max_groups : 65535;
+    uint32_t *weights = io_expect_words(io, "weights"), *plan = io_expect_words(io, "plan");
+    uint32_t *rows = io_expect_words(io, "rows");
+
+    model->grouping = group_pairs(io, routing, sequence_of(c), capacity_of(c));
+    for (uint32_t pair = 0; pair < c->tokens * c->k; pair++)
+        weights[pair] = float_bits(routing->dropped[pair] ? -0.0f : routing->weights[pair]);
+    memcpy(rows, model->grouping.rows, (size_t)c->tokens * c->k * sizeof *rows);
+    make_plan(routing, &model->grouping, tile_rows_of(c), c->shared ? c->tokens : 0, plan);
+    const uint32_t tiles = plan[PLAN_TILES], shared = plan[PLAN_SHARED_TILES];
+    expect_dispatch(&plan[PLAN_UP], tiles * UP_TILES + shared * SHARED_UP_TILES, max_groups);
+    expect_dispatch(&plan[PLAN_DOWN], tiles * DOWN_TILES, max_groups);
+}
+
+static void dispatch(struct kernel_io *io, struct dispatch *d)
+{
+    const struct group_case *c = (const void *)io->test;
+    struct group_tokens_push *push = (void *)io->push;
+    *push = (struct group_tokens_push){
+        .ids = io_address(io, "ids"),
+        .weights = io_address(io, "weights"),
+        .rows = io_address(io, "rows"),
+        .counts = io_address(io, "counts"),
+        .plan = io_address(io, "plan"),
+        .counter = io_address(io, "counter"),
+        .tokens = c->tokens,
+        .k = c->k,
+        .experts = c->experts,
+        .sequence_tokens = c->capacity ? sequence_of(c) : c->tokens,
+        .capacity = capacity_of(c),
+        .tile_rows = tile_rows_of(c),
+        .up_row_tiles = UP_TILES,
+        .down_row_tiles = DOWN_TILES,
+        .shared_up_row_tiles = c->shared ? SHARED_UP_TILES : 0,
+        .max_groups = c->max_groups ? c->max_groups : 65535,
+    };
+    *d = (struct dispatch){
+        .kernel = KERNEL_group_tokens,
+        .spec = {[GROUP_LANES] = io->shape.lanes},
+        .groups = c->experts,
+    };
+}
+
+static uint64_t bytes(const struct kernel_case *test)
+{
+    const struct group_case *c = (const void *)test;
+    return 3ull * c->tokens * c->k * 4;
+}
+
+static uint64_t flops(const struct kernel_case *test)
+{
+    (void)test;
+    return 0;
+}
+
+const struct kernel_suite vkmoe_suite_group_tokens = {
+    .kernel = KERNEL_group_tokens,
+    .cases = cases,
+    .case_size = sizeof *cases,
+    .case_count = ARRAY_SIZE(cases),
+    .shapes = shapes,
+    .shape_count = ARRAY_SIZE(shapes),
+    .fits = fits,
+    .fill = fill,
+    .reference = reference,
+    .dispatch = dispatch,
+    .bytes = bytes,
+    .flops = flops,
+};

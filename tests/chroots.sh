@@ -1,0 +1,108 @@
+#!/usr/bin/env bash
+# A Debian testing system in a folder: the newest compilers, loader, layers and drivers, whatever this machine runs.
+#
+#     tests/chroots.sh setup               makes it or completes it, and prints its folder (some minutes, 2 GB, once)
+#     tests/chroots.sh copy                copies this project's source into it, and prints where, as seen from inside
+#     tests/chroots.sh run DIR COMMAND...  runs a command inside, in a folder of it
+#
+# Needs root and debootstrap. VKMOE_TESTING names another folder. Remove the folder to have it made anew.
+set -euo pipefail
+
+project=$(cd "$(dirname "$0")/.." && pwd)
+testing=${VKMOE_TESTING:-/var/tmp/vkmoe-testing}
+stamp=$testing/etc/vkmoe-packages  # written last: what is installed, once all of it is
+packages=(
+    gcc libc6-dev meson ninja-build pkgconf glslc spirv-tools libvulkan-dev libvulkan-volk-dev libcjson-dev
+    mesa-vulkan-drivers vulkan-validationlayers
+    mesa-drm-shim libdrm-dev linux-libc-dev  # tests/vendors
+)
+
+die() {
+    echo "tests/chroots.sh: $*" >&2
+    exit 1
+}
+
+# Mounts made in a mount namespace go with it, so that no crash leaves /proc inside a folder that someone will remove.
+can_mount() {
+    unshare --mount true 2>/dev/null
+}
+
+# The caller's environment stays outside: its compiler flags and drivers are not those of the chroot.
+run_inside() {
+    local dir=$1
+    local enter=(chroot "$testing" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/tmp LANG=C.UTF-8
+        DEBIAN_FRONTEND=noninteractive sh -c "cd \"\$0\" && exec \"\$@\"" "$dir")
+    shift
+    if can_mount; then
+        unshare --mount sh -c "mount --rbind /proc \"\$0/proc\" && exec \"\$@\"" "$testing" "${enter[@]}" "$@"
+    else
+        "${enter[@]}" "$@"
+    fi
+}
+
+# Metadata of a suite that moves can be out of date on a mirror or a saved one; the signature still counts.
+apt_inside() {
+    run_inside / apt-get -qq -o Acquire::Check-Valid-Until=false -o Acquire::Retries=3 -o Dpkg::Use-Pty=0 "$@"
+}
+
+bootstrap() {
+    local enter=()
+    can_mount && enter=(unshare --mount)
+    rm -rf --one-file-system "$testing" && "${enter[@]}" debootstrap --variant=minbase testing "$testing"
+}
+
+install_packages() {
+    cp -L /etc/resolv.conf "$testing/etc/resolv.conf" &&
+        apt_inside update && apt_inside install -y --no-install-recommends "${packages[@]}" && apt_inside clean &&
+        echo "${packages[*]}" >"$stamp"
+}
+
+make() {
+    if [ ! -e /proc/self ]; then  # as in a bare chroot; debootstrap needs it
+        mount -t proc proc /proc && trap 'umount /proc' EXIT
+    fi
+    if [ ! -f "$stamp" ]; then
+        bootstrap || return
+    fi
+    install_packages
+}
+
+complete() {
+    [ -f "$stamp" ] && [ "$(cat "$stamp")" = "${packages[*]}" ]
+}
+
+setup() {
+    local log
+    [ "$(id -u)" = 0 ] || die "only root can set up a chroot"
+    [ ! -e "$testing" ] || [ -O "$testing" ] || die "$testing belongs to someone else"
+    exec 9<"$(dirname "$testing")"
+    flock 9
+    if ! complete; then
+        command -v debootstrap >/dev/null || die "debootstrap is not installed"
+        echo "setting up Debian testing in $testing; this takes some minutes" >&2
+        log=$(mktemp)
+        if ! make >"$log" 2>&1; then
+            tail -n 15 "$log" >&2
+            die "Debian testing cannot be set up: $(grep '^[EW]:' "$log" | tail -n 1)"
+        fi
+        rm -f "$log"
+    fi
+    echo "$testing"
+}
+
+# Source only: what was built out here fits other compilers and libraries.
+copy() {
+    local dir
+    dir=$(mktemp -d "$testing/tmp/vkmoe.XXXXXX")
+    tar -C "$project" --exclude=./.git --exclude='./build*' -c . | tar -C "$dir" --no-same-owner -x
+    echo "${dir#"$testing"}"
+}
+
+case ${1-} in
+    setup | copy) "$1" ;;
+    run) run_inside "${@:2}" ;;
+    *)
+        sed -n '2,/^set /s/^# \{0,1\}//p' "$0" >&2
+        exit 2
+        ;;
+esac

@@ -1,0 +1,542 @@
+// counts.c - what a layer costs, as vkmoe.h promises it: dispatches, scratch memory, and
+// the same bits every time. Values are other tests' business.
+#include "stream.h" // before host.h: both bring Vulkan's types, this one without prototypes
+
+#include "check.h"
+#include "host.h"
+#include "random.h"
+
+#define MAX_TOKENS 65536u // of a forward
+#define MAX_EXPERTS 1024u
+
+// A device of the library's own, and what the tests here make of it.
+struct bench {
+    vkmoe_device *device;
+    vkmoe_stream *stream;
+    vkmoe_buffer *x, *y, *ids, *weights;
+    struct record record;
+};
+
+static bool init(struct bench *b, uint64_t size)
+{
+    *b = (struct bench){0};
+    CHECK_OK(vkmoe_device_create(&(struct vkmoe_device_params){
+        .log = {record_line, &b->record, VKMOE_LOG_WARNING},
+        .select = device_under_test(),
+    }, &b->device));
+    CHECK_OK(vkmoe_stream_create(b->device, &b->stream));
+    CHECK_OK(vkmoe_buffer_create(b->device, size, &b->x));
+    CHECK_OK(vkmoe_buffer_create(b->device, size, &b->y));
+    CHECK_OK(vkmoe_buffer_create(b->device, size, &b->ids));
+    CHECK_OK(vkmoe_buffer_create(b->device, size, &b->weights));
+    return true;
+fail:
+    return false;
+}
+
+static void finish(struct bench *b)
+{
+    vkmoe_buffer_destroy(&b->x);
+    vkmoe_buffer_destroy(&b->y);
+    vkmoe_buffer_destroy(&b->ids);
+    vkmoe_buffer_destroy(&b->weights);
+    vkmoe_stream_destroy(&b->stream);
+    vkmoe_device_destroy(&b->device);
+}
+
+// Where all weights lie; experts overlap, which nobody forbids. A matrix is at most 8192
+// numbers, and as f16 they are read as what they happen to be.
+#define NUMBERS 16384
+static float numbers[NUMBERS];
+
+static struct vkmoe_view some(uint32_t at, uint32_t size)
+{
+    return (struct vkmoe_view){.data = numbers + at * 61u % (NUMBERS - size)};
+}
+
+// Fills in the weights: the router and three matrices an expert.
+static enum vkmoe_status create_layer(vkmoe_device *device, const struct vkmoe_layer_params *shape,
+    enum vkmoe_dtype dtype, vkmoe_layer **out)
+{
+    static struct vkmoe_view views[3][MAX_EXPERTS];
+    struct vkmoe_layer_params p = *shape;
+    const uint32_t size = p.inner * p.hidden, shared_size = p.shared_inner * p.hidden;
+    for (uint32_t e = 0; e < p.experts; e++)
+        for (uint32_t i = 0; i < 3; i++) {
+            views[i][e] = some(3 * e + i, size);
+            views[i][e].dtype = dtype;
+        }
+    p.gate = views[0];
+    p.up = views[1];
+    p.down = views[2];
+    if (p.router.select != VKMOE_SELECT_SUPPLIED_WEIGHTED) {
+        p.router.weight = some(5, p.hidden + p.experts);
+        p.router.weight.row_stride = p.router.weight.column_stride = 1;
+    }
+    if (p.shared_inner) {
+        p.shared_gate = some(7, shared_size);
+        p.shared_up = some(11, shared_size);
+        p.shared_down = some(13, shared_size);
+        p.shared_gate.dtype = p.shared_up.dtype = p.shared_down.dtype = dtype;
+    }
+    return vkmoe_layer_create(device, &p, out);
+}
+
+// UINT32_MAX when the forward fails.
+static uint32_t count_dispatches(struct bench *b, const vkmoe_layer *layer, uint32_t tokens,
+    bool routed)
+{
+    const uint64_t before = vkmoe_stream_dispatch_count(b->stream);
+    struct vkmoe_forward_params params = {.tokens = tokens, .x.buffer = b->x, .y.buffer = b->y};
+    if (!routed) {
+        params.ids.buffer = b->ids;
+        params.weights.buffer = b->weights;
+    }
+    const enum vkmoe_status status = vkmoe_layer_forward(b->stream, layer, &params);
+    if (status != VKMOE_OK) {
+        tap_note("%u tokens: %s: %s", tokens, vkmoe_status_name(status), b->record.last);
+        return UINT32_MAX;
+    }
+    return (uint32_t)(vkmoe_stream_dispatch_count(b->stream) - before);
+}
+
+// ------------------------------------------------------------------------- dispatches
+
+#define PLAIN .hidden = 24, .inner = 16, .experts = 8, .experts_per_token = 2
+#define SHARED PLAIN, .shared_inner = 40
+
+#define NARROW .hidden = 8, .inner = 8
+#define BY_ID .router.select = VKMOE_SELECT_SUPPLIED
+#define BY_WEIGHT .router.select = VKMOE_SELECT_SUPPLIED_WEIGHTED
+
+struct dispatch_case {
+    const char *name;
+    uint32_t decode, prefill; // dispatches
+    uint32_t least, most;     // between which lies the number of tokens up to which it decodes
+    enum vkmoe_dtype dtype;
+    bool token_gate;
+    struct vkmoe_layer_params layer;
+};
+
+static const struct dispatch_case dispatch_cases[] = {
+    {"plain", 3, 5, 4, 8, VKMOE_F32, false, {PLAIN}},
+    {"f16", 3, 5, 4, 8, VKMOE_F16, false, {PLAIN}},
+    {"one-expert", 3, 5, 4, 8, VKMOE_F32, false, {NARROW, .experts = 1, .experts_per_token = 1}},
+    {"1024-experts", 3, 5, 4, 8, VKMOE_F32, false,
+        {NARROW, .experts = 1024, .experts_per_token = 8}},
+    {"shared", 3, 6, 4, 8, VKMOE_F32, false, {SHARED}},
+    {"shared-token-gate", 3, 6, 4, 8, VKMOE_F32, true, {SHARED}},
+    {"shared-bf16", 3, 6, 4, 8, VKMOE_BF16, false, {SHARED}},
+    // One token always decodes, several only if their pairs fit the kernels' tables.
+    {"k-64", 3, 5, 2, 2, VKMOE_F32, false, {NARROW, .experts = 64, .experts_per_token = 64}},
+    {"k-256", 3, 5, 1, 1, VKMOE_F32, false, {NARROW, .experts = 256, .experts_per_token = 256}},
+    // An expert that has to drop tokens needs them grouped.
+    {"capacity-1", 3, 5, 1, 1, VKMOE_F32, false, {PLAIN, .router.capacity = 1}},
+    {"capacity-2", 3, 5, 2, 2, VKMOE_F32, false, {PLAIN, .router.capacity = 2}},
+    {"supplied", 3, 5, 4, 8, VKMOE_F32, false, {PLAIN, BY_ID}},
+    {"supplied-weighted", 2, 4, 4, 8, VKMOE_F32, false, {PLAIN, BY_WEIGHT}},
+    {"supplied-weighted-shared", 2, 5, 4, 8, VKMOE_F32, false, {SHARED, BY_WEIGHT}},
+};
+
+// Decode up to some number of tokens, prefill from there on, and nothing in between.
+static bool check_dispatches(struct bench *b, const vkmoe_layer *layer,
+    const struct dispatch_case *c)
+{
+    static const uint32_t many[] = {17, 40, 300, 500};
+    const bool routed = c->layer.router.select < VKMOE_SELECT_SUPPLIED;
+    uint32_t limit = 0;
+    CHECK(count_dispatches(b, layer, 0, routed) == 0);
+    for (uint32_t tokens = 1; tokens <= 16; tokens++) {
+        const uint32_t count = count_dispatches(b, layer, tokens, routed);
+        if (count != c->decode && count != c->prefill)
+            tap_note("%u tokens: %u dispatches, expected %u or %u", tokens, count, c->decode,
+                c->prefill);
+        CHECK(count == c->prefill || (count == c->decode && limit == tokens - 1));
+        limit = count == c->decode ? tokens : limit;
+    }
+    tap_note("%s: decodes up to %u tokens", c->name, limit);
+    CHECK(limit >= c->least && limit <= c->most);
+    for (size_t i = 0; i < sizeof many / sizeof *many; i++)
+        CHECK(count_dispatches(b, layer, many[i], routed) == c->prefill);
+    return true;
+fail:
+    return false;
+}
+
+static bool test_dispatches(void)
+{
+    struct bench b;
+    vkmoe_layer *layer = NULL;
+    CHECK(init(&b, 500 * 256 * 4));
+    for (size_t i = 0; i < sizeof dispatch_cases / sizeof *dispatch_cases; i++) {
+        const struct dispatch_case *c = &dispatch_cases[i];
+        struct vkmoe_layer_params shape = c->layer;
+        if (c->token_gate)
+            shape.shared_token_gate = some(17, shape.hidden);
+        CHECK_OK(create_layer(b.device, &shape, c->dtype, &layer));
+        // Work that nobody submitted goes with its stream, and only then may the layer go.
+        const bool ok = check_dispatches(&b, layer, c);
+        vkmoe_stream_destroy(&b.stream);
+        vkmoe_layer_destroy(&layer);
+        if (!ok)
+            tap_note("in %s", c->name);
+        CHECK(ok);
+        CHECK_OK(vkmoe_stream_create(b.device, &b.stream));
+    }
+    CHECK(!b.record.lines[VKMOE_LOG_ERROR] && !b.record.lines[VKMOE_LOG_WARNING]);
+    finish(&b);
+    return true;
+fail:
+    vkmoe_stream_destroy(&b.stream);
+    vkmoe_layer_destroy(&layer);
+    finish(&b);
+    return false;
+}
+
+// More than 131072 tokens * k take several passes, and no more than they need.
+static bool test_passes(void)
+{
+    static const struct {
+        uint32_t k, tokens, passes;
+    } cases[] = {{4, 32768, 1}, {4, 32769, 2}, {4, 65536, 2}, {1, 65536, 1}, {3, 43690, 1},
+        {3, 43691, 2}, {16, 8192, 1}, {16, 65536, 8}};
+    struct bench b;
+    vkmoe_layer *layer = NULL;
+    CHECK(init(&b, MAX_TOKENS * 16 * 4));
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        for (uint32_t shared = 0; shared < 2; shared++) {
+            CHECK_OK(create_layer(b.device, &(struct vkmoe_layer_params){.hidden = 8, .inner = 8,
+                .experts = 16, .experts_per_token = cases[i].k, .shared_inner = shared * 8},
+                VKMOE_F32, &layer));
+            const uint32_t count = count_dispatches(&b, layer, cases[i].tokens, true);
+            const uint32_t expected = cases[i].passes * (5 + shared);
+            if (count != expected)
+                tap_note("k %u, %u tokens, shared %u: %u dispatches, expected %u", cases[i].k,
+                    cases[i].tokens, shared, count, expected);
+            CHECK(count == expected);
+            vkmoe_stream_destroy(&b.stream);
+            vkmoe_layer_destroy(&layer);
+            CHECK_OK(vkmoe_stream_create(b.device, &b.stream));
+        }
+    }
+    finish(&b);
+    return true;
+fail:
+    vkmoe_stream_destroy(&b.stream);
+    vkmoe_layer_destroy(&layer);
+    finish(&b);
+    return false;
+}
+
+// tokens = 0 touches nothing, whatever else it is given; and can be submitted.
+static bool test_no_tokens(void)
+{
+    struct bench b;
+    vkmoe_layer *layer = NULL;
+    CHECK(init(&b, 256));
+    CHECK_OK(create_layer(b.device, &(struct vkmoe_layer_params){SHARED}, VKMOE_F32,
+        &layer));
+    CHECK(vkmoe_layer_scratch_size(layer, 0) == 0);
+    CHECK_OK(vkmoe_layer_forward(b.stream, layer, &(struct vkmoe_forward_params){0}));
+    CHECK_OK(vkmoe_layer_forward(b.stream, layer, &(struct vkmoe_forward_params){.x = {b.x, 4096},
+        .y = {b.x, 3}}));
+    CHECK(vkmoe_stream_dispatch_count(b.stream) == 0);
+    CHECK_OK(vkmoe_stream_submit(b.stream, NULL));
+    CHECK_OK(vkmoe_stream_wait(b.stream, UINT64_MAX));
+    CHECK(!b.record.lines[VKMOE_LOG_ERROR] && !b.record.lines[VKMOE_LOG_WARNING]);
+    vkmoe_layer_destroy(&layer);
+    finish(&b);
+    return true;
+fail:
+    vkmoe_layer_destroy(&layer);
+    finish(&b);
+    return false;
+}
+
+// ---------------------------------------------------------------------------- scratch
+
+static uint64_t scratch_bound(const struct vkmoe_layer_params *p, uint64_t tokens)
+{
+    const uint64_t k = p->experts_per_token;
+    uint64_t bound = tokens * k * (p->inner + p->hidden) * 4 + tokens * p->experts * 4 + (1 << 20);
+    if (p->shared_inner > k * p->hidden)
+        bound += tokens * (p->shared_inner - k * p->hidden) * 4;
+    return bound;
+}
+
+static bool check_bound(const vkmoe_layer *layer, const struct vkmoe_layer_params *p,
+    double *fullest)
+{
+    static const uint32_t counts[] = {0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 31, 33, 64, 100, 127, 129,
+        255, 300, 512, 1000, 1024, 2047, 4096, 8191, 10000, 16384, 32767, 32768, 32769, 43691,
+        50000, 65535, MAX_TOKENS};
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        const uint64_t size = vkmoe_layer_scratch_size(layer, counts[i]);
+        const uint64_t bound = scratch_bound(p, counts[i]);
+        const double share = (double)size / (double)bound;
+        if (share > *fullest)
+            *fullest = share;
+        if (size > bound || (counts[i] != 0) != (size != 0)) {
+            tap_note("hidden %u, inner %u, experts %u, k %u, shared_inner %u: scratch for %u "
+                "tokens is %llu, at most %llu", p->hidden, p->inner, p->experts,
+                p->experts_per_token, p->shared_inner, counts[i], (unsigned long long)size, (unsigned long long)bound);
+            return false;
+        }
+    }
+    return true;
+}
+
+// Shapes that lose most to padding and to bookkeeping: narrow ones, of many experts.
+static bool test_scratch_bound(void)
+{
+    static const uint32_t widths[] = {1, 2, 3, 7, 8, 9, 16, 24, 33, 64};
+    static const uint32_t experts[] = {1, 2, 3, 8, 16, 60, 128, 257, MAX_EXPERTS};
+    enum { WIDTHS = sizeof widths / sizeof *widths, EXPERTS = sizeof experts / sizeof *experts };
+    struct bench b;
+    struct rng rng = rng_for(1, "scratch-bound");
+    vkmoe_layer *layer = NULL;
+    double fullest = 0;
+    uint32_t layers = 0;
+    CHECK(init(&b, 256));
+    for (uint32_t i = 0; i < EXPERTS; i++) {
+        const uint32_t rounds = experts[i] > 256 ? 8 : 32;
+        for (uint32_t round = 0; round < rounds; round++, layers++) {
+            struct vkmoe_layer_params p = {
+                .hidden = round ? widths[rng_below(&rng, WIDTHS)] : 1,
+                .inner = round ? widths[rng_below(&rng, WIDTHS)] : 1,
+                .experts = experts[i],
+                .experts_per_token = round % 4 == 0 ? experts[i] : 1 + rng_below(&rng, experts[i]),
+            };
+            if (round % 4 == 1 && p.experts_per_token > 8)
+                p.experts_per_token = 8;
+            if (round % 2) // narrow, or wider than all routed outputs together
+                p.shared_inner = round % 4 == 1 ? 1 + rng_below(&rng, 8192 / p.hidden)
+                    : widths[rng_below(&rng, WIDTHS)];
+            if (round % 8 == 3)
+                p.shared_token_gate = some(17, p.hidden);
+            CHECK_OK(create_layer(b.device, &p, round % 3 == 2 ? VKMOE_F16 : VKMOE_F32, &layer));
+            CHECK(check_bound(layer, &p, &fullest));
+            vkmoe_layer_destroy(&layer);
+        }
+    }
+    tap_note("%u layers; the fullest scratch has %.4f of what is allowed", layers, fullest);
+    finish(&b);
+    return true;
+fail:
+    vkmoe_layer_destroy(&layer);
+    finish(&b);
+    return false;
+}
+
+// A device of the host's, to record into its command buffers.
+struct guest {
+    struct host host;
+    struct record record;
+    vkmoe_device *device;
+    vkmoe_stream *stream;
+    vkmoe_layer *layer;
+    struct host_buffer x, y; // the host's memory
+    vkmoe_buffer *wrapped_x, *wrapped_y;
+};
+
+static void guest_finish(struct guest *g)
+{
+    vkmoe_buffer_destroy(&g->wrapped_x);
+    vkmoe_buffer_destroy(&g->wrapped_y);
+    vkmoe_layer_destroy(&g->layer);
+    vkmoe_stream_destroy(&g->stream);
+    vkmoe_device_destroy(&g->device);
+    host_buffer_finish(&g->host, &g->x);
+    host_buffer_finish(&g->host, &g->y);
+    host_finish(&g->host);
+}
+
+static bool guest_init(struct guest *g, uint64_t size)
+{
+    *g = (struct guest){0};
+    CHECK(host_init(&g->host, true));
+    struct vkmoe_adopt_params params = host_adopt_params(&g->host);
+    params.log = (struct vkmoe_log){record_line, &g->record, VKMOE_LOG_WARNING};
+    CHECK_OK(vkmoe_device_adopt(&params, &g->device));
+    CHECK(host_buffer_init(&g->host, &g->x, size + 65536)); // padded, as design.md asks
+    CHECK(host_buffer_init(&g->host, &g->y, size + 65536));
+    CHECK_OK(vkmoe_buffer_wrap(g->device, g->x.address, size, &g->wrapped_x));
+    CHECK_OK(vkmoe_buffer_wrap(g->device, g->y.address, size, &g->wrapped_y));
+    return true;
+fail:
+    return false;
+}
+
+// Records a forward with so much scratch, and runs what was recorded.
+static bool record_with(struct guest *g, uint32_t tokens, uint64_t scratch_size,
+    enum vkmoe_status expected, uint32_t dispatches)
+{
+    const struct vkmoe_forward_params params = {.tokens = tokens, .x.buffer = g->wrapped_x,
+        .y.buffer = g->wrapped_y};
+    CHECK_OK(vkmoe_stream_create(g->device, &g->stream));
+    CHECK_OK(vkmoe_stream_reserve(g->stream, scratch_size));
+    VkCommandBuffer commands = host_begin(&g->host);
+    CHECK(commands);
+    CHECK_OK(vkmoe_stream_record_into(g->stream, commands));
+    CHECK_STATUS(expected, vkmoe_layer_forward(g->stream, g->layer, &params));
+    CHECK(vkmoe_stream_dispatch_count(g->stream) == dispatches);
+    CHECK_OK(vkmoe_stream_record_into(g->stream, NULL));
+    CHECK(host_run(&g->host, commands));
+    vkmoe_stream_destroy(&g->stream);
+    return true;
+fail:
+    return false;
+}
+
+// The scratch size is enough, and a byte less is refused before anything is recorded.
+static bool check_scratch(struct guest *g, const struct vkmoe_layer_params *shape, uint32_t tokens)
+{
+    const size_t count = (size_t)tokens * shape->hidden;
+    float *x = g->x.mapped, *y = g->y.mapped;
+    CHECK_OK(create_layer(g->device, shape, VKMOE_F32, &g->layer));
+    const uint64_t size = vkmoe_layer_scratch_size(g->layer, tokens);
+    for (size_t i = 0; i < count; i++) {
+        x[i] = numbers[i % NUMBERS];
+        y[i] = 12345;
+    }
+    g->record = (struct record){0};
+    CHECK(record_with(g, tokens, size - 1, VKMOE_ERROR_OUT_OF_MEMORY, 0));
+    CHECK(g->record.lines[VKMOE_LOG_ERROR] == 1);
+    for (size_t i = 0; i < count; i++)
+        CHECK(y[i] == 12345);
+    g->record = (struct record){0};
+    const uint32_t prefill = shape->shared_inner ? 6 : 5;
+    CHECK(record_with(g, tokens, size, VKMOE_OK, tokens == 1 ? 3 : prefill));
+    CHECK(!g->record.lines[VKMOE_LOG_ERROR] && !g->record.lines[VKMOE_LOG_WARNING]);
+    for (size_t i = 0; i < count; i++)
+        CHECK(y[i] != 12345 && isfinite(y[i]));
+    vkmoe_layer_destroy(&g->layer);
+    return true;
+fail:
+    tap_note("%u tokens, shared_inner %u; log: %s", tokens, shape->shared_inner, g->record.last);
+    return false;
+}
+
+static bool test_scratch_size(void)
+{
+    static const struct vkmoe_layer_params shapes[] = {
+        {PLAIN},
+        {SHARED},
+        {PLAIN, .shared_inner = 300}, // wider than all routed outputs
+        {.hidden = 1, .inner = 1, .experts = 300, .experts_per_token = 7},
+    };
+    static const uint32_t counts[] = {1, 20, 333};
+    struct guest g;
+    CHECK(guest_init(&g, 333 * 24 * 4));
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+        for (size_t j = 0; j < sizeof counts / sizeof *counts; j++)
+            CHECK(check_scratch(&g, &shapes[i], counts[j]));
+    guest_finish(&g);
+    return true;
+fail:
+    guest_finish(&g);
+    return false;
+}
+
+// -------------------------------------------------------------------------- same bits
+
+enum { REPETITIONS = 100, SUBMITS = 10 };
+
+// Records into the `index`-th of REPETITIONS outputs.
+static enum vkmoe_status repeat(struct bench *b, const vkmoe_layer *layer, uint32_t tokens,
+    uint32_t index)
+{
+    const struct vkmoe_layer_params shape = {SHARED};
+    const uint64_t row = tokens * shape.hidden * 4, pair = tokens * shape.experts_per_token * 4;
+    return vkmoe_layer_forward(b->stream, layer, &(struct vkmoe_forward_params){
+        .tokens = tokens,
+        .x.buffer = b->x,
+        .y = {b->y, index * row},
+        .ids = {b->ids, index * pair},
+        .weights = {b->weights, index * pair},
+    });
+}
+
+static bool same_bits(const vkmoe_buffer *buffer, const char *what, uint64_t size)
+{
+    unsigned char *all = malloc(size * REPETITIONS);
+    bool ok = all && vkmoe_buffer_download(buffer, 0, all, size * REPETITIONS) == VKMOE_OK;
+    for (uint32_t i = 1; ok && i < REPETITIONS; i++) {
+        ok = memcmp(all, all + i * size, size) == 0;
+        if (!ok)
+            tap_note("%s: repetition %u differs from the first", what, i);
+    }
+    // Something was written at all: the buffers start as 0xff bytes.
+    for (uint64_t i = 0; ok && i < size; i += 4)
+        ok = memcmp(all + i, "\xff\xff\xff\xff", 4) != 0;
+    free(all);
+    return ok;
+}
+
+static bool check_bits(struct bench *b, const struct vkmoe_layer_params *shape, uint32_t tokens)
+{
+    static unsigned char unwritten[40 * 24 * 4 * REPETITIONS];
+    const uint64_t row = tokens * shape->hidden * 4, pair = tokens * shape->experts_per_token * 4;
+    vkmoe_layer *layer = NULL;
+    memset(unwritten, 0xff, sizeof unwritten);
+    CHECK_OK(vkmoe_buffer_upload(b->y, 0, unwritten, row * REPETITIONS));
+    CHECK_OK(vkmoe_buffer_upload(b->ids, 0, unwritten, pair * REPETITIONS));
+    CHECK_OK(vkmoe_buffer_upload(b->weights, 0, unwritten, pair * REPETITIONS));
+    CHECK_OK(vkmoe_buffer_upload(b->x, 0, numbers, row));
+    CHECK_OK(create_layer(b->device, shape, VKMOE_F32, &layer));
+    for (uint32_t i = 0; i < REPETITIONS; i++) {
+        CHECK_OK(repeat(b, layer, tokens, i));
+        if (i % SUBMITS == SUBMITS - 1)
+            CHECK_OK(vkmoe_stream_submit(b->stream, NULL));
+    }
+    CHECK_OK(vkmoe_stream_wait(b->stream, UINT64_MAX));
+    CHECK(same_bits(b->y, "y", row));
+    CHECK(same_bits(b->ids, "ids", pair));
+    CHECK(same_bits(b->weights, "weights", pair));
+    vkmoe_layer_destroy(&layer);
+    return true;
+fail:
+    vkmoe_stream_wait(b->stream, UINT64_MAX);
+    vkmoe_layer_destroy(&layer);
+    return false;
+}
+
+static bool test_same_bits(void)
+{
+    static const uint32_t counts[] = {1, 4, 40};
+    struct bench b;
+    CHECK(init(&b, (uint64_t)40 * 24 * 4 * REPETITIONS));
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        const struct vkmoe_layer_params shape = {SHARED};
+        CHECK(check_bits(&b, &shape, counts[i]));
+        tap_note("%u tokens: %d times the same", counts[i], REPETITIONS);
+    }
+    CHECK(!b.record.lines[VKMOE_LOG_ERROR] && !b.record.lines[VKMOE_LOG_WARNING]);
+    finish(&b);
+    return true;
+fail:
+    finish(&b);
+    return false;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct test tests[] = {
+        {"dispatches", test_dispatches},
+        {"passes", test_passes},
+        {"no-tokens", test_no_tokens},
+        {"scratch-bound", test_scratch_bound},
+        {"scratch-size", test_scratch_size},
+        {"same-bits", test_same_bits},
+    };
+    struct tap tap;
+    if (!tap_begin(&tap, argc, argv))
+        return 2;
+    if (!tap.list && !has_device())
+        return tap_skip_all(&tap, "no Vulkan device can be used");
+    struct rng rng = rng_for(tap.seed, "numbers");
+    for (uint32_t i = 0; i < NUMBERS; i++)
+        numbers[i] = (float)rng_normal(&rng);
+    run_tests(&tap, tests, sizeof tests / sizeof *tests);
+    return tap_end(&tap);
+}

@@ -1,0 +1,150 @@
+#!/usr/bin/env bash
+# Uses one Vulkan driver of this machine, and no other, with the validation layer and its synchronization checks on:
+#
+#     tests/drivers.sh find DRIVER             prints the file that the Vulkan loader finds it by
+#     tests/drivers.sh run DRIVER COMMAND...   runs a command on it
+#     tests/drivers.sh test DRIVER OPTION...   runs the tests of ./build on it (`meson test OPTION...`), counted
+#
+# lavapipe     Mesa's CPU driver, as the distribution has it
+# swiftshader  Google's CPU driver, out of Debian's chromium-common package, which is unpacked but never installed
+# gpu          whatever the loader finds; validated only if the layer is installed
+#
+# `find` fails with a reason where a driver cannot be had. `test` ends with the line "N passed, N failed, N skipped",
+# and fails if a test does, or if a log holds a word of the validation layer. Tests that provoke the layer on purpose
+# must keep its message to themselves.
+set -euo pipefail
+
+cache=${XDG_CACHE_HOME:-${HOME:-/var/tmp}/.cache}/vkmoe
+
+die() {
+    echo "tests/drivers.sh: $*" >&2
+    exit 1
+}
+
+# The first of these files that a folder of Vulkan's has.
+in_vulkan_dirs() {
+    local name dir
+    for dir in /etc /usr/local/share /usr/share; do
+        for name; do
+            [ -f "$dir/vulkan/$name" ] && echo "$dir/vulkan/$name" && return
+        done
+    done
+    return 1
+}
+
+find_lavapipe() {
+    in_vulkan_dirs "icd.d/lvp_icd.$(uname -m).json" icd.d/lvp_icd.json ||
+        die "lavapipe is not installed; its package is mesa-vulkan-drivers"
+}
+
+# The package is 30 MB to load, and the two files of it that matter need nothing but libc.
+fetch_swiftshader() (
+    tmp=$(mktemp -d)
+    trap 'rm -rf "$tmp"' EXIT
+    cd "$tmp"
+    command -v apt-get >/dev/null || die "SwiftShader comes from Debian's chromium-common, and there is no apt-get here"
+    if ! apt-get -qq download chromium-common >log 2>&1; then
+        apt-get -qq update >log 2>&1 || true  # no package lists yet, perhaps
+        apt-get -qq download chromium-common >log 2>&1 || die "SwiftShader: $(grep -m 1 '^E:' log)"
+    fi
+    mkdir -p "$cache/swiftshader"
+    dpkg -x chromium-common_*.deb .
+    mv usr/lib/chromium/libvk_swiftshader.so usr/lib/chromium/vk_swiftshader_icd.json "$cache/swiftshader"
+)
+
+find_swiftshader() {
+    local file=$cache/swiftshader/vk_swiftshader_icd.json
+    [ -f "$file" ] || fetch_swiftshader >&2 || exit
+    echo "$file"
+}
+
+use_validation() {
+    local manifest
+    manifest=$(in_vulkan_dirs explicit_layer.d/VkLayer_khronos_validation.json) || return 1
+    export VK_INSTANCE_LAYERS=VK_LAYER_KHRONOS_validation
+    # Layers older than 1.3.27x know only the first name; the newest warn about it, and a warning fails the tests.
+    if grep -q '"validate_sync"' "$manifest"; then
+        export VK_LAYER_VALIDATE_SYNC=1
+    else
+        export VK_LAYER_ENABLES=VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT
+    fi
+}
+
+use_driver() {
+    case $1 in
+        lavapipe | swiftshader)
+            VK_DRIVER_FILES=$("find_$1") || exit
+            # Loaders before 1.3.207 know only the second name.
+            export VK_DRIVER_FILES VK_ICD_FILENAMES=$VK_DRIVER_FILES
+            use_validation || die "the validation layer is not installed; its package is vulkan-validationlayers"
+            ;;
+        gpu) use_validation || true ;;
+        *) die "no driver '$1'; there are lavapipe, swiftshader, gpu" ;;
+    esac
+}
+
+# Meson counts programs; we count what they report. One line of JSON per program holds its TAP output and its result.
+count_tests() {
+    awk '
+        {
+            result = out = $0
+            sub(/.*", "result": "/, "", result)
+            sub(/".*/, "", result)
+            sub(/^.*"stdout": "/, "", out)
+            sub(/", "result": ".*/, "", out)
+            bad = reports = 0
+            count = split(out, line, /\\n/)
+            for (i = 1; i <= count; i++) {
+                if (line[i] ~ /^not ok /) bad++
+                else if (line[i] ~ /^ok .*# *[Ss][Kk][Ii][Pp]/) skipped++
+                else if (line[i] ~ /^ok /) passed++
+                else continue
+                reports++
+            }
+            if (result ~ /OK|EXPECTEDFAIL|SKIP/) {
+                if (!reports && result == "SKIP") skipped++
+                else if (!reports) passed++
+            } else if (!bad) {
+                bad = 1  # crashed, ran out of time, or ended before its plan
+            }
+            failed += bad
+        }
+        END { printf "%d passed, %d failed, %d skipped\n", passed, failed, skipped }' "$1"
+}
+
+run_tests() {
+    local driver=$1 log=build/meson-logs/$1 rc=0 counts
+    shift
+    use_driver "$driver"
+    rm -f "$log".json "$log".txt
+    # Tests are timed for an idle machine; CI is not always one.
+    meson test -C build --no-rebuild --print-errorlogs --timeout-multiplier 4 --logbase "$driver" "$@" </dev/null ||
+        rc=$?
+    [ -f "$log.json" ] || die "meson ran no test"
+    counts=$(count_tests "$log.json")
+    if grep -E 'Validation (Error|Warning|Performance)|SYNC-HAZARD|VUID-|UNASSIGNED-' "$log.txt" | sort | uniq -c; then
+        echo "not ok - the validation layer spoke, see above and $log.txt"
+        counts=$(awk '{ $3++; print }' <<<"$counts")
+    fi
+    echo "$counts"
+    [ "$rc" = 0 ] && [[ $counts == *" 0 failed"* ]]
+}
+
+case ${1-} in
+    find)
+        [[ ${2-} == @(lavapipe|swiftshader) ]] || die "find lavapipe, or swiftshader"
+        "find_$2"
+        ;;
+    run)
+        use_driver "${2:?driver}"
+        shift 2
+        exec "$@"
+        ;;
+    test)
+        run_tests "${@:2}"
+        ;;
+    *)
+        sed -n '2,/^set /s/^# \{0,1\}//p' "$0" >&2
+        exit 2
+        ;;
+esac

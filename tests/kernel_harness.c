@@ -1,0 +1,234 @@
+// kernel_harness.c - see kernel_harness.h. The device and its memory are in kernel_device.c.
+#include "kernel_harness.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "compare.h"
+#include "kernel_device.h"
+#include "tap.h"
+
+struct harness {
+    struct kernel_device device;
+    vkmoe_device *vkmoe;
+    vkmoe_stream *stream;
+    struct kernel_arena arenas[IO_OPERANDS];
+};
+
+static void log_line(void *user, enum vkmoe_log_level level, const char *line)
+{
+    (void)user;
+    if (level <= VKMOE_LOG_WARNING)
+        tap_note("%s", line);
+}
+
+struct harness *harness_create(void)
+{
+    struct harness *h = calloc(1, sizeof *h);
+    if (!h || !kernel_device_init(&h->device))
+        goto fail;
+    struct vkmoe_adopt_params params = kernel_device_adopt_params(&h->device);
+    params.log = (struct vkmoe_log){log_line, NULL, VKMOE_LOG_WARNING};
+    if (vkmoe_device_adopt(&params, &h->vkmoe) != VKMOE_OK
+            || vkmoe_stream_create(h->vkmoe, &h->stream) != VKMOE_OK)
+        goto fail;
+    h->vkmoe->needs |= NEED_gpu | (NEED_broadcast & ~NEED_int64);
+    return h;
+fail:
+    harness_destroy(h);
+    return NULL;
+}
+
+void harness_destroy(struct harness *h)
+{
+    if (!h)
+        return;
+    vkmoe_stream_destroy(&h->stream);
+    for (uint32_t i = 0; i < IO_OPERANDS; i++)
+        kernel_arena_finish(&h->device, &h->arenas[i]);
+    vkmoe_device_destroy(&h->vkmoe);
+    kernel_device_finish(&h->device);
+    free(h);
+}
+
+vkmoe_device *harness_device(struct harness *h)
+{
+    return h->vkmoe;
+}
+
+static void count_pipeline(void *user, const struct variant *variant, const uint32_t *spec,
+    VkPipeline pipeline)
+{
+    (void)variant;
+    (void)spec;
+    (void)pipeline;
+    ++*(uint32_t *)user;
+}
+
+uint32_t harness_pipelines(struct harness *h)
+{
+    uint32_t count = 0;
+    vkmoe_pipelines_visit(h->vkmoe, count_pipeline, &count);
+    return count;
+}
+
+bool harness_has_guard_pages(const struct harness *h)
+{
+    return h->device.has_guard_pages;
+}
+
+bool harness_can_run(const struct harness *h, const struct variant *variant)
+{
+    return *variant->spirv_size && !(variant->needs & ~h->vkmoe->needs);
+}
+
+// ----------------------------------------------------------------------- operands
+
+// Gives every operand its address.
+static bool place(struct harness *h, struct kernel_io *io)
+{
+    for (uint32_t i = 0; i < io->operand_count; i++) {
+        struct kernel_operand *operand = &io->operands[i];
+        struct kernel_arena *arena = &h->arenas[i];
+        if (!kernel_arena_place(&h->device, arena, operand->name, operand->size, operand->skew)) {
+            tap_note("no memory for %s, %zu bytes", operand->name, operand->size);
+            return false;
+        }
+        operand->address = arena->address + arena->offset;
+    }
+    return true;
+}
+
+static unsigned char *contents(struct harness *h, uint32_t i)
+{
+    return h->arenas[i].bytes + h->arenas[i].offset;
+}
+
+static void upload(struct harness *h, const struct kernel_io *io)
+{
+    for (uint32_t i = 0; i < io->operand_count; i++) {
+        const struct kernel_operand *operand = &io->operands[i];
+        struct kernel_arena *arena = &h->arenas[i];
+        guard_fill(arena->bytes + arena->guarded, arena->size - arena->guarded);
+        memcpy(contents(h, i), operand->before, operand->size);
+    }
+}
+
+// Floats within the tolerance where they are expected, all else as it was.
+static bool check_floats(const struct kernel_operand *operand, const float *actual)
+{
+    const uint64_t count = operand->size / 4;
+    double *reference = malloc((count + 1) * sizeof *reference);
+    float *written = malloc((count + 1) * sizeof *written);
+    bool ok = reference && written;
+    for (uint64_t i = 0; ok && i < count; i++) {
+        reference[i] = operand->floats[i];
+        written[i] = actual[i];
+        if (isfinite(reference[i]))
+            continue;
+        const bool anything = isinf(reference[i]);
+        reference[i] = written[i] = 0.0;
+        if (!anything && memcmp(&actual[i], (const char *)operand->before + i * 4, 4)) {
+            tap_note("%s: [%llu][%llu] is %.9g, expected not to be written", operand->name,
+                (unsigned long long)(i / operand->columns),
+                (unsigned long long)(i % operand->columns), (double)actual[i]);
+            ok = false;
+        }
+    }
+    if (ok && operand->weights)
+        ok = compare_weights(operand->name, reference, written, count, operand->columns,
+            COMPARE_F32_TOLERANCE);
+    else if (ok)
+        ok = compare_floats(operand->name, reference, written, count, operand->columns,
+            COMPARE_F32_TOLERANCE).ok;
+    free(reference);
+    free(written);
+    return ok;
+}
+
+static bool check_operand(const struct kernel_operand *operand, const struct kernel_arena *arena)
+{
+    const unsigned char *actual = arena->bytes + arena->offset;
+    bool ok = guard_check(operand->name, arena->bytes + arena->guarded,
+        arena->size - arena->guarded, arena->offset - arena->guarded, operand->size);
+    if (operand->role == ROLE_IN)
+        ok &= compare_bits(operand->name, operand->before, actual, operand->size);
+    else if (operand->floats)
+        ok &= check_floats(operand, (const float *)actual);
+    else if (operand->words)
+        ok &= compare_ids(operand->name, (const int32_t *)operand->words, (const int32_t *)actual,
+            operand->size / 4, operand->columns);
+    return ok;
+}
+
+// --------------------------------------------------------------------------- runs
+
+static bool execute(struct harness *h, struct kernel_io *io, const struct dispatch *d)
+{
+    upload(h, io);
+    if (!kernel_device_flush(&h->device, h->arenas, io->operand_count))
+        return false;
+    return vkmoe_stream_dispatch(h->stream, d) == VKMOE_OK
+        && vkmoe_stream_submit(h->stream, NULL) == VKMOE_OK
+        && vkmoe_stream_wait(h->stream, UINT64_MAX) == VKMOE_OK
+        && kernel_device_invalidate(&h->device, h->arenas, io->operand_count);
+}
+
+static bool run_both_ways(struct harness *h, struct kernel_io *io, const struct dispatch *d)
+{
+    if (!execute(h, io, d)) {
+        tap_note("could not be run");
+        return false;
+    }
+    bool ok = true;
+    unsigned char *first[IO_OPERANDS];
+    for (uint32_t i = 0; i < io->operand_count; i++) {
+        const struct kernel_operand *operand = &io->operands[i];
+        ok &= check_operand(operand, &h->arenas[i]);
+        first[i] = io_alloc(io, operand->size, 1);
+        memcpy(first[i], contents(h, i), operand->size);
+    }
+    if (!ok || d->groups < 2)
+        return ok;
+
+    const uint32_t max_groups = h->vkmoe->max_groups;
+    h->vkmoe->max_groups = MIN(max_groups, d->groups / (d->groups > 8 ? 3 : 2) + 1);
+    ok = execute(h, io, d);
+    h->vkmoe->max_groups = max_groups;
+    for (uint32_t i = 0; ok && i < io->operand_count; i++) {
+        const struct kernel_operand *operand = &io->operands[i];
+        ok = check_operand(operand, &h->arenas[i]) && (operand->role == ROLE_SCRATCH
+            || compare_bits(operand->name, first[i], contents(h, i), operand->size));
+    }
+    if (!ok)
+        tap_note("that was with workgroups in two dimensions");
+    return ok;
+}
+
+bool harness_run(struct harness *h, const struct kernel_suite *suite,
+    const struct kernel_case *test, const struct variant *variant,
+    const struct kernel_shape *shape, const char *name, uint64_t seed)
+{
+    struct kernel_io io = {
+        .suite = suite,
+        .test = test,
+        .variant = variant,
+        .shape = *shape,
+        .seed = seed,
+    };
+    struct dispatch d = {0};
+    suite->fill(&io);
+    suite->reference(&io);
+    bool ok = place(h, &io);
+    if (ok) {
+        suite->dispatch(&io, &d);
+        d.variant = variant;
+        d.push = io.push;
+        kernel_device_watch(name, h->arenas, io.operand_count);
+        ok = run_both_ways(h, &io, &d);
+        kernel_device_watch(NULL, NULL, 0);
+    }
+    io_finish(&io);
+    return ok;
+}

@@ -1,0 +1,82 @@
+// kernels.c - every case of every kernel, in every variant that the device can execute,
+// against plain double loops. Test names: <kernel>_<form>/<case>[/<shape>].
+//
+// That is what --all asks for, with every shape a case can take (on a CPU driver, which
+// compiles for minutes). Without it cases say what is worth its pipeline.
+#include <stdio.h>
+
+#include "check.h"
+#include "kernel_harness.h"
+
+static void name_run(char *to, size_t size, const struct variant *variant,
+    const struct kernel_case *test, const struct kernel_shape *s)
+{
+    int n = snprintf(to, size, "%s/%s", variant->name, test->name);
+    if (s->lanes)
+        n += snprintf(to + n, size - (size_t)n, "/%u", s->lanes);
+    if (s->blocks)
+        n += snprintf(to + n, size - (size_t)n, "x%u", s->blocks);
+    if (s->tokens)
+        n += snprintf(to + n, size - (size_t)n, "x%u%s", s->tokens, s->columns ? "c" : "");
+}
+
+// True if another form is the same but for its address arithmetic.
+static bool has_int64_twin(const struct variant *variant)
+{
+    for (uint32_t i = 0; i < vkmoe_variant_count; i++)
+        if (vkmoe_variants[i].kernel == variant->kernel
+                && vkmoe_variants[i].needs == (variant->needs | NEED_int64)
+                && !(variant->needs & NEED_int64))
+            return true;
+    return false;
+}
+
+static void run_case(struct tap *tap, struct harness *harness, const struct variant *variant,
+    const struct kernel_case *test, bool all)
+{
+    const struct kernel_suite *suite = kernel_suites[variant->kernel];
+    const uint32_t shapes = suite_shapes(suite, test, variant, all);
+    const bool has_int64 = harness && harness_device(harness)->info.int64;
+    if (!all && (test->thorough
+            || (has_int64 && !test->everywhere && has_int64_twin(variant))))
+        return;
+    for (uint32_t i = 0; i < suite->shape_count; i++) {
+        char name[160];
+        if (!(shapes >> i & 1))
+            continue;
+        name_run(name, sizeof name, variant, test, &suite->shapes[i]);
+        if (!tap_wants(tap, name))
+            continue;
+        if (harness_can_run(harness, variant))
+            tap_result(tap, harness_run(harness, suite, test, variant, &suite->shapes[i], name,
+                tap->seed), name);
+        else
+            tap_skip(tap, name, *variant->spirv_size ? "the device cannot" : "not compiled");
+    }
+}
+
+int main(int argc, char **argv)
+{
+    struct tap tap;
+    const bool all = argc > 1 && !strcmp(argv[1], "--all");
+    argv[all] = argv[0];
+    if (!tap_begin(&tap, argc - all, argv + all))
+        return 2;
+    struct harness *harness = tap.list ? NULL : harness_create();
+    if (!tap.list && !harness)
+        return tap_skip_all(&tap, "no Vulkan device");
+    if (!tap.list)
+        tap_note("%s, %s: %s", harness_device(harness)->info.name,
+            harness_device(harness)->info.driver,
+            harness_has_guard_pages(harness) ? "guard pages" : "guard zones only");
+    for (uint32_t v = 0; v < vkmoe_variant_count; v++) {
+        const struct variant *variant = &vkmoe_variants[v];
+        const struct kernel_suite *suite = kernel_suites[variant->kernel];
+        for (uint32_t i = 0; i < suite->case_count; i++)
+            run_case(&tap, harness, variant, suite_case(suite, i), all);
+    }
+    if (harness)
+        tap_note("%u pipelines", harness_pipelines(harness));
+    harness_destroy(harness);
+    return tap_end(&tap);
+}

@@ -1,0 +1,125 @@
+#!/usr/bin/env bash
+# Compiles every pipeline for GPUs that are not here, with the drivers that people have for them:
+#
+#     tests/vendors/run.sh [FILE]
+#
+# A driver passes if it compiles all pipelines without spilling registers. What the compilers tell (registers,
+# occupancy, cycles) goes to FILE, bench/results/static.json if none is named, where a change shows as a difference.
+# All but one of the drivers live in the Debian testing chroot (tests/chroots.sh), so this needs root.
+#
+# The devices accept pipelines and report statistics; work submitted to them does nothing. Mesa's drm-shim plays the
+# kernel driver for RADV, NVK, Turnip and Honeykrisp, and intel_stub.c plays it for ANV.
+set -euo pipefail
+export LC_ALL=C  # the order of the labels
+cd "$(dirname "$0")/../.."
+
+file=${1-bench/results/static.json}
+out=build/static  # one file for each driver, then all of them
+passed=0 failed=0 skipped=0
+
+# label, ICD, library to preload, what it is told. Tried with Mesa 26.1:
+# RADV_FORCE_FAMILY is gone from RADV there; the shim knows the names that it took.
+# The shim for NVK knows no chip after Ampere: NOUVEAU_CHIPSET=190 and later find no device.
+# The shim for Turnip lists what it knows when FD_GPU_ID is unknown to it; 7xx and 8xx have Vulkan 1.4, 6xx has 1.3.
+# The shim for Honeykrisp is always an M1.
+drivers='
+anv-alchemist     intel      intel_stub.so                     INTEL_STUB_DEVICE=56a0
+anv-battlemage    intel      intel_stub.so                     INTEL_STUB_DEVICE=e20b
+anv-tigerlake     intel      intel_stub.so                     INTEL_STUB_DEVICE=9a49
+honeykrisp-m1     asahi      libasahi_noop_drm_shim.so         -
+nvk-ampere        nouveau    libnouveau_noop_drm_shim.so       NOUVEAU_CHIPSET=172
+nvk-turing        nouveau    libnouveau_noop_drm_shim.so       NOUVEAU_CHIPSET=162
+radv-gfx1201      radeon     libamdgpu_noop_drm_shim.so        AMDGPU_GPU_ID=gfx1201
+radv-navi21       radeon     libamdgpu_noop_drm_shim.so        AMDGPU_GPU_ID=navi21
+radv-navi31       radeon     libamdgpu_noop_drm_shim.so        AMDGPU_GPU_ID=navi31
+radv-vega20       radeon     libamdgpu_noop_drm_shim.so        AMDGPU_GPU_ID=vega20
+turnip-a660       freedreno  libfreedreno_noop_drm_shim.so     FD_GPU_ID=660
+turnip-a740       freedreno  libfreedreno_noop_drm_shim.so     FD_GPU_ID=740
+turnip-a830       freedreno  libfreedreno_noop_drm_shim.so     FD_GPU_ID=830
+'
+
+die() {
+    echo "tests/vendors/run.sh: $*" >&2
+    exit 1
+}
+
+skip() {
+    echo "SKIP: $*"
+    skipped=$((skipped + 1))
+}
+
+# Runs the program by a command that takes it there, and brings its JSON back.
+compile() {
+    local label=$1 from=$2
+    shift 2
+    if "$@" build/tests/vendors/pipelines --json "build/$label.json" --label "$label" >"$out/$label.log" 2>&1; then
+        echo "ok - $label: $(tail -n 1 "$out/$label.log")"
+        passed=$((passed + 1))
+    else
+        { grep -m 10 '^SPILLS' "$out/$label.log" || tail -n 10 "$out/$label.log"; } | cut -c 1-150
+        echo "not ok - $label: $(tail -n 1 "$out/$label.log"); all of it is in $out/$label.log"
+        failed=$((failed + 1))
+    fi
+    # A driver that spills has numbers too; one that crashed may have left half of them.
+    [ ! -s "$from/build/$label.json" ] || mv "$from/build/$label.json" "$out/$label.json"
+}
+
+# Mesa 22.3, the oldest that we promise. It still makes an AMD device of its own when asked to.
+compile_here() {
+    local icd=/usr/share/vulkan/icd.d/radeon_icd.x86_64.json
+    if ! grep -q '^VERSION_CODENAME=bookworm' /etc/os-release || [ ! -f "$icd" ]; then
+        skip "radv-navi21-mesa22: for Debian 12 only"
+    elif ! ninja -C build tests/vendors/pipelines >"$out/build.log" 2>&1; then
+        skip "radv-navi21-mesa22: ./build cannot be built; ./run sets it up"
+    else
+        compile radv-navi21-mesa22 . env MESA_SHADER_CACHE_DISABLE=true RADV_FORCE_FAMILY=navi21 \
+            VK_DRIVER_FILES="$icd" VK_ICD_FILENAMES="$icd"
+    fi
+}
+
+build_in_chroot() {
+    tests/chroots.sh run "$dir" sh -c 'meson setup build && ninja -C build tests/vendors/pipelines &&
+        cc -std=gnu11 -O1 -shared -fPIC -I/usr/include/drm tests/vendors/intel_stub.c -o build/intel_stub.so'
+}
+
+compile_in_chroot() {
+    local label icd library settings
+    while read -r label icd library settings; do
+        [ -n "$label" ] || continue
+        case $library in
+            intel_stub.so) library=$dir/build/$library ;;
+            *) library=/usr/lib/x86_64-linux-gnu/$library ;;
+        esac
+        compile "$label" "$testing$dir" tests/chroots.sh run "$dir" timeout 600 env "${settings/#-/SHIM=only}" \
+            MESA_SHADER_CACHE_DISABLE=true VK_DRIVER_FILES="/usr/share/vulkan/icd.d/${icd}_icd.json" \
+            LD_PRELOAD="$library" </dev/null
+    done <<<"$drivers"
+}
+
+# One array of what each driver's run wrote, in the order of the labels.
+merge() {
+    echo '['
+    awk 'NR > 1 { print held (FNR == 1 ? "," : "") } { held = $0 } END { print held }' "$out"/*.json
+    echo ']'
+}
+
+[ "$(id -u)" = 0 ] || die "only root can use the Debian testing chroot"
+rm -rf "$out"
+mkdir -p "$out"
+testing=$(tests/chroots.sh setup)
+dir=$(tests/chroots.sh copy)
+trap 'rm -rf "$testing$dir"' EXIT
+build_in_chroot >"$out/build.log" 2>&1 || {
+    tail -n 20 "$out/build.log" >&2
+    die "the build in Debian testing failed"
+}
+compile_here
+compile_in_chroot
+merge >"$out.json"
+if [ "$skipped" = 0 ]; then
+    cp "$out.json" "$file"
+else
+    echo "$file is left as it was, for want of the drivers skipped; what there is lies in $out.json"
+fi
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" = 0 ]
