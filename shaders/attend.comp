@@ -4,7 +4,6 @@
 #include "attend.h"
 #define LANES ATTEND_LANES
 #include "lib/grid.glsl"
-#include "lib/reduce.glsl"
 #include "plan.h"
 
 layout(local_size_x_id = 0) in;
@@ -17,7 +16,7 @@ layout(local_size_x_id = 0) in;
 
 shared float query[QUERIES * PADDED];
 shared float score[QUERIES * LANES];
-shared float most[QUERIES], correction[QUERIES];
+shared float most[QUERIES], correction[QUERIES], total[QUERIES];
 shared uint row_position[ATTEND_ROWS], row_sequence[ATTEND_ROWS];
 
 uint k() { return pc.kk_heads >> 16; }
@@ -200,7 +199,7 @@ void score_key(task t, uint first, uint end, uint j, uint run, uint length, bool
     float s[QUERIES];
     [[unroll]] for (uint q = 0; q < QUERIES; q++)
         s[q] = 0.0;
-    for (uint c = 0; c < PADDED; c += 8) {
+    [[dont_unroll]] for (uint c = 0; c < PADDED; c += 8) { // Adreno would spill
         const vec4 low = load_cached(pc.keys, row, c), high = load_cached(pc.keys, row, c + 4);
         [[unroll]] for (uint q = 0; q < QUERIES; q++) {
             const uint at = q * PADDED + c;
@@ -300,6 +299,23 @@ void add_keys(task t, uint first, uint end)
     }
 }
 
+// The lanes' sums into `total`. Not query by query: a loop around a loop is not unrolled,
+// and then sums[] and values[] lie in memory.
+void add_up_lanes()
+{
+    barrier();
+    [[unroll]] for (uint q = 0; q < QUERIES; q++)
+        score[q * LANES + gl_LocalInvocationIndex] = sums[q];
+    barrier();
+    for (uint q = gl_LocalInvocationIndex; q < QUERIES; q += LANES) {
+        float sum = 0.0;
+        for (uint i = 0; i < LANES; i++)
+            sum += score[q * LANES + i];
+        total[q] = sum;
+    }
+    barrier();
+}
+
 void store_partial(task t, uint q, uint head, float sum, bool exists)
 {
     const uint row = t.first + q / ATTEND_HEADS;
@@ -355,13 +371,13 @@ void main()
         first = end;
     } while (first < t.rows);
 
+    add_up_lanes();
     [[unroll]] for (uint q = 0; q < QUERIES; q++) {
-        const float sum = workgroup_sum(sums[q]);
         bool exists;
         const uint head = head_of(t, q, exists);
         if (ATTEND_SPLIT != 0)
-            store_partial(t, q, head, sum, exists);
+            store_partial(t, q, head, total[q], exists);
         else
-            store_result(t, q, head, sum, exists);
+            store_result(t, q, head, total[q], exists);
     }
 }

@@ -18,6 +18,7 @@
 #include "common.h"
 #include "kernel.h"
 #include "memory.h"
+#include "record_attention.h"
 
 // Kernels do not know the widths, but for their being multiples of 8.
 #define WIDTH 64
@@ -144,6 +145,17 @@ static void visit_shapes(struct program *program)
             visit_layer(program, &shapes[i], dtype);
     }
     free(shapes);
+}
+
+static void note_attention(void *user, const char *name, enum vkmoe_status status)
+{
+    struct program *program = user;
+    if (status != VKMOE_OK) {
+        printf("%s: %s\n", name, vkmoe_status_name(status));
+        program->failed++;
+    }
+    program->wanted_by = name;
+    vkmoe_pipelines_visit(program->device, note_pipeline, program);
 }
 
 // -------------------------------------------------------------------------- statistics
@@ -369,6 +381,8 @@ int main(int argc, char **argv)
         return 2;
     }
     visit_shapes(&program);
+    if (!program.shape)
+        record_attentions(program.device, note_attention, &program);
     qsort(program.pipelines, program.count, sizeof *program.pipelines, compare_pipelines);
     for (uint32_t i = 0; i < program.count; i++) {
         add_statistics(&program, &program.pipelines[i]);

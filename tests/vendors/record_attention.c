@@ -1,0 +1,115 @@
+// record_attention.c - see record_attention.h. Widths are small: kernels do not know them, but for the
+// head size and how many heads share a kv head.
+#include "record_attention.h"
+
+#include "common.h"
+#include "stream.h"
+
+#include "shaders/embed.h"
+#include "shaders/norm.h"
+
+#include <stdio.h>
+
+#define HIDDEN 64
+#define MAX_TOKENS_HERE 64
+#define CAPACITY 4096
+#define EXPERTS 4
+
+struct attention_shape {
+    const char *name;
+    uint32_t head_size, heads, kv_heads, experts;
+    bool tiled, normed, wide, sinks;
+    enum vkmoe_dtype cache;
+};
+
+static const struct attention_shape shapes[] = {
+    {"mixtral", 128, 4, 1, 1, .cache = VKMOE_F16},
+    {"mixtral-f32", 128, 4, 1, 1},
+    {"qwen3", 128, 8, 1, 1, .normed = true, .cache = VKMOE_F16},
+    {"olmoe", 128, 2, 2, 1, .normed = true, .wide = true, .cache = VKMOE_F16},
+    {"gpt-oss", 64, 8, 1, 1, .sinks = true, .cache = VKMOE_F16},
+    {"jetmoe", 128, 2, 2, EXPERTS, .tiled = true, .cache = VKMOE_F16},
+    {"moa", 64, 1, 1, EXPERTS},
+    {"head-256", 256, 2, 1, 1, .cache = VKMOE_F16},
+};
+
+static enum vkmoe_status create(vkmoe_device *device, const struct attention_shape *s,
+    vkmoe_attention **attention, vkmoe_cache **cache)
+{
+    static const float zeros[HIDDEN * 8 * 256];
+    const struct vkmoe_view view = {.data = zeros};
+    const struct vkmoe_view views[EXPERTS] = {view, view, view, view};
+    struct vkmoe_attention_params p = {
+        .hidden = HIDDEN, .head_size = s->head_size, .heads = s->heads, .kv_heads = s->kv_heads,
+        .tiled_kv = s->tiled, .experts = s->experts, .experts_per_token = MIN(s->experts, 2),
+        .query = views, .output = views, .key = view, .value = view,
+        .rope.kind = VKMOE_ROPE_HALF, .norm_wide = s->wide,
+    };
+    if (s->experts > 1)
+        p.router.weight = view;
+    if (s->normed)
+        p.query_norm = p.key_norm = view;
+    if (s->sinks)
+        p.sinks = view;
+    enum vkmoe_status status = vkmoe_attention_create(device, &p, attention);
+    if (status == VKMOE_OK)
+        status = vkmoe_cache_create(device, &(struct vkmoe_cache_params){
+            .kv_heads = s->kv_heads, .head_size = s->head_size, .sequences = 1,
+            .capacity = CAPACITY, .dtype = s->cache}, cache);
+    return status;
+}
+
+static enum vkmoe_status record(vkmoe_device *device, const struct attention_shape *s,
+    uint32_t tokens)
+{
+    const uint64_t rows = MAX_TOKENS_HERE * HIDDEN * 4;
+    vkmoe_attention *attention = NULL;
+    vkmoe_cache *cache = NULL;
+    vkmoe_buffer *memory = NULL;
+    vkmoe_stream *stream = NULL;
+    enum vkmoe_status status = create(device, s, &attention, &cache);
+    if (status == VKMOE_OK)
+        status = vkmoe_buffer_create(device, 3 * rows, &memory);
+    if (status == VKMOE_OK)
+        status = vkmoe_stream_create(device, &stream);
+    if (status == VKMOE_OK)
+        status = vkmoe_attention_forward(stream, attention, cache, &(struct vkmoe_attend_params){
+            .tokens = tokens, .x = {memory, 0}, .y = {memory, rows}, .positions = {memory, 2 * rows}});
+    vkmoe_stream_destroy(&stream);
+    vkmoe_buffer_destroy(&memory);
+    vkmoe_cache_destroy(&cache);
+    vkmoe_attention_destroy(&attention);
+    return status;
+}
+
+// The two kernels that only whole models have.
+static enum vkmoe_status record_frame(vkmoe_device *device)
+{
+    const uint64_t dummy = vkmoe_device_dummy_address(device);
+    const struct norm_push norm = {dummy, dummy, dummy, dummy, 1, 1};
+    const struct embed_push embed = {dummy, dummy, dummy, 1, 1, 1, 1};
+    vkmoe_stream *stream = NULL;
+    enum vkmoe_status status = vkmoe_stream_create(device, &stream);
+    for (uint32_t i = 0; i < 2 && status == VKMOE_OK; i++)
+        status = vkmoe_stream_dispatch(stream, &(struct dispatch){.kernel = KERNEL_norm,
+            .spec = {[NORM_LANES] = 64, [NORM_HAS_DELTA] = i}, .push = &norm, .groups = 1});
+    for (uint32_t i = 0; i < 3 && status == VKMOE_OK; i++)
+        status = vkmoe_stream_dispatch(stream, &(struct dispatch){.kernel = KERNEL_embed,
+            .spec = {[EMBED_LANES] = 64, [EMBED_TYPE] = i}, .push = &embed, .groups = 1});
+    vkmoe_stream_destroy(&stream);
+    return status;
+}
+
+void record_attentions(vkmoe_device *device,
+    void (*recorded)(void *user, const char *name, enum vkmoe_status status), void *user)
+{
+    static const uint32_t tokens[] = {1, 8, MAX_TOKENS_HERE};
+    for (size_t i = 0; i < ARRAY_SIZE(shapes); i++) {
+        for (size_t t = 0; t < ARRAY_SIZE(tokens); t++) {
+            char name[64];
+            snprintf(name, sizeof name, "%s attention t%u", shapes[i].name, tokens[t]);
+            recorded(user, name, record(device, &shapes[i], tokens[t]));
+        }
+    }
+    recorded(user, "embedding and norms", record_frame(device));
+}
