@@ -6,27 +6,35 @@
 
 layout(local_size_x_id = 0) in;
 
+#define STRIDE (2 + MERGE_HEAD_SIZE)
+
+// Word `i` of split `s` of the row and head whose first one is at `first`. Clamped: drivers
+// load ahead of a loop's exit.
+float load_partial(uint first, uint s, uint i)
+{
+    return load_f32(pc.partials, first + min(s, pc.splits - 1) * STRIDE + min(i, STRIDE - 1));
+}
+
 void main()
 {
     const uint index = group_index(); // row * heads + head
     if (index >= pc.rows * pc.heads)
         return;
-    const uint head = index % pc.heads, stride = 2 + MERGE_HEAD_SIZE;
-    const uint first = index * pc.splits * stride;
-    float most = load_f32(pc.partials, first);
+    const uint head = index % pc.heads;
+    const uint first = index * pc.splits * STRIDE;
+    float most = load_partial(first, 0, 0);
     for (uint s = 1; s < pc.splits; s++)
-        most = max(most, load_f32(pc.partials, first + s * stride));
+        most = max(most, load_partial(first, s, 0));
     if (MERGE_SINK_LOGITS != 0)
         most = max(most, load_f32(pc.sinks, head));
     float sum = MERGE_SINK_LOGITS != 0 ? exp(load_f32(pc.sinks, head) - most) : 0.0;
     for (uint s = 0; s < pc.splits; s++)
-        sum += exp(load_f32(pc.partials, first + s * stride) - most)
-            * load_f32(pc.partials, first + s * stride + 1);
+        sum += exp(load_partial(first, s, 0) - most) * load_partial(first, s, 1);
     for (uint c = gl_LocalInvocationIndex; c < MERGE_HEAD_SIZE; c += MERGE_LANES) {
         float value = 0.0;
         for (uint s = 0; s < pc.splits; s++)
-            value = fma(exp(load_f32(pc.partials, first + s * stride) - most),
-                load_f32(pc.partials, first + s * stride + 2 + c), value);
+            value = fma(exp(load_partial(first, s, 0) - most), load_partial(first, s, 2 + c),
+                value);
         store_f32(pc.result, index / pc.heads * pc.stride + head * MERGE_HEAD_SIZE + c,
             sum > 0.0 ? value / sum : 0.0);
     }

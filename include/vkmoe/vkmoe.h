@@ -377,14 +377,14 @@ struct vkmoe_forward_params {
     struct vkmoe_span y;        // out f32 [tokens][hidden]; must not overlap an input
     // The routing: i32 [tokens][k], best first, and f32 [tokens][k]. Inputs for the
     // SUPPLIED selections (an id outside 0 .. experts-1 is clamped; a weight of -0.0
-    // drops its expert); otherwise optional outputs, where a dropped choice has the
-    // weight -0.0.
+    // drops its expert; SELECT_SUPPLIED may have `weights` as an output); otherwise
+    // optional outputs, where a dropped choice has the weight -0.0.
     struct vkmoe_span ids, weights;
 };
 
-// Records one layer: 3 dispatches for few tokens (4 with a shared expert), at most
-// 6 otherwise, 5 without a shared expert; more than 131072 tokens * k are worked
-// off in several such passes. The buffers must stay alive and, but for y, unwritten
+// Records one layer: 3 dispatches for few tokens, otherwise 5, 6 with a shared expert;
+// one less where routing is supplied with its weights; more than 131072 tokens * k are
+// worked off in several such passes. The buffers must stay alive and, but for y, unwritten
 // until the stream has finished. Two runs on one device give the same bits.
 //
 // INVALID if a span is too short or misaligned, OUT_OF_MEMORY if scratch could not

@@ -1,8 +1,615 @@
-// attend.c - placeholder while its cases are written.
-#include "cases.h"
+// attend.c - cases and reference of attention over a cache. What the cache has not been
+// given yet is NaN.
+#include "../cases.h"
 
-static const struct kernel_case *at(uint32_t index)
+#include <math.h>
+#include <string.h>
+
+#include "shaders/attend.h"
+#include "shaders/plan.h"
+
+enum { ROWS_TOKENS, ROWS_SORTED, ROWS_PAIRS };
+
+#define MAX_PATTERNS 4
+
+struct attend_case {
+    struct kernel_case base;
+    uint32_t tokens, heads, kv_heads, head_size;
+    uint32_t rows;           // ROWS_*
+    uint32_t k, experts;     // with pairs
+    uint32_t tile_rows;      // of the plan
+    enum ids_pattern ids;
+    bool f16, tiled, sinks;
+    float soft_cap;
+    uint32_t splits;         // 0: none
+    uint32_t gap;            // columns between rows of queries
+    uint32_t sequences;      // 0: no array of them
+    bool alternate;          // neighbouring tokens are of different sequences
+    uint32_t capacity, start; // positions held before these tokens
+    bool placed;             // positions are given
+    bool wild;               // a position, a sequence and a length are out of range
+    bool ahead;              // there are lengths, beyond the tokens
+    struct vkmoe_pattern patterns[MAX_PATTERNS]; // expert e has e % pattern_count
+    uint32_t pattern_count;  // 0: 1
+};
+
+enum { CPU = 1, GPU = 2 }; // masks of shapes
+
+#define CASE(...) {.base = {__VA_ARGS__}
+#define SHAPE(t, h, kv, d) .tokens = t, .heads = h, .kv_heads = kv, .head_size = d
+#define BOTH .shapes = CPU | GPU
+#define EVERYWHERE .everywhere = true
+#define HELD(n, before, places) .placed = true, .sequences = n, .start = before, .capacity = places
+#define PAIRS(slots, e) .rows = ROWS_PAIRS, .k = slots, .experts = e
+#define SORTED(slots, e, tile) .rows = ROWS_SORTED, .k = slots, .experts = e, .tile_rows = tile
+#define PATTERN(...) .patterns = {{__VA_ARGS__}}
+#define CORE SHAPE(11, 4, 2, 32), HELD(3, 90, 120) // one pipeline for all patterns
+#define STRIDED .kind = VKMOE_PATTERN_STRIDED
+#define DILATED .kind = VKMOE_PATTERN_DILATED
+#define AROUND .both_sides = true
+#define PATTERNS_4 .pattern_count = 4, .patterns = { \
+    {0}, {.left = 9, .sinks = 2}, {STRIDED, .step = 4, .phase = 1, .local = 3}, \
+    {DILATED, .step = 3, .phase = 2, .left = 40, .sinks = 1}}
+
+static const struct attend_case cases[] = {
+    // ------------------------------------------------------------- whom it is made for
+    CASE("mixtral", .timed = true, .shapes = CPU), SHAPE(9, 8, 2, 128), HELD(1, 30, 40)},
+    CASE("mixtral-decode", .timed = true, .shapes = GPU), SHAPE(1, 8, 2, 128), HELD(1, 139, 140),
+        .splits = 4},
+    CASE("mixtral-decode-cpu", .shapes = CPU, .thorough = true), SHAPE(1, 8, 2, 128),
+        HELD(1, 139, 140), .splits = 4},
+    CASE("no-places", BOTH), SHAPE(9, 4, 2, 32), .capacity = 40, .start = 7},
+    CASE("gpt-oss", .shapes = CPU), SHAPE(7, 16, 2, 64), HELD(2, 30, 50), .sinks = true,
+        PATTERN(.left = 12)},
+    CASE("gpt-oss-decode", .shapes = GPU), SHAPE(3, 16, 2, 64), HELD(3, 80, 100), .sinks = true,
+        .splits = 3, .alternate = true},
+    CASE("olmoe-f16", .timed = true, .shapes = CPU), SHAPE(10, 4, 4, 32), HELD(2, 25, 50),
+        .f16 = true},
+    CASE("qwen3", .shapes = CPU, .thorough = true), SHAPE(5, 8, 1, 128),
+        HELD(1, 3, 10), .f16 = true},
+    CASE("gemma-soft-cap", .shapes = GPU), SHAPE(3, 4, 2, 256), HELD(1, 20, 30),
+        .soft_cap = 2.0f, PATTERN(.left = 8)},
+    CASE("grok-soft-cap", .shapes = CPU), SHAPE(5, 6, 1, 64), HELD(1, 20, 30),
+        .soft_cap = 30.0f},
+    CASE("jetmoe-sorted", BOTH), SHAPE(13, 4, 4, 32), HELD(2, 30, 50),
+        SORTED(2, 8, 8), .tiled = true},
+    CASE("jetmoe-pairs", BOTH), SHAPE(3, 4, 4, 32), HELD(3, 30, 50), PAIRS(2, 8),
+        .tiled = true, .alternate = true},
+    CASE("jetmoe-pairs-split", BOTH), SHAPE(3, 4, 4, 32), HELD(3, 70, 100), PAIRS(2, 8),
+        .tiled = true, .splits = 2},
+
+    // ---------------------------------------------------- patterns, with one pipeline each
+    CASE("everything", BOTH, EVERYWHERE), CORE},
+    CASE("alternating-sequences", BOTH), CORE, .alternate = true},
+    CASE("window-1", BOTH), CORE, PATTERN(.left = 1)},
+    CASE("window-5", BOTH), CORE, PATTERN(.left = 5)},
+    CASE("window-64", BOTH), CORE, PATTERN(.left = 64), .alternate = true},
+    CASE("window-100-and-sinks", BOTH), CORE, PATTERN(.left = 100, .sinks = 3)},
+    CASE("streaming", BOTH), CORE, PATTERN(.left = 7, .sinks = 4)},
+    CASE("sinks-everywhere", BOTH), CORE, PATTERN(.left = 7, .sinks = 1000)},
+    CASE("window-and-local", BOTH), CORE, PATTERN(.left = 3, .local = 8)},
+    CASE("strided", BOTH), CORE, PATTERN(STRIDED, .step = 4, .phase = 3)},
+    CASE("strided-local-sinks", BOTH), CORE,
+        PATTERN(STRIDED, .step = 4, .phase = 1, .local = 6, .sinks = 2)},
+    CASE("strided-window", BOTH), CORE, PATTERN(STRIDED, .step = 5, .phase = 0, .left = 30),
+        .alternate = true},
+    CASE("strided-sees-none", BOTH), SHAPE(11, 4, 2, 32), HELD(3, 0, 120),
+        PATTERN(STRIDED, .step = 7, .phase = 5)},
+    CASE("strided-huge-step", BOTH), CORE, PATTERN(STRIDED, .step = 1000, .phase = 97)},
+    CASE("dilated", BOTH), CORE, PATTERN(DILATED, .step = 3, .phase = 0)},
+    CASE("dilated-local-sinks", BOTH), CORE,
+        PATTERN(DILATED, .step = 3, .phase = 1, .local = 2, .sinks = 2, .left = 44)},
+    CASE("dilated-sees-none", BOTH), SHAPE(11, 4, 2, 32), HELD(3, 0, 120),
+        PATTERN(DILATED, .step = 9, .phase = 8)},
+    CASE("both-sides", BOTH), CORE, PATTERN(AROUND), .ahead = true},
+    CASE("both-sides-right-3", BOTH), CORE, PATTERN(AROUND, .right = 3), .ahead = true},
+    CASE("both-sides-right-huge", BOTH), CORE, PATTERN(AROUND, .right = (1u << 30) - 1),
+        .ahead = true},
+    CASE("longformer", BOTH), CORE, PATTERN(AROUND, .left = 6, .right = 5, .sinks = 2),
+        .ahead = true, .alternate = true},
+    CASE("both-sides-strided", BOTH), CORE,
+        PATTERN(AROUND, STRIDED, .step = 4, .phase = 2, .right = 9, .local = 3), .ahead = true},
+    CASE("both-sides-dilated", BOTH), CORE,
+        PATTERN(AROUND, DILATED, .step = 4, .phase = 3, .left = 50, .right = 11, .sinks = 1),
+        .ahead = true},
+    CASE("both-sides-wild", BOTH), CORE, PATTERN(AROUND, .right = 4), .ahead = true,
+        .wild = true},
+    CASE("wild-places", BOTH), CORE, .wild = true},
+    CASE("first-tokens", BOTH), SHAPE(11, 4, 2, 32), HELD(3, 0, 120)},
+    CASE("first-token", BOTH), SHAPE(4, 4, 2, 32), HELD(4, 0, 1), .alternate = true},
+    CASE("cache-full", BOTH), SHAPE(11, 4, 2, 32), HELD(1, 53, 64)},
+    CASE("gap", BOTH), CORE, .gap = 3},
+    CASE("no-token", .shapes = CPU), SHAPE(0, 4, 2, 32), HELD(1, 0, 8)},
+
+    // --------------------------------------------------------------------------- splits
+    CASE("splits-1", BOTH), CORE, .splits = 1},
+    CASE("splits-2", BOTH), CORE, .splits = 2},
+    CASE("splits-3-streaming", BOTH), CORE, .splits = 3, PATTERN(.left = 50, .sinks = 9)},
+    CASE("splits-4-strided", BOTH), CORE, .splits = 4, .alternate = true,
+        PATTERN(STRIDED, .step = 2, .phase = 1, .local = 21, .sinks = 2)},
+    CASE("splits-5-dilated", BOTH), CORE, .splits = 5,
+        PATTERN(DILATED, .step = 2, .phase = 1, .local = 9, .sinks = 10)},
+    CASE("splits-past-blocks", BOTH), CORE, .splits = 64, PATTERN(.left = 11)},
+    CASE("splits-of-one-key", BOTH), SHAPE(4, 4, 2, 32), HELD(4, 0, 3), .splits = 5,
+        .alternate = true},
+    CASE("splits-both-sides", BOTH), CORE, .splits = 3, .ahead = true,
+        PATTERN(AROUND, .left = 40, .right = 6)},
+
+    // -------------------------------------------------- pairs, with the pipelines of jetmoe
+    CASE("sorted-partly", BOTH), SHAPE(13, 4, 4, 32), HELD(2, 30, 50), SORTED(3, 5, 16),
+        .tiled = true, .ids = IDS_DROPPED, PATTERNS_4},
+    CASE("sorted-odd-tiles", BOTH), SHAPE(29, 4, 4, 32), HELD(2, 30, 60), SORTED(2, 3, 5),
+        .tiled = true, PATTERNS_4, .alternate = true},
+    CASE("sorted-one-hot", BOTH), SHAPE(29, 4, 4, 32), HELD(1, 30, 60), SORTED(1, 7, 32),
+        .tiled = true, .ids = IDS_ONE_HOT, PATTERNS_4},
+    CASE("sorted-none", .shapes = CPU), SHAPE(9, 4, 4, 32), HELD(1, 30, 60), SORTED(2, 7, 8),
+        .tiled = true, .ids = IDS_ALL_DROPPED, PATTERNS_4},
+    CASE("pairs-wild", BOTH), SHAPE(6, 4, 4, 32), HELD(3, 30, 50), PAIRS(2, 8), .tiled = true,
+        .ids = IDS_WILD, PATTERNS_4},
+    CASE("pairs-dropped", BOTH), SHAPE(6, 4, 4, 32), HELD(3, 30, 50), PAIRS(2, 8),
+        .tiled = true, .ids = IDS_DROPPED, PATTERNS_4, .gap = 1},
+    CASE("pairs-wild-split", BOTH), SHAPE(3, 4, 4, 32), HELD(3, 70, 100), PAIRS(2, 8),
+        .tiled = true, .ids = IDS_WILD, PATTERNS_4, .splits = 3},
+
+    // ----------------------------------------------------------------------- ugly shapes
+    CASE("one-of-each", BOTH), SHAPE(1, 1, 1, 1), .capacity = 1},
+    CASE("head-1", .shapes = CPU), SHAPE(9, 3, 3, 1), HELD(2, 10, 30), .sinks = true},
+    CASE("head-7-f16", BOTH), SHAPE(5, 3, 1, 7), HELD(2, 20, 30), .f16 = true},
+    CASE("head-33", .shapes = CPU), SHAPE(5, 6, 2, 33), HELD(2, 20, 30), .tiled = true},
+    CASE("head-33-f16", .shapes = GPU), SHAPE(5, 6, 2, 33), HELD(2, 70, 80), .f16 = true,
+        .tiled = true, .sinks = true},
+    CASE("head-80", .shapes = GPU), SHAPE(3, 12, 1, 80), HELD(1, 20, 30), PATTERN(.left = 10)},
+    CASE("head-256-f16", .shapes = CPU, .thorough = true), SHAPE(3, 2, 1, 256),
+        HELD(1, 20, 30), .f16 = true},
+    CASE("heads-12-of-one", .shapes = CPU), SHAPE(3, 12, 1, 8), HELD(1, 40, 50)},
+};
+
+static const struct kernel_shape shapes[] = {{.lanes = 8}, {.lanes = 64}, {.lanes = 32}};
+
+static bool fits(const struct kernel_case *test, const struct variant *variant,
+    const struct kernel_shape *shape)
 {
-    (void)index;
-    return NULL;
+    (void)test;
+    (void)variant;
+    (void)shape;
+    return true;
 }
+
+struct attend_model {
+    struct routing routing;
+    uint32_t row_count, query_stride, padded;
+    uint32_t group_rows, group_heads;  // of a workgroup
+    uint32_t tiles;                    // of group_rows, or the plan's
+    uint32_t *row_token, *row_expert;  // [row_count]; token ~0: nobody's
+    uint32_t *position, *sequence;     // [tokens], in range
+    uint32_t *length;                  // [sequences]
+    float *keys, *values;              // [sequences][kv heads][capacity][padded]
+};
+
+static const struct vkmoe_pattern *pattern_of(const struct attend_case *c, uint32_t expert)
+{
+    return &c->patterns[expert % MAX(c->pattern_count, 1)];
+}
+
+// As choose_shape() of src/attention_forward.c.
+static void choose_group(const struct kernel_io *io, struct attend_model *m)
+{
+    const struct attend_case *c = (const void *)io->test;
+    const uint32_t queries = io->shape.lanes == 8 && c->head_size > 64 ? 4 : 8;
+    m->group_heads = MIN(c->heads / c->kv_heads, queries);
+    m->group_rows = c->rows == ROWS_PAIRS ? 1
+        : MIN(queries / m->group_heads, MAX(m->row_count, 1));
+}
+
+// ------------------------------------------------------------------------- operands
+
+static uint32_t *add_words(struct kernel_io *io, const char *name, const uint32_t *words,
+    uint32_t count)
+{
+    uint32_t *before = io_add(io, name, ROLE_IN, count, 1)->before;
+    memcpy(before, words, count * sizeof *words);
+    return before;
+}
+
+static void add_places(struct kernel_io *io, struct attend_model *m)
+{
+    const struct attend_case *c = (const void *)io->test;
+    const uint32_t sequences = MAX(c->sequences, 1);
+    uint32_t *held = io_alloc(io, sequences, sizeof *held);
+    m->position = io_alloc(io, c->tokens, sizeof *m->position);
+    m->sequence = io_alloc(io, c->tokens, sizeof *m->sequence);
+    m->length = io_alloc(io, sequences, sizeof *m->length);
+    for (uint32_t s = 0; s < sequences; s++) // the others' histories are shorter
+        held[s] = s == 0 ? c->start : c->start / (s + 1);
+    for (uint32_t t = 0; t < c->tokens; t++) {
+        const uint32_t s = c->alternate ? t % sequences : t * sequences / c->tokens;
+        m->sequence[t] = s;
+        m->position[t] = held[s]++;
+    }
+    if (c->wild) {
+        m->sequence[0] = sequences - 1;
+        m->position[c->tokens - 1] = c->capacity - 1;
+    }
+    for (uint32_t s = 0; s < sequences; s++)
+        m->length[s] = MIN(held[s] + (c->ahead ? 7 : 0), c->capacity);
+    for (uint32_t t = 0; t < c->tokens; t++)
+        m->length[m->sequence[t]] = MAX(m->length[m->sequence[t]], m->position[t] + 1);
+    if (c->placed) {
+        uint32_t *positions = add_words(io, "positions", m->position, c->tokens);
+        if (c->wild)
+            positions[c->tokens - 1] = 0xffffffff;
+    }
+    if (c->sequences) {
+        uint32_t *given = add_words(io, "sequences", m->sequence, c->tokens);
+        if (c->wild)
+            given[0] = 0x80000000;
+    }
+    if (c->ahead) {
+        uint32_t *lengths = add_words(io, "lengths", m->length, sequences);
+        if (c->wild) // the last token's, which stands at the cache's end
+            lengths[sequences - 1] = 0xffffffff;
+    }
+}
+
+static void add_cache(struct kernel_io *io, const struct attend_model *m, const char *name,
+    float **out)
+{
+    const struct attend_case *c = (const void *)io->test;
+    const uint32_t heads = MAX(c->sequences, 1) * c->kv_heads;
+    struct rng rng = io_rng(io, name);
+    const size_t count = (size_t)heads * c->capacity * m->padded;
+    float *x = *out = io_alloc(io, count, sizeof *x);
+    for (size_t i = 0; i < count; i++) {
+        const size_t row = i / m->padded;
+        const bool held = row % c->capacity < m->length[row / c->capacity / c->kv_heads];
+        const double value = rng_normal(&rng);
+        x[i] = !held ? NAN : i % m->padded >= c->head_size ? 0.0f
+            : (float)(c->f16 ? round_to_f16(value) : value);
+    }
+    struct kernel_operand *operand = io_add(io, name, ROLE_IN, (size_t)heads * c->capacity,
+        c->f16 ? m->padded / 2 : m->padded);
+    uint16_t *halves = operand->before;
+    if (!c->f16)
+        memcpy(operand->before, x, operand->size);
+    for (size_t i = 0; c->f16 && i < count; i++)
+        halves[i] = f16_bits(x[i]);
+}
+
+static void add_plan(struct kernel_io *io, struct attend_model *m)
+{
+    const struct attend_case *c = (const void *)io->test;
+    const struct grouping g = group_pairs(io, &m->routing, c->tokens, UINT32_MAX);
+    uint32_t *plan = io_alloc(io, plan_room(&m->routing, c->tile_rows), sizeof *plan);
+    add_words(io, "plan", plan, make_plan(&m->routing, &g, c->tile_rows, 0, plan));
+    add_words(io, "rows", g.rows, m->row_count);
+    m->tiles = m->row_count / c->tile_rows + MIN(c->experts, m->row_count);
+    for (uint32_t row = 0; row < m->row_count; row++) {
+        const uint32_t pair = g.rows[row];
+        m->row_token[row] = pair == UINT32_MAX ? UINT32_MAX : pair / c->k;
+        m->row_expert[row] = pair == UINT32_MAX ? 0 : m->routing.expert[pair];
+    }
+}
+
+static void add_rows(struct kernel_io *io, struct attend_model *m)
+{
+    const struct attend_case *c = (const void *)io->test;
+    m->row_token = io_alloc(io, m->row_count, sizeof *m->row_token);
+    m->row_expert = io_alloc(io, m->row_count, sizeof *m->row_expert);
+    m->tiles = div_up(m->row_count, m->group_rows);
+    if (c->rows != ROWS_TOKENS)
+        m->routing = io_add_routing(io, c->ids, c->tokens, c->k, c->experts);
+    if (c->rows == ROWS_SORTED) {
+        add_plan(io, m);
+        return;
+    }
+    for (uint32_t row = 0; row < m->row_count; row++) {
+        const bool pair = c->rows == ROWS_PAIRS;
+        m->row_token[row] = !pair ? row : m->routing.dropped[row] ? UINT32_MAX : row / c->k;
+        m->row_expert[row] = pair ? m->routing.expert[row] : 0;
+    }
+}
+
+static void add_patterns(struct kernel_io *io)
+{
+    const struct attend_case *c = (const void *)io->test;
+    const uint32_t experts = MAX(c->experts, 1);
+    uint32_t *to = io_add(io, "patterns", ROLE_IN, experts, PATTERN_WORDS)->before;
+    for (uint32_t e = 0; e < experts; e++, to += PATTERN_WORDS) {
+        const struct vkmoe_pattern *p = pattern_of(c, e);
+        to[PATTERN_KIND] = p->kind;
+        to[PATTERN_LEFT] = p->left;
+        to[PATTERN_RIGHT] = p->right;
+        to[PATTERN_STEP] = p->step;
+        to[PATTERN_PHASE] = p->phase;
+        to[PATTERN_SINKS] = p->sinks;
+        to[PATTERN_LOCAL] = p->local;
+        to[PATTERN_BOTH_SIDES] = p->both_sides;
+    }
+}
+
+static void fill(struct kernel_io *io)
+{
+    const struct attend_case *c = (const void *)io->test;
+    struct attend_model *m = io->model = io_alloc(io, 1, sizeof *m);
+    m->row_count = c->tokens * (c->rows == ROWS_TOKENS ? 1 : c->k);
+    m->query_stride = c->heads * c->head_size + c->gap;
+    m->padded = (uint32_t)align_up(c->head_size, 8);
+    choose_group(io, m);
+    add_places(io, m);
+    add_rows(io, m);
+    float *query = io_add_floats(io, "query", m->row_count, m->query_stride, 1.0);
+    if (c->gap && m->row_count) // nothing behind the last row's heads
+        io_find(io, "query")->size -= c->gap * 4;
+    for (uint32_t row = 0; row < m->row_count; row++)
+        for (uint32_t i = 0; m->row_token[row] == UINT32_MAX && i < c->heads * c->head_size; i++)
+            query[(size_t)row * m->query_stride + i] = NAN; // nobody has written these
+    add_cache(io, m, "keys", &m->keys);
+    add_cache(io, m, "values", &m->values);
+    add_patterns(io);
+    if (c->sinks)
+        io_add_floats(io, "sinks", 1, c->heads, 2.0);
+    if (c->splits)
+        io_add(io, "partials", ROLE_OUT, (size_t)m->row_count * c->heads * c->splits,
+            2 + c->head_size);
+    else
+        io_find(io, "query")->role = ROLE_IN_OUT;
+    io_add(io, "dummy", ROLE_IN, 1, 64);
+}
+
+// ------------------------------------------------------------------------- patterns
+
+static bool is_in_kind(const struct vkmoe_pattern *p, int64_t i, int64_t j)
+{
+    if ((p->left && i - j >= p->left) || (p->right && j - i > p->right))
+        return false;
+    if (p->kind == VKMOE_PATTERN_STRIDED)
+        return j % p->step == p->phase;
+    const int64_t step = MAX(p->step, 1);
+    return p->kind == VKMOE_PATTERN_WINDOW || ((i - j) % step + step) % step == p->phase;
+}
+
+static bool sees(const struct vkmoe_pattern *p, int64_t i, int64_t j, uint32_t length)
+{
+    if (p->both_sides ? j >= length : j > i)
+        return false;
+    return j < p->sinks || (j <= i && i - j < p->local) || is_in_kind(p, i, j);
+}
+
+// The rows of a workgroup that walk over the keys together: lowest and highest position.
+static void find_span(const struct attend_case *c, const struct attend_model *m, uint32_t row,
+    uint32_t *lowest, uint32_t *highest)
+{
+    const uint32_t tile = row / m->group_rows * m->group_rows; // not for sorted rows
+    const uint32_t end = MIN(tile + m->group_rows, m->row_count);
+    const bool alone = pattern_of(c, m->row_expert[row])->kind == VKMOE_PATTERN_DILATED;
+    *lowest = *highest = m->position[m->row_token[row]];
+    if (alone || c->rows == ROWS_PAIRS)
+        return;
+    for (int step = -1; step <= 1; step += 2) {
+        for (uint32_t r = row + (uint32_t)step; r >= tile && r < end; r += (uint32_t)step) {
+            if (m->sequence[r] != m->sequence[row])
+                break;
+            *lowest = MIN(*lowest, m->position[r]);
+            *highest = MAX(*highest, m->position[r]);
+        }
+    }
+}
+
+// The split that meets key `j`: blocks of a lane a key, first of the sinks, then of the
+// kind, then of the local keys, are dealt out evenly.
+static uint32_t split_of(const struct attend_case *c, const struct attend_model *m,
+    uint32_t lanes, uint32_t row, uint32_t j)
+{
+    const struct vkmoe_pattern *p = pattern_of(c, m->row_expert[row]);
+    const uint32_t token = m->row_token[row], i = m->position[token];
+    const uint32_t length = m->length[m->sequence[token]];
+    uint32_t lowest, highest;
+    find_span(c, m, row, &lowest, &highest);
+    uint32_t count[3] = {MIN(p->sinks, p->both_sides ? length : highest + 1)};
+    uint32_t order[3] = {j}; // of the key within each run
+    uint32_t end = p->both_sides ? length : highest + 1;
+    if (p->both_sides && p->right)
+        end = MIN(end, highest + p->right + 1);
+    const uint32_t left = p->left && lowest + 1 > p->left ? lowest + 1 - p->left : 0;
+    for (uint32_t key = left; key < end; key++) {
+        if (p->kind == VKMOE_PATTERN_STRIDED && key % p->step != p->phase)
+            continue;
+        if (p->kind == VKMOE_PATTERN_DILATED
+                && ((int64_t)i - key + ((int64_t)p->step << 20)) % p->step != p->phase)
+            continue;
+        order[1] += key < j;
+        count[1]++;
+    }
+    const uint32_t near = lowest + 1 > p->local ? lowest + 1 - p->local : 0;
+    count[2] = p->local ? highest + 1 - near : 0;
+    order[2] = j - near;
+    const uint32_t run = j < p->sinks ? 0 : is_in_kind(p, i, j) ? 1 : 2;
+    uint32_t block = order[run] / lanes, blocks = 0;
+    for (uint32_t r = 0; r < 3; r++) {
+        block += r < run ? div_up(count[r], lanes) : 0;
+        blocks += div_up(count[r], lanes);
+    }
+    return block / div_up(blocks, c->splits);
+}
+
+// ------------------------------------------------------------------------ reference
+
+struct sums {
+    double most, sum, *values;
+};
+
+// One head of one row over the keys of one split; all of them: split ~0.
+static void attend_head(struct kernel_io *io, uint32_t row, uint32_t head, uint32_t split,
+    struct sums *out)
+{
+    const struct attend_case *c = (const void *)io->test;
+    const struct attend_model *m = io->model;
+    const struct vkmoe_pattern *p = pattern_of(c, m->row_expert[row]);
+    const uint32_t token = m->row_token[row], sequence = m->sequence[token], d = c->head_size;
+    const uint32_t kv_head = c->tiled ? head % c->kv_heads : head / (c->heads / c->kv_heads);
+    const float *query = (const float *)io_find(io, "query")->before
+        + (size_t)row * m->query_stride + head * d;
+    const size_t first = ((size_t)sequence * c->kv_heads + kv_head) * c->capacity * m->padded;
+    double *score = io_alloc(io, m->length[sequence], sizeof *score);
+    out->most = -INFINITY;
+    out->sum = 0.0;
+    memset(out->values, 0, d * sizeof *out->values);
+    for (uint32_t j = 0; j < m->length[sequence]; j++) {
+        score[j] = -INFINITY;
+        if (!sees(p, m->position[token], j, m->length[sequence]))
+            continue;
+        if (split != UINT32_MAX && split_of(c, m, io->shape.lanes, row, j) != split)
+            continue;
+        double s = 0.0;
+        for (uint32_t i = 0; i < d; i++)
+            s += (double)query[i] * m->keys[first + (size_t)j * m->padded + i];
+        s /= sqrt(d);
+        score[j] = c->soft_cap != 0.0f ? c->soft_cap * tanh(s / c->soft_cap) : s;
+        out->most = fmax(out->most, score[j]);
+    }
+    for (uint32_t j = 0; j < m->length[sequence]; j++) {
+        if (score[j] == -INFINITY)
+            continue;
+        const double weight = exp(score[j] - out->most);
+        out->sum += weight;
+        for (uint32_t i = 0; i < d; i++)
+            out->values[i] += weight * m->values[first + (size_t)j * m->padded + i];
+    }
+}
+
+// The partial results. Of a split without a key only the maximum is left open: it has no weight.
+static void expect_partials(struct kernel_io *io, uint32_t row, uint32_t head, double *partials)
+{
+    const struct attend_case *c = (const void *)io->test;
+    const struct attend_model *m = io->model;
+    for (uint32_t s = 0; s < c->splits; s++) {
+        double *to = partials
+            + (((size_t)row * c->heads + head) * c->splits + s) * (2 + c->head_size);
+        struct sums sums = {.values = to + 2};
+        for (uint32_t i = 0; m->row_token[row] == UINT32_MAX && i < 2 + c->head_size; i++)
+            to[i] = INFINITY;
+        if (m->row_token[row] == UINT32_MAX)
+            continue;
+        attend_head(io, row, head, s, &sums);
+        to[0] = sums.most; // or infinite: anything
+        to[1] = sums.sum;
+    }
+}
+
+static void expect_result(struct kernel_io *io, uint32_t row, uint32_t head, double *query)
+{
+    const struct attend_case *c = (const void *)io->test;
+    const struct attend_model *m = io->model;
+    double *to = query + (size_t)row * m->query_stride + head * c->head_size;
+    if (m->row_token[row] == UINT32_MAX) { // sorted ones are not in the plan
+        for (uint32_t i = 0; c->rows == ROWS_PAIRS && i < c->head_size; i++)
+            to[i] = INFINITY;
+        return;
+    }
+    struct sums sums = {.values = to};
+    attend_head(io, row, head, UINT32_MAX, &sums);
+    if (c->sinks && sums.sum > 0.0)
+        sums.sum += exp(((const float *)io_find(io, "sinks")->before)[head] - sums.most);
+    for (uint32_t i = 0; i < c->head_size; i++)
+        to[i] = sums.sum > 0.0 ? to[i] / sums.sum : 0.0;
+}
+
+static void reference(struct kernel_io *io)
+{
+    const struct attend_case *c = (const void *)io->test;
+    const struct attend_model *m = io->model;
+    double *to = io_expect_floats(io, c->splits ? "partials" : "query");
+    for (uint32_t row = 0; row < m->row_count; row++) {
+        for (uint32_t head = 0; head < c->heads; head++) {
+            if (c->splits)
+                expect_partials(io, row, head, to);
+            else
+                expect_result(io, row, head, to);
+        }
+    }
+}
+
+// ------------------------------------------------------------------------- dispatch
+
+static void dispatch(struct kernel_io *io, struct dispatch *d)
+{
+    const struct attend_case *c = (const void *)io->test;
+    const struct attend_model *m = io->model;
+    struct attend_push *push = (void *)io->push;
+    *push = (struct attend_push){
+        .query = io_address(io, "query"),
+        .keys = io_address(io, "keys"),
+        .values = io_address(io, "values"),
+        .plan = io_address(io, "plan"),
+        .rows = io_address(io, "rows"),
+        .ids = io_address(io, "ids"),
+        .positions = io_address(io, "positions"),
+        .sequences = io_address(io, "sequences"),
+        .lengths = io_address(io, "lengths"),
+        .patterns = io_address(io, "patterns"),
+        .sinks = io_address(io, "sinks"),
+        .partials = io_address(io, "partials"),
+        .row_count = m->row_count,
+        .query_stride = m->query_stride,
+        .kk_heads = MAX(c->k, 1) << 16 | c->heads,
+        .experts_kv_heads = MAX(c->experts, 1) << 16 | c->kv_heads,
+        .capacity = c->capacity,
+        .sequence_count = MAX(c->sequences, 1),
+        .first_token = c->start,
+        .splits_tile_rows = MAX(c->splits, 1) << 16 | c->tile_rows,
+    };
+    const uint32_t tiles = c->rows == ROWS_SORTED
+        ? m->tiles * div_up(c->tile_rows, m->group_rows) : m->tiles;
+    *d = (struct dispatch){
+        .kernel = KERNEL_attend,
+        .spec = {
+            [ATTEND_LANES] = io->shape.lanes,
+            [ATTEND_HEAD_SIZE] = c->head_size,
+            [ATTEND_ROWS] = m->group_rows,
+            [ATTEND_HEADS] = m->group_heads,
+            [ATTEND_MODE] = c->rows,
+            [ATTEND_CACHE_F16] = c->f16,
+            [ATTEND_TILED_KV] = c->tiled,
+            [ATTEND_SINK_LOGITS] = c->sinks,
+            [ATTEND_SPLIT] = c->splits != 0,
+            [ATTEND_HAS_POSITIONS] = c->placed,
+            [ATTEND_HAS_SEQUENCES] = c->sequences != 0,
+            [ATTEND_SCALE] = float_bits((float)(1.0 / sqrt(c->head_size))),
+            [ATTEND_SOFT_CAP] = float_bits(c->soft_cap),
+        },
+        .groups = tiles * c->kv_heads * div_up(c->heads / c->kv_heads, m->group_heads)
+            * MAX(c->splits, 1),
+    };
+}
+
+// As if all rows saw everything that their sequence holds.
+static uint64_t bytes(const struct kernel_case *test)
+{
+    const struct attend_case *c = (const void *)test;
+    const uint64_t rows = c->tokens * (c->rows == ROWS_TOKENS ? 1 : c->k);
+    const uint64_t cached = 2ull * c->kv_heads * c->head_size * (c->f16 ? 2 : 4);
+    return rows * c->heads * c->head_size * 8
+        + (c->start + c->tokens) * MAX(c->sequences, 1) * cached;
+}
+
+static uint64_t flops(const struct kernel_case *test)
+{
+    const struct attend_case *c = (const void *)test;
+    const uint64_t rows = c->tokens * (c->rows == ROWS_TOKENS ? 1 : c->k);
+    return 4ull * rows * c->heads * c->head_size * (c->start + c->tokens);
+}
+
+const struct kernel_suite vkmoe_suite_attend = {
+    .kernel = KERNEL_attend,
+    .cases = cases,
+    .case_size = sizeof *cases,
+    .case_count = ARRAY_SIZE(cases),
+    .shapes = shapes,
+    .shape_count = ARRAY_SIZE(shapes),
+    .fits = fits,
+    .fill = fill,
+    .reference = reference,
+    .dispatch = dispatch,
+    .bytes = bytes,
+    .flops = flops,
+};

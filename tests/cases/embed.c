@@ -1,8 +1,139 @@
-// embed.c - placeholder while its cases are written.
-#include "cases.h"
+// embed.c - cases and reference of the embedding's rows. Every result is exact: a stored
+// element times the scale.
+#include "../cases.h"
 
-static const struct kernel_case *at(uint32_t index)
+#include "shaders/embed.h"
+
+struct embed_case {
+    struct kernel_case base;
+    uint32_t tokens, vocabulary, columns;
+    enum vkmoe_dtype dtype;
+    float scale;
+    bool wild; // some ids are past the vocabulary
+};
+
+enum { CPU = 1, GPU = 2, ALL = 7 }; // masks of shapes
+
+#define CASE(...) {.base = {__VA_ARGS__}
+#define SHAPE(t, words, width) .tokens = t, .vocabulary = words, .columns = width
+#define BOTH .shapes = CPU | GPU
+
+static const struct embed_case cases[] = {
+    CASE("mixtral-f32", .timed = true, .shapes = ALL, .everywhere = true), SHAPE(33, 320, 128),
+        .scale = 1.0f},
+    CASE("mixtral-f16", .timed = true, BOTH, .everywhere = true), SHAPE(33, 320, 128),
+        .scale = 1.0f, .dtype = VKMOE_F16},
+    CASE("gpt-oss-bf16", .timed = true, BOTH), SHAPE(5, 201, 2880), .scale = 1.0f,
+        .dtype = VKMOE_BF16},
+    CASE("granite-multiplier", BOTH), SHAPE(5, 49, 96), .scale = 12.0f, .dtype = VKMOE_BF16},
+    CASE("odd-multiplier", .shapes = CPU), SHAPE(5, 49, 45), .scale = -0.3f},
+
+    // ------------------------------------------------------ shapes, with mixtral's pipelines
+    CASE("no-token", .shapes = CPU), SHAPE(0, 320, 64), .scale = 1.0f},
+    CASE("one-of-each", BOTH), SHAPE(1, 1, 1), .scale = 1.0f},
+    CASE("one-of-each-wild", BOTH), SHAPE(3, 1, 1), .scale = 1.0f, .wild = true,
+        .dtype = VKMOE_F16},
+    CASE("wild-ids", BOTH), SHAPE(40, 63, 40), .scale = 1.0f, .wild = true},
+    CASE("wild-ids-f16", BOTH), SHAPE(40, 64, 40), .scale = 1.0f, .wild = true,
+        .dtype = VKMOE_F16},
+    CASE("wild-ids-bf16", BOTH), SHAPE(40, 65, 40), .scale = 1.0f, .wild = true,
+        .dtype = VKMOE_BF16},
+    CASE("columns-7", BOTH), SHAPE(9, 100, 7), .scale = 1.0f},
+    CASE("columns-8", BOTH), SHAPE(9, 100, 8), .scale = 1.0f},
+    CASE("columns-9", BOTH), SHAPE(9, 100, 9), .scale = 1.0f},
+    CASE("columns-33-f16", BOTH), SHAPE(65, 100, 33), .scale = 1.0f, .dtype = VKMOE_F16},
+    CASE("columns-45-bf16", BOTH), SHAPE(65, 100, 45), .scale = 1.0f, .dtype = VKMOE_BF16},
+};
+
+static const struct kernel_shape shapes[] = {{.lanes = 8}, {.lanes = 64}, {.lanes = 32}};
+
+static bool fits(const struct kernel_case *test, const struct variant *variant,
+    const struct kernel_shape *shape)
 {
-    (void)index;
-    return NULL;
+    (void)test;
+    (void)variant;
+    (void)shape;
+    return true;
 }
+
+static void fill(struct kernel_io *io)
+{
+    const struct embed_case *c = (const void *)io->test;
+    struct linear *matrix = io->model = io_alloc(io, 1, sizeof *matrix);
+    struct rng rng = io_rng(io, "ids");
+    uint32_t *ids = io_add(io, "ids", ROLE_IN, c->tokens, 1)->before;
+    for (uint32_t t = 0; t < c->tokens; t++) {
+        const uint32_t odd[] = {c->vocabulary, 0xffffffff, 0x80000000, 0x7fffffff};
+        ids[t] = t == 0 ? c->vocabulary - 1 : rng_below(&rng, c->vocabulary);
+        if (c->wild && t % 3 == 1)
+            ids[t] = odd[t / 3 % 4];
+    }
+    *matrix = io_add_linear(io, "matrix", NULL, 1, c->vocabulary, c->columns, false, c->dtype);
+    io_add(io, "x", ROLE_OUT, c->tokens, c->columns);
+}
+
+static void reference(struct kernel_io *io)
+{
+    const struct embed_case *c = (const void *)io->test;
+    const struct linear *matrix = io->model;
+    const uint32_t *ids = io_find(io, "ids")->before;
+    uint32_t *x = io_expect_words(io, "x");
+    for (uint32_t t = 0; t < c->tokens; t++) {
+        const uint32_t id = MIN(ids[t], c->vocabulary - 1);
+        for (uint32_t i = 0; i < c->columns; i++)
+            x[t * c->columns + i] = float_bits(
+                (float)(matrix->weights[0][(size_t)id * c->columns + i] * c->scale));
+    }
+}
+
+static void dispatch(struct kernel_io *io, struct dispatch *d)
+{
+    const struct embed_case *c = (const void *)io->test;
+    const struct linear *matrix = io->model;
+    struct embed_push *push = (void *)io->push;
+    *push = (struct embed_push){
+        .ids = io_address(io, "ids"),
+        .matrix = io_address(io, "matrix"),
+        .x = io_address(io, "x"),
+        .tokens = c->tokens,
+        .columns = c->columns,
+        .units = matrix->units,
+        .vocabulary = c->vocabulary,
+    };
+    *d = (struct dispatch){
+        .kernel = KERNEL_embed,
+        .spec = {
+            [EMBED_LANES] = io->shape.lanes,
+            [EMBED_TYPE] = c->dtype,
+            [EMBED_SCALE] = float_bits(c->scale),
+        },
+        .groups = div_up(c->tokens * push->units, io->shape.lanes),
+    };
+}
+
+static uint64_t bytes(const struct kernel_case *test)
+{
+    const struct embed_case *c = (const void *)test;
+    return (uint64_t)c->tokens * (c->columns * (c->dtype == VKMOE_F32 ? 8 : 6) + 4);
+}
+
+static uint64_t flops(const struct kernel_case *test)
+{
+    const struct embed_case *c = (const void *)test;
+    return (uint64_t)c->tokens * c->columns;
+}
+
+const struct kernel_suite vkmoe_suite_embed = {
+    .kernel = KERNEL_embed,
+    .cases = cases,
+    .case_size = sizeof *cases,
+    .case_count = ARRAY_SIZE(cases),
+    .shapes = shapes,
+    .shape_count = ARRAY_SIZE(shapes),
+    .fits = fits,
+    .fill = fill,
+    .reference = reference,
+    .dispatch = dispatch,
+    .bytes = bytes,
+    .flops = flops,
+};

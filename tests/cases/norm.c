@@ -1,8 +1,147 @@
-// norm.c - placeholder while its cases are written.
-#include "cases.h"
+// norm.c - cases and reference of the residual and RMS norm.
+#include "../cases.h"
 
-static const struct kernel_case *at(uint32_t index)
+#include <math.h>
+
+#include "shaders/norm.h"
+
+struct norm_case {
+    struct kernel_case base;
+    uint32_t tokens, columns;
+    float epsilon;
+    bool delta;
+    float scale; // of delta
+    bool zeros;  // a row of x is zero
+};
+
+enum { CPU = 1, GPU = 2, ALL = 7 }; // masks of shapes
+
+#define CASE(...) {.base = {__VA_ARGS__}
+#define SHAPE(t, width) .tokens = t, .columns = width
+#define FIRST .epsilon = 1e-6f                              // nothing to add yet
+#define LATER .epsilon = 1e-6f, .delta = true, .scale = 1.0f
+
+static const struct norm_case cases[] = {
+    CASE("mixtral", .timed = true, .shapes = ALL, .everywhere = true), SHAPE(7, 128),
+        .epsilon = 1e-5f, .delta = true, .scale = 1.0f},
+    CASE("mixtral-first", .shapes = CPU | GPU, .everywhere = true), SHAPE(7, 128),
+        .epsilon = 1e-5f},
+    CASE("gpt-oss", .timed = true, .shapes = CPU | GPU), SHAPE(3, 2880), .epsilon = 1e-5f,
+        .delta = true, .scale = 1.0f},
+    CASE("granite-multiplier", .shapes = CPU | GPU), SHAPE(5, 96), .epsilon = 1e-5f,
+        .delta = true, .scale = 0.22f},
+    CASE("epsilon-large", .shapes = CPU), SHAPE(5, 40), .epsilon = 0.75f, .delta = true,
+        .scale = -1.5f},
+
+    // ------------------------------------------------- shapes, with two pipelines each
+    CASE("no-token", .shapes = CPU), SHAPE(0, 64), LATER},
+    CASE("zeros", .shapes = CPU | GPU), SHAPE(3, 33), FIRST, .zeros = true},
+    CASE("columns-1-first", .shapes = CPU | GPU), SHAPE(3, 1), FIRST},
+    CASE("columns-1", .shapes = CPU | GPU), SHAPE(1, 1), LATER},
+    CASE("columns-3", .shapes = CPU | GPU), SHAPE(2, 3), LATER},
+    CASE("columns-4", .shapes = CPU | GPU), SHAPE(2, 4), LATER},
+    CASE("columns-5", .shapes = CPU | GPU), SHAPE(3, 5), LATER},
+    CASE("columns-5-first", .shapes = CPU | GPU), SHAPE(3, 5), FIRST},
+    CASE("columns-31", .shapes = CPU | GPU), SHAPE(9, 31), LATER},
+    CASE("columns-33", .shapes = CPU | GPU), SHAPE(9, 33), LATER},
+    CASE("columns-257", .shapes = CPU | GPU), SHAPE(2, 257), LATER},
+    CASE("columns-2880", .shapes = CPU | GPU), SHAPE(2, 2880), FIRST},
+    CASE("columns-4095", .shapes = CPU | GPU), SHAPE(1, 4095), LATER},
+    CASE("tokens-300", .shapes = CPU | GPU), SHAPE(300, 7), LATER},
+};
+
+static const struct kernel_shape shapes[] = {{.lanes = 8}, {.lanes = 64}, {.lanes = 32}};
+
+static bool fits(const struct kernel_case *test, const struct variant *variant,
+    const struct kernel_shape *shape)
 {
-    (void)index;
-    return NULL;
+    (void)test;
+    (void)variant;
+    (void)shape;
+    return true;
 }
+
+static void fill(struct kernel_io *io)
+{
+    const struct norm_case *c = (const void *)io->test;
+    float *x = io_add_floats(io, "x", c->tokens, c->columns, 2.0);
+    io_find(io, "x")->role = c->delta ? ROLE_IN_OUT : ROLE_IN;
+    for (uint32_t i = 0; c->zeros && i < c->columns; i++)
+        x[c->columns + i] = 0.0f;
+    if (c->delta)
+        io_add_floats(io, "delta", c->tokens, c->columns, 1.0);
+    io_add_floats(io, "weight", 1, c->columns, 1.0);
+    io_add(io, "result", ROLE_OUT, c->tokens, c->columns);
+    io_add(io, "dummy", ROLE_IN, 1, 64);
+}
+
+static void reference(struct kernel_io *io)
+{
+    const struct norm_case *c = (const void *)io->test;
+    const float *x = io_find(io, "x")->before, *weight = io_find(io, "weight")->before;
+    const float *delta = c->delta ? io_find(io, "delta")->before : NULL;
+    double *result = io_expect_floats(io, "result");
+    double *sum = c->delta ? io_expect_floats(io, "x") : io_alloc(io, io_find(io, "x")->size, 2);
+    for (uint32_t t = 0; t < c->tokens; t++) {
+        const size_t first = (size_t)t * c->columns;
+        double square = 0.0;
+        for (size_t i = first; i < first + c->columns; i++) {
+            sum[i] = x[i] + (delta ? (double)c->scale * delta[i] : 0.0);
+            square += sum[i] * sum[i];
+        }
+        const double rms = sqrt(square / c->columns + c->epsilon);
+        for (uint32_t i = 0; i < c->columns; i++)
+            result[first + i] = sum[first + i] / rms * weight[i];
+    }
+}
+
+static void dispatch(struct kernel_io *io, struct dispatch *d)
+{
+    const struct norm_case *c = (const void *)io->test;
+    struct norm_push *push = (void *)io->push;
+    *push = (struct norm_push){
+        .x = io_address(io, "x"),
+        .delta = io_address(io, "delta"),
+        .weight = io_address(io, "weight"),
+        .result = io_address(io, "result"),
+        .tokens = c->tokens,
+        .columns = c->columns,
+    };
+    *d = (struct dispatch){
+        .kernel = KERNEL_norm,
+        .spec = {
+            [NORM_LANES] = io->shape.lanes,
+            [NORM_HAS_DELTA] = c->delta,
+            [NORM_EPSILON] = float_bits(c->epsilon),
+            [NORM_SCALE] = float_bits(c->delta ? c->scale : 1.0f),
+        },
+        .groups = c->tokens,
+    };
+}
+
+static uint64_t bytes(const struct kernel_case *test)
+{
+    const struct norm_case *c = (const void *)test;
+    return (uint64_t)c->tokens * c->columns * (c->delta ? 4 : 2) * 4 + c->columns * 4;
+}
+
+static uint64_t flops(const struct kernel_case *test)
+{
+    const struct norm_case *c = (const void *)test;
+    return (uint64_t)c->tokens * c->columns * (c->delta ? 6 : 4);
+}
+
+const struct kernel_suite vkmoe_suite_norm = {
+    .kernel = KERNEL_norm,
+    .cases = cases,
+    .case_size = sizeof *cases,
+    .case_count = ARRAY_SIZE(cases),
+    .shapes = shapes,
+    .shape_count = ARRAY_SIZE(shapes),
+    .fits = fits,
+    .fill = fill,
+    .reference = reference,
+    .dispatch = dispatch,
+    .bytes = bytes,
+    .flops = flops,
+};

@@ -1,8 +1,434 @@
-// store_kv.c - placeholder while its cases are written.
-#include "cases.h"
+// store_kv.c - cases and reference of what finishes queries and keys and fills the cache.
+//
+// An f16 cache is compared bit by bit, so its cases keep to what f16 holds: no norm,
+// and rotations by quarter turns.
+#include "../cases.h"
 
-static const struct kernel_case *at(uint32_t index)
+#include <math.h>
+#include <string.h>
+
+#include "shaders/store_kv.h"
+
+enum { ROWS_TOKENS, ROWS_SORTED, ROWS_PAIRS };
+enum { NO_ROPE, HALF, INTERLEAVED };
+enum { NO_NORM, PER_HEAD, WIDE };
+
+struct store_case {
+    struct kernel_case base;
+    uint32_t tokens, heads, kv_heads, head_size;
+    uint32_t k;         // with pairs
+    uint32_t rows;      // ROWS_*
+    bool dropped;       // rows of nobody, with ROWS_SORTED
+    bool f16;
+    uint32_t rope, rope_size, query_norm, key_norm;
+    float clip;
+    uint32_t gap;       // columns between rows of queries
+    uint32_t sequences; // 0: no array of them
+    uint32_t capacity;
+    bool placed;        // positions are given
+    bool wild;          // a position and a sequence are out of range
+    uint32_t first_token;
+};
+
+enum { CPU = 1, GPU = 2, ODD = 4, ALL = 7 }; // masks of shapes
+
+#define CASE(...) {.base = {__VA_ARGS__}
+#define SHAPE(t, h, kv, d) .tokens = t, .heads = h, .kv_heads = kv, .head_size = d
+#define BOTH .shapes = CPU | GPU
+#define EVERYWHERE .everywhere = true
+#define ROPE(way, size) .rope = way, .rope_size = size
+#define PAIRS(slots) .rows = ROWS_PAIRS, .k = slots
+#define SORTED(slots) .rows = ROWS_SORTED, .k = slots
+#define PLACED(n, places) .placed = true, .sequences = n, .capacity = places
+#define EPSILON 1e-5f
+
+static const struct store_case cases[] = {
+    // ------------------------------------------------------------- whom it is made for
+    CASE("mixtral", .timed = true, BOTH, EVERYWHERE), SHAPE(9, 8, 2, 128), ROPE(HALF, 128),
+        PLACED(2, 300)},
+    CASE("mixtral-f16", .timed = true, BOTH, EVERYWHERE), SHAPE(9, 8, 2, 128), ROPE(HALF, 128),
+        PLACED(2, 300), .f16 = true},
+    CASE("mixtral-no-positions", BOTH), SHAPE(9, 8, 2, 128), ROPE(HALF, 128), .capacity = 300,
+        .first_token = 250},
+    CASE("jetmoe-pairs", BOTH), SHAPE(3, 4, 4, 32), ROPE(HALF, 32), PLACED(3, 40), PAIRS(2)},
+    CASE("jetmoe-sorted", BOTH), SHAPE(11, 4, 4, 32), ROPE(HALF, 32), PLACED(3, 40), SORTED(2)},
+    CASE("jetmoe-sorted-dropped", BOTH), SHAPE(11, 4, 4, 32), ROPE(HALF, 32), PLACED(3, 40),
+        SORTED(2), .dropped = true},
+    CASE("gpt-oss", BOTH), SHAPE(5, 16, 2, 64), ROPE(HALF, 64), PLACED(1, 70)},
+    CASE("qwen3", ALL), SHAPE(5, 8, 2, 64), ROPE(HALF, 64), PLACED(2, 33),
+        .query_norm = PER_HEAD, .key_norm = PER_HEAD},
+    CASE("olmoe", ALL), SHAPE(5, 4, 4, 32), ROPE(HALF, 32), PLACED(2, 33), .query_norm = WIDE,
+        .key_norm = WIDE, .clip = 1.0f},
+    CASE("dbrx-clip", BOTH), SHAPE(5, 6, 2, 64), ROPE(HALF, 64), PLACED(2, 33), .clip = 0.5f},
+    CASE("deepseek-interleaved", BOTH), SHAPE(5, 4, 1, 64), ROPE(INTERLEAVED, 64),
+        PLACED(2, 33)},
+    CASE("glm-partial-interleaved", BOTH), SHAPE(5, 4, 2, 64), ROPE(INTERLEAVED, 32),
+        PLACED(2, 33)},
+    CASE("phi-partial", .shapes = CPU), SHAPE(5, 4, 4, 80), ROPE(HALF, 32), PLACED(2, 33)},
+    CASE("gemma", .shapes = GPU), SHAPE(3, 4, 2, 256), ROPE(HALF, 256), PLACED(2, 33)},
+    CASE("nothing-to-do", .shapes = CPU), SHAPE(5, 4, 2, 64), PLACED(2, 33)},
+
+    // ----------------------------------------------------------------------- ugly ones
+    CASE("one-of-each", BOTH, EVERYWHERE), SHAPE(1, 1, 1, 1), .capacity = 1},
+    CASE("head-1", BOTH, EVERYWHERE), SHAPE(5, 3, 3, 1), .capacity = 6},
+    CASE("head-1-f16", BOTH), SHAPE(5, 3, 3, 1), .capacity = 6, .f16 = true},
+    CASE("head-2-far", .shapes = CPU | ODD, EVERYWHERE), SHAPE(9, 2, 1, 2), ROPE(HALF, 2),
+        PLACED(2, 40000)},
+    CASE("head-7", BOTH), SHAPE(5, 3, 1, 7), ROPE(INTERLEAVED, 6), PLACED(2, 33),
+        .query_norm = PER_HEAD},
+    CASE("head-7-f16", .shapes = CPU), SHAPE(5, 3, 1, 7), ROPE(INTERLEAVED, 6), PLACED(2, 33),
+        .f16 = true, .clip = 0.5f},
+    CASE("head-33", .shapes = CPU), SHAPE(5, 3, 3, 33), ROPE(HALF, 2), PLACED(2, 33),
+        .key_norm = PER_HEAD},
+    CASE("head-33-f16", .shapes = GPU), SHAPE(5, 3, 3, 33), ROPE(HALF, 2), PLACED(2, 33),
+        .f16 = true},
+    CASE("head-80-wide", .shapes = GPU), SHAPE(3, 3, 1, 80), ROPE(INTERLEAVED, 80),
+        PLACED(2, 33), .query_norm = WIDE, .key_norm = PER_HEAD, .clip = 0.75f},
+
+    // ----------------------------------------------------- with the pipelines of others
+    CASE("no-token", .shapes = CPU), SHAPE(0, 8, 2, 128), ROPE(HALF, 128), PLACED(2, 300)},
+    CASE("one-token", BOTH), SHAPE(1, 16, 2, 64), ROPE(HALF, 64), PLACED(1, 70)},
+    CASE("gap", BOTH), SHAPE(5, 3, 3, 64), ROPE(HALF, 64), PLACED(3, 70), .gap = 3},
+    CASE("wild-places", BOTH), SHAPE(5, 3, 3, 64), ROPE(HALF, 64), PLACED(3, 70),
+        .wild = true},
+    CASE("more-sequences-than-tokens", BOTH), SHAPE(2, 3, 3, 64), ROPE(HALF, 64),
+        PLACED(7, 9)},
+    CASE("pairs-of-one-token", BOTH), SHAPE(1, 4, 4, 32), ROPE(HALF, 32), PLACED(1, 40),
+        PAIRS(5)},
+    CASE("sorted-gap", BOTH), SHAPE(5, 3, 1, 32), ROPE(HALF, 32), PLACED(1, 40), SORTED(3),
+        .gap = 1, .dropped = true},
+};
+
+static const struct kernel_shape shapes[] = {{.lanes = 8}, {.lanes = 64}, {.lanes = 32}};
+
+static bool fits(const struct kernel_case *test, const struct variant *variant,
+    const struct kernel_shape *shape)
 {
-    (void)index;
-    return NULL;
+    (void)test;
+    (void)variant;
+    (void)shape;
+    return true;
 }
+
+struct store_model {
+    uint32_t query_rows, query_stride, padded;
+    uint32_t *row_token;           // [query_rows]; ~0: nobody's
+    uint32_t *position, *sequence; // [tokens], in range
+};
+
+// ------------------------------------------------------------------------- operands
+
+// The angle by which position `p` rotates pair `c`.
+static double angle_of(const struct store_case *c, uint32_t p, uint32_t pair)
+{
+    if (c->f16)
+        return acos(0.0) * ((uint64_t)p * (pair + 1) % 4);
+    return p * pow(10000.0, -2.0 * pair / c->rope_size);
+}
+
+// Quarter turns are to be exact.
+static double exact_cos(const struct store_case *c, double angle)
+{
+    return c->f16 ? round(cos(angle)) : cos(angle);
+}
+
+static void add_rotations(struct kernel_io *io)
+{
+    const struct store_case *c = (const void *)io->test;
+    const uint32_t pairs = c->rope_size / 2;
+    float *to = io_add(io, "rotations", ROLE_IN, ROPE_DIGITS * ROPE_DIGIT, c->rope_size)->before;
+    for (uint32_t digit = 0, unit = 1; digit < ROPE_DIGITS; digit++, unit *= ROPE_DIGIT) {
+        for (uint32_t value = 0; value < ROPE_DIGIT; value++) {
+            for (uint32_t pair = 0; pair < pairs; pair++) {
+                const double angle = angle_of(c, value * unit, pair);
+                *to++ = (float)exact_cos(c, angle);
+                *to++ = (float)exact_cos(c, angle - acos(0.0));
+            }
+        }
+    }
+}
+
+// Distinct places of a sequence, near its ends and all over it.
+static void add_places(struct kernel_io *io, struct store_model *m)
+{
+    const struct store_case *c = (const void *)io->test;
+    struct rng rng = io_rng(io, "places");
+    const uint32_t start = c->placed ? rng_below(&rng, c->capacity) : c->first_token;
+    const uint32_t step = c->placed ? MAX(c->capacity / MAX(c->tokens, 1), 1) : 1;
+    for (uint32_t t = 0; t < c->tokens; t++) {
+        m->position[t] = (start + t * step) % c->capacity;
+        m->sequence[t] = c->sequences ? rng_below(&rng, c->sequences) : 0;
+    }
+    if (c->placed && c->tokens > 0)
+        m->position[c->tokens - 1] = c->capacity - 1;
+    for (uint32_t t = 0; c->placed && t + 1 < c->tokens; t++)
+        if (m->position[t] == c->capacity - 1)
+            m->position[t] = start ? start - 1 : 1;
+    if (c->placed)
+        memcpy(io_add(io, "positions", ROLE_IN, c->tokens, 1)->before, m->position,
+            c->tokens * sizeof *m->position);
+    if (c->sequences)
+        memcpy(io_add(io, "sequences", ROLE_IN, c->tokens, 1)->before, m->sequence,
+            c->tokens * sizeof *m->sequence);
+    if (c->wild) {
+        m->sequence[0] = c->sequences - 1;
+        ((uint32_t *)io_find(io, "sequences")->before)[0] = 0x80000000;
+        ((uint32_t *)io_find(io, "positions")->before)[c->tokens - 1] = 0xffffffff;
+    }
+}
+
+// Every row of queries its token, in some order.
+static void add_rows(struct kernel_io *io, struct store_model *m)
+{
+    const struct store_case *c = (const void *)io->test;
+    struct rng rng = io_rng(io, "rows");
+    uint32_t *pairs = io_alloc(io, m->query_rows, sizeof *pairs);
+    for (uint32_t row = 0; row < m->query_rows; row++) {
+        const uint32_t other = rng_below(&rng, row + 1);
+        pairs[row] = pairs[other];
+        pairs[other] = row;
+    }
+    for (uint32_t row = 0; row < m->query_rows; row++) {
+        const bool nobody = c->dropped && row % 4 == 3;
+        if (nobody)
+            pairs[row] = UINT32_MAX;
+        const uint32_t pair = c->rows == ROWS_SORTED ? pairs[row] : row;
+        m->row_token[row] = nobody ? UINT32_MAX : c->rows == ROWS_TOKENS ? row : pair / c->k;
+    }
+    if (c->rows == ROWS_SORTED)
+        memcpy(io_add(io, "rows", ROLE_IN, m->query_rows, 1)->before, pairs,
+            m->query_rows * sizeof *pairs);
+}
+
+// To what f16 holds, and nothing that a device may flush to zero.
+static void round_floats(float *x, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        x[i] = fabsf(x[i]) < 0.001f ? 0.5f : (float)round_to_f16(x[i]);
+}
+
+static void fill(struct kernel_io *io)
+{
+    const struct store_case *c = (const void *)io->test;
+    struct store_model *m = io->model = io_alloc(io, 1, sizeof *m);
+    m->query_rows = c->tokens * (c->rows == ROWS_TOKENS ? 1 : c->k);
+    m->query_stride = c->heads * c->head_size + c->gap;
+    m->padded = (uint32_t)align_up(c->head_size, 8);
+    m->row_token = io_alloc(io, m->query_rows, sizeof *m->row_token);
+    m->position = io_alloc(io, c->tokens, sizeof *m->position);
+    m->sequence = io_alloc(io, c->tokens, sizeof *m->sequence);
+    add_places(io, m);
+    add_rows(io, m);
+
+    float *query = io_add_floats(io, "query", m->query_rows, m->query_stride, 1.0);
+    io_find(io, "query")->role = ROLE_IN_OUT;
+    if (c->gap && m->query_rows) // nothing behind the last row's heads
+        io_find(io, "query")->size -= c->gap * 4;
+    for (uint32_t row = 0; row < m->query_rows; row++)
+        for (uint32_t i = 0; m->row_token[row] == UINT32_MAX && i < c->heads * c->head_size; i++)
+            query[(size_t)row * m->query_stride + i] = NAN; // nobody has written these
+    const uint32_t kv_columns = 2 * c->kv_heads * c->head_size;
+    float *kv = io_add_floats(io, "kv", c->tokens, kv_columns, 1.0);
+    if (c->f16)
+        round_floats(kv, (size_t)c->tokens * kv_columns);
+    const size_t cache_rows = (size_t)MAX(c->sequences, 1) * c->kv_heads * c->capacity;
+    io_add(io, "keys", ROLE_OUT, cache_rows, c->f16 ? m->padded / 2 : m->padded);
+    io_add(io, "values", ROLE_OUT, cache_rows, c->f16 ? m->padded / 2 : m->padded);
+    if (c->rope != NO_ROPE)
+        add_rotations(io);
+    if (c->query_norm)
+        io_add_floats(io, "query_norm", c->query_norm == WIDE ? c->heads : 1, c->head_size, 1.0);
+    if (c->key_norm)
+        io_add_floats(io, "key_norm", c->key_norm == WIDE ? c->kv_heads : 1, c->head_size, 1.0);
+    io_add(io, "dummy", ROLE_IN, 1, 64);
+}
+
+// ------------------------------------------------------------------------ reference
+
+static void normalise(const float *norm, uint32_t count, double *x)
+{
+    double square = 0.0;
+    for (uint32_t i = 0; i < count; i++)
+        square += x[i] * x[i];
+    for (uint32_t i = 0; i < count; i++)
+        x[i] = x[i] / sqrt(square / count + EPSILON) * norm[i];
+}
+
+static void rotate(const struct store_case *c, uint32_t position, double *head)
+{
+    for (uint32_t pair = 0; c->rope != NO_ROPE && pair < c->rope_size / 2; pair++) {
+        double *a = &head[c->rope == HALF ? pair : 2 * pair];
+        double *b = &head[c->rope == HALF ? pair + c->rope_size / 2 : 2 * pair + 1];
+        const double angle = angle_of(c, position, pair), x = *a, y = *b;
+        const double cosine = exact_cos(c, angle), sine = exact_cos(c, angle - acos(0.0));
+        *a = x * cosine - y * sine;
+        *b = y * cosine + x * sine;
+    }
+}
+
+static void clip(const struct store_case *c, uint32_t count, double *x)
+{
+    for (uint32_t i = 0; c->clip != 0.0f && i < count; i++)
+        x[i] = fmax(-c->clip, fmin(x[i], c->clip));
+}
+
+// `heads` heads as they are after norm, clip and RoPE.
+static void finish(const struct store_case *c, const float *from, uint32_t heads, uint32_t mode,
+    const float *norm, uint32_t position, double *to)
+{
+    const uint32_t d = c->head_size;
+    for (uint32_t i = 0; i < heads * d; i++)
+        to[i] = from[i];
+    if (mode == WIDE)
+        normalise(norm, heads * d, to);
+    for (uint32_t h = 0; mode == PER_HEAD && h < heads; h++)
+        normalise(norm, d, to + h * d);
+    clip(c, heads * d, to);
+    for (uint32_t h = 0; h < heads; h++)
+        rotate(c, position, to + h * d);
+}
+
+// One head in its row of a cache, with zeros behind it.
+static void expect_row(const struct store_case *c, const struct store_model *m, size_t row,
+    const double *head, double *floats, uint32_t *words)
+{
+    for (uint32_t i = 0; i < m->padded; i++) {
+        const double x = i < c->head_size ? head[i] : 0.0;
+        const uint32_t half = f16_bits(x == 0.0 ? 0.0 : x);
+        if (!c->f16)
+            floats[row * m->padded + i] = x;
+        else if (i % 2 == 0)
+            words[(row * m->padded + i) / 2] = half;
+        else
+            words[(row * m->padded + i) / 2] |= half << 16;
+    }
+}
+
+static const float *floats_of(struct kernel_io *io, const char *name)
+{
+    const struct kernel_operand *operand = io_find(io, name);
+    return operand ? operand->before : NULL;
+}
+
+static void reference_queries(struct kernel_io *io)
+{
+    const struct store_case *c = (const void *)io->test;
+    const struct store_model *m = io->model;
+    const uint32_t width = c->heads * c->head_size;
+    double *query = io_expect_floats(io, "query");
+    for (uint32_t row = 0; row < m->query_rows; row++) {
+        const uint32_t token = m->row_token[row];
+        const size_t first = (size_t)row * m->query_stride;
+        if (token != UINT32_MAX)
+            finish(c, floats_of(io, "query") + first, c->heads, c->query_norm,
+                floats_of(io, "query_norm"), m->position[token], query + first);
+        for (uint32_t i = 0; token == UINT32_MAX && i < width; i++)
+            query[first + i] = INFINITY;
+    }
+}
+
+static void reference(struct kernel_io *io)
+{
+    const struct store_case *c = (const void *)io->test;
+    const struct store_model *m = io->model;
+    const uint32_t d = c->head_size, width = c->kv_heads * d;
+    reference_queries(io);
+    double *key_floats = c->f16 ? NULL : io_expect_floats(io, "keys");
+    double *value_floats = c->f16 ? NULL : io_expect_floats(io, "values");
+    uint32_t *key_words = c->f16 ? io_expect_words(io, "keys") : NULL;
+    uint32_t *value_words = c->f16 ? io_expect_words(io, "values") : NULL;
+    double *key = io_alloc(io, width, sizeof *key), *value = io_alloc(io, width, sizeof *value);
+    for (uint32_t t = 0; t < c->tokens; t++) {
+        const float *kv = floats_of(io, "kv") + (size_t)t * 2 * width;
+        finish(c, kv, c->kv_heads, c->key_norm, floats_of(io, "key_norm"), m->position[t], key);
+        for (uint32_t i = 0; i < width; i++)
+            value[i] = kv[width + i];
+        clip(c, width, value);
+        for (uint32_t h = 0; h < c->kv_heads; h++) {
+            const size_t row = ((size_t)m->sequence[t] * c->kv_heads + h) * c->capacity
+                + m->position[t];
+            expect_row(c, m, row, key + h * d, key_floats, key_words);
+            expect_row(c, m, row, value + h * d, value_floats, value_words);
+        }
+    }
+}
+
+// ------------------------------------------------------------------------- dispatch
+
+static void dispatch(struct kernel_io *io, struct dispatch *dispatch)
+{
+    const struct store_case *c = (const void *)io->test;
+    const struct store_model *m = io->model;
+    struct store_kv_push *push = (void *)io->push;
+    *push = (struct store_kv_push){
+        .query = io_address(io, "query"),
+        .kv = io_address(io, "kv"),
+        .keys = io_address(io, "keys"),
+        .values = io_address(io, "values"),
+        .rows = io_address(io, "rows"),
+        .positions = io_address(io, "positions"),
+        .sequences = io_address(io, "sequences"),
+        .rotations = io_address(io, "rotations"),
+        .query_norm = io_address(io, "query_norm"),
+        .key_norm = io_address(io, "key_norm"),
+        .tokens = c->tokens,
+        .query_rows = m->query_rows,
+        .k = MAX(c->k, 1),
+        .heads = c->heads,
+        .kv_heads = c->kv_heads,
+        .query_stride = m->query_stride,
+        .kv_stride = 2 * c->kv_heads * c->head_size,
+        .capacity = c->capacity,
+        .sequence_count = MAX(c->sequences, 1),
+        .first_token = c->first_token,
+    };
+    *dispatch = (struct dispatch){
+        .kernel = KERNEL_store_kv,
+        .spec = {
+            [STORE_LANES] = io->shape.lanes,
+            [STORE_HEAD_SIZE] = c->head_size,
+            [STORE_ROWS] = c->rows,
+            [STORE_CACHE_F16] = c->f16,
+            [STORE_ROPE] = c->rope,
+            [STORE_ROPE_SIZE] = c->rope_size,
+            [STORE_QUERY_NORM] = c->query_norm,
+            [STORE_KEY_NORM] = c->key_norm,
+            [STORE_HAS_POSITIONS] = c->placed,
+            [STORE_HAS_SEQUENCES] = c->sequences != 0,
+            [STORE_NORM_EPSILON] = float_bits(EPSILON),
+            [STORE_CLIP] = float_bits(c->clip),
+        },
+        .groups = m->query_rows + c->tokens,
+    };
+}
+
+static uint64_t bytes(const struct kernel_case *test)
+{
+    const struct store_case *c = (const void *)test;
+    const uint64_t rows = c->rows == ROWS_TOKENS ? 1 : c->k;
+    const uint64_t cached = 2ull * c->kv_heads * align_up(c->head_size, 8) * (c->f16 ? 2 : 4);
+    return c->tokens * (rows * 2 * c->heads * c->head_size * 4
+        + 2ull * c->kv_heads * c->head_size * 4 + cached);
+}
+
+static uint64_t flops(const struct kernel_case *test)
+{
+    const struct store_case *c = (const void *)test;
+    const uint64_t rows = c->rows == ROWS_TOKENS ? 1 : c->k;
+    return c->tokens * (rows * c->heads + c->kv_heads) * 3 * c->rope_size;
+}
+
+const struct kernel_suite vkmoe_suite_store_kv = {
+    .kernel = KERNEL_store_kv,
+    .cases = cases,
+    .case_size = sizeof *cases,
+    .case_count = ARRAY_SIZE(cases),
+    .shapes = shapes,
+    .shape_count = ARRAY_SIZE(shapes),
+    .fits = fits,
+    .fill = fill,
+    .reference = reference,
+    .dispatch = dispatch,
+    .bytes = bytes,
+    .flops = flops,
+};
