@@ -144,6 +144,12 @@ const struct attention_case attention_cases[] = {
     {"hidden-primes", ROUTED(33, 127, 16, 2, 1, 5, 3), HALF, TOP_K_NORM, .dtype = VKMOE_F16},
     {"transposed", ROUTED(19, 40, 16, 2, 1, 4, 2), HALF, TOP_K_NORM, .dtype = VKMOE_BF16,
         .has = ATTENTION_TRANSPOSED | ATTENTION_BIASES},
+    {"dtypes-mixed", ROUTED(40, 40, 16, 2, 1, 4, 2), HALF, TOP_K_NORM, .dtype = VKMOE_F16,
+        .has = ATTENTION_KEYS_F32},
+    {"dtypes-mixed-decode", ROUTED(2, 40, 16, 2, 1, 4, 2), HALF, TOP_K_NORM, .history = 5,
+        .dtype = VKMOE_BF16, .has = ATTENTION_KEYS_F32},
+    {"dtypes-mixed-dense", DENSE(40, 40, 16, 2, 1), HALF, .dtype = VKMOE_F16,
+        .has = ATTENTION_KEYS_F32},
     {"transposed-dense", DENSE(19, 40, 16, 2, 1), HALF, .has = ATTENTION_TRANSPOSED},
 
     // ---------------------------------------------------------------------------- rope
@@ -241,6 +247,10 @@ const struct attention_case attention_cases[] = {
         .has = ATTENTION_INTERLEAVED},
     {"sequences-16-decode-routed", FOUNDING(16), .sequences = 16, .history = 90,
         .has = ATTENTION_INTERLEAVED},
+    {"sequences-6-decode-k3", ROUTED(6, 48, 16, 2, 1, 5, 3), HALF, TOP_K_NORM, .sequences = 6,
+        .history = 20, .has = ATTENTION_INTERLEAVED},
+    {"sequences-6-decode-k3-f16", ROUTED(6, 48, 16, 2, 1, 5, 3), HALF, TOP_K_NORM,
+        .sequences = 6, .history = 20, .dtype = VKMOE_F16, .has = ATTENTION_INTERLEAVED},
     {"shuffled", LLAMA(33), .has = ATTENTION_SHUFFLED, .history = 3},
 
     // --------------------------------------------------------------------------- gates

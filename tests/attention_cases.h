@@ -24,7 +24,7 @@ enum {
     ATTENTION_ROUTER_BIAS = 1 << 7,
     // Inputs
     ATTENTION_SEQUENCES = 1 << 8,    // a span of sequences even where there is but one
-    ATTENTION_INTERLEAVED = 1 << 9, // sequences take turns, instead of one behind the other
+    ATTENTION_INTERLEAVED = 1 << 9,  // sequences take turns, instead of one behind the other
     ATTENTION_SHUFFLED = 1 << 10,    // tokens in any order
     ATTENTION_LONGEST = 1 << 11,     // attend_params.longest is exact, not 0
     ATTENTION_FULL = 1 << 12,        // the longest sequence fills its capacity
@@ -35,7 +35,8 @@ enum {
     // The caller's memory
     ATTENTION_MISALIGNED = 1 << 17,  // spans start at odd multiples of 4
     ATTENTION_TRANSPOSED = 1 << 18,  // matrices lie transposed
-    ATTENTION_SLOW = 1 << 19,        // a second or more on a CPU driver
+    ATTENTION_KEYS_F32 = 1 << 19,    // keys and values are, whatever the rest is
+    ATTENTION_SLOW = 1 << 20,        // a second or more on a CPU driver
     // Short for what goes together
     ATTENTION_BIASES = ATTENTION_QUERY_BIAS | ATTENTION_KEY_BIAS | ATTENTION_VALUE_BIAS,
     ATTENTION_NORMS = ATTENTION_QUERY_NORM | ATTENTION_KEY_NORM,

@@ -123,12 +123,13 @@ static void make_keys(const struct maker *m)
     struct vkmoe_attention_params *p = &m->data->params;
     uint32_t width = a->kv_heads * a->head_size;
     bool exact = m->c->has & ATTENTION_EXACT;
+    enum vkmoe_dtype dtype = m->c->has & ATTENTION_KEYS_F32 ? VKMOE_F32 : m->c->dtype;
     double deviation = 1.0 / sqrt(a->hidden);
     if (exact)
         deviation = power_below(1.5 * deviation);
     struct rng rng = rng_for(m->seed, "keys");
-    p->key = make(m, &rng, width, a->hidden, m->c->dtype, 0.0, deviation, exact);
-    p->value = make(m, &rng, width, a->hidden, m->c->dtype, 0.0, deviation, exact);
+    p->key = make(m, &rng, width, a->hidden, dtype, 0.0, deviation, exact);
+    p->value = make(m, &rng, width, a->hidden, dtype, 0.0, deviation, exact);
 }
 
 static void make_vectors(const struct maker *m)

@@ -271,8 +271,8 @@ static bool test_rope_scalings(void)
         uint32_t size, pairs[5];
         double frequencies[5];
     } rows[] = {
-        {{.kind = VKMOE_ROPE_HALF, .base = 150000, .scaling = VKMOE_ROPE_YARN, .factor = 32, // gpt-oss
-            .original_positions = 4096, .truncate_off = true}, 64, {0, 8, 12, 17, 31},
+        {{.kind = VKMOE_ROPE_HALF, .base = 150000, .scaling = VKMOE_ROPE_YARN, .factor = 32,
+            .original_positions = 4096, .truncate_off = true}, 64, {0, 8, 12, 17, 31}, // gpt-oss
             {1.0, 0.050813274815461475, 0.006794959489732219, 0.00012931870124506317,
                 3.0235114281192144e-07}},
         {{.kind = VKMOE_ROPE_HALF, .scaling = VKMOE_ROPE_YARN, .factor = 40,

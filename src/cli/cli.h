@@ -18,6 +18,10 @@
     X(devices, "list the Vulkan devices of this machine")                    \
     X(info, "say what a model is made of")                                   \
     X(layer, "run one Mixture-of-Experts block on an array")                 \
+    X(attention, "run one block's attention on an array")                    \
+    X(logits, "run a whole model on a text and write its logits")            \
+    X(generate, "continue a text")                                           \
+    X(route, "show which experts a text's tokens go to")                     \
     X(check, "compare a model's blocks with the outputs recorded beside it")
 
 #define X(name, summary) int cli_command_##name(int argc, char **argv);
