@@ -3,6 +3,7 @@
 #include "lib/address.glsl"
 #include "attend.h"
 #define LANES ATTEND_LANES
+#include "lib/activation.glsl"
 #include "lib/grid.glsl"
 #include "plan.h"
 
@@ -139,10 +140,14 @@ visit plan_visit(task t, uint lowest, uint highest, uint length)
         const uint phase = (highest % v.step + v.step - pattern(t, PATTERN_PHASE) % v.step) % v.step;
         begin += (phase + v.step - begin % v.step) % v.step;
     }
+    // Blocks begin at fixed places, whoever else is in the tile: blocks in which a row sees
+    // nothing leave it as it is, so its bits do not depend on its neighbours.
+    if (kind != PATTERN_DILATED_KIND)
+        begin -= begin / v.step % LANES * v.step;
     v.begin[1] = begin;
     v.count[1] = end > begin ? (end - begin + v.step - 1) / v.step : 0;
     const uint near = pattern(t, PATTERN_LOCAL);
-    v.begin[2] = lowest + 1 > near ? lowest + 1 - near : 0;
+    v.begin[2] = lowest + 1 > near ? (lowest + 1 - near) / LANES * LANES : 0;
     v.count[2] = near == 0 ? 0 : highest + 1 - v.begin[2];
     return v;
 }
@@ -210,8 +215,8 @@ void score_key(task t, uint first, uint end, uint j, uint run, uint length, bool
     [[unroll]] for (uint q = 0; q < QUERIES; q++) {
         const uint r = q / ATTEND_HEADS;
         float x = s[q];
-        if (ATTEND_SOFT_CAP != 0.0) // c tanh(x / c)
-            x = ATTEND_SOFT_CAP * (2.0 / (1.0 + exp(-2.0 * x / ATTEND_SOFT_CAP)) - 1.0);
+        if (ATTEND_SOFT_CAP != 0.0)
+            x = soft_cap(x, ATTEND_SOFT_CAP);
         const bool seen = exists && r >= first && r < end
             && sees(t, row_position[r], j, run, length);
         score[q * LANES + gl_LocalInvocationIndex] = seen ? x : 2.0 * LOWEST;

@@ -18,8 +18,8 @@ float finish_logit(float dot_product, uint e, float mean_square)
     if (ROUTE_RMS_NORM != 0)
         l *= inversesqrt(mean_square + ROUTE_RMS_EPSILON);
     l += load_f32(pc.vectors, e);
-    if (ROUTE_SOFT_CAP != 0.0) // c tanh(l / c) = c (2 sigmoid(2 l / c) - 1)
-        l = ROUTE_SOFT_CAP * (2.0 * sigmoid(2.0 * l / ROUTE_SOFT_CAP) - 1.0);
+    if (ROUTE_SOFT_CAP != 0.0)
+        l = soft_cap(l, ROUTE_SOFT_CAP);
     return l;
 }
 

@@ -42,6 +42,25 @@ static enum vkmoe_status check_shapes(const struct vkmoe_log *log,
     return VKMOE_OK;
 }
 
+static enum vkmoe_status check_dtypes(const struct vkmoe_log *log,
+    const struct vkmoe_attention_params *p)
+{
+    const struct {
+        const char *name;
+        const struct vkmoe_view *view;
+    } views[] = {
+        { "query[0]", &p->query[0] }, { "output[0]", &p->output[0] },
+        { "key", &p->key }, { "value", &p->value },
+        { "query_bias", &p->query_bias }, { "key_bias", &p->key_bias },
+        { "value_bias", &p->value_bias }, { "output_bias", &p->output_bias },
+        { "query_norm", &p->query_norm }, { "key_norm", &p->key_norm }, { "sinks", &p->sinks },
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(views); i++)
+        CHECK(!views[i].view->data || (unsigned) views[i].view->dtype <= VKMOE_BF16,
+            "%s.dtype %d is unknown", views[i].name, (int) views[i].view->dtype);
+    return VKMOE_OK;
+}
+
 static enum vkmoe_status check_rope(const struct vkmoe_log *log, const struct vkmoe_rope *r,
     uint32_t head_size)
 {
@@ -218,6 +237,8 @@ enum vkmoe_status vkmoe_attention_create(vkmoe_device *device,
 {
     *out = NULL;
     enum vkmoe_status status = check_shapes(&device->log, params);
+    if (status == VKMOE_OK)
+        status = check_dtypes(&device->log, params);
     if (status == VKMOE_OK)
         status = check_rope(&device->log, &params->rope, params->head_size);
     if (status == VKMOE_OK)

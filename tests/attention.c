@@ -285,8 +285,7 @@ static const struct behaviour behaviours[] = {
         "sequences-4-routed", "sequences-16-decode", "sequences-16-decode-routed"}},
     {"going-back", check_going_back, {"mixtral-prefill", "mixtral-prefill-f16",
         "jetmoe-prefill", "founding-prefill", "tokens-2", "founding-decode-batch"}},
-    {"no-positions", check_no_positions, {"mixtral-prefill", "jetmoe-prefill",
-        "tokens-1-alone-routed"}},
+    {"no-positions", check_no_positions, {"tokens-31", "tokens-1-alone-routed"}},
     {"wild-places", check_wild_places, {"sequences-4-shuffled", "tokens-31-routed",
         "tokens-1-alone", "bert-both-sides"}},
 };

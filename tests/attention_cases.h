@@ -23,7 +23,7 @@ enum {
     ATTENTION_SINKS = 1 << 6,
     ATTENTION_ROUTER_BIAS = 1 << 7,
     // Inputs
-    ATTENTION_SEQUENCES = 1 << 8,    // a span of sequences even where there is but one
+    ATTENTION_NO_SEQUENCES = 1 << 8, // no span of sequences: there is but one
     ATTENTION_INTERLEAVED = 1 << 9,  // sequences take turns, instead of one behind the other
     ATTENTION_SHUFFLED = 1 << 10,    // tokens in any order
     ATTENTION_LONGEST = 1 << 11,     // attend_params.longest is exact, not 0
@@ -36,7 +36,7 @@ enum {
     ATTENTION_MISALIGNED = 1 << 17,  // spans start at odd multiples of 4
     ATTENTION_TRANSPOSED = 1 << 18,  // matrices lie transposed
     ATTENTION_KEYS_F32 = 1 << 19,    // keys and values are, whatever the rest is
-    ATTENTION_SLOW = 1 << 20,        // a second or more on a CPU driver
+    ATTENTION_SLOW = 1 << 20,        // takes its time on a CPU driver, most of it to compile
     // Short for what goes together
     ATTENTION_BIASES = ATTENTION_QUERY_BIAS | ATTENTION_KEY_BIAS | ATTENTION_VALUE_BIAS,
     ATTENTION_NORMS = ATTENTION_QUERY_NORM | ATTENTION_KEY_NORM,
@@ -74,7 +74,7 @@ struct attention_batch {
 struct attention_data {
     struct vkmoe_attention_params params; // views point into `memory`
     // An attention with the same keys and values that looks at nothing but the token
-    // itself: it fills a cache cheaply.
+    // itself: it fills a cache with a long history cheaply.
     struct vkmoe_attention_params filler;
     struct reference_attention reference; // the same weights
     struct attention_batch history; // what the cache holds before

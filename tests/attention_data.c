@@ -270,7 +270,7 @@ static void make_batch(const struct maker *m)
         if (m->c->attention.patterns[e].both_sides)
             data->lengths = held;
     }
-    if (data->sequences == 1 && !(m->c->has & ATTENTION_SEQUENCES))
+    if (m->c->has & ATTENTION_NO_SEQUENCES)
         b->sequences = NULL;
 }
 

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "compare.h"
 
@@ -16,37 +17,86 @@ static bool is_routed(const struct attention_run *run)
     return run->c->attention.experts > 1;
 }
 
-// Runs the history through an attention that looks at nothing.
-static bool fill_cache(struct attention_run *run)
+static struct vkmoe_span span_from(const struct array *array, size_t element)
+{
+    struct vkmoe_span span = array_span(array);
+    if (span.buffer)
+        span.offset += 4 * element;
+    return span;
+}
+
+// A history up to this is run through the attention itself, in chunks of the case's size, so
+// that no pipelines are compiled for it; a longer one through the filler, all at once.
+#define LONG_HISTORY 400
+
+struct filling {
+    struct array x, y, positions, sequences, lengths, ids, weights;
+};
+
+static bool filling_init(struct filling *f, const struct attention_run *run)
 {
     const struct attention_batch *h = &run->data.history;
-    size_t x_size = (size_t)h->tokens * run->c->attention.hidden * sizeof(float);
+    const struct vkmoe_attention_params *p = &run->c->attention;
+    size_t x_size = (size_t)h->tokens * p->hidden * sizeof(float);
     size_t place_size = h->tokens * sizeof(uint32_t);
+    size_t ids_size = place_size * p->experts_per_token;
     vkmoe_device *device = run->harness->device;
+    if (!array_init(&f->x, device, h->x, x_size, false) ||
+        !array_init(&f->y, device, NULL, x_size, false) ||
+        !array_init(&f->positions, device, h->positions, place_size, false) ||
+        !array_init(&f->sequences, device, h->sequences, place_size, false) ||
+        !array_init(&f->lengths, device, NULL, 64 * sizeof(uint32_t), false) ||
+        !array_init(&f->ids, device, NULL, ids_size, false) ||
+        !array_init(&f->weights, device, NULL, ids_size, false))
+        return false;
+    // Whom the tokens are routed to does not matter; NaN would.
+    memset(array_input(&f->ids), 0, ids_size);
+    memset(array_input(&f->weights), 0, ids_size);
+    memset(array_input(&f->lengths), 0, f->lengths.size);
+    return array_upload(&f->x) && array_upload(&f->positions) && array_upload(&f->sequences) &&
+        array_upload(&f->lengths) && array_upload(&f->ids) && array_upload(&f->weights);
+}
+
+static void filling_finish(struct filling *f)
+{
+    struct array *arrays[] = {&f->x, &f->y, &f->positions, &f->sequences, &f->lengths, &f->ids,
+        &f->weights};
+    for (int i = 0; i < 7; i++)
+        array_finish(arrays[i]);
+}
+
+static bool fill_cache(struct attention_run *run)
+{
+    uint32_t tokens = run->data.history.tokens, chunk = run->c->tokens ? run->c->tokens : 1;
+    const struct attention_batch *b = &run->data.batch;
+    size_t hidden = run->c->attention.hidden, k = run->c->attention.experts_per_token;
     vkmoe_attention *filler = NULL;
-    struct array x = {0}, y = {0}, positions = {0}, sequences = {0};
-    bool ok = !h->tokens;
-    if (h->tokens && array_init(&x, device, h->x, x_size, false) &&
-        array_init(&y, device, NULL, x_size, false) &&
-        array_init(&positions, device, h->positions, place_size, false) &&
-        array_init(&sequences, device, h->sequences, place_size, false) &&
-        array_upload(&x) && array_upload(&positions) && array_upload(&sequences) &&
-        is_ok(vkmoe_attention_create(device, &run->data.filler, &filler), "filler")) {
-        const struct vkmoe_attend_params params = {
-            .tokens = h->tokens,
-            .x = array_span(&x),
-            .y = array_span(&y),
-            .positions = array_span(&positions),
-            .sequences = array_span(&sequences),
-        };
-        ok = is_ok(vkmoe_attention_forward(run->harness->stream, filler, run->cache, &params),
-            "filling the cache") && harness_run(run->harness);
+    struct filling f = {0};
+    bool ok = !tokens || filling_init(&f, run);
+    if (ok && tokens > LONG_HISTORY) {
+        chunk = tokens;
+        ok = is_ok(vkmoe_attention_create(run->harness->device, &run->data.filler, &filler),
+            "filler");
     }
+    for (uint32_t t = 0; ok && t < tokens; t += chunk) {
+        struct vkmoe_attend_params params = {
+            .tokens = tokens - t < chunk ? tokens - t : chunk,
+            .x = span_from(&f.x, t * hidden),
+            .y = span_from(&f.y, t * hidden),
+            .positions = span_from(&f.positions, t),
+            .sequences = span_from(&f.sequences, t),
+            .lengths = array_span(&f.lengths),
+        };
+        if (b->ids)
+            params.ids = span_from(&f.ids, t * k);
+        if (b->weights)
+            params.weights = span_from(&f.weights, t * k);
+        ok = is_ok(vkmoe_attention_forward(run->harness->stream,
+            filler ? filler : run->attention, run->cache, &params), "filling the cache");
+    }
+    ok = ok && harness_run(run->harness);
     vkmoe_attention_destroy(&filler);
-    array_finish(&x);
-    array_finish(&y);
-    array_finish(&positions);
-    array_finish(&sequences);
+    filling_finish(&f);
     return ok;
 }
 
@@ -122,14 +172,6 @@ bool attention_run_download(struct attention_run *run)
         array_download(&run->positions) && array_download(&run->sequences) &&
         array_download(&run->lengths) && array_download(&run->ids) &&
         array_download(&run->weights);
-}
-
-static struct vkmoe_span span_from(const struct array *array, size_t element)
-{
-    struct vkmoe_span span = array_span(array);
-    if (span.buffer)
-        span.offset += 4 * element;
-    return span;
 }
 
 bool attention_run_record(struct attention_run *run, uint32_t first, uint32_t tokens,

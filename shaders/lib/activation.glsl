@@ -18,6 +18,16 @@ float sigmoid(float x)
     return 1.0 / (1.0 + exp(-x));
 }
 
+// c tanh(x / c). tanh() itself overflows to NaN on some drivers; near 0, where the
+// difference of exponentials would cancel, its series.
+float soft_cap(float x, float c)
+{
+    const float z = x / c, w = z * z;
+    if (abs(z) < 0.1)
+        return x * (1.0 - w * (1.0 / 3.0 - w * (2.0 / 15.0 - w * (17.0 / 315.0))));
+    return c * (2.0 * sigmoid(2.0 * z) - 1.0);
+}
+
 float gelu_tanh(float x)
 {
     // Written with a sigmoid, since tanh() overflows to NaN on some drivers:

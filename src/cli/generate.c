@@ -1,0 +1,331 @@
+// generate.c - `vkmoe generate`.
+#include "sample.h"
+#include "session.h"
+#include "utf8.h"
+
+#include <errno.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { DEFAULT_COUNT = 256 };
+
+struct job {
+    const char *model, *prompt, *tokens, *device;
+    const char *temperature, *top_p, *seed;
+    uint32_t count;
+    bool greedy, validate;
+
+    struct cli_sampler sampler;
+    uint64_t first_state; // the seed
+    struct cli_session session;
+    float *logits;
+    uint32_t generated;
+    uint64_t prompt_ns;     // until the first logits
+    uint64_t ns;            // of the steps that are timed
+    uint32_t timed;
+    const char *stopped;    // why, unless all are there
+    char full[64];
+};
+
+// ------------------------------------------------------------------------- Ctrl-C
+
+static volatile sig_atomic_t interrupted;
+
+static void on_interrupt(int number)
+{
+    (void)number;
+    interrupted = 1;
+}
+
+// The first ends the text, the second the program.
+static void catch_interrupt(void)
+{
+    struct sigaction old, action = {.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND};
+    sigemptyset(&action.sa_mask);
+    if (sigaction(SIGINT, NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+        sigaction(SIGINT, &action, NULL);
+}
+
+// ------------------------------------------------------------------------- output
+
+// A terminal gets no control characters of a model's invention, and whole characters only.
+struct screen {
+    bool bytes, terminal, utf8;
+    bool middle; // of a line
+    unsigned char rest[4];
+    uint32_t rest_count;
+};
+
+static void show(struct screen *screen, const char *text, size_t size)
+{
+    fwrite(text, 1, size, stdout);
+    screen->middle = text[size - 1] != '\n';
+}
+
+// The character that `rest` begins with, or "?" for each byte that belongs to none.
+static void show_rest(struct screen *screen, bool last)
+{
+    while (screen->rest_count > 0) {
+        uint32_t code = 0;
+        int length = cli_utf8_decode(screen->rest, screen->rest_count, &code);
+        if (length < 0 && !last)
+            return;
+        const bool control = code < 0x20 ? code != '\n' && code != '\t'
+            : code == 0x7f || (code >= 0x80 && code < 0xa0);
+        if (length > 0 && control) {
+            char caret[8];
+            show(screen, caret, (size_t)snprintf(caret, sizeof caret, "^%c",
+                (int)(code & 0x7f) ^ 0x40));
+        } else if (length > 0 && (length == 1 || screen->utf8)) {
+            show(screen, (const char *)screen->rest, (size_t)length);
+        } else {
+            show(screen, "?", 1);
+        }
+        const uint32_t used = length > 0 ? (uint32_t)length : 1;
+        screen->rest_count -= used;
+        memmove(screen->rest, screen->rest + used, screen->rest_count);
+    }
+}
+
+static void show_token(struct screen *screen, uint32_t token)
+{
+    const char byte = (char)token;
+    if (!screen->bytes) {
+        printf("%u\n", token);
+    } else if (!screen->terminal) {
+        show(screen, &byte, 1);
+    } else {
+        screen->rest[screen->rest_count++] = (unsigned char)token;
+        show_rest(screen, false);
+    }
+}
+
+static void end_screen(struct screen *screen)
+{
+    show_rest(screen, true);
+    if (screen->middle)
+        show(screen, "\n", 1);
+    fflush(stdout);
+}
+
+// --------------------------------------------------------------------------- work
+
+static int run_prompt(struct job *job)
+{
+    struct cli_session *s = &job->session;
+    const uint64_t start = cli_now();
+    int status = 0;
+    for (uint32_t first = 0; status == 0 && first < s->count && !interrupted; first += s->chunk) {
+        const uint32_t left = s->count - first, tokens = left < s->chunk ? left : s->chunk;
+        if (first)
+            cli_progress("prompt: token %u of %u", first, s->count);
+        status = cli_session_forward(s, first, tokens, tokens == left, job->logits);
+    }
+    cli_progress(NULL);
+    job->prompt_ns = cli_now() - start;
+    return status;
+}
+
+// Sets *token, or says why there is none.
+static int choose(struct job *job, uint32_t *token)
+{
+    const struct cli_session *s = &job->session;
+    const int64_t id = cli_sample(&job->sampler, job->logits, s->frame.vocabulary);
+    if (id < 0)
+        return cli_fail("%s: token %u cannot be chosen: the logits are not finite", job->model,
+            s->count + job->generated);
+    *token = (uint32_t)id;
+    if (id == s->frame.end_token)
+        job->stopped = "the model ended the text";
+    return 0;
+}
+
+static int generate(struct job *job, struct screen *screen)
+{
+    struct cli_session *s = &job->session;
+    uint64_t start = cli_now();
+    uint32_t token = 0, at = s->count;
+    int status = 0;
+    for (;;) {
+        if (interrupted)
+            job->stopped = "interrupted";
+        else
+            status = choose(job, &token);
+        if (status != 0 || job->stopped)
+            break;
+        show_token(screen, token);
+        if (fflush(stdout) != 0)
+            break; // cli_finish() says so
+        if (++job->generated == job->count)
+            break;
+        if (at == s->context) {
+            snprintf(job->full, sizeof job->full, "the model's context of %u tokens is full",
+                s->context);
+            job->stopped = job->full;
+            break;
+        }
+        status = cli_session_put(s, at, token);
+        if (status == 0)
+            status = cli_session_forward(s, at, 1, 1, job->logits);
+        if (status != 0)
+            break;
+        // The first step may have waited for the compiler.
+        if (at++ == s->count)
+            start = cli_now();
+        job->timed = at - s->count - 1;
+        job->ns = cli_now() - start;
+    }
+    return status;
+}
+
+static void print_speed(const struct job *job)
+{
+    const uint32_t prompt = job->session.count;
+    char choice[64] = "greedy";
+    if (job->sampler.temperature > 0)
+        snprintf(choice, sizeof choice, "seed %llu", (unsigned long long)job->first_state);
+    fprintf(stderr, "prompt: %u token%s, %.1f tokens/s with the time to get ready; ", prompt,
+        prompt == 1 ? "" : "s", prompt * 1e9 / (double)(job->prompt_ns + 1));
+    fprintf(stderr, "generated: %u token%s", job->generated, job->generated == 1 ? "" : "s");
+    if (job->timed)
+        fprintf(stderr, ", %.1f tokens/s", job->timed * 1e9 / (double)(job->ns + 1));
+    fprintf(stderr, "; %s\n", choice);
+    if (job->stopped)
+        fprintf(stderr, "stopped: %s\n", job->stopped);
+}
+
+static int run_job(struct job *job)
+{
+    struct cli_session *s = &job->session;
+    int status = cli_session_open(s, job->model, job->prompt, job->tokens);
+    if (status != 0)
+        return status;
+    const uint64_t wanted = (uint64_t)s->count + job->count;
+    status = cli_session_start(s, &(struct cli_session_params){
+        .device = job->device,
+        .validate = job->validate,
+        .capacity = wanted < s->context ? (uint32_t)wanted : s->context,
+        .chunk_logits = 1,
+    });
+    if (status != 0)
+        return status;
+    struct screen screen = {.bytes = s->bytes, .terminal = isatty(STDOUT_FILENO),
+        .utf8 = cli_utf8_shown()};
+    job->logits = cli_alloc(s->frame.vocabulary * sizeof *job->logits);
+    catch_interrupt();
+    fputs(cli_style_on(CLI_BOLD), stdout);
+    for (uint32_t i = 0; i < s->count; i++)
+        show_token(&screen, s->tokens[i]);
+    fputs(cli_style_off(CLI_BOLD), stdout);
+    fflush(stdout);
+    status = run_prompt(job);
+    if (status == 0)
+        status = generate(job, &screen);
+    end_screen(&screen);
+    if (status == 0)
+        print_speed(job);
+    return status;
+}
+
+// ---------------------------------------------------------------- the command line
+
+static int parse_real(const char *name, const char *text, double most, double *out)
+{
+    char *end;
+    *out = strtod(text, &end);
+    if (end == text || *end || !isfinite(*out) || *out < 0 || *out > most)
+        return cli_misuse("generate", "--%s is '%s', expected a number from 0%s", name, text,
+            most == 1 ? " to 1" : "");
+    return -1;
+}
+
+static int parse_seed(struct job *job)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_REALTIME, &time);
+    job->sampler.state = ((uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec) % 1000000;
+    if (job->seed) {
+        char *end;
+        errno = 0;
+        job->sampler.state = strtoull(job->seed, &end, 10);
+        if (*end || errno || strspn(job->seed, "0123456789") != strlen(job->seed))
+            return cli_misuse("generate", "--seed is '%s', expected a number from 0", job->seed);
+    }
+    job->first_state = job->sampler.state;
+    return -1;
+}
+
+static int check_options(struct job *job)
+{
+    const struct {
+        const char *name;
+        bool given;
+    } sampling[] = {{"top-k", job->sampler.top_k}, {"top-p", job->top_p}, {"seed", job->seed}};
+    int status = cli_session_check("generate", job->prompt, job->tokens);
+    if (status < 0 && job->greedy && job->temperature)
+        status = cli_misuse("generate", "--greedy and --temperature exclude each other");
+    for (int i = 0; status < 0 && !job->temperature && i < 3; i++) {
+        if (sampling[i].given)
+            status = cli_misuse("generate", "--%s does nothing without --temperature",
+                sampling[i].name);
+    }
+    if (status < 0 && job->temperature)
+        status = parse_real("temperature", job->temperature, INFINITY, &job->sampler.temperature);
+    if (status < 0 && job->top_p)
+        status = parse_real("top-p", job->top_p, 1, &job->sampler.top_p);
+    return status < 0 ? parse_seed(job) : status;
+}
+
+static int parse(struct job *job, int argc, char **argv)
+{
+    const struct cli_option options[] = {
+        {.name = "prompt", .value = "TEXT", .text = &job->prompt,
+            .help = "the beginning, for models whose tokens are bytes"},
+        {.name = "tokens", .value = "IDS.npy", .text = &job->tokens,
+            .help = "the beginning as i32 or i64 [tokens]"},
+        {.name = "count", .value = "N", .count = &job->count,
+            .help = "generate at most N tokens; else 256"},
+        {.name = "greedy", .flag = &job->greedy,
+            .help = "take the likeliest token; so it is without --temperature"},
+        {.name = "temperature", .value = "T", .text = &job->temperature,
+            .help = "draw tokens; 1: as likely as the model says, less: tamer"},
+        {.name = "top-k", .value = "K", .count = &job->sampler.top_k,
+            .help = "draw among the K likeliest tokens"},
+        {.name = "top-p", .value = "P", .text = &job->top_p,
+            .help = "then among the likeliest that are P of the whole, 0 to 1"},
+        {.name = "seed", .value = "S", .text = &job->seed,
+            .help = "the same seed draws the same text; else one is made up"},
+        CLI_DEVICE(&job->device),
+        CLI_VALIDATE(&job->validate),
+    };
+    return cli_parse(&(struct cli_usage){
+        .command = "generate",
+        .operand = "MODEL",
+        .operand_target = &job->model,
+        .about = "Continues a text, and prints it with its continuation as it comes: as text if\n"
+            "tokens are bytes, else the ids, one a line. Ends with the model's end token, a full\n"
+            "context, or Ctrl-C; how fast it was is printed to standard error.\n",
+        .options = options,
+        .option_count = sizeof options / sizeof options[0],
+    }, argc, argv);
+}
+
+int cli_command_generate(int argc, char **argv)
+{
+    struct job job = {.count = DEFAULT_COUNT};
+    int status = parse(&job, argc, argv);
+    if (status < 0)
+        status = check_options(&job);
+    if (status >= 0)
+        return status;
+    status = run_job(&job);
+    cli_session_close(&job.session);
+    free(job.sampler.candidates);
+    free(job.logits);
+    return status;
+}

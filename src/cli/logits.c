@@ -1,0 +1,83 @@
+// logits.c - `vkmoe logits`.
+#include "session.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+struct job {
+    const char *model, *tokens, *output, *device;
+    uint32_t chunk;
+    bool validate;
+};
+
+static int run_chunks(struct cli_session *s, float *logits)
+{
+    int status = 0;
+    for (uint32_t first = 0; status == 0 && first < s->count; first += s->chunk) {
+        const uint32_t left = s->count - first, tokens = left < s->chunk ? left : s->chunk;
+        cli_progress("token %u of %u", first, s->count);
+        status = cli_session_forward(s, first, tokens, tokens,
+            logits + (size_t)first * s->frame.vocabulary);
+    }
+    cli_progress(NULL);
+    return status;
+}
+
+static int run_job(const struct job *job, struct cli_session *s)
+{
+    int status = cli_session_open(s, job->model, NULL, job->tokens);
+    if (status == 0)
+        status = cli_output_open(job->output, &job->tokens, 1);
+    if (status == 0)
+        status = cli_session_start(s, &(struct cli_session_params){
+            .device = job->device,
+            .validate = job->validate,
+            .chunk = job->chunk,
+            .chunk_logits = UINT32_MAX,
+        });
+    if (status != 0)
+        return status;
+    struct vkmoe_device_info info;
+    vkmoe_device_get_info(s->device, &info);
+    float *logits = cli_alloc((size_t)s->count * s->frame.vocabulary * sizeof *logits);
+    status = run_chunks(s, logits);
+    if (status == 0)
+        status = cli_output_write_f32(job->output, logits, s->count, s->frame.vocabulary);
+    if (status == 0)
+        status = cli_output_commit();
+    if (status == 0)
+        printf("%u token%s on %s\nwrote %s\n", s->count, s->count == 1 ? "" : "s", info.name,
+            job->output);
+    free(logits);
+    return status;
+}
+
+int cli_command_logits(int argc, char **argv)
+{
+    struct job job = {0};
+    const struct cli_option options[] = {
+        {.name = "tokens", .value = "IDS.npy", .required = true, .text = &job.tokens,
+            .help = "i32 or i64 [tokens]"},
+        {.name = "output", .value = "L.npy", .required = true, .text = &job.output,
+            .help = "where to write f32 [tokens][vocabulary]"},
+        {.name = "chunk", .value = "N", .count = &job.chunk,
+            .help = "tokens to run at once; the result is the same"},
+        CLI_DEVICE(&job.device),
+        CLI_VALIDATE(&job.validate),
+    };
+    int status = cli_parse(&(struct cli_usage){
+        .command = "logits",
+        .operand = "MODEL",
+        .operand_target = &job.model,
+        .about = "Runs a whole model on one text and writes what it expects behind every token:\n"
+            "for each position, one number for each token of the vocabulary.\n",
+        .options = options,
+        .option_count = sizeof options / sizeof options[0],
+    }, argc, argv);
+    if (status >= 0)
+        return status;
+    struct cli_session session = {0};
+    status = run_job(&job, &session);
+    cli_session_close(&session);
+    return status;
+}

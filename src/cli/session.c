@@ -1,0 +1,262 @@
+// session.c - see session.h.
+#include "session.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "npy.h"
+
+enum {
+    BYTE_VOCABULARY = 256,
+    DEFAULT_CONTEXT = 4096,
+    DEFAULT_CHUNK = 512,
+    MAX_CHUNK = 65536,
+    LOGITS_AT_ONCE = 1 << 26,
+};
+
+uint64_t cli_now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+}
+
+static uint32_t least(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+// --------------------------------------------------------------------------- text
+
+static int copy_ids(struct cli_session *s, const char *path, const struct vkmoe_npy *array)
+{
+    if (array->dtype != VKMOE_NPY_I32 && array->dtype != VKMOE_NPY_I64)
+        return cli_fail("%s: holds no integers, expected i32 or i64", path);
+    if (array->rank != 1)
+        return cli_fail("%s: has %u dimensions, expected one: [tokens]", path, array->rank);
+    if (array->elements == 0)
+        return cli_fail("%s: is empty, expected at least one token", path);
+    if (array->elements > s->context)
+        return cli_fail("%s: has %llu tokens, the model's context holds %u", path,
+            (unsigned long long)array->elements, s->context);
+    s->count = (uint32_t)array->elements;
+    s->tokens = cli_alloc(s->count * sizeof *s->tokens);
+    for (uint32_t i = 0; i < s->count; i++) {
+        int64_t id = array->dtype == VKMOE_NPY_I32 ? ((const int32_t *)array->data)[i]
+            : ((const int64_t *)array->data)[i];
+        if (id < 0 || id >= s->frame.vocabulary)
+            return cli_fail("%s: [%u] is %lld, expected 0 to %u, the model's vocabulary", path, i,
+                (long long)id, s->frame.vocabulary - 1);
+        s->tokens[i] = (uint32_t)id;
+    }
+    return 0;
+}
+
+static int read_ids(struct cli_session *s, const char *path)
+{
+    struct vkmoe_npy array;
+    int status = cli_result(vkmoe_npy_read(path, &cli_log, &array), path);
+    if (status != 0)
+        return status;
+    status = copy_ids(s, path, &array);
+    free(array.data);
+    return status;
+}
+
+static int refuse_text(const struct cli_session *s)
+{
+    static const char *const names[] = {"tokenizer.model", "tokenizer.json", NULL};
+    char path[4096];
+    const char *const *name = names;
+    for (; *name; name++) {
+        snprintf(path, sizeof path, "%s/%s", s->path, *name);
+        if (access(path, F_OK) == 0)
+            break;
+    }
+    return cli_fail("%s: its %u tokens are not bytes, and %s is not read here; give ids with "
+        "--tokens instead of --prompt, and ids are printed", s->path, s->frame.vocabulary,
+        *name ? *name : "a tokenizer");
+}
+
+static int read_text(struct cli_session *s, const char *text)
+{
+    const size_t length = strlen(text);
+    if (!s->bytes)
+        return refuse_text(s);
+    if (length > s->context)
+        return cli_fail("the prompt has %zu tokens, the model's context holds %u", length,
+            s->context);
+    s->count = (uint32_t)length;
+    s->tokens = cli_alloc(length * sizeof *s->tokens);
+    for (uint32_t i = 0; i < s->count; i++)
+        s->tokens[i] = (unsigned char)text[i];
+    return 0;
+}
+
+int cli_session_check(const char *command, const char *text, const char *ids)
+{
+    if (text && ids)
+        return cli_misuse(command, "--prompt and --tokens exclude each other");
+    if (!text && !ids)
+        return cli_misuse(command, "--prompt or --tokens is missing");
+    return -1;
+}
+
+int cli_session_open(struct cli_session *s, const char *path, const char *text, const char *ids)
+{
+    *s = (struct cli_session){.path = path};
+    int status = cli_open_model(path, &s->model);
+    if (status == 0)
+        status = cli_result(vkmoe_model_get_frame(s->model, &s->frame), path);
+    if (status != 0)
+        return status;
+    s->bytes = s->frame.vocabulary == BYTE_VOCABULARY;
+    s->context = s->frame.max_positions ? s->frame.max_positions : DEFAULT_CONTEXT;
+    return text ? read_text(s, text) : read_ids(s, ids);
+}
+
+// ------------------------------------------------------------------------- device
+
+// What the first block's gates are like; those of the others are the same.
+static enum vkmoe_status inspect(struct cli_session *s)
+{
+    struct vkmoe_layer_params layer;
+    struct vkmoe_attention_params attention;
+    const struct vkmoe_block first = {0};
+    enum vkmoe_status status = vkmoe_model_get_layer(s->model, first, &layer);
+    if (status == VKMOE_OK)
+        status = vkmoe_model_get_attention(s->model, first, &attention);
+    if (status == VKMOE_OK) {
+        s->k = layer.experts_per_token;
+        s->experts = layer.experts;
+        s->attention_experts = attention.experts;
+        s->attention_k = attention.experts > 1 ? attention.experts_per_token : 0;
+    }
+    return status;
+}
+
+static enum vkmoe_status create(struct cli_session *s, uint64_t elements, vkmoe_buffer **out)
+{
+    return vkmoe_buffer_create(s->device, elements * sizeof(uint32_t), out);
+}
+
+static enum vkmoe_status create_buffers(struct cli_session *s, uint32_t capacity,
+    const struct cli_session_params *params)
+{
+    const uint64_t pairs = (uint64_t)s->frame.blocks * s->chunk;
+    enum vkmoe_status status = create(s, capacity, &s->ids);
+    if (status == VKMOE_OK)
+        status = create(s, capacity, &s->positions);
+    if (status == VKMOE_OK && params->chunk_logits)
+        status = create(s, (uint64_t)s->frame.vocabulary * least(params->chunk_logits, s->chunk),
+            &s->logits);
+    if (status == VKMOE_OK && params->routing)
+        status = create(s, pairs * s->k, &s->expert_ids);
+    if (status == VKMOE_OK && params->routing && s->attention_k)
+        status = create(s, pairs * s->attention_k, &s->attention_ids);
+    return status;
+}
+
+static enum vkmoe_status upload(struct cli_session *s, uint32_t capacity)
+{
+    uint32_t *positions = cli_alloc(capacity * sizeof *positions);
+    for (uint32_t i = 0; i < capacity; i++)
+        positions[i] = i;
+    enum vkmoe_status status = vkmoe_buffer_upload(s->positions, 0, positions,
+        capacity * sizeof *positions);
+    free(positions);
+    if (status == VKMOE_OK)
+        status = vkmoe_buffer_upload(s->ids, 0, s->tokens, s->count * sizeof *s->tokens);
+    return status;
+}
+
+int cli_session_start(struct cli_session *s, const struct cli_session_params *params)
+{
+    const uint32_t capacity = params->capacity ? params->capacity : s->count;
+    s->chunk = least(params->chunk ? params->chunk : DEFAULT_CHUNK, least(s->count, MAX_CHUNK));
+    // Unless the user wants it so, not more logits at once than are worth their memory.
+    if (!params->chunk && params->chunk_logits > 1)
+        s->chunk = least(s->chunk, LOGITS_AT_ONCE / s->frame.vocabulary + 1);
+    int status = cli_open_device(params->device, params->validate, &s->device);
+    if (status != 0)
+        return status;
+    cli_progress("loading the model");
+    enum vkmoe_status result = vkmoe_network_create(s->device, s->model,
+        &(struct vkmoe_network_params){.capacity = capacity, .chunk = s->chunk}, &s->network);
+    if (result == VKMOE_OK)
+        result = inspect(s);
+    if (result == VKMOE_OK)
+        result = create_buffers(s, capacity, params);
+    if (result == VKMOE_OK)
+        result = upload(s, capacity);
+    if (result == VKMOE_OK)
+        result = vkmoe_stream_create(s->device, &s->stream);
+    cli_progress(NULL);
+    return cli_result(result, s->path);
+}
+
+int cli_session_put(struct cli_session *s, uint32_t position, uint32_t token)
+{
+    return cli_result(vkmoe_buffer_upload(s->ids, position * sizeof token, &token, sizeof token),
+        s->path);
+}
+
+int cli_session_forward(struct cli_session *s, uint32_t first, uint32_t tokens,
+    uint32_t logits_count, float *logits)
+{
+    const uint64_t offset = first * sizeof(uint32_t);
+    enum vkmoe_status status = vkmoe_network_forward(s->stream, s->network,
+        &(struct vkmoe_network_forward_params){
+            .tokens = tokens,
+            .ids = {s->ids, offset},
+            .positions = {s->positions, offset},
+            .longest = first + tokens,
+            .logits = {logits_count ? s->logits : NULL, 0},
+            .logits_count = logits_count,
+            .expert_ids = {s->expert_ids, 0},
+            .attention_expert_ids = {s->attention_ids, 0},
+        });
+    if (status == VKMOE_OK)
+        status = vkmoe_stream_submit(s->stream, NULL);
+    if (status == VKMOE_OK)
+        status = vkmoe_stream_wait(s->stream, UINT64_MAX);
+    if (status == VKMOE_OK && logits_count)
+        status = vkmoe_buffer_download(s->logits, 0, logits,
+            (uint64_t)logits_count * s->frame.vocabulary * sizeof *logits);
+    return cli_result(status, "the model could not be run");
+}
+
+static enum vkmoe_status read_choices(const struct cli_session *s, const vkmoe_buffer *buffer,
+    uint32_t k, uint32_t first, uint32_t tokens, int32_t *ids)
+{
+    enum vkmoe_status status = VKMOE_OK;
+    for (uint32_t b = 0; ids && status == VKMOE_OK && b < s->frame.blocks; b++)
+        status = vkmoe_buffer_download(buffer, (uint64_t)b * tokens * k * sizeof *ids,
+            ids + ((size_t)b * s->count + first) * k, (uint64_t)tokens * k * sizeof *ids);
+    return status;
+}
+
+int cli_session_routing(struct cli_session *s, uint32_t first, uint32_t tokens, int32_t *ids,
+    int32_t *attention_ids)
+{
+    enum vkmoe_status status = read_choices(s, s->expert_ids, s->k, first, tokens, ids);
+    if (status == VKMOE_OK)
+        status = read_choices(s, s->attention_ids, s->attention_k, first, tokens, attention_ids);
+    return cli_result(status, "the experts chosen could not be read");
+}
+
+void cli_session_close(struct cli_session *s)
+{
+    vkmoe_stream_destroy(&s->stream);
+    vkmoe_buffer *buffers[] = {s->ids, s->positions, s->logits, s->expert_ids, s->attention_ids};
+    for (size_t i = 0; i < sizeof buffers / sizeof buffers[0]; i++)
+        vkmoe_buffer_destroy(&buffers[i]);
+    vkmoe_network_destroy(&s->network);
+    vkmoe_device_destroy(&s->device);
+    vkmoe_model_destroy(&s->model);
+    free(s->tokens);
+    *s = (struct cli_session){0};
+}

@@ -1,0 +1,61 @@
+// session.h - a whole model and one text, as `logits`, `generate` and `route` run them.
+#ifndef VKMOE_CLI_SESSION_H
+#define VKMOE_CLI_SESSION_H
+
+#include "cli.h"
+
+struct cli_session {
+    const char *path;
+    vkmoe_model *model;
+    struct vkmoe_frame_params frame;
+    bool bytes;       // a token is a byte
+    uint32_t context; // positions that the model knows
+    uint32_t *tokens; // the text
+    uint32_t count;
+
+    // Since cli_session_start():
+    vkmoe_device *device;
+    vkmoe_network *network;
+    vkmoe_stream *stream;
+    uint32_t chunk;
+    uint32_t k, attention_k;           // experts a token chooses; 0: attention is dense
+    uint32_t experts, attention_experts;
+    vkmoe_buffer *ids, *positions, *logits, *expert_ids, *attention_ids;
+};
+
+// The text is either `text`, whose bytes are tokens, or the file `ids` of i32 or i64 [tokens].
+// Fails with a message if it does not fit the model. To be closed in any case.
+int cli_session_open(struct cli_session *session, const char *path, const char *text,
+    const char *ids);
+
+// A request for --prompt and --tokens: exactly one of them. Negative, or the exit status.
+int cli_session_check(const char *command, const char *text, const char *ids);
+
+struct cli_session_params {
+    const char *device;
+    bool validate;
+    uint32_t capacity;      // positions, at least the text's; 0: the text's
+    uint32_t chunk;         // 0: as is good for this device
+    uint32_t chunk_logits;  // tokens of a forward whose logits are wanted, at most
+    bool routing;           // wants the experts chosen
+};
+// Loads the network and hands it the text.
+int cli_session_start(struct cli_session *session, const struct cli_session_params *params);
+
+// Sets what stands at a position, to go on with.
+int cli_session_put(struct cli_session *session, uint32_t position, uint32_t token);
+
+// Runs `tokens` from position `first` on, and reads the logits of the last `logits_count`.
+int cli_session_forward(struct cli_session *session, uint32_t first, uint32_t tokens,
+    uint32_t logits_count, float *logits);
+
+// Reads what the last forward's gates chose into [blocks][count][k], from `first` on.
+// Either may be NULL.
+int cli_session_routing(struct cli_session *session, uint32_t first, uint32_t tokens,
+    int32_t *ids, int32_t *attention_ids);
+
+void cli_session_close(struct cli_session *session);
+
+uint64_t cli_now(void); // ns
+
+#endif

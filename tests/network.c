@@ -1,0 +1,633 @@
+// network.c - whole models on a device, token ids in and logits out: the tiny models against
+// what was recorded, and generated small ones of every family against the reference.
+// Environment: harness.h.
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "compare.h"
+#include "harness.h"
+#include "network_reference.h"
+#include "random.h"
+#include "recorded.h"
+#include "whole_checkpoints.h"
+
+#define LOGITS_TOLERANCE 1e-3  // against other implementations
+#define BETWEEN_TOLERANCE 1e-4 // between ways to cut one prompt
+
+// A model on the device, and one batch for it.
+struct net {
+    struct harness *harness;
+    vkmoe_model *model;
+    vkmoe_network *network;
+    struct vkmoe_frame_params frame;
+    uint32_t tokens, logits_count;
+    struct array ids, positions, sequences, logits, expert_ids, attention_expert_ids;
+};
+
+static void net_free_arrays(struct net *net)
+{
+    struct array *arrays[] = {&net->ids, &net->positions, &net->sequences, &net->logits,
+        &net->expert_ids, &net->attention_expert_ids};
+    for (int i = 0; i < 6; i++)
+        array_finish(arrays[i]);
+}
+
+static void net_finish(struct net *net)
+{
+    net_free_arrays(net);
+    vkmoe_network_destroy(&net->network);
+    vkmoe_model_destroy(&net->model);
+}
+
+static bool net_renew(struct net *net, const struct vkmoe_network_params *params)
+{
+    vkmoe_network_destroy(&net->network);
+    return is_ok(vkmoe_network_create(net->harness->device, net->model, params, &net->network),
+        "vkmoe_network_create");
+}
+
+// net_finish() in any case.
+static bool net_init(struct net *net, struct harness *harness, const char *path,
+    const struct vkmoe_network_params *params)
+{
+    *net = (struct net){.harness = harness};
+    harness->messages = 0;
+    return is_ok(vkmoe_model_open(path, NULL, &net->model), "vkmoe_model_open") &&
+        is_ok(vkmoe_model_get_frame(net->model, &net->frame), "vkmoe_model_get_frame") &&
+        net_renew(net, params);
+}
+
+static const char *path_of(const char *model)
+{
+    static char path[1024];
+    snprintf(path, sizeof(path), VKMOE_TEST_MODELS "/%s", model);
+    return path;
+}
+
+// A batch; sequences NULL: no span of them. With routing k of the experts is asked for.
+static bool net_batch(struct net *net, uint32_t tokens, const uint32_t *ids,
+    const uint32_t *positions, const uint32_t *sequences, uint32_t logits_count, uint32_t k)
+{
+    vkmoe_device *device = net->harness->device;
+    size_t size = tokens * sizeof(uint32_t), routing = net->frame.blocks * size * k;
+    net_free_arrays(net);
+    net->tokens = tokens;
+    net->logits_count = logits_count;
+    return array_init(&net->ids, device, ids, size, false) &&
+        array_init(&net->positions, device, positions, size, true) &&
+        (!sequences || array_init(&net->sequences, device, sequences, size, false)) &&
+        (!logits_count || array_init(&net->logits, device, NULL,
+            (size_t)logits_count * net->frame.vocabulary * sizeof(float), true)) &&
+        (!k || array_init(&net->expert_ids, device, NULL, routing, false)) &&
+        (!k || array_init(&net->attention_expert_ids, device, NULL, routing, true));
+}
+
+static struct vkmoe_span span_from(const struct array *array, size_t element)
+{
+    struct vkmoe_span span = array_span(array);
+    if (span.buffer)
+        span.offset += 4 * element;
+    return span;
+}
+
+// Tokens `first` .. `first + tokens - 1` of the batch, with the logits of all of them.
+static bool net_record(struct net *net, uint32_t first, uint32_t tokens)
+{
+    const struct vkmoe_network_forward_params params = {
+        .tokens = tokens,
+        .ids = span_from(&net->ids, first),
+        .positions = span_from(&net->positions, first),
+        .sequences = span_from(&net->sequences, first),
+        .logits = span_from(&net->logits, (size_t)first * net->frame.vocabulary),
+        .logits_count = tokens < net->logits_count ? tokens : net->logits_count,
+        .expert_ids = array_span(&net->expert_ids),
+        .attention_expert_ids = array_span(&net->attention_expert_ids),
+    };
+    return is_ok(vkmoe_network_forward(net->harness->stream, net->network, &params),
+        "vkmoe_network_forward");
+}
+
+static bool net_upload(struct net *net)
+{
+    return array_upload(&net->ids) && array_upload(&net->positions) &&
+        array_upload(&net->sequences) && array_upload(&net->logits) &&
+        array_upload(&net->expert_ids) && array_upload(&net->attention_expert_ids);
+}
+
+static bool net_download(struct net *net)
+{
+    return array_download(&net->ids) && array_download(&net->positions) &&
+        array_download(&net->sequences) && array_download(&net->logits) &&
+        array_download(&net->expert_ids) && array_download(&net->attention_expert_ids) &&
+        array_check("ids", &net->ids, true) && array_check("positions", &net->positions, true) &&
+        array_check("sequences", &net->sequences, true) &&
+        array_check("logits", &net->logits, false) &&
+        array_check("expert ids", &net->expert_ids, false) &&
+        array_check("attention expert ids", &net->attention_expert_ids, false);
+}
+
+// The whole batch in chunks, in one submission.
+static bool net_run(struct net *net, uint32_t chunk)
+{
+    bool ok = net_upload(net);
+    for (uint32_t t = 0; ok && t < net->tokens; t += chunk)
+        ok = net_record(net, t, net->tokens - t < chunk ? net->tokens - t : chunk);
+    return ok && harness_run(net->harness) && net_download(net);
+}
+
+static uint32_t largest_of(const float *logits, uint32_t count)
+{
+    uint32_t best = 0;
+    for (uint32_t i = 1; i < count; i++) {
+        if (logits[i] > logits[best])
+            best = i;
+    }
+    return best;
+}
+
+// ------------------------------------------------------------------------ tiny models
+
+struct sample {
+    uint32_t ids[RECORDED_TOKENS], positions[RECORDED_TOKENS];
+};
+
+static bool read_sample(const char *model, struct sample *sample)
+{
+    int32_t *ids = recorded_ids(model, "tokens", RECORDED_TOKENS);
+    for (uint32_t t = 0; ids && t < RECORDED_TOKENS; t++) {
+        sample->ids[t] = (uint32_t)ids[t];
+        sample->positions[t] = t;
+    }
+    free(ids);
+    return ids;
+}
+
+// Logits within the tolerance, and the same largest one wherever two differ by more.
+static bool check_recorded_logits(const struct net *net, const char *model, const char *file,
+    double tolerance)
+{
+    enum { COUNT = RECORDED_TOKENS * RECORDED_VOCABULARY };
+    float *recorded = recorded_floats(model, file, COUNT);
+    double *expected = calloc(COUNT, sizeof(double));
+    if (!recorded || !expected) {
+        free(recorded);
+        free(expected);
+        return false;
+    }
+    for (int i = 0; i < COUNT; i++)
+        expected[i] = recorded[i];
+    const float *logits = array_range(&net->logits);
+    struct compare_result result = compare_floats(file, expected, logits, COUNT,
+        RECORDED_VOCABULARY, tolerance);
+    tap_note("error %.2g of rms", result.error);
+    for (uint32_t t = 0; result.ok && t < RECORDED_TOKENS; t++) {
+        const size_t row = (size_t)t * RECORDED_VOCABULARY;
+        uint32_t best = largest_of(recorded + row, RECORDED_VOCABULARY);
+        uint32_t own = largest_of(logits + row, RECORDED_VOCABULARY);
+        if (best != own && tolerance <= LOGITS_TOLERANCE) {
+            tap_note("token %" PRIu32 ": the largest logit is %" PRIu32 ", expected %" PRIu32, t,
+                own, best);
+            result.ok = false;
+        }
+    }
+    free(recorded);
+    free(expected);
+    return result.ok;
+}
+
+static bool check_recorded_experts(const struct net *net, const char *model, const char *what,
+    const struct array *array)
+{
+    bool ok = true;
+    for (uint32_t b = 0; ok && b < RECORDED_BLOCKS; b++) {
+        char file[64];
+        snprintf(file, sizeof(file), "layer%" PRIu32 "_%s_expert_ids", b, what);
+        int32_t *recorded = recorded_ids(model, file, 2 * RECORDED_TOKENS);
+        const int32_t *ids = array_range(array);
+        ok = recorded && compare_ids(file, recorded, ids + (size_t)b * net->tokens * 2,
+            2 * RECORDED_TOKENS, 2);
+        free(recorded);
+    }
+    return ok;
+}
+
+static bool check_prefill(struct harness *harness, const char *model)
+{
+    struct net net;
+    struct sample sample;
+    bool ok = net_init(&net, harness, path_of(model), NULL) && read_sample(model, &sample) &&
+        net_batch(&net, RECORDED_TOKENS, sample.ids, sample.positions, NULL, RECORDED_TOKENS, 2) &&
+        net_run(&net, RECORDED_TOKENS) &&
+        check_recorded_logits(&net, model, "logits", LOGITS_TOLERANCE) &&
+        check_recorded_experts(&net, model, "moe", &net.expert_ids);
+    if (ok && strcmp(model, "tiny-jetmoe") == 0)
+        ok = check_recorded_experts(&net, model, "attention", &net.attention_expert_ids);
+    if (ok) { // again, on what is there: the same bits
+        unsigned char *first = malloc(net.logits.total);
+        if (!first)
+            abort();
+        memcpy(first, net.logits.after, net.logits.total);
+        ok = net_run(&net, RECORDED_TOKENS) &&
+            compare_bits("second run", first, net.logits.after, net.logits.total);
+        free(first);
+    }
+    net_finish(&net);
+    return ok && !harness->messages;
+}
+
+// At once, in chunks of 7, and token by token, each with a network of its own.
+static bool check_chunks(struct harness *harness, const char *model)
+{
+    enum { COUNT = RECORDED_TOKENS * RECORDED_VOCABULARY };
+    static const uint32_t chunks[] = {RECORDED_TOKENS, 7, 1};
+    struct net net;
+    struct sample sample;
+    double *once = calloc(COUNT, sizeof(double));
+    bool ok = once && net_init(&net, harness, path_of(model), NULL) &&
+        read_sample(model, &sample) && net_batch(&net, RECORDED_TOKENS, sample.ids,
+            sample.positions, NULL, RECORDED_TOKENS, 0);
+    for (int i = 0; ok && i < 3; i++) {
+        ok = net_renew(&net, &(struct vkmoe_network_params){
+            .chunk = chunks[i], .capacity = RECORDED_TOKENS}) && net_run(&net, chunks[i]);
+        const float *logits = array_range(&net.logits);
+        tap_note("chunks of %" PRIu32, chunks[i]);
+        for (int j = 0; ok && i == 0 && j < COUNT; j++)
+            once[j] = logits[j];
+        ok = ok && check_recorded_logits(&net, model, "logits", LOGITS_TOLERANCE) &&
+            compare_floats("against all at once", once, logits, COUNT, RECORDED_VOCABULARY,
+                BETWEEN_TOLERANCE).ok;
+    }
+    free(once);
+    net_finish(&net);
+    return ok && !harness->messages;
+}
+
+// The prompt, then one token after another.
+static bool check_greedy(struct harness *harness, const char *model)
+{
+    struct net net;
+    struct sample sample;
+    int32_t *recorded = recorded_ids(model, "greedy_tokens", RECORDED_GREEDY);
+    bool ok = recorded && net_init(&net, harness, path_of(model), NULL) &&
+        read_sample(model, &sample) && net_batch(&net, RECORDED_PROMPT, sample.ids,
+            sample.positions, NULL, 1, 0) && net_run(&net, RECORDED_PROMPT);
+    for (uint32_t t = 0; ok && t < RECORDED_PROMPT; t++)
+        ok = recorded[t] == (int32_t)sample.ids[t];
+    for (uint32_t t = RECORDED_PROMPT; ok && t < RECORDED_GREEDY; t++) {
+        uint32_t next = largest_of(array_range(&net.logits), RECORDED_VOCABULARY);
+        if ((int32_t)next != recorded[t]) {
+            tap_note("token %" PRIu32 " is %" PRIu32 ", expected %" PRId32, t, next, recorded[t]);
+            ok = false;
+            break;
+        }
+        if (t == RECORDED_PROMPT)
+            ok = net_batch(&net, 1, &next, &t, NULL, 1, 0);
+        memcpy(array_input(&net.ids), &next, sizeof(next));
+        memcpy(array_input(&net.positions), &t, sizeof(t));
+        ok = ok && net_run(&net, 1);
+    }
+    free(recorded);
+    net_finish(&net);
+    return ok && !harness->messages;
+}
+
+// A cache of f16 changes little, and not what the model says.
+static bool check_f16_cache(struct harness *harness, const char *model)
+{
+    struct net net;
+    struct sample sample;
+    bool ok = net_init(&net, harness, path_of(model),
+            &(struct vkmoe_network_params){.cache_dtype = VKMOE_F16}) &&
+        read_sample(model, &sample) && net_batch(&net, RECORDED_TOKENS, sample.ids,
+            sample.positions, NULL, RECORDED_TOKENS, 0) && net_run(&net, RECORDED_TOKENS) &&
+        check_recorded_logits(&net, model, "logits", 2e-2);
+    net_finish(&net);
+    return ok && !harness->messages;
+}
+
+// Three sequences that take turns, the middle one changed: the others keep their bits, in
+// the prompt and in the tokens that follow one by one.
+static bool check_sequences(struct harness *harness, const char *model)
+{
+    enum { SEQUENCES = 3, EACH = 40, STEPS = 6, TOKENS = SEQUENCES * EACH };
+    enum { PROMPT = TOKENS - SEQUENCES * STEPS, ROW = RECORDED_VOCABULARY * sizeof(float) };
+    struct net net;
+    struct sample sample;
+    uint32_t ids[TOKENS], positions[TOKENS], sequences[TOKENS];
+    unsigned char *first = NULL;
+    bool ok = net_init(&net, harness, path_of(model), NULL) && read_sample(model, &sample);
+    for (uint32_t changed = 0; ok && changed < 2; changed++) {
+        for (uint32_t t = 0; t < TOKENS; t++) {
+            sequences[t] = t % SEQUENCES;
+            positions[t] = t / SEQUENCES;
+            ids[t] = sample.ids[positions[t] + sequences[t] * EACH];
+            if (sequences[t] == 1 && changed)
+                ids[t] = sample.ids[RECORDED_TOKENS - 1 - positions[t]];
+        }
+        ok = net_renew(&net, &(struct vkmoe_network_params){.sequences = SEQUENCES,
+                .capacity = EACH}) &&
+            net_batch(&net, TOKENS, ids, positions, sequences, TOKENS, 0) && net_upload(&net) &&
+            net_record(&net, 0, PROMPT);
+        for (uint32_t t = PROMPT; ok && t < TOKENS; t += SEQUENCES)
+            ok = net_record(&net, t, SEQUENCES);
+        ok = ok && harness_run(harness) && net_download(&net);
+        if (ok && !changed) {
+            first = malloc(net.logits.total);
+            if (!first)
+                abort();
+            memcpy(first, net.logits.after, net.logits.total);
+        }
+    }
+    for (uint32_t t = 0; ok && t < TOKENS; t++) {
+        char what[64];
+        size_t at = net.logits.offset + (size_t)t * ROW;
+        snprintf(what, sizeof(what), "sequence %" PRIu32 ", position %" PRIu32, sequences[t],
+            positions[t]);
+        if (sequences[t] != 1)
+            ok = compare_bits(what, first + at, net.logits.after + at, ROW);
+        else if (!memcmp(first + at, net.logits.after + at, ROW))
+            ok = sample.ids[EACH + positions[t]] ==
+                sample.ids[RECORDED_TOKENS - 1 - positions[t]];
+    }
+    free(first);
+    net_finish(&net);
+    return ok && !harness->messages;
+}
+
+// Logits of the last tokens only, and of none; ids beyond the vocabulary.
+static bool check_logits_count(struct harness *harness, const char *model)
+{
+    enum { TOKENS = 20, LAST = 3 };
+    struct net net;
+    struct sample sample;
+    double all[TOKENS * RECORDED_VOCABULARY];
+    bool ok = net_init(&net, harness, path_of(model), NULL) && read_sample(model, &sample);
+    sample.ids[4] = RECORDED_VOCABULARY - 1;
+    ok = ok && net_batch(&net, TOKENS, sample.ids, sample.positions, NULL, TOKENS, 0) &&
+        net_run(&net, TOKENS);
+    const float *logits = array_range(&net.logits);
+    for (int i = 0; ok && i < TOKENS * RECORDED_VOCABULARY; i++)
+        all[i] = logits[i];
+    sample.ids[4] = UINT32_MAX;
+    ok = ok && net_batch(&net, TOKENS, sample.ids, sample.positions, NULL, LAST, 0) &&
+        net_run(&net, TOKENS) && compare_floats("the last",
+            all + (TOKENS - LAST) * RECORDED_VOCABULARY, array_range(&net.logits),
+            LAST * RECORDED_VOCABULARY, RECORDED_VOCABULARY, 1e-5).ok;
+    // None for the first part, which has to be remembered all the same.
+    ok = ok && net_renew(&net, NULL) &&
+        net_batch(&net, TOKENS - 1, sample.ids, sample.positions, NULL, 0, 0) &&
+        net_run(&net, TOKENS - 1) && net_batch(&net, 1, sample.ids + TOKENS - 1,
+            sample.positions + TOKENS - 1, NULL, 1, 0) && net_run(&net, 1) &&
+        compare_floats("the last alone", all + (TOKENS - 1) * RECORDED_VOCABULARY,
+            array_range(&net.logits), RECORDED_VOCABULARY, RECORDED_VOCABULARY,
+            BETWEEN_TOLERANCE).ok;
+    net_finish(&net);
+    return ok && !harness->messages;
+}
+
+// A copy of tiny-jetmoe's config without the windows, beside a link to its weights.
+static bool make_unwindowed(char *directory)
+{
+    char path[1100], weights[1100], text[4096];
+    snprintf(path, sizeof(path), "%s/config.json", path_of("tiny-jetmoe"));
+    snprintf(weights, sizeof(weights), "%s/model.safetensors", path_of("tiny-jetmoe"));
+    FILE *file = fopen(path, "rb");
+    size_t size = file ? fread(text, 1, sizeof(text) - 1, file) : 0;
+    if (file)
+        fclose(file);
+    text[size] = '\0';
+    char *begin = strstr(text, "\"attention_expert_windows\"");
+    char *end = begin ? strstr(begin, "],") : NULL;
+    if (!end || !mkdtemp(directory))
+        return false;
+    memmove(begin, end + 2, strlen(end + 2) + 1);
+    snprintf(path, sizeof(path), "%s/model.safetensors", directory);
+    if (symlink(weights, path))
+        return false;
+    snprintf(path, sizeof(path), "%s/config.json", directory);
+    file = fopen(path, "wb");
+    bool ok = file && fwrite(text, strlen(text), 1, file) == 1;
+    return file && fclose(file) == 0 && ok;
+}
+
+static bool check_unwindowed(struct harness *harness, const char *model)
+{
+    char directory[] = "/tmp/vkmoe-unwindowed-XXXXXX", path[64];
+    struct net net = {0};
+    struct sample sample;
+    bool ok = make_unwindowed(directory) && net_init(&net, harness, directory, NULL) &&
+        read_sample(model, &sample) && net_batch(&net, RECORDED_TOKENS, sample.ids,
+            sample.positions, NULL, RECORDED_TOKENS, 0) && net_run(&net, RECORDED_TOKENS) &&
+        check_recorded_logits(&net, model, "logits_unwindowed", LOGITS_TOLERANCE);
+    net_finish(&net);
+    snprintf(path, sizeof(path), "%s/config.json", directory);
+    unlink(path);
+    snprintf(path, sizeof(path), "%s/model.safetensors", directory);
+    unlink(path);
+    rmdir(directory);
+    return ok && !harness->messages;
+}
+
+// ------------------------------------------------------------------- generated models
+
+// The checkpoint's arrays in the form that the reference takes; they stay the checkpoint's.
+static struct reference_network borrow(const struct whole_checkpoint *c,
+    struct reference_block *blocks)
+{
+    for (uint32_t b = 0; b < c->block_count; b++) {
+        blocks[b] = (struct reference_block){
+            .attention_norm = c->blocks[b].attention_norm,
+            .attention = c->blocks[b].attention,
+            .experts_norm = c->blocks[b].experts_norm,
+            .experts = c->blocks[b].experts,
+        };
+    }
+    return (struct reference_network){
+        .hidden = c->hidden,
+        .vocabulary = c->vocabulary,
+        .block_count = c->block_count,
+        .blocks = blocks,
+        .embedding = c->embedding,
+        .head = c->head,
+        .final_norm = c->final_norm,
+        .norm_epsilon = c->norm_epsilon,
+        .block_norm_epsilon = c->block_norm_epsilon,
+        .embedding_scale = c->embedding_scale,
+        .residual_scale = c->residual_scale,
+        .logits_scale = c->logits_scale,
+    };
+}
+
+// A prompt for two sequences and a few single tokens, against the double reference.
+static bool check_family(struct harness *harness, const char *family, uint64_t seed)
+{
+    enum { PROMPT = 38, TOKENS = 42, CAPACITY = 24 };
+    struct whole_checkpoint checkpoint;
+    struct reference_block blocks[WHOLE_CHECKPOINT_MAX_BLOCKS];
+    struct net net = {0};
+    uint32_t ids[TOKENS], positions[TOKENS], sequences[TOKENS];
+    double *logits = NULL;
+    bool ok = whole_checkpoint_write(family, seed, &checkpoint) &&
+        net_init(&net, harness, checkpoint.path, &(struct vkmoe_network_params){
+            .sequences = 2, .capacity = CAPACITY, .chunk = TOKENS});
+    if (ok) {
+        struct rng rng = rng_for(seed, family);
+        struct reference_network reference = borrow(&checkpoint, blocks);
+        struct reference_memory memory;
+        for (uint32_t t = 0; t < TOKENS; t++) {
+            ids[t] = rng_below(&rng, checkpoint.vocabulary);
+            positions[t] = t / 2;
+            sequences[t] = t % 2;
+        }
+        logits = calloc((size_t)TOKENS * checkpoint.vocabulary, sizeof(double));
+        if (!logits)
+            abort();
+        reference_memory_init(&memory, &reference, 2, CAPACITY, VKMOE_F32);
+        reference_network_forward(&reference, TOKENS, ids, positions, sequences, &memory, logits,
+            NULL, NULL);
+        reference_memory_finish(&memory);
+        ok = net_batch(&net, TOKENS, ids, positions, sequences, TOKENS, 0) && net_upload(&net) &&
+            net_record(&net, 0, PROMPT);
+        for (uint32_t t = PROMPT; ok && t < TOKENS; t++)
+            ok = net_record(&net, t, 1);
+        ok = ok && harness_run(harness) && net_download(&net);
+    }
+    if (ok) {
+        struct compare_result result = compare_floats("logits", logits,
+            array_range(&net.logits), (uint64_t)TOKENS * checkpoint.vocabulary,
+            checkpoint.vocabulary, LOGITS_TOLERANCE);
+        tap_note("error %.2g of rms", result.error);
+        ok = result.ok;
+    }
+    free(logits);
+    net_finish(&net);
+    whole_checkpoint_finish(&checkpoint);
+    return ok && !harness->messages;
+}
+
+// -------------------------------------------------------------------------- wrong calls
+
+// Rules broken at a forward of a valid `p` with 8 tokens in a network of chunk 10.
+#define FORWARD_ERRORS(X)                                                                         \
+    X(tokens_0, p->tokens = p->logits_count = 0)                                                  \
+    X(tokens_above_chunk, p->tokens = 11)                                                         \
+    X(tokens_many, p->tokens = UINT32_MAX)                                                        \
+    X(logits_of_too_many, p->logits_count = 9)                                                    \
+    X(no_ids, p->ids.buffer = NULL)                                                               \
+    X(no_logits, p->logits.buffer = NULL)                                                         \
+    X(ids_short, p->ids.offset = total - 8 * 4 + 4)                                               \
+    X(ids_beyond, p->ids.offset = UINT64_MAX - 3)                                                 \
+    X(positions_short, p->positions.offset = total - 8 * 4 + 4)                                   \
+    X(sequences_short, p->sequences = (struct vkmoe_span){p->ids.buffer, total - 8 * 4 + 4})      \
+    X(logits_short, p->logits.offset = total - 8 * RECORDED_VOCABULARY * 4 + 4)                   \
+    X(expert_ids_short, p->expert_ids = (struct vkmoe_span){p->ids.buffer, total - 4 * 64 + 4})   \
+    X(ids_misaligned, p->ids.offset += 2)                                                         \
+    X(logits_misaligned, p->logits.offset += 1)
+
+#define DEFINE_ERROR(name, ...)                                                                   \
+    static void apply_##name(struct vkmoe_network_forward_params *p, uint64_t total)              \
+    {                                                                                             \
+        (void)total;                                                                              \
+        __VA_ARGS__;                                                                              \
+    }
+FORWARD_ERRORS(DEFINE_ERROR)
+
+struct forward_error {
+    const char *name;
+    void (*apply)(struct vkmoe_network_forward_params *p, uint64_t total);
+};
+#define ERROR_ROW(name, ...) {#name, apply_##name},
+static const struct forward_error forward_errors[] = {FORWARD_ERRORS(ERROR_ROW) {0}};
+
+static bool check_errors(struct harness *harness, const char *model)
+{
+    enum { TOTAL = 16384 };
+    struct net net;
+    vkmoe_buffer *buffer = NULL;
+    unsigned char before[TOTAL], after[TOTAL];
+    bool ok = net_init(&net, harness, path_of(model), &(struct vkmoe_network_params){
+            .chunk = 10}) &&
+        is_ok(vkmoe_buffer_create(harness->device, TOTAL, &buffer), "buffer");
+    guard_fill(before, TOTAL);
+    ok = ok && is_ok(vkmoe_buffer_upload(buffer, 0, before, TOTAL), "upload");
+    for (const struct forward_error *error = forward_errors; ok && error->name; error++) {
+        struct vkmoe_network_forward_params params = {
+            .tokens = 8, .ids = {buffer, 0}, .positions = {buffer, 64},
+            .logits = {buffer, 4096}, .logits_count = 8,
+        };
+        error->apply(&params, TOTAL);
+        harness->messages = 0;
+        enum vkmoe_status status = vkmoe_network_forward(harness->stream, net.network, &params);
+        ok = status == VKMOE_ERROR_INVALID && harness->messages == 1;
+        if (!ok)
+            tap_note("%s: %s, with %" PRIu32 " messages", error->name, vkmoe_status_name(status),
+                harness->messages);
+    }
+    ok = ok && harness_run(harness) &&
+        is_ok(vkmoe_buffer_download(buffer, 0, after, TOTAL), "download") &&
+        compare_bits("buffer", before, after, TOTAL);
+    vkmoe_network *network = (vkmoe_network *)&net; // anything but NULL
+    if (ok) {
+        ok = vkmoe_network_create(harness->device, net.model, &(struct vkmoe_network_params){
+            .chunk = 65537}, &network) == VKMOE_ERROR_INVALID && !network;
+        if (!ok)
+            tap_note("a chunk of 65537 is taken");
+    }
+    vkmoe_buffer_destroy(&buffer);
+    net_finish(&net);
+    return ok;
+}
+
+// -------------------------------------------------------------------------------- main
+
+static void check_all(struct tap *tap, struct harness *harness)
+{
+    static const struct {
+        const char *name;
+        bool (*check)(struct harness *harness, const char *model);
+    } tests[] = {
+        {"prefill", check_prefill},
+        {"chunks", check_chunks},
+        {"greedy", check_greedy},
+        {"f16-cache", check_f16_cache},
+        {"sequences", check_sequences},
+        {"logits-count", check_logits_count},
+        {"errors", check_errors},
+        {"unwindowed", check_unwindowed},
+    };
+    static const char *const models[] = {"tiny-jetmoe", "tiny-mixtral"};
+    char name[128];
+    for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
+        for (int j = 0; j < (tests[i].check == check_unwindowed ? 1 : 2); j++) {
+            snprintf(name, sizeof(name), "%s-%s", tests[i].name, models[j]);
+            if (tap_wants(tap, name))
+                tap_result(tap, tests[i].check(harness, models[j]), name);
+        }
+    }
+    for (uint32_t i = 0; whole_checkpoint_family(i); i++) {
+        snprintf(name, sizeof(name), "generated-%s", whole_checkpoint_family(i));
+        if (tap_wants(tap, name))
+            tap_result(tap, check_family(harness, whole_checkpoint_family(i), tap->seed), name);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    struct tap tap;
+    struct harness harness = {0};
+    int code;
+    if (!tap_begin(&tap, argc, argv))
+        return 2;
+    if (tap.list) {
+        check_all(&tap, &harness);
+        return tap_end(&tap);
+    }
+    if (!harness_init(&harness, &tap, &code))
+        return code;
+    check_all(&tap, &harness);
+    return harness_finish(&harness, &tap);
+}
