@@ -81,7 +81,8 @@ void add_experts(uint first_token, uint first_block)
     const uint pairs = min(DECODE_TOKENS, pc.tokens - first_token) * pc.k;
     if (DECODE_TOKENS > 1)
         find_leaders(first_pair, pairs);
-    for (uint leader = 0; leader < pairs; leader++) {
+    uint leader = 0;
+    do {
         if (DECODE_TOKENS == 1) { // each slot leads, and only the first lane has a token
             const uint pair = first_pair + leader;
             if (!is_dropped(pc.weights, pair))
@@ -94,17 +95,18 @@ void add_experts(uint first_token, uint first_block)
             multiply_expert(expert_at[leader] % 65536, first_block,
                 operand(pair * pc.h_columns, weight_of(pair), live));
         }
-    }
+    } while (++leader < pairs);
 }
 #else
 void add_experts(uint token, uint first_block)
 {
-    for (uint slot = 0; slot < pc.k; slot++) {
+    uint slot = 0;
+    do {
         const uint pair = token * pc.k + slot;
         if (!is_dropped(pc.weights, pair))
             multiply_expert(expert_of(pc.ids, pc.experts, pair), first_block,
                 operand(pair * pc.h_columns, weight_of(pair), true));
-    }
+    } while (++slot < pc.k);
 }
 #endif
 

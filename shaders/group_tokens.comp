@@ -20,7 +20,9 @@ uint exclusive_sum(uint x, out uint total)
     barrier();
     uint before = 0;
     total = 0;
-    for (uint i = 0; i < LANES; i++) {
+    // Unrolled: lavapipe 22.3 ends an invocation's loops after 65535 iterations together,
+    // and this one runs for every sequence.
+    [[unroll]] for (uint i = 0; i < LANES; i++) {
         before += i < gl_LocalInvocationIndex ? lane_counts[i] : 0;
         total += lane_counts[i];
     }

@@ -19,7 +19,7 @@ static enum vkmoe_status open_device(const char *select, vkmoe_device **out)
     return vkmoe_device_create(&(struct vkmoe_device_params){
         .log = log_to(&record),
         .select = select ? select : device_under_test(),
-        .validate = true,
+        .validate = getenv("VK_INSTANCE_LAYERS") != NULL, // tests/drivers.sh found the layer
     }, out);
 }
 

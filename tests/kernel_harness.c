@@ -115,6 +115,18 @@ static void upload(struct harness *h, const struct kernel_io *io)
     }
 }
 
+// The tolerance as a share of the rms. Few results may all be small by cancellation, of
+// sums whose terms are not: they are held against what such sums usually are.
+static double tolerance_for(const double *reference, uint64_t count)
+{
+    const double usual = 0.1;
+    double squares = 0.0;
+    for (uint64_t i = 0; i < count; i++)
+        squares += reference[i] * reference[i];
+    const double rms = sqrt(squares / (double)(count ? count : 1));
+    return COMPARE_F32_TOLERANCE * (rms > 0.0 && rms < usual ? usual / rms : 1.0);
+}
+
 // Floats within the tolerance where they are expected, all else as it was.
 static bool check_floats(const struct kernel_operand *operand, const float *actual)
 {
@@ -141,7 +153,7 @@ static bool check_floats(const struct kernel_operand *operand, const float *actu
             COMPARE_F32_TOLERANCE);
     else if (ok)
         ok = compare_floats(operand->name, reference, written, count, operand->columns,
-            COMPARE_F32_TOLERANCE).ok;
+            tolerance_for(reference, count)).ok;
     free(reference);
     free(written);
     return ok;

@@ -47,12 +47,23 @@ static void run_case(struct tap *tap, struct harness *harness, const struct vari
         name_run(name, sizeof name, variant, test, &suite->shapes[i]);
         if (!tap_wants(tap, name))
             continue;
-        if (harness_can_run(harness, variant))
-            tap_result(tap, harness_run(harness, suite, test, variant, &suite->shapes[i], name,
-                tap->seed), name);
-        else
-            tap_skip(tap, name, *variant->spirv_size ? "the device cannot" : "not compiled");
+        tap_result(tap, harness_run(harness, suite, test, variant, &suite->shapes[i], name,
+            tap->seed), name);
     }
+}
+
+static void run_variant(struct tap *tap, struct harness *harness, const struct variant *variant,
+    bool all)
+{
+    const struct kernel_suite *suite = kernel_suites[variant->kernel];
+    if (harness && !harness_can_run(harness, variant)) {
+        if (tap_wants(tap, variant->name))
+            tap_skip(tap, variant->name, *variant->spirv_size ? "the device has no int64"
+                                                              : "not compiled");
+        return;
+    }
+    for (uint32_t i = 0; i < suite->case_count; i++)
+        run_case(tap, harness, variant, suite_case(suite, i), all);
 }
 
 int main(int argc, char **argv)
@@ -69,12 +80,8 @@ int main(int argc, char **argv)
         tap_note("%s, %s: %s", harness_device(harness)->info.name,
             harness_device(harness)->info.driver,
             harness_has_guard_pages(harness) ? "guard pages" : "guard zones only");
-    for (uint32_t v = 0; v < vkmoe_variant_count; v++) {
-        const struct variant *variant = &vkmoe_variants[v];
-        const struct kernel_suite *suite = kernel_suites[variant->kernel];
-        for (uint32_t i = 0; i < suite->case_count; i++)
-            run_case(&tap, harness, variant, suite_case(suite, i), all);
-    }
+    for (uint32_t i = 0; i < vkmoe_variant_count; i++)
+        run_variant(&tap, harness, &vkmoe_variants[i], all);
     if (harness)
         tap_note("%u pipelines", harness_pipelines(harness));
     harness_destroy(harness);

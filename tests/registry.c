@@ -1,0 +1,433 @@
+// registry.c - every embedded SPIR-V module against its contract and its row in kernels.def:
+// push constants, specialisation constants, capabilities, workgroup and shared memory.
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernel.h"
+
+#include "tap.h"
+
+// --------------------------------------------------------------- what contracts say
+//
+// shaders/*.h once more, this time as lists: each SPEC() and PUSH() registers itself.
+
+struct spec {
+    const char *file, *name;
+    uint32_t id, preset; // the preset's bits
+};
+static struct spec specs[128];
+static uint32_t spec_count;
+
+struct push {
+    const char *kernel; // "route_push"
+    uint32_t size;
+};
+static struct push pushes[KERNEL_COUNT];
+static uint32_t push_count;
+
+static void add_spec(const char *file, const char *name, uint32_t id, uint32_t preset)
+{
+    if (spec_count < sizeof specs / sizeof *specs)
+        specs[spec_count++] = (struct spec){file, name, id, preset};
+}
+
+static void add_push(const char *kernel, size_t size)
+{
+    if (push_count < KERNEL_COUNT)
+        pushes[push_count++] = (struct push){kernel, (uint32_t)size};
+}
+
+static uint32_t bits_of(float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+typedef uint32_t uint;
+#define VKMOE_SHADERS_SHARED_H // not shared.h, but
+#define ADDRESS(type) uint64_t
+#define SPEC(id, name, preset)                                                       \
+    __attribute__((constructor)) static void add_##name(void)                        \
+    {                                                                                \
+        add_spec(__FILE__, #name, id, preset);                                       \
+    }
+#define SPEC_FLOAT(id, name, preset)                                                 \
+    __attribute__((constructor)) static void add_##name(void)                        \
+    {                                                                                \
+        add_spec(__FILE__, #name, id, bits_of((float)(preset)));                     \
+    }
+#define PUSH(type)                                                                   \
+    __attribute__((constructor)) static void add_##type(void)                        \
+    {                                                                                \
+        add_push(#type, sizeof(struct type));                                        \
+    }
+#include "contracts.h"
+
+// The contract's file name is the kernel's, or a beginning of it: decode.h is of both
+// decode_up and decode_down.
+static bool is_of(const struct spec *spec, const char *kernel)
+{
+    const char *slash = strrchr(spec->file, '/');
+    const char *stem = slash ? slash + 1 : spec->file;
+    const size_t length = strcspn(stem, ".");
+    return !strncmp(stem, kernel, length) && (!kernel[length] || kernel[length] == '_');
+}
+
+static const struct spec *find_spec(const char *kernel, uint32_t id)
+{
+    for (uint32_t i = 0; i < spec_count; i++)
+        if (specs[i].id == id && is_of(&specs[i], kernel))
+            return &specs[i];
+    return NULL;
+}
+
+// ------------------------------------------------------------------------- modules
+
+enum { // of the SPIR-V specification, as far as needed
+    OP_ENTRY_POINT = 15, OP_EXECUTION_MODE = 16, OP_CAPABILITY = 17,
+    OP_TYPE_BOOL = 20, OP_TYPE_INT = 21, OP_TYPE_FLOAT = 22, OP_TYPE_VECTOR = 23,
+    OP_TYPE_ARRAY = 28, OP_TYPE_STRUCT = 30, OP_TYPE_POINTER = 32,
+    OP_CONSTANT_TRUE = 41, OP_CONSTANT_FALSE = 42, OP_CONSTANT = 43,
+    OP_SPEC_CONSTANT_TRUE = 48, OP_SPEC_CONSTANT_FALSE = 49, OP_SPEC_CONSTANT = 50,
+    OP_SPEC_CONSTANT_COMPOSITE = 51, OP_SPEC_CONSTANT_OP = 52,
+    OP_VARIABLE = 59, OP_DECORATE = 71, OP_MEMBER_DECORATE = 72,
+    OP_IADD = 128, OP_ISUB = 130, OP_IMUL = 132, OP_UDIV = 134, OP_UMOD = 137,
+    OP_LOGICAL_OR = 166, OP_LOGICAL_AND = 167, OP_SELECT = 169, OP_IEQUAL = 170, OP_INOTEQUAL = 171,
+    OP_UGREATER = 172, OP_UGREATER_EQUAL = 174, OP_ULESS = 176, OP_ULESS_EQUAL = 178,
+    DECORATION_SPEC_ID = 1, DECORATION_BUILTIN = 11, DECORATION_BINDING = 33,
+    DECORATION_DESCRIPTOR_SET = 34, DECORATION_OFFSET = 35,
+    BUILTIN_WORKGROUP_SIZE = 25, MODE_LOCAL_SIZE = 17, MODEL_COMPUTE = 5,
+    CLASS_WORKGROUP = 4, CLASS_PUSH_CONSTANT = 9,
+    CAPABILITY_SHADER = 1, CAPABILITY_INT64 = 11, CAPABILITY_ADDRESSES = 5347,
+    CAPABILITY_SUBGROUP_FIRST = 61, CAPABILITY_SUBGROUP_LAST = 68,
+};
+
+#define NO_SPEC_ID ~0u
+struct id {
+    const uint32_t *words; // the instruction that makes it, or NULL
+    uint32_t spec_id;
+    bool is_workgroup_size;
+    bool is_lanes; // a component of the workgroup's size: glslc presets it to 1
+};
+
+struct module {
+    const struct variant *variant;
+    const char *kernel;
+    const uint32_t *words, *end;
+    struct id *ids;
+    uint32_t bound;
+    bool ok;
+};
+
+static void complain(struct module *m, const char *format, ...)
+{
+    char text[256];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    tap_note("%s: %s", m->variant->name, text);
+    m->ok = false;
+}
+
+static uint32_t op_of(const uint32_t *words)
+{
+    return words[0] & 0xffff;
+}
+
+static uint32_t length_of(const uint32_t *words)
+{
+    return words[0] >> 16;
+}
+
+// The place of the result's id in an instruction; 0: it has none of interest.
+static uint32_t result_at(uint32_t op)
+{
+    if (op >= OP_TYPE_BOOL - 1 && op <= OP_TYPE_POINTER)
+        return 1;
+    return (op >= OP_CONSTANT_TRUE && op <= OP_SPEC_CONSTANT_OP) || op == OP_VARIABLE ? 2 : 0;
+}
+
+#define FOR_EACH(m, w) for (const uint32_t *w = (m)->words + 5; w < (m)->end; w += length_of(w))
+
+static bool open_module(struct module *m, const struct variant *variant)
+{
+    static const char *const names[] = {
+#define KERNEL(name) #name,
+#include "shaders/kernels.def"
+    };
+    *m = (struct module){.variant = variant, .kernel = names[variant->kernel], .ok = true};
+    m->words = variant->spirv;
+    m->end = m->words + *variant->spirv_size / 4;
+    if (*variant->spirv_size < 20 || m->words[0] != 0x07230203) {
+        complain(m, "no SPIR-V");
+        return false;
+    }
+    m->bound = m->words[3];
+    m->ids = calloc(m->bound, sizeof *m->ids);
+    for (uint32_t i = 0; i < m->bound; i++)
+        m->ids[i].spec_id = NO_SPEC_ID;
+    FOR_EACH(m, w) {
+        const uint32_t op = op_of(w), at = result_at(op);
+        if (!length_of(w)) {
+            complain(m, "an instruction without words");
+            return false;
+        }
+        if (at)
+            m->ids[w[at]].words = w;
+        if (op == OP_DECORATE && w[2] == DECORATION_SPEC_ID)
+            m->ids[w[1]].spec_id = w[3];
+        if (op == OP_DECORATE && w[2] == DECORATION_BUILTIN && w[3] == BUILTIN_WORKGROUP_SIZE)
+            m->ids[w[1]].is_workgroup_size = true;
+    }
+    FOR_EACH(m, w)
+        if (op_of(w) == OP_SPEC_CONSTANT_COMPOSITE && m->ids[w[2]].is_workgroup_size)
+            for (uint32_t i = 3; i < length_of(w); i++)
+                m->ids[w[i]].is_lanes = true;
+    return true;
+}
+
+// The value of a constant of 32 bits or a bool, specialisation constants at their preset.
+static uint32_t value_of(struct module *m, uint32_t id)
+{
+    const uint32_t *w = m->ids[id].words;
+    if (!w)
+        return 0;
+    const uint32_t op = op_of(w);
+    if (op == OP_CONSTANT_TRUE || op == OP_SPEC_CONSTANT_TRUE)
+        return 1;
+    if (op == OP_CONSTANT_FALSE || op == OP_SPEC_CONSTANT_FALSE)
+        return 0;
+    if (op == OP_CONSTANT || op == OP_SPEC_CONSTANT)
+        return w[3];
+    if (op != OP_SPEC_CONSTANT_OP) {
+        complain(m, "constant made by operation %u", op);
+        return 0;
+    }
+    const uint32_t a = value_of(m, w[4]), b = length_of(w) > 5 ? value_of(m, w[5]) : 0;
+    switch (w[3]) {
+    case OP_IADD: return a + b;
+    case OP_ISUB: return a - b;
+    case OP_IMUL: return a * b;
+    case OP_UDIV: return b ? a / b : 0;
+    case OP_UMOD: return b ? a % b : 0;
+    case OP_LOGICAL_OR: return a || b;
+    case OP_LOGICAL_AND: return a && b;
+    case OP_SELECT: return a ? b : value_of(m, w[6]);
+    case OP_IEQUAL: return a == b;
+    case OP_INOTEQUAL: return a != b;
+    case OP_UGREATER: return a > b;
+    case OP_UGREATER_EQUAL: return a >= b;
+    case OP_ULESS: return a < b;
+    case OP_ULESS_EQUAL: return a <= b;
+    default: complain(m, "constant made by operation %u", w[3]); return 0;
+    }
+}
+
+// Bytes and alignment as C lays it out.
+static uint32_t size_of(struct module *m, uint32_t id, uint32_t *alignment)
+{
+    const uint32_t *w = m->ids[id].words;
+    uint32_t size = 0, inner = 4;
+    *alignment = 4;
+    switch (w ? op_of(w) : 0) {
+    case OP_TYPE_BOOL: return 4;
+    case OP_TYPE_INT:
+    case OP_TYPE_FLOAT:
+        *alignment = w[2] / 8;
+        return w[2] / 8;
+    case OP_TYPE_VECTOR: return w[3] * size_of(m, w[2], alignment);
+    case OP_TYPE_ARRAY: return value_of(m, w[3]) * size_of(m, w[2], alignment);
+    case OP_TYPE_POINTER:
+        *alignment = 8;
+        return 8;
+    case OP_TYPE_STRUCT:
+        for (uint32_t i = 2; i < length_of(w); i++) {
+            const uint32_t member = size_of(m, w[i], &inner);
+            size = (size + inner - 1) / inner * inner + member;
+            if (inner > *alignment)
+                *alignment = inner;
+        }
+        return (size + *alignment - 1) / *alignment * *alignment;
+    default: complain(m, "a type made by operation %u", w ? op_of(w) : 0); return 0;
+    }
+}
+
+// -------------------------------------------------------------------------- checks
+
+static void check_entry(struct module *m)
+{
+    uint32_t entries = 0;
+    FOR_EACH(m, w) {
+        if (op_of(w) != OP_ENTRY_POINT)
+            continue;
+        entries++;
+        if (w[1] != MODEL_COMPUTE || strcmp((const char *)&w[3], "main"))
+            complain(m, "entry point %s of model %u", (const char *)&w[3], w[1]);
+    }
+    if (entries != 1)
+        complain(m, "%u entry points", entries);
+    if (m->words[1] > 0x00010500)
+        complain(m, "SPIR-V version %x is past 1.5", m->words[1]);
+}
+
+static void check_capabilities(struct module *m)
+{
+    const uint32_t needs = m->variant->needs;
+    bool int64 = false, addresses = false;
+    FOR_EACH(m, w) {
+        if (op_of(w) == OP_DECORATE
+                && (w[2] == DECORATION_BINDING || w[2] == DECORATION_DESCRIPTOR_SET))
+            complain(m, "there is a descriptor");
+        if (op_of(w) != OP_CAPABILITY)
+            continue;
+        const bool subgroup =
+            w[1] >= CAPABILITY_SUBGROUP_FIRST && w[1] <= CAPABILITY_SUBGROUP_LAST;
+        int64 |= w[1] == CAPABILITY_INT64;
+        addresses |= w[1] == CAPABILITY_ADDRESSES;
+        if (w[1] != CAPABILITY_SHADER && w[1] != CAPABILITY_ADDRESSES
+                && !(w[1] == CAPABILITY_INT64 && needs & NEED_int64)
+                && !(subgroup && needs & NEED_subgroup))
+            complain(m, "capability %u, which its needs do not cover", w[1]);
+    }
+    if (!addresses)
+        complain(m, "no buffer addresses");
+    if (!int64 && needs & NEED_int64)
+        complain(m, "needs int64 and does not use it");
+}
+
+static void check_specs(struct module *m)
+{
+    for (uint32_t i = 0; i < m->bound; i++) {
+        const struct id *id = &m->ids[i];
+        if (id->spec_id == NO_SPEC_ID)
+            continue;
+        const struct spec *spec = find_spec(m->kernel, id->spec_id);
+        if (id->spec_id >= SPEC_MAX)
+            complain(m, "specialisation constant %u is past SPEC_MAX", id->spec_id);
+        else if (!spec)
+            complain(m, "specialisation constant %u is not in the contract", id->spec_id);
+        else if (!id->is_lanes && value_of(m, i) != spec->preset)
+            complain(m, "%s is preset to %08x, in the contract to %08x", spec->name,
+                value_of(m, i), spec->preset);
+    }
+}
+
+// One block, whose one member is the contract's struct, laid out as C does.
+static void check_push(struct module *m)
+{
+    const uint32_t *block = NULL;
+    char name[64];
+    FOR_EACH(m, w)
+        if (op_of(w) == OP_VARIABLE && w[3] == CLASS_PUSH_CONSTANT)
+            block = m->ids[m->ids[w[1]].words[3]].words;
+    if (!block || length_of(block) != 3) {
+        complain(m, "expected push constants of one member");
+        return;
+    }
+    const uint32_t *type = m->ids[block[2]].words;
+    uint32_t alignment, at = 0;
+    for (uint32_t i = 2; i < length_of(type); i++) {
+        const uint32_t size = size_of(m, type[i], &alignment);
+        uint32_t offset = ~0u;
+        at = (at + alignment - 1) / alignment * alignment;
+        FOR_EACH(m, w)
+            if (op_of(w) == OP_MEMBER_DECORATE && w[1] == type[1] && w[2] == i - 2
+                    && w[3] == DECORATION_OFFSET)
+                offset = w[4];
+        if (offset != at)
+            complain(m, "member %u of the push constants is at %u, in C at %u", i - 2, offset, at);
+        at += size;
+    }
+    const uint32_t size = size_of(m, block[2], &alignment);
+    snprintf(name, sizeof name, "%s_push", m->kernel);
+    for (uint32_t i = 0; i < push_count; i++)
+        if (!strcmp(pushes[i].kernel, name) && pushes[i].size != size)
+            complain(m, "push constants of %u bytes, in C %u", size, pushes[i].size);
+    if (size != m->variant->push_size || size > 128)
+        complain(m, "push constants of %u bytes, registered %u", size, m->variant->push_size);
+}
+
+// With the contract's presets.
+static uint32_t workgroup_size(struct module *m)
+{
+    uint32_t product = 1, found = 0;
+    for (uint32_t i = 0; i < m->bound; i++) {
+        const struct spec *spec = find_spec(m->kernel, m->ids[i].spec_id);
+        if (!m->ids[i].is_lanes)
+            continue;
+        product *= spec ? spec->preset : value_of(m, i);
+        found++;
+    }
+    if (found)
+        return product;
+    FOR_EACH(m, w)
+        if (op_of(w) == OP_EXECUTION_MODE && w[2] == MODE_LOCAL_SIZE)
+            return w[3] * w[4] * w[5];
+    return 0;
+}
+
+// What Vulkan guarantees, and what forms without needs may use.
+static void check_limits(struct module *m)
+{
+    uint32_t shared = 0, alignment;
+    FOR_EACH(m, w)
+        if (op_of(w) == OP_VARIABLE && w[3] == CLASS_WORKGROUP)
+            shared += size_of(m, m->ids[w[1]].words[3], &alignment);
+    const uint32_t lanes = workgroup_size(m);
+    if (lanes == 0 || lanes % 8 || lanes > 128)
+        complain(m, "%u invocations, expected a multiple of 8 up to 128", lanes);
+    if (shared > 16384)
+        complain(m, "%u bytes of shared memory, expected 16384 at most", shared);
+}
+
+// No id twice, none too large.
+static bool check_contracts(void)
+{
+    bool ok = push_count == KERNEL_COUNT;
+    if (!ok)
+        tap_note("%u contracts for %u kernels", push_count, KERNEL_COUNT);
+    for (uint32_t i = 0; i < spec_count; i++) {
+        for (uint32_t j = 0; j < i; j++) {
+            if (specs[i].id != specs[j].id || strcmp(specs[i].file, specs[j].file))
+                continue;
+            tap_note("%s and %s have the same id", specs[i].name, specs[j].name);
+            ok = false;
+        }
+        if (specs[i].id >= SPEC_MAX) {
+            tap_note("%s: id %u is past SPEC_MAX", specs[i].name, specs[i].id);
+            ok = false;
+        }
+    }
+    return ok;
+}
+
+int main(int argc, char **argv)
+{
+    struct tap tap;
+    if (!tap_begin(&tap, argc, argv))
+        return 2;
+    if (tap_wants(&tap, "contracts"))
+        tap_result(&tap, check_contracts(), "contracts");
+    for (uint32_t i = 0; i < vkmoe_variant_count; i++) {
+        const struct variant *variant = &vkmoe_variants[i];
+        struct module m;
+        if (!tap_wants(&tap, variant->name))
+            continue;
+        if (!*variant->spirv_size) {
+            tap_skip(&tap, variant->name, "not compiled");
+            continue;
+        }
+        if (open_module(&m, variant)) {
+            check_entry(&m);
+            check_capabilities(&m);
+            check_specs(&m);
+            check_push(&m);
+            check_limits(&m);
+        }
+        free(m.ids);
+        tap_result(&tap, m.ok, variant->name);
+    }
+    return tap_end(&tap);
+}
