@@ -262,9 +262,12 @@ void add_block(task t, uint first, uint end, uint begin, uint step, uint count, 
             const uint row = head_row + min(begin + step * min(i + n, count - 1), pc.capacity - 1);
             [[unroll]] for (uint c = 0; c < COLUMNS_A_LANE; c++) {
                 const float v = load_cached_one(pc.values, row, min(lane + c * LANES, PADDED - 1));
-                [[unroll]] for (uint q = 0; q < QUERIES; q++)
-                    values[q * COLUMNS_A_LANE + c] =
-                        fma(score[q * LANES + i + n], v, values[q * COLUMNS_A_LANE + c]);
+                [[unroll]] for (uint q = 0; q < QUERIES; q++) {
+                    // Not 0 * v: a NaN or infinity that a row does not see stays unseen.
+                    const float p = score[q * LANES + i + n];
+                    const uint at = q * COLUMNS_A_LANE + c;
+                    values[at] = p == 0.0 ? values[at] : fma(p, v, values[at]);
+                }
             }
         }
         i += 8;

@@ -5,7 +5,7 @@
 // share a kv head. It walks over blocks of ATTEND_LANES keys, a lane a key; then the lanes
 // turn to columns of the values. Only blocks that a row of the tile can see are visited,
 // so the cost follows the pattern. With ATTEND_SPLITS the blocks are dealt out to several
-// workgroups, whose partial results attend_merge adds up.
+// workgroups, whose partial results merge_attention adds up.
 #ifndef ATTEND_H
 #define ATTEND_H
 

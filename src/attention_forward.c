@@ -10,7 +10,7 @@
 #include "common.h"
 
 #include "shaders/attend.h"
-#include "shaders/attend_merge.h"
+#include "shaders/merge_attention.h"
 #include "shaders/store_kv.h"
 
 // What a row of queries is, for the kernels.
@@ -234,7 +234,7 @@ static enum vkmoe_status attend(const struct attend_pass *pass)
 static enum vkmoe_status merge(const struct attend_pass *pass)
 {
     const vkmoe_attention *a = pass->attention;
-    const struct attend_merge_push push = {
+    const struct merge_attention_push push = {
         .partials = pass->partials,
         .sinks = address_or_dummy(&pass->pass, a->sinks),
         .result = pass->query,
@@ -244,7 +244,7 @@ static enum vkmoe_status merge(const struct attend_pass *pass)
         .stride = a->query_columns,
     };
     struct dispatch d = {
-        .kernel = KERNEL_attend_merge,
+        .kernel = KERNEL_merge_attention,
         .spec = {
             [MERGE_LANES] = pass->shape.lanes,
             [MERGE_HEAD_SIZE] = a->params.head_size,

@@ -1,9 +1,9 @@
-// attend_merge.c - cases and reference of the sum of attend's partial results.
+// merge_attention.c - cases and reference of the sum of attend's partial results.
 #include "../cases.h"
 
 #include <math.h>
 
-#include "shaders/attend_merge.h"
+#include "shaders/merge_attention.h"
 
 struct merge_case {
     struct kernel_case base;
@@ -110,8 +110,8 @@ static void reference(struct kernel_io *io)
 static void dispatch(struct kernel_io *io, struct dispatch *d)
 {
     const struct merge_case *c = (const void *)io->test;
-    struct attend_merge_push *push = (void *)io->push;
-    *push = (struct attend_merge_push){
+    struct merge_attention_push *push = (void *)io->push;
+    *push = (struct merge_attention_push){
         .partials = io_address(io, "partials"),
         .sinks = io_address(io, "sinks"),
         .result = io_address(io, "result"),
@@ -121,7 +121,7 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
         .stride = c->heads * c->head_size + c->gap,
     };
     *d = (struct dispatch){
-        .kernel = KERNEL_attend_merge,
+        .kernel = KERNEL_merge_attention,
         .spec = {
             [MERGE_LANES] = io->shape.lanes,
             [MERGE_HEAD_SIZE] = c->head_size,
@@ -143,8 +143,8 @@ static uint64_t flops(const struct kernel_case *test)
     return 2ull * c->rows * c->heads * c->splits * (1 + c->head_size);
 }
 
-const struct kernel_suite vkmoe_suite_attend_merge = {
-    .kernel = KERNEL_attend_merge,
+const struct kernel_suite vkmoe_suite_merge_attention = {
+    .kernel = KERNEL_merge_attention,
     .cases = cases,
     .case_size = sizeof *cases,
     .case_count = ARRAY_SIZE(cases),

@@ -1,6 +1,6 @@
-// attend_merge.h - adds up what the splits of attend left: one workgroup per row and head.
-#ifndef ATTEND_MERGE_H
-#define ATTEND_MERGE_H
+// merge_attention.h - adds up what the splits of attend left: one workgroup per row and head.
+#ifndef MERGE_ATTENTION_H
+#define MERGE_ATTENTION_H
 
 #include "shared.h"
 
@@ -8,12 +8,12 @@ SPEC(0, MERGE_LANES, 64)
 SPEC(1, MERGE_HEAD_SIZE, 64)
 SPEC(2, MERGE_SINK_LOGITS, 0)
 
-struct attend_merge_push {
+struct merge_attention_push {
     ADDRESS(F32) partials; // in  [row][heads][splits][2 + head size]: maximum, sum, values
     ADDRESS(F32) sinks;    // in  [heads]
     ADDRESS(F32) result;   // out [row][stride]
     uint rows, heads, splits, stride;
 };
-PUSH(attend_merge_push)
+PUSH(merge_attention_push)
 
 #endif

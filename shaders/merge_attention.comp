@@ -1,7 +1,7 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "lib/address.glsl"
-#include "attend_merge.h"
+#include "merge_attention.h"
 #include "lib/grid.glsl"
 
 layout(local_size_x_id = 0) in;
