@@ -410,17 +410,19 @@ static uint32_t split_of(const struct attend_case *c, const struct attend_model 
     uint32_t end = p->both_sides ? length : highest + 1;
     if (p->both_sides && p->right)
         end = MIN(end, highest + p->right + 1);
-    const uint32_t left = p->left && lowest + 1 > p->left ? lowest + 1 - p->left : 0;
-    for (uint32_t key = left; key < end; key++) {
-        if (p->kind == VKMOE_PATTERN_STRIDED && key % p->step != p->phase)
-            continue;
-        if (p->kind == VKMOE_PATTERN_DILATED
-                && ((int64_t)i - key + ((int64_t)p->step << 20)) % p->step != p->phase)
-            continue;
-        order[1] += key < j;
-        count[1]++;
-    }
-    const uint32_t near = lowest + 1 > p->local ? lowest + 1 - p->local : 0;
+    // Blocks begin at fixed places, in steps of the kind's; dilated ones at the row's own.
+    const uint32_t step = p->kind == VKMOE_PATTERN_WINDOW ? 1 : p->step;
+    uint32_t begin = p->left && lowest + 1 > p->left ? lowest + 1 - p->left : 0;
+    while (p->kind == VKMOE_PATTERN_STRIDED ? begin % step != p->phase
+            : p->kind == VKMOE_PATTERN_DILATED
+            && ((int64_t)i - begin + ((int64_t)step << 20)) % step != p->phase)
+        begin++;
+    if (p->kind != VKMOE_PATTERN_DILATED)
+        begin -= begin / step % lanes * step;
+    count[1] = end > begin ? div_up(end - begin, step) : 0;
+    order[1] = (j - begin) / step;
+    uint32_t near = lowest + 1 > p->local ? lowest + 1 - p->local : 0;
+    near -= near % lanes;
     count[2] = p->local ? highest + 1 - near : 0;
     order[2] = j - near;
     const uint32_t run = j < p->sinks ? 0 : is_in_kind(p, i, j) ? 1 : 2;
