@@ -29,6 +29,8 @@ static const struct group_case cases[] = {
     CASE("switch-base-8-sequences", .shapes = 7), SHAPE(100, 1, 8), .capacity = 4,
         .sequence_tokens = 30},
     CASE("switch-many-sequences"), SHAPE(2048, 1, 8), .capacity = 1, .sequence_tokens = 2},
+    CASE("switch-all-the-sequences", .thorough = true), SHAPE(65536, 1, 2), .capacity = 1,
+        .sequence_tokens = 2},
     CASE("gshard-capacity", .shapes = 7), SHAPE(64, 2, 8), .capacity = 12},
     CASE("gshard-capacity-sequences", .shapes = 7), SHAPE(129, 2, 8), .capacity = 5,
         .sequence_tokens = 31},

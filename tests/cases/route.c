@@ -93,6 +93,8 @@ static const struct route_case cases[] = {
         .weigh = VKMOE_WEIGH_SIGMOID},
     CASE("phi-3.5-moe", .shapes = GPU), SHAPE(33, 64, 16, 2), SPARSEMIXER, .threshold = 0.02f},
     CASE("sparsemixer-wide", .shapes = CPU), SHAPE(9, 64, 24, 11), SPARSEMIXER, .threshold = 1.0f},
+    CASE("sparsemixer-1024", .shapes = CPU, .thorough = true), SHAPE(8, 16, 1024, 8), SPARSEMIXER,
+        .threshold = 0.02f},
     CASE("grok-2", .shapes = GPU | COLUMNS_1), SHAPE(17, 96, 8, 2), .soft_cap = 3.0f, .gain = 4.0f},
     CASE("grok-2-saturated", .shapes = CPU), SHAPE(17, 96, 8, 2), .soft_cap = 30.0f,
         .gain = 60.0f, .score = VKMOE_SCORE_IDENTITY},
