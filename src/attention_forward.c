@@ -95,7 +95,7 @@ static struct attend_shape choose_shape(const vkmoe_attention *a, enum row_mode 
     const struct vkmoe_attention_params *p = &a->params;
     const bool cpu = a->device->is_cpu;
     struct attend_shape s = { .lanes = cpu ? 8 : 64, .splits = 1 };
-    const uint32_t queries = p->head_size > (cpu ? 64 : 128) ? 4 : 8; // what registers hold
+    const uint32_t queries = p->head_size > 128 ? 2 : p->head_size > 64 ? 4 : 8; // registers
     s.heads = MIN(p->heads / p->kv_heads, queries);
     // Pairs of a decode pass may be of different experts, so each stands alone.
     s.rows = mode == ROWS_PAIRS ? 1 : MIN(queries / s.heads, MAX(rows, 1));
