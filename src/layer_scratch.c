@@ -82,7 +82,8 @@ struct shapes vkmoe_shapes_choose(const vkmoe_device *device, enum vkmoe_dtype d
         s.gemm_rows = GEMM_STAGED_ROWS;
         s.gemm_blocks = GEMM_STAGED_BLOCKS;
     } else if (broadcast && !s.unwanted) {
-        s.decode_tokens = DECODE_MAX_TOKENS;
+        // With more, a token's experts would be summed in an order that its batch decides.
+        s.decode_tokens = 1;
         s.gemm_rows = GEMM_COLUMNS_ROWS;
         s.gemm_blocks = GEMM_COLUMNS_BLOCKS;
     } else {
