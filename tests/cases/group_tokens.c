@@ -67,7 +67,7 @@ static const struct group_case cases[] = {
         .pattern = IDS_ONE_HOT, .shared = true},
 };
 
-static const struct kernel_shape shapes[] = {{.lanes = 64}, {.lanes = 128}, {.lanes = 8}};
+static const struct kernel_shape shapes[] = {{.lanes = 64}, {.lanes = 32}, {.lanes = 8}};
 
 static bool fits(const struct kernel_case *test, const struct variant *variant,
     const struct kernel_shape *shape)
