@@ -283,7 +283,7 @@ fi
 no_leftovers
 finish "route: shares, maps and pictures"
 
-if command -v script >/dev/null; then
+if script -qec true /dev/null >/dev/null 2>&1 </dev/null; then
     coloured() {
         env -u NO_COLOR TERM=xterm "$@" script -qec \
             "'$vkmoe' route ${device[*]@Q} '$jetmoe' --layer 0 --prompt 'def f(x)'" /dev/null >"$out" </dev/null
@@ -296,7 +296,7 @@ if command -v script >/dev/null; then
     grep -qE $'\x1b\\[[0-9;]*m' "$out" && problem "coloured in spite of NO_COLOR"
     finish "route: colours of a terminal"
 else
-    skip "route: colours of a terminal" "there is no script command"
+    skip "route: colours of a terminal" "no script command can make a terminal here"
 fi
 
 # ---------------------------------------------------------------------------------------------------------- wrong usage

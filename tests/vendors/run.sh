@@ -117,7 +117,7 @@ compile_here
 compile_in_chroot
 merge >"$out.json"
 if [ "$skipped" = 0 ]; then
-    cp "$out.json" "$file"
+    [ "$file" -ef "$out.json" ] || cp "$out.json" "$file"
 else
     echo "$file is left as it was, for want of the drivers skipped; what there is lies in $out.json"
 fi
