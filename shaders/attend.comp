@@ -4,8 +4,14 @@
 #include "attend.h"
 #define LANES ATTEND_LANES
 #include "lib/activation.glsl"
-#include "lib/grid.glsl"
-#include "plan.h"
+#define TASK_ROWS ATTEND_ROWS
+#define TASK_HEADS ATTEND_HEADS
+#define TASK_MODE ATTEND_MODE
+#define TASK_TILED_KV ATTEND_TILED_KV
+#define TASK_EXPERT_KV_HEADS ATTEND_EXPERT_KV_HEADS
+#define TASK_HAS_POSITIONS ATTEND_HAS_POSITIONS
+#define TASK_HAS_SEQUENCES ATTEND_HAS_SEQUENCES
+#include "lib/attend_task.glsl"
 
 layout(local_size_x_id = 0) in;
 
@@ -19,89 +25,15 @@ shared float query[QUERIES * PADDED];
 shared float score[QUERIES * LANES];
 shared float most[QUERIES], correction[QUERIES], total[QUERIES];
 shared uint row_position[ATTEND_ROWS], row_sequence[ATTEND_ROWS];
-
-uint k() { return pc.kk_heads >> 16; }
-uint heads() { return pc.kk_heads & 0xffffu; }
-uint experts() { return pc.experts_kv_heads >> 16; }
-uint kv_heads() { return pc.experts_kv_heads & 0xffffu; }
-uint splits() { return pc.splits_tile_rows >> 16; }
-uint tile_rows() { return pc.splits_tile_rows & 0xffffu; }
-
-// What this workgroup works on.
-struct task {
-    uint expert;
-    uint first, rows;  // rows of `query` in memory
-    uint kv_head;
-    uint group;        // of heads within those that share the kv head
-    uint split;
-};
-
-// Heads that share one kv head.
-uint heads_per_kv() { return heads() / kv_heads(); }
-uint head_groups() { return (heads_per_kv() + ATTEND_HEADS - 1) / ATTEND_HEADS; }
-
-// Head of query q; may be past the last one of its group.
-uint head_of(task t, uint q, out bool exists)
-{
-    const uint i = t.group * ATTEND_HEADS + q % ATTEND_HEADS;
-    exists = i < heads_per_kv() && q / ATTEND_HEADS < t.rows;
-    const uint j = min(i, heads_per_kv() - 1);
-    return ATTEND_TILED_KV != 0 ? j * kv_heads() + t.kv_head : t.kv_head * heads_per_kv() + j;
-}
-
-bool find_task(out task t)
-{
-    uint group = group_index();
-    t.split = group % splits();
-    group /= splits();
-    t.group = group % head_groups();
-    group /= head_groups();
-    t.kv_head = group % kv_heads();
-    group /= kv_heads();
-    t.expert = 0;
-    if (ATTEND_MODE == 1) {
-        const uint parts = (tile_rows() + ATTEND_ROWS - 1) / ATTEND_ROWS;
-        const uint index = group / parts;
-        if (index >= load_u32(pc.plan, PLAN_TILES))
-            return false;
-        const uint packed = load_u32(pc.plan, PLAN_SIZE + 2 * index + 1);
-        const uint begin = group % parts * ATTEND_ROWS, count = packed & 0xffffu;
-        t.expert = packed >> 16;
-        t.first = load_u32(pc.plan, PLAN_SIZE + 2 * index) + begin;
-        t.rows = begin < count ? min(count - begin, ATTEND_ROWS) : 0;
-        return t.rows > 0;
-    }
-    t.first = group * ATTEND_ROWS;
-    if (t.first >= pc.row_count)
-        return false;
-    t.rows = min(pc.row_count - t.first, ATTEND_ROWS);
-    if (ATTEND_MODE == 2)
-        t.expert = uint(clamp(int(load_u32(pc.ids, t.first)), 0, int(experts()) - 1));
-    return true;
-}
-
-uint token_of(uint row)
-{
-    if (ATTEND_MODE == 0)
-        return row;
-    return (ATTEND_MODE == 1 ? load_u32(pc.rows, row) : row) / k();
-}
-
-uint pattern(task t, uint word)
-{
-    return load_u32(pc.patterns, t.expert * PATTERN_WORDS + word);
-}
+shared uint picked[ATTEND_PICKED_WORDS + 1]; // blocks that some row sees
 
 // Lane r learns row r's place; all lanes load the queries.
 void load_queries(task t)
 {
     for (uint r = gl_LocalInvocationIndex; r < ATTEND_ROWS; r += LANES) {
         const uint token = token_of(t.first + min(r, t.rows - 1));
-        const uint p = ATTEND_HAS_POSITIONS != 0 ? load_u32(pc.positions, token)
-                                                 : pc.first_token + token;
-        row_position[r] = min(p, pc.capacity - 1);
-        row_sequence[r] = ATTEND_HAS_SEQUENCES != 0
-            ? min(load_u32(pc.sequences, token), pc.sequence_count - 1) : 0;
+        row_position[r] = position_of(token);
+        row_sequence[r] = sequence_of(token);
     }
     for (uint i = gl_LocalInvocationIndex; i < QUERIES * PADDED; i += LANES) {
         const uint q = i / PADDED, c = i % PADDED;
@@ -121,6 +53,7 @@ void load_queries(task t)
 // the kind leaves some out.
 struct visit {
     uint begin[3], count[3], step; // the step is run 1's; the others' is 1
+    uint end;                      // of run 1's keys
 };
 
 visit plan_visit(task t, uint lowest, uint highest, uint length)
@@ -132,7 +65,8 @@ visit plan_visit(task t, uint lowest, uint highest, uint length)
     visit v;
     v.begin[0] = 0;
     v.count[0] = min(pattern(t, PATTERN_SINKS), both ? length : highest + 1);
-    v.step = kind == PATTERN_WINDOW_KIND ? 1 : max(pattern(t, PATTERN_STEP), 1);
+    v.step = max(pattern(t, PATTERN_STEP), 1);
+    v.end = end;
     uint begin = left != 0 && lowest + 1 > left ? lowest + 1 - left : 0;
     if (kind == PATTERN_STRIDED_KIND)
         begin += (pattern(t, PATTERN_PHASE) % v.step + v.step - begin % v.step) % v.step;
@@ -152,8 +86,79 @@ visit plan_visit(task t, uint lowest, uint highest, uint length)
     return v;
 }
 
-// Whether query row at position `i` sees key `j`, which was found in run `run`.
-bool sees(task t, uint i, uint j, uint run, uint length)
+// Entry n of the list of the blocks that query q chose.
+uint choice(task t, uint q, uint n)
+{
+    bool exists;
+    const uint head = head_of(t, q, exists);
+    const uint row = t.first + min(q / ATTEND_HEADS, t.rows - 1);
+    return load_u32(pc.choices, (row * heads() + head) * ATTEND_TOP + n);
+}
+
+// Word `word` of the mask of the blocks that the pattern lists.
+uint list_word(task t, uint word)
+{
+    return word < pattern(t, PATTERN_LIST_WORDS)
+        ? load_u32(pc.patterns, pattern(t, PATTERN_LIST) + word) : 0;
+}
+
+bool is_picked_by(task t, uint q, uint block)
+{
+    const uint top = pattern(t, PATTERN_TOP);
+    if (top == 0)
+        return (list_word(t, block / 32) >> block % 32 & 1) != 0;
+    bool found = false;
+    for (uint n = 0; n < top; n++)
+        found = found || choice(t, q, n) == block;
+    return found;
+}
+
+// Leaves in picked[] the blocks from `low` to before `high` that rows first .. end - 1 see.
+void pick_blocks(task t, uint first, uint end, uint low, uint high)
+{
+    const uint top = pattern(t, PATTERN_TOP);
+    barrier();
+    for (uint word = gl_LocalInvocationIndex; word < ATTEND_PICKED_WORDS; word += LANES) {
+        const uint begin = clamp(low, word * 32, word * 32 + 32) - word * 32;
+        const uint count = clamp(high, word * 32, word * 32 + 32) - word * 32 - begin;
+        const uint between = count == 32 ? 0xffffffffu : ((1u << count) - 1) << begin % 32;
+        picked[word] = top == 0 ? list_word(t, word) & between : 0;
+    }
+    barrier();
+    const uint from = first * ATTEND_HEADS * top, to = end * ATTEND_HEADS * top;
+    for (uint i = from + gl_LocalInvocationIndex; i < to; i += LANES) {
+        const uint block = choice(t, i / top, i % top);
+        if (block >= low && block < high && block / 32 < ATTEND_PICKED_WORDS)
+            atomicOr(picked[block / 32], 1u << block % 32);
+    }
+    barrier();
+}
+
+// Pieces of at most LANES keys in the picked blocks.
+uint count_pieces(task t)
+{
+    uint count = 0;
+    for (uint word = 0; word < ATTEND_PICKED_WORDS; word++)
+        count += bitCount(picked[word]);
+    return count * ((max(pattern(t, PATTERN_BLOCK), 1) + LANES - 1) / LANES);
+}
+
+// The n-th of them: its block and its place there.
+uvec2 find_piece(task t, uint n)
+{
+    const uint pieces = (max(pattern(t, PATTERN_BLOCK), 1) + LANES - 1) / LANES;
+    uint skip = n / pieces, word = 0;
+    while (word < ATTEND_PICKED_WORDS - 1 && skip >= bitCount(picked[word]))
+        skip -= bitCount(picked[word++]);
+    uint bits = picked[word];
+    for (; skip > 0; skip--)
+        bits &= bits - 1;
+    return uvec2(word * 32 + findLSB(bits), n % pieces);
+}
+
+// Whether query q, of a row at position `i`, sees key `j`, which was found in run `run`; of
+// a block's keys only if it picked the block.
+bool sees(task t, uint q, uint i, uint j, uint run, uint length)
 {
     const uint sinks = pattern(t, PATTERN_SINKS);
     const bool both = pattern(t, PATTERN_BOTH_SIDES) != 0;
@@ -173,6 +178,8 @@ bool sees(task t, uint i, uint j, uint run, uint length)
         in_kind = in_kind && (i + step - j % step) % step == phase;
     if (run == 1)
         return in_kind;
+    if (ATTEND_PICKED_WORDS != 0 && kind == PATTERN_BLOCKS_KIND)
+        in_kind = in_kind && is_picked_by(t, q, j / max(pattern(t, PATTERN_BLOCK), 1));
     return !in_kind && j <= i && i - j < near;
 }
 
@@ -198,8 +205,20 @@ float load_cached_one(U32 cache, uint row, uint c)
 float sums[QUERIES];                     // of this lane's keys
 float values[QUERIES * COLUMNS_A_LANE];  // of this lane's columns
 
-// This lane's scores against key `j`, of cache row `row`, for rows first .. end - 1.
-void score_key(task t, uint first, uint end, uint j, uint run, uint length, bool exists, uint row)
+// What is added to the score of query q for the key `distance` further on.
+float position_bias(task t, uint q, int distance)
+{
+    const int reach = int(ATTEND_BIAS_REACH);
+    bool exists;
+    const uint head = head_of(t, q, exists);
+    return load_f32(pc.sinks, heads() + head * uint(2 * reach + 1)
+        + uint(clamp(distance, -reach, reach) + reach));
+}
+
+// This lane's scores against key `j`, of cache row `row`, for rows first .. end - 1 and of
+// their queries those in the mask `askers`.
+void score_key(task t, uint first, uint end, uint askers, uint j, uint run, uint length,
+    bool exists, uint row)
 {
     float s[QUERIES];
     [[unroll]] for (uint q = 0; q < QUERIES; q++)
@@ -217,8 +236,10 @@ void score_key(task t, uint first, uint end, uint j, uint run, uint length, bool
         float x = s[q];
         if (ATTEND_SOFT_CAP != 0.0)
             x = soft_cap(x, ATTEND_SOFT_CAP);
-        const bool seen = exists && r >= first && r < end
-            && sees(t, row_position[r], j, run, length);
+        if (ATTEND_BIAS_REACH != 0)
+            x += position_bias(t, q, int(j) - int(row_position[r]));
+        const bool seen = exists && r >= first && r < end && (askers >> q & 1) != 0
+            && sees(t, q, row_position[r], j, run, length);
         score[q * LANES + gl_LocalInvocationIndex] = seen ? x : 2.0 * LOWEST;
     }
 }
@@ -247,13 +268,14 @@ void update_maxima()
 }
 
 // One block of at most LANES keys: j = begin + step * i for i < count.
-void add_block(task t, uint first, uint end, uint begin, uint step, uint count, uint run,
-    uint length)
+void add_block(task t, uint first, uint end, uint askers, uint begin, uint step, uint count,
+    uint run, uint length)
 {
     const uint lane = gl_LocalInvocationIndex;
-    const uint head_row = (row_sequence[first] * kv_heads() + t.kv_head) * pc.capacity;
+    const uint head_row = first_key(t, row_sequence[first]);
     const uint j = begin + step * min(lane, count - 1);
-    score_key(t, first, end, j, run, length, lane < count, head_row + min(j, pc.capacity - 1));
+    score_key(t, first, end, askers, j, run, length, lane < count,
+        head_row + min(j, pc.capacity - 1));
     update_maxima();
     // Eight keys an iteration; those past `count` have the weight 0 and repeat the last.
     uint i = 0;
@@ -287,10 +309,17 @@ void add_keys(task t, uint first, uint end)
     if (pattern(t, PATTERN_BOTH_SIDES) != 0)
         length = min(load_u32(pc.lengths, row_sequence[first]), pc.capacity);
     const visit v = plan_visit(t, lowest, highest, length);
+    const bool by_blocks =
+        ATTEND_PICKED_WORDS != 0 && pattern(t, PATTERN_KIND) == PATTERN_BLOCKS_KIND;
+    const uint size = max(pattern(t, PATTERN_BLOCK), 1); // of a pattern's block
+    if (by_blocks)
+        pick_blocks(t, first, end, v.begin[1] / size, (v.end + size - 1) / size);
     uint blocks[3];
     uint total = 0;
     [[unroll]] for (uint run = 0; run < 3; run++) {
         blocks[run] = (v.count[run] + LANES - 1) / LANES;
+        if (run == 1 && by_blocks)
+            blocks[run] = count_pieces(t);
         total += blocks[run];
     }
     const uint share = (total + splits() - 1) / splits();
@@ -298,12 +327,23 @@ void add_keys(task t, uint first, uint end)
     for (uint b = t.split * share; b < last; b++) {
         const uint run = b < blocks[0] ? 0 : b < blocks[0] + blocks[1] ? 1 : 2;
         const uint in_run = b - (run == 0 ? 0 : run == 1 ? blocks[0] : blocks[0] + blocks[1]);
-        const uint begin = run == 0 ? v.begin[0] : run == 1 ? v.begin[1] : v.begin[2];
-        const uint count = run == 0 ? v.count[0] : run == 1 ? v.count[1] : v.count[2];
         const uint step = run == 1 ? v.step : 1;
+        uint begin = run == 0 ? v.begin[0] : run == 1 ? v.begin[1] : v.begin[2];
+        uint count = run == 0 ? v.count[0] : run == 1 ? v.count[1] : v.count[2];
+        begin += in_run * LANES * step;
+        count = min(count - in_run * LANES, LANES);
+        uint askers = 0xffffffffu;
+        if (run == 1 && by_blocks) {
+            const uvec2 piece = find_piece(t, in_run);
+            begin = piece.x * size + piece.y * LANES;
+            count = begin < v.end ? min(min(size - piece.y * LANES, v.end - begin), LANES) : 0;
+            askers = 0;
+            for (uint q = first * ATTEND_HEADS; q < end * ATTEND_HEADS; q++)
+                askers |= uint(is_picked_by(t, q, piece.x)) << q;
+        }
         barrier();
-        add_block(t, first, end, begin + in_run * LANES * step, step,
-            min(count - in_run * LANES, LANES), run, length);
+        if (count > 0)
+            add_block(t, first, end, askers, begin, step, count, run, length);
     }
 }
 

@@ -1,10 +1,11 @@
 // attend.h - softmax attention with a running maximum over the keys of each expert's
-// pattern. No array of tokens x tokens exists.
+// pattern. No array of tokens x tokens exists. (Patterns
+// that pick blocks of keys mean others, which are gone through in pieces of ATTEND_LANES.)
 //
 // A workgroup makes ATTEND_ROWS rows of queries (of one expert) x ATTEND_HEADS heads that
 // share a kv head. It walks over blocks of ATTEND_LANES keys, a lane a key; then the lanes
 // turn to columns of the values. Only blocks that a row of the tile can see are visited,
-// so the cost follows the pattern. With ATTEND_SPLITS the blocks are dealt out to several
+// so the cost follows the pattern. With splits the blocks are dealt out to several
 // workgroups, whose partial results merge_attention adds up.
 #ifndef ATTEND_H
 #define ATTEND_H
@@ -25,19 +26,23 @@ SPEC(9, ATTEND_HAS_POSITIONS, 1)
 SPEC(10, ATTEND_HAS_SEQUENCES, 1)
 SPEC_FLOAT(11, ATTEND_SCALE, 1.0)
 SPEC_FLOAT(12, ATTEND_SOFT_CAP, 0.0) // 0: none
+SPEC(13, ATTEND_EXPERT_KV_HEADS, 0) // that one expert uses; 0: all
+SPEC(14, ATTEND_BIAS_REACH, 0)   // of the position bias; 0: none
+SPEC(15, ATTEND_PICKED_WORDS, 0) // bits for all blocks of keys that patterns pick; 0: none does
+SPEC(16, ATTEND_TOP, 0)          // entries of a list in `choices`
 
 struct attend_push {
     ADDRESS(F32) query;     // in  [row][query_stride]; out, unless split: the same places
     ADDRESS(U32) keys;      // in  [sequences][kv_heads][capacity][padded head]
     ADDRESS(U32) values;
     ADDRESS(U32) plan;      // in  mode 1: see plan.h
-    ADDRESS(U32) rows;      // in  mode 1: pairs
-    ADDRESS(U32) ids;       // in  mode 2: expert of each pair
+    ADDRESS(U32) rows;      // in  mode 1: pairs; mode 2: expert of each pair
+    ADDRESS(U32) choices;   // in  [row][heads][ATTEND_TOP]: see choose_blocks.h
     ADDRESS(U32) positions; // in  [tokens]
     ADDRESS(U32) sequences; // in  [tokens]
     ADDRESS(U32) lengths;   // in  [sequences], for patterns that look both ways
     ADDRESS(U32) patterns;  // in  [experts][PATTERN_WORDS]
-    ADDRESS(F32) sinks;     // in  [heads]
+    ADDRESS(F32) sinks;     // in  [heads], then the position bias, [heads][2 * reach + 1]
     ADDRESS(F32) partials;  // out [row][heads][splits][2 + head size]: maximum, sum, values
     uint row_count;         // mode 0: tokens, mode 2: pairs
     uint query_stride;

@@ -1,4 +1,5 @@
 // pattern.h - struct vkmoe_pattern (vkmoe.h) as the attention kernels read it: words.
+// Behind the patterns of all experts stand the lists of blocks, as masks.
 #ifndef PATTERN_H
 #define PATTERN_H
 
@@ -10,10 +11,16 @@
 #define PATTERN_SINKS 5
 #define PATTERN_LOCAL 6
 #define PATTERN_BOTH_SIDES 7
-#define PATTERN_WORDS 8
+#define PATTERN_KV_HEAD 8    // the expert's first
+#define PATTERN_BLOCK 9      // positions in a block
+#define PATTERN_TOP 10       // blocks to choose; 0: the list says which
+#define PATTERN_LIST 11      // word where the list's mask begins
+#define PATTERN_LIST_WORDS 12
+#define PATTERN_WORDS 16
 
 #define PATTERN_WINDOW_KIND 0
 #define PATTERN_STRIDED_KIND 1
 #define PATTERN_DILATED_KIND 2
+#define PATTERN_BLOCKS_KIND 3
 
 #endif

@@ -139,15 +139,15 @@ void store_token(uint token)
     const uint first = token * pc.kv_stride;
     float row_scale = 1.0;
     if (STORE_KEY_NORM == 2)
-        row_scale = inverse_rms(pc.kv, first, pc.kv_heads * D);
+        row_scale = inverse_rms(pc.key, first, pc.kv_heads * D);
     for (uint head = 0; head < pc.kv_heads; head++) {
         const uint at = (sequence_of(token) * pc.kv_heads + head) * pc.capacity + position;
-        finish_head(pc.kv, first + head * D, row_scale, STORE_KEY_NORM, pc.key_norm, head, position);
+        finish_head(pc.key, first + head * D, row_scale, STORE_KEY_NORM, pc.key_norm, head, position);
         write_cache(true, at);
         barrier();
-        const uint value = first + (pc.kv_heads + head) * D;
+        const uint value = first + head * D;
         for (uint i = gl_LocalInvocationIndex; i < PADDED; i += LANES) {
-            const float x = load_f32(pc.kv, value + min(i, D - 1));
+            const float x = load_f32(pc.value, value + min(i, D - 1));
             finished[i] = i < D ? clip(x) : 0.0;
         }
         barrier();

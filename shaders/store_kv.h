@@ -2,7 +2,7 @@
 // into the cache, at each token's place in its sequence.
 //
 // One workgroup per row: rows 0 .. query_rows - 1 are queries, finished in place; the
-// others are tokens, whose key and value lie behind each other.
+// others are tokens.
 #ifndef STORE_KV_H
 #define STORE_KV_H
 
@@ -28,7 +28,8 @@ SPEC_FLOAT(11, STORE_CLIP, 0.0) // 0: none
 
 struct store_kv_push {
     ADDRESS(F32) query;     // in and out [query_rows][query_stride]; heads behind each other
-    ADDRESS(F32) kv;        // in  [tokens][kv_stride]: keys of all kv heads, then values
+    ADDRESS(F32) key;       // in  [tokens][kv_stride]: of all kv heads
+    ADDRESS(F32) value;     // in  likewise
     ADDRESS(U32) keys;      // out [sequences][kv_heads][capacity][padded head]
     ADDRESS(U32) values;    // out likewise
     ADDRESS(U32) rows;      // in  pairs, with STORE_ROWS 1

@@ -1,4 +1,5 @@
-// attention.c - creates and destroys attention. Running it: attention_forward.c.
+// attention.c - creates and destroys attention. What it may be: attention_check.c; running
+// it: attention_forward.c.
 #include "attention.h"
 
 #include "common.h"
@@ -10,94 +11,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define CHECK(condition, ...)                                                      \
-    do {                                                                           \
-        if (!(condition))                                                          \
-            return vkmoe_fail(log, VKMOE_ERROR_INVALID, "attention: " __VA_ARGS__); \
-    } while (0)
-
-static enum vkmoe_status check_shapes(const struct vkmoe_log *log,
-    const struct vkmoe_attention_params *p)
-{
-    CHECK(p->hidden >= 1 && p->hidden <= MAX_WIDTH, "hidden is %u, must be 1 to %u", p->hidden,
-        MAX_WIDTH);
-    CHECK(p->head_size >= 1 && p->head_size <= 256, "head_size is %u, must be 1 to 256",
-        p->head_size);
-    CHECK(p->heads >= 1 && (uint64_t) p->heads * p->head_size <= MAX_WIDTH,
-        "heads is %u, must be 1 to %u", p->heads, MAX_WIDTH / p->head_size);
-    CHECK(p->kv_heads >= 1 && p->kv_heads <= p->heads && p->heads % p->kv_heads == 0,
-        "kv_heads is %u, must divide heads (%u)", p->kv_heads, p->heads);
-    CHECK(p->experts >= 1 && p->experts <= MAX_EXPERTS, "experts is %u, must be 1 to %u",
-        p->experts, MAX_EXPERTS);
-    CHECK(p->experts_per_token >= 1 && p->experts_per_token <= p->experts,
-        "experts_per_token is %u, must be 1 to experts (%u)", p->experts_per_token, p->experts);
-    CHECK(p->query && p->output && p->key.data && p->value.data,
-        "query, output, key and value are required");
-    for (uint32_t e = 0; e < p->experts; e++)
-        CHECK(p->query[e].data && p->output[e].data, "a matrix of expert %u is missing", e);
-    CHECK(isfinite(p->scale) && isfinite(p->soft_cap) && p->soft_cap >= 0
-        && isfinite(p->value_clip) && p->value_clip >= 0 && isfinite(p->norm_epsilon)
-        && p->norm_epsilon >= 0, "scale, soft_cap, value_clip and norm_epsilon must be finite");
-    return VKMOE_OK;
-}
-
-static enum vkmoe_status check_dtypes(const struct vkmoe_log *log,
-    const struct vkmoe_attention_params *p)
-{
-    const struct {
-        const char *name;
-        const struct vkmoe_view *view;
-    } views[] = {
-        { "query[0]", &p->query[0] }, { "output[0]", &p->output[0] },
-        { "key", &p->key }, { "value", &p->value },
-        { "query_bias", &p->query_bias }, { "key_bias", &p->key_bias },
-        { "value_bias", &p->value_bias }, { "output_bias", &p->output_bias },
-        { "query_norm", &p->query_norm }, { "key_norm", &p->key_norm }, { "sinks", &p->sinks },
-    };
-    for (size_t i = 0; i < ARRAY_SIZE(views); i++)
-        CHECK(!views[i].view->data || (unsigned) views[i].view->dtype <= VKMOE_BF16,
-            "%s.dtype %d is unknown", views[i].name, (int) views[i].view->dtype);
-    return VKMOE_OK;
-}
-
-static enum vkmoe_status check_rope(const struct vkmoe_log *log, const struct vkmoe_rope *r,
-    uint32_t head_size)
-{
-    CHECK((unsigned) r->kind <= VKMOE_ROPE_INTERLEAVED, "rope.kind %d is unknown", (int) r->kind);
-    if (r->kind == VKMOE_ROPE_NONE)
-        return VKMOE_OK;
-    CHECK((unsigned) r->scaling <= VKMOE_ROPE_YARN, "rope.scaling %d is unknown", (int) r->scaling);
-    CHECK(r->size <= head_size && r->size % 2 == 0 && (r->size > 0 || head_size % 2 == 0),
-        "rope.size is %u, must be even and at most head_size (%u)", r->size, head_size);
-    CHECK(isfinite(r->base) && r->base >= 0 && r->base != 1, "rope.base must be above 0 and not 1");
-    CHECK(r->scaling == VKMOE_ROPE_PLAIN || (isfinite(r->factor) && r->factor > 0),
-        "rope.factor must be above 0");
-    CHECK(r->scaling != VKMOE_ROPE_LLAMA3 || (r->original_positions > 0
-        && r->high_factor > r->low_factor && r->low_factor > 0),
-        "rope: LLAMA3 needs original_positions and low_factor below high_factor");
-    CHECK(r->scaling != VKMOE_ROPE_YARN || (r->original_positions > 0
-        && isfinite(r->attention_factor) && isfinite(r->beta_fast) && isfinite(r->beta_slow)),
-        "rope: YARN needs original_positions");
-    return VKMOE_OK;
-}
-
-static enum vkmoe_status check_patterns(const struct vkmoe_log *log,
-    const struct vkmoe_attention_params *p)
-{
-    for (uint32_t e = 0; p->patterns && e < p->experts; e++) {
-        const struct vkmoe_pattern *q = &p->patterns[e];
-        CHECK((unsigned) q->kind <= VKMOE_PATTERN_DILATED, "patterns[%u].kind %d is unknown", e,
-            (int) q->kind);
-        CHECK(q->kind == VKMOE_PATTERN_WINDOW || (q->step > 0 && q->phase < q->step),
-            "patterns[%u].phase is %u, must be below step (%u)", e, q->phase, q->step);
-        CHECK(q->both_sides || q->right == 0, "patterns[%u].right needs both_sides", e);
-        CHECK(q->left < 1u << 30 && q->right < 1u << 30 && q->step < 1u << 30
-            && q->sinks < 1u << 30 && q->local < 1u << 30,
-            "patterns[%u]: a length is 2^30 or more", e);
-    }
-    return VKMOE_OK;
-}
 
 static enum vkmoe_status create_experts(vkmoe_attention *a, const struct vkmoe_attention_params *p)
 {
@@ -166,24 +79,92 @@ static enum vkmoe_status upload_vector(vkmoe_device *device, const struct vkmoe_
     return status;
 }
 
-static enum vkmoe_status upload_patterns(vkmoe_attention *a, const struct vkmoe_pattern *patterns)
+static void write_pattern(vkmoe_attention *a, const struct vkmoe_pattern *p, uint32_t first_kv_head,
+    uint32_t *w)
 {
-    uint32_t words[MAX_EXPERTS * PATTERN_WORDS] = { 0 };
-    for (uint32_t e = 0; patterns && e < a->params.experts; e++) {
-        const struct vkmoe_pattern *p = &patterns[e];
-        uint32_t *w = words + e * PATTERN_WORDS;
-        w[PATTERN_KIND] = p->kind;
-        w[PATTERN_LEFT] = p->left;
-        w[PATTERN_RIGHT] = p->right;
-        w[PATTERN_STEP] = p->step;
-        w[PATTERN_PHASE] = p->phase;
-        w[PATTERN_SINKS] = p->sinks;
-        w[PATTERN_LOCAL] = p->local;
-        w[PATTERN_BOTH_SIDES] = p->both_sides;
-        a->both_sides |= p->both_sides;
+    const bool by_blocks = p->kind == VKMOE_PATTERN_BLOCKS;
+    w[PATTERN_KIND] = p->kind;
+    w[PATTERN_LEFT] = p->left;
+    w[PATTERN_RIGHT] = p->right;
+    w[PATTERN_STEP] = p->kind == VKMOE_PATTERN_WINDOW || by_blocks ? 1 : p->step;
+    w[PATTERN_PHASE] = p->phase;
+    w[PATTERN_SINKS] = p->sinks;
+    w[PATTERN_LOCAL] = p->local;
+    w[PATTERN_BOTH_SIDES] = p->both_sides;
+    w[PATTERN_KV_HEAD] = first_kv_head;
+    w[PATTERN_BLOCK] = p->block;
+    w[PATTERN_TOP] = by_blocks ? p->top : 0;
+    a->both_sides |= p->both_sides;
+    a->by_blocks |= by_blocks;
+    if (by_blocks && p->top > 0) {
+        a->top = MAX(a->top, p->top);
+        a->block = p->block;
     }
-    return upload(a->device, words, a->params.experts * PATTERN_WORDS * sizeof words[0],
-        &a->patterns);
+}
+
+// The mask of a pattern's list of blocks; returns its words, as many as the list needs.
+static uint32_t write_list(vkmoe_attention *a, const struct vkmoe_pattern *p, uint32_t *mask)
+{
+    uint32_t words = 0;
+    for (uint32_t i = 0; p->kind == VKMOE_PATTERN_BLOCKS && i < p->block_count; i++) {
+        mask[p->blocks[i] / 32] |= 1u << p->blocks[i] % 32;
+        words = MAX(words, p->blocks[i] / 32 + 1);
+    }
+    a->list_words = MAX(a->list_words, words);
+    return words;
+}
+
+// Experts' patterns, and behind them the lists of those that have one.
+static enum vkmoe_status upload_patterns(vkmoe_attention *a, const struct vkmoe_attention_params *p)
+{
+    static const struct vkmoe_pattern everything = { 0 };
+    uint32_t lists = 0;
+    for (uint32_t e = 0; p->patterns && e < p->experts; e++)
+        lists += p->patterns[e].kind == VKMOE_PATTERN_BLOCKS && p->patterns[e].block_count > 0;
+    const size_t room = (size_t) p->experts * PATTERN_WORDS + (size_t) lists * MAX_LISTED_BLOCK / 32;
+    uint32_t *words = calloc(room, sizeof *words);
+    if (!words)
+        return vkmoe_fail(&a->device->log, VKMOE_ERROR_OUT_OF_MEMORY, "attention: out of host memory");
+    uint32_t used = p->experts * PATTERN_WORDS;
+    for (uint32_t e = 0; e < p->experts; e++) {
+        const struct vkmoe_pattern *pattern = p->patterns ? &p->patterns[e] : &everything;
+        uint32_t *w = words + e * PATTERN_WORDS;
+        write_pattern(a, pattern, p->first_kv_head ? p->first_kv_head[e] : 0, w);
+        w[PATTERN_LIST] = used;
+        w[PATTERN_LIST_WORDS] = write_list(a, pattern, words + used);
+        used += w[PATTERN_LIST_WORDS];
+    }
+    const enum vkmoe_status status = upload(a->device, words, used * sizeof *words, &a->patterns);
+    free(words);
+    return status;
+}
+
+// The sink logits of all heads, and behind them the position bias.
+static enum vkmoe_status upload_head_vectors(vkmoe_attention *a,
+    const struct vkmoe_attention_params *p)
+{
+    const uint32_t reach = p->position_bias.data ? p->position_reach : 0;
+    const uint32_t columns = 2 * reach + 1;
+    a->has_sinks = p->sinks.data != NULL;
+    a->params.position_reach = reach;
+    if (!a->has_sinks && reach == 0)
+        return VKMOE_OK;
+    const size_t count = (size_t) p->heads * (1 + (reach ? columns : 0));
+    float *values = calloc(count, sizeof *values);
+    if (!values)
+        return vkmoe_fail(&a->device->log, VKMOE_ERROR_OUT_OF_MEMORY, "attention: out of host memory");
+    const struct vkmoe_view sinks = vkmoe_view_resolve(&p->sinks, p->heads);
+    const struct vkmoe_view bias = vkmoe_view_resolve(&p->position_bias, columns);
+    for (uint32_t h = 0; h < p->heads; h++) {
+        if (a->has_sinks)
+            values[h] = vkmoe_view_get(&sinks, 0, h);
+        for (uint32_t i = 0; reach && i < columns; i++)
+            values[p->heads + (size_t) h * columns + i] = vkmoe_view_get(&bias, h, i);
+    }
+    const enum vkmoe_status status = upload(a->device, values, count * sizeof *values,
+        &a->head_vectors);
+    free(values);
+    return status;
 }
 
 static enum vkmoe_status upload_rotations(vkmoe_attention *a)
@@ -212,17 +193,20 @@ static void set_defaults(struct vkmoe_attention_params *p)
         p->rope.size = p->head_size;
     p->query = p->output = NULL; // views and patterns belong to the caller
     p->patterns = NULL;
+    p->first_kv_head = NULL;
+    if (p->expert_kv_heads == 0)
+        p->expert_kv_heads = p->kv_heads;
 }
 
 static enum vkmoe_status fill(vkmoe_attention *a, const struct vkmoe_attention_params *p)
 {
     enum vkmoe_status status = create_matrices(a, p);
     if (status == VKMOE_OK)
-        status = upload_patterns(a, p->patterns);
+        status = upload_patterns(a, p);
     if (status == VKMOE_OK)
         status = upload_rotations(a);
     if (status == VKMOE_OK)
-        status = upload_vector(a->device, &p->sinks, p->heads, &a->sinks);
+        status = upload_head_vectors(a, p);
     if (status == VKMOE_OK)
         status = upload_vector(a->device, &p->query_norm,
             p->head_size * (p->norm_wide ? p->heads : 1), &a->query_norm);
@@ -236,13 +220,7 @@ enum vkmoe_status vkmoe_attention_create(vkmoe_device *device,
     const struct vkmoe_attention_params *params, vkmoe_attention **out)
 {
     *out = NULL;
-    enum vkmoe_status status = check_shapes(&device->log, params);
-    if (status == VKMOE_OK)
-        status = check_dtypes(&device->log, params);
-    if (status == VKMOE_OK)
-        status = check_rope(&device->log, &params->rope, params->head_size);
-    if (status == VKMOE_OK)
-        status = check_patterns(&device->log, params);
+    enum vkmoe_status status = vkmoe_attention_check(&device->log, params);
     if (status != VKMOE_OK)
         return status;
     vkmoe_attention *a = calloc(1, sizeof *a);
@@ -271,7 +249,7 @@ void vkmoe_attention_destroy(vkmoe_attention **attention)
     vkmoe_linear_destroy(&a->kv);
     vkmoe_buffer_destroy(&a->patterns);
     vkmoe_buffer_destroy(&a->rotations);
-    vkmoe_buffer_destroy(&a->sinks);
+    vkmoe_buffer_destroy(&a->head_vectors);
     vkmoe_buffer_destroy(&a->query_norm);
     vkmoe_buffer_destroy(&a->key_norm);
     free(a);
@@ -279,7 +257,7 @@ void vkmoe_attention_destroy(vkmoe_attention **attention)
 
 uint64_t vkmoe_attention_size(const vkmoe_attention *a)
 {
-    vkmoe_buffer *const buffers[] = { a->patterns, a->rotations, a->sinks, a->query_norm,
+    vkmoe_buffer *const buffers[] = { a->patterns, a->rotations, a->head_vectors, a->query_norm,
         a->key_norm };
     uint64_t size = vkmoe_linear_size(&a->kv);
     if (a->routed)

@@ -15,16 +15,28 @@ struct vkmoe_attention {
     vkmoe_layer *experts;
     struct linear query, output;
     struct linear kv;            // keys of all kv heads, then values
-    vkmoe_buffer *patterns;      // u32 [experts][PATTERN_WORDS]
+    vkmoe_buffer *patterns;      // u32 [experts][PATTERN_WORDS], then lists: shaders/pattern.h
+    bool by_blocks;              // some pattern picks blocks of keys
+    uint32_t list_words;         // of the longest list's mask
+    uint32_t top, block;         // the largest `top` and the block that goes with it; 0: none
     vkmoe_buffer *rotations;     // see shaders/store_kv.h
-    vkmoe_buffer *sinks, *query_norm, *key_norm; // f32, or NULL
+    vkmoe_buffer *head_vectors;  // f32 [heads] sinks, then the position bias; NULL without both
+    bool has_sinks;
+    vkmoe_buffer *query_norm, *key_norm; // f32, or NULL
 };
 
 struct vkmoe_cache {
     vkmoe_device *device;
     struct vkmoe_cache_params params;
     vkmoe_buffer *keys, *values; // [sequences][kv_heads][capacity][head size padded to 8]
+    vkmoe_buffer *means;         // of blocks of keys, see shaders/mean_keys.h; NULL: no blocks
 };
+
+#define MAX_LISTED_BLOCK 65536
+
+// attention_check.c: INVALID, with the field's name in the log, if a rule is broken.
+enum vkmoe_status vkmoe_attention_check(const struct vkmoe_log *log,
+    const struct vkmoe_attention_params *params);
 
 // rope.c: cosine and sine for every value of every digit of a position, in the order of
 // shaders/store_kv.h. `out` has ROPE_DIGITS * ROPE_DIGIT * size floats.

@@ -3,7 +3,16 @@
 
 #include "common.h"
 
+#include "shaders/choose_blocks.h"
+
 #include <stdlib.h>
+
+static enum vkmoe_status create_means(vkmoe_cache *cache, uint64_t rows)
+{
+    const uint64_t bytes = rows * align_up(cache->params.head_size, 8) * sizeof(float);
+    const enum vkmoe_status status = vkmoe_buffer_create(cache->device, bytes, &cache->means);
+    return status == VKMOE_OK ? vkmoe_buffer_clear(cache->means, 0, bytes) : status;
+}
 
 enum vkmoe_status vkmoe_cache_create(vkmoe_device *device, const struct vkmoe_cache_params *params,
     vkmoe_cache **out)
@@ -16,6 +25,10 @@ enum vkmoe_status vkmoe_cache_create(vkmoe_device *device, const struct vkmoe_ca
             "cache: kv_heads, sequences, capacity must be above 0 and head_size 1 to 256");
     if (params->dtype != VKMOE_F32 && params->dtype != VKMOE_F16)
         return vkmoe_fail(log, VKMOE_ERROR_INVALID, "cache: dtype must be VKMOE_F32 or VKMOE_F16");
+    if (params->block > 0 && params->capacity / params->block >= CHOOSE_MAX_BLOCKS)
+        return vkmoe_fail(log, VKMOE_ERROR_UNSUPPORTED,
+            "cache: %u positions in blocks of %u, of which there may be %u", params->capacity,
+            params->block, CHOOSE_MAX_BLOCKS);
     const double elements = (double) params->sequences * params->kv_heads * params->capacity
         * (double) align_up(params->head_size, 8);
     const uint32_t size = params->dtype == VKMOE_F16 ? 2 : 4;
@@ -28,6 +41,7 @@ enum vkmoe_status vkmoe_cache_create(vkmoe_device *device, const struct vkmoe_ca
     cache->device = device;
     cache->params = *params;
     const uint64_t bytes = (uint64_t) elements * size;
+    const uint32_t rows = params->sequences * params->kv_heads;
     enum vkmoe_status status = vkmoe_buffer_create(device, bytes, &cache->keys);
     if (status == VKMOE_OK)
         status = vkmoe_buffer_create(device, bytes, &cache->values);
@@ -36,6 +50,8 @@ enum vkmoe_status vkmoe_cache_create(vkmoe_device *device, const struct vkmoe_ca
         status = vkmoe_buffer_clear(cache->keys, 0, bytes);
     if (status == VKMOE_OK)
         status = vkmoe_buffer_clear(cache->values, 0, bytes);
+    if (status == VKMOE_OK && params->block > 0)
+        status = create_means(cache, rows * div_up(params->capacity, params->block));
     if (status != VKMOE_OK)
         vkmoe_cache_destroy(&cache);
     *out = cache;
@@ -48,11 +64,13 @@ void vkmoe_cache_destroy(vkmoe_cache **cache)
         return;
     vkmoe_buffer_destroy(&(*cache)->keys);
     vkmoe_buffer_destroy(&(*cache)->values);
+    vkmoe_buffer_destroy(&(*cache)->means);
     free(*cache);
     *cache = NULL;
 }
 
 uint64_t vkmoe_cache_size(const vkmoe_cache *cache)
 {
-    return vkmoe_buffer_size(cache->keys) + vkmoe_buffer_size(cache->values);
+    return vkmoe_buffer_size(cache->keys) + vkmoe_buffer_size(cache->values)
+        + (cache->means ? vkmoe_buffer_size(cache->means) : 0);
 }

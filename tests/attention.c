@@ -18,11 +18,13 @@ static bool check_scratch(const struct attention_run *run)
 {
     const struct vkmoe_attention_params *p = &run->c->attention;
     const uint32_t tokens[] = {0, 1, 2, 7, 33, 64, 300, 4096, 65536, run->c->tokens};
-    uint64_t k = p->experts_per_token, width = p->heads * p->head_size;
+    uint64_t k = p->experts_per_token, width = p->heads * p->head_size, top = 0;
+    for (uint32_t e = 0; p->patterns && e < p->experts; e++)
+        top = p->patterns[e].top > top ? p->patterns[e].top : top;
     for (size_t i = 0; i < sizeof(tokens) / sizeof(tokens[0]); i++) {
         uint64_t t = tokens[i];
         uint64_t bound = t * (k * width + k * p->hidden + 2 * p->kv_heads * p->head_size) * 4 +
-            t * p->experts * 4 + (2 << 20);
+            t * p->experts * 4 + t * k * p->heads * top * 4 + (2 << 20);
         uint64_t size = vkmoe_attention_scratch_size(run->attention, tokens[i]);
         if (size > bound) {
             tap_note("scratch for %" PRIu32 " tokens is %" PRIu64 ", at most %" PRIu64, tokens[i],
@@ -266,6 +268,31 @@ static bool check_no_positions(struct harness *harness, const struct attention_c
     return ok && !harness->messages;
 }
 
+// Keys and values written alone, then queries alone: the bits of both at once.
+static bool check_stored(struct harness *harness, const struct attention_case *c, uint64_t seed)
+{
+    struct attention_run run;
+    harness->messages = 0;
+    bool ok = attention_run_init(&run, harness, c, seed) && attention_run_forward(&run, false);
+    unsigned char *y = ok ? copy_of(&run.y) : NULL;
+    const struct vkmoe_attend_params params = {
+        .tokens = c->tokens,
+        .x = array_span(&run.x),
+        .positions = array_span(&run.positions),
+        .sequences = array_span(&run.sequences),
+    };
+    ok = ok && attention_run_renew_cache(&run) && attention_run_upload(&run) &&
+        is_ok(vkmoe_attention_store(harness->stream, run.attention, run.cache, &params),
+            "vkmoe_attention_store");
+    run.stored = true;
+    ok = ok && attention_run_record(&run, 0, c->tokens, false) && harness_run(harness) &&
+        attention_run_download(&run) && attention_run_check_memory(&run) &&
+        compare_bits("y", y, run.y.after, run.y.total);
+    free(y);
+    attention_run_finish(&run);
+    return ok && !harness->messages;
+}
+
 // -------------------------------------------------------------------------------- main
 
 struct behaviour {
@@ -276,18 +303,23 @@ struct behaviour {
 
 static const struct behaviour behaviours[] = {
     {"chunks", check_chunks, {"mixtral-prefill", "mixtral-sliding-window", "jetmoe-prefill",
-        "founding-prefill", "founding-chunk", "gpt-oss-prefill", "dilated"}},
+        "founding-prefill", "founding-chunk", "gpt-oss-prefill", "dilated", "seed-prefill",
+        "moba-prefill", "t5-decoder"}},
     {"independence", check_independence, {"sequences-4", "sequences-4-interleaved",
         "sequences-4-routed", "sequences-4-routed-shuffled", "sequences-16-decode",
         "sequences-16-decode-routed", "sequences-6-decode-k3", "sequences-6-decode-k3-f16",
-        "bert-both-sides", "both-sides-some"}},
+        "bert-both-sides", "both-sides-some", "moba-sequences"}},
     {"nan-contained", check_nan_contained, {"sequences-4", "sequences-4-interleaved",
-        "sequences-4-routed", "sequences-16-decode", "sequences-16-decode-routed"}},
+        "sequences-4-routed", "sequences-16-decode", "sequences-16-decode-routed",
+        "moba-sequences"}},
     {"going-back", check_going_back, {"mixtral-prefill", "mixtral-prefill-f16",
-        "jetmoe-prefill", "founding-prefill", "tokens-2", "founding-decode-batch"}},
+        "jetmoe-prefill", "founding-prefill", "tokens-2", "founding-decode-batch", "seed-prefill",
+        "moba-prefill"}},
     {"no-positions", check_no_positions, {"tokens-31", "tokens-1-alone-routed"}},
     {"wild-places", check_wild_places, {"sequences-4-shuffled", "tokens-31-routed",
-        "tokens-1-alone", "bert-both-sides"}},
+        "tokens-1-alone", "bert-both-sides", "seed-prefill", "moba-prefill"}},
+    {"stored", check_stored, {"t5-encoder", "sequences-4", "jetmoe-prefill", "moba-sequences",
+        "tokens-2"}},
 };
 
 static void check_all(struct tap *tap, struct harness *harness)

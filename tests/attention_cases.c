@@ -36,6 +36,21 @@
 #define FOUNDING(t) ROUTED(t, 48, 16, 2, 1, 4, 2), HALF, TOP_K_NORM,                              \
     PATTERNS({.left = 6}, {.kind = VKMOE_PATTERN_STRIDED, .step = 8, .phase = 3, .sinks = 4},     \
         {.kind = VKMOE_PATTERN_DILATED, .step = 5, .left = 40, .local = 3}, {0})
+// "Expert 1 local, expert 2 long-range, expert 3 syntactic": a window, strides with sinks, blocks.
+#define SEED(t) ROUTED(t, 48, 16, 2, 1, 3, 2), HALF, TOP_K_NORM, PATTERNS({.left = 6},            \
+    {.kind = VKMOE_PATTERN_STRIDED, .step = 8, .sinks = 4},                                       \
+    {.kind = VKMOE_PATTERN_BLOCKS, .block = 8, .top = 3})
+#define MOBA(t) DENSE(t, 48, 16, 4, 2), HALF,                                                     \
+    PATTERNS({.kind = VKMOE_PATTERN_BLOCKS, .block = 8, .top = 3})
+#define LISTED(...) .kind = VKMOE_PATTERN_BLOCKS, .blocks = (const uint32_t[]){__VA_ARGS__},       \
+    .block_count = sizeof (const uint32_t[]){__VA_ARGS__} / sizeof(uint32_t)
+// MoH: an expert is a head and has its kv head; here without its gate's two levels.
+#define FIRST_KV_HEADS(...) .attention.expert_kv_heads = 1,                                       \
+    .attention.first_kv_head = (const uint32_t[]){__VA_ARGS__}
+#define HEADS_AS_EXPERTS(t) ROUTED(t, 48, 16, 1, 4, 8, 3), HALF, TOP_K_NORM,                      \
+    FIRST_KV_HEADS(0, 0, 1, 1, 2, 2, 3, 3)
+#define T5(t) DENSE(t, 48, 16, 3, 3), .attention.scale = 1.0f, .has = ATTENTION_POSITION_BIAS,    \
+    .attention.position_reach = 12
 #define GPT_OSS(t) DENSE(t, 45, 64, 8, 1), .has = ATTENTION_SINKS | ATTENTION_BIASES |            \
     ATTENTION_OUTPUT_BIAS, .attention.rope = {.kind = VKMOE_ROPE_HALF, .base = 150000,            \
         .scaling = VKMOE_ROPE_YARN, .factor = 32, .original_positions = 4096, .beta_fast = 32,    \
@@ -89,6 +104,26 @@ const struct attention_case attention_cases[] = {
     {"founding-decode-batch", FOUNDING(5), .history = 60, .sequences = 5,
         .has = ATTENTION_INTERLEAVED},
     {"founding-chunk", FOUNDING(30), .history = 61, .cache_dtype = VKMOE_F16},
+    {"seed-prefill", SEED(100)},
+    {"seed-decode", SEED(1), .history = 100},
+    {"seed-decode-batch", SEED(4), .history = 77, .sequences = 4, .has = ATTENTION_INTERLEAVED},
+    {"seed-chunk", SEED(30), .history = 61, .sequences = 2},
+    {"moba-prefill", MOBA(100)},
+    {"moba-decode", MOBA(1), .history = 100},
+    {"moba-decode-splits", MOBA(1), .history = 300, .has = ATTENTION_LONGEST},
+    {"moba-sequences", MOBA(60), .sequences = 3, .history = 40, .has = ATTENTION_INTERLEAVED},
+    {"moba-f16", MOBA(70), .dtype = VKMOE_F16, .has = ATTENTION_FULL},
+    {"heads-as-experts", HEADS_AS_EXPERTS(60)},
+    {"heads-as-experts-decode", HEADS_AS_EXPERTS(1), .history = 50},
+    {"t5-encoder", T5(60), PATTERNS({.both_sides = true}), .sequences = 2},
+    {"t5-decoder", T5(60), .history = 10},
+    {"t5-decode", T5(1), .history = 60},
+    {"t5-cross", DENSE(40, 48, 16, 3, 3), .attention.scale = 1.0f, .history = 33, .sequences = 3,
+        .has = ATTENTION_STORED, PATTERNS({.both_sides = true})},
+    {"t5-cross-decode", DENSE(3, 48, 16, 3, 3), .attention.scale = 1.0f, .history = 70,
+        .sequences = 3, .has = ATTENTION_STORED, PATTERNS({.both_sides = true})},
+    {"cross-routed", JETMOE(30), .history = 40, .has = ATTENTION_STORED},
+    {"cross-moba", MOBA(30), .history = 60, .has = ATTENTION_STORED},
 
     // --------------------------------------------------------------- numbers of tokens
     {"tokens-0", LLAMA(0), .history = 3},
@@ -222,6 +257,42 @@ const struct attention_case attention_cases[] = {
         PATTERNS({.both_sides = true, .left = 6, .right = 3})},
     {"both-sides-right-wide", DENSE(40, 48, 16, 2, 1), HALF,
         PATTERNS({.both_sides = true, .right = (1u << 30) - 1})},
+    {"blocks-listed", DENSE(70, 48, 16, 2, 1), HALF, .history = 20,
+        PATTERNS({LISTED(0, 3, 9, 65535), .block = 7})},
+    {"blocks-listed-none", DENSE(20, 48, 16, 2, 1), HALF, .has = ATTENTION_OUTPUT_BIAS,
+        PATTERNS({.kind = VKMOE_PATTERN_BLOCKS, .block = 7})},
+    {"blocks-listed-window-sinks-local", DENSE(100, 48, 16, 2, 1), HALF, .history = 33,
+        PATTERNS({LISTED(9, 2, 3), .block = 10, .left = 70, .sinks = 4, .local = 5})},
+    {"blocks-listed-decode", DENSE(1, 48, 16, 2, 1), HALF, .history = 300,
+        PATTERNS({LISTED(1, 2, 7), .block = 40, .sinks = 3, .local = 9})},
+    {"blocks-listed-both-sides", DENSE(40, 48, 16, 2, 1), HALF, .sequences = 2,
+        PATTERNS({LISTED(0, 2, 4), .block = 6, .both_sides = true, .right = 20})},
+    {"blocks-listed-two-sizes", ROUTED(60, 48, 16, 2, 1, 3, 2), HALF, TOP_K_NORM,
+        PATTERNS({LISTED(1, 5), .block = 3}, {LISTED(0), .block = 33}, {0})},
+    {"blocks-top-1", DENSE(40, 48, 16, 2, 1), HALF, .history = 9,
+        PATTERNS({.kind = VKMOE_PATTERN_BLOCKS, .block = 5, .top = 1})},
+    {"blocks-top-window-sinks-local", DENSE(100, 48, 16, 2, 1), HALF, .history = 33,
+        PATTERNS({.kind = VKMOE_PATTERN_BLOCKS, .block = 9, .top = 4, .left = 70, .sinks = 3,
+            .local = 12})},
+    {"blocks-top-64-of-few", DENSE(40, 48, 16, 2, 1), HALF,
+        PATTERNS({.kind = VKMOE_PATTERN_BLOCKS, .block = 3, .top = 64})},
+    {"blocks-of-1", DENSE(33, 48, 16, 2, 1), HALF,
+        PATTERNS({.kind = VKMOE_PATTERN_BLOCKS, .block = 1, .top = 5})},
+    {"blocks-beyond-capacity", DENSE(33, 48, 16, 2, 1), HALF,
+        PATTERNS({.kind = VKMOE_PATTERN_BLOCKS, .block = (1u << 30) - 1, .top = 2})},
+    {"blocks-tops-differ", ROUTED(60, 48, 16, 2, 1, 3, 2), HALF, TOP_K_NORM,
+        PATTERNS({.kind = VKMOE_PATTERN_BLOCKS, .block = 4, .top = 2},
+            {.kind = VKMOE_PATTERN_BLOCKS, .block = 4, .top = 6}, {.left = 3})},
+    {"kv-heads-shared-by-pairs", ROUTED(33, 48, 16, 4, 6, 3, 2), HALF, TOP_K_NORM,
+        .attention.expert_kv_heads = 2, .attention.tiled_kv = true,
+        .attention.first_kv_head = (const uint32_t[]){4, 0, 3}},
+    {"kv-heads-with-blocks", ROUTED(40, 48, 16, 2, 4, 3, 2), HALF, TOP_K_NORM,
+        FIRST_KV_HEADS(3, 0, 1), PATTERNS({.kind = VKMOE_PATTERN_BLOCKS, .block = 4, .top = 3},
+            {.left = 5}, {.kind = VKMOE_PATTERN_BLOCKS, .block = 4, .top = 2})},
+    {"position-bias-reach-1", DENSE(33, 48, 16, 2, 1), HALF, .has = ATTENTION_POSITION_BIAS,
+        .attention.position_reach = 1},
+    {"position-bias-sinks-cap", DENSE(33, 48, 16, 2, 1), HALF, .attention.soft_cap = 2.0f,
+        .has = ATTENTION_POSITION_BIAS | ATTENTION_SINKS, .attention.position_reach = 40},
     {"both-sides-left-only", DENSE(40, 48, 16, 2, 1), HALF, .history = 10,
         PATTERNS({.both_sides = true, .left = 2, .sinks = 2})},
     {"both-sides-strided", DENSE(40, 48, 16, 2, 1), HALF,

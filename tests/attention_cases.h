@@ -22,6 +22,7 @@ enum {
     ATTENTION_KEY_NORM = 1 << 5,
     ATTENTION_SINKS = 1 << 6,
     ATTENTION_ROUTER_BIAS = 1 << 7,
+    ATTENTION_POSITION_BIAS = 1 << 21,
     // Inputs
     ATTENTION_NO_SEQUENCES = 1 << 8, // no span of sequences: there is but one
     ATTENTION_INTERLEAVED = 1 << 9,  // sequences take turns, instead of one behind the other
@@ -36,6 +37,7 @@ enum {
     ATTENTION_MISALIGNED = 1 << 17,  // spans start at odd multiples of 4
     ATTENTION_TRANSPOSED = 1 << 18,  // matrices lie transposed
     ATTENTION_KEYS_F32 = 1 << 19,    // keys and values are, whatever the rest is
+    ATTENTION_STORED = 1 << 22,      // queries look at the history, and leave nothing there
     ATTENTION_SLOW = 1 << 20,        // takes its time on a CPU driver, most of it to compile
     // Short for what goes together
     ATTENTION_BIASES = ATTENTION_QUERY_BIAS | ATTENTION_KEY_BIAS | ATTENTION_VALUE_BIAS,

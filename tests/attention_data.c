@@ -152,6 +152,9 @@ static void make_vectors(const struct maker *m)
     if (c->has & ATTENTION_KEY_NORM)
         p->key_norm = make_named(m, "key norm", 1, all ? kv_width : p->head_size,
             c->vector_dtype, 1.0, 0.25);
+    if (c->has & ATTENTION_POSITION_BIAS)
+        p->position_bias = make_named(m, "position bias", p->heads, 2 * p->position_reach + 1,
+            c->vector_dtype, 0.0, 1.0);
     if (c->has & ATTENTION_SINKS)
         p->sinks = make_named(m, "sinks", 1, p->heads, c->vector_dtype, 0.5, 1.0);
 }
@@ -175,6 +178,9 @@ static void make_filler(const struct maker *m)
     p->router = (struct vkmoe_router_params){0};
     p->output = output; // of which only the first columns are used, and nobody looks
     p->query_bias = p->query_norm = p->sinks = p->output_bias = (struct vkmoe_view){0};
+    p->position_bias = (struct vkmoe_view){0};
+    p->expert_kv_heads = 0;
+    p->first_kv_head = NULL;
     p->patterns = &itself;
 }
 
@@ -256,8 +262,11 @@ static void make_batch(const struct maker *m)
     for (uint32_t s = 0; s < data->sequences; s++)
         held[s] = history_of(m, s);
     deal_sequences(m, b->sequences);
+    uint32_t *next = held;
+    if (m->c->has & ATTENTION_STORED) // queries stand in a text of their own
+        next = keep(data, data->sequences * sizeof(uint32_t));
     for (uint32_t t = 0; t < b->tokens; t++)
-        b->positions[t] = held[b->sequences[t]]++;
+        b->positions[t] = next[b->sequences[t]]++;
     if (m->c->has & ATTENTION_SHUFFLED)
         shuffle(m, b);
 

@@ -21,7 +21,11 @@ void reference_attention_finish(struct reference_attention *attention)
     if (!attention)
         return;
     reference_layer_finish(&attention->router);
+    reference_layer_finish(&attention->value_experts.router);
+    reference_layer_finish(&attention->output_experts.router);
     double *arrays[] = {
+        attention->value_experts.matrices, attention->output_experts.matrices,
+        attention->position_bias,
         attention->query, attention->output, attention->query_bias, attention->key,
         attention->value, attention->key_bias, attention->value_bias, attention->output_bias,
         attention->query_norm, attention->key_norm, attention->sinks,
@@ -29,6 +33,7 @@ void reference_attention_finish(struct reference_attention *attention)
     for (size_t i = 0; i < sizeof(arrays) / sizeof(arrays[0]); i++)
         free(arrays[i]);
     free(attention->patterns);
+    free(attention->first_kv_head);
     *attention = (struct reference_attention){0};
 }
 
@@ -53,6 +58,14 @@ static int64_t modulo(int64_t a, int64_t b)
     return (a % b + b) % b;
 }
 
+static bool is_listed(const struct vkmoe_pattern *pattern, uint32_t key)
+{
+    bool listed = pattern->top > 0;
+    for (uint32_t i = 0; i < pattern->block_count; i++)
+        listed = listed || pattern->blocks[i] == key / pattern->block;
+    return listed;
+}
+
 bool reference_sees(const struct vkmoe_pattern *pattern, uint32_t position, uint32_t key,
     uint32_t length)
 {
@@ -73,6 +86,8 @@ bool reference_sees(const struct vkmoe_pattern *pattern, uint32_t position, uint
         return modulo(j, step) == (int64_t)pattern->phase;
     case VKMOE_PATTERN_DILATED:
         return modulo(i - j, step) == (int64_t)pattern->phase;
+    case VKMOE_PATTERN_BLOCKS:
+        return is_listed(pattern, key);
     }
     return false;
 }
@@ -234,6 +249,35 @@ static size_t find_place(const struct reference_history *history, uint32_t seque
     return ((size_t)sequence * history->capacity + position) * history->width;
 }
 
+// One token's gate over all heads' experts: k of each head's.
+static void choose_head_experts(const struct reference_head_experts *h, const float *x, int32_t *ids,
+    double *weights)
+{
+    reference_forward(&h->router, 1, 0, x, NULL, NULL, NULL, NULL, ids, weights, NULL);
+}
+
+// Values of all heads, each the weighted sum of what its experts make of x.
+static void mix_values(const struct reference_attention *a, const float *x, double *values)
+{
+    const struct reference_head_experts *h = &a->value_experts;
+    uint32_t choices = a->kv_heads * h->experts_per_token;
+    int32_t *ids = allocate(choices, sizeof(int32_t));
+    double *weights = allocate(choices, sizeof(double));
+    double *x_token = allocate(a->hidden, sizeof(double));
+    widen(x, a->hidden, x_token);
+    choose_head_experts(h, x, ids, weights);
+    memset(values, 0, a->kv_heads * a->head_size * sizeof(double));
+    for (uint32_t c = 0; c < choices; c++) {
+        const double *matrix = h->matrices + (size_t)ids[c] * a->head_size * a->hidden;
+        double *to = values + c / h->experts_per_token * a->head_size;
+        for (uint32_t i = 0; i < a->head_size; i++)
+            to[i] += weights[c] * dot(x_token, matrix + (size_t)i * a->hidden, a->hidden);
+    }
+    free(ids);
+    free(weights);
+    free(x_token);
+}
+
 void reference_remember(const struct reference_attention *a, uint32_t tokens, const float *x,
     const uint32_t *positions, const uint32_t *sequences, struct reference_history *history)
 {
@@ -243,7 +287,10 @@ void reference_remember(const struct reference_attention *a, uint32_t tokens, co
         double *key = history->keys + place, *value = history->values + place;
         widen(x + (size_t)t * a->hidden, a->hidden, x_token);
         project(a, x_token, a->key, a->key_bias, a->key_norm, a->kv_heads, key);
-        project(a, x_token, a->value, a->value_bias, NULL, a->kv_heads, value);
+        if (a->value_experts.experts)
+            mix_values(a, x + (size_t)t * a->hidden, value);
+        else
+            project(a, x_token, a->value, a->value_bias, NULL, a->kv_heads, value);
         rotate_heads(a, a->kv_heads, positions[t], key);
         for (uint32_t i = 0; history->dtype == VKMOE_F16 && i < history->width; i++) {
             key[i] = round_to_f16(key[i]);
@@ -260,7 +307,38 @@ struct view_of_keys {
     const struct reference_history *history;
     const struct vkmoe_pattern *pattern;
     uint32_t sequence, position, length, kv_head;
+    const float *x;     // of the query's token
+    const double *bias; // by distance, from -position_reach on; NULL: none
 };
+
+// The list of blocks that a pattern with `top` chooses: MoBA, arXiv 2502.13189.
+static uint32_t choose_blocks(const struct reference_attention *a, const struct view_of_keys *keys,
+    const double *query, uint32_t *list)
+{
+    const struct reference_history *h = keys->history;
+    uint32_t block = keys->pattern->block, own = keys->position / block, count = 0;
+    size_t first = find_place(h, keys->sequence, 0) + (size_t)keys->kv_head * a->head_size;
+    double *scores = allocate(own, sizeof(double));
+    for (uint32_t b = 0; b < own; b++) {
+        for (uint32_t n = 0; n < block; n++)
+            scores[b] += dot(query, h->keys + first + ((size_t)b * block + n) * h->width,
+                a->head_size) / block;
+    }
+    list[count++] = own;
+    while (count < keys->pattern->top) {
+        uint32_t best = own;
+        for (uint32_t b = 0; b < own; b++) {
+            if (scores[b] > -INFINITY && (best == own || scores[b] > scores[best]))
+                best = b;
+        }
+        if (best == own)
+            break;
+        scores[best] = -INFINITY;
+        list[count++] = best;
+    }
+    free(scores);
+    return count;
+}
 
 // out = softmax(...) V for one head; `scores` is [capacity] scratch.
 static void attend_head(const struct reference_attention *a, const struct view_of_keys *keys,
@@ -271,13 +349,23 @@ static void attend_head(const struct reference_attention *a, const struct view_o
     const struct reference_history *h = keys->history;
     size_t first = find_place(h, keys->sequence, 0) + (size_t)keys->kv_head * a->head_size;
     uint32_t end = keys->pattern->both_sides ? keys->length : keys->position + 1;
+    struct vkmoe_pattern pattern = *keys->pattern;
+    uint32_t list[64]; // as many as `top` may be
+    if (pattern.kind == VKMOE_PATTERN_BLOCKS && pattern.top > 0) {
+        pattern.block_count = choose_blocks(a, keys, query, list);
+        pattern.blocks = list;
+        pattern.top = 0;
+    }
     for (uint32_t j = 0; j < end; j++) {
         scores[j] = -INFINITY;
-        if (!reference_sees(keys->pattern, keys->position, j, keys->length))
+        if (!reference_sees(&pattern, keys->position, j, keys->length))
             continue;
         double s = scale * dot(query, h->keys + first + (size_t)j * h->width, a->head_size);
         if (a->soft_cap != 0.0)
             s = a->soft_cap * tanh(s / a->soft_cap);
+        int64_t reach = a->position_reach, distance = (int64_t)j - keys->position;
+        if (keys->bias)
+            s += keys->bias[reach + (distance < -reach ? -reach : distance > reach ? reach : distance)];
         scores[j] = s;
         largest = fmax(largest, s);
     }
@@ -296,18 +384,40 @@ static void attend_head(const struct reference_attention *a, const struct view_o
         out[i] /= sum;
 }
 
-static uint32_t find_kv_head(const struct reference_attention *a, uint32_t slot, uint32_t head)
+static uint32_t find_kv_head(const struct reference_attention *a, uint32_t slot, uint32_t expert,
+    uint32_t head)
 {
+    uint32_t used = a->expert_kv_heads ? a->expert_kv_heads : a->kv_heads;
+    uint32_t first = a->first_kv_head ? a->first_kv_head[expert] : 0;
     if (a->kv_head_over_slots) {
         uint32_t all = a->experts_per_token * a->heads;
         return (slot * a->heads + head) / (all / a->kv_heads);
     }
-    return a->tiled_kv ? head % a->kv_heads : head / (a->heads / a->kv_heads);
+    return first + (a->tiled_kv ? head % used : head / (a->heads / used));
 }
 
 struct scratch {
     double *x, *query, *heads, *scores;
 };
+
+// y += the weighted outputs of each head's experts.
+static void mix_outputs(const struct reference_attention *a, const float *x, const double *heads,
+    double *y)
+{
+    const struct reference_head_experts *h = &a->output_experts;
+    uint32_t choices = a->heads * h->experts_per_token;
+    int32_t *ids = allocate(choices, sizeof(int32_t));
+    double *weights = allocate(choices, sizeof(double));
+    choose_head_experts(h, x, ids, weights);
+    for (uint32_t c = 0; c < choices; c++) {
+        const double *matrix = h->matrices + (size_t)ids[c] * a->hidden * a->head_size;
+        const double *head = heads + c / h->experts_per_token * a->head_size;
+        for (uint32_t d = 0; d < a->hidden; d++)
+            y[d] += weights[c] * dot(head, matrix + (size_t)d * a->head_size, a->head_size);
+    }
+    free(ids);
+    free(weights);
+}
 
 // y += weight * (a Wo[e]t) of the expert in one slot.
 static void add_expert(const struct reference_attention *a, struct view_of_keys keys,
@@ -322,9 +432,15 @@ static void add_expert(const struct reference_attention *a, struct view_of_keys 
     if (!a->rope_before_projection)
         rotate_heads(a, a->heads, keys.position, scratch->query);
     for (uint32_t h = 0; h < a->heads; h++) {
-        keys.kv_head = find_kv_head(a, slot, h);
+        keys.kv_head = find_kv_head(a, slot, expert, h);
+        if (a->position_bias)
+            keys.bias = a->position_bias + (size_t)h * (2 * a->position_reach + 1);
         attend_head(a, &keys, scratch->query + h * a->head_size, a->sinks ? &a->sinks[h] : NULL,
             scratch->scores, scratch->heads + h * a->head_size);
+    }
+    if (a->output_experts.experts) {
+        mix_outputs(a, keys.x, scratch->heads, y);
+        return;
     }
     const double *output = a->output + (size_t)expert * a->hidden * width;
     for (uint32_t d = 0; d < a->hidden; d++)
@@ -370,14 +486,15 @@ static void route(const struct reference_attention *a, uint32_t tokens, const fl
 
 void reference_attend(const struct reference_attention *a, uint32_t tokens, const float *x,
     const uint32_t *positions, const uint32_t *sequences, const uint32_t *lengths,
-    struct reference_history *history, const int32_t *ids_in, const float *weights_in,
-    double *y, int32_t *ids, double *weights, double *scores)
+    struct reference_history *history, bool stored, const int32_t *ids_in,
+    const float *weights_in, double *y, int32_t *ids, double *weights, double *scores)
 {
     size_t choices = (size_t)tokens * a->experts_per_token;
     int32_t *own_ids = allocate(choices, sizeof(int32_t));
     double *own_weights = allocate(choices, sizeof(double));
     route(a, tokens, x, ids_in, weights_in, own_ids, own_weights, scores);
-    reference_remember(a, tokens, x, positions, sequences, history);
+    if (!stored)
+        reference_remember(a, tokens, x, positions, sequences, history);
 
     uint32_t width = a->heads * a->head_size;
     struct scratch scratch = {
@@ -393,6 +510,7 @@ void reference_attend(const struct reference_attention *a, uint32_t tokens, cons
             .sequence = sequence,
             .position = positions[t],
             .length = lengths ? lengths[sequence] : 0,
+            .x = x + (size_t)t * a->hidden,
         };
         size_t choice = (size_t)t * a->experts_per_token;
         widen(x + (size_t)t * a->hidden, a->hidden, scratch.x);
@@ -487,6 +605,21 @@ void reference_router_from(const struct vkmoe_router_params *p, uint32_t hidden,
     };
 }
 
+static void read_head_experts(const struct vkmoe_head_experts *h, uint32_t heads, uint32_t hidden,
+    uint32_t rows, uint32_t columns, struct reference_head_experts *out)
+{
+    if (h->experts == 0)
+        return;
+    out->experts = h->experts;
+    out->experts_per_token = h->experts_per_token;
+    out->matrices = read_views(h->matrices, heads * h->experts, rows, columns);
+    struct vkmoe_router_params router = h->router;
+    router.groups = heads;
+    router.each_group = true;
+    reference_router_from(&router, hidden, heads * h->experts, heads * h->experts_per_token,
+        &out->router);
+}
+
 void reference_attention_from(const struct vkmoe_attention_params *p,
     struct reference_attention *out)
 {
@@ -497,11 +630,12 @@ void reference_attention_from(const struct vkmoe_attention_params *p,
         .head_size = p->head_size,
         .heads = p->heads,
         .kv_heads = p->kv_heads,
+        .expert_kv_heads = p->expert_kv_heads,
         .tiled_kv = p->tiled_kv,
         .experts = experts,
         .experts_per_token = p->experts_per_token ? p->experts_per_token : 1,
         .query = read_views(p->query, experts, width, p->hidden),
-        .output = read_views(p->output, experts, p->hidden, width),
+        .output = p->output ? read_views(p->output, experts, p->hidden, width) : NULL,
         .query_bias = reference_read_view(&p->query_bias, experts, width),
         .key = reference_read_view(&p->key, kv_width, p->hidden),
         .value = reference_read_view(&p->value, kv_width, p->hidden),
@@ -515,10 +649,20 @@ void reference_attention_from(const struct vkmoe_attention_params *p,
         .sinks = reference_read_view(&p->sinks, 1, p->heads),
         .scale = p->scale,
         .soft_cap = p->soft_cap,
+        .position_bias = reference_read_view(&p->position_bias, p->heads, 2 * p->position_reach + 1),
+        .position_reach = p->position_reach,
         .value_clip = p->value_clip,
         .rope = p->rope,
     };
     reference_router_from(&p->router, p->hidden, experts, out->experts_per_token, &out->router);
+    read_head_experts(&p->value_experts, p->kv_heads, p->hidden, p->head_size, p->hidden,
+        &out->value_experts);
+    read_head_experts(&p->output_experts, p->heads, p->hidden, p->hidden, p->head_size,
+        &out->output_experts);
+    if (p->first_kv_head) {
+        out->first_kv_head = allocate(experts, sizeof(uint32_t));
+        memcpy(out->first_kv_head, p->first_kv_head, experts * sizeof(uint32_t));
+    }
     if (p->patterns) {
         out->patterns = allocate(experts, sizeof(*out->patterns));
         memcpy(out->patterns, p->patterns, experts * sizeof(*out->patterns));

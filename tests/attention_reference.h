@@ -13,6 +13,13 @@
 
 #include "reference.h"
 
+// struct vkmoe_head_experts likewise.
+struct reference_head_experts {
+    uint32_t experts, experts_per_token; // of one head; 0: the projection is dense
+    struct reference_layer router;
+    double *matrices; // [heads * experts][rows][columns]
+};
+
 // struct vkmoe_attention_params with every weight as a dense, row-major array of double.
 // Names, meanings and defaults (for zero) are those there. Of `router` only the gate is
 // used: hidden, experts, experts_per_token and what comes before the activation.
@@ -20,7 +27,8 @@
 struct reference_attention {
     uint32_t hidden, head_size;
     uint32_t heads; // of one expert
-    uint32_t kv_heads;
+    uint32_t kv_heads, expert_kv_heads;
+    uint32_t *first_kv_head; // [experts], or NULL: all 0
     bool tiled_kv;
     uint32_t experts, experts_per_token;
     struct reference_layer router; // without a weight: every token takes expert 0 for 1
@@ -28,6 +36,7 @@ struct reference_attention {
     double *output;      // [experts][hidden][heads * head_size]
     double *query_bias;  // [experts][heads * head_size]
     double *key, *value; // [kv_heads * head_size][hidden]
+    struct reference_head_experts value_experts, output_experts;
     double *key_bias, *value_bias; // [kv_heads * head_size]
     double *output_bias; // [hidden]
     bool norm_wide;
@@ -37,9 +46,11 @@ struct reference_attention {
     double *sinks;       // [heads]
     double scale;
     double soft_cap;
+    double *position_bias; // [heads][2 * position_reach + 1]
+    uint32_t position_reach;
     double value_clip;
     struct vkmoe_rope rope;
-    struct vkmoe_pattern *patterns; // [experts]
+    struct vkmoe_pattern *patterns; // [experts]; lists of blocks stay the caller's
 
     // Wrong on purpose, for the tests of tests.
     bool rope_before_projection; // x is rotated, not q
@@ -49,7 +60,8 @@ struct reference_attention {
 // Frees the arrays and zeroes the struct; accepts NULL and a zeroed one.
 void reference_attention_finish(struct reference_attention *attention);
 
-// True if a query at `position` sees key `key` of `length` held ones.
+// True if a query at `position` sees key `key` of `length` held ones. Of patterns with `top`
+// all blocks count as seen.
 bool reference_sees(const struct vkmoe_pattern *pattern, uint32_t position, uint32_t key,
     uint32_t length);
 
@@ -86,11 +98,11 @@ void reference_remember(const struct reference_attention *attention, uint32_t to
 //   lengths     [sequences of the history], for patterns with both_sides, or NULL
 //   ids_in, weights_in   as in reference_forward()
 //
-// Outputs as in reference_forward(); each may be NULL.
+// Outputs as in reference_forward(); each may be NULL. With `stored` it does not remember.
 void reference_attend(const struct reference_attention *attention, uint32_t tokens,
     const float *x, const uint32_t *positions, const uint32_t *sequences,
-    const uint32_t *lengths, struct reference_history *history, const int32_t *ids_in,
-    const float *weights_in, double *y, int32_t *ids, double *weights, double *scores);
+    const uint32_t *lengths, struct reference_history *history, bool stored,
+    const int32_t *ids_in, const float *weights_in, double *y, int32_t *ids, double *weights, double *scores);
 
 // Every view of the params read as double; what they lack stays NULL.
 void reference_attention_from(const struct vkmoe_attention_params *params,

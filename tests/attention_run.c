@@ -100,6 +100,15 @@ static bool fill_cache(struct attention_run *run)
     return ok;
 }
 
+// Of the patterns that choose blocks.
+static uint32_t block_of(const struct vkmoe_attention_params *p)
+{
+    uint32_t block = 0;
+    for (uint32_t e = 0; p->patterns && e < p->experts; e++)
+        block = p->patterns[e].top > 0 ? p->patterns[e].block : block;
+    return block;
+}
+
 bool attention_run_renew_cache(struct attention_run *run)
 {
     vkmoe_cache_destroy(&run->cache);
@@ -109,6 +118,7 @@ bool attention_run_renew_cache(struct attention_run *run)
         .sequences = run->data.sequences,
         .capacity = run->data.capacity,
         .dtype = run->c->cache_dtype,
+        .block = block_of(&run->c->attention),
     }, &run->cache), "vkmoe_cache_create") && fill_cache(run);
 }
 
@@ -187,6 +197,7 @@ bool attention_run_record(struct attention_run *run, uint32_t first, uint32_t to
         .sequences = span_from(&run->sequences, first),
         .lengths = array_span(&run->lengths),
         .longest = run->data.longest,
+        .stored = run->c->has & ATTENTION_STORED || run->stored,
     };
     if (b->ids || with_routing)
         params.ids = span_from(&run->ids, first * k);
@@ -239,7 +250,7 @@ static void run_reference(const struct attention_run *run, const int32_t *ids,
         run->c->cache_dtype);
     reference_remember(&data->reference, h->tokens, h->x, h->positions, h->sequences, &history);
     reference_attend(&data->reference, b->tokens, array_input(&run->x), b->positions,
-        b->sequences, data->lengths, &history, ids, b->weights, out->y, out->ids, out->weights,
+        b->sequences, data->lengths, &history, run->c->has & ATTENTION_STORED, ids, b->weights, out->y, out->ids, out->weights,
         out->scores);
     reference_history_finish(&history);
 }

@@ -13,6 +13,7 @@ struct attention_run {
     vkmoe_attention *attention;
     vkmoe_cache *cache;
     struct array x, y, positions, sequences, lengths, ids, weights;
+    bool stored;      // keys and values are there already: forwards give queries alone
     double tolerance; // of y
 };
 

@@ -48,7 +48,7 @@ static void attend(const struct reference_attention *a, uint32_t tokens, const f
     const uint32_t positions[8] = {0, 1, 2, 3, 4, 5, 6, 7};
     struct reference_history history;
     reference_history_init(&history, a, 1, 8, VKMOE_F32);
-    reference_attend(a, tokens, x, positions, NULL, lengths, &history, NULL, NULL, y, NULL, NULL,
+    reference_attend(a, tokens, x, positions, NULL, lengths, &history, false, NULL, NULL, y, NULL, NULL,
         NULL);
     reference_history_finish(&history);
 }
@@ -216,7 +216,7 @@ static bool test_experts(void)
     const int32_t ids_in[4] = {0, 2, -5, 99};
     const float weights_in[4] = {-0.0f, 0.5f, 1.0f, 2.0f};
     int32_t ids[4];
-    reference_attend(&a, 2, x, (const uint32_t[]){0, 1}, NULL, NULL, &history, ids_in, weights_in,
+    reference_attend(&a, 2, x, (const uint32_t[]){0, 1}, NULL, NULL, &history, false, ids_in, weights_in,
         y, ids, w, NULL);
     reference_history_finish(&history);
     ok &= near("dropped", y[0], 50.0) && same("clamped", ids[2], 0) && same("clamped", ids[3], 2);
@@ -346,7 +346,7 @@ static double recorded_error(const char *model, uint32_t block,
             abort();
         struct reference_history history;
         reference_history_init(&history, a, 1, TOKENS, VKMOE_F32);
-        reference_attend(a, TOKENS, x, positions, NULL, NULL, &history, NULL, NULL, y, NULL, NULL,
+        reference_attend(a, TOKENS, x, positions, NULL, NULL, &history, false, NULL, NULL, y, NULL, NULL,
             NULL);
         error = compare_floats(name, y, recorded, (uint64_t)TOKENS * HIDDEN, HIDDEN,
             quiet ? INFINITY : COMPARE_F32_TOLERANCE).error;
@@ -507,7 +507,7 @@ static bool check_case(const struct attention_case *c, uint64_t seed)
     if (!y)
         abort();
     reference_attend(&data.reference, b->tokens, b->x, b->positions, b->sequences, data.lengths,
-        &history, b->ids, b->weights, y, NULL, NULL, NULL);
+        &history, false, b->ids, b->weights, y, NULL, NULL, NULL);
     bool ok = true;
     for (size_t i = 0; i < count && ok; i++) {
         ok = isfinite(y[i]);

@@ -334,7 +334,7 @@ static void attend(const struct reference_attention *attention, const float *x, 
         positions[i] = i;
     struct reference_history history;
     reference_history_init(&history, attention, 1, TOKENS, VKMOE_F32);
-    reference_attend(attention, TOKENS, x, positions, NULL, NULL, &history, NULL, NULL, y, ids,
+    reference_attend(attention, TOKENS, x, positions, NULL, NULL, &history, false, NULL, NULL, y, ids,
         NULL, NULL);
     reference_history_finish(&history);
 }

@@ -201,7 +201,7 @@ void reference_network_forward(const struct reference_network *n, uint32_t token
         size_t attending = (size_t)b * tokens * block->attention.experts_per_token;
         normalize(x, block->attention_norm, n->block_norm_epsilon, tokens, n->hidden, 1.0, normed);
         reference_attend(&block->attention, tokens, normed, positions, sequences, NULL,
-            &memory->blocks[b], NULL, NULL, delta,
+            &memory->blocks[b], false, NULL, NULL, delta,
             attention_expert_ids ? attention_expert_ids + attending : NULL, NULL, NULL);
         add(x, delta, or_one(n->residual_scale), count);
         normalize(x, block->experts_norm, n->block_norm_epsilon, tokens, n->hidden, 1.0, normed);

@@ -408,9 +408,14 @@ enum vkmoe_pattern_kind {
     VKMOE_PATTERN_WINDOW,  // all keys within left and right; the default is all
     VKMOE_PATTERN_STRIDED, // of those, keys j with j % step == phase
     VKMOE_PATTERN_DILATED, // of those, keys j with (i - j) % step == phase, i the query
+    VKMOE_PATTERN_BLOCKS,  // of those, keys of chosen blocks; key j is of block j / block
 };
 
 // The keys j that a query at position i sees. Causal unless `both_sides`.
+//
+// BLOCKS either lists the blocks, or, with `top`, each head of each query chooses its own:
+// the query's block and, of those before it, the top - 1 whose mean key has the largest
+// product with the query; the lower block wins ties (MoBA, arXiv 2502.13189).
 struct vkmoe_pattern {
     enum vkmoe_pattern_kind kind;
     uint32_t left;       // only keys with i - j < left; 0: any
@@ -418,7 +423,11 @@ struct vkmoe_pattern {
     uint32_t step, phase;
     uint32_t sinks;      // and the first `sinks` keys
     uint32_t local;      // and keys with i - j < local
-    bool both_sides;     // keys behind the query too
+    bool both_sides;     // keys behind the query too; not with `top`
+    uint32_t block;      // BLOCKS: positions in a block; of one size wherever `top` is
+    uint32_t top;        // BLOCKS: how many blocks a query sees; 0: those listed
+    const uint32_t *blocks; // BLOCKS: the list, [block_count], each below 65536
+    uint32_t block_count;
 };
 
 enum vkmoe_rope_kind {
@@ -445,10 +454,23 @@ struct vkmoe_rope {
     bool truncate_off;             // YARN: do not round the correction range (gpt-oss)
 };
 
+// Experts of one projection of dense attention, for each head its own (SwitchHead,
+// arXiv 2312.07987): head h's choice is k of the E experts h * E .. h * E + E - 1.
+struct vkmoe_head_experts {
+    uint32_t experts;            // E, of one head; 0: the projection is dense
+    uint32_t experts_per_token;  // k, of one head
+    struct vkmoe_router_params router; // weight [heads * E][hidden]; score SIGMOID
+    const struct vkmoe_view *matrices; // [heads * E]
+};
+
 struct vkmoe_attention_params {
     uint32_t hidden, head_size;  // head_size 1 to 256
     uint32_t heads;              // of one expert
     uint32_t kv_heads;
+    // Which kv heads an expert's heads use: `expert_kv_heads` of them from first_kv_head[e]
+    // on (MoH: each expert is a head, and has its own). 0 and NULL: all of them.
+    uint32_t expert_kv_heads;
+    const uint32_t *first_kv_head; // [experts]
     bool tiled_kv;               // head h uses kv head h % kv_heads (JetMoE), not h / (heads / kv_heads)
     uint32_t experts;            // 1: dense, no router
     uint32_t experts_per_token;
@@ -457,6 +479,9 @@ struct vkmoe_attention_params {
     const struct vkmoe_view *output; // [experts] of [hidden][heads * head_size]
     struct vkmoe_view query_bias;    // [experts][heads * head_size]
     struct vkmoe_view key, value;    // [kv_heads * head_size][hidden]
+    // Instead of `value`, with matrices [head_size][hidden] for each kv head, and instead
+    // of `output`, [hidden][head_size] for each head; only with one attention expert.
+    struct vkmoe_head_experts value_experts, output_experts;
     struct vkmoe_view key_bias, value_bias; // [kv_heads * head_size]
     struct vkmoe_view output_bias;   // [hidden]
     struct vkmoe_view query_norm, key_norm; // RMS norm before RoPE: [head_size] per head
@@ -465,6 +490,10 @@ struct vkmoe_attention_params {
     struct vkmoe_view sinks;         // [heads] logits in the denominator (gpt-oss)
     float scale;                     // 0: 1 / sqrt(head_size)
     float soft_cap;                  // 0: none
+    // Added to the scores of head h, for query i and key j (T5, arXiv 1910.10683): element
+    // [h][position_reach + d], d being j - i, at most position_reach either way.
+    struct vkmoe_view position_bias; // [heads][2 * position_reach + 1]
+    uint32_t position_reach;         // 1 to 65535
     float value_clip;                // 0: none; q, k, v are clamped to +-it, behind the norm
     struct vkmoe_rope rope;
     const struct vkmoe_pattern *patterns; // [experts]; NULL: causal over everything
@@ -486,6 +515,7 @@ struct vkmoe_cache_params {
     uint32_t sequences;           // at least 1
     uint32_t capacity;            // positions each may hold
     enum vkmoe_dtype dtype;       // VKMOE_F32 or VKMOE_F16
+    uint32_t block;               // of patterns with `top`; 0: none has it
 };
 VKMOE_API enum vkmoe_status vkmoe_cache_create(vkmoe_device *device,
     const struct vkmoe_cache_params *params, vkmoe_cache **out);
@@ -494,7 +524,8 @@ VKMOE_API uint64_t vkmoe_cache_size(const vkmoe_cache *cache);
 
 // Scratch that a forward of `tokens` needs, at most
 // tokens * (k * heads * head_size + k * hidden + 2 * kv_heads * head_size) * 4
-// + tokens * experts * 4 + 2 MiB. There is no tokens x tokens buffer.
+// + tokens * experts * 4 + 2 MiB, and where patterns have `top`, with the largest of these
+// tokens * k * heads * top * 4 more. There is no tokens x tokens buffer.
 VKMOE_API uint64_t vkmoe_attention_scratch_size(const vkmoe_attention *attention, uint32_t tokens);
 
 struct vkmoe_attend_params {
@@ -507,10 +538,17 @@ struct vkmoe_attend_params {
     // `lengths`). A sequence is cut short by simply going on at an earlier position.
     struct vkmoe_span positions, sequences;
     struct vkmoe_span lengths;  // u32 [sequences]: positions held, for both_sides only
+    bool stored;                // keys and values are there already; x gives queries alone
     uint32_t longest;           // an upper bound of positions + 1, for the size of the work; 0: capacity
     struct vkmoe_span ids, weights; // as in vkmoe_forward_params
 };
 VKMOE_API enum vkmoe_status vkmoe_attention_forward(vkmoe_stream *stream,
+    const vkmoe_attention *attention, vkmoe_cache *cache, const struct vkmoe_attend_params *params);
+
+// Writes the keys and values of x to their places and does nothing else: what a decoder's
+// attention to an encoder needs before it runs with `stored`. Of `params` only tokens, x,
+// positions and sequences count. The scratch of a forward suffices.
+VKMOE_API enum vkmoe_status vkmoe_attention_store(vkmoe_stream *stream,
     const vkmoe_attention *attention, vkmoe_cache *cache, const struct vkmoe_attend_params *params);
 
 // -------------------------------------------------------------------------- model
@@ -546,6 +584,7 @@ VKMOE_API void vkmoe_model_get_info(const vkmoe_model *model, struct vkmoe_model
 struct vkmoe_block {
     uint32_t index;
     bool decoder;
+    bool cross; // the decoder block's attention to the encoder, for _get_attention and _get_norms
 };
 
 // True if the block is a Mixture-of-Experts block.
@@ -558,15 +597,25 @@ VKMOE_API bool vkmoe_model_is_moe(const vkmoe_model *model, struct vkmoe_block b
 VKMOE_API enum vkmoe_status vkmoe_model_get_layer(vkmoe_model *model, struct vkmoe_block block,
     struct vkmoe_layer_params *params);
 
+// The dense feed-forward network of a block without experts, as a layer of one expert
+// with SELECT_SUPPLIED_WEIGHTED. Errors as above; UNSUPPORTED if the block does hold
+// experts, or if this version does not know the family's dense blocks.
+VKMOE_API enum vkmoe_status vkmoe_model_get_mlp(vkmoe_model *model, struct vkmoe_block block,
+    struct vkmoe_layer_params *params);
+
 // The same for the block's attention, which may be routed or dense. NOT_FOUND if the
 // block has none.
 VKMOE_API enum vkmoe_status vkmoe_model_get_attention(vkmoe_model *model, struct vkmoe_block block,
     struct vkmoe_attention_params *params);
 
-// What a decoder-only model has around its blocks. A block is
+// What a model has around its blocks. A block is
 //     x += multiplier * attention(norm(x));  x += multiplier * experts(norm(x))
+// and an encoder-decoder's decoder has attention to the encoder's output between the two.
 struct vkmoe_frame_params {
-    uint32_t hidden, blocks, vocabulary;
+    uint32_t hidden, vocabulary;
+    uint32_t blocks;         // of an encoder-decoder, the decoder's
+    uint32_t encoder_blocks; // 0: decoder only
+    struct vkmoe_view encoder_norm; // [hidden], behind the last of these
     struct vkmoe_view embedding;   // [vocabulary][hidden]
     struct vkmoe_view head;        // [vocabulary][hidden]; the embedding if tied
     struct vkmoe_view final_norm;  // [hidden]
@@ -577,11 +626,12 @@ struct vkmoe_frame_params {
     float logits_scale;            // 0: 1
     uint32_t max_positions;        // trained context
     int32_t end_token;             // -1: none
+    int32_t start_token;           // of a decoder that follows an encoder, else -1
 };
 VKMOE_API enum vkmoe_status vkmoe_model_get_frame(vkmoe_model *model,
     struct vkmoe_frame_params *params);
 
-// The two norms of a block, [hidden] each.
+// The two norms of a block, [hidden] each; of a cross one only the attention's.
 VKMOE_API enum vkmoe_status vkmoe_model_get_norms(vkmoe_model *model, struct vkmoe_block block,
     struct vkmoe_view *attention_norm, struct vkmoe_view *experts_norm);
 

@@ -324,6 +324,7 @@ static void add_patterns(struct kernel_io *io)
         to[PATTERN_SINKS] = p->sinks;
         to[PATTERN_LOCAL] = p->local;
         to[PATTERN_BOTH_SIDES] = p->both_sides;
+        memset(to + PATTERN_KV_HEAD, 0, (PATTERN_WORDS - PATTERN_KV_HEAD) * sizeof *to);
     }
 }
 
@@ -543,8 +544,7 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
         .keys = io_address(io, "keys"),
         .values = io_address(io, "values"),
         .plan = io_address(io, "plan"),
-        .rows = io_address(io, "rows"),
-        .ids = io_address(io, "ids"),
+        .rows = io_address(io, c->rows == ROWS_PAIRS ? "ids" : "rows"),
         .positions = io_address(io, "positions"),
         .sequences = io_address(io, "sequences"),
         .lengths = io_address(io, "lengths"),

@@ -362,7 +362,8 @@ static void dispatch(struct kernel_io *io, struct dispatch *dispatch)
     struct store_kv_push *push = (void *)io->push;
     *push = (struct store_kv_push){
         .query = io_address(io, "query"),
-        .kv = io_address(io, "kv"),
+        .key = io_address(io, "kv"),
+        .value = io_address(io, "kv") + 4 * c->kv_heads * c->head_size,
         .keys = io_address(io, "keys"),
         .values = io_address(io, "values"),
         .rows = io_address(io, "rows"),

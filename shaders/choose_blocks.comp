@@ -1,0 +1,81 @@
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#include "lib/address.glsl"
+#include "choose_blocks.h"
+#define LANES CHOOSE_LANES
+#include "lib/reduce.glsl"
+#define TASK_ROWS 1
+#define TASK_HEADS 1
+#define TASK_MODE CHOOSE_MODE
+#define TASK_TILED_KV CHOOSE_TILED_KV
+#define TASK_EXPERT_KV_HEADS CHOOSE_EXPERT_KV_HEADS
+#define TASK_HAS_POSITIONS CHOOSE_HAS_POSITIONS
+#define TASK_HAS_SEQUENCES CHOOSE_HAS_SEQUENCES
+#include "lib/attend_task.glsl"
+
+layout(local_size_x_id = 0) in;
+
+#define D CHOOSE_HEAD_SIZE
+#define PADDED ((D + 7) / 8 * 8)
+#define NEGATIVE_INFINITY uintBitsToFloat(0xff800000u)
+
+shared float query[PADDED];
+shared float score[CHOOSE_BLOCKS]; // -inf once it is chosen
+
+// Scores of the `count` blocks before the query's own.
+void score_blocks(task t, uint row, uint head, uint sequence, uint count)
+{
+    for (uint c = gl_LocalInvocationIndex; c < PADDED; c += LANES)
+        query[c] = c < D ? load_f32(pc.query, row * pc.query_stride + head * D + min(c, D - 1)) : 0.0;
+    barrier();
+    const uint blocks = (pc.capacity + CHOOSE_BLOCK - 1) / CHOOSE_BLOCK;
+    const uint first = (sequence * kv_heads() + pattern(t, PATTERN_KV_HEAD) + t.kv_head) * blocks;
+    for (uint b = gl_LocalInvocationIndex; b < count; b += LANES) {
+        float sum = 0.0;
+        for (uint c = 0; c < PADDED; c++)
+            sum = fma(query[c], load_f32(pc.means, (first + b) * PADDED + c), sum);
+        score[b] = isnan(sum) ? NEGATIVE_INFINITY : sum;
+    }
+}
+
+// The best block that is left, of equals the lowest; takes it out.
+uint choose_one(uint count)
+{
+    barrier();
+    float most = NEGATIVE_INFINITY;
+    for (uint b = gl_LocalInvocationIndex; b < count; b += LANES)
+        most = max(most, score[b]);
+    most = workgroup_max(most);
+    float lowest = -float(CHOOSE_BLOCKS);
+    for (uint b = gl_LocalInvocationIndex; b < count; b += LANES) {
+        if (score[b] == most)
+            lowest = max(lowest, -float(b));
+    }
+    const uint best = uint(-workgroup_max(lowest));
+    if (best >= count || most == NEGATIVE_INFINITY)
+        return CHOOSE_NOTHING;
+    if (gl_LocalInvocationIndex == 0)
+        score[best] = NEGATIVE_INFINITY;
+    return best;
+}
+
+void main()
+{
+    task t;
+    if (!find_task(t))
+        return;
+    const uint top = pattern(t, PATTERN_TOP);
+    if (top == 0)
+        return;
+    bool exists;
+    const uint head = head_of(t, 0, exists);
+    const uint token = token_of(t.first);
+    const uint own = position_of(token) / CHOOSE_BLOCK; // how many are before it
+    const uint list = (t.first * heads() + head) * CHOOSE_TOP;
+    score_blocks(t, t.first, head, sequence_of(token), own);
+    for (uint n = 0; n < CHOOSE_TOP; n++) {
+        const uint block = n == 0 ? own : n < top ? choose_one(own) : CHOOSE_NOTHING;
+        if (gl_LocalInvocationIndex == 0)
+            store_u32(pc.choices, list + n, block);
+    }
+}

@@ -1,0 +1,41 @@
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#include "lib/address.glsl"
+#include "mean_keys.h"
+#include "lib/grid.glsl"
+
+layout(local_size_x_id = 0) in;
+
+#define PADDED ((MEAN_HEAD_SIZE + 7) / 8 * 8)
+
+float load_key(uint row, uint c)
+{
+    if (MEAN_CACHE_F16 != 0) {
+        const vec2 pair = unpackHalf2x16(load_u32(pc.keys, (row * PADDED + c) / 2));
+        return c % 2 == 0 ? pair.x : pair.y;
+    }
+    return uintBitsToFloat(load_u32(pc.keys, row * PADDED + c));
+}
+
+void main()
+{
+    const uint token = group_index() / pc.kv_heads, head = group_index() % pc.kv_heads;
+    if (token >= pc.tokens)
+        return;
+    const uint p = MEAN_HAS_POSITIONS != 0 ? load_u32(pc.positions, token) : pc.first_token + token;
+    const uint position = min(p, pc.capacity - 1);
+    if ((position + 1) % MEAN_BLOCK != 0)
+        return;
+    const uint sequence =
+        MEAN_HAS_SEQUENCES != 0 ? min(load_u32(pc.sequences, token), pc.sequence_count - 1) : 0;
+    const uint stream = sequence * pc.kv_heads + head;
+    const uint first = stream * pc.capacity + position + 1 - MEAN_BLOCK;
+    const uint blocks = (pc.capacity + MEAN_BLOCK - 1) / MEAN_BLOCK;
+    for (uint c = gl_LocalInvocationIndex; c < PADDED; c += MEAN_LANES) {
+        float sum = 0.0;
+        for (uint i = 0; i < MEAN_BLOCK; i++)
+            sum += load_key(first + i, c);
+        store_f32(pc.means, (stream * blocks + position / MEAN_BLOCK) * PADDED + c,
+            sum / float(MEAN_BLOCK));
+    }
+}

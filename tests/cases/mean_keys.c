@@ -1,0 +1,188 @@
+// mean_keys.c - cases and reference of the mean keys of blocks. What the cache has not been
+// given yet is NaN, and so is the rest of the means.
+#include "../cases.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "shaders/mean_keys.h"
+
+struct mean_case {
+    struct kernel_case base;
+    uint32_t tokens, kv_heads, head_size, block, capacity;
+    uint32_t start;     // positions held before these tokens
+    uint32_t sequences; // 0: no array of them
+    bool placed;        // positions are given
+    bool f16;
+    bool wild;          // the last token's place is out of range
+};
+
+enum { CPU = 1, GPU = 2 }; // masks of shapes
+
+#define CASE(...) {.base = {__VA_ARGS__}
+#define SHAPE(t, h, d, b, places) \
+    .tokens = t, .kv_heads = h, .head_size = d, .block = b, .capacity = places
+#define BOTH .shapes = CPU | GPU
+
+static const struct mean_case cases[] = {
+    CASE("moba", .timed = true, BOTH, .everywhere = true), SHAPE(70, 2, 64, 16, 96), .placed = true,
+        .sequences = 2},
+    CASE("moba-f16", .timed = true, BOTH), SHAPE(40, 2, 64, 16, 64), .placed = true, .f16 = true},
+    CASE("decode-completes", BOTH), SHAPE(1, 4, 32, 8, 64), .start = 15},
+    CASE("decode-does-not", BOTH), SHAPE(1, 4, 32, 8, 64), .start = 14},
+    CASE("no-token", .shapes = CPU), SHAPE(0, 4, 32, 8, 64)},
+    CASE("block-1", BOTH), SHAPE(5, 1, 32, 1, 9), .start = 3},
+    CASE("block-5-of-33", BOTH), SHAPE(29, 3, 33, 5, 33), .start = 4, .placed = true,
+        .sequences = 1},
+    CASE("block-past-capacity", BOTH), SHAPE(9, 1, 32, 100, 16), .placed = true},
+    CASE("last-block-not-whole", BOTH), SHAPE(10, 1, 8, 4, 10)},
+    CASE("head-1-f16", BOTH), SHAPE(9, 2, 1, 3, 12), .f16 = true},
+    CASE("head-7-f16", BOTH), SHAPE(9, 2, 7, 3, 12), .f16 = true},
+    CASE("head-256", BOTH), SHAPE(5, 1, 256, 2, 6)},
+    CASE("wild-place", BOTH), SHAPE(5, 2, 32, 4, 16), .placed = true, .sequences = 3, .wild = true},
+};
+
+static const struct kernel_shape shapes[] = {{.lanes = 8}, {.lanes = 64}, {.lanes = 32}};
+
+static bool fits(const struct kernel_case *test, const struct variant *variant,
+    const struct kernel_shape *shape)
+{
+    (void)test;
+    (void)variant;
+    (void)shape;
+    return true;
+}
+
+struct mean_model {
+    uint32_t *position, *sequence; // [tokens], in range
+    float *keys;                   // [sequences][kv heads][capacity][padded]
+};
+
+static void add_places(struct kernel_io *io)
+{
+    const struct mean_case *c = (const void *)io->test;
+    struct mean_model *m = io->model;
+    const uint32_t sequences = MAX(c->sequences, 1);
+    uint32_t *positions = NULL, *given = NULL;
+    if (c->placed)
+        positions = io_add(io, "positions", ROLE_IN, c->tokens, 1)->before;
+    if (c->sequences)
+        given = io_add(io, "sequences", ROLE_IN, c->tokens, 1)->before;
+    for (uint32_t t = 0; t < c->tokens; t++) {
+        m->sequence[t] = t % sequences;
+        m->position[t] = c->start + t / sequences;
+        if (c->wild && t == c->tokens - 1) {
+            m->sequence[t] = sequences - 1;
+            m->position[t] = c->capacity - 1;
+        }
+        if (positions)
+            positions[t] = c->wild && t == c->tokens - 1 ? 0x80000000 : m->position[t];
+        if (given)
+            given[t] = c->wild && t == c->tokens - 1 ? 0xffffffff : m->sequence[t];
+    }
+}
+
+static void fill(struct kernel_io *io)
+{
+    const struct mean_case *c = (const void *)io->test;
+    struct mean_model *m = io->model = io_alloc(io, 1, sizeof *m);
+    const uint32_t streams = MAX(c->sequences, 1) * c->kv_heads;
+    const uint32_t padded = (uint32_t)align_up(c->head_size, 8);
+    m->position = io_alloc(io, c->tokens, sizeof *m->position);
+    m->sequence = io_alloc(io, c->tokens, sizeof *m->sequence);
+    add_places(io);
+    struct rng rng = io_rng(io, "keys");
+    const size_t count = (size_t)streams * c->capacity * padded;
+    m->keys = io_alloc(io, count, sizeof *m->keys);
+    struct kernel_operand *operand = io_add(io, "keys", ROLE_IN, (size_t)streams * c->capacity,
+        c->f16 ? padded / 2 : padded);
+    for (size_t i = 0; i < count; i++) {
+        const double x = i % padded < c->head_size ? rng_normal(&rng) : 0.0;
+        m->keys[i] = (float)(c->f16 ? round_to_f16(x) : x);
+        if (c->f16)
+            ((uint16_t *)operand->before)[i] = f16_bits(x);
+        else
+            ((float *)operand->before)[i] = m->keys[i];
+    }
+    io_add(io, "means", ROLE_OUT, (size_t)streams * div_up(c->capacity, c->block), padded);
+    io_add(io, "dummy", ROLE_IN, 1, 64);
+}
+
+static void reference(struct kernel_io *io)
+{
+    const struct mean_case *c = (const void *)io->test;
+    const struct mean_model *m = io->model;
+    const uint32_t padded = (uint32_t)align_up(c->head_size, 8);
+    double *means = io_expect_floats(io, "means");
+    for (uint32_t t = 0; t < c->tokens; t++) {
+        const uint32_t p = m->position[t], block = p / c->block;
+        if (p % c->block != c->block - 1)
+            continue;
+        for (uint32_t h = 0; h < c->kv_heads; h++) {
+            const size_t stream = (size_t)m->sequence[t] * c->kv_heads + h;
+            const float *key = m->keys + (stream * c->capacity + block * c->block) * padded;
+            double *to = means + (stream * div_up(c->capacity, c->block) + block) * padded;
+            for (uint32_t i = 0; i < padded; i++) {
+                to[i] = 0.0;
+                for (uint32_t n = 0; n < c->block; n++)
+                    to[i] += key[(size_t)n * padded + i] / (double)c->block;
+            }
+        }
+    }
+}
+
+static void dispatch(struct kernel_io *io, struct dispatch *d)
+{
+    const struct mean_case *c = (const void *)io->test;
+    struct mean_keys_push *push = (void *)io->push;
+    *push = (struct mean_keys_push){
+        .keys = io_address(io, "keys"),
+        .means = io_address(io, "means"),
+        .positions = io_address(io, "positions"),
+        .sequences = io_address(io, "sequences"),
+        .tokens = c->tokens,
+        .kv_heads = c->kv_heads,
+        .capacity = c->capacity,
+        .sequence_count = MAX(c->sequences, 1),
+        .first_token = c->start,
+    };
+    *d = (struct dispatch){
+        .kernel = KERNEL_mean_keys,
+        .spec = {
+            [MEAN_LANES] = io->shape.lanes,
+            [MEAN_HEAD_SIZE] = c->head_size,
+            [MEAN_CACHE_F16] = c->f16,
+            [MEAN_HAS_POSITIONS] = c->placed,
+            [MEAN_HAS_SEQUENCES] = c->sequences != 0,
+            [MEAN_BLOCK] = c->block,
+        },
+        .groups = c->tokens * c->kv_heads,
+    };
+}
+
+static uint64_t bytes(const struct kernel_case *test)
+{
+    const struct mean_case *c = (const void *)test;
+    return (uint64_t)c->tokens * c->kv_heads * c->head_size * (c->f16 ? 2 : 4);
+}
+
+static uint64_t flops(const struct kernel_case *test)
+{
+    const struct mean_case *c = (const void *)test;
+    return (uint64_t)c->tokens * c->kv_heads * c->head_size;
+}
+
+const struct kernel_suite vkmoe_suite_mean_keys = {
+    .kernel = KERNEL_mean_keys,
+    .cases = cases,
+    .case_size = sizeof *cases,
+    .case_count = ARRAY_SIZE(cases),
+    .shapes = shapes,
+    .shape_count = ARRAY_SIZE(shapes),
+    .fits = fits,
+    .fill = fill,
+    .reference = reference,
+    .dispatch = dispatch,
+    .bytes = bytes,
+    .flops = flops,
+};
