@@ -33,6 +33,8 @@ struct vkmoe_stream {
     uint32_t slot_count;
     struct slot *own;          // being recorded, NULL: none
     bool ended;                // `own` is complete, but the submit failed
+    struct slot *last;         // of the last submit, until something is recorded; NULL: none
+    uint64_t last_value;       // of the timeline when that was done for the first time
     VkCommandBuffer external;  // the caller's, NULL: own mode
     bool external_started;     // its leading barrier is recorded
     vkmoe_buffer *scratch;
@@ -140,7 +142,8 @@ static void read_timestamps(vkmoe_stream *stream, const struct slot *slot)
     }
 }
 
-// Takes note of what has finished: slots become idle, retired scratch is freed.
+// Takes note of what has finished: slots become idle, and scratch is freed that was retired,
+// unless it was in use since what can be repeated was submitted.
 static enum vkmoe_status collect(vkmoe_stream *stream)
 {
     vkmoe_device *device = stream->device;
@@ -159,7 +162,7 @@ static enum vkmoe_status collect(vkmoe_stream *stream)
     }
     for (struct retired **link = &stream->retired; *link;) {
         struct retired *retired = *link;
-        if (retired->value > done) {
+        if (retired->value > done || (stream->last && retired->value >= stream->last_value)) {
             link = &retired->next;
             continue;
         }
@@ -290,13 +293,13 @@ static enum vkmoe_status begin(vkmoe_stream *stream, VkCommandBuffer *out)
         return vkmoe_fail(&device->log, VKMOE_ERROR_INVALID,
             "the stream's last submit failed: expected vkmoe_stream_submit() again");
     if (!slot) {
+        stream->last = NULL; // its command buffer may be taken, and its scratch go
         status = find_slot(stream, &slot);
         if (status != VKMOE_OK)
             goto fail;
         VK_TRY(device, ResetCommandPool(device->device, slot->pool, 0));
         VK_TRY(device, BeginCommandBuffer(slot->commands, &(VkCommandBufferBeginInfo){
-            .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
-            .flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT,
+            .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO, // vkmoe_stream_repeat()
         }));
         slot->timestamps = 0;
         stream->profiled_count = 0;
@@ -456,13 +459,13 @@ enum vkmoe_status vkmoe_stream_reserve(vkmoe_stream *stream, uint64_t scratch_si
 // ------------------------------------------------------------------------- submit
 
 // Lays out the waits, then the signals, the last of which is the stream's own.
-static enum vkmoe_status list_semaphores(vkmoe_stream *stream,
+static enum vkmoe_status list_semaphores(vkmoe_stream *stream, const char *function,
     const struct vkmoe_submit_params *params)
 {
     const struct vkmoe_log *log = &stream->device->log;
     const uint32_t count = params->wait_count + params->signal_count + 1;
     if ((params->wait_count && !params->waits) || (params->signal_count && !params->signals))
-        return vkmoe_fail(log, VKMOE_ERROR_INVALID, "vkmoe_stream_submit: %s is NULL",
+        return vkmoe_fail(log, VKMOE_ERROR_INVALID, "%s: %s is NULL", function,
             params->wait_count && !params->waits ? "waits" : "signals");
     if (count > stream->semaphore_capacity) {
         VkSemaphoreSubmitInfo *larger = realloc(stream->semaphores, count * sizeof *larger);
@@ -478,7 +481,7 @@ static enum vkmoe_status list_semaphores(vkmoe_stream *stream,
         static_assert(sizeof semaphore == sizeof given->semaphore, "VkSemaphore is not 64 bits");
         memcpy(&semaphore, &given->semaphore, sizeof semaphore);
         if (!semaphore)
-            return vkmoe_fail(log, VKMOE_ERROR_INVALID, "vkmoe_stream_submit: semaphore is 0");
+            return vkmoe_fail(log, VKMOE_ERROR_INVALID, "%s: semaphore is 0", function);
         stream->semaphores[i] = (VkSemaphoreSubmitInfo){
             .sType = VK_STRUCTURE_TYPE_SEMAPHORE_SUBMIT_INFO,
             .semaphore = semaphore,
@@ -495,29 +498,11 @@ static enum vkmoe_status list_semaphores(vkmoe_stream *stream,
     return VKMOE_OK;
 }
 
-enum vkmoe_status vkmoe_stream_submit(vkmoe_stream *stream,
+// Between the semaphores listed; `slot` NULL: they are all there is.
+static enum vkmoe_status submit_slot(vkmoe_stream *stream, struct slot *slot,
     const struct vkmoe_submit_params *params)
 {
-    static const struct vkmoe_submit_params none = {0};
-    if (!stream)
-        return VKMOE_ERROR_INVALID;
-    vkmoe_device *device = stream->device;
-    struct slot *slot = stream->own;
-    params = params ? params : &none;
-    if (stream->external)
-        return vkmoe_fail(&device->log, VKMOE_ERROR_INVALID,
-            "vkmoe_stream_submit: a command buffer of the caller is set");
-    enum vkmoe_status status = list_semaphores(stream, params);
-    if (status != VKMOE_OK)
-        goto fail;
-    if (slot && !stream->ended) {
-        trailing_barrier(device, slot->commands);
-        stream->own = NULL; // a command buffer that cannot be ended cannot be continued
-        VK_TRY(device, EndCommandBuffer(slot->commands));
-        stream->own = slot;
-        stream->ended = true;
-    }
-    status = vkmoe_device_submit(device, &(VkSubmitInfo2){
+    enum vkmoe_status status = vkmoe_device_submit(stream->device, &(VkSubmitInfo2){
         .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO_2,
         .waitSemaphoreInfoCount = params->wait_count,
         .pWaitSemaphoreInfos = stream->semaphores,
@@ -530,15 +515,67 @@ enum vkmoe_status vkmoe_stream_submit(vkmoe_stream *stream,
         .pSignalSemaphoreInfos = stream->semaphores + params->wait_count,
     });
     if (status != VKMOE_OK)
-        goto fail;
+        return status;
     stream->value++;
     if (slot)
         slot->value = stream->value;
+    return VKMOE_OK;
+}
+
+static const struct vkmoe_submit_params no_semaphores;
+
+enum vkmoe_status vkmoe_stream_submit(vkmoe_stream *stream,
+    const struct vkmoe_submit_params *params)
+{
+    if (!stream)
+        return VKMOE_ERROR_INVALID;
+    vkmoe_device *device = stream->device;
+    struct slot *slot = stream->own;
+    params = params ? params : &no_semaphores;
+    if (stream->external)
+        return vkmoe_fail(&device->log, VKMOE_ERROR_INVALID,
+            "vkmoe_stream_submit: a command buffer of the caller is set");
+    enum vkmoe_status status = list_semaphores(stream, "vkmoe_stream_submit", params);
+    if (status != VKMOE_OK)
+        goto fail;
+    if (slot && !stream->ended) {
+        trailing_barrier(device, slot->commands);
+        stream->own = NULL; // a command buffer that cannot be ended cannot be continued
+        VK_TRY(device, EndCommandBuffer(slot->commands));
+        stream->own = slot;
+        stream->ended = true;
+    }
+    status = submit_slot(stream, slot, params);
+    if (status != VKMOE_OK)
+        goto fail;
     stream->own = NULL;
     stream->ended = false;
+    stream->last = slot;
+    stream->last_value = stream->value;
     return VKMOE_OK;
 fail:
     return status;
+}
+
+enum vkmoe_status vkmoe_stream_repeat(vkmoe_stream *stream,
+    const struct vkmoe_submit_params *params)
+{
+    if (!stream)
+        return VKMOE_ERROR_INVALID;
+    vkmoe_device *device = stream->device;
+    params = params ? params : &no_semaphores;
+    if (stream->external)
+        return vkmoe_fail(&device->log, VKMOE_ERROR_INVALID,
+            "vkmoe_stream_repeat: a command buffer of the caller is set");
+    if (!stream->last)
+        return vkmoe_fail(&device->log, VKMOE_ERROR_INVALID, "vkmoe_stream_repeat: %s",
+            stream->own ? "unsubmitted work is pending"
+                : "the last vkmoe_stream_submit() handed over nothing");
+    // Nothing was submitted behind it; and its timestamps are read before they are reset.
+    enum vkmoe_status status = vkmoe_stream_wait(stream, UINT64_MAX);
+    if (status == VKMOE_OK)
+        status = list_semaphores(stream, "vkmoe_stream_repeat", params);
+    return status == VKMOE_OK ? submit_slot(stream, stream->last, params) : status;
 }
 
 // --------------------------------------------------------------------- timestamps

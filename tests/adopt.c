@@ -167,6 +167,7 @@ static bool test_modes(void)
         tiny_layer_forward(g.stream, g.layer, g.wrapped_x, g.wrapped_y));
     CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_stream_reserve(g.stream, 1));
     CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_stream_submit(g.stream, NULL));
+    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_stream_repeat(g.stream, NULL));
     CHECK_OK(vkmoe_stream_wait(g.stream, UINT64_MAX));
     CHECK_OK(vkmoe_stream_record_into(g.stream, NULL));
     // Unsubmitted work of the stream's own.
@@ -176,9 +177,16 @@ static bool test_modes(void)
     CHECK_OK(vkmoe_stream_submit(g.stream, NULL));
     CHECK_OK(vkmoe_stream_record_into(g.stream, commands));
     CHECK_OK(tiny_layer_forward(g.stream, g.layer, g.wrapped_x, g.wrapped_y));
+    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_stream_repeat(g.stream, NULL));
     CHECK_OK(vkmoe_stream_record_into(g.stream, NULL));
     CHECK_OK(vkmoe_stream_wait(g.stream, UINT64_MAX));
     CHECK(host_run(&g.host, commands));
+    // What the stream submitted before can still be repeated.
+    memcpy(g.x.mapped, g.tiny.x, TINY_SIZE);
+    memset(g.y.mapped, 0xff, TINY_SIZE);
+    CHECK_OK(vkmoe_stream_repeat(g.stream, NULL));
+    CHECK_OK(vkmoe_stream_wait(g.stream, UINT64_MAX));
+    CHECK(tiny_layer_check(&g.tiny, g.y.mapped));
     finish(&g);
     return true;
 fail:
@@ -230,6 +238,47 @@ fail:
     return false;
 }
 
+// The same work once more, between other values of the host's semaphore.
+static bool test_repeat(void)
+{
+    struct guest g;
+    uint64_t value = 0;
+    struct vkmoe_semaphore wait = {0}, signal = {0};
+    const struct vkmoe_submit_params params = {&wait, &signal, 1, 1};
+    CHECK(init(&g, false, false));
+    memcpy(g.x.mapped, g.tiny.x, TINY_SIZE);
+    memcpy(&wait.semaphore, &g.host.timeline, sizeof g.host.timeline);
+    signal.semaphore = wait.semaphore;
+    CHECK_OK(tiny_layer_forward(g.stream, g.layer, g.wrapped_x, g.wrapped_y));
+    CHECK_OK(vkmoe_stream_submit(g.stream, NULL));
+    for (uint64_t i = 1; i <= 9; i += 2) {
+        const uint32_t before = g.host.lock_count;
+        wait.value = i;
+        signal.value = i + 1;
+        CHECK_OK(vkmoe_stream_repeat(g.stream, &params));
+        CHECK(g.host.lock_count == before + 1 && g.host.locked == 0);
+        CHECK_STATUS(VKMOE_ERROR_TIMEOUT, vkmoe_stream_wait(g.stream, 0));
+        memset(g.y.mapped, 0xff, TINY_SIZE); // it has not begun
+        CHECK(vkSignalSemaphore(g.host.device, &(VkSemaphoreSignalInfo){
+            .sType = VK_STRUCTURE_TYPE_SEMAPHORE_SIGNAL_INFO,
+            .semaphore = g.host.timeline,
+            .value = i,
+        }) == VK_SUCCESS);
+        CHECK_OK(vkmoe_stream_wait(g.stream, UINT64_MAX));
+        CHECK(vkGetSemaphoreCounterValue(g.host.device, g.host.timeline, &value) == VK_SUCCESS);
+        CHECK(value == i + 1);
+        CHECK(tiny_layer_check(&g.tiny, g.y.mapped));
+    }
+    CHECK(!g.record.lines[VKMOE_LOG_ERROR] && !g.record.lines[VKMOE_LOG_WARNING]);
+    CHECK_OK(vkmoe_stream_repeat(g.stream, NULL)); // and is destroyed while it runs
+    finish(&g);
+    return true;
+fail:
+    tap_note("log: %s", g.record.last);
+    finish(&g);
+    return false;
+}
+
 // Many submits without a wait between: command buffers are reused only when done.
 static bool test_many_submits(void)
 {
@@ -264,6 +313,7 @@ int main(int argc, char **argv)
         {"record-into", test_record_into},
         {"modes", test_modes},
         {"submit", test_submit},
+        {"repeat", test_repeat},
         {"many-submits", test_many_submits},
     };
     struct tap tap;

@@ -3,6 +3,7 @@
 
 #include "check.h"
 #include "random.h"
+#include "tiny_layer.h"
 
 #define MiB ((size_t)1 << 20)
 
@@ -106,6 +107,7 @@ static bool test_null(void)
     CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_stream_create(NULL, &stream));
     CHECK(!stream);
     CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_stream_submit(NULL, NULL));
+    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_stream_repeat(NULL, NULL));
     CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_stream_wait(NULL, 0));
     CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_stream_reserve(NULL, 1));
     CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_stream_record_into(NULL, NULL));
@@ -365,6 +367,161 @@ fail:
     return false;
 }
 
+// A layer whose work is repeated; worker_finish() copes with half of it.
+struct worker {
+    vkmoe_device *device;
+    vkmoe_stream *stream;
+    vkmoe_layer *layer;
+    vkmoe_buffer *x, *y;
+    struct tiny_layer tiny;
+    float actual[TINY_TOKENS][TINY_HIDDEN];
+};
+
+static void worker_finish(struct worker *w)
+{
+    vkmoe_stream_destroy(&w->stream);
+    vkmoe_layer_destroy(&w->layer);
+    vkmoe_buffer_destroy(&w->x);
+    vkmoe_buffer_destroy(&w->y);
+    vkmoe_device_destroy(&w->device);
+}
+
+static bool worker_init(struct worker *w)
+{
+    *w = (struct worker){0};
+    tiny_layer_init(&w->tiny, 21);
+    CHECK_OK(open_device(NULL, &w->device));
+    CHECK_OK(vkmoe_stream_create(w->device, &w->stream));
+    CHECK_OK(tiny_layer_create(&w->tiny, w->device, &w->layer));
+    CHECK_OK(vkmoe_buffer_create(w->device, TINY_SIZE, &w->x));
+    CHECK_OK(vkmoe_buffer_create(w->device, TINY_SIZE, &w->y));
+    return true;
+fail:
+    return false;
+}
+
+// Prepares a run on the tokens that begin with the `first`, and go round.
+static bool worker_prepare(struct worker *w, uint32_t first)
+{
+    float x[TINY_TOKENS][TINY_HIDDEN];
+    for (uint32_t t = 0; t < TINY_TOKENS; t++)
+        memcpy(x[t], w->tiny.x[(first + t) % TINY_TOKENS], sizeof x[t]);
+    memset(w->actual, 0xff, sizeof w->actual);
+    CHECK_OK(vkmoe_buffer_upload(w->x, 0, x, TINY_SIZE));
+    CHECK_OK(vkmoe_buffer_upload(w->y, 0, w->actual, TINY_SIZE));
+    return true;
+fail:
+    return false;
+}
+
+// Whether that run, once it is done, was right.
+static bool worker_check(struct worker *w, uint32_t first)
+{
+    float ordered[TINY_TOKENS][TINY_HIDDEN];
+    CHECK_OK(vkmoe_stream_wait(w->stream, UINT64_MAX));
+    CHECK_OK(vkmoe_buffer_download(w->y, 0, w->actual, TINY_SIZE));
+    for (uint32_t t = 0; t < TINY_TOKENS; t++)
+        memcpy(ordered[(first + t) % TINY_TOKENS], w->actual[t], sizeof ordered[t]);
+    CHECK(tiny_layer_check(&w->tiny, ordered[0]));
+    return true;
+fail:
+    return false;
+}
+
+static bool test_repeat(void)
+{
+    struct worker w;
+    float repeated[TINY_TOKENS][TINY_HIDDEN];
+    CHECK(worker_init(&w) && worker_prepare(&w, 0));
+    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_stream_repeat(w.stream, NULL)); // of what?
+    CHECK_OK(vkmoe_stream_submit(w.stream, NULL));
+    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_stream_repeat(w.stream, NULL));
+    CHECK_OK(tiny_layer_forward(w.stream, w.layer, w.x, w.y));
+    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_stream_repeat(w.stream, NULL));
+    CHECK_OK(vkmoe_stream_submit(w.stream, NULL));
+    CHECK(worker_check(&w, 0));
+    for (uint32_t i = 1; i <= 40; i++) {
+        CHECK(worker_prepare(&w, i));
+        CHECK_OK(vkmoe_stream_repeat(w.stream, NULL));
+        CHECK(worker_check(&w, i));
+    }
+    memcpy(repeated, w.actual, sizeof repeated);
+    CHECK(worker_prepare(&w, 40));
+    for (uint32_t i = 0; i < 40; i++) // without a wait between
+        CHECK_OK(vkmoe_stream_repeat(w.stream, &(struct vkmoe_submit_params){0}));
+    CHECK(worker_check(&w, 40) && !memcmp(repeated, w.actual, sizeof repeated));
+    // What is refused changes nothing.
+    CHECK_STATUS(VKMOE_ERROR_INVALID,
+        vkmoe_stream_repeat(w.stream, &(struct vkmoe_submit_params){.wait_count = 1}));
+    CHECK(worker_prepare(&w, 2));
+    CHECK_OK(vkmoe_stream_repeat(w.stream, NULL));
+    CHECK(worker_check(&w, 2));
+    // Recorded again: the same bits, and this is what is repeated from now on.
+    CHECK(worker_prepare(&w, 40));
+    CHECK_OK(tiny_layer_forward(w.stream, w.layer, w.x, w.y));
+    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_stream_repeat(w.stream, NULL));
+    CHECK_OK(vkmoe_stream_submit(w.stream, NULL));
+    CHECK(worker_check(&w, 40) && !memcmp(repeated, w.actual, sizeof repeated));
+    CHECK(worker_prepare(&w, 3));
+    CHECK_OK(vkmoe_stream_repeat(w.stream, NULL));
+    CHECK(worker_check(&w, 3));
+    CHECK_OK(vkmoe_stream_submit(w.stream, NULL));
+    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_stream_repeat(w.stream, NULL));
+    worker_finish(&w);
+    return true;
+fail:
+    worker_finish(&w);
+    return false;
+}
+
+// Work that is repeated keeps its scratch, and nobody else gets it, though it was replaced.
+static bool test_repeat_scratch(void)
+{
+    enum { OTHERS = 8 };
+    struct worker w;
+    vkmoe_buffer *others[OTHERS] = {0};
+    CHECK(worker_init(&w) && worker_prepare(&w, 1));
+    const size_t size = (size_t)vkmoe_layer_scratch_size(w.layer, TINY_TOKENS);
+    unsigned char *mark = malloc(size), *found = malloc(size);
+    CHECK(mark && found);
+    fill(mark, size, 5);
+    CHECK_OK(vkmoe_stream_reserve(w.stream, size));
+    CHECK_OK(tiny_layer_forward(w.stream, w.layer, w.x, w.y));
+    CHECK_OK(vkmoe_stream_submit(w.stream, NULL));
+    CHECK_OK(vkmoe_stream_reserve(w.stream, size + 1));
+    CHECK_OK(vkmoe_stream_reserve(w.stream, 2 * size));
+    for (int i = 0; i < OTHERS; i++) {
+        CHECK_OK(vkmoe_buffer_create(w.device, size, &others[i]));
+        CHECK_OK(vkmoe_buffer_upload(others[i], 0, mark, size));
+    }
+    for (uint32_t i = 0; i < 3; i++) {
+        CHECK(worker_prepare(&w, i));
+        CHECK_OK(vkmoe_stream_repeat(w.stream, NULL));
+        CHECK(worker_check(&w, i));
+    }
+    for (int i = 0; i < OTHERS; i++) {
+        CHECK_OK(vkmoe_buffer_download(others[i], 0, found, size));
+        CHECK(!memcmp(mark, found, size));
+    }
+    for (uint32_t i = 0; i < 3; i++) { // with the new one, and the old ones gone
+        CHECK(worker_prepare(&w, i));
+        CHECK_OK(tiny_layer_forward(w.stream, w.layer, w.x, w.y));
+        CHECK_OK(vkmoe_stream_submit(w.stream, NULL));
+        CHECK(worker_check(&w, i));
+    }
+    for (int i = 0; i < OTHERS; i++)
+        vkmoe_buffer_destroy(&others[i]);
+    worker_finish(&w);
+    free(mark);
+    free(found);
+    return true;
+fail:
+    for (int i = 0; i < OTHERS; i++)
+        vkmoe_buffer_destroy(&others[i]);
+    worker_finish(&w);
+    return false;
+}
+
 static bool test_validation(void)
 {
     CHECK(!record.validation);
@@ -385,6 +542,8 @@ int main(int argc, char **argv)
         {"churn", test_churn},
         {"out-of-memory", test_out_of_memory},
         {"stream", test_stream},
+        {"repeat", test_repeat},
+        {"repeat-scratch", test_repeat_scratch},
         {"validation-is-silent", test_validation},
     };
     struct tap tap;

@@ -519,6 +519,45 @@ fail:
     return false;
 }
 
+// ----------------------------------------------------------------------------- repeated
+
+// Repeated work counts no dispatches, as none is recorded, and has its own times each time.
+static bool test_repeated(void)
+{
+    struct bench b;
+    vkmoe_layer *layer = NULL;
+    double first, again;
+    CHECK(init(&b, 40 * 24 * 4));
+    CHECK_OK(create_layer(b.device, &(struct vkmoe_layer_params){SHARED}, VKMOE_F32, &layer));
+    CHECK_OK(vkmoe_buffer_upload(b.x, 0, numbers, 40 * 24 * 4));
+    CHECK_OK(vkmoe_stream_timestamp(b.stream, 0));
+    const uint32_t count = count_dispatches(&b, layer, 40, true);
+    CHECK_OK(vkmoe_stream_timestamp(b.stream, 1));
+    CHECK_OK(vkmoe_stream_submit(b.stream, NULL));
+    CHECK_OK(vkmoe_stream_wait(b.stream, UINT64_MAX));
+    first = vkmoe_stream_elapsed_ns(b.stream, 0, 1);
+    uint32_t changes = 0;
+    for (uint32_t i = 0; i < 20; i++) {
+        CHECK_OK(vkmoe_stream_repeat(b.stream, NULL));
+        if (i % 2)
+            CHECK_OK(vkmoe_stream_wait(b.stream, UINT64_MAX));
+        again = vkmoe_stream_elapsed_ns(b.stream, 0, 1);
+        CHECK((first < 0) == (again < 0)); // the one or the other all the time
+        changes += first != again;
+    }
+    CHECK(changes > 0 || first < 0);
+    CHECK(vkmoe_stream_dispatch_count(b.stream) == count);
+    CHECK(!b.record.lines[VKMOE_LOG_ERROR] && !b.record.lines[VKMOE_LOG_WARNING]);
+    vkmoe_layer_destroy(&layer);
+    finish(&b);
+    return true;
+fail:
+    vkmoe_stream_wait(b.stream, UINT64_MAX);
+    vkmoe_layer_destroy(&layer);
+    finish(&b);
+    return false;
+}
+
 int main(int argc, char **argv)
 {
     static const struct test tests[] = {
@@ -528,6 +567,7 @@ int main(int argc, char **argv)
         {"scratch-bound", test_scratch_bound},
         {"scratch-size", test_scratch_size},
         {"same-bits", test_same_bits},
+        {"repeated", test_repeated},
     };
     struct tap tap;
     if (!tap_begin(&tap, argc, argv))

@@ -81,6 +81,7 @@ static enum vkmoe_status forward(vkmoe_device *device, const struct tiny_layer *
         || (status = vkmoe_stream_timestamp(stream, 0))
         || (status = tiny_layer_forward(stream, layer, x, y))
         || (status = vkmoe_stream_submit(stream, NULL))
+        || (status = vkmoe_stream_repeat(stream, NULL))
         || (status = vkmoe_stream_wait(stream, UINT64_MAX))
         || (status = vkmoe_buffer_download(y, 0, y_out, TINY_SIZE)));
     vkmoe_buffer_destroy(&x);
@@ -184,10 +185,26 @@ static bool test_submit_again(void)
     CHECK_OK(vkmoe_stream_wait(stream, UINT64_MAX));
     CHECK_OK(vkmoe_buffer_download(y, 0, actual, TINY_SIZE));
     CHECK(tiny_layer_check(&tiny, actual));
+    // A repetition is a submit and nothing else; one that fails can be tried again.
+    for (uint32_t call = 0; call < 3; call++) {
+        memset(actual, 0xff, sizeof actual);
+        CHECK_OK(vkmoe_buffer_upload(y, 0, actual, TINY_SIZE));
+        calls = 0;
+        failing_call = call == 1;
+        if (call == 1)
+            CHECK_STATUS(VKMOE_ERROR_OUT_OF_MEMORY, vkmoe_stream_repeat(stream, NULL));
+        else
+            CHECK_OK(vkmoe_stream_repeat(stream, NULL));
+        CHECK(calls == 1);
+        CHECK_OK(vkmoe_stream_wait(stream, UINT64_MAX));
+        CHECK_OK(vkmoe_buffer_download(y, 0, actual, TINY_SIZE));
+        CHECK(call == 1 || tiny_layer_check(&tiny, actual));
+    }
     // A lost device stays lost, whatever is asked of it, and is destroyed all the same.
     CHECK_OK(tiny_layer_forward(stream, layer, x, y));
     failure = VK_ERROR_DEVICE_LOST;
     calls = 0;
+    failing_call = 1;
     CHECK_STATUS(VKMOE_ERROR_DEVICE_LOST, vkmoe_stream_submit(stream, NULL));
     CHECK_STATUS(VKMOE_ERROR_DEVICE_LOST, vkmoe_stream_submit(stream, NULL));
     CHECK_STATUS(VKMOE_ERROR_DEVICE_LOST, vkmoe_stream_wait(stream, UINT64_MAX));

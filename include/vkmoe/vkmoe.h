@@ -240,6 +240,16 @@ struct vkmoe_submit_params {
 VKMOE_API enum vkmoe_status vkmoe_stream_submit(vkmoe_stream *stream,
     const struct vkmoe_submit_params *params);
 
+// Hands what the last vkmoe_stream_submit() handed over to the device once more, without
+// recording it again. Waits first until that is done, as it never runs twice at once, and
+// then returns at once. Counts and addresses stay as they were recorded, what the buffers
+// hold is read anew; all that the work uses must still be there, and its scratch is,
+// whatever vkmoe_stream_reserve() did. INVALID if that submit handed over nothing, if
+// anything was recorded since, or while a caller's command buffer is set. Allocates
+// nothing, unless `params` lists more semaphores than any before.
+VKMOE_API enum vkmoe_status vkmoe_stream_repeat(vkmoe_stream *stream,
+    const struct vkmoe_submit_params *params);
+
 // Returns when everything submitted is done, or TIMEOUT after `timeout_ns`;
 // UINT64_MAX waits as long as it takes.
 VKMOE_API enum vkmoe_status vkmoe_stream_wait(vkmoe_stream *stream, uint64_t timeout_ns);
