@@ -24,7 +24,7 @@ struct net {
     vkmoe_model *model;
     vkmoe_network *network;
     struct vkmoe_frame_params frame;
-    uint32_t tokens, logits_count;
+    uint32_t tokens, logits_count, longest;
     struct array ids, positions, sequences, logits, expert_ids, attention_expert_ids;
 };
 
@@ -102,6 +102,7 @@ static bool net_record(struct net *net, uint32_t first, uint32_t tokens)
         .ids = span_from(&net->ids, first),
         .positions = span_from(&net->positions, first),
         .sequences = span_from(&net->sequences, first),
+        .longest = net->longest,
         .logits = span_from(&net->logits, (size_t)first * net->frame.vocabulary),
         .logits_count = tokens < net->logits_count ? tokens : net->logits_count,
         .expert_ids = array_span(&net->expert_ids),
@@ -291,6 +292,53 @@ static bool check_greedy(struct harness *harness, const char *model)
         ok = ok && net_run(&net, 1);
     }
     free(recorded);
+    net_finish(&net);
+    return ok && !harness->messages;
+}
+
+// Decodes tokens 48 to 67 of the sample, one by one: recorded once and then repeated, or
+// recorded for each. The logits go to [20][vocabulary].
+static bool decode_sample(struct net *net, const struct sample *sample, bool repeat, float *logits)
+{
+    enum { FIRST = RECORDED_PROMPT, STEPS = 20 };
+    const uint32_t *ids = sample->ids, *positions = sample->positions;
+    net->longest = 0;
+    bool ok = net_renew(net, NULL) &&
+        net_batch(net, FIRST, ids, positions, NULL, 0, 0) && net_run(net, FIRST) &&
+        net_batch(net, 1, ids + FIRST, positions + FIRST, NULL, 1, 0);
+    net->longest = 128;
+    for (uint32_t t = 0; ok && t < STEPS; t++) {
+        memcpy(array_input(&net->ids), ids + FIRST + t, sizeof(*ids));
+        memcpy(array_input(&net->positions), positions + FIRST + t, sizeof(*positions));
+        if (t == 0 || !repeat)
+            ok = net_run(net, 1);
+        else
+            ok = net_upload(net) &&
+                is_ok(vkmoe_stream_repeat(net->harness->stream, NULL), "vkmoe_stream_repeat") &&
+                is_ok(vkmoe_stream_wait(net->harness->stream, UINT64_MAX), "vkmoe_stream_wait") &&
+                net_download(net);
+        if (ok)
+            memcpy(logits + (size_t)t * net->frame.vocabulary, array_range(&net->logits),
+                net->logits.size);
+    }
+    return ok;
+}
+
+// A step that is recorded once and repeated has the bits of one that is recorded each time.
+static bool check_repeat(struct harness *harness, const char *model)
+{
+    enum { COUNT = 20 * RECORDED_VOCABULARY };
+    struct net net;
+    struct sample sample;
+    float *recorded = calloc(COUNT, sizeof(float)), *repeated = calloc(COUNT, sizeof(float));
+    if (!recorded || !repeated)
+        abort();
+    bool ok = net_init(&net, harness, path_of(model), NULL) && read_sample(model, &sample) &&
+        decode_sample(&net, &sample, false, recorded) &&
+        decode_sample(&net, &sample, true, repeated) &&
+        compare_bits("logits", recorded, repeated, COUNT * sizeof(float));
+    free(recorded);
+    free(repeated);
     net_finish(&net);
     return ok && !harness->messages;
 }
@@ -593,6 +641,7 @@ static void check_all(struct tap *tap, struct harness *harness)
         {"prefill", check_prefill},
         {"chunks", check_chunks},
         {"greedy", check_greedy},
+        {"repeat", check_repeat},
         {"f16-cache", check_f16_cache},
         {"sequences", check_sequences},
         {"logits-count", check_logits_count},

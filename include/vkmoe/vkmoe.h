@@ -673,6 +673,9 @@ struct vkmoe_network_forward_params {
     // Optional outputs: i32 [blocks][tokens][k], what each block's gate chose.
     struct vkmoe_span expert_ids, attention_expert_ids;
 };
+// Records the whole model. A step of one token can be recorded once for many positions: with
+// `longest` above all of them, ids and positions that are uploaded before each, and
+// vkmoe_stream_repeat() for all but the first.
 VKMOE_API enum vkmoe_status vkmoe_network_forward(vkmoe_stream *stream, vkmoe_network *network,
     const struct vkmoe_network_forward_params *params);
 
