@@ -169,9 +169,7 @@ static int generate(struct job *job, struct screen *screen)
             job->stopped = job->full;
             break;
         }
-        status = cli_session_put(s, at, token);
-        if (status == 0)
-            status = cli_session_forward(s, at, 1, 1, job->logits);
+        status = cli_session_step(s, at, token, job->logits);
         if (status != 0)
             break;
         // The first step may have waited for the compiler.

@@ -16,8 +16,9 @@ static int run_chunks(struct cli_session *s, float *logits)
     for (uint32_t first = 0; status == 0 && first < s->count; first += s->chunk) {
         const uint32_t left = s->count - first, tokens = left < s->chunk ? left : s->chunk;
         cli_progress("token %u of %u", first, s->count);
-        status = cli_session_forward(s, first, tokens, tokens,
-            logits + (size_t)first * s->frame.vocabulary);
+        float *to = logits + (size_t)first * s->frame.vocabulary;
+        status = tokens == 1 ? cli_session_step(s, first, s->tokens[first], to)
+            : cli_session_forward(s, first, tokens, tokens, to);
     }
     cli_progress(NULL);
     return status;

@@ -1,6 +1,7 @@
 // session.c - see session.h.
 #include "session.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,12 @@ enum {
     DEFAULT_CHUNK = 512,
     MAX_CHUNK = 65536,
     LOGITS_AT_ONCE = 1 << 26,
+    STEP_LONGEST = 256, // positions that a recorded step reaches, at least
+};
+
+// What a step of one token is told through device memory.
+struct step {
+    uint32_t id, position;
 };
 
 uint64_t cli_now(void)
@@ -143,13 +150,15 @@ static enum vkmoe_status create(struct cli_session *s, uint64_t elements, vkmoe_
     return vkmoe_buffer_create(s->device, elements * sizeof(uint32_t), out);
 }
 
-static enum vkmoe_status create_buffers(struct cli_session *s, uint32_t capacity,
+static enum vkmoe_status create_buffers(struct cli_session *s,
     const struct cli_session_params *params)
 {
     const uint64_t pairs = (uint64_t)s->frame.blocks * s->chunk;
-    enum vkmoe_status status = create(s, capacity, &s->ids);
+    enum vkmoe_status status = create(s, s->count, &s->ids);
     if (status == VKMOE_OK)
-        status = create(s, capacity, &s->positions);
+        status = create(s, s->count, &s->positions);
+    if (status == VKMOE_OK)
+        status = create(s, sizeof(struct step) / sizeof(uint32_t), &s->step);
     if (status == VKMOE_OK && params->chunk_logits)
         status = create(s, (uint64_t)s->frame.vocabulary * least(params->chunk_logits, s->chunk),
             &s->logits);
@@ -160,13 +169,13 @@ static enum vkmoe_status create_buffers(struct cli_session *s, uint32_t capacity
     return status;
 }
 
-static enum vkmoe_status upload(struct cli_session *s, uint32_t capacity)
+static enum vkmoe_status upload(struct cli_session *s)
 {
-    uint32_t *positions = cli_alloc(capacity * sizeof *positions);
-    for (uint32_t i = 0; i < capacity; i++)
+    uint32_t *positions = cli_alloc(s->count * sizeof *positions);
+    for (uint32_t i = 0; i < s->count; i++)
         positions[i] = i;
     enum vkmoe_status status = vkmoe_buffer_upload(s->positions, 0, positions,
-        capacity * sizeof *positions);
+        s->count * sizeof *positions);
     free(positions);
     if (status == VKMOE_OK)
         status = vkmoe_buffer_upload(s->ids, 0, s->tokens, s->count * sizeof *s->tokens);
@@ -175,7 +184,7 @@ static enum vkmoe_status upload(struct cli_session *s, uint32_t capacity)
 
 int cli_session_start(struct cli_session *s, const struct cli_session_params *params)
 {
-    const uint32_t capacity = params->capacity ? params->capacity : s->count;
+    s->capacity = params->capacity ? params->capacity : s->count;
     s->chunk = least(params->chunk ? params->chunk : DEFAULT_CHUNK, least(s->count, MAX_CHUNK));
     // Unless the user wants it so, not more logits at once than are worth their memory.
     if (!params->chunk && params->chunk_logits > 1)
@@ -185,29 +194,36 @@ int cli_session_start(struct cli_session *s, const struct cli_session_params *pa
         return status;
     cli_progress("loading the model");
     enum vkmoe_status result = vkmoe_network_create(s->device, s->model,
-        &(struct vkmoe_network_params){.capacity = capacity, .chunk = s->chunk}, &s->network);
+        &(struct vkmoe_network_params){.capacity = s->capacity, .chunk = s->chunk}, &s->network);
     if (result == VKMOE_OK)
         result = inspect(s);
     if (result == VKMOE_OK)
-        result = create_buffers(s, capacity, params);
+        result = create_buffers(s, params);
     if (result == VKMOE_OK)
-        result = upload(s, capacity);
+        result = upload(s);
     if (result == VKMOE_OK)
         result = vkmoe_stream_create(s->device, &s->stream);
     cli_progress(NULL);
     return cli_result(result, s->path);
 }
 
-int cli_session_put(struct cli_session *s, uint32_t position, uint32_t token)
+// Waits for what was submitted, if it was, and reads its logits.
+static int finish_forward(struct cli_session *s, enum vkmoe_status status, uint32_t logits_count,
+    float *logits)
 {
-    return cli_result(vkmoe_buffer_upload(s->ids, position * sizeof token, &token, sizeof token),
-        s->path);
+    if (status == VKMOE_OK)
+        status = vkmoe_stream_wait(s->stream, UINT64_MAX);
+    if (status == VKMOE_OK && logits_count)
+        status = vkmoe_buffer_download(s->logits, 0, logits,
+            (uint64_t)logits_count * s->frame.vocabulary * sizeof *logits);
+    return cli_result(status, "the model could not be run");
 }
 
 int cli_session_forward(struct cli_session *s, uint32_t first, uint32_t tokens,
     uint32_t logits_count, float *logits)
 {
     const uint64_t offset = first * sizeof(uint32_t);
+    s->step_longest = 0;
     enum vkmoe_status status = vkmoe_network_forward(s->stream, s->network,
         &(struct vkmoe_network_forward_params){
             .tokens = tokens,
@@ -221,12 +237,48 @@ int cli_session_forward(struct cli_session *s, uint32_t first, uint32_t tokens,
         });
     if (status == VKMOE_OK)
         status = vkmoe_stream_submit(s->stream, NULL);
+    return finish_forward(s, status, logits_count, logits);
+}
+
+// Whether the step that was recorded last is as one for this position would be recorded.
+static bool can_repeat(const struct cli_session *s, uint32_t position)
+{
+    return position < s->step_longest;
+}
+
+// Recorded for all positions up to the next power of two, so that this is rarely done.
+static enum vkmoe_status submit_step(struct cli_session *s, uint32_t position)
+{
+    uint64_t reach = STEP_LONGEST;
+    while (reach <= position)
+        reach *= 2;
+    const uint32_t longest = reach < s->capacity ? (uint32_t)reach : s->capacity;
+    s->step_longest = 0;
+    enum vkmoe_status status = vkmoe_network_forward(s->stream, s->network,
+        &(struct vkmoe_network_forward_params){
+            .tokens = 1,
+            .ids = {s->step, offsetof(struct step, id)},
+            .positions = {s->step, offsetof(struct step, position)},
+            .longest = longest,
+            .logits = {s->logits, 0},
+            .logits_count = 1,
+        });
     if (status == VKMOE_OK)
-        status = vkmoe_stream_wait(s->stream, UINT64_MAX);
-    if (status == VKMOE_OK && logits_count)
-        status = vkmoe_buffer_download(s->logits, 0, logits,
-            (uint64_t)logits_count * s->frame.vocabulary * sizeof *logits);
-    return cli_result(status, "the model could not be run");
+        status = vkmoe_stream_submit(s->stream, NULL);
+    if (status == VKMOE_OK)
+        s->step_longest = longest;
+    return status;
+}
+
+int cli_session_step(struct cli_session *s, uint32_t position, uint32_t token, float *logits)
+{
+    const struct step step = {.id = token, .position = position};
+    enum vkmoe_status status = vkmoe_buffer_upload(s->step, 0, &step, sizeof step);
+    if (status == VKMOE_OK && can_repeat(s, position))
+        status = vkmoe_stream_repeat(s->stream, NULL);
+    else if (status == VKMOE_OK)
+        status = submit_step(s, position);
+    return finish_forward(s, status, 1, logits);
 }
 
 static enum vkmoe_status read_choices(const struct cli_session *s, const vkmoe_buffer *buffer,
@@ -251,7 +303,8 @@ int cli_session_routing(struct cli_session *s, uint32_t first, uint32_t tokens, 
 void cli_session_close(struct cli_session *s)
 {
     vkmoe_stream_destroy(&s->stream);
-    vkmoe_buffer *buffers[] = {s->ids, s->positions, s->logits, s->expert_ids, s->attention_ids};
+    vkmoe_buffer *buffers[] = {s->ids, s->positions, s->step, s->logits, s->expert_ids,
+        s->attention_ids};
     for (size_t i = 0; i < sizeof buffers / sizeof buffers[0]; i++)
         vkmoe_buffer_destroy(&buffers[i]);
     vkmoe_network_destroy(&s->network);

@@ -17,10 +17,11 @@ struct cli_session {
     vkmoe_device *device;
     vkmoe_network *network;
     vkmoe_stream *stream;
-    uint32_t chunk;
+    uint32_t chunk, capacity;
+    uint32_t step_longest; // below it, the position of a step does not matter; 0: none is recorded
     uint32_t k, attention_k;           // experts a token chooses; 0: attention is dense
     uint32_t experts, attention_experts;
-    vkmoe_buffer *ids, *positions, *logits, *expert_ids, *attention_ids;
+    vkmoe_buffer *ids, *positions, *step, *logits, *expert_ids, *attention_ids;
 };
 
 // The text is either `text`, whose bytes are tokens, or the file `ids` of i32 or i64 [tokens].
@@ -42,12 +43,15 @@ struct cli_session_params {
 // Loads the network and hands it the text.
 int cli_session_start(struct cli_session *session, const struct cli_session_params *params);
 
-// Sets what stands at a position, to go on with.
-int cli_session_put(struct cli_session *session, uint32_t position, uint32_t token);
-
-// Runs `tokens` from position `first` on, and reads the logits of the last `logits_count`.
+// Runs `tokens` of the text from position `first` on, and reads the logits of the last
+// `logits_count`.
 int cli_session_forward(struct cli_session *session, uint32_t first, uint32_t tokens,
     uint32_t logits_count, float *logits);
+
+// Runs any one token at a position below the capacity, and reads its logits. Records this only
+// now and then: most steps are a repetition of the last.
+int cli_session_step(struct cli_session *session, uint32_t position, uint32_t token,
+    float *logits);
 
 // Reads what the last forward's gates chose into [blocks][count][k], from `first` on.
 // Either may be NULL.
