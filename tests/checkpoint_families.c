@@ -113,6 +113,18 @@ static void write_switch(struct writer *w, family_t *f, const char *prefix, laye
         "mlp.experts.expert_%u.wo.weight");
 }
 
+static void write_switch_dense(struct writer *w, family_t *f, const char *prefix, layer_t *l)
+{
+    add_experts(w, f, prefix, l, "", "mlp.wi.weight", "mlp.wo.weight");
+}
+
+// Qwen, DeepSeek and GLM.
+static void write_gated_dense(struct writer *w, family_t *f, const char *prefix, layer_t *l)
+{
+    add_experts(w, f, prefix, l, "mlp.gate_proj.weight", "mlp.up_proj.weight",
+        "mlp.down_proj.weight");
+}
+
 static void write_mixtral(struct writer *w, family_t *f, const char *prefix, layer_t *l)
 {
     add_router(w, f, prefix, l, "block_sparse_moe.gate.weight");
@@ -258,6 +270,8 @@ const struct checkpoint_family checkpoint_families[] = {
             .score = VKMOE_SCORE_SOFTMAX, .capacity = 3, .activation = VKMOE_RELU},
         .write = write_switch,
         .prefix = {"encoder.block.%u.layer.1.", "decoder.block.%u.layer.2."},
+        .dense_inner = 56,
+        .write_dense = write_switch_dense,
     },
     {
         .name = "switch_transformers-decoder",
@@ -276,6 +290,8 @@ const struct checkpoint_family checkpoint_families[] = {
             .score = VKMOE_SCORE_SOFTMAX, .capacity = 64, .activation = VKMOE_GELU_TANH},
         .write = write_switch,
         .prefix = {"encoder.block.%u.layer.1.", "decoder.block.%u.layer.2."},
+        .dense_inner = 48,
+        .write_dense = write_switch_dense,
     },
     {
         .name = "mixtral",
@@ -327,16 +343,18 @@ const struct checkpoint_family checkpoint_families[] = {
             .score = VKMOE_SCORE_SOFTMAX, .shared_inner = 56, .activation = VKMOE_SILU},
         .write = write_qwen,
         .prefix = MODEL_PREFIX,
+        .dense_inner = 99,
+        .write_dense = write_gated_dense,
     },
     {
         .name = "qwen3_moe",
         .config = "{\"model_type\":\"qwen3_moe\",\"hidden_size\":64,\"intermediate_size\":99,"
-            "\"moe_intermediate_size\":24,\"num_hidden_layers\":2,\"mlp_only_layers\":[],"
+            "\"moe_intermediate_size\":24,\"num_hidden_layers\":3,\"mlp_only_layers\":[2],"
             "\"num_experts\":16,\"num_experts_per_tok\":8,\"norm_topk_prob\":true,"
             "\"vocab_size\":32}",
         .dtype = VKMOE_BF16,
         .files = 2,
-        .moe = {"xx"},
+        .moe = {"xx-"},
         .block = {.index = 0},
         .vocabulary = 32,
         .arrays = HAS_GATE,
@@ -344,6 +362,8 @@ const struct checkpoint_family checkpoint_families[] = {
             .score = VKMOE_SCORE_SOFTMAX, .renormalize = true, .activation = VKMOE_SILU},
         .write = write_qwen,
         .prefix = MODEL_PREFIX,
+        .dense_inner = 99,
+        .write_dense = write_gated_dense,
     },
     {
         .name = "olmoe",
@@ -381,6 +401,8 @@ const struct checkpoint_family checkpoint_families[] = {
             .activation = VKMOE_SILU},
         .write = write_deepseek,
         .prefix = MODEL_PREFIX,
+        .dense_inner = 99,
+        .write_dense = write_gated_dense,
     },
     {
         .name = "deepseek_v2-grouped",
@@ -406,6 +428,7 @@ const struct checkpoint_family checkpoint_families[] = {
     {
         .name = "deepseek_v2-renormalized", // and then the scale does not apply
         .config = "{\"model_type\":\"deepseek_v2\",\"hidden_size\":24,"
+            "\"intermediate_size\":44,"
             "\"moe_intermediate_size\":16,\"n_shared_experts\":1,\"n_routed_experts\":8,"
             "\"num_experts_per_tok\":3,\"num_hidden_layers\":3,\"first_k_dense_replace\":1,"
             "\"moe_layer_freq\":2,\"topk_method\":\"greedy\",\"norm_topk_prob\":true,"
@@ -421,6 +444,8 @@ const struct checkpoint_family checkpoint_families[] = {
             .scale = 1.0, .shared_inner = 16, .activation = VKMOE_SILU},
         .write = write_deepseek,
         .prefix = MODEL_PREFIX,
+        .dense_inner = 44,
+        .write_dense = write_gated_dense,
     },
     {
         .name = "deepseek_v3",
@@ -444,6 +469,8 @@ const struct checkpoint_family checkpoint_families[] = {
             .shared_inner = 24, .activation = VKMOE_SILU},
         .write = write_deepseek,
         .prefix = MODEL_PREFIX,
+        .dense_inner = 99,
+        .write_dense = write_gated_dense,
     },
     {
         .name = "glm4_moe",
@@ -465,6 +492,8 @@ const struct checkpoint_family checkpoint_families[] = {
             .activation = VKMOE_SILU},
         .write = write_deepseek,
         .prefix = MODEL_PREFIX,
+        .dense_inner = 99,
+        .write_dense = write_gated_dense,
     },
     {
         .name = "gpt_oss",

@@ -45,6 +45,10 @@ struct checkpoint_family {
     void (*write)(struct writer *writer, const struct checkpoint_family *family,
         const char *prefix, const struct reference_layer *layer);
     const char *prefix[2]; // per stack, with one %u
+    // The same for blocks without experts, as a layer of one: where the library reads them.
+    uint32_t dense_inner;
+    void (*write_dense)(struct writer *writer, const struct checkpoint_family *family,
+        const char *prefix, const struct reference_layer *layer);
 };
 
 extern const struct checkpoint_family checkpoint_families[];

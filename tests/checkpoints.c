@@ -121,6 +121,25 @@ static void fill_layer(const struct checkpoint_family *family, uint64_t seed,
         l->shared_token_gate = random_array(seed, "token_gate", d, 2.0 * in, 0.0, dtype);
 }
 
+// The network of a block without experts.
+static void add_dense(struct writer *writer, const struct checkpoint_family *family,
+    uint64_t seed, const char *prefix, struct vkmoe_block block, struct checkpoint *out)
+{
+    const struct checkpoint_family plain = {
+        .dtype = family->dtype,
+        .arrays = family->arrays & HAS_GATE,
+        .layer = {.hidden = family->layer.hidden, .inner = family->dense_inner, .experts = 1,
+            .experts_per_token = 1, .select = VKMOE_SELECT_SUPPLIED_WEIGHTED,
+            .activation = family->layer.activation},
+    };
+    reference_layer_finish(&out->dense);
+    fill_layer(&plain, seed, &out->dense);
+    free(out->dense.router);
+    out->dense.router = NULL;
+    out->dense_block = block;
+    family->write_dense(writer, family, prefix, &out->dense);
+}
+
 // Every block of both stacks: experts where the family has them, a norm everywhere.
 static void add_blocks(struct writer *writer, const struct checkpoint_family *family,
     uint64_t seed, struct checkpoint *out)
@@ -137,8 +156,12 @@ static void add_blocks(struct writer *writer, const struct checkpoint_family *fa
             snprintf(norm, sizeof norm, "%spost_attention_layernorm.weight", prefix);
             writer_add(writer, norm, family->dtype, embedding, 1, &embedding_shape[1]);
             out->moe[s][b] = family->moe[s][b] == 'x';
-            if (!out->moe[s][b])
+            if (!out->moe[s][b]) {
+                if (family->write_dense)
+                    add_dense(writer, family, seed + 1000 * s + b, prefix,
+                        (struct vkmoe_block){.index = b, .decoder = s == 1}, out);
                 continue;
+            }
             struct reference_layer layer;
             fill_layer(family, seed + 1000 * s + b, &layer);
             family->write(writer, family, prefix, &layer);
@@ -326,5 +349,6 @@ void checkpoint_destroy(struct checkpoint *checkpoint)
     if (checkpoint->path[0])
         rmdir(checkpoint->path);
     reference_layer_finish(&checkpoint->layer);
+    reference_layer_finish(&checkpoint->dense);
     *checkpoint = (struct checkpoint){0};
 }

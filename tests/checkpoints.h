@@ -18,6 +18,9 @@ struct checkpoint {
     char path[256];               // of the directory
     struct vkmoe_block block;     // whose layer is below
     struct reference_layer layer; // with the weights as stored, in double
+    // The last block without experts, if the library reads such ones; else no `up`.
+    struct vkmoe_block dense_block;
+    struct reference_layer dense;
     struct vkmoe_model_info info; // what the library must say of it
     uint32_t block_count[2];
     bool moe[2][16];              // [decoder][block]

@@ -230,7 +230,7 @@ static bool same_info(const struct vkmoe_model_info *expected,
     return ok;
 }
 
-// Every block, and one beyond, gives a layer or the right error.
+// Every block, and one beyond, gives a layer, a dense network, or the right error.
 static bool check_blocks(vkmoe_model *model, const struct checkpoint *checkpoint)
 {
     bool ok = true;
@@ -247,9 +247,34 @@ static bool check_blocks(vkmoe_model *model, const struct checkpoint *checkpoint
                     vkmoe_status_name(expected));
                 ok = false;
             }
+            expected = there && !moe && checkpoint->dense.up ? VKMOE_OK
+                : there ? VKMOE_ERROR_UNSUPPORTED : VKMOE_ERROR_NOT_FOUND;
+            status = vkmoe_model_get_mlp(model, block, &params);
+            if (status != expected) {
+                tap_note("block %u of stack %u, dense: %s, expected %s", b, s,
+                    vkmoe_status_name(status), vkmoe_status_name(expected));
+                ok = false;
+            }
         }
     }
     return ok;
+}
+
+static bool check_dense(vkmoe_model *model, const struct checkpoint *checkpoint)
+{
+    struct vkmoe_layer_params params, again;
+    if (!checkpoint->dense.up)
+        return true;
+    if (vkmoe_model_get_mlp(model, checkpoint->dense_block, &params) != VKMOE_OK
+        || vkmoe_model_get_mlp(model, checkpoint->dense_block, &again) != VKMOE_OK
+        || params.up != again.up)
+        return false;
+    struct reference_layer layer;
+    read_layer(&params, &layer);
+    bool ok = same_layer(&checkpoint->dense, &layer);
+    reference_layer_finish(&layer);
+    return ok && vkmoe_model_get_mlp(model, checkpoint->dense_block, NULL) == VKMOE_ERROR_INVALID
+        && vkmoe_model_get_mlp(NULL, checkpoint->dense_block, &params) == VKMOE_ERROR_INVALID;
 }
 
 static bool check_checkpoint(const struct checkpoint *checkpoint)
@@ -266,6 +291,7 @@ static bool check_checkpoint(const struct checkpoint *checkpoint)
     vkmoe_model_get_info(model, &info);
     bool ok = same_info(&checkpoint->info, &info);
     ok = check_blocks(model, checkpoint) && ok;
+    ok = check_dense(model, checkpoint) && ok;
 
     struct vkmoe_layer_params params, again;
     if (vkmoe_model_get_layer(model, checkpoint->block, &params) == VKMOE_OK

@@ -539,7 +539,8 @@ static bool survives(const char *path)
     for (uint32_t b = 0; b < info.blocks + info.decoder_blocks; b++) {
         struct vkmoe_layer_params params;
         const struct vkmoe_block block = {.index = b % info.blocks, .decoder = b >= info.blocks};
-        if (vkmoe_model_get_layer(model, block, &params) == VKMOE_OK)
+        if (vkmoe_model_get_layer(model, block, &params) == VKMOE_OK
+            || vkmoe_model_get_mlp(model, block, &params) == VKMOE_OK)
             sum += touch_layer(&params);
     }
     vkmoe_model_destroy(&model);

@@ -29,6 +29,14 @@
     .shared_up = parent ".up_proj.weight", \
     .shared_down = parent ".down_proj.weight"
 
+#define DENSE_GATE_UP_DOWN(parent, width) \
+    .dense_inner = {"intermediate_size", width}, \
+    .dense = { \
+        .gate = parent ".gate_proj.weight", \
+        .up = parent ".up_proj.weight", \
+        .down = parent ".down_proj.weight", \
+    }
+
 // The gate of DeepSeek-V3: sigmoid scores, a bias that only selects, groups ranked by their
 // two best, weights that sum to the scale.
 #define V3_ROUTER \
@@ -118,6 +126,8 @@ static const struct vkmoe_family families[] = {
             .up = "experts.expert_{e}.wi.weight",
             .down = "experts.expert_{e}.wo.weight",
         },
+        .dense_inner = {"d_ff", 2048},
+        .dense = {.up = "wi.weight", .down = "wo.weight"},
         .mark = vkmoe_mark_switch,
         .adjust = adjust_switch,
     },
@@ -155,6 +165,7 @@ static const struct vkmoe_family families[] = {
             SHARED_GATE_UP_DOWN("mlp.shared_expert"),
             .shared_token_gate = "mlp.shared_expert_gate.weight",
         },
+        DENSE_GATE_UP_DOWN("mlp", 5632),
         .mark = vkmoe_mark_qwen,
     },
     {
@@ -169,6 +180,7 @@ static const struct vkmoe_family families[] = {
         .renormalize_key = "norm_topk_prob",
         .preset.router = {.score = VKMOE_SCORE_SOFTMAX},
         .names = {.router = "mlp.gate.weight", EXPERTS_GATE_UP_DOWN("mlp")},
+        DENSE_GATE_UP_DOWN("mlp", 6144),
         .mark = vkmoe_mark_qwen,
     },
     {
@@ -212,6 +224,7 @@ static const struct vkmoe_family families[] = {
             EXPERTS_GATE_UP_DOWN("mlp"),
             SHARED_GATE_UP_DOWN("mlp.shared_experts"),
         },
+        DENSE_GATE_UP_DOWN("mlp", 11008),
         .mark = vkmoe_mark_after_dense,
         .adjust = adjust_deepseek_v2,
     },
@@ -235,6 +248,7 @@ static const struct vkmoe_family families[] = {
             EXPERTS_GATE_UP_DOWN("mlp"),
             SHARED_GATE_UP_DOWN("mlp.shared_experts"),
         },
+        DENSE_GATE_UP_DOWN("mlp", 18432),
         .mark = vkmoe_mark_after_3_dense,
     },
     {
@@ -257,6 +271,7 @@ static const struct vkmoe_family families[] = {
             EXPERTS_GATE_UP_DOWN("mlp"),
             SHARED_GATE_UP_DOWN("mlp.shared_experts"),
         },
+        DENSE_GATE_UP_DOWN("mlp", 10944),
         .mark = vkmoe_mark_after_1_dense,
     },
     {
@@ -621,12 +636,17 @@ static void check_groups(struct vkmoe_config *config, struct vkmoe_layer_params 
     }
 }
 
+static void check_expected(const struct vkmoe_family *family, struct vkmoe_config *config)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(family->expect) && family->expect[i]; i++)
+        vkmoe_config_expect(config, family->expect[i]);
+}
+
 void vkmoe_family_read_params(const struct vkmoe_family *family, struct vkmoe_config *config,
     struct vkmoe_layer_params *params)
 {
     *params = family->preset;
-    for (size_t i = 0; i < ARRAY_SIZE(family->expect) && family->expect[i]; i++)
-        vkmoe_config_expect(config, family->expect[i]);
+    check_expected(family, config);
     params->hidden = vkmoe_setting_read(&family->hidden, config, 1, VKMOE_MAX_WIDTH);
     params->inner = vkmoe_setting_read(&family->inner, config, 1, VKMOE_MAX_WIDTH);
     params->experts = vkmoe_setting_read(&family->experts, config, 1, VKMOE_MAX_EXPERTS);
@@ -641,4 +661,15 @@ void vkmoe_family_read_params(const struct vkmoe_family *family, struct vkmoe_co
     if (family->adjust)
         family->adjust(config, params);
     check_groups(config, params);
+}
+
+void vkmoe_family_read_dense(const struct vkmoe_family *family, struct vkmoe_config *config,
+    struct vkmoe_layer_params *params)
+{
+    *params = (struct vkmoe_layer_params){.experts = 1, .experts_per_token = 1,
+        .router.select = VKMOE_SELECT_SUPPLIED_WEIGHTED};
+    check_expected(family, config);
+    params->hidden = vkmoe_setting_read(&family->hidden, config, 1, VKMOE_MAX_WIDTH);
+    params->inner = vkmoe_setting_read(&family->dense_inner, config, 1, VKMOE_MAX_WIDTH);
+    read_activation(family, config, params);
 }

@@ -29,7 +29,7 @@ enum vkmoe_layout {
 };
 
 // Tensor names behind the block's prefix. With {e} a tensor holds one expert, without it
-// all of them, stacked. NULL: the family has no such tensor.
+// all of them, stacked, or all there is of a dense network. NULL: the family has no such tensor.
 struct vkmoe_names {
     const char *router;
     const char *router_bias;
@@ -65,6 +65,10 @@ struct vkmoe_family {
     struct vkmoe_names names;
     unsigned layout; // of enum vkmoe_layout
 
+    // The feed-forward network of blocks without experts; no names: not known.
+    struct vkmoe_setting dense_inner;
+    struct vkmoe_names dense;
+
     // Marks the blocks that hold experts. blocks->count[0] is set already, from `blocks`.
     void (*mark)(struct vkmoe_config *config, struct vkmoe_blocks *blocks);
     // Adjusts what the fields above gave. May be NULL.
@@ -85,6 +89,10 @@ void vkmoe_family_read_blocks(const struct vkmoe_family *family, struct vkmoe_co
 
 // Everything in a layer's parameters but the views.
 void vkmoe_family_read_params(const struct vkmoe_family *family, struct vkmoe_config *config,
+    struct vkmoe_layer_params *params);
+
+// The same for the network of a block without experts.
+void vkmoe_family_read_dense(const struct vkmoe_family *family, struct vkmoe_config *config,
     struct vkmoe_layer_params *params);
 
 #endif

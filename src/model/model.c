@@ -45,17 +45,27 @@ static enum vkmoe_status read_config(struct vkmoe_model *model, struct vkmoe_con
     return config->status;
 }
 
-// The block's views, made now if need be.
+// The views of a block's experts or of its dense network, made now if need be.
 static enum vkmoe_status get_views(struct vkmoe_model *model, struct vkmoe_block block,
     struct vkmoe_block_views **out)
 {
+    struct vkmoe_layer_params params = model->params;
+    const struct vkmoe_family *family = model->family;
+    bool moe = vkmoe_model_is_moe(model, block);
     _Atomic(struct vkmoe_block_views *) *slot = &model->views[block.decoder][block.index];
     *out = atomic_load(slot);
     if (*out)
         return VKMOE_OK;
+    if (!moe) { // its settings are read only now: a model without it still gives its experts
+        struct vkmoe_config config = model->config;
+        vkmoe_family_read_dense(family, &config, &params);
+        if (config.status != VKMOE_OK)
+            return config.status;
+    }
     const struct vkmoe_view_source source = {
         .tensors = &model->tensors,
-        .family = model->family,
+        .family = family,
+        .names = moe ? &family->names : &family->dense,
         .log = &model->log,
         .directory = model->directory,
         .router_bias = model->router_bias,
@@ -63,7 +73,7 @@ static enum vkmoe_status get_views(struct vkmoe_model *model, struct vkmoe_block
         .block = block,
     };
     struct vkmoe_block_views *views, *expected = NULL;
-    enum vkmoe_status status = vkmoe_block_views_create(&source, &model->params, &views);
+    enum vkmoe_status status = vkmoe_block_views_create(&source, &params, &views);
     if (status != VKMOE_OK)
         return status;
     // Views of one block are all alike: whoever stored first is right.
@@ -171,22 +181,39 @@ bool vkmoe_model_is_moe(const vkmoe_model *model, struct vkmoe_block block)
         && model->blocks.moe[block.decoder][block.index];
 }
 
-enum vkmoe_status vkmoe_model_get_layer(vkmoe_model *model, struct vkmoe_block block,
-    struct vkmoe_layer_params *params)
+// A block's layer, for `function`: of experts, or dense.
+static enum vkmoe_status get_layer(struct vkmoe_model *model, struct vkmoe_block block, bool moe,
+    const char *function, struct vkmoe_layer_params *params)
 {
     if (!model || !params)
-        return vkmoe_fail(model ? &model->log : NULL, VKMOE_ERROR_INVALID,
-            "vkmoe_model_get_layer: %s is NULL", model ? "params" : "model");
+        return vkmoe_fail(model ? &model->log : NULL, VKMOE_ERROR_INVALID, "%s: %s is NULL",
+            function, model ? "params" : "model");
     const char *stack = block.decoder ? "decoder block" : "block";
     if (block.index >= model->blocks.count[block.decoder])
         return vkmoe_fail(&model->log, VKMOE_ERROR_NOT_FOUND, "%s: has no %s %u, only %u of them",
             model->directory, stack, block.index, model->blocks.count[block.decoder]);
-    if (!vkmoe_model_is_moe(model, block))
-        return vkmoe_fail(&model->log, VKMOE_ERROR_UNSUPPORTED, "%s: %s %u holds no experts",
-            model->directory, stack, block.index);
+    if (vkmoe_model_is_moe(model, block) != moe)
+        return vkmoe_fail(&model->log, VKMOE_ERROR_UNSUPPORTED, "%s: %s %u holds %s",
+            model->directory, stack, block.index, moe ? "no experts" : "experts, not one network");
+    if (!moe && !model->family->dense.up)
+        return vkmoe_fail(&model->log, VKMOE_ERROR_UNSUPPORTED,
+            "%s: of the family %s this version does not read blocks without experts",
+            model->directory, model->family->name);
     struct vkmoe_block_views *views;
     enum vkmoe_status status = get_views(model, block, &views);
     if (status == VKMOE_OK)
         *params = views->params;
     return status;
+}
+
+enum vkmoe_status vkmoe_model_get_layer(vkmoe_model *model, struct vkmoe_block block,
+    struct vkmoe_layer_params *params)
+{
+    return get_layer(model, block, true, "vkmoe_model_get_layer", params);
+}
+
+enum vkmoe_status vkmoe_model_get_mlp(vkmoe_model *model, struct vkmoe_block block,
+    struct vkmoe_layer_params *params)
+{
+    return get_layer(model, block, false, "vkmoe_model_get_mlp", params);
 }

@@ -26,11 +26,16 @@ static struct vkmoe_view view_matrix(struct builder *b, const char *name, uint32
     return vkmoe_lookup_matrix(&b->lookup, name, rows, columns);
 }
 
+static bool is_dense(const struct builder *b)
+{
+    return b->source->names == &b->source->family->dense;
+}
+
 // A [rows][columns] view of one expert, from its own tensor or its part of a stacked one.
 static struct vkmoe_view view_expert(struct builder *b, const char *pattern, uint32_t expert,
     uint32_t rows, uint32_t columns)
 {
-    if (strchr(pattern, '{'))
+    if (strchr(pattern, '{') || is_dense(b))
         return vkmoe_lookup_view(&b->lookup, pattern, expert,
             (const uint64_t[4]){rows, columns});
     bool transposed = b->source->family->layout & VKMOE_TRANSPOSED;
@@ -60,7 +65,7 @@ static void split_fused(const struct builder *b, struct vkmoe_view fused, uint32
 
 static void view_experts(struct builder *b)
 {
-    const struct vkmoe_names *names = &b->source->family->names;
+    const struct vkmoe_names *names = b->source->names;
     struct vkmoe_layer_params *p = &b->out->params;
     struct vkmoe_view *gate = b->out->views, *up = gate + p->experts, *down = up + p->experts;
     for (uint32_t e = 0; e < p->experts && b->lookup.status == VKMOE_OK; e++) {
@@ -87,7 +92,7 @@ static void view_experts(struct builder *b)
 
 static void view_biases(struct builder *b)
 {
-    const struct vkmoe_names *names = &b->source->family->names;
+    const struct vkmoe_names *names = b->source->names;
     struct vkmoe_layer_params *p = &b->out->params;
     if (names->gate_up_bias) {
         struct vkmoe_view fused = view_matrix(b, names->gate_up_bias, p->experts, 2 * p->inner);
@@ -105,7 +110,7 @@ static void view_biases(struct builder *b)
 
 static void view_shared(struct builder *b)
 {
-    const struct vkmoe_names *names = &b->source->family->names;
+    const struct vkmoe_names *names = b->source->names;
     struct vkmoe_layer_params *p = &b->out->params;
     if (p->shared_inner == 0)
         return;
@@ -130,7 +135,7 @@ static void view_shared(struct builder *b)
 
 static void view_router(struct builder *b)
 {
-    const struct vkmoe_names *names = &b->source->family->names;
+    const struct vkmoe_names *names = b->source->names;
     struct vkmoe_layer_params *p = &b->out->params;
     struct vkmoe_router_params *router = &p->router;
     router->weight = view_matrix(b, names->router, p->experts, p->hidden);
@@ -154,7 +159,7 @@ enum vkmoe_status vkmoe_block_views_create(const struct vkmoe_view_source *sourc
 {
     *out = NULL;
     size_t views_size = 3 * (size_t)params->experts * sizeof(struct vkmoe_view);
-    size_t scale_size = source->family->names.router_scale ? params->hidden * sizeof(float) : 0;
+    size_t scale_size = source->names->router_scale ? params->hidden * sizeof(float) : 0;
     struct vkmoe_block_views *views = calloc(1, sizeof(*views) + views_size + scale_size);
     if (!views)
         return vkmoe_fail(source->log, VKMOE_ERROR_OUT_OF_MEMORY, "%s: no memory for views",
@@ -169,7 +174,7 @@ enum vkmoe_status vkmoe_block_views_create(const struct vkmoe_view_source *sourc
     const struct vkmoe_family *family = source->family;
     vkmoe_lookup_choose(&b.lookup,
         source->block.decoder ? family->decoder_prefix : family->prefix, source->block.index,
-        family->names.router);
+        is_dense(&b) ? source->names->down : source->names->router);
     view_router(&b);
     view_experts(&b);
     view_biases(&b);

@@ -17,6 +17,7 @@ struct vkmoe_view_source {
     const struct vkmoe_family *family;
     const struct vkmoe_log *log;
     const char *directory; // for messages
+    const struct vkmoe_names *names; // of the family's, those of this block
     bool router_bias, correction_bias; // whether the config wants them, if the family has them
     struct vkmoe_block block;
 };
