@@ -11,6 +11,7 @@
 #include <vkmoe/vkmoe.h>
 
 #include "attention_reference.h"
+#include "model/buckets.h"
 #include "npy.h"
 #include "reference.h"
 #include "tap.h"
@@ -164,16 +165,17 @@ static void read_experts(const struct vkmoe_layer_params *p, struct reference_la
     out->activation = p->activation;
     out->activation_alpha = p->activation_alpha;
     out->activation_limit = p->activation_limit;
-    out->gate = allocate(p->experts * size * sizeof(double));
+    out->gate = p->gate ? allocate(p->experts * size * sizeof(double)) : NULL;
     out->up = allocate(p->experts * size * sizeof(double));
     out->down = allocate(p->experts * size * sizeof(double));
     for (uint32_t e = 0; e < p->experts; e++) {
         double *parts[] = {
-            reference_read_view(&p->gate[e], p->inner, p->hidden),
+            p->gate ? reference_read_view(&p->gate[e], p->inner, p->hidden) : NULL,
             reference_read_view(&p->up[e], p->inner, p->hidden),
             reference_read_view(&p->down[e], p->hidden, p->inner),
         };
-        memcpy(out->gate + e * size, parts[0], size * sizeof(double));
+        if (parts[0])
+            memcpy(out->gate + e * size, parts[0], size * sizeof(double));
         memcpy(out->up + e * size, parts[1], size * sizeof(double));
         memcpy(out->down + e * size, parts[2], size * sizeof(double));
         for (int i = 0; i < 3; i++)
@@ -194,8 +196,10 @@ static bool same_experts(const struct reference_layer *expected,
     SAME(experts);
     SAME(experts_per_token);
     SAME(score);
+    SAME(select);
     SAME(weigh);
     SAME(renormalize);
+    SAME(capacity);
     SAME(activation);
     size_t count = (size_t)expected->experts * expected->inner;
     SAME_ARRAY(router, (size_t)expected->experts * expected->hidden);
@@ -212,33 +216,62 @@ static bool same_experts(const struct reference_layer *expected,
 
 // -------------------------------------------------------------------------- families
 
-static bool check_block(vkmoe_model *model, const struct whole_checkpoint *checkpoint,
-    uint32_t index)
+// `bias` is the expected one, NULL: none.
+static bool check_attention_of(vkmoe_model *model, struct vkmoe_block block,
+    const struct reference_attention *expected, const double *bias, uint32_t reach)
 {
-    const struct vkmoe_block block = {.index = index};
-    const struct whole_checkpoint_block *expected = &checkpoint->blocks[index];
     struct vkmoe_attention_params params, again;
-    struct vkmoe_layer_params experts;
-    struct vkmoe_view norms[2];
     if (vkmoe_model_get_attention(model, block, &params) != VKMOE_OK
-        || vkmoe_model_get_attention(model, block, &again) != VKMOE_OK
-        || vkmoe_model_get_norms(model, block, &norms[0], &norms[1]) != VKMOE_OK
-        || vkmoe_model_get_layer(model, block, &experts) != VKMOE_OK)
+        || vkmoe_model_get_attention(model, block, &again) != VKMOE_OK)
         return false;
-    bool ok = params.query == again.query && params.patterns == again.patterns;
+    bool ok = params.query == again.query && params.patterns == again.patterns
+        && params.position_bias.data == again.position_bias.data;
     if (!ok)
         tap_note("two calls gave different views");
     struct reference_attention attention;
     reference_attention_from(&params, &attention);
-    ok = same_attention(&expected->attention, &attention) && ok;
+    ok = same_attention(expected, &attention) && ok;
     reference_attention_finish(&attention);
+    if (!same_number("position_reach", bias ? reach : 0, params.position_reach))
+        return false;
+    return same_view("position_bias", bias, &params.position_bias, expected->heads, 2 * reach + 1)
+        && ok;
+}
+
+static bool check_cross(vkmoe_model *model, const struct whole_checkpoint *checkpoint,
+    uint32_t index)
+{
+    const struct vkmoe_block block = {.index = index, .decoder = true, .cross = true};
+    const struct whole_checkpoint_block *expected = &checkpoint->blocks[index];
+    struct vkmoe_view norms[2];
+    bool ok = check_attention_of(model, block, &expected->cross, NULL, 0);
+    return vkmoe_model_get_norms(model, block, &norms[0], &norms[1]) == VKMOE_OK && ok
+        && same_view("cross norm", expected->cross_norm, &norms[0], 1, checkpoint->hidden)
+        && same_view("its second", NULL, &norms[1], 1, checkpoint->hidden);
+}
+
+static bool check_block(vkmoe_model *model, const struct whole_checkpoint *checkpoint,
+    struct vkmoe_block block)
+{
+    bool encoder = checkpoint->encoder_count && !block.decoder;
+    const struct whole_checkpoint_block *expected =
+        encoder ? &checkpoint->encoder[block.index] : &checkpoint->blocks[block.index];
+    struct vkmoe_layer_params experts;
+    struct vkmoe_view norms[2];
+    bool ok = check_attention_of(model, block, &expected->attention,
+        checkpoint->position_bias[block.decoder], checkpoint->position_reach[block.decoder]);
+    bool moe = vkmoe_model_is_moe(model, block);
+    if (vkmoe_model_get_norms(model, block, &norms[0], &norms[1]) != VKMOE_OK
+        || (moe ? vkmoe_model_get_layer : vkmoe_model_get_mlp)(model, block, &experts) != VKMOE_OK)
+        return false;
     struct reference_layer layer;
     read_experts(&experts, &layer);
     ok = same_experts(&expected->experts, &layer) && ok;
     reference_layer_finish(&layer);
     uint32_t d = checkpoint->hidden;
     ok = same_view("attention norm", expected->attention_norm, &norms[0], 1, d) && ok;
-    return same_view("experts norm", expected->experts_norm, &norms[1], 1, d) && ok;
+    ok = same_view("experts norm", expected->experts_norm, &norms[1], 1, d) && ok;
+    return (!block.decoder || check_cross(model, checkpoint, block.index)) && ok;
 }
 
 static bool check_frame(vkmoe_model *model, const struct whole_checkpoint *expected)
@@ -247,6 +280,7 @@ static bool check_frame(vkmoe_model *model, const struct whole_checkpoint *expec
     if (vkmoe_model_get_frame(model, actual) != VKMOE_OK)
         return false;
     bool ok = same_number("blocks", expected->block_count, actual->blocks);
+    ok = same_number("encoder blocks", expected->encoder_count, actual->encoder_blocks) && ok;
     SAME(hidden);
     SAME(vocabulary);
     if (!ok)
@@ -258,6 +292,7 @@ static bool check_frame(vkmoe_model *model, const struct whole_checkpoint *expec
     SAME(logits_scale);
     SAME(max_positions);
     SAME(end_token);
+    SAME(start_token);
     if ((actual->head.data == actual->embedding.data) != expected->tied) {
         tap_note("head and embedding are %stied", expected->tied ? "not " : "");
         ok = false;
@@ -265,6 +300,7 @@ static bool check_frame(vkmoe_model *model, const struct whole_checkpoint *expec
     uint32_t v = expected->vocabulary, d = expected->hidden;
     ok = same_view("embedding", expected->embedding, &frame.embedding, v, d) && ok;
     ok = same_view("head", expected->head, &frame.head, v, d) && ok;
+    ok = same_view("encoder norm", expected->encoder_norm, &frame.encoder_norm, 1, d) && ok;
     return same_view("final norm", expected->final_norm, &frame.final_norm, 1, d) && ok;
 }
 
@@ -273,9 +309,12 @@ static bool check_family(const struct whole_checkpoint *checkpoint)
     vkmoe_model *model;
     if (vkmoe_model_open(checkpoint->path, &printing_log, &model) != VKMOE_OK)
         return false;
-    bool ok = check_frame(model, checkpoint);
+    bool ok = check_frame(model, checkpoint), decoder = checkpoint->encoder_count > 0;
     for (uint32_t b = 0; b < checkpoint->block_count; b++)
-        ok = check_block(model, checkpoint, b) && ok;
+        ok = check_block(model, checkpoint, (struct vkmoe_block){.index = b, .decoder = decoder})
+            && ok;
+    for (uint32_t b = 0; b < checkpoint->encoder_count; b++)
+        ok = check_block(model, checkpoint, (struct vkmoe_block){.index = b}) && ok;
     vkmoe_model_destroy(&model);
     return ok;
 }
@@ -294,6 +333,74 @@ static void test_families(struct tap *tap)
         tap_result(tap, ok, name);
         whole_checkpoint_finish(&checkpoint);
     }
+}
+
+// --------------------------------------------------------------------------- buckets
+
+// The library's bucket of key - query: the expanded table of a bias that is its number.
+static uint32_t bucket_of(uint32_t count, uint32_t max_distance, bool both_sides,
+    int32_t distance)
+{
+    const struct vkmoe_setting settings[] = {{"count", count}, {"max_distance", max_distance}};
+    struct vkmoe_config config = {.path = "config"};
+    struct vkmoe_buckets buckets;
+    vkmoe_buckets_read(&config, &settings[0], &settings[1], both_sides, &buckets);
+    float *numbers = allocate(count * sizeof(float));
+    float *table = allocate((2 * (size_t)buckets.reach + 1) * sizeof(float));
+    for (uint32_t i = 0; i < count; i++)
+        numbers[i] = (float)i;
+    const struct vkmoe_view view = {.data = numbers, .row_stride = 1, .column_stride = 1};
+    vkmoe_buckets_expand(&buckets, &view, 1, table);
+    int32_t reach = (int32_t)buckets.reach;
+    uint32_t bucket =
+        (uint32_t)table[reach + (distance < -reach ? -reach : distance > reach ? reach : distance)];
+    free(numbers);
+    free(table);
+    return bucket;
+}
+
+// What T5's own function gives, with its 32 buckets and 128.
+static const struct {
+    bool both_sides;
+    int32_t distance;
+    uint32_t bucket;
+} t5_buckets[] = {
+    {true, 0, 0}, {true, -1, 1}, {true, 1, 17}, {true, -7, 7}, {true, -8, 8}, {true, -11, 8},
+    {true, -12, 9}, {true, -15, 9}, {true, -16, 10}, {true, -23, 11}, {true, -32, 12},
+    {true, -64, 14}, {true, -90, 14}, {true, -91, 15}, {true, -127, 15}, {true, 7, 23},
+    {true, 8, 24}, {true, 90, 30}, {true, 200, 31}, {true, -100000, 15}, {false, 0, 0},
+    {false, 5, 0}, {false, -1, 1}, {false, -15, 15}, {false, -16, 16}, {false, -18, 16},
+    {false, -19, 17}, {false, -64, 26}, {false, -112, 30}, {false, -113, 31},
+    {false, -1000000, 31},
+};
+
+static void test_buckets(struct tap *tap)
+{
+    static const uint32_t counts[][2] = {{32, 128}, {32, 256}, {64, 128}, {320, 800}, {4, 2},
+        {5, 1000}, {33, 128}, {6, 3}, {8, 300}, {100, 26}};
+    bool ok = true;
+    if (!tap_wants(tap, "buckets"))
+        return;
+    for (size_t i = 0; i < sizeof(t5_buckets) / sizeof(t5_buckets[0]); i++) {
+        bool both_sides = t5_buckets[i].both_sides;
+        int32_t distance = t5_buckets[i].distance;
+        char name[64];
+        snprintf(name, sizeof name, "bucket of %d, %s", distance, both_sides ? "both" : "causal");
+        ok = same_number(name, t5_buckets[i].bucket, bucket_of(32, 128, both_sides, distance))
+            && same_number("in the test", t5_buckets[i].bucket,
+                whole_checkpoint_bucket(32, 128, both_sides, distance)) && ok;
+    }
+    for (size_t i = 0; i < 2 * sizeof(counts) / sizeof(counts[0]); i++) {
+        uint32_t count = counts[i / 2][0], far = counts[i / 2][1];
+        for (int32_t d = -(int32_t)far - 2; ok && d <= (int32_t)far + 2; d++) {
+            char name[64];
+            snprintf(name, sizeof name, "bucket of %d, %u and %u", d, count, far);
+            ok = (i % 2 == 0 && far <= count / 2) // so the distances end before the exact ones
+                || same_number(name, whole_checkpoint_bucket(count, far, i % 2, d),
+                    bucket_of(count, far, i % 2, d));
+        }
+    }
+    tap_result(tap, ok, "buckets");
 }
 
 // -------------------------------------------------------------------------- recorded
@@ -524,6 +631,7 @@ int main(int argc, char **argv)
     if (!tap_begin(&tap, argc, argv))
         return 2;
     test_families(&tap);
+    test_buckets(&tap);
     test_recorded(&tap, "tiny-mixtral", NULL);
     test_recorded(&tap, "tiny-jetmoe", "logits_unwindowed");
     test_threads(&tap);

@@ -120,6 +120,7 @@ enum {
     HAS_SINKS = 1 << 3,
     HAS_EXPERT_BIASES = 1 << 4, // and one of the router
     HAS_TIED_HEAD = 1 << 5,
+    HAS_NO_GATE = 1 << 6, // in the experts
 };
 
 struct family {
@@ -134,6 +135,11 @@ struct family {
     struct reference_layer experts;
     void (*write_attention)(struct file *file, const struct reference_attention *a);
     void (*write_experts)(struct file *file, const struct reference_layer *l);
+
+    // Of encoder-decoders only.
+    uint32_t encoder_blocks;
+    const char *moe[2]; // [0] the encoder's blocks, [1] the decoder's: 'x' with experts, '-' dense
+    uint32_t buckets, max_distance;
 };
 
 static void write_dense_attention(struct file *file, const struct reference_attention *a)
@@ -177,7 +183,8 @@ static void write_separate(struct file *file, const struct reference_layer *l,
 {
     size_t size = (size_t)l->inner * l->hidden;
     for (uint32_t e = 0; e < l->experts; e++) {
-        add_numbered(file, gate, e, l->gate + e * size, SHAPE(l->inner, l->hidden));
+        if (l->gate)
+            add_numbered(file, gate, e, l->gate + e * size, SHAPE(l->inner, l->hidden));
         add_numbered(file, up, e, l->up + e * size, SHAPE(l->inner, l->hidden));
         add_numbered(file, down, e, l->down + e * size, SHAPE(l->hidden, l->inner));
     }
@@ -256,6 +263,52 @@ static void write_gpt_oss(struct file *file, const struct reference_layer *l)
     free(both);
     free(down);
     free(bias);
+}
+
+// `layer` counts the sublayers of a block.
+static void write_t5_attention(struct file *file, uint32_t layer, const char *name,
+    const struct reference_attention *a)
+{
+    const struct {
+        const char *name;
+        const double *values;
+        uint32_t rows, columns;
+    } parts[] = {
+        {"q", a->query, a->heads * a->head_size, a->hidden},
+        {"k", a->key, a->heads * a->head_size, a->hidden},
+        {"v", a->value, a->heads * a->head_size, a->hidden},
+        {"o", a->output, a->hidden, a->heads * a->head_size},
+    };
+    for (size_t i = 0; i < COUNT(parts); i++) {
+        char full[100];
+        snprintf(full, sizeof full, "layer.%u.%s.%s.weight", layer, name, parts[i].name);
+        add(file, full, parts[i].values, SHAPE(parts[i].rows, parts[i].columns));
+    }
+}
+
+static void write_switch_experts(struct file *file, uint32_t layer, const char *names,
+    const struct reference_layer *l)
+{
+    char up[100], down[100];
+    snprintf(up, sizeof up, "layer.%u.mlp.%swi.weight", layer, names);
+    snprintf(down, sizeof down, "layer.%u.mlp.%swo.weight", layer, names);
+    write_separate(file, l, up, up, down);
+}
+
+static void write_switch_block(struct file *file, const struct whole_checkpoint_block *block)
+{
+    const struct reference_layer *l = &block->experts;
+    uint32_t layer = 0, d = l->hidden;
+    write_t5_attention(file, layer, "SelfAttention", &block->attention);
+    add_numbered(file, "layer.%u.layer_norm.weight", layer++, block->attention_norm, SHAPE(d));
+    if (block->cross_norm) {
+        write_t5_attention(file, layer, "EncDecAttention", &block->cross);
+        add_numbered(file, "layer.%u.layer_norm.weight", layer++, block->cross_norm, SHAPE(d));
+    }
+    add_numbered(file, "layer.%u.layer_norm.weight", layer, block->experts_norm, SHAPE(d));
+    add_numbered(file, "layer.%u.mlp.router.classifier.weight", layer, l->router,
+        SHAPE(l->experts, d));
+    write_switch_experts(file, layer, l->router ? "experts.expert_%u." : "", l);
 }
 
 static const uint32_t jetmoe_windows[] = {4, 0, 1, 7, 0, 16};
@@ -388,6 +441,46 @@ static const struct family families[] = {
             .activation = VKMOE_SILU},
         .write_attention = write_dense_attention, .write_experts = write_granite,
     },
+    {
+        // Tied, with dense blocks between; attention is narrower than the model, and as wide
+        // as the vocabulary is large.
+        .name = "switch_transformers",
+        .config = "{\"model_type\":\"switch_transformers\",\"d_model\":40,\"d_kv\":12,"
+            "\"num_layers\":4,\"num_decoder_layers\":3,\"d_ff\":56,"
+            "\"encoder_sparse_step\":2,\"decoder_sparse_step\":2,\"num_experts\":4,"
+            "\"num_heads\":3,\"relative_attention_num_buckets\":8,"
+            "\"relative_attention_max_distance\":20,"
+            "\"layer_norm_epsilon\":1e-5,\"n_positions\":96,\"decoder_start_token_id\":3,"
+            "\"is_encoder_decoder\":true,\"vocab_size\":36}",
+        .dtype = VKMOE_F32, .blocks = 3, .encoder_blocks = 4, .moe = {"-x-x", "-x-"},
+        .vocabulary = 36, .has = HAS_TIED_HEAD | HAS_NO_GATE, .buckets = 8, .max_distance = 20,
+        .frame = {.hidden = 40, .norm_epsilon = 1e-5, .block_norm_epsilon = 1e-5,
+            .logits_scale = 0.15811388300841897, .max_positions = 96, .end_token = 1,
+            .start_token = 3},
+        .attention = {.heads = 3, .kv_heads = 3, .head_size = 12, .experts = 1,
+            .experts_per_token = 1, .scale = 1.0},
+        .experts = {.inner = 56, .experts = 4, .experts_per_token = 1, SOFTMAX_GATE,
+            .capacity = 64, .activation = VKMOE_RELU},
+    },
+    {
+        // With a head of its own, experts everywhere, and as many decoder blocks as the class
+        // has them when there is no number; buckets that do not halve
+        .name = "switch_transformers-untied",
+        .config = "{\"model_type\":\"switch_transformers\",\"d_model\":24,\"d_ff\":20,"
+            "\"d_kv\":16,\"num_heads\":2,\"num_layers\":2,\"num_decoder_layers\":null,"
+            "\"num_sparse_encoder_layers\":2,\"num_sparse_decoder_layers\":2,"
+            "\"num_experts\":3,\"expert_capacity\":50,\"dense_act_fn\":\"gelu_new\","
+            "\"relative_attention_num_buckets\":13,\"relative_attention_max_distance\":9,"
+            "\"tie_word_embeddings\":false,\"eos_token_id\":[4,1],\"vocab_size\":33}",
+        .dtype = VKMOE_BF16, .blocks = 2, .encoder_blocks = 2, .moe = {"xx", "xx"},
+        .vocabulary = 33, .has = HAS_NO_GATE, .buckets = 13, .max_distance = 9,
+        .frame = {.hidden = 24, .norm_epsilon = 1e-6, .block_norm_epsilon = 1e-6,
+            .max_positions = 512, .end_token = 4, .start_token = 0},
+        .attention = {.heads = 2, .kv_heads = 2, .head_size = 16, .experts = 1,
+            .experts_per_token = 1, .scale = 1.0},
+        .experts = {.inner = 20, .experts = 3, .experts_per_token = 1, SOFTMAX_GATE,
+            .capacity = 50, .activation = VKMOE_GELU_TANH},
+    },
 };
 
 // -------------------------------------------------------------------------- weights
@@ -444,14 +537,19 @@ static void fill_attention(const struct source *s, const struct family *family, 
             ? family->expert_windows[i] : family->windows[block]};
 }
 
-static void fill_experts(const struct source *s, const struct family *family,
+static void fill_experts(const struct source *s, const struct family *family, bool dense,
     struct reference_layer *l)
 {
     *l = family->experts;
+    if (dense)
+        *l = (struct reference_layer){.inner = l->inner, .experts = 1, .experts_per_token = 1,
+            .select = VKMOE_SELECT_SUPPLIED_WEIGHTED, .activation = l->activation};
     size_t d = l->hidden = family->frame.hidden, f = l->inner, e = l->experts;
     double in = 1.0 / sqrt((double)d), out = 1.0 / sqrt((double)f);
-    l->router = random_array(s, "router", e * d, 2.0 * in, 0.0);
-    l->gate = random_array(s, "gate", e * f * d, in, 0.0);
+    if (!dense)
+        l->router = random_array(s, "router", e * d, 2.0 * in, 0.0);
+    if (!(family->has & HAS_NO_GATE))
+        l->gate = random_array(s, "gate", e * f * d, in, 0.0);
     l->up = random_array(s, "up", e * f * d, in, 0.0);
     l->down = random_array(s, "down", e * d * f, out, 0.0);
     if (family->has & HAS_EXPERT_BIASES) {
@@ -464,6 +562,64 @@ static void fill_experts(const struct source *s, const struct family *family,
         l->output_bias = random_array(s, "experts output bias", d, 0.5, 0.0);
 }
 
+// Of the stack's blocks, [1] are the decoder's that follows an encoder.
+static void fill_block(const struct source *s, const struct family *family, uint32_t stack,
+    uint32_t index, struct whole_checkpoint_block *block)
+{
+    size_t d = family->frame.hidden;
+    bool dense = family->moe[stack] && family->moe[stack][index] == '-';
+    block->attention_norm = random_array(s, "attention norm", d, 0.3, 1.0);
+    block->experts_norm = random_array(s, "experts norm", d, 0.3, 1.0);
+    fill_attention(s, family, index, &block->attention);
+    fill_experts(s, family, dense, &block->experts);
+    if (!family->encoder_blocks)
+        return;
+    block->attention.patterns->both_sides = stack == 0;
+    if (stack == 0)
+        return;
+    const struct source cross = {.seed = s->seed + 500, .dtype = s->dtype};
+    block->cross_norm = random_array(s, "cross norm", d, 0.3, 1.0);
+    fill_attention(&cross, family, index, &block->cross);
+    block->cross.patterns->both_sides = true;
+}
+
+// What T5's formula gives, from its inverse: the n-th of the logarithmic buckets begins at
+// exact * (max_distance / exact)^(n / how many there are).
+uint32_t whole_checkpoint_bucket(uint32_t buckets, uint32_t max_distance, bool both_sides,
+    int32_t distance)
+{
+    uint32_t side = both_sides ? buckets / 2 : buckets, exact = side / 2, n = 0;
+    double away = distance < 0 ? -(double)distance : both_sides ? distance : 0.0;
+    double grow = (double)max_distance / exact;
+    while (n + 1 < side - exact
+        && away > exact * pow(grow, (n + 1.0) / (side - exact)) * (1.0 - 1e-12))
+        n++;
+    return (distance > 0 && both_sides ? side : 0) + (away < exact ? (uint32_t)away : exact + n);
+}
+
+static void fill_position_bias(const struct source *s, const struct family *family,
+    uint32_t stack, struct whole_checkpoint *out)
+{
+    uint32_t buckets = family->buckets, far = family->max_distance, heads = family->attention.heads;
+    bool both_sides = stack == 0;
+    int32_t reach = (int32_t)far;
+    uint32_t last = whole_checkpoint_bucket(buckets, far, both_sides, -reach);
+    while (whole_checkpoint_bucket(buckets, far, both_sides, 1 - reach) == last)
+        reach--;
+    size_t width = 2 * (size_t)reach + 1;
+    double *stored = random_array(s, stack ? "decoder bias" : "encoder bias",
+        (size_t)buckets * heads, 1.0, 0.0);
+    double *table = allocate(width * heads * sizeof(double));
+    for (size_t i = 0; i < width * heads; i++) {
+        int32_t distance = (int32_t)(i % width) - reach;
+        uint32_t bucket = whole_checkpoint_bucket(buckets, far, both_sides, distance);
+        table[i] = stored[bucket * heads + i / width];
+    }
+    out->bucket_bias[stack] = stored;
+    out->position_bias[stack] = table;
+    out->position_reach[stack] = (uint32_t)reach;
+}
+
 static void fill(const struct family *family, uint64_t seed, struct whole_checkpoint *out)
 {
     char path[sizeof out->path];
@@ -474,6 +630,9 @@ static void fill(const struct family *family, uint64_t seed, struct whole_checkp
     out->dtype = family->dtype;
     out->vocabulary = family->vocabulary;
     out->block_count = family->blocks;
+    out->encoder_count = family->encoder_blocks;
+    if (!family->encoder_blocks)
+        out->start_token = -1;
     out->tied = family->has & HAS_TIED_HEAD;
     double *const scales[] = {&out->embedding_scale, &out->residual_scale, &out->logits_scale};
     for (size_t i = 0; i < COUNT(scales); i++)
@@ -485,12 +644,16 @@ static void fill(const struct family *family, uint64_t seed, struct whole_checkp
     out->final_norm = random_array(&around, "final norm", d, 0.3, 1.0);
     for (uint32_t b = 0; b < out->block_count; b++) {
         const struct source source = {.seed = seed + 1000 + b, .dtype = family->dtype};
-        struct whole_checkpoint_block *block = &out->blocks[b];
-        block->attention_norm = random_array(&source, "attention norm", d, 0.3, 1.0);
-        block->experts_norm = random_array(&source, "experts norm", d, 0.3, 1.0);
-        fill_attention(&source, family, b, &block->attention);
-        fill_experts(&source, family, &block->experts);
+        fill_block(&source, family, out->encoder_count ? 1 : 0, b, &out->blocks[b]);
     }
+    for (uint32_t b = 0; b < out->encoder_count; b++) {
+        const struct source source = {.seed = seed + 2000 + b, .dtype = family->dtype};
+        fill_block(&source, family, 0, b, &out->encoder[b]);
+    }
+    for (uint32_t stack = 0; out->encoder_count && stack < 2; stack++)
+        fill_position_bias(&around, family, stack, out);
+    if (out->encoder_count)
+        out->encoder_norm = random_array(&around, "encoder norm", d, 0.3, 1.0);
 }
 
 // ------------------------------------------------------------------------- interface
@@ -509,6 +672,11 @@ const char *whole_checkpoint_family(uint32_t index)
     return index < COUNT(families) ? families[index].name : NULL;
 }
 
+bool whole_checkpoint_has_encoder(const char *family)
+{
+    return find(family)->encoder_blocks > 0;
+}
+
 const char *whole_checkpoint_config(const char *family)
 {
     return find(family)->config;
@@ -519,6 +687,52 @@ bool whole_checkpoint_rewrite_config(const struct whole_checkpoint *checkpoint,
 {
     const struct bytes part = {.data = (char *)config, .size = strlen(config)};
     return write_file(checkpoint->path, "config.json", &part, 1);
+}
+
+static void add_decoder_only(struct file *file, const struct family *family,
+    const struct whole_checkpoint *c)
+{
+    const uint64_t *table = SHAPE(c->vocabulary, c->hidden);
+    add(file, "model.embed_tokens.weight", c->embedding, table);
+    add(file, "model.norm.weight", c->final_norm, SHAPE(c->hidden));
+    if (!c->tied)
+        add(file, "lm_head.weight", c->head, table);
+    for (uint32_t b = 0; b < c->block_count; b++) {
+        const struct whole_checkpoint_block *block = &c->blocks[b];
+        snprintf(file->prefix, sizeof file->prefix, "model.layers.%u.", b);
+        add(file, "input_layernorm.weight", block->attention_norm, SHAPE(c->hidden));
+        add(file, "post_attention_layernorm.weight", block->experts_norm, SHAPE(c->hidden));
+        family->write_attention(file, &block->attention);
+        family->write_experts(file, &block->experts);
+    }
+}
+
+// With two things that older files have: a copy of the embedding, which is to be the same,
+// and a bias of the attention to the encoder, which means nothing.
+static void add_encoder_decoder(struct file *file, const struct family *family,
+    const struct whole_checkpoint *c)
+{
+    static const char *const stacks[] = {"encoder", "decoder"};
+    const uint64_t *table = SHAPE(c->vocabulary, c->hidden);
+    add(file, "shared.weight", c->embedding, table);
+    add(file, "encoder.embed_tokens.weight", c->embedding, table);
+    add(file, "encoder.final_layer_norm.weight", c->encoder_norm, SHAPE(c->hidden));
+    add(file, "decoder.final_layer_norm.weight", c->final_norm, SHAPE(c->hidden));
+    if (!c->tied)
+        add(file, "lm_head.weight", c->head, table);
+    for (uint32_t stack = 0; stack < 2; stack++) {
+        const char *bias = "layer.0.SelfAttention.relative_attention_bias.weight";
+        const uint64_t *shape = SHAPE(family->buckets, family->attention.heads);
+        snprintf(file->prefix, sizeof file->prefix, "%s.block.0.", stacks[stack]);
+        add(file, bias, c->bucket_bias[stack], shape);
+        if (stack == 1)
+            add(file, "layer.1.EncDecAttention.relative_attention_bias.weight",
+                c->bucket_bias[0], shape);
+        for (uint32_t b = 0; b < (stack ? c->block_count : c->encoder_count); b++) {
+            snprintf(file->prefix, sizeof file->prefix, "%s.block.%u.", stacks[stack], b);
+            write_switch_block(file, stack ? &c->blocks[b] : &c->encoder[b]);
+        }
+    }
 }
 
 bool whole_checkpoint_write(const char *name, uint64_t seed, struct whole_checkpoint *out)
@@ -535,19 +749,7 @@ bool whole_checkpoint_write(const char *name, uint64_t seed, struct whole_checkp
     fill(family, seed, out);
 
     struct file file = {.dtype = family->dtype};
-    const uint64_t *table = SHAPE(out->vocabulary, out->hidden);
-    add(&file, "model.embed_tokens.weight", out->embedding, table);
-    add(&file, "model.norm.weight", out->final_norm, SHAPE(out->hidden));
-    if (!out->tied)
-        add(&file, "lm_head.weight", out->head, table);
-    for (uint32_t b = 0; b < out->block_count; b++) {
-        const struct whole_checkpoint_block *block = &out->blocks[b];
-        snprintf(file.prefix, sizeof file.prefix, "model.layers.%u.", b);
-        add(&file, "input_layernorm.weight", block->attention_norm, SHAPE(out->hidden));
-        add(&file, "post_attention_layernorm.weight", block->experts_norm, SHAPE(out->hidden));
-        family->write_attention(&file, &block->attention);
-        family->write_experts(&file, &block->experts);
-    }
+    (out->encoder_count ? add_encoder_decoder : add_decoder_only)(&file, family, out);
     bool ok = write_tensors(out->path, &file);
     return whole_checkpoint_rewrite_config(out, family->config) && ok;
 }
@@ -565,9 +767,17 @@ void whole_checkpoint_finish(struct whole_checkpoint *checkpoint)
     free(checkpoint->embedding);
     free(checkpoint->head);
     free(checkpoint->final_norm);
-    for (uint32_t b = 0; b < checkpoint->block_count; b++) {
-        struct whole_checkpoint_block *block = &checkpoint->blocks[b];
+    free(checkpoint->encoder_norm);
+    for (int stack = 0; stack < 2; stack++) {
+        free(checkpoint->position_bias[stack]);
+        free(checkpoint->bucket_bias[stack]);
+    }
+    for (uint32_t b = 0; b < 2 * WHOLE_CHECKPOINT_MAX_BLOCKS; b++) {
+        struct whole_checkpoint_block *block = b < WHOLE_CHECKPOINT_MAX_BLOCKS
+            ? &checkpoint->blocks[b] : &checkpoint->encoder[b - WHOLE_CHECKPOINT_MAX_BLOCKS];
         free(block->attention_norm);
+        free(block->cross_norm);
+        reference_attention_finish(&block->cross);
         free(block->experts_norm);
         reference_attention_finish(&block->attention);
         reference_layer_finish(&block->experts);

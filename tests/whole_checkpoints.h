@@ -21,17 +21,29 @@ enum { WHOLE_CHECKPOINT_MAX_BLOCKS = 4 };
 // are as stored, in double.
 struct whole_checkpoint_block {
     double *attention_norm; // [hidden]
-    struct reference_attention attention;
+    struct reference_attention attention; // without the position bias, see below
+    // Between the two, of a decoder that follows an encoder; else NULL and zeroed.
+    double *cross_norm;     // [hidden]
+    struct reference_attention cross;
     double *experts_norm;   // [hidden]
-    struct reference_layer experts;
+    struct reference_layer experts; // of a dense block one, SUPPLIED_WEIGHTED
 };
 
 struct whole_checkpoint {
     char path[256];         // of the directory
-    const char *family;     // model_type
+    const char *family;     // model_type, perhaps with "-variant" behind
     enum vkmoe_dtype dtype; // of all tensors
-    uint32_t hidden, vocabulary, block_count;
+    uint32_t hidden, vocabulary;
+    uint32_t block_count;   // of an encoder-decoder, the decoder's
     struct whole_checkpoint_block blocks[WHOLE_CHECKPOINT_MAX_BLOCKS];
+    uint32_t encoder_count; // 0: decoder only
+    struct whole_checkpoint_block encoder[WHOLE_CHECKPOINT_MAX_BLOCKS];
+    double *encoder_norm;   // [hidden]
+    // Of the attention of all blocks, [0] the encoder's, [1] the decoder's, as
+    // vkmoe_attention_params.position_bias: [heads][2 position_reach + 1].
+    double *position_bias[2];
+    uint32_t position_reach[2];
+    double *bucket_bias[2]; // the same as stored, [buckets][heads]
     double *embedding;      // [vocabulary][hidden]
     double *head;           // likewise; a copy of the embedding if tied
     double *final_norm;     // [hidden]
@@ -39,11 +51,18 @@ struct whole_checkpoint {
     double norm_epsilon, block_norm_epsilon;
     double embedding_scale, residual_scale, logits_scale;
     uint32_t max_positions;
-    int32_t end_token;
+    int32_t end_token, start_token;
 };
 
 // The families, by index; NULL after the last.
 const char *whole_checkpoint_family(uint32_t index);
+
+// Whether it is an encoder-decoder.
+bool whole_checkpoint_has_encoder(const char *family);
+
+// T5's bucket of the distance key - query.
+uint32_t whole_checkpoint_bucket(uint32_t buckets, uint32_t max_distance, bool both_sides,
+    int32_t distance);
 
 // Writes a model of the family into a new directory below /tmp, the same for the same
 // seed. Prints a note and returns false if the file system refuses or there is no such

@@ -98,6 +98,9 @@ struct value_case {
     int32_t end_token;         // if has_end_token
     bool has_end_token, tied;  // tied: the head must be the embedding
     double scale;              // if not 0
+    uint32_t max_positions;    // likewise
+    int32_t start_token;       // if has_start_token
+    bool has_start_token;
 };
 
 #define GPT_OSS_ROPE "\"rope_scaling\":{\"rope_type\":\"yarn\",\"factor\":4.0," \
@@ -162,6 +165,17 @@ static const struct value_case value_cases[] = {
     {"scale-of-the-class", "granitemoe", "\"attention_multiplier\":0.25,", "", .scale = 1.0},
     {"windows-of-experts-absent", "jetmoe", "\"attention_expert_windows\":[4,0,1,7,0,16],", "",
         .has_windows = true, .tied = true},
+    {"positions-of-the-class", "switch_transformers", "\"n_positions\":96,", "",
+        .max_positions = 512},
+    {"start-token-of-the-class", "switch_transformers", "\"decoder_start_token_id\":3,", "",
+        .has_start_token = true, .start_token = 0},
+    {"start-token-null", "switch_transformers", "\"decoder_start_token_id\":3",
+        "\"decoder_start_token_id\":null", .has_start_token = true, .start_token = 0},
+    {"start-token-foreign", "mixtral", "\"vocab_size\"",
+        "\"decoder_start_token_id\":3,\"vocab_size\"", .has_start_token = true,
+        .start_token = -1},
+    {"heads-of-the-attribute-map", "switch_transformers", "\"num_heads\":3",
+        "\"num_attention_heads\":3", .scale = 1.0},
 };
 
 static bool check_value(const struct value_case *c)
@@ -186,6 +200,10 @@ static bool check_value(const struct value_case *c)
     ok = ok && vkmoe_model_get_frame(model, &frame) == VKMOE_OK;
     if (ok && c->has_end_token)
         ok = same_number("end token", c->end_token, frame.end_token);
+    if (ok && c->max_positions)
+        ok = same_number("max positions", c->max_positions, frame.max_positions);
+    if (ok && c->has_start_token)
+        ok = same_number("start token", c->start_token, frame.start_token);
     if (ok && c->tied)
         ok = frame.head.data == frame.embedding.data;
     vkmoe_model_destroy(&model);
@@ -205,7 +223,9 @@ static void test_values(struct tap *tap)
 
 // ---------------------------------------------------------------------------- errors
 
-enum call { ATTENTION, FRAME, NORMS };
+// The last three are of the decoder's attention, its attention to the encoder, and of a
+// dense block.
+enum call { ATTENTION, FRAME, NORMS, DECODER, CROSS, MLP };
 
 struct error_case {
     const char *name, *family, *old, *new;
@@ -217,6 +237,14 @@ struct error_case {
 #define INVALID VKMOE_ERROR_INVALID
 #define UNSUPPORTED VKMOE_ERROR_UNSUPPORTED
 #define ROPE(text) QWEN_ROPE, "\"rope_scaling\":" text
+
+#define BUCKETS "relative_attention_num_buckets"
+#define DISTANCE "relative_attention_max_distance"
+#define SWITCH(key, old, new) \
+    "switch_transformers", "\"" key "\":" old, "\"" key "\":" new
+#define NO_EXPERTS(width) "switch_transformers", \
+    "\"d_ff\":56,\"encoder_sparse_step\":2,\"decoder_sparse_step\":2", \
+    "\"d_ff\":" width ",\"encoder_sparse_step\":0,\"decoder_sparse_step\":0"
 
 static const struct error_case error_cases[] = {
     {"rope-dynamic", "qwen3_moe", ROPE("{\"type\":\"dynamic\",\"factor\":2}"), ATTENTION,
@@ -317,6 +345,55 @@ static const struct error_case error_cases[] = {
     {"positions-zero", "mixtral", "\"vocab_size\"",
         "\"max_position_embeddings\":0,\"vocab_size\"", FRAME, INVALID,
         "max_position_embeddings is 0"},
+    {"buckets-zero", SWITCH(BUCKETS, "8", "0"), ATTENTION, INVALID, BUCKETS " is 0"},
+    {"buckets-one", SWITCH(BUCKETS, "8", "1"), ATTENTION, INVALID,
+        BUCKETS " is 1, expected at least 4"},
+    {"buckets-three", SWITCH(BUCKETS, "8", "3"), ATTENTION, INVALID,
+        BUCKETS " is 3, expected at least 4"},
+    {"buckets-one-of-a-decoder", SWITCH(BUCKETS, "8", "1"), DECODER, INVALID,
+        BUCKETS " is 1, expected at least 2"},
+    {"buckets-huge", SWITCH(BUCKETS, "8", "4294967304"), DECODER, INVALID,
+        BUCKETS " is 4294967304"},
+    {"buckets-many", SWITCH(BUCKETS, "8", "65536"), DECODER, INVALID,
+        DISTANCE " is 20, expected more than the 32768 distances"},
+    {"buckets-fraction", SWITCH(BUCKETS, "8", "8.5"), ATTENTION, INVALID, BUCKETS " is 8.5"},
+    {"buckets-odd", SWITCH(BUCKETS, "8", "9"), ATTENTION, INVALID, "encoder.block.0.layer.0."
+        "SelfAttention.relative_attention_bias.weight has the shape [8, 3], expected [9, 3]"},
+    {"distance-zero", SWITCH(DISTANCE, "20", "0"), ATTENTION, INVALID, DISTANCE " is 0"},
+    {"distance-exact", SWITCH(DISTANCE, "20", "2"), ATTENTION, INVALID,
+        DISTANCE " is 2, expected more than the 2 distances"},
+    {"distance-exact-of-a-decoder", SWITCH(DISTANCE, "20", "4"), DECODER, INVALID,
+        DISTANCE " is 4, expected more than the 4 distances"},
+    {"distance-negative", SWITCH(DISTANCE, "20", "-20"), DECODER, INVALID, DISTANCE " is -20"},
+    {"distance-far", SWITCH(DISTANCE, "20", "2147483647"), DECODER, UNSUPPORTED,
+        DISTANCE " is 2147483647, so that buckets differ beyond a distance of 65535"},
+    {"distance-huge", SWITCH(DISTANCE, "20", "1e300"), DECODER, INVALID, DISTANCE " is 1.0"},
+    {"biases-many", "switch_transformers", "3,\"" BUCKETS "\":8,\"" DISTANCE "\":20",
+        "200,\"" BUCKETS "\":8,\"" DISTANCE "\":1000000000", ATTENTION, UNSUPPORTED,
+        "200 heads and 44722 distances need more than 16777216 position biases"},
+    {"heads-many", SWITCH("num_heads", "3", "65536"), CROSS, INVALID,
+        "decoder.block.0.layer.1.EncDecAttention.q.weight has the shape [36, 40]"},
+    {"head-size-of-a-decoder", SWITCH("d_kv", "12", "13"), CROSS, INVALID,
+        "decoder.block.0.layer.1.EncDecAttention.q.weight has the shape [36, 40], expected "
+        "[39, 40]"},
+    {"epsilon-of-t5", SWITCH("layer_norm_epsilon", "1e-5", "-1"), FRAME, INVALID,
+        "layer_norm_epsilon is -1"},
+    {"positions-of-t5", SWITCH("n_positions", "96", "0"), FRAME, INVALID, "n_positions is 0"},
+    {"start-token-beyond", SWITCH("decoder_start_token_id", "3", "36"), FRAME, INVALID,
+        "decoder_start_token_id is 36"},
+    {"start-token-string", SWITCH("decoder_start_token_id", "3", "\"a\""), FRAME, INVALID,
+        "decoder_start_token_id is \"a\""},
+    {"no-encoder-decoder", SWITCH("is_encoder_decoder", "true", "false"), ATTENTION, UNSUPPORTED,
+        "is_encoder_decoder is false"},
+    {"head-missing-of-t5", "switch_transformers", "\"vocab_size\"",
+        "\"tie_word_embeddings\":false,\"vocab_size\"", FRAME, INVALID,
+        "tensor lm_head.weight is missing"},
+    {"dense-width", NO_EXPERTS("57"), MLP, INVALID,
+        "encoder.block.0.layer.1.mlp.wi.weight has the shape [56, 40], expected [57, 40]"},
+    {"dense-gated", NO_EXPERTS("56,\"is_gated_act\":true"), MLP, UNSUPPORTED,
+        "is_gated_act is true"},
+    {"dense-activation", NO_EXPERTS("56,\"dense_act_fn\":\"gated-gelu\""), MLP, UNSUPPORTED,
+        "dense_act_fn is \"gated-gelu\""},
 };
 
 struct lines {
@@ -336,8 +413,13 @@ static enum vkmoe_status call_model(vkmoe_model *model, enum call call, struct v
 {
     struct vkmoe_attention_params attention;
     struct vkmoe_frame_params frame;
+    struct vkmoe_layer_params dense;
     struct vkmoe_view norms[2];
-    if (call == ATTENTION)
+    block.decoder = block.decoder || call == DECODER || call == CROSS;
+    block.cross = block.cross || call == CROSS;
+    if (call == MLP)
+        return vkmoe_model_get_mlp(model, block, &dense);
+    if (call == ATTENTION || call == DECODER || call == CROSS)
         return vkmoe_model_get_attention(model, block, &attention);
     return call == FRAME ? vkmoe_model_get_frame(model, &frame)
         : vkmoe_model_get_norms(model, block, &norms[0], &norms[1]);
@@ -367,9 +449,13 @@ static bool check_error(const struct error_case *c)
     struct whole_checkpoint checkpoint;
     vkmoe_model *model = open_changed(c->family, c->old, c->new, &log, &checkpoint);
     bool ok = model && refuses(model, c->call, (struct vkmoe_block){0}, c->status, c->text, &lines);
-    // The experts are there all the same.
+    // The experts, if there are any, are there all the same.
     struct vkmoe_layer_params params;
-    if (ok && vkmoe_model_get_layer(model, (struct vkmoe_block){0}, &params) != VKMOE_OK) {
+    struct vkmoe_block block = {0};
+    while (ok && block.index < 3 && !vkmoe_model_is_moe(model, block))
+        block.index++;
+    if (ok && vkmoe_model_is_moe(model, block)
+        && vkmoe_model_get_layer(model, block, &params) != VKMOE_OK) {
         tap_note("the experts are refused too: %s", lines.last);
         ok = false;
     }
@@ -417,6 +503,8 @@ struct tensor_case {
 };
 
 #define NAME(tail) "model.layers.1." tail
+#define BIAS "layer.0.SelfAttention.relative_attention_bias.weight"
+#define BIOS "layer.0.SelfAttention.relative_attention_bios.weight"
 
 static const struct tensor_case tensor_cases[] = {
     {"query-missing", "mixtral", NAME("self_attn.q_proj"), NAME("self_attn.x_proj"), 1,
@@ -454,6 +542,36 @@ static const struct tensor_case tensor_cases[] = {
         "tensor model.norm.weight is missing"},
     {"head-missing", "mixtral", "lm_head", "lm_heat", 0, FRAME, INVALID,
         "tensor lm_head.weight is missing"},
+    {"bias-of-the-encoder-missing", "switch_transformers", "encoder.block.0." BIAS,
+        "encoder.block.0." BIOS, 3, ATTENTION, INVALID,
+        "tensor encoder.block.0." BIAS " is missing"},
+    {"bias-of-the-decoder-missing", "switch_transformers", "decoder.block.0." BIAS,
+        "decoder.block.0." BIOS, 2, DECODER, INVALID,
+        "tensor decoder.block.0." BIAS " is missing"},
+    {"bias-shape", "switch_transformers", "decoder.block.0." BIAS "\":{\"dtype\":\"F32\",\"shape\":"
+        "[8,3]", "decoder.block.0." BIAS "\":{\"dtype\":\"F32\",\"shape\":[3,8]", 0, DECODER,
+        INVALID, BIAS " has the shape [3, 8], expected [8, 3]"},
+    {"bias-unread", "switch_transformers", "encoder.block.1.layer.0.layer_norm.weight",
+        "encoder.block.1.layer.0.SelfAttention.bia", 1, ATTENTION, UNSUPPORTED,
+        "tensor encoder.block.1.layer.0.SelfAttention.bia is there"},
+    {"cross-missing", "switch_transformers", "decoder.block.1.layer.1.EncDecAttention.v",
+        "decoder.block.1.layer.1.EncDecAttention.x", 1, CROSS, INVALID,
+        "tensor decoder.block.1.layer.1.EncDecAttention.v.weight is missing"},
+    {"encoder-norm-missing", "switch_transformers", "encoder.final_layer", "encoder.final_lawer",
+        0, FRAME, INVALID, "tensor encoder.final_layer_norm.weight is missing"},
+    {"decoder-norm-missing", "switch_transformers", "decoder.final", "decoder.fatal", 0, FRAME,
+        INVALID, "tensor decoder.final_layer_norm.weight is missing"},
+    {"copy-contradicts", "switch_transformers",
+        "encoder.block.0.layer.0.SelfAttention.q.weight\"",
+        "decoder.embed_tokens.weight\"                   ", 0, FRAME, INVALID,
+        "decoder.embed_tokens.weight is not the embedding, though models of this family"},
+    {"copy-shape", "switch_transformers",
+        "encoder.embed_tokens.weight\":{\"dtype\":\"F32\",\"shape\":[36,40]",
+        "encoder.embed_tokens.weight\":{\"dtype\":\"F32\",\"shape\":[40,36]", 0, FRAME, INVALID,
+        "encoder.embed_tokens.weight has the shape [40, 36], expected [36, 40]"},
+    {"dense-missing", "switch_transformers", "encoder.block.2.layer.1.mlp.wo",
+        "encoder.block.2.layer.1.mlp.wx", 2, MLP, INVALID,
+        "tensor encoder.block.2.layer.1.mlp.wo.weight is missing"},
 };
 
 static bool check_tensor(const struct tensor_case *c)
@@ -498,10 +616,16 @@ static void test_arguments(struct tap *tap)
     const struct vkmoe_log log = {.write = keep_line, .user = &lines};
     struct whole_checkpoint checkpoint;
     vkmoe_model *model = open_changed("mixtral", "", "", &log, &checkpoint);
-    const struct vkmoe_block beyond = {.index = 2}, decoder = {.decoder = true};
+    const struct vkmoe_block first = {0}, beyond = {.index = 2}, decoder = {.decoder = true};
+    const struct vkmoe_block cross = {.cross = true};
+    const char *no_cross = "block 0 has no attention to an encoder";
     struct vkmoe_view view;
     bool ok = model != NULL;
     ok = ok && refuses(model, ATTENTION, beyond, VKMOE_ERROR_NOT_FOUND, "has no block 2", &lines)
+        && refuses(model, CROSS, first, VKMOE_ERROR_NOT_FOUND, "has no decoder block 0", &lines)
+        && refuses(model, ATTENTION, cross, VKMOE_ERROR_NOT_FOUND, no_cross, &lines)
+        && refuses(model, NORMS, cross, VKMOE_ERROR_NOT_FOUND, no_cross, &lines)
+        && refuses(model, MLP, first, UNSUPPORTED, "block 0 holds experts", &lines)
         && refuses(model, NORMS, beyond, VKMOE_ERROR_NOT_FOUND, "only 2", &lines)
         && refuses(model, ATTENTION, decoder, VKMOE_ERROR_NOT_FOUND, "decoder block 0", &lines)
         && vkmoe_model_get_attention(model, (struct vkmoe_block){0}, NULL) == INVALID
@@ -510,7 +634,39 @@ static void test_arguments(struct tap *tap)
         && vkmoe_model_get_frame(NULL, NULL) == INVALID;
     vkmoe_model_destroy(&model);
     whole_checkpoint_finish(&checkpoint);
+
+    model = ok ? open_changed("switch_transformers", "", "", &log, &checkpoint) : NULL;
+    ok = model && refuses(model, ATTENTION, cross, VKMOE_ERROR_NOT_FOUND, no_cross, &lines)
+        && refuses(model, CROSS, (struct vkmoe_block){.index = 3}, VKMOE_ERROR_NOT_FOUND,
+            "has no decoder block 3, only 3 of them", &lines)
+        && refuses(model, MLP, (struct vkmoe_block){.index = 1, .decoder = true}, UNSUPPORTED,
+            "decoder block 1 holds experts", &lines);
+    vkmoe_model_destroy(&model);
+    whole_checkpoint_finish(&checkpoint);
     tap_result(tap, ok, "arguments");
+}
+
+// The embedding under another of its names.
+static void test_renamed_embedding(struct tap *tap)
+{
+    if (!tap_wants(tap, "renamed-embedding"))
+        return;
+    struct whole_checkpoint checkpoint;
+    struct vkmoe_frame_params frame;
+    vkmoe_model *model = NULL;
+    bool ok = whole_checkpoint_write("switch_transformers", 1, &checkpoint)
+        && spoil(&checkpoint, "shared.weight", "sharef.weight")
+        && vkmoe_model_open(checkpoint.path, &printing_log, &model) == VKMOE_OK
+        && vkmoe_model_get_frame(model, &frame) == VKMOE_OK
+        && frame.embedding.data && frame.embedding.data == frame.head.data;
+    float number;
+    for (uint32_t i = 0; ok && i < checkpoint.vocabulary * checkpoint.hidden; i++) {
+        memcpy(&number, (const char *)frame.embedding.data + 4 * i, 4);
+        ok = number == (float)checkpoint.embedding[i];
+    }
+    vkmoe_model_destroy(&model);
+    whole_checkpoint_finish(&checkpoint);
+    tap_result(tap, ok, "renamed-embedding");
 }
 
 // Families of which only the experts are known.
@@ -553,6 +709,7 @@ int main(int argc, char **argv)
     test_errors(&tap);
     test_tensors(&tap);
     test_arguments(&tap);
+    test_renamed_embedding(&tap);
     test_other_families(&tap);
     return tap_end(&tap);
 }

@@ -142,7 +142,8 @@ enum vkmoe_status vkmoe_model_open(const char *path, const struct vkmoe_log *log
     for (uint32_t b = 0; b < VKMOE_MAX_BLOCKS; b++) {
         atomic_init(&model->views[0][b], NULL);
         atomic_init(&model->views[1][b], NULL);
-        atomic_init(&model->attention[b], NULL);
+        for (int place = 0; place < VKMOE_PLACES; place++)
+            atomic_init(&model->attention[place][b], NULL);
     }
     enum vkmoe_status status = open_model(model, path);
     if (status != VKMOE_OK) {
@@ -161,7 +162,8 @@ void vkmoe_model_destroy(vkmoe_model **model)
     for (uint32_t b = 0; b < VKMOE_MAX_BLOCKS; b++) {
         free(atomic_load(&m->views[0][b]));
         free(atomic_load(&m->views[1][b]));
-        free(atomic_load(&m->attention[b]));
+        for (int place = 0; place < VKMOE_PLACES; place++)
+            free(atomic_load(&m->attention[place][b]));
     }
     vkmoe_config_close(&m->config);
     vkmoe_tensors_close(&m->tensors);

@@ -22,7 +22,7 @@ struct vkmoe_model {
     struct vkmoe_model_info info;
     // Made when first asked for. Atomic, because several threads may be the first.
     _Atomic(struct vkmoe_block_views *) views[2][VKMOE_MAX_BLOCKS];
-    _Atomic(struct vkmoe_attention_views *) attention[VKMOE_MAX_BLOCKS];
+    _Atomic(struct vkmoe_attention_views *) attention[VKMOE_PLACES][VKMOE_MAX_BLOCKS];
 };
 
 #endif

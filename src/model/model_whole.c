@@ -21,7 +21,7 @@ static enum vkmoe_status begin(struct vkmoe_model *model, struct vkmoe_config *c
             .whole = whole,
             .family = model->family,
             .config = config,
-            .blocks = model->blocks.count[0],
+            .blocks = model->blocks.count,
         },
         .tensors = &model->tensors,
         .log = &model->log,
@@ -41,6 +41,10 @@ static enum vkmoe_status check(const char *function, const struct vkmoe_model *m
         return vkmoe_fail(&model->log, VKMOE_ERROR_NOT_FOUND, "%s: has no %s %u, only %u of them",
             model->directory, block.decoder ? "decoder block" : "block", block.index,
             model->blocks.count[block.decoder]);
+    if (block.cross && !block.decoder)
+        return vkmoe_fail(&model->log, VKMOE_ERROR_NOT_FOUND,
+            "%s: block %u has no attention to an encoder, only a decoder's blocks have one",
+            model->directory, block.index);
     return VKMOE_OK;
 }
 
@@ -54,10 +58,11 @@ enum vkmoe_status vkmoe_model_get_attention(vkmoe_model *model, struct vkmoe_blo
         status = begin(model, &config, &from);
     if (status != VKMOE_OK)
         return status;
-    _Atomic(struct vkmoe_attention_views *) *slot = &model->attention[block.index];
+    _Atomic(struct vkmoe_attention_views *) *slot =
+        &model->attention[vkmoe_whole_place(block)][block.index];
     struct vkmoe_attention_views *views = atomic_load(slot), *expected = NULL;
     if (!views) {
-        status = vkmoe_attention_views_create(&from, block.index, &views);
+        status = vkmoe_attention_views_create(&from, block, &views);
         if (status != VKMOE_OK)
             return status;
         // As in model.c: whoever stored first is right.
@@ -97,7 +102,7 @@ enum vkmoe_status vkmoe_model_get_norms(vkmoe_model *model, struct vkmoe_block b
     if (status == VKMOE_OK)
         status = begin(model, &config, &from);
     if (status == VKMOE_OK)
-        status = vkmoe_norms_view(&from, block.index, &first, &second);
+        status = vkmoe_norms_view(&from, block, &first, &second);
     if (status == VKMOE_OK) {
         *attention_norm = first;
         *experts_norm = second;

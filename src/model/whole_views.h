@@ -16,16 +16,17 @@ struct vkmoe_whole_tensors {
 struct vkmoe_attention_views {
     struct vkmoe_attention_params params;
     struct vkmoe_pattern *patterns; // [experts]
+    float *position_bias;           // [heads][2 position_reach + 1]; none: not valid
     struct vkmoe_view views[];      // query, output: [experts] each
 };
 
 // All three as vkmoe_block_views_create(); the config's faults come first. A vector's
 // row_stride is its number of elements. Release views with free().
 enum vkmoe_status vkmoe_attention_views_create(const struct vkmoe_whole_tensors *from,
-    uint32_t block, struct vkmoe_attention_views **out);
+    struct vkmoe_block block, struct vkmoe_attention_views **out);
 enum vkmoe_status vkmoe_frame_view(const struct vkmoe_whole_tensors *from,
     struct vkmoe_frame_params *frame);
-enum vkmoe_status vkmoe_norms_view(const struct vkmoe_whole_tensors *from, uint32_t block,
-    struct vkmoe_view *attention_norm, struct vkmoe_view *experts_norm);
+enum vkmoe_status vkmoe_norms_view(const struct vkmoe_whole_tensors *from,
+    struct vkmoe_block block, struct vkmoe_view *attention_norm, struct vkmoe_view *experts_norm);
 
 #endif
