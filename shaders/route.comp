@@ -17,6 +17,8 @@ float finish_logit(float dot_product, uint e, float mean_square)
     float l = dot_product;
     if (ROUTE_RMS_NORM != 0)
         l *= inversesqrt(mean_square + ROUTE_RMS_EPSILON);
+    if (ROUTE_LEVELS != 0 && e >= ROUTE_EXPERTS)
+        return l;
     l += load_f32(pc.vectors, e);
     if (ROUTE_SOFT_CAP != 0.0)
         l = soft_cap(l, ROUTE_SOFT_CAP);
@@ -25,12 +27,14 @@ float finish_logit(float dot_product, uint e, float mean_square)
 
 void store_logit(uint token, uint row, float dot_product, float mean_square)
 {
-    if (token >= pc.tokens || row >= ROUTE_EXPERTS + ROUTE_EXTRA_ROW)
+    if (token >= pc.tokens || row >= LOGITS + ROUTE_EXTRA_ROW)
         return;
-    if (row == ROUTE_EXPERTS)
+    if (ROUTE_EXTRA_ROW != 0 && row == ROUTE_EXPERTS) {
         store_f32(pc.shared_weights, token, sigmoid(dot_product));
-    else
-        pc.logits.v[token * ROUTE_EXPERTS + row] = finish_logit(dot_product, row, mean_square);
+        return;
+    }
+    const uint e = row < ROUTE_EXPERTS ? row : row - ROUTE_EXTRA_ROW;
+    pc.logits.v[token * LOGITS + e] = finish_logit(dot_product, e, mean_square);
 }
 
 float square(unit x)

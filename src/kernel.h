@@ -4,7 +4,7 @@
 
 #include "device.h"
 
-#define SPEC_MAX 24
+#define SPEC_MAX 28
 
 enum kernel {
 #define KERNEL(name) KERNEL_##name,

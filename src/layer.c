@@ -31,22 +31,32 @@ static enum vkmoe_status no_host_memory(const vkmoe_device *device)
     return vkmoe_fail(&device->log, VKMOE_ERROR_OUT_OF_MEMORY, "layer: out of host memory");
 }
 
-// The router's rows times input_scale, and the shared token gate behind them.
+// Rows that multiply r, which is x times input_scale.
+static void scale_rows(const struct vkmoe_layer_params *p, const struct vkmoe_view *rows,
+    uint32_t count, float *out)
+{
+    const struct vkmoe_view weight = vkmoe_view_resolve(rows, p->hidden);
+    for (uint32_t i = 0; i < count; i++) {
+        for (uint32_t d = 0; d < p->hidden; d++)
+            out[(size_t) i * p->hidden + d] = vkmoe_view_get(&weight, i, d)
+                * get_or(&p->router.input_scale, p->hidden, 0, d, 1.0f);
+    }
+}
+
+// The experts' rows, behind them the shared token gate, behind that the two levels.
 static enum vkmoe_status create_router(vkmoe_layer *layer, const struct vkmoe_layer_params *p)
 {
-    const uint32_t rows = p->experts + (layer->shared_weighted ? 1 : 0);
+    const uint32_t levels_at = p->experts + layer->shared_weighted;
+    const uint32_t rows = levels_at + (layer->leveled ? 2 : 0);
     float *matrix = malloc((size_t) rows * p->hidden * sizeof *matrix);
     if (!matrix)
         return no_host_memory(layer->device);
-    const struct vkmoe_view weight = vkmoe_view_resolve(&p->router.weight, p->hidden);
-    for (uint32_t e = 0; e < p->experts; e++) {
-        for (uint32_t d = 0; d < p->hidden; d++)
-            matrix[(size_t) e * p->hidden + d] = vkmoe_view_get(&weight, e, d)
-                * get_or(&p->router.input_scale, p->hidden, 0, d, 1.0f);
-    }
-    for (uint32_t d = 0; rows > p->experts && d < p->hidden; d++)
+    scale_rows(p, &p->router.weight, p->experts, matrix);
+    for (uint32_t d = 0; layer->shared_weighted && d < p->hidden; d++)
         matrix[(size_t) p->experts * p->hidden + d] =
             get_or(&p->shared_token_gate, p->hidden, 0, d, 0.0f);
+    if (layer->leveled)
+        scale_rows(p, &p->router.levels, 2, matrix + (size_t) levels_at * p->hidden);
     const struct vkmoe_view view = { .data = matrix, .dtype = VKMOE_F32 };
     const enum vkmoe_status status = vkmoe_matrix_create(layer->device, &view, NULL, rows, p->hidden,
         VKMOE_F32, &layer->router);
@@ -215,6 +225,7 @@ enum vkmoe_status vkmoe_layer_create(vkmoe_device *device, const struct vkmoe_la
     layer->gated = params->gate != NULL;
     layer->shared_gated = params->shared_inner > 0 && params->shared_gate.data;
     layer->shared_weighted = params->shared_inner > 0 && params->shared_token_gate.data;
+    layer->leveled = params->router.levels.data != NULL;
     layer->up_biased = params->gate_bias.data || params->up_bias.data;
     layer->down_biased = params->down_bias.data != NULL;
     layer->output_biased = params->output_bias.data != NULL;

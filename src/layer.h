@@ -24,11 +24,12 @@ struct vkmoe_layer {
     struct vkmoe_layer_params params;
     enum vkmoe_dtype dtype;
     bool gated, shared_gated, shared_weighted; // the last: has a token gate
+    bool leveled;                  // the router has levels
     bool up_biased, down_biased, output_biased;
     uint32_t inner_columns;        // inner, padded to 8: the width of a row of h
     uint32_t shared_inner_columns;
 
-    struct matrix router;          // f32; the shared token gate is its last row
+    struct matrix router;          // f32; behind it the shared token gate and the levels
     struct matrix *up, *down;      // [experts + 1]; the last is the shared expert's
     vkmoe_buffer *up_table, *down_table; // addresses of these
     vkmoe_buffer *vectors;         // f32 [3][experts]: bias, correction bias, expert scale

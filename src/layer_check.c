@@ -52,6 +52,20 @@ static enum vkmoe_status check_groups(const struct vkmoe_log *log,
     return VKMOE_OK;
 }
 
+static enum vkmoe_status check_always(const struct vkmoe_log *log,
+    const struct vkmoe_router_params *r, uint32_t experts_per_token)
+{
+    CHECK(r->always > 0 || !r->levels.data, "router.levels without router.always");
+    if (r->always == 0)
+        return VKMOE_OK;
+    CHECK(r->always < experts_per_token,
+        "router.always is %u, must be below experts_per_token (%u)", r->always, experts_per_token);
+    CHECK(r->select == VKMOE_SELECT_TOP_K, "router.always needs the selection to be TOP_K");
+    CHECK(r->groups <= 1, "router.always knows no groups");
+    CHECK(r->capacity == 0, "router.always knows no capacity");
+    return VKMOE_OK;
+}
+
 static enum vkmoe_status check_router(const struct vkmoe_log *log,
     const struct vkmoe_layer_params *p)
 {
@@ -60,6 +74,9 @@ static enum vkmoe_status check_router(const struct vkmoe_log *log,
     CHECK((unsigned) r->select <= VKMOE_SELECT_SUPPLIED_WEIGHTED, "router.select %d is unknown",
         (int) r->select);
     CHECK((unsigned) r->weigh <= VKMOE_WEIGH_SIGMOID, "router.weigh %d is unknown", (int) r->weigh);
+    const enum vkmoe_status status = check_always(log, r, p->experts_per_token);
+    if (status != VKMOE_OK)
+        return status;
     if (r->select == VKMOE_SELECT_SUPPLIED_WEIGHTED) {
         CHECK(r->capacity == 0, "router.capacity would write to supplied weights; drop with -0.0");
         return VKMOE_OK;
@@ -115,6 +132,7 @@ static enum vkmoe_status check_vectors(const struct vkmoe_log *log,
         { "router.bias", &p->router.bias },
         { "router.correction_bias", &p->router.correction_bias },
         { "router.expert_scale", &p->router.expert_scale },
+        { "router.levels", &p->router.levels },
         { "gate_bias", &p->gate_bias },
         { "up_bias", &p->up_bias },
         { "down_bias", &p->down_bias },

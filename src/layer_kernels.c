@@ -39,6 +39,7 @@ static void set_route_spec(const struct vkmoe_layer_params *p, uint32_t spec[SPE
     spec[ROUTE_SOFT_CAP] = float_bits(r->soft_cap);
     spec[ROUTE_THRESHOLD] = float_bits(r->sparsemixer_threshold);
     spec[ROUTE_RMS_EPSILON] = float_bits(r->rms_epsilon);
+    spec[ROUTE_ALWAYS] = r->always;
 }
 
 enum vkmoe_status vkmoe_pass_route(const struct pass *pass)
@@ -47,7 +48,7 @@ enum vkmoe_status vkmoe_pass_route(const struct pass *pass)
     const struct vkmoe_layer_params *p = &layer->params;
     if (p->router.select == VKMOE_SELECT_SUPPLIED_WEIGHTED)
         return VKMOE_OK;
-    const uint32_t rows = p->experts + layer->shared_weighted;
+    const uint32_t rows = p->experts + layer->shared_weighted + (layer->leveled ? 2 : 0);
     const bool columns = pass->shapes.route_columns;
     const uint32_t blocks = columns && rows > 16 ? 4 : columns && rows > 8 ? 2 : 1;
     const uint32_t tile_tokens = columns ? pass->shapes.lanes
@@ -76,6 +77,7 @@ enum vkmoe_status vkmoe_pass_route(const struct pass *pass)
             [ROUTE_COLUMNS] = columns,
             [ROUTE_PACKED] = is_packed(pass->router_x, p->hidden, 8) && is_packed(pass->x, p->hidden, 8),
             [ROUTE_EXTRA_ROW] = layer->shared_weighted,
+            [ROUTE_LEVELS] = layer->leveled,
             [ROUTE_SHARED_X] = layer->shared_weighted && pass->router_x != pass->x,
         },
         .push = &push,

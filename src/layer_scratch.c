@@ -22,12 +22,18 @@ static uint32_t max_tiles(const vkmoe_layer *layer, uint32_t tokens, uint32_t ti
     return pairs / tile_rows + MIN(layer->params.experts, pairs) + shared;
 }
 
+// Logits of a token.
+static uint32_t logits(const vkmoe_layer *layer)
+{
+    return layer->params.experts + (layer->leveled ? 2 : 0);
+}
+
 struct scratch vkmoe_scratch_plan(const vkmoe_layer *layer, uint32_t tokens, bool decode,
     uint32_t tile_rows)
 {
     const struct vkmoe_layer_params *p = &layer->params;
     const uint64_t pairs = (uint64_t) tokens * p->experts_per_token;
-    const uint64_t logits_size = (uint64_t) tokens * p->experts * 4, ids_size = pairs * 4;
+    const uint64_t logits_size = (uint64_t) tokens * logits(layer) * 4, ids_size = pairs * 4;
     struct scratch s = { 0 };
     s.weights = take(&s.size, pairs * 4);
     s.shared_weights = take(&s.size, layer->shared_weighted ? (uint64_t) tokens * 4 : 0);
@@ -60,7 +66,7 @@ static uint64_t scratch_bound(const vkmoe_layer *layer, uint32_t tokens)
     const uint64_t per_pair = ((uint64_t) p->inner + p->hidden) * 4;
     const uint64_t outputs = (uint64_t) p->experts_per_token * p->hidden;
     const uint64_t excess = p->shared_inner > outputs ? (p->shared_inner - outputs) * 4 : 0;
-    return tokens * (p->experts_per_token * per_pair + (uint64_t) p->experts * 4 + excess)
+    return tokens * (p->experts_per_token * per_pair + (uint64_t) logits(layer) * 4 + excess)
         + SCRATCH_SLACK;
 }
 
@@ -105,7 +111,7 @@ uint32_t vkmoe_layer_pass_tokens(const vkmoe_layer *layer, uint32_t tokens, uint
 {
     const struct vkmoe_layer_params *p = &layer->params;
     const uint64_t widest = MAX(layer->inner_columns, p->hidden);
-    const uint64_t per_token = MAX(MAX(widest * p->experts_per_token, p->experts),
+    const uint64_t per_token = MAX(MAX(widest * p->experts_per_token, logits(layer)),
         layer->shared_inner_columns);
     uint64_t most = MIN(PASS_MAX_PAIRS / p->experts_per_token, PASS_MAX_ELEMENTS / per_token);
     most = MAX(MIN(most, tokens), 1);

@@ -597,11 +597,13 @@ void reference_router_from(const struct vkmoe_router_params *p, uint32_t hidden,
         .rms_norm = p->rms_norm,
         .rms_epsilon = p->rms_epsilon,
         .capacity = p->capacity,
+        .always = p->always,
         .router = reference_read_view(&p->weight, experts, hidden),
         .input_scale = reference_read_view(&p->input_scale, 1, hidden),
         .router_bias = reference_read_view(&p->bias, 1, experts),
         .correction_bias = reference_read_view(&p->correction_bias, 1, experts),
         .expert_scale = reference_read_view(&p->expert_scale, 1, experts),
+        .levels = reference_read_view(&p->levels, 2, hidden),
     };
 }
 

@@ -252,9 +252,10 @@ static bool check_scratch(const struct run *run)
     const struct vkmoe_layer_params *p = &run->c->layer;
     const uint32_t tokens[] = {0, 1, 2, 7, 33, 64, 300, 4096, 65536, run->c->tokens};
     uint64_t k = p->experts_per_token, routed = k * p->hidden;
+    uint64_t logits = p->experts + (run->c->has & CASE_LEVELS ? 2 : 0);
     for (size_t i = 0; i < sizeof(tokens) / sizeof(tokens[0]); i++) {
         uint64_t t = tokens[i];
-        uint64_t bound = t * k * (p->inner + p->hidden) * 4 + t * p->experts * 4 + (1 << 20);
+        uint64_t bound = t * k * (p->inner + p->hidden) * 4 + t * logits * 4 + (1 << 20);
         if (p->shared_inner > routed)
             bound += t * (p->shared_inner - routed) * 4;
         uint64_t size = vkmoe_layer_scratch_size(run->layer, tokens[i]);

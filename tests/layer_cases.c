@@ -33,6 +33,9 @@
 #define GSHARD(limit)                                                                             \
     .layer.router = {.renormalize = true, .renormalize_max = true,                                \
         .renormalize_epsilon = 1.1920929e-7f, .capacity = limit}
+#define MOH(always_, routed)                                                                      \
+    .layer.router = {.renormalize = true, .renormalize_max = true,                                \
+        .renormalize_epsilon = 1.1920929e-7f, .scale = routed, .always = always_}
 
 #define MIXTRAL(t) SHAPE(t, 64, 96, 8, 2), TOP_K_NORM
 #define GPT_OSS(t, e) SHAPE(t, 45, 45, e, 4), TOP_K_OF_LOGITS,                                    \
@@ -143,6 +146,10 @@ const struct layer_case layer_cases[] = {
             .renormalize = true}},
     {"step-3.5", SHAPE(33, 64, 48, 64, 8), SIGMOID_NORM(3.0f), .layer.shared_inner = 48,
         .layer.activation = VKMOE_SWIGLU_STEP, .has = CASE_CORRECTION_BIAS, .expert_gain = 6.0},
+    {"moh", SHAPE(33, 64, 16, 32, 24), MOH(16, 8.0f), .layer.activation = VKMOE_IDENTITY,
+        .has = CASE_UNGATED | CASE_LEVELS},
+    {"moh-decode", SHAPE(1, 64, 16, 32, 24), MOH(16, 8.0f), .layer.activation = VKMOE_IDENTITY,
+        .has = CASE_UNGATED | CASE_LEVELS, .dtype = VKMOE_BF16},
 
     // --------------------------------------------------- gates that no model has like this
     {"sigmoid-plain", SHAPE(19, 40, 24, 12, 3), .layer.router = {.score = VKMOE_SCORE_SIGMOID}},
@@ -182,6 +189,19 @@ const struct layer_case layer_cases[] = {
     {"rms-norm-own-x", SHAPE(19, 40, 24, 12, 3), GEMMA4(0.3f)},
     {"input-scale-only", SHAPE(19, 40, 24, 12, 3), TOP_K_NORM, .has = CASE_INPUT_SCALE,
         .vector_dtype = VKMOE_F16},
+    {"always-without-levels", SHAPE(19, 40, 24, 12, 3), .layer.router = {.always = 2}},
+    {"always-all-of-all", SHAPE(9, 40, 24, 12, 12), MOH(11, 1.0f), .has = CASE_LEVELS},
+    {"always-1023", SHAPE(3, 24, 8, 1023, 1023), MOH(1, 1022.0f), .has = CASE_LEVELS},
+    {"always-tied", SHAPE(9, 40, 24, 60, 7), MOH(3, 4.0f), .has = CASE_LEVELS | CASE_TIED},
+    {"always-twins", SHAPE(33, 40, 24, 60, 7), MOH(3, 4.0f), .has = CASE_LEVELS | CASE_TWINS},
+    {"always-everything-else", SHAPE(33, 44, 24, 20, 6), .layer.shared_inner = 18,
+        .layer.router = {.score = VKMOE_SCORE_SIGMOID, .weigh = VKMOE_WEIGH_SOFTMAX,
+            .scale = 0.5f, .soft_cap = 3.0f, .rms_norm = true, .rms_epsilon = 0.1f, .always = 2},
+        .has = CASE_LEVELS | CASE_ROUTER_BIAS | CASE_CORRECTION_BIAS | CASE_INPUT_SCALE |
+            CASE_EXPERT_SCALE | CASE_ROUTER_X | CASE_SHARED_TOKEN_GATE | CASE_MISALIGNED},
+    {"always-everything-else-decode", SHAPE(2, 44, 24, 20, 6), .layer.shared_inner = 18,
+        .layer.router = {.rms_norm = true, .rms_epsilon = 0.1f, .always = 5},
+        .has = CASE_LEVELS | CASE_EXPERT_SCALE | CASE_SHARED_TOKEN_GATE},
     {"supplied-ids", SHAPE(33, 40, 24, 12, 3), TOP_K_NORM,
         .layer.router.select = VKMOE_SELECT_SUPPLIED},
     {"supplied-ids-wild", SHAPE(33, 40, 24, 12, 3), TOP_K,

@@ -26,6 +26,7 @@ enum {
     CASE_UNGATED = 1 << 9,
     CASE_SHARED_UNGATED = 1 << 10,
     CASE_SHARED_TOKEN_GATE = 1 << 11,
+    CASE_LEVELS = 1 << 22,
     // Routing made hard
     CASE_TIED = 1 << 12,          // the router is 0: every logit the same
     CASE_TWINS = 1 << 13,         // experts 2i and 2i + 1 share a router row: ties everywhere

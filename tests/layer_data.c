@@ -176,6 +176,9 @@ static void make_router(const struct maker *m)
     if (c->has & CASE_EXPERT_SCALE)
         router->expert_scale = make_dense(m, "expert scale", 1, experts, c->vector_dtype, 1.0,
             0.25, &reference->expert_scale);
+    if (c->has & CASE_LEVELS)
+        router->levels = make_dense(m, "levels", 2, hidden, c->dtype, 0.0,
+            c->has & CASE_TIED ? 0.0 : 1.0 / sqrt(hidden), &reference->levels);
 }
 
 // ---------------------------------------------------------------------------- experts
@@ -391,6 +394,7 @@ static void copy_parameters(struct reference_layer *to, const struct vkmoe_layer
         .rms_norm = router->rms_norm,
         .rms_epsilon = router->rms_epsilon,
         .capacity = router->capacity,
+        .always = router->always,
         .activation = from->activation,
         .activation_alpha = from->activation_alpha,
         .activation_limit = from->activation_limit,

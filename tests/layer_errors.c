@@ -41,6 +41,18 @@ static const struct layer_case base_case = {
     X(groups_kept_0, p->router.groups = 3)                                                        \
     X(groups_kept_above_groups, p->router.groups = 3; p->router.groups_kept = 4)                  \
     X(groups_leave_too_few, p->router.groups = 6; p->router.groups_kept = 1)                      \
+    X(always_k, p->router.always = 2)                                                             \
+    X(always_above_experts, p->router.always = UINT32_MAX)                                        \
+    X(always_and_groups, p->router.always = 1; p->router.groups = p->router.groups_kept = 2)      \
+    X(always_and_sparsemixer, p->router.always = 1;                                               \
+        p->router.select = VKMOE_SELECT_SPARSEMIXER; p->router.sparsemixer_threshold = 0.02f)     \
+    X(always_and_supplied, p->router.always = 1; p->router.select = VKMOE_SELECT_SUPPLIED)        \
+    X(always_and_supplied_weights, p->router.always = 1;                                          \
+        p->router.select = VKMOE_SELECT_SUPPLIED_WEIGHTED)                                        \
+    X(always_and_capacity, p->router.always = 1; p->router.capacity = 3)                          \
+    X(levels_without_always, p->router.levels = p->router.weight)                                 \
+    X(unknown_dtype_of_levels, p->router.always = 1; p->router.levels = p->router.weight;         \
+        p->router.levels.dtype = (enum vkmoe_dtype)99)                                            \
     X(no_router, p->router.weight.data = NULL)                                                    \
     X(no_up, p->up = NULL)                                                                        \
     X(no_down, p->down = NULL)                                                                    \

@@ -20,7 +20,7 @@ void reference_layer_finish(struct reference_layer *layer)
         return;
     double *arrays[] = {
         layer->router, layer->input_scale, layer->router_bias, layer->correction_bias,
-        layer->expert_scale, layer->gate, layer->up, layer->down, layer->gate_bias,
+        layer->expert_scale, layer->levels, layer->gate, layer->up, layer->down, layer->gate_bias,
         layer->up_bias, layer->down_bias, layer->output_bias, layer->shared_gate,
         layer->shared_up, layer->shared_down, layer->shared_token_gate,
     };
@@ -50,9 +50,8 @@ static double sigmoid(double x)
 
 // ----------------------------------------------------------------------------- gate
 
-// l = r Wt + bias, soft-capped. r is [hidden] scratch.
-static void find_logits(const struct reference_layer *layer, const float *x, double *r,
-    double *logits)
+// r from x, as the gate's matrices see it.
+static void find_gate_input(const struct reference_layer *layer, const float *x, double *r)
 {
     double square_sum = 0.0;
     for (uint32_t i = 0; i < layer->hidden; i++) {
@@ -68,6 +67,11 @@ static void find_logits(const struct reference_layer *layer, const float *x, dou
         for (uint32_t i = 0; i < layer->hidden; i++)
             r[i] *= layer->input_scale[i];
     }
+}
+
+// l = r Wt + bias, soft-capped.
+static void find_logits(const struct reference_layer *layer, const double *r, double *logits)
+{
     for (uint32_t e = 0; e < layer->experts; e++) {
         double l = 0.0;
         if (layer->router)
@@ -112,8 +116,9 @@ static void find_scores(const struct reference_layer *layer, const double *logit
             break;
         }
     }
+    // Those always chosen are not among the candidates.
     if (layer->score == VKMOE_SCORE_SOFTMAX)
-        softmax(logits, s, layer->experts);
+        softmax(logits + layer->always, s + layer->always, layer->experts - layer->always);
 }
 
 // The largest z of a group, or the sum of its two largest.
@@ -145,11 +150,13 @@ static uint32_t find_largest(const double *values, const bool *taken, uint32_t c
     return best;
 }
 
-// z = s + correction_bias, with all but the best groups masked.
+// z = s + correction_bias, with all but the best groups masked; those always chosen lead.
 static void find_selection_scores(const struct reference_layer *layer, const double *s, double *z)
 {
     for (uint32_t e = 0; e < layer->experts; e++)
         z[e] = s[e] + (layer->correction_bias ? layer->correction_bias[e] : 0.0);
+    for (uint32_t e = 0; e < layer->always; e++)
+        z[e] = INFINITY;
     if (layer->groups <= 1)
         return;
 
@@ -201,10 +208,9 @@ static void weigh_sparsemixer(const struct reference_layer *layer, const double 
 }
 
 // w from s and l at I, renormalised and scaled.
-static void weigh(const struct reference_layer *layer, const double *l, const double *s,
-    const int32_t *ids, double *w)
+static void weigh_choice(const struct reference_layer *layer, const double *l, const double *s,
+    const int32_t *ids, uint32_t k, double *w)
 {
-    uint32_t k = layer->experts_per_token;
     if (layer->select == VKMOE_SELECT_SPARSEMIXER) {
         weigh_sparsemixer(layer, l, ids, w);
     } else {
@@ -228,9 +234,29 @@ static void weigh(const struct reference_layer *layer, const double *l, const do
         divisor = sum + layer->renormalize_epsilon;
     for (uint32_t j = 0; j < k; j++) {
         w[j] = w[j] / divisor * (layer->scale != 0.0 ? layer->scale : 1.0);
-        if (layer->expert_scale)
-            w[j] *= layer->expert_scale[ids[j]];
     }
+}
+
+// The weights of all k slots: those always chosen have their own, and the two kinds share
+// the token as its levels say.
+static void weigh(const struct reference_layer *layer, const double *r, const double *l,
+    const double *s, const int32_t *ids, double *w)
+{
+    uint32_t k = layer->experts_per_token, always = layer->always;
+    weigh_choice(layer, l, s, ids + always, k - always, w + always);
+    softmax(l, w, always);
+    for (uint32_t j = 0; j < always; j++)
+        w[j] *= always;
+    if (layer->levels) {
+        double levels[2];
+        for (uint32_t i = 0; i < 2; i++)
+            levels[i] = dot(r, layer->levels + (size_t)i * layer->hidden, layer->hidden);
+        softmax(levels, levels, 2);
+        for (uint32_t j = 0; j < k; j++)
+            w[j] *= 2.0 * levels[j < always ? 0 : 1];
+    }
+    for (uint32_t j = 0; layer->expert_scale && j < k; j++)
+        w[j] *= layer->expert_scale[ids[j]];
 }
 
 // Drops what exceeds the capacity within one sequence: a queue per expert, in which all
@@ -260,7 +286,8 @@ static void route(const struct reference_layer *layer, uint32_t tokens,
     double *s = allocate(experts, sizeof(double));
     double *z = allocate(experts, sizeof(double));
     for (uint32_t t = 0; t < tokens; t++) {
-        find_logits(layer, router_x + (size_t)t * layer->hidden, r, l);
+        find_gate_input(layer, router_x + (size_t)t * layer->hidden, r);
+        find_logits(layer, r, l);
         find_scores(layer, l, s);
         find_selection_scores(layer, s, z);
         if (layer->select == VKMOE_SELECT_SPARSEMIXER)
@@ -274,7 +301,7 @@ static void route(const struct reference_layer *layer, uint32_t tokens,
             int32_t id = ids_in[(size_t)t * k + j];
             chosen[j] = id < 0 ? 0 : id >= (int32_t)experts ? (int32_t)experts - 1 : id;
         }
-        weigh(layer, l, s, chosen, weights + (size_t)t * k);
+        weigh(layer, r, l, s, chosen, weights + (size_t)t * k);
     }
     free(r);
     free(l);

@@ -33,11 +33,13 @@ struct reference_layer {
     bool rms_norm;
     double rms_epsilon;
     uint32_t capacity;
+    uint32_t always;
     double *router;          // [experts][hidden]; NULL: all logits 0
     double *input_scale;     // [hidden]
     double *router_bias;     // [experts]
     double *correction_bias; // [experts]
     double *expert_scale;    // [experts]
+    double *levels;          // [2][hidden]
 
     enum vkmoe_activation activation;
     double activation_alpha, activation_limit;
@@ -77,7 +79,7 @@ void reference_layer_finish(struct reference_layer *layer);
 //   ids      [tokens][k], best first
 //   weights  [tokens][k], -0.0 for a choice dropped by capacity
 //   scores   [tokens][experts], what the selection compared: z after bias and groups,
-//            for sparsemixer l
+//            for sparsemixer l; infinite for the experts always chosen
 void reference_forward(const struct reference_layer *layer, uint32_t tokens,
     uint32_t sequence_tokens, const float *x, const float *router_x, const int32_t *ids_in,
     const float *weights_in, double *y, int32_t *ids, double *weights, double *scores);

@@ -182,6 +182,28 @@ static bool test_ties(void)
         same("ids[3]", ids[3], 3);
 }
 
+// Two experts are always chosen, with e^l = 1, 3; of the others, with 2, 5, 1, one is. For
+// x = 1 the levels are 2 (3 / 4) and 2 (1 / 4).
+static bool test_always(void)
+{
+    double l[5] = {0.0, log(3.0), log(2.0), log(5.0), 0.0}, levels[2] = {log(3.0), 0.0};
+    double scale[5] = {7, 1, 1, 11, 1}, w[3];
+    struct reference_layer layer = scalar_layer(5, 3, l);
+    layer.always = 2;
+    int32_t ids[3];
+    float x = 1.0f;
+    reference_forward(&layer, 1, 0, &x, NULL, NULL, NULL, NULL, ids, w, NULL);
+    bool ok = same("ids[0]", ids[0], 0) && same("ids[1]", ids[1], 1) && same("ids[2]", ids[2], 3);
+    ok &= near("w[0]", w[0], 2.0 / 4) && near("w[1]", w[1], 6.0 / 4) && near("w[2]", w[2], 5.0 / 8);
+    layer.renormalize = true;
+    layer.scale = 3.0;
+    layer.levels = levels;
+    layer.expert_scale = scale;
+    reference_forward(&layer, 1, 0, &x, NULL, NULL, NULL, NULL, ids, w, NULL);
+    ok &= near("all factors", w[0], 7 * 1.5 * 0.5) && near("all factors", w[1], 1.5 * 1.5);
+    return ok && near("all factors", w[2], 11 * 0.5 * 3.0);
+}
+
 // ---------------------------------------------------------------------------- capacity
 
 // Ids as given, weight 1 each, y = sum of 10^id: y shows who was served.
@@ -441,6 +463,7 @@ int main(int argc, char **argv)
         {"groups", test_groups},
         {"sparsemixer", test_sparsemixer},
         {"ties", test_ties},
+        {"always", test_always},
         {"capacity", test_capacity},
         {"supplied", test_supplied},
         {"activations", test_activations},

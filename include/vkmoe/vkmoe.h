@@ -297,6 +297,16 @@ enum vkmoe_group_score { VKMOE_GROUP_MAX, VKMOE_GROUP_SUM_TOP_2 };
 //   I = select(z)
 //   w = weigh(s, l, I);  renormalise: w / (sum w + epsilon) or w / max(sum w, epsilon)
 //   w = w * scale * expert_scale[I]
+//
+// With `always` (MoH, arXiv 2410.11842) the first `always` experts are every token's, in the
+// slots 0 .. always - 1, and all of the above but l is about the other experts, of which
+// k - always are chosen. The weights of the first come from their own logits alone:
+//
+//   w = always * softmax(l[0 .. always - 1]) * expert_scale
+//
+// With `levels` these weights are multiplied by 2 softmax(r levelst)[0] besides, and those
+// of the other chosen experts by 2 softmax(r levelst)[1]. MoH itself renormalises the latter
+// and has a `scale` of k - always.
 struct vkmoe_router_params {
     enum vkmoe_score score;
     enum vkmoe_select select;
@@ -316,6 +326,9 @@ struct vkmoe_router_params {
     struct vkmoe_view bias;            // [experts] added to l
     struct vkmoe_view correction_bias; // [experts] for the selection only
     struct vkmoe_view expert_scale;    // [experts]
+    // Not with groups, sparsemixer, supplied ids or capacity.
+    uint32_t always;                   // below k
+    struct vkmoe_view levels;          // [2][hidden], only with `always`; absent: no such factors
     // Switch Transformer, arXiv 2101.03961, 2.2: an expert takes at most `capacity`
     // tokens of a sequence, in token order; the rest are dropped and contribute 0.
     // With k > 1 all first choices queue before all second ones (GShard). 0: no limit.
@@ -376,7 +389,8 @@ VKMOE_API uint64_t vkmoe_layer_size(const vkmoe_layer *layer);
 
 // The scratch that a forward of `tokens` needs, at most
 // tokens * k * (inner + hidden) * 4 + tokens * experts * 4 + 1 MiB; with a
-// shared expert wider than k * hidden, tokens * (shared_inner - k * hidden) * 4 more.
+// shared expert wider than k * hidden, tokens * (shared_inner - k * hidden) * 4 more;
+// with router.levels, tokens * 8 more.
 VKMOE_API uint64_t vkmoe_layer_scratch_size(const vkmoe_layer *layer, uint32_t tokens);
 
 struct vkmoe_forward_params {

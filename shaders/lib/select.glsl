@@ -17,7 +17,10 @@
 #define WEIGH_SCORE 0
 #define WEIGH_SOFTMAX 1
 
+#define POSITIVE_INFINITY uintBitsToFloat(0x7f800000u)
 #define NEGATIVE_INFINITY uintBitsToFloat(0xff800000u)
+
+#define LOGITS (ROUTE_EXPERTS + 2 * ROUTE_LEVELS) // of a token; the levels' are the last two
 
 // Experts compared in one loop iteration. lavapipe 22.3 ends all loops of an invocation
 // without a word after 65535 iterations together; 1024 experts for 8 tokens take 32768.
@@ -29,7 +32,8 @@ shared float rank_by[(ROUTE_EXPERTS + RANK_RUN - 1) / RANK_RUN * RANK_RUN];
 shared uint chosen[ROUTE_EXPERTS]; // [slot] expert
 shared float group_score[ROUTE_GROUPS];
 
-// Softmax needs these two; the other scores ignore them.
+// Softmax needs these two, over the experts that are not always chosen; the other scores
+// ignore them.
 struct normaliser { float most, sum; };
 
 float score(float l, normaliser n)
@@ -49,10 +53,10 @@ normaliser softmax_normaliser()
     if (ROUTE_SCORE != SCORE_SOFTMAX)
         return n;
     float most = NEGATIVE_INFINITY, sum = 0.0;
-    for (uint e = gl_LocalInvocationIndex; e < ROUTE_EXPERTS; e += LANES)
+    for (uint e = ROUTE_ALWAYS + gl_LocalInvocationIndex; e < ROUTE_EXPERTS; e += LANES)
         most = max(most, logit[e]);
     n.most = workgroup_max(most);
-    for (uint e = gl_LocalInvocationIndex; e < ROUTE_EXPERTS; e += LANES)
+    for (uint e = ROUTE_ALWAYS + gl_LocalInvocationIndex; e < ROUTE_EXPERTS; e += LANES)
         sum += exp(logit[e] - n.most);
     n.sum = workgroup_sum(sum);
     return n;
@@ -152,32 +156,55 @@ void take_supplied(uint token)
     barrier();
 }
 
+// Sets most and sum as a softmax over the logits of slots first .. end - 1 needs them.
+normaliser normaliser_of_slots(uint first, uint end)
+{
+    float most = NEGATIVE_INFINITY, sum = 0.0;
+    for (uint slot = first + gl_LocalInvocationIndex; slot < end; slot += LANES)
+        most = max(most, logit[chosen[slot]]);
+    most = workgroup_max(most);
+    for (uint slot = first + gl_LocalInvocationIndex; slot < end; slot += LANES)
+        sum += exp(logit[chosen[slot]] - most);
+    return normaliser(most, workgroup_sum(sum));
+}
+
 // Unscaled weights of the chosen experts into rank_by[slot].
 void weigh(normaliser n)
 {
-    float most = NEGATIVE_INFINITY, sum = 0.0;
-    if (ROUTE_WEIGH == WEIGH_SOFTMAX) {
-        for (uint slot = gl_LocalInvocationIndex; slot < ROUTE_K; slot += LANES)
-            most = max(most, logit[chosen[slot]]);
-        most = workgroup_max(most);
-        for (uint slot = gl_LocalInvocationIndex; slot < ROUTE_K; slot += LANES)
-            sum += exp(logit[chosen[slot]] - most);
-        sum = workgroup_sum(sum);
-    }
+    normaliser always = n, others = n;
+    if (ROUTE_ALWAYS > 0)
+        always = normaliser_of_slots(0, ROUTE_ALWAYS);
+    if (ROUTE_WEIGH == WEIGH_SOFTMAX)
+        others = normaliser_of_slots(ROUTE_ALWAYS, ROUTE_K);
     for (uint slot = gl_LocalInvocationIndex; slot < ROUTE_K; slot += LANES) {
         const float l = logit[chosen[slot]];
-        rank_by[slot] = ROUTE_WEIGH == WEIGH_SCORE ? score(l, n)
-            : ROUTE_WEIGH == WEIGH_SOFTMAX ? exp(l - most) / sum : sigmoid(l);
+        if (slot < ROUTE_ALWAYS)
+            rank_by[slot] = float(ROUTE_ALWAYS) * exp(l - always.most) / always.sum;
+        else
+            rank_by[slot] = ROUTE_WEIGH == WEIGH_SCORE ? score(l, n)
+                : ROUTE_WEIGH == WEIGH_SOFTMAX ? exp(l - others.most) / others.sum : sigmoid(l);
     }
     barrier();
+}
+
+// What the weights of those always chosen (x) and of the others (y) are multiplied by:
+// twice the softmax of two logits.
+vec2 levels_of(uint token)
+{
+    if (ROUTE_LEVELS == 0)
+        return vec2(1.0);
+    const uint at = token * LOGITS + ROUTE_EXPERTS;
+    const float lead = pc.logits.v[at] - pc.logits.v[at + 1];
+    return 2.0 * vec2(sigmoid(lead), sigmoid(-lead));
 }
 
 // Renormalises, scales and stores rank_by[slot] as the token's weights.
 void store_choice(uint token)
 {
+    const vec2 levels = levels_of(token);
     float divisor = 1.0, sum = 0.0;
     if (ROUTE_RENORMALIZE != 0) {
-        for (uint slot = gl_LocalInvocationIndex; slot < ROUTE_K; slot += LANES)
+        for (uint slot = ROUTE_ALWAYS + gl_LocalInvocationIndex; slot < ROUTE_K; slot += LANES)
             sum += rank_by[slot];
         sum = workgroup_sum(sum);
         divisor = ROUTE_RENORMALIZE == 1 ? sum + ROUTE_RENORM_EPSILON
@@ -185,8 +212,12 @@ void store_choice(uint token)
     }
     for (uint slot = gl_LocalInvocationIndex; slot < ROUTE_K; slot += LANES) {
         const uint e = chosen[slot];
-        float w = rank_by[slot] / divisor * ROUTE_SCALE
-            * load_f32(pc.vectors, 2 * ROUTE_EXPERTS + e);
+        float w = rank_by[slot];
+        if (slot >= ROUTE_ALWAYS)
+            w = w / divisor * ROUTE_SCALE;
+        w *= load_f32(pc.vectors, 2 * ROUTE_EXPERTS + e);
+        if (ROUTE_LEVELS != 0)
+            w *= slot < ROUTE_ALWAYS ? levels.x : levels.y;
         if (w == 0.0)
             w = 0.0; // -0.0 means dropped
         if (ROUTE_SELECT != SELECT_SUPPLIED)
@@ -199,13 +230,14 @@ void select_experts(uint token)
 {
     barrier(); // the token before is done with the shared arrays
     for (uint e = gl_LocalInvocationIndex; e < ROUTE_EXPERTS; e += LANES)
-        logit[e] = pc.logits.v[token * ROUTE_EXPERTS + e];
+        logit[e] = pc.logits.v[token * LOGITS + e];
     barrier();
     const normaliser n = softmax_normaliser();
     for (uint e = gl_LocalInvocationIndex; e < ROUTE_EXPERTS; e += LANES) {
         const float z = ROUTE_SELECT == SELECT_SPARSEMIXER ? logit[e]
             : score(logit[e], n) + load_f32(pc.vectors, ROUTE_EXPERTS + e);
-        rank_by[e] = isnan(z) ? NEGATIVE_INFINITY : z; // a NaN must not tie with everyone
+        // Nothing beats the first `always`, and a NaN must not tie with everyone.
+        rank_by[e] = e < ROUTE_ALWAYS ? POSITIVE_INFINITY : isnan(z) ? NEGATIVE_INFINITY : z;
     }
     for (uint e = ROUTE_EXPERTS + gl_LocalInvocationIndex; e < rank_by.length(); e += LANES)
         rank_by[e] = NEGATIVE_INFINITY;

@@ -26,6 +26,8 @@ struct route_case {
     bool group_top_2, group_zero;
     uint32_t renormalize;      // as ROUTE_RENORMALIZE
     bool rms_norm, extra_row, shared_x;
+    uint32_t always;
+    bool levels;
     bool bias, correction, expert_scale, misaligned;
     float epsilon, scale, soft_cap, threshold, rms_epsilon, gain;
 };
@@ -36,6 +38,7 @@ struct route_case {
 #define DEEPSEEK_V3 SIGMOID, .scale = 2.5f, .groups = 8, .groups_kept = 4, .group_top_2 = true, \
     .correction = true
 #define SPARSEMIXER .score = VKMOE_SCORE_IDENTITY, .select = VKMOE_SELECT_SPARSEMIXER
+#define MOH .renormalize = 2, .epsilon = 1.1920929e-7f, .levels = true
 #define TOP_K_OF_LOGITS .score = VKMOE_SCORE_IDENTITY, .weigh = VKMOE_WEIGH_SOFTMAX
 
 enum { // masks of shapes; first the CPU's
@@ -114,6 +117,29 @@ static const struct route_case cases[] = {
     CASE("nan-expert", .shapes = COLUMNS_1), SHAPE(9, 64, 40, 5), SIGMOID, .fill = FILL_NAN_EXPERT},
     CASE("nan-token", .shapes = GPU), SHAPE(9, 64, 40, 5), .fill = FILL_NAN_TOKEN},
 
+    CASE("moh", .shapes = ALL, EVERYWHERE), SHAPE(19, 64, 32, 24), MOH, .always = 16,
+        .scale = 8.0f},
+    CASE("moh-vit", .shapes = BOTH), SHAPE(19, 48, 8, 6), MOH, .always = 2, .scale = 4.0f},
+    CASE("always-1-of-1023", .shapes = GPU | COLUMNS), SHAPE(9, 20, 1023, 1023), MOH, .always = 1,
+        .scale = 1022.0f},
+    CASE("always-1022-of-1024", .shapes = CPU | COLUMNS_1), SHAPE(3, 16, 1024, 1023), MOH,
+        .always = 1022},
+    CASE("always-all-equal", .shapes = BOTH), SHAPE(9, 64, 40, 24), MOH, .always = 9,
+        .fill = FILL_EQUAL},
+    CASE("always-twins", .shapes = GPU | COLUMNS_1), SHAPE(9, 64, 40, 5), MOH, .always = 3,
+        .fill = FILL_TWINS},
+    CASE("always-nan-expert", .shapes = BOTH), SHAPE(9, 64, 40, 5), SIGMOID, .always = 3,
+        .levels = true, .fill = FILL_NAN_EXPERT},
+    CASE("always-nan-token", .shapes = BOTH), SHAPE(9, 64, 40, 5), MOH, .always = 3,
+        .fill = FILL_NAN_TOKEN},
+    CASE("always-and-all-else", .shapes = GPU_64 | COLUMNS_1), SHAPE(9, 41, 23, 7), SIGMOID,
+        .weigh = VKMOE_WEIGH_SOFTMAX, .always = 3, .levels = true, .extra_row = true,
+        .shared_x = true, .bias = true, .correction = true, .expert_scale = true, .scale = 2.5f,
+        .soft_cap = 3.0f, .rms_norm = true, .rms_epsilon = 0.1f},
+    CASE("always-plain", .shapes = BOTH), SHAPE(9, 40, 24, 4), TOP_K_OF_LOGITS, .always = 3},
+    CASE("levels-in-a-block-of-their-own", .shapes = BOTH | COLUMNS), SHAPE(9, 40, 7, 3),
+        .always = 1, .levels = true, .extra_row = true},
+
     CASE("no-token", .shapes = CPU), SHAPE(0, 64, 8, 2)},
     CASE("one-token", .shapes = CPU | COLUMNS_1 | COLUMNS_32), SHAPE(1, 16, 8, 2)},
     CASE("one-of-each", .shapes = CPU | COLUMNS | COLUMNS_1 | GPU_64), SHAPE(1, 1, 1, 1)},
@@ -145,14 +171,21 @@ static bool fits(const struct kernel_case *test, const struct variant *variant,
     return true;
 }
 
+// Of the gate's matrix.
+static uint32_t rows_of(const struct route_case *c)
+{
+    return c->experts + c->extra_row + (c->levels ? 2 : 0);
+}
+
 // ---------------------------------------------------------------------- reference
 
 struct route_model {
-    double *weights; // [experts + extra][hidden]
+    double *weights; // [experts + extra + levels][hidden]
     float *x, *shared_x, *vectors;
     const struct routing *supplied;
     // Of the token at hand:
     double *logits, *scores, *z;
+    double levels[2]; // factors of those always chosen, and of the others
     uint32_t *chosen;
     bool is_clear;   // f32 cannot decide otherwise
 };
@@ -172,28 +205,41 @@ static double softmax_of(const double *l, uint32_t count, uint32_t i)
     return exp(l[i] - most) / sum;
 }
 
+static double dot_row(const struct route_case *c, const struct route_model *m, uint32_t row,
+    const float *x)
+{
+    double sum = 0.0;
+    for (uint32_t i = 0; i < c->hidden; i++)
+        sum += m->weights[(size_t)row * c->hidden + i] * x[i];
+    return sum;
+}
+
 static void find_logits(const struct route_case *c, struct route_model *m, const float *x)
 {
     double squares = 0.0, norm = 1.0;
+    const uint32_t first_level = c->experts + c->extra_row;
     for (uint32_t i = 0; i < c->hidden; i++)
         squares += (double)x[i] * x[i];
     if (c->rms_norm)
         norm = 1.0 / sqrt(squares / c->hidden + c->rms_epsilon);
     for (uint32_t e = 0; e < c->experts; e++) {
-        double l = 0.0;
-        for (uint32_t i = 0; i < c->hidden; i++)
-            l += m->weights[(size_t)e * c->hidden + i] * x[i] * norm;
-        l += m->vectors[e];
+        const double l = dot_row(c, m, e, x) * norm + m->vectors[e];
         m->logits[e] = c->soft_cap != 0.0f ? c->soft_cap * tanh(l / c->soft_cap) : l;
     }
+    m->levels[0] = m->levels[1] = 1.0;
+    for (uint32_t i = 0; c->levels && i < 2; i++)
+        m->levels[i] = 2.0 * sigmoid(norm * (dot_row(c, m, first_level + i, x)
+            - dot_row(c, m, first_level + 1 - i, x)));
 }
 
 static void find_scores(const struct route_case *c, struct route_model *m)
 {
-    for (uint32_t e = 0; e < c->experts; e++) {
+    for (uint32_t e = c->always; e < c->experts; e++) {
         const double l = m->logits[e];
         switch (c->score) {
-        case VKMOE_SCORE_SOFTMAX: m->scores[e] = softmax_of(m->logits, c->experts, e); break;
+        case VKMOE_SCORE_SOFTMAX:
+            m->scores[e] = softmax_of(m->logits + c->always, c->experts - c->always, e - c->always);
+            break;
         case VKMOE_SCORE_SIGMOID: m->scores[e] = sigmoid(l); break;
         case VKMOE_SCORE_SQRT_SOFTPLUS: m->scores[e] = sqrt(log1p(exp(l))); break;
         default: m->scores[e] = l;
@@ -244,6 +290,20 @@ static void limit_groups(struct kernel_io *io, const struct route_case *c, struc
             m->z[e] = c->group_zero ? 0.0 : -INFINITY;
 }
 
+// Weights of a choice, before they are renormalised and scaled.
+static void weigh(const struct route_case *c, const struct route_model *m, double *w)
+{
+    double picked[1024];
+    for (uint32_t slot = 0; slot < c->k; slot++)
+        picked[slot] = m->logits[m->chosen[slot]];
+    for (uint32_t slot = 0; slot < c->always; slot++)
+        w[slot] = c->always * softmax_of(picked, c->always, slot);
+    for (uint32_t slot = c->always; slot < c->k; slot++)
+        w[slot] = c->weigh == VKMOE_WEIGH_SOFTMAX
+            ? softmax_of(picked + c->always, c->k - c->always, slot - c->always)
+            : c->weigh == VKMOE_WEIGH_SIGMOID ? sigmoid(picked[slot]) : m->scores[m->chosen[slot]];
+}
+
 // Chooses for a token; `w` are its weights.
 static void choose(struct kernel_io *io, uint32_t token, double *w)
 {
@@ -257,7 +317,10 @@ static void choose(struct kernel_io *io, uint32_t token, double *w)
     if (c->groups > 1)
         limit_groups(io, c, m, slack);
     for (uint32_t slot = 0; slot < c->k; slot++) {
-        if (m->supplied) {
+        if (slot < c->always) {
+            m->chosen[slot] = slot;
+            taken[slot] = true;
+        } else if (m->supplied) {
             m->chosen[slot] = m->supplied->expert[token * c->k + slot];
         } else if (c->select != VKMOE_SELECT_SPARSEMIXER) {
             m->chosen[slot] = take_best(m, m->z, c->experts, taken, slack);
@@ -276,12 +339,8 @@ static void choose(struct kernel_io *io, uint32_t token, double *w)
             w[slot] = 1.0 / sum;
         }
     }
-    double picked[1024];
-    for (uint32_t slot = 0; slot < c->k; slot++)
-        picked[slot] = m->logits[m->chosen[slot]];
-    for (uint32_t slot = 0; slot < c->k && c->select != VKMOE_SELECT_SPARSEMIXER; slot++)
-        w[slot] = c->weigh == VKMOE_WEIGH_SOFTMAX ? softmax_of(picked, c->k, slot)
-            : c->weigh == VKMOE_WEIGH_SIGMOID ? sigmoid(picked[slot]) : m->scores[m->chosen[slot]];
+    if (c->select != VKMOE_SELECT_SPARSEMIXER)
+        weigh(c, m, w);
 }
 
 static void reference(struct kernel_io *io)
@@ -293,14 +352,15 @@ static void reference(struct kernel_io *io)
     for (uint32_t t = 0; t < c->tokens; t++) {
         double *w = &weights[(size_t)t * c->k], sum = 0.0;
         choose(io, t, w);
-        for (uint32_t slot = 0; slot < c->k; slot++)
+        for (uint32_t slot = c->always; slot < c->k; slot++)
             sum += w[slot];
         const double divisor = c->renormalize == 0 ? 1.0
             : c->renormalize == 1 ? sum + c->epsilon : fmax(sum, c->epsilon);
         for (uint32_t slot = 0; slot < c->k; slot++) {
             const uint32_t e = m->chosen[slot];
-            w[slot] *= (c->scale != 0.0f ? c->scale : 1.0) / divisor
-                * m->vectors[2 * c->experts + e];
+            if (slot >= c->always)
+                w[slot] *= (c->scale != 0.0f ? c->scale : 1.0) / divisor;
+            w[slot] *= m->levels[slot >= c->always] * m->vectors[2 * c->experts + e];
             if (isnan(w[slot]))
                 w[slot] = INFINITY; // whatever it is
             w[slot] += 0.0; // no -0.0, which means dropped
@@ -309,13 +369,9 @@ static void reference(struct kernel_io *io)
         }
     }
     double *shared = c->extra_row ? io_expect_floats(io, "shared_weights") : NULL;
-    for (uint32_t t = 0; c->extra_row && t < c->tokens; t++) {
-        double sum = 0.0;
-        for (uint32_t i = 0; i < c->hidden; i++)
-            sum += m->weights[(size_t)c->experts * c->hidden + i]
-                * (c->shared_x ? m->shared_x : m->x)[(size_t)t * c->hidden + i];
-        shared[t] = sigmoid(sum);
-    }
+    for (uint32_t t = 0; c->extra_row && t < c->tokens; t++)
+        shared[t] = sigmoid(dot_row(c, m, c->experts,
+            (c->shared_x ? m->shared_x : m->x) + (size_t)t * c->hidden));
 }
 
 // ----------------------------------------------------------------------- contents
@@ -323,7 +379,7 @@ static void reference(struct kernel_io *io)
 static void fill_gate(struct kernel_io *io, const struct route_case *c, struct route_model *m)
 {
     struct rng rng = io_rng(io, "gate");
-    const uint32_t rows = c->experts + c->extra_row;
+    const uint32_t rows = rows_of(c);
     const double gain = (c->gain != 0.0f ? c->gain : 1.5) / sqrt(c->hidden);
     m->weights = io_alloc(io, (size_t)rows * c->hidden, sizeof(double));
     for (uint32_t e = 0; e < rows; e++) {
@@ -388,7 +444,7 @@ static void fill(struct kernel_io *io)
     io_find(io, "weights")->weights = true;
     fill_gate(io, c, m);
     fill_tokens(io, c, m);
-    io_add(io, "logits", ROLE_SCRATCH, c->tokens, c->experts);
+    io_add(io, "logits", ROLE_SCRATCH, c->tokens, c->experts + (c->levels ? 2 : 0));
     if (c->extra_row)
         io_add(io, "shared_weights", ROLE_OUT, c->tokens, 1);
     io_add(io, "counters", ROLE_IN, div_up(c->tokens, io->shape.tokens), 1);
@@ -423,6 +479,8 @@ static void set_spec(struct kernel_io *io, uint32_t spec[SPEC_MAX])
     spec[ROUTE_THRESHOLD] = float_bits(c->threshold);
     spec[ROUTE_RMS_EPSILON] = float_bits(c->rms_epsilon);
     spec[ROUTE_SHARED_X] = c->shared_x;
+    spec[ROUTE_ALWAYS] = c->always;
+    spec[ROUTE_LEVELS] = c->levels;
 }
 
 static void dispatch(struct kernel_io *io, struct dispatch *d)
@@ -442,7 +500,7 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
         .tokens = c->tokens,
         .hidden = c->hidden,
         .units = div_up(c->hidden, 8),
-        .row_tiles = div_up(c->experts + c->extra_row, 8 * io->shape.blocks),
+        .row_tiles = div_up(rows_of(c), 8 * io->shape.blocks),
     };
     *d = (struct dispatch){
         .kernel = KERNEL_route,
