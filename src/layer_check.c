@@ -37,7 +37,7 @@ static enum vkmoe_status check_shapes(const struct vkmoe_log *log,
 static enum vkmoe_status check_groups(const struct vkmoe_log *log,
     const struct vkmoe_router_params *r, uint32_t experts, uint32_t experts_per_token)
 {
-    if (r->groups <= 1)
+    if (r->groups <= 1 || r->each_group)
         return VKMOE_OK;
     CHECK(experts % r->groups == 0, "router.groups is %u, which does not divide %u experts",
         r->groups, experts);
@@ -66,6 +66,21 @@ static enum vkmoe_status check_always(const struct vkmoe_log *log,
     return VKMOE_OK;
 }
 
+static enum vkmoe_status check_each_group(const struct vkmoe_log *log,
+    const struct vkmoe_router_params *r, uint32_t experts, uint32_t experts_per_token)
+{
+    if (!r->each_group)
+        return VKMOE_OK;
+    CHECK(r->groups >= 1 && experts % r->groups == 0 && experts_per_token % r->groups == 0,
+        "router.each_group: groups is %u, must divide experts (%u) and experts_per_token (%u)",
+        r->groups, experts, experts_per_token);
+    CHECK(r->score != VKMOE_SCORE_SOFTMAX && r->weigh != VKMOE_WEIGH_SOFTMAX && !r->renormalize
+        && !r->renormalize_max, "router.each_group knows no softmax and no renormalising");
+    CHECK(r->select == VKMOE_SELECT_TOP_K, "router.each_group needs the selection to be TOP_K");
+    CHECK(r->always == 0 && r->capacity == 0, "router.each_group knows no always and no capacity");
+    return VKMOE_OK;
+}
+
 static enum vkmoe_status check_router(const struct vkmoe_log *log,
     const struct vkmoe_layer_params *p)
 {
@@ -74,7 +89,9 @@ static enum vkmoe_status check_router(const struct vkmoe_log *log,
     CHECK((unsigned) r->select <= VKMOE_SELECT_SUPPLIED_WEIGHTED, "router.select %d is unknown",
         (int) r->select);
     CHECK((unsigned) r->weigh <= VKMOE_WEIGH_SIGMOID, "router.weigh %d is unknown", (int) r->weigh);
-    const enum vkmoe_status status = check_always(log, r, p->experts_per_token);
+    enum vkmoe_status status = check_always(log, r, p->experts_per_token);
+    if (status == VKMOE_OK)
+        status = check_each_group(log, r, p->experts, p->experts_per_token);
     if (status != VKMOE_OK)
         return status;
     if (r->select == VKMOE_SELECT_SUPPLIED_WEIGHTED) {

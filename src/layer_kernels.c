@@ -40,6 +40,7 @@ static void set_route_spec(const struct vkmoe_layer_params *p, uint32_t spec[SPE
     spec[ROUTE_THRESHOLD] = float_bits(r->sparsemixer_threshold);
     spec[ROUTE_RMS_EPSILON] = float_bits(r->rms_epsilon);
     spec[ROUTE_ALWAYS] = r->always;
+    spec[ROUTE_EACH_GROUP] = r->each_group;
 }
 
 enum vkmoe_status vkmoe_pass_route(const struct pass *pass)

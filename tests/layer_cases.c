@@ -36,6 +36,8 @@
 #define MOH(always_, routed)                                                                      \
     .layer.router = {.renormalize = true, .renormalize_max = true,                                \
         .renormalize_epsilon = 1.1920929e-7f, .scale = routed, .always = always_}
+#define SWITCHHEAD(heads)                                                                         \
+    .layer.router = {.score = VKMOE_SCORE_SIGMOID, .groups = heads, .each_group = true}
 
 #define MIXTRAL(t) SHAPE(t, 64, 96, 8, 2), TOP_K_NORM
 #define GPT_OSS(t, e) SHAPE(t, 45, 45, e, 4), TOP_K_OF_LOGITS,                                    \
@@ -150,6 +152,12 @@ const struct layer_case layer_cases[] = {
         .has = CASE_UNGATED | CASE_LEVELS},
     {"moh-decode", SHAPE(1, 64, 16, 32, 24), MOH(16, 8.0f), .layer.activation = VKMOE_IDENTITY,
         .has = CASE_UNGATED | CASE_LEVELS, .dtype = VKMOE_BF16},
+    {"switchhead", SHAPE(33, 64, 14, 16, 8), SWITCHHEAD(4), .layer.activation = VKMOE_IDENTITY,
+        .has = CASE_UNGATED},
+    {"switchhead-decode", SHAPE(1, 64, 14, 16, 8), SWITCHHEAD(4),
+        .layer.activation = VKMOE_IDENTITY, .has = CASE_UNGATED, .dtype = VKMOE_F16},
+    {"switchhead-16-heads", SHAPE(33, 48, 16, 80, 32), SWITCHHEAD(16),
+        .layer.activation = VKMOE_IDENTITY, .has = CASE_UNGATED | CASE_CORRECTION_BIAS},
 
     // --------------------------------------------------- gates that no model has like this
     {"sigmoid-plain", SHAPE(19, 40, 24, 12, 3), .layer.router = {.score = VKMOE_SCORE_SIGMOID}},
@@ -202,6 +210,16 @@ const struct layer_case layer_cases[] = {
     {"always-everything-else-decode", SHAPE(2, 44, 24, 20, 6), .layer.shared_inner = 18,
         .layer.router = {.rms_norm = true, .rms_epsilon = 0.1f, .always = 5},
         .has = CASE_LEVELS | CASE_EXPERT_SCALE | CASE_SHARED_TOKEN_GATE},
+    {"each-group-of-one", SHAPE(9, 40, 24, 12, 12), SWITCHHEAD(12)},
+    {"each-group-of-all", SHAPE(9, 40, 24, 12, 3), SWITCHHEAD(1)},
+    {"each-group-1023-of-1023", SHAPE(3, 24, 8, 1023, 1023), SWITCHHEAD(3)},
+    {"each-group-tied", SHAPE(9, 40, 24, 60, 12), SWITCHHEAD(6), .has = CASE_TIED},
+    {"each-group-twins", SHAPE(33, 40, 24, 66, 12), SWITCHHEAD(6), .has = CASE_TWINS},
+    {"each-group-and-more", SHAPE(33, 40, 24, 21, 6), .layer.shared_inner = 18,
+        .layer.router = {.score = VKMOE_SCORE_IDENTITY, .weigh = VKMOE_WEIGH_SIGMOID, .scale = 0.5f,
+            .soft_cap = 3.0f, .groups = 3, .groups_kept = 77, .each_group = true},
+        .has = CASE_ROUTER_BIAS | CASE_CORRECTION_BIAS | CASE_EXPERT_SCALE |
+            CASE_SHARED_TOKEN_GATE},
     {"supplied-ids", SHAPE(33, 40, 24, 12, 3), TOP_K_NORM,
         .layer.router.select = VKMOE_SELECT_SUPPLIED},
     {"supplied-ids-wild", SHAPE(33, 40, 24, 12, 3), TOP_K,

@@ -384,6 +384,7 @@ static void copy_parameters(struct reference_layer *to, const struct vkmoe_layer
         .group_score = router->group_score,
         .groups = router->groups,
         .groups_kept = router->groups_kept,
+        .each_group = router->each_group,
         .group_mask_zero = router->group_mask_zero,
         .renormalize = router->renormalize,
         .renormalize_max = router->renormalize_max,

@@ -17,6 +17,11 @@ static const struct layer_case base_case = {
     .layer = {.hidden = 12, .inner = 8, .experts = 6, .experts_per_token = 2, .shared_inner = 5},
 };
 
+#define EACH_GROUP                                                                                \
+    p->router.score = VKMOE_SCORE_SIGMOID;                                                        \
+    p->router.groups = 2;                                                                         \
+    p->router.each_group = true
+
 // Rules broken at creation: name and what is done to `p`, a valid struct with arrays of
 // its own.
 #define LAYER_ERRORS(X)                                                                           \
@@ -53,6 +58,19 @@ static const struct layer_case base_case = {
     X(levels_without_always, p->router.levels = p->router.weight)                                 \
     X(unknown_dtype_of_levels, p->router.always = 1; p->router.levels = p->router.weight;         \
         p->router.levels.dtype = (enum vkmoe_dtype)99)                                            \
+    X(each_of_no_groups, EACH_GROUP; p->router.groups = 0)                                        \
+    X(each_groups_do_not_divide, EACH_GROUP; p->router.groups = 4; p->experts_per_token = 4)      \
+    X(each_groups_do_not_divide_k, EACH_GROUP; p->router.groups = 3)                              \
+    X(each_group_of_softmax, EACH_GROUP; p->router.score = VKMOE_SCORE_SOFTMAX)                   \
+    X(each_group_weighed_by_softmax, EACH_GROUP; p->router.weigh = VKMOE_WEIGH_SOFTMAX)           \
+    X(each_group_renormalized, EACH_GROUP; p->router.renormalize = true)                          \
+    X(each_group_and_sparsemixer, EACH_GROUP;                                                     \
+        p->router.select = VKMOE_SELECT_SPARSEMIXER; p->router.sparsemixer_threshold = 0.02f)     \
+    X(each_group_and_supplied, EACH_GROUP; p->router.select = VKMOE_SELECT_SUPPLIED)              \
+    X(each_group_and_supplied_weights, EACH_GROUP;                                                \
+        p->router.select = VKMOE_SELECT_SUPPLIED_WEIGHTED)                                        \
+    X(each_group_and_capacity, EACH_GROUP; p->router.capacity = 3)                                \
+    X(each_group_and_always, EACH_GROUP; p->router.groups = 1; p->router.always = 1)              \
     X(no_router, p->router.weight.data = NULL)                                                    \
     X(no_up, p->up = NULL)                                                                        \
     X(no_down, p->down = NULL)                                                                    \

@@ -157,7 +157,7 @@ static void find_selection_scores(const struct reference_layer *layer, const dou
         z[e] = s[e] + (layer->correction_bias ? layer->correction_bias[e] : 0.0);
     for (uint32_t e = 0; e < layer->always; e++)
         z[e] = INFINITY;
-    if (layer->groups <= 1)
+    if (layer->groups <= 1 || layer->each_group)
         return;
 
     uint32_t size = layer->experts / layer->groups;
@@ -175,11 +175,22 @@ static void find_selection_scores(const struct reference_layer *layer, const dou
     free(kept);
 }
 
+// How many of the experts a slot is chosen from, and the first of them.
+static uint32_t find_candidates(const struct reference_layer *layer, uint32_t slot,
+    uint32_t *first)
+{
+    uint32_t groups = layer->each_group ? layer->groups : 1;
+    uint32_t count = layer->experts / groups;
+    *first = slot / (layer->experts_per_token / groups) * count;
+    return count;
+}
+
 static void choose_top_k(const struct reference_layer *layer, const double *z, int32_t *ids)
 {
     bool *taken = allocate(layer->experts, sizeof(bool));
     for (uint32_t j = 0; j < layer->experts_per_token; j++) {
-        uint32_t best = find_largest(z, taken, layer->experts);
+        uint32_t first, count = find_candidates(layer, j, &first);
+        uint32_t best = first + find_largest(z + first, taken + first, count);
         taken[best] = true;
         ids[j] = (int32_t)best;
     }
@@ -468,10 +479,11 @@ void reference_forward(const struct reference_layer *layer, uint32_t tokens,
 
 // ------------------------------------------------------------------------- comparison
 
-// True if every expert that ties with chosen[j] at a lower index was chosen before it.
-static bool is_tie_kept(const double *scores, const int32_t *chosen, uint32_t j)
+// True if every expert from `first` on that ties with chosen[j] at a lower index was chosen
+// before it.
+static bool is_tie_kept(const double *scores, const int32_t *chosen, uint32_t first, uint32_t j)
 {
-    for (int32_t e = 0; e < chosen[j]; e++) {
+    for (int32_t e = (int32_t)first; e < chosen[j]; e++) {
         bool before = scores[e] != scores[chosen[j]];
         for (uint32_t other = 0; other < j && !before; other++)
             before = chosen[other] == e;
@@ -492,7 +504,8 @@ static bool are_scores_close(const struct reference_layer *layer, const double *
             largest = fmax(largest, fabs(scores[e]));
     }
     for (uint32_t j = 0; j < layer->experts_per_token; j++) {
-        if (chosen[j] < 0 || chosen[j] >= (int32_t)layer->experts)
+        uint32_t first, count = find_candidates(layer, j, &first);
+        if (chosen[j] < (int32_t)first || chosen[j] >= (int32_t)(first + count))
             return false;
         for (uint32_t other = 0; other < j; other++) {
             if (chosen[other] == chosen[j])
@@ -502,7 +515,7 @@ static bool are_scores_close(const struct reference_layer *layer, const double *
         if (chosen[j] != expected[j] &&
             !(fabs(scores[chosen[j]] - scores[expected[j]]) < 1e-5 * largest))
             return false;
-        if (!is_tie_kept(scores, chosen, j))
+        if (!is_tie_kept(scores, chosen, first, j))
             return false;
     }
     return true;

@@ -24,6 +24,7 @@ struct reference_layer {
     enum vkmoe_weigh weigh;
     enum vkmoe_group_score group_score;
     uint32_t groups, groups_kept;
+    bool each_group;
     bool group_mask_zero;
     bool renormalize, renormalize_max;
     double renormalize_epsilon;

@@ -204,6 +204,30 @@ static bool test_always(void)
     return ok && near("all factors", w[2], 11 * 0.5 * 3.0);
 }
 
+// Of {0.1, 0.3, 0.2} and {0.9, 0.8, 0.7} two each, in the groups' order.
+static bool test_each_group(void)
+{
+    double l[6] = {0.1, 0.3, 0.2, 0.9, 0.8, 0.7}, w[4], z[6];
+    struct reference_layer layer = scalar_layer(6, 4, l);
+    layer.score = VKMOE_SCORE_IDENTITY;
+    layer.groups = 2;
+    layer.each_group = true;
+    const int32_t expected[4] = {1, 2, 3, 4}, crossed[4] = {1, 3, 2, 4};
+    int32_t ids[4];
+    float x = 1.0f;
+    reference_forward(&layer, 1, 0, &x, NULL, NULL, NULL, NULL, ids, w, z);
+    bool ok = near("w[1]", w[1], 0.2) && near("w[2]", w[2], 0.9);
+    for (int j = 0; j < 4; j++)
+        ok &= same("id", ids[j], expected[j]);
+    ok &= same("routing", reference_compare_routing(&layer, 1, ids, z, ids, NULL),
+        REFERENCE_ROUTING_SAME);
+    // A group's slots are its own, be the scores the same.
+    const double tied[6] = {0, 1, 1, 1, 1, 0};
+    ok &= same("crossed", reference_compare_routing(&layer, 1, expected, tied, crossed, NULL),
+        REFERENCE_ROUTING_WRONG);
+    return ok;
+}
+
 // ---------------------------------------------------------------------------- capacity
 
 // Ids as given, weight 1 each, y = sum of 10^id: y shows who was served.
@@ -433,11 +457,15 @@ static bool test_table(uint64_t seed)
             ok &= strcmp(other->name, c->name) != 0;
         bool valid = p->hidden >= 1 && p->inner >= 1 && p->experts >= 1 && p->experts <= 1024 &&
             p->experts_per_token >= 1 && p->experts_per_token <= p->experts;
-        if (p->router.groups > 1)
+        if (p->router.each_group)
+            valid &= p->experts % p->router.groups == 0 &&
+                p->experts_per_token % p->router.groups == 0;
+        else if (p->router.groups > 1)
             valid &= p->experts % p->router.groups == 0 &&
                 p->router.groups_kept <= p->router.groups && p->router.groups_kept > 0 &&
                 (p->router.group_mask_zero || p->experts_per_token <=
                     p->experts / p->router.groups * p->router.groups_kept);
+        valid &= p->router.always == 0 || p->router.always < p->experts_per_token;
         bool quick = layer_case_flops(c) <= 30e6 || c->has & (CASE_SLOW | CASE_TIMED);
         if (!valid || !quick)
             tap_note("%s: %s, %.1f MFLOP", c->name, valid ? "valid" : "invalid",
@@ -464,6 +492,7 @@ int main(int argc, char **argv)
         {"sparsemixer", test_sparsemixer},
         {"ties", test_ties},
         {"always", test_always},
+        {"each-group", test_each_group},
         {"capacity", test_capacity},
         {"supplied", test_supplied},
         {"activations", test_activations},

@@ -293,7 +293,8 @@ enum vkmoe_group_score { VKMOE_GROUP_MAX, VKMOE_GROUP_SUM_TOP_2 };
 //   l = r Wt + bias;  l = c tanh(l / c) if soft_cap c      r: x, or RMS-normalised x
 //   s = score(l)
 //   z = s + correction_bias, then groups: the `groups_kept` best of `groups`
-//       equal runs of experts stay, the others' z become -inf (or 0)
+//       equal runs of experts stay, the others' z become -inf (or 0); with `each_group`
+//       all stay, and each has its own selection
 //   I = select(z)
 //   w = weigh(s, l, I);  renormalise: w / (sum w + epsilon) or w / max(sum w, epsilon)
 //   w = w * scale * expert_scale[I]
@@ -313,6 +314,12 @@ struct vkmoe_router_params {
     enum vkmoe_weigh weigh;
     enum vkmoe_group_score group_score;
     uint32_t groups, groups_kept;  // 0 or 1: no groups
+    // Of each group the k / groups best are chosen and none is masked, whatever groups_kept
+    // and what follows from it say; slots are in the groups' order (SwitchHead, arXiv
+    // 2312.07987: groups are heads). `groups`, at least 1, divides experts and k. A group's
+    // weights must not depend on the others': no softmax and no renormalising; nor is there
+    // sparsemixer, supplied ids, capacity or `always`.
+    bool each_group;
     bool group_mask_zero;          // masked z become 0.0 (DeepSeek-V2), not -inf
     bool renormalize, renormalize_max; // the second: w / max(sum w, epsilon)
     float renormalize_epsilon;

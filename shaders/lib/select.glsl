@@ -27,10 +27,11 @@
 #define RANK_RUN 32
 
 shared float logit[ROUTE_EXPERTS]; // l
-// z, padded with -inf to whole runs; once the choice is made, the chosen weights.
-shared float rank_by[(ROUTE_EXPERTS + RANK_RUN - 1) / RANK_RUN * RANK_RUN];
+// z, padded with -inf to whole runs, also where the last group begins in one; once the
+// choice is made, the chosen weights.
+shared float rank_by[((ROUTE_EXPERTS + RANK_RUN - 1) / RANK_RUN + ROUTE_EACH_GROUP) * RANK_RUN];
 shared uint chosen[ROUTE_EXPERTS]; // [slot] expert
-shared float group_score[ROUTE_GROUPS];
+shared float group_score[ROUTE_EACH_GROUP != 0 ? 1 : ROUTE_GROUPS];
 
 // Softmax needs these two, over the experts that are not always chosen; the other scores
 // ignore them.
@@ -93,20 +94,27 @@ void limit_groups()
     barrier();
 }
 
+// Of all experts, or of each group.
 void choose_top_k()
 {
+    const uint rivals = ROUTE_EACH_GROUP != 0 ? ROUTE_EXPERTS / ROUTE_GROUPS : ROUTE_EXPERTS;
+    const uint wanted = ROUTE_EACH_GROUP != 0 ? ROUTE_K / ROUTE_GROUPS : ROUTE_K;
     // Not unrolled further: Adreno's compiler would spill.
     [[dont_unroll]] for (uint e = gl_LocalInvocationIndex; e < ROUTE_EXPERTS; e += LANES) {
+        const uint group = ROUTE_EACH_GROUP != 0 ? e / rivals : 0;
+        const uint first = group * rivals;
         const float mine = rank_by[e];
         uint rank = 0;
-        [[dont_unroll]] for (uint run = 0; run < ROUTE_EXPERTS; run += RANK_RUN) {
+        [[dont_unroll]] for (uint run = 0; run < rivals; run += RANK_RUN) {
             [[unroll]] for (uint i = 0; i < RANK_RUN; i++) {
-                const float other = rank_by[run + i];
-                rank += uint(other > mine || (other == mine && run + i < e));
+                const float other = rank_by[first + run + i];
+                const bool beats = other > mine || (other == mine && first + run + i < e);
+                // What pads all experts beats none; behind a group there is the next one.
+                rank += uint(beats && (ROUTE_EACH_GROUP == 0 || run + i < rivals));
             }
         }
-        if (rank < ROUTE_K)
-            chosen[rank] = e;
+        if (rank < wanted)
+            chosen[group * wanted + rank] = e;
     }
     barrier();
 }
@@ -242,7 +250,7 @@ void select_experts(uint token)
     for (uint e = ROUTE_EXPERTS + gl_LocalInvocationIndex; e < rank_by.length(); e += LANES)
         rank_by[e] = NEGATIVE_INFINITY;
     barrier();
-    if (ROUTE_GROUPS > 1)
+    if (ROUTE_GROUPS > 1 && ROUTE_EACH_GROUP == 0)
         limit_groups();
     if (ROUTE_SELECT == SELECT_SPARSEMIXER) {
         choose_sparsemixer();

@@ -23,7 +23,7 @@ struct route_case {
     enum route_fill fill;
     enum ids_pattern pattern;  // of supplied ids
     uint32_t groups, groups_kept;
-    bool group_top_2, group_zero;
+    bool group_top_2, group_zero, each_group;
     uint32_t renormalize;      // as ROUTE_RENORMALIZE
     bool rms_norm, extra_row, shared_x;
     uint32_t always;
@@ -39,6 +39,7 @@ struct route_case {
     .correction = true
 #define SPARSEMIXER .score = VKMOE_SCORE_IDENTITY, .select = VKMOE_SELECT_SPARSEMIXER
 #define MOH .renormalize = 2, .epsilon = 1.1920929e-7f, .levels = true
+#define EACH_GROUP .score = VKMOE_SCORE_SIGMOID, .each_group = true
 #define TOP_K_OF_LOGITS .score = VKMOE_SCORE_IDENTITY, .weigh = VKMOE_WEIGH_SOFTMAX
 
 enum { // masks of shapes; first the CPU's
@@ -139,6 +140,32 @@ static const struct route_case cases[] = {
     CASE("always-plain", .shapes = BOTH), SHAPE(9, 40, 24, 4), TOP_K_OF_LOGITS, .always = 3},
     CASE("levels-in-a-block-of-their-own", .shapes = BOTH | COLUMNS), SHAPE(9, 40, 7, 3),
         .always = 1, .levels = true, .extra_row = true},
+
+    CASE("switchhead", .shapes = ALL, EVERYWHERE), SHAPE(19, 64, 16, 8), EACH_GROUP, .groups = 4},
+    CASE("switchhead-16-heads", .shapes = BOTH), SHAPE(9, 48, 80, 32), EACH_GROUP, .groups = 16},
+    CASE("each-group-of-one", .shapes = BOTH), SHAPE(9, 16, 33, 33), EACH_GROUP, .groups = 33},
+    CASE("each-group-of-all", .shapes = GPU | COLUMNS_1), SHAPE(9, 16, 33, 4), EACH_GROUP,
+        .groups = 1},
+    CASE("each-group-16-last-in-a-run", .shapes = BOTH), SHAPE(9, 16, 64, 12), EACH_GROUP,
+        .groups = 4, .correction = true},
+    CASE("each-group-1023-of-1023", .shapes = BOTH), SHAPE(3, 16, 1023, 1023), EACH_GROUP,
+        .groups = 11},
+    CASE("each-group-512-of-1024", .shapes = CPU | COLUMNS_1), SHAPE(8, 16, 1024, 6), EACH_GROUP,
+        .groups = 2},
+    CASE("each-group-1024-groups", .shapes = CPU), SHAPE(8, 16, 1024, 1024), EACH_GROUP,
+        .groups = 1024},
+    CASE("each-group-all-equal", .shapes = BOTH), SHAPE(9, 64, 60, 12), EACH_GROUP, .groups = 6,
+        .fill = FILL_EQUAL},
+    CASE("each-group-twins", .shapes = GPU | COLUMNS_1), SHAPE(9, 64, 66, 12), EACH_GROUP,
+        .groups = 6, .fill = FILL_TWINS},
+    CASE("each-group-nan-expert", .shapes = BOTH), SHAPE(9, 64, 40, 10), EACH_GROUP, .groups = 10,
+        .fill = FILL_NAN_EXPERT},
+    CASE("each-group-nan-token", .shapes = BOTH), SHAPE(9, 64, 40, 10), EACH_GROUP, .groups = 5,
+        .fill = FILL_NAN_TOKEN},
+    CASE("each-group-and-more", .shapes = GPU_64 | COLUMNS_1), SHAPE(9, 41, 21, 6),
+        .score = VKMOE_SCORE_IDENTITY, .weigh = VKMOE_WEIGH_SIGMOID, .each_group = true,
+        .groups = 3, .extra_row = true, .bias = true, .correction = true, .expert_scale = true,
+        .scale = 2.5f},
 
     CASE("no-token", .shapes = CPU), SHAPE(0, 64, 8, 2)},
     CASE("one-token", .shapes = CPU | COLUMNS_1 | COLUMNS_32), SHAPE(1, 16, 8, 2)},
@@ -310,11 +337,12 @@ static void choose(struct kernel_io *io, uint32_t token, double *w)
     const struct route_case *c = (const void *)io->test;
     struct route_model *m = io->model;
     const double slack = c->score == VKMOE_SCORE_SOFTMAX && !c->correction ? 0.0 : 2e-6;
+    const uint32_t groups = c->each_group ? c->groups : 1, size = c->experts / groups;
     bool *taken = io_alloc(io, c->experts, sizeof *taken);
     m->is_clear = true;
     find_logits(c, m, m->x + (size_t)token * c->hidden);
     find_scores(c, m);
-    if (c->groups > 1)
+    if (c->groups > 1 && !c->each_group)
         limit_groups(io, c, m, slack);
     for (uint32_t slot = 0; slot < c->k; slot++) {
         if (slot < c->always) {
@@ -323,7 +351,8 @@ static void choose(struct kernel_io *io, uint32_t token, double *w)
         } else if (m->supplied) {
             m->chosen[slot] = m->supplied->expert[token * c->k + slot];
         } else if (c->select != VKMOE_SELECT_SPARSEMIXER) {
-            m->chosen[slot] = take_best(m, m->z, c->experts, taken, slack);
+            const uint32_t first = slot / (c->k / groups) * size;
+            m->chosen[slot] = first + take_best(m, m->z + first, size, taken + first, slack);
         } else {
             bool *before = io_alloc(io, c->experts, sizeof *before);
             memcpy(before, taken, c->experts * sizeof *taken);
@@ -481,6 +510,7 @@ static void set_spec(struct kernel_io *io, uint32_t spec[SPEC_MAX])
     spec[ROUTE_SHARED_X] = c->shared_x;
     spec[ROUTE_ALWAYS] = c->always;
     spec[ROUTE_LEVELS] = c->levels;
+    spec[ROUTE_EACH_GROUP] = c->each_group;
 }
 
 static void dispatch(struct kernel_io *io, struct dispatch *d)
