@@ -32,33 +32,36 @@ static enum vkmoe_status no_host_memory(const vkmoe_device *device)
 }
 
 // Rows that multiply r, which is x times input_scale.
-static void scale_rows(const struct vkmoe_layer_params *p, const struct vkmoe_view *rows,
-    uint32_t count, float *out)
+static void scale_rows(const struct vkmoe_view *input_scale, const struct vkmoe_view *rows,
+    uint32_t count, uint32_t columns, float *out)
 {
-    const struct vkmoe_view weight = vkmoe_view_resolve(rows, p->hidden);
+    const struct vkmoe_view weight = vkmoe_view_resolve(rows, columns);
     for (uint32_t i = 0; i < count; i++) {
-        for (uint32_t d = 0; d < p->hidden; d++)
-            out[(size_t) i * p->hidden + d] = vkmoe_view_get(&weight, i, d)
-                * get_or(&p->router.input_scale, p->hidden, 0, d, 1.0f);
+        for (uint32_t d = 0; d < columns; d++)
+            out[(size_t) i * columns + d] = vkmoe_view_get(&weight, i, d)
+                * get_or(input_scale, columns, 0, d, 1.0f);
     }
 }
 
 // The experts' rows, behind them the shared token gate, behind that the two levels.
 static enum vkmoe_status create_router(vkmoe_layer *layer, const struct vkmoe_layer_params *p)
 {
+    const uint32_t columns = layer->params.router_hidden;
     const uint32_t levels_at = p->experts + layer->shared_weighted;
     const uint32_t rows = levels_at + (layer->leveled ? 2 : 0);
-    float *matrix = malloc((size_t) rows * p->hidden * sizeof *matrix);
+    float *matrix = malloc((size_t) rows * columns * sizeof *matrix);
     if (!matrix)
         return no_host_memory(layer->device);
-    scale_rows(p, &p->router.weight, p->experts, matrix);
-    for (uint32_t d = 0; layer->shared_weighted && d < p->hidden; d++)
-        matrix[(size_t) p->experts * p->hidden + d] =
-            get_or(&p->shared_token_gate, p->hidden, 0, d, 0.0f);
+    const struct vkmoe_view *input_scale = &p->router.input_scale;
+    scale_rows(input_scale, &p->router.weight, p->experts, columns, matrix);
+    for (uint32_t d = 0; layer->shared_weighted && d < columns; d++)
+        matrix[(size_t) p->experts * columns + d] =
+            get_or(&p->shared_token_gate, columns, 0, d, 0.0f);
     if (layer->leveled)
-        scale_rows(p, &p->router.levels, 2, matrix + (size_t) levels_at * p->hidden);
+        scale_rows(input_scale, &p->router.levels, 2, columns,
+            matrix + (size_t) levels_at * columns);
     const struct vkmoe_view view = { .data = matrix, .dtype = VKMOE_F32 };
-    const enum vkmoe_status status = vkmoe_matrix_create(layer->device, &view, NULL, rows, p->hidden,
+    const enum vkmoe_status status = vkmoe_matrix_create(layer->device, &view, NULL, rows, columns,
         VKMOE_F32, &layer->router);
     free(matrix);
     return status;
@@ -163,6 +166,8 @@ static enum vkmoe_status create_table(vkmoe_layer *layer, const struct matrix *m
 
 static void set_defaults(struct vkmoe_layer_params *p)
 {
+    if (p->router_hidden == 0)
+        p->router_hidden = p->hidden;
     if (p->router.scale == 0)
         p->router.scale = 1;
     if (p->router.groups == 0)

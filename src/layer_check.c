@@ -21,6 +21,8 @@ static enum vkmoe_status check_shapes(const struct vkmoe_log *log,
     CHECK(p->hidden >= 1 && p->hidden <= MAX_WIDTH, "hidden is %u, must be 1 to %u", p->hidden,
         MAX_WIDTH);
     CHECK(p->inner >= 1 && p->inner <= MAX_WIDTH, "inner is %u, must be 1 to %u", p->inner, MAX_WIDTH);
+    CHECK(p->router_hidden <= MAX_WIDTH, "router_hidden is %u, must be 0 to %u", p->router_hidden,
+        MAX_WIDTH);
     CHECK(p->shared_inner <= MAX_WIDTH, "shared_inner is %u, must be 0 to %u", p->shared_inner,
         MAX_WIDTH);
     CHECK(p->experts >= 1 && p->experts <= MAX_EXPERTS, "experts is %u, must be 1 to %u", p->experts,
@@ -110,6 +112,19 @@ static enum vkmoe_status check_router(const struct vkmoe_log *log,
     return check_groups(log, r, p->experts, p->experts_per_token);
 }
 
+static enum vkmoe_status check_router_hidden(const struct vkmoe_log *log,
+    const struct vkmoe_layer_params *p)
+{
+    if (p->router_hidden == 0 || p->router_hidden == p->hidden)
+        return VKMOE_OK;
+    CHECK(p->router.select != VKMOE_SELECT_SUPPLIED_WEIGHTED,
+        "router_hidden needs a router; none runs with supplied weights");
+    CHECK(!p->shared_token_gate.data,
+        "router_hidden is %u, must be hidden (%u) beside shared_token_gate, which sees x",
+        p->router_hidden, p->hidden);
+    return VKMOE_OK;
+}
+
 static enum vkmoe_status check_experts(const struct vkmoe_log *log,
     const struct vkmoe_layer_params *p)
 {
@@ -166,8 +181,8 @@ enum vkmoe_status vkmoe_layer_check(const struct vkmoe_log *log,
     const struct vkmoe_layer_params *params)
 {
     enum vkmoe_status (*const checks[])(const struct vkmoe_log *,
-        const struct vkmoe_layer_params *) = { check_shapes, check_router, check_experts,
-        check_vectors };
+        const struct vkmoe_layer_params *) = { check_shapes, check_router,
+        check_router_hidden, check_experts, check_vectors };
     for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++) {
         const enum vkmoe_status status = checks[i](log, params);
         if (status != VKMOE_OK)

@@ -39,6 +39,7 @@ static enum vkmoe_status check_forward(const vkmoe_stream *stream, const vkmoe_l
         return vkmoe_fail(log, VKMOE_ERROR_INVALID, "forward: tokens is %u, must be 0 to %u", f->tokens,
             MAX_TOKENS);
     const uint64_t rows = (uint64_t) f->tokens * p->hidden;
+    const uint64_t router_rows = (uint64_t) f->tokens * p->router_hidden;
     const uint64_t pairs = (uint64_t) f->tokens * p->experts_per_token;
     const bool ids_in = p->router.select >= VKMOE_SELECT_SUPPLIED;
     const bool weights_in = p->router.select == VKMOE_SELECT_SUPPLIED_WEIGHTED;
@@ -49,7 +50,7 @@ static enum vkmoe_status check_forward(const vkmoe_stream *stream, const vkmoe_l
         bool required, written;
     } spans[] = {
         { "x", &f->x, rows, true, false },
-        { "router_x", &f->router_x, rows, false, false },
+        { "router_x", &f->router_x, router_rows, p->router_hidden != p->hidden, false },
         { "ids", &f->ids, pairs, ids_in, !ids_in },
         { "weights", &f->weights, pairs, weights_in, !weights_in },
         { "y", &f->y, rows, true, true },
@@ -110,10 +111,12 @@ enum vkmoe_status vkmoe_layer_forward(vkmoe_stream *stream, const vkmoe_layer *l
     for (uint32_t first = 0; first < f->tokens && status == VKMOE_OK; first += per_pass) {
         const struct vkmoe_layer_params *p = &layer->params;
         const uint64_t row = (uint64_t) first * p->hidden * 4;
+        const uint64_t router_row = (uint64_t) first * p->router_hidden * 4;
         const uint64_t pair = (uint64_t) first * p->experts_per_token * 4;
         pass.tokens = MIN(per_pass, f->tokens - first);
         pass.x = vkmoe_span_address(&f->x) + row;
-        pass.router_x = f->router_x.buffer ? vkmoe_span_address(&f->router_x) + row : pass.x;
+        pass.router_x = f->router_x.buffer ? vkmoe_span_address(&f->router_x) + router_row
+                                           : pass.x;
         pass.y = vkmoe_span_address(&f->y) + row;
         pass.ids = f->ids.buffer ? vkmoe_span_address(&f->ids) + pair : scratch_address(&pass, pass.at.ids);
         pass.weights = f->weights.buffer ? vkmoe_span_address(&f->weights) + pair

@@ -54,6 +54,7 @@ enum vkmoe_status vkmoe_pass_route(const struct pass *pass)
     const uint32_t blocks = columns && rows > 16 ? 4 : columns && rows > 8 ? 2 : 1;
     const uint32_t tile_tokens = columns ? pass->shapes.lanes
         : pass->tokens >= pass->shapes.route_tokens ? pass->shapes.route_tokens : 1;
+    const bool shares_x = layer->shared_weighted && pass->router_x != pass->x;
     const struct route_push push = {
         .x = pass->router_x,
         .shared_x = pass->x,
@@ -65,7 +66,7 @@ enum vkmoe_status vkmoe_pass_route(const struct pass *pass)
         .shared_weights = scratch_address(pass, pass->at.shared_weights),
         .counters = vkmoe_stream_counters(pass->stream),
         .tokens = pass->tokens,
-        .hidden = p->hidden,
+        .hidden = p->router_hidden,
         .units = layer->router.units,
         .row_tiles = div_up(rows, 8 * blocks),
     };
@@ -76,10 +77,11 @@ enum vkmoe_status vkmoe_pass_route(const struct pass *pass)
             [ROUTE_BLOCKS] = blocks,
             [ROUTE_TOKENS] = tile_tokens,
             [ROUTE_COLUMNS] = columns,
-            [ROUTE_PACKED] = is_packed(pass->router_x, p->hidden, 8) && is_packed(pass->x, p->hidden, 8),
+            [ROUTE_PACKED] = is_packed(pass->router_x, p->router_hidden, 8)
+                && (!shares_x || is_packed(pass->x, p->hidden, 8)),
             [ROUTE_EXTRA_ROW] = layer->shared_weighted,
             [ROUTE_LEVELS] = layer->leveled,
-            [ROUTE_SHARED_X] = layer->shared_weighted && pass->router_x != pass->x,
+            [ROUTE_SHARED_X] = shares_x,
         },
         .push = &push,
         .groups = push.row_tiles * div_up(pass->tokens, tile_tokens),

@@ -112,7 +112,7 @@ uint32_t vkmoe_layer_pass_tokens(const vkmoe_layer *layer, uint32_t tokens, uint
     const struct vkmoe_layer_params *p = &layer->params;
     const uint64_t widest = MAX(layer->inner_columns, p->hidden);
     const uint64_t per_token = MAX(MAX(widest * p->experts_per_token, logits(layer)),
-        layer->shared_inner_columns);
+        MAX(layer->shared_inner_columns, p->router_hidden));
     uint64_t most = MIN(PASS_MAX_PAIRS / p->experts_per_token, PASS_MAX_ELEMENTS / per_token);
     most = MAX(MIN(most, tokens), 1);
     while (most > 1 && vkmoe_scratch_plan(layer, (uint32_t) most, false, tile_rows).size

@@ -122,6 +122,8 @@ static bool run_init(struct run *run, struct harness *harness, const struct laye
     vkmoe_device *device = harness->device;
     bool misaligned = c->has & CASE_MISALIGNED;
     size_t x_size = (size_t)c->tokens * c->layer.hidden * sizeof(float);
+    uint32_t router_hidden = c->layer.router_hidden ? c->layer.router_hidden : c->layer.hidden;
+    size_t router_x_size = (size_t)c->tokens * router_hidden * sizeof(float);
     size_t ids_size = (size_t)c->tokens * c->layer.experts_per_token * sizeof(float);
     if (!is_ok(vkmoe_layer_create(device, &data->params, &run->layer), "vkmoe_layer_create"))
         return false;
@@ -129,7 +131,7 @@ static bool run_init(struct run *run, struct harness *harness, const struct laye
     bool has_weights = c->layer.router.select != VKMOE_SELECT_SUPPLIED;
     return array_init(&run->x, device, data->x, x_size, misaligned) &&
         (!data->router_x ||
-            array_init(&run->router_x, device, data->router_x, x_size, misaligned)) &&
+            array_init(&run->router_x, device, data->router_x, router_x_size, misaligned)) &&
         array_init(&run->y, device, NULL, x_size, misaligned) &&
         array_init(&run->ids, device, data->ids, ids_size, misaligned) &&
         (!has_weights || array_init(&run->weights, device, data->weights, ids_size, misaligned));

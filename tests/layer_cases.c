@@ -300,6 +300,19 @@ const struct layer_case layer_cases[] = {
         .layer.router.select = VKMOE_SELECT_SUPPLIED, .has = CASE_SHARED_TOKEN_GATE},
     {"router-x", PLAIN(21), .has = CASE_ROUTER_X},
     {"router-x-decode-misaligned", PLAIN(1), .has = CASE_ROUTER_X | CASE_MISALIGNED},
+    {"router-hidden-wider", PLAIN(21), .layer.router_hidden = 100, .has = CASE_ROUTER_X},
+    {"router-hidden-narrower", PLAIN(21), .layer.router_hidden = 7, .layer.shared_inner = 50,
+        .has = CASE_ROUTER_X | CASE_INPUT_SCALE, .layout = LAYOUT_TRANSPOSED},
+    {"router-hidden-decode", PLAIN(1), .layer.router_hidden = 64, .dtype = VKMOE_BF16,
+        .has = CASE_ROUTER_X | CASE_MISALIGNED},
+    {"router-hidden-and-levels", SHAPE(33, 40, 36, 12, 5), .layer.router_hidden = 72,
+        .layer.router = {.rms_norm = true, .rms_epsilon = 0.1f, .always = 2},
+        .has = CASE_ROUTER_X | CASE_INPUT_SCALE | CASE_LEVELS},
+    {"router-hidden-1", PLAIN(9), .layer.router_hidden = 1, .has = CASE_ROUTER_X},
+    {"router-hidden-65536", SHAPE(2, 16, 8, 3, 2), TOP_K, .layer.router_hidden = 65536,
+        .has = CASE_ROUTER_X, .dtype = VKMOE_F16},
+    {"router-hidden-as-hidden", PLAIN(21), .layer.router_hidden = 40, .layer.shared_inner = 50,
+        .has = CASE_SHARED_TOKEN_GATE},
 
     // -------------------------------------------------------------- numbers of every kind
     {"tokens-0", MIXTRAL(0)},
@@ -378,6 +391,9 @@ const struct layer_case layer_cases[] = {
         .has = CASE_SLOW},
     {"tokens-65536-shared", SHAPE(65536, 4, 4, 3, 1), TOP_K, .layer.shared_inner = 9,
         .has = CASE_SLOW | CASE_SHARED_TOKEN_GATE},
+
+    {"tokens-65536-router-hidden", SHAPE(65536, 4, 4, 5, 3), TOP_K, .layer.router_hidden = 6,
+        .has = CASE_SLOW | CASE_ROUTER_X},
 
     // ------------------------------------------------------------------------------ timed
     // Semantics.md E, the small ones. tests/layer leaves them out.

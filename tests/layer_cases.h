@@ -74,7 +74,7 @@ struct layer_data {
     struct vkmoe_layer_params params; // views point into `memory`
     struct reference_layer reference; // the same weights; zero unless asked for
     float *x;        // [tokens][hidden]
-    float *router_x; // [tokens][hidden], or NULL
+    float *router_x; // [tokens][router_hidden], or NULL
     int32_t *ids;    // [tokens][k], or NULL: not supplied
     float *weights;  // [tokens][k], or NULL: not supplied
     void **memory;   // what the views point to

@@ -118,10 +118,15 @@ static struct vkmoe_view make_dense(const struct maker *m, const char *name, uin
 
 // ----------------------------------------------------------------------------- router
 
+static uint32_t router_hidden_of(const struct layer_case *c)
+{
+    return c->layer.router_hidden ? c->layer.router_hidden : c->layer.hidden;
+}
+
 static void make_router_weight(const struct maker *m)
 {
     const struct layer_case *c = m->c;
-    uint32_t experts = c->layer.experts, hidden = c->layer.hidden;
+    uint32_t experts = c->layer.experts, hidden = router_hidden_of(c);
     size_t count = (size_t)experts * hidden;
     double gain = c->router_gain != 0.0 ? c->router_gain : 2.0;
     double *values = allocate(count * sizeof(double));
@@ -159,7 +164,7 @@ static void make_router(const struct maker *m)
     const struct layer_case *c = m->c;
     struct vkmoe_router_params *router = &m->data->params.router;
     struct reference_layer *reference = &m->data->reference;
-    uint32_t experts = c->layer.experts, hidden = c->layer.hidden;
+    uint32_t experts = c->layer.experts, hidden = router_hidden_of(c);
     make_router_weight(m);
     if (c->has & (CASE_ROUTER_BIAS | CASE_HOT | CASE_COLD))
         make_router_bias(m);
@@ -319,9 +324,9 @@ static void make_shared(const struct maker *m)
 // ----------------------------------------------------------------------------- inputs
 
 // Normal vectors; the last token of several is all zeros, so that its logits tie.
-static float *make_tokens(const struct maker *m, const char *name)
+static float *make_tokens(const struct maker *m, const char *name, uint32_t hidden)
 {
-    uint32_t tokens = m->c->tokens, hidden = m->c->layer.hidden;
+    uint32_t tokens = m->c->tokens;
     struct rng rng = rng_for(m->seed, name);
     float *x = keep(m->data, (size_t)tokens * hidden * sizeof(float));
     for (size_t i = 0; i < (size_t)tokens * hidden; i++)
@@ -376,6 +381,7 @@ static void copy_parameters(struct reference_layer *to, const struct vkmoe_layer
     *to = (struct reference_layer){
         .hidden = from->hidden,
         .inner = from->inner,
+        .router_hidden = from->router_hidden,
         .experts = from->experts,
         .experts_per_token = from->experts_per_token,
         .score = router->score,
@@ -416,9 +422,9 @@ void layer_data_init(struct layer_data *data, const struct layer_case *c, uint64
     make_experts(&m);
     make_biases(&m);
     make_shared(&m);
-    data->x = make_tokens(&m, "x");
+    data->x = make_tokens(&m, "x", c->layer.hidden);
     if (c->has & CASE_ROUTER_X)
-        data->router_x = make_tokens(&m, "router x");
+        data->router_x = make_tokens(&m, "router x", router_hidden_of(c));
     if (c->layer.router.select == VKMOE_SELECT_SUPPLIED ||
         c->layer.router.select == VKMOE_SELECT_SUPPLIED_WEIGHTED)
         make_ids(&m);

@@ -10,6 +10,7 @@
 #include "tap.h"
 
 #define TOKENS 6
+#define ROUTER_HIDDEN 20
 
 static const struct layer_case base_case = {
     .name = "errors",
@@ -71,6 +72,10 @@ static const struct layer_case base_case = {
         p->router.select = VKMOE_SELECT_SUPPLIED_WEIGHTED)                                        \
     X(each_group_and_capacity, EACH_GROUP; p->router.capacity = 3)                                \
     X(each_group_and_always, EACH_GROUP; p->router.groups = 1; p->router.always = 1)              \
+    X(router_hidden_65537, p->router_hidden = 65537)                                              \
+    X(router_hidden_and_token_gate, p->router_hidden = 8; p->shared_token_gate = p->shared_gate)  \
+    X(router_hidden_without_router, p->router_hidden = 8;                                         \
+        p->router.select = VKMOE_SELECT_SUPPLIED_WEIGHTED)                                        \
     X(no_router, p->router.weight.data = NULL)                                                    \
     X(no_up, p->up = NULL)                                                                        \
     X(no_down, p->down = NULL)                                                                    \
@@ -117,6 +122,12 @@ static const struct layer_case base_case = {
     X(supplied_ids_misaligned, p->ids.offset += 2)                                                \
     X(y_overlaps_ids, p->ids.offset = p->y.offset + e->x_size - 4)
 
+// With a gate that is wider than x.
+#define GATE_ERRORS(X)                                                                            \
+    X(no_router_x, p->router_x.buffer = NULL)                                                     \
+    X(router_x_short_of_its_width, p->router_x.offset = e->total - e->router_x_size + 4)          \
+    X(y_overlaps_wide_router_x, p->router_x.offset = p->y.offset - e->router_x_size + 4)
+
 #define WEIGHTED_ERRORS(X)                                                                        \
     X(no_ids_beside_weights, p->ids.buffer = NULL)                                                \
     X(no_weights, p->weights.buffer = NULL)                                                       \
@@ -129,7 +140,7 @@ struct environment {
     uint32_t errors;    // lines logged at this level
     bool is_one_line;   // none of them held a newline or was empty
     vkmoe_buffer *buffer;
-    uint64_t total, x_size, ids_size;
+    uint64_t total, x_size, router_x_size, ids_size; // router_x: of a wide gate
     unsigned char *before, *after; // the buffer
 };
 
@@ -150,6 +161,7 @@ LAYER_ERRORS(DEFINE_LAYER_ERROR)
 FORWARD_ERRORS(DEFINE_FORWARD_ERROR)
 SUPPLIED_ERRORS(DEFINE_FORWARD_ERROR)
 WEIGHTED_ERRORS(DEFINE_FORWARD_ERROR)
+GATE_ERRORS(DEFINE_FORWARD_ERROR)
 
 struct layer_error {
     const char *name;
@@ -166,6 +178,7 @@ static const struct layer_error layer_errors[] = {LAYER_ERRORS(LAYER_ROW) {0}};
 static const struct forward_error forward_errors[] = {FORWARD_ERRORS(FORWARD_ROW) {0}};
 static const struct forward_error supplied_errors[] = {SUPPLIED_ERRORS(FORWARD_ROW) {0}};
 static const struct forward_error weighted_errors[] = {WEIGHTED_ERRORS(FORWARD_ROW) {0}};
+static const struct forward_error gate_errors[] = {GATE_ERRORS(FORWARD_ROW) {0}};
 
 static void count_message(void *user, enum vkmoe_log_level level, const char *line)
 {
@@ -240,6 +253,7 @@ static bool environment_init(struct environment *e)
 {
     e->total = 6144;
     e->x_size = TOKENS * base_case.layer.hidden * 4;
+    e->router_x_size = TOKENS * ROUTER_HIDDEN * 4;
     e->ids_size = TOKENS * base_case.layer.experts_per_token * 4;
     e->before = malloc(e->total);
     e->after = malloc(e->total);
@@ -271,22 +285,23 @@ static bool check_forward_error(struct environment *e, const struct forward_erro
 }
 
 // A layer whose ids and weights come from where `select` says.
-static bool make_layer(struct environment *e, enum vkmoe_select select, uint64_t seed,
-    struct layer_data *data, vkmoe_layer **layer)
+static bool make_layer(struct environment *e, enum vkmoe_select select, uint32_t router_hidden,
+    uint64_t seed, struct layer_data *data, vkmoe_layer **layer)
 {
     struct layer_case c = base_case;
     c.layer.router.select = select;
+    c.layer.router_hidden = router_hidden;
     layer_data_init(data, &c, seed, false);
     return is_status("vkmoe_layer_create", vkmoe_layer_create(e->device, &data->params, layer),
         VKMOE_OK);
 }
 
 static void check_forward_errors(struct tap *tap, struct environment *e,
-    const struct forward_error *errors, enum vkmoe_select select)
+    const struct forward_error *errors, enum vkmoe_select select, uint32_t router_hidden)
 {
     struct layer_data data = {0};
     vkmoe_layer *layer = NULL;
-    bool ok = tap->list || make_layer(e, select, tap->seed, &data, &layer);
+    bool ok = tap->list || make_layer(e, select, router_hidden, tap->seed, &data, &layer);
     for (; errors->name; errors++) {
         if (tap_wants(tap, errors->name))
             tap_result(tap, ok && check_forward_error(e, errors, layer), errors->name);
@@ -302,7 +317,7 @@ static bool check_allowed(struct environment *e, uint64_t seed)
     struct layer_data data = {0};
     vkmoe_layer *layer = NULL;
     e->errors = 0;
-    bool ok = make_layer(e, VKMOE_SELECT_TOP_K, seed, &data, &layer);
+    bool ok = make_layer(e, VKMOE_SELECT_TOP_K, 0, seed, &data, &layer);
     struct vkmoe_forward_params params = valid_forward(e);
     params.tokens = 0;
     ok = ok && is_status("no tokens", vkmoe_layer_forward(e->stream, layer, &params), VKMOE_OK);
@@ -344,9 +359,10 @@ static void check_all(struct tap *tap, struct environment *e)
             tap_result(tap, check_layer_error(e, error, &data), error->name);
     }
     layer_data_finish(&data);
-    check_forward_errors(tap, e, forward_errors, VKMOE_SELECT_TOP_K);
-    check_forward_errors(tap, e, supplied_errors, VKMOE_SELECT_SUPPLIED);
-    check_forward_errors(tap, e, weighted_errors, VKMOE_SELECT_SUPPLIED_WEIGHTED);
+    check_forward_errors(tap, e, forward_errors, VKMOE_SELECT_TOP_K, 0);
+    check_forward_errors(tap, e, supplied_errors, VKMOE_SELECT_SUPPLIED, 0);
+    check_forward_errors(tap, e, weighted_errors, VKMOE_SELECT_SUPPLIED_WEIGHTED, 0);
+    check_forward_errors(tap, e, gate_errors, VKMOE_SELECT_TOP_K, ROUTER_HIDDEN);
     if (tap_wants(tap, "allowed"))
         tap_result(tap, check_allowed(e, tap->seed), "allowed");
 }

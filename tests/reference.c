@@ -50,21 +50,28 @@ static double sigmoid(double x)
 
 // ----------------------------------------------------------------------------- gate
 
+// Of what the gate sees.
+static uint32_t gate_width(const struct reference_layer *layer)
+{
+    return layer->router_hidden ? layer->router_hidden : layer->hidden;
+}
+
 // r from x, as the gate's matrices see it.
 static void find_gate_input(const struct reference_layer *layer, const float *x, double *r)
 {
+    const uint32_t width = gate_width(layer);
     double square_sum = 0.0;
-    for (uint32_t i = 0; i < layer->hidden; i++) {
+    for (uint32_t i = 0; i < width; i++) {
         r[i] = x[i];
         square_sum += r[i] * r[i];
     }
     if (layer->rms_norm) {
-        double rms = sqrt(square_sum / layer->hidden + layer->rms_epsilon);
-        for (uint32_t i = 0; i < layer->hidden; i++)
+        double rms = sqrt(square_sum / width + layer->rms_epsilon);
+        for (uint32_t i = 0; i < width; i++)
             r[i] /= rms;
     }
     if (layer->input_scale) {
-        for (uint32_t i = 0; i < layer->hidden; i++)
+        for (uint32_t i = 0; i < width; i++)
             r[i] *= layer->input_scale[i];
     }
 }
@@ -72,10 +79,11 @@ static void find_gate_input(const struct reference_layer *layer, const float *x,
 // l = r Wt + bias, soft-capped.
 static void find_logits(const struct reference_layer *layer, const double *r, double *logits)
 {
+    const uint32_t width = gate_width(layer);
     for (uint32_t e = 0; e < layer->experts; e++) {
         double l = 0.0;
         if (layer->router)
-            l = dot(r, layer->router + (size_t)e * layer->hidden, layer->hidden);
+            l = dot(r, layer->router + (size_t)e * width, width);
         if (layer->router_bias)
             l += layer->router_bias[e];
         if (layer->soft_cap != 0.0)
@@ -261,7 +269,7 @@ static void weigh(const struct reference_layer *layer, const double *r, const do
     if (layer->levels) {
         double levels[2];
         for (uint32_t i = 0; i < 2; i++)
-            levels[i] = dot(r, layer->levels + (size_t)i * layer->hidden, layer->hidden);
+            levels[i] = dot(r, layer->levels + i * gate_width(layer), gate_width(layer));
         softmax(levels, levels, 2);
         for (uint32_t j = 0; j < k; j++)
             w[j] *= 2.0 * levels[j < always ? 0 : 1];
@@ -292,12 +300,12 @@ static void route(const struct reference_layer *layer, uint32_t tokens,
     const float *weights_in, int32_t *ids, double *weights, double *scores)
 {
     uint32_t k = layer->experts_per_token, experts = layer->experts;
-    double *r = allocate(layer->hidden, sizeof(double));
+    double *r = allocate(gate_width(layer), sizeof(double));
     double *l = allocate(experts, sizeof(double));
     double *s = allocate(experts, sizeof(double));
     double *z = allocate(experts, sizeof(double));
     for (uint32_t t = 0; t < tokens; t++) {
-        find_gate_input(layer, router_x + (size_t)t * layer->hidden, r);
+        find_gate_input(layer, router_x + (size_t)t * gate_width(layer), r);
         find_logits(layer, r, l);
         find_scores(layer, l, s);
         find_selection_scores(layer, s, z);

@@ -17,6 +17,7 @@
 // It owns its arrays, each from malloc() or NULL when absent.
 struct reference_layer {
     uint32_t hidden, inner;
+    uint32_t router_hidden; // 0: hidden
     uint32_t experts, experts_per_token;
 
     enum vkmoe_score score;
@@ -35,12 +36,12 @@ struct reference_layer {
     double rms_epsilon;
     uint32_t capacity;
     uint32_t always;
-    double *router;          // [experts][hidden]; NULL: all logits 0
-    double *input_scale;     // [hidden]
+    double *router;          // [experts][router_hidden]; NULL: all logits 0
+    double *input_scale;     // [router_hidden]
     double *router_bias;     // [experts]
     double *correction_bias; // [experts]
     double *expert_scale;    // [experts]
-    double *levels;          // [2][hidden]
+    double *levels;          // [2][router_hidden]
 
     enum vkmoe_activation activation;
     double activation_alpha, activation_limit;
@@ -67,7 +68,7 @@ void reference_layer_finish(struct reference_layer *layer);
 //
 //   sequence_tokens  for capacity; 0: all tokens are one sequence
 //   x                [tokens][hidden]
-//   router_x         [tokens][hidden], or NULL: x
+//   router_x         [tokens][router_hidden], or NULL: x
 //   ids_in           [tokens][k] or NULL. Given, they are the choice whatever `select`
 //                    says, clamped into range; weights, capacity and experts follow from
 //                    them. Needed for the SUPPLIED selections; for the others it asks what

@@ -328,14 +328,14 @@ struct vkmoe_router_params {
     float sparsemixer_threshold;   // 2 * router_jitter_noise; 0.02 for Phi-3.5
     bool rms_norm;                 // r = x / sqrt(mean(x^2) + rms_epsilon)
     float rms_epsilon;
-    struct vkmoe_view weight;          // [experts][hidden]
-    struct vkmoe_view input_scale;     // [hidden], multiplies r (Gemma-4); absent: 1
+    struct vkmoe_view weight;          // [experts][router_hidden], see layer_params
+    struct vkmoe_view input_scale;     // [router_hidden], multiplies r (Gemma-4); absent: 1
     struct vkmoe_view bias;            // [experts] added to l
     struct vkmoe_view correction_bias; // [experts] for the selection only
     struct vkmoe_view expert_scale;    // [experts]
     // Not with groups, sparsemixer, supplied ids or capacity.
     uint32_t always;                   // below k
-    struct vkmoe_view levels;          // [2][hidden], only with `always`; absent: no such factors
+    struct vkmoe_view levels;          // [2][router_hidden], only with `always`
     // Switch Transformer, arXiv 2101.03961, 2.2: an expert takes at most `capacity`
     // tokens of a sequence, in token order; the rest are dropped and contribute 0.
     // With k > 1 all first choices queue before all second ones (GShard). 0: no limit.
@@ -361,6 +361,9 @@ struct vkmoe_layer_params {
     uint32_t experts;         // 1 to 1024
     uint32_t experts_per_token; // k, 1 to experts
     struct vkmoe_router_params router;
+    // Width of what the gate sees, 1 to 65536; 0: hidden. Another than hidden needs a router,
+    // forward_params.router_x, and no shared_token_gate.
+    uint32_t router_hidden;
     enum vkmoe_activation activation;
     float activation_alpha; // SWIGLU_OAI; 0: 1.702
     float activation_limit; // SWIGLU_OAI, SWIGLU_STEP 0: 7; SILU_CLAMP 0: 10
@@ -404,7 +407,7 @@ struct vkmoe_forward_params {
     uint32_t tokens;          // 0 to 65536; 0 records nothing and succeeds
     uint32_t sequence_tokens; // capacity counts per run of this many tokens; 0: all are one sequence
     struct vkmoe_span x;        // in  f32 [tokens][hidden]
-    struct vkmoe_span router_x; // in  f32 [tokens][hidden], what the gate sees; no buffer: x
+    struct vkmoe_span router_x; // in  f32 [tokens][router_hidden], what the gate sees; no buffer: x
     struct vkmoe_span y;        // out f32 [tokens][hidden]; must not overlap an input
     // The routing: i32 [tokens][k], best first, and f32 [tokens][k]. Inputs for the
     // SUPPLIED selections (an id outside 0 .. experts-1 is clamped; a weight of -0.0
