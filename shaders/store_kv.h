@@ -20,11 +20,7 @@ SPEC(8, STORE_HAS_POSITIONS, 1)
 SPEC(9, STORE_HAS_SEQUENCES, 1)
 SPEC_FLOAT(10, STORE_NORM_EPSILON, 0.0)
 SPEC_FLOAT(11, STORE_CLIP, 0.0) // 0: none
-
-// The rotation by position p is the product of three, by p % 128, p / 128 % 128 and
-// p / 16384, each from a table in double precision: no GPU's own sine is accurate enough.
-#define ROPE_DIGIT 128
-#define ROPE_DIGITS 3
+SPEC_FLOAT(12, STORE_ROPE_MAGNITUDE, 1.0) // of rotations
 
 struct store_kv_push {
     ADDRESS(F32) query;     // in and out [query_rows][query_stride]; heads behind each other
@@ -35,7 +31,8 @@ struct store_kv_push {
     ADDRESS(U32) rows;      // in  pairs, with STORE_ROWS 1
     ADDRESS(U32) positions; // in  [tokens]
     ADDRESS(U32) sequences; // in  [tokens]
-    ADDRESS(F32) rotations; // in  [digit][value of it][STORE_ROPE_SIZE / 2] cosine, sine
+    ADDRESS(U32x2) rotations; // in  [STORE_ROPE_SIZE / 2] turns by which one position rotates a
+                              //     pair: the 64 bits behind the point, low word first
     ADDRESS(F32) query_norm; // in  [head size] or [all heads]
     ADDRESS(F32) key_norm;
     uint tokens, query_rows, k, heads, kv_heads;

@@ -6,7 +6,6 @@
 #include "dtype.h"
 
 #include "shaders/pattern.h"
-#include "shaders/store_kv.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -172,15 +171,9 @@ static enum vkmoe_status upload_rotations(vkmoe_attention *a)
     const struct vkmoe_rope *rope = &a->params.rope;
     if (rope->kind == VKMOE_ROPE_NONE)
         return VKMOE_OK;
-    const uint64_t size = (uint64_t) ROPE_DIGITS * ROPE_DIGIT * rope->size * sizeof(float);
-    float *table = malloc(size);
-    if (!table)
-        return vkmoe_fail(&a->device->log, VKMOE_ERROR_OUT_OF_MEMORY,
-            "attention: out of host memory");
+    uint32_t table[256]; // the largest head_size
     vkmoe_rope_table(rope, rope->size, table);
-    const enum vkmoe_status status = upload(a->device, table, size, &a->rotations);
-    free(table);
-    return status;
+    return upload(a->device, table, rope->size * sizeof table[0], &a->rotations);
 }
 
 static void set_defaults(struct vkmoe_attention_params *p)

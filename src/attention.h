@@ -38,8 +38,9 @@ struct vkmoe_cache {
 enum vkmoe_status vkmoe_attention_check(const struct vkmoe_log *log,
     const struct vkmoe_attention_params *params);
 
-// rope.c: cosine and sine for every value of every digit of a position, in the order of
-// shaders/store_kv.h. `out` has ROPE_DIGITS * ROPE_DIGIT * size floats.
-void vkmoe_rope_table(const struct vkmoe_rope *rope, uint32_t size, float *out);
+// rope.c: the turns of each pair, as shaders/store_kv.h wants them. `out` has `size` words.
+void vkmoe_rope_table(const struct vkmoe_rope *rope, uint32_t size, uint32_t *out);
+// What cosines and sines are multiplied with.
+float vkmoe_rope_magnitude(const struct vkmoe_rope *rope);
 
 #endif

@@ -62,6 +62,7 @@ enum vkmoe_status vkmoe_attend_store(const struct attend_pass *pass)
             [STORE_HAS_SEQUENCES] = pass->sequences != 0,
             [STORE_NORM_EPSILON] = float_bits(p->norm_epsilon),
             [STORE_CLIP] = float_bits(p->value_clip),
+            [STORE_ROPE_MAGNITUDE] = float_bits(vkmoe_rope_magnitude(&p->rope)),
         },
         .push = &push,
         .groups = pass->rows + (pass->stored ? 0 : pass->pass.tokens),

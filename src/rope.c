@@ -3,8 +3,6 @@
 
 #include "common.h"
 
-#include "shaders/store_kv.h"
-
 #include <math.h>
 
 #define PI 3.14159265358979323846
@@ -58,28 +56,21 @@ static double frequency_of(const struct vkmoe_rope *rope, uint32_t size, uint32_
 }
 
 // YaRN scales queries and keys alike, and so the rotation itself.
-static double magnitude_of(const struct vkmoe_rope *rope)
+float vkmoe_rope_magnitude(const struct vkmoe_rope *rope)
 {
     if (rope->scaling != VKMOE_ROPE_YARN)
         return 1;
     if (rope->attention_factor != 0)
         return rope->attention_factor;
-    return rope->factor > 1 ? 0.1 * log(rope->factor) + 1 : 1;
+    return rope->factor > 1 ? (float) (0.1 * log(rope->factor) + 1) : 1;
 }
 
-void vkmoe_rope_table(const struct vkmoe_rope *rope, uint32_t size, float *out)
+void vkmoe_rope_table(const struct vkmoe_rope *rope, uint32_t size, uint32_t *out)
 {
-    const uint32_t pairs = size / 2;
-    double unit = 1; // positions that one step of the digit is worth
-    for (uint32_t digit = 0; digit < ROPE_DIGITS; digit++, unit *= ROPE_DIGIT) {
-        const double magnitude = digit == 0 ? magnitude_of(rope) : 1;
-        for (uint32_t value = 0; value < ROPE_DIGIT; value++) {
-            for (uint32_t c = 0; c < pairs; c++) {
-                const double angle = value * unit * frequency_of(rope, size, c);
-                float *to = out + 2 * ((digit * ROPE_DIGIT + value) * pairs + c);
-                to[0] = (float) (magnitude * cos(angle));
-                to[1] = (float) (magnitude * sin(angle));
-            }
-        }
+    for (uint32_t c = 0; c < size / 2; c++) {
+        const double turns = frequency_of(rope, size, c) / (2 * PI); // whole ones are none
+        const uint64_t fraction = (uint64_t) ldexp(turns - floor(turns), 64);
+        out[2 * c] = (uint32_t) fraction;
+        out[2 * c + 1] = (uint32_t) (fraction >> 32);
     }
 }

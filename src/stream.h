@@ -23,6 +23,11 @@ enum vkmoe_status vkmoe_stream_dispatch(vkmoe_stream *stream, const struct dispa
 // Makes writes of the dispatches before visible to those after (and to indirect reads).
 enum vkmoe_status vkmoe_stream_barrier(vkmoe_stream *stream);
 
+// Records that `size` bytes, a multiple of 4 as `offset` is, become copies of `value`; ordered as
+// vkmoe_stream_update() is.
+enum vkmoe_status vkmoe_stream_fill(vkmoe_stream *stream, const vkmoe_buffer *buffer,
+    uint64_t offset, uint64_t size, uint32_t value);
+
 // Scratch of at least `size` bytes, stable until the stream's work is done. In the
 // own mode it grows (work already recorded keeps the old one alive); otherwise
 // OUT_OF_MEMORY when it is too small. *out stays owned by the stream.

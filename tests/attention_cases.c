@@ -210,9 +210,7 @@ const struct attention_case attention_cases[] = {
         .original_positions = 4096, .attention_factor = 0.8f}},
     {"rope-one-pair", DENSE(19, 48, 16, 2, 2), .attention.rope = {
         .kind = VKMOE_ROPE_HALF, .size = 2}},
-    // Position p is made of digits of 128: all of them, and the carries between.
     {"rope-far", DENSE(4, 32, 32, 2, 1), HALF, .history = 20000, .has = ATTENTION_SLOW},
-    {"rope-carry", LLAMA(20), .history = 120},
 
     // ------------------------------------------------------------------------ patterns
     // The first tokens see nothing at all.

@@ -22,12 +22,14 @@ struct store_case {
     bool f16;
     uint32_t rope, rope_size, query_norm, key_norm;
     float clip;
+    float magnitude;    // of rotations; 0: 1
     uint32_t gap;       // columns between rows of queries
     uint32_t sequences; // 0: no array of them
     uint32_t capacity;
     bool placed;        // positions are given
     bool wild;          // a position and a sequence are out of range
     uint32_t first_token;
+    bool queries_only;  // so that a capacity may be what no cache could hold
 };
 
 enum { CPU = 1, GPU = 2, ODD = 4, ALL = 7 }; // masks of shapes
@@ -54,7 +56,8 @@ static const struct store_case cases[] = {
     CASE("jetmoe-sorted", BOTH), SHAPE(11, 4, 4, 32), ROPE(HALF, 32), PLACED(3, 40), SORTED(2)},
     CASE("jetmoe-sorted-dropped", BOTH), SHAPE(11, 4, 4, 32), ROPE(HALF, 32), PLACED(3, 40),
         SORTED(2), .dropped = true},
-    CASE("gpt-oss", BOTH), SHAPE(5, 16, 2, 64), ROPE(HALF, 64), PLACED(1, 70)},
+    CASE("gpt-oss", BOTH), SHAPE(5, 16, 2, 64), ROPE(HALF, 64), PLACED(1, 70),
+        .magnitude = 1.34657359f},
     CASE("qwen3", ALL), SHAPE(5, 8, 2, 64), ROPE(HALF, 64), PLACED(2, 33),
         .query_norm = PER_HEAD, .key_norm = PER_HEAD},
     CASE("olmoe", ALL), SHAPE(5, 4, 4, 32), ROPE(HALF, 32), PLACED(2, 33), .query_norm = WIDE,
@@ -74,6 +77,10 @@ static const struct store_case cases[] = {
     CASE("head-1-f16", BOTH), SHAPE(5, 3, 3, 1), .capacity = 6, .f16 = true},
     CASE("head-2-far", .shapes = CPU | ODD, EVERYWHERE), SHAPE(9, 2, 1, 2), ROPE(HALF, 2),
         PLACED(2, 40000)},
+    CASE("far-queries", BOTH, EVERYWHERE), SHAPE(9, 4, 1, 64), ROPE(HALF, 64),
+        PLACED(1, 0x80000000), .queries_only = true},
+    CASE("far-queries-interleaved", .shapes = CPU), SHAPE(300, 1, 1, 32), ROPE(INTERLEAVED, 32),
+        PLACED(1, (1 << 20) + 7), .queries_only = true, .magnitude = 1.25f},
     CASE("head-7", BOTH), SHAPE(5, 3, 1, 7), ROPE(INTERLEAVED, 6), PLACED(2, 33),
         .query_norm = PER_HEAD},
     CASE("head-7-f16", .shapes = CPU), SHAPE(5, 3, 1, 7), ROPE(INTERLEAVED, 6), PLACED(2, 33),
@@ -118,12 +125,20 @@ struct store_model {
 
 // ------------------------------------------------------------------------- operands
 
-// The angle by which position `p` rotates pair `c`.
-static double angle_of(const struct store_case *c, uint32_t p, uint32_t pair)
+#define TURN (4.0 * acos(0.0))
+
+// What of a turn, in 64 bits, one position rotates a pair by.
+static uint64_t fraction_of(const struct store_case *c, uint32_t pair)
 {
     if (c->f16)
-        return acos(0.0) * ((uint64_t)p * (pair + 1) % 4);
-    return p * pow(10000.0, -2.0 * pair / c->rope_size);
+        return (uint64_t)(pair + 1) << 62;
+    return (uint64_t)ldexp(pow(10000.0, -2.0 * pair / c->rope_size) / TURN, 64);
+}
+
+// The angle by which position `p` rotates pair `c`, less its whole turns.
+static double angle_of(const struct store_case *c, uint32_t p, uint32_t pair)
+{
+    return TURN * ldexp((double)(p * fraction_of(c, pair)), -64);
 }
 
 // Quarter turns are to be exact.
@@ -135,16 +150,10 @@ static double exact_cos(const struct store_case *c, double angle)
 static void add_rotations(struct kernel_io *io)
 {
     const struct store_case *c = (const void *)io->test;
-    const uint32_t pairs = c->rope_size / 2;
-    float *to = io_add(io, "rotations", ROLE_IN, ROPE_DIGITS * ROPE_DIGIT, c->rope_size)->before;
-    for (uint32_t digit = 0, unit = 1; digit < ROPE_DIGITS; digit++, unit *= ROPE_DIGIT) {
-        for (uint32_t value = 0; value < ROPE_DIGIT; value++) {
-            for (uint32_t pair = 0; pair < pairs; pair++) {
-                const double angle = angle_of(c, value * unit, pair);
-                *to++ = (float)exact_cos(c, angle);
-                *to++ = (float)exact_cos(c, angle - acos(0.0));
-            }
-        }
+    uint32_t *to = io_add(io, "rotations", ROLE_IN, c->rope_size / 2, 2)->before;
+    for (uint32_t pair = 0; pair < c->rope_size / 2; pair++) {
+        *to++ = (uint32_t)fraction_of(c, pair);
+        *to++ = (uint32_t)(fraction_of(c, pair) >> 32);
     }
 }
 
@@ -207,6 +216,18 @@ static void round_floats(float *x, size_t count)
         x[i] = fabsf(x[i]) < 0.001f ? 0.5f : (float)round_to_f16(x[i]);
 }
 
+static void add_keys(struct kernel_io *io, const struct store_model *m)
+{
+    const struct store_case *c = (const void *)io->test;
+    const uint32_t kv_columns = 2 * c->kv_heads * c->head_size;
+    float *kv = io_add_floats(io, "kv", c->tokens, kv_columns, 1.0);
+    if (c->f16)
+        round_floats(kv, (size_t)c->tokens * kv_columns);
+    const size_t cache_rows = (size_t)MAX(c->sequences, 1) * c->kv_heads * c->capacity;
+    io_add(io, "keys", ROLE_OUT, cache_rows, c->f16 ? m->padded / 2 : m->padded);
+    io_add(io, "values", ROLE_OUT, cache_rows, c->f16 ? m->padded / 2 : m->padded);
+}
+
 static void fill(struct kernel_io *io)
 {
     const struct store_case *c = (const void *)io->test;
@@ -227,13 +248,8 @@ static void fill(struct kernel_io *io)
     for (uint32_t row = 0; row < m->query_rows; row++)
         for (uint32_t i = 0; m->row_token[row] == UINT32_MAX && i < c->heads * c->head_size; i++)
             query[(size_t)row * m->query_stride + i] = NAN; // nobody has written these
-    const uint32_t kv_columns = 2 * c->kv_heads * c->head_size;
-    float *kv = io_add_floats(io, "kv", c->tokens, kv_columns, 1.0);
-    if (c->f16)
-        round_floats(kv, (size_t)c->tokens * kv_columns);
-    const size_t cache_rows = (size_t)MAX(c->sequences, 1) * c->kv_heads * c->capacity;
-    io_add(io, "keys", ROLE_OUT, cache_rows, c->f16 ? m->padded / 2 : m->padded);
-    io_add(io, "values", ROLE_OUT, cache_rows, c->f16 ? m->padded / 2 : m->padded);
+    if (!c->queries_only)
+        add_keys(io, m);
     if (c->rope != NO_ROPE)
         add_rotations(io);
     if (c->query_norm)
@@ -260,7 +276,9 @@ static void rotate(const struct store_case *c, uint32_t position, double *head)
         double *a = &head[c->rope == HALF ? pair : 2 * pair];
         double *b = &head[c->rope == HALF ? pair + c->rope_size / 2 : 2 * pair + 1];
         const double angle = angle_of(c, position, pair), x = *a, y = *b;
-        const double cosine = exact_cos(c, angle), sine = exact_cos(c, angle - acos(0.0));
+        const double magnitude = c->magnitude ? c->magnitude : 1.0;
+        const double cosine = magnitude * exact_cos(c, angle);
+        const double sine = magnitude * exact_cos(c, angle - TURN / 4.0);
         *a = x * cosine - y * sine;
         *b = y * cosine + x * sine;
     }
@@ -333,6 +351,8 @@ static void reference(struct kernel_io *io)
     const struct store_model *m = io->model;
     const uint32_t d = c->head_size, width = c->kv_heads * d;
     reference_queries(io);
+    if (c->queries_only)
+        return;
     double *key_floats = c->f16 ? NULL : io_expect_floats(io, "keys");
     double *value_floats = c->f16 ? NULL : io_expect_floats(io, "values");
     uint32_t *key_words = c->f16 ? io_expect_words(io, "keys") : NULL;
@@ -372,7 +392,7 @@ static void dispatch(struct kernel_io *io, struct dispatch *dispatch)
         .rotations = io_address(io, "rotations"),
         .query_norm = io_address(io, "query_norm"),
         .key_norm = io_address(io, "key_norm"),
-        .tokens = c->tokens,
+        .tokens = c->queries_only ? 0 : c->tokens,
         .query_rows = m->query_rows,
         .k = MAX(c->k, 1),
         .heads = c->heads,
@@ -398,8 +418,9 @@ static void dispatch(struct kernel_io *io, struct dispatch *dispatch)
             [STORE_HAS_SEQUENCES] = c->sequences != 0,
             [STORE_NORM_EPSILON] = float_bits(EPSILON),
             [STORE_CLIP] = float_bits(c->clip),
+            [STORE_ROPE_MAGNITUDE] = float_bits(c->magnitude ? c->magnitude : 1.0f),
         },
-        .groups = m->query_rows + c->tokens,
+        .groups = m->query_rows + push->tokens,
     };
 }
 
