@@ -169,10 +169,10 @@ static enum vkmoe_status upload_head_vectors(vkmoe_attention *a,
 static enum vkmoe_status upload_rotations(vkmoe_attention *a)
 {
     const struct vkmoe_rope *rope = &a->params.rope;
-    if (rope->kind == VKMOE_ROPE_NONE)
+    if (rope->kind == VKMOE_ROPE_NONE || rope->scaling == VKMOE_ROPE_DYNAMIC)
         return VKMOE_OK;
     uint32_t table[256]; // the largest head_size
-    vkmoe_rope_table(rope, rope->size, table);
+    vkmoe_rope_table(rope, rope->size, 0, table);
     return upload(a->device, table, rope->size * sizeof table[0], &a->rotations);
 }
 

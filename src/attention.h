@@ -19,7 +19,7 @@ struct vkmoe_attention {
     bool by_blocks;              // some pattern picks blocks of keys
     uint32_t list_words;         // of the longest list's mask
     uint32_t top, block;         // the largest `top` and the block that goes with it; 0: none
-    vkmoe_buffer *rotations;     // see shaders/store_kv.h
+    vkmoe_buffer *rotations;     // see shaders/store_kv.h; NULL: a forward's own, or no RoPE
     vkmoe_buffer *head_vectors;  // f32 [heads] sinks, then the position bias; NULL without both
     bool has_sinks;
     vkmoe_buffer *query_norm, *key_norm; // f32, or NULL
@@ -38,8 +38,10 @@ struct vkmoe_cache {
 enum vkmoe_status vkmoe_attention_check(const struct vkmoe_log *log,
     const struct vkmoe_attention_params *params);
 
-// rope.c: the turns of each pair, as shaders/store_kv.h wants them. `out` has `size` words.
-void vkmoe_rope_table(const struct vkmoe_rope *rope, uint32_t size, uint32_t *out);
+// rope.c: the turns of each pair, as shaders/store_kv.h wants them. `out` has `size` words;
+// `length` of the context counts for dynamic scaling only.
+void vkmoe_rope_table(const struct vkmoe_rope *rope, uint32_t size, uint32_t length,
+    uint32_t *out);
 // What cosines and sines are multiplied with.
 float vkmoe_rope_magnitude(const struct vkmoe_rope *rope);
 

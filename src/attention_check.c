@@ -82,7 +82,8 @@ static enum vkmoe_status check_rope(const struct vkmoe_log *log,
     CHECK((unsigned) r->kind <= VKMOE_ROPE_INTERLEAVED, "rope.kind %d is unknown", (int) r->kind);
     if (r->kind == VKMOE_ROPE_NONE)
         return VKMOE_OK;
-    CHECK((unsigned) r->scaling <= VKMOE_ROPE_YARN, "rope.scaling %d is unknown", (int) r->scaling);
+    CHECK((unsigned) r->scaling <= VKMOE_ROPE_DYNAMIC, "rope.scaling %d is unknown",
+        (int) r->scaling);
     CHECK(r->size <= head_size && r->size % 2 == 0 && (r->size > 0 || head_size % 2 == 0),
         "rope.size is %u, must be even and at most head_size (%u)", r->size, head_size);
     CHECK(isfinite(r->base) && r->base >= 0 && r->base != 1, "rope.base must be above 0 and not 1");
@@ -94,6 +95,9 @@ static enum vkmoe_status check_rope(const struct vkmoe_log *log,
     CHECK(r->scaling != VKMOE_ROPE_YARN || (r->original_positions > 0
         && isfinite(r->attention_factor) && isfinite(r->beta_fast) && isfinite(r->beta_slow)),
         "rope: YARN needs original_positions");
+    CHECK(r->scaling != VKMOE_ROPE_DYNAMIC || (r->original_positions > 0 && r->factor >= 1
+        && (r->size ? r->size : head_size) > 2),
+        "rope: DYNAMIC needs original_positions, a factor of 1 or more and a size above 2");
     return VKMOE_OK;
 }
 

@@ -20,8 +20,14 @@
 
 struct attend_scratch {
     struct scratch layer;
-    uint64_t query, kv, partials, choices, size;
+    uint64_t query, kv, partials, rotations, choices, size;
 };
+
+// The frequencies of a dynamic scaling belong to a forward, not to the attention.
+static bool has_dynamic_rotations(const vkmoe_attention *a)
+{
+    return a->params.rope.kind != VKMOE_ROPE_NONE && a->params.rope.scaling == VKMOE_ROPE_DYNAMIC;
+}
 
 static struct attend_scratch plan(const vkmoe_attention *a, uint32_t tokens, bool decode,
     uint32_t tile_rows)
@@ -38,7 +44,9 @@ static struct attend_scratch plan(const vkmoe_attention *a, uint32_t tokens, boo
     s.kv = s.size;
     s.partials = s.kv + align_up((uint64_t) tokens * 2 * p->kv_heads * p->head_size * 4,
         BUFFER_ALIGNMENT);
-    s.choices = s.partials + PARTIALS_SIZE;
+    s.rotations = s.partials + PARTIALS_SIZE;
+    s.choices = s.rotations
+        + align_up(has_dynamic_rotations(a) ? p->rope.size * 4 : 0, BUFFER_ALIGNMENT);
     const uint64_t rows = (uint64_t) tokens * p->experts_per_token;
     s.size = s.choices + align_up(rows * p->heads * a->top * 4, BUFFER_ALIGNMENT);
     return s;
@@ -243,6 +251,8 @@ static void aim(struct attend_pass *pass, const struct vkmoe_attend_params *f, u
     pass->kv_stride = 2 * a->params.kv_heads * a->params.head_size;
     pass->choices = a->top > 0 ? scratch_address(p, at->choices) : 0;
     pass->partials = scratch_address(p, at->partials);
+    pass->rotations = has_dynamic_rotations(a) ? scratch_address(p, at->rotations)
+                                               : address_or_dummy(p, a->rotations);
     pass->first_token = first;
     pass->positions = advance(vkmoe_span_address(&f->positions), first);
     pass->sequences = advance(vkmoe_span_address(&f->sequences), first);
@@ -250,6 +260,18 @@ static void aim(struct attend_pass *pass, const struct vkmoe_attend_params *f, u
     pass->mode = !a->routed ? ROWS_TOKENS : p->decode ? ROWS_PAIRS : ROWS_SORTED;
     pass->rows = a->routed ? tokens * a->params.experts_per_token : tokens;
     pass->shape = choose_shape(a, pass->mode, pass->rows, longest);
+}
+
+static enum vkmoe_status update_rotations(const struct attend_pass *pass, uint32_t length,
+    const struct attend_scratch *at)
+{
+    const struct vkmoe_rope *rope = &pass->attention->params.rope;
+    if (!has_dynamic_rotations(pass->attention))
+        return VKMOE_OK;
+    uint32_t table[256]; // the largest head_size
+    vkmoe_rope_table(rope, rope->size, length, table);
+    return vkmoe_stream_update(pass->pass.stream, pass->pass.scratch, at->rotations, table,
+        rope->size * sizeof table[0]);
 }
 
 // Has `record` record all tokens, in as many passes as they need.
@@ -280,6 +302,8 @@ static enum vkmoe_status run_passes(vkmoe_stream *stream, const vkmoe_attention 
     const uint32_t longest = f->longest ? MIN(f->longest, capacity) : capacity;
     const struct attend_scratch at = plan(attention, per_pass, pass.pass.decode, tile_rows);
     enum vkmoe_status status = vkmoe_stream_scratch(stream, at.size, &pass.pass.scratch);
+    if (status == VKMOE_OK)
+        status = update_rotations(&pass, longest, &at);
     for (uint32_t first = 0; first < f->tokens && status == VKMOE_OK; first += per_pass) {
         aim(&pass, f, first, MIN(per_pass, f->tokens - first), longest, &at);
         status = record(&pass);
@@ -300,7 +324,7 @@ enum vkmoe_status vkmoe_attention_store(vkmoe_stream *stream, const vkmoe_attent
     vkmoe_cache *cache, const struct vkmoe_attend_params *f)
 {
     const struct vkmoe_attend_params kept = { .tokens = f->tokens, .x = f->x,
-        .positions = f->positions, .sequences = f->sequences };
+        .positions = f->positions, .sequences = f->sequences, .longest = f->longest };
     if (f->tokens == 0)
         return VKMOE_OK;
     const enum vkmoe_status status = check(stream, attention, cache, &kept, false);

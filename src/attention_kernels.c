@@ -33,7 +33,7 @@ enum vkmoe_status vkmoe_attend_store(const struct attend_pass *pass)
                                           : or_dummy(pass, 0),
         .positions = or_dummy(pass, pass->positions),
         .sequences = or_dummy(pass, pass->sequences),
-        .rotations = address_or_dummy(&pass->pass, a->rotations),
+        .rotations = pass->rotations,
         .query_norm = address_or_dummy(&pass->pass, a->query_norm),
         .key_norm = address_or_dummy(&pass->pass, a->key_norm),
         .tokens = pass->pass.tokens,

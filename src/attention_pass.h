@@ -24,7 +24,7 @@ struct attend_pass {
     uint32_t rows;          // of queries
     uint32_t first_token;   // this pass's first, where there are no positions
     bool stored;            // the cache has these tokens' keys and values
-    uint64_t query, partials, choices;
+    uint64_t query, partials, choices, rotations;
     uint64_t key, value;    // fresh ones of all kv heads, rows `kv_stride` elements apart
     uint32_t kv_stride;
     uint64_t positions, sequences, lengths; // 0: none

@@ -9,6 +9,7 @@
 
 #define MAX_SLOTS 32
 #define MAX_TIMESTAMPS 64
+#define MAX_UPDATE 65536u // vkCmdUpdateBuffer's limit
 
 // One of the stream's own command buffers.
 struct slot {
@@ -379,6 +380,28 @@ enum vkmoe_status vkmoe_stream_barrier(vkmoe_stream *stream)
             VK_ACCESS_2_SHADER_READ_BIT | VK_ACCESS_2_SHADER_WRITE_BIT, KERNEL_STAGES,
             KERNEL_ACCESS);
     return status;
+}
+
+enum vkmoe_status vkmoe_stream_update(vkmoe_stream *stream, const vkmoe_buffer *buffer,
+    uint64_t offset, const void *data, uint64_t size)
+{
+    vkmoe_device *device = stream->device;
+    VkCommandBuffer commands;
+    if (!buffer->handle || offset % 4 || size % 4 || !size || size > MAX_UPDATE
+        || size > buffer->size || offset > buffer->size - size)
+        return vkmoe_fail(&device->log, VKMOE_ERROR_INVALID,
+            "update of %llu bytes at %llu: expected multiples of 4, 4 to %u bytes, inside a "
+            "buffer of the library's", (unsigned long long)size, (unsigned long long)offset,
+            MAX_UPDATE);
+    enum vkmoe_status status = begin(stream, &commands);
+    if (status != VKMOE_OK)
+        return status;
+    barrier(device, commands, KERNEL_STAGES, VK_ACCESS_2_SHADER_WRITE_BIT,
+        VK_PIPELINE_STAGE_2_ALL_TRANSFER_BIT, VK_ACCESS_2_TRANSFER_WRITE_BIT);
+    device->vk.CmdUpdateBuffer(commands, buffer->handle, buffer->offset + offset, size, data);
+    barrier(device, commands, VK_PIPELINE_STAGE_2_ALL_TRANSFER_BIT,
+        VK_ACCESS_2_TRANSFER_WRITE_BIT, KERNEL_STAGES, KERNEL_ACCESS);
+    return VKMOE_OK;
 }
 
 enum vkmoe_status vkmoe_stream_record_into(vkmoe_stream *stream, VkCommandBuffer commands)

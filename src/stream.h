@@ -23,6 +23,12 @@ enum vkmoe_status vkmoe_stream_dispatch(vkmoe_stream *stream, const struct dispa
 // Makes writes of the dispatches before visible to those after (and to indirect reads).
 enum vkmoe_status vkmoe_stream_barrier(vkmoe_stream *stream);
 
+// Records that `size` bytes of `data`, which is read now, go to `offset` in the buffer; both are
+// multiples of 4, and at most 65536 bytes are copied. Dispatches before see what was there,
+// those after see the new bytes.
+enum vkmoe_status vkmoe_stream_update(vkmoe_stream *stream, const vkmoe_buffer *buffer,
+    uint64_t offset, const void *data, uint64_t size);
+
 // Records that `size` bytes, a multiple of 4 as `offset` is, become copies of `value`; ordered as
 // vkmoe_stream_update() is.
 enum vkmoe_status vkmoe_stream_fill(vkmoe_stream *stream, const vkmoe_buffer *buffer,

@@ -31,7 +31,7 @@
     F(CreateCommandPool) F(DestroyCommandPool) F(ResetCommandPool) F(AllocateCommandBuffers) \
     F(BeginCommandBuffer) F(EndCommandBuffer) \
     F(CmdBindPipeline) F(CmdPushConstants) F(CmdDispatch) F(CmdDispatchIndirect) \
-    F(CmdPipelineBarrier2) F(CmdCopyBuffer) F(CmdFillBuffer) \
+    F(CmdPipelineBarrier2) F(CmdCopyBuffer) F(CmdFillBuffer) F(CmdUpdateBuffer) \
     F(CreateSemaphore) F(DestroySemaphore) F(WaitSemaphores) F(GetSemaphoreCounterValue) \
     F(CreateQueryPool) F(DestroyQueryPool) F(GetQueryPoolResults) F(CmdResetQueryPool) \
     F(CmdWriteTimestamp2)

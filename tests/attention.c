@@ -304,7 +304,7 @@ struct behaviour {
 static const struct behaviour behaviours[] = {
     {"chunks", check_chunks, {"mixtral-prefill", "mixtral-sliding-window", "jetmoe-prefill",
         "founding-prefill", "founding-chunk", "gpt-oss-prefill", "dilated", "seed-prefill",
-        "moba-prefill", "t5-decoder"}},
+        "moba-prefill", "t5-decoder", "rope-dynamic"}},
     {"independence", check_independence, {"sequences-4", "sequences-4-interleaved",
         "sequences-4-routed", "sequences-4-routed-shuffled", "sequences-16-decode",
         "sequences-16-decode-routed", "sequences-6-decode-k3", "sequences-6-decode-k3-f16",

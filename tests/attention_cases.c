@@ -15,6 +15,9 @@
 
 #define HALF .attention.rope = {.kind = VKMOE_ROPE_HALF}
 #define INTERLEAVED .attention.rope = {.kind = VKMOE_ROPE_INTERLEAVED}
+#define DYNAMIC(way, trained, times)                                                              \
+    .attention.rope = {.kind = VKMOE_ROPE_##way, .scaling = VKMOE_ROPE_DYNAMIC, .factor = times,  \
+        .original_positions = trained}
 #define TOP_K_OF_LOGITS                                                                           \
     .attention.router = {.score = VKMOE_SCORE_IDENTITY, .weigh = VKMOE_WEIGH_SOFTMAX}
 #define TOP_K_NORM .attention.router = {.renormalize = true}
@@ -210,6 +213,21 @@ const struct attention_case attention_cases[] = {
         .original_positions = 4096, .attention_factor = 0.8f}},
     {"rope-one-pair", DENSE(19, 48, 16, 2, 2), .attention.rope = {
         .kind = VKMOE_ROPE_HALF, .size = 2}},
+    // The history is rotated for its capacity, the batch for its own length where it is given.
+    {"rope-dynamic-within", DENSE(30, 48, 32, 2, 2), DYNAMIC(HALF, 256, 4), .history = 30,
+        .has = ATTENTION_LONGEST},
+    {"rope-dynamic", DENSE(30, 48, 32, 2, 2), DYNAMIC(HALF, 32, 4), .history = 30,
+        .has = ATTENTION_LONGEST},
+    {"rope-dynamic-capacity", DENSE(30, 48, 32, 2, 2), DYNAMIC(HALF, 32, 4), .history = 30},
+    {"rope-dynamic-decode", DENSE(1, 48, 32, 4, 2), DYNAMIC(INTERLEAVED, 8, 8), .history = 50,
+        .cache_dtype = VKMOE_F16, .has = ATTENTION_LONGEST},
+    {"rope-dynamic-partial", DENSE(19, 48, 33, 2, 2), .history = 20, .attention.rope = {
+        .kind = VKMOE_ROPE_HALF, .scaling = VKMOE_ROPE_DYNAMIC, .size = 4, .base = 500,
+        .factor = 1.5f, .original_positions = 7}, .has = ATTENTION_LONGEST | ATTENTION_NORMS},
+    {"rope-dynamic-routed", ROUTED(40, 48, 16, 2, 1, 4, 2), TOP_K_NORM, DYNAMIC(HALF, 16, 2),
+        .history = 20, .has = ATTENTION_LONGEST},
+    {"rope-dynamic-routed-decode", ROUTED(3, 48, 16, 2, 1, 4, 2), TOP_K_NORM,
+        DYNAMIC(HALF, 16, 2), .history = 20, .sequences = 3, .has = ATTENTION_LONGEST},
     {"rope-far", DENSE(4, 32, 32, 2, 1), HALF, .history = 20000, .has = ATTENTION_SLOW},
 
     // ------------------------------------------------------------------------ patterns

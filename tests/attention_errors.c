@@ -55,6 +55,11 @@
     X(rope_llama3_positions, p->rope.scaling = VKMOE_ROPE_LLAMA3; p->rope.factor = 8;             \
         p->rope.low_factor = 1; p->rope.high_factor = 4)                                          \
     X(rope_yarn_positions, p->rope.scaling = VKMOE_ROPE_YARN; p->rope.factor = 8)                 \
+    X(rope_dynamic_positions, p->rope.scaling = VKMOE_ROPE_DYNAMIC; p->rope.factor = 2)           \
+    X(rope_dynamic_factor, p->rope.scaling = VKMOE_ROPE_DYNAMIC; p->rope.factor = 0.5f;           \
+        p->rope.original_positions = 64)                                                          \
+    X(rope_dynamic_one_pair, p->rope.scaling = VKMOE_ROPE_DYNAMIC; p->rope.factor = 2;            \
+        p->rope.original_positions = 64; p->rope.size = 2)                                        \
     X(unknown_pattern, patterns[2].kind = (enum vkmoe_pattern_kind)UNKNOWN)                       \
     X(step_0, patterns[1].kind = VKMOE_PATTERN_STRIDED; patterns[1].step = 0)                     \
     X(phase_is_step, patterns[1].kind = VKMOE_PATTERN_DILATED; patterns[1].step = 4;              \

@@ -122,13 +122,19 @@ static double find_yarn_ramp(const struct vkmoe_rope *rope, double base, uint32_
     return fmin(fmax((pair - low) / (high - low), 0.0), 1.0);
 }
 
-double reference_rope_angle(const struct vkmoe_rope *rope, uint32_t size, uint32_t pair,
-    uint32_t position)
+double reference_rope_angle(const struct vkmoe_rope *rope, uint32_t size, uint32_t length,
+    uint32_t pair, uint32_t position)
 {
     double base = rope->base != 0.0f ? rope->base : 10000.0;
+    if (rope->scaling == VKMOE_ROPE_DYNAMIC) {
+        double trained = rope->original_positions, d = size;
+        base *= pow(rope->factor * fmax(length, trained) / trained - (rope->factor - 1.0),
+            d / (d - 2.0));
+    }
     double frequency = pow(base, -2.0 * pair / size);
     switch (rope->scaling) {
     case VKMOE_ROPE_PLAIN:
+    case VKMOE_ROPE_DYNAMIC: // in the base
         break;
     case VKMOE_ROPE_LINEAR:
         frequency /= rope->factor;
@@ -159,8 +165,8 @@ double reference_rope_factor(const struct vkmoe_rope *rope)
 }
 
 // Rotates the start of one head in place.
-static void rotate(const struct vkmoe_rope *rope, uint32_t head_size, uint32_t position,
-    double *head)
+static void rotate(const struct vkmoe_rope *rope, uint32_t head_size, uint32_t length,
+    uint32_t position, double *head)
 {
     if (rope->kind == VKMOE_ROPE_NONE)
         return;
@@ -170,7 +176,7 @@ static void rotate(const struct vkmoe_rope *rope, uint32_t head_size, uint32_t p
         bool half = rope->kind == VKMOE_ROPE_HALF;
         double *a = head + (half ? pair : 2 * pair);
         double *b = head + (half ? pair + size / 2 : 2 * pair + 1);
-        double angle = reference_rope_angle(rope, size, pair, position);
+        double angle = reference_rope_angle(rope, size, length, pair, position);
         double c = factor * cos(angle), s = factor * sin(angle);
         double first = *a * c - *b * s;
         *b = *b * c + *a * s;
@@ -204,11 +210,11 @@ static void project(const struct reference_attention *a, const double *x, const 
         out[i] = fmin(fmax(out[i], -a->value_clip), a->value_clip);
 }
 
-static void rotate_heads(const struct reference_attention *a, uint32_t heads, uint32_t position,
-    double *values)
+static void rotate_heads(const struct reference_attention *a, uint32_t heads, uint32_t length,
+    uint32_t position, double *values)
 {
     for (uint32_t h = 0; h < heads; h++)
-        rotate(&a->rope, a->head_size, position, values + h * a->head_size);
+        rotate(&a->rope, a->head_size, length, position, values + h * a->head_size);
 }
 
 static void widen(const float *x, uint32_t count, double *out)
@@ -278,6 +284,11 @@ static void mix_values(const struct reference_attention *a, const float *x, doub
     free(x_token);
 }
 
+static uint32_t context_of(const struct reference_history *history)
+{
+    return history->longest ? history->longest : history->capacity;
+}
+
 void reference_remember(const struct reference_attention *a, uint32_t tokens, const float *x,
     const uint32_t *positions, const uint32_t *sequences, struct reference_history *history)
 {
@@ -291,7 +302,7 @@ void reference_remember(const struct reference_attention *a, uint32_t tokens, co
             mix_values(a, x + (size_t)t * a->hidden, value);
         else
             project(a, x_token, a->value, a->value_bias, NULL, a->kv_heads, value);
-        rotate_heads(a, a->kv_heads, positions[t], key);
+        rotate_heads(a, a->kv_heads, context_of(history), positions[t], key);
         for (uint32_t i = 0; history->dtype == VKMOE_F16 && i < history->width; i++) {
             key[i] = round_to_f16(key[i]);
             value[i] = round_to_f16(value[i]);
@@ -430,7 +441,7 @@ static void add_expert(const struct reference_attention *a, struct view_of_keys 
         a->query_bias ? a->query_bias + (size_t)expert * width : NULL, a->query_norm, a->heads,
         scratch->query);
     if (!a->rope_before_projection)
-        rotate_heads(a, a->heads, keys.position, scratch->query);
+        rotate_heads(a, a->heads, context_of(keys.history), keys.position, scratch->query);
     for (uint32_t h = 0; h < a->heads; h++) {
         keys.kv_head = find_kv_head(a, slot, expert, h);
         if (a->position_bias)
@@ -459,7 +470,7 @@ static void attend_token(const struct reference_attention *a, const struct view_
     for (uint32_t d = 0; d < a->hidden; d++)
         y[d] = a->output_bias ? a->output_bias[d] : 0.0;
     if (a->rope_before_projection)
-        rotate(&a->rope, a->hidden, keys->position, scratch->x);
+        rotate(&a->rope, a->hidden, context_of(keys->history), keys->position, scratch->x);
     for (uint32_t j = 0; j < a->experts_per_token; j++) {
         if (!is_dropped(weights[j]))
             add_expert(a, *keys, j, (uint32_t)ids[j], weights[j], scratch, y);

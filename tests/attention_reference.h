@@ -66,15 +66,16 @@ bool reference_sees(const struct vkmoe_pattern *pattern, uint32_t position, uint
     uint32_t length);
 
 // The angle of pair `pair` at `position`, and what cosine and sine are multiplied with.
-// `size` is the number of rotated elements.
-double reference_rope_angle(const struct vkmoe_rope *rope, uint32_t size, uint32_t pair,
-    uint32_t position);
+// `size` is the number of rotated elements, `length` that of the context.
+double reference_rope_angle(const struct vkmoe_rope *rope, uint32_t size, uint32_t length,
+    uint32_t pair, uint32_t position);
 double reference_rope_factor(const struct vkmoe_rope *rope);
 
 // What a vkmoe_cache holds.
 struct reference_history {
     uint32_t width; // kv_heads * head_size
     uint32_t sequences, capacity;
+    uint32_t longest;        // of the next forward, as in vkmoe_attend_params
     enum vkmoe_dtype dtype;  // values are rounded to it
     double *keys, *values;   // [sequences][capacity][width]; keys are rotated
 };

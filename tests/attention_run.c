@@ -249,6 +249,7 @@ static void run_reference(const struct attention_run *run, const int32_t *ids,
     reference_history_init(&history, &data->reference, data->sequences, data->capacity,
         run->c->cache_dtype);
     reference_remember(&data->reference, h->tokens, h->x, h->positions, h->sequences, &history);
+    history.longest = data->longest;
     reference_attend(&data->reference, b->tokens, array_input(&run->x), b->positions,
         b->sequences, data->lengths, &history, run->c->has & ATTENTION_STORED, ids, b->weights, out->y, out->ids, out->weights,
         out->scores);

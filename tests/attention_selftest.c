@@ -263,7 +263,8 @@ static bool test_rope_pairs(void)
     return ok;
 }
 
-// Frequencies that the formulas of transformers 5.12 give in double precision (Python).
+// Frequencies that the formulas of transformers 5.12 give in double precision (Python), in a
+// context of 5000.
 static bool test_rope_scalings(void)
 {
     const struct {
@@ -283,15 +284,22 @@ static bool test_rope_scalings(void)
             .original_positions = 8192, .low_factor = 1, .high_factor = 4}, 128, // Llama 3.1
             {0, 25, 30, 33, 63}, {1.0, 0.005940730375674967, 0.0013718935677611381,
                 0.00031269375038406517, 3.068925988914511e-07}},
+        {{.kind = VKMOE_ROPE_HALF, .scaling = VKMOE_ROPE_DYNAMIC, .factor = 4,
+            .original_positions = 2048}, 128, {0, 20, 30, 45, 63}, {1.0, 0.03064856769555477,
+                0.005365562710151102, 0.00039302747621535253, 1.7068371136287606e-05}},
+        {{.kind = VKMOE_ROPE_HALF, .scaling = VKMOE_ROPE_DYNAMIC, .factor = 2,
+            .original_positions = 8192}, 64, {0, 8, 12, 17, 31}, {1.0, 0.1, 0.03162277660168379,
+                0.007498942093324559, 0.0001333521432163324}},
     };
     bool ok = true;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         for (int j = 0; j < 5; j++)
-            ok &= near("angle", reference_rope_angle(&rows[i].rope, rows[i].size, rows[i].pairs[j],
-                1000), 1000 * rows[i].frequencies[j]);
+            ok &= near("angle", reference_rope_angle(&rows[i].rope, rows[i].size, 5000,
+                rows[i].pairs[j], 1000), 1000 * rows[i].frequencies[j]);
     }
     ok &= near("yarn", reference_rope_factor(&rows[0].rope), 1.3465735902799727);
     ok &= near("yarn", reference_rope_factor(&rows[1].rope), 1.3688879454113936);
+    ok &= near("dynamic", reference_rope_factor(&rows[3].rope), 1.0);
     return ok && near("llama3", reference_rope_factor(&rows[2].rope), 1.0);
 }
 

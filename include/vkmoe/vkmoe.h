@@ -474,14 +474,19 @@ enum vkmoe_rope_scaling {
     VKMOE_ROPE_LINEAR,  // positions / factor
     VKMOE_ROPE_LLAMA3,
     VKMOE_ROPE_YARN,    // arXiv 2309.00071, with the attention factor
+    // Once the context is longer than original_positions its base grows with the length L:
+    // base * (factor * L / original_positions - (factor - 1))^(size / (size - 2)). A forward
+    // rotates its queries and keys for its own L, see `longest` of vkmoe_attend_params; keys
+    // in the cache stay as they were rotated.
+    VKMOE_ROPE_DYNAMIC,
 };
 struct vkmoe_rope {
     enum vkmoe_rope_kind kind;
     enum vkmoe_rope_scaling scaling;
     uint32_t size;     // rotated elements at the head's start; 0: all of it
     float base;        // 0: 10000
-    float factor;      // of the scaling
-    uint32_t original_positions; // LLAMA3, YARN: trained context
+    float factor;      // of the scaling; DYNAMIC: at least 1
+    uint32_t original_positions; // LLAMA3, YARN, DYNAMIC: trained context
     float low_factor, high_factor; // LLAMA3: low_freq_factor, high_freq_factor
     float beta_fast, beta_slow;    // YARN; 0: 32 and 1
     float attention_factor;        // YARN; 0: 0.1 ln(factor) + 1
@@ -573,7 +578,11 @@ struct vkmoe_attend_params {
     struct vkmoe_span positions, sequences;
     struct vkmoe_span lengths;  // u32 [sequences]: positions held, for both_sides only
     bool stored;                // keys and values are there already; x gives queries alone
-    uint32_t longest;           // an upper bound of positions + 1, for the size of the work; 0: capacity
+    // An upper bound of positions + 1, for the size of the work; 0: the capacity. With
+    // VKMOE_ROPE_DYNAMIC it is the length of the context, exact, and part of the formula:
+    // chunks of a prompt longer than original_positions that give the length they reach differ
+    // from the prompt at once; chunks that all give the whole prompt's do not.
+    uint32_t longest;
     struct vkmoe_span ids, weights; // as in vkmoe_forward_params
 };
 VKMOE_API enum vkmoe_status vkmoe_attention_forward(vkmoe_stream *stream,
@@ -581,7 +590,8 @@ VKMOE_API enum vkmoe_status vkmoe_attention_forward(vkmoe_stream *stream,
 
 // Writes the keys and values of x to their places and does nothing else: what a decoder's
 // attention to an encoder needs before it runs with `stored`. Of `params` only tokens, x,
-// positions and sequences count. The scratch of a forward suffices.
+// positions and sequences count, and longest for VKMOE_ROPE_DYNAMIC. The scratch of a forward
+// suffices.
 VKMOE_API enum vkmoe_status vkmoe_attention_store(vkmoe_stream *stream,
     const vkmoe_attention *attention, vkmoe_cache *cache, const struct vkmoe_attend_params *params);
 
