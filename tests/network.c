@@ -510,8 +510,26 @@ static struct reference_network borrow(const struct whole_checkpoint *c,
     };
 }
 
+// A checkpoint with RoPE that is not its own.
+struct change {
+    const char *settings; // in front of those of config.json
+    struct vkmoe_rope rope;
+    uint32_t longest;     // of every forward
+};
+
+static bool change_checkpoint(struct whole_checkpoint *c, const struct change *change)
+{
+    char config[2048];
+    snprintf(config, sizeof(config), "{%s,%s", change->settings,
+        whole_checkpoint_config(c->family) + 1);
+    for (uint32_t b = 0; b < c->block_count; b++)
+        c->blocks[b].attention.rope = change->rope;
+    return whole_checkpoint_rewrite_config(c, config);
+}
+
 // A prompt for two sequences and a few single tokens, against the double reference.
-static bool check_family(struct harness *harness, const char *family, uint64_t seed)
+static bool check_family(struct harness *harness, const char *family, const struct change *change,
+    uint64_t seed)
 {
     enum { PROMPT = 38, TOKENS = 42, CAPACITY = 24 };
     struct whole_checkpoint checkpoint;
@@ -520,6 +538,7 @@ static bool check_family(struct harness *harness, const char *family, uint64_t s
     uint32_t ids[TOKENS], positions[TOKENS], sequences[TOKENS];
     double *logits = NULL;
     bool ok = whole_checkpoint_write(family, seed, &checkpoint) &&
+        (!change || change_checkpoint(&checkpoint, change)) &&
         net_init(&net, harness, checkpoint.path, &(struct vkmoe_network_params){
             .sequences = 2, .capacity = CAPACITY, .chunk = TOKENS});
     if (ok) {
@@ -535,6 +554,9 @@ static bool check_family(struct harness *harness, const char *family, uint64_t s
         if (!logits)
             abort();
         reference_memory_init(&memory, &reference, 2, CAPACITY, VKMOE_F32);
+        net.longest = change ? change->longest : 0;
+        for (uint32_t b = 0; b < memory.block_count; b++)
+            memory.blocks[b].longest = net.longest;
         reference_network_forward(&reference, TOKENS, ids, positions, sequences, &memory, logits,
             NULL, NULL);
         reference_memory_finish(&memory);
@@ -677,9 +699,19 @@ static void check_all(struct tap *tap, struct harness *harness)
         const char *family = whole_checkpoint_family(i);
         snprintf(name, sizeof(name), "generated-%s", family);
         if (tap_wants(tap, name))
-            tap_result(tap, (whole_checkpoint_has_encoder(family) ? check_encoder : check_family)(
-                harness, family, tap->seed), name);
+            tap_result(tap, whole_checkpoint_has_encoder(family)
+                ? check_encoder(harness, family, tap->seed)
+                : check_family(harness, family, NULL, tap->seed), name);
     }
+    static const struct change dynamic = {
+        .settings = "\"max_position_embeddings\":8,"
+            "\"rope_scaling\":{\"type\":\"dynamic\",\"factor\":3.0}",
+        .rope = {.kind = VKMOE_ROPE_HALF, .scaling = VKMOE_ROPE_DYNAMIC, .factor = 3.0f,
+            .original_positions = 8},
+        .longest = 21,
+    };
+    if (tap_wants(tap, "dynamic-rope"))
+        tap_result(tap, check_family(harness, "granitemoe", &dynamic, tap->seed), "dynamic-rope");
 }
 
 int main(int argc, char **argv)

@@ -108,6 +108,7 @@ struct value_case {
     "\"truncate\":false}"
 #define QWEN_ROPE "\"rope_theta\":1000000,\"rope_scaling\":{\"type\":\"linear\",\"factor\":4.0}"
 #define HALF .kind = VKMOE_ROPE_HALF
+#define DYNAMIC HALF, .scaling = VKMOE_ROPE_DYNAMIC
 #define YARN HALF, .scaling = VKMOE_ROPE_YARN, .beta_fast = 32.0f, .beta_slow = 1.0f
 
 static const struct value_case value_cases[] = {
@@ -134,6 +135,14 @@ static const struct value_case value_cases[] = {
         "\"rope_scaling\":{\"type\":\"yarn\",\"factor\":4,\"mscale\":2,\"mscale_all_dim\":1}",
         .rope = {YARN, .base = 10000.0f, .factor = 4.0f, .original_positions = 32768,
             .attention_factor = 1.121751147f}},
+    {"rope-dynamic", "qwen3_moe", QWEN_ROPE,
+        "\"rope_scaling\":{\"type\":\"dynamic\",\"factor\":2.5}",
+        .rope = {DYNAMIC, .base = 10000.0f, .factor = 2.5f, .original_positions = 32768}},
+    {"rope-dynamic-5", "mixtral", "\"vocab_size\"",
+        "\"max_position_embeddings\":512,\"rope_parameters\":{\"rope_type\":\"dynamic\","
+        "\"rope_theta\":77.0,\"factor\":1,\"original_max_position_embeddings\":512},"
+        "\"vocab_size\"",
+        .rope = {DYNAMIC, .base = 77.0f, .factor = 1.0f, .original_positions = 512}},
     {"rope-gpt-oss-default", "gpt_oss", GPT_OSS_ROPE, "\"rope_scaling\":null",
         .rope = {YARN, .base = 150000.0f, .factor = 32.0f, .original_positions = 4096,
             .attention_factor = 1.34657359f, .truncate_off = true}},
@@ -247,8 +256,15 @@ struct error_case {
     "\"d_ff\":" width ",\"encoder_sparse_step\":0,\"decoder_sparse_step\":0"
 
 static const struct error_case error_cases[] = {
-    {"rope-dynamic", "qwen3_moe", ROPE("{\"type\":\"dynamic\",\"factor\":2}"), ATTENTION,
-        UNSUPPORTED, "rope_scaling has the type \"dynamic\""},
+    {"rope-dynamic-no-factor", "qwen3_moe", ROPE("{\"type\":\"dynamic\"}"), ATTENTION, INVALID,
+        "needs factor"},
+    {"rope-dynamic-shrinks", "qwen3_moe", ROPE("{\"type\":\"dynamic\",\"factor\":0.5}"),
+        ATTENTION, INVALID, "factor is 0.5"},
+    {"rope-dynamic-two-contexts", "qwen3_moe", ROPE("{\"type\":\"dynamic\",\"factor\":2,"
+        "\"original_max_position_embeddings\":8192}"), ATTENTION, INVALID,
+        "original_max_position_embeddings is 8192, expected max_position_embeddings, 32768"},
+    {"rope-dynamic-alpha", "qwen3_moe", ROPE("{\"type\":\"dynamic\",\"factor\":2,"
+        "\"alpha\":1000}"), ATTENTION, UNSUPPORTED, "rope_scaling of type dynamic has alpha"},
     {"rope-longrope", "qwen3_moe", ROPE("{\"rope_type\":\"longrope\",\"factor\":2}"), ATTENTION,
         UNSUPPORTED, "\"longrope\""},
     {"rope-mrope", "qwen3_moe", ROPE("{\"type\":\"default\",\"mrope_section\":[1,2,3]}"),

@@ -139,6 +139,8 @@ static enum vkmoe_status inspect(struct cli_session *s)
     if (status == VKMOE_OK) {
         s->k = layer.experts_per_token;
         s->experts = layer.experts;
+        s->exact_longest = attention.rope.kind != VKMOE_ROPE_NONE
+            && attention.rope.scaling == VKMOE_ROPE_DYNAMIC;
         s->attention_experts = attention.experts;
         s->attention_k = attention.experts > 1 ? attention.experts_per_token : 0;
     }
@@ -223,13 +225,14 @@ int cli_session_forward(struct cli_session *s, uint32_t first, uint32_t tokens,
     uint32_t logits_count, float *logits)
 {
     const uint64_t offset = first * sizeof(uint32_t);
+    const uint32_t end = first + tokens;
     s->step_longest = 0;
     enum vkmoe_status status = vkmoe_network_forward(s->stream, s->network,
         &(struct vkmoe_network_forward_params){
             .tokens = tokens,
             .ids = {s->ids, offset},
             .positions = {s->positions, offset},
-            .longest = first + tokens,
+            .longest = end < s->count ? s->count : end, // all chunks of the text are one context
             .logits = {logits_count ? s->logits : NULL, 0},
             .logits_count = logits_count,
             .expert_ids = {s->expert_ids, 0},
@@ -243,7 +246,7 @@ int cli_session_forward(struct cli_session *s, uint32_t first, uint32_t tokens,
 // Whether the step that was recorded last is as one for this position would be recorded.
 static bool can_repeat(const struct cli_session *s, uint32_t position)
 {
-    return position < s->step_longest;
+    return position < s->step_longest && !s->exact_longest;
 }
 
 // Recorded for all positions up to the next power of two, so that this is rarely done.
@@ -252,7 +255,8 @@ static enum vkmoe_status submit_step(struct cli_session *s, uint32_t position)
     uint64_t reach = STEP_LONGEST;
     while (reach <= position)
         reach *= 2;
-    const uint32_t longest = reach < s->capacity ? (uint32_t)reach : s->capacity;
+    const uint32_t longest = s->exact_longest ? position + 1
+        : reach < s->capacity ? (uint32_t)reach : s->capacity;
     s->step_longest = 0;
     enum vkmoe_status status = vkmoe_network_forward(s->stream, s->network,
         &(struct vkmoe_network_forward_params){

@@ -20,6 +20,7 @@ struct scaling {
 static const struct scaling scalings[] = {
     {"default", VKMOE_ROPE_PLAIN, {COMMON_KEYS}},
     {"linear", VKMOE_ROPE_LINEAR, {COMMON_KEYS, "factor"}},
+    {"dynamic", VKMOE_ROPE_DYNAMIC, {COMMON_KEYS, "factor", "original_max_position_embeddings"}},
     {"llama3", VKMOE_ROPE_LLAMA3, {COMMON_KEYS, "factor", "original_max_position_embeddings",
         "low_freq_factor", "high_freq_factor"}},
     {"yarn", VKMOE_ROPE_YARN, {COMMON_KEYS, "factor", "original_max_position_embeddings",
@@ -48,7 +49,7 @@ static const struct scaling *find_scaling(struct vkmoe_config *object, const cha
     }
     char text[64];
     vkmoe_config_fail(object, VKMOE_ERROR_UNSUPPORTED,
-        "%s has the type \"%s\", only default, linear, llama3 and yarn are supported", parent,
+        "%s has the type \"%s\", only default, linear, dynamic, llama3 and yarn are supported", parent,
         vkmoe_json_printable(name, text, sizeof text));
     return &scalings[0];
 }
@@ -93,6 +94,20 @@ static void read_yarn(struct vkmoe_config *object, struct vkmoe_rope *rope)
     rope->attention_factor = read_above(object, "attention_factor", preset, 0.0);
 }
 
+// transformers lets the base grow from max_position_embeddings on, whatever else is given;
+// others go by original_max_position_embeddings.
+static void check_dynamic(struct vkmoe_config *object, const struct vkmoe_rope *rope,
+    uint32_t max_positions)
+{
+    if (rope->original_positions != max_positions)
+        vkmoe_config_fail(object, VKMOE_ERROR_INVALID,
+            "original_max_position_embeddings is %u, expected max_position_embeddings, %u, for "
+            "dynamic RoPE", rope->original_positions, max_positions);
+    if (!(rope->factor >= 1.0f))
+        vkmoe_config_fail(object, VKMOE_ERROR_INVALID,
+            "factor is %g, expected at least 1 for dynamic RoPE", (double)rope->factor);
+}
+
 static void read_scaling(struct vkmoe_config *object, const struct scaling *scaling,
     uint32_t max_positions, uint32_t original_positions, struct vkmoe_rope *rope)
 {
@@ -116,6 +131,8 @@ static void read_scaling(struct vkmoe_config *object, const struct scaling *scal
         rope->high_factor = read_above(object, "high_freq_factor", 0.0, rope->low_factor);
     } else if (scaling->scaling == VKMOE_ROPE_YARN) {
         read_yarn(object, rope);
+    } else if (scaling->scaling == VKMOE_ROPE_DYNAMIC) {
+        check_dynamic(object, rope, max_positions);
     }
 }
 
