@@ -21,6 +21,7 @@ SPEC(8, GEMM_BIAS, 0)        // of routed experts; direct: of table[experts], at
 SPEC(9, GEMM_WEIGHT_INPUT, 0) // expert(w x) instead of w expert(x)
 SPEC_FLOAT(10, GEMM_ALPHA, 0.0) // the activation's constants
 SPEC_FLOAT(11, GEMM_LIMIT, 0.0)
+SPEC(12, GEMM_TO_PAIRS, 0)   // up: rows go to their pair's place, as down's do
 
 // Tile sizes of the forms: blocks of matrix rows, token rows.
 #define GEMM_PLAIN_BLOCKS 4
@@ -34,12 +35,13 @@ struct experts_gemm_push {
     ADDRESS(U32) plan;      // in  see group_tokens.h
     ADDRESS(U32) rows;      // in  pairs sorted by expert
     ADDRESS(F32) source;    // in  up: x [tokens][hidden]; down: h [row]; direct: [token]
-    ADDRESS(F32) result;    // out up: h [row]; down: [pair]; direct: [token]
+    ADDRESS(F32) result;    // out up: h [row]; down and GEMM_TO_PAIRS: [pair]; direct: [token]
     ADDRESS(F32) shared_result; // out up: the shared expert's h [token]
     ADDRESS(U32x2) table;   // in  addresses of the matrices, [experts + 1]
     ADDRESS(F32) bias;      // in  [experts][bias_stride] in the matrix's row order
     ADDRESS(F32) weights;   // in  [pair], for GEMM_WEIGHT_INPUT
-    uint k, experts;
+    uint k;                 // up: pairs that share a row of source
+    uint experts;
     uint tokens;            // direct: how many rows there are
     uint units;             // of 8 elements in a matrix row
     uint source_columns, source_stride;

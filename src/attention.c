@@ -36,8 +36,12 @@ static enum vkmoe_status create_matrices(vkmoe_attention *a, const struct vkmoe_
     const uint32_t kv_rows[] = { p->kv_heads * p->head_size, p->kv_heads * p->head_size };
     const struct vkmoe_view *kv[] = { &p->key, &p->value };
     const struct vkmoe_view *kv_bias[] = { &p->key_bias, &p->value_bias };
-    enum vkmoe_status status = vkmoe_linear_create(a->device, kv, kv_bias, kv_rows, 2, p->hidden,
-        &a->kv);
+    const bool mixes_values = p->value_experts.experts > 0;
+    enum vkmoe_status status = vkmoe_linear_create(a->device, kv, kv_bias, kv_rows,
+        mixes_values ? 1 : 2, p->hidden, &a->kv);
+    if (status == VKMOE_OK && mixes_values)
+        status = vkmoe_mix_create(a->device, MIX_VALUES, &p->value_experts, p->kv_heads, p->hidden,
+            p->head_size, p->hidden, &(struct vkmoe_view) { 0 }, &a->value_mix);
     if (status != VKMOE_OK)
         return status;
     a->query_columns = p->heads * p->head_size;
@@ -47,12 +51,14 @@ static enum vkmoe_status create_matrices(vkmoe_attention *a, const struct vkmoe_
     }
     const uint32_t columns = a->query_columns;
     const struct vkmoe_view *query[] = { &p->query[0] }, *query_bias[] = { &p->query_bias };
-    const struct vkmoe_view *output[] = { &p->output[0] }, *output_bias[] = { &p->output_bias };
     status = vkmoe_linear_create(a->device, query, query_bias, &columns, 1, p->hidden, &a->query);
-    if (status == VKMOE_OK)
-        status = vkmoe_linear_create(a->device, output, output_bias, &p->hidden, 1, columns,
-            &a->output);
-    return status;
+    if (status != VKMOE_OK)
+        return status;
+    if (p->output_experts.experts > 0)
+        return vkmoe_mix_create(a->device, MIX_OUTPUTS, &p->output_experts, p->heads, p->hidden,
+            p->hidden, p->head_size, &p->output_bias, &a->output_mix);
+    const struct vkmoe_view *output[] = { &p->output[0] }, *output_bias[] = { &p->output_bias };
+    return vkmoe_linear_create(a->device, output, output_bias, &p->hidden, 1, columns, &a->output);
 }
 
 static enum vkmoe_status upload(vkmoe_device *device, const void *data, uint64_t size,
@@ -187,6 +193,7 @@ static void set_defaults(struct vkmoe_attention_params *p)
     p->query = p->output = NULL; // views and patterns belong to the caller
     p->patterns = NULL;
     p->first_kv_head = NULL;
+    p->value_experts.matrices = p->output_experts.matrices = NULL;
     if (p->expert_kv_heads == 0)
         p->expert_kv_heads = p->kv_heads;
 }
@@ -240,6 +247,8 @@ void vkmoe_attention_destroy(vkmoe_attention **attention)
     vkmoe_linear_destroy(&a->query);
     vkmoe_linear_destroy(&a->output);
     vkmoe_linear_destroy(&a->kv);
+    vkmoe_mix_destroy(&a->value_mix);
+    vkmoe_mix_destroy(&a->output_mix);
     vkmoe_buffer_destroy(&a->patterns);
     vkmoe_buffer_destroy(&a->rotations);
     vkmoe_buffer_destroy(&a->head_vectors);
@@ -252,7 +261,8 @@ uint64_t vkmoe_attention_size(const vkmoe_attention *a)
 {
     vkmoe_buffer *const buffers[] = { a->patterns, a->rotations, a->head_vectors, a->query_norm,
         a->key_norm };
-    uint64_t size = vkmoe_linear_size(&a->kv);
+    uint64_t size = vkmoe_linear_size(&a->kv) + vkmoe_mix_size(&a->value_mix)
+        + vkmoe_mix_size(&a->output_mix);
     if (a->routed)
         size += vkmoe_layer_size(a->experts);
     else

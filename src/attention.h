@@ -3,6 +3,7 @@
 #define VKMOE_ATTENTION_H
 
 #include "linear.h"
+#include "mix.h"
 
 struct vkmoe_attention {
     vkmoe_device *device;
@@ -14,7 +15,8 @@ struct vkmoe_attention {
     // output projection, and which is run around attention. Dense: two matrices.
     vkmoe_layer *experts;
     struct linear query, output;
-    struct linear kv;            // keys of all kv heads, then values
+    struct linear kv;            // keys of all kv heads, then values unless these are a mix
+    struct mix value_mix, output_mix; // where heads have experts of their own
     vkmoe_buffer *patterns;      // u32 [experts][PATTERN_WORDS], then lists: shaders/pattern.h
     bool by_blocks;              // some pattern picks blocks of keys
     uint32_t list_words;         // of the longest list's mask

@@ -28,10 +28,12 @@ static enum vkmoe_status check_shapes(const struct vkmoe_log *log,
         p->experts, MAX_EXPERTS);
     CHECK(p->experts_per_token >= 1 && p->experts_per_token <= p->experts,
         "experts_per_token is %u, must be 1 to experts (%u)", p->experts_per_token, p->experts);
-    CHECK(p->query && p->output && p->key.data && p->value.data,
+    const bool has_output = p->output_experts.experts == 0, has_value = p->value_experts.experts == 0;
+    CHECK(p->query && (p->output || !has_output) && p->key.data && (p->value.data || !has_value),
         "query, output, key and value are required");
     for (uint32_t e = 0; e < p->experts; e++)
-        CHECK(p->query[e].data && p->output[e].data, "a matrix of expert %u is missing", e);
+        CHECK(p->query[e].data && (!has_output || p->output[e].data),
+            "a matrix of expert %u is missing", e);
     CHECK(isfinite(p->scale) && isfinite(p->soft_cap) && p->soft_cap >= 0
         && isfinite(p->value_clip) && p->value_clip >= 0 && isfinite(p->norm_epsilon)
         && p->norm_epsilon >= 0, "scale, soft_cap, value_clip and norm_epsilon must be finite");
@@ -52,6 +54,37 @@ static enum vkmoe_status check_kv_heads(const struct vkmoe_log *log,
     return VKMOE_OK;
 }
 
+static enum vkmoe_status check_head_experts(const struct vkmoe_log *log, const char *name,
+    const struct vkmoe_head_experts *h, uint32_t heads)
+{
+    if (h->experts == 0)
+        return VKMOE_OK;
+    CHECK((uint64_t) heads * h->experts <= MAX_EXPERTS, "%s: %u heads of %u experts, %u in all are "
+        "supported", name, heads, h->experts, MAX_EXPERTS);
+    CHECK(h->experts_per_token >= 1 && h->experts_per_token <= h->experts,
+        "%s.experts_per_token is %u, must be 1 to experts (%u)", name, h->experts_per_token,
+        h->experts);
+    CHECK(h->matrices, "%s.matrices is missing", name);
+    CHECK(h->router.groups == 0 && h->router.levels.data == NULL,
+        "%s.router has groups or levels; its groups are the heads", name);
+    return VKMOE_OK;
+}
+
+// Heads' own experts, of values and of outputs.
+static enum vkmoe_status check_mixes(const struct vkmoe_log *log,
+    const struct vkmoe_attention_params *p)
+{
+    const bool mixes = p->value_experts.experts > 0 || p->output_experts.experts > 0;
+    CHECK(!mixes || p->experts == 1, "value_experts and output_experts need experts to be 1");
+    CHECK(p->value_experts.experts == 0 || (!p->value.data && !p->value_bias.data),
+        "value_experts stand instead of value and value_bias");
+    CHECK(p->output_experts.experts == 0 || !p->output, "output_experts stand instead of output");
+    const enum vkmoe_status status = check_head_experts(log, "value_experts", &p->value_experts,
+        p->kv_heads);
+    return status == VKMOE_OK ? check_head_experts(log, "output_experts", &p->output_experts,
+        p->heads) : status;
+}
+
 static enum vkmoe_status check_dtypes(const struct vkmoe_log *log,
     const struct vkmoe_attention_params *p)
 {
@@ -59,7 +92,7 @@ static enum vkmoe_status check_dtypes(const struct vkmoe_log *log,
         const char *name;
         const struct vkmoe_view *view;
     } views[] = {
-        { "query[0]", &p->query[0] }, { "output[0]", &p->output[0] },
+        { "query[0]", &p->query[0] }, { "output[0]", p->output ? &p->output[0] : &p->query[0] },
         { "key", &p->key }, { "value", &p->value },
         { "query_bias", &p->query_bias }, { "key_bias", &p->key_bias },
         { "value_bias", &p->value_bias }, { "output_bias", &p->output_bias },
@@ -150,8 +183,8 @@ enum vkmoe_status vkmoe_attention_check(const struct vkmoe_log *log,
     const struct vkmoe_attention_params *params)
 {
     enum vkmoe_status (*const checks[])(const struct vkmoe_log *,
-        const struct vkmoe_attention_params *) = { check_shapes, check_kv_heads, check_dtypes,
-        check_rope, check_patterns };
+        const struct vkmoe_attention_params *) = { check_shapes, check_kv_heads, check_mixes,
+        check_dtypes, check_rope, check_patterns };
     for (size_t i = 0; i < ARRAY_SIZE(checks); i++) {
         const enum vkmoe_status status = checks[i](log, params);
         if (status != VKMOE_OK)

@@ -1,6 +1,7 @@
 // attention_forward.c - records attention.
 //
 //     dense            query, kv -> store_kv -> attend [-> merge] -> output
+//                      (values and outputs may be mixes, of some dispatches each: mix.h)
 //     routed, decode   route -> decode_up (queries), kv -> store_kv -> attend [-> merge]
 //                      -> decode_down
 //     routed, prefill  route -> group_tokens -> experts_gemm up, kv -> store_kv -> attend
@@ -20,13 +21,21 @@
 
 struct attend_scratch {
     struct scratch layer;
-    uint64_t query, kv, partials, rotations, choices, size;
+    uint64_t query, kv, values, mix, partials, rotations, choices, size;
 };
 
 // The frequencies of a dynamic scaling belong to a forward, not to the attention.
 static bool has_dynamic_rotations(const vkmoe_attention *a)
 {
     return a->params.rope.kind != VKMOE_ROPE_NONE && a->params.rope.scaling == VKMOE_ROPE_DYNAMIC;
+}
+
+static uint64_t mix_size(const vkmoe_attention *a, uint32_t tokens)
+{
+    const uint64_t values = is_mix(&a->value_mix) ? vkmoe_mix_scratch_size(&a->value_mix, tokens) : 0;
+    const uint64_t outputs = is_mix(&a->output_mix) ? vkmoe_mix_scratch_size(&a->output_mix, tokens)
+                                                    : 0;
+    return MAX(values, outputs);
 }
 
 static struct attend_scratch plan(const vkmoe_attention *a, uint32_t tokens, bool decode,
@@ -42,8 +51,11 @@ static struct attend_scratch plan(const vkmoe_attention *a, uint32_t tokens, boo
         s.size = align_up((uint64_t) tokens * a->query_columns * 4, BUFFER_ALIGNMENT);
     }
     s.kv = s.size;
-    s.partials = s.kv + align_up((uint64_t) tokens * 2 * p->kv_heads * p->head_size * 4,
-        BUFFER_ALIGNMENT);
+    const uint64_t kv_size = (uint64_t) tokens * p->kv_heads * p->head_size * 4;
+    s.values = s.kv + (is_mix(&a->value_mix) ? align_up(kv_size, BUFFER_ALIGNMENT) : kv_size);
+    // The two mixes take turns.
+    s.mix = align_up(s.values + kv_size, BUFFER_ALIGNMENT);
+    s.partials = s.mix + align_up(mix_size(a, tokens), BUFFER_ALIGNMENT);
     s.rotations = s.partials + PARTIALS_SIZE;
     s.choices = s.rotations
         + align_up(has_dynamic_rotations(a) ? p->rope.size * 4 : 0, BUFFER_ALIGNMENT);
@@ -58,7 +70,12 @@ static uint32_t pass_tokens(const vkmoe_attention *a, uint32_t tokens, uint32_t 
     if (a->routed)
         return vkmoe_layer_pass_tokens(a->experts, tokens, tile_rows);
     const uint32_t widest = MAX(a->query_columns, MAX(a->params.hidden, a->kv.rows));
-    return MIN(tokens, PASS_MAX_ELEMENTS / widest);
+    uint32_t most = MIN(tokens, PASS_MAX_ELEMENTS / widest);
+    if (is_mix(&a->value_mix))
+        most = MIN(most, vkmoe_mix_max_tokens(&a->value_mix));
+    if (is_mix(&a->output_mix))
+        most = MIN(most, vkmoe_mix_max_tokens(&a->output_mix));
+    return most;
 }
 
 static bool decodes(const vkmoe_attention *a, uint32_t tokens)
@@ -116,9 +133,12 @@ static enum vkmoe_status project_queries(const struct attend_pass *pass)
 static enum vkmoe_status project_outputs(const struct attend_pass *pass)
 {
     const struct pass *p = &pass->pass;
-    if (!pass->attention->routed)
-        return vkmoe_linear_record(p->stream, &pass->attention->output, pass->query, p->y,
-            p->tokens);
+    const vkmoe_attention *a = pass->attention;
+    if (is_mix(&a->output_mix))
+        return vkmoe_mix_record(p->stream, &a->output_mix, p->scratch, pass->mix, p->x, pass->query,
+            p->y, p->tokens);
+    if (!a->routed)
+        return vkmoe_linear_record(p->stream, &a->output, pass->query, p->y, p->tokens);
     if (p->decode)
         return vkmoe_pass_decode_down(p);
     const enum vkmoe_status status = vkmoe_pass_experts_down(p);
@@ -130,8 +150,12 @@ static enum vkmoe_status store(const struct attend_pass *pass)
 {
     const struct pass *p = &pass->pass;
     enum vkmoe_status status = VKMOE_OK;
+    const struct mix *values = &pass->attention->value_mix;
     if (!pass->stored)
         status = vkmoe_linear_record(p->stream, &pass->attention->kv, p->x, pass->key, p->tokens);
+    if (status == VKMOE_OK && !pass->stored && is_mix(values))
+        status = vkmoe_mix_record(p->stream, values, p->scratch, pass->mix, p->x, p->x, pass->value,
+            p->tokens);
     if (status == VKMOE_OK)
         status = vkmoe_attend_store(pass);
     return status == VKMOE_OK && !pass->stored ? vkmoe_attend_mean_keys(pass) : status;
@@ -247,8 +271,11 @@ static void aim(struct attend_pass *pass, const struct vkmoe_attend_params *f, u
                                    : scratch_address(p, p->at.weights);
     pass->query = scratch_address(p, at->query);
     pass->key = scratch_address(p, at->kv);
-    pass->value = pass->key + (uint64_t) a->params.kv_heads * a->params.head_size * 4;
-    pass->kv_stride = 2 * a->params.kv_heads * a->params.head_size;
+    const uint32_t kv_width = a->params.kv_heads * a->params.head_size;
+    pass->value = is_mix(&a->value_mix) ? scratch_address(p, at->values)
+                                        : pass->key + (uint64_t) kv_width * 4;
+    pass->kv_stride = is_mix(&a->value_mix) ? kv_width : 2 * kv_width;
+    pass->mix = at->mix;
     pass->choices = a->top > 0 ? scratch_address(p, at->choices) : 0;
     pass->partials = scratch_address(p, at->partials);
     pass->rotations = has_dynamic_rotations(a) ? scratch_address(p, at->rotations)

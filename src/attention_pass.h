@@ -25,6 +25,7 @@ struct attend_pass {
     uint32_t first_token;   // this pass's first, where there are no positions
     bool stored;            // the cache has these tokens' keys and values
     uint64_t query, partials, choices, rotations;
+    uint64_t mix;           // where in scratch mixes have theirs
     uint64_t key, value;    // fresh ones of all kv heads, rows `kv_stride` elements apart
     uint32_t kv_stride;
     uint64_t positions, sequences, lengths; // 0: none

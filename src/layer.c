@@ -134,7 +134,7 @@ static enum vkmoe_status create_experts(vkmoe_layer *layer, const struct vkmoe_l
     for (uint32_t e = 0; e < p->experts && status == VKMOE_OK; e++) {
         status = vkmoe_matrix_create(device, p->gate ? &p->gate[e] : &p->up[e],
             p->gate ? &p->up[e] : NULL, p->inner, p->hidden, layer->dtype, &layer->up[e]);
-        if (status == VKMOE_OK)
+        if (status == VKMOE_OK && p->down)
             status = vkmoe_matrix_create(device, &p->down[e], NULL, p->hidden, p->inner, layer->dtype,
                 &layer->down[e]);
     }
@@ -189,7 +189,9 @@ static uint64_t sum_sizes(const vkmoe_layer *layer)
         size += buffers[i] ? vkmoe_buffer_size(buffers[i]) : 0;
     for (uint32_t e = 0; e <= layer->params.experts; e++) {
         if (layer->up[e].buffer)
-            size += vkmoe_buffer_size(layer->up[e].buffer) + vkmoe_buffer_size(layer->down[e].buffer);
+            size += vkmoe_buffer_size(layer->up[e].buffer);
+        if (layer->down[e].buffer)
+            size += vkmoe_buffer_size(layer->down[e].buffer);
     }
     return size;
 }
@@ -215,6 +217,15 @@ static enum vkmoe_status fill_layer(vkmoe_layer *layer, const struct vkmoe_layer
 
 enum vkmoe_status vkmoe_layer_create(vkmoe_device *device, const struct vkmoe_layer_params *params,
     vkmoe_layer **out)
+{
+    *out = NULL;
+    if (!params->down)
+        return vkmoe_fail(&device->log, VKMOE_ERROR_INVALID, "layer: up and down are required");
+    return vkmoe_layer_create_up(device, params, out);
+}
+
+enum vkmoe_status vkmoe_layer_create_up(vkmoe_device *device,
+    const struct vkmoe_layer_params *params, vkmoe_layer **out)
 {
     *out = NULL;
     enum vkmoe_status status = vkmoe_layer_check(&device->log, params);

@@ -39,7 +39,13 @@ struct vkmoe_layer {
     uint64_t size;
 };
 
-// layer_check.c: INVALID, with the field's name in the log, if a rule is broken.
+// A layer without the down projection, for the stages that need none (mix.h): as
+// vkmoe_layer_create(), but `down` is NULL.
+enum vkmoe_status vkmoe_layer_create_up(vkmoe_device *device,
+    const struct vkmoe_layer_params *params, vkmoe_layer **out);
+
+// layer_check.c: INVALID, with the field's name in the log, if a rule is broken. `down` may
+// be absent.
 enum vkmoe_status vkmoe_layer_check(const struct vkmoe_log *log,
     const struct vkmoe_layer_params *params);
 

@@ -128,14 +128,15 @@ static enum vkmoe_status check_router_hidden(const struct vkmoe_log *log,
 static enum vkmoe_status check_experts(const struct vkmoe_log *log,
     const struct vkmoe_layer_params *p)
 {
-    CHECK(p->up && p->down, "up and down are required");
+    const bool up_only = !p->down; // see vkmoe_layer_create_up()
+    CHECK(p->up, "up and down are required");
     const enum vkmoe_dtype dtype = p->up[0].dtype;
     CHECK(is_dtype(dtype), "up[0].dtype %d is unknown", (int) dtype);
     for (uint32_t e = 0; e < p->experts; e++) {
-        CHECK((!p->gate || p->gate[e].data) && p->up[e].data && p->down[e].data,
+        CHECK((!p->gate || p->gate[e].data) && p->up[e].data && (up_only || p->down[e].data),
             "a matrix of expert %u is missing", e);
         CHECK((!p->gate || p->gate[e].dtype == dtype) && p->up[e].dtype == dtype
-            && p->down[e].dtype == dtype,
+            && (up_only || p->down[e].dtype == dtype),
             "the matrices of expert %u differ in dtype from those before", e);
     }
     const bool gated_only = p->activation >= VKMOE_SWIGLU_OAI;

@@ -265,7 +265,9 @@ enum vkmoe_status vkmoe_pass_experts_up(const struct pass *pass)
     push.bias = address_or_dummy(pass, layer->up_bias);
     push.units = layer->up[0].units;
     push.source_columns = push.source_stride = p->hidden;
-    push.result_columns = push.result_stride = layer->inner_columns;
+    push.result_columns = push.result_stride = pass->to_pairs ? p->inner : layer->inner_columns;
+    if (pass->source_pairs > 0)
+        push.k = pass->source_pairs;
     push.shared_result_columns = layer->shared_inner_columns;
     push.row_tiles = row_tiles(pass, &layer->up[0]);
     push.shared_row_tiles = row_tiles(pass, &layer->up[p->experts]);
@@ -276,7 +278,8 @@ enum vkmoe_status vkmoe_pass_experts_up(const struct pass *pass)
             [GEMM_TYPE] = layer->dtype,
             [GEMM_UP] = 1,
             [GEMM_PACKED] = is_packed(pass->x, p->hidden, 8),
-            [GEMM_RESULT_PACKED] = 1,
+            [GEMM_RESULT_PACKED] = is_packed(push.result, push.result_stride, 4),
+            [GEMM_TO_PAIRS] = pass->to_pairs,
             [GEMM_GATED] = layer->gated,
             [GEMM_SHARED_GATED] = layer->shared_gated,
             [GEMM_ACTIVATION] = p->activation,

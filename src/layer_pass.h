@@ -47,6 +47,9 @@ struct pass {
     uint32_t tokens, sequence_tokens;
     bool decode;
     uint64_t x, router_x, y, ids, weights;
+    // Of the up projection, where it stands alone (mix.h).
+    uint32_t source_pairs;  // pairs that share a row of x; 0: k, those of a token
+    bool to_pairs;          // results go to their pairs' places, in rows of `inner`
 };
 
 // layer_scratch.c

@@ -110,9 +110,6 @@ static enum vkmoe_status fill(vkmoe_network *n, vkmoe_model *model)
     enum vkmoe_status status = vkmoe_model_get_frame(model, &n->frame);
     if (status != VKMOE_OK)
         return status;
-    if (n->frame.encoder_blocks > 0)
-        return vkmoe_fail(&n->device->log, VKMOE_ERROR_UNSUPPORTED,
-            "network: the model has an encoder; only decoder-only models run whole");
     set_defaults(n);
     if (n->params.chunk > MAX_TOKENS)
         return vkmoe_fail(&n->device->log, VKMOE_ERROR_INVALID, "network: chunk is %u, must be 1 to %u",

@@ -371,6 +371,23 @@ enum vkmoe_status vkmoe_stream_dispatch(vkmoe_stream *stream, const struct dispa
     return status;
 }
 
+enum vkmoe_status vkmoe_stream_fill(vkmoe_stream *stream, const vkmoe_buffer *buffer,
+    uint64_t offset, uint64_t size, uint32_t value)
+{
+    vkmoe_device *device = stream->device;
+    VkCommandBuffer commands;
+    const enum vkmoe_status status = begin(stream, &commands);
+    if (status != VKMOE_OK)
+        return status;
+    barrier(device, commands, KERNEL_STAGES, KERNEL_ACCESS, VK_PIPELINE_STAGE_2_ALL_TRANSFER_BIT,
+        VK_ACCESS_2_TRANSFER_WRITE_BIT);
+    device->vk.CmdFillBuffer(commands, buffer->handle, buffer->offset + offset, size, value);
+    barrier(device, commands, VK_PIPELINE_STAGE_2_ALL_TRANSFER_BIT,
+        VK_ACCESS_2_TRANSFER_WRITE_BIT, KERNEL_STAGES | VK_PIPELINE_STAGE_2_ALL_TRANSFER_BIT,
+        KERNEL_ACCESS | VK_ACCESS_2_TRANSFER_WRITE_BIT);
+    return VKMOE_OK;
+}
+
 enum vkmoe_status vkmoe_stream_barrier(vkmoe_stream *stream)
 {
     VkCommandBuffer commands;

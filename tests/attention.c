@@ -13,6 +13,11 @@
 
 // ----------------------------------------------------------------------------- a case
 
+static uint64_t mix_bound(const struct vkmoe_head_experts *h, uint64_t heads, uint64_t rows)
+{
+    return heads * (h->experts_per_token * (rows + 2) + h->experts) * 4;
+}
+
 // The bound that vkmoe_attention_scratch_size() documents.
 static bool check_scratch(const struct attention_run *run)
 {
@@ -21,10 +26,15 @@ static bool check_scratch(const struct attention_run *run)
     uint64_t k = p->experts_per_token, width = p->heads * p->head_size, top = 0;
     for (uint32_t e = 0; p->patterns && e < p->experts; e++)
         top = p->patterns[e].top > top ? p->patterns[e].top : top;
+    uint64_t values = p->value_experts.experts
+        ? mix_bound(&p->value_experts, p->kv_heads, p->head_size) : 0;
+    uint64_t outputs = p->output_experts.experts
+        ? mix_bound(&p->output_experts, p->heads, p->hidden) : 0;
     for (size_t i = 0; i < sizeof(tokens) / sizeof(tokens[0]); i++) {
         uint64_t t = tokens[i];
         uint64_t bound = t * (k * width + k * p->hidden + 2 * p->kv_heads * p->head_size) * 4 +
-            t * p->experts * 4 + t * k * p->heads * top * 4 + (2 << 20);
+            t * p->experts * 4 + t * k * p->heads * top * 4 +
+            t * (values > outputs ? values : outputs) + (2 << 20);
         uint64_t size = vkmoe_attention_scratch_size(run->attention, tokens[i]);
         if (size > bound) {
             tap_note("scratch for %" PRIu32 " tokens is %" PRIu64 ", at most %" PRIu64, tokens[i],

@@ -47,11 +47,17 @@
     PATTERNS({.kind = VKMOE_PATTERN_BLOCKS, .block = 8, .top = 3})
 #define LISTED(...) .kind = VKMOE_PATTERN_BLOCKS, .blocks = (const uint32_t[]){__VA_ARGS__},       \
     .block_count = sizeof (const uint32_t[]){__VA_ARGS__} / sizeof(uint32_t)
-// MoH: an expert is a head and has its kv head; here without its gate's two levels.
+// MoH: an expert is a head with a kv head of its own, or shared by neighbours. Its gate has
+// heads that are always on, and two levels.
 #define FIRST_KV_HEADS(...) .attention.expert_kv_heads = 1,                                       \
     .attention.first_kv_head = (const uint32_t[]){__VA_ARGS__}
-#define HEADS_AS_EXPERTS(t) ROUTED(t, 48, 16, 1, 4, 8, 3), HALF, TOP_K_NORM,                      \
-    FIRST_KV_HEADS(0, 0, 1, 1, 2, 2, 3, 3)
+#define MOH(t) ROUTED(t, 48, 16, 1, 4, 8, 5), HALF, FIRST_KV_HEADS(0, 0, 1, 1, 2, 2, 3, 3),       \
+    .attention.router = {.renormalize = true, .scale = 3, .always = 2}
+#define HEAD_EXPERTS(e, k) {.experts = e, .experts_per_token = k,                                  \
+    .router = {.score = VKMOE_SCORE_SIGMOID}}
+#define SWITCHHEAD(t) DENSE(t, 48, 16, 4, 4),                                                     \
+    .attention.rope = {.kind = VKMOE_ROPE_HALF, .size = 8},                                       \
+    .attention.value_experts = HEAD_EXPERTS(4, 2), .attention.output_experts = HEAD_EXPERTS(4, 2)
 #define T5(t) DENSE(t, 48, 16, 3, 3), .attention.scale = 1.0f, .has = ATTENTION_POSITION_BIAS,    \
     .attention.position_reach = 12
 #define GPT_OSS(t) DENSE(t, 45, 64, 8, 1), .has = ATTENTION_SINKS | ATTENTION_BIASES |            \
@@ -116,8 +122,26 @@ const struct attention_case attention_cases[] = {
     {"moba-decode-splits", MOBA(1), .history = 300, .has = ATTENTION_LONGEST},
     {"moba-sequences", MOBA(60), .sequences = 3, .history = 40, .has = ATTENTION_INTERLEAVED},
     {"moba-f16", MOBA(70), .dtype = VKMOE_F16, .has = ATTENTION_FULL},
-    {"heads-as-experts", HEADS_AS_EXPERTS(60)},
-    {"heads-as-experts-decode", HEADS_AS_EXPERTS(1), .history = 50},
+    {"moh-prefill", MOH(60), .has = ATTENTION_OUTPUT_BIAS},
+    {"moh-decode", MOH(1), .history = 50},
+    {"moh-decode-batch-f16", MOH(3), .history = 50, .sequences = 3, .dtype = VKMOE_F16,
+        .has = ATTENTION_INTERLEAVED},
+    {"moh-32-heads", ROUTED(20, 64, 16, 1, 32, 32, 24), FIRST_KV_HEADS(0, 1, 2, 3, 4, 5, 6, 7, 8,
+        9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31),
+        .attention.router = {.renormalize = true, .scale = 8, .always = 16}},
+    {"moh-both-sides", MOH(33), PATTERNS({.both_sides = true}, {.both_sides = true},
+        {.both_sides = true}, {.both_sides = true}, {.both_sides = true}, {.both_sides = true},
+        {.both_sides = true}, {.both_sides = true})},
+    {"switchhead-prefill", SWITCHHEAD(60), .has = ATTENTION_OUTPUT_BIAS},
+    {"switchhead-decode", SWITCHHEAD(1), .history = 50},
+    {"switchhead-batch-f16", SWITCHHEAD(7), .history = 30, .sequences = 7, .dtype = VKMOE_F16,
+        .has = ATTENTION_INTERLEAVED | ATTENTION_OUTPUT_BIAS},
+    {"switchhead-values-only", DENSE(33, 45, 13, 3, 3), .history = 5,
+        .attention.value_experts = HEAD_EXPERTS(5, 1)},
+    {"switchhead-outputs-only", DENSE(33, 45, 13, 6, 2), .history = 5,
+        .attention.output_experts = HEAD_EXPERTS(3, 3), PATTERNS({.left = 9})},
+    {"switchhead-one-expert", DENSE(20, 48, 16, 4, 2), .attention.value_experts = HEAD_EXPERTS(1, 1),
+        .attention.output_experts = HEAD_EXPERTS(1, 1)},
     {"t5-encoder", T5(60), PATTERNS({.both_sides = true}), .sequences = 2},
     {"t5-decoder", T5(60), .history = 10},
     {"t5-decode", T5(1), .history = 60},

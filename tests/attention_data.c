@@ -80,6 +80,9 @@ static void make_router(const struct maker *m)
         return;
     router->weight = make_named(m, "router", a->experts, a->hidden, m->c->dtype, 0.0,
         2.0 / sqrt(a->hidden));
+    if (router->always > 0)
+        router->levels = make_named(m, "levels", 2, a->hidden, m->c->dtype, 0.0,
+            1.0 / sqrt(a->hidden));
     if (!(m->c->has & (ATTENTION_ROUTER_BIAS | ATTENTION_HOT)))
         return;
     float *bias = keep(m->data, a->experts * sizeof(float));
@@ -102,13 +105,29 @@ static void make_experts(const struct maker *m)
     struct vkmoe_view *queries = keep(m->data, a->experts * sizeof(*queries));
     struct vkmoe_view *outputs = keep(m->data, a->experts * sizeof(*outputs));
     struct rng rng = rng_for(m->seed, "experts");
+    bool has_outputs = a->output_experts.experts == 0;
     for (uint32_t e = 0; e < a->experts; e++) {
         queries[e] = make(m, &rng, width, a->hidden, m->c->dtype, 0.0, gain / sqrt(a->hidden),
             false);
         outputs[e] = make(m, &rng, a->hidden, width, m->c->dtype, 0.0, 1.0 / sqrt(width), false);
     }
     m->data->params.query = queries;
-    m->data->params.output = outputs;
+    m->data->params.output = has_outputs ? outputs : NULL;
+}
+
+// Experts of each head, and their gate.
+static void make_head_experts(const struct maker *m, const char *name, uint32_t heads, uint32_t rows,
+    uint32_t columns, struct vkmoe_head_experts *h)
+{
+    uint32_t count = heads * h->experts, hidden = m->c->attention.hidden;
+    if (count == 0)
+        return;
+    struct vkmoe_view *matrices = keep(m->data, count * sizeof(*matrices));
+    struct rng rng = rng_for(m->seed, name);
+    for (uint32_t e = 0; e < count; e++)
+        matrices[e] = make(m, &rng, rows, columns, m->c->dtype, 0.0, 1.0 / sqrt(columns), false);
+    h->matrices = matrices;
+    h->router.weight = make(m, &rng, count, hidden, m->c->dtype, 0.0, 2.0 / sqrt(hidden), false);
 }
 
 // The largest power of two that is not above `value`.
@@ -129,7 +148,10 @@ static void make_keys(const struct maker *m)
         deviation = power_below(1.5 * deviation);
     struct rng rng = rng_for(m->seed, "keys");
     p->key = make(m, &rng, width, a->hidden, dtype, 0.0, deviation, exact);
-    p->value = make(m, &rng, width, a->hidden, dtype, 0.0, deviation, exact);
+    if (a->value_experts.experts == 0)
+        p->value = make(m, &rng, width, a->hidden, dtype, 0.0, deviation, exact);
+    make_head_experts(m, "value experts", a->kv_heads, a->head_size, a->hidden, &p->value_experts);
+    make_head_experts(m, "output experts", a->heads, a->hidden, a->head_size, &p->output_experts);
 }
 
 static void make_vectors(const struct maker *m)
@@ -167,7 +189,7 @@ static void make_filler(const struct maker *m)
     struct vkmoe_attention_params *p = &m->data->filler;
     uint32_t width = data->params.heads * data->params.head_size;
     struct vkmoe_view *output = keep(m->data, sizeof(*output));
-    *output = data->params.output[0];
+    *output = data->params.output ? data->params.output[0] : data->params.query[0];
     if (!output->row_stride) {
         output->row_stride = width;
         output->column_stride = 1;
@@ -176,6 +198,7 @@ static void make_filler(const struct maker *m)
     p->heads = p->kv_heads;
     p->experts = p->experts_per_token = 1;
     p->router = (struct vkmoe_router_params){0};
+    p->output_experts = (struct vkmoe_head_experts){0};
     p->output = output; // of which only the first columns are used, and nobody looks
     p->query_bias = p->query_norm = p->sinks = p->output_bias = (struct vkmoe_view){0};
     p->position_bias = (struct vkmoe_view){0};

@@ -564,7 +564,9 @@ VKMOE_API uint64_t vkmoe_cache_size(const vkmoe_cache *cache);
 // Scratch that a forward of `tokens` needs, at most
 // tokens * (k * heads * head_size + k * hidden + 2 * kv_heads * head_size) * 4
 // + tokens * experts * 4 + 2 MiB, and where patterns have `top`, with the largest of these
-// tokens * k * heads * top * 4 more. There is no tokens x tokens buffer.
+// tokens * k * heads * top * 4 more. With value_experts or output_experts, of n heads and
+// matrices of r rows, tokens * n * (k * (r + 2) + E) * 4 more, the larger if there are both.
+// There is no tokens x tokens buffer.
 VKMOE_API uint64_t vkmoe_attention_scratch_size(const vkmoe_attention *attention, uint32_t tokens);
 
 struct vkmoe_attend_params {

@@ -49,8 +49,8 @@ static const struct scaling *find_scaling(struct vkmoe_config *object, const cha
     }
     char text[64];
     vkmoe_config_fail(object, VKMOE_ERROR_UNSUPPORTED,
-        "%s has the type \"%s\", only default, linear, dynamic, llama3 and yarn are supported", parent,
-        vkmoe_json_printable(name, text, sizeof text));
+        "%s has the type \"%s\", only default, linear, dynamic, llama3 and yarn are supported",
+        parent, vkmoe_json_printable(name, text, sizeof text));
     return &scalings[0];
 }
 
