@@ -8,6 +8,7 @@
 
 #define DEFAULT_CHUNK 512
 #define DEFAULT_CAPACITY 4096
+#define DEFAULT_INPUT 512
 
 // A norm's weights times `scale`.
 static enum vkmoe_status upload_norm(vkmoe_network *n, const struct vkmoe_view *view, float scale,
@@ -27,47 +28,129 @@ static enum vkmoe_status upload_norm(vkmoe_network *n, const struct vkmoe_view *
     return status;
 }
 
-static enum vkmoe_status create_attention(vkmoe_network *n, vkmoe_model *model, uint32_t index,
-    struct network_block *block)
+static enum vkmoe_status create_cache(vkmoe_network *n, const struct vkmoe_attention_params *attention,
+    uint32_t sequences, uint32_t capacity, vkmoe_cache **out)
 {
-    struct vkmoe_attention_params attention = { 0 };
-    const struct vkmoe_block where = { .index = index };
-    enum vkmoe_status status = vkmoe_model_get_attention(model, where, &attention);
-    if (status != VKMOE_OK)
-        return status;
-    status = vkmoe_attention_create(n->device, &attention, &block->attention);
-    if (status != VKMOE_OK)
-        return status;
+    uint32_t block = 0; // of the patterns that choose blocks
+    for (uint32_t e = 0; attention->patterns && e < attention->experts; e++)
+        block = attention->patterns[e].top > 0 ? attention->patterns[e].block : block;
     const struct vkmoe_cache_params cache = {
-        .kv_heads = attention.kv_heads,
-        .head_size = attention.head_size,
-        .sequences = n->params.sequences,
-        .capacity = n->params.capacity,
+        .kv_heads = attention->kv_heads,
+        .head_size = attention->head_size,
+        .sequences = sequences,
+        .capacity = capacity,
         .dtype = n->params.cache_dtype,
+        .block = block,
     };
-    return vkmoe_cache_create(n->device, &cache, &block->cache);
+    return vkmoe_cache_create(n->device, &cache, out);
 }
 
-static enum vkmoe_status create_block(vkmoe_network *n, vkmoe_model *model, uint32_t index)
+// One attention and its norm; the cache, too, unless there is one already.
+static enum vkmoe_status create_attention(vkmoe_network *n, vkmoe_model *model,
+    struct vkmoe_block where, uint32_t sequences, uint32_t capacity, vkmoe_attention **attention,
+    vkmoe_cache **cache)
 {
-    struct network_block *block = &n->blocks[index];
-    const struct vkmoe_block where = { .index = index };
-    if (!vkmoe_model_is_moe(model, where))
-        return vkmoe_fail(&n->device->log, VKMOE_ERROR_UNSUPPORTED,
-            "network: block %u holds no experts; only models whose every block does run whole", index);
-    enum vkmoe_status status = create_attention(n, model, index, block);
+    struct vkmoe_attention_params params = { 0 };
+    enum vkmoe_status status = vkmoe_model_get_attention(model, where, &params);
+    if (status == VKMOE_OK)
+        status = vkmoe_attention_create(n->device, &params, attention);
+    if (status == VKMOE_OK && !*cache)
+        status = create_cache(n, &params, sequences, capacity, cache);
+    n->attention_k = MAX(n->attention_k, params.experts_per_token);
+    return status;
+}
+
+static enum vkmoe_status create_experts(vkmoe_network *n, vkmoe_model *model,
+    struct vkmoe_block where, struct network_block *block)
+{
     struct vkmoe_layer_params layer = { 0 };
-    if (status == VKMOE_OK)
-        status = vkmoe_model_get_layer(model, where, &layer);
-    if (status == VKMOE_OK)
-        status = vkmoe_layer_create(n->device, &layer, &block->experts);
+    block->dense = !vkmoe_model_is_moe(model, where);
+    enum vkmoe_status status = block->dense ? vkmoe_model_get_mlp(model, where, &layer)
+                                            : vkmoe_model_get_layer(model, where, &layer);
+    if (n->params.no_capacity)
+        layer.router.capacity = 0;
+    if (!block->dense)
+        n->k = MAX(n->k, layer.experts_per_token);
+    return status == VKMOE_OK ? vkmoe_layer_create(n->device, &layer, &block->experts) : status;
+}
+
+static enum vkmoe_status create_norms(vkmoe_network *n, vkmoe_model *model,
+    struct vkmoe_block where, struct network_block *block)
+{
     struct vkmoe_view attention_norm, experts_norm;
+    enum vkmoe_status status = vkmoe_model_get_norms(model, where, &attention_norm, &experts_norm);
     if (status == VKMOE_OK)
-        status = vkmoe_model_get_norms(model, where, &attention_norm, &experts_norm);
-    if (status == VKMOE_OK)
-        status = upload_norm(n, &attention_norm, 1, &block->attention_norm);
-    if (status == VKMOE_OK)
+        status = upload_norm(n, &attention_norm, 1,
+            where.cross ? &block->cross_norm : &block->attention_norm);
+    if (status == VKMOE_OK && !where.cross)
         status = upload_norm(n, &experts_norm, 1, &block->experts_norm);
+    return status;
+}
+
+static enum vkmoe_status create_block(vkmoe_network *n, vkmoe_model *model, bool in_encoder,
+    uint32_t index)
+{
+    const struct vkmoe_network_params *p = &n->params;
+    struct network_block *block = in_encoder ? &n->encoder.blocks[index] : &n->decoder.blocks[index];
+    struct vkmoe_block where = { .index = index, .decoder = has_encoder(n) && !in_encoder };
+    enum vkmoe_status status = in_encoder
+        ? create_attention(n, model, where, 1, p->encoder_capacity, &block->attention,
+            &n->encoder_cache)
+        : create_attention(n, model, where, p->sequences, p->capacity, &block->attention,
+            &block->cache);
+    if (status == VKMOE_OK)
+        status = create_experts(n, model, where, block);
+    if (status == VKMOE_OK)
+        status = create_norms(n, model, where, block);
+    if (status != VKMOE_OK || !where.decoder)
+        return status;
+    where.cross = true;
+    status = create_attention(n, model, where, p->sequences, p->encoder_capacity, &block->cross,
+        &block->cross_cache);
+    return status == VKMOE_OK ? create_norms(n, model, where, block) : status;
+}
+
+static enum vkmoe_status create_stack(vkmoe_network *n, vkmoe_model *model, bool in_encoder,
+    uint32_t count)
+{
+    struct network_stack *stack = in_encoder ? &n->encoder : &n->decoder;
+    stack->blocks = calloc(MAX(count, 1), sizeof *stack->blocks);
+    if (!stack->blocks)
+        return vkmoe_fail(&n->device->log, VKMOE_ERROR_OUT_OF_MEMORY, "network: out of host memory");
+    stack->count = count;
+    enum vkmoe_status status = VKMOE_OK;
+    for (uint32_t b = 0; b < count && status == VKMOE_OK; b++)
+        status = create_block(n, model, in_encoder, b);
+    return status;
+}
+
+// What dense blocks and the encoder need beside their weights.
+static enum vkmoe_status create_helpers(vkmoe_network *n)
+{
+    float *ones = malloc(n->rows * sizeof *ones);
+    if (!ones)
+        return vkmoe_fail(&n->device->log, VKMOE_ERROR_OUT_OF_MEMORY, "network: out of host memory");
+    for (uint32_t i = 0; i < n->rows; i++)
+        ones[i] = 1;
+    const struct {
+        vkmoe_buffer **buffer;
+        uint64_t size;
+    } zeros[] = {
+        { &n->dense_ids, n->rows * sizeof(uint32_t) },
+        { &n->encoder_length, sizeof(uint32_t) },
+        { &n->input_lengths, n->params.sequences * sizeof(uint32_t) },
+        { &n->input_sequence, n->params.encoder_capacity * sizeof(uint32_t) },
+    };
+    enum vkmoe_status status = vkmoe_buffer_create(n->device, n->rows * sizeof *ones,
+        &n->dense_weights);
+    if (status == VKMOE_OK)
+        status = vkmoe_buffer_upload(n->dense_weights, 0, ones, n->rows * sizeof *ones);
+    for (size_t i = 0; i < ARRAY_SIZE(zeros) && status == VKMOE_OK; i++) {
+        status = vkmoe_buffer_create(n->device, zeros[i].size, zeros[i].buffer);
+        if (status == VKMOE_OK)
+            status = vkmoe_buffer_clear(*zeros[i].buffer, 0, zeros[i].size);
+    }
+    free(ones);
     return status;
 }
 
@@ -81,8 +164,10 @@ static enum vkmoe_status create_ends(vkmoe_network *n)
     if (status == VKMOE_OK && !n->tied)
         status = vkmoe_linear_create(n->device, head, NULL, &f->vocabulary, 1, f->hidden, &n->head);
     if (status == VKMOE_OK)
-        status = upload_norm(n, &f->final_norm, f->logits_scale, &n->final_norm);
-    const uint64_t rows = (uint64_t) n->params.chunk * f->hidden * sizeof(float);
+        status = upload_norm(n, &f->final_norm, f->logits_scale, &n->decoder.final_norm);
+    if (status == VKMOE_OK && f->encoder_blocks > 0)
+        status = upload_norm(n, &f->encoder_norm, 1, &n->encoder.final_norm);
+    const uint64_t rows = (uint64_t) n->rows * f->hidden * sizeof(float);
     vkmoe_buffer **const buffers[] = { &n->x, &n->normed, &n->delta };
     for (size_t i = 0; i < ARRAY_SIZE(buffers) && status == VKMOE_OK; i++)
         status = vkmoe_buffer_create(n->device, rows, buffers[i]);
@@ -99,6 +184,9 @@ static void set_defaults(vkmoe_network *n)
                                                  : DEFAULT_CAPACITY;
     if (p->chunk == 0)
         p->chunk = DEFAULT_CHUNK;
+    if (p->encoder_capacity == 0)
+        p->encoder_capacity = DEFAULT_INPUT;
+    n->rows = n->frame.encoder_blocks > 0 ? MAX(p->chunk, p->encoder_capacity) : p->chunk;
     struct vkmoe_frame_params *f = &n->frame;
     f->embedding_scale = f->embedding_scale == 0 ? 1 : f->embedding_scale;
     f->residual_scale = f->residual_scale == 0 ? 1 : f->residual_scale;
@@ -111,16 +199,15 @@ static enum vkmoe_status fill(vkmoe_network *n, vkmoe_model *model)
     if (status != VKMOE_OK)
         return status;
     set_defaults(n);
-    if (n->params.chunk > MAX_TOKENS)
-        return vkmoe_fail(&n->device->log, VKMOE_ERROR_INVALID, "network: chunk is %u, must be 1 to %u",
-            n->params.chunk, MAX_TOKENS);
-    n->blocks = calloc(n->frame.blocks, sizeof *n->blocks);
-    if (!n->blocks)
-        return vkmoe_fail(&n->device->log, VKMOE_ERROR_OUT_OF_MEMORY, "network: out of host memory");
+    if (n->rows > MAX_TOKENS)
+        return vkmoe_fail(&n->device->log, VKMOE_ERROR_INVALID, "network: %s is %u, must be 1 to %u",
+            n->params.chunk > MAX_TOKENS ? "chunk" : "encoder_capacity", n->rows, MAX_TOKENS);
     status = create_ends(n);
-    for (uint32_t b = 0; b < n->frame.blocks && status == VKMOE_OK; b++)
-        status = create_block(n, model, b);
-    return status;
+    if (status == VKMOE_OK)
+        status = create_helpers(n);
+    if (status == VKMOE_OK)
+        status = create_stack(n, model, true, n->frame.encoder_blocks);
+    return status == VKMOE_OK ? create_stack(n, model, false, n->frame.blocks) : status;
 }
 
 enum vkmoe_status vkmoe_network_create(vkmoe_device *device, vkmoe_model *model,
@@ -140,38 +227,60 @@ enum vkmoe_status vkmoe_network_create(vkmoe_device *device, vkmoe_model *model,
     return status;
 }
 
+static void destroy_stack(struct network_stack *stack)
+{
+    for (uint32_t b = 0; b < stack->count; b++) {
+        struct network_block *block = &stack->blocks[b];
+        vkmoe_attention_destroy(&block->attention);
+        vkmoe_cache_destroy(&block->cache);
+        vkmoe_attention_destroy(&block->cross);
+        vkmoe_cache_destroy(&block->cross_cache);
+        vkmoe_layer_destroy(&block->experts);
+        vkmoe_buffer_destroy(&block->attention_norm);
+        vkmoe_buffer_destroy(&block->cross_norm);
+        vkmoe_buffer_destroy(&block->experts_norm);
+    }
+    free(stack->blocks);
+    vkmoe_buffer_destroy(&stack->final_norm);
+}
+
 void vkmoe_network_destroy(vkmoe_network **network)
 {
     if (!network || !*network)
         return;
     vkmoe_network *n = *network;
     *network = NULL;
-    for (uint32_t b = 0; n->blocks && b < n->frame.blocks; b++) {
-        struct network_block *block = &n->blocks[b];
-        vkmoe_attention_destroy(&block->attention);
-        vkmoe_layer_destroy(&block->experts);
-        vkmoe_cache_destroy(&block->cache);
-        vkmoe_buffer_destroy(&block->attention_norm);
-        vkmoe_buffer_destroy(&block->experts_norm);
-    }
-    free(n->blocks);
+    destroy_stack(&n->decoder);
+    destroy_stack(&n->encoder);
     vkmoe_linear_destroy(&n->embedding);
     vkmoe_linear_destroy(&n->head);
-    vkmoe_buffer_destroy(&n->final_norm);
-    vkmoe_buffer_destroy(&n->x);
-    vkmoe_buffer_destroy(&n->normed);
-    vkmoe_buffer_destroy(&n->delta);
+    vkmoe_buffer **const buffers[] = { &n->x, &n->normed, &n->delta, &n->dense_ids,
+        &n->dense_weights, &n->encoder_length, &n->input_lengths, &n->input_sequence };
+    for (size_t i = 0; i < ARRAY_SIZE(buffers); i++)
+        vkmoe_buffer_destroy(buffers[i]);
+    vkmoe_cache_destroy(&n->encoder_cache);
     free(n);
+}
+
+static uint64_t stack_size(const struct network_stack *stack)
+{
+    uint64_t size = stack->final_norm ? vkmoe_buffer_size(stack->final_norm) : 0;
+    for (uint32_t b = 0; b < stack->count; b++) {
+        const struct network_block *block = &stack->blocks[b];
+        size += vkmoe_attention_size(block->attention) + vkmoe_layer_size(block->experts)
+            + 2 * vkmoe_buffer_size(block->experts_norm);
+        if (block->cache)
+            size += vkmoe_cache_size(block->cache);
+        if (block->cross)
+            size += vkmoe_attention_size(block->cross) + vkmoe_cache_size(block->cross_cache)
+                + vkmoe_buffer_size(block->cross_norm);
+    }
+    return size;
 }
 
 uint64_t vkmoe_network_size(const vkmoe_network *n)
 {
-    uint64_t size = vkmoe_linear_size(&n->embedding) + vkmoe_linear_size(&n->head)
-        + 3 * vkmoe_buffer_size(n->x) + vkmoe_buffer_size(n->final_norm);
-    for (uint32_t b = 0; b < n->frame.blocks; b++) {
-        const struct network_block *block = &n->blocks[b];
-        size += vkmoe_attention_size(block->attention) + vkmoe_layer_size(block->experts)
-            + vkmoe_cache_size(block->cache) + 2 * vkmoe_buffer_size(block->experts_norm);
-    }
-    return size;
+    return vkmoe_linear_size(&n->embedding) + vkmoe_linear_size(&n->head)
+        + 3 * vkmoe_buffer_size(n->x) + stack_size(&n->decoder) + stack_size(&n->encoder)
+        + (n->encoder_cache ? vkmoe_cache_size(n->encoder_cache) : 0);
 }

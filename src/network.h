@@ -1,4 +1,4 @@
-// network.h - a whole decoder-only model on the device.
+// network.h - a whole model on the device.
 #ifndef VKMOE_NETWORK_H
 #define VKMOE_NETWORK_H
 
@@ -6,21 +6,43 @@
 
 struct network_block {
     vkmoe_attention *attention;
-    vkmoe_layer *experts;
     vkmoe_cache *cache;
-    vkmoe_buffer *attention_norm, *experts_norm; // f32 [hidden]
+    vkmoe_attention *cross;     // to the encoder's output, or NULL
+    vkmoe_cache *cross_cache;
+    vkmoe_layer *experts;
+    bool dense;                 // `experts` is one that every token takes
+    vkmoe_buffer *attention_norm, *cross_norm, *experts_norm; // f32 [hidden]
+};
+
+// A run of blocks with what follows the last.
+struct network_stack {
+    struct network_block *blocks;
+    uint32_t count;
+    vkmoe_buffer *final_norm;
 };
 
 struct vkmoe_network {
     vkmoe_device *device;
     struct vkmoe_frame_params frame;     // without views
     struct vkmoe_network_params params;  // defaults filled in
-    struct network_block *blocks;        // [frame.blocks]
+    struct network_stack decoder, encoder; // the second is empty in decoder-only models
+    uint32_t rows;                       // the most tokens at once in either
+    uint32_t k, attention_k;             // the largest experts_per_token
     struct linear embedding;             // used as a table of rows
     struct linear head;                  // of its own, unless tied
     bool tied;                           // the head is the embedding
-    vkmoe_buffer *final_norm;
-    vkmoe_buffer *x, *normed, *delta;    // f32 [chunk][hidden]
+    vkmoe_buffer *x, *normed, *delta;    // f32 [rows][hidden]
+    vkmoe_buffer *dense_ids, *dense_weights; // [rows] zeros and ones: the routing of dense blocks
+    // The encoder's: its blocks take turns with one cache.
+    vkmoe_cache *encoder_cache;
+    vkmoe_buffer *encoder_length;        // u32: of the input being read
+    vkmoe_buffer *input_lengths;         // u32 [sequences]: of those that were read
+    vkmoe_buffer *input_sequence;        // u32 [encoder_capacity]: the sequence, for each token
 };
+
+static inline bool has_encoder(const vkmoe_network *network)
+{
+    return network->encoder.count > 0;
+}
 
 #endif

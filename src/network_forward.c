@@ -1,4 +1,4 @@
-// network_forward.c - records a whole model: token ids to logits.
+// network_forward.c - records a whole model: token ids to logits, or to what an encoder leaves.
 #include "network.h"
 
 #include "common.h"
@@ -76,35 +76,74 @@ static struct vkmoe_span block_ids(const struct vkmoe_span *all, uint32_t block,
     return span.buffer ? span : (struct vkmoe_span) { 0 };
 }
 
-static enum vkmoe_status record_block(vkmoe_stream *stream, const vkmoe_network *n, uint32_t index,
-    const struct vkmoe_network_forward_params *f)
+// What record_block() does with a block's tokens, beside the tokens themselves.
+struct block_run {
+    uint32_t tokens;
+    vkmoe_cache *cache;      // of its attention
+    struct vkmoe_span positions, sequences, lengths;
+    uint32_t longest;
+    struct vkmoe_span expert_ids, attention_expert_ids; // of the block; may be absent
+};
+
+static enum vkmoe_status record_cross(vkmoe_stream *stream, const vkmoe_network *n,
+    const struct network_block *block, const struct block_run *r)
 {
-    const struct network_block *block = &n->blocks[index];
+    if (!block->cross)
+        return VKMOE_OK;
+    const enum vkmoe_status status = norm(stream, n, block->cross_norm,
+        n->frame.block_norm_epsilon, true, 0, r->tokens);
+    const struct vkmoe_attend_params cross = {
+        .tokens = r->tokens,
+        .x = { n->normed, 0 },
+        .y = { n->delta, 0 },
+        .positions = r->positions,
+        .sequences = r->sequences,
+        .lengths = { n->input_lengths, 0 },
+        .stored = true,
+    };
+    return status == VKMOE_OK
+        ? vkmoe_attention_forward(stream, block->cross, block->cross_cache, &cross) : status;
+}
+
+static enum vkmoe_status record_experts(vkmoe_stream *stream, const vkmoe_network *n,
+    const struct network_block *block, const struct block_run *r)
+{
+    struct vkmoe_forward_params experts = {
+        .tokens = r->tokens,
+        .x = { n->normed, 0 },
+        .y = { n->delta, 0 },
+        .ids = r->expert_ids,
+    };
+    if (block->dense) {
+        experts.ids = (struct vkmoe_span) { n->dense_ids, 0 };
+        experts.weights = (struct vkmoe_span) { n->dense_weights, 0 };
+    }
+    return vkmoe_layer_forward(stream, block->experts, &experts);
+}
+
+// `first`: nothing waits in delta yet.
+static enum vkmoe_status record_block(vkmoe_stream *stream, const vkmoe_network *n,
+    const struct network_block *block, bool first, const struct block_run *r)
+{
     const float epsilon = n->frame.block_norm_epsilon;
-    enum vkmoe_status status = norm(stream, n, block->attention_norm, epsilon, index > 0, 0,
-        f->tokens);
+    enum vkmoe_status status = norm(stream, n, block->attention_norm, epsilon, !first, 0, r->tokens);
     const struct vkmoe_attend_params attend = {
-        .tokens = f->tokens,
+        .tokens = r->tokens,
         .x = { n->normed, 0 },
         .y = { n->delta, 0 },
-        .positions = f->positions,
-        .sequences = f->sequences,
-        .longest = f->longest,
-        .ids = block->attention->routed ? block_ids(&f->attention_expert_ids, index, f->tokens,
-            block->attention->params.experts_per_token) : (struct vkmoe_span) { 0 },
+        .positions = r->positions,
+        .sequences = r->sequences,
+        .lengths = r->lengths,
+        .longest = r->longest,
+        .ids = block->attention->routed ? r->attention_expert_ids : (struct vkmoe_span) { 0 },
     };
     if (status == VKMOE_OK)
-        status = vkmoe_attention_forward(stream, block->attention, block->cache, &attend);
+        status = vkmoe_attention_forward(stream, block->attention, r->cache, &attend);
     if (status == VKMOE_OK)
-        status = norm(stream, n, block->experts_norm, epsilon, true, 0, f->tokens);
-    const struct vkmoe_forward_params experts = {
-        .tokens = f->tokens,
-        .x = { n->normed, 0 },
-        .y = { n->delta, 0 },
-        .ids = block_ids(&f->expert_ids, index, f->tokens,
-            block->experts->params.experts_per_token),
-    };
-    return status == VKMOE_OK ? vkmoe_layer_forward(stream, block->experts, &experts) : status;
+        status = record_cross(stream, n, block, r);
+    if (status == VKMOE_OK)
+        status = norm(stream, n, block->experts_norm, epsilon, true, 0, r->tokens);
+    return status == VKMOE_OK ? record_experts(stream, n, block, r) : status;
 }
 
 static enum vkmoe_status record_logits(vkmoe_stream *stream, const vkmoe_network *n,
@@ -113,7 +152,7 @@ static enum vkmoe_status record_logits(vkmoe_stream *stream, const vkmoe_network
     const uint32_t count = f->logits_count, first = f->tokens - count;
     if (count == 0)
         return VKMOE_OK;
-    const enum vkmoe_status status = norm(stream, n, n->final_norm, n->frame.norm_epsilon,
+    const enum vkmoe_status status = norm(stream, n, n->decoder.final_norm, n->frame.norm_epsilon,
         n->frame.blocks > 0, first, count);
     if (status != VKMOE_OK)
         return status;
@@ -138,7 +177,6 @@ static enum vkmoe_status check(const vkmoe_stream *stream, const vkmoe_network *
     if (logits >= 1u << 30)
         return vkmoe_fail(log, VKMOE_ERROR_UNSUPPORTED, "network: %llu logits at once, fewer than 2^30 are possible",
             (unsigned long long) logits);
-    const struct network_block *first = &n->blocks[0];
     const uint64_t pairs = (uint64_t) n->frame.blocks * f->tokens;
     const struct {
         const char *name;
@@ -150,9 +188,8 @@ static enum vkmoe_status check(const vkmoe_stream *stream, const vkmoe_network *
         { "positions", &f->positions, f->tokens, false },
         { "sequences", &f->sequences, f->tokens, false },
         { "logits", &f->logits, logits, f->logits_count > 0 },
-        { "expert_ids", &f->expert_ids, pairs * first->experts->params.experts_per_token, false },
-        { "attention_expert_ids", &f->attention_expert_ids,
-            pairs * first->attention->params.experts_per_token, false },
+        { "expert_ids", &f->expert_ids, pairs * n->k, false },
+        { "attention_expert_ids", &f->attention_expert_ids, pairs * n->attention_k, false },
     };
     for (size_t i = 0; i < ARRAY_SIZE(spans); i++) {
         const enum vkmoe_status status = vkmoe_span_check(n->device, spans[i].name, spans[i].span,
@@ -171,20 +208,102 @@ enum vkmoe_status vkmoe_network_forward(vkmoe_stream *stream, vkmoe_network *net
         status = vkmoe_stream_scratch(stream, vkmoe_network_scratch_size(network), &(const vkmoe_buffer *) { 0 });
     if (status == VKMOE_OK)
         status = embed(stream, network, vkmoe_span_address(&f->ids), f->tokens);
-    for (uint32_t b = 0; b < network->frame.blocks && status == VKMOE_OK; b++)
-        status = record_block(stream, network, b, f);
+    for (uint32_t b = 0; b < network->decoder.count && status == VKMOE_OK; b++) {
+        const struct block_run r = {
+            .tokens = f->tokens,
+            .cache = network->decoder.blocks[b].cache,
+            .positions = f->positions,
+            .sequences = f->sequences,
+            .longest = f->longest,
+            .expert_ids = block_ids(&f->expert_ids, b, f->tokens, network->k),
+            .attention_expert_ids = block_ids(&f->attention_expert_ids, b, f->tokens,
+                network->attention_k),
+        };
+        status = record_block(stream, network, &network->decoder.blocks[b], b == 0, &r);
+    }
     return status == VKMOE_OK ? record_logits(stream, network, f) : status;
+}
+
+// ------------------------------------------------------------------------ encoder
+
+static enum vkmoe_status check_encode(const vkmoe_stream *stream, const vkmoe_network *n,
+    const struct vkmoe_encode_params *e)
+{
+    const struct vkmoe_log *log = &n->device->log;
+    if (!has_encoder(n))
+        return vkmoe_fail(log, VKMOE_ERROR_UNSUPPORTED, "encode: the model has no encoder");
+    if (vkmoe_stream_device(stream) != n->device)
+        return vkmoe_fail(log, VKMOE_ERROR_INVALID, "encode: stream and network are of two devices");
+    if (e->tokens == 0 || e->tokens > n->params.encoder_capacity)
+        return vkmoe_fail(log, VKMOE_ERROR_INVALID,
+            "encode: tokens is %u, must be 1 to encoder_capacity (%u)", e->tokens,
+            n->params.encoder_capacity);
+    if (e->sequence >= n->params.sequences)
+        return vkmoe_fail(log, VKMOE_ERROR_INVALID, "encode: sequence is %u of %u", e->sequence,
+            n->params.sequences);
+    return vkmoe_span_check(n->device, "ids", &e->ids, e->tokens, true);
+}
+
+// The input's length and sequence to where the attentions look for them.
+static enum vkmoe_status note_input(vkmoe_stream *stream, const vkmoe_network *n,
+    const struct vkmoe_encode_params *e)
+{
+    enum vkmoe_status status = vkmoe_stream_fill(stream, n->encoder_length, 0, 4, e->tokens);
+    if (status == VKMOE_OK)
+        status = vkmoe_stream_fill(stream, n->input_lengths, 4 * (uint64_t) e->sequence, 4, e->tokens);
+    return status == VKMOE_OK ? vkmoe_stream_fill(stream, n->input_sequence, 0,
+        4 * (uint64_t) e->tokens, e->sequence) : status;
+}
+
+enum vkmoe_status vkmoe_network_encode(vkmoe_stream *stream, vkmoe_network *n,
+    const struct vkmoe_encode_params *e)
+{
+    enum vkmoe_status status = check_encode(stream, n, e);
+    if (status == VKMOE_OK)
+        status = vkmoe_stream_scratch(stream, vkmoe_network_scratch_size(n), &(const vkmoe_buffer *) { 0 });
+    if (status == VKMOE_OK)
+        status = note_input(stream, n, e);
+    if (status == VKMOE_OK)
+        status = embed(stream, n, vkmoe_span_address(&e->ids), e->tokens);
+    const struct block_run r = {
+        .tokens = e->tokens,
+        .cache = n->encoder_cache,
+        .lengths = { n->encoder_length, 0 },
+        .longest = e->tokens,
+    };
+    for (uint32_t b = 0; b < n->encoder.count && status == VKMOE_OK; b++)
+        status = record_block(stream, n, &n->encoder.blocks[b], b == 0, &r);
+    if (status == VKMOE_OK)
+        status = norm(stream, n, n->encoder.final_norm, n->frame.norm_epsilon, true, 0, e->tokens);
+    const struct vkmoe_attend_params output = {
+        .tokens = e->tokens,
+        .x = { n->normed, 0 },
+        .sequences = { n->input_sequence, 0 },
+    };
+    for (uint32_t b = 0; b < n->decoder.count && status == VKMOE_OK; b++)
+        status = vkmoe_attention_store(stream, n->decoder.blocks[b].cross,
+            n->decoder.blocks[b].cross_cache, &output);
+    return status;
+}
+
+static uint64_t stack_scratch(const struct network_stack *stack, uint32_t tokens)
+{
+    uint64_t size = 0;
+    for (uint32_t b = 0; b < stack->count; b++) {
+        const struct network_block *block = &stack->blocks[b];
+        const vkmoe_attention *const attentions[] = { block->attention, block->cross };
+        size = MAX(size, vkmoe_layer_scratch_size(block->experts, tokens));
+        for (size_t i = 0; i < ARRAY_SIZE(attentions) && attentions[i]; i++) {
+            size = MAX(size, vkmoe_attention_scratch_size(attentions[i], tokens));
+            // Decode passes lay scratch out differently; few tokens may need a little more.
+            size = MAX(size, vkmoe_attention_scratch_size(attentions[i], 1));
+        }
+    }
+    return size;
 }
 
 uint64_t vkmoe_network_scratch_size(const vkmoe_network *n)
 {
-    uint64_t size = 0;
-    for (uint32_t b = 0; b < n->frame.blocks; b++) {
-        const struct network_block *block = &n->blocks[b];
-        size = MAX(size, vkmoe_attention_scratch_size(block->attention, n->params.chunk));
-        size = MAX(size, vkmoe_layer_scratch_size(block->experts, n->params.chunk));
-        // Decode passes lay scratch out differently; few tokens may need a little more.
-        size = MAX(size, vkmoe_attention_scratch_size(block->attention, 1));
-    }
-    return size;
+    return MAX(stack_scratch(&n->decoder, n->rows),
+        stack_scratch(&n->encoder, n->params.encoder_capacity));
 }

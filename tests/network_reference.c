@@ -127,18 +127,30 @@ void reference_memory_init(struct reference_memory *memory,
     const struct reference_network *network, uint32_t sequences, uint32_t capacity,
     enum vkmoe_dtype dtype)
 {
-    memory->block_count = network->block_count;
+    *memory = (struct reference_memory){.block_count = network->block_count};
     memory->blocks = allocate(network->block_count, sizeof(*memory->blocks));
     for (uint32_t b = 0; b < network->block_count; b++)
         reference_history_init(&memory->blocks[b], &network->blocks[b].attention, sequences,
             capacity, dtype);
+    if (network->encoder_count == 0)
+        return;
+    memory->cross = allocate(network->block_count, sizeof(*memory->cross));
+    memory->input_lengths = allocate(sequences, sizeof(uint32_t));
+    for (uint32_t b = 0; b < network->block_count; b++)
+        reference_history_init(&memory->cross[b], &network->blocks[b].cross, sequences, capacity,
+            dtype);
 }
 
 void reference_memory_finish(struct reference_memory *memory)
 {
-    for (uint32_t b = 0; b < memory->block_count; b++)
+    for (uint32_t b = 0; b < memory->block_count; b++) {
         reference_history_finish(&memory->blocks[b]);
+        if (memory->cross)
+            reference_history_finish(&memory->cross[b]);
+    }
     free(memory->blocks);
+    free(memory->cross);
+    free(memory->input_lengths);
     *memory = (struct reference_memory){0};
 }
 
@@ -181,39 +193,123 @@ static void find_logits(const struct reference_network *n, const float *normed, 
     }
 }
 
+// The tokens of one forward on their way.
+struct rows {
+    const struct reference_network *network;
+    uint32_t tokens;
+    const uint32_t *positions, *sequences;
+    double *x, *delta; // [tokens][hidden]
+    float *normed;     // likewise
+};
+
+static struct rows begin(const struct reference_network *n, uint32_t tokens, const uint32_t *ids,
+    const uint32_t *positions, const uint32_t *sequences)
+{
+    size_t count = (size_t)tokens * n->hidden;
+    struct rows r = {n, tokens, positions, sequences, allocate(count, sizeof(double)),
+        allocate(count, sizeof(double)), allocate(count, sizeof(float))};
+    for (uint32_t t = 0; t < tokens; t++) {
+        size_t id = ids[t] < n->vocabulary ? ids[t] : n->vocabulary - 1;
+        for (uint32_t i = 0; i < n->hidden; i++)
+            r.x[(size_t)t * n->hidden + i] = n->embedding[id * n->hidden + i] *
+                or_one(n->embedding_scale);
+    }
+    return r;
+}
+
+static void end(struct rows *r)
+{
+    free(r->x);
+    free(r->delta);
+    free(r->normed);
+}
+
+static void norm_block(struct rows *r, const double *weight)
+{
+    normalize(r->x, weight, r->network->block_norm_epsilon, r->tokens, r->network->hidden, 1.0,
+        r->normed);
+}
+
+static void add_delta(struct rows *r)
+{
+    add(r->x, r->delta, or_one(r->network->residual_scale), (size_t)r->tokens * r->network->hidden);
+}
+
+static void feed_forward(struct rows *r, const struct reference_layer *experts, int32_t *ids)
+{
+    int32_t *zeros = allocate(r->tokens, sizeof(int32_t));
+    float *ones = allocate(r->tokens, sizeof(float));
+    bool dense = !experts->router;
+    for (uint32_t t = 0; t < r->tokens; t++)
+        ones[t] = 1.0f;
+    reference_forward(experts, r->tokens, 0, r->normed, NULL, dense ? zeros : NULL,
+        dense ? ones : NULL, r->delta, dense ? NULL : ids, NULL, NULL);
+    free(zeros);
+    free(ones);
+}
+
 void reference_network_forward(const struct reference_network *n, uint32_t tokens,
     const uint32_t *ids, const uint32_t *positions, const uint32_t *sequences,
     struct reference_memory *memory, double *logits, int32_t *expert_ids,
     int32_t *attention_expert_ids)
 {
-    size_t count = (size_t)tokens * n->hidden;
-    double *x = allocate(count, sizeof(double)), *delta = allocate(count, sizeof(double));
-    float *normed = allocate(count, sizeof(float));
-    for (uint32_t t = 0; t < tokens; t++) {
-        size_t id = ids[t] < n->vocabulary ? ids[t] : n->vocabulary - 1;
-        for (uint32_t i = 0; i < n->hidden; i++)
-            x[(size_t)t * n->hidden + i] = n->embedding[id * n->hidden + i] *
-                or_one(n->embedding_scale);
-    }
+    struct rows r = begin(n, tokens, ids, positions, sequences);
     for (uint32_t b = 0; b < n->block_count; b++) {
         const struct reference_block *block = &n->blocks[b];
         size_t chosen = (size_t)b * tokens * block->experts.experts_per_token;
         size_t attending = (size_t)b * tokens * block->attention.experts_per_token;
-        normalize(x, block->attention_norm, n->block_norm_epsilon, tokens, n->hidden, 1.0, normed);
-        reference_attend(&block->attention, tokens, normed, positions, sequences, NULL,
-            &memory->blocks[b], false, NULL, NULL, delta,
+        norm_block(&r, block->attention_norm);
+        reference_attend(&block->attention, tokens, r.normed, positions, sequences, NULL,
+            &memory->blocks[b], false, NULL, NULL, r.delta,
             attention_expert_ids ? attention_expert_ids + attending : NULL, NULL, NULL);
-        add(x, delta, or_one(n->residual_scale), count);
-        normalize(x, block->experts_norm, n->block_norm_epsilon, tokens, n->hidden, 1.0, normed);
-        reference_forward(&block->experts, tokens, 0, normed, NULL, NULL, NULL, delta,
-            expert_ids ? expert_ids + chosen : NULL, NULL, NULL);
-        add(x, delta, or_one(n->residual_scale), count);
+        add_delta(&r);
+        if (block->cross_norm) {
+            norm_block(&r, block->cross_norm);
+            reference_attend(&block->cross, tokens, r.normed, positions, sequences,
+                memory->input_lengths, &memory->cross[b], true, NULL, NULL, r.delta, NULL, NULL,
+                NULL);
+            add_delta(&r);
+        }
+        norm_block(&r, block->experts_norm);
+        feed_forward(&r, &block->experts, expert_ids ? expert_ids + chosen : NULL);
+        add_delta(&r);
     }
-    normalize(x, n->final_norm, n->norm_epsilon, tokens, n->hidden, or_one(n->logits_scale),
-        normed);
+    normalize(r.x, n->final_norm, n->norm_epsilon, tokens, n->hidden, or_one(n->logits_scale),
+        r.normed);
     if (logits)
-        find_logits(n, normed, tokens, logits);
-    free(x);
-    free(delta);
-    free(normed);
+        find_logits(n, r.normed, tokens, logits);
+    end(&r);
+}
+
+void reference_network_encode(const struct reference_network *n, uint32_t sequence,
+    uint32_t tokens, const uint32_t *ids, struct reference_memory *memory)
+{
+    uint32_t *positions = allocate(tokens, sizeof(uint32_t));
+    uint32_t *sequences = allocate(tokens, sizeof(uint32_t));
+    for (uint32_t t = 0; t < tokens; t++) {
+        positions[t] = t;
+        sequences[t] = sequence;
+    }
+    struct rows r = begin(n, tokens, ids, positions, NULL);
+    for (uint32_t b = 0; b < n->encoder_count; b++) {
+        const struct reference_block *block = &n->encoder[b];
+        struct reference_history history;
+        reference_history_init(&history, &block->attention, 1, tokens, VKMOE_F32);
+        norm_block(&r, block->attention_norm);
+        reference_attend(&block->attention, tokens, r.normed, positions, NULL, &tokens, &history,
+            false, NULL, NULL, r.delta, NULL, NULL, NULL);
+        reference_history_finish(&history);
+        add_delta(&r);
+        norm_block(&r, block->experts_norm);
+        feed_forward(&r, &block->experts, NULL);
+        add_delta(&r);
+    }
+    normalize(r.x, n->encoder_norm, n->norm_epsilon, tokens, n->hidden, 1.0, r.normed);
+    memory->input_lengths[sequence] = tokens;
+    for (uint32_t b = 0; b < n->block_count; b++)
+        reference_remember(&n->blocks[b].cross, tokens, r.normed, positions, sequences,
+            &memory->cross[b]);
+    end(&r);
+    free(positions);
+    free(sequences);
 }

@@ -1,7 +1,8 @@
-// network_reference.h - a whole decoder-only model in double precision: token ids in, logits
-// out. A block is
+// network_reference.h - a whole model in double precision: token ids in, logits out. A block is
 //
 //     x += residual_scale * attention(norm(x));  x += residual_scale * experts(norm(x))
+//
+// and a decoder's, behind an encoder, has x += residual_scale * cross(norm(x)) between the two.
 #ifndef VKMOE_TESTS_NETWORK_REFERENCE_H
 #define VKMOE_TESTS_NETWORK_REFERENCE_H
 
@@ -11,8 +12,10 @@
 struct reference_block {
     double *attention_norm; // [hidden]
     struct reference_attention attention;
+    double *cross_norm;     // [hidden]; NULL: there is no encoder
+    struct reference_attention cross;
     double *experts_norm;   // [hidden]
-    struct reference_layer experts;
+    struct reference_layer experts; // without a router: one that every token takes
 };
 
 // struct vkmoe_frame_params and the blocks. It owns its arrays.
@@ -22,6 +25,9 @@ struct reference_network {
     double *embedding;  // [vocabulary][hidden]
     double *head;       // [vocabulary][hidden]
     double *final_norm; // [hidden]
+    uint32_t encoder_count;
+    struct reference_block *encoder;
+    double *encoder_norm; // [hidden]
     double norm_epsilon, block_norm_epsilon;
     double embedding_scale, residual_scale, logits_scale; // 0: 1
 };
@@ -31,10 +37,13 @@ struct reference_network {
 bool reference_network_from(vkmoe_model *model, struct reference_network *out);
 void reference_network_finish(struct reference_network *network);
 
-// The keys and values of every block.
+// The keys and values of every block, and of what cross attention looks at, which
+// reference_network_encode() makes.
 struct reference_memory {
     uint32_t block_count;
     struct reference_history *blocks;
+    struct reference_history *cross; // or NULL
+    uint32_t *input_lengths;         // [sequences]
 };
 void reference_memory_init(struct reference_memory *memory,
     const struct reference_network *network, uint32_t sequences, uint32_t capacity,
@@ -54,5 +63,9 @@ void reference_network_forward(const struct reference_network *network, uint32_t
     const uint32_t *ids, const uint32_t *positions, const uint32_t *sequences,
     struct reference_memory *memory, double *logits, int32_t *expert_ids,
     int32_t *attention_expert_ids);
+
+// The encoder over one sequence's input.
+void reference_network_encode(const struct reference_network *network, uint32_t sequence,
+    uint32_t tokens, const uint32_t *ids, struct reference_memory *memory);
 
 #endif

@@ -683,7 +683,8 @@ VKMOE_API enum vkmoe_status vkmoe_model_get_norms(vkmoe_model *model, struct vkm
 
 // ------------------------------------------------------------------------ network
 
-// A whole decoder-only model on the device: token ids in, logits out.
+// A whole model on the device: token ids in, logits out. An encoder-decoder reads its input
+// with vkmoe_network_encode(), and is a decoder from then on.
 typedef struct vkmoe_network vkmoe_network;
 
 struct vkmoe_network_params {
@@ -691,6 +692,10 @@ struct vkmoe_network_params {
     uint32_t capacity;       // positions each may hold; 0: the model's trained context, at most 4096
     enum vkmoe_dtype cache_dtype; // VKMOE_F32 or VKMOE_F16
     uint32_t chunk;          // the most tokens of one forward; 0: 512
+    uint32_t encoder_capacity; // the longest input of an encoder-decoder, at most 65536; 0: 512
+    // Switch Transformer: no expert turns a token away, however many choose it. Otherwise
+    // its capacity counts the tokens of one encode, and of one forward, each time anew.
+    bool no_capacity;
 };
 
 // UNSUPPORTED for models with blocks that this version cannot run whole.
@@ -706,7 +711,8 @@ struct vkmoe_network_forward_params {
     uint32_t longest;            // likewise
     struct vkmoe_span logits;    // out f32 [logits_count][vocabulary]
     uint32_t logits_count;       // of the last so many tokens; 0: none
-    // Optional outputs: i32 [blocks][tokens][k], what each block's gate chose.
+    // Optional outputs: i32 [blocks][tokens][k], what each block's gate chose, k being the
+    // largest there is; a block without a gate leaves its part as it was.
     struct vkmoe_span expert_ids, attention_expert_ids;
 };
 // Records the whole model. A step of one token can be recorded once for many positions: with
@@ -715,7 +721,18 @@ struct vkmoe_network_forward_params {
 VKMOE_API enum vkmoe_status vkmoe_network_forward(vkmoe_stream *stream, vkmoe_network *network,
     const struct vkmoe_network_forward_params *params);
 
-// Scratch of a forward of `chunk` tokens, for vkmoe_stream_reserve().
+// An encoder-decoder's encoder: reads one sequence's input, whole, and leaves the keys and
+// values that the decoder looks at, instead of those of an earlier input. UNSUPPORTED for
+// decoder-only models, INVALID if `tokens` is not 1 to encoder_capacity.
+struct vkmoe_encode_params {
+    uint32_t sequence;       // below network_params.sequences
+    uint32_t tokens;
+    struct vkmoe_span ids;   // u32 [tokens], below the vocabulary (others are clamped)
+};
+VKMOE_API enum vkmoe_status vkmoe_network_encode(vkmoe_stream *stream, vkmoe_network *network,
+    const struct vkmoe_encode_params *params);
+
+// Scratch of a forward of `chunk` tokens or of an encode, for vkmoe_stream_reserve().
 VKMOE_API uint64_t vkmoe_network_scratch_size(const vkmoe_network *network);
 
 #ifdef __cplusplus

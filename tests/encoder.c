@@ -1,0 +1,392 @@
+// encoder.c - whole encoder-decoders on a device, from the ids of both sides to logits, against
+// the double reference. Environment: harness.h.
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "compare.h"
+#include "harness.h"
+#include "network_reference.h"
+#include "random.h"
+#include "whole_checkpoints.h"
+
+#define LOGITS_TOLERANCE 1e-3
+#define BETWEEN_TOLERANCE 1e-4
+
+enum {
+    SEQUENCES = 3, LONGEST_INPUT = 29, CAPACITY = 24,
+    TOKENS = 36,        // of the decoder, the sequences' in turns
+    MAX_CONFIG = 2048,
+};
+
+// Lengths of the sequences' inputs.
+static const uint32_t input_lengths[SEQUENCES] = {17, LONGEST_INPUT, 1};
+
+struct subject {
+    struct harness *harness;
+    struct whole_checkpoint checkpoint;
+    struct reference_block decoder[WHOLE_CHECKPOINT_MAX_BLOCKS], encoder[WHOLE_CHECKPOINT_MAX_BLOCKS];
+    struct reference_network reference; // borrows from the checkpoint
+    vkmoe_model *model;
+    vkmoe_network *network;
+    uint32_t inputs[SEQUENCES][LONGEST_INPUT];
+    uint32_t ids[TOKENS], positions[TOKENS], sequences[TOKENS];
+    struct array input_ids[SEQUENCES], id_array, position_array, sequence_array, logits;
+};
+
+static void subject_finish(struct subject *s)
+{
+    for (uint32_t i = 0; i < SEQUENCES; i++)
+        array_finish(&s->input_ids[i]);
+    array_finish(&s->id_array);
+    array_finish(&s->position_array);
+    array_finish(&s->sequence_array);
+    array_finish(&s->logits);
+    vkmoe_network_destroy(&s->network);
+    vkmoe_model_destroy(&s->model);
+    whole_checkpoint_finish(&s->checkpoint);
+}
+
+static void borrow(const struct whole_checkpoint_block *from, const struct whole_checkpoint *c,
+    uint32_t stack, struct reference_block *to)
+{
+    *to = (struct reference_block){
+        .attention_norm = from->attention_norm,
+        .attention = from->attention,
+        .cross_norm = from->cross_norm,
+        .cross = from->cross,
+        .experts_norm = from->experts_norm,
+        .experts = from->experts,
+    };
+    to->attention.position_bias = c->position_bias[stack];
+    to->attention.position_reach = c->position_reach[stack];
+}
+
+static void borrow_all(struct subject *s)
+{
+    const struct whole_checkpoint *c = &s->checkpoint;
+    for (uint32_t b = 0; b < c->encoder_count; b++)
+        borrow(&c->encoder[b], c, 0, &s->encoder[b]);
+    for (uint32_t b = 0; b < c->block_count; b++)
+        borrow(&c->blocks[b], c, 1, &s->decoder[b]);
+    s->reference = (struct reference_network){
+        .hidden = c->hidden,
+        .vocabulary = c->vocabulary,
+        .block_count = c->block_count,
+        .blocks = s->decoder,
+        .embedding = c->embedding,
+        .head = c->head,
+        .final_norm = c->final_norm,
+        .encoder_count = c->encoder_count,
+        .encoder = s->encoder,
+        .encoder_norm = c->encoder_norm,
+        .norm_epsilon = c->norm_epsilon,
+        .block_norm_epsilon = c->block_norm_epsilon,
+        .embedding_scale = c->embedding_scale,
+        .residual_scale = c->residual_scale,
+        .logits_scale = c->logits_scale,
+    };
+}
+
+// Another capacity, in config.json and in the reference.
+static bool set_capacity(struct subject *s, uint32_t capacity)
+{
+    char config[MAX_CONFIG];
+    const char *old = whole_checkpoint_config(s->checkpoint.family);
+    const char *at = strstr(old, "\"expert_capacity\":");
+    const char *begin = at ? at : strstr(old, "\"d_model\""), *rest = at ? strchr(at, ',') + 1 : begin;
+    snprintf(config, sizeof(config), "%.*s\"expert_capacity\":%u,%s", (int)(begin - old), old,
+        capacity, rest);
+    for (uint32_t b = 0; b < WHOLE_CHECKPOINT_MAX_BLOCKS; b++)
+        s->encoder[b].experts.capacity = s->decoder[b].experts.capacity = capacity;
+    return whole_checkpoint_rewrite_config(&s->checkpoint, config);
+}
+
+static void make_ids(struct subject *s, uint64_t seed)
+{
+    struct rng rng = rng_for(seed, "encoder ids");
+    for (uint32_t i = 0; i < SEQUENCES * LONGEST_INPUT; i++)
+        s->inputs[i / LONGEST_INPUT][i % LONGEST_INPUT] = rng_below(&rng, s->reference.vocabulary);
+    for (uint32_t t = 0; t < TOKENS; t++) {
+        s->ids[t] = rng_below(&rng, s->reference.vocabulary);
+        s->positions[t] = t / SEQUENCES;
+        s->sequences[t] = t % SEQUENCES;
+    }
+}
+
+static bool make_arrays(struct subject *s)
+{
+    vkmoe_device *device = s->harness->device;
+    bool ok = true;
+    for (uint32_t i = 0; ok && i < SEQUENCES; i++)
+        ok = array_init(&s->input_ids[i], device, s->inputs[i], 4 * input_lengths[i], i == 1) &&
+            array_upload(&s->input_ids[i]);
+    return ok && array_init(&s->id_array, device, s->ids, sizeof(s->ids), false) &&
+        array_init(&s->position_array, device, s->positions, sizeof(s->positions), false) &&
+        array_init(&s->sequence_array, device, s->sequences, sizeof(s->sequences), true) &&
+        array_init(&s->logits, device, NULL, sizeof(float) * TOKENS * s->reference.vocabulary,
+            false) && array_upload(&s->id_array) && array_upload(&s->position_array) &&
+        array_upload(&s->sequence_array) && array_upload(&s->logits);
+}
+
+// `capacity` 0: the checkpoint's own. subject_finish() in any case.
+static bool subject_init(struct subject *s, struct harness *harness, const char *family,
+    uint32_t capacity, bool no_capacity, uint64_t seed)
+{
+    *s = (struct subject){.harness = harness};
+    harness->messages = 0;
+    if (!whole_checkpoint_write(family, seed, &s->checkpoint))
+        return false;
+    borrow_all(s);
+    make_ids(s, seed);
+    if (capacity && !set_capacity(s, capacity))
+        return false;
+    for (uint32_t b = 0; no_capacity && b < WHOLE_CHECKPOINT_MAX_BLOCKS; b++)
+        s->encoder[b].experts.capacity = s->decoder[b].experts.capacity = 0;
+    const struct vkmoe_network_params params = {
+        .sequences = SEQUENCES,
+        .capacity = CAPACITY,
+        .chunk = TOKENS,
+        .encoder_capacity = LONGEST_INPUT,
+        .no_capacity = no_capacity,
+    };
+    return is_ok(vkmoe_model_open(s->checkpoint.path, NULL, &s->model), "vkmoe_model_open") &&
+        is_ok(vkmoe_network_create(harness->device, s->model, &params, &s->network),
+            "vkmoe_network_create") && make_arrays(s);
+}
+
+// ------------------------------------------------------------------------ on the device
+
+static bool encode(struct subject *s, uint32_t sequence)
+{
+    const struct vkmoe_encode_params params = {
+        .sequence = sequence,
+        .tokens = input_lengths[sequence],
+        .ids = array_span(&s->input_ids[sequence]),
+    };
+    return is_ok(vkmoe_network_encode(s->harness->stream, s->network, &params),
+        "vkmoe_network_encode");
+}
+
+static struct vkmoe_span from(const struct array *array, uint32_t element)
+{
+    struct vkmoe_span span = array_span(array);
+    span.offset += 4 * (uint64_t)element;
+    return span;
+}
+
+static bool decode(struct subject *s, uint32_t chunk)
+{
+    bool ok = true;
+    for (uint32_t t = 0; ok && t < TOKENS; t += chunk) {
+        const uint32_t tokens = TOKENS - t < chunk ? TOKENS - t : chunk;
+        const struct vkmoe_network_forward_params params = {
+            .tokens = tokens,
+            .ids = from(&s->id_array, t),
+            .positions = from(&s->position_array, t),
+            .sequences = from(&s->sequence_array, t),
+            .logits = from(&s->logits, t * s->reference.vocabulary),
+            .logits_count = tokens,
+        };
+        ok = is_ok(vkmoe_network_forward(s->harness->stream, s->network, &params),
+            "vkmoe_network_forward");
+    }
+    return ok && harness_run(s->harness) && array_download(&s->logits) &&
+        array_check("logits", &s->logits, false);
+}
+
+static double *expect(struct subject *s)
+{
+    double *logits = calloc((size_t)TOKENS * s->reference.vocabulary, sizeof(double));
+    if (!logits)
+        abort();
+    struct reference_memory memory;
+    reference_memory_init(&memory, &s->reference, SEQUENCES,
+        CAPACITY > LONGEST_INPUT ? CAPACITY : LONGEST_INPUT, VKMOE_F32);
+    for (uint32_t i = 0; i < SEQUENCES; i++)
+        reference_network_encode(&s->reference, i, input_lengths[i], s->inputs[i], &memory);
+    reference_network_forward(&s->reference, TOKENS, s->ids, s->positions, s->sequences, &memory,
+        logits, NULL, NULL);
+    reference_memory_finish(&memory);
+    return logits;
+}
+
+static bool compare(const struct subject *s, const double *logits, double tolerance)
+{
+    struct compare_result result = compare_floats("logits", logits, array_range(&s->logits),
+        (uint64_t)TOKENS * s->reference.vocabulary, s->reference.vocabulary, tolerance);
+    tap_note("error %.2g of rms", result.error);
+    return result.ok;
+}
+
+// -------------------------------------------------------------------------------- tests
+
+// Inputs in any order; the decoder at once.
+static bool check_family(struct harness *harness, const char *family, uint32_t capacity,
+    bool no_capacity, uint64_t seed)
+{
+    struct subject s;
+    bool ok = subject_init(&s, harness, family, capacity, no_capacity, seed) && encode(&s, 1) &&
+        encode(&s, 0) && encode(&s, 2) && decode(&s, TOKENS);
+    if (ok) {
+        double *logits = expect(&s);
+        ok = compare(&s, logits, LOGITS_TOLERANCE);
+        free(logits);
+    }
+    subject_finish(&s);
+    return ok && !harness->messages;
+}
+
+// Tokens one by one and in chunks give what all at once do. No expert turns any away, or
+// the forwards would differ in whom.
+static bool check_chunks(struct harness *harness, const char *family, uint64_t seed)
+{
+    struct subject s;
+    bool ok = subject_init(&s, harness, family, 0, true, seed);
+    for (uint32_t i = 0; ok && i < SEQUENCES; i++)
+        ok = encode(&s, i);
+    ok = ok && decode(&s, TOKENS);
+    const size_t count = (size_t)TOKENS * s.reference.vocabulary;
+    double *once = calloc(count + 1, sizeof(double));
+    if (!once)
+        abort();
+    for (size_t i = 0; ok && i < count; i++)
+        once[i] = ((const float *)array_range(&s.logits))[i];
+    ok = ok && decode(&s, 7) && compare(&s, once, BETWEEN_TOLERANCE) && decode(&s, 1) &&
+        compare(&s, once, BETWEEN_TOLERANCE);
+    free(once);
+    subject_finish(&s);
+    return ok && !harness->messages;
+}
+
+// One sequence's input changes: the others' logits keep their bits, its own do not.
+static bool check_independence(struct harness *harness, const char *family, uint64_t seed)
+{
+    struct subject s;
+    bool ok = subject_init(&s, harness, family, 0, true, seed);
+    for (uint32_t i = 0; ok && i < SEQUENCES; i++)
+        ok = encode(&s, i);
+    ok = ok && decode(&s, TOKENS);
+    const size_t row = s.reference.vocabulary * sizeof(float);
+    unsigned char *before = calloc(TOKENS + 1, row);
+    if (!before)
+        abort();
+    if (ok) {
+        memcpy(before, array_range(&s.logits), TOKENS * row);
+        uint32_t *input = array_input(&s.input_ids[1]);
+        input[LONGEST_INPUT / 2] = (input[LONGEST_INPUT / 2] + 1) % s.reference.vocabulary;
+        ok = array_upload(&s.input_ids[1]) && encode(&s, 1) && decode(&s, TOKENS);
+    }
+    for (uint32_t t = 0; ok && t < TOKENS; t++) {
+        const unsigned char *after = (const unsigned char *)array_range(&s.logits) + t * row;
+        bool is_same = !memcmp(before + t * row, after, row);
+        if (is_same != (s.sequences[t] != 1)) {
+            tap_note("token %u of sequence %u %s", t, s.sequences[t],
+                is_same ? "did not notice its input" : "noticed another's input");
+            ok = false;
+        }
+    }
+    free(before);
+    subject_finish(&s);
+    return ok && !harness->messages;
+}
+
+// A shorter input after a longer one leaves nothing of it.
+static bool check_again(struct harness *harness, const char *family, uint64_t seed)
+{
+    struct subject s;
+    bool ok = subject_init(&s, harness, family, 0, false, seed);
+    for (uint32_t i = 0; ok && i < SEQUENCES; i++)
+        ok = is_ok(vkmoe_network_encode(harness->stream, s.network, &(struct vkmoe_encode_params){
+            .sequence = i, .tokens = LONGEST_INPUT, .ids = array_span(&s.input_ids[1])}),
+            "vkmoe_network_encode");
+    for (uint32_t i = 0; ok && i < SEQUENCES; i++)
+        ok = encode(&s, i);
+    ok = ok && decode(&s, TOKENS);
+    if (ok) {
+        double *logits = expect(&s);
+        ok = compare(&s, logits, LOGITS_TOLERANCE);
+        free(logits);
+    }
+    subject_finish(&s);
+    return ok && !harness->messages;
+}
+
+static bool check_refusals(struct harness *harness, const char *family, uint64_t seed)
+{
+    struct subject s;
+    bool ok = subject_init(&s, harness, family, 0, false, seed);
+    const struct vkmoe_span ids = ok ? array_span(&s.input_ids[1]) : (struct vkmoe_span){0};
+    const struct vkmoe_span outside = {ids.buffer, ok ? vkmoe_buffer_size(ids.buffer) - 12 : 0};
+    const struct vkmoe_encode_params wrong[] = {
+        {.tokens = 0, .ids = ids}, {.tokens = LONGEST_INPUT + 1, .ids = ids}, {.tokens = 4},
+        {.sequence = SEQUENCES, .tokens = 4, .ids = ids}, {.tokens = 4, .ids = outside},
+        {.tokens = UINT32_MAX, .ids = ids},
+    };
+    for (size_t i = 0; ok && i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        harness->messages = 0;
+        enum vkmoe_status status = vkmoe_network_encode(harness->stream, s.network, &wrong[i]);
+        ok = status == VKMOE_ERROR_INVALID && harness->messages == 1;
+        if (!ok)
+            tap_note("call %u: %s, %u messages", (unsigned)i, vkmoe_status_name(status),
+                (unsigned)harness->messages);
+    }
+    harness->messages = 0;
+    subject_finish(&s);
+    return ok && !harness->messages;
+}
+
+static bool check_without_encoder(struct harness *harness, const char *family, uint64_t seed)
+{
+    struct whole_checkpoint checkpoint;
+    vkmoe_model *model = NULL;
+    vkmoe_network *network = NULL;
+    bool ok = whole_checkpoint_write(family, seed, &checkpoint) &&
+        is_ok(vkmoe_model_open(checkpoint.path, NULL, &model), "vkmoe_model_open") &&
+        is_ok(vkmoe_network_create(harness->device, model, NULL, &network),
+            "vkmoe_network_create");
+    harness->messages = 0;
+    ok = ok && vkmoe_network_encode(harness->stream, network,
+        &(struct vkmoe_encode_params){.tokens = 1}) == VKMOE_ERROR_UNSUPPORTED &&
+        harness->messages == 1;
+    harness->messages = 0;
+    vkmoe_network_destroy(&network);
+    vkmoe_model_destroy(&model);
+    whole_checkpoint_finish(&checkpoint);
+    return ok;
+}
+
+static void check_all(struct tap *tap, struct harness *harness)
+{
+    static const char tied[] = "switch_transformers", untied[] = "switch_transformers-untied";
+#define CHECK(name, call)                                                                         \
+    if (tap_wants(tap, name))                                                                     \
+        tap_result(tap, call, name)
+    CHECK("switch", check_family(harness, tied, 0, false, tap->seed));
+    CHECK("switch-capacity-2", check_family(harness, tied, 2, false, tap->seed));
+    CHECK("switch-no-capacity", check_family(harness, tied, 2, true, tap->seed));
+    CHECK("switch-untied-bf16", check_family(harness, untied, 0, false, tap->seed));
+    CHECK("switch-untied-capacity-1", check_family(harness, untied, 1, false, tap->seed));
+    CHECK("chunks", check_chunks(harness, tied, tap->seed));
+    CHECK("independence", check_independence(harness, tied, tap->seed));
+    CHECK("another-input", check_again(harness, tied, tap->seed));
+    CHECK("refusals", check_refusals(harness, tied, tap->seed));
+    CHECK("without-encoder", check_without_encoder(harness, "mixtral", tap->seed));
+}
+
+int main(int argc, char **argv)
+{
+    struct tap tap;
+    struct harness harness = {0};
+    int code;
+    if (!tap_begin(&tap, argc, argv))
+        return 2;
+    if (tap.list) {
+        check_all(&tap, &harness);
+        return tap_end(&tap);
+    }
+    if (!harness_init(&harness, &tap, &code))
+        return code;
+    check_all(&tap, &harness);
+    return harness_finish(&harness, &tap);
+}
