@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# cli_models.sh VKMOE MODELS NPY_NEAR - the commands that run whole models, and attention alone, against what is recorded.
-# VKMOE_TEST_DEVICE, if it is set, is the --device of everything that runs.
+# cli_models.sh VKMOE MODELS NPY_NEAR TOKENIZER - the commands that run whole models, and attention alone, against what is
+# recorded. TOKENIZER is "sentencepiece" or "none", as VKMOE was built. VKMOE_TEST_DEVICE, if it is set, is the --device of everything that runs.
 set -u
-vkmoe=$(realpath "$1") models=$2 near=$3
+vkmoe=$(realpath "$1") models=$2 near=$3 tokenizer=$4
 mixtral=$models/tiny-mixtral jetmoe=$models/tiny-jetmoe
 device=()
 [ -n "${VKMOE_TEST_DEVICE-}" ] && device=(--device "$VKMOE_TEST_DEVICE")
@@ -212,7 +212,22 @@ printf '0%.0s' {1..1025} >"$tmp/long"
 refuse 1 "the prompt has 1025 tokens, the model's context holds 1024" generate "$mixtral" --prompt "$(cat "$tmp/long")"
 finish "the end of the context"
 
+# The id of "\n" as the end: what is there until then, and nothing more.
+like() {
+    mkdir "$tmp/$1"
+    ln -s "$(realpath "$2/model.safetensors")" "$tmp/$1"
+    sed "${3-}" "$2/config.json" >"$tmp/$1/config.json"
+}
+like ending "$mixtral" 's/"eos_token_id": 0/"eos_token_id": 10/'
+expect 0 generate "$mixtral" --prompt 'class Stack:' --count 60
+head -n 1 "$out" >"$tmp/first"
+expect 0 generate "$tmp/ending" --prompt 'class Stack:' --count 60
+same "$out" "$tmp/first"
+says '^stopped: the model ended the text$'
+finish "the end that a model gives a text"
+
 # As if its own group had been sent Ctrl-C; without "set -m" a shell's children in the background do not hear it.
+: >"$out" # not what the test before left
 set -m
 "$vkmoe" generate "${device[@]}" "$mixtral" --prompt 'import ' --count 1000 >"$out" 2>"$err" </dev/null &
 child=$!
@@ -297,6 +312,126 @@ if script -qec true /dev/null >/dev/null 2>&1 </dev/null; then
     finish "route: colours of a terminal"
 else
     skip "route: colours of a terminal" "no script command can make a terminal here"
+fi
+
+# ---------------------------------------------------------------------------------------------------------- tokenizers
+
+# The ids that a text of the model in $tmp/pieces becomes, without what comes before a text.
+ids_of() {
+    expect 0 route "$tmp/pieces" --layer 0 --json "${@:2}" --prompt "$1"
+    { tr -d ' \t\n' <"$out" && echo; } | sed 's/.*"token_ids":\[\([^]]*\)\].*/\1/' | tr , '\n'
+}
+
+like pieces "$mixtral"
+plain=$models/tokenizers/plain.model
+cp "$plain" "$tmp/pieces/tokenizer.model"
+text='THE SOFTWARE IS  provided'
+printf '%s\n' 1 31 92 129 199 28 213 200 247 203 220 70 >"$tmp/expected" # as spm_encode says
+if [ "$tokenizer" = sentencepiece ]; then
+    ids_of "$text" >"$tmp/found"
+    same "$tmp/found" "$tmp/expected"
+    for option in true false; do
+        echo "{\"add_bos_token\": $option}" >"$tmp/pieces/tokenizer_config.json"
+        ids_of "$text" >"$tmp/found"
+        [ "$option" = true ] || sed -i 1d "$tmp/expected"
+        same "$tmp/found" "$tmp/expected"
+    done
+    if command -v spm_encode >/dev/null; then
+        for words in 'Permission is hereby granted' '  two blanks' ' ' 'one ' $'\xc3\xbc, not \xe4\xbd\xa0' '1234'; do
+            ids_of "$words" >"$tmp/found"
+            spm_encode --model "$plain" --output_format id <<<"$words" | tr ' ' '\n' >"$tmp/expected"
+            same "$tmp/found" "$tmp/expected"
+        done
+    fi
+    rm "$tmp/pieces/tokenizer_config.json"
+    finish "text becomes the tokenizer's tokens"
+
+    # As text, and the same ids from ids.
+    expect 0 generate "$tmp/pieces" --prompt "$text" --count 20
+    cp "$out" "$tmp/by_text"
+    [ "$(head -c ${#text} "$out")" = "$text" ] || problem "the text does not begin with '$text': $(cat "$out")"
+    says '^prompt: 12 tokens, .*; generated: 20 tokens, '
+    for id in 1 31 92 129 199 28 213 200 247 203 220 70; do
+        # shellcheck disable=SC2059
+        printf "\\x$(printf %02x "$id")\0\0\0"
+    done | npy "$tmp/ids.npy" '<i4' '12,'
+    expect 0 generate "$tmp/pieces" --tokens "$tmp/ids.npy" --count 20
+    [ "$(wc -l <"$out")" = 32 ] || problem "expected 32 ids: $(cat "$out")"
+    if command -v spm_decode >/dev/null; then
+        tr '\n' ' ' <"$out" | spm_decode --model "$plain" --input_format id >"$tmp/expected"
+        same "$tmp/by_text" "$tmp/expected"
+    fi
+    expect 0 generate "$tmp/pieces" --prompt '  THE' --count 1
+    [ "$(head -c 5 "$out")" = '  THE' ] || problem "blanks at the beginning are lost: $(cat "$out")"
+    if script -qec true /dev/null >/dev/null 2>&1 </dev/null; then
+        script -qec "'$vkmoe' generate ${device[*]@Q} '$tmp/pieces' --prompt '  THE' --count 1" /dev/null \
+            >"$out" </dev/null
+        has 'm  THE'
+    fi
+    expect 0 route "$tmp/pieces" --prompt "$text"
+    has '^layer 0, feed-forward$'
+    finish "tokens become text as they come"
+
+    words=$(printf 'gd%.0s' {1..800})
+    refuse 1 "tokens, the model's context holds 1024" generate "$tmp/pieces" --prompt "$words"
+    cp "$models/tokenizers/bytes.model" "$tmp/pieces/tokenizer.model"
+    for command in generate route; do
+        refuse 1 "tokenizer.model: has 330 tokens, the model's vocabulary only 256" $command "$tmp/pieces" --prompt a
+    done
+    head -c 1000 "$plain" >"$tmp/pieces/tokenizer.model"
+    refuse 1 "tokenizer.model: is damaged, or no sentencepiece model" generate "$tmp/pieces" --prompt a
+    echo nothing >"$tmp/pieces/tokenizer.model"
+    refuse 1 "tokenizer.model: is damaged, or no sentencepiece model" generate "$tmp/pieces" --prompt a
+    expect 0 generate "$tmp/pieces" --tokens "$tmp/ids.npy" --count 2
+    [ "$(wc -l <"$out")" = 14 ] || problem "expected 14 ids: $(cat "$out")"
+    cp "$plain" "$tmp/pieces/tokenizer.model"
+    echo '{"add_bos_token": tru' >"$tmp/pieces/tokenizer_config.json"
+    refuse 1 "tokenizer_config.json" generate "$tmp/pieces" --prompt a
+    finish "wrong tokenizers"
+else
+    for command in generate route; do
+        refuse 1 "built without sentencepiece; give ids with --tokens" $command "$tmp/pieces" --prompt "$text"
+    done
+    printf '\1\0\0\0\37\0\0\0' | npy "$tmp/ids.npy" '<i4' '2,'
+    expect 0 generate "$tmp/pieces" --tokens "$tmp/ids.npy" --count 2
+    [ "$(wc -l <"$out")" = 4 ] || problem "expected 4 ids: $(cat "$out")"
+    finish "a tokenizer without sentencepiece"
+fi
+
+# tiny-mixtral without its last token, so that tokens are no bytes.
+if command -v python3 >/dev/null && python3 -c 'import json' 2>/dev/null; then
+    mkdir "$tmp/short"
+    python3 - "$mixtral" "$tmp/short" <<'PYTHON' || problem "the model could not be changed"
+import json, struct, sys
+config = json.load(open(sys.argv[1] + '/config.json'))
+config['vocab_size'] = 255
+json.dump(config, open(sys.argv[2] + '/config.json', 'w'))
+data = open(sys.argv[1] + '/model.safetensors', 'rb').read()
+size = struct.unpack('<Q', data[:8])[0]
+header, data, out = json.loads(data[8:8 + size]), data[8 + size:], b''
+for name, tensor in header.items():
+    if name == '__metadata__':
+        continue
+    begin, end = tensor['data_offsets']
+    if tensor['shape'][0] == 256 and ('embed_tokens' in name or 'lm_head' in name):
+        tensor['shape'][0], end = 255, end - (end - begin) // 256
+    tensor['data_offsets'] = [len(out), len(out) + end - begin]
+    out += data[begin:end]
+header = json.dumps(header).encode()
+open(sys.argv[2] + '/model.safetensors', 'wb').write(struct.pack('<Q', len(header)) + header + out)
+PYTHON
+    expect 0 generate "$tmp/short" --tokens "$tmp/ids.npy" --count 2
+    for command in generate route; do
+        refuse 1 "its 255 tokens are not bytes, and there is no tokenizer.model; give ids with --tokens" \
+            $command "$tmp/short" --prompt a
+        touch "$tmp/short/tokenizer.json"
+        refuse 1 "only tokenizer.model is read, not tokenizer.json; give ids with --tokens" \
+            $command "$tmp/short" --prompt a
+        rm "$tmp/short/tokenizer.json"
+    done
+    finish "no tokenizer"
+else
+    skip "no tokenizer" "there is no Python"
 fi
 
 # ---------------------------------------------------------------------------------------------------------- wrong usage

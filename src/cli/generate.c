@@ -56,6 +56,8 @@ static void catch_interrupt(void)
 // A terminal gets no control characters of a model's invention, and whole characters only.
 struct screen {
     bool bytes, terminal, utf8;
+    struct cli_tokenizer *tokenizer; // NULL: tokens are bytes, or shown as numbers
+    uint32_t *tokens, count; // all there are so far, for the tokenizer
     bool middle; // of a line
     unsigned char rest[4];
     uint32_t rest_count;
@@ -92,25 +94,48 @@ static void show_rest(struct screen *screen, bool last)
     }
 }
 
-static void show_token(struct screen *screen, uint32_t token)
+static void show_text(struct screen *screen, const char *text, size_t size)
 {
-    const char byte = (char)token;
-    if (!screen->bytes) {
-        printf("%u\n", token);
-    } else if (!screen->terminal) {
-        show(screen, &byte, 1);
-    } else {
-        screen->rest[screen->rest_count++] = (unsigned char)token;
+    if (!screen->terminal && size > 0)
+        show(screen, text, size);
+    for (size_t i = 0; screen->terminal && i < size; i++) {
+        screen->rest[screen->rest_count++] = (unsigned char)text[i];
         show_rest(screen, false);
     }
 }
 
+static void show_pieces(struct screen *screen, bool last)
+{
+    size_t size;
+    const char *text = cli_tokenizer_extend(screen->tokenizer, screen->tokens, screen->count,
+        last, &size);
+    show_text(screen, text, size);
+}
+
+static void show_tokens(struct screen *screen, const uint32_t *tokens, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        const char byte = (char)tokens[i];
+        if (screen->tokenizer)
+            screen->tokens[screen->count++] = tokens[i];
+        else if (screen->bytes)
+            show_text(screen, &byte, 1);
+        else
+            printf("%u\n", tokens[i]);
+    }
+    if (screen->tokenizer)
+        show_pieces(screen, false);
+}
+
 static void end_screen(struct screen *screen)
 {
+    if (screen->tokenizer)
+        show_pieces(screen, true);
     show_rest(screen, true);
     if (screen->middle)
         show(screen, "\n", 1);
     fflush(stdout);
+    free(screen->tokens);
 }
 
 // --------------------------------------------------------------------------- work
@@ -158,7 +183,7 @@ static int generate(struct job *job, struct screen *screen)
             status = choose(job, &token);
         if (status != 0 || job->stopped)
             break;
-        show_token(screen, token);
+        show_tokens(screen, &token, 1);
         if (fflush(stdout) != 0)
             break; // cli_finish() says so
         if (++job->generated == job->count)
@@ -204,21 +229,25 @@ static int run_job(struct job *job)
     if (status != 0)
         return status;
     const uint64_t wanted = (uint64_t)s->count + job->count;
+    const uint32_t capacity = wanted < s->context ? (uint32_t)wanted : s->context;
     status = cli_session_start(s, &(struct cli_session_params){
         .device = job->device,
         .validate = job->validate,
-        .capacity = wanted < s->context ? (uint32_t)wanted : s->context,
+        .capacity = capacity,
         .chunk_logits = 1,
     });
     if (status != 0)
         return status;
     struct screen screen = {.bytes = s->bytes, .terminal = isatty(STDOUT_FILENO),
         .utf8 = cli_utf8_shown()};
+    if (s->pieces) { // the last token may stand behind the end of the context
+        screen.tokenizer = &s->tokenizer;
+        screen.tokens = cli_alloc(((size_t)capacity + 1) * sizeof *screen.tokens);
+    }
     job->logits = cli_alloc(s->frame.vocabulary * sizeof *job->logits);
     catch_interrupt();
     fputs(cli_style_on(CLI_BOLD), stdout);
-    for (uint32_t i = 0; i < s->count; i++)
-        show_token(&screen, s->tokens[i]);
+    show_tokens(&screen, s->tokens, s->count);
     fputs(cli_style_off(CLI_BOLD), stdout);
     fflush(stdout);
     status = run_prompt(job);
@@ -283,7 +312,7 @@ static int parse(struct job *job, int argc, char **argv)
 {
     const struct cli_option options[] = {
         {.name = "prompt", .value = "TEXT", .text = &job->prompt,
-            .help = "the beginning, for models whose tokens are bytes"},
+            .help = "the beginning, for models whose tokens are bytes or have a tokenizer.model"},
         {.name = "tokens", .value = "IDS.npy", .text = &job->tokens,
             .help = "the beginning as i32 or i64 [tokens]"},
         {.name = "count", .value = "N", .count = &job->count,
@@ -306,8 +335,13 @@ static int parse(struct job *job, int argc, char **argv)
         .operand = "MODEL",
         .operand_target = &job->model,
         .about = "Continues a text, and prints it with its continuation as it comes: as text if\n"
-            "tokens are bytes, else the ids, one a line. Ends with the model's end token, a full\n"
-            "context, or Ctrl-C; how fast it was is printed to standard error.\n",
+            "tokens are bytes, or if it is given as text; else the ids, one a line. Ends with the\n"
+            "model's end token, a full context, or Ctrl-C; how fast it was is printed to standard\n"
+            "error.\n"
+            "\n"
+            "Text becomes tokens by the model's tokenizer.model, if it has one (sentencepiece). The\n"
+            "tokenizer's first token, BOS, is put before it unless tokenizer_config.json says that\n"
+            "\"add_bos_token\" is false, or that the tokenizer is of the class of T5's.\n",
         .options = options,
         .option_count = sizeof options / sizeof options[0],
     }, argc, argv);

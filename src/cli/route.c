@@ -178,6 +178,9 @@ static int print_json(const struct job *job)
     cli_json_text(json, "model", job->model);
     cli_json_text(json, "device", info.name);
     cJSON_AddNumberToObject(json, "tokens", job->session.count);
+    cJSON *tokens = cJSON_AddArrayToObject(json, "token_ids");
+    for (uint32_t t = 0; t < job->session.count; t++)
+        cJSON_AddItemToArray(tokens, cJSON_CreateNumber(job->session.tokens[t]));
     cJSON *layers = cJSON_AddArrayToObject(json, "layers");
     for (uint32_t i = 0; i < job->count; i++) {
         cJSON *layer = cJSON_CreateObject();
@@ -282,7 +285,7 @@ int cli_command_route(int argc, char **argv)
     struct job job = {.layer.index = NO_LAYER};
     const struct cli_option options[] = {
         {.name = "prompt", .value = "TEXT", .text = &job.prompt,
-            .help = "the text, for models whose tokens are bytes"},
+            .help = "the text, for models whose tokens are bytes or have a tokenizer.model"},
         {.name = "tokens", .value = "IDS.npy", .text = &job.tokens,
             .help = "the text as i32 or i64 [tokens]"},
         {.name = "layer", .value = "N", .block = &job.layer,
@@ -299,7 +302,8 @@ int cli_command_route(int argc, char **argv)
         .operand_target = &job.model,
         .about = "Runs a model on a text and shows which experts its tokens go to: how many\n"
             "tokens each expert gets, and a map of the text in the experts' colours - of the\n"
-            "attention experts if the model has them, else of the feed-forward experts.\n",
+            "attention experts if the model has them, else of the feed-forward experts. Text becomes\n"
+            "tokens as 'vkmoe generate --help' says.\n",
         .options = options,
         .option_count = sizeof options / sizeof options[0],
     }, argc, argv);

@@ -75,22 +75,32 @@ static int read_ids(struct cli_session *s, const char *path)
 
 static int refuse_text(const struct cli_session *s)
 {
-    static const char *const names[] = {"tokenizer.model", "tokenizer.json", NULL};
     char path[4096];
-    const char *const *name = names;
-    for (; *name; name++) {
-        snprintf(path, sizeof path, "%s/%s", s->path, *name);
-        if (access(path, F_OK) == 0)
-            break;
-    }
-    return cli_fail("%s: its %u tokens are not bytes, and %s is not read here; give ids with "
-        "--tokens instead of --prompt, and ids are printed", s->path, s->frame.vocabulary,
-        *name ? *name : "a tokenizer");
+    snprintf(path, sizeof path, "%s/tokenizer.json", s->path);
+    return cli_fail("%s: its %u tokens are not bytes, and %s; give ids with --tokens instead of "
+        "--prompt, and ids are printed", s->path, s->frame.vocabulary,
+        access(path, F_OK) == 0 ? "of tokenizers only tokenizer.model is read, not tokenizer.json"
+            : "there is no tokenizer.model");
+}
+
+static int read_pieces(struct cli_session *s, const char *text)
+{
+    int status = cli_tokenizer_init(&s->tokenizer, s->path, s->frame.vocabulary);
+    if (status != 0)
+        return status;
+    s->pieces = true;
+    s->tokens = cli_tokenizer_encode(&s->tokenizer, text, &s->count);
+    if (s->count == 0)
+        return cli_fail("the prompt has no tokens, expected at least one");
+    return s->count <= s->context ? 0
+        : cli_fail("the prompt has %u tokens, the model's context holds %u", s->count, s->context);
 }
 
 static int read_text(struct cli_session *s, const char *text)
 {
     const size_t length = strlen(text);
+    if (cli_tokenizer_exists(s->path))
+        return read_pieces(s, text);
     if (!s->bytes)
         return refuse_text(s);
     if (length > s->context)
@@ -120,7 +130,7 @@ int cli_session_open(struct cli_session *s, const char *path, const char *text, 
         status = cli_result(vkmoe_model_get_frame(s->model, &s->frame), path);
     if (status != 0)
         return status;
-    s->bytes = s->frame.vocabulary == BYTE_VOCABULARY;
+    s->bytes = s->frame.vocabulary == BYTE_VOCABULARY && !cli_tokenizer_exists(path);
     s->context = s->frame.max_positions ? s->frame.max_positions : DEFAULT_CONTEXT;
     return text ? read_text(s, text) : read_ids(s, ids);
 }
@@ -314,6 +324,7 @@ void cli_session_close(struct cli_session *s)
     vkmoe_network_destroy(&s->network);
     vkmoe_device_destroy(&s->device);
     vkmoe_model_destroy(&s->model);
+    cli_tokenizer_finish(&s->tokenizer);
     free(s->tokens);
     *s = (struct cli_session){0};
 }

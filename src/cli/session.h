@@ -3,12 +3,15 @@
 #define VKMOE_CLI_SESSION_H
 
 #include "cli.h"
+#include "tokenizer.h"
 
 struct cli_session {
     const char *path;
     vkmoe_model *model;
     struct vkmoe_frame_params frame;
     bool bytes;       // a token is a byte
+    bool pieces;      // the text was given as such, and `tokenizer` cut it
+    struct cli_tokenizer tokenizer;
     uint32_t context; // positions that the model knows
     uint32_t *tokens; // the text
     uint32_t count;
@@ -25,7 +28,8 @@ struct cli_session {
     vkmoe_buffer *ids, *positions, *step, *logits, *expert_ids, *attention_ids;
 };
 
-// The text is either `text`, whose bytes are tokens, or the file `ids` of i32 or i64 [tokens].
+// The text is either `text`, which is bytes or for the tokenizer beside the model, or the file
+// `ids` of i32 or i64 [tokens].
 // Fails with a message if it does not fit the model. To be closed in any case.
 int cli_session_open(struct cli_session *session, const char *path, const char *text,
     const char *ids);

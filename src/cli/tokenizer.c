@@ -1,0 +1,129 @@
+// tokenizer.c - see tokenizer.h.
+#include "tokenizer.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "model/json.h"
+
+enum {
+    MAX_PATH = 4096,
+    MAX_CONFIG = 16 << 20,
+};
+
+static const char replacement[] = "\xef\xbf\xbd"; // U+FFFD, for each byte that is no UTF-8
+
+static void join(const char *model, const char *name, char path[MAX_PATH])
+{
+    snprintf(path, MAX_PATH, "%s/%s", model, name);
+}
+
+bool cli_tokenizer_exists(const char *model)
+{
+    char path[MAX_PATH];
+    join(model, "tokenizer.model", path);
+    return access(path, F_OK) == 0;
+}
+
+// -------------------------------------------------------------------- configuration
+
+static int read_config(const char *path, FILE *file, cJSON **out)
+{
+    char *text = cli_alloc(MAX_CONFIG + 1);
+    const size_t size = fread(text, 1, MAX_CONFIG + 1, file);
+    int status = ferror(file) ? cli_fail("%s: cannot read: %s", path, strerror(errno))
+        : cli_result(vkmoe_json_parse(path, text, size, &cli_log, out), path);
+    free(text);
+    return status;
+}
+
+// Whether a text begins with the token for that, which T5's do not.
+static int read_begins(const char *model, bool *begins)
+{
+    char path[MAX_PATH];
+    cJSON *config = NULL;
+    *begins = true;
+    join(model, "tokenizer_config.json", path);
+    FILE *file = fopen(path, "rb");
+    if (!file)
+        return errno == ENOENT ? 0 : cli_fail("%s: cannot open: %s", path, strerror(errno));
+    const int status = read_config(path, file, &config);
+    fclose(file);
+    const cJSON *add = cJSON_GetObjectItemCaseSensitive(config, "add_bos_token");
+    const cJSON *kind = cJSON_GetObjectItemCaseSensitive(config, "tokenizer_class");
+    if (cJSON_IsBool(add))
+        *begins = cJSON_IsTrue(add);
+    else if (cJSON_IsString(kind))
+        *begins = strncmp(kind->valuestring, "T5", 2) != 0;
+    cJSON_Delete(config);
+    return status;
+}
+
+int cli_tokenizer_init(struct cli_tokenizer *t, const char *model, uint32_t vocabulary)
+{
+    char path[MAX_PATH];
+    bool begins;
+    *t = (struct cli_tokenizer){0};
+    join(model, "tokenizer.model", path);
+    if (!cli_pieces_are_built())
+        return cli_fail("%s: cannot be used, since vkmoe was built without sentencepiece; give ids "
+            "with --tokens instead of --prompt, and ids are printed", path);
+    if (access(path, R_OK) != 0)
+        return cli_fail("%s: cannot open: %s", path, strerror(errno));
+    t->pieces = cli_pieces_open(path);
+    if (!t->pieces)
+        return cli_fail("%s: is damaged, or no sentencepiece model", path);
+    if (cli_pieces_count(t->pieces) > vocabulary)
+        return cli_fail("%s: has %u tokens, the model's vocabulary only %u", path,
+            cli_pieces_count(t->pieces), vocabulary);
+    const int status = read_begins(model, &begins);
+    t->begin = begins ? cli_pieces_begin(t->pieces) : -1;
+    return status;
+}
+
+void cli_tokenizer_finish(struct cli_tokenizer *t)
+{
+    cli_pieces_close(&t->pieces);
+    free(t->text);
+    *t = (struct cli_tokenizer){0};
+}
+
+// ----------------------------------------------------------------------------- text
+
+uint32_t *cli_tokenizer_encode(const struct cli_tokenizer *t, const char *text, uint32_t *count)
+{
+    const uint32_t first = t->begin >= 0;
+    uint32_t *pieces = cli_pieces_encode(t->pieces, text, count);
+    if (!pieces)
+        exit(cli_fail("the tokenizer fails on a text of %zu bytes", strlen(text)));
+    uint32_t *tokens = cli_alloc(((size_t)*count + first) * sizeof *tokens);
+    memcpy(tokens + first, pieces, *count * sizeof *tokens);
+    if (first)
+        tokens[0] = (uint32_t)t->begin;
+    *count += first;
+    free(pieces);
+    return tokens;
+}
+
+const char *cli_tokenizer_extend(struct cli_tokenizer *t, const uint32_t *tokens, uint32_t count,
+    bool last, size_t *size)
+{
+    const size_t length = sizeof replacement - 1;
+    size_t end;
+    free(t->text);
+    t->text = cli_pieces_decode(t->pieces, tokens, count, &end);
+    if (!t->text)
+        exit(cli_fail("the tokenizer fails on %u tokens", count));
+    // A character of n bytes lacks one at least: up to n - 1 replacements may be it.
+    for (int i = 0; !last && i < 3 && end >= length; i++) {
+        if (memcmp(t->text + end - length, replacement, length) == 0)
+            end -= length;
+    }
+    const size_t begin = t->shown;
+    t->shown = end > begin ? end : begin;
+    *size = t->shown - begin;
+    return t->text + (*size ? begin : 0);
+}

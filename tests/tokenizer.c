@@ -1,0 +1,369 @@
+// tokenizer.c - text to tokens and back, as `vkmoe generate` does it. What the tokens should be
+// was said by spm_encode.
+#include "tokenizer.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "check.h"
+
+enum { VOCABULARY = 330, MAX_TEXT = 4096 };
+
+static char directory[] = "/tmp/vkmoe-tokenizer-XXXXXX";
+
+static const char *path_of(const char *name)
+{
+    static char path[128];
+    snprintf(path, sizeof path, "%s/%s", directory, name);
+    return path;
+}
+
+static bool write_file(const char *name, const void *data, size_t size)
+{
+    FILE *file = fopen(path_of(name), "wb");
+    bool ok = file && fwrite(data, 1, size, file) == size;
+    if (file && fclose(file) != 0)
+        ok = false;
+    return ok;
+}
+
+// One of tests/models/tokenizers; free().
+static char *read_model(const char *name, size_t *size)
+{
+    char path[1024], *data = malloc(1 << 16);
+    snprintf(path, sizeof path, VKMOE_TEST_MODELS "/tokenizers/%s", name);
+    FILE *file = fopen(path, "rb");
+    *size = file && data ? fread(data, 1, 1 << 16, file) : 0;
+    if (file)
+        fclose(file);
+    return data;
+}
+
+// What stderr got while `call` ran: errors are said there.
+static char said[MAX_TEXT];
+static int saved_stderr;
+
+static void begin_listening(void)
+{
+    fflush(stderr);
+    saved_stderr = dup(STDERR_FILENO);
+    int file = open(path_of("stderr"), O_RDWR | O_CREAT | O_TRUNC, 0600);
+    dup2(file, STDERR_FILENO);
+    close(file);
+}
+
+static uint32_t end_listening(void)
+{
+    uint32_t lines = 0;
+    lseek(STDERR_FILENO, 0, SEEK_SET);
+    ssize_t size = read(STDERR_FILENO, said, sizeof said - 1);
+    said[size > 0 ? size : 0] = '\0';
+    dup2(saved_stderr, STDERR_FILENO);
+    close(saved_stderr);
+    for (const char *c = said; *c; c++)
+        lines += *c == '\n';
+    return lines;
+}
+
+// The directory as it is with a tokenizer.model of these bytes.
+static int init(struct cli_tokenizer *t, const void *data, size_t size, uint32_t vocabulary)
+{
+    if (!write_file("tokenizer.model", data, size))
+        return -1;
+    return cli_tokenizer_init(t, directory, vocabulary);
+}
+
+static bool init_named(struct cli_tokenizer *t, const char *name)
+{
+    size_t size;
+    char *data = read_model(name, &size);
+    const bool ok = data && size && init(t, data, size, VOCABULARY) == 0;
+    free(data);
+    return ok;
+}
+
+// ------------------------------------------------------------------------------ encoding
+
+static const struct {
+    const char *text;
+    uint32_t tokens[32]; // ends with 0
+} encoded[] = {
+    {"Permission is hereby granted", {1, 287, 323, 280, 321, 267, 296, 291, 263, 287, 267, 287,
+        264, 268, 317, 325, 287, 320, 301, 303, 298, 289, 290, 308}},
+    {"  two leading", {1, 287, 287, 260, 318, 288, 287, 309, 290, 303, 308, 271, 320}},
+    {"trailing ", {1, 260, 301, 303, 291, 309, 271, 320, 287}},
+    {"\u00fc\u2702\U0001d11e of", {1, 287, 198, 191, 229, 159, 133, 243, 160, 135, 161, 287, 265}},
+    {" ", {1, 287, 287}},
+    {"", {1}},
+};
+
+static bool test_encode(void)
+{
+    struct cli_tokenizer t;
+    uint32_t *tokens = NULL, count;
+    CHECK(init_named(&t, "bytes.model"));
+    CHECK(cli_tokenizer_exists(directory) && t.begin == 1);
+    for (size_t i = 0; i < sizeof encoded / sizeof *encoded; i++) {
+        tokens = cli_tokenizer_encode(&t, encoded[i].text, &count);
+        for (uint32_t j = 0; j < count; j++) {
+            if (tokens[j] != encoded[i].tokens[j])
+                tap_note("'%s': [%u] is %u", encoded[i].text, j, tokens[j]);
+            CHECK(j < 32 && tokens[j] == encoded[i].tokens[j]);
+        }
+        CHECK(encoded[i].tokens[count] == 0);
+        free(tokens);
+        tokens = NULL;
+    }
+    cli_tokenizer_finish(&t);
+    return true;
+fail:
+    free(tokens);
+    cli_tokenizer_finish(&t);
+    return false;
+}
+
+// ------------------------------------------------------------------------------ decoding
+
+// What comes out if the tokens come `step` at a time.
+static bool decode(struct cli_tokenizer *t, const uint32_t *tokens, uint32_t count, uint32_t step,
+    const char *expected)
+{
+    char text[MAX_TEXT];
+    size_t used = 0, size;
+    t->shown = 0;
+    for (uint32_t i = step; i < count; i += step) {
+        const char *part = cli_tokenizer_extend(t, tokens, i, false, &size);
+        CHECK(used + size < sizeof text);
+        memcpy(text + used, part, size);
+        used += size;
+        // Each part is as much as there can be: whole characters of what is expected.
+        CHECK(used <= strlen(expected) && !memcmp(text, expected, used));
+        CHECK(((unsigned char)expected[used] & 0xc0) != 0x80);
+    }
+    const char *rest = cli_tokenizer_extend(t, tokens, count, true, &size);
+    CHECK(used + size < sizeof text);
+    memcpy(text + used, rest, size);
+    text[used + size] = '\0';
+    if (strcmp(text, expected) != 0)
+        tap_note("'%s' instead of '%s', %u at a time", text, expected, step);
+    CHECK(!strcmp(text, expected));
+    return true;
+fail:
+    return false;
+}
+
+static bool test_round_trip(void)
+{
+    static const char *const texts[] = {"a  b   c", "\n\n  deep\n\tdeeper \n", "12 + 34",
+        "na\u00efve \u4f60\u597d, \u4e16\u754c! \U0001f600\U0001f600", "\u00e9", "\ufffd", "x\ufffd\ufffdy",
+        "   ", "<s> </s> \u2581 <0x41>"};
+    struct cli_tokenizer t;
+    uint32_t *tokens = NULL, count;
+    CHECK(init_named(&t, "bytes.model"));
+    for (size_t i = 0; i < sizeof encoded / sizeof *encoded + sizeof texts / sizeof *texts; i++) {
+        const size_t known = sizeof encoded / sizeof *encoded;
+        const char *text = i < known ? encoded[i].text : texts[i - known];
+        // Its own mark for a blank cannot be told from one.
+        const char *expected = strcmp(text, "<s> </s> \u2581 <0x41>") ? text : "<s> </s>   <0x41>";
+        tokens = cli_tokenizer_encode(&t, text, &count);
+        for (uint32_t step = 1; step <= 5; step++)
+            CHECK(decode(&t, tokens, count, step, expected));
+        CHECK(decode(&t, tokens, count, count, expected));
+        free(tokens);
+        tokens = NULL;
+    }
+    cli_tokenizer_finish(&t);
+    return true;
+fail:
+    free(tokens);
+    cli_tokenizer_finish(&t);
+    return false;
+}
+
+// What no text becomes: parts of characters, control tokens, numbers beyond the last piece.
+static bool test_strange_tokens(void)
+{
+    enum { BYTE = 3 }; // the token of the byte 0
+    static const struct {
+        uint32_t tokens[8], count;
+        const char *text;
+    } cases[] = {
+        {{BYTE + 0xe2}, 1, "\ufffd"},
+        {{BYTE + 0xe2, BYTE + 0x9c}, 2, "\ufffd\ufffd"},
+        {{BYTE + 0xe2, BYTE + 0x9c, BYTE + 0x82}, 3, "\u2702"},
+        {{BYTE + 0xff, BYTE + 0xe2, BYTE + 0x9c, BYTE + 0x82}, 4, "\ufffd\u2702"},
+        {{BYTE + 0xff, BYTE + 0xff, BYTE + 0xff, BYTE + 0xff, BYTE + 'a'}, 5,
+            "\ufffd\ufffd\ufffd\ufffda"},
+        {{BYTE + 0xe2, 287, BYTE + 0x9c}, 3, "\ufffd \ufffd"},
+        {{1, 287, 318, 2, 1, 287, 318}, 7, "w w"},
+        {{318, 329, VOCABULARY, 1000000, UINT32_MAX}, 5, NULL}, // unknown: only without harm
+        {{0, 1, 2}, 0, ""},
+    };
+    struct cli_tokenizer t;
+    size_t size;
+    CHECK(init_named(&t, "bytes.model"));
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        t.shown = 0;
+        if (cases[i].text)
+            CHECK(decode(&t, cases[i].tokens, cases[i].count, 1, cases[i].text));
+        else
+            CHECK(cli_tokenizer_extend(&t, cases[i].tokens, cases[i].count, true, &size) && size);
+    }
+    // Bytes that are no text become tokens all the same.
+    uint32_t count, *tokens = cli_tokenizer_encode(&t, "\xff\xc3 \xe2\x9c", &count);
+    CHECK(count > 1);
+    free(tokens);
+    cli_tokenizer_finish(&t);
+    return true;
+fail:
+    cli_tokenizer_finish(&t);
+    return false;
+}
+
+// -------------------------------------------------------------------------- configuration
+
+static bool test_begin(void)
+{
+    static const struct {
+        const char *config;
+        int64_t begin;
+    } cases[] = {
+        {"{}", 1},
+        {"{\"add_bos_token\": true, \"tokenizer_class\": \"T5Tokenizer\"}", 1},
+        {"{\"add_bos_token\": false, \"tokenizer_class\": \"LlamaTokenizer\"}", -1},
+        {"{\"tokenizer_class\": \"LlamaTokenizer\"}", 1},
+        {"{\"tokenizer_class\": \"T5Tokenizer\"}", -1},
+        {"{\"add_bos_token\": null, \"tokenizer_class\": 5}", 1},
+    };
+    struct cli_tokenizer t;
+    uint32_t *tokens = NULL, count;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        CHECK(write_file("tokenizer_config.json", cases[i].config, strlen(cases[i].config)));
+        CHECK(init_named(&t, "bytes.model"));
+        if (t.begin != cases[i].begin)
+            tap_note("%s", cases[i].config);
+        CHECK(t.begin == cases[i].begin);
+        tokens = cli_tokenizer_encode(&t, " ", &count);
+        CHECK(count == (t.begin < 0 ? 2 : 3) && tokens[0] == (t.begin < 0 ? 287 : 1));
+        free(tokens);
+        tokens = NULL;
+        cli_tokenizer_finish(&t);
+    }
+    CHECK(write_file("tokenizer_config.json", "{\"add", 5));
+    begin_listening();
+    const bool read = init_named(&t, "bytes.model");
+    const uint32_t lines = end_listening();
+    cli_tokenizer_finish(&t);
+    unlink(path_of("tokenizer_config.json"));
+    CHECK(!read && lines == 1 && strstr(said, "tokenizer_config.json"));
+    return true;
+fail:
+    free(tokens);
+    unlink(path_of("tokenizer_config.json"));
+    return false;
+}
+
+// -------------------------------------------------------------------------------- damage
+
+// Refused with one line, which is ours, or taken.
+static bool survives(const char *data, size_t size, bool *taken)
+{
+    struct cli_tokenizer t;
+    uint32_t count;
+    size_t shown;
+    begin_listening();
+    *taken = init(&t, data, size, VOCABULARY) == 0;
+    if (*taken) {
+        uint32_t *tokens = cli_tokenizer_encode(&t, "Permission \u2702", &count);
+        cli_tokenizer_extend(&t, tokens, count, true, &shown);
+        free(tokens);
+    }
+    cli_tokenizer_finish(&t);
+    const uint32_t lines = end_listening();
+    CHECK(lines == !*taken && (*taken || !strncmp(said, "vkmoe: ", 7)));
+    return true;
+fail:
+    tap_note("%zu bytes: %s", size, said);
+    return false;
+}
+
+static bool test_damaged(void)
+{
+    size_t size;
+    char *data = read_model("bytes.model", &size), *changed = malloc(size + 1);
+    bool taken;
+    CHECK(data && changed && size > 1000);
+    CHECK(survives(data, size, &taken) && taken);
+    CHECK(survives("", 0, &taken) && !taken);
+    CHECK(survives("no such thing", 13, &taken) && !taken);
+    for (size_t cut = 1; cut < size; cut += size / 97)
+        CHECK(survives(data, cut, &taken));
+    for (size_t at = 0; at < size; at += size / 197) {
+        memcpy(changed, data, size);
+        changed[at] ^= (char)(1 << at % 8);
+        CHECK(survives(changed, size, &taken));
+    }
+    // It tests itself, and writes down what is wrong.
+    memcpy(changed, data, size);
+    for (size_t at = 0; at + 17 < size; at++) {
+        if (!memcmp(changed + at, "C O P Y R I G H T", 17))
+            changed[at] = 'X';
+    }
+    CHECK(memcmp(changed, data, size));
+    CHECK(survives(changed, size, &taken) && !taken);
+    free(data);
+    free(changed);
+    return true;
+fail:
+    free(data);
+    free(changed);
+    return false;
+}
+
+static bool test_unfit(void)
+{
+    size_t size;
+    char *data = read_model("bytes.model", &size);
+    struct cli_tokenizer t;
+    CHECK(data);
+    begin_listening();
+    const int status = init(&t, data, size, VOCABULARY - 1);
+    const uint32_t lines = end_listening();
+    cli_tokenizer_finish(&t);
+    CHECK(status == 1 && lines == 1 && strstr(said, "330 tokens"));
+    unlink(path_of("tokenizer.model"));
+    CHECK(!cli_tokenizer_exists(directory));
+    begin_listening();
+    const int missing = cli_tokenizer_init(&t, directory, VOCABULARY);
+    CHECK(end_listening() == 1 && missing == 1 && strstr(said, "tokenizer.model"));
+    cli_tokenizer_finish(&t);
+    free(data);
+    return true;
+fail:
+    free(data);
+    return false;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct test tests[] = {
+        {"encode", test_encode},
+        {"round-trip", test_round_trip},
+        {"strange-tokens", test_strange_tokens},
+        {"begin", test_begin},
+        {"damaged", test_damaged},
+        {"unfit", test_unfit},
+    };
+    struct tap tap;
+    if (!tap_begin(&tap, argc, argv))
+        return 2;
+    if (!tap.list && !mkdtemp(directory))
+        return 2;
+    run_tests(&tap, tests, sizeof tests / sizeof *tests);
+    static const char *const names[] = {"tokenizer.model", "tokenizer_config.json", "stderr"};
+    for (size_t i = 0; !tap.list && i < sizeof names / sizeof *names; i++)
+        unlink(path_of(names[i]));
+    if (!tap.list)
+        rmdir(directory);
+    return tap_end(&tap);
+}
