@@ -48,6 +48,9 @@ struct cli_option {
         .text = (target)}
 #define CLI_VALIDATE(target) \
     {.name = "validate", .help = "enable Vulkan's validation layer", .flag = (target)}
+#define CLI_NO_CAPACITY(target)                                                           \
+    {.name = "no-capacity", .flag = (target),                                             \
+        .help = "no expert turns tokens away (Switch Transformer)"}
 #define CLI_JSON(target) {.name = "json", .help = "print JSON", .flag = (target)}
 
 struct cli_usage {

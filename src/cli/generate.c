@@ -18,7 +18,7 @@ struct job {
     const char *model, *prompt, *tokens, *device;
     const char *temperature, *top_p, *seed;
     uint32_t count;
-    bool greedy, validate;
+    bool greedy, no_capacity, validate;
 
     struct cli_sampler sampler;
     uint64_t first_state; // the seed
@@ -235,6 +235,7 @@ static int run_job(struct job *job)
         .validate = job->validate,
         .capacity = capacity,
         .chunk_logits = 1,
+        .no_capacity = job->no_capacity,
     });
     if (status != 0)
         return status;
@@ -246,10 +247,12 @@ static int run_job(struct job *job)
     }
     job->logits = cli_alloc(s->frame.vocabulary * sizeof *job->logits);
     catch_interrupt();
-    fputs(cli_style_on(CLI_BOLD), stdout);
-    show_tokens(&screen, s->tokens, s->count);
-    fputs(cli_style_off(CLI_BOLD), stdout);
-    fflush(stdout);
+    if (!s->input) { // an encoder-decoder answers, it does not go on
+        fputs(cli_style_on(CLI_BOLD), stdout);
+        show_tokens(&screen, s->tokens, s->count);
+        fputs(cli_style_off(CLI_BOLD), stdout);
+        fflush(stdout);
+    }
     status = run_prompt(job);
     if (status == 0)
         status = generate(job, &screen);
@@ -327,6 +330,7 @@ static int parse(struct job *job, int argc, char **argv)
             .help = "then among the likeliest that are P of the whole, 0 to 1"},
         {.name = "seed", .value = "S", .text = &job->seed,
             .help = "the same seed draws the same text; else one is made up"},
+        CLI_NO_CAPACITY(&job->no_capacity),
         CLI_DEVICE(&job->device),
         CLI_VALIDATE(&job->validate),
     };
@@ -335,7 +339,8 @@ static int parse(struct job *job, int argc, char **argv)
         .operand = "MODEL",
         .operand_target = &job->model,
         .about = "Continues a text, and prints it with its continuation as it comes: as text if\n"
-            "tokens are bytes, or if it is given as text; else the ids, one a line. Ends with the\n"
+            "tokens are bytes, or if it is given as text; else the ids, one a line. Of an\n"
+            "encoder-decoder, it is what the encoder reads, and only the answer is printed. Ends with the\n"
             "model's end token, a full context, or Ctrl-C; how fast it was is printed to standard\n"
             "error.\n"
             "\n"

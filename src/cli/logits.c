@@ -5,9 +5,9 @@
 #include <stdlib.h>
 
 struct job {
-    const char *model, *tokens, *output, *device;
+    const char *model, *tokens, *input, *output, *device;
     uint32_t chunk;
-    bool validate;
+    bool no_capacity, validate;
 };
 
 static int run_chunks(struct cli_session *s, float *logits)
@@ -26,15 +26,17 @@ static int run_chunks(struct cli_session *s, float *logits)
 
 static int run_job(const struct job *job, struct cli_session *s)
 {
-    int status = cli_session_open(s, job->model, NULL, job->tokens);
+    const char *const read[] = {job->tokens, job->input};
+    int status = cli_session_open_ids(s, job->model, job->tokens, job->input);
     if (status == 0)
-        status = cli_output_open(job->output, &job->tokens, 1);
+        status = cli_output_open(job->output, read, job->input ? 2 : 1);
     if (status == 0)
         status = cli_session_start(s, &(struct cli_session_params){
             .device = job->device,
             .validate = job->validate,
             .chunk = job->chunk,
             .chunk_logits = UINT32_MAX,
+            .no_capacity = job->no_capacity,
         });
     if (status != 0)
         return status;
@@ -58,11 +60,14 @@ int cli_command_logits(int argc, char **argv)
     struct job job = {0};
     const struct cli_option options[] = {
         {.name = "tokens", .value = "IDS.npy", .required = true, .text = &job.tokens,
-            .help = "i32 or i64 [tokens]"},
+            .help = "i32 or i64 [tokens]; an encoder-decoder's decoder's"},
+        {.name = "input", .value = "IDS.npy", .text = &job.input,
+            .help = "what an encoder-decoder's encoder reads, likewise"},
         {.name = "output", .value = "L.npy", .required = true, .text = &job.output,
             .help = "where to write f32 [tokens][vocabulary]"},
         {.name = "chunk", .value = "N", .count = &job.chunk,
             .help = "tokens to run at once; the result is the same"},
+        CLI_NO_CAPACITY(&job.no_capacity),
         CLI_DEVICE(&job.device),
         CLI_VALIDATE(&job.validate),
     };

@@ -244,12 +244,25 @@ static int check_layer(struct job *job)
             cli_block_label(job->layer).text, blocks - 1);
 }
 
+static int check_experts(const struct job *job)
+{
+    for (uint32_t b = job->first; b < job->first + job->count; b++) {
+        if (!vkmoe_model_is_moe(job->session.model, (struct vkmoe_block){.index = b}))
+            return cli_fail("%s: layer %u holds no experts; choose another with --layer", job->model, b);
+    }
+    return 0;
+}
+
 static int run_job(struct job *job)
 {
     struct cli_session *s = &job->session;
     int status = cli_session_open(s, job->model, job->prompt, job->tokens);
+    if (status == 0 && s->input)
+        status = cli_fail("%s: is an encoder-decoder, whose experts are not mapped", job->model);
     if (status == 0)
         status = check_layer(job);
+    if (status == 0)
+        status = check_experts(job);
     if (status == 0)
         status = cli_svg_check(job->svg);
     if (status == 0)

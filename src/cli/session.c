@@ -38,7 +38,8 @@ static uint32_t least(uint32_t a, uint32_t b)
 
 // --------------------------------------------------------------------------- text
 
-static int copy_ids(struct cli_session *s, const char *path, const struct vkmoe_npy *array)
+static int copy_ids(const struct cli_session *s, const char *path, const struct vkmoe_npy *array,
+    uint32_t **tokens, uint32_t *count)
 {
     if (array->dtype != VKMOE_NPY_I32 && array->dtype != VKMOE_NPY_I64)
         return cli_fail("%s: holds no integers, expected i32 or i64", path);
@@ -49,26 +50,26 @@ static int copy_ids(struct cli_session *s, const char *path, const struct vkmoe_
     if (array->elements > s->context)
         return cli_fail("%s: has %llu tokens, the model's context holds %u", path,
             (unsigned long long)array->elements, s->context);
-    s->count = (uint32_t)array->elements;
-    s->tokens = cli_alloc(s->count * sizeof *s->tokens);
-    for (uint32_t i = 0; i < s->count; i++) {
+    *count = (uint32_t)array->elements;
+    *tokens = cli_alloc(*count * sizeof **tokens);
+    for (uint32_t i = 0; i < *count; i++) {
         int64_t id = array->dtype == VKMOE_NPY_I32 ? ((const int32_t *)array->data)[i]
             : ((const int64_t *)array->data)[i];
         if (id < 0 || id >= s->frame.vocabulary)
             return cli_fail("%s: [%u] is %lld, expected 0 to %u, the model's vocabulary", path, i,
                 (long long)id, s->frame.vocabulary - 1);
-        s->tokens[i] = (uint32_t)id;
+        (*tokens)[i] = (uint32_t)id;
     }
     return 0;
 }
 
-static int read_ids(struct cli_session *s, const char *path)
+static int read_ids(const struct cli_session *s, const char *path, uint32_t **tokens, uint32_t *count)
 {
     struct vkmoe_npy array;
     int status = cli_result(vkmoe_npy_read(path, &cli_log, &array), path);
     if (status != 0)
         return status;
-    status = copy_ids(s, path, &array);
+    status = copy_ids(s, path, &array, tokens, count);
     free(array.data);
     return status;
 }
@@ -122,7 +123,7 @@ int cli_session_check(const char *command, const char *text, const char *ids)
     return -1;
 }
 
-int cli_session_open(struct cli_session *s, const char *path, const char *text, const char *ids)
+static int open_model(struct cli_session *s, const char *path)
 {
     *s = (struct cli_session){.path = path};
     int status = cli_open_model(path, &s->model);
@@ -132,18 +133,51 @@ int cli_session_open(struct cli_session *s, const char *path, const char *text, 
         return status;
     s->bytes = s->frame.vocabulary == BYTE_VOCABULARY && !cli_tokenizer_exists(path);
     s->context = s->frame.max_positions ? s->frame.max_positions : DEFAULT_CONTEXT;
-    return text ? read_text(s, text) : read_ids(s, ids);
+    return 0;
+}
+
+int cli_session_open(struct cli_session *s, const char *path, const char *text, const char *ids)
+{
+    int status = open_model(s, path);
+    if (status == 0)
+        status = text ? read_text(s, text) : read_ids(s, ids, &s->tokens, &s->count);
+    if (status != 0 || s->frame.encoder_blocks == 0)
+        return status;
+    s->input = s->tokens;
+    s->input_count = s->count;
+    s->count = 1;
+    s->tokens = cli_alloc(sizeof *s->tokens);
+    s->tokens[0] = (uint32_t)s->frame.start_token;
+    return 0;
+}
+
+int cli_session_open_ids(struct cli_session *s, const char *path, const char *ids, const char *input)
+{
+    int status = open_model(s, path);
+    if (status == 0)
+        status = read_ids(s, ids, &s->tokens, &s->count);
+    if (status == 0 && s->frame.encoder_blocks == 0 && input)
+        return cli_fail("%s: has no encoder, which could read --input", path);
+    if (status == 0 && s->frame.encoder_blocks > 0 && !input)
+        return cli_fail("%s: has an encoder; expected --input IDS.npy, what it reads", path);
+    return status == 0 && input ? read_ids(s, input, &s->input, &s->input_count) : status;
 }
 
 // ------------------------------------------------------------------------- device
 
-// What the first block's gates are like; those of the others are the same.
+// What the first block with experts is like; those of the others are the same.
 static enum vkmoe_status inspect(struct cli_session *s)
 {
-    struct vkmoe_layer_params layer;
+    struct vkmoe_layer_params layer = {0};
     struct vkmoe_attention_params attention;
-    const struct vkmoe_block first = {0};
-    enum vkmoe_status status = vkmoe_model_get_layer(s->model, first, &layer);
+    struct vkmoe_block first = {.decoder = s->input != NULL};
+    while (first.index < s->frame.blocks && !vkmoe_model_is_moe(s->model, first))
+        first.index++;
+    enum vkmoe_status status = VKMOE_OK;
+    if (first.index < s->frame.blocks)
+        status = vkmoe_model_get_layer(s->model, first, &layer);
+    else
+        first.index = 0;
     if (status == VKMOE_OK)
         status = vkmoe_model_get_attention(s->model, first, &attention);
     if (status == VKMOE_OK) {
@@ -194,6 +228,23 @@ static enum vkmoe_status upload(struct cli_session *s)
     return status;
 }
 
+static enum vkmoe_status encode(struct cli_session *s)
+{
+    vkmoe_buffer *ids = NULL;
+    enum vkmoe_status status = create(s, s->input_count, &ids);
+    if (status == VKMOE_OK)
+        status = vkmoe_buffer_upload(ids, 0, s->input, s->input_count * sizeof *s->input);
+    if (status == VKMOE_OK)
+        status = vkmoe_network_encode(s->stream, s->network,
+            &(struct vkmoe_encode_params){.tokens = s->input_count, .ids.buffer = ids});
+    if (status == VKMOE_OK)
+        status = vkmoe_stream_submit(s->stream, NULL);
+    if (status == VKMOE_OK)
+        status = vkmoe_stream_wait(s->stream, UINT64_MAX);
+    vkmoe_buffer_destroy(&ids);
+    return status;
+}
+
 int cli_session_start(struct cli_session *s, const struct cli_session_params *params)
 {
     s->capacity = params->capacity ? params->capacity : s->count;
@@ -206,7 +257,12 @@ int cli_session_start(struct cli_session *s, const struct cli_session_params *pa
         return status;
     cli_progress("loading the model");
     enum vkmoe_status result = vkmoe_network_create(s->device, s->model,
-        &(struct vkmoe_network_params){.capacity = s->capacity, .chunk = s->chunk}, &s->network);
+        &(struct vkmoe_network_params){
+            .capacity = s->capacity,
+            .chunk = s->chunk,
+            .encoder_capacity = s->input_count,
+            .no_capacity = params->no_capacity,
+        }, &s->network);
     if (result == VKMOE_OK)
         result = inspect(s);
     if (result == VKMOE_OK)
@@ -215,6 +271,8 @@ int cli_session_start(struct cli_session *s, const struct cli_session_params *pa
         result = upload(s);
     if (result == VKMOE_OK)
         result = vkmoe_stream_create(s->device, &s->stream);
+    if (result == VKMOE_OK && s->input)
+        result = encode(s);
     cli_progress(NULL);
     return cli_result(result, s->path);
 }
@@ -326,5 +384,6 @@ void cli_session_close(struct cli_session *s)
     vkmoe_model_destroy(&s->model);
     cli_tokenizer_finish(&s->tokenizer);
     free(s->tokens);
+    free(s->input);
     *s = (struct cli_session){0};
 }

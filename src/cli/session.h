@@ -15,6 +15,8 @@ struct cli_session {
     uint32_t context; // positions that the model knows
     uint32_t *tokens; // the text
     uint32_t count;
+    uint32_t *input;  // what an encoder-decoder's encoder reads, else NULL
+    uint32_t input_count;
 
     // Since cli_session_start():
     vkmoe_device *device;
@@ -29,10 +31,16 @@ struct cli_session {
 };
 
 // The text is either `text`, which is bytes or for the tokenizer beside the model, or the file
-// `ids` of i32 or i64 [tokens].
-// Fails with a message if it does not fit the model. To be closed in any case.
+// `ids` of i32 or i64 [tokens]. An encoder-decoder's encoder reads it, and the decoder begins
+// with its start token. Fails with a message if it does not fit the model. To be closed in any
+// case.
 int cli_session_open(struct cli_session *session, const char *path, const char *text,
     const char *ids);
+
+// The same with a file for each side of an encoder-decoder, `ids` being the decoder's. `input`
+// NULL: only for models without an encoder.
+int cli_session_open_ids(struct cli_session *session, const char *path, const char *ids,
+    const char *input);
 
 // A request for --prompt and --tokens: exactly one of them. Negative, or the exit status.
 int cli_session_check(const char *command, const char *text, const char *ids);
@@ -44,6 +52,7 @@ struct cli_session_params {
     uint32_t chunk;         // 0: as is good for this device
     uint32_t chunk_logits;  // tokens of a forward whose logits are wanted, at most
     bool routing;           // wants the experts chosen
+    bool no_capacity;       // as in vkmoe_network_params
 };
 // Loads the network and hands it the text.
 int cli_session_start(struct cli_session *session, const struct cli_session_params *params);
