@@ -1,8 +1,8 @@
 // attention.c - times routed attention over growing contexts, to show that its cost
 // follows the experts' patterns: with windows time grows with tokens * window, not
-// tokens^2, and no scratch grows with tokens^2 in either case.
+// tokens^2, and no scratch grows with tokens^2 in any case.
 //
-//     vkmoe-bench-attention [--device D] [--tokens 1024,4096] [--json]
+//     vkmoe-bench-attention [--device D] [--tokens 1024,4096,16384] [--json]
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +17,8 @@
 #define EXPERTS 8
 #define CHOSEN 2
 #define SAMPLES 5
+#define ENOUGH 20.0 // seconds of samples
+#define BLOCK 64
 #define MAX_SIZES 16
 
 struct run {
@@ -60,15 +62,30 @@ static float *noise(size_t count)
     return values;
 }
 
-static enum vkmoe_status create(struct run *run, const float *weights, uint32_t window,
-    vkmoe_attention **out)
+// What the experts look at; each takes the next of these. The three kinds at once: near, far
+// with the first keys, and the blocks that suit the query.
+struct subject {
+    const char *name;
+    struct vkmoe_pattern patterns[3];
+    uint32_t count;
+};
+
+static const struct subject subjects[] = {
+    {"last 128", {{.left = 128}}, 1},
+    {"three kinds", {{.left = 128}, {.kind = VKMOE_PATTERN_STRIDED, .step = 64, .sinks = 4},
+        {.kind = VKMOE_PATTERN_BLOCKS, .block = BLOCK, .top = 8}}, 3},
+    {"everything", {{0}}, 1},
+};
+
+static enum vkmoe_status create(struct run *run, const float *weights,
+    const struct subject *subject, vkmoe_attention **out)
 {
     const struct vkmoe_view view = {.data = weights};
     struct vkmoe_view views[EXPERTS];
     struct vkmoe_pattern patterns[EXPERTS];
     for (uint32_t e = 0; e < EXPERTS; e++) {
         views[e] = (struct vkmoe_view){.data = weights + e};
-        patterns[e] = (struct vkmoe_pattern){.left = window};
+        patterns[e] = subject->patterns[e % subject->count];
     }
     return vkmoe_attention_create(run->device, &(struct vkmoe_attention_params){
         .hidden = HIDDEN, .head_size = HEAD_SIZE, .heads = HEADS, .kv_heads = HEADS,
@@ -78,14 +95,15 @@ static enum vkmoe_status create(struct run *run, const float *weights, uint32_t 
         .patterns = patterns}, out);
 }
 
-// The median seconds of a prefill of `tokens` tokens.
+// The median seconds of a prefill of `tokens` tokens, of fewer samples if they take long.
 static enum vkmoe_status measure(struct run *run, const vkmoe_attention *attention,
     const float *values, uint32_t tokens, double *median)
 {
     const uint64_t size = (uint64_t)tokens * HIDDEN * sizeof(float);
     vkmoe_buffer *x = NULL, *y = NULL;
     vkmoe_cache *cache = NULL;
-    double times[SAMPLES];
+    double times[SAMPLES], all = 0;
+    int count = 0;
     enum vkmoe_status status = vkmoe_buffer_create(run->device, size, &x);
     if (status == VKMOE_OK)
         status = vkmoe_buffer_create(run->device, size, &y);
@@ -93,8 +111,10 @@ static enum vkmoe_status measure(struct run *run, const vkmoe_attention *attenti
         status = vkmoe_buffer_upload(x, 0, values, size);
     if (status == VKMOE_OK)
         status = vkmoe_cache_create(run->device, &(struct vkmoe_cache_params){
-            .kv_heads = HEADS, .head_size = HEAD_SIZE, .sequences = 1, .capacity = tokens}, &cache);
-    for (int i = -1; i < SAMPLES && status == VKMOE_OK; i++) {
+            .kv_heads = HEADS, .head_size = HEAD_SIZE, .sequences = 1, .capacity = tokens,
+            .block = BLOCK}, &cache);
+    // The first one compiles, and does not count.
+    for (int i = -1; i < SAMPLES && all < ENOUGH && status == VKMOE_OK; i++) {
         const double start = seconds();
         status = vkmoe_attention_forward(run->stream, attention, cache,
             &(struct vkmoe_attend_params){.tokens = tokens, .x.buffer = x, .y.buffer = y});
@@ -102,30 +122,30 @@ static enum vkmoe_status measure(struct run *run, const vkmoe_attention *attenti
             status = vkmoe_stream_submit(run->stream, NULL);
         if (status == VKMOE_OK)
             status = vkmoe_stream_wait(run->stream, UINT64_MAX);
-        if (i >= 0)
-            times[i] = seconds() - start;
+        if (i < 0)
+            continue;
+        times[count++] = seconds() - start;
+        all += times[i];
     }
-    qsort(times, SAMPLES, sizeof *times, compare);
-    *median = times[SAMPLES / 2];
+    qsort(times, (size_t)count, sizeof *times, compare);
+    *median = count ? times[count / 2] : 0;
     vkmoe_cache_destroy(&cache);
     vkmoe_buffer_destroy(&x);
     vkmoe_buffer_destroy(&y);
     return status;
 }
 
-static void report(struct run *run, uint32_t window, uint32_t tokens, double time, uint64_t scratch)
+static void report(struct run *run, const char *name, uint32_t tokens, double time,
+    uint64_t scratch)
 {
     if (!run->json) {
-        char name[32] = "everything";
-        if (window)
-            snprintf(name, sizeof name, "last %u", window);
         printf("%-12s %8u %12.2f %14.2f %14.1f\n", name, tokens, time * 1e3, time * 1e6 / tokens,
             (double)scratch / tokens);
         fflush(stdout);
         return;
     }
     cJSON *row = cJSON_CreateObject();
-    cJSON_AddNumberToObject(row, "window", window);
+    cJSON_AddStringToObject(row, "sees", name);
     cJSON_AddNumberToObject(row, "tokens", tokens);
     cJSON_AddNumberToObject(row, "median_ns", time * 1e9);
     cJSON_AddNumberToObject(row, "scratch_bytes", (double)scratch);
@@ -134,17 +154,16 @@ static void report(struct run *run, uint32_t window, uint32_t tokens, double tim
 
 static enum vkmoe_status run_all(struct run *run)
 {
-    static const uint32_t windows[] = {128, 0};
     float *values = noise((size_t)65536 * HIDDEN);
     enum vkmoe_status status = values ? VKMOE_OK : VKMOE_ERROR_OUT_OF_MEMORY;
-    for (size_t w = 0; w < 2 && status == VKMOE_OK; w++) {
+    for (size_t n = 0; n < sizeof subjects / sizeof *subjects && status == VKMOE_OK; n++) {
         vkmoe_attention *attention = NULL;
-        status = create(run, values, windows[w], &attention);
+        status = create(run, values, &subjects[n], &attention);
         for (uint32_t i = 0; i < run->size_count && status == VKMOE_OK; i++) {
             double median = 0;
             status = measure(run, attention, values, run->sizes[i], &median);
             if (status == VKMOE_OK)
-                report(run, windows[w], run->sizes[i], median,
+                report(run, subjects[n].name, run->sizes[i], median,
                     vkmoe_attention_scratch_size(attention, run->sizes[i]));
         }
         vkmoe_attention_destroy(&attention);
@@ -174,7 +193,7 @@ static bool parse_sizes(struct run *run, const char *text)
 
 static bool parse(struct run *run, int argc, char **argv)
 {
-    parse_sizes(run, "1024,4096");
+    parse_sizes(run, "1024,4096,16384");
     for (int i = 1; i < argc; i++) {
         if (!strcmp(argv[i], "--json"))
             run->json = true;
@@ -190,7 +209,7 @@ int main(int argc, char **argv)
 {
     struct run run = {0};
     if (!parse(&run, argc, argv)) {
-        fprintf(stderr, "usage: %s [--device D] [--tokens 1024,4096] [--json]\n", argv[0]);
+        fprintf(stderr, "usage: %s [--device D] [--tokens 1024,4096,16384] [--json]\n", argv[0]);
         return 2;
     }
     const struct vkmoe_device_params params = {.log.write = write_log, .select = run.select};

@@ -20,6 +20,10 @@ struct attention_shape {
     uint32_t head_size, heads, kv_heads, experts;
     bool tiled, normed, wide, sinks;
     enum vkmoe_dtype cache;
+    enum { EVERYTHING, BLOCKS } pattern; // BLOCKS: experts choose blocks of keys, or list them
+    uint32_t expert_kv_heads;
+    uint32_t head_experts; // of values and outputs
+    uint32_t reach;        // of a position bias
 };
 
 static const struct attention_shape shapes[] = {
@@ -31,22 +35,51 @@ static const struct attention_shape shapes[] = {
     {"jetmoe", 128, 2, 2, EXPERTS, .tiled = true, .cache = VKMOE_F16},
     {"moa", 64, 1, 1, EXPERTS},
     {"head-256", 256, 2, 1, 1, .cache = VKMOE_F16},
+    {"moba", 128, 4, 1, 1, .pattern = BLOCKS, .cache = VKMOE_F16},
+    {"blocks", 64, 2, 1, EXPERTS, .pattern = BLOCKS},
+    {"moh", 64, 1, EXPERTS, EXPERTS, .expert_kv_heads = 1, .cache = VKMOE_F16},
+    {"switchhead", 64, 4, 4, 1, .head_experts = 4},
+    {"t5", 64, 4, 4, 1, .reach = 128, .cache = VKMOE_F16},
 };
 
 static enum vkmoe_status create(vkmoe_device *device, const struct attention_shape *s,
     vkmoe_attention **attention, vkmoe_cache **cache)
 {
     static const float zeros[HIDDEN * 8 * 256];
+    static const uint32_t listed[] = {0, 2}, first_kv_heads[EXPERTS] = {0};
+    static const struct vkmoe_pattern blocks[EXPERTS] = {
+        {.kind = VKMOE_PATTERN_BLOCKS, .block = 64, .top = 8},
+        {.kind = VKMOE_PATTERN_BLOCKS, .block = 64, .blocks = listed, .block_count = 2},
+    };
     const struct vkmoe_view view = {.data = zeros};
-    const struct vkmoe_view views[EXPERTS] = {view, view, view, view};
+    const struct vkmoe_view views[4 * EXPERTS] = {view, view, view, view, view, view, view, view,
+        view, view, view, view, view, view, view, view};
     struct vkmoe_attention_params p = {
         .hidden = HIDDEN, .head_size = s->head_size, .heads = s->heads, .kv_heads = s->kv_heads,
         .tiled_kv = s->tiled, .experts = s->experts, .experts_per_token = MIN(s->experts, 2),
         .query = views, .output = views, .key = view, .value = view,
         .rope.kind = VKMOE_ROPE_HALF, .norm_wide = s->wide,
     };
+    const struct vkmoe_head_experts head_experts = {.experts = s->head_experts,
+        .experts_per_token = 2, .matrices = views,
+        .router = {.score = VKMOE_SCORE_SIGMOID, .weight = view}};
     if (s->experts > 1)
         p.router.weight = view;
+    if (s->pattern == BLOCKS)
+        p.patterns = blocks;
+    if (s->expert_kv_heads) {
+        p.expert_kv_heads = s->expert_kv_heads;
+        p.first_kv_head = first_kv_heads;
+    }
+    if (s->head_experts) {
+        p.value_experts = p.output_experts = head_experts;
+        p.value = (struct vkmoe_view){0};
+        p.output = NULL;
+    }
+    if (s->reach) {
+        p.position_bias = view;
+        p.position_reach = s->reach;
+    }
     if (s->normed)
         p.query_norm = p.key_norm = view;
     if (s->sinks)
@@ -55,7 +88,8 @@ static enum vkmoe_status create(vkmoe_device *device, const struct attention_sha
     if (status == VKMOE_OK)
         status = vkmoe_cache_create(device, &(struct vkmoe_cache_params){
             .kv_heads = s->kv_heads, .head_size = s->head_size, .sequences = 1,
-            .capacity = CAPACITY, .dtype = s->cache}, cache);
+            .capacity = CAPACITY, .dtype = s->cache,
+            .block = s->pattern == BLOCKS ? blocks[0].block : 0}, cache);
     return status;
 }
 
