@@ -1,6 +1,7 @@
 // session.c - see session.h.
 #include "session.h"
 
+#include <math.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -123,6 +124,17 @@ int cli_session_check(const char *command, const char *text, const char *ids)
     return -1;
 }
 
+// Dynamic RoPE is there for contexts beyond the trained one, which is what the config names.
+static int stretch_context(struct cli_session *s)
+{
+    struct vkmoe_attention_params attention;
+    const struct vkmoe_block first = {.decoder = s->frame.encoder_blocks > 0};
+    int status = cli_result(vkmoe_model_get_attention(s->model, first, &attention), s->path);
+    if (status == 0 && attention.rope.scaling == VKMOE_ROPE_DYNAMIC)
+        s->context = (uint32_t)fmin((double)s->context * (double)attention.rope.factor, INT32_MAX);
+    return status;
+}
+
 static int open_model(struct cli_session *s, const char *path)
 {
     *s = (struct cli_session){.path = path};
@@ -133,7 +145,7 @@ static int open_model(struct cli_session *s, const char *path)
         return status;
     s->bytes = s->frame.vocabulary == BYTE_VOCABULARY && !cli_tokenizer_exists(path);
     s->context = s->frame.max_positions ? s->frame.max_positions : DEFAULT_CONTEXT;
-    return 0;
+    return stretch_context(s);
 }
 
 int cli_session_open(struct cli_session *s, const char *path, const char *text, const char *ids)
