@@ -1,0 +1,174 @@
+#!/usr/bin/env python3
+"""Writes whole/, beside this file: tiny models of Hugging Face transformers, and the logits that it makes with them.
+
+    python3 tests/golden/whole.py
+
+whole/ was written with transformers 5.12.1 and torch 2.14.1 (Debian sid: python3-transformers, python3-torch,
+python3-safetensors, libopenblas0-pthread) on a CPU, in f32, with the eager implementations of attention and experts.
+Every parameter is random, norms, biases and sinks too, which a new model has at one or zero and which would hide
+mistakes. config.json and model.safetensors are what save_pretrained() writes: a layout that is published today.
+
+    ids.npy         i32 [tokens]: the text; of an encoder-decoder what the encoder reads
+    decoder_ids.npy i32 [tokens]: what its decoder reads
+    logits.npy      f32 [tokens][vocabulary]: of the whole text at once
+    steps.npy       the same of one token after another, where that is another function (dynamic RoPE)
+"""
+import pathlib
+import shutil
+
+import numpy
+import torch
+import transformers
+
+from hf import Rng
+
+TOKENS, DECODER_TOKENS, VOCABULARY, LARGEST = 40, 24, 40, 150_000
+ENDS = {"vocab_size": VOCABULARY, "bos_token_id": None, "eos_token_id": 1, "pad_token_id": None}
+HEADS = {"hidden_size": 32, "num_attention_heads": 4, "num_key_value_heads": 2}
+# With dynamic RoPE the class fails without a head_dim.
+MIXTRAL = {**ENDS, **HEADS, "head_dim": 8, "intermediate_size": 16, "num_hidden_layers": 2, "num_local_experts": 4,
+           "num_experts_per_tok": 2}
+
+# Windows, trained contexts and distances are shorter than the text, or nothing would show.
+MODELS = {
+    # Dense and sparse blocks in both stacks; the last bucket is for distances of 16 and more.
+    "switch_transformers": ("SwitchTransformers", "ForConditionalGeneration", {
+        **ENDS, "pad_token_id": 0, "decoder_start_token_id": 0, "d_model": 32, "d_kv": 8, "d_ff": 20, "num_heads": 3,
+        "num_layers": 2, "num_decoder_layers": 2, "encoder_sparse_step": 2, "decoder_sparse_step": 2, "num_experts": 3,
+        "expert_capacity": 2, "relative_attention_num_buckets": 8, "relative_attention_max_distance": 16}),
+    # The second block is dense; heads are not hidden_size / num_attention_heads wide.
+    "qwen3_moe": ("Qwen3Moe", "ForCausalLM", {
+        **ENDS, **HEADS, "head_dim": 10, "attention_bias": True, "num_hidden_layers": 3, "mlp_only_layers": [1],
+        "intermediate_size": 28, "moe_intermediate_size": 12, "num_experts": 5, "num_experts_per_tok": 3,
+        "norm_topk_prob": True}),
+    # A clip that is felt.
+    "olmoe": ("Olmoe", "ForCausalLM", {
+        **ENDS, **HEADS, "intermediate_size": 16, "num_hidden_layers": 2, "num_experts": 6, "num_experts_per_tok": 3,
+        "norm_topk_prob": False, "clip_qkv": 1.0}),
+    # YaRN does not mind a short text; its range of correction lies between the pairs of a head.
+    "gpt_oss": ("GptOss", "ForCausalLM", {
+        **ENDS, **HEADS, "head_dim": 16, "intermediate_size": 16, "num_hidden_layers": 3, "num_local_experts": 4,
+        "num_experts_per_tok": 2, "sliding_window": 6, "max_position_embeddings": 1024,
+        "rope_parameters": {"rope_type": "yarn", "rope_theta": 150000.0, "factor": 4.0, "beta_fast": 32.0,
+                            "beta_slow": 1.0, "original_max_position_embeddings": 256, "truncate": False}}),
+    "mixtral-dynamic": ("Mixtral", "ForCausalLM", {
+        **MIXTRAL, "max_position_embeddings": 16,
+        "rope_parameters": {"rope_type": "dynamic", "rope_theta": 10000.0, "factor": 3.0}}),
+    "mixtral-llama3": ("Mixtral", "ForCausalLM", {
+        **MIXTRAL, "sliding_window": 9, "max_position_embeddings": 64,
+        "rope_parameters": {"rope_type": "llama3", "rope_theta": 500.0, "factor": 4.0, "low_freq_factor": 1.0,
+                            "high_freq_factor": 4.0, "original_max_position_embeddings": 16}}),
+}
+
+
+def distribution(name, shape):
+    """Mean and deviation of a parameter, by its name."""
+    if name.endswith("norm.weight"):
+        return 1.0, 0.3
+    if name.endswith("bias") or name.endswith("sinks"):
+        return 0.0, 0.5
+    if "relative_attention_bias" in name or "embed_tokens" in name or "shared.weight" in name:
+        return 0.0, 1.0
+    inputs = shape[-2] if len(shape) == 3 and name.startswith("gpt_oss") else shape[-1]
+    gain = 2.0 if "router" in name or name.endswith(".gate.weight") else 1.5
+    return 0.0, gain * inputs**-0.5
+
+
+def fill(model, label):
+    """Sets every parameter, to numbers that bf16 holds where that is the model's dtype on disk."""
+    places = set()
+    for name, tensor in model.state_dict().items():
+        if tensor.data_ptr() in places:  # tied to one before
+            continue
+        places.add(tensor.data_ptr())
+        mean, deviation = distribution(f"{label}/{name}", tensor.shape)
+        rng = Rng(f"{label}/{name}")
+        values = torch.tensor([mean + deviation * rng.normal() for _ in range(tensor.numel())], dtype=torch.float64)
+        values = values.to(torch.bfloat16) if label == "gpt_oss" else values
+        tensor.copy_(values.float().reshape(tensor.shape))
+
+
+def make_ids(label, count):
+    rng = Rng(f"{label}/ids of {count}")
+    return torch.tensor([[rng.next() % VOCABULARY for _ in range(count)]])
+
+
+def at_once(model, inputs):
+    """The logits, which the number of threads must not change."""
+    results = []
+    for threads in (4, 2, 1):
+        torch.set_num_threads(threads)
+        results.append(model(**inputs).logits[0])
+    assert all(torch.equal(results[0], other) for other in results)
+    return results[0]
+
+
+def in_steps(model, inputs):
+    """The same with a cache, token by token."""
+    is_decoder = "decoder_input_ids" in inputs
+    fixed = {"encoder_outputs": model.get_encoder()(inputs["input_ids"])} if is_decoder else {}
+    name = "decoder_input_ids" if is_decoder else "input_ids"
+    cache, logits = None, []
+    for token in inputs[name][0]:
+        out = model(**fixed, **{name: token.reshape(1, 1)}, past_key_values=cache, use_cache=True)
+        cache = out.past_key_values
+        logits.append(out.logits[0])
+    return torch.cat(logits)
+
+
+def save(folder, name, tensor, dtype):
+    numpy.save(folder / f"{name}.npy", tensor.numpy().astype(dtype))
+
+
+def share_position_bias(model):
+    """In T5's classes, and in Switch Transformer's of transformers 4, every block adds the position bias that the first
+    one holds. Those of 5.12.1 drop it behind the first block: their stack never sets its `position_bias`."""
+    for stack in (model.encoder, model.decoder):
+        bias = stack.block[0].layer[0].SelfAttention.relative_attention_bias
+        for block in stack.block[1:]:
+            attention = block.layer[0].SelfAttention
+            attention.has_relative_attention_bias = True
+            object.__setattr__(attention, "relative_attention_bias", bias)  # no parameter of its own
+
+
+def make(label):
+    family, ending, settings = MODELS[label]
+    config = getattr(transformers, f"{family}Config")(**settings)
+    config._experts_implementation = config._attn_implementation = "eager"
+    model = getattr(transformers, family + ending)(config).float().eval()
+    assert model.config._experts_implementation == model.config._attn_implementation == "eager"
+    fill(model, label)
+    if family == "SwitchTransformers":
+        share_position_bias(model)
+    return model
+
+
+def write(folder, label):
+    model = make(label)
+    inputs = {"input_ids": make_ids(label, TOKENS)}
+    if model.config.is_encoder_decoder:
+        inputs["decoder_input_ids"] = make_ids(label, DECODER_TOKENS)
+    # Another model for the steps: one with dynamic RoPE does not forget the longest text it has seen.
+    logits, steps = at_once(model, inputs), in_steps(make(label), inputs)
+    difference = float((logits - steps).abs().max() / logits.square().mean().sqrt())
+    print(f"{label}: rms {float(logits.square().mean().sqrt()):.3g}, in steps {difference:.2g} of it away")
+
+    (model.to(torch.bfloat16) if label == "gpt_oss" else model).save_pretrained(folder)
+    (folder / "generation_config.json").unlink(missing_ok=True)
+    save(folder, "ids", inputs["input_ids"][0], "<i4")
+    if "decoder_input_ids" in inputs:
+        save(folder, "decoder_ids", inputs["decoder_input_ids"][0], "<i4")
+    save(folder, "logits", logits, "<f4")
+    if "dynamic" in label:
+        save(folder, "steps", steps, "<f4")
+    else:
+        assert difference < 1e-5
+    assert sum(file.stat().st_size for file in folder.iterdir()) < LARGEST
+
+
+if __name__ == "__main__":
+    whole = pathlib.Path(__file__).with_name("whole")
+    shutil.rmtree(whole, ignore_errors=True)
+    with torch.no_grad():
+        for name in MODELS:
+            write(whole / name, name)
