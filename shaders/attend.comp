@@ -312,14 +312,15 @@ void add_keys(task t, uint first, uint end)
     const bool by_blocks =
         ATTEND_PICKED_WORDS != 0 && pattern(t, PATTERN_KIND) == PATTERN_BLOCKS_KIND;
     const uint size = max(pattern(t, PATTERN_BLOCK), 1); // of a pattern's block
-    if (by_blocks)
+    uint pieces = 0;
+    if (by_blocks) {
         pick_blocks(t, first, end, v.begin[1] / size, (v.end + size - 1) / size);
+        pieces = count_pieces(t);
+    }
     uint blocks[3];
     uint total = 0;
     [[unroll]] for (uint run = 0; run < 3; run++) {
-        blocks[run] = (v.count[run] + LANES - 1) / LANES;
-        if (run == 1 && by_blocks)
-            blocks[run] = count_pieces(t);
+        blocks[run] = run == 1 && by_blocks ? pieces : (v.count[run] + LANES - 1) / LANES;
         total += blocks[run];
     }
     const uint share = (total + splits() - 1) / splits();
@@ -342,7 +343,7 @@ void add_keys(task t, uint first, uint end)
                 askers |= uint(is_picked_by(t, q, piece.x)) << q;
         }
         barrier();
-        if (count > 0)
+        if (!by_blocks || count > 0)
             add_block(t, first, end, askers, begin, step, count, run, length);
     }
 }
