@@ -1,37 +1,12 @@
-// attend.c - cases and reference of attention over a cache. What the cache has not been
-// given yet is NaN.
-#include "../cases.h"
+// attend.c - cases of attention over a cache. What the cache has not been given yet is NaN.
+// Reference: attend_reference.c.
+#include "attend_reference.h"
 
 #include <math.h>
 #include <string.h>
 
 #include "shaders/attend.h"
 #include "shaders/plan.h"
-
-enum { ROWS_TOKENS, ROWS_SORTED, ROWS_PAIRS };
-
-#define MAX_PATTERNS 4
-
-struct attend_case {
-    struct kernel_case base;
-    uint32_t tokens, heads, kv_heads, head_size;
-    uint32_t rows;           // ROWS_*
-    uint32_t k, experts;     // with pairs
-    uint32_t tile_rows;      // of the plan
-    enum ids_pattern ids;
-    bool f16, tiled, sinks;
-    float soft_cap;
-    uint32_t splits;         // 0: none
-    uint32_t gap;            // columns between rows of queries
-    uint32_t sequences;      // 0: no array of them
-    bool alternate;          // neighbouring tokens are of different sequences
-    uint32_t capacity, start; // positions held before these tokens
-    bool placed;             // positions are given
-    bool wild;               // a position, a sequence and a length are out of range
-    bool ahead;              // there are lengths, beyond the tokens
-    struct vkmoe_pattern patterns[MAX_PATTERNS]; // expert e has e % pattern_count
-    uint32_t pattern_count;  // 0: 1
-};
 
 enum { CPU = 1, GPU = 2 }; // masks of shapes
 
@@ -50,6 +25,13 @@ enum { CPU = 1, GPU = 2 }; // masks of shapes
 #define PATTERNS_4 .pattern_count = 4, .patterns = { \
     {0}, {.left = 9, .sinks = 2}, {STRIDED, .step = 4, .phase = 1, .local = 3}, \
     {DILATED, .step = 3, .phase = 2, .left = 40, .sinks = 1}}
+#define LISTED(...) .kind = VKMOE_PATTERN_BLOCKS, .blocks = (const uint32_t[]){__VA_ARGS__}, \
+    .block_count = sizeof (const uint32_t[]){__VA_ARGS__} / sizeof(uint32_t)
+#define CHOSEN(n) .kind = VKMOE_PATTERN_BLOCKS, .top = n
+#define PICKED CORE, .words = 2, .top = 3 // one more pipeline, for all blocks
+#define MOH SHAPE(13, 4, 6, 32), HELD(2, 40, 60), .expert_kv = 2, .words = 1, .top = 3, \
+    .reach = 4, .pattern_count = 4, .patterns = {{CHOSEN(3), .block = 3, .local = 2}, \
+    {LISTED(0, 3, 4), .block = 11, .sinks = 3}, {.left = 9}, {CHOSEN(2), .block = 3, .left = 30}}
 
 static const struct attend_case cases[] = {
     // ------------------------------------------------------------- whom it is made for
@@ -121,6 +103,57 @@ static const struct attend_case cases[] = {
     CASE("gap", BOTH), CORE, .gap = 3},
     CASE("no-token", .shapes = CPU), SHAPE(0, 4, 2, 32), HELD(1, 0, 8)},
 
+    // --------------------------------------------------------------------------- blocks
+    CASE("blocks-listed", BOTH, EVERYWHERE), PICKED, PATTERN(LISTED(0, 3, 9), .block = 10)},
+    CASE("blocks-listed-none", BOTH), PICKED, PATTERN(.kind = VKMOE_PATTERN_BLOCKS, .block = 7)},
+    CASE("blocks-listed-of-lanes", BOTH), PICKED, PATTERN(LISTED(0), .block = 64)},
+    CASE("blocks-listed-words", BOTH), PICKED, PATTERN(LISTED(47, 0, 63, 32, 31), .block = 2)},
+    CASE("blocks-listed-one-word", BOTH), PICKED, PATTERN(LISTED(2, 8), .block = 2, .local = 40)},
+    CASE("blocks-listed-of-1", BOTH), PICKED, PATTERN(LISTED(5, 30, 63), .block = 1)},
+    CASE("blocks-listed-streaming", BOTH), PICKED, .alternate = true,
+        PATTERN(LISTED(8, 1, 5, 9), .block = 9, .left = 70, .sinks = 4, .local = 5)},
+    CASE("blocks-listed-both-sides", BOTH), PICKED, .ahead = true,
+        PATTERN(AROUND, LISTED(0, 4, 5, 10, 11), .block = 9, .right = 5, .local = 2)},
+    CASE("blocks-listed-all-around", BOTH), PICKED, .ahead = true, .alternate = true,
+        PATTERN(AROUND, LISTED(11, 10, 2, 1), .block = 9, .sinks = 1)},
+    CASE("blocks-wild-places", BOTH), PICKED, .wild = true, PATTERN(CHOSEN(3), .block = 4)},
+    CASE("blocks-top-1", BOTH), PICKED, PATTERN(CHOSEN(1), .block = 5)},
+    CASE("blocks-top-3", BOTH, EVERYWHERE), PICKED, PATTERN(CHOSEN(3), .block = 5)},
+    CASE("blocks-top-3-of-2", BOTH), PICKED, PATTERN(CHOSEN(3), .block = 2), .alternate = true},
+    CASE("blocks-top-3-of-31", BOTH), PICKED, PATTERN(CHOSEN(3), .block = 31)},
+    CASE("blocks-top-streaming", BOTH), PICKED,
+        PATTERN(CHOSEN(3), .block = 9, .left = 70, .sinks = 4, .local = 13)},
+    CASE("blocks-top-first-tokens", BOTH), SHAPE(11, 4, 2, 32), HELD(3, 0, 120), .words = 2,
+        .top = 3, PATTERN(CHOSEN(3), .block = 2)},
+    CASE("blocks-listed-splits", BOTH), PICKED, .splits = 3,
+        PATTERN(LISTED(2, 4, 7), .block = 12, .sinks = 3, .local = 9)},
+    CASE("blocks-listed-splits-both-sides", BOTH), PICKED, .splits = 4, .ahead = true,
+        PATTERN(AROUND, LISTED(0, 3, 10, 11), .block = 9, .left = 80, .right = 4)},
+    CASE("blocks-top-splits", BOTH), PICKED, .splits = 3, PATTERN(CHOSEN(3), .block = 9)},
+    CASE("blocks-top-splits-streaming", BOTH), PICKED, .splits = 2, .alternate = true,
+        PATTERN(CHOSEN(2), .block = 11, .left = 77, .sinks = 10, .local = 12)},
+    CASE("blocks-top-splits-past-pieces", BOTH), PICKED, .splits = 64,
+        PATTERN(CHOSEN(3), .block = 2)},
+
+    // -------------------------------------- experts with kv heads of their own, and blocks
+    CASE("moh-sorted", BOTH), MOH, SORTED(2, 7, 8)},
+    CASE("moh-sorted-partly", BOTH), MOH, SORTED(3, 5, 16), .ids = IDS_DROPPED},
+    CASE("moh-pairs", BOTH), MOH, PAIRS(2, 7), .tiled = true, .alternate = true},
+    CASE("moh-pairs-wild", BOTH), MOH, PAIRS(3, 5), .tiled = true, .ids = IDS_WILD},
+    CASE("moh-pairs-split", BOTH), MOH, PAIRS(2, 7), .splits = 3, .ids = IDS_DROPPED},
+    CASE("moh-one-head", .shapes = CPU), SHAPE(9, 1, 3, 32), HELD(1, 9, 20), .expert_kv = 1,
+        SORTED(2, 3, 8)},
+    CASE("kv-heads-of-one-expert", .shapes = GPU), SHAPE(9, 4, 5, 32), HELD(1, 9, 20),
+        .expert_kv = 2},
+
+    // -------------------------------------------------------------------- position bias
+    CASE("bias", BOTH), CORE, .reach = 3},
+    CASE("bias-both-sides", BOTH), CORE, .reach = 3, PATTERN(AROUND, .left = 9), .ahead = true},
+    CASE("bias-far-sinks-cap", BOTH), CORE, .reach = 40, .sinks = true, .soft_cap = 2.0f,
+        PATTERN(AROUND), .ahead = true},
+    CASE("bias-splits", BOTH), CORE, .reach = 1, .splits = 2, .alternate = true},
+    CASE("bias-sinks-splits", BOTH), CORE, .reach = 65535, .sinks = true, .splits = 2},
+
     // --------------------------------------------------------------------------- splits
     CASE("splits-1", BOTH), CORE, .splits = 1},
     CASE("splits-2", BOTH), CORE, .splits = 2},
@@ -175,28 +208,14 @@ static bool fits(const struct kernel_case *test, const struct variant *variant,
     return true;
 }
 
-struct attend_model {
-    struct routing routing;
-    uint32_t row_count, query_stride, padded;
-    uint32_t group_rows, group_heads;  // of a workgroup
-    uint32_t tiles;                    // of group_rows, or the plan's
-    uint32_t *row_token, *row_expert;  // [row_count]; token ~0: nobody's
-    uint32_t *position, *sequence;     // [tokens], in range
-    uint32_t *length;                  // [sequences]
-    float *keys, *values;              // [sequences][kv heads][capacity][padded]
-};
-
-static const struct vkmoe_pattern *pattern_of(const struct attend_case *c, uint32_t expert)
-{
-    return &c->patterns[expert % MAX(c->pattern_count, 1)];
-}
-
 // As choose_shape() of src/attention_forward.c.
 static void choose_group(const struct kernel_io *io, struct attend_model *m)
 {
     const struct attend_case *c = (const void *)io->test;
     const uint32_t queries = io->shape.lanes == 8 && c->head_size > 64 ? 4 : 8;
-    m->group_heads = MIN(c->heads / c->kv_heads, queries);
+    m->expert_kv = c->expert_kv ? c->expert_kv : c->kv_heads;
+    m->kv_share = c->heads / m->expert_kv;
+    m->group_heads = MIN(m->kv_share, queries);
     m->group_rows = c->rows == ROWS_PAIRS ? 1
         : MIN(queries / m->group_heads, MAX(m->row_count, 1));
 }
@@ -309,13 +328,26 @@ static void add_rows(struct kernel_io *io, struct attend_model *m)
     }
 }
 
+// The mask of a pattern's list, as short as it can be; returns how many words that is.
+static uint32_t write_list(const struct vkmoe_pattern *p, uint32_t *mask)
+{
+    uint32_t words = 0;
+    for (uint32_t i = 0; i < p->block_count; i++) {
+        mask[p->blocks[i] / 32] |= 1u << p->blocks[i] % 32;
+        words = MAX(words, p->blocks[i] / 32 + 1);
+    }
+    return words;
+}
+
 static void add_patterns(struct kernel_io *io)
 {
     const struct attend_case *c = (const void *)io->test;
     const uint32_t experts = MAX(c->experts, 1);
-    uint32_t *to = io_add(io, "patterns", ROLE_IN, experts, PATTERN_WORDS)->before;
-    for (uint32_t e = 0; e < experts; e++, to += PATTERN_WORDS) {
+    uint32_t *words = io_alloc(io, experts * (PATTERN_WORDS + c->words), sizeof *words);
+    uint32_t used = experts * PATTERN_WORDS;
+    for (uint32_t e = 0; e < experts; e++) {
         const struct vkmoe_pattern *p = pattern_of(c, e);
+        uint32_t *to = words + e * PATTERN_WORDS;
         to[PATTERN_KIND] = p->kind;
         to[PATTERN_LEFT] = p->left;
         to[PATTERN_RIGHT] = p->right;
@@ -324,8 +356,52 @@ static void add_patterns(struct kernel_io *io)
         to[PATTERN_SINKS] = p->sinks;
         to[PATTERN_LOCAL] = p->local;
         to[PATTERN_BOTH_SIDES] = p->both_sides;
-        memset(to + PATTERN_KV_HEAD, 0, (PATTERN_WORDS - PATTERN_KV_HEAD) * sizeof *to);
+        to[PATTERN_KV_HEAD] = first_kv_head(c, e);
+        to[PATTERN_BLOCK] = p->block;
+        to[PATTERN_TOP] = p->top;
+        to[PATTERN_LIST] = used;
+        to[PATTERN_LIST_WORDS] = write_list(p, words + used);
+        used += to[PATTERN_LIST_WORDS];
     }
+    add_words(io, "patterns", words, used);
+}
+
+// For every head of every row whose pattern has a choice its own block and others before it,
+// in any order; what other rows have there is nobody's business.
+static void add_choices(struct kernel_io *io, struct attend_model *m)
+{
+    const struct attend_case *c = (const void *)io->test;
+    if (c->top == 0)
+        return;
+    struct rng rng = io_rng(io, "choices");
+    uint32_t *to = io_add(io, "choices", ROLE_IN, (size_t)m->row_count * c->heads, c->top)->before;
+    m->choices = to;
+    for (uint32_t i = 0; i < m->row_count * c->heads; i++, to += c->top) {
+        const uint32_t token = m->row_token[i / c->heads];
+        const struct vkmoe_pattern *p = pattern_of(c, m->row_expert[i / c->heads]);
+        const bool chooses = token != UINT32_MAX && p->top > 0;
+        const uint32_t own = chooses ? m->position[token] / p->block : 0;
+        for (uint32_t n = 0; n < c->top; n++)
+            to[n] = !chooses ? rng_below(&rng, 64) : n < p->top && n <= own ? own - n : UINT32_MAX;
+        for (uint32_t n = 1; chooses && n < MIN(p->top, own + 1); n++) {
+            const uint32_t other = rng_below(&rng, own); // not twice
+            bool free = true;
+            for (uint32_t before = 0; before < p->top; before++)
+                free = free && to[before] != other;
+            to[n] = free ? other : to[n];
+        }
+    }
+}
+
+static void add_sinks(struct kernel_io *io)
+{
+    const struct attend_case *c = (const void *)io->test;
+    if (!c->sinks && c->reach == 0)
+        return;
+    const uint32_t columns = c->reach ? 2 * c->reach + 1 : 0;
+    float *sinks = io_add_floats(io, "sinks", 1, c->heads * (1 + columns), 2.0);
+    for (uint32_t head = 0; !c->sinks && head < c->heads; head++)
+        sinks[head] = NAN;
 }
 
 static void fill(struct kernel_io *io)
@@ -347,189 +423,14 @@ static void fill(struct kernel_io *io)
     add_cache(io, m, "keys", &m->keys);
     add_cache(io, m, "values", &m->values);
     add_patterns(io);
-    if (c->sinks)
-        io_add_floats(io, "sinks", 1, c->heads, 2.0);
+    add_choices(io, m);
+    add_sinks(io);
     if (c->splits)
         io_add(io, "partials", ROLE_OUT, (size_t)m->row_count * c->heads * c->splits,
             2 + c->head_size);
     else
         io_find(io, "query")->role = ROLE_IN_OUT;
     io_add(io, "dummy", ROLE_IN, 1, 64);
-}
-
-// ------------------------------------------------------------------------- patterns
-
-static bool is_in_kind(const struct vkmoe_pattern *p, int64_t i, int64_t j)
-{
-    if ((p->left && i - j >= p->left) || (p->right && j - i > p->right))
-        return false;
-    if (p->kind == VKMOE_PATTERN_STRIDED)
-        return j % p->step == p->phase;
-    const int64_t step = MAX(p->step, 1);
-    return p->kind == VKMOE_PATTERN_WINDOW || ((i - j) % step + step) % step == p->phase;
-}
-
-static bool sees(const struct vkmoe_pattern *p, int64_t i, int64_t j, uint32_t length)
-{
-    if (p->both_sides ? j >= length : j > i)
-        return false;
-    return j < p->sinks || (j <= i && i - j < p->local) || is_in_kind(p, i, j);
-}
-
-// The rows of a workgroup that walk over the keys together: lowest and highest position.
-static void find_span(const struct attend_case *c, const struct attend_model *m, uint32_t row,
-    uint32_t *lowest, uint32_t *highest)
-{
-    const uint32_t tile = row / m->group_rows * m->group_rows; // not for sorted rows
-    const uint32_t end = MIN(tile + m->group_rows, m->row_count);
-    const bool alone = pattern_of(c, m->row_expert[row])->kind == VKMOE_PATTERN_DILATED;
-    *lowest = *highest = m->position[m->row_token[row]];
-    if (alone || c->rows == ROWS_PAIRS)
-        return;
-    for (int step = -1; step <= 1; step += 2) {
-        for (uint32_t r = row + (uint32_t)step; r >= tile && r < end; r += (uint32_t)step) {
-            if (m->sequence[r] != m->sequence[row])
-                break;
-            *lowest = MIN(*lowest, m->position[r]);
-            *highest = MAX(*highest, m->position[r]);
-        }
-    }
-}
-
-// The split that meets key `j`: blocks of a lane a key, first of the sinks, then of the
-// kind, then of the local keys, are dealt out evenly.
-static uint32_t split_of(const struct attend_case *c, const struct attend_model *m,
-    uint32_t lanes, uint32_t row, uint32_t j)
-{
-    const struct vkmoe_pattern *p = pattern_of(c, m->row_expert[row]);
-    const uint32_t token = m->row_token[row], i = m->position[token];
-    const uint32_t length = m->length[m->sequence[token]];
-    uint32_t lowest, highest;
-    find_span(c, m, row, &lowest, &highest);
-    uint32_t count[3] = {MIN(p->sinks, p->both_sides ? length : highest + 1)};
-    uint32_t order[3] = {j}; // of the key within each run
-    uint32_t end = p->both_sides ? length : highest + 1;
-    if (p->both_sides && p->right)
-        end = MIN(end, highest + p->right + 1);
-    // Blocks begin at fixed places, in steps of the kind's; dilated ones at the row's own.
-    const uint32_t step = p->kind == VKMOE_PATTERN_WINDOW ? 1 : p->step;
-    uint32_t begin = p->left && lowest + 1 > p->left ? lowest + 1 - p->left : 0;
-    while (p->kind == VKMOE_PATTERN_STRIDED ? begin % step != p->phase
-            : p->kind == VKMOE_PATTERN_DILATED
-            && ((int64_t)i - begin + ((int64_t)step << 20)) % step != p->phase)
-        begin++;
-    if (p->kind != VKMOE_PATTERN_DILATED)
-        begin -= begin / step % lanes * step;
-    count[1] = end > begin ? div_up(end - begin, step) : 0;
-    order[1] = (j - begin) / step;
-    uint32_t near = lowest + 1 > p->local ? lowest + 1 - p->local : 0;
-    near -= near % lanes;
-    count[2] = p->local ? highest + 1 - near : 0;
-    order[2] = j - near;
-    const uint32_t run = j < p->sinks ? 0 : is_in_kind(p, i, j) ? 1 : 2;
-    uint32_t block = order[run] / lanes, blocks = 0;
-    for (uint32_t r = 0; r < 3; r++) {
-        block += r < run ? div_up(count[r], lanes) : 0;
-        blocks += div_up(count[r], lanes);
-    }
-    return block / div_up(blocks, c->splits);
-}
-
-// ------------------------------------------------------------------------ reference
-
-struct sums {
-    double most, sum, *values;
-};
-
-// One head of one row over the keys of one split; all of them: split ~0.
-static void attend_head(struct kernel_io *io, uint32_t row, uint32_t head, uint32_t split,
-    struct sums *out)
-{
-    const struct attend_case *c = (const void *)io->test;
-    const struct attend_model *m = io->model;
-    const struct vkmoe_pattern *p = pattern_of(c, m->row_expert[row]);
-    const uint32_t token = m->row_token[row], sequence = m->sequence[token], d = c->head_size;
-    const uint32_t kv_head = c->tiled ? head % c->kv_heads : head / (c->heads / c->kv_heads);
-    const float *query = (const float *)io_find(io, "query")->before
-        + (size_t)row * m->query_stride + head * d;
-    const size_t first = ((size_t)sequence * c->kv_heads + kv_head) * c->capacity * m->padded;
-    double *score = io_alloc(io, m->length[sequence], sizeof *score);
-    out->most = -INFINITY;
-    out->sum = 0.0;
-    memset(out->values, 0, d * sizeof *out->values);
-    for (uint32_t j = 0; j < m->length[sequence]; j++) {
-        score[j] = -INFINITY;
-        if (!sees(p, m->position[token], j, m->length[sequence]))
-            continue;
-        if (split != UINT32_MAX && split_of(c, m, io->shape.lanes, row, j) != split)
-            continue;
-        double s = 0.0;
-        for (uint32_t i = 0; i < d; i++)
-            s += (double)query[i] * m->keys[first + (size_t)j * m->padded + i];
-        s /= sqrt(d);
-        score[j] = c->soft_cap != 0.0f ? c->soft_cap * tanh(s / c->soft_cap) : s;
-        out->most = fmax(out->most, score[j]);
-    }
-    for (uint32_t j = 0; j < m->length[sequence]; j++) {
-        if (score[j] == -INFINITY)
-            continue;
-        const double weight = exp(score[j] - out->most);
-        out->sum += weight;
-        for (uint32_t i = 0; i < d; i++)
-            out->values[i] += weight * m->values[first + (size_t)j * m->padded + i];
-    }
-}
-
-// The partial results. Of a split without a key only the maximum is left open: it has no weight.
-static void expect_partials(struct kernel_io *io, uint32_t row, uint32_t head, double *partials)
-{
-    const struct attend_case *c = (const void *)io->test;
-    const struct attend_model *m = io->model;
-    for (uint32_t s = 0; s < c->splits; s++) {
-        double *to = partials
-            + (((size_t)row * c->heads + head) * c->splits + s) * (2 + c->head_size);
-        struct sums sums = {.values = to + 2};
-        for (uint32_t i = 0; m->row_token[row] == UINT32_MAX && i < 2 + c->head_size; i++)
-            to[i] = INFINITY;
-        if (m->row_token[row] == UINT32_MAX)
-            continue;
-        attend_head(io, row, head, s, &sums);
-        to[0] = sums.most; // or infinite: anything
-        to[1] = sums.sum;
-    }
-}
-
-static void expect_result(struct kernel_io *io, uint32_t row, uint32_t head, double *query)
-{
-    const struct attend_case *c = (const void *)io->test;
-    const struct attend_model *m = io->model;
-    double *to = query + (size_t)row * m->query_stride + head * c->head_size;
-    if (m->row_token[row] == UINT32_MAX) { // sorted ones are not in the plan
-        for (uint32_t i = 0; c->rows == ROWS_PAIRS && i < c->head_size; i++)
-            to[i] = INFINITY;
-        return;
-    }
-    struct sums sums = {.values = to};
-    attend_head(io, row, head, UINT32_MAX, &sums);
-    if (c->sinks && sums.sum > 0.0)
-        sums.sum += exp(((const float *)io_find(io, "sinks")->before)[head] - sums.most);
-    for (uint32_t i = 0; i < c->head_size; i++)
-        to[i] = sums.sum > 0.0 ? to[i] / sums.sum : 0.0;
-}
-
-static void reference(struct kernel_io *io)
-{
-    const struct attend_case *c = (const void *)io->test;
-    const struct attend_model *m = io->model;
-    double *to = io_expect_floats(io, c->splits ? "partials" : "query");
-    for (uint32_t row = 0; row < m->row_count; row++) {
-        for (uint32_t head = 0; head < c->heads; head++) {
-            if (c->splits)
-                expect_partials(io, row, head, to);
-            else
-                expect_result(io, row, head, to);
-        }
-    }
 }
 
 // ------------------------------------------------------------------------- dispatch
@@ -545,6 +446,7 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
         .values = io_address(io, "values"),
         .plan = io_address(io, "plan"),
         .rows = io_address(io, c->rows == ROWS_PAIRS ? "ids" : "rows"),
+        .choices = io_address(io, "choices"),
         .positions = io_address(io, "positions"),
         .sequences = io_address(io, "sequences"),
         .lengths = io_address(io, "lengths"),
@@ -578,9 +480,12 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
             [ATTEND_HAS_SEQUENCES] = c->sequences != 0,
             [ATTEND_SCALE] = float_bits((float)(1.0 / sqrt(c->head_size))),
             [ATTEND_SOFT_CAP] = float_bits(c->soft_cap),
+            [ATTEND_EXPERT_KV_HEADS] = c->expert_kv,
+            [ATTEND_BIAS_REACH] = c->reach,
+            [ATTEND_PICKED_WORDS] = c->words,
+            [ATTEND_TOP] = c->top,
         },
-        .groups = tiles * c->kv_heads * div_up(c->heads / c->kv_heads, m->group_heads)
-            * MAX(c->splits, 1),
+        .groups = tiles * m->expert_kv * div_up(m->kv_share, m->group_heads) * MAX(c->splits, 1),
     };
 }
 
@@ -610,7 +515,7 @@ const struct kernel_suite vkmoe_suite_attend = {
     .shape_count = ARRAY_SIZE(shapes),
     .fits = fits,
     .fill = fill,
-    .reference = reference,
+    .reference = attend_reference,
     .dispatch = dispatch,
     .bytes = bytes,
     .flops = flops,
