@@ -86,6 +86,13 @@ visit plan_visit(task t, uint lowest, uint highest, uint length)
     return v;
 }
 
+// Positions in a block of the pattern. Those that do not fit into the cache are as long as it:
+// keys are in the same blocks, and there are no pieces without a key.
+uint block_size(task t)
+{
+    return clamp(pattern(t, PATTERN_BLOCK), 1, pc.capacity);
+}
+
 // Entry n of the list of the blocks that query q chose.
 uint choice(task t, uint q, uint n)
 {
@@ -140,13 +147,13 @@ uint count_pieces(task t)
     uint count = 0;
     for (uint word = 0; word < ATTEND_PICKED_WORDS; word++)
         count += bitCount(picked[word]);
-    return count * ((max(pattern(t, PATTERN_BLOCK), 1) + LANES - 1) / LANES);
+    return count * ((block_size(t) + LANES - 1) / LANES);
 }
 
 // The n-th of them: its block and its place there.
 uvec2 find_piece(task t, uint n)
 {
-    const uint pieces = (max(pattern(t, PATTERN_BLOCK), 1) + LANES - 1) / LANES;
+    const uint pieces = (block_size(t) + LANES - 1) / LANES;
     uint skip = n / pieces, word = 0;
     while (word < ATTEND_PICKED_WORDS - 1 && skip >= bitCount(picked[word]))
         skip -= bitCount(picked[word++]);
@@ -179,7 +186,7 @@ bool sees(task t, uint q, uint i, uint j, uint run, uint length)
     if (run == 1)
         return in_kind;
     if (ATTEND_PICKED_WORDS != 0 && kind == PATTERN_BLOCKS_KIND)
-        in_kind = in_kind && is_picked_by(t, q, j / max(pattern(t, PATTERN_BLOCK), 1));
+        in_kind = in_kind && is_picked_by(t, q, j / block_size(t));
     return !in_kind && j <= i && i - j < near;
 }
 
@@ -311,7 +318,7 @@ void add_keys(task t, uint first, uint end)
     const visit v = plan_visit(t, lowest, highest, length);
     const bool by_blocks =
         ATTEND_PICKED_WORDS != 0 && pattern(t, PATTERN_KIND) == PATTERN_BLOCKS_KIND;
-    const uint size = max(pattern(t, PATTERN_BLOCK), 1); // of a pattern's block
+    const uint size = block_size(t);
     uint pieces = 0;
     if (by_blocks) {
         pick_blocks(t, first, end, v.begin[1] / size, (v.end + size - 1) / size);
