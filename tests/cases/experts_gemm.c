@@ -19,6 +19,8 @@ struct gemm_case {
     enum vkmoe_dtype dtype;
     enum vkmoe_activation activation;
     bool gated, shared_gated, biased, weight_input;
+    uint32_t sharers;        // up: pairs that share a row of the source, and results go to their
+                             // pairs' places; 0: k of them, and results stay sorted
     bool misaligned;         // source and result are at addresses that are multiples of 4 only
     uint32_t capacity;       // leaves holes in the sorted rows
 };
@@ -35,6 +37,8 @@ struct gemm_case {
 #define OAI_UP(t, from, to) UP_GATED, SHAPE(t, 2, 4, from, to), .shared_rows = 24, \
     .biased = true, .activation = VKMOE_SWIGLU_OAI
 #define SMALL_UP(t, from, to) UP_GATED, SHAPE(t, 2, 4, from, to), .shared_rows = 24
+#define MIX(n, t, slots, e, from, to) .kind = UP, SHAPE(t, slots, e, from, to), .sharers = n, \
+    .activation = VKMOE_IDENTITY
 #define SMALL_DOWN(t, from, to) .kind = DOWN, SHAPE(t, 2, 4, from, to)
 #define SMALL_DIRECT(t, from, to) .kind = DIRECT, SHAPE(t, 1, 1, from, to)
 
@@ -78,6 +82,22 @@ static const struct gemm_case cases[] = {
         .activation = VKMOE_SILU_CLAMP},
     CASE("swiglu-step", .thorough = true), UP_GATED, SHAPE(19, 2, 8, 96, 40), .shared_rows = 40,
         .activation = VKMOE_SWIGLU_STEP},
+
+    // --------------------------- heads with experts of their own: values, and outputs
+    CASE("switchhead-values", TIMED, EVERYWHERE), MIX(4, 33, 4, 10, 48, 16)},
+    CASE("switchhead-outputs", TIMED), MIX(2, 33, 4, 10, 16, 48)},
+    CASE("switchhead-outputs-f16", .thorough = true), MIX(2, 33, 4, 10, 16, 48),
+        .dtype = VKMOE_F16},
+    CASE("mix-of-one-sharer"), MIX(1, 33, 3, 9, 16, 24)},
+    CASE("mix-unpadded"), MIX(2, 33, 4, 10, 24, 45)},
+    CASE("mix-unpadded-columns"), MIX(3, 19, 6, 12, 33, 7), .dtype = VKMOE_BF16},
+    CASE("mix-row-1"), MIX(2, 19, 2, 5, 24, 1)},
+    CASE("mix-rows-4"), MIX(2, 19, 2, 5, 24, 4)},
+    CASE("mix-misaligned", .thorough = true), MIX(2, 19, 4, 5, 24, 40), .misaligned = true},
+    CASE("mix-hot-expert"), MIX(2, 140, 2, 8, 24, 20), .pattern = IDS_ONE_HOT},
+    CASE("mix-dropped"), MIX(2, 33, 4, 7, 24, 20), .pattern = IDS_DROPPED},
+    CASE("mix-no-token"), MIX(2, 0, 4, 7, 24, 20)},
+    CASE("mix-gated", .thorough = true), MIX(2, 33, 4, 7, 24, 21), .gated = true},
 
     // ------------------- shapes, with the pipelines of mixtral, gpt-oss and deepseek-v3
     CASE("no-token-up"), SMALL_UP(0, 64, 40)},
@@ -191,10 +211,11 @@ struct gemm_model {
     uint32_t tiles, shared_tiles;
 };
 
-// Up: the width of a row of h, padded with zeros to whole units. Else what is asked for.
+// Up: the width of a row of h, padded with zeros to whole units. Else, and at the places of
+// pairs, what is asked for.
 static uint32_t padded(const struct gemm_case *c, uint32_t rows)
 {
-    return c->kind == UP ? (uint32_t)align_up(rows, 8) : rows;
+    return c->kind == UP && c->sharers == 0 ? (uint32_t)align_up(rows, 8) : rows;
 }
 
 static void add_plan(struct kernel_io *io, struct gemm_model *m)
@@ -218,10 +239,17 @@ static void add_plan(struct kernel_io *io, struct gemm_model *m)
     m->shared_tiles = plan[PLAN_SHARED_TILES];
 }
 
+// Pairs that share a row of the source.
+static uint32_t sharers(const struct gemm_case *c)
+{
+    return c->sharers ? c->sharers : c->k;
+}
+
 static void add_source(struct kernel_io *io, struct gemm_model *m)
 {
     const struct gemm_case *c = (const void *)io->test;
-    const uint32_t rows = c->kind == DOWN ? c->tokens * c->k : c->tokens;
+    const uint32_t rows = c->kind == DOWN ? c->tokens * c->k : c->kind == DIRECT ? c->tokens
+        : c->tokens * c->k / sharers(c);
     m->stride = c->kind == UP ? c->columns : (uint32_t)align_up(c->columns, 8);
     float *source = io_add_floats(io, "source", rows, m->stride, 1.0);
     for (uint32_t row = 0; row < rows; row++)
@@ -285,7 +313,8 @@ static void reference(struct kernel_io *io)
         const uint32_t row = m->grouping.row_of[pair];
         if (row == UINT32_MAX)
             continue;
-        const size_t from = c->kind == UP ? pair / c->k : row, to = c->kind == UP ? row : pair;
+        const size_t from = c->kind == UP ? pair / sharers(c) : row;
+        const size_t to = c->kind == UP && c->sharers == 0 ? row : pair;
         make_row(c, &m->matrices, m->routing.expert[pair], m->source + from * m->stride,
             c->weight_input ? m->routing.weights[pair] : 1.0, result + to * m->result_columns);
     }
@@ -314,6 +343,7 @@ static void set_spec(struct kernel_io *io, uint32_t spec[SPEC_MAX])
     spec[GEMM_WEIGHT_INPUT] = c->weight_input;
     spec[GEMM_ALPHA] = float_bits(TEST_ALPHA);
     spec[GEMM_LIMIT] = float_bits(TEST_LIMIT);
+    spec[GEMM_TO_PAIRS] = c->sharers > 0;
 }
 
 static void dispatch(struct kernel_io *io, struct dispatch *d)
@@ -333,7 +363,7 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
         .table = io_address(io, "table"),
         .bias = io_address(io, "bias"),
         .weights = io_address(io, "weights"),
-        .k = c->k,
+        .k = sharers(c),
         .experts = c->experts,
         .tokens = c->tokens,
         .units = main->units,
@@ -367,7 +397,7 @@ static uint64_t bytes(const struct kernel_case *test)
 {
     const struct gemm_case *c = (const void *)test;
     const uint64_t pairs = c->tokens * c->k, size = c->dtype == VKMOE_F32 ? 4 : 2;
-    const uint64_t sources = c->kind == DOWN ? pairs : c->tokens;
+    const uint64_t sources = c->kind == DOWN ? pairs : c->sharers ? pairs / c->sharers : c->tokens;
     const uint64_t results = c->kind == DIRECT ? c->tokens : pairs;
     const uint64_t rows = MIN(pairs, c->experts) * matrix_rows(c, false) + matrix_rows(c, true);
     return rows * c->columns * size
