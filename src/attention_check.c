@@ -20,10 +20,10 @@ static enum vkmoe_status check_shapes(const struct vkmoe_log *log,
         MAX_WIDTH);
     CHECK(p->head_size >= 1 && p->head_size <= 256, "head_size is %u, must be 1 to 256",
         p->head_size);
-    CHECK(p->heads >= 1 && (uint64_t) p->heads * p->head_size <= MAX_WIDTH,
-        "heads is %u, must be 1 to %u", p->heads, MAX_WIDTH / p->head_size);
-    CHECK(p->kv_heads >= 1 && (uint64_t) p->kv_heads * p->head_size <= MAX_WIDTH,
-        "kv_heads is %u, must be 1 to %u", p->kv_heads, MAX_WIDTH / p->head_size);
+    const uint32_t most = MIN(MAX_WIDTH / p->head_size, 0xffff); // kernels have 16 bits for heads
+    CHECK(p->heads >= 1 && p->heads <= most, "heads is %u, must be 1 to %u", p->heads, most);
+    CHECK(p->kv_heads >= 1 && p->kv_heads <= most, "kv_heads is %u, must be 1 to %u", p->kv_heads,
+        most);
     CHECK(p->experts >= 1 && p->experts <= MAX_EXPERTS, "experts is %u, must be 1 to %u",
         p->experts, MAX_EXPERTS);
     CHECK(p->experts_per_token >= 1 && p->experts_per_token <= p->experts,

@@ -64,6 +64,8 @@
     X(step_0, patterns[1].kind = VKMOE_PATTERN_STRIDED; patterns[1].step = 0)                     \
     X(phase_is_step, patterns[1].kind = VKMOE_PATTERN_DILATED; patterns[1].step = 4;              \
         patterns[1].phase = 4)                                                                    \
+    X(heads_65536, make_narrow(p, 65536, 1))                                                      \
+    X(kv_heads_65536, make_narrow(p, 1, 65536))                                                   \
     X(expert_kv_heads_above_kv_heads, p->expert_kv_heads = 4)                                     \
     X(expert_kv_heads_do_not_divide, p->kv_heads = 4; p->expert_kv_heads = 3)                     \
     X(first_kv_head_beyond, p->expert_kv_heads = 1;                                               \
