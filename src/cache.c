@@ -25,7 +25,10 @@ enum vkmoe_status vkmoe_cache_create(vkmoe_device *device, const struct vkmoe_ca
             "cache: kv_heads, sequences, capacity must be above 0 and head_size 1 to 256");
     if (params->dtype != VKMOE_F32 && params->dtype != VKMOE_F16)
         return vkmoe_fail(log, VKMOE_ERROR_INVALID, "cache: dtype must be VKMOE_F32 or VKMOE_F16");
-    if (params->block > 0 && params->capacity / params->block >= CHOOSE_MAX_BLOCKS)
+    if (params->block >= 1u << 30)
+        return vkmoe_fail(log, VKMOE_ERROR_INVALID, "cache: block is %u, must be below 2^30",
+            params->block);
+    if (params->block > 0 && (uint64_t) params->capacity > (uint64_t) CHOOSE_MAX_BLOCKS * params->block)
         return vkmoe_fail(log, VKMOE_ERROR_UNSUPPORTED,
             "cache: %u positions in blocks of %u, of which there may be %u", params->capacity,
             params->block, CHOOSE_MAX_BLOCKS);

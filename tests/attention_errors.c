@@ -138,7 +138,8 @@
     X(cache_sequences_0, p->sequences = 0)                                                        \
     X(cache_capacity_0, p->capacity = 0)                                                          \
     X(cache_bf16, p->dtype = VKMOE_BF16)                                                          \
-    X(cache_unknown_dtype, p->dtype = (enum vkmoe_dtype)UNKNOWN)
+    X(cache_unknown_dtype, p->dtype = (enum vkmoe_dtype)UNKNOWN)                                  \
+    X(cache_block_huge, p->block = 1u << 30)
 
 #define CACHE_UNSUPPORTED(X)                                                                      \
     X(cache_blocks_2049, p->capacity = 2049; p->block = 1)                                        \
@@ -146,6 +147,8 @@
     X(cache_elements, p->capacity = 1u << 30)
 
 #define CACHE_VALID(X)                                                                            \
+    X(cache_blocks_2048, p->capacity = 2048; p->block = 1)                                        \
+    X(cache_blocks_2048_of_3, p->capacity = 3 * 2048; p->block = 3)                               \
     X(cache_of_one_block, p->block = (1u << 30) - 1)
 
 // Rules of a forward of TOKENS tokens: `p` is valid, `e` has what one might use.

@@ -554,7 +554,7 @@ struct vkmoe_cache_params {
     uint32_t sequences;           // at least 1
     uint32_t capacity;            // positions each may hold
     enum vkmoe_dtype dtype;       // VKMOE_F32 or VKMOE_F16
-    uint32_t block;               // of patterns with `top`; 0: none has it
+    uint32_t block;               // of patterns with `top`, at most 2048 of these; 0: none has it
 };
 VKMOE_API enum vkmoe_status vkmoe_cache_create(vkmoe_device *device,
     const struct vkmoe_cache_params *params, vkmoe_cache **out);
