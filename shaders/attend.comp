@@ -19,6 +19,7 @@ layout(local_size_x_id = 0) in;
 #define PADDED ((D + 7) / 8 * 8)
 #define QUERIES (ATTEND_ROWS * ATTEND_HEADS)         // query q: row q / HEADS, head q % HEADS
 #define COLUMNS_A_LANE ((PADDED + LANES - 1) / LANES) // of the values
+#define KEYS_AT_ONCE (LANES > 8 ? 4 : 8) // with 8, Adreno would spill
 #define LOWEST -1.0e38 // below any score, and finite: exp(LOWEST - LOWEST) is 1, not NaN
 
 shared float query[QUERIES * PADDED];
@@ -26,6 +27,7 @@ shared float score[QUERIES * LANES];
 shared float most[QUERIES], correction[QUERIES], total[QUERIES];
 shared uint row_position[ATTEND_ROWS], row_sequence[ATTEND_ROWS];
 shared uint picked[ATTEND_PICKED_WORDS + 1]; // blocks that some row sees
+shared uint picked_by;                        // mask of queries, see find_askers()
 
 // Lane r learns row r's place; all lanes load the queries.
 void load_queries(task t)
@@ -120,6 +122,30 @@ bool is_picked_by(task t, uint q, uint block)
     return found;
 }
 
+// The mask of those queries of rows first .. end - 1 that picked `block`, which may be another
+// for each lane.
+uint find_pickers(task t, uint first, uint end, uint block)
+{
+    uint mask = 0;
+    for (uint q = first * ATTEND_HEADS; q < end * ATTEND_HEADS; q++)
+        mask |= uint(is_picked_by(t, q, block)) << q;
+    return mask;
+}
+
+// The same for one block; a lane asks for each query.
+uint find_askers(task t, uint first, uint end, uint block)
+{
+    const uint q = first * ATTEND_HEADS + gl_LocalInvocationIndex;
+    barrier();
+    if (gl_LocalInvocationIndex == 0)
+        picked_by = 0;
+    barrier();
+    if (q < end * ATTEND_HEADS && is_picked_by(t, q, block))
+        atomicOr(picked_by, 1u << q);
+    barrier();
+    return picked_by;
+}
+
 // Leaves in picked[] the blocks from `low` to before `high` that rows first .. end - 1 see.
 void pick_blocks(task t, uint first, uint end, uint low, uint high)
 {
@@ -163,9 +189,9 @@ uvec2 find_piece(task t, uint n)
     return uvec2(word * 32 + findLSB(bits), n % pieces);
 }
 
-// Whether query q, of a row at position `i`, sees key `j`, which was found in run `run`; of
-// a block's keys only if it picked the block.
-bool sees(task t, uint q, uint i, uint j, uint run, uint length)
+// Whether a query at position `i` sees key `j`, which was found in run `run`. `is_picked`: it
+// picked the key's block, if its pattern goes by blocks.
+bool sees(task t, uint i, uint j, uint run, uint length, bool is_picked)
 {
     const uint sinks = pattern(t, PATTERN_SINKS);
     const bool both = pattern(t, PATTERN_BOTH_SIDES) != 0;
@@ -185,9 +211,7 @@ bool sees(task t, uint q, uint i, uint j, uint run, uint length)
         in_kind = in_kind && (i + step - j % step) % step == phase;
     if (run == 1)
         return in_kind;
-    if (ATTEND_PICKED_WORDS != 0 && kind == PATTERN_BLOCKS_KIND)
-        in_kind = in_kind && is_picked_by(t, q, j / block_size(t));
-    return !in_kind && j <= i && i - j < near;
+    return !(in_kind && is_picked) && j <= i && i - j < near;
 }
 
 vec4 load_cached(U32 cache, uint row, uint c)
@@ -227,6 +251,10 @@ float position_bias(task t, uint q, int distance)
 void score_key(task t, uint first, uint end, uint askers, uint j, uint run, uint length,
     bool exists, uint row)
 {
+    // Not inside the loops below, which hold arrays: a loop around a loop is not unrolled.
+    uint pickers = 0xffffffffu;
+    if (ATTEND_PICKED_WORDS != 0 && run == 2 && pattern(t, PATTERN_KIND) == PATTERN_BLOCKS_KIND)
+        pickers = find_pickers(t, first, end, j / block_size(t));
     float s[QUERIES];
     [[unroll]] for (uint q = 0; q < QUERIES; q++)
         s[q] = 0.0;
@@ -246,7 +274,7 @@ void score_key(task t, uint first, uint end, uint askers, uint j, uint run, uint
         if (ATTEND_BIAS_REACH != 0)
             x += position_bias(t, q, int(j) - int(row_position[r]));
         const bool seen = exists && r >= first && r < end && (askers >> q & 1) != 0
-            && sees(t, q, row_position[r], j, run, length);
+            && sees(t, row_position[r], j, run, length, (pickers >> q & 1) != 0);
         score[q * LANES + gl_LocalInvocationIndex] = seen ? x : 2.0 * LOWEST;
     }
 }
@@ -284,10 +312,10 @@ void add_block(task t, uint first, uint end, uint askers, uint begin, uint step,
     score_key(t, first, end, askers, j, run, length, lane < count,
         head_row + min(j, pc.capacity - 1));
     update_maxima();
-    // Eight keys an iteration; those past `count` have the weight 0 and repeat the last.
+    // Some keys an iteration; those past `count` have the weight 0 and repeat the last.
     uint i = 0;
     do {
-        [[unroll]] for (uint n = 0; n < 8; n++) {
+        [[unroll]] for (uint n = 0; n < KEYS_AT_ONCE; n++) {
             const uint row = head_row + min(begin + step * min(i + n, count - 1), pc.capacity - 1);
             [[unroll]] for (uint c = 0; c < COLUMNS_A_LANE; c++) {
                 const float v = load_cached_one(pc.values, row, min(lane + c * LANES, PADDED - 1));
@@ -299,7 +327,7 @@ void add_block(task t, uint first, uint end, uint askers, uint begin, uint step,
                 }
             }
         }
-        i += 8;
+        i += KEYS_AT_ONCE;
     } while (i < count);
 }
 
@@ -345,9 +373,7 @@ void add_keys(task t, uint first, uint end)
             const uvec2 piece = find_piece(t, in_run);
             begin = piece.x * size + piece.y * LANES;
             count = begin < v.end ? min(min(size - piece.y * LANES, v.end - begin), LANES) : 0;
-            askers = 0;
-            for (uint q = first * ATTEND_HEADS; q < end * ATTEND_HEADS; q++)
-                askers |= uint(is_picked_by(t, q, piece.x)) << q;
+            askers = find_askers(t, first, end, piece.x);
         }
         barrier();
         if (!by_blocks || count > 0)

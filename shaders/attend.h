@@ -26,7 +26,7 @@ SPEC(9, ATTEND_HAS_POSITIONS, 1)
 SPEC(10, ATTEND_HAS_SEQUENCES, 1)
 SPEC_FLOAT(11, ATTEND_SCALE, 1.0)
 SPEC_FLOAT(12, ATTEND_SOFT_CAP, 0.0) // 0: none
-SPEC(13, ATTEND_EXPERT_KV_HEADS, 0) // that one expert uses; 0: all
+SPEC(13, ATTEND_EXPERT_KV_HEADS, 0) // that one expert uses, from PATTERN_KV_HEAD on; 0: all
 SPEC(14, ATTEND_BIAS_REACH, 0)   // of the position bias; 0: none
 SPEC(15, ATTEND_PICKED_WORDS, 0) // bits for all blocks of keys that patterns pick; 0: none does
 SPEC(16, ATTEND_TOP, 0)          // entries of a list in `choices`

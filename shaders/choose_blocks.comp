@@ -29,7 +29,7 @@ void score_blocks(task t, uint row, uint head, uint sequence, uint count)
         query[c] = c < D ? load_f32(pc.query, row * pc.query_stride + head * D + min(c, D - 1)) : 0.0;
     barrier();
     const uint blocks = (pc.capacity + CHOOSE_BLOCK - 1) / CHOOSE_BLOCK;
-    const uint first = (sequence * kv_heads() + pattern(t, PATTERN_KV_HEAD) + t.kv_head) * blocks;
+    const uint first = (sequence * kv_heads() + cache_head(t)) * blocks;
     for (uint b = gl_LocalInvocationIndex; b < count; b += LANES) {
         float sum = 0.0;
         for (uint c = 0; c < PADDED; c++)

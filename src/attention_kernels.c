@@ -103,6 +103,12 @@ static uint32_t experts_kv_heads(const struct vkmoe_attention_params *p)
     return p->experts << 16 | p->kv_heads;
 }
 
+// As the kernels want it: 0 where experts share all kv heads.
+static uint32_t own_kv_heads(const struct vkmoe_attention_params *p)
+{
+    return p->expert_kv_heads == p->kv_heads ? 0 : p->expert_kv_heads;
+}
+
 // ------------------------------------------------------------------------- blocks
 
 enum vkmoe_status vkmoe_attend_mean_keys(const struct attend_pass *pass)
@@ -170,7 +176,7 @@ enum vkmoe_status vkmoe_attend_choose_blocks(const struct attend_pass *pass)
             [CHOOSE_HEAD_SIZE] = p->head_size,
             [CHOOSE_MODE] = pass->mode,
             [CHOOSE_TILED_KV] = p->tiled_kv,
-            [CHOOSE_EXPERT_KV_HEADS] = p->expert_kv_heads,
+            [CHOOSE_EXPERT_KV_HEADS] = own_kv_heads(p),
             [CHOOSE_HAS_POSITIONS] = pass->positions != 0,
             [CHOOSE_HAS_SEQUENCES] = pass->sequences != 0,
             [CHOOSE_BLOCK] = a->block,
@@ -239,7 +245,7 @@ enum vkmoe_status vkmoe_attend_attend(const struct attend_pass *pass)
             [ATTEND_HAS_SEQUENCES] = pass->sequences != 0,
             [ATTEND_SCALE] = float_bits(p->scale),
             [ATTEND_SOFT_CAP] = float_bits(p->soft_cap),
-            [ATTEND_EXPERT_KV_HEADS] = p->expert_kv_heads,
+            [ATTEND_EXPERT_KV_HEADS] = own_kv_heads(p),
             [ATTEND_BIAS_REACH] = p->position_reach,
             [ATTEND_PICKED_WORDS] = picked_words(pass),
             [ATTEND_TOP] = a->top,

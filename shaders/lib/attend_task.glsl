@@ -93,10 +93,16 @@ uint sequence_of(uint token)
     return TASK_HAS_SEQUENCES != 0 ? min(load_u32(pc.sequences, token), pc.sequence_count - 1) : 0;
 }
 
+// The task's kv head as the cache counts them.
+uint cache_head(task t)
+{
+    return TASK_EXPERT_KV_HEADS != 0 ? pattern(t, PATTERN_KV_HEAD) + t.kv_head : t.kv_head;
+}
+
 // Where in the cache the keys of one sequence for the task's kv head begin: a row of it.
 uint first_key(task t, uint sequence)
 {
-    return (sequence * kv_heads() + pattern(t, PATTERN_KV_HEAD) + t.kv_head) * pc.capacity;
+    return (sequence * kv_heads() + cache_head(t)) * pc.capacity;
 }
 
 #endif
