@@ -5,53 +5,13 @@
 #include <string.h>
 
 #include "attention_cases.h"
+#include "attention_selftest.h"
 #include "compare.h"
 #include "network_reference.h"
 #include "random.h"
 #include "recorded.h"
-#include "tap.h"
-
-static bool near(const char *what, double actual, double expected)
-{
-    bool ok = fabs(actual - expected) <= 1e-12 * fmax(1.0, fabs(expected));
-    if (!ok)
-        tap_note("%s: %.15g, expected %.15g", what, actual, expected);
-    return ok;
-}
-
-static bool same(const char *what, long actual, long expected)
-{
-    if (actual != expected)
-        tap_note("%s: %ld, expected %ld", what, actual, expected);
-    return actual == expected;
-}
 
 // ---------------------------------------------------------------------- hand-computed
-
-// Width 1: q = 1 whatever x is, k = v = x. So the scores are the x of the keys, and y is
-// their mean weighed by e^x. The arrays are the test's; there is nothing to finish.
-static double zero[8], one[8] = {1, 1, 1, 1, 1, 1, 1, 1};
-
-static struct reference_attention scalar_attention(void)
-{
-    return (struct reference_attention){
-        .hidden = 1, .head_size = 1, .heads = 1, .kv_heads = 1, .experts = 1,
-        .experts_per_token = 1, .query = zero, .query_bias = one, .key = one, .value = one,
-        .output = one,
-    };
-}
-
-// As many tokens as y has, in one sequence from position 0 on.
-static void attend(const struct reference_attention *a, uint32_t tokens, const float *x,
-    const uint32_t *lengths, double *y)
-{
-    const uint32_t positions[8] = {0, 1, 2, 3, 4, 5, 6, 7};
-    struct reference_history history;
-    reference_history_init(&history, a, 1, 8, VKMOE_F32);
-    reference_attend(a, tokens, x, positions, NULL, lengths, &history, false, NULL, NULL, y, NULL, NULL,
-        NULL);
-    reference_history_finish(&history);
-}
 
 static bool test_softmax(void)
 {
@@ -144,6 +104,29 @@ static bool test_patterns(void)
         .kind = VKMOE_PATTERN_STRIDED, .both_sides = true, .step = 4, .phase = 3, .local = 2}, 5,
         "10010\n" "11010\n" "01110\n");
     return ok;
+}
+
+static bool test_listed_blocks(void)
+{
+    const uint32_t second[1] = {1}, outer[2] = {2, 0};
+    struct vkmoe_pattern pattern = {
+        .kind = VKMOE_PATTERN_BLOCKS, .block = 2, .blocks = second, .block_count = 1};
+    bool ok = check_pattern("block 1", pattern, 0,
+        "000000\n" "000000\n" "001000\n" "001100\n" "001100\n" "001100\n");
+    pattern.left = 2;
+    pattern.sinks = pattern.local = 1;
+    ok &= check_pattern("block 1, window, sink, local", pattern, 0,
+        "100000\n" "110000\n" "101000\n" "101100\n" "100110\n" "100001\n");
+    ok &= check_pattern("no block, sink, local", (struct vkmoe_pattern){
+        .kind = VKMOE_PATTERN_BLOCKS, .block = 2, .sinks = 1, .local = 1}, 0,
+        "1000\n" "1100\n" "1010\n");
+    ok &= check_pattern("blocks 0, 2, both sides", (struct vkmoe_pattern){
+        .kind = VKMOE_PATTERN_BLOCKS, .block = 2, .blocks = outer, .block_count = 2,
+        .both_sides = true, .right = 3}, 5,
+        "110000\n" "110010\n" "110010\n");
+    return ok & check_pattern("block of one", (struct vkmoe_pattern){
+        .kind = VKMOE_PATTERN_BLOCKS, .block = 1, .blocks = outer, .block_count = 2}, 0,
+        "1000\n" "1000\n" "1010\n" "1010\n");
 }
 
 static bool test_empty_keys(void)
@@ -555,9 +538,19 @@ int main(int argc, char **argv)
         {"softmax", test_softmax},
         {"default-scale", test_default_scale},
         {"patterns", test_patterns},
+        {"listed-blocks", test_listed_blocks},
+        {"chosen-blocks", test_chosen_blocks},
+        {"blocks-of-each-head", test_blocks_of_each_head},
         {"empty-keys", test_empty_keys},
         {"both-sides", test_both_sides},
         {"kv-heads", test_kv_heads},
+        {"kv-heads-of-experts", test_kv_heads_of_experts},
+        {"position-bias", test_position_bias},
+        {"mixed-values", test_mixed_values},
+        {"mixed-outputs", test_mixed_outputs},
+        {"mixes-of-one", test_mixes_of_one},
+        {"two-levels", test_two_levels},
+        {"stored", test_stored},
         {"experts", test_experts},
         {"rope-pairs", test_rope_pairs},
         {"rope-scalings", test_rope_scalings},
