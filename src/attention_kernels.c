@@ -113,9 +113,8 @@ static uint32_t own_kv_heads(const struct vkmoe_attention_params *p)
 
 enum vkmoe_status vkmoe_attend_mean_keys(const struct attend_pass *pass)
 {
-    const vkmoe_attention *a = pass->attention;
     const struct vkmoe_cache_params *cache = &pass->cache->params;
-    if (a->top == 0)
+    if (cache->block == 0) // whether this attention chooses blocks or not: another one may
         return VKMOE_OK;
     const struct mean_keys_push push = {
         .keys = vkmoe_buffer_address(pass->cache->keys),
@@ -136,7 +135,7 @@ enum vkmoe_status vkmoe_attend_mean_keys(const struct attend_pass *pass)
             [MEAN_CACHE_F16] = cache->dtype == VKMOE_F16,
             [MEAN_HAS_POSITIONS] = pass->positions != 0,
             [MEAN_HAS_SEQUENCES] = pass->sequences != 0,
-            [MEAN_BLOCK] = a->block,
+            [MEAN_BLOCK] = cache->block,
         },
         .push = &push,
         .groups = pass->pass.tokens * cache->kv_heads,

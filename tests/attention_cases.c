@@ -424,6 +424,9 @@ const struct attention_case attention_cases[] = {
     {"long-4097-moa", MOA(1, 8, 2), .history = 4096},
     {"long-4097-two", DENSE(2, 32, 32, 4, 1), HALF, .history = 4096, .sequences = 2,
         .has = ATTENTION_LONGEST},
+    // The history is written by an attention that chooses no blocks.
+    {"long-moba-filled", DENSE(3, 32, 32, 2, 1), HALF, .history = 1000,
+        PATTERNS({.kind = VKMOE_PATTERN_BLOCKS, .block = 64, .top = 3})},
     {0},
 };
 
