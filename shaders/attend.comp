@@ -27,7 +27,7 @@ shared float score[QUERIES * LANES];
 shared float most[QUERIES], correction[QUERIES], total[QUERIES];
 shared uint row_position[ATTEND_ROWS], row_sequence[ATTEND_ROWS];
 shared uint picked[ATTEND_PICKED_WORDS + 1]; // blocks that some row sees
-shared uint picked_by;                        // mask of queries, see find_askers()
+shared uint asking;                          // queries that see one of them
 
 // Lane r learns row r's place; all lanes load the queries.
 void load_queries(task t)
@@ -88,13 +88,6 @@ visit plan_visit(task t, uint lowest, uint highest, uint length)
     return v;
 }
 
-// Positions in a block of the pattern. Those that do not fit into the cache are as long as it:
-// keys are in the same blocks, and there are no pieces without a key.
-uint block_size(task t)
-{
-    return clamp(pattern(t, PATTERN_BLOCK), 1, pc.capacity);
-}
-
 // Entry n of the list of the blocks that query q chose.
 uint choice(task t, uint q, uint n)
 {
@@ -122,30 +115,6 @@ bool is_picked_by(task t, uint q, uint block)
     return found;
 }
 
-// The mask of those queries of rows first .. end - 1 that picked `block`, which may be another
-// for each lane.
-uint find_pickers(task t, uint first, uint end, uint block)
-{
-    uint mask = 0;
-    for (uint q = first * ATTEND_HEADS; q < end * ATTEND_HEADS; q++)
-        mask |= uint(is_picked_by(t, q, block)) << q;
-    return mask;
-}
-
-// The same for one block; a lane asks for each query.
-uint find_askers(task t, uint first, uint end, uint block)
-{
-    const uint q = first * ATTEND_HEADS + gl_LocalInvocationIndex;
-    barrier();
-    if (gl_LocalInvocationIndex == 0)
-        picked_by = 0;
-    barrier();
-    if (q < end * ATTEND_HEADS && is_picked_by(t, q, block))
-        atomicOr(picked_by, 1u << q);
-    barrier();
-    return picked_by;
-}
-
 // Leaves in picked[] the blocks from `low` to before `high` that rows first .. end - 1 see.
 void pick_blocks(task t, uint first, uint end, uint low, uint high)
 {
@@ -167,31 +136,90 @@ void pick_blocks(task t, uint first, uint end, uint low, uint high)
     barrier();
 }
 
-// Pieces of at most LANES keys in the picked blocks.
+// Positions in a block of the pattern. Those that do not fit into the cache are as long as it:
+// keys are in the same blocks, and there are no pieces without a key.
+uint block_size(task t)
+{
+    return clamp(pattern(t, PATTERN_BLOCK), 1, pc.capacity);
+}
+
+// A block is gone through in pieces of at most LANES keys.
+uint pieces_a_block(task t)
+{
+    return (block_size(t) + LANES - 1) / LANES;
+}
+
+// Pieces in the picked blocks.
 uint count_pieces(task t)
 {
     uint count = 0;
     for (uint word = 0; word < ATTEND_PICKED_WORDS; word++)
         count += bitCount(picked[word]);
-    return count * ((block_size(t) + LANES - 1) / LANES);
+    return count * pieces_a_block(t);
 }
 
-// The n-th of them: its block and its place there.
-uvec2 find_piece(task t, uint n)
+// A walk over them.
+struct walk {
+    uint word, bits; // what is left of this word of picked[]; its lowest bit is the block
+    uint piece;      // of the block
+};
+
+// A walk that begins with the n-th piece.
+walk walk_from(task t, uint n)
 {
-    const uint pieces = (block_size(t) + LANES - 1) / LANES;
-    uint skip = n / pieces, word = 0;
-    while (word < ATTEND_PICKED_WORDS - 1 && skip >= bitCount(picked[word]))
-        skip -= bitCount(picked[word++]);
-    uint bits = picked[word];
+    const uint pieces = pieces_a_block(t);
+    uint skip = n / pieces;
+    walk w = walk(0, picked[0], n % pieces);
+    while (w.word < ATTEND_PICKED_WORDS - 1 && skip >= bitCount(w.bits)) {
+        skip -= bitCount(w.bits);
+        w.bits = picked[++w.word];
+    }
     for (; skip > 0; skip--)
-        bits &= bits - 1;
-    return uvec2(word * 32 + findLSB(bits), n % pieces);
+        w.bits &= w.bits - 1;
+    return w;
 }
 
-// Whether a query at position `i` sees key `j`, which was found in run `run`. `is_picked`: it
-// picked the key's block, if its pattern goes by blocks.
-bool sees(task t, uint i, uint j, uint run, uint length, bool is_picked)
+uint block_of(walk w)
+{
+    return w.word * 32 + findLSB(w.bits);
+}
+
+void walk_on(task t, inout walk w)
+{
+    if (++w.piece < pieces_a_block(t))
+        return;
+    w.piece = 0;
+    w.bits &= w.bits - 1;
+    while (w.bits == 0 && w.word < ATTEND_PICKED_WORDS - 1)
+        w.bits = picked[++w.word];
+}
+
+// The mask of those of rows first .. end - 1's queries that picked the block.
+uint find_askers(task t, uint first, uint end, uint block)
+{
+    barrier();
+    if (gl_LocalInvocationIndex == 0)
+        asking = 0;
+    barrier();
+    const uint last = end * ATTEND_HEADS;
+    for (uint q = first * ATTEND_HEADS + gl_LocalInvocationIndex; q < last; q += LANES)
+        atomicOr(asking, uint(is_picked_by(t, q, block)) << q);
+    barrier();
+    return asking;
+}
+
+// The same of the block that this lane's key `j` is in.
+uint find_key_askers(task t, uint first, uint end, uint j)
+{
+    uint askers = 0;
+    for (uint q = first * ATTEND_HEADS; q < end * ATTEND_HEADS; q++)
+        askers |= uint(is_picked_by(t, q, j / block_size(t))) << q;
+    return askers;
+}
+
+// Whether a query of a row at position `i` sees key `j`, which was found in run `run`. `picked`:
+// its block is one of the query's, where the pattern has blocks.
+bool sees(task t, uint i, uint j, uint run, uint length, bool picked)
 {
     const uint sinks = pattern(t, PATTERN_SINKS);
     const bool both = pattern(t, PATTERN_BOTH_SIDES) != 0;
@@ -204,14 +232,15 @@ bool sees(task t, uint i, uint j, uint run, uint length, bool is_picked)
     const uint left = pattern(t, PATTERN_LEFT), right = pattern(t, PATTERN_RIGHT);
     const uint near = pattern(t, PATTERN_LOCAL), kind = pattern(t, PATTERN_KIND);
     const uint step = max(pattern(t, PATTERN_STEP), 1), phase = pattern(t, PATTERN_PHASE) % step;
-    bool in_kind = (left == 0 || j > i || i - j < left) && (right == 0 || j <= i || j - i <= right);
+    bool in_kind = picked && (left == 0 || j > i || i - j < left)
+        && (right == 0 || j <= i || j - i <= right);
     if (kind == PATTERN_STRIDED_KIND)
         in_kind = in_kind && j % step == phase;
     if (kind == PATTERN_DILATED_KIND)
         in_kind = in_kind && (i + step - j % step) % step == phase;
     if (run == 1)
         return in_kind;
-    return !(in_kind && is_picked) && j <= i && i - j < near;
+    return !in_kind && j <= i && i - j < near;
 }
 
 vec4 load_cached(U32 cache, uint row, uint c)
@@ -246,15 +275,11 @@ float position_bias(task t, uint q, int distance)
         + uint(clamp(distance, -reach, reach) + reach));
 }
 
-// This lane's scores against key `j`, of cache row `row`, for rows first .. end - 1 and of
-// their queries those in the mask `askers`.
+// This lane's scores against key `j`, of cache row `row`, for rows first .. end - 1. The mask
+// `askers` has the queries that picked its block, all where there are none.
 void score_key(task t, uint first, uint end, uint askers, uint j, uint run, uint length,
     bool exists, uint row)
 {
-    // Not inside the loops below, which hold arrays: a loop around a loop is not unrolled.
-    uint pickers = 0xffffffffu;
-    if (ATTEND_PICKED_WORDS != 0 && run == 2 && pattern(t, PATTERN_KIND) == PATTERN_BLOCKS_KIND)
-        pickers = find_pickers(t, first, end, j / block_size(t));
     float s[QUERIES];
     [[unroll]] for (uint q = 0; q < QUERIES; q++)
         s[q] = 0.0;
@@ -273,8 +298,8 @@ void score_key(task t, uint first, uint end, uint askers, uint j, uint run, uint
             x = soft_cap(x, ATTEND_SOFT_CAP);
         if (ATTEND_BIAS_REACH != 0)
             x += position_bias(t, q, int(j) - int(row_position[r]));
-        const bool seen = exists && r >= first && r < end && (askers >> q & 1) != 0
-            && sees(t, row_position[r], j, run, length, (pickers >> q & 1) != 0);
+        const bool seen = exists && r >= first && r < end
+            && sees(t, row_position[r], j, run, length, (askers >> q & 1) != 0);
         score[q * LANES + gl_LocalInvocationIndex] = seen ? x : 2.0 * LOWEST;
     }
 }
@@ -359,8 +384,12 @@ void add_keys(task t, uint first, uint end)
         total += blocks[run];
     }
     const uint share = (total + splits() - 1) / splits();
-    const uint last = min((t.split + 1) * share, total);
-    for (uint b = t.split * share; b < last; b++) {
+    const uint begin_of_share = t.split * share, last = min(begin_of_share + share, total);
+    walk w = walk(0, 0, 0);
+    if (by_blocks)
+        w = walk_from(t, max(begin_of_share, blocks[0]) - blocks[0]);
+    uint askers = 0xffffffffu;
+    for (uint b = begin_of_share; b < last; b++) {
         const uint run = b < blocks[0] ? 0 : b < blocks[0] + blocks[1] ? 1 : 2;
         const uint in_run = b - (run == 0 ? 0 : run == 1 ? blocks[0] : blocks[0] + blocks[1]);
         const uint step = run == 1 ? v.step : 1;
@@ -368,13 +397,18 @@ void add_keys(task t, uint first, uint end)
         uint count = run == 0 ? v.count[0] : run == 1 ? v.count[1] : v.count[2];
         begin += in_run * LANES * step;
         count = min(count - in_run * LANES, LANES);
-        uint askers = 0xffffffffu;
         if (run == 1 && by_blocks) {
-            const uvec2 piece = find_piece(t, in_run);
-            begin = piece.x * size + piece.y * LANES;
-            count = begin < v.end ? min(min(size - piece.y * LANES, v.end - begin), LANES) : 0;
-            askers = find_askers(t, first, end, piece.x);
+            const bool is_first = b == begin_of_share || in_run == 0;
+            if (!is_first)
+                walk_on(t, w);
+            if (is_first || w.piece == 0)
+                askers = find_askers(t, first, end, block_of(w));
+            begin = block_of(w) * size + w.piece * LANES;
+            count = begin < v.end ? min(min(size - w.piece * LANES, v.end - begin), LANES) : 0;
         }
+        if (run == 2 && by_blocks)
+            askers = find_key_askers(t, first, end,
+                begin + min(gl_LocalInvocationIndex, count - 1));
         barrier();
         if (!by_blocks || count > 0)
             add_block(t, first, end, askers, begin, step, count, run, length);

@@ -32,8 +32,10 @@ void score_blocks(task t, uint row, uint head, uint sequence, uint count)
     const uint first = (sequence * kv_heads() + cache_head(t)) * blocks;
     for (uint b = gl_LocalInvocationIndex; b < count; b += LANES) {
         float sum = 0.0;
-        for (uint c = 0; c < PADDED; c++)
-            sum = fma(query[c], load_f32(pc.means, (first + b) * PADDED + c), sum);
+        for (uint c = 0; c < PADDED; c += 8) { // few turns: see CHOOSE_MAX_TOP
+            [[unroll]] for (uint i = 0; i < 8; i++)
+                sum = fma(query[c + i], load_f32(pc.means, (first + b) * PADDED + c + i), sum);
+        }
         score[b] = isnan(sum) ? NEGATIVE_INFINITY : sum;
     }
 }

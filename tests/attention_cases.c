@@ -427,6 +427,21 @@ const struct attention_case attention_cases[] = {
     // The history is written by an attention that chooses no blocks.
     {"long-moba-filled", DENSE(3, 32, 32, 2, 1), HALF, .history = 1000,
         PATTERNS({.kind = VKMOE_PATTERN_BLOCKS, .block = 64, .top = 3})},
+    // lavapipe 22.3 ends an invocation's loops after 65535 iterations together: many pieces of
+    // blocks, many choices, many blocks to choose from, long blocks, blocks far behind.
+    {"long-moba", DENSE(33, 16, 64, 1, 1), .history = 16000,
+        PATTERNS({.kind = VKMOE_PATTERN_BLOCKS, .block = 512, .top = 8})},
+    {"long-blocks-top-64", DENSE(8, 16, 16, 1, 1), .history = 8192,
+        PATTERNS({.kind = VKMOE_PATTERN_BLOCKS, .block = 32, .top = 64})},
+    {"long-blocks-2048", DENSE(8, 16, 256, 1, 1), .history = 2040, .has = ATTENTION_FULL,
+        PATTERNS({.kind = VKMOE_PATTERN_BLOCKS, .block = 1, .top = 3})},
+    {"long-blocks-of-4096", DENSE(8, 16, 256, 1, 1), .history = 16384,
+        PATTERNS({.kind = VKMOE_PATTERN_BLOCKS, .block = 4096, .top = 2})},
+    {"long-blocks-listed", DENSE(33, 16, 16, 1, 1), .history = 65500,
+        PATTERNS({LISTED(0, 31, 700, 65440, 65442, 65444, 65446, 65448, 65450, 65452, 65454, 65456,
+            65458, 65460, 65462, 65464, 65466, 65468, 65470, 65472, 65474, 65476, 65478, 65480,
+            65482, 65484, 65486, 65488, 65490, 65492, 65494, 65496, 65498, 65500, 65502, 65504,
+            65506, 65508, 65510, 65512, 65514, 65516, 65518, 65520), .block = 1})},
     {0},
 };
 
