@@ -28,7 +28,8 @@ enum vkmoe_status vkmoe_cache_create(vkmoe_device *device, const struct vkmoe_ca
     if (params->block >= 1u << 30)
         return vkmoe_fail(log, VKMOE_ERROR_INVALID, "cache: block is %u, must be below 2^30",
             params->block);
-    if (params->block > 0 && (uint64_t) params->capacity > (uint64_t) CHOOSE_MAX_BLOCKS * params->block)
+    if (params->block > 0
+        && (uint64_t) params->capacity > (uint64_t) CHOOSE_MAX_BLOCKS * params->block)
         return vkmoe_fail(log, VKMOE_ERROR_UNSUPPORTED,
             "cache: %u positions in blocks of %u, of which there may be %u", params->capacity,
             params->block, CHOOSE_MAX_BLOCKS);

@@ -318,6 +318,8 @@ const struct attention_case attention_cases[] = {
         PATTERNS({.kind = VKMOE_PATTERN_BLOCKS, .block = 3, .top = 64})},
     {"blocks-of-1", DENSE(33, 48, 16, 2, 1), HALF,
         PATTERNS({.kind = VKMOE_PATTERN_BLOCKS, .block = 1, .top = 5})},
+    {"blocks-2048", DENSE(8, 16, 8, 1, 1), .history = 2040, .has = ATTENTION_FULL,
+        PATTERNS({.kind = VKMOE_PATTERN_BLOCKS, .block = 1, .top = 3})},
     {"blocks-beyond-capacity", DENSE(33, 48, 16, 2, 1), HALF,
         PATTERNS({.kind = VKMOE_PATTERN_BLOCKS, .block = (1u << 30) - 1, .top = 2})},
     {"blocks-tops-differ", ROUTED(60, 48, 16, 2, 1, 3, 2), HALF, TOP_K_NORM,
