@@ -160,7 +160,7 @@ static enum vkmoe_status check_blocks(const struct vkmoe_log *log, uint32_t e,
 static enum vkmoe_status check_patterns(const struct vkmoe_log *log,
     const struct vkmoe_attention_params *p)
 {
-    uint32_t block = 0; // of the patterns with top
+    uint32_t block = 0, top = 0; // of the patterns with top; the largest
     for (uint32_t e = 0; p->patterns && e < p->experts; e++) {
         const struct vkmoe_pattern *q = &p->patterns[e];
         CHECK((unsigned) q->kind <= VKMOE_PATTERN_BLOCKS, "patterns[%u].kind %d is unknown", e,
@@ -175,7 +175,11 @@ static enum vkmoe_status check_patterns(const struct vkmoe_log *log,
         const enum vkmoe_status status = check_blocks(log, e, q, &block);
         if (status != VKMOE_OK)
             return status;
+        top = MAX(top, q->kind == VKMOE_PATTERN_BLOCKS ? q->top : 0);
     }
+    const uint64_t choices = (uint64_t) p->experts_per_token * p->heads * top;
+    CHECK(choices <= PASS_MAX_ELEMENTS, "patterns: a token's heads choose %llu blocks, at most %u "
+        "are supported", (unsigned long long) choices, PASS_MAX_ELEMENTS);
     return VKMOE_OK;
 }
 

@@ -64,13 +64,16 @@ static struct attend_scratch plan(const vkmoe_attention *a, uint32_t tokens, boo
     return s;
 }
 
-// Tokens of one pass, and whether the pass decodes.
+// Tokens of one pass, if that does not decode.
 static uint32_t pass_tokens(const vkmoe_attention *a, uint32_t tokens, uint32_t tile_rows)
 {
+    const struct vkmoe_attention_params *p = &a->params;
+    const uint64_t choices = (uint64_t) p->experts_per_token * p->heads * a->top;
+    const uint64_t widest = MAX(MAX(a->kv.rows, choices), a->routed ? 0
+        : MAX(a->query_columns, p->hidden));
+    uint32_t most = (uint32_t) MIN(tokens, PASS_MAX_ELEMENTS / widest);
     if (a->routed)
-        return vkmoe_layer_pass_tokens(a->experts, tokens, tile_rows);
-    const uint32_t widest = MAX(a->query_columns, MAX(a->params.hidden, a->kv.rows));
-    uint32_t most = MIN(tokens, PASS_MAX_ELEMENTS / widest);
+        most = MIN(most, vkmoe_layer_pass_tokens(a->experts, tokens, tile_rows));
     if (is_mix(&a->value_mix))
         most = MIN(most, vkmoe_mix_max_tokens(&a->value_mix));
     if (is_mix(&a->output_mix))

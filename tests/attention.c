@@ -303,6 +303,38 @@ static bool check_stored(struct harness *harness, const struct attention_case *c
     return ok && !harness->messages;
 }
 
+// ------------------------------------------------------------------------------- passes
+
+// However wide a token is, no array of a pass reaches 4 GiB, which shaders cannot address;
+// the one that is wide here is nearly all of the scratch.
+static bool check_wide(struct harness *harness, const struct vkmoe_attention_params *params)
+{
+    const uint64_t most = ((uint64_t)4 << 30) + (128 << 20);
+    vkmoe_attention *attention = NULL;
+    bool ok = is_ok(vkmoe_attention_create(harness->device, params, &attention), "wide");
+    uint64_t size = ok ? vkmoe_attention_scratch_size(attention, 65536) : 0;
+    if (size > most)
+        tap_note("scratch is %" PRIu64 ", at most %" PRIu64, size, most);
+    vkmoe_attention_destroy(&attention);
+    return ok && size <= most;
+}
+
+static bool check_wide_passes(struct harness *harness)
+{
+    static const float zeros[65536];
+    const struct vkmoe_view view = {.data = zeros};
+    const struct vkmoe_view views[] = {view, view};
+    const struct vkmoe_pattern top = {.kind = VKMOE_PATTERN_BLOCKS, .block = 32, .top = 64};
+    const struct vkmoe_attention_params choices = {.hidden = 1, .head_size = 1, .heads = 1024,
+        .kv_heads = 1, .experts = 1, .experts_per_token = 1, .query = views, .output = views,
+        .key = view, .value = view, .patterns = &top};
+    // A head of its own for each expert, and all their keys for each token.
+    const struct vkmoe_attention_params keys = {.hidden = 1, .head_size = 64, .heads = 1,
+        .kv_heads = 1024, .expert_kv_heads = 1, .experts = 2, .experts_per_token = 1,
+        .query = views, .output = views, .router.weight = view, .key = view, .value = view};
+    return check_wide(harness, &choices) && check_wide(harness, &keys);
+}
+
 // -------------------------------------------------------------------------------- main
 
 struct behaviour {
@@ -353,6 +385,8 @@ static void check_all(struct tap *tap, struct harness *harness)
                 tap_result(tap, c && b->check(harness, c, tap->seed), name);
         }
     }
+    if (tap_wants(tap, "wide-passes"))
+        tap_result(tap, check_wide_passes(harness), "wide-passes");
 }
 
 int main(int argc, char **argv)
