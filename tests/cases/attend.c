@@ -127,6 +127,8 @@ static const struct attend_case cases[] = {
     CASE("blocks-top-huge", BOTH), PICKED, PATTERN(CHOSEN(2), .block = (1u << 30) - 1)},
     CASE("blocks-top-first-tokens", BOTH), SHAPE(11, 4, 2, 32), HELD(3, 0, 120), .words = 2,
         .top = 3, PATTERN(CHOSEN(3), .block = 2)},
+    CASE("blocks-top-many", .shapes = CPU), SHAPE(8, 1, 1, 32), HELD(1, 4080, 4096),
+        .words = 16, .top = 64, PATTERN(CHOSEN(64), .block = 8)},
     CASE("blocks-listed-splits", BOTH), PICKED, .splits = 3,
         PATTERN(LISTED(2, 4, 7), .block = 12, .sinks = 3, .local = 9)},
     CASE("blocks-listed-splits-both-sides", BOTH), PICKED, .splits = 4, .ahead = true,
