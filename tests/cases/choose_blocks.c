@@ -58,6 +58,8 @@ static const struct choose_case cases[] = {
     CASE("head-33", BOTH), SHAPE(5, 3, 3, 33), BLOCKS(5, 3, 64), .start = 40},
     CASE("most-blocks", .shapes = CPU, .thorough = true), SHAPE(1, 1, 1, 8),
         BLOCKS(1, 64, 2048), .start = 2047},
+    CASE("most-products", .shapes = CPU), SHAPE(1, 1, 1, 256),
+        BLOCKS(1, 64, 2048), .start = 2047},
 };
 
 static const struct kernel_shape shapes[] = {{.lanes = 8}, {.lanes = 64}, {.lanes = 32}};
