@@ -39,6 +39,7 @@ static const struct mean_case cases[] = {
     CASE("head-1-f16", BOTH), SHAPE(9, 2, 1, 3, 12), .f16 = true},
     CASE("head-7-f16", BOTH), SHAPE(9, 2, 7, 3, 12), .f16 = true},
     CASE("head-256", BOTH), SHAPE(5, 1, 256, 2, 6)},
+    CASE("moba-of-a-million", .shapes = CPU), SHAPE(1, 1, 256, 4096, 4096), .start = 4095},
     CASE("wild-place", BOTH), SHAPE(5, 2, 32, 4, 16), .placed = true, .sequences = 3, .wild = true},
 };
 
