@@ -18,7 +18,8 @@ static bool is_picked(const struct attend_case *c, const struct attend_model *m,
     uint32_t head, uint32_t block)
 {
     const struct vkmoe_pattern *p = pattern_of(c, m->row_expert[row]);
-    const uint32_t *list = p->top ? m->choices + ((size_t)row * c->heads + head) * c->top : p->blocks;
+    const size_t choice = ((size_t)row * c->heads + head) * c->top;
+    const uint32_t *list = p->top ? m->choices + choice : p->blocks;
     for (uint32_t i = 0; i < (p->top ? p->top : p->block_count); i++)
         if (list[i] == block)
             return true;
@@ -92,11 +93,14 @@ static uint32_t head_group(const struct attend_case *c, const struct attend_mode
 static bool is_picked_by_any(const struct attend_case *c, const struct attend_model *m,
     const struct walkers *w, uint32_t head, uint32_t block)
 {
-    for (uint32_t row = w->first; row < w->end; row++)
-        for (uint32_t h = 0; h < c->heads; h++)
-            if (kv_head_of(c, m, h) == kv_head_of(c, m, head)
-                    && head_group(c, m, h) == head_group(c, m, head) && is_picked(c, m, row, h, block))
+    for (uint32_t h = 0; h < c->heads; h++) {
+        if (kv_head_of(c, m, h) != kv_head_of(c, m, head)
+                || head_group(c, m, h) != head_group(c, m, head))
+            continue;
+        for (uint32_t row = w->first; row < w->end; row++)
+            if (is_picked(c, m, row, h, block))
                 return true;
+    }
     return false;
 }
 
