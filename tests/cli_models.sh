@@ -3,7 +3,7 @@
 # recorded. TOKENIZER is "sentencepiece" or "none", as VKMOE was built. VKMOE_TEST_DEVICE, if it is set, is the --device of everything that runs.
 set -u
 vkmoe=$(realpath "$1") models=$2 near=$3 tokenizer=$4
-mixtral=$models/tiny-mixtral jetmoe=$models/tiny-jetmoe
+mixtral=$models/tiny-mixtral jetmoe=$models/tiny-jetmoe switch=$models/../golden/whole/switch_transformers
 device=()
 [ -n "${VKMOE_TEST_DEVICE-}" ] && device=(--device "$VKMOE_TEST_DEVICE")
 tmp=$(mktemp -d)
@@ -136,6 +136,25 @@ mkdir "$tmp/unwindowed"
 tr -d '\n' <"$jetmoe/config.json" | sed 's/"attention_expert_windows": *\[[^]]*\],//' >"$tmp/unwindowed/config.json"
 ln -s "$(realpath "$jetmoe/model.safetensors")" "$(realpath "$jetmoe/recorded")" "$tmp/unwindowed"
 logits "logits of tiny-jetmoe without windows" "$tmp/unwindowed" "$jetmoe/recorded/logits_unwindowed.npy"
+
+# An encoder-decoder, and what Hugging Face's class, which knows no capacity, makes of it.
+for chunk in 512 1; do
+    expect 0 logits "$switch" --input "$switch/ids.npy" --tokens "$switch/decoder_ids.npy" --output "$tmp/l.npy" \
+        --no-capacity --chunk $chunk
+    near "$tmp/l.npy" "$switch/logits.npy" 1e-3
+    near "$tmp/l.npy" "$switch/logits.npy" argmax
+done
+expect 0 generate "$switch" --tokens "$switch/ids.npy" --count 5 --no-capacity
+[ "$(grep -cE '^[0-9]+$' "$out")" = 5 ] || grep -q '^stopped: the model ended the text$' "$err" ||
+    problem "expected 5 ids: $(cat "$out")"
+says '^input: [0-9]+ tokens; generated: '
+refuse 1 "expected --input IDS.npy, what it reads" logits "$switch" --tokens "$switch/ids.npy" --output "$tmp/z.npy"
+refuse 1 "has no encoder" logits "$mixtral" --tokens "$mixtral/recorded/tokens.npy" \
+    --input "$mixtral/recorded/tokens.npy" --output "$tmp/z.npy"
+refuse 1 "is an encoder-decoder" route "$switch" --tokens "$switch/ids.npy"
+[ -e "$tmp/z.npy" ] && problem "written in spite of an error"
+no_leftovers
+finish "an encoder-decoder"
 
 for layer in 0 3; do
     for model in "$mixtral" "$jetmoe"; do

@@ -212,8 +212,12 @@ static void print_speed(const struct job *job)
     char choice[64] = "greedy";
     if (job->sampler.temperature > 0)
         snprintf(choice, sizeof choice, "seed %llu", (unsigned long long)job->first_state);
-    fprintf(stderr, "prompt: %u token%s, %.1f tokens/s with the time to get ready; ", prompt,
-        prompt == 1 ? "" : "s", prompt * 1e9 / (double)(job->prompt_ns + 1));
+    if (job->session.input) // read before the clock was started
+        fprintf(stderr, "input: %u token%s; ", job->session.input_count,
+            job->session.input_count == 1 ? "" : "s");
+    else
+        fprintf(stderr, "prompt: %u token%s, %.1f tokens/s with the time to get ready; ", prompt,
+            prompt == 1 ? "" : "s", prompt * 1e9 / (double)(job->prompt_ns + 1));
     fprintf(stderr, "generated: %u token%s", job->generated, job->generated == 1 ? "" : "s");
     if (job->timed)
         fprintf(stderr, ", %.1f tokens/s", job->timed * 1e9 / (double)(job->ns + 1));
