@@ -540,6 +540,7 @@ int main(int argc, char **argv)
         {"patterns", test_patterns},
         {"listed-blocks", test_listed_blocks},
         {"chosen-blocks", test_chosen_blocks},
+        {"tied-blocks", test_tied_blocks},
         {"blocks-of-each-head", test_blocks_of_each_head},
         {"empty-keys", test_empty_keys},
         {"both-sides", test_both_sides},

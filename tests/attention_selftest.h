@@ -49,6 +49,7 @@ static inline void attend(const struct reference_attention *a, uint32_t tokens, 
 
 // attention_selftest_routed.c
 bool test_chosen_blocks(void);
+bool test_tied_blocks(void);
 bool test_blocks_of_each_head(void);
 bool test_kv_heads_of_experts(void);
 bool test_position_bias(void);
