@@ -222,29 +222,33 @@ fail:
 
 // -------------------------------------------------------------------------- configuration
 
-static bool test_begin(void)
+static bool test_ends(void)
 {
     static const struct {
         const char *config;
-        int64_t begin;
+        int64_t begin, end;
     } cases[] = {
-        {"{}", 1},
-        {"{\"add_bos_token\": true, \"tokenizer_class\": \"T5Tokenizer\"}", 1},
-        {"{\"add_bos_token\": false, \"tokenizer_class\": \"LlamaTokenizer\"}", -1},
-        {"{\"tokenizer_class\": \"LlamaTokenizer\"}", 1},
-        {"{\"tokenizer_class\": \"T5Tokenizer\"}", -1},
-        {"{\"add_bos_token\": null, \"tokenizer_class\": 5}", 1},
+        {"{}", 1, -1},
+        {"{\"add_bos_token\": true, \"tokenizer_class\": \"T5Tokenizer\"}", 1, 2},
+        {"{\"add_bos_token\": false, \"tokenizer_class\": \"LlamaTokenizer\"}", -1, -1},
+        {"{\"add_eos_token\": true, \"tokenizer_class\": \"LlamaTokenizer\"}", 1, 2},
+        {"{\"add_eos_token\": false, \"tokenizer_class\": \"T5TokenizerFast\"}", -1, -1},
+        {"{\"tokenizer_class\": \"LlamaTokenizer\"}", 1, -1},
+        {"{\"tokenizer_class\": \"T5Tokenizer\"}", -1, 2},
+        {"{\"add_bos_token\": null, \"tokenizer_class\": 5}", 1, -1},
     };
     struct cli_tokenizer t;
     uint32_t *tokens = NULL, count;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         CHECK(write_file("tokenizer_config.json", cases[i].config, strlen(cases[i].config)));
         CHECK(init_named(&t, "bytes.model"));
-        if (t.begin != cases[i].begin)
+        if (t.begin != cases[i].begin || t.end != cases[i].end)
             tap_note("%s", cases[i].config);
-        CHECK(t.begin == cases[i].begin);
+        CHECK(t.begin == cases[i].begin && t.end == cases[i].end);
         tokens = cli_tokenizer_encode(&t, " ", &count);
-        CHECK(count == (t.begin < 0 ? 2 : 3) && tokens[0] == (t.begin < 0 ? 287 : 1));
+        CHECK(count == (t.begin < 0 ? 2u : 3u) + (t.end >= 0));
+        CHECK(tokens[0] == (t.begin < 0 ? 287 : 1));
+        CHECK(t.end < 0 || tokens[count - 1] == 2);
         free(tokens);
         tokens = NULL;
         cli_tokenizer_finish(&t);
@@ -350,7 +354,7 @@ int main(int argc, char **argv)
         {"encode", test_encode},
         {"round-trip", test_round_trip},
         {"strange-tokens", test_strange_tokens},
-        {"begin", test_begin},
+        {"ends", test_ends},
         {"damaged", test_damaged},
         {"unfit", test_unfit},
     };

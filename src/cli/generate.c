@@ -349,8 +349,9 @@ static int parse(struct job *job, int argc, char **argv)
             "error.\n"
             "\n"
             "Text becomes tokens by the model's tokenizer.model, if it has one (sentencepiece). The\n"
-            "tokenizer's first token, BOS, is put before it unless tokenizer_config.json says that\n"
-            "\"add_bos_token\" is false, or that the tokenizer is of the class of T5's.\n",
+            "tokenizer's first token, BOS, is put before it; behind it its last, EOS, if the tokenizer\n"
+            "is of the class of T5's, and then no BOS. \"add_bos_token\" and \"add_eos_token\" in\n"
+            "tokenizer_config.json have the last word.\n",
         .options = options,
         .option_count = sizeof options / sizeof options[0],
     }, argc, argv);

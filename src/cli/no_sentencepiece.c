@@ -29,6 +29,12 @@ int64_t cli_pieces_begin(const struct cli_pieces *pieces)
     return -1;
 }
 
+int64_t cli_pieces_end(const struct cli_pieces *pieces)
+{
+    (void)pieces;
+    return -1;
+}
+
 uint32_t *cli_pieces_encode(const struct cli_pieces *pieces, const char *text, uint32_t *count)
 {
     (void)pieces, (void)text, (void)count;

@@ -85,6 +85,11 @@ int64_t cli_pieces_begin(const struct cli_pieces *pieces)
     return pieces->processor.bos_id();
 }
 
+int64_t cli_pieces_end(const struct cli_pieces *pieces)
+{
+    return pieces->processor.eos_id();
+}
+
 uint32_t *cli_pieces_encode(const struct cli_pieces *pieces, const char *text, uint32_t *count)
 {
     try {

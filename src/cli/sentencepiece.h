@@ -20,6 +20,7 @@ void cli_pieces_close(struct cli_pieces **pieces);
 
 uint32_t cli_pieces_count(const struct cli_pieces *pieces);
 int64_t cli_pieces_begin(const struct cli_pieces *pieces); // the token before a text; -1: none
+int64_t cli_pieces_end(const struct cli_pieces *pieces);   // the one behind it; -1: none
 
 // What they return is to be freed; it is NULL if they fail, as for want of memory.
 uint32_t *cli_pieces_encode(const struct cli_pieces *pieces, const char *text, uint32_t *count);

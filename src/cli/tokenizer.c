@@ -40,24 +40,30 @@ static int read_config(const char *path, FILE *file, cJSON **out)
     return status;
 }
 
-// Whether a text begins with the token for that, which T5's do not.
-static int read_begins(const char *model, bool *begins)
+static bool read_bool(const cJSON *config, const char *key, bool preset)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(config, key);
+    return cJSON_IsBool(item) ? cJSON_IsTrue(item) : preset;
+}
+
+// Whether a text begins with the token for that, or ends with the one for that: T5's do the
+// latter, others the former.
+static int read_ends(const char *model, bool *begins, bool *ends)
 {
     char path[MAX_PATH];
     cJSON *config = NULL;
     *begins = true;
+    *ends = false;
     join(model, "tokenizer_config.json", path);
     FILE *file = fopen(path, "rb");
     if (!file)
         return errno == ENOENT ? 0 : cli_fail("%s: cannot open: %s", path, strerror(errno));
     const int status = read_config(path, file, &config);
     fclose(file);
-    const cJSON *add = cJSON_GetObjectItemCaseSensitive(config, "add_bos_token");
     const cJSON *kind = cJSON_GetObjectItemCaseSensitive(config, "tokenizer_class");
-    if (cJSON_IsBool(add))
-        *begins = cJSON_IsTrue(add);
-    else if (cJSON_IsString(kind))
-        *begins = strncmp(kind->valuestring, "T5", 2) != 0;
+    const bool is_t5 = cJSON_IsString(kind) && strncmp(kind->valuestring, "T5", 2) == 0;
+    *begins = read_bool(config, "add_bos_token", !is_t5);
+    *ends = read_bool(config, "add_eos_token", is_t5);
     cJSON_Delete(config);
     return status;
 }
@@ -65,7 +71,7 @@ static int read_begins(const char *model, bool *begins)
 int cli_tokenizer_init(struct cli_tokenizer *t, const char *model, uint32_t vocabulary)
 {
     char path[MAX_PATH];
-    bool begins;
+    bool begins, ends;
     *t = (struct cli_tokenizer){0};
     join(model, "tokenizer.model", path);
     if (!cli_pieces_are_built())
@@ -79,8 +85,9 @@ int cli_tokenizer_init(struct cli_tokenizer *t, const char *model, uint32_t voca
     if (cli_pieces_count(t->pieces) > vocabulary)
         return cli_fail("%s: has %u tokens, the model's vocabulary only %u", path,
             cli_pieces_count(t->pieces), vocabulary);
-    const int status = read_begins(model, &begins);
+    const int status = read_ends(model, &begins, &ends);
     t->begin = begins ? cli_pieces_begin(t->pieces) : -1;
+    t->end = ends ? cli_pieces_end(t->pieces) : -1;
     return status;
 }
 
@@ -95,15 +102,17 @@ void cli_tokenizer_finish(struct cli_tokenizer *t)
 
 uint32_t *cli_tokenizer_encode(const struct cli_tokenizer *t, const char *text, uint32_t *count)
 {
-    const uint32_t first = t->begin >= 0;
+    const uint32_t first = t->begin >= 0, last = t->end >= 0;
     uint32_t *pieces = cli_pieces_encode(t->pieces, text, count);
     if (!pieces)
         exit(cli_fail("the tokenizer fails on a text of %zu bytes", strlen(text)));
-    uint32_t *tokens = cli_alloc(((size_t)*count + first) * sizeof *tokens);
+    uint32_t *tokens = cli_alloc(((size_t)*count + first + last) * sizeof *tokens);
     memcpy(tokens + first, pieces, *count * sizeof *tokens);
     if (first)
         tokens[0] = (uint32_t)t->begin;
-    *count += first;
+    if (last)
+        tokens[first + *count] = (uint32_t)t->end;
+    *count += first + last;
     free(pieces);
     return tokens;
 }

@@ -7,7 +7,7 @@
 
 struct cli_tokenizer {
     struct cli_pieces *pieces;
-    int64_t begin; // the token before every text; -1: none
+    int64_t begin, end; // the tokens before and behind every text; -1: none
     char *text;    // decoded last
     size_t shown;  // bytes of it that cli_tokenizer_extend() has returned
 };
@@ -19,7 +19,7 @@ bool cli_tokenizer_exists(const char *model);
 int cli_tokenizer_init(struct cli_tokenizer *tokenizer, const char *model, uint32_t vocabulary);
 void cli_tokenizer_finish(struct cli_tokenizer *tokenizer);
 
-// The text's tokens, the one before it included; free(). It does not return if that fails.
+// The text's tokens, those before and behind it included; free(). It does not return if that fails.
 uint32_t *cli_tokenizer_encode(const struct cli_tokenizer *tokenizer, const char *text,
     uint32_t *count);
 
