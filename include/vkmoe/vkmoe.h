@@ -213,7 +213,8 @@ VKMOE_API void vkmoe_stream_destroy(vkmoe_stream **stream);
 // Makes room for `scratch_size` bytes (see vkmoe_layer_scratch_size()), so that
 // recording allocates nothing. A stream with its own command buffer grows by
 // itself; one that records into the caller's must be prepared. INVALID while a
-// caller's command buffer is set. Waits for submitted work.
+// caller's command buffer is set. Waits for submitted work; those of the caller that
+// were recorded before must not run any more, as their scratch may go.
 VKMOE_API enum vkmoe_status vkmoe_stream_reserve(vkmoe_stream *stream, uint64_t scratch_size);
 
 // From now on record into `commands`, which is in the recording state, outside a
@@ -245,8 +246,8 @@ VKMOE_API enum vkmoe_status vkmoe_stream_submit(vkmoe_stream *stream,
 // then returns at once. Counts and addresses stay as they were recorded, what the buffers
 // hold is read anew; all that the work uses must still be there, and its scratch is,
 // whatever vkmoe_stream_reserve() did. INVALID if that submit handed over nothing, if
-// anything was recorded since, or while a caller's command buffer is set. Allocates
-// nothing, unless `params` lists more semaphores than any before.
+// anything was recorded since but into a caller's command buffer, or while one is set.
+// Allocates nothing, unless `params` lists more semaphores than any before.
 VKMOE_API enum vkmoe_status vkmoe_stream_repeat(vkmoe_stream *stream,
     const struct vkmoe_submit_params *params);
 
@@ -449,17 +450,20 @@ enum vkmoe_pattern_kind {
 //
 // BLOCKS either lists the blocks, or, with `top`, each head of each query chooses its own:
 // the query's block and, of those before it, the top - 1 whose mean key has the largest
-// product with the query; the lower block wins ties (MoBA, arXiv 2502.13189).
+// product with the query; the lower block wins ties (MoBA, arXiv 2502.13189). A block's mean
+// is taken when its last position is written: those before it must not come in a later forward.
+//
+// Lengths and `step` are below 2^30.
 struct vkmoe_pattern {
     enum vkmoe_pattern_kind kind;
     uint32_t left;       // only keys with i - j < left; 0: any
     uint32_t right;      // with both_sides: only keys with j - i <= right; 0: any
-    uint32_t step, phase;
+    uint32_t step, phase; // STRIDED, DILATED: step at least 1, phase below it
     uint32_t sinks;      // and the first `sinks` keys
     uint32_t local;      // and keys with i - j < local
     bool both_sides;     // keys behind the query too; not with `top`
-    uint32_t block;      // BLOCKS: positions in a block; of one size wherever `top` is
-    uint32_t top;        // BLOCKS: how many blocks a query sees; 0: those listed
+    uint32_t block;      // BLOCKS: positions in a block, at least 1; of one size wherever `top` is
+    uint32_t top;        // BLOCKS: how many blocks a query sees, at most 64; 0: those listed
     const uint32_t *blocks; // BLOCKS: the list, [block_count], each below 65536
     uint32_t block_count;
 };
@@ -498,16 +502,19 @@ struct vkmoe_rope {
 struct vkmoe_head_experts {
     uint32_t experts;            // E, of one head; 0: the projection is dense
     uint32_t experts_per_token;  // k, of one head
-    struct vkmoe_router_params router; // weight [heads * E][hidden]; score SIGMOID
-    const struct vkmoe_view *matrices; // [heads * E]
+    // weight [heads * E][hidden]. As with each_group, which is implied: its groups are the
+    // heads and stay 0 here, and the score is not SOFTMAX (SwitchHead: SIGMOID).
+    struct vkmoe_router_params router;
+    const struct vkmoe_view *matrices; // [heads * E], of one dtype
 };
 
 struct vkmoe_attention_params {
     uint32_t hidden, head_size;  // head_size 1 to 256
-    uint32_t heads;              // of one expert
-    uint32_t kv_heads;
+    uint32_t heads;              // of one expert; heads * head_size at most 65536, as kv_heads'
+    uint32_t kv_heads;           // divides heads, unless expert_kv_heads is given
     // Which kv heads an expert's heads use: `expert_kv_heads` of them from first_kv_head[e]
-    // on (MoH: each expert is a head, and has its own). 0 and NULL: all of them.
+    // on (MoH: each expert is a head, and has its own); it divides heads. 0 and NULL: all of
+    // them, from 0 on.
     uint32_t expert_kv_heads;
     const uint32_t *first_kv_head; // [experts]
     bool tiled_kv;               // head h uses kv head h % kv_heads (JetMoE), not h / (heads / kv_heads)
@@ -565,7 +572,8 @@ VKMOE_API uint64_t vkmoe_cache_size(const vkmoe_cache *cache);
 // tokens * (k * heads * head_size + k * hidden + 2 * kv_heads * head_size) * 4
 // + tokens * experts * 4 + 2 MiB, and where patterns have `top`, with the largest of these
 // tokens * k * heads * top * 4 more. With value_experts or output_experts, of n heads and
-// matrices of r rows, tokens * n * (k * (r + 2) + E) * 4 more, the larger if there are both.
+// matrices of r rows, tokens * n * (k * (r + 2) + E) * 4 more, the larger if there are both;
+// with router.levels, tokens * 8 more.
 // There is no tokens x tokens buffer.
 VKMOE_API uint64_t vkmoe_attention_scratch_size(const vkmoe_attention *attention, uint32_t tokens);
 
