@@ -68,22 +68,6 @@ static enum vkmoe_status upload(vkmoe_device *device, const void *data, uint64_t
     return status == VKMOE_OK ? vkmoe_buffer_upload(*out, 0, data, size) : status;
 }
 
-static enum vkmoe_status upload_vector(vkmoe_device *device, const struct vkmoe_view *view,
-    uint32_t count, vkmoe_buffer **out)
-{
-    if (!view->data)
-        return VKMOE_OK;
-    const struct vkmoe_view resolved = vkmoe_view_resolve(view, count);
-    float *values = malloc(count * sizeof *values);
-    if (!values)
-        return vkmoe_fail(&device->log, VKMOE_ERROR_OUT_OF_MEMORY, "attention: out of host memory");
-    for (uint32_t i = 0; i < count; i++)
-        values[i] = vkmoe_view_get(&resolved, 0, i);
-    const enum vkmoe_status status = upload(device, values, count * sizeof *values, out);
-    free(values);
-    return status;
-}
-
 static void write_pattern(vkmoe_attention *a, const struct vkmoe_pattern *p, uint32_t first_kv_head,
     uint32_t *w)
 {
@@ -208,11 +192,11 @@ static enum vkmoe_status fill(vkmoe_attention *a, const struct vkmoe_attention_p
     if (status == VKMOE_OK)
         status = upload_head_vectors(a, p);
     if (status == VKMOE_OK)
-        status = upload_vector(a->device, &p->query_norm,
-            p->head_size * (p->norm_wide ? p->heads : 1), &a->query_norm);
+        status = vkmoe_vector_upload(a->device, &p->query_norm,
+            p->head_size * (p->norm_wide ? p->heads : 1), 1, &a->query_norm);
     if (status == VKMOE_OK)
-        status = upload_vector(a->device, &p->key_norm,
-            p->head_size * (p->norm_wide ? p->kv_heads : 1), &a->key_norm);
+        status = vkmoe_vector_upload(a->device, &p->key_norm,
+            p->head_size * (p->norm_wide ? p->kv_heads : 1), 1, &a->key_norm);
     return status;
 }
 

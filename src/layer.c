@@ -7,16 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-// A device copy of `count` floats.
-static enum vkmoe_status upload_floats(vkmoe_device *device, const float *data, size_t count,
-    vkmoe_buffer **out)
-{
-    enum vkmoe_status status = vkmoe_buffer_create(device, count * sizeof *data, out);
-    if (status == VKMOE_OK)
-        status = vkmoe_buffer_upload(*out, 0, data, count * sizeof *data);
-    return status;
-}
-
 static float get_or(const struct vkmoe_view *view, uint32_t columns, uint32_t row, uint32_t column,
     float absent)
 {
@@ -76,7 +66,7 @@ static enum vkmoe_status create_vectors(vkmoe_layer *layer, const struct vkmoe_l
         vectors[n + e] = get_or(&p->router.correction_bias, n, 0, e, 0.0f);
         vectors[2 * n + e] = get_or(&p->router.expert_scale, n, 0, e, 1.0f);
     }
-    return upload_floats(layer->device, vectors, 3 * (size_t) n, &layer->vectors);
+    return vkmoe_floats_upload(layer->device, vectors, 3 * (size_t) n, &layer->vectors);
 }
 
 // Biases [experts][rows of the packed matrix]; blocks of two views take turns.
@@ -100,7 +90,7 @@ static enum vkmoe_status create_bias(vkmoe_layer *layer, const struct vkmoe_view
             row[at + BLOCK_ROWS] = get_or(second, count, e, i, 0.0f);
         }
     }
-    const enum vkmoe_status status = upload_floats(layer->device, bias,
+    const enum vkmoe_status status = vkmoe_floats_upload(layer->device, bias,
         layer->params.experts * rows, out);
     free(bias);
     return status;
@@ -115,15 +105,9 @@ static enum vkmoe_status create_biases(vkmoe_layer *layer, const struct vkmoe_la
     if (status == VKMOE_OK && layer->down_biased)
         status = create_bias(layer, &p->down_bias, NULL, p->hidden, layer->down[0].blocks, false,
             &layer->down_bias);
-    if (status == VKMOE_OK && layer->output_biased) {
-        float *bias = malloc(p->hidden * sizeof *bias);
-        if (!bias)
-            return no_host_memory(layer->device);
-        for (uint32_t d = 0; d < p->hidden; d++)
-            bias[d] = get_or(&p->output_bias, p->hidden, 0, d, 0.0f);
-        status = upload_floats(layer->device, bias, p->hidden, &layer->output_bias);
-        free(bias);
-    }
+    if (status == VKMOE_OK && layer->output_biased)
+        status = vkmoe_vector_upload(layer->device, &p->output_bias, p->hidden, 1,
+            &layer->output_bias);
     return status;
 }
 

@@ -60,5 +60,11 @@ enum vkmoe_status vkmoe_matrix_create_stacked(vkmoe_device *device,
     const struct vkmoe_view *const views[], const uint32_t rows[], uint32_t count,
     uint32_t columns, enum vkmoe_dtype dtype, struct matrix *out);
 void vkmoe_matrix_destroy(struct matrix *matrix);
+// f32 copies: of `count` numbers; of a vector times `scale`, *out staying as it is if the view
+// is absent. On failure *out may hold a buffer.
+enum vkmoe_status vkmoe_floats_upload(vkmoe_device *device, const float *data, size_t count,
+    vkmoe_buffer **out);
+enum vkmoe_status vkmoe_vector_upload(vkmoe_device *device, const struct vkmoe_view *view,
+    uint32_t count, float scale, vkmoe_buffer **out);
 
 #endif

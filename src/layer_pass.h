@@ -3,6 +3,7 @@
 #ifndef VKMOE_LAYER_PASS_H
 #define VKMOE_LAYER_PASS_H
 
+#include "common.h"
 #include "layer.h"
 #include "stream.h"
 
@@ -24,6 +25,14 @@ struct scratch {
     uint64_t rows, counts, plan;
     uint64_t size;
 };
+
+// Makes room for `bytes` behind the first *size, and says where.
+static inline uint64_t scratch_take(uint64_t *size, uint64_t bytes)
+{
+    const uint64_t at = *size;
+    *size = align_up(at + bytes, BUFFER_ALIGNMENT);
+    return at;
+}
 
 // How kernels cut the work on a device; for what, see shaders/*.h.
 struct shapes {

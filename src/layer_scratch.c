@@ -7,14 +7,6 @@
 #include "shaders/experts_gemm.h"
 #include "shaders/plan.h"
 
-
-static uint64_t take(uint64_t *size, uint64_t bytes)
-{
-    const uint64_t at = *size;
-    *size = align_up(at + bytes, BUFFER_ALIGNMENT);
-    return at;
-}
-
 static uint32_t max_tiles(const vkmoe_layer *layer, uint32_t tokens, uint32_t tile_rows)
 {
     const uint32_t pairs = tokens * layer->params.experts_per_token;
@@ -35,26 +27,26 @@ struct scratch vkmoe_scratch_plan(const vkmoe_layer *layer, uint32_t tokens, boo
     const uint64_t pairs = (uint64_t) tokens * p->experts_per_token;
     const uint64_t logits_size = (uint64_t) tokens * logits(layer) * 4, ids_size = pairs * 4;
     struct scratch s = { 0 };
-    s.weights = take(&s.size, pairs * 4);
-    s.shared_weights = take(&s.size, layer->shared_weighted ? (uint64_t) tokens * 4 : 0);
+    s.weights = scratch_take(&s.size, pairs * 4);
+    s.shared_weights = scratch_take(&s.size, layer->shared_weighted ? (uint64_t) tokens * 4 : 0);
     const uint64_t h_size = pairs * layer->inner_columns * 4;
     const uint64_t shared_h_size = (uint64_t) tokens * layer->shared_inner_columns * 4;
     if (decode) {
-        s.logits = take(&s.size, logits_size);
-        s.ids = take(&s.size, ids_size);
-        s.h = take(&s.size, h_size);
-        s.shared_h = take(&s.size, shared_h_size);
+        s.logits = scratch_take(&s.size, logits_size);
+        s.ids = scratch_take(&s.size, ids_size);
+        s.h = scratch_take(&s.size, h_size);
+        s.shared_h = scratch_take(&s.size, shared_h_size);
         return s;
     }
-    s.rows = take(&s.size, pairs * 4);
-    s.counts = take(&s.size, (uint64_t) p->experts * 8);
-    s.plan = take(&s.size, 4 * (PLAN_SIZE + 2 * (uint64_t) max_tiles(layer, tokens, tile_rows)));
+    s.rows = scratch_take(&s.size, pairs * 4);
+    s.counts = scratch_take(&s.size, (uint64_t) p->experts * 8);
+    s.plan = scratch_take(&s.size, 4 * (PLAN_SIZE + 2 * (uint64_t) max_tiles(layer, tokens, tile_rows)));
     uint64_t early = s.size, late = s.size;
-    s.logits = take(&early, logits_size);
-    s.ids = take(&early, ids_size);
-    s.h = take(&late, h_size);
+    s.logits = scratch_take(&early, logits_size);
+    s.ids = scratch_take(&early, ids_size);
+    s.h = scratch_take(&late, h_size);
     // The shared expert's h waits where the routed outputs will be.
-    s.shared_h = s.outputs = take(&late, MAX(pairs * p->hidden * 4, shared_h_size));
+    s.shared_h = s.outputs = scratch_take(&late, MAX(pairs * p->hidden * 4, shared_h_size));
     s.size = MAX(early, late);
     return s;
 }

@@ -1,10 +1,11 @@
 // layer_weights.c - packs matrices into the order that shaders/lib/weights.glsl reads,
-// straight from the caller's (mapped) memory into the upload buffer.
+// straight from the caller's (mapped) memory into the upload buffer; and vectors.
 #include "layer.h"
 
 #include "common.h"
 #include "dtype.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define CHUNK 16 // bytes: the unit of the packed order
@@ -137,4 +138,27 @@ enum vkmoe_status vkmoe_matrix_create_stacked(vkmoe_device *device,
 void vkmoe_matrix_destroy(struct matrix *matrix)
 {
     vkmoe_buffer_destroy(&matrix->buffer);
+}
+
+enum vkmoe_status vkmoe_floats_upload(vkmoe_device *device, const float *data, size_t count,
+    vkmoe_buffer **out)
+{
+    const enum vkmoe_status status = vkmoe_buffer_create(device, count * sizeof *data, out);
+    return status == VKMOE_OK ? vkmoe_buffer_upload(*out, 0, data, count * sizeof *data) : status;
+}
+
+enum vkmoe_status vkmoe_vector_upload(vkmoe_device *device, const struct vkmoe_view *view,
+    uint32_t count, float scale, vkmoe_buffer **out)
+{
+    if (!view->data)
+        return VKMOE_OK;
+    const struct vkmoe_view resolved = vkmoe_view_resolve(view, count);
+    float *values = malloc(count * sizeof *values);
+    if (!values)
+        return vkmoe_fail(&device->log, VKMOE_ERROR_OUT_OF_MEMORY, "a vector: out of host memory");
+    for (uint32_t i = 0; i < count; i++)
+        values[i] = scale * vkmoe_view_get(&resolved, 0, i);
+    const enum vkmoe_status status = vkmoe_floats_upload(device, values, count, out);
+    free(values);
+    return status;
 }

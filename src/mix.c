@@ -2,30 +2,9 @@
 #include "mix.h"
 
 #include "common.h"
-#include "dtype.h"
 
 #include "shaders/combine.h"
 #include "shaders/plan.h"
-
-#include <stdlib.h>
-
-static enum vkmoe_status upload_bias(vkmoe_device *device, const struct vkmoe_view *bias,
-    uint32_t count, vkmoe_buffer **out)
-{
-    if (!bias->data)
-        return VKMOE_OK;
-    const struct vkmoe_view view = vkmoe_view_resolve(bias, count);
-    float *values = malloc(count * sizeof *values);
-    if (!values)
-        return vkmoe_fail(&device->log, VKMOE_ERROR_OUT_OF_MEMORY, "attention: out of host memory");
-    for (uint32_t i = 0; i < count; i++)
-        values[i] = vkmoe_view_get(&view, 0, i);
-    enum vkmoe_status status = vkmoe_buffer_create(device, count * sizeof *values, out);
-    if (status == VKMOE_OK)
-        status = vkmoe_buffer_upload(*out, 0, values, count * sizeof *values);
-    free(values);
-    return status;
-}
 
 enum vkmoe_status vkmoe_mix_create(vkmoe_device *device, enum mix_side side,
     const struct vkmoe_head_experts *experts, uint32_t heads, uint32_t hidden, uint32_t rows,
@@ -46,7 +25,7 @@ enum vkmoe_status vkmoe_mix_create(vkmoe_device *device, enum mix_side side,
     *out = (struct mix) { .side = side, .heads = heads, .choices = experts->experts_per_token };
     enum vkmoe_status status = vkmoe_layer_create_up(device, &params, &out->layer);
     if (status == VKMOE_OK)
-        status = upload_bias(device, bias, rows, &out->bias);
+        status = vkmoe_vector_upload(device, bias, rows, 1, &out->bias);
     if (status != VKMOE_OK)
         vkmoe_mix_destroy(out);
     return status;
@@ -67,13 +46,6 @@ uint64_t vkmoe_mix_size(const struct mix *mix)
 
 // ------------------------------------------------------------------------ scratch
 
-static uint64_t take(uint64_t *size, uint64_t bytes)
-{
-    const uint64_t at = *size;
-    *size = align_up(at + bytes, BUFFER_ALIGNMENT);
-    return at;
-}
-
 // The gate's logits and ids die before the products are born.
 static struct scratch plan(const struct mix *mix, uint32_t tokens, uint32_t tile_rows)
 {
@@ -81,14 +53,14 @@ static struct scratch plan(const struct mix *mix, uint32_t tokens, uint32_t tile
     const uint64_t pairs = (uint64_t) tokens * p->experts_per_token;
     const uint64_t tiles = pairs / tile_rows + MIN(p->experts, pairs);
     struct scratch s = { 0 };
-    s.weights = take(&s.size, pairs * 4);
-    s.rows = take(&s.size, pairs * 4);
-    s.counts = take(&s.size, (uint64_t) p->experts * 8);
-    s.plan = take(&s.size, 4 * (PLAN_SIZE + 2 * tiles));
+    s.weights = scratch_take(&s.size, pairs * 4);
+    s.rows = scratch_take(&s.size, pairs * 4);
+    s.counts = scratch_take(&s.size, (uint64_t) p->experts * 8);
+    s.plan = scratch_take(&s.size, 4 * (PLAN_SIZE + 2 * tiles));
     uint64_t early = s.size;
-    s.logits = take(&early, (uint64_t) tokens * p->experts * 4);
-    s.ids = take(&early, pairs * 4);
-    s.h = take(&s.size, pairs * p->inner * 4);
+    s.logits = scratch_take(&early, (uint64_t) tokens * p->experts * 4);
+    s.ids = scratch_take(&early, pairs * 4);
+    s.h = scratch_take(&s.size, pairs * p->inner * 4);
     s.size = MAX(s.size, early);
     return s;
 }

@@ -2,7 +2,6 @@
 #include "network.h"
 
 #include "common.h"
-#include "dtype.h"
 
 #include <stdlib.h>
 
@@ -14,18 +13,7 @@
 static enum vkmoe_status upload_norm(vkmoe_network *n, const struct vkmoe_view *view, float scale,
     vkmoe_buffer **out)
 {
-    const uint32_t count = n->frame.hidden;
-    const struct vkmoe_view resolved = vkmoe_view_resolve(view, count);
-    float *values = malloc(count * sizeof *values);
-    if (!values)
-        return vkmoe_fail(&n->device->log, VKMOE_ERROR_OUT_OF_MEMORY, "network: out of host memory");
-    for (uint32_t i = 0; i < count; i++)
-        values[i] = scale * vkmoe_view_get(&resolved, 0, i);
-    enum vkmoe_status status = vkmoe_buffer_create(n->device, count * sizeof *values, out);
-    if (status == VKMOE_OK)
-        status = vkmoe_buffer_upload(*out, 0, values, count * sizeof *values);
-    free(values);
-    return status;
+    return vkmoe_vector_upload(n->device, view, n->frame.hidden, scale, out);
 }
 
 static enum vkmoe_status create_cache(vkmoe_network *n, const struct vkmoe_attention_params *attention,
