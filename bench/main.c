@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common.h"
@@ -20,6 +21,7 @@ struct options {
     uint32_t tokens[MAX_NUMBERS], token_count; // 0: those of the table
     bool dtypes[3], has_dtypes;                // none: those of the table
     bool routings[ROUTING_COUNT];
+    uint64_t seconds; // none is begun after so many; 0: all are
 };
 
 struct plan {
@@ -42,6 +44,7 @@ static const char usage[] =
     "  --routing NAME,...  uniform (the default), zipf, hot\n"
     "  --filter TEXT       only entries whose name contains TEXT\n"
     "  --cold              weights that are in no cache: copies of the layer take turns\n"
+    "  --seconds N         begins none after N seconds\n"
     "  --device DEVICE     part of its name, or its number\n"
     "  --seed NUMBER       of weights and inputs; 1 if absent\n"
     "  --json [FILE]       one JSON object, to standard output if no file is named\n";
@@ -111,6 +114,8 @@ static bool parse_option(struct options *o, const char *name, const char *value)
         return parse_names(value, routing_names, ROUTING_COUNT, o->routings);
     else if (!strcmp(name, "--seed"))
         return parse_number(value, &end, &o->seed) && !*end;
+    else if (!strcmp(name, "--seconds"))
+        return parse_number(value, &end, &o->seconds) && !*end && o->seconds > 0;
     else
         return false;
     return true;
@@ -242,7 +247,15 @@ static int measure_all(struct plan *plan, const struct options *o)
         return 1;
     }
     report_header(table, &bench);
+    const time_t start = time(NULL);
     for (uint32_t i = 0; i < plan->count; i++) {
+        if (o->seconds && difftime(time(NULL), start) >= (double)o->seconds) {
+            fprintf(table, "%u of %u were not begun in %llu s\n", plan->count - i, plan->count,
+                (unsigned long long)o->seconds);
+            plan->count = i;
+        }
+        if (i == plan->count)
+            break;
         if (progress)
             fprintf(stderr, "\r\033[K%u of %u: %s", i + 1, plan->count, plan->entries[i].id);
         bench_measure(&bench, &plan->entries[i]);

@@ -9,6 +9,8 @@
 # swiftshader  Google's CPU driver, out of Debian's chromium-common package, which is unpacked but never installed
 # gpu          whatever the loader finds; validated only if the layer is installed
 #
+# TEST_SECONDS stops `test` after so many; what did not end by then counts as skipped, one for each program.
+#
 # `find` fails with a reason where a driver cannot be had. `test` ends with the line "N passed, N failed, N skipped",
 # and fails if a test does, or if a log holds a word of the validation layer. Tests that provoke the layer on purpose
 # must keep its message to themselves.
@@ -101,7 +103,9 @@ count_tests() {
                 else continue
                 reports++
             }
-            if (result ~ /OK|EXPECTEDFAIL|SKIP/) {
+            if (result ~ /^INTERRUPT/) {
+                skipped++  # TEST_SECONDS
+            } else if (result ~ /OK|EXPECTEDFAIL|SKIP/) {
                 if (!reports && result == "SKIP") skipped++
                 else if (!reports) passed++
             } else if (!bad) {
@@ -112,16 +116,29 @@ count_tests() {
         END { printf "%d passed, %d failed, %d skipped\n", passed, failed, skipped }' "$1"
 }
 
+# Counts what was not even begun, as one skipped for each program.
+add_unbegun() {
+    local all begun
+    all=$(meson test -C build --no-rebuild --list "${@:3}" 2>/dev/null | grep -c . || true)
+    begun=$(grep -c . "$2")
+    awk -v unbegun=$((all > begun ? all - begun : 0)) '{ $5 += unbegun; print }' <<<"$1"
+}
+
 run_tests() {
-    local driver=$1 log=build/meson-logs/$1 rc=0 counts
+    local driver=$1 log=build/meson-logs/$1 rc=0 counts stop=()
     shift
+    [ -z "${TEST_SECONDS-}" ] || stop=(timeout "$TEST_SECONDS")
     use_driver "$driver"
     rm -f "$log".json "$log".txt
     # Tests are timed for an idle machine; CI is not always one.
-    meson test -C build --no-rebuild --print-errorlogs --timeout-multiplier 4 --logbase "$driver" "$@" </dev/null ||
+    "${stop[@]}" meson test -C build --no-rebuild --print-errorlogs --timeout-multiplier 4 --logbase "$driver" "$@" </dev/null ||
         rc=$?
     [ -f "$log.json" ] || die "meson ran no test"
     counts=$(count_tests "$log.json")
+    if [ -n "${TEST_SECONDS-}" ]; then
+        counts=$(add_unbegun "$counts" "$log.json" "$@")
+        rc=0  # of failures, the counts tell
+    fi
     if grep -E 'Validation (Error|Warning|Performance)|SYNC-HAZARD|VUID-|UNASSIGNED-' "$log.txt" | sort | uniq -c; then
         echo "not ok - the validation layer spoke, see above and $log.txt"
         counts=$(awk '{ $3++; print }' <<<"$counts")

@@ -35,7 +35,7 @@ inside() {
 
 install_ggml() {
     [ ! -e "$testing/usr/include/ggml.h" ] || return 0
-    dir=/ inside apt-get -qq update >/dev/null
+    dir=/ inside apt-get -qq -o Acquire::Check-Valid-Until=false update >/dev/null
     dir=/ inside apt-get -qq install -y --no-install-recommends "${packages[@]}" >/dev/null || die "no ${packages[*]}"
 }
 
