@@ -68,6 +68,19 @@ static enum vkmoe_status upload(vkmoe_device *device, const void *data, uint64_t
     return status == VKMOE_OK ? vkmoe_buffer_upload(*out, 0, data, size) : status;
 }
 
+// The most keys that a workgroup walks over for a pattern, in a context without end.
+static uint64_t reach_of(const struct vkmoe_pattern *p)
+{
+    const uint64_t rows = 8; // of a workgroup, at most; each may pick blocks of its own
+    uint64_t reach = p->left == 0 || (p->both_sides && p->right == 0) ? UINT32_MAX
+        : (uint64_t) p->left + p->right;
+    if (p->kind == VKMOE_PATTERN_STRIDED || p->kind == VKMOE_PATTERN_DILATED)
+        reach /= p->step;
+    if (p->kind == VKMOE_PATTERN_BLOCKS)
+        reach = MIN(reach, (uint64_t) p->block * (p->top > 0 ? p->top * rows : p->block_count));
+    return reach + p->sinks + p->local;
+}
+
 static void write_pattern(vkmoe_attention *a, const struct vkmoe_pattern *p, uint32_t first_kv_head,
     uint32_t *w)
 {
@@ -83,6 +96,7 @@ static void write_pattern(vkmoe_attention *a, const struct vkmoe_pattern *p, uin
     w[PATTERN_KV_HEAD] = first_kv_head;
     w[PATTERN_BLOCK] = p->block;
     w[PATTERN_TOP] = by_blocks ? p->top : 0;
+    a->reach = MAX(a->reach, reach_of(p));
     a->both_sides |= p->both_sides;
     a->by_blocks |= by_blocks;
     if (by_blocks && p->top > 0) {

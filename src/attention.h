@@ -20,6 +20,7 @@ struct vkmoe_attention {
     vkmoe_buffer *patterns;      // u32 [experts][PATTERN_WORDS], then lists: shaders/pattern.h
     bool by_blocks;              // some pattern picks blocks of keys
     uint32_t list_words;         // of the longest list's mask
+    uint64_t reach;              // the most keys that a workgroup walks over for some pattern
     uint32_t top, block;         // the largest `top` and the block that goes with it; 0: none
     vkmoe_buffer *rotations;     // see shaders/store_kv.h; NULL: a forward's own, or no RoPE
     vkmoe_buffer *head_vectors;  // f32 [heads] sinks, then the position bias; NULL without both

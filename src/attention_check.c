@@ -65,8 +65,10 @@ static enum vkmoe_status check_head_experts(const struct vkmoe_log *log, const c
         "%s.experts_per_token is %u, must be 1 to experts (%u)", name, h->experts_per_token,
         h->experts);
     CHECK(h->matrices, "%s.matrices is missing", name);
-    CHECK(h->router.groups == 0 && h->router.levels.data == NULL,
+    CHECK(h->router.groups <= 1 && h->router.levels.data == NULL,
         "%s.router has groups or levels; its groups are the heads", name);
+    CHECK(h->router.score != VKMOE_SCORE_SOFTMAX,
+        "%s.router.score is SOFTMAX, which would be over all heads; SwitchHead has SIGMOID", name);
     return VKMOE_OK;
 }
 

@@ -18,6 +18,7 @@
 #define PARTIALS_SIZE (1u << 20)
 #define KEYS_A_SPLIT 256
 #define MAX_SPLITS 64
+#define LOOP_TURNS 65535
 
 struct attend_scratch {
     struct scratch layer;
@@ -287,7 +288,6 @@ static void aim(struct attend_pass *pass, const struct vkmoe_attend_params *f, u
     pass->positions = advance(vkmoe_span_address(&f->positions), first);
     pass->sequences = advance(vkmoe_span_address(&f->sequences), first);
     pass->lengths = vkmoe_span_address(&f->lengths);
-    pass->mode = !a->routed ? ROWS_TOKENS : p->decode ? ROWS_PAIRS : ROWS_SORTED;
     pass->rows = a->routed ? tokens * a->params.experts_per_token : tokens;
     pass->shape = choose_shape(a, pass->mode, pass->rows, longest);
 }
@@ -302,6 +302,20 @@ static enum vkmoe_status update_rotations(const struct attend_pass *pass, uint32
     vkmoe_rope_table(rope, rope->size, length, table);
     return vkmoe_stream_update(pass->pass.stream, pass->pass.scratch, at->rotations, table,
         rope->size * sizeof table[0]);
+}
+
+// Whether all keys can be walked over: see ends_loops of struct vkmoe_device. A block of 8
+// keys takes a turn for each 8 elements of a head, and some more.
+static enum vkmoe_status check_walk(const vkmoe_attention *a, const struct attend_shape *shape,
+    uint32_t longest)
+{
+    const uint64_t keys = MIN(longest, a->reach) / shape->splits;
+    const uint64_t turns = (keys / 8 + 1) * (11 + div_up(a->params.head_size, 8));
+    if (!a->device->ends_loops || turns <= LOOP_TURNS)
+        return VKMOE_OK;
+    return vkmoe_fail(&a->device->log, VKMOE_ERROR_UNSUPPORTED,
+        "attention: %llu keys in one loop, which %s ends too early; Mesa 26 does not",
+        (unsigned long long) keys, a->device->info.driver);
 }
 
 // Has `record` record all tokens, in as many passes as they need.
@@ -331,7 +345,13 @@ static enum vkmoe_status run_passes(vkmoe_stream *stream, const vkmoe_attention 
     const uint32_t capacity = cache->params.capacity;
     const uint32_t longest = f->longest ? MIN(f->longest, capacity) : capacity;
     const struct attend_scratch at = plan(attention, per_pass, pass.pass.decode, tile_rows);
-    enum vkmoe_status status = vkmoe_stream_scratch(stream, at.size, &pass.pass.scratch);
+    pass.mode = !attention->routed ? ROWS_TOKENS : pass.pass.decode ? ROWS_PAIRS : ROWS_SORTED;
+    const struct attend_shape shape = choose_shape(attention, pass.mode,
+        MIN(per_pass, f->tokens) * attention->params.experts_per_token, longest);
+    enum vkmoe_status status = record == record_pass ? check_walk(attention, &shape, longest)
+                                                     : VKMOE_OK;
+    if (status == VKMOE_OK)
+        status = vkmoe_stream_scratch(stream, at.size, &pass.pass.scratch);
     if (status == VKMOE_OK)
         status = update_rotations(&pass, longest, &at);
     for (uint32_t first = 0; first < f->tokens && status == VKMOE_OK; first += per_pass) {

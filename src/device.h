@@ -43,6 +43,7 @@ struct vkmoe_device {
 
     uint32_t needs;            // mask of enum need that it satisfies
     bool is_cpu;               // a software driver: kernels take CPU shapes
+    bool ends_loops;           // all of an invocation, after 65535 iterations, without a word
     uint32_t subgroup_size;    // the size kernels run with
     bool fixed_subgroup_size;  // it must be required explicitly (sizes vary)
     bool full_subgroups;       // computeFullSubgroups is enabled

@@ -293,10 +293,13 @@ static uint64_t stack_scratch(const struct network_stack *stack, uint32_t tokens
         const struct network_block *block = &stack->blocks[b];
         const vkmoe_attention *const attentions[] = { block->attention, block->cross };
         size = MAX(size, vkmoe_layer_scratch_size(block->experts, tokens));
+        // Decode passes lay scratch out differently; few tokens may need a little more.
+        for (uint32_t t = 1; t <= MIN(tokens, DECODE_MAX_TOKENS); t++)
+            size = MAX(size, vkmoe_layer_scratch_size(block->experts, t));
         for (size_t i = 0; i < ARRAY_SIZE(attentions) && attentions[i]; i++) {
             size = MAX(size, vkmoe_attention_scratch_size(attentions[i], tokens));
-            // Decode passes lay scratch out differently; few tokens may need a little more.
-            size = MAX(size, vkmoe_attention_scratch_size(attentions[i], 1));
+            for (uint32_t t = 1; t <= MIN(tokens, DECODE_MAX_TOKENS); t++)
+                size = MAX(size, vkmoe_attention_scratch_size(attentions[i], t));
         }
     }
     return size;

@@ -17,6 +17,7 @@ struct physical {
     // Features and extensions, to be switched off when they are not enabled:
     bool subgroup_arithmetic;    // in compute shaders
     bool broadcast; // see NEED_broadcast
+    bool ends_loops; // see struct vkmoe_device
     bool subgroup_size_control;  // and compute pipelines can require a size
     bool full_subgroups;
     bool maintenance4;

@@ -335,6 +335,53 @@ static bool check_wide_passes(struct harness *harness)
     return check_wide(harness, &choices) && check_wide(harness, &keys);
 }
 
+// One token far behind keys that are all zero, as a new cache holds them: with a query of zero
+// all weigh the same, and y is its value's share. A driver that would end the walk before it
+// gets there has to be refused.
+static bool check_far(struct harness *harness, const struct attention_case *c, uint64_t seed)
+{
+    enum { POSITION = 149999, HEAD = 128 };
+    static const float zeros[HEAD], first[HEAD] = {1.0f}, one = 1.0f;
+    static const uint32_t position = POSITION;
+    const struct vkmoe_view zero = {.data = zeros}, unit = {.data = first};
+    struct array x = {0}, y = {0}, positions = {0};
+    vkmoe_attention *attention = NULL;
+    vkmoe_cache *cache = NULL;
+    (void)c;
+    (void)seed;
+    harness->messages = 0;
+    bool ok = is_ok(vkmoe_attention_create(harness->device, &(struct vkmoe_attention_params){
+            .hidden = 1, .head_size = HEAD, .heads = 1, .kv_heads = 1, .experts = 1,
+            .experts_per_token = 1, .query = &zero, .output = &unit, .key = zero, .value = unit},
+            &attention), "vkmoe_attention_create") &&
+        is_ok(vkmoe_cache_create(harness->device, &(struct vkmoe_cache_params){.kv_heads = 1,
+            .head_size = HEAD, .sequences = 1, .capacity = POSITION + 1}, &cache),
+            "vkmoe_cache_create") && array_init(&x, harness->device, &one, 4, false) &&
+        array_init(&y, harness->device, NULL, 4, false) &&
+        array_init(&positions, harness->device, &position, 4, false) && array_upload(&x) &&
+        array_upload(&y) && array_upload(&positions);
+    const struct vkmoe_attend_params params = {.tokens = 1, .x = array_span(&x),
+        .y = array_span(&y), .positions = array_span(&positions)};
+    enum vkmoe_status status = VKMOE_OK;
+    if (ok)
+        status = vkmoe_attention_forward(harness->stream, attention, cache, &params);
+    if (status == VKMOE_ERROR_UNSUPPORTED) {
+        ok = harness->messages == 1;
+        harness->messages = 0;
+    } else if (ok) {
+        const double share = 1.0 / (POSITION + 1);
+        ok = is_ok(status, "vkmoe_attention_forward") && harness_run(harness) &&
+            array_download(&y) &&
+            compare_floats("y", &share, array_range(&y), 1, 1, 1e-4).ok;
+    }
+    vkmoe_attention_destroy(&attention);
+    vkmoe_cache_destroy(&cache);
+    array_finish(&x);
+    array_finish(&y);
+    array_finish(&positions);
+    return ok && !harness->messages;
+}
+
 // -------------------------------------------------------------------------------- main
 
 struct behaviour {
@@ -362,6 +409,7 @@ static const struct behaviour behaviours[] = {
         "tokens-1-alone", "bert-both-sides", "seed-prefill", "moba-prefill"}},
     {"stored", check_stored, {"t5-encoder", "sequences-4", "jetmoe-prefill", "moba-sequences",
         "tokens-2"}},
+    {"far", check_far, {"tokens-1-alone"}},
 };
 
 static void check_all(struct tap *tap, struct harness *harness)
