@@ -595,6 +595,11 @@ struct vkmoe_attend_params {
     uint32_t longest;
     struct vkmoe_span ids, weights; // as in vkmoe_forward_params
 };
+
+// Records one attention; buffers, repetition and errors are as of vkmoe_layer_forward().
+// UNSUPPORTED, too, if a pattern looks both ways over more tokens than one pass takes, or if
+// a query would walk over more keys than the driver lets a loop: lavapipe before Mesa 26 ends
+// it after 12000 to 30000, by the head's size.
 VKMOE_API enum vkmoe_status vkmoe_attention_forward(vkmoe_stream *stream,
     const vkmoe_attention *attention, vkmoe_cache *cache, const struct vkmoe_attend_params *params);
 
