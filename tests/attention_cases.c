@@ -437,7 +437,7 @@ const struct attention_case attention_cases[] = {
         PATTERNS({.kind = VKMOE_PATTERN_BLOCKS, .block = 32, .top = 64})},
     {"long-blocks-2048", DENSE(8, 16, 256, 1, 1), .history = 2040, .has = ATTENTION_FULL,
         PATTERNS({.kind = VKMOE_PATTERN_BLOCKS, .block = 1, .top = 3})},
-    {"long-blocks-of-4096", DENSE(8, 16, 256, 1, 1), .history = 16384,
+    {"long-blocks-of-4096", DENSE(8, 16, 256, 1, 1), .history = 8192,
         PATTERNS({.kind = VKMOE_PATTERN_BLOCKS, .block = 4096, .top = 2})},
     {"long-blocks-listed", DENSE(33, 16, 16, 1, 1), .history = 65500,
         PATTERNS({LISTED(0, 31, 700, 65440, 65442, 65444, 65446, 65448, 65450, 65452, 65454, 65456,
