@@ -7,7 +7,7 @@
 layout(local_size_x_id = 0) in;
 
 #define PADDED ((MEAN_HEAD_SIZE + 7) / 8 * 8)
-#define KEYS_A_TURN 16 // lavapipe 22.3 ends an invocation's loops after 65535 iterations
+#define KEYS_A_TURN 4 // with more Intel would spill; lavapipe 22.3 ends an invocation's loops after 65535 iterations
 
 float load_key(uint row, uint c)
 {

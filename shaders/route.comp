@@ -136,6 +136,8 @@ void main()
         return;
     memoryBarrierBuffer(); // the others' counts before their logits
     const uint end = min(first_token + ROUTE_TOKENS, pc.tokens);
-    for (uint token = first_token; token < end; token++)
+    uint token = first_token;
+    do { // lavapipe 26 loads what a `for` would load once past its end
         select_experts(token);
+    } while (++token < end);
 }

@@ -33,6 +33,12 @@ enum vkmoe_status vkmoe_cache_create(vkmoe_device *device, const struct vkmoe_ca
         return vkmoe_fail(log, VKMOE_ERROR_UNSUPPORTED,
             "cache: %u positions in blocks of %u, of which there may be %u", params->capacity,
             params->block, CHOOSE_MAX_BLOCKS);
+    const uint64_t turns = (uint64_t) div_up(params->block, 4) * div_up(params->head_size, 8);
+    // Of mean_keys, if a block ever becomes whole.
+    if (device->ends_loops && params->block <= params->capacity && turns > 65535)
+        return vkmoe_fail(log, VKMOE_ERROR_UNSUPPORTED,
+            "cache: blocks of %u keys of %u elements are more than %s can go through; Mesa 26 can",
+            params->block, params->head_size, device->info.driver);
     const double elements = (double) params->sequences * params->kv_heads * params->capacity
         * (double) align_up(params->head_size, 8);
     const uint32_t size = params->dtype == VKMOE_F16 ? 2 : 4;
