@@ -32,8 +32,8 @@ void score_blocks(task t, uint row, uint head, uint sequence, uint count)
     const uint first = (sequence * kv_heads() + cache_head(t)) * blocks;
     for (uint b = gl_LocalInvocationIndex; b < count; b += LANES) {
         float sum = 0.0;
-        // Few turns: see CHOOSE_MAX_TOP. With fewer Adreno would spill.
-        for (uint c = 0; c < PADDED; c += 4) {
+        // Few turns: see CHOOSE_MAX_TOP. Unrolled further, Adreno would spill.
+        [[dont_unroll]] for (uint c = 0; c < PADDED; c += 4) {
             [[unroll]] for (uint i = 0; i < 4; i++)
                 sum = fma(query[c + i], load_f32(pc.means, (first + b) * PADDED + c + i), sum);
         }

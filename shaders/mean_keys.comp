@@ -7,7 +7,7 @@
 layout(local_size_x_id = 0) in;
 
 #define PADDED ((MEAN_HEAD_SIZE + 7) / 8 * 8)
-#define KEYS_A_TURN 4 // with more Intel would spill; lavapipe 22.3 ends an invocation's loops after 65535 iterations
+#define KEYS_A_TURN 4 // lavapipe 22.3 ends an invocation's loops after 65535 iterations
 
 float load_key(uint row, uint c)
 {
@@ -34,7 +34,7 @@ void main()
     const uint blocks = (pc.capacity + MEAN_BLOCK - 1) / MEAN_BLOCK;
     for (uint c = gl_LocalInvocationIndex; c < PADDED; c += MEAN_LANES) {
         float sum = 0.0;
-        for (uint i = 0; i < MEAN_BLOCK; i += KEYS_A_TURN) {
+        [[dont_unroll]] for (uint i = 0; i < MEAN_BLOCK; i += KEYS_A_TURN) { // Intel would spill
             [[unroll]] for (uint n = 0; n < KEYS_A_TURN; n++) {
                 const float x = load_key(first + min(i + n, MEAN_BLOCK - 1), c);
                 sum += i + n < MEAN_BLOCK ? x : 0.0;
