@@ -371,23 +371,6 @@ enum vkmoe_status vkmoe_stream_dispatch(vkmoe_stream *stream, const struct dispa
     return status;
 }
 
-enum vkmoe_status vkmoe_stream_fill(vkmoe_stream *stream, const vkmoe_buffer *buffer,
-    uint64_t offset, uint64_t size, uint32_t value)
-{
-    vkmoe_device *device = stream->device;
-    VkCommandBuffer commands;
-    const enum vkmoe_status status = begin(stream, &commands);
-    if (status != VKMOE_OK)
-        return status;
-    barrier(device, commands, KERNEL_STAGES, KERNEL_ACCESS, VK_PIPELINE_STAGE_2_ALL_TRANSFER_BIT,
-        VK_ACCESS_2_TRANSFER_WRITE_BIT);
-    device->vk.CmdFillBuffer(commands, buffer->handle, buffer->offset + offset, size, value);
-    barrier(device, commands, VK_PIPELINE_STAGE_2_ALL_TRANSFER_BIT,
-        VK_ACCESS_2_TRANSFER_WRITE_BIT, KERNEL_STAGES | VK_PIPELINE_STAGE_2_ALL_TRANSFER_BIT,
-        KERNEL_ACCESS | VK_ACCESS_2_TRANSFER_WRITE_BIT);
-    return VKMOE_OK;
-}
-
 enum vkmoe_status vkmoe_stream_barrier(vkmoe_stream *stream)
 {
     VkCommandBuffer commands;
@@ -399,25 +382,55 @@ enum vkmoe_status vkmoe_stream_barrier(vkmoe_stream *stream)
     return status;
 }
 
+// Ready for a command that writes to the range, behind all dispatches before.
+static enum vkmoe_status begin_transfer(vkmoe_stream *stream, const vkmoe_buffer *buffer,
+    uint64_t offset, uint64_t size, VkCommandBuffer *out)
+{
+    if (!buffer->handle || offset % 4 || size % 4 || !size || size > buffer->size
+        || offset > buffer->size - size)
+        return vkmoe_fail(&stream->device->log, VKMOE_ERROR_INVALID,
+            "transfer of %llu bytes to %llu: expected multiples of 4, at least 4 bytes, inside a "
+            "buffer of the library's", (unsigned long long)size, (unsigned long long)offset);
+    const enum vkmoe_status status = begin(stream, out);
+    if (status == VKMOE_OK)
+        barrier(stream->device, *out, KERNEL_STAGES, KERNEL_ACCESS,
+            VK_PIPELINE_STAGE_2_ALL_TRANSFER_BIT, VK_ACCESS_2_TRANSFER_WRITE_BIT);
+    return status;
+}
+
+// What it wrote is visible to all dispatches after.
+static void end_transfer(vkmoe_stream *stream, VkCommandBuffer commands)
+{
+    barrier(stream->device, commands, VK_PIPELINE_STAGE_2_ALL_TRANSFER_BIT,
+        VK_ACCESS_2_TRANSFER_WRITE_BIT, KERNEL_STAGES, KERNEL_ACCESS);
+}
+
 enum vkmoe_status vkmoe_stream_update(vkmoe_stream *stream, const vkmoe_buffer *buffer,
     uint64_t offset, const void *data, uint64_t size)
 {
-    vkmoe_device *device = stream->device;
     VkCommandBuffer commands;
-    if (!buffer->handle || offset % 4 || size % 4 || !size || size > MAX_UPDATE
-        || size > buffer->size || offset > buffer->size - size)
-        return vkmoe_fail(&device->log, VKMOE_ERROR_INVALID,
-            "update of %llu bytes at %llu: expected multiples of 4, 4 to %u bytes, inside a "
-            "buffer of the library's", (unsigned long long)size, (unsigned long long)offset,
-            MAX_UPDATE);
-    enum vkmoe_status status = begin(stream, &commands);
+    if (size > MAX_UPDATE)
+        return vkmoe_fail(&stream->device->log, VKMOE_ERROR_INVALID,
+            "update of %llu bytes: expected at most %u", (unsigned long long)size, MAX_UPDATE);
+    const enum vkmoe_status status = begin_transfer(stream, buffer, offset, size, &commands);
     if (status != VKMOE_OK)
         return status;
-    barrier(device, commands, KERNEL_STAGES, VK_ACCESS_2_SHADER_WRITE_BIT,
-        VK_PIPELINE_STAGE_2_ALL_TRANSFER_BIT, VK_ACCESS_2_TRANSFER_WRITE_BIT);
-    device->vk.CmdUpdateBuffer(commands, buffer->handle, buffer->offset + offset, size, data);
-    barrier(device, commands, VK_PIPELINE_STAGE_2_ALL_TRANSFER_BIT,
-        VK_ACCESS_2_TRANSFER_WRITE_BIT, KERNEL_STAGES, KERNEL_ACCESS);
+    stream->device->vk.CmdUpdateBuffer(commands, buffer->handle, buffer->offset + offset, size,
+        data);
+    end_transfer(stream, commands);
+    return VKMOE_OK;
+}
+
+enum vkmoe_status vkmoe_stream_fill(vkmoe_stream *stream, const vkmoe_buffer *buffer,
+    uint64_t offset, uint64_t size, uint32_t value)
+{
+    VkCommandBuffer commands;
+    const enum vkmoe_status status = begin_transfer(stream, buffer, offset, size, &commands);
+    if (status != VKMOE_OK)
+        return status;
+    stream->device->vk.CmdFillBuffer(commands, buffer->handle, buffer->offset + offset, size,
+        value);
+    end_transfer(stream, commands);
     return VKMOE_OK;
 }
 
