@@ -6,7 +6,7 @@
 
 SPEC(0, DECODE_LANES, 32)   // workgroup size, a multiple of 8
 SPEC(1, DECODE_BLOCKS, 2)   // blocks of 8 matrix rows a workgroup makes; up: even
-SPEC(2, DECODE_TOKENS, 1)   // at most so many tokens of one expert at once
+SPEC(2, DECODE_TOKENS, 1)   // up: at most so many tokens of an expert in a workgroup
 SPEC(3, DECODE_TYPE, 0)     // WEIGHT_*
 SPEC(4, DECODE_PACKED, 1)   // x rows are aligned, see load_row()
 SPEC(5, DECODE_GATED, 0)
@@ -20,7 +20,7 @@ SPEC(12, DECODE_SHARED, 0)  // down: 0 no shared expert, 1 weight 1, 2 weights[]
 SPEC(13, DECODE_OUTPUT_BIAS, 0)
 SPEC(14, DECODE_SHARED_BIAS, 0) // up: bias is the shared expert's; for a single dense matrix
 
-// With more than one token, tokens * k is at most this.
+// up: with more than one token, tokens * k is at most this.
 #define DECODE_MAX_PAIRS 128
 
 #endif

@@ -1,8 +1,6 @@
 // decode_down.h - the down projection for few tokens, with weights and combine:
 //     y[t] = sum over slots of w * (down[e] h + bias) + output_bias + shared
-// A workgroup owns DECODE_BLOCKS * 8 outputs of one token and walks through its slots;
-// in the COLUMNS form, of DECODE_TOKENS tokens, whose experts it takes in the order in which
-// they first appear, each matrix once. Tokens run fastest over the workgroups.
+// A workgroup owns DECODE_BLOCKS * 8 outputs of one token and walks through its slots.
 #ifndef DECODE_DOWN_H
 #define DECODE_DOWN_H
 

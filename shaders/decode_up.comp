@@ -39,7 +39,6 @@ uint find_members(uint pair)
     return found;
 }
 
-
 // Activates and stores row `r` of two neighbouring blocks; gated, they are the gate and
 // the up projection of one column.
 void store(F32 h, uint row, uint columns, uint block, uint r, float first, float second,
@@ -64,26 +63,14 @@ void store(F32 h, uint row, uint columns, uint block, uint r, float first, float
 }
 
 // Finishes and stores the sums, which become row `row` of h.
-void finish(bool live, F32 h, uint row, uint columns, uint first_block, bool gated, bool biased,
-    uint bias_row)
+void finish(F32 h, uint row, uint columns, uint first_block, bool gated, bool biased, uint bias_row)
 {
     [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b += 2) {
-        [[unroll]] for (uint n = FIRST_ROW; n < END_ROW; n++) {
-            const float first = sum_of(b, n), second = sum_of(b + 1, n);
-            if (live && stores())
-                store(h, row, columns, first_block + b, n, first, second, gated, biased, bias_row);
-        }
+        const float first = row_sum(sums[b]), second = row_sum(sums[b + 1]);
+        if (stores())
+            store(h, row, columns, first_block + b, gl_LocalInvocationIndex, first, second, gated,
+                biased, bias_row);
     }
-}
-
-// Plain: member after member, one at a time. COLUMNS: each lane its own.
-uint passes(uint count)
-{
-#ifdef COLUMNS
-    return 1;
-#else
-    return count;
-#endif
 }
 
 void routed(uint pair, uint row_tile)
@@ -93,32 +80,31 @@ void routed(uint pair, uint row_tile)
         return;
     const uint expert = expert_of(pc.ids, pc.experts, pair);
     const uint first_block = row_tile * DECODE_BLOCKS;
-    for (uint i = 0; i < passes(count); i++) {
-        const uint t = operand_index(i);
-        const uint mine = members[min(t, count - 1)];
+    uint i = 0;
+    do { // not a `for`, see multiply()
+        const uint mine = members[i];
         const operand row = operand(mine / pc.k * pc.columns,
-            DECODE_WEIGHT_INPUT != 0 ? load_f32(pc.weights, mine) : 1.0, t < count);
+            DECODE_WEIGHT_INPUT != 0 ? load_f32(pc.weights, mine) : 1.0);
         clear_sums();
         multiply(U32x4(load_u32x2(pc.table, expert)), pc.units, first_block, DECODE_PACKED != 0,
             pc.x, pc.columns, row);
-        finish(row.live, pc.h, mine, pc.h_columns, first_block, DECODE_GATED != 0,
-            DECODE_BIAS != 0, expert * pc.bias_stride);
-    }
+        finish(pc.h, mine, pc.h_columns, first_block, DECODE_GATED != 0, DECODE_BIAS != 0,
+            expert * pc.bias_stride);
+    } while (++i < count);
 }
 
 void common_expert(uint first_token, uint row_tile)
 {
     const uint first_block = row_tile * DECODE_BLOCKS;
-    const uint count = min(DECODE_TOKENS, pc.tokens - first_token);
-    for (uint i = 0; i < passes(count); i++) {
-        const uint t = operand_index(i);
-        const uint token = first_token + min(t, count - 1);
+    const uint end = min(first_token + DECODE_TOKENS, pc.tokens);
+    uint token = first_token;
+    do {
         clear_sums();
         multiply(U32x4(load_u32x2(pc.table, pc.experts)), pc.units, first_block,
-            DECODE_PACKED != 0, pc.x, pc.columns, operand(token * pc.columns, 1.0, t < count));
-        finish(t < count, pc.shared_h, token, pc.shared_h_columns, first_block,
-            DECODE_SHARED_GATED != 0, DECODE_SHARED_BIAS != 0, 0);
-    }
+            DECODE_PACKED != 0, pc.x, pc.columns, operand(token * pc.columns, 1.0));
+        finish(pc.shared_h, token, pc.shared_h_columns, first_block, DECODE_SHARED_GATED != 0,
+            DECODE_SHARED_BIAS != 0, 0);
+    } while (++token < end);
 }
 
 void main()

@@ -51,9 +51,10 @@ unit seen_by(uint row, uint x_row, uint i, unit x)
 }
 
 // Lane r + 8 c owns row r of each block and every (LANES / 8)-th unit from c on.
-void logits_along_k(uint first_block, uint first_token)
+void compute_logits(uint first_block, uint first_token)
 {
-    const uint r = gl_LocalInvocationIndex % 8, c = gl_LocalInvocationIndex / 8;
+    const uint r = gl_LocalInvocationIndex % 8;
+    const uint c = LANES == 8 ? 0 : gl_LocalInvocationIndex / 8; // shared, see BROADCAST
     float sums[ROUTE_BLOCKS * ROUTE_TOKENS];
     float squares[ROUTE_TOKENS];
     uint row_of[ROUTE_TOKENS];
@@ -63,7 +64,8 @@ void logits_along_k(uint first_block, uint first_token)
         squares[t] = 0.0;
         row_of[t] = min(first_token + t, pc.tokens - 1) * pc.hidden;
     }
-    for (uint i = c; i < pc.units; i += LANES / 8) {
+    uint i = c;
+    if (i < pc.units) do { // not a `for`, see main()
         unit w[ROUTE_BLOCKS];
         [[unroll]] for (uint b = 0; b < ROUTE_BLOCKS; b++)
             w[b] = load_weight(WEIGHT_F32, pc.matrix, pc.units, first_block + b, i, r);
@@ -76,7 +78,7 @@ void logits_along_k(uint first_block, uint first_token)
                 sums[t * ROUTE_BLOCKS + b] = dot_unit(w[b], seen, sums[t * ROUTE_BLOCKS + b]);
             }
         }
-    }
+    } while ((i += LANES / 8) < pc.units);
     [[unroll]] for (uint t = 0; t < ROUTE_TOKENS; t++) {
         const float mean_square = ROUTE_RMS_NORM != 0 ? row_sum(squares[t]) / float(pc.hidden) : 0.0;
         [[unroll]] for (uint b = 0; b < ROUTE_BLOCKS; b++) {
@@ -87,30 +89,6 @@ void logits_along_k(uint first_block, uint first_token)
     }
 }
 
-// A lane takes one token; all lanes read the same weights, which a CPU turns into one
-// load and a broadcast.
-void logits_along_tokens(uint first_block, uint first_token)
-{
-    const uint token = first_token + gl_LocalInvocationIndex;
-    const uint row = min(token, pc.tokens - 1) * pc.hidden;
-    float sums[ROUTE_BLOCKS * 8];
-    float squares = 0.0;
-    [[unroll]] for (uint n = 0; n < ROUTE_BLOCKS * 8; n++)
-        sums[n] = 0.0;
-    uint i = 0;
-    do {
-        const unit x = load_row(ROUTE_PACKED != 0, pc.x, row, i, pc.hidden);
-        if (ROUTE_RMS_NORM != 0)
-            squares += square(x);
-        [[unroll]] for (uint n = 0; n < ROUTE_BLOCKS * 8; n++) {
-            const unit w = load_weight(WEIGHT_F32, pc.matrix, pc.units, first_block + n / 8, i, n % 8);
-            sums[n] = dot_unit(w, seen_by(first_block * 8 + n, row, i, x), sums[n]);
-        }
-    } while (++i < pc.units);
-    [[unroll]] for (uint n = 0; n < ROUTE_BLOCKS * 8; n++)
-        store_logit(token, first_block * 8 + n, sums[n], squares / float(pc.hidden));
-}
-
 void main()
 {
     const uint group = group_index();
@@ -119,10 +97,7 @@ void main()
     if (first_token >= pc.tokens)
         return;
     const uint first_block = group % pc.row_tiles * ROUTE_BLOCKS;
-    if (ROUTE_COLUMNS != 0)
-        logits_along_tokens(first_block, first_token);
-    else
-        logits_along_k(first_block, first_token);
+    compute_logits(first_block, first_token);
 
     memoryBarrierBuffer(); // this workgroup's logits before its count
     barrier();

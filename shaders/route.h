@@ -11,31 +11,30 @@
 
 SPEC(0, ROUTE_LANES, 32)      // workgroup size, a multiple of 8
 SPEC(1, ROUTE_BLOCKS, 1)      // blocks of 8 experts per tile
-SPEC(2, ROUTE_TOKENS, 1)      // tokens per tile; ROUTE_COLUMNS: LANES, one a lane
-SPEC(3, ROUTE_COLUMNS, 0)     // 1: lanes along tokens (CPUs, many tokens), 0: along K
-SPEC(4, ROUTE_PACKED, 1)      // rows of x are aligned, see load_row()
-SPEC(5, ROUTE_EXPERTS, 8)     // E
-SPEC(6, ROUTE_K, 2)           // k
-SPEC(7, ROUTE_SCORE, 0)       // enum vkmoe_score
-SPEC(8, ROUTE_SELECT, 0)      // enum vkmoe_select; not SUPPLIED_WEIGHTED
-SPEC(9, ROUTE_WEIGH, 0)       // enum vkmoe_weigh
-SPEC(10, ROUTE_GROUPS, 1)
-SPEC(11, ROUTE_GROUPS_KEPT, 1)
-SPEC(12, ROUTE_GROUP_TOP_2, 0) // group score: 0 maximum, 1 sum of the two largest
-SPEC(13, ROUTE_GROUP_ZERO, 0)  // masked scores become 0, not -inf
-SPEC(14, ROUTE_RENORMALIZE, 0) // 0 no, 1 / (sum + epsilon), 2 / max(sum, epsilon)
-SPEC(15, ROUTE_RMS_NORM, 0)
-SPEC(16, ROUTE_EXTRA_ROW, 0)   // row E of the weights is the shared expert's token gate
-SPEC_FLOAT(17, ROUTE_RENORM_EPSILON, 0.0)
-SPEC_FLOAT(18, ROUTE_SCALE, 1.0)
-SPEC_FLOAT(19, ROUTE_SOFT_CAP, 0.0) // 0: none
-SPEC_FLOAT(20, ROUTE_THRESHOLD, 0.0) // sparsemixer
-SPEC_FLOAT(21, ROUTE_RMS_EPSILON, 0.0)
+SPEC(2, ROUTE_TOKENS, 1)      // tokens per tile
+SPEC(3, ROUTE_PACKED, 1)      // rows of x are aligned, see load_row()
+SPEC(4, ROUTE_EXPERTS, 8)     // E
+SPEC(5, ROUTE_K, 2)           // k
+SPEC(6, ROUTE_SCORE, 0)       // enum vkmoe_score
+SPEC(7, ROUTE_SELECT, 0)      // enum vkmoe_select; not SUPPLIED_WEIGHTED
+SPEC(8, ROUTE_WEIGH, 0)       // enum vkmoe_weigh
+SPEC(9, ROUTE_GROUPS, 1)
+SPEC(10, ROUTE_GROUPS_KEPT, 1)
+SPEC(11, ROUTE_GROUP_TOP_2, 0) // group score: 0 maximum, 1 sum of the two largest
+SPEC(12, ROUTE_GROUP_ZERO, 0)  // masked scores become 0, not -inf
+SPEC(13, ROUTE_RENORMALIZE, 0) // 0 no, 1 / (sum + epsilon), 2 / max(sum, epsilon)
+SPEC(14, ROUTE_RMS_NORM, 0)
+SPEC(15, ROUTE_EXTRA_ROW, 0)   // row E of the weights is the shared expert's token gate
+SPEC_FLOAT(16, ROUTE_RENORM_EPSILON, 0.0)
+SPEC_FLOAT(17, ROUTE_SCALE, 1.0)
+SPEC_FLOAT(18, ROUTE_SOFT_CAP, 0.0) // 0: none
+SPEC_FLOAT(19, ROUTE_THRESHOLD, 0.0) // sparsemixer
+SPEC_FLOAT(20, ROUTE_RMS_EPSILON, 0.0)
 
-SPEC(22, ROUTE_SHARED_X, 0)    // the extra row sees shared_x, which is not x
-SPEC(23, ROUTE_ALWAYS, 0)      // the first experts, every token's
-SPEC(24, ROUTE_LEVELS, 0)      // the last two rows of the weights are the levels
-SPEC(25, ROUTE_EACH_GROUP, 0)  // K / GROUPS of each group, none is masked
+SPEC(21, ROUTE_SHARED_X, 0)    // the extra row sees shared_x, which is not x
+SPEC(22, ROUTE_ALWAYS, 0)      // the first experts, every token's
+SPEC(23, ROUTE_LEVELS, 0)      // the last two rows of the weights are the levels
+SPEC(24, ROUTE_EACH_GROUP, 0)  // K / GROUPS of each group, none is masked
 struct route_push {
     ADDRESS(F32) x;            // in  [tokens][hidden]; what the gate sees
     ADDRESS(F32) shared_x;     // in  [tokens][hidden], with ROUTE_SHARED_X

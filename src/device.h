@@ -15,6 +15,9 @@ enum need {
     // A CPU driver that makes one load of a load at a subgroup-uniform address (lavapipe
     // of Mesa 26; 22.3 and SwiftShader do not), with shaderInt64.
     NEED_broadcast = 1 << 2 | NEED_int64,
+    // The same, and weights of f32: unpacking 16-bit ones is vector work only where lanes
+    // own weights.
+    NEED_columns = 1 << 4 | NEED_broadcast,
     // Subgroup arithmetic in compute; subgroups have subgroup_size lanes, no more, no less.
     NEED_subgroup = 1 << 3,
     NEED_gpu_int64 = NEED_gpu | NEED_int64,

@@ -43,6 +43,12 @@ static void set_route_spec(const struct vkmoe_layer_params *p, uint32_t spec[SPE
     spec[ROUTE_EACH_GROUP] = r->each_group;
 }
 
+// Blocks of experts for a workgroup of route. On a CPU more of them share the loads of x.
+static uint32_t route_blocks(const struct pass *pass, uint32_t rows)
+{
+    return !pass->device->is_cpu || rows <= 8 ? 1 : rows <= 16 ? 2 : 4;
+}
+
 enum vkmoe_status vkmoe_pass_route(const struct pass *pass)
 {
     const vkmoe_layer *layer = pass->layer;
@@ -50,10 +56,8 @@ enum vkmoe_status vkmoe_pass_route(const struct pass *pass)
     if (p->router.select == VKMOE_SELECT_SUPPLIED_WEIGHTED)
         return VKMOE_OK;
     const uint32_t rows = p->experts + layer->shared_weighted + (layer->leveled ? 2 : 0);
-    const bool columns = pass->shapes.route_columns;
-    const uint32_t blocks = columns && rows > 16 ? 4 : columns && rows > 8 ? 2 : 1;
-    const uint32_t tile_tokens = columns ? pass->shapes.lanes
-        : pass->tokens >= pass->shapes.route_tokens ? pass->shapes.route_tokens : 1;
+    const uint32_t blocks = route_blocks(pass, rows);
+    const uint32_t tile_tokens = pass->tokens >= pass->shapes.route_tokens ? pass->shapes.route_tokens : 1;
     const bool shares_x = layer->shared_weighted && pass->router_x != pass->x;
     const struct route_push push = {
         .x = pass->router_x,
@@ -76,7 +80,6 @@ enum vkmoe_status vkmoe_pass_route(const struct pass *pass)
             [ROUTE_LANES] = pass->shapes.lanes,
             [ROUTE_BLOCKS] = blocks,
             [ROUTE_TOKENS] = tile_tokens,
-            [ROUTE_COLUMNS] = columns,
             [ROUTE_PACKED] = is_packed(pass->router_x, p->router_hidden, 8)
                 && (!shares_x || is_packed(pass->x, p->hidden, 8)),
             [ROUTE_EXTRA_ROW] = layer->shared_weighted,
@@ -95,19 +98,6 @@ static uint32_t decode_tile_tokens(uint32_t tokens)
     return tokens <= 1 ? 1 : tokens <= 2 ? 2 : tokens <= 4 ? 4 : DECODE_MAX_TOKENS;
 }
 
-// Whether the decode kernels run in their COLUMNS form, whose lanes are tokens.
-static bool uses_columns(const struct pass *pass)
-{
-    return vkmoe_kernel_choose(pass->device, KERNEL_decode_up, pass->shapes.unwanted)->needs
-        & NEED_broadcast & ~NEED_int64;
-}
-
-// Blocks of matrix rows for a decode workgroup.
-static uint32_t decode_blocks(const struct pass *pass)
-{
-    return !pass->device->is_cpu ? 2 : uses_columns(pass) ? 4 : 8;
-}
-
 static struct dispatch decode_dispatch(const struct pass *pass, enum kernel kernel)
 {
     const struct vkmoe_layer_params *p = &pass->layer->params;
@@ -115,8 +105,7 @@ static struct dispatch decode_dispatch(const struct pass *pass, enum kernel kern
         .kernel = kernel,
         .spec = {
             [DECODE_LANES] = pass->shapes.lanes,
-            [DECODE_BLOCKS] = decode_blocks(pass),
-            [DECODE_TOKENS] = decode_tile_tokens(pass->tokens),
+            [DECODE_BLOCKS] = pass->shapes.decode_blocks,
             [DECODE_TYPE] = pass->layer->dtype,
             [DECODE_WEIGHT_INPUT] = p->weight_on_input,
         },
@@ -149,6 +138,7 @@ enum vkmoe_status vkmoe_pass_decode_up(const struct pass *pass)
         .shared_row_tiles = div_up(shared->blocks, blocks),
         .bias_stride = up->blocks * BLOCK_ROWS,
     };
+    d.spec[DECODE_TOKENS] = decode_tile_tokens(pass->tokens);
     d.spec[DECODE_PACKED] = is_packed(pass->x, p->hidden, 8);
     d.spec[DECODE_GATED] = layer->gated;
     d.spec[DECODE_SHARED_GATED] = layer->shared_gated;
@@ -195,9 +185,7 @@ enum vkmoe_status vkmoe_pass_decode_down(const struct pass *pass)
     d.spec[DECODE_SHARED] = shared_mode(layer);
     d.spec[DECODE_OUTPUT_BIAS] = layer->output_biased;
     d.push = &push;
-    if (!uses_columns(pass))
-        d.spec[DECODE_TOKENS] = 1;
-    d.groups = push.row_tiles * div_up(pass->tokens, d.spec[DECODE_TOKENS]);
+    d.groups = push.row_tiles * pass->tokens;
     return vkmoe_pass_run(pass, &d);
 }
 

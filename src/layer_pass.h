@@ -38,8 +38,8 @@ static inline uint64_t scratch_take(uint64_t *size, uint64_t bytes)
 struct shapes {
     uint32_t lanes;         // of route and the decode kernels
     uint32_t decode_tokens; // the most that the decode kernels get
-    bool route_columns;
-    uint32_t route_tokens;  // along K
+    uint32_t decode_blocks; // of matrix rows, for a workgroup of theirs
+    uint32_t route_tokens;
     uint32_t unwanted;      // mask of enum need: forms that are slower for this layer
     uint32_t gemm_rows, gemm_blocks;
     uint32_t combine_lanes;

@@ -64,29 +64,32 @@ static uint64_t scratch_bound(const vkmoe_layer *layer, uint32_t tokens)
 
 struct shapes vkmoe_shapes_choose(const vkmoe_device *device, enum vkmoe_dtype dtype)
 {
-    struct shapes s = { .lanes = 8, .decode_tokens = 4, .route_tokens = 8, .combine_lanes = 8 };
     if (!device->is_cpu) {
-        s.lanes = MAX(device->subgroup_size, 32);
-        s.decode_tokens = DECODE_MAX_TOKENS;
-        s.route_tokens = 4;
-        s.combine_lanes = 64;
+        return (struct shapes) {
+            .lanes = MAX(device->subgroup_size, 32),
+            .decode_tokens = DECODE_MAX_TOKENS,
+            .decode_blocks = 2,
+            .route_tokens = 4,
+            .combine_lanes = 64,
+            .gemm_rows = GEMM_STAGED_ROWS,
+            .gemm_blocks = GEMM_STAGED_BLOCKS,
+        };
     }
-    const bool broadcast = (device->needs & NEED_broadcast) == NEED_broadcast;
-    s.route_columns = broadcast;
-    // Unpacking 16-bit weights is vector work only where lanes own weights.
-    if (dtype != VKMOE_F32)
-        s.unwanted = NEED_broadcast & ~NEED_int64;
-    if (!device->is_cpu) {
-        s.gemm_rows = GEMM_STAGED_ROWS;
-        s.gemm_blocks = GEMM_STAGED_BLOCKS;
-    } else if (broadcast && !s.unwanted) {
-        // With more, a token's experts would be summed in an order that its batch decides.
-        s.decode_tokens = 1;
+    struct shapes s = {
+        .lanes = 8,
+        .decode_tokens = 4,
+        .decode_blocks = 8,
+        .route_tokens = 8,
+        .combine_lanes = 8,
+        .gemm_rows = GEMM_PLAIN_ROWS,
+        .gemm_blocks = GEMM_PLAIN_BLOCKS,
+    };
+    const bool columns = (device->needs & NEED_columns) == NEED_columns;
+    if (dtype != VKMOE_F32) {
+        s.unwanted = NEED_columns & ~NEED_broadcast;
+    } else if (columns) {
         s.gemm_rows = GEMM_COLUMNS_ROWS;
         s.gemm_blocks = GEMM_COLUMNS_BLOCKS;
-    } else {
-        s.gemm_rows = GEMM_PLAIN_ROWS;
-        s.gemm_blocks = GEMM_PLAIN_BLOCKS;
     }
     return s;
 }

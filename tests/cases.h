@@ -16,7 +16,7 @@ struct kernel_case {
     bool timed;       // the benchmark times it as well
     uint32_t shapes;  // mask of the suite's shapes to run; 0: the first that fits
     // Pipelines cost seconds on CPU drivers, hence:
-    bool everywhere;  // in forms without int64, too, on a device that has it
+    bool everywhere;  // even in forms of which the device has a better one that is much the same
     bool thorough;    // only if everything is asked for
 };
 
@@ -24,7 +24,6 @@ struct kernel_case {
 // uses what it knows; a zero stands for nothing.
 struct kernel_shape {
     uint32_t lanes, blocks, tokens;
-    bool columns; // route: lanes along tokens
 };
 
 // An array of a kernel's, in memory of its own.

@@ -13,6 +13,7 @@ struct harness {
     struct kernel_device device;
     vkmoe_device *vkmoe;
     vkmoe_stream *stream;
+    uint32_t own_needs; // the device's, before it is told to take every form
     struct kernel_arena arenas[IO_OPERANDS];
 };
 
@@ -33,7 +34,8 @@ struct harness *harness_create(void)
     if (vkmoe_device_adopt(&params, &h->vkmoe) != VKMOE_OK
             || vkmoe_stream_create(h->vkmoe, &h->stream) != VKMOE_OK)
         goto fail;
-    h->vkmoe->needs |= NEED_gpu | (NEED_broadcast & ~NEED_int64);
+    h->own_needs = h->vkmoe->needs;
+    h->vkmoe->needs |= NEED_gpu | (NEED_columns & ~NEED_int64);
     return h;
 fail:
     harness_destroy(h);
@@ -55,6 +57,11 @@ void harness_destroy(struct harness *h)
 vkmoe_device *harness_device(struct harness *h)
 {
     return h->vkmoe;
+}
+
+bool harness_is_at_home(const struct harness *h, const struct variant *variant)
+{
+    return !(variant->needs & ~h->own_needs);
 }
 
 static void count_pipeline(void *user, const struct variant *variant, const uint32_t *spec,

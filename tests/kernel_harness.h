@@ -27,6 +27,9 @@ bool harness_has_guard_pages(const struct harness *harness);
 // True if the device can execute the variant, whether or not it is its best.
 bool harness_can_run(const struct harness *harness, const struct variant *variant);
 
+// True if the library itself could choose the variant on the device.
+bool harness_is_at_home(const struct harness *harness, const struct variant *variant);
+
 // Runs the case twice, the second time with its workgroups in two dimensions and, where
 // they do not come out even, some more than it needs. Both must give the same bits, which
 // must be right. Notes what is not.

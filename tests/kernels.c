@@ -17,18 +17,28 @@ static void name_run(char *to, size_t size, const struct variant *variant,
     if (s->blocks)
         n += snprintf(to + n, size - (size_t)n, "x%u", s->blocks);
     if (s->tokens)
-        n += snprintf(to + n, size - (size_t)n, "x%u%s", s->tokens, s->columns ? "c" : "");
+        n += snprintf(to + n, size - (size_t)n, "x%u", s->tokens);
 }
 
-// True if another form is the same but for its address arithmetic.
-static bool has_int64_twin(const struct variant *variant)
+// True if another form of the same kernel differs only in `by`, a mask of enum need.
+static bool has_twin(const struct variant *variant, uint32_t by)
 {
     for (uint32_t i = 0; i < vkmoe_variant_count; i++)
-        if (vkmoe_variants[i].kernel == variant->kernel
-                && vkmoe_variants[i].needs == (variant->needs | NEED_int64)
-                && !(variant->needs & NEED_int64))
+        if (&vkmoe_variants[i] != variant && vkmoe_variants[i].kernel == variant->kernel
+                && !((vkmoe_variants[i].needs ^ variant->needs) & ~by))
             return true;
     return false;
+}
+
+// True if a form that suits the device better has the same code but for addresses and loads.
+static bool is_outdone(struct harness *harness, const struct variant *variant)
+{
+    if (!harness)
+        return false;
+    if (variant->needs == NEED_broadcast && !harness_is_at_home(harness, variant))
+        return has_twin(variant, NEED_broadcast & ~NEED_int64);
+    return harness_device(harness)->info.int64 && !(variant->needs & NEED_int64)
+        && has_twin(variant, NEED_int64);
 }
 
 static void run_case(struct tap *tap, struct harness *harness, const struct variant *variant,
@@ -36,9 +46,7 @@ static void run_case(struct tap *tap, struct harness *harness, const struct vari
 {
     const struct kernel_suite *suite = kernel_suites[variant->kernel];
     const uint32_t shapes = suite_shapes(suite, test, variant, all);
-    const bool has_int64 = harness && harness_device(harness)->info.int64;
-    if (!all && (test->thorough
-            || (has_int64 && !test->everywhere && has_int64_twin(variant))))
+    if (!all && (test->thorough || (!test->everywhere && is_outdone(harness, variant))))
         return;
     for (uint32_t i = 0; i < suite->shape_count; i++) {
         char name[160];

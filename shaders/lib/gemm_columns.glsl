@@ -1,19 +1,34 @@
 // gemm_columns.glsl - lanes own token rows, the matrix is read at addresses that all lanes
 // share: a CPU driver that notices turns those loads into scalars and broadcasts, and
 // keeps the 32 sums in vector registers (105 GFLOP/s on a 2-core EPYC with lavapipe 26.1,
-// f32, 1024 x 1024, 32 rows; the rows form 64).
+// f32, 1024 x 1024, 32 rows; the rows form 64). Rows are read like that as well, all eight,
+// and each lane keeps its own: see BROADCAST in weights.glsl.
+
+// Unit `u` of row `i` of the eight that start at the elements `source`.
+unit own_row(uint source[8], uint u, uint i)
+{
+    unit own = load_row(GEMM_PACKED != 0, pc.source, source[0], u, pc.source_columns);
+    [[unroll]] for (uint n = 1; n < 8; n++) {
+        const unit other = load_row(GEMM_PACKED != 0, pc.source, source[n], u, pc.source_columns);
+        own.a = i == n ? other.a : own.a;
+        own.b = i == n ? other.b : own.b;
+    }
+    return own;
+}
 
 void gemm(tile t)
 {
     const uint i = gl_LocalInvocationIndex;
     U32x4 matrix = matrix_of(t);
-    const uint source = source_row(t, i) * pc.source_stride;
+    uint source[8];
+    [[unroll]] for (uint n = 0; n < 8; n++)
+        source[n] = source_row(t, n) * pc.source_stride;
     float sums[BLOCKS * 8];
     [[unroll]] for (uint n = 0; n < BLOCKS * 8; n++)
         sums[n] = 0.0;
     uint u = 0;
     do {
-        const unit x = load_row(GEMM_PACKED != 0, pc.source, source, u, pc.source_columns);
+        const unit x = own_row(source, u, i);
         [[unroll]] for (uint n = 0; n < BLOCKS * 8; n++) {
             const unit m = load_weight(GEMM_TYPE, matrix, pc.units, t.block + n / 8, u, n % 8);
             sums[n] = dot_unit(m, x, sums[n]);

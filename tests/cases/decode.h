@@ -29,20 +29,18 @@ struct decode_case {
 static const struct kernel_shape decode_shapes[] = {
     {.lanes = 32, .blocks = 2, .tokens = 1},
     {.lanes = 8, .blocks = 8, .tokens = 1},
-    {.lanes = 8, .blocks = 4, .tokens = 8},
+    {.lanes = 8, .blocks = 8, .tokens = 4},
     {.lanes = 32, .blocks = 2, .tokens = 2},
     {.lanes = 64, .blocks = 2, .tokens = 4},
     {.lanes = 8, .blocks = 2, .tokens = 2},
-    {.lanes = 8, .blocks = 4, .tokens = 1},
     {.lanes = 64, .blocks = 4, .tokens = 8},
     {.lanes = 64, .blocks = 2, .tokens = 1},
 };
 enum { // masks of shapes
-    GPU_1 = 1, CPU_1 = 2, CPU_8 = 4, GPU_2 = 8, GPU_4 = 16, CPU_2 = 32, COLUMNS_1 = 64, GPU_8 = 128,
-    GPU_64 = 256,
-    ONE = GPU_1 | COLUMNS_1,  // one token at once, in any form
-    SOME = CPU_8 | GPU_4,     // several, in any form
-    ALL = 511,
+    GPU_1 = 1, CPU_1 = 2, CPU_4 = 4, GPU_2 = 8, GPU_4 = 16, CPU_2 = 32, GPU_8 = 64, GPU_64 = 128,
+    ONE = GPU_1 | CPU_1,  // one token at once
+    SOME = GPU_4 | CPU_4, // several
+    ALL = 255,
 };
 #define EVERYWHERE .everywhere = true
 
@@ -50,8 +48,7 @@ static inline bool decode_fits(const struct kernel_case *test, const struct vari
     const struct kernel_shape *shape)
 {
     const struct decode_case *c = (const void *)test;
-    const bool columns = !strcmp(variant->form, "columns");
-    if (columns && (shape->lanes != 8 || shape->blocks > 4))
+    if (!strcmp(variant->form, "broadcast") && shape->lanes != 8)
         return false;
     return shape->tokens == 1 || c->tokens * c->k <= DECODE_MAX_PAIRS;
 }

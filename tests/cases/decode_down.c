@@ -12,13 +12,13 @@
 
 static const struct decode_case cases[] = {
     // ------------------------------------------------------------- whom it is made for
-    CASE("mixtral-decode", .timed = true, .shapes = ONE | CPU_1, EVERYWHERE),
+    CASE("mixtral-decode", .timed = true, .shapes = ONE, EVERYWHERE),
         SHAPE(1, 2, 8, 64, 96)},
-    CASE("mixtral-batch-8", .timed = true, .shapes = ONE | CPU_8, EVERYWHERE),
+    CASE("mixtral-batch-8", .timed = true, .shapes = ONE, EVERYWHERE),
         SHAPE(8, 2, 8, 64, 96)},
     CASE("mixtral-f16", .timed = true, .shapes = GPU_1), SHAPE(4, 2, 8, 64, 96),
         .dtype = VKMOE_F16},
-    CASE("qwen3-moe-bf16", .timed = true, .shapes = CPU_8), SHAPE(8, 8, 128, 64, 48),
+    CASE("qwen3-moe-bf16", .timed = true, .shapes = CPU_1), SHAPE(8, 8, 128, 64, 48),
         .dtype = VKMOE_BF16},
     CASE("deepseek-v3", .timed = true, .shapes = ALL, EVERYWHERE), SHAPE(3, 8, 256, 112, 64),
         .shared_inner = 72},
@@ -29,53 +29,52 @@ static const struct decode_case cases[] = {
         .pattern = IDS_DROPPED},
     CASE("llama4", .shapes = GPU_1), SHAPE(3, 1, 16, 80, 40), .weight_input = true,
         .shared_inner = 64},
-    CASE("llama4-bias", .shapes = CPU_8 | GPU_64), SHAPE(3, 2, 16, 80, 40), .weight_input = true,
+    CASE("llama4-bias", .shapes = CPU_1 | GPU_64), SHAPE(3, 2, 16, 80, 40), .weight_input = true,
         .biased = true, .pattern = IDS_DROPPED},
     CASE("jetmoe", .shapes = GPU_1), SHAPE(4, 2, 8, 128, 88), .output_bias = true},
-    CASE("everything-at-once", .shapes = ONE | CPU_8), SHAPE(6, 3, 12, 33, 25), .biased = true,
+    CASE("everything-at-once", .shapes = ONE), SHAPE(6, 3, 12, 33, 25), .biased = true,
         .output_bias = true, .shared_inner = 40, .shared_weighted = true,
         .pattern = IDS_DROPPED, .dtype = VKMOE_F16},
 
     // ----------------------------------------- shapes, with the pipelines of deepseek-v3
     CASE("no-token", .shapes = ONE), SHAPE(0, 2, 8, 64, 96), SHARED},
-    CASE("one-of-each", .shapes = ONE | CPU_8), SHAPE(1, 1, 1, 1, 1), .shared_inner = 1},
-    CASE("hot-expert", .shapes = ONE | CPU_8), SHAPE(8, 2, 8, 40, 24), SHARED,
+    CASE("one-of-each", .shapes = ONE), SHAPE(1, 1, 1, 1, 1), .shared_inner = 1},
+    CASE("hot-expert", .shapes = ONE), SHAPE(8, 2, 8, 40, 24), SHARED,
         .pattern = IDS_ONE_HOT},
-    CASE("odd-experts-empty", .shapes = ONE | CPU_8), SHAPE(7, 2, 9, 40, 24), SHARED,
+    CASE("odd-experts-empty", .shapes = ONE), SHAPE(7, 2, 9, 40, 24), SHARED,
         .pattern = IDS_EVEN},
-    CASE("wild-ids", .shapes = ONE | CPU_8), SHAPE(8, 4, 9, 40, 24), SHARED, .pattern = IDS_WILD},
-    CASE("twice-the-same", .shapes = ONE | CPU_8), SHAPE(8, 4, 9, 40, 24), SHARED,
+    CASE("wild-ids", .shapes = ONE), SHAPE(8, 4, 9, 40, 24), SHARED, .pattern = IDS_WILD},
+    CASE("twice-the-same", .shapes = ONE), SHAPE(8, 4, 9, 40, 24), SHARED,
         .pattern = IDS_TWICE},
-    CASE("dropped", .shapes = ONE | CPU_8), SHAPE(8, 4, 9, 40, 24), SHARED,
+    CASE("dropped", .shapes = ONE), SHAPE(8, 4, 9, 40, 24), SHARED,
         .pattern = IDS_DROPPED},
-    CASE("everything-dropped", .shapes = ONE | CPU_8), SHAPE(3, 2, 9, 40, 24), SHARED,
+    CASE("everything-dropped", .shapes = ONE), SHAPE(3, 2, 9, 40, 24), SHARED,
         .pattern = IDS_ALL_DROPPED},
-    CASE("pairs-128", .shapes = ONE | CPU_8), SHAPE(8, 16, 40, 24, 17), SHARED},
-    CASE("pairs-128-twice", .shapes = ONE | CPU_8), SHAPE(8, 16, 40, 24, 17), SHARED,
+    CASE("pairs-128", .shapes = ONE), SHAPE(8, 16, 40, 24, 17), SHARED},
+    CASE("pairs-128-twice", .shapes = ONE), SHAPE(8, 16, 40, 24, 17), SHARED,
         .pattern = IDS_TWICE},
     CASE("pairs-129", .shapes = ONE), SHAPE(129, 1, 40, 24, 17), SHARED},
     CASE("k-130", .shapes = ONE), SHAPE(1, 130, 140, 24, 17), SHARED},
-    CASE("experts-1024", .shapes = ONE | CPU_8), SHAPE(4, 8, 1024, 24, 8), SHARED},
-    CASE("inner-704", .shapes = ONE | CPU_8), SHAPE(3, 2, 4, 24, 704), SHARED},
-    CASE("rows-1", .shapes = ONE | CPU_8), SHAPE(3, 2, 4, 1, 24), SHARED},
-    CASE("rows-7", .shapes = ONE | CPU_8), SHAPE(3, 2, 4, 7, 24), SHARED},
-    CASE("rows-9", .shapes = ONE | CPU_8), SHAPE(3, 2, 4, 9, 24), SHARED},
-    CASE("rows-33", .shapes = ONE | CPU_8), SHAPE(9, 2, 4, 33, 24), SHARED},
-    CASE("rows-63", .shapes = ONE | CPU_8), SHAPE(3, 2, 4, 63, 24), SHARED},
-    CASE("rows-64", .shapes = ONE | CPU_8), SHAPE(3, 2, 4, 64, 24), SHARED},
-    CASE("rows-65", .shapes = ONE | CPU_8), SHAPE(3, 2, 4, 65, 24), SHARED},
-    CASE("inner-1", .shapes = ONE | CPU_8), SHAPE(3, 2, 4, 24, 1), SHARED},
-    CASE("inner-7", .shapes = ONE | CPU_8), SHAPE(3, 2, 4, 24, 7), SHARED},
-    CASE("inner-8", .shapes = ONE | CPU_8), SHAPE(3, 2, 4, 24, 8), SHARED},
-    CASE("inner-9", .shapes = ONE | CPU_8), SHAPE(3, 2, 4, 24, 9), SHARED},
+    CASE("experts-1024", .shapes = ONE), SHAPE(4, 8, 1024, 24, 8), SHARED},
+    CASE("inner-704", .shapes = ONE), SHAPE(3, 2, 4, 24, 704), SHARED},
+    CASE("rows-1", .shapes = ONE), SHAPE(3, 2, 4, 1, 24), SHARED},
+    CASE("rows-7", .shapes = ONE), SHAPE(3, 2, 4, 7, 24), SHARED},
+    CASE("rows-9", .shapes = ONE), SHAPE(3, 2, 4, 9, 24), SHARED},
+    CASE("rows-33", .shapes = ONE), SHAPE(9, 2, 4, 33, 24), SHARED},
+    CASE("rows-63", .shapes = ONE), SHAPE(3, 2, 4, 63, 24), SHARED},
+    CASE("rows-64", .shapes = ONE), SHAPE(3, 2, 4, 64, 24), SHARED},
+    CASE("rows-65", .shapes = ONE), SHAPE(3, 2, 4, 65, 24), SHARED},
+    CASE("inner-1", .shapes = ONE), SHAPE(3, 2, 4, 24, 1), SHARED},
+    CASE("inner-7", .shapes = ONE), SHAPE(3, 2, 4, 24, 7), SHARED},
+    CASE("inner-8", .shapes = ONE), SHAPE(3, 2, 4, 24, 8), SHARED},
+    CASE("inner-9", .shapes = ONE), SHAPE(3, 2, 4, 24, 9), SHARED},
 };
 
-// Only in the COLUMNS form does a workgroup have more than one token.
+// A workgroup has one token.
 static bool fits(const struct kernel_case *test, const struct variant *variant,
     const struct kernel_shape *shape)
 {
-    return decode_fits(test, variant, shape)
-        && (shape->tokens == 1 || !strcmp(variant->form, "columns"));
+    return shape->tokens == 1 && decode_fits(test, variant, shape);
 }
 
 struct down_model {
