@@ -22,32 +22,56 @@ layout(local_size_x_id = 0) in;
 #define KEYS_AT_ONCE (LANES > 8 ? 4 : 8) // with 8, Adreno would spill
 #define LOWEST -1.0e38 // below any score, and finite: exp(LOWEST - LOWEST) is 1, not NaN
 
-shared float query[QUERIES * PADDED];
-shared float score[QUERIES * LANES];
-shared float most[QUERIES], correction[QUERIES], total[QUERIES];
+float sums[QUERIES];                     // of this lane's keys
+float values[QUERIES * COLUMNS_A_LANE];  // of this lane's columns
+
 shared uint row_position[ATTEND_ROWS], row_sequence[ATTEND_ROWS];
+shared uint row_phase[ATTEND_ROWS];          // of the keys that a stepping pattern shows it
 shared uint picked[ATTEND_PICKED_WORDS + 1]; // blocks that some row sees
 shared uint asking;                          // queries that see one of them
 
-// Lane r learns row r's place; all lanes load the queries.
-void load_queries(task t)
+// Where query q begins in pc.query.
+uint query_row(task t, uint q)
 {
-    for (uint r = gl_LocalInvocationIndex; r < ATTEND_ROWS; r += LANES) {
-        const uint token = token_of(t.first + min(r, t.rows - 1));
-        row_position[r] = position_of(token);
+    bool exists;
+    const uint head = head_of(t, q, exists);
+    return (t.first + min(q / ATTEND_HEADS, t.rows - 1)) * pc.query_stride + head * D;
+}
+
+// A block of at most LANES keys.
+struct key_block { uint head_row, begin, step, count; };
+
+// Key n of the block; past the last one that again.
+uint key_of(key_block k, uint n)
+{
+    return k.begin + k.step * min(n, k.count - 1);
+}
+
+// Its row of the cache.
+uint row_of(key_block k, uint n)
+{
+    return k.head_row + min(key_of(k, n), pc.capacity - 1);
+}
+
+// How lanes load and share, in two forms that have the same functions.
+#ifdef SUBGROUP
+#include "lib/attend_subgroup.glsl"
+#else
+#include "lib/attend_shared.glsl"
+#endif
+
+// Lane r learns row r's place.
+void load_rows(task t)
+{
+    const uint step = max(pattern(t, PATTERN_STEP), 1), phase = pattern(t, PATTERN_PHASE) % step;
+    const bool dilated = pattern(t, PATTERN_KIND) == PATTERN_DILATED_KIND;
+    for (uint r = LANE; r < ATTEND_ROWS; r += LANES) {
+        const uint token = token_of(t.first + min(r, t.rows - 1)), position = position_of(token);
+        row_position[r] = position;
         row_sequence[r] = sequence_of(token);
+        // A dilated row sees the keys a multiple of step, and the phase, before it.
+        row_phase[r] = dilated ? (position % step + step - phase) % step : phase;
     }
-    for (uint i = gl_LocalInvocationIndex; i < QUERIES * PADDED; i += LANES) {
-        const uint q = i / PADDED, c = i % PADDED;
-        bool exists;
-        const uint head = head_of(t, q, exists);
-        const uint row = t.first + min(q / ATTEND_HEADS, t.rows - 1);
-        const float x = load_f32(pc.query, row * pc.query_stride + head * D + min(c, D - 1));
-        query[i] = c < D ? x * ATTEND_SCALE : 0.0;
-    }
-    for (uint q = gl_LocalInvocationIndex; q < QUERIES; q += LANES)
-        most[q] = LOWEST;
-    barrier();
 }
 
 // Keys to visit for rows that share a sequence: three runs, none of which repeats a key
@@ -119,21 +143,21 @@ bool is_picked_by(task t, uint q, uint block)
 void pick_blocks(task t, uint first, uint end, uint low, uint high)
 {
     const uint top = pattern(t, PATTERN_TOP);
-    barrier();
-    for (uint word = gl_LocalInvocationIndex; word < ATTEND_PICKED_WORDS; word += LANES) {
+    wait_for_lanes();
+    for (uint word = LANE; word < ATTEND_PICKED_WORDS; word += LANES) {
         const uint begin = clamp(low, word * 32, word * 32 + 32) - word * 32;
         const uint count = clamp(high, word * 32, word * 32 + 32) - word * 32 - begin;
         const uint between = count == 32 ? 0xffffffffu : ((1u << count) - 1) << begin % 32;
         picked[word] = top == 0 ? list_word(t, word) & between : 0;
     }
-    barrier();
+    wait_for_lanes();
     const uint from = first * ATTEND_HEADS * top, to = end * ATTEND_HEADS * top;
-    for (uint i = from + gl_LocalInvocationIndex; i < to; i += LANES) {
+    for (uint i = from + LANE; i < to; i += LANES) {
         const uint block = choice(t, i / top, i % top);
         if (block >= low && block < high && block / 32 < ATTEND_PICKED_WORDS)
             atomicOr(picked[block / 32], 1u << block % 32);
     }
-    barrier();
+    wait_for_lanes();
 }
 
 // Positions in a block of the pattern. Those that do not fit into the cache are as long as it:
@@ -197,14 +221,14 @@ void walk_on(task t, inout walk w)
 // The mask of those of rows first .. end - 1's queries that picked the block.
 uint find_askers(task t, uint first, uint end, uint block)
 {
-    barrier();
-    if (gl_LocalInvocationIndex == 0)
+    wait_for_lanes();
+    if (LANE == 0)
         asking = 0;
-    barrier();
+    wait_for_lanes();
     const uint last = end * ATTEND_HEADS;
-    for (uint q = first * ATTEND_HEADS + gl_LocalInvocationIndex; q < last; q += LANES)
+    for (uint q = first * ATTEND_HEADS + LANE; q < last; q += LANES)
         atomicOr(asking, uint(is_picked_by(t, q, block)) << q);
-    barrier();
+    wait_for_lanes();
     return asking;
 }
 
@@ -217,53 +241,35 @@ uint find_key_askers(task t, uint first, uint end, uint j)
     return askers;
 }
 
-// Whether a query of a row at position `i` sees key `j`, which was found in run `run`. `picked`:
-// its block is one of the query's, where the pattern has blocks.
-bool sees(task t, uint i, uint j, uint run, uint length, bool picked)
+// Phase of key `j` in a pattern that steps through the keys.
+uint key_phase(task t, uint j)
 {
-    const uint sinks = pattern(t, PATTERN_SINKS);
+    const uint kind = pattern(t, PATTERN_KIND);
+    return kind == PATTERN_STRIDED_KIND || kind == PATTERN_DILATED_KIND
+        ? j % max(pattern(t, PATTERN_STEP), 1) : 0;
+}
+
+// Whether a query of row r sees key `j`, which was found in run `run`. `picked`: its block is
+// one of the query's, where the pattern has blocks.
+bool sees(task t, uint r, uint j, uint phase, uint run, uint length, bool picked)
+{
+    const uint i = row_position[r];
     const bool both = pattern(t, PATTERN_BOTH_SIDES) != 0;
     if (both ? j >= length : j > i)
         return false;
     if (run == 0)
         return true;
-    if (j < sinks)
+    if (j < pattern(t, PATTERN_SINKS))
         return false;
     const uint left = pattern(t, PATTERN_LEFT), right = pattern(t, PATTERN_RIGHT);
     const uint near = pattern(t, PATTERN_LOCAL), kind = pattern(t, PATTERN_KIND);
-    const uint step = max(pattern(t, PATTERN_STEP), 1), phase = pattern(t, PATTERN_PHASE) % step;
-    bool in_kind = picked && (left == 0 || j > i || i - j < left)
-        && (right == 0 || j <= i || j - i <= right);
-    if (kind == PATTERN_STRIDED_KIND)
-        in_kind = in_kind && j % step == phase;
-    if (kind == PATTERN_DILATED_KIND)
-        in_kind = in_kind && (i + step - j % step) % step == phase;
+    const bool steps = kind == PATTERN_STRIDED_KIND || kind == PATTERN_DILATED_KIND;
+    const bool in_kind = picked && (left == 0 || j > i || i - j < left)
+        && (right == 0 || j <= i || j - i <= right) && (!steps || phase == row_phase[r]);
     if (run == 1)
         return in_kind;
     return !in_kind && j <= i && i - j < near;
 }
-
-vec4 load_cached(U32 cache, uint row, uint c)
-{
-    if (ATTEND_CACHE_F16 != 0) {
-        const uint at = (row * PADDED + c) / 2;
-        return vec4(unpackHalf2x16(load_u32(cache, at)), unpackHalf2x16(load_u32(cache, at + 1)));
-    }
-    const uint at = (row * PADDED + c) / 4;
-    return uintBitsToFloat(gather_u32x4(U32x4(uvec2(cache)), at));
-}
-
-float load_cached_one(U32 cache, uint row, uint c)
-{
-    if (ATTEND_CACHE_F16 != 0) {
-        const vec2 pair = unpackHalf2x16(load_u32(cache, (row * PADDED + c) / 2));
-        return c % 2 == 0 ? pair.x : pair.y;
-    }
-    return uintBitsToFloat(load_u32(cache, row * PADDED + c));
-}
-
-float sums[QUERIES];                     // of this lane's keys
-float values[QUERIES * COLUMNS_A_LANE];  // of this lane's columns
 
 // What is added to the score of query q for the key `distance` further on.
 float position_bias(task t, uint q, int distance)
@@ -275,85 +281,53 @@ float position_bias(task t, uint q, int distance)
         + uint(clamp(distance, -reach, reach) + reach));
 }
 
-// This lane's scores against key `j`, of cache row `row`, for rows first .. end - 1. The mask
-// `askers` has the queries that picked its block, all where there are none.
-void score_key(task t, uint first, uint end, uint askers, uint j, uint run, uint length,
-    bool exists, uint row)
+// This lane's scores against its key for rows first .. end - 1. The mask `askers` has the
+// queries that picked the key's block, all where there are none.
+void score_key(task t, uint first, uint end, uint askers, key_block k, uint run, uint length)
 {
     float s[QUERIES];
     [[unroll]] for (uint q = 0; q < QUERIES; q++)
         s[q] = 0.0;
-    [[dont_unroll]] for (uint c = 0; c < PADDED; c += 8) { // Adreno would spill
-        const vec4 low = load_cached(pc.keys, row, c), high = load_cached(pc.keys, row, c + 4);
-        [[unroll]] for (uint q = 0; q < QUERIES; q++) {
-            const uint at = q * PADDED + c;
-            s[q] += dot(vec4(query[at], query[at + 1], query[at + 2], query[at + 3]), low)
-                + dot(vec4(query[at + 4], query[at + 5], query[at + 6], query[at + 7]), high);
-        }
+    SCORE_LOOP for (uint c = 0; c < PADDED; c += 8) {
+        const vec4 low = load_key(k, c), high = load_key(k, c + 4);
+        [[unroll]] for (uint q = 0; q < QUERIES; q++)
+            s[q] += dot(query_four(q, c), low) + dot(query_four(q, c + 4), high);
     }
+    const uint j = key_of(k, LANE), phase = key_phase(t, j);
     [[unroll]] for (uint q = 0; q < QUERIES; q++) {
         const uint r = q / ATTEND_HEADS;
-        float x = s[q];
+        float x = s[q] * QUERY_SCALE;
         if (ATTEND_SOFT_CAP != 0.0)
             x = soft_cap(x, ATTEND_SOFT_CAP);
         if (ATTEND_BIAS_REACH != 0)
             x += position_bias(t, q, int(j) - int(row_position[r]));
-        const bool seen = exists && r >= first && r < end
-            && sees(t, row_position[r], j, run, length, (askers >> q & 1) != 0);
-        score[q * LANES + gl_LocalInvocationIndex] = seen ? x : 2.0 * LOWEST;
+        const bool seen = LANE < k.count && r >= first && r < end
+            && sees(t, r, j, phase, run, length, (askers >> q & 1) != 0);
+        keep_score(q, seen ? x : 2.0 * LOWEST);
     }
 }
 
-// New maxima, and by how much the old sums shrink.
-void update_maxima()
+void add_block(task t, uint first, uint end, uint askers, key_block k, uint run, uint length)
 {
-    barrier();
-    for (uint q = gl_LocalInvocationIndex; q < QUERIES; q += LANES) {
-        float m = most[q];
-        for (uint i = 0; i < LANES; i++)
-            m = max(m, score[q * LANES + i]);
-        correction[q] = exp(most[q] - m);
-        most[q] = m;
-    }
-    barrier();
-    [[unroll]] for (uint q = 0; q < QUERIES; q++) {
-        const uint at = q * LANES + gl_LocalInvocationIndex;
-        const float p = score[at] < LOWEST ? 0.0 : exp(score[at] - most[q]);
-        score[at] = p;
-        sums[q] = fma(sums[q], correction[q], p);
-        [[unroll]] for (uint c = 0; c < COLUMNS_A_LANE; c++)
-            values[q * COLUMNS_A_LANE + c] *= correction[q];
-    }
-    barrier();
-}
-
-// One block of at most LANES keys: j = begin + step * i for i < count.
-void add_block(task t, uint first, uint end, uint askers, uint begin, uint step, uint count,
-    uint run, uint length)
-{
-    const uint lane = gl_LocalInvocationIndex;
-    const uint head_row = first_key(t, row_sequence[first]);
-    const uint j = begin + step * min(lane, count - 1);
-    score_key(t, first, end, askers, j, run, length, lane < count,
-        head_row + min(j, pc.capacity - 1));
+    score_key(t, first, end, askers, k, run, length);
     update_maxima();
-    // Some keys an iteration; those past `count` have the weight 0 and repeat the last.
+    // Some keys an iteration; those past the last one have the weight 0 and repeat it.
     uint i = 0;
     do {
         [[unroll]] for (uint n = 0; n < KEYS_AT_ONCE; n++) {
-            const uint row = head_row + min(begin + step * min(i + n, count - 1), pc.capacity - 1);
+            const uint row = row_of(k, i + n);
             [[unroll]] for (uint c = 0; c < COLUMNS_A_LANE; c++) {
-                const float v = load_cached_one(pc.values, row, min(lane + c * LANES, PADDED - 1));
+                const float v = load_value(row, c);
                 [[unroll]] for (uint q = 0; q < QUERIES; q++) {
                     // Not 0 * v: a NaN or infinity that a row does not see stays unseen.
-                    const float p = score[q * LANES + i + n];
+                    const float p = weight_of(q, i + n);
                     const uint at = q * COLUMNS_A_LANE + c;
                     values[at] = p == 0.0 ? values[at] : fma(p, v, values[at]);
                 }
             }
         }
         i += KEYS_AT_ONCE;
-    } while (i < count);
+    } while (KEYS_AT_ONCE < LANES && i < k.count);
 }
 
 // All keys for rows first .. end - 1, which are of one sequence; of those blocks this
@@ -408,28 +382,12 @@ void add_keys(task t, uint first, uint end)
         }
         if (run == 2 && by_blocks)
             askers = find_key_askers(t, first, end,
-                begin + min(gl_LocalInvocationIndex, count - 1));
-        barrier();
+                begin + min(LANE, count - 1));
+        wait_for_lanes();
         if (!by_blocks || count > 0)
-            add_block(t, first, end, askers, begin, step, count, run, length);
+            add_block(t, first, end, askers,
+                key_block(first_key(t, row_sequence[first]), begin, step, count), run, length);
     }
-}
-
-// The lanes' sums into `total`. Not query by query: a loop around a loop is not unrolled,
-// and then sums[] and values[] lie in memory.
-void add_up_lanes()
-{
-    barrier();
-    [[unroll]] for (uint q = 0; q < QUERIES; q++)
-        score[q * LANES + gl_LocalInvocationIndex] = sums[q];
-    barrier();
-    for (uint q = gl_LocalInvocationIndex; q < QUERIES; q += LANES) {
-        float sum = 0.0;
-        for (uint i = 0; i < LANES; i++)
-            sum += score[q * LANES + i];
-        total[q] = sum;
-    }
-    barrier();
 }
 
 void store_partial(task t, uint q, uint head, float sum, bool exists)
@@ -438,12 +396,12 @@ void store_partial(task t, uint q, uint head, float sum, bool exists)
     const uint at = ((row * heads() + head) * splits() + t.split) * (2 + D);
     if (!exists)
         return;
-    if (gl_LocalInvocationIndex == 0) {
-        store_f32(pc.partials, at, most[q]);
+    if (LANE == 0) {
+        store_f32(pc.partials, at, most_of(q));
         store_f32(pc.partials, at + 1, sum);
     }
     [[unroll]] for (uint c = 0; c < COLUMNS_A_LANE; c++) {
-        const uint column = gl_LocalInvocationIndex + c * LANES;
+        const uint column = LANE + c * LANES;
         if (column < D)
             store_f32(pc.partials, at + 2 + column, values[q * COLUMNS_A_LANE + c]);
     }
@@ -454,14 +412,14 @@ void store_result(task t, uint q, uint head, float sum, bool exists)
     float shrink = 1.0;
     if (ATTEND_SINK_LOGITS != 0) {
         const float sink = load_f32(pc.sinks, head);
-        const float m = max(most[q], sink);
-        shrink = exp(most[q] - m);
+        const float m = max(most_of(q), sink);
+        shrink = exp(most_of(q) - m);
         sum = sum * shrink + exp(sink - m);
     }
     const float factor = sum > 0.0 ? shrink / sum : 0.0;
     const uint at = (t.first + q / ATTEND_HEADS) * pc.query_stride + head * D;
     [[unroll]] for (uint c = 0; c < COLUMNS_A_LANE; c++) {
-        const uint column = gl_LocalInvocationIndex + c * LANES;
+        const uint column = LANE + c * LANES;
         if (exists && column < D)
             store_f32(pc.query, at + column, values[q * COLUMNS_A_LANE + c] * factor);
     }
@@ -472,7 +430,9 @@ void main()
     task t;
     if (!find_task(t))
         return;
+    load_rows(t);
     load_queries(t);
+    wait_for_lanes();
     [[unroll]] for (uint q = 0; q < QUERIES; q++)
         sums[q] = 0.0;
     [[unroll]] for (uint i = 0; i < QUERIES * COLUMNS_A_LANE; i++)
@@ -492,8 +452,8 @@ void main()
         bool exists;
         const uint head = head_of(t, q, exists);
         if (ATTEND_SPLIT != 0)
-            store_partial(t, q, head, total[q], exists);
+            store_partial(t, q, head, total_of(q), exists);
         else
-            store_result(t, q, head, total[q], exists);
+            store_result(t, q, head, total_of(q), exists);
     }
 }

@@ -1,6 +1,7 @@
 // attend.h - softmax attention with a running maximum over the keys of each expert's
-// pattern. No array of tokens x tokens exists. (Patterns
-// that pick blocks of keys mean others, which are gone through in pieces of ATTEND_LANES.)
+// pattern. No array of tokens x tokens exists. (Patterns that pick blocks of keys mean
+// others, which are gone through in pieces of ATTEND_LANES.) How lanes share what they have
+// comes in two forms, see lib/attend_shared.glsl and lib/attend_subgroup.glsl.
 //
 // A workgroup makes ATTEND_ROWS rows of queries (of one expert) x ATTEND_HEADS heads that
 // share a kv head. It walks over blocks of ATTEND_LANES keys, a lane a key; then the lanes

@@ -48,6 +48,9 @@ static void describe(vkmoe_device *device, const struct physical *p)
     device->needs = (p->info.int64 ? NEED_int64 : 0) | (device->is_cpu ? 0 : NEED_gpu)
         | (p->subgroup_arithmetic ? NEED_subgroup : 0)
         | (p->broadcast && p->info.int64 ? NEED_broadcast | NEED_columns : 0);
+    if ((device->needs & NEED_broadcast) == NEED_broadcast && p->subgroup_arithmetic
+            && device->subgroup_size == 8)
+        device->needs |= NEED_eight;
 }
 
 static enum vkmoe_status start(vkmoe_device *device, const void *cache, size_t cache_size)

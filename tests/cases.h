@@ -14,7 +14,7 @@
 struct kernel_case {
     const char *name; // whose shape it is: "mixtral-decode", or what is ugly about it
     bool timed;       // the benchmark times it as well
-    uint32_t shapes;  // mask of the suite's shapes to run; 0: the first that fits
+    uint32_t shapes;  // mask of the suite's shapes to run; if none fits, the first that does
     // Pipelines cost seconds on CPU drivers, hence:
     bool everywhere;  // even in forms of which the device has a better one that is much the same
     bool thorough;    // only if everything is asked for

@@ -66,7 +66,7 @@ static void run_variant(struct tap *tap, struct harness *harness, const struct v
     const struct kernel_suite *suite = kernel_suites[variant->kernel];
     if (harness && !harness_can_run(harness, variant)) {
         if (tap_wants(tap, variant->name))
-            tap_skip(tap, variant->name, *variant->spirv_size ? "the device has no int64"
+            tap_skip(tap, variant->name, *variant->spirv_size ? "not for this device"
                                                               : "not compiled");
         return;
     }

@@ -20,7 +20,9 @@ uint32_t suite_shapes(const struct kernel_suite *suite, const struct kernel_case
     for (uint32_t i = 0; i < suite->shape_count; i++)
         if (suite->fits(test, variant, &suite->shapes[i]))
             fit |= 1u << i;
-    return all ? fit : test->shapes ? test->shapes & fit : fit & -fit;
+    if (all)
+        return fit;
+    return test->shapes & fit ? test->shapes & fit : fit & -fit;
 }
 
 // ------------------------------------------------------------------------- memory
