@@ -246,20 +246,25 @@ says '^stopped: the model ended the text$'
 finish "the end that a model gives a text"
 
 # As if its own group had been sent Ctrl-C; without "set -m" a shell's children in the background do not hear it.
-: >"$out" # not what the test before left
-set -m
-"$vkmoe" generate "${device[@]}" "$mixtral" --prompt 'import ' --count 1000 >"$out" 2>"$err" </dev/null &
-child=$!
-for _ in {1..300}; do
-    [ "$(wc -c <"$out")" -gt 12 ] && break
-    sleep 0.1
-done
-kill -INT $child
-wait $child || problem "Ctrl-C: status $?"
-set +m
-says '^stopped: interrupted$'
-[ -z "$(tail -c 1 "$out" | tr -d '\n')" ] || problem "the last line has no end"
+interrupt() {
+    : >"$out" # not what the test before left
+    set -m
+    "$vkmoe" generate "${device[@]}" "$@" >"$out" 2>"$err" </dev/null &
+    child=$!
+    for _ in {1..300}; do
+        [ "$(wc -c <"$out")" -gt 12 ] && break
+        sleep 0.1
+    done
+    kill -INT $child
+    wait $child || problem "Ctrl-C: status $?"
+    set +m
+    says '^stopped: interrupted$'
+    [ -z "$(tail -c 1 "$out" | tr -d '\n')" ] || problem "the last line has no end"
+}
+interrupt "$mixtral" --prompt "import " --count 1000
 finish "Ctrl-C ends the text"
+interrupt "$switch" --tokens "$switch/ids.npy" --no-capacity --count 60000
+finish "Ctrl-C ends an encoder-decoder's text"
 
 if [ -w /dev/full ]; then
     "$vkmoe" generate "${device[@]}" "$mixtral" --prompt 'import ' --count 40 >/dev/full 2>"$err"

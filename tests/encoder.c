@@ -6,6 +6,7 @@
 
 #include "compare.h"
 #include "harness.h"
+#include "host.h"
 #include "network_reference.h"
 #include "random.h"
 #include "whole_checkpoints.h"
@@ -168,6 +169,14 @@ static bool encode(struct subject *s, uint32_t sequence)
         "vkmoe_network_encode");
 }
 
+static bool encode_all(struct subject *s)
+{
+    bool ok = true;
+    for (uint32_t i = 0; ok && i < SEQUENCES; i++)
+        ok = encode(s, i);
+    return ok;
+}
+
 static struct vkmoe_span from(const struct array *array, uint32_t element)
 {
     struct vkmoe_span span = array_span(array);
@@ -175,7 +184,7 @@ static struct vkmoe_span from(const struct array *array, uint32_t element)
     return span;
 }
 
-static bool decode(struct subject *s, uint32_t chunk)
+static bool record_decode(struct subject *s, uint32_t chunk)
 {
     bool ok = true;
     for (uint32_t t = 0; ok && t < TOKENS; t += chunk) {
@@ -191,8 +200,17 @@ static bool decode(struct subject *s, uint32_t chunk)
         ok = is_ok(vkmoe_network_forward(s->harness->stream, s->network, &params),
             "vkmoe_network_forward");
     }
-    return ok && harness_run(s->harness) && array_download(&s->logits) &&
-        array_check("logits", &s->logits, false);
+    return ok;
+}
+
+static bool fetch_logits(struct subject *s)
+{
+    return array_download(&s->logits) && array_check("logits", &s->logits, false);
+}
+
+static bool decode(struct subject *s, uint32_t chunk)
+{
+    return record_decode(s, chunk) && harness_run(s->harness) && fetch_logits(s);
 }
 
 static double *expect(struct subject *s)
@@ -243,9 +261,7 @@ static bool check_chunks(struct harness *harness, const char *family, uint64_t s
 {
     struct subject s;
     bool ok = subject_init(&s, harness, family, 0, true, seed);
-    for (uint32_t i = 0; ok && i < SEQUENCES; i++)
-        ok = encode(&s, i);
-    ok = ok && decode(&s, TOKENS);
+    ok = ok && encode_all(&s) && decode(&s, TOKENS);
     const size_t count = (size_t)TOKENS * s.reference.vocabulary;
     double *once = calloc(count + 1, sizeof(double));
     if (!once)
@@ -264,9 +280,7 @@ static bool check_independence(struct harness *harness, const char *family, uint
 {
     struct subject s;
     bool ok = subject_init(&s, harness, family, 0, true, seed);
-    for (uint32_t i = 0; ok && i < SEQUENCES; i++)
-        ok = encode(&s, i);
-    ok = ok && decode(&s, TOKENS);
+    ok = ok && encode_all(&s) && decode(&s, TOKENS);
     const size_t row = s.reference.vocabulary * sizeof(float);
     unsigned char *before = calloc(TOKENS + 1, row);
     if (!before)
@@ -300,15 +314,53 @@ static bool check_again(struct harness *harness, const char *family, uint64_t se
         ok = is_ok(vkmoe_network_encode(harness->stream, s.network, &(struct vkmoe_encode_params){
             .sequence = i, .tokens = LONGEST_INPUT, .ids = array_span(&s.input_ids[1])}),
             "vkmoe_network_encode");
-    for (uint32_t i = 0; ok && i < SEQUENCES; i++)
-        ok = encode(&s, i);
-    ok = ok && decode(&s, TOKENS);
+    ok = ok && encode_all(&s) && decode(&s, TOKENS);
     if (ok) {
         double *logits = expect(&s);
         ok = compare(&s, logits, LOGITS_TOLERANCE);
         free(logits);
     }
     subject_finish(&s);
+    return ok && !harness->messages;
+}
+
+// Of a program that has the device and the command buffer.
+static bool run_as_guest(struct subject *s, struct host *host)
+{
+    vkmoe_stream *stream = s->harness->stream;
+    if (!is_ok(vkmoe_stream_reserve(stream, vkmoe_network_scratch_size(s->network)), "reserve"))
+        return false;
+    VkCommandBuffer commands = host_begin(host);
+    bool ok = commands && is_ok(vkmoe_stream_record_into(stream, commands), "record_into") &&
+        encode_all(s) && record_decode(s, TOKENS);
+    ok = is_ok(vkmoe_stream_record_into(stream, NULL), "record_into(NULL)") && ok;
+    return host_run(host, commands) && ok && fetch_logits(s);
+}
+
+// Inputs and tokens recorded into a caller's command buffer give the bits that the library's
+// own does.
+static bool check_guest(struct harness *harness, const char *family, uint64_t seed)
+{
+    struct host host;
+    struct subject own = {0}, guest = {0};
+    struct harness visitor = {0};
+    bool ok = host_init(&host, true);
+    const struct vkmoe_adopt_params params = ok ? host_adopt_params(&host)
+                                                : (struct vkmoe_adopt_params){0};
+    ok = ok && is_ok(vkmoe_device_adopt(&params, &visitor.device), "adopt") &&
+        is_ok(vkmoe_stream_create(visitor.device, &visitor.stream), "stream") &&
+        subject_init(&own, harness, family, 0, false, seed) && encode_all(&own) &&
+        decode(&own, TOKENS) && subject_init(&guest, &visitor, family, 0, false, seed) &&
+        run_as_guest(&guest, &host);
+    if (ok && memcmp(array_range(&own.logits), array_range(&guest.logits), own.logits.size)) {
+        tap_note("a caller's command buffer gives other logits");
+        ok = false;
+    }
+    subject_finish(&guest);
+    subject_finish(&own);
+    vkmoe_stream_destroy(&visitor.stream);
+    vkmoe_device_destroy(&visitor.device);
+    host_finish(&host);
     return ok && !harness->messages;
 }
 
@@ -370,6 +422,7 @@ static void check_all(struct tap *tap, struct harness *harness)
     CHECK("chunks", check_chunks(harness, tied, tap->seed));
     CHECK("independence", check_independence(harness, tied, tap->seed));
     CHECK("another-input", check_again(harness, tied, tap->seed));
+    CHECK("caller's-command-buffer", check_guest(harness, tied, tap->seed));
     CHECK("refusals", check_refusals(harness, tied, tap->seed));
     CHECK("without-encoder", check_without_encoder(harness, "mixtral", tap->seed));
 }
