@@ -1,5 +1,9 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
+#ifdef SUBGROUP
+#extension GL_KHR_shader_subgroup_basic : require
+#extension GL_KHR_shader_subgroup_ballot : require
+#endif
 #include "lib/address.glsl"
 #include "attend.h"
 #define LANES ATTEND_LANES
@@ -339,9 +343,9 @@ void add_keys(task t, uint first, uint end)
         lowest = min(lowest, row_position[r]);
         highest = max(highest, row_position[r]);
     }
-    uint length = pc.capacity;
-    if (pattern(t, PATTERN_BOTH_SIDES) != 0)
-        length = min(load_u32(pc.lengths, row_sequence[first]), pc.capacity);
+    const bool both = pattern(t, PATTERN_BOTH_SIDES) != 0;
+    const uint sequence_length = load_u32(pc.lengths, both ? row_sequence[first] : 0);
+    const uint length = both ? min(sequence_length, pc.capacity) : pc.capacity;
     const visit v = plan_visit(t, lowest, highest, length);
     const bool by_blocks =
         ATTEND_PICKED_WORDS != 0 && pattern(t, PATTERN_KIND) == PATTERN_BLOCKS_KIND;
@@ -383,8 +387,10 @@ void add_keys(task t, uint first, uint end)
         if (run == 2 && by_blocks)
             askers = find_key_askers(t, first, end,
                 begin + min(LANE, count - 1));
-        wait_for_lanes();
-        if (!by_blocks || count > 0)
+        wait_for_scores();
+        // Only blocks can be empty; lavapipe leaves out here what it would do once more, see
+        // lib/address.glsl, and with a `do` AMD's compiler spills scalars.
+        if (count > 0)
             add_block(t, first, end, askers,
                 key_block(first_key(t, row_sequence[first]), begin, step, count), run, length);
     }

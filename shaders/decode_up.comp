@@ -81,7 +81,7 @@ void routed(uint pair, uint row_tile)
     const uint expert = expert_of(pc.ids, pc.experts, pair);
     const uint first_block = row_tile * DECODE_BLOCKS;
     uint i = 0;
-    do { // not a `for`, see multiply()
+    do { // not a `for`, see lib/address.glsl
         const uint mine = members[i];
         const operand row = operand(mine / pc.k * pc.columns,
             DECODE_WEIGHT_INPUT != 0 ? load_f32(pc.weights, mine) : 1.0);

@@ -3,8 +3,8 @@
 #include "lib/address.glsl"
 #include "experts_gemm.h"
 
-// Three forms: STAGED for GPUs, COLUMNS for CPU drivers that broadcast shared loads, and
-// the plain one for everybody.
+// STAGED is for GPUs, COLUMNS for CPU drivers that broadcast shared loads, the plain form for
+// everybody, with BROADCAST for such drivers where weights must be unpacked.
 #if defined(STAGED)
 #define BLOCKS GEMM_STAGED_BLOCKS
 layout(local_size_x = 128) in;

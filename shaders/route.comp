@@ -65,7 +65,7 @@ void compute_logits(uint first_block, uint first_token)
         row_of[t] = min(first_token + t, pc.tokens - 1) * pc.hidden;
     }
     uint i = c;
-    if (i < pc.units) do { // not a `for`, see main()
+    if (i < pc.units) do { // not a `for`, see lib/address.glsl
         unit w[ROUTE_BLOCKS];
         [[unroll]] for (uint b = 0; b < ROUTE_BLOCKS; b++)
             w[b] = load_weight(WEIGHT_F32, pc.matrix, pc.units, first_block + b, i, r);
@@ -112,7 +112,7 @@ void main()
     memoryBarrierBuffer(); // the others' counts before their logits
     const uint end = min(first_token + ROUTE_TOKENS, pc.tokens);
     uint token = first_token;
-    do { // lavapipe 26 loads what a `for` would load once past its end
+    do { // not a `for`, see lib/address.glsl
         select_experts(token);
     } while (++token < end);
 }

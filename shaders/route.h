@@ -30,11 +30,11 @@ SPEC_FLOAT(17, ROUTE_SCALE, 1.0)
 SPEC_FLOAT(18, ROUTE_SOFT_CAP, 0.0) // 0: none
 SPEC_FLOAT(19, ROUTE_THRESHOLD, 0.0) // sparsemixer
 SPEC_FLOAT(20, ROUTE_RMS_EPSILON, 0.0)
-
 SPEC(21, ROUTE_SHARED_X, 0)    // the extra row sees shared_x, which is not x
 SPEC(22, ROUTE_ALWAYS, 0)      // the first experts, every token's
 SPEC(23, ROUTE_LEVELS, 0)      // the last two rows of the weights are the levels
 SPEC(24, ROUTE_EACH_GROUP, 0)  // K / GROUPS of each group, none is masked
+
 struct route_push {
     ADDRESS(F32) x;            // in  [tokens][hidden]; what the gate sees
     ADDRESS(F32) shared_x;     // in  [tokens][hidden], with ROUTE_SHARED_X

@@ -49,7 +49,7 @@ static void describe(vkmoe_device *device, const struct physical *p)
         | (p->subgroup_arithmetic ? NEED_subgroup : 0)
         | (p->broadcast && p->info.int64 ? NEED_broadcast | NEED_columns : 0);
     if ((device->needs & NEED_broadcast) == NEED_broadcast && p->subgroup_arithmetic
-            && device->subgroup_size == 8)
+            && p->subgroup_ballot && device->subgroup_size == 8)
         device->needs |= NEED_eight;
 }
 

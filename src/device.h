@@ -20,7 +20,7 @@ enum need {
     NEED_columns = 1 << 4 | NEED_broadcast,
     // Subgroup arithmetic in compute; subgroups have subgroup_size lanes, no more, no less.
     NEED_subgroup = 1 << 3,
-    NEED_eight = 1 << 5 | NEED_broadcast | NEED_subgroup, // subgroups of 8 lanes, with ballots
+    NEED_eight = 1 << 5 | NEED_broadcast | NEED_subgroup, // subgroups of 8 lanes that have ballots
     NEED_gpu_int64 = NEED_gpu | NEED_int64,
 };
 

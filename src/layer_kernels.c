@@ -43,7 +43,8 @@ static void set_route_spec(const struct vkmoe_layer_params *p, uint32_t spec[SPE
     spec[ROUTE_EACH_GROUP] = r->each_group;
 }
 
-// Blocks of experts for a workgroup of route. On a CPU more of them share the loads of x.
+// Blocks of experts for a workgroup of route. A CPU loads x once for all of them; on lavapipe
+// 26.1 8 tokens and 32 experts took 1.3 times as long one by one.
 static uint32_t route_blocks(const struct pass *pass, uint32_t rows)
 {
     return !pass->device->is_cpu || rows <= 8 ? 1 : rows <= 16 ? 2 : 4;
@@ -57,7 +58,7 @@ enum vkmoe_status vkmoe_pass_route(const struct pass *pass)
         return VKMOE_OK;
     const uint32_t rows = p->experts + layer->shared_weighted + (layer->leveled ? 2 : 0);
     const uint32_t blocks = route_blocks(pass, rows);
-    const uint32_t tile_tokens = pass->tokens >= pass->shapes.route_tokens ? pass->shapes.route_tokens : 1;
+    const uint32_t most = pass->shapes.route_tokens, tile_tokens = pass->tokens >= most ? most : 1;
     const bool shares_x = layer->shared_weighted && pass->router_x != pass->x;
     const struct route_push push = {
         .x = pass->router_x,

@@ -78,7 +78,7 @@ struct shapes vkmoe_shapes_choose(const vkmoe_device *device, enum vkmoe_dtype d
     struct shapes s = {
         .lanes = 8,
         .decode_tokens = 4,
-        .decode_blocks = 8,
+        .decode_blocks = 4,
         .route_tokens = 8,
         .combine_lanes = 8,
         .gemm_rows = GEMM_PLAIN_ROWS,

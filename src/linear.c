@@ -81,7 +81,7 @@ uint64_t vkmoe_linear_size(const struct linear *linear)
 // Few tokens: the shared expert's way through decode_up, with no routed experts.
 static enum vkmoe_status record_few(const struct pass *pass, const struct linear *linear)
 {
-    const uint32_t blocks = pass->device->is_cpu ? 4 : 2;
+    const uint32_t blocks = pass->shapes.decode_blocks;
     const uint64_t dummy = vkmoe_device_dummy_address(pass->device);
     const struct decode_up_push push = {
         .ids = dummy,

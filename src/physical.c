@@ -89,6 +89,8 @@ static void probe_properties(const struct instance *instance, struct physical *p
         VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_ARITHMETIC_BIT;
     p->subgroup_arithmetic = (q.v11.subgroupSupportedOperations & arithmetic) == arithmetic
         && (q.v11.subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT);
+    p->subgroup_ballot = p->subgroup_arithmetic
+        && (q.v11.subgroupSupportedOperations & VK_SUBGROUP_FEATURE_BALLOT_BIT);
     p->subgroup_size_control =
         (q.v13.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0;
     p->default_subgroup_size = q.v11.subgroupSize;

@@ -16,6 +16,7 @@ struct physical {
     uint32_t default_subgroup_size, min_subgroup_size, max_subgroup_size;
     // Features and extensions, to be switched off when they are not enabled:
     bool subgroup_arithmetic;    // in compute shaders
+    bool subgroup_ballot;        // there, too
     bool broadcast; // see NEED_broadcast
     bool ends_loops; // see struct vkmoe_device
     bool subgroup_size_control;  // and compute pipelines can require a size

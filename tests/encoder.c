@@ -334,7 +334,7 @@ static bool run_as_guest(struct subject *s, struct host *host)
     bool ok = commands && is_ok(vkmoe_stream_record_into(stream, commands), "record_into") &&
         encode_all(s) && record_decode(s, TOKENS);
     ok = is_ok(vkmoe_stream_record_into(stream, NULL), "record_into(NULL)") && ok;
-    return host_run(host, commands) && ok && fetch_logits(s);
+    return commands && host_run(host, commands) && ok && fetch_logits(s);
 }
 
 // Inputs and tokens recorded into a caller's command buffer give the bits that the library's
@@ -345,8 +345,10 @@ static bool check_guest(struct harness *harness, const char *family, uint64_t se
     struct subject own = {0}, guest = {0};
     struct harness visitor = {0};
     bool ok = host_init(&host, true);
-    const struct vkmoe_adopt_params params = ok ? host_adopt_params(&host)
-                                                : (struct vkmoe_adopt_params){0};
+    struct vkmoe_adopt_params params = {0};
+    if (ok)
+        params = host_adopt_params(&host);
+    params.log = (struct vkmoe_log){count_message, &visitor, VKMOE_LOG_WARNING};
     ok = ok && is_ok(vkmoe_device_adopt(&params, &visitor.device), "adopt") &&
         is_ok(vkmoe_stream_create(visitor.device, &visitor.stream), "stream") &&
         subject_init(&own, harness, family, 0, false, seed) && encode_all(&own) &&
@@ -361,7 +363,7 @@ static bool check_guest(struct harness *harness, const char *family, uint64_t se
     vkmoe_stream_destroy(&visitor.stream);
     vkmoe_device_destroy(&visitor.device);
     host_finish(&host);
-    return ok && !harness->messages;
+    return ok && !harness->messages && !visitor.messages;
 }
 
 static bool check_refusals(struct harness *harness, const char *family, uint64_t seed)

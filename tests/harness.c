@@ -6,7 +6,7 @@
 
 #include "compare.h"
 
-static void count_message(void *user, enum vkmoe_log_level level, const char *line)
+void count_message(void *user, enum vkmoe_log_level level, const char *line)
 {
     struct harness *harness = user;
     if (level <= VKMOE_LOG_WARNING)

@@ -20,6 +20,9 @@ struct harness {
     uint32_t messages; // errors and warnings logged
 };
 
+// A log callback: counts for the harness that is `user`, and notes the line.
+void count_message(void *user, enum vkmoe_log_level level, const char *line);
+
 // False if there is nothing to run on or something failed: then *code is what main()
 // returns, and the TAP is complete.
 bool harness_init(struct harness *harness, struct tap *tap, int *code);

@@ -100,7 +100,7 @@ enum { // of the SPIR-V specification, as far as needed
     BUILTIN_WORKGROUP_SIZE = 25, MODE_LOCAL_SIZE = 17, MODEL_COMPUTE = 5,
     CLASS_WORKGROUP = 4, CLASS_PUSH_CONSTANT = 9,
     CAPABILITY_SHADER = 1, CAPABILITY_INT64 = 11, CAPABILITY_ADDRESSES = 5347,
-    CAPABILITY_SUBGROUP_FIRST = 61, CAPABILITY_SUBGROUP_LAST = 68,
+    CAPABILITY_SUBGROUP = 61, CAPABILITY_SUBGROUP_ARITHMETIC = 63, CAPABILITY_SUBGROUP_BALLOT = 64,
 };
 
 #define NO_SPEC_ID ~0u
@@ -282,8 +282,8 @@ static void check_capabilities(struct module *m)
             complain(m, "there is a descriptor");
         if (op_of(w) != OP_CAPABILITY)
             continue;
-        const bool subgroup =
-            w[1] >= CAPABILITY_SUBGROUP_FIRST && w[1] <= CAPABILITY_SUBGROUP_LAST;
+        const bool subgroup = w[1] == CAPABILITY_SUBGROUP || w[1] == CAPABILITY_SUBGROUP_ARITHMETIC
+            || (w[1] == CAPABILITY_SUBGROUP_BALLOT && (needs & NEED_eight) == NEED_eight);
         int64 |= w[1] == CAPABILITY_INT64;
         addresses |= w[1] == CAPABILITY_ADDRESSES;
         if (w[1] != CAPABILITY_SHADER && w[1] != CAPABILITY_ADDRESSES

@@ -7,6 +7,9 @@
 // branches write: SwiftShader dies on a cast from reference to reference and on both kinds
 // of choice between references.
 // Offsets stay below 4 GiB: the host splits work so that no array is longer.
+// lavapipe 26 executes loads at addresses that all lanes share even where no lane is active,
+// and goes through the body of a `for` once more than it should. Loops with such loads end
+// in `while`, or their addresses are clamped.
 #ifndef ADDRESS_GLSL
 #define ADDRESS_GLSL
 

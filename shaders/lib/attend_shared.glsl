@@ -13,6 +13,9 @@ shared float most[QUERIES], correction[QUERIES], total[QUERIES];
 
 void wait_for_lanes() { barrier(); }
 
+// Before the next block's scores.
+void wait_for_scores() { barrier(); }
+
 // All lanes load the queries.
 void load_queries(task t)
 {

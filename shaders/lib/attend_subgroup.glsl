@@ -1,13 +1,10 @@
 // attend_subgroup.glsl - as attend_shared.glsl, where the workgroup is one subgroup of 8 lanes
 // and loads at shared addresses are cheap (lavapipe 26): scores stay in registers, queries in
-// memory. There a barrier costs what is computed again behind it, with 16 divisions for
-// gl_LocalInvocationIndex alone, and an element of shared memory six instructions to check
-// its index.
+// memory, and no block of keys needs a barrier. There one costs what is computed again behind
+// it, with 16 divisions for gl_LocalInvocationIndex alone (a subgroup's costs no less), and
+// an element of shared memory six instructions to check its index.
 #ifndef ATTEND_SUBGROUP_GLSL
 #define ATTEND_SUBGROUP_GLSL
-
-#extension GL_KHR_shader_subgroup_basic : require
-#extension GL_KHR_shader_subgroup_ballot : require
 
 #define LANE gl_SubgroupInvocationID
 #define SCORE_LOOP [[unroll]]      // a loop's counter is a vector: no address of it is shared
@@ -18,6 +15,24 @@ float score[QUERIES]; // of this lane's key
 float most[QUERIES];  // in all lanes alike
 
 void wait_for_lanes() { subgroupBarrier(); }
+
+void wait_for_scores() {} // each lane has its own
+
+// Lane `lane` of x. The lane must be a constant where subgroupBroadcastDynamicId is not
+// enabled; as a constant it is once loops are unrolled, one case is left.
+float lane_of(float x, uint lane)
+{
+    switch (lane) {
+    case 0: return subgroupBroadcast(x, 0);
+    case 1: return subgroupBroadcast(x, 1);
+    case 2: return subgroupBroadcast(x, 2);
+    case 3: return subgroupBroadcast(x, 3);
+    case 4: return subgroupBroadcast(x, 4);
+    case 5: return subgroupBroadcast(x, 5);
+    case 6: return subgroupBroadcast(x, 6);
+    default: return subgroupBroadcast(x, 7);
+    }
+}
 
 void load_queries(task t)
 {
@@ -83,7 +98,7 @@ void update_maxima()
     [[unroll]] for (uint q = 0; q < QUERIES; q++) {
         float m = most[q];
         [[unroll]] for (uint i = 0; i < LANES; i++)
-            m = max(m, subgroupBroadcast(score[q], i));
+            m = max(m, lane_of(score[q], i));
         const float correction = exp(most[q] - m);
         most[q] = m;
         score[q] = score[q] < LOWEST ? 0.0 : exp(score[q] - m);
@@ -94,16 +109,17 @@ void update_maxima()
 }
 
 // Of query q for the block's key i.
-float weight_of(uint q, uint i) { return subgroupBroadcast(score[q], i); }
+float weight_of(uint q, uint i) { return lane_of(score[q], i); }
 
 float most_of(uint q) { return most[q]; }
 
 void add_up_lanes()
 {
+    subgroupBarrier(); // all have read the queries, whose places the results take
     [[unroll]] for (uint q = 0; q < QUERIES; q++) {
         float sum = 0.0;
         [[unroll]] for (uint i = 0; i < LANES; i++)
-            sum += subgroupBroadcast(sums[q], i);
+            sum += lane_of(sums[q], i);
         sums[q] = sum;
     }
 }

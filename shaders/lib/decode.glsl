@@ -35,7 +35,7 @@ void multiply(U32x4 matrix, uint units, uint first_block, bool packed, F32 sourc
     const uint r = gl_LocalInvocationIndex % 8;
     const uint c = LANES == 8 ? 0 : gl_LocalInvocationIndex / 8; // shared, see BROADCAST
     uint i = c;
-    if (i < units) do { // lavapipe 26 loads what a `for` would load once past its end
+    if (i < units) do { // not a `for`, see address.glsl
         unit x = load_row(packed, source, row.row, i, columns);
         x.a *= row.scale;
         x.b *= row.scale;

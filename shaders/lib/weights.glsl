@@ -8,12 +8,12 @@
 // power of two apart share their cache sets.) All types are read as 32-bit words, so no
 // device needs 16-bit storage; arithmetic is f32.
 //
-// In any product one operand is at addresses that a whole subgroup shares and the other
-// at one address a lane. COLUMNS says which: lanes own token rows and share the weights;
-// without it lanes own matrix rows and share the activations.
+// In any product lanes share one operand and own rows of the other. COLUMNS says which: lanes
+// own token rows and share the weights; without it lanes own matrix rows and share the
+// activations. What is shared is at an address that all lanes share.
 //
-// BROADCAST (8 lanes): the other operand is read at shared addresses too, all eight rows of
-// it, and each lane keeps its own. lavapipe 26 makes a scalar load and a masked broadcast
+// BROADCAST (8 lanes), and COLUMNS always: what lanes own is read at shared addresses too,
+// all eight rows of it, and each lane keeps its own. lavapipe 26 makes a scalar load and a masked broadcast
 // of each such load, and a gather, which is microcode in many CPUs, of an address a lane.
 // (One token on a Xeon of 2.8 GHz, hidden 1024, inner 512, 4 experts: f16 5.6 GFLOP/s with
 // gathers, 8.7 with this.)

@@ -216,7 +216,7 @@ static bool fits(const struct kernel_case *test, const struct variant *variant,
 static void choose_group(const struct kernel_io *io, struct attend_model *m)
 {
     const struct attend_case *c = (const void *)io->test;
-    const uint32_t queries = io->shape.lanes == 8 && c->head_size > 64 ? 4 : 8;
+    const uint32_t queries = c->head_size > 128 ? 2 : c->head_size > 64 ? 4 : 8;
     m->expert_kv = c->expert_kv ? c->expert_kv : c->kv_heads;
     m->kv_share = c->heads / m->expert_kv;
     m->group_heads = MIN(m->kv_share, queries);

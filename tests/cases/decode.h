@@ -28,8 +28,8 @@ struct decode_case {
 // The first one is a GPU's for one token, the next a CPU's.
 static const struct kernel_shape decode_shapes[] = {
     {.lanes = 32, .blocks = 2, .tokens = 1},
-    {.lanes = 8, .blocks = 8, .tokens = 1},
-    {.lanes = 8, .blocks = 8, .tokens = 4},
+    {.lanes = 8, .blocks = 4, .tokens = 1},
+    {.lanes = 8, .blocks = 4, .tokens = 8},
     {.lanes = 32, .blocks = 2, .tokens = 2},
     {.lanes = 64, .blocks = 2, .tokens = 4},
     {.lanes = 8, .blocks = 2, .tokens = 2},
@@ -37,9 +37,9 @@ static const struct kernel_shape decode_shapes[] = {
     {.lanes = 64, .blocks = 2, .tokens = 1},
 };
 enum { // masks of shapes
-    GPU_1 = 1, CPU_1 = 2, CPU_4 = 4, GPU_2 = 8, GPU_4 = 16, CPU_2 = 32, GPU_8 = 64, GPU_64 = 128,
+    GPU_1 = 1, CPU_1 = 2, CPU_8 = 4, GPU_2 = 8, GPU_4 = 16, CPU_2 = 32, GPU_8 = 64, GPU_64 = 128,
     ONE = GPU_1 | CPU_1,  // one token at once
-    SOME = GPU_4 | CPU_4, // several
+    SOME = GPU_4 | CPU_8, // several
     ALL = 255,
 };
 #define EVERYWHERE .everywhere = true

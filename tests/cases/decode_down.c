@@ -50,10 +50,7 @@ static const struct decode_case cases[] = {
         .pattern = IDS_DROPPED},
     CASE("everything-dropped", .shapes = ONE), SHAPE(3, 2, 9, 40, 24), SHARED,
         .pattern = IDS_ALL_DROPPED},
-    CASE("pairs-128", .shapes = ONE), SHAPE(8, 16, 40, 24, 17), SHARED},
-    CASE("pairs-128-twice", .shapes = ONE), SHAPE(8, 16, 40, 24, 17), SHARED,
-        .pattern = IDS_TWICE},
-    CASE("pairs-129", .shapes = ONE), SHAPE(129, 1, 40, 24, 17), SHARED},
+    CASE("tokens-129", .shapes = ONE), SHAPE(129, 1, 40, 24, 17), SHARED},
     CASE("k-130", .shapes = ONE), SHAPE(1, 130, 140, 24, 17), SHARED},
     CASE("experts-1024", .shapes = ONE), SHAPE(4, 8, 1024, 24, 8), SHARED},
     CASE("inner-704", .shapes = ONE), SHAPE(3, 2, 4, 24, 704), SHARED},
@@ -172,7 +169,6 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
         .spec = {
             [DECODE_LANES] = s->lanes,
             [DECODE_BLOCKS] = s->blocks,
-            [DECODE_TOKENS] = s->tokens,
             [DECODE_TYPE] = c->dtype,
             [DECODE_PACKED] = 1,
             [DECODE_ACTIVATION] = VKMOE_IDENTITY,
@@ -181,7 +177,7 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
             [DECODE_SHARED] = c->shared_inner == 0 ? 0 : c->shared_weighted ? 2 : 1,
             [DECODE_OUTPUT_BIAS] = c->output_bias,
         },
-        .groups = push->row_tiles * div_up(c->tokens, s->tokens),
+        .groups = push->row_tiles * c->tokens,
     };
 }
 

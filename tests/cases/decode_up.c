@@ -17,7 +17,7 @@ static const struct decode_case cases[] = {
         SHAPE(8, 2, 8, 64, 96), GATED},
     CASE("mixtral-f16", .timed = true, .shapes = ONE), SHAPE(4, 2, 8, 64, 96), GATED,
         .dtype = VKMOE_F16},
-    CASE("qwen3-moe-bf16", .timed = true, .shapes = CPU_4), SHAPE(8, 8, 128, 64, 48), GATED,
+    CASE("qwen3-moe-bf16", .timed = true, .shapes = CPU_8), SHAPE(8, 8, 128, 64, 48), GATED,
         .dtype = VKMOE_BF16},
     CASE("deepseek-v3", .timed = true, .shapes = ONE | SOME), SHAPE(3, 8, 256, 112, 64), GATED,
         .shared_inner = 72},

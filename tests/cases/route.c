@@ -43,8 +43,9 @@ struct route_case {
 #define TOP_K_OF_LOGITS .score = VKMOE_SCORE_IDENTITY, .weigh = VKMOE_WEIGH_SOFTMAX
 
 enum { // masks of shapes; first the CPU's
-    CPU = 1, CPU_1 = 2, CPU_BLOCKS = 4, GPU = 8, GPU_1 = 16, GPU_64 = 32,
-    ALL = 63,
+    CPU = 1, CPU_1 = 2, CPU_BLOCKS = 4, GPU = 8, GPU_1 = 16, GPU_64 = 32, CPU_2_BLOCKS = 64,
+    CPU_BLOCKS_1 = 128,
+    ALL = 255,
 };
 #define EVERYWHERE .everywhere = true
 
@@ -55,6 +56,8 @@ static const struct kernel_shape shapes[] = {
     {.lanes = 32, .blocks = 1, .tokens = 4},
     {.lanes = 32, .blocks = 1, .tokens = 1},
     {.lanes = 64, .blocks = 2, .tokens = 4},
+    {.lanes = 8, .blocks = 2, .tokens = 8},
+    {.lanes = 8, .blocks = 4, .tokens = 1},
 };
 
 static const struct route_case cases[] = {
@@ -87,7 +90,7 @@ static const struct route_case cases[] = {
         .select = VKMOE_SELECT_SUPPLIED},
     CASE("supplied-wild-ids", .shapes = CPU), SHAPE(9, 64, 64, 6), .select = VKMOE_SELECT_SUPPLIED,
         .pattern = IDS_WILD},
-    CASE("gpt-oss", .shapes = GPU_1 | CPU), SHAPE(9, 45, 32, 4), TOP_K_OF_LOGITS,
+    CASE("gpt-oss", .shapes = GPU_1 | CPU | CPU_BLOCKS_1), SHAPE(9, 45, 32, 4), TOP_K_OF_LOGITS,
         .bias = true},
     CASE("llama4", .shapes = GPU), SHAPE(9, 80, 16, 1), .score = VKMOE_SCORE_IDENTITY,
         .weigh = VKMOE_WEIGH_SIGMOID},
@@ -164,12 +167,12 @@ static const struct route_case cases[] = {
         .scale = 2.5f},
 
     CASE("no-token", .shapes = CPU), SHAPE(0, 64, 8, 2)},
-    CASE("one-token", .shapes = CPU), SHAPE(1, 16, 8, 2)},
+    CASE("one-token", .shapes = CPU | CPU_BLOCKS_1), SHAPE(1, 16, 8, 2)},
     CASE("one-of-each", .shapes = CPU | CPU_BLOCKS | GPU_64), SHAPE(1, 1, 1, 1)},
     CASE("one-of-each-and-shared", .shapes = CPU | CPU_BLOCKS), SHAPE(1, 1, 1, 1), .extra_row = true},
     CASE("k-equals-experts", .shapes = GPU), SHAPE(9, 16, 33, 33), .renormalize = 1},
     CASE("experts-7", .shapes = CPU), SHAPE(9, 16, 7, 2)},
-    CASE("experts-9", .shapes = CPU), SHAPE(9, 16, 9, 2)},
+    CASE("experts-9", .shapes = CPU | CPU_2_BLOCKS), SHAPE(9, 16, 9, 2)},
     CASE("experts-31", .shapes = CPU), SHAPE(7, 16, 31, 2)},
     CASE("experts-32", .shapes = CPU), SHAPE(8, 16, 32, 2)},
     CASE("experts-33", .shapes = GPU_64), SHAPE(9, 16, 33, 2)},
