@@ -18,8 +18,8 @@ void wait_for_lanes() { subgroupBarrier(); }
 
 void wait_for_scores() {} // each lane has its own
 
-// Lane `lane` of x. The lane must be a constant where subgroupBroadcastDynamicId is not
-// enabled; as a constant it is once loops are unrolled, one case is left.
+// Lane `lane` of x. Case by case, as not every device takes a lane that is no constant;
+// callers' loops are unrolled, and one case remains.
 float lane_of(float x, uint lane)
 {
     switch (lane) {
