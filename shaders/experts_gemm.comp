@@ -4,7 +4,9 @@
 #include "experts_gemm.h"
 
 // STAGED is for GPUs, COLUMNS for CPU drivers that broadcast shared loads, the plain form for
-// everybody, with BROADCAST for such drivers where weights must be unpacked.
+// everybody, with BROADCAST for such drivers where weights must be unpacked. A body makes a
+// tile of as many rows as it has, or fewer; narrow ones are for few rows an expert, as many
+// experts or short inputs have.
 #if defined(STAGED)
 #define BLOCKS GEMM_STAGED_BLOCKS
 layout(local_size_x = 128) in;
@@ -25,16 +27,28 @@ layout(local_size_x = 8) in;
 #define BODY gemm_narrow
 #define WIDE 1
 #include "lib/gemm_staged_body.glsl"
-#elif defined(COLUMNS)
+#else
+#if defined(COLUMNS)
 #include "lib/gemm_columns.glsl"
 #else
-#define BODY gemm_wide
+#define BODY gemm_most
 #define ROWS GEMM_PLAIN_ROWS
 #include "lib/gemm_rows.glsl"
 #undef BODY
 #undef ROWS
-#define BODY gemm_narrow
+#define BODY gemm_8
 #define ROWS 8
+#include "lib/gemm_rows.glsl"
+#undef BODY
+#undef ROWS
+#define BODY gemm_4
+#define ROWS 4
+#include "lib/gemm_rows.glsl"
+#undef BODY
+#undef ROWS
+#endif
+#define BODY gemm_2
+#define ROWS 2
 #include "lib/gemm_rows.glsl"
 #endif
 
@@ -48,12 +62,19 @@ void main()
         gemm_wide(t);
     else
         gemm_narrow(t);
-#elif defined(COLUMNS)
-    gemm(t);
 #else
-    if (t.rows > 8)
-        gemm_wide(t);
+    if (t.rows <= 2)
+        gemm_2(t);
+#if defined(COLUMNS)
     else
-        gemm_narrow(t);
+        gemm_columns(t);
+#else
+    else if (t.rows <= 4)
+        gemm_4(t);
+    else if (t.rows <= 8)
+        gemm_8(t);
+    else
+        gemm_most(t);
+#endif
 #endif
 }

@@ -16,7 +16,7 @@ unit own_row(uint source[8], uint u, uint i)
     return own;
 }
 
-void gemm(tile t)
+void gemm_columns(tile t)
 {
     const uint i = gl_LocalInvocationIndex;
     U32x4 matrix = matrix_of(t);
@@ -30,7 +30,7 @@ void gemm(tile t)
     do {
         const unit x = own_row(source, u, i);
         [[unroll]] for (uint n = 0; n < BLOCKS * 8; n++) {
-            const unit m = load_weight(GEMM_TYPE, matrix, pc.units, t.block + n / 8, u, n % 8);
+            const unit m = load_shared_weight(GEMM_TYPE, matrix, pc.units, t.block + n / 8, u, n % 8);
             sums[n] = dot_unit(m, x, sums[n]);
         }
     } while (++u < pc.units);

@@ -8,12 +8,11 @@
 // power of two apart share their cache sets.) All types are read as 32-bit words, so no
 // device needs 16-bit storage; arithmetic is f32.
 //
-// In any product lanes share one operand and own rows of the other. COLUMNS says which: lanes
-// own token rows and share the weights; without it lanes own matrix rows and share the
-// activations. What is shared is at an address that all lanes share.
+// In any product lanes own rows of one operand and share the other, which is read at addresses
+// that they share. Mostly they own matrix rows; in gemm_columns.glsl they own token rows.
 //
-// BROADCAST (8 lanes), and COLUMNS always: what lanes own is read at shared addresses too,
-// all eight rows of it, and each lane keeps its own. lavapipe 26 makes a scalar load and a masked broadcast
+// BROADCAST (8 lanes): what lanes own is read at shared addresses too, all eight rows of it,
+// and each lane keeps its own. lavapipe 26 makes a scalar load and a masked broadcast
 // of each such load, and a gather, which is microcode in many CPUs, of an address a lane.
 // (One token on a Xeon of 2.8 GHz, hidden 1024, inner 512, 4 experts: f16 5.6 GFLOP/s with
 // gathers, 8.7 with this.)
@@ -41,26 +40,10 @@ uvec4 load_own_u32x4(U32x4 base, uint first, uint r)
 #endif
 }
 
-uvec4 load_weight_u32x4(U32x4 base, uint first, uint r)
-{
-#ifdef COLUMNS
-    return load_u32x4(base, first + r);
-#else
-    return load_own_u32x4(base, first, r);
-#endif
-}
-
-// Unit `i` of row `r` of block `block`, in a matrix of `units` units a row.
-unit load_weight(uint type, U32x4 base, uint units, uint block, uint i, uint r)
+// A unit of 16-bit weights as floats.
+unit unpack_weights(uint type, uvec4 bits)
 {
     unit w;
-    const uint at = block * units + i;
-    if (type == WEIGHT_F32) {
-        w.a = uintBitsToFloat(load_weight_u32x4(base, at * 16, r));
-        w.b = uintBitsToFloat(load_weight_u32x4(base, at * 16 + 8, r));
-        return w;
-    }
-    const uvec4 bits = load_weight_u32x4(base, at * 8, r);
     if (type == WEIGHT_F16) {
         w.a = vec4(unpackHalf2x16(bits.x), unpackHalf2x16(bits.y));
         w.b = vec4(unpackHalf2x16(bits.z), unpackHalf2x16(bits.w));
@@ -71,6 +54,27 @@ unit load_weight(uint type, U32x4 base, uint units, uint block, uint i, uint r)
                                     bits.w << 16, bits.w & 0xffff0000u));
     }
     return w;
+}
+
+// Unit `i` of row `r` of block `block`, in a matrix of `units` units a row. Each lane has an
+// `r` of its own.
+unit load_weight(uint type, U32x4 base, uint units, uint block, uint i, uint r)
+{
+    const uint at = block * units + i;
+    if (type != WEIGHT_F32)
+        return unpack_weights(type, load_own_u32x4(base, at * 8, r));
+    return unit(uintBitsToFloat(load_own_u32x4(base, at * 16, r)),
+        uintBitsToFloat(load_own_u32x4(base, at * 16 + 8, r)));
+}
+
+// The same where all lanes have the same `r`.
+unit load_shared_weight(uint type, U32x4 base, uint units, uint block, uint i, uint r)
+{
+    const uint at = block * units + i;
+    if (type != WEIGHT_F32)
+        return unpack_weights(type, load_u32x4(base, at * 8 + r));
+    return unit(uintBitsToFloat(load_u32x4(base, at * 16 + r)),
+        uintBitsToFloat(load_u32x4(base, at * 16 + 8 + r)));
 }
 
 // Unit `i` of the activation row that starts at element `row`. `packed`: rows start

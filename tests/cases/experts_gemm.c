@@ -138,7 +138,11 @@ static const struct gemm_case cases[] = {
     CASE("columns-1-down"), SMALL_DOWN(19, 1, 24)},
     CASE("columns-9-down"), SMALL_DOWN(19, 9, 24)},
     CASE("columns-704-down"), SMALL_DOWN(19, 704, 24)},
-    // Rows of a tile: 8, 16, 64.
+    // Rows of a tile: 2, 4, 8, 16, 64.
+    CASE("tokens-2-direct"), SMALL_DIRECT(2, 24, 40)},
+    CASE("tokens-3-direct"), SMALL_DIRECT(3, 24, 40)},
+    CASE("tokens-4-direct"), SMALL_DIRECT(4, 24, 40)},
+    CASE("tokens-5-direct"), SMALL_DIRECT(5, 24, 40)},
     CASE("tokens-7-direct"), SMALL_DIRECT(7, 24, 40)},
     CASE("tokens-8-direct"), SMALL_DIRECT(8, 24, 40)},
     CASE("tokens-9-direct"), SMALL_DIRECT(9, 24, 40)},
