@@ -5,39 +5,10 @@ set -u
 vkmoe=$(realpath "$1")
 model=$2/tiny-mixtral
 recorded=$model/recorded
-device=()
-[ -n "${VKMOE_TEST_DEVICE-}" ] && device=(--device "$VKMOE_TEST_DEVICE")
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
-out=$tmp/out err=$tmp/err
-count=0 failed=0
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/lib.sh"
 
-# ----------------------------------------------------------------------------------------------- tests and expectations
-
-# Everything since the last call was one test; `problem` says what was wrong in it.
-problems=
-problem() {
-    problems+="#   $*"$'\n'
-}
-
-finish() {
-    count=$((count + 1))
-    if [ -z "$problems" ]; then
-        echo "ok $count - $1"
-    else
-        printf '%s' "$problems"
-        echo "not ok $count - $1"
-        failed=$((failed + 1))
-    fi
-    problems=
-}
-
-skip() {
-    count=$((count + 1))
-    echo "ok $count - $1 # SKIP $2"
-}
-
-# expect STATUS ARGUMENT... - runs the tool; its output goes to $out and $err.
+# expect STATUS ARGUMENT... - runs the tool, on any device; its output goes to $out and $err.
 expect() {
     local status=$1 got=0
     shift
@@ -46,26 +17,6 @@ expect() {
     if [ "$status" = 0 ] && [ -s "$err" ]; then
         problem "vkmoe $*: unexpected on stderr: $(head -n 1 "$err")"
     fi
-}
-
-# refuse STATUS TEXT ARGUMENT... - it must fail with one line that holds TEXT, and print nothing else.
-refuse() {
-    local status=$1 text=$2
-    shift 2
-    expect "$status" "$@"
-    [ ! -s "$out" ] || problem "vkmoe $*: unexpected on stdout: $(head -n 1 "$out")"
-    if [ "$(wc -l <"$err")" != 1 ] || ! grep -q '^vkmoe: ' "$err"; then
-        problem "vkmoe $*: expected one line of message, got: $(head -n 3 "$err")"
-    fi
-    grep -qF -- "$text" "$err" || problem "vkmoe $*: no '$text' in: $(cat "$err")"
-}
-
-has() {
-    grep -qE -- "$1" "$out" || problem "no '$1' in: $(cat "$out")"
-}
-
-same() {
-    cmp -s "$1" "$2" || problem "$1 and $2 differ"
 }
 
 if command -v python3 >/dev/null && python3 -c 'import json' 2>/dev/null; then
@@ -77,19 +28,6 @@ else
 fi
 is_json() {
     parse_json <"$out" >/dev/null 2>"$tmp/json" || problem "is no JSON ($(head -n 1 "$tmp/json")): $(cat "$out")"
-}
-
-# npy FILE DESCR SHAPE - writes an array whose bytes are on standard input.
-npy() {
-    local header="{'descr': '$2', 'fortran_order': False, 'shape': ($3), }" length
-    length=$(((10 + ${#header} + 1 + 63) / 64 * 64 - 10))
-    {
-        printf '\x93NUMPY\x01\x00'
-        # shellcheck disable=SC2059
-        printf "\\x$(printf %02x $((length & 255)))\\x$(printf %02x $((length >> 8)))"
-        printf "%-$((length - 1))s\n" "$header"
-        cat
-    } >"$1"
 }
 
 # repeat COUNT BYTES - BYTES as printf writes them.
@@ -104,12 +42,6 @@ repeat() {
 # The bytes of a [160][columns] array, without its header.
 elements() {
     tail -c $((160 * $2 * 4)) "$1"
-}
-
-no_leftovers() {
-    local found
-    found=$(find "$1" -name '.vkmoe-*')
-    [ -z "$found" ] || problem "left behind: $found"
 }
 
 layer=(layer "$model" --layer 0)
@@ -450,6 +382,4 @@ cp "$tmp/one.npy" "$tmp/wrong/recorded/layer1_moe_expert_ids.npy"
 refuse 1 "holds no integers" check "$tmp/wrong" "${device[@]}"
 finish "check: broken recordings"
 
-echo "1..$count"
-[ "$failed" = 0 ] || echo "# $failed of $count failed"
-[ "$failed" = 0 ]
+tests_end

@@ -4,70 +4,8 @@
 set -u
 vkmoe=$(realpath "$1") models=$2 near=$3 tokenizer=$4
 mixtral=$models/tiny-mixtral jetmoe=$models/tiny-jetmoe switch=$models/../golden/whole/switch_transformers
-device=()
-[ -n "${VKMOE_TEST_DEVICE-}" ] && device=(--device "$VKMOE_TEST_DEVICE")
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
-out=$tmp/out err=$tmp/err
-count=0 failed=0
-unset NO_COLOR COLUMNS
-export LC_ALL=C.UTF-8
-
-# ----------------------------------------------------------------------------------------------- tests and expectations
-
-problems=
-problem() {
-    problems+="#   $*"$'\n'
-}
-
-finish() {
-    count=$((count + 1))
-    if [ -z "$problems" ]; then
-        echo "ok $count - $1"
-    else
-        printf '%s' "$problems"
-        echo "not ok $count - $1"
-        failed=$((failed + 1))
-    fi
-    problems=
-}
-
-skip() {
-    count=$((count + 1))
-    echo "ok $count - $1 # SKIP $2"
-}
-
-# expect STATUS COMMAND ARGUMENT... - runs the tool; its output goes to $out and $err.
-expect() {
-    local status=$1 command=$2 got=0
-    shift 2
-    "$vkmoe" "$command" "${device[@]}" "$@" >"$out" 2>"$err" </dev/null || got=$?
-    [ "$got" = "$status" ] || problem "vkmoe $command $*: status $got, expected $status: $(head -n 3 "$err")"
-}
-
-# refuse STATUS TEXT COMMAND ARGUMENT... - it must fail with one line that holds TEXT, and print nothing else.
-refuse() {
-    local status=$1 text=$2
-    shift 2
-    expect "$status" "$@"
-    [ ! -s "$out" ] || problem "vkmoe $*: unexpected on stdout: $(head -n 1 "$out")"
-    if [ "$(wc -l <"$err")" != 1 ] || ! grep -q '^vkmoe: ' "$err"; then
-        problem "vkmoe $*: expected one line of message, got: $(head -n 3 "$err")"
-    fi
-    grep -qF -- "$text" "$err" || problem "vkmoe $*: no '$text' in: $(cat "$err")"
-}
-
-has() {
-    grep -qE -- "$1" "$out" || problem "no '$1' in: $(cat "$out")"
-}
-
-says() {
-    grep -qE -- "$1" "$err" || problem "no '$1' in: $(cat "$err")"
-}
-
-same() {
-    cmp -s "$1" "$2" || problem "$1 and $2 differ"
-}
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/lib.sh"
 
 # near FOUND EXPECTED TOLERANCE
 near() {
@@ -75,33 +13,9 @@ near() {
     why=$("$near" "$@") || problem "${1##*/} and ${2##*/}: $why"
 }
 
-# npy FILE DESCR SHAPE - writes an array whose bytes are on standard input.
-npy() {
-    local header="{'descr': '$2', 'fortran_order': False, 'shape': ($3), }" length
-    length=$(((10 + ${#header} + 1 + 63) / 64 * 64 - 10))
-    {
-        printf '\x93NUMPY\x01\x00'
-        # shellcheck disable=SC2059
-        printf "\\x$(printf %02x $((length & 255)))\\x$(printf %02x $((length >> 8)))"
-        printf "%-$((length - 1))s\n" "$header"
-        cat
-    } >"$1"
-}
-
-# The elements of a file of i32 [N], one a line.
-numbers() {
-    tail -c $((4 * $2)) "$1" | od -A n -v -w4 -t d4 | tr -d ' '
-}
-
 # The first COUNT bytes of a file, one a line.
 bytes() {
     head -c "$2" "$1" | od -A n -v -w1 -t u1 | tr -d ' '
-}
-
-no_leftovers() {
-    local found
-    found=$(find "$tmp" -name '.vkmoe-*')
-    [ -z "$found" ] || problem "left behind: $found"
 }
 
 # ---------------------------------------------------------------------------------------------------------- whole models
@@ -153,7 +67,7 @@ refuse 1 "has no encoder" logits "$mixtral" --tokens "$mixtral/recorded/tokens.n
     --input "$mixtral/recorded/tokens.npy" --output "$tmp/z.npy"
 refuse 1 "is an encoder-decoder" route "$switch" --tokens "$switch/ids.npy"
 [ -e "$tmp/z.npy" ] && problem "written in spite of an error"
-no_leftovers
+no_leftovers "$tmp"
 finish "an encoder-decoder"
 
 for layer in 0 3; do
@@ -176,7 +90,7 @@ refuse 1 "dense attention" attention "$mixtral" --layer 0 --input "$tmp/none.npy
     --ids "$tmp/i.npy"
 refuse 1 "" attention "$mixtral" --layer 4 --input "$tmp/none.npy" --output "$tmp/z.npy"
 [ -e "$tmp/z.npy" ] && problem "written in spite of an error"
-no_leftovers
+no_leftovers "$tmp"
 finish "attention: no tokens, no gate, no layer"
 
 # ------------------------------------------------------------------------------------------------------------ generation
@@ -319,7 +233,7 @@ LC_ALL=C grep -q '[^ -~]' "$out" && problem "not ASCII, though the terminal is"
 if command -v xmllint >/dev/null; then
     xmllint --noout "$tmp/map.svg" "$tmp/map2.svg" 2>"$tmp/xml" || problem "no XML: $(head -n 3 "$tmp/xml")"
 fi
-no_leftovers
+no_leftovers "$tmp"
 finish "route: shares, maps and pictures"
 
 if script -qec true /dev/null >/dev/null 2>&1 </dev/null; then
@@ -499,8 +413,7 @@ for command in "logits $mixtral --output $tmp/z.npy" "generate $mixtral" "route 
     refuse 1 "$tmp/nothing.npy" "${words[@]}" --tokens "$tmp/nothing.npy"
 done
 [ -e "$tmp/z.npy" ] && problem "written in spite of an error"
-no_leftovers
+no_leftovers "$tmp"
 finish "wrong ids"
 
-echo "1..$count"
-[ "$failed" = 0 ]
+tests_end
