@@ -59,6 +59,12 @@ static enum vkmoe_status start(vkmoe_device *device, const void *cache, size_t c
         return vkmoe_fail(&device->log, VKMOE_ERROR_UNSUPPORTED,
             "%s: the device lacks functions of Vulkan 1.3 (was VkApplicationInfo.apiVersion 1.3?)",
             device->info.name);
+    // Before anything that may submit: what the host cannot see is cleared by the device.
+    if (device->owned)
+        device->vk.GetDeviceQueue(device->device, device->queue_family, 0, &device->queue);
+    if (!device->queue)
+        return vkmoe_fail(&device->log, VKMOE_ERROR_DRIVER, "%s: vkGetDeviceQueue gave no queue",
+            device->info.name);
     enum vkmoe_status status = vkmoe_pipelines_init(device, cache, cache_size);
     if (status == VKMOE_OK)
         status = vkmoe_memory_init(device);
@@ -163,7 +169,6 @@ enum vkmoe_status vkmoe_device_create_for(const struct vkmoe_device_params *para
         status = start(device, params->cache, params->cache_size);
     if (status != VKMOE_OK)
         goto fail;
-    device->vk.GetDeviceQueue(device->device, device->queue_family, 0, &device->queue);
     free(list);
     *out = device;
     return VKMOE_OK;
