@@ -8,7 +8,10 @@
 # lavapipe     Mesa's CPU driver, as the distribution has it
 # swiftshader  Google's CPU driver, out of Debian's chromium-common package, which is unpacked but never installed
 # gpu          whatever the loader finds; validated only if the layer is installed
+# discrete     a graphics card played by lavapipe and a layer out of ./build; tests/discrete/layer.c tells of the others:
+#              discrete-bar, discrete-rebar, discrete-noncoherent, unified, unified-noncoherent
 #
+# TEST_VALIDATION=none leaves the validation layer out of what is played so.
 # TEST_SECONDS stops `test` after so many; what did not end by then counts as skipped, one for each program.
 #
 # `find` fails with a reason where a driver cannot be had. `test` ends with the line "N passed, N failed, N skipped",
@@ -72,6 +75,22 @@ use_validation() {
     fi
 }
 
+# The validation layer comes first, so that it sees the card and not the driver.
+use_card() {
+    local layers=build/tests/discrete name=VK_LAYER_VKMOE_discrete validation
+    [ -f "$layers/VkLayer_vkmoe_discrete.json" ] || die "$1: the layer is not built; ninja -C build builds it"
+    layers=$PWD/$layers
+    VK_DRIVER_FILES=$(find_lavapipe) || exit
+    if [ "${TEST_VALIDATION-}" != none ]; then
+        use_validation || die "the validation layer is not installed; its package is vulkan-validationlayers"
+        validation=$(in_vulkan_dirs explicit_layer.d/VkLayer_khronos_validation.json)
+        name=$VK_INSTANCE_LAYERS:$name
+        layers=$layers:${validation%/*}
+    fi
+    export VK_DRIVER_FILES VK_ICD_FILENAMES=$VK_DRIVER_FILES VKMOE_DISCRETE=$1
+    export VK_LAYER_PATH=$layers VK_INSTANCE_LAYERS=$name
+}
+
 use_driver() {
     case $1 in
         lavapipe | swiftshader)
@@ -80,8 +99,9 @@ use_driver() {
             export VK_DRIVER_FILES VK_ICD_FILENAMES=$VK_DRIVER_FILES
             use_validation || die "the validation layer is not installed; its package is vulkan-validationlayers"
             ;;
+        discrete | discrete-bar | discrete-rebar | discrete-noncoherent | unified | unified-noncoherent) use_card "$1" ;;
         gpu) use_validation || true ;;
-        *) die "no driver '$1'; there are lavapipe, swiftshader, gpu" ;;
+        *) die "no driver '$1'; there are lavapipe, swiftshader, gpu, discrete" ;;
     esac
 }
 
