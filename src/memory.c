@@ -23,9 +23,10 @@ struct memory_block {
     VkBuffer handle;
     uint64_t address;
     void *mapped;
-    bool host_cached;
+    VkMemoryPropertyFlags flags;
     bool shared;           // may hold several buffers
     uint64_t size;         // without alignment and TAIL_PADDING
+    uint64_t memory_size;  // all of it
     struct range *free;    // sorted by offset, never touching each other
     uint32_t free_count, capacity;
     uint32_t buffer_count; // capacity > buffer_count, so that freeing never allocates
@@ -62,8 +63,12 @@ static int score_type(const vkmoe_device *device, enum memory_kind kind, uint32_
             | VK_MEMORY_PROPERTY_DEVICE_COHERENT_BIT_AMD
             | VK_MEMORY_PROPERTY_DEVICE_UNCACHED_BIT_AMD))
         return -1;
-    if (kind != MEMORY_DEVICE) // staging that takes device memory would be a waste of it
-        return has(flags, host) ? 1 + 2 * cached + (!local || unified) : -1;
+    if (kind != MEMORY_DEVICE) { // staging that takes device memory would be a waste of it
+        const bool coherent = has(flags, host), download = kind == MEMORY_DOWNLOAD;
+        return flags & VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT
+            ? 1 + (download ? 4 : 2) * cached + (download ? 2 : 4) * coherent + (!local || unified)
+            : -1;
+    }
     if (unified) // another heap than the best one is still the same memory
         return 1 + 4 * local + 2 * has(flags, host) + cached;
     if (!local)
@@ -126,29 +131,39 @@ static void destroy_block(vkmoe_device *device, struct memory_block *block)
     free(block);
 }
 
-static VkResult map_block(vkmoe_device *device, struct memory_block *block,
-    VkMemoryPropertyFlags flags)
+// Buffers that share memory must not share its atoms, so what is not coherent is for staging.
+static VkResult map_block(vkmoe_device *device, struct memory_block *block, enum memory_kind kind)
 {
-    if (!has(flags, VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT))
+    if (!has(block->flags, VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | (kind == MEMORY_DEVICE
+            ? VK_MEMORY_PROPERTY_HOST_COHERENT_BIT : 0)))
         return VK_SUCCESS;
-    block->host_cached = flags & VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
     return device->vk.MapMemory(device->device, block->memory, 0, VK_WHOLE_SIZE, 0,
         &block->mapped);
 }
 
-// Running out of memory is left to the caller to report: it may try a smaller block.
+// As VK_TRY(), but running out of memory is left to the caller to report: it may try less.
+#define TRY(device, call)                                                           \
+    do {                                                                            \
+        VkResult result_ = (device)->vk.call;                                       \
+        if (result_ == VK_ERROR_OUT_OF_DEVICE_MEMORY                                \
+                || result_ == VK_ERROR_OUT_OF_HOST_MEMORY)                          \
+            goto fail_quietly;                                                      \
+        status = vkmoe_vk_status(&(device)->log, result_, "vk" #call);              \
+        if (status != VKMOE_OK)                                                     \
+            goto fail;                                                              \
+    } while (0)
+
 static enum vkmoe_status create_block(vkmoe_device *device, enum memory_kind kind, uint64_t size,
     struct memory_block **out)
 {
     enum vkmoe_status status = VKMOE_ERROR_OUT_OF_MEMORY;
     VkMemoryRequirements requirements;
-    VkMemoryPropertyFlags flags = 0;
     struct memory_block *block = calloc(1, sizeof *block);
     if (!block || !(block->free = malloc(2 * sizeof *block->free)))
         goto fail;
     block->capacity = 2;
     block->size = size;
-    VK_TRY(device, CreateBuffer(device->device, &(VkBufferCreateInfo){
+    TRY(device, CreateBuffer(device->device, &(VkBufferCreateInfo){
         .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
         .size = size + BUFFER_ALIGNMENT + TAIL_PADDING,
         .usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_INDIRECT_BUFFER_BIT
@@ -157,15 +172,18 @@ static enum vkmoe_status create_block(vkmoe_device *device, enum memory_kind kin
         .sharingMode = VK_SHARING_MODE_EXCLUSIVE,
     }, NULL, &block->handle));
     device->vk.GetBufferMemoryRequirements(device->device, block->handle, &requirements);
-    VkResult result = allocate(device, kind, &requirements, &block->memory, &flags);
+    block->memory_size = requirements.size;
+    VkResult result = allocate(device, kind, &requirements, &block->memory, &block->flags);
     if (result == VK_ERROR_OUT_OF_DEVICE_MEMORY || result == VK_ERROR_OUT_OF_HOST_MEMORY)
         goto fail_quietly;
     status = vkmoe_vk_status(&device->log, result, "vkAllocateMemory");
     if (status != VKMOE_OK)
         goto fail;
-    VK_TRY(device, BindBufferMemory(device->device, block->handle, block->memory, 0));
-    result = map_block(device, block, flags);
+    TRY(device, BindBufferMemory(device->device, block->handle, block->memory, 0));
+    result = map_block(device, block, kind);
     if (result != VK_SUCCESS && kind != MEMORY_DEVICE) { // else staging serves as well
+        if (result == VK_ERROR_OUT_OF_HOST_MEMORY || result == VK_ERROR_OUT_OF_DEVICE_MEMORY)
+            goto fail_quietly;
         status = vkmoe_vk_status(&device->log, result, "vkMapMemory");
         goto fail;
     }
@@ -325,26 +343,22 @@ static enum vkmoe_status check_size(vkmoe_device *device, uint64_t size)
     return VKMOE_OK;
 }
 
-enum vkmoe_status vkmoe_buffer_create_kind(vkmoe_device *device, enum memory_kind kind,
+enum vkmoe_status vkmoe_buffer_try_kind(vkmoe_device *device, enum memory_kind kind,
     uint64_t size, vkmoe_buffer **out)
 {
     struct memory_block *block = NULL;
     uint64_t offset = 0;
     *out = NULL;
-    enum vkmoe_status status = check_size(device, size);
-    if (status != VKMOE_OK)
-        return status;
     vkmoe_buffer *buffer = calloc(1, sizeof *buffer);
     if (!buffer)
-        return vkmoe_fail(&device->log, VKMOE_ERROR_OUT_OF_MEMORY, "out of host memory");
+        return VKMOE_ERROR_OUT_OF_MEMORY;
+    enum vkmoe_status status;
     pthread_mutex_lock(&device->memory_store->mutex);
     status = find_block(device, kind, align_up(size, BUFFER_ALIGNMENT), &block, &offset);
     pthread_mutex_unlock(&device->memory_store->mutex);
     if (status != VKMOE_OK) {
         free(buffer);
-        return status != VKMOE_ERROR_OUT_OF_MEMORY ? status : vkmoe_fail(&device->log, status,
-            "buffer of %llu bytes: %s is out of memory", (unsigned long long)size,
-            device->info.name);
+        return status;
     }
     *buffer = (vkmoe_buffer){
         .device = device,
@@ -354,10 +368,22 @@ enum vkmoe_status vkmoe_buffer_create_kind(vkmoe_device *device, enum memory_kin
         .size = size,
         .address = block->address + offset,
         .mapped = block->mapped ? (char *)block->mapped + offset : NULL,
-        .host_cached = block->host_cached,
+        .host_cached = block->flags & VK_MEMORY_PROPERTY_HOST_CACHED_BIT,
     };
     *out = buffer;
     return VKMOE_OK;
+}
+
+enum vkmoe_status vkmoe_buffer_create_kind(vkmoe_device *device, enum memory_kind kind,
+    uint64_t size, vkmoe_buffer **out)
+{
+    *out = NULL;
+    enum vkmoe_status status = check_size(device, size);
+    if (status != VKMOE_OK)
+        return status;
+    status = vkmoe_buffer_try_kind(device, kind, size, out);
+    return status != VKMOE_ERROR_OUT_OF_MEMORY ? status : vkmoe_fail(&device->log, status,
+        "buffer of %llu bytes: %s is out of memory", (unsigned long long)size, device->info.name);
 }
 
 enum vkmoe_status vkmoe_buffer_create(vkmoe_device *device, uint64_t size, vkmoe_buffer **out)
@@ -400,6 +426,39 @@ void vkmoe_buffer_destroy(vkmoe_buffer **address)
         release(buffer->device, buffer->block, buffer->offset,
             align_up(buffer->size, BUFFER_ALIGNMENT));
     free(buffer);
+}
+
+// Only memory that is not coherent needs it, and whole atoms of that.
+static enum vkmoe_status synchronise(const vkmoe_buffer *buffer, uint64_t size, bool flush)
+{
+    vkmoe_device *device = buffer->device;
+    const struct memory_block *block = buffer->block;
+    const uint64_t atom = device->limits.nonCoherentAtomSize;
+    if (block->flags & VK_MEMORY_PROPERTY_HOST_COHERENT_BIT)
+        return VKMOE_OK;
+    const uint64_t begin = buffer->offset / atom * atom;
+    const VkMappedMemoryRange range = {
+        .sType = VK_STRUCTURE_TYPE_MAPPED_MEMORY_RANGE,
+        .memory = block->memory,
+        .offset = begin,
+        .size = MIN(align_up(buffer->offset + size, atom), block->memory_size) - begin,
+    };
+    return flush ? vkmoe_vk_status(&device->log,
+            device->vk.FlushMappedMemoryRanges(device->device, 1, &range),
+            "vkFlushMappedMemoryRanges")
+        : vkmoe_vk_status(&device->log,
+            device->vk.InvalidateMappedMemoryRanges(device->device, 1, &range),
+            "vkInvalidateMappedMemoryRanges");
+}
+
+enum vkmoe_status vkmoe_buffer_flush(const vkmoe_buffer *buffer, uint64_t size)
+{
+    return synchronise(buffer, size, true);
+}
+
+enum vkmoe_status vkmoe_buffer_invalidate(const vkmoe_buffer *buffer, uint64_t size)
+{
+    return synchronise(buffer, size, false);
 }
 
 uint64_t vkmoe_buffer_size(const vkmoe_buffer *buffer)

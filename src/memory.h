@@ -26,8 +26,8 @@ struct vkmoe_buffer {
 
 enum memory_kind {
     MEMORY_DEVICE, // fastest for the device; host-visible only if that costs nothing
-    MEMORY_UPLOAD, // host-visible and coherent, for staging: host writes, device reads
-    MEMORY_DOWNLOAD, // the same for the way back, cached where possible
+    MEMORY_UPLOAD, // host-visible, for staging: host writes, flushes, device reads
+    MEMORY_DOWNLOAD, // the same for the way back, cached where possible: host invalidates, reads
 };
 
 enum vkmoe_status vkmoe_memory_init(vkmoe_device *device);
@@ -35,6 +35,15 @@ void vkmoe_memory_finish(vkmoe_device *device);
 
 enum vkmoe_status vkmoe_buffer_create_kind(vkmoe_device *device, enum memory_kind kind,
     uint64_t size, vkmoe_buffer **out);
+
+// The same without a word if there is no memory, for a caller that can do with less.
+enum vkmoe_status vkmoe_buffer_try_kind(vkmoe_device *device, enum memory_kind kind,
+    uint64_t size, vkmoe_buffer **out);
+
+// After the host's writing to, or before its reading from, the first `size` bytes of a buffer for
+// staging, whose memory need not be coherent.
+enum vkmoe_status vkmoe_buffer_flush(const vkmoe_buffer *buffer, uint64_t size);
+enum vkmoe_status vkmoe_buffer_invalidate(const vkmoe_buffer *buffer, uint64_t size);
 
 // Uploads in pieces that the caller produces: `fill` writes `size` bytes of the
 // data that starts at `offset` to `to`. Serves weights that are repacked on the

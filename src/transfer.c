@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define PIECE ((uint64_t)8 << 20)
+#define MIN_PIECE ((uint64_t)64 << 10)
 #define SLOTS 2
 
 struct slot {
@@ -22,6 +23,7 @@ struct transfer {
     uint64_t value; // last submitted
     struct slot slots[SLOTS];
     vkmoe_buffer *staging[2][SLOTS]; // [is download], made on first use
+    uint64_t piece[2];               // the size of each, 0: not yet made
 };
 
 enum vkmoe_status vkmoe_transfer_create(vkmoe_device *device, struct transfer **out)
@@ -160,14 +162,29 @@ static enum vkmoe_status copy(vkmoe_device *device, struct transfer *t, struct s
     return submit(device, t, slot);
 }
 
+// As large as there is memory for. OUT_OF_MEMORY is for the caller to report.
 static enum vkmoe_status prepare_staging(vkmoe_device *device, struct transfer *t, bool download)
 {
+    const enum memory_kind kind = download ? MEMORY_DOWNLOAD : MEMORY_UPLOAD;
     enum vkmoe_status status = VKMOE_OK;
-    for (int i = 0; i < SLOTS && status == VKMOE_OK; i++)
-        if (!t->staging[download][i])
-            status = vkmoe_buffer_create_kind(device,
-                download ? MEMORY_DOWNLOAD : MEMORY_UPLOAD, PIECE, &t->staging[download][i]);
+    for (uint64_t size = PIECE; size >= MIN_PIECE && !t->piece[download]; size /= 2) {
+        status = VKMOE_OK;
+        for (int i = 0; i < SLOTS && status == VKMOE_OK; i++)
+            status = vkmoe_buffer_try_kind(device, kind, size, &t->staging[download][i]);
+        if (status == VKMOE_OK)
+            t->piece[download] = size;
+        for (int i = 0; i < SLOTS && status != VKMOE_OK; i++)
+            vkmoe_buffer_destroy(&t->staging[download][i]);
+        if (status != VKMOE_OK && status != VKMOE_ERROR_OUT_OF_MEMORY)
+            break;
+    }
     return status;
+}
+
+static enum vkmoe_status no_staging(vkmoe_device *device)
+{
+    return vkmoe_fail(&device->log, VKMOE_ERROR_OUT_OF_MEMORY,
+        "%s has no memory left to copy through", device->info.name);
 }
 
 // After a failure half way copies may still run that read or write staging.
@@ -208,15 +225,20 @@ enum vkmoe_status vkmoe_buffer_upload_with(vkmoe_buffer *buffer, uint64_t offset
     struct transfer *t = vkmoe_memory_transfer(device);
     pthread_mutex_lock(&t->mutex);
     status = prepare_staging(device, t, false);
+    if (status == VKMOE_ERROR_OUT_OF_MEMORY)
+        status = no_staging(device);
+    const uint64_t most = t->piece[false];
     uint32_t index = 0;
-    for (uint64_t at = 0; at < size && status == VKMOE_OK; at += PIECE, index ^= 1) {
-        const uint64_t piece = MIN(PIECE, size - at);
+    for (uint64_t at = 0; at < size && status == VKMOE_OK; at += most, index ^= 1) {
+        const uint64_t piece = MIN(most, size - at);
         vkmoe_buffer *staging = t->staging[false][index];
         status = wait_slot(device, t, &t->slots[index]);
         if (status != VKMOE_OK)
             break;
         fill(user, at, staging->mapped, piece);
-        status = copy(device, t, &t->slots[index], staging, 0, buffer, offset + at, piece);
+        status = vkmoe_buffer_flush(staging, piece);
+        if (status == VKMOE_OK)
+            status = copy(device, t, &t->slots[index], staging, 0, buffer, offset + at, piece);
     }
     enum vkmoe_status waited = wait_all(device, t);
     pthread_mutex_unlock(&t->mutex);
@@ -257,19 +279,29 @@ enum vkmoe_status vkmoe_buffer_download(const vkmoe_buffer *buffer, uint64_t off
     struct transfer *t = vkmoe_memory_transfer(device);
     pthread_mutex_lock(&t->mutex);
     status = prepare_staging(device, t, true);
+    if (status == VKMOE_ERROR_OUT_OF_MEMORY && buffer->mapped) { // slow it is, then
+        pthread_mutex_unlock(&t->mutex);
+        memcpy(data, (const char *)buffer->mapped + offset, size);
+        return VKMOE_OK;
+    }
+    if (status == VKMOE_ERROR_OUT_OF_MEMORY)
+        status = no_staging(device);
     // Piece i is copied while piece i - 1 is read.
-    const uint64_t pieces = (size - 1) / PIECE + 1;
+    const uint64_t most = t->piece[true];
+    const uint64_t pieces = status == VKMOE_OK ? (size - 1) / most + 1 : 0;
     for (uint64_t i = 0; i <= pieces && status == VKMOE_OK; i++) {
         if (i < pieces)
-            status = copy(device, t, &t->slots[i % SLOTS], buffer, offset + i * PIECE,
-                t->staging[true][i % SLOTS], 0, MIN(PIECE, size - i * PIECE));
+            status = copy(device, t, &t->slots[i % SLOTS], buffer, offset + i * most,
+                t->staging[true][i % SLOTS], 0, MIN(most, size - i * most));
         if (i == 0 || status != VKMOE_OK)
             continue;
-        const uint64_t last = i - 1;
+        const uint64_t last = i - 1, piece = MIN(most, size - last * most);
+        const vkmoe_buffer *staging = t->staging[true][last % SLOTS];
         status = wait_slot(device, t, &t->slots[last % SLOTS]);
         if (status == VKMOE_OK)
-            memcpy((char *)data + last * PIECE, t->staging[true][last % SLOTS]->mapped,
-                MIN(PIECE, size - last * PIECE));
+            status = vkmoe_buffer_invalidate(staging, piece);
+        if (status == VKMOE_OK)
+            memcpy((char *)data + last * most, staging->mapped, piece);
     }
     enum vkmoe_status waited = wait_all(device, t);
     pthread_mutex_unlock(&t->mutex);

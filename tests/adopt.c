@@ -184,9 +184,10 @@ static bool test_modes(void)
     // What the stream submitted before can still be repeated.
     memcpy(g.x.mapped, g.tiny.x, TINY_SIZE);
     memset(g.y.mapped, 0xff, TINY_SIZE);
+    CHECK(host_flush(&g.host));
     CHECK_OK(vkmoe_stream_repeat(g.stream, NULL));
     CHECK_OK(vkmoe_stream_wait(g.stream, UINT64_MAX));
-    CHECK(tiny_layer_check(&g.tiny, g.y.mapped));
+    CHECK(host_invalidate(&g.host) && tiny_layer_check(&g.tiny, g.y.mapped));
     finish(&g);
     return true;
 fail:
@@ -203,6 +204,7 @@ static bool test_submit(void)
     CHECK(init(&g, false, false));
     memcpy(g.x.mapped, g.tiny.x, TINY_SIZE);
     memset(g.y.mapped, 0xff, TINY_SIZE);
+    CHECK(host_flush(&g.host));
     struct vkmoe_semaphore wait = {.value = 5}, signal = {.value = 6};
     memcpy(&wait.semaphore, &g.host.timeline, sizeof g.host.timeline);
     signal.semaphore = wait.semaphore;
@@ -222,7 +224,7 @@ static bool test_submit(void)
     CHECK_OK(vkmoe_stream_wait(g.stream, 0));
     CHECK(vkGetSemaphoreCounterValue(g.host.device, g.host.timeline, &value) == VK_SUCCESS);
     CHECK(value == 6);
-    CHECK(tiny_layer_check(&g.tiny, g.y.mapped));
+    CHECK(host_invalidate(&g.host) && tiny_layer_check(&g.tiny, g.y.mapped));
     // Waits and signals happen without work, too.
     wait.value = 6;
     signal.value = 7;
@@ -247,6 +249,7 @@ static bool test_repeat(void)
     const struct vkmoe_submit_params params = {&wait, &signal, 1, 1};
     CHECK(init(&g, false, false));
     memcpy(g.x.mapped, g.tiny.x, TINY_SIZE);
+    CHECK(host_flush(&g.host));
     memcpy(&wait.semaphore, &g.host.timeline, sizeof g.host.timeline);
     signal.semaphore = wait.semaphore;
     CHECK_OK(tiny_layer_forward(g.stream, g.layer, g.wrapped_x, g.wrapped_y));
@@ -259,6 +262,7 @@ static bool test_repeat(void)
         CHECK(g.host.lock_count == before + 1 && g.host.locked == 0);
         CHECK_STATUS(VKMOE_ERROR_TIMEOUT, vkmoe_stream_wait(g.stream, 0));
         memset(g.y.mapped, 0xff, TINY_SIZE); // it has not begun
+        CHECK(host_flush(&g.host));
         CHECK(vkSignalSemaphore(g.host.device, &(VkSemaphoreSignalInfo){
             .sType = VK_STRUCTURE_TYPE_SEMAPHORE_SIGNAL_INFO,
             .semaphore = g.host.timeline,
@@ -267,7 +271,7 @@ static bool test_repeat(void)
         CHECK_OK(vkmoe_stream_wait(g.stream, UINT64_MAX));
         CHECK(vkGetSemaphoreCounterValue(g.host.device, g.host.timeline, &value) == VK_SUCCESS);
         CHECK(value == i + 1);
-        CHECK(tiny_layer_check(&g.tiny, g.y.mapped));
+        CHECK(host_invalidate(&g.host) && tiny_layer_check(&g.tiny, g.y.mapped));
     }
     CHECK(!g.record.lines[VKMOE_LOG_ERROR] && !g.record.lines[VKMOE_LOG_WARNING]);
     CHECK_OK(vkmoe_stream_repeat(g.stream, NULL)); // and is destroyed while it runs
@@ -285,12 +289,13 @@ static bool test_many_submits(void)
     struct guest g;
     CHECK(init(&g, false, false));
     memcpy(g.x.mapped, g.tiny.x, TINY_SIZE);
+    CHECK(host_flush(&g.host));
     for (int i = 0; i < 200; i++) {
         CHECK_OK(tiny_layer_forward(g.stream, g.layer, g.wrapped_x, g.wrapped_y));
         CHECK_OK(vkmoe_stream_submit(g.stream, NULL));
     }
     CHECK_OK(vkmoe_stream_wait(g.stream, UINT64_MAX));
-    CHECK(tiny_layer_check(&g.tiny, g.y.mapped));
+    CHECK(host_invalidate(&g.host) && tiny_layer_check(&g.tiny, g.y.mapped));
     // Destroying with work recorded, and with work in flight.
     CHECK_OK(tiny_layer_forward(g.stream, g.layer, g.wrapped_x, g.wrapped_y));
     vkmoe_stream_destroy(&g.stream);

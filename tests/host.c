@@ -169,8 +169,7 @@ struct vkmoe_adopt_params host_adopt_params(struct host *host)
 
 static bool find_memory_type(struct host *host, uint32_t allowed, uint32_t *index)
 {
-    const VkMemoryPropertyFlags wanted =
-        VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
+    const VkMemoryPropertyFlags wanted = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT;
     VkPhysicalDeviceMemoryProperties memory;
     vkGetPhysicalDeviceMemoryProperties(host->physical_device, &memory);
     for (*index = 0; *index < memory.memoryTypeCount; ++*index)
@@ -192,7 +191,7 @@ bool host_buffer_init(struct host *host, struct host_buffer *buffer, uint64_t si
             | VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT,
     }, NULL, &buffer->handle));
     vkGetBufferMemoryRequirements(host->device, buffer->handle, &requirements);
-    if (!find_memory_type(host, requirements.memoryTypeBits, &type))
+    if (!find_memory_type(host, requirements.memoryTypeBits, &type) || host->mapped_count == 4)
         return false;
     TRY(vkAllocateMemory(host->device, &(VkMemoryAllocateInfo){
         .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
@@ -209,6 +208,7 @@ bool host_buffer_init(struct host *host, struct host_buffer *buffer, uint64_t si
         .sType = VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO,
         .buffer = buffer->handle,
     });
+    host->mapped[host->mapped_count++] = buffer->memory;
     return true;
 }
 
@@ -216,8 +216,36 @@ void host_buffer_finish(struct host *host, struct host_buffer *buffer)
 {
     if (!host->device)
         return;
+    for (uint32_t i = 0; i < host->mapped_count; i++)
+        if (host->mapped[i] == buffer->memory)
+            host->mapped[i--] = host->mapped[--host->mapped_count];
     vkDestroyBuffer(host->device, buffer->handle, NULL);
     vkFreeMemory(host->device, buffer->memory, NULL);
+}
+
+static uint32_t list_ranges(const struct host *host, VkMappedMemoryRange *ranges)
+{
+    for (uint32_t i = 0; i < host->mapped_count; i++)
+        ranges[i] = (VkMappedMemoryRange){
+            .sType = VK_STRUCTURE_TYPE_MAPPED_MEMORY_RANGE,
+            .memory = host->mapped[i],
+            .size = VK_WHOLE_SIZE,
+        };
+    return host->mapped_count;
+}
+
+bool host_flush(struct host *host)
+{
+    VkMappedMemoryRange ranges[4];
+    const uint32_t count = list_ranges(host, ranges);
+    return !count || vkFlushMappedMemoryRanges(host->device, count, ranges) == VK_SUCCESS;
+}
+
+bool host_invalidate(struct host *host)
+{
+    VkMappedMemoryRange ranges[4];
+    const uint32_t count = list_ranges(host, ranges);
+    return !count || vkInvalidateMappedMemoryRanges(host->device, count, ranges) == VK_SUCCESS;
 }
 
 VkCommandBuffer host_begin(struct host *host)
@@ -239,6 +267,8 @@ VkCommandBuffer host_begin(struct host *host)
 bool host_run(struct host *host, VkCommandBuffer commands)
 {
     TRY(vkEndCommandBuffer(commands));
+    if (!host_flush(host))
+        return false;
     TRY(vkQueueSubmit(host->queue, 1, &(VkSubmitInfo){
         .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
         .commandBufferCount = 1,
@@ -246,5 +276,5 @@ bool host_run(struct host *host, VkCommandBuffer commands)
     }, VK_NULL_HANDLE));
     TRY(vkQueueWaitIdle(host->queue));
     vkFreeCommandBuffers(host->device, host->pool, 1, &commands);
-    return true;
+    return host_invalidate(host);
 }

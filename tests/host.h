@@ -25,6 +25,8 @@ struct host {
     bool int64, subgroup_size_control; // enabled
     int locked;           // the queue is, by the library
     uint32_t lock_count;
+    VkDeviceMemory mapped[4]; // of its buffers
+    uint32_t mapped_count;
 };
 
 // `all` enables what vkmoe_adopt_params has a flag for, otherwise the bare minimum.
@@ -33,7 +35,7 @@ void host_finish(struct host *host);
 
 struct vkmoe_adopt_params host_adopt_params(struct host *host);
 
-// Memory of the host's, visible to it, with a device address.
+// Memory of the host's, visible to it, with a device address. There is room for four.
 struct host_buffer {
     VkBuffer handle;
     VkDeviceMemory memory;
@@ -42,6 +44,11 @@ struct host_buffer {
 };
 bool host_buffer_init(struct host *host, struct host_buffer *buffer, uint64_t size);
 void host_buffer_finish(struct host *host, struct host_buffer *buffer);
+
+// After writing to the buffers, and before reading from them, whose memory need not be coherent.
+// host_run() does both.
+bool host_flush(struct host *host);
+bool host_invalidate(struct host *host);
 
 VkCommandBuffer host_begin(struct host *host);
 // Ends, submits and waits.
