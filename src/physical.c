@@ -79,8 +79,9 @@ static void probe_properties(const struct instance *instance, struct physical *p
     info->shared_memory_size = base->limits.maxComputeSharedMemorySize;
     // Mesa 22.3's lavapipe says 0.0.1 here; 26.1 was measured.
     const bool lavapipe = q.v12.driverID == VK_DRIVER_ID_MESA_LLVMPIPE;
-    p->broadcast = lavapipe && VK_API_VERSION_MAJOR(base->driverVersion) >= 26;
-    p->ends_loops = lavapipe && !p->broadcast; // so does 22.3, 26.1 does not
+    const bool recent = lavapipe && VK_API_VERSION_MAJOR(base->driverVersion) >= 26;
+    p->broadcast = recent && info->type == VKMOE_DEVICE_CPU;
+    p->ends_loops = lavapipe && !recent; // so does 22.3, 26.1 does not
     p->limits = base->limits;
     memcpy(p->cache_uuid, base->pipelineCacheUUID, sizeof p->cache_uuid);
     p->max_buffer_size = MIN(q.v11.maxMemoryAllocationSize, q.v13.maxBufferSize);
