@@ -5,6 +5,7 @@
 #
 # A driver passes if it compiles all pipelines without spilling registers. What the compilers tell (registers,
 # occupancy, cycles) goes to FILE, bench/results/static.json if none is named, where a change shows as a difference.
+# Then the command and the benchmark run to their ends on it, although nothing is computed.
 # All but one of the drivers live in the Debian testing chroot (tests/chroots.sh), so this needs root.
 #
 # The devices accept pipelines and report statistics; work submitted to them does nothing. Mesa's drm-shim plays the
@@ -15,6 +16,8 @@ cd "$(dirname "$0")/../.."
 
 file=${1-bench/results/static.json}
 out=build/static  # one file for each driver, then all of them
+programs=(tests/vendors/pipelines vkmoe bench/vkmoe-bench)
+model=tests/models/tiny-mixtral
 passed=0 failed=0 skipped=0
 
 # label, ICD, library to preload, what it is told. Tried with Mesa 26.1:
@@ -64,35 +67,70 @@ compile() {
     [ ! -s "$from/build/$label.json" ] || mv "$from/build/$label.json" "$out/$label.json"
 }
 
+# Runs what a user does by a command that takes it there. No answer is right; crashes and waits without end are wrong.
+try_programs() {
+    local label=$1 log=$out/$1.run.log
+    shift
+    if "$@" build/vkmoe generate "$model" --prompt 'def ' --count 4 >"$log" 2>&1 &&
+        "$@" build/bench/vkmoe-bench --filter floor-block/t1/f16 >>"$log" 2>&1; then
+        echo "ok - $label: generate and bench ran"
+        passed=$((passed + 1))
+    else
+        tail -n 10 "$log" | cut -c 1-150
+        echo "not ok - $label: generate and bench; all that they said is in $log"
+        failed=$((failed + 1))
+    fi
+}
+
+# This RADV says that it has timeline semaphores, and has none without its GPU.
+refuse_here() {
+    local label=$1 log=$out/$1.run.log rc=0
+    shift
+    "$@" build/vkmoe generate "$model" --prompt 'def ' --count 4 >"$log" 2>&1 || rc=$?
+    if [ "$rc" = 1 ] && [ "$(wc -l <"$log")" = 1 ] &&
+        grep -q '^vkmoe: vkCreateSemaphore: VK_ERROR_INVALID_EXTERNAL_HANDLE ' "$log"; then
+        echo "ok - $label: generate says why it cannot run"
+        passed=$((passed + 1))
+    else
+        tail -n 10 "$log" | cut -c 1-150
+        echo "not ok - $label: generate ended with $rc; expected one line about vkCreateSemaphore"
+        failed=$((failed + 1))
+    fi
+}
+
 # Mesa 22.3, the oldest that we promise. It still makes an AMD device of its own when asked to.
 compile_here() {
-    local icd=/usr/share/vulkan/icd.d/radeon_icd.x86_64.json
+    local icd=/usr/share/vulkan/icd.d/radeon_icd.x86_64.json there
     if ! grep -q '^VERSION_CODENAME=bookworm' /etc/os-release || [ ! -f "$icd" ]; then
         skip "radv-navi21-mesa22: for Debian 12 only"
-    elif ! ninja -C build tests/vendors/pipelines >"$out/build.log" 2>&1; then
+    elif ! ninja -C build "${programs[@]}" >"$out/build.log" 2>&1; then
         skip "radv-navi21-mesa22: ./build cannot be built; ./run sets it up"
     else
-        compile radv-navi21-mesa22 . env MESA_SHADER_CACHE_DISABLE=true RADV_FORCE_FAMILY=navi21 \
-            VK_DRIVER_FILES="$icd" VK_ICD_FILENAMES="$icd"
+        there=(env MESA_SHADER_CACHE_DISABLE=true RADV_FORCE_FAMILY=navi21 VK_DRIVER_FILES="$icd"
+            VK_ICD_FILENAMES="$icd" timeout 600)
+        compile radv-navi21-mesa22 . "${there[@]}"
+        refuse_here radv-navi21-mesa22 "${there[@]}"
     fi
 }
 
 build_in_chroot() {
-    tests/chroots.sh run "$dir" sh -c 'meson setup build && ninja -C build tests/vendors/pipelines &&
-        cc -std=gnu11 -O1 -shared -fPIC -I/usr/include/drm tests/vendors/intel_stub.c -o build/intel_stub.so'
+    tests/chroots.sh run "$dir" sh -c 'meson setup build && ninja -C build "$@" &&
+        cc -std=gnu11 -O1 -shared -fPIC -I/usr/include/drm tests/vendors/intel_stub.c -o build/intel_stub.so' \
+        sh "${programs[@]}"
 }
 
 compile_in_chroot() {
-    local label icd library settings
+    local label icd library settings there
     while read -r label icd library settings; do
         [ -n "$label" ] || continue
         case $library in
             intel_stub.so) library=$dir/build/$library ;;
             *) library=/usr/lib/x86_64-linux-gnu/$library ;;
         esac
-        compile "$label" "$testing$dir" tests/chroots.sh run "$dir" timeout 600 env "${settings/#-/SHIM=only}" \
-            MESA_SHADER_CACHE_DISABLE=true VK_DRIVER_FILES="/usr/share/vulkan/icd.d/${icd}_icd.json" \
-            LD_PRELOAD="$library" </dev/null
+        there=(tests/chroots.sh run "$dir" timeout 600 env "${settings/#-/SHIM=only}" MESA_SHADER_CACHE_DISABLE=true
+            VK_DRIVER_FILES="/usr/share/vulkan/icd.d/${icd}_icd.json" LD_PRELOAD="$library")
+        compile "$label" "$testing$dir" "${there[@]}" </dev/null
+        try_programs "$label" "${there[@]}" </dev/null
     done <<<"$drivers"
 }
 
