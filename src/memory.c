@@ -79,6 +79,12 @@ static int score_type(const vkmoe_device *device, enum memory_kind kind, uint32_
         + !(flags & VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT);
 }
 
+static bool is_out_of_memory(VkResult result)
+{
+    return result == VK_ERROR_OUT_OF_DEVICE_MEMORY || result == VK_ERROR_OUT_OF_HOST_MEMORY
+        || result == VK_ERROR_TOO_MANY_OBJECTS; // maxMemoryAllocationCount
+}
+
 // Allocates from the best type that has room.
 static VkResult allocate(vkmoe_device *device, enum memory_kind kind,
     const VkMemoryRequirements *requirements, VkDeviceMemory *out, VkMemoryPropertyFlags *flags)
@@ -112,7 +118,7 @@ static VkResult allocate(vkmoe_device *device, enum memory_kind kind,
             .memoryTypeIndex = best_type,
         }, NULL, out);
         *flags = type->propertyFlags;
-        if (result != VK_ERROR_OUT_OF_DEVICE_MEMORY && result != VK_ERROR_OUT_OF_HOST_MEMORY)
+        if (!is_out_of_memory(result))
             return result;
     }
 }
@@ -145,8 +151,7 @@ static VkResult map_block(vkmoe_device *device, struct memory_block *block, enum
 #define TRY(device, call)                                                           \
     do {                                                                            \
         VkResult result_ = (device)->vk.call;                                       \
-        if (result_ == VK_ERROR_OUT_OF_DEVICE_MEMORY                                \
-                || result_ == VK_ERROR_OUT_OF_HOST_MEMORY)                          \
+        if (is_out_of_memory(result_))                                              \
             goto fail_quietly;                                                      \
         status = vkmoe_vk_status(&(device)->log, result_, "vk" #call);              \
         if (status != VKMOE_OK)                                                     \
@@ -174,7 +179,7 @@ static enum vkmoe_status create_block(vkmoe_device *device, enum memory_kind kin
     device->vk.GetBufferMemoryRequirements(device->device, block->handle, &requirements);
     block->memory_size = requirements.size;
     VkResult result = allocate(device, kind, &requirements, &block->memory, &block->flags);
-    if (result == VK_ERROR_OUT_OF_DEVICE_MEMORY || result == VK_ERROR_OUT_OF_HOST_MEMORY)
+    if (is_out_of_memory(result))
         goto fail_quietly;
     status = vkmoe_vk_status(&device->log, result, "vkAllocateMemory");
     if (status != VKMOE_OK)
@@ -182,7 +187,7 @@ static enum vkmoe_status create_block(vkmoe_device *device, enum memory_kind kin
     TRY(device, BindBufferMemory(device->device, block->handle, block->memory, 0));
     result = map_block(device, block, kind);
     if (result != VK_SUCCESS && kind != MEMORY_DEVICE) { // else staging serves as well
-        if (result == VK_ERROR_OUT_OF_HOST_MEMORY || result == VK_ERROR_OUT_OF_DEVICE_MEMORY)
+        if (is_out_of_memory(result))
             goto fail_quietly;
         status = vkmoe_vk_status(&device->log, result, "vkMapMemory");
         goto fail;

@@ -77,18 +77,19 @@ use_validation() {
 
 # The validation layer comes first, so that it sees the card and not the driver.
 use_card() {
-    local layers=build/tests/discrete name=VK_LAYER_VKMOE_discrete validation
+    local layers=$PWD/build/tests/discrete name=VK_LAYER_VKMOE_discrete validation
     [ -f "$layers/VkLayer_vkmoe_discrete.json" ] || die "$1: the layer is not built; ninja -C build builds it"
-    layers=$PWD/$layers
     VK_DRIVER_FILES=$(find_lavapipe) || exit
-    if [ "${TEST_VALIDATION-}" != none ]; then
+    export VK_DRIVER_FILES VK_ICD_FILENAMES=$VK_DRIVER_FILES VK_LAYER_PATH=$layers VKMOE_DISCRETE=$1
+    if [ "${TEST_VALIDATION-}" = none ]; then
+        # Not VK_INSTANCE_LAYERS, by which tests know that validation is wanted.
+        export VK_LOADER_LAYERS_ENABLE=$name
+        unset VK_INSTANCE_LAYERS
+    else
         use_validation || die "the validation layer is not installed; its package is vulkan-validationlayers"
         validation=$(in_vulkan_dirs explicit_layer.d/VkLayer_khronos_validation.json)
-        name=$VK_INSTANCE_LAYERS:$name
-        layers=$layers:${validation%/*}
+        VK_LAYER_PATH+=:${validation%/*} VK_INSTANCE_LAYERS+=:$name
     fi
-    export VK_DRIVER_FILES VK_ICD_FILENAMES=$VK_DRIVER_FILES VKMOE_DISCRETE=$1
-    export VK_LAYER_PATH=$layers VK_INSTANCE_LAYERS=$name
 }
 
 use_driver() {
@@ -149,6 +150,9 @@ run_tests() {
     shift
     [ -z "${TEST_SECONDS-}" ] || stop=(timeout "$TEST_SECONDS")
     use_driver "$driver"
+    if [ -n "${VKMOE_DISCRETE-}" ] && [ -x build/vkmoe ]; then
+        build/vkmoe devices | grep -q "^0  $driver " || die "$driver: the loader does not take the layer"
+    fi
     rm -f "$log".json "$log".txt
     # Tests are timed for an idle machine; CI is not always one.
     "${stop[@]}" meson test -C build --no-rebuild --print-errorlogs --timeout-multiplier 4 --logbase "$driver" "$@" </dev/null ||

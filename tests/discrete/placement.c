@@ -10,6 +10,7 @@
 #define MiB ((uint64_t)1 << 20)
 #define DEVICE_HEAP (96 * MiB)
 #define MAX_ALLOCATION (32 * MiB)
+#define MAX_ALLOCATIONS 40
 #define MAX_BUFFERS 64
 
 static const char *card;
@@ -140,6 +141,32 @@ fail:
     return false;
 }
 
+// A limit for the number of allocations, which staging buffers have one of each.
+static bool test_count(void)
+{
+    vkmoe_device *device = NULL;
+    vkmoe_buffer *buffers[MAX_ALLOCATIONS + 1] = {0};
+    enum vkmoe_status status = VKMOE_OK;
+    uint32_t count = 0;
+    CHECK(open_device(&device));
+    while (count <= MAX_ALLOCATIONS && status == VKMOE_OK) {
+        status = vkmoe_buffer_create_kind(device, MEMORY_UPLOAD, 1, &buffers[count]);
+        count += status == VKMOE_OK;
+    }
+    CHECK_STATUS(VKMOE_ERROR_OUT_OF_MEMORY, status);
+    CHECK(count == MAX_ALLOCATIONS - 1 && record.lines[VKMOE_LOG_ERROR] == 1); // and the dummy
+    while (count)
+        vkmoe_buffer_destroy(&buffers[--count]);
+    vkmoe_device_destroy(&device);
+    return true;
+fail:
+    tap_note("%u buffers, %u lines; log: %s", count, record.lines[VKMOE_LOG_ERROR], record.last);
+    while (count)
+        vkmoe_buffer_destroy(&buffers[--count]);
+    vkmoe_device_destroy(&device);
+    return false;
+}
+
 static bool test_forward(void)
 {
     static struct tiny_layer tiny;
@@ -174,7 +201,7 @@ int main(int argc, char **argv)
 {
     static const struct test tests[] = {
         {"kinds", test_kinds}, {"exhaustion", test_exhaustion}, {"limit", test_limit},
-        {"forward", test_forward},
+        {"count", test_count}, {"forward", test_forward},
     };
     struct tap tap;
     if (argc < 3 || !tap_begin(&tap, argc - 2, argv + 2))
@@ -184,6 +211,7 @@ int main(int argc, char **argv)
     setenv("VKMOE_DISCRETE_HOST_HEAP", "12M", 1); // staging has to do with little
     setenv("VKMOE_DISCRETE_WINDOW_HEAP", "16M", 1);
     setenv("VKMOE_DISCRETE_MAX_ALLOCATION", "32M", 1);
+    setenv("VKMOE_DISCRETE_MAX_ALLOCATIONS", "40", 1);
     use_card(argv[1], card, true);
     if (!has_device())
         return tap_skip_all(&tap, "no Vulkan device to play a card with");
