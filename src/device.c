@@ -322,17 +322,35 @@ static enum vkmoe_status check_lost(vkmoe_device *device, VkResult result, const
     return vkmoe_vk_status(&device->log, result, call);
 }
 
-enum vkmoe_status vkmoe_device_submit(vkmoe_device *device, const VkSubmitInfo2 *submit)
+enum vkmoe_status vkmoe_device_check(vkmoe_device *device)
 {
-    if (atomic_load(&device->lost))
-        return VKMOE_ERROR_DEVICE_LOST;
+    return !atomic_load(&device->lost) ? VKMOE_OK
+        : vkmoe_fail(&device->log, VKMOE_ERROR_DEVICE_LOST,
+            "%s was lost before: only destruction may follow", device->info.name);
+}
+
+static void lock_queue(vkmoe_device *device)
+{
     pthread_mutex_lock(&device->queue_mutex);
     if (device->lock_queue)
         device->lock_queue(device->queue_user);
-    VkResult result = device->vk.QueueSubmit2(device->queue, 1, submit, VK_NULL_HANDLE);
+}
+
+static void unlock_queue(vkmoe_device *device)
+{
     if (device->unlock_queue)
         device->unlock_queue(device->queue_user);
     pthread_mutex_unlock(&device->queue_mutex);
+}
+
+enum vkmoe_status vkmoe_device_submit(vkmoe_device *device, const VkSubmitInfo2 *submit)
+{
+    const enum vkmoe_status status = vkmoe_device_check(device);
+    if (status != VKMOE_OK)
+        return status;
+    lock_queue(device);
+    VkResult result = device->vk.QueueSubmit2(device->queue, 1, submit, VK_NULL_HANDLE);
+    unlock_queue(device);
     return check_lost(device, result, "vkQueueSubmit2");
 }
 
@@ -349,8 +367,9 @@ enum vkmoe_status vkmoe_device_wait(vkmoe_device *device, VkSemaphore timeline, 
         .pValues = &value,
     };
     for (;;) {
-        if (atomic_load(&device->lost))
-            return VKMOE_ERROR_DEVICE_LOST;
+        const enum vkmoe_status status = vkmoe_device_check(device);
+        if (status != VKMOE_OK)
+            return status;
         uint64_t now_ns = MIN(timeout_ns, slice_ns);
         VkResult result = device->vk.WaitSemaphores(device->device, &wait, now_ns);
         if (result != VK_TIMEOUT || now_ns == timeout_ns)
@@ -358,4 +377,27 @@ enum vkmoe_status vkmoe_device_wait(vkmoe_device *device, VkSemaphore timeline, 
         if (timeout_ns != UINT64_MAX)
             timeout_ns -= now_ns;
     }
+}
+
+void vkmoe_device_settle(vkmoe_device *device, VkSemaphore timeline, uint64_t value)
+{
+    const uint64_t slice_ns = 1000000000; // as above
+    const VkSemaphoreWaitInfo wait = {
+        .sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO,
+        .semaphoreCount = 1,
+        .pSemaphores = &timeline,
+        .pValues = &value,
+    };
+    for (int failures = 0; failures < 3 && !atomic_load(&device->lost);) {
+        const VkResult result = device->vk.WaitSemaphores(device->device, &wait, slice_ns);
+        if (result == VK_SUCCESS)
+            return;
+        if (result == VK_ERROR_DEVICE_LOST)
+            atomic_store(&device->lost, true);
+        failures += result < 0;
+    }
+    // Of a lost device, too: whatever of it still runs.
+    lock_queue(device);
+    device->vk.QueueWaitIdle(device->queue);
+    unlock_queue(device);
 }

@@ -71,6 +71,9 @@ struct vkmoe_device {
 enum vkmoe_status vkmoe_device_create_for(const struct vkmoe_device_params *params,
     bool capture_statistics, vkmoe_device **out);
 
+// DEVICE_LOST, and a line that says so, if it was lost before.
+enum vkmoe_status vkmoe_device_check(vkmoe_device *device);
+
 // vkQueueSubmit2 under the queue's locks. DEVICE_LOST is remembered.
 enum vkmoe_status vkmoe_device_submit(vkmoe_device *device, const VkSubmitInfo2 *submit);
 
@@ -78,5 +81,9 @@ enum vkmoe_status vkmoe_device_submit(vkmoe_device *device, const VkSubmitInfo2 
 // not logged, DEVICE_LOST is remembered.
 enum vkmoe_status vkmoe_device_wait(vkmoe_device *device, VkSemaphore timeline, uint64_t value,
     uint64_t timeout_ns);
+
+// The same for those who are about to free what the work uses and cannot report a failure:
+// tries again, by other means too, until the work is done or the device is lost. Logs nothing.
+void vkmoe_device_settle(vkmoe_device *device, VkSemaphore timeline, uint64_t value);
 
 #endif

@@ -104,6 +104,7 @@ static enum vkmoe_status wait_slot(vkmoe_device *device, struct transfer *t, str
 static enum vkmoe_status begin(vkmoe_device *device, struct slot *slot)
 {
     enum vkmoe_status status;
+    VK_TRY(device, ResetCommandBuffer(slot->commands, 0)); // a failed one was not ended
     VK_TRY(device, BeginCommandBuffer(slot->commands, &(VkCommandBufferBeginInfo){
         .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
         .flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT,
@@ -187,10 +188,15 @@ static enum vkmoe_status no_staging(vkmoe_device *device)
         "%s has no memory left to copy through", device->info.name);
 }
 
-// After a failure half way copies may still run that read or write staging.
-static enum vkmoe_status wait_all(vkmoe_device *device, struct transfer *t)
+// The end of a transfer that came to `status`. After a failure half way copies may still run,
+// of which the caller must not know: the buffer may be destroyed next.
+static enum vkmoe_status finish(vkmoe_device *device, struct transfer *t, enum vkmoe_status status)
 {
-    return t->value ? vkmoe_device_wait(device, t->timeline, t->value, UINT64_MAX) : VKMOE_OK;
+    if (status == VKMOE_OK && t->value)
+        status = vkmoe_device_wait(device, t->timeline, t->value, UINT64_MAX);
+    if (status != VKMOE_OK && t->value)
+        vkmoe_device_settle(device, t->timeline, t->value);
+    return status;
 }
 
 // ------------------------------------------------------------------ whole transfers
@@ -207,7 +213,7 @@ static enum vkmoe_status check_range(const vkmoe_buffer *buffer, const char *fun
         return vkmoe_fail(log, VKMOE_ERROR_INVALID,
             "%s: %llu bytes at %llu: the buffer has %llu", function, (unsigned long long)size,
             (unsigned long long)offset, (unsigned long long)buffer->size);
-    return atomic_load(&buffer->device->lost) ? VKMOE_ERROR_DEVICE_LOST : VKMOE_OK;
+    return vkmoe_device_check(buffer->device);
 }
 
 enum vkmoe_status vkmoe_buffer_upload_with(vkmoe_buffer *buffer, uint64_t offset, uint64_t size,
@@ -240,9 +246,9 @@ enum vkmoe_status vkmoe_buffer_upload_with(vkmoe_buffer *buffer, uint64_t offset
         if (status == VKMOE_OK)
             status = copy(device, t, &t->slots[index], staging, 0, buffer, offset + at, piece);
     }
-    enum vkmoe_status waited = wait_all(device, t);
+    status = finish(device, t, status);
     pthread_mutex_unlock(&t->mutex);
-    return status != VKMOE_OK ? status : waited;
+    return status;
 }
 
 static void fill_from_memory(void *user, uint64_t offset, void *to, uint64_t size)
@@ -303,9 +309,9 @@ enum vkmoe_status vkmoe_buffer_download(const vkmoe_buffer *buffer, uint64_t off
         if (status == VKMOE_OK)
             memcpy((char *)data + last * most, staging->mapped, piece);
     }
-    enum vkmoe_status waited = wait_all(device, t);
+    status = finish(device, t, status);
     pthread_mutex_unlock(&t->mutex);
-    return status != VKMOE_OK ? status : waited;
+    return status;
 }
 
 enum vkmoe_status vkmoe_buffer_clear(vkmoe_buffer *buffer, uint64_t offset, uint64_t size)
@@ -328,8 +334,7 @@ enum vkmoe_status vkmoe_buffer_clear(vkmoe_buffer *buffer, uint64_t offset, uint
         device->vk.CmdFillBuffer(slot->commands, buffer->handle, buffer->offset + offset, size, 0);
         status = submit(device, t, slot);
     }
-    if (status == VKMOE_OK)
-        status = wait_slot(device, t, slot);
+    status = finish(device, t, status);
     pthread_mutex_unlock(&t->mutex);
     return status;
 }

@@ -20,7 +20,7 @@
     F(CreateDevice) F(GetDeviceProcAddr)
 
 #define VKMOE_DEVICE_FUNCTIONS(F) \
-    F(DestroyDevice) F(GetDeviceQueue) F(QueueSubmit2) F(DeviceWaitIdle) \
+    F(DestroyDevice) F(GetDeviceQueue) F(QueueSubmit2) F(QueueWaitIdle) \
     F(AllocateMemory) F(FreeMemory) F(MapMemory) F(UnmapMemory) \
     F(FlushMappedMemoryRanges) F(InvalidateMappedMemoryRanges) \
     F(CreateBuffer) F(DestroyBuffer) F(GetBufferMemoryRequirements) F(BindBufferMemory) \
@@ -29,7 +29,7 @@
     F(CreateComputePipelines) F(DestroyPipeline) \
     F(CreatePipelineCache) F(DestroyPipelineCache) F(GetPipelineCacheData) \
     F(CreateCommandPool) F(DestroyCommandPool) F(ResetCommandPool) F(AllocateCommandBuffers) \
-    F(BeginCommandBuffer) F(EndCommandBuffer) \
+    F(ResetCommandBuffer) F(BeginCommandBuffer) F(EndCommandBuffer) \
     F(CmdBindPipeline) F(CmdPushConstants) F(CmdDispatch) F(CmdDispatchIndirect) \
     F(CmdPipelineBarrier2) F(CmdCopyBuffer) F(CmdFillBuffer) F(CmdUpdateBuffer) \
     F(CreateSemaphore) F(DestroySemaphore) F(WaitSemaphores) F(GetSemaphoreCounterValue) \
