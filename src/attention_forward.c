@@ -318,7 +318,7 @@ static enum vkmoe_status check_walk(const vkmoe_attention *a, const struct atten
         (unsigned long long) keys, a->device->info.driver);
 }
 
-// Has `record` record all tokens, in as many passes as they need.
+// Has `record` record all tokens, in as many passes as they need, or nothing.
 static enum vkmoe_status run_passes(vkmoe_stream *stream, const vkmoe_attention *attention,
     vkmoe_cache *cache, const struct vkmoe_attend_params *f,
     enum vkmoe_status (*record)(const struct attend_pass *))
@@ -350,6 +350,7 @@ static enum vkmoe_status run_passes(vkmoe_stream *stream, const vkmoe_attention 
         MIN(per_pass, f->tokens) * attention->params.experts_per_token, longest);
     enum vkmoe_status status = record == record_pass ? check_walk(attention, &shape, longest)
                                                      : VKMOE_OK;
+    vkmoe_stream_begin(stream);
     if (status == VKMOE_OK)
         status = vkmoe_stream_scratch(stream, at.size, &pass.pass.scratch);
     if (status == VKMOE_OK)
@@ -358,7 +359,7 @@ static enum vkmoe_status run_passes(vkmoe_stream *stream, const vkmoe_attention 
         aim(&pass, f, first, MIN(per_pass, f->tokens - first), longest, &at);
         status = record(&pass);
     }
-    return status;
+    return vkmoe_stream_end(stream, status);
 }
 
 enum vkmoe_status vkmoe_attention_forward(vkmoe_stream *stream, const vkmoe_attention *attention,

@@ -101,6 +101,7 @@ enum vkmoe_status vkmoe_layer_forward(vkmoe_stream *stream, const vkmoe_layer *l
         .decode = vkmoe_layer_may_decode(layer, f->tokens),
     };
     uint32_t per_pass = f->tokens;
+    vkmoe_stream_begin(stream);
     if (!pass.decode)
         status = choose_pass(layer, f, pass.shapes.gemm_rows, &per_pass);
     if (status == VKMOE_OK)
@@ -123,5 +124,5 @@ enum vkmoe_status vkmoe_layer_forward(vkmoe_stream *stream, const vkmoe_layer *l
                                          : scratch_address(&pass, pass.at.weights);
         status = record_pass(&pass);
     }
-    return status;
+    return vkmoe_stream_end(stream, status);
 }

@@ -204,8 +204,10 @@ enum vkmoe_status vkmoe_network_forward(vkmoe_stream *stream, vkmoe_network *net
     const struct vkmoe_network_forward_params *f)
 {
     enum vkmoe_status status = check(stream, network, f);
-    if (status == VKMOE_OK)
-        status = vkmoe_stream_scratch(stream, vkmoe_network_scratch_size(network), &(const vkmoe_buffer *) { 0 });
+    if (status != VKMOE_OK)
+        return status;
+    vkmoe_stream_begin(stream);
+    status = vkmoe_stream_scratch(stream, vkmoe_network_scratch_size(network), &(const vkmoe_buffer *) { 0 });
     if (status == VKMOE_OK)
         status = embed(stream, network, vkmoe_span_address(&f->ids), f->tokens);
     for (uint32_t b = 0; b < network->decoder.count && status == VKMOE_OK; b++) {
@@ -221,7 +223,8 @@ enum vkmoe_status vkmoe_network_forward(vkmoe_stream *stream, vkmoe_network *net
         };
         status = record_block(stream, network, &network->decoder.blocks[b], b == 0, &r);
     }
-    return status == VKMOE_OK ? record_logits(stream, network, f) : status;
+    return vkmoe_stream_end(stream,
+        status == VKMOE_OK ? record_logits(stream, network, f) : status);
 }
 
 // ------------------------------------------------------------------------ encoder
@@ -259,8 +262,10 @@ enum vkmoe_status vkmoe_network_encode(vkmoe_stream *stream, vkmoe_network *n,
     const struct vkmoe_encode_params *e)
 {
     enum vkmoe_status status = check_encode(stream, n, e);
-    if (status == VKMOE_OK)
-        status = vkmoe_stream_scratch(stream, vkmoe_network_scratch_size(n), &(const vkmoe_buffer *) { 0 });
+    if (status != VKMOE_OK)
+        return status;
+    vkmoe_stream_begin(stream);
+    status = vkmoe_stream_scratch(stream, vkmoe_network_scratch_size(n), &(const vkmoe_buffer *) { 0 });
     if (status == VKMOE_OK)
         status = note_input(stream, n, e);
     if (status == VKMOE_OK)
@@ -283,7 +288,7 @@ enum vkmoe_status vkmoe_network_encode(vkmoe_stream *stream, vkmoe_network *n,
     for (uint32_t b = 0; b < n->decoder.count && status == VKMOE_OK; b++)
         status = vkmoe_attention_store(stream, n->decoder.blocks[b].cross,
             n->decoder.blocks[b].cross_cache, &output);
-    return status;
+    return vkmoe_stream_end(stream, status);
 }
 
 static uint64_t stack_scratch(const struct network_stack *stack, uint32_t tokens)

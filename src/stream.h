@@ -17,7 +17,13 @@ struct dispatch {
     uint64_t indirect_offset;
 };
 
-// Records one dispatch, starting the stream's own command buffer if need be.
+// What is recorded between these two is recorded whole, or, if `status` of the second says that
+// something failed, not at all. Returns `status`. Pairs may stand inside each other, of which
+// only the outermost counts; each function below is one by itself.
+void vkmoe_stream_begin(vkmoe_stream *stream);
+enum vkmoe_status vkmoe_stream_end(vkmoe_stream *stream, enum vkmoe_status status);
+
+// Records one dispatch.
 enum vkmoe_status vkmoe_stream_dispatch(vkmoe_stream *stream, const struct dispatch *dispatch);
 
 // Makes writes of the dispatches before visible to those after (and to indirect reads).

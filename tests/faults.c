@@ -180,7 +180,7 @@ static bool test_submit_again(void)
     calls = 0;
     failing_call = 1;
     CHECK_STATUS(VKMOE_ERROR_OUT_OF_MEMORY, vkmoe_stream_submit(stream, NULL));
-    CHECK_STATUS(VKMOE_ERROR_INVALID, tiny_layer_forward(stream, layer, x, y));
+    CHECK_OK(tiny_layer_forward(stream, layer, x, y)); // more may follow before the retry
     CHECK_OK(vkmoe_stream_submit(stream, NULL));
     CHECK_OK(vkmoe_stream_wait(stream, UINT64_MAX));
     CHECK_OK(vkmoe_buffer_download(y, 0, actual, TINY_SIZE));
