@@ -4,6 +4,7 @@
 #include "common.h"
 #include "contracts.h" // every shaders/<kernel>.h
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -105,6 +106,7 @@ static enum vkmoe_status create_pipeline(vkmoe_device *device, const struct vari
     const uint32_t *spec, VkPipeline *out)
 {
     enum vkmoe_status status;
+    char call[128]; // says which kernel, in the one line that a failure gets
     VkShaderModule module = VK_NULL_HANDLE;
     VkSpecializationMapEntry map[SPEC_MAX];
     for (uint32_t i = 0; i < SPEC_MAX; i++)
@@ -114,11 +116,15 @@ static enum vkmoe_status create_pipeline(vkmoe_device *device, const struct vari
         .requiredSubgroupSize = device->subgroup_size,
     };
     const bool subgroups = variant->needs & NEED_subgroup;
-    VK_TRY(device, CreateShaderModule(device->device, &(VkShaderModuleCreateInfo){
+    VkResult result = device->vk.CreateShaderModule(device->device, &(VkShaderModuleCreateInfo){
         .sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
         .codeSize = *variant->spirv_size,
         .pCode = variant->spirv,
-    }, NULL, &module));
+    }, NULL, &module);
+    snprintf(call, sizeof call, "kernel %s: vkCreateShaderModule", variant->name);
+    status = vkmoe_vk_status(&device->log, result, call);
+    if (status != VKMOE_OK)
+        goto fail;
     const VkComputePipelineCreateInfo create = {
         .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
         .flags = device->capture_statistics ? VK_PIPELINE_CREATE_CAPTURE_STATISTICS_BIT_KHR : 0,
@@ -139,13 +145,16 @@ static enum vkmoe_status create_pipeline(vkmoe_device *device, const struct vari
         },
         .layout = device->pipelines->layout,
     };
-    VK_TRY(device, CreateComputePipelines(device->device, device->pipelines->cache, 1, &create,
-        NULL, out));
+    result = device->vk.CreateComputePipelines(device->device, device->pipelines->cache, 1, &create,
+        NULL, out);
+    snprintf(call, sizeof call, "kernel %s: vkCreateComputePipelines", variant->name);
+    status = vkmoe_vk_status(&device->log, result, call);
+    if (status != VKMOE_OK)
+        goto fail;
     vkmoe_log(&device->log, VKMOE_LOG_DEBUG, "made pipeline %s", variant->name);
     device->vk.DestroyShaderModule(device->device, module, NULL);
     return VKMOE_OK;
 fail:
-    vkmoe_log(&device->log, VKMOE_LOG_ERROR, "could not make pipeline %s", variant->name);
     if (module)
         device->vk.DestroyShaderModule(device->device, module, NULL);
     *out = VK_NULL_HANDLE;

@@ -147,17 +147,13 @@ static VkResult map_block(vkmoe_device *device, struct memory_block *block, enum
         &block->mapped);
 }
 
-// As VK_TRY(), but running out of memory is left to the caller to report: it may try less.
-#define TRY(device, call)                                                           \
-    do {                                                                            \
-        VkResult result_ = (device)->vk.call;                                       \
-        if (is_out_of_memory(result_))                                              \
-            goto fail_quietly;                                                      \
-        status = vkmoe_vk_status(&(device)->log, result_, "vk" #call);              \
-        if (status != VKMOE_OK)                                                     \
-            goto fail;                                                              \
-    } while (0)
+// As vkmoe_vk_status(), but of running out of memory it says nothing.
+static enum vkmoe_status block_status(const vkmoe_device *device, VkResult result, const char *call)
+{
+    return vkmoe_vk_status(is_out_of_memory(result) ? NULL : &device->log, result, call);
+}
 
+// Running out of memory is left to the caller to report: it may try a smaller block.
 static enum vkmoe_status create_block(vkmoe_device *device, enum memory_kind kind, uint64_t size,
     struct memory_block **out)
 {
@@ -168,28 +164,30 @@ static enum vkmoe_status create_block(vkmoe_device *device, enum memory_kind kin
         goto fail;
     block->capacity = 2;
     block->size = size;
-    TRY(device, CreateBuffer(device->device, &(VkBufferCreateInfo){
+    VkResult result = device->vk.CreateBuffer(device->device, &(VkBufferCreateInfo){
         .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
         .size = size + BUFFER_ALIGNMENT + TAIL_PADDING,
         .usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_INDIRECT_BUFFER_BIT
             | VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT
             | VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT,
         .sharingMode = VK_SHARING_MODE_EXCLUSIVE,
-    }, NULL, &block->handle));
-    device->vk.GetBufferMemoryRequirements(device->device, block->handle, &requirements);
-    block->memory_size = requirements.size;
-    VkResult result = allocate(device, kind, &requirements, &block->memory, &block->flags);
-    if (is_out_of_memory(result))
-        goto fail_quietly;
-    status = vkmoe_vk_status(&device->log, result, "vkAllocateMemory");
+    }, NULL, &block->handle);
+    status = block_status(device, result, "vkCreateBuffer");
     if (status != VKMOE_OK)
         goto fail;
-    TRY(device, BindBufferMemory(device->device, block->handle, block->memory, 0));
+    device->vk.GetBufferMemoryRequirements(device->device, block->handle, &requirements);
+    block->memory_size = requirements.size;
+    result = allocate(device, kind, &requirements, &block->memory, &block->flags);
+    status = block_status(device, result, "vkAllocateMemory");
+    if (status != VKMOE_OK)
+        goto fail;
+    result = device->vk.BindBufferMemory(device->device, block->handle, block->memory, 0);
+    status = block_status(device, result, "vkBindBufferMemory");
+    if (status != VKMOE_OK)
+        goto fail;
     result = map_block(device, block, kind);
     if (result != VK_SUCCESS && kind != MEMORY_DEVICE) { // else staging serves as well
-        if (is_out_of_memory(result))
-            goto fail_quietly;
-        status = vkmoe_vk_status(&device->log, result, "vkMapMemory");
+        status = block_status(device, result, "vkMapMemory");
         goto fail;
     }
     block->address = device->vk.GetBufferDeviceAddress(device->device,
@@ -202,8 +200,6 @@ static enum vkmoe_status create_block(vkmoe_device *device, enum memory_kind kin
         align_up(block->address, BUFFER_ALIGNMENT) - block->address, size};
     *out = block;
     return VKMOE_OK;
-fail_quietly:
-    status = VKMOE_ERROR_OUT_OF_MEMORY;
 fail:
     destroy_block(device, block);
     return status;
