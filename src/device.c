@@ -131,6 +131,14 @@ static enum vkmoe_status make_device(vkmoe_device *device, const struct physical
     return vkmoe_vk_status(&device->log, result, "vkCreateDevice");
 }
 
+// C has no cast from an object to a function pointer.
+static PFN_vkGetInstanceProcAddr loader_of(void *get_instance_proc_addr)
+{
+    PFN_vkGetInstanceProcAddr get;
+    memcpy(&get, &get_instance_proc_addr, sizeof get);
+    return get;
+}
+
 enum vkmoe_status vkmoe_device_create_for(const struct vkmoe_device_params *params,
     bool capture_statistics, vkmoe_device **out)
 {
@@ -148,7 +156,8 @@ enum vkmoe_status vkmoe_device_create_for(const struct vkmoe_device_params *para
     if (!device)
         goto fail;
     device->owned = true;
-    status = vkmoe_instance_init(&instance, &device->log, params->validate);
+    status = vkmoe_instance_init(&instance, &device->log,
+        loader_of(params->get_instance_proc_addr), params->validate);
     if (status != VKMOE_OK)
         goto fail;
     device->get_instance_proc_addr = instance.get;
@@ -220,9 +229,8 @@ static enum vkmoe_status check_adopt(const struct vkmoe_adopt_params *params)
 
 static enum vkmoe_status load_instance(vkmoe_device *device, void *get_instance_proc_addr)
 {
-    PFN_vkGetInstanceProcAddr get = vkmoe_vk_loader();
-    if (get_instance_proc_addr) // C has no cast from an object to a function pointer
-        memcpy(&get, &get_instance_proc_addr, sizeof get);
+    PFN_vkGetInstanceProcAddr get = get_instance_proc_addr ? loader_of(get_instance_proc_addr)
+        : vkmoe_vk_loader();
     if (!get)
         return vkmoe_fail(&device->log, VKMOE_ERROR_NOT_FOUND,
             "no Vulkan loader: expected get_instance_proc_addr or libvulkan.so.1");
@@ -262,7 +270,7 @@ enum vkmoe_status vkmoe_device_adopt(const struct vkmoe_adopt_params *params,
     struct physical physical;
     vkmoe_physical_probe(&instance, params->physical_device, &physical);
     if (!physical.info.usable) {
-        status = vkmoe_fail(&device->log, VKMOE_ERROR_UNSUPPORTED, "%s cannot be used: %s",
+        status = vkmoe_fail(&device->log, physical.refusal, "%s cannot be used: %s",
             physical.info.name, physical.info.reason);
         goto fail;
     }

@@ -27,34 +27,50 @@ static bool load_globals(PFN_vkGetInstanceProcAddr get, struct global_table *tab
         && table->CreateInstance && get(NULL, "vkEnumerateInstanceVersion");
 }
 
-static bool has_extension(const struct global_table *vk, const char *layer, const char *name)
+// What to enumerate the extensions of; `layer` NULL: the loader and its drivers.
+struct extension_source {
+    const struct global_table *vk;
+    const char *layer;
+};
+
+static VkResult enumerate_extensions(const void *user, uint32_t *count, void *list)
 {
-    uint32_t count = 0;
-    if (vk->EnumerateInstanceExtensionProperties(layer, &count, NULL) != VK_SUCCESS || !count)
-        return false;
-    VkExtensionProperties *list = calloc(count, sizeof *list);
-    if (!list || vk->EnumerateInstanceExtensionProperties(layer, &count, list) < 0)
-        count = 0;
-    bool found = false;
-    for (uint32_t i = 0; i < count && !found; i++)
-        found = !strcmp(list[i].extensionName, name);
-    free(list);
-    return found;
+    const struct extension_source *source = user;
+    return source->vk->EnumerateInstanceExtensionProperties(source->layer, count, list);
 }
 
-static bool has_validation_layer(const struct global_table *vk)
+static VkResult has_extension(const struct global_table *vk, const char *layer, const char *name,
+    bool *found)
 {
-    uint32_t count = 0;
-    if (vk->EnumerateInstanceLayerProperties(&count, NULL) != VK_SUCCESS || !count)
-        return false;
-    VkLayerProperties *list = calloc(count, sizeof *list);
-    if (!list || vk->EnumerateInstanceLayerProperties(&count, list) < 0)
-        count = 0;
-    bool found = false;
-    for (uint32_t i = 0; i < count && !found; i++)
-        found = !strcmp(list[i].layerName, VALIDATION_LAYER);
+    const struct extension_source source = {vk, layer};
+    VkExtensionProperties *list;
+    uint32_t count;
+    *found = false;
+    VkResult result = vkmoe_vk_enumerate(enumerate_extensions, &source, sizeof *list,
+        (void **)&list, &count);
+    for (uint32_t i = 0; i < count && !*found; i++)
+        *found = !strcmp(list[i].extensionName, name);
     free(list);
-    return found;
+    return result;
+}
+
+static VkResult enumerate_layers(const void *user, uint32_t *count, void *list)
+{
+    const struct global_table *vk = user;
+    return vk->EnumerateInstanceLayerProperties(count, list);
+}
+
+static VkResult has_validation_layer(const struct global_table *vk, bool *found)
+{
+    VkLayerProperties *list;
+    uint32_t count;
+    *found = false;
+    VkResult result = vkmoe_vk_enumerate(enumerate_layers, vk, sizeof *list, (void **)&list,
+        &count);
+    for (uint32_t i = 0; i < count && !*found; i++)
+        *found = !strcmp(list[i].layerName, VALIDATION_LAYER);
+    free(list);
+    return result;
 }
 
 static VKAPI_ATTR VkBool32 VKAPI_CALL on_message(VkDebugUtilsMessageSeverityFlagBitsEXT severity,
@@ -88,55 +104,85 @@ struct request {
     bool has_messenger;
 };
 
-static void request_validation(struct request *r, const struct global_table *vk,
+static void request_messenger(struct request *r, const struct vkmoe_log *log)
+{
+    r->extensions[r->create.enabledExtensionCount++] = VK_EXT_DEBUG_UTILS_EXTENSION_NAME;
+    r->messenger = (VkDebugUtilsMessengerCreateInfoEXT){
+        .sType = VK_STRUCTURE_TYPE_DEBUG_UTILS_MESSENGER_CREATE_INFO_EXT,
+        .messageSeverity = VK_DEBUG_UTILS_MESSAGE_SEVERITY_WARNING_BIT_EXT
+            | VK_DEBUG_UTILS_MESSAGE_SEVERITY_ERROR_BIT_EXT,
+        // Not the general ones: those are the loader's, about its files.
+        .messageType = VK_DEBUG_UTILS_MESSAGE_TYPE_VALIDATION_BIT_EXT,
+        .pfnUserCallback = on_message,
+        .pUserData = (void *)log,
+    };
+    r->has_messenger = true;
+    r->create.pNext = &r->messenger;
+}
+
+static void request_synchronization(struct request *r)
+{
+    r->extensions[r->create.enabledExtensionCount++] = VK_EXT_VALIDATION_FEATURES_EXTENSION_NAME;
+    r->enables[0] = VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT;
+    r->features = (VkValidationFeaturesEXT){
+        .sType = VK_STRUCTURE_TYPE_VALIDATION_FEATURES_EXT,
+        .pNext = r->create.pNext,
+        .enabledValidationFeatureCount = 1,
+        .pEnabledValidationFeatures = r->enables,
+    };
+    r->create.pNext = &r->features;
+}
+
+static VkResult request_validation(struct request *r, const struct global_table *vk,
     const struct vkmoe_log *log)
 {
     static const char *const layers[] = {VALIDATION_LAYER};
-    if (!has_validation_layer(vk)) {
+    bool found;
+    VkResult result = has_validation_layer(vk, &found);
+    if (result == VK_SUCCESS && !found)
         vkmoe_log(log, VKMOE_LOG_WARNING, VALIDATION_LAYER " is not installed");
-        return;
-    }
+    if (result != VK_SUCCESS || !found)
+        return result;
     r->create.ppEnabledLayerNames = layers;
     r->create.enabledLayerCount = 1;
-    if (has_extension(vk, VALIDATION_LAYER, VK_EXT_DEBUG_UTILS_EXTENSION_NAME)
-            || has_extension(vk, NULL, VK_EXT_DEBUG_UTILS_EXTENSION_NAME)) {
-        r->extensions[r->create.enabledExtensionCount++] = VK_EXT_DEBUG_UTILS_EXTENSION_NAME;
-        r->messenger = (VkDebugUtilsMessengerCreateInfoEXT){
-            .sType = VK_STRUCTURE_TYPE_DEBUG_UTILS_MESSENGER_CREATE_INFO_EXT,
-            .messageSeverity = VK_DEBUG_UTILS_MESSAGE_SEVERITY_WARNING_BIT_EXT
-                | VK_DEBUG_UTILS_MESSAGE_SEVERITY_ERROR_BIT_EXT,
-            // Not the general ones: those are the loader's, about its files.
-            .messageType = VK_DEBUG_UTILS_MESSAGE_TYPE_VALIDATION_BIT_EXT,
-            .pfnUserCallback = on_message,
-            .pUserData = (void *)log,
-        };
-        r->has_messenger = true;
-        r->create.pNext = &r->messenger;
-    }
-    if (has_extension(vk, VALIDATION_LAYER, VK_EXT_VALIDATION_FEATURES_EXTENSION_NAME)) {
-        r->extensions[r->create.enabledExtensionCount++] =
-            VK_EXT_VALIDATION_FEATURES_EXTENSION_NAME;
-        r->enables[0] = VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT;
-        r->features = (VkValidationFeaturesEXT){
-            .sType = VK_STRUCTURE_TYPE_VALIDATION_FEATURES_EXT,
-            .pNext = r->create.pNext,
-            .enabledValidationFeatureCount = 1,
-            .pEnabledValidationFeatures = r->enables,
-        };
-        r->create.pNext = &r->features;
-    }
+    result = has_extension(vk, VALIDATION_LAYER, VK_EXT_DEBUG_UTILS_EXTENSION_NAME, &found);
+    if (result == VK_SUCCESS && !found)
+        result = has_extension(vk, NULL, VK_EXT_DEBUG_UTILS_EXTENSION_NAME, &found);
+    if (result != VK_SUCCESS)
+        return result;
+    if (found)
+        request_messenger(r, log);
+    result = has_extension(vk, VALIDATION_LAYER, VK_EXT_VALIDATION_FEATURES_EXTENSION_NAME,
+        &found);
+    if (result == VK_SUCCESS && found)
+        request_synchronization(r);
+    return result;
 }
 
-static void create_messenger(struct instance *instance, const struct request *r)
+// Without it the loader hides MoltenVK, which is not a fully conformant driver.
+static VkResult request_portability(struct request *r, const struct global_table *vk)
+{
+    bool found;
+    const VkResult result = has_extension(vk, NULL,
+        VK_KHR_PORTABILITY_ENUMERATION_EXTENSION_NAME, &found);
+    if (result != VK_SUCCESS || !found)
+        return result;
+    r->extensions[r->create.enabledExtensionCount++] =
+        VK_KHR_PORTABILITY_ENUMERATION_EXTENSION_NAME;
+    r->create.flags = VK_INSTANCE_CREATE_ENUMERATE_PORTABILITY_BIT_KHR;
+    return VK_SUCCESS;
+}
+
+static VkResult create_messenger(struct instance *instance, const struct request *r)
 {
     PFN_vkCreateDebugUtilsMessengerEXT create = (PFN_vkCreateDebugUtilsMessengerEXT)(void (*)(void))
         instance->get(instance->handle, "vkCreateDebugUtilsMessengerEXT");
-    if (create)
-        create(instance->handle, &r->messenger, NULL, &instance->messenger);
+    return create ? create(instance->handle, &r->messenger, NULL, &instance->messenger)
+        : VK_SUCCESS;
 }
 
 enum vkmoe_status vkmoe_instance_init(struct instance *instance, const struct vkmoe_log *log,
-    bool validate)
+    PFN_vkGetInstanceProcAddr get, bool validate)
 {
     enum vkmoe_status status = VKMOE_OK;
     struct global_table vk;
@@ -152,7 +198,7 @@ enum vkmoe_status vkmoe_instance_init(struct instance *instance, const struct vk
         .pApplicationInfo = &r.application,
         .ppEnabledExtensionNames = r.extensions,
     };
-    *instance = (struct instance){.get = vkmoe_vk_loader()};
+    *instance = (struct instance){.get = get ? get : vkmoe_vk_loader()};
     if (!instance->get)
         return vkmoe_fail(log, VKMOE_ERROR_NOT_FOUND,
             "no Vulkan loader: expected libvulkan.so.1 (Debian: libvulkan1)");
@@ -160,15 +206,12 @@ enum vkmoe_status vkmoe_instance_init(struct instance *instance, const struct vk
         return vkmoe_fail(log, VKMOE_ERROR_UNSUPPORTED,
             "the Vulkan loader is too old: expected Vulkan 1.1 or later");
 
-    // Without it the loader hides MoltenVK, which is not a fully conformant driver.
-    if (has_extension(&vk, NULL, VK_KHR_PORTABILITY_ENUMERATION_EXTENSION_NAME)) {
-        r.extensions[r.create.enabledExtensionCount++] =
-            VK_KHR_PORTABILITY_ENUMERATION_EXTENSION_NAME;
-        r.create.flags = VK_INSTANCE_CREATE_ENUMERATE_PORTABILITY_BIT_KHR;
-    }
-    if (validate)
-        request_validation(&r, &vk, log);
-    VkResult result = vk.CreateInstance(&r.create, NULL, &instance->handle);
+    VkResult result = request_portability(&r, &vk);
+    if (result == VK_SUCCESS && validate)
+        result = request_validation(&r, &vk, log);
+    if (result != VK_SUCCESS)
+        return vkmoe_vk_status(log, result, "vkEnumerateInstanceExtensionProperties");
+    result = vk.CreateInstance(&r.create, NULL, &instance->handle);
     if (result == VK_ERROR_INCOMPATIBLE_DRIVER)
         return VKMOE_OK; // a loader without any driver
     status = vkmoe_vk_status(log, result, "vkCreateInstance");
@@ -179,9 +222,13 @@ enum vkmoe_status vkmoe_instance_init(struct instance *instance, const struct vk
         return vkmoe_fail(log, VKMOE_ERROR_UNSUPPORTED,
             "the Vulkan loader lacks functions of Vulkan 1.1");
     }
-    if (r.has_messenger)
-        create_messenger(instance, &r);
-    return VKMOE_OK;
+    if (r.has_messenger) {
+        result = create_messenger(instance, &r);
+        status = vkmoe_vk_status(log, result, "vkCreateDebugUtilsMessengerEXT");
+    }
+    if (status != VKMOE_OK)
+        vkmoe_instance_finish(instance);
+    return status;
 }
 
 void vkmoe_instance_finish(struct instance *instance)

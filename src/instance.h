@@ -11,11 +11,11 @@ struct instance {
     VkDebugUtilsMessengerEXT messenger;
 };
 
-// Finds the system's loader and makes an instance. `log` must outlive it: what the
-// validation layer says goes there. NOT_FOUND if there is no loader; with a loader
-// but no driver it succeeds and leaves `handle` NULL.
+// Makes an instance by way of `get`, NULL: of the system's loader. `log` must outlive it:
+// what the validation layer says goes there. NOT_FOUND if there is no loader; with a
+// loader but no driver it succeeds and leaves `handle` NULL.
 enum vkmoe_status vkmoe_instance_init(struct instance *instance, const struct vkmoe_log *log,
-    bool validate);
+    PFN_vkGetInstanceProcAddr get, bool validate);
 void vkmoe_instance_finish(struct instance *instance);
 
 #endif

@@ -34,15 +34,25 @@ static enum vkmoe_device_type type_of(VkPhysicalDeviceType type)
     }
 }
 
-static void probe_extensions(const struct instance *instance, struct physical *p)
+struct extension_source {
+    const struct instance *instance;
+    VkPhysicalDevice handle;
+};
+
+static VkResult enumerate_extensions(const void *user, uint32_t *count, void *list)
 {
-    uint32_t count = 0;
-    if (instance->vk.EnumerateDeviceExtensionProperties(p->handle, NULL, &count, NULL) || !count)
-        return;
-    VkExtensionProperties *list = calloc(count, sizeof *list);
-    if (!list
-            || instance->vk.EnumerateDeviceExtensionProperties(p->handle, NULL, &count, list) < 0)
-        count = 0;
+    const struct extension_source *source = user;
+    return source->instance->vk.EnumerateDeviceExtensionProperties(source->handle, NULL, count,
+        list);
+}
+
+static VkResult probe_extensions(const struct instance *instance, struct physical *p)
+{
+    const struct extension_source source = {instance, p->handle};
+    VkExtensionProperties *list;
+    uint32_t count;
+    const VkResult result = vkmoe_vk_enumerate(enumerate_extensions, &source, sizeof *list,
+        (void **)&list, &count);
     for (uint32_t i = 0; i < count; i++) {
         const char *name = list[i].extensionName;
         p->portability_subset |= !strcmp(name, "VK_KHR_portability_subset");
@@ -50,6 +60,7 @@ static void probe_extensions(const struct instance *instance, struct physical *p
             !strcmp(name, VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME);
     }
     free(list);
+    return result;
 }
 
 static void probe_properties(const struct instance *instance, struct physical *p)
@@ -175,7 +186,7 @@ uint32_t vkmoe_physical_subgroup_size(const struct physical *p)
 void vkmoe_physical_probe(const struct instance *instance, VkPhysicalDevice handle,
     struct physical *out)
 {
-    *out = (struct physical){.handle = handle};
+    *out = (struct physical){.handle = handle, .refusal = VKMOE_ERROR_UNSUPPORTED};
     struct vkmoe_device_info *info = &out->info;
     probe_properties(instance, out);
     probe_memory(instance, out);
@@ -184,15 +195,20 @@ void vkmoe_physical_probe(const struct instance *instance, VkPhysicalDevice hand
             VK_API_VERSION_MAJOR(info->api_version), VK_API_VERSION_MINOR(info->api_version));
         return;
     }
-    probe_extensions(instance, out);
+    const VkResult extensions = probe_extensions(instance, out);
     const char *missing = probe_features(instance, out);
     uint32_t size = out->default_subgroup_size;
-    if (missing)
+    if (extensions != VK_SUCCESS) {
+        out->refusal = vkmoe_vk_status(NULL, extensions, "");
+        snprintf(info->reason, sizeof info->reason, "vkEnumerateDeviceExtensionProperties: %s",
+            vkmoe_vk_result_name(extensions));
+    } else if (missing) {
         snprintf(info->reason, sizeof info->reason, "the feature %s is missing", missing);
-    else if (!probe_queue(instance, out))
+    } else if (!probe_queue(instance, out)) {
         snprintf(info->reason, sizeof info->reason, "there is no queue for compute");
-    else if (!size || (size & (size - 1)))
+    } else if (!size || (size & (size - 1))) {
         snprintf(info->reason, sizeof info->reason, "the driver reports subgroups of %u", size);
+    }
     // Sizes that vary and cannot be chosen are of no use: kernels must know theirs.
     out->subgroup_arithmetic = out->subgroup_arithmetic
         && (out->min_subgroup_size == out->max_subgroup_size || out->subgroup_size_control);
@@ -287,7 +303,7 @@ enum vkmoe_status vkmoe_physical_choose(const struct vkmoe_log *log, const struc
             "no Vulkan device matches '%s': expected part of a name, or 0 to %u", select,
             count - 1);
     if (!best->info.usable)
-        return vkmoe_fail(log, VKMOE_ERROR_UNSUPPORTED, "%s cannot be used: %s", best->info.name,
+        return vkmoe_fail(log, best->refusal, "%s cannot be used: %s", best->info.name,
             best->info.reason);
     return VKMOE_OK;
 }
@@ -303,7 +319,7 @@ enum vkmoe_status vkmoe_device_list(const struct vkmoe_log *log,
             count ? "infos" : "count");
     uint32_t room = *count;
     *count = 0;
-    enum vkmoe_status status = vkmoe_instance_init(&instance, log, false);
+    enum vkmoe_status status = vkmoe_instance_init(&instance, log, NULL, false);
     if (status == VKMOE_OK)
         status = vkmoe_physical_enumerate(&instance, log, &list, &found);
     for (uint32_t i = 0; i < MIN(found, room); i++)

@@ -7,6 +7,7 @@
 struct physical {
     VkPhysicalDevice handle;
     struct vkmoe_device_info info;
+    enum vkmoe_status refusal;   // what to return if it is not info.usable
     VkPhysicalDeviceLimits limits;
     VkPhysicalDeviceMemoryProperties memory;
     uint8_t cache_uuid[VK_UUID_SIZE];

@@ -10,6 +10,7 @@
 #include "vk.h"
 
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 
 static pthread_once_t loader_once = PTHREAD_ONCE_INIT;
@@ -49,6 +50,29 @@ bool vkmoe_vk_load_device(PFN_vkGetDeviceProcAddr get, VkDevice device,
     VKMOE_DEVICE_FUNCTIONS(F)
 #undef F
     return complete;
+}
+
+VkResult vkmoe_vk_enumerate(VkResult (*call)(const void *user, uint32_t *count, void *list),
+    const void *user, size_t element_size, void **list, uint32_t *count)
+{
+    VkResult result = VK_INCOMPLETE;
+    *list = NULL;
+    *count = 0;
+    for (int tries = 0; tries < 4 && result == VK_INCOMPLETE; tries++) {
+        free(*list);
+        *list = NULL;
+        result = call(user, count, NULL);
+        if (result < 0 || !*count)
+            break;
+        *list = calloc(*count, element_size);
+        result = *list ? call(user, count, *list) : VK_ERROR_OUT_OF_HOST_MEMORY;
+    }
+    if (result >= 0)
+        return VK_SUCCESS; // what still is incomplete has to do
+    free(*list);
+    *list = NULL;
+    *count = 0;
+    return result;
 }
 
 const char *vkmoe_vk_result_name(VkResult result)

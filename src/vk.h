@@ -57,6 +57,11 @@ bool vkmoe_vk_load_instance(PFN_vkGetInstanceProcAddr get, VkInstance instance,
 bool vkmoe_vk_load_device(PFN_vkGetDeviceProcAddr get, VkDevice device,
     struct vk_device_table *table);
 
+// All elements of an enumeration, in an array to free(). `call` is vkEnumerateXxx() for `user`.
+// Asks again when there are more than a moment ago. *list is NULL when it fails or has none.
+VkResult vkmoe_vk_enumerate(VkResult (*call)(const void *user, uint32_t *count, void *list),
+    const void *user, size_t element_size, void **list, uint32_t *count);
+
 const char *vkmoe_vk_result_name(VkResult result);
 
 // The vkmoe_status for a VkResult; logs call and result unless it is success.

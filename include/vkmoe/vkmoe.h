@@ -111,6 +111,7 @@ struct vkmoe_device_params {
     // virtual, CPU, in this order; the one with more memory between equals.
     const char *select;
     bool validate; // enable VK_LAYER_KHRONOS_validation if present; its messages go to the log
+    void *get_instance_proc_addr; // PFN_vkGetInstanceProcAddr; NULL: the system's loader
     // Data that vkmoe_device_get_cache() returned earlier; anything else, or data
     // of another device or driver, is ignored. Read during the call only.
     const void *cache;
