@@ -97,16 +97,10 @@ static enum vkmoe_status make_device(vkmoe_device *device, const struct physical
         .pNext = &v13,
         .bufferDeviceAddress = VK_TRUE,
         .timelineSemaphore = VK_TRUE,
-        .shaderFloat16 = p->info.f16_arithmetic,
-    };
-    VkPhysicalDeviceVulkan11Features v11 = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES,
-        .pNext = &v12,
-        .storageBuffer16BitAccess = p->info.f16_storage,
     };
     VkPhysicalDeviceFeatures2 features = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
-        .pNext = &v11,
+        .pNext = &v12,
         .features.shaderInt64 = p->info.int64,
     };
     const char *extensions[2];
@@ -206,7 +200,8 @@ static enum vkmoe_status check_queue_family(vkmoe_device *device, struct physica
     if (index >= count
             || !(families[index].queueFamilyProperties.queueFlags & VK_QUEUE_COMPUTE_BIT))
         return vkmoe_fail(&device->log, VKMOE_ERROR_INVALID,
-            "queue_family %u: expected a family of %s that has compute", index, p->info.name);
+            "vkmoe_device_adopt: queue_family is %u: expected a family of %s that has compute",
+            index, p->info.name);
     p->queue_family = index;
     p->timestamp_bits = families[index].queueFamilyProperties.timestampValidBits;
     return VKMOE_OK;
@@ -217,13 +212,58 @@ static enum vkmoe_status check_adopt(const struct vkmoe_adopt_params *params)
     const char *missing = !params->instance ? "instance"
         : !params->physical_device ? "physical_device"
         : !params->device ? "device"
-        : !params->queue ? "queue" : NULL;
+        : !params->queue ? "queue"
+        : !params->features ? "features"
+        : params->extension_count && !params->extensions ? "extensions" : NULL;
     if (missing)
         return vkmoe_fail(&params->log, VKMOE_ERROR_INVALID, "vkmoe_device_adopt: %s is NULL",
             missing);
     if (!params->lock_queue != !params->unlock_queue)
         return vkmoe_fail(&params->log, VKMOE_ERROR_INVALID,
             "vkmoe_device_adopt: lock_queue and unlock_queue go together");
+    const VkBaseInStructure *head = params->features;
+    if (head->sType != VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2)
+        return vkmoe_fail(&params->log, VKMOE_ERROR_INVALID,
+            "vkmoe_device_adopt: features begins with sType %d: expected a "
+            "VkPhysicalDeviceFeatures2 (%d)", (int)head->sType,
+            (int)VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2);
+    for (uint32_t i = 0; i < params->extension_count; i++)
+        if (!params->extensions[i])
+            return vkmoe_fail(&params->log, VKMOE_ERROR_INVALID,
+                "vkmoe_device_adopt: extensions[%u] is NULL", i);
+    return VKMOE_OK;
+}
+
+static bool has_physical(const struct instance *instance, VkPhysicalDevice wanted)
+{
+    VkPhysicalDevice handles[64];
+    uint32_t count = ARRAY_SIZE(handles);
+    VkResult result = instance->vk.EnumeratePhysicalDevices(instance->handle, &count, handles);
+    for (uint32_t i = 0; result >= 0 && i < count; i++)
+        if (handles[i] == wanted)
+            return true;
+    return result != VK_SUCCESS; // who can tell
+}
+
+// That the features said to be enabled can be and suffice; all others are switched off in `p`.
+static enum vkmoe_status check_enabled(const struct vkmoe_adopt_params *params,
+    struct physical *p)
+{
+    const struct vkmoe_log *log = &params->log;
+    struct feature_set enabled;
+    if (!vkmoe_features_read(params->features, &enabled))
+        return vkmoe_fail(log, VKMOE_ERROR_INVALID,
+            "vkmoe_device_adopt: features is a chain without an end");
+    const char *feature = vkmoe_features_missing(&enabled);
+    if (feature)
+        return vkmoe_fail(log, VKMOE_ERROR_UNSUPPORTED,
+            "vkmoe_device_adopt: the feature %s is not enabled", feature);
+    feature = vkmoe_features_beyond(&enabled, &p->features);
+    if (feature)
+        return vkmoe_fail(log, VKMOE_ERROR_INVALID,
+            "vkmoe_device_adopt: the feature %s cannot be enabled: %s lacks it", feature,
+            p->info.name);
+    vkmoe_physical_restrict(p, &enabled, params->extensions, params->extension_count);
     return VKMOE_OK;
 }
 
@@ -268,6 +308,11 @@ enum vkmoe_status vkmoe_device_adopt(const struct vkmoe_adopt_params *params,
     struct instance instance = {device->get_instance_proc_addr, device->instance,
         device->instance_vk, VK_NULL_HANDLE};
     struct physical physical;
+    if (!has_physical(&instance, params->physical_device)) {
+        status = vkmoe_fail(&device->log, VKMOE_ERROR_INVALID,
+            "vkmoe_device_adopt: physical_device is not one of the instance's");
+        goto fail;
+    }
     vkmoe_physical_probe(&instance, params->physical_device, &physical);
     if (!physical.info.usable) {
         status = vkmoe_fail(&device->log, physical.refusal, "%s cannot be used: %s",
@@ -277,15 +322,9 @@ enum vkmoe_status vkmoe_device_adopt(const struct vkmoe_adopt_params *params,
     status = check_queue_family(device, &physical, params->queue_family);
     if (status != VKMOE_OK)
         goto fail;
-    // Only what the caller names is enabled, whatever the device could do.
-    physical.info.int64 = physical.info.int64 && params->int64;
-    physical.info.f16_storage = physical.info.f16_arithmetic = false;
-    physical.subgroup_size_control =
-        physical.subgroup_size_control && params->subgroup_size_control;
-    physical.full_subgroups = physical.executable_properties = false;
-    physical.subgroup_arithmetic = physical.subgroup_arithmetic
-        && (physical.subgroup_size_control
-            || physical.min_subgroup_size == physical.max_subgroup_size);
+    status = check_enabled(params, &physical);
+    if (status != VKMOE_OK)
+        goto fail;
     describe(device, &physical);
     status = start(device, params->cache, params->cache_size);
     if (status != VKMOE_OK)

@@ -21,6 +21,7 @@ struct features {
     VkPhysicalDeviceVulkan12Features v12;
     VkPhysicalDeviceVulkan13Features v13;
     VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR executable;
+    VkPhysicalDeviceCooperativeMatrixFeaturesKHR cooperative_matrix;
 };
 
 static enum vkmoe_device_type type_of(VkPhysicalDeviceType type)
@@ -58,6 +59,7 @@ static VkResult probe_extensions(const struct instance *instance, struct physica
         p->portability_subset |= !strcmp(name, "VK_KHR_portability_subset");
         p->executable_properties |=
             !strcmp(name, VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME);
+        p->info.cooperative_matrix |= !strcmp(name, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME);
     }
     free(list);
     return result;
@@ -110,6 +112,26 @@ static void probe_properties(const struct instance *instance, struct physical *p
     p->max_subgroup_size = q.v13.maxSubgroupSize;
 }
 
+// Switches off what is not in `set`.
+static void keep_enabled(struct physical *p, const struct feature_set *set)
+{
+    p->info.int64 = p->info.int64 && set->shaderInt64;
+    p->info.f16_storage = p->info.f16_storage && set->storageBuffer16BitAccess;
+    p->info.f16_arithmetic = p->info.f16_arithmetic && set->shaderFloat16;
+    p->info.cooperative_matrix = p->info.cooperative_matrix && set->cooperativeMatrix;
+    p->subgroup_size_control = p->subgroup_size_control && set->subgroupSizeControl;
+    p->full_subgroups = p->full_subgroups && set->computeFullSubgroups;
+    p->maintenance4 = p->maintenance4 && set->maintenance4;
+    p->executable_properties = p->executable_properties && set->pipelineExecutableInfo;
+}
+
+// Sizes that vary and cannot be chosen are of no use: kernels must know theirs.
+static void refuse_varying_subgroups(struct physical *p)
+{
+    if (p->min_subgroup_size != p->max_subgroup_size && !p->subgroup_size_control)
+        p->subgroup_arithmetic = p->subgroup_ballot = false;
+}
+
 // Names what is missing, NULL if nothing is.
 static const char *probe_features(const struct instance *instance, struct physical *p)
 {
@@ -120,20 +142,37 @@ static const char *probe_features(const struct instance *instance, struct physic
         .v13 = {VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_3_FEATURES},
         .executable = {
             VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR},
+        .cooperative_matrix = {VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR},
     };
-    if (p->executable_properties)
+    if (p->executable_properties) {
+        f.executable.pNext = f.v13.pNext;
         f.v13.pNext = &f.executable;
+    }
+    if (p->info.cooperative_matrix) {
+        f.cooperative_matrix.pNext = f.v13.pNext;
+        f.v13.pNext = &f.cooperative_matrix;
+    }
     instance->vk.GetPhysicalDeviceFeatures2(p->handle, &f.base);
-    p->info.int64 = f.base.features.shaderInt64;
-    p->info.f16_storage = f.v11.storageBuffer16BitAccess;
-    p->info.f16_arithmetic = f.v12.shaderFloat16;
-    p->subgroup_size_control = p->subgroup_size_control && f.v13.subgroupSizeControl;
-    p->full_subgroups = f.v13.computeFullSubgroups;
-    p->maintenance4 = f.v13.maintenance4;
-    p->executable_properties = p->executable_properties && f.executable.pipelineExecutableInfo;
-    return !f.v12.bufferDeviceAddress ? "bufferDeviceAddress"
-        : !f.v12.timelineSemaphore ? "timelineSemaphore"
-        : !f.v13.synchronization2 ? "synchronization2" : NULL;
+    vkmoe_features_read(&f.base, &p->features);
+    p->info.int64 = p->info.f16_storage = p->info.f16_arithmetic = true;
+    p->full_subgroups = p->maintenance4 = true;
+    keep_enabled(p, &p->features);
+    return vkmoe_features_missing(&p->features);
+}
+
+void vkmoe_physical_restrict(struct physical *p, const struct feature_set *features,
+    const char *const *extensions, uint32_t extension_count)
+{
+    bool executable_properties = false, cooperative_matrix = false;
+    for (uint32_t i = 0; i < extension_count; i++) {
+        executable_properties |= !strcmp(extensions[i],
+            VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME);
+        cooperative_matrix |= !strcmp(extensions[i], VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME);
+    }
+    p->executable_properties = p->executable_properties && executable_properties;
+    p->info.cooperative_matrix = p->info.cooperative_matrix && cooperative_matrix;
+    keep_enabled(p, features);
+    refuse_varying_subgroups(p);
 }
 
 static bool probe_queue(const struct instance *instance, struct physical *p)
@@ -209,9 +248,7 @@ void vkmoe_physical_probe(const struct instance *instance, VkPhysicalDevice hand
     } else if (!size || (size & (size - 1))) {
         snprintf(info->reason, sizeof info->reason, "the driver reports subgroups of %u", size);
     }
-    // Sizes that vary and cannot be chosen are of no use: kernels must know theirs.
-    out->subgroup_arithmetic = out->subgroup_arithmetic
-        && (out->min_subgroup_size == out->max_subgroup_size || out->subgroup_size_control);
+    refuse_varying_subgroups(out);
     info->subgroup_arithmetic = out->subgroup_arithmetic;
     info->subgroup_size = vkmoe_physical_subgroup_size(out);
     info->usable = !info->reason[0];

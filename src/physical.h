@@ -2,6 +2,7 @@
 #ifndef VKMOE_PHYSICAL_H
 #define VKMOE_PHYSICAL_H
 
+#include "feature_set.h"
 #include "instance.h"
 
 struct physical {
@@ -25,7 +26,13 @@ struct physical {
     bool maintenance4;
     bool portability_subset;
     bool executable_properties;
+    struct feature_set features; // all that it offers, used or not
 };
+
+// Switches off what is not among what is enabled on a device: `features`, and the extensions
+// of these names.
+void vkmoe_physical_restrict(struct physical *physical, const struct feature_set *features,
+    const char *const *extensions, uint32_t extension_count);
 
 void vkmoe_physical_probe(const struct instance *instance, VkPhysicalDevice handle,
     struct physical *out);

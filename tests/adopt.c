@@ -59,6 +59,7 @@ static bool test_errors(void)
     struct record record = {0};
     vkmoe_device *device = NULL;
     CHECK(host_init(&host, false));
+    const char *no_extension = NULL;
     struct vkmoe_adopt_params good = host_adopt_params(&host), bad;
     good.log = (struct vkmoe_log){record_line, &record, VKMOE_LOG_ERROR};
 #define REFUSED(status, change)                                     \
@@ -77,6 +78,13 @@ static bool test_errors(void)
     REFUSED(VKMOE_ERROR_INVALID, bad.lock_queue = NULL);
     REFUSED(VKMOE_ERROR_INVALID, bad.unlock_queue = NULL);
     REFUSED(VKMOE_ERROR_INVALID, bad.queue_family = 1000);
+    REFUSED(VKMOE_ERROR_INVALID, bad.features = NULL);
+    REFUSED(VKMOE_ERROR_INVALID, bad.features = &host.features.v12);
+    REFUSED(VKMOE_ERROR_INVALID, bad.extensions = NULL; bad.extension_count = 1);
+    REFUSED(VKMOE_ERROR_INVALID, bad.extensions = &no_extension; bad.extension_count = 1);
+    VkPhysicalDevice stranger;
+    memset(&stranger, 0x55, sizeof stranger);
+    REFUSED(VKMOE_ERROR_INVALID, bad.physical_device = stranger);
 #undef REFUSED
     CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_device_adopt(&good, NULL));
     for (int i = 0; i < 20; i++) { // it stays the host's
@@ -101,7 +109,9 @@ static bool test_features(void)
     finish(&g);
     CHECK(init(&g, true, false));
     vkmoe_device_get_info(g.device, &info);
-    CHECK(info.int64 == g.host.int64);
+    CHECK(info.int64 == !!(g.host.optional & HOST_INT64));
+    CHECK(info.f16_storage == !!(g.host.optional & HOST_F16_STORAGE));
+    CHECK(info.f16_arithmetic == !!(g.host.optional & HOST_F16_ARITHMETIC));
     finish(&g);
     return true;
 fail:

@@ -66,31 +66,80 @@ static bool find_queue(struct host *host)
     return host->queue_family < count;
 }
 
-static bool make_device(struct host *host, bool all)
+void host_features_init(struct host_features *f, bool single, uint32_t optional)
 {
-    VkPhysicalDeviceVulkan13Features found13 = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_3_FEATURES};
-    VkPhysicalDeviceFeatures2 found = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &found13};
-    vkGetPhysicalDeviceFeatures2(host->physical_device, &found);
-    host->int64 = all && found.features.shaderInt64;
-    host->subgroup_size_control = all && found13.subgroupSizeControl;
-    VkPhysicalDeviceVulkan13Features v13 = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_3_FEATURES,
-        .synchronization2 = VK_TRUE,
-        .subgroupSizeControl = host->subgroup_size_control,
+    *f = (struct host_features){
+        .base = {VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, single ? (void *)&f->address : &f->v11,
+            {.shaderInt64 = !!(optional & HOST_INT64)}},
+        .v11 = {VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES, &f->v12,
+            .storageBuffer16BitAccess = !!(optional & HOST_F16_STORAGE)},
+        .v12 = {VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES, &f->v13,
+            .bufferDeviceAddress = VK_TRUE, .timelineSemaphore = VK_TRUE,
+            .shaderFloat16 = !!(optional & HOST_F16_ARITHMETIC)},
+        .v13 = {VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_3_FEATURES, &f->executable,
+            .synchronization2 = VK_TRUE,
+            .subgroupSizeControl = !!(optional & HOST_SUBGROUP_SIZE),
+            .computeFullSubgroups = !!(optional & HOST_FULL_SUBGROUPS),
+            .maintenance4 = !!(optional & HOST_MAINTENANCE4)},
+        .address = {VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_BUFFER_DEVICE_ADDRESS_FEATURES, &f->timeline,
+            .bufferDeviceAddress = VK_TRUE},
+        .timeline = {VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_TIMELINE_SEMAPHORE_FEATURES,
+            &f->synchronization2, VK_TRUE},
+        .synchronization2 = {VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SYNCHRONIZATION_2_FEATURES,
+            &f->subgroup_size, VK_TRUE},
+        .subgroup_size = {VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES,
+            &f->maintenance4, !!(optional & HOST_SUBGROUP_SIZE),
+            !!(optional & HOST_FULL_SUBGROUPS)},
+        .maintenance4 = {VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_4_FEATURES, &f->storage16,
+            !!(optional & HOST_MAINTENANCE4)},
+        .storage16 = {VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES, &f->float16,
+            .storageBuffer16BitAccess = !!(optional & HOST_F16_STORAGE)},
+        .float16 = {VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES, &f->executable,
+            .shaderFloat16 = !!(optional & HOST_F16_ARITHMETIC)},
+        .executable = {
+            VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR, NULL,
+            !!(optional & HOST_EXECUTABLE)},
     };
-    VkPhysicalDeviceVulkan12Features v12 = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
-        .pNext = &v13,
-        .bufferDeviceAddress = VK_TRUE,
-        .timelineSemaphore = VK_TRUE,
-    };
-    const VkPhysicalDeviceFeatures features = {.shaderInt64 = host->int64};
+    if (!(optional & HOST_EXECUTABLE)) // a struct of an extension that is not enabled
+        f->v13.pNext = f->float16.pNext = NULL;
+}
+
+// Of the optional features those that the device has.
+static uint32_t find_optional(struct host *host)
+{
+    struct host_features f;
+    uint32_t count = 0, optional = 0;
+    VkExtensionProperties list[512];
+    host_features_init(&f, false, 0);
+    if (!vkEnumerateDeviceExtensionProperties(host->physical_device, NULL, &count, NULL)
+            && count <= 512
+            && !vkEnumerateDeviceExtensionProperties(host->physical_device, NULL, &count, list))
+        for (uint32_t i = 0; i < count; i++)
+            if (!strcmp(list[i].extensionName,
+                    VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME))
+                f.v13.pNext = &f.executable;
+    vkGetPhysicalDeviceFeatures2(host->physical_device, &f.base);
+    optional |= f.base.features.shaderInt64 ? HOST_INT64 : 0;
+    optional |= f.v13.subgroupSizeControl ? HOST_SUBGROUP_SIZE : 0;
+    optional |= f.v13.computeFullSubgroups ? HOST_FULL_SUBGROUPS : 0;
+    optional |= f.v13.maintenance4 ? HOST_MAINTENANCE4 : 0;
+    optional |= f.v11.storageBuffer16BitAccess ? HOST_F16_STORAGE : 0;
+    optional |= f.v12.shaderFloat16 ? HOST_F16_ARITHMETIC : 0;
+    optional |= f.executable.pipelineExecutableInfo ? HOST_EXECUTABLE : 0;
+    return optional;
+}
+
+static bool make_device(struct host *host, bool single, uint32_t optional)
+{
     const float priority = 1;
+    host->optional = optional & find_optional(host);
+    host_features_init(&host->features, single, host->optional);
+    if (host->optional & HOST_EXECUTABLE)
+        host->extensions[host->extension_count++] =
+            VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME;
     TRY(vkCreateDevice(host->physical_device, &(VkDeviceCreateInfo){
         .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
-        .pNext = &v12,
+        .pNext = &host->features.base,
         .queueCreateInfoCount = 1,
         .pQueueCreateInfos = &(VkDeviceQueueCreateInfo){
             .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
@@ -98,7 +147,8 @@ static bool make_device(struct host *host, bool all)
             .queueCount = 1,
             .pQueuePriorities = &priority,
         },
-        .pEnabledFeatures = &features,
+        .enabledExtensionCount = host->extension_count,
+        .ppEnabledExtensionNames = host->extensions,
     }, NULL, &host->device));
 #ifdef HOST_VOLK
     volkLoadDevice(host->device);
@@ -107,10 +157,11 @@ static bool make_device(struct host *host, bool all)
     return true;
 }
 
-bool host_init(struct host *host, bool all)
+bool host_init_with(struct host *host, bool single, uint32_t optional)
 {
     *host = (struct host){0};
-    if (!make_instance(host) || !find_device(host) || !find_queue(host) || !make_device(host, all))
+    if (!make_instance(host) || !find_device(host) || !find_queue(host)
+            || !make_device(host, single, optional))
         return false;
     TRY(vkCreateCommandPool(host->device, &(VkCommandPoolCreateInfo){
         .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
@@ -124,6 +175,11 @@ bool host_init(struct host *host, bool all)
         },
     }, NULL, &host->timeline));
     return true;
+}
+
+bool host_init(struct host *host, bool all)
+{
+    return host_init_with(host, false, all ? ~0u : 0);
 }
 
 void host_finish(struct host *host)
@@ -159,8 +215,9 @@ struct vkmoe_adopt_params host_adopt_params(struct host *host)
         .device = host->device,
         .queue = host->queue,
         .queue_family = host->queue_family,
-        .int64 = host->int64,
-        .subgroup_size_control = host->subgroup_size_control,
+        .features = &host->features.base,
+        .extensions = host->extensions,
+        .extension_count = host->extension_count,
         .lock_queue = lock,
         .unlock_queue = unlock,
         .queue_user = host,

@@ -14,6 +14,38 @@
 
 #include <vkmoe/vkmoe.h>
 
+// Features that the library can do without.
+enum {
+    HOST_INT64 = 1 << 0,
+    HOST_SUBGROUP_SIZE = 1 << 1,
+    HOST_FULL_SUBGROUPS = 1 << 2,
+    HOST_MAINTENANCE4 = 1 << 3,
+    HOST_F16_STORAGE = 1 << 4,
+    HOST_F16_ARITHMETIC = 1 << 5,
+    HOST_EXECUTABLE = 1 << 6, // pipelineExecutableInfo, of an extension
+    HOST_OPTIONAL = 7,        // so many there are
+};
+
+// A chain for vkCreateDevice, as far as it is linked from `base`.
+struct host_features {
+    VkPhysicalDeviceFeatures2 base;
+    VkPhysicalDeviceVulkan11Features v11;
+    VkPhysicalDeviceVulkan12Features v12;
+    VkPhysicalDeviceVulkan13Features v13;
+    VkPhysicalDeviceBufferDeviceAddressFeatures address;
+    VkPhysicalDeviceTimelineSemaphoreFeatures timeline;
+    VkPhysicalDeviceSynchronization2Features synchronization2;
+    VkPhysicalDeviceSubgroupSizeControlFeatures subgroup_size;
+    VkPhysicalDeviceMaintenance4Features maintenance4;
+    VkPhysicalDevice16BitStorageFeatures storage16;
+    VkPhysicalDeviceShaderFloat16Int8Features float16;
+    VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR executable;
+};
+
+// All that is required and the `optional` ones, in the structs of Vulkan's versions or, if
+// `single`, each in its own. The struct must not move.
+void host_features_init(struct host_features *features, bool single, uint32_t optional);
+
 struct host {
     VkInstance instance;
     VkPhysicalDevice physical_device;
@@ -22,15 +54,20 @@ struct host {
     uint32_t queue_family;
     VkCommandPool pool;
     VkSemaphore timeline;
-    bool int64, subgroup_size_control; // enabled
+    struct host_features features; // enabled
+    uint32_t optional;             // of these
+    const char *extensions[1];     // enabled
+    uint32_t extension_count;
     int locked;           // the queue is, by the library
     uint32_t lock_count;
     VkDeviceMemory mapped[4]; // of its buffers
     uint32_t mapped_count;
 };
 
-// `all` enables what vkmoe_adopt_params has a flag for, otherwise the bare minimum.
+// `all` enables all of the optional features that there are, otherwise the bare minimum.
 bool host_init(struct host *host, bool all);
+// Of the optional ones those in the mask, in the one or the other form.
+bool host_init_with(struct host *host, bool single, uint32_t optional);
 void host_finish(struct host *host);
 
 struct vkmoe_adopt_params host_adopt_params(struct host *host);

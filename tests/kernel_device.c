@@ -99,25 +99,27 @@ static bool make_device(struct kernel_device *d)
     VkPhysicalDeviceFeatures2 found = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &found13};
     vkGetPhysicalDeviceFeatures2(d->physical_device, &found);
-    d->int64 = found.features.shaderInt64;
-    d->subgroup_size_control = found13.subgroupSizeControl;
-    VkPhysicalDeviceVulkan13Features v13 = {
+    d->features13 = (VkPhysicalDeviceVulkan13Features){
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_3_FEATURES,
         .synchronization2 = VK_TRUE,
-        .subgroupSizeControl = d->subgroup_size_control,
+        .subgroupSizeControl = found13.subgroupSizeControl,
     };
-    VkPhysicalDeviceVulkan12Features v12 = {
+    d->features12 = (VkPhysicalDeviceVulkan12Features){
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
-        .pNext = &v13,
+        .pNext = &d->features13,
         .bufferDeviceAddress = VK_TRUE,
         .timelineSemaphore = VK_TRUE,
     };
-    const VkPhysicalDeviceFeatures features = {.shaderInt64 = d->int64};
+    d->features = (VkPhysicalDeviceFeatures2){
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
+        .pNext = &d->features12,
+        .features.shaderInt64 = found.features.shaderInt64,
+    };
     const float priority = 1;
     const char *extension = VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME;
     TRY(vkCreateDevice(d->physical_device, &(VkDeviceCreateInfo){
         .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
-        .pNext = &v12,
+        .pNext = &d->features,
         .queueCreateInfoCount = 1,
         .pQueueCreateInfos = &(VkDeviceQueueCreateInfo){
             .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
@@ -127,7 +129,6 @@ static bool make_device(struct kernel_device *d)
         },
         .enabledExtensionCount = d->has_guard_pages ? 1 : 0,
         .ppEnabledExtensionNames = &extension,
-        .pEnabledFeatures = &features,
     }, NULL, &d->device));
     volkLoadDevice(d->device);
     vkGetDeviceQueue(d->device, d->queue_family, 0, &d->queue);
@@ -160,8 +161,7 @@ struct vkmoe_adopt_params kernel_device_adopt_params(const struct kernel_device 
         .device = d->device,
         .queue = d->queue,
         .queue_family = d->queue_family,
-        .int64 = d->int64,
-        .subgroup_size_control = d->subgroup_size_control,
+        .features = &d->features,
     };
 }
 

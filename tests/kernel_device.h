@@ -16,7 +16,10 @@ struct kernel_device {
     VkDevice device;
     VkQueue queue;
     uint32_t queue_family;
-    bool int64, subgroup_size_control; // enabled
+    // Enabled.
+    VkPhysicalDeviceFeatures2 features;
+    VkPhysicalDeviceVulkan12Features features12;
+    VkPhysicalDeviceVulkan13Features features13;
     bool has_guard_pages;
     size_t page; // granularity of memory
 };

@@ -100,8 +100,10 @@ struct vkmoe_device_info {
     uint64_t memory_size;    // largest device-local heap
     bool usable;             // vkmoe can run on it
     char reason[128];        // what is missing when it is not usable, else ""
-    // Optional features found and used:
-    bool int64, f16_storage, f16_arithmetic, subgroup_arithmetic, cooperative_matrix;
+    // Optional features that the device offers and, if it was adopted, that are enabled.
+    // Kernels use the first two; no kernel of this version uses the others.
+    bool int64, subgroup_arithmetic;
+    bool f16_storage, f16_arithmetic, cooperative_matrix;
 };
 
 struct vkmoe_device_params {
@@ -129,10 +131,11 @@ VKMOE_API enum vkmoe_status vkmoe_device_list(const struct vkmoe_log *log,
 VKMOE_API enum vkmoe_status vkmoe_device_create(const struct vkmoe_device_params *params,
     vkmoe_device **out);
 
-// A device that the caller made and keeps. It needs Vulkan 1.3 and the features
-// bufferDeviceAddress, timelineSemaphore, synchronization2; every feature named
-// true below must have been enabled at vkCreateDevice. The handles must outlive
-// the vkmoe_device.
+// A device that the caller made and keeps, in an instance whose apiVersion is at least
+// Vulkan 1.3. It needs the features bufferDeviceAddress, timelineSemaphore and
+// synchronization2: UNSUPPORTED names the one that is not enabled. Of the optional ones
+// (shaderInt64, subgroupSizeControl, computeFullSubgroups and more) every one that is enabled
+// is used where it helps, and no other. The handles must outlive the vkmoe_device.
 struct vkmoe_adopt_params {
     struct vkmoe_log log;
     void *get_instance_proc_addr; // PFN_vkGetInstanceProcAddr; NULL: the system's loader
@@ -141,8 +144,13 @@ struct vkmoe_adopt_params {
     VkDevice device;
     VkQueue queue;          // must support compute
     uint32_t queue_family;
-    bool int64;             // VkPhysicalDeviceFeatures.shaderInt64
-    bool subgroup_size_control; // VkPhysicalDeviceVulkan13Features.subgroupSizeControl
+    // What is enabled: a VkPhysicalDeviceFeatures2 with its pNext chain, as vkCreateDevice got
+    // it (pEnabledFeatures belong into the former), and the device extensions. A feature may
+    // stand in its own struct or in its version's; structs that are not known are ignored.
+    // INVALID if the physical device lacks one. Read during the call only.
+    const void *features;
+    const char *const *extensions;
+    uint32_t extension_count;
     // Called around every use of `queue`, if the caller shares it. Both or none.
     void (*lock_queue)(void *user);
     void (*unlock_queue)(void *user);

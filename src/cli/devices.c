@@ -9,14 +9,15 @@
 static const struct {
     const char *key, *words;
     size_t offset; // of its bool
+    bool used;     // by kernels of this version
 } features[] = {
-    {"int64", "64-bit integers", offsetof(struct vkmoe_device_info, int64)},
-    {"f16_storage", "f16 storage", offsetof(struct vkmoe_device_info, f16_storage)},
-    {"f16_arithmetic", "f16 arithmetic", offsetof(struct vkmoe_device_info, f16_arithmetic)},
+    {"int64", "64-bit integers", offsetof(struct vkmoe_device_info, int64), true},
+    {"f16_storage", "f16 storage", offsetof(struct vkmoe_device_info, f16_storage), false},
+    {"f16_arithmetic", "f16 arithmetic", offsetof(struct vkmoe_device_info, f16_arithmetic), false},
     {"subgroup_arithmetic", "subgroup arithmetic",
-        offsetof(struct vkmoe_device_info, subgroup_arithmetic)},
+        offsetof(struct vkmoe_device_info, subgroup_arithmetic), true},
     {"cooperative_matrix", "cooperative matrix",
-        offsetof(struct vkmoe_device_info, cooperative_matrix)},
+        offsetof(struct vkmoe_device_info, cooperative_matrix), false},
 };
 
 enum { FEATURE_COUNT = sizeof features / sizeof features[0] };
@@ -39,6 +40,22 @@ static uint32_t find_default(const struct vkmoe_device_info *infos, uint32_t cou
     return count;
 }
 
+// One row with the features that kernels use, and one with those that only are there.
+static void add_features(struct cli_table *table, const struct vkmoe_device_info *info, bool used)
+{
+    char text[160] = "none of the optional ones";
+    size_t length = 0;
+    for (int i = 0; i < FEATURE_COUNT; i++) {
+        if (features[i].used == used && has_feature(info, i))
+            length += (size_t)snprintf(text + length, sizeof text - length, "%s%s",
+                length ? ", " : "", features[i].words);
+    }
+    if (!used && !length)
+        return;
+    cli_table_add(table, CLI_PLAIN, used ? "uses" : "has unused");
+    cli_table_add(table, CLI_PLAIN, "%s", text);
+}
+
 static void print_device(uint32_t index, bool is_default, const struct vkmoe_device_info *info)
 {
     printf("%s%u  %s%s%s\n", cli_style_on(CLI_BOLD), index, info->name, cli_style_off(CLI_BOLD),
@@ -56,15 +73,8 @@ static void print_device(uint32_t index, bool is_default, const struct vkmoe_dev
     cli_table_add(&table, info->usable ? CLI_GOOD : CLI_BAD, "%s%s",
         info->usable ? "yes" : "no: ", info->reason);
     if (info->usable) {
-        char text[160] = "none of the optional ones";
-        size_t used = 0;
-        for (int i = 0; i < FEATURE_COUNT; i++) {
-            if (has_feature(info, i))
-                used += (size_t)snprintf(text + used, sizeof text - used, "%s%s",
-                    used ? ", " : "", features[i].words);
-        }
-        cli_table_add(&table, CLI_PLAIN, "features");
-        cli_table_add(&table, CLI_PLAIN, "%s", text);
+        add_features(&table, info, true);
+        add_features(&table, info, false);
     }
     cli_table_print(&table, 3);
 }
