@@ -11,7 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static enum vkmoe_status create_experts(vkmoe_attention *a, const struct vkmoe_attention_params *p)
+static enum vkmoe_status create_experts(const struct caller *caller, vkmoe_attention *a,
+    const struct vkmoe_attention_params *p)
 {
     const struct vkmoe_layer_params layer = {
         .hidden = p->hidden,
@@ -26,39 +27,41 @@ static enum vkmoe_status create_experts(vkmoe_attention *a, const struct vkmoe_a
         .output_bias = p->output_bias,
     };
     if (p->router.capacity > 0)
-        return vkmoe_fail(&a->device->log, VKMOE_ERROR_INVALID,
-            "attention: router.capacity has no meaning here");
-    return vkmoe_layer_create(a->device, &layer, &a->experts);
+        return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "router.capacity has no meaning here");
+    return vkmoe_layer_create_for(caller, a->device, &layer, &a->experts);
 }
 
-static enum vkmoe_status create_matrices(vkmoe_attention *a, const struct vkmoe_attention_params *p)
+static enum vkmoe_status create_matrices(const struct caller *caller, vkmoe_attention *a,
+    const struct vkmoe_attention_params *p)
 {
     const uint32_t kv_rows[] = { p->kv_heads * p->head_size, p->kv_heads * p->head_size };
     const struct vkmoe_view *kv[] = { &p->key, &p->value };
     const struct vkmoe_view *kv_bias[] = { &p->key_bias, &p->value_bias };
     const bool mixes_values = p->value_experts.experts > 0;
-    enum vkmoe_status status = vkmoe_linear_create(a->device, kv, kv_bias, kv_rows,
+    enum vkmoe_status status = vkmoe_linear_create(caller, a->device, kv, kv_bias, kv_rows,
         mixes_values ? 1 : 2, p->hidden, &a->kv);
     if (status == VKMOE_OK && mixes_values)
-        status = vkmoe_mix_create(a->device, MIX_VALUES, &p->value_experts, p->kv_heads, p->hidden,
-            p->head_size, p->hidden, &(struct vkmoe_view) { 0 }, &a->value_mix);
+        status = vkmoe_mix_create(caller, a->device, MIX_VALUES, &p->value_experts, p->kv_heads,
+            p->hidden, p->head_size, p->hidden, &(struct vkmoe_view) { 0 }, &a->value_mix);
     if (status != VKMOE_OK)
         return status;
     a->query_columns = p->heads * p->head_size;
     if (a->routed) {
         a->query_columns = (uint32_t) align_up(a->query_columns, 8);
-        return create_experts(a, p);
+        return create_experts(caller, a, p);
     }
     const uint32_t columns = a->query_columns;
     const struct vkmoe_view *query[] = { &p->query[0] }, *query_bias[] = { &p->query_bias };
-    status = vkmoe_linear_create(a->device, query, query_bias, &columns, 1, p->hidden, &a->query);
+    status = vkmoe_linear_create(caller, a->device, query, query_bias, &columns, 1, p->hidden,
+        &a->query);
     if (status != VKMOE_OK)
         return status;
     if (p->output_experts.experts > 0)
-        return vkmoe_mix_create(a->device, MIX_OUTPUTS, &p->output_experts, p->heads, p->hidden,
-            p->hidden, p->head_size, &p->output_bias, &a->output_mix);
+        return vkmoe_mix_create(caller, a->device, MIX_OUTPUTS, &p->output_experts, p->heads,
+            p->hidden, p->hidden, p->head_size, &p->output_bias, &a->output_mix);
     const struct vkmoe_view *output[] = { &p->output[0] }, *output_bias[] = { &p->output_bias };
-    return vkmoe_linear_create(a->device, output, output_bias, &p->hidden, 1, columns, &a->output);
+    return vkmoe_linear_create(caller, a->device, output, output_bias, &p->hidden, 1, columns,
+        &a->output);
 }
 
 static enum vkmoe_status upload(vkmoe_device *device, const void *data, uint64_t size,
@@ -196,9 +199,10 @@ static void set_defaults(struct vkmoe_attention_params *p)
         p->expert_kv_heads = p->kv_heads;
 }
 
-static enum vkmoe_status fill(vkmoe_attention *a, const struct vkmoe_attention_params *p)
+static enum vkmoe_status fill(const struct caller *caller, vkmoe_attention *a,
+    const struct vkmoe_attention_params *p)
 {
-    enum vkmoe_status status = create_matrices(a, p);
+    enum vkmoe_status status = create_matrices(caller, a, p);
     if (status == VKMOE_OK)
         status = upload_patterns(a, p);
     if (status == VKMOE_OK)
@@ -217,8 +221,19 @@ static enum vkmoe_status fill(vkmoe_attention *a, const struct vkmoe_attention_p
 enum vkmoe_status vkmoe_attention_create(vkmoe_device *device,
     const struct vkmoe_attention_params *params, vkmoe_attention **out)
 {
+    VKMOE_NEED(device_log(device), out, "out");
     *out = NULL;
-    enum vkmoe_status status = vkmoe_attention_check(&device->log, params);
+    VKMOE_NEED(NULL, device, "device");
+    VKMOE_NEED(&device->log, params, "params");
+    return vkmoe_attention_create_for(&(struct caller) { &device->log, __func__ }, device, params,
+        out);
+}
+
+enum vkmoe_status vkmoe_attention_create_for(const struct caller *caller, vkmoe_device *device,
+    const struct vkmoe_attention_params *params, vkmoe_attention **out)
+{
+    *out = NULL;
+    enum vkmoe_status status = vkmoe_attention_check(caller, params);
     if (status != VKMOE_OK)
         return status;
     vkmoe_attention *a = calloc(1, sizeof *a);
@@ -228,7 +243,7 @@ enum vkmoe_status vkmoe_attention_create(vkmoe_device *device,
     a->params = *params;
     a->routed = params->experts > 1;
     set_defaults(&a->params);
-    status = fill(a, params);
+    status = fill(caller, a, params);
     if (status != VKMOE_OK)
         vkmoe_attention_destroy(&a);
     *out = a;
@@ -257,14 +272,13 @@ void vkmoe_attention_destroy(vkmoe_attention **attention)
 
 uint64_t vkmoe_attention_size(const vkmoe_attention *a)
 {
+    if (!a)
+        return 0;
     vkmoe_buffer *const buffers[] = { a->patterns, a->rotations, a->head_vectors, a->query_norm,
         a->key_norm };
     uint64_t size = vkmoe_linear_size(&a->kv) + vkmoe_mix_size(&a->value_mix)
-        + vkmoe_mix_size(&a->output_mix);
-    if (a->routed)
-        size += vkmoe_layer_size(a->experts);
-    else
-        size += vkmoe_linear_size(&a->query) + vkmoe_linear_size(&a->output);
+        + vkmoe_mix_size(&a->output_mix) + vkmoe_layer_size(a->experts)
+        + vkmoe_linear_size(&a->query) + vkmoe_linear_size(&a->output);
     for (size_t i = 0; i < ARRAY_SIZE(buffers); i++)
         size += buffers[i] ? vkmoe_buffer_size(buffers[i]) : 0;
     return size;

@@ -38,8 +38,18 @@ struct vkmoe_cache {
 #define MAX_LISTED_BLOCK 65536
 
 // attention_check.c: INVALID, with the field's name in the log, if a rule is broken.
-enum vkmoe_status vkmoe_attention_check(const struct vkmoe_log *log,
+enum vkmoe_status vkmoe_attention_check(const struct caller *caller,
     const struct vkmoe_attention_params *params);
+
+// The public functions of these names for another function of the API.
+enum vkmoe_status vkmoe_attention_create_for(const struct caller *caller, vkmoe_device *device,
+    const struct vkmoe_attention_params *params, vkmoe_attention **out);
+enum vkmoe_status vkmoe_cache_create_for(const struct caller *caller, vkmoe_device *device,
+    const struct vkmoe_cache_params *params, vkmoe_cache **out);
+enum vkmoe_status vkmoe_attention_forward_for(const struct caller *caller, vkmoe_stream *stream,
+    const vkmoe_attention *attention, vkmoe_cache *cache, const struct vkmoe_attend_params *params);
+enum vkmoe_status vkmoe_attention_store_for(const struct caller *caller, vkmoe_stream *stream,
+    const vkmoe_attention *attention, vkmoe_cache *cache, const struct vkmoe_attend_params *params);
 
 // rope.c: the turns of each pair, as shaders/store_kv.h wants them. `out` has `size` words;
 // `length` of the context counts for dynamic scaling only.

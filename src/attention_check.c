@@ -10,10 +10,10 @@
 #define CHECK(condition, ...)                                                      \
     do {                                                                           \
         if (!(condition))                                                          \
-            return vkmoe_fail(log, VKMOE_ERROR_INVALID, "attention: " __VA_ARGS__); \
+            return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, __VA_ARGS__);          \
     } while (0)
 
-static enum vkmoe_status check_shapes(const struct vkmoe_log *log,
+static enum vkmoe_status check_shapes(const struct caller *caller,
     const struct vkmoe_attention_params *p)
 {
     CHECK(p->hidden >= 1 && p->hidden <= MAX_WIDTH, "hidden is %u, must be 1 to %u", p->hidden,
@@ -40,7 +40,7 @@ static enum vkmoe_status check_shapes(const struct vkmoe_log *log,
     return VKMOE_OK;
 }
 
-static enum vkmoe_status check_kv_heads(const struct vkmoe_log *log,
+static enum vkmoe_status check_kv_heads(const struct caller *caller,
     const struct vkmoe_attention_params *p)
 {
     const uint32_t used = p->expert_kv_heads ? p->expert_kv_heads : p->kv_heads;
@@ -54,7 +54,7 @@ static enum vkmoe_status check_kv_heads(const struct vkmoe_log *log,
     return VKMOE_OK;
 }
 
-static enum vkmoe_status check_head_experts(const struct vkmoe_log *log, const char *name,
+static enum vkmoe_status check_head_experts(const struct caller *caller, const char *name,
     const struct vkmoe_head_experts *h, uint32_t heads)
 {
     if (h->experts == 0)
@@ -73,7 +73,7 @@ static enum vkmoe_status check_head_experts(const struct vkmoe_log *log, const c
 }
 
 // Heads' own experts, of values and of outputs.
-static enum vkmoe_status check_mixes(const struct vkmoe_log *log,
+static enum vkmoe_status check_mixes(const struct caller *caller,
     const struct vkmoe_attention_params *p)
 {
     const bool mixes = p->value_experts.experts > 0 || p->output_experts.experts > 0;
@@ -81,13 +81,13 @@ static enum vkmoe_status check_mixes(const struct vkmoe_log *log,
     CHECK(p->value_experts.experts == 0 || (!p->value.data && !p->value_bias.data),
         "value_experts stand instead of value and value_bias");
     CHECK(p->output_experts.experts == 0 || !p->output, "output_experts stand instead of output");
-    const enum vkmoe_status status = check_head_experts(log, "value_experts", &p->value_experts,
+    const enum vkmoe_status status = check_head_experts(caller, "value_experts", &p->value_experts,
         p->kv_heads);
-    return status == VKMOE_OK ? check_head_experts(log, "output_experts", &p->output_experts,
+    return status == VKMOE_OK ? check_head_experts(caller, "output_experts", &p->output_experts,
         p->heads) : status;
 }
 
-static enum vkmoe_status check_dtypes(const struct vkmoe_log *log,
+static enum vkmoe_status check_dtypes(const struct caller *caller,
     const struct vkmoe_attention_params *p)
 {
     const struct {
@@ -109,7 +109,7 @@ static enum vkmoe_status check_dtypes(const struct vkmoe_log *log,
     return VKMOE_OK;
 }
 
-static enum vkmoe_status check_rope(const struct vkmoe_log *log,
+static enum vkmoe_status check_rope(const struct caller *caller,
     const struct vkmoe_attention_params *p)
 {
     const struct vkmoe_rope *r = &p->rope;
@@ -136,7 +136,7 @@ static enum vkmoe_status check_rope(const struct vkmoe_log *log,
     return VKMOE_OK;
 }
 
-static enum vkmoe_status check_blocks(const struct vkmoe_log *log, uint32_t e,
+static enum vkmoe_status check_blocks(const struct caller *caller, uint32_t e,
     const struct vkmoe_pattern *q, uint32_t *block)
 {
     if (q->kind != VKMOE_PATTERN_BLOCKS)
@@ -159,7 +159,7 @@ static enum vkmoe_status check_blocks(const struct vkmoe_log *log, uint32_t e,
     return VKMOE_OK;
 }
 
-static enum vkmoe_status check_patterns(const struct vkmoe_log *log,
+static enum vkmoe_status check_patterns(const struct caller *caller,
     const struct vkmoe_attention_params *p)
 {
     uint32_t block = 0, top = 0; // of the patterns with top; the largest
@@ -174,7 +174,7 @@ static enum vkmoe_status check_patterns(const struct vkmoe_log *log,
         CHECK(q->left < 1u << 30 && q->right < 1u << 30 && q->step < 1u << 30
             && q->sinks < 1u << 30 && q->local < 1u << 30,
             "patterns[%u]: a length is 2^30 or more", e);
-        const enum vkmoe_status status = check_blocks(log, e, q, &block);
+        const enum vkmoe_status status = check_blocks(caller, e, q, &block);
         if (status != VKMOE_OK)
             return status;
         top = MAX(top, q->kind == VKMOE_PATTERN_BLOCKS ? q->top : 0);
@@ -185,14 +185,14 @@ static enum vkmoe_status check_patterns(const struct vkmoe_log *log,
     return VKMOE_OK;
 }
 
-enum vkmoe_status vkmoe_attention_check(const struct vkmoe_log *log,
+enum vkmoe_status vkmoe_attention_check(const struct caller *caller,
     const struct vkmoe_attention_params *params)
 {
-    enum vkmoe_status (*const checks[])(const struct vkmoe_log *,
+    enum vkmoe_status (*const checks[])(const struct caller *,
         const struct vkmoe_attention_params *) = { check_shapes, check_kv_heads, check_mixes,
         check_dtypes, check_rope, check_patterns };
     for (size_t i = 0; i < ARRAY_SIZE(checks); i++) {
-        const enum vkmoe_status status = checks[i](log, params);
+        const enum vkmoe_status status = checks[i](caller, params);
         if (status != VKMOE_OK)
             return status;
     }

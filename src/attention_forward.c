@@ -89,7 +89,7 @@ static bool decodes(const vkmoe_attention *a, uint32_t tokens)
 
 uint64_t vkmoe_attention_scratch_size(const vkmoe_attention *a, uint32_t tokens)
 {
-    if (tokens == 0)
+    if (!a || tokens == 0)
         return 0;
     const uint32_t tile_rows = vkmoe_shapes_choose(a->device, a->kv.dtype).gemm_rows;
     const bool decode = decodes(a, tokens);
@@ -186,33 +186,33 @@ static enum vkmoe_status record_store(const struct attend_pass *pass)
     return store(&without_queries);
 }
 
-static enum vkmoe_status check_cache(const vkmoe_attention *a, const vkmoe_cache *cache)
+static enum vkmoe_status check_cache(const struct caller *caller, const vkmoe_attention *a,
+    const vkmoe_cache *cache)
 {
-    const struct vkmoe_log *log = &a->device->log;
     if (cache->device != a->device)
-        return vkmoe_fail(log, VKMOE_ERROR_INVALID, "attention: the cache is of another device");
+        return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "the cache is of another device");
     if (cache->params.kv_heads != a->params.kv_heads
         || cache->params.head_size != a->params.head_size)
-        return vkmoe_fail(log, VKMOE_ERROR_INVALID,
-            "attention: the cache holds %u kv heads of %u, the attention has %u of %u",
+        return vkmoe_refuse(caller, VKMOE_ERROR_INVALID,
+            "the cache holds %u kv heads of %u, the attention has %u of %u",
             cache->params.kv_heads, cache->params.head_size, a->params.kv_heads,
             a->params.head_size);
     if (a->top > 0 && cache->params.block != a->block)
-        return vkmoe_fail(log, VKMOE_ERROR_INVALID,
-            "attention: the cache has blocks of %u, the patterns choose blocks of %u",
+        return vkmoe_refuse(caller, VKMOE_ERROR_INVALID,
+            "the cache has blocks of %u, the patterns choose blocks of %u",
             cache->params.block, a->block);
     return VKMOE_OK;
 }
 
-static enum vkmoe_status check(const vkmoe_stream *stream, const vkmoe_attention *a,
-    const vkmoe_cache *cache, const struct vkmoe_attend_params *f, bool attends)
+static enum vkmoe_status check(const struct caller *caller, const vkmoe_stream *stream,
+    const vkmoe_attention *a, const vkmoe_cache *cache, const struct vkmoe_attend_params *f,
+    bool attends)
 {
-    const struct vkmoe_log *log = &a->device->log;
     const struct vkmoe_attention_params *p = &a->params;
     if (vkmoe_stream_device(stream) != a->device)
-        return vkmoe_fail(log, VKMOE_ERROR_INVALID, "attention: stream and weights are of two devices");
+        return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "stream and weights are of two devices");
     if (f->tokens > MAX_TOKENS)
-        return vkmoe_fail(log, VKMOE_ERROR_INVALID, "attention: tokens is %u, must be 0 to %u",
+        return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "tokens is %u, must be 0 to %u",
             f->tokens, MAX_TOKENS);
     const uint64_t rows = (uint64_t) f->tokens * p->hidden;
     const uint64_t pairs = a->routed ? (uint64_t) f->tokens * p->experts_per_token : 0;
@@ -234,22 +234,22 @@ static enum vkmoe_status check(const vkmoe_stream *stream, const vkmoe_attention
         { "y", &f->y, rows, attends, true },
     };
     for (size_t i = 0; i < ARRAY_SIZE(spans); i++) {
-        const enum vkmoe_status status = vkmoe_span_check(a->device, spans[i].name, spans[i].span,
-            spans[i].elements, spans[i].required);
+        const enum vkmoe_status status = vkmoe_span_check(caller, a->device, spans[i].name,
+            spans[i].span, spans[i].elements, spans[i].required);
         if (status != VKMOE_OK)
             return status;
         for (size_t j = 0; j < i; j++) {
             if ((spans[i].written || spans[j].written) && vkmoe_spans_overlap(spans[i].span,
                 spans[i].elements, spans[j].span, spans[j].elements))
-                return vkmoe_fail(log, VKMOE_ERROR_INVALID, "attention: %s overlaps %s",
+                return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "%s overlaps %s",
                     spans[j].name, spans[i].name);
         }
     }
     if (!f->positions.buffer && !f->stored && f->tokens > cache->params.capacity)
-        return vkmoe_fail(log, VKMOE_ERROR_INVALID,
-            "attention: %u tokens without positions, the cache holds %u", f->tokens,
+        return vkmoe_refuse(caller, VKMOE_ERROR_INVALID,
+            "%u tokens without positions, the cache holds %u", f->tokens,
             cache->params.capacity);
-    return check_cache(a, cache);
+    return check_cache(caller, a, cache);
 }
 
 static uint64_t advance(uint64_t address, uint64_t elements)
@@ -306,21 +306,21 @@ static enum vkmoe_status update_rotations(const struct attend_pass *pass, uint32
 
 // Whether all keys can be walked over: see ends_loops of struct vkmoe_device. A block of 8
 // keys takes a turn for each 8 elements of a head, and some more.
-static enum vkmoe_status check_walk(const vkmoe_attention *a, const struct attend_shape *shape,
-    uint32_t longest)
+static enum vkmoe_status check_walk(const struct caller *caller, const vkmoe_attention *a,
+    const struct attend_shape *shape, uint32_t longest)
 {
     const uint64_t keys = MIN(longest, a->reach) / shape->splits;
     const uint64_t turns = (keys / 8 + 1) * (11 + div_up(a->params.head_size, 8));
     if (!a->device->ends_loops || turns <= LOOP_TURNS)
         return VKMOE_OK;
-    return vkmoe_fail(&a->device->log, VKMOE_ERROR_UNSUPPORTED,
-        "attention: %llu keys in one loop, which %s ends too early; Mesa 26 does not",
+    return vkmoe_refuse(caller, VKMOE_ERROR_UNSUPPORTED,
+        "%llu keys in one loop, which %s ends too early; Mesa 26 does not",
         (unsigned long long) keys, a->device->info.driver);
 }
 
 // Has `record` record all tokens, in as many passes as they need, or nothing.
-static enum vkmoe_status run_passes(vkmoe_stream *stream, const vkmoe_attention *attention,
-    vkmoe_cache *cache, const struct vkmoe_attend_params *f,
+static enum vkmoe_status run_passes(const struct caller *caller, vkmoe_stream *stream,
+    const vkmoe_attention *attention, vkmoe_cache *cache, const struct vkmoe_attend_params *f,
     enum vkmoe_status (*record)(const struct attend_pass *))
 {
     struct attend_pass pass = {
@@ -339,8 +339,8 @@ static enum vkmoe_status run_passes(vkmoe_stream *stream, const vkmoe_attention 
     const uint32_t per_pass = pass.pass.decode ? f->tokens
         : pass_tokens(attention, f->tokens, tile_rows);
     if (attention->both_sides && !f->stored && record == record_pass && per_pass < f->tokens)
-        return vkmoe_fail(&attention->device->log, VKMOE_ERROR_UNSUPPORTED,
-            "attention: a pattern that looks both ways over %u tokens, which need more than one pass",
+        return vkmoe_refuse(caller, VKMOE_ERROR_UNSUPPORTED,
+            "a pattern that looks both ways over %u tokens, which need more than one pass",
             f->tokens);
     const uint32_t capacity = cache->params.capacity;
     const uint32_t longest = f->longest ? MIN(f->longest, capacity) : capacity;
@@ -348,8 +348,8 @@ static enum vkmoe_status run_passes(vkmoe_stream *stream, const vkmoe_attention 
     pass.mode = !attention->routed ? ROWS_TOKENS : pass.pass.decode ? ROWS_PAIRS : ROWS_SORTED;
     const struct attend_shape shape = choose_shape(attention, pass.mode,
         MIN(per_pass, f->tokens) * attention->params.experts_per_token, longest);
-    enum vkmoe_status status = record == record_pass ? check_walk(attention, &shape, longest)
-                                                     : VKMOE_OK;
+    enum vkmoe_status status = record == record_pass
+        ? check_walk(caller, attention, &shape, longest) : VKMOE_OK;
     vkmoe_stream_begin(stream);
     if (status == VKMOE_OK)
         status = vkmoe_stream_scratch(stream, at.size, &pass.pass.scratch);
@@ -362,22 +362,59 @@ static enum vkmoe_status run_passes(vkmoe_stream *stream, const vkmoe_attention 
     return vkmoe_stream_end(stream, status);
 }
 
-enum vkmoe_status vkmoe_attention_forward(vkmoe_stream *stream, const vkmoe_attention *attention,
-    vkmoe_cache *cache, const struct vkmoe_attend_params *f)
+// What the two have in common before they do as `caller` says.
+static enum vkmoe_status check_arguments(const struct caller *caller, const vkmoe_stream *stream,
+    const vkmoe_attention *attention, const vkmoe_cache *cache,
+    const struct vkmoe_attend_params *params)
 {
-    if (f->tokens == 0)
-        return VKMOE_OK;
-    const enum vkmoe_status status = check(stream, attention, cache, f, true);
-    return status == VKMOE_OK ? run_passes(stream, attention, cache, f, record_pass) : status;
+    const char *missing = !stream ? "stream" : !attention ? "attention" : !cache ? "cache"
+        : !params ? "params" : NULL;
+    return missing ? vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "%s is NULL", missing) : VKMOE_OK;
+}
+
+static const struct vkmoe_log *any_log(const vkmoe_stream *stream, const vkmoe_attention *attention,
+    const vkmoe_cache *cache)
+{
+    return device_log(attention ? attention->device : cache ? cache->device
+        : vkmoe_stream_device(stream));
+}
+
+enum vkmoe_status vkmoe_attention_forward(vkmoe_stream *stream, const vkmoe_attention *attention,
+    vkmoe_cache *cache, const struct vkmoe_attend_params *params)
+{
+    const struct caller caller = { any_log(stream, attention, cache), __func__ };
+    const enum vkmoe_status status = check_arguments(&caller, stream, attention, cache, params);
+    return status == VKMOE_OK
+        ? vkmoe_attention_forward_for(&caller, stream, attention, cache, params) : status;
 }
 
 enum vkmoe_status vkmoe_attention_store(vkmoe_stream *stream, const vkmoe_attention *attention,
-    vkmoe_cache *cache, const struct vkmoe_attend_params *f)
+    vkmoe_cache *cache, const struct vkmoe_attend_params *params)
+{
+    const struct caller caller = { any_log(stream, attention, cache), __func__ };
+    const enum vkmoe_status status = check_arguments(&caller, stream, attention, cache, params);
+    return status == VKMOE_OK
+        ? vkmoe_attention_store_for(&caller, stream, attention, cache, params) : status;
+}
+
+enum vkmoe_status vkmoe_attention_forward_for(const struct caller *caller, vkmoe_stream *stream,
+    const vkmoe_attention *attention, vkmoe_cache *cache, const struct vkmoe_attend_params *f)
+{
+    if (f->tokens == 0)
+        return VKMOE_OK;
+    const enum vkmoe_status status = check(caller, stream, attention, cache, f, true);
+    return status == VKMOE_OK
+        ? run_passes(caller, stream, attention, cache, f, record_pass) : status;
+}
+
+enum vkmoe_status vkmoe_attention_store_for(const struct caller *caller, vkmoe_stream *stream,
+    const vkmoe_attention *attention, vkmoe_cache *cache, const struct vkmoe_attend_params *f)
 {
     const struct vkmoe_attend_params kept = { .tokens = f->tokens, .x = f->x,
         .positions = f->positions, .sequences = f->sequences, .longest = f->longest };
     if (f->tokens == 0)
         return VKMOE_OK;
-    const enum vkmoe_status status = check(stream, attention, cache, &kept, false);
-    return status == VKMOE_OK ? run_passes(stream, attention, cache, &kept, record_store) : status;
+    const enum vkmoe_status status = check(caller, stream, attention, cache, &kept, false);
+    return status == VKMOE_OK
+        ? run_passes(caller, stream, attention, cache, &kept, record_store) : status;
 }

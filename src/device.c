@@ -136,11 +136,11 @@ static PFN_vkGetInstanceProcAddr loader_of(void *get_instance_proc_addr)
 enum vkmoe_status vkmoe_device_create_for(const struct vkmoe_device_params *params,
     bool capture_statistics, vkmoe_device **out)
 {
-    if (!out)
-        return VKMOE_ERROR_INVALID;
-    *out = NULL;
-    if (!params)
-        return VKMOE_ERROR_INVALID;
+    const struct caller caller = {params ? &params->log : NULL, "vkmoe_device_create"};
+    if (out)
+        *out = NULL;
+    if (!out || !params)
+        return vkmoe_refuse(&caller, VKMOE_ERROR_INVALID, "%s is NULL", out ? "params" : "out");
     struct instance instance = {0};
     struct physical *list = NULL;
     const struct physical *chosen = NULL;
@@ -284,11 +284,9 @@ static enum vkmoe_status load_instance(vkmoe_device *device, void *get_instance_
 enum vkmoe_status vkmoe_device_adopt(const struct vkmoe_adopt_params *params,
     vkmoe_device **out)
 {
-    if (!out)
-        return VKMOE_ERROR_INVALID;
+    VKMOE_NEED(params ? &params->log : NULL, out, "out");
     *out = NULL;
-    if (!params)
-        return VKMOE_ERROR_INVALID;
+    VKMOE_NEED(NULL, params, "params");
     enum vkmoe_status status = check_adopt(params);
     if (status != VKMOE_OK)
         return status;
@@ -357,7 +355,8 @@ void vkmoe_device_destroy(vkmoe_device **address)
 
 void vkmoe_device_get_info(const vkmoe_device *device, struct vkmoe_device_info *info)
 {
-    *info = device->info;
+    if (info)
+        *info = device ? device->info : (struct vkmoe_device_info){0};
 }
 
 // ------------------------------------------------------------------------- queue
@@ -369,11 +368,11 @@ static enum vkmoe_status check_lost(vkmoe_device *device, VkResult result, const
     return vkmoe_vk_status(&device->log, result, call);
 }
 
-enum vkmoe_status vkmoe_device_check(vkmoe_device *device)
+enum vkmoe_status vkmoe_device_check(const vkmoe_device *device, const char *function)
 {
     return !atomic_load(&device->lost) ? VKMOE_OK
-        : vkmoe_fail(&device->log, VKMOE_ERROR_DEVICE_LOST,
-            "%s was lost before: only destruction may follow", device->info.name);
+        : vkmoe_fail(&device->log, VKMOE_ERROR_DEVICE_LOST, "%s: the device was lost before",
+            function);
 }
 
 static void lock_queue(vkmoe_device *device)
@@ -392,7 +391,7 @@ static void unlock_queue(vkmoe_device *device)
 
 enum vkmoe_status vkmoe_device_submit(vkmoe_device *device, const VkSubmitInfo2 *submit)
 {
-    const enum vkmoe_status status = vkmoe_device_check(device);
+    const enum vkmoe_status status = vkmoe_device_check(device, "submit");
     if (status != VKMOE_OK)
         return status;
     lock_queue(device);
@@ -401,11 +400,11 @@ enum vkmoe_status vkmoe_device_submit(vkmoe_device *device, const VkSubmitInfo2 
     return check_lost(device, result, "vkQueueSubmit2");
 }
 
-enum vkmoe_status vkmoe_device_wait(vkmoe_device *device, VkSemaphore timeline, uint64_t value,
+// In slices: drivers have been seen to overflow when they add a huge timeout to the clock,
+// and a device that another thread lost is noticed.
+static VkResult wait(vkmoe_device *device, VkSemaphore timeline, uint64_t value,
     uint64_t timeout_ns)
 {
-    // In slices: drivers have been seen to overflow when they add a huge timeout to
-    // the clock, and a device that another thread lost is noticed.
     const uint64_t slice_ns = 1000000000;
     const VkSemaphoreWaitInfo wait = {
         .sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO,
@@ -414,16 +413,21 @@ enum vkmoe_status vkmoe_device_wait(vkmoe_device *device, VkSemaphore timeline, 
         .pValues = &value,
     };
     for (;;) {
-        const enum vkmoe_status status = vkmoe_device_check(device);
-        if (status != VKMOE_OK)
-            return status;
+        if (atomic_load(&device->lost))
+            return VK_ERROR_DEVICE_LOST;
         uint64_t now_ns = MIN(timeout_ns, slice_ns);
         VkResult result = device->vk.WaitSemaphores(device->device, &wait, now_ns);
         if (result != VK_TIMEOUT || now_ns == timeout_ns)
-            return check_lost(device, result, "vkWaitSemaphores");
+            return result;
         if (timeout_ns != UINT64_MAX)
             timeout_ns -= now_ns;
     }
+}
+
+enum vkmoe_status vkmoe_device_wait(vkmoe_device *device, VkSemaphore timeline, uint64_t value,
+    uint64_t timeout_ns)
+{
+    return check_lost(device, wait(device, timeline, value, timeout_ns), "vkWaitSemaphores");
 }
 
 void vkmoe_device_settle(vkmoe_device *device, VkSemaphore timeline, uint64_t value)

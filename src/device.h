@@ -66,13 +66,16 @@ struct vkmoe_device {
     struct pipeline_store *pipelines;
 };
 
+// Where what concerns the device is said; NULL for NULL.
+static inline const struct vkmoe_log *device_log(const vkmoe_device *device)
+{
+    return device ? &device->log : NULL;
+}
+
 // vkmoe_device_create() with what only tests ask for: `capture_statistics` lets
 // vkGetPipelineExecutableStatisticsKHR work on every pipeline, where the driver can.
 enum vkmoe_status vkmoe_device_create_for(const struct vkmoe_device_params *params,
     bool capture_statistics, vkmoe_device **out);
-
-// DEVICE_LOST, and a line that says so, if it was lost before.
-enum vkmoe_status vkmoe_device_check(vkmoe_device *device);
 
 // vkQueueSubmit2 under the queue's locks. DEVICE_LOST is remembered.
 enum vkmoe_status vkmoe_device_submit(vkmoe_device *device, const VkSubmitInfo2 *submit);
@@ -85,5 +88,8 @@ enum vkmoe_status vkmoe_device_wait(vkmoe_device *device, VkSemaphore timeline, 
 // The same for those who are about to free what the work uses and cannot report a failure:
 // tries again, by other means too, until the work is done or the device is lost. Logs nothing.
 void vkmoe_device_settle(vkmoe_device *device, VkSemaphore timeline, uint64_t value);
+
+// DEVICE_LOST, with a line in the name of `function`, once the device is.
+enum vkmoe_status vkmoe_device_check(const vkmoe_device *device, const char *function);
 
 #endif

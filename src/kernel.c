@@ -105,9 +105,8 @@ static bool grow_entries(struct pipeline_store *store)
 static enum vkmoe_status create_pipeline(vkmoe_device *device, const struct variant *variant,
     const uint32_t *spec, VkPipeline *out)
 {
-    enum vkmoe_status status;
-    char call[128]; // says which kernel, in the one line that a failure gets
     VkShaderModule module = VK_NULL_HANDLE;
+    char call[96];
     VkSpecializationMapEntry map[SPEC_MAX];
     for (uint32_t i = 0; i < SPEC_MAX; i++)
         map[i] = (VkSpecializationMapEntry){i, i * sizeof *spec, sizeof *spec};
@@ -116,14 +115,13 @@ static enum vkmoe_status create_pipeline(vkmoe_device *device, const struct vari
         .requiredSubgroupSize = device->subgroup_size,
     };
     const bool subgroups = variant->needs & NEED_subgroup;
+    snprintf(call, sizeof call, "%s: vkCreateShaderModule", variant->name);
     VkResult result = device->vk.CreateShaderModule(device->device, &(VkShaderModuleCreateInfo){
         .sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
         .codeSize = *variant->spirv_size,
         .pCode = variant->spirv,
     }, NULL, &module);
-    snprintf(call, sizeof call, "kernel %s: vkCreateShaderModule", variant->name);
-    status = vkmoe_vk_status(&device->log, result, call);
-    if (status != VKMOE_OK)
+    if (result < 0)
         goto fail;
     const VkComputePipelineCreateInfo create = {
         .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
@@ -145,11 +143,10 @@ static enum vkmoe_status create_pipeline(vkmoe_device *device, const struct vari
         },
         .layout = device->pipelines->layout,
     };
-    result = device->vk.CreateComputePipelines(device->device, device->pipelines->cache, 1, &create,
-        NULL, out);
-    snprintf(call, sizeof call, "kernel %s: vkCreateComputePipelines", variant->name);
-    status = vkmoe_vk_status(&device->log, result, call);
-    if (status != VKMOE_OK)
+    snprintf(call, sizeof call, "%s: vkCreateComputePipelines", variant->name);
+    result = device->vk.CreateComputePipelines(device->device, device->pipelines->cache, 1,
+        &create, NULL, out);
+    if (result < 0)
         goto fail;
     vkmoe_log(&device->log, VKMOE_LOG_DEBUG, "made pipeline %s", variant->name);
     device->vk.DestroyShaderModule(device->device, module, NULL);
@@ -158,7 +155,7 @@ fail:
     if (module)
         device->vk.DestroyShaderModule(device->device, module, NULL);
     *out = VK_NULL_HANDLE;
-    return status;
+    return vkmoe_vk_status(&device->log, result, call);
 }
 
 enum vkmoe_status vkmoe_pipeline_get(vkmoe_device *device, const struct variant *variant,
@@ -342,8 +339,8 @@ enum vkmoe_status vkmoe_device_get_cache(vkmoe_device *device, void *data, size_
 {
     void *driver_data = NULL;
     size_t driver_size = 0;
-    if (!device || !size)
-        return VKMOE_ERROR_INVALID;
+    VKMOE_NEED(NULL, device, "device");
+    VKMOE_NEED(&device->log, size, "size");
     size_t room = *size;
     pthread_mutex_lock(&device->pipelines->mutex);
     enum vkmoe_status status = read_cache(device, &driver_data, &driver_size);

@@ -202,17 +202,27 @@ static enum vkmoe_status fill_layer(vkmoe_layer *layer, const struct vkmoe_layer
 enum vkmoe_status vkmoe_layer_create(vkmoe_device *device, const struct vkmoe_layer_params *params,
     vkmoe_layer **out)
 {
+    VKMOE_NEED(device_log(device), out, "out");
     *out = NULL;
-    if (!params->down)
-        return vkmoe_fail(&device->log, VKMOE_ERROR_INVALID, "layer: up and down are required");
-    return vkmoe_layer_create_up(device, params, out);
+    VKMOE_NEED(NULL, device, "device");
+    VKMOE_NEED(&device->log, params, "params");
+    return vkmoe_layer_create_for(&(struct caller) { &device->log, __func__ }, device, params, out);
 }
 
-enum vkmoe_status vkmoe_layer_create_up(vkmoe_device *device,
+enum vkmoe_status vkmoe_layer_create_for(const struct caller *caller, vkmoe_device *device,
     const struct vkmoe_layer_params *params, vkmoe_layer **out)
 {
     *out = NULL;
-    enum vkmoe_status status = vkmoe_layer_check(&device->log, params);
+    if (!params->down)
+        return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "up and down are required");
+    return vkmoe_layer_create_up(caller, device, params, out);
+}
+
+enum vkmoe_status vkmoe_layer_create_up(const struct caller *caller, vkmoe_device *device,
+    const struct vkmoe_layer_params *params, vkmoe_layer **out)
+{
+    *out = NULL;
+    enum vkmoe_status status = vkmoe_layer_check(caller, params);
     if (status != VKMOE_OK)
         return status;
     vkmoe_layer *layer = calloc(1, sizeof *layer);
@@ -269,5 +279,5 @@ void vkmoe_layer_destroy(vkmoe_layer **layer)
 
 uint64_t vkmoe_layer_size(const vkmoe_layer *layer)
 {
-    return layer->size;
+    return layer ? layer->size : 0;
 }

@@ -41,12 +41,16 @@ struct vkmoe_layer {
 
 // A layer without the down projection, for the stages that need none (mix.h): as
 // vkmoe_layer_create(), but `down` is NULL.
-enum vkmoe_status vkmoe_layer_create_up(vkmoe_device *device,
+enum vkmoe_status vkmoe_layer_create_up(const struct caller *caller, vkmoe_device *device,
+    const struct vkmoe_layer_params *params, vkmoe_layer **out);
+
+// vkmoe_layer_create() for another function of the API.
+enum vkmoe_status vkmoe_layer_create_for(const struct caller *caller, vkmoe_device *device,
     const struct vkmoe_layer_params *params, vkmoe_layer **out);
 
 // layer_check.c: INVALID, with the field's name in the log, if a rule is broken. `down` may
 // be absent.
-enum vkmoe_status vkmoe_layer_check(const struct vkmoe_log *log,
+enum vkmoe_status vkmoe_layer_check(const struct caller *caller,
     const struct vkmoe_layer_params *params);
 
 // layer_weights.c. A matrix from one view, or from two whose blocks of 8 rows take

@@ -7,7 +7,7 @@
 #define CHECK(condition, ...)                                                  \
     do {                                                                       \
         if (!(condition))                                                      \
-            return vkmoe_fail(log, VKMOE_ERROR_INVALID, "layer: " __VA_ARGS__); \
+            return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, __VA_ARGS__);      \
     } while (0)
 
 static bool is_dtype(enum vkmoe_dtype dtype)
@@ -15,7 +15,7 @@ static bool is_dtype(enum vkmoe_dtype dtype)
     return dtype == VKMOE_F32 || dtype == VKMOE_F16 || dtype == VKMOE_BF16;
 }
 
-static enum vkmoe_status check_shapes(const struct vkmoe_log *log,
+static enum vkmoe_status check_shapes(const struct caller *caller,
     const struct vkmoe_layer_params *p)
 {
     CHECK(p->hidden >= 1 && p->hidden <= MAX_WIDTH, "hidden is %u, must be 1 to %u", p->hidden,
@@ -36,7 +36,7 @@ static enum vkmoe_status check_shapes(const struct vkmoe_log *log,
     return VKMOE_OK;
 }
 
-static enum vkmoe_status check_groups(const struct vkmoe_log *log,
+static enum vkmoe_status check_groups(const struct caller *caller,
     const struct vkmoe_router_params *r, uint32_t experts, uint32_t experts_per_token)
 {
     if (r->groups <= 1 || r->each_group)
@@ -54,7 +54,7 @@ static enum vkmoe_status check_groups(const struct vkmoe_log *log,
     return VKMOE_OK;
 }
 
-static enum vkmoe_status check_always(const struct vkmoe_log *log,
+static enum vkmoe_status check_always(const struct caller *caller,
     const struct vkmoe_router_params *r, uint32_t experts_per_token)
 {
     CHECK(r->always > 0 || !r->levels.data, "router.levels without router.always");
@@ -68,7 +68,7 @@ static enum vkmoe_status check_always(const struct vkmoe_log *log,
     return VKMOE_OK;
 }
 
-static enum vkmoe_status check_each_group(const struct vkmoe_log *log,
+static enum vkmoe_status check_each_group(const struct caller *caller,
     const struct vkmoe_router_params *r, uint32_t experts, uint32_t experts_per_token)
 {
     if (!r->each_group)
@@ -83,7 +83,7 @@ static enum vkmoe_status check_each_group(const struct vkmoe_log *log,
     return VKMOE_OK;
 }
 
-static enum vkmoe_status check_router(const struct vkmoe_log *log,
+static enum vkmoe_status check_router(const struct caller *caller,
     const struct vkmoe_layer_params *p)
 {
     const struct vkmoe_router_params *r = &p->router;
@@ -91,9 +91,9 @@ static enum vkmoe_status check_router(const struct vkmoe_log *log,
     CHECK((unsigned) r->select <= VKMOE_SELECT_SUPPLIED_WEIGHTED, "router.select %d is unknown",
         (int) r->select);
     CHECK((unsigned) r->weigh <= VKMOE_WEIGH_SIGMOID, "router.weigh %d is unknown", (int) r->weigh);
-    enum vkmoe_status status = check_always(log, r, p->experts_per_token);
+    enum vkmoe_status status = check_always(caller, r, p->experts_per_token);
     if (status == VKMOE_OK)
-        status = check_each_group(log, r, p->experts, p->experts_per_token);
+        status = check_each_group(caller, r, p->experts, p->experts_per_token);
     if (status != VKMOE_OK)
         return status;
     if (r->select == VKMOE_SELECT_SUPPLIED_WEIGHTED) {
@@ -109,10 +109,10 @@ static enum vkmoe_status check_router(const struct vkmoe_log *log,
             "router.sparsemixer_threshold must be above 0 (Phi-3.5 has 0.02)");
         CHECK(!r->correction_bias.data, "router.correction_bias has no meaning with sparsemixer");
     }
-    return check_groups(log, r, p->experts, p->experts_per_token);
+    return check_groups(caller, r, p->experts, p->experts_per_token);
 }
 
-static enum vkmoe_status check_router_hidden(const struct vkmoe_log *log,
+static enum vkmoe_status check_router_hidden(const struct caller *caller,
     const struct vkmoe_layer_params *p)
 {
     if (p->router_hidden == 0 || p->router_hidden == p->hidden)
@@ -125,7 +125,7 @@ static enum vkmoe_status check_router_hidden(const struct vkmoe_log *log,
     return VKMOE_OK;
 }
 
-static enum vkmoe_status check_experts(const struct vkmoe_log *log,
+static enum vkmoe_status check_experts(const struct caller *caller,
     const struct vkmoe_layer_params *p)
 {
     const bool up_only = !p->down; // see vkmoe_layer_create_up()
@@ -153,7 +153,7 @@ static enum vkmoe_status check_experts(const struct vkmoe_log *log,
     return VKMOE_OK;
 }
 
-static enum vkmoe_status check_vectors(const struct vkmoe_log *log,
+static enum vkmoe_status check_vectors(const struct caller *caller,
     const struct vkmoe_layer_params *p)
 {
     const struct {
@@ -178,38 +178,37 @@ static enum vkmoe_status check_vectors(const struct vkmoe_log *log,
     return VKMOE_OK;
 }
 
-enum vkmoe_status vkmoe_layer_check(const struct vkmoe_log *log,
+enum vkmoe_status vkmoe_layer_check(const struct caller *caller,
     const struct vkmoe_layer_params *params)
 {
-    enum vkmoe_status (*const checks[])(const struct vkmoe_log *,
+    enum vkmoe_status (*const checks[])(const struct caller *,
         const struct vkmoe_layer_params *) = { check_shapes, check_router,
         check_router_hidden, check_experts, check_vectors };
     for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++) {
-        const enum vkmoe_status status = checks[i](log, params);
+        const enum vkmoe_status status = checks[i](caller, params);
         if (status != VKMOE_OK)
             return status;
     }
     return VKMOE_OK;
 }
 
-enum vkmoe_status vkmoe_span_check(const vkmoe_device *device, const char *name,
-    const struct vkmoe_span *span, uint64_t elements, bool required)
+enum vkmoe_status vkmoe_span_check(const struct caller *caller, const vkmoe_device *device,
+    const char *name, const struct vkmoe_span *span, uint64_t elements, bool required)
 {
-    const struct vkmoe_log *log = &device->log;
     if (!span->buffer) {
         if (!required)
             return VKMOE_OK;
-        return vkmoe_fail(log, VKMOE_ERROR_INVALID, "forward: %s is missing", name);
+        return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "%s is missing", name);
     }
     const uint64_t size = vkmoe_buffer_size(span->buffer);
     if (span->buffer->device != device)
-        return vkmoe_fail(log, VKMOE_ERROR_INVALID, "forward: %s is a buffer of another device", name);
+        return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "%s is a buffer of another device", name);
     if (span->offset % 4 != 0)
-        return vkmoe_fail(log, VKMOE_ERROR_INVALID, "forward: %s.offset %llu is no multiple of 4", name,
-            (unsigned long long) span->offset);
+        return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "%s.offset %llu is no multiple of 4",
+            name, (unsigned long long) span->offset);
     if (span->offset > size || size - span->offset < elements * 4)
-        return vkmoe_fail(log, VKMOE_ERROR_INVALID,
-            "forward: %s needs %llu bytes from offset %llu, the buffer has %llu", name,
+        return vkmoe_refuse(caller, VKMOE_ERROR_INVALID,
+            "%s needs %llu bytes from offset %llu, the buffer has %llu", name,
             (unsigned long long) elements * 4, (unsigned long long) span->offset,
             (unsigned long long) size);
     return VKMOE_OK;

@@ -28,15 +28,14 @@ static enum vkmoe_status record_pass(const struct pass *pass)
     return VKMOE_OK;
 }
 
-static enum vkmoe_status check_forward(const vkmoe_stream *stream, const vkmoe_layer *layer,
-    const struct vkmoe_forward_params *f)
+static enum vkmoe_status check_forward(const struct caller *caller, const vkmoe_stream *stream,
+    const vkmoe_layer *layer, const struct vkmoe_forward_params *f)
 {
-    const struct vkmoe_log *log = &layer->device->log;
     const struct vkmoe_layer_params *p = &layer->params;
     if (vkmoe_stream_device(stream) != layer->device)
-        return vkmoe_fail(log, VKMOE_ERROR_INVALID, "forward: stream and layer are of two devices");
+        return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "stream and layer are of two devices");
     if (f->tokens > MAX_TOKENS)
-        return vkmoe_fail(log, VKMOE_ERROR_INVALID, "forward: tokens is %u, must be 0 to %u", f->tokens,
+        return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "tokens is %u, must be 0 to %u", f->tokens,
             MAX_TOKENS);
     const uint64_t rows = (uint64_t) f->tokens * p->hidden;
     const uint64_t router_rows = (uint64_t) f->tokens * p->router_hidden;
@@ -56,14 +55,14 @@ static enum vkmoe_status check_forward(const vkmoe_stream *stream, const vkmoe_l
         { "y", &f->y, rows, true, true },
     };
     for (size_t i = 0; i < ARRAY_SIZE(spans); i++) {
-        const enum vkmoe_status status = vkmoe_span_check(layer->device, spans[i].name, spans[i].span,
-            spans[i].elements, spans[i].required);
+        const enum vkmoe_status status = vkmoe_span_check(caller, layer->device, spans[i].name,
+            spans[i].span, spans[i].elements, spans[i].required);
         if (status != VKMOE_OK)
             return status;
         for (size_t j = 0; j < i; j++) {
             if ((spans[i].written || spans[j].written)
                 && vkmoe_spans_overlap(spans[i].span, spans[i].elements, spans[j].span, spans[j].elements))
-                return vkmoe_fail(log, VKMOE_ERROR_INVALID, "forward: %s overlaps %s", spans[j].name,
+                return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "%s overlaps %s", spans[j].name,
                     spans[i].name);
         }
     }
@@ -71,8 +70,8 @@ static enum vkmoe_status check_forward(const vkmoe_stream *stream, const vkmoe_l
 }
 
 // Splits `tokens` into passes; whole sequences each if capacity counts by sequence.
-static enum vkmoe_status choose_pass(const vkmoe_layer *layer, const struct vkmoe_forward_params *f,
-    uint32_t tile_rows, uint32_t *per_pass)
+static enum vkmoe_status choose_pass(const struct caller *caller, const vkmoe_layer *layer,
+    const struct vkmoe_forward_params *f, uint32_t tile_rows, uint32_t *per_pass)
 {
     *per_pass = vkmoe_layer_pass_tokens(layer, f->tokens, tile_rows);
     const uint32_t sequence = f->sequence_tokens ? f->sequence_tokens : f->tokens;
@@ -80,17 +79,27 @@ static enum vkmoe_status choose_pass(const vkmoe_layer *layer, const struct vkmo
         return VKMOE_OK;
     *per_pass -= *per_pass % sequence;
     if (*per_pass == 0)
-        return vkmoe_fail(&layer->device->log, VKMOE_ERROR_UNSUPPORTED,
-            "forward: capacity over sequences of %u tokens, which need more than one pass", sequence);
+        return vkmoe_refuse(caller, VKMOE_ERROR_UNSUPPORTED,
+            "capacity over sequences of %u tokens, which need more than one pass", sequence);
     return VKMOE_OK;
 }
 
 enum vkmoe_status vkmoe_layer_forward(vkmoe_stream *stream, const vkmoe_layer *layer,
-    const struct vkmoe_forward_params *f)
+    const struct vkmoe_forward_params *params)
+{
+    const struct vkmoe_log *log = device_log(layer ? layer->device : vkmoe_stream_device(stream));
+    VKMOE_NEED(log, stream, "stream");
+    VKMOE_NEED(log, layer, "layer");
+    VKMOE_NEED(log, params, "params");
+    return vkmoe_layer_forward_for(&(struct caller) { log, __func__ }, stream, layer, params);
+}
+
+enum vkmoe_status vkmoe_layer_forward_for(const struct caller *caller, vkmoe_stream *stream,
+    const vkmoe_layer *layer, const struct vkmoe_forward_params *f)
 {
     if (f->tokens == 0)
         return VKMOE_OK;
-    enum vkmoe_status status = check_forward(stream, layer, f);
+    enum vkmoe_status status = check_forward(caller, stream, layer, f);
     if (status != VKMOE_OK)
         return status;
     struct pass pass = {
@@ -103,7 +112,7 @@ enum vkmoe_status vkmoe_layer_forward(vkmoe_stream *stream, const vkmoe_layer *l
     uint32_t per_pass = f->tokens;
     vkmoe_stream_begin(stream);
     if (!pass.decode)
-        status = choose_pass(layer, f, pass.shapes.gemm_rows, &per_pass);
+        status = choose_pass(caller, layer, f, pass.shapes.gemm_rows, &per_pass);
     if (status == VKMOE_OK)
         status = vkmoe_stream_scratch(stream, vkmoe_layer_scratch_size(layer, f->tokens),
             &pass.scratch);

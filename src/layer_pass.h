@@ -69,6 +69,10 @@ bool vkmoe_layer_may_decode(const vkmoe_layer *layer, uint32_t tokens);
 // The most tokens of one pass when there are `tokens` in all.
 uint32_t vkmoe_layer_pass_tokens(const vkmoe_layer *layer, uint32_t tokens, uint32_t tile_rows);
 
+// vkmoe_layer_forward() for another function of the API.
+enum vkmoe_status vkmoe_layer_forward_for(const struct caller *caller, vkmoe_stream *stream,
+    const vkmoe_layer *layer, const struct vkmoe_forward_params *params);
+
 // layer_kernels.c: each records one dispatch, behind a barrier.
 enum vkmoe_status vkmoe_pass_run(const struct pass *pass, struct dispatch *dispatch);
 enum vkmoe_status vkmoe_pass_route(const struct pass *pass);
@@ -81,8 +85,8 @@ enum vkmoe_status vkmoe_pass_experts_down(const struct pass *pass);
 enum vkmoe_status vkmoe_pass_combine(const struct pass *pass);
 
 // layer_check.c
-enum vkmoe_status vkmoe_span_check(const vkmoe_device *device, const char *name,
-    const struct vkmoe_span *span, uint64_t elements, bool required);
+enum vkmoe_status vkmoe_span_check(const struct caller *caller, const vkmoe_device *device,
+    const char *name, const struct vkmoe_span *span, uint64_t elements, bool required);
 uint64_t vkmoe_span_address(const struct vkmoe_span *span); // 0 without a buffer
 bool vkmoe_spans_overlap(const struct vkmoe_span *a, uint64_t a_elements,
     const struct vkmoe_span *b, uint64_t b_elements);

@@ -118,7 +118,7 @@ uint32_t vkmoe_layer_pass_tokens(const vkmoe_layer *layer, uint32_t tokens, uint
 
 uint64_t vkmoe_layer_scratch_size(const vkmoe_layer *layer, uint32_t tokens)
 {
-    if (tokens == 0)
+    if (!layer || tokens == 0)
         return 0;
     const uint32_t tile_rows = vkmoe_shapes_choose(layer->device, layer->dtype).gemm_rows;
     if (vkmoe_layer_may_decode(layer, tokens))

@@ -35,8 +35,8 @@ static enum vkmoe_status create_bias(struct linear *linear, const struct vkmoe_v
     return status;
 }
 
-enum vkmoe_status vkmoe_linear_create(vkmoe_device *device, const struct vkmoe_view *const views[],
-    const struct vkmoe_view *const biases[], const uint32_t rows[], uint32_t count,
+enum vkmoe_status vkmoe_linear_create(const struct caller *caller, vkmoe_device *device,
+    const struct vkmoe_view *const views[], const struct vkmoe_view *const biases[], const uint32_t rows[], uint32_t count,
     uint32_t columns, struct linear *out)
 {
     *out = (struct linear) { .device = device, .dtype = views[0]->dtype, .columns = columns };
@@ -45,7 +45,7 @@ enum vkmoe_status vkmoe_linear_create(vkmoe_device *device, const struct vkmoe_v
         out->rows += rows[i];
         biased |= biases && biases[i] && biases[i]->data;
         if (views[i]->dtype != out->dtype)
-            return vkmoe_fail(&device->log, VKMOE_ERROR_UNSUPPORTED,
+            return vkmoe_refuse(caller, VKMOE_ERROR_UNSUPPORTED,
                 "matrices that are multiplied together differ in dtype");
     }
     enum vkmoe_status status = vkmoe_matrix_create_stacked(device, views, rows, count, columns,

@@ -32,6 +32,17 @@ enum vkmoe_status vkmoe_fail(const struct vkmoe_log *log, enum vkmoe_status stat
     return status;
 }
 
+enum vkmoe_status vkmoe_refuse(const struct caller *caller, enum vkmoe_status status,
+    const char *format, ...)
+{
+    char line[1024];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    return vkmoe_fail(caller->log, status, "%s: %s", caller->function, line);
+}
+
 const char *vkmoe_status_name(enum vkmoe_status status)
 {
     switch (status) {

@@ -18,4 +18,23 @@ void vkmoe_log(const struct vkmoe_log *log, enum vkmoe_log_level level, const ch
 enum vkmoe_status vkmoe_fail(const struct vkmoe_log *log, enum vkmoe_status status,
     const char *format, ...) VKMOE_PRINTF(3, 4);
 
+// The public function that is at work, for checks that several of them share: what they
+// refuse is said in its name.
+struct caller {
+    const struct vkmoe_log *log; // may be NULL
+    const char *function;
+};
+
+// vkmoe_fail() with the function's name before the line.
+enum vkmoe_status vkmoe_refuse(const struct caller *caller, enum vkmoe_status status,
+    const char *format, ...) VKMOE_PRINTF(3, 4);
+
+// At the head of a public function: vkmoe.h's rule for arguments that are NULL. `log` is that
+// of any object that came along, or NULL.
+#define VKMOE_NEED(log, argument, name)                                               \
+    do {                                                                              \
+        if (!(argument))                                                              \
+            return vkmoe_fail(log, VKMOE_ERROR_INVALID, "%s: %s is NULL", __func__, name); \
+    } while (0)
+
 #endif

@@ -26,7 +26,7 @@ struct memory_block {
     VkMemoryPropertyFlags flags;
     bool shared;           // may hold several buffers
     uint64_t size;         // without alignment and TAIL_PADDING
-    uint64_t memory_size;  // all of it
+    uint64_t allocated_size; // of `memory`, with these
     struct range *free;    // sorted by offset, never touching each other
     uint32_t free_count, capacity;
     uint32_t buffer_count; // capacity > buffer_count, so that freeing never allocates
@@ -147,49 +147,46 @@ static VkResult map_block(vkmoe_device *device, struct memory_block *block, enum
         &block->mapped);
 }
 
-// As vkmoe_vk_status(), but of running out of memory it says nothing.
-static enum vkmoe_status block_status(const vkmoe_device *device, VkResult result, const char *call)
-{
-    return vkmoe_vk_status(is_out_of_memory(result) ? NULL : &device->log, result, call);
-}
+// Goes to `fail` with `result` and *call set when a call fails. Nothing is logged: the caller
+// may have a smaller block to try.
+#define TRY(name, arguments)                                 \
+    do {                                                     \
+        *call = "vk" #name;                                  \
+        result = device->vk.name arguments;                  \
+        if (result != VK_SUCCESS)                            \
+            goto fail;                                       \
+    } while (0)
 
-// Running out of memory is left to the caller to report: it may try a smaller block.
-static enum vkmoe_status create_block(vkmoe_device *device, enum memory_kind kind, uint64_t size,
-    struct memory_block **out)
+static VkResult create_block(vkmoe_device *device, enum memory_kind kind, uint64_t size,
+    struct memory_block **out, const char **call)
 {
-    enum vkmoe_status status = VKMOE_ERROR_OUT_OF_MEMORY;
+    VkResult result = VK_ERROR_OUT_OF_HOST_MEMORY;
     VkMemoryRequirements requirements;
     struct memory_block *block = calloc(1, sizeof *block);
+    *call = "malloc";
     if (!block || !(block->free = malloc(2 * sizeof *block->free)))
         goto fail;
     block->capacity = 2;
     block->size = size;
-    VkResult result = device->vk.CreateBuffer(device->device, &(VkBufferCreateInfo){
+    TRY(CreateBuffer, (device->device, &(VkBufferCreateInfo){
         .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
         .size = size + BUFFER_ALIGNMENT + TAIL_PADDING,
         .usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_INDIRECT_BUFFER_BIT
             | VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT
             | VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT,
         .sharingMode = VK_SHARING_MODE_EXCLUSIVE,
-    }, NULL, &block->handle);
-    status = block_status(device, result, "vkCreateBuffer");
-    if (status != VKMOE_OK)
-        goto fail;
+    }, NULL, &block->handle));
     device->vk.GetBufferMemoryRequirements(device->device, block->handle, &requirements);
-    block->memory_size = requirements.size;
+    block->allocated_size = requirements.size;
+    *call = "vkAllocateMemory";
     result = allocate(device, kind, &requirements, &block->memory, &block->flags);
-    status = block_status(device, result, "vkAllocateMemory");
-    if (status != VKMOE_OK)
+    if (result != VK_SUCCESS)
         goto fail;
-    result = device->vk.BindBufferMemory(device->device, block->handle, block->memory, 0);
-    status = block_status(device, result, "vkBindBufferMemory");
-    if (status != VKMOE_OK)
-        goto fail;
+    TRY(BindBufferMemory, (device->device, block->handle, block->memory, 0));
+    *call = "vkMapMemory";
     result = map_block(device, block, kind);
-    if (result != VK_SUCCESS && kind != MEMORY_DEVICE) { // else staging serves as well
-        status = block_status(device, result, "vkMapMemory");
+    if (result != VK_SUCCESS && kind != MEMORY_DEVICE) // else staging serves as well
         goto fail;
-    }
     block->address = device->vk.GetBufferDeviceAddress(device->device,
         &(VkBufferDeviceAddressInfo){
             .sType = VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO,
@@ -199,11 +196,12 @@ static enum vkmoe_status create_block(vkmoe_device *device, enum memory_kind kin
     block->free[block->free_count++] = (struct range){
         align_up(block->address, BUFFER_ALIGNMENT) - block->address, size};
     *out = block;
-    return VKMOE_OK;
+    return VK_SUCCESS;
 fail:
     destroy_block(device, block);
-    return status;
+    return result;
 }
+#undef TRY
 
 // ------------------------------------------------------------------------- ranges
 
@@ -265,15 +263,15 @@ static void give_range(struct memory_block *block, uint64_t offset, uint64_t siz
 }
 
 // With the mutex held: a block with room for `size` bytes, an old or a new one.
-static enum vkmoe_status find_block(vkmoe_device *device, enum memory_kind kind, uint64_t size,
-    struct memory_block **out, uint64_t *offset)
+static VkResult find_block(vkmoe_device *device, enum memory_kind kind, uint64_t size,
+    struct memory_block **out, uint64_t *offset, const char **call)
 {
     struct memory_store *store = device->memory_store;
     const bool shared = kind == MEMORY_DEVICE && size < DEDICATED;
     for (struct memory_block *block = store->blocks; shared && block; block = block->next) {
         if (block->shared && take_range(block, size, offset)) {
             *out = block;
-            return VKMOE_OK;
+            return VK_SUCCESS;
         }
     }
     uint64_t block_size = size;
@@ -281,21 +279,25 @@ static enum vkmoe_status find_block(vkmoe_device *device, enum memory_kind kind,
         block_size = MAX(size, MIN(MAX(store->shared_size, MIN_BLOCK), MAX_BLOCK));
     block_size = MAX(size, MIN(block_size, vkmoe_memory_max_size(device)));
     struct memory_block *block = NULL;
-    enum vkmoe_status status = create_block(device, kind, block_size, &block);
-    if (status == VKMOE_ERROR_OUT_OF_MEMORY && block_size > size)
-        status = create_block(device, kind, size, &block);
-    if (status != VKMOE_OK)
-        return status;
+    VkResult result = create_block(device, kind, block_size, &block, call);
+    if (is_out_of_memory(result) && block_size > size) {
+        vkmoe_log(&device->log, VKMOE_LOG_DEBUG, "%s: no memory for a block of %llu bytes, trying %llu",
+            *call, (unsigned long long)block_size, (unsigned long long)size);
+        result = create_block(device, kind, size, &block, call);
+    }
+    if (result != VK_SUCCESS)
+        return result;
     if (!take_range(block, size, offset)) {
         destroy_block(device, block);
-        return VKMOE_ERROR_OUT_OF_MEMORY;
+        *call = "malloc";
+        return VK_ERROR_OUT_OF_HOST_MEMORY;
     }
     block->shared = shared;
     store->shared_size += shared ? block->size : 0;
     block->next = store->blocks;
     store->blocks = block;
     *out = block;
-    return VKMOE_OK;
+    return VK_SUCCESS;
 }
 
 static void release(vkmoe_device *device, struct memory_block *block, uint64_t offset,
@@ -349,17 +351,19 @@ enum vkmoe_status vkmoe_buffer_try_kind(vkmoe_device *device, enum memory_kind k
 {
     struct memory_block *block = NULL;
     uint64_t offset = 0;
+    const char *call = NULL;
     *out = NULL;
     vkmoe_buffer *buffer = calloc(1, sizeof *buffer);
     if (!buffer)
         return VKMOE_ERROR_OUT_OF_MEMORY;
-    enum vkmoe_status status;
     pthread_mutex_lock(&device->memory_store->mutex);
-    status = find_block(device, kind, align_up(size, BUFFER_ALIGNMENT), &block, &offset);
+    VkResult result = find_block(device, kind, align_up(size, BUFFER_ALIGNMENT), &block, &offset,
+        &call);
     pthread_mutex_unlock(&device->memory_store->mutex);
-    if (status != VKMOE_OK) {
+    if (result != VK_SUCCESS) {
         free(buffer);
-        return status;
+        return is_out_of_memory(result) ? VKMOE_ERROR_OUT_OF_MEMORY
+            : vkmoe_vk_status(&device->log, result, call);
     }
     *buffer = (vkmoe_buffer){
         .device = device,
@@ -389,22 +393,18 @@ enum vkmoe_status vkmoe_buffer_create_kind(vkmoe_device *device, enum memory_kin
 
 enum vkmoe_status vkmoe_buffer_create(vkmoe_device *device, uint64_t size, vkmoe_buffer **out)
 {
-    if (!out)
-        return VKMOE_ERROR_INVALID;
+    VKMOE_NEED(device_log(device), out, "out");
     *out = NULL;
-    if (!device)
-        return VKMOE_ERROR_INVALID;
+    VKMOE_NEED(NULL, device, "device");
     return vkmoe_buffer_create_kind(device, MEMORY_DEVICE, size, out);
 }
 
 enum vkmoe_status vkmoe_buffer_wrap(vkmoe_device *device, uint64_t address, uint64_t size,
     vkmoe_buffer **out)
 {
-    if (!out)
-        return VKMOE_ERROR_INVALID;
+    VKMOE_NEED(device_log(device), out, "out");
     *out = NULL;
-    if (!device)
-        return VKMOE_ERROR_INVALID;
+    VKMOE_NEED(NULL, device, "device");
     if (!address || address % 4 || !size || size > UINT64_MAX - address)
         return vkmoe_fail(&device->log, VKMOE_ERROR_INVALID,
             "vkmoe_buffer_wrap: address 0x%llx of %llu bytes: expected a multiple of 4, at least 1",
@@ -442,7 +442,7 @@ static enum vkmoe_status synchronise(const vkmoe_buffer *buffer, uint64_t size, 
         .sType = VK_STRUCTURE_TYPE_MAPPED_MEMORY_RANGE,
         .memory = block->memory,
         .offset = begin,
-        .size = MIN(align_up(buffer->offset + size, atom), block->memory_size) - begin,
+        .size = MIN(align_up(buffer->offset + size, atom), block->allocated_size) - begin,
     };
     return flush ? vkmoe_vk_status(&device->log,
             device->vk.FlushMappedMemoryRanges(device->device, 1, &range),
@@ -464,7 +464,7 @@ enum vkmoe_status vkmoe_buffer_invalidate(const vkmoe_buffer *buffer, uint64_t s
 
 uint64_t vkmoe_buffer_size(const vkmoe_buffer *buffer)
 {
-    return buffer->size;
+    return buffer ? buffer->size : 0;
 }
 
 uint64_t vkmoe_buffer_address(const vkmoe_buffer *buffer)

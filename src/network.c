@@ -2,12 +2,18 @@
 #include "network.h"
 
 #include "common.h"
+#include "model/model.h"
 
 #include <stdlib.h>
 
 #define DEFAULT_CHUNK 512
 #define DEFAULT_CAPACITY 4096
 #define DEFAULT_INPUT 512
+
+static struct caller creator(const vkmoe_network *n)
+{
+    return (struct caller) { &n->device->log, "vkmoe_network_create" };
+}
 
 // A norm's weights times `scale`.
 static enum vkmoe_status upload_norm(vkmoe_network *n, const struct vkmoe_view *view, float scale,
@@ -30,7 +36,8 @@ static enum vkmoe_status create_cache(vkmoe_network *n, const struct vkmoe_atten
         .dtype = n->params.cache_dtype,
         .block = block,
     };
-    return vkmoe_cache_create(n->device, &cache, out);
+    const struct caller caller = creator(n);
+    return vkmoe_cache_create_for(&caller, n->device, &cache, out);
 }
 
 // One attention and its norm; the cache, too, unless there is one already.
@@ -39,9 +46,10 @@ static enum vkmoe_status create_attention(vkmoe_network *n, vkmoe_model *model,
     vkmoe_cache **cache)
 {
     struct vkmoe_attention_params params = { 0 };
+    const struct caller caller = creator(n);
     enum vkmoe_status status = vkmoe_model_get_attention(model, where, &params);
     if (status == VKMOE_OK)
-        status = vkmoe_attention_create(n->device, &params, attention);
+        status = vkmoe_attention_create_for(&caller, n->device, &params, attention);
     if (status == VKMOE_OK && !*cache)
         status = create_cache(n, &params, sequences, capacity, cache);
     n->attention_k = MAX(n->attention_k, params.experts_per_token);
@@ -59,7 +67,9 @@ static enum vkmoe_status create_experts(vkmoe_network *n, vkmoe_model *model,
         layer.router.capacity = 0;
     if (!block->dense)
         n->k = MAX(n->k, layer.experts_per_token);
-    return status == VKMOE_OK ? vkmoe_layer_create(n->device, &layer, &block->experts) : status;
+    const struct caller caller = creator(n);
+    return status == VKMOE_OK
+        ? vkmoe_layer_create_for(&caller, n->device, &layer, &block->experts) : status;
 }
 
 static enum vkmoe_status create_norms(vkmoe_network *n, vkmoe_model *model,
@@ -146,11 +156,13 @@ static enum vkmoe_status create_ends(vkmoe_network *n)
 {
     const struct vkmoe_frame_params *f = &n->frame;
     const struct vkmoe_view *embedding[] = { &f->embedding }, *head[] = { &f->head };
-    enum vkmoe_status status = vkmoe_linear_create(n->device, embedding, NULL, &f->vocabulary, 1,
-        f->hidden, &n->embedding);
+    const struct caller caller = creator(n);
+    enum vkmoe_status status = vkmoe_linear_create(&caller, n->device, embedding, NULL,
+        &f->vocabulary, 1, f->hidden, &n->embedding);
     n->tied = f->head.data == f->embedding.data;
     if (status == VKMOE_OK && !n->tied)
-        status = vkmoe_linear_create(n->device, head, NULL, &f->vocabulary, 1, f->hidden, &n->head);
+        status = vkmoe_linear_create(&caller, n->device, head, NULL, &f->vocabulary, 1, f->hidden,
+            &n->head);
     if (status == VKMOE_OK)
         status = upload_norm(n, &f->final_norm, f->logits_scale, &n->decoder.final_norm);
     if (status == VKMOE_OK && f->encoder_blocks > 0)
@@ -188,7 +200,7 @@ static enum vkmoe_status fill(vkmoe_network *n, vkmoe_model *model)
         return status;
     set_defaults(n);
     if (n->rows > MAX_TOKENS)
-        return vkmoe_fail(&n->device->log, VKMOE_ERROR_INVALID, "network: %s is %u, must be 1 to %u",
+        return vkmoe_fail(&n->device->log, VKMOE_ERROR_INVALID, "vkmoe_network_create: %s is %u, must be 1 to %u",
             n->params.chunk > MAX_TOKENS ? "chunk" : "encoder_capacity", n->rows, MAX_TOKENS);
     status = create_ends(n);
     if (status == VKMOE_OK)
@@ -201,13 +213,17 @@ static enum vkmoe_status fill(vkmoe_network *n, vkmoe_model *model)
 enum vkmoe_status vkmoe_network_create(vkmoe_device *device, vkmoe_model *model,
     const struct vkmoe_network_params *params, vkmoe_network **out)
 {
+    const struct vkmoe_log *log = device ? &device->log : model ? &model->log : NULL;
+    VKMOE_NEED(log, out, "out");
     *out = NULL;
+    VKMOE_NEED(log, device, "device");
+    VKMOE_NEED(log, model, "model");
+    VKMOE_NEED(log, params, "params");
     vkmoe_network *n = calloc(1, sizeof *n);
     if (!n)
         return vkmoe_fail(&device->log, VKMOE_ERROR_OUT_OF_MEMORY, "network: out of host memory");
     n->device = device;
-    if (params)
-        n->params = *params;
+    n->params = *params;
     const enum vkmoe_status status = fill(n, model);
     if (status != VKMOE_OK)
         vkmoe_network_destroy(&n);

@@ -78,6 +78,7 @@ static struct vkmoe_span block_ids(const struct vkmoe_span *all, uint32_t block,
 
 // What record_block() does with a block's tokens, beside the tokens themselves.
 struct block_run {
+    const struct caller *caller;
     uint32_t tokens;
     vkmoe_cache *cache;      // of its attention
     struct vkmoe_span positions, sequences, lengths;
@@ -102,7 +103,8 @@ static enum vkmoe_status record_cross(vkmoe_stream *stream, const vkmoe_network 
         .stored = true,
     };
     return status == VKMOE_OK
-        ? vkmoe_attention_forward(stream, block->cross, block->cross_cache, &cross) : status;
+        ? vkmoe_attention_forward_for(r->caller, stream, block->cross, block->cross_cache, &cross)
+        : status;
 }
 
 static enum vkmoe_status record_experts(vkmoe_stream *stream, const vkmoe_network *n,
@@ -118,7 +120,7 @@ static enum vkmoe_status record_experts(vkmoe_stream *stream, const vkmoe_networ
         experts.ids = (struct vkmoe_span) { n->dense_ids, 0 };
         experts.weights = (struct vkmoe_span) { n->dense_weights, 0 };
     }
-    return vkmoe_layer_forward(stream, block->experts, &experts);
+    return vkmoe_layer_forward_for(r->caller, stream, block->experts, &experts);
 }
 
 // `first`: nothing waits in delta yet.
@@ -138,7 +140,8 @@ static enum vkmoe_status record_block(vkmoe_stream *stream, const vkmoe_network 
         .ids = block->attention->routed ? r->attention_expert_ids : (struct vkmoe_span) { 0 },
     };
     if (status == VKMOE_OK)
-        status = vkmoe_attention_forward(stream, block->attention, r->cache, &attend);
+        status = vkmoe_attention_forward_for(r->caller, stream, block->attention, r->cache,
+            &attend);
     if (status == VKMOE_OK)
         status = record_cross(stream, n, block, r);
     if (status == VKMOE_OK)
@@ -161,22 +164,22 @@ static enum vkmoe_status record_logits(vkmoe_stream *stream, const vkmoe_network
         vkmoe_buffer_address(n->normed) + offset, vkmoe_span_address(&f->logits), count);
 }
 
-static enum vkmoe_status check(const vkmoe_stream *stream, const vkmoe_network *n,
+static enum vkmoe_status check(const struct caller *caller, const vkmoe_stream *stream,
+    const vkmoe_network *n,
     const struct vkmoe_network_forward_params *f)
 {
-    const struct vkmoe_log *log = &n->device->log;
     if (vkmoe_stream_device(stream) != n->device)
-        return vkmoe_fail(log, VKMOE_ERROR_INVALID, "network: stream and network are of two devices");
+        return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "stream and network are of two devices");
     if (f->tokens == 0 || f->tokens > n->params.chunk)
-        return vkmoe_fail(log, VKMOE_ERROR_INVALID, "network: tokens is %u, must be 1 to chunk (%u)",
+        return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "tokens is %u, must be 1 to chunk (%u)",
             f->tokens, n->params.chunk);
     if (f->logits_count > f->tokens)
-        return vkmoe_fail(log, VKMOE_ERROR_INVALID, "network: logits_count is %u of %u tokens",
+        return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "logits_count is %u of %u tokens",
             f->logits_count, f->tokens);
     const uint64_t logits = (uint64_t) f->logits_count * n->frame.vocabulary;
     if (logits >= 1u << 30)
-        return vkmoe_fail(log, VKMOE_ERROR_UNSUPPORTED, "network: %llu logits at once, fewer than 2^30 are possible",
-            (unsigned long long) logits);
+        return vkmoe_refuse(caller, VKMOE_ERROR_UNSUPPORTED,
+            "%llu logits at once, fewer than 2^30 are possible", (unsigned long long) logits);
     const uint64_t pairs = (uint64_t) n->frame.blocks * f->tokens;
     const struct {
         const char *name;
@@ -192,8 +195,8 @@ static enum vkmoe_status check(const vkmoe_stream *stream, const vkmoe_network *
         { "attention_expert_ids", &f->attention_expert_ids, pairs * n->attention_k, false },
     };
     for (size_t i = 0; i < ARRAY_SIZE(spans); i++) {
-        const enum vkmoe_status status = vkmoe_span_check(n->device, spans[i].name, spans[i].span,
-            spans[i].elements, spans[i].required);
+        const enum vkmoe_status status = vkmoe_span_check(caller, n->device, spans[i].name,
+            spans[i].span, spans[i].elements, spans[i].required);
         if (status != VKMOE_OK)
             return status;
     }
@@ -201,17 +204,26 @@ static enum vkmoe_status check(const vkmoe_stream *stream, const vkmoe_network *
 }
 
 enum vkmoe_status vkmoe_network_forward(vkmoe_stream *stream, vkmoe_network *network,
-    const struct vkmoe_network_forward_params *f)
+    const struct vkmoe_network_forward_params *params)
 {
-    enum vkmoe_status status = check(stream, network, f);
+    const struct vkmoe_log *log = device_log(network ? network->device
+        : vkmoe_stream_device(stream));
+    VKMOE_NEED(log, stream, "stream");
+    VKMOE_NEED(log, network, "network");
+    VKMOE_NEED(log, params, "params");
+    const struct vkmoe_network_forward_params *f = params;
+    const struct caller caller = { log, __func__ };
+    enum vkmoe_status status = check(&caller, stream, network, f);
     if (status != VKMOE_OK)
         return status;
     vkmoe_stream_begin(stream);
-    status = vkmoe_stream_scratch(stream, vkmoe_network_scratch_size(network), &(const vkmoe_buffer *) { 0 });
+    status = vkmoe_stream_scratch(stream, vkmoe_network_scratch_size(network),
+        &(const vkmoe_buffer *) { 0 });
     if (status == VKMOE_OK)
         status = embed(stream, network, vkmoe_span_address(&f->ids), f->tokens);
     for (uint32_t b = 0; b < network->decoder.count && status == VKMOE_OK; b++) {
         const struct block_run r = {
+            .caller = &caller,
             .tokens = f->tokens,
             .cache = network->decoder.blocks[b].cache,
             .positions = f->positions,
@@ -229,22 +241,22 @@ enum vkmoe_status vkmoe_network_forward(vkmoe_stream *stream, vkmoe_network *net
 
 // ------------------------------------------------------------------------ encoder
 
-static enum vkmoe_status check_encode(const vkmoe_stream *stream, const vkmoe_network *n,
+static enum vkmoe_status check_encode(const struct caller *caller, const vkmoe_stream *stream,
+    const vkmoe_network *n,
     const struct vkmoe_encode_params *e)
 {
-    const struct vkmoe_log *log = &n->device->log;
     if (!has_encoder(n))
-        return vkmoe_fail(log, VKMOE_ERROR_UNSUPPORTED, "encode: the model has no encoder");
+        return vkmoe_refuse(caller, VKMOE_ERROR_UNSUPPORTED, "the model has no encoder");
     if (vkmoe_stream_device(stream) != n->device)
-        return vkmoe_fail(log, VKMOE_ERROR_INVALID, "encode: stream and network are of two devices");
+        return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "stream and network are of two devices");
     if (e->tokens == 0 || e->tokens > n->params.encoder_capacity)
-        return vkmoe_fail(log, VKMOE_ERROR_INVALID,
-            "encode: tokens is %u, must be 1 to encoder_capacity (%u)", e->tokens,
+        return vkmoe_refuse(caller, VKMOE_ERROR_INVALID,
+            "tokens is %u, must be 1 to encoder_capacity (%u)", e->tokens,
             n->params.encoder_capacity);
     if (e->sequence >= n->params.sequences)
-        return vkmoe_fail(log, VKMOE_ERROR_INVALID, "encode: sequence is %u of %u", e->sequence,
+        return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "sequence is %u of %u", e->sequence,
             n->params.sequences);
-    return vkmoe_span_check(n->device, "ids", &e->ids, e->tokens, true);
+    return vkmoe_span_check(caller, n->device, "ids", &e->ids, e->tokens, true);
 }
 
 // The input's length and sequence to where the attentions look for them.
@@ -258,19 +270,29 @@ static enum vkmoe_status note_input(vkmoe_stream *stream, const vkmoe_network *n
         4 * (uint64_t) e->tokens, e->sequence) : status;
 }
 
-enum vkmoe_status vkmoe_network_encode(vkmoe_stream *stream, vkmoe_network *n,
-    const struct vkmoe_encode_params *e)
+enum vkmoe_status vkmoe_network_encode(vkmoe_stream *stream, vkmoe_network *network,
+    const struct vkmoe_encode_params *params)
 {
-    enum vkmoe_status status = check_encode(stream, n, e);
+    const struct vkmoe_log *log = device_log(network ? network->device
+        : vkmoe_stream_device(stream));
+    VKMOE_NEED(log, stream, "stream");
+    VKMOE_NEED(log, network, "network");
+    VKMOE_NEED(log, params, "params");
+    vkmoe_network *n = network;
+    const struct vkmoe_encode_params *e = params;
+    const struct caller caller = { log, __func__ };
+    enum vkmoe_status status = check_encode(&caller, stream, n, e);
     if (status != VKMOE_OK)
         return status;
     vkmoe_stream_begin(stream);
-    status = vkmoe_stream_scratch(stream, vkmoe_network_scratch_size(n), &(const vkmoe_buffer *) { 0 });
+    status = vkmoe_stream_scratch(stream, vkmoe_network_scratch_size(n),
+        &(const vkmoe_buffer *) { 0 });
     if (status == VKMOE_OK)
         status = note_input(stream, n, e);
     if (status == VKMOE_OK)
         status = embed(stream, n, vkmoe_span_address(&e->ids), e->tokens);
     const struct block_run r = {
+        .caller = &caller,
         .tokens = e->tokens,
         .cache = n->encoder_cache,
         .lengths = { n->encoder_length, 0 },
@@ -286,7 +308,7 @@ enum vkmoe_status vkmoe_network_encode(vkmoe_stream *stream, vkmoe_network *n,
         .sequences = { n->input_sequence, 0 },
     };
     for (uint32_t b = 0; b < n->decoder.count && status == VKMOE_OK; b++)
-        status = vkmoe_attention_store(stream, n->decoder.blocks[b].cross,
+        status = vkmoe_attention_store_for(&caller, stream, n->decoder.blocks[b].cross,
             n->decoder.blocks[b].cross_cache, &output);
     return vkmoe_stream_end(stream, status);
 }
@@ -312,6 +334,8 @@ static uint64_t stack_scratch(const struct network_stack *stack, uint32_t tokens
 
 uint64_t vkmoe_network_scratch_size(const vkmoe_network *n)
 {
+    if (!n)
+        return 0;
     return MAX(stack_scratch(&n->decoder, n->rows),
         stack_scratch(&n->encoder, n->params.encoder_capacity));
 }

@@ -47,7 +47,7 @@ struct vkmoe_stream {
 
 vkmoe_device *vkmoe_stream_device(const vkmoe_stream *stream)
 {
-    return stream->device;
+    return stream ? stream->device : NULL;
 }
 
 uint64_t vkmoe_stream_counters(const vkmoe_stream *stream)
@@ -62,11 +62,9 @@ uint64_t vkmoe_stream_dispatch_count(const vkmoe_stream *stream)
 
 enum vkmoe_status vkmoe_stream_create(vkmoe_device *device, vkmoe_stream **out)
 {
-    if (!out)
-        return VKMOE_ERROR_INVALID;
+    VKMOE_NEED(device_log(device), out, "out");
     *out = NULL;
-    if (!device)
-        return VKMOE_ERROR_INVALID;
+    VKMOE_NEED(NULL, device, "device");
     vkmoe_stream *stream = calloc(1, sizeof *stream);
     if (!stream)
         return vkmoe_fail(&device->log, VKMOE_ERROR_OUT_OF_MEMORY, "out of host memory");
@@ -135,10 +133,9 @@ fail:
 
 enum vkmoe_status vkmoe_stream_wait(vkmoe_stream *stream, uint64_t timeout_ns)
 {
-    if (!stream)
-        return VKMOE_ERROR_INVALID;
+    VKMOE_NEED(NULL, stream, "stream");
     if (!stream->value)
-        return vkmoe_device_check(stream->device);
+        return vkmoe_device_check(stream->device, __func__);
     enum vkmoe_status status = vkmoe_device_wait(stream->device, stream->timeline, stream->value,
         timeout_ns);
     return status == VKMOE_OK ? collect(stream) : status;
@@ -215,7 +212,7 @@ static enum vkmoe_status find_slot(vkmoe_stream *stream, struct slot **out)
 // Inside a transaction, before its commands: there is something to put them into.
 static enum vkmoe_status prepare(vkmoe_stream *stream)
 {
-    enum vkmoe_status status = vkmoe_device_check(stream->device);
+    enum vkmoe_status status = vkmoe_device_check(stream->device, "recording");
     if (status != VKMOE_OK || stream->external || stream->now.own)
         return status;
     status = find_slot(stream, &stream->now.own);
@@ -389,8 +386,7 @@ enum vkmoe_status vkmoe_stream_fill(vkmoe_stream *stream, const vkmoe_buffer *bu
 
 enum vkmoe_status vkmoe_stream_record_into(vkmoe_stream *stream, VkCommandBuffer commands)
 {
-    if (!stream)
-        return VKMOE_ERROR_INVALID;
+    VKMOE_NEED(NULL, stream, "stream");
     vkmoe_device *device = stream->device;
     if (commands && device->owned)
         return vkmoe_fail(&device->log, VKMOE_ERROR_INVALID,
@@ -431,8 +427,7 @@ enum vkmoe_status vkmoe_stream_scratch(vkmoe_stream *stream, uint64_t size,
 enum vkmoe_status vkmoe_stream_reserve(vkmoe_stream *stream, uint64_t scratch_size)
 {
     const vkmoe_buffer *scratch;
-    if (!stream)
-        return VKMOE_ERROR_INVALID;
+    VKMOE_NEED(NULL, stream, "stream");
     if (stream->external)
         return vkmoe_fail(&stream->device->log, VKMOE_ERROR_INVALID,
             "vkmoe_stream_reserve: a command buffer of the caller is set");
@@ -512,8 +507,7 @@ static const struct vkmoe_submit_params no_semaphores;
 enum vkmoe_status vkmoe_stream_submit(vkmoe_stream *stream,
     const struct vkmoe_submit_params *params)
 {
-    if (!stream)
-        return VKMOE_ERROR_INVALID;
+    VKMOE_NEED(NULL, stream, "stream");
     vkmoe_device *device = stream->device;
     struct slot *slot = stream->now.own;
     params = params ? params : &no_semaphores;
@@ -538,8 +532,7 @@ enum vkmoe_status vkmoe_stream_submit(vkmoe_stream *stream,
 enum vkmoe_status vkmoe_stream_repeat(vkmoe_stream *stream,
     const struct vkmoe_submit_params *params)
 {
-    if (!stream)
-        return VKMOE_ERROR_INVALID;
+    VKMOE_NEED(NULL, stream, "stream");
     vkmoe_device *device = stream->device;
     params = params ? params : &no_semaphores;
     if (stream->external)

@@ -51,7 +51,7 @@ enum vkmoe_status vkmoe_stream_scratch(vkmoe_stream *stream, uint64_t size,
 #define STREAM_COUNTERS 65536
 uint64_t vkmoe_stream_counters(const vkmoe_stream *stream);
 
-vkmoe_device *vkmoe_stream_device(const vkmoe_stream *stream);
+vkmoe_device *vkmoe_stream_device(const vkmoe_stream *stream); // NULL for NULL
 
 // Dispatches recorded since creation, for tests and bench.
 uint64_t vkmoe_stream_dispatch_count(const vkmoe_stream *stream);

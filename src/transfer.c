@@ -213,14 +213,14 @@ static enum vkmoe_status check_range(const vkmoe_buffer *buffer, const char *fun
         return vkmoe_fail(log, VKMOE_ERROR_INVALID,
             "%s: %llu bytes at %llu: the buffer has %llu", function, (unsigned long long)size,
             (unsigned long long)offset, (unsigned long long)buffer->size);
-    return vkmoe_device_check(buffer->device);
+    return vkmoe_device_check(buffer->device, function);
 }
 
 enum vkmoe_status vkmoe_buffer_upload_with(vkmoe_buffer *buffer, uint64_t offset, uint64_t size,
     void (*fill)(void *user, uint64_t offset, void *to, uint64_t size), void *user)
 {
     vkmoe_device *device = buffer->device;
-    enum vkmoe_status status = check_range(buffer, "upload", offset, size);
+    enum vkmoe_status status = check_range(buffer, "vkmoe_buffer_upload", offset, size);
     if (status != VKMOE_OK || !size)
         return status;
     if (buffer->mapped) {
@@ -259,24 +259,21 @@ static void fill_from_memory(void *user, uint64_t offset, void *to, uint64_t siz
 enum vkmoe_status vkmoe_buffer_upload(vkmoe_buffer *buffer, uint64_t offset, const void *data,
     uint64_t size)
 {
-    if (!buffer)
-        return VKMOE_ERROR_INVALID;
-    if (!data && size)
-        return vkmoe_fail(&buffer->device->log, VKMOE_ERROR_INVALID, "upload: data is NULL");
+    VKMOE_NEED(NULL, buffer, "buffer");
+    if (size)
+        VKMOE_NEED(&buffer->device->log, data, "data");
     return vkmoe_buffer_upload_with(buffer, offset, size, fill_from_memory, (void *)data);
 }
 
 enum vkmoe_status vkmoe_buffer_download(const vkmoe_buffer *buffer, uint64_t offset, void *data,
     uint64_t size)
 {
-    if (!buffer)
-        return VKMOE_ERROR_INVALID;
+    VKMOE_NEED(NULL, buffer, "buffer");
     vkmoe_device *device = buffer->device;
-    enum vkmoe_status status = check_range(buffer, "download", offset, size);
+    enum vkmoe_status status = check_range(buffer, __func__, offset, size);
     if (status != VKMOE_OK || !size)
         return status;
-    if (!data)
-        return vkmoe_fail(&device->log, VKMOE_ERROR_INVALID, "download: data is NULL");
+    VKMOE_NEED(&device->log, data, "data");
     // Reading uncached memory is slower than having the device copy it first.
     if (buffer->mapped && (buffer->host_cached || size <= 4096)) {
         memcpy(data, (const char *)buffer->mapped + offset, size);
@@ -317,7 +314,7 @@ enum vkmoe_status vkmoe_buffer_download(const vkmoe_buffer *buffer, uint64_t off
 enum vkmoe_status vkmoe_buffer_clear(vkmoe_buffer *buffer, uint64_t offset, uint64_t size)
 {
     vkmoe_device *device = buffer->device;
-    enum vkmoe_status status = check_range(buffer, "clear", offset, size);
+    enum vkmoe_status status = check_range(buffer, "vkmoe_buffer_clear", offset, size);
     if (status != VKMOE_OK || !size)
         return status;
     if (buffer->mapped) {

@@ -397,7 +397,7 @@ static bool check_without_encoder(struct harness *harness, const char *family, u
     vkmoe_network *network = NULL;
     bool ok = whole_checkpoint_write(family, seed, &checkpoint) &&
         is_ok(vkmoe_model_open(checkpoint.path, NULL, &model), "vkmoe_model_open") &&
-        is_ok(vkmoe_network_create(harness->device, model, NULL, &network),
+        is_ok(vkmoe_network_create(harness->device, model, &(struct vkmoe_network_params){0}, &network),
             "vkmoe_network_create");
     harness->messages = 0;
     ok = ok && vkmoe_network_encode(harness->stream, network,

@@ -43,11 +43,13 @@ static void net_finish(struct net *net)
     vkmoe_model_destroy(&net->model);
 }
 
+// `params` NULL: defaults.
 static bool net_renew(struct net *net, const struct vkmoe_network_params *params)
 {
+    static const struct vkmoe_network_params defaults;
     vkmoe_network_destroy(&net->network);
-    return is_ok(vkmoe_network_create(net->harness->device, net->model, params, &net->network),
-        "vkmoe_network_create");
+    return is_ok(vkmoe_network_create(net->harness->device, net->model,
+        params ? params : &defaults, &net->network), "vkmoe_network_create");
 }
 
 // net_finish() in any case.

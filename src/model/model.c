@@ -174,12 +174,13 @@ void vkmoe_model_destroy(vkmoe_model **model)
 
 void vkmoe_model_get_info(const vkmoe_model *model, struct vkmoe_model_info *info)
 {
-    *info = model->info;
+    if (info)
+        *info = model ? model->info : (struct vkmoe_model_info){0};
 }
 
 bool vkmoe_model_is_moe(const vkmoe_model *model, struct vkmoe_block block)
 {
-    return block.index < model->blocks.count[block.decoder]
+    return model && block.index < model->blocks.count[block.decoder]
         && model->blocks.moe[block.decoder][block.index];
 }
 

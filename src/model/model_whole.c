@@ -32,11 +32,11 @@ static enum vkmoe_status begin(struct vkmoe_model *model, struct vkmoe_config *c
 
 // What is missing among the arguments of `function`, or that there is no such block.
 static enum vkmoe_status check(const char *function, const struct vkmoe_model *model,
-    bool has_outputs, struct vkmoe_block block)
+    const char *missing_output, struct vkmoe_block block)
 {
-    if (!model || !has_outputs)
+    if (!model || missing_output)
         return vkmoe_fail(model ? &model->log : NULL, VKMOE_ERROR_INVALID, "%s: %s is NULL",
-            function, model ? "an output" : "model");
+            function, model ? missing_output : "model");
     if (block.index >= model->blocks.count[block.decoder])
         return vkmoe_fail(&model->log, VKMOE_ERROR_NOT_FOUND, "%s: has no %s %u, only %u of them",
             model->directory, block.decoder ? "decoder block" : "block", block.index,
@@ -53,7 +53,8 @@ enum vkmoe_status vkmoe_model_get_attention(vkmoe_model *model, struct vkmoe_blo
 {
     struct vkmoe_whole_tensors from;
     struct vkmoe_config config;
-    enum vkmoe_status status = check("vkmoe_model_get_attention", model, params, block);
+    enum vkmoe_status status = check("vkmoe_model_get_attention", model,
+        params ? NULL : "params", block);
     if (status == VKMOE_OK)
         status = begin(model, &config, &from);
     if (status != VKMOE_OK)
@@ -81,7 +82,7 @@ enum vkmoe_status vkmoe_model_get_frame(vkmoe_model *model, struct vkmoe_frame_p
     struct vkmoe_config config;
     struct vkmoe_frame_params frame;
     enum vkmoe_status status =
-        check("vkmoe_model_get_frame", model, params, (struct vkmoe_block){0});
+        check("vkmoe_model_get_frame", model, params ? NULL : "params", (struct vkmoe_block){0});
     if (status == VKMOE_OK)
         status = begin(model, &config, &from);
     if (status == VKMOE_OK)
@@ -98,7 +99,8 @@ enum vkmoe_status vkmoe_model_get_norms(vkmoe_model *model, struct vkmoe_block b
     struct vkmoe_config config;
     struct vkmoe_view first, second;
     enum vkmoe_status status =
-        check("vkmoe_model_get_norms", model, attention_norm && experts_norm, block);
+        check("vkmoe_model_get_norms", model, !attention_norm ? "attention_norm"
+            : !experts_norm ? "experts_norm" : NULL, block);
     if (status == VKMOE_OK)
         status = begin(model, &config, &from);
     if (status == VKMOE_OK)
