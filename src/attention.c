@@ -280,6 +280,6 @@ uint64_t vkmoe_attention_size(const vkmoe_attention *a)
         + vkmoe_mix_size(&a->output_mix) + vkmoe_layer_size(a->experts)
         + vkmoe_linear_size(&a->query) + vkmoe_linear_size(&a->output);
     for (size_t i = 0; i < ARRAY_SIZE(buffers); i++)
-        size += buffers[i] ? vkmoe_buffer_size(buffers[i]) : 0;
+        size += vkmoe_buffer_taken(buffers[i]);
     return size;
 }

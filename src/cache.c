@@ -104,6 +104,6 @@ void vkmoe_cache_destroy(vkmoe_cache **cache)
 
 uint64_t vkmoe_cache_size(const vkmoe_cache *cache)
 {
-    return vkmoe_buffer_size(cache->keys) + vkmoe_buffer_size(cache->values)
-        + (cache->means ? vkmoe_buffer_size(cache->means) : 0);
+    return !cache ? 0 : vkmoe_buffer_taken(cache->keys) + vkmoe_buffer_taken(cache->values)
+        + vkmoe_buffer_taken(cache->means);
 }

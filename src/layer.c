@@ -170,13 +170,9 @@ static uint64_t sum_sizes(const vkmoe_layer *layer)
         layer->vectors, layer->up_bias, layer->down_bias, layer->output_bias };
     uint64_t size = 0;
     for (size_t i = 0; i < ARRAY_SIZE(buffers); i++)
-        size += buffers[i] ? vkmoe_buffer_size(buffers[i]) : 0;
-    for (uint32_t e = 0; e <= layer->params.experts; e++) {
-        if (layer->up[e].buffer)
-            size += vkmoe_buffer_size(layer->up[e].buffer);
-        if (layer->down[e].buffer)
-            size += vkmoe_buffer_size(layer->down[e].buffer);
-    }
+        size += vkmoe_buffer_taken(buffers[i]);
+    for (uint32_t e = 0; e <= layer->params.experts; e++)
+        size += vkmoe_buffer_taken(layer->up[e].buffer) + vkmoe_buffer_taken(layer->down[e].buffer);
     return size;
 }
 

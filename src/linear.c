@@ -72,10 +72,8 @@ void vkmoe_linear_destroy(struct linear *linear)
 
 uint64_t vkmoe_linear_size(const struct linear *linear)
 {
-    uint64_t size = 0;
-    if (linear->matrix.buffer)
-        size += vkmoe_buffer_size(linear->matrix.buffer) + vkmoe_buffer_size(linear->table);
-    return size + (linear->bias ? vkmoe_buffer_size(linear->bias) : 0);
+    return vkmoe_buffer_taken(linear->matrix.buffer) + vkmoe_buffer_taken(linear->table)
+        + vkmoe_buffer_taken(linear->bias);
 }
 
 // Few tokens: the shared expert's way through decode_up, with no routed experts.

@@ -469,7 +469,31 @@ uint64_t vkmoe_buffer_size(const vkmoe_buffer *buffer)
 
 uint64_t vkmoe_buffer_address(const vkmoe_buffer *buffer)
 {
-    return buffer->address;
+    return buffer ? buffer->address : 0;
+}
+
+uint64_t vkmoe_buffer_taken(const vkmoe_buffer *buffer)
+{
+    if (!buffer || !buffer->block)
+        return 0;
+    return buffer->block->shared ? align_up(buffer->size, BUFFER_ALIGNMENT)
+        : buffer->block->allocated_size;
+}
+
+struct memory_usage vkmoe_memory_usage(vkmoe_device *device)
+{
+    struct memory_store *store = device->memory_store;
+    struct memory_usage usage = {0};
+    pthread_mutex_lock(&store->mutex);
+    for (const struct memory_block *block = store->blocks; block; block = block->next) {
+        uint64_t free_size = 0;
+        for (uint32_t i = 0; i < block->free_count; i++)
+            free_size += block->free[i].size;
+        usage.taken += block->shared ? block->size - free_size : block->allocated_size;
+        usage.allocated += block->allocated_size;
+    }
+    pthread_mutex_unlock(&store->mutex);
+    return usage;
 }
 
 uint64_t vkmoe_device_dummy_address(vkmoe_device *device)

@@ -45,6 +45,16 @@ enum vkmoe_status vkmoe_buffer_try_kind(vkmoe_device *device, enum memory_kind k
 enum vkmoe_status vkmoe_buffer_flush(const vkmoe_buffer *buffer, uint64_t size);
 enum vkmoe_status vkmoe_buffer_invalidate(const vkmoe_buffer *buffer, uint64_t size);
 
+// What vkmoe.h says that a buffer takes of the device's memory; 0 for NULL and wrapped ones.
+uint64_t vkmoe_buffer_taken(const vkmoe_buffer *buffer);
+
+// Of all buffers, the library's own included.
+struct memory_usage {
+    uint64_t taken;     // the sum of vkmoe_buffer_taken()
+    uint64_t allocated; // the sum of all VkDeviceMemory
+};
+struct memory_usage vkmoe_memory_usage(vkmoe_device *device);
+
 // Uploads in pieces that the caller produces: `fill` writes `size` bytes of the
 // data that starts at `offset` to `to`. Serves weights that are repacked on the
 // way, without a second copy of them in host memory.

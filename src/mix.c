@@ -47,7 +47,7 @@ uint64_t vkmoe_mix_size(const struct mix *mix)
 {
     if (!is_mix(mix))
         return 0;
-    return vkmoe_layer_size(mix->layer) + (mix->bias ? vkmoe_buffer_size(mix->bias) : 0);
+    return vkmoe_layer_size(mix->layer) + vkmoe_buffer_taken(mix->bias);
 }
 
 // ------------------------------------------------------------------------ scratch

@@ -268,23 +268,26 @@ void vkmoe_network_destroy(vkmoe_network **network)
 
 static uint64_t stack_size(const struct network_stack *stack)
 {
-    uint64_t size = stack->final_norm ? vkmoe_buffer_size(stack->final_norm) : 0;
+    uint64_t size = vkmoe_buffer_taken(stack->final_norm);
     for (uint32_t b = 0; b < stack->count; b++) {
         const struct network_block *block = &stack->blocks[b];
-        size += vkmoe_attention_size(block->attention) + vkmoe_layer_size(block->experts)
-            + 2 * vkmoe_buffer_size(block->experts_norm);
-        if (block->cache)
-            size += vkmoe_cache_size(block->cache);
-        if (block->cross)
-            size += vkmoe_attention_size(block->cross) + vkmoe_cache_size(block->cross_cache)
-                + vkmoe_buffer_size(block->cross_norm);
+        size += vkmoe_attention_size(block->attention) + vkmoe_cache_size(block->cache)
+            + vkmoe_attention_size(block->cross) + vkmoe_cache_size(block->cross_cache)
+            + vkmoe_layer_size(block->experts) + vkmoe_buffer_taken(block->attention_norm)
+            + vkmoe_buffer_taken(block->cross_norm) + vkmoe_buffer_taken(block->experts_norm);
     }
     return size;
 }
 
 uint64_t vkmoe_network_size(const vkmoe_network *n)
 {
-    return vkmoe_linear_size(&n->embedding) + vkmoe_linear_size(&n->head)
-        + 3 * vkmoe_buffer_size(n->x) + stack_size(&n->decoder) + stack_size(&n->encoder)
-        + (n->encoder_cache ? vkmoe_cache_size(n->encoder_cache) : 0);
+    if (!n)
+        return 0;
+    uint64_t size = vkmoe_linear_size(&n->embedding) + vkmoe_linear_size(&n->head)
+        + stack_size(&n->decoder) + stack_size(&n->encoder) + vkmoe_cache_size(n->encoder_cache);
+    const vkmoe_buffer *const buffers[] = { n->x, n->normed, n->delta, n->dense_ids,
+        n->dense_weights, n->encoder_length, n->input_lengths, n->input_sequence };
+    for (size_t i = 0; i < ARRAY_SIZE(buffers); i++)
+        size += vkmoe_buffer_taken(buffers[i]);
+    return size;
 }

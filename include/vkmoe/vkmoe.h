@@ -13,9 +13,19 @@
 //   and a field left zero takes its default. Initialise with {0} and set by name.
 // - X_create() sets *out to NULL when it fails. X_destroy() takes the address of
 //   the handle, sets it to NULL, and ignores NULL and a NULL handle.
-// - Errors are a return value; the reason goes to the log callback as one line
-//   that says what, where, and what was expected. The library never prints,
-//   aborts, exits, starts threads, or reads environment variables.
+// - Errors are a return value; the reason goes to the log callback as one line of
+//   level error, no less and no more, that says what, where, and what was expected.
+//   Only TIMEOUT says nothing. The library never prints, aborts, exits, starts threads,
+//   or reads environment variables.
+// - An argument or array that is NULL is INVALID, unless a comment says what it means, and so
+//   is an enum without a meaning; of the objects given, one's log gets the line, if there is
+//   one. Functions without a status do nothing for NULL: a getter leaves *info zeroed,
+//   others return 0 or false.
+// - Device memory comes from the driver in blocks of 4 to 64 MiB that buffers share, or, from
+//   16 MiB on, in one for the buffer alone. What X_size() says an object takes is the sum
+//   over its buffers: of one in a shared block, its size rounded up to 256; of one that is
+//   alone, all that the driver was asked for, 64 KiB of padding included. Scratch
+//   belongs to streams and is not among it.
 // - Threads: a function may be called from any thread, but not from two threads at
 //   once on the same object, except where a type's comment says "any thread".
 //   Objects of different devices are independent.
@@ -724,7 +734,7 @@ struct vkmoe_network_params {
 VKMOE_API enum vkmoe_status vkmoe_network_create(vkmoe_device *device, vkmoe_model *model,
     const struct vkmoe_network_params *params, vkmoe_network **out);
 VKMOE_API void vkmoe_network_destroy(vkmoe_network **network);
-VKMOE_API uint64_t vkmoe_network_size(const vkmoe_network *network); // device memory
+VKMOE_API uint64_t vkmoe_network_size(const vkmoe_network *network); // with its caches
 
 struct vkmoe_network_forward_params {
     uint32_t tokens;             // 1 to chunk
