@@ -1,0 +1,536 @@
+// arguments.c - vkmoe.h's rule for arguments that are NULL, for every pointer of every public
+// function; and for what else no function may take. Which pointers there are is read from the header, so that a new one without a test fails.
+//
+// Environment: VKMOE_TEST_DEVICE, as everywhere.
+#include <ctype.h>
+
+#include "check.h"
+#include "tiny_layer.h"
+
+static struct record record;
+static bool ok;
+
+// ------------------------------------------------------- what was called with NULL so far
+
+static struct {
+    char name[96]; // "function.argument"
+} tested[256];
+static uint32_t tested_count;
+
+static void note(const char *function, const char *argument)
+{
+    if (tested_count < sizeof tested / sizeof *tested)
+        snprintf(tested[tested_count++].name, sizeof tested->name, "%s.%s", function, argument);
+}
+
+static void check_refused(const char *function, const char *argument, enum vkmoe_status status,
+    uint32_t lines)
+{
+    char line[160];
+    snprintf(line, sizeof line, "%s: %s is NULL", function, argument);
+    note(function, argument);
+    if (status == VKMOE_ERROR_INVALID && record.lines[VKMOE_LOG_ERROR] == lines
+            && (!lines || !strcmp(record.last, line)))
+        return;
+    tap_note("%s is NULL in %s: '%s', %u errors logged, expected %u, the last: %s", argument, function,
+        vkmoe_status_name(status), record.lines[VKMOE_LOG_ERROR], lines, record.last);
+    ok = false;
+}
+
+static void check_quiet(const char *function, const char *argument, bool condition)
+{
+    note(function, argument);
+    if (condition && !record.lines[VKMOE_LOG_ERROR])
+        return;
+    tap_note("%s is NULL in %s: not as it should be, %u errors logged", argument, function,
+        record.lines[VKMOE_LOG_ERROR]);
+    ok = false;
+}
+
+// The call is INVALID, with one line if `lines` is 1; 0: nothing that came along has a log.
+#define REFUSED(function, argument, lines, arguments)               \
+    do {                                                            \
+        record = (struct record){0};                                \
+        check_refused(#function, argument, function arguments, lines); \
+    } while (0)
+
+// NULL has a meaning here, or nothing happens: `expression` is true, and nothing is logged.
+#define QUIET(function, argument, expression)                       \
+    do {                                                            \
+        record = (struct record){0};                                \
+        check_quiet(#function, argument, expression);               \
+    } while (0)
+
+// As X_create() promises.
+#define REFUSED_OUT(function, argument, lines, out, arguments)      \
+    do {                                                            \
+        memset(&(out), 0xee, sizeof(out));                          \
+        REFUSED(function, argument, lines, arguments);              \
+        if (out) {                                                  \
+            tap_note("%s: *out is not NULL", #function);            \
+            ok = false;                                             \
+        }                                                           \
+        (out) = NULL;                                               \
+    } while (0)
+
+// ------------------------------------------------------------------------------- the calls
+
+static vkmoe_device *device;
+static vkmoe_stream *stream;
+static vkmoe_buffer *buffer;
+static vkmoe_layer *layer;
+static vkmoe_attention *attention;
+static vkmoe_cache *cache;
+static vkmoe_model *model;
+static vkmoe_network *network;
+static const struct vkmoe_block first_block;
+
+static const struct vkmoe_log to_record = {record_line, &record, VKMOE_LOG_INFO};
+static const float numbers[64];
+
+static const struct vkmoe_view view = {.data = numbers};
+static const struct vkmoe_attention_params attention_params = {
+    .hidden = 8, .head_size = 8, .heads = 1, .kv_heads = 1, .experts = 1, .experts_per_token = 1,
+    .query = &view, .output = &view, .key = {.data = numbers}, .value = {.data = numbers},
+};
+static const struct vkmoe_cache_params cache_params = {
+    .kv_heads = 1, .head_size = 8, .sequences = 1, .capacity = 4,
+};
+
+static bool make_objects(void)
+{
+    struct tiny_layer tiny;
+    tiny_layer_init(&tiny, 1);
+    CHECK_OK(vkmoe_device_create(&(struct vkmoe_device_params){
+        .log = to_record, .select = device_under_test()}, &device));
+    CHECK_OK(vkmoe_stream_create(device, &stream));
+    CHECK_OK(vkmoe_buffer_create(device, 1024, &buffer));
+    CHECK_OK(tiny_layer_create(&tiny, device, &layer));
+    CHECK_OK(vkmoe_attention_create(device, &attention_params, &attention));
+    CHECK_OK(vkmoe_cache_create(device, &cache_params, &cache));
+    CHECK_OK(vkmoe_model_open(VKMOE_TEST_MODELS "/tiny-mixtral", &to_record, &model));
+    CHECK_OK(vkmoe_network_create(device, model,
+        &(struct vkmoe_network_params){.capacity = 16, .chunk = 4}, &network));
+    return true;
+fail:
+    return false;
+}
+
+// Twice, which is once too often.
+static void destroy_objects(void)
+{
+    for (int i = 0; i < 2; i++) {
+        vkmoe_network_destroy(&network);
+        vkmoe_model_destroy(&model);
+        vkmoe_cache_destroy(&cache);
+        vkmoe_attention_destroy(&attention);
+        vkmoe_layer_destroy(&layer);
+        vkmoe_buffer_destroy(&buffer);
+        vkmoe_stream_destroy(&stream);
+        vkmoe_device_destroy(&device);
+    }
+}
+
+static void call_device(void)
+{
+    uint32_t count = 0;
+    size_t size = 0;
+    vkmoe_device *out = NULL;
+    struct vkmoe_device_info info, zero;
+    const struct vkmoe_device_params params = {.log = to_record, .select = device_under_test()};
+    const struct vkmoe_adopt_params adopt = {.log = to_record};
+    REFUSED(vkmoe_device_list, "count", 1, (&to_record, NULL, NULL));
+    count = 1;
+    REFUSED(vkmoe_device_list, "infos", 1, (&to_record, NULL, &count));
+    count = 0;
+    QUIET(vkmoe_device_list, "log", vkmoe_device_list(NULL, NULL, &count) == VKMOE_OK && count);
+    REFUSED_OUT(vkmoe_device_create, "params", 0, out, (NULL, &out));
+    REFUSED(vkmoe_device_create, "out", 1, (&params, NULL));
+    REFUSED(vkmoe_device_create, "out", 0, (NULL, NULL));
+    REFUSED_OUT(vkmoe_device_adopt, "params", 0, out, (NULL, &out));
+    REFUSED(vkmoe_device_adopt, "out", 1, (&adopt, NULL));
+    REFUSED_OUT(vkmoe_device_adopt, "instance", 1, out, (&adopt, &out));
+    memset(&zero, 0, sizeof zero);
+    memset(&info, 0xee, sizeof info);
+    vkmoe_device_get_info(device, NULL);
+    vkmoe_device_get_info(NULL, NULL);
+    QUIET(vkmoe_device_get_info, "info", true);
+    vkmoe_device_get_info(NULL, &info);
+    QUIET(vkmoe_device_get_info, "device", !memcmp(&info, &zero, sizeof info));
+    REFUSED(vkmoe_device_get_cache, "device", 0, (NULL, NULL, &size));
+    REFUSED(vkmoe_device_get_cache, "size", 1, (device, NULL, NULL));
+    QUIET(vkmoe_device_get_cache, "data", vkmoe_device_get_cache(device, NULL, &size) == VKMOE_OK);
+    vkmoe_device_destroy(NULL);
+    QUIET(vkmoe_device_destroy, "device", (vkmoe_device_destroy(&out), !out));
+}
+
+static void call_buffer(void)
+{
+    vkmoe_buffer *out = NULL;
+    char bytes[4];
+    REFUSED_OUT(vkmoe_buffer_create, "device", 0, out, (NULL, 4, &out));
+    REFUSED(vkmoe_buffer_create, "out", 1, (device, 4, NULL));
+    REFUSED_OUT(vkmoe_buffer_wrap, "device", 0, out, (NULL, 4, 4, &out));
+    REFUSED(vkmoe_buffer_wrap, "out", 1, (device, 4, 4, NULL));
+    REFUSED(vkmoe_buffer_upload, "buffer", 0, (NULL, 0, bytes, 4));
+    REFUSED(vkmoe_buffer_upload, "data", 1, (buffer, 0, NULL, 4));
+    REFUSED(vkmoe_buffer_download, "buffer", 0, (NULL, 0, bytes, 4));
+    REFUSED(vkmoe_buffer_download, "data", 1, (buffer, 0, NULL, 4));
+    QUIET(vkmoe_buffer_upload, "data", vkmoe_buffer_upload(buffer, 0, NULL, 0) == VKMOE_OK);
+    QUIET(vkmoe_buffer_download, "data", vkmoe_buffer_download(buffer, 0, NULL, 0) == VKMOE_OK);
+    QUIET(vkmoe_buffer_size, "buffer", !vkmoe_buffer_size(NULL));
+    QUIET(vkmoe_buffer_address, "buffer", !vkmoe_buffer_address(NULL));
+    vkmoe_buffer_destroy(NULL);
+    QUIET(vkmoe_buffer_destroy, "buffer", (vkmoe_buffer_destroy(&out), !out));
+}
+
+static void call_stream(void)
+{
+    vkmoe_stream *out = NULL;
+    REFUSED_OUT(vkmoe_stream_create, "device", 0, out, (NULL, &out));
+    REFUSED(vkmoe_stream_create, "out", 1, (device, NULL));
+    REFUSED(vkmoe_stream_reserve, "stream", 0, (NULL, 4));
+    REFUSED(vkmoe_stream_record_into, "stream", 0, (NULL, NULL));
+    REFUSED(vkmoe_stream_submit, "stream", 0, (NULL, NULL));
+    REFUSED(vkmoe_stream_repeat, "stream", 0, (NULL, NULL));
+    REFUSED(vkmoe_stream_wait, "stream", 0, (NULL, 0));
+    QUIET(vkmoe_stream_record_into, "commands",
+        vkmoe_stream_record_into(stream, NULL) == VKMOE_OK);
+    const struct vkmoe_forward_params work = {.tokens = TINY_TOKENS, .x = {buffer, 0},
+        .y = {buffer, 512}};
+    const bool recorded = vkmoe_layer_forward(stream, layer, &work) == VKMOE_OK;
+    QUIET(vkmoe_stream_submit, "params",
+        recorded && vkmoe_stream_submit(stream, NULL) == VKMOE_OK);
+    QUIET(vkmoe_stream_repeat, "params", vkmoe_stream_repeat(stream, NULL) == VKMOE_OK);
+    QUIET(vkmoe_stream_wait, "stream", vkmoe_stream_wait(stream, UINT64_MAX) == VKMOE_OK);
+    REFUSED(vkmoe_stream_submit, "waits", 1,
+        (stream, &(struct vkmoe_submit_params){.wait_count = 1}));
+    REFUSED(vkmoe_stream_submit, "signals", 1,
+        (stream, &(struct vkmoe_submit_params){.signal_count = 1}));
+    vkmoe_stream_destroy(NULL);
+    QUIET(vkmoe_stream_destroy, "stream", (vkmoe_stream_destroy(&out), !out));
+}
+
+static void call_layer(void)
+{
+    vkmoe_layer *out = NULL;
+    const struct vkmoe_layer_params params = {0};
+    const struct vkmoe_forward_params forward = {0};
+    REFUSED_OUT(vkmoe_layer_create, "device", 0, out, (NULL, &params, &out));
+    REFUSED_OUT(vkmoe_layer_create, "params", 1, out, (device, NULL, &out));
+    REFUSED(vkmoe_layer_create, "out", 1, (device, &params, NULL));
+    REFUSED(vkmoe_layer_forward, "stream", 1, (NULL, layer, &forward));
+    REFUSED(vkmoe_layer_forward, "layer", 1, (stream, NULL, &forward));
+    REFUSED(vkmoe_layer_forward, "params", 1, (stream, layer, NULL));
+    REFUSED(vkmoe_layer_forward, "stream", 0, (NULL, NULL, NULL));
+    QUIET(vkmoe_layer_size, "layer", !vkmoe_layer_size(NULL));
+    QUIET(vkmoe_layer_scratch_size, "layer", !vkmoe_layer_scratch_size(NULL, 4));
+    vkmoe_layer_destroy(NULL);
+    QUIET(vkmoe_layer_destroy, "layer", (vkmoe_layer_destroy(&out), !out));
+}
+
+static void call_attention(void)
+{
+    vkmoe_attention *out = NULL;
+    const struct vkmoe_attend_params attend = {0};
+    REFUSED_OUT(vkmoe_attention_create, "device", 0, out, (NULL, &attention_params, &out));
+    REFUSED_OUT(vkmoe_attention_create, "params", 1, out, (device, NULL, &out));
+    REFUSED(vkmoe_attention_create, "out", 1, (device, &attention_params, NULL));
+    REFUSED(vkmoe_attention_forward, "stream", 1, (NULL, attention, cache, &attend));
+    REFUSED(vkmoe_attention_forward, "attention", 1, (stream, NULL, cache, &attend));
+    REFUSED(vkmoe_attention_forward, "cache", 1, (stream, attention, NULL, &attend));
+    REFUSED(vkmoe_attention_forward, "params", 1, (stream, attention, cache, NULL));
+    REFUSED(vkmoe_attention_forward, "attention", 1, (stream, NULL, NULL, NULL));
+    REFUSED(vkmoe_attention_forward, "stream", 0, (NULL, NULL, NULL, NULL));
+    REFUSED(vkmoe_attention_store, "stream", 1, (NULL, attention, cache, &attend));
+    REFUSED(vkmoe_attention_store, "attention", 1, (stream, NULL, cache, &attend));
+    REFUSED(vkmoe_attention_store, "cache", 1, (stream, attention, NULL, &attend));
+    REFUSED(vkmoe_attention_store, "params", 1, (stream, attention, cache, NULL));
+    REFUSED(vkmoe_attention_store, "stream", 1, (NULL, NULL, cache, NULL));
+    QUIET(vkmoe_attention_size, "attention", !vkmoe_attention_size(NULL));
+    QUIET(vkmoe_attention_scratch_size, "attention", !vkmoe_attention_scratch_size(NULL, 4));
+    vkmoe_attention_destroy(NULL);
+    QUIET(vkmoe_attention_destroy, "attention", (vkmoe_attention_destroy(&out), !out));
+}
+
+static void call_cache(void)
+{
+    vkmoe_cache *out = NULL;
+    REFUSED_OUT(vkmoe_cache_create, "device", 0, out, (NULL, &cache_params, &out));
+    REFUSED_OUT(vkmoe_cache_create, "params", 1, out, (device, NULL, &out));
+    REFUSED(vkmoe_cache_create, "out", 1, (device, &cache_params, NULL));
+    QUIET(vkmoe_cache_size, "cache", !vkmoe_cache_size(NULL));
+    vkmoe_cache_destroy(NULL);
+    QUIET(vkmoe_cache_destroy, "cache", (vkmoe_cache_destroy(&out), !out));
+}
+
+static void call_model(void)
+{
+    vkmoe_model *out = NULL;
+    struct vkmoe_model_info info, zero;
+    struct vkmoe_layer_params experts;
+    struct vkmoe_attention_params attends;
+    struct vkmoe_frame_params frame;
+    struct vkmoe_view norm;
+    const char *path = VKMOE_TEST_MODELS "/tiny-mixtral";
+    REFUSED_OUT(vkmoe_model_open, "path", 1, out, (NULL, &to_record, &out));
+    REFUSED(vkmoe_model_open, "out", 1, (path, &to_record, NULL));
+    QUIET(vkmoe_model_open, "log", vkmoe_model_open(path, NULL, &out) == VKMOE_OK);
+    vkmoe_model_destroy(&out);
+    memset(&zero, 0, sizeof zero);
+    memset(&info, 0xee, sizeof info);
+    vkmoe_model_get_info(model, NULL);
+    vkmoe_model_get_info(NULL, NULL);
+    QUIET(vkmoe_model_get_info, "info", true);
+    vkmoe_model_get_info(NULL, &info);
+    QUIET(vkmoe_model_get_info, "model", !memcmp(&info, &zero, sizeof info));
+    QUIET(vkmoe_model_is_moe, "model", !vkmoe_model_is_moe(NULL, first_block));
+    REFUSED(vkmoe_model_get_layer, "model", 0, (NULL, first_block, &experts));
+    REFUSED(vkmoe_model_get_layer, "params", 1, (model, first_block, NULL));
+    REFUSED(vkmoe_model_get_mlp, "model", 0, (NULL, first_block, &experts));
+    REFUSED(vkmoe_model_get_mlp, "params", 1, (model, first_block, NULL));
+    REFUSED(vkmoe_model_get_attention, "model", 0, (NULL, first_block, &attends));
+    REFUSED(vkmoe_model_get_attention, "params", 1, (model, first_block, NULL));
+    REFUSED(vkmoe_model_get_frame, "model", 0, (NULL, &frame));
+    REFUSED(vkmoe_model_get_frame, "params", 1, (model, NULL));
+    REFUSED(vkmoe_model_get_norms, "model", 0, (NULL, first_block, &norm, &norm));
+    REFUSED(vkmoe_model_get_norms, "attention_norm", 1, (model, first_block, NULL, &norm));
+    REFUSED(vkmoe_model_get_norms, "experts_norm", 1, (model, first_block, &norm, NULL));
+    vkmoe_model_destroy(NULL);
+    QUIET(vkmoe_model_destroy, "model", (vkmoe_model_destroy(&out), !out));
+}
+
+static void call_network(void)
+{
+    vkmoe_network *out = NULL;
+    const struct vkmoe_network_params params = {0};
+    const struct vkmoe_network_forward_params forward = {0};
+    const struct vkmoe_encode_params encode = {0};
+    REFUSED_OUT(vkmoe_network_create, "device", 1, out, (NULL, model, &params, &out));
+    REFUSED_OUT(vkmoe_network_create, "device", 0, out, (NULL, NULL, &params, &out));
+    REFUSED_OUT(vkmoe_network_create, "model", 1, out, (device, NULL, &params, &out));
+    REFUSED_OUT(vkmoe_network_create, "params", 1, out, (device, model, NULL, &out));
+    REFUSED(vkmoe_network_create, "out", 1, (device, model, &params, NULL));
+    REFUSED(vkmoe_network_forward, "stream", 1, (NULL, network, &forward));
+    REFUSED(vkmoe_network_forward, "network", 1, (stream, NULL, &forward));
+    REFUSED(vkmoe_network_forward, "params", 1, (stream, network, NULL));
+    REFUSED(vkmoe_network_forward, "stream", 0, (NULL, NULL, NULL));
+    REFUSED(vkmoe_network_encode, "stream", 1, (NULL, network, &encode));
+    REFUSED(vkmoe_network_encode, "network", 1, (stream, NULL, &encode));
+    REFUSED(vkmoe_network_encode, "params", 1, (stream, network, NULL));
+    QUIET(vkmoe_network_size, "network", !vkmoe_network_size(NULL));
+    QUIET(vkmoe_network_scratch_size, "network", !vkmoe_network_scratch_size(NULL));
+    vkmoe_network_destroy(NULL);
+    QUIET(vkmoe_network_destroy, "network", (vkmoe_network_destroy(&out), !out));
+}
+
+// ------------------------------------------------------------------ objects that are no NULL
+
+// INVALID with one line in the function's own name, which holds `text`.
+static void check_said(const char *function, enum vkmoe_status status, const char *text)
+{
+    const size_t length = strlen(function);
+    if (status == VKMOE_ERROR_INVALID && record.lines[VKMOE_LOG_ERROR] == 1
+            && !strncmp(record.last, function, length) && record.last[length] == ':'
+            && strstr(record.last, text))
+        return;
+    tap_note("%s: '%s', %u errors logged, the last: %s; expected one with '%s'", function,
+        vkmoe_status_name(status), record.lines[VKMOE_LOG_ERROR], record.last, text);
+    ok = false;
+}
+
+#define SAID(function, text, arguments)                     \
+    do {                                                    \
+        record = (struct record){0};                        \
+        check_said(#function, function arguments, text);    \
+    } while (0)
+
+static void call_without_buffers(void)
+{
+    const struct vkmoe_forward_params forward = {.tokens = 1};
+    const struct vkmoe_attend_params attend = {.tokens = 1};
+    const struct vkmoe_network_forward_params whole = {.tokens = 1};
+    SAID(vkmoe_layer_forward, "x is missing", (stream, layer, &forward));
+    SAID(vkmoe_attention_forward, "x is missing", (stream, attention, cache, &attend));
+    SAID(vkmoe_attention_store, "x is missing", (stream, attention, cache, &attend));
+    SAID(vkmoe_network_forward, "ids is missing", (stream, network, &whole));
+}
+
+static void call_across_devices(void)
+{
+    vkmoe_device *other = NULL;
+    vkmoe_stream *foreign_stream = NULL;
+    vkmoe_buffer *foreign = NULL;
+    vkmoe_cache *foreign_cache = NULL;
+    CHECK_OK(vkmoe_device_create(&(struct vkmoe_device_params){
+        .log = to_record, .select = device_under_test()}, &other));
+    CHECK_OK(vkmoe_stream_create(other, &foreign_stream));
+    CHECK_OK(vkmoe_buffer_create(other, 1024, &foreign));
+    CHECK_OK(vkmoe_cache_create(other, &cache_params, &foreign_cache));
+    struct vkmoe_forward_params forward = {.tokens = 1, .x = {buffer, 0}, .y = {buffer, 512}};
+    struct vkmoe_attend_params attend = {.tokens = 1, .x = {buffer, 0}, .y = {buffer, 512}};
+    struct vkmoe_network_forward_params whole = {.tokens = 1, .ids = {buffer, 0}};
+    SAID(vkmoe_layer_forward, "devices", (foreign_stream, layer, &forward));
+    SAID(vkmoe_attention_forward, "devices", (foreign_stream, attention, cache, &attend));
+    SAID(vkmoe_attention_store, "devices", (foreign_stream, attention, cache, &attend));
+    SAID(vkmoe_network_forward, "devices", (foreign_stream, network, &whole));
+    SAID(vkmoe_attention_forward, "cache", (stream, attention, foreign_cache, &attend));
+    SAID(vkmoe_attention_store, "cache", (stream, attention, foreign_cache, &attend));
+    forward.x.buffer = attend.x.buffer = whole.ids.buffer = foreign;
+    SAID(vkmoe_layer_forward, "x is a buffer of another", (stream, layer, &forward));
+    SAID(vkmoe_attention_forward, "x is a buffer of another", (stream, attention, cache, &attend));
+    SAID(vkmoe_attention_store, "x is a buffer of another", (stream, attention, cache, &attend));
+    SAID(vkmoe_network_forward, "ids is a buffer of another", (stream, network, &whole));
+    goto done;
+fail:
+    ok = false;
+done:
+    vkmoe_cache_destroy(&foreign_cache);
+    vkmoe_buffer_destroy(&foreign);
+    vkmoe_stream_destroy(&foreign_stream);
+    vkmoe_device_destroy(&other);
+}
+
+// Enums without a meaning, refused by whom they are given to, whoever finds them.
+static void call_with_nonsense(void)
+{
+    vkmoe_layer *no_layer = NULL;
+    vkmoe_attention *no_attention = NULL;
+    vkmoe_cache *no_cache = NULL;
+    vkmoe_network *no_network = NULL;
+    const struct vkmoe_view views[] = {view, view};
+    struct vkmoe_layer_params experts = {.hidden = 8, .inner = 4, .experts = 2,
+        .experts_per_token = 1, .router = {.weight = view, .score = (enum vkmoe_score)-1},
+        .up = views, .down = views};
+    SAID(vkmoe_layer_create, "score", (device, &experts, &no_layer));
+    struct vkmoe_attention_params routed = attention_params;
+    routed.experts = 2;
+    routed.query = routed.output = views;
+    routed.router = experts.router;
+    SAID(vkmoe_attention_create, "score", (device, &routed, &no_attention));
+    struct vkmoe_attention_params mixed = attention_params;
+    mixed.output = NULL;
+    mixed.output_experts = (struct vkmoe_head_experts){.experts = 2, .experts_per_token = 1,
+        .router = {.weight = view, .score = (enum vkmoe_score)99}, .matrices = views};
+    SAID(vkmoe_attention_create, "output_experts: router.score",
+        (device, &mixed, &no_attention));
+    struct vkmoe_cache_params strange = cache_params;
+    strange.dtype = (enum vkmoe_dtype)-1;
+    SAID(vkmoe_cache_create, "dtype", (device, &strange, &no_cache));
+    const struct vkmoe_network_params params = {.cache_dtype = (enum vkmoe_dtype)99};
+    SAID(vkmoe_network_create, "dtype", (device, model, &params, &no_network));
+    if (no_layer || no_attention || no_cache || no_network)
+        ok = false;
+}
+
+static const struct {
+    const char *name;
+    void (*run)(void);
+} groups[] = {
+    {"device", call_device}, {"buffer", call_buffer}, {"stream", call_stream},
+    {"layer", call_layer}, {"attention", call_attention}, {"cache", call_cache},
+    {"model", call_model}, {"network", call_network}, {"no buffers", call_without_buffers},
+    {"two devices", call_across_devices}, {"nonsense", call_with_nonsense},
+};
+
+// ----------------------------------------------------------------------------- the header
+
+static bool is_name(char c)
+{
+    return isalnum((unsigned char)c) || c == '_';
+}
+
+// The identifier that ends at `end`.
+static void last_name(const char *begin, const char *end, char *out, size_t size)
+{
+    while (end > begin && !is_name(end[-1]))
+        end--;
+    const char *start = end;
+    while (start > begin && is_name(start[-1]))
+        start--;
+    snprintf(out, size, "%.*s", (int)(end - start), start);
+}
+
+static bool is_tested(const char *name)
+{
+    for (uint32_t i = 0; i < tested_count; i++)
+        if (!strcmp(tested[i].name, name))
+            return true;
+    return false;
+}
+
+// Every pointer among the parameters of one declaration, from its name to its semicolon.
+static bool check_declaration(const char *text, const char *end, uint32_t *pointers)
+{
+    char function[64], name[32], both[128];
+    bool complete = true;
+    const char *open = memchr(text, '(', (size_t)(end - text));
+    if (!open)
+        return false;
+    last_name(text, open, function, sizeof function);
+    for (const char *at = open + 1; at < end;) {
+        const char *stop = at;
+        while (stop < end && *stop != ',' && *stop != ')')
+            stop++;
+        const bool is_pointer = memchr(at, '*', (size_t)(stop - at))
+            || !strncmp(at, "VkCommandBuffer", 15) || !strncmp(at, " VkCommandBuffer", 16);
+        last_name(at, stop, name, sizeof name);
+        snprintf(both, sizeof both, "%s.%s", function, name);
+        if (is_pointer) {
+            ++*pointers;
+            if (!is_tested(both)) {
+                tap_note("nothing calls %s with %s NULL", function, name);
+                complete = false;
+            }
+        }
+        at = stop + 1;
+    }
+    return complete;
+}
+
+static bool check_header(void)
+{
+    static char text[1 << 18];
+    uint32_t functions = 0, pointers = 0;
+    bool complete = true;
+    FILE *file = fopen(VKMOE_TEST_HEADER, "r");
+    if (!file) {
+        tap_note("%s cannot be read", VKMOE_TEST_HEADER);
+        return false;
+    }
+    text[fread(text, 1, sizeof text - 1, file)] = '\0';
+    fclose(file);
+    for (const char *at = text; (at = strstr(at, "\nVKMOE_API ")); at++) {
+        const char *end = strchr(at, ';');
+        if (!end)
+            return false;
+        functions++;
+        complete = check_declaration(at + 1, end, &pointers) && complete;
+    }
+    tap_note("%u functions with %u pointers", functions, pointers);
+    return complete && functions >= 50 && pointers >= 90;
+}
+
+int main(int argc, char **argv)
+{
+    struct tap tap;
+    if (!tap_begin(&tap, argc, argv))
+        return 2;
+    if (!tap.list && !has_device())
+        return tap_skip_all(&tap, "no Vulkan device can be used");
+    const bool made = tap.list || make_objects();
+    if (!made)
+        tap_note("log: %s", record.last);
+    for (size_t i = 0; i < sizeof groups / sizeof *groups; i++) {
+        if (!tap_wants(&tap, groups[i].name))
+            continue;
+        ok = made;
+        if (made)
+            groups[i].run();
+        tap_result(&tap, ok, groups[i].name);
+    }
+    if (!tap.filter && tap_wants(&tap, "every pointer in the header"))
+        tap_result(&tap, check_header(), "every pointer in the header");
+    destroy_objects();
+    return tap_end(&tap);
+}
