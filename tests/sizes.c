@@ -1,0 +1,318 @@
+// sizes.c - X_size() says what an object takes of the device's memory: exactly what the
+// library's own books say is gone, and what the driver was asked for but for shared blocks.
+//
+// Environment: harness.h.
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "attention_cases.h"
+#include "harness.h"
+#include "layer_cases.h"
+#include "memory.h"
+#include "whole_checkpoints.h"
+
+#define MiB ((uint64_t)1 << 20)
+#define SHARED_BLOCK (64 * MiB + MiB) // the largest that buffers share, with its padding
+
+// Makes an object, says its size, destroys it.
+struct maker {
+    bool (*make)(void *user);
+    uint64_t (*size)(const void *user);
+    void (*destroy)(void *user);
+    void *user;
+};
+
+// What vkAllocateMemory was asked for since it was last 0.
+static PFN_vkAllocateMemory real_allocate;
+static uint64_t asked;
+
+static VKAPI_ATTR VkResult VKAPI_CALL allocate(VkDevice device, const VkMemoryAllocateInfo *info,
+    const VkAllocationCallbacks *callbacks, VkDeviceMemory *out)
+{
+    const VkResult result = real_allocate(device, info, callbacks, out);
+    if (result == VK_SUCCESS)
+        asked += info->allocationSize;
+    return result;
+}
+
+static bool check(vkmoe_device *device, const struct maker *maker)
+{
+    // The first time may leave behind what the device keeps: staging, pipelines.
+    if (!maker->make(maker->user))
+        return false;
+    maker->destroy(maker->user);
+    const struct memory_usage before = vkmoe_memory_usage(device);
+    asked = 0;
+    if (!maker->make(maker->user))
+        return false;
+    const uint64_t size = maker->size(maker->user), allocated = asked;
+    const struct memory_usage during = vkmoe_memory_usage(device);
+    maker->destroy(maker->user);
+    const struct memory_usage after = vkmoe_memory_usage(device);
+    const uint64_t taken = during.taken - before.taken;
+    const uint64_t gap = allocated > size ? allocated - size : size - allocated;
+    if (size != taken)
+        tap_note("it says %" PRIu64 ", %" PRIu64 " were taken", size, taken);
+    if (during.allocated - before.allocated != allocated)
+        tap_note("%" PRIu64 " were asked for, %" PRIu64 " are in the books", allocated,
+            during.allocated - before.allocated);
+    if (gap > SHARED_BLOCK)
+        tap_note("it says %" PRIu64 ", %" PRIu64 " were asked for", size, allocated);
+    if (after.taken != before.taken || after.allocated != before.allocated)
+        tap_note("%" PRIu64 " stay behind", after.taken - before.taken);
+    return size && size == taken && during.allocated - before.allocated == allocated
+        && gap <= SHARED_BLOCK && after.taken == before.taken
+        && after.allocated == before.allocated;
+}
+
+// ------------------------------------------------------------------------------- layers
+
+struct layer_subject {
+    vkmoe_device *device;
+    const struct vkmoe_layer_params *params;
+    vkmoe_layer *layer;
+};
+
+static bool make_layer(void *user)
+{
+    struct layer_subject *s = user;
+    return is_ok(vkmoe_layer_create(s->device, s->params, &s->layer), "vkmoe_layer_create");
+}
+
+static uint64_t layer_size(const void *user)
+{
+    return vkmoe_layer_size(((const struct layer_subject *)user)->layer);
+}
+
+static void destroy_layer(void *user)
+{
+    vkmoe_layer_destroy(&((struct layer_subject *)user)->layer);
+}
+
+static bool check_layer(vkmoe_device *device, const struct vkmoe_layer_params *params)
+{
+    struct layer_subject s = {.device = device, .params = params};
+    return check(device, &(struct maker){make_layer, layer_size, destroy_layer, &s});
+}
+
+// Of matrices that are alone in their allocations: these whole, and the books to the byte.
+static bool check_large_layer(vkmoe_device *device)
+{
+    const uint64_t hidden = 2048, inner = 2050;
+    float *zeros = calloc(hidden * inner, sizeof *zeros);
+    if (!zeros)
+        return false;
+    const struct vkmoe_view views[3] = {{.data = zeros}, {.data = zeros}, {.data = zeros}};
+    const struct vkmoe_layer_params params = {
+        .hidden = (uint32_t)hidden, .inner = (uint32_t)inner, .experts = 3,
+        .experts_per_token = 1, .router.weight.data = zeros, .up = views, .down = views,
+        .down_bias.data = zeros,
+    };
+    struct layer_subject s = {.device = device, .params = &params};
+    bool ok = check_layer(device, &params) && make_layer(&s);
+    // All but the padding of rows and columns to whole tiles: six of 16 MiB and a little.
+    const uint64_t least = 6 * hidden * inner * sizeof *zeros, size = layer_size(&s);
+    if (ok && (size < least + 6 * TAIL_PADDING || size > least + least / 8)) {
+        tap_note("it says %" PRIu64 ", expected a little more than %" PRIu64, size, least);
+        ok = false;
+    }
+    destroy_layer(&s);
+    free(zeros);
+    return ok;
+}
+
+// ---------------------------------------------------------------------------- attention
+
+struct attention_subject {
+    vkmoe_device *device;
+    const struct vkmoe_attention_params *params;
+    vkmoe_attention *attention;
+};
+
+static bool make_attention(void *user)
+{
+    struct attention_subject *s = user;
+    return is_ok(vkmoe_attention_create(s->device, s->params, &s->attention),
+        "vkmoe_attention_create");
+}
+
+static uint64_t attention_size(const void *user)
+{
+    return vkmoe_attention_size(((const struct attention_subject *)user)->attention);
+}
+
+static void destroy_attention(void *user)
+{
+    vkmoe_attention_destroy(&((struct attention_subject *)user)->attention);
+}
+
+static bool check_attention(vkmoe_device *device, const struct vkmoe_attention_params *params)
+{
+    struct attention_subject s = {.device = device, .params = params};
+    return check(device, &(struct maker){make_attention, attention_size, destroy_attention, &s});
+}
+
+// ------------------------------------------------------------------------------- caches
+
+struct cache_subject {
+    vkmoe_device *device;
+    struct vkmoe_cache_params params;
+    vkmoe_cache *cache;
+};
+
+static bool make_cache(void *user)
+{
+    struct cache_subject *s = user;
+    return is_ok(vkmoe_cache_create(s->device, &s->params, &s->cache), "vkmoe_cache_create");
+}
+
+static uint64_t cache_size(const void *user)
+{
+    return vkmoe_cache_size(((const struct cache_subject *)user)->cache);
+}
+
+static void destroy_cache(void *user)
+{
+    vkmoe_cache_destroy(&((struct cache_subject *)user)->cache);
+}
+
+static const struct {
+    const char *name;
+    struct vkmoe_cache_params params;
+} caches[] = {
+    {"small", {.kv_heads = 1, .head_size = 1, .sequences = 1, .capacity = 1}},
+    {"odd", {.kv_heads = 3, .head_size = 7, .sequences = 5, .capacity = 11,
+        .dtype = VKMOE_F16}},
+    {"blocks", {.kv_heads = 2, .head_size = 64, .sequences = 2, .capacity = 1000,
+        .block = 32}},
+    {"just-shared", {.kv_heads = 8, .head_size = 64, .sequences = 1, .capacity = 8191}},
+    {"alone", {.kv_heads = 8, .head_size = 64, .sequences = 1, .capacity = 8192}},
+    {"large", {.kv_heads = 8, .head_size = 128, .sequences = 2, .capacity = 9000,
+        .dtype = VKMOE_F16, .block = 8}},
+};
+
+// ----------------------------------------------------------------------------- networks
+
+struct network_subject {
+    vkmoe_device *device;
+    vkmoe_model *model;
+    struct vkmoe_network_params params;
+    vkmoe_network *network;
+};
+
+static bool make_network(void *user)
+{
+    struct network_subject *s = user;
+    return is_ok(vkmoe_network_create(s->device, s->model, &s->params, &s->network),
+        "vkmoe_network_create");
+}
+
+static uint64_t network_size(const void *user)
+{
+    return vkmoe_network_size(((const struct network_subject *)user)->network);
+}
+
+static void destroy_network(void *user)
+{
+    vkmoe_network_destroy(&((struct network_subject *)user)->network);
+}
+
+static bool check_network(vkmoe_device *device, const char *family, uint64_t seed)
+{
+    struct whole_checkpoint checkpoint;
+    struct network_subject s = {
+        .device = device,
+        .params = {.sequences = 2, .capacity = 40, .chunk = 24, .encoder_capacity = 20},
+    };
+    bool ok = whole_checkpoint_write(family, seed, &checkpoint)
+        && is_ok(vkmoe_model_open(checkpoint.path, NULL, &s.model), "vkmoe_model_open")
+        && check(device, &(struct maker){make_network, network_size, destroy_network, &s});
+    vkmoe_model_destroy(&s.model);
+    whole_checkpoint_finish(&checkpoint);
+    return ok;
+}
+
+// --------------------------------------------------------------------------------- main
+
+static void run(struct tap *tap, const char *group, const char *name,
+    bool (*test)(vkmoe_device *device, const void *user, uint64_t seed), vkmoe_device *device,
+    const void *user)
+{
+    char full[128];
+    snprintf(full, sizeof full, "%s/%s", group, name);
+    if (tap_wants(tap, full))
+        tap_result(tap, test(device, user, tap->seed), full);
+}
+
+static bool test_layer(vkmoe_device *device, const void *user, uint64_t seed)
+{
+    struct layer_data data;
+    layer_data_init(&data, user, seed, false);
+    const bool ok = check_layer(device, &data.params);
+    layer_data_finish(&data);
+    return ok;
+}
+
+static bool test_large_layer(vkmoe_device *device, const void *user, uint64_t seed)
+{
+    (void)user, (void)seed;
+    return check_large_layer(device);
+}
+
+static bool test_attention(vkmoe_device *device, const void *user, uint64_t seed)
+{
+    struct attention_data data;
+    attention_data_init(&data, user, seed);
+    const bool ok = check_attention(device, &data.params);
+    attention_data_finish(&data);
+    return ok;
+}
+
+static bool test_cache(vkmoe_device *device, const void *user, uint64_t seed)
+{
+    (void)seed;
+    struct cache_subject s = {.device = device,
+        .params = *(const struct vkmoe_cache_params *)user};
+    return check(device, &(struct maker){make_cache, cache_size, destroy_cache, &s});
+}
+
+static bool test_network(vkmoe_device *device, const void *user, uint64_t seed)
+{
+    return check_network(device, user, seed);
+}
+
+static void check_all(struct tap *tap, vkmoe_device *device)
+{
+    for (const struct layer_case *c = layer_cases; c->name; c++)
+        if (!(c->has & (CASE_SLOW | CASE_TIMED)))
+            run(tap, "layer", c->name, test_layer, device, c);
+    run(tap, "layer", "large", test_large_layer, device, NULL);
+    for (const struct attention_case *c = attention_cases; c->name; c++)
+        if (!(c->has & ATTENTION_SLOW))
+            run(tap, "attention", c->name, test_attention, device, c);
+    for (size_t i = 0; i < sizeof caches / sizeof *caches; i++)
+        run(tap, "cache", caches[i].name, test_cache, device,
+            &caches[i].params);
+    for (uint32_t i = 0; whole_checkpoint_family(i); i++)
+        run(tap, "network", whole_checkpoint_family(i), test_network, device,
+            whole_checkpoint_family(i));
+}
+
+int main(int argc, char **argv)
+{
+    struct tap tap;
+    struct harness harness;
+    int code;
+    if (!tap_begin(&tap, argc, argv))
+        return 2;
+    if (tap.list) {
+        check_all(&tap, NULL);
+        return tap_end(&tap);
+    }
+    if (!harness_init(&harness, &tap, &code))
+        return code;
+    real_allocate = harness.device->vk.AllocateMemory;
+    harness.device->vk.AllocateMemory = allocate;
+    check_all(&tap, harness.device);
+    return harness_finish(&harness, &tap);
+}
