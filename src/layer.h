@@ -39,6 +39,14 @@ struct vkmoe_layer {
     uint64_t size;
 };
 
+// What the positions of several sequences chose, for a limit on an expert's tokens that counts
+// over a whole sequence, in whatever forwards it comes: router.capacity counts within one.
+struct layer_history {
+    vkmoe_buffer *choices;         // see shaders/limit_experts.h; zeros at first
+    uint32_t limit;                // pairs that an expert takes of a sequence
+    uint32_t sequences, capacity;  // capacity: positions of a sequence
+};
+
 // A layer without the down projection, for the stages that need none (mix.h): as
 // vkmoe_layer_create(), but `down` is NULL.
 enum vkmoe_status vkmoe_layer_create_up(const struct caller *caller, vkmoe_device *device,

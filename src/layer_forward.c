@@ -1,7 +1,7 @@
 // layer_forward.c - records one MoE layer: scratch plan, order of kernels, their shapes.
 //
-//     decode  (few tokens)  route -> decode_up -> decode_down
-//     prefill               route -> group_tokens -> experts_gemm up
+//     decode  (few tokens)  route [-> limit_experts] -> decode_up -> decode_down
+//     prefill               route [-> limit_experts] -> group_tokens -> experts_gemm up
 //                           [-> shared expert's down] -> experts_gemm down -> combine
 #include "layer_pass.h"
 
@@ -10,11 +10,11 @@
 static enum vkmoe_status record_pass(const struct pass *pass)
 {
     enum vkmoe_status (*const decode[])(const struct pass *) = {
-        vkmoe_pass_route, vkmoe_pass_decode_up, vkmoe_pass_decode_down,
+        vkmoe_pass_route, vkmoe_pass_limit_experts, vkmoe_pass_decode_up, vkmoe_pass_decode_down,
     };
     enum vkmoe_status (*const prefill[])(const struct pass *) = {
-        vkmoe_pass_route, vkmoe_pass_group_tokens, vkmoe_pass_experts_up, vkmoe_pass_shared_down,
-        vkmoe_pass_experts_down, vkmoe_pass_combine,
+        vkmoe_pass_route, vkmoe_pass_limit_experts, vkmoe_pass_group_tokens, vkmoe_pass_experts_up,
+        vkmoe_pass_shared_down, vkmoe_pass_experts_down, vkmoe_pass_combine,
     };
     const size_t count = pass->decode ? ARRAY_SIZE(decode) : ARRAY_SIZE(prefill);
     for (size_t i = 0; i < count; i++) {
@@ -84,6 +84,11 @@ static enum vkmoe_status choose_pass(const struct caller *caller, const vkmoe_la
     return VKMOE_OK;
 }
 
+static uint64_t of_token(const struct vkmoe_span *span, uint32_t token)
+{
+    return span->buffer ? vkmoe_span_address(span) + 4 * (uint64_t) token : 0;
+}
+
 enum vkmoe_status vkmoe_layer_forward(vkmoe_stream *stream, const vkmoe_layer *layer,
     const struct vkmoe_forward_params *params)
 {
@@ -97,6 +102,15 @@ enum vkmoe_status vkmoe_layer_forward(vkmoe_stream *stream, const vkmoe_layer *l
 enum vkmoe_status vkmoe_layer_forward_for(const struct caller *caller, vkmoe_stream *stream,
     const vkmoe_layer *layer, const struct vkmoe_forward_params *f)
 {
+    const struct vkmoe_span none = { 0 };
+    return vkmoe_layer_forward_at(caller, stream, layer, f, NULL, &none, &none);
+}
+
+enum vkmoe_status vkmoe_layer_forward_at(const struct caller *caller, vkmoe_stream *stream,
+    const vkmoe_layer *layer, const struct vkmoe_forward_params *f,
+    const struct layer_history *history, const struct vkmoe_span *positions,
+    const struct vkmoe_span *sequences)
+{
     if (f->tokens == 0)
         return VKMOE_OK;
     enum vkmoe_status status = check_forward(caller, stream, layer, f);
@@ -108,6 +122,7 @@ enum vkmoe_status vkmoe_layer_forward_for(const struct caller *caller, vkmoe_str
         .device = layer->device,
         .shapes = vkmoe_shapes_choose(layer->device, layer->dtype),
         .decode = vkmoe_layer_may_decode(layer, f->tokens),
+        .history = history,
     };
     uint32_t per_pass = f->tokens;
     vkmoe_stream_begin(stream);
@@ -124,6 +139,9 @@ enum vkmoe_status vkmoe_layer_forward_for(const struct caller *caller, vkmoe_str
         const uint64_t router_row = (uint64_t) first * p->router_hidden * 4;
         const uint64_t pair = (uint64_t) first * p->experts_per_token * 4;
         pass.tokens = MIN(per_pass, f->tokens - first);
+        pass.first_token = first;
+        pass.positions = of_token(positions, first);
+        pass.sequences = of_token(sequences, first);
         pass.x = vkmoe_span_address(&f->x) + row;
         pass.router_x = f->router_x.buffer ? vkmoe_span_address(&f->router_x) + router_row
                                            : pass.x;

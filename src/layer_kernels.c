@@ -8,6 +8,7 @@
 #include "shaders/decode_up.h"
 #include "shaders/experts_gemm.h"
 #include "shaders/group_tokens.h"
+#include "shaders/limit_experts.h"
 #include "shaders/plan.h"
 #include "shaders/route.h"
 
@@ -92,6 +93,45 @@ enum vkmoe_status vkmoe_pass_route(const struct pass *pass)
     };
     set_route_spec(p, d.spec);
     return vkmoe_pass_run(pass, &d);
+}
+
+// First what this pass's tokens chose is noted, as one may be the earlier of another.
+enum vkmoe_status vkmoe_pass_limit_experts(const struct pass *pass)
+{
+    const struct vkmoe_layer_params *p = &pass->layer->params;
+    const struct layer_history *history = pass->history;
+    if (!history)
+        return VKMOE_OK;
+    const uint64_t dummy = vkmoe_device_dummy_address(pass->device);
+    const struct limit_experts_push push = {
+        .ids = pass->ids,
+        .weights = pass->weights,
+        .choices = vkmoe_buffer_address(history->choices),
+        .positions = pass->positions ? pass->positions : dummy,
+        .sequences = pass->sequences ? pass->sequences : dummy,
+        .tokens = pass->tokens,
+        .k = p->experts_per_token,
+        .experts = p->experts,
+        .limit = history->limit,
+        .capacity = history->capacity,
+        .sequence_count = history->sequences,
+        .first_token = pass->first_token,
+    };
+    struct dispatch d = {
+        .kernel = KERNEL_limit_experts,
+        .spec = {
+            [LIMIT_LANES] = LIMIT_EXPERTS_LANES,
+            [LIMIT_NOTE] = 1,
+            [LIMIT_HAS_POSITIONS] = pass->positions != 0,
+            [LIMIT_HAS_SEQUENCES] = pass->sequences != 0,
+        },
+        .push = &push,
+        .groups = div_up(push.tokens * push.k, LIMIT_EXPERTS_LANES),
+    };
+    const enum vkmoe_status status = vkmoe_pass_run(pass, &d);
+    d.spec[LIMIT_NOTE] = 0;
+    d.groups = push.tokens * push.k;
+    return status == VKMOE_OK ? vkmoe_pass_run(pass, &d) : status;
 }
 
 static uint32_t decode_tile_tokens(uint32_t tokens)

@@ -16,6 +16,8 @@
 // On every device: lavapipe 22.3 stops an invocation's loops after 65535 iterations, and
 // 64 lanes share even PASS_MAX_PAIRS pairs in fewer.
 #define GROUP_TOKENS_LANES 64
+// Likewise: the positions of a sequence.
+#define LIMIT_EXPERTS_LANES 64
 
 // Where things lie in scratch: byte offsets. Logits and ids die when the rows are
 // grouped, and share memory with h and the outputs, which are born later.
@@ -56,6 +58,9 @@ struct pass {
     uint32_t tokens, sequence_tokens;
     bool decode;
     uint64_t x, router_x, y, ids, weights;
+    const struct layer_history *history; // NULL: no limit over sequences
+    uint64_t positions, sequences;       // with a history, where the tokens stand; 0: none
+    uint32_t first_token;                // this pass's first, where there are no positions
     // Of the up projection, where it stands alone (mix.h).
     uint32_t source_pairs;  // pairs that share a row of x; 0: k, those of a token
     bool to_pairs;          // results go to their pairs' places, in rows of `inner`
@@ -76,6 +81,7 @@ enum vkmoe_status vkmoe_layer_forward_for(const struct caller *caller, vkmoe_str
 // layer_kernels.c: each records one dispatch, behind a barrier.
 enum vkmoe_status vkmoe_pass_run(const struct pass *pass, struct dispatch *dispatch);
 enum vkmoe_status vkmoe_pass_route(const struct pass *pass);
+enum vkmoe_status vkmoe_pass_limit_experts(const struct pass *pass); // two, with a history
 enum vkmoe_status vkmoe_pass_group_tokens(const struct pass *pass);
 enum vkmoe_status vkmoe_pass_decode_up(const struct pass *pass);
 enum vkmoe_status vkmoe_pass_decode_down(const struct pass *pass);
@@ -83,6 +89,14 @@ enum vkmoe_status vkmoe_pass_experts_up(const struct pass *pass);
 enum vkmoe_status vkmoe_pass_shared_down(const struct pass *pass);
 enum vkmoe_status vkmoe_pass_experts_down(const struct pass *pass);
 enum vkmoe_status vkmoe_pass_combine(const struct pass *pass);
+
+// layer_forward.c: vkmoe_layer_forward() of tokens that stand at `positions` of `sequences`, as
+// struct vkmoe_attend_params has them, checked by the caller. `history` may be NULL; otherwise
+// the layer has no capacity of its own.
+enum vkmoe_status vkmoe_layer_forward_at(const struct caller *caller, vkmoe_stream *stream,
+    const vkmoe_layer *layer, const struct vkmoe_forward_params *f,
+    const struct layer_history *history, const struct vkmoe_span *positions,
+    const struct vkmoe_span *sequences);
 
 // layer_check.c
 enum vkmoe_status vkmoe_span_check(const struct caller *caller, const vkmoe_device *device,

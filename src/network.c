@@ -56,7 +56,26 @@ static enum vkmoe_status create_attention(vkmoe_network *n, vkmoe_model *model,
     return status;
 }
 
-static enum vkmoe_status create_experts(vkmoe_network *n, vkmoe_model *model,
+// A decoder counts an expert's tokens over the sequence, however it is cut into forwards; an
+// encoder reads its input at once, and leaves the counting to the layer.
+static enum vkmoe_status create_history(vkmoe_network *n, uint32_t limit, uint32_t k,
+    struct layer_history *history)
+{
+    *history = (struct layer_history) {
+        .limit = limit,
+        .sequences = n->params.sequences,
+        .capacity = n->params.capacity,
+    };
+    const double choices = (double) history->sequences * history->capacity * k;
+    if (choices >= 1u << 30)
+        return vkmoe_fail(&n->device->log, VKMOE_ERROR_UNSUPPORTED,
+            "network: %.0f choices of experts; one block may have 2^30", choices);
+    const uint64_t size = (uint64_t) choices * sizeof(uint32_t);
+    const enum vkmoe_status status = vkmoe_buffer_create(n->device, size, &history->choices);
+    return status == VKMOE_OK ? vkmoe_buffer_clear(history->choices, 0, size) : status;
+}
+
+static enum vkmoe_status create_experts(vkmoe_network *n, vkmoe_model *model, bool in_encoder,
     struct vkmoe_block where, struct network_block *block)
 {
     struct vkmoe_layer_params layer = { 0 };
@@ -67,6 +86,11 @@ static enum vkmoe_status create_experts(vkmoe_network *n, vkmoe_model *model,
         layer.router.capacity = 0;
     if (!block->dense)
         n->k = MAX(n->k, layer.experts_per_token);
+    if (status == VKMOE_OK && !in_encoder && layer.router.capacity > 0) {
+        status = create_history(n, layer.router.capacity, layer.experts_per_token,
+            &block->history);
+        layer.router.capacity = 0;
+    }
     const struct caller caller = creator(n);
     return status == VKMOE_OK
         ? vkmoe_layer_create_for(&caller, n->device, &layer, &block->experts) : status;
@@ -97,7 +121,7 @@ static enum vkmoe_status create_block(vkmoe_network *n, vkmoe_model *model, bool
         : create_attention(n, model, where, p->sequences, p->capacity, &block->attention,
             &block->cache);
     if (status == VKMOE_OK)
-        status = create_experts(n, model, where, block);
+        status = create_experts(n, model, in_encoder, where, block);
     if (status == VKMOE_OK)
         status = create_norms(n, model, where, block);
     if (status != VKMOE_OK || !where.decoder)
@@ -240,6 +264,7 @@ static void destroy_stack(struct network_stack *stack)
         vkmoe_attention_destroy(&block->cross);
         vkmoe_cache_destroy(&block->cross_cache);
         vkmoe_layer_destroy(&block->experts);
+        vkmoe_buffer_destroy(&block->history.choices);
         vkmoe_buffer_destroy(&block->attention_norm);
         vkmoe_buffer_destroy(&block->cross_norm);
         vkmoe_buffer_destroy(&block->experts_norm);
@@ -274,7 +299,8 @@ static uint64_t stack_size(const struct network_stack *stack)
         size += vkmoe_attention_size(block->attention) + vkmoe_cache_size(block->cache)
             + vkmoe_attention_size(block->cross) + vkmoe_cache_size(block->cross_cache)
             + vkmoe_layer_size(block->experts) + vkmoe_buffer_taken(block->attention_norm)
-            + vkmoe_buffer_taken(block->cross_norm) + vkmoe_buffer_taken(block->experts_norm);
+            + vkmoe_buffer_taken(block->cross_norm) + vkmoe_buffer_taken(block->experts_norm)
+            + vkmoe_buffer_taken(block->history.choices);
     }
     return size;
 }

@@ -10,6 +10,7 @@ struct network_block {
     vkmoe_attention *cross;     // to the encoder's output, or NULL
     vkmoe_cache *cross_cache;
     vkmoe_layer *experts;
+    struct layer_history history; // of a decoder's block whose experts have a capacity
     bool dense;                 // `experts` is one that every token takes
     vkmoe_buffer *attention_norm, *cross_norm, *experts_norm; // f32 [hidden]
 };

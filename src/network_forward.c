@@ -120,7 +120,8 @@ static enum vkmoe_status record_experts(vkmoe_stream *stream, const vkmoe_networ
         experts.ids = (struct vkmoe_span) { n->dense_ids, 0 };
         experts.weights = (struct vkmoe_span) { n->dense_weights, 0 };
     }
-    return vkmoe_layer_forward_for(r->caller, stream, block->experts, &experts);
+    return vkmoe_layer_forward_at(r->caller, stream, block->experts, &experts,
+        block->history.choices ? &block->history : NULL, &r->positions, &r->sequences);
 }
 
 // `first`: nothing waits in delta yet.

@@ -184,11 +184,12 @@ static struct vkmoe_span from(const struct array *array, uint32_t element)
     return span;
 }
 
-static bool record_decode(struct subject *s, uint32_t chunk)
+// Tokens `first` to `end - 1` in chunks.
+static bool record_range(struct subject *s, uint32_t first, uint32_t end, uint32_t chunk)
 {
     bool ok = true;
-    for (uint32_t t = 0; ok && t < TOKENS; t += chunk) {
-        const uint32_t tokens = TOKENS - t < chunk ? TOKENS - t : chunk;
+    for (uint32_t t = first; ok && t < end; t += chunk) {
+        const uint32_t tokens = end - t < chunk ? end - t : chunk;
         const struct vkmoe_network_forward_params params = {
             .tokens = tokens,
             .ids = from(&s->id_array, t),
@@ -201,6 +202,11 @@ static bool record_decode(struct subject *s, uint32_t chunk)
             "vkmoe_network_forward");
     }
     return ok;
+}
+
+static bool record_decode(struct subject *s, uint32_t chunk)
+{
+    return record_range(s, 0, TOKENS, chunk);
 }
 
 static bool fetch_logits(struct subject *s)
@@ -255,12 +261,12 @@ static bool check_family(struct harness *harness, const char *family, uint32_t c
     return ok && !harness->messages;
 }
 
-// Tokens one by one and in chunks give what all at once do. No expert turns any away, or
-// the forwards would differ in whom.
-static bool check_chunks(struct harness *harness, const char *family, uint64_t seed)
+// Tokens one by one and in chunks give what all at once do: a capacity turns the same ones away.
+static bool check_chunks(struct harness *harness, const char *family, uint32_t capacity,
+    uint64_t seed)
 {
     struct subject s;
-    bool ok = subject_init(&s, harness, family, 0, true, seed);
+    bool ok = subject_init(&s, harness, family, capacity, false, seed);
     ok = ok && encode_all(&s) && decode(&s, TOKENS);
     const size_t count = (size_t)TOKENS * s.reference.vocabulary;
     double *once = calloc(count + 1, sizeof(double));
@@ -271,6 +277,122 @@ static bool check_chunks(struct harness *harness, const char *family, uint64_t s
     ok = ok && decode(&s, 7) && compare(&s, once, BETWEEN_TOLERANCE) && decode(&s, 1) &&
         compare(&s, once, BETWEEN_TOLERANCE);
     free(once);
+    subject_finish(&s);
+    return ok && !harness->messages;
+}
+
+// The rows of logits, to be compared with later ones.
+static double *keep_logits(const struct subject *s)
+{
+    const size_t count = (size_t)TOKENS * s->reference.vocabulary;
+    double *kept = calloc(count, sizeof(double));
+    if (!kept)
+        abort();
+    for (size_t i = 0; i < count; i++)
+        kept[i] = ((const float *)array_range(&s->logits))[i];
+    return kept;
+}
+
+// One step, recorded once and repeated with other ids and places, gives what all at once do.
+static bool check_repeats(struct harness *harness, const char *family, uint32_t capacity,
+    uint64_t seed)
+{
+    struct subject s;
+    vkmoe_buffer *step = NULL;
+    bool ok = subject_init(&s, harness, family, capacity, false, seed) && encode_all(&s) &&
+        decode(&s, TOKENS);
+    double *once = ok ? keep_logits(&s) : NULL;
+    const size_t row = sizeof(float) * (ok ? s.reference.vocabulary : 0);
+    ok = ok && is_ok(vkmoe_buffer_create(harness->device, 12 + row, &step), "vkmoe_buffer_create");
+    for (uint32_t t = 0; ok && t < TOKENS; t++) {
+        const uint32_t words[3] = {s.ids[t], s.positions[t], s.sequences[t]};
+        ok = is_ok(vkmoe_buffer_upload(step, 0, words, sizeof words), "vkmoe_buffer_upload");
+        if (ok && t == 0)
+            ok = is_ok(vkmoe_network_forward(harness->stream, s.network,
+                &(struct vkmoe_network_forward_params){.tokens = 1, .ids = {step, 0},
+                    .positions = {step, 4}, .sequences = {step, 8}, .longest = CAPACITY,
+                    .logits = {step, 12}, .logits_count = 1}), "vkmoe_network_forward") &&
+                harness_run(harness);
+        else if (ok)
+            ok = is_ok(vkmoe_stream_repeat(harness->stream, NULL), "vkmoe_stream_repeat") &&
+                is_ok(vkmoe_stream_wait(harness->stream, UINT64_MAX), "vkmoe_stream_wait");
+        ok = ok && is_ok(vkmoe_buffer_download(step, 12, s.logits.after + s.logits.offset + t * row,
+            row), "vkmoe_buffer_download");
+    }
+    ok = ok && compare(&s, once, BETWEEN_TOLERANCE);
+    free(once);
+    vkmoe_buffer_destroy(&step);
+    subject_finish(&s);
+    return ok && !harness->messages;
+}
+
+// What the tokens are, not when they come, decides: in reverse within a forward, or each
+// sequence in forwards of its own.
+static bool check_orders(struct harness *harness, const char *family, uint32_t capacity,
+    uint64_t seed)
+{
+    struct subject s;
+    bool ok = subject_init(&s, harness, family, capacity, false, seed) && encode_all(&s) &&
+        decode(&s, TOKENS);
+    double *once = ok ? keep_logits(&s) : NULL;
+    double *moved = calloc(TOKENS, sizeof(double) * (ok ? s.reference.vocabulary : 1));
+    if (!moved)
+        abort();
+    for (uint32_t order = 0; ok && order < 2; order++) {
+        for (uint32_t t = 0; t < TOKENS; t++) {
+            const uint32_t from_t = order == 0 ? TOKENS - 1 - t
+                : t % (TOKENS / SEQUENCES) * SEQUENCES + t / (TOKENS / SEQUENCES);
+            ((uint32_t *)array_input(&s.id_array))[t] = s.ids[from_t];
+            ((uint32_t *)array_input(&s.position_array))[t] = s.positions[from_t];
+            ((uint32_t *)array_input(&s.sequence_array))[t] = s.sequences[from_t];
+            memcpy(moved + t * s.reference.vocabulary, once + from_t * s.reference.vocabulary,
+                s.reference.vocabulary * sizeof(double));
+        }
+        ok = array_upload(&s.id_array) && array_upload(&s.position_array) &&
+            array_upload(&s.sequence_array) &&
+            decode(&s, order == 0 ? TOKENS : TOKENS / SEQUENCES) &&
+            compare(&s, moved, BETWEEN_TOLERANCE);
+    }
+    free(moved);
+    free(once);
+    subject_finish(&s);
+    return ok && !harness->messages;
+}
+
+// A text that goes on differently from an earlier position leaves nothing of what was there:
+// its logits have the bits that they have where nothing was.
+static bool check_rewind(struct harness *harness, const char *family, uint32_t capacity,
+    uint64_t seed)
+{
+    enum { KEPT = TOKENS / 3 };
+    struct subject s;
+    unsigned char *first = NULL;
+    bool ok = subject_init(&s, harness, family, capacity, false, seed) && encode_all(&s) &&
+        decode(&s, KEPT);
+    uint32_t other[TOKENS - KEPT];
+    struct rng rng = rng_for(seed, "rewind ids");
+    for (uint32_t i = 0; i < TOKENS - KEPT; i++)
+        other[i] = rng_below(&rng, ok ? s.reference.vocabulary : 1);
+    for (uint32_t turn = 0; ok && turn < 2; turn++) {
+        if (turn == 1) {
+            subject_finish(&s);
+            ok = subject_init(&s, harness, family, capacity, false, seed) && encode_all(&s);
+        }
+        memcpy((uint32_t *)array_input(&s.id_array) + KEPT, other, sizeof other);
+        ok = ok && array_upload(&s.id_array) &&
+            record_range(&s, turn == 0 ? KEPT : 0, TOKENS, KEPT) && harness_run(harness) &&
+            fetch_logits(&s);
+        if (ok && turn == 0) {
+            first = malloc(s.logits.size);
+            if (!first)
+                abort();
+            memcpy(first, array_range(&s.logits), s.logits.size);
+        } else if (ok && memcmp(first, array_range(&s.logits), s.logits.size)) {
+            tap_note("what was there before is remembered");
+            ok = false;
+        }
+    }
+    free(first);
     subject_finish(&s);
     return ok && !harness->messages;
 }
@@ -421,7 +543,12 @@ static void check_all(struct tap *tap, struct harness *harness)
     CHECK("switch-no-capacity", check_family(harness, tied, 2, true, tap->seed));
     CHECK("switch-untied-bf16", check_family(harness, untied, 0, false, tap->seed));
     CHECK("switch-untied-capacity-1", check_family(harness, untied, 1, false, tap->seed));
-    CHECK("chunks", check_chunks(harness, tied, tap->seed));
+    CHECK("chunks", check_chunks(harness, tied, 0, tap->seed));
+    CHECK("chunks-capacity-2", check_chunks(harness, tied, 2, tap->seed));
+    CHECK("chunks-untied-capacity-1", check_chunks(harness, untied, 1, tap->seed));
+    CHECK("repeats-capacity-2", check_repeats(harness, tied, 2, tap->seed));
+    CHECK("orders-capacity-2", check_orders(harness, tied, 2, tap->seed));
+    CHECK("rewind-capacity-2", check_rewind(harness, tied, 2, tap->seed));
     CHECK("independence", check_independence(harness, tied, tap->seed));
     CHECK("another-input", check_again(harness, tied, tap->seed));
     CHECK("caller's-command-buffer", check_guest(harness, tied, tap->seed));

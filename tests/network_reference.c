@@ -127,11 +127,19 @@ void reference_memory_init(struct reference_memory *memory,
     const struct reference_network *network, uint32_t sequences, uint32_t capacity,
     enum vkmoe_dtype dtype)
 {
-    *memory = (struct reference_memory){.block_count = network->block_count};
+    *memory = (struct reference_memory){.block_count = network->block_count, .capacity = capacity};
     memory->blocks = allocate(network->block_count, sizeof(*memory->blocks));
     for (uint32_t b = 0; b < network->block_count; b++)
         reference_history_init(&memory->blocks[b], &network->blocks[b].attention, sequences,
             capacity, dtype);
+    memory->chosen = allocate(network->block_count, sizeof(*memory->chosen));
+    for (uint32_t b = 0; b < network->block_count; b++) {
+        const struct reference_layer *experts = &network->blocks[b].experts;
+        size_t count = (size_t)sequences * capacity * experts->experts_per_token;
+        if (experts->capacity > 0 && experts->router)
+            memory->chosen[b] = memset(allocate(count, sizeof(int32_t)), 0xff,
+                count * sizeof(int32_t));
+    }
     if (network->encoder_count == 0)
         return;
     memory->cross = allocate(network->block_count, sizeof(*memory->cross));
@@ -147,7 +155,9 @@ void reference_memory_finish(struct reference_memory *memory)
         reference_history_finish(&memory->blocks[b]);
         if (memory->cross)
             reference_history_finish(&memory->cross[b]);
+        free(memory->chosen[b]);
     }
+    free(memory->chosen);
     free(memory->blocks);
     free(memory->cross);
     free(memory->input_lengths);
@@ -235,6 +245,47 @@ static void add_delta(struct rows *r)
     add(r->x, r->delta, or_one(r->network->residual_scale), (size_t)r->tokens * r->network->hidden);
 }
 
+// Drops each choice whose expert the sequence has chosen `capacity` times before.
+static void drop_overflow(const struct rows *r, uint32_t k, uint32_t limit, int32_t *chosen,
+    uint32_t capacity, const int32_t *ids, float *weights)
+{
+    for (uint32_t i = 0; i < r->tokens * k; i++) {
+        uint32_t sequence = r->sequences ? r->sequences[i / k] : 0;
+        chosen[((size_t)sequence * capacity + r->positions[i / k]) * k + i % k] = ids[i];
+    }
+    for (uint32_t i = 0; i < r->tokens * k; i++) {
+        uint32_t sequence = r->sequences ? r->sequences[i / k] : 0, earlier = 0;
+        const int32_t *all = chosen + (size_t)sequence * capacity * k;
+        for (uint32_t j = 0; j < r->positions[i / k] * k + i % k; j++)
+            earlier += all[j] == ids[i];
+        if (earlier >= limit)
+            weights[i] = -0.0f;
+    }
+}
+
+// Of a decoder's block whose experts have a capacity.
+static void feed_limited(struct rows *r, const struct reference_layer *experts, int32_t *chosen,
+    uint32_t capacity, int32_t *ids_out)
+{
+    struct reference_layer unlimited = *experts; // shares the arrays
+    uint32_t k = experts->experts_per_token;
+    int32_t *ids = allocate((size_t)r->tokens * k, sizeof(int32_t));
+    double *exact = allocate((size_t)r->tokens * k, sizeof(double));
+    float *weights = allocate((size_t)r->tokens * k, sizeof(float));
+    unlimited.capacity = 0;
+    reference_forward(&unlimited, r->tokens, 0, r->normed, NULL, NULL, NULL, NULL, ids, exact, NULL);
+    for (uint32_t i = 0; i < r->tokens * k; i++)
+        weights[i] = (float)exact[i];
+    drop_overflow(r, k, experts->capacity, chosen, capacity, ids, weights);
+    reference_forward(&unlimited, r->tokens, 0, r->normed, NULL, ids, weights, r->delta, NULL, NULL,
+        NULL);
+    if (ids_out)
+        memcpy(ids_out, ids, (size_t)r->tokens * k * sizeof(int32_t));
+    free(ids);
+    free(exact);
+    free(weights);
+}
+
 static void feed_forward(struct rows *r, const struct reference_layer *experts, int32_t *ids)
 {
     int32_t *zeros = allocate(r->tokens, sizeof(int32_t));
@@ -271,7 +322,11 @@ void reference_network_forward(const struct reference_network *n, uint32_t token
             add_delta(&r);
         }
         norm_block(&r, block->experts_norm);
-        feed_forward(&r, &block->experts, expert_ids ? expert_ids + chosen : NULL);
+        int32_t *block_ids = expert_ids ? expert_ids + chosen : NULL;
+        if (memory->chosen[b])
+            feed_limited(&r, &block->experts, memory->chosen[b], memory->capacity, block_ids);
+        else
+            feed_forward(&r, &block->experts, block_ids);
         add_delta(&r);
     }
     normalize(r.x, n->final_norm, n->norm_epsilon, tokens, n->hidden, or_one(n->logits_scale),

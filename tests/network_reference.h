@@ -43,6 +43,10 @@ struct reference_memory {
     uint32_t block_count;
     struct reference_history *blocks;
     struct reference_history *cross; // or NULL
+    // Of each block whose experts have a capacity, else NULL: what the positions of each
+    // sequence chose, [sequences][capacity][k], -1 where none was given.
+    int32_t **chosen;
+    uint32_t capacity;               // positions of a sequence
     uint32_t *input_lengths;         // [sequences]
 };
 void reference_memory_init(struct reference_memory *memory,
@@ -50,7 +54,9 @@ void reference_memory_init(struct reference_memory *memory,
     enum vkmoe_dtype dtype);
 void reference_memory_finish(struct reference_memory *memory);
 
-// One forward; ids beyond the vocabulary are its last one.
+// One forward; ids beyond the vocabulary are its last one. An expert's capacity counts the
+// choices of a sequence at the positions before, whatever forward they came in; of an encoder
+// those of its input.
 //
 //   ids, positions   [tokens]
 //   sequences        [tokens], or NULL: all 0

@@ -726,7 +726,9 @@ struct vkmoe_network_params {
     uint32_t chunk;          // the most tokens of one forward; 0: 512
     uint32_t encoder_capacity; // the longest input of an encoder-decoder, at most 65536; 0: 512
     // Switch Transformer: no expert turns a token away, however many choose it. Otherwise
-    // its capacity counts the tokens of one encode, and of one forward, each time anew.
+    // an expert's capacity counts the tokens of a sequence at the positions before, whatever
+    // forwards they came in: the result does not depend on how a sequence is cut. The encoder
+    // counts over each input by itself.
     bool no_capacity;
 };
 
