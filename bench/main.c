@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cli/terminal.h"
 #include "common.h"
 #include "host.h"
 #include "measure.h"
@@ -235,7 +236,7 @@ static void list(const struct plan *plan)
 static int measure_all(struct plan *plan, const struct options *o)
 {
     const bool to_stdout = o->json && !o->json_path;
-    const bool progress = isatty(STDERR_FILENO);
+    const bool progress = cli_is_terminal(STDERR_FILENO);
     const double load = host_load();
     FILE *table = to_stdout ? stderr : stdout;
     struct bench bench;

@@ -302,7 +302,7 @@ if [ "$tokenizer" = sentencepiece ]; then
     expect 0 generate "$tmp/pieces" --prompt '  THE' --count 1
     [ "$(head -c 5 "$out")" = '  THE' ] || problem "blanks at the beginning are lost: $(cat "$out")"
     if script -qec true /dev/null >/dev/null 2>&1 </dev/null; then
-        script -qec "'$vkmoe' generate ${device[*]@Q} '$tmp/pieces' --prompt '  THE' --count 1" /dev/null \
+        TERM=xterm script -qec "'$vkmoe' generate ${device[*]@Q} '$tmp/pieces' --prompt '  THE' --count 1" /dev/null \
             >"$out" </dev/null
         has 'm  THE'
     fi

@@ -87,7 +87,10 @@ extern const struct vkmoe_log cli_log;
 // 1 if an error was printed or standard output could not be written, else `status`.
 int cli_finish(int status);
 
-// Says what goes on, if a terminal is there to see it. NULL: nothing any more.
+// Whether standard error is a terminal on which a line can be written over.
+bool cli_has_cursor(void);
+
+// Says what goes on, if such a terminal is there to see it. NULL: nothing any more.
 void cli_progress(const char *format, ...) VKMOE_PRINTF(1, 2);
 
 enum cli_style { CLI_PLAIN, CLI_BOLD, CLI_GOOD, CLI_BAD };

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "terminal.h"
+
 static uint32_t errors;
 static bool progress_shown;
 
@@ -77,9 +79,14 @@ int cli_finish(int status)
     return status == 0 && errors ? 1 : status;
 }
 
+bool cli_has_cursor(void)
+{
+    return cli_is_terminal(STDERR_FILENO);
+}
+
 void cli_progress(const char *format, ...)
 {
-    if (!format ? !progress_shown : !isatty(STDERR_FILENO))
+    if (!format ? !progress_shown : !cli_has_cursor())
         return;
     fflush(stdout);
     fputs("\r\033[K", stderr); // over what it said before
@@ -107,9 +114,8 @@ static bool is_coloured(void)
 {
     static int answer = -1;
     if (answer < 0) {
-        const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
-        answer = isatty(STDOUT_FILENO) && !(no_color && *no_color)
-            && !(term && strcmp(term, "dumb") == 0);
+        const char *no_color = getenv("NO_COLOR");
+        answer = cli_is_terminal(STDOUT_FILENO) && !(no_color && *no_color);
     }
     return answer == 1;
 }
