@@ -46,7 +46,7 @@ static const char usage[] =
     "  --filter TEXT       only entries whose name contains TEXT\n"
     "  --cold              weights that are in no cache: copies of the layer take turns\n"
     "  --seconds N         begins none after N seconds\n"
-    "  --device DEVICE     part of its name, or its number\n"
+    "  --device DEVICE     its index (digits alone), or part of its name\n"
     "  --seed NUMBER       of weights and inputs; 1 if absent\n"
     "  --json [FILE]       one JSON object, to standard output if no file is named\n";
 

@@ -293,15 +293,27 @@ static bool contains(const char *text, const char *part)
     }
 }
 
-// An index is taken as such only if it exists: "4090" is a good part of a name.
+// Without one it is no part of a name: "2" must not find an "RTX 2080", nor " " anything.
+static bool has_letter(const char *text)
+{
+    for (; *text; text++) {
+        if (isalpha((unsigned char)*text) || (unsigned char)*text >= 0x80)
+            return true;
+    }
+    return false;
+}
+
+// As vkmoe_device_list() counts, and as one writes a number: digits, no sign, no zero before.
 static bool parse_index(const char *text, uint32_t count, uint32_t *index)
 {
-    char *end = NULL;
-    if (!isdigit((unsigned char)*text))
-        return false;
-    unsigned long value = strtoul(text, &end, 10);
+    uint64_t value = 0;
+    for (const char *c = text; *c; c++) {
+        if (!isdigit((unsigned char)*c) || (c > text && *text == '0'))
+            return false;
+        value = MIN(value * 10 + (uint64_t)(*c - '0'), UINT32_MAX);
+    }
     *index = (uint32_t)value;
-    return !*end && value < count;
+    return *text && value < count;
 }
 
 static bool is_better(const struct physical *a, const struct physical *b)
@@ -324,7 +336,7 @@ enum vkmoe_status vkmoe_physical_choose(const struct vkmoe_log *log, const struc
     uint32_t index;
     if (select && parse_index(select, count, &index)) {
         best = &list[index];
-    } else {
+    } else if (!select || has_letter(select)) {
         for (uint32_t i = 0; i < count; i++) {
             if (select && !contains(list[i].info.name, select))
                 continue;

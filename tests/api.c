@@ -71,12 +71,20 @@ static bool test_select(void)
         *c = (char)toupper((unsigned char)*c);
     CHECK_OK(open_device(name + strlen(name) / 2, &device)); // a part, in another case
     vkmoe_device_destroy(&device);
-    CHECK_OK(open_device("", &device)); // part of every name
-    vkmoe_device_destroy(&device);
     CHECK(open_device("0", &device) != VKMOE_ERROR_NOT_FOUND);
     vkmoe_device_destroy(&device);
-    // Numbers of which no device's name has a part.
-    const char *nonsense[] = {"no such device", "1000000", "0x0", "99999999999999999999", "-1"};
+    // Each digit of the name, beyond the devices: it is no part of it.
+    uint32_t count = 0;
+    CHECK_OK(vkmoe_device_list(NULL, NULL, &count));
+    for (const char *c = info.name; *c; c++) {
+        const char digit[] = {*c, '\0'};
+        if (*c < '0' || *c > '9' || (uint32_t)(*c - '0') < count)
+            continue;
+        CHECK_STATUS(VKMOE_ERROR_NOT_FOUND, vkmoe_device_create(&(struct vkmoe_device_params){
+            .log = log_to(&quiet), .select = digit}, &device));
+    }
+    const char *nonsense[] = {"", " ", "no such device", "1000000", "0x0", "00", "+0", " 0", "0 ",
+        "4294967296", "18446744073709551616", "99999999999999999999", "-1"};
     for (size_t i = 0; i < sizeof nonsense / sizeof *nonsense; i++) {
         memset(&device, 0xee, sizeof device);
         quiet = (struct record){0};

@@ -118,9 +118,11 @@ struct vkmoe_device_info {
 
 struct vkmoe_device_params {
     struct vkmoe_log log;
-    // Which device: part of its name (case is ignored), or the decimal index that
-    // vkmoe_device_list() gives it. NULL takes the best: discrete, integrated,
-    // virtual, CPU, in this order; the one with more memory between equals.
+    // Which device. Digits alone are the index that vkmoe_device_list() gives it, and
+    // nothing else, whatever the names are: "2" is the third device, or none. Anything with
+    // a letter is part of a name (case is ignored); the best of those that match is taken.
+    // The rest, such as "" or "+1", matches nothing. NULL takes the best of all: discrete,
+    // integrated, virtual, CPU, in this order; the one with more memory between equals.
     const char *select;
     bool validate; // enable VK_LAYER_KHRONOS_validation if present; its messages go to the log
     void *get_instance_proc_addr; // PFN_vkGetInstanceProcAddr; NULL: the system's loader

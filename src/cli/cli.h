@@ -44,7 +44,7 @@ struct cli_option {
 
 // Options that several commands have.
 #define CLI_DEVICE(target)                                                                \
-    {.name = "device", .value = "D", .help = "index or part of the name; else the best", \
+    {.name = "device", .value = "D", .help = "index (digits alone), or part of the name; else the best", \
         .text = (target)}
 #define CLI_VALIDATE(target) \
     {.name = "validate", .help = "enable Vulkan's validation layer", .flag = (target)}

@@ -134,7 +134,7 @@ int cli_command_devices(int argc, char **argv)
     int status = cli_parse(&(struct cli_usage){
         .command = "devices",
         .about = "Lists the Vulkan devices of this machine, usable or not. Other commands take\n"
-            "the index, or a part of the name, as --device.\n",
+            "the index, or a part of the name, as --device. Digits alone are an index.\n",
         .options = options,
         .option_count = sizeof options / sizeof options[0],
     }, argc, argv);
