@@ -398,15 +398,15 @@ finish "wrong command lines"
 
 head -c 0 /dev/null | npy "$tmp/empty.npy" '<i4' '0,'
 printf '\0\0\0\0' | npy "$tmp/float.npy" '<f4' '1,'
-printf '\1\0\0\0' | npy "$tmp/square.npy" '<i4' '1, 1'
+printf '\1\0\0\0\2\0\0\0' | npy "$tmp/batch.npy" '<i4' '2, 1'
 printf '\1\0\0\0\0\1\0\0' | npy "$tmp/large.npy" '<i4' '2,'
 printf '\377\377\377\377' | npy "$tmp/negative.npy" '<i4' '1,'
 printf 'x%.0s' {1..4100} | npy "$tmp/long.npy" '<i4' '1025,'
 for command in "logits $mixtral --output $tmp/z.npy" "generate $mixtral" "route $mixtral"; do
     read -ra words <<<"$command"
     refuse 1 "is empty, expected at least one token" "${words[@]}" --tokens "$tmp/empty.npy"
-    refuse 1 "holds no integers, expected i32 or i64" "${words[@]}" --tokens "$tmp/float.npy"
-    refuse 1 "has 2 dimensions, expected one: [tokens]" "${words[@]}" --tokens "$tmp/square.npy"
+    refuse 1 "holds no integers, but <f4" "${words[@]}" --tokens "$tmp/float.npy"
+    refuse 1 "is [2][1], expected [tokens] or [1][tokens]" "${words[@]}" --tokens "$tmp/batch.npy"
     refuse 1 "[1] is 256, expected 0 to 255, the model's vocabulary" "${words[@]}" --tokens "$tmp/large.npy"
     refuse 1 "[0] is -1, expected 0 to 255" "${words[@]}" --tokens "$tmp/negative.npy"
     refuse 1 "has 1025 tokens, the model's context holds 1024" "${words[@]}" --tokens "$tmp/long.npy"

@@ -22,6 +22,23 @@ static const char *describe_shape(const struct vkmoe_npy *array, char *text, siz
     return text;
 }
 
+const char *cli_input_name(const char *path)
+{
+    return strcmp(path, "-") == 0 ? "standard input" : path;
+}
+
+// Standard input can be read once only.
+static int read_array(const char *path, struct vkmoe_npy *array)
+{
+    static bool taken;
+    const bool is_input = strcmp(path, "-") == 0;
+    *array = (struct vkmoe_npy){0};
+    if (is_input && taken)
+        return cli_fail("standard input: is wanted for two inputs");
+    taken = taken || is_input;
+    return cli_result(vkmoe_npy_read(path, &cli_log, array), path);
+}
+
 static float get_float(const struct vkmoe_npy *array, size_t i)
 {
     if (array->dtype == VKMOE_NPY_F32)
@@ -35,8 +52,8 @@ static float get_float(const struct vkmoe_npy *array, size_t i)
 static int check_floats(const char *path, const struct vkmoe_npy *array, uint32_t columns)
 {
     char shape[192];
-    if (array->dtype == VKMOE_NPY_I32 || array->dtype == VKMOE_NPY_I64)
-        return cli_fail("%s: holds integers, expected f32, f64 or f16", path);
+    if (vkmoe_npy_is_integer(array))
+        return cli_fail("%s: holds integers (%s), expected f4, f8 or f2", path, array->descr);
     if (array->rank != 2 || array->shape[1] != columns)
         return cli_fail("%s: is %s, expected [tokens][%u]", path,
             describe_shape(array, shape, sizeof shape), columns);
@@ -50,7 +67,8 @@ int cli_read_floats(const char *path, uint32_t columns, uint32_t *tokens, float 
 {
     struct vkmoe_npy array;
     *data = NULL;
-    int status = cli_result(vkmoe_npy_read(path, &cli_log, &array), path);
+    int status = read_array(path, &array);
+    path = cli_input_name(path);
     if (status == 0)
         status = check_floats(path, &array, columns);
     if (status != 0)
@@ -75,26 +93,83 @@ done:
     return status;
 }
 
+static int check_integers(const char *path, const struct vkmoe_npy *array)
+{
+    return vkmoe_npy_is_integer(array) ? 0
+        : cli_fail("%s: holds no integers, but %s", path, array->descr);
+}
+
 int cli_read_ids(const char *path, uint32_t tokens, uint32_t columns, int32_t **data)
 {
     struct vkmoe_npy array;
     char shape[192];
     *data = NULL;
-    int status = cli_result(vkmoe_npy_read(path, &cli_log, &array), path);
-    if (status != 0)
-        return status;
-    if (array.dtype != VKMOE_NPY_I32 && array.dtype != VKMOE_NPY_I64)
-        status = cli_fail("%s: holds no integers, expected i32 or i64", path);
-    else if (array.rank != 2 || array.shape[0] != tokens || array.shape[1] != columns)
+    int status = read_array(path, &array);
+    path = cli_input_name(path);
+    if (status == 0)
+        status = check_integers(path, &array);
+    if (status == 0 && (array.rank != 2 || array.shape[0] != tokens || array.shape[1] != columns))
         status = cli_fail("%s: is %s, expected [%u][%u]", path,
             describe_shape(&array, shape, sizeof shape), tokens, columns);
     if (status == 0)
         *data = cli_alloc((size_t)array.elements * sizeof **data);
     for (size_t i = 0; status == 0 && i < array.elements; i++) {
-        int64_t id = array.dtype == VKMOE_NPY_I32 ? ((const int32_t *)array.data)[i]
-            : ((const int64_t *)array.data)[i];
+        const int64_t id = vkmoe_npy_get_integer(&array, i);
         (*data)[i] = id >= 0 && id <= INT32_MAX ? (int32_t)id : -1;
     }
+    free(array.data);
+    return status;
+}
+
+// A number as it is in the file.
+static const char *describe_integer(const struct vkmoe_npy *array, uint64_t i, char text[32])
+{
+    if (array->dtype == VKMOE_NPY_U64)
+        snprintf(text, 32, "%llu", (unsigned long long)((const uint64_t *)array->data)[i]);
+    else
+        snprintf(text, 32, "%lld", (long long)vkmoe_npy_get_integer(array, i));
+    return text;
+}
+
+// [tokens], or a batch of one.
+static int check_text(const char *path, const struct vkmoe_npy *array, uint32_t context)
+{
+    char shape[192];
+    int status = check_integers(path, array);
+    if (status != 0)
+        return status;
+    if (array->rank != 1 && !(array->rank == 2 && array->shape[0] == 1))
+        return cli_fail("%s: is %s, expected [tokens] or [1][tokens]", path,
+            describe_shape(array, shape, sizeof shape));
+    if (array->elements == 0)
+        return cli_fail("%s: is empty, expected at least one token", path);
+    if (array->elements > context)
+        return cli_fail("%s: has %llu tokens, the model's context holds %u", path,
+            (unsigned long long)array->elements, context);
+    return 0;
+}
+
+int cli_read_text(const char *path, uint32_t vocabulary, uint32_t context, uint32_t **tokens,
+    uint32_t *count)
+{
+    struct vkmoe_npy array;
+    char text[32];
+    int status = read_array(path, &array);
+    path = cli_input_name(path);
+    if (status == 0)
+        status = check_text(path, &array, context);
+    for (uint32_t i = 0; status == 0 && i < array.elements; i++) {
+        const int64_t id = vkmoe_npy_get_integer(&array, i);
+        if (id < 0 || id >= vocabulary)
+            status = cli_fail("%s: [%s%u] is %s, expected 0 to %u, the model's vocabulary", path,
+                array.rank == 2 ? "0][" : "", i, describe_integer(&array, i, text), vocabulary - 1);
+    }
+    if (status == 0) {
+        *count = (uint32_t)array.elements;
+        *tokens = cli_alloc(*count * sizeof **tokens);
+    }
+    for (uint32_t i = 0; status == 0 && i < array.elements; i++)
+        (*tokens)[i] = (uint32_t)vkmoe_npy_get_integer(&array, i);
     free(array.data);
     return status;
 }

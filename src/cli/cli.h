@@ -44,8 +44,8 @@ struct cli_option {
 
 // Options that several commands have.
 #define CLI_DEVICE(target)                                                                \
-    {.name = "device", .value = "D", .help = "index (digits alone), or part of the name; else the best", \
-        .text = (target)}
+    {.name = "device", .value = "D", .text = (target),                                    \
+        .help = "index (digits alone), or part of the name; else the best"}
 #define CLI_VALIDATE(target) \
     {.name = "validate", .help = "enable Vulkan's validation layer", .flag = (target)}
 #define CLI_NO_CAPACITY(target)                                                           \
@@ -128,11 +128,17 @@ void cli_table_print(struct cli_table *table, int indent);
 
 // -------------------------------------------------------------------- arrays.c: .npy inputs
 
+// "-" is standard input, which cli_input_name() calls so.
+const char *cli_input_name(const char *path);
 // A file as f32 [tokens][columns], from f32, f64 or f16. Fails with a message for other
 // shapes, for more than 65536 tokens, and for numbers that are not finite. free(*data).
 int cli_read_floats(const char *path, uint32_t columns, uint32_t *tokens, float **data);
-// A file as i32 [tokens][columns], from i32 or i64; values that do not fit become -1.
+// A file as i32 [tokens][columns], from integers; values that do not fit become -1.
 int cli_read_ids(const char *path, uint32_t tokens, uint32_t columns, int32_t **data);
+// A text's ids, each below `vocabulary`, from integers [tokens] or [1][tokens]: 1 to `context`
+// of them. free(*tokens).
+int cli_read_text(const char *path, uint32_t vocabulary, uint32_t context, uint32_t **tokens,
+    uint32_t *count);
 
 // ------------------------------------------------------------------- output.c: files written
 

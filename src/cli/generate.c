@@ -321,7 +321,7 @@ static int parse(struct job *job, int argc, char **argv)
         {.name = "prompt", .value = "TEXT", .text = &job->prompt,
             .help = "the beginning, for models whose tokens are bytes or have a tokenizer.model"},
         {.name = "tokens", .value = "IDS.npy", .text = &job->tokens,
-            .help = "the beginning as i32 or i64 [tokens]"},
+            .help = "the beginning as integers [tokens]; -: from standard input"},
         {.name = "count", .value = "N", .count = &job->count,
             .help = "generate at most N tokens; else 256"},
         {.name = "greedy", .flag = &job->greedy,

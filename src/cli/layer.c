@@ -119,7 +119,7 @@ static int parse(struct job *job, int argc, char **argv)
         {.name = "layer", .value = "N", .required = true, .block = &job->block,
             .help = "block, counted from 0; a decoder's block: decoder.N"},
         {.name = "input", .value = "X.npy", .required = true, .text = &job->input,
-            .help = "f32, f64 or f16 [tokens][hidden]"},
+            .help = "f32, f64 or f16 [tokens][hidden]; -: from standard input"},
         {.name = "output", .value = "Y.npy", .required = true, .text = &job->output,
             .help = "where to write f32 [tokens][hidden]"},
         {.name = "router-input", .value = "R.npy", .text = &job->router_input,

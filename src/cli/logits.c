@@ -60,7 +60,7 @@ int cli_command_logits(int argc, char **argv)
     struct job job = {0};
     const struct cli_option options[] = {
         {.name = "tokens", .value = "IDS.npy", .required = true, .text = &job.tokens,
-            .help = "i32 or i64 [tokens]; an encoder-decoder's decoder's"},
+            .help = "integers [tokens], - from standard input; an encoder-decoder's decoder's"},
         {.name = "input", .value = "IDS.npy", .text = &job.input,
             .help = "what an encoder-decoder's encoder reads, likewise"},
         {.name = "output", .value = "L.npy", .required = true, .text = &job.output,

@@ -300,7 +300,7 @@ int cli_command_route(int argc, char **argv)
         {.name = "prompt", .value = "TEXT", .text = &job.prompt,
             .help = "the text, for models whose tokens are bytes or have a tokenizer.model"},
         {.name = "tokens", .value = "IDS.npy", .text = &job.tokens,
-            .help = "the text as i32 or i64 [tokens]"},
+            .help = "the text as integers [tokens]; -: from standard input"},
         {.name = "layer", .value = "N", .block = &job.layer,
             .help = "only this layer, counted from 0"},
         {.name = "svg", .value = "FILE.svg", .text = &job.svg,

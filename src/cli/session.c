@@ -9,8 +9,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "npy.h"
-
 enum {
     BYTE_VOCABULARY = 256,
     DEFAULT_CONTEXT = 4096,
@@ -39,40 +37,9 @@ static uint32_t least(uint32_t a, uint32_t b)
 
 // --------------------------------------------------------------------------- text
 
-static int copy_ids(const struct cli_session *s, const char *path, const struct vkmoe_npy *array,
-    uint32_t **tokens, uint32_t *count)
-{
-    if (array->dtype != VKMOE_NPY_I32 && array->dtype != VKMOE_NPY_I64)
-        return cli_fail("%s: holds no integers, expected i32 or i64", path);
-    if (array->rank != 1)
-        return cli_fail("%s: has %u dimensions, expected one: [tokens]", path, array->rank);
-    if (array->elements == 0)
-        return cli_fail("%s: is empty, expected at least one token", path);
-    if (array->elements > s->context)
-        return cli_fail("%s: has %llu tokens, the model's context holds %u", path,
-            (unsigned long long)array->elements, s->context);
-    *count = (uint32_t)array->elements;
-    *tokens = cli_alloc(*count * sizeof **tokens);
-    for (uint32_t i = 0; i < *count; i++) {
-        int64_t id = array->dtype == VKMOE_NPY_I32 ? ((const int32_t *)array->data)[i]
-            : ((const int64_t *)array->data)[i];
-        if (id < 0 || id >= s->frame.vocabulary)
-            return cli_fail("%s: [%u] is %lld, expected 0 to %u, the model's vocabulary", path, i,
-                (long long)id, s->frame.vocabulary - 1);
-        (*tokens)[i] = (uint32_t)id;
-    }
-    return 0;
-}
-
 static int read_ids(const struct cli_session *s, const char *path, uint32_t **tokens, uint32_t *count)
 {
-    struct vkmoe_npy array;
-    int status = cli_result(vkmoe_npy_read(path, &cli_log, &array), path);
-    if (status != 0)
-        return status;
-    status = copy_ids(s, path, &array, tokens, count);
-    free(array.data);
-    return status;
+    return cli_read_text(path, s->frame.vocabulary, s->context, tokens, count);
 }
 
 static int refuse_text(const struct cli_session *s)

@@ -31,7 +31,7 @@ struct cli_session {
 };
 
 // The text is either `text`, which is bytes or for the tokenizer beside the model, or the file
-// `ids` of i32 or i64 [tokens]. An encoder-decoder's encoder reads it, and the decoder begins
+// `ids` of integers [tokens]. An encoder-decoder's encoder reads it, and the decoder begins
 // with its start token. Fails with a message if it does not fit the model. To be closed in any
 // case.
 int cli_session_open(struct cli_session *session, const char *path, const char *text,
