@@ -166,11 +166,12 @@ static int write_outputs(const struct job *job)
         status = cli_output_write_f32(job->weights, job->choice_weights, tokens, k);
     if (status == 0)
         status = cli_output_commit();
-    if (status == 0)
-        printf("attention of layer %s: %u token%s on %s\nwrote %s%s%s%s%s\n",
-            cli_block_label(job->block).text, tokens, tokens == 1 ? "" : "s", job->info.name,
-            job->output, job->ids ? ", " : "", job->ids ? job->ids : "",
-            job->weights ? ", " : "", job->weights ? job->weights : "");
+    if (status == 0) {
+        const char *const written[] = {job->output, job->ids, job->weights};
+        fprintf(cli_words(), "attention of layer %s: %u token%s on %s\n",
+            cli_block_label(job->block).text, tokens, tokens == 1 ? "" : "s", job->info.name);
+        cli_print_written(written, 3);
+    }
     return status;
 }
 
@@ -182,7 +183,7 @@ static int parse(struct job *job, int argc, char **argv)
         {.name = "input", .value = "X.npy", .required = true, .text = &job->input,
             .help = "f32, f64 or f16 [tokens][hidden]; -: from standard input"},
         {.name = "output", .value = "Y.npy", .required = true, .text = &job->output,
-            .help = "where to write f32 [tokens][hidden]"},
+            .help = "where to write f32 [tokens][hidden]; -: to standard output"},
         {.name = "ids", .value = "I.npy", .text = &job->ids,
             .help = "where to write the chosen experts, i32 [tokens][k], best first"},
         {.name = "weights", .value = "W.npy", .text = &job->weights,

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cjson/cJSON.h>
 
@@ -86,6 +87,10 @@ extern const struct vkmoe_log cli_log;
 
 // 1 if an error was printed or standard output could not be written, else `status`.
 int cli_finish(int status);
+// What was printed so far is written, or 1: it is said once, with the system's reason. If
+// nobody reads it any more nothing is said, since `| head` is no failure to talk about.
+int cli_flush(void);
+int cli_fail_stdout(int error); // the same, from an errno
 
 // Whether standard error is a terminal on which a line can be written over.
 bool cli_has_cursor(void);
@@ -144,8 +149,18 @@ int cli_read_text(const char *path, uint32_t vocabulary, uint32_t context, uint3
 
 // A file is written under another name in its folder and then renamed, so that it is
 // there whole or not at all; what is left after an error, a signal or exit() is removed.
-// What is no regular file (a pipe, /dev/null) is written to directly.
+// What is no regular file (a pipe, /dev/null) is written to directly. "-" is standard output,
+// unless that is a terminal; one array goes there, and words go to standard error.
 enum { CLI_MAX_OUTPUTS = 4 };
+
+// Whether it is another word for standard output.
+bool cli_is_stdout(const char *path);
+// For messages: "standard output", or the path.
+const char *cli_output_name(const char *path);
+// Where to print words to, once the outputs are open.
+FILE *cli_words(void);
+// Prints "wrote Y.npy, I.npy"; NULL entries are left out.
+void cli_print_written(const char *const *paths, uint32_t count);
 
 // To be called before the work, which is in vain if it fails. `path` NULL is ignored.
 // `inputs` (NULL entries are ignored) and earlier outputs are refused.

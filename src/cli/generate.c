@@ -134,7 +134,6 @@ static void end_screen(struct screen *screen)
     show_rest(screen, true);
     if (screen->middle)
         show(screen, "\n", 1);
-    fflush(stdout);
     free(screen->tokens);
 }
 
@@ -184,8 +183,9 @@ static int generate(struct job *job, struct screen *screen)
         if (status != 0 || job->stopped)
             break;
         show_tokens(screen, &token, 1);
-        if (fflush(stdout) != 0)
-            break; // cli_finish() says so
+        status = cli_flush();
+        if (status != 0)
+            break;
         if (++job->generated == job->count)
             break;
         if (at == s->context) {
@@ -255,12 +255,15 @@ static int run_job(struct job *job)
         fputs(cli_style_on(CLI_BOLD), stdout);
         show_tokens(&screen, s->tokens, s->count);
         fputs(cli_style_off(CLI_BOLD), stdout);
-        fflush(stdout);
+        status = cli_flush();
     }
-    status = run_prompt(job);
+    if (status == 0)
+        status = run_prompt(job);
     if (status == 0)
         status = generate(job, &screen);
     end_screen(&screen);
+    if (status == 0)
+        status = cli_flush();
     if (status == 0)
         print_speed(job);
     return status;

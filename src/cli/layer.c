@@ -83,14 +83,15 @@ static void print_words(const struct job *job)
 {
     const struct cli_run *run = &job->run;
     const char *plural = run->tokens == 1 ? "" : "s";
-    printf("layer %s: %u token%s on %s\n", cli_block_label(job->block).text, run->tokens, plural,
-        job->info.name);
+    const char *const written[] = {job->output, job->ids, job->weights};
+    FILE *words = cli_words();
+    fprintf(words, "layer %s: %u token%s on %s\n", cli_block_label(job->block).text, run->tokens,
+        plural, job->info.name);
     if (run->timed)
-        printf("median of %u run%s: %s, that is %s a token\n", run->timed,
+        fprintf(words, "median of %u run%s: %s, that is %s a token\n", run->timed,
             run->timed == 1 ? "" : "s", cli_duration((double)run->median_ns).text,
             cli_duration((double)run->median_ns / run->tokens).text);
-    printf("wrote %s%s%s%s%s\n", job->output, job->ids ? ", " : "", job->ids ? job->ids : "",
-        job->weights ? ", " : "", job->weights ? job->weights : "");
+    cli_print_written(written, 3);
 }
 
 static int run_job(struct job *job)
@@ -121,7 +122,7 @@ static int parse(struct job *job, int argc, char **argv)
         {.name = "input", .value = "X.npy", .required = true, .text = &job->input,
             .help = "f32, f64 or f16 [tokens][hidden]; -: from standard input"},
         {.name = "output", .value = "Y.npy", .required = true, .text = &job->output,
-            .help = "where to write f32 [tokens][hidden]"},
+            .help = "where to write f32 [tokens][hidden]; -: to standard output"},
         {.name = "router-input", .value = "R.npy", .text = &job->router_input,
             .help = "what the router sees instead of X.npy"},
         {.name = "ids", .value = "I.npy", .text = &job->ids,
@@ -150,6 +151,9 @@ int cli_command_layer(int argc, char **argv)
     struct job job = {0};
     vkmoe_model *model = NULL;
     int status = parse(&job, argc, argv);
+    if (status < 0 && job.json && (cli_is_stdout(job.output) || (job.ids && cli_is_stdout(job.ids))
+            || (job.weights && cli_is_stdout(job.weights))))
+        status = cli_misuse("layer", "standard output is wanted for --json and an array");
     if (status >= 0)
         return status;
     status = cli_open_model(job.model, &model);

@@ -48,9 +48,10 @@ static int run_job(const struct job *job, struct cli_session *s)
         status = cli_output_write_f32(job->output, logits, s->count, s->frame.vocabulary);
     if (status == 0)
         status = cli_output_commit();
-    if (status == 0)
-        printf("%u token%s on %s\nwrote %s\n", s->count, s->count == 1 ? "" : "s", info.name,
-            job->output);
+    if (status == 0) {
+        fprintf(cli_words(), "%u token%s on %s\n", s->count, s->count == 1 ? "" : "s", info.name);
+        cli_print_written(&job->output, 1);
+    }
     free(logits);
     return status;
 }
@@ -64,7 +65,7 @@ int cli_command_logits(int argc, char **argv)
         {.name = "input", .value = "IDS.npy", .text = &job.input,
             .help = "what an encoder-decoder's encoder reads, likewise"},
         {.name = "output", .value = "L.npy", .required = true, .text = &job.output,
-            .help = "where to write f32 [tokens][vocabulary]"},
+            .help = "where to write f32 [tokens][vocabulary]; -: to standard output"},
         {.name = "chunk", .value = "N", .count = &job.chunk,
             .help = "tokens to run at once; the result is the same"},
         CLI_NO_CAPACITY(&job.no_capacity),

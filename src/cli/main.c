@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "terminal.h"
+
 static const struct {
     const char *name, *summary;
     int (*run)(int argc, char **argv);
@@ -60,6 +62,7 @@ static int run(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+    cli_guard_descriptors();
     // A file that grows past the user's limit is a failed write, not a death.
     signal(SIGXFSZ, SIG_IGN);
     return cli_finish(run(argc, argv));

@@ -12,7 +12,7 @@
 #include "npy.h"
 
 struct output {
-    const char *path;  // as the user wrote it
+    const char *path;  // as the user wrote it, or "-": standard output
     char *target;      // without symbolic links; NULL: written to directly
     char *temporary;
     int descriptor;    // of the temporary file
@@ -20,6 +20,7 @@ struct output {
 
 static struct output outputs[CLI_MAX_OUTPUTS];
 static uint32_t output_count;
+static bool takes_stdout; // one of them
 // Temporary files that exist: what the signal handler may look at.
 static char *volatile unfinished[CLI_MAX_OUTPUTS];
 
@@ -77,6 +78,46 @@ static char *resolve(const char *path)
     return full;
 }
 
+const char *cli_output_name(const char *path)
+{
+    return cli_is_stdout(path) ? "standard output" : path;
+}
+
+bool cli_is_stdout(const char *path)
+{
+    return strcmp(path, "-") == 0 || strcmp(path, "/dev/stdout") == 0
+        || strcmp(path, "/dev/fd/1") == 0 || strcmp(path, "/proc/self/fd/1") == 0;
+}
+
+FILE *cli_words(void)
+{
+    return takes_stdout ? stderr : stdout;
+}
+
+void cli_print_written(const char *const *paths, uint32_t count)
+{
+    const char *before = "wrote ";
+    for (uint32_t i = 0; i < count; i++) {
+        if (paths[i])
+            fprintf(cli_words(), "%s%s", before, cli_output_name(paths[i]));
+        before = ", ";
+    }
+    fputc('\n', cli_words());
+}
+
+static int open_stdout(struct output *output)
+{
+    if (takes_stdout)
+        return cli_fail("standard output: is wanted for two outputs");
+    if (isatty(STDOUT_FILENO))
+        return cli_fail("standard output: is a terminal, which shows no arrays; "
+            "send it to a file or a pipe");
+    output->path = "-";
+    output_count++;
+    takes_stdout = true;
+    return 0;
+}
+
 static int check_conflicts(const struct output *output, const struct stat *existing,
     const char *const *inputs, uint32_t input_count)
 {
@@ -125,6 +166,8 @@ int cli_output_open(const char *path, const char *const *inputs, uint32_t input_
         return 0;
     struct output *output = &outputs[output_count];
     *output = (struct output){.path = path, .descriptor = -1};
+    if (cli_is_stdout(path))
+        return open_stdout(output);
     struct stat existing;
     const bool exists = stat(path, &existing) == 0;
     int status = 0;
@@ -151,6 +194,9 @@ static int write_array(const char *path, const float *floats, const int32_t *int
     if (!path)
         return 0;
     const struct output *output = outputs;
+    const char *name = cli_output_name(path);
+    if (cli_is_stdout(path))
+        path = "-";
     while (strcmp(output->path, path) != 0)
         output++;
     const uint64_t shape[] = {rows, columns};
@@ -162,8 +208,10 @@ static int write_array(const char *path, const float *floats, const int32_t *int
     if (status == VKMOE_OK && output->temporary && fsync(output->descriptor) != 0
             && errno != EINVAL && errno != ENOSYS)
         status = VKMOE_ERROR_INVALID;
+    if (status != VKMOE_OK && strcmp(path, "-") == 0)
+        return cli_fail_stdout(errno);
     if (status != VKMOE_OK)
-        return cli_fail("%s: cannot write: %s", path, errno ? strerror(errno) : "it failed");
+        return cli_fail("%s: cannot write: %s", name, errno ? strerror(errno) : "it failed");
     return 0;
 }
 
@@ -191,6 +239,6 @@ int cli_output_commit(void)
         free(output->target);
         *output = (struct output){0};
     }
-    output_count = 0;
+    output_count = 0; // what is said from now on is still not for standard output
     return 0;
 }

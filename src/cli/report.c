@@ -11,7 +11,7 @@
 #include "terminal.h"
 
 static uint32_t errors;
-static bool progress_shown;
+static bool progress_shown, stdout_failed;
 
 // ----------------------------------------------------------------------- messages
 
@@ -69,13 +69,27 @@ int cli_result(enum vkmoe_status status, const char *what)
     return errors ? 1 : cli_fail("%s: %s", what, vkmoe_status_name(status));
 }
 
+int cli_flush(void)
+{
+    const int error = stdout_failed ? 0 : cli_flush_error();
+    if (error)
+        cli_fail_stdout(error);
+    return stdout_failed;
+}
+
+int cli_fail_stdout(int error)
+{
+    if (!stdout_failed && error != EPIPE)
+        cli_fail("cannot write to standard output: %s", strerror(error));
+    stdout_failed = true;
+    return 1;
+}
+
 int cli_finish(int status)
 {
     cli_progress(NULL);
-    errno = 0;
-    if (fflush(stdout) != 0 || ferror(stdout))
-        return cli_fail("cannot write to standard output: %s",
-            strerror(errno ? errno : EIO));
+    if (cli_flush() != 0)
+        return 1;
     return status == 0 && errors ? 1 : status;
 }
 

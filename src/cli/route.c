@@ -218,7 +218,7 @@ static int show(struct job *job)
     };
     name_model(job->model, map.name, sizeof map.name);
     int status = job->svg ? cli_svg_write(&map, job->svg) : 0;
-    if (status != 0)
+    if (status != 0 || (job->svg && cli_is_stdout(job->svg)))
         return status;
     if (job->json)
         return print_json(job);
@@ -304,7 +304,7 @@ int cli_command_route(int argc, char **argv)
         {.name = "layer", .value = "N", .block = &job.layer,
             .help = "only this layer, counted from 0"},
         {.name = "svg", .value = "FILE.svg", .text = &job.svg,
-            .help = "draw the map as a picture, too"},
+            .help = "draw the map as a picture, too; -: to standard output, alone"},
         CLI_DEVICE(&job.device),
         CLI_VALIDATE(&job.validate),
         CLI_JSON(&job.json),
@@ -322,6 +322,8 @@ int cli_command_route(int argc, char **argv)
     }, argc, argv);
     if (status < 0)
         status = cli_session_check("route", job.prompt, job.tokens);
+    if (status < 0 && job.json && job.svg && cli_is_stdout(job.svg))
+        status = cli_misuse("route", "standard output is wanted for --json and --svg");
     if (status >= 0)
         return status;
     status = run_job(&job);

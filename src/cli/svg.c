@@ -49,7 +49,7 @@ static char *resolve(const char *path)
 int cli_svg_check(const char *path)
 {
     struct stat existing;
-    if (!path)
+    if (!path || cli_is_stdout(path))
         return 0;
     const bool exists = stat(path, &existing) == 0;
     if (exists && S_ISDIR(existing.st_mode))
@@ -298,6 +298,10 @@ int cli_svg_write(const struct cli_map *map, const char *path)
 {
     struct stat existing;
     int error;
+    if (cli_is_stdout(path)) {
+        put_picture(stdout, map);
+        return cli_flush();
+    }
     if (stat(path, &existing) == 0 && !S_ISREG(existing.st_mode)) {
         error = write_picture(fopen(path, "w"), map);
     } else {
