@@ -11,6 +11,8 @@
 #include <cjson/cJSON.h>
 #include <vkmoe/vkmoe.h>
 
+#include "cli/terminal.h"
+
 #define HIDDEN 64
 #define HEADS 2
 #define HEAD_SIZE 32
@@ -23,6 +25,8 @@
 
 struct run {
     const char *select;
+    bool logged; // what went wrong has been said
+    const char *device_name;
     bool json;
     uint32_t sizes[MAX_SIZES], size_count;
     vkmoe_device *device;
@@ -32,8 +36,9 @@ struct run {
 
 static void write_log(void *user, enum vkmoe_log_level level, const char *line)
 {
-    (void)user;
+    bool *logged = user;
     (void)level;
+    *logged = true;
     fprintf(stderr, "vkmoe-bench-attention: %s\n", line);
 }
 
@@ -145,6 +150,7 @@ static void report(struct run *run, const char *name, uint32_t tokens, double ti
         return;
     }
     cJSON *row = cJSON_CreateObject();
+    cJSON_AddStringToObject(row, "device", run->device_name);
     cJSON_AddStringToObject(row, "sees", name);
     cJSON_AddNumberToObject(row, "tokens", tokens);
     cJSON_AddNumberToObject(row, "median_ns", time * 1e9);
@@ -212,17 +218,22 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: %s [--device D] [--tokens 1024,4096,16384] [--json]\n", argv[0]);
         return 2;
     }
-    const struct vkmoe_device_params params = {.log.write = write_log, .select = run.select};
+    const struct vkmoe_device_params params = {
+        .log = {.write = write_log, .user = &run.logged},
+        .select = run.select,
+    };
     enum vkmoe_status status = vkmoe_device_create(&params, &run.device);
     if (status == VKMOE_OK)
         status = vkmoe_stream_create(run.device, &run.stream);
     if (status == VKMOE_OK) {
         struct vkmoe_device_info info;
         vkmoe_device_get_info(run.device, &info);
+        run.device_name = info.name;
         run.rows = cJSON_CreateArray();
         if (!run.json)
-            printf("%s, %s; %u attention experts of %u heads of %u, %u chosen, f32\n"
-                "%-12s %8s %12s %14s %14s\n", info.name, info.driver, EXPERTS, HEADS, HEAD_SIZE,
+            printf("%s, %s%s; %u attention experts of %u heads of %u, %u chosen, f32\n"
+                "%-12s %8s %12s %14s %14s\n", info.name, info.driver,
+                info.type == VKMOE_DEVICE_CPU ? ", a CPU" : "", EXPERTS, HEADS, HEAD_SIZE,
                 CHOSEN, "sees", "tokens", "ms", "us a token", "scratch B/tok");
         status = run_all(&run);
         if (run.json) {
@@ -232,9 +243,13 @@ int main(int argc, char **argv)
         }
         cJSON_Delete(run.rows);
     }
-    if (status != VKMOE_OK)
+    if (status != VKMOE_OK && !run.logged)
         fprintf(stderr, "vkmoe-bench-attention: %s\n", vkmoe_status_name(status));
+    const int error = cli_flush_error();
+    if (error && error != EPIPE)
+        fprintf(stderr, "vkmoe-bench-attention: cannot write to standard output: %s\n",
+            strerror(error));
     vkmoe_stream_destroy(&run.stream);
     vkmoe_device_destroy(&run.device);
-    return status != VKMOE_OK;
+    return status != VKMOE_OK || error;
 }

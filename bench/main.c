@@ -48,7 +48,7 @@ static const char usage[] =
     "  --seconds N         begins none after N seconds\n"
     "  --device DEVICE     its index (digits alone), or part of its name\n"
     "  --seed NUMBER       of weights and inputs; 1 if absent\n"
-    "  --json [FILE]       one JSON object, to standard output if no file is named\n";
+    "  --json [FILE]       one JSON object, to standard output if no file is named, or -\n";
 
 // ----------------------------------------------------------------------------- options
 
@@ -132,7 +132,9 @@ static bool parse(struct options *o, int argc, char **argv)
             o->cold = true;
         } else if (!strcmp(argv[i], "--json")) {
             o->json = true;
-            if (value && value[0] != '-')
+            if (value && !strcmp(value, "-"))
+                i++;
+            else if (value && value[0] != '-')
                 o->json_path = argv[++i];
         } else if (value && parse_option(o, argv[i], value)) {
             i++;
@@ -269,10 +271,19 @@ static int measure_all(struct plan *plan, const struct options *o)
     fprintf(table, "load %.2f before, %.2f after\n", load, host_load());
     const bool written = !o->json
         || report_json(o->json_path, &bench, plan->entries, plan->count, load);
-    if (!written)
-        fprintf(stderr, "vkmoe-bench: cannot write %s\n", o->json_path ? o->json_path : "JSON");
+    if (!written && o->json_path)
+        fprintf(stderr, "vkmoe-bench: cannot write %s: %s\n", o->json_path, strerror(errno));
     bench_finish(&bench);
     return !written || bad;
+}
+
+// 1 if standard output could not be written.
+static int check_stdout(void)
+{
+    const int error = cli_flush_error();
+    if (error && error != EPIPE) // `| head` is no failure to talk about
+        fprintf(stderr, "vkmoe-bench: cannot write to standard output: %s\n", strerror(error));
+    return error != 0;
 }
 
 int main(int argc, char **argv)
@@ -280,6 +291,7 @@ int main(int argc, char **argv)
     struct options options = {.seed = 1, .routings = {[ROUTING_UNIFORM] = true}};
     struct plan *plan = calloc(1, sizeof *plan);
     int result = 2;
+    cli_guard_descriptors();
     if (plan && parse(&options, argc, argv) && make_plan(plan, &options)) {
         result = 0;
         if (options.list)
@@ -290,5 +302,5 @@ int main(int argc, char **argv)
     if (plan)
         free(plan->entries);
     free(plan);
-    return result;
+    return check_stdout() ? 1 : result;
 }

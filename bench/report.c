@@ -1,6 +1,7 @@
 // report.c - see report.h. Numbers are SI with the unit in the name; times are of one forward.
 #include "report.h"
 
+#include <errno.h>
 #include <string.h>
 #include <time.h>
 
@@ -27,7 +28,8 @@ static void format_ns(double ns, char text[16])
 void report_header(FILE *file, const struct bench *bench)
 {
     const struct vkmoe_device_info *info = &bench->device->info;
-    fprintf(file, "%s, %s%s%s\n", info->name, info->driver,
+    fprintf(file, "%s, %s%s%s%s\n", info->name, info->driver,
+        info->type == VKMOE_DEVICE_CPU ? ", a CPU" : "",
         bench->device->timestamp_bits ? "" : ", no timestamps: times are wall times",
         bench->cold ? ", cold weights" : "");
     fprintf(file, "%-40s %10s %10s %10s %8s %10s %7s %8s %9s %7s %4s %9s %s\n",
@@ -243,9 +245,12 @@ bool report_json(const char *path, const struct bench *bench, const struct entry
     cJSON *object = describe_run(bench, entries, count, load_before);
     char *text = cJSON_Print(object);
     FILE *file = path ? fopen(path, "w") : stdout;
-    bool ok = text && file && fprintf(file, "%s\n", text) > 0;
-    ok = (!file || !path || !fclose(file)) && ok;
+    const bool ok = text && file && fprintf(file, "%s\n", text) > 0 && fflush(file) == 0;
+    const int error = text ? errno : ENOMEM;
+    if (file && path)
+        fclose(file); // has nothing left to write
     cJSON_free(text);
     cJSON_Delete(object);
+    errno = error;
     return ok;
 }

@@ -9,8 +9,8 @@
 void report_header(FILE *file, const struct bench *bench);
 void report_entry(FILE *file, const struct entry *entry);
 
-// One object for the whole run, "moe-vk-bench/1". False if the file could not be written.
-// `path` NULL: standard output.
+// One object for the whole run, "moe-vk-bench/1". False if the file could not be written,
+// and errno says why. `path` NULL: standard output.
 bool report_json(const char *path, const struct bench *bench, const struct entry *entries,
     uint32_t count, double load_before);
 

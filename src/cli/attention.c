@@ -169,7 +169,8 @@ static int write_outputs(const struct job *job)
     if (status == 0) {
         const char *const written[] = {job->output, job->ids, job->weights};
         fprintf(cli_words(), "attention of layer %s: %u token%s on %s\n",
-            cli_block_label(job->block).text, tokens, tokens == 1 ? "" : "s", job->info.name);
+            cli_block_label(job->block).text, tokens, tokens == 1 ? "" : "s",
+            cli_device_label(&job->info).text);
         cli_print_written(written, 3);
     }
     return status;

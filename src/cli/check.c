@@ -243,7 +243,7 @@ static void print_table(const struct check *check)
         "time a token", "result",
     };
     struct cli_table table = {.columns = "rrrrrrrl"}, rows = {.columns = "rl"};
-    printf("device: %s\n\n", check->info.name);
+    printf("device: %s\n\n", cli_device_label(&check->info).text);
     for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++)
         cli_table_add(&table, CLI_BOLD, "%s", heads[i]);
     cli_table_add(&rows, CLI_BOLD, "layer");
@@ -303,7 +303,7 @@ static int print_json(const struct check *check, bool ok)
 {
     cJSON *json = cJSON_CreateObject();
     cli_json_text(json, "model", check->path);
-    cli_json_text(json, "device", check->info.name);
+    cli_json_device(json, &check->info);
     cJSON_AddNumberToObject(json, "tolerance", tolerance);
     cJSON_AddBoolToObject(json, "ok", ok);
     cJSON *layers = cJSON_AddArrayToObject(json, "layers");

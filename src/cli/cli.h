@@ -200,6 +200,13 @@ int cli_run_layer(vkmoe_device *device, const struct vkmoe_layer_params *params,
 
 const char *cli_dtype_name(enum vkmoe_dtype dtype);
 const char *cli_device_type_name(enum vkmoe_device_type type);
+// Where something ran: "llvmpipe (LLVM 15.0.6, 256 bits), a CPU"
+struct cli_device_label {
+    char text[288];
+};
+struct cli_device_label cli_device_label(const struct vkmoe_device_info *info);
+// Adds "device" and "device_type".
+void cli_json_device(cJSON *object, const struct vkmoe_device_info *info);
 // "softmax, top 2, renormalised"
 void cli_describe_router(const struct vkmoe_layer_params *params, char *text, size_t size);
 // "gated SiLU"

@@ -26,6 +26,20 @@ const char *cli_device_type_name(enum vkmoe_device_type type)
     return "other";
 }
 
+struct cli_device_label cli_device_label(const struct vkmoe_device_info *info)
+{
+    struct cli_device_label label;
+    snprintf(label.text, sizeof label.text, "%s%s", info->name,
+        info->type == VKMOE_DEVICE_CPU ? ", a CPU" : "");
+    return label;
+}
+
+void cli_json_device(cJSON *object, const struct vkmoe_device_info *info)
+{
+    cli_json_text(object, "device", info->name);
+    cJSON_AddStringToObject(object, "device_type", cli_device_type_name(info->type));
+}
+
 struct phrase {
     char *text;
     size_t size, used;

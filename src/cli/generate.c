@@ -209,6 +209,7 @@ static int generate(struct job *job, struct screen *screen)
 static void print_speed(const struct job *job)
 {
     const uint32_t prompt = job->session.count;
+    struct vkmoe_device_info info;
     char choice[64] = "greedy";
     if (job->sampler.temperature > 0)
         snprintf(choice, sizeof choice, "seed %llu", (unsigned long long)job->first_state);
@@ -222,6 +223,8 @@ static void print_speed(const struct job *job)
     if (job->timed)
         fprintf(stderr, ", %.1f tokens/s", job->timed * 1e9 / (double)(job->ns + 1));
     fprintf(stderr, "; %s\n", choice);
+    vkmoe_device_get_info(job->session.device, &info);
+    fprintf(stderr, "device: %s\n", cli_device_label(&info).text);
     if (job->stopped)
         fprintf(stderr, "stopped: %s\n", job->stopped);
 }
@@ -348,8 +351,8 @@ static int parse(struct job *job, int argc, char **argv)
         .about = "Continues a text, and prints it with its continuation as it comes: as text if\n"
             "tokens are bytes, or if it is given as text; else the ids, one a line. Of an\n"
             "encoder-decoder, it is what the encoder reads, and only the answer is printed. Ends with the\n"
-            "model's end token, a full context, or Ctrl-C; how fast it was is printed to standard\n"
-            "error.\n"
+            "model's end token, a full context, or Ctrl-C; how fast it was, and on which device,\n"
+            "is printed to standard error.\n"
             "\n"
             "Text becomes tokens by the model's tokenizer.model, if it has one (sentencepiece). The\n"
             "tokenizer's first token, BOS, is put before it; behind it its last, EOS, if the tokenizer\n"

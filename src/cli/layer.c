@@ -60,7 +60,7 @@ static int print_json(const struct job *job)
     cJSON *json = cJSON_CreateObject();
     cli_json_text(json, "model", job->model);
     cJSON_AddStringToObject(json, "layer", cli_block_label(job->block).text);
-    cli_json_text(json, "device", job->info.name);
+    cli_json_device(json, &job->info);
     cJSON_AddNumberToObject(json, "tokens", run->tokens);
     cJSON_AddNumberToObject(json, "hidden", job->params.hidden);
     cJSON_AddNumberToObject(json, "experts", job->params.experts);
@@ -86,7 +86,7 @@ static void print_words(const struct job *job)
     const char *const written[] = {job->output, job->ids, job->weights};
     FILE *words = cli_words();
     fprintf(words, "layer %s: %u token%s on %s\n", cli_block_label(job->block).text, run->tokens,
-        plural, job->info.name);
+        plural, cli_device_label(&job->info).text);
     if (run->timed)
         fprintf(words, "median of %u run%s: %s, that is %s a token\n", run->timed,
             run->timed == 1 ? "" : "s", cli_duration((double)run->median_ns).text,

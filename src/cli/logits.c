@@ -49,7 +49,8 @@ static int run_job(const struct job *job, struct cli_session *s)
     if (status == 0)
         status = cli_output_commit();
     if (status == 0) {
-        fprintf(cli_words(), "%u token%s on %s\n", s->count, s->count == 1 ? "" : "s", info.name);
+        fprintf(cli_words(), "%u token%s on %s\n", s->count, s->count == 1 ? "" : "s",
+            cli_device_label(&info).text);
         cli_print_written(&job->output, 1);
     }
     free(logits);

@@ -176,7 +176,7 @@ static int print_json(const struct job *job)
     vkmoe_device_get_info(job->session.device, &info);
     cJSON *json = cJSON_CreateObject();
     cli_json_text(json, "model", job->model);
-    cli_json_text(json, "device", info.name);
+    cli_json_device(json, &info);
     cJSON_AddNumberToObject(json, "tokens", job->session.count);
     cJSON *tokens = cJSON_AddArrayToObject(json, "token_ids");
     for (uint32_t t = 0; t < job->session.count; t++)
@@ -222,6 +222,10 @@ static int show(struct job *job)
         return status;
     if (job->json)
         return print_json(job);
+    struct vkmoe_device_info info;
+    vkmoe_device_get_info(s->device, &info);
+    printf("%u token%s on %s\n\n", s->count, s->count == 1 ? "" : "s",
+        cli_device_label(&info).text);
     print_shares(job, job->experts);
     if (job->attention)
         print_shares(job, job->attention);
