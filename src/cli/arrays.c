@@ -1,4 +1,4 @@
-// arrays.c - reads .npy files as the arrays that a layer takes.
+// arrays.c - reads .npy files as the arrays that a layer takes, and looks through results.
 #include "cli.h"
 
 #include <math.h>
@@ -172,4 +172,44 @@ int cli_read_text(const char *path, uint32_t vocabulary, uint32_t context, uint3
         (*tokens)[i] = (uint32_t)vkmoe_npy_get_integer(&array, i);
     free(array.data);
     return status;
+}
+
+struct cli_bad cli_find_bad(const float *data, uint64_t rows, uint64_t columns)
+{
+    struct cli_bad bad = {0};
+    for (uint64_t row = 0; row < rows; row++, data += columns) {
+        uint64_t column = 0;
+        while (column < columns && isfinite(data[column]))
+            column++;
+        if (column == columns)
+            continue;
+        if (bad.rows++ == 0)
+            bad = (struct cli_bad){1, row, column, data[column]};
+    }
+    return bad;
+}
+
+void cli_add_bad(struct cli_bad *bad, const struct cli_bad *next, uint64_t first_row)
+{
+    const uint64_t rows = bad->rows + next->rows;
+    if (bad->rows == 0) {
+        *bad = *next;
+        bad->row += first_row;
+    }
+    bad->rows = rows;
+}
+
+const char *cli_name_bad(float value)
+{
+    return isnan(value) ? "NaN" : value > 0 ? "infinity" : "-infinity";
+}
+
+int cli_fail_bad(const char *name, const struct cli_bad *bad, uint64_t tokens)
+{
+    if (bad->rows == 0)
+        return 0;
+    return cli_fail("%s: token %llu has %s at [%llu][%llu]; %llu of %llu token%s not finite", name,
+        (unsigned long long)bad->row, cli_name_bad(bad->value), (unsigned long long)bad->row,
+        (unsigned long long)bad->column, (unsigned long long)bad->rows,
+        (unsigned long long)tokens, tokens == 1 ? " is" : "s are");
 }

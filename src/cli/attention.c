@@ -172,6 +172,8 @@ static int write_outputs(const struct job *job)
             cli_block_label(job->block).text, tokens, tokens == 1 ? "" : "s",
             cli_device_label(&job->info).text);
         cli_print_written(written, 3);
+        const struct cli_bad bad = cli_find_bad(job->y, tokens, job->params.hidden);
+        status = cli_fail_bad(cli_output_name(job->output), &bad, tokens);
     }
     return status;
 }
@@ -197,7 +199,8 @@ static int parse(struct job *job, int argc, char **argv)
         .operand = "MODEL",
         .operand_target = &job->model,
         .about = "Runs one block's attention alone, routed or dense, without norm and residual.\n"
-            "The tokens are one sequence.\n",
+            "The tokens are one sequence. Fails, after it has written them, if the outputs\n"
+            "are not all finite.\n",
         .options = options,
         .option_count = sizeof options / sizeof options[0],
     }, argc, argv);

@@ -20,7 +20,7 @@ enum {
 
 struct result {
     struct vkmoe_block block;
-    bool recorded, has_ids, ok;
+    bool recorded, has_ids, finite, ok;
     uint32_t tokens, experts;
     double max_error; // largest difference
     double rms;       // of the recorded output
@@ -121,6 +121,7 @@ static int run_recording(const struct check *check, const struct recording *reco
     };
     int status = cli_run_layer(check->device, params, cli_block_label(result->block).text, &run);
     if (status == 0) {
+        result->finite = cli_find_bad(run.y, 1, count).rows == 0;
         compare_outputs(result, run.y, recording->output, count);
         if (recording->ids)
             compare_ids(result, run.ids, recording->ids, k);
@@ -185,7 +186,7 @@ static void find_blocks(struct check *check)
 
 static void add_result(struct cli_table *table, const struct result *result)
 {
-    const char *verdict = result->ok ? "ok"
+    const char *verdict = result->ok ? "ok" : !result->finite ? "not finite"
         : result->error <= tolerance ? "other experts" : "out of tolerance";
     cli_table_add(table, CLI_PLAIN, "%s", cli_block_label(result->block).text);
     cli_table_add(table, CLI_PLAIN, "%u", result->tokens);
@@ -281,6 +282,7 @@ static cJSON *result_json(const struct result *result)
     if (!result->recorded)
         return json;
     cJSON_AddBoolToObject(json, "ok", result->ok);
+    cJSON_AddBoolToObject(json, "finite", result->finite);
     cJSON_AddNumberToObject(json, "tokens", result->tokens);
     cJSON_AddNumberToObject(json, "max_error", result->max_error);
     cJSON_AddNumberToObject(json, "output_rms", result->rms);

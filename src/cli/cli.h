@@ -145,6 +145,18 @@ int cli_read_ids(const char *path, uint32_t tokens, uint32_t columns, int32_t **
 int cli_read_text(const char *path, uint32_t vocabulary, uint32_t context, uint32_t **tokens,
     uint32_t *count);
 
+// What is not finite among results [rows][columns].
+struct cli_bad {
+    uint64_t rows;        // that hold such numbers; 0: there are none
+    uint64_t row, column; // of the first
+    float value;
+};
+struct cli_bad cli_find_bad(const float *data, uint64_t rows, uint64_t columns);
+void cli_add_bad(struct cli_bad *bad, const struct cli_bad *next, uint64_t first_row);
+const char *cli_name_bad(float value); // "NaN"
+// 0, or 1 and a message if the `tokens` rows of what is called `name` are not all finite.
+int cli_fail_bad(const char *name, const struct cli_bad *bad, uint64_t tokens);
+
 // ------------------------------------------------------------------- output.c: files written
 
 // A file is written under another name in its folder and then renamed, so that it is

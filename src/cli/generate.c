@@ -160,9 +160,12 @@ static int choose(struct job *job, uint32_t *token)
 {
     const struct cli_session *s = &job->session;
     const int64_t id = cli_sample(&job->sampler, job->logits, s->frame.vocabulary);
-    if (id < 0)
-        return cli_fail("%s: token %u cannot be chosen: the logits are not finite", job->model,
-            s->count + job->generated);
+    if (id < 0) {
+        const struct cli_bad bad = cli_find_bad(job->logits, s->frame.vocabulary, 1);
+        return cli_fail("%s: token %u cannot be chosen: the logits are not finite (%llu of %u; that "
+            "of %llu is %s)", job->model, s->count + job->generated, (unsigned long long)bad.rows,
+            s->frame.vocabulary, (unsigned long long)bad.row, cli_name_bad(bad.value));
+    }
     *token = (uint32_t)id;
     if (id == s->frame.end_token)
         job->stopped = "the model ended the text";

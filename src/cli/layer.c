@@ -13,6 +13,7 @@ struct job {
     struct vkmoe_layer_params params;
     struct cli_run run;
     struct vkmoe_device_info info;
+    struct cli_bad bad; // in the output
 };
 
 static int read_inputs(struct job *job)
@@ -62,6 +63,7 @@ static int print_json(const struct job *job)
     cJSON_AddStringToObject(json, "layer", cli_block_label(job->block).text);
     cli_json_device(json, &job->info);
     cJSON_AddNumberToObject(json, "tokens", run->tokens);
+    cJSON_AddBoolToObject(json, "finite", job->bad.rows == 0);
     cJSON_AddNumberToObject(json, "hidden", job->params.hidden);
     cJSON_AddNumberToObject(json, "experts", job->params.experts);
     cJSON_AddNumberToObject(json, "experts_per_token", job->params.experts_per_token);
@@ -111,6 +113,8 @@ static int run_job(struct job *job)
         status = cli_run_layer(device, &job->params, cli_block_label(job->block).text, run);
     }
     vkmoe_device_destroy(&device);
+    if (status == 0)
+        job->bad = cli_find_bad(job->run.y, job->run.tokens, job->params.hidden);
     return status == 0 ? write_outputs(job) : status;
 }
 
@@ -140,7 +144,8 @@ static int parse(struct job *job, int argc, char **argv)
         .operand = "MODEL",
         .operand_target = &job->model,
         .about = "Runs one Mixture-of-Experts block alone: router, experts and shared experts,\n"
-            "without norms and residual. The tokens are one sequence.\n",
+            "without norms and residual. The tokens are one sequence. Fails, after it has\n"
+            "written them, if the outputs are not all finite.\n",
         .options = options,
         .option_count = sizeof options / sizeof options[0],
     }, argc, argv);
@@ -167,6 +172,8 @@ int cli_command_layer(int argc, char **argv)
         status = print_json(&job);
     else if (status == 0)
         print_words(&job);
+    if (status == 0)
+        status = cli_fail_bad(cli_output_name(job.output), &job.bad, job.run.tokens);
     vkmoe_model_destroy(&model);
     free((void *)job.run.x);
     free((void *)job.run.router_x);

@@ -52,6 +52,8 @@ static int run_job(const struct job *job, struct cli_session *s)
         fprintf(cli_words(), "%u token%s on %s\n", s->count, s->count == 1 ? "" : "s",
             cli_device_label(&info).text);
         cli_print_written(&job->output, 1);
+        const struct cli_bad bad = cli_find_bad(logits, s->count, s->frame.vocabulary);
+        status = cli_fail_bad(cli_output_name(job->output), &bad, s->count);
     }
     free(logits);
     return status;
@@ -77,8 +79,9 @@ int cli_command_logits(int argc, char **argv)
         .command = "logits",
         .operand = "MODEL",
         .operand_target = &job.model,
-        .about = "Runs a whole model on one text and writes what it expects behind every token:\n"
-            "for each position, one number for each token of the vocabulary.\n",
+        .about = "Runs a whole model on one text and writes what it expects after every token:\n"
+            "for each position, one number for each token of the vocabulary. Fails, after it\n"
+            "has written them, if they are not all finite.\n",
         .options = options,
         .option_count = sizeof options / sizeof options[0],
     }, argc, argv);

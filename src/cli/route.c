@@ -22,12 +22,15 @@ struct job {
     int32_t *ids, *attention_ids; // [blocks][tokens][k]
     struct cli_gate *experts, *attention; // one for each layer shown; the second perhaps NULL
     uint32_t first, count;        // the layers shown
+    struct cli_bad bad;           // among the logits
 };
 
 static int run_chunks(struct job *job)
 {
     struct cli_session *s = &job->session;
     const size_t places = (size_t)s->frame.blocks * s->count;
+    // What a gate makes of NaN is no choice. It is not seen in the choice, but in the end.
+    float *logits = cli_alloc((size_t)s->chunk * s->frame.vocabulary * sizeof *logits);
     job->ids = cli_alloc(places * s->k * sizeof *job->ids);
     if (s->attention_k)
         job->attention_ids = cli_alloc(places * s->attention_k * sizeof *job->attention_ids);
@@ -36,10 +39,15 @@ static int run_chunks(struct job *job)
         const uint32_t left = s->count - first, tokens = left < s->chunk ? left : s->chunk;
         if (first)
             cli_progress("token %u of %u", first, s->count);
-        status = cli_session_forward(s, first, tokens, 0, NULL);
+        status = cli_session_forward(s, first, tokens, tokens, logits);
         if (status == 0)
             status = cli_session_routing(s, first, tokens, job->ids, job->attention_ids);
+        if (status == 0) {
+            const struct cli_bad bad = cli_find_bad(logits, tokens, s->frame.vocabulary);
+            cli_add_bad(&job->bad, &bad, first);
+        }
     }
+    free(logits);
     cli_progress(NULL);
     return status;
 }
@@ -178,6 +186,7 @@ static int print_json(const struct job *job)
     cli_json_text(json, "model", job->model);
     cli_json_device(json, &info);
     cJSON_AddNumberToObject(json, "tokens", job->session.count);
+    cJSON_AddBoolToObject(json, "finite", job->bad.rows == 0);
     cJSON *tokens = cJSON_AddArrayToObject(json, "token_ids");
     for (uint32_t t = 0; t < job->session.count; t++)
         cJSON_AddItemToArray(tokens, cJSON_CreateNumber(job->session.tokens[t]));
@@ -274,12 +283,18 @@ static int run_job(struct job *job)
             .device = job->device,
             .validate = job->validate,
             .routing = true,
+            .chunk_logits = UINT32_MAX,
         });
     if (status == 0)
         status = run_chunks(job);
     if (status == 0)
         status = make_gates(job);
-    return status == 0 ? show(job) : status;
+    if (status == 0)
+        status = show(job);
+    return status == 0 && job->bad.rows
+        ? cli_fail("%s: the logits of %llu of %u tokens are not finite, first of token %llu (%s); "
+            "what the gates chose may mean nothing", job->model, (unsigned long long)job->bad.rows,
+            s->count, (unsigned long long)job->bad.row, cli_name_bad(job->bad.value)) : status;
 }
 
 static void finish(struct job *job)

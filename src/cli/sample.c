@@ -33,7 +33,7 @@ static int64_t find_largest(const float *logits, uint32_t count)
 {
     uint32_t best = 0;
     for (uint32_t i = 0; i < count; i++) {
-        if (isnan(logits[i]))
+        if (!isfinite(logits[i]))
             return -1;
         if (logits[i] > logits[best])
             best = i;
@@ -70,7 +70,7 @@ static uint32_t draw(const struct cli_candidate *candidates, uint32_t count, uin
 int64_t cli_sample(struct cli_sampler *s, const float *logits, uint32_t count)
 {
     const int64_t largest = find_largest(logits, count);
-    if (largest < 0 || !isfinite(logits[largest]))
+    if (largest < 0)
         return -1;
     if (s->temperature == 0)
         return largest;

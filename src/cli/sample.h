@@ -23,7 +23,7 @@ struct cli_sampler {
     struct cli_candidate *candidates; // made by the first cli_sample(); free() it
 };
 
-// The token's id, or -1 if a logit is no number.
+// The token's id, or -1 if a logit is not finite.
 int64_t cli_sample(struct cli_sampler *sampler, const float *logits, uint32_t count);
 
 #endif
