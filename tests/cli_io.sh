@@ -2,11 +2,11 @@
 # cli_io.sh VKMOE MODELS - what the command reads and writes: arrays as people have them, standard input and output,
 # full disks, terminals, numbers that are not finite, and which device it ran on.
 set -u
-vkmoe=$(realpath "$1") models=$2
-mixtral=$models/tiny-mixtral
+vkmoe=$(realpath "$1") mixtral=$(realpath "$2")/tiny-mixtral
 tools=$(dirname "$(realpath "$0")")
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/lib.sh"
+cd "$tmp" || exit 1
 ids=$tmp/ids.npy input=$tmp/x.npy
 python=
 command -v python3 >/dev/null && python3 -c 'import json, struct' 2>/dev/null && python=python3
@@ -285,6 +285,22 @@ same "$tmp/y.npy" "$tmp/z.npy"
 "$vkmoe" generate "${device[@]}" "$mixtral" --tokens "$ids" --count 2 2>&- </dev/null >"$out"
 status 0 $? "standard error is closed"
 same "$out" "$tmp/by_ids"
+if [ -d /proc/self/fd ]; then
+    "$vkmoe" layer "${device[@]}" "$mixtral" --layer 0 --input "$input" --output "$tmp/never.npy" \
+        --repeat 1000000000 <&- >&- 2>&- &
+    pid=$!
+    for ((i = 0; i < 600; i++)); do
+        [ -n "$(find "$tmp" -name '.vkmoe-*')" ] || ! kill -0 $pid 2>/dev/null && break
+        sleep 0.1
+    done
+    for descriptor in 0 1 2; do
+        file=$(readlink /proc/$pid/fd/$descriptor)
+        [ "$file" = /dev/null ] || problem "descriptor $descriptor is $file"
+    done
+    kill -TERM $pid
+    wait $pid 2>/dev/null
+    status 143 $? "killed"
+fi
 no_leftovers "$tmp"
 finish "closed descriptors"
 
