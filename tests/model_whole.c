@@ -291,7 +291,9 @@ static bool check_frame(vkmoe_model *model, const struct whole_checkpoint *expec
     SAME(residual_scale);
     SAME(logits_scale);
     SAME(max_positions);
-    SAME(end_token);
+    SAME(end_token_count);
+    for (uint32_t i = 0; ok && i < actual->end_token_count; i++)
+        SAME(end_tokens[i]);
     SAME(start_token);
     if ((actual->head.data == actual->embedding.data) != expected->tied) {
         tap_note("head and embedding are %stied", expected->tied ? "not " : "");
@@ -538,7 +540,8 @@ static bool check_logits(vkmoe_model *model, const char *name, const char *file,
     int32_t *tokens = read_recorded(name, "tokens", VKMOE_NPY_I32, TOKENS);
     float *expected = read_recorded(name, file, VKMOE_NPY_F32, TOKENS * VOCABULARY);
     bool ok = tokens && expected && frame.hidden == HIDDEN && frame.vocabulary == VOCABULARY
-        && frame.blocks == BLOCKS && frame.max_positions == 1024 && frame.end_token == 0;
+        && frame.blocks == BLOCKS && frame.max_positions == 1024 && frame.end_token_count == 1
+        && frame.end_tokens[0] == 0;
     double *embedding = reference_read_view(&frame.embedding, VOCABULARY, HIDDEN);
     double *head = reference_read_view(&frame.head, VOCABULARY, HIDDEN);
     if (ok) {

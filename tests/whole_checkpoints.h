@@ -51,7 +51,8 @@ struct whole_checkpoint {
     double norm_epsilon, block_norm_epsilon;
     double embedding_scale, residual_scale, logits_scale;
     uint32_t max_positions;
-    int32_t end_token, start_token;
+    uint32_t end_tokens[4], end_token_count;
+    int32_t start_token;
 };
 
 // The families, by index; NULL after the last.

@@ -705,7 +705,11 @@ struct vkmoe_frame_params {
     float residual_scale;          // 0: 1
     float logits_scale;            // 0: 1
     uint32_t max_positions;        // trained context
-    int32_t end_token;             // -1: none
+    // Any of them ends a text: what "eos_token_id" names in config.json, then what it names in
+    // generation_config.json, no token twice; one may be beyond the vocabulary. They belong to
+    // the model, as the views do.
+    const uint32_t *end_tokens;
+    uint32_t end_token_count;
     int32_t start_token;           // of a decoder that follows an encoder, else -1
 };
 VKMOE_API enum vkmoe_status vkmoe_model_get_frame(vkmoe_model *model,

@@ -167,8 +167,10 @@ static int choose(struct job *job, uint32_t *token)
             s->frame.vocabulary, (unsigned long long)bad.row, cli_name_bad(bad.value));
     }
     *token = (uint32_t)id;
-    if (id == s->frame.end_token)
-        job->stopped = "the model ended the text";
+    for (uint32_t i = 0; i < s->frame.end_token_count; i++) {
+        if (s->frame.end_tokens[i] == *token)
+            job->stopped = "the model ended the text";
+    }
     return 0;
 }
 

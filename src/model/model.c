@@ -139,6 +139,7 @@ enum vkmoe_status vkmoe_model_open(const char *path, const struct vkmoe_log *log
         return vkmoe_fail(log, VKMOE_ERROR_OUT_OF_MEMORY, "%s: no memory for a model", path);
     if (log)
         model->log = *log;
+    atomic_init(&model->end_tokens, NULL);
     for (uint32_t b = 0; b < VKMOE_MAX_BLOCKS; b++) {
         atomic_init(&model->views[0][b], NULL);
         atomic_init(&model->views[1][b], NULL);
@@ -165,6 +166,7 @@ void vkmoe_model_destroy(vkmoe_model **model)
         for (int place = 0; place < VKMOE_PLACES; place++)
             free(atomic_load(&m->attention[place][b]));
     }
+    free(atomic_load(&m->end_tokens));
     vkmoe_config_close(&m->config);
     vkmoe_tensors_close(&m->tensors);
     free(m->directory);

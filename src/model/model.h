@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "config.h"
+#include "end_tokens.h"
 #include "family.h"
 #include "tensors.h"
 #include "views.h"
@@ -22,6 +23,7 @@ struct vkmoe_model {
     struct vkmoe_model_info info;
     // Made when first asked for. Atomic, because several threads may be the first.
     _Atomic(struct vkmoe_block_views *) views[2][VKMOE_MAX_BLOCKS];
+    _Atomic(struct vkmoe_end_tokens *) end_tokens;
     _Atomic(struct vkmoe_attention_views *) attention[VKMOE_PLACES][VKMOE_MAX_BLOCKS];
 };
 

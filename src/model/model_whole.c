@@ -76,6 +76,25 @@ enum vkmoe_status vkmoe_model_get_attention(vkmoe_model *model, struct vkmoe_blo
     return VKMOE_OK;
 }
 
+// Read when first asked for, as the files may have changed since, and every frame says the same.
+static enum vkmoe_status get_end_tokens(struct vkmoe_model *model,
+    const struct vkmoe_whole_source *source, struct vkmoe_frame_params *frame)
+{
+    struct vkmoe_end_tokens *tokens = atomic_load(&model->end_tokens), *expected = NULL;
+    if (!tokens) {
+        tokens = vkmoe_end_tokens_create(source, model->directory);
+        if (!tokens)
+            return source->config->status;
+        if (!atomic_compare_exchange_strong(&model->end_tokens, &expected, tokens)) {
+            free(tokens);
+            tokens = expected;
+        }
+    }
+    frame->end_tokens = tokens->tokens;
+    frame->end_token_count = tokens->count;
+    return VKMOE_OK;
+}
+
 enum vkmoe_status vkmoe_model_get_frame(vkmoe_model *model, struct vkmoe_frame_params *params)
 {
     struct vkmoe_whole_tensors from;
@@ -87,6 +106,8 @@ enum vkmoe_status vkmoe_model_get_frame(vkmoe_model *model, struct vkmoe_frame_p
         status = begin(model, &config, &from);
     if (status == VKMOE_OK)
         status = vkmoe_frame_view(&from, &frame);
+    if (status == VKMOE_OK)
+        status = get_end_tokens(model, &from.source, &frame);
     if (status == VKMOE_OK)
         *params = frame;
     return status;

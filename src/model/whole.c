@@ -433,25 +433,6 @@ static struct vkmoe_config find_level(struct vkmoe_config *config, const char *k
     return level;
 }
 
-// One token, or the first of several.
-static int32_t read_end_token(const struct vkmoe_whole_source *source)
-{
-    struct vkmoe_config level = find_level(source->config, "eos_token_id");
-    const cJSON *item = vkmoe_config_find(&level, "eos_token_id");
-    int32_t token = vkmoe_config_is_null(&level, "eos_token_id") ? -1 : source->whole->end_token;
-    if (cJSON_IsArray(item)) {
-        item = item->child;
-        token = -1; // an empty one names none
-    }
-    uint64_t value;
-    if (item && (!vkmoe_json_integer(item, &value) || value > INT32_MAX))
-        vkmoe_config_fail(source->config, VKMOE_ERROR_INVALID,
-            "eos_token_id is neither a token nor a list of tokens");
-    else if (item)
-        token = (int32_t)value;
-    return token;
-}
-
 // Of a decoder that follows an encoder.
 static int32_t read_start_token(const struct vkmoe_whole_source *source, uint32_t vocabulary)
 {
@@ -482,7 +463,6 @@ void vkmoe_whole_read_frame(const struct vkmoe_whole_source *source,
     frame->residual_scale = read_scale(config, whole->residual_scale_key, 1.0);
     frame->logits_scale = 1.0f / read_scale(config, whole->logits_divisor_key, 1.0);
     frame->max_positions = read_max_positions(source);
-    frame->end_token = read_end_token(source);
     frame->start_token = read_start_token(source, frame->vocabulary);
     struct vkmoe_config level = find_level(config, "tie_word_embeddings");
     *tied = vkmoe_config_bool(&level, "tie_word_embeddings", whole->tied);

@@ -51,7 +51,7 @@ struct vkmoe_whole {
     struct vkmoe_setting heads, kv_heads, head_size;
     uint32_t vocabulary, max_positions; // presets, as the following
     bool tied;
-    int32_t end_token;
+    int32_t end_token; // where no file names any; -1: none
     int32_t start_token; // of a decoder
     const char *max_positions_key, *norm_epsilon_key; // NULL: the usual ones
     double norm_epsilon;
@@ -97,7 +97,7 @@ void vkmoe_whole_read_attention(const struct vkmoe_whole_source *source,
 bool vkmoe_whole_read_patterns(const struct vkmoe_whole_source *source,
     struct vkmoe_block block, uint32_t experts, struct vkmoe_pattern *patterns);
 
-// Everything in a frame but the views; whether the head is the embedding.
+// Everything in a frame but the views and the end tokens; whether the head is the embedding.
 void vkmoe_whole_read_frame(const struct vkmoe_whole_source *source,
     struct vkmoe_frame_params *frame, bool *tied);
 
