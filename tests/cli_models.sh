@@ -374,7 +374,7 @@ fi
 
 # ---------------------------------------------------------------------------------------------------------- wrong usage
 
-refuse 2 "--prompt or --tokens is missing" generate "$mixtral"
+refuse 2 "--prompt, --prompt-file or --tokens is missing" generate "$mixtral"
 refuse 2 "exclude each other" generate "$mixtral" --prompt a --tokens a.npy
 refuse 2 "exclude each other" generate "$mixtral" --prompt a --greedy --temperature 1
 refuse 2 "--top-k does nothing without --temperature" generate "$mixtral" --prompt a --top-k 3
@@ -388,7 +388,7 @@ for wrong in -1 x 1x 18446744073709551616; do
 done
 refuse 2 "--count is '0'" generate "$mixtral" --prompt a --count 0
 refuse 2 "MODEL is missing" route --prompt a
-refuse 2 "--prompt or --tokens is missing" route "$mixtral"
+refuse 2 "--prompt, --prompt-file or --tokens is missing" route "$mixtral"
 refuse 2 "--tokens is missing" logits "$mixtral" --output "$tmp/z.npy"
 refuse 1 "no layer 4, expected 0 to 3" route "$mixtral" --prompt a --layer 4
 refuse 1 "no layer decoder.0" route "$mixtral" --prompt a --layer decoder.0

@@ -37,6 +37,7 @@ struct cli_option {
     const char *value; // what the help calls its value
     const char *help;
     bool required;
+    bool may_be_empty;
     bool *flag; // takes no value
     const char **text;
     uint32_t *count; // at least 1

@@ -15,7 +15,8 @@
 enum { DEFAULT_COUNT = 256 };
 
 struct job {
-    const char *model, *prompt, *tokens, *device;
+    const char *model, *tokens, *device;
+    struct cli_prompt prompt;
     const char *temperature, *top_p, *seed;
     uint32_t count;
     bool greedy, no_capacity, validate;
@@ -237,7 +238,9 @@ static void print_speed(const struct job *job)
 static int run_job(struct job *job)
 {
     struct cli_session *s = &job->session;
-    int status = cli_session_open(s, job->model, job->prompt, job->tokens);
+    int status = cli_prompt_read(&job->prompt);
+    if (status == 0)
+        status = cli_session_open(s, job->model, &job->prompt, job->tokens);
     if (status != 0)
         return status;
     const uint64_t wanted = (uint64_t)s->count + job->count;
@@ -311,7 +314,7 @@ static int check_options(struct job *job)
         const char *name;
         bool given;
     } sampling[] = {{"top-k", job->sampler.top_k}, {"top-p", job->top_p}, {"seed", job->seed}};
-    int status = cli_session_check("generate", job->prompt, job->tokens);
+    int status = cli_prompt_check("generate", &job->prompt, job->tokens);
     if (status < 0 && job->greedy && job->temperature)
         status = cli_misuse("generate", "--greedy and --temperature exclude each other");
     for (int i = 0; status < 0 && !job->temperature && i < 3; i++) {
@@ -329,8 +332,7 @@ static int check_options(struct job *job)
 static int parse(struct job *job, int argc, char **argv)
 {
     const struct cli_option options[] = {
-        {.name = "prompt", .value = "TEXT", .text = &job->prompt,
-            .help = "the beginning, for models whose tokens are bytes or have a tokenizer.model"},
+        CLI_PROMPT(&job->prompt, "the beginning"),
         {.name = "tokens", .value = "IDS.npy", .text = &job->tokens,
             .help = "the beginning as integers [tokens]; -: from standard input"},
         {.name = "count", .value = "N", .count = &job->count,
@@ -355,9 +357,10 @@ static int parse(struct job *job, int argc, char **argv)
         .operand_target = &job->model,
         .about = "Continues a text, and prints it with its continuation as it comes: as text if\n"
             "tokens are bytes, or if it is given as text; else the ids, one a line. Of an\n"
-            "encoder-decoder, it is what the encoder reads, and only the answer is printed. Ends with the\n"
-            "model's end token, a full context, or Ctrl-C; how fast it was, and on which device,\n"
-            "is printed to standard error.\n"
+            "encoder-decoder, it is what the encoder reads, and only the answer is printed. Ends with any\n"
+            "of the tokens that \"eos_token_id\" names in config.json or generation_config.json, which is\n"
+            "not printed, a full context, or Ctrl-C; how fast it was, and on which device, is printed to\n"
+            "standard error.\n"
             "\n"
             "Text becomes tokens by the model's tokenizer.model, if it has one (sentencepiece). The\n"
             "tokenizer's first token, BOS, is put before it; behind it its last, EOS, if the tokenizer\n"
@@ -378,6 +381,7 @@ int cli_command_generate(int argc, char **argv)
         return status;
     status = run_job(&job);
     cli_session_close(&job.session);
+    cli_prompt_finish(&job.prompt);
     free(job.sampler.candidates);
     free(job.logits);
     return status;

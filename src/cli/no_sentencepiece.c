@@ -35,9 +35,10 @@ int64_t cli_pieces_end(const struct cli_pieces *pieces)
     return -1;
 }
 
-uint32_t *cli_pieces_encode(const struct cli_pieces *pieces, const char *text, uint32_t *count)
+uint32_t *cli_pieces_encode(const struct cli_pieces *pieces, const char *text, size_t size,
+    uint32_t *count)
 {
-    (void)pieces, (void)text, (void)count;
+    (void)pieces, (void)text, (void)size, (void)count;
     return NULL;
 }
 

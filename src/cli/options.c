@@ -73,7 +73,7 @@ static int set_option(const struct cli_usage *usage, const struct cli_option *op
         *option->flag = true;
         return -1;
     }
-    if (!*value)
+    if (!*value && !option->may_be_empty)
         return cli_misuse(usage->command, "--%s needs a value", option->name);
     if (option->text)
         *option->text = value;

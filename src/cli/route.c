@@ -14,7 +14,8 @@ enum {
 };
 
 struct job {
-    const char *model, *prompt, *tokens, *svg, *device;
+    const char *model, *tokens, *svg, *device;
+    struct cli_prompt prompt;
     struct vkmoe_block layer;
     bool json, validate;
 
@@ -269,7 +270,9 @@ static int check_experts(const struct job *job)
 static int run_job(struct job *job)
 {
     struct cli_session *s = &job->session;
-    int status = cli_session_open(s, job->model, job->prompt, job->tokens);
+    int status = cli_prompt_read(&job->prompt);
+    if (status == 0)
+        status = cli_session_open(s, job->model, &job->prompt, job->tokens);
     if (status == 0 && s->input)
         status = cli_fail("%s: is an encoder-decoder, whose experts are not mapped", job->model);
     if (status == 0)
@@ -310,14 +313,14 @@ static void finish(struct job *job)
     free(job->ids);
     free(job->attention_ids);
     cli_session_close(&job->session);
+    cli_prompt_finish(&job->prompt);
 }
 
 int cli_command_route(int argc, char **argv)
 {
     struct job job = {.layer.index = NO_LAYER};
     const struct cli_option options[] = {
-        {.name = "prompt", .value = "TEXT", .text = &job.prompt,
-            .help = "the text, for models whose tokens are bytes or have a tokenizer.model"},
+        CLI_PROMPT(&job.prompt, "the text"),
         {.name = "tokens", .value = "IDS.npy", .text = &job.tokens,
             .help = "the text as integers [tokens]; -: from standard input"},
         {.name = "layer", .value = "N", .block = &job.layer,
@@ -340,7 +343,7 @@ int cli_command_route(int argc, char **argv)
         .option_count = sizeof options / sizeof options[0],
     }, argc, argv);
     if (status < 0)
-        status = cli_session_check("route", job.prompt, job.tokens);
+        status = cli_prompt_check("route", &job.prompt, job.tokens);
     if (status < 0 && job.json && job.svg && cli_is_stdout(job.svg))
         status = cli_misuse("route", "standard output is wanted for --json and --svg");
     if (status >= 0)

@@ -90,11 +90,12 @@ int64_t cli_pieces_end(const struct cli_pieces *pieces)
     return pieces->processor.eos_id();
 }
 
-uint32_t *cli_pieces_encode(const struct cli_pieces *pieces, const char *text, uint32_t *count)
+uint32_t *cli_pieces_encode(const struct cli_pieces *pieces, const char *text, size_t size,
+    uint32_t *count)
 {
     try {
         std::vector<int> ids;
-        if (!pieces->processor.Encode(text, &ids).ok())
+        if (!pieces->processor.Encode({text, size}, &ids).ok())
             return nullptr;
         const std::vector<uint32_t> tokens(ids.begin(), ids.end());
         *count = static_cast<uint32_t>(tokens.size());

@@ -23,7 +23,8 @@ int64_t cli_pieces_begin(const struct cli_pieces *pieces); // the token before a
 int64_t cli_pieces_end(const struct cli_pieces *pieces);   // the one behind it; -1: none
 
 // What they return is to be freed; it is NULL if they fail, as for want of memory.
-uint32_t *cli_pieces_encode(const struct cli_pieces *pieces, const char *text, uint32_t *count);
+uint32_t *cli_pieces_encode(const struct cli_pieces *pieces, const char *text, size_t size,
+    uint32_t *count);
 // Bytes that are no UTF-8, perhaps not yet, and tokens that are no piece are replaced.
 char *cli_pieces_decode(const struct cli_pieces *pieces, const uint32_t *tokens, uint32_t count,
     size_t *size);

@@ -52,43 +52,38 @@ static int refuse_text(const struct cli_session *s)
             : "there is no tokenizer.model");
 }
 
-static int read_pieces(struct cli_session *s, const char *text)
+static int check_prompt(const struct cli_session *s, size_t count)
+{
+    if (count == 0)
+        return cli_fail("the prompt has no tokens, expected at least one");
+    return count <= s->context ? 0
+        : cli_fail("the prompt has %zu tokens, the model's context holds %u", count, s->context);
+}
+
+static int read_pieces(struct cli_session *s, const struct cli_prompt *prompt)
 {
     int status = cli_tokenizer_init(&s->tokenizer, s->path, s->frame.vocabulary);
     if (status != 0)
         return status;
     s->pieces = true;
-    s->tokens = cli_tokenizer_encode(&s->tokenizer, text, &s->count);
-    if (s->count == 0)
-        return cli_fail("the prompt has no tokens, expected at least one");
-    return s->count <= s->context ? 0
-        : cli_fail("the prompt has %u tokens, the model's context holds %u", s->count, s->context);
+    s->tokens = cli_tokenizer_encode(&s->tokenizer, prompt->data, prompt->size, &s->count);
+    return check_prompt(s, s->count);
 }
 
-static int read_text(struct cli_session *s, const char *text)
+static int read_text(struct cli_session *s, const struct cli_prompt *prompt)
 {
-    const size_t length = strlen(text);
     if (cli_tokenizer_exists(s->path))
-        return read_pieces(s, text);
+        return read_pieces(s, prompt);
     if (!s->bytes)
         return refuse_text(s);
-    if (length > s->context)
-        return cli_fail("the prompt has %zu tokens, the model's context holds %u", length,
-            s->context);
-    s->count = (uint32_t)length;
-    s->tokens = cli_alloc(length * sizeof *s->tokens);
+    const int status = check_prompt(s, prompt->size);
+    if (status != 0)
+        return status;
+    s->count = (uint32_t)prompt->size;
+    s->tokens = cli_alloc(s->count * sizeof *s->tokens);
     for (uint32_t i = 0; i < s->count; i++)
-        s->tokens[i] = (unsigned char)text[i];
+        s->tokens[i] = (unsigned char)prompt->data[i];
     return 0;
-}
-
-int cli_session_check(const char *command, const char *text, const char *ids)
-{
-    if (text && ids)
-        return cli_misuse(command, "--prompt and --tokens exclude each other");
-    if (!text && !ids)
-        return cli_misuse(command, "--prompt or --tokens is missing");
-    return -1;
 }
 
 // Dynamic RoPE is there for contexts beyond the trained one, which is what the config names.
@@ -115,11 +110,12 @@ static int open_model(struct cli_session *s, const char *path)
     return stretch_context(s);
 }
 
-int cli_session_open(struct cli_session *s, const char *path, const char *text, const char *ids)
+int cli_session_open(struct cli_session *s, const char *path, const struct cli_prompt *prompt,
+    const char *ids)
 {
     int status = open_model(s, path);
     if (status == 0)
-        status = text ? read_text(s, text) : read_ids(s, ids, &s->tokens, &s->count);
+        status = ids ? read_ids(s, ids, &s->tokens, &s->count) : read_text(s, prompt);
     if (status != 0 || s->frame.encoder_blocks == 0)
         return status;
     s->input = s->tokens;

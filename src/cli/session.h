@@ -3,6 +3,7 @@
 #define VKMOE_CLI_SESSION_H
 
 #include "cli.h"
+#include "prompt.h"
 #include "tokenizer.h"
 
 struct cli_session {
@@ -30,20 +31,17 @@ struct cli_session {
     vkmoe_buffer *ids, *positions, *step, *logits, *expert_ids, *attention_ids;
 };
 
-// The text is either `text`, which is bytes or for the tokenizer beside the model, or the file
-// `ids` of integers [tokens]. An encoder-decoder's encoder reads it, and the decoder begins
+// The text is either the prompt, which is bytes or for the tokenizer beside the model, or the
+// file `ids` of integers [tokens]. An encoder-decoder's encoder reads it, and the decoder begins
 // with its start token. Fails with a message if it does not fit the model. To be closed in any
 // case.
-int cli_session_open(struct cli_session *session, const char *path, const char *text,
-    const char *ids);
+int cli_session_open(struct cli_session *session, const char *path,
+    const struct cli_prompt *prompt, const char *ids);
 
 // The same with a file for each side of an encoder-decoder, `ids` being the decoder's. `input`
 // NULL: only for models without an encoder.
 int cli_session_open_ids(struct cli_session *session, const char *path, const char *ids,
     const char *input);
-
-// A request for --prompt and --tokens: exactly one of them. Negative, or the exit status.
-int cli_session_check(const char *command, const char *text, const char *ids);
 
 struct cli_session_params {
     const char *device;

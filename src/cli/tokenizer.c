@@ -100,12 +100,13 @@ void cli_tokenizer_finish(struct cli_tokenizer *t)
 
 // ----------------------------------------------------------------------------- text
 
-uint32_t *cli_tokenizer_encode(const struct cli_tokenizer *t, const char *text, uint32_t *count)
+uint32_t *cli_tokenizer_encode(const struct cli_tokenizer *t, const char *text, size_t size,
+    uint32_t *count)
 {
     const uint32_t first = t->begin >= 0, last = t->end >= 0;
-    uint32_t *pieces = cli_pieces_encode(t->pieces, text, count);
+    uint32_t *pieces = cli_pieces_encode(t->pieces, text, size, count);
     if (!pieces)
-        exit(cli_fail("the tokenizer fails on a text of %zu bytes", strlen(text)));
+        exit(cli_fail("the tokenizer fails on a text of %zu bytes", size));
     uint32_t *tokens = cli_alloc(((size_t)*count + first + last) * sizeof *tokens);
     memcpy(tokens + first, pieces, *count * sizeof *tokens);
     if (first)

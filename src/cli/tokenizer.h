@@ -21,7 +21,7 @@ void cli_tokenizer_finish(struct cli_tokenizer *tokenizer);
 
 // The text's tokens, those before and behind it included; free(). It does not return if that fails.
 uint32_t *cli_tokenizer_encode(const struct cli_tokenizer *tokenizer, const char *text,
-    uint32_t *count);
+    size_t size, uint32_t *count);
 
 // What all tokens so far are as text, without what was returned before: valid until the next
 // call, *size may be 0. Bytes at the end that may become a character are held back, unless

@@ -1,0 +1,26 @@
+// prompt.h - the text that a command is given: --prompt or --prompt-file.
+#ifndef VKMOE_CLI_PROMPT_H
+#define VKMOE_CLI_PROMPT_H
+
+#include "cli.h"
+
+struct cli_prompt {
+    const char *text, *file; // of the command line, at most one of them
+    char *data;              // any bytes, after cli_prompt_read()
+    size_t size;
+};
+
+#define CLI_PROMPT(prompt, words)                                                        \
+    {.name = "prompt", .value = "TEXT", .text = &(prompt)->text, .may_be_empty = true,    \
+        .help = words ", for models whose tokens are bytes or that have a tokenizer"},    \
+    {.name = "prompt-file", .value = "FILE", .text = &(prompt)->file,                     \
+        .help = words " from a file, byte for byte; -: from standard input"}
+
+// A request for a prompt and --tokens: exactly one of them. Negative, or the exit status.
+int cli_prompt_check(const char *command, const struct cli_prompt *prompt, const char *ids);
+
+// Sets `data`, if there is a prompt. Fails with a message. To be finished in any case.
+int cli_prompt_read(struct cli_prompt *prompt);
+void cli_prompt_finish(struct cli_prompt *prompt);
+
+#endif
