@@ -360,7 +360,7 @@ open(sys.argv[2] + '/model.safetensors', 'wb').write(struct.pack('<Q', len(heade
 PYTHON
     expect 0 generate "$tmp/short" --tokens "$tmp/ids.npy" --count 2
     for command in generate route; do
-        refuse 1 "its 255 tokens are not bytes, and there is no tokenizer.model; give ids with --tokens" \
+        refuse 1 "its 255 tokens are not bytes, and there is no tokenizer.model or spiece.model; give ids with --tokens" \
             $command "$tmp/short" --prompt a
         touch "$tmp/short/tokenizer.json"
         refuse 1 "only tokenizer.model is read, not tokenizer.json; give ids with --tokens" \

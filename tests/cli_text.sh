@@ -114,4 +114,132 @@ same "$out" "$tmp/expected"
 says '^vkmoe: warning: .*/generation_config.json: is not JSON .*; the file is ignored$'
 finish "each of a model's end tokens ends the text"
 
+# ------------------------------------------------------------------------------------------------------------ tokenizers
+
+if [ "$tokenizer" != sentencepiece ]; then
+    skip "special tokens" "built without sentencepiece"
+    tests_end
+    exit
+elif ! command -v python3 >/dev/null; then
+    skip "special tokens" "there is no Python"
+    tests_end
+    exit
+fi
+
+# A model of 360 tokens: those of bytes.model, [INST] as control piece 330, and room. Its text goes on with 340 and 341 only.
+chat=$tmp/chat
+python3 - "$(dirname "$0")" "$chat" <<'PYTHON' || problem "the model could not be made"
+import sys
+sys.path.insert(0, sys.argv[1])
+from tiny_checkpoint import Checkpoint, tensor
+checkpoint = Checkpoint("mixtral", 360)
+checkpoint.tensors["lm_head.weight"] = tensor([360, 32], [5.0 if i // 32 == 340 else -5.0 if i // 32 == 341 else 0.0
+                                                          for i in range(360 * 32)])
+checkpoint.save(sys.argv[2])
+PYTHON
+{
+    cat "$models/tokenizers/bytes.model"
+    printf '\x0a\x0f\x0a\x06[INST]\x15\0\0\0\0\x18\x03'
+} >"$chat/tokenizer.model"
+added='{"<|im_end|>": 340, "<|im_start|>": 341, "<|far|>": 360}'
+
+becomes '1 330 287 318' "$chat" --prompt '[INST]w'
+becomes '1 330 287 287 318 287 330' "$chat" --prompt '<s>[INST] w [INST]'
+printf '<s>[INST]w</s>\n' >"$tmp/text"
+becomes '1 330 287 318 2 287 13' "$chat" --prompt-file "$tmp/text"
+for option in --no-special ''; do
+    ids_of "$chat" --prompt '<s>w' ${option:+"$option"}
+    [[ $option && $(cat "$tmp/ids") == '1 287 '*' 318' && $(cat "$tmp/ids") != '1 287 318' ]] ||
+        [[ ! $option && $(cat "$tmp/ids") == '1 287 318' ]] || problem "<s>w $option: $(cat "$tmp/ids")"
+done
+echo "$added" >"$chat/added_tokens.json"
+becomes '1 341 287 318 340' "$chat" --prompt '<|im_start|>w<|im_end|>'
+refuse 2 "--no-special does nothing without a prompt" route "$chat" --tokens a.npy --no-special
+refuse 1 'added_tokens.json: "<|far|>", which is in the prompt, is token 360, the model'"'"'s vocabulary ends at 359' \
+    route "$chat" --prompt 'w<|far|>'
+expect 0 route "$chat" --prompt 'w<|far|>' --no-special
+finish "special tokens in a text"
+
+for prompt in '<s>[INST] w [INST]' '[INST]w' ' w' '<|im_start|>  w'; do
+    expect 0 generate "$chat" --prompt "$prompt" --count 3
+    sed 's/<|im_\(start\|end\)|>$//;s/<|im_\(start\|end\)|>$//;s/<|im_\(start\|end\)|>$//' "$out" >"$tmp/found"
+    [ "$(cat "$tmp/found")" = "$prompt" ] || problem "'$prompt' is printed as '$(cat "$out")'"
+done
+echo '{"eos_token_id": [340, 341]}' >"$chat/generation_config.json"
+expect 0 generate "$chat" --prompt '[INST]w'
+[ "$(cat "$out")" = '[INST]w' ] || problem "an end token is printed: $(cat "$out")"
+says '^stopped: the model ended the text$'
+rm "$chat/generation_config.json"
+finish "special tokens are printed as they are written"
+
+becomes 1 "$chat" --prompt ''
+: >"$tmp/empty"
+becomes 1 "$chat" --prompt-file "$tmp/empty"
+expect 0 generate "$chat" --prompt '' --count 2
+says '^prompt: 1 token, '
+has '^<.im_'
+echo '{"add_bos_token": false}' >"$chat/tokenizer_config.json"
+for command in generate route; do
+    refuse 1 "the prompt has no tokens, expected at least one" $command "$chat" --prompt ''
+    expect 0 $command "$chat" --prompt '<s>'
+done
+rm "$chat/tokenizer_config.json"
+finish "a text of nothing where there is a first token"
+
+printf 'w\0\377w' >"$tmp/text"
+becomes '1 287 318 3 242 194 192 318' "$chat" --prompt-file "$tmp/text" # U+FFFD for what is no UTF-8
+head -c 1000000 /dev/zero | tr '\0' w >"$tmp/long"
+refuse 1 "the prompt has 1000002 tokens, the model's context holds 256" generate "$chat" --prompt-file "$tmp/long"
+for file in tokenizer_config added_tokens special_tokens_map; do
+    cp "$chat/added_tokens.json" "$tmp/kept"
+    echo '{"<|a|>": 34' >"$chat/$file.json"
+    for command in generate route; do
+        refuse 1 "$chat/$file.json: is not JSON at byte" $command "$chat" --prompt w
+    done
+    rm "$chat/$file.json"
+    cp "$tmp/kept" "$chat/added_tokens.json"
+done
+finish "texts and files gone wrong"
+
+# ------------------------------------------------------------------------------------------------------------------- T5
+
+t5=$tmp/t5
+python3 "$(dirname "$0")/tiny_checkpoint.py" mixtral "$t5" 120 max_position_embeddings=64 || problem "no model"
+python3 "$(dirname "$0")/sentencepiece_model.py" "$t5/spiece.model" _ _The _of a m n . || problem "no tokenizer"
+# Pieces 3 to 9, so that <extra_id_0> is 109. Neither class nor number is given: the file's name says it is T5's.
+echo '{}' >"$t5/tokenizer_config.json"
+becomes '4 109 5 1' "$t5" --prompt 'The <extra_id_0> of'
+becomes '4 109 3 6 108 1' "$t5" --prompt 'The<extra_id_0>a<extra_id_1>'
+becomes '109 3 9 1' "$t5" --prompt '<extra_id_0> .'
+becomes '4 3 2 5 1' "$t5" --prompt 'The ? of'
+becomes 1 "$t5" --prompt ''
+# With "legacy" false nothing is put before what follows a sentinel; a blank that is there stays, if it is not stripped.
+echo '{"legacy": false, "extra_ids": 2}' >"$t5/tokenizer_config.json"
+becomes '4 11 9 1' "$t5" --prompt 'The <extra_id_0> .'
+echo '{"legacy": false, "added_tokens_decoder": {"50": {"content": "<extra_id_0>"}}}' >"$t5/tokenizer_config.json"
+becomes '4 50 5 1' "$t5" --prompt 'The <extra_id_0> of'
+becomes '4 50 6 8 1' "$t5" --prompt 'The <extra_id_0>an'
+finish "T5's sentinels"
+
+# Switch Transformers: the tokenizer is T5's whatever its name, and no file beside it has to say so.
+sentinels=$tmp/switch
+python3 "$(dirname "$0")/tiny_checkpoint.py" switch_transformers "$sentinels" 120 || problem "no model"
+for name in spiece tokenizer; do
+    cp "$t5/spiece.model" "$sentinels/$name.model"
+    expect 0 generate "$sentinels" --prompt 'The <extra_id_0> of' --count 2 --temperature 100000 --seed 3
+    says '^input: 4 tokens; '
+    grep -qE $'\u2047' "$out" && problem "U+2047 is printed: $(cat "$out")"
+    expect 0 generate "$sentinels" --prompt '' --count 1
+    says '^input: 1 token; '
+    expect 0 generate "$sentinels" --prompt 'The <extra_id_0> of' --count 1 --no-special
+    says '^input: ([5-9]|[1-9][0-9]) tokens; '
+    printf 'The <extra_id_0> of' >"$tmp/text"
+    expect 0 generate "$sentinels" --prompt-file "$tmp/text" --count 1
+    says '^input: 4 tokens; '
+    rm "$sentinels/$name.model"
+done
+expect 0 generate "$switch" --tokens "$switch/ids.npy" --count 2 --no-capacity
+refuse 1 "there is no tokenizer.model or spiece.model; give ids with --tokens" generate "$sentinels" --prompt The
+finish "an encoder-decoder's text"
+
 tests_end

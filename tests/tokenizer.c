@@ -2,81 +2,23 @@
 // was said by spm_encode.
 #include "tokenizer.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include "check.h"
+#include "tokenizer_tools.h"
 
 enum { VOCABULARY = 330, MAX_TEXT = 4096 };
-
-static char directory[] = "/tmp/vkmoe-tokenizer-XXXXXX";
-
-static const char *path_of(const char *name)
-{
-    static char path[128];
-    snprintf(path, sizeof path, "%s/%s", directory, name);
-    return path;
-}
-
-static bool write_file(const char *name, const void *data, size_t size)
-{
-    FILE *file = fopen(path_of(name), "wb");
-    bool ok = file && fwrite(data, 1, size, file) == size;
-    if (file && fclose(file) != 0)
-        ok = false;
-    return ok;
-}
-
-// One of tests/models/tokenizers; free().
-static char *read_model(const char *name, size_t *size)
-{
-    char path[1024], *data = malloc(1 << 16);
-    snprintf(path, sizeof path, VKMOE_TEST_MODELS "/tokenizers/%s", name);
-    FILE *file = fopen(path, "rb");
-    *size = file && data ? fread(data, 1, 1 << 16, file) : 0;
-    if (file)
-        fclose(file);
-    return data;
-}
-
-// What stderr got while `call` ran: errors are said there.
-static char said[MAX_TEXT];
-static int saved_stderr;
-
-static void begin_listening(void)
-{
-    fflush(stderr);
-    saved_stderr = dup(STDERR_FILENO);
-    int file = open(path_of("stderr"), O_RDWR | O_CREAT | O_TRUNC, 0600);
-    dup2(file, STDERR_FILENO);
-    close(file);
-}
-
-static uint32_t end_listening(void)
-{
-    uint32_t lines = 0;
-    lseek(STDERR_FILENO, 0, SEEK_SET);
-    ssize_t size = read(STDERR_FILENO, said, sizeof said - 1);
-    said[size > 0 ? size : 0] = '\0';
-    dup2(saved_stderr, STDERR_FILENO);
-    close(saved_stderr);
-    for (const char *c = said; *c; c++)
-        lines += *c == '\n';
-    return lines;
-}
 
 // The directory as it is with a tokenizer.model of these bytes.
 static int init(struct cli_tokenizer *t, const void *data, size_t size, uint32_t vocabulary)
 {
-    if (!write_file("tokenizer.model", data, size))
+    if (!tools_write("tokenizer.model", data, size))
         return -1;
-    return cli_tokenizer_init(t, directory, vocabulary);
+    return cli_tokenizer_init(t, tools_directory, vocabulary, false);
 }
 
 static bool init_named(struct cli_tokenizer *t, const char *name)
 {
     size_t size;
-    char *data = read_model(name, &size);
+    char *data = tools_read_model(name, &size);
     const bool ok = data && size && init(t, data, size, VOCABULARY) == 0;
     free(data);
     return ok;
@@ -102,9 +44,10 @@ static bool test_encode(void)
     struct cli_tokenizer t;
     uint32_t *tokens = NULL, count;
     CHECK(init_named(&t, "bytes.model"));
-    CHECK(cli_tokenizer_exists(directory) && t.begin == 1);
+    CHECK(cli_tokenizer_exists(tools_directory) && t.files.begin == 1);
     for (size_t i = 0; i < sizeof encoded / sizeof *encoded; i++) {
-        tokens = cli_tokenizer_encode(&t, encoded[i].text, strlen(encoded[i].text), &count);
+        CHECK(!cli_tokenizer_encode(&t, encoded[i].text, strlen(encoded[i].text), false, &tokens,
+            &count));
         for (uint32_t j = 0; j < count; j++) {
             if (tokens[j] != encoded[i].tokens[j])
                 tap_note("'%s': [%u] is %u", encoded[i].text, j, tokens[j]);
@@ -130,7 +73,7 @@ static bool decode(struct cli_tokenizer *t, const uint32_t *tokens, uint32_t cou
 {
     char text[MAX_TEXT];
     size_t used = 0, size;
-    t->shown = 0;
+    cli_tokenizer_rewind(t);
     for (uint32_t i = step; i < count; i += step) {
         const char *part = cli_tokenizer_extend(t, tokens, i, false, &size);
         CHECK(used + size < sizeof text);
@@ -165,7 +108,7 @@ static bool test_round_trip(void)
         const char *text = i < known ? encoded[i].text : texts[i - known];
         // Its own mark for a blank cannot be told from one.
         const char *expected = strcmp(text, "<s> </s> \u2581 <0x41>") ? text : "<s> </s>   <0x41>";
-        tokens = cli_tokenizer_encode(&t, text, strlen(text), &count);
+        CHECK(!cli_tokenizer_encode(&t, text, strlen(text), false, &tokens, &count));
         for (uint32_t step = 1; step <= 5; step++)
             CHECK(decode(&t, tokens, count, step, expected));
         CHECK(decode(&t, tokens, count, count, expected));
@@ -195,7 +138,7 @@ static bool test_strange_tokens(void)
         {{BYTE + 0xff, BYTE + 0xff, BYTE + 0xff, BYTE + 0xff, BYTE + 'a'}, 5,
             "\ufffd\ufffd\ufffd\ufffda"},
         {{BYTE + 0xe2, 287, BYTE + 0x9c}, 3, "\ufffd \ufffd"},
-        {{1, 287, 318, 2, 1, 287, 318}, 7, "w w"},
+        {{1, 287, 318, 2, 1, 287, 318}, 7, "<s>w</s><s>w"},
         {{318, 329, VOCABULARY, 1000000, UINT32_MAX}, 5, NULL}, // unknown: only without harm
         {{0, 1, 2}, 0, ""},
     };
@@ -203,15 +146,15 @@ static bool test_strange_tokens(void)
     size_t size;
     CHECK(init_named(&t, "bytes.model"));
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        t.shown = 0;
+        cli_tokenizer_rewind(&t);
         if (cases[i].text)
             CHECK(decode(&t, cases[i].tokens, cases[i].count, 1, cases[i].text));
         else
             CHECK(cli_tokenizer_extend(&t, cases[i].tokens, cases[i].count, true, &size) && size);
     }
     // Bytes that are no text become tokens all the same.
-    uint32_t count, *tokens = cli_tokenizer_encode(&t, "\xff\xc3 \xe2\x9c", 5, &count);
-    CHECK(count > 1);
+    uint32_t count, *tokens = NULL;
+    CHECK(!cli_tokenizer_encode(&t, "\xff\xc3 \xe2\x9c", 5, false, &tokens, &count) && count > 1);
     free(tokens);
     cli_tokenizer_finish(&t);
     return true;
@@ -240,30 +183,30 @@ static bool test_ends(void)
     struct cli_tokenizer t;
     uint32_t *tokens = NULL, count;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        CHECK(write_file("tokenizer_config.json", cases[i].config, strlen(cases[i].config)));
+        CHECK(tools_write("tokenizer_config.json", cases[i].config, strlen(cases[i].config)));
         CHECK(init_named(&t, "bytes.model"));
-        if (t.begin != cases[i].begin || t.end != cases[i].end)
+        if (t.files.begin != cases[i].begin || t.files.end != cases[i].end)
             tap_note("%s", cases[i].config);
-        CHECK(t.begin == cases[i].begin && t.end == cases[i].end);
-        tokens = cli_tokenizer_encode(&t, " ", 1, &count);
-        CHECK(count == (t.begin < 0 ? 2u : 3u) + (t.end >= 0));
-        CHECK(tokens[0] == (t.begin < 0 ? 287 : 1));
-        CHECK(t.end < 0 || tokens[count - 1] == 2);
+        CHECK(t.files.begin == cases[i].begin && t.files.end == cases[i].end);
+        CHECK(!cli_tokenizer_encode(&t, " ", 1, false, &tokens, &count));
+        CHECK(count == (t.files.begin < 0 ? 2u : 3u) + (t.files.end >= 0));
+        CHECK(tokens[0] == (t.files.begin < 0 ? 287 : 1));
+        CHECK(t.files.end < 0 || tokens[count - 1] == 2);
         free(tokens);
         tokens = NULL;
         cli_tokenizer_finish(&t);
     }
-    CHECK(write_file("tokenizer_config.json", "{\"add", 5));
-    begin_listening();
+    CHECK(tools_write("tokenizer_config.json", "{\"add", 5));
+    tools_begin_listening();
     const bool read = init_named(&t, "bytes.model");
-    const uint32_t lines = end_listening();
+    const uint32_t lines = tools_end_listening();
     cli_tokenizer_finish(&t);
-    unlink(path_of("tokenizer_config.json"));
-    CHECK(!read && lines == 1 && strstr(said, "tokenizer_config.json"));
+    tools_remove("tokenizer_config.json");
+    CHECK(!read && lines == 1 && strstr(tools_said, "tokenizer_config.json"));
     return true;
 fail:
     free(tokens);
-    unlink(path_of("tokenizer_config.json"));
+    tools_remove("tokenizer_config.json");
     return false;
 }
 
@@ -275,26 +218,27 @@ static bool survives(const char *data, size_t size, bool *taken)
     struct cli_tokenizer t;
     uint32_t count;
     size_t shown;
-    begin_listening();
+    tools_begin_listening();
     *taken = init(&t, data, size, VOCABULARY) == 0;
     if (*taken) {
-        uint32_t *tokens = cli_tokenizer_encode(&t, "Permission \u2702", 14, &count);
+        uint32_t *tokens = NULL;
+        cli_tokenizer_encode(&t, "Permission \u2702", 14, false, &tokens, &count);
         cli_tokenizer_extend(&t, tokens, count, true, &shown);
         free(tokens);
     }
     cli_tokenizer_finish(&t);
-    const uint32_t lines = end_listening();
-    CHECK(lines == !*taken && (*taken || !strncmp(said, "vkmoe: ", 7)));
+    const uint32_t lines = tools_end_listening();
+    CHECK(lines == !*taken && (*taken || !strncmp(tools_said, "vkmoe: ", 7)));
     return true;
 fail:
-    tap_note("%zu bytes: %s", size, said);
+    tap_note("%zu bytes: %s", size, tools_said);
     return false;
 }
 
 static bool test_damaged(void)
 {
     size_t size;
-    char *data = read_model("bytes.model", &size), *changed = malloc(size + 1);
+    char *data = tools_read_model("bytes.model", &size), *changed = malloc(size + 1);
     bool taken;
     CHECK(data && changed && size > 1000);
     CHECK(survives(data, size, &taken) && taken);
@@ -327,19 +271,19 @@ fail:
 static bool test_unfit(void)
 {
     size_t size;
-    char *data = read_model("bytes.model", &size);
+    char *data = tools_read_model("bytes.model", &size);
     struct cli_tokenizer t;
     CHECK(data);
-    begin_listening();
+    tools_begin_listening();
     const int status = init(&t, data, size, VOCABULARY - 1);
-    const uint32_t lines = end_listening();
+    const uint32_t lines = tools_end_listening();
     cli_tokenizer_finish(&t);
-    CHECK(status == 1 && lines == 1 && strstr(said, "330 tokens"));
-    unlink(path_of("tokenizer.model"));
-    CHECK(!cli_tokenizer_exists(directory));
-    begin_listening();
-    const int missing = cli_tokenizer_init(&t, directory, VOCABULARY);
-    CHECK(end_listening() == 1 && missing == 1 && strstr(said, "tokenizer.model"));
+    CHECK(status == 1 && lines == 1 && strstr(tools_said, "330 tokens"));
+    tools_remove("tokenizer.model");
+    CHECK(!cli_tokenizer_exists(tools_directory));
+    tools_begin_listening();
+    const int missing = cli_tokenizer_init(&t, tools_directory, VOCABULARY, false);
+    CHECK(tools_end_listening() == 1 && missing == 1 && strstr(tools_said, "tokenizer.model"));
     cli_tokenizer_finish(&t);
     free(data);
     return true;
@@ -361,13 +305,10 @@ int main(int argc, char **argv)
     struct tap tap;
     if (!tap_begin(&tap, argc, argv))
         return 2;
-    if (!tap.list && !mkdtemp(directory))
+    if (!tap.list && !tools_begin())
         return 2;
     run_tests(&tap, tests, sizeof tests / sizeof *tests);
-    static const char *const names[] = {"tokenizer.model", "tokenizer_config.json", "stderr"};
-    for (size_t i = 0; !tap.list && i < sizeof names / sizeof *names; i++)
-        unlink(path_of(names[i]));
     if (!tap.list)
-        rmdir(directory);
+        tools_finish();
     return tap_end(&tap);
 }

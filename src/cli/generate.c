@@ -362,10 +362,16 @@ static int parse(struct job *job, int argc, char **argv)
             "not printed, a full context, or Ctrl-C; how fast it was, and on which device, is printed to\n"
             "standard error.\n"
             "\n"
-            "Text becomes tokens by the model's tokenizer.model, if it has one (sentencepiece). The\n"
-            "tokenizer's first token, BOS, is put before it; behind it its last, EOS, if the tokenizer\n"
+            "Text becomes tokens by the model's tokenizer.model or spiece.model, if it has one\n"
+            "(sentencepiece). The tokenizer's first token, BOS, is put before a text that does not begin\n"
+            "with it, so that an empty one can be continued; behind it its last, EOS, if the tokenizer\n"
             "is of the class of T5's, and then no BOS. \"add_bos_token\" and \"add_eos_token\" in\n"
-            "tokenizer_config.json have the last word.\n",
+            "tokenizer_config.json have the last word.\n"
+            "\n"
+            "Control pieces, and tokens added by added_tokens.json, tokenizer_config.json or\n"
+            "special_tokens_map.json, become their ids where a text names them, the longest first, and\n"
+            "are printed as they are written; T5's <extra_id_0> and its kin likewise. With --no-special\n"
+            "they stay text: for texts of people who must not give orders to the model.\n",
         .options = options,
         .option_count = sizeof options / sizeof options[0],
     }, argc, argv);

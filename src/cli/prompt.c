@@ -20,6 +20,8 @@ int cli_prompt_check(const char *command, const struct cli_prompt *prompt, const
             prompt->text ? "prompt" : "prompt-file");
     if (!prompt->text && !prompt->file && !ids)
         return cli_misuse(command, "--prompt, --prompt-file or --tokens is missing");
+    if (prompt->no_special && ids)
+        return cli_misuse(command, "--no-special does nothing without a prompt");
     return -1;
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -13,7 +14,16 @@
 
 struct cli_pieces {
     sentencepiece::SentencePieceProcessor processor;
+    std::unique_ptr<sentencepiece::SentencePieceProcessor> plain; // adds no blank before a text
+    bool strips = false; // decoding takes away the blank that a text was begun with
 };
+
+static const char blank[] = "\xe2\x96\x81"; // U+2581, as which pieces have it
+
+static bool begins_blank(const std::string &piece)
+{
+    return piece.compare(0, sizeof blank - 1, blank) == 0;
+}
 
 // While it lives nothing gets to standard error, where the library writes about files that it
 // refuses. How to forbid that differs between its versions.
@@ -55,14 +65,29 @@ bool cli_pieces_are_built(void)
     return true;
 }
 
+// The first piece that begins with a blank shows it.
+static bool find_strips(const sentencepiece::SentencePieceProcessor &processor)
+{
+    std::string text;
+    for (int id = 0; id < processor.GetPieceSize(); id++) {
+        if (begins_blank(processor.IdToPiece(id)) && !processor.IsControl(id)
+            && !processor.IsUnknown(id))
+            return processor.Decode(std::vector<int>{id}, &text).ok()
+                && (text.empty() || text[0] != ' ');
+    }
+    return false;
+}
+
 struct cli_pieces *cli_pieces_open(const char *path)
 {
     struct cli_pieces *pieces = nullptr;
     try {
         const silence until_loaded;
         pieces = new cli_pieces;
-        if (pieces->processor.Load(path).ok())
+        if (pieces->processor.Load(path).ok()) {
+            pieces->strips = find_strips(pieces->processor);
             return pieces;
+        }
     } catch (...) {
     }
     cli_pieces_close(&pieces);
@@ -90,12 +115,105 @@ int64_t cli_pieces_end(const struct cli_pieces *pieces)
     return pieces->processor.eos_id();
 }
 
+enum cli_piece_kind cli_pieces_kind(const struct cli_pieces *pieces, uint32_t id)
+{
+    const int piece = static_cast<int>(id);
+    return pieces->processor.IsControl(piece) ? CLI_PIECE_CONTROL
+        : pieces->processor.IsUnknown(piece) ? CLI_PIECE_UNKNOWN : CLI_PIECE_TEXT;
+}
+
+const char *cli_pieces_text(const struct cli_pieces *pieces, uint32_t id, size_t *size)
+{
+    const std::string &text = pieces->processor.IdToPiece(static_cast<int>(id));
+    *size = text.size();
+    return text.data();
+}
+
+int64_t cli_pieces_find(const struct cli_pieces *pieces, const char *text, size_t size)
+{
+    try {
+        const std::string piece(text, size);
+        const int id = pieces->processor.PieceToId(piece); // the unknown one's if there is none
+        const bool known = id >= 0 && id < pieces->processor.GetPieceSize();
+        return known && pieces->processor.IdToPiece(id) == piece ? id : -1;
+    } catch (...) {
+        return -1;
+    }
+}
+
+// ------------------------------------------------------------------------- no prefix
+
+// The number at `at` in protobuf's encoding, 7 bits a byte.
+static uint64_t read_number(const std::string &data, size_t &at)
+{
+    uint64_t number = 0;
+    for (unsigned shift = 0; at < data.size() && shift < 64; shift += 7) {
+        const unsigned char byte = static_cast<unsigned char>(data[at++]);
+        number |= static_cast<uint64_t>(byte & 0x7f) << shift;
+        if (byte < 0x80)
+            break;
+    }
+    return number;
+}
+
+// A ModelProto without its self-test (field 4), which a changed model would fail.
+static std::string drop_tests(const std::string &data)
+{
+    std::string out;
+    for (size_t at = 0; at < data.size();) {
+        const size_t begin = at;
+        const uint64_t key = read_number(data, at);
+        uint64_t size = 0;
+        if ((key & 7) == 0)
+            read_number(data, at);
+        else
+            size = (key & 7) == 2 ? read_number(data, at) : (key & 7) == 1 ? 8 : 4;
+        at = size < data.size() - at ? at + static_cast<size_t>(size) : data.size();
+        if (key >> 3 != 4)
+            out.append(data, begin, at - begin);
+    }
+    return out;
+}
+
+// What follows in a protobuf counts: normalizer_spec (3) { add_dummy_prefix (3): false }.
+bool cli_pieces_forget_prefix(struct cli_pieces *pieces)
+{
+    try {
+        const silence until_loaded;
+        const std::string model = drop_tests(pieces->processor.serialized_model_proto())
+            + std::string("\x1a\x02\x18\x00", 4);
+        pieces->plain.reset(new sentencepiece::SentencePieceProcessor);
+        return pieces->plain->LoadFromSerializedProto(model).ok();
+    } catch (...) {
+        return false;
+    }
+}
+
+// ------------------------------------------------------------------------------ text
+
+// A blank at the beginning is lost if the tokenizer strips blanks there. Hugging Face's classes
+// put the unknown piece's name before it, and take away its tokens; so they have it from here.
+static bool encode_plain(const struct cli_pieces *pieces, const std::string &text,
+    std::vector<int> *ids)
+{
+    const int unknown = pieces->processor.unk_id();
+    const std::string guard = text[0] == ' ' && unknown >= 0
+        ? pieces->processor.IdToPiece(unknown) : std::string();
+    std::vector<int> before;
+    if (!pieces->plain->Encode(guard + text, ids).ok()
+        || !pieces->plain->Encode(guard, &before).ok() || before.size() > ids->size())
+        return false;
+    ids->erase(ids->begin(), ids->begin() + static_cast<std::ptrdiff_t>(before.size()));
+    return true;
+}
+
 uint32_t *cli_pieces_encode(const struct cli_pieces *pieces, const char *text, size_t size,
-    uint32_t *count)
+    bool prefix, uint32_t *count)
 {
     try {
         std::vector<int> ids;
-        if (!pieces->processor.Encode({text, size}, &ids).ok())
+        if (prefix || !pieces->plain ? !pieces->processor.Encode({text, size}, &ids).ok()
+            : !encode_plain(pieces, std::string(text, size), &ids))
             return nullptr;
         const std::vector<uint32_t> tokens(ids.begin(), ids.end());
         *count = static_cast<uint32_t>(tokens.size());
@@ -106,7 +224,7 @@ uint32_t *cli_pieces_encode(const struct cli_pieces *pieces, const char *text, s
 }
 
 char *cli_pieces_decode(const struct cli_pieces *pieces, const uint32_t *tokens, uint32_t count,
-    size_t *size)
+    bool prefix, size_t *size)
 {
     try {
         const uint32_t known = cli_pieces_count(pieces);
@@ -118,6 +236,8 @@ char *cli_pieces_decode(const struct cli_pieces *pieces, const uint32_t *tokens,
         std::string text;
         if (!pieces->processor.Decode(ids, &text).ok())
             return nullptr;
+        if (!prefix && pieces->strips && count && begins_blank(pieces->processor.IdToPiece(ids[0])))
+            text.insert(0, 1, ' ');
         *size = text.size();
         return copy(text.data(), text.size());
     } catch (...) {

@@ -12,6 +12,12 @@ extern "C" {
 
 struct cli_pieces; // what a tokenizer.model holds
 
+enum cli_piece_kind {
+    CLI_PIECE_TEXT,    // what texts are cut into: words, their parts, bytes
+    CLI_PIECE_CONTROL, // no text becomes it
+    CLI_PIECE_UNKNOWN, // what there is no other piece for
+};
+
 bool cli_pieces_are_built(void); // else nothing can be opened
 
 // NULL if the file cannot be read, or is damaged. To be closed.
@@ -22,12 +28,21 @@ uint32_t cli_pieces_count(const struct cli_pieces *pieces);
 int64_t cli_pieces_begin(const struct cli_pieces *pieces); // the token before a text; -1: none
 int64_t cli_pieces_end(const struct cli_pieces *pieces);   // the one behind it; -1: none
 
+enum cli_piece_kind cli_pieces_kind(const struct cli_pieces *pieces, uint32_t id);
+// How it is written, U+2581 for a blank; valid as long as the pieces. `id` is below their count.
+const char *cli_pieces_text(const struct cli_pieces *pieces, uint32_t id, size_t *size);
+int64_t cli_pieces_find(const struct cli_pieces *pieces, const char *text, size_t size); // -1: none
+
+// Prepares for cli_pieces_encode() without the blank that a text is else begun with.
+bool cli_pieces_forget_prefix(struct cli_pieces *pieces);
+
 // What they return is to be freed; it is NULL if they fail, as for want of memory.
 uint32_t *cli_pieces_encode(const struct cli_pieces *pieces, const char *text, size_t size,
-    uint32_t *count);
-// Bytes that are no UTF-8, perhaps not yet, and tokens that are no piece are replaced.
+    bool prefix, uint32_t *count);
+// Bytes that are no UTF-8, perhaps not yet, and tokens that are no piece are replaced. Without
+// `prefix` a blank at the beginning is one of the text.
 char *cli_pieces_decode(const struct cli_pieces *pieces, const uint32_t *tokens, uint32_t count,
-    size_t *size);
+    bool prefix, size_t *size);
 
 #ifdef __cplusplus
 }

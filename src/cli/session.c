@@ -49,7 +49,7 @@ static int refuse_text(const struct cli_session *s)
     return cli_fail("%s: its %u tokens are not bytes, and %s; give ids with --tokens instead of "
         "--prompt, and ids are printed", s->path, s->frame.vocabulary,
         access(path, F_OK) == 0 ? "of tokenizers only tokenizer.model is read, not tokenizer.json"
-            : "there is no tokenizer.model");
+            : "there is no tokenizer.model or spiece.model");
 }
 
 static int check_prompt(const struct cli_session *s, size_t count)
@@ -62,12 +62,14 @@ static int check_prompt(const struct cli_session *s, size_t count)
 
 static int read_pieces(struct cli_session *s, const struct cli_prompt *prompt)
 {
-    int status = cli_tokenizer_init(&s->tokenizer, s->path, s->frame.vocabulary);
+    int status = cli_tokenizer_init(&s->tokenizer, s->path, s->frame.vocabulary,
+        s->frame.encoder_blocks > 0);
     if (status != 0)
         return status;
     s->pieces = true;
-    s->tokens = cli_tokenizer_encode(&s->tokenizer, prompt->data, prompt->size, &s->count);
-    return check_prompt(s, s->count);
+    status = cli_tokenizer_encode(&s->tokenizer, prompt->data, prompt->size, prompt->no_special,
+        &s->tokens, &s->count);
+    return status == 0 ? check_prompt(s, s->count) : status;
 }
 
 static int read_text(struct cli_session *s, const struct cli_prompt *prompt)

@@ -1,4 +1,10 @@
 // tokenizer.c - see tokenizer.h.
+//
+// Special tokens cut a text into sections, each of which sentencepiece makes tokens of by itself.
+// What a section begins with is as Hugging Face has it: with "legacy" in tokenizer_config.json
+// true or absent, as in Mixtral's, a blank of the tokenizer's own is put before each; with
+// "legacy" false only before a text that begins with a section. Back to text, that blank is left
+// out again where it was put, so that a text is printed as it was written.
 #include "tokenizer.h"
 
 #include <errno.h>
@@ -9,71 +15,37 @@
 
 #include "model/json.h"
 
-enum {
-    MAX_PATH = 4096,
-    MAX_CONFIG = 16 << 20,
-};
+enum { MAX_PATH = 4096 };
 
 static const char replacement[] = "\xef\xbf\xbd"; // U+FFFD, for each byte that is no UTF-8
 
-static void join(const char *model, const char *name, char path[MAX_PATH])
+static const char *const names[] = {"tokenizer.model", "spiece.model"}; // the latter T5's
+
+// The file, or what it should be called.
+static bool find_file(const char *model, char path[MAX_PATH])
 {
-    snprintf(path, MAX_PATH, "%s/%s", model, name);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        snprintf(path, MAX_PATH, "%s/%s", model, names[i]);
+        if (access(path, F_OK) == 0)
+            return true;
+    }
+    snprintf(path, MAX_PATH, "%s/%s", model, names[0]);
+    return false;
 }
 
 bool cli_tokenizer_exists(const char *model)
 {
     char path[MAX_PATH];
-    join(model, "tokenizer.model", path);
-    return access(path, F_OK) == 0;
+    return find_file(model, path);
 }
 
-// -------------------------------------------------------------------- configuration
-
-static int read_config(const char *path, FILE *file, cJSON **out)
-{
-    char *text = cli_alloc(MAX_CONFIG + 1);
-    const size_t size = fread(text, 1, MAX_CONFIG + 1, file);
-    int status = ferror(file) ? cli_fail("%s: cannot read: %s", path, strerror(errno))
-        : cli_result(vkmoe_json_parse(path, text, size, &cli_log, out), path);
-    free(text);
-    return status;
-}
-
-static bool read_bool(const cJSON *config, const char *key, bool preset)
-{
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(config, key);
-    return cJSON_IsBool(item) ? cJSON_IsTrue(item) : preset;
-}
-
-// Whether a text begins with the token for that, or ends with the one for that: T5's do the
-// latter, others the former.
-static int read_ends(const char *model, bool *begins, bool *ends)
+int cli_tokenizer_init(struct cli_tokenizer *t, const char *model, uint32_t vocabulary, bool is_t5)
 {
     char path[MAX_PATH];
-    cJSON *config = NULL;
-    *begins = true;
-    *ends = false;
-    join(model, "tokenizer_config.json", path);
-    FILE *file = fopen(path, "rb");
-    if (!file)
-        return errno == ENOENT ? 0 : cli_fail("%s: cannot open: %s", path, strerror(errno));
-    const int status = read_config(path, file, &config);
-    fclose(file);
-    const cJSON *kind = cJSON_GetObjectItemCaseSensitive(config, "tokenizer_class");
-    const bool is_t5 = cJSON_IsString(kind) && strncmp(kind->valuestring, "T5", 2) == 0;
-    *begins = read_bool(config, "add_bos_token", !is_t5);
-    *ends = read_bool(config, "add_eos_token", is_t5);
-    cJSON_Delete(config);
-    return status;
-}
-
-int cli_tokenizer_init(struct cli_tokenizer *t, const char *model, uint32_t vocabulary)
-{
-    char path[MAX_PATH];
-    bool begins, ends;
-    *t = (struct cli_tokenizer){0};
-    join(model, "tokenizer.model", path);
+    *t = (struct cli_tokenizer){.model = model, .vocabulary = vocabulary};
+    find_file(model, path);
+    t->files.is_t5 = is_t5 || strcmp(strrchr(path, '/') + 1, names[1]) == 0;
+    cli_tokenizer_rewind(t);
     if (!cli_pieces_are_built())
         return cli_fail("%s: cannot be used, since vkmoe was built without sentencepiece; give ids "
             "with --tokens instead of --prompt, and ids are printed", path);
@@ -85,55 +57,205 @@ int cli_tokenizer_init(struct cli_tokenizer *t, const char *model, uint32_t voca
     if (cli_pieces_count(t->pieces) > vocabulary)
         return cli_fail("%s: has %u tokens, the model's vocabulary only %u", path,
             cli_pieces_count(t->pieces), vocabulary);
-    const int status = read_ends(model, &begins, &ends);
-    t->begin = begins ? cli_pieces_begin(t->pieces) : -1;
-    t->end = ends ? cli_pieces_end(t->pieces) : -1;
+    t->unknown = -1;
+    for (uint32_t i = 0; i < cli_pieces_count(t->pieces) && t->unknown < 0; i++)
+        t->unknown = cli_pieces_kind(t->pieces, i) == CLI_PIECE_UNKNOWN ? (int64_t)i : -1;
+    const int status = cli_tokenizer_files_read(&t->files, model, t->pieces);
+    if (t->files.begin >= vocabulary)
+        t->files.begin = cli_pieces_begin(t->pieces);
+    if (t->files.end >= vocabulary)
+        t->files.end = cli_pieces_end(t->pieces);
+    if (status == 0 && !t->files.legacy && !cli_pieces_forget_prefix(t->pieces))
+        return cli_fail("%s: cannot be used without its prefix, as \"legacy\": false in "
+            "tokenizer_config.json has it", path);
     return status;
 }
 
 void cli_tokenizer_finish(struct cli_tokenizer *t)
 {
     cli_pieces_close(&t->pieces);
+    cli_special_finish(&t->files.special);
     free(t->text);
     *t = (struct cli_tokenizer){0};
 }
 
-// ----------------------------------------------------------------------------- text
+// -------------------------------------------------------------------- text to tokens
 
-uint32_t *cli_tokenizer_encode(const struct cli_tokenizer *t, const char *text, size_t size,
-    uint32_t *count)
+struct list {
+    uint32_t *tokens, count, room;
+};
+
+static void append(struct list *list, const uint32_t *tokens, uint32_t count)
 {
-    const uint32_t first = t->begin >= 0, last = t->end >= 0;
-    uint32_t *pieces = cli_pieces_encode(t->pieces, text, size, count);
-    if (!pieces)
-        exit(cli_fail("the tokenizer fails on a text of %zu bytes", size));
-    uint32_t *tokens = cli_alloc(((size_t)*count + first + last) * sizeof *tokens);
-    memcpy(tokens + first, pieces, *count * sizeof *tokens);
-    if (first)
-        tokens[0] = (uint32_t)t->begin;
-    if (last)
-        tokens[first + *count] = (uint32_t)t->end;
-    *count += first + last;
-    free(pieces);
-    return tokens;
+    if (list->count + count > list->room) {
+        list->room = 2 * (list->count + count);
+        uint32_t *more = cli_alloc(list->room * sizeof *more);
+        if (list->count)
+            memcpy(more, list->tokens, list->count * sizeof *more);
+        free(list->tokens);
+        list->tokens = more;
+    }
+    if (count)
+        memcpy(list->tokens + list->count, tokens, count * sizeof *tokens);
+    list->count += count;
+}
+
+static int append_section(const struct cli_tokenizer *t, const char *text, size_t size, bool prefix,
+    struct list *list)
+{
+    uint32_t count, *tokens = cli_pieces_encode(t->pieces, text, size, prefix, &count);
+    if (!tokens)
+        return cli_fail("the tokenizer fails on a text of %zu bytes", size);
+    append(list, tokens, count);
+    free(tokens);
+    return 0;
+}
+
+static int append_special(const struct cli_tokenizer *t, const struct cli_special_token *token,
+    struct list *list)
+{
+    char shown[64];
+    if (token->id >= t->vocabulary)
+        return cli_fail("%s/%s: \"%s\", which is in the prompt, is token %u, the model's vocabulary "
+            "ends at %u; --no-special takes it as text", t->model,
+            token->file ? token->file : "tokenizer_config.json",
+            vkmoe_json_printable(token->text, shown, sizeof shown), token->id, t->vocabulary - 1);
+    append(list, &token->id, 1);
+    return 0;
+}
+
+static int append_sections(const struct cli_tokenizer *t, const char *text, size_t size, bool plain,
+    struct list *list)
+{
+    const struct cli_special_token *before = NULL, *token;
+    size_t at = 0, next = size;
+    int status = 0;
+    do {
+        token = plain ? NULL : cli_special_next(&t->files.special, text, size, at, &next);
+        const size_t stop = token ? next : size;
+        const size_t begin = before && before->right_strip ? cli_skip_blanks(text, at, stop) : at;
+        const size_t end = token && token->left_strip ? cli_trim_blanks(text, begin, stop) : stop;
+        if (begin < end)
+            status = append_section(t, text + begin, end - begin,
+                t->files.legacy || (!before && t->files.prefix), list);
+        if (status == 0 && token)
+            status = append_special(t, token, list);
+        at = token ? next + token->size : size;
+        before = token;
+    } while (status == 0 && token);
+    return status;
+}
+
+int cli_tokenizer_encode(struct cli_tokenizer *t, const char *text, size_t size, bool plain,
+    uint32_t **tokens, uint32_t *count)
+{
+    const struct cli_tokenizer_files *files = &t->files;
+    struct list list = {0}, inner = {0};
+    int status = append_sections(t, text, size, plain, &inner);
+    // Prompts made from a chat template begin with it already, and may end with it.
+    t->begin_added = files->begin >= 0
+        && (plain || inner.count == 0 || inner.tokens[0] != files->begin);
+    t->end_added = files->end >= 0
+        && (plain || inner.count == 0 || inner.tokens[inner.count - 1] != files->end);
+    if (t->begin_added)
+        append(&list, &(uint32_t){(uint32_t)files->begin}, 1);
+    append(&list, inner.tokens, inner.count);
+    t->end_at = list.count;
+    if (t->end_added)
+        append(&list, &(uint32_t){(uint32_t)files->end}, 1);
+    free(inner.tokens);
+    *tokens = list.tokens;
+    *count = list.count;
+    cli_tokenizer_rewind(t);
+    return status;
+}
+
+// -------------------------------------------------------------------- tokens to text
+
+void cli_tokenizer_rewind(struct cli_tokenizer *t)
+{
+    t->first = t->seen = 0;
+    t->shown = 0;
+    t->prefix = t->files.legacy || t->files.prefix;
+}
+
+static void put(struct cli_tokenizer *t, const char *text, size_t size)
+{
+    if (t->text_size + size > t->text_room) {
+        t->text_room = 2 * (t->text_size + size);
+        char *more = cli_alloc(t->text_room);
+        if (t->text_size)
+            memcpy(more, t->text, t->text_size);
+        free(t->text);
+        t->text = more;
+    }
+    if (size)
+        memcpy(t->text + t->text_size, text, size);
+    t->text_size += size;
+}
+
+// The section from t->first on, as far as it is not yet shown.
+static void put_section(struct cli_tokenizer *t, const uint32_t *tokens, uint32_t end, bool last)
+{
+    const size_t length = sizeof replacement - 1;
+    const uint32_t count = end - t->first;
+    size_t size;
+    if (count == 0)
+        return;
+    char *text = cli_pieces_decode(t->pieces, tokens + t->first, count, t->prefix, &size);
+    if (!text)
+        exit(cli_fail("the tokenizer fails on %u tokens", count));
+    // A character of n bytes lacks one at least: up to n - 1 replacements may be it.
+    for (int i = 0; !last && i < 3 && size >= length; i++) {
+        if (memcmp(text + size - length, replacement, length) == 0)
+            size -= length;
+    }
+    if (size > t->shown) {
+        put(t, text + t->shown, size - t->shown);
+        t->shown = size;
+    }
+    free(text);
+}
+
+// Ids beyond the pieces that no file names are as the unknown piece.
+static const struct cli_special_token *find_name(const struct cli_tokenizer *t, uint32_t id)
+{
+    const struct cli_special_token *token = cli_special_name(&t->files.special, id);
+    return !token && id >= cli_pieces_count(t->pieces) && t->unknown >= 0
+        ? cli_special_name(&t->files.special, (uint32_t)t->unknown) : token;
+}
+
+// Whether what follows this token begins as a text does. T5's sentinels, and others that strip on
+// their right, ate the blank that is shown there; what a text has of unknown characters is within
+// a section, unless every byte is known.
+static bool restarts(const struct cli_tokenizer *t, const struct cli_special_token *name)
+{
+    if (!t->files.legacy || t->files.is_t5 || (name && name->right_strip))
+        return false;
+    return !name || name->id != t->unknown || cli_pieces_find(t->pieces, "<0x00>", 6) >= 0;
 }
 
 const char *cli_tokenizer_extend(struct cli_tokenizer *t, const uint32_t *tokens, uint32_t count,
     bool last, size_t *size)
 {
-    const size_t length = sizeof replacement - 1;
-    size_t end;
-    free(t->text);
-    t->text = cli_pieces_decode(t->pieces, tokens, count, &end);
-    if (!t->text)
-        exit(cli_fail("the tokenizer fails on %u tokens", count));
-    // A character of n bytes lacks one at least: up to n - 1 replacements may be it.
-    for (int i = 0; !last && i < 3 && end >= length; i++) {
-        if (memcmp(t->text + end - length, replacement, length) == 0)
-            end -= length;
+    t->text_size = 0;
+    put(t, "", 1); // is never NULL
+    t->text_size = 0;
+    for (; t->seen < count; t->seen++) {
+        const bool begins = t->begin_added && t->seen == 0;
+        const bool hidden = begins || (t->end_added && t->seen == t->end_at);
+        const struct cli_special_token *name = hidden ? NULL : find_name(t, tokens[t->seen]);
+        if (!hidden && !name)
+            continue;
+        put_section(t, tokens, t->seen, true);
+        if (name)
+            put(t, name->text, name->size);
+        t->first = t->seen + 1;
+        t->shown = 0;
+        if (!begins)
+            t->prefix = restarts(t, name);
     }
-    const size_t begin = t->shown;
-    t->shown = end > begin ? end : begin;
-    *size = t->shown - begin;
-    return t->text + (*size ? begin : 0);
+    put_section(t, tokens, count, last);
+    *size = t->text_size;
+    return t->text;
 }

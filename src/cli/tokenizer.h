@@ -1,32 +1,52 @@
-// tokenizer.h - a model's tokenizer.model: text to tokens, and back as they come.
+// tokenizer.h - a model's tokenizer.model or spiece.model: text to tokens, and back as they come.
 #ifndef VKMOE_CLI_TOKENIZER_H
 #define VKMOE_CLI_TOKENIZER_H
 
 #include "cli.h"
 #include "sentencepiece.h"
+#include "tokenizer_files.h"
 
 struct cli_tokenizer {
+    const char *model; // its folder
     struct cli_pieces *pieces;
-    int64_t begin, end; // the tokens before and behind every text; -1: none
-    char *text;    // decoded last
-    size_t shown;  // bytes of it that cli_tokenizer_extend() has returned
+    struct cli_tokenizer_files files;
+    uint32_t vocabulary;
+    int64_t unknown; // the piece for what has no other; -1: none
+    // Tokens of the text encoded last that nobody wrote: the first, and the one at `end_at`.
+    bool begin_added, end_added;
+    uint32_t end_at;
+
+    // What cli_tokenizer_extend() has returned: all before token `first`, and of the text since
+    // then `shown` bytes. Tokens before `seen` hold no boundary behind `first`.
+    uint32_t first, seen;
+    size_t shown;
+    bool prefix;   // the text since then begins as one at the beginning does
+    char *text;    // returned last
+    size_t text_size, text_room;
 };
 
 // Whether a model has one, readable or not.
 bool cli_tokenizer_exists(const char *model);
 
-// Fails with a message. To be finished in any case.
-int cli_tokenizer_init(struct cli_tokenizer *tokenizer, const char *model, uint32_t vocabulary);
+// `model` is kept. If the files name no class, the tokenizer is of T5's where `is_t5` or its file's
+// name says so. Fails with a message. To be finished in any case.
+int cli_tokenizer_init(struct cli_tokenizer *tokenizer, const char *model, uint32_t vocabulary,
+    bool is_t5);
 void cli_tokenizer_finish(struct cli_tokenizer *tokenizer);
 
-// The text's tokens, those before and behind it included; free(). It does not return if that fails.
-uint32_t *cli_tokenizer_encode(const struct cli_tokenizer *tokenizer, const char *text,
-    size_t size, uint32_t *count);
+// The text's tokens, those before and behind every text included; free(). `plain`: special tokens
+// in the text are text. Fails with a message.
+int cli_tokenizer_encode(struct cli_tokenizer *tokenizer, const char *text, size_t size, bool plain,
+    uint32_t **tokens, uint32_t *count);
 
 // What all tokens so far are as text, without what was returned before: valid until the next
 // call, *size may be 0. Bytes at the end that may become a character are held back, unless
-// these are the `last` tokens. It does not return if that fails.
+// these are the `last` tokens. Special tokens are as they are written, except those that
+// cli_tokenizer_encode() added. It does not return if that fails.
 const char *cli_tokenizer_extend(struct cli_tokenizer *tokenizer, const uint32_t *tokens,
     uint32_t count, bool last, size_t *size);
+
+// The next call returns the text from its beginning.
+void cli_tokenizer_rewind(struct cli_tokenizer *tokenizer);
 
 #endif

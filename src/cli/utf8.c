@@ -36,6 +36,25 @@ bool cli_utf8_is_plain(uint32_t code)
         || (code >= 0x2190 && code < 0x2300);
 }
 
+bool cli_utf8_is_blank(uint32_t code)
+{
+    return (code >= 0x09 && code <= 0x0d) || (code >= 0x1c && code <= 0x20) || code == 0x85
+        || code == 0xa0 || code == 0x1680 || (code >= 0x2000 && code <= 0x200a) || code == 0x2028
+        || code == 0x2029 || code == 0x202f || code == 0x205f || code == 0x3000;
+}
+
+bool cli_utf8_is_word(uint32_t code)
+{
+    if (code < 0x80)
+        return (code >= '0' && code <= '9') || (code >= 'A' && code <= 'Z') || code == '_'
+            || (code >= 'a' && code <= 'z');
+    const bool latin = code < 0xc0 ? code == 0xaa || code == 0xb5 || code == 0xba
+        : code != 0xd7 && code != 0xf7;
+    return latin && !cli_utf8_is_blank(code) && !(code >= 0x2000 && code < 0x2070)
+        && !(code >= 0x2190 && code < 0x2c00) && !(code >= 0x3000 && code < 0x3005)
+        && !(code >= 0x3008 && code < 0x3021) && !(code >= 0xff00 && code < 0xff10);
+}
+
 bool cli_utf8_shown(void)
 {
     static const char *const names[] = {"LC_ALL", "LC_CTYPE", "LANG"};

@@ -1,0 +1,219 @@
+// special.c - see special.h.
+#include "special.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+#include "utf8.h"
+
+static int compare_texts(const char *a, size_t a_size, const char *b, size_t b_size)
+{
+    const int order = memcmp(a, b, a_size < b_size ? a_size : b_size);
+    return order ? order : (a_size > b_size) - (a_size < b_size);
+}
+
+static int compare_tokens(const void *a, const void *b)
+{
+    const struct cli_special_token *x = a, *y = b;
+    const int order = compare_texts(x->text, x->size, y->text, y->size);
+    return order ? order : x->order < y->order ? -1 : 1;
+}
+
+void cli_special_add(struct cli_special *set, struct cli_special_token token)
+{
+    if (token.size == 0)
+        return;
+    if (set->count == set->capacity) {
+        set->capacity = set->capacity ? 2 * set->capacity : 64;
+        struct cli_special_token *more = cli_alloc(set->capacity * sizeof *more);
+        if (set->count)
+            memcpy(more, set->tokens, set->count * sizeof *more);
+        free(set->tokens);
+        set->tokens = more;
+    }
+    char *text = cli_alloc(token.size + 1);
+    memcpy(text, token.text, token.size);
+    token.text = text;
+    token.order = set->added++;
+    set->tokens[set->count++] = token;
+}
+
+// qsort() has no argument for the set that indices are of.
+struct numbered {
+    uint32_t id, order, index;
+};
+
+static int compare_ids(const void *a, const void *b)
+{
+    const struct numbered *x = a, *y = b;
+    return x->id != y->id ? (x->id < y->id ? -1 : 1) : x->order < y->order ? -1 : 1;
+}
+
+static void sort_ids(struct cli_special *set)
+{
+    struct numbered *sorted = cli_alloc(set->count * sizeof *sorted);
+    for (uint32_t i = 0; i < set->count; i++)
+        sorted[i] = (struct numbered){set->tokens[i].id, set->tokens[i].order, i};
+    qsort(sorted, set->count, sizeof *sorted, compare_ids);
+    free(set->by_id);
+    set->by_id = cli_alloc(set->count * sizeof *set->by_id);
+    for (uint32_t i = 0; i < set->count; i++)
+        set->by_id[i] = sorted[i].index;
+    free(sorted);
+}
+
+const struct cli_special_token *cli_special_sort(struct cli_special *set)
+{
+    struct cli_special_token *tokens = set->tokens;
+    uint32_t kept = 0, torn = UINT32_MAX;
+    if (set->count)
+        qsort(tokens, set->count, sizeof *tokens, compare_tokens);
+    for (uint32_t i = 0; i < set->count; i++) {
+        struct cli_special_token *before = kept ? &tokens[kept - 1] : NULL;
+        if (before && !compare_texts(before->text, before->size, tokens[i].text, tokens[i].size)) {
+            if (before->id != tokens[i].id && before->file == tokens[i].file && before->file)
+                torn = kept - 1;
+            free(tokens[i].text);
+        } else {
+            tokens[kept++] = tokens[i];
+        }
+    }
+    set->count = set->sorted = kept;
+    sort_ids(set);
+    return torn == UINT32_MAX ? NULL : &tokens[torn];
+}
+
+void cli_special_finish(struct cli_special *set)
+{
+    for (uint32_t i = 0; i < set->count; i++)
+        free(set->tokens[i].text);
+    free(set->tokens);
+    free(set->by_id);
+    *set = (struct cli_special){0};
+}
+
+struct cli_special_token *cli_special_find(struct cli_special *set, const char *text, size_t size)
+{
+    uint32_t low = 0, high = set->sorted;
+    while (low < high) {
+        const uint32_t middle = low + (high - low) / 2;
+        struct cli_special_token *token = &set->tokens[middle];
+        const int order = compare_texts(text, size, token->text, token->size);
+        if (order == 0)
+            return token;
+        if (order < 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    for (uint32_t i = set->sorted; i < set->count; i++) {
+        if (!compare_texts(text, size, set->tokens[i].text, set->tokens[i].size))
+            return &set->tokens[i];
+    }
+    return NULL;
+}
+
+const struct cli_special_token *cli_special_name(const struct cli_special *set, uint32_t id)
+{
+    uint32_t low = 0, high = set->count; // the first whose id is not below
+    while (low < high) {
+        const uint32_t middle = low + (high - low) / 2;
+        if (set->tokens[set->by_id[middle]].id < id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    const struct cli_special_token *token =
+        low < set->count ? &set->tokens[set->by_id[low]] : NULL;
+    return token && token->id == id ? token : NULL;
+}
+
+// ------------------------------------------------------------------------ characters
+
+// The character that ends before `end`; 0 if there is none. Bytes that are no UTF-8 are none.
+static uint32_t character_before(const char *text, size_t begin, size_t end, size_t *length)
+{
+    uint32_t code;
+    for (*length = 1; *length <= 4 && *length <= end - begin; ++*length) {
+        const unsigned char *s = (const unsigned char *)text + end - *length;
+        if (cli_utf8_decode(s, *length, &code) == (int)*length)
+            return code;
+    }
+    return 0;
+}
+
+static uint32_t character_at(const char *text, size_t at, size_t end, size_t *length)
+{
+    uint32_t code;
+    const int size = cli_utf8_decode((const unsigned char *)text + at, end - at, &code);
+    *length = size > 0 ? (size_t)size : 0;
+    return size > 0 ? code : 0;
+}
+
+size_t cli_skip_blanks(const char *text, size_t begin, size_t end)
+{
+    size_t length;
+    while (begin < end && cli_utf8_is_blank(character_at(text, begin, end, &length)))
+        begin += length;
+    return begin;
+}
+
+size_t cli_trim_blanks(const char *text, size_t begin, size_t end)
+{
+    size_t length;
+    while (begin < end && cli_utf8_is_blank(character_before(text, begin, end, &length)))
+        end -= length;
+    return end;
+}
+
+// ---------------------------------------------------------------------------- search
+
+static bool touches_word(const char *text, size_t size, size_t at, size_t end)
+{
+    size_t length;
+    return cli_utf8_is_word(character_before(text, 0, at, &length))
+        || (end < size && cli_utf8_is_word(character_at(text, end, size, &length)));
+}
+
+// The bounds of those among [low, high), which agree in `depth` bytes, whose next one is `byte`.
+static uint32_t bound(const struct cli_special *set, uint32_t low, uint32_t high, size_t depth,
+    unsigned byte)
+{
+    while (low < high) {
+        const uint32_t middle = low + (high - low) / 2;
+        const struct cli_special_token *token = &set->tokens[middle];
+        if (token->size <= depth || (unsigned char)token->text[depth] < byte)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static const struct cli_special_token *match(const struct cli_special *set, const char *text,
+    size_t size, size_t at)
+{
+    const struct cli_special_token *longest = NULL;
+    uint32_t low = 0, high = set->count;
+    for (size_t depth = 0; low < high && at + depth < size; depth++) {
+        const unsigned byte = (unsigned char)text[at + depth];
+        low = bound(set, low, high, depth, byte);
+        high = bound(set, low, high, depth, byte + 1);
+        // One that ends here comes before all that go on.
+        const struct cli_special_token *token = &set->tokens[low];
+        if (low < high && token->size == depth + 1
+            && !(token->single_word && touches_word(text, size, at, at + depth + 1)))
+            longest = token;
+    }
+    return longest;
+}
+
+const struct cli_special_token *cli_special_next(const struct cli_special *set, const char *text,
+    size_t size, size_t from, size_t *at)
+{
+    const struct cli_special_token *token = NULL;
+    for (*at = from; *at < size && !token; *at += !token)
+        token = match(set, text, size, *at);
+    return token;
+}

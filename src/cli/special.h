@@ -1,0 +1,50 @@
+// special.h - the tokens that a text may name: control pieces, and what was added behind the
+// pieces of a tokenizer. They are found in a text before it is cut into pieces.
+#ifndef VKMOE_CLI_SPECIAL_H
+#define VKMOE_CLI_SPECIAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct cli_special_token {
+    char *text;
+    size_t size;
+    uint32_t id;       // may be beyond the model's vocabulary
+    const char *file;  // that names it; NULL: no file does
+    bool left_strip, right_strip; // eats the blanks on that side
+    bool single_word;  // only where no letter or digit touches it
+    bool has_flags;    // the file says so, be it that all are false
+    uint32_t order;    // of cli_special_add()
+};
+
+struct cli_special {
+    struct cli_special_token *tokens; // the first `sorted` by their text
+    uint32_t count, sorted, capacity, added;
+    uint32_t *by_id;                  // indices, by id
+};
+
+// Adds a copy, with a copy of the text; an empty one is none.
+void cli_special_add(struct cli_special *set, struct cli_special_token token);
+
+// To be called before cli_special_next() and cli_special_name(). Of tokens with the same text the
+// first stays. If two of one file have different ids, this one is returned, else NULL.
+const struct cli_special_token *cli_special_sort(struct cli_special *set);
+void cli_special_finish(struct cli_special *set);
+
+// NULL if there is none.
+struct cli_special_token *cli_special_find(struct cli_special *set, const char *text, size_t size);
+
+// The first special token in the text from `from` on, of several at one place the longest; where
+// it is goes to *at.
+const struct cli_special_token *cli_special_next(const struct cli_special *set, const char *text,
+    size_t size, size_t from, size_t *at);
+
+// What was added first under this id.
+const struct cli_special_token *cli_special_name(const struct cli_special *set, uint32_t id);
+
+// The text without the blanks at its beginning, or at its end: where it then begins, or ends.
+size_t cli_skip_blanks(const char *text, size_t begin, size_t end);
+size_t cli_trim_blanks(const char *text, size_t begin, size_t end);
+
+#endif

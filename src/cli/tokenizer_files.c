@@ -1,0 +1,310 @@
+// tokenizer_files.c - see tokenizer_files.h. Which file says what, and which has the last word, is
+// as in Hugging Face's classes for sentencepiece, whose `added_tokens_decoder` is the newer form
+// of added_tokens.json.
+#include "tokenizer_files.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "cli.h"
+#include "model/json.h"
+
+enum {
+    MAX_PATH = 4096,
+    MAX_FILE = 16 << 20,
+    T5_SENTINELS = 100,
+    MAX_SENTINELS = 65536,
+    MAX_NAMED = 4096,
+};
+
+static const char config_name[] = "tokenizer_config.json";
+static const char added_name[] = "added_tokens.json";
+static const char map_name[] = "special_tokens_map.json";
+
+struct reader {
+    struct cli_tokenizer_files *files;
+    const char *model;
+    const struct cli_pieces *pieces;
+    cJSON *config, *added, *map; // NULL: there is no such file
+    uint32_t next_id; // behind all there are
+    uint32_t named;
+};
+
+// ----------------------------------------------------------------------------- files
+
+static int parse(const char *path, FILE *file, cJSON **out)
+{
+    struct stat info;
+    if (fstat(fileno(file), &info) == 0 && info.st_size > MAX_FILE)
+        return cli_fail("%s: has more than %d MiB", path, MAX_FILE >> 20);
+    char *text = cli_alloc(MAX_FILE + 1);
+    errno = 0;
+    const size_t size = fread(text, 1, MAX_FILE + 1, file);
+    int status = ferror(file) ? cli_fail("%s: cannot read: %s", path, strerror(errno ? errno : EIO))
+        : cli_result(vkmoe_json_parse(path, text, size, &cli_log, out), path);
+    free(text);
+    return status;
+}
+
+static int read_file(const char *model, const char *name, cJSON **out)
+{
+    char path[MAX_PATH];
+    struct stat info;
+    snprintf(path, sizeof path, "%s/%s", model, name);
+    if (stat(path, &info) != 0)
+        return errno == ENOENT ? 0 : cli_fail("%s: cannot open: %s", path, strerror(errno));
+    if (!S_ISREG(info.st_mode)) // the open of a named pipe would wait for a writer
+        return cli_fail("%s: is not a regular file", path);
+    FILE *file = fopen(path, "rb");
+    if (!file)
+        return cli_fail("%s: cannot open: %s", path, strerror(errno));
+    const int status = parse(path, file, out);
+    fclose(file);
+    return status;
+}
+
+static const cJSON *find(const cJSON *object, const char *key)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+    return cJSON_IsNull(item) ? NULL : item;
+}
+
+static bool read_bool(const cJSON *config, const char *key, bool preset)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(config, key);
+    return cJSON_IsBool(item) ? cJSON_IsTrue(item) : preset;
+}
+
+// ---------------------------------------------------------------------------- tokens
+
+static int refuse(const struct reader *r, const char *file, const char *what, const char *text)
+{
+    char shown[64];
+    return cli_fail("%s/%s: %s \"%s\"", r->model, file, what,
+        vkmoe_json_printable(text, shown, sizeof shown));
+}
+
+// Ids beyond 32 bits are beyond every vocabulary, too.
+static bool read_id(const cJSON *item, const char *digits, uint32_t *id)
+{
+    uint64_t value = 0;
+    if (item && !vkmoe_json_integer(item, &value))
+        return false;
+    if (!item && (!*digits || strspn(digits, "0123456789") != strlen(digits)))
+        return false;
+    if (!item)
+        value = strtoull(digits, NULL, 10);
+    *id = value < UINT32_MAX ? (uint32_t)value : UINT32_MAX;
+    return true;
+}
+
+static void add(struct reader *r, struct cli_special_token token)
+{
+    if (token.id >= r->next_id)
+        r->next_id = token.id < UINT32_MAX ? token.id + 1 : UINT32_MAX;
+    cli_special_add(&r->files->special, token);
+}
+
+// A token as "text" or as {"content": "text", "lstrip": ...}; false if it is neither.
+static bool read_token(const cJSON *item, struct cli_special_token *token)
+{
+    const cJSON *text = cJSON_IsObject(item) ? find(item, "content") : item;
+    if (!cJSON_IsString(text))
+        return false;
+    token->text = text->valuestring;
+    token->size = strlen(text->valuestring);
+    token->has_flags = cJSON_IsObject(item);
+    token->left_strip = read_bool(item, "lstrip", false);
+    token->right_strip = read_bool(item, "rstrip", false);
+    token->single_word = read_bool(item, "single_word", false);
+    return true;
+}
+
+// {"340": {"content": "<|im_end|>", ...}, ...}
+static int add_decoder(struct reader *r)
+{
+    const cJSON *decoder = find(r->config, "added_tokens_decoder"), *item;
+    if (decoder && !cJSON_IsObject(decoder))
+        return cli_fail("%s/%s: added_tokens_decoder is not an object", r->model, config_name);
+    cJSON_ArrayForEach(item, decoder) {
+        struct cli_special_token token = {.file = config_name};
+        if (!cJSON_IsObject(item) || !read_token(item, &token)
+            || !read_id(NULL, item->string, &token.id))
+            return refuse(r, config_name, "added_tokens_decoder has no token for", item->string);
+        add(r, token);
+    }
+    return 0;
+}
+
+// {"<|im_end|>": 340, ...}
+static int add_added(struct reader *r)
+{
+    const cJSON *item;
+    cJSON_ArrayForEach(item, r->added) {
+        struct cli_special_token token = {.file = added_name, .text = item->string,
+            .size = strlen(item->string)};
+        if (!read_id(item, NULL, &token.id))
+            return refuse(r, added_name, "has no id, an integer from 0, for", item->string);
+        add(r, token);
+    }
+    return 0;
+}
+
+// T5's <extra_id_0>, ...: behind the pieces, the first as the last.
+static int add_sentinels(struct reader *r)
+{
+    const cJSON *item = find(r->config, "extra_ids");
+    uint64_t count = r->files->is_t5 ? T5_SENTINELS : 0;
+    if (item && (!vkmoe_json_integer(item, &count) || count > MAX_SENTINELS))
+        return cli_fail("%s/%s: extra_ids is not an integer from 0 to %d", r->model, config_name,
+            MAX_SENTINELS);
+    const uint32_t first = cli_pieces_count(r->pieces);
+    for (uint32_t i = 0; i < count; i++) {
+        char text[32];
+        const int size = snprintf(text, sizeof text, "<extra_id_%u>", i);
+        if (cli_pieces_find(r->pieces, text, (size_t)size) < 0)
+            add(r, (struct cli_special_token){.text = text, .size = (size_t)size,
+                .id = first + (uint32_t)count - 1 - i, .left_strip = true, .right_strip = true});
+    }
+    return 0;
+}
+
+static void add_pieces(struct reader *r)
+{
+    for (uint32_t id = 0; id < cli_pieces_count(r->pieces); id++) {
+        if (cli_pieces_kind(r->pieces, id) == CLI_PIECE_TEXT)
+            continue;
+        struct cli_special_token token = {.id = id};
+        token.text = (char *)(uintptr_t)cli_pieces_text(r->pieces, id, &token.size);
+        add(r, token);
+    }
+}
+
+// A token that is special by its name alone. Its id is known by now, or that of the piece of this
+// name, or the next that is free.
+static int add_named(struct reader *r, const char *file, const char *key, const cJSON *item)
+{
+    struct cli_special_token token = {.file = file};
+    if (!read_token(item, &token))
+        return refuse(r, file, "no token is given by", key);
+    struct cli_special_token *known = cli_special_find(&r->files->special, token.text, token.size);
+    if (known && token.has_flags && !known->has_flags) {
+        known->has_flags = true;
+        known->left_strip = token.left_strip;
+        known->right_strip = token.right_strip;
+        known->single_word = token.single_word;
+    }
+    if (known)
+        return 0;
+    if (r->named++ == MAX_NAMED)
+        return cli_fail("%s/%s: names more than %d special tokens", r->model, file, MAX_NAMED);
+    const int64_t id = cli_pieces_find(r->pieces, token.text, token.size);
+    token.id = id >= 0 ? (uint32_t)id : r->next_id;
+    add(r, token);
+    return 0;
+}
+
+static int add_all_named(struct reader *r, const char *file, const cJSON *object)
+{
+    static const char *const names[] = {"bos_token", "eos_token", "unk_token", "sep_token",
+        "pad_token", "cls_token", "mask_token"};
+    static const char *const lists[] = {"additional_special_tokens", "extra_special_tokens"};
+    int status = 0;
+    for (size_t i = 0; status == 0 && i < sizeof names / sizeof *names; i++) {
+        const cJSON *item = find(object, names[i]);
+        if (item)
+            status = add_named(r, file, names[i], item);
+    }
+    for (size_t i = 0; status == 0 && i < sizeof lists / sizeof *lists; i++) {
+        const cJSON *list = find(object, lists[i]), *item;
+        if (list && !cJSON_IsArray(list) && !cJSON_IsObject(list))
+            return cli_fail("%s/%s: %s is not a list", r->model, file, lists[i]);
+        cJSON_ArrayForEach(item, list) {
+            status = add_named(r, file, lists[i], item);
+            if (status != 0)
+                break;
+        }
+    }
+    return status;
+}
+
+static int add_tokens(struct reader *r)
+{
+    const struct cli_special_token *torn = NULL;
+    r->next_id = cli_pieces_count(r->pieces);
+    int status = add_decoder(r);
+    if (status == 0)
+        status = add_added(r);
+    if (status == 0)
+        status = add_sentinels(r);
+    if (status != 0)
+        return status;
+    add_pieces(r);
+    torn = cli_special_sort(&r->files->special);
+    if (torn)
+        return refuse(r, torn->file, "there are two ids for", torn->text);
+    status = add_all_named(r, config_name, r->config);
+    if (status == 0)
+        status = add_all_named(r, map_name, r->map);
+    cli_special_sort(&r->files->special);
+    return status;
+}
+
+// ------------------------------------------------------------------------------ ends
+
+// The token that the files name so, else the piece; -1: there is none, or null is named.
+static int64_t find_end(struct reader *r, const char *key, int64_t piece)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(r->config, key);
+    struct cli_special_token token;
+    if (!item)
+        item = cJSON_GetObjectItemCaseSensitive(r->map, key);
+    if (!item || !read_token(item, &token))
+        return cJSON_IsNull(item) ? -1 : piece;
+    const struct cli_special_token *known =
+        cli_special_find(&r->files->special, token.text, token.size);
+    return known ? known->id : piece;
+}
+
+// T5's texts end with a token and others' begin with one, unless the files say otherwise.
+static void read_ends(struct reader *r)
+{
+    struct cli_tokenizer_files *files = r->files;
+    files->begin = files->end = -1;
+    if (read_bool(r->config, "add_bos_token", !files->is_t5))
+        files->begin = find_end(r, "bos_token", cli_pieces_begin(r->pieces));
+    if (read_bool(r->config, "add_eos_token", files->is_t5))
+        files->end = find_end(r, "eos_token", cli_pieces_end(r->pieces));
+}
+
+static bool is_t5(const char *kind)
+{
+    return strncmp(kind, "T5", 2) == 0 || strncmp(kind, "MT5", 3) == 0;
+}
+
+int cli_tokenizer_files_read(struct cli_tokenizer_files *files, const char *model,
+    const struct cli_pieces *pieces)
+{
+    struct reader r = {.files = files, .model = model, .pieces = pieces};
+    int status = read_file(model, config_name, &r.config);
+    if (status == 0)
+        status = read_file(model, added_name, &r.added);
+    if (status == 0)
+        status = read_file(model, map_name, &r.map);
+    const cJSON *kind = cJSON_GetObjectItemCaseSensitive(r.config, "tokenizer_class");
+    if (cJSON_IsString(kind))
+        files->is_t5 = is_t5(kind->valuestring);
+    files->legacy = read_bool(r.config, "legacy", true);
+    files->prefix = read_bool(r.config, "add_prefix_space", true);
+    if (status == 0)
+        status = add_tokens(&r);
+    if (status == 0)
+        read_ends(&r);
+    cJSON_Delete(r.config);
+    cJSON_Delete(r.added);
+    cJSON_Delete(r.map);
+    return status;
+}

@@ -1,0 +1,29 @@
+// tokenizer_tools.h - a folder with a tokenizer's files, and what is said of them.
+#ifndef VKMOE_TESTS_TOKENIZER_TOOLS_H
+#define VKMOE_TESTS_TOKENIZER_TOOLS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// Makes the folder; false if that fails. Everything in it goes with tools_finish().
+bool tools_begin(void);
+void tools_finish(void);
+
+extern char tools_directory[];
+// Valid until the next call.
+const char *tools_path(const char *name);
+
+bool tools_write(const char *name, const void *data, size_t size);
+void tools_remove(const char *name); // nothing if it is not there
+
+// One of tests/models/tokenizers; free().
+char *tools_read_model(const char *name, size_t *size);
+
+// What stderr gets in between: errors are said there. Returns the number of lines.
+enum { TOOLS_MAX_SAID = 4096 };
+extern char tools_said[TOOLS_MAX_SAID];
+void tools_begin_listening(void);
+uint32_t tools_end_listening(void);
+
+#endif
