@@ -179,6 +179,109 @@ static void add_blocks(struct writer *writer, const struct checkpoint_family *fa
     free(embedding);
 }
 
+// --------------------------------------------------------------------------- fused
+
+// What transformers 5 makes of a block's separate experts, and saves with
+// save_original_format=False: one tensor [experts][2 inner][hidden] of all gate and up
+// projections, gate first, and one [experts][hidden][inner] of all down projections.
+
+enum role { NO_EXPERT, GATE, UP, DOWN };
+
+// The role of a tensor of one expert; `parent` becomes what comes before ".experts.".
+static enum role find_role(const char *name, char parent[200], unsigned *expert)
+{
+    static const char *const tails[][2] = {
+        [GATE] = {"gate_proj", "w1"}, [UP] = {"up_proj", "w3"}, [DOWN] = {"down_proj", "w2"}};
+    const char *at = strstr(name, ".experts.");
+    char tail[40];
+    if (!at || sscanf(at, ".experts.%u.%39[^.].weight", expert, tail) != 2)
+        return NO_EXPERT;
+    snprintf(parent, 200, "%.*s", (int)(at - name), name);
+    for (int role = GATE; role <= DOWN; role++)
+        if (strcmp(tail, tails[role][0]) == 0 || strcmp(tail, tails[role][1]) == 0)
+            return (enum role)role;
+    return NO_EXPERT;
+}
+
+static const struct entry *find_expert(const struct writer *writer, const char *parent,
+    unsigned expert, enum role role)
+{
+    for (uint32_t i = 0; i < writer->count; i++) {
+        char other[200];
+        unsigned number;
+        if (find_role(writer->entries[i].name, other, &number) == role && number == expert
+            && strcmp(parent, other) == 0)
+            return &writer->entries[i];
+    }
+    return NULL;
+}
+
+// Blocks are called "mlp" in transformers 5 that were "block_sparse_moe", and Phi's gate "router".
+static void rename_block(char name[200], bool is_phi)
+{
+    static const char old[] = "block_sparse_moe", gate[] = "mlp.gate.";
+    char *at = strstr(name, old);
+    if (!at)
+        return;
+    memcpy(at, "mlp", 3);
+    memmove(at + 3, at + sizeof old - 1, strlen(at + sizeof old - 1) + 1);
+    if (is_phi && strncmp(at, gate, sizeof gate - 1) == 0) {
+        memmove(at + 11, at + 9, strlen(at + 9) + 1);
+        memcpy(at, "mlp.router.", 11);
+    }
+}
+
+static struct entry stack_experts(const struct writer *writer, const char *parent, bool down)
+{
+    const struct entry *gate = down ? NULL : find_expert(writer, parent, 0, GATE);
+    const struct entry *first = find_expert(writer, parent, 0, down ? DOWN : UP);
+    const uint32_t parts = gate ? 2 : 1;
+    struct entry out = {.dtype = first->dtype, .rank = 3};
+    while (find_expert(writer, parent, (unsigned)out.shape[0], UP))
+        out.shape[0]++;
+    out.shape[1] = first->shape[0] * parts;
+    out.shape[2] = first->shape[1];
+    out.size = first->size * parts * out.shape[0];
+    out.data = allocate(out.size);
+    snprintf(out.name, sizeof out.name, "%.150s.experts.%s", parent,
+        down ? "down_proj" : gate ? "gate_up_proj" : "up_proj");
+    unsigned char *to = out.data;
+    for (unsigned e = 0; e < out.shape[0]; e++) {
+        for (uint32_t part = 0; part < parts; part++, to += first->size) {
+            enum role role = down ? DOWN : gate && part == 0 ? GATE : UP;
+            memcpy(to, find_expert(writer, parent, e, role)->data, first->size);
+        }
+    }
+    return out;
+}
+
+// False if there are no separate experts, or none that transformers 5 stacks.
+static bool fuse(struct writer *writer, bool is_phi)
+{
+    struct writer out = {0};
+    bool any = false;
+    out.entries = allocate((writer->count + 1) * sizeof(*out.entries));
+    for (uint32_t i = 0; i < writer->count; i++) {
+        char parent[200];
+        unsigned expert;
+        struct entry *entry = &writer->entries[i];
+        enum role role = find_role(entry->name, parent, &expert);
+        any = any || role;
+        if (role == NO_EXPERT) {
+            out.entries[out.count] = *entry;
+            entry->data = NULL;
+        } else if (role != GATE && expert == 0) {
+            out.entries[out.count] = stack_experts(writer, parent, role == DOWN);
+        } else {
+            continue;
+        }
+        rename_block(out.entries[out.count++].name, is_phi);
+    }
+    writer_finish(writer);
+    *writer = out;
+    return any;
+}
+
 // --------------------------------------------------------------------------- files
 
 static bool write_file(const char *directory, const char *name, const void *head,
@@ -318,7 +421,7 @@ const char *checkpoint_name(uint32_t index)
     return checkpoint_families[index].name;
 }
 
-bool checkpoint_create(uint32_t index, uint64_t seed, const char *parent,
+static bool create(uint32_t index, uint64_t seed, const char *parent, bool fused,
     struct checkpoint *out)
 {
     const struct checkpoint_family *family = &checkpoint_families[index];
@@ -330,10 +433,23 @@ bool checkpoint_create(uint32_t index, uint64_t seed, const char *parent,
     }
     struct writer writer = {0};
     add_blocks(&writer, family, seed, out);
+    out->fused = fused && fuse(&writer, strcmp(family->name, "phimoe") == 0);
     fill_info(&writer, family, out);
     bool ok = write_files(&writer, family, out);
     writer_finish(&writer);
     return ok;
+}
+
+bool checkpoint_create(uint32_t index, uint64_t seed, const char *parent,
+    struct checkpoint *out)
+{
+    return create(index, seed, parent, false, out);
+}
+
+bool checkpoint_create_fused(uint32_t index, uint64_t seed, const char *parent,
+    struct checkpoint *out)
+{
+    return create(index, seed, parent, true, out);
 }
 
 void checkpoint_destroy(struct checkpoint *checkpoint)

@@ -24,6 +24,7 @@ struct checkpoint {
     struct vkmoe_model_info info; // what the library must say of it
     uint32_t block_count[2];
     bool moe[2][16];              // [decoder][block]
+    bool fused;                   // see checkpoint_create_fused()
 };
 
 uint32_t checkpoint_count(void);
@@ -33,6 +34,11 @@ const char *checkpoint_name(uint32_t index);
 // seed. Prints a note and returns false if the file system refuses. checkpoint_destroy()
 // in any case.
 bool checkpoint_create(uint32_t index, uint64_t seed, const char *parent,
+    struct checkpoint *out);
+
+// The same with the experts stacked and fused as transformers 5 does it, if this family has
+// separate ones that transformers 5 stacks; `fused` says so.
+bool checkpoint_create_fused(uint32_t index, uint64_t seed, const char *parent,
     struct checkpoint *out);
 
 // Removes the files that checkpoint_create() wrote, and the directory if nothing else is

@@ -16,14 +16,20 @@
 
 #define HIDDEN_ACT .activation_key = "hidden_act", .activation = "silu"
 
+// Experts as published, or stacked and fused as transformers 5 has them in memory, and saves
+// them unless it restores the published form. The latter calls every block `mlp`, if it is not
+// `feed_forward`.
+#define FUSED_AS(parent, name) parent ".experts." name "|mlp.experts." name
 #define EXPERTS_GATE_UP_DOWN(parent) \
     .gate = parent ".experts.{e}.gate_proj.weight", \
     .up = parent ".experts.{e}.up_proj.weight", \
-    .down = parent ".experts.{e}.down_proj.weight"
+    .gate_up = FUSED_AS(parent, "gate_up_proj"), \
+    .down = parent ".experts.{e}.down_proj.weight|" FUSED_AS(parent, "down_proj")
 #define EXPERTS_W1_W3_W2(parent) \
     .gate = parent ".experts.{e}.w1.weight", \
     .up = parent ".experts.{e}.w3.weight", \
-    .down = parent ".experts.{e}.w2.weight"
+    .gate_up = FUSED_AS(parent, "gate_up_proj"), \
+    .down = parent ".experts.{e}.w2.weight|" FUSED_AS(parent, "down_proj")
 #define SHARED_GATE_UP_DOWN(parent) \
     .shared_gate = parent ".gate_proj.weight", \
     .shared_up = parent ".up_proj.weight", \
@@ -142,7 +148,7 @@ static const struct vkmoe_family families[] = {
         HIDDEN_ACT,
         .preset.router = {.score = VKMOE_SCORE_SOFTMAX, .renormalize = true},
         .names = {
-            .router = "block_sparse_moe.gate.weight",
+            .router = "block_sparse_moe.gate.weight|mlp.gate.weight",
             EXPERTS_W1_W3_W2("block_sparse_moe"),
         },
         .mark = vkmoe_mark_all,
@@ -334,7 +340,7 @@ static const struct vkmoe_family families[] = {
         .expect = {"num_experts_per_tok=2"}, // the method picks two, one after the other
         .preset.router = {.score = VKMOE_SCORE_IDENTITY, .select = VKMOE_SELECT_SPARSEMIXER},
         .names = {
-            .router = "block_sparse_moe.gate.weight",
+            .router = "block_sparse_moe.gate.weight|mlp.router.weight|mlp.gate.weight",
             EXPERTS_W1_W3_W2("block_sparse_moe"),
         },
         .mark = vkmoe_mark_all,
@@ -414,7 +420,8 @@ static const struct vkmoe_family families[] = {
     },
     {
         .name = "nemotron_h",
-        .prefix = "backbone.layers.{b}.mixer.|model.layers.{b}.mixer.",
+        .prefix = "backbone.layers.{b}.mixer.|model.layers.{b}.mixer."
+            "|language_model.backbone.layers.{b}.mixer.|language_model.model.layers.{b}.mixer.",
         .hidden = {"hidden_size", 4096},
         .inner = {"moe_intermediate_size", 7688},
         .experts = {"n_routed_experts", 8},
@@ -428,8 +435,8 @@ static const struct vkmoe_family families[] = {
         .names = {
             .router = "gate.weight",
             .correction_bias = "gate.e_score_correction_bias",
-            .up = "experts.{e}.up_proj.weight",
-            .down = "experts.{e}.down_proj.weight",
+            .up = "experts.{e}.up_proj.weight|experts.up_proj",
+            .down = "experts.{e}.down_proj.weight|experts.down_proj",
             .shared_up = "shared_experts.up_proj.weight",
             .shared_down = "shared_experts.down_proj.weight",
         },

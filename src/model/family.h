@@ -24,12 +24,15 @@ struct vkmoe_setting {
 };
 
 enum vkmoe_layout {
-    VKMOE_TRANSPOSED = 1,  // stacked tensors are [experts][in][out], not [experts][out][in]
+    // Stacked tensors are [experts][in][out], not [experts][out][in]. A family that has both
+    // stacked and separate ones leaves this to the shapes.
+    VKMOE_TRANSPOSED = 1,
     VKMOE_INTERLEAVED = 2, // gate_up: gate is the even rows, up the odd; else gate comes first
 };
 
-// Tensor names behind the block's prefix. With {e} a tensor holds one expert, without it
-// all of them, stacked, or all there is of a dense network. NULL: the family has no such tensor.
+// Tensor names after the block's prefix, alternatives "a|b" of which the first that is there
+// counts. With {e} a tensor holds one expert, without it all of them, stacked, or all there is
+// of a dense network. NULL: the family has no such tensor.
 struct vkmoe_names {
     const char *router;
     const char *router_bias;
@@ -37,7 +40,7 @@ struct vkmoe_names {
     const char *expert_scale;
     const char *router_scale; // Gemma-4: [hidden], applied with hidden^-1/2
     const char *gate, *up;    // either these
-    const char *gate_up;      // or both fused: [2 inner][hidden]
+    const char *gate_up;      // or both fused: [2 inner][hidden]; both names: whichever is there
     const char *down;
     const char *gate_up_bias; // [experts][2 inner], fused as gate_up is
     const char *down_bias;

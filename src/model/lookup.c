@@ -20,16 +20,38 @@ static void expand(char *out, const char *pattern, size_t length, uint32_t numbe
         brace + 3);
 }
 
-void vkmoe_lookup_choose(struct vkmoe_lookup *lookup, const char *alternatives, uint32_t number,
-    const char *name)
+// The tensor that the first `length` bytes of a pattern name below the prefix, and this name.
+static const struct vkmoe_tensor *find_one(const struct vkmoe_lookup *lookup, const char *pattern,
+    size_t length, uint32_t number, char name[2 * VKMOE_NAME_SIZE])
 {
-    char tail[VKMOE_NAME_SIZE], full[2 * VKMOE_NAME_SIZE];
-    expand(tail, name, strlen(name), 0);
+    char tail[VKMOE_NAME_SIZE];
+    expand(tail, pattern, length, number);
+    snprintf(name, 2 * VKMOE_NAME_SIZE, "%s%s", lookup->prefix, tail);
+    return vkmoe_tensors_find(lookup->tensors, name);
+}
+
+const struct vkmoe_tensor *vkmoe_lookup_find(const struct vkmoe_lookup *lookup,
+    const char *patterns, uint32_t number, char picked[VKMOE_NAME_SIZE])
+{
+    char name[2 * VKMOE_NAME_SIZE];
+    for (const char *p = patterns;;) {
+        size_t length = strcspn(p, "|");
+        const struct vkmoe_tensor *tensor = find_one(lookup, p, length, number, name);
+        if (picked && (tensor || p == patterns))
+            snprintf(picked, VKMOE_NAME_SIZE, "%.*s", (int)length, p);
+        if (tensor || p[length] == '\0')
+            return tensor;
+        p += length + 1;
+    }
+}
+
+void vkmoe_lookup_choose(struct vkmoe_lookup *lookup, const char *alternatives, uint32_t number,
+    const char *patterns)
+{
     for (const char *p = alternatives;;) {
         size_t length = strcspn(p, "|");
         expand(lookup->prefix, p, length, number);
-        snprintf(full, sizeof full, "%s%s", lookup->prefix, tail);
-        if (vkmoe_tensors_find(lookup->tensors, full))
+        if (vkmoe_lookup_find(lookup, patterns, 0, NULL))
             return;
         if (p[length] == '\0')
             break;
@@ -38,15 +60,15 @@ void vkmoe_lookup_choose(struct vkmoe_lookup *lookup, const char *alternatives, 
     expand(lookup->prefix, alternatives, strcspn(alternatives, "|"), number);
 }
 
-static const struct vkmoe_tensor *find(struct vkmoe_lookup *lookup, const char *pattern,
+static const struct vkmoe_tensor *find(struct vkmoe_lookup *lookup, const char *patterns,
     uint32_t number)
 {
-    char tail[VKMOE_NAME_SIZE], name[2 * VKMOE_NAME_SIZE];
-    expand(tail, pattern, strlen(pattern), number);
-    snprintf(name, sizeof name, "%s%s", lookup->prefix, tail);
-    const struct vkmoe_tensor *tensor = vkmoe_tensors_find(lookup->tensors, name);
-    if (!tensor)
+    char name[2 * VKMOE_NAME_SIZE];
+    const struct vkmoe_tensor *tensor = vkmoe_lookup_find(lookup, patterns, number, NULL);
+    if (!tensor) {
+        find_one(lookup, patterns, strcspn(patterns, "|"), number, name);
         VKMOE_LOOKUP_FAIL(lookup, INVALID, "%s: tensor %s is missing", lookup->directory, name);
+    }
     return tensor;
 }
 

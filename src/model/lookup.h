@@ -19,13 +19,19 @@ struct vkmoe_lookup {
 #define VKMOE_LOOKUP_FAIL(lookup, code, ...) \
     ((lookup)->status = vkmoe_fail((lookup)->log, VKMOE_ERROR_##code, __VA_ARGS__))
 
-// Sets `prefix` to the first of the alternatives "a|b" under which there is a tensor
-// `name`; if there is none, to the first, for the message to come.
-void vkmoe_lookup_choose(struct vkmoe_lookup *lookup, const char *alternatives, uint32_t number,
-    const char *name);
+// The tensor of the first of the alternatives "a|b" that is there, {e} in them being `number`.
+// NULL if none is, which is no failure. `picked`, unless NULL, becomes the pattern that it
+// was, or the first of them.
+const struct vkmoe_tensor *vkmoe_lookup_find(const struct vkmoe_lookup *lookup,
+    const char *patterns, uint32_t number, char picked[VKMOE_NAME_SIZE]);
 
-// A dense view of the tensor `name`, {e} in it being `number`, which must have exactly this
-// shape; 0 ends it. With `name` NULL, or after a failure, an absent one.
+// Sets `prefix` to the first of the alternatives "a|b" under which there is a tensor of one of
+// the `patterns`; if there is none, to the first, for the message to come.
+void vkmoe_lookup_choose(struct vkmoe_lookup *lookup, const char *alternatives, uint32_t number,
+    const char *patterns);
+
+// A dense view of the tensor `name`, which may be alternatives as above, and which must have
+// exactly this shape; 0 ends it. With `name` NULL, or after a failure, an absent one.
 struct vkmoe_view vkmoe_lookup_view(struct vkmoe_lookup *lookup, const char *name,
     uint32_t number, const uint64_t shape[4]);
 

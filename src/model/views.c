@@ -13,6 +13,7 @@ struct builder {
     struct vkmoe_lookup lookup;
     const struct vkmoe_view_source *source;
     struct vkmoe_block_views *out;
+    bool transposed; // as is VKMOE_TRANSPOSED, of this block
 };
 
 static struct vkmoe_view view_vector(struct builder *b, const char *name, uint32_t columns)
@@ -31,18 +32,53 @@ static bool is_dense(const struct builder *b)
     return b->source->names == &b->source->family->dense;
 }
 
+// True if the experts' gate and up are one tensor. A family that has them separate may have
+// been saved anew with everything stacked.
+static bool is_fused(struct builder *b)
+{
+    const struct vkmoe_names *names = b->source->names;
+    if (!names->gate_up || !names->up)
+        return names->gate_up;
+    const struct vkmoe_tensor *fused = vkmoe_lookup_find(&b->lookup, names->gate_up, 0, NULL);
+    const struct vkmoe_tensor *up = vkmoe_lookup_find(&b->lookup, names->up, 0, NULL);
+    if (fused && up)
+        VKMOE_LOOKUP_FAIL(&b->lookup, UNSUPPORTED,
+            "%s: tensors %s and %s are both there, which is one expert twice",
+            b->source->directory, fused->name, up->name);
+    return fused;
+}
+
+// True if the stacked tensors are [experts][in][out]. Where the family does not say, the shapes
+// do: no hidden width is both once and twice the inner one, so one of the two tells.
+static bool is_transposed(struct builder *b)
+{
+    const struct vkmoe_names *names = b->source->names;
+    const struct vkmoe_layer_params *p = &b->out->params;
+    const uint64_t hidden = p->hidden, inner = p->inner;
+    if (is_dense(b) || !names->up || b->source->family->layout & VKMOE_TRANSPOSED)
+        return b->source->family->layout & VKMOE_TRANSPOSED;
+    const struct vkmoe_tensor *down = vkmoe_lookup_find(&b->lookup, names->down, 0, NULL);
+    if (down && down->rank == 3 && hidden != inner)
+        return down->shape[1] == inner && down->shape[2] == hidden;
+    const struct vkmoe_tensor *fused =
+        names->gate_up ? vkmoe_lookup_find(&b->lookup, names->gate_up, 0, NULL) : NULL;
+    return fused && fused->rank == 3 && hidden != 2 * inner && fused->shape[1] == hidden
+        && fused->shape[2] == 2 * inner;
+}
+
 // A [rows][columns] view of one expert, from its own tensor or its part of a stacked one.
-static struct vkmoe_view view_expert(struct builder *b, const char *pattern, uint32_t expert,
+static struct vkmoe_view view_expert(struct builder *b, const char *patterns, uint32_t expert,
     uint32_t rows, uint32_t columns)
 {
+    char pattern[VKMOE_NAME_SIZE];
+    vkmoe_lookup_find(&b->lookup, patterns, expert, pattern);
     if (strchr(pattern, '{') || is_dense(b))
         return vkmoe_lookup_view(&b->lookup, pattern, expert,
             (const uint64_t[4]){rows, columns});
-    bool transposed = b->source->family->layout & VKMOE_TRANSPOSED;
-    const uint64_t shape[4] = {b->out->params.experts, transposed ? columns : rows,
-        transposed ? rows : columns};
+    const uint64_t shape[4] = {b->out->params.experts, b->transposed ? columns : rows,
+        b->transposed ? rows : columns};
     struct vkmoe_view view = vkmoe_lookup_view(&b->lookup, pattern, expert, shape);
-    if (transposed) {
+    if (b->transposed) {
         view.row_stride = 1;
         view.column_stride = rows;
     }
@@ -68,8 +104,10 @@ static void view_experts(struct builder *b)
     const struct vkmoe_names *names = b->source->names;
     struct vkmoe_layer_params *p = &b->out->params;
     struct vkmoe_view *gate = b->out->views, *up = gate + p->experts, *down = up + p->experts;
+    const bool together = is_fused(b);
+    b->transposed = is_transposed(b);
     for (uint32_t e = 0; e < p->experts && b->lookup.status == VKMOE_OK; e++) {
-        if (names->gate_up) {
+        if (together) {
             struct vkmoe_view fused = view_expert(b, names->gate_up, e, 2 * p->inner, p->hidden);
             split_fused(b, fused, p->inner, &gate[e], &up[e]);
         } else {
