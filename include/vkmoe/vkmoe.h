@@ -646,6 +646,7 @@ struct vkmoe_model_info {
     uint64_t parameters;   // elements in all tensors
     uint64_t file_size;    // bytes in all files
     uint32_t tensors, files;
+    char treated_as[32];   // the family whose blocks these are: "deepseek_v3" for "kimi_k2"
 };
 
 // Opens a directory as published on model hubs: config.json and *.safetensors, one

@@ -19,10 +19,33 @@ static void mark_from(struct vkmoe_blocks *blocks, uint32_t first, uint32_t step
         blocks->moe[0][b] = b % step == 0;
 }
 
+// One name for each block, in configs that transformers 5 wrote. False if there are none.
+static bool mark_types(struct vkmoe_config *config, struct vkmoe_blocks *blocks)
+{
+    const cJSON *list = vkmoe_config_find(config, "mlp_layer_types");
+    if (!list)
+        return false;
+    if (!cJSON_IsArray(list) || cJSON_GetArraySize(list) != (int)blocks->count[0])
+        vkmoe_config_fail(config, VKMOE_ERROR_INVALID,
+            "mlp_layer_types is not an array with one name for each of %u blocks",
+            blocks->count[0]);
+    const cJSON *item = list->child;
+    for (uint32_t b = 0; item && b < blocks->count[0]; b++, item = item->next) {
+        const char *name = cJSON_GetStringValue(item);
+        blocks->moe[0][b] = name && strcmp(name, "sparse") == 0;
+        if (!blocks->moe[0][b] && !(name && strcmp(name, "dense") == 0))
+            vkmoe_config_fail(config, VKMOE_ERROR_INVALID,
+                "mlp_layer_types holds something else than dense and sparse");
+    }
+    return true;
+}
+
 // DeepSeek: dense blocks first, then every moe_layer_freq-th holds experts.
 static void mark_deepseek(struct vkmoe_config *config, struct vkmoe_blocks *blocks,
     uint32_t preset)
 {
+    if (mark_types(config, blocks))
+        return;
     mark_from(blocks,
         vkmoe_config_u32(config, "first_k_dense_replace", preset, 0, VKMOE_MAX_BLOCKS),
         vkmoe_config_u32(config, "moe_layer_freq", 1, 1, VKMOE_MAX_BLOCKS));

@@ -159,20 +159,24 @@ const char *vkmoe_config_string(struct vkmoe_config *config, const char *keys,
     return item->valuestring;
 }
 
+bool vkmoe_config_is(struct vkmoe_config *config, const char *setting)
+{
+    const char *text = strchr(setting, '=') + 1;
+    const cJSON *item = find_key(config, setting, (size_t)(text - 1 - setting));
+    if (cJSON_IsString(item))
+        return strcmp(item->valuestring, text) == 0;
+    if (cJSON_IsBool(item))
+        return strcmp(cJSON_IsTrue(item) ? "true" : "false", text) == 0;
+    return cJSON_IsNumber(item) && (text[0] <= '9' || strcmp(text, "null") == 0)
+        && item->valuedouble == strtod(text, NULL);
+}
+
 void vkmoe_config_expect(struct vkmoe_config *config, const char *setting)
 {
     const char *text = strchr(setting, '=') + 1;
     const cJSON *item = find_key(config, setting, (size_t)(text - 1 - setting));
-    if (!item || cJSON_IsNull(item))
-        return;
-    bool same = cJSON_IsString(item)
-        ? strcmp(item->valuestring, text) == 0
-        : cJSON_IsBool(item)
-        ? strcmp(cJSON_IsTrue(item) ? "true" : "false", text) == 0
-        : cJSON_IsNumber(item) && (text[0] <= '9' || strcmp(text, "null") == 0)
-            && item->valuedouble == strtod(text, NULL);
     char value[80];
-    if (!same)
+    if (item && !cJSON_IsNull(item) && !vkmoe_config_is(config, setting))
         vkmoe_config_fail(config, VKMOE_ERROR_UNSUPPORTED, "%s is %s, only %s is supported",
             item->string, describe(item, value, sizeof value), text);
 }

@@ -18,6 +18,7 @@ struct vkmoe_config {
     char *path;           // of the file
     cJSON *root;
     const cJSON *object;  // what the settings are read from: the root, or text_config in it
+    const struct vkmoe_alias *alias; // if it has a known family's block under another name
     enum vkmoe_status status;
 };
 
@@ -43,8 +44,10 @@ bool vkmoe_config_bool(struct vkmoe_config *config, const char *keys, bool fallb
 const char *vkmoe_config_string(struct vkmoe_config *config, const char *keys,
     const char *fallback);
 
-// UNSUPPORTED unless "key=text" holds or the key is absent. `text` is a string, a number,
-// true, false, or null.
+// True if "key=text" holds. `text` is a string, a number, true, false, or null.
+bool vkmoe_config_is(struct vkmoe_config *config, const char *setting);
+
+// UNSUPPORTED unless "key=text" holds or the key is absent.
 void vkmoe_config_expect(struct vkmoe_config *config, const char *setting);
 
 #endif

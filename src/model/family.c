@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../common.h"
+#include "aliases.h"
 #include "blocks.h"
 #include "json.h"
 
@@ -492,7 +493,7 @@ static const struct vkmoe_family families[] = {
     },
 };
 
-static const struct vkmoe_family *find_name(const char *name)
+const struct vkmoe_family *vkmoe_family_named(const char *name)
 {
     for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
         const struct vkmoe_family *family = &families[i];
@@ -501,45 +502,6 @@ static const struct vkmoe_family *find_name(const char *name)
             return family;
     }
     return NULL;
-}
-
-// Quantised weights have other tensors, or dtypes that mean something else.
-static void refuse_quantized(struct vkmoe_config *config)
-{
-    const cJSON *item = vkmoe_config_find(config, "quantization_config|compression_config");
-    if (!item)
-        return;
-    char text[64];
-    const char *method =
-        cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, "quant_method"));
-    vkmoe_config_fail(config, VKMOE_ERROR_UNSUPPORTED,
-        "%s says that the weights are quantised (%s); only F32, F16 and BF16 are supported",
-        item->string, method ? vkmoe_json_printable(method, text, sizeof text) : "unnamed method");
-}
-
-const struct vkmoe_family *vkmoe_family_find(struct vkmoe_config *config)
-{
-    refuse_quantized(config);
-    const char *name = vkmoe_config_string(config, "model_type", "");
-    const struct vkmoe_family *family = find_name(name);
-    const cJSON *text_config = vkmoe_config_find(config, "text_config");
-    if (cJSON_IsObject(text_config)) {
-        config->object = text_config;
-        refuse_quantized(config);
-        const char *text_name = vkmoe_config_string(config, "model_type", "");
-        // A wrapper of another name around a language model that is known will do.
-        if (!family)
-            family = find_name(text_name);
-        else if (*text_name && find_name(text_name) != family)
-            family = NULL;
-    }
-    if (!family) {
-        char text[64];
-        vkmoe_config_fail(config, VKMOE_ERROR_UNSUPPORTED,
-            "model_type is \"%s\", a family that this version does not know",
-            vkmoe_json_printable(name, text, sizeof text));
-    }
-    return config->status == VKMOE_OK ? family : NULL;
 }
 
 uint32_t vkmoe_setting_read(const struct vkmoe_setting *setting, struct vkmoe_config *config,
@@ -612,6 +574,8 @@ static void read_router(const struct vkmoe_family *family, struct vkmoe_config *
     if (family->renormalize_key)
         router->renormalize =
             vkmoe_config_bool(config, family->renormalize_key, router->renormalize);
+    if (config->alias && config->alias->renormalize)
+        router->renormalize = true;
     if (family->scale_key) {
         double scale = vkmoe_config_number(config, family->scale_key,
             router->scale == 0.0f ? 1.0 : (double)router->scale);
@@ -645,8 +609,13 @@ static void check_groups(struct vkmoe_config *config, struct vkmoe_layer_params 
 
 static void check_expected(const struct vkmoe_family *family, struct vkmoe_config *config)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(family->expect) && family->expect[i]; i++)
-        vkmoe_config_expect(config, family->expect[i]);
+    const char *accept = config->alias ? config->alias->accept : NULL;
+    size_t key = accept ? strcspn(accept, "=") + 1 : 0;
+    for (size_t i = 0; i < ARRAY_SIZE(family->expect) && family->expect[i]; i++) {
+        if (!accept || strncmp(accept, family->expect[i], key) != 0
+            || !vkmoe_config_is(config, accept))
+            vkmoe_config_expect(config, family->expect[i]);
+    }
 }
 
 void vkmoe_family_read_params(const struct vkmoe_family *family, struct vkmoe_config *config,

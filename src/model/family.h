@@ -78,8 +78,12 @@ struct vkmoe_family {
     void (*adjust)(struct vkmoe_config *config, struct vkmoe_layer_params *params);
 };
 
-// The family of a config, whose `object` then is where its settings are. NULL with a line
-// in the log and the config's status set if this version does not know it.
+// Of this name, or NULL.
+const struct vkmoe_family *vkmoe_family_named(const char *name);
+
+// The family of a config, whose `object` then is where its settings are, and `alias` what it
+// is called instead. NULL with a line in the log and the config's status set if this version
+// does not know it. aliases.c
 const struct vkmoe_family *vkmoe_family_find(struct vkmoe_config *config);
 
 // A setting's value, checked.

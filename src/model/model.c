@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../log.h"
+#include "quantised.h"
 
 static bool read_flag(struct vkmoe_config *config, const struct vkmoe_setting *setting)
 {
@@ -21,6 +22,7 @@ static enum vkmoe_status read_config(struct vkmoe_model *model, struct vkmoe_con
     const struct vkmoe_family *family = model->family = vkmoe_family_find(config);
     if (!family)
         return config->status;
+    snprintf(info->treated_as, sizeof info->treated_as, "%s", family->name);
     vkmoe_family_read_blocks(family, config, &model->blocks);
     const struct vkmoe_blocks *blocks = &model->blocks;
     for (uint32_t s = 0; s < 2; s++) {
@@ -111,11 +113,20 @@ static enum vkmoe_status open_model(struct vkmoe_model *model, const char *path)
     if (!model->directory)
         return vkmoe_fail(&model->log, VKMOE_ERROR_OUT_OF_MEMORY, "%s: no memory for it", path);
     strcpy(model->directory, path);
+    struct vkmoe_quantisation quantisation;
     enum vkmoe_status status = vkmoe_config_open(path, &model->log, &model->config);
+    if (status == VKMOE_OK)
+        status = vkmoe_quantisation_read(&model->config, path, &quantisation);
+    if (status == VKMOE_OK)
+        status = vkmoe_quantisation_refuse(&quantisation, &model->log);
     if (status == VKMOE_OK)
         status = read_config(model, &model->config);
     if (status == VKMOE_OK)
         status = vkmoe_tensors_open(path, &model->log, &model->tensors);
+    if (status != VKMOE_OK)
+        return status;
+    vkmoe_quantisation_guess(&model->tensors, &quantisation);
+    status = vkmoe_quantisation_refuse(&quantisation, &model->log);
     if (status != VKMOE_OK)
         return status;
     model->info.parameters = model->tensors.elements;

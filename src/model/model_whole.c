@@ -3,17 +3,20 @@
 #include <stdlib.h>
 
 #include "../log.h"
+#include "aliases.h"
 #include "model.h"
 
 // Where everything comes from; `config` is a copy that collects this call's faults.
 static enum vkmoe_status begin(struct vkmoe_model *model, struct vkmoe_config *config,
     struct vkmoe_whole_tensors *out)
 {
-    const struct vkmoe_whole *whole = vkmoe_whole_find(model->family);
+    // An alias shares its family's experts, and nothing is said of what is around them.
+    const struct vkmoe_alias *alias = model->config.alias;
+    const struct vkmoe_whole *whole = alias ? NULL : vkmoe_whole_find(model->family);
     if (!whole)
         return vkmoe_fail(&model->log, VKMOE_ERROR_UNSUPPORTED,
             "%s: of the family %s this version reads the experts only", model->directory,
-            model->family->name);
+            alias ? alias->name : model->family->name);
     *config = model->config;
     config->status = VKMOE_OK;
     *out = (struct vkmoe_whole_tensors){
