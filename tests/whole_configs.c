@@ -119,6 +119,23 @@ static const struct value_case value_cases[] = {
     {"rope-both-forms-alike", "mixtral", "\"vocab_size\"",
         "\"rope_parameters\":{\"rope_theta\":77},\"rope_scaling\":{\"rope_theta\":77},"
         "\"vocab_size\"", .rope = {HALF, .base = 77.0f}},
+    {"rope-yarn-twice", "qwen3_moe", QWEN_ROPE,
+        "\"rope_theta\":50.0,\"rope_scaling\":{\"type\":\"yarn\",\"factor\":4,"
+        "\"original_max_position_embeddings\":8192},\"rope_parameters\":{\"rope_type\":\"yarn\","
+        "\"type\":\"yarn\",\"rope_theta\":50,\"factor\":4.0,\"beta_fast\":32.0,\"beta_slow\":1,"
+        "\"attention_factor\":null,\"original_max_position_embeddings\":8192}",
+        .rope = {YARN, .base = 50.0f, .factor = 4.0f, .original_positions = 8192,
+            .attention_factor = 1.138629436f}},
+    {"rope-yarn-twice-one-base", "qwen3_moe", QWEN_ROPE,
+        "\"rope_parameters\":{\"rope_type\":\"yarn\",\"rope_theta\":50,\"factor\":4.0,"
+        "\"original_max_position_embeddings\":8192},\"rope_scaling\":{\"type\":\"yarn\","
+        "\"factor\":4,\"original_max_position_embeddings\":8192}",
+        .rope = {YARN, .base = 50.0f, .factor = 4.0f, .original_positions = 8192,
+            .attention_factor = 1.138629436f}},
+    {"rope-linear-twice-old-base", "qwen3_moe", QWEN_ROPE,
+        "\"rope_parameters\":{\"rope_type\":\"linear\",\"factor\":4.0},"
+        "\"rope_scaling\":{\"type\":\"linear\",\"factor\":4,\"rope_theta\":50}",
+        .rope = {HALF, .scaling = VKMOE_ROPE_LINEAR, .base = 50.0f, .factor = 4.0f}},
     {"rope-theta-of-the-class", "qwen3_moe", QWEN_ROPE, "\"rope_scaling\":null",
         .rope = {HALF, .base = 10000.0f}},
     {"rope-yarn-factor-from-positions", "qwen3_moe", QWEN_ROPE,
@@ -277,6 +294,21 @@ static const struct error_case error_cases[] = {
     {"rope-two-forms", "mixtral", "\"vocab_size\"", "\"rope_parameters\":{\"rope_theta\":77.0},"
         "\"rope_scaling\":{\"type\":\"linear\",\"factor\":2},\"vocab_size\"", ATTENTION, INVALID,
         "different things"},
+    {"rope-yarn-two-factors", "qwen3_moe", QWEN_ROPE,
+        "\"rope_scaling\":{\"type\":\"yarn\",\"factor\":4,"
+        "\"original_max_position_embeddings\":8192},\"rope_parameters\":{\"rope_type\":\"yarn\","
+        "\"factor\":2,\"original_max_position_embeddings\":8192}", ATTENTION, INVALID,
+        "different things"},
+    {"rope-two-scalings", "qwen3_moe", QWEN_ROPE,
+        "\"rope_scaling\":{\"type\":\"linear\",\"factor\":4},"
+        "\"rope_parameters\":{\"rope_type\":\"yarn\",\"factor\":4}", ATTENTION, INVALID,
+        "different things"},
+    {"rope-two-bases-in-objects", "qwen3_moe", QWEN_ROPE,
+        "\"rope_scaling\":{\"type\":\"linear\",\"factor\":4,\"rope_theta\":5},"
+        "\"rope_parameters\":{\"rope_type\":\"linear\",\"factor\":4,\"rope_theta\":6}", ATTENTION,
+        INVALID, "different things"},
+    {"rope-two-types", "qwen3_moe", ROPE("{\"type\":\"linear\",\"rope_type\":\"yarn\",\"factor\":2}"),
+        ATTENTION, INVALID, "the rope_type \"yarn\", but the type \"linear\""},
     {"rope-llama3-range", "qwen3_moe", ROPE("{\"type\":\"llama3\",\"factor\":2,"
         "\"low_freq_factor\":4,\"high_freq_factor\":1}"), ATTENTION, INVALID,
         "high_freq_factor is 1"},

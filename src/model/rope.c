@@ -43,6 +43,13 @@ static float read_above(struct vkmoe_config *config, const char *key, double pre
 static const struct scaling *find_scaling(struct vkmoe_config *object, const char *parent)
 {
     const char *name = vkmoe_config_string(object, "rope_type|type", "default");
+    const char *old_name = vkmoe_config_string(object, "type", name);
+    if (strcmp(name, old_name) != 0) {
+        char a[64], b[64];
+        vkmoe_config_fail(object, VKMOE_ERROR_INVALID, "%s has the rope_type \"%s\", but the type "
+            "\"%s\"", parent, vkmoe_json_printable(name, a, sizeof a),
+            vkmoe_json_printable(old_name, b, sizeof b));
+    }
     for (size_t i = 0; i < ARRAY_SIZE(scalings); i++) {
         if (strcmp(name, scalings[i].name) == 0)
             return &scalings[i];
@@ -136,15 +143,10 @@ static void read_scaling(struct vkmoe_config *object, const struct scaling *scal
     }
 }
 
-// The object with the settings, or NULL.
-static const cJSON *find_object(struct vkmoe_config *config)
+// One object with settings, or NULL.
+static const cJSON *find_object(struct vkmoe_config *config, const char *key)
 {
-    const cJSON *old = vkmoe_config_find(config, "rope_scaling");
-    const cJSON *new = vkmoe_config_find(config, "rope_parameters");
-    if (old && new && !cJSON_Compare(old, new, true))
-        vkmoe_config_fail(config, VKMOE_ERROR_INVALID,
-            "rope_scaling and rope_parameters say different things");
-    const cJSON *item = new ? new : old;
+    const cJSON *item = vkmoe_config_find(config, key);
     if (item && !cJSON_IsObject(item)) {
         vkmoe_config_fail(config, VKMOE_ERROR_INVALID, "%s is no object", item->string);
         return NULL;
@@ -152,24 +154,16 @@ static const cJSON *find_object(struct vkmoe_config *config)
     return item;
 }
 
-void vkmoe_rope_read(struct vkmoe_config *config, const struct vkmoe_rope *preset,
-    uint32_t max_positions, struct vkmoe_rope *out)
+// What an object says. It starts from `out->kind` and `out->base`.
+static void read_object(struct vkmoe_config *config, const cJSON *item, uint32_t max_positions,
+    struct vkmoe_rope *out)
 {
-    *out = *preset;
-    vkmoe_config_expect(config, "partial_rotary_factor=1");
     bool has_base = vkmoe_config_find(config, "rope_theta") != NULL;
-    out->base = read_above(config, "rope_theta", preset->base, 1.0);
-    if (preset->scaling == VKMOE_ROPE_YARN)
-        out->attention_factor = (float)grow(preset->factor, 1.0);
-    const cJSON *item = find_object(config);
-    if (!item || config->status != VKMOE_OK)
-        return;
-
     uint32_t original =
         vkmoe_config_u32(config, "original_max_position_embeddings", 0, 1, INT32_MAX);
     struct vkmoe_config object = *config;
     object.object = item;
-    *out = (struct vkmoe_rope){.kind = preset->kind, .base = out->base};
+    *out = (struct vkmoe_rope){.kind = out->kind, .base = out->base};
     float base = read_above(&object, "rope_theta", out->base, 1.0);
     if (has_base && base != out->base)
         vkmoe_config_fail(&object, VKMOE_ERROR_INVALID, "rope_theta is both %g and %g",
@@ -180,4 +174,41 @@ void vkmoe_rope_read(struct vkmoe_config *config, const struct vkmoe_rope *prese
     vkmoe_config_expect(&object, "partial_rotary_factor=1");
     read_scaling(&object, scaling, max_positions, original, out);
     config->status = object.status;
+}
+
+static bool is_same(const struct vkmoe_rope *a, const struct vkmoe_rope *b)
+{
+    return a->kind == b->kind && a->base == b->base && a->scaling == b->scaling
+        && a->factor == b->factor && a->original_positions == b->original_positions
+        && a->low_factor == b->low_factor && a->high_factor == b->high_factor
+        && a->beta_fast == b->beta_fast && a->beta_slow == b->beta_slow
+        && a->attention_factor == b->attention_factor && a->truncate_off == b->truncate_off;
+}
+
+void vkmoe_rope_read(struct vkmoe_config *config, const struct vkmoe_rope *preset,
+    uint32_t max_positions, struct vkmoe_rope *out)
+{
+    *out = *preset;
+    vkmoe_config_expect(config, "partial_rotary_factor=1");
+    out->base = read_above(config, "rope_theta", preset->base, 1.0);
+    if (preset->scaling == VKMOE_ROPE_YARN)
+        out->attention_factor = (float)grow(preset->factor, 1.0);
+    const cJSON *old = find_object(config, "rope_scaling");
+    const cJSON *new = find_object(config, "rope_parameters");
+    if ((!old && !new) || config->status != VKMOE_OK)
+        return;
+    if (old && new) { // what one says of the base, the other need not
+        const cJSON *base = cJSON_GetObjectItemCaseSensitive(new, "rope_theta");
+        base = base ? base : cJSON_GetObjectItemCaseSensitive(old, "rope_theta");
+        if (cJSON_IsNumber(base) && !vkmoe_config_find(config, "rope_theta"))
+            out->base = (float)base->valuedouble;
+        struct vkmoe_rope other = *out;
+        read_object(config, old, max_positions, &other);
+        read_object(config, new, max_positions, out);
+        if (!is_same(&other, out))
+            vkmoe_config_fail(config, VKMOE_ERROR_INVALID,
+                "rope_scaling and rope_parameters say different things");
+        return;
+    }
+    read_object(config, new ? new : old, max_positions, out);
 }
