@@ -411,6 +411,12 @@ static const struct {
     {"map no object", "{\"weight_map\":[]}", INVALID, "weight_map"},
     {"empty map", "{\"weight_map\":{}}", INVALID, "holds no tensors"},
     {"missing shard", "{\"weight_map\":{\"x\":\"c.safetensors\"}}", NOT_FOUND, "c.safetensors"},
+    {"missing shard that is not needed", "{\"weight_map\":{\"x\":\"c.safetensors\","
+        "\"model.layers.0.block_sparse_moe.gate.weight\":\"a.safetensors\"}}", OK, ""},
+    {"missing shard that is needed", "{\"weight_map\":{\"x\":\"b.safetensors\","
+        "\"model.layers.0.block_sparse_moe.experts.1.w3.weight\":\"c.safetensors\","
+        "\"model.layers.0.block_sparse_moe.gate.weight\":\"a.safetensors\"}}", NOT_FOUND,
+        "experts.1.w3.weight is in c.safetensors, which is not there"},
     {"above", "{\"weight_map\":{\"x\":\"../b.safetensors\"}}", INVALID, "plain"},
     {"absolute", "{\"weight_map\":{\"x\":\"/etc/passwd.safetensors\"}}", INVALID, "plain"},
     {"backslash", "{\"weight_map\":{\"x\":\"..\\\\b.safetensors\"}}", INVALID, "plain"},
@@ -419,8 +425,13 @@ static const struct {
     {"number", "{\"weight_map\":{\"x\":1}}", INVALID, "no file name"},
     {"wrong shard", "{\"weight_map\":{\"x\":\"a.safetensors\","
         "\"model.layers.0.block_sparse_moe.gate.weight\":\"b.safetensors\"}}", INVALID,
-        "x is not in a.safetensors"},
-    {"no such tensor", "{\"weight_map\":{\"y\":\"a.safetensors\"}}", INVALID, "y is not in"},
+        "model.layers.0.block_sparse_moe.gate.weight is not in b.safetensors"},
+    {"no such tensor", "{\"weight_map\":{\"y\":\"a.safetensors\"}}", OK, ""},
+    {"no such tensor, needed", "{\"weight_map\":{\"y\":\"b.safetensors\","
+        "\"model.layers.0.block_sparse_moe.gate.weight\":\"b.safetensors\"}}", INVALID,
+        "gate.weight is not in b.safetensors, as weight_map has it"},
+    {"name of control characters", "{\"weight_map\":{\"x\\n\":\"b.safetensors\"}}", INVALID,
+        "control characters"},
     {"tensor twice", "{\"weight_map\":{\"x\":\"b.safetensors\",\"x\":\"b.safetensors\"}}", INVALID,
         "x twice"},
     {"line break", "{\"weight_map\":{\"x\":\"b\\n.safetensors\"}}", INVALID, "plain"},
@@ -438,10 +449,21 @@ static void write_shards(const char *index)
 
 static bool test_index_files(void)
 {
-    write_shards("{\"weight_map\":{\"x\":\"b.safetensors\",\"y\":\"a.safetensors\"}}");
-    write_tensors("a.safetensors",
-        "{\"x\":{\"dtype\":\"U8\",\"shape\":[5],\"data_offsets\":[0,5]}}", UINT64_MAX, 5);
+    // Both files hold x: the index has to say which.
+    char *header = replace(good_header, "{\"__metadata__\"",
+        "{\"x\":{\"dtype\":\"U8\",\"shape\":[5],\"data_offsets\":[224,229]},\"__metadata__\"");
+    static const char gate[] = "\"model.layers.0.block_sparse_moe.gate.weight\"";
+    char index[256];
+    snprintf(index, sizeof index, "{\"weight_map\":{\"y\":\"b.safetensors\",%s:\"a.safetensors\"}}",
+        gate);
+    write_shards(index);
+    write_tensors("a.safetensors", header, UINT64_MAX, DATA_SIZE + 5);
     bool ok = refuses(directory, VKMOE_ERROR_INVALID, "x is there twice");
+    snprintf(index, sizeof index, "{\"weight_map\":{\"x\":\"b.safetensors\",%s:\"a.safetensors\"}}",
+        gate);
+    write_text("model.safetensors.index.json", index);
+    ok = opens(directory) && ok;
+    free(header);
     remove(path_of("model.safetensors.index.json"));
     return refuses(directory, VKMOE_ERROR_NOT_FOUND, "neither") && ok;
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "foreign.h"
 #include "json.h"
 #include "mapping.h"
 
@@ -21,8 +22,16 @@ enum vkmoe_status vkmoe_config_open(const char *directory, const struct vkmoe_lo
     snprintf(out->path, size, "%s/config.json", directory);
 
     struct vkmoe_mapping mapping;
-    enum vkmoe_status status = vkmoe_mapping_open(out->path, log, &mapping);
-    if (status == VKMOE_OK)
+    enum vkmoe_status status = vkmoe_mapping_open(out->path, NULL, &mapping);
+    if (status == VKMOE_ERROR_NOT_FOUND)
+        status = vkmoe_foreign_config(directory, log);
+    else if (status != VKMOE_OK)
+        status = vkmoe_mapping_open(out->path, log, &mapping); // again, to say why
+    const char *other =
+        status == VKMOE_OK ? vkmoe_foreign_content(mapping.data, mapping.size) : NULL;
+    if (other)
+        status = vkmoe_fail(log, VKMOE_ERROR_INVALID, "%s: %s", out->path, other);
+    else if (status == VKMOE_OK)
         status = vkmoe_json_parse(out->path, mapping.data, mapping.size, log, &out->root);
     vkmoe_mapping_close(&mapping);
     out->object = out->root;

@@ -33,14 +33,18 @@ static const struct vkmoe_tensor *find_one(const struct vkmoe_lookup *lookup, co
 const struct vkmoe_tensor *vkmoe_lookup_find(const struct vkmoe_lookup *lookup,
     const char *patterns, uint32_t number, char picked[VKMOE_NAME_SIZE])
 {
+    const struct vkmoe_tensor *best = NULL;
     char name[2 * VKMOE_NAME_SIZE];
     for (const char *p = patterns;;) {
         size_t length = strcspn(p, "|");
         const struct vkmoe_tensor *tensor = find_one(lookup, p, length, number, name);
-        if (picked && (tensor || p == patterns))
+        // One that is absent counts if no other is there, for the message to come.
+        bool better = tensor && (!best || (best->absence && !tensor->absence));
+        if (picked && (better || p == patterns))
             snprintf(picked, VKMOE_NAME_SIZE, "%.*s", (int)length, p);
-        if (tensor || p[length] == '\0')
-            return tensor;
+        best = better ? tensor : best;
+        if ((best && !best->absence) || p[length] == '\0')
+            return best;
         p += length + 1;
     }
 }
@@ -48,16 +52,22 @@ const struct vkmoe_tensor *vkmoe_lookup_find(const struct vkmoe_lookup *lookup,
 void vkmoe_lookup_choose(struct vkmoe_lookup *lookup, const char *alternatives, uint32_t number,
     const char *patterns)
 {
+    const char *best = alternatives;
+    bool found = false;
     for (const char *p = alternatives;;) {
         size_t length = strcspn(p, "|");
         expand(lookup->prefix, p, length, number);
-        if (vkmoe_lookup_find(lookup, patterns, 0, NULL))
+        const struct vkmoe_tensor *tensor = vkmoe_lookup_find(lookup, patterns, 0, NULL);
+        if (tensor && !tensor->absence)
             return;
+        if (tensor && !found)
+            best = p;
+        found = found || tensor;
         if (p[length] == '\0')
             break;
         p += length + 1;
     }
-    expand(lookup->prefix, alternatives, strcspn(alternatives, "|"), number);
+    expand(lookup->prefix, best, strcspn(best, "|"), number);
 }
 
 static const struct vkmoe_tensor *find(struct vkmoe_lookup *lookup, const char *patterns,
@@ -68,6 +78,9 @@ static const struct vkmoe_tensor *find(struct vkmoe_lookup *lookup, const char *
     if (!tensor) {
         find_one(lookup, patterns, strcspn(patterns, "|"), number, name);
         VKMOE_LOOKUP_FAIL(lookup, INVALID, "%s: tensor %s is missing", lookup->directory, name);
+    } else if (tensor->absence) {
+        lookup->status = vkmoe_tensors_refuse_absent(lookup->tensors, tensor, lookup->log);
+        tensor = NULL;
     }
     return tensor;
 }

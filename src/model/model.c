@@ -131,8 +131,8 @@ static enum vkmoe_status open_model(struct vkmoe_model *model, const char *path)
         return status;
     model->info.parameters = model->tensors.elements;
     model->info.file_size = model->tensors.file_size;
-    model->info.tensors = model->tensors.count;
-    model->info.files = model->tensors.file_count;
+    model->info.tensors = model->tensors.count - model->tensors.absent;
+    model->info.files = model->tensors.file_count - model->tensors.missing_files;
     return read_dtype(model);
 }
 

@@ -193,7 +193,8 @@ void vkmoe_quantisation_guess(const struct vkmoe_tensors *tensors,
     const struct mark *best = NULL;
     for (uint32_t i = 0; i < tensors->count && !out->name[0]; i++) {
         const struct vkmoe_tensor *tensor = &tensors->items[i];
-        const struct mark *mark = find_mark(tensors, tensor->name);
+        const struct mark *mark =
+            tensor->absence == VKMOE_NOT_IN_FILE ? NULL : find_mark(tensors, tensor->name);
         if (mark && (!best || mark < best)) {
             best = mark;
             snprintf(out->source, sizeof out->source, "%.600s: tensor %.300s", tensor->path,

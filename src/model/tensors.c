@@ -9,9 +9,10 @@
 
 #include "../common.h"
 #include "../log.h"
+#include "foreign.h"
 #include "json.h"
 
-enum { MAX_FILES = 4096, MAX_TENSORS = 1 << 20 };
+enum { MAX_TENSORS = 1 << 20 };
 
 struct loader {
     struct vkmoe_tensors *tensors;
@@ -46,16 +47,6 @@ static bool multiply(uint64_t *product, uint64_t factor)
         return false;
     *product *= factor;
     return true;
-}
-
-// Joins two strings with a slash between; NULL without memory.
-static char *join_path(const char *directory, const char *name)
-{
-    size_t size = strlen(directory) + strlen(name) + 2;
-    char *path = malloc(size);
-    if (path)
-        snprintf(path, size, "%s/%s", directory, name);
-    return path;
 }
 
 // The member of an object, refused if there are two of that name.
@@ -114,7 +105,7 @@ static const char *read_tensor(const cJSON *entry, const uint8_t *data, uint64_t
     if (begin > end)
         return "ends before it begins";
     if (end > size)
-        return "ends beyond the end of the file";
+        return "ends beyond the end of the file, whose download may not be finished";
     tensor->data = data + begin;
     tensor->size = end - begin;
 
@@ -137,6 +128,13 @@ static int compare_names(const void *a, const void *b)
 {
     const struct vkmoe_tensor *x = a, *y = b;
     return strcmp(x->name, y->name);
+}
+
+static int compare_places(const void *a, const void *b)
+{
+    const struct vkmoe_tensor *x = a, *y = b;
+    int order = strcmp(x->name, y->name);
+    return order ? order : strcmp(x->path, y->path);
 }
 
 // The tensors from `first` on fill the data area exactly, as the format demands. They
@@ -181,7 +179,7 @@ static enum vkmoe_status reserve_tensors(const struct loader *loader, const char
     return VKMOE_OK;
 }
 
-static bool has_control_character(const char *text)
+bool vkmoe_tensors_has_control_character(const char *text)
 {
     for (; *text; text++) {
         if ((unsigned char)*text < 0x20 || *text == 0x7f)
@@ -214,7 +212,7 @@ static enum vkmoe_status add_tensors(const struct loader *loader, struct vkmoe_t
             continue;
         char printable[200];
         struct vkmoe_tensor tensor = {.name = name, .path = file->path};
-        const char *fault = has_control_character(entry->string)
+        const char *fault = vkmoe_tensors_has_control_character(entry->string)
             ? "has control characters in its name"
             : read_tensor(entry, data, size, &tensor);
         if (fault)
@@ -251,6 +249,11 @@ static enum vkmoe_status open_file(const struct loader *loader, char *path)
 
     const uint8_t *data = file->mapping.data;
     uint64_t size = file->mapping.size, header_size = 0;
+    const char *other = vkmoe_foreign_content(data, size);
+    if (other)
+        return FAIL(loader, INVALID, "%s: %s", path, other);
+    if (vkmoe_foreign_is_unfinished(path))
+        return FAIL(loader, INVALID, "%s: its download is not finished; finish it", path);
     if (size < 8)
         return FAIL(loader, INVALID, "%s: has %llu bytes, too few for a safetensors header", path,
             (unsigned long long)size);
@@ -269,145 +272,24 @@ static enum vkmoe_status open_file(const struct loader *loader, char *path)
     return status;
 }
 
-// Sorts by name, which find needs, and refuses two of one name.
-static enum vkmoe_status sort_tensors(const struct loader *loader)
+enum vkmoe_status vkmoe_tensors_add(struct vkmoe_tensors *tensors, const struct vkmoe_log *log,
+    const char *directory, char *path)
 {
-    struct vkmoe_tensors *t = loader->tensors;
-    if (t->count == 0)
-        return FAIL(loader, INVALID, "%s: holds no tensors", loader->directory);
-    qsort(t->items, t->count, sizeof(*t->items), compare_names);
-    for (uint32_t i = 1; i < t->count; i++) {
-        if (strcmp(t->items[i - 1].name, t->items[i].name) == 0)
-            return FAIL(loader, INVALID, "%s: tensor %.200s is there twice, also in %s",
-                t->items[i].path, t->items[i].name, t->items[i - 1].path);
-    }
-    return VKMOE_OK;
+    const struct loader loader = {.tensors = tensors, .log = log, .directory = directory};
+    return open_file(&loader, path);
 }
 
-// True for a plain name: the index must not reach outside its directory.
-static bool is_shard_name(const char *name)
+enum vkmoe_status vkmoe_tensors_reserve(struct vkmoe_tensors *tensors,
+    const struct vkmoe_log *log, const char *path, uint64_t more)
 {
-    const char suffix[] = ".safetensors";
-    size_t length = strlen(name);
-    return length > sizeof suffix - 1 && length < 256 && name[0] != '.'
-        && !strpbrk(name, "/\\:") && !has_control_character(name)
-        && strcmp(name + length - (sizeof suffix - 1), suffix) == 0;
+    const struct loader loader = {.tensors = tensors, .log = log};
+    return reserve_tensors(&loader, path, more);
 }
 
-static bool is_open(const struct loader *loader, const char *shard)
+void vkmoe_tensors_sort(struct vkmoe_tensors *tensors)
 {
-    const struct vkmoe_tensors *t = loader->tensors;
-    size_t skip = strlen(loader->directory) + 1;
-    for (uint32_t i = t->file_count; i-- > 0;) { // newest first: shards come in runs
-        if (strcmp(t->files[i].path + skip, shard) == 0)
-            return true;
-    }
-    return false;
-}
-
-static enum vkmoe_status open_shards(const struct loader *loader, const char *path,
-    const cJSON *map)
-{
-    const cJSON *entry;
-    cJSON_ArrayForEach(entry, map) {
-        char printable[200];
-        const char *shard = cJSON_GetStringValue(entry);
-        if (!shard || !is_shard_name(shard))
-            return FAIL(loader, INVALID, "%s: weight_map gives tensor %s %s%s", path,
-                vkmoe_json_printable(entry->string, printable, sizeof printable),
-                shard ? "a file name that is not a plain *.safetensors" : "no file name", "");
-        if (is_open(loader, shard))
-            continue;
-        if (loader->tensors->file_count == MAX_FILES)
-            return FAIL(loader, INVALID, "%s: names more than %d files", path, MAX_FILES);
-        char *shard_path = join_path(loader->directory, shard);
-        if (!shard_path)
-            return FAIL(loader, OUT_OF_MEMORY, "%s: no memory for a path", path);
-        enum vkmoe_status status = open_file(loader, shard_path);
-        if (status != VKMOE_OK)
-            return status;
-    }
-    return sort_tensors(loader);
-}
-
-// Every entry of the index is where it says, once.
-static enum vkmoe_status check_index(const struct loader *loader, const char *path,
-    const cJSON *map)
-{
-    size_t skip = strlen(loader->directory) + 1;
-    const cJSON *entry;
-    cJSON_ArrayForEach(entry, map) {
-        char printable[200];
-        vkmoe_json_printable(entry->string, printable, sizeof printable);
-        struct vkmoe_tensor *tensor = vkmoe_tensors_find(loader->tensors, entry->string);
-        if (!tensor || strcmp(tensor->path + skip, entry->valuestring) != 0)
-            return FAIL(loader, INVALID, "%s: tensor %s is not in %s, as weight_map has it", path,
-                printable, entry->valuestring);
-        if (tensor->indexed)
-            return FAIL(loader, INVALID, "%s: weight_map names tensor %s twice", path, printable);
-        tensor->indexed = true;
-    }
-    return VKMOE_OK;
-}
-
-static enum vkmoe_status open_index(const struct loader *loader, const char *path)
-{
-    struct vkmoe_mapping mapping;
-    enum vkmoe_status status = vkmoe_mapping_open(path, loader->log, &mapping);
-    if (status != VKMOE_OK)
-        return status;
-    cJSON *index;
-    status = vkmoe_json_parse(path, mapping.data, mapping.size, loader->log, &index);
-    vkmoe_mapping_close(&mapping);
-    if (status != VKMOE_OK)
-        return status;
-    const cJSON *map = get_member(index, "weight_map");
-    if (!cJSON_IsObject(map))
-        status = FAIL(loader, INVALID, "%s: needs one \"weight_map\", an object", path);
-    if (status == VKMOE_OK)
-        status = open_shards(loader, path, map);
-    if (status == VKMOE_OK)
-        status = check_index(loader, path, map);
-    cJSON_Delete(index);
-    return status;
-}
-
-enum vkmoe_status vkmoe_tensors_open(const char *directory, const struct vkmoe_log *log,
-    struct vkmoe_tensors *out)
-{
-    *out = (struct vkmoe_tensors){0};
-    const struct loader loader = {.tensors = out, .log = log, .directory = directory};
-    char *single = join_path(directory, "model.safetensors");
-    char *index = join_path(directory, "model.safetensors.index.json");
-    enum vkmoe_status status = VKMOE_ERROR_OUT_OF_MEMORY;
-    if (!single || !index) {
-        vkmoe_fail(log, status, "%s: no memory for a path", directory);
-        goto done;
-    }
-    // Whether there is a single file is asked in silence: an index instead is as good.
-    struct vkmoe_mapping probe;
-    status = vkmoe_mapping_open(single, NULL, &probe);
-    vkmoe_mapping_close(&probe);
-    if (status != VKMOE_ERROR_NOT_FOUND) {
-        status = open_file(&loader, single);
-        single = NULL;
-        if (status == VKMOE_OK)
-            status = sort_tensors(&loader);
-        goto done;
-    }
-    status = vkmoe_mapping_open(index, NULL, &probe);
-    vkmoe_mapping_close(&probe);
-    if (status == VKMOE_ERROR_NOT_FOUND)
-        vkmoe_fail(log, status,
-            "%s: has neither model.safetensors nor model.safetensors.index.json", directory);
-    else
-        status = open_index(&loader, index);
-done:
-    free(single);
-    free(index);
-    if (status != VKMOE_OK)
-        vkmoe_tensors_close(out);
-    return status;
+    if (tensors->count)
+        qsort(tensors->items, tensors->count, sizeof(*tensors->items), compare_places);
 }
 
 void vkmoe_tensors_close(struct vkmoe_tensors *tensors)
@@ -419,6 +301,8 @@ void vkmoe_tensors_close(struct vkmoe_tensors *tensors)
     }
     free(tensors->files);
     free(tensors->items);
+    free(tensors->absent_names);
+    free(tensors->index_path);
     *tensors = (struct vkmoe_tensors){0};
 }
 

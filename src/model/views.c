@@ -41,11 +41,11 @@ static bool is_fused(struct builder *b)
         return names->gate_up;
     const struct vkmoe_tensor *fused = vkmoe_lookup_find(&b->lookup, names->gate_up, 0, NULL);
     const struct vkmoe_tensor *up = vkmoe_lookup_find(&b->lookup, names->up, 0, NULL);
-    if (fused && up)
+    if (fused && up && !fused->absence && !up->absence)
         VKMOE_LOOKUP_FAIL(&b->lookup, UNSUPPORTED,
             "%s: tensors %s and %s are both there, which is one expert twice",
             b->source->directory, fused->name, up->name);
-    return fused;
+    return fused && (!up || !fused->absence);
 }
 
 // True if the stacked tensors are [experts][in][out]. Where the family does not say, the shapes

@@ -130,12 +130,19 @@ static bool is_used(const struct builder *b, const char *name)
         if (used[i] && strcmp(used[i], name) == 0)
             return true;
     }
-    // Old checkpoints carry the frequencies, which follow from the config.
-    const char *tail = strstr(name, "rotary_emb.inv_freq");
-    return tail && strcmp(tail, "rotary_emb.inv_freq") == 0;
+    // What old checkpoints carry, and follows from the config.
+    static const char *const leftovers[] = {"rotary_emb.inv_freq", "rotary_emb.cos_cached",
+        "rotary_emb.sin_cached"};
+    for (size_t i = 0; i < ARRAY_SIZE(leftovers); i++) {
+        const char *tail = strstr(name, leftovers[i]);
+        if (tail && strcmp(tail, leftovers[i]) == 0)
+            return true;
+    }
+    return false;
 }
 
-// A tensor of the attention that nobody read would change what it computes.
+// A tensor of the attention that nobody read would change what it computes. So would one in a
+// file that is missing, but not one that the index names in vain.
 static void refuse_others(struct builder *b)
 {
     if (b->lookup.status != VKMOE_OK)
@@ -148,7 +155,7 @@ static void refuse_others(struct builder *b)
         const struct vkmoe_tensor *tensor = &tensors->items[i];
         if (strncmp(tensor->name, parent, length) != 0)
             return;
-        if (!is_used(b, tensor->name + skip)) {
+        if (tensor->absence != VKMOE_NOT_IN_FILE && !is_used(b, tensor->name + skip)) {
             VKMOE_LOOKUP_FAIL(&b->lookup, UNSUPPORTED,
                 "%s: tensor %s is there, but the config does not say what it is for",
                 tensor->path, tensor->name);
@@ -244,7 +251,7 @@ static void check_copy(struct vkmoe_lookup *lookup, const char *names, const cha
         return;
     vkmoe_lookup_choose(lookup, names, 0, "");
     const struct vkmoe_tensor *tensor = vkmoe_tensors_find(lookup->tensors, lookup->prefix);
-    if (!tensor || lookup->status != VKMOE_OK)
+    if (!tensor || tensor->absence || lookup->status != VKMOE_OK)
         return;
     struct vkmoe_view view = view_end(lookup, names, frame->vocabulary, frame->hidden);
     if (lookup->status != VKMOE_OK)
