@@ -1,5 +1,6 @@
 // arguments.c - vkmoe.h's rule for arguments that are NULL, for every pointer of every public
-// function; and for what else no function may take. Which pointers there are is read from the header, so that a new one without a test fails.
+// function; and for what else no function may take. Which pointers there are is read from the
+// header, so that a new one without a test fails.
 //
 // Environment: VKMOE_TEST_DEVICE, as everywhere.
 #include <ctype.h>
@@ -264,6 +265,29 @@ static void call_cache(void)
     QUIET(vkmoe_cache_destroy, "cache", (vkmoe_cache_destroy(&out), !out));
 }
 
+static void call_checkpoint(void)
+{
+    vkmoe_checkpoint *out = NULL;
+    struct vkmoe_checkpoint_info info, zero;
+    struct vkmoe_tensor_info tensor;
+    const char *path = VKMOE_TEST_MODELS "/tiny-mixtral";
+    REFUSED_OUT(vkmoe_checkpoint_open, "path", 1, out, (NULL, &to_record, &out));
+    REFUSED(vkmoe_checkpoint_open, "out", 1, (path, &to_record, NULL));
+    QUIET(vkmoe_checkpoint_open, "log", vkmoe_checkpoint_open(path, NULL, &out) == VKMOE_OK);
+    vkmoe_checkpoint_destroy(&out);
+    ok = vkmoe_checkpoint_open(path, &to_record, &out) == VKMOE_OK && ok;
+    memset(&zero, 0, sizeof zero);
+    memset(&info, 0xee, sizeof info);
+    QUIET(vkmoe_checkpoint_get_info, "info", (vkmoe_checkpoint_get_info(out, NULL), true));
+    vkmoe_checkpoint_get_info(NULL, &info);
+    QUIET(vkmoe_checkpoint_get_info, "checkpoint", !memcmp(&info, &zero, sizeof info));
+    REFUSED(vkmoe_checkpoint_get_tensor, "checkpoint", 0, (NULL, 0, &tensor));
+    REFUSED(vkmoe_checkpoint_get_tensor, "info", 1, (out, 0, NULL));
+    vkmoe_checkpoint_destroy(&out);
+    vkmoe_checkpoint_destroy(NULL);
+    QUIET(vkmoe_checkpoint_destroy, "checkpoint", (vkmoe_checkpoint_destroy(&out), !out));
+}
+
 static void call_model(void)
 {
     vkmoe_model *out = NULL;
@@ -429,7 +453,8 @@ static const struct {
 } groups[] = {
     {"device", call_device}, {"buffer", call_buffer}, {"stream", call_stream},
     {"layer", call_layer}, {"attention", call_attention}, {"cache", call_cache},
-    {"model", call_model}, {"network", call_network}, {"no buffers", call_without_buffers},
+    {"checkpoint", call_checkpoint}, {"model", call_model}, {"network", call_network},
+    {"no buffers", call_without_buffers},
     {"two devices", call_across_devices}, {"nonsense", call_with_nonsense},
 };
 

@@ -231,7 +231,20 @@ static void rename_block(char name[200], bool is_phi)
     }
 }
 
-static struct entry stack_experts(const struct writer *writer, const char *parent, bool down)
+// Copies a matrix into the columns of a transposed one, `width` wide, from `first` on.
+static void turn(const struct entry *from, unsigned char *to, size_t first, size_t width)
+{
+    const size_t rows = from->shape[0], columns = from->shape[1];
+    const size_t size = from->size / rows / columns;
+    for (size_t r = 0; r < rows; r++) {
+        for (size_t c = 0; c < columns; c++)
+            memcpy(to + (c * width + first + r) * size, from->data + (r * columns + c) * size,
+                size);
+    }
+}
+
+static struct entry stack_experts(const struct writer *writer, const char *parent, bool down,
+    bool transposed)
 {
     const struct entry *gate = down ? NULL : find_expert(writer, parent, 0, GATE);
     const struct entry *first = find_expert(writer, parent, 0, down ? DOWN : UP);
@@ -239,24 +252,28 @@ static struct entry stack_experts(const struct writer *writer, const char *paren
     struct entry out = {.dtype = first->dtype, .rank = 3};
     while (find_expert(writer, parent, (unsigned)out.shape[0], UP))
         out.shape[0]++;
-    out.shape[1] = first->shape[0] * parts;
-    out.shape[2] = first->shape[1];
+    out.shape[transposed ? 2 : 1] = first->shape[0] * parts;
+    out.shape[transposed ? 1 : 2] = first->shape[1];
     out.size = first->size * parts * out.shape[0];
     out.data = allocate(out.size);
     snprintf(out.name, sizeof out.name, "%.150s.experts.%s", parent,
         down ? "down_proj" : gate ? "gate_up_proj" : "up_proj");
     unsigned char *to = out.data;
-    for (unsigned e = 0; e < out.shape[0]; e++) {
-        for (uint32_t part = 0; part < parts; part++, to += first->size) {
+    for (unsigned e = 0; e < out.shape[0]; e++, to += parts * first->size) {
+        for (uint32_t part = 0; part < parts; part++) {
             enum role role = down ? DOWN : gate && part == 0 ? GATE : UP;
-            memcpy(to, find_expert(writer, parent, e, role)->data, first->size);
+            const struct entry *from = find_expert(writer, parent, e, role);
+            if (transposed)
+                turn(from, to, part * first->shape[0], out.shape[2]);
+            else
+                memcpy(to + part * first->size, from->data, first->size);
         }
     }
     return out;
 }
 
 // False if there are no separate experts, or none that transformers 5 stacks.
-static bool fuse(struct writer *writer, bool is_phi)
+static bool fuse(struct writer *writer, bool is_phi, bool transposed)
 {
     struct writer out = {0};
     bool any = false;
@@ -271,7 +288,7 @@ static bool fuse(struct writer *writer, bool is_phi)
             out.entries[out.count] = *entry;
             entry->data = NULL;
         } else if (role != GATE && expert == 0) {
-            out.entries[out.count] = stack_experts(writer, parent, role == DOWN);
+            out.entries[out.count] = stack_experts(writer, parent, role == DOWN, transposed);
         } else {
             continue;
         }
@@ -422,7 +439,7 @@ const char *checkpoint_name(uint32_t index)
 }
 
 static bool create(uint32_t index, uint64_t seed, const char *parent, bool fused,
-    struct checkpoint *out)
+    bool transposed, struct checkpoint *out)
 {
     const struct checkpoint_family *family = &checkpoint_families[index];
     *out = (struct checkpoint){.name = family->name, .block = family->block};
@@ -433,7 +450,7 @@ static bool create(uint32_t index, uint64_t seed, const char *parent, bool fused
     }
     struct writer writer = {0};
     add_blocks(&writer, family, seed, out);
-    out->fused = fused && fuse(&writer, strcmp(family->name, "phimoe") == 0);
+    out->fused = fused && fuse(&writer, strcmp(family->name, "phimoe") == 0, transposed);
     fill_info(&writer, family, out);
     bool ok = write_files(&writer, family, out);
     writer_finish(&writer);
@@ -443,13 +460,13 @@ static bool create(uint32_t index, uint64_t seed, const char *parent, bool fused
 bool checkpoint_create(uint32_t index, uint64_t seed, const char *parent,
     struct checkpoint *out)
 {
-    return create(index, seed, parent, false, out);
+    return create(index, seed, parent, false, false, out);
 }
 
-bool checkpoint_create_fused(uint32_t index, uint64_t seed, const char *parent,
+bool checkpoint_create_fused(uint32_t index, uint64_t seed, const char *parent, bool transposed,
     struct checkpoint *out)
 {
-    return create(index, seed, parent, true, out);
+    return create(index, seed, parent, true, transposed, out);
 }
 
 void checkpoint_destroy(struct checkpoint *checkpoint)

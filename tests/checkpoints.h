@@ -37,8 +37,9 @@ bool checkpoint_create(uint32_t index, uint64_t seed, const char *parent,
     struct checkpoint *out);
 
 // The same with the experts stacked and fused as transformers 5 does it, if this family has
-// separate ones that transformers 5 stacks; `fused` says so.
-bool checkpoint_create_fused(uint32_t index, uint64_t seed, const char *parent,
+// separate ones that transformers 5 stacks; `fused` says so. `transposed`: as Qwen3-VL was
+// published, [experts][hidden][2 inner] and [experts][inner][hidden].
+bool checkpoint_create_fused(uint32_t index, uint64_t seed, const char *parent, bool transposed,
     struct checkpoint *out);
 
 // Removes the files that checkpoint_create() wrote, and the directory if nothing else is

@@ -331,7 +331,7 @@ static void test_families(struct tap *tap, const char *directory)
 static bool stays_as_published(const char *name)
 {
     static const char *const families[] = {"switch_transformers", "gpt_oss", "llama4",
-        "granitemoe", "jetmoe", "gemma4", "qwen3_vl_moe", "qwen3_5_moe"};
+        "granitemoe", "jetmoe", "gemma4"};
     for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++) {
         if (strncmp(name, families[i], strlen(families[i])) == 0)
             return true;
@@ -339,15 +339,16 @@ static bool stays_as_published(const char *name)
     return false;
 }
 
-static void test_fused(struct tap *tap, const char *directory)
+static void test_fused(struct tap *tap, const char *directory, bool transposed)
 {
     for (uint32_t i = 0; i < checkpoint_count(); i++) {
         char name[128];
-        snprintf(name, sizeof name, "fused/%s", checkpoint_name(i));
+        snprintf(name, sizeof name, "%s/%s", transposed ? "transposed" : "fused",
+            checkpoint_name(i));
         if (stays_as_published(checkpoint_name(i)) || !tap_wants(tap, name))
             continue;
         struct checkpoint checkpoint;
-        bool ok = checkpoint_create_fused(i, tap->seed, directory, &checkpoint)
+        bool ok = checkpoint_create_fused(i, tap->seed, directory, transposed, &checkpoint)
             && checkpoint.fused && check_checkpoint(&checkpoint);
         tap_result(tap, ok, name);
         checkpoint_destroy(&checkpoint);
@@ -455,7 +456,8 @@ int main(int argc, char **argv)
         return 2;
     }
     test_families(&tap, directory);
-    test_fused(&tap, directory);
+    test_fused(&tap, directory, false);
+    test_fused(&tap, directory, true);
     test_recorded(&tap, "tiny-mixtral");
     test_recorded(&tap, "tiny-jetmoe");
     rmdir(directory);

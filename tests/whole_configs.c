@@ -307,8 +307,9 @@ static const struct error_case error_cases[] = {
         "\"rope_scaling\":{\"type\":\"linear\",\"factor\":4,\"rope_theta\":5},"
         "\"rope_parameters\":{\"rope_type\":\"linear\",\"factor\":4,\"rope_theta\":6}", ATTENTION,
         INVALID, "different things"},
-    {"rope-two-types", "qwen3_moe", ROPE("{\"type\":\"linear\",\"rope_type\":\"yarn\",\"factor\":2}"),
-        ATTENTION, INVALID, "the rope_type \"yarn\", but the type \"linear\""},
+    {"rope-two-types", "qwen3_moe",
+        ROPE("{\"type\":\"linear\",\"rope_type\":\"yarn\",\"factor\":2}"), ATTENTION, INVALID,
+        "the rope_type \"yarn\", but the type \"linear\""},
     {"rope-llama3-range", "qwen3_moe", ROPE("{\"type\":\"llama3\",\"factor\":2,"
         "\"low_freq_factor\":4,\"high_freq_factor\":1}"), ATTENTION, INVALID,
         "high_freq_factor is 1"},

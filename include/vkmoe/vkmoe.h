@@ -651,9 +651,11 @@ struct vkmoe_model_info {
 
 // Opens a directory as published on model hubs: config.json and *.safetensors, one
 // file or several with model.safetensors.index.json. The files stay mapped until
-// the model is destroyed and must not change. Nothing is copied. INVALID or
-// NOT_FOUND with one line that names the file and what is wrong with it,
-// UNSUPPORTED for a family that this version does not know.
+// the model is destroyed and must not change. Nothing is copied. The index says which
+// file holds a tensor; what it names and nobody needs may be missing. INVALID or
+// NOT_FOUND with one line that names the file and what is wrong with it, or what is
+// there instead; UNSUPPORTED for a family that this version does not know and for
+// quantised weights, which the line calls by name.
 VKMOE_API enum vkmoe_status vkmoe_model_open(const char *path, const struct vkmoe_log *log,
     vkmoe_model **out);
 
@@ -719,6 +721,42 @@ VKMOE_API enum vkmoe_status vkmoe_model_get_frame(vkmoe_model *model,
 // The two norms of a block, [hidden] each; of a cross one only the attention's.
 VKMOE_API enum vkmoe_status vkmoe_model_get_norms(vkmoe_model *model, struct vkmoe_block block,
     struct vkmoe_view *attention_norm, struct vkmoe_view *experts_norm);
+
+// --------------------------------------------------------------------- checkpoint
+
+// What such a directory holds, to look at: of any family, known or not, with weights of any
+// type. vkmoe_model_open() says whether it can be used. Any thread.
+typedef struct vkmoe_checkpoint vkmoe_checkpoint;
+
+struct vkmoe_checkpoint_info {
+    char model_type[64];     // config.json's; "": it has none
+    char quantisation[64];   // "fp8", "NVFP4", "gptq", ...; "": none, or none that is recognised
+    // Of a family that is known (else `treated_as` is "") what config.json says; always
+    // parameters, file_size, tensors and files. `dtype` means nothing here.
+    struct vkmoe_model_info model;
+    uint32_t absent_tensors, missing_files; // that the index names, and are not there
+};
+
+struct vkmoe_tensor_info {
+    const char *name, *file; // as long as the checkpoint
+    const char *dtype;       // as its file has it: "BF16", "F8_E4M3", "U8", or one that is not known
+    uint32_t rank;           // at most 8
+    uint64_t shape[8];
+    uint64_t elements, size; // size in bytes
+    bool absent;             // named by the index alone: only name and file mean anything
+};
+
+// As vkmoe_model_open(), but UNSUPPORTED only for a GGUF file.
+VKMOE_API enum vkmoe_status vkmoe_checkpoint_open(const char *path, const struct vkmoe_log *log,
+    vkmoe_checkpoint **out);
+VKMOE_API void vkmoe_checkpoint_destroy(vkmoe_checkpoint **checkpoint);
+VKMOE_API void vkmoe_checkpoint_get_info(const vkmoe_checkpoint *checkpoint,
+    struct vkmoe_checkpoint_info *info);
+
+// Tensor `index` in the order of names, the absent ones among them. NOT_FOUND if there are
+// not so many.
+VKMOE_API enum vkmoe_status vkmoe_checkpoint_get_tensor(const vkmoe_checkpoint *checkpoint,
+    uint32_t index, struct vkmoe_tensor_info *info);
 
 // ------------------------------------------------------------------------ network
 

@@ -15,8 +15,8 @@
 enum { PATH_SIZE = 4096, NAME_SIZE = 256 };
 
 #define NOT_READ "which this version does not read; "
-#define TO_SAFETENSORS "get the model's *.safetensors, or make them: load it with transformers and " \
-    "call save_pretrained()"
+#define TO_SAFETENSORS "get the model's *.safetensors, or make them: load it with transformers " \
+    "and call save_pretrained()"
 
 // --------------------------------------------------------------------------- content
 
@@ -118,7 +118,7 @@ static const struct kind *find_kind(const char *name)
     size_t length = strlen(name);
     for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
         size_t head = strlen(kinds[i].head), tail = strlen(kinds[i].tail);
-        if (length > head + tail && strncmp(name, kinds[i].head, head) == 0
+        if (length >= head + tail && length > tail && strncmp(name, kinds[i].head, head) == 0
             && strcmp(name + length - tail, kinds[i].tail) == 0)
             return &kinds[i];
     }

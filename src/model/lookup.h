@@ -20,8 +20,8 @@ struct vkmoe_lookup {
     ((lookup)->status = vkmoe_fail((lookup)->log, VKMOE_ERROR_##code, __VA_ARGS__))
 
 // The tensor of the first of the alternatives "a|b" that is there, {e} in them being `number`;
-// an absent one if only that is known. NULL if none is, which is no failure. `picked`, unless NULL, becomes the pattern that it
-// was, or the first of them.
+// an absent one if only that is known. NULL if none is, which is no failure. `picked`, unless
+// NULL, becomes the pattern that it was, or the first of them.
 const struct vkmoe_tensor *vkmoe_lookup_find(const struct vkmoe_lookup *lookup,
     const char *patterns, uint32_t number, char picked[VKMOE_NAME_SIZE]);
 

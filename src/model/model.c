@@ -13,8 +13,7 @@ static bool read_flag(struct vkmoe_config *config, const struct vkmoe_setting *s
     return !setting->key || vkmoe_config_bool(config, setting->key, setting->preset != 0);
 }
 
-// All that the config says.
-static enum vkmoe_status read_config(struct vkmoe_model *model, struct vkmoe_config *config)
+enum vkmoe_status vkmoe_model_read_config(struct vkmoe_model *model, struct vkmoe_config *config)
 {
     struct vkmoe_model_info *info = &model->info;
     snprintf(info->family, sizeof info->family, "%s",
@@ -120,7 +119,7 @@ static enum vkmoe_status open_model(struct vkmoe_model *model, const char *path)
     if (status == VKMOE_OK)
         status = vkmoe_quantisation_refuse(&quantisation, &model->log);
     if (status == VKMOE_OK)
-        status = read_config(model, &model->config);
+        status = vkmoe_model_read_config(model, &model->config);
     if (status == VKMOE_OK)
         status = vkmoe_tensors_open(path, &model->log, &model->tensors);
     if (status != VKMOE_OK)

@@ -27,4 +27,7 @@ struct vkmoe_model {
     _Atomic(struct vkmoe_attention_views *) attention[VKMOE_PLACES][VKMOE_MAX_BLOCKS];
 };
 
+// All that the config says; its status.
+enum vkmoe_status vkmoe_model_read_config(struct vkmoe_model *model, struct vkmoe_config *config);
+
 #endif

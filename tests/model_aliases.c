@@ -1,0 +1,245 @@
+// model_aliases.c - model types that have a known family's block under another name: each gives
+// the layer that a checkpoint of the family gives, and look-alikes are refused. No device is
+// needed. The names are typed here a second time, from config.json files as published.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <vkmoe/vkmoe.h>
+
+#include "checkpoints.h"
+#include "tap.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static const struct {
+    const char *alias;
+    const char *base;  // a checkpoint of checkpoint_families.c
+    const char *old, *new; // replaced in its config.json, besides model_type
+    bool renormalize;  // always, whatever the base does
+} aliases[] = {
+    {"kimi_k2", "deepseek_v3", "\"n_group\"", "\"n_group\"", false},
+    {"deepseek_v32", "deepseek_v3", "\"n_group\"", "\"index_topk\":2048,\"n_group\"", false},
+    {"dots1", "deepseek_v3", "\"scoring_func\":\"sigmoid\"", "\"scoring_func\":\"noaux_tc\"",
+        false},
+    {"dots1", "deepseek_v3", "\"scoring_func\":\"sigmoid\",", "", false},
+    {"deepseek", "deepseek_v2", "\"topk_method\":\"greedy\",", "", false},
+    {"glm4v_moe_text", "glm4_moe", "\"n_group\"", "\"n_group\"", false},
+    {"glm4_moe_lite", "glm4_moe", "\"first_k_dense_replace\":1",
+        "\"mlp_layer_types\":[\"dense\",\"sparse\",\"sparse\"]", false},
+    {"glm_moe_dsa", "glm4_moe", "\"n_group\"", "\"n_group\"", false},
+    {"qwen3_next", "qwen2_moe", "\"vocab_size\"", "\"norm_topk_prob\":false,\"vocab_size\"", false},
+    {"qwen3_5_moe_text", "qwen2_moe", "\"vocab_size\"", "\"vocab_size\"", true},
+    {"qwen3_vl_moe_text", "qwen3_moe", "\"norm_topk_prob\":true,", "", true},
+    {"flex_olmo", "olmoe", "\"vocab_size\"", "\"vocab_size\"", false},
+    {"granitemoeshared", "granitemoehybrid", "\"vocab_size\"", "\"vocab_size\"", false},
+    {"minimax", "mixtral", "\"vocab_size\"", "\"vocab_size\"", false},
+    {"minimax_text_01", "mixtral", "\"vocab_size\"",
+        "\"shared_intermediate_size\":0,\"vocab_size\"", false},
+};
+
+static const struct {
+    const char *alias, *base, *old, *new;
+    const char *text; // in the line
+} refused[] = {
+    // What has to be there, since the family's preset is not the alias's.
+    {"kimi_k2", "deepseek_v3", ",\"routed_scaling_factor\":2.5", "", "needs routed_scaling_factor"},
+    {"kimi_k2", "deepseek_v3", "\"n_group\":8,", "", "needs n_group"},
+    {"kimi_k2", "deepseek_v3", "\"first_k_dense_replace\":3,", "", "needs first_k_dense_replace"},
+    {"qwen3_next", "qwen2_moe", "\"vocab_size\"", "\"vocab_size\"", "needs norm_topk_prob"},
+    {"granitemoeshared", "granitemoehybrid", "\"shared_intermediate_size\":56,", "",
+        "needs shared_intermediate_size"},
+    // What contradicts.
+    {"kimi_k2", "deepseek_v3", "\"sigmoid\"", "\"softmax\"", "scoring_func is \"softmax\""},
+    {"dots1", "deepseek_v3", "\"sigmoid\"", "\"softmax\"", "scoring_func is \"softmax\""},
+    {"minimax_text_01", "mixtral", "\"vocab_size\"",
+        "\"shared_intermediate_size\":9,\"vocab_size\"", "shared_intermediate_size is 9"},
+    // What only looks like it.
+    {"minimax_m2", "mixtral", "\"vocab_size\"", "\"vocab_size\"", "model_type is \"minimax_m2\""},
+    {"hunyuan_v1_moe", "qwen3_moe", "\"vocab_size\"", "\"vocab_size\"", "\"hunyuan_v1_moe\""},
+    {"ernie4_5_moe", "qwen3_moe", "\"vocab_size\"", "\"vocab_size\"", "\"ernie4_5_moe\""},
+    {"afmoe", "deepseek_v3", "\"n_group\"", "\"n_group\"", "\"afmoe\""},
+    {"bailing_moe_v2", "deepseek_v3", "\"n_group\"", "\"n_group\"", "\"bailing_moe_v2\""},
+    {"mistral4", "deepseek_v3", "\"n_group\"", "\"n_group\"", "\"mistral4\""},
+    {"deepseek_v4", "deepseek_v3", "\"n_group\"", "\"n_group\"", "\"deepseek_v4\""},
+    {"longcat_flash", "deepseek_v3", "\"n_group\"", "\"n_group\"", "\"longcat_flash\""},
+    {"arctic", "mixtral", "\"vocab_size\"", "\"vocab_size\"", "\"arctic\""},
+};
+
+static void print_line(void *user, enum vkmoe_log_level level, const char *line)
+{
+    (void)user;
+    (void)level;
+    tap_note("%s", line);
+}
+
+static const struct vkmoe_log printing_log = {.write = print_line, .level = VKMOE_LOG_DEBUG};
+
+// ---------------------------------------------------------------------------- config
+
+static char *read_text(const char *path)
+{
+    static char text[4096];
+    FILE *file = fopen(path, "rb");
+    if (!file)
+        exit(2);
+    text[fread(text, 1, sizeof text - 1, file)] = '\0';
+    fclose(file);
+    return text;
+}
+
+// Replaces the first `old` in `text`, which has room.
+static void replace(char *text, const char *old, const char *new)
+{
+    char copy[4096];
+    char *at = strstr(text, old);
+    if (!at) {
+        fprintf(stderr, "%s is not in %s\n", old, text);
+        exit(2);
+    }
+    snprintf(copy, sizeof copy, "%s%s", new, at + strlen(old));
+    strcpy(at, copy);
+}
+
+// Gives a checkpoint another model_type.
+static void rename_family(const struct checkpoint *checkpoint, const char *base, const char *alias,
+    const char *old, const char *new)
+{
+    char path[512], type[64];
+    snprintf(path, sizeof path, "%s/config.json", checkpoint->path);
+    char *text = read_text(path);
+    replace(text, old, new);
+    snprintf(type, sizeof type, "\"%s\"", base);
+    char replacement[64];
+    snprintf(replacement, sizeof replacement, "\"%s\"", alias);
+    replace(text, type, replacement);
+    FILE *file = fopen(path, "wb");
+    if (!file || fputs(text, file) < 0 || fclose(file) != 0)
+        exit(2);
+}
+
+static bool create(const struct tap *tap, const char *base, const char *directory,
+    struct checkpoint *out)
+{
+    for (uint32_t i = 0; i < checkpoint_count(); i++) {
+        if (strcmp(checkpoint_name(i), base) == 0)
+            return checkpoint_create(i, tap->seed, directory, out);
+    }
+    *out = (struct checkpoint){0};
+    return false;
+}
+
+// ---------------------------------------------------------------------------- layers
+
+// Both are of the same file, so that equal distances from its start are the same tensors.
+static bool same_views(const struct vkmoe_view *a, const struct vkmoe_view *b, ptrdiff_t distance)
+{
+    return a->dtype == b->dtype && a->row_stride == b->row_stride
+        && (a->data ? (const char *)a->data - (const char *)b->data == distance : !b->data);
+}
+
+static bool same_layer(const struct vkmoe_layer_params *a, const struct vkmoe_layer_params *b,
+    bool renormalize)
+{
+    const ptrdiff_t distance =
+        (const char *)a->router.weight.data - (const char *)b->router.weight.data;
+    bool ok = a->hidden == b->hidden && a->inner == b->inner && a->experts == b->experts
+        && a->experts_per_token == b->experts_per_token && a->shared_inner == b->shared_inner
+        && a->activation == b->activation && a->router.score == b->router.score
+        && a->router.weigh == b->router.weigh && a->router.groups == b->router.groups
+        && a->router.groups_kept == b->router.groups_kept && a->router.scale == b->router.scale
+        && a->router.renormalize == (renormalize || b->router.renormalize)
+        && same_views(&a->router.correction_bias, &b->router.correction_bias, distance)
+        && same_views(&a->shared_down, &b->shared_down, distance);
+    for (uint32_t e = 0; ok && e < a->experts; e++)
+        ok = same_views(&a->gate[e], &b->gate[e], distance)
+            && same_views(&a->up[e], &b->up[e], distance)
+            && same_views(&a->down[e], &b->down[e], distance);
+    return ok;
+}
+
+static bool check_alias(struct tap *tap, size_t i, const char *directory)
+{
+    struct checkpoint checkpoint;
+    vkmoe_model *base = NULL, *alias = NULL;
+    struct vkmoe_layer_params base_params, params;
+    struct vkmoe_frame_params frame;
+    struct vkmoe_model_info info;
+    bool ok = create(tap, aliases[i].base, directory, &checkpoint)
+        && vkmoe_model_open(checkpoint.path, &printing_log, &base) == VKMOE_OK
+        && vkmoe_model_get_layer(base, checkpoint.block, &base_params) == VKMOE_OK;
+    if (ok)
+        rename_family(&checkpoint, aliases[i].base, aliases[i].alias, aliases[i].old,
+            aliases[i].new);
+    ok = ok && vkmoe_model_open(checkpoint.path, &printing_log, &alias) == VKMOE_OK
+        && vkmoe_model_get_layer(alias, checkpoint.block, &params) == VKMOE_OK;
+    if (ok) {
+        vkmoe_model_get_info(alias, &info);
+        ok = same_layer(&params, &base_params, aliases[i].renormalize)
+            && strcmp(info.family, aliases[i].alias) == 0
+            && strcmp(info.treated_as, aliases[i].base) == 0
+            && info.moe_blocks == checkpoint.info.moe_blocks;
+    }
+    vkmoe_model_destroy(&alias);
+    // An alias promises nothing of the attention around the block.
+    ok = ok && vkmoe_model_open(checkpoint.path, NULL, &alias) == VKMOE_OK
+        && vkmoe_model_get_frame(alias, &frame) == VKMOE_ERROR_UNSUPPORTED;
+    vkmoe_model_destroy(&alias);
+    vkmoe_model_destroy(&base);
+    checkpoint_destroy(&checkpoint);
+    return ok;
+}
+
+// --------------------------------------------------------------------------- refusal
+
+static void keep_line(void *user, enum vkmoe_log_level level, const char *line)
+{
+    (void)level;
+    snprintf(user, 1024, "%s", line);
+}
+
+static bool check_refused(struct tap *tap, size_t i, const char *directory)
+{
+    char line[1024] = "";
+    const struct vkmoe_log log = {.write = keep_line, .user = line};
+    struct checkpoint checkpoint;
+    vkmoe_model *model;
+    bool ok = create(tap, refused[i].base, directory, &checkpoint);
+    if (ok) {
+        rename_family(&checkpoint, refused[i].base, refused[i].alias, refused[i].old,
+            refused[i].new);
+        enum vkmoe_status status = vkmoe_model_open(checkpoint.path, &log, &model);
+        ok = status == VKMOE_ERROR_UNSUPPORTED && strstr(line, refused[i].text);
+        if (!ok)
+            tap_note("%s: %s; expected in it: %s", vkmoe_status_name(status), line,
+                refused[i].text);
+        vkmoe_model_destroy(&model);
+    }
+    checkpoint_destroy(&checkpoint);
+    return ok;
+}
+
+int main(int argc, char **argv)
+{
+    struct tap tap;
+    if (!tap_begin(&tap, argc, argv))
+        return 2;
+    char directory[] = "/tmp/vkmoe-aliases-XXXXXX", name[128];
+    if (!mkdtemp(directory)) {
+        perror(directory);
+        return 2;
+    }
+    for (size_t i = 0; i < COUNT(aliases); i++) {
+        snprintf(name, sizeof name, "alias/%s-%zu", aliases[i].alias, i);
+        if (tap_wants(&tap, name))
+            tap_result(&tap, check_alias(&tap, i, directory), name);
+    }
+    for (size_t i = 0; i < COUNT(refused); i++) {
+        snprintf(name, sizeof name, "refused/%s-%zu", refused[i].alias, i);
+        if (tap_wants(&tap, name))
+            tap_result(&tap, check_refused(&tap, i, directory), name);
+    }
+    rmdir(directory);
+    return tap_end(&tap);
+}

@@ -1,0 +1,477 @@
+// model_other.c - directories that hold something else than a checkpoint which can be used, or
+// one that is quantised: each is refused with one line that names what is there and says what to
+// do. And vkmoe_checkpoint_*, which reads the quantised and the unknown ones. No device is needed.
+#define _XOPEN_SOURCE 700
+#include <errno.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <vkmoe/vkmoe.h>
+
+#include "tap.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static char directory[] = "/tmp/vkmoe-other-XXXXXX";
+
+static void print_line(void *user, enum vkmoe_log_level level, const char *line)
+{
+    (void)user;
+    (void)level;
+    tap_note("%s", line);
+}
+
+static const struct vkmoe_log printing_log = {.write = print_line, .level = VKMOE_LOG_DEBUG};
+
+// ---------------------------------------------------------------------------- files
+
+static int remove_one(const char *path, const struct stat *info, int kind, struct FTW *where)
+{
+    (void)info;
+    (void)kind;
+    return where->level > 0 ? remove(path) : 0;
+}
+
+static void remove_all(void)
+{
+    nftw(directory, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+static const char *path_of(const char *name)
+{
+    static char path[512];
+    snprintf(path, sizeof path, "%s/%s", directory, name);
+    return path;
+}
+
+static void make_parents(const char *name)
+{
+    char part[256];
+    for (const char *slash = strchr(name, '/'); slash; slash = strchr(slash + 1, '/')) {
+        snprintf(part, sizeof part, "%.*s", (int)(slash - name), name);
+        if (mkdir(path_of(part), 0700) != 0 && errno != EEXIST) {
+            perror(path_of(part));
+            exit(2);
+        }
+    }
+}
+
+static void write_bytes(const char *name, const void *data, size_t size)
+{
+    make_parents(name);
+    FILE *file = fopen(path_of(name), "wb");
+    if (!file || fwrite(data, 1, size, file) != size || fclose(file) != 0) {
+        perror(path_of(name));
+        exit(2);
+    }
+}
+
+static void write_text(const char *name, const char *text)
+{
+    write_bytes(name, text, strlen(text));
+}
+
+// Tensors of no data, "name:dtype name:dtype".
+static void write_tensors(const char *name, const char *tensors)
+{
+    char header[2048] = "{", copy[1024], *rest = copy;
+    snprintf(copy, sizeof copy, "%s", tensors);
+    for (char *entry; (entry = strtok_r(rest, " ", &rest));) {
+        char *colon = strchr(entry, ':');
+        *colon = '\0';
+        size_t used = strlen(header);
+        snprintf(header + used, sizeof header - used,
+            "%s\"%s\":{\"dtype\":\"%s\",\"shape\":[0],\"data_offsets\":[0,0]}", used > 1 ? "," : "",
+            entry, colon + 1);
+    }
+    strcat(header, "}");
+    unsigned char file[8 + sizeof header] = {0};
+    size_t size = strlen(header);
+    file[0] = (unsigned char)size;
+    file[1] = (unsigned char)(size >> 8);
+    memcpy(file + 8, header, size);
+    write_bytes(name, file, 8 + size);
+}
+
+// -------------------------------------------------------------------------- refusal
+
+struct lines {
+    uint32_t count;
+    char last[1024];
+};
+
+static void keep_line(void *user, enum vkmoe_log_level level, const char *line)
+{
+    struct lines *lines = user;
+    (void)level;
+    lines->count++;
+    snprintf(lines->last, sizeof lines->last, "%s", line);
+}
+
+// Opening `path` fails like this, with one line that contains both texts.
+static bool refuses(const char *path, enum vkmoe_status expected, const char *what,
+    const char *todo)
+{
+    struct lines lines = {0};
+    const struct vkmoe_log log = {.write = keep_line, .user = &lines};
+    vkmoe_model *model;
+    enum vkmoe_status status = vkmoe_model_open(path, &log, &model);
+    bool ok = status == expected && !model && lines.count == 1 && strstr(lines.last, what)
+        && strstr(lines.last, todo);
+    if (!ok)
+        tap_note("%s, expected %s; %u lines, the last: %s; expected in it: %s ... %s",
+            vkmoe_status_name(status), vkmoe_status_name(expected), lines.count, lines.last, what,
+            todo);
+    vkmoe_model_destroy(&model);
+    return ok;
+}
+
+// -------------------------------------------------------------------- something else
+
+enum { INVALID = VKMOE_ERROR_INVALID, UNSUPPORTED = VKMOE_ERROR_UNSUPPORTED,
+    NOT_FOUND = VKMOE_ERROR_NOT_FOUND };
+
+#define POINTER "version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 5000000000\n"
+#define INDEX "{\"weight_map\":{\"a\":\"model-00001-of-00002.safetensors\"," \
+    "\"b\":\"model-00002-of-00002.safetensors\"}}"
+#define CONFIG "config.json"
+#define MIXTRAL "{\"model_type\":\"mixtral\"}"
+
+static const struct {
+    const char *name;
+    struct {
+        const char *name, *content; // "->x": a symbolic link to x
+    } files[4];
+    const char *path; // what is opened, below the directory; NULL: that itself
+    int status;
+    const char *what, *todo;
+} others[] = {
+    {"pointer", {{CONFIG, MIXTRAL}, {"model.safetensors", POINTER}}, NULL, INVALID,
+        "model.safetensors: is a Git LFS pointer", "git lfs pull"},
+    {"pointer for config", {{CONFIG, POINTER}, {"model.safetensors", POINTER}}, NULL, INVALID,
+        "config.json: is a Git LFS pointer", "git lfs pull"},
+    {"pointer for index", {{CONFIG, MIXTRAL}, {"model.safetensors.index.json", POINTER}}, NULL,
+        INVALID, "index.json: is a Git LFS pointer", "git lfs pull"},
+    {"pointer for a shard", {{CONFIG, MIXTRAL}, {"model.safetensors.index.json", INDEX},
+        {"model-00001-of-00002.safetensors", POINTER}}, NULL, INVALID,
+        "model-00001-of-00002.safetensors: is a Git LFS pointer", "git lfs pull"},
+    {"web page", {{CONFIG, MIXTRAL}, {"model.safetensors", "<!doctype html><html>..."}}, NULL,
+        INVALID, "is a web page", "download"},
+    {"web page for config", {{CONFIG, "<html>"}}, NULL, INVALID, "is a web page", "download"},
+    {"message for config", {{CONFIG, "Entry not found"}}, NULL, INVALID, "server's message", ""},
+    {"PyTorch under another name", {{CONFIG, MIXTRAL}, {"model.safetensors", "PK\3\4......"}}, NULL,
+        INVALID, "is a PyTorch file", "save_pretrained()"},
+    {"pytorch_model.bin", {{CONFIG, MIXTRAL}, {"pytorch_model.bin", "PK"}}, NULL, NOT_FOUND,
+        "but pytorch_model.bin (PyTorch's format)", "save_pretrained()"},
+    {"pytorch_model.bin in parts", {{CONFIG, MIXTRAL}, {"pytorch_model.bin.index.json", "{}"},
+        {"pytorch_model-00001-of-00002.bin", "PK"}}, NULL, NOT_FOUND, "pytorch_model",
+        "save_pretrained()"},
+    {"consolidated.safetensors", {{CONFIG, MIXTRAL}, {"consolidated.safetensors", "x"}}, NULL,
+        NOT_FOUND, "but consolidated.safetensors (Mistral's own format)", "for transformers"},
+    {"consolidated.pth", {{"params.json", "{}"}, {"consolidated.00.pth", "x"}}, NULL, NOT_FOUND,
+        "params.json", "for transformers"},
+    {"consolidated.pth with config", {{CONFIG, MIXTRAL}, {"consolidated.00.pth", "x"}}, NULL,
+        NOT_FOUND, "consolidated.00.pth", "for transformers"},
+    {"TensorFlow", {{CONFIG, MIXTRAL}, {"tf_model.h5", "x"}}, NULL, NOT_FOUND, "TensorFlow",
+        "save"},
+    {"Flax", {{CONFIG, MIXTRAL}, {"flax_model.msgpack", "x"}}, NULL, NOT_FOUND, "Flax", "save"},
+    {"MLX", {{CONFIG, MIXTRAL}, {"weights.npz", "x"}}, NULL, NOT_FOUND, "MLX", "save"},
+    {"ONNX", {{CONFIG, MIXTRAL}, {"model.onnx", "x"}}, NULL, NOT_FOUND, "ONNX", "save"},
+    {"GGUF beside config", {{CONFIG, MIXTRAL}, {"m-Q4_K_M.gguf", "GGUF"}}, NULL, NOT_FOUND,
+        "m-Q4_K_M.gguf (GGUF", "safetensors"},
+    {"GGUF alone", {{"m-Q4_K_M.gguf", "GGUF"}}, NULL, NOT_FOUND, "config.json", "GGUF"},
+    {"GGUF itself", {{"m.gguf", "GGUF\3........"}}, "m.gguf", UNSUPPORTED, "m.gguf: is a GGUF file",
+        "safetensors"},
+    {"file itself", {{CONFIG, MIXTRAL}, {"model.safetensors", "x"}}, "model.safetensors", NOT_FOUND,
+        "model.safetensors: is a file", "expected the directory"},
+    {"incomplete", {{CONFIG, MIXTRAL}, {"model.safetensors.incomplete", "x"}}, NULL, NOT_FOUND,
+        "model.safetensors.incomplete", "not finished"},
+    {"part", {{CONFIG, MIXTRAL}, {"model.safetensors.part", "x"}}, NULL, NOT_FOUND,
+        "model.safetensors.part", "not finished"},
+    {"incomplete in the cache", {{CONFIG, MIXTRAL},
+        {".cache/huggingface/download/abc.def.incomplete", "x"}}, NULL, NOT_FOUND,
+        "abc.def.incomplete", "not finished"},
+    {"aria2", {{CONFIG, MIXTRAL}, {"model.safetensors", "........."},
+        {"model.safetensors.aria2", "x"}}, NULL, INVALID, "model.safetensors:", "not finished"},
+    {"no index", {{CONFIG, MIXTRAL}, {"model-00001-of-00001.safetensors", "x"}}, NULL, NOT_FOUND,
+        "but model-00001-of-00001.safetensors", "get model.safetensors.index.json too"},
+    {"no shard", {{CONFIG, MIXTRAL}, {"model.safetensors.index.json", INDEX}}, NULL, NOT_FOUND,
+        "model-00001-of-00002.safetensors is not there, nor any other", "download"},
+    {"another name", {{CONFIG, MIXTRAL}, {"weights.safetensors", "x"}}, NULL, NOT_FOUND,
+        "but weights.safetensors", "rename"},
+    {"no weights", {{CONFIG, MIXTRAL}}, NULL, NOT_FOUND, "neither", "download"},
+    {"broken link", {{CONFIG, MIXTRAL}, {"model.safetensors", "->../../blobs/0123"}}, NULL,
+        NOT_FOUND, "model.safetensors: is a symbolic link to a file that is not there", "download"},
+    {"broken link for config", {{CONFIG, "->../../blobs/0123"}}, NULL, NOT_FOUND,
+        "config.json: is a symbolic link", "download"},
+    {"no config", {{"model.safetensors", "x"}}, NULL, NOT_FOUND, "no config.json, but model",
+        "get config.json too"},
+    {"nothing known", {{"README.md", "x"}}, NULL, NOT_FOUND, "no config.json", "expected"},
+    {"empty", {{NULL}}, NULL, NOT_FOUND, "is empty", "config.json"},
+    {"adapter", {{"adapter_config.json", "{}"}, {"adapter_model.safetensors", "x"}}, NULL,
+        NOT_FOUND, "adapter (LoRA)", "merge"},
+    {"adapter with config", {{CONFIG, MIXTRAL}, {"adapter_config.json", "{}"},
+        {"adapter_model.safetensors", "x"}}, NULL, NOT_FOUND, "adapter (LoRA)", "merge"},
+    {"diffusers", {{"model_index.json", "{}"}, {"text_encoder/config.json", "{}"}}, NULL, NOT_FOUND,
+        "diffusers", "config.json"},
+    {"hub cache of a model", {{"m/refs/main", "abc123"},
+        {"m/snapshots/abc123/config.json", MIXTRAL}, {"m/snapshots/0ff/config.json", MIXTRAL}},
+        "m", NOT_FOUND, "hub cache's root", "/m/snapshots/abc123"},
+    {"hub cache with one snapshot", {{"m/snapshots/abc/config.json", MIXTRAL}}, "m", NOT_FOUND,
+        "hub cache's root", "/m/snapshots/abc"},
+    {"hub cache with two snapshots", {{"m/snapshots/b/config.json", MIXTRAL},
+        {"m/snapshots/a/config.json", MIXTRAL}}, "m", NOT_FOUND, "one of its 2 snapshots",
+        "/m/snapshots/a"},
+    {"hub cache without a snapshot", {{"m/snapshots/x", "x"}, {"m/blobs/a.incomplete", "x"}}, "m",
+        NOT_FOUND, "without a snapshot", "not finished"},
+    {"hub cache", {{"models--a--b/refs/main", "abc"}}, NULL, NOT_FOUND, "is a hub's cache",
+        "models--a--b/snapshots"},
+    {"directory above", {{"one/config.json", MIXTRAL}, {"README.md", "x"}}, NULL, NOT_FOUND,
+        "1 subdirectory has one", "/one"},
+    {"directory above two", {{"b/config.json", MIXTRAL}, {"a/config.json", MIXTRAL}}, NULL,
+        NOT_FOUND, "2 subdirectories have one each", "/a"},
+};
+
+static void test_others(struct tap *tap)
+{
+    for (size_t i = 0; i < COUNT(others); i++) {
+        char name[128];
+        snprintf(name, sizeof name, "other/%s", others[i].name);
+        if (!tap_wants(tap, name))
+            continue;
+        remove_all();
+        for (size_t f = 0; f < COUNT(others[i].files) && others[i].files[f].name; f++) {
+            const char *file = others[i].files[f].name, *content = others[i].files[f].content;
+            make_parents(file);
+            if (strncmp(content, "->", 2) != 0)
+                write_text(file, content);
+            else if (symlink(content + 2, path_of(file)) != 0)
+                exit(2);
+        }
+        const char *path = others[i].path ? path_of(others[i].path) : directory;
+        tap_result(tap, refuses(path, (enum vkmoe_status)others[i].status, others[i].what,
+            others[i].todo), name);
+    }
+}
+
+static void test_permission(struct tap *tap)
+{
+    if (!tap_wants(tap, "other/permission"))
+        return;
+    remove_all();
+    write_text(CONFIG, MIXTRAL);
+    chmod(path_of(CONFIG), 0);
+    // To root nothing is forbidden.
+    tap_result(tap, geteuid() == 0
+        || refuses(directory, VKMOE_ERROR_INVALID, "config.json", "Permission denied"),
+        "other/permission");
+}
+
+// ------------------------------------------------------------------------- quantised
+
+#define QUANTISED(text) "{\"model_type\":\"mixtral\"," text "}"
+
+static const struct {
+    const char *config;  // NULL: says nothing
+    const char *file, *text; // another file
+    const char *tensors; // NULL: one that says nothing
+    const char *expected; // NULL: not quantised
+} quantised[] = {
+    {QUANTISED("\"quantization_config\":{\"quant_method\":\"gptq\",\"bits\":4}"), NULL, NULL, NULL,
+        "gptq"},
+    {QUANTISED("\"quantization_config\":{\"quant_method\":\"modelopt\",\"quant_algo\":\"NVFP4\"}"),
+        NULL, NULL, NULL, "modelopt NVFP4"},
+    {QUANTISED("\"quantization_config\":{\"bits\":8}"), NULL, NULL, NULL, "unnamed method"},
+    {QUANTISED("\"compression_config\":{\"quant_method\":\"compressed-tensors\"}"), NULL, NULL,
+        NULL, "compressed-tensors"},
+    {QUANTISED("\"quantization\":{\"group_size\":64,\"bits\":4}"), NULL, NULL, NULL, "MLX, 4 bits"},
+    {QUANTISED("\"text_config\":{\"quantization_config\":{\"quant_method\":\"fp8\"}}"), NULL, NULL,
+        NULL, "fp8"},
+    {"{\"model_type\":\"unknown\",\"quantization_config\":{\"quant_method\":\"awq\"}}", NULL, NULL,
+        NULL, "awq"},
+    {NULL, "hf_quant_config.json",
+        "{\"producer\":{\"name\":\"modelopt\"},\"quantization\":{\"quant_algo\":\"NVFP4\"}}", NULL,
+        "NVFP4"},
+    {NULL, "hf_quant_config.json", "{\"quantization\":{\"quant_algo\":null,"
+        "\"kv_cache_quant_algo\":\"FP8\"}}", NULL, NULL},
+    {NULL, "quantize_config.json", "{\"bits\":4,\"group_size\":128}", NULL, "gptq"},
+    {NULL, "quant_config.json", "{\"w_bit\":4,\"zero_point\":true}", NULL, "awq"},
+    {NULL, NULL, NULL, "a.weight:U8 a.weight_scale:F8_E4M3 a.weight_scale_2:F32", "NVFP4"},
+    {NULL, NULL, NULL, "a.weight_packed:U8 a.weight_scale:F8_E4M3 a.weight_global_scale:F32",
+        "compressed-tensors NVFP4"},
+    {NULL, NULL, NULL, "a.weight_packed:I32 a.weight_scale:BF16 a.weight_shape:I64",
+        "compressed-tensors"},
+    {NULL, NULL, NULL, "a.weight:F8_E4M3 a.weight_scale_inv:F32", "fp8"},
+    {NULL, NULL, NULL, "a.weight:F8_E4M3 a.weight_scale:F32", "fp8"},
+    {NULL, NULL, NULL, "a.weight:I8 a.weight_scale:F32", "int8"},
+    {NULL, NULL, NULL, "experts.gate_up_proj_blocks:U8 experts.gate_up_proj_scales:U8", "mxfp4"},
+    {NULL, NULL, NULL, "a.qweight:I32 a.qzeros:I32 a.scales:F16 a.g_idx:I32", "gptq"},
+    {NULL, NULL, NULL, "a.qweight:I32 a.qzeros:I32 a.scales:F16", "awq"},
+    {NULL, NULL, NULL, "a.weight:U8 a.weight.absmax:U8 a.weight.quant_map:F32 "
+        "a.weight.quant_state.bitsandbytes__nf4:U8", "bitsandbytes nf4"},
+    {NULL, NULL, NULL, "a.weight:I8 a.SCB:F32", "bitsandbytes int8"},
+    {NULL, NULL, NULL, "a.W_q:U8 a.meta:F32", "hqq"},
+    {NULL, NULL, NULL, "a.codes:I16 a.codebooks:F16", "aqlm"},
+    {NULL, NULL, NULL, "a.q_weight:I32 a.q_scale:I32", "exl2"},
+    {NULL, NULL, NULL, "a.trellis:I16 a.suh:F16", "exl3"},
+    {NULL, NULL, NULL, "a.weight:U32 a.scales:BF16 a.biases:BF16", "MLX"},
+    // Names that only look like it.
+    {NULL, NULL, NULL, "router.per_expert_scale:BF16 router.scale:BF16 logit_scale:F32", NULL},
+    {NULL, NULL, NULL, "a.weight:BF16 a.scales:BF16 vision_blocks:BF16", NULL},
+    {NULL, NULL, NULL, "a.weight:BF16 a.weight_scale:BF16", NULL},
+};
+
+static const char *begin_quantised(size_t i)
+{
+    static char name[128];
+    const char *tensors = quantised[i].tensors;
+    snprintf(name, sizeof name, "quantised/%zu %s", i,
+        quantised[i].expected ? quantised[i].expected : "none");
+    remove_all();
+    write_text(CONFIG, quantised[i].config ? quantised[i].config : MIXTRAL);
+    write_tensors("model.safetensors", tensors ? tensors : "a.weight:BF16");
+    if (quantised[i].file)
+        write_text(quantised[i].file, quantised[i].text);
+    return name;
+}
+
+static bool check_quantisation(const char *expected)
+{
+    vkmoe_checkpoint *checkpoint;
+    struct vkmoe_checkpoint_info info;
+    if (vkmoe_checkpoint_open(directory, &printing_log, &checkpoint) != VKMOE_OK)
+        return false;
+    vkmoe_checkpoint_get_info(checkpoint, &info);
+    vkmoe_checkpoint_destroy(&checkpoint);
+    if (strcmp(info.quantisation, expected) == 0)
+        return true;
+    tap_note("info says \"%s\", expected \"%s\"", info.quantisation, expected);
+    return false;
+}
+
+static void test_quantised(struct tap *tap)
+{
+    for (size_t i = 0; i < COUNT(quantised); i++) {
+        const char *name = begin_quantised(i), *expected = quantised[i].expected;
+        char text[128];
+        if (!tap_wants(tap, name))
+            continue;
+        snprintf(text, sizeof text, "the checkpoint is quantised (%s)", expected ? expected : "");
+        // What is not quantised lacks the tensors of a model.
+        bool ok = expected ? refuses(directory, VKMOE_ERROR_UNSUPPORTED, text, "")
+                           : refuses(directory, VKMOE_ERROR_INVALID, "is missing", "");
+        tap_result(tap, check_quantisation(expected ? expected : "") && ok, name);
+    }
+    remove_all();
+    write_text(CONFIG, MIXTRAL);
+    write_tensors("model.safetensors", "a.weight:BF16");
+    write_text("hf_quant_config.json", "{");
+    if (tap_wants(tap, "quantised/no JSON"))
+        tap_result(tap, refuses(directory, VKMOE_ERROR_INVALID, "hf_quant_config.json", "not JSON"),
+            "quantised/no JSON");
+}
+
+// ------------------------------------------------------------------------ checkpoint
+
+static bool same_tensor(const vkmoe_checkpoint *checkpoint, uint32_t index, const char *name,
+    const char *dtype, bool absent)
+{
+    struct vkmoe_tensor_info tensor;
+    if (vkmoe_checkpoint_get_tensor(checkpoint, index, &tensor) != VKMOE_OK)
+        return false;
+    bool ok = strcmp(tensor.name, name) == 0 && tensor.absent == absent
+        && (absent || (strcmp(tensor.dtype, dtype) == 0 && tensor.rank == 1
+            && tensor.shape[0] == 0 && tensor.size == 0 && tensor.elements == 0));
+    if (!ok)
+        tap_note("tensor %u is %s %s, expected %s %s", index, tensor.name, tensor.dtype, name,
+            dtype);
+    return ok;
+}
+
+// An unknown family, types that nobody knows, shards that are not there.
+static bool test_any(void)
+{
+    remove_all();
+    write_text(CONFIG, "{\"model_type\":\"some_moe\",\"hidden_size\":-1}");
+    write_tensors("m1.safetensors", "b:F8_E4M3 d:X9");
+    write_text("model.safetensors.index.json", "{\"weight_map\":{\"a\":\"m2.safetensors\","
+        "\"b\":\"m1.safetensors\",\"c\":\"m1.safetensors\"}}");
+    vkmoe_checkpoint *checkpoint;
+    struct vkmoe_checkpoint_info info;
+    if (vkmoe_checkpoint_open(directory, &printing_log, &checkpoint) != VKMOE_OK)
+        return false;
+    vkmoe_checkpoint_get_info(checkpoint, &info);
+    bool ok = strcmp(info.model_type, "some_moe") == 0 && !info.model.treated_as[0]
+        && !info.quantisation[0] && info.model.tensors == 2 && info.model.files == 1
+        && info.absent_tensors == 2 && info.missing_files == 1 && info.model.blocks == 0;
+    if (!ok)
+        tap_note("the info is wrong");
+    ok = same_tensor(checkpoint, 0, "a", "", true)
+        && same_tensor(checkpoint, 1, "b", "F8_E4M3", false)
+        && same_tensor(checkpoint, 2, "c", "", true)
+        && same_tensor(checkpoint, 3, "d", "X9", false) && ok;
+    struct vkmoe_tensor_info tensor;
+    ok = vkmoe_checkpoint_get_tensor(checkpoint, 4, &tensor) == VKMOE_ERROR_NOT_FOUND && ok;
+    ok = vkmoe_checkpoint_get_tensor(checkpoint, 0, NULL) == VKMOE_ERROR_INVALID && ok;
+    ok = vkmoe_checkpoint_get_tensor(NULL, 0, &tensor) == VKMOE_ERROR_INVALID && ok;
+    vkmoe_checkpoint_get_info(checkpoint, NULL);
+    vkmoe_checkpoint_get_info(NULL, &info);
+    ok = info.model.tensors == 0 && ok;
+    vkmoe_checkpoint_destroy(&checkpoint);
+    vkmoe_checkpoint_destroy(&checkpoint);
+    vkmoe_checkpoint_destroy(NULL);
+    ok = !checkpoint && vkmoe_checkpoint_open(NULL, NULL, &checkpoint) == VKMOE_ERROR_INVALID && ok;
+    ok = vkmoe_checkpoint_open("", NULL, &checkpoint) == VKMOE_ERROR_INVALID && ok;
+    ok = vkmoe_checkpoint_open(directory, NULL, NULL) == VKMOE_ERROR_INVALID && ok;
+    ok = refuses(directory, VKMOE_ERROR_UNSUPPORTED, "model_type is \"some_moe\"", "") && ok;
+    write_text(CONFIG, "{");
+    return vkmoe_checkpoint_open(directory, NULL, &checkpoint) == VKMOE_ERROR_INVALID && ok
+        && !checkpoint;
+}
+
+// What config.json says of a family that is known, in a checkpoint that cannot be used.
+static bool test_known(void)
+{
+    remove_all();
+    write_text(CONFIG, "{\"model_type\":\"kimi_k2\",\"num_hidden_layers\":3,\"hidden_size\":64,"
+        "\"moe_intermediate_size\":32,\"n_routed_experts\":8,\"num_experts_per_tok\":2,"
+        "\"n_shared_experts\":1,\"norm_topk_prob\":true,\"routed_scaling_factor\":2.8,"
+        "\"n_group\":1,\"topk_group\":1,\"first_k_dense_replace\":1,\"vocab_size\":7,"
+        "\"quantization_config\":{\"quant_method\":\"fp8\"}}");
+    write_tensors("model.safetensors", "a:F8_E4M3");
+    vkmoe_checkpoint *checkpoint;
+    struct vkmoe_checkpoint_info info;
+    if (vkmoe_checkpoint_open(directory, &printing_log, &checkpoint) != VKMOE_OK)
+        return false;
+    vkmoe_checkpoint_get_info(checkpoint, &info);
+    vkmoe_checkpoint_destroy(&checkpoint);
+    const struct vkmoe_model_info *model = &info.model;
+    return strcmp(model->treated_as, "deepseek_v3") == 0 && strcmp(info.quantisation, "fp8") == 0
+        && model->blocks == 3 && model->moe_blocks == 2 && model->experts == 8
+        && model->hidden == 64 && model->vocabulary == 7 && model->tensors == 1;
+}
+
+int main(int argc, char **argv)
+{
+    struct tap tap;
+    if (!tap_begin(&tap, argc, argv))
+        return 2;
+    if (!mkdtemp(directory)) {
+        perror(directory);
+        return 2;
+    }
+    test_others(&tap);
+    test_permission(&tap);
+    test_quantised(&tap);
+    if (tap_wants(&tap, "checkpoint/unknown family"))
+        tap_result(&tap, test_any(), "checkpoint/unknown family");
+    if (tap_wants(&tap, "checkpoint/known family"))
+        tap_result(&tap, test_known(), "checkpoint/known family");
+    remove_all();
+    rmdir(directory);
+    return tap_end(&tap);
+}
