@@ -83,6 +83,10 @@ int cli_misuse(const char *command, const char *format, ...) VKMOE_PRINTF(2, 3);
 // been said already.
 int cli_result(enum vkmoe_status status, const char *what);
 
+// From now on the first message goes to `text`, which is "" until then, and no other is shown;
+// none counts as an error. NULL: they go to stderr again.
+void cli_capture(char *text, size_t size);
+
 // Prints errors and warnings of the library.
 extern const struct vkmoe_log cli_log;
 

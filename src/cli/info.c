@@ -1,45 +1,180 @@
 // info.c - `vkmoe info`.
 #include "cli.h"
 
+#include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "dtype.h"
+#include "model/json.h"
+#include "session.h"
+
+enum { REASON_SIZE = 1024, MAX_DTYPES = 32 };
+
+// Tensors of one type.
+struct dtype_sum {
+    const char *name;
+    uint64_t tensors, elements, size;
+};
+
+// What a command would do, or the line with which it would fail.
+struct prospect {
+    bool runs, from_text; // from_text: of `generate`, from more than token ids
+    char reason[REASON_SIZE];
+};
 
 struct facts {
     const char *path;
-    vkmoe_model *model;
+    vkmoe_checkpoint *checkpoint;
+    struct vkmoe_checkpoint_info all;
+    struct dtype_sum dtypes[MAX_DTYPES]; // beyond that, the last one has all others
+    uint32_t dtype_count;
+    vkmoe_model *model; // NULL: it cannot be used
     struct vkmoe_model_info info;
-    // Of the first block with experts, if there is one.
+    // Of the first block with experts, if there is one and it can be used.
     struct vkmoe_layer_params params;
     char router[256], activation[64];
     uint64_t block_size; // bytes of its expert matrices, the shared one included
+    struct prospect layer, generate;
 };
 
-static int gather(struct facts *facts)
+// ------------------------------------------------------------------------- tensors
+
+static struct vkmoe_tensor_info get_tensor(const struct facts *facts, uint32_t index)
 {
-    const struct vkmoe_model_info *info = &facts->info;
-    const uint32_t all = info->blocks + info->decoder_blocks;
-    for (uint32_t i = 0; i < all; i++) {
-        struct vkmoe_block block = {.index = i};
-        if (i >= info->blocks)
-            block = (struct vkmoe_block){.index = i - info->blocks, .decoder = true};
+    struct vkmoe_tensor_info tensor;
+    vkmoe_checkpoint_get_tensor(facts->checkpoint, index, &tensor);
+    return tensor;
+}
+
+static uint32_t count_tensors(const struct facts *facts)
+{
+    return facts->all.model.tensors + facts->all.absent_tensors;
+}
+
+static int compare_sizes(const void *a, const void *b)
+{
+    const struct dtype_sum *x = a, *y = b;
+    return x->size != y->size ? (x->size < y->size ? 1 : -1) : strcmp(x->name, y->name);
+}
+
+static void add_up(struct facts *facts)
+{
+    for (uint32_t i = 0; i < count_tensors(facts); i++) {
+        const struct vkmoe_tensor_info tensor = get_tensor(facts, i);
+        if (tensor.absent)
+            continue;
+        uint32_t d = 0;
+        while (d < facts->dtype_count && strcmp(facts->dtypes[d].name, tensor.dtype) != 0)
+            d++;
+        if (d == MAX_DTYPES)
+            d--;
+        else if (d == facts->dtype_count)
+            facts->dtypes[facts->dtype_count++].name = tensor.dtype;
+        facts->dtypes[d].tensors++;
+        facts->dtypes[d].elements += tensor.elements;
+        facts->dtypes[d].size += tensor.size;
+    }
+    qsort(facts->dtypes, facts->dtype_count, sizeof facts->dtypes[0], compare_sizes);
+}
+
+// ----------------------------------------------------------------------- what would run
+
+static struct vkmoe_block block_at(const struct facts *facts, uint32_t index)
+{
+    const uint32_t first = facts->info.blocks;
+    return index < first ? (struct vkmoe_block){.index = index}
+                         : (struct vkmoe_block){.index = index - first, .decoder = true};
+}
+
+static void describe(struct facts *facts)
+{
+    const struct vkmoe_layer_params *p = &facts->params;
+    cli_describe_router(p, facts->router, sizeof facts->router);
+    cli_describe_activation(p, facts->activation, sizeof facts->activation);
+    const uint64_t matrices = p->gate ? 3 : 2, shared_matrices = p->shared_gate.data ? 3 : 2;
+    facts->block_size = dtype_size(facts->info.dtype) * p->hidden
+        * (matrices * p->inner * p->experts + shared_matrices * p->shared_inner);
+}
+
+// Every block with experts, as `layer` would read it.
+static enum vkmoe_status try_layers(struct facts *facts)
+{
+    const uint32_t all = facts->info.blocks + facts->info.decoder_blocks;
+    if (facts->info.moe_blocks == 0)
+        cli_fail("%s: no block holds experts", facts->path);
+    enum vkmoe_status status =
+        facts->info.moe_blocks == 0 ? VKMOE_ERROR_UNSUPPORTED : VKMOE_OK;
+    for (uint32_t i = 0; i < all && status == VKMOE_OK; i++) {
+        const struct vkmoe_block block = block_at(facts, i);
+        struct vkmoe_layer_params params;
         if (!vkmoe_model_is_moe(facts->model, block))
             continue;
-        int status = cli_result(vkmoe_model_get_layer(facts->model, block, &facts->params),
-            facts->path);
-        if (status != 0)
-            return status;
-        const struct vkmoe_layer_params *p = &facts->params;
-        cli_describe_router(p, facts->router, sizeof facts->router);
-        cli_describe_activation(p, facts->activation, sizeof facts->activation);
-        const uint64_t matrices = p->gate ? 3 : 2, shared_matrices = p->shared_gate.data ? 3 : 2;
-        facts->block_size = dtype_size(info->dtype) * p->hidden
-            * (matrices * p->inner * p->experts + shared_matrices * p->shared_inner);
-        break;
+        status = vkmoe_model_get_layer(facts->model, block, &params);
+        if (status == VKMOE_OK && facts->block_size == 0) {
+            facts->params = params;
+            describe(facts);
+        }
     }
-    return 0;
+    return status;
 }
+
+static enum vkmoe_status try_attention(struct facts *facts, struct vkmoe_block block)
+{
+    struct vkmoe_attention_params attention;
+    struct vkmoe_view norm, second_norm;
+    enum vkmoe_status status = vkmoe_model_get_attention(facts->model, block, &attention);
+    return status == VKMOE_OK
+        ? vkmoe_model_get_norms(facts->model, block, &norm, &second_norm) : status;
+}
+
+// All that vkmoe_network_create() would read.
+static enum vkmoe_status try_whole(struct facts *facts)
+{
+    struct vkmoe_frame_params frame;
+    const uint32_t all = facts->info.blocks + facts->info.decoder_blocks;
+    enum vkmoe_status status = vkmoe_model_get_frame(facts->model, &frame);
+    for (uint32_t i = 0; i < all && status == VKMOE_OK; i++) {
+        struct vkmoe_block block = block_at(facts, i), cross = block;
+        struct vkmoe_layer_params params;
+        status = vkmoe_model_is_moe(facts->model, block)
+            ? vkmoe_model_get_layer(facts->model, block, &params)
+            : vkmoe_model_get_mlp(facts->model, block, &params);
+        if (status == VKMOE_OK)
+            status = try_attention(facts, block);
+        cross.cross = true;
+        if (status == VKMOE_OK && block.decoder)
+            status = try_attention(facts, cross);
+    }
+    return status;
+}
+
+// Asks the functions that would refuse. What they say is kept.
+static void try_commands(struct facts *facts)
+{
+    struct prospect *layer = &facts->layer, *generate = &facts->generate;
+    cli_capture(layer->reason, REASON_SIZE);
+    if (cli_open_model(facts->path, &facts->model) != 0) {
+        strcpy(generate->reason, layer->reason);
+        goto done;
+    }
+    vkmoe_model_get_info(facts->model, &facts->info);
+    layer->runs = cli_result(try_layers(facts), facts->path) == 0;
+
+    cli_capture(generate->reason, REASON_SIZE);
+    generate->runs = cli_result(try_whole(facts), facts->path) == 0;
+    if (generate->runs) {
+        struct cli_session session;
+        generate->from_text = cli_session_open(&session, facts->path,
+            &(struct cli_prompt){.data = (char *)"a", .size = 1}, NULL) == 0;
+        cli_session_close(&session);
+    }
+done:
+    cli_capture(NULL, 0);
+}
+
+// ---------------------------------------------------------------------------- blocks
 
 static bool is_moe(const struct facts *facts, bool decoder, uint32_t index)
 {
@@ -105,31 +240,177 @@ static void add_experts(struct cli_table *table, const struct facts *facts)
         cli_dtype_name(info->dtype), cli_bytes(facts->block_size).text);
 }
 
+static void add_row(struct cli_table *table, const char *what, const char *format, ...)
+    VKMOE_PRINTF(3, 4);
+
+static void add_row(struct cli_table *table, const char *what, const char *format, ...)
+{
+    char text[2 * REASON_SIZE];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    cli_table_add(table, CLI_PLAIN, "%s", what);
+    cli_table_add(table, CLI_PLAIN, "%s", text);
+}
+
+// `text` from a file, for a terminal.
+static const char *printable(const char *text, char *buffer, size_t size)
+{
+    return vkmoe_json_printable(text, buffer, size);
+}
+
+static void add_family(struct cli_table *table, const struct facts *facts)
+{
+    const char *treated_as = facts->all.model.treated_as;
+    char name[64];
+    printable(facts->all.model_type, name, sizeof name);
+    cli_table_add(table, CLI_PLAIN, "family");
+    if (!treated_as[0])
+        cli_table_add(table, CLI_BOLD, "%s, which this version does not know",
+            name[0] ? name : "unnamed");
+    else if (strcmp(treated_as, name) == 0)
+        cli_table_add(table, CLI_BOLD, "%s", name);
+    else
+        cli_table_add(table, CLI_BOLD, "%s, treated as %s", name, treated_as);
+    if (facts->all.quantisation[0])
+        add_row(table, "quantised", "%s", facts->all.quantisation);
+}
+
+// Of a family that is known, in a checkpoint that cannot be used.
+static void add_config(struct cli_table *table, const struct vkmoe_model_info *info)
+{
+    add_row(table, "blocks", "%u, of which %u with experts", info->blocks + info->decoder_blocks,
+        info->moe_blocks);
+    if (info->moe_blocks == 0)
+        return;
+    add_row(table, "experts", "%u in a block, of which a token takes %u%s", info->experts,
+        info->experts_per_token, info->shared_inner ? " and the shared one" : "");
+    add_row(table, "widths", "hidden %u, in an expert %u", info->hidden, info->inner);
+}
+
+static void add_sizes(struct cli_table *table, const struct facts *facts)
+{
+    const struct vkmoe_model_info *info = &facts->all.model;
+    if (info->treated_as[0])
+        add_row(table, "vocabulary", "%u", info->vocabulary);
+    add_row(table, "parameters", "%s in %u tensor%s", cli_quantity(info->parameters).text,
+        info->tensors, info->tensors == 1 ? "" : "s");
+    for (uint32_t i = 0; i < facts->dtype_count; i++)
+        add_row(table, i ? "" : "types", "%s: %s in %llu tensor%s", facts->dtypes[i].name,
+            cli_bytes(facts->dtypes[i].size).text, (unsigned long long)facts->dtypes[i].tensors,
+            facts->dtypes[i].tensors == 1 ? "" : "s");
+    add_row(table, "size", "%s in %u file%s", cli_bytes(info->file_size).text, info->files,
+        info->files == 1 ? "" : "s");
+    if (facts->all.absent_tensors)
+        add_row(table, "missing", "%u tensor%s and %u file%s that the index names",
+            facts->all.absent_tensors, facts->all.absent_tensors == 1 ? "" : "s",
+            facts->all.missing_files, facts->all.missing_files == 1 ? "" : "s");
+}
+
+static void add_prospects(struct cli_table *table, const struct facts *facts)
+{
+    const struct prospect *layer = &facts->layer, *generate = &facts->generate;
+    char reason[REASON_SIZE];
+    add_row(table, "layer", "%s%s", layer->runs ? "runs"
+        : facts->block_size ? "does not run for every block: " : "does not run: ",
+        layer->runs ? "" : printable(layer->reason, reason, sizeof reason));
+    printable(generate->reason, reason, sizeof reason);
+    add_row(table, "generate", "%s%s", !generate->runs ? "does not run: "
+        : generate->from_text ? "runs" : "runs from token ids only: ",
+        generate->from_text ? "" : reason);
+}
+
 static void print_facts(const struct facts *facts)
 {
     const struct vkmoe_model_info *info = &facts->info;
     struct cli_table table = {.columns = "ll"};
-    cli_table_add(&table, CLI_PLAIN, "family");
-    cli_table_add(&table, CLI_BOLD, "%s", info->family);
-    add_blocks(&table, facts, info->decoder_blocks ? "encoder" : "blocks", false);
+    add_family(&table, facts);
+    if (facts->model)
+        add_blocks(&table, facts, info->decoder_blocks ? "encoder" : "blocks", false);
+    else if (facts->all.model.treated_as[0])
+        add_config(&table, &facts->all.model);
     if (info->decoder_blocks)
         add_blocks(&table, facts, "decoder", true);
-    if (info->moe_blocks)
+    if (facts->block_size)
         add_experts(&table, facts);
-    cli_table_add(&table, CLI_PLAIN, "vocabulary");
-    cli_table_add(&table, CLI_PLAIN, "%u", info->vocabulary);
-    cli_table_add(&table, CLI_PLAIN, "parameters");
-    cli_table_add(&table, CLI_PLAIN, "%s in %u tensors", cli_quantity(info->parameters).text,
-        info->tensors);
-    cli_table_add(&table, CLI_PLAIN, "size");
-    cli_table_add(&table, CLI_PLAIN, "%s in %u file%s", cli_bytes(info->file_size).text,
-        info->files, info->files == 1 ? "" : "s");
+    add_sizes(&table, facts);
+    add_prospects(&table, facts);
     cli_table_print(&table, 0);
 }
 
-static int print_facts_json(const struct facts *facts)
+static void print_tensors(const struct facts *facts)
 {
-    const struct vkmoe_model_info *info = &facts->info;
+    struct cli_table table = {.columns = "lllrl"};
+    printf("\n");
+    for (uint32_t i = 0; i < count_tensors(facts); i++) {
+        const struct vkmoe_tensor_info tensor = get_tensor(facts, i);
+        char shape[200] = "";
+        size_t used = 0;
+        for (uint32_t j = 0; j < tensor.rank; j++)
+            used += (size_t)snprintf(shape + used, sizeof shape - used, "%s%llu", j ? ", " : "",
+                (unsigned long long)tensor.shape[j]);
+        const char *slash = strrchr(tensor.file, '/');
+        cli_table_add(&table, CLI_PLAIN, "%s", tensor.name);
+        cli_table_add(&table, CLI_PLAIN, "%s", tensor.absent ? "absent" : tensor.dtype);
+        cli_table_add(&table, CLI_PLAIN, "[%s]", shape);
+        cli_table_add(&table, CLI_PLAIN, "%s", cli_bytes(tensor.size).text);
+        cli_table_add(&table, CLI_PLAIN, "%s", slash ? slash + 1 : tensor.file);
+    }
+    cli_table_print(&table, 0);
+}
+
+// ------------------------------------------------------------------------------ JSON
+
+static void add_tensors_json(cJSON *json, const struct facts *facts)
+{
+    cJSON *list = cJSON_AddArrayToObject(json, "tensor_list");
+    for (uint32_t i = 0; i < count_tensors(facts); i++) {
+        const struct vkmoe_tensor_info tensor = get_tensor(facts, i);
+        cJSON *item = cJSON_CreateObject();
+        cJSON_AddItemToArray(list, item);
+        cli_json_text(item, "name", tensor.name);
+        cli_json_text(item, "file", tensor.file);
+        if (tensor.absent) {
+            cJSON_AddBoolToObject(item, "absent", true);
+            continue;
+        }
+        cli_json_text(item, "dtype", tensor.dtype);
+        cJSON *shape = cJSON_AddArrayToObject(item, "shape");
+        for (uint32_t j = 0; j < tensor.rank; j++)
+            cJSON_AddItemToArray(shape, cJSON_CreateNumber((double)tensor.shape[j]));
+        cJSON_AddNumberToObject(item, "size", (double)tensor.size);
+    }
+}
+
+static void add_dtypes_json(cJSON *json, const struct facts *facts)
+{
+    cJSON *list = cJSON_AddArrayToObject(json, "types");
+    for (uint32_t i = 0; i < facts->dtype_count; i++) {
+        const struct dtype_sum *sum = &facts->dtypes[i];
+        cJSON *item = cJSON_CreateObject();
+        cJSON_AddItemToArray(list, item);
+        cli_json_text(item, "dtype", sum->name);
+        cJSON_AddNumberToObject(item, "tensors", (double)sum->tensors);
+        cJSON_AddNumberToObject(item, "elements", (double)sum->elements);
+        cJSON_AddNumberToObject(item, "size", (double)sum->size);
+    }
+}
+
+static void add_prospect_json(cJSON *json, const char *command, const struct prospect *prospect,
+    bool with_text)
+{
+    cJSON *item = cJSON_AddObjectToObject(json, command);
+    cJSON_AddBoolToObject(item, "runs", prospect->runs);
+    if (with_text)
+        cJSON_AddBoolToObject(item, "from_text", prospect->from_text);
+    if (prospect->reason[0])
+        cli_json_text(item, "reason", prospect->reason);
+}
+
+static int print_facts_json(const struct facts *facts, bool tensors)
+{
+    const struct vkmoe_model_info *info = &facts->all.model;
     const struct {
         const char *key;
         uint64_t value;
@@ -144,11 +425,15 @@ static int print_facts_json(const struct facts *facts)
     enum { ALWAYS = 7, ALL = sizeof numbers / sizeof numbers[0] };
     cJSON *json = cJSON_CreateObject();
     cli_json_text(json, "model", facts->path);
-    cli_json_text(json, "family", info->family);
+    cli_json_text(json, "family", facts->all.model_type);
+    if (info->treated_as[0])
+        cli_json_text(json, "treated_as", info->treated_as);
+    if (facts->all.quantisation[0])
+        cli_json_text(json, "quantisation", facts->all.quantisation);
     for (int i = 0; i < (info->moe_blocks ? ALL : ALWAYS); i++)
         cJSON_AddNumberToObject(json, numbers[i].key, (double)numbers[i].value);
-    if (info->moe_blocks) {
-        cJSON_AddStringToObject(json, "dtype", cli_dtype_name(info->dtype));
+    if (facts->block_size) {
+        cJSON_AddStringToObject(json, "dtype", cli_dtype_name(facts->info.dtype));
         cJSON_AddStringToObject(json, "router", facts->router);
         cJSON_AddStringToObject(json, "activation", facts->activation);
     }
@@ -156,39 +441,54 @@ static int print_facts_json(const struct facts *facts)
     for (int decoder = 0; decoder < 2; decoder++) {
         for (uint32_t i = 0; i < (decoder ? info->decoder_blocks : info->blocks); i++) {
             struct vkmoe_block block = {.index = i, .decoder = decoder};
-            if (vkmoe_model_is_moe(facts->model, block))
+            if (facts->model && vkmoe_model_is_moe(facts->model, block))
                 cJSON_AddItemToArray(moe, cJSON_CreateString(cli_block_label(block).text));
         }
     }
+    add_dtypes_json(json, facts);
+    add_prospect_json(json, "layer", &facts->layer, false);
+    add_prospect_json(json, "generate", &facts->generate, true);
+    if (tensors)
+        add_tensors_json(json, facts);
     return cli_print_json(json);
 }
 
 int cli_command_info(int argc, char **argv)
 {
-    bool json = false;
+    bool json = false, tensors = false;
     struct facts facts = {0};
-    const struct cli_option options[] = {CLI_JSON(&json)};
+    const struct cli_option options[] = {
+        {.name = "tensors", .help = "list every tensor", .flag = &tensors},
+        CLI_JSON(&json),
+    };
     int status = cli_parse(&(struct cli_usage){
         .command = "info",
         .operand = "MODEL",
         .operand_target = &facts.path,
-        .about = "Says what a model is made of. MODEL is a directory as published on model hubs:\n"
-            "config.json and *.safetensors.\n",
+        .about = "Says what a model is made of, which commands run with it, and what stands in\n"
+            "the way of others. MODEL is a directory as published on model hubs: config.json\n"
+            "and *.safetensors, of any family, quantised or not.\n",
         .options = options,
         .option_count = sizeof options / sizeof options[0],
     }, argc, argv);
     if (status >= 0)
         return status;
 
-    status = cli_open_model(facts.path, &facts.model);
+    status = cli_result(vkmoe_checkpoint_open(facts.path, &cli_log, &facts.checkpoint),
+        facts.path);
     if (status == 0) {
-        vkmoe_model_get_info(facts.model, &facts.info);
-        status = gather(&facts);
+        vkmoe_checkpoint_get_info(facts.checkpoint, &facts.all);
+        add_up(&facts);
+        try_commands(&facts);
     }
-    if (status == 0 && json)
-        status = print_facts_json(&facts);
-    else if (status == 0)
+    if (status == 0 && json) {
+        status = print_facts_json(&facts, tensors);
+    } else if (status == 0) {
         print_facts(&facts);
+        if (tensors)
+            print_tensors(&facts);
+    }
     vkmoe_model_destroy(&facts.model);
+    vkmoe_checkpoint_destroy(&facts.checkpoint);
     return status;
 }

@@ -12,6 +12,9 @@
 
 static uint32_t errors;
 static bool progress_shown, stdout_failed;
+// Where messages go that are not for stderr.
+static char *capture;
+static size_t capture_size;
 
 // ----------------------------------------------------------------------- messages
 
@@ -23,10 +26,24 @@ static void say(const char *format, va_list args)
     vfprintf(stderr, format, args);
 }
 
+void cli_capture(char *text, size_t size)
+{
+    capture = text;
+    capture_size = size;
+    if (text)
+        *text = '\0';
+}
+
 int cli_fail(const char *format, ...)
 {
     va_list args;
     va_start(args, format);
+    if (capture) {
+        if (!*capture) // the first is the reason, others follow from it
+            vsnprintf(capture, capture_size, format, args);
+        va_end(args);
+        return 1;
+    }
     say(format, args);
     va_end(args);
     fputc('\n', stderr);
@@ -49,6 +66,11 @@ static void write_log(void *user, enum vkmoe_log_level level, const char *line)
     // A refused file may be looked at twice; the reason is wanted once.
     static char last[1024];
     (void)user;
+    if (capture) {
+        if (level == VKMOE_LOG_ERROR)
+            cli_fail("%s", line);
+        return;
+    }
     if (strcmp(line, last) == 0)
         return;
     snprintf(last, sizeof last, "%s", line);
