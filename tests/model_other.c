@@ -230,6 +230,8 @@ static const struct {
         NOT_FOUND, "without a snapshot", "not finished"},
     {"hub cache", {{"models--a--b/refs/main", "abc"}}, NULL, NOT_FOUND, "is a hub's cache",
         "models--a--b/snapshots"},
+    {"hub client's directory", {{"hub/models--a--b/refs/main", "abc"}}, NULL, NOT_FOUND,
+        "hub client's directory", "snapshots"},
     {"directory above", {{"one/config.json", MIXTRAL}, {"README.md", "x"}}, NULL, NOT_FOUND,
         "1 subdirectory has one", "/one"},
     {"directory above two", {{"b/config.json", MIXTRAL}, {"a/config.json", MIXTRAL}}, NULL,

@@ -9,7 +9,6 @@
 
 #include "foreign.h"
 #include "json.h"
-#include "mapping.h"
 
 enum vkmoe_status vkmoe_config_open(const char *directory, const struct vkmoe_log *log,
     struct vkmoe_config *out)
@@ -21,19 +20,8 @@ enum vkmoe_status vkmoe_config_open(const char *directory, const struct vkmoe_lo
         return vkmoe_fail(log, VKMOE_ERROR_OUT_OF_MEMORY, "%s: no memory for a path", directory);
     snprintf(out->path, size, "%s/config.json", directory);
 
-    struct vkmoe_mapping mapping;
-    enum vkmoe_status status = vkmoe_mapping_open(out->path, NULL, &mapping);
-    if (status == VKMOE_ERROR_NOT_FOUND)
-        status = vkmoe_foreign_config(directory, log);
-    else if (status != VKMOE_OK)
-        status = vkmoe_mapping_open(out->path, log, &mapping); // again, to say why
-    const char *other =
-        status == VKMOE_OK ? vkmoe_foreign_content(mapping.data, mapping.size) : NULL;
-    if (other)
-        status = vkmoe_fail(log, VKMOE_ERROR_INVALID, "%s: %s", out->path, other);
-    else if (status == VKMOE_OK)
-        status = vkmoe_json_parse(out->path, mapping.data, mapping.size, log, &out->root);
-    vkmoe_mapping_close(&mapping);
+    enum vkmoe_status status = vkmoe_foreign_is_there(out->path)
+        ? vkmoe_json_open(out->path, log, &out->root) : vkmoe_foreign_config(directory, log);
     out->object = out->root;
     if (status != VKMOE_OK)
         vkmoe_config_close(out);

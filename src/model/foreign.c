@@ -54,6 +54,12 @@ const char *vkmoe_foreign_content(const void *data, uint64_t size)
     return NULL;
 }
 
+bool vkmoe_foreign_is_there(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 || (errno != ENOENT && errno != ENOTDIR);
+}
+
 bool vkmoe_foreign_is_unfinished(const char *path)
 {
     char control[PATH_SIZE];
@@ -316,6 +322,9 @@ static const char *describe_directory(const char *path, char text[PATH_SIZE])
             "language model";
     if (describe_cache(path, text))
         return text;
+    if (is_directory(path, "hub"))
+        return "is a hub client's directory, which has no config.json; give a snapshot in it, such "
+            "as hub/models--.../snapshots/...";
     struct child model = find_child(path, "models--", false);
     if (model.count) {
         snprintf(text, PATH_SIZE, "is a hub's cache, which has no config.json itself; give a "

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "../log.h"
+#include "foreign.h"
+#include "mapping.h"
 
 // The length of the well-formed UTF-8 sequence at p (Unicode table 3-7), or 0.
 static size_t sequence_length(const unsigned char *p, size_t left)
@@ -90,7 +92,12 @@ enum vkmoe_status vkmoe_json_parse(const char *path, const void *text, uint64_t 
     copy[size] = '\0';
 
     enum vkmoe_status status = VKMOE_OK;
+    const char *other = vkmoe_foreign_content(copy, size);
     const char *fault = find_fault(copy, (size_t)size);
+    if (other) {
+        status = vkmoe_fail(log, VKMOE_ERROR_INVALID, "%s: %s", path, other);
+        goto done;
+    }
     if (fault) {
         status = vkmoe_fail(log, VKMOE_ERROR_INVALID, "%s: the JSON %s", path, fault);
         goto done;
@@ -111,6 +118,17 @@ enum vkmoe_status vkmoe_json_parse(const char *path, const void *text, uint64_t 
     cJSON_Delete(json);
 done:
     free(copy);
+    return status;
+}
+
+enum vkmoe_status vkmoe_json_open(const char *path, const struct vkmoe_log *log, cJSON **out)
+{
+    struct vkmoe_mapping mapping;
+    *out = NULL;
+    enum vkmoe_status status = vkmoe_mapping_open(path, log, &mapping);
+    if (status == VKMOE_OK)
+        status = vkmoe_json_parse(path, mapping.data, mapping.size, log, out);
+    vkmoe_mapping_close(&mapping);
     return status;
 }
 

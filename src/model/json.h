@@ -22,6 +22,9 @@ enum {
 enum vkmoe_status vkmoe_json_parse(const char *path, const void *text, uint64_t size,
     const struct vkmoe_log *log, cJSON **out);
 
+// The same with a whole file.
+enum vkmoe_status vkmoe_json_open(const char *path, const struct vkmoe_log *log, cJSON **out);
+
 // True if `item` is an integer from 0 to 2^53, beyond which doubles skip integers.
 bool vkmoe_json_integer(const cJSON *item, uint64_t *out);
 

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "../common.h"
+#include "foreign.h"
 #include "json.h"
-#include "mapping.h"
 
 static const char *get_string(const cJSON *object, const char *key)
 {
@@ -77,17 +77,11 @@ static enum vkmoe_status read_file(const char *directory, const char *name,
     struct vkmoe_quantisation *out)
 {
     char path[sizeof out->source];
-    struct vkmoe_mapping mapping;
-    if (snprintf(path, sizeof path, "%s/%s", directory, name) >= (int)sizeof path)
-        return VKMOE_OK; // too long a path to have such a file
-    enum vkmoe_status status = vkmoe_mapping_open(path, NULL, &mapping);
-    if (status == VKMOE_ERROR_NOT_FOUND)
-        return VKMOE_OK;
-    if (status != VKMOE_OK)
-        return vkmoe_mapping_open(path, log, &mapping); // again, to say why
     cJSON *root;
-    status = vkmoe_json_parse(path, mapping.data, mapping.size, log, &root);
-    vkmoe_mapping_close(&mapping);
+    if (snprintf(path, sizeof path, "%s/%s", directory, name) >= (int)sizeof path
+        || !vkmoe_foreign_is_there(path)) // what is too long a path cannot be there
+        return VKMOE_OK;
+    enum vkmoe_status status = vkmoe_json_open(path, log, &root);
     if (status != VKMOE_OK)
         return status;
     read(root, out);

@@ -135,11 +135,8 @@ static enum vkmoe_status open_shard(const struct index *index, const char *shard
     char *path = join_path(index->directory, shard);
     if (!path)
         return FAIL(index, OUT_OF_MEMORY, "%s: no memory for a path", index->path);
-    struct vkmoe_mapping probe;
-    enum vkmoe_status status = vkmoe_mapping_open(path, NULL, &probe);
-    vkmoe_mapping_close(&probe);
-    return status == VKMOE_ERROR_NOT_FOUND ? add_missing_file(index, path)
-        : vkmoe_tensors_add(t, index->log, index->directory, path);
+    return vkmoe_foreign_is_there(path) ? vkmoe_tensors_add(t, index->log, index->directory, path)
+                                        : add_missing_file(index, path);
 }
 
 static enum vkmoe_status open_shards(const struct index *index, const cJSON *map)
@@ -260,15 +257,8 @@ static const cJSON *find_map(const cJSON *root)
 
 static enum vkmoe_status open_index(struct index *index)
 {
-    struct vkmoe_mapping mapping;
-    enum vkmoe_status status = vkmoe_mapping_open(index->path, index->log, &mapping);
-    if (status != VKMOE_OK)
-        return status;
-    cJSON *root = NULL;
-    const char *other = vkmoe_foreign_content(mapping.data, mapping.size);
-    status = other ? FAIL(index, INVALID, "%s: %s", index->path, other)
-                   : vkmoe_json_parse(index->path, mapping.data, mapping.size, index->log, &root);
-    vkmoe_mapping_close(&mapping);
+    cJSON *root;
+    enum vkmoe_status status = vkmoe_json_open(index->path, index->log, &root);
     if (status != VKMOE_OK)
         return status;
     const cJSON *map = find_map(root);
@@ -285,15 +275,6 @@ static enum vkmoe_status open_index(struct index *index)
     return status;
 }
 
-// Whether a file is there is asked in silence: another may be as good.
-static enum vkmoe_status probe(const char *path)
-{
-    struct vkmoe_mapping mapping;
-    enum vkmoe_status status = vkmoe_mapping_open(path, NULL, &mapping);
-    vkmoe_mapping_close(&mapping);
-    return status;
-}
-
 enum vkmoe_status vkmoe_tensors_open(const char *directory, const struct vkmoe_log *log,
     struct vkmoe_tensors *out)
 {
@@ -304,12 +285,12 @@ enum vkmoe_status vkmoe_tensors_open(const char *directory, const struct vkmoe_l
     enum vkmoe_status status = VKMOE_ERROR_OUT_OF_MEMORY;
     if (!single || !out->index_path) {
         vkmoe_fail(log, status, "%s: no memory for a path", directory);
-    } else if (probe(single) != VKMOE_ERROR_NOT_FOUND) {
+    } else if (vkmoe_foreign_is_there(single)) {
         status = vkmoe_tensors_add(out, log, directory, single);
         single = NULL;
         if (status == VKMOE_OK)
             status = settle(&index);
-    } else if (probe(out->index_path) != VKMOE_ERROR_NOT_FOUND) {
+    } else if (vkmoe_foreign_is_there(out->index_path)) {
         index.path = out->index_path;
         status = open_index(&index);
     } else {

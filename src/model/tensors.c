@@ -249,7 +249,9 @@ static enum vkmoe_status open_file(const struct loader *loader, char *path)
 
     const uint8_t *data = file->mapping.data;
     uint64_t size = file->mapping.size, header_size = 0;
-    const char *other = vkmoe_foreign_content(data, size);
+    uint8_t begin[64];
+    memcpy(begin, data, (size_t)MIN(size, sizeof begin));
+    const char *other = vkmoe_foreign_content(begin, MIN(size, sizeof begin));
     if (other)
         return FAIL(loader, INVALID, "%s: %s", path, other);
     if (vkmoe_foreign_is_unfinished(path))
@@ -258,7 +260,7 @@ static enum vkmoe_status open_file(const struct loader *loader, char *path)
         return FAIL(loader, INVALID, "%s: has %llu bytes, too few for a safetensors header", path,
             (unsigned long long)size);
     for (int i = 7; i >= 0; i--)
-        header_size = header_size << 8 | data[i];
+        header_size = header_size << 8 | begin[i];
     if (header_size > size - 8)
         return FAIL(loader, INVALID, "%s: has %llu bytes, but a header of %llu", path,
             (unsigned long long)size, (unsigned long long)header_size);
