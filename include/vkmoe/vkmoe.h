@@ -224,7 +224,10 @@ typedef struct vkmoe_stream vkmoe_stream; // work recorded and executed in order
 // A stream records either into a command buffer of its own, which
 // vkmoe_stream_submit() hands to the device, or, between
 // vkmoe_stream_record_into() and vkmoe_stream_record_into(NULL), into the
-// caller's. It owns the scratch memory that its work needs.
+// caller's. It owns the scratch memory that its work needs. A function that records
+// (vkmoe_layer_forward(), vkmoe_attention_forward(), _store(), vkmoe_network_forward(),
+// _encode()) records all of its work or, when it fails, nothing: the stream, and the
+// caller's command buffer, are as they were before.
 VKMOE_API enum vkmoe_status vkmoe_stream_create(vkmoe_device *device, vkmoe_stream **out);
 
 // Waits for submitted work first. For work recorded into a caller's command
@@ -232,7 +235,7 @@ VKMOE_API enum vkmoe_status vkmoe_stream_create(vkmoe_device *device, vkmoe_stre
 VKMOE_API void vkmoe_stream_destroy(vkmoe_stream **stream);
 
 // Makes room for `scratch_size` bytes (see vkmoe_layer_scratch_size()), so that
-// recording allocates nothing. A stream with its own command buffer grows by
+// recording allocates no device memory. A stream with its own command buffer grows by
 // itself; one that records into the caller's must be prepared. INVALID while a
 // caller's command buffer is set. Waits for submitted work; those of the caller that
 // were recorded before must not run any more, as their scratch may go.
@@ -240,7 +243,10 @@ VKMOE_API enum vkmoe_status vkmoe_stream_reserve(vkmoe_stream *stream, uint64_t 
 
 // From now on record into `commands`, which is in the recording state, outside a
 // render pass, and of the adopted device; NULL returns to the stream's own. The
-// stream neither submits, waits nor allocates in between. Recorded work starts
+// stream neither submits, waits nor allocates device memory in between; pipelines are
+// compiled, and host memory is taken, by a forward that is the first of its kind. Each
+// function that records puts its commands into `commands` just before it returns
+// success. Recorded work starts
 // with a barrier that makes all earlier writes visible to it, and ends with one
 // that makes its writes visible to all later commands. Command buffers of one
 // stream share its scratch: the device must execute them in order. INVALID if
@@ -258,7 +264,9 @@ struct vkmoe_submit_params {
 };
 
 // Hands what was recorded to the device and returns at once. `params` may be
-// NULL. Nothing recorded is fine: waits and signals still happen.
+// NULL. Nothing recorded is fine: waits and signals still happen. When it fails, whatever
+// the reason, nothing was handed over and all that was recorded is kept: calling it again
+// is the retry, more may be recorded before. After DEVICE_LOST no retry succeeds.
 VKMOE_API enum vkmoe_status vkmoe_stream_submit(vkmoe_stream *stream,
     const struct vkmoe_submit_params *params);
 
@@ -267,7 +275,8 @@ VKMOE_API enum vkmoe_status vkmoe_stream_submit(vkmoe_stream *stream,
 // then returns at once. Counts and addresses stay as they were recorded, what the buffers
 // hold is read anew; all that the work uses must still be there, and its scratch is,
 // whatever vkmoe_stream_reserve() did. INVALID if that submit handed over nothing, if
-// anything was recorded since but into a caller's command buffer, or while one is set.
+// anything was recorded since but into a caller's command buffer, or while one is set; a
+// forward that failed recorded nothing. When it fails it can be called again.
 // Allocates nothing, unless `params` lists more semaphores than any before.
 VKMOE_API enum vkmoe_status vkmoe_stream_repeat(vkmoe_stream *stream,
     const struct vkmoe_submit_params *params);
@@ -443,8 +452,9 @@ struct vkmoe_forward_params {
 // worked off in several such passes. The buffers must stay alive and, but for y, unwritten
 // until the stream has finished. Two runs on one device give the same bits.
 //
-// INVALID if a span is too short or misaligned, OUT_OF_MEMORY if scratch could not
-// grow; in both cases nothing was recorded.
+// INVALID if a span is too short or misaligned, OUT_OF_MEMORY if scratch could not grow or
+// a pipeline not be made; failing, for these or any other reason, means that nothing was
+// recorded.
 VKMOE_API enum vkmoe_status vkmoe_layer_forward(vkmoe_stream *stream, const vkmoe_layer *layer,
     const struct vkmoe_forward_params *params);
 
