@@ -70,6 +70,7 @@ static bool test_errors(void)
         memset(&device, 0xee, sizeof device);                       \
         CHECK_STATUS(status, vkmoe_device_adopt(&bad, &device));    \
         CHECK(!device && record.lines[VKMOE_LOG_ERROR] == 1);       \
+        CHECK(!strncmp(record.last, "vkmoe_device_adopt: ", 20));   \
     } while (0)
     REFUSED(VKMOE_ERROR_INVALID, bad.instance = NULL);
     REFUSED(VKMOE_ERROR_INVALID, bad.physical_device = NULL);

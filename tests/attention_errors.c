@@ -331,18 +331,18 @@ static const struct attention_case base_case = {
 };
 
 // One message for a refusal, none for success, and an object only for that.
-static bool is_as_expected(struct harness *harness, enum vkmoe_status status,
+static bool is_as_expected(struct harness *harness, const char *function, enum vkmoe_status status,
     enum vkmoe_status expected, const void *object, bool has_object)
 {
     const bool valid = expected == VKMOE_OK;
-    if (status != expected)
-        tap_note("%s, expected %s", vkmoe_status_name(status), vkmoe_status_name(expected));
     if (has_object && (object != NULL) != valid)
         tap_note(valid ? "*out is NULL" : "*out is not NULL");
-    if (harness->messages != !valid)
-        tap_note("%" PRIu32 " messages, expected %d", harness->messages, !valid);
-    return status == expected && (!has_object || (object != NULL) == valid)
-        && harness->messages == !valid;
+    if (valid && (status != VKMOE_OK || harness->messages))
+        tap_note("%s: %s with %" PRIu32 " messages", function, vkmoe_status_name(status),
+            harness->messages);
+    return (valid ? status == VKMOE_OK && !harness->messages
+                  : is_refused(harness, function, status, expected))
+        && (!has_object || (object != NULL) == valid);
 }
 
 static bool check_create(struct environment *e, const struct create_error *error,
@@ -356,7 +356,8 @@ static bool check_create(struct environment *e, const struct create_error *error
     e->harness.messages = 0;
     vkmoe_attention *attention = (vkmoe_attention *)e; // anything but NULL
     enum vkmoe_status status = vkmoe_attention_create(e->harness.device, &params, &attention);
-    bool ok = is_as_expected(&e->harness, status, error->expected, attention, true);
+    bool ok = is_as_expected(&e->harness, "vkmoe_attention_create", status, error->expected,
+        attention, true);
     if (status == VKMOE_OK)
         vkmoe_attention_destroy(&attention);
     return ok;
@@ -371,7 +372,8 @@ static bool check_cache(struct environment *e, const struct cache_error *error)
     e->harness.messages = 0;
     vkmoe_cache *cache = (vkmoe_cache *)e; // anything but NULL
     enum vkmoe_status status = vkmoe_cache_create(e->harness.device, &params, &cache);
-    bool ok = is_as_expected(&e->harness, status, error->expected, cache, true);
+    bool ok = is_as_expected(&e->harness, "vkmoe_cache_create", status, error->expected, cache,
+        true);
     if (status == VKMOE_OK)
         vkmoe_cache_destroy(&cache);
     return ok;
@@ -396,7 +398,9 @@ static bool check_forward(struct environment *e, const struct forward_error *err
     enum vkmoe_status status = error->store
         ? vkmoe_attention_store(e->harness.stream, e->attention, cache, &params)
         : vkmoe_attention_forward(e->harness.stream, e->attention, cache, &params);
-    bool ok = is_as_expected(&e->harness, status, error->expected, NULL, false);
+    bool ok = is_as_expected(&e->harness,
+        error->store ? "vkmoe_attention_store" : "vkmoe_attention_forward", status,
+        error->expected, NULL, false);
     return harness_run(&e->harness) &&
         is_ok(vkmoe_buffer_download(e->buffer, 0, e->after, TOTAL), "download") &&
         compare_bits("buffer", e->before, e->after, TOTAL) && ok;

@@ -14,12 +14,23 @@
         }                                                                 \
     } while (0)
 
+// Errors that record_line() saw on this thread.
+static _Thread_local uint32_t logged_errors_;
+
+// A failure is one line in the log, if there is a log, and success and TIMEOUT are none.
 #define CHECK_STATUS(expected, call)                                                     \
     do {                                                                                 \
+        const uint32_t before_ = logged_errors_;                                         \
         enum vkmoe_status got_ = (call);                                                 \
+        const uint32_t lines_ = logged_errors_ - before_;                                \
         if (got_ != (expected)) {                                                        \
             tap_note("%s:%d: %s: expected '%s', got '%s'", __FILE__, __LINE__, #call,     \
                 vkmoe_status_name(expected), vkmoe_status_name(got_));                   \
+            goto fail;                                                                   \
+        }                                                                                \
+        if (lines_ > (got_ != VKMOE_OK && got_ != VKMOE_ERROR_TIMEOUT)) {                \
+            tap_note("%s:%d: %s: '%s' with %u errors logged", __FILE__, __LINE__, #call,  \
+                vkmoe_status_name(got_), lines_);                                        \
             goto fail;                                                                   \
         }                                                                                \
     } while (0)
@@ -50,6 +61,7 @@ static inline void record_line(void *user, enum vkmoe_log_level level, const cha
 {
     struct record *record = user;
     record->lines[level]++;
+    logged_errors_ += level == VKMOE_LOG_ERROR;
     record->ignored_caches += strstr(line, "cache ignored") != NULL;
     if (!strncmp(line, "validation: ", 12) && level <= VKMOE_LOG_WARNING) {
         record->validation++;

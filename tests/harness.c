@@ -11,6 +11,8 @@ void count_message(void *user, enum vkmoe_log_level level, const char *line)
     struct harness *harness = user;
     if (level <= VKMOE_LOG_WARNING)
         harness->messages++;
+    harness->level = level;
+    snprintf(harness->last, sizeof harness->last, "%s", line);
     tap_note("log: %s", line);
 }
 
@@ -19,6 +21,19 @@ bool is_ok(enum vkmoe_status status, const char *what)
     if (status != VKMOE_OK)
         tap_note("%s: %s", what, vkmoe_status_name(status));
     return status == VKMOE_OK;
+}
+
+bool is_refused(const struct harness *harness, const char *function, enum vkmoe_status status,
+    enum vkmoe_status expected)
+{
+    const size_t length = strlen(function);
+    if (status == expected && harness->messages == 1 && harness->level == VKMOE_LOG_ERROR
+            && !strncmp(harness->last, function, length) && harness->last[length] == ':'
+            && !strchr(harness->last, '\n'))
+        return true;
+    tap_note("%s: %s, expected %s and one error in the function's name; %u messages", function,
+        vkmoe_status_name(status), vkmoe_status_name(expected), (unsigned)harness->messages);
+    return false;
 }
 
 bool harness_init(struct harness *harness, struct tap *tap, int *code)

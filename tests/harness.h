@@ -18,6 +18,8 @@ struct harness {
     vkmoe_device *device;
     vkmoe_stream *stream;
     uint32_t messages; // errors and warnings logged
+    enum vkmoe_log_level level; // of the last
+    char last[256];             // message
 };
 
 // A log callback: counts for the harness that is `user`, and notes the line.
@@ -33,6 +35,11 @@ int harness_finish(struct harness *harness, struct tap *tap);
 
 // Submits what was recorded and waits for it.
 bool harness_run(struct harness *harness);
+
+// A call of `function` that failed as expected, with one line of level error since `messages`
+// was 0, which begins with the function's name. Notes what is otherwise.
+bool is_refused(const struct harness *harness, const char *function, enum vkmoe_status status,
+    enum vkmoe_status expected);
 
 // Notes what failed.
 bool is_ok(enum vkmoe_status status, const char *what);

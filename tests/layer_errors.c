@@ -139,6 +139,7 @@ struct environment {
     vkmoe_stream *stream;
     uint32_t errors;    // lines logged at this level
     bool is_one_line;   // none of them held a newline or was empty
+    char last[64];      // the beginning of the last
     vkmoe_buffer *buffer;
     uint64_t total, x_size, router_x_size, ids_size; // router_x: of a wide gate
     unsigned char *before, *after; // the buffer
@@ -186,6 +187,7 @@ static void count_message(void *user, enum vkmoe_log_level level, const char *li
     if (level == VKMOE_LOG_ERROR)
         environment->errors++;
     environment->is_one_line &= *line && !strchr(line, '\n');
+    snprintf(environment->last, sizeof environment->last, "%.63s", line);
     tap_note("log: %s", line);
 }
 
@@ -197,11 +199,15 @@ static bool is_status(const char *what, enum vkmoe_status actual, enum vkmoe_sta
     return actual == expected;
 }
 
-static bool is_logged_once(const struct environment *e)
+// In the name of the function.
+static bool is_logged_once(const struct environment *e, const char *function)
 {
-    if (e->errors != 1 || !e->is_one_line)
-        tap_note("%u errors were logged, expected one line", e->errors);
-    return e->errors == 1 && e->is_one_line;
+    const size_t length = strlen(function);
+    const bool ok = e->errors == 1 && e->is_one_line && !strncmp(e->last, function, length)
+        && e->last[length] == ':';
+    if (!ok)
+        tap_note("%u errors were logged, expected one line of %s", e->errors, function);
+    return ok;
 }
 
 // ---------------------------------------------------------------------------- creation
@@ -230,7 +236,7 @@ static bool check_layer_error(struct environment *e, const struct layer_error *e
             return false;
         vkmoe_layer_destroy(&layer);
     }
-    return ok && is_logged_once(e);
+    return ok && is_logged_once(e, "vkmoe_layer_create");
 }
 
 // ----------------------------------------------------------------------------- forward
@@ -281,7 +287,8 @@ static bool check_forward_error(struct environment *e, const struct forward_erro
     e->is_one_line = true;
     return is_status("vkmoe_layer_forward", vkmoe_layer_forward(e->stream, layer, &params),
                VKMOE_ERROR_INVALID) &&
-        is_logged_once(e) && submit(e) && compare_bits("buffer", e->before, e->after, e->total);
+        is_logged_once(e, "vkmoe_layer_forward") && submit(e) &&
+        compare_bits("buffer", e->before, e->after, e->total);
 }
 
 // A layer whose ids and weights come from where `select` says.
