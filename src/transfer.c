@@ -167,8 +167,10 @@ static enum vkmoe_status copy(vkmoe_device *device, struct transfer *t, struct s
 static enum vkmoe_status prepare_staging(vkmoe_device *device, struct transfer *t, bool download)
 {
     const enum memory_kind kind = download ? MEMORY_DOWNLOAD : MEMORY_UPLOAD;
-    enum vkmoe_status status = VKMOE_OK;
+    enum vkmoe_status status = t->piece[download] ? VKMOE_OK : VKMOE_ERROR_OUT_OF_MEMORY;
     for (uint64_t size = PIECE; size >= MIN_PIECE && !t->piece[download]; size /= 2) {
+        if (size > vkmoe_memory_max_size(device))
+            continue;
         status = VKMOE_OK;
         for (int i = 0; i < SLOTS && status == VKMOE_OK; i++)
             status = vkmoe_buffer_try_kind(device, kind, size, &t->staging[download][i]);
