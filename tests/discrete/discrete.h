@@ -47,14 +47,14 @@ void complain(const char *format, ...);
 // ------------------------------------------------------------------- functions below
 
 #define INSTANCE_FUNCTIONS(F) \
-    F(DestroyInstance) F(EnumeratePhysicalDevices) F(EnumerateDeviceExtensionProperties) \
+    F(DestroyInstance) F(EnumerateDeviceExtensionProperties) \
     F(GetPhysicalDeviceProperties) F(GetPhysicalDeviceProperties2) \
     F(GetPhysicalDeviceMemoryProperties) F(GetPhysicalDeviceMemoryProperties2) \
     F(GetPhysicalDeviceQueueFamilyProperties) F(GetPhysicalDeviceQueueFamilyProperties2)
 
 #define DEVICE_FUNCTIONS(F) \
     F(DestroyDevice) F(GetDeviceQueue) F(QueueSubmit) F(QueueSubmit2) F(QueueWaitIdle) \
-    F(QueueBindSparse) F(DeviceWaitIdle) F(CreateCommandPool) F(CreateBuffer) F(CmdDispatch) \
+    F(QueueBindSparse) F(CreateCommandPool) F(CreateBuffer) F(CmdDispatch) \
     F(GetBufferMemoryRequirements) F(GetBufferMemoryRequirements2) \
     F(GetDeviceBufferMemoryRequirements) F(GetImageMemoryRequirements) \
     F(GetImageMemoryRequirements2) F(GetDeviceImageMemoryRequirements) \
