@@ -8,7 +8,7 @@
 # lavapipe     Mesa's CPU driver, as the distribution has it
 # swiftshader  Google's CPU driver, out of Debian's chromium-common package, which is unpacked but never installed
 # gpu          whatever the loader finds; validated only if the layer is installed
-# discrete     a graphics card played by lavapipe and a layer out of ./build; tests/discrete/layer.c tells of the others:
+# discrete     a graphics card that lavapipe plays, by a layer out of ./build; tests/discrete/layer.c tells of it and of
 #              discrete-bar, discrete-rebar, discrete-noncoherent, unified, unified-noncoherent
 #
 # TEST_VALIDATION=none leaves the validation layer out of what is played so.
@@ -100,7 +100,9 @@ use_driver() {
             export VK_DRIVER_FILES VK_ICD_FILENAMES=$VK_DRIVER_FILES
             use_validation || die "the validation layer is not installed; its package is vulkan-validationlayers"
             ;;
-        discrete | discrete-bar | discrete-rebar | discrete-noncoherent | unified | unified-noncoherent) use_card "$1" ;;
+        discrete | discrete-bar | discrete-rebar | discrete-noncoherent | unified | unified-noncoherent)
+            use_card "$1"
+            ;;
         gpu) use_validation || true ;;
         *) die "no driver '$1'; there are lavapipe, swiftshader, gpu, discrete" ;;
     esac
