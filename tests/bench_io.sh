@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# bench_io.sh VKMOE_BENCH - which device it takes and names, and what it does when its report cannot be written.
+# VKMOE_TEST_DEVICE, if it is set, is the --device of everything that runs on one.
+set -u
+bench=$(realpath "$1")
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/lib.sh"
+cd "$tmp" || exit 1
+run=("$bench" --shape floor-block --tokens 1 --dtype f32 "${device[@]}")
+
+# fails STATUS TEXT - with one line on standard error.
+fails() {
+    [ "$1" = 1 ] || problem "status $1, expected 1"
+    if [ "$(wc -l <"$err")" != 1 ] || ! grep -qF -- "vkmoe-bench: $2" "$err"; then
+        problem "expected '$2' alone, got: $(head -n 3 "$err")"
+    fi
+}
+
+for index in 99 4294967296 00 +0 ' 0' ''; do
+    "${run[@]}" --device "$index" >"$out" 2>"$err"
+    fails $? "no Vulkan device matches '$index': expected part of a name, or 0 to "
+    [ ! -s "$out" ] || problem "--device '$index': something was printed"
+done
+finish "digits are an index, and nothing else"
+
+"${run[@]}" --json report.json >"$out" 2>"$err" || problem "status $?: $(cat "$err")"
+cpu=$(grep -c '"type":.*"cpu"' report.json)
+[ "$(head -n 1 "$out" | grep -c ', a CPU$')" = "$cpu" ] || problem "is it a CPU? $(head -n 1 "$out")"
+"${run[@]}" --json - 2>/dev/null | head -n 2 >"$out"
+has '"schema":'
+[ ! -e - ] || problem "a file '-' was written"
+finish "the device is named, and a CPU is called one"
+
+"${run[@]}" --json none/report.json >/dev/null 2>"$err"
+fails $? "cannot write none/report.json: No such file or directory"
+"${run[@]}" >&- 2>"$err"
+fails $? "cannot write to standard output: Bad file descriptor"
+if [ -c /dev/full ]; then
+    "${run[@]}" >/dev/full 2>"$err"
+    fails $? "cannot write to standard output: No space left on device"
+    "${run[@]}" --json /dev/full >/dev/null 2>"$err"
+    fails $? "cannot write /dev/full: No space left on device"
+    "$bench" --list >/dev/full 2>"$err"
+    fails $? "cannot write to standard output: No space left on device"
+    "${run[@]}" --json >/dev/full 2>"$err" # the table is on standard error, and the reason last
+    [ $? = 1 ] || problem "--json to a full disk: status is not 1"
+    tail -n 1 "$err" | grep -qx 'vkmoe-bench: cannot write to standard output: No space left on device' ||
+        problem "--json to a full disk: $(tail -n 1 "$err")"
+fi
+finish "a report that cannot be written"
+
+tests_end
