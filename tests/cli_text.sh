@@ -59,10 +59,10 @@ head -c 1000000 /dev/zero | tr '\0' a >"$tmp/long"
 refuse 1 "the prompt has 1000000 tokens, the model's context holds 1024" generate "$mixtral" --prompt-file "$tmp/long"
 head -c 1024 "$tmp/long" >"$tmp/text"
 expect 0 generate "$mixtral" --prompt-file "$tmp/text" --count 1
-truncate -s 16777217 "$tmp/long"
-refuse 1 "$tmp/long: has more than 16 MiB" route "$mixtral" --prompt-file "$tmp/long"
+truncate -s 8388609 "$tmp/long"
+refuse 1 "$tmp/long: has more than 8 MiB" route "$mixtral" --prompt-file "$tmp/long"
 piped 1 /dev/zero generate "$mixtral" --prompt-file -
-says '^vkmoe: standard input: has more than 16 MiB'
+says '^vkmoe: standard input: has more than 8 MiB'
 finish "a long prompt"
 
 : >"$tmp/empty"

@@ -7,7 +7,7 @@
 #include <string.h>
 
 enum {
-    MAX_SIZE = 16 << 20, // more than any model's context holds
+    MAX_SIZE = 8 << 20, // two million tokens of English; sentencepiece takes 2 GB for it
     FIRST_ROOM = 1 << 16,
 };
 
