@@ -396,6 +396,15 @@ static bool test_far_token(void)
         tokens = NULL;
         cli_tokenizer_finish(&t);
     }
+    CHECK(write_text(ADDED, NULL) && !cli_tokenizer_init(&t, tools_directory, 434, true));
+    tools_begin_listening();
+    const int status = cli_tokenizer_encode(&t, "<extra_id_0>", 12, false, &tokens, &count);
+    CHECK(tools_end_listening() == 1 && status == 1 && strstr(tools_said, "is token 434"));
+    free(tokens);
+    tokens = NULL;
+    CHECK(!cli_tokenizer_encode(&t, "<extra_id_1>", 12, false, &tokens, &count) && *tokens == 433);
+    free(tokens);
+    cli_tokenizer_finish(&t);
     return true;
 fail:
     free(tokens);

@@ -116,9 +116,9 @@ static int append_special(const struct cli_tokenizer *t, const struct cli_specia
 {
     char shown[64];
     if (token->id >= t->vocabulary)
-        return cli_fail("%s/%s: \"%s\", which is in the prompt, is token %u, the model's vocabulary "
-            "ends at %u; --no-special takes it as text", t->model,
-            token->file ? token->file : "tokenizer_config.json",
+        return cli_fail("%s%s%s: \"%s\", which is in the prompt, is token %u, the model's vocabulary "
+            "ends at %u; --no-special takes it as text", t->model, token->file ? "/" : "",
+            token->file ? token->file : "",
             vkmoe_json_printable(token->text, shown, sizeof shown), token->id, t->vocabulary - 1);
     append(list, &token->id, 1);
     return 0;
