@@ -3,7 +3,7 @@
 # as VKMOE was built. VKMOE_TEST_DEVICE, if it is set, is the --device of everything that runs.
 set -u
 vkmoe=$(realpath "$1") models=$2 tokenizer=$3
-mixtral=$models/tiny-mixtral switch=$models/../golden/whole/switch_transformers
+mixtral=$models/tiny-mixtral
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -42,23 +42,16 @@ same "$out" "$tmp/expected"
 "$vkmoe" generate "${device[@]}" "$mixtral" --prompt-file <(cat "$tmp/text") --count 12 >"$out" 2>"$err" ||
     problem "a pipe: $(cat "$err")"
 same "$out" "$tmp/expected"
-cat "$tmp/text" | "$vkmoe" generate "${device[@]}" "$mixtral" --prompt-file - --count 12 >"$out" 2>"$err" ||
-    problem "a pipe as standard input: $(cat "$err")"
-same "$out" "$tmp/expected"
 finish "a prompt from a file, and from standard input"
 
 # Every byte counts: the newline at the end, NUL, what is no UTF-8, carriage returns.
-printf 'a\n\n' >"$tmp/text"
-becomes '97 10 10' "$mixtral" --prompt-file "$tmp/text"
-printf 'a\0b\377\r\n' >"$tmp/text"
-becomes '97 0 98 255 13 10' "$mixtral" --prompt-file "$tmp/text"
+printf 'a\0b\377\r\n\n' >"$tmp/text"
+becomes '97 0 98 255 13 10 10' "$mixtral" --prompt-file "$tmp/text"
 becomes '45' "$mixtral" --prompt -
 finish "a prompt is taken as it is"
 
 head -c 1000000 /dev/zero | tr '\0' a >"$tmp/long"
 refuse 1 "the prompt has 1000000 tokens, the model's context holds 1024" generate "$mixtral" --prompt-file "$tmp/long"
-head -c 1024 "$tmp/long" >"$tmp/text"
-expect 0 generate "$mixtral" --prompt-file "$tmp/text" --count 1
 truncate -s 8388609 "$tmp/long"
 refuse 1 "$tmp/long: has more than 8 MiB" route "$mixtral" --prompt-file "$tmp/long"
 piped 1 /dev/zero generate "$mixtral" --prompt-file -
@@ -100,13 +93,11 @@ ends() {
     says '^stopped: the model ended the text$'
     rm -r "$tmp/ending"
 }
-for list in '[0, 10]' '[10, 0]' '[3, 10, 0]' 10; do
-    like ending "$mixtral" "s/\"eos_token_id\": 0/\"eos_token_id\": $list/"
-    ends
-    like ending "$mixtral" ''
-    echo "{\"eos_token_id\": $list}" >"$tmp/ending/generation_config.json"
-    ends
-done
+like ending "$mixtral" 's/"eos_token_id": 0/"eos_token_id": [0, 3, 10]/'
+ends
+like ending "$mixtral" ''
+echo '{"eos_token_id": [0, 3, 10]}' >"$tmp/ending/generation_config.json"
+ends
 like ending "$mixtral" 's/"eos_token_id": 0/"eos_token_id": [0, 10]/'
 echo '{"eos_token_id": ["x' >"$tmp/ending/generation_config.json"
 expect 0 generate "$tmp/ending" --prompt 'def f(x):' --count 20
@@ -143,15 +134,12 @@ PYTHON
 } >"$chat/tokenizer.model"
 added='{"<|im_end|>": 340, "<|im_start|>": 341, "<|far|>": 360}'
 
-becomes '1 330 287 318' "$chat" --prompt '[INST]w'
 becomes '1 330 287 287 318 287 330' "$chat" --prompt '<s>[INST] w [INST]'
 printf '<s>[INST]w</s>\n' >"$tmp/text"
 becomes '1 330 287 318 2 287 13' "$chat" --prompt-file "$tmp/text"
-for option in --no-special ''; do
-    ids_of "$chat" --prompt '<s>w' ${option:+"$option"}
-    [[ $option && $(cat "$tmp/ids") == '1 287 '*' 318' && $(cat "$tmp/ids") != '1 287 318' ]] ||
-        [[ ! $option && $(cat "$tmp/ids") == '1 287 318' ]] || problem "<s>w $option: $(cat "$tmp/ids")"
-done
+ids_of "$chat" --no-special --prompt '<s>w'
+[[ $(cat "$tmp/ids") == '1 287 '*' 318' && $(cat "$tmp/ids") != '1 287 318' ]] ||
+    problem "<s>w as text: $(cat "$tmp/ids")"
 echo "$added" >"$chat/added_tokens.json"
 becomes '1 341 287 318 340' "$chat" --prompt '<|im_start|>w<|im_end|>'
 refuse 2 "--no-special does nothing without a prompt" route "$chat" --tokens a.npy --no-special
@@ -160,7 +148,7 @@ refuse 1 'added_tokens.json: "<|far|>", which is in the prompt, is token 360, th
 expect 0 route "$chat" --prompt 'w<|far|>' --no-special
 finish "special tokens in a text"
 
-for prompt in '<s>[INST] w [INST]' '[INST]w' ' w' '<|im_start|>  w'; do
+for prompt in '<s>[INST] w [INST]' ' <|im_start|>  w'; do
     expect 0 generate "$chat" --prompt "$prompt" --count 3
     sed 's/<|im_\(start\|end\)|>$//;s/<|im_\(start\|end\)|>$//;s/<|im_\(start\|end\)|>$//' "$out" >"$tmp/found"
     [ "$(cat "$tmp/found")" = "$prompt" ] || problem "'$prompt' is printed as '$(cat "$out")'"
@@ -172,7 +160,6 @@ says '^stopped: the model ended the text$'
 rm "$chat/generation_config.json"
 finish "special tokens are printed as they are written"
 
-becomes 1 "$chat" --prompt ''
 : >"$tmp/empty"
 becomes 1 "$chat" --prompt-file "$tmp/empty"
 expect 0 generate "$chat" --prompt '' --count 2
@@ -181,8 +168,8 @@ has '^<.im_'
 echo '{"add_bos_token": false}' >"$chat/tokenizer_config.json"
 for command in generate route; do
     refuse 1 "the prompt has no tokens, expected at least one" $command "$chat" --prompt ''
-    expect 0 $command "$chat" --prompt '<s>'
 done
+becomes 1 "$chat" --prompt '<s>'
 rm "$chat/tokenizer_config.json"
 finish "a text of nothing where there is a first token"
 
@@ -208,37 +195,28 @@ python3 "$(dirname "$0")/tiny_checkpoint.py" mixtral "$t5" 120 max_position_embe
 python3 "$(dirname "$0")/sentencepiece_model.py" "$t5/spiece.model" _ _The _of a m n . || problem "no tokenizer"
 # Pieces 3 to 9, so that <extra_id_0> is 109. Neither class nor number is given: the file's name says it is T5's.
 echo '{}' >"$t5/tokenizer_config.json"
-becomes '4 109 5 1' "$t5" --prompt 'The <extra_id_0> of'
-becomes '4 109 3 6 108 1' "$t5" --prompt 'The<extra_id_0>a<extra_id_1>'
-becomes '109 3 9 1' "$t5" --prompt '<extra_id_0> .'
-becomes '4 3 2 5 1' "$t5" --prompt 'The ? of'
-becomes 1 "$t5" --prompt ''
+becomes '4 109 3 2 5 109 3 6 108 1' "$t5" --prompt 'The <extra_id_0> ? of<extra_id_0>a <extra_id_1>'
 # With "legacy" false nothing is put before what follows a sentinel; a blank that is there stays, if it is not stripped.
 echo '{"legacy": false, "extra_ids": 2}' >"$t5/tokenizer_config.json"
 becomes '4 11 9 1' "$t5" --prompt 'The <extra_id_0> .'
 echo '{"legacy": false, "added_tokens_decoder": {"50": {"content": "<extra_id_0>"}}}' >"$t5/tokenizer_config.json"
-becomes '4 50 5 1' "$t5" --prompt 'The <extra_id_0> of'
-becomes '4 50 6 8 1' "$t5" --prompt 'The <extra_id_0>an'
+becomes '4 50 5 50 6 8 1' "$t5" --prompt 'The <extra_id_0> of<extra_id_0>an'
 finish "T5's sentinels"
 
 # Switch Transformers: the tokenizer is T5's whatever its name, and no file beside it has to say so.
 sentinels=$tmp/switch
 python3 "$(dirname "$0")/tiny_checkpoint.py" switch_transformers "$sentinels" 120 || problem "no model"
-for name in spiece tokenizer; do
-    cp "$t5/spiece.model" "$sentinels/$name.model"
-    expect 0 generate "$sentinels" --prompt 'The <extra_id_0> of' --count 2 --temperature 100000 --seed 3
-    says '^input: 4 tokens; '
-    grep -qE $'\u2047' "$out" && problem "U+2047 is printed: $(cat "$out")"
-    expect 0 generate "$sentinels" --prompt '' --count 1
-    says '^input: 1 token; '
-    expect 0 generate "$sentinels" --prompt 'The <extra_id_0> of' --count 1 --no-special
-    says '^input: ([5-9]|[1-9][0-9]) tokens; '
-    printf 'The <extra_id_0> of' >"$tmp/text"
-    expect 0 generate "$sentinels" --prompt-file "$tmp/text" --count 1
-    says '^input: 4 tokens; '
-    rm "$sentinels/$name.model"
-done
-expect 0 generate "$switch" --tokens "$switch/ids.npy" --count 2 --no-capacity
+printf 'The <extra_id_0> of' >"$tmp/text"
+cp "$t5/spiece.model" "$sentinels"
+expect 0 generate "$sentinels" --prompt-file "$tmp/text" --count 2 --temperature 100000 --seed 3
+says '^input: 4 tokens; '
+grep -qE $'\u2047' "$out" && problem "U+2047 is printed: $(cat "$out")"
+expect 0 generate "$sentinels" --prompt '' --count 1
+says '^input: 1 token; '
+mv "$sentinels/spiece.model" "$sentinels/tokenizer.model"
+expect 0 generate "$sentinels" --prompt 'The <extra_id_0> of' --count 1 --no-special
+says '^input: ([5-9]|[1-9][0-9]) tokens; '
+rm "$sentinels/tokenizer.model"
 refuse 1 "there is no tokenizer.model or spiece.model; give ids with --tokens" generate "$sentinels" --prompt The
 finish "an encoder-decoder's text"
 
