@@ -4,6 +4,7 @@
 
 #include "common.h"
 #include "dtype.h"
+#include "plan.h"
 
 #include "shaders/pattern.h"
 
@@ -38,6 +39,7 @@ static enum vkmoe_status create_matrices(const struct caller *caller, vkmoe_atte
     const struct vkmoe_view *kv[] = { &p->key, &p->value };
     const struct vkmoe_view *kv_bias[] = { &p->key_bias, &p->value_bias };
     const bool mixes_values = p->value_experts.experts > 0;
+    vkmoe_plan_name(a->device, "keys and values");
     enum vkmoe_status status = vkmoe_linear_create(caller, a->device, kv, kv_bias, kv_rows,
         mixes_values ? 1 : 2, p->hidden, &a->kv);
     if (status == VKMOE_OK && mixes_values)
@@ -51,11 +53,13 @@ static enum vkmoe_status create_matrices(const struct caller *caller, vkmoe_atte
         return create_experts(caller, a, p);
     }
     const uint32_t columns = a->query_columns;
+    vkmoe_plan_name(a->device, "queries");
     const struct vkmoe_view *query[] = { &p->query[0] }, *query_bias[] = { &p->query_bias };
     status = vkmoe_linear_create(caller, a->device, query, query_bias, &columns, 1, p->hidden,
         &a->query);
     if (status != VKMOE_OK)
         return status;
+    vkmoe_plan_name(a->device, "output projection");
     if (p->output_experts.experts > 0)
         return vkmoe_mix_create(caller, a->device, MIX_OUTPUTS, &p->output_experts, p->heads,
             p->hidden, p->hidden, p->head_size, &p->output_bias, &a->output_mix);
@@ -225,8 +229,15 @@ enum vkmoe_status vkmoe_attention_create(vkmoe_device *device,
     *out = NULL;
     VKMOE_NEED(NULL, device, "device");
     VKMOE_NEED(&device->log, params, "params");
-    return vkmoe_attention_create_for(&(struct caller) { &device->log, __func__ }, device, params,
-        out);
+    const struct caller caller = { &device->log, __func__ };
+    vkmoe_device *planned;
+    vkmoe_attention *attention = NULL;
+    enum vkmoe_status status = vkmoe_plan_begin(device, &planned);
+    if (status == VKMOE_OK)
+        status = vkmoe_attention_create_for(&caller, planned, params, &attention);
+    vkmoe_attention_destroy(&attention);
+    status = vkmoe_plan_end(&planned, caller.function, status);
+    return status == VKMOE_OK ? vkmoe_attention_create_for(&caller, device, params, out) : status;
 }
 
 enum vkmoe_status vkmoe_attention_create_for(const struct caller *caller, vkmoe_device *device,

@@ -18,6 +18,7 @@ static vkmoe_device *new_device(const struct vkmoe_log *log)
     }
     device->log = *log;
     atomic_init(&device->lost, false);
+    atomic_init(&device->scratch_size, 0);
     pthread_mutex_init(&device->queue_mutex, NULL);
     return device;
 }
@@ -33,6 +34,7 @@ static void describe(vkmoe_device *device, const struct physical *p)
     device->memory = p->memory;
     memcpy(device->cache_uuid, p->cache_uuid, sizeof device->cache_uuid);
     device->max_buffer_size = p->max_buffer_size;
+    device->memory_budget = p->memory_budget;
     device->max_groups = MIN(65535, MIN(groups[0], groups[1]));
     device->queue_family = p->queue_family;
     device->timestamp_bits = p->timestamp_bits;

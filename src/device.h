@@ -26,6 +26,7 @@ enum need {
 
 struct pipeline_store; // kernel.c
 struct memory_store;   // memory.c
+struct plan;           // plan.h
 
 struct vkmoe_device {
     struct vkmoe_log log;
@@ -64,6 +65,9 @@ struct vkmoe_device {
 
     struct memory_store *memory_store;
     struct pipeline_store *pipelines;
+    bool memory_budget;        // the driver has VK_EXT_memory_budget
+    atomic_uint_least64_t scratch_size; // of all streams, which networks that come may use too
+    struct plan *plan;         // not NULL: nothing but a plan of what to create, see plan.h
 };
 
 // Where what concerns the device is said; NULL for NULL.

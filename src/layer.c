@@ -3,6 +3,7 @@
 
 #include "common.h"
 #include "dtype.h"
+#include "plan.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -42,12 +43,15 @@ static enum vkmoe_status create_router(vkmoe_layer *layer, const struct vkmoe_la
     float *matrix = malloc((size_t) rows * columns * sizeof *matrix);
     if (!matrix)
         return no_host_memory(layer->device);
+    vkmoe_plan_name(layer->device, "router");
     const struct vkmoe_view *input_scale = &p->router.input_scale;
-    scale_rows(input_scale, &p->router.weight, p->experts, columns, matrix);
-    for (uint32_t d = 0; layer->shared_weighted && d < columns; d++)
+    const bool read = !layer->device->plan; // which has no use for them
+    if (read)
+        scale_rows(input_scale, &p->router.weight, p->experts, columns, matrix);
+    for (uint32_t d = 0; read && layer->shared_weighted && d < columns; d++)
         matrix[(size_t) p->experts * columns + d] =
             get_or(&p->shared_token_gate, columns, 0, d, 0.0f);
-    if (layer->leveled)
+    if (read && layer->leveled)
         scale_rows(input_scale, &p->router.levels, 2, columns,
             matrix + (size_t) levels_at * columns);
     const struct vkmoe_view view = { .data = matrix, .dtype = VKMOE_F32 };
@@ -78,7 +82,7 @@ static enum vkmoe_status create_bias(vkmoe_layer *layer, const struct vkmoe_view
     float *bias = calloc(layer->params.experts * rows, sizeof *bias);
     if (!bias)
         return no_host_memory(layer->device);
-    for (uint32_t e = 0; e < layer->params.experts; e++) {
+    for (uint32_t e = 0; e < layer->params.experts && !layer->device->plan; e++) {
         for (uint32_t i = 0; i < count; i++) {
             float *row = bias + e * rows;
             if (!alternate) {
@@ -116,8 +120,10 @@ static enum vkmoe_status create_experts(vkmoe_layer *layer, const struct vkmoe_l
     vkmoe_device *device = layer->device;
     enum vkmoe_status status = VKMOE_OK;
     for (uint32_t e = 0; e < p->experts && status == VKMOE_OK; e++) {
+        vkmoe_plan_name(device, "%s of expert %u", p->gate ? "gate and up" : "up", e);
         status = vkmoe_matrix_create(device, p->gate ? &p->gate[e] : &p->up[e],
             p->gate ? &p->up[e] : NULL, p->inner, p->hidden, layer->dtype, &layer->up[e]);
+        vkmoe_plan_name(device, "down of expert %u", e);
         if (status == VKMOE_OK && p->down)
             status = vkmoe_matrix_create(device, &p->down[e], NULL, p->hidden, p->inner, layer->dtype,
                 &layer->down[e]);
@@ -125,6 +131,7 @@ static enum vkmoe_status create_experts(vkmoe_layer *layer, const struct vkmoe_l
     if (status != VKMOE_OK || p->shared_inner == 0)
         return status;
     const bool gated = layer->shared_gated;
+    vkmoe_plan_name(device, "shared expert");
     status = vkmoe_matrix_create(device, gated ? &p->shared_gate : &p->shared_up,
         gated ? &p->shared_up : NULL, p->shared_inner, p->hidden, layer->dtype,
         &layer->up[p->experts]);
@@ -202,7 +209,15 @@ enum vkmoe_status vkmoe_layer_create(vkmoe_device *device, const struct vkmoe_la
     *out = NULL;
     VKMOE_NEED(NULL, device, "device");
     VKMOE_NEED(&device->log, params, "params");
-    return vkmoe_layer_create_for(&(struct caller) { &device->log, __func__ }, device, params, out);
+    const struct caller caller = { &device->log, __func__ };
+    vkmoe_device *planned;
+    vkmoe_layer *layer = NULL;
+    enum vkmoe_status status = vkmoe_plan_begin(device, &planned);
+    if (status == VKMOE_OK)
+        status = vkmoe_layer_create_for(&caller, planned, params, &layer);
+    vkmoe_layer_destroy(&layer);
+    status = vkmoe_plan_end(&planned, caller.function, status);
+    return status == VKMOE_OK ? vkmoe_layer_create_for(&caller, device, params, out) : status;
 }
 
 enum vkmoe_status vkmoe_layer_create_for(const struct caller *caller, vkmoe_device *device,

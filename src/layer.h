@@ -48,11 +48,12 @@ struct layer_history {
 };
 
 // A layer without the down projection, for the stages that need none (mix.h): as
-// vkmoe_layer_create(), but `down` is NULL.
+// vkmoe_layer_create_for(), but `down` is NULL.
 enum vkmoe_status vkmoe_layer_create_up(const struct caller *caller, vkmoe_device *device,
     const struct vkmoe_layer_params *params, vkmoe_layer **out);
 
-// vkmoe_layer_create() for another function of the API.
+// vkmoe_layer_create() for another function of the API, which has made sure that it fits
+// (plan.h) with all else that it is part of.
 enum vkmoe_status vkmoe_layer_create_for(const struct caller *caller, vkmoe_device *device,
     const struct vkmoe_layer_params *params, vkmoe_layer **out);
 

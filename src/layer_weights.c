@@ -4,6 +4,7 @@
 
 #include "common.h"
 #include "dtype.h"
+#include "plan.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -92,9 +93,10 @@ static enum vkmoe_status create(vkmoe_device *device, struct packing *p, uint32_
     p->chunks = out->units * 8 / p->chunk_columns;
     const uint64_t size = (uint64_t) out->blocks * p->chunks * BLOCK_ROWS * CHUNK;
     if (size > UINT32_MAX) {
+        char label[PLAN_LABEL];
         return vkmoe_fail(&device->log, VKMOE_ERROR_UNSUPPORTED,
-            "a matrix of %u x %u takes %llu bytes; one matrix may take 4 GiB", blocks * BLOCK_ROWS,
-            p->columns, (unsigned long long) size);
+            "%sa matrix of %u x %u takes %llu bytes; one matrix may take 4 GiB",
+            vkmoe_plan_label(device, label), blocks * BLOCK_ROWS, p->columns, (unsigned long long) size);
     }
     enum vkmoe_status status = vkmoe_buffer_create(device, size, &out->buffer);
     if (status == VKMOE_OK)

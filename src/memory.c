@@ -5,6 +5,7 @@
 #include "memory.h"
 
 #include "common.h"
+#include "plan.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,7 @@ struct memory_block {
     void *mapped;
     VkMemoryPropertyFlags flags;
     bool shared;           // may hold several buffers
+    uint32_t heap;
     uint64_t size;         // without alignment and TAIL_PADDING
     uint64_t allocated_size; // of `memory`, with these
     struct range *free;    // sorted by offset, never touching each other
@@ -36,6 +38,7 @@ struct memory_store {
     pthread_mutex_t mutex; // blocks and their ranges
     struct memory_block *blocks;
     uint64_t shared_size;  // of all shared blocks
+    uint32_t type_bits;    // memory types that our buffers may have
     vkmoe_buffer *dummy;
     struct transfer *transfer;
 };
@@ -87,7 +90,8 @@ static bool is_out_of_memory(VkResult result)
 
 // Allocates from the best type that has room.
 static VkResult allocate(vkmoe_device *device, enum memory_kind kind,
-    const VkMemoryRequirements *requirements, VkDeviceMemory *out, VkMemoryPropertyFlags *flags)
+    const VkMemoryRequirements *requirements, VkDeviceMemory *out, VkMemoryPropertyFlags *flags,
+    uint32_t *heap)
 {
     VkResult result = VK_ERROR_OUT_OF_DEVICE_MEMORY;
     uint32_t untried = requirements->memoryTypeBits;
@@ -105,6 +109,12 @@ static VkResult allocate(vkmoe_device *device, enum memory_kind kind,
             return result;
         untried &= ~(1u << best_type);
         const VkMemoryType *type = &device->memory.memoryTypes[best_type];
+        *heap = type->heapIndex;
+        if (device->plan) {
+            if (vkmoe_plan_take(device, *heap, requirements->size))
+                return VK_SUCCESS;
+            continue;
+        }
         if (requirements->size > device->memory.memoryHeaps[type->heapIndex].size)
             continue;
         const VkMemoryAllocateFlagsInfo address = {
@@ -147,6 +157,25 @@ static VkResult map_block(vkmoe_device *device, struct memory_block *block, enum
         &block->mapped);
 }
 
+// With what drivers add to it not counted.
+static uint64_t memory_size(uint64_t size)
+{
+    return size + BUFFER_ALIGNMENT + TAIL_PADDING;
+}
+
+// One of a plan, which is nowhere.
+static VkResult plan_block(vkmoe_device *device, enum memory_kind kind, struct memory_block *block)
+{
+    const VkMemoryRequirements requirements = {
+        .size = memory_size(block->size),
+        .memoryTypeBits = device->memory_store->type_bits,
+    };
+    block->allocated_size = requirements.size;
+    block->address = BUFFER_ALIGNMENT;
+    block->free[block->free_count++] = (struct range){0, block->size};
+    return allocate(device, kind, &requirements, &block->memory, &block->flags, &block->heap);
+}
+
 // Goes to `fail` with `result` and *call set when a call fails. Nothing is logged: the caller
 // may have a smaller block to try.
 #define TRY(name, arguments)                                 \
@@ -168,18 +197,27 @@ static VkResult create_block(vkmoe_device *device, enum memory_kind kind, uint64
         goto fail;
     block->capacity = 2;
     block->size = size;
+    if (device->plan) {
+        result = plan_block(device, kind, block);
+        if (result != VK_SUCCESS)
+            goto fail;
+        *out = block;
+        return VK_SUCCESS;
+    }
     TRY(CreateBuffer, (device->device, &(VkBufferCreateInfo){
         .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
-        .size = size + BUFFER_ALIGNMENT + TAIL_PADDING,
+        .size = memory_size(size),
         .usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_INDIRECT_BUFFER_BIT
             | VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT
             | VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT,
         .sharingMode = VK_SHARING_MODE_EXCLUSIVE,
     }, NULL, &block->handle));
     device->vk.GetBufferMemoryRequirements(device->device, block->handle, &requirements);
+    device->memory_store->type_bits = requirements.memoryTypeBits;
     block->allocated_size = requirements.size;
     *call = "vkAllocateMemory";
-    result = allocate(device, kind, &requirements, &block->memory, &block->flags);
+    result = allocate(device, kind, &requirements, &block->memory, &block->flags,
+        &block->heap);
     if (result != VK_SUCCESS)
         goto fail;
     TRY(BindBufferMemory, (device->device, block->handle, block->memory, 0));
@@ -331,18 +369,19 @@ uint64_t vkmoe_memory_max_size(const vkmoe_device *device)
 static enum vkmoe_status check_size(vkmoe_device *device, uint64_t size)
 {
     uint64_t largest = 0;
+    char label[PLAN_LABEL];
     for (uint32_t i = 0; i < device->memory.memoryHeapCount; i++)
         largest = MAX(largest, device->memory.memoryHeaps[i].size);
     if (!size)
         return vkmoe_fail(&device->log, VKMOE_ERROR_INVALID, "buffer size 0: expected at least 1");
-    if (size > largest)
+    if (size > largest && !device->plan) // which finds out and says how much the rest needs
         return vkmoe_fail(&device->log, VKMOE_ERROR_OUT_OF_MEMORY,
             "buffer of %llu bytes: %s has %llu bytes of memory", (unsigned long long)size,
             device->info.name, (unsigned long long)largest);
     if (size > vkmoe_memory_max_size(device))
         return vkmoe_fail(&device->log, VKMOE_ERROR_UNSUPPORTED,
-            "buffer of %llu bytes: %s allows at most %llu in one buffer", (unsigned long long)size,
-            device->info.name, (unsigned long long)vkmoe_memory_max_size(device));
+            "%sbuffer of %llu bytes: %s allows at most %llu in one buffer",
+            vkmoe_plan_label(device, label), (unsigned long long)size, device->info.name, (unsigned long long)vkmoe_memory_max_size(device));
     return VKMOE_OK;
 }
 
@@ -357,8 +396,11 @@ enum vkmoe_status vkmoe_buffer_try_kind(vkmoe_device *device, enum memory_kind k
     if (!buffer)
         return VKMOE_ERROR_OUT_OF_MEMORY;
     pthread_mutex_lock(&device->memory_store->mutex);
-    VkResult result = find_block(device, kind, align_up(size, BUFFER_ALIGNMENT), &block, &offset,
-        &call);
+    VkResult result;
+    do // once more if it is a plan, to learn what all of it needs
+        result = find_block(device, kind, align_up(size, BUFFER_ALIGNMENT), &block, &offset,
+            &call);
+    while (is_out_of_memory(result) && vkmoe_plan_exceed(device->plan, size));
     pthread_mutex_unlock(&device->memory_store->mutex);
     if (result != VK_SUCCESS) {
         free(buffer);
@@ -375,6 +417,8 @@ enum vkmoe_status vkmoe_buffer_try_kind(vkmoe_device *device, enum memory_kind k
         .mapped = block->mapped ? (char *)block->mapped + offset : NULL,
         .host_cached = block->flags & VK_MEMORY_PROPERTY_HOST_CACHED_BIT,
     };
+    if (device->plan)
+        device->plan->parts[device->plan->part] += size;
     *out = buffer;
     return VKMOE_OK;
 }
@@ -504,6 +548,79 @@ uint64_t vkmoe_device_dummy_address(vkmoe_device *device)
 struct transfer *vkmoe_memory_transfer(vkmoe_device *device)
 {
     return device->memory_store->transfer;
+}
+
+// --------------------------------------------------------------------------- plans
+
+static struct memory_block *copy_block(const struct memory_block *block)
+{
+    struct memory_block *copy = calloc(1, sizeof *copy);
+    struct range *ranges = malloc(block->capacity * sizeof *ranges);
+    if (!copy || !ranges) {
+        free(copy);
+        free(ranges);
+        return NULL;
+    }
+    memcpy(ranges, block->free, block->free_count * sizeof *ranges);
+    *copy = *block;
+    copy->next = NULL;
+    copy->memory = VK_NULL_HANDLE;
+    copy->handle = VK_NULL_HANDLE;
+    copy->mapped = NULL;
+    copy->free = ranges;
+    return copy;
+}
+
+bool vkmoe_memory_fork(vkmoe_device *device, vkmoe_device *copy)
+{
+    struct memory_store *from = device->memory_store;
+    struct memory_store *to = copy->memory_store = calloc(1, sizeof *to);
+    bool complete = true;
+    if (!to)
+        return false;
+    pthread_mutex_init(&to->mutex, NULL);
+    pthread_mutex_lock(&from->mutex);
+    to->shared_size = from->shared_size;
+    to->type_bits = from->type_bits;
+    to->dummy = from->dummy;
+    struct memory_block **link = &to->blocks;
+    for (struct memory_block *block = from->blocks; block && complete; block = block->next) {
+        if (!block->shared)
+            continue;
+        *link = copy_block(block);
+        complete = *link != NULL;
+        if (complete)
+            link = &(*link)->next;
+    }
+    pthread_mutex_unlock(&from->mutex);
+    if (!complete)
+        vkmoe_memory_unfork(copy);
+    return complete;
+}
+
+void vkmoe_memory_unfork(vkmoe_device *copy)
+{
+    copy->memory_store->dummy = NULL; // the real one's
+    vkmoe_memory_finish(copy);
+}
+
+void vkmoe_memory_taken(vkmoe_device *device, uint64_t taken[VK_MAX_MEMORY_HEAPS])
+{
+    struct memory_store *store = device->memory_store;
+    memset(taken, 0, VK_MAX_MEMORY_HEAPS * sizeof *taken);
+    pthread_mutex_lock(&store->mutex);
+    for (const struct memory_block *block = store->blocks; block; block = block->next)
+        taken[block->heap] += block->allocated_size;
+    pthread_mutex_unlock(&store->mutex);
+}
+
+uint32_t vkmoe_memory_heaps(const vkmoe_device *device)
+{
+    uint32_t heaps = 0;
+    for (uint32_t i = 0; i < device->memory.memoryTypeCount; i++)
+        if (device->memory_store->type_bits >> i & 1 && score_type(device, MEMORY_DEVICE, i) >= 0)
+            heaps |= 1u << device->memory.memoryTypes[i].heapIndex;
+    return heaps;
 }
 
 enum vkmoe_status vkmoe_memory_init(vkmoe_device *device)

@@ -71,6 +71,14 @@ uint64_t vkmoe_memory_max_size(const vkmoe_device *device);
 // that a kernel does not use, since no kernel ever gets a null address.
 uint64_t vkmoe_device_dummy_address(vkmoe_device *device);
 
+// For plan.h. A store for `copy` in which the buffers of `device` stand where they do, but in no
+// memory; false without host memory. Then only _unfork() finishes it.
+bool vkmoe_memory_fork(vkmoe_device *device, vkmoe_device *copy);
+void vkmoe_memory_unfork(vkmoe_device *copy);
+// What the library has taken of each heap, and a mask of those that serve as device memory.
+void vkmoe_memory_taken(vkmoe_device *device, uint64_t taken[VK_MAX_MEMORY_HEAPS]);
+uint32_t vkmoe_memory_heaps(const vkmoe_device *device);
+
 // memory.c to transfer.c: what copies need besides memory.
 struct transfer;
 enum vkmoe_status vkmoe_transfer_create(vkmoe_device *device, struct transfer **out);

@@ -3,6 +3,7 @@
 
 #include "common.h"
 #include "model/model.h"
+#include "plan.h"
 
 #include <stdlib.h>
 
@@ -37,7 +38,11 @@ static enum vkmoe_status create_cache(vkmoe_network *n, const struct vkmoe_atten
         .block = block,
     };
     const struct caller caller = creator(n);
-    return vkmoe_cache_create_for(&caller, n->device, &cache, out);
+    vkmoe_plan_name(n->device, "keys and values in the cache");
+    vkmoe_plan_enter(n->device, PLAN_CACHES);
+    const enum vkmoe_status status = vkmoe_cache_create_for(&caller, n->device, &cache, out);
+    vkmoe_plan_enter(n->device, PLAN_WEIGHTS);
+    return status;
 }
 
 // One attention and its norm; the cache, too, unless there is one already.
@@ -115,6 +120,7 @@ static enum vkmoe_status create_block(vkmoe_network *n, vkmoe_model *model, bool
     const struct vkmoe_network_params *p = &n->params;
     struct network_block *block = in_encoder ? &n->encoder.blocks[index] : &n->decoder.blocks[index];
     struct vkmoe_block where = { .index = index, .decoder = has_encoder(n) && !in_encoder };
+    vkmoe_plan_where(n->device, "%sblock %u: ", in_encoder ? "encoder " : "", index);
     enum vkmoe_status status = in_encoder
         ? create_attention(n, model, where, 1, p->encoder_capacity, &block->attention,
             &n->encoder_cache)
@@ -181,8 +187,10 @@ static enum vkmoe_status create_ends(vkmoe_network *n)
     const struct vkmoe_frame_params *f = &n->frame;
     const struct vkmoe_view *embedding[] = { &f->embedding }, *head[] = { &f->head };
     const struct caller caller = creator(n);
+    vkmoe_plan_name(n->device, "embedding");
     enum vkmoe_status status = vkmoe_linear_create(&caller, n->device, embedding, NULL,
         &f->vocabulary, 1, f->hidden, &n->embedding);
+    vkmoe_plan_name(n->device, "head");
     n->tied = f->head.data == f->embedding.data;
     if (status == VKMOE_OK && !n->tied)
         status = vkmoe_linear_create(&caller, n->device, head, NULL, &f->vocabulary, 1, f->hidden,
@@ -192,9 +200,12 @@ static enum vkmoe_status create_ends(vkmoe_network *n)
     if (status == VKMOE_OK && f->encoder_blocks > 0)
         status = upload_norm(n, &f->encoder_norm, 1, &n->encoder.final_norm);
     const uint64_t rows = (uint64_t) n->rows * f->hidden * sizeof(float);
+    vkmoe_plan_name(n->device, "rows of the residual stream");
+    vkmoe_plan_enter(n->device, PLAN_SCRATCH);
     vkmoe_buffer **const buffers[] = { &n->x, &n->normed, &n->delta };
     for (size_t i = 0; i < ARRAY_SIZE(buffers) && status == VKMOE_OK; i++)
         status = vkmoe_buffer_create(n->device, rows, buffers[i]);
+    vkmoe_plan_enter(n->device, PLAN_WEIGHTS);
     return status;
 }
 
@@ -234,15 +245,24 @@ static enum vkmoe_status fill(vkmoe_network *n, vkmoe_model *model)
     return status == VKMOE_OK ? create_stack(n, model, false, n->frame.blocks) : status;
 }
 
-enum vkmoe_status vkmoe_network_create(vkmoe_device *device, vkmoe_model *model,
+// What streams have of it counts as there.
+static enum vkmoe_status plan_scratch(const vkmoe_network *n, const vkmoe_device *device)
+{
+    const uint64_t size = vkmoe_network_scratch_size(n);
+    vkmoe_buffer *scratch = NULL;
+    vkmoe_plan_where(n->device, "%s", "");
+    vkmoe_plan_name(n->device, "scratch of a stream");
+    vkmoe_plan_enter(n->device, PLAN_SCRATCH);
+    if (size <= atomic_load(&device->scratch_size))
+        return VKMOE_OK;
+    const enum vkmoe_status status = vkmoe_buffer_create(n->device, size, &scratch);
+    vkmoe_buffer_destroy(&scratch);
+    return status;
+}
+
+static enum vkmoe_status make(vkmoe_device *device, vkmoe_model *model,
     const struct vkmoe_network_params *params, vkmoe_network **out)
 {
-    const struct vkmoe_log *log = device ? &device->log : model ? &model->log : NULL;
-    VKMOE_NEED(log, out, "out");
-    *out = NULL;
-    VKMOE_NEED(log, device, "device");
-    VKMOE_NEED(log, model, "model");
-    VKMOE_NEED(log, params, "params");
     vkmoe_network *n = calloc(1, sizeof *n);
     if (!n)
         return vkmoe_fail(&device->log, VKMOE_ERROR_OUT_OF_MEMORY, "network: out of host memory");
@@ -253,6 +273,27 @@ enum vkmoe_status vkmoe_network_create(vkmoe_device *device, vkmoe_model *model,
         vkmoe_network_destroy(&n);
     *out = n;
     return status;
+}
+
+enum vkmoe_status vkmoe_network_create(vkmoe_device *device, vkmoe_model *model,
+    const struct vkmoe_network_params *params, vkmoe_network **out)
+{
+    const struct vkmoe_log *log = device ? &device->log : model ? &model->log : NULL;
+    VKMOE_NEED(log, out, "out");
+    *out = NULL;
+    VKMOE_NEED(log, device, "device");
+    VKMOE_NEED(log, model, "model");
+    VKMOE_NEED(log, params, "params");
+    vkmoe_device *planned;
+    vkmoe_network *network = NULL;
+    enum vkmoe_status status = vkmoe_plan_begin(device, &planned);
+    if (status == VKMOE_OK)
+        status = make(planned, model, params, &network);
+    if (status == VKMOE_OK)
+        status = plan_scratch(network, device);
+    vkmoe_network_destroy(&network);
+    status = vkmoe_plan_end(&planned, __func__, status);
+    return status == VKMOE_OK ? make(device, model, params, out) : status;
 }
 
 static void destroy_stack(struct network_stack *stack)

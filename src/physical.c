@@ -57,6 +57,7 @@ static VkResult probe_extensions(const struct instance *instance, struct physica
     for (uint32_t i = 0; i < count; i++) {
         const char *name = list[i].extensionName;
         p->portability_subset |= !strcmp(name, "VK_KHR_portability_subset");
+        p->memory_budget |= !strcmp(name, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
         p->executable_properties |=
             !strcmp(name, VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME);
         p->info.cooperative_matrix |= !strcmp(name, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME);

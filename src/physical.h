@@ -25,6 +25,7 @@ struct physical {
     bool full_subgroups;
     bool maintenance4;
     bool portability_subset;
+    bool memory_budget; // VK_EXT_memory_budget, which asks the physical device alone
     bool executable_properties;
     struct feature_set features; // all that it offers, used or not
 };

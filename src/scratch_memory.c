@@ -29,6 +29,7 @@ enum vkmoe_status vkmoe_scratch_grow(struct scratch_memory *scratch, vkmoe_devic
         };
         scratch->retired = retired;
     }
+    atomic_fetch_add(&device->scratch_size, size - (scratch->buffer ? scratch->buffer->size : 0));
     scratch->buffer = larger;
     return VKMOE_OK;
 }
@@ -50,5 +51,7 @@ void vkmoe_scratch_collect(struct scratch_memory *scratch, uint64_t done, uint64
 void vkmoe_scratch_finish(struct scratch_memory *scratch)
 {
     vkmoe_scratch_collect(scratch, UINT64_MAX - 1, UINT64_MAX);
+    if (scratch->buffer)
+        atomic_fetch_sub(&scratch->buffer->device->scratch_size, scratch->buffer->size);
     vkmoe_buffer_destroy(&scratch->buffer);
 }

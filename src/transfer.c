@@ -223,7 +223,7 @@ enum vkmoe_status vkmoe_buffer_upload_with(vkmoe_buffer *buffer, uint64_t offset
 {
     vkmoe_device *device = buffer->device;
     enum vkmoe_status status = check_range(buffer, "vkmoe_buffer_upload", offset, size);
-    if (status != VKMOE_OK || !size)
+    if (status != VKMOE_OK || !size || device->plan)
         return status;
     if (buffer->mapped) {
         for (uint64_t at = 0; at < size; at += PIECE)
@@ -317,7 +317,7 @@ enum vkmoe_status vkmoe_buffer_clear(vkmoe_buffer *buffer, uint64_t offset, uint
 {
     vkmoe_device *device = buffer->device;
     enum vkmoe_status status = check_range(buffer, "vkmoe_buffer_clear", offset, size);
-    if (status != VKMOE_OK || !size)
+    if (status != VKMOE_OK || !size || device->plan)
         return status;
     if (buffer->mapped) {
         memset((char *)buffer->mapped + offset, 0, size);

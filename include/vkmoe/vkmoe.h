@@ -419,7 +419,13 @@ struct vkmoe_layer_params {
 typedef struct vkmoe_layer vkmoe_layer; // router and experts on the device; any thread
 
 // Copies the weights to the device, in the dtype they have; the views are not
-// needed afterwards. INVALID names the field that breaks a rule above.
+// needed afterwards. INVALID names the field that breaks a rule above. OUT_OF_MEMORY
+// before any of them is read, if the device has no room for all: the line says how much
+// is needed and how much is free. UNSUPPORTED, likewise, for a matrix that no buffer of
+// the device can hold, with its name.
+//
+// Free is what the driver's VK_EXT_memory_budget says, else what the library has not taken of
+// the heaps; on a CPU what the machine, control groups and the limit of address space leave.
 VKMOE_API enum vkmoe_status vkmoe_layer_create(vkmoe_device *device,
     const struct vkmoe_layer_params *params, vkmoe_layer **out);
 
@@ -787,7 +793,9 @@ struct vkmoe_network_params {
     bool no_capacity;
 };
 
-// UNSUPPORTED for models with blocks that this version cannot run whole.
+// UNSUPPORTED for models with blocks that this version cannot run whole. OUT_OF_MEMORY as of
+// vkmoe_layer_create(), before anything is loaded; the scratch that a stream will need counts,
+// unless streams have it already.
 VKMOE_API enum vkmoe_status vkmoe_network_create(vkmoe_device *device, vkmoe_model *model,
     const struct vkmoe_network_params *params, vkmoe_network **out);
 VKMOE_API void vkmoe_network_destroy(vkmoe_network **network);

@@ -1,0 +1,203 @@
+// plan.c - see plan.h.
+#include "plan.h"
+
+#include "common.h"
+#include "host_memory.h"
+#include "memory.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define UNKNOWN UINT64_MAX
+
+// ------------------------------------------------------------------- what there is
+
+// Of one heap, by the driver if it says so, else what the library has not taken.
+static void read_heaps(vkmoe_device *device, struct plan *plan)
+{
+    VkPhysicalDeviceMemoryBudgetPropertiesEXT budget = {
+        VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT};
+    VkPhysicalDeviceMemoryProperties2 memory = {
+        VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2, &budget};
+    uint64_t taken[VK_MAX_MEMORY_HEAPS];
+    vkmoe_memory_taken(device, taken);
+    if (device->memory_budget)
+        device->instance_vk.GetPhysicalDeviceMemoryProperties2(device->physical_device, &memory);
+    for (uint32_t i = 0; i < device->memory.memoryHeapCount; i++) {
+        const uint64_t all = budget.heapBudget[i] ? budget.heapBudget[i]
+            : device->memory.memoryHeaps[i].size;
+        const uint64_t used = budget.heapBudget[i] ? budget.heapUsage[i] : taken[i];
+        plan->heap_free[i] = all - MIN(all, used);
+    }
+}
+
+static void read_free(vkmoe_device *device, vkmoe_device *copy)
+{
+    struct plan *plan = copy->plan;
+    const uint32_t heaps = device->memory.memoryHeapCount;
+    plan->host_free = UNKNOWN;
+    plan->limit = "";
+    if (device->is_cpu) {
+        // Software drivers take whatever the machine gives, beyond the heap's size as well.
+        const struct host_memory host = vkmoe_host_memory("");
+        for (uint32_t i = 0; i < heaps; i++)
+            plan->heap_free[i] = UNKNOWN;
+        plan->free = plan->host_free = host.free;
+        plan->limit = host.limit;
+        return;
+    }
+    read_heaps(device, plan);
+    const uint32_t usable = vkmoe_memory_heaps(copy);
+    for (uint32_t i = 0; i < heaps; i++)
+        plan->free += usable >> i & 1 ? plan->heap_free[i] : 0;
+}
+
+// ------------------------------------------------------------------------ counting
+
+void vkmoe_plan_enter(vkmoe_device *device, enum plan_part part)
+{
+    if (device->plan)
+        device->plan->part = part;
+}
+
+void vkmoe_plan_where(vkmoe_device *device, const char *format, ...)
+{
+    va_list arguments;
+    if (!device->plan)
+        return;
+    va_start(arguments, format);
+    vsnprintf(device->plan->where, sizeof device->plan->where, format, arguments);
+    va_end(arguments);
+}
+
+void vkmoe_plan_name(vkmoe_device *device, const char *format, ...)
+{
+    va_list arguments;
+    if (!device->plan)
+        return;
+    va_start(arguments, format);
+    vsnprintf(device->plan->name, sizeof device->plan->name, format, arguments);
+    va_end(arguments);
+}
+
+bool vkmoe_plan_take(vkmoe_device *device, uint32_t heap, uint64_t size)
+{
+    struct plan *plan = device->plan;
+    if (!plan->exceeded) {
+        if (size > plan->heap_free[heap] || size > plan->host_free
+                || size > device->memory.memoryHeaps[heap].size)
+            return false;
+        plan->heap_free[heap] -= plan->heap_free[heap] == UNKNOWN ? 0 : size;
+        plan->host_free -= plan->host_free == UNKNOWN ? 0 : size;
+    }
+    plan->taken += size;
+    return true;
+}
+
+bool vkmoe_plan_exceed(struct plan *plan, uint64_t size)
+{
+    if (!plan || plan->exceeded)
+        return false;
+    plan->exceeded = true;
+    plan->piece = size;
+    snprintf(plan->piece_name, sizeof plan->piece_name, "%s%s", plan->where, plan->name);
+    return true;
+}
+
+const char *vkmoe_plan_label(const vkmoe_device *device, char text[PLAN_LABEL])
+{
+    text[0] = 0;
+    if (device->plan && device->plan->name[0])
+        snprintf(text, PLAN_LABEL, "%s%s: ", device->plan->where, device->plan->name);
+    return text;
+}
+
+// ----------------------------------------------------------------------- begin, end
+
+enum vkmoe_status vkmoe_plan_begin(vkmoe_device *device, vkmoe_device **planned)
+{
+    vkmoe_device *copy = *planned = calloc(1, sizeof *copy);
+    if (!copy)
+        return vkmoe_fail(&device->log, VKMOE_ERROR_OUT_OF_MEMORY, "out of host memory");
+    // What creating asks a device for; there are no queue and no functions to call.
+    copy->log = device->log;
+    copy->log.level = VKMOE_LOG_ERROR; // the rest is said when it is created
+    copy->info = device->info;
+    copy->needs = device->needs;
+    copy->is_cpu = device->is_cpu;
+    copy->ends_loops = device->ends_loops;
+    copy->subgroup_size = device->subgroup_size;
+    copy->max_groups = device->max_groups;
+    copy->max_buffer_size = device->max_buffer_size;
+    copy->limits = device->limits;
+    copy->memory = device->memory;
+    atomic_init(&copy->lost, atomic_load(&device->lost));
+    copy->plan = calloc(1, sizeof *copy->plan);
+    if (!copy->plan || !vkmoe_memory_fork(device, copy)) {
+        free(copy->plan);
+        free(copy);
+        *planned = NULL;
+        return vkmoe_fail(&device->log, VKMOE_ERROR_OUT_OF_MEMORY, "out of host memory");
+    }
+    read_free(device, copy);
+    return VKMOE_OK;
+}
+
+static const char *size_text(uint64_t size, char text[32])
+{
+    static const char *const units[] = { "bytes", "kB", "MB", "GB", "TB" };
+    double value = (double) size;
+    uint32_t unit = 0;
+    while (value >= 999.5 && unit < ARRAY_SIZE(units) - 1) {
+        value /= 1000;
+        unit++;
+    }
+    snprintf(text, 32, "%.*f %s", unit == 0 || value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2, value,
+        units[unit]);
+    return text;
+}
+
+static enum vkmoe_status refuse(const vkmoe_device *device, const char *function)
+{
+    const struct plan *plan = device->plan;
+    char needed[32], there[32], parts[PLAN_PARTS][32];
+    size_text(plan->taken, needed);
+    if (plan->free == UNKNOWN)
+        snprintf(there, sizeof there, "nobody knows how much");
+    else
+        size_text(plan->free, there);
+    if (plan->taken <= plan->free) // there is enough, but not where it is needed
+        return vkmoe_fail(&device->log, VKMOE_ERROR_OUT_OF_MEMORY,
+            "%s: needs %s of device memory, of which %s is free, but %s, %s, does not fit into "
+            "what is left of any heap", function, needed, there,
+            plan->piece_name[0] ? plan->piece_name : "a buffer",
+            size_text(plan->piece, parts[0]));
+    if (!strcmp(needed, there)) {
+        snprintf(needed, sizeof needed, "%" PRIu64 " bytes", plan->taken);
+        snprintf(there, sizeof there, "%" PRIu64, plan->free);
+    }
+    for (uint32_t i = 0; i < PLAN_PARTS; i++)
+        size_text(plan->parts[i], parts[i]);
+    return vkmoe_fail(&device->log, VKMOE_ERROR_OUT_OF_MEMORY,
+        "%s: needs %s of device memory, of which %s is free%s%s: weights %s, caches %s, scratch %s",
+        function, needed, there, plan->limit[0] ? " " : "", plan->limit, parts[PLAN_WEIGHTS],
+        parts[PLAN_CACHES], parts[PLAN_SCRATCH]);
+}
+
+enum vkmoe_status vkmoe_plan_end(vkmoe_device **planned, const char *function,
+    enum vkmoe_status status)
+{
+    vkmoe_device *copy = *planned;
+    if (!copy)
+        return status;
+    if (status == VKMOE_OK && copy->plan->exceeded)
+        status = refuse(copy, function);
+    vkmoe_memory_unfork(copy);
+    free(copy->plan);
+    free(copy);
+    *planned = NULL;
+    return status;
+}
