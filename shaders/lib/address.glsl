@@ -45,6 +45,7 @@ void store_u32(U32 base, uint i, uint x) { ELEMENT(U32, 4, base, i) = x; }
 uvec2 load_u32x2(U32x2 base, uint i) { return ELEMENT(U32x2, 8, base, i); }
 void store_u32x2(U32x2 base, uint i, uvec2 x) { ELEMENT(U32x2, 8, base, i) = x; }
 void store_f32x4(F32x4 base, uint i, vec4 x) { ELEMENT(F32x4, 16, base, i) = x; }
+void store_u32x4(U32x4 base, uint i, uvec4 x) { ELEMENT(U32x4, 16, base, i) = x; }
 uvec4 load_u32x4(U32x4 base, uint i) { return ELEMENT(U32x4, 16, base, i); }
 
 // The same 16 bytes where each lane has an address of its own: lavapipe gathers element
