@@ -3,8 +3,8 @@
 #include "attention.h"
 
 #include "common.h"
-#include "dtype.h"
 #include "plan.h"
+#include "view.h"
 
 #include "shaders/pattern.h"
 
@@ -12,10 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static enum vkmoe_status create_experts(const struct caller *caller, vkmoe_attention *a,
-    const struct vkmoe_attention_params *p)
+// The projections of routed attention.
+static struct vkmoe_layer_params layer_of(const struct vkmoe_attention_params *p)
 {
-    const struct vkmoe_layer_params layer = {
+    return (struct vkmoe_layer_params) {
         .hidden = p->hidden,
         .inner = p->heads * p->head_size,
         .experts = p->experts,
@@ -27,45 +27,48 @@ static enum vkmoe_status create_experts(const struct caller *caller, vkmoe_atten
         .down = p->output,
         .output_bias = p->output_bias,
     };
-    if (p->router.capacity > 0)
-        return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "router.capacity has no meaning here");
-    return vkmoe_layer_create_for(caller, a->device, &layer, &a->experts);
 }
 
-static enum vkmoe_status create_matrices(const struct caller *caller, vkmoe_attention *a,
-    const struct vkmoe_attention_params *p)
+static enum vkmoe_status create_experts(vkmoe_attention *a, const struct vkmoe_attention_params *p)
+{
+    const struct vkmoe_layer_params layer = layer_of(p);
+    if (p->router.capacity > 0)
+        return vkmoe_refuse(&a->loading->caller, VKMOE_ERROR_INVALID,
+            "router.capacity has no meaning here");
+    return vkmoe_layer_load(a->loading, &layer, &a->experts);
+}
+
+static enum vkmoe_status create_matrices(vkmoe_attention *a, const struct vkmoe_attention_params *p)
 {
     const uint32_t kv_rows[] = { p->kv_heads * p->head_size, p->kv_heads * p->head_size };
     const struct vkmoe_view *kv[] = { &p->key, &p->value };
     const struct vkmoe_view *kv_bias[] = { &p->key_bias, &p->value_bias };
     const bool mixes_values = p->value_experts.experts > 0;
     vkmoe_plan_name(a->device, "keys and values");
-    enum vkmoe_status status = vkmoe_linear_create(caller, a->device, kv, kv_bias, kv_rows,
+    enum vkmoe_status status = vkmoe_linear_create(a->loading, kv, kv_bias, kv_rows,
         mixes_values ? 1 : 2, p->hidden, &a->kv);
     if (status == VKMOE_OK && mixes_values)
-        status = vkmoe_mix_create(caller, a->device, MIX_VALUES, &p->value_experts, p->kv_heads,
-            p->hidden, p->head_size, p->hidden, &(struct vkmoe_view) { 0 }, &a->value_mix);
+        status = vkmoe_mix_create(a->loading, MIX_VALUES, &p->value_experts, p->kv_heads, p->hidden,
+            p->head_size, p->hidden, &(struct vkmoe_view) { 0 }, &a->value_mix);
     if (status != VKMOE_OK)
         return status;
     a->query_columns = p->heads * p->head_size;
     if (a->routed) {
         a->query_columns = (uint32_t) align_up(a->query_columns, 8);
-        return create_experts(caller, a, p);
+        return create_experts(a, p);
     }
     const uint32_t columns = a->query_columns;
     vkmoe_plan_name(a->device, "queries");
     const struct vkmoe_view *query[] = { &p->query[0] }, *query_bias[] = { &p->query_bias };
-    status = vkmoe_linear_create(caller, a->device, query, query_bias, &columns, 1, p->hidden,
-        &a->query);
+    status = vkmoe_linear_create(a->loading, query, query_bias, &columns, 1, p->hidden, &a->query);
     if (status != VKMOE_OK)
         return status;
     vkmoe_plan_name(a->device, "output projection");
     if (p->output_experts.experts > 0)
-        return vkmoe_mix_create(caller, a->device, MIX_OUTPUTS, &p->output_experts, p->heads,
-            p->hidden, p->hidden, p->head_size, &p->output_bias, &a->output_mix);
+        return vkmoe_mix_create(a->loading, MIX_OUTPUTS, &p->output_experts, p->heads, p->hidden,
+            p->hidden, p->head_size, &p->output_bias, &a->output_mix);
     const struct vkmoe_view *output[] = { &p->output[0] }, *output_bias[] = { &p->output_bias };
-    return vkmoe_linear_create(caller, a->device, output, output_bias, &p->hidden, 1, columns,
-        &a->output);
+    return vkmoe_linear_create(a->loading, output, output_bias, &p->hidden, 1, columns, &a->output);
 }
 
 static enum vkmoe_status upload(vkmoe_device *device, const void *data, uint64_t size,
@@ -163,16 +166,20 @@ static enum vkmoe_status upload_head_vectors(vkmoe_attention *a,
     float *values = calloc(count, sizeof *values);
     if (!values)
         return vkmoe_fail(&a->device->log, VKMOE_ERROR_OUT_OF_MEMORY, "attention: out of host memory");
-    const struct vkmoe_view sinks = vkmoe_view_resolve(&p->sinks, p->heads);
-    const struct vkmoe_view bias = vkmoe_view_resolve(&p->position_bias, columns);
-    for (uint32_t h = 0; h < p->heads; h++) {
-        if (a->has_sinks)
-            values[h] = vkmoe_view_get(&sinks, 0, h);
-        for (uint32_t i = 0; reach && i < columns; i++)
-            values[p->heads + (size_t) h * columns + i] = vkmoe_view_get(&bias, h, i);
-    }
-    const enum vkmoe_status status = upload(a->device, values, count * sizeof *values,
-        &a->head_vectors);
+    float *sinks = NULL, *bias = NULL;
+    enum vkmoe_status status = VKMOE_OK;
+    if (a->has_sinks)
+        status = vkmoe_view_floats(&p->sinks, &a->device->log, 1, p->heads, &sinks);
+    if (status == VKMOE_OK && reach)
+        status = vkmoe_view_floats(&p->position_bias, &a->device->log, p->heads, columns, &bias);
+    if (sinks)
+        memcpy(values, sinks, p->heads * sizeof *sinks);
+    if (bias)
+        memcpy(values + p->heads, bias, (size_t) p->heads * columns * sizeof *bias);
+    if (status == VKMOE_OK)
+        status = upload(a->device, values, count * sizeof *values, &a->head_vectors);
+    free(sinks);
+    free(bias);
     free(values);
     return status;
 }
@@ -203,10 +210,9 @@ static void set_defaults(struct vkmoe_attention_params *p)
         p->expert_kv_heads = p->kv_heads;
 }
 
-static enum vkmoe_status fill(const struct caller *caller, vkmoe_attention *a,
-    const struct vkmoe_attention_params *p)
+static enum vkmoe_status fill(vkmoe_attention *a, const struct vkmoe_attention_params *p)
 {
-    enum vkmoe_status status = create_matrices(caller, a, p);
+    enum vkmoe_status status = create_matrices(a, p);
     if (status == VKMOE_OK)
         status = upload_patterns(a, p);
     if (status == VKMOE_OK)
@@ -229,32 +235,64 @@ enum vkmoe_status vkmoe_attention_create(vkmoe_device *device,
     *out = NULL;
     VKMOE_NEED(NULL, device, "device");
     VKMOE_NEED(&device->log, params, "params");
-    const struct caller caller = { &device->log, __func__ };
-    vkmoe_device *planned;
+    struct loading loading = { .caller = { &device->log, __func__ } };
     vkmoe_attention *attention = NULL;
-    enum vkmoe_status status = vkmoe_plan_begin(device, &planned);
+    enum vkmoe_status status = vkmoe_plan_begin(device, &loading.device);
     if (status == VKMOE_OK)
-        status = vkmoe_attention_create_for(&caller, planned, params, &attention);
+        status = vkmoe_attention_load(&loading, params, &attention);
     vkmoe_attention_destroy(&attention);
-    status = vkmoe_plan_end(&planned, caller.function, status);
-    return status == VKMOE_OK ? vkmoe_attention_create_for(&caller, device, params, out) : status;
+    status = vkmoe_plan_end(&loading.device, __func__, status);
+    loading.device = device;
+    return status == VKMOE_OK ? vkmoe_attention_load(&loading, params, out) : status;
 }
 
-enum vkmoe_status vkmoe_attention_create_for(const struct caller *caller, vkmoe_device *device,
+static uint64_t mix_load_size(const struct vkmoe_head_experts *e, uint32_t heads, uint64_t size,
+    uint32_t hidden, uint32_t rows, uint32_t columns)
+{
+    const uint64_t experts = (uint64_t) heads * e->experts;
+    return experts * rows * columns * size
+        + (experts + (e->router.levels.data ? 2 : 0)) * hidden * sizeof(float);
+}
+
+uint64_t vkmoe_attention_load_size(const struct vkmoe_attention_params *p)
+{
+    const uint64_t width = (uint64_t) p->heads * p->head_size;
+    const uint64_t kv_width = (uint64_t) p->kv_heads * p->head_size;
+    uint64_t size = kv_width * p->hidden * dtype_size(p->key.dtype);
+    if (p->value_experts.experts > 0)
+        size += mix_load_size(&p->value_experts, p->kv_heads,
+            dtype_size(p->value_experts.matrices[0].dtype), p->hidden, p->head_size, p->hidden);
+    else
+        size += kv_width * p->hidden * dtype_size(p->value.dtype);
+    if (p->experts > 1) {
+        const struct vkmoe_layer_params layer = layer_of(p);
+        return size + vkmoe_layer_load_size(&layer);
+    }
+    size += width * p->hidden * dtype_size(p->query[0].dtype);
+    if (p->output_experts.experts > 0)
+        return size + mix_load_size(&p->output_experts, p->heads,
+            dtype_size(p->output_experts.matrices[0].dtype), p->hidden, p->hidden, p->head_size);
+    return size + width * p->hidden * dtype_size(p->output[0].dtype);
+}
+
+enum vkmoe_status vkmoe_attention_load(struct loading *loading,
     const struct vkmoe_attention_params *params, vkmoe_attention **out)
 {
+    vkmoe_device *device = loading->device;
     *out = NULL;
-    enum vkmoe_status status = vkmoe_attention_check(caller, params);
+    enum vkmoe_status status = vkmoe_attention_check(&loading->caller, params);
     if (status != VKMOE_OK)
         return status;
     vkmoe_attention *a = calloc(1, sizeof *a);
     if (!a)
         return vkmoe_fail(&device->log, VKMOE_ERROR_OUT_OF_MEMORY, "attention: out of host memory");
     a->device = device;
+    a->loading = loading;
     a->params = *params;
     a->routed = params->experts > 1;
     set_defaults(&a->params);
-    status = fill(caller, a, params);
+    status = fill(a, params);
+    a->loading = NULL;
     if (status != VKMOE_OK)
         vkmoe_attention_destroy(&a);
     *out = a;

@@ -7,6 +7,7 @@
 
 struct vkmoe_attention {
     vkmoe_device *device;
+    struct loading *loading;     // while it is created
     struct vkmoe_attention_params params; // without views, defaults filled in
     bool routed;                 // more than one expert
     bool both_sides;             // some pattern looks behind the query
@@ -42,14 +43,18 @@ enum vkmoe_status vkmoe_attention_check(const struct caller *caller,
     const struct vkmoe_attention_params *params);
 
 // The public functions of these names for another function of the API.
-enum vkmoe_status vkmoe_attention_create_for(const struct caller *caller, vkmoe_device *device,
-    const struct vkmoe_attention_params *params, vkmoe_attention **out);
 enum vkmoe_status vkmoe_cache_create_for(const struct caller *caller, vkmoe_device *device,
     const struct vkmoe_cache_params *params, vkmoe_cache **out);
 enum vkmoe_status vkmoe_attention_forward_for(const struct caller *caller, vkmoe_stream *stream,
     const vkmoe_attention *attention, vkmoe_cache *cache, const struct vkmoe_attend_params *params);
 enum vkmoe_status vkmoe_attention_store_for(const struct caller *caller, vkmoe_stream *stream,
     const vkmoe_attention *attention, vkmoe_cache *cache, const struct vkmoe_attend_params *params);
+
+// attention.c: vkmoe_attention_create() as a part of another loading, and the bytes of the
+// matrices, as they count there.
+enum vkmoe_status vkmoe_attention_load(struct loading *loading,
+    const struct vkmoe_attention_params *params, vkmoe_attention **out);
+uint64_t vkmoe_attention_load_size(const struct vkmoe_attention_params *params);
 
 // rope.c: the turns of each pair, as shaders/store_kv.h wants them. `out` has `size` words;
 // `length` of the context counts for dynamic scaling only.

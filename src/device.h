@@ -48,6 +48,7 @@ struct vkmoe_device {
 
     uint32_t needs;            // mask of enum need that it satisfies
     bool is_cpu;               // a software driver: kernels take CPU shapes
+    bool packs_on_host;        // weights are packed by the host, which is faster at it (pack.c)
     bool ends_loops;           // all of an invocation, after 65535 iterations, without a word
     uint32_t subgroup_size;    // the size kernels run with
     bool fixed_subgroup_size;  // it must be required explicitly (sizes vary)

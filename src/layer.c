@@ -2,19 +2,24 @@
 #include "layer.h"
 
 #include "common.h"
-#include "dtype.h"
 #include "plan.h"
+#include "view.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static float get_or(const struct vkmoe_view *view, uint32_t columns, uint32_t row, uint32_t column,
-    float absent)
+// Copies [rows][columns]; `out` stays as it is if the view is absent.
+static enum vkmoe_status read_view(const struct vkmoe_layer *layer, const struct vkmoe_view *view,
+    uint32_t rows, uint32_t columns, float *out)
 {
-    if (!view->data)
-        return absent;
-    const struct vkmoe_view resolved = vkmoe_view_resolve(view, columns);
-    return vkmoe_view_get(&resolved, row, column);
+    float *values;
+    if (!view->data || layer->device->plan) // a plan has no use for them
+        return VKMOE_OK;
+    enum vkmoe_status status = vkmoe_view_floats(view, &layer->device->log, rows, columns, &values);
+    if (status == VKMOE_OK)
+        memcpy(out, values, (size_t) rows * columns * sizeof *out);
+    free(values);
+    return status;
 }
 
 static enum vkmoe_status no_host_memory(const vkmoe_device *device)
@@ -23,14 +28,11 @@ static enum vkmoe_status no_host_memory(const vkmoe_device *device)
 }
 
 // Rows that multiply r, which is x times input_scale.
-static void scale_rows(const struct vkmoe_view *input_scale, const struct vkmoe_view *rows,
-    uint32_t count, uint32_t columns, float *out)
+static void scale_rows(const float *input_scale, uint32_t count, uint32_t columns, float *rows)
 {
-    const struct vkmoe_view weight = vkmoe_view_resolve(rows, columns);
     for (uint32_t i = 0; i < count; i++) {
         for (uint32_t d = 0; d < columns; d++)
-            out[(size_t) i * columns + d] = vkmoe_view_get(&weight, i, d)
-                * get_or(input_scale, columns, 0, d, 1.0f);
+            rows[(size_t) i * columns + d] *= input_scale[d];
     }
 }
 
@@ -40,23 +42,29 @@ static enum vkmoe_status create_router(vkmoe_layer *layer, const struct vkmoe_la
     const uint32_t columns = layer->params.router_hidden;
     const uint32_t levels_at = p->experts + layer->shared_weighted;
     const uint32_t rows = levels_at + (layer->leveled ? 2 : 0);
-    float *matrix = malloc((size_t) rows * columns * sizeof *matrix);
+    // Behind the matrix, the scale.
+    float *matrix = malloc(((size_t) rows + 1) * columns * sizeof *matrix);
     if (!matrix)
         return no_host_memory(layer->device);
     vkmoe_plan_name(layer->device, "router");
-    const struct vkmoe_view *input_scale = &p->router.input_scale;
-    const bool read = !layer->device->plan; // which has no use for them
-    if (read)
-        scale_rows(input_scale, &p->router.weight, p->experts, columns, matrix);
-    for (uint32_t d = 0; read && layer->shared_weighted && d < columns; d++)
-        matrix[(size_t) p->experts * columns + d] =
-            get_or(&p->shared_token_gate, columns, 0, d, 0.0f);
-    if (read && layer->leveled)
-        scale_rows(input_scale, &p->router.levels, 2, columns,
-            matrix + (size_t) levels_at * columns);
+    float *levels = matrix + (size_t) levels_at * columns;
+    float *input_scale = matrix + (size_t) rows * columns;
+    enum vkmoe_status status = read_view(layer, &p->router.weight, p->experts, columns, matrix);
+    if (status == VKMOE_OK && layer->shared_weighted)
+        status = read_view(layer, &p->shared_token_gate, 1, columns,
+            matrix + (size_t) p->experts * columns);
+    if (status == VKMOE_OK && layer->leveled)
+        status = read_view(layer, &p->router.levels, 2, columns, levels);
+    if (status == VKMOE_OK)
+        status = read_view(layer, &p->router.input_scale, 1, columns, input_scale);
+    if (status == VKMOE_OK && p->router.input_scale.data) {
+        scale_rows(input_scale, p->experts, columns, matrix);
+        scale_rows(input_scale, layer->leveled ? 2 : 0, columns, levels);
+    }
     const struct vkmoe_view view = { .data = matrix, .dtype = VKMOE_F32 };
-    const enum vkmoe_status status = vkmoe_matrix_create(layer->device, &view, NULL, rows, columns,
-        VKMOE_F32, &layer->router);
+    if (status == VKMOE_OK)
+        status = vkmoe_matrix_create(layer->loading, &view, NULL, rows, columns, VKMOE_F32,
+            &layer->router);
     free(matrix);
     return status;
 }
@@ -64,13 +72,16 @@ static enum vkmoe_status create_router(vkmoe_layer *layer, const struct vkmoe_la
 static enum vkmoe_status create_vectors(vkmoe_layer *layer, const struct vkmoe_layer_params *p)
 {
     const uint32_t n = p->experts;
-    float vectors[3 * MAX_EXPERTS];
-    for (uint32_t e = 0; e < n; e++) {
-        vectors[e] = get_or(&p->router.bias, n, 0, e, 0.0f);
-        vectors[n + e] = get_or(&p->router.correction_bias, n, 0, e, 0.0f);
-        vectors[2 * n + e] = get_or(&p->router.expert_scale, n, 0, e, 1.0f);
-    }
-    return vkmoe_floats_upload(layer->device, vectors, 3 * (size_t) n, &layer->vectors);
+    float vectors[3 * MAX_EXPERTS] = { 0 };
+    for (uint32_t e = 0; e < n; e++)
+        vectors[2 * n + e] = 1;
+    enum vkmoe_status status = read_view(layer, &p->router.bias, 1, n, vectors);
+    if (status == VKMOE_OK)
+        status = read_view(layer, &p->router.correction_bias, 1, n, vectors + n);
+    if (status == VKMOE_OK)
+        status = read_view(layer, &p->router.expert_scale, 1, n, vectors + 2 * n);
+    return status != VKMOE_OK ? status
+        : vkmoe_floats_upload(layer->device, vectors, 3 * (size_t) n, &layer->vectors);
 }
 
 // Biases [experts][rows of the packed matrix]; blocks of two views take turns.
@@ -79,23 +90,29 @@ static enum vkmoe_status create_bias(vkmoe_layer *layer, const struct vkmoe_view
     vkmoe_buffer **out)
 {
     const size_t rows = (size_t) blocks * BLOCK_ROWS;
-    float *bias = calloc(layer->params.experts * rows, sizeof *bias);
-    if (!bias)
-        return no_host_memory(layer->device);
-    for (uint32_t e = 0; e < layer->params.experts && !layer->device->plan; e++) {
-        for (uint32_t i = 0; i < count; i++) {
-            float *row = bias + e * rows;
-            if (!alternate) {
-                row[i] = get_or(first, count, e, i, 0.0f);
-                continue;
-            }
-            const uint32_t at = i / BLOCK_ROWS * 2 * BLOCK_ROWS + i % BLOCK_ROWS;
-            row[at] = get_or(first, count, e, i, 0.0f);
-            row[at + BLOCK_ROWS] = get_or(second, count, e, i, 0.0f);
+    const uint32_t experts = layer->params.experts;
+    const size_t size = (size_t) experts * count; // of the values of one view
+    float *bias = calloc(experts * rows, sizeof *bias);
+    float *values = calloc(2 * size, sizeof *values);
+    enum vkmoe_status status = bias && values ? VKMOE_OK : no_host_memory(layer->device);
+    if (status == VKMOE_OK)
+        status = read_view(layer, first, experts, count, values);
+    if (status == VKMOE_OK && alternate)
+        status = read_view(layer, second, experts, count, values + size);
+    for (size_t v = 0; status == VKMOE_OK && v < size; v++) {
+        const uint32_t i = (uint32_t) (v % count);
+        float *row = bias + v / count * rows;
+        if (!alternate) {
+            row[i] = values[v];
+            continue;
         }
+        const uint32_t at = i / BLOCK_ROWS * 2 * BLOCK_ROWS + i % BLOCK_ROWS;
+        row[at] = values[v];
+        row[at + BLOCK_ROWS] = values[size + v];
     }
-    const enum vkmoe_status status = vkmoe_floats_upload(layer->device, bias,
-        layer->params.experts * rows, out);
+    if (status == VKMOE_OK)
+        status = vkmoe_floats_upload(layer->device, bias, experts * rows, out);
+    free(values);
     free(bias);
     return status;
 }
@@ -117,26 +134,26 @@ static enum vkmoe_status create_biases(vkmoe_layer *layer, const struct vkmoe_la
 
 static enum vkmoe_status create_experts(vkmoe_layer *layer, const struct vkmoe_layer_params *p)
 {
-    vkmoe_device *device = layer->device;
+    struct loading *loading = layer->loading;
     enum vkmoe_status status = VKMOE_OK;
     for (uint32_t e = 0; e < p->experts && status == VKMOE_OK; e++) {
-        vkmoe_plan_name(device, "%s of expert %u", p->gate ? "gate and up" : "up", e);
-        status = vkmoe_matrix_create(device, p->gate ? &p->gate[e] : &p->up[e],
+        vkmoe_plan_name(layer->device, "%s of expert %u", p->gate ? "gate and up" : "up", e);
+        status = vkmoe_matrix_create(loading, p->gate ? &p->gate[e] : &p->up[e],
             p->gate ? &p->up[e] : NULL, p->inner, p->hidden, layer->dtype, &layer->up[e]);
-        vkmoe_plan_name(device, "down of expert %u", e);
+        vkmoe_plan_name(layer->device, "down of expert %u", e);
         if (status == VKMOE_OK && p->down)
-            status = vkmoe_matrix_create(device, &p->down[e], NULL, p->hidden, p->inner, layer->dtype,
-                &layer->down[e]);
+            status = vkmoe_matrix_create(loading, &p->down[e], NULL, p->hidden, p->inner,
+                layer->dtype, &layer->down[e]);
     }
     if (status != VKMOE_OK || p->shared_inner == 0)
         return status;
     const bool gated = layer->shared_gated;
-    vkmoe_plan_name(device, "shared expert");
-    status = vkmoe_matrix_create(device, gated ? &p->shared_gate : &p->shared_up,
+    vkmoe_plan_name(layer->device, "shared expert");
+    status = vkmoe_matrix_create(loading, gated ? &p->shared_gate : &p->shared_up,
         gated ? &p->shared_up : NULL, p->shared_inner, p->hidden, layer->dtype,
         &layer->up[p->experts]);
     if (status == VKMOE_OK)
-        status = vkmoe_matrix_create(device, &p->shared_down, NULL, p->hidden, p->shared_inner,
+        status = vkmoe_matrix_create(loading, &p->shared_down, NULL, p->hidden, p->shared_inner,
             layer->dtype, &layer->down[p->experts]);
     return status;
 }
@@ -209,37 +226,46 @@ enum vkmoe_status vkmoe_layer_create(vkmoe_device *device, const struct vkmoe_la
     *out = NULL;
     VKMOE_NEED(NULL, device, "device");
     VKMOE_NEED(&device->log, params, "params");
-    const struct caller caller = { &device->log, __func__ };
-    vkmoe_device *planned;
+    struct loading loading = { .caller = { &device->log, __func__ } };
     vkmoe_layer *layer = NULL;
-    enum vkmoe_status status = vkmoe_plan_begin(device, &planned);
-    if (status == VKMOE_OK)
-        status = vkmoe_layer_create_for(&caller, planned, params, &layer);
-    vkmoe_layer_destroy(&layer);
-    status = vkmoe_plan_end(&planned, caller.function, status);
-    return status == VKMOE_OK ? vkmoe_layer_create_for(&caller, device, params, out) : status;
-}
-
-enum vkmoe_status vkmoe_layer_create_for(const struct caller *caller, vkmoe_device *device,
-    const struct vkmoe_layer_params *params, vkmoe_layer **out)
-{
-    *out = NULL;
     if (!params->down)
-        return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "up and down are required");
-    return vkmoe_layer_create_up(caller, device, params, out);
+        return vkmoe_refuse(&loading.caller, VKMOE_ERROR_INVALID, "up and down are required");
+    enum vkmoe_status status = vkmoe_plan_begin(device, &loading.device);
+    if (status == VKMOE_OK)
+        status = vkmoe_layer_load(&loading, params, &layer);
+    vkmoe_layer_destroy(&layer);
+    status = vkmoe_plan_end(&loading.device, __func__, status);
+    loading.device = device;
+    return status == VKMOE_OK ? vkmoe_layer_load(&loading, params, out) : status;
 }
 
-enum vkmoe_status vkmoe_layer_create_up(const struct caller *caller, vkmoe_device *device,
+uint64_t vkmoe_layer_load_size(const struct vkmoe_layer_params *p)
+{
+    const uint64_t size = dtype_size(p->up[0].dtype);
+    const bool routed = p->router.select != VKMOE_SELECT_SUPPLIED_WEIGHTED;
+    const uint32_t router_rows = p->experts + (p->shared_inner > 0 && p->shared_token_gate.data)
+        + (p->router.levels.data ? 2 : 0);
+    const uint64_t router = (uint64_t) router_rows * sizeof(float)
+        * (p->router_hidden ? p->router_hidden : p->hidden);
+    const uint64_t matrices = (uint64_t) p->experts * p->inner
+        * ((p->gate != NULL) + 1 + (p->down != NULL));
+    const uint64_t shared = (uint64_t) p->shared_inner * ((p->shared_gate.data != NULL) + 2);
+    return (routed ? router : 0) + (matrices + shared) * p->hidden * size;
+}
+
+enum vkmoe_status vkmoe_layer_load(struct loading *loading,
     const struct vkmoe_layer_params *params, vkmoe_layer **out)
 {
+    vkmoe_device *device = loading->device;
     *out = NULL;
-    enum vkmoe_status status = vkmoe_layer_check(caller, params);
+    enum vkmoe_status status = vkmoe_layer_check(&loading->caller, params);
     if (status != VKMOE_OK)
         return status;
     vkmoe_layer *layer = calloc(1, sizeof *layer);
     if (!layer)
         return no_host_memory(device);
     layer->device = device;
+    layer->loading = loading;
     layer->params = *params;
     set_defaults(&layer->params);
     layer->dtype = params->up[0].dtype;
@@ -255,6 +281,8 @@ enum vkmoe_status vkmoe_layer_create_up(const struct caller *caller, vkmoe_devic
     layer->up = calloc(params->experts + 1, sizeof *layer->up);
     layer->down = calloc(params->experts + 1, sizeof *layer->down);
     status = layer->up && layer->down ? fill_layer(layer, params) : no_host_memory(device);
+    status = vkmoe_loading_finish(loading, status);
+    layer->loading = NULL;
     if (status != VKMOE_OK) {
         vkmoe_layer_destroy(&layer);
         return status;

@@ -2,7 +2,7 @@
 #ifndef VKMOE_LAYER_H
 #define VKMOE_LAYER_H
 
-#include "memory.h"
+#include "pack.h"
 
 // Matrix rows are padded to whole tiles of the largest GEMM, so that no kernel guards
 // its loads of weights.
@@ -20,6 +20,7 @@ struct matrix {
 
 struct vkmoe_layer {
     vkmoe_device *device;
+    struct loading *loading; // while it is created
     // The caller's, without its views and with defaults filled in.
     struct vkmoe_layer_params params;
     enum vkmoe_dtype dtype;
@@ -47,15 +48,13 @@ struct layer_history {
     uint32_t sequences, capacity;  // capacity: positions of a sequence
 };
 
-// A layer without the down projection, for the stages that need none (mix.h): as
-// vkmoe_layer_create_for(), but `down` is NULL.
-enum vkmoe_status vkmoe_layer_create_up(const struct caller *caller, vkmoe_device *device,
+// vkmoe_layer_create() as a part of another loading, which may go without the down projection:
+// for the stages that need none (mix.h) `down` is NULL. Nothing is left on failure.
+enum vkmoe_status vkmoe_layer_load(struct loading *loading,
     const struct vkmoe_layer_params *params, vkmoe_layer **out);
 
-// vkmoe_layer_create() for another function of the API, which has made sure that it fits
-// (plan.h) with all else that it is part of.
-enum vkmoe_status vkmoe_layer_create_for(const struct caller *caller, vkmoe_device *device,
-    const struct vkmoe_layer_params *params, vkmoe_layer **out);
+// The bytes of its matrices, as they count in struct loading.
+uint64_t vkmoe_layer_load_size(const struct vkmoe_layer_params *params);
 
 // layer_check.c: INVALID, with the field's name in the log, if a rule is broken. `down` may
 // be absent.
@@ -63,16 +62,19 @@ enum vkmoe_status vkmoe_layer_check(const struct caller *caller,
     const struct vkmoe_layer_params *params);
 
 // layer_weights.c. A matrix from one view, or from two whose blocks of 8 rows take
-// turns (gate and up): [rows][columns] each. `second` may be NULL.
-enum vkmoe_status vkmoe_matrix_create(vkmoe_device *device, const struct vkmoe_view *first,
+// turns (gate and up): [rows][columns] each. `second` may be NULL. On failure *out may hold a
+// buffer; the device may still be writing to it: vkmoe_loading_finish().
+enum vkmoe_status vkmoe_matrix_create(struct loading *loading, const struct vkmoe_view *first,
     const struct vkmoe_view *second, uint32_t rows, uint32_t columns, enum vkmoe_dtype dtype,
     struct matrix *out);
 // A matrix of up to MATRIX_PARTS views, [rows[i]][columns] each, one below the other.
 #define MATRIX_PARTS 4
-enum vkmoe_status vkmoe_matrix_create_stacked(vkmoe_device *device,
+enum vkmoe_status vkmoe_matrix_create_stacked(struct loading *loading,
     const struct vkmoe_view *const views[], const uint32_t rows[], uint32_t count,
     uint32_t columns, enum vkmoe_dtype dtype, struct matrix *out);
 void vkmoe_matrix_destroy(struct matrix *matrix);
+// The bytes of a matrix of so many blocks of 8 rows, those of all its views.
+uint64_t vkmoe_matrix_size(uint32_t blocks, uint32_t columns, enum vkmoe_dtype dtype);
 // f32 copies: of `count` numbers; of a vector times `scale`, *out staying as it is if the view
 // is absent. On failure *out may hold a buffer.
 enum vkmoe_status vkmoe_floats_upload(vkmoe_device *device, const float *data, size_t count,

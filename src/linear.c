@@ -2,12 +2,13 @@
 #include "linear.h"
 
 #include "common.h"
-#include "dtype.h"
+#include "view.h"
 
 #include "shaders/decode_up.h"
 #include "shaders/experts_gemm.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <string.h>
 
 static enum vkmoe_status create_bias(struct linear *linear, const struct vkmoe_view *const biases[],
@@ -18,37 +19,40 @@ static enum vkmoe_status create_bias(struct linear *linear, const struct vkmoe_v
     if (!values)
         return vkmoe_fail(&linear->device->log, VKMOE_ERROR_OUT_OF_MEMORY,
             "bias: out of host memory");
+    enum vkmoe_status status = VKMOE_OK;
     uint32_t at = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        if (biases[i] && biases[i]->data) {
-            const struct vkmoe_view view = vkmoe_view_resolve(biases[i], rows[i]);
-            for (uint32_t r = 0; r < rows[i]; r++)
-                values[at + r] = vkmoe_view_get(&view, 0, r);
-        }
+    for (uint32_t i = 0; i < count && status == VKMOE_OK; i++) {
+        float *bias = NULL;
+        if (biases[i] && biases[i]->data)
+            status = vkmoe_view_floats(biases[i], &linear->device->log, 1, rows[i], &bias);
+        if (bias)
+            memcpy(values + at, bias, rows[i] * sizeof *bias);
+        free(bias);
         at += rows[i];
     }
-    enum vkmoe_status status = vkmoe_buffer_create(linear->device, padded * sizeof *values,
-        &linear->bias);
+    if (status == VKMOE_OK)
+        status = vkmoe_buffer_create(linear->device, padded * sizeof *values, &linear->bias);
     if (status == VKMOE_OK)
         status = vkmoe_buffer_upload(linear->bias, 0, values, padded * sizeof *values);
     free(values);
     return status;
 }
 
-enum vkmoe_status vkmoe_linear_create(const struct caller *caller, vkmoe_device *device,
-    const struct vkmoe_view *const views[], const struct vkmoe_view *const biases[], const uint32_t rows[], uint32_t count,
-    uint32_t columns, struct linear *out)
+enum vkmoe_status vkmoe_linear_create(struct loading *loading,
+    const struct vkmoe_view *const views[], const struct vkmoe_view *const biases[],
+    const uint32_t rows[], uint32_t count, uint32_t columns, struct linear *out)
 {
+    vkmoe_device *device = loading->device;
     *out = (struct linear) { .device = device, .dtype = views[0]->dtype, .columns = columns };
     bool biased = false;
     for (uint32_t i = 0; i < count; i++) {
         out->rows += rows[i];
         biased |= biases && biases[i] && biases[i]->data;
         if (views[i]->dtype != out->dtype)
-            return vkmoe_refuse(caller, VKMOE_ERROR_UNSUPPORTED,
+            return vkmoe_refuse(&loading->caller, VKMOE_ERROR_UNSUPPORTED,
                 "matrices that are multiplied together differ in dtype");
     }
-    enum vkmoe_status status = vkmoe_matrix_create_stacked(device, views, rows, count, columns,
+    enum vkmoe_status status = vkmoe_matrix_create_stacked(loading, views, rows, count, columns,
         out->dtype, &out->matrix);
     if (status == VKMOE_OK)
         status = vkmoe_buffer_create(device, sizeof(uint64_t), &out->table);
@@ -58,6 +62,7 @@ enum vkmoe_status vkmoe_linear_create(const struct caller *caller, vkmoe_device 
     }
     if (status == VKMOE_OK && biased)
         status = create_bias(out, biases, rows, count);
+    status = vkmoe_loading_finish(loading, status);
     if (status != VKMOE_OK)
         vkmoe_linear_destroy(out);
     return status;

@@ -15,9 +15,9 @@ struct linear {
 
 // From up to MATRIX_PARTS views below each other, [rows[i]][columns], of one dtype;
 // `biases` likewise, NULL or with absent ones where there is none.
-enum vkmoe_status vkmoe_linear_create(const struct caller *caller, vkmoe_device *device,
-    const struct vkmoe_view *const views[], const struct vkmoe_view *const biases[], const uint32_t rows[], uint32_t count,
-    uint32_t columns, struct linear *out);
+enum vkmoe_status vkmoe_linear_create(struct loading *loading,
+    const struct vkmoe_view *const views[], const struct vkmoe_view *const biases[],
+    const uint32_t rows[], uint32_t count, uint32_t columns, struct linear *out);
 void vkmoe_linear_destroy(struct linear *linear);
 uint64_t vkmoe_linear_size(const struct linear *linear);
 

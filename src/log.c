@@ -54,6 +54,7 @@ const char *vkmoe_status_name(enum vkmoe_status status)
     case VKMOE_ERROR_TIMEOUT: return "timeout";
     case VKMOE_ERROR_DEVICE_LOST: return "device lost";
     case VKMOE_ERROR_DRIVER: return "driver error";
+    case VKMOE_ERROR_CANCELLED: return "cancelled";
     }
     return "unknown status";
 }

@@ -50,6 +50,12 @@ static bool has(VkMemoryPropertyFlags flags, VkMemoryPropertyFlags wanted)
     return (flags & wanted) == wanted;
 }
 
+bool vkmoe_device_is_unified(const vkmoe_device *device)
+{
+    return device->info.type == VKMOE_DEVICE_INTEGRATED || device->info.type == VKMOE_DEVICE_CPU
+        || device->info.type == VKMOE_DEVICE_OTHER;
+}
+
 // How well a memory type suits; negative: not at all.
 static int score_type(const vkmoe_device *device, enum memory_kind kind, uint32_t index)
 {
@@ -59,9 +65,7 @@ static int score_type(const vkmoe_device *device, enum memory_kind kind, uint32_
         VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
     const bool local = flags & VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT;
     const bool cached = flags & VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
-    // On these the device's memory is the host's, or may as well be.
-    const bool unified = device->info.type == VKMOE_DEVICE_INTEGRATED
-        || device->info.type == VKMOE_DEVICE_CPU || device->info.type == VKMOE_DEVICE_OTHER;
+    const bool unified = vkmoe_device_is_unified(device);
     if (flags & (VK_MEMORY_PROPERTY_PROTECTED_BIT | VK_MEMORY_PROPERTY_LAZILY_ALLOCATED_BIT
             | VK_MEMORY_PROPERTY_DEVICE_COHERENT_BIT_AMD
             | VK_MEMORY_PROPERTY_DEVICE_UNCACHED_BIT_AMD))

@@ -79,6 +79,27 @@ void vkmoe_memory_unfork(vkmoe_device *copy);
 void vkmoe_memory_taken(vkmoe_device *device, uint64_t taken[VK_MAX_MEMORY_HEAPS]);
 uint32_t vkmoe_memory_heaps(const vkmoe_device *device);
 
+// An upload that a kernel writes to its place. `fill` writes `size` bytes, at most what
+// vkmoe_transfer_room() gave, to staging that has room up to the next multiple of 16; `record` records what reads them at
+// `source`, behind a barrier. Returns when the device has it: what is written is there for later
+// submits, and for the host and before anything is destroyed after vkmoe_transfer_finish(). The
+// next piece is filled meanwhile.
+#define TRANSFER_PIECE ((uint64_t)8 << 20)
+struct transfer_piece {
+    uint64_t size;
+    enum vkmoe_status (*fill)(void *user, void *to);
+    void (*record)(void *user, VkCommandBuffer commands, uint64_t source);
+    void *user;
+};
+enum vkmoe_status vkmoe_transfer_piece(vkmoe_device *device, const struct transfer_piece *piece);
+// The most bytes of a piece, which may be less than TRANSFER_PIECE where memory is short.
+enum vkmoe_status vkmoe_transfer_room(vkmoe_device *device, uint64_t *size);
+// At the end of pieces that came to `status`, which it returns: waits for all of them.
+enum vkmoe_status vkmoe_transfer_finish(vkmoe_device *device, enum vkmoe_status status);
+
+// Whether the device's memory is the host's, or may as well be.
+bool vkmoe_device_is_unified(const vkmoe_device *device);
+
 // memory.c to transfer.c: what copies need besides memory.
 struct transfer;
 enum vkmoe_status vkmoe_transfer_create(vkmoe_device *device, struct transfer **out);

@@ -8,9 +8,9 @@
 
 #include <stdio.h>
 
-enum vkmoe_status vkmoe_mix_create(const struct caller *caller, vkmoe_device *device,
-    enum mix_side side, const struct vkmoe_head_experts *experts, uint32_t heads, uint32_t hidden,
-    uint32_t rows, uint32_t columns, const struct vkmoe_view *bias, struct mix *out)
+enum vkmoe_status vkmoe_mix_create(struct loading *loading, enum mix_side side,
+    const struct vkmoe_head_experts *experts, uint32_t heads, uint32_t hidden, uint32_t rows,
+    uint32_t columns, const struct vkmoe_view *bias, struct mix *out)
 {
     struct vkmoe_layer_params params = {
         .hidden = columns,
@@ -25,13 +25,15 @@ enum vkmoe_status vkmoe_mix_create(const struct caller *caller, vkmoe_device *de
     params.router.groups = heads;
     params.router.each_group = true;
     *out = (struct mix) { .side = side, .heads = heads, .choices = experts->experts_per_token };
+    const struct caller caller = loading->caller;
     char name[96];
-    snprintf(name, sizeof name, "%s: %s", caller->function,
+    snprintf(name, sizeof name, "%s: %s", caller.function,
         side == MIX_VALUES ? "value_experts" : "output_experts");
-    enum vkmoe_status status = vkmoe_layer_create_up(&(struct caller) { caller->log, name }, device,
-        &params, &out->layer);
+    loading->caller.function = name;
+    enum vkmoe_status status = vkmoe_layer_load(loading, &params, &out->layer);
+    loading->caller = caller;
     if (status == VKMOE_OK)
-        status = vkmoe_vector_upload(device, bias, rows, 1, &out->bias);
+        status = vkmoe_vector_upload(loading->device, bias, rows, 1, &out->bias);
     if (status != VKMOE_OK)
         vkmoe_mix_destroy(out);
     return status;

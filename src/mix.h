@@ -21,9 +21,9 @@ struct mix {
 };
 
 // From matrices [rows][columns]; `bias` may be absent.
-enum vkmoe_status vkmoe_mix_create(const struct caller *caller, vkmoe_device *device,
-    enum mix_side side, const struct vkmoe_head_experts *experts, uint32_t heads, uint32_t hidden,
-    uint32_t rows, uint32_t columns, const struct vkmoe_view *bias, struct mix *out);
+enum vkmoe_status vkmoe_mix_create(struct loading *loading, enum mix_side side,
+    const struct vkmoe_head_experts *experts, uint32_t heads, uint32_t hidden, uint32_t rows,
+    uint32_t columns, const struct vkmoe_view *bias, struct mix *out);
 void vkmoe_mix_destroy(struct mix *mix);
 uint64_t vkmoe_mix_size(const struct mix *mix);
 

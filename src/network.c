@@ -2,6 +2,7 @@
 #include "network.h"
 
 #include "common.h"
+#include "dtype.h"
 #include "model/model.h"
 #include "plan.h"
 
@@ -51,10 +52,9 @@ static enum vkmoe_status create_attention(vkmoe_network *n, vkmoe_model *model,
     vkmoe_cache **cache)
 {
     struct vkmoe_attention_params params = { 0 };
-    const struct caller caller = creator(n);
     enum vkmoe_status status = vkmoe_model_get_attention(model, where, &params);
     if (status == VKMOE_OK)
-        status = vkmoe_attention_create_for(&caller, n->device, &params, attention);
+        status = vkmoe_attention_load(&n->loading, &params, attention);
     if (status == VKMOE_OK && !*cache)
         status = create_cache(n, &params, sequences, capacity, cache);
     n->attention_k = MAX(n->attention_k, params.experts_per_token);
@@ -80,13 +80,20 @@ static enum vkmoe_status create_history(vkmoe_network *n, uint32_t limit, uint32
     return status == VKMOE_OK ? vkmoe_buffer_clear(history->choices, 0, size) : status;
 }
 
+// The block's layer, of experts or dense.
+static enum vkmoe_status get_layer(vkmoe_model *model, struct vkmoe_block where,
+    struct vkmoe_layer_params *layer)
+{
+    return vkmoe_model_is_moe(model, where) ? vkmoe_model_get_layer(model, where, layer)
+                                            : vkmoe_model_get_mlp(model, where, layer);
+}
+
 static enum vkmoe_status create_experts(vkmoe_network *n, vkmoe_model *model, bool in_encoder,
     struct vkmoe_block where, struct network_block *block)
 {
     struct vkmoe_layer_params layer = { 0 };
     block->dense = !vkmoe_model_is_moe(model, where);
-    enum vkmoe_status status = block->dense ? vkmoe_model_get_mlp(model, where, &layer)
-                                            : vkmoe_model_get_layer(model, where, &layer);
+    enum vkmoe_status status = get_layer(model, where, &layer);
     if (n->params.no_capacity)
         layer.router.capacity = 0;
     if (!block->dense)
@@ -96,9 +103,7 @@ static enum vkmoe_status create_experts(vkmoe_network *n, vkmoe_model *model, bo
             &block->history);
         layer.router.capacity = 0;
     }
-    const struct caller caller = creator(n);
-    return status == VKMOE_OK
-        ? vkmoe_layer_create_for(&caller, n->device, &layer, &block->experts) : status;
+    return status == VKMOE_OK ? vkmoe_layer_load(&n->loading, &layer, &block->experts) : status;
 }
 
 static enum vkmoe_status create_norms(vkmoe_network *n, vkmoe_model *model,
@@ -186,14 +191,13 @@ static enum vkmoe_status create_ends(vkmoe_network *n)
 {
     const struct vkmoe_frame_params *f = &n->frame;
     const struct vkmoe_view *embedding[] = { &f->embedding }, *head[] = { &f->head };
-    const struct caller caller = creator(n);
     vkmoe_plan_name(n->device, "embedding");
-    enum vkmoe_status status = vkmoe_linear_create(&caller, n->device, embedding, NULL,
-        &f->vocabulary, 1, f->hidden, &n->embedding);
+    enum vkmoe_status status = vkmoe_linear_create(&n->loading, embedding, NULL, &f->vocabulary, 1,
+        f->hidden, &n->embedding);
     vkmoe_plan_name(n->device, "head");
     n->tied = f->head.data == f->embedding.data;
     if (status == VKMOE_OK && !n->tied)
-        status = vkmoe_linear_create(&caller, n->device, head, NULL, &f->vocabulary, 1, f->hidden,
+        status = vkmoe_linear_create(&n->loading, head, NULL, &f->vocabulary, 1, f->hidden,
             &n->head);
     if (status == VKMOE_OK)
         status = upload_norm(n, &f->final_norm, f->logits_scale, &n->decoder.final_norm);
@@ -228,6 +232,48 @@ static void set_defaults(vkmoe_network *n)
     f->logits_scale = f->logits_scale == 0 ? 1 : f->logits_scale;
 }
 
+// Adds what the block's matrices are to what will be loaded.
+static enum vkmoe_status count_block(vkmoe_network *n, vkmoe_model *model,
+    struct vkmoe_block where)
+{
+    struct vkmoe_layer_params layer = { 0 };
+    struct vkmoe_attention_params attention = { 0 };
+    enum vkmoe_status status = vkmoe_model_get_attention(model, where, &attention);
+    if (status == VKMOE_OK)
+        n->loading.total += vkmoe_attention_load_size(&attention);
+    if (status != VKMOE_OK || where.cross)
+        return status;
+    status = get_layer(model, where, &layer);
+    if (status == VKMOE_OK)
+        n->loading.total += vkmoe_layer_load_size(&layer);
+    where.cross = where.decoder;
+    return status == VKMOE_OK && where.cross ? count_block(n, model, where) : status;
+}
+
+// How much there is to load; and says that nothing is loaded yet.
+static enum vkmoe_status start_loading(vkmoe_network *n, vkmoe_model *model)
+{
+    const struct vkmoe_frame_params *f = &n->frame;
+    const bool tied = f->head.data == f->embedding.data;
+    enum vkmoe_status status = VKMOE_OK;
+    n->loading = (struct loading) {
+        .device = n->device,
+        .caller = creator(n),
+        .progress = n->device->plan ? NULL : n->params.progress,
+        .user = n->params.progress_user,
+        .total = (uint64_t) f->vocabulary * f->hidden
+            * (dtype_size(f->embedding.dtype) + (tied ? 0 : dtype_size(f->head.dtype))),
+    };
+    if (!n->loading.progress)
+        return VKMOE_OK;
+    for (uint32_t b = 0; b < f->encoder_blocks && status == VKMOE_OK; b++)
+        status = count_block(n, model, (struct vkmoe_block) { .index = b });
+    for (uint32_t b = 0; b < f->blocks && status == VKMOE_OK; b++)
+        status = count_block(n, model,
+            (struct vkmoe_block) { .index = b, .decoder = f->encoder_blocks > 0 });
+    return status == VKMOE_OK ? vkmoe_loading_tell(&n->loading, 0) : status;
+}
+
 static enum vkmoe_status fill(vkmoe_network *n, vkmoe_model *model)
 {
     enum vkmoe_status status = vkmoe_model_get_frame(model, &n->frame);
@@ -237,7 +283,9 @@ static enum vkmoe_status fill(vkmoe_network *n, vkmoe_model *model)
     if (n->rows > MAX_TOKENS)
         return vkmoe_fail(&n->device->log, VKMOE_ERROR_INVALID, "vkmoe_network_create: %s is %u, must be 1 to %u",
             n->params.chunk > MAX_TOKENS ? "chunk" : "encoder_capacity", n->rows, MAX_TOKENS);
-    status = create_ends(n);
+    status = start_loading(n, model);
+    if (status == VKMOE_OK)
+        status = create_ends(n);
     if (status == VKMOE_OK)
         status = create_helpers(n);
     if (status == VKMOE_OK)

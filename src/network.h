@@ -24,6 +24,7 @@ struct network_stack {
 
 struct vkmoe_network {
     vkmoe_device *device;
+    struct loading loading;              // while it is created
     struct vkmoe_frame_params frame;     // without views
     struct vkmoe_network_params params;  // defaults filled in
     struct network_stack decoder, encoder; // the second is empty in decoder-only models

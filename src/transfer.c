@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PIECE ((uint64_t)8 << 20)
+#define PIECE TRANSFER_PIECE
 #define MIN_PIECE ((uint64_t)64 << 10)
 #define SLOTS 2
 
@@ -24,6 +24,8 @@ struct transfer {
     struct slot slots[SLOTS];
     vkmoe_buffer *staging[2][SLOTS]; // [is download], made on first use
     uint64_t piece[2];               // the size of each, 0: not yet made
+    vkmoe_buffer *bounce[SLOTS];     // copies of uploads' staging for kernels, likewise
+    uint32_t next;                   // slot of vkmoe_transfer_piece()
 };
 
 enum vkmoe_status vkmoe_transfer_create(vkmoe_device *device, struct transfer **out)
@@ -67,6 +69,8 @@ void vkmoe_transfer_destroy(vkmoe_device *device, struct transfer **transfer)
         return;
     for (int i = 0; i < 2 * SLOTS; i++)
         vkmoe_buffer_destroy(&t->staging[i / SLOTS][i % SLOTS]);
+    for (int i = 0; i < SLOTS; i++)
+        vkmoe_buffer_destroy(&t->bounce[i]);
     if (t->timeline)
         device->vk.DestroySemaphore(device->device, t->timeline, NULL);
     if (t->pool)
@@ -100,18 +104,22 @@ static enum vkmoe_status wait_slot(vkmoe_device *device, struct transfer *t, str
         : VKMOE_OK;
 }
 
-// Starts a slot, whose last copy is done.
-static enum vkmoe_status begin(vkmoe_device *device, struct slot *slot)
+// Starts a slot once its last copy is done: a piece of another thread's loading may be at it.
+static enum vkmoe_status begin(vkmoe_device *device, struct transfer *t, struct slot *slot)
 {
-    enum vkmoe_status status;
+    enum vkmoe_status status = wait_slot(device, t, slot);
+    if (status != VKMOE_OK)
+        return status;
     VK_TRY(device, ResetCommandBuffer(slot->commands, 0)); // a failed one was not ended
     VK_TRY(device, BeginCommandBuffer(slot->commands, &(VkCommandBufferBeginInfo){
         .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
         .flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT,
     }));
     barrier(device, slot->commands, VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT,
-        VK_ACCESS_2_MEMORY_WRITE_BIT, VK_PIPELINE_STAGE_2_ALL_TRANSFER_BIT,
-        VK_ACCESS_2_TRANSFER_READ_BIT | VK_ACCESS_2_TRANSFER_WRITE_BIT);
+        VK_ACCESS_2_MEMORY_WRITE_BIT,
+        VK_PIPELINE_STAGE_2_ALL_TRANSFER_BIT | VK_PIPELINE_STAGE_2_COMPUTE_SHADER_BIT,
+        VK_ACCESS_2_TRANSFER_READ_BIT | VK_ACCESS_2_TRANSFER_WRITE_BIT
+            | VK_ACCESS_2_SHADER_READ_BIT | VK_ACCESS_2_SHADER_WRITE_BIT);
     return VKMOE_OK;
 fail:
     return status;
@@ -120,8 +128,9 @@ fail:
 static enum vkmoe_status submit(vkmoe_device *device, struct transfer *t, struct slot *slot)
 {
     enum vkmoe_status status;
-    barrier(device, slot->commands, VK_PIPELINE_STAGE_2_ALL_TRANSFER_BIT,
-        VK_ACCESS_2_TRANSFER_WRITE_BIT,
+    barrier(device, slot->commands,
+        VK_PIPELINE_STAGE_2_ALL_TRANSFER_BIT | VK_PIPELINE_STAGE_2_COMPUTE_SHADER_BIT,
+        VK_ACCESS_2_TRANSFER_WRITE_BIT | VK_ACCESS_2_SHADER_WRITE_BIT,
         VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT | VK_PIPELINE_STAGE_2_HOST_BIT,
         VK_ACCESS_2_MEMORY_READ_BIT | VK_ACCESS_2_MEMORY_WRITE_BIT | VK_ACCESS_2_HOST_READ_BIT);
     VK_TRY(device, EndCommandBuffer(slot->commands));
@@ -152,7 +161,7 @@ static enum vkmoe_status copy(vkmoe_device *device, struct transfer *t, struct s
     const vkmoe_buffer *from, uint64_t from_offset, const vkmoe_buffer *to, uint64_t to_offset,
     uint64_t size)
 {
-    enum vkmoe_status status = begin(device, slot);
+    enum vkmoe_status status = begin(device, t, slot);
     if (status != VKMOE_OK)
         return status;
     device->vk.CmdCopyBuffer(slot->commands, from->handle, to->handle, 1, &(VkBufferCopy){
@@ -182,6 +191,30 @@ static enum vkmoe_status prepare_staging(vkmoe_device *device, struct transfer *
             break;
     }
     return status;
+}
+
+// Where a kernel reads what is in an upload's staging: over the bus each byte is worth fetching
+// once, and whole, so that a card with memory of its own has a copy there, if there is room.
+static enum vkmoe_status prepare_bounce(vkmoe_device *device, struct transfer *t, uint32_t index)
+{
+    if (t->bounce[index] || vkmoe_device_is_unified(device))
+        return VKMOE_OK;
+    const enum vkmoe_status status = vkmoe_buffer_try_kind(device, MEMORY_DEVICE, t->piece[false],
+        &t->bounce[index]);
+    return status == VKMOE_ERROR_OUT_OF_MEMORY ? VKMOE_OK : status;
+}
+
+static void record_bounce(vkmoe_device *device, struct transfer *t, uint32_t index, uint64_t size)
+{
+    const vkmoe_buffer *from = t->staging[false][index], *to = t->bounce[index];
+    VkCommandBuffer commands = t->slots[index].commands;
+    device->vk.CmdCopyBuffer(commands, from->handle, to->handle, 1, &(VkBufferCopy){
+        .srcOffset = from->offset,
+        .dstOffset = to->offset,
+        .size = align_up(size, 16),
+    });
+    barrier(device, commands, VK_PIPELINE_STAGE_2_ALL_TRANSFER_BIT, VK_ACCESS_2_TRANSFER_WRITE_BIT,
+        VK_PIPELINE_STAGE_2_COMPUTE_SHADER_BIT, VK_ACCESS_2_SHADER_READ_BIT);
 }
 
 static enum vkmoe_status no_staging(vkmoe_device *device)
@@ -248,6 +281,53 @@ enum vkmoe_status vkmoe_buffer_upload_with(vkmoe_buffer *buffer, uint64_t offset
         if (status == VKMOE_OK)
             status = copy(device, t, &t->slots[index], staging, 0, buffer, offset + at, piece);
     }
+    status = finish(device, t, status);
+    pthread_mutex_unlock(&t->mutex);
+    return status;
+}
+
+enum vkmoe_status vkmoe_transfer_piece(vkmoe_device *device, const struct transfer_piece *piece)
+{
+    struct transfer *t = vkmoe_memory_transfer(device);
+    pthread_mutex_lock(&t->mutex);
+    const uint32_t index = t->next;
+    struct slot *slot = &t->slots[index];
+    enum vkmoe_status status = prepare_bounce(device, t, index);
+    if (status == VKMOE_OK)
+        status = wait_slot(device, t, slot);
+    const vkmoe_buffer *staging = t->staging[false][index];
+    if (status == VKMOE_OK)
+        status = piece->fill(piece->user, staging->mapped);
+    if (status == VKMOE_OK)
+        status = vkmoe_buffer_flush(staging, align_up(piece->size, 16));
+    if (status == VKMOE_OK)
+        status = begin(device, t, slot);
+    if (status == VKMOE_OK) {
+        if (t->bounce[index])
+            record_bounce(device, t, index, piece->size);
+        piece->record(piece->user, slot->commands,
+            vkmoe_buffer_address(t->bounce[index] ? t->bounce[index] : staging));
+        status = submit(device, t, slot);
+    }
+    t->next ^= 1;
+    pthread_mutex_unlock(&t->mutex);
+    return status;
+}
+
+enum vkmoe_status vkmoe_transfer_room(vkmoe_device *device, uint64_t *size)
+{
+    struct transfer *t = vkmoe_memory_transfer(device);
+    pthread_mutex_lock(&t->mutex);
+    const enum vkmoe_status status = prepare_staging(device, t, false);
+    *size = t->piece[false];
+    pthread_mutex_unlock(&t->mutex);
+    return status == VKMOE_ERROR_OUT_OF_MEMORY ? no_staging(device) : status;
+}
+
+enum vkmoe_status vkmoe_transfer_finish(vkmoe_device *device, enum vkmoe_status status)
+{
+    struct transfer *t = vkmoe_memory_transfer(device);
+    pthread_mutex_lock(&t->mutex);
     status = finish(device, t, status);
     pthread_mutex_unlock(&t->mutex);
     return status;
@@ -326,9 +406,7 @@ enum vkmoe_status vkmoe_buffer_clear(vkmoe_buffer *buffer, uint64_t offset, uint
     struct transfer *t = vkmoe_memory_transfer(device);
     struct slot *slot = &t->slots[0];
     pthread_mutex_lock(&t->mutex);
-    status = wait_slot(device, t, slot);
-    if (status == VKMOE_OK)
-        status = begin(device, slot);
+    status = begin(device, t, slot);
     if (status == VKMOE_OK) {
         device->vk.CmdFillBuffer(slot->commands, buffer->handle, buffer->offset + offset, size, 0);
         status = submit(device, t, slot);

@@ -179,8 +179,8 @@ static bool test_border(void)
         created += planned == VKMOE_OK;
         vkmoe_layer_destroy(&layer);
         leave(sizes[i]);
-        const enum vkmoe_status made = vkmoe_layer_create_for(
-            &(struct caller){&card.device->log, __func__}, card.device, &params, &layer);
+        struct loading loading = {.device = card.device, .caller = {&card.device->log, __func__}};
+        const enum vkmoe_status made = vkmoe_layer_load(&loading, &params, &layer);
         vkmoe_layer_destroy(&layer);
         if (made != planned)
             tap_note("%llu bytes left: created %s, made %s", (unsigned long long)sizes[i],

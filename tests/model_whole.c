@@ -351,8 +351,7 @@ static uint32_t bucket_of(uint32_t count, uint32_t max_distance, bool both_sides
     float *table = allocate((2 * (size_t)buckets.reach + 1) * sizeof(float));
     for (uint32_t i = 0; i < count; i++)
         numbers[i] = (float)i;
-    const struct vkmoe_view view = {.data = numbers, .row_stride = 1, .column_stride = 1};
-    vkmoe_buckets_expand(&buckets, &view, 1, table);
+    vkmoe_buckets_expand(&buckets, numbers, 1, table);
     int32_t reach = (int32_t)buckets.reach;
     uint32_t bucket =
         (uint32_t)table[reach + (distance < -reach ? -reach : distance > reach ? reach : distance)];

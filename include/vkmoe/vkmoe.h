@@ -60,6 +60,7 @@ enum vkmoe_status {
     VKMOE_ERROR_TIMEOUT,       // the work goes on; wait again
     VKMOE_ERROR_DEVICE_LOST,   // only *_destroy() may follow
     VKMOE_ERROR_DRIVER,        // Vulkan returned an error that none of the above names
+    VKMOE_ERROR_CANCELLED,     // a callback of the caller said so
 };
 
 // A short English name such as "out of memory"; never NULL.
@@ -289,14 +290,23 @@ VKMOE_API enum vkmoe_status vkmoe_stream_wait(vkmoe_stream *stream, uint64_t tim
 
 enum vkmoe_dtype { VKMOE_F32, VKMOE_F16, VKMOE_BF16 };
 
+struct vkmoe_file; // of an open model
+
 // A matrix in host memory, element (row, column) at
 // data[row * row_stride + column * column_stride], strides in elements. Zero
 // strides mean dense: column_stride 1, row_stride = number of columns. A vector
 // is a matrix of one row. `data` NULL: absent. It need not be aligned.
+//
+// A model's views have a `file`, and their `data` is an address in its mapping. The library
+// never reads there, but from the file, so that one that was cut short is an error: INVALID,
+// and a line that says so. A caller who reads `data`, which is allowed, gets a signal
+// (SIGBUS) instead. `data` may be moved, and strides set, as of any view; what they reach must
+// lie in the same file.
 struct vkmoe_view {
     const void *data;
     enum vkmoe_dtype dtype;
     int64_t row_stride, column_stride;
+    const struct vkmoe_file *file; // NULL: `data` is memory of the caller
 };
 
 enum vkmoe_score { // s from logits l
@@ -666,10 +676,11 @@ struct vkmoe_model_info {
 };
 
 // Opens a directory as published on model hubs: config.json and *.safetensors, one
-// file or several with model.safetensors.index.json. The files stay mapped until
-// the model is destroyed and must not change. Nothing is copied. The index says which
-// file holds a tensor; what it names and nobody needs may be missing. INVALID or
-// NOT_FOUND with one line that names the file and what is wrong with it, or what is
+// file or several with model.safetensors.index.json. The files stay open and mapped, with a
+// file descriptor for each, until the model is destroyed, and must not change. Nothing is
+// copied. What uses the model's views reads them, and says INVALID if one was cut short. The
+// index says which file holds a tensor; what it names and nobody needs may be missing. INVALID
+// or NOT_FOUND with one line that names the file and what is wrong with it, or what is
 // there instead; UNSUPPORTED for a family that this version does not know and for
 // quantised weights, which the line calls by name.
 VKMOE_API enum vkmoe_status vkmoe_model_open(const char *path, const struct vkmoe_log *log,
@@ -791,11 +802,19 @@ struct vkmoe_network_params {
     // forwards they came in: the result does not depend on how a sequence is cut. The encoder
     // counts over each input by itself.
     bool no_capacity;
+    // How far the loading of matrices is, in bytes as they lie in the files. Called by the thread
+    // that is inside vkmoe_network_create(): with `done` 0, then about every 8 MiB, at last with
+    // `done` equal to `total`; it must not call vkmoe. If it returns false, the call ends with
+    // CANCELLED. NULL: nobody is told.
+    bool (*progress)(void *user, uint64_t done, uint64_t total);
+    void *progress_user;
 };
 
+// Reads the model's weights, each file byte once or twice, and packs them on the device.
 // UNSUPPORTED for models with blocks that this version cannot run whole. OUT_OF_MEMORY as of
 // vkmoe_layer_create(), before anything is loaded; the scratch that a stream will need counts,
-// unless streams have it already.
+// unless streams have it already. INVALID if a file was cut short or cannot be read. CANCELLED
+// if `progress` says so.
 VKMOE_API enum vkmoe_status vkmoe_network_create(vkmoe_device *device, vkmoe_model *model,
     const struct vkmoe_network_params *params, vkmoe_network **out);
 VKMOE_API void vkmoe_network_destroy(vkmoe_network **network);

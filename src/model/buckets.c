@@ -5,7 +5,6 @@
 #include <math.h>
 
 #include "../common.h"
-#include "../dtype.h"
 
 enum { MAX_REACH = 65535 };
 
@@ -47,7 +46,7 @@ void vkmoe_buckets_read(struct vkmoe_config *config, const struct vkmoe_setting 
     out->reach = reach;
 }
 
-void vkmoe_buckets_expand(const struct vkmoe_buckets *buckets, const struct vkmoe_view *weight,
+void vkmoe_buckets_expand(const struct vkmoe_buckets *buckets, const float *weight,
     uint32_t heads, float *table)
 {
     const uint32_t reach = buckets->reach, width = 2 * reach + 1;
@@ -58,6 +57,6 @@ void vkmoe_buckets_expand(const struct vkmoe_buckets *buckets, const struct vkmo
         else if (buckets->both_sides)
             bucket = buckets->side + find_bucket(buckets, i - reach);
         for (uint32_t h = 0; h < heads; h++)
-            table[(size_t)h * width + i] = vkmoe_view_get(weight, bucket, h);
+            table[(size_t)h * width + i] = weight[(size_t)bucket * heads + h];
     }
 }

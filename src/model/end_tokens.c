@@ -11,7 +11,6 @@
 #include <string.h>
 
 #include "json.h"
-#include "mapping.h"
 
 static const char key[] = "eos_token_id";
 
@@ -69,17 +68,6 @@ static void keep_line(void *user, enum vkmoe_log_level level, const char *line)
     snprintf(kept->text, sizeof kept->text, "%s", line);
 }
 
-static enum vkmoe_status read_object(const char *path, const struct vkmoe_log *log, cJSON **out)
-{
-    struct vkmoe_mapping mapping;
-    *out = NULL;
-    enum vkmoe_status status = vkmoe_mapping_open(path, log, &mapping);
-    if (status == VKMOE_OK)
-        status = vkmoe_json_parse(path, mapping.data, mapping.size, log, out);
-    vkmoe_mapping_close(&mapping);
-    return status;
-}
-
 // A model whose generation_config.json is stale or damaged is as good as without one.
 static bool add_generation(struct vkmoe_end_tokens *set, struct vkmoe_config *config,
     const char *path)
@@ -87,7 +75,7 @@ static bool add_generation(struct vkmoe_end_tokens *set, struct vkmoe_config *co
     struct line line = {{0}};
     const struct vkmoe_log keep = {.write = keep_line, .user = &line, .level = VKMOE_LOG_ERROR};
     cJSON *object;
-    enum vkmoe_status status = read_object(path, &keep, &object);
+    enum vkmoe_status status = vkmoe_json_open(path, &keep, &object);
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
     if (status == VKMOE_ERROR_OUT_OF_MEMORY) {
         config->status = vkmoe_fail(config->log, status, "%s", line.text);

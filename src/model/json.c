@@ -6,7 +6,6 @@
 
 #include "../log.h"
 #include "foreign.h"
-#include "mapping.h"
 
 // The length of the well-formed UTF-8 sequence at p (Unicode table 3-7), or 0.
 static size_t sequence_length(const unsigned char *p, size_t left)
@@ -78,30 +77,30 @@ static const char *find_fault(char *text, size_t size)
     return values > VKMOE_JSON_MAX_VALUES ? "has too many values" : NULL;
 }
 
-enum vkmoe_status vkmoe_json_parse(const char *path, const void *text, uint64_t size,
-    const struct vkmoe_log *log, cJSON **out)
+// A copy with room for a NUL behind it.
+static enum vkmoe_status reserve(const char *path, uint64_t size, const struct vkmoe_log *log,
+    char **copy)
 {
-    *out = NULL;
     if (size > VKMOE_JSON_MAX_SIZE)
         return vkmoe_fail(log, VKMOE_ERROR_INVALID, "%s: has %llu bytes of JSON, at most %d fit",
             path, (unsigned long long)size, VKMOE_JSON_MAX_SIZE);
-    char *copy = malloc((size_t)size + 1);
-    if (!copy)
+    *copy = malloc((size_t)size + 1);
+    if (!*copy)
         return vkmoe_fail(log, VKMOE_ERROR_OUT_OF_MEMORY, "%s: no memory to read it", path);
-    memcpy(copy, text, (size_t)size);
-    copy[size] = '\0';
+    (*copy)[size] = '\0';
+    return VKMOE_OK;
+}
 
+static enum vkmoe_status parse(const char *path, char *copy, uint64_t size,
+    const struct vkmoe_log *log, cJSON **out)
+{
     enum vkmoe_status status = VKMOE_OK;
     const char *other = vkmoe_foreign_content(copy, size);
     const char *fault = find_fault(copy, (size_t)size);
-    if (other) {
-        status = vkmoe_fail(log, VKMOE_ERROR_INVALID, "%s: %s", path, other);
-        goto done;
-    }
-    if (fault) {
-        status = vkmoe_fail(log, VKMOE_ERROR_INVALID, "%s: the JSON %s", path, fault);
-        goto done;
-    }
+    if (other)
+        return vkmoe_fail(log, VKMOE_ERROR_INVALID, "%s: %s", path, other);
+    if (fault)
+        return vkmoe_fail(log, VKMOE_ERROR_INVALID, "%s: the JSON %s", path, fault);
     const char *end = copy;
     cJSON *json = cJSON_ParseWithLengthOpts(copy, (size_t)size + 1, &end, false);
     if (json)
@@ -116,19 +115,45 @@ enum vkmoe_status vkmoe_json_parse(const char *path, const void *text, uint64_t 
         json = NULL;
     }
     cJSON_Delete(json);
-done:
+    return status;
+}
+
+enum vkmoe_status vkmoe_json_parse(const char *path, const void *text, uint64_t size,
+    const struct vkmoe_log *log, cJSON **out)
+{
+    char *copy = NULL;
+    *out = NULL;
+    enum vkmoe_status status = reserve(path, size, log, &copy);
+    if (status == VKMOE_OK) {
+        memcpy(copy, text, (size_t)size);
+        status = parse(path, copy, size, log, out);
+    }
+    free(copy);
+    return status;
+}
+
+enum vkmoe_status vkmoe_json_read(const struct vkmoe_file *file, const struct vkmoe_log *log,
+    const void *at, uint64_t size, cJSON **out)
+{
+    char *copy = NULL;
+    *out = NULL;
+    enum vkmoe_status status = reserve(file->path, size, log, &copy);
+    if (status == VKMOE_OK)
+        status = vkmoe_file_read(file, log, at, copy, size);
+    if (status == VKMOE_OK)
+        status = parse(file->path, copy, size, log, out);
     free(copy);
     return status;
 }
 
 enum vkmoe_status vkmoe_json_open(const char *path, const struct vkmoe_log *log, cJSON **out)
 {
-    struct vkmoe_mapping mapping;
+    struct vkmoe_file *file;
     *out = NULL;
-    enum vkmoe_status status = vkmoe_mapping_open(path, log, &mapping);
+    enum vkmoe_status status = vkmoe_file_open(path, log, &file);
     if (status == VKMOE_OK)
-        status = vkmoe_json_parse(path, mapping.data, mapping.size, log, out);
-    vkmoe_mapping_close(&mapping);
+        status = vkmoe_json_read(file, log, file->data, file->size, out);
+    vkmoe_file_close(&file);
     return status;
 }
 

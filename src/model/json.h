@@ -8,7 +8,7 @@
 
 #include <cjson/cJSON.h>
 
-#include "vkmoe/vkmoe.h"
+#include "file.h"
 
 enum {
     VKMOE_JSON_MAX_SIZE = 100 * 1000 * 1000, // the safetensors format's limit for its header
@@ -22,7 +22,9 @@ enum {
 enum vkmoe_status vkmoe_json_parse(const char *path, const void *text, uint64_t size,
     const struct vkmoe_log *log, cJSON **out);
 
-// The same with a whole file.
+// The same with a range of a file, and with a whole file.
+enum vkmoe_status vkmoe_json_read(const struct vkmoe_file *file, const struct vkmoe_log *log,
+    const void *at, uint64_t size, cJSON **out);
 enum vkmoe_status vkmoe_json_open(const char *path, const struct vkmoe_log *log, cJSON **out);
 
 // True if `item` is an integer from 0 to 2^53, beyond which doubles skip integers.

@@ -144,6 +144,7 @@ struct vkmoe_view vkmoe_lookup_view(struct vkmoe_lookup *lookup, const char *nam
         return view;
     }
     view.data = tensor->data;
+    view.file = tensor->file;
     view.row_stride = (int64_t)shape[rank - 1];
     view.column_stride = 1;
     return view;

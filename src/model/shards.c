@@ -222,7 +222,7 @@ static enum vkmoe_status add_absent(struct index *index)
         t->items[t->count++] = (struct vkmoe_tensor){
             .name = strcpy(name, place->name),
             .path = file->path,
-            .absence = file->mapping.data ? VKMOE_NOT_IN_FILE : VKMOE_FILE_MISSING,
+            .absence = file->file ? VKMOE_NOT_IN_FILE : VKMOE_FILE_MISSING,
         };
         name += strlen(name) + 1;
     }

@@ -211,7 +211,8 @@ static enum vkmoe_status add_tensors(const struct loader *loader, struct vkmoe_t
         if (strcmp(entry->string, "__metadata__") == 0)
             continue;
         char printable[200];
-        struct vkmoe_tensor tensor = {.name = name, .path = file->path};
+        struct vkmoe_tensor tensor = {.name = name, .path = file->path,
+            .file = file->file};
         const char *fault = vkmoe_tensors_has_control_character(entry->string)
             ? "has control characters in its name"
             : read_tensor(entry, data, size, &tensor);
@@ -243,14 +244,16 @@ static enum vkmoe_status open_file(const struct loader *loader, char *path)
     t->files = files;
     struct vkmoe_tensor_file *file = &files[t->file_count++];
     *file = (struct vkmoe_tensor_file){.path = path};
-    enum vkmoe_status status = vkmoe_mapping_open(path, loader->log, &file->mapping);
+    enum vkmoe_status status = vkmoe_file_open(path, loader->log, &file->file);
     if (status != VKMOE_OK)
         return status;
 
-    const uint8_t *data = file->mapping.data;
-    uint64_t size = file->mapping.size, header_size = 0;
+    const uint8_t *data = file->file->data;
+    uint64_t size = file->file->size, header_size = 0;
     uint8_t begin[64];
-    memcpy(begin, data, (size_t)MIN(size, sizeof begin));
+    status = vkmoe_file_read(file->file, loader->log, data, begin, MIN(size, sizeof begin));
+    if (status != VKMOE_OK)
+        return status;
     const char *other = vkmoe_foreign_content(begin, MIN(size, sizeof begin));
     if (other)
         return FAIL(loader, INVALID, "%s: %s", path, other);
@@ -265,7 +268,7 @@ static enum vkmoe_status open_file(const struct loader *loader, char *path)
         return FAIL(loader, INVALID, "%s: has %llu bytes, but a header of %llu", path,
             (unsigned long long)size, (unsigned long long)header_size);
     cJSON *header;
-    status = vkmoe_json_parse(path, data + 8, header_size, loader->log, &header);
+    status = vkmoe_json_read(file->file, loader->log, data + 8, header_size, &header);
     if (status != VKMOE_OK)
         return status;
     status = add_tensors(loader, file, header, data + 8 + header_size, size - 8 - header_size);
@@ -297,7 +300,7 @@ void vkmoe_tensors_sort(struct vkmoe_tensors *tensors)
 void vkmoe_tensors_close(struct vkmoe_tensors *tensors)
 {
     for (uint32_t i = 0; i < tensors->file_count; i++) {
-        vkmoe_mapping_close(&tensors->files[i].mapping);
+        vkmoe_file_close(&tensors->files[i].file);
         free(tensors->files[i].names);
         free(tensors->files[i].path);
     }

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "mapping.h"
+#include "file.h"
 
 enum { VKMOE_TENSOR_MAX_RANK = 8 };
 
@@ -24,14 +24,15 @@ struct vkmoe_tensor {
     uint32_t rank;
     uint64_t shape[VKMOE_TENSOR_MAX_RANK];
     uint64_t elements;
-    const uint8_t *data; // not aligned
+    const struct vkmoe_file *file;
+    const uint8_t *data; // in the file's mapping, not aligned
     uint64_t size;       // matches dtype and shape, if the dtype is a known one
 };
 
 struct vkmoe_tensor_file {
     char *path;
     char *names; // of all its tensors, one after the other
-    struct vkmoe_mapping mapping; // zeroed: the file is not there
+    struct vkmoe_file *file; // NULL: it is not there
 };
 
 struct vkmoe_tensors {
@@ -46,8 +47,8 @@ struct vkmoe_tensors {
 };
 
 // Opens `directory`/model.safetensors or else the files that model.safetensors.index.json
-// there names. Everything a header says is checked, so that `data` and `size` can be
-// trusted as long as the files do not change. The index decides which file holds a tensor;
+// there names. Everything a header says is checked: `data` and `size` lie in the file, as long
+// as that is not cut short. The index decides which file holds a tensor;
 // what it names in vain is in the list as absent, for nobody may need it. shards.c
 enum vkmoe_status vkmoe_tensors_open(const char *directory, const struct vkmoe_log *log,
     struct vkmoe_tensors *out);

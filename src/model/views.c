@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../dtype.h"
 #include "../log.h"
+#include "../view.h"
 #include "lookup.h"
 
 struct builder {
@@ -186,8 +186,13 @@ static void view_router(struct builder *b)
     struct vkmoe_view scale = view_vector(b, names->router_scale, p->hidden);
     if (!scale.data || b->lookup.status != VKMOE_OK)
         return;
+    float *values;
+    b->lookup.status = vkmoe_view_floats(&scale, b->lookup.log, 1, p->hidden, &values);
+    if (b->lookup.status != VKMOE_OK)
+        return;
     for (uint32_t i = 0; i < p->hidden; i++)
-        b->out->input_scale[i] = (float)(vkmoe_view_get(&scale, 0, i) / sqrt((double)p->hidden));
+        b->out->input_scale[i] = (float)(values[i] / sqrt((double)p->hidden));
+    free(values);
     router->input_scale = (struct vkmoe_view){.data = b->out->input_scale, .dtype = VKMOE_F32,
         .row_stride = p->hidden, .column_stride = 1};
 }

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "../common.h"
-#include "../dtype.h"
+#include "../view.h"
 #include "buckets.h"
 #include "lookup.h"
 
@@ -109,10 +109,14 @@ static void view_position_bias(struct builder *b)
     choose_block(&lookup, b->source, first, b->names->position_bias);
     struct vkmoe_view weight =
         vkmoe_lookup_matrix(&lookup, b->names->position_bias, b->buckets.count, p->heads);
+    float *values = NULL;
+    if (lookup.status == VKMOE_OK)
+        lookup.status = vkmoe_view_floats(&weight, lookup.log, b->buckets.count, p->heads, &values);
     b->lookup.status = lookup.status;
     if (lookup.status != VKMOE_OK)
         return;
-    vkmoe_buckets_expand(&b->buckets, &weight, p->heads, b->out->position_bias);
+    vkmoe_buckets_expand(&b->buckets, values, p->heads, b->out->position_bias);
+    free(values);
     p->position_bias = (struct vkmoe_view){.data = b->out->position_bias, .dtype = VKMOE_F32,
         .row_stride = 2 * (int64_t)p->position_reach + 1, .column_stride = 1};
 }
@@ -242,6 +246,29 @@ static struct vkmoe_view view_end(struct vkmoe_lookup *lookup, const char *names
     return vkmoe_lookup_view(lookup, "", 0, (const uint64_t[4]){rows, columns});
 }
 
+// Whether two tensors are the same, byte by byte.
+static bool is_same(struct vkmoe_lookup *lookup, const struct vkmoe_view *a,
+    const struct vkmoe_view *b, uint64_t size)
+{
+    enum { PIECE = 1 << 20 };
+    bool same = true;
+    char *bytes = malloc(2 * PIECE);
+    if (!bytes)
+        VKMOE_LOOKUP_FAIL(lookup, OUT_OF_MEMORY, "%s: no memory to compare tensors",
+            lookup->directory);
+    for (uint64_t at = 0; bytes && same && at < size && lookup->status == VKMOE_OK; at += PIECE) {
+        const uint64_t piece = MIN(PIECE, size - at);
+        lookup->status = vkmoe_file_read(a->file, lookup->log, (const char *)a->data + at, bytes,
+            piece);
+        if (lookup->status == VKMOE_OK)
+            lookup->status = vkmoe_file_read(b->file, lookup->log, (const char *)b->data + at,
+                bytes + PIECE, piece);
+        same = lookup->status != VKMOE_OK || memcmp(bytes, bytes + PIECE, (size_t)piece) == 0;
+    }
+    free(bytes);
+    return same;
+}
+
 // A tensor beside the embedding that has to be the same is either a copy of it or a
 // contradiction.
 static void check_copy(struct vkmoe_lookup *lookup, const char *names, const char *reason,
@@ -257,7 +284,7 @@ static void check_copy(struct vkmoe_lookup *lookup, const char *names, const cha
     if (lookup->status != VKMOE_OK)
         return;
     if (view.dtype != frame->embedding.dtype
-        || memcmp(view.data, frame->embedding.data, (size_t)tensor->size) != 0)
+        || !is_same(lookup, &view, &frame->embedding, tensor->size))
         VKMOE_LOOKUP_FAIL(lookup, INVALID,
             "%s: tensor %s is not the embedding, though %s", tensor->path, tensor->name, reason);
 }

@@ -1,0 +1,32 @@
+// file.h - a checkpoint's file: mapped for callers who want to look into it, read by calls for
+// all that the library does itself. The only unit that knows the operating system: another one
+// needs its own file.c and nothing else.
+//
+// A mapped page of a file that was cut short since, or that a network file system cannot
+// deliver, is a signal (SIGBUS), which a library must not catch; a read that comes to nothing is
+// an error. So nothing in here touches a mapping.
+#ifndef VKMOE_FILE_H
+#define VKMOE_FILE_H
+
+#include "vkmoe/vkmoe.h"
+
+struct vkmoe_file {
+    int descriptor;
+    const uint8_t *data; // the file, mapped; page-aligned
+    uint64_t size;       // when it was opened, at least 1
+    char path[];
+};
+
+// Opens and maps a regular file. NOT_FOUND if there is none, INVALID if it is empty or no file.
+enum vkmoe_status vkmoe_file_open(const char *path, const struct vkmoe_log *log,
+    struct vkmoe_file **out);
+
+// Accepts a file that is NULL, and leaves one.
+void vkmoe_file_close(struct vkmoe_file **file);
+
+// Copies `size` bytes from `at` on, an address in the mapping. INVALID, with one line, if the
+// range is not in it, if the file has it no longer, or if it cannot be read. Any thread.
+enum vkmoe_status vkmoe_file_read(const struct vkmoe_file *file, const struct vkmoe_log *log,
+    const void *at, void *to, uint64_t size);
+
+#endif

@@ -1,0 +1,437 @@
+// loading.c - how weights come to the device: the order they are packed in, whoever packs them
+// and wherever they lie; how far the loading is; and files that end before it does.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "file.h"
+#include "layer.h"
+#include "network.h"
+#include "random.h"
+#include "view.h"
+#include "whole_checkpoints.h"
+
+static struct record record;
+
+// Who packs. A card has no memory in common with the host, so that there is a copy first.
+enum packer { HOST, DEVICE, CARD };
+
+static enum vkmoe_status open_device(enum packer packer, vkmoe_device **out)
+{
+    enum vkmoe_status status = vkmoe_device_create(&(struct vkmoe_device_params){
+        .log = {record_line, &record, VKMOE_LOG_WARNING},
+        .select = device_under_test(),
+        .validate = getenv("VK_INSTANCE_LAYERS") != NULL, // tests/drivers.sh found the layer
+    }, out);
+    if (status == VKMOE_OK)
+        (*out)->packs_on_host = packer == HOST;
+    if (status == VKMOE_OK && packer == CARD)
+        (*out)->info.type = VKMOE_DEVICE_DISCRETE;
+    return status;
+}
+
+// ------------------------------------------------------------------------ packing
+
+// A matrix of one or more views, in memory or in a file.
+struct layout {
+    const char *name;
+    enum vkmoe_dtype dtype;
+    uint32_t rows, columns;
+    int64_t row_stride, column_stride; // 0: dense
+    uint32_t count; // of views that are the same size
+    bool stacked;   // they are below each other; else their blocks take turns
+    int64_t first;  // element of the first view's (0, 0)
+    int64_t next;   // from there to the next view's
+    uint32_t size;  // elements in all
+};
+
+#define DENSE(r, c) .rows = r, .columns = c, .count = 1, .size = (r) * (c)
+static const struct layout layouts[] = {
+    {"dense", VKMOE_BF16, DENSE(40, 64)},
+    {"dense-f32", VKMOE_F32, DENSE(33, 20)},
+    {"one-element", VKMOE_F16, DENSE(1, 1)},
+    {"one-column", VKMOE_F16, DENSE(77, 1)},
+    {"odd", VKMOE_F16, DENSE(19, 45)},
+    {"odd-f32", VKMOE_F32, DENSE(19, 45)},
+    {"two-pieces", VKMOE_BF16, DENSE(1100, 4096)},        // 9 MB
+    {"two-pieces-odd", VKMOE_F32, DENSE(1033, 2051)},     // 8.5 MB
+    {"wide", VKMOE_F32, DENSE(9, 65536)},                 // a line is more than a host's piece / 8
+    {"transposed", VKMOE_BF16, 96, 40, 1, 96, 1, .size = 96 * 40},
+    {"transposed-f32-odd", VKMOE_F32, 37, 21, 1, 37, 1, .size = 37 * 21},
+    {"transposed-two-pieces", VKMOE_BF16, 4100, 1100, 1, 4100, 1, .size = 4100 * 1100},
+    {"transposed-long", VKMOE_F16, 65536, 11, 1, 65536, 1, .size = 65536 * 11},
+    {"column-slice", VKMOE_BF16, 24, 32, 200, 1, 1, .first = 17, .size = 24 * 200},
+    {"column-slice-near", VKMOE_BF16, 24, 32, 40, 1, 1, .first = 8, .size = 24 * 40},
+    {"gate-and-up", VKMOE_BF16, 40, 64, 64, 1, 2, .next = 40 * 64, .size = 80 * 64},
+    {"gate-and-up-odd", VKMOE_F16, 21, 45, 45, 1, 2, .next = 21 * 45, .size = 42 * 45},
+    {"interleaved-rows", VKMOE_BF16, 24, 64, 128, 1, 2, .next = 64, .size = 48 * 64},
+    {"interleaved-transposed", VKMOE_BF16, 48, 64, 2, 96, 2, .next = 1, .size = 96 * 64},
+    {"every-third", VKMOE_F32, 17, 30, 90, 3, 1, .first = 2, .size = 17 * 90},
+    {"far-apart", VKMOE_F16, 9, 20, 900, 40, 1, .size = 9 * 900},
+    {"backwards", VKMOE_F16, 10, 24, 24, -1, 1, .first = 23, .size = 240},
+    {"bottom-up", VKMOE_F32, 10, 24, -24, 1, 1, .first = 216, .size = 240},
+    {"stacked", VKMOE_BF16, 24, 40, 40, 1, 3, true, .next = 24 * 40, .size = 72 * 40},
+    {"stacked-odd", VKMOE_BF16, 13, 40, 40, 1, 3, true, .next = 13 * 40, .size = 39 * 40},
+    {"stacked-odd-transposed", VKMOE_F32, 13, 24, 1, 13, 2, true, .next = 13 * 24, .size = 26 * 24},
+};
+
+static struct vkmoe_view view_of(const struct layout *l, const void *data,
+    const struct vkmoe_file *file, uint32_t index)
+{
+    const int64_t element = l->first + index * l->next;
+    return (struct vkmoe_view){(const char *)data + element * (int64_t)dtype_size(l->dtype),
+        l->dtype, l->row_stride, l->column_stride, file};
+}
+
+// The packed order, element by element: shaders/lib/weights.glsl. Zeros elsewhere.
+static void pack_plainly(const struct layout *l, const void *data, unsigned char *to)
+{
+    const uint32_t size = dtype_size(l->dtype), in_chunk = 16 / size;
+    const uint32_t chunks = (l->columns + 7) / 8 * 8 / in_chunk;
+    for (uint32_t v = 0; v < l->count; v++) {
+        const struct vkmoe_view given = view_of(l, data, NULL, v);
+        const struct vkmoe_view view = vkmoe_view_resolve(&given, l->columns);
+        for (uint32_t r = 0; r < l->rows; r++) {
+            const uint32_t stacked = v * l->rows + r;
+            const uint32_t block = l->stacked ? stacked / 8 : r / 8 * l->count + v;
+            const uint32_t row = l->stacked ? stacked % 8 : r % 8;
+            for (uint32_t c = 0; c < l->columns; c++) {
+                const size_t chunk = ((size_t)block * chunks + c / in_chunk) * 8 + row;
+                memcpy(to + chunk * 16 + c % in_chunk * size, vkmoe_view_at(&view, r, c), size);
+            }
+        }
+    }
+}
+
+static enum vkmoe_status create_matrix(vkmoe_device *device, const struct layout *l,
+    const void *data, const struct vkmoe_file *file, struct matrix *out)
+{
+    struct loading loading = {.device = device};
+    struct vkmoe_view views[4] = {{0}};
+    const struct vkmoe_view *addresses[4];
+    uint32_t rows[4];
+    for (uint32_t v = 0; v < l->count; v++) {
+        views[v] = view_of(l, data, file, v);
+        addresses[v] = &views[v];
+        rows[v] = l->rows;
+    }
+    enum vkmoe_status status = l->stacked
+        ? vkmoe_matrix_create_stacked(&loading, addresses, rows, l->count, l->columns, l->dtype, out)
+        : vkmoe_matrix_create(&loading, &views[0], l->count == 2 ? &views[1] : NULL, l->rows,
+            l->columns, l->dtype, out);
+    status = vkmoe_loading_finish(&loading, status);
+    const uint64_t bytes = (uint64_t)l->count * l->rows * l->columns * dtype_size(l->dtype);
+    if (status == VKMOE_OK && loading.done != bytes) {
+        tap_note("%s: %llu bytes counted, there are %llu", l->name,
+            (unsigned long long)loading.done, (unsigned long long)bytes);
+        return VKMOE_ERROR_DRIVER;
+    }
+    return status;
+}
+
+static bool check_layout(vkmoe_device *device, const struct layout *l, const void *data,
+    const struct vkmoe_file *file)
+{
+    struct matrix matrix = {0};
+    unsigned char *expected = NULL, *actual = NULL;
+    CHECK_OK(create_matrix(device, l, data, file, &matrix));
+    const uint64_t size = vkmoe_buffer_size(matrix.buffer);
+    expected = calloc(1, size);
+    actual = calloc(1, size);
+    pack_plainly(l, data, expected);
+    CHECK_OK(vkmoe_buffer_download(matrix.buffer, 0, actual, size));
+    for (uint64_t i = 0; i < size; i++) {
+        if (actual[i] != expected[i]) {
+            tap_note("%s: byte %llu of %llu differs", l->name, (unsigned long long)i,
+                (unsigned long long)size);
+            goto fail;
+        }
+    }
+    vkmoe_matrix_destroy(&matrix);
+    free(expected);
+    free(actual);
+    return true;
+fail:
+    vkmoe_matrix_destroy(&matrix);
+    free(expected);
+    free(actual);
+    return false;
+}
+
+// A file that holds these bytes behind a byte more: nothing in a file is aligned.
+static struct vkmoe_file *write_file(const void *data, size_t size)
+{
+    char path[] = "/tmp/vkmoe-loading-XXXXXX";
+    struct vkmoe_file *file = NULL;
+    int fd = mkstemp(path);
+    if (fd >= 0 && write(fd, "x", 1) == 1 && write(fd, data, size) == (ssize_t)size)
+        vkmoe_file_open(path, &(struct vkmoe_log){record_line, &record, VKMOE_LOG_ERROR}, &file);
+    close(fd);
+    unlink(path);
+    return file;
+}
+
+static bool test_packing(enum packer packer)
+{
+    vkmoe_device *device = NULL;
+    struct vkmoe_file *file = NULL;
+    unsigned char *data = NULL;
+    bool ok = true;
+    CHECK_OK(open_device(packer, &device));
+    for (size_t i = 0; i < sizeof layouts / sizeof *layouts; i++) {
+        const struct layout *l = &layouts[i];
+        const size_t size = (size_t)l->size * dtype_size(l->dtype);
+        struct rng rng = rng_for(1, l->name);
+        data = malloc(size);
+        CHECK(data);
+        for (size_t b = 0; b < size; b++)
+            data[b] = (unsigned char)rng_next(&rng);
+        file = write_file(data, size);
+        CHECK(file);
+        ok = check_layout(device, l, data, NULL) && ok;
+        ok = check_layout(device, l, file->data + 1, file) && ok;
+        vkmoe_file_close(&file);
+        free(data);
+        data = NULL;
+    }
+    vkmoe_device_destroy(&device);
+    CHECK(!record.validation);
+    return ok;
+fail:
+    tap_note("log: %s", record.last);
+    vkmoe_file_close(&file);
+    free(data);
+    vkmoe_device_destroy(&device);
+    return false;
+}
+
+static bool test_packing_by_host(void)
+{
+    return test_packing(HOST);
+}
+
+static bool test_packing_by_device(void)
+{
+    return test_packing(DEVICE);
+}
+
+static bool test_packing_by_card(void)
+{
+    return test_packing(CARD);
+}
+
+// ----------------------------------------------------------------------- progress
+
+struct progress {
+    uint32_t calls, stop_at; // 0: never
+    uint64_t done, total;
+    bool wrong; // went backwards, or changed its mind about the total
+    const char *cut;      // a file to cut short, at the call `cut_at`
+    uint32_t cut_at;
+    off_t cut_size;
+};
+
+static bool on_progress(void *user, uint64_t done, uint64_t total)
+{
+    struct progress *p = user;
+    p->calls++;
+    if (p->calls == 1 ? done != 0 : done <= p->done || total != p->total)
+        p->wrong = true;
+    p->done = done;
+    p->total = total;
+    if (p->cut && p->calls == p->cut_at && truncate(p->cut, p->cut_size) != 0)
+        p->wrong = true;
+    return p->calls != p->stop_at;
+}
+
+static enum vkmoe_status create(vkmoe_device *device, vkmoe_model *model, struct progress *p,
+    vkmoe_network **out)
+{
+    return vkmoe_network_create(device, model, &(struct vkmoe_network_params){
+        .capacity = 8, .chunk = 4, .encoder_capacity = 4,
+        .progress = p ? on_progress : NULL, .progress_user = p}, out);
+}
+
+// All is counted, and a network can be made again after it was not.
+static bool check_progress(vkmoe_device *device, const char *family)
+{
+    struct whole_checkpoint checkpoint;
+    vkmoe_model *model = NULL;
+    vkmoe_network *network = NULL;
+    const struct vkmoe_log log = {record_line, &record, VKMOE_LOG_WARNING};
+    struct progress whole = {0};
+    CHECK(whole_checkpoint_write(family, 1, &checkpoint));
+    CHECK_OK(vkmoe_model_open(checkpoint.path, &log, &model));
+    CHECK_OK(create(device, model, &whole, &network));
+    vkmoe_network_destroy(&network);
+    CHECK(!whole.wrong && whole.calls >= 2 && whole.done == whole.total && whole.total > 0);
+    for (uint32_t at = 1; at <= whole.calls; at += whole.calls - 1) {
+        struct progress p = {.stop_at = at};
+        const uint32_t lines = record.lines[VKMOE_LOG_ERROR];
+        CHECK_STATUS(VKMOE_ERROR_CANCELLED, create(device, model, &p, &network));
+        CHECK(!network && p.calls == at && record.lines[VKMOE_LOG_ERROR] == lines + 1);
+    }
+    CHECK_OK(create(device, model, NULL, &network));
+    vkmoe_network_destroy(&network);
+    vkmoe_model_destroy(&model);
+    whole_checkpoint_finish(&checkpoint);
+    return true;
+fail:
+    tap_note("%s: %u calls, %llu of %llu bytes; log: %s", family, whole.calls,
+        (unsigned long long)whole.done, (unsigned long long)whole.total, record.last);
+    vkmoe_network_destroy(&network);
+    vkmoe_model_destroy(&model);
+    whole_checkpoint_finish(&checkpoint);
+    return false;
+}
+
+static bool test_progress(void)
+{
+    vkmoe_device *device = NULL;
+    bool ok = true;
+    CHECK_OK(open_device(DEVICE, &device));
+    for (uint32_t i = 0; whole_checkpoint_family(i); i++)
+        ok = check_progress(device, whole_checkpoint_family(i)) && ok;
+    vkmoe_device_destroy(&device);
+    CHECK(!record.validation);
+    return ok;
+fail:
+    vkmoe_device_destroy(&device);
+    return false;
+}
+
+// --------------------------------------------------------------- files that are cut short
+
+// Everything that reads the model after it was opened.
+static enum vkmoe_status use(vkmoe_device *device, vkmoe_model *model, struct progress *p)
+{
+    vkmoe_network *network = NULL;
+    const enum vkmoe_status status = create(device, model, p, &network);
+    vkmoe_network_destroy(&network);
+    return status;
+}
+
+static bool says_cut(const char *path, uint32_t lines)
+{
+    return record.lines[VKMOE_LOG_ERROR] == lines + 1 && strstr(record.last, "was cut short")
+        && !strncmp(record.last, path, strlen(path));
+}
+
+// A file is cut to so many parts of 16, when it was opened, or at the half of its loading.
+static bool check_cut(vkmoe_device *device, const struct whole_checkpoint *checkpoint,
+    uint32_t part, bool late, const char *copy, off_t size)
+{
+    const struct vkmoe_log log = {record_line, &record, VKMOE_LOG_WARNING};
+    vkmoe_model *model = NULL;
+    char path[300], command[700];
+    snprintf(path, sizeof path, "%s/model.safetensors", checkpoint->path);
+    snprintf(command, sizeof command, "cp '%s' '%s'", copy, path);
+    CHECK(system(command) == 0);
+    CHECK_OK(vkmoe_model_open(checkpoint->path, &log, &model));
+    struct progress p = {.cut = late ? path : NULL, .cut_at = 1, .cut_size = size * part / 16};
+    if (!late)
+        CHECK(truncate(path, p.cut_size) == 0);
+    const uint32_t lines = record.lines[VKMOE_LOG_ERROR];
+    CHECK_STATUS(VKMOE_ERROR_INVALID, use(device, model, late ? &p : NULL));
+    CHECK(says_cut(path, lines) && !p.wrong);
+    vkmoe_model_destroy(&model);
+    return true;
+fail:
+    tap_note("%s, %u of 16 parts: %s", checkpoint->family, part, record.last);
+    vkmoe_model_destroy(&model);
+    return false;
+}
+
+static bool cut_family(vkmoe_device *device, const char *family)
+{
+    struct whole_checkpoint checkpoint;
+    struct stat info;
+    char path[300], copy[300], command[700];
+    bool ok = true;
+    CHECK(whole_checkpoint_write(family, 1, &checkpoint));
+    snprintf(path, sizeof path, "%s/model.safetensors", checkpoint.path);
+    snprintf(copy, sizeof copy, "%s.copy", checkpoint.path);
+    snprintf(command, sizeof command, "cp '%s' '%s'", path, copy);
+    CHECK(system(command) == 0 && stat(path, &info) == 0);
+    for (uint32_t part = 0; part < 16; part += 3)
+        ok = check_cut(device, &checkpoint, part, part % 2, copy, info.st_size) && ok;
+    unlink(copy);
+    whole_checkpoint_finish(&checkpoint);
+    return ok;
+fail:
+    whole_checkpoint_finish(&checkpoint);
+    return false;
+}
+
+static bool cut_all(enum packer packer)
+{
+    vkmoe_device *device = NULL;
+    bool ok = true;
+    CHECK_OK(open_device(packer, &device));
+    for (uint32_t i = 0; whole_checkpoint_family(i); i++)
+        ok = cut_family(device, whole_checkpoint_family(i)) && ok;
+    vkmoe_device_destroy(&device);
+    CHECK(!record.validation);
+    return ok;
+fail:
+    vkmoe_device_destroy(&device);
+    return false;
+}
+
+static bool test_cut_by_host(void)
+{
+    return cut_all(HOST);
+}
+
+static bool test_cut_by_card(void)
+{
+    return cut_all(CARD);
+}
+
+// What the system says where a file cannot be read, as of a network file system that fails.
+static bool test_unreadable(void)
+{
+    const struct vkmoe_log log = {record_line, &record, VKMOE_LOG_ERROR};
+    struct vkmoe_file *file = write_file("data", 4);
+    char bytes[8];
+    const int folder = open("/tmp", O_RDONLY);
+    CHECK(file && folder >= 0);
+    CHECK_OK(vkmoe_file_read(file, &log, file->data + 1, bytes, 4));
+    CHECK(!memcmp(bytes, "data", 4));
+    CHECK_OK(vkmoe_file_read(file, &log, file->data + 5, bytes, 0));
+    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_file_read(file, &log, file->data + 2, bytes, 4));
+    CHECK(strstr(record.last, "outside of the file"));
+    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_file_read(file, &log, file->data - 1, bytes, 4));
+    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_file_read(file, &log, bytes, bytes, 4));
+    CHECK(dup2(folder, file->descriptor) >= 0);
+    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_file_read(file, &log, file->data, bytes, 4));
+    CHECK(strstr(record.last, "cannot read byte 0: Is a directory"));
+    close(folder);
+    vkmoe_file_close(&file);
+    return true;
+fail:
+    tap_note("log: %s", record.last);
+    vkmoe_file_close(&file);
+    return false;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct test tests[] = {
+        {"packing-by-host", test_packing_by_host},
+        {"packing-by-device", test_packing_by_device},
+        {"packing-by-card", test_packing_by_card},
+        {"progress", test_progress},
+        {"cut-short-by-host", test_cut_by_host},
+        {"cut-short-by-card", test_cut_by_card},
+        {"unreadable", test_unreadable},
+    };
+    struct tap tap;
+    if (!tap_begin(&tap, argc, argv))
+        return 2;
+    if (!tap.list && !has_device())
+        return tap_skip_all(&tap, "no Vulkan device can be used");
+    run_tests(&tap, tests, sizeof tests / sizeof *tests);
+    return tap_end(&tap);
+}
