@@ -245,12 +245,14 @@ static int run_job(struct job *job)
         return status;
     const uint64_t wanted = (uint64_t)s->count + job->count;
     const uint32_t capacity = wanted < s->context ? (uint32_t)wanted : s->context;
+    catch_interrupt();
     status = cli_session_start(s, &(struct cli_session_params){
         .device = job->device,
         .validate = job->validate,
         .capacity = capacity,
         .chunk_logits = 1,
         .no_capacity = job->no_capacity,
+        .interrupted = &interrupted,
     });
     if (status != 0)
         return status;
@@ -261,7 +263,6 @@ static int run_job(struct job *job)
         screen.tokens = cli_alloc(((size_t)capacity + 1) * sizeof *screen.tokens);
     }
     job->logits = cli_alloc(s->frame.vocabulary * sizeof *job->logits);
-    catch_interrupt();
     if (!s->input) { // an encoder-decoder answers, it does not go on
         fputs(cli_style_on(CLI_BOLD), stdout);
         show_tokens(&screen, s->tokens, s->count);

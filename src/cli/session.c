@@ -232,13 +232,15 @@ int cli_session_start(struct cli_session *s, const struct cli_session_params *pa
     int status = cli_open_device(params->device, params->validate, &s->device);
     if (status != 0)
         return status;
-    cli_progress("loading the model");
+    struct cli_loading loading = {.interrupted = params->interrupted};
     enum vkmoe_status result = vkmoe_network_create(s->device, s->model,
         &(struct vkmoe_network_params){
             .capacity = s->capacity,
             .chunk = s->chunk,
             .encoder_capacity = s->input_count,
             .no_capacity = params->no_capacity,
+            .progress = cli_loading_show,
+            .progress_user = &loading,
         }, &s->network);
     if (result == VKMOE_OK)
         result = inspect(s);

@@ -2,6 +2,8 @@
 #ifndef VKMOE_CLI_SESSION_H
 #define VKMOE_CLI_SESSION_H
 
+#include <signal.h>
+
 #include "cli.h"
 #include "prompt.h"
 #include "tokenizer.h"
@@ -51,6 +53,7 @@ struct cli_session_params {
     uint32_t chunk_logits;  // tokens of a forward whose logits are wanted, at most
     bool routing;           // wants the experts chosen
     bool no_capacity;       // as in vkmoe_network_params
+    const volatile sig_atomic_t *interrupted; // ends the loading when it is set; or NULL
 };
 // Loads the network and hands it the text.
 int cli_session_start(struct cli_session *session, const struct cli_session_params *params);
@@ -73,5 +76,12 @@ int cli_session_routing(struct cli_session *session, uint32_t first, uint32_t to
 void cli_session_close(struct cli_session *session);
 
 uint64_t cli_now(void); // ns
+
+// loading.c: a bar that grows, for vkmoe_network_params.progress; `user` is a struct cli_loading.
+struct cli_loading {
+    const volatile sig_atomic_t *interrupted; // ends the loading when it is set; or NULL
+    uint64_t start_ns, shown_ns;
+};
+bool cli_loading_show(void *user, uint64_t done, uint64_t total);
 
 #endif
