@@ -10,7 +10,7 @@ struct bench {
     struct scene scene;
     vkmoe_stream *stream;
     vkmoe_layer *layer;
-    vkmoe_buffer *x, *y[2];
+    vkmoe_buffer *x, *y[2], *ids; // `ids` of the forwards to y[1]
     float actual[TINY_TOKENS * TINY_HIDDEN];
 };
 
@@ -23,6 +23,7 @@ static void finish(struct bench *b)
     vkmoe_buffer_destroy(&b->x);
     vkmoe_buffer_destroy(&b->y[0]);
     vkmoe_buffer_destroy(&b->y[1]);
+    vkmoe_buffer_destroy(&b->ids);
     scene_close(&b->scene);
 }
 
@@ -36,6 +37,7 @@ static bool renew(struct bench *b)
     CHECK_OK(vkmoe_buffer_create(b->scene.device, TINY_SIZE, &b->x));
     CHECK_OK(vkmoe_buffer_create(b->scene.device, TINY_SIZE, &b->y[0]));
     CHECK_OK(vkmoe_buffer_create(b->scene.device, TINY_SIZE, &b->y[1]));
+    CHECK_OK(vkmoe_buffer_create(b->scene.device, TINY_SIZE, &b->ids));
     CHECK_OK(vkmoe_buffer_upload(b->x, 0, b->scene.tiny.x, TINY_SIZE));
     CHECK_OK(vkmoe_stream_reserve(b->stream, vkmoe_layer_scratch_size(b->layer, TINY_TOKENS)));
     return true;
@@ -66,13 +68,15 @@ static bool end(struct bench *b, bool ok)
 static enum vkmoe_status forward(struct bench *b, uint32_t tokens, int to)
 {
     return vkmoe_layer_forward(b->stream, b->layer, &(struct vkmoe_forward_params){
-        .tokens = tokens, .x.buffer = b->x, .y.buffer = b->y[to]});
+        .tokens = tokens, .x.buffer = b->x, .y.buffer = b->y[to],
+        .ids.buffer = to ? b->ids : NULL});
 }
 
 static bool forget(struct bench *b, int which)
 {
     memset(b->actual, 0xff, sizeof b->actual);
     CHECK_OK(vkmoe_buffer_upload(b->y[which], 0, b->actual, TINY_SIZE));
+    CHECK_OK(vkmoe_buffer_upload(b->ids, 0, b->actual, TINY_SIZE));
     return true;
 fail:
     return false;
@@ -86,10 +90,10 @@ fail:
     return false;
 }
 
-static bool is_untouched(struct bench *b, int which)
+static bool is_untouched(const vkmoe_buffer *buffer)
 {
     unsigned char bytes[TINY_SIZE];
-    CHECK_OK(vkmoe_buffer_download(b->y[which], 0, bytes, TINY_SIZE));
+    CHECK_OK(vkmoe_buffer_download(buffer, 0, bytes, TINY_SIZE));
     for (size_t i = 0; i < TINY_SIZE; i++)
         CHECK(bytes[i] == 0xff);
     return true;
@@ -142,7 +146,7 @@ static bool fail_forward(struct bench *b, uint32_t index, bool *made)
         CHECK(submit(b));
     }
     CHECK(is_computed(b, 0));
-    CHECK(!*made || is_untouched(b, 1));
+    CHECK(!*made || (is_untouched(b->y[1]) && is_untouched(b->ids)));
     return true;
 fail:
     return false;
@@ -230,7 +234,7 @@ static bool check_submits(struct bench *b)
         CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_stream_repeat(b->stream, NULL));
         sweep_fail_all(NULL, VK_SUCCESS);
         CHECK_OK(vkmoe_stream_wait(b->stream, UINT64_MAX));
-        CHECK(is_untouched(b, 0));
+        CHECK(is_untouched(b->y[0]));
         CHECK_OK(forward(b, TINY_TOKENS, 1));
         CHECK(submit(b));
         CHECK(is_computed(b, 0) && is_computed(b, 1));
@@ -246,7 +250,7 @@ static bool check_submits(struct bench *b)
     sweep_fail_all("QueueSubmit2", VK_ERROR_OUT_OF_HOST_MEMORY);
     CHECK_STATUS(VKMOE_ERROR_OUT_OF_MEMORY, vkmoe_stream_repeat(b->stream, NULL));
     sweep_fail_all(NULL, VK_SUCCESS);
-    CHECK(is_untouched(b, 0));
+    CHECK(is_untouched(b->y[0]));
     CHECK_OK(vkmoe_stream_repeat(b->stream, NULL));
     CHECK_OK(vkmoe_stream_wait(b->stream, UINT64_MAX));
     CHECK(is_computed(b, 0));
