@@ -365,6 +365,16 @@ fail:
     return status;
 }
 
+// The layer once more, packed by the device, as on cards.
+static enum vkmoe_status packing_work(struct scene *s)
+{
+    const bool packs_on_host = s->device->packs_on_host;
+    s->device->packs_on_host = false;
+    const enum vkmoe_status status = layer_work(s);
+    s->device->packs_on_host = packs_on_host;
+    return status;
+}
+
 // There and back through staging, in three pieces.
 static enum vkmoe_status copy_work(struct scene *s)
 {
@@ -397,5 +407,6 @@ const struct work works[] = {
     {"attention", SUBMITS | RECORDED, SUBMITS | RECORDED, true, attention_work},
     {"network", OWN, RECORDED, true, network_work},
     {"copy", SUBMITS, SUBMITS, true, copy_work},
+    {"packing", OWN, 0, true, packing_work},
 };
 const uint32_t work_count = sizeof works / sizeof *works;

@@ -18,6 +18,7 @@
 #include "common.h"
 #include "kernel.h"
 #include "memory.h"
+#include "pack.h"
 #include "record_attention.h"
 
 // Kernels do not know the widths, but for their being multiples of 8.
@@ -145,6 +146,24 @@ static void visit_shapes(struct program *program)
             visit_layer(program, &shapes[i], dtype);
     }
     free(shapes);
+}
+
+// Layouts of files that no shape above has.
+static void visit_packing(struct program *program)
+{
+    const struct variant *variant = vkmoe_kernel_choose(program->device, KERNEL_pack_weights, 0);
+    program->wanted_by = "loading";
+    for (uint32_t size = 2; size <= 4; size += 2) {
+        for (uint32_t form = PACK_ROWS; form <= PACK_COLUMNS; form++) {
+            const uint32_t spec[SPEC_MAX] = {
+                [PACK_LANES] = 64, [PACK_SIZE] = size, [PACK_FORM] = form,
+            };
+            VkPipeline pipeline;
+            program->failed += vkmoe_pipeline_get(program->device, variant, spec, &pipeline)
+                != VKMOE_OK;
+        }
+    }
+    vkmoe_pipelines_visit(program->device, note_pipeline, program);
 }
 
 static void note_attention(void *user, const char *name, enum vkmoe_status status)
@@ -381,8 +400,10 @@ int main(int argc, char **argv)
         return 2;
     }
     visit_shapes(&program);
-    if (!program.shape)
+    if (!program.shape) {
+        visit_packing(&program);
         record_attentions(program.device, note_attention, &program);
+    }
     qsort(program.pipelines, program.count, sizeof *program.pipelines, compare_pipelines);
     for (uint32_t i = 0; i < program.count; i++) {
         add_statistics(&program, &program.pipelines[i]);
