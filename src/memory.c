@@ -400,11 +400,8 @@ enum vkmoe_status vkmoe_buffer_try_kind(vkmoe_device *device, enum memory_kind k
     if (!buffer)
         return VKMOE_ERROR_OUT_OF_MEMORY;
     pthread_mutex_lock(&device->memory_store->mutex);
-    VkResult result;
-    do // once more if it is a plan, to learn what all of it needs
-        result = find_block(device, kind, align_up(size, BUFFER_ALIGNMENT), &block, &offset,
-            &call);
-    while (is_out_of_memory(result) && vkmoe_plan_exceed(device->plan, size));
+    VkResult result = find_block(device, kind, align_up(size, BUFFER_ALIGNMENT), &block, &offset,
+        &call);
     pthread_mutex_unlock(&device->memory_store->mutex);
     if (result != VK_SUCCESS) {
         free(buffer);
@@ -421,8 +418,6 @@ enum vkmoe_status vkmoe_buffer_try_kind(vkmoe_device *device, enum memory_kind k
         .mapped = block->mapped ? (char *)block->mapped + offset : NULL,
         .host_cached = block->flags & VK_MEMORY_PROPERTY_HOST_CACHED_BIT,
     };
-    if (device->plan)
-        device->plan->parts[device->plan->part] += size;
     *out = buffer;
     return VKMOE_OK;
 }
@@ -435,6 +430,10 @@ enum vkmoe_status vkmoe_buffer_create_kind(vkmoe_device *device, enum memory_kin
     if (status != VKMOE_OK)
         return status;
     status = vkmoe_buffer_try_kind(device, kind, size, out);
+    if (status == VKMOE_ERROR_OUT_OF_MEMORY && vkmoe_plan_exceed(device->plan, size))
+        status = vkmoe_buffer_try_kind(device, kind, size, out); // to learn what all of it needs
+    if (device->plan && status == VKMOE_OK)
+        device->plan->parts[device->plan->part] += size;
     return status != VKMOE_ERROR_OUT_OF_MEMORY ? status : vkmoe_fail(&device->log, status,
         "buffer of %llu bytes: %s is out of memory", (unsigned long long)size, device->info.name);
 }
@@ -583,6 +582,8 @@ bool vkmoe_memory_fork(vkmoe_device *device, vkmoe_device *copy)
     if (!to)
         return false;
     pthread_mutex_init(&to->mutex, NULL);
+    to->transfer = vkmoe_transfer_fork(from->transfer);
+    complete = to->transfer != NULL;
     pthread_mutex_lock(&from->mutex);
     to->shared_size = from->shared_size;
     to->type_bits = from->type_bits;

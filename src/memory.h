@@ -102,6 +102,8 @@ bool vkmoe_device_is_unified(const vkmoe_device *device);
 
 // memory.c to transfer.c: what copies need besides memory.
 struct transfer;
+// A plan's, with the staging that `from` has; NULL without host memory.
+struct transfer *vkmoe_transfer_fork(struct transfer *from);
 enum vkmoe_status vkmoe_transfer_create(vkmoe_device *device, struct transfer **out);
 void vkmoe_transfer_destroy(vkmoe_device *device, struct transfer **transfer);
 struct transfer *vkmoe_memory_transfer(vkmoe_device *device);

@@ -217,12 +217,11 @@ enum vkmoe_status vkmoe_loading_tell(struct loading *loading, uint64_t size)
 
 enum vkmoe_status vkmoe_pack(struct loading *loading, const struct packing *p)
 {
-    if (loading->device->plan)
-        return VKMOE_OK;
-    const bool on_host = loading->device->packs_on_host && p->matrix->mapped;
+    const bool plan = loading->device->plan != NULL;
+    const bool on_host = loading->device->packs_on_host && (plan || p->matrix->mapped);
     uint64_t room = HOST_PIECE;
     enum vkmoe_status status = on_host ? VKMOE_OK : vkmoe_transfer_room(loading->device, &room);
-    if (status != VKMOE_OK)
+    if (status != VKMOE_OK || plan)
         return status;
     struct rectangle r = { .loading = loading, .packing = p };
     uint32_t lines, length;

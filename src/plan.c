@@ -128,6 +128,7 @@ enum vkmoe_status vkmoe_plan_begin(vkmoe_device *device, vkmoe_device **planned)
     copy->info = device->info;
     copy->needs = device->needs;
     copy->is_cpu = device->is_cpu;
+    copy->packs_on_host = device->packs_on_host;
     copy->ends_loops = device->ends_loops;
     copy->subgroup_size = device->subgroup_size;
     copy->max_groups = device->max_groups;

@@ -3,6 +3,7 @@
 #include "memory.h"
 
 #include "common.h"
+#include "plan.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,7 @@ struct transfer {
     uint64_t piece[2];               // the size of each, 0: not yet made
     vkmoe_buffer *bounce[SLOTS];     // copies of uploads' staging for kernels, likewise
     uint32_t next;                   // slot of vkmoe_transfer_piece()
+    bool lent[2][SLOTS], bounce_lent[SLOTS]; // a plan's: these are the real one's
 };
 
 enum vkmoe_status vkmoe_transfer_create(vkmoe_device *device, struct transfer **out)
@@ -68,9 +70,11 @@ void vkmoe_transfer_destroy(vkmoe_device *device, struct transfer **transfer)
     if (!t)
         return;
     for (int i = 0; i < 2 * SLOTS; i++)
-        vkmoe_buffer_destroy(&t->staging[i / SLOTS][i % SLOTS]);
+        if (!t->lent[i / SLOTS][i % SLOTS])
+            vkmoe_buffer_destroy(&t->staging[i / SLOTS][i % SLOTS]);
     for (int i = 0; i < SLOTS; i++)
-        vkmoe_buffer_destroy(&t->bounce[i]);
+        if (!t->bounce_lent[i])
+            vkmoe_buffer_destroy(&t->bounce[i]);
     if (t->timeline)
         device->vk.DestroySemaphore(device->device, t->timeline, NULL);
     if (t->pool)
@@ -194,13 +198,16 @@ static enum vkmoe_status prepare_staging(vkmoe_device *device, struct transfer *
 }
 
 // Where a kernel reads what is in an upload's staging: over the bus each byte is worth fetching
-// once, and whole, so that a card with memory of its own has a copy there, if there is room.
-static enum vkmoe_status prepare_bounce(vkmoe_device *device, struct transfer *t, uint32_t index)
+// once, and whole, so that a card with memory of its own has a copy there, unless that would be
+// much of it.
+static enum vkmoe_status prepare_bounce(vkmoe_device *device, struct transfer *t)
 {
-    if (t->bounce[index] || vkmoe_device_is_unified(device))
-        return VKMOE_OK;
-    const enum vkmoe_status status = vkmoe_buffer_try_kind(device, MEMORY_DEVICE, t->piece[false],
-        &t->bounce[index]);
+    const bool wanted = !vkmoe_device_is_unified(device)
+        && 16 * SLOTS * t->piece[false] <= device->info.memory_size;
+    enum vkmoe_status status = VKMOE_OK;
+    for (int i = 0; i < SLOTS && wanted && status == VKMOE_OK; i++)
+        if (!t->bounce[i])
+            status = vkmoe_buffer_try_kind(device, MEMORY_DEVICE, t->piece[false], &t->bounce[i]);
     return status == VKMOE_ERROR_OUT_OF_MEMORY ? VKMOE_OK : status;
 }
 
@@ -292,9 +299,7 @@ enum vkmoe_status vkmoe_transfer_piece(vkmoe_device *device, const struct transf
     pthread_mutex_lock(&t->mutex);
     const uint32_t index = t->next;
     struct slot *slot = &t->slots[index];
-    enum vkmoe_status status = prepare_bounce(device, t, index);
-    if (status == VKMOE_OK)
-        status = wait_slot(device, t, slot);
+    enum vkmoe_status status = wait_slot(device, t, slot);
     const vkmoe_buffer *staging = t->staging[false][index];
     if (status == VKMOE_OK)
         status = piece->fill(piece->user, staging->mapped);
@@ -318,10 +323,33 @@ enum vkmoe_status vkmoe_transfer_room(vkmoe_device *device, uint64_t *size)
 {
     struct transfer *t = vkmoe_memory_transfer(device);
     pthread_mutex_lock(&t->mutex);
-    const enum vkmoe_status status = prepare_staging(device, t, false);
+    enum vkmoe_status status = prepare_staging(device, t, false);
     *size = t->piece[false];
+    if (status == VKMOE_ERROR_OUT_OF_MEMORY)
+        status = vkmoe_plan_exceed(device->plan, MIN_PIECE) ? VKMOE_OK : no_staging(device);
+    else if (status == VKMOE_OK)
+        status = prepare_bounce(device, t);
     pthread_mutex_unlock(&t->mutex);
-    return status == VKMOE_ERROR_OUT_OF_MEMORY ? no_staging(device) : status;
+    return status;
+}
+
+struct transfer *vkmoe_transfer_fork(struct transfer *from)
+{
+    struct transfer *t = calloc(1, sizeof *t);
+    if (!t)
+        return NULL;
+    pthread_mutex_init(&t->mutex, NULL);
+    pthread_mutex_lock(&from->mutex);
+    memcpy(t->staging, from->staging, sizeof t->staging);
+    memcpy(t->piece, from->piece, sizeof t->piece);
+    memcpy(t->bounce, from->bounce, sizeof t->bounce);
+    pthread_mutex_unlock(&from->mutex);
+    for (int i = 0; i < SLOTS; i++) {
+        t->lent[false][i] = t->staging[false][i];
+        t->lent[true][i] = t->staging[true][i];
+        t->bounce_lent[i] = t->bounce[i];
+    }
+    return t;
 }
 
 enum vkmoe_status vkmoe_transfer_finish(vkmoe_device *device, enum vkmoe_status status)
