@@ -26,6 +26,7 @@ struct memory_block {
     void *mapped;
     VkMemoryPropertyFlags flags;
     bool shared;           // may hold several buffers
+    bool planned;          // counted by a plan, and in no memory
     uint32_t heap;
     uint64_t size;         // without alignment and TAIL_PADDING
     uint64_t allocated_size; // of `memory`, with these
@@ -147,6 +148,8 @@ static void destroy_block(vkmoe_device *device, struct memory_block *block)
         device->vk.DestroyBuffer(device->device, block->handle, NULL);
     if (block->memory) // unmaps it
         device->vk.FreeMemory(device->device, block->memory, NULL);
+    if (block->planned)
+        vkmoe_plan_give_back(device, block->heap, block->allocated_size);
     free(block->free);
     free(block);
 }
@@ -177,7 +180,10 @@ static VkResult plan_block(vkmoe_device *device, enum memory_kind kind, struct m
     block->allocated_size = requirements.size;
     block->address = BUFFER_ALIGNMENT;
     block->free[block->free_count++] = (struct range){0, block->size};
-    return allocate(device, kind, &requirements, &block->memory, &block->flags, &block->heap);
+    const VkResult result = allocate(device, kind, &requirements, &block->memory, &block->flags,
+        &block->heap);
+    block->planned = result == VK_SUCCESS;
+    return result;
 }
 
 // Goes to `fail` with `result` and *call set when a call fails. Nothing is logged: the caller

@@ -39,6 +39,7 @@ static void read_free(vkmoe_device *device, vkmoe_device *copy)
     struct plan *plan = copy->plan;
     const uint32_t heaps = device->memory.memoryHeapCount;
     plan->host_free = UNKNOWN;
+    plan->heaps = vkmoe_memory_heaps(copy);
     plan->limit = "";
     if (device->is_cpu) {
         // Software drivers take whatever the machine gives, beyond the heap's size as well.
@@ -50,9 +51,8 @@ static void read_free(vkmoe_device *device, vkmoe_device *copy)
         return;
     }
     read_heaps(device, plan);
-    const uint32_t usable = vkmoe_memory_heaps(copy);
     for (uint32_t i = 0; i < heaps; i++)
-        plan->free += usable >> i & 1 ? plan->heap_free[i] : 0;
+        plan->free += plan->heaps >> i & 1 ? plan->heap_free[i] : 0;
 }
 
 // ------------------------------------------------------------------------ counting
@@ -93,8 +93,18 @@ bool vkmoe_plan_take(vkmoe_device *device, uint32_t heap, uint64_t size)
         plan->heap_free[heap] -= plan->heap_free[heap] == UNKNOWN ? 0 : size;
         plan->host_free -= plan->host_free == UNKNOWN ? 0 : size;
     }
-    plan->taken += size;
+    plan->taken += plan->heaps >> heap & 1 ? size : 0;
     return true;
+}
+
+void vkmoe_plan_give_back(vkmoe_device *device, uint32_t heap, uint64_t size)
+{
+    struct plan *plan = device->plan;
+    if (plan->exceeded)
+        return; // how much is needed is the sum
+    plan->heap_free[heap] += plan->heap_free[heap] == UNKNOWN ? 0 : size;
+    plan->host_free += plan->host_free == UNKNOWN ? 0 : size;
+    plan->taken -= plan->heaps >> heap & 1 ? size : 0;
 }
 
 bool vkmoe_plan_exceed(struct plan *plan, uint64_t size)

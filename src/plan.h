@@ -12,8 +12,9 @@ struct plan {
     uint64_t heap_free[VK_MAX_MEMORY_HEAPS]; // UINT64_MAX: not known, or the host's
     uint64_t host_free;    // where the device's memory is the host's
     const char *limit;     // what sets the latter
-    uint64_t free;         // of all these together, at the beginning
-    uint64_t taken;        // so far
+    uint32_t heaps;        // a mask of those that serve as device memory
+    uint64_t free;         // of these together, at the beginning
+    uint64_t taken;        // of them, so far
     uint64_t parts[PLAN_PARTS]; // bytes in buffers
     enum plan_part part;   // of buffers that are created now
     char where[64], name[64]; // of what, to be named: "block 3: ", "up of expert 7"
@@ -44,6 +45,7 @@ const char *vkmoe_plan_label(const vkmoe_device *device, char text[PLAN_LABEL]);
 
 // memory.c: takes `size` bytes of a heap; false if they are not there.
 bool vkmoe_plan_take(vkmoe_device *device, uint32_t heap, uint64_t size);
+void vkmoe_plan_give_back(vkmoe_device *device, uint32_t heap, uint64_t size);
 // After a buffer of `size` bytes found no place: true if it shall have one all the same.
 bool vkmoe_plan_exceed(struct plan *plan, uint64_t size);
 

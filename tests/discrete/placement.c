@@ -189,6 +189,8 @@ static bool test_forward(void)
     CHECK_OK(vkmoe_buffer_download(y, 0, back, TINY_SIZE));
     ok = tiny_layer_check(&tiny, back) && !record.lines[VKMOE_LOG_ERROR];
 fail:
+    if (!ok)
+        tap_note("log: %s", record.last);
     vkmoe_buffer_destroy(&x);
     vkmoe_buffer_destroy(&y);
     vkmoe_layer_destroy(&layer);
