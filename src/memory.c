@@ -2,7 +2,7 @@
 //
 // Small buffers share blocks, whose size grows with what is in use; a large one gets
 // a block to itself. The free ranges of a block are kept sorted and merged.
-#include "memory.h"
+#include "memory_store.h"
 
 #include "common.h"
 #include "plan.h"
@@ -13,36 +13,6 @@
 #define MIN_BLOCK ((uint64_t)4 << 20)
 #define MAX_BLOCK ((uint64_t)64 << 20)
 #define DEDICATED ((uint64_t)16 << 20) // from this size on a buffer has its own block
-
-struct range {
-    uint64_t offset, size;
-};
-
-struct memory_block {
-    struct memory_block *next;
-    VkDeviceMemory memory;
-    VkBuffer handle;
-    uint64_t address;
-    void *mapped;
-    VkMemoryPropertyFlags flags;
-    bool shared;           // may hold several buffers
-    bool planned;          // counted by a plan, and in no memory
-    uint32_t heap;
-    uint64_t size;         // without alignment and TAIL_PADDING
-    uint64_t allocated_size; // of `memory`, with these
-    struct range *free;    // sorted by offset, never touching each other
-    uint32_t free_count, capacity;
-    uint32_t buffer_count; // capacity > buffer_count, so that freeing never allocates
-};
-
-struct memory_store {
-    pthread_mutex_t mutex; // blocks and their ranges
-    struct memory_block *blocks;
-    uint64_t shared_size;  // of all shared blocks
-    uint32_t type_bits;    // memory types that our buffers may have
-    vkmoe_buffer *dummy;
-    struct transfer *transfer;
-};
 
 // ------------------------------------------------------------------- memory types
 
@@ -329,8 +299,9 @@ static VkResult find_block(vkmoe_device *device, enum memory_kind kind, uint64_t
     struct memory_block *block = NULL;
     VkResult result = create_block(device, kind, block_size, &block, call);
     if (is_out_of_memory(result) && block_size > size) {
-        vkmoe_log(&device->log, VKMOE_LOG_DEBUG, "%s: no memory for a block of %llu bytes, trying %llu",
-            *call, (unsigned long long)block_size, (unsigned long long)size);
+        vkmoe_log(&device->log, VKMOE_LOG_DEBUG,
+            "%s: no memory for a block of %llu bytes, trying %llu", *call,
+            (unsigned long long)block_size, (unsigned long long)size);
         result = create_block(device, kind, size, &block, call);
     }
     if (result != VK_SUCCESS)
@@ -391,7 +362,8 @@ static enum vkmoe_status check_size(vkmoe_device *device, uint64_t size)
     if (size > vkmoe_memory_max_size(device))
         return vkmoe_fail(&device->log, VKMOE_ERROR_UNSUPPORTED,
             "%sbuffer of %llu bytes: %s allows at most %llu in one buffer",
-            vkmoe_plan_label(device, label), (unsigned long long)size, device->info.name, (unsigned long long)vkmoe_memory_max_size(device));
+            vkmoe_plan_label(device, label), (unsigned long long)size, device->info.name,
+            (unsigned long long)vkmoe_memory_max_size(device));
     return VKMOE_OK;
 }
 
@@ -557,72 +529,6 @@ uint64_t vkmoe_device_dummy_address(vkmoe_device *device)
 struct transfer *vkmoe_memory_transfer(vkmoe_device *device)
 {
     return device->memory_store->transfer;
-}
-
-// --------------------------------------------------------------------------- plans
-
-static struct memory_block *copy_block(const struct memory_block *block)
-{
-    struct memory_block *copy = calloc(1, sizeof *copy);
-    struct range *ranges = malloc(block->capacity * sizeof *ranges);
-    if (!copy || !ranges) {
-        free(copy);
-        free(ranges);
-        return NULL;
-    }
-    memcpy(ranges, block->free, block->free_count * sizeof *ranges);
-    *copy = *block;
-    copy->next = NULL;
-    copy->memory = VK_NULL_HANDLE;
-    copy->handle = VK_NULL_HANDLE;
-    copy->mapped = NULL;
-    copy->free = ranges;
-    return copy;
-}
-
-bool vkmoe_memory_fork(vkmoe_device *device, vkmoe_device *copy)
-{
-    struct memory_store *from = device->memory_store;
-    struct memory_store *to = copy->memory_store = calloc(1, sizeof *to);
-    bool complete = true;
-    if (!to)
-        return false;
-    pthread_mutex_init(&to->mutex, NULL);
-    to->transfer = vkmoe_transfer_fork(from->transfer);
-    complete = to->transfer != NULL;
-    pthread_mutex_lock(&from->mutex);
-    to->shared_size = from->shared_size;
-    to->type_bits = from->type_bits;
-    to->dummy = from->dummy;
-    struct memory_block **link = &to->blocks;
-    for (struct memory_block *block = from->blocks; block && complete; block = block->next) {
-        if (!block->shared)
-            continue;
-        *link = copy_block(block);
-        complete = *link != NULL;
-        if (complete)
-            link = &(*link)->next;
-    }
-    pthread_mutex_unlock(&from->mutex);
-    if (!complete)
-        vkmoe_memory_unfork(copy);
-    return complete;
-}
-
-void vkmoe_memory_unfork(vkmoe_device *copy)
-{
-    copy->memory_store->dummy = NULL; // the real one's
-    vkmoe_memory_finish(copy);
-}
-
-void vkmoe_memory_taken(vkmoe_device *device, uint64_t taken[VK_MAX_MEMORY_HEAPS])
-{
-    struct memory_store *store = device->memory_store;
-    memset(taken, 0, VK_MAX_MEMORY_HEAPS * sizeof *taken);
-    pthread_mutex_lock(&store->mutex);
-    for (const struct memory_block *block = store->blocks; block; block = block->next)
-        taken[block->heap] += block->allocated_size;
-    pthread_mutex_unlock(&store->mutex);
 }
 
 uint32_t vkmoe_memory_heaps(const vkmoe_device *device)

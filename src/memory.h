@@ -80,8 +80,9 @@ void vkmoe_memory_taken(vkmoe_device *device, uint64_t taken[VK_MAX_MEMORY_HEAPS
 uint32_t vkmoe_memory_heaps(const vkmoe_device *device);
 
 // An upload that a kernel writes to its place. `fill` writes `size` bytes, at most what
-// vkmoe_transfer_room() gave, to staging that has room up to the next multiple of 16; `record` records what reads them at
-// `source`, behind a barrier. Returns when the device has it: what is written is there for later
+// vkmoe_transfer_room() gave, to staging that has room up to the next multiple of 16; `record`
+// records what reads them at `source`, after a barrier. Returns when the device has it: what is
+// written is there for later
 // submits, and for the host and before anything is destroyed after vkmoe_transfer_finish(). The
 // next piece is filled meanwhile.
 #define TRANSFER_PIECE ((uint64_t)8 << 20)

@@ -281,7 +281,8 @@ static enum vkmoe_status fill(vkmoe_network *n, vkmoe_model *model)
         return status;
     set_defaults(n);
     if (n->rows > MAX_TOKENS)
-        return vkmoe_fail(&n->device->log, VKMOE_ERROR_INVALID, "vkmoe_network_create: %s is %u, must be 1 to %u",
+        return vkmoe_fail(&n->device->log, VKMOE_ERROR_INVALID,
+            "vkmoe_network_create: %s is %u, must be 1 to %u",
             n->params.chunk > MAX_TOKENS ? "chunk" : "encoder_capacity", n->rows, MAX_TOKENS);
     status = start_loading(n, model);
     if (status == VKMOE_OK)

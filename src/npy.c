@@ -301,8 +301,8 @@ static enum vkmoe_status fail_size(const struct source *source, uint64_t size, b
     uint64_t expected)
 {
     return vkmoe_fail(source->log, VKMOE_ERROR_INVALID,
-        "%s: has %s%llu bytes of data, expected %llu", source->name, more ? "more than " : "", (unsigned long long)size,
-        (unsigned long long)expected);
+        "%s: has %s%llu bytes of data, expected %llu", source->name,
+        more ? "more than " : "", (unsigned long long)size, (unsigned long long)expected);
 }
 
 // A pipe may promise more than it has, so memory grows with what comes.
