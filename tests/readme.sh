@@ -37,7 +37,7 @@ block() {
 check_length() {
     local lines
     lines=$(wc -l <"$readme")
-    [ "$lines" -le 150 ] || echo "README.md has $lines lines, at most 150"
+    [ "$lines" -le 250 ] || echo "README.md has $lines lines, at most 250"
     for command in './run' './run test'; do
         head -n 15 "$readme" | grep -Eq "^ *$command( .*)?\$" || echo "'$command' is not in the first 15 lines"
     done
