@@ -27,7 +27,7 @@ struct entry {
     uint32_t forwards;  // in one sample
     struct summary gpu; // by the device's timestamps; wall time if it has none
     struct summary wall; // from submit to the end of waiting
-    struct summary host; // recording, one CPU
+    struct summary host; // recording and submitting, one CPU
     struct summary cpu;  // CPU time of the process: what a CPU driver takes of the machine
     bool has_timestamps;
     uint32_t experts;   // that got rows
