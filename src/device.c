@@ -326,6 +326,7 @@ enum vkmoe_status vkmoe_device_adopt(const struct vkmoe_adopt_params *params,
     status = check_enabled(params, &physical);
     if (status != VKMOE_OK)
         goto fail;
+    physical.executable_properties = false; // for tests, and drivers may cache no such pipeline
     describe(device, &physical);
     status = start(device, params->cache, params->cache_size);
     if (status != VKMOE_OK)

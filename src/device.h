@@ -67,7 +67,7 @@ struct vkmoe_device {
     struct memory_store *memory_store;
     struct pipeline_store *pipelines;
     bool memory_budget;        // the driver has VK_EXT_memory_budget
-    atomic_uint_least64_t scratch_size; // of all streams, which networks that come may use too
+    atomic_uint_least64_t scratch_size; // a stream has so much, for networks that come as well
     struct plan *plan;         // not NULL: nothing but a plan of what to create, see plan.h
 };
 

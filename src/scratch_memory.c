@@ -29,7 +29,9 @@ enum vkmoe_status vkmoe_scratch_grow(struct scratch_memory *scratch, vkmoe_devic
         };
         scratch->retired = retired;
     }
-    atomic_fetch_add(&device->scratch_size, size - (scratch->buffer ? scratch->buffer->size : 0));
+    uint_least64_t most = atomic_load(&device->scratch_size);
+    while (most < size && !atomic_compare_exchange_weak(&device->scratch_size, &most, size))
+        ;
     scratch->buffer = larger;
     return VKMOE_OK;
 }
@@ -51,7 +53,9 @@ void vkmoe_scratch_collect(struct scratch_memory *scratch, uint64_t done, uint64
 void vkmoe_scratch_finish(struct scratch_memory *scratch)
 {
     vkmoe_scratch_collect(scratch, UINT64_MAX - 1, UINT64_MAX);
-    if (scratch->buffer)
-        atomic_fetch_sub(&scratch->buffer->device->scratch_size, scratch->buffer->size);
+    if (scratch->buffer) { // if it was the largest, nobody knows how large the next one is
+        uint_least64_t size = scratch->buffer->size;
+        atomic_compare_exchange_strong(&scratch->buffer->device->scratch_size, &size, 0);
+    }
     vkmoe_buffer_destroy(&scratch->buffer);
 }
