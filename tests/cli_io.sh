@@ -474,4 +474,62 @@ else
     skip "what is not finite is reported" "there is no Python"
 fi
 
+# What is read may not be written over, be it the model itself.
+mkdir "$tmp/own"
+cp "$mixtral"/*.json "$mixtral/model.safetensors" "$tmp/own"
+chmod u+w "$tmp/own"/*
+cp "$mixtral/recorded/layer0_moe_input.npy" "$tmp/own.npy"
+cp "$ids" "$tmp/own_ids.npy"
+printf 'def f' >"$tmp/own.txt"
+find "$tmp/own" "$tmp"/own?* -type f -exec cksum {} + | sort >"$tmp/sums"
+overwrites=(
+    "layer $tmp/own --layer 0 --input $tmp/own.npy --output $tmp/own/model.safetensors"
+    "layer $tmp/own --layer 0 --input $tmp/own.npy --output $tmp/y.npy --ids $tmp/own/config.json"
+    "layer $tmp/own --layer 0 --input $tmp/own.npy --output $tmp/own.npy"
+    "attention $tmp/own --layer 0 --input $tmp/own.npy --output $tmp/own/config.json"
+    "logits $tmp/own --tokens $tmp/own_ids.npy --output $tmp/own/model.safetensors"
+    "route $tmp/own --tokens $tmp/own_ids.npy --svg $tmp/own_ids.npy"
+    "route $tmp/own --prompt-file $tmp/own.txt --svg $tmp/own.txt"
+    "route $tmp/own --prompt x --svg $tmp/own/config.json"
+)
+for words in "${overwrites[@]}"; do
+    read -ra words <<<"$words"
+    refuse 1 "is an input too, and would be overwritten" "${words[@]}"
+done
+find "$tmp/own" "$tmp"/own?* -type f -exec cksum {} + | sort | cmp -s - "$tmp/sums" || problem "an input was changed"
+expect 0 layer "$tmp/own" --layer 0 --input "$tmp/own.npy" --output "$tmp/own/y.npy"
+finish "no output over an input"
+
+# Named pipes that nobody writes to are not waited for; links to nothing are not nothing.
+rm -rf "$tmp/own/tokenizer.model"
+for name in tokenizer.model spiece.model recorded/layer0_moe_input.npy; do
+    mkdir -p "$tmp/own/recorded"
+    mkfifo "$tmp/own/$name"
+    command=(route "$tmp/own" --prompt x)
+    [ "${name%/*}" = recorded ] && command=(check "$tmp/own")
+    timeout 60 "$vkmoe" "${command[0]}" "${device[@]}" "${command[@]:1}" >"$out" 2>"$err" </dev/null
+    status 1 $? "$name is a named pipe"
+    says "$name: (is not a regular file|cannot be used, since vkmoe was built without)"
+    rm "$tmp/own/$name"
+done
+for name in tokenizer.model added_tokens.json; do
+    ln -s nowhere "$tmp/own/$name"
+    [ "$name" = tokenizer.model ] || printf "no model" >"$tmp/own/tokenizer.model"
+    expect 1 route "$tmp/own" --prompt x
+    says "(symbolic link to a file that is not there|no sentencepiece model|built without sentencepiece)"
+    rm "$tmp/own/$name"
+done
+rm -f "$tmp/own/tokenizer.model"
+finish "pipes and dangling links beside a model"
+
+# The smaller P is, the fewer tokens.
+for top_p in 0 1e-9; do
+    expect 0 generate "$mixtral" --tokens "$ids" --count 8 --temperature 9 --seed 3 --top-p "$top_p"
+    cp "$out" "$tmp/top_p_$top_p"
+done
+same "$tmp/top_p_0" "$tmp/top_p_1e-9"
+expect 0 generate "$mixtral" --tokens "$ids" --count 8 --greedy
+same "$tmp/top_p_0" "$out"
+finish "--top-p 0 takes the likeliest"
+
 tests_end

@@ -148,11 +148,12 @@ static int open_outputs(const struct job *job)
     if ((job->ids || job->weights) && job->params.experts <= 1)
         return cli_fail("%s: layer %s has dense attention, which chooses no experts", job->model,
             cli_block_label(job->block).text);
-    int status = cli_output_open(job->output, &job->input, 1);
+    const char *const inputs[] = {job->input, job->model};
+    int status = cli_output_open(job->output, inputs, 2);
     if (status == 0)
-        status = cli_output_open(job->ids, &job->input, 1);
+        status = cli_output_open(job->ids, inputs, 2);
     if (status == 0)
-        status = cli_output_open(job->weights, &job->input, 1);
+        status = cli_output_open(job->weights, inputs, 2);
     return status;
 }
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 // Largest error, as a share of the rms of the recorded output: two computations in f32
@@ -104,6 +105,17 @@ static int read_recording(struct recording *r, uint32_t hidden, uint32_t k, uint
     return status;
 }
 
+// A recording that is a named pipe would be waited for.
+static int check_files(const struct recording *r)
+{
+    const char *const paths[] = {r->input_path, r->output_path, r->ids_path};
+    struct stat info;
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
+        if (stat(paths[i], &info) == 0 && !S_ISREG(info.st_mode))
+            return cli_fail("%s: is not a regular file", paths[i]);
+    return 0;
+}
+
 static int run_recording(const struct check *check, const struct recording *recording,
     const struct vkmoe_layer_params *params, struct result *result)
 {
@@ -146,11 +158,14 @@ static int check_block(struct check *check, struct result *result)
     };
     struct vkmoe_layer_params params;
     int status = 0;
-    result->recorded = access(recording.input_path, F_OK) == 0;
+    struct stat info;
+    result->recorded = lstat(recording.input_path, &info) == 0;
     if (result->recorded) {
         check->recorded++;
-        status = cli_result(vkmoe_model_get_layer(check->model, result->block, &params),
-            check->path);
+        status = check_files(&recording);
+        if (status == 0)
+            status = cli_result(vkmoe_model_get_layer(check->model, result->block, &params),
+                check->path);
         if (status == 0)
             status = read_recording(&recording, params.hidden, params.experts_per_token,
                 &result->tokens);

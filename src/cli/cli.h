@@ -180,8 +180,10 @@ FILE *cli_words(void);
 void cli_print_written(const char *const *paths, uint32_t count);
 
 // To be called before the work, which is in vain if it fails. `path` NULL is ignored.
-// `inputs` (NULL entries are ignored) and earlier outputs are refused.
+// `inputs` (NULL entries are ignored; a folder is a model's) and earlier outputs are refused.
 int cli_output_open(const char *path, const char *const *inputs, uint32_t input_count);
+// The first of these refusals by itself, for an output that is written in another way.
+int cli_output_check(const char *path, const char *const *inputs, uint32_t input_count);
 // Writes [rows][columns] to the file that cli_output_open() prepared for `path`.
 int cli_output_write_f32(const char *path, const float *data, uint64_t rows, uint64_t columns);
 int cli_output_write_i32(const char *path, const int32_t *data, uint64_t rows, uint64_t columns);

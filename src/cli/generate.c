@@ -380,7 +380,7 @@ static int parse(struct job *job, int argc, char **argv)
 
 int cli_command_generate(int argc, char **argv)
 {
-    struct job job = {.count = DEFAULT_COUNT};
+    struct job job = {.count = DEFAULT_COUNT, .sampler.top_p = 1};
     int status = parse(&job, argc, argv);
     if (status < 0)
         status = check_options(&job);

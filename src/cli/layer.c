@@ -35,12 +35,12 @@ static int read_inputs(struct job *job)
 
 static int open_outputs(const struct job *job)
 {
-    const char *const inputs[] = {job->input, job->router_input};
-    int status = cli_output_open(job->output, inputs, 2);
+    const char *const inputs[] = {job->input, job->router_input, job->model};
+    int status = cli_output_open(job->output, inputs, 3);
     if (status == 0)
-        status = cli_output_open(job->ids, inputs, 2);
+        status = cli_output_open(job->ids, inputs, 3);
     if (status == 0)
-        status = cli_output_open(job->weights, inputs, 2);
+        status = cli_output_open(job->weights, inputs, 3);
     return status;
 }
 

@@ -26,10 +26,10 @@ static int run_chunks(struct cli_session *s, float *logits)
 
 static int run_job(const struct job *job, struct cli_session *s)
 {
-    const char *const read[] = {job->tokens, job->input};
+    const char *const read[] = {job->tokens, job->model, job->input};
     int status = cli_session_open_ids(s, job->model, job->tokens, job->input);
     if (status == 0)
-        status = cli_output_open(job->output, read, job->input ? 2 : 1);
+        status = cli_output_open(job->output, read, 3);
     if (status == 0)
         status = cli_session_start(s, &(struct cli_session_params){
             .device = job->device,

@@ -118,15 +118,48 @@ static int open_stdout(struct output *output)
     return 0;
 }
 
-static int check_conflicts(const struct output *output, const struct stat *existing,
-    const char *const *inputs, uint32_t input_count)
+static bool is_same(const struct stat *a, const struct stat *b)
 {
-    struct stat input;
-    for (uint32_t i = 0; existing && i < input_count; i++) {
-        if (inputs[i] && stat(inputs[i], &input) == 0 && input.st_dev == existing->st_dev
-                && input.st_ino == existing->st_ino)
-            return cli_fail("%s: is an input too, and would be overwritten", output->path);
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+// Whether `path` is in the folder of a model and one of the files that make it up.
+static bool is_of_model(const char *path, const struct stat *folder)
+{
+    static const char *const suffixes[] = {".json", ".safetensors", ".model", ".txt"};
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    const char *suffix = strrchr(name, '.');
+    char *parent = cli_alloc(strlen(path) + 2);
+    struct stat info;
+    memcpy(parent, path, (size_t)(name - path));
+    const bool inside = stat(slash ? parent : ".", &info) == 0 && is_same(&info, folder);
+    free(parent);
+    for (size_t i = 0; inside && suffix && i < sizeof suffixes / sizeof *suffixes; i++)
+        if (strcmp(suffix, suffixes[i]) == 0)
+            return true;
+    return false;
+}
+
+int cli_output_check(const char *path, const char *const *inputs, uint32_t input_count)
+{
+    struct stat existing, input;
+    if (!path || stat(path, &existing) != 0 || !S_ISREG(existing.st_mode))
+        return 0;
+    for (uint32_t i = 0; i < input_count; i++) {
+        if (!inputs[i] || stat(inputs[i], &input) != 0)
+            continue;
+        if (S_ISDIR(input.st_mode) ? is_of_model(path, &input) : is_same(&input, &existing))
+            return cli_fail("%s: is an input too, and would be overwritten", path);
     }
+    return 0;
+}
+
+static int check_conflicts(const struct output *output, const char *const *inputs,
+    uint32_t input_count)
+{
+    const int status = cli_output_check(output->path, inputs, input_count);
+    if (status != 0)
+        return status;
     for (uint32_t i = 0; i < output_count; i++) {
         if (outputs[i].target && strcmp(outputs[i].target, output->target) == 0)
             return cli_fail("%s: is wanted for two outputs", output->path);
@@ -180,7 +213,7 @@ int cli_output_open(const char *path, const char *const *inputs, uint32_t input_
         if (!output->target)
             return cli_fail("%s: cannot create: %s", path, strerror(errno));
         guard();
-        status = check_conflicts(output, exists ? &existing : NULL, inputs, input_count);
+        status = check_conflicts(output, inputs, input_count);
         if (status == 0)
             status = create_temporary(output, exists ? &existing : NULL);
     }

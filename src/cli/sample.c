@@ -80,7 +80,7 @@ int64_t cli_sample(struct cli_sampler *s, const float *logits, uint32_t count)
     for (uint32_t i = 0; i < count; i++)
         candidates[i] = (struct cli_candidate){i, logits[i],
             exp(((double)logits[i] - (double)logits[largest]) / s->temperature)};
-    const bool some = s->top_p > 0 && s->top_p < 1;
+    const bool some = s->top_p < 1;
     if (s->top_k || some)
         qsort(candidates, count, sizeof *candidates, compare);
     if (s->top_k && s->top_k < count)

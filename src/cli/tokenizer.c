@@ -11,8 +11,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "model/foreign.h"
 #include "model/json.h"
 
 enum { MAX_PATH = 4096 };
@@ -26,11 +28,31 @@ static bool find_file(const char *model, char path[MAX_PATH])
 {
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         snprintf(path, MAX_PATH, "%s/%s", model, names[i]);
-        if (access(path, F_OK) == 0)
+        struct stat info;
+        if (lstat(path, &info) == 0) // a link to nothing is not nothing
             return true;
     }
     snprintf(path, MAX_PATH, "%s/%s", model, names[0]);
     return false;
+}
+
+// A line for what sentencepiece would wait for, or call damaged.
+static int check_file(const char *path)
+{
+    struct stat info;
+    char start[64];
+    if (stat(path, &info) != 0)
+        return errno == ENOENT ? cli_fail("%s: is a symbolic link to a file that is not there; "
+            "download it anew", path) : cli_fail("%s: cannot open: %s", path, strerror(errno));
+    if (!S_ISREG(info.st_mode)) // the open of a named pipe would wait for a writer
+        return cli_fail("%s: is not a regular file", path);
+    FILE *file = fopen(path, "rb");
+    if (!file)
+        return cli_fail("%s: cannot open: %s", path, strerror(errno));
+    const size_t size = fread(start, 1, sizeof start, file);
+    fclose(file);
+    const char *other = size == 0 ? "is empty" : vkmoe_foreign_content(start, size);
+    return other ? cli_fail("%s: %s", path, other) : 0;
 }
 
 bool cli_tokenizer_exists(const char *model)
@@ -49,8 +71,9 @@ int cli_tokenizer_init(struct cli_tokenizer *t, const char *model, uint32_t voca
     if (!cli_pieces_are_built())
         return cli_fail("%s: cannot be used, since vkmoe was built without sentencepiece; give ids "
             "with --tokens instead of --prompt, and ids are printed", path);
-    if (access(path, R_OK) != 0)
-        return cli_fail("%s: cannot open: %s", path, strerror(errno));
+    int status = check_file(path);
+    if (status != 0)
+        return status;
     t->pieces = cli_pieces_open(path);
     if (!t->pieces)
         return cli_fail("%s: is damaged, or no sentencepiece model", path);
@@ -60,7 +83,7 @@ int cli_tokenizer_init(struct cli_tokenizer *t, const char *model, uint32_t voca
     t->unknown = -1;
     for (uint32_t i = 0; i < cli_pieces_count(t->pieces) && t->unknown < 0; i++)
         t->unknown = cli_pieces_kind(t->pieces, i) == CLI_PIECE_UNKNOWN ? (int64_t)i : -1;
-    const int status = cli_tokenizer_files_read(&t->files, model, t->pieces);
+    status = cli_tokenizer_files_read(&t->files, model, t->pieces);
     if (t->files.begin >= vocabulary)
         t->files.begin = cli_pieces_begin(t->pieces);
     if (t->files.end >= vocabulary)

@@ -54,8 +54,12 @@ static int read_file(const char *model, const char *name, cJSON **out)
     char path[MAX_PATH];
     struct stat info;
     snprintf(path, sizeof path, "%s/%s", model, name);
-    if (stat(path, &info) != 0)
-        return errno == ENOENT ? 0 : cli_fail("%s: cannot open: %s", path, strerror(errno));
+    if (stat(path, &info) != 0) {
+        if (errno != ENOENT)
+            return cli_fail("%s: cannot open: %s", path, strerror(errno));
+        return lstat(path, &info) != 0 ? 0 : cli_fail("%s: is a symbolic link to a file that is "
+            "not there; download it anew", path);
+    }
     if (!S_ISREG(info.st_mode)) // the open of a named pipe would wait for a writer
         return cli_fail("%s: is not a regular file", path);
     FILE *file = fopen(path, "rb");

@@ -341,8 +341,9 @@ static const char *describe_directory(const char *path, char text[PATH_SIZE])
             "model's files for transformers";
     struct child with_config = find_child(path, "", true);
     if (!finding.kind && with_config.count) {
-        snprintf(text, PATH_SIZE, "has no config.json, but %u subdirector%s; give %.3000s/%s",
-            with_config.count, with_config.count == 1 ? "y has one" : "ies have one each, such as",
+        snprintf(text, PATH_SIZE, "has no config.json, but %u subdirector%s %.3000s/%s",
+            with_config.count,
+            with_config.count == 1 ? "y has one; give" : "ies have one each; give one, such as",
             path, with_config.name);
         return text;
     }
