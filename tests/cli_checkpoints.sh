@@ -122,6 +122,46 @@ refuse 1 "is in two.safetensors, which is not there" generate "$tmp/lost" --toke
 grep -qF "$tmp/lost/model.safetensors.index.json: tensor model." "$err" || problem "not all is named: $(cat "$err")"
 info "$tmp/lost"
 has 'does not run.*two.safetensors, which is not there'
+
+# A shard that something else is in the place of: it is missing, and the line is for who needs it.
+stand_in() {
+    rm -rf "$1"
+    case $2 in
+    pointer) printf 'version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n' >"$1" ;;
+    empty) : >"$1" ;;
+    directory) mkdir "$1" ;;
+    fifo) mkfifo "$1" ;;
+    link) ln -s ../../blobs/0123 "$1" ;;
+    page) echo '<!DOCTYPE html>' >"$1" ;;
+    cut) head -c 6000 "$tmp/split/two.safetensors" >"$1" ;;
+    incomplete) : >"$1.incomplete" ;;
+    part) mv "$1.incomplete" "$1.part" ;;
+    esac
+}
+while read -r kind line; do
+    stand_in "$tmp/stale/vision.safetensors" "$kind"
+    ids stale
+    same "$tmp/stale.ids" "$tmp/mixtral.ids"
+    info "$tmp/stale"
+    has '^missing +3 tensors and 1 file that the index names$'
+    has '^generate +runs'
+    stand_in "$tmp/lost/two.safetensors" "$kind"
+    refuse 1 "$line" generate "$tmp/lost" --tokens "$tmp/ids.npy"
+    grep -q 'tensor model\.' "$err" || problem "no tensor is named: $(cat "$err")"
+    info "$tmp/lost"
+    has '^missing +[0-9]+ tensors and 1 file that the index names$'
+    grep -F "does not run" "$out" | grep -qF -- "$line" || problem "no '$line' in: $(cat "$out")"
+done <<'LINES'
+pointer two.safetensors: is a Git LFS pointer, not the file itself; fetch that with 'git lfs pull'; tensor model.
+empty two.safetensors: is empty; tensor model.
+directory two.safetensors: is not a regular file; tensor model.
+fifo two.safetensors: is not a regular file; tensor model.
+page two.safetensors: is a web page
+cut whose download may not be finished; tensor model.
+link is in two.safetensors, which is not there; download it too
+incomplete two.safetensors: is not there, but two.safetensors.incomplete: its download is not finished; finish it
+part two.safetensors: is not there, but two.safetensors.part: its download is not finished; finish it
+LINES
 make bias mixtral "${split}where['model.layers.0.self_attn.q_proj.bias'] = 'lost.safetensors'
 shards(c, to, where, one=one, two=two)"
 refuse 1 "q_proj.bias is there, but the config does not say what it is for" generate "$tmp/bias" --tokens "$tmp/ids.npy"

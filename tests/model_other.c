@@ -199,6 +199,12 @@ static const struct {
         {"model.safetensors.aria2", "x"}}, NULL, INVALID, "model.safetensors:", "not finished"},
     {"no index", {{CONFIG, MIXTRAL}, {"model-00001-of-00001.safetensors", "x"}}, NULL, NOT_FOUND,
         "but model-00001-of-00001.safetensors", "get model.safetensors.index.json too"},
+    {"incomplete shard", {{CONFIG, MIXTRAL}, {"model.safetensors.index.json", INDEX},
+        {"model-00002-of-00002.safetensors.incomplete", "x"}}, NULL, NOT_FOUND,
+        "model-00002-of-00002.safetensors: is not there, but model-00002", "not finished"},
+    {"part of a shard", {{CONFIG, MIXTRAL}, {"model.safetensors.index.json", INDEX},
+        {"model-00001-of-00002.safetensors.part", "x"}}, NULL, NOT_FOUND,
+        "model-00001-of-00002.safetensors: is not there, but", "safetensors.part: its download"},
     {"no shard", {{CONFIG, MIXTRAL}, {"model.safetensors.index.json", INDEX}}, NULL, NOT_FOUND,
         "model-00001-of-00002.safetensors is not there, nor any other", "download"},
     {"another name", {{CONFIG, MIXTRAL}, {"weights.safetensors", "x"}}, NULL, NOT_FOUND,
@@ -435,6 +441,57 @@ static bool test_any(void)
         && !checkpoint;
 }
 
+// A shard that cannot be read counts as missing, and leaves nothing of what it held.
+static bool test_shard(const char *content, size_t size)
+{
+    remove_all();
+    write_text(CONFIG, MIXTRAL);
+    write_tensors("model-00001-of-00002.safetensors", "a:BF16");
+    if (content)
+        write_bytes("model-00002-of-00002.safetensors", content, size);
+    else
+        make_parents("model-00002-of-00002.safetensors/");
+    write_text("model.safetensors.index.json", INDEX);
+    vkmoe_checkpoint *checkpoint;
+    struct vkmoe_checkpoint_info info;
+    if (vkmoe_checkpoint_open(directory, &printing_log, &checkpoint) != VKMOE_OK)
+        return false;
+    vkmoe_checkpoint_get_info(checkpoint, &info);
+    bool ok = info.model.tensors == 1 && info.model.files == 1 && info.absent_tensors == 1
+        && info.missing_files == 1 && info.model.file_size < 200 && info.model.parameters == 0
+        && same_tensor(checkpoint, 0, "a", "BF16", false)
+        && same_tensor(checkpoint, 1, "b", "", true);
+    vkmoe_checkpoint_destroy(&checkpoint);
+    return ok;
+}
+
+static void test_shards(struct tap *tap)
+{
+    // The second tensor goes beyond the end: the first must not be left.
+    static const char cut[] = "\x8d\0\0\0\0\0\0\0"
+        "{\"c\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]},"
+        "\"b\":{\"dtype\":\"U8\",\"shape\":[900],\"data_offsets\":[4,904]}}  "
+        "                              1234";
+    static const struct {
+        const char *name, *content; // NULL: a directory
+        size_t size;
+    } shards[] = {
+        {"pointer", POINTER, sizeof POINTER - 1},
+        {"empty", "", 0},
+        {"directory", NULL, 0},
+        {"short", "abc", 3},
+        {"zeros", "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 16},
+        {"cut", cut, sizeof cut - 1},
+        {"no header", "\2\0\0\0\0\0\0\0[]", 10},
+    };
+    for (size_t i = 0; i < COUNT(shards); i++) {
+        char name[64];
+        snprintf(name, sizeof name, "checkpoint/shard/%s", shards[i].name);
+        if (tap_wants(tap, name))
+            tap_result(tap, test_shard(shards[i].content, shards[i].size), name);
+    }
+}
+
 // What config.json says of a family that is known, in a checkpoint that cannot be used.
 static bool test_known(void)
 {
@@ -471,6 +528,7 @@ int main(int argc, char **argv)
     test_quantised(&tap);
     if (tap_wants(&tap, "checkpoint/unknown family"))
         tap_result(&tap, test_any(), "checkpoint/unknown family");
+    test_shards(&tap);
     if (tap_wants(&tap, "checkpoint/known family"))
         tap_result(&tap, test_known(), "checkpoint/known family");
     remove_all();

@@ -679,7 +679,8 @@ struct vkmoe_model_info {
 // file or several with model.safetensors.index.json. The files stay open and mapped, with a
 // file descriptor for each, until the model is destroyed, and must not change. Nothing is
 // copied. What uses the model's views reads them, and says INVALID if one was cut short. The
-// index says which file holds a tensor; what it names and nobody needs may be missing. INVALID
+// index says which file holds a tensor; what it names and nobody needs may be missing, and a
+// file that only holds such may be a Git LFS pointer, empty or damaged as well. INVALID
 // or NOT_FOUND with one line that names the file and what is wrong with it, or what is
 // there instead; UNSUPPORTED for a family that this version does not know and for
 // quantised weights, which the line calls by name.
@@ -761,7 +762,7 @@ struct vkmoe_checkpoint_info {
     // Of a family that is known (else `treated_as` is "") what config.json says; always
     // parameters, file_size, tensors and files. `dtype` means nothing here.
     struct vkmoe_model_info model;
-    uint32_t absent_tensors, missing_files; // that the index names, and are not there
+    uint32_t absent_tensors, missing_files; // that the index names; not there, or not readable
 };
 
 struct vkmoe_tensor_info {

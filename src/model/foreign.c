@@ -60,16 +60,22 @@ bool vkmoe_foreign_is_there(const char *path)
     return stat(path, &info) == 0 || (errno != ENOENT && errno != ENOTDIR);
 }
 
+static bool is_beside(const char *path, const char *tail)
+{
+    char other[PATH_SIZE];
+    return snprintf(other, sizeof other, "%s%s", path, tail) < (int)sizeof other
+        && access(other, F_OK) == 0;
+}
+
 bool vkmoe_foreign_is_unfinished(const char *path)
 {
-    char control[PATH_SIZE];
-    return snprintf(control, sizeof control, "%s.aria2", path) < (int)sizeof control
-        && access(control, F_OK) == 0;
+    return is_beside(path, ".aria2");
 }
 
 // ------------------------------------------------------------------- a directory's files
 
-#define UNFINISHED "a download that is not finished", "finish it"
+#define UNFINISHED_WHAT "a download that is not finished"
+#define UNFINISHED UNFINISHED_WHAT, "finish it"
 #define PYTORCH "PyTorch's format", TO_SAFETENSORS
 #define OTHER_FORMAT "another program's format", TO_SAFETENSORS
 
@@ -111,6 +117,15 @@ static const struct kind {
     {"", ".msgpack", OTHER_FORMAT, false},
     {"", ".engine", OTHER_FORMAT, false},
 };
+
+const char *vkmoe_foreign_partial(const char *path)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+        if (strcmp(kinds[i].what, UNFINISHED_WHAT) == 0 && is_beside(path, kinds[i].tail))
+            return kinds[i].tail;
+    }
+    return NULL;
+}
 
 // What was found in a directory.
 struct finding {

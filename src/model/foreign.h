@@ -15,6 +15,10 @@ const char *vkmoe_foreign_content(const void *data, uint64_t size);
 // False if there is no such file, or only a symbolic link to none. What is there need not open.
 bool vkmoe_foreign_is_there(const char *path);
 
+// The ending of what is there of a file in `path`'s place while that is downloaded, such as
+// ".incomplete", or NULL.
+const char *vkmoe_foreign_partial(const char *path);
+
 // True if a program that was to download this file has not finished.
 bool vkmoe_foreign_is_unfinished(const char *path);
 

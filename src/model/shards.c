@@ -1,6 +1,7 @@
 // shards.c - which files of a directory hold the tensors: model.safetensors, or what
 // model.safetensors.index.json names. The index decides between files that hold a tensor of
-// one name, and what it names in vain is remembered as absent: nobody may need it.
+// one name, and what it names in vain is remembered as absent: nobody may need it. So it is with
+// the tensors of a shard that cannot be read: its line is for those who ask for one of them.
 #include "tensors.h"
 
 #include <stdio.h>
@@ -12,7 +13,7 @@
 #include "foreign.h"
 #include "json.h"
 
-enum { MAX_FILES = 4096 };
+enum { MAX_FILES = 4096, LINE_SIZE = 1024 };
 
 // One line of the index.
 struct place {
@@ -110,6 +111,17 @@ static const struct vkmoe_tensor_file *find_file(const struct vkmoe_tensors *t, 
     return NULL;
 }
 
+static enum vkmoe_status set_reason(const struct index *index, struct vkmoe_tensor_file *file,
+    enum vkmoe_status status, const char *line)
+{
+    file->status = status;
+    file->reason = malloc(strlen(line) + 1);
+    if (!file->reason)
+        return FAIL(index, OUT_OF_MEMORY, "%s: no memory for what is wrong", file->path);
+    strcpy(file->reason, line);
+    return VKMOE_OK;
+}
+
 // Takes `path`.
 static enum vkmoe_status add_missing_file(const struct index *index, char *path)
 {
@@ -120,9 +132,47 @@ static enum vkmoe_status add_missing_file(const struct index *index, char *path)
         return FAIL(index, OUT_OF_MEMORY, "%s: no memory for its list of files", index->path);
     }
     t->files = files;
-    files[t->file_count++] = (struct vkmoe_tensor_file){.path = path};
+    struct vkmoe_tensor_file *file = &files[t->file_count++];
+    *file = (struct vkmoe_tensor_file){.path = path};
     t->missing_files++;
-    return VKMOE_OK;
+    const char *tail = vkmoe_foreign_partial(path);
+    if (!tail)
+        return VKMOE_OK;
+    char line[LINE_SIZE];
+    snprintf(line, sizeof line,
+        "%s: is not there, but %s%s: its download is not finished; finish it", path,
+        base_name(path), tail);
+    return set_reason(index, file, VKMOE_ERROR_NOT_FOUND, line);
+}
+
+static void keep_line(void *user, enum vkmoe_log_level level, const char *line)
+{
+    (void)level;
+    snprintf(user, LINE_SIZE, "%s", line);
+}
+
+// Takes `path`. What cannot be read leaves nothing but the reason.
+static enum vkmoe_status add_file(const struct index *index, char *path)
+{
+    struct vkmoe_tensors *t = index->tensors;
+    char line[LINE_SIZE] = "";
+    const struct vkmoe_log keep = {.write = keep_line, .user = line, .level = VKMOE_LOG_ERROR};
+    const uint32_t count = t->count, file_count = t->file_count;
+    const uint64_t elements = t->elements, file_size = t->file_size;
+    enum vkmoe_status status = vkmoe_tensors_add(t, &keep, index->directory, path);
+    if (status == VKMOE_OK)
+        return VKMOE_OK;
+    if (status == VKMOE_ERROR_OUT_OF_MEMORY || t->file_count == file_count)
+        return vkmoe_fail(index->log, status, "%s", line);
+    struct vkmoe_tensor_file *file = &t->files[file_count];
+    vkmoe_file_close(&file->file);
+    free(file->names);
+    file->names = NULL;
+    t->count = count;
+    t->elements = elements;
+    t->file_size = file_size;
+    t->missing_files++;
+    return set_reason(index, file, status, line);
 }
 
 static enum vkmoe_status open_shard(const struct index *index, const char *shard)
@@ -135,8 +185,20 @@ static enum vkmoe_status open_shard(const struct index *index, const char *shard
     char *path = join_path(index->directory, shard);
     if (!path)
         return FAIL(index, OUT_OF_MEMORY, "%s: no memory for a path", index->path);
-    return vkmoe_foreign_is_there(path) ? vkmoe_tensors_add(t, index->log, index->directory, path)
-                                        : add_missing_file(index, path);
+    return vkmoe_foreign_is_there(path) ? add_file(index, path) : add_missing_file(index, path);
+}
+
+// None of the files can be read.
+static enum vkmoe_status refuse_all(const struct index *index)
+{
+    const struct vkmoe_tensors *t = index->tensors;
+    for (uint32_t i = 0; i < t->file_count; i++) {
+        if (t->files[i].reason)
+            return vkmoe_fail(index->log, t->files[i].status, "%s", t->files[i].reason);
+    }
+    return FAIL(index, NOT_FOUND, "%s: %s is not there%s; download what the index names",
+        index->path, base_name(t->files[0].path),
+        t->file_count > 1 ? ", nor any other of its files" : "");
 }
 
 static enum vkmoe_status open_shards(const struct index *index, const cJSON *map)
@@ -148,11 +210,7 @@ static enum vkmoe_status open_shards(const struct index *index, const cJSON *map
         if (status != VKMOE_OK)
             return status;
     }
-    if (t->file_count && t->missing_files == t->file_count)
-        return FAIL(index, NOT_FOUND, "%s: %s is not there%s; download what the index names",
-            index->path, base_name(t->files[0].path),
-            t->file_count > 1 ? ", nor any other of its files" : "");
-    return VKMOE_OK;
+    return t->file_count && t->missing_files == t->file_count ? refuse_all(index) : VKMOE_OK;
 }
 
 // ------------------------------------------------------------------- who holds a tensor
@@ -309,6 +367,9 @@ enum vkmoe_status vkmoe_tensors_open(const char *directory, const struct vkmoe_l
 enum vkmoe_status vkmoe_tensors_refuse_absent(const struct vkmoe_tensors *tensors,
     const struct vkmoe_tensor *tensor, const struct vkmoe_log *log)
 {
+    const struct vkmoe_tensor_file *file = find_file(tensors, base_name(tensor->path));
+    if (tensor->absence == VKMOE_FILE_MISSING && file->reason)
+        return vkmoe_fail(log, file->status, "%s; tensor %s is in it", file->reason, tensor->name);
     if (tensor->absence == VKMOE_FILE_MISSING)
         return vkmoe_fail(log, VKMOE_ERROR_NOT_FOUND,
             "%s: tensor %s is in %s, which is not there; download it too", tensors->index_path,

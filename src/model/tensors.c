@@ -302,6 +302,7 @@ void vkmoe_tensors_close(struct vkmoe_tensors *tensors)
     for (uint32_t i = 0; i < tensors->file_count; i++) {
         vkmoe_file_close(&tensors->files[i].file);
         free(tensors->files[i].names);
+        free(tensors->files[i].reason);
         free(tensors->files[i].path);
     }
     free(tensors->files);

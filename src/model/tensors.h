@@ -13,7 +13,7 @@ enum { VKMOE_TENSOR_MAX_RANK = 8 };
 enum vkmoe_absence {
     VKMOE_THERE,
     VKMOE_NOT_IN_FILE,   // not in the file that the index says
-    VKMOE_FILE_MISSING,  // that file is not there
+    VKMOE_FILE_MISSING,  // that file is not there, or something else is in its place
 };
 
 struct vkmoe_tensor {
@@ -32,7 +32,9 @@ struct vkmoe_tensor {
 struct vkmoe_tensor_file {
     char *path;
     char *names; // of all its tensors, one after the other
-    struct vkmoe_file *file; // NULL: it is not there
+    struct vkmoe_file *file; // NULL: it is missing
+    enum vkmoe_status status; // if it is missing and `reason` says more than that: of the line
+    char *reason;            // what is wrong with it, a whole line; NULL: it is not there
 };
 
 struct vkmoe_tensors {
@@ -49,7 +51,8 @@ struct vkmoe_tensors {
 // Opens `directory`/model.safetensors or else the files that model.safetensors.index.json
 // there names. Everything a header says is checked: `data` and `size` lie in the file, as long
 // as that is not cut short. The index decides which file holds a tensor;
-// what it names in vain is in the list as absent, for nobody may need it. shards.c
+// what it names in vain is in the list as absent, for nobody may need it. So are the tensors of
+// a shard that cannot be read, be it a pointer, empty or damaged. shards.c
 enum vkmoe_status vkmoe_tensors_open(const char *directory, const struct vkmoe_log *log,
     struct vkmoe_tensors *out);
 
