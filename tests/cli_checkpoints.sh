@@ -246,6 +246,27 @@ info --json "$tmp/quantised"
 has '"quantisation":.*"NVFP4"'
 finish "info: a quantised checkpoint"
 
+# What says how the weights are quantised, and cannot be read.
+make side mixtral
+for name in hf_quant_config quantize_config quant_config; do
+    while read -r kind line; do
+        rm -f "$tmp"/side/*quant*_config.json
+        stand_in "$tmp/side/$name.json" "$kind"
+        info "$tmp/side"
+        has '^types +F32: '
+        grep '^layer  *does not run: ' "$out" | grep -qF -- "/$name.json: $line" ||
+            problem "no '$line' in: $(cat "$out")"
+        refuse 1 "/$name.json: $line" generate "$tmp/side" --tokens "$tmp/ids.npy"
+    done <<'LINES'
+pointer is a Git LFS pointer
+empty is empty
+fifo is not a regular file
+page is a web page
+link is a symbolic link to a file that is not there; download it anew
+LINES
+done
+finish "info: a side file that cannot be read"
+
 # Holes, so that it takes no room: a file beyond 4 GiB, and more parameters than 32 bits count.
 mkdir "$tmp/large"
 python3 - "$tmp/large" <<'PYTHON' || problem "cannot make a large file"

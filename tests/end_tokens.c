@@ -30,7 +30,7 @@ struct end_case {
     const char *name;
     const char *config;     // settings of the model's config, each with a comma behind it
     const char *around;     // of a config around it, in which it is text_config; NULL: there is none
-    const char *generation; // generation_config.json; NULL: there is none, "/": it is a directory
+    const char *generation; // generation_config.json; NULL: there is none, "/": it is a directory, ">": a broken link
     uint32_t tokens[8], count;
     const char *warning;    // of generation_config.json
     const char *error;      // of config.json
@@ -73,6 +73,8 @@ static const struct end_case cases[] = {
     {"generation-empty", EOS("3"), NULL, "", {3}, 1, "is empty"},
     {"generation-array", EOS("3"), NULL, "[7]", {3}, 1, "is not an object"},
     {"generation-directory", EOS("3"), NULL, "/", {3}, 1, "is not a regular file"},
+    {"generation-broken-link", EOS("3"), NULL, ">", {3}, 1,
+        "is a symbolic link to a file that is not there; download it anew; the file is ignored"},
     // What config.json has wrong is an error, whatever else there is.
     {"string", EOS("\"x\""), NULL, NULL, {0}, 0, NULL, NOT_TOKENS},
     {"negative", EOS("-1"), NULL, NULL, {0}, 0, NULL, NOT_TOKENS},
@@ -96,6 +98,8 @@ static bool write_generation(const struct whole_checkpoint *checkpoint, const ch
         return true;
     if (*text == '/')
         return mkdir(path_of(checkpoint), 0700) == 0;
+    if (*text == '>')
+        return symlink("../../blobs/0123", path_of(checkpoint)) == 0;
     FILE *file = fopen(path_of(checkpoint), "w");
     return file && fputs(text, file) >= 0 && fclose(file) == 0;
 }

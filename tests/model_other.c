@@ -374,13 +374,58 @@ static void test_quantised(struct tap *tap)
                            : refuses(directory, VKMOE_ERROR_INVALID, "is missing", "");
         tap_result(tap, check_quantisation(expected ? expected : "") && ok, name);
     }
+}
+
+// What config.json says of it twice is for a model to refuse as well.
+static bool test_said_twice(void)
+{
     remove_all();
-    write_text(CONFIG, MIXTRAL);
-    write_tensors("model.safetensors", "a.weight:BF16");
-    write_text("hf_quant_config.json", "{");
-    if (tap_wants(tap, "quantised/no JSON"))
-        tap_result(tap, refuses(directory, VKMOE_ERROR_INVALID, "hf_quant_config.json", "not JSON"),
-            "quantised/no JSON");
+    write_text(CONFIG, QUANTISED("\"quantization_config\":{},\"quantization_config\":{}"));
+    write_tensors("model.safetensors", "a.weight:F8_E4M3 a.weight_scale_inv:F32");
+    return refuses(directory, VKMOE_ERROR_INVALID, "quantization_config is there twice", "")
+        && check_quantisation("unnamed method");
+}
+
+// A file that is to say how the weights are quantised and does not: a model is refused, for
+// nobody knows, but what the checkpoint holds can be told.
+static void test_unsaid(struct tap *tap)
+{
+    static const char *const files[] = {"hf_quant_config.json", "quantize_config.json",
+        "quant_config.json"};
+    static const struct {
+        const char *name, *content; // "->x": a symbolic link to x, "/": a directory, "|": a pipe
+        int status;
+        const char *line;
+    } faults[] = {
+        {"no JSON", "{", INVALID, "is not JSON"},
+        {"array", "[]", INVALID, "is not an object"},
+        {"empty", "", INVALID, "is empty"},
+        {"pointer", POINTER, INVALID, "is a Git LFS pointer"},
+        {"directory", "/", INVALID, "is not a regular file"},
+        {"pipe", "|", INVALID, "is not a regular file"},
+        {"broken link", "->../../blobs/0123", NOT_FOUND,
+            "is a symbolic link to a file that is not there; download it anew"},
+    };
+    for (size_t i = 0; i < COUNT(files) * COUNT(faults); i++) {
+        const char *file = files[i / COUNT(faults)], *content = faults[i % COUNT(faults)].content;
+        char name[128], what[64];
+        snprintf(name, sizeof name, "quantised/%s/%s", file, faults[i % COUNT(faults)].name);
+        snprintf(what, sizeof what, "/%s: ", file);
+        if (!tap_wants(tap, name))
+            continue;
+        remove_all();
+        write_text(CONFIG, MIXTRAL);
+        write_tensors("model.safetensors", "a.weight:F8_E4M3 a.weight_scale_inv:F32");
+        if (strncmp(content, "->", 2) != 0 && *content != '/' && *content != '|')
+            write_text(file, content);
+        else if (*content == '-' ? symlink(content + 2, path_of(file)) != 0
+                : *content == '/' ? mkdir(path_of(file), 0700) != 0
+                                  : mkfifo(path_of(file), 0600) != 0)
+            exit(2);
+        bool ok = refuses(directory, (enum vkmoe_status)faults[i % COUNT(faults)].status, what,
+            faults[i % COUNT(faults)].line);
+        tap_result(tap, check_quantisation("fp8") && ok, name);
+    }
 }
 
 // ------------------------------------------------------------------------ checkpoint
@@ -526,6 +571,9 @@ int main(int argc, char **argv)
     test_others(&tap);
     test_permission(&tap);
     test_quantised(&tap);
+    test_unsaid(&tap);
+    if (tap_wants(&tap, "quantised/said twice"))
+        tap_result(&tap, test_said_twice(), "quantised/said twice");
     if (tap_wants(&tap, "checkpoint/unknown family"))
         tap_result(&tap, test_any(), "checkpoint/unknown family");
     test_shards(&tap);

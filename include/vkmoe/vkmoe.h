@@ -774,7 +774,8 @@ struct vkmoe_tensor_info {
     bool absent;             // named by the index alone: only name and file mean anything
 };
 
-// As vkmoe_model_open(), but UNSUPPORTED only for a GGUF file.
+// As vkmoe_model_open(), but UNSUPPORTED only for a GGUF file. Wrong settings in config.json, or a
+// file beside it that is to say how the weights are quantised and cannot be read, do not matter.
 VKMOE_API enum vkmoe_status vkmoe_checkpoint_open(const char *path, const struct vkmoe_log *log,
     vkmoe_checkpoint **out);
 VKMOE_API void vkmoe_checkpoint_destroy(vkmoe_checkpoint **checkpoint);

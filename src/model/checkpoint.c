@@ -13,6 +13,18 @@ struct vkmoe_checkpoint {
     struct vkmoe_checkpoint_info info;
 };
 
+// In silence too: what cannot be read is for vkmoe_model_open() to refuse.
+static enum vkmoe_status read_quantisation(struct vkmoe_checkpoint *checkpoint, const char *path,
+    struct vkmoe_quantisation *out)
+{
+    struct vkmoe_config config = checkpoint->config;
+    config.log = NULL;
+    if (vkmoe_quantisation_read(&config, path, out) == VKMOE_ERROR_OUT_OF_MEMORY)
+        return vkmoe_fail(&checkpoint->log, VKMOE_ERROR_OUT_OF_MEMORY,
+            "%s: no memory to read how it is quantised", path);
+    return VKMOE_OK;
+}
+
 // What config.json says of a family that is known. In silence: nothing of this need be so.
 static enum vkmoe_status read_family(struct vkmoe_checkpoint *checkpoint)
 {
@@ -38,7 +50,7 @@ static enum vkmoe_status open_checkpoint(struct vkmoe_checkpoint *checkpoint, co
     if (status == VKMOE_OK)
         status = vkmoe_tensors_open(path, &checkpoint->log, tensors);
     if (status == VKMOE_OK)
-        status = vkmoe_quantisation_read(config, path, &quantisation);
+        status = read_quantisation(checkpoint, path, &quantisation);
     if (status == VKMOE_OK)
         status = read_family(checkpoint);
     if (status != VKMOE_OK)

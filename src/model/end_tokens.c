@@ -75,11 +75,11 @@ static bool add_generation(struct vkmoe_end_tokens *set, struct vkmoe_config *co
     struct line line = {{0}};
     const struct vkmoe_log keep = {.write = keep_line, .user = &line, .level = VKMOE_LOG_ERROR};
     cJSON *object;
-    enum vkmoe_status status = vkmoe_json_open(path, &keep, &object);
+    enum vkmoe_status status = vkmoe_json_open_optional(path, &keep, &object);
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
     if (status == VKMOE_ERROR_OUT_OF_MEMORY) {
         config->status = vkmoe_fail(config->log, status, "%s", line.text);
-    } else if (status != VKMOE_OK && status != VKMOE_ERROR_NOT_FOUND) {
+    } else if (status != VKMOE_OK) {
         vkmoe_log(config->log, VKMOE_LOG_WARNING, "%s; the file is ignored", line.text);
     } else if (!add_tokens(set, item)) {
         vkmoe_log(config->log, VKMOE_LOG_WARNING,

@@ -60,6 +60,18 @@ bool vkmoe_foreign_is_there(const char *path)
     return stat(path, &info) == 0 || (errno != ENOENT && errno != ENOTDIR);
 }
 
+bool vkmoe_foreign_is_broken_link(const char *path)
+{
+    struct stat info;
+    return lstat(path, &info) == 0 && S_ISLNK(info.st_mode) && stat(path, &info) != 0;
+}
+
+enum vkmoe_status vkmoe_foreign_broken_link(const char *path, const struct vkmoe_log *log)
+{
+    return vkmoe_fail(log, VKMOE_ERROR_NOT_FOUND,
+        "%s: is a symbolic link to a file that is not there; download it anew", path);
+}
+
 static bool is_beside(const char *path, const char *tail)
 {
     char other[PATH_SIZE];
@@ -164,14 +176,6 @@ static bool is_directory(const char *directory, const char *name)
     return join(directory, name, path) && stat(path, &info) == 0 && S_ISDIR(info.st_mode);
 }
 
-static bool is_broken_link(const char *directory, const char *name)
-{
-    char path[PATH_SIZE];
-    struct stat info;
-    return join(directory, name, path) && lstat(path, &info) == 0 && S_ISLNK(info.st_mode)
-        && stat(path, &info) != 0;
-}
-
 // Calls `visit` for every entry; false if the directory cannot be read.
 static bool scan(const char *directory, void (*visit)(void *user, const char *name), void *user)
 {
@@ -222,10 +226,9 @@ enum vkmoe_status vkmoe_foreign_weights(const char *directory, const struct vkmo
     static const char neither[] = "has neither model.safetensors nor model.safetensors.index.json";
     static const char *const names[] = {"model.safetensors", "model.safetensors.index.json"};
     for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-        if (is_broken_link(directory, names[i]))
-            return vkmoe_fail(log, VKMOE_ERROR_NOT_FOUND,
-                "%s/%s: is a symbolic link to a file that is not there; download it anew",
-                directory, names[i]);
+        char path[PATH_SIZE];
+        if (join(directory, names[i], path) && vkmoe_foreign_is_broken_link(path))
+            return vkmoe_foreign_broken_link(path, log);
     }
     struct finding finding = look(directory);
     if (!finding.kind)
@@ -380,9 +383,7 @@ enum vkmoe_status vkmoe_foreign_config(const char *path, const struct vkmoe_log 
         return refuse_absent(path, log);
     if (!S_ISDIR(info.st_mode))
         return refuse_file(path, log);
-    if (is_broken_link(path, "config.json"))
-        return vkmoe_fail(log, VKMOE_ERROR_NOT_FOUND,
-            "%s/config.json: is a symbolic link to a file that is not there; download it anew",
-            path);
+    if (join(path, "config.json", text) && vkmoe_foreign_is_broken_link(text))
+        return vkmoe_foreign_broken_link(text, log);
     return vkmoe_fail(log, VKMOE_ERROR_NOT_FOUND, "%s: %s", path, describe_directory(path, text));
 }

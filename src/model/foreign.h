@@ -15,6 +15,10 @@ const char *vkmoe_foreign_content(const void *data, uint64_t size);
 // False if there is no such file, or only a symbolic link to none. What is there need not open.
 bool vkmoe_foreign_is_there(const char *path);
 
+// True for a symbolic link to a file that is not there, and the line and status for it.
+bool vkmoe_foreign_is_broken_link(const char *path);
+enum vkmoe_status vkmoe_foreign_broken_link(const char *path, const struct vkmoe_log *log);
+
 // The ending of what is there of a file in `path`'s place while that is downloaded, such as
 // ".incomplete", or NULL.
 const char *vkmoe_foreign_partial(const char *path);

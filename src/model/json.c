@@ -157,6 +157,15 @@ enum vkmoe_status vkmoe_json_open(const char *path, const struct vkmoe_log *log,
     return status;
 }
 
+enum vkmoe_status vkmoe_json_open_optional(const char *path, const struct vkmoe_log *log,
+    cJSON **out)
+{
+    *out = NULL;
+    if (vkmoe_foreign_is_there(path))
+        return vkmoe_json_open(path, log, out);
+    return vkmoe_foreign_is_broken_link(path) ? vkmoe_foreign_broken_link(path, log) : VKMOE_OK;
+}
+
 bool vkmoe_json_integer(const cJSON *item, uint64_t *out)
 {
     if (!cJSON_IsNumber(item) || !(item->valuedouble >= 0.0 && item->valuedouble <= 0x1p53))

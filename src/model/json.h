@@ -27,6 +27,11 @@ enum vkmoe_status vkmoe_json_read(const struct vkmoe_file *file, const struct vk
     const void *at, uint64_t size, cJSON **out);
 enum vkmoe_status vkmoe_json_open(const char *path, const struct vkmoe_log *log, cJSON **out);
 
+// The same with a file that need not be: OK and NULL if it is not there. A symbolic link to
+// none is NOT_FOUND, with a line, for somebody meant it to be there.
+enum vkmoe_status vkmoe_json_open_optional(const char *path, const struct vkmoe_log *log,
+    cJSON **out);
+
 // True if `item` is an integer from 0 to 2^53, beyond which doubles skip integers.
 bool vkmoe_json_integer(const cJSON *item, uint64_t *out);
 

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "../common.h"
-#include "foreign.h"
 #include "json.h"
 
 static const char *get_string(const cJSON *object, const char *key)
@@ -78,11 +77,10 @@ static enum vkmoe_status read_file(const char *directory, const char *name,
 {
     char path[sizeof out->source];
     cJSON *root;
-    if (snprintf(path, sizeof path, "%s/%s", directory, name) >= (int)sizeof path
-        || !vkmoe_foreign_is_there(path)) // what is too long a path cannot be there
-        return VKMOE_OK;
-    enum vkmoe_status status = vkmoe_json_open(path, log, &root);
-    if (status != VKMOE_OK)
+    if (snprintf(path, sizeof path, "%s/%s", directory, name) >= (int)sizeof path)
+        return VKMOE_OK; // what is too long a path cannot be there
+    enum vkmoe_status status = vkmoe_json_open_optional(path, log, &root);
+    if (!root)
         return status;
     read(root, out);
     if (out->name[0])

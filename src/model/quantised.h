@@ -11,8 +11,8 @@ struct vkmoe_quantisation {
     char source[1024]; // the file, and what in it says so
 };
 
-// From config.json, or else from the files that some tools write beside it. INVALID for what
-// cannot be read.
+// From config.json, or else from the files that some tools write beside it. INVALID or
+// NOT_FOUND, with a line, for what cannot be read; then `out` is what was found before.
 enum vkmoe_status vkmoe_quantisation_read(const struct vkmoe_config *config,
     const char *directory, struct vkmoe_quantisation *out);
 
