@@ -110,9 +110,10 @@ void vkmoe_stream_destroy(vkmoe_stream **address)
 
 // --------------------------------------------------------------------- completion
 
-// Takes note of what has finished: slots become idle, and scratch is freed that was retired,
-// unless it was in use since what can be repeated was submitted.
-static enum vkmoe_status collect(vkmoe_stream *stream)
+// Takes note of what has finished, up to `waited` for certain: drivers without their GPU say that
+// a wait is over and the counter is still 0. Slots become idle, and scratch is freed that was
+// retired, unless it was in use since what can be repeated was submitted.
+static enum vkmoe_status collect(vkmoe_stream *stream, uint64_t waited)
 {
     vkmoe_device *device = stream->device;
     enum vkmoe_status status;
@@ -120,6 +121,7 @@ static enum vkmoe_status collect(vkmoe_stream *stream)
     if (!stream->value)
         return VKMOE_OK;
     VK_TRY(device, GetSemaphoreCounterValue(device->device, stream->timeline, &done));
+    done = MAX(done, waited);
     status = vkmoe_slots_collect(device, &stream->slots, done, &stream->times);
     if (status != VKMOE_OK)
         return status;
@@ -138,7 +140,7 @@ enum vkmoe_status vkmoe_stream_wait(vkmoe_stream *stream, uint64_t timeout_ns)
         return vkmoe_device_check(stream->device, __func__);
     enum vkmoe_status status = vkmoe_device_wait(stream->device, stream->timeline, stream->value,
         timeout_ns);
-    return status == VKMOE_OK ? collect(stream) : status;
+    return status == VKMOE_OK ? collect(stream, stream->value) : status;
 }
 
 // ------------------------------------------------------------------- transactions
@@ -197,14 +199,14 @@ static enum vkmoe_status find_slot(vkmoe_stream *stream, struct slot **out)
 {
     uint64_t oldest = 0;
     *out = NULL;
-    enum vkmoe_status status = collect(stream);
+    enum vkmoe_status status = collect(stream, 0);
     if (status == VKMOE_OK)
         status = vkmoe_slots_find(stream->device, &stream->slots, out, &oldest);
     if (status != VKMOE_OK || *out)
         return status;
     status = vkmoe_device_wait(stream->device, stream->timeline, oldest, UINT64_MAX);
     if (status == VKMOE_OK)
-        status = collect(stream);
+        status = collect(stream, oldest);
     return status == VKMOE_OK ? vkmoe_slots_find(stream->device, &stream->slots, out, &oldest)
         : status;
 }
@@ -415,7 +417,7 @@ enum vkmoe_status vkmoe_stream_scratch(vkmoe_stream *stream, uint64_t size,
                 "scratch of %llu bytes is needed, the stream has %llu: expected "
                 "vkmoe_stream_reserve() before vkmoe_stream_record_into()",
                 (unsigned long long)size, (unsigned long long)there);
-        status = collect(stream);
+        status = collect(stream, 0);
         if (status == VKMOE_OK)
             status = vkmoe_scratch_grow(&stream->scratch, stream->device, size,
                 stream->value + (stream->now.own != NULL));
@@ -560,7 +562,7 @@ enum vkmoe_status vkmoe_stream_timestamp(vkmoe_stream *stream, uint32_t index)
 double vkmoe_stream_elapsed_ns(vkmoe_stream *stream, uint32_t from, uint32_t to)
 {
     const vkmoe_device *device = stream->device;
-    if (from >= MAX_TIMESTAMPS || to >= MAX_TIMESTAMPS || collect(stream) != VKMOE_OK)
+    if (from >= MAX_TIMESTAMPS || to >= MAX_TIMESTAMPS || collect(stream, 0) != VKMOE_OK)
         return -1;
     if (!(stream->times.valid >> from & 1) || !(stream->times.valid >> to & 1))
         return -1;

@@ -51,6 +51,8 @@ NOTHING(destroy_semaphore, VkDevice d, VkSemaphore s, const VkAllocationCallback
 SUCCESS(wait_semaphores, VkDevice d, const VkSemaphoreWaitInfo *info, uint64_t timeout)
 SUCCESS(submit, VkQueue queue, uint32_t count, const VkSubmitInfo2 *infos, VkFence fence)
 SUCCESS(reset_pool, VkDevice d, VkCommandPool pool, VkCommandPoolResetFlags flags)
+SUCCESS(reset, VkCommandBuffer c, VkCommandBufferResetFlags flags)
+SUCCESS(wait_idle, VkQueue queue)
 SUCCESS(begin, VkCommandBuffer c, const VkCommandBufferBeginInfo *info)
 SUCCESS(end, VkCommandBuffer c)
 NOTHING(barrier, VkCommandBuffer c, const VkDependencyInfo *info)
@@ -95,6 +97,8 @@ static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL get_device_proc(VkDevice device,
         {"vkGetSemaphoreCounterValue", (PFN_vkVoidFunction)get_semaphore_value},
         {"vkQueueSubmit2", (PFN_vkVoidFunction)submit},
         {"vkResetCommandPool", (PFN_vkVoidFunction)reset_pool},
+        {"vkResetCommandBuffer", (PFN_vkVoidFunction)reset},
+        {"vkQueueWaitIdle", (PFN_vkVoidFunction)wait_idle},
         {"vkBeginCommandBuffer", (PFN_vkVoidFunction)begin},
         {"vkEndCommandBuffer", (PFN_vkVoidFunction)end},
         {"vkCmdPipelineBarrier2", (PFN_vkVoidFunction)barrier},
