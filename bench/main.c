@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "cli/terminal.h"
-#include "common.h"
+#include "base/common.h"
 #include "host.h"
 #include "measure.h"
 #include "report.h"

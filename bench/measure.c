@@ -7,10 +7,10 @@
 #include <string.h>
 #include <time.h>
 
-#include "common.h"
+#include "base/common.h"
 #include "host.h"
-#include "memory.h"
-#include "stream.h"
+#include "device/memory.h"
+#include "device/stream.h"
 
 #define WARM_UP_NS 0.2e9
 #define SAMPLING_NS 0.3e9

@@ -7,9 +7,9 @@
 
 #include <cjson/cJSON.h>
 
-#include "common.h"
+#include "base/common.h"
 #include "host.h"
-#include "kernel.h"
+#include "device/kernel.h"
 
 static const char *const dtype_names[] = {"f32", "f16", "bf16"};
 

@@ -1,8 +1,8 @@
 // adopt_features.c - what vkmoe_device_adopt() makes of the features that are said to be
 // enabled: what is required and missing, enabled and impossible, optional and used.
 #include "check.h"
-#include "device.h"
-#include "feature_set.h"
+#include "device/device.h"
+#include "vulkan/feature_set.h"
 #include "host.h"
 #include "tiny_layer.h"
 

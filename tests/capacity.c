@@ -1,7 +1,7 @@
 // capacity.c - a limit on an expert's tokens that counts over sequences, where a forward is so
 // long that the layer works it off in several passes. Whole models: encoder.c.
 #include "check.h"
-#include "layer_pass.h"
+#include "moe/pass.h"
 #include "random.h"
 
 enum { TOKENS = 65536, K = 3, EXPERTS = 8, WIDTH = 4, SEQUENCES = 256, LIMIT = 80 };

@@ -4,9 +4,9 @@
 #ifndef VKMOE_TESTS_CASES_H
 #define VKMOE_TESTS_CASES_H
 
-#include "common.h"
-#include "kernel.h"
-#include "stream.h"
+#include "base/common.h"
+#include "device/kernel.h"
+#include "device/stream.h"
 
 #include "random.h"
 

@@ -1,6 +1,6 @@
 // counts.c - what a layer costs, as vkmoe.h promises it: dispatches, scratch memory, and
 // the same bits every time. Values are other tests' business.
-#include "stream.h" // before host.h: both bring Vulkan's types, this one without prototypes
+#include "device/stream.h" // before host.h: both bring Vulkan's types, this one without prototypes
 
 #include "check.h"
 #include "host.h"

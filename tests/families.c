@@ -13,7 +13,7 @@
 
 #include "checkpoints.h"
 #include "compare.h"
-#include "npy.h"
+#include "cli/npy.h"
 #include "random.h"
 #include "reference.h"
 #include "tap.h"

@@ -4,7 +4,7 @@
 // running the work once, not by a list: see sweep.h.
 #include "faults_work.h"
 
-#include "stream.h"
+#include "device/stream.h"
 
 #define MAX_SITES 4096
 

@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-#include "stream.h"
+#include "device/stream.h"
 
 // A stream with one layer, on the device of a scene.
 struct bench {

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "memory.h"
+#include "device/memory.h"
 #include "random.h"
-#include "stream.h"
+#include "device/stream.h"
 
 #define STAGED_SIZE ((uint64_t)20 << 20) // three pieces, and a block of its own
 

@@ -6,10 +6,10 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "host_memory.h"
-#include "layer.h"
-#include "memory.h"
-#include "stream.h"
+#include "base/host_memory.h"
+#include "moe/moe.h"
+#include "device/memory.h"
+#include "device/stream.h"
 #include "whole_checkpoints.h"
 
 #define MB ((uint64_t)1 << 20)

@@ -7,7 +7,7 @@
 
 #include "compare.h"
 #include "harness.h"
-#include "npy.h"
+#include "cli/npy.h"
 
 #define LOGITS_TOLERANCE 1e-3
 

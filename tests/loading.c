@@ -5,11 +5,11 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "file.h"
-#include "layer.h"
-#include "network.h"
+#include "base/file.h"
+#include "moe/moe.h"
+#include "model/model.h"
 #include "random.h"
-#include "view.h"
+#include "weights/view.h"
 #include "whole_checkpoints.h"
 
 static struct record record;

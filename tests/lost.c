@@ -1,6 +1,6 @@
 // lost.c - a device that was lost: each call says so, in a line, and destroying says nothing.
 #include "check.h"
-#include "memory.h"
+#include "device/memory.h"
 #include "tiny_layer.h"
 
 static struct record record;

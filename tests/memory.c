@@ -1,7 +1,7 @@
 // memory.c - what a driver whose memory the host sees never gets to do through the public
 // API: copies through staging, and the pipeline cache.
 #include "check.h"
-#include "memory.h"
+#include "device/memory.h"
 #include "random.h"
 #include "tiny_layer.h"
 

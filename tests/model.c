@@ -10,7 +10,7 @@
 #include <vkmoe/vkmoe.h>
 
 #include "checkpoints.h"
-#include "npy.h"
+#include "cli/npy.h"
 #include "random.h"
 #include "reference.h"
 #include "tap.h"

@@ -11,8 +11,8 @@
 #include <vkmoe/vkmoe.h>
 
 #include "attention_reference.h"
-#include "model/buckets.h"
-#include "npy.h"
+#include "checkpoint/buckets.h"
+#include "cli/npy.h"
 #include "reference.h"
 #include "tap.h"
 #include "whole_checkpoints.h"

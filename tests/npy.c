@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "npy.h"
+#include "cli/npy.h"
 #include "random.h"
 #include "tap.h"
 

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../src/npy.h"
+#include "cli/npy.h"
 
 static double get(const struct vkmoe_npy *array, uint64_t i)
 {

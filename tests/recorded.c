@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "npy.h"
+#include "cli/npy.h"
 #include "random.h"
 #include "tap.h"
 

@@ -1,5 +1,5 @@
 // recorded.h - the tiny models of tests/models and what was recorded with them. Tensors are
-// read here once more, apart from src/model, so that each checks the other.
+// read here once more, apart from src/checkpoint, so that each checks the other.
 #ifndef VKMOE_TESTS_RECORDED_H
 #define VKMOE_TESTS_RECORDED_H
 

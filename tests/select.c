@@ -1,5 +1,5 @@
 // select.c - which of several devices `select` means, on lists of devices that are not here.
-#include "physical.h"
+#include "vulkan/physical.h"
 #include "tap.h"
 
 static const struct physical machine[] = {

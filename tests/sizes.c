@@ -8,7 +8,7 @@
 #include "attention_cases.h"
 #include "harness.h"
 #include "layer_cases.h"
-#include "memory.h"
+#include "device/memory.h"
 #include "whole_checkpoints.h"
 
 #define MiB ((uint64_t)1 << 20)

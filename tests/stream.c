@@ -1,6 +1,6 @@
 // stream.c - what a stream records besides dispatches: updates of a buffer, in its own command
 // buffers and in a program's.
-#include "stream.h" // before host.h: both bring Vulkan's types, this one without prototypes
+#include "device/stream.h" // before host.h: both bring Vulkan's types, this one without prototypes
 
 #include "check.h"
 #include "host.h"

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "vk.h"
+#include "vulkan/vk.h"
 
 // vkGetInstanceProcAddr, for get_instance_proc_addr of vkmoe_device_params and _adopt_params.
 void *sweep_loader(void);

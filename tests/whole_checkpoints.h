@@ -3,7 +3,7 @@
 //
 // As checkpoints.h: names, layouts and formulas are typed here a second time, from
 // shared/docs/semantics.md A.2 and B.1 and the config classes of transformers 5.12, not
-// from src/model, so that each checks the other.
+// from src/checkpoint, so that each checks the other.
 #ifndef VKMOE_TESTS_WHOLE_CHECKPOINTS_H
 #define VKMOE_TESTS_WHOLE_CHECKPOINTS_H
 

@@ -1,4 +1,4 @@
-// weights.glsl - matrices as src/layer_weights.c packs them.
+// weights.glsl - matrices as src/weights/matrix.c packs them.
 //
 // A matrix is cut into blocks of 8 rows, a block into units of 8 columns (K is padded
 // with zeros). Chunks of 16 bytes, 8 f16 or 4 f32 of one row, lie in the order

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dtype.h"
-#include "layer.h"
+#include "weights/dtype.h"
+#include "moe/moe.h"
 #include "npy.h"
 
 // "[4][100]"

@@ -11,7 +11,7 @@
 
 #include <cjson/cJSON.h>
 
-#include "log.h"
+#include "base/log.h"
 #include "vkmoe/vkmoe.h"
 
 // Each is `int cli_command_NAME(int argc, char **argv)`, argv[0] being its name.

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "physical.h"
+#include "vulkan/physical.h"
 
 static const struct {
     const char *key, *words;

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dtype.h"
-#include "model/json.h"
+#include "weights/dtype.h"
+#include "base/json.h"
 #include "session.h"
 
 enum { REASON_SIZE = 1024, MAX_DTYPES = 32 };

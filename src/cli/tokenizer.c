@@ -14,8 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "model/foreign.h"
-#include "model/json.h"
+#include "checkpoint/foreign.h"
+#include "base/json.h"
 
 enum { MAX_PATH = 4096 };
 

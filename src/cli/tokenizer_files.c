@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 
 #include "cli.h"
-#include "model/json.h"
+#include "base/json.h"
 
 enum {
     MAX_PATH = 4096,

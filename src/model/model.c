@@ -1,234 +1,409 @@
-// model.c - the public model: a directory's config and tensors, and its blocks' layers.
-#include "model.h"
+// network.c - loads a whole model onto a device. Running it: network_forward.c.
+#include "model/model.h"
 
-#include <stdio.h>
+#include "base/common.h"
+#include "weights/dtype.h"
+#include "checkpoint/checkpoint.h"
+#include "device/fit.h"
+
 #include <stdlib.h>
-#include <string.h>
 
-#include "../log.h"
-#include "quantised.h"
+#define DEFAULT_CHUNK 512
+#define DEFAULT_CAPACITY 4096
+#define DEFAULT_INPUT 512
 
-static bool read_flag(struct vkmoe_config *config, const struct vkmoe_setting *setting)
+static struct caller creator(const vkmoe_network *n)
 {
-    return !setting->key || vkmoe_config_bool(config, setting->key, setting->preset != 0);
+    return (struct caller) { &n->device->log, "vkmoe_network_create" };
 }
 
-enum vkmoe_status vkmoe_model_read_config(struct vkmoe_model *model, struct vkmoe_config *config)
+// A norm's weights times `scale`.
+static enum vkmoe_status upload_norm(vkmoe_network *n, const struct vkmoe_view *view, float scale,
+    vkmoe_buffer **out)
 {
-    struct vkmoe_model_info *info = &model->info;
-    snprintf(info->family, sizeof info->family, "%s",
-        vkmoe_config_string(config, "model_type", ""));
-    const struct vkmoe_family *family = model->family = vkmoe_family_find(config);
-    if (!family)
-        return config->status;
-    snprintf(info->treated_as, sizeof info->treated_as, "%s", family->name);
-    vkmoe_family_read_blocks(family, config, &model->blocks);
-    const struct vkmoe_blocks *blocks = &model->blocks;
-    for (uint32_t s = 0; s < 2; s++) {
-        for (uint32_t b = 0; b < blocks->count[s]; b++)
-            info->moe_blocks += blocks->moe[s][b];
-    }
-    info->blocks = blocks->count[0];
-    info->decoder_blocks = blocks->count[1];
-    info->vocabulary = vkmoe_config_u32(config, "vocab_size", 0, 0, UINT32_MAX);
-    if (config->status != VKMOE_OK || info->moe_blocks == 0)
-        return config->status; // a dense model of the family has no settings of experts
-
-    struct vkmoe_layer_params *params = &model->params;
-    vkmoe_family_read_params(family, config, params);
-    model->router_bias = read_flag(config, &family->router_bias);
-    model->correction_bias = read_flag(config, &family->correction_bias);
-    info->hidden = params->hidden;
-    info->inner = params->inner;
-    info->experts = params->experts;
-    info->experts_per_token = params->experts_per_token;
-    info->shared_inner = params->shared_inner;
-    return config->status;
+    return vkmoe_vector_upload(n->device, view, n->frame.hidden, scale, out);
 }
 
-// The views of a block's experts or of its dense network, made now if need be.
-static enum vkmoe_status get_views(struct vkmoe_model *model, struct vkmoe_block block,
-    struct vkmoe_block_views **out)
+static enum vkmoe_status create_cache(vkmoe_network *n, const struct vkmoe_attention_params *attention,
+    uint32_t sequences, uint32_t capacity, vkmoe_cache **out)
 {
-    struct vkmoe_layer_params params = model->params;
-    const struct vkmoe_family *family = model->family;
-    bool moe = vkmoe_model_is_moe(model, block);
-    _Atomic(struct vkmoe_block_views *) *slot = &model->views[block.decoder][block.index];
-    *out = atomic_load(slot);
-    if (*out)
-        return VKMOE_OK;
-    if (!moe) { // its settings are read only now: a model without it still gives its experts
-        struct vkmoe_config config = model->config;
-        vkmoe_family_read_dense(family, &config, &params);
-        if (config.status != VKMOE_OK)
-            return config.status;
-    }
-    const struct vkmoe_view_source source = {
-        .tensors = &model->tensors,
-        .family = family,
-        .names = moe ? &family->names : &family->dense,
-        .log = &model->log,
-        .directory = model->directory,
-        .router_bias = model->router_bias,
-        .correction_bias = model->correction_bias,
+    uint32_t block = 0; // of the patterns that choose blocks
+    for (uint32_t e = 0; attention->patterns && e < attention->experts; e++)
+        block = attention->patterns[e].top > 0 ? attention->patterns[e].block : block;
+    const struct vkmoe_cache_params cache = {
+        .kv_heads = attention->kv_heads,
+        .head_size = attention->head_size,
+        .sequences = sequences,
+        .capacity = capacity,
+        .dtype = n->params.cache_dtype,
         .block = block,
     };
-    struct vkmoe_block_views *views, *expected = NULL;
-    enum vkmoe_status status = vkmoe_block_views_create(&source, &params, &views);
-    if (status != VKMOE_OK)
-        return status;
-    // Views of one block are all alike: whoever stored first is right.
-    if (atomic_compare_exchange_strong(slot, &expected, views)) {
-        *out = views;
-    } else {
-        *out = expected;
-        free(views);
-    }
-    return VKMOE_OK;
-}
-
-// The dtype is that of the first block with experts, which is checked on this occasion: a
-// model whose experts cannot be used is better refused at once.
-static enum vkmoe_status read_dtype(struct vkmoe_model *model)
-{
-    for (uint32_t s = 0; s < 2; s++) {
-        for (uint32_t b = 0; b < model->blocks.count[s]; b++) {
-            if (!model->blocks.moe[s][b])
-                continue;
-            struct vkmoe_block_views *views;
-            enum vkmoe_status status =
-                get_views(model, (struct vkmoe_block){.index = b, .decoder = s == 1}, &views);
-            if (status == VKMOE_OK)
-                model->info.dtype = views->params.up[0].dtype;
-            return status;
-        }
-    }
-    return VKMOE_OK;
-}
-
-static enum vkmoe_status open_model(struct vkmoe_model *model, const char *path)
-{
-    model->directory = malloc(strlen(path) + 1);
-    if (!model->directory)
-        return vkmoe_fail(&model->log, VKMOE_ERROR_OUT_OF_MEMORY, "%s: no memory for it", path);
-    strcpy(model->directory, path);
-    struct vkmoe_quantisation quantisation;
-    enum vkmoe_status status = vkmoe_config_open(path, &model->log, &model->config);
-    if (status == VKMOE_OK)
-        status = vkmoe_quantisation_read(&model->config, path, &quantisation);
-    if (status == VKMOE_OK)
-        status = vkmoe_quantisation_refuse(&quantisation, &model->log);
-    if (status == VKMOE_OK)
-        status = vkmoe_model_read_config(model, &model->config);
-    if (status == VKMOE_OK)
-        status = vkmoe_tensors_open(path, &model->log, &model->tensors);
-    if (status != VKMOE_OK)
-        return status;
-    vkmoe_quantisation_guess(&model->tensors, &quantisation);
-    status = vkmoe_quantisation_refuse(&quantisation, &model->log);
-    if (status != VKMOE_OK)
-        return status;
-    model->info.parameters = model->tensors.elements;
-    model->info.file_size = model->tensors.file_size;
-    model->info.tensors = model->tensors.count - model->tensors.absent;
-    model->info.files = model->tensors.file_count - model->tensors.missing_files;
-    return read_dtype(model);
-}
-
-enum vkmoe_status vkmoe_model_open(const char *path, const struct vkmoe_log *log,
-    vkmoe_model **out)
-{
-    if (!out)
-        return vkmoe_fail(log, VKMOE_ERROR_INVALID, "vkmoe_model_open: out is NULL");
-    *out = NULL;
-    if (!path || !*path)
-        return vkmoe_fail(log, VKMOE_ERROR_INVALID, "vkmoe_model_open: path is %s",
-            path ? "empty" : "NULL");
-    struct vkmoe_model *model = calloc(1, sizeof(*model));
-    if (!model)
-        return vkmoe_fail(log, VKMOE_ERROR_OUT_OF_MEMORY, "%s: no memory for a model", path);
-    if (log)
-        model->log = *log;
-    atomic_init(&model->end_tokens, NULL);
-    for (uint32_t b = 0; b < VKMOE_MAX_BLOCKS; b++) {
-        atomic_init(&model->views[0][b], NULL);
-        atomic_init(&model->views[1][b], NULL);
-        for (int place = 0; place < VKMOE_PLACES; place++)
-            atomic_init(&model->attention[place][b], NULL);
-    }
-    enum vkmoe_status status = open_model(model, path);
-    if (status != VKMOE_OK) {
-        vkmoe_model_destroy(&model);
-        return status;
-    }
-    *out = model;
-    return VKMOE_OK;
-}
-
-void vkmoe_model_destroy(vkmoe_model **model)
-{
-    if (!model || !*model)
-        return;
-    struct vkmoe_model *m = *model;
-    for (uint32_t b = 0; b < VKMOE_MAX_BLOCKS; b++) {
-        free(atomic_load(&m->views[0][b]));
-        free(atomic_load(&m->views[1][b]));
-        for (int place = 0; place < VKMOE_PLACES; place++)
-            free(atomic_load(&m->attention[place][b]));
-    }
-    free(atomic_load(&m->end_tokens));
-    vkmoe_config_close(&m->config);
-    vkmoe_tensors_close(&m->tensors);
-    free(m->directory);
-    free(m);
-    *model = NULL;
-}
-
-void vkmoe_model_get_info(const vkmoe_model *model, struct vkmoe_model_info *info)
-{
-    if (info)
-        *info = model ? model->info : (struct vkmoe_model_info){0};
-}
-
-bool vkmoe_model_is_moe(const vkmoe_model *model, struct vkmoe_block block)
-{
-    return model && block.index < model->blocks.count[block.decoder]
-        && model->blocks.moe[block.decoder][block.index];
-}
-
-// A block's layer, for `function`: of experts, or dense.
-static enum vkmoe_status get_layer(struct vkmoe_model *model, struct vkmoe_block block, bool moe,
-    const char *function, struct vkmoe_layer_params *params)
-{
-    if (!model || !params)
-        return vkmoe_fail(model ? &model->log : NULL, VKMOE_ERROR_INVALID, "%s: %s is NULL",
-            function, model ? "params" : "model");
-    const char *stack = block.decoder ? "decoder block" : "block";
-    if (block.index >= model->blocks.count[block.decoder])
-        return vkmoe_fail(&model->log, VKMOE_ERROR_NOT_FOUND, "%s: has no %s %u, only %u of them",
-            model->directory, stack, block.index, model->blocks.count[block.decoder]);
-    if (vkmoe_model_is_moe(model, block) != moe)
-        return vkmoe_fail(&model->log, VKMOE_ERROR_UNSUPPORTED, "%s: %s %u holds %s",
-            model->directory, stack, block.index, moe ? "no experts" : "experts, not one network");
-    if (!moe && !model->family->dense.up)
-        return vkmoe_fail(&model->log, VKMOE_ERROR_UNSUPPORTED,
-            "%s: of the family %s this version does not read blocks without experts",
-            model->directory, model->family->name);
-    struct vkmoe_block_views *views;
-    enum vkmoe_status status = get_views(model, block, &views);
-    if (status == VKMOE_OK)
-        *params = views->params;
+    const struct caller caller = creator(n);
+    vkmoe_fit_name(n->device, "keys and values in the cache");
+    vkmoe_fit_enter(n->device, FIT_CACHES);
+    const enum vkmoe_status status = vkmoe_cache_create_for(&caller, n->device, &cache, out);
+    vkmoe_fit_enter(n->device, FIT_WEIGHTS);
     return status;
 }
 
-enum vkmoe_status vkmoe_model_get_layer(vkmoe_model *model, struct vkmoe_block block,
-    struct vkmoe_layer_params *params)
+// One attention and its norm; the cache, too, unless there is one already.
+static enum vkmoe_status create_attention(vkmoe_network *n, vkmoe_model *model,
+    struct vkmoe_block where, uint32_t sequences, uint32_t capacity, vkmoe_attention **attention,
+    vkmoe_cache **cache)
 {
-    return get_layer(model, block, true, "vkmoe_model_get_layer", params);
+    struct vkmoe_attention_params params = { 0 };
+    enum vkmoe_status status = vkmoe_model_get_attention(model, where, &params);
+    if (status == VKMOE_OK)
+        status = vkmoe_attention_load(&n->loading, &params, attention);
+    if (status == VKMOE_OK && !*cache)
+        status = create_cache(n, &params, sequences, capacity, cache);
+    n->attention_k = MAX(n->attention_k, params.experts_per_token);
+    return status;
 }
 
-enum vkmoe_status vkmoe_model_get_mlp(vkmoe_model *model, struct vkmoe_block block,
-    struct vkmoe_layer_params *params)
+// A decoder counts an expert's tokens over the sequence, however it is cut into forwards; an
+// encoder reads its input at once, and leaves the counting to the layer.
+static enum vkmoe_status create_history(vkmoe_network *n, uint32_t limit, uint32_t k,
+    struct layer_history *history)
 {
-    return get_layer(model, block, false, "vkmoe_model_get_mlp", params);
+    *history = (struct layer_history) {
+        .limit = limit,
+        .sequences = n->params.sequences,
+        .capacity = n->params.capacity,
+    };
+    const double choices = (double) history->sequences * history->capacity * k;
+    if (choices >= 1u << 30)
+        return vkmoe_fail(&n->device->log, VKMOE_ERROR_UNSUPPORTED,
+            "network: %.0f choices of experts; one block may have 2^30", choices);
+    const uint64_t size = (uint64_t) choices * sizeof(uint32_t);
+    const enum vkmoe_status status = vkmoe_buffer_create(n->device, size, &history->choices);
+    return status == VKMOE_OK ? vkmoe_buffer_clear(history->choices, 0, size) : status;
+}
+
+// The block's layer, of experts or dense.
+static enum vkmoe_status get_layer(vkmoe_model *model, struct vkmoe_block where,
+    struct vkmoe_layer_params *layer)
+{
+    return vkmoe_model_is_moe(model, where) ? vkmoe_model_get_layer(model, where, layer)
+                                            : vkmoe_model_get_mlp(model, where, layer);
+}
+
+static enum vkmoe_status create_experts(vkmoe_network *n, vkmoe_model *model, bool in_encoder,
+    struct vkmoe_block where, struct network_block *block)
+{
+    struct vkmoe_layer_params layer = { 0 };
+    block->dense = !vkmoe_model_is_moe(model, where);
+    enum vkmoe_status status = get_layer(model, where, &layer);
+    if (n->params.no_capacity)
+        layer.router.capacity = 0;
+    if (!block->dense)
+        n->k = MAX(n->k, layer.experts_per_token);
+    if (status == VKMOE_OK && !in_encoder && layer.router.capacity > 0) {
+        status = create_history(n, layer.router.capacity, layer.experts_per_token,
+            &block->history);
+        layer.router.capacity = 0;
+    }
+    return status == VKMOE_OK ? vkmoe_layer_load(&n->loading, &layer, &block->experts) : status;
+}
+
+static enum vkmoe_status create_norms(vkmoe_network *n, vkmoe_model *model,
+    struct vkmoe_block where, struct network_block *block)
+{
+    struct vkmoe_view attention_norm, experts_norm;
+    enum vkmoe_status status = vkmoe_model_get_norms(model, where, &attention_norm, &experts_norm);
+    if (status == VKMOE_OK)
+        status = upload_norm(n, &attention_norm, 1,
+            where.cross ? &block->cross_norm : &block->attention_norm);
+    if (status == VKMOE_OK && !where.cross)
+        status = upload_norm(n, &experts_norm, 1, &block->experts_norm);
+    return status;
+}
+
+static enum vkmoe_status create_block(vkmoe_network *n, vkmoe_model *model, bool in_encoder,
+    uint32_t index)
+{
+    const struct vkmoe_network_params *p = &n->params;
+    struct network_block *block = in_encoder ? &n->encoder.blocks[index] : &n->decoder.blocks[index];
+    struct vkmoe_block where = { .index = index, .decoder = has_encoder(n) && !in_encoder };
+    vkmoe_fit_where(n->device, "%sblock %u: ", in_encoder ? "encoder " : "", index);
+    enum vkmoe_status status = in_encoder
+        ? create_attention(n, model, where, 1, p->encoder_capacity, &block->attention,
+            &n->encoder_cache)
+        : create_attention(n, model, where, p->sequences, p->capacity, &block->attention,
+            &block->cache);
+    if (status == VKMOE_OK)
+        status = create_experts(n, model, in_encoder, where, block);
+    if (status == VKMOE_OK)
+        status = create_norms(n, model, where, block);
+    if (status != VKMOE_OK || !where.decoder)
+        return status;
+    where.cross = true;
+    status = create_attention(n, model, where, p->sequences, p->encoder_capacity, &block->cross,
+        &block->cross_cache);
+    return status == VKMOE_OK ? create_norms(n, model, where, block) : status;
+}
+
+static enum vkmoe_status create_stack(vkmoe_network *n, vkmoe_model *model, bool in_encoder,
+    uint32_t count)
+{
+    struct network_stack *stack = in_encoder ? &n->encoder : &n->decoder;
+    stack->blocks = calloc(MAX(count, 1), sizeof *stack->blocks);
+    if (!stack->blocks)
+        return vkmoe_fail(&n->device->log, VKMOE_ERROR_OUT_OF_MEMORY, "network: out of host memory");
+    stack->count = count;
+    enum vkmoe_status status = VKMOE_OK;
+    for (uint32_t b = 0; b < count && status == VKMOE_OK; b++)
+        status = create_block(n, model, in_encoder, b);
+    return status;
+}
+
+// What dense blocks and the encoder need beside their weights.
+static enum vkmoe_status create_helpers(vkmoe_network *n)
+{
+    float *ones = malloc(n->rows * sizeof *ones);
+    if (!ones)
+        return vkmoe_fail(&n->device->log, VKMOE_ERROR_OUT_OF_MEMORY, "network: out of host memory");
+    for (uint32_t i = 0; i < n->rows; i++)
+        ones[i] = 1;
+    const struct {
+        vkmoe_buffer **buffer;
+        uint64_t size;
+    } zeros[] = {
+        { &n->dense_ids, n->rows * sizeof(uint32_t) },
+        { &n->encoder_length, sizeof(uint32_t) },
+        { &n->input_lengths, n->params.sequences * sizeof(uint32_t) },
+        { &n->input_sequence, n->params.encoder_capacity * sizeof(uint32_t) },
+    };
+    enum vkmoe_status status = vkmoe_buffer_create(n->device, n->rows * sizeof *ones,
+        &n->dense_weights);
+    if (status == VKMOE_OK)
+        status = vkmoe_buffer_upload(n->dense_weights, 0, ones, n->rows * sizeof *ones);
+    for (size_t i = 0; i < ARRAY_SIZE(zeros) && status == VKMOE_OK; i++) {
+        status = vkmoe_buffer_create(n->device, zeros[i].size, zeros[i].buffer);
+        if (status == VKMOE_OK)
+            status = vkmoe_buffer_clear(*zeros[i].buffer, 0, zeros[i].size);
+    }
+    free(ones);
+    return status;
+}
+
+static enum vkmoe_status create_ends(vkmoe_network *n)
+{
+    const struct vkmoe_frame_params *f = &n->frame;
+    const struct vkmoe_view *embedding[] = { &f->embedding }, *head[] = { &f->head };
+    vkmoe_fit_name(n->device, "embedding");
+    enum vkmoe_status status = vkmoe_linear_create(&n->loading, embedding, NULL, &f->vocabulary, 1,
+        f->hidden, &n->embedding);
+    vkmoe_fit_name(n->device, "head");
+    n->tied = f->head.data == f->embedding.data;
+    if (status == VKMOE_OK && !n->tied)
+        status = vkmoe_linear_create(&n->loading, head, NULL, &f->vocabulary, 1, f->hidden,
+            &n->head);
+    if (status == VKMOE_OK)
+        status = upload_norm(n, &f->final_norm, f->logits_scale, &n->decoder.final_norm);
+    if (status == VKMOE_OK && f->encoder_blocks > 0)
+        status = upload_norm(n, &f->encoder_norm, 1, &n->encoder.final_norm);
+    const uint64_t rows = (uint64_t) n->rows * f->hidden * sizeof(float);
+    vkmoe_fit_name(n->device, "rows of the residual stream");
+    vkmoe_fit_enter(n->device, FIT_SCRATCH);
+    vkmoe_buffer **const buffers[] = { &n->x, &n->normed, &n->delta };
+    for (size_t i = 0; i < ARRAY_SIZE(buffers) && status == VKMOE_OK; i++)
+        status = vkmoe_buffer_create(n->device, rows, buffers[i]);
+    vkmoe_fit_enter(n->device, FIT_WEIGHTS);
+    return status;
+}
+
+static void set_defaults(vkmoe_network *n)
+{
+    struct vkmoe_network_params *p = &n->params;
+    if (p->sequences == 0)
+        p->sequences = 1;
+    if (p->capacity == 0)
+        p->capacity = n->frame.max_positions > 0 ? MIN(n->frame.max_positions, DEFAULT_CAPACITY)
+                                                 : DEFAULT_CAPACITY;
+    if (p->chunk == 0)
+        p->chunk = DEFAULT_CHUNK;
+    if (p->encoder_capacity == 0)
+        p->encoder_capacity = DEFAULT_INPUT;
+    n->rows = n->frame.encoder_blocks > 0 ? MAX(p->chunk, p->encoder_capacity) : p->chunk;
+    struct vkmoe_frame_params *f = &n->frame;
+    f->embedding_scale = f->embedding_scale == 0 ? 1 : f->embedding_scale;
+    f->residual_scale = f->residual_scale == 0 ? 1 : f->residual_scale;
+    f->logits_scale = f->logits_scale == 0 ? 1 : f->logits_scale;
+}
+
+// Adds what the block's matrices are to what will be loaded.
+static enum vkmoe_status count_block(vkmoe_network *n, vkmoe_model *model,
+    struct vkmoe_block where)
+{
+    struct vkmoe_layer_params layer = { 0 };
+    struct vkmoe_attention_params attention = { 0 };
+    enum vkmoe_status status = vkmoe_model_get_attention(model, where, &attention);
+    if (status == VKMOE_OK)
+        n->loading.total += vkmoe_attention_load_size(&attention);
+    if (status != VKMOE_OK || where.cross)
+        return status;
+    status = get_layer(model, where, &layer);
+    if (status == VKMOE_OK)
+        n->loading.total += vkmoe_layer_load_size(&layer);
+    where.cross = where.decoder;
+    return status == VKMOE_OK && where.cross ? count_block(n, model, where) : status;
+}
+
+// How much there is to load; and says that nothing is loaded yet.
+static enum vkmoe_status start_loading(vkmoe_network *n, vkmoe_model *model)
+{
+    const struct vkmoe_frame_params *f = &n->frame;
+    const bool tied = f->head.data == f->embedding.data;
+    enum vkmoe_status status = VKMOE_OK;
+    n->loading = (struct loading) {
+        .device = n->device,
+        .caller = creator(n),
+        .progress = n->device->fit ? NULL : n->params.progress,
+        .user = n->params.progress_user,
+        .total = (uint64_t) f->vocabulary * f->hidden
+            * (dtype_size(f->embedding.dtype) + (tied ? 0 : dtype_size(f->head.dtype))),
+    };
+    if (!n->loading.progress)
+        return VKMOE_OK;
+    for (uint32_t b = 0; b < f->encoder_blocks && status == VKMOE_OK; b++)
+        status = count_block(n, model, (struct vkmoe_block) { .index = b });
+    for (uint32_t b = 0; b < f->blocks && status == VKMOE_OK; b++)
+        status = count_block(n, model,
+            (struct vkmoe_block) { .index = b, .decoder = f->encoder_blocks > 0 });
+    return status == VKMOE_OK ? vkmoe_loading_tell(&n->loading, 0) : status;
+}
+
+static enum vkmoe_status fill(vkmoe_network *n, vkmoe_model *model)
+{
+    enum vkmoe_status status = vkmoe_model_get_frame(model, &n->frame);
+    if (status != VKMOE_OK)
+        return status;
+    set_defaults(n);
+    if (n->rows > MAX_TOKENS)
+        return vkmoe_fail(&n->device->log, VKMOE_ERROR_INVALID,
+            "vkmoe_network_create: %s is %u, must be 1 to %u",
+            n->params.chunk > MAX_TOKENS ? "chunk" : "encoder_capacity", n->rows, MAX_TOKENS);
+    status = start_loading(n, model);
+    if (status == VKMOE_OK)
+        status = create_ends(n);
+    if (status == VKMOE_OK)
+        status = create_helpers(n);
+    if (status == VKMOE_OK)
+        status = create_stack(n, model, true, n->frame.encoder_blocks);
+    return status == VKMOE_OK ? create_stack(n, model, false, n->frame.blocks) : status;
+}
+
+// What streams have of it counts as there.
+static enum vkmoe_status plan_scratch(const vkmoe_network *n, const vkmoe_device *device)
+{
+    const uint64_t size = vkmoe_network_scratch_size(n);
+    vkmoe_buffer *scratch = NULL;
+    vkmoe_fit_where(n->device, "%s", "");
+    vkmoe_fit_name(n->device, "scratch of a stream");
+    vkmoe_fit_enter(n->device, FIT_SCRATCH);
+    if (size <= atomic_load(&device->scratch_size))
+        return VKMOE_OK;
+    const enum vkmoe_status status = vkmoe_buffer_create(n->device, size, &scratch);
+    vkmoe_buffer_destroy(&scratch);
+    return status;
+}
+
+static enum vkmoe_status make(vkmoe_device *device, vkmoe_model *model,
+    const struct vkmoe_network_params *params, vkmoe_network **out)
+{
+    vkmoe_network *n = calloc(1, sizeof *n);
+    if (!n)
+        return vkmoe_fail(&device->log, VKMOE_ERROR_OUT_OF_MEMORY, "network: out of host memory");
+    n->device = device;
+    n->params = *params;
+    const enum vkmoe_status status = fill(n, model);
+    if (status != VKMOE_OK)
+        vkmoe_network_destroy(&n);
+    *out = n;
+    return status;
+}
+
+enum vkmoe_status vkmoe_network_create(vkmoe_device *device, vkmoe_model *model,
+    const struct vkmoe_network_params *params, vkmoe_network **out)
+{
+    const struct vkmoe_log *log = device ? &device->log : model ? &model->log : NULL;
+    VKMOE_NEED(log, out, "out");
+    *out = NULL;
+    VKMOE_NEED(log, device, "device");
+    VKMOE_NEED(log, model, "model");
+    VKMOE_NEED(log, params, "params");
+    vkmoe_device *planned;
+    vkmoe_network *network = NULL;
+    enum vkmoe_status status = vkmoe_fit_begin(device, &planned);
+    if (status == VKMOE_OK)
+        status = make(planned, model, params, &network);
+    if (status == VKMOE_OK)
+        status = plan_scratch(network, device);
+    vkmoe_network_destroy(&network);
+    status = vkmoe_fit_end(&planned, __func__, status);
+    return status == VKMOE_OK ? make(device, model, params, out) : status;
+}
+
+static void destroy_stack(struct network_stack *stack)
+{
+    for (uint32_t b = 0; b < stack->count; b++) {
+        struct network_block *block = &stack->blocks[b];
+        vkmoe_attention_destroy(&block->attention);
+        vkmoe_cache_destroy(&block->cache);
+        vkmoe_attention_destroy(&block->cross);
+        vkmoe_cache_destroy(&block->cross_cache);
+        vkmoe_layer_destroy(&block->experts);
+        vkmoe_buffer_destroy(&block->history.choices);
+        vkmoe_buffer_destroy(&block->attention_norm);
+        vkmoe_buffer_destroy(&block->cross_norm);
+        vkmoe_buffer_destroy(&block->experts_norm);
+    }
+    free(stack->blocks);
+    vkmoe_buffer_destroy(&stack->final_norm);
+}
+
+void vkmoe_network_destroy(vkmoe_network **network)
+{
+    if (!network || !*network)
+        return;
+    vkmoe_network *n = *network;
+    *network = NULL;
+    destroy_stack(&n->decoder);
+    destroy_stack(&n->encoder);
+    vkmoe_linear_destroy(&n->embedding);
+    vkmoe_linear_destroy(&n->head);
+    vkmoe_buffer **const buffers[] = { &n->x, &n->normed, &n->delta, &n->dense_ids,
+        &n->dense_weights, &n->encoder_length, &n->input_lengths, &n->input_sequence };
+    for (size_t i = 0; i < ARRAY_SIZE(buffers); i++)
+        vkmoe_buffer_destroy(buffers[i]);
+    vkmoe_cache_destroy(&n->encoder_cache);
+    free(n);
+}
+
+static uint64_t stack_size(const struct network_stack *stack)
+{
+    uint64_t size = vkmoe_buffer_taken(stack->final_norm);
+    for (uint32_t b = 0; b < stack->count; b++) {
+        const struct network_block *block = &stack->blocks[b];
+        size += vkmoe_attention_size(block->attention) + vkmoe_cache_size(block->cache)
+            + vkmoe_attention_size(block->cross) + vkmoe_cache_size(block->cross_cache)
+            + vkmoe_layer_size(block->experts) + vkmoe_buffer_taken(block->attention_norm)
+            + vkmoe_buffer_taken(block->cross_norm) + vkmoe_buffer_taken(block->experts_norm)
+            + vkmoe_buffer_taken(block->history.choices);
+    }
+    return size;
+}
+
+uint64_t vkmoe_network_size(const vkmoe_network *n)
+{
+    if (!n)
+        return 0;
+    uint64_t size = vkmoe_linear_size(&n->embedding) + vkmoe_linear_size(&n->head)
+        + stack_size(&n->decoder) + stack_size(&n->encoder) + vkmoe_cache_size(n->encoder_cache);
+    const vkmoe_buffer *const buffers[] = { n->x, n->normed, n->delta, n->dense_ids,
+        n->dense_weights, n->encoder_length, n->input_lengths, n->input_sequence };
+    for (size_t i = 0; i < ARRAY_SIZE(buffers); i++)
+        size += vkmoe_buffer_taken(buffers[i]);
+    return size;
 }

@@ -1,33 +1,50 @@
-// model.h - an open model: a directory's config and tensors.
-#ifndef VKMOE_MODEL_MODEL_H
-#define VKMOE_MODEL_MODEL_H
+// network.h - a whole model on the device.
+#ifndef VKMOE_NETWORK_H
+#define VKMOE_NETWORK_H
 
-#include <stdatomic.h>
+#include "attention/attention.h"
 
-#include "config.h"
-#include "end_tokens.h"
-#include "family.h"
-#include "tensors.h"
-#include "views.h"
-#include "whole_views.h"
-
-struct vkmoe_model {
-    struct vkmoe_log log;
-    char *directory;
-    struct vkmoe_config config; // read, without fault so far; a copy has its own status
-    struct vkmoe_tensors tensors;
-    const struct vkmoe_family *family;
-    struct vkmoe_blocks blocks;
-    struct vkmoe_layer_params params; // of every block with experts, without the views
-    bool router_bias, correction_bias;
-    struct vkmoe_model_info info;
-    // Made when first asked for. Atomic, because several threads may be the first.
-    _Atomic(struct vkmoe_block_views *) views[2][VKMOE_MAX_BLOCKS];
-    _Atomic(struct vkmoe_end_tokens *) end_tokens;
-    _Atomic(struct vkmoe_attention_views *) attention[VKMOE_PLACES][VKMOE_MAX_BLOCKS];
+struct network_block {
+    vkmoe_attention *attention;
+    vkmoe_cache *cache;
+    vkmoe_attention *cross;     // to the encoder's output, or NULL
+    vkmoe_cache *cross_cache;
+    vkmoe_layer *experts;
+    struct layer_history history; // of a decoder's block whose experts have a capacity
+    bool dense;                 // `experts` is one that every token takes
+    vkmoe_buffer *attention_norm, *cross_norm, *experts_norm; // f32 [hidden]
 };
 
-// All that the config says; its status.
-enum vkmoe_status vkmoe_model_read_config(struct vkmoe_model *model, struct vkmoe_config *config);
+// A run of blocks with what follows the last.
+struct network_stack {
+    struct network_block *blocks;
+    uint32_t count;
+    vkmoe_buffer *final_norm;
+};
+
+struct vkmoe_network {
+    vkmoe_device *device;
+    struct loading loading;              // while it is created
+    struct vkmoe_frame_params frame;     // without views
+    struct vkmoe_network_params params;  // defaults filled in
+    struct network_stack decoder, encoder; // the second is empty in decoder-only models
+    uint32_t rows;                       // the most tokens at once in either
+    uint32_t k, attention_k;             // the largest experts_per_token
+    struct linear embedding;             // used as a table of rows
+    struct linear head;                  // of its own, unless tied
+    bool tied;                           // the head is the embedding
+    vkmoe_buffer *x, *normed, *delta;    // f32 [rows][hidden]
+    vkmoe_buffer *dense_ids, *dense_weights; // [rows] zeros and ones: the routing of dense blocks
+    // The encoder's: its blocks take turns with one cache.
+    vkmoe_cache *encoder_cache;
+    vkmoe_buffer *encoder_length;        // u32: of the input being read
+    vkmoe_buffer *input_lengths;         // u32 [sequences]: of those that were read
+    vkmoe_buffer *input_sequence;        // u32 [encoder_capacity]: the sequence, for each token
+};
+
+static inline bool has_encoder(const vkmoe_network *network)
+{
+    return network->encoder.count > 0;
+}
 
 #endif

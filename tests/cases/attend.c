@@ -212,7 +212,7 @@ static bool fits(const struct kernel_case *test, const struct variant *variant,
     return strcmp(variant->form, "subgroup") || shape->lanes == 8;
 }
 
-// As choose_shape() of src/attention_forward.c.
+// As choose_shape() of src/attention/forward.c.
 static void choose_group(const struct kernel_io *io, struct attend_model *m)
 {
     const struct attend_case *c = (const void *)io->test;

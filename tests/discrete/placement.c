@@ -4,7 +4,7 @@
 #include "../check.h"
 #include "../random.h"
 #include "../tiny_layer.h"
-#include "memory.h"
+#include "device/memory.h"
 #include "use.h"
 
 #define MiB ((uint64_t)1 << 20)

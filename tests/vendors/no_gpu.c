@@ -6,8 +6,8 @@
 // The linker puts __wrap_vkmoe_vk_loader() in the place of the library's vkmoe_vk_loader().
 #include <string.h>
 
-#include "common.h"
-#include "vk.h"
+#include "base/common.h"
+#include "vulkan/vk.h"
 
 PFN_vkGetInstanceProcAddr __real_vkmoe_vk_loader(void);
 PFN_vkGetInstanceProcAddr __wrap_vkmoe_vk_loader(void);

@@ -15,10 +15,10 @@
 
 #include "bench/shapes.h"
 #include "bench/weights.h"
-#include "common.h"
-#include "kernel.h"
-#include "memory.h"
-#include "pack.h"
+#include "base/common.h"
+#include "device/kernel.h"
+#include "device/memory.h"
+#include "weights/pack.h"
 #include "record_attention.h"
 
 // Kernels do not know the widths, but for their being multiples of 8.

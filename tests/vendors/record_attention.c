@@ -2,8 +2,8 @@
 // head size and how many heads share a kv head.
 #include "record_attention.h"
 
-#include "common.h"
-#include "stream.h"
+#include "base/common.h"
+#include "device/stream.h"
 
 #include "shaders/embed.h"
 #include "shaders/norm.h"

@@ -2,7 +2,7 @@
 #ifndef VKMOE_TESTS_VENDORS_RECORD_ATTENTION_H
 #define VKMOE_TESTS_VENDORS_RECORD_ATTENTION_H
 
-#include "device.h"
+#include "device/device.h"
 
 // Records what published models would, and calls `recorded` with a name after each; a
 // status other than VKMOE_OK says that it could not be.

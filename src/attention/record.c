@@ -1,0 +1,282 @@
+// attention_kernels.c - the stages of attention: each fills one kernel's contract.
+#include "attention/pass.h"
+
+#include "base/common.h"
+
+#include "shaders/attend.h"
+#include "shaders/choose_blocks.h"
+#include "shaders/mean_keys.h"
+#include "shaders/merge_attention.h"
+#include "shaders/store_kv.h"
+
+static uint64_t or_dummy(const struct attend_pass *p, uint64_t address)
+{
+    return address ? address : vkmoe_device_dummy_address(p->pass.device);
+}
+
+static uint32_t norm_mode(const vkmoe_attention *a, const vkmoe_buffer *norm)
+{
+    return !norm ? 0 : a->params.norm_wide ? 2 : 1;
+}
+
+enum vkmoe_status vkmoe_attend_store(const struct attend_pass *pass)
+{
+    const vkmoe_attention *a = pass->attention;
+    const struct vkmoe_attention_params *p = &a->params;
+    const struct store_kv_push push = {
+        .query = pass->query,
+        .key = pass->key,
+        .value = pass->value,
+        .keys = vkmoe_buffer_address(pass->cache->keys),
+        .values = vkmoe_buffer_address(pass->cache->values),
+        .rows = pass->mode == ROWS_SORTED ? scratch_address(&pass->pass, pass->pass.at.rows)
+                                          : or_dummy(pass, 0),
+        .positions = or_dummy(pass, pass->positions),
+        .sequences = or_dummy(pass, pass->sequences),
+        .rotations = pass->rotations,
+        .query_norm = address_or_dummy(&pass->pass, a->query_norm),
+        .key_norm = address_or_dummy(&pass->pass, a->key_norm),
+        .tokens = pass->pass.tokens,
+        .query_rows = pass->rows,
+        .k = p->experts_per_token,
+        .heads = p->heads,
+        .kv_heads = p->kv_heads,
+        .query_stride = a->query_columns,
+        .kv_stride = pass->kv_stride,
+        .capacity = pass->cache->params.capacity,
+        .sequence_count = pass->cache->params.sequences,
+        .first_token = pass->first_token,
+    };
+    struct dispatch d = {
+        .kernel = KERNEL_store_kv,
+        .spec = {
+            [STORE_LANES] = pass->shape.lanes,
+            [STORE_HEAD_SIZE] = p->head_size,
+            [STORE_ROWS] = pass->mode,
+            [STORE_CACHE_F16] = pass->cache->params.dtype == VKMOE_F16,
+            [STORE_ROPE] = p->rope.kind,
+            [STORE_ROPE_SIZE] = p->rope.size,
+            [STORE_QUERY_NORM] = norm_mode(a, a->query_norm),
+            [STORE_KEY_NORM] = norm_mode(a, a->key_norm),
+            [STORE_HAS_POSITIONS] = pass->positions != 0,
+            [STORE_HAS_SEQUENCES] = pass->sequences != 0,
+            [STORE_NORM_EPSILON] = float_bits(p->norm_epsilon),
+            [STORE_CLIP] = float_bits(p->value_clip),
+            [STORE_ROPE_MAGNITUDE] = float_bits(vkmoe_rope_magnitude(&p->rope)),
+        },
+        .push = &push,
+        .groups = pass->rows + (pass->stored ? 0 : pass->pass.tokens),
+    };
+    return vkmoe_pass_run(&pass->pass, &d);
+}
+
+// Tiles of `tile` rows that a kernel may meet; of the plan's, an upper bound, the rest ends at
+// once.
+static uint32_t attend_tiles(const struct attend_pass *pass, uint32_t tile)
+{
+    const struct vkmoe_attention_params *p = &pass->attention->params;
+    if (pass->mode != ROWS_SORTED)
+        return div_up(pass->rows, tile);
+    const uint32_t tile_rows = pass->pass.shapes.gemm_rows;
+    return (pass->rows / tile_rows + MIN(p->experts, pass->rows)) * div_up(tile_rows, tile);
+}
+
+static uint64_t plan_address(const struct attend_pass *pass)
+{
+    return pass->mode == ROWS_SORTED ? scratch_address(&pass->pass, pass->pass.at.plan)
+                                     : or_dummy(pass, 0);
+}
+
+static uint64_t rows_address(const struct attend_pass *pass)
+{
+    return pass->mode == ROWS_SORTED ? scratch_address(&pass->pass, pass->pass.at.rows)
+                                     : or_dummy(pass, pass->mode == ROWS_PAIRS ? pass->pass.ids : 0);
+}
+
+static uint32_t kk_heads(const struct vkmoe_attention_params *p)
+{
+    return p->experts_per_token << 16 | p->heads;
+}
+
+static uint32_t experts_kv_heads(const struct vkmoe_attention_params *p)
+{
+    return p->experts << 16 | p->kv_heads;
+}
+
+// As the kernels want it: 0 where experts share all kv heads.
+static uint32_t own_kv_heads(const struct vkmoe_attention_params *p)
+{
+    return p->expert_kv_heads == p->kv_heads ? 0 : p->expert_kv_heads;
+}
+
+// ------------------------------------------------------------------------- blocks
+
+enum vkmoe_status vkmoe_attend_mean_keys(const struct attend_pass *pass)
+{
+    const struct vkmoe_cache_params *cache = &pass->cache->params;
+    if (cache->block == 0) // whether this attention chooses blocks or not: another one may
+        return VKMOE_OK;
+    const struct mean_keys_push push = {
+        .keys = vkmoe_buffer_address(pass->cache->keys),
+        .means = vkmoe_buffer_address(pass->cache->means),
+        .positions = or_dummy(pass, pass->positions),
+        .sequences = or_dummy(pass, pass->sequences),
+        .tokens = pass->pass.tokens,
+        .kv_heads = cache->kv_heads,
+        .capacity = cache->capacity,
+        .sequence_count = cache->sequences,
+        .first_token = pass->first_token,
+    };
+    struct dispatch d = {
+        .kernel = KERNEL_mean_keys,
+        .spec = {
+            [MEAN_LANES] = pass->shape.lanes,
+            [MEAN_HEAD_SIZE] = cache->head_size,
+            [MEAN_CACHE_F16] = cache->dtype == VKMOE_F16,
+            [MEAN_HAS_POSITIONS] = pass->positions != 0,
+            [MEAN_HAS_SEQUENCES] = pass->sequences != 0,
+            [MEAN_BLOCK] = cache->block,
+        },
+        .push = &push,
+        .groups = pass->pass.tokens * cache->kv_heads,
+    };
+    return vkmoe_pass_run(&pass->pass, &d);
+}
+
+enum vkmoe_status vkmoe_attend_choose_blocks(const struct attend_pass *pass)
+{
+    const vkmoe_attention *a = pass->attention;
+    const struct vkmoe_attention_params *p = &a->params;
+    const struct vkmoe_cache_params *cache = &pass->cache->params;
+    if (a->top == 0)
+        return VKMOE_OK;
+    const struct choose_blocks_push push = {
+        .query = pass->query,
+        .means = vkmoe_buffer_address(pass->cache->means),
+        .choices = pass->choices,
+        .plan = plan_address(pass),
+        .rows = rows_address(pass),
+        .positions = or_dummy(pass, pass->positions),
+        .sequences = or_dummy(pass, pass->sequences),
+        .patterns = vkmoe_buffer_address(a->patterns),
+        .row_count = pass->rows,
+        .query_stride = a->query_columns,
+        .kk_heads = kk_heads(p),
+        .experts_kv_heads = experts_kv_heads(p),
+        .capacity = cache->capacity,
+        .sequence_count = cache->sequences,
+        .first_token = pass->first_token,
+        .splits_tile_rows = 1u << 16 | pass->pass.shapes.gemm_rows,
+    };
+    struct dispatch d = {
+        .kernel = KERNEL_choose_blocks,
+        .spec = {
+            [CHOOSE_LANES] = pass->shape.lanes,
+            [CHOOSE_HEAD_SIZE] = p->head_size,
+            [CHOOSE_MODE] = pass->mode,
+            [CHOOSE_TILED_KV] = p->tiled_kv,
+            [CHOOSE_EXPERT_KV_HEADS] = own_kv_heads(p),
+            [CHOOSE_HAS_POSITIONS] = pass->positions != 0,
+            [CHOOSE_HAS_SEQUENCES] = pass->sequences != 0,
+            [CHOOSE_BLOCK] = a->block,
+            [CHOOSE_BLOCKS] = div_up(cache->capacity, a->block),
+            [CHOOSE_TOP] = a->top,
+        },
+        .push = &push,
+        .groups = attend_tiles(pass, 1) * p->heads,
+    };
+    return vkmoe_pass_run(&pass->pass, &d);
+}
+
+// Words with a bit for each block of keys that a pattern may pick.
+static uint32_t picked_words(const struct attend_pass *pass)
+{
+    const vkmoe_attention *a = pass->attention;
+    if (!a->by_blocks)
+        return 0;
+    const uint32_t chosen = a->top > 0
+        ? div_up(div_up(pass->cache->params.capacity, a->block), 32) : 0;
+    return MAX(MAX(a->list_words, chosen), 1);
+}
+
+// ------------------------------------------------------------------------- attend
+
+enum vkmoe_status vkmoe_attend_attend(const struct attend_pass *pass)
+{
+    const vkmoe_attention *a = pass->attention;
+    const struct vkmoe_attention_params *p = &a->params;
+    const struct attend_push push = {
+        .query = pass->query,
+        .keys = vkmoe_buffer_address(pass->cache->keys),
+        .values = vkmoe_buffer_address(pass->cache->values),
+        .plan = plan_address(pass),
+        .rows = rows_address(pass),
+        .choices = or_dummy(pass, pass->choices),
+        .positions = or_dummy(pass, pass->positions),
+        .sequences = or_dummy(pass, pass->sequences),
+        .lengths = or_dummy(pass, pass->lengths),
+        .patterns = vkmoe_buffer_address(a->patterns),
+        .sinks = address_or_dummy(&pass->pass, a->head_vectors),
+        .partials = pass->partials,
+        .row_count = pass->rows,
+        .query_stride = a->query_columns,
+        .kk_heads = kk_heads(p),
+        .experts_kv_heads = experts_kv_heads(p),
+        .capacity = pass->cache->params.capacity,
+        .sequence_count = pass->cache->params.sequences,
+        .first_token = pass->first_token,
+        .splits_tile_rows = pass->shape.splits << 16 | pass->pass.shapes.gemm_rows,
+    };
+    const uint32_t head_groups = div_up(p->heads / p->expert_kv_heads, pass->shape.heads);
+    struct dispatch d = {
+        .kernel = KERNEL_attend,
+        .spec = {
+            [ATTEND_LANES] = pass->shape.lanes,
+            [ATTEND_HEAD_SIZE] = p->head_size,
+            [ATTEND_ROWS] = pass->shape.rows,
+            [ATTEND_HEADS] = pass->shape.heads,
+            [ATTEND_MODE] = pass->mode,
+            [ATTEND_CACHE_F16] = pass->cache->params.dtype == VKMOE_F16,
+            [ATTEND_TILED_KV] = p->tiled_kv,
+            [ATTEND_SINK_LOGITS] = a->has_sinks,
+            [ATTEND_SPLIT] = pass->shape.splits > 1,
+            [ATTEND_HAS_POSITIONS] = pass->positions != 0,
+            [ATTEND_HAS_SEQUENCES] = pass->sequences != 0,
+            [ATTEND_SCALE] = float_bits(p->scale),
+            [ATTEND_SOFT_CAP] = float_bits(p->soft_cap),
+            [ATTEND_EXPERT_KV_HEADS] = own_kv_heads(p),
+            [ATTEND_BIAS_REACH] = p->position_reach,
+            [ATTEND_PICKED_WORDS] = picked_words(pass),
+            [ATTEND_TOP] = a->top,
+        },
+        .push = &push,
+        .groups = attend_tiles(pass, pass->shape.rows) * p->expert_kv_heads * head_groups
+            * pass->shape.splits,
+    };
+    return vkmoe_pass_run(&pass->pass, &d);
+}
+
+enum vkmoe_status vkmoe_attend_merge(const struct attend_pass *pass)
+{
+    const vkmoe_attention *a = pass->attention;
+    const struct merge_attention_push push = {
+        .partials = pass->partials,
+        .sinks = address_or_dummy(&pass->pass, a->head_vectors),
+        .result = pass->query,
+        .rows = pass->rows,
+        .heads = a->params.heads,
+        .splits = pass->shape.splits,
+        .stride = a->query_columns,
+    };
+    struct dispatch d = {
+        .kernel = KERNEL_merge_attention,
+        .spec = {
+            [MERGE_LANES] = pass->shape.lanes,
+            [MERGE_HEAD_SIZE] = a->params.head_size,
+            [MERGE_SINK_LOGITS] = a->has_sinks,
+        },
+        .push = &push,
+        .groups = pass->rows * a->params.heads,
+    };
+    return vkmoe_pass_run(&pass->pass, &d);
+}

@@ -1,0 +1,137 @@
+// model_whole.c - the public model's attention, frame and norms. Their settings are read
+// when asked for: a model whose attention is unknown still gives its experts.
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "checkpoint/aliases.h"
+#include "checkpoint/checkpoint.h"
+
+// Where everything comes from; `config` is a copy that collects this call's faults.
+static enum vkmoe_status begin(struct vkmoe_model *model, struct vkmoe_config *config,
+    struct vkmoe_whole_tensors *out)
+{
+    // An alias shares its family's experts, and nothing is said of what is around them.
+    const struct vkmoe_alias *alias = model->config.alias;
+    const struct vkmoe_whole *whole = alias ? NULL : vkmoe_whole_find(model->family);
+    if (!whole)
+        return vkmoe_fail(&model->log, VKMOE_ERROR_UNSUPPORTED,
+            "%s: of the family %s this version reads the experts only", model->directory,
+            alias ? alias->name : model->family->name);
+    *config = model->config;
+    config->status = VKMOE_OK;
+    *out = (struct vkmoe_whole_tensors){
+        .source = {
+            .whole = whole,
+            .family = model->family,
+            .config = config,
+            .blocks = model->blocks.count,
+        },
+        .tensors = &model->tensors,
+        .log = &model->log,
+        .directory = model->directory,
+    };
+    return VKMOE_OK;
+}
+
+// What is missing among the arguments of `function`, or that there is no such block.
+static enum vkmoe_status check(const char *function, const struct vkmoe_model *model,
+    const char *missing_output, struct vkmoe_block block)
+{
+    if (!model || missing_output)
+        return vkmoe_fail(model ? &model->log : NULL, VKMOE_ERROR_INVALID, "%s: %s is NULL",
+            function, model ? missing_output : "model");
+    if (block.index >= model->blocks.count[block.decoder])
+        return vkmoe_fail(&model->log, VKMOE_ERROR_NOT_FOUND, "%s: has no %s %u, only %u of them",
+            model->directory, block.decoder ? "decoder block" : "block", block.index,
+            model->blocks.count[block.decoder]);
+    if (block.cross && !block.decoder)
+        return vkmoe_fail(&model->log, VKMOE_ERROR_NOT_FOUND,
+            "%s: block %u has no attention to an encoder, only a decoder's blocks have one",
+            model->directory, block.index);
+    return VKMOE_OK;
+}
+
+enum vkmoe_status vkmoe_model_get_attention(vkmoe_model *model, struct vkmoe_block block,
+    struct vkmoe_attention_params *params)
+{
+    struct vkmoe_whole_tensors from;
+    struct vkmoe_config config;
+    enum vkmoe_status status = check("vkmoe_model_get_attention", model,
+        params ? NULL : "params", block);
+    if (status == VKMOE_OK)
+        status = begin(model, &config, &from);
+    if (status != VKMOE_OK)
+        return status;
+    _Atomic(struct vkmoe_attention_views *) *slot =
+        &model->attention[vkmoe_whole_place(block)][block.index];
+    struct vkmoe_attention_views *views = atomic_load(slot), *expected = NULL;
+    if (!views) {
+        status = vkmoe_attention_views_create(&from, block, &views);
+        if (status != VKMOE_OK)
+            return status;
+        // As in model.c: whoever stored first is right.
+        if (!atomic_compare_exchange_strong(slot, &expected, views)) {
+            free(views);
+            views = expected;
+        }
+    }
+    *params = views->params;
+    return VKMOE_OK;
+}
+
+// Read when first asked for, as the files may have changed since, and every frame says the same.
+static enum vkmoe_status get_end_tokens(struct vkmoe_model *model,
+    const struct vkmoe_whole_source *source, struct vkmoe_frame_params *frame)
+{
+    struct vkmoe_end_tokens *tokens = atomic_load(&model->end_tokens), *expected = NULL;
+    if (!tokens) {
+        tokens = vkmoe_end_tokens_create(source, model->directory);
+        if (!tokens)
+            return source->config->status;
+        if (!atomic_compare_exchange_strong(&model->end_tokens, &expected, tokens)) {
+            free(tokens);
+            tokens = expected;
+        }
+    }
+    frame->end_tokens = tokens->tokens;
+    frame->end_token_count = tokens->count;
+    return VKMOE_OK;
+}
+
+enum vkmoe_status vkmoe_model_get_frame(vkmoe_model *model, struct vkmoe_frame_params *params)
+{
+    struct vkmoe_whole_tensors from;
+    struct vkmoe_config config;
+    struct vkmoe_frame_params frame;
+    enum vkmoe_status status =
+        check("vkmoe_model_get_frame", model, params ? NULL : "params", (struct vkmoe_block){0});
+    if (status == VKMOE_OK)
+        status = begin(model, &config, &from);
+    if (status == VKMOE_OK)
+        status = vkmoe_frame_view(&from, &frame);
+    if (status == VKMOE_OK)
+        status = get_end_tokens(model, &from.source, &frame);
+    if (status == VKMOE_OK)
+        *params = frame;
+    return status;
+}
+
+enum vkmoe_status vkmoe_model_get_norms(vkmoe_model *model, struct vkmoe_block block,
+    struct vkmoe_view *attention_norm, struct vkmoe_view *experts_norm)
+{
+    struct vkmoe_whole_tensors from;
+    struct vkmoe_config config;
+    struct vkmoe_view first, second;
+    enum vkmoe_status status =
+        check("vkmoe_model_get_norms", model, !attention_norm ? "attention_norm"
+            : !experts_norm ? "experts_norm" : NULL, block);
+    if (status == VKMOE_OK)
+        status = begin(model, &config, &from);
+    if (status == VKMOE_OK)
+        status = vkmoe_norms_view(&from, block, &first, &second);
+    if (status == VKMOE_OK) {
+        *attention_norm = first;
+        *experts_norm = second;
+    }
+    return status;
+}

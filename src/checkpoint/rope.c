@@ -1,0 +1,214 @@
+// rope.c - see rope.h. transformers 4 has rope_theta and a rope_scaling without it,
+// transformers 5 a rope_parameters with both. Defaults and the order of precedence are those
+// of transformers 5.12; where versions disagree, both values have to be the same.
+#include "checkpoint/rope.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/common.h"
+#include "base/json.h"
+
+#define COMMON_KEYS "rope_type", "type", "rope_theta", "partial_rotary_factor"
+
+struct scaling {
+    const char *name;
+    enum vkmoe_rope_scaling scaling;
+    const char *keys[14]; // what it knows
+};
+
+static const struct scaling scalings[] = {
+    {"default", VKMOE_ROPE_PLAIN, {COMMON_KEYS}},
+    {"linear", VKMOE_ROPE_LINEAR, {COMMON_KEYS, "factor"}},
+    {"dynamic", VKMOE_ROPE_DYNAMIC, {COMMON_KEYS, "factor", "original_max_position_embeddings"}},
+    {"llama3", VKMOE_ROPE_LLAMA3, {COMMON_KEYS, "factor", "original_max_position_embeddings",
+        "low_freq_factor", "high_freq_factor"}},
+    {"yarn", VKMOE_ROPE_YARN, {COMMON_KEYS, "factor", "original_max_position_embeddings",
+        "attention_factor", "beta_fast", "beta_slow", "mscale", "mscale_all_dim", "truncate"}},
+};
+
+// A number above `floor` that a float holds. A preset that is none: it must be there.
+static float read_above(struct vkmoe_config *config, const char *key, double preset, double floor)
+{
+    if (!(preset > floor) && !vkmoe_config_find(config, key))
+        vkmoe_config_fail(config, VKMOE_ERROR_INVALID, "needs %s, a number above %g, for RoPE", key,
+            floor);
+    double value = vkmoe_config_number(config, key, preset);
+    if (config->status == VKMOE_OK && !((float)value > (float)floor))
+        vkmoe_config_fail(config, VKMOE_ERROR_INVALID, "%s is %g, expected more than %g", key,
+            value, floor);
+    return (float)value;
+}
+
+static const struct scaling *find_scaling(struct vkmoe_config *object, const char *parent)
+{
+    const char *name = vkmoe_config_string(object, "rope_type|type", "default");
+    const char *old_name = vkmoe_config_string(object, "type", name);
+    if (strcmp(name, old_name) != 0) {
+        char a[64], b[64];
+        vkmoe_config_fail(object, VKMOE_ERROR_INVALID, "%s has the rope_type \"%s\", but the type "
+            "\"%s\"", parent, vkmoe_json_printable(name, a, sizeof a),
+            vkmoe_json_printable(old_name, b, sizeof b));
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(scalings); i++) {
+        if (strcmp(name, scalings[i].name) == 0)
+            return &scalings[i];
+    }
+    char text[64];
+    vkmoe_config_fail(object, VKMOE_ERROR_UNSUPPORTED,
+        "%s has the type \"%s\", only default, linear, dynamic, llama3 and yarn are supported",
+        parent, vkmoe_json_printable(name, text, sizeof text));
+    return &scalings[0];
+}
+
+// Whatever else is there changes the numbers in a way that is not known here.
+static void check_keys(struct vkmoe_config *object, const struct scaling *scaling,
+    const char *parent)
+{
+    const cJSON *item;
+    cJSON_ArrayForEach(item, object->object) {
+        bool known = cJSON_IsNull(item);
+        for (size_t i = 0; i < ARRAY_SIZE(scaling->keys) && scaling->keys[i]; i++)
+            known = known || strcmp(item->string, scaling->keys[i]) == 0;
+        char text[64];
+        if (!known)
+            vkmoe_config_fail(object, VKMOE_ERROR_UNSUPPORTED,
+                "%s of type %s has %s, which is not supported", parent, scaling->name,
+                vkmoe_json_printable(item->string, text, sizeof text));
+    }
+}
+
+// The attention factor's growth with the context, from the YaRN paper.
+static double grow(double factor, double scale)
+{
+    return factor <= 1.0 ? 1.0 : 0.1 * scale * log(factor) + 1.0;
+}
+
+static void read_yarn(struct vkmoe_config *object, struct vkmoe_rope *rope)
+{
+    rope->beta_fast = read_above(object, "beta_fast", 32.0, 0.0);
+    rope->beta_slow = read_above(object, "beta_slow", 1.0, 0.0);
+    if (rope->beta_fast < rope->beta_slow)
+        vkmoe_config_fail(object, VKMOE_ERROR_INVALID,
+            "beta_fast is %g, expected at least beta_slow, %g", (double)rope->beta_fast,
+            (double)rope->beta_slow);
+    rope->truncate_off = !vkmoe_config_bool(object, "truncate", true);
+    double mscale = vkmoe_config_number(object, "mscale", 0.0);
+    double all_dim = vkmoe_config_number(object, "mscale_all_dim", 0.0);
+    double preset = grow(rope->factor, 1.0);
+    if (mscale != 0.0 && all_dim != 0.0)
+        preset = grow(rope->factor, mscale) / grow(rope->factor, all_dim);
+    rope->attention_factor = read_above(object, "attention_factor", preset, 0.0);
+}
+
+// transformers lets the base grow from max_position_embeddings on, whatever else is given;
+// others go by original_max_position_embeddings.
+static void check_dynamic(struct vkmoe_config *object, const struct vkmoe_rope *rope,
+    uint32_t max_positions)
+{
+    if (rope->original_positions != max_positions)
+        vkmoe_config_fail(object, VKMOE_ERROR_INVALID,
+            "original_max_position_embeddings is %u, expected max_position_embeddings, %u, for "
+            "dynamic RoPE", rope->original_positions, max_positions);
+    if (!(rope->factor >= 1.0f))
+        vkmoe_config_fail(object, VKMOE_ERROR_INVALID,
+            "factor is %g, expected at least 1 for dynamic RoPE", (double)rope->factor);
+}
+
+static void read_scaling(struct vkmoe_config *object, const struct scaling *scaling,
+    uint32_t max_positions, uint32_t original_positions, struct vkmoe_rope *rope)
+{
+    rope->scaling = scaling->scaling;
+    if (scaling->scaling == VKMOE_ROPE_PLAIN)
+        return;
+    double preset = 0.0; // required
+    if (scaling->scaling != VKMOE_ROPE_LINEAR) {
+        rope->original_positions = vkmoe_config_u32(object, "original_max_position_embeddings",
+            original_positions ? original_positions : max_positions, 1, INT32_MAX);
+        if (original_positions && rope->original_positions != original_positions)
+            vkmoe_config_fail(object, VKMOE_ERROR_INVALID,
+                "original_max_position_embeddings is both %u and %u", original_positions,
+                rope->original_positions);
+        if (scaling->scaling == VKMOE_ROPE_YARN)
+            preset = (double)max_positions / rope->original_positions;
+    }
+    rope->factor = read_above(object, "factor", preset, 0.0);
+    if (scaling->scaling == VKMOE_ROPE_LLAMA3) {
+        rope->low_factor = read_above(object, "low_freq_factor", 0.0, 0.0);
+        rope->high_factor = read_above(object, "high_freq_factor", 0.0, rope->low_factor);
+    } else if (scaling->scaling == VKMOE_ROPE_YARN) {
+        read_yarn(object, rope);
+    } else if (scaling->scaling == VKMOE_ROPE_DYNAMIC) {
+        check_dynamic(object, rope, max_positions);
+    }
+}
+
+// One object with settings, or NULL.
+static const cJSON *find_object(struct vkmoe_config *config, const char *key)
+{
+    const cJSON *item = vkmoe_config_find(config, key);
+    if (item && !cJSON_IsObject(item)) {
+        vkmoe_config_fail(config, VKMOE_ERROR_INVALID, "%s is no object", item->string);
+        return NULL;
+    }
+    return item;
+}
+
+// What an object says. It starts from `out->kind` and `out->base`.
+static void read_object(struct vkmoe_config *config, const cJSON *item, uint32_t max_positions,
+    struct vkmoe_rope *out)
+{
+    bool has_base = vkmoe_config_find(config, "rope_theta") != NULL;
+    uint32_t original =
+        vkmoe_config_u32(config, "original_max_position_embeddings", 0, 1, INT32_MAX);
+    struct vkmoe_config object = *config;
+    object.object = item;
+    *out = (struct vkmoe_rope){.kind = out->kind, .base = out->base};
+    float base = read_above(&object, "rope_theta", out->base, 1.0);
+    if (has_base && base != out->base)
+        vkmoe_config_fail(&object, VKMOE_ERROR_INVALID, "rope_theta is both %g and %g",
+            (double)out->base, (double)base);
+    out->base = base;
+    const struct scaling *scaling = find_scaling(&object, item->string);
+    check_keys(&object, scaling, item->string);
+    vkmoe_config_expect(&object, "partial_rotary_factor=1");
+    read_scaling(&object, scaling, max_positions, original, out);
+    config->status = object.status;
+}
+
+static bool is_same(const struct vkmoe_rope *a, const struct vkmoe_rope *b)
+{
+    return a->kind == b->kind && a->base == b->base && a->scaling == b->scaling
+        && a->factor == b->factor && a->original_positions == b->original_positions
+        && a->low_factor == b->low_factor && a->high_factor == b->high_factor
+        && a->beta_fast == b->beta_fast && a->beta_slow == b->beta_slow
+        && a->attention_factor == b->attention_factor && a->truncate_off == b->truncate_off;
+}
+
+void vkmoe_rope_read(struct vkmoe_config *config, const struct vkmoe_rope *preset,
+    uint32_t max_positions, struct vkmoe_rope *out)
+{
+    *out = *preset;
+    vkmoe_config_expect(config, "partial_rotary_factor=1");
+    out->base = read_above(config, "rope_theta", preset->base, 1.0);
+    if (preset->scaling == VKMOE_ROPE_YARN)
+        out->attention_factor = (float)grow(preset->factor, 1.0);
+    const cJSON *old = find_object(config, "rope_scaling");
+    const cJSON *new = find_object(config, "rope_parameters");
+    if ((!old && !new) || config->status != VKMOE_OK)
+        return;
+    if (old && new) { // what one says of the base, the other need not
+        const cJSON *base = cJSON_GetObjectItemCaseSensitive(new, "rope_theta");
+        base = base ? base : cJSON_GetObjectItemCaseSensitive(old, "rope_theta");
+        if (cJSON_IsNumber(base) && !vkmoe_config_find(config, "rope_theta"))
+            out->base = (float)base->valuedouble;
+        struct vkmoe_rope other = *out;
+        read_object(config, old, max_positions, &other);
+        read_object(config, new, max_positions, out);
+        if (!is_same(&other, out))
+            vkmoe_config_fail(config, VKMOE_ERROR_INVALID,
+                "rope_scaling and rope_parameters say different things");
+        return;
+    }
+    read_object(config, new ? new : old, max_positions, out);
+}

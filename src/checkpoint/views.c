@@ -1,0 +1,231 @@
+// views.c - see views.h.
+#include "checkpoint/views.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "weights/view.h"
+#include "checkpoint/lookup.h"
+
+struct builder {
+    struct vkmoe_lookup lookup;
+    const struct vkmoe_view_source *source;
+    struct vkmoe_block_views *out;
+    bool transposed; // as is VKMOE_TRANSPOSED, of this block
+};
+
+static struct vkmoe_view view_vector(struct builder *b, const char *name, uint32_t columns)
+{
+    return vkmoe_lookup_vector(&b->lookup, name, columns);
+}
+
+static struct vkmoe_view view_matrix(struct builder *b, const char *name, uint32_t rows,
+    uint32_t columns)
+{
+    return vkmoe_lookup_matrix(&b->lookup, name, rows, columns);
+}
+
+static bool is_dense(const struct builder *b)
+{
+    return b->source->names == &b->source->family->dense;
+}
+
+// True if the experts' gate and up are one tensor. A family that has them separate may have
+// been saved anew with everything stacked.
+static bool is_fused(struct builder *b)
+{
+    const struct vkmoe_names *names = b->source->names;
+    if (!names->gate_up || !names->up)
+        return names->gate_up;
+    const struct vkmoe_tensor *fused = vkmoe_lookup_find(&b->lookup, names->gate_up, 0, NULL);
+    const struct vkmoe_tensor *up = vkmoe_lookup_find(&b->lookup, names->up, 0, NULL);
+    if (fused && up && !fused->absence && !up->absence)
+        VKMOE_LOOKUP_FAIL(&b->lookup, UNSUPPORTED,
+            "%s: tensors %s and %s are both there, which is one expert twice",
+            b->source->directory, fused->name, up->name);
+    return fused && (!up || !fused->absence);
+}
+
+// True if the stacked tensors are [experts][in][out]. Where the family does not say, the shapes
+// do: no hidden width is both once and twice the inner one, so one of the two tells.
+static bool is_transposed(struct builder *b)
+{
+    const struct vkmoe_names *names = b->source->names;
+    const struct vkmoe_layer_params *p = &b->out->params;
+    const uint64_t hidden = p->hidden, inner = p->inner;
+    if (is_dense(b) || !names->up || b->source->family->layout & VKMOE_TRANSPOSED)
+        return b->source->family->layout & VKMOE_TRANSPOSED;
+    const struct vkmoe_tensor *down = vkmoe_lookup_find(&b->lookup, names->down, 0, NULL);
+    if (down && down->rank == 3 && hidden != inner)
+        return down->shape[1] == inner && down->shape[2] == hidden;
+    const struct vkmoe_tensor *fused =
+        names->gate_up ? vkmoe_lookup_find(&b->lookup, names->gate_up, 0, NULL) : NULL;
+    return fused && fused->rank == 3 && hidden != 2 * inner && fused->shape[1] == hidden
+        && fused->shape[2] == 2 * inner;
+}
+
+// A [rows][columns] view of one expert, from its own tensor or its part of a stacked one.
+static struct vkmoe_view view_expert(struct builder *b, const char *patterns, uint32_t expert,
+    uint32_t rows, uint32_t columns)
+{
+    char pattern[VKMOE_NAME_SIZE];
+    vkmoe_lookup_find(&b->lookup, patterns, expert, pattern);
+    if (strchr(pattern, '{') || is_dense(b))
+        return vkmoe_lookup_view(&b->lookup, pattern, expert,
+            (const uint64_t[4]){rows, columns});
+    const uint64_t shape[4] = {b->out->params.experts, b->transposed ? columns : rows,
+        b->transposed ? rows : columns};
+    struct vkmoe_view view = vkmoe_lookup_view(&b->lookup, pattern, expert, shape);
+    if (b->transposed) {
+        view.row_stride = 1;
+        view.column_stride = rows;
+    }
+    return vkmoe_view_offset(view, (int64_t)expert * rows * columns);
+}
+
+// Parts a view of twice `rows` into gate and up.
+static void split_fused(const struct builder *b, struct vkmoe_view fused, uint32_t rows,
+    struct vkmoe_view *gate, struct vkmoe_view *up)
+{
+    if (b->source->family->layout & VKMOE_INTERLEAVED) {
+        *up = vkmoe_view_offset(fused, fused.row_stride);
+        fused.row_stride *= 2;
+        up->row_stride *= 2;
+    } else {
+        *up = vkmoe_view_offset(fused, fused.row_stride * rows);
+    }
+    *gate = fused;
+}
+
+static void view_experts(struct builder *b)
+{
+    const struct vkmoe_names *names = b->source->names;
+    struct vkmoe_layer_params *p = &b->out->params;
+    struct vkmoe_view *gate = b->out->views, *up = gate + p->experts, *down = up + p->experts;
+    const bool together = is_fused(b);
+    b->transposed = is_transposed(b);
+    for (uint32_t e = 0; e < p->experts && b->lookup.status == VKMOE_OK; e++) {
+        if (together) {
+            struct vkmoe_view fused = view_expert(b, names->gate_up, e, 2 * p->inner, p->hidden);
+            split_fused(b, fused, p->inner, &gate[e], &up[e]);
+        } else {
+            if (names->gate)
+                gate[e] = view_expert(b, names->gate, e, p->inner, p->hidden);
+            up[e] = view_expert(b, names->up, e, p->inner, p->hidden);
+        }
+        down[e] = view_expert(b, names->down, e, p->hidden, p->inner);
+        if (b->lookup.status == VKMOE_OK
+            && (up[e].dtype != up[0].dtype || down[e].dtype != up[0].dtype
+                || (names->gate && gate[e].dtype != up[0].dtype)))
+            VKMOE_LOOKUP_FAIL(&b->lookup, UNSUPPORTED,
+                "%s: the experts of %s have tensors of different dtypes", b->source->directory,
+                b->lookup.prefix);
+    }
+    p->gate = names->gate || names->gate_up ? gate : NULL;
+    p->up = up;
+    p->down = down;
+}
+
+static void view_biases(struct builder *b)
+{
+    const struct vkmoe_names *names = b->source->names;
+    struct vkmoe_layer_params *p = &b->out->params;
+    if (names->gate_up_bias) {
+        struct vkmoe_view fused = view_matrix(b, names->gate_up_bias, p->experts, 2 * p->inner);
+        p->gate_bias = p->up_bias = fused;
+        if (b->source->family->layout & VKMOE_INTERLEAVED) {
+            p->up_bias = vkmoe_view_offset(fused, 1);
+            p->gate_bias.column_stride = p->up_bias.column_stride = 2;
+        } else {
+            p->up_bias = vkmoe_view_offset(fused, p->inner);
+        }
+    }
+    p->down_bias = view_matrix(b, names->down_bias, p->experts, p->hidden);
+    p->output_bias = view_vector(b, names->output_bias, p->hidden);
+}
+
+static void view_shared(struct builder *b)
+{
+    const struct vkmoe_names *names = b->source->names;
+    struct vkmoe_layer_params *p = &b->out->params;
+    if (p->shared_inner == 0)
+        return;
+    if (names->shared_gate_up) {
+        struct vkmoe_view fused =
+            view_matrix(b, names->shared_gate_up, 2 * p->shared_inner, p->hidden);
+        p->shared_gate = fused;
+        p->shared_up = vkmoe_view_offset(fused, fused.row_stride * p->shared_inner);
+    } else {
+        p->shared_gate = view_matrix(b, names->shared_gate, p->shared_inner, p->hidden);
+        p->shared_up = view_matrix(b, names->shared_up, p->shared_inner, p->hidden);
+    }
+    p->shared_down = view_matrix(b, names->shared_down, p->hidden, p->shared_inner);
+    p->shared_token_gate = view_matrix(b, names->shared_token_gate, 1, p->hidden);
+    if (b->lookup.status == VKMOE_OK
+        && ((p->shared_gate.data && p->shared_gate.dtype != p->up[0].dtype)
+            || p->shared_up.dtype != p->up[0].dtype || p->shared_down.dtype != p->up[0].dtype))
+        VKMOE_LOOKUP_FAIL(&b->lookup, UNSUPPORTED,
+            "%s: the shared expert of %s has another dtype than the others",
+            b->source->directory, b->lookup.prefix);
+}
+
+static void view_router(struct builder *b)
+{
+    const struct vkmoe_names *names = b->source->names;
+    struct vkmoe_layer_params *p = &b->out->params;
+    struct vkmoe_router_params *router = &p->router;
+    router->weight = view_matrix(b, names->router, p->experts, p->hidden);
+    if (b->source->router_bias)
+        router->bias = view_vector(b, names->router_bias, p->experts);
+    if (b->source->correction_bias)
+        router->correction_bias = view_vector(b, names->correction_bias, p->experts);
+    router->expert_scale = view_vector(b, names->expert_scale, p->experts);
+
+    struct vkmoe_view scale = view_vector(b, names->router_scale, p->hidden);
+    if (!scale.data || b->lookup.status != VKMOE_OK)
+        return;
+    float *values;
+    b->lookup.status = vkmoe_view_floats(&scale, b->lookup.log, 1, p->hidden, &values);
+    if (b->lookup.status != VKMOE_OK)
+        return;
+    for (uint32_t i = 0; i < p->hidden; i++)
+        b->out->input_scale[i] = (float)(values[i] / sqrt((double)p->hidden));
+    free(values);
+    router->input_scale = (struct vkmoe_view){.data = b->out->input_scale, .dtype = VKMOE_F32,
+        .row_stride = p->hidden, .column_stride = 1};
+}
+
+enum vkmoe_status vkmoe_block_views_create(const struct vkmoe_view_source *source,
+    const struct vkmoe_layer_params *params, struct vkmoe_block_views **out)
+{
+    *out = NULL;
+    size_t views_size = 3 * (size_t)params->experts * sizeof(struct vkmoe_view);
+    size_t scale_size = source->names->router_scale ? params->hidden * sizeof(float) : 0;
+    struct vkmoe_block_views *views = calloc(1, sizeof(*views) + views_size + scale_size);
+    if (!views)
+        return vkmoe_fail(source->log, VKMOE_ERROR_OUT_OF_MEMORY, "%s: no memory for views",
+            source->directory);
+    views->params = *params;
+    views->input_scale = (float *)(void *)((char *)views->views + views_size);
+    struct builder b = {
+        .lookup = {.tensors = source->tensors, .log = source->log, .directory = source->directory},
+        .source = source,
+        .out = views,
+    };
+    const struct vkmoe_family *family = source->family;
+    vkmoe_lookup_choose(&b.lookup,
+        source->block.decoder ? family->decoder_prefix : family->prefix, source->block.index,
+        is_dense(&b) ? source->names->down : source->names->router);
+    view_router(&b);
+    view_experts(&b);
+    view_biases(&b);
+    view_shared(&b);
+    if (b.lookup.status != VKMOE_OK) {
+        free(views);
+        return b.lookup.status;
+    }
+    *out = views;
+    return VKMOE_OK;
+}

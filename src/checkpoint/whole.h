@@ -1,0 +1,104 @@
+// whole.h - what a family's models have besides experts: attention, norms, embedding and
+// head. As in family.h, data: one entry for each family that can run whole.
+#ifndef VKMOE_MODEL_WHOLE_H
+#define VKMOE_MODEL_WHOLE_H
+
+#include "checkpoint/family.h"
+
+// Which attention of a model; all but an encoder-decoder have the first one only.
+enum vkmoe_place {
+    VKMOE_PLACE_BLOCKS,  // that of its blocks, or of its encoder's
+    VKMOE_PLACE_DECODER, // the decoder's own
+    VKMOE_PLACE_CROSS,   // the decoder's to the encoder's output
+    VKMOE_PLACES
+};
+
+// Tensor names behind the block's prefix. NULL: the family has no such tensor. With a
+// router the query and output tensors hold all experts, stacked.
+struct vkmoe_attention_names {
+    const char *prefix; // as vkmoe_family.prefix; NULL: that one
+    const char *module; // what the attention's own names begin with
+    const char *router;
+    const char *query, *output;
+    const char *key, *value;     // either these
+    const char *key_value;       // or both fused: [2 kv_heads * head_size][hidden]
+    const char *query_bias, *key_bias, *value_bias; // there if `bias` says so
+    const char *projection_bias; // of the output, likewise
+    const char *output_bias;     // always there
+    const char *query_norm, *key_norm;
+    const char *sinks;
+    const char *position_bias;   // [buckets][heads], in the first block for all of them
+    const char *ignored;         // a name in the module that means nothing
+    const char *attention_norm, *experts_norm; // outside the module
+};
+
+// Tensor names of the ends, each with alternatives "a|b".
+struct vkmoe_end_names {
+    const char *embedding, *head;
+    const char *copies[2]; // of the embedding, in some files
+    const char *final_norm, *encoder_norm;
+};
+
+enum vkmoe_window_rule {
+    VKMOE_WINDOW_NONE,      // sliding_window is not the family's
+    VKMOE_WINDOW_ALL,       // every block has sliding_window
+    VKMOE_WINDOW_ALTERNATE, // every other one, the first included, unless layer_types differ
+};
+
+struct vkmoe_whole {
+    const char *family; // vkmoe_family.name
+    // kv_heads 0: as many as heads; head_size 0: hidden / heads.
+    struct vkmoe_setting heads, kv_heads, head_size;
+    uint32_t vocabulary, max_positions; // presets, as the following
+    bool tied;
+    int32_t end_token; // where no file names any; -1: none
+    int32_t start_token; // of a decoder
+    const char *max_positions_key, *norm_epsilon_key; // NULL: the usual ones
+    double norm_epsilon;
+    double block_norm_epsilon; // 0: norm_epsilon too
+    struct vkmoe_rope rope;
+    struct vkmoe_setting bias; // of the projections; no key: fixed
+    bool norm_wide;      // see vkmoe_attention_params
+    enum vkmoe_window_rule window;
+    uint32_t window_preset;
+    const char *window_switch; // the setting that must be true for windows
+    const char *expert_windows; // an array with a window for each expert, 0: unlimited
+    const char *clip_key, *scale_key; // value_clip; scale
+    double scale;        // without it; 0: 1 / sqrt(head_size)
+    struct vkmoe_setting buckets, max_distance; // of position_bias
+    const char *embedding_scale_key, *residual_scale_key, *logits_divisor_key;
+    bool tied_root;      // logits of a tied head are divided by sqrt(hidden)
+    const char *expect[4];     // as in vkmoe_family
+    bool tiled_kv;
+    struct vkmoe_router_params router;
+    bool both_sides[VKMOE_PLACES]; // sees the keys behind too
+    struct vkmoe_attention_names names[VKMOE_PLACES];
+    struct vkmoe_end_names ends;
+};
+
+// NULL if this version reads only the experts of the family's models.
+const struct vkmoe_whole *vkmoe_whole_find(const struct vkmoe_family *family);
+
+struct vkmoe_whole_source {
+    const struct vkmoe_whole *whole;
+    const struct vkmoe_family *family;
+    struct vkmoe_config *config;
+    const uint32_t *blocks; // vkmoe_blocks.count of the model
+};
+
+enum vkmoe_place vkmoe_whole_place(struct vkmoe_block block);
+
+// Everything in an attention's parameters but views and patterns; whether the
+// projections have biases.
+void vkmoe_whole_read_attention(const struct vkmoe_whole_source *source,
+    struct vkmoe_attention_params *params, bool *bias);
+
+// The patterns of a block's experts. False if all see everything before them.
+bool vkmoe_whole_read_patterns(const struct vkmoe_whole_source *source,
+    struct vkmoe_block block, uint32_t experts, struct vkmoe_pattern *patterns);
+
+// Everything in a frame but the views and the end tokens; whether the head is the embedding.
+void vkmoe_whole_read_frame(const struct vkmoe_whole_source *source,
+    struct vkmoe_frame_params *frame, bool *tied);
+
+#endif

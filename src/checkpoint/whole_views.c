@@ -1,0 +1,329 @@
+// whole_views.c - see whole_views.h.
+#include "checkpoint/whole_views.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/common.h"
+#include "weights/view.h"
+#include "checkpoint/buckets.h"
+#include "checkpoint/lookup.h"
+
+// More than any model has, and few enough to be made from a file that is up to no good.
+enum { MAX_POSITION_BIASES = 1 << 24 };
+
+static struct vkmoe_lookup start(const struct vkmoe_whole_tensors *from)
+{
+    return (struct vkmoe_lookup){
+        .tensors = from->tensors, .log = from->log, .directory = from->directory};
+}
+
+// Finds the tensors of a block, of which `name` is one.
+static void choose_block(struct vkmoe_lookup *lookup, const struct vkmoe_whole_source *source,
+    struct vkmoe_block block, const char *name)
+{
+    const char *prefix = source->whole->names[vkmoe_whole_place(block)].prefix;
+    vkmoe_lookup_choose(lookup, prefix ? prefix : source->family->prefix, block.index, name);
+}
+
+// ------------------------------------------------------------------------ attention
+
+struct builder {
+    struct vkmoe_lookup lookup;
+    const struct vkmoe_whole_source *source;
+    const struct vkmoe_attention_names *names;
+    struct vkmoe_block block;
+    bool bias; // of the projections
+    struct vkmoe_buckets buckets;
+    struct vkmoe_attention_views *out;
+};
+
+// The query or output matrix of each expert.
+static void view_experts(struct builder *b, const char *name, uint32_t rows, uint32_t columns,
+    struct vkmoe_view *views)
+{
+    uint32_t experts = b->out->params.experts;
+    const uint64_t stacked[4] = {experts, rows, columns}, single[4] = {rows, columns};
+    struct vkmoe_view all =
+        vkmoe_lookup_view(&b->lookup, name, 0, b->names->router ? stacked : single);
+    for (uint32_t e = 0; e < experts; e++)
+        views[e] = vkmoe_view_offset(all, (int64_t)e * rows * columns);
+}
+
+static void view_projections(struct builder *b)
+{
+    struct vkmoe_attention_params *p = &b->out->params;
+    struct vkmoe_view *query = b->out->views, *output = query + p->experts;
+    uint32_t width = p->heads * p->head_size, kv_width = p->kv_heads * p->head_size;
+    p->router.weight = vkmoe_lookup_matrix(&b->lookup, b->names->router, p->experts, p->hidden);
+    view_experts(b, b->names->query, width, p->hidden, query);
+    view_experts(b, b->names->output, p->hidden, width, output);
+    p->query = query;
+    p->output = output;
+    if (b->names->key_value) {
+        p->key = vkmoe_lookup_matrix(&b->lookup, b->names->key_value, 2 * kv_width, p->hidden);
+        p->value = vkmoe_view_offset(p->key, (int64_t)kv_width * p->hidden);
+    } else {
+        p->key = vkmoe_lookup_matrix(&b->lookup, b->names->key, kv_width, p->hidden);
+        p->value = vkmoe_lookup_matrix(&b->lookup, b->names->value, kv_width, p->hidden);
+    }
+    if (b->lookup.status == VKMOE_OK
+        && (output[0].dtype != query[0].dtype || p->key.dtype != query[0].dtype
+            || p->value.dtype != query[0].dtype))
+        VKMOE_LOOKUP_FAIL(&b->lookup, UNSUPPORTED,
+            "%s: the attention of %s has matrices of different dtypes", b->lookup.directory,
+            b->lookup.prefix);
+}
+
+static void view_vectors(struct builder *b, bool norm_wide)
+{
+    const struct vkmoe_attention_names *names = b->names;
+    struct vkmoe_attention_params *p = &b->out->params;
+    struct vkmoe_lookup *lookup = &b->lookup;
+    uint32_t width = p->heads * p->head_size, kv_width = p->kv_heads * p->head_size;
+    p->output_bias = vkmoe_lookup_vector(lookup, names->output_bias, p->hidden);
+    if (b->bias) {
+        p->query_bias = vkmoe_lookup_vector(lookup, names->query_bias, width);
+        p->key_bias = vkmoe_lookup_vector(lookup, names->key_bias, kv_width);
+        p->value_bias = vkmoe_lookup_vector(lookup, names->value_bias, kv_width);
+        if (names->projection_bias)
+            p->output_bias = vkmoe_lookup_vector(lookup, names->projection_bias, p->hidden);
+    }
+    p->query_norm = vkmoe_lookup_vector(lookup, names->query_norm,
+        norm_wide ? width : p->head_size);
+    p->key_norm = vkmoe_lookup_vector(lookup, names->key_norm,
+        norm_wide ? kv_width : p->head_size);
+    p->sinks = vkmoe_lookup_vector(lookup, names->sinks, p->heads);
+}
+
+// The first block has it for all of its stack.
+static void view_position_bias(struct builder *b)
+{
+    struct vkmoe_attention_params *p = &b->out->params;
+    struct vkmoe_lookup lookup = b->lookup;
+    struct vkmoe_block first = b->block;
+    first.index = 0;
+    if (!b->names->position_bias)
+        return;
+    choose_block(&lookup, b->source, first, b->names->position_bias);
+    struct vkmoe_view weight =
+        vkmoe_lookup_matrix(&lookup, b->names->position_bias, b->buckets.count, p->heads);
+    float *values = NULL;
+    if (lookup.status == VKMOE_OK)
+        lookup.status = vkmoe_view_floats(&weight, lookup.log, b->buckets.count, p->heads, &values);
+    b->lookup.status = lookup.status;
+    if (lookup.status != VKMOE_OK)
+        return;
+    vkmoe_buckets_expand(&b->buckets, values, p->heads, b->out->position_bias);
+    free(values);
+    p->position_bias = (struct vkmoe_view){.data = b->out->position_bias, .dtype = VKMOE_F32,
+        .row_stride = 2 * (int64_t)p->position_reach + 1, .column_stride = 1};
+}
+
+static bool is_used(const struct builder *b, const char *name)
+{
+    const struct vkmoe_attention_names *n = b->names;
+    bool bias = b->bias;
+    const char *const used[] = {n->router, n->query, n->output, n->key, n->value, n->key_value,
+        n->output_bias, n->query_norm, n->key_norm, n->sinks, n->ignored,
+        b->block.index == 0 ? n->position_bias : NULL, bias ? n->query_bias : NULL,
+        bias ? n->key_bias : NULL, bias ? n->value_bias : NULL,
+        bias ? n->projection_bias : NULL};
+    for (size_t i = 0; i < ARRAY_SIZE(used); i++) {
+        if (used[i] && strcmp(used[i], name) == 0)
+            return true;
+    }
+    // What old checkpoints carry, and follows from the config.
+    static const char *const leftovers[] = {"rotary_emb.inv_freq", "rotary_emb.cos_cached",
+        "rotary_emb.sin_cached"};
+    for (size_t i = 0; i < ARRAY_SIZE(leftovers); i++) {
+        const char *tail = strstr(name, leftovers[i]);
+        if (tail && strcmp(tail, leftovers[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+// A tensor of the attention that nobody read would change what it computes. So would one in a
+// file that is missing, but not one that the index names in vain.
+static void refuse_others(struct builder *b)
+{
+    if (b->lookup.status != VKMOE_OK)
+        return;
+    const struct vkmoe_tensors *tensors = b->lookup.tensors;
+    char parent[2 * VKMOE_NAME_SIZE];
+    snprintf(parent, sizeof parent, "%s%s", b->lookup.prefix, b->names->module);
+    size_t length = strlen(parent), skip = strlen(b->lookup.prefix);
+    for (uint32_t i = vkmoe_tensors_lower_bound(tensors, parent); i < tensors->count; i++) {
+        const struct vkmoe_tensor *tensor = &tensors->items[i];
+        if (strncmp(tensor->name, parent, length) != 0)
+            return;
+        if (tensor->absence != VKMOE_NOT_IN_FILE && !is_used(b, tensor->name + skip)) {
+            VKMOE_LOOKUP_FAIL(&b->lookup, UNSUPPORTED,
+                "%s: tensor %s is there, but the config does not say what it is for",
+                tensor->path, tensor->name);
+            return;
+        }
+    }
+}
+
+// Everything but the views, and room for those.
+static enum vkmoe_status read_params(const struct vkmoe_whole_tensors *from, struct builder *b)
+{
+    const struct vkmoe_whole *whole = from->source.whole;
+    struct vkmoe_config *config = from->source.config;
+    struct vkmoe_attention_params params;
+    vkmoe_whole_read_attention(&from->source, &params, &b->bias);
+    size_t biases = 0;
+    if (b->names->position_bias) {
+        vkmoe_buckets_read(config, &whole->buckets, &whole->max_distance,
+            whole->both_sides[vkmoe_whole_place(b->block)], &b->buckets);
+        params.position_reach = b->buckets.reach;
+        biases = params.heads * (2 * (size_t)params.position_reach + 1);
+    }
+    if (biases > MAX_POSITION_BIASES)
+        vkmoe_config_fail(config, VKMOE_ERROR_UNSUPPORTED,
+            "%u heads and %u distances need more than %d position biases", params.heads,
+            params.position_reach, MAX_POSITION_BIASES);
+    if (config->status != VKMOE_OK)
+        return config->status;
+
+    size_t views_size = 2 * (size_t)params.experts * sizeof(struct vkmoe_view);
+    size_t patterns_size = (size_t)params.experts * sizeof(struct vkmoe_pattern);
+    struct vkmoe_attention_views *views =
+        calloc(1, sizeof(*views) + views_size + patterns_size + biases * sizeof(float));
+    if (!views)
+        return vkmoe_fail(from->log, VKMOE_ERROR_OUT_OF_MEMORY, "%s: no memory for views",
+            from->directory);
+    views->params = params;
+    char *rest = (char *)views->views + views_size;
+    views->patterns = (struct vkmoe_pattern *)(void *)rest;
+    views->position_bias = (float *)(void *)(rest + patterns_size);
+    b->out = views;
+    return VKMOE_OK;
+}
+
+enum vkmoe_status vkmoe_attention_views_create(const struct vkmoe_whole_tensors *from,
+    struct vkmoe_block block, struct vkmoe_attention_views **out)
+{
+    *out = NULL;
+    const struct vkmoe_whole_source *source = &from->source;
+    struct builder b = {
+        .lookup = start(from),
+        .source = source,
+        .names = &source->whole->names[vkmoe_whole_place(block)],
+        .block = block,
+    };
+    enum vkmoe_status status = read_params(from, &b);
+    if (status != VKMOE_OK)
+        return status;
+    struct vkmoe_attention_views *views = b.out;
+    if (vkmoe_whole_read_patterns(source, block, views->params.experts, views->patterns))
+        views->params.patterns = views->patterns;
+    b.lookup.status = source->config->status;
+    choose_block(&b.lookup, source, block, b.names->query);
+    view_projections(&b);
+    view_vectors(&b, source->whole->norm_wide);
+    view_position_bias(&b);
+    refuse_others(&b);
+    if (b.lookup.status == VKMOE_OK)
+        *out = views;
+    else
+        free(views);
+    return b.lookup.status;
+}
+
+// -------------------------------------------------------------------- frame and norms
+
+// The tensor of one of several full names, of one dimension if `columns` is 0.
+static struct vkmoe_view view_end(struct vkmoe_lookup *lookup, const char *names, uint32_t rows,
+    uint32_t columns)
+{
+    if (!names)
+        return (struct vkmoe_view){0};
+    vkmoe_lookup_choose(lookup, names, 0, "");
+    return vkmoe_lookup_view(lookup, "", 0, (const uint64_t[4]){rows, columns});
+}
+
+// Whether two tensors are the same, byte by byte.
+static bool is_same(struct vkmoe_lookup *lookup, const struct vkmoe_view *a,
+    const struct vkmoe_view *b, uint64_t size)
+{
+    enum { PIECE = 1 << 20 };
+    bool same = true;
+    char *bytes = malloc(2 * PIECE);
+    if (!bytes)
+        VKMOE_LOOKUP_FAIL(lookup, OUT_OF_MEMORY, "%s: no memory to compare tensors",
+            lookup->directory);
+    for (uint64_t at = 0; bytes && same && at < size && lookup->status == VKMOE_OK; at += PIECE) {
+        const uint64_t piece = MIN(PIECE, size - at);
+        lookup->status = vkmoe_file_read(a->file, lookup->log, (const char *)a->data + at, bytes,
+            piece);
+        if (lookup->status == VKMOE_OK)
+            lookup->status = vkmoe_file_read(b->file, lookup->log, (const char *)b->data + at,
+                bytes + PIECE, piece);
+        same = lookup->status != VKMOE_OK || memcmp(bytes, bytes + PIECE, (size_t)piece) == 0;
+    }
+    free(bytes);
+    return same;
+}
+
+// A tensor beside the embedding that has to be the same is either a copy of it or a
+// contradiction.
+static void check_copy(struct vkmoe_lookup *lookup, const char *names, const char *reason,
+    const struct vkmoe_frame_params *frame)
+{
+    if (!names)
+        return;
+    vkmoe_lookup_choose(lookup, names, 0, "");
+    const struct vkmoe_tensor *tensor = vkmoe_tensors_find(lookup->tensors, lookup->prefix);
+    if (!tensor || tensor->absence || lookup->status != VKMOE_OK)
+        return;
+    struct vkmoe_view view = view_end(lookup, names, frame->vocabulary, frame->hidden);
+    if (lookup->status != VKMOE_OK)
+        return;
+    if (view.dtype != frame->embedding.dtype
+        || !is_same(lookup, &view, &frame->embedding, tensor->size))
+        VKMOE_LOOKUP_FAIL(lookup, INVALID,
+            "%s: tensor %s is not the embedding, though %s", tensor->path, tensor->name, reason);
+}
+
+enum vkmoe_status vkmoe_frame_view(const struct vkmoe_whole_tensors *from,
+    struct vkmoe_frame_params *frame)
+{
+    bool tied;
+    vkmoe_whole_read_frame(&from->source, frame, &tied);
+    if (from->source.config->status != VKMOE_OK)
+        return from->source.config->status;
+    const struct vkmoe_end_names *names = &from->source.whole->ends;
+    struct vkmoe_lookup lookup = start(from);
+    frame->embedding = view_end(&lookup, names->embedding, frame->vocabulary, frame->hidden);
+    frame->final_norm = view_end(&lookup, names->final_norm, frame->hidden, 0);
+    frame->encoder_norm = view_end(&lookup, names->encoder_norm, frame->hidden, 0);
+    for (size_t i = 0; i < ARRAY_SIZE(names->copies); i++)
+        check_copy(&lookup, names->copies[i], "models of this family share it", frame);
+    if (tied) {
+        check_copy(&lookup, names->head, "tie_word_embeddings says so", frame);
+        frame->head = frame->embedding;
+    } else {
+        frame->head = view_end(&lookup, names->head, frame->vocabulary, frame->hidden);
+    }
+    return lookup.status;
+}
+
+enum vkmoe_status vkmoe_norms_view(const struct vkmoe_whole_tensors *from,
+    struct vkmoe_block block, struct vkmoe_view *attention_norm, struct vkmoe_view *experts_norm)
+{
+    const struct vkmoe_attention_names *names =
+        &from->source.whole->names[vkmoe_whole_place(block)];
+    struct vkmoe_config *config = from->source.config;
+    uint32_t hidden =
+        vkmoe_setting_read(&from->source.family->hidden, config, 1, VKMOE_MAX_WIDTH);
+    struct vkmoe_lookup lookup = start(from);
+    lookup.status = config->status;
+    choose_block(&lookup, &from->source, block, names->attention_norm);
+    *attention_norm = vkmoe_lookup_vector(&lookup, names->attention_norm, hidden);
+    *experts_norm = vkmoe_lookup_vector(&lookup, names->experts_norm, hidden);
+    return lookup.status;
+}

@@ -1,0 +1,32 @@
+// whole_views.h - the tensors around a model's experts, as views of the public structs.
+#ifndef VKMOE_MODEL_WHOLE_VIEWS_H
+#define VKMOE_MODEL_WHOLE_VIEWS_H
+
+#include "checkpoint/tensors.h"
+#include "checkpoint/whole.h"
+
+struct vkmoe_whole_tensors {
+    struct vkmoe_whole_source source;
+    const struct vkmoe_tensors *tensors;
+    const struct vkmoe_log *log;
+    const char *directory; // for messages
+};
+
+// What params point to, besides the mapped files. One allocation.
+struct vkmoe_attention_views {
+    struct vkmoe_attention_params params;
+    struct vkmoe_pattern *patterns; // [experts]
+    float *position_bias;           // [heads][2 position_reach + 1]; none: not valid
+    struct vkmoe_view views[];      // query, output: [experts] each
+};
+
+// All three as vkmoe_block_views_create(); the config's faults come first. A vector's
+// row_stride is its number of elements. Release views with free().
+enum vkmoe_status vkmoe_attention_views_create(const struct vkmoe_whole_tensors *from,
+    struct vkmoe_block block, struct vkmoe_attention_views **out);
+enum vkmoe_status vkmoe_frame_view(const struct vkmoe_whole_tensors *from,
+    struct vkmoe_frame_params *frame);
+enum vkmoe_status vkmoe_norms_view(const struct vkmoe_whole_tensors *from,
+    struct vkmoe_block block, struct vkmoe_view *attention_norm, struct vkmoe_view *experts_norm);
+
+#endif

@@ -1,0 +1,583 @@
+// stream.c - what is recorded, and handed over: transactions, barriers, scratch memory, submits.
+//
+// Commands are kept as a list until nothing can fail any more: the end of a public call if they
+// go into the caller's command buffer, the submit if they go into one of the stream's own.
+#include "device/stream.h"
+
+#include "device/commands.h"
+#include "base/common.h"
+#include "device/scratch_memory.h"
+#include "device/slots.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_UPDATE 65536u // vkCmdUpdateBuffer's limit
+
+// What recording changes beside the list, and a transaction that fails puts back.
+struct recorded {
+    struct slot *own;          // what will take the list; NULL: nothing is recorded
+    uint64_t timestamps;       // mask of those in the list
+    uint64_t dispatches;       // since the stream was created
+    uint32_t profiled_count;
+    enum kernel profiled[MAX_TIMESTAMPS - 1];
+};
+
+struct vkmoe_stream {
+    vkmoe_device *device;
+    VkSemaphore timeline;
+    uint64_t value;            // last submitted
+    struct slots slots;
+    struct commands commands;  // not handed over yet
+    struct recorded now, before; // `before` the transaction
+    size_t size_before;        // of the list
+    uint32_t depth;            // of transactions inside each other
+    struct slot *last;         // of the last submit, until something is recorded; NULL: none
+    uint64_t last_value;       // of the timeline when that was done for the first time
+    VkCommandBuffer external;  // the caller's, NULL: own mode
+    bool external_started;     // its leading barrier is recorded
+    struct scratch_memory scratch;
+    vkmoe_buffer *counters;
+    VkSemaphoreSubmitInfo *semaphores; // room for a submit's
+    uint32_t semaphore_capacity;
+    struct times times;
+    bool profile;
+};
+
+vkmoe_device *vkmoe_stream_device(const vkmoe_stream *stream)
+{
+    return stream ? stream->device : NULL;
+}
+
+uint64_t vkmoe_stream_counters(const vkmoe_stream *stream)
+{
+    return stream->counters->address;
+}
+
+uint64_t vkmoe_stream_dispatch_count(const vkmoe_stream *stream)
+{
+    return stream->now.dispatches;
+}
+
+enum vkmoe_status vkmoe_stream_create(vkmoe_device *device, vkmoe_stream **out)
+{
+    VKMOE_NEED(device_log(device), out, "out");
+    *out = NULL;
+    VKMOE_NEED(NULL, device, "device");
+    vkmoe_stream *stream = calloc(1, sizeof *stream);
+    if (!stream)
+        return vkmoe_fail(&device->log, VKMOE_ERROR_OUT_OF_MEMORY, "out of host memory");
+    stream->device = device;
+    enum vkmoe_status status = vkmoe_buffer_create(device, STREAM_COUNTERS * sizeof(uint32_t),
+        &stream->counters);
+    if (status == VKMOE_OK)
+        status = vkmoe_buffer_clear(stream->counters, 0, STREAM_COUNTERS * sizeof(uint32_t));
+    if (status != VKMOE_OK)
+        goto fail;
+    VK_TRY(device, CreateSemaphore(device->device, &(VkSemaphoreCreateInfo){
+        .sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO,
+        .pNext = &(VkSemaphoreTypeCreateInfo){
+            .sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO,
+            .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE,
+        },
+    }, NULL, &stream->timeline));
+    *out = stream;
+    return VKMOE_OK;
+fail:
+    vkmoe_stream_destroy(&stream);
+    return status;
+}
+
+void vkmoe_stream_destroy(vkmoe_stream **address)
+{
+    if (!address || !*address)
+        return;
+    vkmoe_stream *stream = *address;
+    vkmoe_device *device = stream->device;
+    *address = NULL;
+    if (stream->value)
+        vkmoe_device_settle(device, stream->timeline, stream->value);
+    vkmoe_slots_finish(device, &stream->slots);
+    vkmoe_commands_finish(&stream->commands);
+    if (stream->timeline)
+        device->vk.DestroySemaphore(device->device, stream->timeline, NULL);
+    vkmoe_scratch_finish(&stream->scratch);
+    vkmoe_buffer_destroy(&stream->counters);
+    free(stream->semaphores);
+    free(stream);
+}
+
+// --------------------------------------------------------------------- completion
+
+// Takes note of what has finished, up to `waited` for certain: drivers without their GPU say that
+// a wait is over and the counter is still 0. Slots become idle, and scratch is freed that was
+// retired, unless it was in use since what can be repeated was submitted.
+static enum vkmoe_status collect(vkmoe_stream *stream, uint64_t waited)
+{
+    vkmoe_device *device = stream->device;
+    enum vkmoe_status status;
+    uint64_t done = 0;
+    if (!stream->value)
+        return VKMOE_OK;
+    VK_TRY(device, GetSemaphoreCounterValue(device->device, stream->timeline, &done));
+    done = MAX(done, waited);
+    status = vkmoe_slots_collect(device, &stream->slots, done, &stream->times);
+    if (status != VKMOE_OK)
+        return status;
+    vkmoe_scratch_collect(&stream->scratch, done, stream->last ? stream->last_value : UINT64_MAX);
+    return VKMOE_OK;
+fail:
+    if (status == VKMOE_ERROR_DEVICE_LOST)
+        atomic_store(&device->lost, true);
+    return status;
+}
+
+enum vkmoe_status vkmoe_stream_wait(vkmoe_stream *stream, uint64_t timeout_ns)
+{
+    VKMOE_NEED(NULL, stream, "stream");
+    if (!stream->value)
+        return vkmoe_device_check(stream->device, __func__);
+    enum vkmoe_status status = vkmoe_device_wait(stream->device, stream->timeline, stream->value,
+        timeout_ns);
+    return status == VKMOE_OK ? collect(stream, stream->value) : status;
+}
+
+// ------------------------------------------------------------------- transactions
+
+#define KERNEL_STAGES                                                   \
+    (VK_PIPELINE_STAGE_2_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_2_DRAW_INDIRECT_BIT)
+#define KERNEL_ACCESS                                                   \
+    (VK_ACCESS_2_SHADER_READ_BIT | VK_ACCESS_2_SHADER_WRITE_BIT         \
+        | VK_ACCESS_2_INDIRECT_COMMAND_READ_BIT)
+
+// Whatever ran before, in this command buffer or an earlier one, is done and visible.
+static const struct stage_barrier leading = {
+    VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT, VK_ACCESS_2_MEMORY_WRITE_BIT,
+    KERNEL_STAGES, KERNEL_ACCESS,
+};
+
+// What the kernels wrote is visible to all that follows, and to the host.
+static const struct stage_barrier trailing = {
+    VK_PIPELINE_STAGE_2_COMPUTE_SHADER_BIT, VK_ACCESS_2_SHADER_WRITE_BIT,
+    VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT | VK_PIPELINE_STAGE_2_HOST_BIT,
+    VK_ACCESS_2_MEMORY_READ_BIT | VK_ACCESS_2_MEMORY_WRITE_BIT | VK_ACCESS_2_HOST_READ_BIT,
+};
+
+void vkmoe_stream_begin(vkmoe_stream *stream)
+{
+    if (stream->depth++)
+        return;
+    stream->before = stream->now;
+    stream->size_before = stream->commands.size;
+}
+
+enum vkmoe_status vkmoe_stream_end(vkmoe_stream *stream, enum vkmoe_status status)
+{
+    assert(stream->depth);
+    if (--stream->depth)
+        return status;
+    if (status != VKMOE_OK) {
+        stream->now = stream->before;
+        stream->commands.size = stream->size_before;
+        return status;
+    }
+    if (stream->external && stream->commands.size) {
+        if (!stream->external_started)
+            vkmoe_barrier_emit(&leading, stream->device, stream->external);
+        stream->external_started = true;
+        vkmoe_commands_emit(&stream->commands, stream->device, stream->external, VK_NULL_HANDLE);
+        stream->commands.size = 0;
+    }
+    if (stream->now.own)
+        stream->last = NULL; // its command buffer may be taken, and its scratch go
+    return VKMOE_OK;
+}
+
+// An idle slot, if need be the oldest once it is done.
+static enum vkmoe_status find_slot(vkmoe_stream *stream, struct slot **out)
+{
+    uint64_t oldest = 0;
+    *out = NULL;
+    enum vkmoe_status status = collect(stream, 0);
+    if (status == VKMOE_OK)
+        status = vkmoe_slots_find(stream->device, &stream->slots, out, &oldest);
+    if (status != VKMOE_OK || *out)
+        return status;
+    status = vkmoe_device_wait(stream->device, stream->timeline, oldest, UINT64_MAX);
+    if (status == VKMOE_OK)
+        status = collect(stream, oldest);
+    return status == VKMOE_OK ? vkmoe_slots_find(stream->device, &stream->slots, out, &oldest)
+        : status;
+}
+
+// Inside a transaction, before its commands: there is something to put them into.
+static enum vkmoe_status prepare(vkmoe_stream *stream)
+{
+    enum vkmoe_status status = vkmoe_device_check(stream->device, "recording");
+    if (status != VKMOE_OK || stream->external || stream->now.own)
+        return status;
+    status = find_slot(stream, &stream->now.own);
+    stream->now.timestamps = 0;
+    stream->now.profiled_count = 0;
+    return status;
+}
+
+static enum vkmoe_status appended(const vkmoe_stream *stream, bool has_memory)
+{
+    return has_memory ? VKMOE_OK : vkmoe_fail(&stream->device->log, VKMOE_ERROR_OUT_OF_MEMORY,
+        "out of host memory for what is recorded");
+}
+
+// ---------------------------------------------------------------------- recording
+
+static enum vkmoe_status check_dispatch(vkmoe_stream *stream, const struct dispatch *d)
+{
+    vkmoe_device *device = stream->device;
+    if (d->indirect && (!d->indirect->handle || d->indirect_offset % 4
+            || d->indirect->size < sizeof(VkDispatchIndirectCommand)
+            || d->indirect_offset > d->indirect->size - sizeof(VkDispatchIndirectCommand)))
+        return vkmoe_fail(&device->log, VKMOE_ERROR_INVALID,
+            "indirect dispatch outside its buffer");
+    if (!d->indirect && div_up(d->groups, device->max_groups) > device->max_groups)
+        return vkmoe_fail(&device->log, VKMOE_ERROR_UNSUPPORTED,
+            "%u workgroups in one dispatch: %s allows %u x %u", d->groups, device->info.name,
+            device->max_groups, device->max_groups);
+    return VKMOE_OK;
+}
+
+static enum vkmoe_status record_timestamp(vkmoe_stream *stream, uint32_t index)
+{
+    vkmoe_device *device = stream->device;
+    if (stream->external || index >= MAX_TIMESTAMPS)
+        return vkmoe_fail(&device->log, VKMOE_ERROR_INVALID,
+            "timestamp %u: expected the stream's own mode and less than %d", index,
+            MAX_TIMESTAMPS);
+    if (!device->timestamp_bits)
+        return VKMOE_OK;
+    enum vkmoe_status status = prepare(stream);
+    if (status != VKMOE_OK)
+        return status;
+    if (stream->now.timestamps >> index & 1)
+        return vkmoe_fail(&device->log, VKMOE_ERROR_INVALID,
+            "timestamp %u was already recorded since the last submit", index);
+    status = vkmoe_slot_create_queries(device, stream->now.own);
+    if (status == VKMOE_OK)
+        status = appended(stream, vkmoe_commands_timestamp(&stream->commands, index));
+    stream->now.timestamps |= (uint64_t)1 << index;
+    return status;
+}
+
+static enum vkmoe_status append_dispatch(vkmoe_stream *stream, const struct dispatch *d,
+    const struct variant *variant, VkPipeline pipeline)
+{
+    // As square as need be: few groups are left over for lib/grid.glsl to turn away.
+    const uint32_t y = div_up(d->groups, stream->device->max_groups);
+    struct stage_dispatch dispatch = {.pipeline = pipeline, .push_size = variant->push_size};
+    if (d->indirect) {
+        dispatch.indirect = d->indirect->handle;
+        dispatch.indirect_offset = d->indirect->offset + d->indirect_offset;
+    } else {
+        dispatch.x = div_up(d->groups, y);
+        dispatch.y = y;
+    }
+    stream->now.dispatches++;
+    return appended(stream, vkmoe_commands_dispatch(&stream->commands, &dispatch, d->push));
+}
+
+static enum vkmoe_status record_dispatch(vkmoe_stream *stream, const struct dispatch *d)
+{
+    vkmoe_device *device = stream->device;
+    struct recorded *now = &stream->now;
+    VkPipeline pipeline;
+    const struct variant *variant = d->variant ? d->variant
+        : vkmoe_kernel_choose(device, d->kernel, 0);
+    enum vkmoe_status status = check_dispatch(stream, d);
+    if (status == VKMOE_OK)
+        status = vkmoe_pipeline_get(device, variant, d->spec, &pipeline);
+    if (status == VKMOE_OK)
+        status = prepare(stream);
+    if (status == VKMOE_OK && stream->profile && !now->profiled_count)
+        status = record_timestamp(stream, 0);
+    if (status == VKMOE_OK)
+        status = append_dispatch(stream, d, variant, pipeline);
+    if (status == VKMOE_OK && stream->profile && now->profiled_count < MAX_TIMESTAMPS - 1) {
+        now->profiled[now->profiled_count++] = variant->kernel;
+        status = record_timestamp(stream, now->profiled_count);
+    }
+    return status;
+}
+
+enum vkmoe_status vkmoe_stream_dispatch(vkmoe_stream *stream, const struct dispatch *d)
+{
+    if (!d->groups && !d->indirect)
+        return VKMOE_OK;
+    vkmoe_stream_begin(stream);
+    return vkmoe_stream_end(stream, record_dispatch(stream, d));
+}
+
+enum vkmoe_status vkmoe_stream_barrier(vkmoe_stream *stream)
+{
+    static const struct stage_barrier between = {
+        VK_PIPELINE_STAGE_2_COMPUTE_SHADER_BIT,
+        VK_ACCESS_2_SHADER_READ_BIT | VK_ACCESS_2_SHADER_WRITE_BIT, KERNEL_STAGES, KERNEL_ACCESS,
+    };
+    vkmoe_stream_begin(stream);
+    enum vkmoe_status status = prepare(stream);
+    if (status == VKMOE_OK)
+        status = appended(stream, vkmoe_commands_barrier(&stream->commands, &between));
+    return vkmoe_stream_end(stream, status);
+}
+
+// Ready for a command that writes to the range, after all dispatches before.
+static enum vkmoe_status begin_transfer(vkmoe_stream *stream, const vkmoe_buffer *buffer,
+    uint64_t offset, uint64_t size)
+{
+    static const struct stage_barrier before = {
+        KERNEL_STAGES, KERNEL_ACCESS,
+        VK_PIPELINE_STAGE_2_ALL_TRANSFER_BIT, VK_ACCESS_2_TRANSFER_WRITE_BIT,
+    };
+    if (!buffer->handle || offset % 4 || size % 4 || !size || size > buffer->size
+        || offset > buffer->size - size)
+        return vkmoe_fail(&stream->device->log, VKMOE_ERROR_INVALID,
+            "transfer of %llu bytes to %llu: expected multiples of 4, at least 4 bytes, inside a "
+            "buffer of the library's", (unsigned long long)size, (unsigned long long)offset);
+    const enum vkmoe_status status = prepare(stream);
+    return status == VKMOE_OK
+        ? appended(stream, vkmoe_commands_barrier(&stream->commands, &before)) : status;
+}
+
+// What it wrote is visible to all dispatches after.
+static enum vkmoe_status end_transfer(vkmoe_stream *stream)
+{
+    static const struct stage_barrier after = {
+        VK_PIPELINE_STAGE_2_ALL_TRANSFER_BIT, VK_ACCESS_2_TRANSFER_WRITE_BIT,
+        KERNEL_STAGES, KERNEL_ACCESS,
+    };
+    return appended(stream, vkmoe_commands_barrier(&stream->commands, &after));
+}
+
+enum vkmoe_status vkmoe_stream_update(vkmoe_stream *stream, const vkmoe_buffer *buffer,
+    uint64_t offset, const void *data, uint64_t size)
+{
+    if (size > MAX_UPDATE)
+        return vkmoe_fail(&stream->device->log, VKMOE_ERROR_INVALID,
+            "update of %llu bytes: expected at most %u", (unsigned long long)size, MAX_UPDATE);
+    vkmoe_stream_begin(stream);
+    enum vkmoe_status status = begin_transfer(stream, buffer, offset, size);
+    if (status == VKMOE_OK)
+        status = appended(stream, vkmoe_commands_update(&stream->commands, buffer->handle,
+            buffer->offset + offset, data, size));
+    if (status == VKMOE_OK)
+        status = end_transfer(stream);
+    return vkmoe_stream_end(stream, status);
+}
+
+enum vkmoe_status vkmoe_stream_fill(vkmoe_stream *stream, const vkmoe_buffer *buffer,
+    uint64_t offset, uint64_t size, uint32_t value)
+{
+    vkmoe_stream_begin(stream);
+    enum vkmoe_status status = begin_transfer(stream, buffer, offset, size);
+    if (status == VKMOE_OK)
+        status = appended(stream, vkmoe_commands_fill(&stream->commands, buffer->handle,
+            buffer->offset + offset, size, value));
+    if (status == VKMOE_OK)
+        status = end_transfer(stream);
+    return vkmoe_stream_end(stream, status);
+}
+
+enum vkmoe_status vkmoe_stream_record_into(vkmoe_stream *stream, VkCommandBuffer commands)
+{
+    VKMOE_NEED(NULL, stream, "stream");
+    vkmoe_device *device = stream->device;
+    if (commands && device->owned)
+        return vkmoe_fail(&device->log, VKMOE_ERROR_INVALID,
+            "vkmoe_stream_record_into: expected a stream of an adopted device");
+    if (stream->now.own)
+        return vkmoe_fail(&device->log, VKMOE_ERROR_INVALID,
+            "vkmoe_stream_record_into: unsubmitted work is pending");
+    if (stream->external && stream->external_started)
+        vkmoe_barrier_emit(&trailing, device, stream->external);
+    stream->external = commands;
+    stream->external_started = false;
+    return VKMOE_OK;
+}
+
+// ------------------------------------------------------------------------ scratch
+
+enum vkmoe_status vkmoe_stream_scratch(vkmoe_stream *stream, uint64_t size,
+    const vkmoe_buffer **out)
+{
+    const uint64_t there = stream->scratch.buffer ? stream->scratch.buffer->size : 0;
+    enum vkmoe_status status = VKMOE_OK;
+    *out = NULL;
+    if (there < size) {
+        if (stream->external)
+            return vkmoe_fail(&stream->device->log, VKMOE_ERROR_OUT_OF_MEMORY,
+                "scratch of %llu bytes is needed, the stream has %llu: expected "
+                "vkmoe_stream_reserve() before vkmoe_stream_record_into()",
+                (unsigned long long)size, (unsigned long long)there);
+        status = collect(stream, 0);
+        if (status == VKMOE_OK)
+            status = vkmoe_scratch_grow(&stream->scratch, stream->device, size,
+                stream->value + (stream->now.own != NULL));
+    }
+    *out = stream->scratch.buffer;
+    return status;
+}
+
+enum vkmoe_status vkmoe_stream_reserve(vkmoe_stream *stream, uint64_t scratch_size)
+{
+    const vkmoe_buffer *scratch;
+    VKMOE_NEED(NULL, stream, "stream");
+    if (stream->external)
+        return vkmoe_fail(&stream->device->log, VKMOE_ERROR_INVALID,
+            "vkmoe_stream_reserve: a command buffer of the caller is set");
+    enum vkmoe_status status = vkmoe_stream_wait(stream, UINT64_MAX);
+    return status == VKMOE_OK ? vkmoe_stream_scratch(stream, MAX(scratch_size, 1), &scratch)
+        : status;
+}
+
+// ------------------------------------------------------------------------- submit
+
+// Lays out the waits, then the signals, the last of which is the stream's own.
+static enum vkmoe_status list_semaphores(vkmoe_stream *stream, const char *function,
+    const struct vkmoe_submit_params *params)
+{
+    const struct vkmoe_log *log = &stream->device->log;
+    const uint32_t count = params->wait_count + params->signal_count + 1;
+    if ((params->wait_count && !params->waits) || (params->signal_count && !params->signals))
+        return vkmoe_fail(log, VKMOE_ERROR_INVALID, "%s: %s is NULL", function,
+            params->wait_count && !params->waits ? "waits" : "signals");
+    if (count > stream->semaphore_capacity) {
+        VkSemaphoreSubmitInfo *larger = realloc(stream->semaphores, count * sizeof *larger);
+        if (!larger)
+            return vkmoe_fail(log, VKMOE_ERROR_OUT_OF_MEMORY, "out of host memory");
+        stream->semaphores = larger;
+        stream->semaphore_capacity = count;
+    }
+    for (uint32_t i = 0; i < count - 1; i++) {
+        const struct vkmoe_semaphore *given = i < params->wait_count ? &params->waits[i]
+            : &params->signals[i - params->wait_count];
+        VkSemaphore semaphore; // a pointer or a uint64_t, both of 8 bytes where it matters
+        static_assert(sizeof semaphore == sizeof given->semaphore, "VkSemaphore is not 64 bits");
+        memcpy(&semaphore, &given->semaphore, sizeof semaphore);
+        if (!semaphore)
+            return vkmoe_fail(log, VKMOE_ERROR_INVALID, "%s: semaphore is 0", function);
+        stream->semaphores[i] = (VkSemaphoreSubmitInfo){
+            .sType = VK_STRUCTURE_TYPE_SEMAPHORE_SUBMIT_INFO,
+            .semaphore = semaphore,
+            .value = given->value,
+            .stageMask = VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT,
+        };
+    }
+    stream->semaphores[count - 1] = (VkSemaphoreSubmitInfo){
+        .sType = VK_STRUCTURE_TYPE_SEMAPHORE_SUBMIT_INFO,
+        .semaphore = stream->timeline,
+        .value = stream->value + 1,
+        .stageMask = VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT,
+    };
+    return VKMOE_OK;
+}
+
+// Between the semaphores listed; `slot` NULL: they are all there is.
+static enum vkmoe_status submit_slot(vkmoe_stream *stream, struct slot *slot,
+    const struct vkmoe_submit_params *params)
+{
+    enum vkmoe_status status = vkmoe_device_submit(stream->device, &(VkSubmitInfo2){
+        .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO_2,
+        .waitSemaphoreInfoCount = params->wait_count,
+        .pWaitSemaphoreInfos = stream->semaphores,
+        .commandBufferInfoCount = slot != NULL,
+        .pCommandBufferInfos = &(VkCommandBufferSubmitInfo){
+            .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_SUBMIT_INFO,
+            .commandBuffer = slot ? slot->commands : NULL,
+        },
+        .signalSemaphoreInfoCount = params->signal_count + 1,
+        .pSignalSemaphoreInfos = stream->semaphores + params->wait_count,
+    });
+    if (status != VKMOE_OK)
+        return status;
+    stream->value++;
+    if (slot)
+        slot->value = stream->value;
+    return VKMOE_OK;
+}
+
+static const struct vkmoe_submit_params no_semaphores;
+
+enum vkmoe_status vkmoe_stream_submit(vkmoe_stream *stream,
+    const struct vkmoe_submit_params *params)
+{
+    VKMOE_NEED(NULL, stream, "stream");
+    vkmoe_device *device = stream->device;
+    struct slot *slot = stream->now.own;
+    params = params ? params : &no_semaphores;
+    if (stream->external)
+        return vkmoe_fail(&device->log, VKMOE_ERROR_INVALID,
+            "vkmoe_stream_submit: a command buffer of the caller is set");
+    enum vkmoe_status status = list_semaphores(stream, "vkmoe_stream_submit", params);
+    if (status == VKMOE_OK && slot)
+        status = vkmoe_slot_encode(device, slot, &leading, &stream->commands, &trailing,
+            stream->now.timestamps);
+    if (status == VKMOE_OK)
+        status = submit_slot(stream, slot, params);
+    if (status != VKMOE_OK)
+        return status; // the list is still there, for the next try
+    stream->commands.size = 0;
+    stream->now.own = NULL;
+    stream->last = slot;
+    stream->last_value = stream->value;
+    return VKMOE_OK;
+}
+
+enum vkmoe_status vkmoe_stream_repeat(vkmoe_stream *stream,
+    const struct vkmoe_submit_params *params)
+{
+    VKMOE_NEED(NULL, stream, "stream");
+    vkmoe_device *device = stream->device;
+    params = params ? params : &no_semaphores;
+    if (stream->external)
+        return vkmoe_fail(&device->log, VKMOE_ERROR_INVALID,
+            "vkmoe_stream_repeat: a command buffer of the caller is set");
+    if (!stream->last)
+        return vkmoe_fail(&device->log, VKMOE_ERROR_INVALID, "vkmoe_stream_repeat: %s",
+            stream->now.own ? "unsubmitted work is pending"
+                : "the last vkmoe_stream_submit() handed over nothing");
+    // Nothing was submitted behind it; and its timestamps are read before they are reset.
+    enum vkmoe_status status = vkmoe_stream_wait(stream, UINT64_MAX);
+    if (status == VKMOE_OK)
+        status = list_semaphores(stream, "vkmoe_stream_repeat", params);
+    return status == VKMOE_OK ? submit_slot(stream, stream->last, params) : status;
+}
+
+// --------------------------------------------------------------------- timestamps
+
+enum vkmoe_status vkmoe_stream_timestamp(vkmoe_stream *stream, uint32_t index)
+{
+    vkmoe_stream_begin(stream);
+    return vkmoe_stream_end(stream, record_timestamp(stream, index));
+}
+
+double vkmoe_stream_elapsed_ns(vkmoe_stream *stream, uint32_t from, uint32_t to)
+{
+    const vkmoe_device *device = stream->device;
+    if (from >= MAX_TIMESTAMPS || to >= MAX_TIMESTAMPS || collect(stream, 0) != VKMOE_OK)
+        return -1;
+    if (!(stream->times.valid >> from & 1) || !(stream->times.valid >> to & 1))
+        return -1;
+    uint64_t mask = device->timestamp_bits >= 64 ? UINT64_MAX
+        : ((uint64_t)1 << device->timestamp_bits) - 1;
+    uint64_t ticks = (stream->times.ticks[to] - stream->times.ticks[from]) & mask;
+    return (double)ticks * (double)device->timestamp_period_ns;
+}
+
+void vkmoe_stream_profile(vkmoe_stream *stream, bool on)
+{
+    stream->profile = on;
+}
+
+enum kernel vkmoe_stream_profiled(const vkmoe_stream *stream, uint32_t index)
+{
+    return index < stream->now.profiled_count ? stream->now.profiled[index] : KERNEL_COUNT;
+}

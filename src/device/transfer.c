@@ -1,0 +1,445 @@
+// transfer.c - upload and download: directly where the host sees the memory, else
+// through two staging buffers, of which one is copied while the other is filled.
+#include "device/memory.h"
+
+#include "base/common.h"
+#include "device/fit.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define PIECE TRANSFER_PIECE
+#define MIN_PIECE ((uint64_t)64 << 10)
+#define SLOTS 2
+
+struct slot {
+    VkCommandBuffer commands;
+    uint64_t value; // of the timeline when its last copy is done
+};
+
+struct transfer {
+    pthread_mutex_t mutex; // held for a whole upload or download
+    VkCommandPool pool;
+    VkSemaphore timeline;
+    uint64_t value; // last submitted
+    struct slot slots[SLOTS];
+    vkmoe_buffer *staging[2][SLOTS]; // [is download], made on first use
+    uint64_t piece[2];               // the size of each, 0: not yet made
+    vkmoe_buffer *bounce[SLOTS];     // copies of uploads' staging for kernels, likewise
+    uint32_t next;                   // slot of vkmoe_transfer_piece()
+    bool lent[2][SLOTS], bounce_lent[SLOTS]; // a trial's: these are the real one's
+};
+
+enum vkmoe_status vkmoe_transfer_create(vkmoe_device *device, struct transfer **out)
+{
+    enum vkmoe_status status = VKMOE_ERROR_OUT_OF_MEMORY;
+    struct transfer *t = *out = calloc(1, sizeof *t);
+    VkCommandBuffer commands[SLOTS];
+    if (!t)
+        return vkmoe_fail(&device->log, status, "out of host memory");
+    pthread_mutex_init(&t->mutex, NULL);
+    VK_TRY(device, CreateCommandPool(device->device, &(VkCommandPoolCreateInfo){
+        .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
+        .flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
+        .queueFamilyIndex = device->queue_family,
+    }, NULL, &t->pool));
+    VK_TRY(device, AllocateCommandBuffers(device->device, &(VkCommandBufferAllocateInfo){
+        .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
+        .commandPool = t->pool,
+        .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
+        .commandBufferCount = SLOTS,
+    }, commands));
+    for (int i = 0; i < SLOTS; i++)
+        t->slots[i].commands = commands[i];
+    VK_TRY(device, CreateSemaphore(device->device, &(VkSemaphoreCreateInfo){
+        .sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO,
+        .pNext = &(VkSemaphoreTypeCreateInfo){
+            .sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO,
+            .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE,
+        },
+    }, NULL, &t->timeline));
+    return VKMOE_OK;
+fail:
+    vkmoe_transfer_destroy(device, out);
+    return status;
+}
+
+void vkmoe_transfer_destroy(vkmoe_device *device, struct transfer **transfer)
+{
+    struct transfer *t = *transfer;
+    if (!t)
+        return;
+    for (int i = 0; i < 2 * SLOTS; i++)
+        if (!t->lent[i / SLOTS][i % SLOTS])
+            vkmoe_buffer_destroy(&t->staging[i / SLOTS][i % SLOTS]);
+    for (int i = 0; i < SLOTS; i++)
+        if (!t->bounce_lent[i])
+            vkmoe_buffer_destroy(&t->bounce[i]);
+    if (t->timeline)
+        device->vk.DestroySemaphore(device->device, t->timeline, NULL);
+    if (t->pool)
+        device->vk.DestroyCommandPool(device->device, t->pool, NULL);
+    pthread_mutex_destroy(&t->mutex);
+    free(t);
+    *transfer = NULL;
+}
+
+// ------------------------------------------------------------- one slot, mutex held
+
+static void barrier(vkmoe_device *device, VkCommandBuffer commands, VkPipelineStageFlags2 from,
+    VkAccessFlags2 written, VkPipelineStageFlags2 to, VkAccessFlags2 used)
+{
+    device->vk.CmdPipelineBarrier2(commands, &(VkDependencyInfo){
+        .sType = VK_STRUCTURE_TYPE_DEPENDENCY_INFO,
+        .memoryBarrierCount = 1,
+        .pMemoryBarriers = &(VkMemoryBarrier2){
+            .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER_2,
+            .srcStageMask = from,
+            .srcAccessMask = written,
+            .dstStageMask = to,
+            .dstAccessMask = used,
+        },
+    });
+}
+
+static enum vkmoe_status wait_slot(vkmoe_device *device, struct transfer *t, struct slot *slot)
+{
+    return slot->value ? vkmoe_device_wait(device, t->timeline, slot->value, UINT64_MAX)
+        : VKMOE_OK;
+}
+
+// Starts a slot once its last copy is done: a piece of another thread's loading may be at it.
+static enum vkmoe_status begin(vkmoe_device *device, struct transfer *t, struct slot *slot)
+{
+    enum vkmoe_status status = wait_slot(device, t, slot);
+    if (status != VKMOE_OK)
+        return status;
+    VK_TRY(device, ResetCommandBuffer(slot->commands, 0)); // a failed one was not ended
+    VK_TRY(device, BeginCommandBuffer(slot->commands, &(VkCommandBufferBeginInfo){
+        .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
+        .flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT,
+    }));
+    barrier(device, slot->commands, VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT,
+        VK_ACCESS_2_MEMORY_WRITE_BIT,
+        VK_PIPELINE_STAGE_2_ALL_TRANSFER_BIT | VK_PIPELINE_STAGE_2_COMPUTE_SHADER_BIT,
+        VK_ACCESS_2_TRANSFER_READ_BIT | VK_ACCESS_2_TRANSFER_WRITE_BIT
+            | VK_ACCESS_2_SHADER_READ_BIT | VK_ACCESS_2_SHADER_WRITE_BIT);
+    return VKMOE_OK;
+fail:
+    return status;
+}
+
+static enum vkmoe_status submit(vkmoe_device *device, struct transfer *t, struct slot *slot)
+{
+    enum vkmoe_status status;
+    barrier(device, slot->commands,
+        VK_PIPELINE_STAGE_2_ALL_TRANSFER_BIT | VK_PIPELINE_STAGE_2_COMPUTE_SHADER_BIT,
+        VK_ACCESS_2_TRANSFER_WRITE_BIT | VK_ACCESS_2_SHADER_WRITE_BIT,
+        VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT | VK_PIPELINE_STAGE_2_HOST_BIT,
+        VK_ACCESS_2_MEMORY_READ_BIT | VK_ACCESS_2_MEMORY_WRITE_BIT | VK_ACCESS_2_HOST_READ_BIT);
+    VK_TRY(device, EndCommandBuffer(slot->commands));
+    status = vkmoe_device_submit(device, &(VkSubmitInfo2){
+        .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO_2,
+        .commandBufferInfoCount = 1,
+        .pCommandBufferInfos = &(VkCommandBufferSubmitInfo){
+            .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_SUBMIT_INFO,
+            .commandBuffer = slot->commands,
+        },
+        .signalSemaphoreInfoCount = 1,
+        .pSignalSemaphoreInfos = &(VkSemaphoreSubmitInfo){
+            .sType = VK_STRUCTURE_TYPE_SEMAPHORE_SUBMIT_INFO,
+            .semaphore = t->timeline,
+            .value = t->value + 1,
+            .stageMask = VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT,
+        },
+    });
+    if (status != VKMOE_OK)
+        goto fail;
+    slot->value = ++t->value;
+    return VKMOE_OK;
+fail:
+    return status;
+}
+
+static enum vkmoe_status copy(vkmoe_device *device, struct transfer *t, struct slot *slot,
+    const vkmoe_buffer *from, uint64_t from_offset, const vkmoe_buffer *to, uint64_t to_offset,
+    uint64_t size)
+{
+    enum vkmoe_status status = begin(device, t, slot);
+    if (status != VKMOE_OK)
+        return status;
+    device->vk.CmdCopyBuffer(slot->commands, from->handle, to->handle, 1, &(VkBufferCopy){
+        .srcOffset = from->offset + from_offset,
+        .dstOffset = to->offset + to_offset,
+        .size = size,
+    });
+    return submit(device, t, slot);
+}
+
+// As large as there is memory for. OUT_OF_MEMORY is for the caller to report.
+static enum vkmoe_status prepare_staging(vkmoe_device *device, struct transfer *t, bool download)
+{
+    const enum memory_kind kind = download ? MEMORY_DOWNLOAD : MEMORY_UPLOAD;
+    enum vkmoe_status status = t->piece[download] ? VKMOE_OK : VKMOE_ERROR_OUT_OF_MEMORY;
+    for (uint64_t size = PIECE; size >= MIN_PIECE && !t->piece[download]; size /= 2) {
+        if (size > vkmoe_memory_max_size(device))
+            continue;
+        status = VKMOE_OK;
+        for (int i = 0; i < SLOTS && status == VKMOE_OK; i++)
+            status = vkmoe_buffer_try_kind(device, kind, size, &t->staging[download][i]);
+        if (status == VKMOE_OK)
+            t->piece[download] = size;
+        for (int i = 0; i < SLOTS && status != VKMOE_OK; i++)
+            vkmoe_buffer_destroy(&t->staging[download][i]);
+        if (status != VKMOE_OK && status != VKMOE_ERROR_OUT_OF_MEMORY)
+            break;
+    }
+    return status;
+}
+
+// Where a kernel reads what is in an upload's staging: over the bus each byte is worth fetching
+// once, and whole, so that a card with memory of its own has a copy there, unless that would be
+// much of it.
+static enum vkmoe_status prepare_bounce(vkmoe_device *device, struct transfer *t)
+{
+    const bool wanted = !vkmoe_device_is_unified(device)
+        && 16 * SLOTS * t->piece[false] <= device->info.memory_size;
+    enum vkmoe_status status = VKMOE_OK;
+    for (int i = 0; i < SLOTS && wanted && status == VKMOE_OK; i++)
+        if (!t->bounce[i])
+            status = vkmoe_buffer_try_kind(device, MEMORY_DEVICE, t->piece[false], &t->bounce[i]);
+    return status == VKMOE_ERROR_OUT_OF_MEMORY ? VKMOE_OK : status;
+}
+
+static void record_bounce(vkmoe_device *device, struct transfer *t, uint32_t index, uint64_t size)
+{
+    const vkmoe_buffer *from = t->staging[false][index], *to = t->bounce[index];
+    VkCommandBuffer commands = t->slots[index].commands;
+    device->vk.CmdCopyBuffer(commands, from->handle, to->handle, 1, &(VkBufferCopy){
+        .srcOffset = from->offset,
+        .dstOffset = to->offset,
+        .size = align_up(size, 16),
+    });
+    barrier(device, commands, VK_PIPELINE_STAGE_2_ALL_TRANSFER_BIT, VK_ACCESS_2_TRANSFER_WRITE_BIT,
+        VK_PIPELINE_STAGE_2_COMPUTE_SHADER_BIT, VK_ACCESS_2_SHADER_READ_BIT);
+}
+
+static enum vkmoe_status no_staging(vkmoe_device *device)
+{
+    return vkmoe_fail(&device->log, VKMOE_ERROR_OUT_OF_MEMORY,
+        "%s has no memory left to copy through", device->info.name);
+}
+
+// The end of a transfer that came to `status`. After a failure half way copies may still run,
+// of which the caller must not know: the buffer may be destroyed next.
+static enum vkmoe_status finish(vkmoe_device *device, struct transfer *t, enum vkmoe_status status)
+{
+    if (status == VKMOE_OK && t->value)
+        status = vkmoe_device_wait(device, t->timeline, t->value, UINT64_MAX);
+    if (status != VKMOE_OK && t->value)
+        vkmoe_device_settle(device, t->timeline, t->value);
+    return status;
+}
+
+// ------------------------------------------------------------------ whole transfers
+
+static enum vkmoe_status check_range(const vkmoe_buffer *buffer, const char *function,
+    uint64_t offset, uint64_t size)
+{
+    const struct vkmoe_log *log = &buffer->device->log;
+    if (!buffer->block)
+        return vkmoe_fail(log, VKMOE_ERROR_INVALID,
+            "%s: the buffer wraps the caller's memory: expected one from vkmoe_buffer_create()",
+            function);
+    if (size > buffer->size || offset > buffer->size - size)
+        return vkmoe_fail(log, VKMOE_ERROR_INVALID,
+            "%s: %llu bytes at %llu: the buffer has %llu", function, (unsigned long long)size,
+            (unsigned long long)offset, (unsigned long long)buffer->size);
+    return vkmoe_device_check(buffer->device, function);
+}
+
+enum vkmoe_status vkmoe_buffer_upload_with(vkmoe_buffer *buffer, uint64_t offset, uint64_t size,
+    void (*fill)(void *user, uint64_t offset, void *to, uint64_t size), void *user)
+{
+    vkmoe_device *device = buffer->device;
+    enum vkmoe_status status = check_range(buffer, "vkmoe_buffer_upload", offset, size);
+    if (status != VKMOE_OK || !size || device->fit)
+        return status;
+    if (buffer->mapped) {
+        for (uint64_t at = 0; at < size; at += PIECE)
+            fill(user, at, (char *)buffer->mapped + offset + at, MIN(PIECE, size - at));
+        return VKMOE_OK;
+    }
+    struct transfer *t = vkmoe_memory_transfer(device);
+    pthread_mutex_lock(&t->mutex);
+    status = prepare_staging(device, t, false);
+    if (status == VKMOE_ERROR_OUT_OF_MEMORY)
+        status = no_staging(device);
+    const uint64_t most = t->piece[false];
+    uint32_t index = 0;
+    for (uint64_t at = 0; at < size && status == VKMOE_OK; at += most, index ^= 1) {
+        const uint64_t piece = MIN(most, size - at);
+        vkmoe_buffer *staging = t->staging[false][index];
+        status = wait_slot(device, t, &t->slots[index]);
+        if (status != VKMOE_OK)
+            break;
+        fill(user, at, staging->mapped, piece);
+        status = vkmoe_buffer_flush(staging, piece);
+        if (status == VKMOE_OK)
+            status = copy(device, t, &t->slots[index], staging, 0, buffer, offset + at, piece);
+    }
+    status = finish(device, t, status);
+    pthread_mutex_unlock(&t->mutex);
+    return status;
+}
+
+enum vkmoe_status vkmoe_transfer_piece(vkmoe_device *device, const struct transfer_piece *piece)
+{
+    struct transfer *t = vkmoe_memory_transfer(device);
+    pthread_mutex_lock(&t->mutex);
+    const uint32_t index = t->next;
+    struct slot *slot = &t->slots[index];
+    enum vkmoe_status status = wait_slot(device, t, slot);
+    const vkmoe_buffer *staging = t->staging[false][index];
+    if (status == VKMOE_OK)
+        status = piece->fill(piece->user, staging->mapped);
+    if (status == VKMOE_OK)
+        status = vkmoe_buffer_flush(staging, align_up(piece->size, 16));
+    if (status == VKMOE_OK)
+        status = begin(device, t, slot);
+    if (status == VKMOE_OK) {
+        if (t->bounce[index])
+            record_bounce(device, t, index, piece->size);
+        piece->record(piece->user, slot->commands,
+            vkmoe_buffer_address(t->bounce[index] ? t->bounce[index] : staging));
+        status = submit(device, t, slot);
+    }
+    t->next ^= 1;
+    pthread_mutex_unlock(&t->mutex);
+    return status;
+}
+
+enum vkmoe_status vkmoe_transfer_room(vkmoe_device *device, uint64_t *size)
+{
+    struct transfer *t = vkmoe_memory_transfer(device);
+    pthread_mutex_lock(&t->mutex);
+    enum vkmoe_status status = prepare_staging(device, t, false);
+    *size = t->piece[false];
+    if (status == VKMOE_ERROR_OUT_OF_MEMORY)
+        status = vkmoe_fit_exceed(device->fit, MIN_PIECE) ? VKMOE_OK : no_staging(device);
+    else if (status == VKMOE_OK)
+        status = prepare_bounce(device, t);
+    pthread_mutex_unlock(&t->mutex);
+    return status;
+}
+
+struct transfer *vkmoe_transfer_fork(struct transfer *from)
+{
+    struct transfer *t = calloc(1, sizeof *t);
+    if (!t)
+        return NULL;
+    pthread_mutex_init(&t->mutex, NULL);
+    pthread_mutex_lock(&from->mutex);
+    memcpy(t->staging, from->staging, sizeof t->staging);
+    memcpy(t->piece, from->piece, sizeof t->piece);
+    memcpy(t->bounce, from->bounce, sizeof t->bounce);
+    pthread_mutex_unlock(&from->mutex);
+    for (int i = 0; i < SLOTS; i++) {
+        t->lent[false][i] = t->staging[false][i];
+        t->lent[true][i] = t->staging[true][i];
+        t->bounce_lent[i] = t->bounce[i];
+    }
+    return t;
+}
+
+enum vkmoe_status vkmoe_transfer_finish(vkmoe_device *device, enum vkmoe_status status)
+{
+    struct transfer *t = vkmoe_memory_transfer(device);
+    pthread_mutex_lock(&t->mutex);
+    status = finish(device, t, status);
+    pthread_mutex_unlock(&t->mutex);
+    return status;
+}
+
+static void fill_from_memory(void *user, uint64_t offset, void *to, uint64_t size)
+{
+    memcpy(to, (const char *)user + offset, size);
+}
+
+enum vkmoe_status vkmoe_buffer_upload(vkmoe_buffer *buffer, uint64_t offset, const void *data,
+    uint64_t size)
+{
+    VKMOE_NEED(NULL, buffer, "buffer");
+    if (size)
+        VKMOE_NEED(&buffer->device->log, data, "data");
+    return vkmoe_buffer_upload_with(buffer, offset, size, fill_from_memory, (void *)data);
+}
+
+enum vkmoe_status vkmoe_buffer_download(const vkmoe_buffer *buffer, uint64_t offset, void *data,
+    uint64_t size)
+{
+    VKMOE_NEED(NULL, buffer, "buffer");
+    vkmoe_device *device = buffer->device;
+    enum vkmoe_status status = check_range(buffer, __func__, offset, size);
+    if (status != VKMOE_OK || !size)
+        return status;
+    VKMOE_NEED(&device->log, data, "data");
+    // Reading uncached memory is slower than having the device copy it first.
+    if (buffer->mapped && (buffer->host_cached || size <= 4096)) {
+        memcpy(data, (const char *)buffer->mapped + offset, size);
+        return VKMOE_OK;
+    }
+    struct transfer *t = vkmoe_memory_transfer(device);
+    pthread_mutex_lock(&t->mutex);
+    status = prepare_staging(device, t, true);
+    if (status == VKMOE_ERROR_OUT_OF_MEMORY && buffer->mapped) { // slow it is, then
+        pthread_mutex_unlock(&t->mutex);
+        memcpy(data, (const char *)buffer->mapped + offset, size);
+        return VKMOE_OK;
+    }
+    if (status == VKMOE_ERROR_OUT_OF_MEMORY)
+        status = no_staging(device);
+    // Piece i is copied while piece i - 1 is read.
+    const uint64_t most = t->piece[true];
+    const uint64_t pieces = status == VKMOE_OK ? (size - 1) / most + 1 : 0;
+    for (uint64_t i = 0; i <= pieces && status == VKMOE_OK; i++) {
+        if (i < pieces)
+            status = copy(device, t, &t->slots[i % SLOTS], buffer, offset + i * most,
+                t->staging[true][i % SLOTS], 0, MIN(most, size - i * most));
+        if (i == 0 || status != VKMOE_OK)
+            continue;
+        const uint64_t last = i - 1, piece = MIN(most, size - last * most);
+        const vkmoe_buffer *staging = t->staging[true][last % SLOTS];
+        status = wait_slot(device, t, &t->slots[last % SLOTS]);
+        if (status == VKMOE_OK)
+            status = vkmoe_buffer_invalidate(staging, piece);
+        if (status == VKMOE_OK)
+            memcpy((char *)data + last * most, staging->mapped, piece);
+    }
+    status = finish(device, t, status);
+    pthread_mutex_unlock(&t->mutex);
+    return status;
+}
+
+enum vkmoe_status vkmoe_buffer_clear(vkmoe_buffer *buffer, uint64_t offset, uint64_t size)
+{
+    vkmoe_device *device = buffer->device;
+    enum vkmoe_status status = check_range(buffer, "vkmoe_buffer_clear", offset, size);
+    if (status != VKMOE_OK || !size || device->fit)
+        return status;
+    if (buffer->mapped) {
+        memset((char *)buffer->mapped + offset, 0, size);
+        return VKMOE_OK;
+    }
+    struct transfer *t = vkmoe_memory_transfer(device);
+    struct slot *slot = &t->slots[0];
+    pthread_mutex_lock(&t->mutex);
+    status = begin(device, t, slot);
+    if (status == VKMOE_OK) {
+        device->vk.CmdFillBuffer(slot->commands, buffer->handle, buffer->offset + offset, size, 0);
+        status = submit(device, t, slot);
+    }
+    status = finish(device, t, status);
+    pthread_mutex_unlock(&t->mutex);
+    return status;
+}

@@ -1,0 +1,342 @@
+// network_forward.c - records a whole model: token ids to logits, or to what an encoder leaves.
+#include "model/model.h"
+
+#include "base/common.h"
+
+#include "shaders/embed.h"
+#include "shaders/norm.h"
+
+static enum vkmoe_status run(vkmoe_stream *stream, const struct dispatch *dispatch)
+{
+    const enum vkmoe_status status = vkmoe_stream_barrier(stream);
+    return status == VKMOE_OK ? vkmoe_stream_dispatch(stream, dispatch) : status;
+}
+
+static uint32_t lanes(const vkmoe_network *n)
+{
+    return n->device->is_cpu ? 8 : 64;
+}
+
+static enum vkmoe_status embed(vkmoe_stream *stream, const vkmoe_network *n, uint64_t ids,
+    uint32_t tokens)
+{
+    const struct embed_push push = {
+        .ids = ids,
+        .matrix = vkmoe_buffer_address(n->embedding.matrix.buffer),
+        .x = vkmoe_buffer_address(n->x),
+        .tokens = tokens,
+        .columns = n->frame.hidden,
+        .units = n->embedding.matrix.units,
+        .vocabulary = n->frame.vocabulary,
+    };
+    return run(stream, &(struct dispatch) {
+        .kernel = KERNEL_embed,
+        .spec = {
+            [EMBED_LANES] = lanes(n),
+            [EMBED_TYPE] = n->embedding.dtype,
+            [EMBED_SCALE] = float_bits(n->frame.embedding_scale),
+        },
+        .push = &push,
+        .groups = div_up(tokens * push.units, lanes(n)),
+    });
+}
+
+// x += delta (unless it is the first); normed = norm(x), for `tokens` rows from `first` on.
+static enum vkmoe_status norm(vkmoe_stream *stream, const vkmoe_network *n,
+    const vkmoe_buffer *weight, float epsilon, bool has_delta, uint32_t first, uint32_t tokens)
+{
+    const uint64_t offset = (uint64_t) first * n->frame.hidden * sizeof(float);
+    const struct norm_push push = {
+        .x = vkmoe_buffer_address(n->x) + offset,
+        .delta = vkmoe_buffer_address(n->delta) + offset,
+        .weight = vkmoe_buffer_address(weight),
+        .result = vkmoe_buffer_address(n->normed) + offset,
+        .tokens = tokens,
+        .columns = n->frame.hidden,
+    };
+    return run(stream, &(struct dispatch) {
+        .kernel = KERNEL_norm,
+        .spec = {
+            [NORM_LANES] = lanes(n),
+            [NORM_HAS_DELTA] = has_delta,
+            [NORM_EPSILON] = float_bits(epsilon),
+            [NORM_SCALE] = float_bits(n->frame.residual_scale),
+        },
+        .push = &push,
+        .groups = tokens,
+    });
+}
+
+// The part of an [blocks][tokens][k] output that belongs to a block.
+static struct vkmoe_span block_ids(const struct vkmoe_span *all, uint32_t block, uint32_t tokens,
+    uint32_t k)
+{
+    struct vkmoe_span span = *all;
+    span.offset += (uint64_t) block * tokens * k * 4;
+    return span.buffer ? span : (struct vkmoe_span) { 0 };
+}
+
+// What record_block() does with a block's tokens, beside the tokens themselves.
+struct block_run {
+    const struct caller *caller;
+    uint32_t tokens;
+    vkmoe_cache *cache;      // of its attention
+    struct vkmoe_span positions, sequences, lengths;
+    uint32_t longest;
+    struct vkmoe_span expert_ids, attention_expert_ids; // of the block; may be absent
+};
+
+static enum vkmoe_status record_cross(vkmoe_stream *stream, const vkmoe_network *n,
+    const struct network_block *block, const struct block_run *r)
+{
+    if (!block->cross)
+        return VKMOE_OK;
+    const enum vkmoe_status status = norm(stream, n, block->cross_norm,
+        n->frame.block_norm_epsilon, true, 0, r->tokens);
+    const struct vkmoe_attend_params cross = {
+        .tokens = r->tokens,
+        .x = { n->normed, 0 },
+        .y = { n->delta, 0 },
+        .positions = r->positions,
+        .sequences = r->sequences,
+        .lengths = { n->input_lengths, 0 },
+        .stored = true,
+    };
+    return status == VKMOE_OK
+        ? vkmoe_attention_forward_for(r->caller, stream, block->cross, block->cross_cache, &cross)
+        : status;
+}
+
+static enum vkmoe_status record_experts(vkmoe_stream *stream, const vkmoe_network *n,
+    const struct network_block *block, const struct block_run *r)
+{
+    struct vkmoe_forward_params experts = {
+        .tokens = r->tokens,
+        .x = { n->normed, 0 },
+        .y = { n->delta, 0 },
+        .ids = r->expert_ids,
+    };
+    if (block->dense) {
+        experts.ids = (struct vkmoe_span) { n->dense_ids, 0 };
+        experts.weights = (struct vkmoe_span) { n->dense_weights, 0 };
+    }
+    return vkmoe_layer_forward_at(r->caller, stream, block->experts, &experts,
+        block->history.choices ? &block->history : NULL, &r->positions, &r->sequences);
+}
+
+// `first`: nothing waits in delta yet.
+static enum vkmoe_status record_block(vkmoe_stream *stream, const vkmoe_network *n,
+    const struct network_block *block, bool first, const struct block_run *r)
+{
+    const float epsilon = n->frame.block_norm_epsilon;
+    enum vkmoe_status status = norm(stream, n, block->attention_norm, epsilon, !first, 0, r->tokens);
+    const struct vkmoe_attend_params attend = {
+        .tokens = r->tokens,
+        .x = { n->normed, 0 },
+        .y = { n->delta, 0 },
+        .positions = r->positions,
+        .sequences = r->sequences,
+        .lengths = r->lengths,
+        .longest = r->longest,
+        .ids = block->attention->routed ? r->attention_expert_ids : (struct vkmoe_span) { 0 },
+    };
+    if (status == VKMOE_OK)
+        status = vkmoe_attention_forward_for(r->caller, stream, block->attention, r->cache,
+            &attend);
+    if (status == VKMOE_OK)
+        status = record_cross(stream, n, block, r);
+    if (status == VKMOE_OK)
+        status = norm(stream, n, block->experts_norm, epsilon, true, 0, r->tokens);
+    return status == VKMOE_OK ? record_experts(stream, n, block, r) : status;
+}
+
+static enum vkmoe_status record_logits(vkmoe_stream *stream, const vkmoe_network *n,
+    const struct vkmoe_network_forward_params *f)
+{
+    const uint32_t count = f->logits_count, first = f->tokens - count;
+    if (count == 0)
+        return VKMOE_OK;
+    const enum vkmoe_status status = norm(stream, n, n->decoder.final_norm, n->frame.norm_epsilon,
+        n->frame.blocks > 0, first, count);
+    if (status != VKMOE_OK)
+        return status;
+    const uint64_t offset = (uint64_t) first * n->frame.hidden * sizeof(float);
+    return vkmoe_linear_record(stream, n->tied ? &n->embedding : &n->head,
+        vkmoe_buffer_address(n->normed) + offset, vkmoe_span_address(&f->logits), count);
+}
+
+static enum vkmoe_status check(const struct caller *caller, const vkmoe_stream *stream,
+    const vkmoe_network *n,
+    const struct vkmoe_network_forward_params *f)
+{
+    if (vkmoe_stream_device(stream) != n->device)
+        return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "stream and network are of two devices");
+    if (f->tokens == 0 || f->tokens > n->params.chunk)
+        return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "tokens is %u, must be 1 to chunk (%u)",
+            f->tokens, n->params.chunk);
+    if (f->logits_count > f->tokens)
+        return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "logits_count is %u of %u tokens",
+            f->logits_count, f->tokens);
+    const uint64_t logits = (uint64_t) f->logits_count * n->frame.vocabulary;
+    if (logits >= 1u << 30)
+        return vkmoe_refuse(caller, VKMOE_ERROR_UNSUPPORTED,
+            "%llu logits at once, fewer than 2^30 are possible", (unsigned long long) logits);
+    const uint64_t pairs = (uint64_t) n->frame.blocks * f->tokens;
+    const struct {
+        const char *name;
+        const struct vkmoe_span *span;
+        uint64_t elements;
+        bool required;
+    } spans[] = {
+        { "ids", &f->ids, f->tokens, true },
+        { "positions", &f->positions, f->tokens, false },
+        { "sequences", &f->sequences, f->tokens, false },
+        { "logits", &f->logits, logits, f->logits_count > 0 },
+        { "expert_ids", &f->expert_ids, pairs * n->k, false },
+        { "attention_expert_ids", &f->attention_expert_ids, pairs * n->attention_k, false },
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(spans); i++) {
+        const enum vkmoe_status status = vkmoe_span_check(caller, n->device, spans[i].name,
+            spans[i].span, spans[i].elements, spans[i].required);
+        if (status != VKMOE_OK)
+            return status;
+    }
+    return VKMOE_OK;
+}
+
+enum vkmoe_status vkmoe_network_forward(vkmoe_stream *stream, vkmoe_network *network,
+    const struct vkmoe_network_forward_params *params)
+{
+    const struct vkmoe_log *log = device_log(network ? network->device
+        : vkmoe_stream_device(stream));
+    VKMOE_NEED(log, stream, "stream");
+    VKMOE_NEED(log, network, "network");
+    VKMOE_NEED(log, params, "params");
+    const struct vkmoe_network_forward_params *f = params;
+    const struct caller caller = { log, __func__ };
+    enum vkmoe_status status = check(&caller, stream, network, f);
+    if (status != VKMOE_OK)
+        return status;
+    vkmoe_stream_begin(stream);
+    status = vkmoe_stream_scratch(stream, vkmoe_network_scratch_size(network),
+        &(const vkmoe_buffer *) { 0 });
+    if (status == VKMOE_OK)
+        status = embed(stream, network, vkmoe_span_address(&f->ids), f->tokens);
+    for (uint32_t b = 0; b < network->decoder.count && status == VKMOE_OK; b++) {
+        const struct block_run r = {
+            .caller = &caller,
+            .tokens = f->tokens,
+            .cache = network->decoder.blocks[b].cache,
+            .positions = f->positions,
+            .sequences = f->sequences,
+            .longest = f->longest,
+            .expert_ids = block_ids(&f->expert_ids, b, f->tokens, network->k),
+            .attention_expert_ids = block_ids(&f->attention_expert_ids, b, f->tokens,
+                network->attention_k),
+        };
+        status = record_block(stream, network, &network->decoder.blocks[b], b == 0, &r);
+    }
+    return vkmoe_stream_end(stream,
+        status == VKMOE_OK ? record_logits(stream, network, f) : status);
+}
+
+// ------------------------------------------------------------------------ encoder
+
+static enum vkmoe_status check_encode(const struct caller *caller, const vkmoe_stream *stream,
+    const vkmoe_network *n,
+    const struct vkmoe_encode_params *e)
+{
+    if (!has_encoder(n))
+        return vkmoe_refuse(caller, VKMOE_ERROR_UNSUPPORTED, "the model has no encoder");
+    if (vkmoe_stream_device(stream) != n->device)
+        return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "stream and network are of two devices");
+    if (e->tokens == 0 || e->tokens > n->params.encoder_capacity)
+        return vkmoe_refuse(caller, VKMOE_ERROR_INVALID,
+            "tokens is %u, must be 1 to encoder_capacity (%u)", e->tokens,
+            n->params.encoder_capacity);
+    if (e->sequence >= n->params.sequences)
+        return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "sequence is %u of %u", e->sequence,
+            n->params.sequences);
+    return vkmoe_span_check(caller, n->device, "ids", &e->ids, e->tokens, true);
+}
+
+// The input's length and sequence to where the attentions look for them.
+static enum vkmoe_status note_input(vkmoe_stream *stream, const vkmoe_network *n,
+    const struct vkmoe_encode_params *e)
+{
+    enum vkmoe_status status = vkmoe_stream_fill(stream, n->encoder_length, 0, 4, e->tokens);
+    if (status == VKMOE_OK)
+        status = vkmoe_stream_fill(stream, n->input_lengths, 4 * (uint64_t) e->sequence, 4, e->tokens);
+    return status == VKMOE_OK ? vkmoe_stream_fill(stream, n->input_sequence, 0,
+        4 * (uint64_t) e->tokens, e->sequence) : status;
+}
+
+enum vkmoe_status vkmoe_network_encode(vkmoe_stream *stream, vkmoe_network *network,
+    const struct vkmoe_encode_params *params)
+{
+    const struct vkmoe_log *log = device_log(network ? network->device
+        : vkmoe_stream_device(stream));
+    VKMOE_NEED(log, stream, "stream");
+    VKMOE_NEED(log, network, "network");
+    VKMOE_NEED(log, params, "params");
+    vkmoe_network *n = network;
+    const struct vkmoe_encode_params *e = params;
+    const struct caller caller = { log, __func__ };
+    enum vkmoe_status status = check_encode(&caller, stream, n, e);
+    if (status != VKMOE_OK)
+        return status;
+    vkmoe_stream_begin(stream);
+    status = vkmoe_stream_scratch(stream, vkmoe_network_scratch_size(n),
+        &(const vkmoe_buffer *) { 0 });
+    if (status == VKMOE_OK)
+        status = note_input(stream, n, e);
+    if (status == VKMOE_OK)
+        status = embed(stream, n, vkmoe_span_address(&e->ids), e->tokens);
+    const struct block_run r = {
+        .caller = &caller,
+        .tokens = e->tokens,
+        .cache = n->encoder_cache,
+        .lengths = { n->encoder_length, 0 },
+        .longest = e->tokens,
+    };
+    for (uint32_t b = 0; b < n->encoder.count && status == VKMOE_OK; b++)
+        status = record_block(stream, n, &n->encoder.blocks[b], b == 0, &r);
+    if (status == VKMOE_OK)
+        status = norm(stream, n, n->encoder.final_norm, n->frame.norm_epsilon, true, 0, e->tokens);
+    const struct vkmoe_attend_params output = {
+        .tokens = e->tokens,
+        .x = { n->normed, 0 },
+        .sequences = { n->input_sequence, 0 },
+    };
+    for (uint32_t b = 0; b < n->decoder.count && status == VKMOE_OK; b++)
+        status = vkmoe_attention_store_for(&caller, stream, n->decoder.blocks[b].cross,
+            n->decoder.blocks[b].cross_cache, &output);
+    return vkmoe_stream_end(stream, status);
+}
+
+static uint64_t stack_scratch(const struct network_stack *stack, uint32_t tokens)
+{
+    uint64_t size = 0;
+    for (uint32_t b = 0; b < stack->count; b++) {
+        const struct network_block *block = &stack->blocks[b];
+        const vkmoe_attention *const attentions[] = { block->attention, block->cross };
+        size = MAX(size, vkmoe_layer_scratch_size(block->experts, tokens));
+        // Decode passes lay scratch out differently; few tokens may need a little more.
+        for (uint32_t t = 1; t <= MIN(tokens, DECODE_MAX_TOKENS); t++)
+            size = MAX(size, vkmoe_layer_scratch_size(block->experts, t));
+        for (size_t i = 0; i < ARRAY_SIZE(attentions) && attentions[i]; i++) {
+            size = MAX(size, vkmoe_attention_scratch_size(attentions[i], tokens));
+            for (uint32_t t = 1; t <= MIN(tokens, DECODE_MAX_TOKENS); t++)
+                size = MAX(size, vkmoe_attention_scratch_size(attentions[i], t));
+        }
+    }
+    return size;
+}
+
+uint64_t vkmoe_network_scratch_size(const vkmoe_network *n)
+{
+    if (!n)
+        return 0;
+    return MAX(stack_scratch(&n->decoder, n->rows),
+        stack_scratch(&n->encoder, n->params.encoder_capacity));
+}

@@ -1,0 +1,130 @@
+// layer_pass.h - one pass of a layer over some tokens: its scratch, its shapes, and the
+// stages it is made of. Attention runs the same stages around its own (attention_forward.c).
+#ifndef VKMOE_LAYER_PASS_H
+#define VKMOE_LAYER_PASS_H
+
+#include "base/common.h"
+#include "moe/moe.h"
+#include "device/stream.h"
+
+#define DECODE_MAX_TOKENS 8     // of the decode kernels
+// One pass handles at most so many (token, slot) pairs and so many elements in any
+// array, which keeps byte offsets below 4 GiB and the bookkeeping below 1 MiB.
+#define PASS_MAX_PAIRS 131072u
+#define PASS_MAX_ELEMENTS (1u << 30)
+#define SCRATCH_SLACK (1u << 20)
+// On every device: lavapipe 22.3 stops an invocation's loops after 65535 iterations, and
+// 64 lanes share even PASS_MAX_PAIRS pairs in fewer.
+#define GROUP_TOKENS_LANES 64
+// Likewise: the positions of a sequence.
+#define LIMIT_EXPERTS_LANES 64
+
+// Where things lie in scratch: byte offsets. Logits and ids die when the rows are
+// grouped, and share memory with h and the outputs, which are born later.
+struct scratch {
+    uint64_t logits, ids, weights, shared_weights;
+    uint64_t h, shared_h, outputs;
+    uint64_t rows, counts, plan;
+    uint64_t size;
+};
+
+// Makes room for `bytes` behind the first *size, and says where.
+static inline uint64_t scratch_take(uint64_t *size, uint64_t bytes)
+{
+    const uint64_t at = *size;
+    *size = align_up(at + bytes, BUFFER_ALIGNMENT);
+    return at;
+}
+
+// How kernels cut the work on a device; for what, see shaders/*.h.
+struct shapes {
+    uint32_t lanes;         // of route and the decode kernels
+    uint32_t decode_tokens; // the most that the decode kernels get
+    uint32_t decode_blocks; // of matrix rows, for a workgroup of theirs
+    uint32_t route_tokens;
+    uint32_t unwanted;      // mask of enum need: forms that are slower for this layer
+    uint32_t gemm_rows, gemm_blocks;
+    uint32_t combine_lanes;
+};
+
+// One forward, resolved: addresses of this pass's rows.
+struct pass {
+    vkmoe_stream *stream;
+    const vkmoe_layer *layer;
+    vkmoe_device *device;
+    struct shapes shapes;
+    struct scratch at;
+    const vkmoe_buffer *scratch;
+    uint32_t tokens, sequence_tokens;
+    bool decode;
+    uint64_t x, router_x, y, ids, weights;
+    const struct layer_history *history; // NULL: no limit over sequences
+    uint64_t positions, sequences;       // with a history, where the tokens stand; 0: none
+    uint32_t first_token;                // this pass's first, where there are no positions
+    // Of the up projection, where it stands alone (mix.h).
+    uint32_t source_pairs;  // pairs that share a row of x; 0: k, those of a token
+    bool to_pairs;          // results go to their pairs' places, in rows of `inner`
+};
+
+// layer_scratch.c
+struct shapes vkmoe_shapes_choose(const vkmoe_device *device, enum vkmoe_dtype dtype);
+struct scratch vkmoe_scratch_plan(const vkmoe_layer *layer, uint32_t tokens, bool decode,
+    uint32_t tile_rows);
+bool vkmoe_layer_may_decode(const vkmoe_layer *layer, uint32_t tokens);
+// The most tokens of one pass when there are `tokens` in all.
+uint32_t vkmoe_layer_pass_tokens(const vkmoe_layer *layer, uint32_t tokens, uint32_t tile_rows);
+
+// vkmoe_layer_forward() for another function of the API.
+enum vkmoe_status vkmoe_layer_forward_for(const struct caller *caller, vkmoe_stream *stream,
+    const vkmoe_layer *layer, const struct vkmoe_forward_params *params);
+
+// layer_kernels.c: each records one dispatch, behind a barrier.
+enum vkmoe_status vkmoe_pass_run(const struct pass *pass, struct dispatch *dispatch);
+enum vkmoe_status vkmoe_pass_route(const struct pass *pass);
+enum vkmoe_status vkmoe_pass_limit_experts(const struct pass *pass); // two, with a history
+enum vkmoe_status vkmoe_pass_group_tokens(const struct pass *pass);
+enum vkmoe_status vkmoe_pass_decode_up(const struct pass *pass);
+enum vkmoe_status vkmoe_pass_decode_down(const struct pass *pass);
+enum vkmoe_status vkmoe_pass_experts_up(const struct pass *pass);
+enum vkmoe_status vkmoe_pass_shared_down(const struct pass *pass);
+enum vkmoe_status vkmoe_pass_experts_down(const struct pass *pass);
+enum vkmoe_status vkmoe_pass_combine(const struct pass *pass);
+
+// layer_forward.c: vkmoe_layer_forward() of tokens that stand at `positions` of `sequences`, as
+// struct vkmoe_attend_params has them, checked by the caller. `history` may be NULL; otherwise
+// the layer has no capacity of its own.
+enum vkmoe_status vkmoe_layer_forward_at(const struct caller *caller, vkmoe_stream *stream,
+    const vkmoe_layer *layer, const struct vkmoe_forward_params *f,
+    const struct layer_history *history, const struct vkmoe_span *positions,
+    const struct vkmoe_span *sequences);
+
+// layer_check.c
+enum vkmoe_status vkmoe_span_check(const struct caller *caller, const vkmoe_device *device,
+    const char *name, const struct vkmoe_span *span, uint64_t elements, bool required);
+uint64_t vkmoe_span_address(const struct vkmoe_span *span); // 0 without a buffer
+bool vkmoe_spans_overlap(const struct vkmoe_span *a, uint64_t a_elements,
+    const struct vkmoe_span *b, uint64_t b_elements);
+
+// Addresses, whether rows can be read in pieces of 16 bytes, spec constants.
+static inline uint64_t address_or_dummy(const struct pass *pass, const vkmoe_buffer *buffer)
+{
+    return buffer ? vkmoe_buffer_address(buffer) : vkmoe_device_dummy_address(pass->device);
+}
+
+static inline uint64_t scratch_address(const struct pass *pass, uint64_t offset)
+{
+    return vkmoe_buffer_address(pass->scratch) + offset;
+}
+
+static inline uint32_t is_packed(uint64_t address, uint32_t columns, uint32_t multiple)
+{
+    return address % 16 == 0 && columns % multiple == 0;
+}
+
+static inline uint32_t float_bits(float x)
+{
+    union { float f; uint32_t u; } bits = { x };
+    return bits.u;
+}
+
+#endif

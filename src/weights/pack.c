@@ -1,0 +1,251 @@
+// pack.c - see pack.h. A matrix is cut into rectangles whose bytes fit a piece. A line is a row,
+// or a column where rows lie closer together (Llama 4, gpt-oss); it is read as it is, gaps
+// between its elements (gpt-oss's gate and up take turns) included.
+#include "weights/pack.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/common.h"
+#include "device/kernel.h"
+#include "weights/view.h"
+
+#define PACK_GROUP 64                    // lanes of a workgroup
+#define CHUNK 16                         // bytes: the unit of the packed order
+#define HOST_PIECE ((uint64_t)256 << 10) // stays in a core's cache until it is packed
+#define MAX_GAP 8                        // stride of elements in a line that is read as it is
+#define PROGRESS_STEP TRANSFER_PIECE
+
+// One rectangle of a matrix.
+struct rectangle {
+    struct loading *loading;
+    const struct packing *packing;
+    bool transposed;          // its lines are columns
+    uint32_t row, column;     // where it begins
+    uint32_t rows, columns;
+    uint64_t line_pitch, pitch; // of lines, and of elements of a line, in the piece, in bytes
+    bool one_read;            // lines lie in the file as they do in the piece
+    struct pack_weights_push push;
+};
+
+static uint32_t element_size(const struct rectangle *r)
+{
+    return dtype_size(r->packing->view->dtype);
+}
+
+// ------------------------------------------------------------------------ reading
+
+// The bytes of `elements` of a line.
+static uint64_t line_size(const struct rectangle *r, uint32_t elements)
+{
+    return (elements - 1) * r->pitch + element_size(r);
+}
+
+static uint64_t size_of(const struct rectangle *r)
+{
+    const uint32_t lines = r->transposed ? r->columns : r->rows;
+    return (lines - 1) * r->line_pitch + line_size(r, r->transposed ? r->rows : r->columns);
+}
+
+static enum vkmoe_status read_line(const struct rectangle *r, uint32_t line, char *to)
+{
+    const struct vkmoe_view *view = r->packing->view;
+    const struct vkmoe_log *log = &r->loading->device->log;
+    const uint32_t length = r->transposed ? r->rows : r->columns, size = element_size(r);
+    const int64_t stride = r->transposed ? view->row_stride : view->column_stride;
+    const int64_t row = r->row + (r->transposed ? 0 : line);
+    const int64_t column = r->column + (r->transposed ? line : 0);
+    if (stride * (int64_t)size == (int64_t)r->pitch)
+        return vkmoe_view_fetch(view, log, row, column, to, line_size(r, length));
+    enum vkmoe_status status = VKMOE_OK; // too far apart, or backwards
+    for (uint32_t i = 0; i < length && status == VKMOE_OK; i++)
+        status = vkmoe_view_fetch(view, log, row + (r->transposed ? i : 0),
+            column + (r->transposed ? 0 : i), to + i * r->pitch, size);
+    return status;
+}
+
+// Reads the rectangle's bytes to `to`.
+static enum vkmoe_status fill(void *user, void *to)
+{
+    const struct rectangle *r = user;
+    if (r->one_read)
+        return vkmoe_view_fetch(r->packing->view, &r->loading->device->log, r->row, r->column, to,
+            size_of(r));
+    const uint32_t lines = r->transposed ? r->columns : r->rows;
+    enum vkmoe_status status = VKMOE_OK;
+    for (uint32_t i = 0; i < lines && status == VKMOE_OK; i++)
+        status = read_line(r, i, (char *)to + i * r->line_pitch);
+    return status;
+}
+
+// ------------------------------------------------------------------------ cutting
+
+// How lines of at most `length` elements lie in the piece.
+static void set_pitches(struct rectangle *r, uint32_t length)
+{
+    const struct vkmoe_view *view = r->packing->view;
+    const int64_t size = element_size(r);
+    const int64_t stride = r->transposed ? view->row_stride : view->column_stride;
+    const int64_t line_stride = r->transposed ? view->column_stride : view->row_stride;
+    r->pitch = (uint64_t)(stride >= 1 && stride <= MAX_GAP ? stride * size : size);
+    const uint64_t line = line_size(r, length);
+    // What lies between lines is read as well if it is little.
+    r->one_read = stride * size == (int64_t)r->pitch && line_stride * size % CHUNK == 0
+        && line_stride * size >= (int64_t)line && line_stride * size <= (int64_t)(line + line / 4);
+    r->line_pitch = r->one_read ? (uint64_t)(line_stride * size) : align_up(line, CHUNK);
+}
+
+// The most lines, and elements of each, that fit a piece; both are multiples of 8 unless the
+// matrix ends.
+static void cut(struct rectangle *r, uint64_t piece, uint32_t *lines, uint32_t *length)
+{
+    const struct packing *p = r->packing;
+    r->transposed = llabs(p->view->row_stride) < llabs(p->view->column_stride);
+    *length = r->transposed ? p->rows : p->columns;
+    *lines = r->transposed ? p->columns : p->rows;
+    set_pitches(r, *length);
+    if (8 * r->line_pitch > piece) {
+        *length = MIN(*length, (uint32_t)((piece / 8 - CHUNK) / r->pitch / 8 * 8));
+        set_pitches(r, *length);
+        r->one_read = false;
+        r->line_pitch = align_up(line_size(r, *length), CHUNK);
+    }
+    *lines = MIN(*lines, (uint32_t)MIN(piece / r->line_pitch / 8 * 8, UINT32_MAX));
+}
+
+static void set_push(struct rectangle *r)
+{
+    const struct packing *p = r->packing;
+    const uint32_t elements = CHUNK / element_size(r);
+    const bool last_row = r->row + r->rows == p->rows, last = r->column + r->columns == p->columns;
+    const uint32_t first_chunk = r->column / elements;
+    r->push = (struct pack_weights_push){
+        .row_pitch = (uint32_t)(r->transposed ? r->pitch : r->line_pitch),
+        .column_pitch = (uint32_t)(r->transposed ? r->line_pitch : r->pitch),
+        .rows = r->rows,
+        .columns = r->columns,
+        .rows_written = (last_row ? p->rows_written : r->row + r->rows) - r->row,
+        .first_chunk = first_chunk,
+        .chunks_written = (last ? p->chunks : (r->column + r->columns) / elements) - first_chunk,
+        .base_row = p->base_row + r->row,
+        .block_stride = p->block_stride,
+        .block_phase = p->block_phase,
+        .chunks = p->chunks,
+    };
+}
+
+// ------------------------------------------------------------------------ packing
+
+static uint32_t form_of(const struct rectangle *r)
+{
+    return r->transposed ? PACK_COLUMNS : r->pitch == element_size(r) ? PACK_ROWS : PACK_ELEMENTS;
+}
+
+struct recording {
+    struct rectangle *rectangle;
+    const struct variant *variant;
+    VkPipeline pipeline;
+};
+
+static enum vkmoe_status fill_piece(void *user, void *to)
+{
+    return fill(((struct recording *)user)->rectangle, to);
+}
+
+static void record(void *user, VkCommandBuffer commands, uint64_t source)
+{
+    const struct recording *recording = user;
+    struct rectangle *r = recording->rectangle;
+    vkmoe_device *device = r->loading->device;
+    r->push.source = source;
+    r->push.matrix = vkmoe_buffer_address(r->packing->matrix);
+    const uint64_t rows = r->transposed ? r->push.rows_written : align_up(r->push.rows_written, 8);
+    const uint32_t groups = (uint32_t)((rows * r->push.chunks_written - 1) / PACK_GROUP + 1);
+    const uint32_t y = div_up(groups, device->max_groups);
+    device->vk.CmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, recording->pipeline);
+    device->vk.CmdPushConstants(commands, vkmoe_pipeline_layout(device),
+        VK_SHADER_STAGE_COMPUTE_BIT, 0, recording->variant->push_size, &r->push);
+    device->vk.CmdDispatch(commands, div_up(groups, y), y, 1);
+}
+
+static enum vkmoe_status pack_on_device(struct rectangle *r)
+{
+    struct recording recording = {
+        .rectangle = r,
+        .variant = vkmoe_kernel_choose(r->loading->device, KERNEL_pack_weights, 0),
+    };
+    const uint32_t spec[SPEC_MAX] = {
+        [PACK_LANES] = PACK_GROUP,
+        [PACK_SIZE] = element_size(r),
+        [PACK_FORM] = form_of(r),
+    };
+    enum vkmoe_status status = vkmoe_pipeline_get(r->loading->device, recording.variant, spec,
+        &recording.pipeline);
+    return status != VKMOE_OK ? status
+        : vkmoe_transfer_piece(r->loading->device, &(struct transfer_piece){
+            .size = size_of(r),
+            .fill = fill_piece,
+            .record = record,
+            .user = &recording,
+        });
+}
+
+// `piece` is NULL where the view's memory can be read as it is.
+static enum vkmoe_status pack_on_host(struct rectangle *r, void *piece)
+{
+    const void *source = piece;
+    enum vkmoe_status status = VKMOE_OK;
+    if (!piece)
+        source = vkmoe_view_at(r->packing->view, r->row, r->column);
+    else
+        status = fill(r, piece);
+    if (status == VKMOE_OK)
+        vkmoe_pack_on_host(&r->push, element_size(r), source, r->packing->matrix->mapped);
+    return status;
+}
+
+enum vkmoe_status vkmoe_loading_tell(struct loading *loading, uint64_t size)
+{
+    loading->done += size;
+    if (!loading->progress || (loading->done - loading->told < PROGRESS_STEP && loading->done > 0
+            && loading->done < loading->total))
+        return VKMOE_OK;
+    loading->told = loading->done;
+    return loading->progress(loading->user, loading->done, loading->total) ? VKMOE_OK
+        : vkmoe_fail(&loading->device->log, VKMOE_ERROR_CANCELLED, "loading was cancelled");
+}
+
+enum vkmoe_status vkmoe_pack(struct loading *loading, const struct packing *p)
+{
+    const bool trial = loading->device->fit != NULL;
+    const bool on_host = loading->device->packs_on_host && (trial || p->matrix->mapped);
+    uint64_t room = HOST_PIECE;
+    enum vkmoe_status status = on_host ? VKMOE_OK : vkmoe_transfer_room(loading->device, &room);
+    if (status != VKMOE_OK || trial)
+        return status;
+    struct rectangle r = { .loading = loading, .packing = p };
+    uint32_t lines, length;
+    cut(&r, room, &lines, &length);
+    const uint32_t rows = r.transposed ? length : lines, columns = r.transposed ? lines : length;
+    const bool in_place = on_host && !p->view->file && r.one_read;
+    char *piece = on_host && !in_place ? malloc(HOST_PIECE + CHUNK) : NULL;
+    if (on_host && !in_place && !piece)
+        return vkmoe_fail(&loading->device->log, VKMOE_ERROR_OUT_OF_MEMORY, "out of host memory");
+    for (r.row = 0; r.row < p->rows && status == VKMOE_OK; r.row += rows) {
+        r.rows = MIN(rows, p->rows - r.row);
+        for (r.column = 0; r.column < p->columns && status == VKMOE_OK; r.column += columns) {
+            r.columns = MIN(columns, p->columns - r.column);
+            set_push(&r);
+            status = on_host ? pack_on_host(&r, piece) : pack_on_device(&r);
+            if (status == VKMOE_OK)
+                status = vkmoe_loading_tell(loading, (uint64_t)r.rows * r.columns * element_size(&r));
+        }
+    }
+    free(piece);
+    return status;
+}
+
+enum vkmoe_status vkmoe_loading_finish(struct loading *loading, enum vkmoe_status status)
+{
+    return loading->device->fit ? status : vkmoe_transfer_finish(loading->device, status);
+}
