@@ -122,7 +122,7 @@ static enum vkmoe_status measure(struct run *run, const vkmoe_attention *attenti
     for (int i = -1; i < SAMPLES && all < ENOUGH && status == VKMOE_OK; i++) {
         const double start = seconds();
         status = vkmoe_attention_forward(run->stream, attention, cache,
-            &(struct vkmoe_attend_params){.tokens = tokens, .x.buffer = x, .y.buffer = y});
+            &(struct vkmoe_attention_forward_params){.tokens = tokens, .x.buffer = x, .y.buffer = y});
         if (status == VKMOE_OK)
             status = vkmoe_stream_submit(run->stream, NULL);
         if (status == VKMOE_OK)
@@ -233,7 +233,7 @@ int main(int argc, char **argv)
         if (!run.json)
             printf("%s, %s%s; %u attention experts of %u heads of %u, %u chosen, f32\n"
                 "%-12s %8s %12s %14s %14s\n", info.name, info.driver,
-                info.type == VKMOE_DEVICE_CPU ? ", a CPU" : "", EXPERTS, HEADS, HEAD_SIZE,
+                info.type == VKMOE_DEVICE_TYPE_CPU ? ", a CPU" : "", EXPERTS, HEADS, HEAD_SIZE,
                 CHOSEN, "sees", "tokens", "ms", "us a token", "scratch B/tok");
         status = run_all(&run);
         if (run.json) {

@@ -178,7 +178,7 @@ static void add_shape(struct plan *plan, const struct options *o, const struct s
 {
     static const uint32_t published_tokens[] = {1, 8, 128};
     const bool free_tokens = !o->token_count, free_dtypes = !o->has_dtypes;
-    for (enum vkmoe_dtype dtype = VKMOE_F32; dtype <= VKMOE_BF16; dtype++) {
+    for (enum vkmoe_dtype dtype = VKMOE_DTYPE_F32; dtype <= VKMOE_DTYPE_BF16; dtype++) {
         uint32_t tokens[MAX_NUMBERS], count = 0;
         char name[sizeof shape->name];
         for (const struct layer_case *c = layer_cases; c->name && count < MAX_NUMBERS; c++) {

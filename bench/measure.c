@@ -52,7 +52,7 @@ enum vkmoe_status bench_init(struct bench *bench, const char *device, uint64_t s
 static void unload_layers(struct bench *bench)
 {
     while (bench->layer_count)
-        vkmoe_layer_destroy(&bench->layers[--bench->layer_count]);
+        vkmoe_moe_destroy(&bench->layers[--bench->layer_count]);
     bench->shape = NULL;
 }
 
@@ -91,7 +91,7 @@ static bool fits(const struct bench *bench, struct entry *entry)
     const double arrays = (double)c->tokens * (2.0 * c->layer.hidden
         + c->layer.experts_per_token * (c->layer.inner + c->layer.hidden + 2.0)) * 4;
     const double needed = weights_size(c) + arrays;
-    const bool shares = info->type == VKMOE_DEVICE_CPU || info->type == VKMOE_DEVICE_INTEGRATED;
+    const bool shares = info->type == VKMOE_DEVICE_TYPE_CPU || info->type == VKMOE_DEVICE_TYPE_INTEGRATED;
     double room = (double)info->memory_size;
     if (shares && host_available_memory() > 0)
         room = MIN(room, host_available_memory());
@@ -115,7 +115,7 @@ static bool load_layers(struct bench *bench, struct entry *entry)
     const double copies = bench->cold ? ceil(COLD_SIZE / weights_size(&entry->c)) : 1;
     enum vkmoe_status status = VKMOE_OK;
     do
-        status = vkmoe_layer_create(bench->device, &weights.params,
+        status = vkmoe_moe_create(bench->device, &weights.params,
             &bench->layers[bench->layer_count]);
     while (status == VKMOE_OK && ++bench->layer_count < MIN(copies, MAX_LAYERS));
     weights_finish(&weights);
@@ -165,8 +165,8 @@ struct times {
 
 static enum vkmoe_status record(struct bench *bench, const struct layer_case *c)
 {
-    return vkmoe_layer_forward(bench->stream, bench->layers[bench->turn++ % bench->layer_count],
-        &(struct vkmoe_forward_params){
+    return vkmoe_moe_forward(bench->stream, bench->layers[bench->turn++ % bench->layer_count],
+        &(struct vkmoe_moe_forward_params){
             .tokens = c->tokens,
             .x = {bench->x, 0},
             .y = {bench->y, 0},
@@ -377,8 +377,8 @@ void bench_measure(struct bench *bench, struct entry *entry)
     entry->flops = layer_case_flops(&entry->c);
     if (!load_layers(bench, entry) || !load_arrays(bench, entry))
         return;
-    entry->scratch_size = vkmoe_layer_scratch_size(bench->layers[0], entry->c.tokens);
-    entry->layer_size = vkmoe_layer_size(bench->layers[0]);
+    entry->scratch_size = vkmoe_moe_scratch_size(bench->layers[0], entry->c.tokens);
+    entry->layer_size = vkmoe_moe_device_size(bench->layers[0]);
     enum vkmoe_status status = look(bench, entry);
     entry->touched = weights_touched(&entry->c, entry->experts);
     if (status == VKMOE_OK)

@@ -45,7 +45,7 @@ struct bench {
     vkmoe_stream *stream;
     uint64_t seed;
     bool cold; // forwards take turns among layers, which together outgrow the caches
-    vkmoe_layer *layers[MAX_LAYERS];
+    vkmoe_moe *layers[MAX_LAYERS];
     uint32_t layer_count, turn;
     const struct shape *shape; // of `layers`
     enum vkmoe_dtype dtype;

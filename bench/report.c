@@ -29,7 +29,7 @@ void report_header(FILE *file, const struct bench *bench)
 {
     const struct vkmoe_device_info *info = &bench->device->info;
     fprintf(file, "%s, %s%s%s%s\n", info->name, info->driver,
-        info->type == VKMOE_DEVICE_CPU ? ", a CPU" : "",
+        info->type == VKMOE_DEVICE_TYPE_CPU ? ", a CPU" : "",
         bench->device->timestamp_bits ? "" : ", no timestamps: times are wall times",
         bench->cold ? ", cold weights" : "");
     fprintf(file, "%-40s %10s %10s %10s %8s %10s %7s %8s %9s %7s %4s %9s %s\n",
@@ -94,7 +94,7 @@ static void add_summary(cJSON *object, const char *prefix, const struct summary 
 
 static cJSON *describe_model(const struct entry *entry)
 {
-    const struct vkmoe_layer_params *p = &entry->c.layer;
+    const struct vkmoe_moe_params *p = &entry->c.layer;
     cJSON *object = cJSON_CreateObject();
     cJSON_AddStringToObject(object, "name", entry->shape->name);
     cJSON_AddNumberToObject(object, "hidden", p->hidden);

@@ -17,7 +17,7 @@ const char *const routing_names[] = {"uniform", "zipf", "hot"};
 
 static size_t dtype_size(enum vkmoe_dtype dtype)
 {
-    return dtype == VKMOE_F32 ? 4 : 2;
+    return dtype == VKMOE_DTYPE_F32 ? 4 : 2;
 }
 
 static void *make_pool(enum vkmoe_dtype dtype, size_t count, double deviation, struct rng rng)
@@ -29,8 +29,8 @@ static void *make_pool(enum vkmoe_dtype dtype, size_t count, double deviation, s
     for (size_t i = 0; i < block; i++) {
         const double value = deviation * rng_normal(&rng);
         const float f32 = (float)value;
-        const uint16_t f16 = dtype == VKMOE_F16 ? f16_bits(value) : bf16_bits(value);
-        memcpy(pool + i * size, dtype == VKMOE_F32 ? (const void *)&f32 : &f16, size);
+        const uint16_t f16 = dtype == VKMOE_DTYPE_F16 ? f16_bits(value) : bf16_bits(value);
+        memcpy(pool + i * size, dtype == VKMOE_DTYPE_F32 ? (const void *)&f32 : &f16, size);
     }
     for (size_t done = block; done < count; done += block) {
         const size_t more = count - done < block ? count - done : block;
@@ -46,7 +46,7 @@ static struct vkmoe_view piece(const struct weights *w, enum vkmoe_dtype dtype, 
 }
 
 // Expert e's logit is x[e] and a little of everything.
-static bool make_router(struct weights *w, const struct vkmoe_layer_params *p, struct rng rng)
+static bool make_router(struct weights *w, const struct vkmoe_moe_params *p, struct rng rng)
 {
     w->router = malloc((size_t)p->experts * p->hidden * sizeof(float));
     if (!w->router)
@@ -65,7 +65,7 @@ static bool make_router(struct weights *w, const struct vkmoe_layer_params *p, s
 // Biases and scales, all pieces of one array: what they hold is no matter.
 static bool make_vectors(struct weights *w, const struct layer_case *c)
 {
-    const struct vkmoe_layer_params *p = &c->layer;
+    const struct vkmoe_moe_params *p = &c->layer;
     const size_t widest = p->hidden > p->inner ? p->hidden : p->inner;
     const size_t count = (size_t)p->experts * widest;
     w->vectors = malloc(2 * count * sizeof(float));
@@ -100,7 +100,7 @@ static bool make_vectors(struct weights *w, const struct layer_case *c)
 
 static bool make_experts(struct weights *w, const struct layer_case *c, struct rng rng)
 {
-    const struct vkmoe_layer_params *p = &c->layer;
+    const struct vkmoe_moe_params *p = &c->layer;
     const size_t hidden = p->hidden, inner = p->inner, experts = p->experts;
     const size_t widest = inner > p->shared_inner ? inner : p->shared_inner;
     w->pool = make_pool(c->dtype, hidden * widest + SLACK,

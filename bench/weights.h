@@ -11,7 +11,7 @@ enum routing { ROUTING_UNIFORM, ROUTING_ZIPF, ROUTING_HOT, ROUTING_COUNT };
 extern const char *const routing_names[];
 
 struct weights {
-    struct vkmoe_layer_params params; // views point into the rest
+    struct vkmoe_moe_params params; // views point into the rest
     void *pool;                       // of the case's dtype
     float *router, *vectors;
     struct vkmoe_view *gate, *up, *down;

@@ -10,7 +10,7 @@ struct guest {
     struct record record;
     vkmoe_device *device;
     vkmoe_stream *stream;
-    vkmoe_layer *layer;
+    vkmoe_moe *layer;
     struct tiny_layer tiny;
     struct host_buffer x, y, back; // the host's memory
     vkmoe_buffer *wrapped_x, *wrapped_y;
@@ -44,7 +44,7 @@ static void finish(struct guest *g)
 {
     vkmoe_buffer_destroy(&g->wrapped_x);
     vkmoe_buffer_destroy(&g->wrapped_y);
-    vkmoe_layer_destroy(&g->layer);
+    vkmoe_moe_destroy(&g->layer);
     vkmoe_stream_destroy(&g->stream);
     vkmoe_device_destroy(&g->device);
     host_buffer_finish(&g->host, &g->x);
@@ -150,7 +150,7 @@ static bool test_record_into(void)
     struct guest g;
     for (int all_features = 0; all_features < 2; all_features++) {
         CHECK(init(&g, all_features, !all_features));
-        CHECK_OK(vkmoe_stream_reserve(g.stream, vkmoe_layer_scratch_size(g.layer, TINY_TOKENS)));
+        CHECK_OK(vkmoe_stream_reserve(g.stream, vkmoe_moe_scratch_size(g.layer, TINY_TOKENS)));
         const uint32_t before = g.host.lock_count;
         for (int i = 0; i < 3; i++)
             CHECK(record_once(&g));

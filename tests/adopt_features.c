@@ -131,7 +131,7 @@ static bool forward_is_right(vkmoe_device *device)
 {
     struct tiny_layer tiny;
     float actual[TINY_TOKENS * TINY_HIDDEN];
-    vkmoe_layer *layer = NULL;
+    vkmoe_moe *layer = NULL;
     vkmoe_stream *stream = NULL;
     vkmoe_buffer *x = NULL, *y = NULL;
     bool ok = false;
@@ -150,7 +150,7 @@ static bool forward_is_right(vkmoe_device *device)
 fail:
     vkmoe_buffer_destroy(&x);
     vkmoe_buffer_destroy(&y);
-    vkmoe_layer_destroy(&layer);
+    vkmoe_moe_destroy(&layer);
     vkmoe_stream_destroy(&stream);
     return ok;
 }

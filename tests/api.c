@@ -379,7 +379,7 @@ fail:
 struct worker {
     vkmoe_device *device;
     vkmoe_stream *stream;
-    vkmoe_layer *layer;
+    vkmoe_moe *layer;
     vkmoe_buffer *x, *y;
     struct tiny_layer tiny;
     float actual[TINY_TOKENS][TINY_HIDDEN];
@@ -388,7 +388,7 @@ struct worker {
 static void worker_finish(struct worker *w)
 {
     vkmoe_stream_destroy(&w->stream);
-    vkmoe_layer_destroy(&w->layer);
+    vkmoe_moe_destroy(&w->layer);
     vkmoe_buffer_destroy(&w->x);
     vkmoe_buffer_destroy(&w->y);
     vkmoe_device_destroy(&w->device);
@@ -489,7 +489,7 @@ static bool test_repeat_scratch(void)
     struct worker w;
     vkmoe_buffer *others[OTHERS] = {0};
     CHECK(worker_init(&w) && worker_prepare(&w, 1));
-    const size_t size = (size_t)vkmoe_layer_scratch_size(w.layer, TINY_TOKENS);
+    const size_t size = (size_t)vkmoe_moe_scratch_size(w.layer, TINY_TOKENS);
     unsigned char *mark = malloc(size), *found = malloc(size);
     CHECK(mark && found);
     fill(mark, size, 5);

@@ -79,11 +79,11 @@ static void check_quiet(const char *function, const char *argument, bool conditi
 static vkmoe_device *device;
 static vkmoe_stream *stream;
 static vkmoe_buffer *buffer;
-static vkmoe_layer *layer;
+static vkmoe_moe *layer;
 static vkmoe_attention *attention;
 static vkmoe_cache *cache;
-static vkmoe_model *model;
-static vkmoe_network *network;
+static vkmoe_checkpoint *model;
+static vkmoe_model *network;
 static const struct vkmoe_block first_block;
 
 static const struct vkmoe_log to_record = {record_line, &record, VKMOE_LOG_INFO};
@@ -109,9 +109,9 @@ static bool make_objects(void)
     CHECK_OK(tiny_layer_create(&tiny, device, &layer));
     CHECK_OK(vkmoe_attention_create(device, &attention_params, &attention));
     CHECK_OK(vkmoe_cache_create(device, &cache_params, &cache));
-    CHECK_OK(vkmoe_model_open(VKMOE_TEST_MODELS "/tiny-mixtral", &to_record, &model));
-    CHECK_OK(vkmoe_network_create(device, model,
-        &(struct vkmoe_network_params){.capacity = 16, .chunk = 4}, &network));
+    CHECK_OK(vkmoe_checkpoint_open(VKMOE_TEST_MODELS "/tiny-mixtral", &to_record, &model));
+    CHECK_OK(vkmoe_model_create(device, model,
+        &(struct vkmoe_model_params){.capacity = 16, .chunk = 4}, &network));
     return true;
 fail:
     return false;
@@ -121,11 +121,11 @@ fail:
 static void destroy_objects(void)
 {
     for (int i = 0; i < 2; i++) {
-        vkmoe_network_destroy(&network);
-        vkmoe_model_destroy(&model);
+        vkmoe_model_destroy(&network);
+        vkmoe_checkpoint_destroy(&model);
         vkmoe_cache_destroy(&cache);
         vkmoe_attention_destroy(&attention);
-        vkmoe_layer_destroy(&layer);
+        vkmoe_moe_destroy(&layer);
         vkmoe_buffer_destroy(&buffer);
         vkmoe_stream_destroy(&stream);
         vkmoe_device_destroy(&device);
@@ -197,9 +197,9 @@ static void call_stream(void)
     REFUSED(vkmoe_stream_wait, "stream", 0, (NULL, 0));
     QUIET(vkmoe_stream_record_into, "commands",
         vkmoe_stream_record_into(stream, NULL) == VKMOE_OK);
-    const struct vkmoe_forward_params work = {.tokens = TINY_TOKENS, .x = {buffer, 0},
+    const struct vkmoe_moe_forward_params work = {.tokens = TINY_TOKENS, .x = {buffer, 0},
         .y = {buffer, 512}};
-    const bool recorded = vkmoe_layer_forward(stream, layer, &work) == VKMOE_OK;
+    const bool recorded = vkmoe_moe_forward(stream, layer, &work) == VKMOE_OK;
     QUIET(vkmoe_stream_submit, "params",
         recorded && vkmoe_stream_submit(stream, NULL) == VKMOE_OK);
     QUIET(vkmoe_stream_repeat, "params", vkmoe_stream_repeat(stream, NULL) == VKMOE_OK);
@@ -214,26 +214,26 @@ static void call_stream(void)
 
 static void call_layer(void)
 {
-    vkmoe_layer *out = NULL;
-    const struct vkmoe_layer_params params = {0};
-    const struct vkmoe_forward_params forward = {0};
-    REFUSED_OUT(vkmoe_layer_create, "device", 0, out, (NULL, &params, &out));
-    REFUSED_OUT(vkmoe_layer_create, "params", 1, out, (device, NULL, &out));
-    REFUSED(vkmoe_layer_create, "out", 1, (device, &params, NULL));
-    REFUSED(vkmoe_layer_forward, "stream", 1, (NULL, layer, &forward));
-    REFUSED(vkmoe_layer_forward, "layer", 1, (stream, NULL, &forward));
-    REFUSED(vkmoe_layer_forward, "params", 1, (stream, layer, NULL));
-    REFUSED(vkmoe_layer_forward, "stream", 0, (NULL, NULL, NULL));
-    QUIET(vkmoe_layer_size, "layer", !vkmoe_layer_size(NULL));
-    QUIET(vkmoe_layer_scratch_size, "layer", !vkmoe_layer_scratch_size(NULL, 4));
-    vkmoe_layer_destroy(NULL);
-    QUIET(vkmoe_layer_destroy, "layer", (vkmoe_layer_destroy(&out), !out));
+    vkmoe_moe *out = NULL;
+    const struct vkmoe_moe_params params = {0};
+    const struct vkmoe_moe_forward_params forward = {0};
+    REFUSED_OUT(vkmoe_moe_create, "device", 0, out, (NULL, &params, &out));
+    REFUSED_OUT(vkmoe_moe_create, "params", 1, out, (device, NULL, &out));
+    REFUSED(vkmoe_moe_create, "out", 1, (device, &params, NULL));
+    REFUSED(vkmoe_moe_forward, "stream", 1, (NULL, layer, &forward));
+    REFUSED(vkmoe_moe_forward, "moe", 1, (stream, NULL, &forward));
+    REFUSED(vkmoe_moe_forward, "params", 1, (stream, layer, NULL));
+    REFUSED(vkmoe_moe_forward, "stream", 0, (NULL, NULL, NULL));
+    QUIET(vkmoe_moe_device_size, "moe", !vkmoe_moe_device_size(NULL));
+    QUIET(vkmoe_moe_scratch_size, "moe", !vkmoe_moe_scratch_size(NULL, 4));
+    vkmoe_moe_destroy(NULL);
+    QUIET(vkmoe_moe_destroy, "moe", (vkmoe_moe_destroy(&out), !out));
 }
 
 static void call_attention(void)
 {
     vkmoe_attention *out = NULL;
-    const struct vkmoe_attend_params attend = {0};
+    const struct vkmoe_attention_forward_params attend = {0};
     REFUSED_OUT(vkmoe_attention_create, "device", 0, out, (NULL, &attention_params, &out));
     REFUSED_OUT(vkmoe_attention_create, "params", 1, out, (device, NULL, &out));
     REFUSED(vkmoe_attention_create, "out", 1, (device, &attention_params, NULL));
@@ -248,7 +248,7 @@ static void call_attention(void)
     REFUSED(vkmoe_attention_store, "cache", 1, (stream, attention, NULL, &attend));
     REFUSED(vkmoe_attention_store, "params", 1, (stream, attention, cache, NULL));
     REFUSED(vkmoe_attention_store, "stream", 1, (NULL, NULL, cache, NULL));
-    QUIET(vkmoe_attention_size, "attention", !vkmoe_attention_size(NULL));
+    QUIET(vkmoe_attention_device_size, "attention", !vkmoe_attention_device_size(NULL));
     QUIET(vkmoe_attention_scratch_size, "attention", !vkmoe_attention_scratch_size(NULL, 4));
     vkmoe_attention_destroy(NULL);
     QUIET(vkmoe_attention_destroy, "attention", (vkmoe_attention_destroy(&out), !out));
@@ -260,92 +260,92 @@ static void call_cache(void)
     REFUSED_OUT(vkmoe_cache_create, "device", 0, out, (NULL, &cache_params, &out));
     REFUSED_OUT(vkmoe_cache_create, "params", 1, out, (device, NULL, &out));
     REFUSED(vkmoe_cache_create, "out", 1, (device, &cache_params, NULL));
-    QUIET(vkmoe_cache_size, "cache", !vkmoe_cache_size(NULL));
+    QUIET(vkmoe_cache_device_size, "cache", !vkmoe_cache_device_size(NULL));
     vkmoe_cache_destroy(NULL);
     QUIET(vkmoe_cache_destroy, "cache", (vkmoe_cache_destroy(&out), !out));
 }
 
 static void call_checkpoint(void)
 {
+    vkmoe_inventory *out = NULL;
+    struct vkmoe_inventory_info info, zero;
+    struct vkmoe_tensor_info tensor;
+    const char *path = VKMOE_TEST_MODELS "/tiny-mixtral";
+    REFUSED_OUT(vkmoe_inventory_open, "path", 1, out, (NULL, &to_record, &out));
+    REFUSED(vkmoe_inventory_open, "out", 1, (path, &to_record, NULL));
+    QUIET(vkmoe_inventory_open, "log", vkmoe_inventory_open(path, NULL, &out) == VKMOE_OK);
+    vkmoe_inventory_destroy(&out);
+    ok = vkmoe_inventory_open(path, &to_record, &out) == VKMOE_OK && ok;
+    memset(&zero, 0, sizeof zero);
+    memset(&info, 0xee, sizeof info);
+    QUIET(vkmoe_inventory_get_info, "info", (vkmoe_inventory_get_info(out, NULL), true));
+    vkmoe_inventory_get_info(NULL, &info);
+    QUIET(vkmoe_inventory_get_info, "inventory", !memcmp(&info, &zero, sizeof info));
+    REFUSED(vkmoe_inventory_get_tensor, "inventory", 0, (NULL, 0, &tensor));
+    REFUSED(vkmoe_inventory_get_tensor, "info", 1, (out, 0, NULL));
+    vkmoe_inventory_destroy(&out);
+    vkmoe_inventory_destroy(NULL);
+    QUIET(vkmoe_inventory_destroy, "inventory", (vkmoe_inventory_destroy(&out), !out));
+}
+
+static void call_model(void)
+{
     vkmoe_checkpoint *out = NULL;
     struct vkmoe_checkpoint_info info, zero;
-    struct vkmoe_tensor_info tensor;
+    struct vkmoe_moe_params experts;
+    struct vkmoe_attention_params attends;
+    struct vkmoe_frame frame;
+    struct vkmoe_view norm;
     const char *path = VKMOE_TEST_MODELS "/tiny-mixtral";
     REFUSED_OUT(vkmoe_checkpoint_open, "path", 1, out, (NULL, &to_record, &out));
     REFUSED(vkmoe_checkpoint_open, "out", 1, (path, &to_record, NULL));
     QUIET(vkmoe_checkpoint_open, "log", vkmoe_checkpoint_open(path, NULL, &out) == VKMOE_OK);
     vkmoe_checkpoint_destroy(&out);
-    ok = vkmoe_checkpoint_open(path, &to_record, &out) == VKMOE_OK && ok;
     memset(&zero, 0, sizeof zero);
     memset(&info, 0xee, sizeof info);
-    QUIET(vkmoe_checkpoint_get_info, "info", (vkmoe_checkpoint_get_info(out, NULL), true));
+    vkmoe_checkpoint_get_info(model, NULL);
+    vkmoe_checkpoint_get_info(NULL, NULL);
+    QUIET(vkmoe_checkpoint_get_info, "info", true);
     vkmoe_checkpoint_get_info(NULL, &info);
     QUIET(vkmoe_checkpoint_get_info, "checkpoint", !memcmp(&info, &zero, sizeof info));
-    REFUSED(vkmoe_checkpoint_get_tensor, "checkpoint", 0, (NULL, 0, &tensor));
-    REFUSED(vkmoe_checkpoint_get_tensor, "info", 1, (out, 0, NULL));
-    vkmoe_checkpoint_destroy(&out);
+    QUIET(vkmoe_checkpoint_is_moe, "checkpoint", !vkmoe_checkpoint_is_moe(NULL, first_block));
+    REFUSED(vkmoe_checkpoint_get_moe, "checkpoint", 0, (NULL, first_block, &experts));
+    REFUSED(vkmoe_checkpoint_get_moe, "params", 1, (model, first_block, NULL));
+    REFUSED(vkmoe_checkpoint_get_mlp, "checkpoint", 0, (NULL, first_block, &experts));
+    REFUSED(vkmoe_checkpoint_get_mlp, "params", 1, (model, first_block, NULL));
+    REFUSED(vkmoe_checkpoint_get_attention, "checkpoint", 0, (NULL, first_block, &attends));
+    REFUSED(vkmoe_checkpoint_get_attention, "params", 1, (model, first_block, NULL));
+    REFUSED(vkmoe_checkpoint_get_frame, "checkpoint", 0, (NULL, &frame));
+    REFUSED(vkmoe_checkpoint_get_frame, "params", 1, (model, NULL));
+    REFUSED(vkmoe_checkpoint_get_norms, "checkpoint", 0, (NULL, first_block, &norm, &norm));
+    REFUSED(vkmoe_checkpoint_get_norms, "attention_norm", 1, (model, first_block, NULL, &norm));
+    REFUSED(vkmoe_checkpoint_get_norms, "experts_norm", 1, (model, first_block, &norm, NULL));
     vkmoe_checkpoint_destroy(NULL);
     QUIET(vkmoe_checkpoint_destroy, "checkpoint", (vkmoe_checkpoint_destroy(&out), !out));
 }
 
-static void call_model(void)
-{
-    vkmoe_model *out = NULL;
-    struct vkmoe_model_info info, zero;
-    struct vkmoe_layer_params experts;
-    struct vkmoe_attention_params attends;
-    struct vkmoe_frame_params frame;
-    struct vkmoe_view norm;
-    const char *path = VKMOE_TEST_MODELS "/tiny-mixtral";
-    REFUSED_OUT(vkmoe_model_open, "path", 1, out, (NULL, &to_record, &out));
-    REFUSED(vkmoe_model_open, "out", 1, (path, &to_record, NULL));
-    QUIET(vkmoe_model_open, "log", vkmoe_model_open(path, NULL, &out) == VKMOE_OK);
-    vkmoe_model_destroy(&out);
-    memset(&zero, 0, sizeof zero);
-    memset(&info, 0xee, sizeof info);
-    vkmoe_model_get_info(model, NULL);
-    vkmoe_model_get_info(NULL, NULL);
-    QUIET(vkmoe_model_get_info, "info", true);
-    vkmoe_model_get_info(NULL, &info);
-    QUIET(vkmoe_model_get_info, "model", !memcmp(&info, &zero, sizeof info));
-    QUIET(vkmoe_model_is_moe, "model", !vkmoe_model_is_moe(NULL, first_block));
-    REFUSED(vkmoe_model_get_layer, "model", 0, (NULL, first_block, &experts));
-    REFUSED(vkmoe_model_get_layer, "params", 1, (model, first_block, NULL));
-    REFUSED(vkmoe_model_get_mlp, "model", 0, (NULL, first_block, &experts));
-    REFUSED(vkmoe_model_get_mlp, "params", 1, (model, first_block, NULL));
-    REFUSED(vkmoe_model_get_attention, "model", 0, (NULL, first_block, &attends));
-    REFUSED(vkmoe_model_get_attention, "params", 1, (model, first_block, NULL));
-    REFUSED(vkmoe_model_get_frame, "model", 0, (NULL, &frame));
-    REFUSED(vkmoe_model_get_frame, "params", 1, (model, NULL));
-    REFUSED(vkmoe_model_get_norms, "model", 0, (NULL, first_block, &norm, &norm));
-    REFUSED(vkmoe_model_get_norms, "attention_norm", 1, (model, first_block, NULL, &norm));
-    REFUSED(vkmoe_model_get_norms, "experts_norm", 1, (model, first_block, &norm, NULL));
-    vkmoe_model_destroy(NULL);
-    QUIET(vkmoe_model_destroy, "model", (vkmoe_model_destroy(&out), !out));
-}
-
 static void call_network(void)
 {
-    vkmoe_network *out = NULL;
-    const struct vkmoe_network_params params = {0};
-    const struct vkmoe_network_forward_params forward = {0};
-    const struct vkmoe_encode_params encode = {0};
-    REFUSED_OUT(vkmoe_network_create, "device", 1, out, (NULL, model, &params, &out));
-    REFUSED_OUT(vkmoe_network_create, "device", 0, out, (NULL, NULL, &params, &out));
-    REFUSED_OUT(vkmoe_network_create, "model", 1, out, (device, NULL, &params, &out));
-    REFUSED_OUT(vkmoe_network_create, "params", 1, out, (device, model, NULL, &out));
-    REFUSED(vkmoe_network_create, "out", 1, (device, model, &params, NULL));
-    REFUSED(vkmoe_network_forward, "stream", 1, (NULL, network, &forward));
-    REFUSED(vkmoe_network_forward, "network", 1, (stream, NULL, &forward));
-    REFUSED(vkmoe_network_forward, "params", 1, (stream, network, NULL));
-    REFUSED(vkmoe_network_forward, "stream", 0, (NULL, NULL, NULL));
-    REFUSED(vkmoe_network_encode, "stream", 1, (NULL, network, &encode));
-    REFUSED(vkmoe_network_encode, "network", 1, (stream, NULL, &encode));
-    REFUSED(vkmoe_network_encode, "params", 1, (stream, network, NULL));
-    QUIET(vkmoe_network_size, "network", !vkmoe_network_size(NULL));
-    QUIET(vkmoe_network_scratch_size, "network", !vkmoe_network_scratch_size(NULL));
-    vkmoe_network_destroy(NULL);
-    QUIET(vkmoe_network_destroy, "network", (vkmoe_network_destroy(&out), !out));
+    vkmoe_model *out = NULL;
+    const struct vkmoe_model_params params = {0};
+    const struct vkmoe_model_forward_params forward = {0};
+    const struct vkmoe_model_encode_params encode = {0};
+    REFUSED_OUT(vkmoe_model_create, "device", 1, out, (NULL, model, &params, &out));
+    REFUSED_OUT(vkmoe_model_create, "device", 0, out, (NULL, NULL, &params, &out));
+    REFUSED_OUT(vkmoe_model_create, "checkpoint", 1, out, (device, NULL, &params, &out));
+    REFUSED_OUT(vkmoe_model_create, "params", 1, out, (device, model, NULL, &out));
+    REFUSED(vkmoe_model_create, "out", 1, (device, model, &params, NULL));
+    REFUSED(vkmoe_model_forward, "stream", 1, (NULL, network, &forward));
+    REFUSED(vkmoe_model_forward, "model", 1, (stream, NULL, &forward));
+    REFUSED(vkmoe_model_forward, "params", 1, (stream, network, NULL));
+    REFUSED(vkmoe_model_forward, "stream", 0, (NULL, NULL, NULL));
+    REFUSED(vkmoe_model_encode, "stream", 1, (NULL, network, &encode));
+    REFUSED(vkmoe_model_encode, "model", 1, (stream, NULL, &encode));
+    REFUSED(vkmoe_model_encode, "params", 1, (stream, network, NULL));
+    QUIET(vkmoe_model_device_size, "model", !vkmoe_model_device_size(NULL));
+    QUIET(vkmoe_model_scratch_size, "model", !vkmoe_model_scratch_size(NULL));
+    vkmoe_model_destroy(NULL);
+    QUIET(vkmoe_model_destroy, "model", (vkmoe_model_destroy(&out), !out));
 }
 
 // ------------------------------------------------------------------ objects that are no NULL
@@ -371,13 +371,13 @@ static void check_said(const char *function, enum vkmoe_status status, const cha
 
 static void call_without_buffers(void)
 {
-    const struct vkmoe_forward_params forward = {.tokens = 1};
-    const struct vkmoe_attend_params attend = {.tokens = 1};
-    const struct vkmoe_network_forward_params whole = {.tokens = 1};
-    SAID(vkmoe_layer_forward, "x is missing", (stream, layer, &forward));
+    const struct vkmoe_moe_forward_params forward = {.tokens = 1};
+    const struct vkmoe_attention_forward_params attend = {.tokens = 1};
+    const struct vkmoe_model_forward_params whole = {.tokens = 1};
+    SAID(vkmoe_moe_forward, "x is missing", (stream, layer, &forward));
     SAID(vkmoe_attention_forward, "x is missing", (stream, attention, cache, &attend));
     SAID(vkmoe_attention_store, "x is missing", (stream, attention, cache, &attend));
-    SAID(vkmoe_network_forward, "ids is missing", (stream, network, &whole));
+    SAID(vkmoe_model_forward, "ids is missing", (stream, network, &whole));
 }
 
 static void call_across_devices(void)
@@ -391,20 +391,20 @@ static void call_across_devices(void)
     CHECK_OK(vkmoe_stream_create(other, &foreign_stream));
     CHECK_OK(vkmoe_buffer_create(other, 1024, &foreign));
     CHECK_OK(vkmoe_cache_create(other, &cache_params, &foreign_cache));
-    struct vkmoe_forward_params forward = {.tokens = 1, .x = {buffer, 0}, .y = {buffer, 512}};
-    struct vkmoe_attend_params attend = {.tokens = 1, .x = {buffer, 0}, .y = {buffer, 512}};
-    struct vkmoe_network_forward_params whole = {.tokens = 1, .ids = {buffer, 0}};
-    SAID(vkmoe_layer_forward, "devices", (foreign_stream, layer, &forward));
+    struct vkmoe_moe_forward_params forward = {.tokens = 1, .x = {buffer, 0}, .y = {buffer, 512}};
+    struct vkmoe_attention_forward_params attend = {.tokens = 1, .x = {buffer, 0}, .y = {buffer, 512}};
+    struct vkmoe_model_forward_params whole = {.tokens = 1, .ids = {buffer, 0}};
+    SAID(vkmoe_moe_forward, "devices", (foreign_stream, layer, &forward));
     SAID(vkmoe_attention_forward, "devices", (foreign_stream, attention, cache, &attend));
     SAID(vkmoe_attention_store, "devices", (foreign_stream, attention, cache, &attend));
-    SAID(vkmoe_network_forward, "devices", (foreign_stream, network, &whole));
+    SAID(vkmoe_model_forward, "devices", (foreign_stream, network, &whole));
     SAID(vkmoe_attention_forward, "cache", (stream, attention, foreign_cache, &attend));
     SAID(vkmoe_attention_store, "cache", (stream, attention, foreign_cache, &attend));
     forward.x.buffer = attend.x.buffer = whole.ids.buffer = foreign;
-    SAID(vkmoe_layer_forward, "x is a buffer of another", (stream, layer, &forward));
+    SAID(vkmoe_moe_forward, "x is a buffer of another", (stream, layer, &forward));
     SAID(vkmoe_attention_forward, "x is a buffer of another", (stream, attention, cache, &attend));
     SAID(vkmoe_attention_store, "x is a buffer of another", (stream, attention, cache, &attend));
-    SAID(vkmoe_network_forward, "ids is a buffer of another", (stream, network, &whole));
+    SAID(vkmoe_model_forward, "ids is a buffer of another", (stream, network, &whole));
     goto done;
 fail:
     ok = false;
@@ -418,15 +418,15 @@ done:
 // Enums without a meaning, refused by whom they are given to, whoever finds them.
 static void call_with_nonsense(void)
 {
-    vkmoe_layer *no_layer = NULL;
+    vkmoe_moe *no_layer = NULL;
     vkmoe_attention *no_attention = NULL;
     vkmoe_cache *no_cache = NULL;
-    vkmoe_network *no_network = NULL;
+    vkmoe_model *no_network = NULL;
     const struct vkmoe_view views[] = {view, view};
-    struct vkmoe_layer_params experts = {.hidden = 8, .inner = 4, .experts = 2,
+    struct vkmoe_moe_params experts = {.hidden = 8, .inner = 4, .experts = 2,
         .experts_per_token = 1, .router = {.weight = view, .score = (enum vkmoe_score)-1},
         .up = views, .down = views};
-    SAID(vkmoe_layer_create, "score", (device, &experts, &no_layer));
+    SAID(vkmoe_moe_create, "score", (device, &experts, &no_layer));
     struct vkmoe_attention_params routed = attention_params;
     routed.experts = 2;
     routed.query = routed.output = views;
@@ -441,8 +441,8 @@ static void call_with_nonsense(void)
     struct vkmoe_cache_params strange = cache_params;
     strange.dtype = (enum vkmoe_dtype)-1;
     SAID(vkmoe_cache_create, "dtype", (device, &strange, &no_cache));
-    const struct vkmoe_network_params params = {.cache_dtype = (enum vkmoe_dtype)99};
-    SAID(vkmoe_network_create, "dtype", (device, model, &params, &no_network));
+    const struct vkmoe_model_params params = {.cache_dtype = (enum vkmoe_dtype)99};
+    SAID(vkmoe_model_create, "dtype", (device, model, &params, &no_network));
     if (no_layer || no_attention || no_cache || no_network)
         ok = false;
 }

@@ -51,11 +51,11 @@ static bool check_sizes(const struct attention_run *run)
     const struct vkmoe_attention_params *p = &run->c->attention;
     uint64_t kv_width = (uint64_t)p->kv_heads * p->head_size;
     uint64_t matrices = (2 * (uint64_t)p->experts * p->heads * p->head_size + 2 * kv_width) *
-        p->hidden * (run->c->dtype == VKMOE_F32 ? 4 : 2);
+        p->hidden * (run->c->dtype == VKMOE_DTYPE_F32 ? 4 : 2);
     uint64_t cached = 2 * kv_width * run->data.capacity * run->data.sequences *
-        (run->c->cache_dtype == VKMOE_F32 ? 4 : 2);
-    uint64_t size = vkmoe_attention_size(run->attention);
-    uint64_t cache_size = vkmoe_cache_size(run->cache);
+        (run->c->cache_dtype == VKMOE_DTYPE_F32 ? 4 : 2);
+    uint64_t size = vkmoe_attention_device_size(run->attention);
+    uint64_t cache_size = vkmoe_cache_device_size(run->cache);
     if (size < matrices)
         tap_note("attention's size is %" PRIu64 ", its matrices' %" PRIu64, size, matrices);
     if (cache_size < cached)
@@ -285,7 +285,7 @@ static bool check_stored(struct harness *harness, const struct attention_case *c
     harness->messages = 0;
     bool ok = attention_run_init(&run, harness, c, seed) && attention_run_forward(&run, false);
     unsigned char *y = ok ? copy_of(&run.y) : NULL;
-    const struct vkmoe_attend_params params = {
+    const struct vkmoe_attention_forward_params params = {
         .tokens = c->tokens,
         .x = array_span(&run.x),
         .positions = array_span(&run.positions),
@@ -360,7 +360,7 @@ static bool check_far(struct harness *harness, const struct attention_case *c, u
         array_init(&y, harness->device, NULL, 4, false) &&
         array_init(&positions, harness->device, &position, 4, false) && array_upload(&x) &&
         array_upload(&y) && array_upload(&positions);
-    const struct vkmoe_attend_params params = {.tokens = 1, .x = array_span(&x),
+    const struct vkmoe_attention_forward_params params = {.tokens = 1, .x = array_span(&x),
         .y = array_span(&y), .positions = array_span(&positions)};
     enum vkmoe_status status = VKMOE_OK;
     if (ok)

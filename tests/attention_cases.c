@@ -16,7 +16,7 @@
 #define HALF .attention.rope = {.kind = VKMOE_ROPE_HALF}
 #define INTERLEAVED .attention.rope = {.kind = VKMOE_ROPE_INTERLEAVED}
 #define DYNAMIC(way, trained, times)                                                              \
-    .attention.rope = {.kind = VKMOE_ROPE_##way, .scaling = VKMOE_ROPE_DYNAMIC, .factor = times,  \
+    .attention.rope = {.kind = VKMOE_ROPE_##way, .scaling = VKMOE_ROPE_SCALING_DYNAMIC, .factor = times,  \
         .original_positions = trained}
 #define TOP_K_OF_LOGITS                                                                           \
     .attention.router = {.score = VKMOE_SCORE_IDENTITY, .weigh = VKMOE_WEIGH_SOFTMAX}
@@ -62,7 +62,7 @@
     .attention.position_reach = 12
 #define GPT_OSS(t) DENSE(t, 45, 64, 8, 1), .has = ATTENTION_SINKS | ATTENTION_BIASES |            \
     ATTENTION_OUTPUT_BIAS, .attention.rope = {.kind = VKMOE_ROPE_HALF, .base = 150000,            \
-        .scaling = VKMOE_ROPE_YARN, .factor = 32, .original_positions = 4096, .beta_fast = 32,    \
+        .scaling = VKMOE_ROPE_SCALING_YARN, .factor = 32, .original_positions = 4096, .beta_fast = 32,    \
         .beta_slow = 1, .truncate_off = true}
 #define QWEN3(t) DENSE(t, 64, 32, 8, 2), .has = ATTENTION_NORMS,                                  \
     .attention.norm_epsilon = 1e-6f, .attention.rope = {.kind = VKMOE_ROPE_HALF, .base = 1e6f}
@@ -72,20 +72,20 @@
 const struct attention_case attention_cases[] = {
     // ----------------------------------------------------- models, as they are published
     {"multi-head", DENSE(33, 64, 16, 4, 4), HALF},
-    {"multi-query", DENSE(33, 64, 16, 8, 1), HALF, .dtype = VKMOE_F16},
+    {"multi-query", DENSE(33, 64, 16, 8, 1), HALF, .dtype = VKMOE_DTYPE_F16},
     {"mixtral-prefill", LLAMA(100)},
     {"mixtral-decode", LLAMA(1), .history = 40},
-    {"mixtral-prefill-f16", LLAMA(100), .dtype = VKMOE_F16, .cache_dtype = VKMOE_F16},
-    {"mixtral-decode-bf16", LLAMA(1), .history = 40, .dtype = VKMOE_BF16},
+    {"mixtral-prefill-f16", LLAMA(100), .dtype = VKMOE_DTYPE_F16, .cache_dtype = VKMOE_DTYPE_F16},
+    {"mixtral-decode-bf16", LLAMA(1), .history = 40, .dtype = VKMOE_DTYPE_BF16},
     {"mixtral-sliding-window", LLAMA(100), .history = 10, PATTERNS({.left = 20})},
     {"llama-3.1", DENSE(40, 64, 32, 8, 2), .attention.rope = {.kind = VKMOE_ROPE_HALF,
-        .base = 500000, .scaling = VKMOE_ROPE_LLAMA3, .factor = 8, .original_positions = 8192,
+        .base = 500000, .scaling = VKMOE_ROPE_SCALING_LLAMA3, .factor = 8, .original_positions = 8192,
         .low_factor = 1, .high_factor = 4}},
     {"gpt-oss-prefill", GPT_OSS(40), PATTERNS({.left = 16})},
-    {"gpt-oss-full-prefill", GPT_OSS(40), .vector_dtype = VKMOE_BF16},
+    {"gpt-oss-full-prefill", GPT_OSS(40), .vector_dtype = VKMOE_DTYPE_BF16},
     {"gpt-oss-decode", GPT_OSS(1), .history = 40},
     {"qwen3-prefill", QWEN3(33)},
-    {"qwen3-decode", QWEN3(1), .history = 20, .vector_dtype = VKMOE_BF16},
+    {"qwen3-decode", QWEN3(1), .history = 20, .vector_dtype = VKMOE_DTYPE_BF16},
     {"olmoe-prefill", OLMOE(33)},
     {"olmoe-decode", OLMOE(1), .history = 20},
     {"gemma-2", DENSE(33, 48, 64, 4, 2), HALF, .attention.soft_cap = 5.0f,
@@ -95,14 +95,14 @@ const struct attention_case attention_cases[] = {
     {"phi-partial-rope", DENSE(33, 48, 80, 2, 2), .attention.rope = {.kind = VKMOE_ROPE_HALF,
         .size = 32}, .has = ATTENTION_BIASES | ATTENTION_OUTPUT_BIAS},
     {"qwen2-biases", DENSE(33, 56, 16, 7, 1), HALF, .has = ATTENTION_BIASES,
-        .vector_dtype = VKMOE_F16},
+        .vector_dtype = VKMOE_DTYPE_F16},
     {"bert-both-sides", DENSE(33, 48, 16, 3, 3), .sequences = 3, PATTERNS({.both_sides = true}),
         .has = ATTENTION_BIASES | ATTENTION_OUTPUT_BIAS},
     {"moa", MOA(33, 16, 4), .has = ATTENTION_ROUTER_BIAS},
-    {"moa-decode", MOA(1, 16, 4), .history = 30, .dtype = VKMOE_F16},
+    {"moa-decode", MOA(1, 16, 4), .history = 30, .dtype = VKMOE_DTYPE_F16},
     {"moa-paper-16-of-32", MOA(20, 32, 16)},
     {"jetmoe-prefill", JETMOE(100), .has = ATTENTION_OUTPUT_BIAS},
-    {"jetmoe-prefill-f16", JETMOE(160), .dtype = VKMOE_F16, .has = ATTENTION_OUTPUT_BIAS},
+    {"jetmoe-prefill-f16", JETMOE(160), .dtype = VKMOE_DTYPE_F16, .has = ATTENTION_OUTPUT_BIAS},
     {"jetmoe-decode", JETMOE(1), .history = 150, .has = ATTENTION_OUTPUT_BIAS},
     {"jetmoe-decode-batch", JETMOE(6), .history = 150, .sequences = 6,
         .has = ATTENTION_OUTPUT_BIAS | ATTENTION_INTERLEAVED},
@@ -112,7 +112,7 @@ const struct attention_case attention_cases[] = {
     {"founding-decode", FOUNDING(1), .history = 100},
     {"founding-decode-batch", FOUNDING(5), .history = 60, .sequences = 5,
         .has = ATTENTION_INTERLEAVED},
-    {"founding-chunk", FOUNDING(30), .history = 61, .cache_dtype = VKMOE_F16},
+    {"founding-chunk", FOUNDING(30), .history = 61, .cache_dtype = VKMOE_DTYPE_F16},
     {"seed-prefill", SEED(100)},
     {"seed-decode", SEED(1), .history = 100},
     {"seed-decode-batch", SEED(4), .history = 77, .sequences = 4, .has = ATTENTION_INTERLEAVED},
@@ -121,10 +121,10 @@ const struct attention_case attention_cases[] = {
     {"moba-decode", MOBA(1), .history = 100},
     {"moba-decode-splits", MOBA(1), .history = 300, .has = ATTENTION_LONGEST},
     {"moba-sequences", MOBA(60), .sequences = 3, .history = 40, .has = ATTENTION_INTERLEAVED},
-    {"moba-f16", MOBA(70), .dtype = VKMOE_F16, .has = ATTENTION_FULL},
+    {"moba-f16", MOBA(70), .dtype = VKMOE_DTYPE_F16, .has = ATTENTION_FULL},
     {"moh-prefill", MOH(60), .has = ATTENTION_OUTPUT_BIAS},
     {"moh-decode", MOH(1), .history = 50},
-    {"moh-decode-batch-f16", MOH(3), .history = 50, .sequences = 3, .dtype = VKMOE_F16,
+    {"moh-decode-batch-f16", MOH(3), .history = 50, .sequences = 3, .dtype = VKMOE_DTYPE_F16,
         .has = ATTENTION_INTERLEAVED},
     {"moh-32-heads", ROUTED(20, 64, 16, 1, 32, 32, 24), FIRST_KV_HEADS(0, 1, 2, 3, 4, 5, 6, 7, 8,
         9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31),
@@ -134,7 +134,7 @@ const struct attention_case attention_cases[] = {
         {.both_sides = true}, {.both_sides = true})},
     {"switchhead-prefill", SWITCHHEAD(60), .has = ATTENTION_OUTPUT_BIAS},
     {"switchhead-decode", SWITCHHEAD(1), .history = 50},
-    {"switchhead-batch-f16", SWITCHHEAD(7), .history = 30, .sequences = 7, .dtype = VKMOE_F16,
+    {"switchhead-batch-f16", SWITCHHEAD(7), .history = 30, .sequences = 7, .dtype = VKMOE_DTYPE_F16,
         .has = ATTENTION_INTERLEAVED | ATTENTION_OUTPUT_BIAS},
     {"switchhead-values-only", DENSE(33, 45, 13, 3, 3), .history = 5,
         .attention.value_experts = HEAD_EXPERTS(5, 1)},
@@ -169,28 +169,28 @@ const struct attention_case attention_cases[] = {
     {"tokens-31-routed", FOUNDING(31), .has = ATTENTION_MISALIGNED | ATTENTION_NO_SEQUENCES},
     {"tokens-300", LLAMA(300), .has = ATTENTION_MISALIGNED | ATTENTION_LONGEST},
     {"tokens-300-routed", FOUNDING(300), .has = ATTENTION_FULL},
-    {"tokens-300-jetmoe", JETMOE(300), .cache_dtype = VKMOE_F16, .has = ATTENTION_LONGEST},
+    {"tokens-300-jetmoe", JETMOE(300), .cache_dtype = VKMOE_DTYPE_F16, .has = ATTENTION_LONGEST},
 
     // ------------------------------------------------------------ head sizes and heads
     {"head-size-1", DENSE(9, 24, 1, 4, 2)},
-    {"head-size-1-decode", DENSE(1, 24, 1, 4, 2), .history = 20, .cache_dtype = VKMOE_F16,
+    {"head-size-1-decode", DENSE(1, 24, 1, 4, 2), .history = 20, .cache_dtype = VKMOE_DTYPE_F16,
         .has = ATTENTION_EXACT},
     {"head-size-2", DENSE(9, 24, 2, 4, 2), HALF},
     {"head-size-7", DENSE(9, 24, 7, 3, 1), .attention.rope = {.kind = VKMOE_ROPE_HALF,
         .size = 4}},
-    {"head-size-7-f16", DENSE(19, 24, 7, 3, 1), .cache_dtype = VKMOE_F16,
+    {"head-size-7-f16", DENSE(19, 24, 7, 3, 1), .cache_dtype = VKMOE_DTYPE_F16,
         .has = ATTENTION_EXACT},
     {"head-size-24", DENSE(33, 48, 24, 4, 2), HALF},
     {"head-size-24-routed", ROUTED(33, 40, 24, 2, 1, 4, 2), INTERLEAVED, TOP_K_NORM},
     {"head-size-33", DENSE(19, 40, 33, 3, 3), .attention.rope = {
         .kind = VKMOE_ROPE_INTERLEAVED, .size = 32}},
     {"head-size-33-routed-decode", ROUTED(1, 40, 33, 1, 1, 4, 2), TOP_K_NORM, .history = 50},
-    {"head-size-64", DENSE(33, 48, 64, 4, 1), HALF, .cache_dtype = VKMOE_F16},
+    {"head-size-64", DENSE(33, 48, 64, 4, 1), HALF, .cache_dtype = VKMOE_DTYPE_F16},
     {"head-size-80", DENSE(19, 48, 80, 2, 1), INTERLEAVED},
     {"head-size-112", DENSE(19, 48, 112, 2, 1), HALF},
     {"head-size-128", DENSE(33, 48, 128, 4, 1), HALF},
     {"head-size-128-decode-f16", DENSE(1, 48, 128, 4, 1), HALF, .history = 70,
-        .cache_dtype = VKMOE_F16},
+        .cache_dtype = VKMOE_DTYPE_F16},
     {"head-size-256", DENSE(19, 48, 256, 2, 1), HALF},
     {"head-size-256-routed", ROUTED(19, 48, 256, 1, 1, 4, 2), HALF, TOP_K_NORM,
         .has = ATTENTION_SLOW},
@@ -204,14 +204,14 @@ const struct attention_case attention_cases[] = {
     {"heads-33-of-11", DENSE(9, 33, 8, 33, 11), HALF},
     {"heads-48-of-1", DENSE(3, 33, 8, 48, 1), HALF, .history = 20},
     {"hidden-1", DENSE(9, 1, 16, 2, 1), HALF},
-    {"hidden-primes", ROUTED(33, 127, 16, 2, 1, 5, 3), HALF, TOP_K_NORM, .dtype = VKMOE_F16},
+    {"hidden-primes", ROUTED(33, 127, 16, 2, 1, 5, 3), HALF, TOP_K_NORM, .dtype = VKMOE_DTYPE_F16},
     {"transposed", ROUTED(19, 40, 16, 2, 1, 4, 2), HALF, TOP_K_NORM,
         .has = ATTENTION_TRANSPOSED},
-    {"dtypes-mixed", ROUTED(40, 40, 16, 2, 1, 4, 2), HALF, TOP_K_NORM, .dtype = VKMOE_F16,
+    {"dtypes-mixed", ROUTED(40, 40, 16, 2, 1, 4, 2), HALF, TOP_K_NORM, .dtype = VKMOE_DTYPE_F16,
         .has = ATTENTION_KEYS_F32},
     {"dtypes-mixed-decode", ROUTED(2, 40, 16, 2, 1, 4, 2), HALF, TOP_K_NORM, .history = 5,
-        .dtype = VKMOE_BF16, .has = ATTENTION_KEYS_F32},
-    {"dtypes-mixed-dense", DENSE(40, 40, 16, 2, 1), HALF, .dtype = VKMOE_F16,
+        .dtype = VKMOE_DTYPE_BF16, .has = ATTENTION_KEYS_F32},
+    {"dtypes-mixed-dense", DENSE(40, 40, 16, 2, 1), HALF, .dtype = VKMOE_DTYPE_F16,
         .has = ATTENTION_KEYS_F32},
     {"transposed-dense", DENSE(19, 40, 16, 2, 1), HALF, .has = ATTENTION_TRANSPOSED},
 
@@ -221,19 +221,19 @@ const struct attention_case attention_cases[] = {
     {"rope-interleaved-norms", DENSE(19, 48, 16, 2, 2), INTERLEAVED, .has = ATTENTION_NORMS,
         .attention.norm_epsilon = 1e-2f},
     {"rope-linear", DENSE(19, 48, 16, 2, 2), .history = 20, .attention.rope = {
-        .kind = VKMOE_ROPE_HALF, .scaling = VKMOE_ROPE_LINEAR, .factor = 4}},
+        .kind = VKMOE_ROPE_HALF, .scaling = VKMOE_ROPE_SCALING_LINEAR, .factor = 4}},
     // Contexts so short that all three ranges of frequencies are met.
     {"rope-llama3-short", DENSE(30, 48, 32, 2, 2), .history = 30, .attention.rope = {
-        .kind = VKMOE_ROPE_INTERLEAVED, .scaling = VKMOE_ROPE_LLAMA3, .factor = 8,
+        .kind = VKMOE_ROPE_INTERLEAVED, .scaling = VKMOE_ROPE_SCALING_LLAMA3, .factor = 8,
         .original_positions = 64, .low_factor = 1, .high_factor = 4, .base = 1000}},
     {"rope-yarn", DENSE(30, 48, 32, 2, 2), .history = 30, .attention.rope = {
-        .kind = VKMOE_ROPE_HALF, .scaling = VKMOE_ROPE_YARN, .factor = 4,
+        .kind = VKMOE_ROPE_HALF, .scaling = VKMOE_ROPE_SCALING_YARN, .factor = 4,
         .original_positions = 256, .base = 1000}},
     {"rope-yarn-not-truncated", DENSE(30, 48, 32, 2, 2), .history = 30, .attention.rope = {
-        .kind = VKMOE_ROPE_HALF, .scaling = VKMOE_ROPE_YARN, .factor = 4, .base = 1000,
+        .kind = VKMOE_ROPE_HALF, .scaling = VKMOE_ROPE_SCALING_YARN, .factor = 4, .base = 1000,
         .original_positions = 256, .truncate_off = true, .beta_fast = 16, .beta_slow = 2}},
     {"rope-yarn-factor-given", DENSE(30, 48, 32, 2, 2), .history = 30, .attention.rope = {
-        .kind = VKMOE_ROPE_INTERLEAVED, .scaling = VKMOE_ROPE_YARN, .factor = 40, .size = 16,
+        .kind = VKMOE_ROPE_INTERLEAVED, .scaling = VKMOE_ROPE_SCALING_YARN, .factor = 40, .size = 16,
         .original_positions = 4096, .attention_factor = 0.8f}},
     {"rope-one-pair", DENSE(19, 48, 16, 2, 2), .attention.rope = {
         .kind = VKMOE_ROPE_HALF, .size = 2}},
@@ -244,9 +244,9 @@ const struct attention_case attention_cases[] = {
         .has = ATTENTION_LONGEST},
     {"rope-dynamic-capacity", DENSE(30, 48, 32, 2, 2), DYNAMIC(HALF, 32, 4), .history = 30},
     {"rope-dynamic-decode", DENSE(1, 48, 32, 4, 2), DYNAMIC(INTERLEAVED, 8, 8), .history = 50,
-        .cache_dtype = VKMOE_F16, .has = ATTENTION_LONGEST},
+        .cache_dtype = VKMOE_DTYPE_F16, .has = ATTENTION_LONGEST},
     {"rope-dynamic-partial", DENSE(19, 48, 33, 2, 2), .history = 20, .attention.rope = {
-        .kind = VKMOE_ROPE_HALF, .scaling = VKMOE_ROPE_DYNAMIC, .size = 4, .base = 500,
+        .kind = VKMOE_ROPE_HALF, .scaling = VKMOE_ROPE_SCALING_DYNAMIC, .size = 4, .base = 500,
         .factor = 1.5f, .original_positions = 7}, .has = ATTENTION_LONGEST | ATTENTION_NORMS},
     {"rope-dynamic-routed", ROUTED(40, 48, 16, 2, 1, 4, 2), TOP_K_NORM, DYNAMIC(HALF, 16, 2),
         .history = 20, .has = ATTENTION_LONGEST},
@@ -364,7 +364,7 @@ const struct attention_case attention_cases[] = {
     {"sequences-6-decode-k3", ROUTED(6, 48, 16, 2, 1, 5, 3), HALF, TOP_K_NORM, .sequences = 6,
         .history = 20, .has = ATTENTION_INTERLEAVED},
     {"sequences-6-decode-k3-f16", ROUTED(6, 48, 16, 2, 1, 5, 3), HALF, TOP_K_NORM,
-        .sequences = 6, .history = 20, .dtype = VKMOE_F16, .has = ATTENTION_INTERLEAVED},
+        .sequences = 6, .history = 20, .dtype = VKMOE_DTYPE_F16, .has = ATTENTION_INTERLEAVED},
     {"shuffled", LLAMA(33), .has = ATTENTION_SHUFFLED, .history = 3},
 
     // --------------------------------------------------------------------------- gates
@@ -408,11 +408,11 @@ const struct attention_case attention_cases[] = {
     {"soft-cap-tight", DENSE(40, 48, 16, 2, 1), HALF, .attention.soft_cap = 0.5f,
         .score_gain = 20.0},
     {"soft-cap-far", DENSE(40, 48, 16, 2, 1), HALF, .attention.soft_cap = 1000.0f},
-    {"exact-f16", DENSE(40, 48, 16, 2, 1), .cache_dtype = VKMOE_F16,
+    {"exact-f16", DENSE(40, 48, 16, 2, 1), .cache_dtype = VKMOE_DTYPE_F16,
         .has = ATTENTION_EXACT | ATTENTION_SLOW},
-    {"exact-f16-routed", ROUTED(40, 48, 32, 2, 1, 4, 2), TOP_K_NORM, .cache_dtype = VKMOE_F16,
-        .has = ATTENTION_EXACT, .dtype = VKMOE_F16},
-    {"exact-f16-decode", DENSE(1, 48, 64, 2, 1), .cache_dtype = VKMOE_F16, .history = 300,
+    {"exact-f16-routed", ROUTED(40, 48, 32, 2, 1, 4, 2), TOP_K_NORM, .cache_dtype = VKMOE_DTYPE_F16,
+        .has = ATTENTION_EXACT, .dtype = VKMOE_DTYPE_F16},
+    {"exact-f16-decode", DENSE(1, 48, 64, 2, 1), .cache_dtype = VKMOE_DTYPE_F16, .history = 300,
         .has = ATTENTION_EXACT},
 
     // ------------------------------------------------------------------- long contexts

@@ -27,7 +27,7 @@ enum {
     ATTENTION_NO_SEQUENCES = 1 << 8, // no span of sequences: there is but one
     ATTENTION_INTERLEAVED = 1 << 9,  // sequences take turns, instead of one behind the other
     ATTENTION_SHUFFLED = 1 << 10,    // tokens in any order
-    ATTENTION_LONGEST = 1 << 11,     // attend_params.longest is exact, not 0
+    ATTENTION_LONGEST = 1 << 11,     // attention_forward_params.longest is exact, not 0
     ATTENTION_FULL = 1 << 12,        // the longest sequence fills its capacity
     ATTENTION_HOT = 1 << 13,         // one expert is everybody's first choice
     ATTENTION_EXACT = 1 << 14,       // keys and values are exact in f16
@@ -83,7 +83,7 @@ struct attention_data {
     struct attention_batch batch;   // what the case is about
     uint32_t *lengths;              // [sequences] after the batch; NULL unless both_sides
     uint32_t sequences, capacity;
-    uint32_t longest;               // for attend_params
+    uint32_t longest;               // for attention_forward_params
     void **memory;                  // what all these point to
     uint32_t memory_count;
 };

@@ -34,11 +34,11 @@ static void *keep(struct attention_data *data, size_t size)
 
 static void store(void *address, enum vkmoe_dtype dtype, double value)
 {
-    if (dtype == VKMOE_F32) {
+    if (dtype == VKMOE_DTYPE_F32) {
         float f = (float)value;
         memcpy(address, &f, 4);
     } else {
-        uint16_t bits = dtype == VKMOE_F16 ? f16_bits(value) : bf16_bits(value);
+        uint16_t bits = dtype == VKMOE_DTYPE_F16 ? f16_bits(value) : bf16_bits(value);
         memcpy(address, &bits, 2);
     }
 }
@@ -49,7 +49,7 @@ static void store(void *address, enum vkmoe_dtype dtype, double value)
 static struct vkmoe_view make(const struct maker *m, struct rng *rng, uint32_t rows,
     uint32_t columns, enum vkmoe_dtype dtype, double mean, double deviation, bool thirds)
 {
-    size_t size = dtype == VKMOE_F32 ? 4 : 2;
+    size_t size = dtype == VKMOE_DTYPE_F32 ? 4 : 2;
     char *base = keep(m->data, (size_t)rows * columns * size);
     bool transposed = rows > 1 && m->c->has & ATTENTION_TRANSPOSED;
     for (size_t i = 0; i < (size_t)rows * columns; i++) {
@@ -142,7 +142,7 @@ static void make_keys(const struct maker *m)
     struct vkmoe_attention_params *p = &m->data->params;
     uint32_t width = a->kv_heads * a->head_size;
     bool exact = m->c->has & ATTENTION_EXACT;
-    enum vkmoe_dtype dtype = m->c->has & ATTENTION_KEYS_F32 ? VKMOE_F32 : m->c->dtype;
+    enum vkmoe_dtype dtype = m->c->has & ATTENTION_KEYS_F32 ? VKMOE_DTYPE_F32 : m->c->dtype;
     double deviation = 1.0 / sqrt(a->hidden);
     if (exact)
         deviation = power_below(1.5 * deviation);

@@ -49,16 +49,16 @@
     X(rope_above_head, p->rope.size = p->head_size + 2)                                           \
     X(rope_base_negative, p->rope.base = -3.0f)                                                   \
     X(rope_base_nan, p->rope.base = NAN)                                                          \
-    X(rope_linear_factor_0, p->rope.scaling = VKMOE_ROPE_LINEAR)                                  \
-    X(rope_llama3_factors, p->rope.scaling = VKMOE_ROPE_LLAMA3; p->rope.factor = 8;               \
+    X(rope_linear_factor_0, p->rope.scaling = VKMOE_ROPE_SCALING_LINEAR)                                  \
+    X(rope_llama3_factors, p->rope.scaling = VKMOE_ROPE_SCALING_LLAMA3; p->rope.factor = 8;               \
         p->rope.original_positions = 64; p->rope.low_factor = 4; p->rope.high_factor = 4)         \
-    X(rope_llama3_positions, p->rope.scaling = VKMOE_ROPE_LLAMA3; p->rope.factor = 8;             \
+    X(rope_llama3_positions, p->rope.scaling = VKMOE_ROPE_SCALING_LLAMA3; p->rope.factor = 8;             \
         p->rope.low_factor = 1; p->rope.high_factor = 4)                                          \
-    X(rope_yarn_positions, p->rope.scaling = VKMOE_ROPE_YARN; p->rope.factor = 8)                 \
-    X(rope_dynamic_positions, p->rope.scaling = VKMOE_ROPE_DYNAMIC; p->rope.factor = 2)           \
-    X(rope_dynamic_factor, p->rope.scaling = VKMOE_ROPE_DYNAMIC; p->rope.factor = 0.5f;           \
+    X(rope_yarn_positions, p->rope.scaling = VKMOE_ROPE_SCALING_YARN; p->rope.factor = 8)                 \
+    X(rope_dynamic_positions, p->rope.scaling = VKMOE_ROPE_SCALING_DYNAMIC; p->rope.factor = 2)           \
+    X(rope_dynamic_factor, p->rope.scaling = VKMOE_ROPE_SCALING_DYNAMIC; p->rope.factor = 0.5f;           \
         p->rope.original_positions = 64)                                                          \
-    X(rope_dynamic_one_pair, p->rope.scaling = VKMOE_ROPE_DYNAMIC; p->rope.factor = 2;            \
+    X(rope_dynamic_one_pair, p->rope.scaling = VKMOE_ROPE_SCALING_DYNAMIC; p->rope.factor = 2;            \
         p->rope.original_positions = 64; p->rope.size = 2)                                        \
     X(unknown_pattern, patterns[2].kind = (enum vkmoe_pattern_kind)UNKNOWN)                       \
     X(step_0, patterns[1].kind = VKMOE_PATTERN_STRIDED; patterns[1].step = 0)                     \
@@ -137,7 +137,7 @@
     X(cache_head_size_257, p->head_size = 257)                                                    \
     X(cache_sequences_0, p->sequences = 0)                                                        \
     X(cache_capacity_0, p->capacity = 0)                                                          \
-    X(cache_bf16, p->dtype = VKMOE_BF16)                                                          \
+    X(cache_bf16, p->dtype = VKMOE_DTYPE_BF16)                                                          \
     X(cache_unknown_dtype, p->dtype = (enum vkmoe_dtype)UNKNOWN)                                  \
     X(cache_block_huge, p->block = 1u << 30)
 
@@ -273,7 +273,7 @@ static void make_narrow(struct vkmoe_attention_params *p, uint32_t heads, uint32
         __VA_ARGS__;                                                                              \
     }
 #define DEFINE_TOKENS(name, ...)                                                                  \
-    static void name(struct vkmoe_attend_params *p, const struct environment *e,                  \
+    static void name(struct vkmoe_attention_forward_params *p, const struct environment *e,                  \
         vkmoe_cache **cache)                                                                      \
     {                                                                                             \
         (void)p, (void)e, (void)cache;                                                            \
@@ -302,7 +302,7 @@ struct cache_error {
 };
 struct forward_error {
     const char *name;
-    void (*apply)(struct vkmoe_attend_params *p, const struct environment *e,
+    void (*apply)(struct vkmoe_attention_forward_params *p, const struct environment *e,
         vkmoe_cache **cache);
     enum vkmoe_status expected;
     bool store;
@@ -382,7 +382,7 @@ static bool check_cache(struct environment *e, const struct cache_error *error)
 // Far enough apart that no error reaches from one into another by mistake.
 static bool check_forward(struct environment *e, const struct forward_error *error)
 {
-    struct vkmoe_attend_params params = {
+    struct vkmoe_attention_forward_params params = {
         .tokens = TOKENS,
         .x = {e->buffer, 1024},
         .y = {e->buffer, 2048},

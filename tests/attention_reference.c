@@ -126,27 +126,27 @@ double reference_rope_angle(const struct vkmoe_rope *rope, uint32_t size, uint32
     uint32_t pair, uint32_t position)
 {
     double base = rope->base != 0.0f ? rope->base : 10000.0;
-    if (rope->scaling == VKMOE_ROPE_DYNAMIC) {
+    if (rope->scaling == VKMOE_ROPE_SCALING_DYNAMIC) {
         double trained = rope->original_positions, d = size;
         base *= pow(rope->factor * fmax(length, trained) / trained - (rope->factor - 1.0),
             d / (d - 2.0));
     }
     double frequency = pow(base, -2.0 * pair / size);
     switch (rope->scaling) {
-    case VKMOE_ROPE_PLAIN:
-    case VKMOE_ROPE_DYNAMIC: // in the base
+    case VKMOE_ROPE_SCALING_PLAIN:
+    case VKMOE_ROPE_SCALING_DYNAMIC: // in the base
         break;
-    case VKMOE_ROPE_LINEAR:
+    case VKMOE_ROPE_SCALING_LINEAR:
         frequency /= rope->factor;
         break;
-    case VKMOE_ROPE_LLAMA3: {
+    case VKMOE_ROPE_SCALING_LLAMA3: {
         double turns = rope->original_positions * frequency / (2.0 * PI); // in the context
         double low = rope->low_factor, high = rope->high_factor;
         double kept = fmin(fmax((turns - low) / (high - low), 0.0), 1.0);
         frequency = kept * frequency + (1.0 - kept) * frequency / rope->factor;
         break;
     }
-    case VKMOE_ROPE_YARN: {
+    case VKMOE_ROPE_SCALING_YARN: {
         double ramp = find_yarn_ramp(rope, base, size, pair);
         frequency = ramp * frequency / rope->factor + (1.0 - ramp) * frequency;
         break;
@@ -157,7 +157,7 @@ double reference_rope_angle(const struct vkmoe_rope *rope, uint32_t size, uint32
 
 double reference_rope_factor(const struct vkmoe_rope *rope)
 {
-    if (rope->kind == VKMOE_ROPE_NONE || rope->scaling != VKMOE_ROPE_YARN)
+    if (rope->kind == VKMOE_ROPE_NONE || rope->scaling != VKMOE_ROPE_SCALING_YARN)
         return 1.0;
     if (rope->attention_factor != 0.0f)
         return rope->attention_factor;
@@ -303,7 +303,7 @@ void reference_remember(const struct reference_attention *a, uint32_t tokens, co
         else
             project(a, x_token, a->value, a->value_bias, NULL, a->kv_heads, value);
         rotate_heads(a, a->kv_heads, context_of(history), positions[t], key);
-        for (uint32_t i = 0; history->dtype == VKMOE_F16 && i < history->width; i++) {
+        for (uint32_t i = 0; history->dtype == VKMOE_DTYPE_F16 && i < history->width; i++) {
             key[i] = round_to_f16(key[i]);
             value[i] = round_to_f16(value[i]);
         }
@@ -558,12 +558,12 @@ double *reference_read_view(const struct vkmoe_view *view, uint32_t rows, uint32
             double *value = &values[(size_t)r * columns + i];
             float single;
             uint16_t bits;
-            if (view->dtype == VKMOE_F32) {
+            if (view->dtype == VKMOE_DTYPE_F32) {
                 memcpy(&single, (const char *)view->data + at * 4, 4);
                 *value = single;
             } else {
                 memcpy(&bits, (const char *)view->data + at * 2, 2);
-                *value = view->dtype == VKMOE_F16 ? f16_value(bits) : bf16_value(bits);
+                *value = view->dtype == VKMOE_DTYPE_F16 ? f16_value(bits) : bf16_value(bits);
             }
         }
     }

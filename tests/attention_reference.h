@@ -75,7 +75,7 @@ double reference_rope_factor(const struct vkmoe_rope *rope);
 struct reference_history {
     uint32_t width; // kv_heads * head_size
     uint32_t sequences, capacity;
-    uint32_t longest;        // of the next forward, as in vkmoe_attend_params
+    uint32_t longest;        // of the next forward, as in vkmoe_attention_forward_params
     enum vkmoe_dtype dtype;  // values are rounded to it
     double *keys, *values;   // [sequences][capacity][width]; keys are rotated
 };

@@ -79,7 +79,7 @@ static bool fill_cache(struct attention_run *run)
             "filler");
     }
     for (uint32_t t = 0; ok && t < tokens; t += chunk) {
-        struct vkmoe_attend_params params = {
+        struct vkmoe_attention_forward_params params = {
             .tokens = tokens - t < chunk ? tokens - t : chunk,
             .x = span_from(&f.x, t * hidden),
             .y = span_from(&f.y, t * hidden),
@@ -152,7 +152,7 @@ bool attention_run_init(struct attention_run *run, struct harness *harness,
     attention_data_init(&run->data, c, seed);
     // The rounding of a score grows with it, and e^score has that as a relative error.
     run->tolerance = COMPARE_F32_TOLERANCE * fmax(c->score_gain / 5.0, 1.0);
-    if (c->cache_dtype == VKMOE_F16 && !(c->has & ATTENTION_EXACT))
+    if (c->cache_dtype == VKMOE_DTYPE_F16 && !(c->has & ATTENTION_EXACT))
         run->tolerance = F16_CACHE_TOLERANCE;
     return is_ok(vkmoe_attention_create(harness->device, &run->data.params, &run->attention),
         "vkmoe_attention_create") && attention_run_renew_cache(run) && init_arrays(run);
@@ -189,7 +189,7 @@ bool attention_run_record(struct attention_run *run, uint32_t first, uint32_t to
 {
     const struct attention_batch *b = &run->data.batch;
     size_t hidden = run->c->attention.hidden, k = run->c->attention.experts_per_token;
-    struct vkmoe_attend_params params = {
+    struct vkmoe_attention_forward_params params = {
         .tokens = tokens,
         .x = span_from(&run->x, first * hidden),
         .y = span_from(&run->y, first * hidden),

@@ -195,7 +195,7 @@ static bool test_experts(void)
     ok &= near("y[1]", y[1], 4 * 100 * 2.0 / 3 + 2.5 * 10 / 3.0);
 
     struct reference_history history;
-    reference_history_init(&history, &a, 1, 2, VKMOE_F32);
+    reference_history_init(&history, &a, 1, 2, VKMOE_DTYPE_F32);
     const int32_t ids_in[4] = {0, 2, -5, 99};
     const float weights_in[4] = {-0.0f, 0.5f, 1.0f, 2.0f};
     int32_t ids[4];
@@ -219,7 +219,7 @@ static bool test_rope_pairs(void)
     const float x[4] = {1.0f, 2.0f, 3.0f, 4.0f};
     const uint32_t position = 3;
     struct reference_history h;
-    reference_history_init(&h, &a, 1, 4, VKMOE_F32);
+    reference_history_init(&h, &a, 1, 4, VKMOE_DTYPE_F32);
     double *k = h.keys + 12, *v = h.values + 12;
     reference_remember(&a, 1, x, &position, NULL, &h);
     bool ok = near("half 0", k[0], cos(3.0) - 3 * sin(3.0));
@@ -233,13 +233,13 @@ static bool test_rope_pairs(void)
     a.rope.size = 2;
     reference_remember(&a, 1, x, &position, NULL, &h);
     ok &= near("partial 1", k[1], 2 * cos(3.0) + sin(3.0)) && near("partial 2", k[2], 3.0);
-    a.rope.scaling = VKMOE_ROPE_LINEAR;
+    a.rope.scaling = VKMOE_ROPE_SCALING_LINEAR;
     a.rope.factor = 2.0f;
     reference_remember(&a, 1, x, &position, NULL, &h);
     ok &= near("linear", k[1], 2 * cos(1.5) + sin(1.5));
     reference_history_finish(&h);
 
-    reference_history_init(&h, &a, 1, 4, VKMOE_F16);
+    reference_history_init(&h, &a, 1, 4, VKMOE_DTYPE_F16);
     reference_remember(&a, 1, x, &position, NULL, &h);
     ok &= near("f16", h.keys[13], round_to_f16(2 * cos(1.5) + sin(1.5)));
     reference_history_finish(&h);
@@ -255,22 +255,22 @@ static bool test_rope_scalings(void)
         uint32_t size, pairs[5];
         double frequencies[5];
     } rows[] = {
-        {{.kind = VKMOE_ROPE_HALF, .base = 150000, .scaling = VKMOE_ROPE_YARN, .factor = 32,
+        {{.kind = VKMOE_ROPE_HALF, .base = 150000, .scaling = VKMOE_ROPE_SCALING_YARN, .factor = 32,
             .original_positions = 4096, .truncate_off = true}, 64, {0, 8, 12, 17, 31}, // gpt-oss
             {1.0, 0.050813274815461475, 0.006794959489732219, 0.00012931870124506317,
                 3.0235114281192144e-07}},
-        {{.kind = VKMOE_ROPE_HALF, .scaling = VKMOE_ROPE_YARN, .factor = 40,
+        {{.kind = VKMOE_ROPE_HALF, .scaling = VKMOE_ROPE_SCALING_YARN, .factor = 40,
             .original_positions = 4096, .beta_fast = 32, .beta_slow = 1}, 128,
             {0, 20, 30, 45, 63}, {1.0, 0.056234132519034905, 0.008334508951020777,
                 9.62454078787182e-05, 2.8869549617236457e-06}},
-        {{.kind = VKMOE_ROPE_HALF, .base = 500000, .scaling = VKMOE_ROPE_LLAMA3, .factor = 8,
+        {{.kind = VKMOE_ROPE_HALF, .base = 500000, .scaling = VKMOE_ROPE_SCALING_LLAMA3, .factor = 8,
             .original_positions = 8192, .low_factor = 1, .high_factor = 4}, 128, // Llama 3.1
             {0, 25, 30, 33, 63}, {1.0, 0.005940730375674967, 0.0013718935677611381,
                 0.00031269375038406517, 3.068925988914511e-07}},
-        {{.kind = VKMOE_ROPE_HALF, .scaling = VKMOE_ROPE_DYNAMIC, .factor = 4,
+        {{.kind = VKMOE_ROPE_HALF, .scaling = VKMOE_ROPE_SCALING_DYNAMIC, .factor = 4,
             .original_positions = 2048}, 128, {0, 20, 30, 45, 63}, {1.0, 0.03064856769555477,
                 0.005365562710151102, 0.00039302747621535253, 1.7068371136287606e-05}},
-        {{.kind = VKMOE_ROPE_HALF, .scaling = VKMOE_ROPE_DYNAMIC, .factor = 2,
+        {{.kind = VKMOE_ROPE_HALF, .scaling = VKMOE_ROPE_SCALING_DYNAMIC, .factor = 2,
             .original_positions = 8192}, 64, {0, 8, 12, 17, 31}, {1.0, 0.1, 0.03162277660168379,
                 0.007498942093324559, 0.0001333521432163324}},
     };
@@ -299,7 +299,7 @@ static bool test_norms(void)
     const float x[4] = {3.0f, 4.0f, 6.0f, 8.0f};
     const uint32_t position = 0;
     struct reference_history h;
-    reference_history_init(&h, &a, 1, 1, VKMOE_F32);
+    reference_history_init(&h, &a, 1, 1, VKMOE_DTYPE_F32);
     reference_remember(&a, 1, x, &position, NULL, &h);
     bool ok = near("head 0", h.keys[1], 2 * 4 / sqrt(12.5));
     ok &= near("head 1", h.keys[2], 6 / sqrt(50.0)) && near("value", h.values[2], 6.0);
@@ -336,7 +336,7 @@ static double recorded_error(const char *model, uint32_t block,
         if (!y)
             abort();
         struct reference_history history;
-        reference_history_init(&history, a, 1, TOKENS, VKMOE_F32);
+        reference_history_init(&history, a, 1, TOKENS, VKMOE_DTYPE_F32);
         reference_attend(a, TOKENS, x, positions, NULL, NULL, &history, false, NULL, NULL, y, NULL, NULL,
             NULL);
         error = compare_floats(name, y, recorded, (uint64_t)TOKENS * HIDDEN, HIDDEN,
@@ -435,7 +435,7 @@ static bool check_logits(const char *name, const char *file, bool windows)
 {
     enum { TOKENS = RECORDED_TOKENS, COUNT = RECORDED_TOKENS * RECORDED_VOCABULARY };
     char path[1024];
-    vkmoe_model *model = NULL;
+    vkmoe_checkpoint *model = NULL;
     struct reference_network network = {0};
     struct reference_memory memory = {0};
     snprintf(path, sizeof(path), VKMOE_TEST_MODELS "/%s", name);
@@ -443,7 +443,7 @@ static bool check_logits(const char *name, const char *file, bool windows)
     float *recorded = recorded_floats(name, file, COUNT);
     double *logits = calloc(COUNT, sizeof(double));
     bool ok = tokens && recorded && logits &&
-        vkmoe_model_open(path, NULL, &model) == VKMOE_OK &&
+        vkmoe_checkpoint_open(path, NULL, &model) == VKMOE_OK &&
         reference_network_from(model, &network);
     if (ok) {
         uint32_t ids[TOKENS], positions[TOKENS];
@@ -455,7 +455,7 @@ static bool check_logits(const char *name, const char *file, bool windows)
             free(network.blocks[b].attention.patterns);
             network.blocks[b].attention.patterns = NULL;
         }
-        reference_memory_init(&memory, &network, 1, TOKENS, VKMOE_F32);
+        reference_memory_init(&memory, &network, 1, TOKENS, VKMOE_DTYPE_F32);
         reference_network_forward(&network, TOKENS, ids, positions, NULL, &memory, logits, NULL,
             NULL);
         struct compare_result result = compare_floats(file, logits, recorded, COUNT,
@@ -468,7 +468,7 @@ static bool check_logits(const char *name, const char *file, bool windows)
     free(recorded);
     free(logits);
     reference_network_finish(&network);
-    vkmoe_model_destroy(&model);
+    vkmoe_checkpoint_destroy(&model);
     return ok;
 }
 

@@ -41,7 +41,7 @@ static inline void attend(const struct reference_attention *a, uint32_t tokens, 
 {
     const uint32_t positions[8] = {0, 1, 2, 3, 4, 5, 6, 7};
     struct reference_history history;
-    reference_history_init(&history, a, 1, 8, VKMOE_F32);
+    reference_history_init(&history, a, 1, 8, VKMOE_DTYPE_F32);
     reference_attend(a, tokens, x, positions, NULL, lengths, &history, false, NULL, NULL, y, NULL,
         NULL, NULL);
     reference_history_finish(&history);

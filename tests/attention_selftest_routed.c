@@ -245,7 +245,7 @@ bool test_mixes_of_one(void)
     attend(&mixed, TOKENS, x, NULL, y);
 
     struct reference_history h;
-    reference_history_init(&h, &dense, 1, TOKENS, VKMOE_F32);
+    reference_history_init(&h, &dense, 1, TOKENS, VKMOE_DTYPE_F32);
     reference_remember(&dense, TOKENS, x, positions, NULL, &h);
     bool ok = true;
     for (int t = 0; t < TOKENS; t++) {
@@ -324,7 +324,7 @@ bool test_stored(void)
     struct reference_attention a = scalar_attention();
     struct reference_history h;
     a.scale = FLAT;
-    reference_history_init(&h, &a, 1, 2, VKMOE_F32);
+    reference_history_init(&h, &a, 1, 2, VKMOE_DTYPE_F32);
     h.keys[0] = h.values[0] = 1;
     h.keys[1] = h.values[1] = 4;
     reference_attend(&a, 2, x, positions, NULL, NULL, &h, true, NULL, NULL, y, NULL, NULL, NULL);

@@ -13,7 +13,7 @@ static struct record record;
 struct job {
     vkmoe_device *device;
     vkmoe_stream *stream;
-    vkmoe_layer *layer;
+    vkmoe_moe *layer;
     vkmoe_buffer *x, *y, *ids, *weights, *positions, *sequences;
     struct layer_history history;
 };
@@ -24,7 +24,7 @@ static void job_finish(struct job *j)
         &j->sequences, &j->history.choices};
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
         vkmoe_buffer_destroy(buffers[i]);
-    vkmoe_layer_destroy(&j->layer);
+    vkmoe_moe_destroy(&j->layer);
     vkmoe_stream_destroy(&j->stream);
     vkmoe_device_destroy(&j->device);
 }
@@ -37,9 +37,9 @@ static bool make_layer(struct job *j, struct rng *rng)
         numbers[i] = (float)rng_normal(rng);
     for (uint32_t e = 0; e < EXPERTS; e++)
         up[e] = (struct vkmoe_view){.data = numbers + e * WIDTH * WIDTH};
-    CHECK_OK(vkmoe_layer_create(j->device, &(struct vkmoe_layer_params){
+    CHECK_OK(vkmoe_moe_create(j->device, &(struct vkmoe_moe_params){
         .hidden = WIDTH, .inner = WIDTH, .experts = EXPERTS, .experts_per_token = K,
-        .activation = VKMOE_RELU, .router.weight.data = numbers, .up = up, .down = up,
+        .activation = VKMOE_ACTIVATION_RELU, .router.weight.data = numbers, .up = up, .down = up,
     }, &j->layer));
     return true;
 fail:
@@ -114,11 +114,11 @@ static bool test_passes(void)
     }, &j.device));
     CHECK_OK(vkmoe_stream_create(j.device, &j.stream));
     CHECK(make_layer(&j, &rng) && make_arrays(&j, &rng));
-    CHECK(vkmoe_layer_pass_tokens(j.layer, TOKENS,
-        vkmoe_shapes_choose(j.device, VKMOE_F32).gemm_rows) < TOKENS);
+    CHECK(vkmoe_moe_pass_tokens(j.layer, TOKENS,
+        vkmoe_shapes_choose(j.device, VKMOE_DTYPE_F32).gemm_rows) < TOKENS);
     const struct vkmoe_span positions = {j.positions, 0}, sequences = {j.sequences, 0};
     const struct caller caller = {NULL, __func__};
-    CHECK_OK(vkmoe_layer_forward_at(&caller, j.stream, j.layer, &(struct vkmoe_forward_params){
+    CHECK_OK(vkmoe_moe_forward_at(&caller, j.stream, j.layer, &(struct vkmoe_moe_forward_params){
         .tokens = TOKENS, .x = {j.x, 0}, .y = {j.y, 0}, .ids = {j.ids, 0}, .weights = {j.weights, 0},
     }, &j.history, &positions, &sequences));
     CHECK_OK(vkmoe_stream_submit(j.stream, NULL));

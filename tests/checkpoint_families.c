@@ -261,13 +261,13 @@ const struct checkpoint_family checkpoint_families[] = {
             "\"num_layers\":4,\"num_decoder_layers\":2,\"num_sparse_encoder_layers\":2,"
             "\"num_sparse_decoder_layers\":1,\"num_experts\":6,\"expert_capacity\":3,"
             "\"dense_act_fn\":\"relu\",\"is_gated_act\":false,\"vocab_size\":19}",
-        .dtype = VKMOE_F32,
+        .dtype = VKMOE_DTYPE_F32,
         .files = 1,
         .moe = {"-x-x", "-x"},
         .block = {.index = 3},
         .vocabulary = 19,
         .layer = {.hidden = 40, .inner = 56, .experts = 6, .experts_per_token = 1,
-            .score = VKMOE_SCORE_SOFTMAX, .capacity = 3, .activation = VKMOE_RELU},
+            .score = VKMOE_SCORE_SOFTMAX, .capacity = 3, .activation = VKMOE_ACTIVATION_RELU},
         .write = write_switch,
         .prefix = {"encoder.block.%u.layer.1.", "decoder.block.%u.layer.2."},
         .dense_inner = 56,
@@ -280,14 +280,14 @@ const struct checkpoint_family checkpoint_families[] = {
             "\"decoder_sparse_step\":1,\"num_sparse_encoder_layers\":1,"
             "\"num_sparse_decoder_layers\":1,\"num_experts\":4,\"router_bias\":true,"
             "\"dense_act_fn\":\"gelu_new\",\"vocab_size\":19}",
-        .dtype = VKMOE_BF16,
+        .dtype = VKMOE_DTYPE_BF16,
         .files = 1,
         .moe = {"-x", "xxx"},
         .block = {.index = 2, .decoder = true},
         .vocabulary = 19,
         .arrays = HAS_ROUTER_BIAS,
         .layer = {.hidden = 32, .inner = 48, .experts = 4, .experts_per_token = 1,
-            .score = VKMOE_SCORE_SOFTMAX, .capacity = 64, .activation = VKMOE_GELU_TANH},
+            .score = VKMOE_SCORE_SOFTMAX, .capacity = 64, .activation = VKMOE_ACTIVATION_GELU_TANH},
         .write = write_switch,
         .prefix = {"encoder.block.%u.layer.1.", "decoder.block.%u.layer.2."},
         .dense_inner = 48,
@@ -298,14 +298,14 @@ const struct checkpoint_family checkpoint_families[] = {
         .config = "{\"model_type\":\"mixtral\",\"hidden_size\":48,\"intermediate_size\":64,"
             "\"num_hidden_layers\":2,\"num_local_experts\":8,\"num_experts_per_tok\":2,"
             "\"hidden_act\":\"silu\",\"router_jitter_noise\":0.01,\"vocab_size\":32}",
-        .dtype = VKMOE_BF16,
+        .dtype = VKMOE_DTYPE_BF16,
         .files = 1,
         .moe = {"xx"},
         .block = {.index = 1},
         .vocabulary = 32,
         .arrays = HAS_GATE,
         .layer = {.hidden = 48, .inner = 64, .experts = 8, .experts_per_token = 2,
-            .score = VKMOE_SCORE_SOFTMAX, .renormalize = true, .activation = VKMOE_SILU},
+            .score = VKMOE_SCORE_SOFTMAX, .renormalize = true, .activation = VKMOE_ACTIVATION_SILU},
         .write = write_mixtral,
         .prefix = MODEL_PREFIX,
     },
@@ -314,7 +314,7 @@ const struct checkpoint_family checkpoint_families[] = {
         .config = "{\"model_type\":\"mixtral\",\"hidden_size\":33,\"intermediate_size\":17,"
             "\"num_hidden_layers\":3,\"num_local_experts\":5,\"num_experts_per_tok\":3,"
             "\"hidden_act\":\"gelu\",\"sliding_window\":null,\"vocab_size\":32}",
-        .dtype = VKMOE_F16,
+        .dtype = VKMOE_DTYPE_F16,
         .files = 2,
         .misaligned = 3,
         .moe = {"xxx"},
@@ -322,7 +322,7 @@ const struct checkpoint_family checkpoint_families[] = {
         .vocabulary = 32,
         .arrays = HAS_GATE,
         .layer = {.hidden = 33, .inner = 17, .experts = 5, .experts_per_token = 3,
-            .score = VKMOE_SCORE_SOFTMAX, .renormalize = true, .activation = VKMOE_GELU_ERF},
+            .score = VKMOE_SCORE_SOFTMAX, .renormalize = true, .activation = VKMOE_ACTIVATION_GELU_ERF},
         .write = write_mixtral,
         .prefix = MODEL_PREFIX,
     },
@@ -332,7 +332,7 @@ const struct checkpoint_family checkpoint_families[] = {
             "\"moe_intermediate_size\":24,\"shared_expert_intermediate_size\":56,"
             "\"num_hidden_layers\":4,\"decoder_sparse_step\":2,\"mlp_only_layers\":[3],"
             "\"num_experts\":12,\"num_experts_per_tok\":4,\"vocab_size\":32}",
-        .dtype = VKMOE_BF16,
+        .dtype = VKMOE_DTYPE_BF16,
         .files = 1,
         .misaligned = 1,
         .moe = {"-x--"},
@@ -340,7 +340,7 @@ const struct checkpoint_family checkpoint_families[] = {
         .vocabulary = 32,
         .arrays = HAS_GATE | HAS_SHARED_GATE | HAS_TOKEN_GATE,
         .layer = {.hidden = 40, .inner = 24, .experts = 12, .experts_per_token = 4,
-            .score = VKMOE_SCORE_SOFTMAX, .shared_inner = 56, .activation = VKMOE_SILU},
+            .score = VKMOE_SCORE_SOFTMAX, .shared_inner = 56, .activation = VKMOE_ACTIVATION_SILU},
         .write = write_qwen,
         .prefix = MODEL_PREFIX,
         .dense_inner = 99,
@@ -352,14 +352,14 @@ const struct checkpoint_family checkpoint_families[] = {
             "\"moe_intermediate_size\":24,\"num_hidden_layers\":3,\"mlp_only_layers\":[2],"
             "\"num_experts\":16,\"num_experts_per_tok\":8,\"norm_topk_prob\":true,"
             "\"vocab_size\":32}",
-        .dtype = VKMOE_BF16,
+        .dtype = VKMOE_DTYPE_BF16,
         .files = 2,
         .moe = {"xx-"},
         .block = {.index = 0},
         .vocabulary = 32,
         .arrays = HAS_GATE,
         .layer = {.hidden = 64, .inner = 24, .experts = 16, .experts_per_token = 8,
-            .score = VKMOE_SCORE_SOFTMAX, .renormalize = true, .activation = VKMOE_SILU},
+            .score = VKMOE_SCORE_SOFTMAX, .renormalize = true, .activation = VKMOE_ACTIVATION_SILU},
         .write = write_qwen,
         .prefix = MODEL_PREFIX,
         .dense_inner = 99,
@@ -370,7 +370,7 @@ const struct checkpoint_family checkpoint_families[] = {
         .config = "{\"model_type\":\"olmoe\",\"hidden_size\":48,\"intermediate_size\":32,"
             "\"num_hidden_layers\":1,\"num_experts\":16,\"num_experts_per_tok\":8,"
             "\"norm_topk_prob\":false,\"vocab_size\":32}",
-        .dtype = VKMOE_F32,
+        .dtype = VKMOE_DTYPE_F32,
         .files = 1,
         .misaligned = 5,
         .moe = {"x"},
@@ -378,7 +378,7 @@ const struct checkpoint_family checkpoint_families[] = {
         .vocabulary = 32,
         .arrays = HAS_GATE,
         .layer = {.hidden = 48, .inner = 32, .experts = 16, .experts_per_token = 8,
-            .score = VKMOE_SCORE_SOFTMAX, .activation = VKMOE_SILU},
+            .score = VKMOE_SCORE_SOFTMAX, .activation = VKMOE_ACTIVATION_SILU},
         .write = write_qwen,
         .prefix = MODEL_PREFIX,
     },
@@ -390,7 +390,7 @@ const struct checkpoint_family checkpoint_families[] = {
             "\"moe_layer_freq\":1,\"n_group\":1,\"topk_group\":1,\"topk_method\":\"greedy\","
             "\"scoring_func\":\"softmax\",\"norm_topk_prob\":false,"
             "\"routed_scaling_factor\":2.0,\"vocab_size\":32}",
-        .dtype = VKMOE_BF16,
+        .dtype = VKMOE_DTYPE_BF16,
         .files = 1,
         .moe = {"-xx"},
         .block = {.index = 2},
@@ -398,7 +398,7 @@ const struct checkpoint_family checkpoint_families[] = {
         .arrays = HAS_GATE | HAS_SHARED_GATE,
         .layer = {.hidden = 40, .inner = 24, .experts = 12, .experts_per_token = 6,
             .score = VKMOE_SCORE_SOFTMAX, .scale = 2.0, .shared_inner = 48,
-            .activation = VKMOE_SILU},
+            .activation = VKMOE_ACTIVATION_SILU},
         .write = write_deepseek,
         .prefix = MODEL_PREFIX,
         .dense_inner = 99,
@@ -412,16 +412,16 @@ const struct checkpoint_family checkpoint_families[] = {
             "\"moe_layer_freq\":1,\"n_group\":4,\"topk_group\":2,"
             "\"topk_method\":\"group_limited_greedy\",\"norm_topk_prob\":false,"
             "\"routed_scaling_factor\":16.0,\"vocab_size\":32}",
-        .dtype = VKMOE_F32,
+        .dtype = VKMOE_DTYPE_F32,
         .files = 1,
         .moe = {"xx"},
         .block = {.index = 1},
         .vocabulary = 32,
         .arrays = HAS_GATE | HAS_SHARED_GATE,
         .layer = {.hidden = 40, .inner = 24, .experts = 16, .experts_per_token = 3,
-            .score = VKMOE_SCORE_SOFTMAX, .group_score = VKMOE_GROUP_MAX, .groups = 4,
+            .score = VKMOE_SCORE_SOFTMAX, .group_score = VKMOE_GROUP_SCORE_MAX, .groups = 4,
             .groups_kept = 2, .group_mask_zero = true, .scale = 16.0, .shared_inner = 24,
-            .activation = VKMOE_SILU},
+            .activation = VKMOE_ACTIVATION_SILU},
         .write = write_deepseek,
         .prefix = MODEL_PREFIX,
     },
@@ -433,7 +433,7 @@ const struct checkpoint_family checkpoint_families[] = {
             "\"num_experts_per_tok\":3,\"num_hidden_layers\":3,\"first_k_dense_replace\":1,"
             "\"moe_layer_freq\":2,\"topk_method\":\"greedy\",\"norm_topk_prob\":true,"
             "\"routed_scaling_factor\":16.0,\"vocab_size\":32}",
-        .dtype = VKMOE_F32,
+        .dtype = VKMOE_DTYPE_F32,
         .files = 1,
         .moe = {"--x"},
         .block = {.index = 2},
@@ -441,7 +441,7 @@ const struct checkpoint_family checkpoint_families[] = {
         .arrays = HAS_GATE | HAS_SHARED_GATE,
         .layer = {.hidden = 24, .inner = 16, .experts = 8, .experts_per_token = 3,
             .score = VKMOE_SCORE_SOFTMAX, .renormalize = true, .renormalize_epsilon = 1e-20,
-            .scale = 1.0, .shared_inner = 16, .activation = VKMOE_SILU},
+            .scale = 1.0, .shared_inner = 16, .activation = VKMOE_ACTIVATION_SILU},
         .write = write_deepseek,
         .prefix = MODEL_PREFIX,
         .dense_inner = 44,
@@ -455,8 +455,8 @@ const struct checkpoint_family checkpoint_families[] = {
             "\"moe_layer_freq\":1,\"n_group\":8,\"topk_group\":4,\"topk_method\":\"noaux_tc\","
             "\"scoring_func\":\"sigmoid\",\"norm_topk_prob\":true,"
             "\"routed_scaling_factor\":2.5,\"vocab_size\":32}",
-        .dtype = VKMOE_BF16,
-        .correction_dtype = VKMOE_F32,
+        .dtype = VKMOE_DTYPE_BF16,
+        .correction_dtype = VKMOE_DTYPE_F32,
         .files = 2,
         .misaligned = 1,
         .moe = {"---xx"},
@@ -464,9 +464,9 @@ const struct checkpoint_family checkpoint_families[] = {
         .vocabulary = 32,
         .arrays = HAS_GATE | HAS_SHARED_GATE | HAS_CORRECTION_BIAS,
         .layer = {.hidden = 56, .inner = 24, .experts = 32, .experts_per_token = 8,
-            .score = VKMOE_SCORE_SIGMOID, .group_score = VKMOE_GROUP_SUM_TOP_2, .groups = 8,
+            .score = VKMOE_SCORE_SIGMOID, .group_score = VKMOE_GROUP_SCORE_SUM_TOP_2, .groups = 8,
             .groups_kept = 4, .renormalize = true, .renormalize_epsilon = 1e-20, .scale = 2.5,
-            .shared_inner = 24, .activation = VKMOE_SILU},
+            .shared_inner = 24, .activation = VKMOE_ACTIVATION_SILU},
         .write = write_deepseek,
         .prefix = MODEL_PREFIX,
         .dense_inner = 99,
@@ -479,17 +479,17 @@ const struct checkpoint_family checkpoint_families[] = {
             "\"num_experts_per_tok\":3,\"num_hidden_layers\":3,\"first_k_dense_replace\":1,"
             "\"n_group\":1,\"topk_group\":1,\"norm_topk_prob\":true,"
             "\"routed_scaling_factor\":1.5,\"num_nextn_predict_layers\":1,\"vocab_size\":32}",
-        .dtype = VKMOE_BF16,
-        .correction_dtype = VKMOE_F32,
+        .dtype = VKMOE_DTYPE_BF16,
+        .correction_dtype = VKMOE_DTYPE_F32,
         .files = 1,
         .moe = {"-xx"},
         .block = {.index = 1},
         .vocabulary = 32,
         .arrays = HAS_GATE | HAS_SHARED_GATE | HAS_CORRECTION_BIAS,
         .layer = {.hidden = 40, .inner = 24, .experts = 12, .experts_per_token = 3,
-            .score = VKMOE_SCORE_SIGMOID, .group_score = VKMOE_GROUP_SUM_TOP_2,
+            .score = VKMOE_SCORE_SIGMOID, .group_score = VKMOE_GROUP_SCORE_SUM_TOP_2,
             .renormalize = true, .renormalize_epsilon = 1e-20, .scale = 1.5, .shared_inner = 24,
-            .activation = VKMOE_SILU},
+            .activation = VKMOE_ACTIVATION_SILU},
         .write = write_deepseek,
         .prefix = MODEL_PREFIX,
         .dense_inner = 99,
@@ -501,7 +501,7 @@ const struct checkpoint_family checkpoint_families[] = {
             "\"num_hidden_layers\":2,\"num_local_experts\":8,\"num_experts_per_tok\":4,"
             "\"experts_per_token\":4,\"hidden_act\":\"silu\",\"swiglu_limit\":3.0,"
             "\"vocab_size\":32}",
-        .dtype = VKMOE_BF16,
+        .dtype = VKMOE_DTYPE_BF16,
         .files = 1,
         .misaligned = 7,
         .moe = {"xx"},
@@ -510,7 +510,7 @@ const struct checkpoint_family checkpoint_families[] = {
         .arrays = HAS_GATE | HAS_ROUTER_BIAS | HAS_GATE_UP_BIAS | HAS_DOWN_BIAS,
         .layer = {.hidden = 40, .inner = 40, .experts = 8, .experts_per_token = 4,
             .score = VKMOE_SCORE_IDENTITY, .weigh = VKMOE_WEIGH_SOFTMAX,
-            .activation = VKMOE_SWIGLU_OAI, .activation_alpha = 1.702, .activation_limit = 3.0},
+            .activation = VKMOE_ACTIVATION_SWIGLU_OAI, .activation_alpha = 1.702, .activation_limit = 3.0},
         .write = write_gpt_oss,
         .prefix = MODEL_PREFIX,
     },
@@ -521,7 +521,7 @@ const struct checkpoint_family checkpoint_families[] = {
             "\"num_hidden_layers\":4,\"interleave_moe_layer_step\":2,\"num_local_experts\":8,"
             "\"num_experts_per_tok\":1,\"hidden_act\":\"silu\",\"vocab_size\":32},"
             "\"vision_config\":{\"hidden_size\":7}}",
-        .dtype = VKMOE_BF16,
+        .dtype = VKMOE_DTYPE_BF16,
         .files = 1,
         .moe = {"-x-x"},
         .block = {.index = 1},
@@ -529,7 +529,7 @@ const struct checkpoint_family checkpoint_families[] = {
         .arrays = HAS_GATE | HAS_SHARED_GATE,
         .layer = {.hidden = 40, .inner = 24, .experts = 8, .experts_per_token = 1,
             .score = VKMOE_SCORE_IDENTITY, .weigh = VKMOE_WEIGH_SIGMOID, .shared_inner = 24,
-            .weight_on_input = true, .activation = VKMOE_SILU},
+            .weight_on_input = true, .activation = VKMOE_ACTIVATION_SILU},
         .write = write_llama4,
         .prefix = {"language_model.model.layers.%u.", NULL},
     },
@@ -538,7 +538,7 @@ const struct checkpoint_family checkpoint_families[] = {
         .config = "{\"model_type\":\"llama4_text\",\"hidden_size\":24,\"intermediate_size\":40,"
             "\"num_hidden_layers\":3,\"moe_layers\":[0,2],\"num_local_experts\":4,"
             "\"num_experts_per_tok\":2,\"vocab_size\":32}",
-        .dtype = VKMOE_F16,
+        .dtype = VKMOE_DTYPE_F16,
         .files = 1,
         .moe = {"x-x"},
         .block = {.index = 2},
@@ -546,7 +546,7 @@ const struct checkpoint_family checkpoint_families[] = {
         .arrays = HAS_GATE | HAS_SHARED_GATE,
         .layer = {.hidden = 24, .inner = 40, .experts = 4, .experts_per_token = 2,
             .score = VKMOE_SCORE_IDENTITY, .weigh = VKMOE_WEIGH_SIGMOID, .shared_inner = 40,
-            .weight_on_input = true, .activation = VKMOE_SILU},
+            .weight_on_input = true, .activation = VKMOE_ACTIVATION_SILU},
         .write = write_llama4,
         .prefix = MODEL_PREFIX,
     },
@@ -555,7 +555,7 @@ const struct checkpoint_family checkpoint_families[] = {
         .config = "{\"model_type\":\"phimoe\",\"hidden_size\":40,\"intermediate_size\":48,"
             "\"num_hidden_layers\":1,\"num_local_experts\":16,\"num_experts_per_tok\":2,"
             "\"router_jitter_noise\":0.2,\"input_jitter_noise\":0.01,\"vocab_size\":32}",
-        .dtype = VKMOE_BF16,
+        .dtype = VKMOE_DTYPE_BF16,
         .files = 1,
         .moe = {"x"},
         .block = {.index = 0},
@@ -563,7 +563,7 @@ const struct checkpoint_family checkpoint_families[] = {
         .arrays = HAS_GATE,
         .layer = {.hidden = 40, .inner = 48, .experts = 16, .experts_per_token = 2,
             .score = VKMOE_SCORE_IDENTITY, .select = VKMOE_SELECT_SPARSEMIXER,
-            .sparsemixer_threshold = 0.4, .activation = VKMOE_SILU},
+            .sparsemixer_threshold = 0.4, .activation = VKMOE_ACTIVATION_SILU},
         .write = write_mixtral,
         .prefix = MODEL_PREFIX,
     },
@@ -572,7 +572,7 @@ const struct checkpoint_family checkpoint_families[] = {
         .config = "{\"model_type\":\"granitemoe\",\"hidden_size\":40,\"intermediate_size\":24,"
             "\"num_hidden_layers\":2,\"num_local_experts\":8,\"num_experts_per_tok\":3,"
             "\"residual_multiplier\":0.22,\"vocab_size\":32}",
-        .dtype = VKMOE_F32,
+        .dtype = VKMOE_DTYPE_F32,
         .files = 1,
         .moe = {"xx"},
         .block = {.index = 0},
@@ -580,7 +580,7 @@ const struct checkpoint_family checkpoint_families[] = {
         .arrays = HAS_GATE,
         .layer = {.hidden = 40, .inner = 24, .experts = 8, .experts_per_token = 3,
             .score = VKMOE_SCORE_IDENTITY, .weigh = VKMOE_WEIGH_SOFTMAX,
-            .activation = VKMOE_SILU},
+            .activation = VKMOE_ACTIVATION_SILU},
         .write = write_granite,
         .prefix = MODEL_PREFIX,
     },
@@ -589,7 +589,7 @@ const struct checkpoint_family checkpoint_families[] = {
         .config = "{\"model_type\":\"granitemoehybrid\",\"hidden_size\":40,"
             "\"intermediate_size\":24,\"shared_intermediate_size\":56,\"num_hidden_layers\":2,"
             "\"num_local_experts\":8,\"num_experts_per_tok\":3,\"vocab_size\":32}",
-        .dtype = VKMOE_BF16,
+        .dtype = VKMOE_DTYPE_BF16,
         .files = 1,
         .moe = {"xx"},
         .block = {.index = 1},
@@ -597,7 +597,7 @@ const struct checkpoint_family checkpoint_families[] = {
         .arrays = HAS_GATE | HAS_SHARED_GATE,
         .layer = {.hidden = 40, .inner = 24, .experts = 8, .experts_per_token = 3,
             .score = VKMOE_SCORE_IDENTITY, .weigh = VKMOE_WEIGH_SOFTMAX, .shared_inner = 56,
-            .activation = VKMOE_SILU},
+            .activation = VKMOE_ACTIVATION_SILU},
         .write = write_granite,
         .prefix = MODEL_PREFIX,
     },
@@ -606,7 +606,7 @@ const struct checkpoint_family checkpoint_families[] = {
         .config = "{\"model_type\":\"jetmoe\",\"hidden_size\":40,\"intermediate_size\":24,"
             "\"num_hidden_layers\":2,\"num_local_experts\":8,\"num_experts_per_tok\":2,"
             "\"activation_function\":\"silu\",\"vocab_size\":32}",
-        .dtype = VKMOE_F16,
+        .dtype = VKMOE_DTYPE_F16,
         .files = 1,
         .misaligned = 1,
         .moe = {"xx"},
@@ -615,7 +615,7 @@ const struct checkpoint_family checkpoint_families[] = {
         .arrays = HAS_GATE | HAS_OUTPUT_BIAS,
         .layer = {.hidden = 40, .inner = 24, .experts = 8, .experts_per_token = 2,
             .score = VKMOE_SCORE_IDENTITY, .weigh = VKMOE_WEIGH_SOFTMAX,
-            .activation = VKMOE_SILU},
+            .activation = VKMOE_ACTIVATION_SILU},
         .write = write_jetmoe,
         .prefix = MODEL_PREFIX,
     },
@@ -624,14 +624,14 @@ const struct checkpoint_family checkpoint_families[] = {
         .config = "{\"model_type\":\"jamba\",\"hidden_size\":40,\"intermediate_size\":48,"
             "\"num_hidden_layers\":5,\"num_experts\":8,\"num_experts_per_tok\":2,"
             "\"expert_layer_period\":3,\"expert_layer_offset\":1,\"vocab_size\":32}",
-        .dtype = VKMOE_BF16,
+        .dtype = VKMOE_DTYPE_BF16,
         .files = 1,
         .moe = {"-x--x"},
         .block = {.index = 4},
         .vocabulary = 32,
         .arrays = HAS_GATE,
         .layer = {.hidden = 40, .inner = 48, .experts = 8, .experts_per_token = 2,
-            .score = VKMOE_SCORE_SOFTMAX, .activation = VKMOE_SILU},
+            .score = VKMOE_SCORE_SOFTMAX, .activation = VKMOE_ACTIVATION_SILU},
         .write = write_jamba,
         .prefix = MODEL_PREFIX,
     },
@@ -644,17 +644,17 @@ const struct checkpoint_family checkpoint_families[] = {
             "\"topk_group\":1,\"norm_topk_prob\":true,\"routed_scaling_factor\":2.5,"
             "\"mlp_hidden_act\":\"relu2\",\"mlp_bias\":false,\"moe_latent_size\":null,"
             "\"time_step_limit\":[0.0,Infinity],\"vocab_size\":32}",
-        .dtype = VKMOE_BF16,
-        .correction_dtype = VKMOE_F32,
+        .dtype = VKMOE_DTYPE_BF16,
+        .correction_dtype = VKMOE_DTYPE_F32,
         .files = 1,
         .moe = {"-x---x"},
         .block = {.index = 5},
         .vocabulary = 32,
         .arrays = HAS_CORRECTION_BIAS,
         .layer = {.hidden = 40, .inner = 24, .experts = 12, .experts_per_token = 4,
-            .score = VKMOE_SCORE_SIGMOID, .group_score = VKMOE_GROUP_SUM_TOP_2,
+            .score = VKMOE_SCORE_SIGMOID, .group_score = VKMOE_GROUP_SCORE_SUM_TOP_2,
             .renormalize = true, .renormalize_epsilon = 1e-20, .scale = 2.5, .shared_inner = 56,
-            .activation = VKMOE_RELU2},
+            .activation = VKMOE_ACTIVATION_RELU2},
         .write = write_nemotron,
         .prefix = {"backbone.layers.%u.", NULL},
     },
@@ -666,7 +666,7 @@ const struct checkpoint_family checkpoint_families[] = {
             "\"enable_moe_block\":true,\"rms_norm_eps\":1e-5,"
             "\"hidden_activation\":\"gelu_pytorch_tanh\",\"vocab_size\":32},"
             "\"vision_config\":null}",
-        .dtype = VKMOE_BF16,
+        .dtype = VKMOE_DTYPE_BF16,
         .files = 1,
         .misaligned = 3,
         .moe = {"xx"},
@@ -675,7 +675,7 @@ const struct checkpoint_family checkpoint_families[] = {
         .arrays = HAS_GATE | HAS_INPUT_SCALE | HAS_EXPERT_SCALE,
         .layer = {.hidden = 40, .inner = 24, .experts = 8, .experts_per_token = 3,
             .score = VKMOE_SCORE_SOFTMAX, .renormalize = true, .rms_norm = true,
-            .rms_epsilon = 1e-5, .activation = VKMOE_GELU_TANH},
+            .rms_epsilon = 1e-5, .activation = VKMOE_ACTIVATION_GELU_TANH},
         .write = write_gemma4,
         .prefix = {"model.language_model.layers.%u.", NULL},
     },
@@ -685,8 +685,8 @@ const struct checkpoint_family checkpoint_families[] = {
             "\"moe_intermediate_size\":24,\"num_hidden_layers\":4,\"num_dense_layers\":2,"
             "\"num_experts\":8,\"num_experts_per_tok\":4,\"use_expert_bias\":true,"
             "\"norm_topk_prob\":true,\"routed_scaling_factor\":1.25,\"vocab_size\":32}",
-        .dtype = VKMOE_BF16,
-        .correction_dtype = VKMOE_F32,
+        .dtype = VKMOE_DTYPE_BF16,
+        .correction_dtype = VKMOE_DTYPE_F32,
         .files = 1,
         .moe = {"--xx"},
         .block = {.index = 3},
@@ -694,7 +694,7 @@ const struct checkpoint_family checkpoint_families[] = {
         .arrays = HAS_GATE | HAS_CORRECTION_BIAS,
         .layer = {.hidden = 40, .inner = 24, .experts = 8, .experts_per_token = 4,
             .score = VKMOE_SCORE_SIGMOID, .renormalize = true, .renormalize_epsilon = 1e-6,
-            .scale = 1.25, .activation = VKMOE_SILU},
+            .scale = 1.25, .activation = VKMOE_ACTIVATION_SILU},
         .write = write_lfm2,
         .prefix = MODEL_PREFIX,
     },
@@ -704,7 +704,7 @@ const struct checkpoint_family checkpoint_families[] = {
             "\"moe_intermediate_size\":24,\"num_hidden_layers\":1,\"num_dense_layers\":0,"
             "\"num_experts\":8,\"num_experts_per_tok\":1,\"use_expert_bias\":false,"
             "\"norm_topk_prob\":false,\"vocab_size\":32}",
-        .dtype = VKMOE_F16,
+        .dtype = VKMOE_DTYPE_F16,
         .files = 1,
         .moe = {"x"},
         .block = {.index = 0},
@@ -712,7 +712,7 @@ const struct checkpoint_family checkpoint_families[] = {
         .arrays = HAS_GATE,
         .layer = {.hidden = 40, .inner = 24, .experts = 8, .experts_per_token = 1,
             .score = VKMOE_SCORE_SIGMOID, .renormalize_epsilon = 1e-6, .scale = 1.0,
-            .activation = VKMOE_SILU},
+            .activation = VKMOE_ACTIVATION_SILU},
         .write = write_lfm2,
         .prefix = MODEL_PREFIX,
     },

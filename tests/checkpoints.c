@@ -47,13 +47,13 @@ void writer_add(struct writer *writer, const char *name, enum vkmoe_dtype dtype,
     uint64_t elements = 1;
     for (uint32_t i = 0; i < rank; i++)
         elements *= entry->shape[i] = shape[i];
-    size_t element_size = dtype == VKMOE_F32 ? 4 : 2;
+    size_t element_size = dtype == VKMOE_DTYPE_F32 ? 4 : 2;
     entry->size = elements * element_size;
     entry->data = allocate(entry->size);
     for (uint64_t i = 0; i < elements; i++) {
         float f = (float)values[i];
-        uint16_t bits = dtype == VKMOE_F16 ? f16_bits(values[i]) : bf16_bits(values[i]);
-        if (dtype == VKMOE_F32)
+        uint16_t bits = dtype == VKMOE_DTYPE_F16 ? f16_bits(values[i]) : bf16_bits(values[i]);
+        if (dtype == VKMOE_DTYPE_F32)
             memcpy(entry->data + 4 * i, &f, 4);
         else
             memcpy(entry->data + 2 * i, &bits, 2);
@@ -409,7 +409,7 @@ static bool write_files(const struct writer *writer, const struct checkpoint_fam
 static void fill_info(const struct writer *writer, const struct checkpoint_family *family,
     struct checkpoint *out)
 {
-    struct vkmoe_model_info *info = &out->info;
+    struct vkmoe_checkpoint_info *info = &out->info;
     // The case is called after the model_type, perhaps with "-variant" behind.
     snprintf(info->family, sizeof info->family, "%.*s", (int)strcspn(family->name, "-"),
         family->name);

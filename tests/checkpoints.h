@@ -21,7 +21,7 @@ struct checkpoint {
     // The last block without experts, if the library reads such ones; else no `up`.
     struct vkmoe_block dense_block;
     struct reference_layer dense;
-    struct vkmoe_model_info info; // what the library must say of it
+    struct vkmoe_checkpoint_info info; // what the library must say of it
     uint32_t block_count[2];
     bool moe[2][16];              // [decoder][block]
     bool fused;                   // see checkpoint_create_fused()

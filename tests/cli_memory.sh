@@ -58,7 +58,7 @@ else
         grep -q 'needs ' "$err" || continue
         said=yes
         [ "$(wc -l <"$err")" = 1 ] || problem "expected one line: $(cat "$err")"
-        says 'vkmoe_network_create: needs 3\.[0-9]+ GB of device memory, of which [0-9.]+ ([kMG]B|bytes) is free of the address space'
+        says 'vkmoe_model_create: needs 3\.[0-9]+ GB of device memory, of which [0-9.]+ ([kMG]B|bytes) is free of the address space'
         says ': weights 3\.[0-9]+ GB, caches [0-9.]+ [kM]B, scratch [0-9.]+ MB$'
         break
     done

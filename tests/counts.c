@@ -55,11 +55,11 @@ static struct vkmoe_view some(uint32_t at, uint32_t size)
 }
 
 // Fills in the weights: the router and three matrices an expert.
-static enum vkmoe_status create_layer(vkmoe_device *device, const struct vkmoe_layer_params *shape,
-    enum vkmoe_dtype dtype, vkmoe_layer **out)
+static enum vkmoe_status create_layer(vkmoe_device *device, const struct vkmoe_moe_params *shape,
+    enum vkmoe_dtype dtype, vkmoe_moe **out)
 {
     static struct vkmoe_view views[3][MAX_EXPERTS];
-    struct vkmoe_layer_params p = *shape;
+    struct vkmoe_moe_params p = *shape;
     const uint32_t size = p.inner * p.hidden, shared_size = p.shared_inner * p.hidden;
     for (uint32_t e = 0; e < p.experts; e++)
         for (uint32_t i = 0; i < 3; i++) {
@@ -79,20 +79,20 @@ static enum vkmoe_status create_layer(vkmoe_device *device, const struct vkmoe_l
         p.shared_down = some(13, shared_size);
         p.shared_gate.dtype = p.shared_up.dtype = p.shared_down.dtype = dtype;
     }
-    return vkmoe_layer_create(device, &p, out);
+    return vkmoe_moe_create(device, &p, out);
 }
 
 // UINT32_MAX when the forward fails.
-static uint32_t count_dispatches(struct bench *b, const vkmoe_layer *layer, uint32_t tokens,
+static uint32_t count_dispatches(struct bench *b, const vkmoe_moe *layer, uint32_t tokens,
     bool routed)
 {
     const uint64_t before = vkmoe_stream_dispatch_count(b->stream);
-    struct vkmoe_forward_params params = {.tokens = tokens, .x.buffer = b->x, .y.buffer = b->y};
+    struct vkmoe_moe_forward_params params = {.tokens = tokens, .x.buffer = b->x, .y.buffer = b->y};
     if (!routed) {
         params.ids.buffer = b->ids;
         params.weights.buffer = b->weights;
     }
-    const enum vkmoe_status status = vkmoe_layer_forward(b->stream, layer, &params);
+    const enum vkmoe_status status = vkmoe_moe_forward(b->stream, layer, &params);
     if (status != VKMOE_OK) {
         tap_note("%u tokens: %s: %s", tokens, vkmoe_status_name(status), b->record.last);
         return UINT32_MAX;
@@ -115,31 +115,31 @@ struct dispatch_case {
     uint32_t least, most;     // tokens up to which it decodes: usually between these
     enum vkmoe_dtype dtype;
     bool token_gate;
-    struct vkmoe_layer_params layer;
+    struct vkmoe_moe_params layer;
 };
 
 static const struct dispatch_case dispatch_cases[] = {
-    {"plain", 3, 5, 4, 8, VKMOE_F32, false, {PLAIN}},
-    {"f16", 3, 5, 4, 8, VKMOE_F16, false, {PLAIN}},
-    {"one-expert", 3, 5, 4, 8, VKMOE_F32, false, {NARROW, .experts = 1, .experts_per_token = 1}},
-    {"1024-experts", 3, 5, 4, 8, VKMOE_F32, false,
+    {"plain", 3, 5, 4, 8, VKMOE_DTYPE_F32, false, {PLAIN}},
+    {"f16", 3, 5, 4, 8, VKMOE_DTYPE_F16, false, {PLAIN}},
+    {"one-expert", 3, 5, 4, 8, VKMOE_DTYPE_F32, false, {NARROW, .experts = 1, .experts_per_token = 1}},
+    {"1024-experts", 3, 5, 4, 8, VKMOE_DTYPE_F32, false,
         {NARROW, .experts = 1024, .experts_per_token = 8}},
-    {"shared", 3, 6, 4, 8, VKMOE_F32, false, {SHARED}},
-    {"shared-token-gate", 3, 6, 4, 8, VKMOE_F32, true, {SHARED}},
-    {"shared-bf16", 3, 6, 4, 8, VKMOE_BF16, false, {SHARED}},
+    {"shared", 3, 6, 4, 8, VKMOE_DTYPE_F32, false, {SHARED}},
+    {"shared-token-gate", 3, 6, 4, 8, VKMOE_DTYPE_F32, true, {SHARED}},
+    {"shared-bf16", 3, 6, 4, 8, VKMOE_DTYPE_BF16, false, {SHARED}},
     // One token always decodes, several only if their pairs fit the kernels' tables.
-    {"k-64", 3, 5, 2, 2, VKMOE_F32, false, {NARROW, .experts = 64, .experts_per_token = 64}},
-    {"k-256", 3, 5, 1, 1, VKMOE_F32, false, {NARROW, .experts = 256, .experts_per_token = 256}},
+    {"k-64", 3, 5, 2, 2, VKMOE_DTYPE_F32, false, {NARROW, .experts = 64, .experts_per_token = 64}},
+    {"k-256", 3, 5, 1, 1, VKMOE_DTYPE_F32, false, {NARROW, .experts = 256, .experts_per_token = 256}},
     // An expert that has to drop tokens needs them grouped.
-    {"capacity-1", 3, 5, 1, 1, VKMOE_F32, false, {PLAIN, .router.capacity = 1}},
-    {"capacity-2", 3, 5, 2, 2, VKMOE_F32, false, {PLAIN, .router.capacity = 2}},
-    {"supplied", 3, 5, 4, 8, VKMOE_F32, false, {PLAIN, BY_ID}},
-    {"supplied-weighted", 2, 4, 4, 8, VKMOE_F32, false, {PLAIN, BY_WEIGHT}},
-    {"supplied-weighted-shared", 2, 5, 4, 8, VKMOE_F32, false, {SHARED, BY_WEIGHT}},
+    {"capacity-1", 3, 5, 1, 1, VKMOE_DTYPE_F32, false, {PLAIN, .router.capacity = 1}},
+    {"capacity-2", 3, 5, 2, 2, VKMOE_DTYPE_F32, false, {PLAIN, .router.capacity = 2}},
+    {"supplied", 3, 5, 4, 8, VKMOE_DTYPE_F32, false, {PLAIN, BY_ID}},
+    {"supplied-weighted", 2, 4, 4, 8, VKMOE_DTYPE_F32, false, {PLAIN, BY_WEIGHT}},
+    {"supplied-weighted-shared", 2, 5, 4, 8, VKMOE_DTYPE_F32, false, {SHARED, BY_WEIGHT}},
 };
 
 // Decode up to some number of tokens, prefill from there on, and nothing in between.
-static bool check_dispatches(struct bench *b, const vkmoe_layer *layer,
+static bool check_dispatches(struct bench *b, const vkmoe_moe *layer,
     const struct dispatch_case *c)
 {
     static const uint32_t many[] = {17, 40, 300, 500};
@@ -166,18 +166,18 @@ fail:
 static bool test_dispatches(void)
 {
     struct bench b;
-    vkmoe_layer *layer = NULL;
+    vkmoe_moe *layer = NULL;
     CHECK(init(&b, 500 * 256 * 4));
     for (size_t i = 0; i < sizeof dispatch_cases / sizeof *dispatch_cases; i++) {
         const struct dispatch_case *c = &dispatch_cases[i];
-        struct vkmoe_layer_params shape = c->layer;
+        struct vkmoe_moe_params shape = c->layer;
         if (c->token_gate)
             shape.shared_token_gate = some(17, shape.hidden);
         CHECK_OK(create_layer(b.device, &shape, c->dtype, &layer));
         // Work that nobody submitted goes with its stream, and only then may the layer go.
         const bool ok = check_dispatches(&b, layer, c);
         vkmoe_stream_destroy(&b.stream);
-        vkmoe_layer_destroy(&layer);
+        vkmoe_moe_destroy(&layer);
         if (!ok)
             tap_note("in %s", c->name);
         CHECK(ok);
@@ -188,7 +188,7 @@ static bool test_dispatches(void)
     return true;
 fail:
     vkmoe_stream_destroy(&b.stream);
-    vkmoe_layer_destroy(&layer);
+    vkmoe_moe_destroy(&layer);
     finish(&b);
     return false;
 }
@@ -201,13 +201,13 @@ static bool test_passes(void)
     } cases[] = {{4, 32768, 1}, {4, 32769, 2}, {4, 65536, 2}, {1, 65536, 1}, {3, 43690, 1},
         {3, 43691, 2}, {16, 8192, 1}, {16, 65536, 8}};
     struct bench b;
-    vkmoe_layer *layer = NULL;
+    vkmoe_moe *layer = NULL;
     CHECK(init(&b, MAX_TOKENS * 16 * 4));
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         for (uint32_t shared = 0; shared < 2; shared++) {
-            CHECK_OK(create_layer(b.device, &(struct vkmoe_layer_params){.hidden = 8, .inner = 8,
+            CHECK_OK(create_layer(b.device, &(struct vkmoe_moe_params){.hidden = 8, .inner = 8,
                 .experts = 16, .experts_per_token = cases[i].k, .shared_inner = shared * 8},
-                VKMOE_F32, &layer));
+                VKMOE_DTYPE_F32, &layer));
             const uint32_t count = count_dispatches(&b, layer, cases[i].tokens, true);
             const uint32_t expected = cases[i].passes * (5 + shared);
             if (count != expected)
@@ -215,7 +215,7 @@ static bool test_passes(void)
                     cases[i].tokens, shared, count, expected);
             CHECK(count == expected);
             vkmoe_stream_destroy(&b.stream);
-            vkmoe_layer_destroy(&layer);
+            vkmoe_moe_destroy(&layer);
             CHECK_OK(vkmoe_stream_create(b.device, &b.stream));
         }
     }
@@ -223,7 +223,7 @@ static bool test_passes(void)
     return true;
 fail:
     vkmoe_stream_destroy(&b.stream);
-    vkmoe_layer_destroy(&layer);
+    vkmoe_moe_destroy(&layer);
     finish(&b);
     return false;
 }
@@ -232,30 +232,30 @@ fail:
 static bool test_no_tokens(void)
 {
     struct bench b;
-    vkmoe_layer *layer = NULL;
+    vkmoe_moe *layer = NULL;
     CHECK(init(&b, 256));
-    CHECK_OK(create_layer(b.device, &(struct vkmoe_layer_params){SHARED}, VKMOE_F32,
+    CHECK_OK(create_layer(b.device, &(struct vkmoe_moe_params){SHARED}, VKMOE_DTYPE_F32,
         &layer));
-    CHECK(vkmoe_layer_scratch_size(layer, 0) == 0);
-    CHECK_OK(vkmoe_layer_forward(b.stream, layer, &(struct vkmoe_forward_params){0}));
-    CHECK_OK(vkmoe_layer_forward(b.stream, layer, &(struct vkmoe_forward_params){.x = {b.x, 4096},
+    CHECK(vkmoe_moe_scratch_size(layer, 0) == 0);
+    CHECK_OK(vkmoe_moe_forward(b.stream, layer, &(struct vkmoe_moe_forward_params){0}));
+    CHECK_OK(vkmoe_moe_forward(b.stream, layer, &(struct vkmoe_moe_forward_params){.x = {b.x, 4096},
         .y = {b.x, 3}}));
     CHECK(vkmoe_stream_dispatch_count(b.stream) == 0);
     CHECK_OK(vkmoe_stream_submit(b.stream, NULL));
     CHECK_OK(vkmoe_stream_wait(b.stream, UINT64_MAX));
     CHECK(!b.record.lines[VKMOE_LOG_ERROR] && !b.record.lines[VKMOE_LOG_WARNING]);
-    vkmoe_layer_destroy(&layer);
+    vkmoe_moe_destroy(&layer);
     finish(&b);
     return true;
 fail:
-    vkmoe_layer_destroy(&layer);
+    vkmoe_moe_destroy(&layer);
     finish(&b);
     return false;
 }
 
 // ---------------------------------------------------------------------------- scratch
 
-static uint64_t scratch_bound(const struct vkmoe_layer_params *p, uint64_t tokens)
+static uint64_t scratch_bound(const struct vkmoe_moe_params *p, uint64_t tokens)
 {
     const uint64_t k = p->experts_per_token;
     uint64_t bound = tokens * k * (p->inner + p->hidden) * 4 + tokens * p->experts * 4 + (1 << 20);
@@ -264,14 +264,14 @@ static uint64_t scratch_bound(const struct vkmoe_layer_params *p, uint64_t token
     return bound;
 }
 
-static bool check_bound(const vkmoe_layer *layer, const struct vkmoe_layer_params *p,
+static bool check_bound(const vkmoe_moe *layer, const struct vkmoe_moe_params *p,
     double *fullest)
 {
     static const uint32_t counts[] = {0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 31, 33, 64, 100, 127, 129,
         255, 300, 512, 1000, 1024, 2047, 4096, 8191, 10000, 16384, 32767, 32768, 32769, 43691,
         50000, 65535, MAX_TOKENS};
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
-        const uint64_t size = vkmoe_layer_scratch_size(layer, counts[i]);
+        const uint64_t size = vkmoe_moe_scratch_size(layer, counts[i]);
         const uint64_t bound = scratch_bound(p, counts[i]);
         const double share = (double)size / (double)bound;
         if (share > *fullest)
@@ -294,14 +294,14 @@ static bool test_scratch_bound(void)
     enum { WIDTHS = sizeof widths / sizeof *widths, EXPERTS = sizeof experts / sizeof *experts };
     struct bench b;
     struct rng rng = rng_for(1, "scratch-bound");
-    vkmoe_layer *layer = NULL;
+    vkmoe_moe *layer = NULL;
     double fullest = 0;
     uint32_t layers = 0;
     CHECK(init(&b, 256));
     for (uint32_t i = 0; i < EXPERTS; i++) {
         const uint32_t rounds = experts[i] > 256 ? 8 : 32;
         for (uint32_t round = 0; round < rounds; round++, layers++) {
-            struct vkmoe_layer_params p = {
+            struct vkmoe_moe_params p = {
                 .hidden = round ? widths[rng_below(&rng, WIDTHS)] : 1,
                 .inner = round ? widths[rng_below(&rng, WIDTHS)] : 1,
                 .experts = experts[i],
@@ -314,16 +314,16 @@ static bool test_scratch_bound(void)
                     : widths[rng_below(&rng, WIDTHS)];
             if (round % 8 == 3)
                 p.shared_token_gate = some(17, p.hidden);
-            CHECK_OK(create_layer(b.device, &p, round % 3 == 2 ? VKMOE_F16 : VKMOE_F32, &layer));
+            CHECK_OK(create_layer(b.device, &p, round % 3 == 2 ? VKMOE_DTYPE_F16 : VKMOE_DTYPE_F32, &layer));
             CHECK(check_bound(layer, &p, &fullest));
-            vkmoe_layer_destroy(&layer);
+            vkmoe_moe_destroy(&layer);
         }
     }
     tap_note("%u layers; the fullest scratch has %.4f of what is allowed", layers, fullest);
     finish(&b);
     return true;
 fail:
-    vkmoe_layer_destroy(&layer);
+    vkmoe_moe_destroy(&layer);
     finish(&b);
     return false;
 }
@@ -334,7 +334,7 @@ struct guest {
     struct record record;
     vkmoe_device *device;
     vkmoe_stream *stream;
-    vkmoe_layer *layer;
+    vkmoe_moe *layer;
     struct host_buffer x, y; // the host's memory
     vkmoe_buffer *wrapped_x, *wrapped_y;
 };
@@ -343,7 +343,7 @@ static void guest_finish(struct guest *g)
 {
     vkmoe_buffer_destroy(&g->wrapped_x);
     vkmoe_buffer_destroy(&g->wrapped_y);
-    vkmoe_layer_destroy(&g->layer);
+    vkmoe_moe_destroy(&g->layer);
     vkmoe_stream_destroy(&g->stream);
     vkmoe_device_destroy(&g->device);
     host_buffer_finish(&g->host, &g->x);
@@ -371,14 +371,14 @@ fail:
 static bool record_with(struct guest *g, uint32_t tokens, uint64_t scratch_size,
     enum vkmoe_status expected, uint32_t dispatches)
 {
-    const struct vkmoe_forward_params params = {.tokens = tokens, .x.buffer = g->wrapped_x,
+    const struct vkmoe_moe_forward_params params = {.tokens = tokens, .x.buffer = g->wrapped_x,
         .y.buffer = g->wrapped_y};
     CHECK_OK(vkmoe_stream_create(g->device, &g->stream));
     CHECK_OK(vkmoe_stream_reserve(g->stream, scratch_size));
     VkCommandBuffer commands = host_begin(&g->host);
     CHECK(commands);
     CHECK_OK(vkmoe_stream_record_into(g->stream, commands));
-    CHECK_STATUS(expected, vkmoe_layer_forward(g->stream, g->layer, &params));
+    CHECK_STATUS(expected, vkmoe_moe_forward(g->stream, g->layer, &params));
     CHECK(vkmoe_stream_dispatch_count(g->stream) == dispatches);
     CHECK_OK(vkmoe_stream_record_into(g->stream, NULL));
     CHECK(host_run(&g->host, commands));
@@ -389,12 +389,12 @@ fail:
 }
 
 // The scratch size is enough, and a byte less is refused before anything is recorded.
-static bool check_scratch(struct guest *g, const struct vkmoe_layer_params *shape, uint32_t tokens)
+static bool check_scratch(struct guest *g, const struct vkmoe_moe_params *shape, uint32_t tokens)
 {
     const size_t count = (size_t)tokens * shape->hidden;
     float *x = g->x.mapped, *y = g->y.mapped;
-    CHECK_OK(create_layer(g->device, shape, VKMOE_F32, &g->layer));
-    const uint64_t size = vkmoe_layer_scratch_size(g->layer, tokens);
+    CHECK_OK(create_layer(g->device, shape, VKMOE_DTYPE_F32, &g->layer));
+    const uint64_t size = vkmoe_moe_scratch_size(g->layer, tokens);
     for (size_t i = 0; i < count; i++) {
         x[i] = numbers[i % NUMBERS];
         y[i] = 12345;
@@ -410,7 +410,7 @@ static bool check_scratch(struct guest *g, const struct vkmoe_layer_params *shap
     CHECK(!g->record.lines[VKMOE_LOG_ERROR] && !g->record.lines[VKMOE_LOG_WARNING]);
     for (size_t i = 0; i < count; i++)
         CHECK(y[i] != 12345 && isfinite(y[i]));
-    vkmoe_layer_destroy(&g->layer);
+    vkmoe_moe_destroy(&g->layer);
     return true;
 fail:
     tap_note("%u tokens, shared_inner %u; log: %s", tokens, shape->shared_inner, g->record.last);
@@ -419,7 +419,7 @@ fail:
 
 static bool test_scratch_size(void)
 {
-    static const struct vkmoe_layer_params shapes[] = {
+    static const struct vkmoe_moe_params shapes[] = {
         {PLAIN},
         {SHARED},
         {PLAIN, .shared_inner = 300}, // wider than all routed outputs
@@ -443,12 +443,12 @@ fail:
 enum { REPETITIONS = 100, SUBMITS = 10 };
 
 // Records into the `index`-th of REPETITIONS outputs.
-static enum vkmoe_status repeat(struct bench *b, const vkmoe_layer *layer, uint32_t tokens,
+static enum vkmoe_status repeat(struct bench *b, const vkmoe_moe *layer, uint32_t tokens,
     uint32_t index)
 {
-    const struct vkmoe_layer_params shape = {SHARED};
+    const struct vkmoe_moe_params shape = {SHARED};
     const uint64_t row = tokens * shape.hidden * 4, pair = tokens * shape.experts_per_token * 4;
-    return vkmoe_layer_forward(b->stream, layer, &(struct vkmoe_forward_params){
+    return vkmoe_moe_forward(b->stream, layer, &(struct vkmoe_moe_forward_params){
         .tokens = tokens,
         .x.buffer = b->x,
         .y = {b->y, index * row},
@@ -473,17 +473,17 @@ static bool same_bits(const vkmoe_buffer *buffer, const char *what, uint64_t siz
     return ok;
 }
 
-static bool check_bits(struct bench *b, const struct vkmoe_layer_params *shape, uint32_t tokens)
+static bool check_bits(struct bench *b, const struct vkmoe_moe_params *shape, uint32_t tokens)
 {
     static unsigned char unwritten[40 * 24 * 4 * REPETITIONS];
     const uint64_t row = tokens * shape->hidden * 4, pair = tokens * shape->experts_per_token * 4;
-    vkmoe_layer *layer = NULL;
+    vkmoe_moe *layer = NULL;
     memset(unwritten, 0xff, sizeof unwritten);
     CHECK_OK(vkmoe_buffer_upload(b->y, 0, unwritten, row * REPETITIONS));
     CHECK_OK(vkmoe_buffer_upload(b->ids, 0, unwritten, pair * REPETITIONS));
     CHECK_OK(vkmoe_buffer_upload(b->weights, 0, unwritten, pair * REPETITIONS));
     CHECK_OK(vkmoe_buffer_upload(b->x, 0, numbers, row));
-    CHECK_OK(create_layer(b->device, shape, VKMOE_F32, &layer));
+    CHECK_OK(create_layer(b->device, shape, VKMOE_DTYPE_F32, &layer));
     for (uint32_t i = 0; i < REPETITIONS; i++) {
         CHECK_OK(repeat(b, layer, tokens, i));
         if (i % SUBMITS == SUBMITS - 1)
@@ -493,11 +493,11 @@ static bool check_bits(struct bench *b, const struct vkmoe_layer_params *shape, 
     CHECK(same_bits(b->y, "y", row));
     CHECK(same_bits(b->ids, "ids", pair));
     CHECK(same_bits(b->weights, "weights", pair));
-    vkmoe_layer_destroy(&layer);
+    vkmoe_moe_destroy(&layer);
     return true;
 fail:
     vkmoe_stream_wait(b->stream, UINT64_MAX);
-    vkmoe_layer_destroy(&layer);
+    vkmoe_moe_destroy(&layer);
     return false;
 }
 
@@ -507,7 +507,7 @@ static bool test_same_bits(void)
     struct bench b;
     CHECK(init(&b, (uint64_t)40 * 24 * 4 * REPETITIONS));
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
-        const struct vkmoe_layer_params shape = {SHARED};
+        const struct vkmoe_moe_params shape = {SHARED};
         CHECK(check_bits(&b, &shape, counts[i]));
         tap_note("%u tokens: %d times the same", counts[i], REPETITIONS);
     }
@@ -525,10 +525,10 @@ fail:
 static bool test_repeated(void)
 {
     struct bench b;
-    vkmoe_layer *layer = NULL;
+    vkmoe_moe *layer = NULL;
     double first, again;
     CHECK(init(&b, 40 * 24 * 4));
-    CHECK_OK(create_layer(b.device, &(struct vkmoe_layer_params){SHARED}, VKMOE_F32, &layer));
+    CHECK_OK(create_layer(b.device, &(struct vkmoe_moe_params){SHARED}, VKMOE_DTYPE_F32, &layer));
     CHECK_OK(vkmoe_buffer_upload(b.x, 0, numbers, 40 * 24 * 4));
     CHECK_OK(vkmoe_stream_timestamp(b.stream, 0));
     const uint32_t count = count_dispatches(&b, layer, 40, true);
@@ -548,12 +548,12 @@ static bool test_repeated(void)
     CHECK(changes > 0 || first < 0);
     CHECK(vkmoe_stream_dispatch_count(b.stream) == count);
     CHECK(!b.record.lines[VKMOE_LOG_ERROR] && !b.record.lines[VKMOE_LOG_WARNING]);
-    vkmoe_layer_destroy(&layer);
+    vkmoe_moe_destroy(&layer);
     finish(&b);
     return true;
 fail:
     vkmoe_stream_wait(b.stream, UINT64_MAX);
-    vkmoe_layer_destroy(&layer);
+    vkmoe_moe_destroy(&layer);
     finish(&b);
     return false;
 }

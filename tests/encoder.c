@@ -28,8 +28,8 @@ struct subject {
     struct whole_checkpoint checkpoint;
     struct reference_block decoder[WHOLE_CHECKPOINT_MAX_BLOCKS], encoder[WHOLE_CHECKPOINT_MAX_BLOCKS];
     struct reference_network reference; // borrows from the checkpoint
-    vkmoe_model *model;
-    vkmoe_network *network;
+    vkmoe_checkpoint *model;
+    vkmoe_model *network;
     uint32_t inputs[SEQUENCES][LONGEST_INPUT];
     uint32_t ids[TOKENS], positions[TOKENS], sequences[TOKENS];
     struct array input_ids[SEQUENCES], id_array, position_array, sequence_array, logits;
@@ -43,8 +43,8 @@ static void subject_finish(struct subject *s)
     array_finish(&s->position_array);
     array_finish(&s->sequence_array);
     array_finish(&s->logits);
-    vkmoe_network_destroy(&s->network);
-    vkmoe_model_destroy(&s->model);
+    vkmoe_model_destroy(&s->network);
+    vkmoe_checkpoint_destroy(&s->model);
     whole_checkpoint_finish(&s->checkpoint);
 }
 
@@ -144,29 +144,29 @@ static bool subject_init(struct subject *s, struct harness *harness, const char 
         return false;
     for (uint32_t b = 0; no_capacity && b < WHOLE_CHECKPOINT_MAX_BLOCKS; b++)
         s->encoder[b].experts.capacity = s->decoder[b].experts.capacity = 0;
-    const struct vkmoe_network_params params = {
+    const struct vkmoe_model_params params = {
         .sequences = SEQUENCES,
         .capacity = CAPACITY,
         .chunk = TOKENS,
         .encoder_capacity = LONGEST_INPUT,
         .no_capacity = no_capacity,
     };
-    return is_ok(vkmoe_model_open(s->checkpoint.path, NULL, &s->model), "vkmoe_model_open") &&
-        is_ok(vkmoe_network_create(harness->device, s->model, &params, &s->network),
-            "vkmoe_network_create") && make_arrays(s);
+    return is_ok(vkmoe_checkpoint_open(s->checkpoint.path, NULL, &s->model), "vkmoe_checkpoint_open") &&
+        is_ok(vkmoe_model_create(harness->device, s->model, &params, &s->network),
+            "vkmoe_model_create") && make_arrays(s);
 }
 
 // ------------------------------------------------------------------------ on the device
 
 static bool encode(struct subject *s, uint32_t sequence)
 {
-    const struct vkmoe_encode_params params = {
+    const struct vkmoe_model_encode_params params = {
         .sequence = sequence,
         .tokens = input_lengths[sequence],
         .ids = array_span(&s->input_ids[sequence]),
     };
-    return is_ok(vkmoe_network_encode(s->harness->stream, s->network, &params),
-        "vkmoe_network_encode");
+    return is_ok(vkmoe_model_encode(s->harness->stream, s->network, &params),
+        "vkmoe_model_encode");
 }
 
 static bool encode_all(struct subject *s)
@@ -190,7 +190,7 @@ static bool record_range(struct subject *s, uint32_t first, uint32_t end, uint32
     bool ok = true;
     for (uint32_t t = first; ok && t < end; t += chunk) {
         const uint32_t tokens = end - t < chunk ? end - t : chunk;
-        const struct vkmoe_network_forward_params params = {
+        const struct vkmoe_model_forward_params params = {
             .tokens = tokens,
             .ids = from(&s->id_array, t),
             .positions = from(&s->position_array, t),
@@ -198,8 +198,8 @@ static bool record_range(struct subject *s, uint32_t first, uint32_t end, uint32
             .logits = from(&s->logits, t * s->reference.vocabulary),
             .logits_count = tokens,
         };
-        ok = is_ok(vkmoe_network_forward(s->harness->stream, s->network, &params),
-            "vkmoe_network_forward");
+        ok = is_ok(vkmoe_model_forward(s->harness->stream, s->network, &params),
+            "vkmoe_model_forward");
     }
     return ok;
 }
@@ -226,7 +226,7 @@ static double *expect(struct subject *s)
         abort();
     struct reference_memory memory;
     reference_memory_init(&memory, &s->reference, SEQUENCES,
-        CAPACITY > LONGEST_INPUT ? CAPACITY : LONGEST_INPUT, VKMOE_F32);
+        CAPACITY > LONGEST_INPUT ? CAPACITY : LONGEST_INPUT, VKMOE_DTYPE_F32);
     for (uint32_t i = 0; i < SEQUENCES; i++)
         reference_network_encode(&s->reference, i, input_lengths[i], s->inputs[i], &memory);
     reference_network_forward(&s->reference, TOKENS, s->ids, s->positions, s->sequences, &memory,
@@ -308,10 +308,10 @@ static bool check_repeats(struct harness *harness, const char *family, uint32_t 
         const uint32_t words[3] = {s.ids[t], s.positions[t], s.sequences[t]};
         ok = is_ok(vkmoe_buffer_upload(step, 0, words, sizeof words), "vkmoe_buffer_upload");
         if (ok && t == 0)
-            ok = is_ok(vkmoe_network_forward(harness->stream, s.network,
-                &(struct vkmoe_network_forward_params){.tokens = 1, .ids = {step, 0},
+            ok = is_ok(vkmoe_model_forward(harness->stream, s.network,
+                &(struct vkmoe_model_forward_params){.tokens = 1, .ids = {step, 0},
                     .positions = {step, 4}, .sequences = {step, 8}, .longest = CAPACITY,
-                    .logits = {step, 12}, .logits_count = 1}), "vkmoe_network_forward") &&
+                    .logits = {step, 12}, .logits_count = 1}), "vkmoe_model_forward") &&
                 harness_run(harness);
         else if (ok)
             ok = is_ok(vkmoe_stream_repeat(harness->stream, NULL), "vkmoe_stream_repeat") &&
@@ -433,9 +433,9 @@ static bool check_again(struct harness *harness, const char *family, uint64_t se
     struct subject s;
     bool ok = subject_init(&s, harness, family, 0, false, seed);
     for (uint32_t i = 0; ok && i < SEQUENCES; i++)
-        ok = is_ok(vkmoe_network_encode(harness->stream, s.network, &(struct vkmoe_encode_params){
+        ok = is_ok(vkmoe_model_encode(harness->stream, s.network, &(struct vkmoe_model_encode_params){
             .sequence = i, .tokens = LONGEST_INPUT, .ids = array_span(&s.input_ids[1])}),
-            "vkmoe_network_encode");
+            "vkmoe_model_encode");
     ok = ok && encode_all(&s) && decode(&s, TOKENS);
     if (ok) {
         double *logits = expect(&s);
@@ -450,7 +450,7 @@ static bool check_again(struct harness *harness, const char *family, uint64_t se
 static bool run_as_guest(struct subject *s, struct host *host)
 {
     vkmoe_stream *stream = s->harness->stream;
-    if (!is_ok(vkmoe_stream_reserve(stream, vkmoe_network_scratch_size(s->network)), "reserve"))
+    if (!is_ok(vkmoe_stream_reserve(stream, vkmoe_model_scratch_size(s->network)), "reserve"))
         return false;
     VkCommandBuffer commands = host_begin(host);
     bool ok = commands && is_ok(vkmoe_stream_record_into(stream, commands), "record_into") &&
@@ -494,15 +494,15 @@ static bool check_refusals(struct harness *harness, const char *family, uint64_t
     bool ok = subject_init(&s, harness, family, 0, false, seed);
     const struct vkmoe_span ids = ok ? array_span(&s.input_ids[1]) : (struct vkmoe_span){0};
     const struct vkmoe_span outside = {ids.buffer, ok ? vkmoe_buffer_size(ids.buffer) - 12 : 0};
-    const struct vkmoe_encode_params wrong[] = {
+    const struct vkmoe_model_encode_params wrong[] = {
         {.tokens = 0, .ids = ids}, {.tokens = LONGEST_INPUT + 1, .ids = ids}, {.tokens = 4},
         {.sequence = SEQUENCES, .tokens = 4, .ids = ids}, {.tokens = 4, .ids = outside},
         {.tokens = UINT32_MAX, .ids = ids},
     };
     for (size_t i = 0; ok && i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         harness->messages = 0;
-        enum vkmoe_status status = vkmoe_network_encode(harness->stream, s.network, &wrong[i]);
-        ok = is_refused(harness, "vkmoe_network_encode", status, VKMOE_ERROR_INVALID);
+        enum vkmoe_status status = vkmoe_model_encode(harness->stream, s.network, &wrong[i]);
+        ok = is_refused(harness, "vkmoe_model_encode", status, VKMOE_ERROR_INVALID);
         if (!ok)
             tap_note("in call %u", (unsigned)i);
     }
@@ -514,18 +514,18 @@ static bool check_refusals(struct harness *harness, const char *family, uint64_t
 static bool check_without_encoder(struct harness *harness, const char *family, uint64_t seed)
 {
     struct whole_checkpoint checkpoint;
-    vkmoe_model *model = NULL;
-    vkmoe_network *network = NULL;
+    vkmoe_checkpoint *model = NULL;
+    vkmoe_model *network = NULL;
     bool ok = whole_checkpoint_write(family, seed, &checkpoint) &&
-        is_ok(vkmoe_model_open(checkpoint.path, NULL, &model), "vkmoe_model_open") &&
-        is_ok(vkmoe_network_create(harness->device, model, &(struct vkmoe_network_params){0}, &network),
-            "vkmoe_network_create");
+        is_ok(vkmoe_checkpoint_open(checkpoint.path, NULL, &model), "vkmoe_checkpoint_open") &&
+        is_ok(vkmoe_model_create(harness->device, model, &(struct vkmoe_model_params){0}, &network),
+            "vkmoe_model_create");
     harness->messages = 0;
-    ok = ok && is_refused(harness, "vkmoe_network_encode", vkmoe_network_encode(harness->stream,
-        network, &(struct vkmoe_encode_params){.tokens = 1}), VKMOE_ERROR_UNSUPPORTED);
+    ok = ok && is_refused(harness, "vkmoe_model_encode", vkmoe_model_encode(harness->stream,
+        network, &(struct vkmoe_model_encode_params){.tokens = 1}), VKMOE_ERROR_UNSUPPORTED);
     harness->messages = 0;
-    vkmoe_network_destroy(&network);
-    vkmoe_model_destroy(&model);
+    vkmoe_model_destroy(&network);
+    vkmoe_checkpoint_destroy(&model);
     whole_checkpoint_finish(&checkpoint);
     return ok;
 }

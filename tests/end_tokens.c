@@ -122,14 +122,14 @@ static bool check(const struct end_case *c)
     struct lines lines = {0};
     const struct vkmoe_log log = {.write = keep_line, .user = &lines, .level = VKMOE_LOG_WARNING};
     struct whole_checkpoint checkpoint;
-    struct vkmoe_frame_params frame, again;
-    vkmoe_model *model = NULL;
+    struct vkmoe_frame frame, again;
+    vkmoe_checkpoint *model = NULL;
     CHECK(whole_checkpoint_write("mixtral", 1, &checkpoint));
     CHECK(write_config(&checkpoint, c->config, c->around));
     CHECK(write_generation(&checkpoint, c->generation));
-    CHECK(vkmoe_model_open(checkpoint.path, &log, &model) == VKMOE_OK);
+    CHECK(vkmoe_checkpoint_open(checkpoint.path, &log, &model) == VKMOE_OK);
     CHECK(lines.errors == 0 && lines.warnings == 0);
-    enum vkmoe_status status = vkmoe_model_get_frame(model, &frame);
+    enum vkmoe_status status = vkmoe_checkpoint_get_frame(model, &frame);
     CHECK(lines.errors == !!c->error && lines.warnings == !!c->warning);
     CHECK(!c->error || (strstr(lines.last, c->error) && strstr(lines.last, "/config.json")));
     CHECK(!c->warning || strstr(lines.last, c->warning));
@@ -139,17 +139,17 @@ static bool check(const struct end_case *c)
         CHECK(frame.end_token_count == c->count);
         for (uint32_t i = 0; i < c->count; i++)
             CHECK(frame.end_tokens[i] == c->tokens[i]);
-        CHECK(vkmoe_model_get_frame(model, &again) == VKMOE_OK);
+        CHECK(vkmoe_checkpoint_get_frame(model, &again) == VKMOE_OK);
         CHECK(again.end_tokens == frame.end_tokens && lines.warnings == !!c->warning);
     }
-    vkmoe_model_destroy(&model);
+    vkmoe_checkpoint_destroy(&model);
     remove(path_of(&checkpoint));
     whole_checkpoint_finish(&checkpoint);
     return true;
 fail:
     if (lines.last[0])
         tap_note("log: %s", lines.last);
-    vkmoe_model_destroy(&model);
+    vkmoe_checkpoint_destroy(&model);
     remove(path_of(&checkpoint));
     whole_checkpoint_finish(&checkpoint);
     return false;
@@ -162,8 +162,8 @@ static bool test_long_lists(void)
     struct lines lines = {0};
     const struct vkmoe_log log = {.write = keep_line, .user = &lines, .level = VKMOE_LOG_WARNING};
     struct whole_checkpoint checkpoint;
-    struct vkmoe_frame_params frame;
-    vkmoe_model *model = NULL;
+    struct vkmoe_frame frame;
+    vkmoe_checkpoint *model = NULL;
     CHECK(whole_checkpoint_write("mixtral", 1, &checkpoint));
     for (uint32_t more = 0; more < 2; more++) {
         size_t used = 0;
@@ -171,16 +171,16 @@ static bool test_long_lists(void)
             used += (size_t)snprintf(list + used, sizeof list - used, "%s%u", i ? "," : "", i + 1);
         snprintf(text, sizeof text, EOS("[%s]"), list);
         CHECK(write_config(&checkpoint, text, NULL));
-        CHECK(vkmoe_model_open(checkpoint.path, &log, &model) == VKMOE_OK);
-        enum vkmoe_status status = vkmoe_model_get_frame(model, &frame);
+        CHECK(vkmoe_checkpoint_open(checkpoint.path, &log, &model) == VKMOE_OK);
+        enum vkmoe_status status = vkmoe_checkpoint_get_frame(model, &frame);
         CHECK(status == (more ? VKMOE_ERROR_INVALID : VKMOE_OK) && lines.errors == more);
         CHECK(more || (frame.end_token_count == 1024 && frame.end_tokens[1023] == 1024));
-        vkmoe_model_destroy(&model);
+        vkmoe_checkpoint_destroy(&model);
     }
     whole_checkpoint_finish(&checkpoint);
     return true;
 fail:
-    vkmoe_model_destroy(&model);
+    vkmoe_checkpoint_destroy(&model);
     whole_checkpoint_finish(&checkpoint);
     return false;
 }

@@ -81,14 +81,14 @@ static void work_finish(struct work *work)
     *work = (struct work){0};
 }
 
-static bool record(struct harness *harness, const vkmoe_layer *layer, const struct work *work,
+static bool record(struct harness *harness, const vkmoe_moe *layer, const struct work *work,
     vkmoe_buffer *const *buffers, uint32_t step)
 {
     for (uint32_t first = 0; first < work->tokens; first += step) {
         const uint64_t row = (uint64_t)first * work->hidden * 4;
         const uint64_t pair = (uint64_t)first * work->k * 4;
         const uint32_t left = work->tokens - first;
-        struct vkmoe_forward_params params = {
+        struct vkmoe_moe_forward_params params = {
             .tokens = left < step ? left : step,
             .x = {buffers[0], row},
             .y = {buffers[2], row},
@@ -97,7 +97,7 @@ static bool record(struct harness *harness, const vkmoe_layer *layer, const stru
         };
         if (work->router_x)
             params.router_x = (struct vkmoe_span){buffers[1], row};
-        if (!is_ok(vkmoe_layer_forward(harness->stream, layer, &params), "vkmoe_layer_forward"))
+        if (!is_ok(vkmoe_moe_forward(harness->stream, layer, &params), "vkmoe_moe_forward"))
             return false;
     }
     return is_ok(vkmoe_stream_submit(harness->stream, NULL), "vkmoe_stream_submit")
@@ -105,7 +105,7 @@ static bool record(struct harness *harness, const vkmoe_layer *layer, const stru
 }
 
 // Runs `layer` over all tokens, `step` at a time in one submission.
-static bool run(struct harness *harness, const vkmoe_layer *layer, struct work *work, uint32_t step)
+static bool run(struct harness *harness, const vkmoe_moe *layer, struct work *work, uint32_t step)
 {
     const size_t rows = sizeof(float) * work->tokens * work->hidden;
     const size_t pairs = sizeof(float) * work->tokens * work->k;
@@ -181,7 +181,7 @@ static bool compare_work(const struct reference_layer *layer, const struct work 
     return ok;
 }
 
-static bool check_tokens(struct harness *harness, const vkmoe_layer *layer,
+static bool check_tokens(struct harness *harness, const vkmoe_moe *layer,
     const struct checkpoint *checkpoint, uint32_t tokens, uint64_t seed)
 {
     const struct reference_layer *reference = &checkpoint->layer;
@@ -198,14 +198,14 @@ static bool check_tokens(struct harness *harness, const vkmoe_layer *layer,
 
 // The layer as a user gets it: the model may go once the weights are on the device.
 static bool create_layer(struct harness *harness, const char *path, struct vkmoe_block block,
-    struct vkmoe_layer_params *params, vkmoe_layer **out)
+    struct vkmoe_moe_params *params, vkmoe_moe **out)
 {
-    vkmoe_model *model;
+    vkmoe_checkpoint *model;
     *out = NULL;
-    const bool ok = is_ok(vkmoe_model_open(path, &harness->log, &model), "vkmoe_model_open")
-        && is_ok(vkmoe_model_get_layer(model, block, params), "vkmoe_model_get_layer")
-        && is_ok(vkmoe_layer_create(harness->device, params, out), "vkmoe_layer_create");
-    vkmoe_model_destroy(&model);
+    const bool ok = is_ok(vkmoe_checkpoint_open(path, &harness->log, &model), "vkmoe_checkpoint_open")
+        && is_ok(vkmoe_checkpoint_get_moe(model, block, params), "vkmoe_checkpoint_get_moe")
+        && is_ok(vkmoe_moe_create(harness->device, params, out), "vkmoe_moe_create");
+    vkmoe_checkpoint_destroy(&model);
     return ok;
 }
 
@@ -222,8 +222,8 @@ static void test_family(struct tap *tap, struct harness *harness, uint32_t index
     if (!any)
         return;
     struct checkpoint checkpoint;
-    struct vkmoe_layer_params params;
-    vkmoe_layer *layer = NULL;
+    struct vkmoe_moe_params params;
+    vkmoe_moe *layer = NULL;
     harness->messages = 0;
     const bool made = checkpoint_create(index, tap->seed, directory, &checkpoint)
         && create_layer(harness, checkpoint.path, checkpoint.block, &params, &layer)
@@ -233,7 +233,7 @@ static void test_family(struct tap *tap, struct harness *harness, uint32_t index
             tap_result(tap, made && check_tokens(harness, layer, &checkpoint, token_counts[i],
                 tap->seed), names[i]);
     }
-    vkmoe_layer_destroy(&layer);
+    vkmoe_moe_destroy(&layer);
     checkpoint_destroy(&checkpoint);
 }
 
@@ -268,7 +268,7 @@ static double *to_double(const float *values, size_t count)
 }
 
 // `step` tokens at a time: 1 decodes the text, TOKENS reads it at once.
-static bool check_recorded(struct harness *harness, const vkmoe_layer *layer, struct work *work,
+static bool check_recorded(struct harness *harness, const vkmoe_moe *layer, struct work *work,
     uint32_t step, const double *y, const int32_t *ids, const double *weights)
 {
     if (!run(harness, layer, work, step)
@@ -286,8 +286,8 @@ static bool check_recorded_layer(struct harness *harness, const char *name, uint
 {
     char path[512];
     snprintf(path, sizeof path, "%s/%s", VKMOE_TEST_MODELS, name);
-    struct vkmoe_layer_params params;
-    vkmoe_layer *layer;
+    struct vkmoe_moe_params params;
+    vkmoe_moe *layer;
     harness->messages = 0;
     if (!create_layer(harness, path, (struct vkmoe_block){.index = index}, &params, &layer))
         return false;
@@ -311,7 +311,7 @@ static bool check_recorded_layer(struct harness *harness, const char *name, uint
     free(ids);
     free(weights);
     work_finish(&work);
-    vkmoe_layer_destroy(&layer);
+    vkmoe_moe_destroy(&layer);
     return ok && !harness->messages;
 }
 

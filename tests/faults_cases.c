@@ -9,7 +9,7 @@
 struct bench {
     struct scene scene;
     vkmoe_stream *stream;
-    vkmoe_layer *layer;
+    vkmoe_moe *layer;
     vkmoe_buffer *x, *y[2], *ids; // `ids` of the forwards to y[1]
     float actual[TINY_TOKENS * TINY_HIDDEN];
 };
@@ -19,7 +19,7 @@ static struct bench bench; // large
 static void finish(struct bench *b)
 {
     vkmoe_stream_destroy(&b->stream);
-    vkmoe_layer_destroy(&b->layer);
+    vkmoe_moe_destroy(&b->layer);
     vkmoe_buffer_destroy(&b->x);
     vkmoe_buffer_destroy(&b->y[0]);
     vkmoe_buffer_destroy(&b->y[1]);
@@ -39,7 +39,7 @@ static bool renew(struct bench *b)
     CHECK_OK(vkmoe_buffer_create(b->scene.device, TINY_SIZE, &b->y[1]));
     CHECK_OK(vkmoe_buffer_create(b->scene.device, TINY_SIZE, &b->ids));
     CHECK_OK(vkmoe_buffer_upload(b->x, 0, b->scene.tiny.x, TINY_SIZE));
-    CHECK_OK(vkmoe_stream_reserve(b->stream, vkmoe_layer_scratch_size(b->layer, TINY_TOKENS)));
+    CHECK_OK(vkmoe_stream_reserve(b->stream, vkmoe_moe_scratch_size(b->layer, TINY_TOKENS)));
     return true;
 fail:
     return false;
@@ -67,7 +67,7 @@ static bool end(struct bench *b, bool ok)
 
 static enum vkmoe_status forward(struct bench *b, uint32_t tokens, int to)
 {
-    return vkmoe_layer_forward(b->stream, b->layer, &(struct vkmoe_forward_params){
+    return vkmoe_moe_forward(b->stream, b->layer, &(struct vkmoe_moe_forward_params){
         .tokens = tokens, .x.buffer = b->x, .y.buffer = b->y[to],
         .ids.buffer = to ? b->ids : NULL});
 }

@@ -102,7 +102,7 @@ bool scene_init(struct scene *s, enum use use)
     if (use != USE_OWN)
         CHECK(host_init(&s->host, true));
     CHECK(whole_checkpoint_write("switch_transformers", 1, &s->checkpoint));
-    CHECK_OK(vkmoe_model_open(s->checkpoint.path,
+    CHECK_OK(vkmoe_checkpoint_open(s->checkpoint.path,
         &(struct vkmoe_log){record_line, &s->record, VKMOE_LOG_ERROR}, &s->model));
     return true;
 fail:
@@ -112,7 +112,7 @@ fail:
 void scene_finish(struct scene *s)
 {
     scene_close(s);
-    vkmoe_model_destroy(&s->model);
+    vkmoe_checkpoint_destroy(&s->model);
     whole_checkpoint_finish(&s->checkpoint);
     free(s->cache);
     s->cache = NULL;
@@ -232,10 +232,10 @@ static bool try_all(enum vkmoe_status *status, enum vkmoe_status next)
 
 // -------------------------------------------------------------------------- works
 
-static enum vkmoe_status forward_tokens(vkmoe_stream *stream, const vkmoe_layer *layer,
+static enum vkmoe_status forward_tokens(vkmoe_stream *stream, const vkmoe_moe *layer,
     const vkmoe_buffer *x, const vkmoe_buffer *y, uint32_t tokens)
 {
-    return vkmoe_layer_forward(stream, layer, &(struct vkmoe_forward_params){
+    return vkmoe_moe_forward(stream, layer, &(struct vkmoe_moe_forward_params){
         .tokens = tokens, .x.buffer = x, .y.buffer = y});
 }
 
@@ -243,7 +243,7 @@ static enum vkmoe_status forward_tokens(vkmoe_stream *stream, const vkmoe_layer 
 static enum vkmoe_status layer_work(struct scene *s)
 {
     vkmoe_stream *stream = NULL;
-    vkmoe_layer *layer = NULL;
+    vkmoe_moe *layer = NULL;
     vkmoe_buffer *x = NULL, *y[2] = {NULL, NULL};
     enum vkmoe_status status;
     MAKE(stream, vkmoe_stream_create(s->device, &stream));
@@ -251,7 +251,7 @@ static enum vkmoe_status layer_work(struct scene *s)
     DO(make_buffer(s, s->tiny.x, TINY_SIZE, &x));
     DO(make_buffer(s, NULL, TINY_SIZE, &y[0]));
     DO(make_buffer(s, NULL, TINY_SIZE, &y[1]));
-    DO(start(s, stream, vkmoe_layer_scratch_size(layer, TINY_TOKENS)));
+    DO(start(s, stream, vkmoe_moe_scratch_size(layer, TINY_TOKENS)));
     TRY(tiny_layer_forward(stream, layer, x, y[0]));
     TRY(forward_tokens(stream, layer, x, y[1], 1));
     DO(run(s, stream, 1));
@@ -271,7 +271,7 @@ fail:
     vkmoe_buffer_destroy(&x);
     vkmoe_buffer_destroy(&y[0]);
     vkmoe_buffer_destroy(&y[1]);
-    vkmoe_layer_destroy(&layer);
+    vkmoe_moe_destroy(&layer);
     return status;
 }
 
@@ -294,7 +294,7 @@ static enum vkmoe_status create_attention(struct scene *s, vkmoe_attention **out
         .router.weight.data = numbers + 2000,
         .query = query, .output = output,
         .key.data = numbers + 2500, .value.data = numbers + 3000,
-        .rope = {.kind = VKMOE_ROPE_HALF, .scaling = VKMOE_ROPE_DYNAMIC, .factor = 2,
+        .rope = {.kind = VKMOE_ROPE_HALF, .scaling = VKMOE_ROPE_SCALING_DYNAMIC, .factor = 2,
             .original_positions = 8},
     }, out);
 }
@@ -316,7 +316,7 @@ static enum vkmoe_status attention_work(struct scene *s)
         .kv_heads = 2, .head_size = 8, .sequences = 1, .capacity = TOKENS}, &cache));
     DO(make_buffer(s, values, sizeof values, &x));
     DO(make_buffer(s, NULL, sizeof values, &y));
-    const struct vkmoe_attend_params params = {.tokens = TOKENS, .x.buffer = x, .y.buffer = y};
+    const struct vkmoe_attention_forward_params params = {.tokens = TOKENS, .x.buffer = x, .y.buffer = y};
     DO(start(s, stream, vkmoe_attention_scratch_size(attention, TOKENS)));
     TRY(vkmoe_attention_store(stream, attention, cache, &params));
     TRY(vkmoe_attention_forward(stream, attention, cache, &params));
@@ -337,21 +337,21 @@ static enum vkmoe_status network_work(struct scene *s)
     enum { TOKENS = 3, INPUT = 6 };
     static const uint32_t ids[INPUT] = {3, 1, 4, 1, 5, 9}, positions[TOKENS] = {0, 1, 2};
     const uint32_t vocabulary = s->checkpoint.vocabulary;
-    const struct vkmoe_network_params shape = {.capacity = 8, .chunk = TOKENS,
+    const struct vkmoe_model_params shape = {.capacity = 8, .chunk = TOKENS,
         .encoder_capacity = INPUT};
     vkmoe_stream *stream = NULL;
-    vkmoe_network *network = NULL;
+    vkmoe_model *network = NULL;
     vkmoe_buffer *input = NULL, *places = NULL, *logits = NULL;
     enum vkmoe_status status;
     MAKE(stream, vkmoe_stream_create(s->device, &stream));
-    MAKE(network, vkmoe_network_create(s->device, s->model, &shape, &network));
+    MAKE(network, vkmoe_model_create(s->device, s->model, &shape, &network));
     DO(make_buffer(s, ids, sizeof ids, &input));
     DO(make_buffer(s, positions, sizeof positions, &places));
     DO(make_buffer(s, NULL, (uint64_t)TOKENS * vocabulary * sizeof(float), &logits));
-    DO(start(s, stream, vkmoe_network_scratch_size(network)));
-    TRY(vkmoe_network_encode(stream, network, &(struct vkmoe_encode_params){
+    DO(start(s, stream, vkmoe_model_scratch_size(network)));
+    TRY(vkmoe_model_encode(stream, network, &(struct vkmoe_model_encode_params){
         .tokens = INPUT, .ids.buffer = input}));
-    TRY(vkmoe_network_forward(stream, network, &(struct vkmoe_network_forward_params){
+    TRY(vkmoe_model_forward(stream, network, &(struct vkmoe_model_forward_params){
         .tokens = TOKENS, .ids.buffer = input, .positions.buffer = places,
         .logits.buffer = logits, .logits_count = TOKENS}));
     DO(run(s, stream, 1));
@@ -361,7 +361,7 @@ fail:
     vkmoe_buffer_destroy(&input);
     vkmoe_buffer_destroy(&places);
     vkmoe_buffer_destroy(&logits);
-    vkmoe_network_destroy(&network);
+    vkmoe_model_destroy(&network);
     return status;
 }
 

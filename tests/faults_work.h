@@ -21,7 +21,7 @@ struct scene {
     struct record record;
     struct tiny_layer tiny;
     struct whole_checkpoint checkpoint;
-    vkmoe_model *model;
+    vkmoe_checkpoint *model;
     vkmoe_device *device;
     unsigned char *cache;      // of pipelines, for the next device
     size_t cache_size;

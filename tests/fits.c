@@ -141,14 +141,14 @@ static bool was_refused(enum vkmoe_status status, const char *words)
 enum { HIDDEN = 256, INNER = 700, SHARED = 16500, EXPERTS = 5 };
 
 // Small matrices, which share blocks, and two that have blocks of their own.
-static struct vkmoe_layer_params layer_params(void)
+static struct vkmoe_moe_params moe_params(void)
 {
     static float numbers[HIDDEN * SHARED];
     static struct vkmoe_view matrices[EXPERTS];
     for (uint32_t e = 0; e < EXPERTS; e++)
         matrices[e].data = numbers;
     const struct vkmoe_view view = {.data = numbers};
-    return (struct vkmoe_layer_params){
+    return (struct vkmoe_moe_params){
         .hidden = HIDDEN, .inner = INNER, .experts = EXPERTS, .experts_per_token = 2,
         .router.weight = view, .gate = matrices, .up = matrices, .down = matrices,
         .shared_inner = SHARED, .shared_up = view, .shared_gate = view, .shared_down = view,
@@ -158,32 +158,32 @@ static struct vkmoe_layer_params layer_params(void)
 // Whatever the heap has left, what is refused could not have been created, and all else can.
 static bool test_border(void)
 {
-    const struct vkmoe_layer_params params = layer_params();
-    vkmoe_layer *layer = NULL;
+    const struct vkmoe_moe_params params = moe_params();
+    vkmoe_moe *layer = NULL;
     bool ok = false;
     uint32_t refused = 0, created = 0;
     CHECK(card_init());
     leave(1024 * MB);
-    CHECK_OK(vkmoe_layer_create(card.device, &params, &layer)); // and its way there
-    vkmoe_layer_destroy(&layer);
+    CHECK_OK(vkmoe_moe_create(card.device, &params, &layer)); // and its way there
+    vkmoe_moe_destroy(&layer);
     const uint64_t before = card.taken;
-    CHECK_OK(vkmoe_layer_create(card.device, &params, &layer));
+    CHECK_OK(vkmoe_moe_create(card.device, &params, &layer));
     const uint64_t most = card.taken - before;
-    vkmoe_layer_destroy(&layer);
+    vkmoe_moe_destroy(&layer);
     CHECK(card.taken == before && most > 3 * 16 * MB);
     const uint64_t sizes[] = {0, 1, 10 * MB, most - 8 * MB, most - 4 * MB, most - 3 * MB,
         most - 2 * MB, most - MB, most - 65536, most - 1, most, most + 1};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         leave(sizes[i]);
-        const enum vkmoe_status planned = vkmoe_layer_create(card.device, &params, &layer);
-        CHECK(planned == VKMOE_OK || was_refused(planned, "vkmoe_layer_create: needs "));
+        const enum vkmoe_status planned = vkmoe_moe_create(card.device, &params, &layer);
+        CHECK(planned == VKMOE_OK || was_refused(planned, "vkmoe_moe_create: needs "));
         refused += planned != VKMOE_OK;
         created += planned == VKMOE_OK;
-        vkmoe_layer_destroy(&layer);
+        vkmoe_moe_destroy(&layer);
         leave(sizes[i]);
         struct loading loading = {.device = card.device, .caller = {&card.device->log, __func__}};
-        const enum vkmoe_status made = vkmoe_layer_load(&loading, &params, &layer);
-        vkmoe_layer_destroy(&layer);
+        const enum vkmoe_status made = vkmoe_moe_load(&loading, &params, &layer);
+        vkmoe_moe_destroy(&layer);
         if (made != planned)
             tap_note("%llu bytes left: created %s, made %s", (unsigned long long)sizes[i],
                 vkmoe_status_name(planned), vkmoe_status_name(made));
@@ -192,7 +192,7 @@ static bool test_border(void)
     CHECK(refused > 2 && created > 1);
     ok = true;
 fail:
-    vkmoe_layer_destroy(&layer);
+    vkmoe_moe_destroy(&layer);
     return card_finish() && ok;
 }
 
@@ -201,54 +201,54 @@ static bool test_free_ranges(void)
 {
     static float numbers[64 * 64];
     const struct vkmoe_view view = {.data = numbers};
-    const struct vkmoe_layer_params params = {
+    const struct vkmoe_moe_params params = {
         .hidden = 64, .inner = 64, .experts = 1, .experts_per_token = 1, .router.weight = view,
         .up = &view, .down = &view,
     };
-    vkmoe_layer *layer = NULL;
+    vkmoe_moe *layer = NULL;
     static vkmoe_buffer *rest[4096];
     uint32_t count = 0;
     bool ok = false;
     CHECK(card_init());
     leave(1024 * MB);
-    CHECK_OK(vkmoe_layer_create(card.device, &params, &layer)); // and its way there
-    vkmoe_layer_destroy(&layer);
+    CHECK_OK(vkmoe_moe_create(card.device, &params, &layer)); // and its way there
+    vkmoe_moe_destroy(&layer);
     leave(0);
-    CHECK_OK(vkmoe_layer_create(card.device, &params, &layer));
-    vkmoe_layer_destroy(&layer);
+    CHECK_OK(vkmoe_moe_create(card.device, &params, &layer));
+    vkmoe_moe_destroy(&layer);
     while (count < 4096 && vkmoe_buffer_create(card.device, 4096, &rest[count]) == VKMOE_OK)
         count++;
     CHECK(count > 10 && count < 4096);
     leave(0);
-    CHECK(was_refused(vkmoe_layer_create(card.device, &params, &layer), " of which 0 bytes is free"));
+    CHECK(was_refused(vkmoe_moe_create(card.device, &params, &layer), " of which 0 bytes is free"));
     ok = true;
 fail:
     while (count > 0)
         vkmoe_buffer_destroy(&rest[--count]);
-    vkmoe_layer_destroy(&layer);
+    vkmoe_moe_destroy(&layer);
     return card_finish() && ok;
 }
 
 // The driver's budget counts where there is one, in the place of the heap's size.
 static bool test_budget(void)
 {
-    const struct vkmoe_layer_params params = layer_params();
-    vkmoe_layer *layer = NULL;
+    const struct vkmoe_moe_params params = moe_params();
+    vkmoe_moe *layer = NULL;
     bool ok = false;
     CHECK(card_init());
     card.device->memory_budget = true;
     card.budget = 3000000000u;
     card.usage = card.budget - 1000000;
     leave(1024 * MB);
-    CHECK(was_refused(vkmoe_layer_create(card.device, &params, &layer), " of which 1.00 MB is free"));
+    CHECK(was_refused(vkmoe_moe_create(card.device, &params, &layer), " of which 1.00 MB is free"));
     card.usage = card.budget + 1; // others took it
     leave(1024 * MB);
-    CHECK(was_refused(vkmoe_layer_create(card.device, &params, &layer), " of which 0 bytes is free"));
+    CHECK(was_refused(vkmoe_moe_create(card.device, &params, &layer), " of which 0 bytes is free"));
     card.usage = card.budget - 200 * MB;
-    CHECK_OK(vkmoe_layer_create(card.device, &params, &layer));
+    CHECK_OK(vkmoe_moe_create(card.device, &params, &layer));
     ok = true;
 fail:
-    vkmoe_layer_destroy(&layer);
+    vkmoe_moe_destroy(&layer);
     return card_finish() && ok;
 }
 
@@ -256,8 +256,8 @@ fail:
 
 struct whole {
     struct whole_checkpoint checkpoint;
-    vkmoe_model *model;
-    vkmoe_network *network;
+    vkmoe_checkpoint *model;
+    vkmoe_model *network;
     vkmoe_stream *stream;
 };
 
@@ -265,23 +265,23 @@ static bool whole_init(struct whole *w)
 {
     *w = (struct whole){0};
     return card_init() && whole_checkpoint_write("mixtral", 1, &w->checkpoint)
-        && vkmoe_model_open(w->checkpoint.path, NULL, &w->model) == VKMOE_OK;
+        && vkmoe_checkpoint_open(w->checkpoint.path, NULL, &w->model) == VKMOE_OK;
 }
 
 static bool whole_finish(struct whole *w)
 {
     vkmoe_stream_destroy(&w->stream);
-    vkmoe_network_destroy(&w->network);
-    vkmoe_model_destroy(&w->model);
+    vkmoe_model_destroy(&w->network);
+    vkmoe_checkpoint_destroy(&w->model);
     whole_checkpoint_finish(&w->checkpoint);
     return card_finish();
 }
 
-static const struct vkmoe_network_params long_params = {.capacity = 100000, .chunk = 32768};
+static const struct vkmoe_model_params long_params = {.capacity = 100000, .chunk = 32768};
 
 static enum vkmoe_status create(struct whole *w)
 {
-    return vkmoe_network_create(card.device, w->model, &long_params, &w->network);
+    return vkmoe_model_create(card.device, w->model, &long_params, &w->network);
 }
 
 // The least that the heap must have left, to the byte.
@@ -295,7 +295,7 @@ static uint64_t find_least(struct whole *w)
             high = middle;
         else
             low = middle;
-        vkmoe_network_destroy(&w->network);
+        vkmoe_model_destroy(&w->network);
     }
     return high;
 }
@@ -311,15 +311,15 @@ static bool test_network(void)
     const uint64_t least = find_least(&w);
     leave(least);
     CHECK_OK(create(&w));
-    const uint64_t scratch = vkmoe_network_scratch_size(w.network);
+    const uint64_t scratch = vkmoe_model_scratch_size(w.network);
     tap_note("least %llu, scratch %llu", (unsigned long long)least, (unsigned long long)scratch);
     CHECK(scratch > 16 * MB); // a block of its own
     CHECK_OK(vkmoe_stream_reserve(w.stream, scratch));
-    vkmoe_network_destroy(&w.network);
+    vkmoe_model_destroy(&w.network);
     vkmoe_stream_destroy(&w.stream);
     CHECK_OK(vkmoe_stream_create(card.device, &w.stream));
     leave(least - 1);
-    CHECK(was_refused(create(&w), "vkmoe_network_create: needs "));
+    CHECK(was_refused(create(&w), "vkmoe_model_create: needs "));
     CHECK(strstr(card.record.last, "weights ") && strstr(card.record.last, "caches ")
         && strstr(card.record.last, "scratch "));
     leave(1024 * MB);
@@ -345,22 +345,22 @@ static bool is_named(enum vkmoe_status status, const char *name)
 
 static bool test_matrix(void)
 {
-    struct vkmoe_layer_params params = layer_params();
+    struct vkmoe_moe_params params = moe_params();
     struct whole w;
-    vkmoe_layer *layer = NULL;
+    vkmoe_moe *layer = NULL;
     bool ok = false;
     CHECK(whole_init(&w));
     leave(1024 * MB);
     card.device->max_buffer_size = MB;
-    CHECK(is_named(vkmoe_layer_create(card.device, &params, &layer), "gate and up of expert 0: "));
+    CHECK(is_named(vkmoe_moe_create(card.device, &params, &layer), "gate and up of expert 0: "));
     card.device->max_buffer_size = 9 * MB;
     leave(1024 * MB);
-    CHECK(is_named(vkmoe_layer_create(card.device, &params, &layer), "shared expert: "));
+    CHECK(is_named(vkmoe_moe_create(card.device, &params, &layer), "shared expert: "));
     leave(1024 * MB);
     CHECK(is_named(create(&w), "block 0: keys and values in the cache: "));
     ok = true;
 fail:
-    vkmoe_layer_destroy(&layer);
+    vkmoe_moe_destroy(&layer);
     return whole_finish(&w) && ok;
 }
 

@@ -14,8 +14,8 @@
 struct golden {
     struct harness *harness;
     const char *name;
-    vkmoe_model *model;
-    vkmoe_network *network;
+    vkmoe_checkpoint *model;
+    vkmoe_model *network;
     uint32_t tokens, vocabulary;
     uint32_t *positions;
     struct vkmoe_npy ids, input_ids; // the decoder's, or the only ones; what an encoder reads
@@ -28,8 +28,8 @@ static void golden_finish(struct golden *g)
     array_finish(&g->input_array);
     array_finish(&g->position_array);
     array_finish(&g->logits);
-    vkmoe_network_destroy(&g->network);
-    vkmoe_model_destroy(&g->model);
+    vkmoe_model_destroy(&g->network);
+    vkmoe_checkpoint_destroy(&g->model);
     free(g->positions);
     free(g->ids.data);
     free(g->input_ids.data);
@@ -71,12 +71,12 @@ static bool make_arrays(struct golden *g)
 static bool golden_init(struct golden *g, struct harness *harness, const char *name)
 {
     char path[1024];
-    struct vkmoe_frame_params frame;
+    struct vkmoe_frame frame;
     *g = (struct golden){.harness = harness, .name = name};
     harness->messages = 0;
     snprintf(path, sizeof(path), VKMOE_TEST_GOLDEN "/%s", name);
-    if (!is_ok(vkmoe_model_open(path, NULL, &g->model), "vkmoe_model_open")
-        || !is_ok(vkmoe_model_get_frame(g->model, &frame), "vkmoe_model_get_frame")
+    if (!is_ok(vkmoe_checkpoint_open(path, NULL, &g->model), "vkmoe_checkpoint_open")
+        || !is_ok(vkmoe_checkpoint_get_frame(g->model, &frame), "vkmoe_checkpoint_get_frame")
         || !read_npy(g, frame.encoder_blocks ? "decoder_ids" : "ids", VKMOE_NPY_I32, 0, &g->ids)
         || (frame.encoder_blocks && !read_npy(g, "ids", VKMOE_NPY_I32, 0, &g->input_ids)))
         return false;
@@ -89,20 +89,20 @@ static bool golden_init(struct golden *g, struct harness *harness, const char *n
 // capacity of Switch Transformer's experts.
 static bool renew(struct golden *g)
 {
-    const struct vkmoe_network_params params = {
+    const struct vkmoe_model_params params = {
         .capacity = g->tokens,
         .chunk = g->tokens,
         .no_capacity = true,
     };
-    vkmoe_network_destroy(&g->network);
-    if (!is_ok(vkmoe_network_create(g->harness->device, g->model, &params, &g->network),
-            "vkmoe_network_create"))
+    vkmoe_model_destroy(&g->network);
+    if (!is_ok(vkmoe_model_create(g->harness->device, g->model, &params, &g->network),
+            "vkmoe_model_create"))
         return false;
     return !g->input_ids.data
-        || is_ok(vkmoe_network_encode(g->harness->stream, g->network,
-                     &(struct vkmoe_encode_params){.tokens = (uint32_t)g->input_ids.elements,
+        || is_ok(vkmoe_model_encode(g->harness->stream, g->network,
+                     &(struct vkmoe_model_encode_params){.tokens = (uint32_t)g->input_ids.elements,
                          .ids = array_span(&g->input_array)}),
-            "vkmoe_network_encode");
+            "vkmoe_model_encode");
 }
 
 static struct vkmoe_span from(const struct array *array, uint64_t element)
@@ -118,7 +118,7 @@ static bool run(struct golden *g, uint32_t chunk, bool growing)
 {
     bool ok = array_upload(&g->logits) && renew(g);
     for (uint32_t t = 0; ok && t < g->tokens; t += chunk) {
-        const struct vkmoe_network_forward_params params = {
+        const struct vkmoe_model_forward_params params = {
             .tokens = chunk,
             .ids = from(&g->id_array, t),
             .positions = from(&g->position_array, t),
@@ -126,8 +126,8 @@ static bool run(struct golden *g, uint32_t chunk, bool growing)
             .logits = from(&g->logits, (uint64_t)t * g->vocabulary),
             .logits_count = chunk,
         };
-        ok = is_ok(vkmoe_network_forward(g->harness->stream, g->network, &params),
-            "vkmoe_network_forward");
+        ok = is_ok(vkmoe_model_forward(g->harness->stream, g->network, &params),
+            "vkmoe_model_forward");
     }
     return ok && harness_run(g->harness) && array_download(&g->logits)
         && array_check("logits", &g->logits, false);

@@ -101,13 +101,13 @@ struct run {
     struct harness *harness;
     const struct layer_case *c;
     const struct layer_data *data;
-    vkmoe_layer *layer;
+    vkmoe_moe *layer;
     struct array x, router_x, y, ids, weights;
 };
 
 static void run_finish(struct run *run)
 {
-    vkmoe_layer_destroy(&run->layer);
+    vkmoe_moe_destroy(&run->layer);
     array_finish(&run->x);
     array_finish(&run->router_x);
     array_finish(&run->y);
@@ -125,7 +125,7 @@ static bool run_init(struct run *run, struct harness *harness, const struct laye
     uint32_t router_hidden = c->layer.router_hidden ? c->layer.router_hidden : c->layer.hidden;
     size_t router_x_size = (size_t)c->tokens * router_hidden * sizeof(float);
     size_t ids_size = (size_t)c->tokens * c->layer.experts_per_token * sizeof(float);
-    if (!is_ok(vkmoe_layer_create(device, &data->params, &run->layer), "vkmoe_layer_create"))
+    if (!is_ok(vkmoe_moe_create(device, &data->params, &run->layer), "vkmoe_moe_create"))
         return false;
     // SUPPLIED reads ids and leaves the weights to the router: no array for them.
     bool has_weights = c->layer.router.select != VKMOE_SELECT_SUPPLIED;
@@ -141,7 +141,7 @@ static bool run_init(struct run *run, struct harness *harness, const struct laye
 static bool forward(struct run *run, bool with_routing_outputs)
 {
     const struct layer_data *data = run->data;
-    struct vkmoe_forward_params params = {
+    struct vkmoe_moe_forward_params params = {
         .tokens = run->c->tokens,
         .sequence_tokens = run->c->sequence_tokens,
         .x = array_span(&run->x),
@@ -159,7 +159,7 @@ static bool forward(struct run *run, bool with_routing_outputs)
             return false;
     }
     vkmoe_stream *stream = run->harness->stream;
-    if (!is_ok(vkmoe_layer_forward(stream, run->layer, &params), "vkmoe_layer_forward") ||
+    if (!is_ok(vkmoe_moe_forward(stream, run->layer, &params), "vkmoe_moe_forward") ||
         !is_ok(vkmoe_stream_submit(stream, NULL), "vkmoe_stream_submit") ||
         !is_ok(vkmoe_stream_wait(stream, UINT64_MAX), "vkmoe_stream_wait"))
         return false;
@@ -194,7 +194,7 @@ static bool check_memory(const struct run *run)
 
 // Rounding of a sum grows with the root of its length, and the common tolerance is
 // measured at a model's widths, 4096 at most.
-static double tolerance_of(const struct vkmoe_layer_params *p)
+static double tolerance_of(const struct vkmoe_moe_params *p)
 {
     uint32_t longest = p->hidden > p->inner ? p->hidden : p->inner;
     if (p->shared_inner > longest)
@@ -248,10 +248,10 @@ static bool check_results(const struct run *run)
     return ok;
 }
 
-// The bound that vkmoe_layer_scratch_size() documents.
+// The bound that vkmoe_moe_scratch_size() documents.
 static bool check_scratch(const struct run *run)
 {
-    const struct vkmoe_layer_params *p = &run->c->layer;
+    const struct vkmoe_moe_params *p = &run->c->layer;
     const uint32_t tokens[] = {0, 1, 2, 7, 33, 64, 300, 4096, 65536, run->c->tokens};
     uint64_t k = p->experts_per_token, routed = k * p->hidden;
     uint64_t logits = p->experts + (run->c->has & CASE_LEVELS ? 2 : 0);
@@ -260,7 +260,7 @@ static bool check_scratch(const struct run *run)
         uint64_t bound = t * k * (p->inner + p->hidden) * 4 + t * logits * 4 + (1 << 20);
         if (p->shared_inner > routed)
             bound += t * (p->shared_inner - routed) * 4;
-        uint64_t size = vkmoe_layer_scratch_size(run->layer, tokens[i]);
+        uint64_t size = vkmoe_moe_scratch_size(run->layer, tokens[i]);
         if (size > bound) {
             tap_note("scratch for %" PRIu32 " tokens is %" PRIu64 ", at most %" PRIu64, tokens[i],
                 size, bound);
@@ -273,11 +273,11 @@ static bool check_scratch(const struct run *run)
 // The matrices of the experts in the dtype they have are the least a layer takes.
 static bool check_size(const struct run *run)
 {
-    const struct vkmoe_layer_params *p = &run->c->layer;
+    const struct vkmoe_moe_params *p = &run->c->layer;
     uint64_t matrices = run->c->has & CASE_UNGATED ? 2 : 3;
     uint64_t least = matrices * p->experts * p->inner * p->hidden *
-        (run->c->dtype == VKMOE_F32 ? 4 : 2);
-    uint64_t size = vkmoe_layer_size(run->layer);
+        (run->c->dtype == VKMOE_DTYPE_F32 ? 4 : 2);
+    uint64_t size = vkmoe_moe_device_size(run->layer);
     if (size >= least)
         return true;
     tap_note("layer size is %" PRIu64 ", but the experts have %" PRIu64, size, least);
@@ -339,13 +339,13 @@ static bool check_chain(struct harness *harness, uint64_t seed)
     for (int together = 0; together < 2; together++) {
         ok = ok && array_upload(&vectors[0]) && array_upload(&vectors[1]);
         for (int step = 0; ok && step < STEPS; step++) {
-            struct vkmoe_forward_params params = {
+            struct vkmoe_moe_forward_params params = {
                 .tokens = runs[step % LAYERS].c->tokens,
                 .x = array_span(&vectors[step % 2]),
                 .y = array_span(&vectors[1 - step % 2]),
             };
-            ok = is_ok(vkmoe_layer_forward(harness->stream, runs[step % LAYERS].layer, &params),
-                "vkmoe_layer_forward");
+            ok = is_ok(vkmoe_moe_forward(harness->stream, runs[step % LAYERS].layer, &params),
+                "vkmoe_moe_forward");
             if (ok && (!together || step == STEPS - 1))
                 ok = is_ok(vkmoe_stream_submit(harness->stream, NULL), "vkmoe_stream_submit");
             if (ok && !together)

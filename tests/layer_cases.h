@@ -55,7 +55,7 @@ enum layer_layout {
 struct layer_case {
     const char *name; // after whoever runs it; NULL ends the table
     uint32_t tokens, sequence_tokens;
-    struct vkmoe_layer_params layer; // sizes and parameters; the views are filled from the seed
+    struct vkmoe_moe_params layer; // sizes and parameters; the views are filled from the seed
     enum vkmoe_dtype dtype;          // of experts, shared expert and router
     enum vkmoe_dtype vector_dtype;   // of biases and scales
     enum layer_layout layout;
@@ -71,7 +71,7 @@ double layer_case_flops(const struct layer_case *c);
 
 // A case's weights and inputs, all made from the seed.
 struct layer_data {
-    struct vkmoe_layer_params params; // views point into `memory`
+    struct vkmoe_moe_params params; // views point into `memory`
     struct reference_layer reference; // the same weights; zero unless asked for
     float *x;        // [tokens][hidden]
     float *router_x; // [tokens][router_hidden], or NULL

@@ -32,16 +32,16 @@ static void *keep(struct layer_data *data, size_t size)
 
 static size_t dtype_size(enum vkmoe_dtype dtype)
 {
-    return dtype == VKMOE_F32 ? 4 : 2;
+    return dtype == VKMOE_DTYPE_F32 ? 4 : 2;
 }
 
 static void store(void *address, enum vkmoe_dtype dtype, double value)
 {
-    if (dtype == VKMOE_F32) {
+    if (dtype == VKMOE_DTYPE_F32) {
         float f = (float)value;
         memcpy(address, &f, 4);
     } else {
-        uint16_t bits = dtype == VKMOE_F16 ? f16_bits(value) : bf16_bits(value);
+        uint16_t bits = dtype == VKMOE_DTYPE_F16 ? f16_bits(value) : bf16_bits(value);
         memcpy(address, &bits, 2);
     }
 }
@@ -279,7 +279,7 @@ static void make_experts(const struct maker *m)
 static void make_biases(const struct maker *m)
 {
     const struct layer_case *c = m->c;
-    struct vkmoe_layer_params *params = &m->data->params;
+    struct vkmoe_moe_params *params = &m->data->params;
     struct reference_layer *reference = &m->data->reference;
     uint32_t experts = c->layer.experts, hidden = c->layer.hidden, inner = c->layer.inner;
     if (c->has & CASE_GATE_BIAS)
@@ -299,7 +299,7 @@ static void make_biases(const struct maker *m)
 static void make_shared(const struct maker *m)
 {
     const struct layer_case *c = m->c;
-    struct vkmoe_layer_params *params = &m->data->params;
+    struct vkmoe_moe_params *params = &m->data->params;
     struct reference_layer *reference = &m->data->reference;
     uint32_t hidden = c->layer.hidden, inner = c->layer.shared_inner;
     if (!inner)
@@ -375,7 +375,7 @@ static void make_weights(const struct maker *m)
     m->data->weights = weights;
 }
 
-static void copy_parameters(struct reference_layer *to, const struct vkmoe_layer_params *from)
+static void copy_parameters(struct reference_layer *to, const struct vkmoe_moe_params *from)
 {
     const struct vkmoe_router_params *router = &from->router;
     *to = (struct reference_layer){

@@ -1,4 +1,4 @@
-// layer_errors.c - wrong calls of vkmoe_layer_create() and vkmoe_layer_forward(), one test
+// layer_errors.c - wrong calls of vkmoe_moe_create() and vkmoe_moe_forward(), one test
 // each: INVALID, one line in the log that says why, and nothing done.
 //
 // Environment: as layer.c.
@@ -82,8 +82,8 @@ static const struct layer_case base_case = {
     X(no_gate_of_one, gate[4].data = NULL)                                                        \
     X(no_up_of_one, up[5].data = NULL)                                                            \
     X(no_down_of_one, down[0].data = NULL)                                                        \
-    X(mixed_dtypes, up[1].dtype = VKMOE_BF16)                                                     \
-    X(mixed_dtypes_down, down[1].dtype = VKMOE_BF16)                                              \
+    X(mixed_dtypes, up[1].dtype = VKMOE_DTYPE_BF16)                                                     \
+    X(mixed_dtypes_down, down[1].dtype = VKMOE_DTYPE_BF16)                                              \
     X(unknown_dtype, for (int e = 0; e < 6; e++)                                                  \
         gate[e].dtype = up[e].dtype = down[e].dtype = (enum vkmoe_dtype)99)                       \
     X(unknown_dtype_of_router, p->router.weight.dtype = (enum vkmoe_dtype)99)                     \
@@ -146,14 +146,14 @@ struct environment {
 };
 
 #define DEFINE_LAYER_ERROR(name, ...)                                                             \
-    static void layer_##name(struct vkmoe_layer_params *p, struct vkmoe_view *gate,               \
+    static void layer_##name(struct vkmoe_moe_params *p, struct vkmoe_view *gate,               \
         struct vkmoe_view *up, struct vkmoe_view *down)                                           \
     {                                                                                             \
         (void)p, (void)gate, (void)up, (void)down;                                                \
         __VA_ARGS__;                                                                              \
     }
 #define DEFINE_FORWARD_ERROR(name, ...)                                                           \
-    static void forward_##name(struct vkmoe_forward_params *p, const struct environment *e)       \
+    static void forward_##name(struct vkmoe_moe_forward_params *p, const struct environment *e)       \
     {                                                                                             \
         (void)e;                                                                                  \
         __VA_ARGS__;                                                                              \
@@ -166,12 +166,12 @@ GATE_ERRORS(DEFINE_FORWARD_ERROR)
 
 struct layer_error {
     const char *name;
-    void (*apply)(struct vkmoe_layer_params *p, struct vkmoe_view *gate, struct vkmoe_view *up,
+    void (*apply)(struct vkmoe_moe_params *p, struct vkmoe_view *gate, struct vkmoe_view *up,
         struct vkmoe_view *down);
 };
 struct forward_error {
     const char *name;
-    void (*apply)(struct vkmoe_forward_params *p, const struct environment *e);
+    void (*apply)(struct vkmoe_moe_forward_params *p, const struct environment *e);
 };
 #define LAYER_ROW(name, ...) {"create-" #name, layer_##name},
 #define FORWARD_ROW(name, ...) {"forward-" #name, forward_##name},
@@ -219,7 +219,7 @@ static bool check_layer_error(struct environment *e, const struct layer_error *e
     memcpy(gate, data->params.gate, sizeof(gate));
     memcpy(up, data->params.up, sizeof(up));
     memcpy(down, data->params.down, sizeof(down));
-    struct vkmoe_layer_params params = data->params;
+    struct vkmoe_moe_params params = data->params;
     params.gate = gate;
     params.up = up;
     params.down = down;
@@ -227,25 +227,25 @@ static bool check_layer_error(struct environment *e, const struct layer_error *e
 
     e->errors = 0;
     e->is_one_line = true;
-    vkmoe_layer *layer = (vkmoe_layer *)data; // anything but NULL
-    bool ok = is_status("vkmoe_layer_create", vkmoe_layer_create(e->device, &params, &layer),
+    vkmoe_moe *layer = (vkmoe_moe *)data; // anything but NULL
+    bool ok = is_status("vkmoe_moe_create", vkmoe_moe_create(e->device, &params, &layer),
         VKMOE_ERROR_INVALID);
     if (layer) {
         tap_note("*out is not NULL");
         if (ok)
             return false;
-        vkmoe_layer_destroy(&layer);
+        vkmoe_moe_destroy(&layer);
     }
-    return ok && is_logged_once(e, "vkmoe_layer_create");
+    return ok && is_logged_once(e, "vkmoe_moe_create");
 }
 
 // ----------------------------------------------------------------------------- forward
 
 // The parts of the buffer, far enough apart that no error reaches from one into another by
 // mistake.
-static struct vkmoe_forward_params valid_forward(const struct environment *e)
+static struct vkmoe_moe_forward_params valid_forward(const struct environment *e)
 {
-    return (struct vkmoe_forward_params){
+    return (struct vkmoe_moe_forward_params){
         .tokens = TOKENS,
         .x = {e->buffer, 1024},
         .router_x = {e->buffer, 2048},
@@ -279,27 +279,27 @@ static bool submit(struct environment *e)
 }
 
 static bool check_forward_error(struct environment *e, const struct forward_error *error,
-    const vkmoe_layer *layer)
+    const vkmoe_moe *layer)
 {
-    struct vkmoe_forward_params params = valid_forward(e);
+    struct vkmoe_moe_forward_params params = valid_forward(e);
     error->apply(&params, e);
     e->errors = 0;
     e->is_one_line = true;
-    return is_status("vkmoe_layer_forward", vkmoe_layer_forward(e->stream, layer, &params),
+    return is_status("vkmoe_moe_forward", vkmoe_moe_forward(e->stream, layer, &params),
                VKMOE_ERROR_INVALID) &&
-        is_logged_once(e, "vkmoe_layer_forward") && submit(e) &&
+        is_logged_once(e, "vkmoe_moe_forward") && submit(e) &&
         compare_bits("buffer", e->before, e->after, e->total);
 }
 
 // A layer whose ids and weights come from where `select` says.
 static bool make_layer(struct environment *e, enum vkmoe_select select, uint32_t router_hidden,
-    uint64_t seed, struct layer_data *data, vkmoe_layer **layer)
+    uint64_t seed, struct layer_data *data, vkmoe_moe **layer)
 {
     struct layer_case c = base_case;
     c.layer.router.select = select;
     c.layer.router_hidden = router_hidden;
     layer_data_init(data, &c, seed, false);
-    return is_status("vkmoe_layer_create", vkmoe_layer_create(e->device, &data->params, layer),
+    return is_status("vkmoe_moe_create", vkmoe_moe_create(e->device, &data->params, layer),
         VKMOE_OK);
 }
 
@@ -307,13 +307,13 @@ static void check_forward_errors(struct tap *tap, struct environment *e,
     const struct forward_error *errors, enum vkmoe_select select, uint32_t router_hidden)
 {
     struct layer_data data = {0};
-    vkmoe_layer *layer = NULL;
+    vkmoe_moe *layer = NULL;
     bool ok = tap->list || make_layer(e, select, router_hidden, tap->seed, &data, &layer);
     for (; errors->name; errors++) {
         if (tap_wants(tap, errors->name))
             tap_result(tap, ok && check_forward_error(e, errors, layer), errors->name);
     }
-    vkmoe_layer_destroy(&layer);
+    vkmoe_moe_destroy(&layer);
     layer_data_finish(&data);
 }
 
@@ -322,14 +322,14 @@ static void check_forward_errors(struct tap *tap, struct environment *e,
 static bool check_allowed(struct environment *e, uint64_t seed)
 {
     struct layer_data data = {0};
-    vkmoe_layer *layer = NULL;
+    vkmoe_moe *layer = NULL;
     e->errors = 0;
     bool ok = make_layer(e, VKMOE_SELECT_TOP_K, 0, seed, &data, &layer);
-    struct vkmoe_forward_params params = valid_forward(e);
+    struct vkmoe_moe_forward_params params = valid_forward(e);
     params.tokens = 0;
-    ok = ok && is_status("no tokens", vkmoe_layer_forward(e->stream, layer, &params), VKMOE_OK);
-    params = (struct vkmoe_forward_params){0};
-    ok = ok && is_status("nothing", vkmoe_layer_forward(e->stream, layer, &params), VKMOE_OK);
+    ok = ok && is_status("no tokens", vkmoe_moe_forward(e->stream, layer, &params), VKMOE_OK);
+    params = (struct vkmoe_moe_forward_params){0};
+    ok = ok && is_status("nothing", vkmoe_moe_forward(e->stream, layer, &params), VKMOE_OK);
     ok = ok && submit(e) && compare_bits("buffer", e->before, e->after, e->total);
 
     memcpy(e->before + 1024, data.x, e->x_size);
@@ -337,12 +337,12 @@ static bool check_allowed(struct environment *e, uint64_t seed)
         is_status("upload", vkmoe_buffer_upload(e->buffer, 0, e->before, e->total), VKMOE_OK);
     const uint64_t y_offsets[] = {1024 + e->x_size, 1024 - e->x_size, e->total - e->x_size};
     for (int i = 0; i < 3 && ok; i++) {
-        params = (struct vkmoe_forward_params){
+        params = (struct vkmoe_moe_forward_params){
             .tokens = TOKENS,
             .x = {e->buffer, 1024},
             .y = {e->buffer, y_offsets[i]},
         };
-        ok = is_status("y beside x", vkmoe_layer_forward(e->stream, layer, &params), VKMOE_OK) &&
+        ok = is_status("y beside x", vkmoe_moe_forward(e->stream, layer, &params), VKMOE_OK) &&
             submit(e);
         // The same result everywhere, and x as it was.
         if (i > 0)
@@ -350,9 +350,9 @@ static bool check_allowed(struct environment *e, uint64_t seed)
         ok = ok && compare_bits("x", data.x, e->after + 1024, e->x_size);
         memcpy(e->before, e->after + y_offsets[i], e->x_size);
     }
-    vkmoe_layer_destroy(&layer);
-    vkmoe_layer_destroy(&layer);
-    vkmoe_layer_destroy(NULL);
+    vkmoe_moe_destroy(&layer);
+    vkmoe_moe_destroy(&layer);
+    vkmoe_moe_destroy(NULL);
     layer_data_finish(&data);
     return ok && e->errors == 0;
 }

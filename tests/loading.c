@@ -27,7 +27,7 @@ static enum vkmoe_status open_device(enum packer packer, vkmoe_device **out)
     if (status == VKMOE_OK)
         (*out)->packs_on_host = packer == HOST;
     if (status == VKMOE_OK && packer == CARD)
-        (*out)->info.type = VKMOE_DEVICE_DISCRETE;
+        (*out)->info.type = VKMOE_DEVICE_TYPE_DISCRETE;
     return status;
 }
 
@@ -48,32 +48,32 @@ struct layout {
 
 #define DENSE(r, c) .rows = r, .columns = c, .count = 1, .size = (r) * (c)
 static const struct layout layouts[] = {
-    {"dense", VKMOE_BF16, DENSE(40, 64)},
-    {"dense-f32", VKMOE_F32, DENSE(33, 20)},
-    {"one-element", VKMOE_F16, DENSE(1, 1)},
-    {"one-column", VKMOE_F16, DENSE(77, 1)},
-    {"odd", VKMOE_F16, DENSE(19, 45)},
-    {"odd-f32", VKMOE_F32, DENSE(19, 45)},
-    {"two-pieces", VKMOE_BF16, DENSE(1100, 4096)},        // 9 MB
-    {"two-pieces-odd", VKMOE_F32, DENSE(1033, 2051)},     // 8.5 MB
-    {"wide", VKMOE_F32, DENSE(9, 65536)},                 // a line is more than a host's piece / 8
-    {"transposed", VKMOE_BF16, 96, 40, 1, 96, 1, .size = 96 * 40},
-    {"transposed-f32-odd", VKMOE_F32, 37, 21, 1, 37, 1, .size = 37 * 21},
-    {"transposed-two-pieces", VKMOE_BF16, 4100, 1100, 1, 4100, 1, .size = 4100 * 1100},
-    {"transposed-long", VKMOE_F16, 65536, 11, 1, 65536, 1, .size = 65536 * 11},
-    {"column-slice", VKMOE_BF16, 24, 32, 200, 1, 1, .first = 17, .size = 24 * 200},
-    {"column-slice-near", VKMOE_BF16, 24, 32, 40, 1, 1, .first = 8, .size = 24 * 40},
-    {"gate-and-up", VKMOE_BF16, 40, 64, 64, 1, 2, .next = 40 * 64, .size = 80 * 64},
-    {"gate-and-up-odd", VKMOE_F16, 21, 45, 45, 1, 2, .next = 21 * 45, .size = 42 * 45},
-    {"interleaved-rows", VKMOE_BF16, 24, 64, 128, 1, 2, .next = 64, .size = 48 * 64},
-    {"interleaved-transposed", VKMOE_BF16, 48, 64, 2, 96, 2, .next = 1, .size = 96 * 64},
-    {"every-third", VKMOE_F32, 17, 30, 90, 3, 1, .first = 2, .size = 17 * 90},
-    {"far-apart", VKMOE_F16, 9, 20, 900, 40, 1, .size = 9 * 900},
-    {"backwards", VKMOE_F16, 10, 24, 24, -1, 1, .first = 23, .size = 240},
-    {"bottom-up", VKMOE_F32, 10, 24, -24, 1, 1, .first = 216, .size = 240},
-    {"stacked", VKMOE_BF16, 24, 40, 40, 1, 3, true, .next = 24 * 40, .size = 72 * 40},
-    {"stacked-odd", VKMOE_BF16, 13, 40, 40, 1, 3, true, .next = 13 * 40, .size = 39 * 40},
-    {"stacked-odd-transposed", VKMOE_F32, 13, 24, 1, 13, 2, true, .next = 13 * 24, .size = 26 * 24},
+    {"dense", VKMOE_DTYPE_BF16, DENSE(40, 64)},
+    {"dense-f32", VKMOE_DTYPE_F32, DENSE(33, 20)},
+    {"one-element", VKMOE_DTYPE_F16, DENSE(1, 1)},
+    {"one-column", VKMOE_DTYPE_F16, DENSE(77, 1)},
+    {"odd", VKMOE_DTYPE_F16, DENSE(19, 45)},
+    {"odd-f32", VKMOE_DTYPE_F32, DENSE(19, 45)},
+    {"two-pieces", VKMOE_DTYPE_BF16, DENSE(1100, 4096)},        // 9 MB
+    {"two-pieces-odd", VKMOE_DTYPE_F32, DENSE(1033, 2051)},     // 8.5 MB
+    {"wide", VKMOE_DTYPE_F32, DENSE(9, 65536)},                 // a line is more than a host's piece / 8
+    {"transposed", VKMOE_DTYPE_BF16, 96, 40, 1, 96, 1, .size = 96 * 40},
+    {"transposed-f32-odd", VKMOE_DTYPE_F32, 37, 21, 1, 37, 1, .size = 37 * 21},
+    {"transposed-two-pieces", VKMOE_DTYPE_BF16, 4100, 1100, 1, 4100, 1, .size = 4100 * 1100},
+    {"transposed-long", VKMOE_DTYPE_F16, 65536, 11, 1, 65536, 1, .size = 65536 * 11},
+    {"column-slice", VKMOE_DTYPE_BF16, 24, 32, 200, 1, 1, .first = 17, .size = 24 * 200},
+    {"column-slice-near", VKMOE_DTYPE_BF16, 24, 32, 40, 1, 1, .first = 8, .size = 24 * 40},
+    {"gate-and-up", VKMOE_DTYPE_BF16, 40, 64, 64, 1, 2, .next = 40 * 64, .size = 80 * 64},
+    {"gate-and-up-odd", VKMOE_DTYPE_F16, 21, 45, 45, 1, 2, .next = 21 * 45, .size = 42 * 45},
+    {"interleaved-rows", VKMOE_DTYPE_BF16, 24, 64, 128, 1, 2, .next = 64, .size = 48 * 64},
+    {"interleaved-transposed", VKMOE_DTYPE_BF16, 48, 64, 2, 96, 2, .next = 1, .size = 96 * 64},
+    {"every-third", VKMOE_DTYPE_F32, 17, 30, 90, 3, 1, .first = 2, .size = 17 * 90},
+    {"far-apart", VKMOE_DTYPE_F16, 9, 20, 900, 40, 1, .size = 9 * 900},
+    {"backwards", VKMOE_DTYPE_F16, 10, 24, 24, -1, 1, .first = 23, .size = 240},
+    {"bottom-up", VKMOE_DTYPE_F32, 10, 24, -24, 1, 1, .first = 216, .size = 240},
+    {"stacked", VKMOE_DTYPE_BF16, 24, 40, 40, 1, 3, true, .next = 24 * 40, .size = 72 * 40},
+    {"stacked-odd", VKMOE_DTYPE_BF16, 13, 40, 40, 1, 3, true, .next = 13 * 40, .size = 39 * 40},
+    {"stacked-odd-transposed", VKMOE_DTYPE_F32, 13, 24, 1, 13, 2, true, .next = 13 * 24, .size = 26 * 24},
 };
 
 static struct vkmoe_view view_of(const struct layout *l, const void *data,
@@ -245,10 +245,10 @@ static bool on_progress(void *user, uint64_t done, uint64_t total)
     return p->calls != p->stop_at;
 }
 
-static enum vkmoe_status create(vkmoe_device *device, vkmoe_model *model, struct progress *p,
-    vkmoe_network **out)
+static enum vkmoe_status create(vkmoe_device *device, vkmoe_checkpoint *model, struct progress *p,
+    vkmoe_model **out)
 {
-    return vkmoe_network_create(device, model, &(struct vkmoe_network_params){
+    return vkmoe_model_create(device, model, &(struct vkmoe_model_params){
         .capacity = 8, .chunk = 4, .encoder_capacity = 4,
         .progress = p ? on_progress : NULL, .progress_user = p}, out);
 }
@@ -257,14 +257,14 @@ static enum vkmoe_status create(vkmoe_device *device, vkmoe_model *model, struct
 static bool check_progress(vkmoe_device *device, const char *family)
 {
     struct whole_checkpoint checkpoint;
-    vkmoe_model *model = NULL;
-    vkmoe_network *network = NULL;
+    vkmoe_checkpoint *model = NULL;
+    vkmoe_model *network = NULL;
     const struct vkmoe_log log = {record_line, &record, VKMOE_LOG_WARNING};
     struct progress whole = {0};
     CHECK(whole_checkpoint_write(family, 1, &checkpoint));
-    CHECK_OK(vkmoe_model_open(checkpoint.path, &log, &model));
+    CHECK_OK(vkmoe_checkpoint_open(checkpoint.path, &log, &model));
     CHECK_OK(create(device, model, &whole, &network));
-    vkmoe_network_destroy(&network);
+    vkmoe_model_destroy(&network);
     CHECK(!whole.wrong && whole.calls >= 2 && whole.done == whole.total && whole.total > 0);
     for (uint32_t at = 1; at <= whole.calls; at += whole.calls - 1) {
         struct progress p = {.stop_at = at};
@@ -273,15 +273,15 @@ static bool check_progress(vkmoe_device *device, const char *family)
         CHECK(!network && p.calls == at && record.lines[VKMOE_LOG_ERROR] == lines + 1);
     }
     CHECK_OK(create(device, model, NULL, &network));
-    vkmoe_network_destroy(&network);
-    vkmoe_model_destroy(&model);
+    vkmoe_model_destroy(&network);
+    vkmoe_checkpoint_destroy(&model);
     whole_checkpoint_finish(&checkpoint);
     return true;
 fail:
     tap_note("%s: %u calls, %llu of %llu bytes; log: %s", family, whole.calls,
         (unsigned long long)whole.done, (unsigned long long)whole.total, record.last);
-    vkmoe_network_destroy(&network);
-    vkmoe_model_destroy(&model);
+    vkmoe_model_destroy(&network);
+    vkmoe_checkpoint_destroy(&model);
     whole_checkpoint_finish(&checkpoint);
     return false;
 }
@@ -304,11 +304,11 @@ fail:
 // --------------------------------------------------------------- files that are cut short
 
 // Everything that reads the model after it was opened.
-static enum vkmoe_status use(vkmoe_device *device, vkmoe_model *model, struct progress *p)
+static enum vkmoe_status use(vkmoe_device *device, vkmoe_checkpoint *model, struct progress *p)
 {
-    vkmoe_network *network = NULL;
+    vkmoe_model *network = NULL;
     const enum vkmoe_status status = create(device, model, p, &network);
-    vkmoe_network_destroy(&network);
+    vkmoe_model_destroy(&network);
     return status;
 }
 
@@ -323,23 +323,23 @@ static bool check_cut(vkmoe_device *device, const struct whole_checkpoint *check
     uint32_t part, bool late, const char *copy, off_t size)
 {
     const struct vkmoe_log log = {record_line, &record, VKMOE_LOG_WARNING};
-    vkmoe_model *model = NULL;
+    vkmoe_checkpoint *model = NULL;
     char path[300], command[700];
     snprintf(path, sizeof path, "%s/model.safetensors", checkpoint->path);
     snprintf(command, sizeof command, "cp '%s' '%s'", copy, path);
     CHECK(system(command) == 0);
-    CHECK_OK(vkmoe_model_open(checkpoint->path, &log, &model));
+    CHECK_OK(vkmoe_checkpoint_open(checkpoint->path, &log, &model));
     struct progress p = {.cut = late ? path : NULL, .cut_at = 1, .cut_size = size * part / 16};
     if (!late)
         CHECK(truncate(path, p.cut_size) == 0);
     const uint32_t lines = record.lines[VKMOE_LOG_ERROR];
     CHECK_STATUS(VKMOE_ERROR_INVALID, use(device, model, late ? &p : NULL));
     CHECK(says_cut(path, lines) && !p.wrong);
-    vkmoe_model_destroy(&model);
+    vkmoe_checkpoint_destroy(&model);
     return true;
 fail:
     tap_note("%s, %u of 16 parts: %s", checkpoint->family, part, record.last);
-    vkmoe_model_destroy(&model);
+    vkmoe_checkpoint_destroy(&model);
     return false;
 }
 

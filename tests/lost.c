@@ -18,7 +18,7 @@ static bool test_lost(void)
     struct tiny_layer tiny;
     vkmoe_device *device = NULL;
     vkmoe_stream *stream = NULL, *pending = NULL;
-    vkmoe_layer *layer = NULL;
+    vkmoe_moe *layer = NULL;
     vkmoe_buffer *x = NULL, *y = NULL;
     float actual[TINY_TOKENS * TINY_HIDDEN];
     bool ok = false;
@@ -56,7 +56,7 @@ fail:
     record = (struct record){0};
     vkmoe_buffer_destroy(&x);
     vkmoe_buffer_destroy(&y);
-    vkmoe_layer_destroy(&layer);
+    vkmoe_moe_destroy(&layer);
     vkmoe_stream_destroy(&stream);
     vkmoe_stream_destroy(&pending);
     vkmoe_device_destroy(&device);

@@ -134,7 +134,7 @@ static bool forward_once(vkmoe_device *device)
 {
     struct tiny_layer tiny;
     float actual[TINY_TOKENS * TINY_HIDDEN] = {0};
-    vkmoe_layer *layer = NULL;
+    vkmoe_moe *layer = NULL;
     vkmoe_stream *stream = NULL;
     vkmoe_buffer *x = NULL, *y = NULL;
     bool ok = false;
@@ -153,7 +153,7 @@ fail:
     vkmoe_buffer_destroy(&x);
     vkmoe_buffer_destroy(&y);
     vkmoe_stream_destroy(&stream);
-    vkmoe_layer_destroy(&layer);
+    vkmoe_moe_destroy(&layer);
     return ok;
 }
 

@@ -40,14 +40,14 @@ static double view_value(const struct vkmoe_view *view, uint32_t row, uint32_t c
     }
     int64_t index = row * row_stride + column * column_stride;
     const unsigned char *data = view->data;
-    if (view->dtype == VKMOE_F32) {
+    if (view->dtype == VKMOE_DTYPE_F32) {
         float f;
         memcpy(&f, data + 4 * index, 4);
         return f;
     }
     uint16_t bits;
     memcpy(&bits, data + 2 * index, 2);
-    return view->dtype == VKMOE_F16 ? f16_value(bits) : bf16_value(bits);
+    return view->dtype == VKMOE_DTYPE_F16 ? f16_value(bits) : bf16_value(bits);
 }
 
 // A view as a dense array of doubles, or NULL if it is absent. Added behind `count` others.
@@ -82,7 +82,7 @@ static double *read_views(const struct vkmoe_view *views, uint32_t experts, uint
     return values;
 }
 
-static void read_layer(const struct vkmoe_layer_params *p, struct reference_layer *out)
+static void read_layer(const struct vkmoe_moe_params *p, struct reference_layer *out)
 {
     const struct vkmoe_router_params *r = &p->router;
     uint32_t d = p->hidden, f = p->inner, e = p->experts, s = p->shared_inner;
@@ -207,8 +207,8 @@ static bool same_layer(const struct reference_layer *expected,
     return ok;
 }
 
-static bool same_info(const struct vkmoe_model_info *expected,
-    const struct vkmoe_model_info *actual)
+static bool same_info(const struct vkmoe_checkpoint_info *expected,
+    const struct vkmoe_checkpoint_info *actual)
 {
     bool ok = strcmp(expected->family, actual->family) == 0;
     if (!ok)
@@ -231,7 +231,7 @@ static bool same_info(const struct vkmoe_model_info *expected,
 }
 
 // Every block, and one beyond, gives a layer, a dense network, or the right error.
-static bool check_blocks(vkmoe_model *model, const struct checkpoint *checkpoint)
+static bool check_blocks(vkmoe_checkpoint *model, const struct checkpoint *checkpoint)
 {
     bool ok = true;
     for (uint32_t s = 0; s < 2; s++) {
@@ -240,16 +240,16 @@ static bool check_blocks(vkmoe_model *model, const struct checkpoint *checkpoint
             bool there = b < checkpoint->block_count[s], moe = there && checkpoint->moe[s][b];
             enum vkmoe_status expected = moe ? VKMOE_OK
                 : there ? VKMOE_ERROR_UNSUPPORTED : VKMOE_ERROR_NOT_FOUND;
-            struct vkmoe_layer_params params;
-            enum vkmoe_status status = vkmoe_model_get_layer(model, block, &params);
-            if (vkmoe_model_is_moe(model, block) != moe || status != expected) {
+            struct vkmoe_moe_params params;
+            enum vkmoe_status status = vkmoe_checkpoint_get_moe(model, block, &params);
+            if (vkmoe_checkpoint_is_moe(model, block) != moe || status != expected) {
                 tap_note("block %u of stack %u: %s, expected %s", b, s, vkmoe_status_name(status),
                     vkmoe_status_name(expected));
                 ok = false;
             }
             expected = there && !moe && checkpoint->dense.up ? VKMOE_OK
                 : there ? VKMOE_ERROR_UNSUPPORTED : VKMOE_ERROR_NOT_FOUND;
-            status = vkmoe_model_get_mlp(model, block, &params);
+            status = vkmoe_checkpoint_get_mlp(model, block, &params);
             if (status != expected) {
                 tap_note("block %u of stack %u, dense: %s, expected %s", b, s,
                     vkmoe_status_name(status), vkmoe_status_name(expected));
@@ -260,42 +260,42 @@ static bool check_blocks(vkmoe_model *model, const struct checkpoint *checkpoint
     return ok;
 }
 
-static bool check_dense(vkmoe_model *model, const struct checkpoint *checkpoint)
+static bool check_dense(vkmoe_checkpoint *model, const struct checkpoint *checkpoint)
 {
-    struct vkmoe_layer_params params, again;
+    struct vkmoe_moe_params params, again;
     if (!checkpoint->dense.up)
         return true;
-    if (vkmoe_model_get_mlp(model, checkpoint->dense_block, &params) != VKMOE_OK
-        || vkmoe_model_get_mlp(model, checkpoint->dense_block, &again) != VKMOE_OK
+    if (vkmoe_checkpoint_get_mlp(model, checkpoint->dense_block, &params) != VKMOE_OK
+        || vkmoe_checkpoint_get_mlp(model, checkpoint->dense_block, &again) != VKMOE_OK
         || params.up != again.up)
         return false;
     struct reference_layer layer;
     read_layer(&params, &layer);
     bool ok = same_layer(&checkpoint->dense, &layer);
     reference_layer_finish(&layer);
-    return ok && vkmoe_model_get_mlp(model, checkpoint->dense_block, NULL) == VKMOE_ERROR_INVALID
-        && vkmoe_model_get_mlp(NULL, checkpoint->dense_block, &params) == VKMOE_ERROR_INVALID;
+    return ok && vkmoe_checkpoint_get_mlp(model, checkpoint->dense_block, NULL) == VKMOE_ERROR_INVALID
+        && vkmoe_checkpoint_get_mlp(NULL, checkpoint->dense_block, &params) == VKMOE_ERROR_INVALID;
 }
 
 static bool check_checkpoint(const struct checkpoint *checkpoint)
 {
     // Refusals of blocks without experts are expected below: only opening is to be explained.
-    vkmoe_model *model;
-    if (vkmoe_model_open(checkpoint->path, &printing_log, &model) != VKMOE_OK)
+    vkmoe_checkpoint *model;
+    if (vkmoe_checkpoint_open(checkpoint->path, &printing_log, &model) != VKMOE_OK)
         return false;
-    vkmoe_model_destroy(&model);
-    if (vkmoe_model_open(checkpoint->path, &silent_log, &model) != VKMOE_OK)
+    vkmoe_checkpoint_destroy(&model);
+    if (vkmoe_checkpoint_open(checkpoint->path, &silent_log, &model) != VKMOE_OK)
         return false;
 
-    struct vkmoe_model_info info;
-    vkmoe_model_get_info(model, &info);
+    struct vkmoe_checkpoint_info info;
+    vkmoe_checkpoint_get_info(model, &info);
     bool ok = same_info(&checkpoint->info, &info);
     ok = check_blocks(model, checkpoint) && ok;
     ok = check_dense(model, checkpoint) && ok;
 
-    struct vkmoe_layer_params params, again;
-    if (vkmoe_model_get_layer(model, checkpoint->block, &params) == VKMOE_OK
-        && vkmoe_model_get_layer(model, checkpoint->block, &again) == VKMOE_OK) {
+    struct vkmoe_moe_params params, again;
+    if (vkmoe_checkpoint_get_moe(model, checkpoint->block, &params) == VKMOE_OK
+        && vkmoe_checkpoint_get_moe(model, checkpoint->block, &again) == VKMOE_OK) {
         if (params.up != again.up || params.router.weight.data != again.router.weight.data) {
             tap_note("two calls gave different views");
             ok = false;
@@ -307,7 +307,7 @@ static bool check_checkpoint(const struct checkpoint *checkpoint)
     } else {
         ok = false;
     }
-    vkmoe_model_destroy(&model);
+    vkmoe_checkpoint_destroy(&model);
     return ok && !model;
 }
 
@@ -388,11 +388,11 @@ static double find_error(const float *expected, const double *actual, size_t cou
 
 enum { TOKENS = 160, HIDDEN = 128, K = 2 };
 
-static bool check_recorded(vkmoe_model *model, const char *name, uint32_t index)
+static bool check_recorded(vkmoe_checkpoint *model, const char *name, uint32_t index)
 {
-    struct vkmoe_layer_params params;
+    struct vkmoe_moe_params params;
     struct reference_layer layer;
-    if (vkmoe_model_get_layer(model, (struct vkmoe_block){.index = index}, &params) != VKMOE_OK)
+    if (vkmoe_checkpoint_get_moe(model, (struct vkmoe_block){.index = index}, &params) != VKMOE_OK)
         return false;
     float *x = read_recorded(name, index, "input", VKMOE_NPY_F32, TOKENS, HIDDEN);
     float *y = read_recorded(name, index, "output", VKMOE_NPY_F32, TOKENS, HIDDEN);
@@ -428,20 +428,20 @@ static void test_recorded(struct tap *tap, const char *name)
     snprintf(path, sizeof path, "%s/%s", VKMOE_TEST_MODELS, name);
     if (!tap_wants(tap, test))
         return;
-    vkmoe_model *model;
-    bool ok = vkmoe_model_open(path, &printing_log, &model) == VKMOE_OK;
+    vkmoe_checkpoint *model;
+    bool ok = vkmoe_checkpoint_open(path, &printing_log, &model) == VKMOE_OK;
     if (ok) {
-        struct vkmoe_model_info info;
-        vkmoe_model_get_info(model, &info);
+        struct vkmoe_checkpoint_info info;
+        vkmoe_checkpoint_get_info(model, &info);
         ok = info.blocks == 4 && info.moe_blocks == 4 && info.hidden == HIDDEN
             && info.inner == 256 && info.experts == 8 && info.experts_per_token == K
-            && info.vocabulary == 256 && info.dtype == VKMOE_F16 && info.files == 1;
+            && info.vocabulary == 256 && info.dtype == VKMOE_DTYPE_F16 && info.files == 1;
         if (!ok)
             tap_note("the model's info is wrong");
     }
     for (uint32_t i = 0; ok && i < 4; i++)
         ok = check_recorded(model, name, i);
-    vkmoe_model_destroy(&model);
+    vkmoe_checkpoint_destroy(&model);
     tap_result(tap, ok, test);
 }
 

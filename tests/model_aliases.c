@@ -139,7 +139,7 @@ static bool same_views(const struct vkmoe_view *a, const struct vkmoe_view *b)
         && (a->data ? b->data && memcmp(a->data, b->data, 16) == 0 : !b->data);
 }
 
-static bool same_layer(const struct vkmoe_layer_params *a, const struct vkmoe_layer_params *b,
+static bool same_layer(const struct vkmoe_moe_params *a, const struct vkmoe_moe_params *b,
     bool renormalize)
 {
     bool ok = a->hidden == b->hidden && a->inner == b->inner && a->experts == b->experts
@@ -161,31 +161,31 @@ static bool same_layer(const struct vkmoe_layer_params *a, const struct vkmoe_la
 static bool check_alias(struct tap *tap, size_t i, const char *directory)
 {
     struct checkpoint checkpoint;
-    vkmoe_model *base = NULL, *alias = NULL;
-    struct vkmoe_layer_params base_params, params;
-    struct vkmoe_frame_params frame;
-    struct vkmoe_model_info info;
+    vkmoe_checkpoint *base = NULL, *alias = NULL;
+    struct vkmoe_moe_params base_params, params;
+    struct vkmoe_frame frame;
+    struct vkmoe_checkpoint_info info;
     bool ok = create(tap, aliases[i].base, directory, &checkpoint)
-        && vkmoe_model_open(checkpoint.path, &printing_log, &base) == VKMOE_OK
-        && vkmoe_model_get_layer(base, checkpoint.block, &base_params) == VKMOE_OK;
+        && vkmoe_checkpoint_open(checkpoint.path, &printing_log, &base) == VKMOE_OK
+        && vkmoe_checkpoint_get_moe(base, checkpoint.block, &base_params) == VKMOE_OK;
     if (ok)
         rename_family(&checkpoint, aliases[i].base, aliases[i].alias, aliases[i].old,
             aliases[i].new);
-    ok = ok && vkmoe_model_open(checkpoint.path, &printing_log, &alias) == VKMOE_OK
-        && vkmoe_model_get_layer(alias, checkpoint.block, &params) == VKMOE_OK;
+    ok = ok && vkmoe_checkpoint_open(checkpoint.path, &printing_log, &alias) == VKMOE_OK
+        && vkmoe_checkpoint_get_moe(alias, checkpoint.block, &params) == VKMOE_OK;
     if (ok) {
-        vkmoe_model_get_info(alias, &info);
+        vkmoe_checkpoint_get_info(alias, &info);
         ok = same_layer(&params, &base_params, aliases[i].renormalize)
             && strcmp(info.family, aliases[i].alias) == 0
             && strcmp(info.treated_as, aliases[i].base) == 0
             && info.moe_blocks == checkpoint.info.moe_blocks;
     }
-    vkmoe_model_destroy(&alias);
+    vkmoe_checkpoint_destroy(&alias);
     // An alias promises nothing of the attention around the block.
-    ok = ok && vkmoe_model_open(checkpoint.path, NULL, &alias) == VKMOE_OK
-        && vkmoe_model_get_frame(alias, &frame) == VKMOE_ERROR_UNSUPPORTED;
-    vkmoe_model_destroy(&alias);
-    vkmoe_model_destroy(&base);
+    ok = ok && vkmoe_checkpoint_open(checkpoint.path, NULL, &alias) == VKMOE_OK
+        && vkmoe_checkpoint_get_frame(alias, &frame) == VKMOE_ERROR_UNSUPPORTED;
+    vkmoe_checkpoint_destroy(&alias);
+    vkmoe_checkpoint_destroy(&base);
     checkpoint_destroy(&checkpoint);
     return ok;
 }
@@ -203,17 +203,17 @@ static bool check_refused(struct tap *tap, size_t i, const char *directory)
     char line[1024] = "";
     const struct vkmoe_log log = {.write = keep_line, .user = line};
     struct checkpoint checkpoint;
-    vkmoe_model *model;
+    vkmoe_checkpoint *model;
     bool ok = create(tap, refused[i].base, directory, &checkpoint);
     if (ok) {
         rename_family(&checkpoint, refused[i].base, refused[i].alias, refused[i].old,
             refused[i].new);
-        enum vkmoe_status status = vkmoe_model_open(checkpoint.path, &log, &model);
+        enum vkmoe_status status = vkmoe_checkpoint_open(checkpoint.path, &log, &model);
         ok = status == VKMOE_ERROR_UNSUPPORTED && strstr(line, refused[i].text);
         if (!ok)
             tap_note("%s: %s; expected in it: %s", vkmoe_status_name(status), line,
                 refused[i].text);
-        vkmoe_model_destroy(&model);
+        vkmoe_checkpoint_destroy(&model);
     }
     checkpoint_destroy(&checkpoint);
     return ok;

@@ -127,15 +127,15 @@ static bool refuses(const char *path, enum vkmoe_status expected, const char *te
 {
     struct lines lines = {0};
     const struct vkmoe_log log = {.write = keep_line, .user = &lines};
-    vkmoe_model *model = (vkmoe_model *)&lines; // must become NULL
-    enum vkmoe_status status = vkmoe_model_open(path, &log, &model);
+    vkmoe_checkpoint *model = (vkmoe_checkpoint *)&lines; // must become NULL
+    enum vkmoe_status status = vkmoe_checkpoint_open(path, &log, &model);
     bool ok = status == expected && !model && lines.count == 1 && !lines.unprintable
         && strstr(lines.last, text);
     if (!ok)
         tap_note("%s, expected %s; %u lines, the last: %s; expected in it: %s",
             vkmoe_status_name(status), vkmoe_status_name(expected), lines.count, lines.last, text);
     if (status == VKMOE_OK)
-        vkmoe_model_destroy(&model);
+        vkmoe_checkpoint_destroy(&model);
     return ok;
 }
 
@@ -143,11 +143,11 @@ static bool opens(const char *path)
 {
     struct lines lines = {0};
     const struct vkmoe_log log = {.write = keep_line, .user = &lines};
-    vkmoe_model *model;
-    enum vkmoe_status status = vkmoe_model_open(path, &log, &model);
+    vkmoe_checkpoint *model;
+    enum vkmoe_status status = vkmoe_checkpoint_open(path, &log, &model);
     if (status != VKMOE_OK)
         tap_note("%s: %s", vkmoe_status_name(status), lines.last);
-    vkmoe_model_destroy(&model);
+    vkmoe_checkpoint_destroy(&model);
     return status == VKMOE_OK;
 }
 
@@ -479,16 +479,16 @@ static bool test_paths(void)
     ok = refuses(path_of("config.json"), VKMOE_ERROR_NOT_FOUND, "config.json") && ok;
     ok = refuses("", VKMOE_ERROR_INVALID, "path") && ok;
     ok = refuses(NULL, VKMOE_ERROR_INVALID, "path") && ok;
-    ok = vkmoe_model_open(directory, NULL, NULL) == VKMOE_ERROR_INVALID && ok;
-    vkmoe_model *model = NULL;
-    vkmoe_model_destroy(NULL);
-    vkmoe_model_destroy(&model);
-    ok = vkmoe_model_open(directory, NULL, &model) == VKMOE_OK && ok;
-    struct vkmoe_layer_params params;
-    ok = vkmoe_model_get_layer(model, (struct vkmoe_block){.index = UINT32_MAX}, &params)
+    ok = vkmoe_checkpoint_open(directory, NULL, NULL) == VKMOE_ERROR_INVALID && ok;
+    vkmoe_checkpoint *model = NULL;
+    vkmoe_checkpoint_destroy(NULL);
+    vkmoe_checkpoint_destroy(&model);
+    ok = vkmoe_checkpoint_open(directory, NULL, &model) == VKMOE_OK && ok;
+    struct vkmoe_moe_params params;
+    ok = vkmoe_checkpoint_get_moe(model, (struct vkmoe_block){.index = UINT32_MAX}, &params)
         == VKMOE_ERROR_NOT_FOUND && ok;
-    ok = !vkmoe_model_is_moe(model, (struct vkmoe_block){.index = 0, .decoder = true}) && ok;
-    vkmoe_model_destroy(&model);
+    ok = !vkmoe_checkpoint_is_moe(model, (struct vkmoe_block){.index = 0, .decoder = true}) && ok;
+    vkmoe_checkpoint_destroy(&model);
     return ok && !model;
 }
 
@@ -501,13 +501,13 @@ static bool test_late_error(void)
     free(config);
     struct lines lines = {0};
     const struct vkmoe_log log = {.write = keep_line, .user = &lines};
-    vkmoe_model *model;
-    if (vkmoe_model_open(directory, &log, &model) != VKMOE_OK)
+    vkmoe_checkpoint *model;
+    if (vkmoe_checkpoint_open(directory, &log, &model) != VKMOE_OK)
         return false;
-    struct vkmoe_layer_params params;
+    struct vkmoe_moe_params params;
     enum vkmoe_status status =
-        vkmoe_model_get_layer(model, (struct vkmoe_block){.index = 1}, &params);
-    vkmoe_model_destroy(&model);
+        vkmoe_checkpoint_get_moe(model, (struct vkmoe_block){.index = 1}, &params);
+    vkmoe_checkpoint_destroy(&model);
     return status == VKMOE_ERROR_INVALID && lines.count == 1
         && strstr(lines.last, "model.layers.1.block_sparse_moe.gate.weight is missing");
 }
@@ -520,7 +520,7 @@ static double touch(const struct vkmoe_view *view, uint32_t rows, uint32_t colum
     double sum = 0.0;
     for (uint32_t r = 0; view && view->data && r < rows; r++) {
         for (uint32_t c = 0; c < columns; c++) {
-            size_t size = view->dtype == VKMOE_F32 ? 4 : 2;
+            size_t size = view->dtype == VKMOE_DTYPE_F32 ? 4 : 2;
             unsigned char bytes[4];
             memcpy(bytes, (const char *)view->data
                 + (r * view->row_stride + c * view->column_stride) * (int64_t)size, size);
@@ -530,7 +530,7 @@ static double touch(const struct vkmoe_view *view, uint32_t rows, uint32_t colum
     return sum;
 }
 
-static double touch_layer(const struct vkmoe_layer_params *p)
+static double touch_layer(const struct vkmoe_moe_params *p)
 {
     double sum = touch(&p->router.weight, p->experts, p->hidden)
         + touch(&p->router.bias, 1, p->experts) + touch(&p->router.expert_scale, 1, p->experts)
@@ -553,21 +553,21 @@ static bool survives(const char *path)
 {
     struct lines lines = {0};
     const struct vkmoe_log log = {.write = keep_line, .user = &lines};
-    vkmoe_model *model;
-    enum vkmoe_status status = vkmoe_model_open(path, &log, &model);
+    vkmoe_checkpoint *model;
+    enum vkmoe_status status = vkmoe_checkpoint_open(path, &log, &model);
     if (status != VKMOE_OK)
         return !model && lines.count == 1 && !lines.unprintable;
-    struct vkmoe_model_info info;
-    vkmoe_model_get_info(model, &info);
+    struct vkmoe_checkpoint_info info;
+    vkmoe_checkpoint_get_info(model, &info);
     double sum = 0.0;
     for (uint32_t b = 0; b < info.blocks + info.decoder_blocks; b++) {
-        struct vkmoe_layer_params params;
+        struct vkmoe_moe_params params;
         const struct vkmoe_block block = {.index = b % info.blocks, .decoder = b >= info.blocks};
-        if (vkmoe_model_get_layer(model, block, &params) == VKMOE_OK
-            || vkmoe_model_get_mlp(model, block, &params) == VKMOE_OK)
+        if (vkmoe_checkpoint_get_moe(model, block, &params) == VKMOE_OK
+            || vkmoe_checkpoint_get_mlp(model, block, &params) == VKMOE_OK)
             sum += touch_layer(&params);
     }
-    vkmoe_model_destroy(&model);
+    vkmoe_checkpoint_destroy(&model);
     return sum >= 0.0; // bytes have no sign; what counts is that all were read
 }
 

@@ -1,6 +1,6 @@
 // model_other.c - directories that hold something else than a checkpoint which can be used, or
 // one that is quantised: each is refused with one line that names what is there and says what to
-// do. And vkmoe_checkpoint_*, which reads the quantised and the unknown ones. No device is needed.
+// do. And vkmoe_inventory_*, which reads the quantised and the unknown ones. No device is needed.
 #define _XOPEN_SOURCE 700
 #include <errno.h>
 #include <ftw.h>
@@ -118,15 +118,15 @@ static bool refuses(const char *path, enum vkmoe_status expected, const char *wh
 {
     struct lines lines = {0};
     const struct vkmoe_log log = {.write = keep_line, .user = &lines};
-    vkmoe_model *model;
-    enum vkmoe_status status = vkmoe_model_open(path, &log, &model);
+    vkmoe_checkpoint *model;
+    enum vkmoe_status status = vkmoe_checkpoint_open(path, &log, &model);
     bool ok = status == expected && !model && lines.count == 1 && strstr(lines.last, what)
         && strstr(lines.last, todo);
     if (!ok)
         tap_note("%s, expected %s; %u lines, the last: %s; expected in it: %s ... %s",
             vkmoe_status_name(status), vkmoe_status_name(expected), lines.count, lines.last, what,
             todo);
-    vkmoe_model_destroy(&model);
+    vkmoe_checkpoint_destroy(&model);
     return ok;
 }
 
@@ -349,12 +349,12 @@ static const char *begin_quantised(size_t i)
 
 static bool check_quantisation(const char *expected)
 {
-    vkmoe_checkpoint *checkpoint;
-    struct vkmoe_checkpoint_info info;
-    if (vkmoe_checkpoint_open(directory, &printing_log, &checkpoint) != VKMOE_OK)
+    vkmoe_inventory *checkpoint;
+    struct vkmoe_inventory_info info;
+    if (vkmoe_inventory_open(directory, &printing_log, &checkpoint) != VKMOE_OK)
         return false;
-    vkmoe_checkpoint_get_info(checkpoint, &info);
-    vkmoe_checkpoint_destroy(&checkpoint);
+    vkmoe_inventory_get_info(checkpoint, &info);
+    vkmoe_inventory_destroy(&checkpoint);
     if (strcmp(info.quantisation, expected) == 0)
         return true;
     tap_note("info says \"%s\", expected \"%s\"", info.quantisation, expected);
@@ -430,11 +430,11 @@ static void test_unsaid(struct tap *tap)
 
 // ------------------------------------------------------------------------ checkpoint
 
-static bool same_tensor(const vkmoe_checkpoint *checkpoint, uint32_t index, const char *name,
+static bool same_tensor(const vkmoe_inventory *checkpoint, uint32_t index, const char *name,
     const char *dtype, bool absent)
 {
     struct vkmoe_tensor_info tensor;
-    if (vkmoe_checkpoint_get_tensor(checkpoint, index, &tensor) != VKMOE_OK)
+    if (vkmoe_inventory_get_tensor(checkpoint, index, &tensor) != VKMOE_OK)
         return false;
     bool ok = strcmp(tensor.name, name) == 0 && tensor.absent == absent
         && (absent || (strcmp(tensor.dtype, dtype) == 0 && tensor.rank == 1
@@ -453,14 +453,14 @@ static bool test_any(void)
     write_tensors("m1.safetensors", "b:F8_E4M3 d:X9");
     write_text("model.safetensors.index.json", "{\"weight_map\":{\"a\":\"m2.safetensors\","
         "\"b\":\"m1.safetensors\",\"c\":\"m1.safetensors\"}}");
-    vkmoe_checkpoint *checkpoint;
-    struct vkmoe_checkpoint_info info;
-    if (vkmoe_checkpoint_open(directory, &printing_log, &checkpoint) != VKMOE_OK)
+    vkmoe_inventory *checkpoint;
+    struct vkmoe_inventory_info info;
+    if (vkmoe_inventory_open(directory, &printing_log, &checkpoint) != VKMOE_OK)
         return false;
-    vkmoe_checkpoint_get_info(checkpoint, &info);
-    bool ok = strcmp(info.model_type, "some_moe") == 0 && !info.model.treated_as[0]
-        && !info.quantisation[0] && info.model.tensors == 2 && info.model.files == 1
-        && info.absent_tensors == 2 && info.missing_files == 1 && info.model.blocks == 0;
+    vkmoe_inventory_get_info(checkpoint, &info);
+    bool ok = strcmp(info.model_type, "some_moe") == 0 && !info.checkpoint.treated_as[0]
+        && !info.quantisation[0] && info.checkpoint.tensors == 2 && info.checkpoint.files == 1
+        && info.absent_tensors == 2 && info.missing_files == 1 && info.checkpoint.blocks == 0;
     if (!ok)
         tap_note("the info is wrong");
     ok = same_tensor(checkpoint, 0, "a", "", true)
@@ -468,21 +468,21 @@ static bool test_any(void)
         && same_tensor(checkpoint, 2, "c", "", true)
         && same_tensor(checkpoint, 3, "d", "X9", false) && ok;
     struct vkmoe_tensor_info tensor;
-    ok = vkmoe_checkpoint_get_tensor(checkpoint, 4, &tensor) == VKMOE_ERROR_NOT_FOUND && ok;
-    ok = vkmoe_checkpoint_get_tensor(checkpoint, 0, NULL) == VKMOE_ERROR_INVALID && ok;
-    ok = vkmoe_checkpoint_get_tensor(NULL, 0, &tensor) == VKMOE_ERROR_INVALID && ok;
-    vkmoe_checkpoint_get_info(checkpoint, NULL);
-    vkmoe_checkpoint_get_info(NULL, &info);
-    ok = info.model.tensors == 0 && ok;
-    vkmoe_checkpoint_destroy(&checkpoint);
-    vkmoe_checkpoint_destroy(&checkpoint);
-    vkmoe_checkpoint_destroy(NULL);
-    ok = !checkpoint && vkmoe_checkpoint_open(NULL, NULL, &checkpoint) == VKMOE_ERROR_INVALID && ok;
-    ok = vkmoe_checkpoint_open("", NULL, &checkpoint) == VKMOE_ERROR_INVALID && ok;
-    ok = vkmoe_checkpoint_open(directory, NULL, NULL) == VKMOE_ERROR_INVALID && ok;
+    ok = vkmoe_inventory_get_tensor(checkpoint, 4, &tensor) == VKMOE_ERROR_NOT_FOUND && ok;
+    ok = vkmoe_inventory_get_tensor(checkpoint, 0, NULL) == VKMOE_ERROR_INVALID && ok;
+    ok = vkmoe_inventory_get_tensor(NULL, 0, &tensor) == VKMOE_ERROR_INVALID && ok;
+    vkmoe_inventory_get_info(checkpoint, NULL);
+    vkmoe_inventory_get_info(NULL, &info);
+    ok = info.checkpoint.tensors == 0 && ok;
+    vkmoe_inventory_destroy(&checkpoint);
+    vkmoe_inventory_destroy(&checkpoint);
+    vkmoe_inventory_destroy(NULL);
+    ok = !checkpoint && vkmoe_inventory_open(NULL, NULL, &checkpoint) == VKMOE_ERROR_INVALID && ok;
+    ok = vkmoe_inventory_open("", NULL, &checkpoint) == VKMOE_ERROR_INVALID && ok;
+    ok = vkmoe_inventory_open(directory, NULL, NULL) == VKMOE_ERROR_INVALID && ok;
     ok = refuses(directory, VKMOE_ERROR_UNSUPPORTED, "model_type is \"some_moe\"", "") && ok;
     write_text(CONFIG, "{");
-    return vkmoe_checkpoint_open(directory, NULL, &checkpoint) == VKMOE_ERROR_INVALID && ok
+    return vkmoe_inventory_open(directory, NULL, &checkpoint) == VKMOE_ERROR_INVALID && ok
         && !checkpoint;
 }
 
@@ -497,16 +497,16 @@ static bool test_shard(const char *content, size_t size)
     else
         make_parents("model-00002-of-00002.safetensors/");
     write_text("model.safetensors.index.json", INDEX);
-    vkmoe_checkpoint *checkpoint;
-    struct vkmoe_checkpoint_info info;
-    if (vkmoe_checkpoint_open(directory, &printing_log, &checkpoint) != VKMOE_OK)
+    vkmoe_inventory *checkpoint;
+    struct vkmoe_inventory_info info;
+    if (vkmoe_inventory_open(directory, &printing_log, &checkpoint) != VKMOE_OK)
         return false;
-    vkmoe_checkpoint_get_info(checkpoint, &info);
-    bool ok = info.model.tensors == 1 && info.model.files == 1 && info.absent_tensors == 1
-        && info.missing_files == 1 && info.model.file_size < 200 && info.model.parameters == 0
+    vkmoe_inventory_get_info(checkpoint, &info);
+    bool ok = info.checkpoint.tensors == 1 && info.checkpoint.files == 1 && info.absent_tensors == 1
+        && info.missing_files == 1 && info.checkpoint.file_size < 200 && info.checkpoint.parameters == 0
         && same_tensor(checkpoint, 0, "a", "BF16", false)
         && same_tensor(checkpoint, 1, "b", "", true);
-    vkmoe_checkpoint_destroy(&checkpoint);
+    vkmoe_inventory_destroy(&checkpoint);
     return ok;
 }
 
@@ -547,13 +547,13 @@ static bool test_known(void)
         "\"n_group\":1,\"topk_group\":1,\"first_k_dense_replace\":1,\"vocab_size\":7,"
         "\"quantization_config\":{\"quant_method\":\"fp8\"}}");
     write_tensors("model.safetensors", "a:F8_E4M3");
-    vkmoe_checkpoint *checkpoint;
-    struct vkmoe_checkpoint_info info;
-    if (vkmoe_checkpoint_open(directory, &printing_log, &checkpoint) != VKMOE_OK)
+    vkmoe_inventory *checkpoint;
+    struct vkmoe_inventory_info info;
+    if (vkmoe_inventory_open(directory, &printing_log, &checkpoint) != VKMOE_OK)
         return false;
-    vkmoe_checkpoint_get_info(checkpoint, &info);
-    vkmoe_checkpoint_destroy(&checkpoint);
-    const struct vkmoe_model_info *model = &info.model;
+    vkmoe_inventory_get_info(checkpoint, &info);
+    vkmoe_inventory_destroy(&checkpoint);
+    const struct vkmoe_checkpoint_info *model = &info.checkpoint;
     return strcmp(model->treated_as, "deepseek_v3") == 0 && strcmp(info.quantisation, "fp8") == 0
         && model->blocks == 3 && model->moe_blocks == 2 && model->experts == 8
         && model->hidden == 64 && model->vocabulary == 7 && model->tensors == 1;

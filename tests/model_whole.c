@@ -157,7 +157,7 @@ static bool same_attention(const struct reference_attention *expected,
 }
 
 // The arrays of a reference_layer that models run whole have; tests/model has the rest.
-static void read_experts(const struct vkmoe_layer_params *p, struct reference_layer *out)
+static void read_experts(const struct vkmoe_moe_params *p, struct reference_layer *out)
 {
     size_t size = (size_t)p->inner * p->hidden;
     reference_router_from(&p->router, p->hidden, p->experts, p->experts_per_token, out);
@@ -217,12 +217,12 @@ static bool same_experts(const struct reference_layer *expected,
 // -------------------------------------------------------------------------- families
 
 // `bias` is the expected one, NULL: none.
-static bool check_attention_of(vkmoe_model *model, struct vkmoe_block block,
+static bool check_attention_of(vkmoe_checkpoint *model, struct vkmoe_block block,
     const struct reference_attention *expected, const double *bias, uint32_t reach)
 {
     struct vkmoe_attention_params params, again;
-    if (vkmoe_model_get_attention(model, block, &params) != VKMOE_OK
-        || vkmoe_model_get_attention(model, block, &again) != VKMOE_OK)
+    if (vkmoe_checkpoint_get_attention(model, block, &params) != VKMOE_OK
+        || vkmoe_checkpoint_get_attention(model, block, &again) != VKMOE_OK)
         return false;
     bool ok = params.query == again.query && params.patterns == again.patterns
         && params.position_bias.data == again.position_bias.data;
@@ -238,31 +238,31 @@ static bool check_attention_of(vkmoe_model *model, struct vkmoe_block block,
         && ok;
 }
 
-static bool check_cross(vkmoe_model *model, const struct whole_checkpoint *checkpoint,
+static bool check_cross(vkmoe_checkpoint *model, const struct whole_checkpoint *checkpoint,
     uint32_t index)
 {
     const struct vkmoe_block block = {.index = index, .decoder = true, .cross = true};
     const struct whole_checkpoint_block *expected = &checkpoint->blocks[index];
     struct vkmoe_view norms[2];
     bool ok = check_attention_of(model, block, &expected->cross, NULL, 0);
-    return vkmoe_model_get_norms(model, block, &norms[0], &norms[1]) == VKMOE_OK && ok
+    return vkmoe_checkpoint_get_norms(model, block, &norms[0], &norms[1]) == VKMOE_OK && ok
         && same_view("cross norm", expected->cross_norm, &norms[0], 1, checkpoint->hidden)
         && same_view("its second", NULL, &norms[1], 1, checkpoint->hidden);
 }
 
-static bool check_block(vkmoe_model *model, const struct whole_checkpoint *checkpoint,
+static bool check_block(vkmoe_checkpoint *model, const struct whole_checkpoint *checkpoint,
     struct vkmoe_block block)
 {
     bool encoder = checkpoint->encoder_count && !block.decoder;
     const struct whole_checkpoint_block *expected =
         encoder ? &checkpoint->encoder[block.index] : &checkpoint->blocks[block.index];
-    struct vkmoe_layer_params experts;
+    struct vkmoe_moe_params experts;
     struct vkmoe_view norms[2];
     bool ok = check_attention_of(model, block, &expected->attention,
         checkpoint->position_bias[block.decoder], checkpoint->position_reach[block.decoder]);
-    bool moe = vkmoe_model_is_moe(model, block);
-    if (vkmoe_model_get_norms(model, block, &norms[0], &norms[1]) != VKMOE_OK
-        || (moe ? vkmoe_model_get_layer : vkmoe_model_get_mlp)(model, block, &experts) != VKMOE_OK)
+    bool moe = vkmoe_checkpoint_is_moe(model, block);
+    if (vkmoe_checkpoint_get_norms(model, block, &norms[0], &norms[1]) != VKMOE_OK
+        || (moe ? vkmoe_checkpoint_get_moe : vkmoe_checkpoint_get_mlp)(model, block, &experts) != VKMOE_OK)
         return false;
     struct reference_layer layer;
     read_experts(&experts, &layer);
@@ -274,10 +274,10 @@ static bool check_block(vkmoe_model *model, const struct whole_checkpoint *check
     return (!block.decoder || check_cross(model, checkpoint, block.index)) && ok;
 }
 
-static bool check_frame(vkmoe_model *model, const struct whole_checkpoint *expected)
+static bool check_frame(vkmoe_checkpoint *model, const struct whole_checkpoint *expected)
 {
-    struct vkmoe_frame_params frame, *actual = &frame;
-    if (vkmoe_model_get_frame(model, actual) != VKMOE_OK)
+    struct vkmoe_frame frame, *actual = &frame;
+    if (vkmoe_checkpoint_get_frame(model, actual) != VKMOE_OK)
         return false;
     bool ok = same_number("blocks", expected->block_count, actual->blocks);
     ok = same_number("encoder blocks", expected->encoder_count, actual->encoder_blocks) && ok;
@@ -308,8 +308,8 @@ static bool check_frame(vkmoe_model *model, const struct whole_checkpoint *expec
 
 static bool check_family(const struct whole_checkpoint *checkpoint)
 {
-    vkmoe_model *model;
-    if (vkmoe_model_open(checkpoint->path, &printing_log, &model) != VKMOE_OK)
+    vkmoe_checkpoint *model;
+    if (vkmoe_checkpoint_open(checkpoint->path, &printing_log, &model) != VKMOE_OK)
         return false;
     bool ok = check_frame(model, checkpoint), decoder = checkpoint->encoder_count > 0;
     for (uint32_t b = 0; b < checkpoint->block_count; b++)
@@ -317,7 +317,7 @@ static bool check_family(const struct whole_checkpoint *checkpoint)
             && ok;
     for (uint32_t b = 0; b < checkpoint->encoder_count; b++)
         ok = check_block(model, checkpoint, (struct vkmoe_block){.index = b}) && ok;
-    vkmoe_model_destroy(&model);
+    vkmoe_checkpoint_destroy(&model);
     return ok;
 }
 
@@ -441,16 +441,16 @@ static void attend(const struct reference_attention *attention, const float *x, 
     for (uint32_t i = 0; i < TOKENS; i++)
         positions[i] = i;
     struct reference_history history;
-    reference_history_init(&history, attention, 1, TOKENS, VKMOE_F32);
+    reference_history_init(&history, attention, 1, TOKENS, VKMOE_DTYPE_F32);
     reference_attend(attention, TOKENS, x, positions, NULL, NULL, &history, false, NULL, NULL, y, ids,
         NULL, NULL);
     reference_history_finish(&history);
 }
 
-static bool check_attention(vkmoe_model *model, const char *name, uint32_t index)
+static bool check_attention(vkmoe_checkpoint *model, const char *name, uint32_t index)
 {
     struct vkmoe_attention_params params;
-    if (vkmoe_model_get_attention(model, (struct vkmoe_block){.index = index}, &params)
+    if (vkmoe_checkpoint_get_attention(model, (struct vkmoe_block){.index = index}, &params)
         != VKMOE_OK)
         return false;
     char file[64];
@@ -498,25 +498,25 @@ static void normalise(const double *x, const struct vkmoe_view *weight, double e
     free(w);
 }
 
-static void run_block(vkmoe_model *model, const struct vkmoe_frame_params *frame,
+static void run_block(vkmoe_checkpoint *model, const struct vkmoe_frame *frame,
     uint32_t index, bool windows, double *x)
 {
     static float normed[TOKENS * HIDDEN];
     static double y[TOKENS * HIDDEN];
     const struct vkmoe_block block = {.index = index};
     struct vkmoe_attention_params attention_params;
-    struct vkmoe_layer_params layer_params;
+    struct vkmoe_moe_params moe_params;
     struct vkmoe_view norms[2];
-    if (vkmoe_model_get_attention(model, block, &attention_params) != VKMOE_OK
-        || vkmoe_model_get_layer(model, block, &layer_params) != VKMOE_OK
-        || vkmoe_model_get_norms(model, block, &norms[0], &norms[1]) != VKMOE_OK)
+    if (vkmoe_checkpoint_get_attention(model, block, &attention_params) != VKMOE_OK
+        || vkmoe_checkpoint_get_moe(model, block, &moe_params) != VKMOE_OK
+        || vkmoe_checkpoint_get_norms(model, block, &norms[0], &norms[1]) != VKMOE_OK)
         return; // check_attention() has said so
     if (!windows)
         attention_params.patterns = NULL;
     struct reference_attention attention;
     struct reference_layer layer;
     reference_attention_from(&attention_params, &attention);
-    read_experts(&layer_params, &layer);
+    read_experts(&moe_params, &layer);
     normalise(x, &norms[0], frame->block_norm_epsilon, normed);
     attend(&attention, normed, y, NULL);
     for (uint32_t i = 0; i < TOKENS * HIDDEN; i++)
@@ -529,12 +529,12 @@ static void run_block(vkmoe_model *model, const struct vkmoe_frame_params *frame
     reference_layer_finish(&layer);
 }
 
-static bool check_logits(vkmoe_model *model, const char *name, const char *file, bool windows)
+static bool check_logits(vkmoe_checkpoint *model, const char *name, const char *file, bool windows)
 {
     static double x[TOKENS * HIDDEN], logits[TOKENS * VOCABULARY];
     static float normed[TOKENS * HIDDEN];
-    struct vkmoe_frame_params frame;
-    if (vkmoe_model_get_frame(model, &frame) != VKMOE_OK)
+    struct vkmoe_frame frame;
+    if (vkmoe_checkpoint_get_frame(model, &frame) != VKMOE_OK)
         return false;
     int32_t *tokens = read_recorded(name, "tokens", VKMOE_NPY_I32, TOKENS);
     float *expected = read_recorded(name, file, VKMOE_NPY_F32, TOKENS * VOCABULARY);
@@ -573,14 +573,14 @@ static void test_recorded(struct tap *tap, const char *name, const char *unwindo
     snprintf(path, sizeof path, "%s/%s", VKMOE_TEST_MODELS, name);
     if (!tap_wants(tap, test))
         return;
-    vkmoe_model *model;
-    bool ok = vkmoe_model_open(path, &printing_log, &model) == VKMOE_OK;
+    vkmoe_checkpoint *model;
+    bool ok = vkmoe_checkpoint_open(path, &printing_log, &model) == VKMOE_OK;
     for (uint32_t b = 0; ok && b < BLOCKS; b++)
         ok = check_attention(model, name, b);
     ok = ok && check_logits(model, name, "logits", true);
     if (unwindowed)
         ok = ok && check_logits(model, name, unwindowed, false);
-    vkmoe_model_destroy(&model);
+    vkmoe_checkpoint_destroy(&model);
     tap_result(tap, ok, test);
 }
 
@@ -589,7 +589,7 @@ static void test_recorded(struct tap *tap, const char *name, const char *unwindo
 enum { THREADS = 8 };
 
 struct asker {
-    vkmoe_model *model;
+    vkmoe_checkpoint *model;
     struct vkmoe_attention_params params;
     bool ok;
 };
@@ -599,7 +599,7 @@ static void *ask(void *user)
     struct asker *asker = user;
     asker->ok = true;
     for (uint32_t b = 0; b < BLOCKS; b++)
-        asker->ok = vkmoe_model_get_attention(asker->model, (struct vkmoe_block){.index = b},
+        asker->ok = vkmoe_checkpoint_get_attention(asker->model, (struct vkmoe_block){.index = b},
             &asker->params) == VKMOE_OK && asker->ok;
     return NULL;
 }
@@ -608,8 +608,8 @@ static void test_threads(struct tap *tap)
 {
     if (!tap_wants(tap, "threads"))
         return;
-    vkmoe_model *model;
-    bool ok = vkmoe_model_open(VKMOE_TEST_MODELS "/tiny-jetmoe", &printing_log, &model)
+    vkmoe_checkpoint *model;
+    bool ok = vkmoe_checkpoint_open(VKMOE_TEST_MODELS "/tiny-jetmoe", &printing_log, &model)
         == VKMOE_OK;
     pthread_t threads[THREADS];
     struct asker askers[THREADS];
@@ -623,7 +623,7 @@ static void test_threads(struct tap *tap)
         pthread_join(threads[i], NULL);
         ok = ok && askers[i].ok && askers[i].params.query == askers[0].params.query;
     }
-    vkmoe_model_destroy(&model);
+    vkmoe_checkpoint_destroy(&model);
     tap_result(tap, ok, "threads");
 }
 

@@ -21,9 +21,9 @@
 // A model on the device, and one batch for it.
 struct net {
     struct harness *harness;
-    vkmoe_model *model;
-    vkmoe_network *network;
-    struct vkmoe_frame_params frame;
+    vkmoe_checkpoint *model;
+    vkmoe_model *network;
+    struct vkmoe_frame frame;
     uint32_t tokens, logits_count, longest;
     struct array ids, positions, sequences, logits, expert_ids, attention_expert_ids;
 };
@@ -39,27 +39,27 @@ static void net_free_arrays(struct net *net)
 static void net_finish(struct net *net)
 {
     net_free_arrays(net);
-    vkmoe_network_destroy(&net->network);
-    vkmoe_model_destroy(&net->model);
+    vkmoe_model_destroy(&net->network);
+    vkmoe_checkpoint_destroy(&net->model);
 }
 
 // `params` NULL: defaults.
-static bool net_renew(struct net *net, const struct vkmoe_network_params *params)
+static bool net_renew(struct net *net, const struct vkmoe_model_params *params)
 {
-    static const struct vkmoe_network_params defaults;
-    vkmoe_network_destroy(&net->network);
-    return is_ok(vkmoe_network_create(net->harness->device, net->model,
-        params ? params : &defaults, &net->network), "vkmoe_network_create");
+    static const struct vkmoe_model_params defaults;
+    vkmoe_model_destroy(&net->network);
+    return is_ok(vkmoe_model_create(net->harness->device, net->model,
+        params ? params : &defaults, &net->network), "vkmoe_model_create");
 }
 
 // net_finish() in any case.
 static bool net_init(struct net *net, struct harness *harness, const char *path,
-    const struct vkmoe_network_params *params)
+    const struct vkmoe_model_params *params)
 {
     *net = (struct net){.harness = harness};
     harness->messages = 0;
-    return is_ok(vkmoe_model_open(path, NULL, &net->model), "vkmoe_model_open") &&
-        is_ok(vkmoe_model_get_frame(net->model, &net->frame), "vkmoe_model_get_frame") &&
+    return is_ok(vkmoe_checkpoint_open(path, NULL, &net->model), "vkmoe_checkpoint_open") &&
+        is_ok(vkmoe_checkpoint_get_frame(net->model, &net->frame), "vkmoe_checkpoint_get_frame") &&
         net_renew(net, params);
 }
 
@@ -99,7 +99,7 @@ static struct vkmoe_span span_from(const struct array *array, size_t element)
 // Tokens `first` .. `first + tokens - 1` of the batch, with the logits of all of them.
 static bool net_record(struct net *net, uint32_t first, uint32_t tokens)
 {
-    const struct vkmoe_network_forward_params params = {
+    const struct vkmoe_model_forward_params params = {
         .tokens = tokens,
         .ids = span_from(&net->ids, first),
         .positions = span_from(&net->positions, first),
@@ -110,8 +110,8 @@ static bool net_record(struct net *net, uint32_t first, uint32_t tokens)
         .expert_ids = array_span(&net->expert_ids),
         .attention_expert_ids = array_span(&net->attention_expert_ids),
     };
-    return is_ok(vkmoe_network_forward(net->harness->stream, net->network, &params),
-        "vkmoe_network_forward");
+    return is_ok(vkmoe_model_forward(net->harness->stream, net->network, &params),
+        "vkmoe_model_forward");
 }
 
 static bool net_upload(struct net *net)
@@ -254,7 +254,7 @@ static bool check_chunks(struct harness *harness, const char *model)
         read_sample(model, &sample) && net_batch(&net, RECORDED_TOKENS, sample.ids,
             sample.positions, NULL, RECORDED_TOKENS, 0);
     for (int i = 0; ok && i < 3; i++) {
-        ok = net_renew(&net, &(struct vkmoe_network_params){
+        ok = net_renew(&net, &(struct vkmoe_model_params){
             .chunk = chunks[i], .capacity = RECORDED_TOKENS}) && net_run(&net, chunks[i]);
         const float *logits = array_range(&net.logits);
         tap_note("chunks of %" PRIu32, chunks[i]);
@@ -351,7 +351,7 @@ static bool check_f16_cache(struct harness *harness, const char *model)
     struct net net;
     struct sample sample;
     bool ok = net_init(&net, harness, path_of(model),
-            &(struct vkmoe_network_params){.cache_dtype = VKMOE_F16}) &&
+            &(struct vkmoe_model_params){.cache_dtype = VKMOE_DTYPE_F16}) &&
         read_sample(model, &sample) && net_batch(&net, RECORDED_TOKENS, sample.ids,
             sample.positions, NULL, RECORDED_TOKENS, 0) && net_run(&net, RECORDED_TOKENS) &&
         check_recorded_logits(&net, model, "logits", 2e-2);
@@ -378,7 +378,7 @@ static bool check_sequences(struct harness *harness, const char *model)
             if (sequences[t] == 1 && changed)
                 ids[t] = sample.ids[RECORDED_TOKENS - 1 - positions[t]];
         }
-        ok = net_renew(&net, &(struct vkmoe_network_params){.sequences = SEQUENCES,
+        ok = net_renew(&net, &(struct vkmoe_model_params){.sequences = SEQUENCES,
                 .capacity = EACH}) &&
             net_batch(&net, TOKENS, ids, positions, sequences, TOKENS, 0) && net_upload(&net) &&
             net_record(&net, 0, PROMPT);
@@ -541,7 +541,7 @@ static bool check_family(struct harness *harness, const char *family, const stru
     double *logits = NULL;
     bool ok = whole_checkpoint_write(family, seed, &checkpoint) &&
         (!change || change_checkpoint(&checkpoint, change)) &&
-        net_init(&net, harness, checkpoint.path, &(struct vkmoe_network_params){
+        net_init(&net, harness, checkpoint.path, &(struct vkmoe_model_params){
             .sequences = 2, .capacity = CAPACITY, .chunk = TOKENS});
     if (ok) {
         struct rng rng = rng_for(seed, family);
@@ -555,7 +555,7 @@ static bool check_family(struct harness *harness, const char *family, const stru
         logits = calloc((size_t)TOKENS * checkpoint.vocabulary, sizeof(double));
         if (!logits)
             abort();
-        reference_memory_init(&memory, &reference, 2, CAPACITY, VKMOE_F32);
+        reference_memory_init(&memory, &reference, 2, CAPACITY, VKMOE_DTYPE_F32);
         net.longest = change ? change->longest : 0;
         for (uint32_t b = 0; b < memory.block_count; b++)
             memory.blocks[b].longest = net.longest;
@@ -601,7 +601,7 @@ static bool check_family(struct harness *harness, const char *family, const stru
     X(logits_misaligned, p->logits.offset += 1)
 
 #define DEFINE_ERROR(name, ...)                                                                   \
-    static void apply_##name(struct vkmoe_network_forward_params *p, uint64_t total)              \
+    static void apply_##name(struct vkmoe_model_forward_params *p, uint64_t total)              \
     {                                                                                             \
         (void)total;                                                                              \
         __VA_ARGS__;                                                                              \
@@ -610,7 +610,7 @@ FORWARD_ERRORS(DEFINE_ERROR)
 
 struct forward_error {
     const char *name;
-    void (*apply)(struct vkmoe_network_forward_params *p, uint64_t total);
+    void (*apply)(struct vkmoe_model_forward_params *p, uint64_t total);
 };
 #define ERROR_ROW(name, ...) {#name, apply_##name},
 static const struct forward_error forward_errors[] = {FORWARD_ERRORS(ERROR_ROW) {0}};
@@ -621,32 +621,32 @@ static bool check_errors(struct harness *harness, const char *model)
     struct net net;
     vkmoe_buffer *buffer = NULL;
     unsigned char before[TOTAL], after[TOTAL];
-    bool ok = net_init(&net, harness, path_of(model), &(struct vkmoe_network_params){
+    bool ok = net_init(&net, harness, path_of(model), &(struct vkmoe_model_params){
             .chunk = 10}) &&
         is_ok(vkmoe_buffer_create(harness->device, TOTAL, &buffer), "buffer");
     guard_fill(before, TOTAL);
     ok = ok && is_ok(vkmoe_buffer_upload(buffer, 0, before, TOTAL), "upload");
     for (const struct forward_error *error = forward_errors; ok && error->name; error++) {
-        struct vkmoe_network_forward_params params = {
+        struct vkmoe_model_forward_params params = {
             .tokens = 8, .ids = {buffer, 0}, .positions = {buffer, 64},
             .logits = {buffer, 4096}, .logits_count = 8,
         };
         error->apply(&params, TOTAL);
         harness->messages = 0;
-        enum vkmoe_status status = vkmoe_network_forward(harness->stream, net.network, &params);
-        ok = is_refused(harness, "vkmoe_network_forward", status, VKMOE_ERROR_INVALID);
+        enum vkmoe_status status = vkmoe_model_forward(harness->stream, net.network, &params);
+        ok = is_refused(harness, "vkmoe_model_forward", status, VKMOE_ERROR_INVALID);
         if (!ok)
             tap_note("in %s", error->name);
     }
     ok = ok && harness_run(harness) &&
         is_ok(vkmoe_buffer_download(buffer, 0, after, TOTAL), "download") &&
         compare_bits("buffer", before, after, TOTAL);
-    vkmoe_network *network = (vkmoe_network *)&net; // anything but NULL
+    vkmoe_model *network = (vkmoe_model *)&net; // anything but NULL
     if (ok) {
         harness->messages = 0;
-        enum vkmoe_status status = vkmoe_network_create(harness->device, net.model,
-            &(struct vkmoe_network_params){.chunk = 65537}, &network);
-        ok = is_refused(harness, "vkmoe_network_create", status, VKMOE_ERROR_INVALID) && !network;
+        enum vkmoe_status status = vkmoe_model_create(harness->device, net.model,
+            &(struct vkmoe_model_params){.chunk = 65537}, &network);
+        ok = is_refused(harness, "vkmoe_model_create", status, VKMOE_ERROR_INVALID) && !network;
         if (!ok)
             tap_note("a chunk of 65537 is taken");
     }
@@ -691,7 +691,7 @@ static void check_all(struct tap *tap, struct harness *harness)
     static const struct change dynamic = {
         .settings = "\"max_position_embeddings\":8,"
             "\"rope_scaling\":{\"type\":\"dynamic\",\"factor\":3.0}",
-        .rope = {.kind = VKMOE_ROPE_HALF, .scaling = VKMOE_ROPE_DYNAMIC, .factor = 3.0f,
+        .rope = {.kind = VKMOE_ROPE_HALF, .scaling = VKMOE_ROPE_SCALING_DYNAMIC, .factor = 3.0f,
             .original_positions = 8},
         .longest = 21,
     };

@@ -33,7 +33,7 @@ static double *read_views(const struct vkmoe_view *views, uint32_t count, uint32
     return all;
 }
 
-static void read_layer(const struct vkmoe_layer_params *p, struct reference_layer *out)
+static void read_layer(const struct vkmoe_moe_params *p, struct reference_layer *out)
 {
     uint32_t experts = p->experts, hidden = p->hidden, inner = p->inner, shared = p->shared_inner;
     reference_router_from(&p->router, hidden, experts, p->experts_per_token, out);
@@ -58,15 +58,15 @@ static void read_layer(const struct vkmoe_layer_params *p, struct reference_laye
     out->shared_token_gate = reference_read_view(&p->shared_token_gate, 1, hidden);
 }
 
-static bool read_block(vkmoe_model *model, uint32_t index, struct reference_block *out)
+static bool read_block(vkmoe_checkpoint *model, uint32_t index, struct reference_block *out)
 {
     const struct vkmoe_block where = {.index = index};
     struct vkmoe_attention_params attention;
-    struct vkmoe_layer_params experts;
+    struct vkmoe_moe_params experts;
     struct vkmoe_view attention_norm, experts_norm;
-    if (vkmoe_model_get_attention(model, where, &attention) != VKMOE_OK ||
-        vkmoe_model_get_layer(model, where, &experts) != VKMOE_OK ||
-        vkmoe_model_get_norms(model, where, &attention_norm, &experts_norm) != VKMOE_OK) {
+    if (vkmoe_checkpoint_get_attention(model, where, &attention) != VKMOE_OK ||
+        vkmoe_checkpoint_get_moe(model, where, &experts) != VKMOE_OK ||
+        vkmoe_checkpoint_get_norms(model, where, &attention_norm, &experts_norm) != VKMOE_OK) {
         tap_note("block %u cannot be read", index);
         return false;
     }
@@ -77,11 +77,11 @@ static bool read_block(vkmoe_model *model, uint32_t index, struct reference_bloc
     return true;
 }
 
-bool reference_network_from(vkmoe_model *model, struct reference_network *out)
+bool reference_network_from(vkmoe_checkpoint *model, struct reference_network *out)
 {
-    struct vkmoe_frame_params frame;
+    struct vkmoe_frame frame;
     *out = (struct reference_network){0};
-    if (vkmoe_model_get_frame(model, &frame) != VKMOE_OK) {
+    if (vkmoe_checkpoint_get_frame(model, &frame) != VKMOE_OK) {
         tap_note("the frame cannot be read");
         return false;
     }
@@ -349,7 +349,7 @@ void reference_network_encode(const struct reference_network *n, uint32_t sequen
     for (uint32_t b = 0; b < n->encoder_count; b++) {
         const struct reference_block *block = &n->encoder[b];
         struct reference_history history;
-        reference_history_init(&history, &block->attention, 1, tokens, VKMOE_F32);
+        reference_history_init(&history, &block->attention, 1, tokens, VKMOE_DTYPE_F32);
         norm_block(&r, block->attention_norm);
         reference_attend(&block->attention, tokens, r.normed, positions, NULL, &tokens, &history,
             false, NULL, NULL, r.delta, NULL, NULL, NULL);

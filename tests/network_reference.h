@@ -18,7 +18,7 @@ struct reference_block {
     struct reference_layer experts; // without a router: one that every token takes
 };
 
-// struct vkmoe_frame_params and the blocks. It owns its arrays.
+// struct vkmoe_frame and the blocks. It owns its arrays.
 struct reference_network {
     uint32_t hidden, vocabulary, block_count;
     struct reference_block *blocks;
@@ -34,7 +34,7 @@ struct reference_network {
 
 // Everything through the public model API; false after a note.
 // reference_network_finish() in any case.
-bool reference_network_from(vkmoe_model *model, struct reference_network *out);
+bool reference_network_from(vkmoe_checkpoint *model, struct reference_network *out);
 void reference_network_finish(struct reference_network *network);
 
 // The keys and values of every block, and of what cross attention looks at, which

@@ -79,9 +79,9 @@ static inline double round_to_bf16(double value)
 
 static inline double round_to_dtype(double value, enum vkmoe_dtype dtype)
 {
-    if (dtype == VKMOE_F16)
+    if (dtype == VKMOE_DTYPE_F16)
         return round_to_f16(value);
-    return dtype == VKMOE_BF16 ? round_to_bf16(value) : (double)(float)value;
+    return dtype == VKMOE_DTYPE_BF16 ? round_to_bf16(value) : (double)(float)value;
 }
 
 // The bits of a value that the format holds exactly; rounds it if it does not.

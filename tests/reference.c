@@ -142,7 +142,7 @@ static double find_group_score(const struct reference_layer *layer, const double
             second = z[i];
         }
     }
-    if (layer->group_score == VKMOE_GROUP_MAX || count == 1)
+    if (layer->group_score == VKMOE_GROUP_SCORE_MAX || count == 1)
         return first;
     return first + second;
 }
@@ -348,32 +348,32 @@ static double activate(const struct reference_layer *layer, bool gated, double g
     double alpha = layer->activation_alpha != 0.0 ? layer->activation_alpha : 1.702;
     double limit = layer->activation_limit;
     if (limit == 0.0)
-        limit = layer->activation == VKMOE_SILU_CLAMP ? 10.0 : 7.0;
+        limit = layer->activation == VKMOE_ACTIVATION_SILU_CLAMP ? 10.0 : 7.0;
     double clamped = gated ? fmin(fmax(u, -limit), limit) : 1.0;
     double second = gated ? u : 1.0;
     if (!gated)
         g = u;
 
     switch (layer->activation) {
-    case VKMOE_SILU:
+    case VKMOE_ACTIVATION_SILU:
         return g * sigmoid(g) * second;
-    case VKMOE_GELU_TANH: // sqrt(2 / pi)
+    case VKMOE_ACTIVATION_GELU_TANH: // sqrt(2 / pi)
         return 0.5 * g * (1.0 + tanh(0.79788456080286535588 * (g + 0.044715 * g * g * g))) * second;
-    case VKMOE_GELU_ERF: // sqrt(1 / 2)
+    case VKMOE_ACTIVATION_GELU_ERF: // sqrt(1 / 2)
         return 0.5 * g * (1.0 + erf(g * 0.70710678118654752440)) * second;
-    case VKMOE_RELU:
+    case VKMOE_ACTIVATION_RELU:
         return fmax(g, 0.0) * second;
-    case VKMOE_RELU2:
+    case VKMOE_ACTIVATION_RELU2:
         return fmax(g, 0.0) * fmax(g, 0.0) * second;
-    case VKMOE_IDENTITY:
+    case VKMOE_ACTIVATION_IDENTITY:
         return g * second;
-    case VKMOE_SWIGLU_OAI:
+    case VKMOE_ACTIVATION_SWIGLU_OAI:
         g = fmin(g, limit);
         return (gated ? clamped + 1.0 : 1.0) * g * sigmoid(alpha * g);
-    case VKMOE_SILU_CLAMP:
+    case VKMOE_ACTIVATION_SILU_CLAMP:
         g = fmin(g, limit);
         return g * sigmoid(g) * clamped;
-    case VKMOE_SWIGLU_STEP:
+    case VKMOE_ACTIVATION_SWIGLU_STEP:
         return fmin(g * sigmoid(g), limit) * clamped;
     }
     return NAN;

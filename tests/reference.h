@@ -11,7 +11,7 @@
 
 #include <vkmoe/vkmoe.h>
 
-// struct vkmoe_layer_params with every weight as a dense, row-major array of double.
+// struct vkmoe_moe_params with every weight as a dense, row-major array of double.
 // Parameters have the names, the meaning and the defaults (for zero) that they have
 // there. Whoever fills it rounds the weights to the dtype they are stored in first.
 // It owns its arrays, each from malloc() or NULL when absent.

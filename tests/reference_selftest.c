@@ -38,7 +38,7 @@ static struct reference_layer scalar_layer(uint32_t experts, uint32_t k, double 
         .experts = experts,
         .experts_per_token = k,
         .router_bias = logits,
-        .activation = VKMOE_IDENTITY,
+        .activation = VKMOE_ACTIVATION_IDENTITY,
         .up = ones,
         .down = powers,
     };
@@ -130,14 +130,14 @@ static bool test_groups(void)
     layer.groups_kept = 1;
     int32_t ids[3];
     float x = 1.0f;
-    layer.group_score = VKMOE_GROUP_MAX; // keeps the first group
+    layer.group_score = VKMOE_GROUP_SCORE_MAX; // keeps the first group
     reference_forward(&layer, 1, 0, &x, NULL, NULL, NULL, NULL, ids, NULL, NULL);
     bool ok = same("maximum", ids[0], 0) && same("maximum", ids[1], 1);
     layer.group_mask_zero = true; // a masked 0 beats -0.8, and the lowest of them wins
     reference_forward(&layer, 1, 0, &x, NULL, NULL, NULL, NULL, ids, NULL, NULL);
     ok &= same("zero mask", ids[0], 0) && same("zero mask", ids[1], 2);
     layer.group_mask_zero = false;
-    layer.group_score = VKMOE_GROUP_SUM_TOP_2; // 0.1 | 0.7 | -0.3
+    layer.group_score = VKMOE_GROUP_SCORE_SUM_TOP_2; // 0.1 | 0.7 | -0.3
     reference_forward(&layer, 1, 0, &x, NULL, NULL, NULL, NULL, ids, NULL, NULL);
     ok &= same("sum", ids[0], 2) && same("sum", ids[1], 3);
     // The bias changes the choice, not the weight.
@@ -304,26 +304,26 @@ static bool test_activations(void)
 {
     double s1 = 0.7310585786300049, phi1 = 0.8413447460685429, tanh_gelu1 = 0.8411919906082768;
     double s10 = 1.0 / (1.0 + exp(-10.0));
-    bool ok = near("silu", activation_of(VKMOE_SILU, true, 1, 3), 3 * s1);
-    ok &= near("silu ungated", activation_of(VKMOE_SILU, false, 9, 1), s1);
-    ok &= near("gelu erf", activation_of(VKMOE_GELU_ERF, true, 1, -2), -2 * phi1);
-    ok &= near("gelu erf", activation_of(VKMOE_GELU_ERF, false, 9, -1), -(1 - phi1));
-    ok &= near("gelu tanh", activation_of(VKMOE_GELU_TANH, true, 1, 2), 2 * tanh_gelu1);
-    ok &= near("relu", activation_of(VKMOE_RELU, true, -1, 2), 0);
-    ok &= near("relu", activation_of(VKMOE_RELU, true, 3, -2), -6);
-    ok &= near("relu ungated", activation_of(VKMOE_RELU, false, 3, -2), 0);
-    ok &= near("relu2", activation_of(VKMOE_RELU2, true, 3, -2), -18);
-    ok &= near("relu2 ungated", activation_of(VKMOE_RELU2, false, 9, 4), 16);
-    ok &= near("identity", activation_of(VKMOE_IDENTITY, true, 3, -2), -6);
-    ok &= near("oai", activation_of(VKMOE_SWIGLU_OAI, true, 1, 2),
+    bool ok = near("silu", activation_of(VKMOE_ACTIVATION_SILU, true, 1, 3), 3 * s1);
+    ok &= near("silu ungated", activation_of(VKMOE_ACTIVATION_SILU, false, 9, 1), s1);
+    ok &= near("gelu erf", activation_of(VKMOE_ACTIVATION_GELU_ERF, true, 1, -2), -2 * phi1);
+    ok &= near("gelu erf", activation_of(VKMOE_ACTIVATION_GELU_ERF, false, 9, -1), -(1 - phi1));
+    ok &= near("gelu tanh", activation_of(VKMOE_ACTIVATION_GELU_TANH, true, 1, 2), 2 * tanh_gelu1);
+    ok &= near("relu", activation_of(VKMOE_ACTIVATION_RELU, true, -1, 2), 0);
+    ok &= near("relu", activation_of(VKMOE_ACTIVATION_RELU, true, 3, -2), -6);
+    ok &= near("relu ungated", activation_of(VKMOE_ACTIVATION_RELU, false, 3, -2), 0);
+    ok &= near("relu2", activation_of(VKMOE_ACTIVATION_RELU2, true, 3, -2), -18);
+    ok &= near("relu2 ungated", activation_of(VKMOE_ACTIVATION_RELU2, false, 9, 4), 16);
+    ok &= near("identity", activation_of(VKMOE_ACTIVATION_IDENTITY, true, 3, -2), -6);
+    ok &= near("oai", activation_of(VKMOE_ACTIVATION_SWIGLU_OAI, true, 1, 2),
         3.0 / (1.0 + exp(-1.702)));
-    ok &= near("oai clamped", activation_of(VKMOE_SWIGLU_OAI, true, 20, -20),
+    ok &= near("oai clamped", activation_of(VKMOE_ACTIVATION_SWIGLU_OAI, true, 20, -20),
         -6.0 * 7.0 / (1.0 + exp(-1.702 * 7.0)));
-    ok &= near("oai far below", activation_of(VKMOE_SWIGLU_OAI, true, -20, 0),
+    ok &= near("oai far below", activation_of(VKMOE_ACTIVATION_SWIGLU_OAI, true, -20, 0),
         -20.0 / (1.0 + exp(1.702 * 20.0)));
-    ok &= near("clamp", activation_of(VKMOE_SILU_CLAMP, true, 20, -20), -10 * 10 * s10);
-    ok &= near("step", activation_of(VKMOE_SWIGLU_STEP, true, 20, 20), 49);
-    ok &= near("step", activation_of(VKMOE_SWIGLU_STEP, true, 1, -20), -7 * s1);
+    ok &= near("clamp", activation_of(VKMOE_ACTIVATION_SILU_CLAMP, true, 20, -20), -10 * 10 * s10);
+    ok &= near("step", activation_of(VKMOE_ACTIVATION_SWIGLU_STEP, true, 20, 20), 49);
+    ok &= near("step", activation_of(VKMOE_ACTIVATION_SWIGLU_STEP, true, 1, -20), -7 * s1);
     return ok;
 }
 
@@ -336,7 +336,7 @@ static bool test_expert_and_shared(void)
     double token_gate[2] = {log(3.0), 0}; // sigmoid(log 3) = 3/4
     struct reference_layer layer = {
         .hidden = 2, .inner = 3, .experts = 1, .experts_per_token = 1,
-        .activation = VKMOE_IDENTITY, .gate = gate, .up = up, .down = down,
+        .activation = VKMOE_ACTIVATION_IDENTITY, .gate = gate, .up = up, .down = down,
         .gate_bias = gate_bias, .up_bias = up_bias, .down_bias = down_bias,
         .output_bias = output_bias,
     };
@@ -452,7 +452,7 @@ static bool test_table(uint64_t seed)
 {
     bool ok = true;
     for (const struct layer_case *c = layer_cases; c->name; c++) {
-        const struct vkmoe_layer_params *p = &c->layer;
+        const struct vkmoe_moe_params *p = &c->layer;
         for (const struct layer_case *other = layer_cases; other < c; other++)
             ok &= strcmp(other->name, c->name) != 0;
         bool valid = p->hidden >= 1 && p->inner >= 1 && p->experts >= 1 && p->experts <= 1024 &&

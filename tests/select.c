@@ -3,13 +3,13 @@
 #include "tap.h"
 
 static const struct physical machine[] = {
-    {.info = {.name = "NVIDIA GeForce RTX 2080", .type = VKMOE_DEVICE_DISCRETE, .usable = true,
+    {.info = {.name = "NVIDIA GeForce RTX 2080", .type = VKMOE_DEVICE_TYPE_DISCRETE, .usable = true,
         .memory_size = 8}},
-    {.info = {.name = "llvmpipe (LLVM 15.0.6, 256 bits)", .type = VKMOE_DEVICE_CPU, .usable = true,
+    {.info = {.name = "llvmpipe (LLVM 15.0.6, 256 bits)", .type = VKMOE_DEVICE_TYPE_CPU, .usable = true,
         .memory_size = 64}},
-    {.info = {.name = "NVIDIA GeForce RTX 2080", .type = VKMOE_DEVICE_DISCRETE, .usable = true,
+    {.info = {.name = "NVIDIA GeForce RTX 2080", .type = VKMOE_DEVICE_TYPE_DISCRETE, .usable = true,
         .memory_size = 11}},
-    {.info = {.name = "AMD Radeon 780M", .type = VKMOE_DEVICE_INTEGRATED, .reason = "old"},
+    {.info = {.name = "AMD Radeon 780M", .type = VKMOE_DEVICE_TYPE_INTEGRATED, .reason = "old"},
         .refusal = VKMOE_ERROR_UNSUPPORTED},
 };
 enum { ALL = sizeof machine / sizeof machine[0], NONE = -1, UNUSABLE = 3 };

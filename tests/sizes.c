@@ -69,27 +69,27 @@ static bool check(vkmoe_device *device, const struct maker *maker)
 
 struct layer_subject {
     vkmoe_device *device;
-    const struct vkmoe_layer_params *params;
-    vkmoe_layer *layer;
+    const struct vkmoe_moe_params *params;
+    vkmoe_moe *layer;
 };
 
 static bool make_layer(void *user)
 {
     struct layer_subject *s = user;
-    return is_ok(vkmoe_layer_create(s->device, s->params, &s->layer), "vkmoe_layer_create");
+    return is_ok(vkmoe_moe_create(s->device, s->params, &s->layer), "vkmoe_moe_create");
 }
 
 static uint64_t layer_size(const void *user)
 {
-    return vkmoe_layer_size(((const struct layer_subject *)user)->layer);
+    return vkmoe_moe_device_size(((const struct layer_subject *)user)->layer);
 }
 
 static void destroy_layer(void *user)
 {
-    vkmoe_layer_destroy(&((struct layer_subject *)user)->layer);
+    vkmoe_moe_destroy(&((struct layer_subject *)user)->layer);
 }
 
-static bool check_layer(vkmoe_device *device, const struct vkmoe_layer_params *params)
+static bool check_layer(vkmoe_device *device, const struct vkmoe_moe_params *params)
 {
     struct layer_subject s = {.device = device, .params = params};
     return check(device, &(struct maker){make_layer, layer_size, destroy_layer, &s});
@@ -103,7 +103,7 @@ static bool check_large_layer(vkmoe_device *device)
     if (!zeros)
         return false;
     const struct vkmoe_view views[3] = {{.data = zeros}, {.data = zeros}, {.data = zeros}};
-    const struct vkmoe_layer_params params = {
+    const struct vkmoe_moe_params params = {
         .hidden = (uint32_t)hidden, .inner = (uint32_t)inner, .experts = 3,
         .experts_per_token = 1, .router.weight.data = zeros, .up = views, .down = views,
         .down_bias.data = zeros,
@@ -138,7 +138,7 @@ static bool make_attention(void *user)
 
 static uint64_t attention_size(const void *user)
 {
-    return vkmoe_attention_size(((const struct attention_subject *)user)->attention);
+    return vkmoe_attention_device_size(((const struct attention_subject *)user)->attention);
 }
 
 static void destroy_attention(void *user)
@@ -168,7 +168,7 @@ static bool make_cache(void *user)
 
 static uint64_t cache_size(const void *user)
 {
-    return vkmoe_cache_size(((const struct cache_subject *)user)->cache);
+    return vkmoe_cache_device_size(((const struct cache_subject *)user)->cache);
 }
 
 static void destroy_cache(void *user)
@@ -182,39 +182,39 @@ static const struct {
 } caches[] = {
     {"small", {.kv_heads = 1, .head_size = 1, .sequences = 1, .capacity = 1}},
     {"odd", {.kv_heads = 3, .head_size = 7, .sequences = 5, .capacity = 11,
-        .dtype = VKMOE_F16}},
+        .dtype = VKMOE_DTYPE_F16}},
     {"blocks", {.kv_heads = 2, .head_size = 64, .sequences = 2, .capacity = 1000,
         .block = 32}},
     {"just-shared", {.kv_heads = 8, .head_size = 64, .sequences = 1, .capacity = 8191}},
     {"alone", {.kv_heads = 8, .head_size = 64, .sequences = 1, .capacity = 8192}},
     {"large", {.kv_heads = 8, .head_size = 128, .sequences = 2, .capacity = 9000,
-        .dtype = VKMOE_F16, .block = 8}},
+        .dtype = VKMOE_DTYPE_F16, .block = 8}},
 };
 
 // ----------------------------------------------------------------------------- networks
 
 struct network_subject {
     vkmoe_device *device;
-    vkmoe_model *model;
-    struct vkmoe_network_params params;
-    vkmoe_network *network;
+    vkmoe_checkpoint *model;
+    struct vkmoe_model_params params;
+    vkmoe_model *network;
 };
 
 static bool make_network(void *user)
 {
     struct network_subject *s = user;
-    return is_ok(vkmoe_network_create(s->device, s->model, &s->params, &s->network),
-        "vkmoe_network_create");
+    return is_ok(vkmoe_model_create(s->device, s->model, &s->params, &s->network),
+        "vkmoe_model_create");
 }
 
 static uint64_t network_size(const void *user)
 {
-    return vkmoe_network_size(((const struct network_subject *)user)->network);
+    return vkmoe_model_device_size(((const struct network_subject *)user)->network);
 }
 
 static void destroy_network(void *user)
 {
-    vkmoe_network_destroy(&((struct network_subject *)user)->network);
+    vkmoe_model_destroy(&((struct network_subject *)user)->network);
 }
 
 static bool check_network(vkmoe_device *device, const char *family, uint64_t seed)
@@ -225,9 +225,9 @@ static bool check_network(vkmoe_device *device, const char *family, uint64_t see
         .params = {.sequences = 2, .capacity = 40, .chunk = 24, .encoder_capacity = 20},
     };
     bool ok = whole_checkpoint_write(family, seed, &checkpoint)
-        && is_ok(vkmoe_model_open(checkpoint.path, NULL, &s.model), "vkmoe_model_open")
+        && is_ok(vkmoe_checkpoint_open(checkpoint.path, NULL, &s.model), "vkmoe_checkpoint_open")
         && check(device, &(struct maker){make_network, network_size, destroy_network, &s});
-    vkmoe_model_destroy(&s.model);
+    vkmoe_checkpoint_destroy(&s.model);
     whole_checkpoint_finish(&checkpoint);
     return ok;
 }

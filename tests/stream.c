@@ -16,7 +16,7 @@ struct bench {
     struct record record;
     vkmoe_device *device;
     vkmoe_stream *stream;
-    vkmoe_layer *layer;
+    vkmoe_moe *layer;
     vkmoe_buffer *buffer, *x, *y[2];
     VkCommandBuffer commands; // the host's
     struct tiny_layer tiny;
@@ -42,7 +42,7 @@ static bool init(struct bench *b, bool is_guest)
     tiny_layer_init(&b->tiny, 5);
     CHECK_OK(tiny_layer_create(&b->tiny, b->device, &b->layer));
     CHECK_OK(vkmoe_stream_create(b->device, &b->stream));
-    CHECK_OK(vkmoe_stream_reserve(b->stream, vkmoe_layer_scratch_size(b->layer, TINY_TOKENS)));
+    CHECK_OK(vkmoe_stream_reserve(b->stream, vkmoe_moe_scratch_size(b->layer, TINY_TOKENS)));
     CHECK_OK(vkmoe_buffer_create(b->device, SIZE, &b->buffer));
     CHECK_OK(vkmoe_buffer_create(b->device, TINY_SIZE, &b->x));
     CHECK_OK(vkmoe_buffer_create(b->device, TINY_SIZE, &b->y[0]));
@@ -58,7 +58,7 @@ static void finish(struct bench *b)
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
         vkmoe_buffer_destroy(&buffers[i]);
     vkmoe_stream_destroy(&b->stream);
-    vkmoe_layer_destroy(&b->layer);
+    vkmoe_moe_destroy(&b->layer);
     vkmoe_device_destroy(&b->device);
     if (b->is_guest)
         host_finish(&b->host);

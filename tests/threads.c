@@ -28,7 +28,7 @@ struct worker {
 static bool forward(struct worker *worker, vkmoe_device *device)
 {
     struct tiny_layer tiny;
-    vkmoe_layer *layer = NULL;
+    vkmoe_moe *layer = NULL;
     vkmoe_stream *stream = NULL;
     vkmoe_buffer *x = NULL, *y = NULL;
     float actual[TINY_TOKENS * TINY_HIDDEN] = {0};
@@ -48,7 +48,7 @@ fail:
     vkmoe_buffer_destroy(&x);
     vkmoe_buffer_destroy(&y);
     vkmoe_stream_destroy(&stream);
-    vkmoe_layer_destroy(&layer);
+    vkmoe_moe_destroy(&layer);
     return ok;
 }
 

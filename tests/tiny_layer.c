@@ -64,7 +64,7 @@ void tiny_layer_init(struct tiny_layer *tiny, uint64_t seed)
 }
 
 enum vkmoe_status tiny_layer_create(const struct tiny_layer *tiny, vkmoe_device *device,
-    vkmoe_layer **out)
+    vkmoe_moe **out)
 {
     struct vkmoe_view gate[TINY_EXPERTS], up[TINY_EXPERTS], down[TINY_EXPERTS];
     for (int e = 0; e < TINY_EXPERTS; e++) {
@@ -72,7 +72,7 @@ enum vkmoe_status tiny_layer_create(const struct tiny_layer *tiny, vkmoe_device 
         up[e] = (struct vkmoe_view){.data = tiny->up[e]};
         down[e] = (struct vkmoe_view){.data = tiny->down[e]};
     }
-    return vkmoe_layer_create(device, &(struct vkmoe_layer_params){
+    return vkmoe_moe_create(device, &(struct vkmoe_moe_params){
         .hidden = TINY_HIDDEN,
         .inner = TINY_INNER,
         .experts = TINY_EXPERTS,
@@ -84,10 +84,10 @@ enum vkmoe_status tiny_layer_create(const struct tiny_layer *tiny, vkmoe_device 
     }, out);
 }
 
-enum vkmoe_status tiny_layer_forward(vkmoe_stream *stream, const vkmoe_layer *layer,
+enum vkmoe_status tiny_layer_forward(vkmoe_stream *stream, const vkmoe_moe *layer,
     const vkmoe_buffer *x, const vkmoe_buffer *y)
 {
-    return vkmoe_layer_forward(stream, layer, &(struct vkmoe_forward_params){
+    return vkmoe_moe_forward(stream, layer, &(struct vkmoe_moe_forward_params){
         .tokens = TINY_TOKENS,
         .x.buffer = x,
         .y.buffer = y,

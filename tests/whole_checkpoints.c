@@ -67,9 +67,9 @@ static void add_numbered(struct file *file, const char *name, uint32_t number,
     }
     for (size_t i = 0; i < count; i++) {
         float f = (float)values[i];
-        uint16_t bits = file->dtype == VKMOE_F16 ? f16_bits(values[i]) : bf16_bits(values[i]);
-        append(&file->data, file->dtype == VKMOE_F32 ? (void *)&f : (void *)&bits,
-            file->dtype == VKMOE_F32 ? 4 : 2);
+        uint16_t bits = file->dtype == VKMOE_DTYPE_F16 ? f16_bits(values[i]) : bf16_bits(values[i]);
+        append(&file->data, file->dtype == VKMOE_DTYPE_F32 ? (void *)&f : (void *)&bits,
+            file->dtype == VKMOE_DTYPE_F32 ? 4 : 2);
     }
     snprintf(line + used, sizeof line - (size_t)used, "],\"data_offsets\":[%zu,%zu]}", begin,
         file->data.size);
@@ -324,13 +324,13 @@ static const struct family families[] = {
             "\"num_hidden_layers\":2,\"num_local_experts\":4,\"num_experts_per_tok\":2,"
             "\"num_attention_heads\":4,\"num_key_value_heads\":2,\"sliding_window\":5,"
             "\"vocab_size\":37}",
-        .dtype = VKMOE_F16, .blocks = 2, .vocabulary = 37, .windows = {5, 5},
+        .dtype = VKMOE_DTYPE_F16, .blocks = 2, .vocabulary = 37, .windows = {5, 5},
         .frame = {.hidden = 48, .norm_epsilon = 1e-5, .block_norm_epsilon = 1e-5,
             .max_positions = 131072, .end_tokens = {2}, .end_token_count = 1},
         .attention = {.heads = 4, .kv_heads = 2, .head_size = 12, .experts = 1,
             .experts_per_token = 1, .rope = {.kind = VKMOE_ROPE_HALF, .base = 1e6f}},
         .experts = {.inner = 40, .experts = 4, .experts_per_token = 2, SOFTMAX_GATE,
-            .renormalize = true, .activation = VKMOE_SILU},
+            .renormalize = true, .activation = VKMOE_ACTIVATION_SILU},
         .write_attention = write_dense_attention, .write_experts = write_mixtral,
     },
     {
@@ -341,7 +341,7 @@ static const struct family families[] = {
             "\"attention_expert_windows\":[4,0,1,7,0,16],\"rms_norm_eps\":1e-5,"
             "\"rope_theta\":500.0,\"eos_token_id\":[5,2],\"vocab_size\":41,"
             "\"max_position_embeddings\":64}",
-        .dtype = VKMOE_BF16, .blocks = 2, .vocabulary = 41,
+        .dtype = VKMOE_DTYPE_BF16, .blocks = 2, .vocabulary = 41,
         .has = HAS_OUTPUT_BIAS | HAS_TIED_HEAD, .expert_windows = jetmoe_windows,
         .frame = {.hidden = 32, .norm_epsilon = 1e-5, .block_norm_epsilon = 1e-6,
             .max_positions = 64, .end_tokens = {5, 2}, .end_token_count = 2},
@@ -349,7 +349,7 @@ static const struct family families[] = {
             .experts = 6, .experts_per_token = 2, .router = {TOP_K_GATE},
             .rope = {.kind = VKMOE_ROPE_HALF, .base = 500.0f}},
         .experts = {.inner = 24, .experts = 6, .experts_per_token = 2, TOP_K_GATE,
-            .activation = VKMOE_SILU},
+            .activation = VKMOE_ACTIVATION_SILU},
         .write_attention = write_routed_attention, .write_experts = write_jetmoe,
     },
     {
@@ -363,16 +363,16 @@ static const struct family families[] = {
             "\"max_window_layers\":3,\"rope_theta\":1000000,"
             "\"rope_scaling\":{\"type\":\"linear\",\"factor\":4.0},"
             "\"tie_word_embeddings\":true,\"eos_token_id\":null,\"vocab_size\":32}",
-        .dtype = VKMOE_BF16, .blocks = 3, .vocabulary = 32,
+        .dtype = VKMOE_DTYPE_BF16, .blocks = 3, .vocabulary = 32,
         .has = HAS_BIASES | HAS_NORMS | HAS_TIED_HEAD,
         .frame = {.hidden = 40, .norm_epsilon = 1e-6, .block_norm_epsilon = 1e-6,
             .max_positions = 32768},
         .attention = {.heads = 4, .kv_heads = 2, .head_size = 16, .experts = 1,
             .experts_per_token = 1, .norm_epsilon = 1e-6,
-            .rope = {.kind = VKMOE_ROPE_HALF, .base = 1e6f, .scaling = VKMOE_ROPE_LINEAR,
+            .rope = {.kind = VKMOE_ROPE_HALF, .base = 1e6f, .scaling = VKMOE_ROPE_SCALING_LINEAR,
                 .factor = 4.0f}},
         .experts = {.inner = 24, .experts = 8, .experts_per_token = 3, SOFTMAX_GATE,
-            .renormalize = true, .activation = VKMOE_SILU},
+            .renormalize = true, .activation = VKMOE_ACTIVATION_SILU},
         .write_attention = write_dense_attention, .write_experts = write_qwen,
     },
     {
@@ -385,17 +385,17 @@ static const struct family families[] = {
             "\"factor\":8.0,\"low_freq_factor\":1.0,\"high_freq_factor\":4.0,"
             "\"original_max_position_embeddings\":32},\"max_position_embeddings\":256,"
             "\"vocab_size\":32}",
-        .dtype = VKMOE_F32, .blocks = 2, .vocabulary = 32, .has = HAS_NORMS,
+        .dtype = VKMOE_DTYPE_F32, .blocks = 2, .vocabulary = 32, .has = HAS_NORMS,
         .frame = {.hidden = 32, .norm_epsilon = 1e-5, .block_norm_epsilon = 1e-5,
             .max_positions = 256, .end_tokens = {50279}, .end_token_count = 1},
         .attention = {.heads = 4, .kv_heads = 2, .head_size = 8, .experts = 1,
             .experts_per_token = 1, .norm_wide = true, .norm_epsilon = 1e-5,
             .value_clip = 0.75,
-            .rope = {.kind = VKMOE_ROPE_HALF, .base = 1e4f, .scaling = VKMOE_ROPE_LLAMA3,
+            .rope = {.kind = VKMOE_ROPE_HALF, .base = 1e4f, .scaling = VKMOE_ROPE_SCALING_LLAMA3,
                 .factor = 8.0f, .original_positions = 32, .low_factor = 1.0f,
                 .high_factor = 4.0f}},
         .experts = {.inner = 24, .experts = 8, .experts_per_token = 3, SOFTMAX_GATE,
-            .activation = VKMOE_SILU},
+            .activation = VKMOE_ACTIVATION_SILU},
         .write_attention = write_dense_attention, .write_experts = write_qwen,
     },
     {
@@ -408,17 +408,17 @@ static const struct family families[] = {
             "\"rope_scaling\":{\"rope_type\":\"yarn\",\"factor\":4.0,\"beta_fast\":32.0,"
             "\"beta_slow\":1.0,\"original_max_position_embeddings\":64,\"truncate\":false},"
             "\"max_position_embeddings\":256,\"eos_token_id\":7,\"vocab_size\":32}",
-        .dtype = VKMOE_BF16, .blocks = 3, .vocabulary = 32,
+        .dtype = VKMOE_DTYPE_BF16, .blocks = 3, .vocabulary = 32,
         .has = HAS_BIASES | HAS_SINKS | HAS_EXPERT_BIASES, .windows = {6, 0, 6},
         .frame = {.hidden = 48, .norm_epsilon = 1e-5, .block_norm_epsilon = 1e-5,
             .max_positions = 256, .end_tokens = {7}, .end_token_count = 1},
         .attention = {.heads = 4, .kv_heads = 2, .head_size = 16, .experts = 1,
             .experts_per_token = 1,
-            .rope = {.kind = VKMOE_ROPE_HALF, .base = 150000.0f, .scaling = VKMOE_ROPE_YARN,
+            .rope = {.kind = VKMOE_ROPE_HALF, .base = 150000.0f, .scaling = VKMOE_ROPE_SCALING_YARN,
                 .factor = 4.0f, .original_positions = 64, .beta_fast = 32.0f,
                 .beta_slow = 1.0f, .attention_factor = 1.138629436f, .truncate_off = true}},
         .experts = {.inner = 32, .experts = 4, .experts_per_token = 2, TOP_K_GATE,
-            .activation = VKMOE_SWIGLU_OAI, .activation_alpha = 1.702,
+            .activation = VKMOE_ACTIVATION_SWIGLU_OAI, .activation_alpha = 1.702,
             .activation_limit = 7.0},
         .write_attention = write_dense_attention, .write_experts = write_gpt_oss,
     },
@@ -430,7 +430,7 @@ static const struct family families[] = {
             "\"attention_multiplier\":0.25,\"embedding_multiplier\":12.0,"
             "\"residual_multiplier\":0.22,\"logits_scaling\":8.0,"
             "\"position_embedding_type\":\"rope\",\"eos_token_id\":0,\"vocab_size\":32}",
-        .dtype = VKMOE_F16, .blocks = 2, .vocabulary = 32,
+        .dtype = VKMOE_DTYPE_F16, .blocks = 2, .vocabulary = 32,
         .frame = {.hidden = 36, .norm_epsilon = 1e-6, .block_norm_epsilon = 1e-6,
             .embedding_scale = 12.0, .residual_scale = 0.22, .logits_scale = 0.125,
             .max_positions = 2048, .end_tokens = {0}, .end_token_count = 1},
@@ -438,7 +438,7 @@ static const struct family families[] = {
             .experts_per_token = 1, .scale = 0.25,
             .rope = {.kind = VKMOE_ROPE_HALF, .base = 1e4f}},
         .experts = {.inner = 20, .experts = 5, .experts_per_token = 2, TOP_K_GATE,
-            .activation = VKMOE_SILU},
+            .activation = VKMOE_ACTIVATION_SILU},
         .write_attention = write_dense_attention, .write_experts = write_granite,
     },
     {
@@ -452,7 +452,7 @@ static const struct family families[] = {
             "\"relative_attention_max_distance\":20,"
             "\"layer_norm_epsilon\":1e-5,\"n_positions\":96,\"decoder_start_token_id\":3,"
             "\"is_encoder_decoder\":true,\"vocab_size\":36}",
-        .dtype = VKMOE_F32, .blocks = 3, .encoder_blocks = 4, .moe = {"-x-x", "-x-"},
+        .dtype = VKMOE_DTYPE_F32, .blocks = 3, .encoder_blocks = 4, .moe = {"-x-x", "-x-"},
         .vocabulary = 36, .has = HAS_TIED_HEAD | HAS_NO_GATE, .buckets = 8, .max_distance = 20,
         .frame = {.hidden = 40, .norm_epsilon = 1e-5, .block_norm_epsilon = 1e-5,
             .logits_scale = 0.15811388300841897, .max_positions = 96,
@@ -460,7 +460,7 @@ static const struct family families[] = {
         .attention = {.heads = 3, .kv_heads = 3, .head_size = 12, .experts = 1,
             .experts_per_token = 1, .scale = 1.0},
         .experts = {.inner = 56, .experts = 4, .experts_per_token = 1, SOFTMAX_GATE,
-            .capacity = 64, .activation = VKMOE_RELU},
+            .capacity = 64, .activation = VKMOE_ACTIVATION_RELU},
     },
     {
         // With a head of its own, experts everywhere, and as many decoder blocks as the class
@@ -472,14 +472,14 @@ static const struct family families[] = {
             "\"num_experts\":3,\"expert_capacity\":50,\"dense_act_fn\":\"gelu_new\","
             "\"relative_attention_num_buckets\":13,\"relative_attention_max_distance\":9,"
             "\"tie_word_embeddings\":false,\"eos_token_id\":[4,1],\"vocab_size\":33}",
-        .dtype = VKMOE_BF16, .blocks = 2, .encoder_blocks = 2, .moe = {"xx", "xx"},
+        .dtype = VKMOE_DTYPE_BF16, .blocks = 2, .encoder_blocks = 2, .moe = {"xx", "xx"},
         .vocabulary = 33, .has = HAS_NO_GATE, .buckets = 13, .max_distance = 9,
         .frame = {.hidden = 24, .norm_epsilon = 1e-6, .block_norm_epsilon = 1e-6,
             .max_positions = 512, .end_tokens = {4, 1}, .end_token_count = 2, .start_token = 0},
         .attention = {.heads = 2, .kv_heads = 2, .head_size = 16, .experts = 1,
             .experts_per_token = 1, .scale = 1.0},
         .experts = {.inner = 20, .experts = 3, .experts_per_token = 1, SOFTMAX_GATE,
-            .capacity = 50, .activation = VKMOE_GELU_TANH},
+            .capacity = 50, .activation = VKMOE_ACTIVATION_GELU_TANH},
     },
 };
 

@@ -76,15 +76,15 @@ static char *replace(const char *text, const char *old, const char *new)
 }
 
 // Opens a family's checkpoint with a changed config. NULL after a note.
-static vkmoe_model *open_changed(const char *family, const char *old, const char *new,
+static vkmoe_checkpoint *open_changed(const char *family, const char *old, const char *new,
     const struct vkmoe_log *log, struct whole_checkpoint *checkpoint)
 {
-    vkmoe_model *model = NULL;
+    vkmoe_checkpoint *model = NULL;
     if (!whole_checkpoint_write(family, 1, checkpoint))
         return NULL;
     char *config = replace(whole_checkpoint_config(family), old, new);
     if (whole_checkpoint_rewrite_config(checkpoint, config)
-        && vkmoe_model_open(checkpoint->path, log, &model) != VKMOE_OK)
+        && vkmoe_checkpoint_open(checkpoint->path, log, &model) != VKMOE_OK)
         tap_note("%s with %s does not open", family, new);
     free(config);
     return model;
@@ -107,8 +107,8 @@ struct value_case {
     "\"truncate\":false}"
 #define QWEN_ROPE "\"rope_theta\":1000000,\"rope_scaling\":{\"type\":\"linear\",\"factor\":4.0}"
 #define HALF .kind = VKMOE_ROPE_HALF
-#define DYNAMIC HALF, .scaling = VKMOE_ROPE_DYNAMIC
-#define YARN HALF, .scaling = VKMOE_ROPE_YARN, .beta_fast = 32.0f, .beta_slow = 1.0f
+#define DYNAMIC HALF, .scaling = VKMOE_ROPE_SCALING_DYNAMIC
+#define YARN HALF, .scaling = VKMOE_ROPE_SCALING_YARN, .beta_fast = 32.0f, .beta_slow = 1.0f
 
 static const struct value_case value_cases[] = {
     {"rope-default", "mixtral", "\"vocab_size\"", "\"rope_theta\":1234.5,\"vocab_size\"",
@@ -135,7 +135,7 @@ static const struct value_case value_cases[] = {
     {"rope-linear-twice-old-base", "qwen3_moe", QWEN_ROPE,
         "\"rope_parameters\":{\"rope_type\":\"linear\",\"factor\":4.0},"
         "\"rope_scaling\":{\"type\":\"linear\",\"factor\":4,\"rope_theta\":50}",
-        .rope = {HALF, .scaling = VKMOE_ROPE_LINEAR, .base = 50.0f, .factor = 4.0f}},
+        .rope = {HALF, .scaling = VKMOE_ROPE_SCALING_LINEAR, .base = 50.0f, .factor = 4.0f}},
     {"rope-theta-of-the-class", "qwen3_moe", QWEN_ROPE, "\"rope_scaling\":null",
         .rope = {HALF, .base = 10000.0f}},
     {"rope-yarn-factor-from-positions", "qwen3_moe", QWEN_ROPE,
@@ -200,11 +200,11 @@ static const struct value_case value_cases[] = {
 static bool check_value(const struct value_case *c)
 {
     struct whole_checkpoint checkpoint;
-    vkmoe_model *model = open_changed(c->family, c->old, c->new, &printing_log, &checkpoint);
+    vkmoe_checkpoint *model = open_changed(c->family, c->old, c->new, &printing_log, &checkpoint);
     bool ok = model != NULL;
     struct vkmoe_attention_params params;
     for (uint32_t b = 0; ok && b < checkpoint.block_count; b++) {
-        ok = vkmoe_model_get_attention(model, (struct vkmoe_block){.index = b}, &params)
+        ok = vkmoe_checkpoint_get_attention(model, (struct vkmoe_block){.index = b}, &params)
             == VKMOE_OK;
         if (ok && c->rope.kind)
             ok = same_rope(&c->rope, &params.rope);
@@ -215,15 +215,15 @@ static bool check_value(const struct value_case *c)
         if (ok && c->has_windows && c->windows[b] == 0)
             ok = !params.patterns;
     }
-    struct vkmoe_frame_params frame;
-    ok = ok && vkmoe_model_get_frame(model, &frame) == VKMOE_OK;
+    struct vkmoe_frame frame;
+    ok = ok && vkmoe_checkpoint_get_frame(model, &frame) == VKMOE_OK;
     if (ok && c->max_positions)
         ok = same_number("max positions", c->max_positions, frame.max_positions);
     if (ok && c->has_start_token)
         ok = same_number("start token", c->start_token, frame.start_token);
     if (ok && c->tied)
         ok = frame.head.data == frame.embedding.data;
-    vkmoe_model_destroy(&model);
+    vkmoe_checkpoint_destroy(&model);
     whole_checkpoint_finish(&checkpoint);
     return ok;
 }
@@ -449,24 +449,24 @@ static void keep_line(void *user, enum vkmoe_log_level level, const char *line)
     snprintf(lines->last, sizeof lines->last, "%s", line);
 }
 
-static enum vkmoe_status call_model(vkmoe_model *model, enum call call, struct vkmoe_block block)
+static enum vkmoe_status call_model(vkmoe_checkpoint *model, enum call call, struct vkmoe_block block)
 {
     struct vkmoe_attention_params attention;
-    struct vkmoe_frame_params frame;
-    struct vkmoe_layer_params dense;
+    struct vkmoe_frame frame;
+    struct vkmoe_moe_params dense;
     struct vkmoe_view norms[2];
     block.decoder = block.decoder || call == DECODER || call == CROSS;
     block.cross = block.cross || call == CROSS;
     if (call == MLP)
-        return vkmoe_model_get_mlp(model, block, &dense);
+        return vkmoe_checkpoint_get_mlp(model, block, &dense);
     if (call == ATTENTION || call == DECODER || call == CROSS)
-        return vkmoe_model_get_attention(model, block, &attention);
-    return call == FRAME ? vkmoe_model_get_frame(model, &frame)
-        : vkmoe_model_get_norms(model, block, &norms[0], &norms[1]);
+        return vkmoe_checkpoint_get_attention(model, block, &attention);
+    return call == FRAME ? vkmoe_checkpoint_get_frame(model, &frame)
+        : vkmoe_checkpoint_get_norms(model, block, &norms[0], &norms[1]);
 }
 
 // `call` fails like this, twice, with one line each that contains `text`.
-static bool refuses(vkmoe_model *model, enum call call, struct vkmoe_block block,
+static bool refuses(vkmoe_checkpoint *model, enum call call, struct vkmoe_block block,
     enum vkmoe_status expected, const char *text, struct lines *lines)
 {
     for (int i = 0; i < 2; i++) {
@@ -487,19 +487,19 @@ static bool check_error(const struct error_case *c)
     struct lines lines = {0};
     const struct vkmoe_log log = {.write = keep_line, .user = &lines};
     struct whole_checkpoint checkpoint;
-    vkmoe_model *model = open_changed(c->family, c->old, c->new, &log, &checkpoint);
+    vkmoe_checkpoint *model = open_changed(c->family, c->old, c->new, &log, &checkpoint);
     bool ok = model && refuses(model, c->call, (struct vkmoe_block){0}, c->status, c->text, &lines);
     // The experts, if there are any, are there all the same.
-    struct vkmoe_layer_params params;
+    struct vkmoe_moe_params params;
     struct vkmoe_block block = {0};
-    while (ok && block.index < 3 && !vkmoe_model_is_moe(model, block))
+    while (ok && block.index < 3 && !vkmoe_checkpoint_is_moe(model, block))
         block.index++;
-    if (ok && vkmoe_model_is_moe(model, block)
-        && vkmoe_model_get_layer(model, block, &params) != VKMOE_OK) {
+    if (ok && vkmoe_checkpoint_is_moe(model, block)
+        && vkmoe_checkpoint_get_moe(model, block, &params) != VKMOE_OK) {
         tap_note("the experts are refused too: %s", lines.last);
         ok = false;
     }
-    vkmoe_model_destroy(&model);
+    vkmoe_checkpoint_destroy(&model);
     whole_checkpoint_finish(&checkpoint);
     return ok;
 }
@@ -619,19 +619,19 @@ static bool check_tensor(const struct tensor_case *c)
     struct lines lines = {0};
     const struct vkmoe_log log = {.write = keep_line, .user = &lines};
     struct whole_checkpoint checkpoint;
-    vkmoe_model *model = NULL;
+    vkmoe_checkpoint *model = NULL;
     bool ok = whole_checkpoint_write(c->family, 1, &checkpoint);
     if (ok && !spoil(&checkpoint, c->old, c->new)) {
         tap_note("%s is not in the header", c->old);
         ok = false;
     }
-    if (ok && vkmoe_model_open(checkpoint.path, &log, &model) != VKMOE_OK) {
+    if (ok && vkmoe_checkpoint_open(checkpoint.path, &log, &model) != VKMOE_OK) {
         tap_note("does not open: %s", lines.last);
         ok = false;
     }
     ok = ok && refuses(model, c->call, (struct vkmoe_block){.index = c->block}, c->status, c->text,
         &lines);
-    vkmoe_model_destroy(&model);
+    vkmoe_checkpoint_destroy(&model);
     whole_checkpoint_finish(&checkpoint);
     return ok;
 }
@@ -655,7 +655,7 @@ static void test_arguments(struct tap *tap)
     struct lines lines = {0};
     const struct vkmoe_log log = {.write = keep_line, .user = &lines};
     struct whole_checkpoint checkpoint;
-    vkmoe_model *model = open_changed("mixtral", "", "", &log, &checkpoint);
+    vkmoe_checkpoint *model = open_changed("mixtral", "", "", &log, &checkpoint);
     const struct vkmoe_block first = {0}, beyond = {.index = 2}, decoder = {.decoder = true};
     const struct vkmoe_block cross = {.cross = true};
     const char *no_cross = "block 0 has no attention to an encoder";
@@ -668,11 +668,11 @@ static void test_arguments(struct tap *tap)
         && refuses(model, MLP, first, UNSUPPORTED, "block 0 holds experts", &lines)
         && refuses(model, NORMS, beyond, VKMOE_ERROR_NOT_FOUND, "only 2", &lines)
         && refuses(model, ATTENTION, decoder, VKMOE_ERROR_NOT_FOUND, "decoder block 0", &lines)
-        && vkmoe_model_get_attention(model, (struct vkmoe_block){0}, NULL) == INVALID
-        && vkmoe_model_get_frame(model, NULL) == INVALID
-        && vkmoe_model_get_norms(model, (struct vkmoe_block){0}, &view, NULL) == INVALID
-        && vkmoe_model_get_frame(NULL, NULL) == INVALID;
-    vkmoe_model_destroy(&model);
+        && vkmoe_checkpoint_get_attention(model, (struct vkmoe_block){0}, NULL) == INVALID
+        && vkmoe_checkpoint_get_frame(model, NULL) == INVALID
+        && vkmoe_checkpoint_get_norms(model, (struct vkmoe_block){0}, &view, NULL) == INVALID
+        && vkmoe_checkpoint_get_frame(NULL, NULL) == INVALID;
+    vkmoe_checkpoint_destroy(&model);
     whole_checkpoint_finish(&checkpoint);
 
     model = ok ? open_changed("switch_transformers", "", "", &log, &checkpoint) : NULL;
@@ -681,7 +681,7 @@ static void test_arguments(struct tap *tap)
             "has no decoder block 3, only 3 of them", &lines)
         && refuses(model, MLP, (struct vkmoe_block){.index = 1, .decoder = true}, UNSUPPORTED,
             "decoder block 1 holds experts", &lines);
-    vkmoe_model_destroy(&model);
+    vkmoe_checkpoint_destroy(&model);
     whole_checkpoint_finish(&checkpoint);
     tap_result(tap, ok, "arguments");
 }
@@ -692,19 +692,19 @@ static void test_renamed_embedding(struct tap *tap)
     if (!tap_wants(tap, "renamed-embedding"))
         return;
     struct whole_checkpoint checkpoint;
-    struct vkmoe_frame_params frame;
-    vkmoe_model *model = NULL;
+    struct vkmoe_frame frame;
+    vkmoe_checkpoint *model = NULL;
     bool ok = whole_checkpoint_write("switch_transformers", 1, &checkpoint)
         && spoil(&checkpoint, "shared.weight", "sharef.weight")
-        && vkmoe_model_open(checkpoint.path, &printing_log, &model) == VKMOE_OK
-        && vkmoe_model_get_frame(model, &frame) == VKMOE_OK
+        && vkmoe_checkpoint_open(checkpoint.path, &printing_log, &model) == VKMOE_OK
+        && vkmoe_checkpoint_get_frame(model, &frame) == VKMOE_OK
         && frame.embedding.data && frame.embedding.data == frame.head.data;
     float number;
     for (uint32_t i = 0; ok && i < checkpoint.vocabulary * checkpoint.hidden; i++) {
         memcpy(&number, (const char *)frame.embedding.data + 4 * i, 4);
         ok = number == (float)checkpoint.embedding[i];
     }
-    vkmoe_model_destroy(&model);
+    vkmoe_checkpoint_destroy(&model);
     whole_checkpoint_finish(&checkpoint);
     tap_result(tap, ok, "renamed-embedding");
 }
@@ -720,10 +720,10 @@ static void test_other_families(struct tap *tap)
         struct lines lines = {0};
         const struct vkmoe_log log = {.write = keep_line, .user = &lines};
         struct checkpoint checkpoint;
-        vkmoe_model *model = NULL;
+        vkmoe_checkpoint *model = NULL;
         bool whole = false;
         ok = checkpoint_create(i, 1, "/tmp", &checkpoint)
-            && vkmoe_model_open(checkpoint.path, &log, &model) == VKMOE_OK;
+            && vkmoe_checkpoint_open(checkpoint.path, &log, &model) == VKMOE_OK;
         for (uint32_t f = 0; whole_checkpoint_family(f); f++)
             whole = whole || strcmp(whole_checkpoint_family(f), checkpoint.info.family) == 0;
         if (ok && !whole) {
@@ -733,7 +733,7 @@ static void test_other_families(struct tap *tap)
                     &lines) && ok;
             refused++;
         }
-        vkmoe_model_destroy(&model);
+        vkmoe_checkpoint_destroy(&model);
         checkpoint_destroy(&checkpoint);
     }
     tap_note("%u checkpoints of other families", refused);

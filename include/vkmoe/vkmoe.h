@@ -92,11 +92,11 @@ typedef struct VkCommandBuffer_T *VkCommandBuffer;
 typedef struct vkmoe_device vkmoe_device; // any thread
 
 enum vkmoe_device_type {
-    VKMOE_DEVICE_OTHER,
-    VKMOE_DEVICE_INTEGRATED,
-    VKMOE_DEVICE_DISCRETE,
-    VKMOE_DEVICE_VIRTUAL,
-    VKMOE_DEVICE_CPU,
+    VKMOE_DEVICE_TYPE_OTHER,
+    VKMOE_DEVICE_TYPE_INTEGRATED,
+    VKMOE_DEVICE_TYPE_DISCRETE,
+    VKMOE_DEVICE_TYPE_VIRTUAL,
+    VKMOE_DEVICE_TYPE_CPU,
 };
 
 struct vkmoe_device_info {
@@ -226,7 +226,7 @@ typedef struct vkmoe_stream vkmoe_stream; // work recorded and executed in order
 // vkmoe_stream_submit() hands to the device, or, between
 // vkmoe_stream_record_into() and vkmoe_stream_record_into(NULL), into the
 // caller's. It owns the scratch memory that its work needs. A function that records
-// (vkmoe_layer_forward(), vkmoe_attention_forward(), _store(), vkmoe_network_forward(),
+// (vkmoe_moe_forward(), vkmoe_attention_forward(), _store(), vkmoe_model_forward(),
 // _encode()) records all of its work or, when it fails, nothing: the stream, and the
 // caller's command buffer, are as they were before.
 VKMOE_API enum vkmoe_status vkmoe_stream_create(vkmoe_device *device, vkmoe_stream **out);
@@ -235,7 +235,7 @@ VKMOE_API enum vkmoe_status vkmoe_stream_create(vkmoe_device *device, vkmoe_stre
 // buffer it cannot: the caller must have waited.
 VKMOE_API void vkmoe_stream_destroy(vkmoe_stream **stream);
 
-// Makes room for `scratch_size` bytes (see vkmoe_layer_scratch_size()), so that
+// Makes room for `scratch_size` bytes (see vkmoe_moe_scratch_size()), so that
 // recording allocates no device memory. A stream with its own command buffer grows by
 // itself; one that records into the caller's must be prepared. INVALID while a
 // caller's command buffer is set. Waits for submitted work; those of the caller that
@@ -288,7 +288,7 @@ VKMOE_API enum vkmoe_status vkmoe_stream_wait(vkmoe_stream *stream, uint64_t tim
 
 // ------------------------------------------------------------------------ weights
 
-enum vkmoe_dtype { VKMOE_F32, VKMOE_F16, VKMOE_BF16 };
+enum vkmoe_dtype { VKMOE_DTYPE_F32, VKMOE_DTYPE_F16, VKMOE_DTYPE_BF16 };
 
 struct vkmoe_file; // of an open model
 
@@ -318,15 +318,15 @@ enum vkmoe_score { // s from logits l
 enum vkmoe_select { // I from s
     VKMOE_SELECT_TOP_K,      // the k largest; the lower index wins ties
     VKMOE_SELECT_SPARSEMIXER,// Phi-3.5: see router_params.sparsemixer_threshold
-    VKMOE_SELECT_SUPPLIED,   // forward_params.ids, weighed by the router's scores
-    VKMOE_SELECT_SUPPLIED_WEIGHTED, // forward_params.ids and .weights; there is no router
+    VKMOE_SELECT_SUPPLIED,   // moe_forward_params.ids, weighed by the router's scores
+    VKMOE_SELECT_SUPPLIED_WEIGHTED, // moe_forward_params.ids and .weights; there is no router
 };
 enum vkmoe_weigh { // w from s and l at I
     VKMOE_WEIGH_SCORE,   // s[I]
     VKMOE_WEIGH_SOFTMAX, // softmax over the chosen logits l[I]
     VKMOE_WEIGH_SIGMOID, // sigmoid(l[I])
 };
-enum vkmoe_group_score { VKMOE_GROUP_MAX, VKMOE_GROUP_SUM_TOP_2 };
+enum vkmoe_group_score { VKMOE_GROUP_SCORE_MAX, VKMOE_GROUP_SCORE_SUM_TOP_2 };
 
 // The gate, in the order it computes (DeepSeek-V3, arXiv 2412.19437, is the
 // richest user; every other model is this with parts left out):
@@ -369,7 +369,7 @@ struct vkmoe_router_params {
     float sparsemixer_threshold;   // 2 * router_jitter_noise; 0.02 for Phi-3.5
     bool rms_norm;                 // r = x / sqrt(mean(x^2) + rms_epsilon)
     float rms_epsilon;
-    struct vkmoe_view weight;          // [experts][router_hidden], see layer_params
+    struct vkmoe_view weight;          // [experts][router_hidden], see moe_params
     struct vkmoe_view input_scale;     // [router_hidden], multiplies r (Gemma-4); absent: 1
     struct vkmoe_view bias;            // [experts] added to l
     struct vkmoe_view correction_bias; // [experts] for the selection only
@@ -384,26 +384,26 @@ struct vkmoe_router_params {
 };
 
 enum vkmoe_activation { // g: gate, u: up; ungated experts compute act(u)
-    VKMOE_SILU,        // silu(g) u
-    VKMOE_GELU_TANH,   // gelu(g) u, tanh form
-    VKMOE_GELU_ERF,    // gelu(g) u, erf form
-    VKMOE_RELU,        // max(g, 0) u
-    VKMOE_RELU2,       // max(g, 0)^2 u
-    VKMOE_IDENTITY,    // g u
-    VKMOE_SWIGLU_OAI,  // gpt-oss: g = min(g, limit), u = clamp(u, -limit, limit): (u + 1) g sigmoid(alpha g)
-    VKMOE_SILU_CLAMP,  // DeepSeek-V4: g = min(g, limit), u = clamp(u, -limit, limit): silu(g) u
-    VKMOE_SWIGLU_STEP, // Step-3.5: min(silu(g), limit) clamp(u, -limit, limit)
+    VKMOE_ACTIVATION_SILU,        // silu(g) u
+    VKMOE_ACTIVATION_GELU_TANH,   // gelu(g) u, tanh form
+    VKMOE_ACTIVATION_GELU_ERF,    // gelu(g) u, erf form
+    VKMOE_ACTIVATION_RELU,        // max(g, 0) u
+    VKMOE_ACTIVATION_RELU2,       // max(g, 0)^2 u
+    VKMOE_ACTIVATION_IDENTITY,    // g u
+    VKMOE_ACTIVATION_SWIGLU_OAI,  // gpt-oss: g = min(g, limit), u = clamp(u, -limit, limit): (u + 1) g sigmoid(alpha g)
+    VKMOE_ACTIVATION_SILU_CLAMP,  // DeepSeek-V4: g = min(g, limit), u = clamp(u, -limit, limit): silu(g) u
+    VKMOE_ACTIVATION_SWIGLU_STEP, // Step-3.5: min(silu(g), limit) clamp(u, -limit, limit)
 };
 
 // Experts: h = act(x gate[e]t + gate_bias[e], x up[e]t + up_bias[e]),
 //          o = h down[e]t + down_bias[e].
-struct vkmoe_layer_params {
+struct vkmoe_moe_params {
     uint32_t hidden, inner;   // widths of x and of h; 1 to 65536
     uint32_t experts;         // 1 to 1024
     uint32_t experts_per_token; // k, 1 to experts
     struct vkmoe_router_params router;
     // Width of what the gate sees, 1 to 65536; 0: hidden. Another than hidden needs a router,
-    // forward_params.router_x, and no shared_token_gate.
+    // moe_forward_params.router_x, and no shared_token_gate.
     uint32_t router_hidden;
     enum vkmoe_activation activation;
     float activation_alpha; // SWIGLU_OAI; 0: 1.702
@@ -426,7 +426,7 @@ struct vkmoe_layer_params {
 
 // -------------------------------------------------------------------------- layer
 
-typedef struct vkmoe_layer vkmoe_layer; // router and experts on the device; any thread
+typedef struct vkmoe_moe vkmoe_moe; // router and experts on the device; any thread
 
 // Copies the weights to the device, in the dtype they have; the views are not
 // needed afterwards. INVALID names the field that breaks a rule above. OUT_OF_MEMORY
@@ -436,21 +436,21 @@ typedef struct vkmoe_layer vkmoe_layer; // router and experts on the device; any
 //
 // Free is what the driver's VK_EXT_memory_budget says, else what the library has not taken of
 // the heaps; on a CPU what the machine, control groups and the limit of address space leave.
-VKMOE_API enum vkmoe_status vkmoe_layer_create(vkmoe_device *device,
-    const struct vkmoe_layer_params *params, vkmoe_layer **out);
+VKMOE_API enum vkmoe_status vkmoe_moe_create(vkmoe_device *device,
+    const struct vkmoe_moe_params *params, vkmoe_moe **out);
 
-VKMOE_API void vkmoe_layer_destroy(vkmoe_layer **layer);
+VKMOE_API void vkmoe_moe_destroy(vkmoe_moe **moe);
 
 // Device memory that the layer's weights take.
-VKMOE_API uint64_t vkmoe_layer_size(const vkmoe_layer *layer);
+VKMOE_API uint64_t vkmoe_moe_device_size(const vkmoe_moe *moe);
 
 // The scratch that a forward of `tokens` needs, at most
 // tokens * k * (inner + hidden) * 4 + tokens * experts * 4 + 1 MiB; with a
 // shared expert wider than k * hidden, tokens * (shared_inner - k * hidden) * 4 more;
 // with router.levels, tokens * 8 more.
-VKMOE_API uint64_t vkmoe_layer_scratch_size(const vkmoe_layer *layer, uint32_t tokens);
+VKMOE_API uint64_t vkmoe_moe_scratch_size(const vkmoe_moe *moe, uint32_t tokens);
 
-struct vkmoe_forward_params {
+struct vkmoe_moe_forward_params {
     uint32_t tokens;          // 0 to 65536; 0 records nothing and succeeds
     uint32_t sequence_tokens; // capacity counts per run of this many tokens; 0: all are one sequence
     struct vkmoe_span x;        // in  f32 [tokens][hidden]
@@ -471,8 +471,8 @@ struct vkmoe_forward_params {
 // INVALID if a span is too short or misaligned, OUT_OF_MEMORY if scratch could not grow or
 // a pipeline not be made; failing, for these or any other reason, means that nothing was
 // recorded.
-VKMOE_API enum vkmoe_status vkmoe_layer_forward(vkmoe_stream *stream, const vkmoe_layer *layer,
-    const struct vkmoe_forward_params *params);
+VKMOE_API enum vkmoe_status vkmoe_moe_forward(vkmoe_stream *stream, const vkmoe_moe *moe,
+    const struct vkmoe_moe_forward_params *params);
 
 // ---------------------------------------------------------------------- attention
 //
@@ -521,15 +521,15 @@ enum vkmoe_rope_kind {
     VKMOE_ROPE_INTERLEAVED, // pairs (2c, 2c + 1): GPT-J, DeepSeek
 };
 enum vkmoe_rope_scaling {
-    VKMOE_ROPE_PLAIN,
-    VKMOE_ROPE_LINEAR,  // positions / factor
-    VKMOE_ROPE_LLAMA3,
-    VKMOE_ROPE_YARN,    // arXiv 2309.00071, with the attention factor
+    VKMOE_ROPE_SCALING_PLAIN,
+    VKMOE_ROPE_SCALING_LINEAR,  // positions / factor
+    VKMOE_ROPE_SCALING_LLAMA3,
+    VKMOE_ROPE_SCALING_YARN,    // arXiv 2309.00071, with the attention factor
     // Once the context is longer than original_positions its base grows with the length L:
     // base * (factor * L / original_positions - (factor - 1))^(size / (size - 2)). A forward
-    // rotates its queries and keys for its own L, see `longest` of vkmoe_attend_params; keys
+    // rotates its queries and keys for its own L, see `longest` of vkmoe_attention_forward_params; keys
     // in the cache stay as they were rotated.
-    VKMOE_ROPE_DYNAMIC,
+    VKMOE_ROPE_SCALING_DYNAMIC,
 };
 struct vkmoe_rope {
     enum vkmoe_rope_kind kind;
@@ -594,11 +594,11 @@ struct vkmoe_attention_params {
 
 typedef struct vkmoe_attention vkmoe_attention; // weights on the device; any thread
 
-// As vkmoe_layer_create(), _destroy() and _size().
+// As vkmoe_moe_create(), _destroy() and _size().
 VKMOE_API enum vkmoe_status vkmoe_attention_create(vkmoe_device *device,
     const struct vkmoe_attention_params *params, vkmoe_attention **out);
 VKMOE_API void vkmoe_attention_destroy(vkmoe_attention **attention);
-VKMOE_API uint64_t vkmoe_attention_size(const vkmoe_attention *attention);
+VKMOE_API uint64_t vkmoe_attention_device_size(const vkmoe_attention *attention);
 
 // Keys and values of several independent sequences, for one attention layer.
 typedef struct vkmoe_cache vkmoe_cache;
@@ -607,13 +607,13 @@ struct vkmoe_cache_params {
     uint32_t kv_heads, head_size; // as the attention's
     uint32_t sequences;           // at least 1
     uint32_t capacity;            // positions each may hold
-    enum vkmoe_dtype dtype;       // VKMOE_F32 or VKMOE_F16
+    enum vkmoe_dtype dtype;       // VKMOE_DTYPE_F32 or VKMOE_DTYPE_F16
     uint32_t block;               // of patterns with `top`, at most 2048 of these; 0: none has it
 };
 VKMOE_API enum vkmoe_status vkmoe_cache_create(vkmoe_device *device,
     const struct vkmoe_cache_params *params, vkmoe_cache **out);
 VKMOE_API void vkmoe_cache_destroy(vkmoe_cache **cache);
-VKMOE_API uint64_t vkmoe_cache_size(const vkmoe_cache *cache);
+VKMOE_API uint64_t vkmoe_cache_device_size(const vkmoe_cache *cache);
 
 // Scratch that a forward of `tokens` needs, at most
 // tokens * (k * heads * head_size + k * hidden + 2 * kv_heads * head_size) * 4
@@ -624,7 +624,7 @@ VKMOE_API uint64_t vkmoe_cache_size(const vkmoe_cache *cache);
 // There is no tokens x tokens buffer.
 VKMOE_API uint64_t vkmoe_attention_scratch_size(const vkmoe_attention *attention, uint32_t tokens);
 
-struct vkmoe_attend_params {
+struct vkmoe_attention_forward_params {
     uint32_t tokens;            // 0 to 65536
     struct vkmoe_span x;        // in  f32 [tokens][hidden]
     struct vkmoe_span y;        // out f32 [tokens][hidden]
@@ -636,32 +636,32 @@ struct vkmoe_attend_params {
     struct vkmoe_span lengths;  // u32 [sequences]: positions held, for both_sides only
     bool stored;                // keys and values are there already; x gives queries alone
     // An upper bound of positions + 1, for the size of the work; 0: the capacity. With
-    // VKMOE_ROPE_DYNAMIC it is the length of the context, exact, and part of the formula:
+    // VKMOE_ROPE_SCALING_DYNAMIC it is the length of the context, exact, and part of the formula:
     // chunks of a prompt longer than original_positions that give the length they reach differ
     // from the prompt at once; chunks that all give the whole prompt's do not.
     uint32_t longest;
-    struct vkmoe_span ids, weights; // as in vkmoe_forward_params
+    struct vkmoe_span ids, weights; // as in vkmoe_moe_forward_params
 };
 
-// Records one attention; buffers, repetition and errors are as of vkmoe_layer_forward().
+// Records one attention; buffers, repetition and errors are as of vkmoe_moe_forward().
 // UNSUPPORTED, too, if a pattern looks both ways over more tokens than one pass takes, or if
 // a query would walk over more keys than the driver lets a loop: lavapipe before Mesa 26 ends
 // it after 12000 to 30000, by the head's size.
 VKMOE_API enum vkmoe_status vkmoe_attention_forward(vkmoe_stream *stream,
-    const vkmoe_attention *attention, vkmoe_cache *cache, const struct vkmoe_attend_params *params);
+    const vkmoe_attention *attention, vkmoe_cache *cache, const struct vkmoe_attention_forward_params *params);
 
 // Writes the keys and values of x to their places and does nothing else: what a decoder's
 // attention to an encoder needs before it runs with `stored`. Of `params` only tokens, x,
-// positions and sequences count, and longest for VKMOE_ROPE_DYNAMIC. The scratch of a forward
+// positions and sequences count, and longest for VKMOE_ROPE_SCALING_DYNAMIC. The scratch of a forward
 // suffices.
 VKMOE_API enum vkmoe_status vkmoe_attention_store(vkmoe_stream *stream,
-    const vkmoe_attention *attention, vkmoe_cache *cache, const struct vkmoe_attend_params *params);
+    const vkmoe_attention *attention, vkmoe_cache *cache, const struct vkmoe_attention_forward_params *params);
 
 // -------------------------------------------------------------------------- model
 
-typedef struct vkmoe_model vkmoe_model; // a checkpoint's config and its mapped files; any thread
+typedef struct vkmoe_checkpoint vkmoe_checkpoint; // a checkpoint's config and its mapped files; any thread
 
-struct vkmoe_model_info {
+struct vkmoe_checkpoint_info {
     char family[32];       // "mixtral", "qwen3_moe", ...: config.json's model_type
     uint32_t blocks;       // encoder blocks of an encoder-decoder
     uint32_t decoder_blocks; // of an encoder-decoder, else 0
@@ -684,12 +684,12 @@ struct vkmoe_model_info {
 // or NOT_FOUND with one line that names the file and what is wrong with it, or what is
 // there instead; UNSUPPORTED for a family that this version does not know and for
 // quantised weights, which the line calls by name.
-VKMOE_API enum vkmoe_status vkmoe_model_open(const char *path, const struct vkmoe_log *log,
-    vkmoe_model **out);
+VKMOE_API enum vkmoe_status vkmoe_checkpoint_open(const char *path, const struct vkmoe_log *log,
+    vkmoe_checkpoint **out);
 
-VKMOE_API void vkmoe_model_destroy(vkmoe_model **model);
+VKMOE_API void vkmoe_checkpoint_destroy(vkmoe_checkpoint **checkpoint);
 
-VKMOE_API void vkmoe_model_get_info(const vkmoe_model *model, struct vkmoe_model_info *info);
+VKMOE_API void vkmoe_checkpoint_get_info(const vkmoe_checkpoint *checkpoint, struct vkmoe_checkpoint_info *info);
 
 // Which block: `decoder` chooses the decoder's blocks of an encoder-decoder.
 struct vkmoe_block {
@@ -699,30 +699,30 @@ struct vkmoe_block {
 };
 
 // True if the block is a Mixture-of-Experts block.
-VKMOE_API bool vkmoe_model_is_moe(const vkmoe_model *model, struct vkmoe_block block);
+VKMOE_API bool vkmoe_checkpoint_is_moe(const vkmoe_checkpoint *checkpoint, struct vkmoe_block block);
 
-// Fills `params` for vkmoe_layer_create() from the block's config and tensors. What
+// Fills `params` for vkmoe_moe_create() from the block's config and tensors. What
 // it points to belongs to the model and lives as long; release nothing. INVALID
 // if a tensor is missing or has a wrong shape, NOT_FOUND if there is no such block,
 // UNSUPPORTED if it holds no experts.
-VKMOE_API enum vkmoe_status vkmoe_model_get_layer(vkmoe_model *model, struct vkmoe_block block,
-    struct vkmoe_layer_params *params);
+VKMOE_API enum vkmoe_status vkmoe_checkpoint_get_moe(vkmoe_checkpoint *checkpoint, struct vkmoe_block block,
+    struct vkmoe_moe_params *params);
 
 // The dense feed-forward network of a block without experts, as a layer of one expert
 // with SELECT_SUPPLIED_WEIGHTED. Errors as above; UNSUPPORTED if the block does hold
 // experts, or if this version does not know the family's dense blocks.
-VKMOE_API enum vkmoe_status vkmoe_model_get_mlp(vkmoe_model *model, struct vkmoe_block block,
-    struct vkmoe_layer_params *params);
+VKMOE_API enum vkmoe_status vkmoe_checkpoint_get_mlp(vkmoe_checkpoint *checkpoint, struct vkmoe_block block,
+    struct vkmoe_moe_params *params);
 
 // The same for the block's attention, which may be routed or dense. NOT_FOUND if the
 // block has none.
-VKMOE_API enum vkmoe_status vkmoe_model_get_attention(vkmoe_model *model, struct vkmoe_block block,
+VKMOE_API enum vkmoe_status vkmoe_checkpoint_get_attention(vkmoe_checkpoint *checkpoint, struct vkmoe_block block,
     struct vkmoe_attention_params *params);
 
 // What a model has around its blocks. A block is
 //     x += multiplier * attention(norm(x));  x += multiplier * experts(norm(x))
 // and an encoder-decoder's decoder has attention to the encoder's output between the two.
-struct vkmoe_frame_params {
+struct vkmoe_frame {
     uint32_t hidden, vocabulary;
     uint32_t blocks;         // of an encoder-decoder, the decoder's
     uint32_t encoder_blocks; // 0: decoder only
@@ -743,25 +743,25 @@ struct vkmoe_frame_params {
     uint32_t end_token_count;
     int32_t start_token;           // of a decoder that follows an encoder, else -1
 };
-VKMOE_API enum vkmoe_status vkmoe_model_get_frame(vkmoe_model *model,
-    struct vkmoe_frame_params *params);
+VKMOE_API enum vkmoe_status vkmoe_checkpoint_get_frame(vkmoe_checkpoint *checkpoint,
+    struct vkmoe_frame *params);
 
 // The two norms of a block, [hidden] each; of a cross one only the attention's.
-VKMOE_API enum vkmoe_status vkmoe_model_get_norms(vkmoe_model *model, struct vkmoe_block block,
+VKMOE_API enum vkmoe_status vkmoe_checkpoint_get_norms(vkmoe_checkpoint *checkpoint, struct vkmoe_block block,
     struct vkmoe_view *attention_norm, struct vkmoe_view *experts_norm);
 
 // --------------------------------------------------------------------- checkpoint
 
 // What such a directory holds, to look at: of any family, known or not, with weights of any
-// type. vkmoe_model_open() says whether it can be used. Any thread.
-typedef struct vkmoe_checkpoint vkmoe_checkpoint;
+// type. vkmoe_checkpoint_open() says whether it can be used. Any thread.
+typedef struct vkmoe_inventory vkmoe_inventory;
 
-struct vkmoe_checkpoint_info {
+struct vkmoe_inventory_info {
     char model_type[64];     // config.json's; "": it has none
     char quantisation[64];   // "fp8", "NVFP4", "gptq", ...; "": none, or none that is recognised
     // Of a family that is known (else `treated_as` is "") what config.json says; always
     // parameters, file_size, tensors and files. `dtype` means nothing here.
-    struct vkmoe_model_info model;
+    struct vkmoe_checkpoint_info checkpoint;
     uint32_t absent_tensors, missing_files; // that the index names; not there, or not readable
 };
 
@@ -774,29 +774,29 @@ struct vkmoe_tensor_info {
     bool absent;             // named by the index alone: only name and file mean anything
 };
 
-// As vkmoe_model_open(), but UNSUPPORTED only for a GGUF file. Wrong settings in config.json, or a
+// As vkmoe_checkpoint_open(), but UNSUPPORTED only for a GGUF file. Wrong settings in config.json, or a
 // file beside it that is to say how the weights are quantised and cannot be read, do not matter.
-VKMOE_API enum vkmoe_status vkmoe_checkpoint_open(const char *path, const struct vkmoe_log *log,
-    vkmoe_checkpoint **out);
-VKMOE_API void vkmoe_checkpoint_destroy(vkmoe_checkpoint **checkpoint);
-VKMOE_API void vkmoe_checkpoint_get_info(const vkmoe_checkpoint *checkpoint,
-    struct vkmoe_checkpoint_info *info);
+VKMOE_API enum vkmoe_status vkmoe_inventory_open(const char *path, const struct vkmoe_log *log,
+    vkmoe_inventory **out);
+VKMOE_API void vkmoe_inventory_destroy(vkmoe_inventory **inventory);
+VKMOE_API void vkmoe_inventory_get_info(const vkmoe_inventory *inventory,
+    struct vkmoe_inventory_info *info);
 
 // Tensor `index` in the order of names, the absent ones among them. NOT_FOUND if there are
 // not so many.
-VKMOE_API enum vkmoe_status vkmoe_checkpoint_get_tensor(const vkmoe_checkpoint *checkpoint,
+VKMOE_API enum vkmoe_status vkmoe_inventory_get_tensor(const vkmoe_inventory *inventory,
     uint32_t index, struct vkmoe_tensor_info *info);
 
 // ------------------------------------------------------------------------ network
 
 // A whole model on the device: token ids in, logits out. An encoder-decoder reads its input
-// with vkmoe_network_encode(), and is a decoder from then on.
-typedef struct vkmoe_network vkmoe_network;
+// with vkmoe_model_encode(), and is a decoder from then on.
+typedef struct vkmoe_model vkmoe_model;
 
-struct vkmoe_network_params {
+struct vkmoe_model_params {
     uint32_t sequences;      // independent sequences; 0: 1
     uint32_t capacity;       // positions each may hold; 0: the model's trained context, at most 4096
-    enum vkmoe_dtype cache_dtype; // VKMOE_F32 or VKMOE_F16
+    enum vkmoe_dtype cache_dtype; // VKMOE_DTYPE_F32 or VKMOE_DTYPE_F16
     uint32_t chunk;          // the most tokens of one forward; 0: 512
     uint32_t encoder_capacity; // the longest input of an encoder-decoder, at most 65536; 0: 512
     // Switch Transformer: no expert turns a token away, however many choose it. Otherwise
@@ -805,7 +805,7 @@ struct vkmoe_network_params {
     // counts over each input by itself.
     bool no_capacity;
     // How far the loading of matrices is, in bytes as they lie in the files. Called by the thread
-    // that is inside vkmoe_network_create(): with `done` 0, then about every 8 MiB, at last with
+    // that is inside vkmoe_model_create(): with `done` 0, then about every 8 MiB, at last with
     // `done` equal to `total`; it must not call vkmoe. If it returns false, the call ends with
     // CANCELLED. NULL: nobody is told.
     bool (*progress)(void *user, uint64_t done, uint64_t total);
@@ -814,18 +814,18 @@ struct vkmoe_network_params {
 
 // Reads the model's weights, each file byte once or twice, and packs them on the device.
 // UNSUPPORTED for models with blocks that this version cannot run whole. OUT_OF_MEMORY as of
-// vkmoe_layer_create(), before anything is loaded; the scratch that a stream will need counts,
+// vkmoe_moe_create(), before anything is loaded; the scratch that a stream will need counts,
 // unless streams have it already. INVALID if a file was cut short or cannot be read. CANCELLED
 // if `progress` says so.
-VKMOE_API enum vkmoe_status vkmoe_network_create(vkmoe_device *device, vkmoe_model *model,
-    const struct vkmoe_network_params *params, vkmoe_network **out);
-VKMOE_API void vkmoe_network_destroy(vkmoe_network **network);
-VKMOE_API uint64_t vkmoe_network_size(const vkmoe_network *network); // with its caches
+VKMOE_API enum vkmoe_status vkmoe_model_create(vkmoe_device *device, vkmoe_checkpoint *checkpoint,
+    const struct vkmoe_model_params *params, vkmoe_model **out);
+VKMOE_API void vkmoe_model_destroy(vkmoe_model **model);
+VKMOE_API uint64_t vkmoe_model_device_size(const vkmoe_model *model); // with its caches
 
-struct vkmoe_network_forward_params {
+struct vkmoe_model_forward_params {
     uint32_t tokens;             // 1 to chunk
     struct vkmoe_span ids;       // u32 [tokens], below the vocabulary (others are clamped)
-    struct vkmoe_span positions, sequences; // as in vkmoe_attend_params
+    struct vkmoe_span positions, sequences; // as in vkmoe_attention_forward_params
     uint32_t longest;            // likewise
     struct vkmoe_span logits;    // out f32 [logits_count][vocabulary]
     uint32_t logits_count;       // of the last so many tokens; 0: none
@@ -836,22 +836,22 @@ struct vkmoe_network_forward_params {
 // Records the whole model. A step of one token can be recorded once for many positions: with
 // `longest` above all of them, ids and positions that are uploaded before each, and
 // vkmoe_stream_repeat() for all but the first.
-VKMOE_API enum vkmoe_status vkmoe_network_forward(vkmoe_stream *stream, vkmoe_network *network,
-    const struct vkmoe_network_forward_params *params);
+VKMOE_API enum vkmoe_status vkmoe_model_forward(vkmoe_stream *stream, vkmoe_model *model,
+    const struct vkmoe_model_forward_params *params);
 
 // An encoder-decoder's encoder: reads one sequence's input, whole, and leaves the keys and
 // values that the decoder looks at, instead of those of an earlier input. UNSUPPORTED for
 // decoder-only models, INVALID if `tokens` is not 1 to encoder_capacity.
-struct vkmoe_encode_params {
-    uint32_t sequence;       // below network_params.sequences
+struct vkmoe_model_encode_params {
+    uint32_t sequence;       // below model_params.sequences
     uint32_t tokens;
     struct vkmoe_span ids;   // u32 [tokens], below the vocabulary (others are clamped)
 };
-VKMOE_API enum vkmoe_status vkmoe_network_encode(vkmoe_stream *stream, vkmoe_network *network,
-    const struct vkmoe_encode_params *params);
+VKMOE_API enum vkmoe_status vkmoe_model_encode(vkmoe_stream *stream, vkmoe_model *model,
+    const struct vkmoe_model_encode_params *params);
 
 // Scratch of a forward of `chunk` tokens or of an encode, for vkmoe_stream_reserve().
-VKMOE_API uint64_t vkmoe_network_scratch_size(const vkmoe_network *network);
+VKMOE_API uint64_t vkmoe_model_scratch_size(const vkmoe_model *model);
 
 #ifdef __cplusplus
 }

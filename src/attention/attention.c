@@ -13,15 +13,15 @@
 #include <string.h>
 
 // The projections of routed attention.
-static struct vkmoe_layer_params layer_of(const struct vkmoe_attention_params *p)
+static struct vkmoe_moe_params layer_of(const struct vkmoe_attention_params *p)
 {
-    return (struct vkmoe_layer_params) {
+    return (struct vkmoe_moe_params) {
         .hidden = p->hidden,
         .inner = p->heads * p->head_size,
         .experts = p->experts,
         .experts_per_token = p->experts_per_token,
         .router = p->router,
-        .activation = VKMOE_IDENTITY,
+        .activation = VKMOE_ACTIVATION_IDENTITY,
         .up = p->query,
         .up_bias = p->query_bias,
         .down = p->output,
@@ -31,11 +31,11 @@ static struct vkmoe_layer_params layer_of(const struct vkmoe_attention_params *p
 
 static enum vkmoe_status create_experts(vkmoe_attention *a, const struct vkmoe_attention_params *p)
 {
-    const struct vkmoe_layer_params layer = layer_of(p);
+    const struct vkmoe_moe_params moe = layer_of(p);
     if (p->router.capacity > 0)
         return vkmoe_refuse(&a->loading->caller, VKMOE_ERROR_INVALID,
             "router.capacity has no meaning here");
-    return vkmoe_layer_load(a->loading, &layer, &a->experts);
+    return vkmoe_moe_load(a->loading, &moe, &a->experts);
 }
 
 static enum vkmoe_status create_matrices(vkmoe_attention *a, const struct vkmoe_attention_params *p)
@@ -187,7 +187,7 @@ static enum vkmoe_status upload_head_vectors(vkmoe_attention *a,
 static enum vkmoe_status upload_rotations(vkmoe_attention *a)
 {
     const struct vkmoe_rope *rope = &a->params.rope;
-    if (rope->kind == VKMOE_ROPE_NONE || rope->scaling == VKMOE_ROPE_DYNAMIC)
+    if (rope->kind == VKMOE_ROPE_NONE || rope->scaling == VKMOE_ROPE_SCALING_DYNAMIC)
         return VKMOE_OK;
     uint32_t table[256]; // the largest head_size
     vkmoe_rope_table(rope, rope->size, 0, table);
@@ -265,8 +265,8 @@ uint64_t vkmoe_attention_load_size(const struct vkmoe_attention_params *p)
     else
         size += kv_width * p->hidden * dtype_size(p->value.dtype);
     if (p->experts > 1) {
-        const struct vkmoe_layer_params layer = layer_of(p);
-        return size + vkmoe_layer_load_size(&layer);
+        const struct vkmoe_moe_params moe = layer_of(p);
+        return size + vkmoe_moe_load_size(&moe);
     }
     size += width * p->hidden * dtype_size(p->query[0].dtype);
     if (p->output_experts.experts > 0)
@@ -305,7 +305,7 @@ void vkmoe_attention_destroy(vkmoe_attention **attention)
         return;
     vkmoe_attention *a = *attention;
     *attention = NULL;
-    vkmoe_layer_destroy(&a->experts);
+    vkmoe_moe_destroy(&a->experts);
     vkmoe_linear_destroy(&a->query);
     vkmoe_linear_destroy(&a->output);
     vkmoe_linear_destroy(&a->kv);
@@ -319,14 +319,14 @@ void vkmoe_attention_destroy(vkmoe_attention **attention)
     free(a);
 }
 
-uint64_t vkmoe_attention_size(const vkmoe_attention *a)
+uint64_t vkmoe_attention_device_size(const vkmoe_attention *a)
 {
     if (!a)
         return 0;
     vkmoe_buffer *const buffers[] = { a->patterns, a->rotations, a->head_vectors, a->query_norm,
         a->key_norm };
     uint64_t size = vkmoe_linear_size(&a->kv) + vkmoe_mix_size(&a->value_mix)
-        + vkmoe_mix_size(&a->output_mix) + vkmoe_layer_size(a->experts)
+        + vkmoe_mix_size(&a->output_mix) + vkmoe_moe_device_size(a->experts)
         + vkmoe_linear_size(&a->query) + vkmoe_linear_size(&a->output);
     for (size_t i = 0; i < ARRAY_SIZE(buffers); i++)
         size += vkmoe_buffer_taken(buffers[i]);

@@ -14,7 +14,7 @@ struct vkmoe_attention {
     uint32_t query_columns;      // of a row of queries in memory
     // Routed: the expert projections are a layer whose up is the query, whose down is the
     // output projection, and which is run around attention. Dense: two matrices.
-    vkmoe_layer *experts;
+    vkmoe_moe *experts;
     struct linear query, output;
     struct linear kv;            // keys of all kv heads, then values unless these are a mix
     struct mix value_mix, output_mix; // where heads have experts of their own
@@ -46,9 +46,9 @@ enum vkmoe_status vkmoe_attention_check(const struct caller *caller,
 enum vkmoe_status vkmoe_cache_create_for(const struct caller *caller, vkmoe_device *device,
     const struct vkmoe_cache_params *params, vkmoe_cache **out);
 enum vkmoe_status vkmoe_attention_forward_for(const struct caller *caller, vkmoe_stream *stream,
-    const vkmoe_attention *attention, vkmoe_cache *cache, const struct vkmoe_attend_params *params);
+    const vkmoe_attention *attention, vkmoe_cache *cache, const struct vkmoe_attention_forward_params *params);
 enum vkmoe_status vkmoe_attention_store_for(const struct caller *caller, vkmoe_stream *stream,
-    const vkmoe_attention *attention, vkmoe_cache *cache, const struct vkmoe_attend_params *params);
+    const vkmoe_attention *attention, vkmoe_cache *cache, const struct vkmoe_attention_forward_params *params);
 
 // attention.c: vkmoe_attention_create() as a part of another loading, and the bytes of the
 // matrices, as they count there.

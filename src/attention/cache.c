@@ -38,8 +38,8 @@ static enum vkmoe_status check(const struct caller *caller, const vkmoe_device *
         || params->sequences == 0 || params->capacity == 0)
         return vkmoe_refuse(caller, VKMOE_ERROR_INVALID,
             "kv_heads, sequences, capacity must be above 0 and head_size 1 to 256");
-    if (params->dtype != VKMOE_F32 && params->dtype != VKMOE_F16)
-        return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "dtype must be VKMOE_F32 or VKMOE_F16");
+    if (params->dtype != VKMOE_DTYPE_F32 && params->dtype != VKMOE_DTYPE_F16)
+        return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "dtype must be VKMOE_DTYPE_F32 or VKMOE_DTYPE_F16");
     if (params->block >= 1u << 30)
         return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "block is %u, must be below 2^30",
             params->block);
@@ -73,7 +73,7 @@ enum vkmoe_status vkmoe_cache_create_for(const struct caller *caller, vkmoe_devi
     cache->device = device;
     cache->params = *params;
     const uint64_t bytes = (uint64_t) count_elements(params)
-        * (params->dtype == VKMOE_F16 ? 2 : 4);
+        * (params->dtype == VKMOE_DTYPE_F16 ? 2 : 4);
     const uint32_t rows = params->sequences * params->kv_heads;
     status = vkmoe_buffer_create(device, bytes, &cache->keys);
     if (status == VKMOE_OK)
@@ -102,7 +102,7 @@ void vkmoe_cache_destroy(vkmoe_cache **cache)
     *cache = NULL;
 }
 
-uint64_t vkmoe_cache_size(const vkmoe_cache *cache)
+uint64_t vkmoe_cache_device_size(const vkmoe_cache *cache)
 {
     return !cache ? 0 : vkmoe_buffer_taken(cache->keys) + vkmoe_buffer_taken(cache->values)
         + vkmoe_buffer_taken(cache->means);

@@ -102,7 +102,7 @@ static enum vkmoe_status check_dtypes(const struct caller *caller,
         { "position_bias", &p->position_bias },
     };
     for (size_t i = 0; i < ARRAY_SIZE(views); i++)
-        CHECK(!views[i].view->data || (unsigned) views[i].view->dtype <= VKMOE_BF16,
+        CHECK(!views[i].view->data || (unsigned) views[i].view->dtype <= VKMOE_DTYPE_BF16,
             "%s.dtype %d is unknown", views[i].name, (int) views[i].view->dtype);
     CHECK(!p->position_bias.data || (p->position_reach >= 1 && p->position_reach <= 65535),
         "position_reach is %u, must be 1 to 65535", p->position_reach);
@@ -117,20 +117,20 @@ static enum vkmoe_status check_rope(const struct caller *caller,
     CHECK((unsigned) r->kind <= VKMOE_ROPE_INTERLEAVED, "rope.kind %d is unknown", (int) r->kind);
     if (r->kind == VKMOE_ROPE_NONE)
         return VKMOE_OK;
-    CHECK((unsigned) r->scaling <= VKMOE_ROPE_DYNAMIC, "rope.scaling %d is unknown",
+    CHECK((unsigned) r->scaling <= VKMOE_ROPE_SCALING_DYNAMIC, "rope.scaling %d is unknown",
         (int) r->scaling);
     CHECK(r->size <= head_size && r->size % 2 == 0 && (r->size > 0 || head_size % 2 == 0),
         "rope.size is %u, must be even and at most head_size (%u)", r->size, head_size);
     CHECK(isfinite(r->base) && r->base >= 0 && r->base != 1, "rope.base must be above 0 and not 1");
-    CHECK(r->scaling == VKMOE_ROPE_PLAIN || (isfinite(r->factor) && r->factor > 0),
+    CHECK(r->scaling == VKMOE_ROPE_SCALING_PLAIN || (isfinite(r->factor) && r->factor > 0),
         "rope.factor must be above 0");
-    CHECK(r->scaling != VKMOE_ROPE_LLAMA3 || (r->original_positions > 0
+    CHECK(r->scaling != VKMOE_ROPE_SCALING_LLAMA3 || (r->original_positions > 0
         && r->high_factor > r->low_factor && r->low_factor > 0),
         "rope: LLAMA3 needs original_positions and low_factor below high_factor");
-    CHECK(r->scaling != VKMOE_ROPE_YARN || (r->original_positions > 0
+    CHECK(r->scaling != VKMOE_ROPE_SCALING_YARN || (r->original_positions > 0
         && isfinite(r->attention_factor) && isfinite(r->beta_fast) && isfinite(r->beta_slow)),
         "rope: YARN needs original_positions");
-    CHECK(r->scaling != VKMOE_ROPE_DYNAMIC || (r->original_positions > 0 && r->factor >= 1
+    CHECK(r->scaling != VKMOE_ROPE_SCALING_DYNAMIC || (r->original_positions > 0 && r->factor >= 1
         && (r->size ? r->size : head_size) > 2),
         "rope: DYNAMIC needs original_positions, a factor of 1 or more and a size above 2");
     return VKMOE_OK;

@@ -21,14 +21,14 @@
 #define LOOP_TURNS 65535
 
 struct attend_scratch {
-    struct scratch layer;
+    struct scratch moe;
     uint64_t query, kv, values, mix, partials, rotations, choices, size;
 };
 
 // The frequencies of a dynamic scaling belong to a forward, not to the attention.
 static bool has_dynamic_rotations(const vkmoe_attention *a)
 {
-    return a->params.rope.kind != VKMOE_ROPE_NONE && a->params.rope.scaling == VKMOE_ROPE_DYNAMIC;
+    return a->params.rope.kind != VKMOE_ROPE_NONE && a->params.rope.scaling == VKMOE_ROPE_SCALING_DYNAMIC;
 }
 
 static uint64_t mix_size(const vkmoe_attention *a, uint32_t tokens)
@@ -45,9 +45,9 @@ static struct attend_scratch plan(const vkmoe_attention *a, uint32_t tokens, boo
     const struct vkmoe_attention_params *p = &a->params;
     struct attend_scratch s = { 0 };
     if (a->routed) {
-        s.layer = vkmoe_scratch_plan(a->experts, tokens, decode, tile_rows);
-        s.size = align_up(s.layer.size, BUFFER_ALIGNMENT);
-        s.query = s.layer.h;
+        s.moe = vkmoe_scratch_plan(a->experts, tokens, decode, tile_rows);
+        s.size = align_up(s.moe.size, BUFFER_ALIGNMENT);
+        s.query = s.moe.h;
     } else {
         s.size = align_up((uint64_t) tokens * a->query_columns * 4, BUFFER_ALIGNMENT);
     }
@@ -74,7 +74,7 @@ static uint32_t pass_tokens(const vkmoe_attention *a, uint32_t tokens, uint32_t 
         : MAX(a->query_columns, p->hidden));
     uint32_t most = (uint32_t) MIN(tokens, PASS_MAX_ELEMENTS / widest);
     if (a->routed)
-        most = MIN(most, vkmoe_layer_pass_tokens(a->experts, tokens, tile_rows));
+        most = MIN(most, vkmoe_moe_pass_tokens(a->experts, tokens, tile_rows));
     if (is_mix(&a->value_mix))
         most = MIN(most, vkmoe_mix_max_tokens(&a->value_mix));
     if (is_mix(&a->output_mix))
@@ -84,7 +84,7 @@ static uint32_t pass_tokens(const vkmoe_attention *a, uint32_t tokens, uint32_t 
 
 static bool decodes(const vkmoe_attention *a, uint32_t tokens)
 {
-    return a->routed && vkmoe_layer_may_decode(a->experts, tokens);
+    return a->routed && vkmoe_moe_may_decode(a->experts, tokens);
 }
 
 uint64_t vkmoe_attention_scratch_size(const vkmoe_attention *a, uint32_t tokens)
@@ -205,7 +205,7 @@ static enum vkmoe_status check_cache(const struct caller *caller, const vkmoe_at
 }
 
 static enum vkmoe_status check(const struct caller *caller, const vkmoe_stream *stream,
-    const vkmoe_attention *a, const vkmoe_cache *cache, const struct vkmoe_attend_params *f,
+    const vkmoe_attention *a, const vkmoe_cache *cache, const struct vkmoe_attention_forward_params *f,
     bool attends)
 {
     const struct vkmoe_attention_params *p = &a->params;
@@ -258,7 +258,7 @@ static uint64_t advance(uint64_t address, uint64_t elements)
 }
 
 // Points a pass at `tokens` tokens from `first` on.
-static void aim(struct attend_pass *pass, const struct vkmoe_attend_params *f, uint32_t first,
+static void aim(struct attend_pass *pass, const struct vkmoe_attention_forward_params *f, uint32_t first,
     uint32_t tokens, uint32_t longest, const struct attend_scratch *at)
 {
     const vkmoe_attention *a = pass->attention;
@@ -266,7 +266,7 @@ static void aim(struct attend_pass *pass, const struct vkmoe_attend_params *f, u
     const uint64_t pair = (uint64_t) first * a->params.experts_per_token;
     p->tokens = tokens;
     p->sequence_tokens = tokens;
-    p->at = at->layer;
+    p->at = at->moe;
     p->x = p->router_x = advance(vkmoe_span_address(&f->x), (uint64_t) first * a->params.hidden);
     p->y = advance(vkmoe_span_address(&f->y), (uint64_t) first * a->params.hidden);
     p->ids = f->ids.buffer ? advance(vkmoe_span_address(&f->ids), pair)
@@ -320,13 +320,13 @@ static enum vkmoe_status check_walk(const struct caller *caller, const vkmoe_att
 
 // Has `record` record all tokens, in as many passes as they need, or nothing.
 static enum vkmoe_status run_passes(const struct caller *caller, vkmoe_stream *stream,
-    const vkmoe_attention *attention, vkmoe_cache *cache, const struct vkmoe_attend_params *f,
+    const vkmoe_attention *attention, vkmoe_cache *cache, const struct vkmoe_attention_forward_params *f,
     enum vkmoe_status (*record)(const struct attend_pass *))
 {
     struct attend_pass pass = {
         .pass = {
             .stream = stream,
-            .layer = attention->experts,
+            .moe = attention->experts,
             .device = attention->device,
             .shapes = vkmoe_shapes_choose(attention->device, attention->kv.dtype),
             .decode = decodes(attention, f->tokens),
@@ -365,7 +365,7 @@ static enum vkmoe_status run_passes(const struct caller *caller, vkmoe_stream *s
 // What the two have in common before they do as `caller` says.
 static enum vkmoe_status check_arguments(const struct caller *caller, const vkmoe_stream *stream,
     const vkmoe_attention *attention, const vkmoe_cache *cache,
-    const struct vkmoe_attend_params *params)
+    const struct vkmoe_attention_forward_params *params)
 {
     const char *missing = !stream ? "stream" : !attention ? "attention" : !cache ? "cache"
         : !params ? "params" : NULL;
@@ -380,7 +380,7 @@ static const struct vkmoe_log *any_log(const vkmoe_stream *stream, const vkmoe_a
 }
 
 enum vkmoe_status vkmoe_attention_forward(vkmoe_stream *stream, const vkmoe_attention *attention,
-    vkmoe_cache *cache, const struct vkmoe_attend_params *params)
+    vkmoe_cache *cache, const struct vkmoe_attention_forward_params *params)
 {
     const struct caller caller = { any_log(stream, attention, cache), __func__ };
     const enum vkmoe_status status = check_arguments(&caller, stream, attention, cache, params);
@@ -389,7 +389,7 @@ enum vkmoe_status vkmoe_attention_forward(vkmoe_stream *stream, const vkmoe_atte
 }
 
 enum vkmoe_status vkmoe_attention_store(vkmoe_stream *stream, const vkmoe_attention *attention,
-    vkmoe_cache *cache, const struct vkmoe_attend_params *params)
+    vkmoe_cache *cache, const struct vkmoe_attention_forward_params *params)
 {
     const struct caller caller = { any_log(stream, attention, cache), __func__ };
     const enum vkmoe_status status = check_arguments(&caller, stream, attention, cache, params);
@@ -398,7 +398,7 @@ enum vkmoe_status vkmoe_attention_store(vkmoe_stream *stream, const vkmoe_attent
 }
 
 enum vkmoe_status vkmoe_attention_forward_for(const struct caller *caller, vkmoe_stream *stream,
-    const vkmoe_attention *attention, vkmoe_cache *cache, const struct vkmoe_attend_params *f)
+    const vkmoe_attention *attention, vkmoe_cache *cache, const struct vkmoe_attention_forward_params *f)
 {
     if (f->tokens == 0)
         return VKMOE_OK;
@@ -408,9 +408,9 @@ enum vkmoe_status vkmoe_attention_forward_for(const struct caller *caller, vkmoe
 }
 
 enum vkmoe_status vkmoe_attention_store_for(const struct caller *caller, vkmoe_stream *stream,
-    const vkmoe_attention *attention, vkmoe_cache *cache, const struct vkmoe_attend_params *f)
+    const vkmoe_attention *attention, vkmoe_cache *cache, const struct vkmoe_attention_forward_params *f)
 {
-    const struct vkmoe_attend_params kept = { .tokens = f->tokens, .x = f->x,
+    const struct vkmoe_attention_forward_params kept = { .tokens = f->tokens, .x = f->x,
         .positions = f->positions, .sequences = f->sequences, .longest = f->longest };
     if (f->tokens == 0)
         return VKMOE_OK;

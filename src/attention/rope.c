@@ -45,7 +45,7 @@ static double llama3_frequency(const struct vkmoe_rope *rope, double frequency)
 // (`factor` - 1) times slower, the fastest as ever.
 static double base_of(const struct vkmoe_rope *rope, uint32_t size, uint32_t length)
 {
-    if (rope->scaling != VKMOE_ROPE_DYNAMIC || length <= rope->original_positions)
+    if (rope->scaling != VKMOE_ROPE_SCALING_DYNAMIC || length <= rope->original_positions)
         return rope->base;
     const double factor = rope->factor, contexts = (double) length / rope->original_positions;
     return rope->base * pow(factor * contexts - (factor - 1), size / (size - 2.0));
@@ -56,9 +56,9 @@ static double frequency_of(const struct vkmoe_rope *rope, uint32_t size, uint32_
 {
     const double frequency = pow(base_of(rope, size, length), -2.0 * c / size);
     switch (rope->scaling) {
-    case VKMOE_ROPE_LINEAR: return frequency / rope->factor;
-    case VKMOE_ROPE_LLAMA3: return llama3_frequency(rope, frequency);
-    case VKMOE_ROPE_YARN: {
+    case VKMOE_ROPE_SCALING_LINEAR: return frequency / rope->factor;
+    case VKMOE_ROPE_SCALING_LLAMA3: return llama3_frequency(rope, frequency);
+    case VKMOE_ROPE_SCALING_YARN: {
         const double kept = yarn_kept(rope, size, c);
         return frequency * kept + frequency / rope->factor * (1 - kept);
     }
@@ -69,7 +69,7 @@ static double frequency_of(const struct vkmoe_rope *rope, uint32_t size, uint32_
 // YaRN scales queries and keys alike, and so the rotation itself.
 float vkmoe_rope_magnitude(const struct vkmoe_rope *rope)
 {
-    if (rope->scaling != VKMOE_ROPE_YARN)
+    if (rope->scaling != VKMOE_ROPE_SCALING_YARN)
         return 1;
     if (rope->attention_factor != 0)
         return rope->attention_factor;

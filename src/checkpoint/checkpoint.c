@@ -13,17 +13,17 @@ static bool read_flag(struct vkmoe_config *config, const struct vkmoe_setting *s
     return !setting->key || vkmoe_config_bool(config, setting->key, setting->preset != 0);
 }
 
-enum vkmoe_status vkmoe_model_read_config(struct vkmoe_model *model, struct vkmoe_config *config)
+enum vkmoe_status vkmoe_checkpoint_read_config(struct vkmoe_checkpoint *checkpoint, struct vkmoe_config *config)
 {
-    struct vkmoe_model_info *info = &model->info;
+    struct vkmoe_checkpoint_info *info = &checkpoint->info;
     snprintf(info->family, sizeof info->family, "%s",
         vkmoe_config_string(config, "model_type", ""));
-    const struct vkmoe_family *family = model->family = vkmoe_family_find(config);
+    const struct vkmoe_family *family = checkpoint->family = vkmoe_family_find(config);
     if (!family)
         return config->status;
     snprintf(info->treated_as, sizeof info->treated_as, "%s", family->name);
-    vkmoe_family_read_blocks(family, config, &model->blocks);
-    const struct vkmoe_blocks *blocks = &model->blocks;
+    vkmoe_family_read_blocks(family, config, &checkpoint->blocks);
+    const struct vkmoe_blocks *blocks = &checkpoint->blocks;
     for (uint32_t s = 0; s < 2; s++) {
         for (uint32_t b = 0; b < blocks->count[s]; b++)
             info->moe_blocks += blocks->moe[s][b];
@@ -34,10 +34,10 @@ enum vkmoe_status vkmoe_model_read_config(struct vkmoe_model *model, struct vkmo
     if (config->status != VKMOE_OK || info->moe_blocks == 0)
         return config->status; // a dense model of the family has no settings of experts
 
-    struct vkmoe_layer_params *params = &model->params;
+    struct vkmoe_moe_params *params = &checkpoint->params;
     vkmoe_family_read_params(family, config, params);
-    model->router_bias = read_flag(config, &family->router_bias);
-    model->correction_bias = read_flag(config, &family->correction_bias);
+    checkpoint->router_bias = read_flag(config, &family->router_bias);
+    checkpoint->correction_bias = read_flag(config, &family->correction_bias);
     info->hidden = params->hidden;
     info->inner = params->inner;
     info->experts = params->experts;
@@ -47,30 +47,30 @@ enum vkmoe_status vkmoe_model_read_config(struct vkmoe_model *model, struct vkmo
 }
 
 // The views of a block's experts or of its dense network, made now if need be.
-static enum vkmoe_status get_views(struct vkmoe_model *model, struct vkmoe_block block,
+static enum vkmoe_status get_views(struct vkmoe_checkpoint *checkpoint, struct vkmoe_block block,
     struct vkmoe_block_views **out)
 {
-    struct vkmoe_layer_params params = model->params;
-    const struct vkmoe_family *family = model->family;
-    bool moe = vkmoe_model_is_moe(model, block);
-    _Atomic(struct vkmoe_block_views *) *slot = &model->views[block.decoder][block.index];
+    struct vkmoe_moe_params params = checkpoint->params;
+    const struct vkmoe_family *family = checkpoint->family;
+    bool moe = vkmoe_checkpoint_is_moe(checkpoint, block);
+    _Atomic(struct vkmoe_block_views *) *slot = &checkpoint->views[block.decoder][block.index];
     *out = atomic_load(slot);
     if (*out)
         return VKMOE_OK;
     if (!moe) { // its settings are read only now: a model without it still gives its experts
-        struct vkmoe_config config = model->config;
+        struct vkmoe_config config = checkpoint->config;
         vkmoe_family_read_dense(family, &config, &params);
         if (config.status != VKMOE_OK)
             return config.status;
     }
     const struct vkmoe_view_source source = {
-        .tensors = &model->tensors,
+        .tensors = &checkpoint->tensors,
         .family = family,
         .names = moe ? &family->names : &family->dense,
-        .log = &model->log,
-        .directory = model->directory,
-        .router_bias = model->router_bias,
-        .correction_bias = model->correction_bias,
+        .log = &checkpoint->log,
+        .directory = checkpoint->directory,
+        .router_bias = checkpoint->router_bias,
+        .correction_bias = checkpoint->correction_bias,
         .block = block,
     };
     struct vkmoe_block_views *views, *expected = NULL;
@@ -89,87 +89,87 @@ static enum vkmoe_status get_views(struct vkmoe_model *model, struct vkmoe_block
 
 // The dtype is that of the first block with experts, which is checked on this occasion: a
 // model whose experts cannot be used is better refused at once.
-static enum vkmoe_status read_dtype(struct vkmoe_model *model)
+static enum vkmoe_status read_dtype(struct vkmoe_checkpoint *checkpoint)
 {
     for (uint32_t s = 0; s < 2; s++) {
-        for (uint32_t b = 0; b < model->blocks.count[s]; b++) {
-            if (!model->blocks.moe[s][b])
+        for (uint32_t b = 0; b < checkpoint->blocks.count[s]; b++) {
+            if (!checkpoint->blocks.moe[s][b])
                 continue;
             struct vkmoe_block_views *views;
             enum vkmoe_status status =
-                get_views(model, (struct vkmoe_block){.index = b, .decoder = s == 1}, &views);
+                get_views(checkpoint, (struct vkmoe_block){.index = b, .decoder = s == 1}, &views);
             if (status == VKMOE_OK)
-                model->info.dtype = views->params.up[0].dtype;
+                checkpoint->info.dtype = views->params.up[0].dtype;
             return status;
         }
     }
     return VKMOE_OK;
 }
 
-static enum vkmoe_status open_model(struct vkmoe_model *model, const char *path)
+static enum vkmoe_status open_model(struct vkmoe_checkpoint *checkpoint, const char *path)
 {
-    model->directory = malloc(strlen(path) + 1);
-    if (!model->directory)
-        return vkmoe_fail(&model->log, VKMOE_ERROR_OUT_OF_MEMORY, "%s: no memory for it", path);
-    strcpy(model->directory, path);
+    checkpoint->directory = malloc(strlen(path) + 1);
+    if (!checkpoint->directory)
+        return vkmoe_fail(&checkpoint->log, VKMOE_ERROR_OUT_OF_MEMORY, "%s: no memory for it", path);
+    strcpy(checkpoint->directory, path);
     struct vkmoe_quantisation quantisation;
-    enum vkmoe_status status = vkmoe_config_open(path, &model->log, &model->config);
+    enum vkmoe_status status = vkmoe_config_open(path, &checkpoint->log, &checkpoint->config);
     if (status == VKMOE_OK)
-        status = vkmoe_quantisation_read(&model->config, path, &quantisation);
+        status = vkmoe_quantisation_read(&checkpoint->config, path, &quantisation);
     if (status == VKMOE_OK)
-        status = vkmoe_quantisation_refuse(&quantisation, &model->log);
+        status = vkmoe_quantisation_refuse(&quantisation, &checkpoint->log);
     if (status == VKMOE_OK)
-        status = vkmoe_model_read_config(model, &model->config);
+        status = vkmoe_checkpoint_read_config(checkpoint, &checkpoint->config);
     if (status == VKMOE_OK)
-        status = vkmoe_tensors_open(path, &model->log, &model->tensors);
+        status = vkmoe_tensors_open(path, &checkpoint->log, &checkpoint->tensors);
     if (status != VKMOE_OK)
         return status;
-    vkmoe_quantisation_guess(&model->tensors, &quantisation);
-    status = vkmoe_quantisation_refuse(&quantisation, &model->log);
+    vkmoe_quantisation_guess(&checkpoint->tensors, &quantisation);
+    status = vkmoe_quantisation_refuse(&quantisation, &checkpoint->log);
     if (status != VKMOE_OK)
         return status;
-    model->info.parameters = model->tensors.elements;
-    model->info.file_size = model->tensors.file_size;
-    model->info.tensors = model->tensors.count - model->tensors.absent;
-    model->info.files = model->tensors.file_count - model->tensors.missing_files;
-    return read_dtype(model);
+    checkpoint->info.parameters = checkpoint->tensors.elements;
+    checkpoint->info.file_size = checkpoint->tensors.file_size;
+    checkpoint->info.tensors = checkpoint->tensors.count - checkpoint->tensors.absent;
+    checkpoint->info.files = checkpoint->tensors.file_count - checkpoint->tensors.missing_files;
+    return read_dtype(checkpoint);
 }
 
-enum vkmoe_status vkmoe_model_open(const char *path, const struct vkmoe_log *log,
-    vkmoe_model **out)
+enum vkmoe_status vkmoe_checkpoint_open(const char *path, const struct vkmoe_log *log,
+    vkmoe_checkpoint **out)
 {
     if (!out)
-        return vkmoe_fail(log, VKMOE_ERROR_INVALID, "vkmoe_model_open: out is NULL");
+        return vkmoe_fail(log, VKMOE_ERROR_INVALID, "vkmoe_checkpoint_open: out is NULL");
     *out = NULL;
     if (!path || !*path)
-        return vkmoe_fail(log, VKMOE_ERROR_INVALID, "vkmoe_model_open: path is %s",
+        return vkmoe_fail(log, VKMOE_ERROR_INVALID, "vkmoe_checkpoint_open: path is %s",
             path ? "empty" : "NULL");
-    struct vkmoe_model *model = calloc(1, sizeof(*model));
-    if (!model)
+    struct vkmoe_checkpoint *checkpoint = calloc(1, sizeof(*checkpoint));
+    if (!checkpoint)
         return vkmoe_fail(log, VKMOE_ERROR_OUT_OF_MEMORY, "%s: no memory for a model", path);
     if (log)
-        model->log = *log;
-    atomic_init(&model->end_tokens, NULL);
+        checkpoint->log = *log;
+    atomic_init(&checkpoint->end_tokens, NULL);
     for (uint32_t b = 0; b < VKMOE_MAX_BLOCKS; b++) {
-        atomic_init(&model->views[0][b], NULL);
-        atomic_init(&model->views[1][b], NULL);
+        atomic_init(&checkpoint->views[0][b], NULL);
+        atomic_init(&checkpoint->views[1][b], NULL);
         for (int place = 0; place < VKMOE_PLACES; place++)
-            atomic_init(&model->attention[place][b], NULL);
+            atomic_init(&checkpoint->attention[place][b], NULL);
     }
-    enum vkmoe_status status = open_model(model, path);
+    enum vkmoe_status status = open_model(checkpoint, path);
     if (status != VKMOE_OK) {
-        vkmoe_model_destroy(&model);
+        vkmoe_checkpoint_destroy(&checkpoint);
         return status;
     }
-    *out = model;
+    *out = checkpoint;
     return VKMOE_OK;
 }
 
-void vkmoe_model_destroy(vkmoe_model **model)
+void vkmoe_checkpoint_destroy(vkmoe_checkpoint **checkpoint)
 {
-    if (!model || !*model)
+    if (!checkpoint || !*checkpoint)
         return;
-    struct vkmoe_model *m = *model;
+    struct vkmoe_checkpoint *m = *checkpoint;
     for (uint32_t b = 0; b < VKMOE_MAX_BLOCKS; b++) {
         free(atomic_load(&m->views[0][b]));
         free(atomic_load(&m->views[1][b]));
@@ -181,54 +181,54 @@ void vkmoe_model_destroy(vkmoe_model **model)
     vkmoe_tensors_close(&m->tensors);
     free(m->directory);
     free(m);
-    *model = NULL;
+    *checkpoint = NULL;
 }
 
-void vkmoe_model_get_info(const vkmoe_model *model, struct vkmoe_model_info *info)
+void vkmoe_checkpoint_get_info(const vkmoe_checkpoint *checkpoint, struct vkmoe_checkpoint_info *info)
 {
     if (info)
-        *info = model ? model->info : (struct vkmoe_model_info){0};
+        *info = checkpoint ? checkpoint->info : (struct vkmoe_checkpoint_info){0};
 }
 
-bool vkmoe_model_is_moe(const vkmoe_model *model, struct vkmoe_block block)
+bool vkmoe_checkpoint_is_moe(const vkmoe_checkpoint *checkpoint, struct vkmoe_block block)
 {
-    return model && block.index < model->blocks.count[block.decoder]
-        && model->blocks.moe[block.decoder][block.index];
+    return checkpoint && block.index < checkpoint->blocks.count[block.decoder]
+        && checkpoint->blocks.moe[block.decoder][block.index];
 }
 
 // A block's layer, for `function`: of experts, or dense.
-static enum vkmoe_status get_layer(struct vkmoe_model *model, struct vkmoe_block block, bool moe,
-    const char *function, struct vkmoe_layer_params *params)
+static enum vkmoe_status get_layer(struct vkmoe_checkpoint *checkpoint, struct vkmoe_block block, bool moe,
+    const char *function, struct vkmoe_moe_params *params)
 {
-    if (!model || !params)
-        return vkmoe_fail(model ? &model->log : NULL, VKMOE_ERROR_INVALID, "%s: %s is NULL",
-            function, model ? "params" : "model");
+    if (!checkpoint || !params)
+        return vkmoe_fail(checkpoint ? &checkpoint->log : NULL, VKMOE_ERROR_INVALID, "%s: %s is NULL",
+            function, checkpoint ? "params" : "checkpoint");
     const char *stack = block.decoder ? "decoder block" : "block";
-    if (block.index >= model->blocks.count[block.decoder])
-        return vkmoe_fail(&model->log, VKMOE_ERROR_NOT_FOUND, "%s: has no %s %u, only %u of them",
-            model->directory, stack, block.index, model->blocks.count[block.decoder]);
-    if (vkmoe_model_is_moe(model, block) != moe)
-        return vkmoe_fail(&model->log, VKMOE_ERROR_UNSUPPORTED, "%s: %s %u holds %s",
-            model->directory, stack, block.index, moe ? "no experts" : "experts, not one network");
-    if (!moe && !model->family->dense.up)
-        return vkmoe_fail(&model->log, VKMOE_ERROR_UNSUPPORTED,
+    if (block.index >= checkpoint->blocks.count[block.decoder])
+        return vkmoe_fail(&checkpoint->log, VKMOE_ERROR_NOT_FOUND, "%s: has no %s %u, only %u of them",
+            checkpoint->directory, stack, block.index, checkpoint->blocks.count[block.decoder]);
+    if (vkmoe_checkpoint_is_moe(checkpoint, block) != moe)
+        return vkmoe_fail(&checkpoint->log, VKMOE_ERROR_UNSUPPORTED, "%s: %s %u holds %s",
+            checkpoint->directory, stack, block.index, moe ? "no experts" : "experts, not one network");
+    if (!moe && !checkpoint->family->dense.up)
+        return vkmoe_fail(&checkpoint->log, VKMOE_ERROR_UNSUPPORTED,
             "%s: of the family %s this version does not read blocks without experts",
-            model->directory, model->family->name);
+            checkpoint->directory, checkpoint->family->name);
     struct vkmoe_block_views *views;
-    enum vkmoe_status status = get_views(model, block, &views);
+    enum vkmoe_status status = get_views(checkpoint, block, &views);
     if (status == VKMOE_OK)
         *params = views->params;
     return status;
 }
 
-enum vkmoe_status vkmoe_model_get_layer(vkmoe_model *model, struct vkmoe_block block,
-    struct vkmoe_layer_params *params)
+enum vkmoe_status vkmoe_checkpoint_get_moe(vkmoe_checkpoint *checkpoint, struct vkmoe_block block,
+    struct vkmoe_moe_params *params)
 {
-    return get_layer(model, block, true, "vkmoe_model_get_layer", params);
+    return get_layer(checkpoint, block, true, "vkmoe_checkpoint_get_moe", params);
 }
 
-enum vkmoe_status vkmoe_model_get_mlp(vkmoe_model *model, struct vkmoe_block block,
-    struct vkmoe_layer_params *params)
+enum vkmoe_status vkmoe_checkpoint_get_mlp(vkmoe_checkpoint *checkpoint, struct vkmoe_block block,
+    struct vkmoe_moe_params *params)
 {
-    return get_layer(model, block, false, "vkmoe_model_get_mlp", params);
+    return get_layer(checkpoint, block, false, "vkmoe_checkpoint_get_mlp", params);
 }

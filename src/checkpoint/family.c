@@ -48,7 +48,7 @@
 // two best, weights that sum to the scale.
 #define V3_ROUTER \
     .score = VKMOE_SCORE_SIGMOID, .weigh = VKMOE_WEIGH_SCORE, \
-    .group_score = VKMOE_GROUP_SUM_TOP_2, .renormalize = true, .renormalize_epsilon = 1e-20f
+    .group_score = VKMOE_GROUP_SCORE_SUM_TOP_2, .renormalize = true, .renormalize_epsilon = 1e-20f
 #define V3_SETTINGS \
     .renormalize_key = "norm_topk_prob", .scale_key = "routed_scaling_factor", \
     .groups_key = "n_group", .groups_kept_key = "topk_group"
@@ -56,13 +56,13 @@
 // Selection by logits, then softmax over the chosen.
 #define TOP_K_THEN_SOFTMAX .score = VKMOE_SCORE_IDENTITY, .weigh = VKMOE_WEIGH_SOFTMAX
 
-static void adjust_switch(struct vkmoe_config *config, struct vkmoe_layer_params *params)
+static void adjust_switch(struct vkmoe_config *config, struct vkmoe_moe_params *params)
 {
     params->router.capacity = vkmoe_config_u32(config, "expert_capacity", 64, 1, INT32_MAX);
 }
 
 // The original code renormalises or scales, never both, and one expert is never renormalised.
-static void adjust_deepseek_v2(struct vkmoe_config *config, struct vkmoe_layer_params *params)
+static void adjust_deepseek_v2(struct vkmoe_config *config, struct vkmoe_moe_params *params)
 {
     struct vkmoe_router_params *router = &params->router;
     if (params->experts_per_token == 1)
@@ -81,20 +81,20 @@ static void adjust_deepseek_v2(struct vkmoe_config *config, struct vkmoe_layer_p
 }
 
 // The activation's two constants; hidden_act is "silu", but what is computed is not.
-static void adjust_gpt_oss(struct vkmoe_config *config, struct vkmoe_layer_params *params)
+static void adjust_gpt_oss(struct vkmoe_config *config, struct vkmoe_moe_params *params)
 {
     double alpha = vkmoe_config_number(config, "swiglu_alpha", 1.702);
     double limit = vkmoe_config_number(config, "swiglu_limit", 7.0);
     if (alpha <= 0.0 || limit <= 0.0)
         vkmoe_config_fail(config, VKMOE_ERROR_INVALID, "%s is %g, expected more than 0",
             alpha <= 0.0 ? "swiglu_alpha" : "swiglu_limit", alpha <= 0.0 ? alpha : limit);
-    params->activation = VKMOE_SWIGLU_OAI;
+    params->activation = VKMOE_ACTIVATION_SWIGLU_OAI;
     params->activation_alpha = (float)alpha;
     params->activation_limit = (float)limit;
 }
 
 // The jitter of training decides at inference which experts compete.
-static void adjust_phimoe(struct vkmoe_config *config, struct vkmoe_layer_params *params)
+static void adjust_phimoe(struct vkmoe_config *config, struct vkmoe_moe_params *params)
 {
     double jitter = vkmoe_config_number(config, "router_jitter_noise", 0.01);
     if (jitter <= 0.0)
@@ -103,7 +103,7 @@ static void adjust_phimoe(struct vkmoe_config *config, struct vkmoe_layer_params
     params->router.sparsemixer_threshold = (float)(2.0 * jitter);
 }
 
-static void adjust_gemma4(struct vkmoe_config *config, struct vkmoe_layer_params *params)
+static void adjust_gemma4(struct vkmoe_config *config, struct vkmoe_moe_params *params)
 {
     double epsilon = vkmoe_config_number(config, "rms_norm_eps", 1e-6);
     if (epsilon < 0.0)
@@ -222,7 +222,7 @@ static const struct vkmoe_family families[] = {
         .expect = {"scoring_func=softmax", "mlp_bias=false"},
         .preset.router = {
             .score = VKMOE_SCORE_SOFTMAX,
-            .group_score = VKMOE_GROUP_MAX,
+            .group_score = VKMOE_GROUP_SCORE_MAX,
             .group_mask_zero = true,
             .renormalize_epsilon = 1e-20f,
         },
@@ -527,15 +527,15 @@ void vkmoe_family_read_blocks(const struct vkmoe_family *family, struct vkmoe_co
 }
 
 static void read_activation(const struct vkmoe_family *family, struct vkmoe_config *config,
-    struct vkmoe_layer_params *params)
+    struct vkmoe_moe_params *params)
 {
     static const struct {
         const char *name;
         enum vkmoe_activation activation;
     } activations[] = {
-        {"silu", VKMOE_SILU}, {"swish", VKMOE_SILU}, {"relu", VKMOE_RELU}, {"relu2", VKMOE_RELU2},
-        {"gelu", VKMOE_GELU_ERF}, {"gelu_new", VKMOE_GELU_TANH},
-        {"gelu_pytorch_tanh", VKMOE_GELU_TANH}, {"linear", VKMOE_IDENTITY},
+        {"silu", VKMOE_ACTIVATION_SILU}, {"swish", VKMOE_ACTIVATION_SILU}, {"relu", VKMOE_ACTIVATION_RELU}, {"relu2", VKMOE_ACTIVATION_RELU2},
+        {"gelu", VKMOE_ACTIVATION_GELU_ERF}, {"gelu_new", VKMOE_ACTIVATION_GELU_TANH},
+        {"gelu_pytorch_tanh", VKMOE_ACTIVATION_GELU_TANH}, {"linear", VKMOE_ACTIVATION_IDENTITY},
     };
     const char *name = vkmoe_config_string(config, family->activation_key, family->activation);
     for (size_t i = 0; i < ARRAY_SIZE(activations); i++) {
@@ -550,7 +550,7 @@ static void read_activation(const struct vkmoe_family *family, struct vkmoe_conf
 }
 
 static void read_shared(const struct vkmoe_family *family, struct vkmoe_config *config,
-    struct vkmoe_layer_params *params)
+    struct vkmoe_moe_params *params)
 {
     if (!family->shared_inner.key)
         return;
@@ -568,7 +568,7 @@ static void read_shared(const struct vkmoe_family *family, struct vkmoe_config *
 }
 
 static void read_router(const struct vkmoe_family *family, struct vkmoe_config *config,
-    struct vkmoe_layer_params *params)
+    struct vkmoe_moe_params *params)
 {
     struct vkmoe_router_params *router = &params->router;
     if (family->renormalize_key)
@@ -593,7 +593,7 @@ static void read_router(const struct vkmoe_family *family, struct vkmoe_config *
 }
 
 // The groups divide the experts evenly, and those kept hold at least k.
-static void check_groups(struct vkmoe_config *config, struct vkmoe_layer_params *params)
+static void check_groups(struct vkmoe_config *config, struct vkmoe_moe_params *params)
 {
     struct vkmoe_router_params *router = &params->router;
     if (router->groups <= 1) {
@@ -619,7 +619,7 @@ static void check_expected(const struct vkmoe_family *family, struct vkmoe_confi
 }
 
 void vkmoe_family_read_params(const struct vkmoe_family *family, struct vkmoe_config *config,
-    struct vkmoe_layer_params *params)
+    struct vkmoe_moe_params *params)
 {
     *params = family->preset;
     check_expected(family, config);
@@ -640,9 +640,9 @@ void vkmoe_family_read_params(const struct vkmoe_family *family, struct vkmoe_co
 }
 
 void vkmoe_family_read_dense(const struct vkmoe_family *family, struct vkmoe_config *config,
-    struct vkmoe_layer_params *params)
+    struct vkmoe_moe_params *params)
 {
-    *params = (struct vkmoe_layer_params){.experts = 1, .experts_per_token = 1,
+    *params = (struct vkmoe_moe_params){.experts = 1, .experts_per_token = 1,
         .router.select = VKMOE_SELECT_SUPPLIED_WEIGHTED};
     check_expected(family, config);
     params->hidden = vkmoe_setting_read(&family->hidden, config, 1, VKMOE_MAX_WIDTH);

@@ -64,7 +64,7 @@ struct vkmoe_family {
     struct vkmoe_setting shared_inner, shared_count; // width of each, how many; no key: none, 1
     const char *expect[4]; // "key=value": any other value is UNSUPPORTED
 
-    struct vkmoe_layer_params preset; // what config.json does not say
+    struct vkmoe_moe_params preset; // what config.json does not say
     struct vkmoe_names names;
     unsigned layout; // of enum vkmoe_layout
 
@@ -75,7 +75,7 @@ struct vkmoe_family {
     // Marks the blocks that hold experts. blocks->count[0] is set already, from `blocks`.
     void (*mark)(struct vkmoe_config *config, struct vkmoe_blocks *blocks);
     // Adjusts what the fields above gave. May be NULL.
-    void (*adjust)(struct vkmoe_config *config, struct vkmoe_layer_params *params);
+    void (*adjust)(struct vkmoe_config *config, struct vkmoe_moe_params *params);
 };
 
 // Of this name, or NULL.
@@ -96,10 +96,10 @@ void vkmoe_family_read_blocks(const struct vkmoe_family *family, struct vkmoe_co
 
 // Everything in a layer's parameters but the views.
 void vkmoe_family_read_params(const struct vkmoe_family *family, struct vkmoe_config *config,
-    struct vkmoe_layer_params *params);
+    struct vkmoe_moe_params *params);
 
 // The same for the network of a block without experts.
 void vkmoe_family_read_dense(const struct vkmoe_family *family, struct vkmoe_config *config,
-    struct vkmoe_layer_params *params);
+    struct vkmoe_moe_params *params);
 
 #endif

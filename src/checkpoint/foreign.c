@@ -343,10 +343,10 @@ static const char *describe_directory(const char *path, char text[PATH_SIZE])
     if (is_directory(path, "hub"))
         return "is a hub client's directory, which has no config.json; give a snapshot in it, such "
             "as hub/models--.../snapshots/...";
-    struct child model = find_child(path, "models--", false);
-    if (model.count) {
+    struct child checkpoint = find_child(path, "models--", false);
+    if (checkpoint.count) {
         snprintf(text, PATH_SIZE, "is a hub's cache, which has no config.json itself; give a "
-            "snapshot of one of its models, such as %.3000s/%s/snapshots/...", path, model.name);
+            "snapshot of one of its models, such as %.3000s/%s/snapshots/...", path, checkpoint.name);
         return text;
     }
     struct finding finding = look(path);

@@ -7,63 +7,63 @@
 #include "checkpoint/checkpoint.h"
 
 // Where everything comes from; `config` is a copy that collects this call's faults.
-static enum vkmoe_status begin(struct vkmoe_model *model, struct vkmoe_config *config,
+static enum vkmoe_status begin(struct vkmoe_checkpoint *checkpoint, struct vkmoe_config *config,
     struct vkmoe_whole_tensors *out)
 {
     // An alias shares its family's experts, and nothing is said of what is around them.
-    const struct vkmoe_alias *alias = model->config.alias;
-    const struct vkmoe_whole *whole = alias ? NULL : vkmoe_whole_find(model->family);
+    const struct vkmoe_alias *alias = checkpoint->config.alias;
+    const struct vkmoe_whole *whole = alias ? NULL : vkmoe_whole_find(checkpoint->family);
     if (!whole)
-        return vkmoe_fail(&model->log, VKMOE_ERROR_UNSUPPORTED,
-            "%s: of the family %s this version reads the experts only", model->directory,
-            alias ? alias->name : model->family->name);
-    *config = model->config;
+        return vkmoe_fail(&checkpoint->log, VKMOE_ERROR_UNSUPPORTED,
+            "%s: of the family %s this version reads the experts only", checkpoint->directory,
+            alias ? alias->name : checkpoint->family->name);
+    *config = checkpoint->config;
     config->status = VKMOE_OK;
     *out = (struct vkmoe_whole_tensors){
         .source = {
             .whole = whole,
-            .family = model->family,
+            .family = checkpoint->family,
             .config = config,
-            .blocks = model->blocks.count,
+            .blocks = checkpoint->blocks.count,
         },
-        .tensors = &model->tensors,
-        .log = &model->log,
-        .directory = model->directory,
+        .tensors = &checkpoint->tensors,
+        .log = &checkpoint->log,
+        .directory = checkpoint->directory,
     };
     return VKMOE_OK;
 }
 
 // What is missing among the arguments of `function`, or that there is no such block.
-static enum vkmoe_status check(const char *function, const struct vkmoe_model *model,
+static enum vkmoe_status check(const char *function, const struct vkmoe_checkpoint *checkpoint,
     const char *missing_output, struct vkmoe_block block)
 {
-    if (!model || missing_output)
-        return vkmoe_fail(model ? &model->log : NULL, VKMOE_ERROR_INVALID, "%s: %s is NULL",
-            function, model ? missing_output : "model");
-    if (block.index >= model->blocks.count[block.decoder])
-        return vkmoe_fail(&model->log, VKMOE_ERROR_NOT_FOUND, "%s: has no %s %u, only %u of them",
-            model->directory, block.decoder ? "decoder block" : "block", block.index,
-            model->blocks.count[block.decoder]);
+    if (!checkpoint || missing_output)
+        return vkmoe_fail(checkpoint ? &checkpoint->log : NULL, VKMOE_ERROR_INVALID, "%s: %s is NULL",
+            function, checkpoint ? missing_output : "checkpoint");
+    if (block.index >= checkpoint->blocks.count[block.decoder])
+        return vkmoe_fail(&checkpoint->log, VKMOE_ERROR_NOT_FOUND, "%s: has no %s %u, only %u of them",
+            checkpoint->directory, block.decoder ? "decoder block" : "block", block.index,
+            checkpoint->blocks.count[block.decoder]);
     if (block.cross && !block.decoder)
-        return vkmoe_fail(&model->log, VKMOE_ERROR_NOT_FOUND,
+        return vkmoe_fail(&checkpoint->log, VKMOE_ERROR_NOT_FOUND,
             "%s: block %u has no attention to an encoder, only a decoder's blocks have one",
-            model->directory, block.index);
+            checkpoint->directory, block.index);
     return VKMOE_OK;
 }
 
-enum vkmoe_status vkmoe_model_get_attention(vkmoe_model *model, struct vkmoe_block block,
+enum vkmoe_status vkmoe_checkpoint_get_attention(vkmoe_checkpoint *checkpoint, struct vkmoe_block block,
     struct vkmoe_attention_params *params)
 {
     struct vkmoe_whole_tensors from;
     struct vkmoe_config config;
-    enum vkmoe_status status = check("vkmoe_model_get_attention", model,
+    enum vkmoe_status status = check("vkmoe_checkpoint_get_attention", checkpoint,
         params ? NULL : "params", block);
     if (status == VKMOE_OK)
-        status = begin(model, &config, &from);
+        status = begin(checkpoint, &config, &from);
     if (status != VKMOE_OK)
         return status;
     _Atomic(struct vkmoe_attention_views *) *slot =
-        &model->attention[vkmoe_whole_place(block)][block.index];
+        &checkpoint->attention[vkmoe_whole_place(block)][block.index];
     struct vkmoe_attention_views *views = atomic_load(slot), *expected = NULL;
     if (!views) {
         status = vkmoe_attention_views_create(&from, block, &views);
@@ -80,15 +80,15 @@ enum vkmoe_status vkmoe_model_get_attention(vkmoe_model *model, struct vkmoe_blo
 }
 
 // Read when first asked for, as the files may have changed since, and every frame says the same.
-static enum vkmoe_status get_end_tokens(struct vkmoe_model *model,
-    const struct vkmoe_whole_source *source, struct vkmoe_frame_params *frame)
+static enum vkmoe_status get_end_tokens(struct vkmoe_checkpoint *checkpoint,
+    const struct vkmoe_whole_source *source, struct vkmoe_frame *frame)
 {
-    struct vkmoe_end_tokens *tokens = atomic_load(&model->end_tokens), *expected = NULL;
+    struct vkmoe_end_tokens *tokens = atomic_load(&checkpoint->end_tokens), *expected = NULL;
     if (!tokens) {
-        tokens = vkmoe_end_tokens_create(source, model->directory);
+        tokens = vkmoe_end_tokens_create(source, checkpoint->directory);
         if (!tokens)
             return source->config->status;
-        if (!atomic_compare_exchange_strong(&model->end_tokens, &expected, tokens)) {
+        if (!atomic_compare_exchange_strong(&checkpoint->end_tokens, &expected, tokens)) {
             free(tokens);
             tokens = expected;
         }
@@ -98,35 +98,35 @@ static enum vkmoe_status get_end_tokens(struct vkmoe_model *model,
     return VKMOE_OK;
 }
 
-enum vkmoe_status vkmoe_model_get_frame(vkmoe_model *model, struct vkmoe_frame_params *params)
+enum vkmoe_status vkmoe_checkpoint_get_frame(vkmoe_checkpoint *checkpoint, struct vkmoe_frame *params)
 {
     struct vkmoe_whole_tensors from;
     struct vkmoe_config config;
-    struct vkmoe_frame_params frame;
+    struct vkmoe_frame frame;
     enum vkmoe_status status =
-        check("vkmoe_model_get_frame", model, params ? NULL : "params", (struct vkmoe_block){0});
+        check("vkmoe_checkpoint_get_frame", checkpoint, params ? NULL : "params", (struct vkmoe_block){0});
     if (status == VKMOE_OK)
-        status = begin(model, &config, &from);
+        status = begin(checkpoint, &config, &from);
     if (status == VKMOE_OK)
         status = vkmoe_frame_view(&from, &frame);
     if (status == VKMOE_OK)
-        status = get_end_tokens(model, &from.source, &frame);
+        status = get_end_tokens(checkpoint, &from.source, &frame);
     if (status == VKMOE_OK)
         *params = frame;
     return status;
 }
 
-enum vkmoe_status vkmoe_model_get_norms(vkmoe_model *model, struct vkmoe_block block,
+enum vkmoe_status vkmoe_checkpoint_get_norms(vkmoe_checkpoint *checkpoint, struct vkmoe_block block,
     struct vkmoe_view *attention_norm, struct vkmoe_view *experts_norm)
 {
     struct vkmoe_whole_tensors from;
     struct vkmoe_config config;
     struct vkmoe_view first, second;
     enum vkmoe_status status =
-        check("vkmoe_model_get_norms", model, !attention_norm ? "attention_norm"
+        check("vkmoe_checkpoint_get_norms", checkpoint, !attention_norm ? "attention_norm"
             : !experts_norm ? "experts_norm" : NULL, block);
     if (status == VKMOE_OK)
-        status = begin(model, &config, &from);
+        status = begin(checkpoint, &config, &from);
     if (status == VKMOE_OK)
         status = vkmoe_norms_view(&from, block, &first, &second);
     if (status == VKMOE_OK) {

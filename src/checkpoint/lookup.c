@@ -97,8 +97,8 @@ static void print_shape(const uint64_t *shape, uint32_t rank, char *out, size_t 
 static bool read_dtype(const char *name, enum vkmoe_dtype *out)
 {
     static const char *const names[] = {
-        [VKMOE_F32] = "F32", [VKMOE_F16] = "F16", [VKMOE_BF16] = "BF16"};
-    for (int i = VKMOE_F32; i <= VKMOE_BF16; i++) {
+        [VKMOE_DTYPE_F32] = "F32", [VKMOE_DTYPE_F16] = "F16", [VKMOE_DTYPE_BF16] = "BF16"};
+    for (int i = VKMOE_DTYPE_F32; i <= VKMOE_DTYPE_BF16; i++) {
         if (strcmp(name, names[i]) == 0) {
             *out = (enum vkmoe_dtype)i;
             return true;

@@ -18,12 +18,12 @@ struct scaling {
 };
 
 static const struct scaling scalings[] = {
-    {"default", VKMOE_ROPE_PLAIN, {COMMON_KEYS}},
-    {"linear", VKMOE_ROPE_LINEAR, {COMMON_KEYS, "factor"}},
-    {"dynamic", VKMOE_ROPE_DYNAMIC, {COMMON_KEYS, "factor", "original_max_position_embeddings"}},
-    {"llama3", VKMOE_ROPE_LLAMA3, {COMMON_KEYS, "factor", "original_max_position_embeddings",
+    {"default", VKMOE_ROPE_SCALING_PLAIN, {COMMON_KEYS}},
+    {"linear", VKMOE_ROPE_SCALING_LINEAR, {COMMON_KEYS, "factor"}},
+    {"dynamic", VKMOE_ROPE_SCALING_DYNAMIC, {COMMON_KEYS, "factor", "original_max_position_embeddings"}},
+    {"llama3", VKMOE_ROPE_SCALING_LLAMA3, {COMMON_KEYS, "factor", "original_max_position_embeddings",
         "low_freq_factor", "high_freq_factor"}},
-    {"yarn", VKMOE_ROPE_YARN, {COMMON_KEYS, "factor", "original_max_position_embeddings",
+    {"yarn", VKMOE_ROPE_SCALING_YARN, {COMMON_KEYS, "factor", "original_max_position_embeddings",
         "attention_factor", "beta_fast", "beta_slow", "mscale", "mscale_all_dim", "truncate"}},
 };
 
@@ -119,26 +119,26 @@ static void read_scaling(struct vkmoe_config *object, const struct scaling *scal
     uint32_t max_positions, uint32_t original_positions, struct vkmoe_rope *rope)
 {
     rope->scaling = scaling->scaling;
-    if (scaling->scaling == VKMOE_ROPE_PLAIN)
+    if (scaling->scaling == VKMOE_ROPE_SCALING_PLAIN)
         return;
     double preset = 0.0; // required
-    if (scaling->scaling != VKMOE_ROPE_LINEAR) {
+    if (scaling->scaling != VKMOE_ROPE_SCALING_LINEAR) {
         rope->original_positions = vkmoe_config_u32(object, "original_max_position_embeddings",
             original_positions ? original_positions : max_positions, 1, INT32_MAX);
         if (original_positions && rope->original_positions != original_positions)
             vkmoe_config_fail(object, VKMOE_ERROR_INVALID,
                 "original_max_position_embeddings is both %u and %u", original_positions,
                 rope->original_positions);
-        if (scaling->scaling == VKMOE_ROPE_YARN)
+        if (scaling->scaling == VKMOE_ROPE_SCALING_YARN)
             preset = (double)max_positions / rope->original_positions;
     }
     rope->factor = read_above(object, "factor", preset, 0.0);
-    if (scaling->scaling == VKMOE_ROPE_LLAMA3) {
+    if (scaling->scaling == VKMOE_ROPE_SCALING_LLAMA3) {
         rope->low_factor = read_above(object, "low_freq_factor", 0.0, 0.0);
         rope->high_factor = read_above(object, "high_freq_factor", 0.0, rope->low_factor);
-    } else if (scaling->scaling == VKMOE_ROPE_YARN) {
+    } else if (scaling->scaling == VKMOE_ROPE_SCALING_YARN) {
         read_yarn(object, rope);
-    } else if (scaling->scaling == VKMOE_ROPE_DYNAMIC) {
+    } else if (scaling->scaling == VKMOE_ROPE_SCALING_DYNAMIC) {
         check_dynamic(object, rope, max_positions);
     }
 }
@@ -191,7 +191,7 @@ void vkmoe_rope_read(struct vkmoe_config *config, const struct vkmoe_rope *prese
     *out = *preset;
     vkmoe_config_expect(config, "partial_rotary_factor=1");
     out->base = read_above(config, "rope_theta", preset->base, 1.0);
-    if (preset->scaling == VKMOE_ROPE_YARN)
+    if (preset->scaling == VKMOE_ROPE_SCALING_YARN)
         out->attention_factor = (float)grow(preset->factor, 1.0);
     const cJSON *old = find_object(config, "rope_scaling");
     const cJSON *new = find_object(config, "rope_parameters");

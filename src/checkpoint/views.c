@@ -53,7 +53,7 @@ static bool is_fused(struct builder *b)
 static bool is_transposed(struct builder *b)
 {
     const struct vkmoe_names *names = b->source->names;
-    const struct vkmoe_layer_params *p = &b->out->params;
+    const struct vkmoe_moe_params *p = &b->out->params;
     const uint64_t hidden = p->hidden, inner = p->inner;
     if (is_dense(b) || !names->up || b->source->family->layout & VKMOE_TRANSPOSED)
         return b->source->family->layout & VKMOE_TRANSPOSED;
@@ -102,7 +102,7 @@ static void split_fused(const struct builder *b, struct vkmoe_view fused, uint32
 static void view_experts(struct builder *b)
 {
     const struct vkmoe_names *names = b->source->names;
-    struct vkmoe_layer_params *p = &b->out->params;
+    struct vkmoe_moe_params *p = &b->out->params;
     struct vkmoe_view *gate = b->out->views, *up = gate + p->experts, *down = up + p->experts;
     const bool together = is_fused(b);
     b->transposed = is_transposed(b);
@@ -131,7 +131,7 @@ static void view_experts(struct builder *b)
 static void view_biases(struct builder *b)
 {
     const struct vkmoe_names *names = b->source->names;
-    struct vkmoe_layer_params *p = &b->out->params;
+    struct vkmoe_moe_params *p = &b->out->params;
     if (names->gate_up_bias) {
         struct vkmoe_view fused = view_matrix(b, names->gate_up_bias, p->experts, 2 * p->inner);
         p->gate_bias = p->up_bias = fused;
@@ -149,7 +149,7 @@ static void view_biases(struct builder *b)
 static void view_shared(struct builder *b)
 {
     const struct vkmoe_names *names = b->source->names;
-    struct vkmoe_layer_params *p = &b->out->params;
+    struct vkmoe_moe_params *p = &b->out->params;
     if (p->shared_inner == 0)
         return;
     if (names->shared_gate_up) {
@@ -174,7 +174,7 @@ static void view_shared(struct builder *b)
 static void view_router(struct builder *b)
 {
     const struct vkmoe_names *names = b->source->names;
-    struct vkmoe_layer_params *p = &b->out->params;
+    struct vkmoe_moe_params *p = &b->out->params;
     struct vkmoe_router_params *router = &p->router;
     router->weight = view_matrix(b, names->router, p->experts, p->hidden);
     if (b->source->router_bias)
@@ -193,12 +193,12 @@ static void view_router(struct builder *b)
     for (uint32_t i = 0; i < p->hidden; i++)
         b->out->input_scale[i] = (float)(values[i] / sqrt((double)p->hidden));
     free(values);
-    router->input_scale = (struct vkmoe_view){.data = b->out->input_scale, .dtype = VKMOE_F32,
+    router->input_scale = (struct vkmoe_view){.data = b->out->input_scale, .dtype = VKMOE_DTYPE_F32,
         .row_stride = p->hidden, .column_stride = 1};
 }
 
 enum vkmoe_status vkmoe_block_views_create(const struct vkmoe_view_source *source,
-    const struct vkmoe_layer_params *params, struct vkmoe_block_views **out)
+    const struct vkmoe_moe_params *params, struct vkmoe_block_views **out)
 {
     *out = NULL;
     size_t views_size = 3 * (size_t)params->experts * sizeof(struct vkmoe_view);

@@ -1,4 +1,4 @@
-// views.h - the tensors of one block as the views of struct vkmoe_layer_params.
+// views.h - the tensors of one block as the views of struct vkmoe_moe_params.
 #ifndef VKMOE_MODEL_VIEWS_H
 #define VKMOE_MODEL_VIEWS_H
 
@@ -7,7 +7,7 @@
 
 // What params point to, besides the mapped files. One allocation.
 struct vkmoe_block_views {
-    struct vkmoe_layer_params params;
+    struct vkmoe_moe_params params;
     float *input_scale; // [hidden], where the file has it only as a product's factor
     struct vkmoe_view views[]; // gate, up, down: [experts] each
 };
@@ -26,6 +26,6 @@ struct vkmoe_view_source {
 // INVALID for a tensor that is missing or has another shape than params say, with its
 // name and file in the log. Release with free().
 enum vkmoe_status vkmoe_block_views_create(const struct vkmoe_view_source *source,
-    const struct vkmoe_layer_params *params, struct vkmoe_block_views **out);
+    const struct vkmoe_moe_params *params, struct vkmoe_block_views **out);
 
 #endif

@@ -92,7 +92,7 @@ static const struct vkmoe_whole wholes[] = {
         .max_positions = 131072,
         .end_token = -1,
         .norm_epsilon = 1e-5,
-        .rope = {.kind = VKMOE_ROPE_HALF, .base = 150000.0f, .scaling = VKMOE_ROPE_YARN,
+        .rope = {.kind = VKMOE_ROPE_HALF, .base = 150000.0f, .scaling = VKMOE_ROPE_SCALING_YARN,
             .factor = 32.0f, .original_positions = 4096, .beta_fast = 32.0f, .beta_slow = 1.0f,
             .truncate_off = true},
         .bias = {"attention_bias", true},
@@ -446,12 +446,12 @@ static int32_t read_start_token(const struct vkmoe_whole_source *source, uint32_
 }
 
 void vkmoe_whole_read_frame(const struct vkmoe_whole_source *source,
-    struct vkmoe_frame_params *frame, bool *tied)
+    struct vkmoe_frame *frame, bool *tied)
 {
     const struct vkmoe_whole *whole = source->whole;
     struct vkmoe_config *config = source->config;
     const uint32_t *blocks = source->blocks; // with a decoder, the first are the encoder's
-    *frame = (struct vkmoe_frame_params){.blocks = blocks[blocks[1] != 0],
+    *frame = (struct vkmoe_frame){.blocks = blocks[blocks[1] != 0],
         .encoder_blocks = blocks[1] ? blocks[0] : 0};
     check_expected(source);
     frame->hidden = vkmoe_setting_read(&source->family->hidden, config, 1, VKMOE_MAX_WIDTH);

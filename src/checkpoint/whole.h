@@ -99,6 +99,6 @@ bool vkmoe_whole_read_patterns(const struct vkmoe_whole_source *source,
 
 // Everything in a frame but the views and the end tokens; whether the head is the embedding.
 void vkmoe_whole_read_frame(const struct vkmoe_whole_source *source,
-    struct vkmoe_frame_params *frame, bool *tied);
+    struct vkmoe_frame *frame, bool *tied);
 
 #endif

@@ -117,7 +117,7 @@ static void view_position_bias(struct builder *b)
         return;
     vkmoe_buckets_expand(&b->buckets, values, p->heads, b->out->position_bias);
     free(values);
-    p->position_bias = (struct vkmoe_view){.data = b->out->position_bias, .dtype = VKMOE_F32,
+    p->position_bias = (struct vkmoe_view){.data = b->out->position_bias, .dtype = VKMOE_DTYPE_F32,
         .row_stride = 2 * (int64_t)p->position_reach + 1, .column_stride = 1};
 }
 
@@ -272,7 +272,7 @@ static bool is_same(struct vkmoe_lookup *lookup, const struct vkmoe_view *a,
 // A tensor beside the embedding that has to be the same is either a copy of it or a
 // contradiction.
 static void check_copy(struct vkmoe_lookup *lookup, const char *names, const char *reason,
-    const struct vkmoe_frame_params *frame)
+    const struct vkmoe_frame *frame)
 {
     if (!names)
         return;
@@ -290,7 +290,7 @@ static void check_copy(struct vkmoe_lookup *lookup, const char *names, const cha
 }
 
 enum vkmoe_status vkmoe_frame_view(const struct vkmoe_whole_tensors *from,
-    struct vkmoe_frame_params *frame)
+    struct vkmoe_frame *frame)
 {
     bool tied;
     vkmoe_whole_read_frame(&from->source, frame, &tied);

@@ -25,7 +25,7 @@ struct vkmoe_attention_views {
 enum vkmoe_status vkmoe_attention_views_create(const struct vkmoe_whole_tensors *from,
     struct vkmoe_block block, struct vkmoe_attention_views **out);
 enum vkmoe_status vkmoe_frame_view(const struct vkmoe_whole_tensors *from,
-    struct vkmoe_frame_params *frame);
+    struct vkmoe_frame *frame);
 enum vkmoe_status vkmoe_norms_view(const struct vkmoe_whole_tensors *from,
     struct vkmoe_block block, struct vkmoe_view *attention_norm, struct vkmoe_view *experts_norm);
 

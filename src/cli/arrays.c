@@ -45,7 +45,7 @@ static float get_float(const struct vkmoe_npy *array, size_t i)
         return ((const float *)array->data)[i];
     if (array->dtype == VKMOE_NPY_F64)
         return (float)((const double *)array->data)[i];
-    const struct vkmoe_view view = {.data = array->data, .dtype = VKMOE_F16, .column_stride = 1};
+    const struct vkmoe_view view = {.data = array->data, .dtype = VKMOE_DTYPE_F16, .column_stride = 1};
     return vkmoe_view_get(&view, 0, (int64_t)i);
 }
 

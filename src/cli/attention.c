@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 struct job {
-    const char *model, *input, *output, *ids, *weights, *device;
+    const char *checkpoint, *input, *output, *ids, *weights, *device;
     struct vkmoe_block block;
     bool validate;
 
@@ -87,7 +87,7 @@ static enum vkmoe_status run_once(const struct job *job, const struct objects *o
     for (uint32_t e = 0; job->params.patterns && e < job->params.experts; e++)
         both_sides |= job->params.patterns[e].both_sides;
     enum vkmoe_status status = vkmoe_attention_forward(o->stream, o->attention, o->cache,
-        &(struct vkmoe_attend_params){
+        &(struct vkmoe_attention_forward_params){
             .tokens = job->tokens,
             .x.buffer = o->x,
             .y.buffer = o->y,
@@ -146,9 +146,9 @@ static int run_device(struct job *job)
 static int open_outputs(const struct job *job)
 {
     if ((job->ids || job->weights) && job->params.experts <= 1)
-        return cli_fail("%s: layer %s has dense attention, which chooses no experts", job->model,
+        return cli_fail("%s: layer %s has dense attention, which chooses no experts", job->checkpoint,
             cli_block_label(job->block).text);
-    const char *const inputs[] = {job->input, job->model};
+    const char *const inputs[] = {job->input, job->checkpoint};
     int status = cli_output_open(job->output, inputs, 2);
     if (status == 0)
         status = cli_output_open(job->ids, inputs, 2);
@@ -198,7 +198,7 @@ static int parse(struct job *job, int argc, char **argv)
     return cli_parse(&(struct cli_usage){
         .command = "attention",
         .operand = "MODEL",
-        .operand_target = &job->model,
+        .operand_target = &job->checkpoint,
         .about = "Runs one block's attention alone, routed or dense, without norm and residual.\n"
             "The tokens are one sequence. Fails, after it has written them, if the outputs\n"
             "are not all finite.\n",
@@ -210,13 +210,13 @@ static int parse(struct job *job, int argc, char **argv)
 int cli_command_attention(int argc, char **argv)
 {
     struct job job = {0};
-    vkmoe_model *model = NULL;
+    vkmoe_checkpoint *checkpoint = NULL;
     int status = parse(&job, argc, argv);
     if (status >= 0)
         return status;
-    status = cli_open_model(job.model, &model);
+    status = cli_open_model(job.checkpoint, &checkpoint);
     if (status == 0)
-        status = cli_result(vkmoe_model_get_attention(model, job.block, &job.params), job.model);
+        status = cli_result(vkmoe_checkpoint_get_attention(checkpoint, job.block, &job.params), job.checkpoint);
     if (status == 0)
         status = cli_read_floats(job.input, job.params.hidden, &job.tokens, &job.x);
     if (status == 0)
@@ -225,7 +225,7 @@ int cli_command_attention(int argc, char **argv)
         status = run_device(&job);
     if (status == 0)
         status = write_outputs(&job);
-    vkmoe_model_destroy(&model);
+    vkmoe_checkpoint_destroy(&checkpoint);
     free(job.x);
     free(job.y);
     free(job.choices);

@@ -35,7 +35,7 @@ struct result {
 struct check {
     const char *path, *select;
     bool json, validate;
-    vkmoe_model *model;
+    vkmoe_checkpoint *checkpoint;
     vkmoe_device *device;
     struct vkmoe_device_info info;
     struct result *results; // one for each block with experts
@@ -117,7 +117,7 @@ static int check_files(const struct recording *r)
 }
 
 static int run_recording(const struct check *check, const struct recording *recording,
-    const struct vkmoe_layer_params *params, struct result *result)
+    const struct vkmoe_moe_params *params, struct result *result)
 {
     const uint32_t k = params->experts_per_token;
     const size_t count = (size_t)result->tokens * params->hidden;
@@ -156,7 +156,7 @@ static int check_block(struct check *check, struct result *result)
         .output_path = recorded_path(check, result->block, "output"),
         .ids_path = recorded_path(check, result->block, "expert_ids"),
     };
-    struct vkmoe_layer_params params;
+    struct vkmoe_moe_params params;
     int status = 0;
     struct stat info;
     result->recorded = lstat(recording.input_path, &info) == 0;
@@ -164,7 +164,7 @@ static int check_block(struct check *check, struct result *result)
         check->recorded++;
         status = check_files(&recording);
         if (status == 0)
-            status = cli_result(vkmoe_model_get_layer(check->model, result->block, &params),
+            status = cli_result(vkmoe_checkpoint_get_moe(check->checkpoint, result->block, &params),
                 check->path);
         if (status == 0)
             status = read_recording(&recording, params.hidden, params.experts_per_token,
@@ -185,13 +185,13 @@ static int check_block(struct check *check, struct result *result)
 
 static void find_blocks(struct check *check)
 {
-    struct vkmoe_model_info info;
-    vkmoe_model_get_info(check->model, &info);
+    struct vkmoe_checkpoint_info info;
+    vkmoe_checkpoint_get_info(check->checkpoint, &info);
     check->results = cli_alloc(info.moe_blocks * sizeof *check->results);
     for (int decoder = 0; decoder < 2; decoder++) {
         for (uint32_t i = 0; i < (decoder ? info.decoder_blocks : info.blocks); i++) {
             struct vkmoe_block block = {.index = i, .decoder = decoder};
-            if (vkmoe_model_is_moe(check->model, block))
+            if (vkmoe_checkpoint_is_moe(check->checkpoint, block))
                 check->results[check->count++].block = block;
         }
     }
@@ -333,7 +333,7 @@ static int print_json(const struct check *check, bool ok)
 
 static int run_check(struct check *check)
 {
-    int status = cli_open_model(check->path, &check->model);
+    int status = cli_open_model(check->path, &check->checkpoint);
     if (status == 0)
         status = cli_open_device(check->select, check->validate, &check->device);
     if (status != 0)
@@ -383,6 +383,6 @@ int cli_command_check(int argc, char **argv)
         free(check.results[i].rows);
     free(check.results);
     vkmoe_device_destroy(&check.device);
-    vkmoe_model_destroy(&check.model);
+    vkmoe_checkpoint_destroy(&check.checkpoint);
     return status;
 }

@@ -193,7 +193,7 @@ int cli_output_commit(void);
 // ------------------------------------------------------------------- work.c: model and device
 
 int cli_open_device(const char *select, bool validate, vkmoe_device **out);
-int cli_open_model(const char *path, vkmoe_model **out);
+int cli_open_model(const char *path, vkmoe_checkpoint **out);
 
 struct cli_run {
     uint32_t tokens;
@@ -212,7 +212,7 @@ struct cli_run {
     uint64_t layer_size, scratch_size; // device memory
 };
 // Uploads the layer, runs it, and releases it. `label` names it in what is printed.
-int cli_run_layer(vkmoe_device *device, const struct vkmoe_layer_params *params,
+int cli_run_layer(vkmoe_device *device, const struct vkmoe_moe_params *params,
     const char *label, struct cli_run *run);
 
 // ----------------------------------------------------------------- describe.c: names and words
@@ -227,8 +227,8 @@ struct cli_device_label cli_device_label(const struct vkmoe_device_info *info);
 // Adds "device" and "device_type".
 void cli_json_device(cJSON *object, const struct vkmoe_device_info *info);
 // "softmax, top 2, renormalised"
-void cli_describe_router(const struct vkmoe_layer_params *params, char *text, size_t size);
+void cli_describe_router(const struct vkmoe_moe_params *params, char *text, size_t size);
 // "gated SiLU"
-void cli_describe_activation(const struct vkmoe_layer_params *params, char *text, size_t size);
+void cli_describe_activation(const struct vkmoe_moe_params *params, char *text, size_t size);
 
 #endif

@@ -7,9 +7,9 @@
 const char *cli_dtype_name(enum vkmoe_dtype dtype)
 {
     switch (dtype) {
-    case VKMOE_F32: return "f32";
-    case VKMOE_F16: return "f16";
-    case VKMOE_BF16: return "bf16";
+    case VKMOE_DTYPE_F32: return "f32";
+    case VKMOE_DTYPE_F16: return "f16";
+    case VKMOE_DTYPE_BF16: return "bf16";
     }
     return "unknown";
 }
@@ -17,11 +17,11 @@ const char *cli_dtype_name(enum vkmoe_dtype dtype)
 const char *cli_device_type_name(enum vkmoe_device_type type)
 {
     switch (type) {
-    case VKMOE_DEVICE_OTHER: break;
-    case VKMOE_DEVICE_INTEGRATED: return "integrated GPU";
-    case VKMOE_DEVICE_DISCRETE: return "discrete GPU";
-    case VKMOE_DEVICE_VIRTUAL: return "virtual GPU";
-    case VKMOE_DEVICE_CPU: return "CPU";
+    case VKMOE_DEVICE_TYPE_OTHER: break;
+    case VKMOE_DEVICE_TYPE_INTEGRATED: return "integrated GPU";
+    case VKMOE_DEVICE_TYPE_DISCRETE: return "discrete GPU";
+    case VKMOE_DEVICE_TYPE_VIRTUAL: return "virtual GPU";
+    case VKMOE_DEVICE_TYPE_CPU: return "CPU";
     }
     return "other";
 }
@@ -30,7 +30,7 @@ struct cli_device_label cli_device_label(const struct vkmoe_device_info *info)
 {
     struct cli_device_label label;
     snprintf(label.text, sizeof label.text, "%s%s", info->name,
-        info->type == VKMOE_DEVICE_CPU ? ", a CPU" : "");
+        info->type == VKMOE_DEVICE_TYPE_CPU ? ", a CPU" : "");
     return label;
 }
 
@@ -83,14 +83,14 @@ static void add_scores(struct phrase *out, const struct vkmoe_router_params *r)
 }
 
 // How experts are chosen.
-static void add_selection(struct phrase *out, const struct vkmoe_layer_params *params)
+static void add_selection(struct phrase *out, const struct vkmoe_moe_params *params)
 {
     const struct vkmoe_router_params *r = &params->router;
     if (r->correction_bias.data)
         add(out, "correction bias");
     if (r->groups > 1)
         add(out, "best %u of %u groups (by their %s)", r->groups_kept, r->groups,
-            r->group_score == VKMOE_GROUP_MAX ? "best" : "best two");
+            r->group_score == VKMOE_GROUP_SCORE_MAX ? "best" : "best two");
     if (r->select == VKMOE_SELECT_SPARSEMIXER)
         add(out, "sparsemixer with threshold %g, top %u", (double)r->sparsemixer_threshold,
             params->experts_per_token);
@@ -101,7 +101,7 @@ static void add_selection(struct phrase *out, const struct vkmoe_layer_params *p
 }
 
 // How the chosen ones are weighed.
-static void add_weights(struct phrase *out, const struct vkmoe_layer_params *params)
+static void add_weights(struct phrase *out, const struct vkmoe_moe_params *params)
 {
     const struct vkmoe_router_params *r = &params->router;
     if (r->weigh == VKMOE_WEIGH_SOFTMAX)
@@ -120,7 +120,7 @@ static void add_weights(struct phrase *out, const struct vkmoe_layer_params *par
         add(out, "at most %u tokens an expert", r->capacity);
 }
 
-void cli_describe_router(const struct vkmoe_layer_params *params, char *text, size_t size)
+void cli_describe_router(const struct vkmoe_moe_params *params, char *text, size_t size)
 {
     struct phrase phrase = {.text = text, .size = size};
     if (params->router.select == VKMOE_SELECT_SUPPLIED_WEIGHTED) {
@@ -132,17 +132,17 @@ void cli_describe_router(const struct vkmoe_layer_params *params, char *text, si
     add_weights(&phrase, params);
 }
 
-void cli_describe_activation(const struct vkmoe_layer_params *params, char *text, size_t size)
+void cli_describe_activation(const struct vkmoe_moe_params *params, char *text, size_t size)
 {
     static const char *const names[] = {
-        [VKMOE_SILU] = "SiLU", [VKMOE_GELU_TANH] = "GELU (tanh form)",
-        [VKMOE_GELU_ERF] = "GELU (erf form)", [VKMOE_RELU] = "ReLU",
-        [VKMOE_RELU2] = "squared ReLU", [VKMOE_IDENTITY] = "identity",
-        [VKMOE_SWIGLU_OAI] = "clamped SwiGLU (gpt-oss)", [VKMOE_SILU_CLAMP] = "clamped SiLU",
-        [VKMOE_SWIGLU_STEP] = "clamped SwiGLU (Step-3.5)",
+        [VKMOE_ACTIVATION_SILU] = "SiLU", [VKMOE_ACTIVATION_GELU_TANH] = "GELU (tanh form)",
+        [VKMOE_ACTIVATION_GELU_ERF] = "GELU (erf form)", [VKMOE_ACTIVATION_RELU] = "ReLU",
+        [VKMOE_ACTIVATION_RELU2] = "squared ReLU", [VKMOE_ACTIVATION_IDENTITY] = "identity",
+        [VKMOE_ACTIVATION_SWIGLU_OAI] = "clamped SwiGLU (gpt-oss)", [VKMOE_ACTIVATION_SILU_CLAMP] = "clamped SiLU",
+        [VKMOE_ACTIVATION_SWIGLU_STEP] = "clamped SwiGLU (Step-3.5)",
     };
-    const bool named_so = params->activation == VKMOE_SWIGLU_OAI
-        || params->activation == VKMOE_SWIGLU_STEP;
+    const bool named_so = params->activation == VKMOE_ACTIVATION_SWIGLU_OAI
+        || params->activation == VKMOE_ACTIVATION_SWIGLU_STEP;
     snprintf(text, size, "%s%s", params->gate && !named_so ? "gated " : "",
         names[params->activation]);
 }

@@ -15,7 +15,7 @@
 enum { DEFAULT_COUNT = 256 };
 
 struct job {
-    const char *model, *tokens, *device;
+    const char *checkpoint, *tokens, *device;
     struct cli_prompt prompt;
     const char *temperature, *top_p, *seed;
     uint32_t count;
@@ -164,7 +164,7 @@ static int choose(struct job *job, uint32_t *token)
     if (id < 0) {
         const struct cli_bad bad = cli_find_bad(job->logits, s->frame.vocabulary, 1);
         return cli_fail("%s: token %u cannot be chosen: the logits are not finite (%llu of %u; that "
-            "of %llu is %s)", job->model, s->count + job->generated, (unsigned long long)bad.rows,
+            "of %llu is %s)", job->checkpoint, s->count + job->generated, (unsigned long long)bad.rows,
             s->frame.vocabulary, (unsigned long long)bad.row, cli_name_bad(bad.value));
     }
     *token = (uint32_t)id;
@@ -240,7 +240,7 @@ static int run_job(struct job *job)
     struct cli_session *s = &job->session;
     int status = cli_prompt_read(&job->prompt);
     if (status == 0)
-        status = cli_session_open(s, job->model, &job->prompt, job->tokens);
+        status = cli_session_open(s, job->checkpoint, &job->prompt, job->tokens);
     if (status != 0)
         return status;
     const uint64_t wanted = (uint64_t)s->count + job->count;
@@ -355,7 +355,7 @@ static int parse(struct job *job, int argc, char **argv)
     return cli_parse(&(struct cli_usage){
         .command = "generate",
         .operand = "MODEL",
-        .operand_target = &job->model,
+        .operand_target = &job->checkpoint,
         .about = "Continues a text, and prints it with its continuation as it comes: as text if\n"
             "tokens are bytes, or if it is given as text; else the ids, one a line. Of an\n"
             "encoder-decoder, it is what the encoder reads, and only the answer is printed. Ends with any\n"

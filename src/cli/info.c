@@ -26,14 +26,14 @@ struct prospect {
 
 struct facts {
     const char *path;
-    vkmoe_checkpoint *checkpoint;
-    struct vkmoe_checkpoint_info all;
+    vkmoe_inventory *inventory;
+    struct vkmoe_inventory_info all;
     struct dtype_sum dtypes[MAX_DTYPES]; // beyond that, the last one has all others
     uint32_t dtype_count;
-    vkmoe_model *model; // NULL: it cannot be used
-    struct vkmoe_model_info info;
+    vkmoe_checkpoint *checkpoint; // NULL: it cannot be used
+    struct vkmoe_checkpoint_info info;
     // Of the first block with experts, if there is one and it can be used.
-    struct vkmoe_layer_params params;
+    struct vkmoe_moe_params params;
     char router[256], activation[64];
     uint64_t block_size; // bytes of its expert matrices, the shared one included
     struct prospect layer, generate;
@@ -44,13 +44,13 @@ struct facts {
 static struct vkmoe_tensor_info get_tensor(const struct facts *facts, uint32_t index)
 {
     struct vkmoe_tensor_info tensor;
-    vkmoe_checkpoint_get_tensor(facts->checkpoint, index, &tensor);
+    vkmoe_inventory_get_tensor(facts->inventory, index, &tensor);
     return tensor;
 }
 
 static uint32_t count_tensors(const struct facts *facts)
 {
-    return facts->all.model.tensors + facts->all.absent_tensors;
+    return facts->all.checkpoint.tensors + facts->all.absent_tensors;
 }
 
 static int compare_sizes(const void *a, const void *b)
@@ -90,7 +90,7 @@ static struct vkmoe_block block_at(const struct facts *facts, uint32_t index)
 
 static void describe(struct facts *facts)
 {
-    const struct vkmoe_layer_params *p = &facts->params;
+    const struct vkmoe_moe_params *p = &facts->params;
     cli_describe_router(p, facts->router, sizeof facts->router);
     cli_describe_activation(p, facts->activation, sizeof facts->activation);
     const uint64_t matrices = p->gate ? 3 : 2, shared_matrices = p->shared_gate.data ? 3 : 2;
@@ -108,10 +108,10 @@ static enum vkmoe_status try_layers(struct facts *facts)
         facts->info.moe_blocks == 0 ? VKMOE_ERROR_UNSUPPORTED : VKMOE_OK;
     for (uint32_t i = 0; i < all && status == VKMOE_OK; i++) {
         const struct vkmoe_block block = block_at(facts, i);
-        struct vkmoe_layer_params params;
-        if (!vkmoe_model_is_moe(facts->model, block))
+        struct vkmoe_moe_params params;
+        if (!vkmoe_checkpoint_is_moe(facts->checkpoint, block))
             continue;
-        status = vkmoe_model_get_layer(facts->model, block, &params);
+        status = vkmoe_checkpoint_get_moe(facts->checkpoint, block, &params);
         if (status == VKMOE_OK && facts->block_size == 0) {
             facts->params = params;
             describe(facts);
@@ -124,23 +124,23 @@ static enum vkmoe_status try_attention(struct facts *facts, struct vkmoe_block b
 {
     struct vkmoe_attention_params attention;
     struct vkmoe_view norm, second_norm;
-    enum vkmoe_status status = vkmoe_model_get_attention(facts->model, block, &attention);
+    enum vkmoe_status status = vkmoe_checkpoint_get_attention(facts->checkpoint, block, &attention);
     return status == VKMOE_OK
-        ? vkmoe_model_get_norms(facts->model, block, &norm, &second_norm) : status;
+        ? vkmoe_checkpoint_get_norms(facts->checkpoint, block, &norm, &second_norm) : status;
 }
 
-// All that vkmoe_network_create() would read.
+// All that vkmoe_model_create() would read.
 static enum vkmoe_status try_whole(struct facts *facts)
 {
-    struct vkmoe_frame_params frame;
+    struct vkmoe_frame frame;
     const uint32_t all = facts->info.blocks + facts->info.decoder_blocks;
-    enum vkmoe_status status = vkmoe_model_get_frame(facts->model, &frame);
+    enum vkmoe_status status = vkmoe_checkpoint_get_frame(facts->checkpoint, &frame);
     for (uint32_t i = 0; i < all && status == VKMOE_OK; i++) {
         struct vkmoe_block block = block_at(facts, i), cross = block;
-        struct vkmoe_layer_params params;
-        status = vkmoe_model_is_moe(facts->model, block)
-            ? vkmoe_model_get_layer(facts->model, block, &params)
-            : vkmoe_model_get_mlp(facts->model, block, &params);
+        struct vkmoe_moe_params params;
+        status = vkmoe_checkpoint_is_moe(facts->checkpoint, block)
+            ? vkmoe_checkpoint_get_moe(facts->checkpoint, block, &params)
+            : vkmoe_checkpoint_get_mlp(facts->checkpoint, block, &params);
         if (status == VKMOE_OK)
             status = try_attention(facts, block);
         cross.cross = true;
@@ -155,11 +155,11 @@ static void try_commands(struct facts *facts)
 {
     struct prospect *layer = &facts->layer, *generate = &facts->generate;
     cli_capture(layer->reason, REASON_SIZE);
-    if (cli_open_model(facts->path, &facts->model) != 0) {
+    if (cli_open_model(facts->path, &facts->checkpoint) != 0) {
         strcpy(generate->reason, layer->reason);
         goto done;
     }
-    vkmoe_model_get_info(facts->model, &facts->info);
+    vkmoe_checkpoint_get_info(facts->checkpoint, &facts->info);
     layer->runs = cli_result(try_layers(facts), facts->path) == 0;
 
     cli_capture(generate->reason, REASON_SIZE);
@@ -178,7 +178,7 @@ done:
 
 static bool is_moe(const struct facts *facts, bool decoder, uint32_t index)
 {
-    return vkmoe_model_is_moe(facts->model,
+    return vkmoe_checkpoint_is_moe(facts->checkpoint,
         (struct vkmoe_block){.index = index, .decoder = decoder});
 }
 
@@ -221,7 +221,7 @@ static void add_blocks(struct cli_table *table, const struct facts *facts, const
 
 static void add_experts(struct cli_table *table, const struct facts *facts)
 {
-    const struct vkmoe_model_info *info = &facts->info;
+    const struct vkmoe_checkpoint_info *info = &facts->info;
     cli_table_add(table, CLI_PLAIN, "experts");
     cli_table_add(table, CLI_PLAIN, "%u in a block, of which a token takes %u%s", info->experts,
         info->experts_per_token, info->shared_inner ? " and the shared one" : "");
@@ -262,7 +262,7 @@ static const char *printable(const char *text, char *buffer, size_t size)
 
 static void add_family(struct cli_table *table, const struct facts *facts)
 {
-    const char *treated_as = facts->all.model.treated_as;
+    const char *treated_as = facts->all.checkpoint.treated_as;
     char name[64];
     printable(facts->all.model_type, name, sizeof name);
     cli_table_add(table, CLI_PLAIN, "family");
@@ -278,7 +278,7 @@ static void add_family(struct cli_table *table, const struct facts *facts)
 }
 
 // Of a family that is known, in a checkpoint that cannot be used.
-static void add_config(struct cli_table *table, const struct vkmoe_model_info *info)
+static void add_config(struct cli_table *table, const struct vkmoe_checkpoint_info *info)
 {
     add_row(table, "blocks", "%u, of which %u with experts", info->blocks + info->decoder_blocks,
         info->moe_blocks);
@@ -291,7 +291,7 @@ static void add_config(struct cli_table *table, const struct vkmoe_model_info *i
 
 static void add_sizes(struct cli_table *table, const struct facts *facts)
 {
-    const struct vkmoe_model_info *info = &facts->all.model;
+    const struct vkmoe_checkpoint_info *info = &facts->all.checkpoint;
     if (info->treated_as[0])
         add_row(table, "vocabulary", "%u", info->vocabulary);
     add_row(table, "parameters", "%s in %u tensor%s", cli_quantity(info->parameters).text,
@@ -323,13 +323,13 @@ static void add_prospects(struct cli_table *table, const struct facts *facts)
 
 static void print_facts(const struct facts *facts)
 {
-    const struct vkmoe_model_info *info = &facts->info;
+    const struct vkmoe_checkpoint_info *info = &facts->info;
     struct cli_table table = {.columns = "ll"};
     add_family(&table, facts);
-    if (facts->model)
+    if (facts->checkpoint)
         add_blocks(&table, facts, info->decoder_blocks ? "encoder" : "blocks", false);
-    else if (facts->all.model.treated_as[0])
-        add_config(&table, &facts->all.model);
+    else if (facts->all.checkpoint.treated_as[0])
+        add_config(&table, &facts->all.checkpoint);
     if (info->decoder_blocks)
         add_blocks(&table, facts, "decoder", true);
     if (facts->block_size)
@@ -410,7 +410,7 @@ static void add_prospect_json(cJSON *json, const char *command, const struct pro
 
 static int print_facts_json(const struct facts *facts, bool tensors)
 {
-    const struct vkmoe_model_info *info = &facts->all.model;
+    const struct vkmoe_checkpoint_info *info = &facts->all.checkpoint;
     const struct {
         const char *key;
         uint64_t value;
@@ -441,7 +441,7 @@ static int print_facts_json(const struct facts *facts, bool tensors)
     for (int decoder = 0; decoder < 2; decoder++) {
         for (uint32_t i = 0; i < (decoder ? info->decoder_blocks : info->blocks); i++) {
             struct vkmoe_block block = {.index = i, .decoder = decoder};
-            if (facts->model && vkmoe_model_is_moe(facts->model, block))
+            if (facts->checkpoint && vkmoe_checkpoint_is_moe(facts->checkpoint, block))
                 cJSON_AddItemToArray(moe, cJSON_CreateString(cli_block_label(block).text));
         }
     }
@@ -474,10 +474,10 @@ int cli_command_info(int argc, char **argv)
     if (status >= 0)
         return status;
 
-    status = cli_result(vkmoe_checkpoint_open(facts.path, &cli_log, &facts.checkpoint),
+    status = cli_result(vkmoe_inventory_open(facts.path, &cli_log, &facts.inventory),
         facts.path);
     if (status == 0) {
-        vkmoe_checkpoint_get_info(facts.checkpoint, &facts.all);
+        vkmoe_inventory_get_info(facts.inventory, &facts.all);
         add_up(&facts);
         try_commands(&facts);
     }
@@ -488,7 +488,7 @@ int cli_command_info(int argc, char **argv)
         if (tensors)
             print_tensors(&facts);
     }
-    vkmoe_model_destroy(&facts.model);
     vkmoe_checkpoint_destroy(&facts.checkpoint);
+    vkmoe_inventory_destroy(&facts.inventory);
     return status;
 }

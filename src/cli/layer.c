@@ -5,12 +5,12 @@
 #include <stdlib.h>
 
 struct job {
-    const char *model, *input, *router_input, *output, *ids, *weights, *device;
+    const char *checkpoint, *input, *router_input, *output, *ids, *weights, *device;
     struct vkmoe_block block;
     bool json, validate;
     uint32_t repeat;
 
-    struct vkmoe_layer_params params;
+    struct vkmoe_moe_params params;
     struct cli_run run;
     struct vkmoe_device_info info;
     struct cli_bad bad; // in the output
@@ -35,7 +35,7 @@ static int read_inputs(struct job *job)
 
 static int open_outputs(const struct job *job)
 {
-    const char *const inputs[] = {job->input, job->router_input, job->model};
+    const char *const inputs[] = {job->input, job->router_input, job->checkpoint};
     int status = cli_output_open(job->output, inputs, 3);
     if (status == 0)
         status = cli_output_open(job->ids, inputs, 3);
@@ -59,7 +59,7 @@ static int print_json(const struct job *job)
 {
     const struct cli_run *run = &job->run;
     cJSON *json = cJSON_CreateObject();
-    cli_json_text(json, "model", job->model);
+    cli_json_text(json, "model", job->checkpoint);
     cJSON_AddStringToObject(json, "layer", cli_block_label(job->block).text);
     cli_json_device(json, &job->info);
     cJSON_AddNumberToObject(json, "tokens", run->tokens);
@@ -142,7 +142,7 @@ static int parse(struct job *job, int argc, char **argv)
     return cli_parse(&(struct cli_usage){
         .command = "layer",
         .operand = "MODEL",
-        .operand_target = &job->model,
+        .operand_target = &job->checkpoint,
         .about = "Runs one Mixture-of-Experts block alone: router, experts and shared experts,\n"
             "without norms and residual. The tokens are one sequence. Fails, after it has\n"
             "written them, if the outputs are not all finite.\n",
@@ -154,16 +154,16 @@ static int parse(struct job *job, int argc, char **argv)
 int cli_command_layer(int argc, char **argv)
 {
     struct job job = {0};
-    vkmoe_model *model = NULL;
+    vkmoe_checkpoint *checkpoint = NULL;
     int status = parse(&job, argc, argv);
     if (status < 0 && job.json && (cli_is_stdout(job.output) || (job.ids && cli_is_stdout(job.ids))
             || (job.weights && cli_is_stdout(job.weights))))
         status = cli_misuse("layer", "standard output is wanted for --json and an array");
     if (status >= 0)
         return status;
-    status = cli_open_model(job.model, &model);
+    status = cli_open_model(job.checkpoint, &checkpoint);
     if (status == 0)
-        status = cli_result(vkmoe_model_get_layer(model, job.block, &job.params), job.model);
+        status = cli_result(vkmoe_checkpoint_get_moe(checkpoint, job.block, &job.params), job.checkpoint);
     if (status == 0)
         status = read_inputs(&job);
     if (status == 0)
@@ -174,7 +174,7 @@ int cli_command_layer(int argc, char **argv)
         print_words(&job);
     if (status == 0)
         status = cli_fail_bad(cli_output_name(job.output), &job.bad, job.run.tokens);
-    vkmoe_model_destroy(&model);
+    vkmoe_checkpoint_destroy(&checkpoint);
     free((void *)job.run.x);
     free((void *)job.run.router_x);
     free(job.run.y);

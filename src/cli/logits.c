@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 struct job {
-    const char *model, *tokens, *input, *output, *device;
+    const char *checkpoint, *tokens, *input, *output, *device;
     uint32_t chunk;
     bool no_capacity, validate;
 };
@@ -26,8 +26,8 @@ static int run_chunks(struct cli_session *s, float *logits)
 
 static int run_job(const struct job *job, struct cli_session *s)
 {
-    const char *const read[] = {job->tokens, job->model, job->input};
-    int status = cli_session_open_ids(s, job->model, job->tokens, job->input);
+    const char *const read[] = {job->tokens, job->checkpoint, job->input};
+    int status = cli_session_open_ids(s, job->checkpoint, job->tokens, job->input);
     if (status == 0)
         status = cli_output_open(job->output, read, 3);
     if (status == 0)
@@ -78,7 +78,7 @@ int cli_command_logits(int argc, char **argv)
     int status = cli_parse(&(struct cli_usage){
         .command = "logits",
         .operand = "MODEL",
-        .operand_target = &job.model,
+        .operand_target = &job.checkpoint,
         .about = "Runs a whole model on one text and writes what it expects after every token:\n"
             "for each position, one number for each token of the vocabulary. Fails, after it\n"
             "has written them, if they are not all finite.\n",

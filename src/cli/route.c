@@ -14,7 +14,7 @@ enum {
 };
 
 struct job {
-    const char *model, *tokens, *svg, *device;
+    const char *checkpoint, *tokens, *svg, *device;
     struct cli_prompt prompt;
     struct vkmoe_block layer;
     bool json, validate;
@@ -60,7 +60,7 @@ static int count_load(const struct job *job, struct cli_gate *gate)
     gate->load = cli_alloc(gate->experts * sizeof *gate->load);
     for (size_t i = 0; i < (size_t)tokens * gate->k; i++) {
         if (gate->ids[i] < 0 || (uint32_t)gate->ids[i] >= gate->experts)
-            return cli_fail("%s: layer %u chose expert %d of %u", job->model, gate->layer,
+            return cli_fail("%s: layer %u chose expert %d of %u", job->checkpoint, gate->layer,
                 gate->ids[i], gate->experts);
         gate->load[gate->ids[i]]++;
     }
@@ -80,8 +80,8 @@ static int make_gate(const struct job *job, uint32_t layer, bool attention, stru
         .ids = (attention ? job->attention_ids : job->ids) + (size_t)layer * s->count * k,
     };
     if (attention) {
-        int status = cli_result(vkmoe_model_get_attention(s->model,
-            (struct vkmoe_block){.index = layer}, &params), job->model);
+        int status = cli_result(vkmoe_checkpoint_get_attention(s->checkpoint,
+            (struct vkmoe_block){.index = layer}, &params), job->checkpoint);
         if (status != 0)
             return status;
         gate->patterns = params.patterns;
@@ -184,7 +184,7 @@ static int print_json(const struct job *job)
     struct vkmoe_device_info info;
     vkmoe_device_get_info(job->session.device, &info);
     cJSON *json = cJSON_CreateObject();
-    cli_json_text(json, "model", job->model);
+    cli_json_text(json, "model", job->checkpoint);
     cli_json_device(json, &info);
     cJSON_AddNumberToObject(json, "tokens", job->session.count);
     cJSON_AddBoolToObject(json, "finite", job->bad.rows == 0);
@@ -226,7 +226,7 @@ static int show(struct job *job)
         .gates = job->attention ? job->attention : job->experts,
         .gate_count = job->count,
     };
-    name_model(job->model, map.name, sizeof map.name);
+    name_model(job->checkpoint, map.name, sizeof map.name);
     int status = job->svg ? cli_svg_write(&map, job->svg) : 0;
     if (status != 0 || (job->svg && cli_is_stdout(job->svg)))
         return status;
@@ -254,15 +254,15 @@ static int check_layer(struct job *job)
     job->first = job->layer.index;
     job->count = 1;
     return !job->layer.decoder && job->first < blocks ? 0
-        : cli_fail("%s: has no layer %s, expected 0 to %u", job->model,
+        : cli_fail("%s: has no layer %s, expected 0 to %u", job->checkpoint,
             cli_block_label(job->layer).text, blocks - 1);
 }
 
 static int check_experts(const struct job *job)
 {
     for (uint32_t b = job->first; b < job->first + job->count; b++) {
-        if (!vkmoe_model_is_moe(job->session.model, (struct vkmoe_block){.index = b}))
-            return cli_fail("%s: layer %u holds no experts; choose another with --layer", job->model, b);
+        if (!vkmoe_checkpoint_is_moe(job->session.checkpoint, (struct vkmoe_block){.index = b}))
+            return cli_fail("%s: layer %u holds no experts; choose another with --layer", job->checkpoint, b);
     }
     return 0;
 }
@@ -272,14 +272,14 @@ static int run_job(struct job *job)
     struct cli_session *s = &job->session;
     int status = cli_prompt_read(&job->prompt);
     if (status == 0)
-        status = cli_session_open(s, job->model, &job->prompt, job->tokens);
+        status = cli_session_open(s, job->checkpoint, &job->prompt, job->tokens);
     if (status == 0 && s->input)
-        status = cli_fail("%s: is an encoder-decoder, whose experts are not mapped", job->model);
+        status = cli_fail("%s: is an encoder-decoder, whose experts are not mapped", job->checkpoint);
     if (status == 0)
         status = check_layer(job);
     if (status == 0)
         status = check_experts(job);
-    const char *const read[] = {job->tokens, job->prompt.file, job->model};
+    const char *const read[] = {job->tokens, job->prompt.file, job->checkpoint};
     if (status == 0)
         status = cli_output_check(job->svg, read, 3);
     if (status == 0)
@@ -299,7 +299,7 @@ static int run_job(struct job *job)
         status = show(job);
     return status == 0 && job->bad.rows
         ? cli_fail("%s: the logits of %llu of %u tokens are not finite, first of token %llu (%s); "
-            "what the gates chose may mean nothing", job->model, (unsigned long long)job->bad.rows,
+            "what the gates chose may mean nothing", job->checkpoint, (unsigned long long)job->bad.rows,
             s->count, (unsigned long long)job->bad.row, cli_name_bad(job->bad.value)) : status;
 }
 
@@ -337,7 +337,7 @@ int cli_command_route(int argc, char **argv)
     int status = cli_parse(&(struct cli_usage){
         .command = "route",
         .operand = "MODEL",
-        .operand_target = &job.model,
+        .operand_target = &job.checkpoint,
         .about = "Runs a model on a text and shows which experts its tokens go to: how many\n"
             "tokens each expert gets, and a map of the text in the experts' colours - of the\n"
             "attention experts if the model has them, else of the feed-forward experts. Text becomes\n"

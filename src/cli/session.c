@@ -93,8 +93,8 @@ static int stretch_context(struct cli_session *s)
 {
     struct vkmoe_attention_params attention;
     const struct vkmoe_block first = {.decoder = s->frame.encoder_blocks > 0};
-    int status = cli_result(vkmoe_model_get_attention(s->model, first, &attention), s->path);
-    if (status == 0 && attention.rope.scaling == VKMOE_ROPE_DYNAMIC)
+    int status = cli_result(vkmoe_checkpoint_get_attention(s->checkpoint, first, &attention), s->path);
+    if (status == 0 && attention.rope.scaling == VKMOE_ROPE_SCALING_DYNAMIC)
         s->context = (uint32_t)fmin((double)s->context * (double)attention.rope.factor, INT32_MAX);
     return status;
 }
@@ -102,9 +102,9 @@ static int stretch_context(struct cli_session *s)
 static int open_model(struct cli_session *s, const char *path)
 {
     *s = (struct cli_session){.path = path};
-    int status = cli_open_model(path, &s->model);
+    int status = cli_open_model(path, &s->checkpoint);
     if (status == 0)
-        status = cli_result(vkmoe_model_get_frame(s->model, &s->frame), path);
+        status = cli_result(vkmoe_checkpoint_get_frame(s->checkpoint, &s->frame), path);
     if (status != 0)
         return status;
     s->bytes = s->frame.vocabulary == BYTE_VOCABULARY && !cli_tokenizer_exists(path);
@@ -145,23 +145,23 @@ int cli_session_open_ids(struct cli_session *s, const char *path, const char *id
 // What the first block with experts is like; those of the others are the same.
 static enum vkmoe_status inspect(struct cli_session *s)
 {
-    struct vkmoe_layer_params layer = {0};
+    struct vkmoe_moe_params layer = {0};
     struct vkmoe_attention_params attention;
     struct vkmoe_block first = {.decoder = s->input != NULL};
-    while (first.index < s->frame.blocks && !vkmoe_model_is_moe(s->model, first))
+    while (first.index < s->frame.blocks && !vkmoe_checkpoint_is_moe(s->checkpoint, first))
         first.index++;
     enum vkmoe_status status = VKMOE_OK;
     if (first.index < s->frame.blocks)
-        status = vkmoe_model_get_layer(s->model, first, &layer);
+        status = vkmoe_checkpoint_get_moe(s->checkpoint, first, &layer);
     else
         first.index = 0;
     if (status == VKMOE_OK)
-        status = vkmoe_model_get_attention(s->model, first, &attention);
+        status = vkmoe_checkpoint_get_attention(s->checkpoint, first, &attention);
     if (status == VKMOE_OK) {
         s->k = layer.experts_per_token;
         s->experts = layer.experts;
         s->exact_longest = attention.rope.kind != VKMOE_ROPE_NONE
-            && attention.rope.scaling == VKMOE_ROPE_DYNAMIC;
+            && attention.rope.scaling == VKMOE_ROPE_SCALING_DYNAMIC;
         s->attention_experts = attention.experts;
         s->attention_k = attention.experts > 1 ? attention.experts_per_token : 0;
     }
@@ -212,8 +212,8 @@ static enum vkmoe_status encode(struct cli_session *s)
     if (status == VKMOE_OK)
         status = vkmoe_buffer_upload(ids, 0, s->input, s->input_count * sizeof *s->input);
     if (status == VKMOE_OK)
-        status = vkmoe_network_encode(s->stream, s->network,
-            &(struct vkmoe_encode_params){.tokens = s->input_count, .ids.buffer = ids});
+        status = vkmoe_model_encode(s->stream, s->model,
+            &(struct vkmoe_model_encode_params){.tokens = s->input_count, .ids.buffer = ids});
     if (status == VKMOE_OK)
         status = vkmoe_stream_submit(s->stream, NULL);
     if (status == VKMOE_OK)
@@ -233,15 +233,15 @@ int cli_session_start(struct cli_session *s, const struct cli_session_params *pa
     if (status != 0)
         return status;
     struct cli_loading loading = {.interrupted = params->interrupted};
-    enum vkmoe_status result = vkmoe_network_create(s->device, s->model,
-        &(struct vkmoe_network_params){
+    enum vkmoe_status result = vkmoe_model_create(s->device, s->checkpoint,
+        &(struct vkmoe_model_params){
             .capacity = s->capacity,
             .chunk = s->chunk,
             .encoder_capacity = s->input_count,
             .no_capacity = params->no_capacity,
             .progress = cli_loading_show,
             .progress_user = &loading,
-        }, &s->network);
+        }, &s->model);
     if (result == VKMOE_OK)
         result = inspect(s);
     if (result == VKMOE_OK)
@@ -274,8 +274,8 @@ int cli_session_forward(struct cli_session *s, uint32_t first, uint32_t tokens,
     const uint64_t offset = first * sizeof(uint32_t);
     const uint32_t end = first + tokens;
     s->step_longest = 0;
-    enum vkmoe_status status = vkmoe_network_forward(s->stream, s->network,
-        &(struct vkmoe_network_forward_params){
+    enum vkmoe_status status = vkmoe_model_forward(s->stream, s->model,
+        &(struct vkmoe_model_forward_params){
             .tokens = tokens,
             .ids = {s->ids, offset},
             .positions = {s->positions, offset},
@@ -305,8 +305,8 @@ static enum vkmoe_status submit_step(struct cli_session *s, uint32_t position)
     const uint32_t longest = s->exact_longest ? position + 1
         : reach < s->capacity ? (uint32_t)reach : s->capacity;
     s->step_longest = 0;
-    enum vkmoe_status status = vkmoe_network_forward(s->stream, s->network,
-        &(struct vkmoe_network_forward_params){
+    enum vkmoe_status status = vkmoe_model_forward(s->stream, s->model,
+        &(struct vkmoe_model_forward_params){
             .tokens = 1,
             .ids = {s->step, offsetof(struct step, id)},
             .positions = {s->step, offsetof(struct step, position)},
@@ -358,9 +358,9 @@ void cli_session_close(struct cli_session *s)
         s->attention_ids};
     for (size_t i = 0; i < sizeof buffers / sizeof buffers[0]; i++)
         vkmoe_buffer_destroy(&buffers[i]);
-    vkmoe_network_destroy(&s->network);
-    vkmoe_device_destroy(&s->device);
     vkmoe_model_destroy(&s->model);
+    vkmoe_device_destroy(&s->device);
+    vkmoe_checkpoint_destroy(&s->checkpoint);
     cli_tokenizer_finish(&s->tokenizer);
     free(s->tokens);
     free(s->input);

@@ -10,8 +10,8 @@
 
 struct cli_session {
     const char *path;
-    vkmoe_model *model;
-    struct vkmoe_frame_params frame;
+    vkmoe_checkpoint *checkpoint;
+    struct vkmoe_frame frame;
     bool bytes;       // a token is a byte
     bool pieces;      // the text was given as such, and `tokenizer` cut it
     struct cli_tokenizer tokenizer;
@@ -23,7 +23,7 @@ struct cli_session {
 
     // Since cli_session_start():
     vkmoe_device *device;
-    vkmoe_network *network;
+    vkmoe_model *model;
     vkmoe_stream *stream;
     uint32_t chunk, capacity;
     uint32_t step_longest; // below it, the position of a step does not matter; 0: none is recorded
@@ -52,7 +52,7 @@ struct cli_session_params {
     uint32_t chunk;         // 0: as is good for this device
     uint32_t chunk_logits;  // tokens of a forward whose logits are wanted, at most
     bool routing;           // wants the experts chosen
-    bool no_capacity;       // as in vkmoe_network_params
+    bool no_capacity;       // as in vkmoe_model_params
     const volatile sig_atomic_t *interrupted; // ends the loading when it is set; or NULL
 };
 // Loads the network and hands it the text.
@@ -77,7 +77,7 @@ void cli_session_close(struct cli_session *session);
 
 uint64_t cli_now(void); // ns
 
-// loading.c: a bar that grows, for vkmoe_network_params.progress; `user` is a struct cli_loading.
+// loading.c: a bar that grows, for vkmoe_model_params.progress; `user` is a struct cli_loading.
 struct cli_loading {
     const volatile sig_atomic_t *interrupted; // ends the loading when it is set; or NULL
     uint64_t start_ns, shown_ns;

@@ -24,15 +24,15 @@ static const char replacement[] = "\xef\xbf\xbd"; // U+FFFD, for each byte that 
 static const char *const names[] = {"tokenizer.model", "spiece.model"}; // the latter T5's
 
 // The file, or what it should be called.
-static bool find_file(const char *model, char path[MAX_PATH])
+static bool find_file(const char *checkpoint, char path[MAX_PATH])
 {
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        snprintf(path, MAX_PATH, "%s/%s", model, names[i]);
+        snprintf(path, MAX_PATH, "%s/%s", checkpoint, names[i]);
         struct stat info;
         if (lstat(path, &info) == 0) // a link to nothing is not nothing
             return true;
     }
-    snprintf(path, MAX_PATH, "%s/%s", model, names[0]);
+    snprintf(path, MAX_PATH, "%s/%s", checkpoint, names[0]);
     return false;
 }
 
@@ -55,17 +55,17 @@ static int check_file(const char *path)
     return other ? cli_fail("%s: %s", path, other) : 0;
 }
 
-bool cli_tokenizer_exists(const char *model)
+bool cli_tokenizer_exists(const char *checkpoint)
 {
     char path[MAX_PATH];
-    return find_file(model, path);
+    return find_file(checkpoint, path);
 }
 
-int cli_tokenizer_init(struct cli_tokenizer *t, const char *model, uint32_t vocabulary, bool is_t5)
+int cli_tokenizer_init(struct cli_tokenizer *t, const char *checkpoint, uint32_t vocabulary, bool is_t5)
 {
     char path[MAX_PATH];
-    *t = (struct cli_tokenizer){.model = model, .vocabulary = vocabulary};
-    find_file(model, path);
+    *t = (struct cli_tokenizer){.checkpoint = checkpoint, .vocabulary = vocabulary};
+    find_file(checkpoint, path);
     t->files.is_t5 = is_t5 || strcmp(strrchr(path, '/') + 1, names[1]) == 0;
     cli_tokenizer_rewind(t);
     if (!cli_pieces_are_built())
@@ -83,7 +83,7 @@ int cli_tokenizer_init(struct cli_tokenizer *t, const char *model, uint32_t voca
     t->unknown = -1;
     for (uint32_t i = 0; i < cli_pieces_count(t->pieces) && t->unknown < 0; i++)
         t->unknown = cli_pieces_kind(t->pieces, i) == CLI_PIECE_UNKNOWN ? (int64_t)i : -1;
-    status = cli_tokenizer_files_read(&t->files, model, t->pieces);
+    status = cli_tokenizer_files_read(&t->files, checkpoint, t->pieces);
     if (t->files.begin >= vocabulary)
         t->files.begin = cli_pieces_begin(t->pieces);
     if (t->files.end >= vocabulary)
@@ -140,7 +140,7 @@ static int append_special(const struct cli_tokenizer *t, const struct cli_specia
     char shown[64];
     if (token->id >= t->vocabulary)
         return cli_fail("%s%s%s: \"%s\", which is in the prompt, is token %u, the model's vocabulary "
-            "ends at %u; --no-special takes it as text", t->model, token->file ? "/" : "",
+            "ends at %u; --no-special takes it as text", t->checkpoint, token->file ? "/" : "",
             token->file ? token->file : "",
             vkmoe_json_printable(token->text, shown, sizeof shown), token->id, t->vocabulary - 1);
     append(list, &token->id, 1);

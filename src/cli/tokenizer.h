@@ -7,7 +7,7 @@
 #include "tokenizer_files.h"
 
 struct cli_tokenizer {
-    const char *model; // its folder
+    const char *checkpoint; // its folder
     struct cli_pieces *pieces;
     struct cli_tokenizer_files files;
     uint32_t vocabulary;
@@ -26,11 +26,11 @@ struct cli_tokenizer {
 };
 
 // Whether a model has one, readable or not.
-bool cli_tokenizer_exists(const char *model);
+bool cli_tokenizer_exists(const char *checkpoint);
 
 // `model` is kept. If the files name no class, the tokenizer is of T5's where `is_t5` or its file's
 // name says so. Fails with a message. To be finished in any case.
-int cli_tokenizer_init(struct cli_tokenizer *tokenizer, const char *model, uint32_t vocabulary,
+int cli_tokenizer_init(struct cli_tokenizer *tokenizer, const char *checkpoint, uint32_t vocabulary,
     bool is_t5);
 void cli_tokenizer_finish(struct cli_tokenizer *tokenizer);
 

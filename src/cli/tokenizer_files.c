@@ -26,7 +26,7 @@ static const char map_name[] = "special_tokens_map.json";
 
 struct reader {
     struct cli_tokenizer_files *files;
-    const char *model;
+    const char *checkpoint;
     const struct cli_pieces *pieces;
     cJSON *config, *added, *map; // NULL: there is no such file
     uint32_t next_id; // behind all there are
@@ -49,11 +49,11 @@ static int parse(const char *path, FILE *file, cJSON **out)
     return status;
 }
 
-static int read_file(const char *model, const char *name, cJSON **out)
+static int read_file(const char *checkpoint, const char *name, cJSON **out)
 {
     char path[MAX_PATH];
     struct stat info;
-    snprintf(path, sizeof path, "%s/%s", model, name);
+    snprintf(path, sizeof path, "%s/%s", checkpoint, name);
     if (stat(path, &info) != 0) {
         if (errno != ENOENT)
             return cli_fail("%s: cannot open: %s", path, strerror(errno));
@@ -87,7 +87,7 @@ static bool read_bool(const cJSON *config, const char *key, bool preset)
 static int refuse(const struct reader *r, const char *file, const char *what, const char *text)
 {
     char shown[64];
-    return cli_fail("%s/%s: %s \"%s\"", r->model, file, what,
+    return cli_fail("%s/%s: %s \"%s\"", r->checkpoint, file, what,
         vkmoe_json_printable(text, shown, sizeof shown));
 }
 
@@ -132,7 +132,7 @@ static int add_decoder(struct reader *r)
 {
     const cJSON *decoder = find(r->config, "added_tokens_decoder"), *item;
     if (decoder && !cJSON_IsObject(decoder))
-        return cli_fail("%s/%s: added_tokens_decoder is not an object", r->model, config_name);
+        return cli_fail("%s/%s: added_tokens_decoder is not an object", r->checkpoint, config_name);
     cJSON_ArrayForEach(item, decoder) {
         struct cli_special_token token = {.file = config_name};
         if (!cJSON_IsObject(item) || !read_token(item, &token)
@@ -163,7 +163,7 @@ static int add_sentinels(struct reader *r)
     const cJSON *item = find(r->config, "extra_ids");
     uint64_t count = r->files->is_t5 ? T5_SENTINELS : 0;
     if (item && (!vkmoe_json_integer(item, &count) || count > MAX_SENTINELS))
-        return cli_fail("%s/%s: extra_ids is not an integer from 0 to %d", r->model, config_name,
+        return cli_fail("%s/%s: extra_ids is not an integer from 0 to %d", r->checkpoint, config_name,
             MAX_SENTINELS);
     const uint32_t first = cli_pieces_count(r->pieces);
     for (uint32_t i = 0; i < count; i++) {
@@ -204,7 +204,7 @@ static int add_named(struct reader *r, const char *file, const char *key, const 
     if (known)
         return 0;
     if (r->named++ == MAX_NAMED)
-        return cli_fail("%s/%s: names more than %d special tokens", r->model, file, MAX_NAMED);
+        return cli_fail("%s/%s: names more than %d special tokens", r->checkpoint, file, MAX_NAMED);
     const int64_t id = cli_pieces_find(r->pieces, token.text, token.size);
     token.id = id >= 0 ? (uint32_t)id : r->next_id;
     add(r, token);
@@ -225,7 +225,7 @@ static int add_all_named(struct reader *r, const char *file, const cJSON *object
     for (size_t i = 0; status == 0 && i < sizeof lists / sizeof *lists; i++) {
         const cJSON *list = find(object, lists[i]), *item;
         if (list && !cJSON_IsArray(list) && !cJSON_IsObject(list))
-            return cli_fail("%s/%s: %s is not a list", r->model, file, lists[i]);
+            return cli_fail("%s/%s: %s is not a list", r->checkpoint, file, lists[i]);
         cJSON_ArrayForEach(item, list) {
             status = add_named(r, file, lists[i], item);
             if (status != 0)
@@ -289,15 +289,15 @@ static bool is_t5(const char *kind)
     return strncmp(kind, "T5", 2) == 0 || strncmp(kind, "MT5", 3) == 0;
 }
 
-int cli_tokenizer_files_read(struct cli_tokenizer_files *files, const char *model,
+int cli_tokenizer_files_read(struct cli_tokenizer_files *files, const char *checkpoint,
     const struct cli_pieces *pieces)
 {
-    struct reader r = {.files = files, .model = model, .pieces = pieces};
-    int status = read_file(model, config_name, &r.config);
+    struct reader r = {.files = files, .checkpoint = checkpoint, .pieces = pieces};
+    int status = read_file(checkpoint, config_name, &r.config);
     if (status == 0)
-        status = read_file(model, added_name, &r.added);
+        status = read_file(checkpoint, added_name, &r.added);
     if (status == 0)
-        status = read_file(model, map_name, &r.map);
+        status = read_file(checkpoint, map_name, &r.map);
     const cJSON *kind = cJSON_GetObjectItemCaseSensitive(r.config, "tokenizer_class");
     if (cJSON_IsString(kind))
         files->is_t5 = is_t5(kind->valuestring);

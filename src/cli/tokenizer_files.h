@@ -15,7 +15,7 @@ struct cli_tokenizer_files {
 };
 
 // Fails with a message. `special` is to be finished in any case.
-int cli_tokenizer_files_read(struct cli_tokenizer_files *files, const char *model,
+int cli_tokenizer_files_read(struct cli_tokenizer_files *files, const char *checkpoint,
     const struct cli_pieces *pieces);
 
 #endif

@@ -13,9 +13,9 @@ int cli_open_device(const char *select, bool validate, vkmoe_device **out)
     }, out), "no device");
 }
 
-int cli_open_model(const char *path, vkmoe_model **out)
+int cli_open_model(const char *path, vkmoe_checkpoint **out)
 {
-    return cli_result(vkmoe_model_open(path, &cli_log, out), path);
+    return cli_result(vkmoe_checkpoint_open(path, &cli_log, out), path);
 }
 
 static uint64_t now_ns(void)
@@ -67,10 +67,10 @@ static enum vkmoe_status create_arrays(vkmoe_device *device, const struct cli_ru
     return status;
 }
 
-static enum vkmoe_status run_once(vkmoe_stream *stream, const vkmoe_layer *layer,
+static enum vkmoe_status run_once(vkmoe_stream *stream, const vkmoe_moe *layer,
     const struct arrays *arrays, uint32_t tokens)
 {
-    enum vkmoe_status status = vkmoe_layer_forward(stream, layer, &(struct vkmoe_forward_params){
+    enum vkmoe_status status = vkmoe_moe_forward(stream, layer, &(struct vkmoe_moe_forward_params){
         .tokens = tokens,
         .x.buffer = arrays->x,
         .router_x.buffer = arrays->router_x,
@@ -85,7 +85,7 @@ static enum vkmoe_status run_once(vkmoe_stream *stream, const vkmoe_layer *layer
     return status;
 }
 
-static enum vkmoe_status run_timed(vkmoe_stream *stream, const vkmoe_layer *layer,
+static enum vkmoe_status run_timed(vkmoe_stream *stream, const vkmoe_moe *layer,
     const struct arrays *arrays, struct cli_run *run)
 {
     uint64_t *times = cli_alloc(run->repeats * sizeof *times);
@@ -115,7 +115,7 @@ static enum vkmoe_status download(const struct arrays *arrays, uint64_t size,
     return status;
 }
 
-int cli_run_layer(vkmoe_device *device, const struct vkmoe_layer_params *params,
+int cli_run_layer(vkmoe_device *device, const struct vkmoe_moe_params *params,
     const char *label, struct cli_run *run)
 {
     const uint64_t size = (uint64_t)run->tokens * params->hidden * sizeof(float);
@@ -123,14 +123,14 @@ int cli_run_layer(vkmoe_device *device, const struct vkmoe_layer_params *params,
         (uint64_t)run->tokens * params->experts_per_token * sizeof(float);
     struct arrays arrays = {0};
     vkmoe_stream *stream = NULL;
-    vkmoe_layer *layer = NULL;
+    vkmoe_moe *layer = NULL;
     cli_progress("layer %s: uploading its weights", label);
-    enum vkmoe_status status = vkmoe_layer_create(device, params, &layer);
+    enum vkmoe_status status = vkmoe_moe_create(device, params, &layer);
     if (status == VKMOE_OK)
         status = vkmoe_stream_create(device, &stream);
     if (status == VKMOE_OK) {
-        run->layer_size = vkmoe_layer_size(layer);
-        run->scratch_size = vkmoe_layer_scratch_size(layer, run->tokens);
+        run->layer_size = vkmoe_moe_device_size(layer);
+        run->scratch_size = vkmoe_moe_scratch_size(layer, run->tokens);
     }
     // No buffer is empty, and nothing is to be done.
     if (status == VKMOE_OK && run->tokens > 0) {
@@ -145,7 +145,7 @@ int cli_run_layer(vkmoe_device *device, const struct vkmoe_layer_params *params,
     }
     vkmoe_stream_destroy(&stream);
     destroy_arrays(&arrays);
-    vkmoe_layer_destroy(&layer);
+    vkmoe_moe_destroy(&layer);
     cli_progress(NULL);
     return cli_result(status, "the layer could not be run");
 }

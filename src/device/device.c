@@ -39,7 +39,7 @@ static void describe(vkmoe_device *device, const struct physical *p)
     device->queue_family = p->queue_family;
     device->timestamp_bits = p->timestamp_bits;
     device->timestamp_period_ns = p->limits.timestampPeriod;
-    device->is_cpu = p->info.type == VKMOE_DEVICE_CPU;
+    device->is_cpu = p->info.type == VKMOE_DEVICE_TYPE_CPU;
     device->packs_on_host = device->is_cpu;
     device->ends_loops = p->ends_loops;
     device->full_subgroups = p->full_subgroups;

@@ -23,8 +23,8 @@ static bool has(VkMemoryPropertyFlags flags, VkMemoryPropertyFlags wanted)
 
 bool vkmoe_device_is_unified(const vkmoe_device *device)
 {
-    return device->info.type == VKMOE_DEVICE_INTEGRATED || device->info.type == VKMOE_DEVICE_CPU
-        || device->info.type == VKMOE_DEVICE_OTHER;
+    return device->info.type == VKMOE_DEVICE_TYPE_INTEGRATED || device->info.type == VKMOE_DEVICE_TYPE_CPU
+        || device->info.type == VKMOE_DEVICE_TYPE_OTHER;
 }
 
 // How well a memory type suits; negative: not at all.

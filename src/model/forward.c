@@ -12,12 +12,12 @@ static enum vkmoe_status run(vkmoe_stream *stream, const struct dispatch *dispat
     return status == VKMOE_OK ? vkmoe_stream_dispatch(stream, dispatch) : status;
 }
 
-static uint32_t lanes(const vkmoe_network *n)
+static uint32_t lanes(const vkmoe_model *n)
 {
     return n->device->is_cpu ? 8 : 64;
 }
 
-static enum vkmoe_status embed(vkmoe_stream *stream, const vkmoe_network *n, uint64_t ids,
+static enum vkmoe_status embed(vkmoe_stream *stream, const vkmoe_model *n, uint64_t ids,
     uint32_t tokens)
 {
     const struct embed_push push = {
@@ -42,7 +42,7 @@ static enum vkmoe_status embed(vkmoe_stream *stream, const vkmoe_network *n, uin
 }
 
 // x += delta (unless it is the first); normed = norm(x), for `tokens` rows from `first` on.
-static enum vkmoe_status norm(vkmoe_stream *stream, const vkmoe_network *n,
+static enum vkmoe_status norm(vkmoe_stream *stream, const vkmoe_model *n,
     const vkmoe_buffer *weight, float epsilon, bool has_delta, uint32_t first, uint32_t tokens)
 {
     const uint64_t offset = (uint64_t) first * n->frame.hidden * sizeof(float);
@@ -86,14 +86,14 @@ struct block_run {
     struct vkmoe_span expert_ids, attention_expert_ids; // of the block; may be absent
 };
 
-static enum vkmoe_status record_cross(vkmoe_stream *stream, const vkmoe_network *n,
+static enum vkmoe_status record_cross(vkmoe_stream *stream, const vkmoe_model *n,
     const struct network_block *block, const struct block_run *r)
 {
     if (!block->cross)
         return VKMOE_OK;
     const enum vkmoe_status status = norm(stream, n, block->cross_norm,
         n->frame.block_norm_epsilon, true, 0, r->tokens);
-    const struct vkmoe_attend_params cross = {
+    const struct vkmoe_attention_forward_params cross = {
         .tokens = r->tokens,
         .x = { n->normed, 0 },
         .y = { n->delta, 0 },
@@ -107,10 +107,10 @@ static enum vkmoe_status record_cross(vkmoe_stream *stream, const vkmoe_network 
         : status;
 }
 
-static enum vkmoe_status record_experts(vkmoe_stream *stream, const vkmoe_network *n,
+static enum vkmoe_status record_experts(vkmoe_stream *stream, const vkmoe_model *n,
     const struct network_block *block, const struct block_run *r)
 {
-    struct vkmoe_forward_params experts = {
+    struct vkmoe_moe_forward_params experts = {
         .tokens = r->tokens,
         .x = { n->normed, 0 },
         .y = { n->delta, 0 },
@@ -120,17 +120,17 @@ static enum vkmoe_status record_experts(vkmoe_stream *stream, const vkmoe_networ
         experts.ids = (struct vkmoe_span) { n->dense_ids, 0 };
         experts.weights = (struct vkmoe_span) { n->dense_weights, 0 };
     }
-    return vkmoe_layer_forward_at(r->caller, stream, block->experts, &experts,
+    return vkmoe_moe_forward_at(r->caller, stream, block->experts, &experts,
         block->history.choices ? &block->history : NULL, &r->positions, &r->sequences);
 }
 
 // `first`: nothing waits in delta yet.
-static enum vkmoe_status record_block(vkmoe_stream *stream, const vkmoe_network *n,
+static enum vkmoe_status record_block(vkmoe_stream *stream, const vkmoe_model *n,
     const struct network_block *block, bool first, const struct block_run *r)
 {
     const float epsilon = n->frame.block_norm_epsilon;
     enum vkmoe_status status = norm(stream, n, block->attention_norm, epsilon, !first, 0, r->tokens);
-    const struct vkmoe_attend_params attend = {
+    const struct vkmoe_attention_forward_params attend = {
         .tokens = r->tokens,
         .x = { n->normed, 0 },
         .y = { n->delta, 0 },
@@ -150,8 +150,8 @@ static enum vkmoe_status record_block(vkmoe_stream *stream, const vkmoe_network 
     return status == VKMOE_OK ? record_experts(stream, n, block, r) : status;
 }
 
-static enum vkmoe_status record_logits(vkmoe_stream *stream, const vkmoe_network *n,
-    const struct vkmoe_network_forward_params *f)
+static enum vkmoe_status record_logits(vkmoe_stream *stream, const vkmoe_model *n,
+    const struct vkmoe_model_forward_params *f)
 {
     const uint32_t count = f->logits_count, first = f->tokens - count;
     if (count == 0)
@@ -166,8 +166,8 @@ static enum vkmoe_status record_logits(vkmoe_stream *stream, const vkmoe_network
 }
 
 static enum vkmoe_status check(const struct caller *caller, const vkmoe_stream *stream,
-    const vkmoe_network *n,
-    const struct vkmoe_network_forward_params *f)
+    const vkmoe_model *n,
+    const struct vkmoe_model_forward_params *f)
 {
     if (vkmoe_stream_device(stream) != n->device)
         return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "stream and network are of two devices");
@@ -204,47 +204,47 @@ static enum vkmoe_status check(const struct caller *caller, const vkmoe_stream *
     return VKMOE_OK;
 }
 
-enum vkmoe_status vkmoe_network_forward(vkmoe_stream *stream, vkmoe_network *network,
-    const struct vkmoe_network_forward_params *params)
+enum vkmoe_status vkmoe_model_forward(vkmoe_stream *stream, vkmoe_model *model,
+    const struct vkmoe_model_forward_params *params)
 {
-    const struct vkmoe_log *log = device_log(network ? network->device
+    const struct vkmoe_log *log = device_log(model ? model->device
         : vkmoe_stream_device(stream));
     VKMOE_NEED(log, stream, "stream");
-    VKMOE_NEED(log, network, "network");
+    VKMOE_NEED(log, model, "model");
     VKMOE_NEED(log, params, "params");
-    const struct vkmoe_network_forward_params *f = params;
+    const struct vkmoe_model_forward_params *f = params;
     const struct caller caller = { log, __func__ };
-    enum vkmoe_status status = check(&caller, stream, network, f);
+    enum vkmoe_status status = check(&caller, stream, model, f);
     if (status != VKMOE_OK)
         return status;
     vkmoe_stream_begin(stream);
-    status = vkmoe_stream_scratch(stream, vkmoe_network_scratch_size(network),
+    status = vkmoe_stream_scratch(stream, vkmoe_model_scratch_size(model),
         &(const vkmoe_buffer *) { 0 });
     if (status == VKMOE_OK)
-        status = embed(stream, network, vkmoe_span_address(&f->ids), f->tokens);
-    for (uint32_t b = 0; b < network->decoder.count && status == VKMOE_OK; b++) {
+        status = embed(stream, model, vkmoe_span_address(&f->ids), f->tokens);
+    for (uint32_t b = 0; b < model->decoder.count && status == VKMOE_OK; b++) {
         const struct block_run r = {
             .caller = &caller,
             .tokens = f->tokens,
-            .cache = network->decoder.blocks[b].cache,
+            .cache = model->decoder.blocks[b].cache,
             .positions = f->positions,
             .sequences = f->sequences,
             .longest = f->longest,
-            .expert_ids = block_ids(&f->expert_ids, b, f->tokens, network->k),
+            .expert_ids = block_ids(&f->expert_ids, b, f->tokens, model->k),
             .attention_expert_ids = block_ids(&f->attention_expert_ids, b, f->tokens,
-                network->attention_k),
+                model->attention_k),
         };
-        status = record_block(stream, network, &network->decoder.blocks[b], b == 0, &r);
+        status = record_block(stream, model, &model->decoder.blocks[b], b == 0, &r);
     }
     return vkmoe_stream_end(stream,
-        status == VKMOE_OK ? record_logits(stream, network, f) : status);
+        status == VKMOE_OK ? record_logits(stream, model, f) : status);
 }
 
 // ------------------------------------------------------------------------ encoder
 
 static enum vkmoe_status check_encode(const struct caller *caller, const vkmoe_stream *stream,
-    const vkmoe_network *n,
-    const struct vkmoe_encode_params *e)
+    const vkmoe_model *n,
+    const struct vkmoe_model_encode_params *e)
 {
     if (!has_encoder(n))
         return vkmoe_refuse(caller, VKMOE_ERROR_UNSUPPORTED, "the model has no encoder");
@@ -261,8 +261,8 @@ static enum vkmoe_status check_encode(const struct caller *caller, const vkmoe_s
 }
 
 // The input's length and sequence to where the attentions look for them.
-static enum vkmoe_status note_input(vkmoe_stream *stream, const vkmoe_network *n,
-    const struct vkmoe_encode_params *e)
+static enum vkmoe_status note_input(vkmoe_stream *stream, const vkmoe_model *n,
+    const struct vkmoe_model_encode_params *e)
 {
     enum vkmoe_status status = vkmoe_stream_fill(stream, n->encoder_length, 0, 4, e->tokens);
     if (status == VKMOE_OK)
@@ -271,22 +271,22 @@ static enum vkmoe_status note_input(vkmoe_stream *stream, const vkmoe_network *n
         4 * (uint64_t) e->tokens, e->sequence) : status;
 }
 
-enum vkmoe_status vkmoe_network_encode(vkmoe_stream *stream, vkmoe_network *network,
-    const struct vkmoe_encode_params *params)
+enum vkmoe_status vkmoe_model_encode(vkmoe_stream *stream, vkmoe_model *model,
+    const struct vkmoe_model_encode_params *params)
 {
-    const struct vkmoe_log *log = device_log(network ? network->device
+    const struct vkmoe_log *log = device_log(model ? model->device
         : vkmoe_stream_device(stream));
     VKMOE_NEED(log, stream, "stream");
-    VKMOE_NEED(log, network, "network");
+    VKMOE_NEED(log, model, "model");
     VKMOE_NEED(log, params, "params");
-    vkmoe_network *n = network;
-    const struct vkmoe_encode_params *e = params;
+    vkmoe_model *n = model;
+    const struct vkmoe_model_encode_params *e = params;
     const struct caller caller = { log, __func__ };
     enum vkmoe_status status = check_encode(&caller, stream, n, e);
     if (status != VKMOE_OK)
         return status;
     vkmoe_stream_begin(stream);
-    status = vkmoe_stream_scratch(stream, vkmoe_network_scratch_size(n),
+    status = vkmoe_stream_scratch(stream, vkmoe_model_scratch_size(n),
         &(const vkmoe_buffer *) { 0 });
     if (status == VKMOE_OK)
         status = note_input(stream, n, e);
@@ -303,7 +303,7 @@ enum vkmoe_status vkmoe_network_encode(vkmoe_stream *stream, vkmoe_network *netw
         status = record_block(stream, n, &n->encoder.blocks[b], b == 0, &r);
     if (status == VKMOE_OK)
         status = norm(stream, n, n->encoder.final_norm, n->frame.norm_epsilon, true, 0, e->tokens);
-    const struct vkmoe_attend_params output = {
+    const struct vkmoe_attention_forward_params output = {
         .tokens = e->tokens,
         .x = { n->normed, 0 },
         .sequences = { n->input_sequence, 0 },
@@ -320,10 +320,10 @@ static uint64_t stack_scratch(const struct network_stack *stack, uint32_t tokens
     for (uint32_t b = 0; b < stack->count; b++) {
         const struct network_block *block = &stack->blocks[b];
         const vkmoe_attention *const attentions[] = { block->attention, block->cross };
-        size = MAX(size, vkmoe_layer_scratch_size(block->experts, tokens));
+        size = MAX(size, vkmoe_moe_scratch_size(block->experts, tokens));
         // Decode passes lay scratch out differently; few tokens may need a little more.
         for (uint32_t t = 1; t <= MIN(tokens, DECODE_MAX_TOKENS); t++)
-            size = MAX(size, vkmoe_layer_scratch_size(block->experts, t));
+            size = MAX(size, vkmoe_moe_scratch_size(block->experts, t));
         for (size_t i = 0; i < ARRAY_SIZE(attentions) && attentions[i]; i++) {
             size = MAX(size, vkmoe_attention_scratch_size(attentions[i], tokens));
             for (uint32_t t = 1; t <= MIN(tokens, DECODE_MAX_TOKENS); t++)
@@ -333,7 +333,7 @@ static uint64_t stack_scratch(const struct network_stack *stack, uint32_t tokens
     return size;
 }
 
-uint64_t vkmoe_network_scratch_size(const vkmoe_network *n)
+uint64_t vkmoe_model_scratch_size(const vkmoe_model *n)
 {
     if (!n)
         return 0;

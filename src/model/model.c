@@ -12,19 +12,19 @@
 #define DEFAULT_CAPACITY 4096
 #define DEFAULT_INPUT 512
 
-static struct caller creator(const vkmoe_network *n)
+static struct caller creator(const vkmoe_model *n)
 {
-    return (struct caller) { &n->device->log, "vkmoe_network_create" };
+    return (struct caller) { &n->device->log, "vkmoe_model_create" };
 }
 
 // A norm's weights times `scale`.
-static enum vkmoe_status upload_norm(vkmoe_network *n, const struct vkmoe_view *view, float scale,
+static enum vkmoe_status upload_norm(vkmoe_model *n, const struct vkmoe_view *view, float scale,
     vkmoe_buffer **out)
 {
     return vkmoe_vector_upload(n->device, view, n->frame.hidden, scale, out);
 }
 
-static enum vkmoe_status create_cache(vkmoe_network *n, const struct vkmoe_attention_params *attention,
+static enum vkmoe_status create_cache(vkmoe_model *n, const struct vkmoe_attention_params *attention,
     uint32_t sequences, uint32_t capacity, vkmoe_cache **out)
 {
     uint32_t block = 0; // of the patterns that choose blocks
@@ -47,12 +47,12 @@ static enum vkmoe_status create_cache(vkmoe_network *n, const struct vkmoe_atten
 }
 
 // One attention and its norm; the cache, too, unless there is one already.
-static enum vkmoe_status create_attention(vkmoe_network *n, vkmoe_model *model,
+static enum vkmoe_status create_attention(vkmoe_model *n, vkmoe_checkpoint *checkpoint,
     struct vkmoe_block where, uint32_t sequences, uint32_t capacity, vkmoe_attention **attention,
     vkmoe_cache **cache)
 {
     struct vkmoe_attention_params params = { 0 };
-    enum vkmoe_status status = vkmoe_model_get_attention(model, where, &params);
+    enum vkmoe_status status = vkmoe_checkpoint_get_attention(checkpoint, where, &params);
     if (status == VKMOE_OK)
         status = vkmoe_attention_load(&n->loading, &params, attention);
     if (status == VKMOE_OK && !*cache)
@@ -63,7 +63,7 @@ static enum vkmoe_status create_attention(vkmoe_network *n, vkmoe_model *model,
 
 // A decoder counts an expert's tokens over the sequence, however it is cut into forwards; an
 // encoder reads its input at once, and leaves the counting to the layer.
-static enum vkmoe_status create_history(vkmoe_network *n, uint32_t limit, uint32_t k,
+static enum vkmoe_status create_history(vkmoe_model *n, uint32_t limit, uint32_t k,
     struct layer_history *history)
 {
     *history = (struct layer_history) {
@@ -81,36 +81,36 @@ static enum vkmoe_status create_history(vkmoe_network *n, uint32_t limit, uint32
 }
 
 // The block's layer, of experts or dense.
-static enum vkmoe_status get_layer(vkmoe_model *model, struct vkmoe_block where,
-    struct vkmoe_layer_params *layer)
+static enum vkmoe_status get_layer(vkmoe_checkpoint *checkpoint, struct vkmoe_block where,
+    struct vkmoe_moe_params *moe)
 {
-    return vkmoe_model_is_moe(model, where) ? vkmoe_model_get_layer(model, where, layer)
-                                            : vkmoe_model_get_mlp(model, where, layer);
+    return vkmoe_checkpoint_is_moe(checkpoint, where) ? vkmoe_checkpoint_get_moe(checkpoint, where, moe)
+                                            : vkmoe_checkpoint_get_mlp(checkpoint, where, moe);
 }
 
-static enum vkmoe_status create_experts(vkmoe_network *n, vkmoe_model *model, bool in_encoder,
+static enum vkmoe_status create_experts(vkmoe_model *n, vkmoe_checkpoint *checkpoint, bool in_encoder,
     struct vkmoe_block where, struct network_block *block)
 {
-    struct vkmoe_layer_params layer = { 0 };
-    block->dense = !vkmoe_model_is_moe(model, where);
-    enum vkmoe_status status = get_layer(model, where, &layer);
+    struct vkmoe_moe_params moe = { 0 };
+    block->dense = !vkmoe_checkpoint_is_moe(checkpoint, where);
+    enum vkmoe_status status = get_layer(checkpoint, where, &moe);
     if (n->params.no_capacity)
-        layer.router.capacity = 0;
+        moe.router.capacity = 0;
     if (!block->dense)
-        n->k = MAX(n->k, layer.experts_per_token);
-    if (status == VKMOE_OK && !in_encoder && layer.router.capacity > 0) {
-        status = create_history(n, layer.router.capacity, layer.experts_per_token,
+        n->k = MAX(n->k, moe.experts_per_token);
+    if (status == VKMOE_OK && !in_encoder && moe.router.capacity > 0) {
+        status = create_history(n, moe.router.capacity, moe.experts_per_token,
             &block->history);
-        layer.router.capacity = 0;
+        moe.router.capacity = 0;
     }
-    return status == VKMOE_OK ? vkmoe_layer_load(&n->loading, &layer, &block->experts) : status;
+    return status == VKMOE_OK ? vkmoe_moe_load(&n->loading, &moe, &block->experts) : status;
 }
 
-static enum vkmoe_status create_norms(vkmoe_network *n, vkmoe_model *model,
+static enum vkmoe_status create_norms(vkmoe_model *n, vkmoe_checkpoint *checkpoint,
     struct vkmoe_block where, struct network_block *block)
 {
     struct vkmoe_view attention_norm, experts_norm;
-    enum vkmoe_status status = vkmoe_model_get_norms(model, where, &attention_norm, &experts_norm);
+    enum vkmoe_status status = vkmoe_checkpoint_get_norms(checkpoint, where, &attention_norm, &experts_norm);
     if (status == VKMOE_OK)
         status = upload_norm(n, &attention_norm, 1,
             where.cross ? &block->cross_norm : &block->attention_norm);
@@ -119,31 +119,31 @@ static enum vkmoe_status create_norms(vkmoe_network *n, vkmoe_model *model,
     return status;
 }
 
-static enum vkmoe_status create_block(vkmoe_network *n, vkmoe_model *model, bool in_encoder,
+static enum vkmoe_status create_block(vkmoe_model *n, vkmoe_checkpoint *checkpoint, bool in_encoder,
     uint32_t index)
 {
-    const struct vkmoe_network_params *p = &n->params;
+    const struct vkmoe_model_params *p = &n->params;
     struct network_block *block = in_encoder ? &n->encoder.blocks[index] : &n->decoder.blocks[index];
     struct vkmoe_block where = { .index = index, .decoder = has_encoder(n) && !in_encoder };
     vkmoe_fit_where(n->device, "%sblock %u: ", in_encoder ? "encoder " : "", index);
     enum vkmoe_status status = in_encoder
-        ? create_attention(n, model, where, 1, p->encoder_capacity, &block->attention,
+        ? create_attention(n, checkpoint, where, 1, p->encoder_capacity, &block->attention,
             &n->encoder_cache)
-        : create_attention(n, model, where, p->sequences, p->capacity, &block->attention,
+        : create_attention(n, checkpoint, where, p->sequences, p->capacity, &block->attention,
             &block->cache);
     if (status == VKMOE_OK)
-        status = create_experts(n, model, in_encoder, where, block);
+        status = create_experts(n, checkpoint, in_encoder, where, block);
     if (status == VKMOE_OK)
-        status = create_norms(n, model, where, block);
+        status = create_norms(n, checkpoint, where, block);
     if (status != VKMOE_OK || !where.decoder)
         return status;
     where.cross = true;
-    status = create_attention(n, model, where, p->sequences, p->encoder_capacity, &block->cross,
+    status = create_attention(n, checkpoint, where, p->sequences, p->encoder_capacity, &block->cross,
         &block->cross_cache);
-    return status == VKMOE_OK ? create_norms(n, model, where, block) : status;
+    return status == VKMOE_OK ? create_norms(n, checkpoint, where, block) : status;
 }
 
-static enum vkmoe_status create_stack(vkmoe_network *n, vkmoe_model *model, bool in_encoder,
+static enum vkmoe_status create_stack(vkmoe_model *n, vkmoe_checkpoint *checkpoint, bool in_encoder,
     uint32_t count)
 {
     struct network_stack *stack = in_encoder ? &n->encoder : &n->decoder;
@@ -153,12 +153,12 @@ static enum vkmoe_status create_stack(vkmoe_network *n, vkmoe_model *model, bool
     stack->count = count;
     enum vkmoe_status status = VKMOE_OK;
     for (uint32_t b = 0; b < count && status == VKMOE_OK; b++)
-        status = create_block(n, model, in_encoder, b);
+        status = create_block(n, checkpoint, in_encoder, b);
     return status;
 }
 
 // What dense blocks and the encoder need beside their weights.
-static enum vkmoe_status create_helpers(vkmoe_network *n)
+static enum vkmoe_status create_helpers(vkmoe_model *n)
 {
     float *ones = malloc(n->rows * sizeof *ones);
     if (!ones)
@@ -187,9 +187,9 @@ static enum vkmoe_status create_helpers(vkmoe_network *n)
     return status;
 }
 
-static enum vkmoe_status create_ends(vkmoe_network *n)
+static enum vkmoe_status create_ends(vkmoe_model *n)
 {
-    const struct vkmoe_frame_params *f = &n->frame;
+    const struct vkmoe_frame *f = &n->frame;
     const struct vkmoe_view *embedding[] = { &f->embedding }, *head[] = { &f->head };
     vkmoe_fit_name(n->device, "embedding");
     enum vkmoe_status status = vkmoe_linear_create(&n->loading, embedding, NULL, &f->vocabulary, 1,
@@ -213,9 +213,9 @@ static enum vkmoe_status create_ends(vkmoe_network *n)
     return status;
 }
 
-static void set_defaults(vkmoe_network *n)
+static void set_defaults(vkmoe_model *n)
 {
-    struct vkmoe_network_params *p = &n->params;
+    struct vkmoe_model_params *p = &n->params;
     if (p->sequences == 0)
         p->sequences = 1;
     if (p->capacity == 0)
@@ -226,34 +226,34 @@ static void set_defaults(vkmoe_network *n)
     if (p->encoder_capacity == 0)
         p->encoder_capacity = DEFAULT_INPUT;
     n->rows = n->frame.encoder_blocks > 0 ? MAX(p->chunk, p->encoder_capacity) : p->chunk;
-    struct vkmoe_frame_params *f = &n->frame;
+    struct vkmoe_frame *f = &n->frame;
     f->embedding_scale = f->embedding_scale == 0 ? 1 : f->embedding_scale;
     f->residual_scale = f->residual_scale == 0 ? 1 : f->residual_scale;
     f->logits_scale = f->logits_scale == 0 ? 1 : f->logits_scale;
 }
 
 // Adds what the block's matrices are to what will be loaded.
-static enum vkmoe_status count_block(vkmoe_network *n, vkmoe_model *model,
+static enum vkmoe_status count_block(vkmoe_model *n, vkmoe_checkpoint *checkpoint,
     struct vkmoe_block where)
 {
-    struct vkmoe_layer_params layer = { 0 };
+    struct vkmoe_moe_params moe = { 0 };
     struct vkmoe_attention_params attention = { 0 };
-    enum vkmoe_status status = vkmoe_model_get_attention(model, where, &attention);
+    enum vkmoe_status status = vkmoe_checkpoint_get_attention(checkpoint, where, &attention);
     if (status == VKMOE_OK)
         n->loading.total += vkmoe_attention_load_size(&attention);
     if (status != VKMOE_OK || where.cross)
         return status;
-    status = get_layer(model, where, &layer);
+    status = get_layer(checkpoint, where, &moe);
     if (status == VKMOE_OK)
-        n->loading.total += vkmoe_layer_load_size(&layer);
+        n->loading.total += vkmoe_moe_load_size(&moe);
     where.cross = where.decoder;
-    return status == VKMOE_OK && where.cross ? count_block(n, model, where) : status;
+    return status == VKMOE_OK && where.cross ? count_block(n, checkpoint, where) : status;
 }
 
 // How much there is to load; and says that nothing is loaded yet.
-static enum vkmoe_status start_loading(vkmoe_network *n, vkmoe_model *model)
+static enum vkmoe_status start_loading(vkmoe_model *n, vkmoe_checkpoint *checkpoint)
 {
-    const struct vkmoe_frame_params *f = &n->frame;
+    const struct vkmoe_frame *f = &n->frame;
     const bool tied = f->head.data == f->embedding.data;
     enum vkmoe_status status = VKMOE_OK;
     n->loading = (struct loading) {
@@ -267,37 +267,37 @@ static enum vkmoe_status start_loading(vkmoe_network *n, vkmoe_model *model)
     if (!n->loading.progress)
         return VKMOE_OK;
     for (uint32_t b = 0; b < f->encoder_blocks && status == VKMOE_OK; b++)
-        status = count_block(n, model, (struct vkmoe_block) { .index = b });
+        status = count_block(n, checkpoint, (struct vkmoe_block) { .index = b });
     for (uint32_t b = 0; b < f->blocks && status == VKMOE_OK; b++)
-        status = count_block(n, model,
+        status = count_block(n, checkpoint,
             (struct vkmoe_block) { .index = b, .decoder = f->encoder_blocks > 0 });
     return status == VKMOE_OK ? vkmoe_loading_tell(&n->loading, 0) : status;
 }
 
-static enum vkmoe_status fill(vkmoe_network *n, vkmoe_model *model)
+static enum vkmoe_status fill(vkmoe_model *n, vkmoe_checkpoint *checkpoint)
 {
-    enum vkmoe_status status = vkmoe_model_get_frame(model, &n->frame);
+    enum vkmoe_status status = vkmoe_checkpoint_get_frame(checkpoint, &n->frame);
     if (status != VKMOE_OK)
         return status;
     set_defaults(n);
     if (n->rows > MAX_TOKENS)
         return vkmoe_fail(&n->device->log, VKMOE_ERROR_INVALID,
-            "vkmoe_network_create: %s is %u, must be 1 to %u",
+            "vkmoe_model_create: %s is %u, must be 1 to %u",
             n->params.chunk > MAX_TOKENS ? "chunk" : "encoder_capacity", n->rows, MAX_TOKENS);
-    status = start_loading(n, model);
+    status = start_loading(n, checkpoint);
     if (status == VKMOE_OK)
         status = create_ends(n);
     if (status == VKMOE_OK)
         status = create_helpers(n);
     if (status == VKMOE_OK)
-        status = create_stack(n, model, true, n->frame.encoder_blocks);
-    return status == VKMOE_OK ? create_stack(n, model, false, n->frame.blocks) : status;
+        status = create_stack(n, checkpoint, true, n->frame.encoder_blocks);
+    return status == VKMOE_OK ? create_stack(n, checkpoint, false, n->frame.blocks) : status;
 }
 
 // What streams have of it counts as there.
-static enum vkmoe_status plan_scratch(const vkmoe_network *n, const vkmoe_device *device)
+static enum vkmoe_status plan_scratch(const vkmoe_model *n, const vkmoe_device *device)
 {
-    const uint64_t size = vkmoe_network_scratch_size(n);
+    const uint64_t size = vkmoe_model_scratch_size(n);
     vkmoe_buffer *scratch = NULL;
     vkmoe_fit_where(n->device, "%s", "");
     vkmoe_fit_name(n->device, "scratch of a stream");
@@ -309,40 +309,40 @@ static enum vkmoe_status plan_scratch(const vkmoe_network *n, const vkmoe_device
     return status;
 }
 
-static enum vkmoe_status make(vkmoe_device *device, vkmoe_model *model,
-    const struct vkmoe_network_params *params, vkmoe_network **out)
+static enum vkmoe_status make(vkmoe_device *device, vkmoe_checkpoint *checkpoint,
+    const struct vkmoe_model_params *params, vkmoe_model **out)
 {
-    vkmoe_network *n = calloc(1, sizeof *n);
+    vkmoe_model *n = calloc(1, sizeof *n);
     if (!n)
         return vkmoe_fail(&device->log, VKMOE_ERROR_OUT_OF_MEMORY, "network: out of host memory");
     n->device = device;
     n->params = *params;
-    const enum vkmoe_status status = fill(n, model);
+    const enum vkmoe_status status = fill(n, checkpoint);
     if (status != VKMOE_OK)
-        vkmoe_network_destroy(&n);
+        vkmoe_model_destroy(&n);
     *out = n;
     return status;
 }
 
-enum vkmoe_status vkmoe_network_create(vkmoe_device *device, vkmoe_model *model,
-    const struct vkmoe_network_params *params, vkmoe_network **out)
+enum vkmoe_status vkmoe_model_create(vkmoe_device *device, vkmoe_checkpoint *checkpoint,
+    const struct vkmoe_model_params *params, vkmoe_model **out)
 {
-    const struct vkmoe_log *log = device ? &device->log : model ? &model->log : NULL;
+    const struct vkmoe_log *log = device ? &device->log : checkpoint ? &checkpoint->log : NULL;
     VKMOE_NEED(log, out, "out");
     *out = NULL;
     VKMOE_NEED(log, device, "device");
-    VKMOE_NEED(log, model, "model");
+    VKMOE_NEED(log, checkpoint, "checkpoint");
     VKMOE_NEED(log, params, "params");
     vkmoe_device *planned;
-    vkmoe_network *network = NULL;
+    vkmoe_model *model = NULL;
     enum vkmoe_status status = vkmoe_fit_begin(device, &planned);
     if (status == VKMOE_OK)
-        status = make(planned, model, params, &network);
+        status = make(planned, checkpoint, params, &model);
     if (status == VKMOE_OK)
-        status = plan_scratch(network, device);
-    vkmoe_network_destroy(&network);
+        status = plan_scratch(model, device);
+    vkmoe_model_destroy(&model);
     status = vkmoe_fit_end(&planned, __func__, status);
-    return status == VKMOE_OK ? make(device, model, params, out) : status;
+    return status == VKMOE_OK ? make(device, checkpoint, params, out) : status;
 }
 
 static void destroy_stack(struct network_stack *stack)
@@ -353,7 +353,7 @@ static void destroy_stack(struct network_stack *stack)
         vkmoe_cache_destroy(&block->cache);
         vkmoe_attention_destroy(&block->cross);
         vkmoe_cache_destroy(&block->cross_cache);
-        vkmoe_layer_destroy(&block->experts);
+        vkmoe_moe_destroy(&block->experts);
         vkmoe_buffer_destroy(&block->history.choices);
         vkmoe_buffer_destroy(&block->attention_norm);
         vkmoe_buffer_destroy(&block->cross_norm);
@@ -363,12 +363,12 @@ static void destroy_stack(struct network_stack *stack)
     vkmoe_buffer_destroy(&stack->final_norm);
 }
 
-void vkmoe_network_destroy(vkmoe_network **network)
+void vkmoe_model_destroy(vkmoe_model **model)
 {
-    if (!network || !*network)
+    if (!model || !*model)
         return;
-    vkmoe_network *n = *network;
-    *network = NULL;
+    vkmoe_model *n = *model;
+    *model = NULL;
     destroy_stack(&n->decoder);
     destroy_stack(&n->encoder);
     vkmoe_linear_destroy(&n->embedding);
@@ -386,21 +386,21 @@ static uint64_t stack_size(const struct network_stack *stack)
     uint64_t size = vkmoe_buffer_taken(stack->final_norm);
     for (uint32_t b = 0; b < stack->count; b++) {
         const struct network_block *block = &stack->blocks[b];
-        size += vkmoe_attention_size(block->attention) + vkmoe_cache_size(block->cache)
-            + vkmoe_attention_size(block->cross) + vkmoe_cache_size(block->cross_cache)
-            + vkmoe_layer_size(block->experts) + vkmoe_buffer_taken(block->attention_norm)
+        size += vkmoe_attention_device_size(block->attention) + vkmoe_cache_device_size(block->cache)
+            + vkmoe_attention_device_size(block->cross) + vkmoe_cache_device_size(block->cross_cache)
+            + vkmoe_moe_device_size(block->experts) + vkmoe_buffer_taken(block->attention_norm)
             + vkmoe_buffer_taken(block->cross_norm) + vkmoe_buffer_taken(block->experts_norm)
             + vkmoe_buffer_taken(block->history.choices);
     }
     return size;
 }
 
-uint64_t vkmoe_network_size(const vkmoe_network *n)
+uint64_t vkmoe_model_device_size(const vkmoe_model *n)
 {
     if (!n)
         return 0;
     uint64_t size = vkmoe_linear_size(&n->embedding) + vkmoe_linear_size(&n->head)
-        + stack_size(&n->decoder) + stack_size(&n->encoder) + vkmoe_cache_size(n->encoder_cache);
+        + stack_size(&n->decoder) + stack_size(&n->encoder) + vkmoe_cache_device_size(n->encoder_cache);
     const vkmoe_buffer *const buffers[] = { n->x, n->normed, n->delta, n->dense_ids,
         n->dense_weights, n->encoder_length, n->input_lengths, n->input_sequence };
     for (size_t i = 0; i < ARRAY_SIZE(buffers); i++)

@@ -9,7 +9,7 @@ struct network_block {
     vkmoe_cache *cache;
     vkmoe_attention *cross;     // to the encoder's output, or NULL
     vkmoe_cache *cross_cache;
-    vkmoe_layer *experts;
+    vkmoe_moe *experts;
     struct layer_history history; // of a decoder's block whose experts have a capacity
     bool dense;                 // `experts` is one that every token takes
     vkmoe_buffer *attention_norm, *cross_norm, *experts_norm; // f32 [hidden]
@@ -22,11 +22,11 @@ struct network_stack {
     vkmoe_buffer *final_norm;
 };
 
-struct vkmoe_network {
+struct vkmoe_model {
     vkmoe_device *device;
     struct loading loading;              // while it is created
-    struct vkmoe_frame_params frame;     // without views
-    struct vkmoe_network_params params;  // defaults filled in
+    struct vkmoe_frame frame;     // without views
+    struct vkmoe_model_params params;  // defaults filled in
     struct network_stack decoder, encoder; // the second is empty in decoder-only models
     uint32_t rows;                       // the most tokens at once in either
     uint32_t k, attention_k;             // the largest experts_per_token
@@ -42,9 +42,9 @@ struct vkmoe_network {
     vkmoe_buffer *input_sequence;        // u32 [encoder_capacity]: the sequence, for each token
 };
 
-static inline bool has_encoder(const vkmoe_network *network)
+static inline bool has_encoder(const vkmoe_model *model)
 {
-    return network->encoder.count > 0;
+    return model->encoder.count > 0;
 }
 
 #endif

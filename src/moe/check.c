@@ -1,4 +1,4 @@
-// layer_check.c - the rules of struct vkmoe_layer_params, checked before anything is made,
+// layer_check.c - the rules of struct vkmoe_moe_params, checked before anything is made,
 // and those of spans, checked before anything is recorded.
 #include "moe/pass.h"
 
@@ -12,11 +12,11 @@
 
 static bool is_dtype(enum vkmoe_dtype dtype)
 {
-    return dtype == VKMOE_F32 || dtype == VKMOE_F16 || dtype == VKMOE_BF16;
+    return dtype == VKMOE_DTYPE_F32 || dtype == VKMOE_DTYPE_F16 || dtype == VKMOE_DTYPE_BF16;
 }
 
 static enum vkmoe_status check_shapes(const struct caller *caller,
-    const struct vkmoe_layer_params *p)
+    const struct vkmoe_moe_params *p)
 {
     CHECK(p->hidden >= 1 && p->hidden <= MAX_WIDTH, "hidden is %u, must be 1 to %u", p->hidden,
         MAX_WIDTH);
@@ -29,7 +29,7 @@ static enum vkmoe_status check_shapes(const struct caller *caller,
         MAX_EXPERTS);
     CHECK(p->experts_per_token >= 1 && p->experts_per_token <= p->experts,
         "experts_per_token is %u, must be 1 to experts (%u)", p->experts_per_token, p->experts);
-    CHECK((unsigned) p->activation <= VKMOE_SWIGLU_STEP, "activation %d is unknown",
+    CHECK((unsigned) p->activation <= VKMOE_ACTIVATION_SWIGLU_STEP, "activation %d is unknown",
         (int) p->activation);
     CHECK(isfinite(p->activation_alpha) && isfinite(p->activation_limit)
         && p->activation_limit >= 0, "activation_alpha and activation_limit must be finite");
@@ -48,7 +48,7 @@ static enum vkmoe_status check_groups(const struct caller *caller,
     CHECK(r->groups_kept * (experts / r->groups) >= experts_per_token,
         "router.groups_kept leaves %u experts, fewer than experts_per_token (%u)",
         r->groups_kept * (experts / r->groups), experts_per_token);
-    CHECK((unsigned) r->group_score <= VKMOE_GROUP_SUM_TOP_2, "router.group_score %d is unknown",
+    CHECK((unsigned) r->group_score <= VKMOE_GROUP_SCORE_SUM_TOP_2, "router.group_score %d is unknown",
         (int) r->group_score);
     CHECK(r->select != VKMOE_SELECT_SPARSEMIXER, "router: sparsemixer knows no groups");
     return VKMOE_OK;
@@ -84,7 +84,7 @@ static enum vkmoe_status check_each_group(const struct caller *caller,
 }
 
 static enum vkmoe_status check_router(const struct caller *caller,
-    const struct vkmoe_layer_params *p)
+    const struct vkmoe_moe_params *p)
 {
     const struct vkmoe_router_params *r = &p->router;
     CHECK((unsigned) r->score <= VKMOE_SCORE_IDENTITY, "router.score %d is unknown", (int) r->score);
@@ -113,7 +113,7 @@ static enum vkmoe_status check_router(const struct caller *caller,
 }
 
 static enum vkmoe_status check_router_hidden(const struct caller *caller,
-    const struct vkmoe_layer_params *p)
+    const struct vkmoe_moe_params *p)
 {
     if (p->router_hidden == 0 || p->router_hidden == p->hidden)
         return VKMOE_OK;
@@ -126,9 +126,9 @@ static enum vkmoe_status check_router_hidden(const struct caller *caller,
 }
 
 static enum vkmoe_status check_experts(const struct caller *caller,
-    const struct vkmoe_layer_params *p)
+    const struct vkmoe_moe_params *p)
 {
-    const bool up_only = !p->down; // see vkmoe_layer_create_up()
+    const bool up_only = !p->down; // see vkmoe_moe_create_up()
     CHECK(p->up, "up and down are required");
     const enum vkmoe_dtype dtype = p->up[0].dtype;
     CHECK(is_dtype(dtype), "up[0].dtype %d is unknown", (int) dtype);
@@ -139,7 +139,7 @@ static enum vkmoe_status check_experts(const struct caller *caller,
             && (up_only || p->down[e].dtype == dtype),
             "the matrices of expert %u differ in dtype from those before", e);
     }
-    const bool gated_only = p->activation >= VKMOE_SWIGLU_OAI;
+    const bool gated_only = p->activation >= VKMOE_ACTIVATION_SWIGLU_OAI;
     CHECK(p->gate || !gated_only, "activation %d needs a gate matrix", (int) p->activation);
     CHECK(p->gate || !p->gate_bias.data, "gate_bias without gate");
     if (p->shared_inner == 0)
@@ -154,7 +154,7 @@ static enum vkmoe_status check_experts(const struct caller *caller,
 }
 
 static enum vkmoe_status check_vectors(const struct caller *caller,
-    const struct vkmoe_layer_params *p)
+    const struct vkmoe_moe_params *p)
 {
     const struct {
         const char *name;
@@ -178,11 +178,11 @@ static enum vkmoe_status check_vectors(const struct caller *caller,
     return VKMOE_OK;
 }
 
-enum vkmoe_status vkmoe_layer_check(const struct caller *caller,
-    const struct vkmoe_layer_params *params)
+enum vkmoe_status vkmoe_moe_check(const struct caller *caller,
+    const struct vkmoe_moe_params *params)
 {
     enum vkmoe_status (*const checks[])(const struct caller *,
-        const struct vkmoe_layer_params *) = { check_shapes, check_router,
+        const struct vkmoe_moe_params *) = { check_shapes, check_router,
         check_router_hidden, check_experts, check_vectors };
     for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++) {
         const enum vkmoe_status status = checks[i](caller, params);

@@ -19,7 +19,7 @@ static enum vkmoe_status record_pass(const struct pass *pass)
     const size_t count = pass->decode ? ARRAY_SIZE(decode) : ARRAY_SIZE(prefill);
     for (size_t i = 0; i < count; i++) {
         if (!pass->decode && prefill[i] == vkmoe_pass_shared_down
-            && pass->layer->params.shared_inner == 0)
+            && pass->moe->params.shared_inner == 0)
             continue;
         const enum vkmoe_status status = pass->decode ? decode[i](pass) : prefill[i](pass);
         if (status != VKMOE_OK)
@@ -29,10 +29,10 @@ static enum vkmoe_status record_pass(const struct pass *pass)
 }
 
 static enum vkmoe_status check_forward(const struct caller *caller, const vkmoe_stream *stream,
-    const vkmoe_layer *layer, const struct vkmoe_forward_params *f)
+    const vkmoe_moe *moe, const struct vkmoe_moe_forward_params *f)
 {
-    const struct vkmoe_layer_params *p = &layer->params;
-    if (vkmoe_stream_device(stream) != layer->device)
+    const struct vkmoe_moe_params *p = &moe->params;
+    if (vkmoe_stream_device(stream) != moe->device)
         return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "stream and layer are of two devices");
     if (f->tokens > MAX_TOKENS)
         return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "tokens is %u, must be 0 to %u", f->tokens,
@@ -55,7 +55,7 @@ static enum vkmoe_status check_forward(const struct caller *caller, const vkmoe_
         { "y", &f->y, rows, true, true },
     };
     for (size_t i = 0; i < ARRAY_SIZE(spans); i++) {
-        const enum vkmoe_status status = vkmoe_span_check(caller, layer->device, spans[i].name,
+        const enum vkmoe_status status = vkmoe_span_check(caller, moe->device, spans[i].name,
             spans[i].span, spans[i].elements, spans[i].required);
         if (status != VKMOE_OK)
             return status;
@@ -70,12 +70,12 @@ static enum vkmoe_status check_forward(const struct caller *caller, const vkmoe_
 }
 
 // Splits `tokens` into passes; whole sequences each if capacity counts by sequence.
-static enum vkmoe_status choose_pass(const struct caller *caller, const vkmoe_layer *layer,
-    const struct vkmoe_forward_params *f, uint32_t tile_rows, uint32_t *per_pass)
+static enum vkmoe_status choose_pass(const struct caller *caller, const vkmoe_moe *moe,
+    const struct vkmoe_moe_forward_params *f, uint32_t tile_rows, uint32_t *per_pass)
 {
-    *per_pass = vkmoe_layer_pass_tokens(layer, f->tokens, tile_rows);
+    *per_pass = vkmoe_moe_pass_tokens(moe, f->tokens, tile_rows);
     const uint32_t sequence = f->sequence_tokens ? f->sequence_tokens : f->tokens;
-    if (layer->params.router.capacity == 0 || *per_pass == f->tokens)
+    if (moe->params.router.capacity == 0 || *per_pass == f->tokens)
         return VKMOE_OK;
     *per_pass -= *per_pass % sequence;
     if (*per_pass == 0)
@@ -89,52 +89,52 @@ static uint64_t of_token(const struct vkmoe_span *span, uint32_t token)
     return span->buffer ? vkmoe_span_address(span) + 4 * (uint64_t) token : 0;
 }
 
-enum vkmoe_status vkmoe_layer_forward(vkmoe_stream *stream, const vkmoe_layer *layer,
-    const struct vkmoe_forward_params *params)
+enum vkmoe_status vkmoe_moe_forward(vkmoe_stream *stream, const vkmoe_moe *moe,
+    const struct vkmoe_moe_forward_params *params)
 {
-    const struct vkmoe_log *log = device_log(layer ? layer->device : vkmoe_stream_device(stream));
+    const struct vkmoe_log *log = device_log(moe ? moe->device : vkmoe_stream_device(stream));
     VKMOE_NEED(log, stream, "stream");
-    VKMOE_NEED(log, layer, "layer");
+    VKMOE_NEED(log, moe, "moe");
     VKMOE_NEED(log, params, "params");
-    return vkmoe_layer_forward_for(&(struct caller) { log, __func__ }, stream, layer, params);
+    return vkmoe_moe_forward_for(&(struct caller) { log, __func__ }, stream, moe, params);
 }
 
-enum vkmoe_status vkmoe_layer_forward_for(const struct caller *caller, vkmoe_stream *stream,
-    const vkmoe_layer *layer, const struct vkmoe_forward_params *f)
+enum vkmoe_status vkmoe_moe_forward_for(const struct caller *caller, vkmoe_stream *stream,
+    const vkmoe_moe *moe, const struct vkmoe_moe_forward_params *f)
 {
     const struct vkmoe_span none = { 0 };
-    return vkmoe_layer_forward_at(caller, stream, layer, f, NULL, &none, &none);
+    return vkmoe_moe_forward_at(caller, stream, moe, f, NULL, &none, &none);
 }
 
-enum vkmoe_status vkmoe_layer_forward_at(const struct caller *caller, vkmoe_stream *stream,
-    const vkmoe_layer *layer, const struct vkmoe_forward_params *f,
+enum vkmoe_status vkmoe_moe_forward_at(const struct caller *caller, vkmoe_stream *stream,
+    const vkmoe_moe *moe, const struct vkmoe_moe_forward_params *f,
     const struct layer_history *history, const struct vkmoe_span *positions,
     const struct vkmoe_span *sequences)
 {
     if (f->tokens == 0)
         return VKMOE_OK;
-    enum vkmoe_status status = check_forward(caller, stream, layer, f);
+    enum vkmoe_status status = check_forward(caller, stream, moe, f);
     if (status != VKMOE_OK)
         return status;
     struct pass pass = {
         .stream = stream,
-        .layer = layer,
-        .device = layer->device,
-        .shapes = vkmoe_shapes_choose(layer->device, layer->dtype),
-        .decode = vkmoe_layer_may_decode(layer, f->tokens),
+        .moe = moe,
+        .device = moe->device,
+        .shapes = vkmoe_shapes_choose(moe->device, moe->dtype),
+        .decode = vkmoe_moe_may_decode(moe, f->tokens),
         .history = history,
     };
     uint32_t per_pass = f->tokens;
     vkmoe_stream_begin(stream);
     if (!pass.decode)
-        status = choose_pass(caller, layer, f, pass.shapes.gemm_rows, &per_pass);
+        status = choose_pass(caller, moe, f, pass.shapes.gemm_rows, &per_pass);
     if (status == VKMOE_OK)
-        status = vkmoe_stream_scratch(stream, vkmoe_layer_scratch_size(layer, f->tokens),
+        status = vkmoe_stream_scratch(stream, vkmoe_moe_scratch_size(moe, f->tokens),
             &pass.scratch);
     pass.sequence_tokens = f->sequence_tokens ? f->sequence_tokens : f->tokens;
-    pass.at = vkmoe_scratch_plan(layer, per_pass, pass.decode, pass.shapes.gemm_rows);
+    pass.at = vkmoe_scratch_plan(moe, per_pass, pass.decode, pass.shapes.gemm_rows);
     for (uint32_t first = 0; first < f->tokens && status == VKMOE_OK; first += per_pass) {
-        const struct vkmoe_layer_params *p = &layer->params;
+        const struct vkmoe_moe_params *p = &moe->params;
         const uint64_t row = (uint64_t) first * p->hidden * 4;
         const uint64_t router_row = (uint64_t) first * p->router_hidden * 4;
         const uint64_t pair = (uint64_t) first * p->experts_per_token * 4;

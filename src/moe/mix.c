@@ -12,14 +12,14 @@ enum vkmoe_status vkmoe_mix_create(struct loading *loading, enum mix_side side,
     const struct vkmoe_head_experts *experts, uint32_t heads, uint32_t hidden, uint32_t rows,
     uint32_t columns, const struct vkmoe_view *bias, struct mix *out)
 {
-    struct vkmoe_layer_params params = {
+    struct vkmoe_moe_params params = {
         .hidden = columns,
         .router_hidden = hidden,
         .inner = rows,
         .experts = heads * experts->experts,
         .experts_per_token = heads * experts->experts_per_token,
         .router = experts->router,
-        .activation = VKMOE_IDENTITY,
+        .activation = VKMOE_ACTIVATION_IDENTITY,
         .up = experts->matrices,
     };
     params.router.groups = heads;
@@ -30,7 +30,7 @@ enum vkmoe_status vkmoe_mix_create(struct loading *loading, enum mix_side side,
     snprintf(name, sizeof name, "%s: %s", caller.function,
         side == MIX_VALUES ? "value_experts" : "output_experts");
     loading->caller.function = name;
-    enum vkmoe_status status = vkmoe_layer_load(loading, &params, &out->layer);
+    enum vkmoe_status status = vkmoe_moe_load(loading, &params, &out->moe);
     loading->caller = caller;
     if (status == VKMOE_OK)
         status = vkmoe_vector_upload(loading->device, bias, rows, 1, &out->bias);
@@ -41,7 +41,7 @@ enum vkmoe_status vkmoe_mix_create(struct loading *loading, enum mix_side side,
 
 void vkmoe_mix_destroy(struct mix *mix)
 {
-    vkmoe_layer_destroy(&mix->layer);
+    vkmoe_moe_destroy(&mix->moe);
     vkmoe_buffer_destroy(&mix->bias);
 }
 
@@ -49,7 +49,7 @@ uint64_t vkmoe_mix_size(const struct mix *mix)
 {
     if (!is_mix(mix))
         return 0;
-    return vkmoe_layer_size(mix->layer) + vkmoe_buffer_taken(mix->bias);
+    return vkmoe_moe_device_size(mix->moe) + vkmoe_buffer_taken(mix->bias);
 }
 
 // ------------------------------------------------------------------------ scratch
@@ -57,7 +57,7 @@ uint64_t vkmoe_mix_size(const struct mix *mix)
 // The gate's logits and ids die before the products are born.
 static struct scratch plan(const struct mix *mix, uint32_t tokens, uint32_t tile_rows)
 {
-    const struct vkmoe_layer_params *p = &mix->layer->params;
+    const struct vkmoe_moe_params *p = &mix->moe->params;
     const uint64_t pairs = (uint64_t) tokens * p->experts_per_token;
     const uint64_t tiles = pairs / tile_rows + MIN(p->experts, pairs);
     struct scratch s = { 0 };
@@ -75,14 +75,14 @@ static struct scratch plan(const struct mix *mix, uint32_t tokens, uint32_t tile
 
 uint32_t vkmoe_mix_max_tokens(const struct mix *mix)
 {
-    const struct vkmoe_layer_params *p = &mix->layer->params;
+    const struct vkmoe_moe_params *p = &mix->moe->params;
     const uint32_t k = p->experts_per_token;
     return MIN(PASS_MAX_PAIRS / k, PASS_MAX_ELEMENTS / MAX(k * p->inner, p->router_hidden));
 }
 
 uint64_t vkmoe_mix_scratch_size(const struct mix *mix, uint32_t tokens)
 {
-    const struct shapes shapes = vkmoe_shapes_choose(mix->layer->device, mix->layer->dtype);
+    const struct shapes shapes = vkmoe_shapes_choose(mix->moe->device, mix->moe->dtype);
     return plan(mix, tokens, shapes.gemm_rows).size;
 }
 
@@ -101,8 +101,8 @@ static enum vkmoe_status combine(const struct pass *pass, const struct mix *mix,
         .y = result,
         .tokens = by_head ? pass->tokens * mix->heads : pass->tokens,
         .k = by_head ? mix->choices : mix->heads * mix->choices,
-        .columns = mix->layer->params.inner,
-        .runs = div_up(mix->layer->params.inner, run_length),
+        .columns = mix->moe->params.inner,
+        .runs = div_up(mix->moe->params.inner, run_length),
     };
     struct dispatch d = {
         .kernel = KERNEL_combine,
@@ -121,12 +121,12 @@ enum vkmoe_status vkmoe_mix_record(vkmoe_stream *stream, const struct mix *mix,
     const vkmoe_buffer *buffer, uint64_t scratch, uint64_t x, uint64_t source, uint64_t result,
     uint32_t tokens)
 {
-    const vkmoe_layer *layer = mix->layer;
+    const vkmoe_moe *moe = mix->moe;
     struct pass pass = {
         .stream = stream,
-        .layer = layer,
-        .device = layer->device,
-        .shapes = vkmoe_shapes_choose(layer->device, layer->dtype),
+        .moe = moe,
+        .device = moe->device,
+        .shapes = vkmoe_shapes_choose(moe->device, moe->dtype),
         .scratch = buffer,
         .tokens = tokens,
         .sequence_tokens = tokens,

@@ -14,7 +14,7 @@ enum mix_side {
 
 struct mix {
     enum mix_side side;
-    vkmoe_layer *layer;   // the gate, and the experts' matrices as its up
+    vkmoe_moe *moe;   // the gate, and the experts' matrices as its up
     vkmoe_buffer *bias;   // f32 [rows] added to the sum, or NULL
     uint32_t heads;
     uint32_t choices;     // k, of one head
@@ -29,7 +29,7 @@ uint64_t vkmoe_mix_size(const struct mix *mix);
 
 static inline bool is_mix(const struct mix *mix)
 {
-    return mix->layer != NULL;
+    return mix->moe != NULL;
 }
 
 // The most tokens that vkmoe_mix_record() may get, and the scratch it needs for `tokens`.

@@ -18,11 +18,11 @@ struct matrix {
     uint32_t units;  // of 8 columns, padded
 };
 
-struct vkmoe_layer {
+struct vkmoe_moe {
     vkmoe_device *device;
     struct loading *loading; // while it is created
     // The caller's, without its views and with defaults filled in.
-    struct vkmoe_layer_params params;
+    struct vkmoe_moe_params params;
     enum vkmoe_dtype dtype;
     bool gated, shared_gated, shared_weighted; // the last: has a token gate
     bool leveled;                  // the router has levels
@@ -48,18 +48,18 @@ struct layer_history {
     uint32_t sequences, capacity;  // capacity: positions of a sequence
 };
 
-// vkmoe_layer_create() as a part of another loading, which may go without the down projection:
+// vkmoe_moe_create() as a part of another loading, which may go without the down projection:
 // for the stages that need none (mix.h) `down` is NULL. Nothing is left on failure.
-enum vkmoe_status vkmoe_layer_load(struct loading *loading,
-    const struct vkmoe_layer_params *params, vkmoe_layer **out);
+enum vkmoe_status vkmoe_moe_load(struct loading *loading,
+    const struct vkmoe_moe_params *params, vkmoe_moe **out);
 
 // The bytes of its matrices, as they count in struct loading.
-uint64_t vkmoe_layer_load_size(const struct vkmoe_layer_params *params);
+uint64_t vkmoe_moe_load_size(const struct vkmoe_moe_params *params);
 
 // layer_check.c: INVALID, with the field's name in the log, if a rule is broken. `down` may
 // be absent.
-enum vkmoe_status vkmoe_layer_check(const struct caller *caller,
-    const struct vkmoe_layer_params *params);
+enum vkmoe_status vkmoe_moe_check(const struct caller *caller,
+    const struct vkmoe_moe_params *params);
 
 // layer_weights.c. A matrix from one view, or from two whose blocks of 8 rows take
 // turns (gate and up): [rows][columns] each. `second` may be NULL. On failure *out may hold a

@@ -50,7 +50,7 @@ struct shapes {
 // One forward, resolved: addresses of this pass's rows.
 struct pass {
     vkmoe_stream *stream;
-    const vkmoe_layer *layer;
+    const vkmoe_moe *moe;
     vkmoe_device *device;
     struct shapes shapes;
     struct scratch at;
@@ -68,15 +68,15 @@ struct pass {
 
 // layer_scratch.c
 struct shapes vkmoe_shapes_choose(const vkmoe_device *device, enum vkmoe_dtype dtype);
-struct scratch vkmoe_scratch_plan(const vkmoe_layer *layer, uint32_t tokens, bool decode,
+struct scratch vkmoe_scratch_plan(const vkmoe_moe *moe, uint32_t tokens, bool decode,
     uint32_t tile_rows);
-bool vkmoe_layer_may_decode(const vkmoe_layer *layer, uint32_t tokens);
+bool vkmoe_moe_may_decode(const vkmoe_moe *moe, uint32_t tokens);
 // The most tokens of one pass when there are `tokens` in all.
-uint32_t vkmoe_layer_pass_tokens(const vkmoe_layer *layer, uint32_t tokens, uint32_t tile_rows);
+uint32_t vkmoe_moe_pass_tokens(const vkmoe_moe *moe, uint32_t tokens, uint32_t tile_rows);
 
-// vkmoe_layer_forward() for another function of the API.
-enum vkmoe_status vkmoe_layer_forward_for(const struct caller *caller, vkmoe_stream *stream,
-    const vkmoe_layer *layer, const struct vkmoe_forward_params *params);
+// vkmoe_moe_forward() for another function of the API.
+enum vkmoe_status vkmoe_moe_forward_for(const struct caller *caller, vkmoe_stream *stream,
+    const vkmoe_moe *moe, const struct vkmoe_moe_forward_params *params);
 
 // layer_kernels.c: each records one dispatch, behind a barrier.
 enum vkmoe_status vkmoe_pass_run(const struct pass *pass, struct dispatch *dispatch);
@@ -90,11 +90,11 @@ enum vkmoe_status vkmoe_pass_shared_down(const struct pass *pass);
 enum vkmoe_status vkmoe_pass_experts_down(const struct pass *pass);
 enum vkmoe_status vkmoe_pass_combine(const struct pass *pass);
 
-// layer_forward.c: vkmoe_layer_forward() of tokens that stand at `positions` of `sequences`, as
-// struct vkmoe_attend_params has them, checked by the caller. `history` may be NULL; otherwise
+// layer_forward.c: vkmoe_moe_forward() of tokens that stand at `positions` of `sequences`, as
+// struct vkmoe_attention_forward_params has them, checked by the caller. `history` may be NULL; otherwise
 // the layer has no capacity of its own.
-enum vkmoe_status vkmoe_layer_forward_at(const struct caller *caller, vkmoe_stream *stream,
-    const vkmoe_layer *layer, const struct vkmoe_forward_params *f,
+enum vkmoe_status vkmoe_moe_forward_at(const struct caller *caller, vkmoe_stream *stream,
+    const vkmoe_moe *moe, const struct vkmoe_moe_forward_params *f,
     const struct layer_history *history, const struct vkmoe_span *positions,
     const struct vkmoe_span *sequences);
 

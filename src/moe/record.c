@@ -21,7 +21,7 @@ enum vkmoe_status vkmoe_pass_run(const struct pass *pass, struct dispatch *dispa
     return vkmoe_stream_dispatch(pass->stream, dispatch);
 }
 
-static void set_route_spec(const struct vkmoe_layer_params *p, uint32_t spec[SPEC_MAX])
+static void set_route_spec(const struct vkmoe_moe_params *p, uint32_t spec[SPEC_MAX])
 {
     const struct vkmoe_router_params *r = &p->router;
     spec[ROUTE_EXPERTS] = p->experts;
@@ -31,7 +31,7 @@ static void set_route_spec(const struct vkmoe_layer_params *p, uint32_t spec[SPE
     spec[ROUTE_WEIGH] = r->weigh;
     spec[ROUTE_GROUPS] = r->groups;
     spec[ROUTE_GROUPS_KEPT] = r->groups_kept;
-    spec[ROUTE_GROUP_TOP_2] = r->group_score == VKMOE_GROUP_SUM_TOP_2;
+    spec[ROUTE_GROUP_TOP_2] = r->group_score == VKMOE_GROUP_SCORE_SUM_TOP_2;
     spec[ROUTE_GROUP_ZERO] = r->group_mask_zero;
     spec[ROUTE_RENORMALIZE] = r->renormalize ? (r->renormalize_max ? 2 : 1) : 0;
     spec[ROUTE_RMS_NORM] = r->rms_norm;
@@ -53,19 +53,19 @@ static uint32_t route_blocks(const struct pass *pass, uint32_t rows)
 
 enum vkmoe_status vkmoe_pass_route(const struct pass *pass)
 {
-    const vkmoe_layer *layer = pass->layer;
-    const struct vkmoe_layer_params *p = &layer->params;
+    const vkmoe_moe *moe = pass->moe;
+    const struct vkmoe_moe_params *p = &moe->params;
     if (p->router.select == VKMOE_SELECT_SUPPLIED_WEIGHTED)
         return VKMOE_OK;
-    const uint32_t rows = p->experts + layer->shared_weighted + (layer->leveled ? 2 : 0);
+    const uint32_t rows = p->experts + moe->shared_weighted + (moe->leveled ? 2 : 0);
     const uint32_t blocks = route_blocks(pass, rows);
     const uint32_t most = pass->shapes.route_tokens, tile_tokens = pass->tokens >= most ? most : 1;
-    const bool shares_x = layer->shared_weighted && pass->router_x != pass->x;
+    const bool shares_x = moe->shared_weighted && pass->router_x != pass->x;
     const struct route_push push = {
         .x = pass->router_x,
         .shared_x = pass->x,
-        .matrix = vkmoe_buffer_address(layer->router.buffer),
-        .vectors = vkmoe_buffer_address(layer->vectors),
+        .matrix = vkmoe_buffer_address(moe->router.buffer),
+        .vectors = vkmoe_buffer_address(moe->vectors),
         .logits = scratch_address(pass, pass->at.logits),
         .ids = pass->ids,
         .weights = pass->weights,
@@ -73,7 +73,7 @@ enum vkmoe_status vkmoe_pass_route(const struct pass *pass)
         .counters = vkmoe_stream_counters(pass->stream),
         .tokens = pass->tokens,
         .hidden = p->router_hidden,
-        .units = layer->router.units,
+        .units = moe->router.units,
         .row_tiles = div_up(rows, 8 * blocks),
     };
     struct dispatch d = {
@@ -84,8 +84,8 @@ enum vkmoe_status vkmoe_pass_route(const struct pass *pass)
             [ROUTE_TOKENS] = tile_tokens,
             [ROUTE_PACKED] = is_packed(pass->router_x, p->router_hidden, 8)
                 && (!shares_x || is_packed(pass->x, p->hidden, 8)),
-            [ROUTE_EXTRA_ROW] = layer->shared_weighted,
-            [ROUTE_LEVELS] = layer->leveled,
+            [ROUTE_EXTRA_ROW] = moe->shared_weighted,
+            [ROUTE_LEVELS] = moe->leveled,
             [ROUTE_SHARED_X] = shares_x,
         },
         .push = &push,
@@ -98,7 +98,7 @@ enum vkmoe_status vkmoe_pass_route(const struct pass *pass)
 // First what this pass's tokens chose is noted, as one may be the earlier of another.
 enum vkmoe_status vkmoe_pass_limit_experts(const struct pass *pass)
 {
-    const struct vkmoe_layer_params *p = &pass->layer->params;
+    const struct vkmoe_moe_params *p = &pass->moe->params;
     const struct layer_history *history = pass->history;
     if (!history)
         return VKMOE_OK;
@@ -141,13 +141,13 @@ static uint32_t decode_tile_tokens(uint32_t tokens)
 
 static struct dispatch decode_dispatch(const struct pass *pass, enum kernel kernel)
 {
-    const struct vkmoe_layer_params *p = &pass->layer->params;
+    const struct vkmoe_moe_params *p = &pass->moe->params;
     return (struct dispatch) {
         .kernel = kernel,
         .spec = {
             [DECODE_LANES] = pass->shapes.lanes,
             [DECODE_BLOCKS] = pass->shapes.decode_blocks,
-            [DECODE_TYPE] = pass->layer->dtype,
+            [DECODE_TYPE] = pass->moe->dtype,
             [DECODE_WEIGHT_INPUT] = p->weight_on_input,
         },
     };
@@ -155,53 +155,53 @@ static struct dispatch decode_dispatch(const struct pass *pass, enum kernel kern
 
 enum vkmoe_status vkmoe_pass_decode_up(const struct pass *pass)
 {
-    const vkmoe_layer *layer = pass->layer;
-    const struct vkmoe_layer_params *p = &layer->params;
+    const vkmoe_moe *moe = pass->moe;
+    const struct vkmoe_moe_params *p = &moe->params;
     struct dispatch d = decode_dispatch(pass, KERNEL_decode_up);
     const uint32_t blocks = d.spec[DECODE_BLOCKS];
-    const struct matrix *up = layer->up, *shared = &layer->up[p->experts];
+    const struct matrix *up = moe->up, *shared = &moe->up[p->experts];
     const struct decode_up_push push = {
         .ids = pass->ids,
         .weights = pass->weights,
         .x = pass->x,
         .h = scratch_address(pass, pass->at.h),
         .shared_h = scratch_address(pass, pass->at.shared_h),
-        .table = vkmoe_buffer_address(layer->up_table),
-        .bias = address_or_dummy(pass, layer->up_bias),
+        .table = vkmoe_buffer_address(moe->up_table),
+        .bias = address_or_dummy(pass, moe->up_bias),
         .tokens = pass->tokens,
         .k = p->experts_per_token,
         .experts = p->experts,
         .columns = p->hidden,
         .units = up->units,
-        .h_columns = layer->inner_columns,
-        .shared_h_columns = layer->shared_inner_columns,
+        .h_columns = moe->inner_columns,
+        .shared_h_columns = moe->shared_inner_columns,
         .row_tiles = div_up(up->blocks, blocks),
         .shared_row_tiles = div_up(shared->blocks, blocks),
         .bias_stride = up->blocks * BLOCK_ROWS,
     };
     d.spec[DECODE_TOKENS] = decode_tile_tokens(pass->tokens);
     d.spec[DECODE_PACKED] = is_packed(pass->x, p->hidden, 8);
-    d.spec[DECODE_GATED] = layer->gated;
-    d.spec[DECODE_SHARED_GATED] = layer->shared_gated;
+    d.spec[DECODE_GATED] = moe->gated;
+    d.spec[DECODE_SHARED_GATED] = moe->shared_gated;
     d.spec[DECODE_ACTIVATION] = p->activation;
     d.spec[DECODE_ALPHA] = float_bits(p->activation_alpha);
     d.spec[DECODE_LIMIT] = float_bits(p->activation_limit);
-    d.spec[DECODE_BIAS] = layer->up_biased;
+    d.spec[DECODE_BIAS] = moe->up_biased;
     d.push = &push;
     d.groups = pass->tokens * p->experts_per_token * push.row_tiles
         + div_up(pass->tokens, d.spec[DECODE_TOKENS]) * push.shared_row_tiles;
     return vkmoe_pass_run(pass, &d);
 }
 
-static uint32_t shared_mode(const vkmoe_layer *layer)
+static uint32_t shared_mode(const vkmoe_moe *moe)
 {
-    return layer->params.shared_inner == 0 ? 0 : layer->shared_weighted ? 2 : 1;
+    return moe->params.shared_inner == 0 ? 0 : moe->shared_weighted ? 2 : 1;
 }
 
 enum vkmoe_status vkmoe_pass_decode_down(const struct pass *pass)
 {
-    const vkmoe_layer *layer = pass->layer;
-    const struct vkmoe_layer_params *p = &layer->params;
+    const vkmoe_moe *moe = pass->moe;
+    const struct vkmoe_moe_params *p = &moe->params;
     struct dispatch d = decode_dispatch(pass, KERNEL_decode_down);
     const struct decode_down_push push = {
         .ids = pass->ids,
@@ -210,21 +210,21 @@ enum vkmoe_status vkmoe_pass_decode_down(const struct pass *pass)
         .shared_h = scratch_address(pass, pass->at.shared_h),
         .shared_weights = scratch_address(pass, pass->at.shared_weights),
         .y = pass->y,
-        .table = vkmoe_buffer_address(layer->down_table),
-        .bias = address_or_dummy(pass, layer->down_bias),
-        .output_bias = address_or_dummy(pass, layer->output_bias),
+        .table = vkmoe_buffer_address(moe->down_table),
+        .bias = address_or_dummy(pass, moe->down_bias),
+        .output_bias = address_or_dummy(pass, moe->output_bias),
         .tokens = pass->tokens,
         .k = p->experts_per_token,
         .experts = p->experts,
         .columns = p->hidden,
-        .h_columns = layer->inner_columns,
-        .shared_h_columns = layer->shared_inner_columns,
+        .h_columns = moe->inner_columns,
+        .shared_h_columns = moe->shared_inner_columns,
         .row_tiles = div_up(p->hidden, 8 * d.spec[DECODE_BLOCKS]),
-        .bias_stride = layer->down[0].blocks * BLOCK_ROWS,
+        .bias_stride = moe->down[0].blocks * BLOCK_ROWS,
     };
-    d.spec[DECODE_BIAS] = layer->down_biased;
-    d.spec[DECODE_SHARED] = shared_mode(layer);
-    d.spec[DECODE_OUTPUT_BIAS] = layer->output_biased;
+    d.spec[DECODE_BIAS] = moe->down_biased;
+    d.spec[DECODE_SHARED] = shared_mode(moe);
+    d.spec[DECODE_OUTPUT_BIAS] = moe->output_biased;
     d.push = &push;
     d.groups = push.row_tiles * pass->tokens;
     return vkmoe_pass_run(pass, &d);
@@ -238,8 +238,8 @@ static uint32_t row_tiles(const struct pass *pass, const struct matrix *matrix)
 
 enum vkmoe_status vkmoe_pass_group_tokens(const struct pass *pass)
 {
-    const vkmoe_layer *layer = pass->layer;
-    const struct vkmoe_layer_params *p = &layer->params;
+    const vkmoe_moe *moe = pass->moe;
+    const struct vkmoe_moe_params *p = &moe->params;
     const bool limited = p->router.capacity > 0;
     const struct group_tokens_push push = {
         .ids = pass->ids,
@@ -254,9 +254,9 @@ enum vkmoe_status vkmoe_pass_group_tokens(const struct pass *pass)
         .sequence_tokens = limited ? pass->sequence_tokens : pass->tokens,
         .capacity = limited ? p->router.capacity : UINT32_MAX,
         .tile_rows = pass->shapes.gemm_rows,
-        .up_row_tiles = row_tiles(pass, &layer->up[0]),
-        .down_row_tiles = row_tiles(pass, &layer->down[0]),
-        .shared_up_row_tiles = row_tiles(pass, &layer->up[p->experts]),
+        .up_row_tiles = row_tiles(pass, &moe->up[0]),
+        .down_row_tiles = row_tiles(pass, &moe->down[0]),
+        .shared_up_row_tiles = row_tiles(pass, &moe->up[p->experts]),
         .max_groups = pass->device->max_groups,
     };
     struct dispatch d = {
@@ -276,8 +276,8 @@ static struct experts_gemm_push gemm_push(const struct pass *pass)
         .shared_result = scratch_address(pass, pass->at.shared_h),
         .bias = vkmoe_device_dummy_address(pass->device),
         .weights = pass->weights,
-        .k = pass->layer->params.experts_per_token,
-        .experts = pass->layer->params.experts,
+        .k = pass->moe->params.experts_per_token,
+        .experts = pass->moe->params.experts,
         .tokens = pass->tokens,
         .tile_rows = pass->shapes.gemm_rows,
     };
@@ -285,34 +285,34 @@ static struct experts_gemm_push gemm_push(const struct pass *pass)
 
 enum vkmoe_status vkmoe_pass_experts_up(const struct pass *pass)
 {
-    const vkmoe_layer *layer = pass->layer;
-    const struct vkmoe_layer_params *p = &layer->params;
+    const vkmoe_moe *moe = pass->moe;
+    const struct vkmoe_moe_params *p = &moe->params;
     struct experts_gemm_push push = gemm_push(pass);
     push.source = pass->x;
     push.result = scratch_address(pass, pass->at.h);
-    push.table = vkmoe_buffer_address(layer->up_table);
-    push.bias = address_or_dummy(pass, layer->up_bias);
-    push.units = layer->up[0].units;
+    push.table = vkmoe_buffer_address(moe->up_table);
+    push.bias = address_or_dummy(pass, moe->up_bias);
+    push.units = moe->up[0].units;
     push.source_columns = push.source_stride = p->hidden;
-    push.result_columns = push.result_stride = pass->to_pairs ? p->inner : layer->inner_columns;
+    push.result_columns = push.result_stride = pass->to_pairs ? p->inner : moe->inner_columns;
     if (pass->source_pairs > 0)
         push.k = pass->source_pairs;
-    push.shared_result_columns = layer->shared_inner_columns;
-    push.row_tiles = row_tiles(pass, &layer->up[0]);
-    push.shared_row_tiles = row_tiles(pass, &layer->up[p->experts]);
-    push.bias_stride = layer->up[0].blocks * BLOCK_ROWS;
+    push.shared_result_columns = moe->shared_inner_columns;
+    push.row_tiles = row_tiles(pass, &moe->up[0]);
+    push.shared_row_tiles = row_tiles(pass, &moe->up[p->experts]);
+    push.bias_stride = moe->up[0].blocks * BLOCK_ROWS;
     struct dispatch d = {
         .kernel = KERNEL_experts_gemm,
         .spec = {
-            [GEMM_TYPE] = layer->dtype,
+            [GEMM_TYPE] = moe->dtype,
             [GEMM_UP] = 1,
             [GEMM_PACKED] = is_packed(pass->x, p->hidden, 8),
             [GEMM_RESULT_PACKED] = is_packed(push.result, push.result_stride, 4),
             [GEMM_TO_PAIRS] = pass->to_pairs,
-            [GEMM_GATED] = layer->gated,
-            [GEMM_SHARED_GATED] = layer->shared_gated,
+            [GEMM_GATED] = moe->gated,
+            [GEMM_SHARED_GATED] = moe->shared_gated,
             [GEMM_ACTIVATION] = p->activation,
-            [GEMM_BIAS] = layer->up_biased,
+            [GEMM_BIAS] = moe->up_biased,
             [GEMM_WEIGHT_INPUT] = p->weight_on_input,
             [GEMM_ALPHA] = float_bits(p->activation_alpha),
             [GEMM_LIMIT] = float_bits(p->activation_limit),
@@ -328,18 +328,18 @@ enum vkmoe_status vkmoe_pass_experts_up(const struct pass *pass)
 static struct dispatch down_dispatch(const struct pass *pass, struct experts_gemm_push *push,
     uint32_t h_columns)
 {
-    const struct vkmoe_layer_params *p = &pass->layer->params;
-    push->table = vkmoe_buffer_address(pass->layer->down_table);
+    const struct vkmoe_moe_params *p = &pass->moe->params;
+    push->table = vkmoe_buffer_address(pass->moe->down_table);
     push->units = h_columns / 8;
     push->source_columns = push->source_stride = h_columns;
     push->result_columns = push->result_stride = p->hidden;
     return (struct dispatch) {
         .kernel = KERNEL_experts_gemm,
         .spec = {
-            [GEMM_TYPE] = pass->layer->dtype,
+            [GEMM_TYPE] = pass->moe->dtype,
             [GEMM_PACKED] = 1,
             [GEMM_RESULT_PACKED] = is_packed(push->result, p->hidden, 4),
-            [GEMM_ACTIVATION] = VKMOE_IDENTITY,
+            [GEMM_ACTIVATION] = VKMOE_ACTIVATION_IDENTITY,
         },
         .push = push,
     };
@@ -348,12 +348,12 @@ static struct dispatch down_dispatch(const struct pass *pass, struct experts_gem
 // The shared expert's outputs wait in y until combine adds them.
 enum vkmoe_status vkmoe_pass_shared_down(const struct pass *pass)
 {
-    const vkmoe_layer *layer = pass->layer;
+    const vkmoe_moe *moe = pass->moe;
     struct experts_gemm_push push = gemm_push(pass);
     push.source = scratch_address(pass, pass->at.shared_h);
     push.result = pass->y;
-    push.row_tiles = row_tiles(pass, &layer->down[layer->params.experts]);
-    struct dispatch d = down_dispatch(pass, &push, layer->shared_inner_columns);
+    push.row_tiles = row_tiles(pass, &moe->down[moe->params.experts]);
+    struct dispatch d = down_dispatch(pass, &push, moe->shared_inner_columns);
     d.spec[GEMM_DIRECT] = 1;
     d.groups = push.row_tiles * div_up(pass->tokens, push.tile_rows);
     return vkmoe_pass_run(pass, &d);
@@ -361,15 +361,15 @@ enum vkmoe_status vkmoe_pass_shared_down(const struct pass *pass)
 
 enum vkmoe_status vkmoe_pass_experts_down(const struct pass *pass)
 {
-    const vkmoe_layer *layer = pass->layer;
+    const vkmoe_moe *moe = pass->moe;
     struct experts_gemm_push push = gemm_push(pass);
     push.source = scratch_address(pass, pass->at.h);
     push.result = scratch_address(pass, pass->at.outputs);
-    push.bias = address_or_dummy(pass, layer->down_bias);
-    push.row_tiles = row_tiles(pass, &layer->down[0]);
-    push.bias_stride = layer->down[0].blocks * BLOCK_ROWS;
-    struct dispatch d = down_dispatch(pass, &push, layer->inner_columns);
-    d.spec[GEMM_BIAS] = layer->down_biased;
+    push.bias = address_or_dummy(pass, moe->down_bias);
+    push.row_tiles = row_tiles(pass, &moe->down[0]);
+    push.bias_stride = moe->down[0].blocks * BLOCK_ROWS;
+    struct dispatch d = down_dispatch(pass, &push, moe->inner_columns);
+    d.spec[GEMM_BIAS] = moe->down_biased;
     d.indirect = pass->scratch;
     d.indirect_offset = pass->at.plan + 4 * PLAN_DOWN;
     return vkmoe_pass_run(pass, &d);
@@ -377,14 +377,14 @@ enum vkmoe_status vkmoe_pass_experts_down(const struct pass *pass)
 
 enum vkmoe_status vkmoe_pass_combine(const struct pass *pass)
 {
-    const vkmoe_layer *layer = pass->layer;
-    const struct vkmoe_layer_params *p = &layer->params;
+    const vkmoe_moe *moe = pass->moe;
+    const struct vkmoe_moe_params *p = &moe->params;
     const uint32_t run_length = 4;
     const struct combine_push push = {
         .outputs = scratch_address(pass, pass->at.outputs),
         .weights = pass->weights,
         .shared_weights = scratch_address(pass, pass->at.shared_weights),
-        .output_bias = address_or_dummy(pass, layer->output_bias),
+        .output_bias = address_or_dummy(pass, moe->output_bias),
         .y = pass->y,
         .tokens = pass->tokens,
         .k = p->experts_per_token,
@@ -396,8 +396,8 @@ enum vkmoe_status vkmoe_pass_combine(const struct pass *pass)
         .spec = {
             [COMBINE_LANES] = pass->shapes.combine_lanes,
             [COMBINE_UNWEIGHTED] = p->weight_on_input,
-            [COMBINE_SHARED] = shared_mode(layer),
-            [COMBINE_OUTPUT_BIAS] = layer->output_biased,
+            [COMBINE_SHARED] = shared_mode(moe),
+            [COMBINE_OUTPUT_BIAS] = moe->output_biased,
             [COMBINE_RUN] = run_length,
         },
         .push = &push,

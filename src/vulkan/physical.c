@@ -27,11 +27,11 @@ struct features {
 static enum vkmoe_device_type type_of(VkPhysicalDeviceType type)
 {
     switch (type) {
-    case VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU: return VKMOE_DEVICE_INTEGRATED;
-    case VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU: return VKMOE_DEVICE_DISCRETE;
-    case VK_PHYSICAL_DEVICE_TYPE_VIRTUAL_GPU: return VKMOE_DEVICE_VIRTUAL;
-    case VK_PHYSICAL_DEVICE_TYPE_CPU: return VKMOE_DEVICE_CPU;
-    default: return VKMOE_DEVICE_OTHER;
+    case VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU: return VKMOE_DEVICE_TYPE_INTEGRATED;
+    case VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU: return VKMOE_DEVICE_TYPE_DISCRETE;
+    case VK_PHYSICAL_DEVICE_TYPE_VIRTUAL_GPU: return VKMOE_DEVICE_TYPE_VIRTUAL;
+    case VK_PHYSICAL_DEVICE_TYPE_CPU: return VKMOE_DEVICE_TYPE_CPU;
+    default: return VKMOE_DEVICE_TYPE_OTHER;
     }
 }
 
@@ -94,7 +94,7 @@ static void probe_properties(const struct instance *instance, struct physical *p
     // Mesa 22.3's lavapipe says 0.0.1 here; 26.1 was measured.
     const bool lavapipe = q.v12.driverID == VK_DRIVER_ID_MESA_LLVMPIPE;
     const bool recent = lavapipe && VK_API_VERSION_MAJOR(base->driverVersion) >= 26;
-    p->broadcast = recent && info->type == VKMOE_DEVICE_CPU;
+    p->broadcast = recent && info->type == VKMOE_DEVICE_TYPE_CPU;
     p->ends_loops = lavapipe && !recent; // so does 22.3, 26.1 does not
     p->limits = base->limits;
     memcpy(p->cache_uuid, base->pipelineCacheUUID, sizeof p->cache_uuid);
@@ -217,7 +217,7 @@ uint32_t vkmoe_physical_subgroup_size(const struct physical *p)
 {
     // 32 is what the kernels' tile shapes were measured with; software drivers run
     // their own width only.
-    if (p->subgroup_size_control && p->info.type != VKMOE_DEVICE_CPU
+    if (p->subgroup_size_control && p->info.type != VKMOE_DEVICE_TYPE_CPU
             && p->min_subgroup_size <= 32 && 32 <= p->max_subgroup_size)
         return 32;
     return p->default_subgroup_size;
@@ -320,8 +320,8 @@ static bool parse_index(const char *text, uint32_t count, uint32_t *index)
 static bool is_better(const struct physical *a, const struct physical *b)
 {
     static const int ranks[] = {
-        [VKMOE_DEVICE_DISCRETE] = 4, [VKMOE_DEVICE_INTEGRATED] = 3, [VKMOE_DEVICE_VIRTUAL] = 2,
-        [VKMOE_DEVICE_OTHER] = 1, [VKMOE_DEVICE_CPU] = 0,
+        [VKMOE_DEVICE_TYPE_DISCRETE] = 4, [VKMOE_DEVICE_TYPE_INTEGRATED] = 3, [VKMOE_DEVICE_TYPE_VIRTUAL] = 2,
+        [VKMOE_DEVICE_TYPE_OTHER] = 1, [VKMOE_DEVICE_TYPE_CPU] = 0,
     };
     if (a->info.usable != b->info.usable)
         return a->info.usable;

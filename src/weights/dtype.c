@@ -41,14 +41,14 @@ const unsigned char *vkmoe_view_at(const struct vkmoe_view *view, int64_t row, i
 float vkmoe_view_get(const struct vkmoe_view *view, int64_t row, int64_t column)
 {
     const unsigned char *at = vkmoe_view_at(view, row, column);
-    if (view->dtype == VKMOE_F32) {
+    if (view->dtype == VKMOE_DTYPE_F32) {
         float value;
         memcpy(&value, at, sizeof value);
         return value;
     }
     uint16_t bits;
     memcpy(&bits, at, sizeof bits);
-    if (view->dtype == VKMOE_F16)
+    if (view->dtype == VKMOE_DTYPE_F16)
         return f16_to_f32(bits);
     const uint32_t wide = (uint32_t) bits << 16;
     float value;

@@ -6,7 +6,7 @@
 
 static inline uint32_t dtype_size(enum vkmoe_dtype dtype)
 {
-    return dtype == VKMOE_F32 ? 4 : 2;
+    return dtype == VKMOE_DTYPE_F32 ? 4 : 2;
 }
 
 // Element (row, column) of a view whose strides are set. Exact.

@@ -17,9 +17,9 @@ static const struct decode_case cases[] = {
     CASE("mixtral-batch-8", .timed = true, .shapes = ONE, EVERYWHERE),
         SHAPE(8, 2, 8, 64, 96)},
     CASE("mixtral-f16", .timed = true, .shapes = GPU_1), SHAPE(4, 2, 8, 64, 96),
-        .dtype = VKMOE_F16},
+        .dtype = VKMOE_DTYPE_F16},
     CASE("qwen3-moe-bf16", .timed = true, .shapes = CPU_1), SHAPE(8, 8, 128, 64, 48),
-        .dtype = VKMOE_BF16},
+        .dtype = VKMOE_DTYPE_BF16},
     CASE("deepseek-v3", .timed = true, .shapes = ALL, EVERYWHERE), SHAPE(3, 8, 256, 112, 64),
         .shared_inner = 72},
     CASE("qwen2-moe", .timed = true, .shapes = GPU_1), SHAPE(5, 4, 60, 64, 44),
@@ -34,7 +34,7 @@ static const struct decode_case cases[] = {
     CASE("jetmoe", .shapes = GPU_1), SHAPE(4, 2, 8, 128, 88), .output_bias = true},
     CASE("everything-at-once", .shapes = ONE), SHAPE(6, 3, 12, 33, 25), .biased = true,
         .output_bias = true, .shared_inner = 40, .shared_weighted = true,
-        .pattern = IDS_DROPPED, .dtype = VKMOE_F16},
+        .pattern = IDS_DROPPED, .dtype = VKMOE_DTYPE_F16},
 
     // ----------------------------------------- shapes, with the pipelines of deepseek-v3
     CASE("no-token", .shapes = ONE), SHAPE(0, 2, 8, 64, 96), SHARED},
@@ -171,7 +171,7 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
             [DECODE_BLOCKS] = s->blocks,
             [DECODE_TYPE] = c->dtype,
             [DECODE_PACKED] = 1,
-            [DECODE_ACTIVATION] = VKMOE_IDENTITY,
+            [DECODE_ACTIVATION] = VKMOE_ACTIVATION_IDENTITY,
             [DECODE_BIAS] = c->biased,
             [DECODE_WEIGHT_INPUT] = c->weight_input,
             [DECODE_SHARED] = c->shared_inner == 0 ? 0 : c->shared_weighted ? 2 : 1,
@@ -185,7 +185,7 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
 static uint64_t bytes(const struct kernel_case *test)
 {
     const struct decode_case *c = (const void *)test;
-    const uint64_t pairs = c->tokens * c->k, size = c->dtype == VKMOE_F32 ? 4 : 2;
+    const uint64_t pairs = c->tokens * c->k, size = c->dtype == VKMOE_DTYPE_F32 ? 4 : 2;
     const uint64_t columns = MIN(pairs, c->experts) * c->inner + c->shared_inner;
     return columns * c->hidden * size
         + (c->tokens * (c->hidden + c->shared_inner) + pairs * c->inner) * 4;

@@ -7,7 +7,7 @@
 #define SHAPE(t, slots, e, d, f) .tokens = t, .k = slots, .experts = e, .hidden = d, .inner = f
 #define GATED .gated = true, .shared_gated = true
 
-#define OAI GATED, .biased = true, .activation = VKMOE_SWIGLU_OAI
+#define OAI GATED, .biased = true, .activation = VKMOE_ACTIVATION_SWIGLU_OAI
 
 static const struct decode_case cases[] = {
     // ------------------------------------------------------------- whom it is made for
@@ -16,30 +16,30 @@ static const struct decode_case cases[] = {
     CASE("mixtral-batch-8", .timed = true, .shapes = ALL, EVERYWHERE),
         SHAPE(8, 2, 8, 64, 96), GATED},
     CASE("mixtral-f16", .timed = true, .shapes = ONE), SHAPE(4, 2, 8, 64, 96), GATED,
-        .dtype = VKMOE_F16},
+        .dtype = VKMOE_DTYPE_F16},
     CASE("qwen3-moe-bf16", .timed = true, .shapes = CPU_8), SHAPE(8, 8, 128, 64, 48), GATED,
-        .dtype = VKMOE_BF16},
+        .dtype = VKMOE_DTYPE_BF16},
     CASE("deepseek-v3", .timed = true, .shapes = ONE | SOME), SHAPE(3, 8, 256, 112, 64), GATED,
         .shared_inner = 72},
     CASE("gpt-oss", .shapes = ONE | SOME), SHAPE(5, 4, 32, 45, 45), OAI, .shared_inner = 20},
     CASE("llama4", .shapes = GPU_1 | GPU_4), SHAPE(3, 1, 16, 80, 40), GATED, .weight_input = true,
         .shared_inner = 64},
     CASE("nemotron", .shapes = SOME), SHAPE(8, 6, 128, 84, 58),
-        .activation = VKMOE_RELU2, .shared_inner = 116},
+        .activation = VKMOE_ACTIVATION_RELU2, .shared_inner = 116},
     CASE("ungated-beside-gated", .shapes = SOME), SHAPE(5, 2, 4, 16, 20),
         .shared_gated = true, .shared_inner = 27, .biased = true, .weight_input = true,
-        .activation = VKMOE_GELU_ERF},
-    CASE("switch-ungated", .shapes = GPU_1), SHAPE(7, 1, 8, 48, 100), .activation = VKMOE_RELU},
+        .activation = VKMOE_ACTIVATION_GELU_ERF},
+    CASE("switch-ungated", .shapes = GPU_1), SHAPE(7, 1, 8, 48, 100), .activation = VKMOE_ACTIVATION_RELU},
     CASE("gelu-tanh", .shapes = GPU_1), SHAPE(2, 2, 8, 96, 128), .gated = true,
-        .shared_inner = 40, .activation = VKMOE_GELU_TANH},
+        .shared_inner = 40, .activation = VKMOE_ACTIVATION_GELU_TANH},
     CASE("gelu-erf", .shapes = GPU_1), SHAPE(2, 2, 8, 96, 128), .gated = true,
-        .shared_inner = 40, .activation = VKMOE_GELU_ERF},
+        .shared_inner = 40, .activation = VKMOE_ACTIVATION_GELU_ERF},
     CASE("identity", .shapes = GPU_1), SHAPE(2, 2, 8, 96, 64), .gated = true,
-        .shared_inner = 40, .activation = VKMOE_IDENTITY},
+        .shared_inner = 40, .activation = VKMOE_ACTIVATION_IDENTITY},
     CASE("silu-clamp", .shapes = GPU_1), SHAPE(2, 2, 8, 96, 64), GATED, .shared_inner = 40,
-        .activation = VKMOE_SILU_CLAMP},
+        .activation = VKMOE_ACTIVATION_SILU_CLAMP},
     CASE("swiglu-step", .shapes = GPU_1), SHAPE(2, 2, 8, 96, 64), GATED, .shared_inner = 40,
-        .activation = VKMOE_SWIGLU_STEP},
+        .activation = VKMOE_ACTIVATION_SWIGLU_STEP},
 
     // --------------------------------------------- shapes, with the pipelines of mixtral
     CASE("no-token", .shapes = ONE), SHAPE(0, 2, 8, 64, 96), GATED, .shared_inner = 72},
@@ -193,7 +193,7 @@ static uint64_t parts(const struct decode_case *c, bool shared)
 static uint64_t bytes(const struct kernel_case *test)
 {
     const struct decode_case *c = (const void *)test;
-    const uint64_t pairs = c->tokens * c->k, size = c->dtype == VKMOE_F32 ? 4 : 2;
+    const uint64_t pairs = c->tokens * c->k, size = c->dtype == VKMOE_DTYPE_F32 ? 4 : 2;
     const uint64_t rows = MIN(pairs, c->experts) * c->inner * parts(c, false)
         + c->shared_inner * parts(c, true);
     return rows * c->hidden * size

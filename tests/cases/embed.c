@@ -22,27 +22,27 @@ static const struct embed_case cases[] = {
     CASE("mixtral-f32", .timed = true, .shapes = ALL, .everywhere = true), SHAPE(33, 320, 128),
         .scale = 1.0f},
     CASE("mixtral-f16", .timed = true, BOTH, .everywhere = true), SHAPE(33, 320, 128),
-        .scale = 1.0f, .dtype = VKMOE_F16},
+        .scale = 1.0f, .dtype = VKMOE_DTYPE_F16},
     CASE("gpt-oss-bf16", .timed = true, BOTH), SHAPE(5, 201, 2880), .scale = 1.0f,
-        .dtype = VKMOE_BF16},
-    CASE("granite-multiplier", BOTH), SHAPE(5, 49, 96), .scale = 12.0f, .dtype = VKMOE_BF16},
+        .dtype = VKMOE_DTYPE_BF16},
+    CASE("granite-multiplier", BOTH), SHAPE(5, 49, 96), .scale = 12.0f, .dtype = VKMOE_DTYPE_BF16},
     CASE("odd-multiplier", .shapes = CPU), SHAPE(5, 49, 45), .scale = -0.3f},
 
     // ------------------------------------------------------ shapes, with mixtral's pipelines
     CASE("no-token", .shapes = CPU), SHAPE(0, 320, 64), .scale = 1.0f},
     CASE("one-of-each", BOTH), SHAPE(1, 1, 1), .scale = 1.0f},
     CASE("one-of-each-wild", BOTH), SHAPE(3, 1, 1), .scale = 1.0f, .wild = true,
-        .dtype = VKMOE_F16},
+        .dtype = VKMOE_DTYPE_F16},
     CASE("wild-ids", BOTH), SHAPE(40, 63, 40), .scale = 1.0f, .wild = true},
     CASE("wild-ids-f16", BOTH), SHAPE(40, 64, 40), .scale = 1.0f, .wild = true,
-        .dtype = VKMOE_F16},
+        .dtype = VKMOE_DTYPE_F16},
     CASE("wild-ids-bf16", BOTH), SHAPE(40, 65, 40), .scale = 1.0f, .wild = true,
-        .dtype = VKMOE_BF16},
+        .dtype = VKMOE_DTYPE_BF16},
     CASE("columns-7", BOTH), SHAPE(9, 100, 7), .scale = 1.0f},
     CASE("columns-8", BOTH), SHAPE(9, 100, 8), .scale = 1.0f},
     CASE("columns-9", BOTH), SHAPE(9, 100, 9), .scale = 1.0f},
-    CASE("columns-33-f16", BOTH), SHAPE(65, 100, 33), .scale = 1.0f, .dtype = VKMOE_F16},
-    CASE("columns-45-bf16", BOTH), SHAPE(65, 100, 45), .scale = 1.0f, .dtype = VKMOE_BF16},
+    CASE("columns-33-f16", BOTH), SHAPE(65, 100, 33), .scale = 1.0f, .dtype = VKMOE_DTYPE_F16},
+    CASE("columns-45-bf16", BOTH), SHAPE(65, 100, 45), .scale = 1.0f, .dtype = VKMOE_DTYPE_BF16},
 };
 
 static const struct kernel_shape shapes[] = {{.lanes = 8}, {.lanes = 64}, {.lanes = 32}};
@@ -114,7 +114,7 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
 static uint64_t bytes(const struct kernel_case *test)
 {
     const struct embed_case *c = (const void *)test;
-    return (uint64_t)c->tokens * (c->columns * (c->dtype == VKMOE_F32 ? 8 : 6) + 4);
+    return (uint64_t)c->tokens * (c->columns * (c->dtype == VKMOE_DTYPE_F32 ? 8 : 6) + 4);
 }
 
 static uint64_t flops(const struct kernel_case *test)

@@ -35,10 +35,10 @@ struct gemm_case {
     .tokens = t, .k = slots, .experts = e, .columns = from, .rows = to
 #define UP_GATED .kind = UP, .gated = true, .shared_gated = true
 #define OAI_UP(t, from, to) UP_GATED, SHAPE(t, 2, 4, from, to), .shared_rows = 24, \
-    .biased = true, .activation = VKMOE_SWIGLU_OAI
+    .biased = true, .activation = VKMOE_ACTIVATION_SWIGLU_OAI
 #define SMALL_UP(t, from, to) UP_GATED, SHAPE(t, 2, 4, from, to), .shared_rows = 24
 #define MIX(n, t, slots, e, from, to) .kind = UP, SHAPE(t, slots, e, from, to), .sharers = n, \
-    .activation = VKMOE_IDENTITY
+    .activation = VKMOE_ACTIVATION_IDENTITY
 #define SMALL_DOWN(t, from, to) .kind = DOWN, SHAPE(t, 2, 4, from, to)
 #define SMALL_DIRECT(t, from, to) .kind = DIRECT, SHAPE(t, 1, 1, from, to)
 
@@ -46,51 +46,51 @@ static const struct gemm_case cases[] = {
     // ------------------------------------------------------------- whom it is made for
     CASE("mixtral-up", TIMED, EVERYWHERE), UP_GATED, SHAPE(160, 2, 8, 64, 96)},
     CASE("mixtral-down", TIMED, EVERYWHERE), .kind = DOWN, SHAPE(160, 2, 8, 96, 64)},
-    CASE("mixtral-up-f16", TIMED), UP_GATED, SHAPE(40, 2, 8, 64, 96), .dtype = VKMOE_F16},
+    CASE("mixtral-up-f16", TIMED), UP_GATED, SHAPE(40, 2, 8, 64, 96), .dtype = VKMOE_DTYPE_F16},
     CASE("mixtral-down-f16", .thorough = true), .kind = DOWN, SHAPE(40, 2, 8, 96, 64),
-        .dtype = VKMOE_F16},
+        .dtype = VKMOE_DTYPE_F16},
     CASE("qwen3-moe-up-bf16", .thorough = true), UP_GATED, SHAPE(96, 8, 128, 64, 48),
-        .dtype = VKMOE_BF16},
+        .dtype = VKMOE_DTYPE_BF16},
     CASE("qwen3-moe-down-bf16", TIMED), .kind = DOWN, SHAPE(96, 8, 128, 48, 64),
-        .dtype = VKMOE_BF16},
+        .dtype = VKMOE_DTYPE_BF16},
     CASE("deepseek-v3-up", TIMED), UP_GATED, SHAPE(65, 8, 256, 112, 64), .shared_rows = 72},
     CASE("deepseek-v3-shared-down", TIMED, EVERYWHERE), .kind = DIRECT,
         SHAPE(65, 1, 256, 72, 112)},
-    CASE("shared-down-f16-odd"), .kind = DIRECT, SHAPE(17, 1, 8, 24, 45), .dtype = VKMOE_F16},
+    CASE("shared-down-f16-odd"), .kind = DIRECT, SHAPE(17, 1, 8, 24, 45), .dtype = VKMOE_DTYPE_F16},
     CASE("gpt-oss-up"), OAI_UP(33, 45, 45)},
     CASE("gpt-oss-down"), .kind = DOWN, SHAPE(33, 4, 32, 48, 45), .biased = true},
     CASE("llama4-up", .thorough = true), UP_GATED, SHAPE(33, 1, 16, 80, 40), .weight_input = true,
         .shared_rows = 64},
     CASE("nemotron-up", .thorough = true), .kind = UP, SHAPE(40, 6, 128, 84, 58),
-        .activation = VKMOE_RELU2, .shared_rows = 116},
-    CASE("switch-up-f16"), .kind = UP, SHAPE(64, 1, 8, 48, 100), .activation = VKMOE_RELU2,
-        .dtype = VKMOE_F16, .shared_rows = 27, .shared_gated = true, .weight_input = true,
+        .activation = VKMOE_ACTIVATION_RELU2, .shared_rows = 116},
+    CASE("switch-up-f16"), .kind = UP, SHAPE(64, 1, 8, 48, 100), .activation = VKMOE_ACTIVATION_RELU2,
+        .dtype = VKMOE_DTYPE_F16, .shared_rows = 27, .shared_gated = true, .weight_input = true,
         .capacity = 8},
     CASE("switch-down"), .kind = DOWN, SHAPE(64, 1, 8, 104, 48), .capacity = 8},
-    CASE("misaligned-up-bf16"), .kind = UP, SHAPE(19, 2, 4, 64, 40), .dtype = VKMOE_BF16,
-        .activation = VKMOE_GELU_TANH, .gated = true, .shared_rows = 40, .misaligned = true},
+    CASE("misaligned-up-bf16"), .kind = UP, SHAPE(19, 2, 4, 64, 40), .dtype = VKMOE_DTYPE_BF16,
+        .activation = VKMOE_ACTIVATION_GELU_TANH, .gated = true, .shared_rows = 40, .misaligned = true},
     CASE("misaligned-down", .thorough = true), SMALL_DOWN(19, 64, 40), .misaligned = true,
         .biased = true},
     CASE("misaligned-direct", .thorough = true), SMALL_DIRECT(19, 64, 40), .misaligned = true},
     CASE("relu", .thorough = true), .kind = UP, SHAPE(19, 2, 8, 96, 40), .gated = true,
-        .shared_rows = 40, .activation = VKMOE_RELU},
+        .shared_rows = 40, .activation = VKMOE_ACTIVATION_RELU},
     CASE("gelu-erf", .thorough = true), .kind = UP, SHAPE(19, 2, 8, 96, 40), .gated = true,
-        .shared_rows = 40, .activation = VKMOE_GELU_ERF},
+        .shared_rows = 40, .activation = VKMOE_ACTIVATION_GELU_ERF},
     CASE("identity", .thorough = true), .kind = UP, SHAPE(19, 2, 8, 96, 40), .gated = true,
-        .shared_rows = 40, .activation = VKMOE_IDENTITY},
+        .shared_rows = 40, .activation = VKMOE_ACTIVATION_IDENTITY},
     CASE("silu-clamp", .thorough = true), UP_GATED, SHAPE(19, 2, 8, 96, 40), .shared_rows = 40,
-        .activation = VKMOE_SILU_CLAMP},
+        .activation = VKMOE_ACTIVATION_SILU_CLAMP},
     CASE("swiglu-step", .thorough = true), UP_GATED, SHAPE(19, 2, 8, 96, 40), .shared_rows = 40,
-        .activation = VKMOE_SWIGLU_STEP},
+        .activation = VKMOE_ACTIVATION_SWIGLU_STEP},
 
     // --------------------------- heads with experts of their own: values, and outputs
     CASE("switchhead-values", TIMED, EVERYWHERE), MIX(4, 33, 4, 10, 48, 16)},
     CASE("switchhead-outputs", TIMED), MIX(2, 33, 4, 10, 16, 48)},
     CASE("switchhead-outputs-f16", .thorough = true), MIX(2, 33, 4, 10, 16, 48),
-        .dtype = VKMOE_F16},
+        .dtype = VKMOE_DTYPE_F16},
     CASE("mix-of-one-sharer"), MIX(1, 33, 3, 9, 16, 24)},
     CASE("mix-unpadded"), MIX(2, 33, 4, 10, 24, 45)},
-    CASE("mix-unpadded-columns"), MIX(3, 19, 6, 12, 33, 7), .dtype = VKMOE_BF16},
+    CASE("mix-unpadded-columns"), MIX(3, 19, 6, 12, 33, 7), .dtype = VKMOE_DTYPE_BF16},
     CASE("mix-row-1"), MIX(2, 19, 2, 5, 24, 1)},
     CASE("mix-rows-4"), MIX(2, 19, 2, 5, 24, 4)},
     CASE("mix-misaligned", .thorough = true), MIX(2, 19, 4, 5, 24, 40), .misaligned = true},
@@ -106,9 +106,9 @@ static const struct gemm_case cases[] = {
     CASE("one-token-down"), SMALL_DOWN(1, 64, 40)},
     CASE("one-of-each-up"), UP_GATED, SHAPE(1, 1, 1, 8, 1), .shared_rows = 1},
     CASE("one-of-each-oai-up"), UP_GATED, SHAPE(1, 1, 1, 1, 1), .shared_rows = 1, .biased = true,
-        .activation = VKMOE_SWIGLU_OAI},
+        .activation = VKMOE_ACTIVATION_SWIGLU_OAI},
     CASE("one-of-each-down"), .kind = DOWN, SHAPE(1, 1, 1, 1, 1), .biased = true},
-    CASE("one-of-each-direct"), .kind = DIRECT, SHAPE(1, 1, 1, 1, 1), .dtype = VKMOE_F16},
+    CASE("one-of-each-direct"), .kind = DIRECT, SHAPE(1, 1, 1, 1, 1), .dtype = VKMOE_DTYPE_F16},
     CASE("hot-expert-up"), UP_GATED, SHAPE(140, 2, 8, 24, 24), .shared_rows = 9,
         .pattern = IDS_ONE_HOT},
     CASE("hot-expert-down"), .kind = DOWN, SHAPE(140, 2, 8, 24, 24), .pattern = IDS_ONE_HOT},
@@ -342,7 +342,7 @@ static void set_spec(struct kernel_io *io, uint32_t spec[SPEC_MAX])
         && (!shared || io_is_packed(io, shared, 4));
     spec[GEMM_GATED] = c->gated;
     spec[GEMM_SHARED_GATED] = c->shared_gated;
-    spec[GEMM_ACTIVATION] = c->kind == UP ? c->activation : VKMOE_IDENTITY;
+    spec[GEMM_ACTIVATION] = c->kind == UP ? c->activation : VKMOE_ACTIVATION_IDENTITY;
     spec[GEMM_BIAS] = c->biased;
     spec[GEMM_WEIGHT_INPUT] = c->weight_input;
     spec[GEMM_ALPHA] = float_bits(TEST_ALPHA);
@@ -400,7 +400,7 @@ static uint64_t matrix_rows(const struct gemm_case *c, bool shared)
 static uint64_t bytes(const struct kernel_case *test)
 {
     const struct gemm_case *c = (const void *)test;
-    const uint64_t pairs = c->tokens * c->k, size = c->dtype == VKMOE_F32 ? 4 : 2;
+    const uint64_t pairs = c->tokens * c->k, size = c->dtype == VKMOE_DTYPE_F32 ? 4 : 2;
     const uint64_t sources = c->kind == DOWN ? pairs : c->sharers ? pairs / c->sharers : c->tokens;
     const uint64_t results = c->kind == DIRECT ? c->tokens : pairs;
     const uint64_t rows = MIN(pairs, c->experts) * matrix_rows(c, false) + matrix_rows(c, true);

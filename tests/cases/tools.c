@@ -275,8 +275,8 @@ static unsigned char *packed_at(unsigned char *packed, uint32_t units, uint32_t 
 static void put(unsigned char *at, double value, enum vkmoe_dtype dtype)
 {
     const float f = (float)value;
-    const uint16_t h = dtype == VKMOE_F16 ? f16_bits(value) : bf16_bits(value);
-    if (dtype == VKMOE_F32)
+    const uint16_t h = dtype == VKMOE_DTYPE_F16 ? f16_bits(value) : bf16_bits(value);
+    if (dtype == VKMOE_DTYPE_F32)
         memcpy(at, &f, sizeof f);
     else
         memcpy(at, &h, sizeof h);
@@ -295,7 +295,7 @@ uint64_t linear_size(const struct linear *l)
 
 static void add_packed(struct kernel_io *io, const struct linear *l, uint32_t m)
 {
-    const uint32_t size = l->dtype == VKMOE_F32 ? 4 : 2;
+    const uint32_t size = l->dtype == VKMOE_DTYPE_F32 ? 4 : 2;
     unsigned char *packed = io_add(io, l->name, ROLE_IN, l->blocks, l->units * 16 * size)->before;
     for (uint32_t p = 0; p < l->parts; p++) {
         const double *weights = l->weights[p] + (size_t)m * l->rows * l->columns;
@@ -388,7 +388,7 @@ void io_add_matrix(struct kernel_io *io, const char *name, const double *weights
     unsigned char *packed = io_add(io, name, ROLE_IN, blocks, units * 64)->before;
     for (uint32_t r = 0; r < rows; r++)
         for (uint32_t c = 0; c < columns; c++)
-            put(packed_at(packed, units, 4, r, c), weights[(size_t)r * columns + c], VKMOE_F32);
+            put(packed_at(packed, units, 4, r, c), weights[(size_t)r * columns + c], VKMOE_DTYPE_F32);
 }
 
 // -------------------------------------------------------------------- activations
@@ -401,15 +401,15 @@ static double sigmoid(double x)
 static double act(enum vkmoe_activation activation, double x, double limit)
 {
     switch (activation) {
-    case VKMOE_SILU:
-    case VKMOE_SILU_CLAMP:
+    case VKMOE_ACTIVATION_SILU:
+    case VKMOE_ACTIVATION_SILU_CLAMP:
         return x * sigmoid(x);
-    case VKMOE_GELU_TANH:
+    case VKMOE_ACTIVATION_GELU_TANH:
         return 0.5 * x * (1.0 + tanh(sqrt(2.0 / acos(-1.0)) * (x + 0.044715 * pow(x, 3))));
-    case VKMOE_GELU_ERF: return 0.5 * x * erfc(-x / sqrt(2.0));
-    case VKMOE_RELU: return fmax(x, 0.0);
-    case VKMOE_RELU2: return pow(fmax(x, 0.0), 2);
-    case VKMOE_SWIGLU_STEP: return fmin(x * sigmoid(x), limit);
+    case VKMOE_ACTIVATION_GELU_ERF: return 0.5 * x * erfc(-x / sqrt(2.0));
+    case VKMOE_ACTIVATION_RELU: return fmax(x, 0.0);
+    case VKMOE_ACTIVATION_RELU2: return pow(fmax(x, 0.0), 2);
+    case VKMOE_ACTIVATION_SWIGLU_STEP: return fmin(x * sigmoid(x), limit);
     default: return x;
     }
 }
@@ -419,12 +419,12 @@ double activation_value(enum vkmoe_activation activation, bool gated, double g, 
 {
     if (!gated)
         return act(activation, u, limit);
-    if (activation == VKMOE_SWIGLU_OAI || activation == VKMOE_SILU_CLAMP)
+    if (activation == VKMOE_ACTIVATION_SWIGLU_OAI || activation == VKMOE_ACTIVATION_SILU_CLAMP)
         g = fmin(g, limit);
-    if (activation == VKMOE_SWIGLU_OAI || activation == VKMOE_SILU_CLAMP
-            || activation == VKMOE_SWIGLU_STEP)
+    if (activation == VKMOE_ACTIVATION_SWIGLU_OAI || activation == VKMOE_ACTIVATION_SILU_CLAMP
+            || activation == VKMOE_ACTIVATION_SWIGLU_STEP)
         u = fmax(fmin(u, limit), -limit);
-    if (activation == VKMOE_SWIGLU_OAI)
+    if (activation == VKMOE_ACTIVATION_SWIGLU_OAI)
         return (u + 1.0) * g * sigmoid(alpha * g);
     return act(activation, g, limit) * u;
 }

@@ -173,7 +173,7 @@ static bool test_forward(void)
     float back[TINY_TOKENS * TINY_HIDDEN];
     vkmoe_device *device = NULL;
     vkmoe_stream *stream = NULL;
-    vkmoe_layer *layer = NULL;
+    vkmoe_moe *layer = NULL;
     vkmoe_buffer *x = NULL, *y = NULL;
     bool ok = false;
     tiny_layer_init(&tiny, 3);
@@ -193,7 +193,7 @@ fail:
         tap_note("log: %s", record.last);
     vkmoe_buffer_destroy(&x);
     vkmoe_buffer_destroy(&y);
-    vkmoe_layer_destroy(&layer);
+    vkmoe_moe_destroy(&layer);
     vkmoe_stream_destroy(&stream);
     vkmoe_device_destroy(&device);
     return ok;

@@ -84,13 +84,13 @@ static void note_pipeline(void *user, const struct variant *variant, const uint3
 }
 
 static enum vkmoe_status record(struct program *program, const struct layer_case *c,
-    const vkmoe_layer *layer, const vkmoe_buffer *memory)
+    const vkmoe_moe *layer, const vkmoe_buffer *memory)
 {
     const uint64_t rows = (uint64_t)PREFILL_TOKENS * WIDTH * 4;
     vkmoe_stream *stream = NULL;
     enum vkmoe_status status = vkmoe_stream_create(program->device, &stream);
     if (status == VKMOE_OK)
-        status = vkmoe_layer_forward(stream, layer, &(struct vkmoe_forward_params){
+        status = vkmoe_moe_forward(stream, layer, &(struct vkmoe_moe_forward_params){
             .tokens = c->tokens,
             .x = {memory, 0},
             .y = {memory, rows},
@@ -107,14 +107,14 @@ static void visit_layer(struct program *program, const struct shape *shape, enum
     const uint64_t memory_size = (uint64_t)PREFILL_TOKENS * (2 * WIDTH + 64) * 4;
     struct layer_case c = shape->base;
     struct weights weights;
-    vkmoe_layer *layer = NULL;
+    vkmoe_moe *layer = NULL;
     vkmoe_buffer *memory = NULL;
     c.dtype = dtype;
     c.layer.hidden = c.layer.inner = WIDTH;
     c.layer.shared_inner = c.layer.shared_inner ? WIDTH : 0;
     if (!weights_init(&weights, &c, 1))
         checked(NULL);
-    enum vkmoe_status status = vkmoe_layer_create(program->device, &weights.params, &layer);
+    enum vkmoe_status status = vkmoe_moe_create(program->device, &weights.params, &layer);
     if (status == VKMOE_OK)
         status = vkmoe_buffer_create(program->device, memory_size, &memory);
     weights_finish(&weights);
@@ -132,7 +132,7 @@ static void visit_layer(struct program *program, const struct shape *shape, enum
         vkmoe_pipelines_visit(program->device, note_pipeline, program);
     }
     vkmoe_buffer_destroy(&memory);
-    vkmoe_layer_destroy(&layer);
+    vkmoe_moe_destroy(&layer);
 }
 
 static void visit_shapes(struct program *program)
@@ -142,7 +142,7 @@ static void visit_shapes(struct program *program)
     for (uint32_t i = 0; i < count; i++) {
         if (program->shape && strcmp(program->shape, shapes[i].name))
             continue;
-        for (enum vkmoe_dtype dtype = VKMOE_F32; dtype <= VKMOE_BF16; dtype++)
+        for (enum vkmoe_dtype dtype = VKMOE_DTYPE_F32; dtype <= VKMOE_DTYPE_BF16; dtype++)
             visit_layer(program, &shapes[i], dtype);
     }
     free(shapes);

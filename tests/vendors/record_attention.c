@@ -27,19 +27,19 @@ struct attention_shape {
 };
 
 static const struct attention_shape shapes[] = {
-    {"mixtral", 128, 4, 1, 1, .cache = VKMOE_F16},
+    {"mixtral", 128, 4, 1, 1, .cache = VKMOE_DTYPE_F16},
     {"mixtral-f32", 128, 4, 1, 1},
-    {"qwen3", 128, 8, 1, 1, .normed = true, .cache = VKMOE_F16},
-    {"olmoe", 128, 2, 2, 1, .normed = true, .wide = true, .cache = VKMOE_F16},
-    {"gpt-oss", 64, 8, 1, 1, .sinks = true, .cache = VKMOE_F16},
-    {"jetmoe", 128, 2, 2, EXPERTS, .tiled = true, .cache = VKMOE_F16},
+    {"qwen3", 128, 8, 1, 1, .normed = true, .cache = VKMOE_DTYPE_F16},
+    {"olmoe", 128, 2, 2, 1, .normed = true, .wide = true, .cache = VKMOE_DTYPE_F16},
+    {"gpt-oss", 64, 8, 1, 1, .sinks = true, .cache = VKMOE_DTYPE_F16},
+    {"jetmoe", 128, 2, 2, EXPERTS, .tiled = true, .cache = VKMOE_DTYPE_F16},
     {"moa", 64, 1, 1, EXPERTS},
-    {"head-256", 256, 2, 1, 1, .cache = VKMOE_F16},
-    {"moba", 128, 4, 1, 1, .pattern = BLOCKS, .cache = VKMOE_F16},
+    {"head-256", 256, 2, 1, 1, .cache = VKMOE_DTYPE_F16},
+    {"moba", 128, 4, 1, 1, .pattern = BLOCKS, .cache = VKMOE_DTYPE_F16},
     {"blocks", 64, 2, 1, EXPERTS, .pattern = BLOCKS},
-    {"moh", 64, 1, EXPERTS, EXPERTS, .expert_kv_heads = 1, .cache = VKMOE_F16},
+    {"moh", 64, 1, EXPERTS, EXPERTS, .expert_kv_heads = 1, .cache = VKMOE_DTYPE_F16},
     {"switchhead", 64, 4, 4, 1, .head_experts = 4},
-    {"t5", 64, 4, 4, 1, .reach = 128, .cache = VKMOE_F16},
+    {"t5", 64, 4, 4, 1, .reach = 128, .cache = VKMOE_DTYPE_F16},
 };
 
 static enum vkmoe_status create(vkmoe_device *device, const struct attention_shape *s,
@@ -107,7 +107,7 @@ static enum vkmoe_status record(vkmoe_device *device, const struct attention_sha
     if (status == VKMOE_OK)
         status = vkmoe_stream_create(device, &stream);
     if (status == VKMOE_OK)
-        status = vkmoe_attention_forward(stream, attention, cache, &(struct vkmoe_attend_params){
+        status = vkmoe_attention_forward(stream, attention, cache, &(struct vkmoe_attention_forward_params){
             .tokens = tokens, .x = {memory, 0}, .y = {memory, rows}, .positions = {memory, 2 * rows}});
     vkmoe_stream_destroy(&stream);
     vkmoe_buffer_destroy(&memory);
