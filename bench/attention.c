@@ -76,28 +76,40 @@ struct subject {
 };
 
 static const struct subject subjects[] = {
-    {"last 128", {{.left = 128}}, 1},
-    {"three kinds", {{.left = 128}, {.kind = VKMOE_PATTERN_STRIDED, .step = 64, .sinks = 4},
-        {.kind = VKMOE_PATTERN_BLOCKS, .block = BLOCK, .top = 8}}, 3},
-    {"everything", {{0}}, 1},
+    { "last 128", { { .left = 128 } }, 1 },
+    { "three kinds",
+        { { .left = 128 }, { .kind = VKMOE_PATTERN_STRIDED, .step = 64, .sinks = 4 },
+            { .kind = VKMOE_PATTERN_BLOCKS, .block = BLOCK, .top = 8 } },
+        3 },
+    { "everything", { { 0 } }, 1 },
 };
 
-static enum vkmoe_status create(struct run *run, const float *weights,
-    const struct subject *subject, vkmoe_attention **out)
+static enum vkmoe_status create(
+    struct run *run, const float *weights, const struct subject *subject, vkmoe_attention **out)
 {
-    const struct vkmoe_view view = {.data = weights};
+    const struct vkmoe_view view = { .data = weights };
     struct vkmoe_view views[EXPERTS];
     struct vkmoe_pattern patterns[EXPERTS];
     for (uint32_t e = 0; e < EXPERTS; e++) {
-        views[e] = (struct vkmoe_view){.data = weights + e};
+        views[e] = (struct vkmoe_view){ .data = weights + e };
         patterns[e] = subject->patterns[e % subject->count];
     }
-    return vkmoe_attention_create(run->device, &(struct vkmoe_attention_params){
-        .hidden = HIDDEN, .head_size = HEAD_SIZE, .heads = HEADS, .kv_heads = HEADS,
-        .tiled_kv = true, .experts = EXPERTS, .experts_per_token = CHOSEN,
-        .router = {.weight = view, .weigh = VKMOE_WEIGH_SOFTMAX}, .query = views,
-        .output = views, .key = view, .value = view, .rope.kind = VKMOE_ROPE_HALF,
-        .patterns = patterns}, out);
+    return vkmoe_attention_create(run->device,
+        &(struct vkmoe_attention_params){ .hidden = HIDDEN,
+            .head_size = HEAD_SIZE,
+            .heads = HEADS,
+            .kv_heads = HEADS,
+            .tiled_kv = true,
+            .experts = EXPERTS,
+            .experts_per_token = CHOSEN,
+            .router = { .weight = view, .weigh = VKMOE_WEIGH_SOFTMAX },
+            .query = views,
+            .output = views,
+            .key = view,
+            .value = view,
+            .rope.kind = VKMOE_ROPE_HALF,
+            .patterns = patterns },
+        out);
 }
 
 // The median seconds of a prefill of `tokens` tokens, of fewer samples if they take long.
@@ -115,14 +127,19 @@ static enum vkmoe_status measure(struct run *run, const vkmoe_attention *attenti
     if (status == VKMOE_OK)
         status = vkmoe_buffer_upload(x, 0, values, size);
     if (status == VKMOE_OK)
-        status = vkmoe_cache_create(run->device, &(struct vkmoe_cache_params){
-            .kv_heads = HEADS, .head_size = HEAD_SIZE, .sequences = 1, .capacity = tokens,
-            .block = BLOCK}, &cache);
+        status = vkmoe_cache_create(run->device,
+            &(struct vkmoe_cache_params){ .kv_heads = HEADS,
+                .head_size = HEAD_SIZE,
+                .sequences = 1,
+                .capacity = tokens,
+                .block = BLOCK },
+            &cache);
     // The first one compiles, and does not count.
     for (int i = -1; i < SAMPLES && all < ENOUGH && status == VKMOE_OK; i++) {
         const double start = seconds();
         status = vkmoe_attention_forward(run->stream, attention, cache,
-            &(struct vkmoe_attention_forward_params){.tokens = tokens, .x.buffer = x, .y.buffer = y});
+            &(struct vkmoe_attention_forward_params){
+                .tokens = tokens, .x.buffer = x, .y.buffer = y });
         if (status == VKMOE_OK)
             status = vkmoe_stream_submit(run->stream, NULL);
         if (status == VKMOE_OK)
@@ -140,8 +157,8 @@ static enum vkmoe_status measure(struct run *run, const vkmoe_attention *attenti
     return status;
 }
 
-static void report(struct run *run, const char *name, uint32_t tokens, double time,
-    uint64_t scratch)
+static void report(
+    struct run *run, const char *name, uint32_t tokens, double time, uint64_t scratch)
 {
     if (!run->json) {
         printf("%-12s %8u %12.2f %14.2f %14.1f\n", name, tokens, time * 1e3, time * 1e6 / tokens,
@@ -213,13 +230,13 @@ static bool parse(struct run *run, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    struct run run = {0};
+    struct run run = { 0 };
     if (!parse(&run, argc, argv)) {
         fprintf(stderr, "usage: %s [--device D] [--tokens 1024,4096,16384] [--json]\n", argv[0]);
         return 2;
     }
     const struct vkmoe_device_params params = {
-        .log = {.write = write_log, .user = &run.logged},
+        .log = { .write = write_log, .user = &run.logged },
         .select = run.select,
     };
     enum vkmoe_status status = vkmoe_device_create(&params, &run.device);
@@ -232,9 +249,10 @@ int main(int argc, char **argv)
         run.rows = cJSON_CreateArray();
         if (!run.json)
             printf("%s, %s%s; %u attention experts of %u heads of %u, %u chosen, f32\n"
-                "%-12s %8s %12s %14s %14s\n", info.name, info.driver,
-                info.type == VKMOE_DEVICE_TYPE_CPU ? ", a CPU" : "", EXPERTS, HEADS, HEAD_SIZE,
-                CHOSEN, "sees", "tokens", "ms", "us a token", "scratch B/tok");
+                   "%-12s %8s %12s %14s %14s\n",
+                info.name, info.driver, info.type == VKMOE_DEVICE_TYPE_CPU ? ", a CPU" : "",
+                EXPERTS, HEADS, HEAD_SIZE, CHOSEN, "sees", "tokens", "ms", "us a token",
+                "scratch B/tok");
         status = run_all(&run);
         if (run.json) {
             char *text = cJSON_Print(run.rows);

@@ -32,7 +32,7 @@ struct plan {
     uint32_t count, room;
 };
 
-static const char *const dtype_names[] = {"f32", "f16", "bf16"};
+static const char *const dtype_names[] = { "f32", "f16", "bf16" };
 
 static const char usage[] =
     "usage: vkmoe-bench [OPTION]...\n"
@@ -155,7 +155,7 @@ static void add_entry(struct plan *plan, const struct options *o, const struct s
     for (enum routing routing = 0; routing < ROUTING_COUNT; routing++) {
         if (!o->routings[routing])
             continue;
-        struct entry entry = {.shape = shape, .c = shape->base, .routing = routing};
+        struct entry entry = { .shape = shape, .c = shape->base, .routing = routing };
         entry.c.tokens = tokens;
         entry.c.dtype = dtype;
         snprintf(entry.id, sizeof entry.id, "%s/t%u/%s%s%s", shape->name, tokens,
@@ -176,7 +176,7 @@ static void add_entry(struct plan *plan, const struct options *o, const struct s
 // The table's own pairs of tokens and dtype, where the options leave them open.
 static void add_shape(struct plan *plan, const struct options *o, const struct shape *shape)
 {
-    static const uint32_t published_tokens[] = {1, 8, 128};
+    static const uint32_t published_tokens[] = { 1, 8, 128 };
     const bool free_tokens = !o->token_count, free_dtypes = !o->has_dtypes;
     for (enum vkmoe_dtype dtype = VKMOE_DTYPE_F32; dtype <= VKMOE_DTYPE_BF16; dtype++) {
         uint32_t tokens[MAX_NUMBERS], count = 0;
@@ -184,7 +184,7 @@ static void add_shape(struct plan *plan, const struct options *o, const struct s
         for (const struct layer_case *c = layer_cases; c->name && count < MAX_NUMBERS; c++) {
             shape_name(c, name);
             if (c->has & CASE_TIMED && !strcmp(name, shape->name)
-                    && (c->dtype == dtype || (!free_dtypes && c->dtype == shape->base.dtype)))
+                && (c->dtype == dtype || (!free_dtypes && c->dtype == shape->base.dtype)))
                 tokens[count++] = c->tokens;
         }
         if (shape->published && (dtype == shape->base.dtype || !free_dtypes)) {
@@ -269,8 +269,8 @@ static int measure_all(struct plan *plan, const struct options *o)
         bad += plan->entries[i].ok && !plan->entries[i].bit_equal;
     }
     fprintf(table, "load %.2f before, %.2f after\n", load, host_load());
-    const bool written = !o->json
-        || report_json(o->json_path, &bench, plan->entries, plan->count, load);
+    const bool written =
+        !o->json || report_json(o->json_path, &bench, plan->entries, plan->count, load);
     if (!written && o->json_path)
         fprintf(stderr, "vkmoe-bench: cannot write %s: %s\n", o->json_path, strerror(errno));
     bench_finish(&bench);
@@ -288,7 +288,7 @@ static int check_stdout(void)
 
 int main(int argc, char **argv)
 {
-    struct options options = {.seed = 1, .routings = {[ROUTING_UNIFORM] = true}};
+    struct options options = { .seed = 1, .routings = { [ROUTING_UNIFORM] = true } };
     struct plan *plan = calloc(1, sizeof *plan);
     int result = 2;
     cli_guard_descriptors();

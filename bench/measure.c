@@ -14,11 +14,11 @@
 
 #define WARM_UP_NS 0.2e9
 #define SAMPLING_NS 0.3e9
-#define LONGEST_NS 20e9  // then fewer samples will do
+#define LONGEST_NS 20e9 // then fewer samples will do
 #define MIN_SAMPLES 10
-#define SAMPLE_NS 2e6    // forwards shorter than this are recorded several at a time
+#define SAMPLE_NS 2e6 // forwards shorter than this are recorded several at a time
 #define MAX_FORWARDS 32
-#define COLD_SIZE 512e6  // more than any cache holds
+#define COLD_SIZE 512e6 // more than any cache holds
 
 static double clock_ns(clockid_t clock)
 {
@@ -36,9 +36,9 @@ static void keep_message(void *user, enum vkmoe_log_level level, const char *lin
 
 enum vkmoe_status bench_init(struct bench *bench, const char *device, uint64_t seed, bool cold)
 {
-    *bench = (struct bench){.seed = seed, .cold = cold};
+    *bench = (struct bench){ .seed = seed, .cold = cold };
     const struct vkmoe_device_params params = {
-        .log = {.write = keep_message, .user = bench},
+        .log = { .write = keep_message, .user = bench },
         .select = device,
     };
     enum vkmoe_status status = vkmoe_device_create(&params, &bench->device);
@@ -74,8 +74,8 @@ void bench_finish(struct bench *bench)
 
 // ----------------------------------------------------------------------------- loading
 
-static bool fail(struct entry *entry, const struct bench *bench, const char *what,
-    enum vkmoe_status status)
+static bool fail(
+    struct entry *entry, const struct bench *bench, const char *what, enum vkmoe_status status)
 {
     snprintf(entry->reason, sizeof entry->reason, "%s: %s", what,
         bench->message[0] ? bench->message : vkmoe_status_name(status));
@@ -88,10 +88,13 @@ static bool fits(const struct bench *bench, struct entry *entry)
     const double GiB = 1024.0 * 1024.0 * 1024.0;
     const struct vkmoe_device_info *info = &bench->device->info;
     const struct layer_case *c = &entry->c;
-    const double arrays = (double)c->tokens * (2.0 * c->layer.hidden
-        + c->layer.experts_per_token * (c->layer.inner + c->layer.hidden + 2.0)) * 4;
+    const double arrays = (double)c->tokens
+        * (2.0 * c->layer.hidden
+            + c->layer.experts_per_token * (c->layer.inner + c->layer.hidden + 2.0))
+        * 4;
     const double needed = weights_size(c) + arrays;
-    const bool shares = info->type == VKMOE_DEVICE_TYPE_CPU || info->type == VKMOE_DEVICE_TYPE_INTEGRATED;
+    const bool shares =
+        info->type == VKMOE_DEVICE_TYPE_CPU || info->type == VKMOE_DEVICE_TYPE_INTEGRATED;
     double room = (double)info->memory_size;
     if (shares && host_available_memory() > 0)
         room = MIN(room, host_available_memory());
@@ -115,8 +118,8 @@ static bool load_layers(struct bench *bench, struct entry *entry)
     const double copies = bench->cold ? ceil(COLD_SIZE / weights_size(&entry->c)) : 1;
     enum vkmoe_status status = VKMOE_OK;
     do
-        status = vkmoe_moe_create(bench->device, &weights.params,
-            &bench->layers[bench->layer_count]);
+        status =
+            vkmoe_moe_create(bench->device, &weights.params, &bench->layers[bench->layer_count]);
     while (status == VKMOE_OK && ++bench->layer_count < MIN(copies, MAX_LAYERS));
     weights_finish(&weights);
     if (status != VKMOE_OK) {
@@ -136,8 +139,8 @@ static bool load_arrays(struct bench *bench, struct entry *entry)
     const struct {
         vkmoe_buffer **buffer;
         uint64_t size;
-    } arrays[] = {{&bench->x, x_size}, {&bench->y, x_size}, {&bench->ids, pairs_size},
-        {&bench->weights, pairs_size}};
+    } arrays[] = { { &bench->x, x_size }, { &bench->y, x_size }, { &bench->ids, pairs_size },
+        { &bench->weights, pairs_size } };
     enum vkmoe_status status = VKMOE_OK;
     unload_arrays(bench);
     for (size_t i = 0; i < ARRAY_SIZE(arrays) && status == VKMOE_OK; i++)
@@ -168,10 +171,10 @@ static enum vkmoe_status record(struct bench *bench, const struct layer_case *c)
     return vkmoe_moe_forward(bench->stream, bench->layers[bench->turn++ % bench->layer_count],
         &(struct vkmoe_moe_forward_params){
             .tokens = c->tokens,
-            .x = {bench->x, 0},
-            .y = {bench->y, 0},
-            .ids = {bench->ids, 0},
-            .weights = {bench->weights, 0},
+            .x = { bench->x, 0 },
+            .y = { bench->y, 0 },
+            .ids = { bench->ids, 0 },
+            .weights = { bench->weights, 0 },
         });
 }
 
@@ -181,8 +184,8 @@ static enum vkmoe_status submit_and_wait(struct bench *bench)
     return status == VKMOE_OK ? vkmoe_stream_wait(bench->stream, UINT64_MAX) : status;
 }
 
-static enum vkmoe_status run(struct bench *bench, const struct layer_case *c, uint32_t forwards,
-    struct times *times)
+static enum vkmoe_status run(
+    struct bench *bench, const struct layer_case *c, uint32_t forwards, struct times *times)
 {
     const double cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID), start = clock_ns(CLOCK_MONOTONIC);
     enum vkmoe_status status = vkmoe_stream_timestamp(bench->stream, 0);
@@ -209,7 +212,7 @@ static enum vkmoe_status run(struct bench *bench, const struct layer_case *c, ui
 
 static uint32_t count_experts(const int32_t *ids, size_t count)
 {
-    bool seen[1024] = {false};
+    bool seen[1024] = { false };
     uint32_t experts = 0;
     for (size_t i = 0; i < count; i++) {
         const uint32_t e = (uint32_t)ids[i] % ARRAY_SIZE(seen);
@@ -241,8 +244,7 @@ static enum vkmoe_status look(struct bench *bench, struct entry *entry)
     if (status == VKMOE_OK) {
         entry->bit_equal = !memcmp(first, second, y_size);
         entry->experts = count_experts(ids, ids_size / 4);
-        entry->dispatches =
-            (uint32_t)(vkmoe_stream_dispatch_count(bench->stream) - dispatches) / 2;
+        entry->dispatches = (uint32_t)(vkmoe_stream_dispatch_count(bench->stream) - dispatches) / 2;
     }
     free(first);
     free(second);
@@ -252,19 +254,20 @@ static enum vkmoe_status look(struct bench *bench, struct entry *entry)
 
 static enum vkmoe_status time_layer(struct bench *bench, struct entry *entry)
 {
-    struct samples gpu = {.count = 0}, wall = {.count = 0}, host = {.count = 0}, cpu = {.count = 0};
-    struct times times = {0};
+    struct samples gpu = { .count = 0 }, wall = { .count = 0 }, host = { .count = 0 },
+                   cpu = { .count = 0 };
+    struct times times = { 0 };
     enum vkmoe_status status = VKMOE_OK;
     const double warm = clock_ns(CLOCK_MONOTONIC);
     for (int i = 0; status == VKMOE_OK && (i < 2 || clock_ns(CLOCK_MONOTONIC) - warm < WARM_UP_NS);
-            i++)
+         i++)
         status = run(bench, &entry->c, 1, &times);
     const double forwards = ceil(SAMPLE_NS / MAX(times.wall, 1));
     entry->forwards = (uint32_t)MIN(forwards, MAX_FORWARDS);
     const double start = clock_ns(CLOCK_MONOTONIC);
     double spent = 0;
     while (status == VKMOE_OK && (gpu.count < MIN_SAMPLES || spent < SAMPLING_NS)
-            && gpu.count < MAX_SAMPLES && (gpu.count < 3 || spent < LONGEST_NS)) {
+        && gpu.count < MAX_SAMPLES && (gpu.count < 3 || spent < LONGEST_NS)) {
         status = run(bench, &entry->c, entry->forwards, &times);
         samples_add(&gpu, times.gpu);
         samples_add(&wall, times.wall);
@@ -295,20 +298,20 @@ static void count_flops(const struct layer_case *c, double *up, double *down, do
     const double shared = per_column * c->layer.shared_inner;
     *down = routed;
     *shared_down = shared;
-    *up = routed * (c->has & CASE_UNGATED ? 1 : 2)
-        + shared * (c->has & CASE_SHARED_UNGATED ? 1 : 2);
+    *up =
+        routed * (c->has & CASE_UNGATED ? 1 : 2) + shared * (c->has & CASE_SHARED_UNGATED ? 1 : 2);
 }
 
 // Names dispatch `index` of `count`; experts_gemm comes as up, [the shared expert's down,] down.
-static void name_kernel(const struct bench *bench, const struct layer_case *c, uint32_t index,
-    struct kernel_times *out)
+static void name_kernel(
+    const struct bench *bench, const struct layer_case *c, uint32_t index, struct kernel_times *out)
 {
     const enum kernel kernel = vkmoe_stream_profiled(bench->stream, index);
     const uint32_t gemms = c->layer.shared_inner ? 3 : 2;
     double up, down, shared_down;
     const char *part = "";
     count_flops(c, &up, &down, &shared_down);
-    *out = (struct kernel_times){.flops = 0};
+    *out = (struct kernel_times){ .flops = 0 };
     if (kernel == KERNEL_route)
         out->flops = 2.0 * c->tokens * c->layer.hidden * c->layer.experts;
     if (kernel == KERNEL_decode_up)
@@ -329,7 +332,7 @@ static void name_kernel(const struct bench *bench, const struct layer_case *c, u
 // Adds one profiled run; dispatches of the same name count together.
 static void add_profile(struct bench *bench, struct entry *entry, struct samples *samples)
 {
-    double sums[MAX_KERNELS] = {0};
+    double sums[MAX_KERNELS] = { 0 };
     for (uint32_t i = 0; vkmoe_stream_profiled(bench->stream, i) != KERNEL_COUNT; i++) {
         struct kernel_times kernel;
         uint32_t k = 0;
@@ -354,8 +357,8 @@ static enum vkmoe_status time_kernels(struct bench *bench, struct entry *entry)
     double spent = 0;
     vkmoe_stream_profile(bench->stream, true);
     for (uint32_t i = 0; status == VKMOE_OK && i < MAX_SAMPLES
-            && (i < MIN_SAMPLES || spent < SAMPLING_NS / 3) && (i < 3 || spent < LONGEST_NS / 3);
-            i++) {
+         && (i < MIN_SAMPLES || spent < SAMPLING_NS / 3) && (i < 3 || spent < LONGEST_NS / 3);
+         i++) {
         status = record(bench, &entry->c);
         if (status == VKMOE_OK)
             status = submit_and_wait(bench);

@@ -24,18 +24,18 @@ struct entry {
     bool ok;
     char reason[200]; // why it was skipped or failed
     uint32_t samples;
-    uint32_t forwards;  // in one sample
-    struct summary gpu; // by the device's timestamps; wall time if it has none
+    uint32_t forwards;   // in one sample
+    struct summary gpu;  // by the device's timestamps; wall time if it has none
     struct summary wall; // from submit to the end of waiting
     struct summary host; // recording and submitting, one CPU
     struct summary cpu;  // CPU time of the process: what a CPU driver takes of the machine
     bool has_timestamps;
-    uint32_t experts;   // that got rows
-    double touched;     // bytes of weights of these
-    double flops;       // useful ones
+    uint32_t experts; // that got rows
+    double touched;   // bytes of weights of these
+    double flops;     // useful ones
     uint32_t dispatches;
     uint64_t scratch_size, layer_size;
-    bool bit_equal;     // two runs
+    bool bit_equal; // two runs
     struct kernel_times kernels[MAX_KERNELS];
     uint32_t kernel_count;
 };

@@ -11,7 +11,7 @@
 #include "host.h"
 #include "device/kernel.h"
 
-static const char *const dtype_names[] = {"f32", "f16", "bf16"};
+static const char *const dtype_names[] = { "f32", "f16", "bf16" };
 
 // ------------------------------------------------------------------------------- table
 
@@ -70,8 +70,8 @@ void report_entry(FILE *file, const struct entry *entry)
     format_ns(entry->wall.median, wall);
     fprintf(file, "%-40s %10s %10s %10s %8s %10s %7.2f %8.2f %9.0f %7u %4u %8.0fK %s\n", entry->id,
         median, p10, p90, mad, wall, entry->touched / entry->gpu.median,
-        entry->flops / entry->gpu.median, 1e9 * entry->c.tokens / entry->gpu.median,
-        entry->experts, entry->dispatches, (double)entry->scratch_size / 1024,
+        entry->flops / entry->gpu.median, 1e9 * entry->c.tokens / entry->gpu.median, entry->experts,
+        entry->dispatches, (double)entry->scratch_size / 1024,
         entry->bit_equal ? "equal" : "DIFFER");
     print_kernels(file, entry);
 }
@@ -83,8 +83,8 @@ static void add_summary(cJSON *object, const char *prefix, const struct summary 
     const struct {
         const char *suffix;
         double value;
-    } fields[] = {{"median_ns", s->median}, {"p10_ns", s->p10}, {"p90_ns", s->p90},
-        {"mad_ns", s->mad}, {"min_ns", s->min}};
+    } fields[] = { { "median_ns", s->median }, { "p10_ns", s->p10 }, { "p90_ns", s->p90 },
+        { "mad_ns", s->mad }, { "min_ns", s->min } };
     for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
         char name[32];
         snprintf(name, sizeof name, "%s%s", prefix, fields[i].suffix);
@@ -163,18 +163,18 @@ static cJSON *describe_entry(const struct bench *bench, const struct entry *entr
 
 static cJSON *describe_device(const vkmoe_device *device)
 {
-    static const char *const types[] = {"other", "integrated", "discrete", "virtual", "cpu"};
+    static const char *const types[] = { "other", "integrated", "discrete", "virtual", "cpu" };
     const struct vkmoe_device_info *info = &device->info;
     cJSON *object = cJSON_CreateObject(), *queue, *features;
     const struct {
         const char *name;
         bool has;
     } optional[] = {
-        {"int64", info->int64},
-        {"f16_storage", info->f16_storage},
-        {"f16_arithmetic", info->f16_arithmetic},
-        {"subgroup_arithmetic", info->subgroup_arithmetic},
-        {"cooperative_matrix", info->cooperative_matrix},
+        { "int64", info->int64 },
+        { "f16_storage", info->f16_storage },
+        { "f16_arithmetic", info->f16_arithmetic },
+        { "subgroup_arithmetic", info->subgroup_arithmetic },
+        { "cooperative_matrix", info->cooperative_matrix },
     };
     cJSON_AddStringToObject(object, "name", info->name);
     cJSON_AddStringToObject(object, "driver", info->driver);
@@ -216,8 +216,8 @@ static cJSON *describe_tool(void)
     return object;
 }
 
-static cJSON *describe_run(const struct bench *bench, const struct entry *entries, uint32_t count,
-    double load_before)
+static cJSON *describe_run(
+    const struct bench *bench, const struct entry *entries, uint32_t count, double load_before)
 {
     cJSON *object = cJSON_CreateObject(), *env, *list;
     const time_t now = time(NULL);

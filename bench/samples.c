@@ -27,7 +27,7 @@ static double quantile(const struct samples *sorted, double q)
 
 struct summary samples_summary(const struct samples *samples)
 {
-    struct summary summary = {0};
+    struct summary summary = { 0 };
     struct samples sorted = *samples;
     if (!sorted.count)
         return summary;

@@ -16,7 +16,7 @@ struct summary {
     double mad; // median distance from the median
 };
 
-void samples_add(struct samples *samples, double ns); // ignored when full
+void samples_add(struct samples *samples, double ns);          // ignored when full
 struct summary samples_summary(const struct samples *samples); // zeros if there are none
 
 #endif

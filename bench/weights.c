@@ -13,7 +13,7 @@
 #define SLACK 65536u
 #define HOT_LOGIT 12.0
 
-const char *const routing_names[] = {"uniform", "zipf", "hot"};
+const char *const routing_names[] = { "uniform", "zipf", "hot" };
 
 static size_t dtype_size(enum vkmoe_dtype dtype)
 {
@@ -42,7 +42,7 @@ static void *make_pool(enum vkmoe_dtype dtype, size_t count, double deviation, s
 static struct vkmoe_view piece(const struct weights *w, enum vkmoe_dtype dtype, uint32_t number)
 {
     const size_t offset = (size_t)number * 12289 % SLACK;
-    return (struct vkmoe_view){(const char *)w->pool + offset * dtype_size(dtype), dtype, 0, 0};
+    return (struct vkmoe_view){ (const char *)w->pool + offset * dtype_size(dtype), dtype, 0, 0 };
 }
 
 // Expert e's logit is x[e] and a little of everything.
@@ -75,21 +75,21 @@ static bool make_vectors(struct weights *w, const struct layer_case *c)
         w->vectors[i] = 0.001f * (float)(i % 7);
         w->vectors[count + i] = 1.0f;
     }
-    const struct vkmoe_view biases = {.data = w->vectors}, ones = {.data = w->vectors + count};
+    const struct vkmoe_view biases = { .data = w->vectors }, ones = { .data = w->vectors + count };
     const struct {
         uint32_t flag;
         struct vkmoe_view *slot;
         struct vkmoe_view view;
     } optional[] = {
-        {CASE_ROUTER_BIAS, &w->params.router.bias, biases},
-        {CASE_CORRECTION_BIAS, &w->params.router.correction_bias, biases},
-        {CASE_INPUT_SCALE, &w->params.router.input_scale, ones},
-        {CASE_EXPERT_SCALE, &w->params.router.expert_scale, ones},
-        {CASE_GATE_BIAS, &w->params.gate_bias, biases},
-        {CASE_UP_BIAS, &w->params.up_bias, biases},
-        {CASE_DOWN_BIAS, &w->params.down_bias, biases},
-        {CASE_OUTPUT_BIAS, &w->params.output_bias, biases},
-        {CASE_SHARED_TOKEN_GATE, &w->params.shared_token_gate, biases},
+        { CASE_ROUTER_BIAS, &w->params.router.bias, biases },
+        { CASE_CORRECTION_BIAS, &w->params.router.correction_bias, biases },
+        { CASE_INPUT_SCALE, &w->params.router.input_scale, ones },
+        { CASE_EXPERT_SCALE, &w->params.router.expert_scale, ones },
+        { CASE_GATE_BIAS, &w->params.gate_bias, biases },
+        { CASE_UP_BIAS, &w->params.up_bias, biases },
+        { CASE_DOWN_BIAS, &w->params.down_bias, biases },
+        { CASE_OUTPUT_BIAS, &w->params.output_bias, biases },
+        { CASE_SHARED_TOKEN_GATE, &w->params.shared_token_gate, biases },
     };
     for (size_t i = 0; i < sizeof optional / sizeof optional[0]; i++) {
         if (c->has & optional[i].flag)
@@ -129,7 +129,7 @@ static bool make_experts(struct weights *w, const struct layer_case *c, struct r
 
 bool weights_init(struct weights *w, const struct layer_case *c, uint64_t seed)
 {
-    *w = (struct weights){.params = c->layer};
+    *w = (struct weights){ .params = c->layer };
     const bool ok = make_router(w, &c->layer, rng_for(seed, "router")) && make_vectors(w, c)
         && make_experts(w, c, rng_for(seed, "experts"));
     if (!ok)
@@ -145,7 +145,7 @@ void weights_finish(struct weights *w)
     free(w->gate);
     free(w->up);
     free(w->down);
-    *w = (struct weights){0};
+    *w = (struct weights){ 0 };
 }
 
 // ------------------------------------------------------------------------------ inputs
@@ -174,8 +174,8 @@ static void make_shares(enum routing routing, uint32_t experts, struct rng rng, 
         shares[experts / 2] = (float)HOT_LOGIT;
 }
 
-void inputs_make(const struct layer_case *c, enum routing routing, uint64_t seed, float *x,
-    int32_t *ids)
+void inputs_make(
+    const struct layer_case *c, enum routing routing, uint64_t seed, float *x, int32_t *ids)
 {
     const uint32_t experts = c->layer.experts, hidden = c->layer.hidden;
     float shares[1024], logits[1024];

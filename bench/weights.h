@@ -12,7 +12,7 @@ extern const char *const routing_names[];
 
 struct weights {
     struct vkmoe_moe_params params; // views point into the rest
-    void *pool;                       // of the case's dtype
+    void *pool;                     // of the case's dtype
     float *router, *vectors;
     struct vkmoe_view *gate, *up, *down;
 };
@@ -23,8 +23,8 @@ void weights_finish(struct weights *weights);
 
 // x [tokens][hidden] whose first columns are the logits that these weights' router then
 // makes, and ids [tokens][k] that follow the same routing, for layers that want them.
-void inputs_make(const struct layer_case *c, enum routing routing, uint64_t seed, float *x,
-    int32_t *ids);
+void inputs_make(
+    const struct layer_case *c, enum routing routing, uint64_t seed, float *x, int32_t *ids);
 
 // Bytes of device memory that the layer's experts will take at the least.
 double weights_size(const struct layer_case *c);

@@ -18,23 +18,23 @@ SPEC(0, ATTEND_LANES, 64)
 SPEC(1, ATTEND_HEAD_SIZE, 64)
 SPEC(2, ATTEND_ROWS, 8)
 SPEC(3, ATTEND_HEADS, 1)
-SPEC(4, ATTEND_MODE, 0)      // 0 rows are tokens, 1 the plan's sorted pairs, 2 pairs
+SPEC(4, ATTEND_MODE, 0) // 0 rows are tokens, 1 the plan's sorted pairs, 2 pairs
 SPEC(5, ATTEND_CACHE_F16, 0)
-SPEC(6, ATTEND_TILED_KV, 0)  // head h: kv head h % kv_heads, else h / (heads / kv_heads)
+SPEC(6, ATTEND_TILED_KV, 0) // head h: kv head h % kv_heads, else h / (heads / kv_heads)
 SPEC(7, ATTEND_SINK_LOGITS, 0)
-SPEC(8, ATTEND_SPLIT, 0)     // 1: write partial results
+SPEC(8, ATTEND_SPLIT, 0) // 1: write partial results
 SPEC(9, ATTEND_HAS_POSITIONS, 1)
 SPEC(10, ATTEND_HAS_SEQUENCES, 1)
 SPEC_FLOAT(11, ATTEND_SCALE, 1.0)
 SPEC_FLOAT(12, ATTEND_SOFT_CAP, 0.0) // 0: none
-SPEC(13, ATTEND_EXPERT_KV_HEADS, 0) // that one expert uses, from PATTERN_KV_HEAD on; 0: all
-SPEC(14, ATTEND_BIAS_REACH, 0)   // of the position bias; 0: none
-SPEC(15, ATTEND_PICKED_WORDS, 0) // bits for all blocks of keys that patterns pick; 0: none does
-SPEC(16, ATTEND_TOP, 0)          // entries of a list in `choices`
+SPEC(13, ATTEND_EXPERT_KV_HEADS, 0)  // that one expert uses, from PATTERN_KV_HEAD on; 0: all
+SPEC(14, ATTEND_BIAS_REACH, 0)       // of the position bias; 0: none
+SPEC(15, ATTEND_PICKED_WORDS, 0)     // bits for all blocks of keys that patterns pick; 0: none does
+SPEC(16, ATTEND_TOP, 0)              // entries of a list in `choices`
 
 struct attend_push {
-    ADDRESS(F32) query;     // in  [row][query_stride]; out, unless split: the same places
-    ADDRESS(U32) keys;      // in  [sequences][kv_heads][capacity][padded head]
+    ADDRESS(F32) query; // in  [row][query_stride]; out, unless split: the same places
+    ADDRESS(U32) keys;  // in  [sequences][kv_heads][capacity][padded head]
     ADDRESS(U32) values;
     ADDRESS(U32) plan;      // in  mode 1: see plan.h
     ADDRESS(U32) rows;      // in  mode 1: pairs; mode 2: expert of each pair
@@ -47,11 +47,11 @@ struct attend_push {
     ADDRESS(F32) partials;  // out [row][heads][splits][2 + head size]: maximum, sum, values
     uint row_count;         // mode 0: tokens, mode 2: pairs
     uint query_stride;
-    uint kk_heads;          // experts_per_token << 16 | heads
-    uint experts_kv_heads;  // experts << 16 | kv_heads
+    uint kk_heads;         // experts_per_token << 16 | heads
+    uint experts_kv_heads; // experts << 16 | kv_heads
     uint capacity, sequence_count;
-    uint first_token;       // without positions
-    uint splits_tile_rows;  // splits << 16 | rows of a plan's tile
+    uint first_token;      // without positions
+    uint splits_tile_rows; // splits << 16 | rows of a plan's tile
 };
 PUSH(attend_push)
 

@@ -4,11 +4,11 @@
 
 #include "shared.h"
 
-SPEC(0, DECODE_LANES, 32)   // workgroup size, a multiple of 8
-SPEC(1, DECODE_BLOCKS, 2)   // blocks of 8 matrix rows a workgroup makes; up: even
-SPEC(2, DECODE_TOKENS, 1)   // up: at most so many tokens of an expert in a workgroup
-SPEC(3, DECODE_TYPE, 0)     // WEIGHT_*
-SPEC(4, DECODE_PACKED, 1)   // x rows are aligned, see load_row()
+SPEC(0, DECODE_LANES, 32) // workgroup size, a multiple of 8
+SPEC(1, DECODE_BLOCKS, 2) // blocks of 8 matrix rows a workgroup makes; up: even
+SPEC(2, DECODE_TOKENS, 1) // up: at most so many tokens of an expert in a workgroup
+SPEC(3, DECODE_TYPE, 0)   // WEIGHT_*
+SPEC(4, DECODE_PACKED, 1) // x rows are aligned, see load_row()
 SPEC(5, DECODE_GATED, 0)
 SPEC(6, DECODE_SHARED_GATED, 0)
 SPEC(7, DECODE_ACTIVATION, 5) // enum vkmoe_activation
@@ -16,7 +16,7 @@ SPEC(8, DECODE_BIAS, 0)
 SPEC(9, DECODE_WEIGHT_INPUT, 0) // expert(w x) instead of w expert(x)
 SPEC_FLOAT(10, DECODE_ALPHA, 0.0)
 SPEC_FLOAT(11, DECODE_LIMIT, 0.0)
-SPEC(12, DECODE_SHARED, 0)  // down: 0 no shared expert, 1 weight 1, 2 weights[]
+SPEC(12, DECODE_SHARED, 0) // down: 0 no shared expert, 1 weight 1, 2 weights[]
 SPEC(13, DECODE_OUTPUT_BIAS, 0)
 SPEC(14, DECODE_SHARED_BIAS, 0) // up: bias is the shared expert's; for a single dense matrix
 

@@ -7,15 +7,15 @@
 #include "decode.h"
 
 struct decode_up_push {
-    ADDRESS(U32) ids;       // in  i32 [tokens][k]
-    ADDRESS(F32) weights;   // in  [tokens][k]; -0.0: dropped
-    ADDRESS(F32) x;         // in  [tokens][columns]
-    ADDRESS(F32) h;         // out [tokens * k][h_columns]
-    ADDRESS(F32) shared_h;  // out [tokens][shared_h_columns]
-    ADDRESS(U32x2) table;   // in  addresses of the matrices, [experts + 1]
-    ADDRESS(F32) bias;      // in  [experts][bias_stride] in the matrix's row order
+    ADDRESS(U32) ids;      // in  i32 [tokens][k]
+    ADDRESS(F32) weights;  // in  [tokens][k]; -0.0: dropped
+    ADDRESS(F32) x;        // in  [tokens][columns]
+    ADDRESS(F32) h;        // out [tokens * k][h_columns]
+    ADDRESS(F32) shared_h; // out [tokens][shared_h_columns]
+    ADDRESS(U32x2) table;  // in  addresses of the matrices, [experts + 1]
+    ADDRESS(F32) bias;     // in  [experts][bias_stride] in the matrix's row order
     uint tokens, k, experts;
-    uint columns, units;    // of x, and of 8 elements in a matrix row
+    uint columns, units; // of x, and of 8 elements in a matrix row
     uint h_columns, shared_h_columns;
     uint row_tiles, shared_row_tiles; // ceil(blocks / DECODE_BLOCKS)
     uint bias_stride;

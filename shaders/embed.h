@@ -6,13 +6,13 @@
 #include "shared.h"
 
 SPEC(0, EMBED_LANES, 64)
-SPEC(1, EMBED_TYPE, 0)        // WEIGHT_*
+SPEC(1, EMBED_TYPE, 0) // WEIGHT_*
 SPEC_FLOAT(2, EMBED_SCALE, 1.0)
 
 struct embed_push {
-    ADDRESS(U32) ids;     // in  [tokens]; clamped below the vocabulary
+    ADDRESS(U32) ids;      // in  [tokens]; clamped below the vocabulary
     ADDRESS(U32x4) matrix; // in  [vocabulary][columns], packed
-    ADDRESS(F32) x;       // out [tokens][columns]
+    ADDRESS(F32) x;        // out [tokens][columns]
     uint tokens, columns, units, vocabulary;
 };
 PUSH(embed_push)

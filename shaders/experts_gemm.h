@@ -9,19 +9,19 @@
 
 #include "shared.h"
 
-SPEC(0, GEMM_TYPE, 0)        // WEIGHT_*
-SPEC(1, GEMM_UP, 0)          // 1: up projection, 0: down
-SPEC(2, GEMM_DIRECT, 0)      // 1: no plan; rows are tokens, the matrix is table[experts]
-SPEC(3, GEMM_PACKED, 1)      // input rows are aligned, see load_row()
+SPEC(0, GEMM_TYPE, 0)          // WEIGHT_*
+SPEC(1, GEMM_UP, 0)            // 1: up projection, 0: down
+SPEC(2, GEMM_DIRECT, 0)        // 1: no plan; rows are tokens, the matrix is table[experts]
+SPEC(3, GEMM_PACKED, 1)        // input rows are aligned, see load_row()
 SPEC(4, GEMM_RESULT_PACKED, 1) // result rows are: aligned base, strides multiples of 4
-SPEC(5, GEMM_GATED, 0)       // blocks alternate gate, up
+SPEC(5, GEMM_GATED, 0)         // blocks alternate gate, up
 SPEC(6, GEMM_SHARED_GATED, 0)
-SPEC(7, GEMM_ACTIVATION, 5)  // enum vkmoe_activation
-SPEC(8, GEMM_BIAS, 0)        // of routed experts; direct: of table[experts], at row `experts`
-SPEC(9, GEMM_WEIGHT_INPUT, 0) // expert(w x) instead of w expert(x)
+SPEC(7, GEMM_ACTIVATION, 5)     // enum vkmoe_activation
+SPEC(8, GEMM_BIAS, 0)           // of routed experts; direct: of table[experts], at row `experts`
+SPEC(9, GEMM_WEIGHT_INPUT, 0)   // expert(w x) instead of w expert(x)
 SPEC_FLOAT(10, GEMM_ALPHA, 0.0) // the activation's constants
 SPEC_FLOAT(11, GEMM_LIMIT, 0.0)
-SPEC(12, GEMM_TO_PAIRS, 0)   // up: rows go to their pair's place, as down's do
+SPEC(12, GEMM_TO_PAIRS, 0) // up: rows go to their pair's place, as down's do
 
 // Tile sizes of the forms: blocks of matrix rows, token rows.
 #define GEMM_PLAIN_BLOCKS 4
@@ -32,24 +32,24 @@ SPEC(12, GEMM_TO_PAIRS, 0)   // up: rows go to their pair's place, as down's do
 #define GEMM_STAGED_ROWS 64
 
 struct experts_gemm_push {
-    ADDRESS(U32) plan;      // in  see group_tokens.h
-    ADDRESS(U32) rows;      // in  pairs sorted by expert
-    ADDRESS(F32) source;    // in  up: x [tokens][hidden]; down: h [row]; direct: [token]
-    ADDRESS(F32) result;    // out up: h [row]; down and GEMM_TO_PAIRS: [pair]; direct: [token]
+    ADDRESS(U32) plan;          // in  see group_tokens.h
+    ADDRESS(U32) rows;          // in  pairs sorted by expert
+    ADDRESS(F32) source;        // in  up: x [tokens][hidden]; down: h [row]; direct: [token]
+    ADDRESS(F32) result;        // out up: h [row]; down and GEMM_TO_PAIRS: [pair]; direct: [token]
     ADDRESS(F32) shared_result; // out up: the shared expert's h [token]
-    ADDRESS(U32x2) table;   // in  addresses of the matrices, [experts + 1]
-    ADDRESS(F32) bias;      // in  [experts][bias_stride] in the matrix's row order
-    ADDRESS(F32) weights;   // in  [pair], for GEMM_WEIGHT_INPUT
-    uint k;                 // up: pairs that share a row of source
+    ADDRESS(U32x2) table;       // in  addresses of the matrices, [experts + 1]
+    ADDRESS(F32) bias;          // in  [experts][bias_stride] in the matrix's row order
+    ADDRESS(F32) weights;       // in  [pair], for GEMM_WEIGHT_INPUT
+    uint k;                     // up: pairs that share a row of source
     uint experts;
-    uint tokens;            // direct: how many rows there are
-    uint units;             // of 8 elements in a matrix row
+    uint tokens; // direct: how many rows there are
+    uint units;  // of 8 elements in a matrix row
     uint source_columns, source_stride;
     uint result_columns, result_stride;
-    uint shared_result_columns; // also its stride
+    uint shared_result_columns;       // also its stride
     uint row_tiles, shared_row_tiles; // of the matrices, ceil(blocks / tile's)
     uint bias_stride;
-    uint tile_rows;         // direct: rows per tile
+    uint tile_rows; // direct: rows per tile
 };
 PUSH(experts_gemm_push)
 

@@ -13,19 +13,19 @@
 SPEC(0, GROUP_LANES, 64) // workgroup size
 
 struct group_tokens_push {
-    ADDRESS(U32) ids;         // in  i32 [tokens][k]; clamped to 0 .. experts - 1
-    ADDRESS(F32) weights;     // in and out [tokens][k]; -0.0 means dropped
-    ADDRESS(U32) rows;        // out [tokens * k] pairs, sorted by expert
-    ADDRESS(U32Coherent) counts; // scratch [2][experts]: first row, rows
-    ADDRESS(U32Coherent) plan;   // out, see PLAN_*
+    ADDRESS(U32) ids;             // in  i32 [tokens][k]; clamped to 0 .. experts - 1
+    ADDRESS(F32) weights;         // in and out [tokens][k]; -0.0 means dropped
+    ADDRESS(U32) rows;            // out [tokens * k] pairs, sorted by expert
+    ADDRESS(U32Coherent) counts;  // scratch [2][experts]: first row, rows
+    ADDRESS(U32Coherent) plan;    // out, see PLAN_*
     ADDRESS(U32Coherent) counter; // 0 before and after
     uint tokens, k, experts;
-    uint sequence_tokens;     // capacity counts per run of so many tokens
-    uint capacity;            // rows an expert takes of a sequence; ~0: no limit
-    uint tile_rows;           // the largest tile
+    uint sequence_tokens;              // capacity counts per run of so many tokens
+    uint capacity;                     // rows an expert takes of a sequence; ~0: no limit
+    uint tile_rows;                    // the largest tile
     uint up_row_tiles, down_row_tiles; // GEMM tiles along a routed expert's outputs
-    uint shared_up_row_tiles; // 0: no shared expert in the up GEMM
-    uint max_groups;          // per dimension of a dispatch
+    uint shared_up_row_tiles;          // 0: no shared expert in the up GEMM
+    uint max_groups;                   // per dimension of a dispatch
 };
 PUSH(group_tokens_push)
 

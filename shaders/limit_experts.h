@@ -10,7 +10,7 @@
 #include "shared.h"
 
 SPEC(0, LIMIT_LANES, 64)
-SPEC(1, LIMIT_NOTE, 0)          // 1: notes the pairs, 0: counts and drops
+SPEC(1, LIMIT_NOTE, 0) // 1: notes the pairs, 0: counts and drops
 SPEC(2, LIMIT_HAS_POSITIONS, 1)
 SPEC(3, LIMIT_HAS_SEQUENCES, 1)
 
@@ -21,9 +21,9 @@ struct limit_experts_push {
     ADDRESS(U32) positions; // in  [tokens]
     ADDRESS(U32) sequences; // in  [tokens]
     uint tokens, k, experts;
-    uint limit;             // pairs that an expert takes of a sequence: by position, then slot
+    uint limit; // pairs that an expert takes of a sequence: by position, then slot
     uint capacity, sequence_count;
-    uint first_token;       // without positions: token t stands at first_token + t
+    uint first_token; // without positions: token t stands at first_token + t
 };
 PUSH(limit_experts_push)
 

@@ -11,7 +11,7 @@ SPEC(1, MEAN_HEAD_SIZE, 64)
 SPEC(2, MEAN_CACHE_F16, 0)
 SPEC(3, MEAN_HAS_POSITIONS, 1)
 SPEC(4, MEAN_HAS_SEQUENCES, 1)
-SPEC(5, MEAN_BLOCK, 64)       // positions in a block
+SPEC(5, MEAN_BLOCK, 64) // positions in a block
 
 struct mean_keys_push {
     ADDRESS(U32) keys;      // in  [sequences][kv_heads][capacity][padded head]
@@ -19,7 +19,7 @@ struct mean_keys_push {
     ADDRESS(U32) positions; // in  [tokens]
     ADDRESS(U32) sequences; // in  [tokens]
     uint tokens, kv_heads, capacity, sequence_count;
-    uint first_token;       // without positions
+    uint first_token; // without positions
 };
 PUSH(mean_keys_push)
 

@@ -6,8 +6,8 @@
 #include "shared.h"
 
 SPEC(0, PACK_LANES, 64)
-SPEC(1, PACK_SIZE, 2)  // bytes of an element, 2 or 4
-SPEC(2, PACK_FORM, 0)  // PACK_ROWS, PACK_ELEMENTS or PACK_COLUMNS
+SPEC(1, PACK_SIZE, 2) // bytes of an element, 2 or 4
+SPEC(2, PACK_FORM, 0) // PACK_ROWS, PACK_ELEMENTS or PACK_COLUMNS
 
 // Chunks of 16 bytes are read whole: source and row_pitch are multiples of 16, and the elements
 // of a row follow each other.
@@ -22,15 +22,15 @@ SPEC(2, PACK_FORM, 0)  // PACK_ROWS, PACK_ELEMENTS or PACK_COLUMNS
 // the matrix's row base_row + r; of the matrices that share a packed one, blocks of 8 rows
 // take turns: block b of this one is block b * block_stride + block_phase of the packed.
 struct pack_weights_push {
-    ADDRESS(U32) source;   // in
-    ADDRESS(U32x4) matrix; // out
+    ADDRESS(U32) source;          // in
+    ADDRESS(U32x4) matrix;        // out
     uint row_pitch, column_pitch; // bytes
-    uint rows, columns;    // there are in the source, at least 1
-    uint rows_written;     // from `rows` on they are zeros
-    uint first_chunk;      // of 16 bytes, along K
-    uint chunks_written;   // what is past `columns` is zeros
+    uint rows, columns;           // there are in the source, at least 1
+    uint rows_written;            // from `rows` on they are zeros
+    uint first_chunk;             // of 16 bytes, along K
+    uint chunks_written;          // what is past `columns` is zeros
     uint base_row, block_stride, block_phase;
-    uint chunks;           // of a row of the packed matrix
+    uint chunks; // of a row of the packed matrix
 };
 PUSH(pack_weights_push)
 

@@ -11,10 +11,10 @@
 #define PATTERN_SINKS 5
 #define PATTERN_LOCAL 6
 #define PATTERN_BOTH_SIDES 7
-#define PATTERN_KV_HEAD 8    // the expert's first
-#define PATTERN_BLOCK 9      // positions in a block
-#define PATTERN_TOP 10       // blocks to choose; 0: the list says which
-#define PATTERN_LIST 11      // word where the list's mask begins
+#define PATTERN_KV_HEAD 8 // the expert's first
+#define PATTERN_BLOCK 9   // positions in a block
+#define PATTERN_TOP 10    // blocks to choose; 0: the list says which
+#define PATTERN_LIST 11   // word where the list's mask begins
 #define PATTERN_LIST_WORDS 12
 #define PATTERN_WORDS 16
 

@@ -9,45 +9,45 @@
 
 #include "shared.h"
 
-SPEC(0, ROUTE_LANES, 32)      // workgroup size, a multiple of 8
-SPEC(1, ROUTE_BLOCKS, 1)      // blocks of 8 experts per tile
-SPEC(2, ROUTE_TOKENS, 1)      // tokens per tile
-SPEC(3, ROUTE_PACKED, 1)      // rows of x are aligned, see load_row()
-SPEC(4, ROUTE_EXPERTS, 8)     // E
-SPEC(5, ROUTE_K, 2)           // k
-SPEC(6, ROUTE_SCORE, 0)       // enum vkmoe_score
-SPEC(7, ROUTE_SELECT, 0)      // enum vkmoe_select; not SUPPLIED_WEIGHTED
-SPEC(8, ROUTE_WEIGH, 0)       // enum vkmoe_weigh
+SPEC(0, ROUTE_LANES, 32)  // workgroup size, a multiple of 8
+SPEC(1, ROUTE_BLOCKS, 1)  // blocks of 8 experts per tile
+SPEC(2, ROUTE_TOKENS, 1)  // tokens per tile
+SPEC(3, ROUTE_PACKED, 1)  // rows of x are aligned, see load_row()
+SPEC(4, ROUTE_EXPERTS, 8) // E
+SPEC(5, ROUTE_K, 2)       // k
+SPEC(6, ROUTE_SCORE, 0)   // enum vkmoe_score
+SPEC(7, ROUTE_SELECT, 0)  // enum vkmoe_select; not SUPPLIED_WEIGHTED
+SPEC(8, ROUTE_WEIGH, 0)   // enum vkmoe_weigh
 SPEC(9, ROUTE_GROUPS, 1)
 SPEC(10, ROUTE_GROUPS_KEPT, 1)
 SPEC(11, ROUTE_GROUP_TOP_2, 0) // group score: 0 maximum, 1 sum of the two largest
 SPEC(12, ROUTE_GROUP_ZERO, 0)  // masked scores become 0, not -inf
 SPEC(13, ROUTE_RENORMALIZE, 0) // 0 no, 1 / (sum + epsilon), 2 / max(sum, epsilon)
 SPEC(14, ROUTE_RMS_NORM, 0)
-SPEC(15, ROUTE_EXTRA_ROW, 0)   // row E of the weights is the shared expert's token gate
+SPEC(15, ROUTE_EXTRA_ROW, 0) // row E of the weights is the shared expert's token gate
 SPEC_FLOAT(16, ROUTE_RENORM_EPSILON, 0.0)
 SPEC_FLOAT(17, ROUTE_SCALE, 1.0)
-SPEC_FLOAT(18, ROUTE_SOFT_CAP, 0.0) // 0: none
+SPEC_FLOAT(18, ROUTE_SOFT_CAP, 0.0)  // 0: none
 SPEC_FLOAT(19, ROUTE_THRESHOLD, 0.0) // sparsemixer
 SPEC_FLOAT(20, ROUTE_RMS_EPSILON, 0.0)
-SPEC(21, ROUTE_SHARED_X, 0)    // the extra row sees shared_x, which is not x
-SPEC(22, ROUTE_ALWAYS, 0)      // the first experts, every token's
-SPEC(23, ROUTE_LEVELS, 0)      // the last two rows of the weights are the levels
-SPEC(24, ROUTE_EACH_GROUP, 0)  // K / GROUPS of each group, none is masked
+SPEC(21, ROUTE_SHARED_X, 0)   // the extra row sees shared_x, which is not x
+SPEC(22, ROUTE_ALWAYS, 0)     // the first experts, every token's
+SPEC(23, ROUTE_LEVELS, 0)     // the last two rows of the weights are the levels
+SPEC(24, ROUTE_EACH_GROUP, 0) // K / GROUPS of each group, none is masked
 
 struct route_push {
-    ADDRESS(F32) x;            // in  [tokens][hidden]; what the gate sees
-    ADDRESS(F32) shared_x;     // in  [tokens][hidden], with ROUTE_SHARED_X
-    ADDRESS(U32x4) matrix;     // in  f32, E + extra rows, packed as lib/weights.glsl says
-    ADDRESS(F32) vectors;      // in  [3][E]: bias, correction bias, expert scale
-    ADDRESS(F32Coherent) logits; // scratch [tokens][E], [tokens][E + 2] with levels
-    ADDRESS(U32) ids;          // out [tokens][k], best first; in if supplied
-    ADDRESS(F32) weights;      // out [tokens][k]
-    ADDRESS(F32) shared_weights; // out [tokens], if there is an extra row
+    ADDRESS(F32) x;                // in  [tokens][hidden]; what the gate sees
+    ADDRESS(F32) shared_x;         // in  [tokens][hidden], with ROUTE_SHARED_X
+    ADDRESS(U32x4) matrix;         // in  f32, E + extra rows, packed as lib/weights.glsl says
+    ADDRESS(F32) vectors;          // in  [3][E]: bias, correction bias, expert scale
+    ADDRESS(F32Coherent) logits;   // scratch [tokens][E], [tokens][E + 2] with levels
+    ADDRESS(U32) ids;              // out [tokens][k], best first; in if supplied
+    ADDRESS(F32) weights;          // out [tokens][k]
+    ADDRESS(F32) shared_weights;   // out [tokens], if there is an extra row
     ADDRESS(U32Coherent) counters; // [token tiles], 0 before and after
     uint tokens, hidden;
-    uint units;                // of 8 elements in a row of the matrix
-    uint row_tiles;            // ceil((E + extra rows) / (8 * ROUTE_BLOCKS))
+    uint units;     // of 8 elements in a row of the matrix
+    uint row_tiles; // ceil((E + extra rows) / (8 * ROUTE_BLOCKS))
 };
 PUSH(route_push)
 

@@ -8,7 +8,11 @@
 
 #ifdef VULKAN
 #define ADDRESS(type) type
-#define PUSH(type) layout(push_constant, std430) uniform Push { type pc; };
+#define PUSH(type) \
+    layout(push_constant, std430) uniform Push \
+    { \
+        type pc; \
+    };
 #define SPEC(id, name, preset) layout(constant_id = id) const uint name = preset;
 #define SPEC_FLOAT(id, name, preset) layout(constant_id = id) const float name = preset;
 #else

@@ -10,7 +10,7 @@
 
 SPEC(0, STORE_LANES, 64)
 SPEC(1, STORE_HEAD_SIZE, 64)
-SPEC(2, STORE_ROWS, 0)       // what a query row is: 0 a token, 1 rows[] gives its pair, 2 a pair
+SPEC(2, STORE_ROWS, 0) // what a query row is: 0 a token, 1 rows[] gives its pair, 2 a pair
 SPEC(3, STORE_CACHE_F16, 0)
 SPEC(4, STORE_ROPE, 0)       // 0 none, 1 half-split, 2 interleaved
 SPEC(5, STORE_ROPE_SIZE, 64) // rotated elements of a head, even
@@ -19,7 +19,7 @@ SPEC(7, STORE_KEY_NORM, 0)
 SPEC(8, STORE_HAS_POSITIONS, 1)
 SPEC(9, STORE_HAS_SEQUENCES, 1)
 SPEC_FLOAT(10, STORE_NORM_EPSILON, 0.0)
-SPEC_FLOAT(11, STORE_CLIP, 0.0) // 0: none
+SPEC_FLOAT(11, STORE_CLIP, 0.0)           // 0: none
 SPEC_FLOAT(12, STORE_ROPE_MAGNITUDE, 1.0) // of rotations
 
 struct store_kv_push {
@@ -31,8 +31,9 @@ struct store_kv_push {
     ADDRESS(U32) rows;      // in  pairs, with STORE_ROWS 1
     ADDRESS(U32) positions; // in  [tokens]
     ADDRESS(U32) sequences; // in  [tokens]
-    ADDRESS(U32x2) rotations; // in  [STORE_ROPE_SIZE / 2] turns by which one position rotates a
-                              //     pair: the 64 bits behind the point, low word first
+    ADDRESS(U32x2)
+    rotations;               // in  [STORE_ROPE_SIZE / 2] turns by which one position rotates a
+                             //     pair: the 64 bits behind the point, low word first
     ADDRESS(F32) query_norm; // in  [head size] or [all heads]
     ADDRESS(F32) key_norm;
     uint tokens, query_rows, k, heads, kv_heads;

@@ -18,10 +18,10 @@ struct guest {
 
 static bool init(struct guest *g, bool all_features, bool pass_loader)
 {
-    *g = (struct guest){0};
+    *g = (struct guest){ 0 };
     CHECK(host_init(&g->host, all_features));
     struct vkmoe_adopt_params params = host_adopt_params(&g->host);
-    params.log = (struct vkmoe_log){record_line, &g->record, VKMOE_LOG_INFO};
+    params.log = (struct vkmoe_log){ record_line, &g->record, VKMOE_LOG_INFO };
     if (pass_loader) {
         PFN_vkGetInstanceProcAddr get = vkGetInstanceProcAddr;
         memcpy(&params.get_instance_proc_addr, &get, sizeof get);
@@ -56,21 +56,21 @@ static void finish(struct guest *g)
 static bool test_errors(void)
 {
     struct host host;
-    struct record record = {0};
+    struct record record = { 0 };
     vkmoe_device *device = NULL;
     CHECK(host_init(&host, false));
     const char *no_extension = NULL;
     struct vkmoe_adopt_params good = host_adopt_params(&host), bad;
-    good.log = (struct vkmoe_log){record_line, &record, VKMOE_LOG_ERROR};
-#define REFUSED(status, change)                                     \
-    do {                                                            \
-        bad = good;                                                 \
-        change;                                                     \
-        record = (struct record){0};                                \
-        memset(&device, 0xee, sizeof device);                       \
-        CHECK_STATUS(status, vkmoe_device_adopt(&bad, &device));    \
-        CHECK(!device && record.lines[VKMOE_LOG_ERROR] == 1);       \
-        CHECK(!strncmp(record.last, "vkmoe_device_adopt: ", 20));   \
+    good.log = (struct vkmoe_log){ record_line, &record, VKMOE_LOG_ERROR };
+#define REFUSED(status, change) \
+    do { \
+        bad = good; \
+        change; \
+        record = (struct record){ 0 }; \
+        memset(&device, 0xee, sizeof device); \
+        CHECK_STATUS(status, vkmoe_device_adopt(&bad, &device)); \
+        CHECK(!device && record.lines[VKMOE_LOG_ERROR] == 1); \
+        CHECK(!strncmp(record.last, "vkmoe_device_adopt: ", 20)); \
     } while (0)
     REFUSED(VKMOE_ERROR_INVALID, bad.instance = NULL);
     REFUSED(VKMOE_ERROR_INVALID, bad.physical_device = NULL);
@@ -131,13 +131,14 @@ static bool record_once(struct guest *g)
     CHECK_OK(vkmoe_stream_record_into(g->stream, commands));
     CHECK_OK(tiny_layer_forward(g->stream, g->layer, g->wrapped_x, g->wrapped_y));
     CHECK_OK(vkmoe_stream_record_into(g->stream, NULL));
-    vkCmdCopyBuffer(commands, g->y.handle, g->back.handle, 1, &(VkBufferCopy){.size = TINY_SIZE});
-    vkCmdPipelineBarrier(commands, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_PIPELINE_STAGE_HOST_BIT, 0,
-        1, &(VkMemoryBarrier){
+    vkCmdCopyBuffer(commands, g->y.handle, g->back.handle, 1, &(VkBufferCopy){ .size = TINY_SIZE });
+    vkCmdPipelineBarrier(commands, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_PIPELINE_STAGE_HOST_BIT, 0, 1,
+        &(VkMemoryBarrier){
             .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
             .srcAccessMask = VK_ACCESS_TRANSFER_WRITE_BIT,
             .dstAccessMask = VK_ACCESS_HOST_READ_BIT,
-        }, 0, NULL, 0, NULL);
+        },
+        0, NULL, 0, NULL);
     CHECK(host_run(&g->host, commands));
     CHECK(tiny_layer_check(&g->tiny, g->back.mapped));
     return true;
@@ -174,8 +175,8 @@ static bool test_modes(void)
     commands = host_begin(&g.host);
     // Without vkmoe_stream_reserve(), and nothing is recorded.
     CHECK_OK(vkmoe_stream_record_into(g.stream, commands));
-    CHECK_STATUS(VKMOE_ERROR_OUT_OF_MEMORY,
-        tiny_layer_forward(g.stream, g.layer, g.wrapped_x, g.wrapped_y));
+    CHECK_STATUS(
+        VKMOE_ERROR_OUT_OF_MEMORY, tiny_layer_forward(g.stream, g.layer, g.wrapped_x, g.wrapped_y));
     CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_stream_reserve(g.stream, 1));
     CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_stream_submit(g.stream, NULL));
     CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_stream_repeat(g.stream, NULL));
@@ -216,21 +217,23 @@ static bool test_submit(void)
     memcpy(g.x.mapped, g.tiny.x, TINY_SIZE);
     memset(g.y.mapped, 0xff, TINY_SIZE);
     CHECK(host_flush(&g.host));
-    struct vkmoe_semaphore wait = {.value = 5}, signal = {.value = 6};
+    struct vkmoe_semaphore wait = { .value = 5 }, signal = { .value = 6 };
     memcpy(&wait.semaphore, &g.host.timeline, sizeof g.host.timeline);
     signal.semaphore = wait.semaphore;
-    const struct vkmoe_submit_params params = {&wait, &signal, 1, 1};
+    const struct vkmoe_submit_params params = { &wait, &signal, 1, 1 };
     const uint32_t before = g.host.lock_count;
     CHECK_OK(tiny_layer_forward(g.stream, g.layer, g.wrapped_x, g.wrapped_y));
     CHECK_OK(vkmoe_stream_submit(g.stream, &params));
     CHECK(g.host.lock_count == before + 1 && g.host.locked == 0);
     CHECK_STATUS(VKMOE_ERROR_TIMEOUT, vkmoe_stream_wait(g.stream, 0));
     CHECK_STATUS(VKMOE_ERROR_TIMEOUT, vkmoe_stream_wait(g.stream, 20000000));
-    CHECK(vkSignalSemaphore(g.host.device, &(VkSemaphoreSignalInfo){
-        .sType = VK_STRUCTURE_TYPE_SEMAPHORE_SIGNAL_INFO,
-        .semaphore = g.host.timeline,
-        .value = 5,
-    }) == VK_SUCCESS);
+    CHECK(vkSignalSemaphore(g.host.device,
+              &(VkSemaphoreSignalInfo){
+                  .sType = VK_STRUCTURE_TYPE_SEMAPHORE_SIGNAL_INFO,
+                  .semaphore = g.host.timeline,
+                  .value = 5,
+              })
+        == VK_SUCCESS);
     CHECK_OK(vkmoe_stream_wait(g.stream, UINT64_MAX));
     CHECK_OK(vkmoe_stream_wait(g.stream, 0));
     CHECK(vkGetSemaphoreCounterValue(g.host.device, g.host.timeline, &value) == VK_SUCCESS);
@@ -256,8 +259,8 @@ static bool test_repeat(void)
 {
     struct guest g;
     uint64_t value = 0;
-    struct vkmoe_semaphore wait = {0}, signal = {0};
-    const struct vkmoe_submit_params params = {&wait, &signal, 1, 1};
+    struct vkmoe_semaphore wait = { 0 }, signal = { 0 };
+    const struct vkmoe_submit_params params = { &wait, &signal, 1, 1 };
     CHECK(init(&g, false, false));
     memcpy(g.x.mapped, g.tiny.x, TINY_SIZE);
     CHECK(host_flush(&g.host));
@@ -274,11 +277,13 @@ static bool test_repeat(void)
         CHECK_STATUS(VKMOE_ERROR_TIMEOUT, vkmoe_stream_wait(g.stream, 0));
         memset(g.y.mapped, 0xff, TINY_SIZE); // it has not begun
         CHECK(host_flush(&g.host));
-        CHECK(vkSignalSemaphore(g.host.device, &(VkSemaphoreSignalInfo){
-            .sType = VK_STRUCTURE_TYPE_SEMAPHORE_SIGNAL_INFO,
-            .semaphore = g.host.timeline,
-            .value = i,
-        }) == VK_SUCCESS);
+        CHECK(vkSignalSemaphore(g.host.device,
+                  &(VkSemaphoreSignalInfo){
+                      .sType = VK_STRUCTURE_TYPE_SEMAPHORE_SIGNAL_INFO,
+                      .semaphore = g.host.timeline,
+                      .value = i,
+                  })
+            == VK_SUCCESS);
         CHECK_OK(vkmoe_stream_wait(g.stream, UINT64_MAX));
         CHECK(vkGetSemaphoreCounterValue(g.host.device, g.host.timeline, &value) == VK_SUCCESS);
         CHECK(value == i + 1);
@@ -324,13 +329,13 @@ fail:
 int main(int argc, char **argv)
 {
     static const struct test tests[] = {
-        {"errors", test_errors},
-        {"features", test_features},
-        {"record-into", test_record_into},
-        {"modes", test_modes},
-        {"submit", test_submit},
-        {"repeat", test_repeat},
-        {"many-submits", test_many_submits},
+        { "errors", test_errors },
+        { "features", test_features },
+        { "record-into", test_record_into },
+        { "modes", test_modes },
+        { "submit", test_submit },
+        { "repeat", test_repeat },
+        { "many-submits", test_many_submits },
     };
     struct tap tap;
     if (!tap_begin(&tap, argc, argv))

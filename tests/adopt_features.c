@@ -10,13 +10,13 @@ static const struct {
     const char *name; // of its part of struct feature_set
     uint32_t bit;
 } optional[] = {
-    {"shaderInt64", HOST_INT64},
-    {"subgroupSizeControl", HOST_SUBGROUP_SIZE},
-    {"computeFullSubgroups", HOST_FULL_SUBGROUPS},
-    {"maintenance4", HOST_MAINTENANCE4},
-    {"storageBuffer16BitAccess", HOST_F16_STORAGE},
-    {"shaderFloat16", HOST_F16_ARITHMETIC},
-    {"pipelineExecutableInfo", HOST_EXECUTABLE},
+    { "shaderInt64", HOST_INT64 },
+    { "subgroupSizeControl", HOST_SUBGROUP_SIZE },
+    { "computeFullSubgroups", HOST_FULL_SUBGROUPS },
+    { "maintenance4", HOST_MAINTENANCE4 },
+    { "storageBuffer16BitAccess", HOST_F16_STORAGE },
+    { "shaderFloat16", HOST_F16_ARITHMETIC },
+    { "pipelineExecutableInfo", HOST_EXECUTABLE },
 };
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
@@ -25,21 +25,21 @@ static struct record record;
 static struct vkmoe_adopt_params adopt_params(struct host *host)
 {
     struct vkmoe_adopt_params params = host_adopt_params(host);
-    params.log = (struct vkmoe_log){record_line, &record, VKMOE_LOG_WARNING};
-    record = (struct record){0};
+    params.log = (struct vkmoe_log){ record_line, &record, VKMOE_LOG_WARNING };
+    record = (struct record){ 0 };
     return params;
 }
 
 // Adopting fails with this status and one line that holds `text`.
-static bool is_refused(const struct vkmoe_adopt_params *params, enum vkmoe_status expected,
-    const char *text)
+static bool is_refused(
+    const struct vkmoe_adopt_params *params, enum vkmoe_status expected, const char *text)
 {
     vkmoe_device *device;
     memset(&device, 0xee, sizeof device);
-    record = (struct record){0};
+    record = (struct record){ 0 };
     const enum vkmoe_status status = vkmoe_device_adopt(params, &device);
     if (status == expected && !device && record.lines[VKMOE_LOG_ERROR] == 1
-            && strstr(record.last, text))
+        && strstr(record.last, text))
         return true;
     tap_note("%s, expected %s; %u errors logged, the last: %s; expected in it: %s",
         vkmoe_status_name(status), vkmoe_status_name(expected), record.lines[VKMOE_LOG_ERROR],
@@ -54,13 +54,13 @@ static bool is_refused(const struct vkmoe_adopt_params *params, enum vkmoe_statu
 static PFN_vkGetPhysicalDeviceFeatures2 real_features;
 static PFN_vkGetPhysicalDeviceProperties2 real_properties;
 static PFN_vkGetDeviceProcAddr real_device_proc;
-static uint32_t lacking;            // the optional features that the device is said not to have
+static uint32_t lacking; // the optional features that the device is said not to have
 static bool lacks_synchronization;
 static uint32_t api_version;        // that it is said to have; 0: its own
 static const char *hidden_function; // that is said to be missing; or NULL
 
-static VKAPI_ATTR void VKAPI_CALL get_features(VkPhysicalDevice device,
-    VkPhysicalDeviceFeatures2 *features)
+static VKAPI_ATTR void VKAPI_CALL get_features(
+    VkPhysicalDevice device, VkPhysicalDeviceFeatures2 *features)
 {
     real_features(device, features);
     features->features.shaderInt64 &= !(lacking & HOST_INT64);
@@ -78,15 +78,15 @@ static VKAPI_ATTR void VKAPI_CALL get_features(VkPhysicalDevice device,
             v13->computeFullSubgroups &= !(lacking & HOST_FULL_SUBGROUPS);
             v13->maintenance4 &= !(lacking & HOST_MAINTENANCE4);
         } else if (s->sType
-                == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR) {
+            == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR) {
             VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR *executable = (void *)s;
             executable->pipelineExecutableInfo &= !(lacking & HOST_EXECUTABLE);
         }
     }
 }
 
-static VKAPI_ATTR void VKAPI_CALL get_properties(VkPhysicalDevice device,
-    VkPhysicalDeviceProperties2 *properties)
+static VKAPI_ATTR void VKAPI_CALL get_properties(
+    VkPhysicalDevice device, VkPhysicalDeviceProperties2 *properties)
 {
     real_properties(device, properties);
     if (api_version)
@@ -96,17 +96,17 @@ static VKAPI_ATTR void VKAPI_CALL get_properties(VkPhysicalDevice device,
 static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL get_device_proc(VkDevice device, const char *name)
 {
     return hidden_function && !strcmp(name, hidden_function) ? NULL
-        : real_device_proc(device, name);
+                                                             : real_device_proc(device, name);
 }
 
-static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL get_instance_proc(VkInstance instance,
-    const char *name)
+static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL get_instance_proc(
+    VkInstance instance, const char *name)
 {
     PFN_vkVoidFunction found = vkGetInstanceProcAddr(instance, name);
-#define REPLACE(text, real, ours)                  \
-    if (!strcmp(name, text)) {                     \
-        memcpy(&(real), &found, sizeof found);     \
-        return (PFN_vkVoidFunction)(ours);         \
+#define REPLACE(text, real, ours) \
+    if (!strcmp(name, text)) { \
+        memcpy(&(real), &found, sizeof found); \
+        return (PFN_vkVoidFunction)(ours); \
     }
     if (hidden_function && !strcmp(name, hidden_function))
         return NULL;
@@ -182,7 +182,7 @@ fail:
 
 static bool try_features(bool single, uint32_t wanted, bool forward, const vkmoe_device *own)
 {
-    struct host host = {0};
+    struct host host = { 0 };
     vkmoe_device *device = NULL;
     CHECK(host_init_with(&host, single, wanted));
     const struct vkmoe_adopt_params params = adopt_params(&host);
@@ -208,8 +208,8 @@ static bool test_optional(void)
     const uint32_t all = (1u << HOST_OPTIONAL) - 1;
     vkmoe_device *own = NULL;
     bool ok = false;
-    CHECK_OK(vkmoe_device_create(&(struct vkmoe_device_params){.select = device_under_test()},
-        &own));
+    CHECK_OK(
+        vkmoe_device_create(&(struct vkmoe_device_params){ .select = device_under_test() }, &own));
     for (int single = 0; single < 2; single++) {
         for (uint32_t i = 0; i < COUNT(optional); i++) {
             const bool differs = !single
@@ -227,15 +227,15 @@ fail:
 
 static bool test_required(void)
 {
-    struct host host = {0};
+    struct host host = { 0 };
     struct host_features f;
     CHECK(host_init(&host, false));
     struct vkmoe_adopt_params params = adopt_params(&host);
     params.features = &f;
-#define WITHOUT(single, name, change)                                              \
-    do {                                                                           \
-        host_features_init(&f, single, 0);                                         \
-        change;                                                                    \
+#define WITHOUT(single, name, change) \
+    do { \
+        host_features_init(&f, single, 0); \
+        change; \
         CHECK(is_refused(&params, VKMOE_ERROR_UNSUPPORTED, "feature " name " is not")); \
     } while (0)
     WITHOUT(false, "bufferDeviceAddress", f.v12.bufferDeviceAddress = VK_FALSE);
@@ -260,7 +260,7 @@ fail:
 // Heads of another kind, chains without an end; structs that nobody knows; a feature said twice.
 static bool test_chains(void)
 {
-    struct host host = {0};
+    struct host host = { 0 };
     struct host_features f;
     vkmoe_device *device = NULL;
     CHECK(host_init(&host, false));
@@ -281,7 +281,7 @@ static bool test_chains(void)
     struct {
         VkBaseInStructure base;
         uint32_t words[64];
-    } unknown = {{(VkStructureType)0x7fff0001, (const void *)&f.address}, {0}};
+    } unknown = { { (VkStructureType)0x7fff0001, (const void *)&f.address }, { 0 } };
     memset(unknown.words, 0xff, sizeof unknown.words);
     f.base.pNext = &unknown;
     f.synchronization2.pNext = &f.v12; // with the same features once more
@@ -298,7 +298,7 @@ fail:
 // Enabled, it is said, though the physical device does not have it.
 static bool test_impossible(void)
 {
-    struct host host = {0};
+    struct host host = { 0 };
     CHECK(host_init(&host, true));
     struct vkmoe_adopt_params params = adopt_params(&host);
     go_between(&params);
@@ -327,7 +327,7 @@ fail:
 // Versions and functions of Vulkan that are too old.
 static bool test_versions(void)
 {
-    struct host host = {0};
+    struct host host = { 0 };
     vkmoe_device *device = NULL;
     CHECK(host_init(&host, true));
     struct vkmoe_adopt_params params = adopt_params(&host);
@@ -355,7 +355,7 @@ fail:
 // The extension that the feature belongs to is not among those enabled: it is not used.
 static bool test_extension(void)
 {
-    struct host host = {0};
+    struct host host = { 0 };
     vkmoe_device *device = NULL;
     CHECK(host_init(&host, true));
     struct vkmoe_adopt_params params = adopt_params(&host);
@@ -363,7 +363,7 @@ static bool test_extension(void)
     CHECK_OK(vkmoe_device_adopt(&params, &device));
     CHECK(!device->capture_statistics);
     vkmoe_device_destroy(&device);
-    const char *others[] = {"VK_EXT_nothing", "VK_KHR_pipeline_executable_propertie"};
+    const char *others[] = { "VK_EXT_nothing", "VK_KHR_pipeline_executable_propertie" };
     params.extensions = others;
     params.extension_count = COUNT(others);
     CHECK_OK(vkmoe_device_adopt(&params, &device));
@@ -419,7 +419,7 @@ static bool test_forms(void)
         VkBaseOutStructure base;
         VkBool32 flags[32]; // more than any has
     } structs[COUNT(types)];
-    struct host host = {0};
+    struct host host = { 0 };
     struct host_features f;
     struct feature_set by_version, by_feature;
     uint32_t found = 0;
@@ -432,7 +432,8 @@ static bool test_forms(void)
         structs[i].base.sType = types[i];
         structs[i].base.pNext = i + 1 < COUNT(types) ? &structs[i + 1].base : NULL;
     }
-    VkPhysicalDeviceFeatures2 base = {VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, structs, {0}};
+    VkPhysicalDeviceFeatures2 base = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, structs,
+        { 0 } };
     vkGetPhysicalDeviceFeatures2(host.physical_device, &base);
     CHECK(vkmoe_features_read(&base, &by_feature));
     // These have no struct but their version's.
@@ -461,13 +462,13 @@ fail:
 int main(int argc, char **argv)
 {
     static const struct test tests[] = {
-        {"optional", test_optional},
-        {"required", test_required},
-        {"chains", test_chains},
-        {"impossible", test_impossible},
-        {"versions", test_versions},
-        {"extension", test_extension},
-        {"forms", test_forms},
+        { "optional", test_optional },
+        { "required", test_required },
+        { "chains", test_chains },
+        { "impossible", test_impossible },
+        { "versions", test_versions },
+        { "extension", test_extension },
+        { "forms", test_forms },
     };
     struct tap tap;
     if (!tap_begin(&tap, argc, argv))

@@ -11,17 +11,19 @@ static struct record record; // of every device that open_device() makes
 
 static struct vkmoe_log log_to(struct record *to)
 {
-    return (struct vkmoe_log){.write = record_line, .user = to, .level = VKMOE_LOG_INFO};
+    return (struct vkmoe_log){ .write = record_line, .user = to, .level = VKMOE_LOG_INFO };
 }
 
 // With validation, whose complaints the last test looks for.
 static enum vkmoe_status open_device(const char *select, vkmoe_device **out)
 {
-    return vkmoe_device_create(&(struct vkmoe_device_params){
-        .log = log_to(&record),
-        .select = select ? select : device_under_test(),
-        .validate = getenv("VK_INSTANCE_LAYERS") != NULL, // tests/drivers.sh found the layer
-    }, out);
+    return vkmoe_device_create(
+        &(struct vkmoe_device_params){
+            .log = log_to(&record),
+            .select = select ? select : device_under_test(),
+            .validate = getenv("VK_INSTANCE_LAYERS") != NULL, // tests/drivers.sh found the layer
+        },
+        out);
 }
 
 // ------------------------------------------------------------------------ devices
@@ -46,8 +48,9 @@ static bool test_list(void)
         CHECK(infos[i].name[0] && memchr(infos[i].name, 0, sizeof infos[i].name));
         CHECK(memchr(infos[i].driver, 0, sizeof infos[i].driver));
         CHECK(infos[i].usable == !infos[i].reason[0]);
-        CHECK(!infos[i].usable || (infos[i].subgroup_size && infos[i].memory_size
-            && infos[i].shared_memory_size >= 16384));
+        CHECK(!infos[i].usable
+            || (infos[i].subgroup_size && infos[i].memory_size
+                && infos[i].shared_memory_size >= 16384));
         tap_note("%u: %s, %s, subgroups of %u%s%s", i, infos[i].name, infos[i].driver,
             infos[i].subgroup_size, infos[i].usable ? "" : ": ", infos[i].reason);
     }
@@ -61,7 +64,7 @@ static bool test_select(void)
     vkmoe_device *device = NULL;
     struct vkmoe_device_info info;
     char name[256];
-    struct record quiet = {0};
+    struct record quiet = { 0 };
     CHECK_OK(open_device(NULL, &device));
     vkmoe_device_get_info(device, &info);
     vkmoe_device_destroy(&device);
@@ -77,19 +80,22 @@ static bool test_select(void)
     uint32_t count = 0;
     CHECK_OK(vkmoe_device_list(NULL, NULL, &count));
     for (const char *c = info.name; *c; c++) {
-        const char digit[] = {*c, '\0'};
+        const char digit[] = { *c, '\0' };
         if (*c < '0' || *c > '9' || (uint32_t)(*c - '0') < count)
             continue;
-        CHECK_STATUS(VKMOE_ERROR_NOT_FOUND, vkmoe_device_create(&(struct vkmoe_device_params){
-            .log = log_to(&quiet), .select = digit}, &device));
+        CHECK_STATUS(VKMOE_ERROR_NOT_FOUND,
+            vkmoe_device_create(
+                &(struct vkmoe_device_params){ .log = log_to(&quiet), .select = digit }, &device));
     }
-    const char *nonsense[] = {"", " ", "no such device", "1000000", "0x0", "00", "+0", " 0", "0 ",
-        "4294967296", "18446744073709551616", "99999999999999999999", "-1"};
+    const char *nonsense[] = { "", " ", "no such device", "1000000", "0x0", "00", "+0", " 0", "0 ",
+        "4294967296", "18446744073709551616", "99999999999999999999", "-1" };
     for (size_t i = 0; i < sizeof nonsense / sizeof *nonsense; i++) {
         memset(&device, 0xee, sizeof device);
-        quiet = (struct record){0};
-        CHECK_STATUS(VKMOE_ERROR_NOT_FOUND, vkmoe_device_create(&(struct vkmoe_device_params){
-            .log = log_to(&quiet), .select = nonsense[i]}, &device));
+        quiet = (struct record){ 0 };
+        CHECK_STATUS(VKMOE_ERROR_NOT_FOUND,
+            vkmoe_device_create(
+                &(struct vkmoe_device_params){ .log = log_to(&quiet), .select = nonsense[i] },
+                &device));
         CHECK(!device && quiet.lines[VKMOE_LOG_ERROR] == 1);
     }
     return true;
@@ -105,9 +111,11 @@ static bool test_null(void)
     vkmoe_stream *stream = (vkmoe_stream *)&device;
     size_t size = 0;
     CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_device_create(NULL, &device));
-    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_device_create(&(struct vkmoe_device_params){0}, NULL));
+    CHECK_STATUS(
+        VKMOE_ERROR_INVALID, vkmoe_device_create(&(struct vkmoe_device_params){ 0 }, NULL));
     CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_device_adopt(NULL, &device));
-    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_device_adopt(&(struct vkmoe_adopt_params){0}, &device));
+    CHECK_STATUS(
+        VKMOE_ERROR_INVALID, vkmoe_device_adopt(&(struct vkmoe_adopt_params){ 0 }, &device));
     CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_buffer_create(NULL, 1, &buffer));
     CHECK(!buffer);
     CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_buffer_create(NULL, 1, NULL));
@@ -137,20 +145,20 @@ static bool test_log(void)
 {
     vkmoe_device *device = NULL;
     vkmoe_buffer *buffer = NULL;
-    struct record seen = {0};
-    struct vkmoe_log log = {record_line, &seen, VKMOE_LOG_ERROR};
-    CHECK_OK(vkmoe_device_create(&(struct vkmoe_device_params){.log = log}, &device));
+    struct record seen = { 0 };
+    struct vkmoe_log log = { record_line, &seen, VKMOE_LOG_ERROR };
+    CHECK_OK(vkmoe_device_create(&(struct vkmoe_device_params){ .log = log }, &device));
     CHECK(!seen.lines[VKMOE_LOG_WARNING] && !seen.lines[VKMOE_LOG_INFO]
         && !seen.lines[VKMOE_LOG_DEBUG]);
     CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_buffer_create(device, 0, &buffer));
     CHECK(seen.lines[VKMOE_LOG_ERROR] == 1 && strstr(seen.last, "0") && !strchr(seen.last, '\n'));
     vkmoe_device_destroy(&device);
-    seen = (struct record){0};
+    seen = (struct record){ 0 };
     log.level = VKMOE_LOG_DEBUG;
-    CHECK_OK(vkmoe_device_create(&(struct vkmoe_device_params){.log = log}, &device));
+    CHECK_OK(vkmoe_device_create(&(struct vkmoe_device_params){ .log = log }, &device));
     CHECK(seen.lines[VKMOE_LOG_INFO] >= 1);
     vkmoe_device_destroy(&device);
-    CHECK_OK(vkmoe_device_create(&(struct vkmoe_device_params){0}, &device)); // to nowhere
+    CHECK_OK(vkmoe_device_create(&(struct vkmoe_device_params){ 0 }, &device)); // to nowhere
     CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_buffer_create(device, 0, &buffer));
     vkmoe_device_destroy(&device);
     for (int status = 0; status < 100; status++)
@@ -165,13 +173,13 @@ fail:
 
 static void fill(unsigned char *to, size_t size, uint64_t seed)
 {
-    struct rng rng = {seed};
+    struct rng rng = { seed };
     for (size_t i = 0; i < size; i++)
         to[i] = (unsigned char)rng_next(&rng);
 }
 
-static bool round_trip(vkmoe_buffer *buffer, size_t offset, size_t size, unsigned char *shadow,
-    unsigned char *scratch)
+static bool round_trip(
+    vkmoe_buffer *buffer, size_t offset, size_t size, unsigned char *shadow, unsigned char *scratch)
 {
     const size_t whole = (size_t)vkmoe_buffer_size(buffer);
     fill(shadow + offset, size, offset + size);
@@ -189,9 +197,9 @@ fail:
 
 static bool test_copies(void)
 {
-    static const size_t ranges[][2] = {{0, 0}, {0, 1}, {1, 1}, {3, 5}, {255, 257}, {7, 4096},
-        {4095, 4099}, {1, 8 * MiB}, {0, 8 * MiB}, {13, 16 * MiB + 1}, {0, 20 * MiB + 3},
-        {20 * MiB + 2, 1}, {20 * MiB + 3, 0}};
+    static const size_t ranges[][2] = { { 0, 0 }, { 0, 1 }, { 1, 1 }, { 3, 5 }, { 255, 257 },
+        { 7, 4096 }, { 4095, 4099 }, { 1, 8 * MiB }, { 0, 8 * MiB }, { 13, 16 * MiB + 1 },
+        { 0, 20 * MiB + 3 }, { 20 * MiB + 2, 1 }, { 20 * MiB + 3, 0 } };
     const size_t size = 20 * MiB + 3;
     vkmoe_device *device = NULL;
     vkmoe_buffer *buffer = NULL;
@@ -258,9 +266,9 @@ static bool test_churn(void)
 {
     enum { LIVE = 40 };
     vkmoe_device *device = NULL;
-    vkmoe_buffer *buffers[LIVE] = {0};
-    uint64_t marks[LIVE] = {0};
-    struct rng rng = {7};
+    vkmoe_buffer *buffers[LIVE] = { 0 };
+    uint64_t marks[LIVE] = { 0 };
+    struct rng rng = { 7 };
     CHECK_OK(open_device(NULL, &device));
     for (uint64_t i = 1; i <= 1000; i++) {
         uint32_t slot = (uint32_t)(rng_next(&rng) % LIVE);
@@ -308,7 +316,7 @@ static bool test_out_of_memory(void)
     vkmoe_device_get_info(device, &info);
     CHECK_OK(vkmoe_buffer_create(device, 4, &buffer));
     CHECK_OK(vkmoe_buffer_upload(buffer, 0, &word, 4));
-    const uint64_t sizes[] = {UINT64_MAX, UINT64_MAX - 255, (uint64_t)1 << 60, (uint64_t)1 << 48};
+    const uint64_t sizes[] = { UINT64_MAX, UINT64_MAX - 255, (uint64_t)1 << 60, (uint64_t)1 << 48 };
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         memset(&huge, 0xee, sizeof huge);
         CHECK_STATUS(VKMOE_ERROR_OUT_OF_MEMORY, vkmoe_buffer_create(device, sizes[i], &huge));
@@ -346,22 +354,23 @@ static bool test_stream(void)
     CHECK_OK(vkmoe_stream_wait(stream, 0)); // nothing was submitted
     for (int i = 0; i < 100; i++)
         CHECK_OK(vkmoe_stream_submit(i % 2 ? stream : other, NULL));
-    CHECK_OK(vkmoe_stream_submit(stream, &(struct vkmoe_submit_params){0}));
+    CHECK_OK(vkmoe_stream_submit(stream, &(struct vkmoe_submit_params){ 0 }));
     CHECK_OK(vkmoe_stream_wait(stream, UINT64_MAX));
     CHECK_STATUS(VKMOE_ERROR_INVALID,
-        vkmoe_stream_submit(stream, &(struct vkmoe_submit_params){.wait_count = 1}));
+        vkmoe_stream_submit(stream, &(struct vkmoe_submit_params){ .wait_count = 1 }));
     CHECK_STATUS(VKMOE_ERROR_INVALID,
-        vkmoe_stream_submit(stream, &(struct vkmoe_submit_params){.signal_count = 1}));
-    struct vkmoe_semaphore none = {0};
-    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_stream_submit(stream,
-        &(struct vkmoe_submit_params){.signals = &none, .signal_count = 1}));
+        vkmoe_stream_submit(stream, &(struct vkmoe_submit_params){ .signal_count = 1 }));
+    struct vkmoe_semaphore none = { 0 };
+    CHECK_STATUS(VKMOE_ERROR_INVALID,
+        vkmoe_stream_submit(
+            stream, &(struct vkmoe_submit_params){ .signals = &none, .signal_count = 1 }));
     CHECK_STATUS(VKMOE_ERROR_OUT_OF_MEMORY, vkmoe_stream_reserve(stream, UINT64_MAX / 2));
     CHECK_OK(vkmoe_stream_reserve(stream, 0));
     CHECK_OK(vkmoe_stream_reserve(stream, 5 * MiB));
     CHECK_OK(vkmoe_stream_reserve(stream, MiB));
     // A device of the library's own has no command buffers of the caller's.
-    CHECK_STATUS(VKMOE_ERROR_INVALID,
-        vkmoe_stream_record_into(stream, (VkCommandBuffer)(uintptr_t)8));
+    CHECK_STATUS(
+        VKMOE_ERROR_INVALID, vkmoe_stream_record_into(stream, (VkCommandBuffer)(uintptr_t)8));
     CHECK_OK(vkmoe_stream_record_into(stream, NULL));
     vkmoe_stream_destroy(&stream);
     vkmoe_stream_destroy(&other);
@@ -396,7 +405,7 @@ static void worker_finish(struct worker *w)
 
 static bool worker_init(struct worker *w)
 {
-    *w = (struct worker){0};
+    *w = (struct worker){ 0 };
     tiny_layer_init(&w->tiny, 21);
     CHECK_OK(open_device(NULL, &w->device));
     CHECK_OK(vkmoe_stream_create(w->device, &w->stream));
@@ -456,11 +465,11 @@ static bool test_repeat(void)
     memcpy(repeated, w.actual, sizeof repeated);
     CHECK(worker_prepare(&w, 40));
     for (uint32_t i = 0; i < 40; i++) // without a wait between
-        CHECK_OK(vkmoe_stream_repeat(w.stream, &(struct vkmoe_submit_params){0}));
+        CHECK_OK(vkmoe_stream_repeat(w.stream, &(struct vkmoe_submit_params){ 0 }));
     CHECK(worker_check(&w, 40) && !memcmp(repeated, w.actual, sizeof repeated));
     // What is refused changes nothing.
     CHECK_STATUS(VKMOE_ERROR_INVALID,
-        vkmoe_stream_repeat(w.stream, &(struct vkmoe_submit_params){.wait_count = 1}));
+        vkmoe_stream_repeat(w.stream, &(struct vkmoe_submit_params){ .wait_count = 1 }));
     CHECK(worker_prepare(&w, 2));
     CHECK_OK(vkmoe_stream_repeat(w.stream, NULL));
     CHECK(worker_check(&w, 2));
@@ -487,7 +496,7 @@ static bool test_repeat_scratch(void)
 {
     enum { OTHERS = 8 };
     struct worker w;
-    vkmoe_buffer *others[OTHERS] = {0};
+    vkmoe_buffer *others[OTHERS] = { 0 };
     CHECK(worker_init(&w) && worker_prepare(&w, 1));
     const size_t size = (size_t)vkmoe_moe_scratch_size(w.layer, TINY_TOKENS);
     unsigned char *mark = malloc(size), *found = malloc(size);
@@ -541,18 +550,18 @@ fail:
 int main(int argc, char **argv)
 {
     static const struct test tests[] = {
-        {"list", test_list},
-        {"null", test_null},
-        {"select", test_select},
-        {"log", test_log},
-        {"copies", test_copies},
-        {"wrap", test_wrap},
-        {"churn", test_churn},
-        {"out-of-memory", test_out_of_memory},
-        {"stream", test_stream},
-        {"repeat", test_repeat},
-        {"repeat-scratch", test_repeat_scratch},
-        {"validation-is-silent", test_validation},
+        { "list", test_list },
+        { "null", test_null },
+        { "select", test_select },
+        { "log", test_log },
+        { "copies", test_copies },
+        { "wrap", test_wrap },
+        { "churn", test_churn },
+        { "out-of-memory", test_out_of_memory },
+        { "stream", test_stream },
+        { "repeat", test_repeat },
+        { "repeat-scratch", test_repeat_scratch },
+        { "validation-is-silent", test_validation },
     };
     struct tap tap;
     if (!tap_begin(&tap, argc, argv))

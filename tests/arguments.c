@@ -24,17 +24,17 @@ static void note(const char *function, const char *argument)
         snprintf(tested[tested_count++].name, sizeof tested->name, "%s.%s", function, argument);
 }
 
-static void check_refused(const char *function, const char *argument, enum vkmoe_status status,
-    uint32_t lines)
+static void check_refused(
+    const char *function, const char *argument, enum vkmoe_status status, uint32_t lines)
 {
     char line[160];
     snprintf(line, sizeof line, "%s: %s is NULL", function, argument);
     note(function, argument);
     if (status == VKMOE_ERROR_INVALID && record.lines[VKMOE_LOG_ERROR] == lines
-            && (!lines || !strcmp(record.last, line)))
+        && (!lines || !strcmp(record.last, line)))
         return;
-    tap_note("%s is NULL in %s: '%s', %u errors logged, expected %u, the last: %s", argument, function,
-        vkmoe_status_name(status), record.lines[VKMOE_LOG_ERROR], lines, record.last);
+    tap_note("%s is NULL in %s: '%s', %u errors logged, expected %u, the last: %s", argument,
+        function, vkmoe_status_name(status), record.lines[VKMOE_LOG_ERROR], lines, record.last);
     ok = false;
 }
 
@@ -49,29 +49,29 @@ static void check_quiet(const char *function, const char *argument, bool conditi
 }
 
 // The call is INVALID, with one line if `lines` is 1; 0: nothing that came along has a log.
-#define REFUSED(function, argument, lines, arguments)               \
-    do {                                                            \
-        record = (struct record){0};                                \
+#define REFUSED(function, argument, lines, arguments) \
+    do { \
+        record = (struct record){ 0 }; \
         check_refused(#function, argument, function arguments, lines); \
     } while (0)
 
 // NULL has a meaning here, or nothing happens: `expression` is true, and nothing is logged.
-#define QUIET(function, argument, expression)                       \
-    do {                                                            \
-        record = (struct record){0};                                \
-        check_quiet(#function, argument, expression);               \
+#define QUIET(function, argument, expression) \
+    do { \
+        record = (struct record){ 0 }; \
+        check_quiet(#function, argument, expression); \
     } while (0)
 
 // As X_create() promises.
-#define REFUSED_OUT(function, argument, lines, out, arguments)      \
-    do {                                                            \
-        memset(&(out), 0xee, sizeof(out));                          \
-        REFUSED(function, argument, lines, arguments);              \
-        if (out) {                                                  \
-            tap_note("%s: *out is not NULL", #function);            \
-            ok = false;                                             \
-        }                                                           \
-        (out) = NULL;                                               \
+#define REFUSED_OUT(function, argument, lines, out, arguments) \
+    do { \
+        memset(&(out), 0xee, sizeof(out)); \
+        REFUSED(function, argument, lines, arguments); \
+        if (out) { \
+            tap_note("%s: *out is not NULL", #function); \
+            ok = false; \
+        } \
+        (out) = NULL; \
     } while (0)
 
 // ------------------------------------------------------------------------------- the calls
@@ -86,32 +86,43 @@ static vkmoe_checkpoint *model;
 static vkmoe_model *network;
 static const struct vkmoe_block first_block;
 
-static const struct vkmoe_log to_record = {record_line, &record, VKMOE_LOG_INFO};
+static const struct vkmoe_log to_record = { record_line, &record, VKMOE_LOG_INFO };
 static const float numbers[64];
 
-static const struct vkmoe_view view = {.data = numbers};
+static const struct vkmoe_view view = { .data = numbers };
 static const struct vkmoe_attention_params attention_params = {
-    .hidden = 8, .head_size = 8, .heads = 1, .kv_heads = 1, .experts = 1, .experts_per_token = 1,
-    .query = &view, .output = &view, .key = {.data = numbers}, .value = {.data = numbers},
+    .hidden = 8,
+    .head_size = 8,
+    .heads = 1,
+    .kv_heads = 1,
+    .experts = 1,
+    .experts_per_token = 1,
+    .query = &view,
+    .output = &view,
+    .key = { .data = numbers },
+    .value = { .data = numbers },
 };
 static const struct vkmoe_cache_params cache_params = {
-    .kv_heads = 1, .head_size = 8, .sequences = 1, .capacity = 4,
+    .kv_heads = 1,
+    .head_size = 8,
+    .sequences = 1,
+    .capacity = 4,
 };
 
 static bool make_objects(void)
 {
     struct tiny_layer tiny;
     tiny_layer_init(&tiny, 1);
-    CHECK_OK(vkmoe_device_create(&(struct vkmoe_device_params){
-        .log = to_record, .select = device_under_test()}, &device));
+    CHECK_OK(vkmoe_device_create(
+        &(struct vkmoe_device_params){ .log = to_record, .select = device_under_test() }, &device));
     CHECK_OK(vkmoe_stream_create(device, &stream));
     CHECK_OK(vkmoe_buffer_create(device, 1024, &buffer));
     CHECK_OK(tiny_layer_create(&tiny, device, &layer));
     CHECK_OK(vkmoe_attention_create(device, &attention_params, &attention));
     CHECK_OK(vkmoe_cache_create(device, &cache_params, &cache));
     CHECK_OK(vkmoe_checkpoint_open(VKMOE_TEST_MODELS "/tiny-mixtral", &to_record, &model));
-    CHECK_OK(vkmoe_model_create(device, model,
-        &(struct vkmoe_model_params){.capacity = 16, .chunk = 4}, &network));
+    CHECK_OK(vkmoe_model_create(
+        device, model, &(struct vkmoe_model_params){ .capacity = 16, .chunk = 4 }, &network));
     return true;
 fail:
     return false;
@@ -138,8 +149,8 @@ static void call_device(void)
     size_t size = 0;
     vkmoe_device *out = NULL;
     struct vkmoe_device_info info, zero;
-    const struct vkmoe_device_params params = {.log = to_record, .select = device_under_test()};
-    const struct vkmoe_adopt_params adopt = {.log = to_record};
+    const struct vkmoe_device_params params = { .log = to_record, .select = device_under_test() };
+    const struct vkmoe_adopt_params adopt = { .log = to_record };
     REFUSED(vkmoe_device_list, "count", 1, (&to_record, NULL, NULL));
     count = 1;
     REFUSED(vkmoe_device_list, "infos", 1, (&to_record, NULL, &count));
@@ -195,19 +206,18 @@ static void call_stream(void)
     REFUSED(vkmoe_stream_submit, "stream", 0, (NULL, NULL));
     REFUSED(vkmoe_stream_repeat, "stream", 0, (NULL, NULL));
     REFUSED(vkmoe_stream_wait, "stream", 0, (NULL, 0));
-    QUIET(vkmoe_stream_record_into, "commands",
-        vkmoe_stream_record_into(stream, NULL) == VKMOE_OK);
-    const struct vkmoe_moe_forward_params work = {.tokens = TINY_TOKENS, .x = {buffer, 0},
-        .y = {buffer, 512}};
+    QUIET(vkmoe_stream_record_into, "commands", vkmoe_stream_record_into(stream, NULL) == VKMOE_OK);
+    const struct vkmoe_moe_forward_params work = {
+        .tokens = TINY_TOKENS, .x = { buffer, 0 }, .y = { buffer, 512 }
+    };
     const bool recorded = vkmoe_moe_forward(stream, layer, &work) == VKMOE_OK;
-    QUIET(vkmoe_stream_submit, "params",
-        recorded && vkmoe_stream_submit(stream, NULL) == VKMOE_OK);
+    QUIET(vkmoe_stream_submit, "params", recorded && vkmoe_stream_submit(stream, NULL) == VKMOE_OK);
     QUIET(vkmoe_stream_repeat, "params", vkmoe_stream_repeat(stream, NULL) == VKMOE_OK);
     QUIET(vkmoe_stream_wait, "stream", vkmoe_stream_wait(stream, UINT64_MAX) == VKMOE_OK);
     REFUSED(vkmoe_stream_submit, "waits", 1,
-        (stream, &(struct vkmoe_submit_params){.wait_count = 1}));
+        (stream, &(struct vkmoe_submit_params){ .wait_count = 1 }));
     REFUSED(vkmoe_stream_submit, "signals", 1,
-        (stream, &(struct vkmoe_submit_params){.signal_count = 1}));
+        (stream, &(struct vkmoe_submit_params){ .signal_count = 1 }));
     vkmoe_stream_destroy(NULL);
     QUIET(vkmoe_stream_destroy, "stream", (vkmoe_stream_destroy(&out), !out));
 }
@@ -215,8 +225,8 @@ static void call_stream(void)
 static void call_layer(void)
 {
     vkmoe_moe *out = NULL;
-    const struct vkmoe_moe_params params = {0};
-    const struct vkmoe_moe_forward_params forward = {0};
+    const struct vkmoe_moe_params params = { 0 };
+    const struct vkmoe_moe_forward_params forward = { 0 };
     REFUSED_OUT(vkmoe_moe_create, "device", 0, out, (NULL, &params, &out));
     REFUSED_OUT(vkmoe_moe_create, "params", 1, out, (device, NULL, &out));
     REFUSED(vkmoe_moe_create, "out", 1, (device, &params, NULL));
@@ -233,7 +243,7 @@ static void call_layer(void)
 static void call_attention(void)
 {
     vkmoe_attention *out = NULL;
-    const struct vkmoe_attention_forward_params attend = {0};
+    const struct vkmoe_attention_forward_params attend = { 0 };
     REFUSED_OUT(vkmoe_attention_create, "device", 0, out, (NULL, &attention_params, &out));
     REFUSED_OUT(vkmoe_attention_create, "params", 1, out, (device, NULL, &out));
     REFUSED(vkmoe_attention_create, "out", 1, (device, &attention_params, NULL));
@@ -327,9 +337,9 @@ static void call_model(void)
 static void call_network(void)
 {
     vkmoe_model *out = NULL;
-    const struct vkmoe_model_params params = {0};
-    const struct vkmoe_model_forward_params forward = {0};
-    const struct vkmoe_model_encode_params encode = {0};
+    const struct vkmoe_model_params params = { 0 };
+    const struct vkmoe_model_forward_params forward = { 0 };
+    const struct vkmoe_model_encode_params encode = { 0 };
     REFUSED_OUT(vkmoe_model_create, "device", 1, out, (NULL, model, &params, &out));
     REFUSED_OUT(vkmoe_model_create, "device", 0, out, (NULL, NULL, &params, &out));
     REFUSED_OUT(vkmoe_model_create, "checkpoint", 1, out, (device, NULL, &params, &out));
@@ -355,25 +365,25 @@ static void check_said(const char *function, enum vkmoe_status status, const cha
 {
     const size_t length = strlen(function);
     if (status == VKMOE_ERROR_INVALID && record.lines[VKMOE_LOG_ERROR] == 1
-            && !strncmp(record.last, function, length) && record.last[length] == ':'
-            && strstr(record.last, text))
+        && !strncmp(record.last, function, length) && record.last[length] == ':'
+        && strstr(record.last, text))
         return;
     tap_note("%s: '%s', %u errors logged, the last: %s; expected one with '%s'", function,
         vkmoe_status_name(status), record.lines[VKMOE_LOG_ERROR], record.last, text);
     ok = false;
 }
 
-#define SAID(function, text, arguments)                     \
-    do {                                                    \
-        record = (struct record){0};                        \
-        check_said(#function, function arguments, text);    \
+#define SAID(function, text, arguments) \
+    do { \
+        record = (struct record){ 0 }; \
+        check_said(#function, function arguments, text); \
     } while (0)
 
 static void call_without_buffers(void)
 {
-    const struct vkmoe_moe_forward_params forward = {.tokens = 1};
-    const struct vkmoe_attention_forward_params attend = {.tokens = 1};
-    const struct vkmoe_model_forward_params whole = {.tokens = 1};
+    const struct vkmoe_moe_forward_params forward = { .tokens = 1 };
+    const struct vkmoe_attention_forward_params attend = { .tokens = 1 };
+    const struct vkmoe_model_forward_params whole = { .tokens = 1 };
     SAID(vkmoe_moe_forward, "x is missing", (stream, layer, &forward));
     SAID(vkmoe_attention_forward, "x is missing", (stream, attention, cache, &attend));
     SAID(vkmoe_attention_store, "x is missing", (stream, attention, cache, &attend));
@@ -386,14 +396,18 @@ static void call_across_devices(void)
     vkmoe_stream *foreign_stream = NULL;
     vkmoe_buffer *foreign = NULL;
     vkmoe_cache *foreign_cache = NULL;
-    CHECK_OK(vkmoe_device_create(&(struct vkmoe_device_params){
-        .log = to_record, .select = device_under_test()}, &other));
+    CHECK_OK(vkmoe_device_create(
+        &(struct vkmoe_device_params){ .log = to_record, .select = device_under_test() }, &other));
     CHECK_OK(vkmoe_stream_create(other, &foreign_stream));
     CHECK_OK(vkmoe_buffer_create(other, 1024, &foreign));
     CHECK_OK(vkmoe_cache_create(other, &cache_params, &foreign_cache));
-    struct vkmoe_moe_forward_params forward = {.tokens = 1, .x = {buffer, 0}, .y = {buffer, 512}};
-    struct vkmoe_attention_forward_params attend = {.tokens = 1, .x = {buffer, 0}, .y = {buffer, 512}};
-    struct vkmoe_model_forward_params whole = {.tokens = 1, .ids = {buffer, 0}};
+    struct vkmoe_moe_forward_params forward = {
+        .tokens = 1, .x = { buffer, 0 }, .y = { buffer, 512 }
+    };
+    struct vkmoe_attention_forward_params attend = {
+        .tokens = 1, .x = { buffer, 0 }, .y = { buffer, 512 }
+    };
+    struct vkmoe_model_forward_params whole = { .tokens = 1, .ids = { buffer, 0 } };
     SAID(vkmoe_moe_forward, "devices", (foreign_stream, layer, &forward));
     SAID(vkmoe_attention_forward, "devices", (foreign_stream, attention, cache, &attend));
     SAID(vkmoe_attention_store, "devices", (foreign_stream, attention, cache, &attend));
@@ -422,10 +436,14 @@ static void call_with_nonsense(void)
     vkmoe_attention *no_attention = NULL;
     vkmoe_cache *no_cache = NULL;
     vkmoe_model *no_network = NULL;
-    const struct vkmoe_view views[] = {view, view};
-    struct vkmoe_moe_params experts = {.hidden = 8, .inner = 4, .experts = 2,
-        .experts_per_token = 1, .router = {.weight = view, .score = (enum vkmoe_score)-1},
-        .up = views, .down = views};
+    const struct vkmoe_view views[] = { view, view };
+    struct vkmoe_moe_params experts = { .hidden = 8,
+        .inner = 4,
+        .experts = 2,
+        .experts_per_token = 1,
+        .router = { .weight = view, .score = (enum vkmoe_score) - 1 },
+        .up = views,
+        .down = views };
     SAID(vkmoe_moe_create, "score", (device, &experts, &no_layer));
     struct vkmoe_attention_params routed = attention_params;
     routed.experts = 2;
@@ -434,14 +452,15 @@ static void call_with_nonsense(void)
     SAID(vkmoe_attention_create, "score", (device, &routed, &no_attention));
     struct vkmoe_attention_params mixed = attention_params;
     mixed.output = NULL;
-    mixed.output_experts = (struct vkmoe_head_experts){.experts = 2, .experts_per_token = 1,
-        .router = {.weight = view, .score = (enum vkmoe_score)99}, .matrices = views};
-    SAID(vkmoe_attention_create, "output_experts: router.score",
-        (device, &mixed, &no_attention));
+    mixed.output_experts = (struct vkmoe_head_experts){ .experts = 2,
+        .experts_per_token = 1,
+        .router = { .weight = view, .score = (enum vkmoe_score)99 },
+        .matrices = views };
+    SAID(vkmoe_attention_create, "output_experts: router.score", (device, &mixed, &no_attention));
     struct vkmoe_cache_params strange = cache_params;
-    strange.dtype = (enum vkmoe_dtype)-1;
+    strange.dtype = (enum vkmoe_dtype) - 1;
     SAID(vkmoe_cache_create, "dtype", (device, &strange, &no_cache));
-    const struct vkmoe_model_params params = {.cache_dtype = (enum vkmoe_dtype)99};
+    const struct vkmoe_model_params params = { .cache_dtype = (enum vkmoe_dtype)99 };
     SAID(vkmoe_model_create, "dtype", (device, model, &params, &no_network));
     if (no_layer || no_attention || no_cache || no_network)
         ok = false;
@@ -451,11 +470,18 @@ static const struct {
     const char *name;
     void (*run)(void);
 } groups[] = {
-    {"device", call_device}, {"buffer", call_buffer}, {"stream", call_stream},
-    {"layer", call_layer}, {"attention", call_attention}, {"cache", call_cache},
-    {"checkpoint", call_checkpoint}, {"model", call_model}, {"network", call_network},
-    {"no buffers", call_without_buffers},
-    {"two devices", call_across_devices}, {"nonsense", call_with_nonsense},
+    { "device", call_device },
+    { "buffer", call_buffer },
+    { "stream", call_stream },
+    { "layer", call_layer },
+    { "attention", call_attention },
+    { "cache", call_cache },
+    { "checkpoint", call_checkpoint },
+    { "model", call_model },
+    { "network", call_network },
+    { "no buffers", call_without_buffers },
+    { "two devices", call_across_devices },
+    { "nonsense", call_with_nonsense },
 };
 
 // ----------------------------------------------------------------------------- the header

@@ -22,19 +22,19 @@ static uint64_t mix_bound(const struct vkmoe_head_experts *h, uint64_t heads, ui
 static bool check_scratch(const struct attention_run *run)
 {
     const struct vkmoe_attention_params *p = &run->c->attention;
-    const uint32_t tokens[] = {0, 1, 2, 7, 33, 64, 300, 4096, 65536, run->c->tokens};
+    const uint32_t tokens[] = { 0, 1, 2, 7, 33, 64, 300, 4096, 65536, run->c->tokens };
     uint64_t k = p->experts_per_token, width = p->heads * p->head_size, top = 0;
     for (uint32_t e = 0; p->patterns && e < p->experts; e++)
         top = p->patterns[e].top > top ? p->patterns[e].top : top;
-    uint64_t values = p->value_experts.experts
-        ? mix_bound(&p->value_experts, p->kv_heads, p->head_size) : 0;
-    uint64_t outputs = p->output_experts.experts
-        ? mix_bound(&p->output_experts, p->heads, p->hidden) : 0;
+    uint64_t values =
+        p->value_experts.experts ? mix_bound(&p->value_experts, p->kv_heads, p->head_size) : 0;
+    uint64_t outputs =
+        p->output_experts.experts ? mix_bound(&p->output_experts, p->heads, p->hidden) : 0;
     for (size_t i = 0; i < sizeof(tokens) / sizeof(tokens[0]); i++) {
         uint64_t t = tokens[i];
-        uint64_t bound = t * (k * width + k * p->hidden + 2 * p->kv_heads * p->head_size) * 4 +
-            t * p->experts * 4 + t * k * p->heads * top * 4 +
-            t * (values > outputs ? values : outputs) + (2 << 20);
+        uint64_t bound = t * (k * width + k * p->hidden + 2 * p->kv_heads * p->head_size) * 4
+            + t * p->experts * 4 + t * k * p->heads * top * 4
+            + t * (values > outputs ? values : outputs) + (2 << 20);
         uint64_t size = vkmoe_attention_scratch_size(run->attention, tokens[i]);
         if (size > bound) {
             tap_note("scratch for %" PRIu32 " tokens is %" PRIu64 ", at most %" PRIu64, tokens[i],
@@ -50,10 +50,10 @@ static bool check_sizes(const struct attention_run *run)
 {
     const struct vkmoe_attention_params *p = &run->c->attention;
     uint64_t kv_width = (uint64_t)p->kv_heads * p->head_size;
-    uint64_t matrices = (2 * (uint64_t)p->experts * p->heads * p->head_size + 2 * kv_width) *
-        p->hidden * (run->c->dtype == VKMOE_DTYPE_F32 ? 4 : 2);
-    uint64_t cached = 2 * kv_width * run->data.capacity * run->data.sequences *
-        (run->c->cache_dtype == VKMOE_DTYPE_F32 ? 4 : 2);
+    uint64_t matrices = (2 * (uint64_t)p->experts * p->heads * p->head_size + 2 * kv_width)
+        * p->hidden * (run->c->dtype == VKMOE_DTYPE_F32 ? 4 : 2);
+    uint64_t cached = 2 * kv_width * run->data.capacity * run->data.sequences
+        * (run->c->cache_dtype == VKMOE_DTYPE_F32 ? 4 : 2);
     uint64_t size = vkmoe_attention_device_size(run->attention);
     uint64_t cache_size = vkmoe_cache_device_size(run->cache);
     if (size < matrices)
@@ -77,15 +77,14 @@ static bool check_case(struct harness *harness, const struct attention_case *c, 
     struct attention_run run;
     harness->messages = 0;
     bool with_routing = c->attention.experts > 1 && !(c->has & ATTENTION_NO_ROUTING);
-    bool ok = attention_run_init(&run, harness, c, seed) && check_scratch(&run) &&
-        check_sizes(&run) && attention_run_forward(&run, with_routing) &&
-        attention_run_check_memory(&run);
+    bool ok = attention_run_init(&run, harness, c, seed) && check_scratch(&run) && check_sizes(&run)
+        && attention_run_forward(&run, with_routing) && attention_run_check_memory(&run);
     ok = ok && attention_run_check_results(&run, with_routing, NULL);
     if (ok) {
         // Again, without the optional outputs, over what is there: the same bits.
         unsigned char *y = copy_of(&run.y);
-        ok = attention_run_forward(&run, false) &&
-            compare_bits("second run", y, run.y.after, run.y.total);
+        ok = attention_run_forward(&run, false)
+            && compare_bits("second run", y, run.y.after, run.y.total);
         free(y);
     }
     attention_run_finish(&run);
@@ -101,8 +100,7 @@ static bool run_chunks(struct attention_run *run, uint32_t chunk, bool together)
     bool ok = attention_run_renew_cache(run) && attention_run_upload(run);
     for (uint32_t t = 0; ok && t < tokens; t += chunk) {
         uint32_t count = tokens - t < chunk ? tokens - t : chunk;
-        ok = attention_run_record(run, t, count, false) &&
-            (together || harness_run(run->harness));
+        ok = attention_run_record(run, t, count, false) && (together || harness_run(run->harness));
     }
     return ok && harness_run(run->harness) && attention_run_download(run);
 }
@@ -116,23 +114,24 @@ static bool check_chunks(struct harness *harness, const struct attention_case *c
     if (!once)
         abort();
     harness->messages = 0;
-    bool ok = attention_run_init(&run, harness, c, seed) &&
-        run_chunks(&run, c->tokens, true) && attention_run_check_results(&run, false, NULL);
+    bool ok = attention_run_init(&run, harness, c, seed) && run_chunks(&run, c->tokens, true)
+        && attention_run_check_results(&run, false, NULL);
     const float *y = array_range(&run.y);
     for (size_t i = 0; ok && i < count; i++)
         once[i] = y[i];
     double between = fmax(1e-4, run.tolerance);
-    const uint32_t chunks[] = {7, 1};
+    const uint32_t chunks[] = { 7, 1 };
     for (int i = 0; ok && i < 2; i++) {
         uint32_t chunk = chunks[i];
         tap_note("chunks of %" PRIu32, chunk);
-        ok = run_chunks(&run, chunk, true) && attention_run_check_results(&run, false, NULL) &&
-            compare_floats("against all at once", once, array_range(&run.y), count,
-                c->attention.hidden, between).ok;
+        ok = run_chunks(&run, chunk, true) && attention_run_check_results(&run, false, NULL)
+            && compare_floats("against all at once", once, array_range(&run.y), count,
+                c->attention.hidden, between)
+                   .ok;
         unsigned char *together = copy_of(&run.y);
         if (ok && chunk == 7)
-            ok = run_chunks(&run, chunk, false) &&
-                compare_bits("a submission each", together, run.y.after, run.y.total);
+            ok = run_chunks(&run, chunk, false)
+                && compare_bits("a submission each", together, run.y.after, run.y.total);
         free(together);
     }
     free(once);
@@ -144,8 +143,8 @@ static bool check_chunks(struct harness *harness, const struct attention_case *c
 
 // Changes all tokens of one sequence, to NaN if so, and demands the bits of the others as
 // they were.
-static bool check_others(struct harness *harness, const struct attention_case *c, uint64_t seed,
-    bool to_nan)
+static bool check_others(
+    struct harness *harness, const struct attention_case *c, uint64_t seed, bool to_nan)
 {
     struct attention_run run;
     uint32_t hidden = c->attention.hidden, compared = 0;
@@ -166,8 +165,8 @@ static bool check_others(struct harness *harness, const struct attention_case *c
             char what[64];
             size_t at = run.y.offset + (size_t)t * hidden * 4;
             bool is_same = !memcmp(before + at, run.y.after + at, hidden * 4);
-            snprintf(what, sizeof(what), "token %" PRIu32 " with another sequence %" PRIu32, t,
-                changed);
+            snprintf(
+                what, sizeof(what), "token %" PRIu32 " with another sequence %" PRIu32, t, changed);
             if (b->sequences[t] != changed)
                 ok = compare_bits(what, before + at, run.y.after + at, hidden * 4);
             compared += b->sequences[t] == changed && !is_same;
@@ -182,15 +181,15 @@ static bool check_others(struct harness *harness, const struct attention_case *c
     return ok && !harness->messages;
 }
 
-static bool check_independence(struct harness *harness, const struct attention_case *c,
-    uint64_t seed)
+static bool check_independence(
+    struct harness *harness, const struct attention_case *c, uint64_t seed)
 {
     return check_others(harness, c, seed, false);
 }
 
 // What one sequence does to itself stays there.
-static bool check_nan_contained(struct harness *harness, const struct attention_case *c,
-    uint64_t seed)
+static bool check_nan_contained(
+    struct harness *harness, const struct attention_case *c, uint64_t seed)
 {
     return check_others(harness, c, seed, true);
 }
@@ -199,8 +198,7 @@ static bool check_nan_contained(struct harness *harness, const struct attention_
 
 // The first half of the batch, then nonsense behind it, then the second half as it should
 // be, from the middle on: nothing of the nonsense may be left.
-static bool check_going_back(struct harness *harness, const struct attention_case *c,
-    uint64_t seed)
+static bool check_going_back(struct harness *harness, const struct attention_case *c, uint64_t seed)
 {
     struct attention_run run;
     uint32_t half = c->tokens / 2, rest = c->tokens - half;
@@ -208,18 +206,18 @@ static bool check_going_back(struct harness *harness, const struct attention_cas
     harness->messages = 0;
     bool ok = attention_run_init(&run, harness, c, seed);
     for (int nonsense = 0; ok && nonsense < 3; nonsense++) {
-        const float values[] = {100.0f, -INFINITY, NAN};
+        const float values[] = { 100.0f, -INFINITY, NAN };
         float *x = array_input(&run.x);
         tap_note("over %g", (double)values[nonsense]);
         for (size_t i = from; i < run.x.size / 4; i++)
             x[i] = values[nonsense];
-        ok = attention_run_upload(&run) && attention_run_record(&run, 0, half, false) &&
-            attention_run_record(&run, half, rest, false) && harness_run(harness) &&
-            array_download(&run.y);
+        ok = attention_run_upload(&run) && attention_run_record(&run, 0, half, false)
+            && attention_run_record(&run, half, rest, false) && harness_run(harness)
+            && array_download(&run.y);
         memcpy(x, run.data.batch.x, run.x.size);
         unsigned char *first = ok ? copy_of(&run.y) : NULL;
-        ok = ok && attention_run_upload(&run) && attention_run_record(&run, half, rest, false) &&
-            harness_run(harness) && attention_run_download(&run);
+        ok = ok && attention_run_upload(&run) && attention_run_record(&run, half, rest, false)
+            && harness_run(harness) && attention_run_download(&run);
         if (ok) {
             memcpy(run.y.after + run.y.offset, first + run.y.offset, from * 4);
             ok = attention_run_check_results(&run, false, NULL);
@@ -232,10 +230,10 @@ static bool check_going_back(struct harness *harness, const struct attention_cas
 
 // Positions and sequences that do not exist must do no harm: the next valid forward finds
 // its own.
-static bool check_wild_places(struct harness *harness, const struct attention_case *c,
-    uint64_t seed)
+static bool check_wild_places(
+    struct harness *harness, const struct attention_case *c, uint64_t seed)
 {
-    const uint32_t wild[] = {UINT32_MAX, 1u << 31, 0, 1u << 24, 65535, 1, INT32_MAX};
+    const uint32_t wild[] = { UINT32_MAX, 1u << 31, 0, 1u << 24, 65535, 1, INT32_MAX };
     struct attention_run run;
     harness->messages = 0;
     bool ok = attention_run_init(&run, harness, c, seed);
@@ -255,24 +253,24 @@ static bool check_wild_places(struct harness *harness, const struct attention_ca
             memcpy(sequences, run.data.batch.sequences, run.sequences.size);
         if (run.lengths.buffer)
             memcpy(array_input(&run.lengths), run.data.lengths, run.lengths.size);
-        ok = ok && attention_run_forward(&run, false) &&
-            attention_run_check_results(&run, false, NULL);
+        ok = ok && attention_run_forward(&run, false)
+            && attention_run_check_results(&run, false, NULL);
     }
     attention_run_finish(&run);
     return ok && !harness->messages;
 }
 
 // Where no positions are given, token t stands at t: the bits are the same.
-static bool check_no_positions(struct harness *harness, const struct attention_case *c,
-    uint64_t seed)
+static bool check_no_positions(
+    struct harness *harness, const struct attention_case *c, uint64_t seed)
 {
     struct attention_run run;
     harness->messages = 0;
     bool ok = attention_run_init(&run, harness, c, seed) && attention_run_forward(&run, false);
     unsigned char *y = ok ? copy_of(&run.y) : NULL;
     array_finish(&run.positions);
-    ok = ok && attention_run_renew_cache(&run) && attention_run_forward(&run, false) &&
-        compare_bits("y", y, run.y.after, run.y.total);
+    ok = ok && attention_run_renew_cache(&run) && attention_run_forward(&run, false)
+        && compare_bits("y", y, run.y.after, run.y.total);
     free(y);
     attention_run_finish(&run);
     return ok && !harness->messages;
@@ -291,13 +289,13 @@ static bool check_stored(struct harness *harness, const struct attention_case *c
         .positions = array_span(&run.positions),
         .sequences = array_span(&run.sequences),
     };
-    ok = ok && attention_run_renew_cache(&run) && attention_run_upload(&run) &&
-        is_ok(vkmoe_attention_store(harness->stream, run.attention, run.cache, &params),
+    ok = ok && attention_run_renew_cache(&run) && attention_run_upload(&run)
+        && is_ok(vkmoe_attention_store(harness->stream, run.attention, run.cache, &params),
             "vkmoe_attention_store");
     run.stored = true;
-    ok = ok && attention_run_record(&run, 0, c->tokens, false) && harness_run(harness) &&
-        attention_run_download(&run) && attention_run_check_memory(&run) &&
-        compare_bits("y", y, run.y.after, run.y.total);
+    ok = ok && attention_run_record(&run, 0, c->tokens, false) && harness_run(harness)
+        && attention_run_download(&run) && attention_run_check_memory(&run)
+        && compare_bits("y", y, run.y.after, run.y.total);
     free(y);
     attention_run_finish(&run);
     return ok && !harness->messages;
@@ -322,16 +320,33 @@ static bool check_wide(struct harness *harness, const struct vkmoe_attention_par
 static bool check_wide_passes(struct harness *harness)
 {
     static const float zeros[65536];
-    const struct vkmoe_view view = {.data = zeros};
-    const struct vkmoe_view views[] = {view, view};
-    const struct vkmoe_pattern top = {.kind = VKMOE_PATTERN_BLOCKS, .block = 32, .top = 64};
-    const struct vkmoe_attention_params choices = {.hidden = 1, .head_size = 1, .heads = 1024,
-        .kv_heads = 1, .experts = 1, .experts_per_token = 1, .query = views, .output = views,
-        .key = view, .value = view, .patterns = &top};
+    const struct vkmoe_view view = { .data = zeros };
+    const struct vkmoe_view views[] = { view, view };
+    const struct vkmoe_pattern top = { .kind = VKMOE_PATTERN_BLOCKS, .block = 32, .top = 64 };
+    const struct vkmoe_attention_params choices = { .hidden = 1,
+        .head_size = 1,
+        .heads = 1024,
+        .kv_heads = 1,
+        .experts = 1,
+        .experts_per_token = 1,
+        .query = views,
+        .output = views,
+        .key = view,
+        .value = view,
+        .patterns = &top };
     // A head of its own for each expert, and all their keys for each token.
-    const struct vkmoe_attention_params keys = {.hidden = 1, .head_size = 64, .heads = 1,
-        .kv_heads = 1024, .expert_kv_heads = 1, .experts = 2, .experts_per_token = 1,
-        .query = views, .output = views, .router.weight = view, .key = view, .value = view};
+    const struct vkmoe_attention_params keys = { .hidden = 1,
+        .head_size = 64,
+        .heads = 1,
+        .kv_heads = 1024,
+        .expert_kv_heads = 1,
+        .experts = 2,
+        .experts_per_token = 1,
+        .query = views,
+        .output = views,
+        .router.weight = view,
+        .key = view,
+        .value = view };
     return check_wide(harness, &choices) && check_wide(harness, &keys);
 }
 
@@ -341,27 +356,41 @@ static bool check_wide_passes(struct harness *harness)
 static bool check_far(struct harness *harness, const struct attention_case *c, uint64_t seed)
 {
     enum { POSITION = 149999, HEAD = 128 };
-    static const float zeros[HEAD], first[HEAD] = {1.0f}, one = 1.0f;
+    static const float zeros[HEAD], first[HEAD] = { 1.0f }, one = 1.0f;
     static const uint32_t position = POSITION;
-    const struct vkmoe_view zero = {.data = zeros}, unit = {.data = first};
-    struct array x = {0}, y = {0}, positions = {0};
+    const struct vkmoe_view zero = { .data = zeros }, unit = { .data = first };
+    struct array x = { 0 }, y = { 0 }, positions = { 0 };
     vkmoe_attention *attention = NULL;
     vkmoe_cache *cache = NULL;
     (void)c;
     (void)seed;
     harness->messages = 0;
-    bool ok = is_ok(vkmoe_attention_create(harness->device, &(struct vkmoe_attention_params){
-            .hidden = 1, .head_size = HEAD, .heads = 1, .kv_heads = 1, .experts = 1,
-            .experts_per_token = 1, .query = &zero, .output = &unit, .key = zero, .value = unit},
-            &attention), "vkmoe_attention_create") &&
-        is_ok(vkmoe_cache_create(harness->device, &(struct vkmoe_cache_params){.kv_heads = 1,
-            .head_size = HEAD, .sequences = 1, .capacity = POSITION + 1}, &cache),
-            "vkmoe_cache_create") && array_init(&x, harness->device, &one, 4, false) &&
-        array_init(&y, harness->device, NULL, 4, false) &&
-        array_init(&positions, harness->device, &position, 4, false) && array_upload(&x) &&
-        array_upload(&y) && array_upload(&positions);
-    const struct vkmoe_attention_forward_params params = {.tokens = 1, .x = array_span(&x),
-        .y = array_span(&y), .positions = array_span(&positions)};
+    bool ok = is_ok(vkmoe_attention_create(harness->device,
+                        &(struct vkmoe_attention_params){ .hidden = 1,
+                            .head_size = HEAD,
+                            .heads = 1,
+                            .kv_heads = 1,
+                            .experts = 1,
+                            .experts_per_token = 1,
+                            .query = &zero,
+                            .output = &unit,
+                            .key = zero,
+                            .value = unit },
+                        &attention),
+                  "vkmoe_attention_create")
+        && is_ok(
+            vkmoe_cache_create(harness->device,
+                &(struct vkmoe_cache_params){
+                    .kv_heads = 1, .head_size = HEAD, .sequences = 1, .capacity = POSITION + 1 },
+                &cache),
+            "vkmoe_cache_create")
+        && array_init(&x, harness->device, &one, 4, false)
+        && array_init(&y, harness->device, NULL, 4, false)
+        && array_init(&positions, harness->device, &position, 4, false) && array_upload(&x)
+        && array_upload(&y) && array_upload(&positions);
+    const struct vkmoe_attention_forward_params params = {
+        .tokens = 1, .x = array_span(&x), .y = array_span(&y), .positions = array_span(&positions)
+    };
     enum vkmoe_status status = VKMOE_OK;
     if (ok)
         status = vkmoe_attention_forward(harness->stream, attention, cache, &params);
@@ -370,9 +399,8 @@ static bool check_far(struct harness *harness, const struct attention_case *c, u
         harness->messages = 0;
     } else if (ok) {
         const double share = 1.0 / (POSITION + 1);
-        ok = is_ok(status, "vkmoe_attention_forward") && harness_run(harness) &&
-            array_download(&y) &&
-            compare_floats("y", &share, array_range(&y), 1, 1, 1e-4).ok;
+        ok = is_ok(status, "vkmoe_attention_forward") && harness_run(harness) && array_download(&y)
+            && compare_floats("y", &share, array_range(&y), 1, 1, 1e-4).ok;
     }
     vkmoe_attention_destroy(&attention);
     vkmoe_cache_destroy(&cache);
@@ -391,25 +419,28 @@ struct behaviour {
 };
 
 static const struct behaviour behaviours[] = {
-    {"chunks", check_chunks, {"mixtral-prefill", "mixtral-sliding-window", "jetmoe-prefill",
-        "founding-prefill", "founding-chunk", "gpt-oss-prefill", "dilated", "seed-prefill",
-        "moba-prefill", "t5-decoder", "rope-dynamic"}},
-    {"independence", check_independence, {"sequences-4", "sequences-4-interleaved",
-        "sequences-4-routed", "sequences-4-routed-shuffled", "sequences-16-decode",
-        "sequences-16-decode-routed", "sequences-6-decode-k3", "sequences-6-decode-k3-f16",
-        "bert-both-sides", "both-sides-some", "moba-sequences"}},
-    {"nan-contained", check_nan_contained, {"sequences-4", "sequences-4-interleaved",
-        "sequences-4-routed", "sequences-16-decode", "sequences-16-decode-routed",
-        "moba-sequences"}},
-    {"going-back", check_going_back, {"mixtral-prefill", "mixtral-prefill-f16",
-        "jetmoe-prefill", "founding-prefill", "tokens-2", "founding-decode-batch", "seed-prefill",
-        "moba-prefill"}},
-    {"no-positions", check_no_positions, {"tokens-31", "tokens-1-alone-routed"}},
-    {"wild-places", check_wild_places, {"sequences-4-shuffled", "tokens-31-routed",
-        "tokens-1-alone", "bert-both-sides", "seed-prefill", "moba-prefill"}},
-    {"stored", check_stored, {"t5-encoder", "sequences-4", "jetmoe-prefill", "moba-sequences",
-        "tokens-2"}},
-    {"far", check_far, {"tokens-1-alone"}},
+    { "chunks", check_chunks,
+        { "mixtral-prefill", "mixtral-sliding-window", "jetmoe-prefill", "founding-prefill",
+            "founding-chunk", "gpt-oss-prefill", "dilated", "seed-prefill", "moba-prefill",
+            "t5-decoder", "rope-dynamic" } },
+    { "independence", check_independence,
+        { "sequences-4", "sequences-4-interleaved", "sequences-4-routed",
+            "sequences-4-routed-shuffled", "sequences-16-decode", "sequences-16-decode-routed",
+            "sequences-6-decode-k3", "sequences-6-decode-k3-f16", "bert-both-sides",
+            "both-sides-some", "moba-sequences" } },
+    { "nan-contained", check_nan_contained,
+        { "sequences-4", "sequences-4-interleaved", "sequences-4-routed", "sequences-16-decode",
+            "sequences-16-decode-routed", "moba-sequences" } },
+    { "going-back", check_going_back,
+        { "mixtral-prefill", "mixtral-prefill-f16", "jetmoe-prefill", "founding-prefill",
+            "tokens-2", "founding-decode-batch", "seed-prefill", "moba-prefill" } },
+    { "no-positions", check_no_positions, { "tokens-31", "tokens-1-alone-routed" } },
+    { "wild-places", check_wild_places,
+        { "sequences-4-shuffled", "tokens-31-routed", "tokens-1-alone", "bert-both-sides",
+            "seed-prefill", "moba-prefill" } },
+    { "stored", check_stored,
+        { "t5-encoder", "sequences-4", "jetmoe-prefill", "moba-sequences", "tokens-2" } },
+    { "far", check_far, { "tokens-1-alone" } },
 };
 
 static void check_all(struct tap *tap, struct harness *harness)
@@ -440,7 +471,7 @@ static void check_all(struct tap *tap, struct harness *harness)
 int main(int argc, char **argv)
 {
     struct tap tap;
-    struct harness harness = {0};
+    struct harness harness = { 0 };
     int code;
     if (!tap_begin(&tap, argc, argv))
         return 2;

@@ -5,70 +5,103 @@
 
 #include <string.h>
 
-#define SHAPE(t, d, size, h, kv)                                                                  \
-    .tokens = t, .attention.hidden = d, .attention.head_size = size, .attention.heads = h,        \
+#define SHAPE(t, d, size, h, kv) \
+    .tokens = t, .attention.hidden = d, .attention.head_size = size, .attention.heads = h, \
     .attention.kv_heads = kv
-#define DENSE(t, d, size, h, kv)                                                                  \
+#define DENSE(t, d, size, h, kv) \
     SHAPE(t, d, size, h, kv), .attention.experts = 1, .attention.experts_per_token = 1
-#define ROUTED(t, d, size, h, kv, e, k)                                                           \
+#define ROUTED(t, d, size, h, kv, e, k) \
     SHAPE(t, d, size, h, kv), .attention.experts = e, .attention.experts_per_token = k
 
-#define HALF .attention.rope = {.kind = VKMOE_ROPE_HALF}
-#define INTERLEAVED .attention.rope = {.kind = VKMOE_ROPE_INTERLEAVED}
-#define DYNAMIC(way, trained, times)                                                              \
-    .attention.rope = {.kind = VKMOE_ROPE_##way, .scaling = VKMOE_ROPE_SCALING_DYNAMIC, .factor = times,  \
-        .original_positions = trained}
-#define TOP_K_OF_LOGITS                                                                           \
-    .attention.router = {.score = VKMOE_SCORE_IDENTITY, .weigh = VKMOE_WEIGH_SOFTMAX}
-#define TOP_K_NORM .attention.router = {.renormalize = true}
-#define SUPPLIED .attention.router = {.select = VKMOE_SELECT_SUPPLIED}
-#define SUPPLIED_WEIGHTED .attention.router = {.select = VKMOE_SELECT_SUPPLIED_WEIGHTED}
-#define PATTERNS(...) .attention.patterns = (const struct vkmoe_pattern[]){__VA_ARGS__}
+#define HALF .attention.rope = { .kind = VKMOE_ROPE_HALF }
+#define INTERLEAVED .attention.rope = { .kind = VKMOE_ROPE_INTERLEAVED }
+#define DYNAMIC(way, trained, times) \
+    .attention.rope = { .kind = VKMOE_ROPE_##way, \
+        .scaling = VKMOE_ROPE_SCALING_DYNAMIC, \
+        .factor = times, \
+        .original_positions = trained }
+#define TOP_K_OF_LOGITS \
+    .attention.router = { .score = VKMOE_SCORE_IDENTITY, .weigh = VKMOE_WEIGH_SOFTMAX }
+#define TOP_K_NORM .attention.router = { .renormalize = true }
+#define SUPPLIED .attention.router = { .select = VKMOE_SELECT_SUPPLIED }
+#define SUPPLIED_WEIGHTED .attention.router = { .select = VKMOE_SELECT_SUPPLIED_WEIGHTED }
+#define PATTERNS(...) \
+    .attention.patterns = (const struct vkmoe_pattern[]) \
+    { \
+        __VA_ARGS__ \
+    }
 
 // Llama and Mixtral: grouped queries, half-split RoPE.
 #define LLAMA(t) DENSE(t, 64, 32, 4, 2), HALF
 // The tiny model with windows; JetMoE itself has none, and 16 kv heads of 128.
-#define WINDOWS {.left = 8}, {.left = 8}, {.left = 32}, {.left = 32}, {.left = 128},              \
-    {.left = 128}, {0}, {0}
-#define JETMOE(t) ROUTED(t, 64, 32, 2, 2, 8, 2), HALF, TOP_K_OF_LOGITS,                           \
-    .attention.tiled_kv = true, PATTERNS(WINDOWS)
+#define WINDOWS \
+    { .left = 8 }, { .left = 8 }, { .left = 32 }, { .left = 32 }, { .left = 128 }, \
+        { .left = 128 }, { 0 }, \
+    { \
+        0 \
+    }
+#define JETMOE(t) \
+    ROUTED(t, 64, 32, 2, 2, 8, 2), HALF, TOP_K_OF_LOGITS, .attention.tiled_kv = true, \
+                                                          PATTERNS(WINDOWS)
 // MoA: one head an expert, one kv head, no RoPE.
 #define MOA(t, e, k) ROUTED(t, 48, 32, 1, 1, e, k), TOP_K_NORM
 // "Expert 1: local patterns, expert 2: long-range dependencies, expert 3: syntactic
 // patterns ..."
-#define FOUNDING(t) ROUTED(t, 48, 16, 2, 1, 4, 2), HALF, TOP_K_NORM,                              \
-    PATTERNS({.left = 6}, {.kind = VKMOE_PATTERN_STRIDED, .step = 8, .phase = 3, .sinks = 4},     \
-        {.kind = VKMOE_PATTERN_DILATED, .step = 5, .left = 40, .local = 3}, {0})
+#define FOUNDING(t) \
+    ROUTED(t, 48, 16, 2, 1, 4, 2), HALF, TOP_K_NORM, \
+        PATTERNS({ .left = 6 }, \
+            { .kind = VKMOE_PATTERN_STRIDED, .step = 8, .phase = 3, .sinks = 4 }, \
+            { .kind = VKMOE_PATTERN_DILATED, .step = 5, .left = 40, .local = 3 }, { 0 })
 // "Expert 1 local, expert 2 long-range, expert 3 syntactic": a window, strides with sinks, blocks.
-#define SEED(t) ROUTED(t, 48, 16, 2, 1, 3, 2), HALF, TOP_K_NORM, PATTERNS({.left = 6},            \
-    {.kind = VKMOE_PATTERN_STRIDED, .step = 8, .sinks = 4},                                       \
-    {.kind = VKMOE_PATTERN_BLOCKS, .block = 8, .top = 3})
-#define MOBA(t) DENSE(t, 48, 16, 4, 2), HALF,                                                     \
-    PATTERNS({.kind = VKMOE_PATTERN_BLOCKS, .block = 8, .top = 3})
-#define LISTED(...) .kind = VKMOE_PATTERN_BLOCKS, .blocks = (const uint32_t[]){__VA_ARGS__},       \
-    .block_count = sizeof (const uint32_t[]){__VA_ARGS__} / sizeof(uint32_t)
+#define SEED(t) \
+    ROUTED(t, 48, 16, 2, 1, 3, 2), HALF, TOP_K_NORM, \
+        PATTERNS({ .left = 6 }, { .kind = VKMOE_PATTERN_STRIDED, .step = 8, .sinks = 4 }, \
+            { .kind = VKMOE_PATTERN_BLOCKS, .block = 8, .top = 3 })
+#define MOBA(t) \
+    DENSE(t, 48, 16, 4, 2), HALF, PATTERNS({ .kind = VKMOE_PATTERN_BLOCKS, .block = 8, .top = 3 })
+#define LISTED(...) \
+    .kind = VKMOE_PATTERN_BLOCKS, .blocks = (const uint32_t[]){ __VA_ARGS__ }, \
+    .block_count = sizeof(const uint32_t[]){ __VA_ARGS__ } / sizeof(uint32_t)
 // MoH: an expert is a head with a kv head of its own, or shared by neighbours. Its gate has
 // heads that are always on, and two levels.
-#define FIRST_KV_HEADS(...) .attention.expert_kv_heads = 1,                                       \
-    .attention.first_kv_head = (const uint32_t[]){__VA_ARGS__}
-#define MOH(t) ROUTED(t, 48, 16, 1, 4, 8, 5), HALF, FIRST_KV_HEADS(0, 0, 1, 1, 2, 2, 3, 3),       \
-    .attention.router = {.renormalize = true, .scale = 3, .always = 2}
-#define HEAD_EXPERTS(e, k) {.experts = e, .experts_per_token = k,                                  \
-    .router = {.score = VKMOE_SCORE_SIGMOID}}
-#define SWITCHHEAD(t) DENSE(t, 48, 16, 4, 4),                                                     \
-    .attention.rope = {.kind = VKMOE_ROPE_HALF, .size = 8},                                       \
-    .attention.value_experts = HEAD_EXPERTS(4, 2), .attention.output_experts = HEAD_EXPERTS(4, 2)
-#define T5(t) DENSE(t, 48, 16, 3, 3), .attention.scale = 1.0f, .has = ATTENTION_POSITION_BIAS,    \
-    .attention.position_reach = 12
-#define GPT_OSS(t) DENSE(t, 45, 64, 8, 1), .has = ATTENTION_SINKS | ATTENTION_BIASES |            \
-    ATTENTION_OUTPUT_BIAS, .attention.rope = {.kind = VKMOE_ROPE_HALF, .base = 150000,            \
-        .scaling = VKMOE_ROPE_SCALING_YARN, .factor = 32, .original_positions = 4096, .beta_fast = 32,    \
-        .beta_slow = 1, .truncate_off = true}
-#define QWEN3(t) DENSE(t, 64, 32, 8, 2), .has = ATTENTION_NORMS,                                  \
-    .attention.norm_epsilon = 1e-6f, .attention.rope = {.kind = VKMOE_ROPE_HALF, .base = 1e6f}
-#define OLMOE(t) DENSE(t, 64, 16, 4, 4), HALF, .has = ATTENTION_NORMS,                            \
-    .attention.norm_wide = true, .attention.norm_epsilon = 1e-5f, .attention.value_clip = 1.25f
+#define FIRST_KV_HEADS(...) \
+    .attention.expert_kv_heads = 1, .attention.first_kv_head = (const uint32_t[]) \
+    { \
+        __VA_ARGS__ \
+    }
+#define MOH(t) \
+    ROUTED(t, 48, 16, 1, 4, 8, 5), HALF, FIRST_KV_HEADS(0, 0, 1, 1, 2, 2, 3, 3), \
+        .attention.router = { .renormalize = true, .scale = 3, .always = 2 }
+#define HEAD_EXPERTS(e, k) \
+    { \
+        .experts = e, .experts_per_token = k, .router = {.score = VKMOE_SCORE_SIGMOID } \
+    }
+#define SWITCHHEAD(t) \
+    DENSE(t, 48, 16, 4, 4), .attention.rope = { .kind = VKMOE_ROPE_HALF, .size = 8 }, \
+                            .attention.value_experts = HEAD_EXPERTS(4, 2), \
+                            .attention.output_experts = HEAD_EXPERTS(4, 2)
+#define T5(t) \
+    DENSE(t, 48, 16, 3, 3), .attention.scale = 1.0f, .has = ATTENTION_POSITION_BIAS, \
+                            .attention.position_reach = 12
+#define GPT_OSS(t) \
+    DENSE(t, 45, 64, 8, 1), .has = ATTENTION_SINKS | ATTENTION_BIASES | ATTENTION_OUTPUT_BIAS, \
+                            .attention.rope = { .kind = VKMOE_ROPE_HALF, \
+                                .base = 150000, \
+                                .scaling = VKMOE_ROPE_SCALING_YARN, \
+                                .factor = 32, \
+                                .original_positions = 4096, \
+                                .beta_fast = 32, \
+                                .beta_slow = 1, \
+                                .truncate_off = true }
+#define QWEN3(t) \
+    DENSE(t, 64, 32, 8, 2), .has = ATTENTION_NORMS, .attention.norm_epsilon = 1e-6f, \
+                            .attention.rope = { .kind = VKMOE_ROPE_HALF, .base = 1e6f }
+#define OLMOE(t) \
+    DENSE(t, 64, 16, 4, 4), HALF, .has = ATTENTION_NORMS, .attention.norm_wide = true, \
+                                  .attention.norm_epsilon = 1e-5f, .attention.value_clip = 1.25f
 
+// A case a row.
+// clang-format off
 const struct attention_case attention_cases[] = {
     // ----------------------------------------------------- models, as they are published
     {"multi-head", DENSE(33, 64, 16, 4, 4), HALF},
@@ -79,7 +112,8 @@ const struct attention_case attention_cases[] = {
     {"mixtral-decode-bf16", LLAMA(1), .history = 40, .dtype = VKMOE_DTYPE_BF16},
     {"mixtral-sliding-window", LLAMA(100), .history = 10, PATTERNS({.left = 20})},
     {"llama-3.1", DENSE(40, 64, 32, 8, 2), .attention.rope = {.kind = VKMOE_ROPE_HALF,
-        .base = 500000, .scaling = VKMOE_ROPE_SCALING_LLAMA3, .factor = 8, .original_positions = 8192,
+        .base = 500000, .scaling = VKMOE_ROPE_SCALING_LLAMA3, .factor = 8,
+        .original_positions = 8192,
         .low_factor = 1, .high_factor = 4}},
     {"gpt-oss-prefill", GPT_OSS(40), PATTERNS({.left = 16})},
     {"gpt-oss-full-prefill", GPT_OSS(40), .vector_dtype = VKMOE_DTYPE_BF16},
@@ -140,7 +174,8 @@ const struct attention_case attention_cases[] = {
         .attention.value_experts = HEAD_EXPERTS(5, 1)},
     {"switchhead-outputs-only", DENSE(33, 45, 13, 6, 2), .history = 5,
         .attention.output_experts = HEAD_EXPERTS(3, 3), PATTERNS({.left = 9})},
-    {"switchhead-one-expert", DENSE(20, 48, 16, 4, 2), .attention.value_experts = HEAD_EXPERTS(1, 1),
+    {"switchhead-one-expert", DENSE(20, 48, 16, 4, 2), .attention.value_experts = HEAD_EXPERTS(1,
+        1),
         .attention.output_experts = HEAD_EXPERTS(1, 1)},
     {"t5-encoder", T5(60), PATTERNS({.both_sides = true}), .sequences = 2},
     {"t5-decoder", T5(60), .history = 10},
@@ -233,7 +268,8 @@ const struct attention_case attention_cases[] = {
         .kind = VKMOE_ROPE_HALF, .scaling = VKMOE_ROPE_SCALING_YARN, .factor = 4, .base = 1000,
         .original_positions = 256, .truncate_off = true, .beta_fast = 16, .beta_slow = 2}},
     {"rope-yarn-factor-given", DENSE(30, 48, 32, 2, 2), .history = 30, .attention.rope = {
-        .kind = VKMOE_ROPE_INTERLEAVED, .scaling = VKMOE_ROPE_SCALING_YARN, .factor = 40, .size = 16,
+        .kind = VKMOE_ROPE_INTERLEAVED, .scaling = VKMOE_ROPE_SCALING_YARN, .factor = 40,
+        .size = 16,
         .original_positions = 4096, .attention_factor = 0.8f}},
     {"rope-one-pair", DENSE(19, 48, 16, 2, 2), .attention.rope = {
         .kind = VKMOE_ROPE_HALF, .size = 2}},
@@ -446,6 +482,7 @@ const struct attention_case attention_cases[] = {
             65506, 65508, 65510, 65512, 65514, 65516, 65518, 65520), .block = 1})},
     {0},
 };
+// clang-format on
 
 const struct attention_case *attention_case_find(const char *name)
 {

@@ -34,11 +34,11 @@ enum {
     ATTENTION_DROPPED = 1 << 15,     // some supplied weights are -0.0, some ids wild
     ATTENTION_NO_ROUTING = 1 << 16,  // ids and weights are not asked for, though routed
     // The caller's memory
-    ATTENTION_MISALIGNED = 1 << 17,  // spans start at odd multiples of 4
-    ATTENTION_TRANSPOSED = 1 << 18,  // matrices lie transposed
-    ATTENTION_KEYS_F32 = 1 << 19,    // keys and values are, whatever the rest is
-    ATTENTION_STORED = 1 << 22,      // queries look at the history, and leave nothing there
-    ATTENTION_SLOW = 1 << 20,        // takes its time on a CPU driver, most of it to compile
+    ATTENTION_MISALIGNED = 1 << 17, // spans start at odd multiples of 4
+    ATTENTION_TRANSPOSED = 1 << 18, // matrices lie transposed
+    ATTENTION_KEYS_F32 = 1 << 19,   // keys and values are, whatever the rest is
+    ATTENTION_STORED = 1 << 22,     // queries look at the history, and leave nothing there
+    ATTENTION_SLOW = 1 << 20,       // takes its time on a CPU driver, most of it to compile
     // Short for what goes together
     ATTENTION_BIASES = ATTENTION_QUERY_BIAS | ATTENTION_KEY_BIAS | ATTENTION_VALUE_BIAS,
     ATTENTION_NORMS = ATTENTION_QUERY_NORM | ATTENTION_KEY_NORM,
@@ -50,11 +50,11 @@ struct attention_case {
     uint32_t history;   // positions that a sequence holds before; others hold fewer
     uint32_t sequences; // 0: 1
     struct vkmoe_attention_params attention; // the views are filled from the seed
-    enum vkmoe_dtype dtype;        // of matrices
-    enum vkmoe_dtype vector_dtype; // of biases, norms and sinks
+    enum vkmoe_dtype dtype;                  // of matrices
+    enum vkmoe_dtype vector_dtype;           // of biases, norms and sinks
     enum vkmoe_dtype cache_dtype;
-    uint32_t has;       // ATTENTION_* flags
-    double score_gain;  // deviation of scale * q . k; 0: 1.5
+    uint32_t has;      // ATTENTION_* flags
+    double score_gain; // deviation of scale * q . k; 0: 1.5
 };
 
 extern const struct attention_case attention_cases[];
@@ -79,17 +79,17 @@ struct attention_data {
     // itself: it fills a cache with a long history cheaply.
     struct vkmoe_attention_params filler;
     struct reference_attention reference; // the same weights
-    struct attention_batch history; // what the cache holds before
-    struct attention_batch batch;   // what the case is about
-    uint32_t *lengths;              // [sequences] after the batch; NULL unless both_sides
+    struct attention_batch history;       // what the cache holds before
+    struct attention_batch batch;         // what the case is about
+    uint32_t *lengths;                    // [sequences] after the batch; NULL unless both_sides
     uint32_t sequences, capacity;
-    uint32_t longest;               // for attention_forward_params
-    void **memory;                  // what all these point to
+    uint32_t longest; // for attention_forward_params
+    void **memory;    // what all these point to
     uint32_t memory_count;
 };
 
-void attention_data_init(struct attention_data *data, const struct attention_case *c,
-    uint64_t seed);
+void attention_data_init(
+    struct attention_data *data, const struct attention_case *c, uint64_t seed);
 void attention_data_finish(struct attention_data *data);
 
 #endif

@@ -78,11 +78,11 @@ static void make_router(const struct maker *m)
     struct vkmoe_router_params *router = &m->data->params.router;
     if (a->experts <= 1 || a->router.select == VKMOE_SELECT_SUPPLIED_WEIGHTED)
         return;
-    router->weight = make_named(m, "router", a->experts, a->hidden, m->c->dtype, 0.0,
-        2.0 / sqrt(a->hidden));
+    router->weight =
+        make_named(m, "router", a->experts, a->hidden, m->c->dtype, 0.0, 2.0 / sqrt(a->hidden));
     if (router->always > 0)
-        router->levels = make_named(m, "levels", 2, a->hidden, m->c->dtype, 0.0,
-            1.0 / sqrt(a->hidden));
+        router->levels =
+            make_named(m, "levels", 2, a->hidden, m->c->dtype, 0.0, 1.0 / sqrt(a->hidden));
     if (!(m->c->has & (ATTENTION_ROUTER_BIAS | ATTENTION_HOT)))
         return;
     float *bias = keep(m->data, a->experts * sizeof(float));
@@ -91,7 +91,7 @@ static void make_router(const struct maker *m)
         bias[e] = (float)(0.5 * rng_normal(&rng));
     if (m->c->has & ATTENTION_HOT)
         bias[a->experts / 2] = 30.0f;
-    router->bias = (struct vkmoe_view){.data = bias};
+    router->bias = (struct vkmoe_view){ .data = bias };
 }
 
 // Query weights such that scale * q . k has the case's deviation.
@@ -107,8 +107,8 @@ static void make_experts(const struct maker *m)
     struct rng rng = rng_for(m->seed, "experts");
     bool has_outputs = a->output_experts.experts == 0;
     for (uint32_t e = 0; e < a->experts; e++) {
-        queries[e] = make(m, &rng, width, a->hidden, m->c->dtype, 0.0, gain / sqrt(a->hidden),
-            false);
+        queries[e] =
+            make(m, &rng, width, a->hidden, m->c->dtype, 0.0, gain / sqrt(a->hidden), false);
         outputs[e] = make(m, &rng, a->hidden, width, m->c->dtype, 0.0, 1.0 / sqrt(width), false);
     }
     m->data->params.query = queries;
@@ -116,8 +116,8 @@ static void make_experts(const struct maker *m)
 }
 
 // Experts of each head, and their gate.
-static void make_head_experts(const struct maker *m, const char *name, uint32_t heads, uint32_t rows,
-    uint32_t columns, struct vkmoe_head_experts *h)
+static void make_head_experts(const struct maker *m, const char *name, uint32_t heads,
+    uint32_t rows, uint32_t columns, struct vkmoe_head_experts *h)
 {
     uint32_t count = heads * h->experts, hidden = m->c->attention.hidden;
     if (count == 0)
@@ -169,14 +169,14 @@ static void make_vectors(const struct maker *m)
     if (c->has & ATTENTION_OUTPUT_BIAS)
         p->output_bias = make_named(m, "output bias", 1, p->hidden, c->vector_dtype, 0.0, 0.5);
     if (c->has & ATTENTION_QUERY_NORM)
-        p->query_norm = make_named(m, "query norm", 1, all ? width : p->head_size,
-            c->vector_dtype, 1.0, 0.25);
+        p->query_norm =
+            make_named(m, "query norm", 1, all ? width : p->head_size, c->vector_dtype, 1.0, 0.25);
     if (c->has & ATTENTION_KEY_NORM)
-        p->key_norm = make_named(m, "key norm", 1, all ? kv_width : p->head_size,
-            c->vector_dtype, 1.0, 0.25);
+        p->key_norm =
+            make_named(m, "key norm", 1, all ? kv_width : p->head_size, c->vector_dtype, 1.0, 0.25);
     if (c->has & ATTENTION_POSITION_BIAS)
-        p->position_bias = make_named(m, "position bias", p->heads, 2 * p->position_reach + 1,
-            c->vector_dtype, 0.0, 1.0);
+        p->position_bias = make_named(
+            m, "position bias", p->heads, 2 * p->position_reach + 1, c->vector_dtype, 0.0, 1.0);
     if (c->has & ATTENTION_SINKS)
         p->sinks = make_named(m, "sinks", 1, p->heads, c->vector_dtype, 0.5, 1.0);
 }
@@ -184,7 +184,7 @@ static void make_vectors(const struct maker *m)
 // Dense, as few heads as there may be, and a window of one key.
 static void make_filler(const struct maker *m)
 {
-    static const struct vkmoe_pattern itself = {.left = 1};
+    static const struct vkmoe_pattern itself = { .left = 1 };
     const struct attention_data *data = m->data;
     struct vkmoe_attention_params *p = &m->data->filler;
     uint32_t width = data->params.heads * data->params.head_size;
@@ -197,11 +197,11 @@ static void make_filler(const struct maker *m)
     *p = data->params;
     p->heads = p->kv_heads;
     p->experts = p->experts_per_token = 1;
-    p->router = (struct vkmoe_router_params){0};
-    p->output_experts = (struct vkmoe_head_experts){0};
+    p->router = (struct vkmoe_router_params){ 0 };
+    p->output_experts = (struct vkmoe_head_experts){ 0 };
     p->output = output; // of which only the first columns are used, and nobody looks
-    p->query_bias = p->query_norm = p->sinks = p->output_bias = (struct vkmoe_view){0};
-    p->position_bias = (struct vkmoe_view){0};
+    p->query_bias = p->query_norm = p->sinks = p->output_bias = (struct vkmoe_view){ 0 };
+    p->position_bias = (struct vkmoe_view){ 0 };
     p->expert_kv_heads = 0;
     p->first_kv_head = NULL;
     p->patterns = &itself;
@@ -335,14 +335,13 @@ static void make_routing(const struct maker *m)
     }
 }
 
-void attention_data_init(struct attention_data *data, const struct attention_case *c,
-    uint64_t seed)
+void attention_data_init(struct attention_data *data, const struct attention_case *c, uint64_t seed)
 {
     *data = (struct attention_data){
         .params = c->attention,
         .sequences = c->sequences ? c->sequences : 1,
     };
-    const struct maker m = {data, c, seed};
+    const struct maker m = { data, c, seed };
     make_router(&m);
     make_experts(&m);
     make_keys(&m);
@@ -360,5 +359,5 @@ void attention_data_finish(struct attention_data *data)
     for (uint32_t i = 0; i < data->memory_count; i++)
         free(data->memory[i]);
     free(data->memory);
-    *data = (struct attention_data){0};
+    *data = (struct attention_data){ 0 };
 }

@@ -24,22 +24,31 @@ void reference_attention_finish(struct reference_attention *attention)
     reference_layer_finish(&attention->value_experts.router);
     reference_layer_finish(&attention->output_experts.router);
     double *arrays[] = {
-        attention->value_experts.matrices, attention->output_experts.matrices,
+        attention->value_experts.matrices,
+        attention->output_experts.matrices,
         attention->position_bias,
-        attention->query, attention->output, attention->query_bias, attention->key,
-        attention->value, attention->key_bias, attention->value_bias, attention->output_bias,
-        attention->query_norm, attention->key_norm, attention->sinks,
+        attention->query,
+        attention->output,
+        attention->query_bias,
+        attention->key,
+        attention->value,
+        attention->key_bias,
+        attention->value_bias,
+        attention->output_bias,
+        attention->query_norm,
+        attention->key_norm,
+        attention->sinks,
     };
     for (size_t i = 0; i < sizeof(arrays) / sizeof(arrays[0]); i++)
         free(arrays[i]);
     free(attention->patterns);
     free(attention->first_kv_head);
-    *attention = (struct reference_attention){0};
+    *attention = (struct reference_attention){ 0 };
 }
 
 static double dot(const double *a, const double *b, uint32_t count)
 {
-    double sum[4] = {0};
+    double sum[4] = { 0 };
     uint32_t i = 0;
     for (; i + 4 <= count; i += 4) {
         for (uint32_t lane = 0; lane < 4; lane++)
@@ -66,8 +75,8 @@ static bool is_listed(const struct vkmoe_pattern *pattern, uint32_t key)
     return listed;
 }
 
-bool reference_sees(const struct vkmoe_pattern *pattern, uint32_t position, uint32_t key,
-    uint32_t length)
+bool reference_sees(
+    const struct vkmoe_pattern *pattern, uint32_t position, uint32_t key, uint32_t length)
 {
     int64_t i = position, j = key;
     if (pattern->both_sides ? j >= length : j > i)
@@ -80,14 +89,10 @@ bool reference_sees(const struct vkmoe_pattern *pattern, uint32_t position, uint
         return false;
     int64_t step = pattern->step ? pattern->step : 1;
     switch (pattern->kind) {
-    case VKMOE_PATTERN_WINDOW:
-        return true;
-    case VKMOE_PATTERN_STRIDED:
-        return modulo(j, step) == (int64_t)pattern->phase;
-    case VKMOE_PATTERN_DILATED:
-        return modulo(i - j, step) == (int64_t)pattern->phase;
-    case VKMOE_PATTERN_BLOCKS:
-        return is_listed(pattern, key);
+    case VKMOE_PATTERN_WINDOW: return true;
+    case VKMOE_PATTERN_STRIDED: return modulo(j, step) == (int64_t)pattern->phase;
+    case VKMOE_PATTERN_DILATED: return modulo(i - j, step) == (int64_t)pattern->phase;
+    case VKMOE_PATTERN_BLOCKS: return is_listed(pattern, key);
     }
     return false;
 }
@@ -97,15 +102,15 @@ bool reference_sees(const struct vkmoe_pattern *pattern, uint32_t position, uint
 #define PI 3.14159265358979323846
 
 // The pair that turns `rotations` times within the trained context (YaRN, 3.2).
-static double find_yarn_pair(const struct vkmoe_rope *rope, double base, uint32_t size,
-    double rotations)
+static double find_yarn_pair(
+    const struct vkmoe_rope *rope, double base, uint32_t size, double rotations)
 {
     return size * log(rope->original_positions / (rotations * 2.0 * PI)) / (2.0 * log(base));
 }
 
 // The share of pair `pair` that is interpolated: 0 for fast pairs, 1 for slow ones.
-static double find_yarn_ramp(const struct vkmoe_rope *rope, double base, uint32_t size,
-    uint32_t pair)
+static double find_yarn_ramp(
+    const struct vkmoe_rope *rope, double base, uint32_t size, uint32_t pair)
 {
     double fast = rope->beta_fast != 0.0f ? rope->beta_fast : 32.0;
     double slow = rope->beta_slow != 0.0f ? rope->beta_slow : 1.0;
@@ -122,23 +127,21 @@ static double find_yarn_ramp(const struct vkmoe_rope *rope, double base, uint32_
     return fmin(fmax((pair - low) / (high - low), 0.0), 1.0);
 }
 
-double reference_rope_angle(const struct vkmoe_rope *rope, uint32_t size, uint32_t length,
-    uint32_t pair, uint32_t position)
+double reference_rope_angle(
+    const struct vkmoe_rope *rope, uint32_t size, uint32_t length, uint32_t pair, uint32_t position)
 {
     double base = rope->base != 0.0f ? rope->base : 10000.0;
     if (rope->scaling == VKMOE_ROPE_SCALING_DYNAMIC) {
         double trained = rope->original_positions, d = size;
-        base *= pow(rope->factor * fmax(length, trained) / trained - (rope->factor - 1.0),
-            d / (d - 2.0));
+        base *= pow(
+            rope->factor * fmax(length, trained) / trained - (rope->factor - 1.0), d / (d - 2.0));
     }
     double frequency = pow(base, -2.0 * pair / size);
     switch (rope->scaling) {
     case VKMOE_ROPE_SCALING_PLAIN:
     case VKMOE_ROPE_SCALING_DYNAMIC: // in the base
         break;
-    case VKMOE_ROPE_SCALING_LINEAR:
-        frequency /= rope->factor;
-        break;
+    case VKMOE_ROPE_SCALING_LINEAR: frequency /= rope->factor; break;
     case VKMOE_ROPE_SCALING_LLAMA3: {
         double turns = rope->original_positions * frequency / (2.0 * PI); // in the context
         double low = rope->low_factor, high = rope->high_factor;
@@ -246,18 +249,18 @@ void reference_history_finish(struct reference_history *history)
 {
     free(history->keys);
     free(history->values);
-    *history = (struct reference_history){0};
+    *history = (struct reference_history){ 0 };
 }
 
-static size_t find_place(const struct reference_history *history, uint32_t sequence,
-    uint32_t position)
+static size_t find_place(
+    const struct reference_history *history, uint32_t sequence, uint32_t position)
 {
     return ((size_t)sequence * history->capacity + position) * history->width;
 }
 
 // One token's gate over all heads' experts: k of each head's.
-static void choose_head_experts(const struct reference_head_experts *h, const float *x, int32_t *ids,
-    double *weights)
+static void choose_head_experts(
+    const struct reference_head_experts *h, const float *x, int32_t *ids, double *weights)
 {
     reference_forward(&h->router, 1, 0, x, NULL, NULL, NULL, NULL, ids, weights, NULL);
 }
@@ -332,8 +335,9 @@ static uint32_t choose_blocks(const struct reference_attention *a, const struct 
     double *scores = allocate(own, sizeof(double));
     for (uint32_t b = 0; b < own; b++) {
         for (uint32_t n = 0; n < block; n++)
-            scores[b] += dot(query, h->keys + first + ((size_t)b * block + n) * h->width,
-                a->head_size) / block;
+            scores[b] +=
+                dot(query, h->keys + first + ((size_t)b * block + n) * h->width, a->head_size)
+                / block;
     }
     list[count++] = own;
     while (count < keys->pattern->top) {
@@ -376,7 +380,10 @@ static void attend_head(const struct reference_attention *a, const struct view_o
             s = a->soft_cap * tanh(s / a->soft_cap);
         int64_t reach = a->position_reach, distance = (int64_t)j - keys->position;
         if (keys->bias)
-            s += keys->bias[reach + (distance < -reach ? -reach : distance > reach ? reach : distance)];
+            s += keys->bias[reach
+                + (distance < -reach       ? -reach
+                        : distance > reach ? reach
+                                           : distance)];
         scores[j] = s;
         largest = fmax(largest, s);
     }
@@ -395,8 +402,8 @@ static void attend_head(const struct reference_attention *a, const struct view_o
         out[i] /= sum;
 }
 
-static uint32_t find_kv_head(const struct reference_attention *a, uint32_t slot, uint32_t expert,
-    uint32_t head)
+static uint32_t find_kv_head(
+    const struct reference_attention *a, uint32_t slot, uint32_t expert, uint32_t head)
 {
     uint32_t used = a->expert_kv_heads ? a->expert_kv_heads : a->kv_heads;
     uint32_t first = a->first_kv_head ? a->first_kv_head[expert] : 0;
@@ -412,8 +419,8 @@ struct scratch {
 };
 
 // y += the weighted outputs of each head's experts.
-static void mix_outputs(const struct reference_attention *a, const float *x, const double *heads,
-    double *y)
+static void mix_outputs(
+    const struct reference_attention *a, const float *x, const double *heads, double *y)
 {
     const struct reference_head_experts *h = &a->output_experts;
     uint32_t choices = a->heads * h->experts_per_token;
@@ -431,10 +438,10 @@ static void mix_outputs(const struct reference_attention *a, const float *x, con
 }
 
 // y += weight * (a Wo[e]t) of the expert in one slot.
-static void add_expert(const struct reference_attention *a, struct view_of_keys keys,
-    uint32_t slot, uint32_t expert, double weight, const struct scratch *scratch, double *y)
+static void add_expert(const struct reference_attention *a, struct view_of_keys keys, uint32_t slot,
+    uint32_t expert, double weight, const struct scratch *scratch, double *y)
 {
-    static const struct vkmoe_pattern everything = {0};
+    static const struct vkmoe_pattern everything = { 0 };
     uint32_t width = a->heads * a->head_size;
     keys.pattern = a->patterns ? &a->patterns[expert] : &everything;
     project(a, scratch->x, a->query + (size_t)expert * width * a->hidden,
@@ -479,12 +486,11 @@ static void attend_token(const struct reference_attention *a, const struct view_
 
 // The gate, or expert 0 with weight 1 for everyone where there is none.
 static void route(const struct reference_attention *a, uint32_t tokens, const float *x,
-    const int32_t *ids_in, const float *weights_in, int32_t *ids, double *weights,
-    double *scores)
+    const int32_t *ids_in, const float *weights_in, int32_t *ids, double *weights, double *scores)
 {
     if (a->experts > 1 || a->router.router) {
-        reference_forward(&a->router, tokens, 0, x, NULL, ids_in, weights_in, NULL, ids, weights,
-            scores);
+        reference_forward(
+            &a->router, tokens, 0, x, NULL, ids_in, weights_in, NULL, ids, weights, scores);
         return;
     }
     for (uint32_t t = 0; t < tokens; t++) {
@@ -497,8 +503,8 @@ static void route(const struct reference_attention *a, uint32_t tokens, const fl
 
 void reference_attend(const struct reference_attention *a, uint32_t tokens, const float *x,
     const uint32_t *positions, const uint32_t *sequences, const uint32_t *lengths,
-    struct reference_history *history, bool stored, const int32_t *ids_in,
-    const float *weights_in, double *y, int32_t *ids, double *weights, double *scores)
+    struct reference_history *history, bool stored, const int32_t *ids_in, const float *weights_in,
+    double *y, int32_t *ids, double *weights, double *scores)
 {
     size_t choices = (size_t)tokens * a->experts_per_token;
     int32_t *own_ids = allocate(choices, sizeof(int32_t));
@@ -525,8 +531,8 @@ void reference_attend(const struct reference_attention *a, uint32_t tokens, cons
         };
         size_t choice = (size_t)t * a->experts_per_token;
         widen(x + (size_t)t * a->hidden, a->hidden, scratch.x);
-        attend_token(a, &keys, own_ids + choice, own_weights + choice, &scratch,
-            y + (size_t)t * a->hidden);
+        attend_token(
+            a, &keys, own_ids + choice, own_weights + choice, &scratch, y + (size_t)t * a->hidden);
     }
     if (ids)
         memcpy(ids, own_ids, choices * sizeof(int32_t));
@@ -571,8 +577,8 @@ double *reference_read_view(const struct vkmoe_view *view, uint32_t rows, uint32
 }
 
 // [experts][rows][columns] from one view per expert.
-static double *read_views(const struct vkmoe_view *views, uint32_t experts, uint32_t rows,
-    uint32_t columns)
+static double *read_views(
+    const struct vkmoe_view *views, uint32_t experts, uint32_t rows, uint32_t columns)
 {
     size_t count = (size_t)rows * columns;
     double *all = allocate(experts * count, sizeof(double));
@@ -585,8 +591,8 @@ static double *read_views(const struct vkmoe_view *views, uint32_t experts, uint
     return all;
 }
 
-void reference_router_from(const struct vkmoe_router_params *p, uint32_t hidden,
-    uint32_t experts, uint32_t experts_per_token, struct reference_layer *out)
+void reference_router_from(const struct vkmoe_router_params *p, uint32_t hidden, uint32_t experts,
+    uint32_t experts_per_token, struct reference_layer *out)
 {
     *out = (struct reference_layer){
         .hidden = hidden,
@@ -630,12 +636,12 @@ static void read_head_experts(const struct vkmoe_head_experts *h, uint32_t heads
     struct vkmoe_router_params router = h->router;
     router.groups = heads;
     router.each_group = true;
-    reference_router_from(&router, hidden, heads * h->experts, heads * h->experts_per_token,
-        &out->router);
+    reference_router_from(
+        &router, hidden, heads * h->experts, heads * h->experts_per_token, &out->router);
 }
 
-void reference_attention_from(const struct vkmoe_attention_params *p,
-    struct reference_attention *out)
+void reference_attention_from(
+    const struct vkmoe_attention_params *p, struct reference_attention *out)
 {
     uint32_t width = p->heads * p->head_size, kv_width = p->kv_heads * p->head_size;
     uint32_t experts = p->experts ? p->experts : 1;
@@ -663,16 +669,17 @@ void reference_attention_from(const struct vkmoe_attention_params *p,
         .sinks = reference_read_view(&p->sinks, 1, p->heads),
         .scale = p->scale,
         .soft_cap = p->soft_cap,
-        .position_bias = reference_read_view(&p->position_bias, p->heads, 2 * p->position_reach + 1),
+        .position_bias =
+            reference_read_view(&p->position_bias, p->heads, 2 * p->position_reach + 1),
         .position_reach = p->position_reach,
         .value_clip = p->value_clip,
         .rope = p->rope,
     };
     reference_router_from(&p->router, p->hidden, experts, out->experts_per_token, &out->router);
-    read_head_experts(&p->value_experts, p->kv_heads, p->hidden, p->head_size, p->hidden,
-        &out->value_experts);
-    read_head_experts(&p->output_experts, p->heads, p->hidden, p->hidden, p->head_size,
-        &out->output_experts);
+    read_head_experts(
+        &p->value_experts, p->kv_heads, p->hidden, p->head_size, p->hidden, &out->value_experts);
+    read_head_experts(
+        &p->output_experts, p->heads, p->hidden, p->hidden, p->head_size, &out->output_experts);
     if (p->first_kv_head) {
         out->first_kv_head = allocate(experts, sizeof(uint32_t));
         memcpy(out->first_kv_head, p->first_kv_head, experts * sizeof(uint32_t));

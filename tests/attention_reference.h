@@ -32,18 +32,18 @@ struct reference_attention {
     bool tiled_kv;
     uint32_t experts, experts_per_token;
     struct reference_layer router; // without a weight: every token takes expert 0 for 1
-    double *query;       // [experts][heads * head_size][hidden]
-    double *output;      // [experts][hidden][heads * head_size]
-    double *query_bias;  // [experts][heads * head_size]
-    double *key, *value; // [kv_heads * head_size][hidden]
+    double *query;                 // [experts][heads * head_size][hidden]
+    double *output;                // [experts][hidden][heads * head_size]
+    double *query_bias;            // [experts][heads * head_size]
+    double *key, *value;           // [kv_heads * head_size][hidden]
     struct reference_head_experts value_experts, output_experts;
     double *key_bias, *value_bias; // [kv_heads * head_size]
-    double *output_bias; // [hidden]
+    double *output_bias;           // [hidden]
     bool norm_wide;
-    double *query_norm;  // [head_size], wide: [heads * head_size]
-    double *key_norm;    // [head_size], wide: [kv_heads * head_size]
+    double *query_norm; // [head_size], wide: [heads * head_size]
+    double *key_norm;   // [head_size], wide: [kv_heads * head_size]
     double norm_epsilon;
-    double *sinks;       // [heads]
+    double *sinks; // [heads]
     double scale;
     double soft_cap;
     double *position_bias; // [heads][2 * position_reach + 1]
@@ -62,8 +62,8 @@ void reference_attention_finish(struct reference_attention *attention);
 
 // True if a query at `position` sees key `key` of `length` held ones. Of patterns with `top`
 // all blocks count as seen.
-bool reference_sees(const struct vkmoe_pattern *pattern, uint32_t position, uint32_t key,
-    uint32_t length);
+bool reference_sees(
+    const struct vkmoe_pattern *pattern, uint32_t position, uint32_t key, uint32_t length);
 
 // The angle of pair `pair` at `position`, and what cosine and sine are multiplied with.
 // `size` is the number of rotated elements, `length` that of the context.
@@ -75,9 +75,9 @@ double reference_rope_factor(const struct vkmoe_rope *rope);
 struct reference_history {
     uint32_t width; // kv_heads * head_size
     uint32_t sequences, capacity;
-    uint32_t longest;        // of the next forward, as in vkmoe_attention_forward_params
-    enum vkmoe_dtype dtype;  // values are rounded to it
-    double *keys, *values;   // [sequences][capacity][width]; keys are rotated
+    uint32_t longest;       // of the next forward, as in vkmoe_attention_forward_params
+    enum vkmoe_dtype dtype; // values are rounded to it
+    double *keys, *values;  // [sequences][capacity][width]; keys are rotated
 };
 
 void reference_history_init(struct reference_history *history,
@@ -100,14 +100,14 @@ void reference_remember(const struct reference_attention *attention, uint32_t to
 //   ids_in, weights_in   as in reference_forward()
 //
 // Outputs as in reference_forward(); each may be NULL. With `stored` it does not remember.
-void reference_attend(const struct reference_attention *attention, uint32_t tokens,
-    const float *x, const uint32_t *positions, const uint32_t *sequences,
-    const uint32_t *lengths, struct reference_history *history, bool stored,
-    const int32_t *ids_in, const float *weights_in, double *y, int32_t *ids, double *weights, double *scores);
+void reference_attend(const struct reference_attention *attention, uint32_t tokens, const float *x,
+    const uint32_t *positions, const uint32_t *sequences, const uint32_t *lengths,
+    struct reference_history *history, bool stored, const int32_t *ids_in, const float *weights_in,
+    double *y, int32_t *ids, double *weights, double *scores);
 
 // Every view of the params read as double; what they lack stays NULL.
-void reference_attention_from(const struct vkmoe_attention_params *params,
-    struct reference_attention *out);
+void reference_attention_from(
+    const struct vkmoe_attention_params *params, struct reference_attention *out);
 
 // [rows][columns] of a view, dense; NULL if it is absent.
 double *reference_read_view(const struct vkmoe_view *view, uint32_t rows, uint32_t columns);

@@ -41,26 +41,26 @@ static bool filling_init(struct filling *f, const struct attention_run *run)
     size_t place_size = h->tokens * sizeof(uint32_t);
     size_t ids_size = place_size * p->experts_per_token;
     vkmoe_device *device = run->harness->device;
-    if (!array_init(&f->x, device, h->x, x_size, false) ||
-        !array_init(&f->y, device, NULL, x_size, false) ||
-        !array_init(&f->positions, device, h->positions, place_size, false) ||
-        !array_init(&f->sequences, device, h->sequences, place_size, false) ||
-        !array_init(&f->lengths, device, NULL, 64 * sizeof(uint32_t), false) ||
-        !array_init(&f->ids, device, NULL, ids_size, false) ||
-        !array_init(&f->weights, device, NULL, ids_size, false))
+    if (!array_init(&f->x, device, h->x, x_size, false)
+        || !array_init(&f->y, device, NULL, x_size, false)
+        || !array_init(&f->positions, device, h->positions, place_size, false)
+        || !array_init(&f->sequences, device, h->sequences, place_size, false)
+        || !array_init(&f->lengths, device, NULL, 64 * sizeof(uint32_t), false)
+        || !array_init(&f->ids, device, NULL, ids_size, false)
+        || !array_init(&f->weights, device, NULL, ids_size, false))
         return false;
     // Whom the tokens are routed to does not matter; NaN would.
     memset(array_input(&f->ids), 0, ids_size);
     memset(array_input(&f->weights), 0, ids_size);
     memset(array_input(&f->lengths), 0, f->lengths.size);
-    return array_upload(&f->x) && array_upload(&f->positions) && array_upload(&f->sequences) &&
-        array_upload(&f->lengths) && array_upload(&f->ids) && array_upload(&f->weights);
+    return array_upload(&f->x) && array_upload(&f->positions) && array_upload(&f->sequences)
+        && array_upload(&f->lengths) && array_upload(&f->ids) && array_upload(&f->weights);
 }
 
 static void filling_finish(struct filling *f)
 {
-    struct array *arrays[] = {&f->x, &f->y, &f->positions, &f->sequences, &f->lengths, &f->ids,
-        &f->weights};
+    struct array *arrays[] = { &f->x, &f->y, &f->positions, &f->sequences, &f->lengths, &f->ids,
+        &f->weights };
     for (int i = 0; i < 7; i++)
         array_finish(arrays[i]);
 }
@@ -71,12 +71,12 @@ static bool fill_cache(struct attention_run *run)
     const struct attention_batch *b = &run->data.batch;
     size_t hidden = run->c->attention.hidden, k = run->c->attention.experts_per_token;
     vkmoe_attention *filler = NULL;
-    struct filling f = {0};
+    struct filling f = { 0 };
     bool ok = !tokens || filling_init(&f, run);
     if (ok && tokens > LONG_HISTORY) {
         chunk = tokens;
-        ok = is_ok(vkmoe_attention_create(run->harness->device, &run->data.filler, &filler),
-            "filler");
+        ok = is_ok(
+            vkmoe_attention_create(run->harness->device, &run->data.filler, &filler), "filler");
     }
     for (uint32_t t = 0; ok && t < tokens; t += chunk) {
         struct vkmoe_attention_forward_params params = {
@@ -91,8 +91,9 @@ static bool fill_cache(struct attention_run *run)
             params.ids = span_from(&f.ids, t * k);
         if (b->weights)
             params.weights = span_from(&f.weights, t * k);
-        ok = is_ok(vkmoe_attention_forward(run->harness->stream,
-            filler ? filler : run->attention, run->cache, &params), "filling the cache");
+        ok = is_ok(vkmoe_attention_forward(
+                       run->harness->stream, filler ? filler : run->attention, run->cache, &params),
+            "filling the cache");
     }
     ok = ok && harness_run(run->harness);
     vkmoe_attention_destroy(&filler);
@@ -112,14 +113,18 @@ static uint32_t block_of(const struct vkmoe_attention_params *p)
 bool attention_run_renew_cache(struct attention_run *run)
 {
     vkmoe_cache_destroy(&run->cache);
-    return is_ok(vkmoe_cache_create(run->harness->device, &(struct vkmoe_cache_params){
-        .kv_heads = run->c->attention.kv_heads,
-        .head_size = run->c->attention.head_size,
-        .sequences = run->data.sequences,
-        .capacity = run->data.capacity,
-        .dtype = run->c->cache_dtype,
-        .block = block_of(&run->c->attention),
-    }, &run->cache), "vkmoe_cache_create") && fill_cache(run);
+    return is_ok(vkmoe_cache_create(run->harness->device,
+                     &(struct vkmoe_cache_params){
+                         .kv_heads = run->c->attention.kv_heads,
+                         .head_size = run->c->attention.head_size,
+                         .sequences = run->data.sequences,
+                         .capacity = run->data.capacity,
+                         .dtype = run->c->cache_dtype,
+                         .block = block_of(&run->c->attention),
+                     },
+                     &run->cache),
+               "vkmoe_cache_create")
+        && fill_cache(run);
 }
 
 static bool init_arrays(struct attention_run *run)
@@ -133,37 +138,39 @@ static bool init_arrays(struct attention_run *run)
     size_t ids_size = place_size * c->attention.experts_per_token;
     // SUPPLIED reads ids and leaves the weights to the router: no array for them.
     bool has_weights = c->attention.router.select != VKMOE_SELECT_SUPPLIED;
-    return array_init(&run->x, device, b->x, x_size, misaligned) &&
-        array_init(&run->y, device, NULL, x_size, misaligned) &&
-        array_init(&run->positions, device, b->positions, place_size, misaligned) &&
-        (!b->sequences ||
-            array_init(&run->sequences, device, b->sequences, place_size, misaligned)) &&
-        (!run->data.lengths || array_init(&run->lengths, device, run->data.lengths,
-            run->data.sequences * sizeof(uint32_t), misaligned)) &&
-        (!is_routed(run) || array_init(&run->ids, device, b->ids, ids_size, misaligned)) &&
-        (!is_routed(run) || !has_weights ||
-            array_init(&run->weights, device, b->weights, ids_size, misaligned));
+    return array_init(&run->x, device, b->x, x_size, misaligned)
+        && array_init(&run->y, device, NULL, x_size, misaligned)
+        && array_init(&run->positions, device, b->positions, place_size, misaligned)
+        && (!b->sequences
+            || array_init(&run->sequences, device, b->sequences, place_size, misaligned))
+        && (!run->data.lengths
+            || array_init(&run->lengths, device, run->data.lengths,
+                run->data.sequences * sizeof(uint32_t), misaligned))
+        && (!is_routed(run) || array_init(&run->ids, device, b->ids, ids_size, misaligned))
+        && (!is_routed(run) || !has_weights
+            || array_init(&run->weights, device, b->weights, ids_size, misaligned));
 }
 
 bool attention_run_init(struct attention_run *run, struct harness *harness,
     const struct attention_case *c, uint64_t seed)
 {
-    *run = (struct attention_run){.harness = harness, .c = c};
+    *run = (struct attention_run){ .harness = harness, .c = c };
     attention_data_init(&run->data, c, seed);
     // The rounding of a score grows with it, and e^score has that as a relative error.
     run->tolerance = COMPARE_F32_TOLERANCE * fmax(c->score_gain / 5.0, 1.0);
     if (c->cache_dtype == VKMOE_DTYPE_F16 && !(c->has & ATTENTION_EXACT))
         run->tolerance = F16_CACHE_TOLERANCE;
     return is_ok(vkmoe_attention_create(harness->device, &run->data.params, &run->attention),
-        "vkmoe_attention_create") && attention_run_renew_cache(run) && init_arrays(run);
+               "vkmoe_attention_create")
+        && attention_run_renew_cache(run) && init_arrays(run);
 }
 
 void attention_run_finish(struct attention_run *run)
 {
     vkmoe_attention_destroy(&run->attention);
     vkmoe_cache_destroy(&run->cache);
-    struct array *arrays[] = {&run->x, &run->y, &run->positions, &run->sequences, &run->lengths,
-        &run->ids, &run->weights};
+    struct array *arrays[] = { &run->x, &run->y, &run->positions, &run->sequences, &run->lengths,
+        &run->ids, &run->weights };
     for (int i = 0; i < 7; i++)
         array_finish(arrays[i]);
     attention_data_finish(&run->data);
@@ -171,21 +178,20 @@ void attention_run_finish(struct attention_run *run)
 
 bool attention_run_upload(struct attention_run *run)
 {
-    return array_upload(&run->x) && array_upload(&run->y) && array_upload(&run->positions) &&
-        array_upload(&run->sequences) && array_upload(&run->lengths) &&
-        array_upload(&run->ids) && array_upload(&run->weights);
+    return array_upload(&run->x) && array_upload(&run->y) && array_upload(&run->positions)
+        && array_upload(&run->sequences) && array_upload(&run->lengths) && array_upload(&run->ids)
+        && array_upload(&run->weights);
 }
 
 bool attention_run_download(struct attention_run *run)
 {
-    return array_download(&run->x) && array_download(&run->y) &&
-        array_download(&run->positions) && array_download(&run->sequences) &&
-        array_download(&run->lengths) && array_download(&run->ids) &&
-        array_download(&run->weights);
+    return array_download(&run->x) && array_download(&run->y) && array_download(&run->positions)
+        && array_download(&run->sequences) && array_download(&run->lengths)
+        && array_download(&run->ids) && array_download(&run->weights);
 }
 
-bool attention_run_record(struct attention_run *run, uint32_t first, uint32_t tokens,
-    bool with_routing)
+bool attention_run_record(
+    struct attention_run *run, uint32_t first, uint32_t tokens, bool with_routing)
 {
     const struct attention_batch *b = &run->data.batch;
     size_t hidden = run->c->attention.hidden, k = run->c->attention.experts_per_token;
@@ -203,15 +209,14 @@ bool attention_run_record(struct attention_run *run, uint32_t first, uint32_t to
         params.ids = span_from(&run->ids, first * k);
     if (b->weights || with_routing)
         params.weights = span_from(&run->weights, first * k);
-    return is_ok(vkmoe_attention_forward(run->harness->stream, run->attention, run->cache,
-        &params), "vkmoe_attention_forward");
+    return is_ok(vkmoe_attention_forward(run->harness->stream, run->attention, run->cache, &params),
+        "vkmoe_attention_forward");
 }
 
 bool attention_run_forward(struct attention_run *run, bool with_routing)
 {
-    return attention_run_upload(run) &&
-        attention_run_record(run, 0, run->c->tokens, with_routing) &&
-        harness_run(run->harness) && attention_run_download(run);
+    return attention_run_upload(run) && attention_run_record(run, 0, run->c->tokens, with_routing)
+        && harness_run(run->harness) && attention_run_download(run);
 }
 
 bool attention_run_check_memory(const struct attention_run *run)
@@ -240,19 +245,19 @@ static void *allocate(size_t count, size_t size)
     return memory;
 }
 
-static void run_reference(const struct attention_run *run, const int32_t *ids,
-    const struct expected *out)
+static void run_reference(
+    const struct attention_run *run, const int32_t *ids, const struct expected *out)
 {
     const struct attention_data *data = &run->data;
     const struct attention_batch *b = &data->batch, *h = &data->history;
     struct reference_history history;
-    reference_history_init(&history, &data->reference, data->sequences, data->capacity,
-        run->c->cache_dtype);
+    reference_history_init(
+        &history, &data->reference, data->sequences, data->capacity, run->c->cache_dtype);
     reference_remember(&data->reference, h->tokens, h->x, h->positions, h->sequences, &history);
     history.longest = data->longest;
-    reference_attend(&data->reference, b->tokens, array_input(&run->x), b->positions,
-        b->sequences, data->lengths, &history, run->c->has & ATTENTION_STORED, ids, b->weights, out->y, out->ids, out->weights,
-        out->scores);
+    reference_attend(&data->reference, b->tokens, array_input(&run->x), b->positions, b->sequences,
+        data->lengths, &history, run->c->has & ATTENTION_STORED, ids, b->weights, out->y, out->ids,
+        out->weights, out->scores);
     reference_history_finish(&history);
 }
 
@@ -263,8 +268,8 @@ static bool check_routing(const struct attention_run *run, const struct expected
     uint32_t k = c->attention.experts_per_token;
     const int32_t *ids = array_range(&run->ids);
     uint64_t first;
-    enum reference_routing routing = reference_compare_routing(&run->data.reference.router,
-        c->tokens, expected->ids, expected->scores, ids, &first);
+    enum reference_routing routing = reference_compare_routing(
+        &run->data.reference.router, c->tokens, expected->ids, expected->scores, ids, &first);
     if (routing == REFERENCE_ROUTING_WRONG) {
         tap_note("ids: [%" PRIu64 "][%" PRIu64 "] is %" PRId32 ", expected %" PRId32, first / k,
             first % k, ids[first], expected->ids[first]);
@@ -300,8 +305,8 @@ bool attention_run_check_results(const struct attention_run *run, bool with_rout
         ok = compare_weights("weights", expected.weights, array_range(&run->weights), choices, k,
             COMPARE_F32_TOLERANCE);
     if (ok)
-        ok = compare_floats("y", expected.y, array_range(&run->y), values, hidden,
-            run->tolerance).ok;
+        ok = compare_floats("y", expected.y, array_range(&run->y), values, hidden, run->tolerance)
+                 .ok;
     if (!y)
         free(expected.y);
     free(expected.weights);

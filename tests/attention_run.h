@@ -29,8 +29,8 @@ bool attention_run_upload(struct attention_run *run);
 bool attention_run_download(struct attention_run *run);
 
 // Records the tokens `first` .. `first + tokens - 1` of the batch.
-bool attention_run_record(struct attention_run *run, uint32_t first, uint32_t tokens,
-    bool with_routing);
+bool attention_run_record(
+    struct attention_run *run, uint32_t first, uint32_t tokens, bool with_routing);
 
 // Uploads everything afresh, runs the whole batch and downloads everything.
 bool attention_run_forward(struct attention_run *run, bool with_routing);

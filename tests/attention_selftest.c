@@ -16,17 +16,17 @@
 static bool test_softmax(void)
 {
     struct reference_attention a = scalar_attention();
-    const float x[3] = {0.0f, 0.5f, -1.0f};
-    const double e[3] = {1.0, exp(0.5), exp(-1.0)};
+    const float x[3] = { 0.0f, 0.5f, -1.0f };
+    const double e[3] = { 1.0, exp(0.5), exp(-1.0) };
     double y[3], both = (e[1] * 0.5) / (e[0] + e[1]);
     double all = (e[1] * 0.5 - e[2]) / (e[0] + e[1] + e[2]);
     attend(&a, 3, x, NULL, y);
     bool ok = near("y[0]", y[0], 0.0) && near("y[1]", y[1], both) && near("y[2]", y[2], all);
 
-    a.sinks = (double[]){0.25}; // takes its share of the sum and gives nothing
+    a.sinks = (double[]){ 0.25 }; // takes its share of the sum and gives nothing
     attend(&a, 3, x, NULL, y);
     ok &= near("sink", y[1], e[1] * 0.5 / (e[0] + e[1] + exp(0.25)));
-    a.sinks = (double[]){800.0};
+    a.sinks = (double[]){ 800.0 };
     attend(&a, 3, x, NULL, y);
     ok &= near("sink above all", y[2], 0.0);
     a.sinks = NULL;
@@ -38,7 +38,7 @@ static bool test_softmax(void)
     attend(&a, 3, x, NULL, y);
     double capped = exp(0.5 * tanh(2.0));
     ok &= near("soft cap", y[1], capped * 0.5 / (1.0 + capped));
-    a.output_bias = (double[]){7.0};
+    a.output_bias = (double[]){ 7.0 };
     attend(&a, 3, x, NULL, y);
     return ok && near("output bias", y[0], 7.0);
 }
@@ -48,15 +48,15 @@ static bool test_default_scale(void)
 {
     struct reference_attention a = scalar_attention();
     a.head_size = 4;
-    double output[4] = {1, 0, 0, 0}, y[2];
+    double output[4] = { 1, 0, 0, 0 }, y[2];
     a.output = output;
-    attend(&a, 2, (const float[]){0.0f, 0.5f}, NULL, y);
+    attend(&a, 2, (const float[]){ 0.0f, 0.5f }, NULL, y);
     return near("y", y[1], exp(1.0) * 0.5 / (1.0 + exp(1.0)));
 }
 
 // One line per query, one character per key.
-static bool check_pattern(const char *what, struct vkmoe_pattern pattern, uint32_t length,
-    const char *expected)
+static bool check_pattern(
+    const char *what, struct vkmoe_pattern pattern, uint32_t length, const char *expected)
 {
     bool ok = true;
     uint32_t keys = (uint32_t)strcspn(expected, "\n");
@@ -74,99 +74,180 @@ static bool check_pattern(const char *what, struct vkmoe_pattern pattern, uint32
 
 static bool test_patterns(void)
 {
-    bool ok = check_pattern("all", (struct vkmoe_pattern){0}, 0,
-        "1000\n" "1100\n" "1110\n" "1111\n");
-    ok &= check_pattern("window", (struct vkmoe_pattern){.left = 2}, 0,
-        "10000\n" "11000\n" "01100\n" "00110\n" "00011\n");
-    ok &= check_pattern("window, sinks", (struct vkmoe_pattern){.left = 1, .sinks = 2}, 0,
-        "10000\n" "11000\n" "11100\n" "11010\n" "11001\n");
-    ok &= check_pattern("strided", (struct vkmoe_pattern){
-        .kind = VKMOE_PATTERN_STRIDED, .step = 3, .phase = 1}, 0,
-        "00000\n" "01000\n" "01000\n" "01000\n" "01001\n");
-    ok &= check_pattern("strided, window, local", (struct vkmoe_pattern){
-        .kind = VKMOE_PATTERN_STRIDED, .step = 2, .left = 4, .local = 1}, 0,
-        "100000\n" "110000\n" "101000\n" "101100\n" "001010\n" "001011\n");
-    ok &= check_pattern("dilated", (struct vkmoe_pattern){
-        .kind = VKMOE_PATTERN_DILATED, .step = 2}, 0,
-        "10000\n" "01000\n" "10100\n" "01010\n" "10101\n");
-    ok &= check_pattern("dilated, phase, sink", (struct vkmoe_pattern){
-        .kind = VKMOE_PATTERN_DILATED, .step = 3, .phase = 2, .sinks = 1}, 0,
-        "10000\n" "10000\n" "10000\n" "11000\n" "10100\n");
-    ok &= check_pattern("both sides", (struct vkmoe_pattern){.both_sides = true}, 3,
-        "1110\n" "1110\n" "1110\n");
-    ok &= check_pattern("both sides, limits", (struct vkmoe_pattern){
-        .both_sides = true, .left = 2, .right = 1}, 5,
-        "110000\n" "111000\n" "011100\n" "001110\n" "000110\n");
-    ok &= check_pattern("both sides, dilated", (struct vkmoe_pattern){ // (i - j) mod 3 is 1
-        .kind = VKMOE_PATTERN_DILATED, .both_sides = true, .step = 3, .phase = 1}, 6,
-        "001001\n" "100100\n" "010010\n");
-    ok &= check_pattern("both sides, local", (struct vkmoe_pattern){
-        .kind = VKMOE_PATTERN_STRIDED, .both_sides = true, .step = 4, .phase = 3, .local = 2}, 5,
-        "10010\n" "11010\n" "01110\n");
+    bool ok = check_pattern("all", (struct vkmoe_pattern){ 0 }, 0,
+        "1000\n"
+        "1100\n"
+        "1110\n"
+        "1111\n");
+    ok &= check_pattern("window", (struct vkmoe_pattern){ .left = 2 }, 0,
+        "10000\n"
+        "11000\n"
+        "01100\n"
+        "00110\n"
+        "00011\n");
+    ok &= check_pattern("window, sinks", (struct vkmoe_pattern){ .left = 1, .sinks = 2 }, 0,
+        "10000\n"
+        "11000\n"
+        "11100\n"
+        "11010\n"
+        "11001\n");
+    ok &= check_pattern("strided",
+        (struct vkmoe_pattern){ .kind = VKMOE_PATTERN_STRIDED, .step = 3, .phase = 1 }, 0,
+        "00000\n"
+        "01000\n"
+        "01000\n"
+        "01000\n"
+        "01001\n");
+    ok &= check_pattern("strided, window, local",
+        (struct vkmoe_pattern){ .kind = VKMOE_PATTERN_STRIDED, .step = 2, .left = 4, .local = 1 },
+        0,
+        "100000\n"
+        "110000\n"
+        "101000\n"
+        "101100\n"
+        "001010\n"
+        "001011\n");
+    ok &= check_pattern("dilated",
+        (struct vkmoe_pattern){ .kind = VKMOE_PATTERN_DILATED, .step = 2 }, 0,
+        "10000\n"
+        "01000\n"
+        "10100\n"
+        "01010\n"
+        "10101\n");
+    ok &= check_pattern("dilated, phase, sink",
+        (struct vkmoe_pattern){ .kind = VKMOE_PATTERN_DILATED, .step = 3, .phase = 2, .sinks = 1 },
+        0,
+        "10000\n"
+        "10000\n"
+        "10000\n"
+        "11000\n"
+        "10100\n");
+    ok &= check_pattern("both sides", (struct vkmoe_pattern){ .both_sides = true }, 3,
+        "1110\n"
+        "1110\n"
+        "1110\n");
+    ok &= check_pattern("both sides, limits",
+        (struct vkmoe_pattern){ .both_sides = true, .left = 2, .right = 1 }, 5,
+        "110000\n"
+        "111000\n"
+        "011100\n"
+        "001110\n"
+        "000110\n");
+    ok &= check_pattern("both sides, dilated",
+        (struct vkmoe_pattern){ // (i - j) mod 3 is 1
+            .kind = VKMOE_PATTERN_DILATED,
+            .both_sides = true,
+            .step = 3,
+            .phase = 1 },
+        6,
+        "001001\n"
+        "100100\n"
+        "010010\n");
+    ok &= check_pattern("both sides, local",
+        (struct vkmoe_pattern){
+            .kind = VKMOE_PATTERN_STRIDED, .both_sides = true, .step = 4, .phase = 3, .local = 2 },
+        5,
+        "10010\n"
+        "11010\n"
+        "01110\n");
     return ok;
 }
 
 static bool test_listed_blocks(void)
 {
-    const uint32_t second[1] = {1}, outer[2] = {2, 0};
+    const uint32_t second[1] = { 1 }, outer[2] = { 2, 0 };
     struct vkmoe_pattern pattern = {
-        .kind = VKMOE_PATTERN_BLOCKS, .block = 2, .blocks = second, .block_count = 1};
+        .kind = VKMOE_PATTERN_BLOCKS, .block = 2, .blocks = second, .block_count = 1
+    };
     bool ok = check_pattern("block 1", pattern, 0,
-        "000000\n" "000000\n" "001000\n" "001100\n" "001100\n" "001100\n");
+        "000000\n"
+        "000000\n"
+        "001000\n"
+        "001100\n"
+        "001100\n"
+        "001100\n");
     pattern.left = 2;
     pattern.sinks = pattern.local = 1;
     ok &= check_pattern("block 1, window, sink, local", pattern, 0,
-        "100000\n" "110000\n" "101000\n" "101100\n" "100110\n" "100001\n");
-    ok &= check_pattern("no block, sink, local", (struct vkmoe_pattern){
-        .kind = VKMOE_PATTERN_BLOCKS, .block = 2, .sinks = 1, .local = 1}, 0,
-        "1000\n" "1100\n" "1010\n");
-    ok &= check_pattern("blocks 0, 2, both sides", (struct vkmoe_pattern){
-        .kind = VKMOE_PATTERN_BLOCKS, .block = 2, .blocks = outer, .block_count = 2,
-        .both_sides = true, .right = 3}, 5,
-        "110000\n" "110010\n" "110010\n");
-    return ok & check_pattern("block of one", (struct vkmoe_pattern){
-        .kind = VKMOE_PATTERN_BLOCKS, .block = 1, .blocks = outer, .block_count = 2}, 0,
-        "1000\n" "1000\n" "1010\n" "1010\n");
+        "100000\n"
+        "110000\n"
+        "101000\n"
+        "101100\n"
+        "100110\n"
+        "100001\n");
+    ok &= check_pattern("no block, sink, local",
+        (struct vkmoe_pattern){ .kind = VKMOE_PATTERN_BLOCKS, .block = 2, .sinks = 1, .local = 1 },
+        0,
+        "1000\n"
+        "1100\n"
+        "1010\n");
+    ok &= check_pattern("blocks 0, 2, both sides",
+        (struct vkmoe_pattern){ .kind = VKMOE_PATTERN_BLOCKS,
+            .block = 2,
+            .blocks = outer,
+            .block_count = 2,
+            .both_sides = true,
+            .right = 3 },
+        5,
+        "110000\n"
+        "110010\n"
+        "110010\n");
+    return ok
+        & check_pattern("block of one",
+            (struct vkmoe_pattern){
+                .kind = VKMOE_PATTERN_BLOCKS, .block = 1, .blocks = outer, .block_count = 2 },
+            0,
+            "1000\n"
+            "1000\n"
+            "1010\n"
+            "1010\n");
 }
 
 static bool test_empty_keys(void)
 {
     struct reference_attention a = scalar_attention();
-    struct vkmoe_pattern pattern = {.kind = VKMOE_PATTERN_STRIDED, .step = 4, .phase = 1};
+    struct vkmoe_pattern pattern = { .kind = VKMOE_PATTERN_STRIDED, .step = 4, .phase = 1 };
     double y[3];
     a.patterns = &pattern;
-    a.output_bias = (double[]){3.0};
-    attend(&a, 3, (const float[]){5.0f, 6.0f, 7.0f}, NULL, y);
-    return near("nothing seen", y[0], 3.0) && near("key 1", y[1], 9.0) &&
-        near("key 1", y[2], 9.0);
+    a.output_bias = (double[]){ 3.0 };
+    attend(&a, 3, (const float[]){ 5.0f, 6.0f, 7.0f }, NULL, y);
+    return near("nothing seen", y[0], 3.0) && near("key 1", y[1], 9.0) && near("key 1", y[2], 9.0);
 }
 
 static bool test_both_sides(void)
 {
     struct reference_attention a = scalar_attention();
-    struct vkmoe_pattern pattern = {.both_sides = true};
+    struct vkmoe_pattern pattern = { .both_sides = true };
     double y[3];
     a.patterns = &pattern;
     a.query_bias = NULL; // all scores are 0
-    attend(&a, 3, (const float[]){1.0f, 2.0f, 6.0f}, (const uint32_t[]){3}, y);
+    attend(&a, 3, (const float[]){ 1.0f, 2.0f, 6.0f }, (const uint32_t[]){ 3 }, y);
     bool ok = near("all", y[0], 3.0);
-    attend(&a, 3, (const float[]){1.0f, 2.0f, 6.0f}, (const uint32_t[]){2}, y);
+    attend(&a, 3, (const float[]){ 1.0f, 2.0f, 6.0f }, (const uint32_t[]){ 2 }, y);
     return ok && near("two held", y[0], 1.5);
 }
 
 // Values 1 and 10 of the two kv heads; the output matrix keeps the four heads apart.
 static bool test_kv_heads(void)
 {
-    double output[16] = {0}, y[4];
+    double output[16] = { 0 }, y[4];
     for (int i = 0; i < 4; i++)
         output[5 * i] = 1.0;
-    double matrix[16] = {0}, value_bias[2] = {1.0, 10.0};
+    double matrix[16] = { 0 }, value_bias[2] = { 1.0, 10.0 };
     struct reference_attention a = {
-        .hidden = 4, .head_size = 1, .heads = 4, .kv_heads = 2, .experts = 1,
-        .experts_per_token = 1, .query = matrix, .key = matrix, .value = matrix,
-        .value_bias = value_bias, .output = output,
+        .hidden = 4,
+        .head_size = 1,
+        .heads = 4,
+        .kv_heads = 2,
+        .experts = 1,
+        .experts_per_token = 1,
+        .query = matrix,
+        .key = matrix,
+        .value = matrix,
+        .value_bias = value_bias,
+        .output = output,
     };
-    const float x[4] = {0};
+    const float x[4] = { 0 };
     attend(&a, 1, x, NULL, y);
     bool ok = near("head 1", y[1], 1.0) && near("head 2", y[2], 10.0);
     a.tiled_kv = true;
@@ -178,29 +259,32 @@ static bool test_kv_heads(void)
 // multiplies by 10^e and the window of expert 2 is one key.
 static bool test_experts(void)
 {
-    double output[3] = {1, 10, 100}, y[2], w[4];
-    double logits[3] = {log(1.0), log(2.0), log(4.0)};
-    struct vkmoe_pattern patterns[3] = {{0}, {0}, {.left = 1}};
+    double output[3] = { 1, 10, 100 }, y[2], w[4];
+    double logits[3] = { log(1.0), log(2.0), log(4.0) };
+    struct vkmoe_pattern patterns[3] = { { 0 }, { 0 }, { .left = 1 } };
     struct reference_attention a = scalar_attention();
     a.experts = 3;
     a.experts_per_token = 2;
-    a.router = (struct reference_layer){.hidden = 1, .experts = 3, .experts_per_token = 2,
-        .renormalize = true, .router_bias = logits};
+    a.router = (struct reference_layer){ .hidden = 1,
+        .experts = 3,
+        .experts_per_token = 2,
+        .renormalize = true,
+        .router_bias = logits };
     a.query_bias = NULL;
     a.output = output;
     a.patterns = patterns;
-    const float x[2] = {1.0f, 4.0f};
+    const float x[2] = { 1.0f, 4.0f };
     attend(&a, 2, x, NULL, y);
     bool ok = near("y[0]", y[0], 100 * 2.0 / 3 + 10 / 3.0);
     ok &= near("y[1]", y[1], 4 * 100 * 2.0 / 3 + 2.5 * 10 / 3.0);
 
     struct reference_history history;
     reference_history_init(&history, &a, 1, 2, VKMOE_DTYPE_F32);
-    const int32_t ids_in[4] = {0, 2, -5, 99};
-    const float weights_in[4] = {-0.0f, 0.5f, 1.0f, 2.0f};
+    const int32_t ids_in[4] = { 0, 2, -5, 99 };
+    const float weights_in[4] = { -0.0f, 0.5f, 1.0f, 2.0f };
     int32_t ids[4];
-    reference_attend(&a, 2, x, (const uint32_t[]){0, 1}, NULL, NULL, &history, false, ids_in, weights_in,
-        y, ids, w, NULL);
+    reference_attend(&a, 2, x, (const uint32_t[]){ 0, 1 }, NULL, NULL, &history, false, ids_in,
+        weights_in, y, ids, w, NULL);
     reference_history_finish(&history);
     ok &= near("dropped", y[0], 50.0) && same("clamped", ids[2], 0) && same("clamped", ids[3], 2);
     return ok && near("supplied", y[1], 2.5 + 2.0 * 400);
@@ -208,15 +292,21 @@ static bool test_experts(void)
 
 static bool test_rope_pairs(void)
 {
-    double identity[16] = {0};
+    double identity[16] = { 0 };
     for (int i = 0; i < 4; i++)
         identity[5 * i] = 1.0;
     struct reference_attention a = {
-        .hidden = 4, .head_size = 4, .heads = 1, .kv_heads = 1, .experts = 1,
-        .experts_per_token = 1, .key = identity, .value = identity,
-        .rope = {.kind = VKMOE_ROPE_HALF, .base = 100.0f}, // frequencies 1 and 1/10
+        .hidden = 4,
+        .head_size = 4,
+        .heads = 1,
+        .kv_heads = 1,
+        .experts = 1,
+        .experts_per_token = 1,
+        .key = identity,
+        .value = identity,
+        .rope = { .kind = VKMOE_ROPE_HALF, .base = 100.0f }, // frequencies 1 and 1/10
     };
-    const float x[4] = {1.0f, 2.0f, 3.0f, 4.0f};
+    const float x[4] = { 1.0f, 2.0f, 3.0f, 4.0f };
     const uint32_t position = 3;
     struct reference_history h;
     reference_history_init(&h, &a, 1, 4, VKMOE_DTYPE_F32);
@@ -255,30 +345,55 @@ static bool test_rope_scalings(void)
         uint32_t size, pairs[5];
         double frequencies[5];
     } rows[] = {
-        {{.kind = VKMOE_ROPE_HALF, .base = 150000, .scaling = VKMOE_ROPE_SCALING_YARN, .factor = 32,
-            .original_positions = 4096, .truncate_off = true}, 64, {0, 8, 12, 17, 31}, // gpt-oss
-            {1.0, 0.050813274815461475, 0.006794959489732219, 0.00012931870124506317,
-                3.0235114281192144e-07}},
-        {{.kind = VKMOE_ROPE_HALF, .scaling = VKMOE_ROPE_SCALING_YARN, .factor = 40,
-            .original_positions = 4096, .beta_fast = 32, .beta_slow = 1}, 128,
-            {0, 20, 30, 45, 63}, {1.0, 0.056234132519034905, 0.008334508951020777,
-                9.62454078787182e-05, 2.8869549617236457e-06}},
-        {{.kind = VKMOE_ROPE_HALF, .base = 500000, .scaling = VKMOE_ROPE_SCALING_LLAMA3, .factor = 8,
-            .original_positions = 8192, .low_factor = 1, .high_factor = 4}, 128, // Llama 3.1
-            {0, 25, 30, 33, 63}, {1.0, 0.005940730375674967, 0.0013718935677611381,
-                0.00031269375038406517, 3.068925988914511e-07}},
-        {{.kind = VKMOE_ROPE_HALF, .scaling = VKMOE_ROPE_SCALING_DYNAMIC, .factor = 4,
-            .original_positions = 2048}, 128, {0, 20, 30, 45, 63}, {1.0, 0.03064856769555477,
-                0.005365562710151102, 0.00039302747621535253, 1.7068371136287606e-05}},
-        {{.kind = VKMOE_ROPE_HALF, .scaling = VKMOE_ROPE_SCALING_DYNAMIC, .factor = 2,
-            .original_positions = 8192}, 64, {0, 8, 12, 17, 31}, {1.0, 0.1, 0.03162277660168379,
-                0.007498942093324559, 0.0001333521432163324}},
+        { { .kind = VKMOE_ROPE_HALF,
+              .base = 150000,
+              .scaling = VKMOE_ROPE_SCALING_YARN,
+              .factor = 32,
+              .original_positions = 4096,
+              .truncate_off = true },
+            64, { 0, 8, 12, 17, 31 }, // gpt-oss
+            { 1.0, 0.050813274815461475, 0.006794959489732219, 0.00012931870124506317,
+                3.0235114281192144e-07 } },
+        { { .kind = VKMOE_ROPE_HALF,
+              .scaling = VKMOE_ROPE_SCALING_YARN,
+              .factor = 40,
+              .original_positions = 4096,
+              .beta_fast = 32,
+              .beta_slow = 1 },
+            128, { 0, 20, 30, 45, 63 },
+            { 1.0, 0.056234132519034905, 0.008334508951020777, 9.62454078787182e-05,
+                2.8869549617236457e-06 } },
+        { { .kind = VKMOE_ROPE_HALF,
+              .base = 500000,
+              .scaling = VKMOE_ROPE_SCALING_LLAMA3,
+              .factor = 8,
+              .original_positions = 8192,
+              .low_factor = 1,
+              .high_factor = 4 },
+            128, // Llama 3.1
+            { 0, 25, 30, 33, 63 },
+            { 1.0, 0.005940730375674967, 0.0013718935677611381, 0.00031269375038406517,
+                3.068925988914511e-07 } },
+        { { .kind = VKMOE_ROPE_HALF,
+              .scaling = VKMOE_ROPE_SCALING_DYNAMIC,
+              .factor = 4,
+              .original_positions = 2048 },
+            128, { 0, 20, 30, 45, 63 },
+            { 1.0, 0.03064856769555477, 0.005365562710151102, 0.00039302747621535253,
+                1.7068371136287606e-05 } },
+        { { .kind = VKMOE_ROPE_HALF,
+              .scaling = VKMOE_ROPE_SCALING_DYNAMIC,
+              .factor = 2,
+              .original_positions = 8192 },
+            64, { 0, 8, 12, 17, 31 },
+            { 1.0, 0.1, 0.03162277660168379, 0.007498942093324559, 0.0001333521432163324 } },
     };
     bool ok = true;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         for (int j = 0; j < 5; j++)
-            ok &= near("angle", reference_rope_angle(&rows[i].rope, rows[i].size, 5000,
-                rows[i].pairs[j], 1000), 1000 * rows[i].frequencies[j]);
+            ok &= near("angle",
+                reference_rope_angle(&rows[i].rope, rows[i].size, 5000, rows[i].pairs[j], 1000),
+                1000 * rows[i].frequencies[j]);
     }
     ok &= near("yarn", reference_rope_factor(&rows[0].rope), 1.3465735902799727);
     ok &= near("yarn", reference_rope_factor(&rows[1].rope), 1.3688879454113936);
@@ -289,14 +404,21 @@ static bool test_rope_scalings(void)
 // x = 3, 4 | 6, 8 as two heads: mean squares 12.5 | 50, of all four 31.25.
 static bool test_norms(void)
 {
-    double identity[16] = {0}, norm[4] = {1, 2, 3, 4};
+    double identity[16] = { 0 }, norm[4] = { 1, 2, 3, 4 };
     for (int i = 0; i < 4; i++)
         identity[5 * i] = 1.0;
     struct reference_attention a = {
-        .hidden = 4, .head_size = 2, .heads = 2, .kv_heads = 2, .experts = 1,
-        .experts_per_token = 1, .key = identity, .value = identity, .key_norm = norm,
+        .hidden = 4,
+        .head_size = 2,
+        .heads = 2,
+        .kv_heads = 2,
+        .experts = 1,
+        .experts_per_token = 1,
+        .key = identity,
+        .value = identity,
+        .key_norm = norm,
     };
-    const float x[4] = {3.0f, 4.0f, 6.0f, 8.0f};
+    const float x[4] = { 3.0f, 4.0f, 6.0f, 8.0f };
     const uint32_t position = 0;
     struct reference_history h;
     reference_history_init(&h, &a, 1, 1, VKMOE_DTYPE_F32);
@@ -318,8 +440,8 @@ static bool test_norms(void)
 // ----------------------------------------------------------------------- tiny models
 
 // The largest error of a block's attention against what was recorded, or infinity.
-static double recorded_error(const char *model, uint32_t block,
-    const struct reference_attention *a, bool quiet)
+static double recorded_error(
+    const char *model, uint32_t block, const struct reference_attention *a, bool quiet)
 {
     enum { TOKENS = RECORDED_TOKENS, HIDDEN = RECORDED_HIDDEN };
     char name[64];
@@ -337,10 +459,11 @@ static double recorded_error(const char *model, uint32_t block,
             abort();
         struct reference_history history;
         reference_history_init(&history, a, 1, TOKENS, VKMOE_DTYPE_F32);
-        reference_attend(a, TOKENS, x, positions, NULL, NULL, &history, false, NULL, NULL, y, NULL, NULL,
-            NULL);
+        reference_attend(
+            a, TOKENS, x, positions, NULL, NULL, &history, false, NULL, NULL, y, NULL, NULL, NULL);
         error = compare_floats(name, y, recorded, (uint64_t)TOKENS * HIDDEN, HIDDEN,
-            quiet ? INFINITY : COMPARE_F32_TOLERANCE).error;
+            quiet ? INFINITY : COMPARE_F32_TOLERANCE)
+                    .error;
         reference_history_finish(&history);
         free(y);
     }
@@ -365,8 +488,8 @@ static bool check_recorded_routing(const struct reference_attention *a, uint32_t
         int32_t ids[CHOICES];
         double weights[CHOICES];
         reference_forward(&a->router, TOKENS, 0, x, NULL, NULL, NULL, NULL, ids, weights, NULL);
-        ok = compare_ids("ids", ids, recorded_id, CHOICES, 2) &&
-            compare_floats("weights", weights, recorded_weights, CHOICES, 2, 1e-6).ok;
+        ok = compare_ids("ids", ids, recorded_id, CHOICES, 2)
+            && compare_floats("weights", weights, recorded_weights, CHOICES, 2, 1e-6).ok;
     }
     free(x);
     free(recorded_id);
@@ -408,10 +531,10 @@ static bool test_traps(void)
     bool ok = recorded_attention("tiny-jetmoe", 1, &a);
     struct vkmoe_pattern *patterns = a.patterns;
     for (int trap = 0; ok && trap < 5; trap++) {
-        static const char *const names[] = {"rope before the projection", "kv head over slots",
-            "no windows", "windows one longer", "softmax before top-k"};
+        static const char *const names[] = { "rope before the projection", "kv head over slots",
+            "no windows", "windows one longer", "softmax before top-k" };
         struct reference_attention wrong = a;
-        struct vkmoe_pattern longer[8] = {0};
+        struct vkmoe_pattern longer[8] = { 0 };
         wrong.rope_before_projection = trap == 0;
         wrong.kv_head_over_slots = trap == 1;
         for (int e = 0; trap == 3 && e < 8; e++)
@@ -436,15 +559,14 @@ static bool check_logits(const char *name, const char *file, bool windows)
     enum { TOKENS = RECORDED_TOKENS, COUNT = RECORDED_TOKENS * RECORDED_VOCABULARY };
     char path[1024];
     vkmoe_checkpoint *model = NULL;
-    struct reference_network network = {0};
-    struct reference_memory memory = {0};
+    struct reference_network network = { 0 };
+    struct reference_memory memory = { 0 };
     snprintf(path, sizeof(path), VKMOE_TEST_MODELS "/%s", name);
     int32_t *tokens = recorded_ids(name, "tokens", TOKENS);
     float *recorded = recorded_floats(name, file, COUNT);
     double *logits = calloc(COUNT, sizeof(double));
-    bool ok = tokens && recorded && logits &&
-        vkmoe_checkpoint_open(path, NULL, &model) == VKMOE_OK &&
-        reference_network_from(model, &network);
+    bool ok = tokens && recorded && logits && vkmoe_checkpoint_open(path, NULL, &model) == VKMOE_OK
+        && reference_network_from(model, &network);
     if (ok) {
         uint32_t ids[TOKENS], positions[TOKENS];
         for (uint32_t t = 0; t < TOKENS; t++) {
@@ -456,10 +578,10 @@ static bool check_logits(const char *name, const char *file, bool windows)
             network.blocks[b].attention.patterns = NULL;
         }
         reference_memory_init(&memory, &network, 1, TOKENS, VKMOE_DTYPE_F32);
-        reference_network_forward(&network, TOKENS, ids, positions, NULL, &memory, logits, NULL,
-            NULL);
-        struct compare_result result = compare_floats(file, logits, recorded, COUNT,
-            RECORDED_VOCABULARY, 1e-4);
+        reference_network_forward(
+            &network, TOKENS, ids, positions, NULL, &memory, logits, NULL, NULL);
+        struct compare_result result =
+            compare_floats(file, logits, recorded, COUNT, RECORDED_VOCABULARY, 1e-4);
         tap_note("%s, %s: error %.2g of rms", name, file, result.error);
         ok = result.ok;
         reference_memory_finish(&memory);
@@ -488,10 +610,10 @@ static bool check_case(const struct attention_case *c, uint64_t seed)
     struct attention_data data;
     struct reference_history history;
     attention_data_init(&data, c, seed);
-    reference_history_init(&history, &data.reference, data.sequences, data.capacity,
-        c->cache_dtype);
-    reference_remember(&data.reference, data.history.tokens, data.history.x,
-        data.history.positions, data.history.sequences, &history);
+    reference_history_init(
+        &history, &data.reference, data.sequences, data.capacity, c->cache_dtype);
+    reference_remember(&data.reference, data.history.tokens, data.history.x, data.history.positions,
+        data.history.sequences, &history);
     const struct attention_batch *b = &data.batch;
     size_t count = (size_t)b->tokens * c->attention.hidden;
     double *y = calloc(count + 1, sizeof(double));
@@ -535,31 +657,31 @@ int main(int argc, char **argv)
         const char *name;
         bool (*run)(void);
     } tests[] = {
-        {"softmax", test_softmax},
-        {"default-scale", test_default_scale},
-        {"patterns", test_patterns},
-        {"listed-blocks", test_listed_blocks},
-        {"chosen-blocks", test_chosen_blocks},
-        {"tied-blocks", test_tied_blocks},
-        {"blocks-of-each-head", test_blocks_of_each_head},
-        {"empty-keys", test_empty_keys},
-        {"both-sides", test_both_sides},
-        {"kv-heads", test_kv_heads},
-        {"kv-heads-of-experts", test_kv_heads_of_experts},
-        {"position-bias", test_position_bias},
-        {"mixed-values", test_mixed_values},
-        {"mixed-outputs", test_mixed_outputs},
-        {"mixes-of-one", test_mixes_of_one},
-        {"two-levels", test_two_levels},
-        {"stored", test_stored},
-        {"experts", test_experts},
-        {"rope-pairs", test_rope_pairs},
-        {"rope-scalings", test_rope_scalings},
-        {"norms", test_norms},
-        {"tiny-mixtral", test_tiny_mixtral},
-        {"tiny-jetmoe", test_tiny_jetmoe},
-        {"traps", test_traps},
-        {"logits", test_logits},
+        { "softmax", test_softmax },
+        { "default-scale", test_default_scale },
+        { "patterns", test_patterns },
+        { "listed-blocks", test_listed_blocks },
+        { "chosen-blocks", test_chosen_blocks },
+        { "tied-blocks", test_tied_blocks },
+        { "blocks-of-each-head", test_blocks_of_each_head },
+        { "empty-keys", test_empty_keys },
+        { "both-sides", test_both_sides },
+        { "kv-heads", test_kv_heads },
+        { "kv-heads-of-experts", test_kv_heads_of_experts },
+        { "position-bias", test_position_bias },
+        { "mixed-values", test_mixed_values },
+        { "mixed-outputs", test_mixed_outputs },
+        { "mixes-of-one", test_mixes_of_one },
+        { "two-levels", test_two_levels },
+        { "stored", test_stored },
+        { "experts", test_experts },
+        { "rope-pairs", test_rope_pairs },
+        { "rope-scalings", test_rope_scalings },
+        { "norms", test_norms },
+        { "tiny-mixtral", test_tiny_mixtral },
+        { "tiny-jetmoe", test_tiny_jetmoe },
+        { "traps", test_traps },
+        { "logits", test_logits },
     };
     struct tap tap;
     if (!tap_begin(&tap, argc, argv))

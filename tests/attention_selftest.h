@@ -24,13 +24,21 @@ static inline bool same(const char *what, long actual, long expected)
 
 // Width 1: q = 1 whatever x is, k = v = x. So the scores are the x of the keys, and y is
 // their mean weighed by e^x. The arrays are the tests'; there is nothing to finish.
-static double zero[8], one[8] = {1, 1, 1, 1, 1, 1, 1, 1};
+static double zero[8], one[8] = { 1, 1, 1, 1, 1, 1, 1, 1 };
 
 static inline struct reference_attention scalar_attention(void)
 {
     return (struct reference_attention){
-        .hidden = 1, .head_size = 1, .heads = 1, .kv_heads = 1, .experts = 1,
-        .experts_per_token = 1, .query = zero, .query_bias = one, .key = one, .value = one,
+        .hidden = 1,
+        .head_size = 1,
+        .heads = 1,
+        .kv_heads = 1,
+        .experts = 1,
+        .experts_per_token = 1,
+        .query = zero,
+        .query_bias = one,
+        .key = one,
+        .value = one,
         .output = one,
     };
 }
@@ -39,11 +47,11 @@ static inline struct reference_attention scalar_attention(void)
 static inline void attend(const struct reference_attention *a, uint32_t tokens, const float *x,
     const uint32_t *lengths, double *y)
 {
-    const uint32_t positions[8] = {0, 1, 2, 3, 4, 5, 6, 7};
+    const uint32_t positions[8] = { 0, 1, 2, 3, 4, 5, 6, 7 };
     struct reference_history history;
     reference_history_init(&history, a, 1, 8, VKMOE_DTYPE_F32);
-    reference_attend(a, tokens, x, positions, NULL, lengths, &history, false, NULL, NULL, y, NULL,
-        NULL, NULL);
+    reference_attend(
+        a, tokens, x, positions, NULL, lengths, &history, false, NULL, NULL, y, NULL, NULL, NULL);
     reference_history_finish(&history);
 }
 

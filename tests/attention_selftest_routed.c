@@ -26,35 +26,36 @@ static bool check_choice(const char *what, struct vkmoe_pattern pattern, double 
 // Means of the blocks of two: 1, 9, 4 and, of the last token's own, -55.
 bool test_chosen_blocks(void)
 {
-    const float x[8] = {0.5f, 1.5f, 8, 10, 4, 4, -50, -60};
-    bool ok = check_choice("its own alone", (struct vkmoe_pattern){.top = 1}, 1, x, 7, -55.0);
-    ok &= check_choice("half its own", (struct vkmoe_pattern){.top = 1}, 1, x, 6, -50.0);
-    ok &= check_choice("first token", (struct vkmoe_pattern){.top = 3}, 1, x, 0, 0.5);
-    ok &= check_choice("best", (struct vkmoe_pattern){.top = 2}, 1, x, 7, (18 - 110) / 4.0);
-    ok &= check_choice("best, half its own", (struct vkmoe_pattern){.top = 2}, 1, x, 6,
-        (18 - 50) / 3.0);
-    ok &= check_choice("two best", (struct vkmoe_pattern){.top = 3}, 1, x, 7, (26 - 110) / 6.0);
-    ok &= check_choice("all", (struct vkmoe_pattern){.top = 4}, 1, x, 7, (28 - 110) / 8.0);
-    ok &= check_choice("more than there are", (struct vkmoe_pattern){.top = 64}, 1, x, 7,
-        (28 - 110) / 8.0);
-    ok &= check_choice("no later ones", (struct vkmoe_pattern){.top = 64}, 1, x, 3, 20 / 4.0);
-    ok &= check_choice("other way round", (struct vkmoe_pattern){.top = 2}, -1, x, 7,
-        (2 - 110) / 4.0);
-    ok &= check_choice("sink", (struct vkmoe_pattern){.top = 1, .sinks = 1}, 1, x, 7,
-        (0.5 - 110) / 3.0);
-    ok &= check_choice("local", (struct vkmoe_pattern){.top = 1, .local = 2}, 1, x, 6,
-        (4 - 50) / 2.0);
+    const float x[8] = { 0.5f, 1.5f, 8, 10, 4, 4, -50, -60 };
+    bool ok = check_choice("its own alone", (struct vkmoe_pattern){ .top = 1 }, 1, x, 7, -55.0);
+    ok &= check_choice("half its own", (struct vkmoe_pattern){ .top = 1 }, 1, x, 6, -50.0);
+    ok &= check_choice("first token", (struct vkmoe_pattern){ .top = 3 }, 1, x, 0, 0.5);
+    ok &= check_choice("best", (struct vkmoe_pattern){ .top = 2 }, 1, x, 7, (18 - 110) / 4.0);
+    ok &= check_choice(
+        "best, half its own", (struct vkmoe_pattern){ .top = 2 }, 1, x, 6, (18 - 50) / 3.0);
+    ok &= check_choice("two best", (struct vkmoe_pattern){ .top = 3 }, 1, x, 7, (26 - 110) / 6.0);
+    ok &= check_choice("all", (struct vkmoe_pattern){ .top = 4 }, 1, x, 7, (28 - 110) / 8.0);
+    ok &= check_choice(
+        "more than there are", (struct vkmoe_pattern){ .top = 64 }, 1, x, 7, (28 - 110) / 8.0);
+    ok &= check_choice("no later ones", (struct vkmoe_pattern){ .top = 64 }, 1, x, 3, 20 / 4.0);
+    ok &= check_choice(
+        "other way round", (struct vkmoe_pattern){ .top = 2 }, -1, x, 7, (2 - 110) / 4.0);
+    ok &= check_choice(
+        "sink", (struct vkmoe_pattern){ .top = 1, .sinks = 1 }, 1, x, 7, (0.5 - 110) / 3.0);
+    ok &= check_choice(
+        "local", (struct vkmoe_pattern){ .top = 1, .local = 2 }, 1, x, 6, (4 - 50) / 2.0);
     // The choice does not know of the window.
-    return ok & check_choice("window", (struct vkmoe_pattern){.top = 2, .left = 3}, 1, x, 7, -55.0)
-        & check_choice("window", (struct vkmoe_pattern){.top = 3, .left = 3}, 1, x, 7,
-            (4 - 110) / 3.0);
+    return ok
+        & check_choice("window", (struct vkmoe_pattern){ .top = 2, .left = 3 }, 1, x, 7, -55.0)
+        & check_choice(
+            "window", (struct vkmoe_pattern){ .top = 3, .left = 3 }, 1, x, 7, (4 - 110) / 3.0);
 }
 
 // Three blocks with the mean 2, which only softmax tells apart, and the last token's own.
 bool test_tied_blocks(void)
 {
-    const float x[8] = {1, 3, 2, 2, 5, -1, 0, 0};
-    struct vkmoe_pattern pattern = {.kind = VKMOE_PATTERN_BLOCKS, .block = 2, .top = 2};
+    const float x[8] = { 1, 3, 2, 2, 5, -1, 0, 0 };
+    struct vkmoe_pattern pattern = { .kind = VKMOE_PATTERN_BLOCKS, .block = 2, .top = 2 };
     double y[8];
     struct reference_attention a = scalar_attention();
     a.patterns = &pattern;
@@ -62,17 +63,18 @@ bool test_tied_blocks(void)
     bool ok = near("the lowest", y[7], (exp(1) + 3 * exp(3)) / (2 + exp(1) + exp(3)));
     pattern.top = 3;
     attend(&a, 8, x, NULL, y);
-    return ok & near("the two lowest", y[7], (exp(1) + 3 * exp(3) + 4 * exp(2))
-        / (2 + exp(1) + exp(3) + 2 * exp(2)));
+    return ok
+        & near("the two lowest", y[7],
+            (exp(1) + 3 * exp(3) + 4 * exp(2)) / (2 + exp(1) + exp(3) + 2 * exp(2)));
 }
 
 // Two heads of one kv head, of which one likes the smallest mean, and two kv heads of which
 // one has the keys the other way round.
 bool test_blocks_of_each_head(void)
 {
-    const float x[6] = {1, 1, 9, 9, 4, 4};
-    struct vkmoe_pattern pattern = {.kind = VKMOE_PATTERN_BLOCKS, .block = 2, .top = 2};
-    double y[6], output[2] = {1, 100}, queries[2] = {1, -1}, keys[2] = {1, -1};
+    const float x[6] = { 1, 1, 9, 9, 4, 4 };
+    struct vkmoe_pattern pattern = { .kind = VKMOE_PATTERN_BLOCKS, .block = 2, .top = 2 };
+    double y[6], output[2] = { 1, 100 }, queries[2] = { 1, -1 }, keys[2] = { 1, -1 };
     struct reference_attention a = scalar_attention();
     a.patterns = &pattern;
     a.scale = FLAT;
@@ -93,9 +95,9 @@ bool test_blocks_of_each_head(void)
 // Values 1, 10 and 100 of the three kv heads.
 bool test_kv_heads_of_experts(void)
 {
-    double values[3] = {1, 10, 100}, logits[3] = {0.0, log(2.0), log(4.0)}, y[4];
-    uint32_t first[3] = {2, 0, 1};
-    const float x[4] = {0};
+    double values[3] = { 1, 10, 100 }, logits[3] = { 0.0, log(2.0), log(4.0) }, y[4];
+    uint32_t first[3] = { 2, 0, 1 };
+    const float x[4] = { 0 };
     struct reference_attention a = scalar_attention();
     a.value_bias = values;
     a.key = a.value = zero;
@@ -103,18 +105,29 @@ bool test_kv_heads_of_experts(void)
     a.expert_kv_heads = 1;
     a.first_kv_head = first;
     a.experts = a.experts_per_token = 3;
-    a.router = (struct reference_layer){.hidden = 1, .experts = 3, .experts_per_token = 3,
-        .router_bias = logits};
+    a.router = (struct reference_layer){
+        .hidden = 1, .experts = 3, .experts_per_token = 3, .router_bias = logits
+    };
     attend(&a, 1, x, NULL, y);
     bool ok = near("own", y[0], (1 * 100 + 2 * 1 + 4 * 10) / 7.0);
 
-    double identity[16] = {0}, matrix[16] = {0};
+    double identity[16] = { 0 }, matrix[16] = { 0 };
     for (int i = 0; i < 4; i++)
         identity[5 * i] = 1.0;
     a = (struct reference_attention){
-        .hidden = 4, .head_size = 1, .heads = 4, .kv_heads = 3, .expert_kv_heads = 2,
-        .first_kv_head = (uint32_t[]){1}, .experts = 1, .experts_per_token = 1, .query = matrix,
-        .key = matrix, .value = matrix, .value_bias = values, .output = identity,
+        .hidden = 4,
+        .head_size = 1,
+        .heads = 4,
+        .kv_heads = 3,
+        .expert_kv_heads = 2,
+        .first_kv_head = (uint32_t[]){ 1 },
+        .experts = 1,
+        .experts_per_token = 1,
+        .query = matrix,
+        .key = matrix,
+        .value = matrix,
+        .value_bias = values,
+        .output = identity,
     };
     attend(&a, 1, x, NULL, y);
     ok &= near("head 1 of 4", y[1], 10.0) && near("head 2 of 4", y[2], 100.0);
@@ -126,9 +139,9 @@ bool test_kv_heads_of_experts(void)
 // Without queries only the bias weighs: by 2 what is before, by 5 what is behind.
 bool test_position_bias(void)
 {
-    const float x[3] = {1, 2, 6};
-    double bias[6] = {log(2.0), 0.0, log(5.0), 0.0, 0.0, 0.0}, output[2] = {1, 100}, y[3];
-    struct vkmoe_pattern both_sides = {.both_sides = true};
+    const float x[3] = { 1, 2, 6 };
+    double bias[6] = { log(2.0), 0.0, log(5.0), 0.0, 0.0, 0.0 }, output[2] = { 1, 100 }, y[3];
+    struct vkmoe_pattern both_sides = { .both_sides = true };
     struct reference_attention a = scalar_attention();
     a.query_bias = NULL;
     a.position_bias = bias;
@@ -144,7 +157,7 @@ bool test_position_bias(void)
     ok &= near("sink", y[1], (2 * 1 + 2) / 4.0);
     a.sinks = NULL;
     a.patterns = &both_sides;
-    attend(&a, 3, x, (const uint32_t[]){3}, y);
+    attend(&a, 3, x, (const uint32_t[]){ 3 }, y);
     ok &= near("behind, no further", y[0], (1 + 5 * 2 + 5 * 6) / 11.0);
     ok &= near("around", y[1], (2 * 1 + 2 + 5 * 6) / 8.0);
     a.patterns = NULL;
@@ -162,14 +175,19 @@ static double sigmoid(double x)
     return 1.0 / (1.0 + exp(-x));
 }
 
-static struct reference_head_experts mix(uint32_t heads, uint32_t experts, uint32_t k,
-    uint32_t hidden, double *gate, double *matrices)
+static struct reference_head_experts mix(
+    uint32_t heads, uint32_t experts, uint32_t k, uint32_t hidden, double *gate, double *matrices)
 {
     return (struct reference_head_experts){
         .experts = experts,
         .experts_per_token = k,
-        .router = {.hidden = hidden, .experts = heads * experts, .experts_per_token = heads * k,
-            .score = VKMOE_SCORE_SIGMOID, .groups = heads, .each_group = true, .router = gate},
+        .router = { .hidden = hidden,
+            .experts = heads * experts,
+            .experts_per_token = heads * k,
+            .score = VKMOE_SCORE_SIGMOID,
+            .groups = heads,
+            .each_group = true,
+            .router = gate },
         .matrices = matrices,
     };
 }
@@ -177,40 +195,42 @@ static struct reference_head_experts mix(uint32_t heads, uint32_t experts, uint3
 // A positive x takes the experts 10 and 3000, a negative one 100 and 1000.
 bool test_mixed_values(void)
 {
-    double gate[4] = {1, -1, -2, 2}, matrices[4] = {10, 100, 1000, 3000}, output[2] = {1, 1}, y[2];
+    double gate[4] = { 1, -1, -2, 2 }, matrices[4] = { 10, 100, 1000, 3000 }, output[2] = { 1, 1 },
+           y[2];
     struct reference_attention a = scalar_attention();
     a.scale = FLAT;
     a.heads = a.kv_heads = 2;
     a.output = output;
     a.value = NULL;
     a.value_experts = mix(2, 2, 1, 1, gate, matrices);
-    attend(&a, 2, (const float[]){2, -1}, NULL, y);
+    attend(&a, 2, (const float[]){ 2, -1 }, NULL, y);
     const double first = 2 * (10 * sigmoid(2) + 3000 * sigmoid(4));
     const double second = -(100 * sigmoid(1) + 1000 * sigmoid(2));
     bool ok = near("one of two", y[0], first) && near("by key", y[1], (first + second) / 2);
     a.value_experts = mix(2, 2, 2, 1, gate, matrices);
-    attend(&a, 1, (const float[]){2}, NULL, y);
+    attend(&a, 1, (const float[]){ 2 }, NULL, y);
     return ok & near("both", y[0], first + 2 * (100 * sigmoid(-2) + 1000 * sigmoid(-4)));
 }
 
 // Head 0 is 1 and head 1 is 10, whatever x is; x chooses as above, of the query's token.
 bool test_mixed_outputs(void)
 {
-    double gate[4] = {1, -1, -2, 2}, matrices[4] = {2, 3, 4, 5}, values[2] = {1, 10}, y[2];
+    double gate[4] = { 1, -1, -2, 2 }, matrices[4] = { 2, 3, 4, 5 }, values[2] = { 1, 10 }, y[2];
     struct reference_attention a = scalar_attention();
     a.heads = a.kv_heads = 2;
     a.value = zero;
     a.value_bias = values;
     a.output = NULL;
-    a.output_bias = (double[]){1000};
+    a.output_bias = (double[]){ 1000 };
     a.output_experts = mix(2, 2, 1, 1, gate, matrices);
-    attend(&a, 2, (const float[]){2, -1}, NULL, y);
+    attend(&a, 2, (const float[]){ 2, -1 }, NULL, y);
     bool ok = near("one of two", y[0], 1000 + 2 * sigmoid(2) + 5 * 10 * sigmoid(4));
     ok &= near("by query", y[1], 1000 + 3 * sigmoid(1) + 4 * 10 * sigmoid(2));
     a.output_experts = mix(2, 2, 2, 1, gate, matrices);
-    attend(&a, 1, (const float[]){2}, NULL, y);
-    return ok & near("both", y[0], 1000 + 2 * sigmoid(2) + 3 * sigmoid(-2)
-        + 10 * (4 * sigmoid(-4) + 5 * sigmoid(4)));
+    attend(&a, 1, (const float[]){ 2 }, NULL, y);
+    return ok
+        & near("both", y[0],
+            1000 + 2 * sigmoid(2) + 3 * sigmoid(-2) + 10 * (4 * sigmoid(-4) + 5 * sigmoid(4)));
 }
 
 // With one expert a head, mixes are dense attention whose values and heads have one factor
@@ -221,7 +241,7 @@ bool test_mixes_of_one(void)
     double numbers[4][WIDTH * HIDDEN], value_gate[HEADS * HIDDEN], output_gate[HEADS * HIDDEN];
     double y[TOKENS * HIDDEN], dense_y[TOKENS * HIDDEN], by_head[WIDTH * HIDDEN];
     float x[TOKENS * HIDDEN];
-    const uint32_t positions[TOKENS] = {0, 1, 2};
+    const uint32_t positions[TOKENS] = { 0, 1, 2 };
     for (int i = 0; i < 4 * WIDTH * HIDDEN; i++)
         numbers[i / (WIDTH * HIDDEN)][i % (WIDTH * HIDDEN)] = sin(1 + 3.0 * i);
     for (int i = 0; i < HEADS * HIDDEN; i++) {
@@ -234,8 +254,15 @@ bool test_mixes_of_one(void)
     for (int i = 0; i < WIDTH * HIDDEN; i++)
         by_head[i % WIDTH / SIZE * HIDDEN * SIZE + i / WIDTH * SIZE + i % SIZE] = numbers[3][i];
     struct reference_attention dense = {
-        .hidden = HIDDEN, .head_size = SIZE, .heads = HEADS, .kv_heads = HEADS, .experts = 1,
-        .experts_per_token = 1, .query = numbers[0], .key = numbers[1], .value = numbers[2],
+        .hidden = HIDDEN,
+        .head_size = SIZE,
+        .heads = HEADS,
+        .kv_heads = HEADS,
+        .experts = 1,
+        .experts_per_token = 1,
+        .query = numbers[0],
+        .key = numbers[1],
+        .value = numbers[2],
         .output = numbers[3],
     };
     struct reference_attention mixed = dense;
@@ -281,9 +308,9 @@ bool test_mixes_of_one(void)
 bool test_two_levels(void)
 {
     enum { SHARED = 2, HEADS = 5, ACTIVE = 2 };
-    double gate[HEADS] = {0.3, -0.2, 0.1, 0.9, 0.5}, levels[2] = {0.7, -0.4}, y;
-    double value[HEADS] = {1, 2, 3, 5, 7}, output[HEADS] = {1, 10, 100, 1000, 10000};
-    uint32_t own[HEADS] = {0, 1, 2, 3, 4};
+    double gate[HEADS] = { 0.3, -0.2, 0.1, 0.9, 0.5 }, levels[2] = { 0.7, -0.4 }, y;
+    double value[HEADS] = { 1, 2, 3, 5, 7 }, output[HEADS] = { 1, 10, 100, 1000, 10000 };
+    uint32_t own[HEADS] = { 0, 1, 2, 3, 4 };
     const float x = 1.5f;
     struct reference_attention a = scalar_attention();
     a.query_bias = NULL;
@@ -295,12 +322,17 @@ bool test_two_levels(void)
     a.expert_kv_heads = 1;
     a.first_kv_head = own;
     a.experts_per_token = SHARED + ACTIVE;
-    a.router = (struct reference_layer){.hidden = 1, .experts = HEADS,
-        .experts_per_token = SHARED + ACTIVE, .always = SHARED, .renormalize = true,
-        .scale = ACTIVE, .router = gate, .levels = levels};
+    a.router = (struct reference_layer){ .hidden = 1,
+        .experts = HEADS,
+        .experts_per_token = SHARED + ACTIVE,
+        .always = SHARED,
+        .renormalize = true,
+        .scale = ACTIVE,
+        .router = gate,
+        .levels = levels };
     attend(&a, 1, &x, NULL, &y);
 
-    double g[HEADS] = {0}, shared = 0.0, chosen = 0.0, expected = 0.0;
+    double g[HEADS] = { 0 }, shared = 0.0, chosen = 0.0, expected = 0.0;
     const double alpha = 2.0 / (1.0 + exp((levels[1] - levels[0]) * x)); // of the shared; else 2 -
     for (int h = 0; h < SHARED; h++)
         shared += g[h] = exp(gate[h] * x);
@@ -318,8 +350,8 @@ bool test_two_levels(void)
 // Queries at positions 1 and 0 of a history that they leave alone.
 bool test_stored(void)
 {
-    const uint32_t positions[2] = {1, 0};
-    const float x[2] = {7, 8};
+    const uint32_t positions[2] = { 1, 0 };
+    const float x[2] = { 7, 8 };
     double y[2];
     struct reference_attention a = scalar_attention();
     struct reference_history h;

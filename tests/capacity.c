@@ -20,8 +20,8 @@ struct job {
 
 static void job_finish(struct job *j)
 {
-    vkmoe_buffer **const buffers[] = {&j->x, &j->y, &j->ids, &j->weights, &j->positions,
-        &j->sequences, &j->history.choices};
+    vkmoe_buffer **const buffers[] = { &j->x, &j->y, &j->ids, &j->weights, &j->positions,
+        &j->sequences, &j->history.choices };
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
         vkmoe_buffer_destroy(buffers[i]);
     vkmoe_moe_destroy(&j->layer);
@@ -36,11 +36,19 @@ static bool make_layer(struct job *j, struct rng *rng)
     for (uint32_t i = 0; i < EXPERTS * WIDTH * WIDTH; i++)
         numbers[i] = (float)rng_normal(rng);
     for (uint32_t e = 0; e < EXPERTS; e++)
-        up[e] = (struct vkmoe_view){.data = numbers + e * WIDTH * WIDTH};
-    CHECK_OK(vkmoe_moe_create(j->device, &(struct vkmoe_moe_params){
-        .hidden = WIDTH, .inner = WIDTH, .experts = EXPERTS, .experts_per_token = K,
-        .activation = VKMOE_ACTIVATION_RELU, .router.weight.data = numbers, .up = up, .down = up,
-    }, &j->layer));
+        up[e] = (struct vkmoe_view){ .data = numbers + e * WIDTH * WIDTH };
+    CHECK_OK(vkmoe_moe_create(j->device,
+        &(struct vkmoe_moe_params){
+            .hidden = WIDTH,
+            .inner = WIDTH,
+            .experts = EXPERTS,
+            .experts_per_token = K,
+            .activation = VKMOE_ACTIVATION_RELU,
+            .router.weight.data = numbers,
+            .up = up,
+            .down = up,
+        },
+        &j->layer));
     return true;
 fail:
     return false;
@@ -65,7 +73,8 @@ static bool make_arrays(struct job *j, struct rng *rng)
     CHECK_OK(vkmoe_buffer_create(j->device, K * size, &j->weights));
     CHECK_OK(vkmoe_buffer_create(j->device, size, &j->positions));
     CHECK_OK(vkmoe_buffer_create(j->device, size, &j->sequences));
-    j->history = (struct layer_history){.limit = LIMIT, .sequences = SEQUENCES, .capacity = PLACES};
+    j->history =
+        (struct layer_history){ .limit = LIMIT, .sequences = SEQUENCES, .capacity = PLACES };
     CHECK_OK(vkmoe_buffer_create(j->device, K * size, &j->history.choices));
     CHECK_OK(vkmoe_buffer_clear(j->history.choices, 0, K * size));
     CHECK_OK(vkmoe_buffer_upload(j->x, 0, x, WIDTH * size));
@@ -104,23 +113,32 @@ fail:
 
 static bool test_passes(void)
 {
-    struct job j = {0};
-    struct rng rng = {5};
+    struct job j = { 0 };
+    struct rng rng = { 5 };
     bool ok = false;
-    CHECK_OK(vkmoe_device_create(&(struct vkmoe_device_params){
-        .log = {record_line, &record, VKMOE_LOG_WARNING},
-        .select = device_under_test(),
-        .validate = getenv("VK_INSTANCE_LAYERS") != NULL, // tests/drivers.sh found the layer
-    }, &j.device));
+    CHECK_OK(vkmoe_device_create(
+        &(struct vkmoe_device_params){
+            .log = { record_line, &record, VKMOE_LOG_WARNING },
+            .select = device_under_test(),
+            .validate = getenv("VK_INSTANCE_LAYERS") != NULL, // tests/drivers.sh found the layer
+        },
+        &j.device));
     CHECK_OK(vkmoe_stream_create(j.device, &j.stream));
     CHECK(make_layer(&j, &rng) && make_arrays(&j, &rng));
-    CHECK(vkmoe_moe_pass_tokens(j.layer, TOKENS,
-        vkmoe_shapes_choose(j.device, VKMOE_DTYPE_F32).gemm_rows) < TOKENS);
-    const struct vkmoe_span positions = {j.positions, 0}, sequences = {j.sequences, 0};
-    const struct caller caller = {NULL, __func__};
-    CHECK_OK(vkmoe_moe_forward_at(&caller, j.stream, j.layer, &(struct vkmoe_moe_forward_params){
-        .tokens = TOKENS, .x = {j.x, 0}, .y = {j.y, 0}, .ids = {j.ids, 0}, .weights = {j.weights, 0},
-    }, &j.history, &positions, &sequences));
+    CHECK(vkmoe_moe_pass_tokens(
+              j.layer, TOKENS, vkmoe_shapes_choose(j.device, VKMOE_DTYPE_F32).gemm_rows)
+        < TOKENS);
+    const struct vkmoe_span positions = { j.positions, 0 }, sequences = { j.sequences, 0 };
+    const struct caller caller = { NULL, __func__ };
+    CHECK_OK(vkmoe_moe_forward_at(&caller, j.stream, j.layer,
+        &(struct vkmoe_moe_forward_params){
+            .tokens = TOKENS,
+            .x = { j.x, 0 },
+            .y = { j.y, 0 },
+            .ids = { j.ids, 0 },
+            .weights = { j.weights, 0 },
+        },
+        &j.history, &positions, &sequences));
     CHECK_OK(vkmoe_stream_submit(j.stream, NULL));
     CHECK_OK(vkmoe_stream_wait(j.stream, UINT64_MAX));
     ok = check_weights(&j) && !record.validation && !record.lines[VKMOE_LOG_ERROR];
@@ -131,7 +149,7 @@ fail:
 
 int main(int argc, char **argv)
 {
-    static const struct test tests[] = {{"passes", test_passes}};
+    static const struct test tests[] = { { "passes", test_passes } };
     struct tap tap;
     if (!tap_begin(&tap, argc, argv))
         return 2;

@@ -16,8 +16,8 @@ struct kernel_case {
     bool timed;       // the benchmark times it as well
     uint32_t shapes;  // mask of the suite's shapes to run; if none fits, the first that does
     // Pipelines cost seconds on CPU drivers, hence:
-    bool everywhere;  // even in forms of which the device has a better one that is much the same
-    bool thorough;    // only if everything is asked for
+    bool everywhere; // even in forms of which the device has a better one that is much the same
+    bool thorough;   // only if everything is asked for
 };
 
 // Freedom that a kernel's specialisation has without a change of meaning. Each kernel
@@ -28,23 +28,23 @@ struct kernel_shape {
 
 // An array of a kernel's, in memory of its own.
 enum operand_role {
-    ROLE_IN,      // as it was afterwards
-    ROLE_OUT,     // starts as 0xff bytes: NaN, and an absurd id
+    ROLE_IN,  // as it was afterwards
+    ROLE_OUT, // starts as 0xff bytes: NaN, and an absurd id
     ROLE_IN_OUT,
     ROLE_SCRATCH, // starts as 0xff bytes too; anything afterwards
 };
 struct kernel_operand {
     const char *name;
     enum operand_role role;
-    size_t size;       // bytes
-    uint32_t skew;     // bytes between its end and the end of a 16-byte run: misaligns it
-    uint32_t columns;  // elements in a row, to name places
-    void *before;      // its contents
+    size_t size;      // bytes
+    uint32_t skew;    // bytes between its end and the end of a 16-byte run: misaligns it
+    uint32_t columns; // elements in a row, to name places
+    void *before;     // its contents
     // What has to be in it afterwards; one of the two, if any.
-    double *floats;    // within the tolerance; NaN: still as it was, infinite: anything
-    uint32_t *words;   // exactly
-    bool weights;      // of floats: a zero's sign counts, and only there
-    uint64_t address;  // on the device; set by who runs it
+    double *floats;   // within the tolerance; NaN: still as it was, infinite: anything
+    uint32_t *words;  // exactly
+    bool weights;     // of floats: a zero's sign counts, and only there
+    uint64_t address; // on the device; set by who runs it
 };
 
 #define IO_OPERANDS 32
@@ -58,8 +58,8 @@ struct kernel_io {
     uint64_t seed;
     struct kernel_operand operands[IO_OPERANDS];
     uint32_t operand_count;
-    void *model;  // the suite's own
-    void *memory; // list of blocks
+    void *model;       // the suite's own
+    void *memory;      // list of blocks
     uint64_t push[16]; // struct <kernel>_push
 };
 
@@ -111,15 +111,15 @@ void io_finish(struct kernel_io *io);
 struct rng io_rng(const struct kernel_io *io, const char *name);
 
 // Adds an operand of 4-byte elements; its contents, or 0xff bytes, are in ->before.
-struct kernel_operand *io_add(struct kernel_io *io, const char *name, enum operand_role role,
-    size_t rows, uint32_t columns);
+struct kernel_operand *io_add(
+    struct kernel_io *io, const char *name, enum operand_role role, size_t rows, uint32_t columns);
 struct kernel_operand *io_find(struct kernel_io *io, const char *name);
 // 0 for an operand that was not added: the address of 256 zero bytes.
 uint64_t io_address(struct kernel_io *io, const char *name);
 
 // An input of normal random floats times `gain`.
-float *io_add_floats(struct kernel_io *io, const char *name, size_t rows, uint32_t columns,
-    double gain);
+float *io_add_floats(
+    struct kernel_io *io, const char *name, size_t rows, uint32_t columns, double gain);
 
 // The expectation of an output: NaN or 0xffffffff everywhere, that is, not written.
 double *io_expect_floats(struct kernel_io *io, const char *name);
@@ -127,12 +127,12 @@ uint32_t *io_expect_words(struct kernel_io *io, const char *name);
 
 // Adds the operands "ids" and "weights" of [tokens][k] as inputs.
 enum ids_pattern {
-    IDS_RANDOM,    // distinct for a token
-    IDS_ONE_HOT,   // everybody's first choice is the last expert
-    IDS_EVEN,      // odd experts get nothing
-    IDS_WILD,      // outside 0 .. experts - 1 at times
-    IDS_TWICE,     // a token may name an expert several times
-    IDS_DROPPED,   // random, and a third of the pairs is dropped
+    IDS_RANDOM,  // distinct for a token
+    IDS_ONE_HOT, // everybody's first choice is the last expert
+    IDS_EVEN,    // odd experts get nothing
+    IDS_WILD,    // outside 0 .. experts - 1 at times
+    IDS_TWICE,   // a token may name an expert several times
+    IDS_DROPPED, // random, and a third of the pairs is dropped
     IDS_ALL_DROPPED,
 };
 struct routing {
@@ -141,8 +141,8 @@ struct routing {
     float *weights;   // [pair]
     bool *dropped;    // [pair]
 };
-struct routing io_add_routing(struct kernel_io *io, enum ids_pattern pattern, uint32_t tokens,
-    uint32_t k, uint32_t experts);
+struct routing io_add_routing(
+    struct kernel_io *io, enum ids_pattern pattern, uint32_t tokens, uint32_t k, uint32_t experts);
 
 // Pairs sorted by expert, with `capacity` rows an expert for each run of
 // `sequence_tokens` tokens. Marks what exceeds it as dropped.
@@ -151,8 +151,8 @@ struct grouping {
     uint32_t *rows;          // [row] pair; ~0: nobody's
     uint32_t *row_of;        // [pair]; ~0: dropped
 };
-struct grouping group_pairs(struct kernel_io *io, struct routing *routing,
-    uint32_t sequence_tokens, uint32_t capacity);
+struct grouping group_pairs(
+    struct kernel_io *io, struct routing *routing, uint32_t sequence_tokens, uint32_t capacity);
 
 // The words of a plan (shaders/plan.h) for tiles of `tile_rows` rows; the dispatches are
 // left to the caller. Returns how many words there are.
@@ -166,10 +166,10 @@ uint32_t plan_room(const struct routing *routing, uint32_t tile_rows);
 struct linear {
     const char *name;
     uint32_t experts, distinct, rows, columns; // of one matrix
-    uint32_t parts; // 2: gate and up
+    uint32_t parts;                            // 2: gate and up
     enum vkmoe_dtype dtype;
-    double *weights[2]; // [distinct][rows][columns], as rounded
-    double *bias[2];    // [experts][rows]; NULL: none
+    double *weights[2];     // [distinct][rows][columns], as rounded
+    double *bias[2];        // [experts][rows]; NULL: none
     uint32_t blocks, units; // packed
     uint32_t first_operand;
 };
@@ -190,17 +190,17 @@ void io_add_table(struct kernel_io *io, uint32_t experts);
 void io_fill_table(struct kernel_io *io, const struct linear *routed, const struct linear *shared);
 
 // Adds one matrix [rows][columns] of f32, packed, as the input `name`.
-void io_add_matrix(struct kernel_io *io, const char *name, const double *weights, uint32_t rows,
-    uint32_t columns);
+void io_add_matrix(
+    struct kernel_io *io, const char *name, const double *weights, uint32_t rows, uint32_t columns);
 
 // What an expert makes of its gate and up projections; ungated, of `u` alone.
-double activation_value(enum vkmoe_activation activation, bool gated, double g, double u,
-    double alpha, double limit);
+double activation_value(
+    enum vkmoe_activation activation, bool gated, double g, double u, double alpha, double limit);
 
 uint32_t float_bits(float x);
 
 // Rows of this operand can be read, or written, in pieces of `multiple` floats.
-bool io_is_packed(const struct kernel_io *io, const struct kernel_operand *operand,
-    uint32_t multiple);
+bool io_is_packed(
+    const struct kernel_io *io, const struct kernel_operand *operand, uint32_t multiple);
 
 #endif

@@ -34,16 +34,16 @@ struct checkpoint_family {
     const char *config; // config.json
     enum vkmoe_dtype dtype;
     enum vkmoe_dtype correction_dtype; // DeepSeek keeps this one in F32
-    uint32_t files;      // 2: shards with an index
-    uint32_t misaligned; // bytes by which the data miss an address divisible by 8
-    const char *moe[2];  // per stack and block: 'x' with experts, '-' without
+    uint32_t files;                    // 2: shards with an index
+    uint32_t misaligned;               // bytes by which the data miss an address divisible by 8
+    const char *moe[2];                // per stack and block: 'x' with experts, '-' without
     struct vkmoe_block block;
     uint32_t vocabulary;
     unsigned arrays;
     struct reference_layer layer; // sizes and parameters, no arrays
     // Adds the tensors of a block. `prefix` is what the names begin with, block included.
-    void (*write)(struct writer *writer, const struct checkpoint_family *family,
-        const char *prefix, const struct reference_layer *layer);
+    void (*write)(struct writer *writer, const struct checkpoint_family *family, const char *prefix,
+        const struct reference_layer *layer);
     const char *prefix[2]; // per stack, with one %u
     // The same for blocks without experts, as a layer of one: where the library reads them.
     uint32_t dense_inner;

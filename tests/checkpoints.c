@@ -42,7 +42,7 @@ void writer_add(struct writer *writer, const char *name, enum vkmoe_dtype dtype,
     if (!writer->entries)
         abort();
     struct entry *entry = &writer->entries[writer->count++];
-    *entry = (struct entry){.dtype = dtype, .rank = rank};
+    *entry = (struct entry){ .dtype = dtype, .rank = rank };
     snprintf(entry->name, sizeof entry->name, "%s", name);
     uint64_t elements = 1;
     for (uint32_t i = 0; i < rank; i++)
@@ -65,7 +65,7 @@ static void writer_finish(struct writer *writer)
     for (uint32_t i = 0; i < writer->count; i++)
         free(writer->entries[i].data);
     free(writer->entries);
-    *writer = (struct writer){0};
+    *writer = (struct writer){ 0 };
 }
 
 // ------------------------------------------------------------------------- weights
@@ -81,8 +81,8 @@ static double *random_array(uint64_t seed, const char *name, size_t count, doubl
     return values;
 }
 
-static void fill_layer(const struct checkpoint_family *family, uint64_t seed,
-    struct reference_layer *l)
+static void fill_layer(
+    const struct checkpoint_family *family, uint64_t seed, struct reference_layer *l)
 {
     *l = family->layer;
     unsigned has = family->arrays;
@@ -97,8 +97,8 @@ static void fill_layer(const struct checkpoint_family *family, uint64_t seed,
     if (has & HAS_ROUTER_BIAS)
         l->router_bias = random_array(seed, "router_bias", e, 0.5, 0.0, dtype);
     if (has & HAS_CORRECTION_BIAS) // wide and below zero: the sign matters to group masks
-        l->correction_bias = random_array(seed, "correction_bias", e, 0.4, -0.6,
-            family->correction_dtype);
+        l->correction_bias =
+            random_array(seed, "correction_bias", e, 0.4, -0.6, family->correction_dtype);
     if (has & HAS_EXPERT_SCALE)
         l->expert_scale = random_array(seed, "expert_scale", e, 0.2, 1.0, dtype);
     if (has & HAS_INPUT_SCALE)
@@ -122,15 +122,18 @@ static void fill_layer(const struct checkpoint_family *family, uint64_t seed,
 }
 
 // The network of a block without experts.
-static void add_dense(struct writer *writer, const struct checkpoint_family *family,
-    uint64_t seed, const char *prefix, struct vkmoe_block block, struct checkpoint *out)
+static void add_dense(struct writer *writer, const struct checkpoint_family *family, uint64_t seed,
+    const char *prefix, struct vkmoe_block block, struct checkpoint *out)
 {
     const struct checkpoint_family plain = {
         .dtype = family->dtype,
         .arrays = family->arrays & HAS_GATE,
-        .layer = {.hidden = family->layer.hidden, .inner = family->dense_inner, .experts = 1,
-            .experts_per_token = 1, .select = VKMOE_SELECT_SUPPLIED_WEIGHTED,
-            .activation = family->layer.activation},
+        .layer = { .hidden = family->layer.hidden,
+            .inner = family->dense_inner,
+            .experts = 1,
+            .experts_per_token = 1,
+            .select = VKMOE_SELECT_SUPPLIED_WEIGHTED,
+            .activation = family->layer.activation },
     };
     reference_layer_finish(&out->dense);
     fill_layer(&plain, seed, &out->dense);
@@ -141,10 +144,10 @@ static void add_dense(struct writer *writer, const struct checkpoint_family *fam
 }
 
 // Every block of both stacks: experts where the family has them, a norm everywhere.
-static void add_blocks(struct writer *writer, const struct checkpoint_family *family,
-    uint64_t seed, struct checkpoint *out)
+static void add_blocks(struct writer *writer, const struct checkpoint_family *family, uint64_t seed,
+    struct checkpoint *out)
 {
-    const uint64_t embedding_shape[2] = {family->vocabulary, family->layer.hidden};
+    const uint64_t embedding_shape[2] = { family->vocabulary, family->layer.hidden };
     double *embedding = random_array(seed, "embedding",
         (size_t)family->vocabulary * family->layer.hidden, 1.0, 0.0, family->dtype);
     writer_add(writer, "model.embed_tokens.weight", family->dtype, embedding, 2, embedding_shape);
@@ -159,7 +162,7 @@ static void add_blocks(struct writer *writer, const struct checkpoint_family *fa
             if (!out->moe[s][b]) {
                 if (family->write_dense)
                     add_dense(writer, family, seed + 1000 * s + b, prefix,
-                        (struct vkmoe_block){.index = b, .decoder = s == 1}, out);
+                        (struct vkmoe_block){ .index = b, .decoder = s == 1 }, out);
                 continue;
             }
             struct reference_layer layer;
@@ -191,7 +194,8 @@ enum role { NO_EXPERT, GATE, UP, DOWN };
 static enum role find_role(const char *name, char parent[200], unsigned *expert)
 {
     static const char *const tails[][2] = {
-        [GATE] = {"gate_proj", "w1"}, [UP] = {"up_proj", "w3"}, [DOWN] = {"down_proj", "w2"}};
+        [GATE] = { "gate_proj", "w1" }, [UP] = { "up_proj", "w3" }, [DOWN] = { "down_proj", "w2" }
+    };
     const char *at = strstr(name, ".experts.");
     char tail[40];
     if (!at || sscanf(at, ".experts.%u.%39[^.].weight", expert, tail) != 2)
@@ -203,8 +207,8 @@ static enum role find_role(const char *name, char parent[200], unsigned *expert)
     return NO_EXPERT;
 }
 
-static const struct entry *find_expert(const struct writer *writer, const char *parent,
-    unsigned expert, enum role role)
+static const struct entry *find_expert(
+    const struct writer *writer, const char *parent, unsigned expert, enum role role)
 {
     for (uint32_t i = 0; i < writer->count; i++) {
         char other[200];
@@ -238,18 +242,18 @@ static void turn(const struct entry *from, unsigned char *to, size_t first, size
     const size_t size = from->size / rows / columns;
     for (size_t r = 0; r < rows; r++) {
         for (size_t c = 0; c < columns; c++)
-            memcpy(to + (c * width + first + r) * size, from->data + (r * columns + c) * size,
-                size);
+            memcpy(
+                to + (c * width + first + r) * size, from->data + (r * columns + c) * size, size);
     }
 }
 
-static struct entry stack_experts(const struct writer *writer, const char *parent, bool down,
-    bool transposed)
+static struct entry stack_experts(
+    const struct writer *writer, const char *parent, bool down, bool transposed)
 {
     const struct entry *gate = down ? NULL : find_expert(writer, parent, 0, GATE);
     const struct entry *first = find_expert(writer, parent, 0, down ? DOWN : UP);
     const uint32_t parts = gate ? 2 : 1;
-    struct entry out = {.dtype = first->dtype, .rank = 3};
+    struct entry out = { .dtype = first->dtype, .rank = 3 };
     while (find_expert(writer, parent, (unsigned)out.shape[0], UP))
         out.shape[0]++;
     out.shape[transposed ? 2 : 1] = first->shape[0] * parts;
@@ -257,7 +261,9 @@ static struct entry stack_experts(const struct writer *writer, const char *paren
     out.size = first->size * parts * out.shape[0];
     out.data = allocate(out.size);
     snprintf(out.name, sizeof out.name, "%.150s.experts.%s", parent,
-        down ? "down_proj" : gate ? "gate_up_proj" : "up_proj");
+        down       ? "down_proj"
+            : gate ? "gate_up_proj"
+                   : "up_proj");
     unsigned char *to = out.data;
     for (unsigned e = 0; e < out.shape[0]; e++, to += parts * first->size) {
         for (uint32_t part = 0; part < parts; part++) {
@@ -275,7 +281,7 @@ static struct entry stack_experts(const struct writer *writer, const char *paren
 // False if there are no separate experts, or none that transformers 5 stacks.
 static bool fuse(struct writer *writer, bool is_phi, bool transposed)
 {
-    struct writer out = {0};
+    struct writer out = { 0 };
     bool any = false;
     out.entries = allocate((writer->count + 1) * sizeof(*out.entries));
     for (uint32_t i = 0; i < writer->count; i++) {
@@ -301,8 +307,8 @@ static bool fuse(struct writer *writer, bool is_phi, bool transposed)
 
 // --------------------------------------------------------------------------- files
 
-static bool write_file(const char *directory, const char *name, const void *head,
-    size_t head_size, const struct entry *const *entries, uint32_t count, uint64_t *size)
+static bool write_file(const char *directory, const char *name, const void *head, size_t head_size,
+    const struct entry *const *entries, uint32_t count, uint64_t *size)
 {
     char path[512];
     snprintf(path, sizeof path, "%s/%s", directory, name);
@@ -343,9 +349,9 @@ static void append(struct text *text, const char *more)
 static bool write_shard(const struct writer *writer, const struct checkpoint_family *family,
     uint32_t part, const char *name, struct checkpoint *out)
 {
-    static const char *const dtypes[] = {"F32", "F16", "BF16"};
+    static const char *const dtypes[] = { "F32", "F16", "BF16" };
     const struct entry **entries = allocate(writer->count * sizeof(*entries));
-    struct text header = {0};
+    struct text header = { 0 };
     append(&header, "........{\"__metadata__\":{\"format\":\"pt\"}");
     uint32_t count = 0;
     uint64_t offset = 0;
@@ -367,8 +373,8 @@ static bool write_shard(const struct writer *writer, const struct checkpoint_fam
         append(&header, " ");
     for (int i = 0; i < 8; i++)
         header.data[i] = (char)((header.size - 8) >> 8 * i & 255);
-    bool ok = write_file(out->path, name, header.data, header.size, entries, count,
-        &out->info.file_size);
+    bool ok =
+        write_file(out->path, name, header.data, header.size, entries, count, &out->info.file_size);
     free(header.data);
     free(entries);
     return ok;
@@ -376,19 +382,19 @@ static bool write_shard(const struct writer *writer, const struct checkpoint_fam
 
 static const char *shard_name(uint32_t files, uint32_t part)
 {
-    static const char *const names[] = {"model.safetensors", "model-00001-of-00002.safetensors",
-        "model-00002-of-00002.safetensors"};
+    static const char *const names[] = { "model.safetensors", "model-00001-of-00002.safetensors",
+        "model-00002-of-00002.safetensors" };
     return files == 1 ? names[0] : names[1 + part];
 }
 
-static bool write_files(const struct writer *writer, const struct checkpoint_family *family,
-    struct checkpoint *out)
+static bool write_files(
+    const struct writer *writer, const struct checkpoint_family *family, struct checkpoint *out)
 {
     uint64_t ignored = 0;
-    if (!write_file(out->path, "config.json", family->config, strlen(family->config), NULL, 0,
-            &ignored))
+    if (!write_file(
+            out->path, "config.json", family->config, strlen(family->config), NULL, 0, &ignored))
         return false;
-    struct text index = {0};
+    struct text index = { 0 };
     append(&index, "{\"metadata\":{\"total_size\":0},\"weight_map\":{");
     for (uint32_t i = 0; i < writer->count; i++) {
         char line[512];
@@ -398,21 +404,21 @@ static bool write_files(const struct writer *writer, const struct checkpoint_fam
     }
     append(&index, "}}\n");
     bool ok = family->files == 1
-        || write_file(out->path, "model.safetensors.index.json", index.data, index.size, NULL, 0,
-            &ignored);
+        || write_file(
+            out->path, "model.safetensors.index.json", index.data, index.size, NULL, 0, &ignored);
     free(index.data);
     for (uint32_t part = 0; ok && part < family->files; part++)
         ok = write_shard(writer, family, part, shard_name(family->files, part), out);
     return ok;
 }
 
-static void fill_info(const struct writer *writer, const struct checkpoint_family *family,
-    struct checkpoint *out)
+static void fill_info(
+    const struct writer *writer, const struct checkpoint_family *family, struct checkpoint *out)
 {
     struct vkmoe_checkpoint_info *info = &out->info;
     // The case is called after the model_type, perhaps with "-variant" behind.
-    snprintf(info->family, sizeof info->family, "%.*s", (int)strcspn(family->name, "-"),
-        family->name);
+    snprintf(
+        info->family, sizeof info->family, "%.*s", (int)strcspn(family->name, "-"), family->name);
     info->blocks = out->block_count[0];
     info->decoder_blocks = out->block_count[1];
     info->hidden = family->layer.hidden;
@@ -438,17 +444,17 @@ const char *checkpoint_name(uint32_t index)
     return checkpoint_families[index].name;
 }
 
-static bool create(uint32_t index, uint64_t seed, const char *parent, bool fused,
-    bool transposed, struct checkpoint *out)
+static bool create(uint32_t index, uint64_t seed, const char *parent, bool fused, bool transposed,
+    struct checkpoint *out)
 {
     const struct checkpoint_family *family = &checkpoint_families[index];
-    *out = (struct checkpoint){.name = family->name, .block = family->block};
+    *out = (struct checkpoint){ .name = family->name, .block = family->block };
     snprintf(out->path, sizeof out->path, "%s/%s-%u", parent, family->name, (unsigned)getpid());
     if (mkdir(out->path, 0700) != 0) {
         tap_note("%s: cannot create: %s", out->path, strerror(errno));
         return false;
     }
-    struct writer writer = {0};
+    struct writer writer = { 0 };
     add_blocks(&writer, family, seed, out);
     out->fused = fused && fuse(&writer, strcmp(family->name, "phimoe") == 0, transposed);
     fill_info(&writer, family, out);
@@ -457,23 +463,22 @@ static bool create(uint32_t index, uint64_t seed, const char *parent, bool fused
     return ok;
 }
 
-bool checkpoint_create(uint32_t index, uint64_t seed, const char *parent,
-    struct checkpoint *out)
+bool checkpoint_create(uint32_t index, uint64_t seed, const char *parent, struct checkpoint *out)
 {
     return create(index, seed, parent, false, false, out);
 }
 
-bool checkpoint_create_fused(uint32_t index, uint64_t seed, const char *parent, bool transposed,
-    struct checkpoint *out)
+bool checkpoint_create_fused(
+    uint32_t index, uint64_t seed, const char *parent, bool transposed, struct checkpoint *out)
 {
     return create(index, seed, parent, true, transposed, out);
 }
 
 void checkpoint_destroy(struct checkpoint *checkpoint)
 {
-    static const char *const names[] = {"config.json", "model.safetensors.index.json",
+    static const char *const names[] = { "config.json", "model.safetensors.index.json",
         "model.safetensors", "model-00001-of-00002.safetensors",
-        "model-00002-of-00002.safetensors"};
+        "model-00002-of-00002.safetensors" };
     for (size_t i = 0; checkpoint->path[0] && i < sizeof(names) / sizeof(names[0]); i++) {
         char path[512];
         snprintf(path, sizeof path, "%s/%s", checkpoint->path, names[i]);
@@ -483,5 +488,5 @@ void checkpoint_destroy(struct checkpoint *checkpoint)
         rmdir(checkpoint->path);
     reference_layer_finish(&checkpoint->layer);
     reference_layer_finish(&checkpoint->dense);
-    *checkpoint = (struct checkpoint){0};
+    *checkpoint = (struct checkpoint){ 0 };
 }

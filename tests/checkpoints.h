@@ -23,8 +23,8 @@ struct checkpoint {
     struct reference_layer dense;
     struct vkmoe_checkpoint_info info; // what the library must say of it
     uint32_t block_count[2];
-    bool moe[2][16];              // [decoder][block]
-    bool fused;                   // see checkpoint_create_fused()
+    bool moe[2][16]; // [decoder][block]
+    bool fused;      // see checkpoint_create_fused()
 };
 
 uint32_t checkpoint_count(void);
@@ -33,14 +33,13 @@ const char *checkpoint_name(uint32_t index);
 // Writes checkpoint `index` into a new directory below `parent`, the same for the same
 // seed. Prints a note and returns false if the file system refuses. checkpoint_destroy()
 // in any case.
-bool checkpoint_create(uint32_t index, uint64_t seed, const char *parent,
-    struct checkpoint *out);
+bool checkpoint_create(uint32_t index, uint64_t seed, const char *parent, struct checkpoint *out);
 
 // The same with the experts stacked and fused as transformers 5 does it, if this family has
 // separate ones that transformers 5 stacks; `fused` says so. `transposed`: as Qwen3-VL was
 // published, [experts][hidden][2 inner] and [experts][inner][hidden].
-bool checkpoint_create_fused(uint32_t index, uint64_t seed, const char *parent, bool transposed,
-    struct checkpoint *out);
+bool checkpoint_create_fused(
+    uint32_t index, uint64_t seed, const char *parent, bool transposed, struct checkpoint *out);
 
 // Removes the files that checkpoint_create() wrote, and the directory if nothing else is
 // in it. Accepts a zeroed struct.

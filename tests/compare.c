@@ -7,10 +7,10 @@
 
 #include "tap.h"
 
-struct compare_result compare_floats(const char *what, const double *reference,
-    const float *actual, uint64_t count, uint32_t columns, double tolerance)
+struct compare_result compare_floats(const char *what, const double *reference, const float *actual,
+    uint64_t count, uint32_t columns, double tolerance)
 {
-    struct compare_result result = {.first = UINT64_MAX};
+    struct compare_result result = { .first = UINT64_MAX };
     double square_sum = 0.0;
     for (uint64_t i = 0; i < count; i++)
         square_sum += reference[i] * reference[i];
@@ -33,10 +33,10 @@ struct compare_result compare_floats(const char *what, const double *reference,
     if (!result.ok) {
         uint64_t f = result.first, w = result.worst;
         tap_note("%s: error %.3g of rms %.3g exceeds %.1g", what, result.error, rms, tolerance);
-        tap_note("%s: first at [%" PRIu64 "][%" PRIu64 "]: %.9g, expected %.9g", what,
-            f / columns, f % columns, (double)actual[f], reference[f]);
-        tap_note("%s: worst at [%" PRIu64 "][%" PRIu64 "]: %.9g, expected %.9g", what,
-            w / columns, w % columns, (double)actual[w], reference[w]);
+        tap_note("%s: first at [%" PRIu64 "][%" PRIu64 "]: %.9g, expected %.9g", what, f / columns,
+            f % columns, (double)actual[f], reference[f]);
+        tap_note("%s: worst at [%" PRIu64 "][%" PRIu64 "]: %.9g, expected %.9g", what, w / columns,
+            w % columns, (double)actual[w], reference[w]);
     }
     return result;
 }
@@ -46,8 +46,8 @@ static bool is_dropped(double weight)
     return weight == 0.0 && signbit(weight);
 }
 
-bool compare_weights(const char *what, const double *reference, const float *actual,
-    uint64_t count, uint32_t columns, double tolerance)
+bool compare_weights(const char *what, const double *reference, const float *actual, uint64_t count,
+    uint32_t columns, double tolerance)
 {
     for (uint64_t i = 0; i < count; i++) {
         if (is_dropped(reference[i]) == is_dropped(actual[i]))
@@ -59,8 +59,8 @@ bool compare_weights(const char *what, const double *reference, const float *act
     return compare_floats(what, reference, actual, count, columns, tolerance).ok;
 }
 
-bool compare_ids(const char *what, const int32_t *reference, const int32_t *actual,
-    uint64_t count, uint32_t columns)
+bool compare_ids(const char *what, const int32_t *reference, const int32_t *actual, uint64_t count,
+    uint32_t columns)
 {
     for (uint64_t i = 0; i < count; i++) {
         if (reference[i] == actual[i])
@@ -103,8 +103,8 @@ void guard_fill(void *memory, size_t size)
         bytes[i] = (unsigned char)(guard_word(i / 4) >> 8 * (i % 4));
 }
 
-bool guard_check(const char *what, const void *memory, size_t size, size_t range_offset,
-    size_t range_size)
+bool guard_check(
+    const char *what, const void *memory, size_t size, size_t range_offset, size_t range_size)
 {
     const unsigned char *bytes = memory;
     for (size_t i = 0; i < size; i++) {

@@ -13,21 +13,21 @@
 #define COMPARE_F32_TOLERANCE 2e-5
 
 struct compare_result {
-    double error; // max |actual - reference| / rms(reference); infinite with a NaN
+    double error;          // max |actual - reference| / rms(reference); infinite with a NaN
     uint64_t worst, first; // index of the largest error, and of the first above tolerance
     bool ok;
 };
 
 // Compares `count` values; notes the first difference as [index / columns][index % columns].
-struct compare_result compare_floats(const char *what, const double *reference,
-    const float *actual, uint64_t count, uint32_t columns, double tolerance);
-
-// As compare_floats(), and a weight is -0.0 exactly where the reference's is.
-bool compare_weights(const char *what, const double *reference, const float *actual,
+struct compare_result compare_floats(const char *what, const double *reference, const float *actual,
     uint64_t count, uint32_t columns, double tolerance);
 
-bool compare_ids(const char *what, const int32_t *reference, const int32_t *actual,
-    uint64_t count, uint32_t columns);
+// As compare_floats(), and a weight is -0.0 exactly where the reference's is.
+bool compare_weights(const char *what, const double *reference, const float *actual, uint64_t count,
+    uint32_t columns, double tolerance);
+
+bool compare_ids(const char *what, const int32_t *reference, const int32_t *actual, uint64_t count,
+    uint32_t columns);
 
 // True if `size` bytes are the same; notes the first 32-bit word that is not.
 bool compare_bits(const char *what, const void *expected, const void *actual, size_t size);
@@ -36,7 +36,7 @@ bool compare_bits(const char *what, const void *expected, const void *actual, si
 // in i32, let the device write a range of it, and demand the rest as it was. The pattern
 // depends on the place, so that zones moved as a block are noticed.
 void guard_fill(void *memory, size_t size);
-bool guard_check(const char *what, const void *memory, size_t size, size_t range_offset,
-    size_t range_size);
+bool guard_check(
+    const char *what, const void *memory, size_t size, size_t range_offset, size_t range_size);
 
 #endif

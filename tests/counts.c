@@ -19,11 +19,13 @@ struct bench {
 
 static bool init(struct bench *b, uint64_t size)
 {
-    *b = (struct bench){0};
-    CHECK_OK(vkmoe_device_create(&(struct vkmoe_device_params){
-        .log = {record_line, &b->record, VKMOE_LOG_WARNING},
-        .select = device_under_test(),
-    }, &b->device));
+    *b = (struct bench){ 0 };
+    CHECK_OK(vkmoe_device_create(
+        &(struct vkmoe_device_params){
+            .log = { record_line, &b->record, VKMOE_LOG_WARNING },
+            .select = device_under_test(),
+        },
+        &b->device));
     CHECK_OK(vkmoe_stream_create(b->device, &b->stream));
     CHECK_OK(vkmoe_buffer_create(b->device, size, &b->x));
     CHECK_OK(vkmoe_buffer_create(b->device, size, &b->y));
@@ -51,7 +53,7 @@ static float numbers[NUMBERS];
 
 static struct vkmoe_view some(uint32_t at, uint32_t size)
 {
-    return (struct vkmoe_view){.data = numbers + at * 61u % (NUMBERS - size)};
+    return (struct vkmoe_view){ .data = numbers + at * 61u % (NUMBERS - size) };
 }
 
 // Fills in the weights: the router and three matrices an expert.
@@ -83,11 +85,13 @@ static enum vkmoe_status create_layer(vkmoe_device *device, const struct vkmoe_m
 }
 
 // UINT32_MAX when the forward fails.
-static uint32_t count_dispatches(struct bench *b, const vkmoe_moe *layer, uint32_t tokens,
-    bool routed)
+static uint32_t count_dispatches(
+    struct bench *b, const vkmoe_moe *layer, uint32_t tokens, bool routed)
 {
     const uint64_t before = vkmoe_stream_dispatch_count(b->stream);
-    struct vkmoe_moe_forward_params params = {.tokens = tokens, .x.buffer = b->x, .y.buffer = b->y};
+    struct vkmoe_moe_forward_params params = {
+        .tokens = tokens, .x.buffer = b->x, .y.buffer = b->y
+    };
     if (!routed) {
         params.ids.buffer = b->ids;
         params.weights.buffer = b->weights;
@@ -119,30 +123,32 @@ struct dispatch_case {
 };
 
 static const struct dispatch_case dispatch_cases[] = {
-    {"plain", 3, 5, 4, 8, VKMOE_DTYPE_F32, false, {PLAIN}},
-    {"f16", 3, 5, 4, 8, VKMOE_DTYPE_F16, false, {PLAIN}},
-    {"one-expert", 3, 5, 4, 8, VKMOE_DTYPE_F32, false, {NARROW, .experts = 1, .experts_per_token = 1}},
-    {"1024-experts", 3, 5, 4, 8, VKMOE_DTYPE_F32, false,
-        {NARROW, .experts = 1024, .experts_per_token = 8}},
-    {"shared", 3, 6, 4, 8, VKMOE_DTYPE_F32, false, {SHARED}},
-    {"shared-token-gate", 3, 6, 4, 8, VKMOE_DTYPE_F32, true, {SHARED}},
-    {"shared-bf16", 3, 6, 4, 8, VKMOE_DTYPE_BF16, false, {SHARED}},
+    { "plain", 3, 5, 4, 8, VKMOE_DTYPE_F32, false, { PLAIN } },
+    { "f16", 3, 5, 4, 8, VKMOE_DTYPE_F16, false, { PLAIN } },
+    { "one-expert", 3, 5, 4, 8, VKMOE_DTYPE_F32, false,
+        { NARROW, .experts = 1, .experts_per_token = 1 } },
+    { "1024-experts", 3, 5, 4, 8, VKMOE_DTYPE_F32, false,
+        { NARROW, .experts = 1024, .experts_per_token = 8 } },
+    { "shared", 3, 6, 4, 8, VKMOE_DTYPE_F32, false, { SHARED } },
+    { "shared-token-gate", 3, 6, 4, 8, VKMOE_DTYPE_F32, true, { SHARED } },
+    { "shared-bf16", 3, 6, 4, 8, VKMOE_DTYPE_BF16, false, { SHARED } },
     // One token always decodes, several only if their pairs fit the kernels' tables.
-    {"k-64", 3, 5, 2, 2, VKMOE_DTYPE_F32, false, {NARROW, .experts = 64, .experts_per_token = 64}},
-    {"k-256", 3, 5, 1, 1, VKMOE_DTYPE_F32, false, {NARROW, .experts = 256, .experts_per_token = 256}},
+    { "k-64", 3, 5, 2, 2, VKMOE_DTYPE_F32, false,
+        { NARROW, .experts = 64, .experts_per_token = 64 } },
+    { "k-256", 3, 5, 1, 1, VKMOE_DTYPE_F32, false,
+        { NARROW, .experts = 256, .experts_per_token = 256 } },
     // An expert that has to drop tokens needs them grouped.
-    {"capacity-1", 3, 5, 1, 1, VKMOE_DTYPE_F32, false, {PLAIN, .router.capacity = 1}},
-    {"capacity-2", 3, 5, 2, 2, VKMOE_DTYPE_F32, false, {PLAIN, .router.capacity = 2}},
-    {"supplied", 3, 5, 4, 8, VKMOE_DTYPE_F32, false, {PLAIN, BY_ID}},
-    {"supplied-weighted", 2, 4, 4, 8, VKMOE_DTYPE_F32, false, {PLAIN, BY_WEIGHT}},
-    {"supplied-weighted-shared", 2, 5, 4, 8, VKMOE_DTYPE_F32, false, {SHARED, BY_WEIGHT}},
+    { "capacity-1", 3, 5, 1, 1, VKMOE_DTYPE_F32, false, { PLAIN, .router.capacity = 1 } },
+    { "capacity-2", 3, 5, 2, 2, VKMOE_DTYPE_F32, false, { PLAIN, .router.capacity = 2 } },
+    { "supplied", 3, 5, 4, 8, VKMOE_DTYPE_F32, false, { PLAIN, BY_ID } },
+    { "supplied-weighted", 2, 4, 4, 8, VKMOE_DTYPE_F32, false, { PLAIN, BY_WEIGHT } },
+    { "supplied-weighted-shared", 2, 5, 4, 8, VKMOE_DTYPE_F32, false, { SHARED, BY_WEIGHT } },
 };
 
 // Decode up to some number of tokens, prefill from there on, and nothing in between.
-static bool check_dispatches(struct bench *b, const vkmoe_moe *layer,
-    const struct dispatch_case *c)
+static bool check_dispatches(struct bench *b, const vkmoe_moe *layer, const struct dispatch_case *c)
 {
-    static const uint32_t many[] = {17, 40, 300, 500};
+    static const uint32_t many[] = { 17, 40, 300, 500 };
     const bool routed = c->layer.router.select < VKMOE_SELECT_SUPPLIED;
     uint32_t limit = 0;
     CHECK(count_dispatches(b, layer, 0, routed) == 0);
@@ -198,15 +204,19 @@ static bool test_passes(void)
 {
     static const struct {
         uint32_t k, tokens, passes;
-    } cases[] = {{4, 32768, 1}, {4, 32769, 2}, {4, 65536, 2}, {1, 65536, 1}, {3, 43690, 1},
-        {3, 43691, 2}, {16, 8192, 1}, {16, 65536, 8}};
+    } cases[] = { { 4, 32768, 1 }, { 4, 32769, 2 }, { 4, 65536, 2 }, { 1, 65536, 1 },
+        { 3, 43690, 1 }, { 3, 43691, 2 }, { 16, 8192, 1 }, { 16, 65536, 8 } };
     struct bench b;
     vkmoe_moe *layer = NULL;
     CHECK(init(&b, MAX_TOKENS * 16 * 4));
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         for (uint32_t shared = 0; shared < 2; shared++) {
-            CHECK_OK(create_layer(b.device, &(struct vkmoe_moe_params){.hidden = 8, .inner = 8,
-                .experts = 16, .experts_per_token = cases[i].k, .shared_inner = shared * 8},
+            CHECK_OK(create_layer(b.device,
+                &(struct vkmoe_moe_params){ .hidden = 8,
+                    .inner = 8,
+                    .experts = 16,
+                    .experts_per_token = cases[i].k,
+                    .shared_inner = shared * 8 },
                 VKMOE_DTYPE_F32, &layer));
             const uint32_t count = count_dispatches(&b, layer, cases[i].tokens, true);
             const uint32_t expected = cases[i].passes * (5 + shared);
@@ -234,12 +244,11 @@ static bool test_no_tokens(void)
     struct bench b;
     vkmoe_moe *layer = NULL;
     CHECK(init(&b, 256));
-    CHECK_OK(create_layer(b.device, &(struct vkmoe_moe_params){SHARED}, VKMOE_DTYPE_F32,
-        &layer));
+    CHECK_OK(create_layer(b.device, &(struct vkmoe_moe_params){ SHARED }, VKMOE_DTYPE_F32, &layer));
     CHECK(vkmoe_moe_scratch_size(layer, 0) == 0);
-    CHECK_OK(vkmoe_moe_forward(b.stream, layer, &(struct vkmoe_moe_forward_params){0}));
-    CHECK_OK(vkmoe_moe_forward(b.stream, layer, &(struct vkmoe_moe_forward_params){.x = {b.x, 4096},
-        .y = {b.x, 3}}));
+    CHECK_OK(vkmoe_moe_forward(b.stream, layer, &(struct vkmoe_moe_forward_params){ 0 }));
+    CHECK_OK(vkmoe_moe_forward(b.stream, layer,
+        &(struct vkmoe_moe_forward_params){ .x = { b.x, 4096 }, .y = { b.x, 3 } }));
     CHECK(vkmoe_stream_dispatch_count(b.stream) == 0);
     CHECK_OK(vkmoe_stream_submit(b.stream, NULL));
     CHECK_OK(vkmoe_stream_wait(b.stream, UINT64_MAX));
@@ -264,12 +273,11 @@ static uint64_t scratch_bound(const struct vkmoe_moe_params *p, uint64_t tokens)
     return bound;
 }
 
-static bool check_bound(const vkmoe_moe *layer, const struct vkmoe_moe_params *p,
-    double *fullest)
+static bool check_bound(const vkmoe_moe *layer, const struct vkmoe_moe_params *p, double *fullest)
 {
-    static const uint32_t counts[] = {0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 31, 33, 64, 100, 127, 129,
+    static const uint32_t counts[] = { 0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 31, 33, 64, 100, 127, 129,
         255, 300, 512, 1000, 1024, 2047, 4096, 8191, 10000, 16384, 32767, 32768, 32769, 43691,
-        50000, 65535, MAX_TOKENS};
+        50000, 65535, MAX_TOKENS };
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
         const uint64_t size = vkmoe_moe_scratch_size(layer, counts[i]);
         const uint64_t bound = scratch_bound(p, counts[i]);
@@ -278,8 +286,9 @@ static bool check_bound(const vkmoe_moe *layer, const struct vkmoe_moe_params *p
             *fullest = share;
         if (size > bound || (counts[i] != 0) != (size != 0)) {
             tap_note("hidden %u, inner %u, experts %u, k %u, shared_inner %u: scratch for %u "
-                "tokens is %llu, at most %llu", p->hidden, p->inner, p->experts,
-                p->experts_per_token, p->shared_inner, counts[i], (unsigned long long)size, (unsigned long long)bound);
+                     "tokens is %llu, at most %llu",
+                p->hidden, p->inner, p->experts, p->experts_per_token, p->shared_inner, counts[i],
+                (unsigned long long)size, (unsigned long long)bound);
             return false;
         }
     }
@@ -289,8 +298,8 @@ static bool check_bound(const vkmoe_moe *layer, const struct vkmoe_moe_params *p
 // Shapes that lose most to padding and to bookkeeping: narrow ones, of many experts.
 static bool test_scratch_bound(void)
 {
-    static const uint32_t widths[] = {1, 2, 3, 7, 8, 9, 16, 24, 33, 64};
-    static const uint32_t experts[] = {1, 2, 3, 8, 16, 60, 128, 257, MAX_EXPERTS};
+    static const uint32_t widths[] = { 1, 2, 3, 7, 8, 9, 16, 24, 33, 64 };
+    static const uint32_t experts[] = { 1, 2, 3, 8, 16, 60, 128, 257, MAX_EXPERTS };
     enum { WIDTHS = sizeof widths / sizeof *widths, EXPERTS = sizeof experts / sizeof *experts };
     struct bench b;
     struct rng rng = rng_for(1, "scratch-bound");
@@ -311,10 +320,11 @@ static bool test_scratch_bound(void)
                 p.experts_per_token = 8;
             if (round % 2) // narrow, or wider than all routed outputs together
                 p.shared_inner = round % 4 == 1 ? 1 + rng_below(&rng, 8192 / p.hidden)
-                    : widths[rng_below(&rng, WIDTHS)];
+                                                : widths[rng_below(&rng, WIDTHS)];
             if (round % 8 == 3)
                 p.shared_token_gate = some(17, p.hidden);
-            CHECK_OK(create_layer(b.device, &p, round % 3 == 2 ? VKMOE_DTYPE_F16 : VKMOE_DTYPE_F32, &layer));
+            CHECK_OK(create_layer(
+                b.device, &p, round % 3 == 2 ? VKMOE_DTYPE_F16 : VKMOE_DTYPE_F32, &layer));
             CHECK(check_bound(layer, &p, &fullest));
             vkmoe_moe_destroy(&layer);
         }
@@ -353,10 +363,10 @@ static void guest_finish(struct guest *g)
 
 static bool guest_init(struct guest *g, uint64_t size)
 {
-    *g = (struct guest){0};
+    *g = (struct guest){ 0 };
     CHECK(host_init(&g->host, true));
     struct vkmoe_adopt_params params = host_adopt_params(&g->host);
-    params.log = (struct vkmoe_log){record_line, &g->record, VKMOE_LOG_WARNING};
+    params.log = (struct vkmoe_log){ record_line, &g->record, VKMOE_LOG_WARNING };
     CHECK_OK(vkmoe_device_adopt(&params, &g->device));
     CHECK(host_buffer_init(&g->host, &g->x, size + 65536)); // padded, as design.md asks
     CHECK(host_buffer_init(&g->host, &g->y, size + 65536));
@@ -371,8 +381,9 @@ fail:
 static bool record_with(struct guest *g, uint32_t tokens, uint64_t scratch_size,
     enum vkmoe_status expected, uint32_t dispatches)
 {
-    const struct vkmoe_moe_forward_params params = {.tokens = tokens, .x.buffer = g->wrapped_x,
-        .y.buffer = g->wrapped_y};
+    const struct vkmoe_moe_forward_params params = {
+        .tokens = tokens, .x.buffer = g->wrapped_x, .y.buffer = g->wrapped_y
+    };
     CHECK_OK(vkmoe_stream_create(g->device, &g->stream));
     CHECK_OK(vkmoe_stream_reserve(g->stream, scratch_size));
     VkCommandBuffer commands = host_begin(&g->host);
@@ -399,12 +410,12 @@ static bool check_scratch(struct guest *g, const struct vkmoe_moe_params *shape,
         x[i] = numbers[i % NUMBERS];
         y[i] = 12345;
     }
-    g->record = (struct record){0};
+    g->record = (struct record){ 0 };
     CHECK(record_with(g, tokens, size - 1, VKMOE_ERROR_OUT_OF_MEMORY, 0));
     CHECK(g->record.lines[VKMOE_LOG_ERROR] == 1);
     for (size_t i = 0; i < count; i++)
         CHECK(y[i] == 12345);
-    g->record = (struct record){0};
+    g->record = (struct record){ 0 };
     const uint32_t prefill = shape->shared_inner ? 6 : 5;
     CHECK(record_with(g, tokens, size, VKMOE_OK, tokens == 1 ? 3 : prefill));
     CHECK(!g->record.lines[VKMOE_LOG_ERROR] && !g->record.lines[VKMOE_LOG_WARNING]);
@@ -420,12 +431,12 @@ fail:
 static bool test_scratch_size(void)
 {
     static const struct vkmoe_moe_params shapes[] = {
-        {PLAIN},
-        {SHARED},
-        {PLAIN, .shared_inner = 300}, // wider than all routed outputs
-        {.hidden = 1, .inner = 1, .experts = 300, .experts_per_token = 7},
+        { PLAIN },
+        { SHARED },
+        { PLAIN, .shared_inner = 300 }, // wider than all routed outputs
+        { .hidden = 1, .inner = 1, .experts = 300, .experts_per_token = 7 },
     };
-    static const uint32_t counts[] = {1, 20, 333};
+    static const uint32_t counts[] = { 1, 20, 333 };
     struct guest g;
     CHECK(guest_init(&g, 333 * 24 * 4));
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
@@ -443,18 +454,19 @@ fail:
 enum { REPETITIONS = 100, SUBMITS = 10 };
 
 // Records into the `index`-th of REPETITIONS outputs.
-static enum vkmoe_status repeat(struct bench *b, const vkmoe_moe *layer, uint32_t tokens,
-    uint32_t index)
+static enum vkmoe_status repeat(
+    struct bench *b, const vkmoe_moe *layer, uint32_t tokens, uint32_t index)
 {
-    const struct vkmoe_moe_params shape = {SHARED};
+    const struct vkmoe_moe_params shape = { SHARED };
     const uint64_t row = tokens * shape.hidden * 4, pair = tokens * shape.experts_per_token * 4;
-    return vkmoe_moe_forward(b->stream, layer, &(struct vkmoe_moe_forward_params){
-        .tokens = tokens,
-        .x.buffer = b->x,
-        .y = {b->y, index * row},
-        .ids = {b->ids, index * pair},
-        .weights = {b->weights, index * pair},
-    });
+    return vkmoe_moe_forward(b->stream, layer,
+        &(struct vkmoe_moe_forward_params){
+            .tokens = tokens,
+            .x.buffer = b->x,
+            .y = { b->y, index * row },
+            .ids = { b->ids, index * pair },
+            .weights = { b->weights, index * pair },
+        });
 }
 
 static bool same_bits(const vkmoe_buffer *buffer, const char *what, uint64_t size)
@@ -503,11 +515,11 @@ fail:
 
 static bool test_same_bits(void)
 {
-    static const uint32_t counts[] = {1, 4, 40};
+    static const uint32_t counts[] = { 1, 4, 40 };
     struct bench b;
     CHECK(init(&b, (uint64_t)40 * 24 * 4 * REPETITIONS));
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
-        const struct vkmoe_moe_params shape = {SHARED};
+        const struct vkmoe_moe_params shape = { SHARED };
         CHECK(check_bits(&b, &shape, counts[i]));
         tap_note("%u tokens: %d times the same", counts[i], REPETITIONS);
     }
@@ -528,7 +540,7 @@ static bool test_repeated(void)
     vkmoe_moe *layer = NULL;
     double first, again;
     CHECK(init(&b, 40 * 24 * 4));
-    CHECK_OK(create_layer(b.device, &(struct vkmoe_moe_params){SHARED}, VKMOE_DTYPE_F32, &layer));
+    CHECK_OK(create_layer(b.device, &(struct vkmoe_moe_params){ SHARED }, VKMOE_DTYPE_F32, &layer));
     CHECK_OK(vkmoe_buffer_upload(b.x, 0, numbers, 40 * 24 * 4));
     CHECK_OK(vkmoe_stream_timestamp(b.stream, 0));
     const uint32_t count = count_dispatches(&b, layer, 40, true);
@@ -561,13 +573,13 @@ fail:
 int main(int argc, char **argv)
 {
     static const struct test tests[] = {
-        {"dispatches", test_dispatches},
-        {"passes", test_passes},
-        {"no-tokens", test_no_tokens},
-        {"scratch-bound", test_scratch_bound},
-        {"scratch-size", test_scratch_size},
-        {"same-bits", test_same_bits},
-        {"repeated", test_repeated},
+        { "dispatches", test_dispatches },
+        { "passes", test_passes },
+        { "no-tokens", test_no_tokens },
+        { "scratch-bound", test_scratch_bound },
+        { "scratch-size", test_scratch_size },
+        { "same-bits", test_same_bits },
+        { "repeated", test_repeated },
     };
     struct tap tap;
     if (!tap_begin(&tap, argc, argv))

@@ -15,18 +15,21 @@
 #define BETWEEN_TOLERANCE 1e-4
 
 enum {
-    SEQUENCES = 3, LONGEST_INPUT = 29, CAPACITY = 24,
-    TOKENS = 36,        // of the decoder, the sequences' in turns
+    SEQUENCES = 3,
+    LONGEST_INPUT = 29,
+    CAPACITY = 24,
+    TOKENS = 36, // of the decoder, the sequences' in turns
     MAX_CONFIG = 2048,
 };
 
 // Lengths of the sequences' inputs.
-static const uint32_t input_lengths[SEQUENCES] = {17, LONGEST_INPUT, 1};
+static const uint32_t input_lengths[SEQUENCES] = { 17, LONGEST_INPUT, 1 };
 
 struct subject {
     struct harness *harness;
     struct whole_checkpoint checkpoint;
-    struct reference_block decoder[WHOLE_CHECKPOINT_MAX_BLOCKS], encoder[WHOLE_CHECKPOINT_MAX_BLOCKS];
+    struct reference_block decoder[WHOLE_CHECKPOINT_MAX_BLOCKS],
+        encoder[WHOLE_CHECKPOINT_MAX_BLOCKS];
     struct reference_network reference; // borrows from the checkpoint
     vkmoe_checkpoint *model;
     vkmoe_model *network;
@@ -95,7 +98,8 @@ static bool set_capacity(struct subject *s, uint32_t capacity)
     char config[MAX_CONFIG];
     const char *old = whole_checkpoint_config(s->checkpoint.family);
     const char *at = strstr(old, "\"expert_capacity\":");
-    const char *begin = at ? at : strstr(old, "\"d_model\""), *rest = at ? strchr(at, ',') + 1 : begin;
+    const char *begin = at ? at : strstr(old, "\"d_model\""),
+               *rest = at ? strchr(at, ',') + 1 : begin;
     snprintf(config, sizeof(config), "%.*s\"expert_capacity\":%u,%s", (int)(begin - old), old,
         capacity, rest);
     for (uint32_t b = 0; b < WHOLE_CHECKPOINT_MAX_BLOCKS; b++)
@@ -120,21 +124,22 @@ static bool make_arrays(struct subject *s)
     vkmoe_device *device = s->harness->device;
     bool ok = true;
     for (uint32_t i = 0; ok && i < SEQUENCES; i++)
-        ok = array_init(&s->input_ids[i], device, s->inputs[i], 4 * input_lengths[i], i == 1) &&
-            array_upload(&s->input_ids[i]);
-    return ok && array_init(&s->id_array, device, s->ids, sizeof(s->ids), false) &&
-        array_init(&s->position_array, device, s->positions, sizeof(s->positions), false) &&
-        array_init(&s->sequence_array, device, s->sequences, sizeof(s->sequences), true) &&
-        array_init(&s->logits, device, NULL, sizeof(float) * TOKENS * s->reference.vocabulary,
-            false) && array_upload(&s->id_array) && array_upload(&s->position_array) &&
-        array_upload(&s->sequence_array) && array_upload(&s->logits);
+        ok = array_init(&s->input_ids[i], device, s->inputs[i], 4 * input_lengths[i], i == 1)
+            && array_upload(&s->input_ids[i]);
+    return ok && array_init(&s->id_array, device, s->ids, sizeof(s->ids), false)
+        && array_init(&s->position_array, device, s->positions, sizeof(s->positions), false)
+        && array_init(&s->sequence_array, device, s->sequences, sizeof(s->sequences), true)
+        && array_init(
+            &s->logits, device, NULL, sizeof(float) * TOKENS * s->reference.vocabulary, false)
+        && array_upload(&s->id_array) && array_upload(&s->position_array)
+        && array_upload(&s->sequence_array) && array_upload(&s->logits);
 }
 
 // `capacity` 0: the checkpoint's own. subject_finish() in any case.
 static bool subject_init(struct subject *s, struct harness *harness, const char *family,
     uint32_t capacity, bool no_capacity, uint64_t seed)
 {
-    *s = (struct subject){.harness = harness};
+    *s = (struct subject){ .harness = harness };
     harness->messages = 0;
     if (!whole_checkpoint_write(family, seed, &s->checkpoint))
         return false;
@@ -151,9 +156,11 @@ static bool subject_init(struct subject *s, struct harness *harness, const char 
         .encoder_capacity = LONGEST_INPUT,
         .no_capacity = no_capacity,
     };
-    return is_ok(vkmoe_checkpoint_open(s->checkpoint.path, NULL, &s->model), "vkmoe_checkpoint_open") &&
-        is_ok(vkmoe_model_create(harness->device, s->model, &params, &s->network),
-            "vkmoe_model_create") && make_arrays(s);
+    return is_ok(
+               vkmoe_checkpoint_open(s->checkpoint.path, NULL, &s->model), "vkmoe_checkpoint_open")
+        && is_ok(vkmoe_model_create(harness->device, s->model, &params, &s->network),
+            "vkmoe_model_create")
+        && make_arrays(s);
 }
 
 // ------------------------------------------------------------------------ on the device
@@ -165,8 +172,7 @@ static bool encode(struct subject *s, uint32_t sequence)
         .tokens = input_lengths[sequence],
         .ids = array_span(&s->input_ids[sequence]),
     };
-    return is_ok(vkmoe_model_encode(s->harness->stream, s->network, &params),
-        "vkmoe_model_encode");
+    return is_ok(vkmoe_model_encode(s->harness->stream, s->network, &params), "vkmoe_model_encode");
 }
 
 static bool encode_all(struct subject *s)
@@ -198,8 +204,8 @@ static bool record_range(struct subject *s, uint32_t first, uint32_t end, uint32
             .logits = from(&s->logits, t * s->reference.vocabulary),
             .logits_count = tokens,
         };
-        ok = is_ok(vkmoe_model_forward(s->harness->stream, s->network, &params),
-            "vkmoe_model_forward");
+        ok = is_ok(
+            vkmoe_model_forward(s->harness->stream, s->network, &params), "vkmoe_model_forward");
     }
     return ok;
 }
@@ -229,8 +235,8 @@ static double *expect(struct subject *s)
         CAPACITY > LONGEST_INPUT ? CAPACITY : LONGEST_INPUT, VKMOE_DTYPE_F32);
     for (uint32_t i = 0; i < SEQUENCES; i++)
         reference_network_encode(&s->reference, i, input_lengths[i], s->inputs[i], &memory);
-    reference_network_forward(&s->reference, TOKENS, s->ids, s->positions, s->sequences, &memory,
-        logits, NULL, NULL);
+    reference_network_forward(
+        &s->reference, TOKENS, s->ids, s->positions, s->sequences, &memory, logits, NULL, NULL);
     reference_memory_finish(&memory);
     return logits;
 }
@@ -246,12 +252,12 @@ static bool compare(const struct subject *s, const double *logits, double tolera
 // -------------------------------------------------------------------------------- tests
 
 // Inputs in any order; the decoder at once.
-static bool check_family(struct harness *harness, const char *family, uint32_t capacity,
-    bool no_capacity, uint64_t seed)
+static bool check_family(
+    struct harness *harness, const char *family, uint32_t capacity, bool no_capacity, uint64_t seed)
 {
     struct subject s;
-    bool ok = subject_init(&s, harness, family, capacity, no_capacity, seed) && encode(&s, 1) &&
-        encode(&s, 0) && encode(&s, 2) && decode(&s, TOKENS);
+    bool ok = subject_init(&s, harness, family, capacity, no_capacity, seed) && encode(&s, 1)
+        && encode(&s, 0) && encode(&s, 2) && decode(&s, TOKENS);
     if (ok) {
         double *logits = expect(&s);
         ok = compare(&s, logits, LOGITS_TOLERANCE);
@@ -262,8 +268,8 @@ static bool check_family(struct harness *harness, const char *family, uint32_t c
 }
 
 // Tokens one by one and in chunks give what all at once do: a capacity turns the same ones away.
-static bool check_chunks(struct harness *harness, const char *family, uint32_t capacity,
-    uint64_t seed)
+static bool check_chunks(
+    struct harness *harness, const char *family, uint32_t capacity, uint64_t seed)
 {
     struct subject s;
     bool ok = subject_init(&s, harness, family, capacity, false, seed);
@@ -274,8 +280,8 @@ static bool check_chunks(struct harness *harness, const char *family, uint32_t c
         abort();
     for (size_t i = 0; ok && i < count; i++)
         once[i] = ((const float *)array_range(&s.logits))[i];
-    ok = ok && decode(&s, 7) && compare(&s, once, BETWEEN_TOLERANCE) && decode(&s, 1) &&
-        compare(&s, once, BETWEEN_TOLERANCE);
+    ok = ok && decode(&s, 7) && compare(&s, once, BETWEEN_TOLERANCE) && decode(&s, 1)
+        && compare(&s, once, BETWEEN_TOLERANCE);
     free(once);
     subject_finish(&s);
     return ok && !harness->messages;
@@ -294,30 +300,37 @@ static double *keep_logits(const struct subject *s)
 }
 
 // One step, recorded once and repeated with other ids and places, gives what all at once do.
-static bool check_repeats(struct harness *harness, const char *family, uint32_t capacity,
-    uint64_t seed)
+static bool check_repeats(
+    struct harness *harness, const char *family, uint32_t capacity, uint64_t seed)
 {
     struct subject s;
     vkmoe_buffer *step = NULL;
-    bool ok = subject_init(&s, harness, family, capacity, false, seed) && encode_all(&s) &&
-        decode(&s, TOKENS);
+    bool ok = subject_init(&s, harness, family, capacity, false, seed) && encode_all(&s)
+        && decode(&s, TOKENS);
     double *once = ok ? keep_logits(&s) : NULL;
     const size_t row = sizeof(float) * (ok ? s.reference.vocabulary : 0);
     ok = ok && is_ok(vkmoe_buffer_create(harness->device, 12 + row, &step), "vkmoe_buffer_create");
     for (uint32_t t = 0; ok && t < TOKENS; t++) {
-        const uint32_t words[3] = {s.ids[t], s.positions[t], s.sequences[t]};
+        const uint32_t words[3] = { s.ids[t], s.positions[t], s.sequences[t] };
         ok = is_ok(vkmoe_buffer_upload(step, 0, words, sizeof words), "vkmoe_buffer_upload");
         if (ok && t == 0)
             ok = is_ok(vkmoe_model_forward(harness->stream, s.network,
-                &(struct vkmoe_model_forward_params){.tokens = 1, .ids = {step, 0},
-                    .positions = {step, 4}, .sequences = {step, 8}, .longest = CAPACITY,
-                    .logits = {step, 12}, .logits_count = 1}), "vkmoe_model_forward") &&
-                harness_run(harness);
+                           &(struct vkmoe_model_forward_params){ .tokens = 1,
+                               .ids = { step, 0 },
+                               .positions = { step, 4 },
+                               .sequences = { step, 8 },
+                               .longest = CAPACITY,
+                               .logits = { step, 12 },
+                               .logits_count = 1 }),
+                     "vkmoe_model_forward")
+                && harness_run(harness);
         else if (ok)
-            ok = is_ok(vkmoe_stream_repeat(harness->stream, NULL), "vkmoe_stream_repeat") &&
-                is_ok(vkmoe_stream_wait(harness->stream, UINT64_MAX), "vkmoe_stream_wait");
-        ok = ok && is_ok(vkmoe_buffer_download(step, 12, s.logits.after + s.logits.offset + t * row,
-            row), "vkmoe_buffer_download");
+            ok = is_ok(vkmoe_stream_repeat(harness->stream, NULL), "vkmoe_stream_repeat")
+                && is_ok(vkmoe_stream_wait(harness->stream, UINT64_MAX), "vkmoe_stream_wait");
+        ok = ok
+            && is_ok(
+                vkmoe_buffer_download(step, 12, s.logits.after + s.logits.offset + t * row, row),
+                "vkmoe_buffer_download");
     }
     ok = ok && compare(&s, once, BETWEEN_TOLERANCE);
     free(once);
@@ -328,19 +341,20 @@ static bool check_repeats(struct harness *harness, const char *family, uint32_t 
 
 // What the tokens are, not when they come, decides: in reverse within a forward, or each
 // sequence in forwards of its own.
-static bool check_orders(struct harness *harness, const char *family, uint32_t capacity,
-    uint64_t seed)
+static bool check_orders(
+    struct harness *harness, const char *family, uint32_t capacity, uint64_t seed)
 {
     struct subject s;
-    bool ok = subject_init(&s, harness, family, capacity, false, seed) && encode_all(&s) &&
-        decode(&s, TOKENS);
+    bool ok = subject_init(&s, harness, family, capacity, false, seed) && encode_all(&s)
+        && decode(&s, TOKENS);
     double *once = ok ? keep_logits(&s) : NULL;
     double *moved = calloc(TOKENS, sizeof(double) * (ok ? s.reference.vocabulary : 1));
     if (!moved)
         abort();
     for (uint32_t order = 0; ok && order < 2; order++) {
         for (uint32_t t = 0; t < TOKENS; t++) {
-            const uint32_t from_t = order == 0 ? TOKENS - 1 - t
+            const uint32_t from_t = order == 0
+                ? TOKENS - 1 - t
                 : t % (TOKENS / SEQUENCES) * SEQUENCES + t / (TOKENS / SEQUENCES);
             ((uint32_t *)array_input(&s.id_array))[t] = s.ids[from_t];
             ((uint32_t *)array_input(&s.position_array))[t] = s.positions[from_t];
@@ -348,10 +362,10 @@ static bool check_orders(struct harness *harness, const char *family, uint32_t c
             memcpy(moved + t * s.reference.vocabulary, once + from_t * s.reference.vocabulary,
                 s.reference.vocabulary * sizeof(double));
         }
-        ok = array_upload(&s.id_array) && array_upload(&s.position_array) &&
-            array_upload(&s.sequence_array) &&
-            decode(&s, order == 0 ? TOKENS : TOKENS / SEQUENCES) &&
-            compare(&s, moved, BETWEEN_TOLERANCE);
+        ok = array_upload(&s.id_array) && array_upload(&s.position_array)
+            && array_upload(&s.sequence_array)
+            && decode(&s, order == 0 ? TOKENS : TOKENS / SEQUENCES)
+            && compare(&s, moved, BETWEEN_TOLERANCE);
     }
     free(moved);
     free(once);
@@ -361,14 +375,14 @@ static bool check_orders(struct harness *harness, const char *family, uint32_t c
 
 // A text that goes on differently from an earlier position leaves nothing of what was there:
 // its logits have the bits that they have where nothing was.
-static bool check_rewind(struct harness *harness, const char *family, uint32_t capacity,
-    uint64_t seed)
+static bool check_rewind(
+    struct harness *harness, const char *family, uint32_t capacity, uint64_t seed)
 {
     enum { KEPT = TOKENS / 3 };
     struct subject s;
     unsigned char *first = NULL;
-    bool ok = subject_init(&s, harness, family, capacity, false, seed) && encode_all(&s) &&
-        decode(&s, KEPT);
+    bool ok = subject_init(&s, harness, family, capacity, false, seed) && encode_all(&s)
+        && decode(&s, KEPT);
     uint32_t other[TOKENS - KEPT];
     struct rng rng = rng_for(seed, "rewind ids");
     for (uint32_t i = 0; i < TOKENS - KEPT; i++)
@@ -379,9 +393,8 @@ static bool check_rewind(struct harness *harness, const char *family, uint32_t c
             ok = subject_init(&s, harness, family, capacity, false, seed) && encode_all(&s);
         }
         memcpy((uint32_t *)array_input(&s.id_array) + KEPT, other, sizeof other);
-        ok = ok && array_upload(&s.id_array) &&
-            record_range(&s, turn == 0 ? KEPT : 0, TOKENS, KEPT) && harness_run(harness) &&
-            fetch_logits(&s);
+        ok = ok && array_upload(&s.id_array) && record_range(&s, turn == 0 ? KEPT : 0, TOKENS, KEPT)
+            && harness_run(harness) && fetch_logits(&s);
         if (ok && turn == 0) {
             first = malloc(s.logits.size);
             if (!first)
@@ -433,8 +446,10 @@ static bool check_again(struct harness *harness, const char *family, uint64_t se
     struct subject s;
     bool ok = subject_init(&s, harness, family, 0, false, seed);
     for (uint32_t i = 0; ok && i < SEQUENCES; i++)
-        ok = is_ok(vkmoe_model_encode(harness->stream, s.network, &(struct vkmoe_model_encode_params){
-            .sequence = i, .tokens = LONGEST_INPUT, .ids = array_span(&s.input_ids[1])}),
+        ok = is_ok(
+            vkmoe_model_encode(harness->stream, s.network,
+                &(struct vkmoe_model_encode_params){
+                    .sequence = i, .tokens = LONGEST_INPUT, .ids = array_span(&s.input_ids[1]) }),
             "vkmoe_model_encode");
     ok = ok && encode_all(&s) && decode(&s, TOKENS);
     if (ok) {
@@ -453,8 +468,8 @@ static bool run_as_guest(struct subject *s, struct host *host)
     if (!is_ok(vkmoe_stream_reserve(stream, vkmoe_model_scratch_size(s->network)), "reserve"))
         return false;
     VkCommandBuffer commands = host_begin(host);
-    bool ok = commands && is_ok(vkmoe_stream_record_into(stream, commands), "record_into") &&
-        encode_all(s) && record_decode(s, TOKENS);
+    bool ok = commands && is_ok(vkmoe_stream_record_into(stream, commands), "record_into")
+        && encode_all(s) && record_decode(s, TOKENS);
     ok = is_ok(vkmoe_stream_record_into(stream, NULL), "record_into(NULL)") && ok;
     return commands && host_run(host, commands) && ok && fetch_logits(s);
 }
@@ -464,18 +479,18 @@ static bool run_as_guest(struct subject *s, struct host *host)
 static bool check_guest(struct harness *harness, const char *family, uint64_t seed)
 {
     struct host host;
-    struct subject own = {0}, guest = {0};
-    struct harness visitor = {0};
+    struct subject own = { 0 }, guest = { 0 };
+    struct harness visitor = { 0 };
     bool ok = host_init(&host, true);
-    struct vkmoe_adopt_params params = {0};
+    struct vkmoe_adopt_params params = { 0 };
     if (ok)
         params = host_adopt_params(&host);
-    params.log = (struct vkmoe_log){count_message, &visitor, VKMOE_LOG_WARNING};
-    ok = ok && is_ok(vkmoe_device_adopt(&params, &visitor.device), "adopt") &&
-        is_ok(vkmoe_stream_create(visitor.device, &visitor.stream), "stream") &&
-        subject_init(&own, harness, family, 0, false, seed) && encode_all(&own) &&
-        decode(&own, TOKENS) && subject_init(&guest, &visitor, family, 0, false, seed) &&
-        run_as_guest(&guest, &host);
+    params.log = (struct vkmoe_log){ count_message, &visitor, VKMOE_LOG_WARNING };
+    ok = ok && is_ok(vkmoe_device_adopt(&params, &visitor.device), "adopt")
+        && is_ok(vkmoe_stream_create(visitor.device, &visitor.stream), "stream")
+        && subject_init(&own, harness, family, 0, false, seed) && encode_all(&own)
+        && decode(&own, TOKENS) && subject_init(&guest, &visitor, family, 0, false, seed)
+        && run_as_guest(&guest, &host);
     if (ok && memcmp(array_range(&own.logits), array_range(&guest.logits), own.logits.size)) {
         tap_note("a caller's command buffer gives other logits");
         ok = false;
@@ -492,12 +507,15 @@ static bool check_refusals(struct harness *harness, const char *family, uint64_t
 {
     struct subject s;
     bool ok = subject_init(&s, harness, family, 0, false, seed);
-    const struct vkmoe_span ids = ok ? array_span(&s.input_ids[1]) : (struct vkmoe_span){0};
-    const struct vkmoe_span outside = {ids.buffer, ok ? vkmoe_buffer_size(ids.buffer) - 12 : 0};
+    const struct vkmoe_span ids = ok ? array_span(&s.input_ids[1]) : (struct vkmoe_span){ 0 };
+    const struct vkmoe_span outside = { ids.buffer, ok ? vkmoe_buffer_size(ids.buffer) - 12 : 0 };
     const struct vkmoe_model_encode_params wrong[] = {
-        {.tokens = 0, .ids = ids}, {.tokens = LONGEST_INPUT + 1, .ids = ids}, {.tokens = 4},
-        {.sequence = SEQUENCES, .tokens = 4, .ids = ids}, {.tokens = 4, .ids = outside},
-        {.tokens = UINT32_MAX, .ids = ids},
+        { .tokens = 0, .ids = ids },
+        { .tokens = LONGEST_INPUT + 1, .ids = ids },
+        { .tokens = 4 },
+        { .sequence = SEQUENCES, .tokens = 4, .ids = ids },
+        { .tokens = 4, .ids = outside },
+        { .tokens = UINT32_MAX, .ids = ids },
     };
     for (size_t i = 0; ok && i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         harness->messages = 0;
@@ -516,13 +534,17 @@ static bool check_without_encoder(struct harness *harness, const char *family, u
     struct whole_checkpoint checkpoint;
     vkmoe_checkpoint *model = NULL;
     vkmoe_model *network = NULL;
-    bool ok = whole_checkpoint_write(family, seed, &checkpoint) &&
-        is_ok(vkmoe_checkpoint_open(checkpoint.path, NULL, &model), "vkmoe_checkpoint_open") &&
-        is_ok(vkmoe_model_create(harness->device, model, &(struct vkmoe_model_params){0}, &network),
+    bool ok = whole_checkpoint_write(family, seed, &checkpoint)
+        && is_ok(vkmoe_checkpoint_open(checkpoint.path, NULL, &model), "vkmoe_checkpoint_open")
+        && is_ok(
+            vkmoe_model_create(harness->device, model, &(struct vkmoe_model_params){ 0 }, &network),
             "vkmoe_model_create");
     harness->messages = 0;
-    ok = ok && is_refused(harness, "vkmoe_model_encode", vkmoe_model_encode(harness->stream,
-        network, &(struct vkmoe_model_encode_params){.tokens = 1}), VKMOE_ERROR_UNSUPPORTED);
+    ok = ok
+        && is_refused(harness, "vkmoe_model_encode",
+            vkmoe_model_encode(
+                harness->stream, network, &(struct vkmoe_model_encode_params){ .tokens = 1 }),
+            VKMOE_ERROR_UNSUPPORTED);
     harness->messages = 0;
     vkmoe_model_destroy(&network);
     vkmoe_checkpoint_destroy(&model);
@@ -533,9 +555,9 @@ static bool check_without_encoder(struct harness *harness, const char *family, u
 static void check_all(struct tap *tap, struct harness *harness)
 {
     static const char tied[] = "switch_transformers", untied[] = "switch_transformers-untied";
-#define CHECK(name, call)                                                                         \
-    if (tap_wants(tap, name))                                                                     \
-        tap_result(tap, call, name)
+#define CHECK(name, call) \
+    if (tap_wants(tap, name)) \
+    tap_result(tap, call, name)
     CHECK("switch", check_family(harness, tied, 0, false, tap->seed));
     CHECK("switch-capacity-2", check_family(harness, tied, 2, false, tap->seed));
     CHECK("switch-no-capacity", check_family(harness, tied, 2, true, tap->seed));
@@ -557,7 +579,7 @@ static void check_all(struct tap *tap, struct harness *harness)
 int main(int argc, char **argv)
 {
     struct tap tap;
-    struct harness harness = {0};
+    struct harness harness = { 0 };
     int code;
     if (!tap_begin(&tap, argc, argv))
         return 2;

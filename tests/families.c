@@ -65,7 +65,7 @@ struct work {
 
 static void work_init(struct work *work, uint32_t tokens, uint32_t hidden, uint32_t k)
 {
-    *work = (struct work){.tokens = tokens, .hidden = hidden, .k = k};
+    *work = (struct work){ .tokens = tokens, .hidden = hidden, .k = k };
     work->y = allocate(sizeof(float) * tokens * hidden);
     work->ids = allocate(sizeof(int32_t) * tokens * k);
     work->weights = allocate(sizeof(float) * tokens * k);
@@ -78,7 +78,7 @@ static void work_finish(struct work *work)
     free(work->y);
     free(work->ids);
     free(work->weights);
-    *work = (struct work){0};
+    *work = (struct work){ 0 };
 }
 
 static bool record(struct harness *harness, const vkmoe_moe *layer, const struct work *work,
@@ -90,13 +90,13 @@ static bool record(struct harness *harness, const vkmoe_moe *layer, const struct
         const uint32_t left = work->tokens - first;
         struct vkmoe_moe_forward_params params = {
             .tokens = left < step ? left : step,
-            .x = {buffers[0], row},
-            .y = {buffers[2], row},
-            .ids = {buffers[3], pair},
-            .weights = {buffers[4], pair},
+            .x = { buffers[0], row },
+            .y = { buffers[2], row },
+            .ids = { buffers[3], pair },
+            .weights = { buffers[4], pair },
         };
         if (work->router_x)
-            params.router_x = (struct vkmoe_span){buffers[1], row};
+            params.router_x = (struct vkmoe_span){ buffers[1], row };
         if (!is_ok(vkmoe_moe_forward(harness->stream, layer, &params), "vkmoe_moe_forward"))
             return false;
     }
@@ -112,9 +112,9 @@ static bool run(struct harness *harness, const vkmoe_moe *layer, struct work *wo
     struct {
         void *data;
         size_t size;
-    } arrays[] = {{work->x, rows}, {work->router_x, rows}, {work->y, rows}, {work->ids, pairs},
-        {work->weights, pairs}};
-    vkmoe_buffer *buffers[5] = {NULL};
+    } arrays[] = { { work->x, rows }, { work->router_x, rows }, { work->y, rows },
+        { work->ids, pairs }, { work->weights, pairs } };
+    vkmoe_buffer *buffers[5] = { NULL };
     bool ok = true;
     // What the device leaves out stays NaN, or an absurd id.
     memset(work->y, 0xff, rows);
@@ -138,7 +138,7 @@ static bool run(struct harness *harness, const vkmoe_moe *layer, struct work *wo
 
 // ---------------------------------------------------------------------------- families
 
-static const uint32_t token_counts[] = {1, 5, 40};
+static const uint32_t token_counts[] = { 1, 5, 40 };
 enum { TOKEN_COUNTS = sizeof token_counts / sizeof *token_counts };
 
 static float *random_rows(uint64_t seed, const char *name, size_t count)
@@ -157,11 +157,11 @@ static bool compare_work(const struct reference_layer *layer, const struct work 
     double *y = allocate(values * sizeof *y), *weights = allocate(pairs * sizeof *weights);
     double *scores = allocate(sizeof *scores * work->tokens * layer->experts);
     int32_t *ids = allocate(pairs * sizeof *ids);
-    reference_forward(layer, work->tokens, 0, work->x, work->router_x, NULL, NULL, y, ids, weights,
-        scores);
+    reference_forward(
+        layer, work->tokens, 0, work->x, work->router_x, NULL, NULL, y, ids, weights, scores);
     uint64_t first;
-    const enum reference_routing routing = reference_compare_routing(layer, work->tokens, ids,
-        scores, work->ids, &first);
+    const enum reference_routing routing =
+        reference_compare_routing(layer, work->tokens, ids, scores, work->ids, &first);
     bool ok = routing != REFERENCE_ROUTING_WRONG;
     if (!ok) {
         tap_note("ids: [%" PRIu64 "][%" PRIu64 "] is %" PRId32 ", expected %" PRId32,
@@ -171,8 +171,9 @@ static bool compare_work(const struct reference_layer *layer, const struct work 
         reference_forward(layer, work->tokens, 0, work->x, work->router_x, work->ids, NULL, y, NULL,
             weights, NULL);
     }
-    ok = ok && compare_weights("weights", weights, work->weights, pairs, work->k,
-        COMPARE_F32_TOLERANCE);
+    ok = ok
+        && compare_weights(
+            "weights", weights, work->weights, pairs, work->k, COMPARE_F32_TOLERANCE);
     ok = ok && compare_floats("y", y, work->y, values, work->hidden, COMPARE_F32_TOLERANCE).ok;
     free(y);
     free(weights);
@@ -202,15 +203,16 @@ static bool create_layer(struct harness *harness, const char *path, struct vkmoe
 {
     vkmoe_checkpoint *model;
     *out = NULL;
-    const bool ok = is_ok(vkmoe_checkpoint_open(path, &harness->log, &model), "vkmoe_checkpoint_open")
+    const bool ok =
+        is_ok(vkmoe_checkpoint_open(path, &harness->log, &model), "vkmoe_checkpoint_open")
         && is_ok(vkmoe_checkpoint_get_moe(model, block, params), "vkmoe_checkpoint_get_moe")
         && is_ok(vkmoe_moe_create(harness->device, params, out), "vkmoe_moe_create");
     vkmoe_checkpoint_destroy(&model);
     return ok;
 }
 
-static void test_family(struct tap *tap, struct harness *harness, uint32_t index,
-    const char *directory)
+static void test_family(
+    struct tap *tap, struct harness *harness, uint32_t index, const char *directory)
 {
     char names[TOKEN_COUNTS][96];
     bool wanted[TOKEN_COUNTS], any = false;
@@ -230,8 +232,9 @@ static void test_family(struct tap *tap, struct harness *harness, uint32_t index
         && !harness->messages;
     for (int i = 0; i < TOKEN_COUNTS; i++) {
         if (wanted[i])
-            tap_result(tap, made && check_tokens(harness, layer, &checkpoint, token_counts[i],
-                tap->seed), names[i]);
+            tap_result(tap,
+                made && check_tokens(harness, layer, &checkpoint, token_counts[i], tap->seed),
+                names[i]);
     }
     vkmoe_moe_destroy(&layer);
     checkpoint_destroy(&checkpoint);
@@ -271,13 +274,12 @@ static double *to_double(const float *values, size_t count)
 static bool check_recorded(struct harness *harness, const vkmoe_moe *layer, struct work *work,
     uint32_t step, const double *y, const int32_t *ids, const double *weights)
 {
-    if (!run(harness, layer, work, step)
-        || !compare_ids("ids", ids, work->ids, TOKENS * K, K)
-        || !compare_weights("weights", weights, work->weights, TOKENS * K, K,
-            COMPARE_F32_TOLERANCE))
+    if (!run(harness, layer, work, step) || !compare_ids("ids", ids, work->ids, TOKENS * K, K)
+        || !compare_weights(
+            "weights", weights, work->weights, TOKENS * K, K, COMPARE_F32_TOLERANCE))
         return false;
-    const struct compare_result result = compare_floats("y", y, work->y, TOKENS * HIDDEN, HIDDEN,
-        COMPARE_F32_TOLERANCE);
+    const struct compare_result result =
+        compare_floats("y", y, work->y, TOKENS * HIDDEN, HIDDEN, COMPARE_F32_TOLERANCE);
     tap_note("%" PRIu32 " tokens at a time: error %.2g of the rms", step, result.error);
     return result.ok;
 }
@@ -289,7 +291,7 @@ static bool check_recorded_layer(struct harness *harness, const char *name, uint
     struct vkmoe_moe_params params;
     vkmoe_moe *layer;
     harness->messages = 0;
-    if (!create_layer(harness, path, (struct vkmoe_block){.index = index}, &params, &layer))
+    if (!create_layer(harness, path, (struct vkmoe_block){ .index = index }, &params, &layer))
         return false;
     struct work work;
     work_init(&work, TOKENS, HIDDEN, K);
@@ -297,8 +299,8 @@ static bool check_recorded_layer(struct harness *harness, const char *name, uint
     float *y = read_recorded(harness, name, index, "output", VKMOE_NPY_F32, HIDDEN);
     int32_t *ids = read_recorded(harness, name, index, "expert_ids", VKMOE_NPY_I32, K);
     float *weights = read_recorded(harness, name, index, "expert_weights", VKMOE_NPY_F32, K);
-    bool ok = work.x && y && ids && weights && params.hidden == HIDDEN
-        && params.experts_per_token == K;
+    bool ok =
+        work.x && y && ids && weights && params.hidden == HIDDEN && params.experts_per_token == K;
     if (ok) {
         double *exact_y = to_double(y, TOKENS * HIDDEN);
         double *exact_weights = to_double(weights, TOKENS * K);
@@ -319,7 +321,7 @@ static bool check_recorded_layer(struct harness *harness, const char *name, uint
 
 static void run_all(struct tap *tap, struct harness *harness, const char *directory)
 {
-    static const char *const models[] = {"tiny-mixtral", "tiny-jetmoe"};
+    static const char *const models[] = { "tiny-mixtral", "tiny-jetmoe" };
     for (uint32_t i = 0; i < checkpoint_count(); i++)
         test_family(tap, harness, i, directory);
     for (int m = 0; m < 2; m++) {
@@ -335,14 +337,14 @@ static void run_all(struct tap *tap, struct harness *harness, const char *direct
 int main(int argc, char **argv)
 {
     struct tap tap;
-    struct harness harness = {0};
+    struct harness harness = { 0 };
     if (!tap_begin(&tap, argc, argv))
         return 2;
     if (tap.list) {
         run_all(&tap, &harness, "");
         return tap_end(&tap);
     }
-    harness.log = (struct vkmoe_log){count_message, &harness, VKMOE_LOG_WARNING};
+    harness.log = (struct vkmoe_log){ count_message, &harness, VKMOE_LOG_WARNING };
     const struct vkmoe_device_params params = {
         .log = harness.log,
         .select = getenv("VKMOE_TEST_DEVICE"),

@@ -8,7 +8,7 @@
 
 #define MAX_SITES 4096
 
-static const char *const use_names[] = {"own", "adopted", "recorded"};
+static const char *const use_names[] = { "own", "adopted", "recorded" };
 
 // ------------------------------------------------------------------------ results
 
@@ -17,20 +17,22 @@ static const struct {
     const char *name;
     VkResult results[5];
 } own_results[] = {
-    {"CreateInstance", {VK_ERROR_INITIALIZATION_FAILED, VK_ERROR_LAYER_NOT_PRESENT,
-        VK_ERROR_EXTENSION_NOT_PRESENT, VK_ERROR_INCOMPATIBLE_DRIVER}},
-    {"EnumeratePhysicalDevices", {VK_ERROR_INITIALIZATION_FAILED}},
-    {"EnumerateInstanceExtensionProperties", {VK_ERROR_LAYER_NOT_PRESENT}},
-    {"EnumerateDeviceExtensionProperties", {VK_ERROR_LAYER_NOT_PRESENT}},
-    {"CreateDevice", {VK_ERROR_INITIALIZATION_FAILED, VK_ERROR_EXTENSION_NOT_PRESENT,
-        VK_ERROR_FEATURE_NOT_PRESENT, VK_ERROR_TOO_MANY_OBJECTS, VK_ERROR_DEVICE_LOST}},
-    {"AllocateMemory", {VK_ERROR_TOO_MANY_OBJECTS}},
-    {"MapMemory", {VK_ERROR_MEMORY_MAP_FAILED}},
-    {"QueueSubmit2", {VK_ERROR_DEVICE_LOST}},
-    {"QueueWaitIdle", {VK_ERROR_DEVICE_LOST}},
-    {"WaitSemaphores", {VK_ERROR_DEVICE_LOST, VK_TIMEOUT}},
-    {"GetSemaphoreCounterValue", {VK_ERROR_DEVICE_LOST}},
-    {"GetQueryPoolResults", {VK_ERROR_DEVICE_LOST}},
+    { "CreateInstance",
+        { VK_ERROR_INITIALIZATION_FAILED, VK_ERROR_LAYER_NOT_PRESENT,
+            VK_ERROR_EXTENSION_NOT_PRESENT, VK_ERROR_INCOMPATIBLE_DRIVER } },
+    { "EnumeratePhysicalDevices", { VK_ERROR_INITIALIZATION_FAILED } },
+    { "EnumerateInstanceExtensionProperties", { VK_ERROR_LAYER_NOT_PRESENT } },
+    { "EnumerateDeviceExtensionProperties", { VK_ERROR_LAYER_NOT_PRESENT } },
+    { "CreateDevice",
+        { VK_ERROR_INITIALIZATION_FAILED, VK_ERROR_EXTENSION_NOT_PRESENT,
+            VK_ERROR_FEATURE_NOT_PRESENT, VK_ERROR_TOO_MANY_OBJECTS, VK_ERROR_DEVICE_LOST } },
+    { "AllocateMemory", { VK_ERROR_TOO_MANY_OBJECTS } },
+    { "MapMemory", { VK_ERROR_MEMORY_MAP_FAILED } },
+    { "QueueSubmit2", { VK_ERROR_DEVICE_LOST } },
+    { "QueueWaitIdle", { VK_ERROR_DEVICE_LOST } },
+    { "WaitSemaphores", { VK_ERROR_DEVICE_LOST, VK_TIMEOUT } },
+    { "GetSemaphoreCounterValue", { VK_ERROR_DEVICE_LOST } },
+    { "GetQueryPoolResults", { VK_ERROR_DEVICE_LOST } },
 };
 
 static uint32_t list_results(const struct sweep_call *call, VkResult results[10])
@@ -38,7 +40,7 @@ static uint32_t list_results(const struct sweep_call *call, VkResult results[10]
     uint32_t count = 0;
     results[count++] = VK_ERROR_OUT_OF_HOST_MEMORY;
     if (strstr(call->name, "alloc") == call->name || strstr(call->name, "alloc") == call->name + 1
-            || strstr(call->name, "alloc") == call->name + 2)
+        || strstr(call->name, "alloc") == call->name + 2)
         return count;
     results[count++] = VK_ERROR_OUT_OF_DEVICE_MEMORY;
     results[count++] = VK_ERROR_UNKNOWN;
@@ -65,7 +67,7 @@ static enum vkmoe_status expected_status(const char *name, VkResult result)
     case VK_TIMEOUT: return VKMOE_ERROR_TIMEOUT;
     case VK_ERROR_INITIALIZATION_FAILED: // of old loaders the same
         return strcmp(name, "EnumeratePhysicalDevices") ? VKMOE_ERROR_DRIVER
-            : VKMOE_ERROR_NOT_FOUND;
+                                                        : VKMOE_ERROR_NOT_FOUND;
     default: return VKMOE_ERROR_DRIVER;
     }
 }
@@ -110,8 +112,8 @@ static bool check_failure(struct sweep *w, uint32_t index, const struct sweep_ca
     sweep_stop(&ignored);
     bool lost = status == VKMOE_ERROR_DEVICE_LOST;
     // A list of no devices is one, too.
-    const bool no_driver = status == VKMOE_OK && (result == VK_ERROR_INCOMPATIBLE_DRIVER
-        || result == VK_ERROR_INITIALIZATION_FAILED);
+    const bool no_driver = status == VKMOE_OK
+        && (result == VK_ERROR_INCOMPATIBLE_DRIVER || result == VK_ERROR_INITIALIZATION_FAILED);
     w->felt += s->felt > 0;
     w->survived += sweep_reached() && !s->felt;
     w->missed += !sweep_reached();
@@ -150,8 +152,7 @@ static bool is_known(const struct sweep *w, const void *site)
 }
 
 // All results where a call is made for the first time, one elsewhere.
-static uint32_t choose_results(struct sweep *w, const struct sweep_call *call,
-    VkResult results[10])
+static uint32_t choose_results(struct sweep *w, const struct sweep_call *call, VkResult results[10])
 {
     const uint32_t count = list_results(call, results);
     if (is_known(w, call->site))
@@ -197,7 +198,7 @@ static bool sweep_cold(struct sweep *w, const struct sweep_call *cold, uint32_t 
     for (uint32_t i = 0; i < cold_count; i++) {
         VkResult results[10];
         if (count_site(cold, cold_count, cold[i].site)
-                == count_site(warm, warm_count, cold[i].site))
+            == count_site(warm, warm_count, cold[i].site))
             continue;
         const uint32_t result_count = choose_results(w, &cold[i], results);
         for (uint32_t j = 0; j < result_count; j++) {
@@ -274,9 +275,10 @@ fail:
 static bool test_complete(void)
 {
     static const char *const excused[] = {
-        "FlushMappedMemoryRanges", "InvalidateMappedMemoryRanges", // of memory that is coherent
-        "QueueWaitIdle", // when waits have failed: faults_cases.c
-        "EnumerateInstanceVersion", // that there is one says how old the loader is
+        "FlushMappedMemoryRanges",
+        "InvalidateMappedMemoryRanges", // of memory that is coherent
+        "QueueWaitIdle",                // when waits have failed: faults_cases.c
+        "EnumerateInstanceVersion",     // that there is one says how old the loader is
         NULL,
     };
     tap_note("%u calls failed", sweep_total());

@@ -67,9 +67,11 @@ static bool end(struct bench *b, bool ok)
 
 static enum vkmoe_status forward(struct bench *b, uint32_t tokens, int to)
 {
-    return vkmoe_moe_forward(b->stream, b->layer, &(struct vkmoe_moe_forward_params){
-        .tokens = tokens, .x.buffer = b->x, .y.buffer = b->y[to],
-        .ids.buffer = to ? b->ids : NULL});
+    return vkmoe_moe_forward(b->stream, b->layer,
+        &(struct vkmoe_moe_forward_params){ .tokens = tokens,
+            .x.buffer = b->x,
+            .y.buffer = b->y[to],
+            .ids.buffer = to ? b->ids : NULL });
 }
 
 static bool forget(struct bench *b, int which)
@@ -221,8 +223,8 @@ static bool is_submit_only(const struct sweep_call *calls, uint32_t count)
 // The work that a failed submit leaves can be submitted again, with what is recorded meanwhile.
 static bool check_submits(struct bench *b)
 {
-    static const char *const steps[] = {"ResetCommandPool", "BeginCommandBuffer",
-        "EndCommandBuffer", "QueueSubmit2"};
+    static const char *const steps[] = { "ResetCommandPool", "BeginCommandBuffer",
+        "EndCommandBuffer", "QueueSubmit2" };
     const struct sweep_call *calls;
     uint32_t count;
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
@@ -269,11 +271,11 @@ static bool test_submits(void)
 static bool check_lost(struct bench *b)
 {
     struct record *record = &b->scene.record;
-#define LOST(call)                                          \
-    do {                                                    \
-        memset(record, 0, sizeof *record);                  \
-        CHECK_STATUS(VKMOE_ERROR_DEVICE_LOST, call);        \
-        CHECK(record->lines[VKMOE_LOG_ERROR] == 1);         \
+#define LOST(call) \
+    do { \
+        memset(record, 0, sizeof *record); \
+        CHECK_STATUS(VKMOE_ERROR_DEVICE_LOST, call); \
+        CHECK(record->lines[VKMOE_LOG_ERROR] == 1); \
     } while (0)
     CHECK_OK(forward(b, TINY_TOKENS, 0));
     sweep_fail_all("QueueSubmit2", VK_ERROR_DEVICE_LOST);
@@ -362,10 +364,10 @@ static bool test_warm(void)
 }
 
 const struct test fault_cases[] = {
-    {"case-half-recorded", test_half_recorded},
-    {"case-submits", test_submits},
-    {"case-lost", test_lost},
-    {"case-destruction", test_destruction},
-    {"case-warm", test_warm},
+    { "case-half-recorded", test_half_recorded },
+    { "case-submits", test_submits },
+    { "case-lost", test_lost },
+    { "case-destruction", test_destruction },
+    { "case-warm", test_warm },
 };
 const uint32_t fault_case_count = sizeof fault_cases / sizeof *fault_cases;

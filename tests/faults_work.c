@@ -27,46 +27,46 @@ static bool again(struct scene *s, enum vkmoe_status status, const char *call)
     if (lines != (status != VKMOE_ERROR_TIMEOUT))
         tap_note("%s: %u lines for one failure, the last: %s", call, lines, s->record.last);
     if (sweep_commands() != s->commands_before)
-        tap_note("%s failed, and recorded %u commands", call,
-            sweep_commands() - s->commands_before);
+        tap_note(
+            "%s failed, and recorded %u commands", call, sweep_commands() - s->commands_before);
     s->wrong = s->wrong || status != s->expected || lines != (status != VKMOE_ERROR_TIMEOUT)
         || sweep_commands() != s->commands_before;
     return s->persists && s->felt == 1 && status != VKMOE_ERROR_DEVICE_LOST;
 }
 
 // Makes a call in a function that has `s`, `status` and a label `fail`.
-#define TRY(call)                                               \
-    do {                                                        \
-        do {                                                    \
-            begin_call(s);                                      \
-            status = (call);                                    \
+#define TRY(call) \
+    do { \
+        do { \
+            begin_call(s); \
+            status = (call); \
         } while (status != VKMOE_OK && again(s, status, #call)); \
-        if (status != VKMOE_OK)                                 \
-            goto fail;                                          \
+        if (status != VKMOE_OK) \
+            goto fail; \
     } while (0)
 
 // The same for one that makes `handle`, which must be NULL when it fails.
-#define MAKE(handle, call)                                      \
-    do {                                                        \
-        do {                                                    \
-            begin_call(s);                                      \
-            memset(&(handle), 0xee, sizeof(handle));            \
-            status = (call);                                    \
-            if (status != VKMOE_OK && (handle)) {               \
+#define MAKE(handle, call) \
+    do { \
+        do { \
+            begin_call(s); \
+            memset(&(handle), 0xee, sizeof(handle)); \
+            status = (call); \
+            if (status != VKMOE_OK && (handle)) { \
                 tap_note("%s failed, and %s is not NULL", #call, #handle); \
-                s->wrong = true;                                \
-                (handle) = NULL;                                \
-            }                                                   \
+                s->wrong = true; \
+                (handle) = NULL; \
+            } \
         } while (status != VKMOE_OK && again(s, status, #call)); \
-        if (status != VKMOE_OK)                                 \
-            goto fail;                                          \
+        if (status != VKMOE_OK) \
+            goto fail; \
     } while (0)
 
 // ------------------------------------------------------------------------- device
 
 static enum vkmoe_status make_device(struct scene *s, vkmoe_device **out)
 {
-    const struct vkmoe_log log = {record_line, &s->record, VKMOE_LOG_INFO};
+    const struct vkmoe_log log = { record_line, &s->record, VKMOE_LOG_INFO };
     if (s->use != USE_OWN) {
         struct vkmoe_adopt_params params = host_adopt_params(&s->host);
         params.log = log;
@@ -75,14 +75,16 @@ static enum vkmoe_status make_device(struct scene *s, vkmoe_device **out)
         params.cache_size = s->cache_size;
         return vkmoe_device_adopt(&params, out);
     }
-    return vkmoe_device_create(&(struct vkmoe_device_params){
-        .log = log,
-        .select = device_under_test(),
-        .validate = getenv("VK_INSTANCE_LAYERS") != NULL, // tests/drivers.sh found the layer
-        .get_instance_proc_addr = sweep_loader(),
-        .cache = s->cache,
-        .cache_size = s->cache_size,
-    }, out);
+    return vkmoe_device_create(
+        &(struct vkmoe_device_params){
+            .log = log,
+            .select = device_under_test(),
+            .validate = getenv("VK_INSTANCE_LAYERS") != NULL, // tests/drivers.sh found the layer
+            .get_instance_proc_addr = sweep_loader(),
+            .cache = s->cache,
+            .cache_size = s->cache_size,
+        },
+        out);
 }
 
 enum vkmoe_status scene_open(struct scene *s)
@@ -97,13 +99,13 @@ void scene_close(struct scene *s)
 
 bool scene_init(struct scene *s, enum use use)
 {
-    *s = (struct scene){.use = use, .answer_count = 0};
+    *s = (struct scene){ .use = use, .answer_count = 0 };
     tiny_layer_init(&s->tiny, 9);
     if (use != USE_OWN)
         CHECK(host_init(&s->host, true));
     CHECK(whole_checkpoint_write("switch_transformers", 1, &s->checkpoint));
     CHECK_OK(vkmoe_checkpoint_open(s->checkpoint.path,
-        &(struct vkmoe_log){record_line, &s->record, VKMOE_LOG_ERROR}, &s->model));
+        &(struct vkmoe_log){ record_line, &s->record, VKMOE_LOG_ERROR }, &s->model));
     return true;
 fail:
     return false;
@@ -142,7 +144,7 @@ static enum vkmoe_status list_work(struct scene *s)
 {
     struct vkmoe_device_info infos[8];
     uint32_t count = 8;
-    const struct vkmoe_log log = {record_line, &s->record, VKMOE_LOG_INFO};
+    const struct vkmoe_log log = { record_line, &s->record, VKMOE_LOG_INFO };
     enum vkmoe_status status;
     TRY((count = 8, vkmoe_device_list(&log, infos, &count)));
     s->answer[0] = (float)count;
@@ -153,8 +155,8 @@ fail:
 
 // ------------------------------------------------------------------------- stream
 
-static enum vkmoe_status make_buffer(struct scene *s, const void *data, uint64_t size,
-    vkmoe_buffer **out)
+static enum vkmoe_status make_buffer(
+    struct scene *s, const void *data, uint64_t size, vkmoe_buffer **out)
 {
     static const unsigned char nothing[65536];
     enum vkmoe_status status;
@@ -224,10 +226,10 @@ static bool try_all(enum vkmoe_status *status, enum vkmoe_status next)
     return next == VKMOE_OK;
 }
 // Helpers above note their calls themselves.
-#define DO(call)                  \
-    do {                          \
+#define DO(call) \
+    do { \
         if (!try_all(&status, call)) \
-            goto fail;            \
+            goto fail; \
     } while (0)
 
 // -------------------------------------------------------------------------- works
@@ -235,8 +237,8 @@ static bool try_all(enum vkmoe_status *status, enum vkmoe_status next)
 static enum vkmoe_status forward_tokens(vkmoe_stream *stream, const vkmoe_moe *layer,
     const vkmoe_buffer *x, const vkmoe_buffer *y, uint32_t tokens)
 {
-    return vkmoe_moe_forward(stream, layer, &(struct vkmoe_moe_forward_params){
-        .tokens = tokens, .x.buffer = x, .y.buffer = y});
+    return vkmoe_moe_forward(stream, layer,
+        &(struct vkmoe_moe_forward_params){ .tokens = tokens, .x.buffer = x, .y.buffer = y });
 }
 
 // Two forwards in one submit, of other kernels each, and again with the times of all kernels.
@@ -244,7 +246,7 @@ static enum vkmoe_status layer_work(struct scene *s)
 {
     vkmoe_stream *stream = NULL;
     vkmoe_moe *layer = NULL;
-    vkmoe_buffer *x = NULL, *y[2] = {NULL, NULL};
+    vkmoe_buffer *x = NULL, *y[2] = { NULL, NULL };
     enum vkmoe_status status;
     MAKE(stream, vkmoe_stream_create(s->device, &stream));
     MAKE(layer, tiny_layer_create(&s->tiny, s->device, &layer));
@@ -285,18 +287,28 @@ static enum vkmoe_status create_attention(struct scene *s, vkmoe_attention **out
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         numbers[i] = (float)rng_normal(&rng) * 0.25f;
     for (int e = 0; e < EXPERTS; e++) {
-        query[e] = (struct vkmoe_view){.data = numbers + 100 * e};
-        output[e] = (struct vkmoe_view){.data = numbers + 1000 + 100 * e};
+        query[e] = (struct vkmoe_view){ .data = numbers + 100 * e };
+        output[e] = (struct vkmoe_view){ .data = numbers + 1000 + 100 * e };
     }
-    return vkmoe_attention_create(s->device, &(struct vkmoe_attention_params){
-        .hidden = HIDDEN, .head_size = HEAD, .heads = 2, .kv_heads = 2,
-        .experts = EXPERTS, .experts_per_token = 2,
-        .router.weight.data = numbers + 2000,
-        .query = query, .output = output,
-        .key.data = numbers + 2500, .value.data = numbers + 3000,
-        .rope = {.kind = VKMOE_ROPE_HALF, .scaling = VKMOE_ROPE_SCALING_DYNAMIC, .factor = 2,
-            .original_positions = 8},
-    }, out);
+    return vkmoe_attention_create(s->device,
+        &(struct vkmoe_attention_params){
+            .hidden = HIDDEN,
+            .head_size = HEAD,
+            .heads = 2,
+            .kv_heads = 2,
+            .experts = EXPERTS,
+            .experts_per_token = 2,
+            .router.weight.data = numbers + 2000,
+            .query = query,
+            .output = output,
+            .key.data = numbers + 2500,
+            .value.data = numbers + 3000,
+            .rope = { .kind = VKMOE_ROPE_HALF,
+                .scaling = VKMOE_ROPE_SCALING_DYNAMIC,
+                .factor = 2,
+                .original_positions = 8 },
+        },
+        out);
 }
 
 static enum vkmoe_status attention_work(struct scene *s)
@@ -312,11 +324,16 @@ static enum vkmoe_status attention_work(struct scene *s)
         values[i] = (float)(i % 37) / 37 - 0.5f;
     MAKE(stream, vkmoe_stream_create(s->device, &stream));
     MAKE(attention, create_attention(s, &attention));
-    MAKE(cache, vkmoe_cache_create(s->device, &(struct vkmoe_cache_params){
-        .kv_heads = 2, .head_size = 8, .sequences = 1, .capacity = TOKENS}, &cache));
+    MAKE(cache,
+        vkmoe_cache_create(s->device,
+            &(struct vkmoe_cache_params){
+                .kv_heads = 2, .head_size = 8, .sequences = 1, .capacity = TOKENS },
+            &cache));
     DO(make_buffer(s, values, sizeof values, &x));
     DO(make_buffer(s, NULL, sizeof values, &y));
-    const struct vkmoe_attention_forward_params params = {.tokens = TOKENS, .x.buffer = x, .y.buffer = y};
+    const struct vkmoe_attention_forward_params params = {
+        .tokens = TOKENS, .x.buffer = x, .y.buffer = y
+    };
     DO(start(s, stream, vkmoe_attention_scratch_size(attention, TOKENS)));
     TRY(vkmoe_attention_store(stream, attention, cache, &params));
     TRY(vkmoe_attention_forward(stream, attention, cache, &params));
@@ -335,10 +352,11 @@ fail:
 static enum vkmoe_status network_work(struct scene *s)
 {
     enum { TOKENS = 3, INPUT = 6 };
-    static const uint32_t ids[INPUT] = {3, 1, 4, 1, 5, 9}, positions[TOKENS] = {0, 1, 2};
+    static const uint32_t ids[INPUT] = { 3, 1, 4, 1, 5, 9 }, positions[TOKENS] = { 0, 1, 2 };
     const uint32_t vocabulary = s->checkpoint.vocabulary;
-    const struct vkmoe_model_params shape = {.capacity = 8, .chunk = TOKENS,
-        .encoder_capacity = INPUT};
+    const struct vkmoe_model_params shape = {
+        .capacity = 8, .chunk = TOKENS, .encoder_capacity = INPUT
+    };
     vkmoe_stream *stream = NULL;
     vkmoe_model *network = NULL;
     vkmoe_buffer *input = NULL, *places = NULL, *logits = NULL;
@@ -349,11 +367,14 @@ static enum vkmoe_status network_work(struct scene *s)
     DO(make_buffer(s, positions, sizeof positions, &places));
     DO(make_buffer(s, NULL, (uint64_t)TOKENS * vocabulary * sizeof(float), &logits));
     DO(start(s, stream, vkmoe_model_scratch_size(network)));
-    TRY(vkmoe_model_encode(stream, network, &(struct vkmoe_model_encode_params){
-        .tokens = INPUT, .ids.buffer = input}));
-    TRY(vkmoe_model_forward(stream, network, &(struct vkmoe_model_forward_params){
-        .tokens = TOKENS, .ids.buffer = input, .positions.buffer = places,
-        .logits.buffer = logits, .logits_count = TOKENS}));
+    TRY(vkmoe_model_encode(stream, network,
+        &(struct vkmoe_model_encode_params){ .tokens = INPUT, .ids.buffer = input }));
+    TRY(vkmoe_model_forward(stream, network,
+        &(struct vkmoe_model_forward_params){ .tokens = TOKENS,
+            .ids.buffer = input,
+            .positions.buffer = places,
+            .logits.buffer = logits,
+            .logits_count = TOKENS }));
     DO(run(s, stream, 1));
     DO(answer(s, logits, TOKENS * vocabulary));
 fail:
@@ -401,12 +422,12 @@ fail:
 #define SUBMITS (OWN | 1u << USE_ADOPTED)
 
 const struct work works[] = {
-    {"device", SUBMITS, 0, false, device_work},
-    {"list", OWN, 0, false, list_work},
-    {"layer", SUBMITS | RECORDED, SUBMITS | RECORDED, true, layer_work},
-    {"attention", SUBMITS | RECORDED, SUBMITS | RECORDED, true, attention_work},
-    {"network", OWN, RECORDED, true, network_work},
-    {"copy", SUBMITS, SUBMITS, true, copy_work},
-    {"packing", OWN, 0, true, packing_work},
+    { "device", SUBMITS, 0, false, device_work },
+    { "list", OWN, 0, false, list_work },
+    { "layer", SUBMITS | RECORDED, SUBMITS | RECORDED, true, layer_work },
+    { "attention", SUBMITS | RECORDED, SUBMITS | RECORDED, true, attention_work },
+    { "network", OWN, RECORDED, true, network_work },
+    { "copy", SUBMITS, SUBMITS, true, copy_work },
+    { "packing", OWN, 0, true, packing_work },
 };
 const uint32_t work_count = sizeof works / sizeof *works;

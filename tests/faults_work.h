@@ -17,21 +17,21 @@ enum use { USE_OWN, USE_ADOPTED, USE_RECORDED };
 
 struct scene {
     enum use use;
-    struct host host;          // but for USE_OWN
+    struct host host; // but for USE_OWN
     struct record record;
     struct tiny_layer tiny;
     struct whole_checkpoint checkpoint;
     vkmoe_checkpoint *model;
     vkmoe_device *device;
-    unsigned char *cache;      // of pipelines, for the next device
+    unsigned char *cache; // of pipelines, for the next device
     size_t cache_size;
-    VkCommandBuffer commands;  // the host's, being recorded
+    VkCommandBuffer commands; // the host's, being recorded
     // Of the run in progress:
-    bool persists;             // a call that fails is made once more
-    enum vkmoe_status expected;// of the call that fails
-    uint32_t felt;             // calls that did
+    bool persists;                         // a call that fails is made once more
+    enum vkmoe_status expected;            // of the call that fails
+    uint32_t felt;                         // calls that did
     uint32_t error_lines, commands_before; // when the call began
-    bool wrong;                // something was noted
+    bool wrong;                            // something was noted
     // What the work computes.
     float answer[MAX_ANSWER];
     uint32_t answer_count;
@@ -42,7 +42,7 @@ struct work {
     // Masks of 1 << enum use: where the calls fail that it always makes, and those that it only
     // makes with a new device, which take longer.
     uint32_t uses, cold_uses;
-    bool needs_device;         // scene_open() first
+    bool needs_device; // scene_open() first
     enum vkmoe_status (*run)(struct scene *scene);
 };
 

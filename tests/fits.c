@@ -25,7 +25,10 @@ static struct {
     uint32_t heap;
     uint64_t size, taken; // of the heap
     uint32_t calls;       // of vkAllocateMemory
-    struct { VkDeviceMemory memory; uint64_t size; } blocks[512];
+    struct {
+        VkDeviceMemory memory;
+        uint64_t size;
+    } blocks[512];
     uint64_t budget, usage;
     struct record record;
 } card;
@@ -48,8 +51,8 @@ static VKAPI_ATTR VkResult VKAPI_CALL allocate(VkDevice device, const VkMemoryAl
     return result;
 }
 
-static VKAPI_ATTR void VKAPI_CALL free_memory(VkDevice device, VkDeviceMemory memory,
-    const VkAllocationCallbacks *callbacks)
+static VKAPI_ATTR void VKAPI_CALL free_memory(
+    VkDevice device, VkDeviceMemory memory, const VkAllocationCallbacks *callbacks)
 {
     for (uint32_t i = 0; memory && i < sizeof card.blocks / sizeof *card.blocks; i++)
         if (card.blocks[i].memory == memory) {
@@ -60,8 +63,8 @@ static VKAPI_ATTR void VKAPI_CALL free_memory(VkDevice device, VkDeviceMemory me
     card.free(device, memory, callbacks);
 }
 
-static VKAPI_ATTR void VKAPI_CALL get_memory(VkPhysicalDevice device,
-    VkPhysicalDeviceMemoryProperties2 *out)
+static VKAPI_ATTR void VKAPI_CALL get_memory(
+    VkPhysicalDevice device, VkPhysicalDeviceMemoryProperties2 *out)
 {
     VkPhysicalDeviceMemoryBudgetPropertiesEXT *budget = out->pNext;
     card.get_memory(device, out);
@@ -75,14 +78,16 @@ static bool card_init(void)
     uint64_t taken[VK_MAX_MEMORY_HEAPS];
     vkmoe_buffer *first = NULL;
     memset(&card, 0, sizeof card);
-    CHECK_OK(vkmoe_device_create(&(struct vkmoe_device_params){
-        .log = {record_line, &card.record, VKMOE_LOG_WARNING},
-        .select = device_under_test(),
-        .validate = getenv("VK_INSTANCE_LAYERS") != NULL, // tests/drivers.sh found the layer
-    }, &card.device));
+    CHECK_OK(vkmoe_device_create(
+        &(struct vkmoe_device_params){
+            .log = { record_line, &card.record, VKMOE_LOG_WARNING },
+            .select = device_under_test(),
+            .validate = getenv("VK_INSTANCE_LAYERS") != NULL, // tests/drivers.sh found the layer
+        },
+        &card.device));
     vkmoe_device *device = card.device;
     CHECK_OK(vkmoe_buffer_create(device, 4, &first)); // and what an upload needs besides
-    CHECK_OK(vkmoe_buffer_upload(first, 0, &(uint32_t){0}, 4));
+    CHECK_OK(vkmoe_buffer_upload(first, 0, &(uint32_t){ 0 }, 4));
     vkmoe_buffer_destroy(&first);
     vkmoe_memory_taken(device, taken);
     const uint32_t heaps = vkmoe_memory_heaps(device);
@@ -147,11 +152,20 @@ static struct vkmoe_moe_params moe_params(void)
     static struct vkmoe_view matrices[EXPERTS];
     for (uint32_t e = 0; e < EXPERTS; e++)
         matrices[e].data = numbers;
-    const struct vkmoe_view view = {.data = numbers};
+    const struct vkmoe_view view = { .data = numbers };
     return (struct vkmoe_moe_params){
-        .hidden = HIDDEN, .inner = INNER, .experts = EXPERTS, .experts_per_token = 2,
-        .router.weight = view, .gate = matrices, .up = matrices, .down = matrices,
-        .shared_inner = SHARED, .shared_up = view, .shared_gate = view, .shared_down = view,
+        .hidden = HIDDEN,
+        .inner = INNER,
+        .experts = EXPERTS,
+        .experts_per_token = 2,
+        .router.weight = view,
+        .gate = matrices,
+        .up = matrices,
+        .down = matrices,
+        .shared_inner = SHARED,
+        .shared_up = view,
+        .shared_gate = view,
+        .shared_down = view,
     };
 }
 
@@ -171,8 +185,8 @@ static bool test_border(void)
     const uint64_t most = card.taken - before;
     vkmoe_moe_destroy(&layer);
     CHECK(card.taken == before && most > 3 * 16 * MB);
-    const uint64_t sizes[] = {0, 1, 10 * MB, most - 8 * MB, most - 4 * MB, most - 3 * MB,
-        most - 2 * MB, most - MB, most - 65536, most - 1, most, most + 1};
+    const uint64_t sizes[] = { 0, 1, 10 * MB, most - 8 * MB, most - 4 * MB, most - 3 * MB,
+        most - 2 * MB, most - MB, most - 65536, most - 1, most, most + 1 };
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         leave(sizes[i]);
         const enum vkmoe_status planned = vkmoe_moe_create(card.device, &params, &layer);
@@ -181,7 +195,8 @@ static bool test_border(void)
         created += planned == VKMOE_OK;
         vkmoe_moe_destroy(&layer);
         leave(sizes[i]);
-        struct loading loading = {.device = card.device, .caller = {&card.device->log, __func__}};
+        struct loading loading = { .device = card.device,
+            .caller = { &card.device->log, __func__ } };
         const enum vkmoe_status made = vkmoe_moe_load(&loading, &params, &layer);
         vkmoe_moe_destroy(&layer);
         if (made != planned)
@@ -200,10 +215,15 @@ fail:
 static bool test_free_ranges(void)
 {
     static float numbers[64 * 64];
-    const struct vkmoe_view view = {.data = numbers};
+    const struct vkmoe_view view = { .data = numbers };
     const struct vkmoe_moe_params params = {
-        .hidden = 64, .inner = 64, .experts = 1, .experts_per_token = 1, .router.weight = view,
-        .up = &view, .down = &view,
+        .hidden = 64,
+        .inner = 64,
+        .experts = 1,
+        .experts_per_token = 1,
+        .router.weight = view,
+        .up = &view,
+        .down = &view,
     };
     vkmoe_moe *layer = NULL;
     static vkmoe_buffer *rest[4096];
@@ -263,7 +283,7 @@ struct whole {
 
 static bool whole_init(struct whole *w)
 {
-    *w = (struct whole){0};
+    *w = (struct whole){ 0 };
     return card_init() && whole_checkpoint_write("mixtral", 1, &w->checkpoint)
         && vkmoe_checkpoint_open(w->checkpoint.path, NULL, &w->model) == VKMOE_OK;
 }
@@ -277,7 +297,7 @@ static bool whole_finish(struct whole *w)
     return card_finish();
 }
 
-static const struct vkmoe_model_params long_params = {.capacity = 100000, .chunk = 32768};
+static const struct vkmoe_model_params long_params = { .capacity = 100000, .chunk = 32768 };
 
 static enum vkmoe_status create(struct whole *w)
 {
@@ -418,7 +438,8 @@ static bool test_host(void)
     CHECK(host_is(0, "control group"));
     CHECK(put("/proc/self/cgroup", "0::/\n")); // as a container sees itself
     CHECK(host_is(8100 * 1024, "machine"));
-    CHECK(put("/sys/fs/cgroup/memory.max", "7000\n") && put("/sys/fs/cgroup/memory.current", "1\n"));
+    CHECK(
+        put("/sys/fs/cgroup/memory.max", "7000\n") && put("/sys/fs/cgroup/memory.current", "1\n"));
     CHECK(host_is(6999, "control group"));
     CHECK(put("/proc/self/cgroup", "9:name=systemd:/\n4:cpu,memory:/outside\n0::/nowhere:else\n"));
     CHECK(put("/sys/fs/cgroup/memory.max", "max\n"));
@@ -445,7 +466,7 @@ static bool test_address_space(void)
     if (old.rlim_cur != RLIM_INFINITY)
         return true;
     CHECK(put("/proc/self/statm", "1000 20 3 4 0 5 0\n"));
-    CHECK(setrlimit(RLIMIT_AS, &(struct rlimit){(uint64_t)1 << 46, old.rlim_max}) == 0);
+    CHECK(setrlimit(RLIMIT_AS, &(struct rlimit){ (uint64_t)1 << 46, old.rlim_max }) == 0);
     ok = host_is(((uint64_t)1 << 46) - 1000 * page, "address space");
     CHECK(setrlimit(RLIMIT_AS, &old) == 0);
     return ok;
@@ -456,13 +477,13 @@ fail:
 int main(int argc, char **argv)
 {
     static const struct test tests[] = {
-        {"host-memory", test_host},
-        {"address-space", test_address_space},
-        {"border", test_border},
-        {"free-ranges", test_free_ranges},
-        {"budget", test_budget},
-        {"network", test_network},
-        {"matrix", test_matrix},
+        { "host-memory", test_host },
+        { "address-space", test_address_space },
+        { "border", test_border },
+        { "free-ranges", test_free_ranges },
+        { "budget", test_budget },
+        { "network", test_network },
+        { "matrix", test_matrix },
     };
     struct tap tap;
     if (!tap_begin(&tap, argc, argv))

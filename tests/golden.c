@@ -12,62 +12,91 @@
 enum { HIDDEN = 16, INNER = 12, SHARED = 10, TOKENS = 12 };
 
 struct golden {
-    const char *family; // seeds its arrays
-    const float *y;     // [TOKENS][HIDDEN]
+    const char *family;           // seeds its arrays
+    const float *y;               // [TOKENS][HIDDEN]
     struct reference_layer layer; // sizes and parameters
-    double gain;        // deviation of gate and up; 0: 0.25
+    double gain;                  // deviation of gate and up; 0: 0.25
     bool router_bias, correction_bias, scales, expert_biases, output_bias, ungated, token_gate;
 };
 
 // In semantics.md's words: V3's gate, without its groups.
-#define SIGMOID_NORM                                                                              \
-    .score = VKMOE_SCORE_SIGMOID, .renormalize = true, .renormalize_epsilon = 1e-20
+#define SIGMOID_NORM .score = VKMOE_SCORE_SIGMOID, .renormalize = true, .renormalize_epsilon = 1e-20
 #define TOP_K_OF_LOGITS .score = VKMOE_SCORE_IDENTITY, .weigh = VKMOE_WEIGH_SOFTMAX
 
 static const struct golden goldens[] = {
-    {"mixtral", golden_mixtral, {.experts_per_token = 2, .renormalize = true}},
-    {"qwen2_moe", golden_qwen2_moe, {.experts_per_token = 4, .shared_inner = SHARED},
-        .token_gate = true},
-    {"qwen3_moe", golden_qwen3_moe, {.experts_per_token = 4, .renormalize = true}},
-    {"deepseek_v3", golden_deepseek_v3,
-        {.experts = 16, .experts_per_token = 3, SIGMOID_NORM, .groups = 4, .groups_kept = 2,
-            .group_score = VKMOE_GROUP_SCORE_SUM_TOP_2, .scale = 2.5, .shared_inner = INNER},
-        .correction_bias = true},
-    {"deepseek_v4", golden_deepseek_v4,
-        {.experts_per_token = 3, .score = VKMOE_SCORE_SQRT_SOFTPLUS, .renormalize = true,
-            .renormalize_epsilon = 1e-20, .scale = 1.5, .shared_inner = INNER,
-            .activation = VKMOE_ACTIVATION_SILU_CLAMP, .activation_limit = 4.0},
-        .correction_bias = true, .gain = 1.0},
-    {"gpt_oss", golden_gpt_oss,
-        {.experts_per_token = 3, TOP_K_OF_LOGITS, .activation = VKMOE_ACTIVATION_SWIGLU_OAI},
-        .router_bias = true, .expert_biases = true, .gain = 2.0},
-    {"phimoe", golden_phimoe,
-        {.experts_per_token = 2, .select = VKMOE_SELECT_SPARSEMIXER,
-            .sparsemixer_threshold = 0.2}}, // 2 * router_jitter_noise
-    {"llama4", golden_llama4,
-        {.experts_per_token = 1, .score = VKMOE_SCORE_IDENTITY, .weigh = VKMOE_WEIGH_SIGMOID,
-            .weight_on_input = true, .shared_inner = INNER}},
-    {"granitemoe", golden_granitemoe, {.experts_per_token = 3, TOP_K_OF_LOGITS}},
-    {"jetmoe", golden_jetmoe, {.experts_per_token = 2, TOP_K_OF_LOGITS}, .output_bias = true},
-    {"gemma4", golden_gemma4,
-        {.experts_per_token = 3, .renormalize = true, .rms_norm = true, .rms_epsilon = 1e-6,
-            .activation = VKMOE_ACTIVATION_GELU_TANH}, .scales = true},
-    {"lfm2_moe", golden_lfm2_moe,
-        {.experts_per_token = 3, .score = VKMOE_SCORE_SIGMOID, .renormalize = true,
-            .renormalize_epsilon = 1e-6}, .correction_bias = true},
-    {"nemotron_h", golden_nemotron_h,
-        {.experts_per_token = 3, SIGMOID_NORM, .scale = 2.5, .activation = VKMOE_ACTIVATION_RELU2,
-            .shared_inner = SHARED}, .correction_bias = true, .ungated = true},
-    {"ernie4_5_moe", golden_ernie4_5_moe,
-        {.experts_per_token = 3, .renormalize = true, .renormalize_max = true,
-            .renormalize_epsilon = 1e-12, .shared_inner = INNER}, .correction_bias = true},
-    {"minimax_m2", golden_minimax_m2, {.experts_per_token = 3, SIGMOID_NORM},
-        .correction_bias = true},
+    { "mixtral", golden_mixtral, { .experts_per_token = 2, .renormalize = true } },
+    { "qwen2_moe", golden_qwen2_moe, { .experts_per_token = 4, .shared_inner = SHARED },
+        .token_gate = true },
+    { "qwen3_moe", golden_qwen3_moe, { .experts_per_token = 4, .renormalize = true } },
+    { "deepseek_v3", golden_deepseek_v3,
+        { .experts = 16,
+            .experts_per_token = 3,
+            SIGMOID_NORM,
+            .groups = 4,
+            .groups_kept = 2,
+            .group_score = VKMOE_GROUP_SCORE_SUM_TOP_2,
+            .scale = 2.5,
+            .shared_inner = INNER },
+        .correction_bias = true },
+    { "deepseek_v4", golden_deepseek_v4,
+        { .experts_per_token = 3,
+            .score = VKMOE_SCORE_SQRT_SOFTPLUS,
+            .renormalize = true,
+            .renormalize_epsilon = 1e-20,
+            .scale = 1.5,
+            .shared_inner = INNER,
+            .activation = VKMOE_ACTIVATION_SILU_CLAMP,
+            .activation_limit = 4.0 },
+        .correction_bias = true, .gain = 1.0 },
+    { "gpt_oss", golden_gpt_oss,
+        { .experts_per_token = 3, TOP_K_OF_LOGITS, .activation = VKMOE_ACTIVATION_SWIGLU_OAI },
+        .router_bias = true, .expert_biases = true, .gain = 2.0 },
+    { "phimoe", golden_phimoe,
+        { .experts_per_token = 2,
+            .select = VKMOE_SELECT_SPARSEMIXER,
+            .sparsemixer_threshold = 0.2 } }, // 2 * router_jitter_noise
+    { "llama4", golden_llama4,
+        { .experts_per_token = 1,
+            .score = VKMOE_SCORE_IDENTITY,
+            .weigh = VKMOE_WEIGH_SIGMOID,
+            .weight_on_input = true,
+            .shared_inner = INNER } },
+    { "granitemoe", golden_granitemoe, { .experts_per_token = 3, TOP_K_OF_LOGITS } },
+    { "jetmoe", golden_jetmoe, { .experts_per_token = 2, TOP_K_OF_LOGITS }, .output_bias = true },
+    { "gemma4", golden_gemma4,
+        { .experts_per_token = 3,
+            .renormalize = true,
+            .rms_norm = true,
+            .rms_epsilon = 1e-6,
+            .activation = VKMOE_ACTIVATION_GELU_TANH },
+        .scales = true },
+    { "lfm2_moe", golden_lfm2_moe,
+        { .experts_per_token = 3,
+            .score = VKMOE_SCORE_SIGMOID,
+            .renormalize = true,
+            .renormalize_epsilon = 1e-6 },
+        .correction_bias = true },
+    { "nemotron_h", golden_nemotron_h,
+        { .experts_per_token = 3,
+            SIGMOID_NORM,
+            .scale = 2.5,
+            .activation = VKMOE_ACTIVATION_RELU2,
+            .shared_inner = SHARED },
+        .correction_bias = true, .ungated = true },
+    { "ernie4_5_moe", golden_ernie4_5_moe,
+        { .experts_per_token = 3,
+            .renormalize = true,
+            .renormalize_max = true,
+            .renormalize_epsilon = 1e-12,
+            .shared_inner = INNER },
+        .correction_bias = true },
+    { "minimax_m2", golden_minimax_m2, { .experts_per_token = 3, SIGMOID_NORM },
+        .correction_bias = true },
 };
 
 // `count` normal numbers, rounded to f32; the same in hf.py.
-static double *make_array(const struct golden *golden, const char *name, double deviation,
-    size_t count)
+static double *make_array(
+    const struct golden *golden, const char *name, double deviation, size_t count)
 {
     char full_name[64];
     snprintf(full_name, sizeof(full_name), "%s/%s", golden->family, name);
@@ -136,8 +165,8 @@ static bool check_golden(const struct golden *g)
     fill(g, &layer);
     make_tokens(g, "x", x);
     make_tokens(g, "router x", router_x);
-    reference_forward(&layer, TOKENS, 0, x, g->scales ? router_x : NULL, NULL, NULL, y, NULL, NULL,
-        NULL);
+    reference_forward(
+        &layer, TOKENS, 0, x, g->scales ? router_x : NULL, NULL, NULL, y, NULL, NULL, NULL);
     reference_layer_finish(&layer);
     struct compare_result result = compare_floats("y", y, g->y, TOKENS * HIDDEN, HIDDEN, 5e-6);
     tap_note("error %.2g", result.error);

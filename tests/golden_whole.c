@@ -72,7 +72,7 @@ static bool golden_init(struct golden *g, struct harness *harness, const char *n
 {
     char path[1024];
     struct vkmoe_frame frame;
-    *g = (struct golden){.harness = harness, .name = name};
+    *g = (struct golden){ .harness = harness, .name = name };
     harness->messages = 0;
     snprintf(path, sizeof(path), VKMOE_TEST_GOLDEN "/%s", name);
     if (!is_ok(vkmoe_checkpoint_open(path, NULL, &g->model), "vkmoe_checkpoint_open")
@@ -100,8 +100,8 @@ static bool renew(struct golden *g)
         return false;
     return !g->input_ids.data
         || is_ok(vkmoe_model_encode(g->harness->stream, g->network,
-                     &(struct vkmoe_model_encode_params){.tokens = (uint32_t)g->input_ids.elements,
-                         .ids = array_span(&g->input_array)}),
+                     &(struct vkmoe_model_encode_params){ .tokens = (uint32_t)g->input_ids.elements,
+                         .ids = array_span(&g->input_array) }),
             "vkmoe_model_encode");
 }
 
@@ -126,8 +126,8 @@ static bool run(struct golden *g, uint32_t chunk, bool growing)
             .logits = from(&g->logits, (uint64_t)t * g->vocabulary),
             .logits_count = chunk,
         };
-        ok = is_ok(vkmoe_model_forward(g->harness->stream, g->network, &params),
-            "vkmoe_model_forward");
+        ok = is_ok(
+            vkmoe_model_forward(g->harness->stream, g->network, &params), "vkmoe_model_forward");
     }
     return ok && harness_run(g->harness) && array_download(&g->logits)
         && array_check("logits", &g->logits, false);
@@ -146,7 +146,7 @@ static uint32_t largest_of(const float *logits, uint32_t count)
 static bool compare(const struct golden *g, const char *file)
 {
     const uint64_t count = (uint64_t)g->tokens * g->vocabulary;
-    struct vkmoe_npy npy = {0};
+    struct vkmoe_npy npy = { 0 };
     double *expected = malloc(count * sizeof(double));
     if (!expected)
         abort();
@@ -192,8 +192,12 @@ static bool check_golden(struct harness *harness, const struct golden_case *c)
 static void check_all(struct tap *tap, struct harness *harness)
 {
     static const struct golden_case cases[] = {
-        {"switch_transformers", "logits"}, {"qwen3_moe", "logits"}, {"olmoe", "logits"},
-        {"gpt_oss", "logits"}, {"mixtral-dynamic", "steps"}, {"mixtral-llama3", "logits"},
+        { "switch_transformers", "logits" },
+        { "qwen3_moe", "logits" },
+        { "olmoe", "logits" },
+        { "gpt_oss", "logits" },
+        { "mixtral-dynamic", "steps" },
+        { "mixtral-llama3", "logits" },
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         if (tap_wants(tap, cases[i].name))
@@ -204,7 +208,7 @@ static void check_all(struct tap *tap, struct harness *harness)
 int main(int argc, char **argv)
 {
     struct tap tap;
-    struct harness harness = {0};
+    struct harness harness = { 0 };
     int code;
     if (!tap_begin(&tap, argc, argv))
         return 2;

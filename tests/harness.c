@@ -28,8 +28,8 @@ bool is_refused(const struct harness *harness, const char *function, enum vkmoe_
 {
     const size_t length = strlen(function);
     if (status == expected && harness->messages == 1 && harness->level == VKMOE_LOG_ERROR
-            && !strncmp(harness->last, function, length) && harness->last[length] == ':'
-            && !strchr(harness->last, '\n'))
+        && !strncmp(harness->last, function, length) && harness->last[length] == ':'
+        && !strchr(harness->last, '\n'))
         return true;
     tap_note("%s: %s, expected %s and one error in the function's name; %u messages", function,
         vkmoe_status_name(status), vkmoe_status_name(expected), (unsigned)harness->messages);
@@ -38,9 +38,9 @@ bool is_refused(const struct harness *harness, const char *function, enum vkmoe_
 
 bool harness_init(struct harness *harness, struct tap *tap, int *code)
 {
-    *harness = (struct harness){0};
+    *harness = (struct harness){ 0 };
     const struct vkmoe_device_params params = {
-        .log = {.write = count_message, .user = harness, .level = VKMOE_LOG_WARNING},
+        .log = { .write = count_message, .user = harness, .level = VKMOE_LOG_WARNING },
         .select = getenv("VKMOE_TEST_DEVICE"),
         .validate = getenv("VKMOE_TEST_VALIDATE") != NULL,
     };
@@ -50,7 +50,7 @@ bool harness_init(struct harness *harness, struct tap *tap, int *code)
         return false;
     }
     if (status == VKMOE_OK) {
-        struct vkmoe_device_info info = {0};
+        struct vkmoe_device_info info = { 0 };
         vkmoe_device_get_info(harness->device, &info);
         printf("# %s, %s\n", info.name, info.driver);
         status = vkmoe_stream_create(harness->device, &harness->stream);
@@ -73,16 +73,16 @@ int harness_finish(struct harness *harness, struct tap *tap)
 
 bool harness_run(struct harness *harness)
 {
-    return is_ok(vkmoe_stream_submit(harness->stream, NULL), "vkmoe_stream_submit") &&
-        is_ok(vkmoe_stream_wait(harness->stream, UINT64_MAX), "vkmoe_stream_wait");
+    return is_ok(vkmoe_stream_submit(harness->stream, NULL), "vkmoe_stream_submit")
+        && is_ok(vkmoe_stream_wait(harness->stream, UINT64_MAX), "vkmoe_stream_wait");
 }
 
 // ----------------------------------------------------------------------------- arrays
 
-bool array_init(struct array *array, vkmoe_device *device, const void *data, size_t size,
-    bool misaligned)
+bool array_init(
+    struct array *array, vkmoe_device *device, const void *data, size_t size, bool misaligned)
 {
-    *array = (struct array){.offset = misaligned ? 260 : 256, .size = size};
+    *array = (struct array){ .offset = misaligned ? 260 : 256, .size = size };
     array->total = array->offset + size + 260;
     array->before = malloc(array->total);
     array->after = malloc(array->total);
@@ -99,24 +99,24 @@ void array_finish(struct array *array)
     vkmoe_buffer_destroy(&array->buffer);
     free(array->before);
     free(array->after);
-    *array = (struct array){0};
+    *array = (struct array){ 0 };
 }
 
 struct vkmoe_span array_span(const struct array *array)
 {
-    return (struct vkmoe_span){array->buffer, array->buffer ? array->offset : 0};
+    return (struct vkmoe_span){ array->buffer, array->buffer ? array->offset : 0 };
 }
 
 bool array_upload(const struct array *array)
 {
-    return !array->buffer ||
-        is_ok(vkmoe_buffer_upload(array->buffer, 0, array->before, array->total), "upload");
+    return !array->buffer
+        || is_ok(vkmoe_buffer_upload(array->buffer, 0, array->before, array->total), "upload");
 }
 
 bool array_download(const struct array *array)
 {
-    return !array->buffer ||
-        is_ok(vkmoe_buffer_download(array->buffer, 0, array->after, array->total), "download");
+    return !array->buffer
+        || is_ok(vkmoe_buffer_download(array->buffer, 0, array->after, array->total), "download");
 }
 
 const void *array_range(const struct array *array)

@@ -17,7 +17,7 @@
 struct harness {
     vkmoe_device *device;
     vkmoe_stream *stream;
-    uint32_t messages; // errors and warnings logged
+    uint32_t messages;          // errors and warnings logged
     enum vkmoe_log_level level; // of the last
     char last[256];             // message
 };
@@ -47,15 +47,15 @@ bool is_ok(enum vkmoe_status status, const char *what);
 // A range of device memory between guard zones.
 struct array {
     vkmoe_buffer *buffer;
-    size_t offset, size;        // the range
-    size_t total;               // with the zones
-    unsigned char *before;      // what was uploaded
-    unsigned char *after;       // what was downloaded
+    size_t offset, size;   // the range
+    size_t total;          // with the zones
+    unsigned char *before; // what was uploaded
+    unsigned char *after;  // what was downloaded
 };
 
 // `data` NULL: an output, which starts as NaN.
-bool array_init(struct array *array, vkmoe_device *device, const void *data, size_t size,
-    bool misaligned);
+bool array_init(
+    struct array *array, vkmoe_device *device, const void *data, size_t size, bool misaligned);
 void array_finish(struct array *array);
 
 // No buffer, and true, for an array that was never made.

@@ -8,6 +8,6 @@ vkmoe_device *header_device(void);
 vkmoe_device *header_device(void)
 {
     vkmoe_device *device = NULL;
-    struct vkmoe_device_params params = {0};
+    struct vkmoe_device_params params = { 0 };
     return vkmoe_device_create(&params, &device) == VKMOE_OK ? device : NULL;
 }

@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TRY(call)                \
-    do {                         \
+#define TRY(call) \
+    do { \
         if ((call) != VK_SUCCESS) \
-            return false;        \
+            return false; \
     } while (0)
 
 static bool make_instance(struct host *host)
@@ -22,10 +22,12 @@ static bool make_instance(struct host *host)
         .sType = VK_STRUCTURE_TYPE_APPLICATION_INFO,
         .apiVersion = VK_API_VERSION_1_3,
     };
-    TRY(vkCreateInstance(&(VkInstanceCreateInfo){
-        .sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO,
-        .pApplicationInfo = &application,
-    }, NULL, &host->instance));
+    TRY(vkCreateInstance(
+        &(VkInstanceCreateInfo){
+            .sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO,
+            .pApplicationInfo = &application,
+        },
+        NULL, &host->instance));
 #ifdef HOST_VOLK
     volkLoadInstance(host->instance);
 #endif
@@ -37,10 +39,11 @@ static bool find_device(struct host *host)
 {
     VkPhysicalDevice devices[16];
     uint32_t count = 16;
-    struct vkmoe_device_info info = {0};
+    struct vkmoe_device_info info = { 0 };
     vkmoe_device *device;
-    if (vkmoe_device_create(&(struct vkmoe_device_params){.select = getenv("VKMOE_TEST_DEVICE")},
-            &device) != VKMOE_OK)
+    if (vkmoe_device_create(
+            &(struct vkmoe_device_params){ .select = getenv("VKMOE_TEST_DEVICE") }, &device)
+        != VKMOE_OK)
         return false;
     vkmoe_device_get_info(device, &info);
     vkmoe_device_destroy(&device);
@@ -61,7 +64,7 @@ static bool find_queue(struct host *host)
     uint32_t count = 16;
     vkGetPhysicalDeviceQueueFamilyProperties(host->physical_device, &count, families);
     while (host->queue_family < count
-            && !(families[host->queue_family].queueFlags & VK_QUEUE_COMPUTE_BIT))
+        && !(families[host->queue_family].queueFlags & VK_QUEUE_COMPUTE_BIT))
         host->queue_family++;
     return host->queue_family < count;
 }
@@ -69,36 +72,35 @@ static bool find_queue(struct host *host)
 void host_features_init(struct host_features *f, bool single, uint32_t optional)
 {
     *f = (struct host_features){
-        .base = {VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, single ? (void *)&f->address : &f->v11,
-            {.shaderInt64 = !!(optional & HOST_INT64)}},
-        .v11 = {VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES, &f->v12,
-            .storageBuffer16BitAccess = !!(optional & HOST_F16_STORAGE)},
-        .v12 = {VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES, &f->v13,
+        .base = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
+            single ? (void *)&f->address : &f->v11, { .shaderInt64 = !!(optional & HOST_INT64) } },
+        .v11 = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES, &f->v12,
+            .storageBuffer16BitAccess = !!(optional & HOST_F16_STORAGE) },
+        .v12 = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES, &f->v13,
             .bufferDeviceAddress = VK_TRUE, .timelineSemaphore = VK_TRUE,
-            .shaderFloat16 = !!(optional & HOST_F16_ARITHMETIC)},
-        .v13 = {VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_3_FEATURES, &f->executable,
-            .synchronization2 = VK_TRUE,
-            .subgroupSizeControl = !!(optional & HOST_SUBGROUP_SIZE),
+            .shaderFloat16 = !!(optional & HOST_F16_ARITHMETIC) },
+        .v13 = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_3_FEATURES, &f->executable,
+            .synchronization2 = VK_TRUE, .subgroupSizeControl = !!(optional & HOST_SUBGROUP_SIZE),
             .computeFullSubgroups = !!(optional & HOST_FULL_SUBGROUPS),
-            .maintenance4 = !!(optional & HOST_MAINTENANCE4)},
-        .address = {VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_BUFFER_DEVICE_ADDRESS_FEATURES, &f->timeline,
-            .bufferDeviceAddress = VK_TRUE},
-        .timeline = {VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_TIMELINE_SEMAPHORE_FEATURES,
-            &f->synchronization2, VK_TRUE},
-        .synchronization2 = {VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SYNCHRONIZATION_2_FEATURES,
-            &f->subgroup_size, VK_TRUE},
-        .subgroup_size = {VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES,
+            .maintenance4 = !!(optional & HOST_MAINTENANCE4) },
+        .address = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_BUFFER_DEVICE_ADDRESS_FEATURES, &f->timeline,
+            .bufferDeviceAddress = VK_TRUE },
+        .timeline = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_TIMELINE_SEMAPHORE_FEATURES,
+            &f->synchronization2, VK_TRUE },
+        .synchronization2 = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SYNCHRONIZATION_2_FEATURES,
+            &f->subgroup_size, VK_TRUE },
+        .subgroup_size = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES,
             &f->maintenance4, !!(optional & HOST_SUBGROUP_SIZE),
-            !!(optional & HOST_FULL_SUBGROUPS)},
-        .maintenance4 = {VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_4_FEATURES, &f->storage16,
-            !!(optional & HOST_MAINTENANCE4)},
-        .storage16 = {VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES, &f->float16,
-            .storageBuffer16BitAccess = !!(optional & HOST_F16_STORAGE)},
-        .float16 = {VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES, &f->executable,
-            .shaderFloat16 = !!(optional & HOST_F16_ARITHMETIC)},
-        .executable = {
-            VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR, NULL,
-            !!(optional & HOST_EXECUTABLE)},
+            !!(optional & HOST_FULL_SUBGROUPS) },
+        .maintenance4 = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_4_FEATURES, &f->storage16,
+            !!(optional & HOST_MAINTENANCE4) },
+        .storage16 = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES, &f->float16,
+            .storageBuffer16BitAccess = !!(optional & HOST_F16_STORAGE) },
+        .float16 = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES, &f->executable,
+            .shaderFloat16 = !!(optional & HOST_F16_ARITHMETIC) },
+        .executable.sType =
+            VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR,
+        .executable.pipelineExecutableInfo = !!(optional & HOST_EXECUTABLE),
     };
     if (!(optional & HOST_EXECUTABLE)) // a struct of an extension that is not enabled
         f->v13.pNext = f->float16.pNext = NULL;
@@ -112,11 +114,11 @@ static uint32_t find_optional(struct host *host)
     VkExtensionProperties list[512];
     host_features_init(&f, false, 0);
     if (!vkEnumerateDeviceExtensionProperties(host->physical_device, NULL, &count, NULL)
-            && count <= 512
-            && !vkEnumerateDeviceExtensionProperties(host->physical_device, NULL, &count, list))
+        && count <= 512
+        && !vkEnumerateDeviceExtensionProperties(host->physical_device, NULL, &count, list))
         for (uint32_t i = 0; i < count; i++)
-            if (!strcmp(list[i].extensionName,
-                    VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME))
+            if (!strcmp(
+                    list[i].extensionName, VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME))
                 f.v13.pNext = &f.executable;
     vkGetPhysicalDeviceFeatures2(host->physical_device, &f.base);
     optional |= f.base.features.shaderInt64 ? HOST_INT64 : 0;
@@ -137,19 +139,22 @@ static bool make_device(struct host *host, bool single, uint32_t optional)
     if (host->optional & HOST_EXECUTABLE)
         host->extensions[host->extension_count++] =
             VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME;
-    TRY(vkCreateDevice(host->physical_device, &(VkDeviceCreateInfo){
-        .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
-        .pNext = &host->features.base,
-        .queueCreateInfoCount = 1,
-        .pQueueCreateInfos = &(VkDeviceQueueCreateInfo){
-            .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
-            .queueFamilyIndex = host->queue_family,
-            .queueCount = 1,
-            .pQueuePriorities = &priority,
+    TRY(vkCreateDevice(host->physical_device,
+        &(VkDeviceCreateInfo){
+            .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
+            .pNext = &host->features.base,
+            .queueCreateInfoCount = 1,
+            .pQueueCreateInfos =
+                &(VkDeviceQueueCreateInfo){
+                    .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
+                    .queueFamilyIndex = host->queue_family,
+                    .queueCount = 1,
+                    .pQueuePriorities = &priority,
+                },
+            .enabledExtensionCount = host->extension_count,
+            .ppEnabledExtensionNames = host->extensions,
         },
-        .enabledExtensionCount = host->extension_count,
-        .ppEnabledExtensionNames = host->extensions,
-    }, NULL, &host->device));
+        NULL, &host->device));
 #ifdef HOST_VOLK
     volkLoadDevice(host->device);
 #endif
@@ -159,21 +164,26 @@ static bool make_device(struct host *host, bool single, uint32_t optional)
 
 bool host_init_with(struct host *host, bool single, uint32_t optional)
 {
-    *host = (struct host){0};
+    *host = (struct host){ 0 };
     if (!make_instance(host) || !find_device(host) || !find_queue(host)
-            || !make_device(host, single, optional))
+        || !make_device(host, single, optional))
         return false;
-    TRY(vkCreateCommandPool(host->device, &(VkCommandPoolCreateInfo){
-        .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
-        .queueFamilyIndex = host->queue_family,
-    }, NULL, &host->pool));
-    TRY(vkCreateSemaphore(host->device, &(VkSemaphoreCreateInfo){
-        .sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO,
-        .pNext = &(VkSemaphoreTypeCreateInfo){
-            .sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO,
-            .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE,
+    TRY(vkCreateCommandPool(host->device,
+        &(VkCommandPoolCreateInfo){
+            .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
+            .queueFamilyIndex = host->queue_family,
         },
-    }, NULL, &host->timeline));
+        NULL, &host->pool));
+    TRY(vkCreateSemaphore(host->device,
+        &(VkSemaphoreCreateInfo){
+            .sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO,
+            .pNext =
+                &(VkSemaphoreTypeCreateInfo){
+                    .sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO,
+                    .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE,
+                },
+        },
+        NULL, &host->timeline));
     return true;
 }
 
@@ -230,8 +240,7 @@ static bool find_memory_type(struct host *host, uint32_t allowed, uint32_t *inde
     VkPhysicalDeviceMemoryProperties memory;
     vkGetPhysicalDeviceMemoryProperties(host->physical_device, &memory);
     for (*index = 0; *index < memory.memoryTypeCount; ++*index)
-        if (allowed >> *index & 1
-                && (memory.memoryTypes[*index].propertyFlags & wanted) == wanted)
+        if (allowed >> *index & 1 && (memory.memoryTypes[*index].propertyFlags & wanted) == wanted)
             return true;
     return false;
 }
@@ -240,31 +249,37 @@ bool host_buffer_init(struct host *host, struct host_buffer *buffer, uint64_t si
 {
     VkMemoryRequirements requirements;
     uint32_t type;
-    *buffer = (struct host_buffer){0};
-    TRY(vkCreateBuffer(host->device, &(VkBufferCreateInfo){
-        .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
-        .size = size,
-        .usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT
-            | VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT,
-    }, NULL, &buffer->handle));
+    *buffer = (struct host_buffer){ 0 };
+    TRY(vkCreateBuffer(host->device,
+        &(VkBufferCreateInfo){
+            .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
+            .size = size,
+            .usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT
+                | VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT,
+        },
+        NULL, &buffer->handle));
     vkGetBufferMemoryRequirements(host->device, buffer->handle, &requirements);
     if (!find_memory_type(host, requirements.memoryTypeBits, &type) || host->mapped_count == 4)
         return false;
-    TRY(vkAllocateMemory(host->device, &(VkMemoryAllocateInfo){
-        .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
-        .pNext = &(VkMemoryAllocateFlagsInfo){
-            .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_FLAGS_INFO,
-            .flags = VK_MEMORY_ALLOCATE_DEVICE_ADDRESS_BIT,
+    TRY(vkAllocateMemory(host->device,
+        &(VkMemoryAllocateInfo){
+            .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
+            .pNext =
+                &(VkMemoryAllocateFlagsInfo){
+                    .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_FLAGS_INFO,
+                    .flags = VK_MEMORY_ALLOCATE_DEVICE_ADDRESS_BIT,
+                },
+            .allocationSize = requirements.size,
+            .memoryTypeIndex = type,
         },
-        .allocationSize = requirements.size,
-        .memoryTypeIndex = type,
-    }, NULL, &buffer->memory));
+        NULL, &buffer->memory));
     TRY(vkBindBufferMemory(host->device, buffer->handle, buffer->memory, 0));
     TRY(vkMapMemory(host->device, buffer->memory, 0, VK_WHOLE_SIZE, 0, &buffer->mapped));
-    buffer->address = vkGetBufferDeviceAddress(host->device, &(VkBufferDeviceAddressInfo){
-        .sType = VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO,
-        .buffer = buffer->handle,
-    });
+    buffer->address = vkGetBufferDeviceAddress(host->device,
+        &(VkBufferDeviceAddressInfo){
+            .sType = VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO,
+            .buffer = buffer->handle,
+        });
     host->mapped[host->mapped_count++] = buffer->memory;
     return true;
 }
@@ -308,16 +323,20 @@ bool host_invalidate(struct host *host)
 VkCommandBuffer host_begin(struct host *host)
 {
     VkCommandBuffer commands = NULL;
-    if (vkAllocateCommandBuffers(host->device, &(VkCommandBufferAllocateInfo){
-            .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
-            .commandPool = host->pool,
-            .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
-            .commandBufferCount = 1,
-        }, &commands) != VK_SUCCESS)
+    if (vkAllocateCommandBuffers(host->device,
+            &(VkCommandBufferAllocateInfo){
+                .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
+                .commandPool = host->pool,
+                .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
+                .commandBufferCount = 1,
+            },
+            &commands)
+        != VK_SUCCESS)
         return NULL;
-    vkBeginCommandBuffer(commands, &(VkCommandBufferBeginInfo){
-        .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
-    });
+    vkBeginCommandBuffer(commands,
+        &(VkCommandBufferBeginInfo){
+            .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
+        });
     return commands;
 }
 
@@ -326,11 +345,13 @@ bool host_run(struct host *host, VkCommandBuffer commands)
     TRY(vkEndCommandBuffer(commands));
     if (!host_flush(host))
         return false;
-    TRY(vkQueueSubmit(host->queue, 1, &(VkSubmitInfo){
-        .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
-        .commandBufferCount = 1,
-        .pCommandBuffers = &commands,
-    }, VK_NULL_HANDLE));
+    TRY(vkQueueSubmit(host->queue, 1,
+        &(VkSubmitInfo){
+            .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
+            .commandBufferCount = 1,
+            .pCommandBuffers = &commands,
+        },
+        VK_NULL_HANDLE));
     TRY(vkQueueWaitIdle(host->queue));
     vkFreeCommandBuffers(host->device, host->pool, 1, &commands);
     return host_invalidate(host);

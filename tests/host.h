@@ -58,7 +58,7 @@ struct host {
     uint32_t optional;             // of these
     const char *extensions[1];     // enabled
     uint32_t extension_count;
-    int locked;           // the queue is, by the library
+    int locked; // the queue is, by the library
     uint32_t lock_count;
     VkDeviceMemory mapped[4]; // of its buffers
     uint32_t mapped_count;

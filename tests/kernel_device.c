@@ -10,13 +10,13 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define MIN_GUARD 4096u  // bytes before an operand
+#define MIN_GUARD 4096u   // bytes before an operand
 #define TAIL_GUARD 65536u // bytes behind it, without guard pages: what the library promises
 
-#define TRY(call)                \
-    do {                         \
+#define TRY(call) \
+    do { \
         if ((call) != VK_SUCCESS) \
-            return false;        \
+            return false; \
     } while (0)
 
 // ------------------------------------------------------------------------- device
@@ -24,13 +24,16 @@
 static bool make_instance(struct kernel_device *d)
 {
     TRY(volkInitialize());
-    TRY(vkCreateInstance(&(VkInstanceCreateInfo){
-        .sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO,
-        .pApplicationInfo = &(VkApplicationInfo){
-            .sType = VK_STRUCTURE_TYPE_APPLICATION_INFO,
-            .apiVersion = VK_API_VERSION_1_3,
+    TRY(vkCreateInstance(
+        &(VkInstanceCreateInfo){
+            .sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO,
+            .pApplicationInfo =
+                &(VkApplicationInfo){
+                    .sType = VK_STRUCTURE_TYPE_APPLICATION_INFO,
+                    .apiVersion = VK_API_VERSION_1_3,
+                },
         },
-    }, NULL, &d->instance));
+        NULL, &d->instance));
     volkLoadInstance(d->instance);
     return true;
 }
@@ -39,10 +42,11 @@ static bool find_device(struct kernel_device *d)
 {
     VkPhysicalDevice devices[16];
     uint32_t count = 16;
-    struct vkmoe_device_info info = {0};
+    struct vkmoe_device_info info = { 0 };
     vkmoe_device *device;
-    if (vkmoe_device_create(&(struct vkmoe_device_params){.select = getenv("VKMOE_TEST_DEVICE")},
-            &device) != VKMOE_OK)
+    if (vkmoe_device_create(
+            &(struct vkmoe_device_params){ .select = getenv("VKMOE_TEST_DEVICE") }, &device)
+        != VKMOE_OK)
         return false;
     vkmoe_device_get_info(device, &info);
     vkmoe_device_destroy(&device);
@@ -62,8 +66,8 @@ static bool find_queue(struct kernel_device *d)
     VkQueueFamilyProperties families[16];
     uint32_t count = 16;
     vkGetPhysicalDeviceQueueFamilyProperties(d->physical_device, &count, families);
-    while (d->queue_family < count
-            && !(families[d->queue_family].queueFlags & VK_QUEUE_COMPUTE_BIT))
+    while (
+        d->queue_family < count && !(families[d->queue_family].queueFlags & VK_QUEUE_COMPUTE_BIT))
         d->queue_family++;
     return d->queue_family < count;
 }
@@ -72,9 +76,11 @@ static bool find_queue(struct kernel_device *d)
 static void probe_import(struct kernel_device *d)
 {
     VkPhysicalDeviceExternalMemoryHostPropertiesEXT host = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_EXTERNAL_MEMORY_HOST_PROPERTIES_EXT};
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_EXTERNAL_MEMORY_HOST_PROPERTIES_EXT
+    };
     VkPhysicalDeviceProperties2 properties = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, .pNext = &host};
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, .pNext = &host
+    };
     uint32_t count = 0;
     d->page = (size_t)sysconf(_SC_PAGESIZE);
     if (vkEnumerateDeviceExtensionProperties(d->physical_device, NULL, &count, NULL))
@@ -82,8 +88,8 @@ static void probe_import(struct kernel_device *d)
     VkExtensionProperties *list = calloc(count + 1, sizeof *list);
     if (list && vkEnumerateDeviceExtensionProperties(d->physical_device, NULL, &count, list) >= 0)
         for (uint32_t i = 0; i < count; i++)
-            d->has_guard_pages |= !strcmp(list[i].extensionName,
-                VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME);
+            d->has_guard_pages |=
+                !strcmp(list[i].extensionName, VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME);
     free(list);
     if (!d->has_guard_pages)
         return;
@@ -95,9 +101,10 @@ static void probe_import(struct kernel_device *d)
 static bool make_device(struct kernel_device *d)
 {
     VkPhysicalDeviceVulkan13Features found13 = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_3_FEATURES};
-    VkPhysicalDeviceFeatures2 found = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &found13};
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_3_FEATURES
+    };
+    VkPhysicalDeviceFeatures2 found = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
+        .pNext = &found13 };
     vkGetPhysicalDeviceFeatures2(d->physical_device, &found);
     d->features13 = (VkPhysicalDeviceVulkan13Features){
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_3_FEATURES,
@@ -117,19 +124,22 @@ static bool make_device(struct kernel_device *d)
     };
     const float priority = 1;
     const char *extension = VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME;
-    TRY(vkCreateDevice(d->physical_device, &(VkDeviceCreateInfo){
-        .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
-        .pNext = &d->features,
-        .queueCreateInfoCount = 1,
-        .pQueueCreateInfos = &(VkDeviceQueueCreateInfo){
-            .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
-            .queueFamilyIndex = d->queue_family,
-            .queueCount = 1,
-            .pQueuePriorities = &priority,
+    TRY(vkCreateDevice(d->physical_device,
+        &(VkDeviceCreateInfo){
+            .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
+            .pNext = &d->features,
+            .queueCreateInfoCount = 1,
+            .pQueueCreateInfos =
+                &(VkDeviceQueueCreateInfo){
+                    .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
+                    .queueFamilyIndex = d->queue_family,
+                    .queueCount = 1,
+                    .pQueuePriorities = &priority,
+                },
+            .enabledExtensionCount = d->has_guard_pages ? 1 : 0,
+            .ppEnabledExtensionNames = &extension,
         },
-        .enabledExtensionCount = d->has_guard_pages ? 1 : 0,
-        .ppEnabledExtensionNames = &extension,
-    }, NULL, &d->device));
+        NULL, &d->device));
     volkLoadDevice(d->device);
     vkGetDeviceQueue(d->device, d->queue_family, 0, &d->queue);
     return true;
@@ -137,7 +147,7 @@ static bool make_device(struct kernel_device *d)
 
 bool kernel_device_init(struct kernel_device *d)
 {
-    *d = (struct kernel_device){0};
+    *d = (struct kernel_device){ 0 };
     if (!make_instance(d) || !find_device(d) || !find_queue(d))
         return false;
     probe_import(d);
@@ -150,7 +160,7 @@ void kernel_device_finish(struct kernel_device *d)
         vkDestroyDevice(d->device, NULL);
     if (d->instance)
         vkDestroyInstance(d->instance, NULL);
-    *d = (struct kernel_device){0};
+    *d = (struct kernel_device){ 0 };
 }
 
 struct vkmoe_adopt_params kernel_device_adopt_params(const struct kernel_device *d)
@@ -172,8 +182,8 @@ static bool find_memory_type(struct kernel_device *d, uint32_t allowed, uint32_t
     VkPhysicalDeviceMemoryProperties memory;
     vkGetPhysicalDeviceMemoryProperties(d->physical_device, &memory);
     for (*index = 0; *index < memory.memoryTypeCount; ++*index)
-        if (allowed >> *index & 1 && memory.memoryTypes[*index].propertyFlags
-                & VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT)
+        if (allowed >> *index & 1
+            && memory.memoryTypes[*index].propertyFlags & VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT)
             return true;
     return false;
 }
@@ -182,8 +192,8 @@ static bool find_memory_type(struct kernel_device *d, uint32_t allowed, uint32_t
 static bool reserve(struct kernel_device *d, struct kernel_arena *arena)
 {
     arena->reserved_size = arena->size + 2 * d->page;
-    arena->reserved = mmap(NULL, arena->reserved_size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-        0);
+    arena->reserved =
+        mmap(NULL, arena->reserved_size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (arena->reserved == MAP_FAILED) {
         arena->reserved = NULL;
         return false;
@@ -201,17 +211,20 @@ static bool allocate(struct kernel_device *d, struct kernel_arena *arena)
         .handleTypes = host,
     };
     VkMemoryHostPointerPropertiesEXT pointer = {
-        .sType = VK_STRUCTURE_TYPE_MEMORY_HOST_POINTER_PROPERTIES_EXT, .memoryTypeBits = ~0u};
+        .sType = VK_STRUCTURE_TYPE_MEMORY_HOST_POINTER_PROPERTIES_EXT, .memoryTypeBits = ~0u
+    };
     VkMemoryRequirements requirements;
     uint32_t type;
     if (d->has_guard_pages && !reserve(d, arena))
         return false;
-    TRY(vkCreateBuffer(d->device, &(VkBufferCreateInfo){
-        .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
-        .pNext = d->has_guard_pages ? &external : NULL,
-        .size = arena->size,
-        .usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT,
-    }, NULL, &arena->handle));
+    TRY(vkCreateBuffer(d->device,
+        &(VkBufferCreateInfo){
+            .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
+            .pNext = d->has_guard_pages ? &external : NULL,
+            .size = arena->size,
+            .usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT,
+        },
+        NULL, &arena->handle));
     vkGetBufferMemoryRequirements(d->device, arena->handle, &requirements);
     if (d->has_guard_pages)
         TRY(vkGetMemoryHostPointerPropertiesEXT(d->device, host, arena->bytes, &pointer));
@@ -222,31 +235,35 @@ static bool allocate(struct kernel_device *d, struct kernel_arena *arena)
         .handleType = host,
         .pHostPointer = arena->bytes,
     };
-    TRY(vkAllocateMemory(d->device, &(VkMemoryAllocateInfo){
-        .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
-        .pNext = &(VkMemoryAllocateFlagsInfo){
-            .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_FLAGS_INFO,
-            .pNext = d->has_guard_pages ? &import : NULL,
-            .flags = VK_MEMORY_ALLOCATE_DEVICE_ADDRESS_BIT,
+    TRY(vkAllocateMemory(d->device,
+        &(VkMemoryAllocateInfo){
+            .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
+            .pNext =
+                &(VkMemoryAllocateFlagsInfo){
+                    .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_FLAGS_INFO,
+                    .pNext = d->has_guard_pages ? &import : NULL,
+                    .flags = VK_MEMORY_ALLOCATE_DEVICE_ADDRESS_BIT,
+                },
+            .allocationSize = d->has_guard_pages ? arena->size : requirements.size,
+            .memoryTypeIndex = type,
         },
-        .allocationSize = d->has_guard_pages ? arena->size : requirements.size,
-        .memoryTypeIndex = type,
-    }, NULL, &arena->memory));
+        NULL, &arena->memory));
     TRY(vkBindBufferMemory(d->device, arena->handle, arena->memory, 0));
     if (!d->has_guard_pages) {
         void *mapped;
         TRY(vkMapMemory(d->device, arena->memory, 0, VK_WHOLE_SIZE, 0, &mapped));
         arena->bytes = mapped;
     }
-    arena->address = vkGetBufferDeviceAddress(d->device, &(VkBufferDeviceAddressInfo){
-        .sType = VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO,
-        .buffer = arena->handle,
-    });
+    arena->address = vkGetBufferDeviceAddress(d->device,
+        &(VkBufferDeviceAddressInfo){
+            .sType = VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO,
+            .buffer = arena->handle,
+        });
     return arena->address;
 }
 
-bool kernel_arena_place(struct kernel_device *d, struct kernel_arena *arena, const char *name,
-    size_t size, size_t skew)
+bool kernel_arena_place(
+    struct kernel_device *d, struct kernel_arena *arena, const char *name, size_t size, size_t skew)
 {
     const size_t tail = (d->has_guard_pages ? 0 : TAIL_GUARD) + skew;
     const size_t needed = MIN_GUARD + size + tail;
@@ -275,18 +292,19 @@ void kernel_arena_finish(struct kernel_device *d, struct kernel_arena *arena)
         vkFreeMemory(d->device, arena->memory, NULL);
     if (arena->reserved)
         munmap(arena->reserved, arena->reserved_size);
-    *arena = (struct kernel_arena){0};
+    *arena = (struct kernel_arena){ 0 };
 }
 
 static bool for_ranges(struct kernel_device *d, struct kernel_arena *arenas, uint32_t count,
     VkResult (*call)(VkDevice, uint32_t, const VkMappedMemoryRange *))
 {
     for (uint32_t i = 0; i < count && !d->has_guard_pages; i++)
-        TRY(call(d->device, 1, &(VkMappedMemoryRange){
-            .sType = VK_STRUCTURE_TYPE_MAPPED_MEMORY_RANGE,
-            .memory = arenas[i].memory,
-            .size = VK_WHOLE_SIZE,
-        }));
+        TRY(call(d->device, 1,
+            &(VkMappedMemoryRange){
+                .sType = VK_STRUCTURE_TYPE_MAPPED_MEMORY_RANGE,
+                .memory = arenas[i].memory,
+                .size = VK_WHOLE_SIZE,
+            }));
     return true;
 }
 
@@ -319,9 +337,9 @@ static void on_fault(int signal, siginfo_t *info, void *context)
         const unsigned char *first = a->reserved;
         if (!first || at < first || at >= first + a->reserved_size)
             continue;
-        length = snprintf(line, sizeof line,
-            "#   fault: an access at byte %td of %s, which has %zu\n",
-            at - (a->bytes + a->offset), a->name, a->operand_size);
+        length =
+            snprintf(line, sizeof line, "#   fault: an access at byte %td of %s, which has %zu\n",
+                at - (a->bytes + a->offset), a->name, a->operand_size);
     }
     if (write(STDOUT_FILENO, line, (size_t)length) < 0)
         _exit(3);
@@ -336,9 +354,9 @@ void kernel_device_watch(const char *test, const struct kernel_arena *arenas, ui
     watched = arenas;
     watched_count = count;
     watched_test = test;
-    struct sigaction action = {.sa_flags = SA_SIGINFO, .sa_sigaction = on_fault};
+    struct sigaction action = { .sa_flags = SA_SIGINFO, .sa_sigaction = on_fault };
     if (!test)
-        action = (struct sigaction){.sa_handler = SIG_DFL};
+        action = (struct sigaction){ .sa_handler = SIG_DFL };
     sigaction(SIGSEGV, &action, NULL);
     sigaction(SIGBUS, &action, NULL);
 }

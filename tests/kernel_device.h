@@ -45,15 +45,14 @@ struct kernel_arena {
 };
 
 // Places an operand of `size` bytes at the arena's end less `skew` bytes.
-bool kernel_arena_place(struct kernel_device *device, struct kernel_arena *arena,
-    const char *name, size_t size, size_t skew);
+bool kernel_arena_place(struct kernel_device *device, struct kernel_arena *arena, const char *name,
+    size_t size, size_t skew);
 void kernel_arena_finish(struct kernel_device *device, struct kernel_arena *arena);
 
 // Around the device's use of arenas' memory, which need not be coherent.
-bool kernel_device_flush(struct kernel_device *device, struct kernel_arena *arenas,
-    uint32_t count);
-bool kernel_device_invalidate(struct kernel_device *device, struct kernel_arena *arenas,
-    uint32_t count);
+bool kernel_device_flush(struct kernel_device *device, struct kernel_arena *arenas, uint32_t count);
+bool kernel_device_invalidate(
+    struct kernel_device *device, struct kernel_arena *arenas, uint32_t count);
 
 // From now on an access to an arena's inaccessible pages ends the program with a note of
 // the test's name, the operand and the place. `test` NULL: no more.

@@ -30,9 +30,9 @@ struct harness *harness_create(void)
     if (!h || !kernel_device_init(&h->device))
         goto fail;
     struct vkmoe_adopt_params params = kernel_device_adopt_params(&h->device);
-    params.log = (struct vkmoe_log){log_line, NULL, VKMOE_LOG_WARNING};
+    params.log = (struct vkmoe_log){ log_line, NULL, VKMOE_LOG_WARNING };
     if (vkmoe_device_adopt(&params, &h->vkmoe) != VKMOE_OK
-            || vkmoe_stream_create(h->vkmoe, &h->stream) != VKMOE_OK)
+        || vkmoe_stream_create(h->vkmoe, &h->stream) != VKMOE_OK)
         goto fail;
     h->own_needs = h->vkmoe->needs;
     h->vkmoe->needs |= NEED_gpu | (NEED_columns & ~NEED_int64);
@@ -64,8 +64,8 @@ bool harness_is_at_home(const struct harness *h, const struct variant *variant)
     return !(variant->needs & ~h->own_needs);
 }
 
-static void count_pipeline(void *user, const struct variant *variant, const uint32_t *spec,
-    VkPipeline pipeline)
+static void count_pipeline(
+    void *user, const struct variant *variant, const uint32_t *spec, VkPipeline pipeline)
 {
     (void)variant;
     (void)spec;
@@ -156,11 +156,12 @@ static bool check_floats(const struct kernel_operand *operand, const float *actu
         }
     }
     if (ok && operand->weights)
-        ok = compare_weights(operand->name, reference, written, count, operand->columns,
-            COMPARE_F32_TOLERANCE);
+        ok = compare_weights(
+            operand->name, reference, written, count, operand->columns, COMPARE_F32_TOLERANCE);
     else if (ok)
         ok = compare_floats(operand->name, reference, written, count, operand->columns,
-            tolerance_for(reference, count)).ok;
+            tolerance_for(reference, count))
+                 .ok;
     free(reference);
     free(written);
     return ok;
@@ -217,8 +218,9 @@ static bool run_both_ways(struct harness *h, struct kernel_io *io, const struct 
     h->vkmoe->max_groups = max_groups;
     for (uint32_t i = 0; ok && i < io->operand_count; i++) {
         const struct kernel_operand *operand = &io->operands[i];
-        ok = check_operand(operand, &h->arenas[i]) && (operand->role == ROLE_SCRATCH
-            || compare_bits(operand->name, first[i], contents(h, i), operand->size));
+        ok = check_operand(operand, &h->arenas[i])
+            && (operand->role == ROLE_SCRATCH
+                || compare_bits(operand->name, first[i], contents(h, i), operand->size));
     }
     if (!ok)
         tap_note("that was with workgroups in two dimensions");
@@ -226,8 +228,8 @@ static bool run_both_ways(struct harness *h, struct kernel_io *io, const struct 
 }
 
 bool harness_run(struct harness *h, const struct kernel_suite *suite,
-    const struct kernel_case *test, const struct variant *variant,
-    const struct kernel_shape *shape, const char *name, uint64_t seed)
+    const struct kernel_case *test, const struct variant *variant, const struct kernel_shape *shape,
+    const char *name, uint64_t seed)
 {
     struct kernel_io io = {
         .suite = suite,
@@ -236,7 +238,7 @@ bool harness_run(struct harness *h, const struct kernel_suite *suite,
         .shape = *shape,
         .seed = seed,
     };
-    struct dispatch d = {0};
+    struct dispatch d = { 0 };
     suite->fill(&io);
     suite->reference(&io);
     bool ok = place(h, &io);

@@ -34,7 +34,7 @@ bool harness_is_at_home(const struct harness *harness, const struct variant *var
 // they do not come out even, some more than it needs. Both must give the same bits, which
 // must be right. Notes what is not.
 bool harness_run(struct harness *harness, const struct kernel_suite *suite,
-    const struct kernel_case *test, const struct variant *variant,
-    const struct kernel_shape *shape, const char *name, uint64_t seed);
+    const struct kernel_case *test, const struct variant *variant, const struct kernel_shape *shape,
+    const char *name, uint64_t seed);
 
 #endif

@@ -25,7 +25,7 @@ static bool has_twin(const struct variant *variant, uint32_t by)
 {
     for (uint32_t i = 0; i < vkmoe_variant_count; i++)
         if (&vkmoe_variants[i] != variant && vkmoe_variants[i].kernel == variant->kernel
-                && !((vkmoe_variants[i].needs ^ variant->needs) & ~by))
+            && !((vkmoe_variants[i].needs ^ variant->needs) & ~by))
             return true;
     return false;
 }
@@ -55,19 +55,19 @@ static void run_case(struct tap *tap, struct harness *harness, const struct vari
         name_run(name, sizeof name, variant, test, &suite->shapes[i]);
         if (!tap_wants(tap, name))
             continue;
-        tap_result(tap, harness_run(harness, suite, test, variant, &suite->shapes[i], name,
-            tap->seed), name);
+        tap_result(tap,
+            harness_run(harness, suite, test, variant, &suite->shapes[i], name, tap->seed), name);
     }
 }
 
-static void run_variant(struct tap *tap, struct harness *harness, const struct variant *variant,
-    bool all)
+static void run_variant(
+    struct tap *tap, struct harness *harness, const struct variant *variant, bool all)
 {
     const struct kernel_suite *suite = kernel_suites[variant->kernel];
     if (harness && !harness_can_run(harness, variant)) {
         if (tap_wants(tap, variant->name))
-            tap_skip(tap, variant->name, *variant->spirv_size ? "not for this device"
-                                                              : "not compiled");
+            tap_skip(
+                tap, variant->name, *variant->spirv_size ? "not for this device" : "not compiled");
         return;
     }
     for (uint32_t i = 0; i < suite->case_count; i++)

@@ -43,10 +43,10 @@ static bool is_ok(enum vkmoe_status status, const char *what)
 // A range of device memory between guard zones.
 struct array {
     vkmoe_buffer *buffer;
-    size_t offset, size;        // the range
-    size_t total;               // with the zones
-    unsigned char *before;      // what was uploaded
-    unsigned char *after;       // what was downloaded
+    size_t offset, size;   // the range
+    size_t total;          // with the zones
+    unsigned char *before; // what was uploaded
+    unsigned char *after;  // what was downloaded
 };
 
 static void array_finish(struct array *array)
@@ -54,14 +54,14 @@ static void array_finish(struct array *array)
     vkmoe_buffer_destroy(&array->buffer);
     free(array->before);
     free(array->after);
-    *array = (struct array){0};
+    *array = (struct array){ 0 };
 }
 
 // `data` NULL: an output, which starts as NaN.
-static bool array_init(struct array *array, vkmoe_device *device, const void *data, size_t size,
-    bool misaligned)
+static bool array_init(
+    struct array *array, vkmoe_device *device, const void *data, size_t size, bool misaligned)
 {
-    *array = (struct array){.offset = misaligned ? 260 : 256, .size = size};
+    *array = (struct array){ .offset = misaligned ? 260 : 256, .size = size };
     array->total = array->offset + size + 260;
     array->before = malloc(array->total);
     array->after = malloc(array->total);
@@ -75,19 +75,19 @@ static bool array_init(struct array *array, vkmoe_device *device, const void *da
 
 static struct vkmoe_span array_span(const struct array *array)
 {
-    return (struct vkmoe_span){array->buffer, array->buffer ? array->offset : 0};
+    return (struct vkmoe_span){ array->buffer, array->buffer ? array->offset : 0 };
 }
 
 static bool array_upload(const struct array *array)
 {
-    return !array->buffer ||
-        is_ok(vkmoe_buffer_upload(array->buffer, 0, array->before, array->total), "upload");
+    return !array->buffer
+        || is_ok(vkmoe_buffer_upload(array->buffer, 0, array->before, array->total), "upload");
 }
 
 static bool array_download(const struct array *array)
 {
-    return !array->buffer ||
-        is_ok(vkmoe_buffer_download(array->buffer, 0, array->after, array->total), "download");
+    return !array->buffer
+        || is_ok(vkmoe_buffer_download(array->buffer, 0, array->after, array->total), "download");
 }
 
 static const void *array_range(const struct array *array)
@@ -118,7 +118,7 @@ static void run_finish(struct run *run)
 static bool run_init(struct run *run, struct harness *harness, const struct layer_case *c,
     const struct layer_data *data)
 {
-    *run = (struct run){.harness = harness, .c = c, .data = data};
+    *run = (struct run){ .harness = harness, .c = c, .data = data };
     vkmoe_device *device = harness->device;
     bool misaligned = c->has & CASE_MISALIGNED;
     size_t x_size = (size_t)c->tokens * c->layer.hidden * sizeof(float);
@@ -129,12 +129,12 @@ static bool run_init(struct run *run, struct harness *harness, const struct laye
         return false;
     // SUPPLIED reads ids and leaves the weights to the router: no array for them.
     bool has_weights = c->layer.router.select != VKMOE_SELECT_SUPPLIED;
-    return array_init(&run->x, device, data->x, x_size, misaligned) &&
-        (!data->router_x ||
-            array_init(&run->router_x, device, data->router_x, router_x_size, misaligned)) &&
-        array_init(&run->y, device, NULL, x_size, misaligned) &&
-        array_init(&run->ids, device, data->ids, ids_size, misaligned) &&
-        (!has_weights || array_init(&run->weights, device, data->weights, ids_size, misaligned));
+    return array_init(&run->x, device, data->x, x_size, misaligned)
+        && (!data->router_x
+            || array_init(&run->router_x, device, data->router_x, router_x_size, misaligned))
+        && array_init(&run->y, device, NULL, x_size, misaligned)
+        && array_init(&run->ids, device, data->ids, ids_size, misaligned)
+        && (!has_weights || array_init(&run->weights, device, data->weights, ids_size, misaligned));
 }
 
 // Uploads everything afresh, runs the layer and downloads everything.
@@ -153,15 +153,15 @@ static bool forward(struct run *run, bool with_routing_outputs)
     if (data->weights || with_routing_outputs)
         params.weights = array_span(&run->weights);
 
-    struct array *arrays[] = {&run->x, &run->router_x, &run->y, &run->ids, &run->weights};
+    struct array *arrays[] = { &run->x, &run->router_x, &run->y, &run->ids, &run->weights };
     for (int i = 0; i < 5; i++) {
         if (!array_upload(arrays[i]))
             return false;
     }
     vkmoe_stream *stream = run->harness->stream;
-    if (!is_ok(vkmoe_moe_forward(stream, run->layer, &params), "vkmoe_moe_forward") ||
-        !is_ok(vkmoe_stream_submit(stream, NULL), "vkmoe_stream_submit") ||
-        !is_ok(vkmoe_stream_wait(stream, UINT64_MAX), "vkmoe_stream_wait"))
+    if (!is_ok(vkmoe_moe_forward(stream, run->layer, &params), "vkmoe_moe_forward")
+        || !is_ok(vkmoe_stream_submit(stream, NULL), "vkmoe_stream_submit")
+        || !is_ok(vkmoe_stream_wait(stream, UINT64_MAX), "vkmoe_stream_wait"))
         return false;
     for (int i = 0; i < 5; i++) {
         if (!array_download(arrays[i]))
@@ -178,8 +178,8 @@ static bool check_memory(const struct run *run)
     bool ok = compare_bits("x", run->x.before, run->x.after, run->x.total);
     ok &= guard_check("y", run->y.after, run->y.total, run->y.offset, run->y.size);
     if (run->router_x.buffer)
-        ok &= compare_bits("router_x", run->router_x.before, run->router_x.after,
-            run->router_x.total);
+        ok &= compare_bits(
+            "router_x", run->router_x.before, run->router_x.after, run->router_x.total);
     if (data->ids)
         ok &= compare_bits("ids", ids->before, ids->after, ids->total);
     else
@@ -187,8 +187,8 @@ static bool check_memory(const struct run *run)
     if (data->weights)
         ok &= compare_bits("weights", weights->before, weights->after, weights->total);
     else if (weights->buffer)
-        ok &= guard_check("weights", weights->after, weights->total, weights->offset,
-            weights->size);
+        ok &=
+            guard_check("weights", weights->after, weights->total, weights->offset, weights->size);
     return ok;
 }
 
@@ -223,11 +223,11 @@ static bool check_results(const struct run *run)
     if (!data->ids) {
         const int32_t *device_ids = array_range(&run->ids);
         uint64_t first;
-        enum reference_routing routing = reference_compare_routing(&data->reference, c->tokens,
-            ids, scores, device_ids, &first);
+        enum reference_routing routing =
+            reference_compare_routing(&data->reference, c->tokens, ids, scores, device_ids, &first);
         if (routing == REFERENCE_ROUTING_WRONG) {
-            tap_note("ids: [%" PRIu64 "][%" PRIu64 "] is %" PRId32 ", expected %" PRId32,
-                first / k, first % k, device_ids[first], ids[first]);
+            tap_note("ids: [%" PRIu64 "][%" PRIu64 "] is %" PRId32 ", expected %" PRId32, first / k,
+                first % k, device_ids[first], ids[first]);
             ok = false;
         } else if (routing == REFERENCE_ROUTING_CLOSE) {
             tap_note("ids: differ within rounding, first at [%" PRIu64 "]", first / k);
@@ -236,11 +236,11 @@ static bool check_results(const struct run *run)
         }
     }
     if (ok && !data->weights && run->weights.buffer)
-        ok = compare_weights("weights", weights, array_range(&run->weights), choices, k,
-            COMPARE_F32_TOLERANCE);
+        ok = compare_weights(
+            "weights", weights, array_range(&run->weights), choices, k, COMPARE_F32_TOLERANCE);
     if (ok)
-        ok = compare_floats("y", y, array_range(&run->y), values, hidden,
-            tolerance_of(&c->layer)).ok;
+        ok = compare_floats("y", y, array_range(&run->y), values, hidden, tolerance_of(&c->layer))
+                 .ok;
     free(ids);
     free(weights);
     free(scores);
@@ -252,7 +252,7 @@ static bool check_results(const struct run *run)
 static bool check_scratch(const struct run *run)
 {
     const struct vkmoe_moe_params *p = &run->c->layer;
-    const uint32_t tokens[] = {0, 1, 2, 7, 33, 64, 300, 4096, 65536, run->c->tokens};
+    const uint32_t tokens[] = { 0, 1, 2, 7, 33, 64, 300, 4096, 65536, run->c->tokens };
     uint64_t k = p->experts_per_token, routed = k * p->hidden;
     uint64_t logits = p->experts + (run->c->has & CASE_LEVELS ? 2 : 0);
     for (size_t i = 0; i < sizeof(tokens) / sizeof(tokens[0]); i++) {
@@ -275,8 +275,8 @@ static bool check_size(const struct run *run)
 {
     const struct vkmoe_moe_params *p = &run->c->layer;
     uint64_t matrices = run->c->has & CASE_UNGATED ? 2 : 3;
-    uint64_t least = matrices * p->experts * p->inner * p->hidden *
-        (run->c->dtype == VKMOE_DTYPE_F32 ? 4 : 2);
+    uint64_t least =
+        matrices * p->experts * p->inner * p->hidden * (run->c->dtype == VKMOE_DTYPE_F32 ? 4 : 2);
     uint64_t size = vkmoe_moe_device_size(run->layer);
     if (size >= least)
         return true;
@@ -287,11 +287,11 @@ static bool check_size(const struct run *run)
 static bool check_case(struct harness *harness, const struct layer_case *c, uint64_t seed)
 {
     struct layer_data data;
-    struct run run = {0};
+    struct run run = { 0 };
     layer_data_init(&data, c, seed, true);
     harness->messages = 0;
-    bool ok = run_init(&run, harness, c, &data) && check_scratch(&run) && check_size(&run) &&
-        forward(&run, true) && check_memory(&run);
+    bool ok = run_init(&run, harness, c, &data) && check_scratch(&run) && check_size(&run)
+        && forward(&run, true) && check_memory(&run);
     ok = ok && check_results(&run);
     if (ok) {
         // Again, without the optional outputs: the same bits.
@@ -314,10 +314,10 @@ static bool check_case(struct harness *harness, const struct layer_case *c, uint
 // submission for each.
 static bool check_chain(struct harness *harness, uint64_t seed)
 {
-    static const char *const names[] = {"tokens-33-bf16", "mixtral-decode", "tokens-9"};
+    static const char *const names[] = { "tokens-33-bf16", "mixtral-decode", "tokens-9" };
     enum { LAYERS = 3, STEPS = 9 };
     struct layer_data data[LAYERS];
-    struct run runs[LAYERS] = {{0}};
+    struct run runs[LAYERS] = { { 0 } };
     bool ok = true;
     harness->messages = 0;
     for (int i = 0; i < LAYERS; i++) {
@@ -329,10 +329,11 @@ static bool check_chain(struct harness *harness, uint64_t seed)
     }
 
     // Two vectors of the widest layer, written in turn.
-    struct array vectors[2] = {{0}};
+    struct array vectors[2] = { { 0 } };
     for (int i = 0; i < 2; i++)
-        ok = ok && array_init(&vectors[i], harness->device, i ? NULL : data[0].x,
-            runs[0].x.size, false);
+        ok = ok
+            && array_init(
+                &vectors[i], harness->device, i ? NULL : data[0].x, runs[0].x.size, false);
     unsigned char *alone = malloc(vectors[1].total);
     if (!alone)
         abort();
@@ -351,14 +352,14 @@ static bool check_chain(struct harness *harness, uint64_t seed)
             if (ok && !together)
                 ok = is_ok(vkmoe_stream_wait(harness->stream, UINT64_MAX), "vkmoe_stream_wait");
         }
-        ok = ok && is_ok(vkmoe_stream_wait(harness->stream, UINT64_MAX), "vkmoe_stream_wait") &&
-            array_download(&vectors[1]);
+        ok = ok && is_ok(vkmoe_stream_wait(harness->stream, UINT64_MAX), "vkmoe_stream_wait")
+            && array_download(&vectors[1]);
         if (ok && !together)
             memcpy(alone, vectors[1].after, vectors[1].total);
     }
     ok = ok && compare_bits("together", alone, vectors[1].after, vectors[1].total);
-    ok = ok && guard_check("y", vectors[1].after, vectors[1].total, vectors[1].offset,
-        vectors[1].size);
+    ok = ok
+        && guard_check("y", vectors[1].after, vectors[1].total, vectors[1].offset, vectors[1].size);
 
     free(alone);
     for (int i = 0; i < 2; i++)
@@ -394,21 +395,21 @@ int main(int argc, char **argv)
     struct tap tap;
     if (!tap_begin(&tap, argc, argv))
         return 2;
-    struct harness harness = {0};
+    struct harness harness = { 0 };
     if (tap.list) {
         check_cases(&tap, &harness);
         return tap_end(&tap);
     }
 
     struct vkmoe_device_params params = {
-        .log = {.write = count_message, .user = &harness, .level = VKMOE_LOG_WARNING},
+        .log = { .write = count_message, .user = &harness, .level = VKMOE_LOG_WARNING },
         .select = getenv("VKMOE_TEST_DEVICE"),
         .validate = getenv("VKMOE_TEST_VALIDATE") != NULL,
     };
     enum vkmoe_status status = vkmoe_device_create(&params, &harness.device);
     if (status == VKMOE_ERROR_NOT_FOUND || status == VKMOE_ERROR_UNSUPPORTED)
         return tap_skip_all(&tap, "no Vulkan device to run on");
-    struct vkmoe_device_info info = {0};
+    struct vkmoe_device_info info = { 0 };
     if (status == VKMOE_OK) {
         vkmoe_device_get_info(harness.device, &info);
         printf("# %s, %s\n", info.name, info.driver);

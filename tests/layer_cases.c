@@ -2,65 +2,88 @@
 // computes the case in some ten milliseconds; experts, k and parameters are the models' own.
 #include "layer_cases.h"
 
-#define SHAPE(t, d, f, e, k)                                                                      \
-    .tokens = t, .layer.hidden = d, .layer.inner = f, .layer.experts = e,                         \
+#define SHAPE(t, d, f, e, k) \
+    .tokens = t, .layer.hidden = d, .layer.inner = f, .layer.experts = e, \
     .layer.experts_per_token = k
 
 // Gates that many models share. Semantics.md A.1 lists who has which.
-#define TOP_K .layer.router = {0} // softmax, top-k, as it is
-#define TOP_K_NORM .layer.router = {.renormalize = true}
-#define TOP_K_OF_LOGITS                                                                           \
-    .layer.router = {.score = VKMOE_SCORE_IDENTITY, .weigh = VKMOE_WEIGH_SOFTMAX}
-#define SIGMOID_NORM(factor)                                                                      \
-    .layer.router = {.score = VKMOE_SCORE_SIGMOID, .renormalize = true,                           \
-        .renormalize_epsilon = 1e-20f, .scale = factor}
-#define DEEPSEEK_V3                                                                               \
-    .layer.router = {.score = VKMOE_SCORE_SIGMOID, .renormalize = true,                           \
-        .renormalize_epsilon = 1e-20f, .scale = 2.5f, .groups = 8, .groups_kept = 4,              \
-        .group_score = VKMOE_GROUP_SCORE_SUM_TOP_2}
-#define DEEPSEEK_V2                                                                               \
-    .layer.router = {.scale = 16.0f, .groups = 8, .groups_kept = 3, .group_mask_zero = true}
-#define DEEPSEEK_V4                                                                               \
-    .layer.router = {.score = VKMOE_SCORE_SQRT_SOFTPLUS, .renormalize = true,                     \
-        .renormalize_epsilon = 1e-20f, .scale = 1.5f}
-#define SPARSEMIXER(threshold)                                                                    \
-    .layer.router = {.score = VKMOE_SCORE_IDENTITY, .select = VKMOE_SELECT_SPARSEMIXER,           \
-        .sparsemixer_threshold = threshold}
-#define GEMMA4(epsilon)                                                                           \
-    .layer.router = {.renormalize = true, .rms_norm = true, .rms_epsilon = epsilon}
-#define SUPPLIED_WEIGHTED .layer.router = {.select = VKMOE_SELECT_SUPPLIED_WEIGHTED}
-#define SWITCH(limit) .layer.router = {.capacity = limit}
-#define GSHARD(limit)                                                                             \
-    .layer.router = {.renormalize = true, .renormalize_max = true,                                \
-        .renormalize_epsilon = 1.1920929e-7f, .capacity = limit}
-#define MOH(always_, routed)                                                                      \
-    .layer.router = {.renormalize = true, .renormalize_max = true,                                \
-        .renormalize_epsilon = 1.1920929e-7f, .scale = routed, .always = always_}
-#define SWITCHHEAD(heads)                                                                         \
-    .layer.router = {.score = VKMOE_SCORE_SIGMOID, .groups = heads, .each_group = true}
+#define TOP_K .layer.router = { 0 } // softmax, top-k, as it is
+#define TOP_K_NORM .layer.router = { .renormalize = true }
+#define TOP_K_OF_LOGITS \
+    .layer.router = { .score = VKMOE_SCORE_IDENTITY, .weigh = VKMOE_WEIGH_SOFTMAX }
+#define SIGMOID_NORM(factor) \
+    .layer.router = { .score = VKMOE_SCORE_SIGMOID, \
+        .renormalize = true, \
+        .renormalize_epsilon = 1e-20f, \
+        .scale = factor }
+#define DEEPSEEK_V3 \
+    .layer.router = { .score = VKMOE_SCORE_SIGMOID, \
+        .renormalize = true, \
+        .renormalize_epsilon = 1e-20f, \
+        .scale = 2.5f, \
+        .groups = 8, \
+        .groups_kept = 4, \
+        .group_score = VKMOE_GROUP_SCORE_SUM_TOP_2 }
+#define DEEPSEEK_V2 \
+    .layer.router = { .scale = 16.0f, .groups = 8, .groups_kept = 3, .group_mask_zero = true }
+#define DEEPSEEK_V4 \
+    .layer.router = { .score = VKMOE_SCORE_SQRT_SOFTPLUS, \
+        .renormalize = true, \
+        .renormalize_epsilon = 1e-20f, \
+        .scale = 1.5f }
+#define SPARSEMIXER(threshold) \
+    .layer.router = { .score = VKMOE_SCORE_IDENTITY, \
+        .select = VKMOE_SELECT_SPARSEMIXER, \
+        .sparsemixer_threshold = threshold }
+#define GEMMA4(epsilon) \
+    .layer.router = { .renormalize = true, .rms_norm = true, .rms_epsilon = epsilon }
+#define SUPPLIED_WEIGHTED .layer.router = { .select = VKMOE_SELECT_SUPPLIED_WEIGHTED }
+#define SWITCH(limit) .layer.router = { .capacity = limit }
+#define GSHARD(limit) \
+    .layer.router = { .renormalize = true, \
+        .renormalize_max = true, \
+        .renormalize_epsilon = 1.1920929e-7f, \
+        .capacity = limit }
+#define MOH(always_, routed) \
+    .layer.router = { .renormalize = true, \
+        .renormalize_max = true, \
+        .renormalize_epsilon = 1.1920929e-7f, \
+        .scale = routed, \
+        .always = always_ }
+#define SWITCHHEAD(heads) \
+    .layer.router = { .score = VKMOE_SCORE_SIGMOID, .groups = heads, .each_group = true }
 
 #define MIXTRAL(t) SHAPE(t, 64, 96, 8, 2), TOP_K_NORM
-#define GPT_OSS(t, e) SHAPE(t, 45, 45, e, 4), TOP_K_OF_LOGITS,                                    \
-    .layer.activation = VKMOE_ACTIVATION_SWIGLU_OAI, .expert_gain = 5.0,                                     \
-    .has = CASE_ROUTER_BIAS | CASE_EXPERT_BIASES
-#define NEMOTRON(t) SHAPE(t, 84, 58, 128, 6), SIGMOID_NORM(2.5f),                                 \
-    .layer.activation = VKMOE_ACTIVATION_RELU2, .layer.shared_inner = 116,                                   \
-    .has = CASE_CORRECTION_BIAS | CASE_UNGATED | CASE_SHARED_UNGATED
+#define GPT_OSS(t, e) \
+    SHAPE(t, 45, 45, e, 4), TOP_K_OF_LOGITS, .layer.activation = VKMOE_ACTIVATION_SWIGLU_OAI, \
+                                             .expert_gain = 5.0, \
+                                             .has = CASE_ROUTER_BIAS | CASE_EXPERT_BIASES
+#define NEMOTRON(t) \
+    SHAPE(t, 84, 58, 128, 6), SIGMOID_NORM(2.5f), \
+        .layer.activation = VKMOE_ACTIVATION_RELU2, .layer.shared_inner = 116, \
+        .has = CASE_CORRECTION_BIAS | CASE_UNGATED | CASE_SHARED_UNGATED
 
+// A case a row.
+// clang-format off
 const struct layer_case layer_cases[] = {
     // ----------------------------------------------------- models, as they are published
-    {"switch-base-8", SHAPE(64, 48, 192, 8, 1), SWITCH(8), .layer.activation = VKMOE_ACTIVATION_RELU,
+    {"switch-base-8", SHAPE(64, 48, 192, 8, 1), SWITCH(8),
+        .layer.activation = VKMOE_ACTIVATION_RELU,
         .has = CASE_UNGATED},
     {"switch-base-8-sequences", SHAPE(100, 48, 96, 8, 1), SWITCH(4), .sequence_tokens = 30,
         .layer.activation = VKMOE_ACTIVATION_RELU, .has = CASE_UNGATED, .dtype = VKMOE_DTYPE_BF16},
-    {"switch-router-bias", SHAPE(33, 48, 96, 128, 1), SWITCH(2), .layer.activation = VKMOE_ACTIVATION_RELU,
+    {"switch-router-bias", SHAPE(33, 48, 96, 128, 1), SWITCH(2),
+        .layer.activation = VKMOE_ACTIVATION_RELU,
         .has = CASE_UNGATED | CASE_ROUTER_BIAS},
     {"nllb-moe", SHAPE(33, 64, 128, 128, 2), GSHARD(0), .layer.router.scale = 0.8f,
-        .layer.activation = VKMOE_ACTIVATION_RELU, .has = CASE_UNGATED | CASE_UP_BIAS | CASE_DOWN_BIAS},
-    {"gshard-capacity", SHAPE(64, 32, 64, 8, 2), GSHARD(12), .layer.activation = VKMOE_ACTIVATION_RELU,
+        .layer.activation = VKMOE_ACTIVATION_RELU,
+        .has = CASE_UNGATED | CASE_UP_BIAS | CASE_DOWN_BIAS},
+    {"gshard-capacity", SHAPE(64, 32, 64, 8, 2), GSHARD(12),
+        .layer.activation = VKMOE_ACTIVATION_RELU,
         .has = CASE_UNGATED | CASE_UP_BIAS | CASE_DOWN_BIAS},
     {"gshard-capacity-sequences", SHAPE(129, 32, 64, 8, 2), GSHARD(5), .sequence_tokens = 31,
-        .layer.activation = VKMOE_ACTIVATION_RELU, .has = CASE_UNGATED | CASE_UP_BIAS | CASE_DOWN_BIAS},
+        .layer.activation = VKMOE_ACTIVATION_RELU,
+        .has = CASE_UNGATED | CASE_UP_BIAS | CASE_DOWN_BIAS},
     {"mixtral-decode", MIXTRAL(1)},
     {"mixtral-decode-f16", MIXTRAL(1), .dtype = VKMOE_DTYPE_F16},
     {"mixtral-decode-bf16", MIXTRAL(1), .dtype = VKMOE_DTYPE_BF16},
@@ -89,16 +112,19 @@ const struct layer_case layer_cases[] = {
     {"deepseek-v3-zero-mask", SHAPE(33, 56, 32, 256, 8), DEEPSEEK_V3,
         .layer.router.group_mask_zero = true, .layer.shared_inner = 32,
         .has = CASE_CORRECTION_BIAS | CASE_NEGATIVE_BIAS},
-    {"deepseek-v4", SHAPE(33, 64, 32, 256, 6), DEEPSEEK_V4, .layer.activation = VKMOE_ACTIVATION_SILU_CLAMP,
+    {"deepseek-v4", SHAPE(33, 64, 32, 256, 6), DEEPSEEK_V4,
+        .layer.activation = VKMOE_ACTIVATION_SILU_CLAMP,
         .layer.shared_inner = 32, .has = CASE_CORRECTION_BIAS, .expert_gain = 7.0},
     {"deepseek-v4-hash", SHAPE(33, 64, 32, 256, 6), DEEPSEEK_V4,
-        .layer.router.select = VKMOE_SELECT_SUPPLIED, .layer.activation = VKMOE_ACTIVATION_SILU_CLAMP,
+        .layer.router.select = VKMOE_SELECT_SUPPLIED,
+        .layer.activation = VKMOE_ACTIVATION_SILU_CLAMP,
         .layer.shared_inner = 32, .expert_gain = 7.0},
     {"kimi-k2", SHAPE(17, 112, 32, 384, 8), SIGMOID_NORM(2.827f), .layer.shared_inner = 32,
         .has = CASE_CORRECTION_BIAS},
     {"olmoe", SHAPE(64, 64, 32, 64, 8), TOP_K, .dtype = VKMOE_DTYPE_BF16},
     {"gpt-oss-20b-decode", GPT_OSS(1, 32), .dtype = VKMOE_DTYPE_BF16, .layout = LAYOUT_INTERLEAVED},
-    {"gpt-oss-20b-prefill", GPT_OSS(96, 32), .dtype = VKMOE_DTYPE_BF16, .layout = LAYOUT_INTERLEAVED},
+    {"gpt-oss-20b-prefill", GPT_OSS(96, 32), .dtype = VKMOE_DTYPE_BF16,
+        .layout = LAYOUT_INTERLEAVED},
     {"gpt-oss-120b", GPT_OSS(33, 128), .vector_dtype = VKMOE_DTYPE_BF16},
     {"llama4-scout", SHAPE(33, 80, 128, 16, 1), .layer.weight_on_input = true,
         .layer.router = {.score = VKMOE_SCORE_IDENTITY, .weigh = VKMOE_WEIGH_SIGMOID},
@@ -121,7 +147,8 @@ const struct layer_case layer_cases[] = {
     {"minimax-text-01", SHAPE(17, 96, 144, 32, 2), TOP_K_NORM},
     {"minimax-m2", SHAPE(33, 96, 48, 256, 8), SIGMOID_NORM(0.0f), .has = CASE_CORRECTION_BIAS},
     {"minimax-m3", SHAPE(33, 96, 48, 128, 4), SIGMOID_NORM(2.0f), .layer.shared_inner = 48,
-        .layer.activation = VKMOE_ACTIVATION_SWIGLU_OAI, .has = CASE_CORRECTION_BIAS, .expert_gain = 5.0,
+        .layer.activation = VKMOE_ACTIVATION_SWIGLU_OAI, .has = CASE_CORRECTION_BIAS,
+        .expert_gain = 5.0,
         .layout = LAYOUT_FUSED},
     {"ernie-4.5", SHAPE(33, 80, 48, 64, 6), .layer.shared_inner = 96,
         .layer.router = {.renormalize = true, .renormalize_max = true,
@@ -129,9 +156,11 @@ const struct layer_case layer_cases[] = {
     {"hunyuan-a13b", SHAPE(33, 64, 48, 64, 8), TOP_K_NORM, .layer.shared_inner = 48},
     {"nemotron-3-nano-decode", NEMOTRON(1)},
     {"nemotron-3-nano-prefill", NEMOTRON(65), .dtype = VKMOE_DTYPE_BF16},
-    {"gemma-4", SHAPE(33, 88, 22, 128, 8), GEMMA4(1e-6f), .layer.activation = VKMOE_ACTIVATION_GELU_TANH,
+    {"gemma-4", SHAPE(33, 88, 22, 128, 8), GEMMA4(1e-6f),
+        .layer.activation = VKMOE_ACTIVATION_GELU_TANH,
         .has = CASE_INPUT_SCALE | CASE_EXPERT_SCALE | CASE_ROUTER_X, .layout = LAYOUT_FUSED},
-    {"gemma-4-decode", SHAPE(1, 88, 22, 128, 8), GEMMA4(1e-6f), .layer.activation = VKMOE_ACTIVATION_GELU_TANH,
+    {"gemma-4-decode", SHAPE(1, 88, 22, 128, 8), GEMMA4(1e-6f),
+        .layer.activation = VKMOE_ACTIVATION_GELU_TANH,
         .has = CASE_INPUT_SCALE | CASE_EXPERT_SCALE | CASE_ROUTER_X, .dtype = VKMOE_DTYPE_BF16,
         .vector_dtype = VKMOE_DTYPE_BF16},
     {"lfm2-8b-a1b", SHAPE(33, 64, 56, 32, 4), .has = CASE_CORRECTION_BIAS,
@@ -147,15 +176,19 @@ const struct layer_case layer_cases[] = {
         .layer.router = {.score = VKMOE_SCORE_IDENTITY, .weigh = VKMOE_WEIGH_SIGMOID,
             .renormalize = true}},
     {"step-3.5", SHAPE(33, 64, 48, 64, 8), SIGMOID_NORM(3.0f), .layer.shared_inner = 48,
-        .layer.activation = VKMOE_ACTIVATION_SWIGLU_STEP, .has = CASE_CORRECTION_BIAS, .expert_gain = 6.0},
+        .layer.activation = VKMOE_ACTIVATION_SWIGLU_STEP, .has = CASE_CORRECTION_BIAS,
+        .expert_gain = 6.0},
     {"moh", SHAPE(33, 64, 16, 32, 24), MOH(16, 8.0f), .layer.activation = VKMOE_ACTIVATION_IDENTITY,
         .has = CASE_UNGATED | CASE_LEVELS},
-    {"moh-decode", SHAPE(1, 64, 16, 32, 24), MOH(16, 8.0f), .layer.activation = VKMOE_ACTIVATION_IDENTITY,
+    {"moh-decode", SHAPE(1, 64, 16, 32, 24), MOH(16, 8.0f),
+        .layer.activation = VKMOE_ACTIVATION_IDENTITY,
         .has = CASE_UNGATED | CASE_LEVELS, .dtype = VKMOE_DTYPE_BF16},
-    {"switchhead", SHAPE(33, 64, 14, 16, 8), SWITCHHEAD(4), .layer.activation = VKMOE_ACTIVATION_IDENTITY,
+    {"switchhead", SHAPE(33, 64, 14, 16, 8), SWITCHHEAD(4),
+        .layer.activation = VKMOE_ACTIVATION_IDENTITY,
         .has = CASE_UNGATED},
     {"switchhead-decode", SHAPE(1, 64, 14, 16, 8), SWITCHHEAD(4),
-        .layer.activation = VKMOE_ACTIVATION_IDENTITY, .has = CASE_UNGATED, .dtype = VKMOE_DTYPE_F16},
+        .layer.activation = VKMOE_ACTIVATION_IDENTITY, .has = CASE_UNGATED,
+        .dtype = VKMOE_DTYPE_F16},
     {"switchhead-16-heads", SHAPE(33, 48, 16, 80, 32), SWITCHHEAD(16),
         .layer.activation = VKMOE_ACTIVATION_IDENTITY, .has = CASE_UNGATED | CASE_CORRECTION_BIAS},
 
@@ -179,7 +212,8 @@ const struct layer_case layer_cases[] = {
     {"groups-max-minus-infinity", SHAPE(33, 40, 24, 60, 4),
         .layer.router = {.groups = 12, .groups_kept = 2}},
     {"groups-of-one", SHAPE(33, 40, 24, 16, 2),
-        .layer.router = {.groups = 16, .groups_kept = 3, .group_score = VKMOE_GROUP_SCORE_SUM_TOP_2}},
+        .layer.router = {.groups = 16, .groups_kept = 3,
+        .group_score = VKMOE_GROUP_SCORE_SUM_TOP_2}},
     {"groups-of-two-kept-one", SHAPE(33, 40, 24, 16, 2),
         .layer.router = {.score = VKMOE_SCORE_SIGMOID, .groups = 8, .groups_kept = 1,
             .group_score = VKMOE_GROUP_SCORE_SUM_TOP_2}},
@@ -225,7 +259,8 @@ const struct layer_case layer_cases[] = {
     {"supplied-ids-wild", SHAPE(33, 40, 24, 12, 3), TOP_K,
         .layer.router.select = VKMOE_SELECT_SUPPLIED, .has = CASE_WILD_IDS},
     {"supplied-weighted", SHAPE(33, 40, 24, 12, 3), SUPPLIED_WEIGHTED},
-    {"supplied-weighted-decode", SHAPE(1, 40, 24, 12, 3), SUPPLIED_WEIGHTED, .dtype = VKMOE_DTYPE_F16},
+    {"supplied-weighted-decode", SHAPE(1, 40, 24, 12, 3), SUPPLIED_WEIGHTED,
+        .dtype = VKMOE_DTYPE_F16},
     {"supplied-weighted-dropped", SHAPE(70, 40, 24, 12, 3), SUPPLIED_WEIGHTED,
         .has = CASE_DROPPED | CASE_WILD_IDS | CASE_EXPERT_BIASES | CASE_MISALIGNED},
     {"supplied-weighted-dropped-decode", SHAPE(3, 40, 24, 12, 3), SUPPLIED_WEIGHTED,
@@ -258,11 +293,14 @@ const struct layer_case layer_cases[] = {
     {"gelu-tanh-ungated", PLAIN(21), .layer.activation = VKMOE_ACTIVATION_GELU_TANH,
         .has = CASE_UNGATED | CASE_DOWN_BIAS},
     {"gelu-erf", PLAIN(21), .layer.activation = VKMOE_ACTIVATION_GELU_ERF, .has = CASE_GATE_BIAS},
-    {"gelu-erf-ungated", PLAIN(21), .layer.activation = VKMOE_ACTIVATION_GELU_ERF, .has = CASE_UNGATED},
-    {"gelu-erf-decode", PLAIN(1), .layer.activation = VKMOE_ACTIVATION_GELU_ERF, .has = CASE_UP_BIAS},
+    {"gelu-erf-ungated", PLAIN(21), .layer.activation = VKMOE_ACTIVATION_GELU_ERF,
+        .has = CASE_UNGATED},
+    {"gelu-erf-decode", PLAIN(1), .layer.activation = VKMOE_ACTIVATION_GELU_ERF,
+        .has = CASE_UP_BIAS},
     {"relu-gated", PLAIN(21), .layer.activation = VKMOE_ACTIVATION_RELU, .has = CASE_EXPERT_BIASES},
     {"relu2-gated", PLAIN(21), .layer.activation = VKMOE_ACTIVATION_RELU2},
-    {"relu2-ungated-decode", PLAIN(1), .layer.activation = VKMOE_ACTIVATION_RELU2, .has = CASE_UNGATED},
+    {"relu2-ungated-decode", PLAIN(1), .layer.activation = VKMOE_ACTIVATION_RELU2,
+        .has = CASE_UNGATED},
     {"identity-gated", PLAIN(21), .layer.activation = VKMOE_ACTIVATION_IDENTITY},
     {"identity-ungated", PLAIN(21), .layer.activation = VKMOE_ACTIVATION_IDENTITY,
         .has = CASE_UNGATED | CASE_UP_BIAS | CASE_DOWN_BIAS},
@@ -386,7 +424,8 @@ const struct layer_case layer_cases[] = {
     // More workgroups than 65535 in one dimension, if a workgroup does a token or a row.
     {"tokens-65536", SHAPE(65536, 4, 4, 2, 1), TOP_K, .has = CASE_SLOW},
     {"tokens-65536-k2", SHAPE(65536, 4, 4, 2, 2), TOP_K, .has = CASE_SLOW},
-    {"tokens-65535-k3", SHAPE(65535, 4, 4, 5, 3), TOP_K, .has = CASE_SLOW, .dtype = VKMOE_DTYPE_F16},
+    {"tokens-65535-k3", SHAPE(65535, 4, 4, 5, 3), TOP_K, .has = CASE_SLOW,
+        .dtype = VKMOE_DTYPE_F16},
     {"tokens-65536-capacity", SHAPE(65536, 4, 4, 8, 3), GSHARD(3000), .sequence_tokens = 10000,
         .has = CASE_SLOW},
     {"tokens-65536-shared", SHAPE(65536, 4, 4, 3, 1), TOP_K, .layer.shared_inner = 9,
@@ -410,8 +449,8 @@ const struct layer_case layer_cases[] = {
     TIMED("granite-1b-a400m-t8-f16", VKMOE_DTYPE_F16, GRANITE(8)),
     TIMED("granite-1b-a400m-t128-f16", VKMOE_DTYPE_F16, GRANITE(128)),
     TIMED("granite-1b-a400m-t512-f16", VKMOE_DTYPE_F16, GRANITE(512)),
-#define TIMED_UNGATED(name, dtype_, ...)                                                          \
-    {name, __VA_ARGS__, TOP_K, .dtype = dtype_, .layer.activation = VKMOE_ACTIVATION_RELU,                   \
+#define TIMED_UNGATED(name, dtype_, ...) \
+    {name, __VA_ARGS__, TOP_K, .dtype = dtype_, .layer.activation = VKMOE_ACTIVATION_RELU, \
         .has = CASE_TIMED | CASE_UNGATED}
     TIMED_UNGATED("switch-base-8-t1-f32", VKMOE_DTYPE_F32, SHAPE(1, 768, 3072, 8, 1)),
     TIMED_UNGATED("switch-base-8-t128-f32", VKMOE_DTYPE_F32, SHAPE(128, 768, 3072, 8, 1)),
@@ -424,3 +463,4 @@ const struct layer_case layer_cases[] = {
     TIMED_UNGATED("game-64-t8192-f32", VKMOE_DTYPE_F32, SHAPE(8192, 64, 128, 4, 1)),
     {0},
 };
+// clang-format on

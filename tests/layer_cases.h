@@ -18,7 +18,7 @@ enum {
     CASE_CORRECTION_BIAS = 1 << 1,
     CASE_INPUT_SCALE = 1 << 2,
     CASE_EXPERT_SCALE = 1 << 3,
-    CASE_ROUTER_X = 1 << 4,       // the gate sees another vector than the experts
+    CASE_ROUTER_X = 1 << 4, // the gate sees another vector than the experts
     CASE_GATE_BIAS = 1 << 5,
     CASE_UP_BIAS = 1 << 6,
     CASE_DOWN_BIAS = 1 << 7,
@@ -36,9 +36,9 @@ enum {
     CASE_WILD_IDS = 1 << 17,      // some supplied ids lie outside 0 .. experts - 1
     CASE_DROPPED = 1 << 18,       // some supplied weights are -0.0, some 0.0 or negative
     // The caller's memory
-    CASE_MISALIGNED = 1 << 19,    // spans start at odd multiples of 4
-    CASE_SLOW = 1 << 20,          // a second or more on a CPU driver
-    CASE_TIMED = 1 << 21,         // for bench; too large to be checked everywhere
+    CASE_MISALIGNED = 1 << 19, // spans start at odd multiples of 4
+    CASE_SLOW = 1 << 20,       // a second or more on a CPU driver
+    CASE_TIMED = 1 << 21,      // for bench; too large to be checked everywhere
     // Short for all biases of the experts
     CASE_EXPERT_BIASES = CASE_GATE_BIAS | CASE_UP_BIAS | CASE_DOWN_BIAS,
 };
@@ -56,10 +56,10 @@ struct layer_case {
     const char *name; // after whoever runs it; NULL ends the table
     uint32_t tokens, sequence_tokens;
     struct vkmoe_moe_params layer; // sizes and parameters; the views are filled from the seed
-    enum vkmoe_dtype dtype;          // of experts, shared expert and router
-    enum vkmoe_dtype vector_dtype;   // of biases and scales
+    enum vkmoe_dtype dtype;        // of experts, shared expert and router
+    enum vkmoe_dtype vector_dtype; // of biases and scales
     enum layer_layout layout;
-    uint32_t has;                    // CASE_* flags
+    uint32_t has;       // CASE_* flags
     double router_gain; // deviation of the logits; 0: 2
     double expert_gain; // deviation of g and u; 0: 1. More where clamps shall be met
 };
@@ -71,19 +71,19 @@ double layer_case_flops(const struct layer_case *c);
 
 // A case's weights and inputs, all made from the seed.
 struct layer_data {
-    struct vkmoe_moe_params params; // views point into `memory`
+    struct vkmoe_moe_params params;   // views point into `memory`
     struct reference_layer reference; // the same weights; zero unless asked for
-    float *x;        // [tokens][hidden]
-    float *router_x; // [tokens][router_hidden], or NULL
-    int32_t *ids;    // [tokens][k], or NULL: not supplied
-    float *weights;  // [tokens][k], or NULL: not supplied
-    void **memory;   // what the views point to
+    float *x;                         // [tokens][hidden]
+    float *router_x;                  // [tokens][router_hidden], or NULL
+    int32_t *ids;                     // [tokens][k], or NULL: not supplied
+    float *weights;                   // [tokens][k], or NULL: not supplied
+    void **memory;                    // what the views point to
     uint32_t memory_count;
 };
 
 // Without `with_reference` data->reference stays zero, which saves a large layer's memory.
-void layer_data_init(struct layer_data *data, const struct layer_case *c, uint64_t seed,
-    bool with_reference);
+void layer_data_init(
+    struct layer_data *data, const struct layer_case *c, uint64_t seed, bool with_reference);
 void layer_data_finish(struct layer_data *data);
 
 #endif

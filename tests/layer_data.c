@@ -56,7 +56,7 @@ struct maker {
 
 // Where the elements of a matrix go.
 struct place {
-    void *base; // element (0, 0)
+    void *base;                        // element (0, 0)
     int64_t row_stride, column_stride; // zero: dense, and the view says so with zeros
 };
 
@@ -111,7 +111,7 @@ static struct vkmoe_view make_dense(const struct maker *m, const char *name, uin
     char *base = keep(m->data, count * dtype_size(dtype) + 1);
     if (m->c->layout == LAYOUT_UNALIGNED)
         base++;
-    struct vkmoe_view view = write_view(values, rows, columns, dtype, (struct place){base, 0, 0});
+    struct vkmoe_view view = write_view(values, rows, columns, dtype, (struct place){ base, 0, 0 });
     give(m, slot, values);
     return view;
 }
@@ -135,9 +135,9 @@ static void make_router_weight(const struct maker *m)
     for (uint32_t e = 1; c->has & CASE_TWINS && e < experts; e += 2)
         memcpy(values + (size_t)e * hidden, values + (size_t)(e - 1) * hidden,
             hidden * sizeof(double));
-    struct place place = {keep(m->data, count * dtype_size(c->dtype)), 0, 0};
+    struct place place = { keep(m->data, count * dtype_size(c->dtype)), 0, 0 };
     if (c->layout == LAYOUT_TRANSPOSED)
-        place = (struct place){place.base, 1, experts};
+        place = (struct place){ place.base, 1, experts };
     m->data->params.router.weight = write_view(values, experts, hidden, c->dtype, place);
     give(m, &m->data->reference.router, values);
 }
@@ -154,7 +154,7 @@ static void make_router_bias(const struct maker *m)
         values[e] = -30.0;
     if (c->has & CASE_HOT)
         values[experts / 2] = 30.0;
-    struct place place = {keep(m->data, experts * dtype_size(c->vector_dtype)), 0, 0};
+    struct place place = { keep(m->data, experts * dtype_size(c->vector_dtype)), 0, 0 };
     m->data->params.router.bias = write_view(values, 1, experts, c->vector_dtype, place);
     give(m, &m->data->reference.router_bias, values);
 }
@@ -176,11 +176,11 @@ static void make_router(const struct maker *m)
             &reference->correction_bias);
     }
     if (c->has & CASE_INPUT_SCALE)
-        router->input_scale = make_dense(m, "input scale", 1, hidden, c->vector_dtype, 1.0, 0.25,
-            &reference->input_scale);
+        router->input_scale = make_dense(
+            m, "input scale", 1, hidden, c->vector_dtype, 1.0, 0.25, &reference->input_scale);
     if (c->has & CASE_EXPERT_SCALE)
-        router->expert_scale = make_dense(m, "expert scale", 1, experts, c->vector_dtype, 1.0,
-            0.25, &reference->expert_scale);
+        router->expert_scale = make_dense(
+            m, "expert scale", 1, experts, c->vector_dtype, 1.0, 0.25, &reference->expert_scale);
     if (c->has & CASE_LEVELS)
         router->levels = make_dense(m, "levels", 2, hidden, c->dtype, 0.0,
             c->has & CASE_TIED ? 0.0 : 1.0 / sqrt(hidden), &reference->levels);
@@ -200,20 +200,20 @@ static void place_gate_up(const struct maker *m, struct place *gate, struct plac
     switch (m->c->layout) {
     case LAYOUT_DENSE: // the same as fused but for where the library could look
     case LAYOUT_FUSED:
-        *gate = (struct place){base, 0, 0};
-        *up = (struct place){half, 0, 0};
+        *gate = (struct place){ base, 0, 0 };
+        *up = (struct place){ half, 0, 0 };
         break;
     case LAYOUT_UNALIGNED:
-        *gate = (struct place){base + 1, 0, 0};
-        *up = (struct place){half + 1, 0, 0};
+        *gate = (struct place){ base + 1, 0, 0 };
+        *up = (struct place){ half + 1, 0, 0 };
         break;
     case LAYOUT_TRANSPOSED:
-        *gate = (struct place){base, 1, width};
-        *up = (struct place){base + (gated ? inner * size : 0), 1, width};
+        *gate = (struct place){ base, 1, width };
+        *up = (struct place){ base + (gated ? inner * size : 0), 1, width };
         break;
     case LAYOUT_INTERLEAVED:
-        *gate = (struct place){base, 2, width};
-        *up = (struct place){base + (gated ? size : 0), gated ? 2 : 1, width};
+        *gate = (struct place){ base, 2, width };
+        *up = (struct place){ base + (gated ? size : 0), gated ? 2 : 1, width };
         break;
     }
     if (m->c->layout == LAYOUT_DENSE && gated)
@@ -225,19 +225,18 @@ static struct place place_down(const struct maker *m, uint32_t inner)
     uint32_t hidden = m->c->layer.hidden;
     char *base = keep(m->data, (size_t)inner * hidden * dtype_size(m->c->dtype) + 1);
     if (m->c->layout == LAYOUT_TRANSPOSED || m->c->layout == LAYOUT_INTERLEAVED)
-        return (struct place){base, 1, hidden};
-    return (struct place){base + (m->c->layout == LAYOUT_UNALIGNED), 0, 0};
+        return (struct place){ base, 1, hidden };
+    return (struct place){ base + (m->c->layout == LAYOUT_UNALIGNED), 0, 0 };
 }
 
 // One matrix of one expert; `all` is the reference's array of all experts, or NULL.
-static struct vkmoe_view make_expert_matrix(const struct maker *m, struct rng *rng,
-    uint32_t expert, uint32_t rows, uint32_t columns, double gain, struct place place,
-    double *all)
+static struct vkmoe_view make_expert_matrix(const struct maker *m, struct rng *rng, uint32_t expert,
+    uint32_t rows, uint32_t columns, double gain, struct place place, double *all)
 {
     size_t count = (size_t)rows * columns;
     double *values = all ? all + expert * count : allocate(count * sizeof(double));
-    fill_normal(values, count, m->c->dtype, (struct rng){rng_next(rng)}, 0.0,
-        gain / sqrt(columns));
+    fill_normal(
+        values, count, m->c->dtype, (struct rng){ rng_next(rng) }, 0.0, gain / sqrt(columns));
     struct vkmoe_view view = write_view(values, rows, columns, m->c->dtype, place);
     if (!all)
         free(values);
@@ -268,8 +267,8 @@ static void make_experts(const struct maker *m)
         if (gated)
             gates[e] = make_expert_matrix(m, &rng, e, inner, hidden, gain, gate, reference->gate);
         ups[e] = make_expert_matrix(m, &rng, e, inner, hidden, gain, up, reference->up);
-        downs[e] = make_expert_matrix(m, &rng, e, hidden, inner, 1.0, place_down(m, inner),
-            reference->down);
+        downs[e] = make_expert_matrix(
+            m, &rng, e, hidden, inner, 1.0, place_down(m, inner), reference->down);
     }
     m->data->params.gate = gated ? gates : NULL;
     m->data->params.up = ups;
@@ -283,17 +282,17 @@ static void make_biases(const struct maker *m)
     struct reference_layer *reference = &m->data->reference;
     uint32_t experts = c->layer.experts, hidden = c->layer.hidden, inner = c->layer.inner;
     if (c->has & CASE_GATE_BIAS)
-        params->gate_bias = make_dense(m, "gate bias", experts, inner, c->vector_dtype, 0.0, 0.5,
-            &reference->gate_bias);
+        params->gate_bias = make_dense(
+            m, "gate bias", experts, inner, c->vector_dtype, 0.0, 0.5, &reference->gate_bias);
     if (c->has & CASE_UP_BIAS)
-        params->up_bias = make_dense(m, "up bias", experts, inner, c->vector_dtype, 0.0, 0.5,
-            &reference->up_bias);
+        params->up_bias = make_dense(
+            m, "up bias", experts, inner, c->vector_dtype, 0.0, 0.5, &reference->up_bias);
     if (c->has & CASE_DOWN_BIAS)
-        params->down_bias = make_dense(m, "down bias", experts, hidden, c->vector_dtype, 0.0,
-            0.5, &reference->down_bias);
+        params->down_bias = make_dense(
+            m, "down bias", experts, hidden, c->vector_dtype, 0.0, 0.5, &reference->down_bias);
     if (c->has & CASE_OUTPUT_BIAS)
-        params->output_bias = make_dense(m, "output bias", 1, hidden, c->vector_dtype, 0.0, 0.5,
-            &reference->output_bias);
+        params->output_bias = make_dense(
+            m, "output bias", 1, hidden, c->vector_dtype, 0.0, 0.5, &reference->output_bias);
 }
 
 static void make_shared(const struct maker *m)
@@ -306,10 +305,10 @@ static void make_shared(const struct maker *m)
         return;
     double deviation = (c->expert_gain != 0.0 ? c->expert_gain : 1.0) / sqrt(hidden);
     if (!(c->has & CASE_SHARED_UNGATED))
-        params->shared_gate = make_dense(m, "shared gate", inner, hidden, c->dtype, 0.0,
-            deviation, &reference->shared_gate);
-    params->shared_up = make_dense(m, "shared up", inner, hidden, c->dtype, 0.0, deviation,
-        &reference->shared_up);
+        params->shared_gate = make_dense(
+            m, "shared gate", inner, hidden, c->dtype, 0.0, deviation, &reference->shared_gate);
+    params->shared_up =
+        make_dense(m, "shared up", inner, hidden, c->dtype, 0.0, deviation, &reference->shared_up);
 
     double *down = allocate((size_t)inner * hidden * sizeof(double));
     fill_normal(down, (size_t)inner * hidden, c->dtype, rng_for(m->seed, "shared down"), 0.0,
@@ -340,8 +339,8 @@ static float *make_tokens(const struct maker *m, const char *name, uint32_t hidd
 static void make_ids(const struct maker *m)
 {
     uint32_t k = m->c->layer.experts_per_token, experts = m->c->layer.experts;
-    const int32_t wild[] = {-1, (int32_t)experts, INT32_MIN, INT32_MAX, (int32_t)experts + 1000,
-        -7};
+    const int32_t wild[] = { -1, (int32_t)experts, INT32_MIN, INT32_MAX, (int32_t)experts + 1000,
+        -7 };
     struct rng rng = rng_for(m->seed, "ids");
     int32_t *ids = keep(m->data, (size_t)m->c->tokens * k * sizeof(int32_t));
     int32_t *deck = allocate(experts * sizeof(int32_t));
@@ -363,7 +362,7 @@ static void make_ids(const struct maker *m)
 
 static void make_weights(const struct maker *m)
 {
-    const float odd[] = {-0.0f, 0.0f, -0.75f, -0.0f};
+    const float odd[] = { -0.0f, 0.0f, -0.75f, -0.0f };
     size_t count = (size_t)m->c->tokens * m->c->layer.experts_per_token;
     struct rng rng = rng_for(m->seed, "weights");
     float *weights = keep(m->data, count * sizeof(float));
@@ -410,11 +409,11 @@ static void copy_parameters(struct reference_layer *to, const struct vkmoe_moe_p
     };
 }
 
-void layer_data_init(struct layer_data *data, const struct layer_case *c, uint64_t seed,
-    bool with_reference)
+void layer_data_init(
+    struct layer_data *data, const struct layer_case *c, uint64_t seed, bool with_reference)
 {
-    *data = (struct layer_data){.params = c->layer};
-    struct maker m = {data, c, rng_for(seed, c->name).state, with_reference};
+    *data = (struct layer_data){ .params = c->layer };
+    struct maker m = { data, c, rng_for(seed, c->name).state, with_reference };
     if (with_reference)
         copy_parameters(&data->reference, &c->layer);
     if (c->layer.router.select != VKMOE_SELECT_SUPPLIED_WEIGHTED)
@@ -425,8 +424,8 @@ void layer_data_init(struct layer_data *data, const struct layer_case *c, uint64
     data->x = make_tokens(&m, "x", c->layer.hidden);
     if (c->has & CASE_ROUTER_X)
         data->router_x = make_tokens(&m, "router x", router_hidden_of(c));
-    if (c->layer.router.select == VKMOE_SELECT_SUPPLIED ||
-        c->layer.router.select == VKMOE_SELECT_SUPPLIED_WEIGHTED)
+    if (c->layer.router.select == VKMOE_SELECT_SUPPLIED
+        || c->layer.router.select == VKMOE_SELECT_SUPPLIED_WEIGHTED)
         make_ids(&m);
     if (c->layer.router.select == VKMOE_SELECT_SUPPLIED_WEIGHTED)
         make_weights(&m);
@@ -440,7 +439,7 @@ void layer_data_finish(struct layer_data *data)
     for (uint32_t i = 0; i < data->memory_count; i++)
         free(data->memory[i]);
     free(data->memory);
-    *data = (struct layer_data){0};
+    *data = (struct layer_data){ 0 };
 }
 
 double layer_case_flops(const struct layer_case *c)

@@ -15,148 +15,148 @@
 static const struct layer_case base_case = {
     .name = "errors",
     .tokens = TOKENS,
-    .layer = {.hidden = 12, .inner = 8, .experts = 6, .experts_per_token = 2, .shared_inner = 5},
+    .layer = { .hidden = 12, .inner = 8, .experts = 6, .experts_per_token = 2, .shared_inner = 5 },
 };
 
-#define EACH_GROUP                                                                                \
-    p->router.score = VKMOE_SCORE_SIGMOID;                                                        \
-    p->router.groups = 2;                                                                         \
+#define EACH_GROUP \
+    p->router.score = VKMOE_SCORE_SIGMOID; \
+    p->router.groups = 2; \
     p->router.each_group = true
 
 // Rules broken at creation: name and what is done to `p`, a valid struct with arrays of
 // its own.
-#define LAYER_ERRORS(X)                                                                           \
-    X(hidden_0, p->hidden = 0)                                                                    \
-    X(hidden_65537, p->hidden = 65537)                                                            \
-    X(inner_0, p->inner = 0)                                                                      \
-    X(inner_65537, p->inner = 65537)                                                              \
-    X(shared_inner_65537, p->shared_inner = 65537)                                                \
-    X(experts_0, p->experts = 0)                                                                  \
-    X(experts_1025, p->experts = 1025)                                                            \
-    X(k_0, p->experts_per_token = 0)                                                              \
-    X(k_above_experts, p->experts_per_token = p->experts + 1)                                     \
-    X(unknown_score, p->router.score = (enum vkmoe_score)99)                                      \
-    X(unknown_select, p->router.select = (enum vkmoe_select)99)                                   \
-    X(unknown_weigh, p->router.weigh = (enum vkmoe_weigh)99)                                      \
-    X(unknown_group_score,                                                                        \
-        p->router.groups = p->router.groups_kept = 2;                                             \
-        p->router.group_score = (enum vkmoe_group_score)99)                                       \
-    X(unknown_activation, p->activation = (enum vkmoe_activation)99)                              \
-    X(groups_do_not_divide, p->router.groups = 4; p->router.groups_kept = 3)                      \
-    X(groups_above_experts, p->router.groups = 12; p->router.groups_kept = 3)                     \
-    X(groups_kept_0, p->router.groups = 3)                                                        \
-    X(groups_kept_above_groups, p->router.groups = 3; p->router.groups_kept = 4)                  \
-    X(groups_leave_too_few, p->router.groups = 6; p->router.groups_kept = 1)                      \
-    X(always_k, p->router.always = 2)                                                             \
-    X(always_above_experts, p->router.always = UINT32_MAX)                                        \
-    X(always_and_groups, p->router.always = 1; p->router.groups = p->router.groups_kept = 2)      \
-    X(always_and_sparsemixer, p->router.always = 1;                                               \
-        p->router.select = VKMOE_SELECT_SPARSEMIXER; p->router.sparsemixer_threshold = 0.02f)     \
-    X(always_and_supplied, p->router.always = 1; p->router.select = VKMOE_SELECT_SUPPLIED)        \
-    X(always_and_supplied_weights, p->router.always = 1;                                          \
-        p->router.select = VKMOE_SELECT_SUPPLIED_WEIGHTED)                                        \
-    X(always_and_capacity, p->router.always = 1; p->router.capacity = 3)                          \
-    X(levels_without_always, p->router.levels = p->router.weight)                                 \
-    X(unknown_dtype_of_levels, p->router.always = 1; p->router.levels = p->router.weight;         \
-        p->router.levels.dtype = (enum vkmoe_dtype)99)                                            \
-    X(each_of_no_groups, EACH_GROUP; p->router.groups = 0)                                        \
-    X(each_groups_do_not_divide, EACH_GROUP; p->router.groups = 4; p->experts_per_token = 4)      \
-    X(each_groups_do_not_divide_k, EACH_GROUP; p->router.groups = 3)                              \
-    X(each_group_of_softmax, EACH_GROUP; p->router.score = VKMOE_SCORE_SOFTMAX)                   \
-    X(each_group_weighed_by_softmax, EACH_GROUP; p->router.weigh = VKMOE_WEIGH_SOFTMAX)           \
-    X(each_group_renormalized, EACH_GROUP; p->router.renormalize = true)                          \
-    X(each_group_and_sparsemixer, EACH_GROUP;                                                     \
-        p->router.select = VKMOE_SELECT_SPARSEMIXER; p->router.sparsemixer_threshold = 0.02f)     \
-    X(each_group_and_supplied, EACH_GROUP; p->router.select = VKMOE_SELECT_SUPPLIED)              \
-    X(each_group_and_supplied_weights, EACH_GROUP;                                                \
-        p->router.select = VKMOE_SELECT_SUPPLIED_WEIGHTED)                                        \
-    X(each_group_and_capacity, EACH_GROUP; p->router.capacity = 3)                                \
-    X(each_group_and_always, EACH_GROUP; p->router.groups = 1; p->router.always = 1)              \
-    X(router_hidden_65537, p->router_hidden = 65537)                                              \
-    X(router_hidden_and_token_gate, p->router_hidden = 8; p->shared_token_gate = p->shared_gate)  \
-    X(router_hidden_without_router, p->router_hidden = 8;                                         \
-        p->router.select = VKMOE_SELECT_SUPPLIED_WEIGHTED)                                        \
-    X(no_router, p->router.weight.data = NULL)                                                    \
-    X(no_up, p->up = NULL)                                                                        \
-    X(no_down, p->down = NULL)                                                                    \
-    X(no_gate_of_one, gate[4].data = NULL)                                                        \
-    X(no_up_of_one, up[5].data = NULL)                                                            \
-    X(no_down_of_one, down[0].data = NULL)                                                        \
-    X(mixed_dtypes, up[1].dtype = VKMOE_DTYPE_BF16)                                                     \
-    X(mixed_dtypes_down, down[1].dtype = VKMOE_DTYPE_BF16)                                              \
-    X(unknown_dtype, for (int e = 0; e < 6; e++)                                                  \
-        gate[e].dtype = up[e].dtype = down[e].dtype = (enum vkmoe_dtype)99)                       \
-    X(unknown_dtype_of_router, p->router.weight.dtype = (enum vkmoe_dtype)99)                     \
-    X(no_shared_up, p->shared_up.data = NULL)                                                     \
+#define LAYER_ERRORS(X) \
+    X(hidden_0, p->hidden = 0) \
+    X(hidden_65537, p->hidden = 65537) \
+    X(inner_0, p->inner = 0) \
+    X(inner_65537, p->inner = 65537) \
+    X(shared_inner_65537, p->shared_inner = 65537) \
+    X(experts_0, p->experts = 0) \
+    X(experts_1025, p->experts = 1025) \
+    X(k_0, p->experts_per_token = 0) \
+    X(k_above_experts, p->experts_per_token = p->experts + 1) \
+    X(unknown_score, p->router.score = (enum vkmoe_score)99) \
+    X(unknown_select, p->router.select = (enum vkmoe_select)99) \
+    X(unknown_weigh, p->router.weigh = (enum vkmoe_weigh)99) \
+    X(unknown_group_score, p->router.groups = p->router.groups_kept = 2; \
+        p->router.group_score = (enum vkmoe_group_score)99) \
+    X(unknown_activation, p->activation = (enum vkmoe_activation)99) \
+    X(groups_do_not_divide, p->router.groups = 4; p->router.groups_kept = 3) \
+    X(groups_above_experts, p->router.groups = 12; p->router.groups_kept = 3) \
+    X(groups_kept_0, p->router.groups = 3) \
+    X(groups_kept_above_groups, p->router.groups = 3; p->router.groups_kept = 4) \
+    X(groups_leave_too_few, p->router.groups = 6; p->router.groups_kept = 1) \
+    X(always_k, p->router.always = 2) \
+    X(always_above_experts, p->router.always = UINT32_MAX) \
+    X(always_and_groups, p->router.always = 1; p->router.groups = p->router.groups_kept = 2) \
+    X(always_and_sparsemixer, p->router.always = 1; p->router.select = VKMOE_SELECT_SPARSEMIXER; \
+        p->router.sparsemixer_threshold = 0.02f) \
+    X(always_and_supplied, p->router.always = 1; p->router.select = VKMOE_SELECT_SUPPLIED) \
+    X(always_and_supplied_weights, p->router.always = 1; \
+        p->router.select = VKMOE_SELECT_SUPPLIED_WEIGHTED) \
+    X(always_and_capacity, p->router.always = 1; p->router.capacity = 3) \
+    X(levels_without_always, p->router.levels = p->router.weight) \
+    X(unknown_dtype_of_levels, p->router.always = 1; p->router.levels = p->router.weight; \
+        p->router.levels.dtype = (enum vkmoe_dtype)99) \
+    X(each_of_no_groups, EACH_GROUP; p->router.groups = 0) \
+    X(each_groups_do_not_divide, EACH_GROUP; p->router.groups = 4; p->experts_per_token = 4) \
+    X(each_groups_do_not_divide_k, EACH_GROUP; p->router.groups = 3) \
+    X(each_group_of_softmax, EACH_GROUP; p->router.score = VKMOE_SCORE_SOFTMAX) \
+    X(each_group_weighed_by_softmax, EACH_GROUP; p->router.weigh = VKMOE_WEIGH_SOFTMAX) \
+    X(each_group_renormalized, EACH_GROUP; p->router.renormalize = true) \
+    X(each_group_and_sparsemixer, EACH_GROUP; p->router.select = VKMOE_SELECT_SPARSEMIXER; \
+        p->router.sparsemixer_threshold = 0.02f) \
+    X(each_group_and_supplied, EACH_GROUP; p->router.select = VKMOE_SELECT_SUPPLIED) \
+    X(each_group_and_supplied_weights, EACH_GROUP; \
+        p->router.select = VKMOE_SELECT_SUPPLIED_WEIGHTED) \
+    X(each_group_and_capacity, EACH_GROUP; p->router.capacity = 3) \
+    X(each_group_and_always, EACH_GROUP; p->router.groups = 1; p->router.always = 1) \
+    X(router_hidden_65537, p->router_hidden = 65537) \
+    X(router_hidden_and_token_gate, p->router_hidden = 8; p->shared_token_gate = p->shared_gate) \
+    X(router_hidden_without_router, p->router_hidden = 8; \
+        p->router.select = VKMOE_SELECT_SUPPLIED_WEIGHTED) \
+    X(no_router, p->router.weight.data = NULL) \
+    X(no_up, p->up = NULL) \
+    X(no_down, p->down = NULL) \
+    X(no_gate_of_one, gate[4].data = NULL) \
+    X(no_up_of_one, up[5].data = NULL) \
+    X(no_down_of_one, down[0].data = NULL) \
+    X(mixed_dtypes, up[1].dtype = VKMOE_DTYPE_BF16) \
+    X(mixed_dtypes_down, down[1].dtype = VKMOE_DTYPE_BF16) \
+    X(unknown_dtype, \
+        for (int e = 0; e < 6; e++) gate[e].dtype = up[e].dtype = down[e].dtype = \
+            (enum vkmoe_dtype)99) \
+    X(unknown_dtype_of_router, p->router.weight.dtype = (enum vkmoe_dtype)99) \
+    X(no_shared_up, p->shared_up.data = NULL) \
     X(no_shared_down, p->shared_down.data = NULL)
 
 // Rules broken at a forward: `p` is valid, `e` has what one might use.
-#define FORWARD_ERRORS(X)                                                                         \
-    X(tokens_65537, p->tokens = 65537)                                                            \
-    X(tokens_many, p->tokens = UINT32_MAX)                                                        \
-    X(no_x, p->x.buffer = NULL)                                                                   \
-    X(no_y, p->y.buffer = NULL)                                                                   \
-    X(x_short, p->x.offset = e->total - e->x_size + 4)                                            \
-    X(x_short_by_far, p->x.offset = e->total)                                                     \
-    X(x_beyond, p->x.offset = e->total + 4)                                                       \
-    X(x_overflowing, p->x.offset = UINT64_MAX - 3)                                                \
-    X(y_short, p->y.offset = e->total - e->x_size + 4)                                            \
-    X(router_x_short, p->router_x.offset = e->total - e->x_size + 4)                              \
-    X(ids_short, p->ids.offset = e->total - e->ids_size + 4)                                      \
-    X(weights_short, p->weights.offset = e->total - e->ids_size + 4)                              \
-    X(x_misaligned_1, p->x.offset += 1)                                                           \
-    X(x_misaligned_2, p->x.offset += 2)                                                           \
-    X(y_misaligned, p->y.offset -= 1)                                                             \
-    X(router_x_misaligned, p->router_x.offset += 2)                                               \
-    X(ids_misaligned, p->ids.offset += 3)                                                         \
-    X(weights_misaligned, p->weights.offset += 2)                                                 \
-    X(y_is_x, p->y = p->x)                                                                        \
-    X(y_starts_in_x, p->y.offset = p->x.offset + e->x_size - 4)                                   \
-    X(y_ends_in_x, p->x.offset = p->y.offset + e->x_size - 4)                                     \
+#define FORWARD_ERRORS(X) \
+    X(tokens_65537, p->tokens = 65537) \
+    X(tokens_many, p->tokens = UINT32_MAX) \
+    X(no_x, p->x.buffer = NULL) \
+    X(no_y, p->y.buffer = NULL) \
+    X(x_short, p->x.offset = e->total - e->x_size + 4) \
+    X(x_short_by_far, p->x.offset = e->total) \
+    X(x_beyond, p->x.offset = e->total + 4) \
+    X(x_overflowing, p->x.offset = UINT64_MAX - 3) \
+    X(y_short, p->y.offset = e->total - e->x_size + 4) \
+    X(router_x_short, p->router_x.offset = e->total - e->x_size + 4) \
+    X(ids_short, p->ids.offset = e->total - e->ids_size + 4) \
+    X(weights_short, p->weights.offset = e->total - e->ids_size + 4) \
+    X(x_misaligned_1, p->x.offset += 1) \
+    X(x_misaligned_2, p->x.offset += 2) \
+    X(y_misaligned, p->y.offset -= 1) \
+    X(router_x_misaligned, p->router_x.offset += 2) \
+    X(ids_misaligned, p->ids.offset += 3) \
+    X(weights_misaligned, p->weights.offset += 2) \
+    X(y_is_x, p->y = p->x) \
+    X(y_starts_in_x, p->y.offset = p->x.offset + e->x_size - 4) \
+    X(y_ends_in_x, p->x.offset = p->y.offset + e->x_size - 4) \
     X(y_is_router_x, p->y = p->router_x)
 
 // With ids, or ids and weights, as inputs.
-#define SUPPLIED_ERRORS(X)                                                                        \
-    X(no_ids, p->ids.buffer = NULL)                                                               \
-    X(supplied_ids_short, p->ids.offset = e->total - e->ids_size + 4)                             \
-    X(supplied_ids_misaligned, p->ids.offset += 2)                                                \
+#define SUPPLIED_ERRORS(X) \
+    X(no_ids, p->ids.buffer = NULL) \
+    X(supplied_ids_short, p->ids.offset = e->total - e->ids_size + 4) \
+    X(supplied_ids_misaligned, p->ids.offset += 2) \
     X(y_overlaps_ids, p->ids.offset = p->y.offset + e->x_size - 4)
 
 // With a gate that is wider than x.
-#define GATE_ERRORS(X)                                                                            \
-    X(no_router_x, p->router_x.buffer = NULL)                                                     \
-    X(router_x_short_of_its_width, p->router_x.offset = e->total - e->router_x_size + 4)          \
+#define GATE_ERRORS(X) \
+    X(no_router_x, p->router_x.buffer = NULL) \
+    X(router_x_short_of_its_width, p->router_x.offset = e->total - e->router_x_size + 4) \
     X(y_overlaps_wide_router_x, p->router_x.offset = p->y.offset - e->router_x_size + 4)
 
-#define WEIGHTED_ERRORS(X)                                                                        \
-    X(no_ids_beside_weights, p->ids.buffer = NULL)                                                \
-    X(no_weights, p->weights.buffer = NULL)                                                       \
-    X(supplied_weights_short, p->weights.offset = e->total - e->ids_size + 4)                     \
+#define WEIGHTED_ERRORS(X) \
+    X(no_ids_beside_weights, p->ids.buffer = NULL) \
+    X(no_weights, p->weights.buffer = NULL) \
+    X(supplied_weights_short, p->weights.offset = e->total - e->ids_size + 4) \
     X(y_overlaps_weights, p->weights.offset = p->y.offset)
 
 struct environment {
     vkmoe_device *device;
     vkmoe_stream *stream;
-    uint32_t errors;    // lines logged at this level
-    bool is_one_line;   // none of them held a newline or was empty
-    char last[64];      // the beginning of the last
+    uint32_t errors;  // lines logged at this level
+    bool is_one_line; // none of them held a newline or was empty
+    char last[64];    // the beginning of the last
     vkmoe_buffer *buffer;
     uint64_t total, x_size, router_x_size, ids_size; // router_x: of a wide gate
-    unsigned char *before, *after; // the buffer
+    unsigned char *before, *after;                   // the buffer
 };
 
-#define DEFINE_LAYER_ERROR(name, ...)                                                             \
-    static void layer_##name(struct vkmoe_moe_params *p, struct vkmoe_view *gate,               \
-        struct vkmoe_view *up, struct vkmoe_view *down)                                           \
-    {                                                                                             \
-        (void)p, (void)gate, (void)up, (void)down;                                                \
-        __VA_ARGS__;                                                                              \
+#define DEFINE_LAYER_ERROR(name, ...) \
+    static void layer_##name(struct vkmoe_moe_params *p, struct vkmoe_view *gate, \
+        struct vkmoe_view *up, struct vkmoe_view *down) \
+    { \
+        (void)p, (void)gate, (void)up, (void)down; \
+        __VA_ARGS__; \
     }
-#define DEFINE_FORWARD_ERROR(name, ...)                                                           \
-    static void forward_##name(struct vkmoe_moe_forward_params *p, const struct environment *e)       \
-    {                                                                                             \
-        (void)e;                                                                                  \
-        __VA_ARGS__;                                                                              \
+#define DEFINE_FORWARD_ERROR(name, ...) \
+    static void forward_##name(struct vkmoe_moe_forward_params *p, const struct environment *e) \
+    { \
+        (void)e; \
+        __VA_ARGS__; \
     }
 LAYER_ERRORS(DEFINE_LAYER_ERROR)
 FORWARD_ERRORS(DEFINE_FORWARD_ERROR)
@@ -173,13 +173,13 @@ struct forward_error {
     const char *name;
     void (*apply)(struct vkmoe_moe_forward_params *p, const struct environment *e);
 };
-#define LAYER_ROW(name, ...) {"create-" #name, layer_##name},
-#define FORWARD_ROW(name, ...) {"forward-" #name, forward_##name},
-static const struct layer_error layer_errors[] = {LAYER_ERRORS(LAYER_ROW) {0}};
-static const struct forward_error forward_errors[] = {FORWARD_ERRORS(FORWARD_ROW) {0}};
-static const struct forward_error supplied_errors[] = {SUPPLIED_ERRORS(FORWARD_ROW) {0}};
-static const struct forward_error weighted_errors[] = {WEIGHTED_ERRORS(FORWARD_ROW) {0}};
-static const struct forward_error gate_errors[] = {GATE_ERRORS(FORWARD_ROW) {0}};
+#define LAYER_ROW(name, ...) { "create-" #name, layer_##name },
+#define FORWARD_ROW(name, ...) { "forward-" #name, forward_##name },
+static const struct layer_error layer_errors[] = { LAYER_ERRORS(LAYER_ROW){ 0 } };
+static const struct forward_error forward_errors[] = { FORWARD_ERRORS(FORWARD_ROW){ 0 } };
+static const struct forward_error supplied_errors[] = { SUPPLIED_ERRORS(FORWARD_ROW){ 0 } };
+static const struct forward_error weighted_errors[] = { WEIGHTED_ERRORS(FORWARD_ROW){ 0 } };
+static const struct forward_error gate_errors[] = { GATE_ERRORS(FORWARD_ROW){ 0 } };
 
 static void count_message(void *user, enum vkmoe_log_level level, const char *line)
 {
@@ -194,8 +194,8 @@ static void count_message(void *user, enum vkmoe_log_level level, const char *li
 static bool is_status(const char *what, enum vkmoe_status actual, enum vkmoe_status expected)
 {
     if (actual != expected)
-        tap_note("%s: %s, expected %s", what, vkmoe_status_name(actual),
-            vkmoe_status_name(expected));
+        tap_note(
+            "%s: %s, expected %s", what, vkmoe_status_name(actual), vkmoe_status_name(expected));
     return actual == expected;
 }
 
@@ -212,8 +212,8 @@ static bool is_logged_once(const struct environment *e, const char *function)
 
 // ---------------------------------------------------------------------------- creation
 
-static bool check_layer_error(struct environment *e, const struct layer_error *error,
-    const struct layer_data *data)
+static bool check_layer_error(
+    struct environment *e, const struct layer_error *error, const struct layer_data *data)
 {
     struct vkmoe_view gate[6], up[6], down[6];
     memcpy(gate, data->params.gate, sizeof(gate));
@@ -228,8 +228,8 @@ static bool check_layer_error(struct environment *e, const struct layer_error *e
     e->errors = 0;
     e->is_one_line = true;
     vkmoe_moe *layer = (vkmoe_moe *)data; // anything but NULL
-    bool ok = is_status("vkmoe_moe_create", vkmoe_moe_create(e->device, &params, &layer),
-        VKMOE_ERROR_INVALID);
+    bool ok = is_status(
+        "vkmoe_moe_create", vkmoe_moe_create(e->device, &params, &layer), VKMOE_ERROR_INVALID);
     if (layer) {
         tap_note("*out is not NULL");
         if (ok)
@@ -247,11 +247,11 @@ static struct vkmoe_moe_forward_params valid_forward(const struct environment *e
 {
     return (struct vkmoe_moe_forward_params){
         .tokens = TOKENS,
-        .x = {e->buffer, 1024},
-        .router_x = {e->buffer, 2048},
-        .y = {e->buffer, 3072},
-        .ids = {e->buffer, 4096},
-        .weights = {e->buffer, 5120},
+        .x = { e->buffer, 1024 },
+        .router_x = { e->buffer, 2048 },
+        .y = { e->buffer, 3072 },
+        .ids = { e->buffer, 4096 },
+        .weights = { e->buffer, 5120 },
     };
 }
 
@@ -266,29 +266,29 @@ static bool environment_init(struct environment *e)
     if (!e->before || !e->after)
         abort();
     guard_fill(e->before, e->total);
-    return is_status("buffer", vkmoe_buffer_create(e->device, e->total, &e->buffer), VKMOE_OK) &&
-        is_status("upload", vkmoe_buffer_upload(e->buffer, 0, e->before, e->total), VKMOE_OK);
+    return is_status("buffer", vkmoe_buffer_create(e->device, e->total, &e->buffer), VKMOE_OK)
+        && is_status("upload", vkmoe_buffer_upload(e->buffer, 0, e->before, e->total), VKMOE_OK);
 }
 
 // What was recorded has run.
 static bool submit(struct environment *e)
 {
-    return is_status("submit", vkmoe_stream_submit(e->stream, NULL), VKMOE_OK) &&
-        is_status("wait", vkmoe_stream_wait(e->stream, UINT64_MAX), VKMOE_OK) &&
-        is_status("download", vkmoe_buffer_download(e->buffer, 0, e->after, e->total), VKMOE_OK);
+    return is_status("submit", vkmoe_stream_submit(e->stream, NULL), VKMOE_OK)
+        && is_status("wait", vkmoe_stream_wait(e->stream, UINT64_MAX), VKMOE_OK)
+        && is_status("download", vkmoe_buffer_download(e->buffer, 0, e->after, e->total), VKMOE_OK);
 }
 
-static bool check_forward_error(struct environment *e, const struct forward_error *error,
-    const vkmoe_moe *layer)
+static bool check_forward_error(
+    struct environment *e, const struct forward_error *error, const vkmoe_moe *layer)
 {
     struct vkmoe_moe_forward_params params = valid_forward(e);
     error->apply(&params, e);
     e->errors = 0;
     e->is_one_line = true;
     return is_status("vkmoe_moe_forward", vkmoe_moe_forward(e->stream, layer, &params),
-               VKMOE_ERROR_INVALID) &&
-        is_logged_once(e, "vkmoe_moe_forward") && submit(e) &&
-        compare_bits("buffer", e->before, e->after, e->total);
+               VKMOE_ERROR_INVALID)
+        && is_logged_once(e, "vkmoe_moe_forward") && submit(e)
+        && compare_bits("buffer", e->before, e->after, e->total);
 }
 
 // A layer whose ids and weights come from where `select` says.
@@ -299,14 +299,14 @@ static bool make_layer(struct environment *e, enum vkmoe_select select, uint32_t
     c.layer.router.select = select;
     c.layer.router_hidden = router_hidden;
     layer_data_init(data, &c, seed, false);
-    return is_status("vkmoe_moe_create", vkmoe_moe_create(e->device, &data->params, layer),
-        VKMOE_OK);
+    return is_status(
+        "vkmoe_moe_create", vkmoe_moe_create(e->device, &data->params, layer), VKMOE_OK);
 }
 
 static void check_forward_errors(struct tap *tap, struct environment *e,
     const struct forward_error *errors, enum vkmoe_select select, uint32_t router_hidden)
 {
-    struct layer_data data = {0};
+    struct layer_data data = { 0 };
     vkmoe_moe *layer = NULL;
     bool ok = tap->list || make_layer(e, select, router_hidden, tap->seed, &data, &layer);
     for (; errors->name; errors++) {
@@ -321,29 +321,29 @@ static void check_forward_errors(struct tap *tap, struct environment *e,
 // right behind x and right before it; the last bytes of the buffer; after all the errors.
 static bool check_allowed(struct environment *e, uint64_t seed)
 {
-    struct layer_data data = {0};
+    struct layer_data data = { 0 };
     vkmoe_moe *layer = NULL;
     e->errors = 0;
     bool ok = make_layer(e, VKMOE_SELECT_TOP_K, 0, seed, &data, &layer);
     struct vkmoe_moe_forward_params params = valid_forward(e);
     params.tokens = 0;
     ok = ok && is_status("no tokens", vkmoe_moe_forward(e->stream, layer, &params), VKMOE_OK);
-    params = (struct vkmoe_moe_forward_params){0};
+    params = (struct vkmoe_moe_forward_params){ 0 };
     ok = ok && is_status("nothing", vkmoe_moe_forward(e->stream, layer, &params), VKMOE_OK);
     ok = ok && submit(e) && compare_bits("buffer", e->before, e->after, e->total);
 
     memcpy(e->before + 1024, data.x, e->x_size);
-    ok = ok &&
-        is_status("upload", vkmoe_buffer_upload(e->buffer, 0, e->before, e->total), VKMOE_OK);
-    const uint64_t y_offsets[] = {1024 + e->x_size, 1024 - e->x_size, e->total - e->x_size};
+    ok =
+        ok && is_status("upload", vkmoe_buffer_upload(e->buffer, 0, e->before, e->total), VKMOE_OK);
+    const uint64_t y_offsets[] = { 1024 + e->x_size, 1024 - e->x_size, e->total - e->x_size };
     for (int i = 0; i < 3 && ok; i++) {
         params = (struct vkmoe_moe_forward_params){
             .tokens = TOKENS,
-            .x = {e->buffer, 1024},
-            .y = {e->buffer, y_offsets[i]},
+            .x = { e->buffer, 1024 },
+            .y = { e->buffer, y_offsets[i] },
         };
-        ok = is_status("y beside x", vkmoe_moe_forward(e->stream, layer, &params), VKMOE_OK) &&
-            submit(e);
+        ok = is_status("y beside x", vkmoe_moe_forward(e->stream, layer, &params), VKMOE_OK)
+            && submit(e);
         // The same result everywhere, and x as it was.
         if (i > 0)
             ok = ok && compare_bits("y", e->before, e->after + y_offsets[i], e->x_size);
@@ -359,7 +359,7 @@ static bool check_allowed(struct environment *e, uint64_t seed)
 
 static void check_all(struct tap *tap, struct environment *e)
 {
-    struct layer_data data = {0};
+    struct layer_data data = { 0 };
     layer_data_init(&data, &base_case, tap->seed, false);
     for (const struct layer_error *error = layer_errors; error->name; error++) {
         if (tap_wants(tap, error->name))
@@ -379,22 +379,22 @@ int main(int argc, char **argv)
     struct tap tap;
     if (!tap_begin(&tap, argc, argv))
         return 2;
-    struct environment e = {0};
+    struct environment e = { 0 };
     if (tap.list) {
         check_all(&tap, &e);
         return tap_end(&tap);
     }
     struct vkmoe_device_params params = {
-        .log = {.write = count_message, .user = &e, .level = VKMOE_LOG_WARNING},
+        .log = { .write = count_message, .user = &e, .level = VKMOE_LOG_WARNING },
         .select = getenv("VKMOE_TEST_DEVICE"),
         .validate = getenv("VKMOE_TEST_VALIDATE") != NULL,
     };
     enum vkmoe_status status = vkmoe_device_create(&params, &e.device);
     if (status == VKMOE_ERROR_NOT_FOUND || status == VKMOE_ERROR_UNSUPPORTED)
         return tap_skip_all(&tap, "no Vulkan device to run on");
-    bool ok = is_status("device", status, VKMOE_OK) &&
-        is_status("stream", vkmoe_stream_create(e.device, &e.stream), VKMOE_OK) &&
-        environment_init(&e);
+    bool ok = is_status("device", status, VKMOE_OK)
+        && is_status("stream", vkmoe_stream_create(e.device, &e.stream), VKMOE_OK)
+        && environment_init(&e);
     if (ok)
         check_all(&tap, &e);
     else

@@ -19,11 +19,13 @@ enum packer { HOST, DEVICE, CARD };
 
 static enum vkmoe_status open_device(enum packer packer, vkmoe_device **out)
 {
-    enum vkmoe_status status = vkmoe_device_create(&(struct vkmoe_device_params){
-        .log = {record_line, &record, VKMOE_LOG_WARNING},
-        .select = device_under_test(),
-        .validate = getenv("VK_INSTANCE_LAYERS") != NULL, // tests/drivers.sh found the layer
-    }, out);
+    enum vkmoe_status status = vkmoe_device_create(
+        &(struct vkmoe_device_params){
+            .log = { record_line, &record, VKMOE_LOG_WARNING },
+            .select = device_under_test(),
+            .validate = getenv("VK_INSTANCE_LAYERS") != NULL, // tests/drivers.sh found the layer
+        },
+        out);
     if (status == VKMOE_OK)
         (*out)->packs_on_host = packer == HOST;
     if (status == VKMOE_OK && packer == CARD)
@@ -39,49 +41,50 @@ struct layout {
     enum vkmoe_dtype dtype;
     uint32_t rows, columns;
     int64_t row_stride, column_stride; // 0: dense
-    uint32_t count; // of views that are the same size
-    bool stacked;   // they are below each other; else their blocks take turns
-    int64_t first;  // element of the first view's (0, 0)
-    int64_t next;   // from there to the next view's
-    uint32_t size;  // elements in all
+    uint32_t count;                    // of views that are the same size
+    bool stacked;                      // they are below each other; else their blocks take turns
+    int64_t first;                     // element of the first view's (0, 0)
+    int64_t next;                      // from there to the next view's
+    uint32_t size;                     // elements in all
 };
 
 #define DENSE(r, c) .rows = r, .columns = c, .count = 1, .size = (r) * (c)
 static const struct layout layouts[] = {
-    {"dense", VKMOE_DTYPE_BF16, DENSE(40, 64)},
-    {"dense-f32", VKMOE_DTYPE_F32, DENSE(33, 20)},
-    {"one-element", VKMOE_DTYPE_F16, DENSE(1, 1)},
-    {"one-column", VKMOE_DTYPE_F16, DENSE(77, 1)},
-    {"odd", VKMOE_DTYPE_F16, DENSE(19, 45)},
-    {"odd-f32", VKMOE_DTYPE_F32, DENSE(19, 45)},
-    {"two-pieces", VKMOE_DTYPE_BF16, DENSE(1100, 4096)},        // 9 MB
-    {"two-pieces-odd", VKMOE_DTYPE_F32, DENSE(1033, 2051)},     // 8.5 MB
-    {"wide", VKMOE_DTYPE_F32, DENSE(9, 65536)},                 // a line is more than a host's piece / 8
-    {"transposed", VKMOE_DTYPE_BF16, 96, 40, 1, 96, 1, .size = 96 * 40},
-    {"transposed-f32-odd", VKMOE_DTYPE_F32, 37, 21, 1, 37, 1, .size = 37 * 21},
-    {"transposed-two-pieces", VKMOE_DTYPE_BF16, 4100, 1100, 1, 4100, 1, .size = 4100 * 1100},
-    {"transposed-long", VKMOE_DTYPE_F16, 65536, 11, 1, 65536, 1, .size = 65536 * 11},
-    {"column-slice", VKMOE_DTYPE_BF16, 24, 32, 200, 1, 1, .first = 17, .size = 24 * 200},
-    {"column-slice-near", VKMOE_DTYPE_BF16, 24, 32, 40, 1, 1, .first = 8, .size = 24 * 40},
-    {"gate-and-up", VKMOE_DTYPE_BF16, 40, 64, 64, 1, 2, .next = 40 * 64, .size = 80 * 64},
-    {"gate-and-up-odd", VKMOE_DTYPE_F16, 21, 45, 45, 1, 2, .next = 21 * 45, .size = 42 * 45},
-    {"interleaved-rows", VKMOE_DTYPE_BF16, 24, 64, 128, 1, 2, .next = 64, .size = 48 * 64},
-    {"interleaved-transposed", VKMOE_DTYPE_BF16, 48, 64, 2, 96, 2, .next = 1, .size = 96 * 64},
-    {"every-third", VKMOE_DTYPE_F32, 17, 30, 90, 3, 1, .first = 2, .size = 17 * 90},
-    {"far-apart", VKMOE_DTYPE_F16, 9, 20, 900, 40, 1, .size = 9 * 900},
-    {"backwards", VKMOE_DTYPE_F16, 10, 24, 24, -1, 1, .first = 23, .size = 240},
-    {"bottom-up", VKMOE_DTYPE_F32, 10, 24, -24, 1, 1, .first = 216, .size = 240},
-    {"stacked", VKMOE_DTYPE_BF16, 24, 40, 40, 1, 3, true, .next = 24 * 40, .size = 72 * 40},
-    {"stacked-odd", VKMOE_DTYPE_BF16, 13, 40, 40, 1, 3, true, .next = 13 * 40, .size = 39 * 40},
-    {"stacked-odd-transposed", VKMOE_DTYPE_F32, 13, 24, 1, 13, 2, true, .next = 13 * 24, .size = 26 * 24},
+    { "dense", VKMOE_DTYPE_BF16, DENSE(40, 64) },
+    { "dense-f32", VKMOE_DTYPE_F32, DENSE(33, 20) },
+    { "one-element", VKMOE_DTYPE_F16, DENSE(1, 1) },
+    { "one-column", VKMOE_DTYPE_F16, DENSE(77, 1) },
+    { "odd", VKMOE_DTYPE_F16, DENSE(19, 45) },
+    { "odd-f32", VKMOE_DTYPE_F32, DENSE(19, 45) },
+    { "two-pieces", VKMOE_DTYPE_BF16, DENSE(1100, 4096) },    // 9 MB
+    { "two-pieces-odd", VKMOE_DTYPE_F32, DENSE(1033, 2051) }, // 8.5 MB
+    { "wide", VKMOE_DTYPE_F32, DENSE(9, 65536) }, // a line is more than a host's piece / 8
+    { "transposed", VKMOE_DTYPE_BF16, 96, 40, 1, 96, 1, .size = 96 * 40 },
+    { "transposed-f32-odd", VKMOE_DTYPE_F32, 37, 21, 1, 37, 1, .size = 37 * 21 },
+    { "transposed-two-pieces", VKMOE_DTYPE_BF16, 4100, 1100, 1, 4100, 1, .size = 4100 * 1100 },
+    { "transposed-long", VKMOE_DTYPE_F16, 65536, 11, 1, 65536, 1, .size = 65536 * 11 },
+    { "column-slice", VKMOE_DTYPE_BF16, 24, 32, 200, 1, 1, .first = 17, .size = 24 * 200 },
+    { "column-slice-near", VKMOE_DTYPE_BF16, 24, 32, 40, 1, 1, .first = 8, .size = 24 * 40 },
+    { "gate-and-up", VKMOE_DTYPE_BF16, 40, 64, 64, 1, 2, .next = 40 * 64, .size = 80 * 64 },
+    { "gate-and-up-odd", VKMOE_DTYPE_F16, 21, 45, 45, 1, 2, .next = 21 * 45, .size = 42 * 45 },
+    { "interleaved-rows", VKMOE_DTYPE_BF16, 24, 64, 128, 1, 2, .next = 64, .size = 48 * 64 },
+    { "interleaved-transposed", VKMOE_DTYPE_BF16, 48, 64, 2, 96, 2, .next = 1, .size = 96 * 64 },
+    { "every-third", VKMOE_DTYPE_F32, 17, 30, 90, 3, 1, .first = 2, .size = 17 * 90 },
+    { "far-apart", VKMOE_DTYPE_F16, 9, 20, 900, 40, 1, .size = 9 * 900 },
+    { "backwards", VKMOE_DTYPE_F16, 10, 24, 24, -1, 1, .first = 23, .size = 240 },
+    { "bottom-up", VKMOE_DTYPE_F32, 10, 24, -24, 1, 1, .first = 216, .size = 240 },
+    { "stacked", VKMOE_DTYPE_BF16, 24, 40, 40, 1, 3, true, .next = 24 * 40, .size = 72 * 40 },
+    { "stacked-odd", VKMOE_DTYPE_BF16, 13, 40, 40, 1, 3, true, .next = 13 * 40, .size = 39 * 40 },
+    { "stacked-odd-transposed", VKMOE_DTYPE_F32, 13, 24, 1, 13, 2, true, .next = 13 * 24,
+        .size = 26 * 24 },
 };
 
-static struct vkmoe_view view_of(const struct layout *l, const void *data,
-    const struct vkmoe_file *file, uint32_t index)
+static struct vkmoe_view view_of(
+    const struct layout *l, const void *data, const struct vkmoe_file *file, uint32_t index)
 {
     const int64_t element = l->first + index * l->next;
-    return (struct vkmoe_view){(const char *)data + element * (int64_t)dtype_size(l->dtype),
-        l->dtype, l->row_stride, l->column_stride, file};
+    return (struct vkmoe_view){ (const char *)data + element * (int64_t)dtype_size(l->dtype),
+        l->dtype, l->row_stride, l->column_stride, file };
 }
 
 // The packed order, element by element: shaders/lib/weights.glsl. Zeros elsewhere.
@@ -107,8 +110,8 @@ static void pack_plainly(const struct layout *l, const void *data, unsigned char
 static enum vkmoe_status create_matrix(vkmoe_device *device, const struct layout *l,
     const void *data, const struct vkmoe_file *file, struct matrix *out)
 {
-    struct loading loading = {.device = device};
-    struct vkmoe_view views[4] = {{0}};
+    struct loading loading = { .device = device };
+    struct vkmoe_view views[4] = { { 0 } };
     const struct vkmoe_view *addresses[4];
     uint32_t rows[4];
     for (uint32_t v = 0; v < l->count; v++) {
@@ -117,7 +120,8 @@ static enum vkmoe_status create_matrix(vkmoe_device *device, const struct layout
         rows[v] = l->rows;
     }
     enum vkmoe_status status = l->stacked
-        ? vkmoe_matrix_create_stacked(&loading, addresses, rows, l->count, l->columns, l->dtype, out)
+        ? vkmoe_matrix_create_stacked(
+            &loading, addresses, rows, l->count, l->columns, l->dtype, out)
         : vkmoe_matrix_create(&loading, &views[0], l->count == 2 ? &views[1] : NULL, l->rows,
             l->columns, l->dtype, out);
     status = vkmoe_loading_finish(&loading, status);
@@ -130,10 +134,10 @@ static enum vkmoe_status create_matrix(vkmoe_device *device, const struct layout
     return status;
 }
 
-static bool check_layout(vkmoe_device *device, const struct layout *l, const void *data,
-    const struct vkmoe_file *file)
+static bool check_layout(
+    vkmoe_device *device, const struct layout *l, const void *data, const struct vkmoe_file *file)
 {
-    struct matrix matrix = {0};
+    struct matrix matrix = { 0 };
     unsigned char *expected = NULL, *actual = NULL;
     CHECK_OK(create_matrix(device, l, data, file, &matrix));
     const uint64_t size = vkmoe_buffer_size(matrix.buffer);
@@ -166,7 +170,7 @@ static struct vkmoe_file *write_file(const void *data, size_t size)
     struct vkmoe_file *file = NULL;
     int fd = mkstemp(path);
     if (fd >= 0 && write(fd, "x", 1) == 1 && write(fd, data, size) == (ssize_t)size)
-        vkmoe_file_open(path, &(struct vkmoe_log){record_line, &record, VKMOE_LOG_ERROR}, &file);
+        vkmoe_file_open(path, &(struct vkmoe_log){ record_line, &record, VKMOE_LOG_ERROR }, &file);
     close(fd);
     unlink(path);
     return file;
@@ -226,8 +230,8 @@ static bool test_packing_by_card(void)
 struct progress {
     uint32_t calls, stop_at; // 0: never
     uint64_t done, total;
-    bool wrong; // went backwards, or changed its mind about the total
-    const char *cut;      // a file to cut short, at the call `cut_at`
+    bool wrong;      // went backwards, or changed its mind about the total
+    const char *cut; // a file to cut short, at the call `cut_at`
     uint32_t cut_at;
     off_t cut_size;
 };
@@ -245,12 +249,16 @@ static bool on_progress(void *user, uint64_t done, uint64_t total)
     return p->calls != p->stop_at;
 }
 
-static enum vkmoe_status create(vkmoe_device *device, vkmoe_checkpoint *model, struct progress *p,
-    vkmoe_model **out)
+static enum vkmoe_status create(
+    vkmoe_device *device, vkmoe_checkpoint *model, struct progress *p, vkmoe_model **out)
 {
-    return vkmoe_model_create(device, model, &(struct vkmoe_model_params){
-        .capacity = 8, .chunk = 4, .encoder_capacity = 4,
-        .progress = p ? on_progress : NULL, .progress_user = p}, out);
+    return vkmoe_model_create(device, model,
+        &(struct vkmoe_model_params){ .capacity = 8,
+            .chunk = 4,
+            .encoder_capacity = 4,
+            .progress = p ? on_progress : NULL,
+            .progress_user = p },
+        out);
 }
 
 // All is counted, and a network can be made again after it was not.
@@ -259,15 +267,15 @@ static bool check_progress(vkmoe_device *device, const char *family)
     struct whole_checkpoint checkpoint;
     vkmoe_checkpoint *model = NULL;
     vkmoe_model *network = NULL;
-    const struct vkmoe_log log = {record_line, &record, VKMOE_LOG_WARNING};
-    struct progress whole = {0};
+    const struct vkmoe_log log = { record_line, &record, VKMOE_LOG_WARNING };
+    struct progress whole = { 0 };
     CHECK(whole_checkpoint_write(family, 1, &checkpoint));
     CHECK_OK(vkmoe_checkpoint_open(checkpoint.path, &log, &model));
     CHECK_OK(create(device, model, &whole, &network));
     vkmoe_model_destroy(&network);
     CHECK(!whole.wrong && whole.calls >= 2 && whole.done == whole.total && whole.total > 0);
     for (uint32_t at = 1; at <= whole.calls; at += whole.calls - 1) {
-        struct progress p = {.stop_at = at};
+        struct progress p = { .stop_at = at };
         const uint32_t lines = record.lines[VKMOE_LOG_ERROR];
         CHECK_STATUS(VKMOE_ERROR_CANCELLED, create(device, model, &p, &network));
         CHECK(!network && p.calls == at && record.lines[VKMOE_LOG_ERROR] == lines + 1);
@@ -322,14 +330,14 @@ static bool says_cut(const char *path, uint32_t lines)
 static bool check_cut(vkmoe_device *device, const struct whole_checkpoint *checkpoint,
     uint32_t part, bool late, const char *copy, off_t size)
 {
-    const struct vkmoe_log log = {record_line, &record, VKMOE_LOG_WARNING};
+    const struct vkmoe_log log = { record_line, &record, VKMOE_LOG_WARNING };
     vkmoe_checkpoint *model = NULL;
     char path[300], command[700];
     snprintf(path, sizeof path, "%s/model.safetensors", checkpoint->path);
     snprintf(command, sizeof command, "cp '%s' '%s'", copy, path);
     CHECK(system(command) == 0);
     CHECK_OK(vkmoe_checkpoint_open(checkpoint->path, &log, &model));
-    struct progress p = {.cut = late ? path : NULL, .cut_at = 1, .cut_size = size * part / 16};
+    struct progress p = { .cut = late ? path : NULL, .cut_at = 1, .cut_size = size * part / 16 };
     if (!late)
         CHECK(truncate(path, p.cut_size) == 0);
     const uint32_t lines = record.lines[VKMOE_LOG_ERROR];
@@ -392,7 +400,7 @@ static bool test_cut_by_card(void)
 // What the system says where a file cannot be read, as of a network file system that fails.
 static bool test_unreadable(void)
 {
-    const struct vkmoe_log log = {record_line, &record, VKMOE_LOG_ERROR};
+    const struct vkmoe_log log = { record_line, &record, VKMOE_LOG_ERROR };
     struct vkmoe_file *file = write_file("data", 4);
     char bytes[8];
     const int folder = open("/tmp", O_RDONLY);
@@ -434,10 +442,10 @@ static void record_nothing(void *user, VkCommandBuffer commands, uint64_t source
 // and may not have waited for them. The validation layer takes them for busy until somebody does.
 static bool test_copies_between(void)
 {
-    const struct transfer_piece piece = {16, fill_nothing, record_nothing, NULL};
+    const struct transfer_piece piece = { 16, fill_nothing, record_nothing, NULL };
     vkmoe_device *device = NULL;
     vkmoe_buffer *buffer = NULL;
-    uint32_t data[4] = {1, 2, 3, 4};
+    uint32_t data[4] = { 1, 2, 3, 4 };
     uint64_t room;
     bool ok = false;
     CHECK_OK(open_device(CARD, &device));
@@ -465,14 +473,14 @@ fail:
 int main(int argc, char **argv)
 {
     static const struct test tests[] = {
-        {"packing-by-host", test_packing_by_host},
-        {"packing-by-device", test_packing_by_device},
-        {"packing-by-card", test_packing_by_card},
-        {"copies-between", test_copies_between},
-        {"progress", test_progress},
-        {"cut-short-by-host", test_cut_by_host},
-        {"cut-short-by-card", test_cut_by_card},
-        {"unreadable", test_unreadable},
+        { "packing-by-host", test_packing_by_host },
+        { "packing-by-device", test_packing_by_device },
+        { "packing-by-card", test_packing_by_card },
+        { "copies-between", test_copies_between },
+        { "progress", test_progress },
+        { "cut-short-by-host", test_cut_by_host },
+        { "cut-short-by-card", test_cut_by_card },
+        { "unreadable", test_unreadable },
     };
     struct tap tap;
     if (!tap_begin(&tap, argc, argv))

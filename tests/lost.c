@@ -5,12 +5,12 @@
 
 static struct record record;
 
-#define LOST(call)                                                              \
-    do {                                                                        \
-        record = (struct record){0};                                            \
-        CHECK_STATUS(VKMOE_ERROR_DEVICE_LOST, call);                            \
-        CHECK(record.lines[VKMOE_LOG_ERROR] == 1);                              \
-        CHECK(strstr(record.last, "lost") || strstr(record.last, "LOST"));      \
+#define LOST(call) \
+    do { \
+        record = (struct record){ 0 }; \
+        CHECK_STATUS(VKMOE_ERROR_DEVICE_LOST, call); \
+        CHECK(record.lines[VKMOE_LOG_ERROR] == 1); \
+        CHECK(strstr(record.last, "lost") || strstr(record.last, "LOST")); \
     } while (0)
 
 static bool test_lost(void)
@@ -23,11 +23,13 @@ static bool test_lost(void)
     float actual[TINY_TOKENS * TINY_HIDDEN];
     bool ok = false;
     tiny_layer_init(&tiny, 4);
-    CHECK_OK(vkmoe_device_create(&(struct vkmoe_device_params){
-        .log = {record_line, &record, VKMOE_LOG_WARNING},
-        .select = device_under_test(),
-        .validate = getenv("VK_INSTANCE_LAYERS") != NULL, // tests/drivers.sh found the layer
-    }, &device));
+    CHECK_OK(vkmoe_device_create(
+        &(struct vkmoe_device_params){
+            .log = { record_line, &record, VKMOE_LOG_WARNING },
+            .select = device_under_test(),
+            .validate = getenv("VK_INSTANCE_LAYERS") != NULL, // tests/drivers.sh found the layer
+        },
+        &device));
     CHECK_OK(vkmoe_stream_create(device, &stream));
     CHECK_OK(vkmoe_stream_create(device, &pending));
     CHECK_OK(tiny_layer_create(&tiny, device, &layer));
@@ -53,7 +55,7 @@ static bool test_lost(void)
 fail:
     if (!ok)
         tap_note("%u errors logged, the last: %s", record.lines[VKMOE_LOG_ERROR], record.last);
-    record = (struct record){0};
+    record = (struct record){ 0 };
     vkmoe_buffer_destroy(&x);
     vkmoe_buffer_destroy(&y);
     vkmoe_moe_destroy(&layer);
@@ -65,7 +67,7 @@ fail:
 
 int main(int argc, char **argv)
 {
-    static const struct test tests[] = {{"lost", test_lost}};
+    static const struct test tests[] = { { "lost", test_lost } };
     struct tap tap;
     if (!tap_begin(&tap, argc, argv))
         return 2;

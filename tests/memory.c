@@ -11,13 +11,15 @@ static struct record record;
 
 static enum vkmoe_status open_device(const void *cache, size_t cache_size, vkmoe_device **out)
 {
-    return vkmoe_device_create(&(struct vkmoe_device_params){
-        .log = {record_line, &record, VKMOE_LOG_DEBUG},
-        .select = device_under_test(),
-        .validate = getenv("VK_INSTANCE_LAYERS") != NULL, // tests/drivers.sh found the layer
-        .cache = cache,
-        .cache_size = cache_size,
-    }, out);
+    return vkmoe_device_create(
+        &(struct vkmoe_device_params){
+            .log = { record_line, &record, VKMOE_LOG_DEBUG },
+            .select = device_under_test(),
+            .validate = getenv("VK_INSTANCE_LAYERS") != NULL, // tests/drivers.sh found the layer
+            .cache = cache,
+            .cache_size = cache_size,
+        },
+        out);
 }
 
 // A buffer that is said not to be visible to the host.
@@ -31,13 +33,13 @@ static enum vkmoe_status create_hidden(vkmoe_device *device, uint64_t size, vkmo
 
 static bool test_staging(void)
 {
-    static const size_t ranges[][2] = {{1, 1}, {3, 4099}, {1, 8 * MiB}, {5, 8 * MiB + 1},
-        {0, 16 * MiB}, {7, 24 * MiB + 11}, {25 * MiB - 1, 1}};
+    static const size_t ranges[][2] = { { 1, 1 }, { 3, 4099 }, { 1, 8 * MiB }, { 5, 8 * MiB + 1 },
+        { 0, 16 * MiB }, { 7, 24 * MiB + 11 }, { 25 * MiB - 1, 1 } };
     const size_t size = 25 * MiB;
     vkmoe_device *device = NULL;
     vkmoe_buffer *buffer = NULL;
     unsigned char *shadow = malloc(size), *back = malloc(size);
-    struct rng rng = {11};
+    struct rng rng = { 11 };
     CHECK(shadow && back);
     for (size_t i = 0; i < size; i++)
         shadow[i] = (unsigned char)rng_next(&rng);
@@ -95,9 +97,9 @@ static bool test_upload_with(void)
     CHECK(back);
     CHECK_OK(open_device(NULL, 0, &device));
     for (int hidden = 0; hidden < 2; hidden++) {
-        struct producer producer = {0, true};
+        struct producer producer = { 0, true };
         CHECK_OK(hidden ? create_hidden(device, size + 8, &buffer)
-            : vkmoe_buffer_create(device, size + 8, &buffer));
+                        : vkmoe_buffer_create(device, size + 8, &buffer));
         CHECK_OK(vkmoe_buffer_upload_with(buffer, offset, size, produce, &producer));
         CHECK(producer.ok && producer.next == size);
         CHECK_OK(vkmoe_buffer_download(buffer, offset, back, size));
@@ -133,7 +135,7 @@ fail:
 static bool forward_once(vkmoe_device *device)
 {
     struct tiny_layer tiny;
-    float actual[TINY_TOKENS * TINY_HIDDEN] = {0};
+    float actual[TINY_TOKENS * TINY_HIDDEN] = { 0 };
     vkmoe_moe *layer = NULL;
     vkmoe_stream *stream = NULL;
     vkmoe_buffer *x = NULL, *y = NULL;
@@ -208,7 +210,7 @@ static bool test_cache(void)
     CHECK(opens(NULL, size, &ignored) && !ignored);
     CHECK(opens(cache, 0, &ignored) && !ignored);
     CHECK(damaged = malloc(size + 1));
-    const size_t cuts[] = {1, 7, 8, 55, 56, 57, size / 2, size - 1, size + 1};
+    const size_t cuts[] = { 1, 7, 8, 55, 56, 57, size / 2, size - 1, size + 1 };
     memcpy(damaged, cache, size);
     damaged[size] = 0;
     for (size_t i = 0; i < sizeof cuts / sizeof *cuts; i++)
@@ -238,11 +240,11 @@ fail:
 int main(int argc, char **argv)
 {
     static const struct test tests[] = {
-        {"staging", test_staging},
-        {"upload-with", test_upload_with},
-        {"dummy", test_dummy},
-        {"pipeline-cache", test_cache},
-        {"validation-is-silent", test_validation},
+        { "staging", test_staging },
+        { "upload-with", test_upload_with },
+        { "dummy", test_dummy },
+        { "pipeline-cache", test_cache },
+        { "validation-is-silent", test_validation },
     };
     struct tap tap;
     if (!tap_begin(&tap, argc, argv))

@@ -26,12 +26,12 @@ static void print_line(void *user, enum vkmoe_log_level level, const char *line)
     tap_note("log: %s", line);
 }
 
-static const struct vkmoe_log printing_log = {.write = print_line, .level = VKMOE_LOG_DEBUG};
-static const struct vkmoe_log silent_log = {0};
+static const struct vkmoe_log printing_log = { .write = print_line, .level = VKMOE_LOG_DEBUG };
+static const struct vkmoe_log silent_log = { 0 };
 
 // One element of a view, by its strides.
-static double view_value(const struct vkmoe_view *view, uint32_t row, uint32_t column,
-    uint32_t columns)
+static double view_value(
+    const struct vkmoe_view *view, uint32_t row, uint32_t column, uint32_t columns)
 {
     int64_t row_stride = view->row_stride, column_stride = view->column_stride;
     if (!row_stride && !column_stride) {
@@ -65,8 +65,8 @@ static double *read_view(const struct vkmoe_view *view, uint32_t rows, uint32_t 
     return values;
 }
 
-static double *read_views(const struct vkmoe_view *views, uint32_t experts, uint32_t rows,
-    uint32_t columns)
+static double *read_views(
+    const struct vkmoe_view *views, uint32_t experts, uint32_t rows, uint32_t columns)
 {
     if (!views)
         return NULL;
@@ -87,21 +87,35 @@ static void read_layer(const struct vkmoe_moe_params *p, struct reference_layer 
     const struct vkmoe_router_params *r = &p->router;
     uint32_t d = p->hidden, f = p->inner, e = p->experts, s = p->shared_inner;
     *out = (struct reference_layer){
-        .hidden = d, .inner = f, .experts = e, .experts_per_token = p->experts_per_token,
-        .score = r->score, .select = r->select, .weigh = r->weigh,
-        .group_score = r->group_score, .groups = r->groups, .groups_kept = r->groups_kept,
-        .group_mask_zero = r->group_mask_zero, .renormalize = r->renormalize,
-        .renormalize_max = r->renormalize_max, .renormalize_epsilon = r->renormalize_epsilon,
-        .scale = r->scale, .soft_cap = r->soft_cap,
-        .sparsemixer_threshold = r->sparsemixer_threshold, .rms_norm = r->rms_norm,
-        .rms_epsilon = r->rms_epsilon, .capacity = r->capacity,
+        .hidden = d,
+        .inner = f,
+        .experts = e,
+        .experts_per_token = p->experts_per_token,
+        .score = r->score,
+        .select = r->select,
+        .weigh = r->weigh,
+        .group_score = r->group_score,
+        .groups = r->groups,
+        .groups_kept = r->groups_kept,
+        .group_mask_zero = r->group_mask_zero,
+        .renormalize = r->renormalize,
+        .renormalize_max = r->renormalize_max,
+        .renormalize_epsilon = r->renormalize_epsilon,
+        .scale = r->scale,
+        .soft_cap = r->soft_cap,
+        .sparsemixer_threshold = r->sparsemixer_threshold,
+        .rms_norm = r->rms_norm,
+        .rms_epsilon = r->rms_epsilon,
+        .capacity = r->capacity,
         .router = read_view(&r->weight, e, d),
         .input_scale = read_view(&r->input_scale, 1, d),
         .router_bias = read_view(&r->bias, 1, e),
         .correction_bias = read_view(&r->correction_bias, 1, e),
         .expert_scale = read_view(&r->expert_scale, 1, e),
-        .activation = p->activation, .activation_alpha = p->activation_alpha,
-        .activation_limit = p->activation_limit, .weight_on_input = p->weight_on_input,
+        .activation = p->activation,
+        .activation_alpha = p->activation_alpha,
+        .activation_limit = p->activation_limit,
+        .weight_on_input = p->weight_on_input,
         .gate = read_views(p->gate, e, f, d),
         .up = read_views(p->up, e, f, d),
         .down = read_views(p->down, e, d, f),
@@ -128,8 +142,8 @@ static bool same_number(const char *name, double expected, double actual)
     return same;
 }
 
-static bool same_array(const char *name, const double *expected, const double *actual,
-    size_t count, double tolerance)
+static bool same_array(
+    const char *name, const double *expected, const double *actual, size_t count, double tolerance)
 {
     if (!expected || !actual) {
         if (expected || actual)
@@ -149,8 +163,7 @@ static bool same_array(const char *name, const double *expected, const double *a
 #define SAME_ARRAY(field, count) \
     ok = same_array(#field, expected->field, actual->field, count, 0.0) && ok
 
-static bool same_layer(const struct reference_layer *expected,
-    const struct reference_layer *actual)
+static bool same_layer(const struct reference_layer *expected, const struct reference_layer *actual)
 {
     bool ok = true;
     size_t d = expected->hidden, f = expected->inner, e = expected->experts;
@@ -177,7 +190,8 @@ static bool same_layer(const struct reference_layer *expected,
         SAME(renormalize_epsilon);
     }
     ok = same_number("scale", expected->scale == 0.0 ? 1.0 : expected->scale,
-        actual->scale == 0.0 ? 1.0 : actual->scale) && ok;
+             actual->scale == 0.0 ? 1.0 : actual->scale)
+        && ok;
     SAME(soft_cap);
     SAME(sparsemixer_threshold);
     SAME(rms_norm);
@@ -207,8 +221,8 @@ static bool same_layer(const struct reference_layer *expected,
     return ok;
 }
 
-static bool same_info(const struct vkmoe_checkpoint_info *expected,
-    const struct vkmoe_checkpoint_info *actual)
+static bool same_info(
+    const struct vkmoe_checkpoint_info *expected, const struct vkmoe_checkpoint_info *actual)
 {
     bool ok = strcmp(expected->family, actual->family) == 0;
     if (!ok)
@@ -236,10 +250,11 @@ static bool check_blocks(vkmoe_checkpoint *model, const struct checkpoint *check
     bool ok = true;
     for (uint32_t s = 0; s < 2; s++) {
         for (uint32_t b = 0; b <= checkpoint->block_count[s]; b++) {
-            const struct vkmoe_block block = {.index = b, .decoder = s == 1};
+            const struct vkmoe_block block = { .index = b, .decoder = s == 1 };
             bool there = b < checkpoint->block_count[s], moe = there && checkpoint->moe[s][b];
             enum vkmoe_status expected = moe ? VKMOE_OK
-                : there ? VKMOE_ERROR_UNSUPPORTED : VKMOE_ERROR_NOT_FOUND;
+                : there                      ? VKMOE_ERROR_UNSUPPORTED
+                                             : VKMOE_ERROR_NOT_FOUND;
             struct vkmoe_moe_params params;
             enum vkmoe_status status = vkmoe_checkpoint_get_moe(model, block, &params);
             if (vkmoe_checkpoint_is_moe(model, block) != moe || status != expected) {
@@ -248,7 +263,8 @@ static bool check_blocks(vkmoe_checkpoint *model, const struct checkpoint *check
                 ok = false;
             }
             expected = there && !moe && checkpoint->dense.up ? VKMOE_OK
-                : there ? VKMOE_ERROR_UNSUPPORTED : VKMOE_ERROR_NOT_FOUND;
+                : there                                      ? VKMOE_ERROR_UNSUPPORTED
+                                                             : VKMOE_ERROR_NOT_FOUND;
             status = vkmoe_checkpoint_get_mlp(model, block, &params);
             if (status != expected) {
                 tap_note("block %u of stack %u, dense: %s, expected %s", b, s,
@@ -273,7 +289,8 @@ static bool check_dense(vkmoe_checkpoint *model, const struct checkpoint *checkp
     read_layer(&params, &layer);
     bool ok = same_layer(&checkpoint->dense, &layer);
     reference_layer_finish(&layer);
-    return ok && vkmoe_checkpoint_get_mlp(model, checkpoint->dense_block, NULL) == VKMOE_ERROR_INVALID
+    return ok
+        && vkmoe_checkpoint_get_mlp(model, checkpoint->dense_block, NULL) == VKMOE_ERROR_INVALID
         && vkmoe_checkpoint_get_mlp(NULL, checkpoint->dense_block, &params) == VKMOE_ERROR_INVALID;
 }
 
@@ -330,8 +347,8 @@ static void test_families(struct tap *tap, const char *directory)
 // are a dictionary (Switch).
 static bool stays_as_published(const char *name)
 {
-    static const char *const families[] = {"switch_transformers", "gpt_oss", "llama4",
-        "granitemoe", "jetmoe", "gemma4"};
+    static const char *const families[] = { "switch_transformers", "gpt_oss", "llama4",
+        "granitemoe", "jetmoe", "gemma4" };
     for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++) {
         if (strncmp(name, families[i], strlen(families[i])) == 0)
             return true;
@@ -343,8 +360,8 @@ static void test_fused(struct tap *tap, const char *directory, bool transposed)
 {
     for (uint32_t i = 0; i < checkpoint_count(); i++) {
         char name[128];
-        snprintf(name, sizeof name, "%s/%s", transposed ? "transposed" : "fused",
-            checkpoint_name(i));
+        snprintf(
+            name, sizeof name, "%s/%s", transposed ? "transposed" : "fused", checkpoint_name(i));
         if (stays_as_published(checkpoint_name(i)) || !tap_wants(tap, name))
             continue;
         struct checkpoint checkpoint;
@@ -392,20 +409,20 @@ static bool check_recorded(vkmoe_checkpoint *model, const char *name, uint32_t i
 {
     struct vkmoe_moe_params params;
     struct reference_layer layer;
-    if (vkmoe_checkpoint_get_moe(model, (struct vkmoe_block){.index = index}, &params) != VKMOE_OK)
+    if (vkmoe_checkpoint_get_moe(model, (struct vkmoe_block){ .index = index }, &params)
+        != VKMOE_OK)
         return false;
     float *x = read_recorded(name, index, "input", VKMOE_NPY_F32, TOKENS, HIDDEN);
     float *y = read_recorded(name, index, "output", VKMOE_NPY_F32, TOKENS, HIDDEN);
     int32_t *ids = read_recorded(name, index, "expert_ids", VKMOE_NPY_I32, TOKENS, K);
     float *weights = read_recorded(name, index, "expert_weights", VKMOE_NPY_F32, TOKENS, K);
-    bool ok = x && y && ids && weights && params.hidden == HIDDEN
-        && params.experts_per_token == K;
+    bool ok = x && y && ids && weights && params.hidden == HIDDEN && params.experts_per_token == K;
     if (ok) {
         static double our_y[TOKENS * HIDDEN], our_weights[TOKENS * K];
         static int32_t our_ids[TOKENS * K];
         read_layer(&params, &layer);
-        reference_forward(&layer, TOKENS, 0, x, NULL, NULL, NULL, our_y, our_ids, our_weights,
-            NULL);
+        reference_forward(
+            &layer, TOKENS, 0, x, NULL, NULL, NULL, our_y, our_ids, our_weights, NULL);
         reference_layer_finish(&layer);
         double error = find_error(y, our_y, TOKENS * HIDDEN);
         double weight_error = find_error(weights, our_weights, TOKENS * K);
@@ -433,9 +450,9 @@ static void test_recorded(struct tap *tap, const char *name)
     if (ok) {
         struct vkmoe_checkpoint_info info;
         vkmoe_checkpoint_get_info(model, &info);
-        ok = info.blocks == 4 && info.moe_blocks == 4 && info.hidden == HIDDEN
-            && info.inner == 256 && info.experts == 8 && info.experts_per_token == K
-            && info.vocabulary == 256 && info.dtype == VKMOE_DTYPE_F16 && info.files == 1;
+        ok = info.blocks == 4 && info.moe_blocks == 4 && info.hidden == HIDDEN && info.inner == 256
+            && info.experts == 8 && info.experts_per_token == K && info.vocabulary == 256
+            && info.dtype == VKMOE_DTYPE_F16 && info.files == 1;
         if (!ok)
             tap_note("the model's info is wrong");
     }

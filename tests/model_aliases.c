@@ -15,28 +15,29 @@
 
 static const struct {
     const char *alias;
-    const char *base;  // a checkpoint of checkpoint_families.c
+    const char *base;      // a checkpoint of checkpoint_families.c
     const char *old, *new; // replaced in its config.json, besides model_type
-    bool renormalize;  // always, whatever the base does
+    bool renormalize;      // always, whatever the base does
 } aliases[] = {
-    {"kimi_k2", "deepseek_v3", "\"n_group\"", "\"n_group\"", false},
-    {"deepseek_v32", "deepseek_v3", "\"n_group\"", "\"index_topk\":2048,\"n_group\"", false},
-    {"dots1", "deepseek_v3", "\"scoring_func\":\"sigmoid\"", "\"scoring_func\":\"noaux_tc\"",
-        false},
-    {"dots1", "deepseek_v3", "\"scoring_func\":\"sigmoid\",", "", false},
-    {"deepseek", "deepseek_v2", "\"topk_method\":\"greedy\",", "", false},
-    {"glm4v_moe_text", "glm4_moe", "\"n_group\"", "\"n_group\"", false},
-    {"glm4_moe_lite", "glm4_moe", "\"first_k_dense_replace\":1",
-        "\"mlp_layer_types\":[\"dense\",\"sparse\",\"sparse\"]", false},
-    {"glm_moe_dsa", "glm4_moe", "\"n_group\"", "\"n_group\"", false},
-    {"qwen3_next", "qwen2_moe", "\"vocab_size\"", "\"norm_topk_prob\":false,\"vocab_size\"", false},
-    {"qwen3_5_moe_text", "qwen2_moe", "\"vocab_size\"", "\"vocab_size\"", true},
-    {"qwen3_vl_moe_text", "qwen3_moe", "\"norm_topk_prob\":true,", "", true},
-    {"flex_olmo", "olmoe", "\"vocab_size\"", "\"vocab_size\"", false},
-    {"granitemoeshared", "granitemoehybrid", "\"vocab_size\"", "\"vocab_size\"", false},
-    {"minimax", "mixtral", "\"vocab_size\"", "\"vocab_size\"", false},
-    {"minimax_text_01", "mixtral", "\"vocab_size\"",
-        "\"shared_intermediate_size\":0,\"vocab_size\"", false},
+    { "kimi_k2", "deepseek_v3", "\"n_group\"", "\"n_group\"", false },
+    { "deepseek_v32", "deepseek_v3", "\"n_group\"", "\"index_topk\":2048,\"n_group\"", false },
+    { "dots1", "deepseek_v3", "\"scoring_func\":\"sigmoid\"", "\"scoring_func\":\"noaux_tc\"",
+        false },
+    { "dots1", "deepseek_v3", "\"scoring_func\":\"sigmoid\",", "", false },
+    { "deepseek", "deepseek_v2", "\"topk_method\":\"greedy\",", "", false },
+    { "glm4v_moe_text", "glm4_moe", "\"n_group\"", "\"n_group\"", false },
+    { "glm4_moe_lite", "glm4_moe", "\"first_k_dense_replace\":1",
+        "\"mlp_layer_types\":[\"dense\",\"sparse\",\"sparse\"]", false },
+    { "glm_moe_dsa", "glm4_moe", "\"n_group\"", "\"n_group\"", false },
+    { "qwen3_next", "qwen2_moe", "\"vocab_size\"", "\"norm_topk_prob\":false,\"vocab_size\"",
+        false },
+    { "qwen3_5_moe_text", "qwen2_moe", "\"vocab_size\"", "\"vocab_size\"", true },
+    { "qwen3_vl_moe_text", "qwen3_moe", "\"norm_topk_prob\":true,", "", true },
+    { "flex_olmo", "olmoe", "\"vocab_size\"", "\"vocab_size\"", false },
+    { "granitemoeshared", "granitemoehybrid", "\"vocab_size\"", "\"vocab_size\"", false },
+    { "minimax", "mixtral", "\"vocab_size\"", "\"vocab_size\"", false },
+    { "minimax_text_01", "mixtral", "\"vocab_size\"",
+        "\"shared_intermediate_size\":0,\"vocab_size\"", false },
 };
 
 static const struct {
@@ -44,27 +45,28 @@ static const struct {
     const char *text; // in the line
 } refused[] = {
     // What has to be there, since the family's preset is not the alias's.
-    {"kimi_k2", "deepseek_v3", ",\"routed_scaling_factor\":2.5", "", "needs routed_scaling_factor"},
-    {"kimi_k2", "deepseek_v3", "\"n_group\":8,", "", "needs n_group"},
-    {"kimi_k2", "deepseek_v3", "\"first_k_dense_replace\":3,", "", "needs first_k_dense_replace"},
-    {"qwen3_next", "qwen2_moe", "\"vocab_size\"", "\"vocab_size\"", "needs norm_topk_prob"},
-    {"granitemoeshared", "granitemoehybrid", "\"shared_intermediate_size\":56,", "",
-        "needs shared_intermediate_size"},
+    { "kimi_k2", "deepseek_v3", ",\"routed_scaling_factor\":2.5", "",
+        "needs routed_scaling_factor" },
+    { "kimi_k2", "deepseek_v3", "\"n_group\":8,", "", "needs n_group" },
+    { "kimi_k2", "deepseek_v3", "\"first_k_dense_replace\":3,", "", "needs first_k_dense_replace" },
+    { "qwen3_next", "qwen2_moe", "\"vocab_size\"", "\"vocab_size\"", "needs norm_topk_prob" },
+    { "granitemoeshared", "granitemoehybrid", "\"shared_intermediate_size\":56,", "",
+        "needs shared_intermediate_size" },
     // What contradicts.
-    {"kimi_k2", "deepseek_v3", "\"sigmoid\"", "\"softmax\"", "scoring_func is \"softmax\""},
-    {"dots1", "deepseek_v3", "\"sigmoid\"", "\"softmax\"", "scoring_func is \"softmax\""},
-    {"minimax_text_01", "mixtral", "\"vocab_size\"",
-        "\"shared_intermediate_size\":9,\"vocab_size\"", "shared_intermediate_size is 9"},
+    { "kimi_k2", "deepseek_v3", "\"sigmoid\"", "\"softmax\"", "scoring_func is \"softmax\"" },
+    { "dots1", "deepseek_v3", "\"sigmoid\"", "\"softmax\"", "scoring_func is \"softmax\"" },
+    { "minimax_text_01", "mixtral", "\"vocab_size\"",
+        "\"shared_intermediate_size\":9,\"vocab_size\"", "shared_intermediate_size is 9" },
     // What only looks like it.
-    {"minimax_m2", "mixtral", "\"vocab_size\"", "\"vocab_size\"", "model_type is \"minimax_m2\""},
-    {"hunyuan_v1_moe", "qwen3_moe", "\"vocab_size\"", "\"vocab_size\"", "\"hunyuan_v1_moe\""},
-    {"ernie4_5_moe", "qwen3_moe", "\"vocab_size\"", "\"vocab_size\"", "\"ernie4_5_moe\""},
-    {"afmoe", "deepseek_v3", "\"n_group\"", "\"n_group\"", "\"afmoe\""},
-    {"bailing_moe_v2", "deepseek_v3", "\"n_group\"", "\"n_group\"", "\"bailing_moe_v2\""},
-    {"mistral4", "deepseek_v3", "\"n_group\"", "\"n_group\"", "\"mistral4\""},
-    {"deepseek_v4", "deepseek_v3", "\"n_group\"", "\"n_group\"", "\"deepseek_v4\""},
-    {"longcat_flash", "deepseek_v3", "\"n_group\"", "\"n_group\"", "\"longcat_flash\""},
-    {"arctic", "mixtral", "\"vocab_size\"", "\"vocab_size\"", "\"arctic\""},
+    { "minimax_m2", "mixtral", "\"vocab_size\"", "\"vocab_size\"", "model_type is \"minimax_m2\"" },
+    { "hunyuan_v1_moe", "qwen3_moe", "\"vocab_size\"", "\"vocab_size\"", "\"hunyuan_v1_moe\"" },
+    { "ernie4_5_moe", "qwen3_moe", "\"vocab_size\"", "\"vocab_size\"", "\"ernie4_5_moe\"" },
+    { "afmoe", "deepseek_v3", "\"n_group\"", "\"n_group\"", "\"afmoe\"" },
+    { "bailing_moe_v2", "deepseek_v3", "\"n_group\"", "\"n_group\"", "\"bailing_moe_v2\"" },
+    { "mistral4", "deepseek_v3", "\"n_group\"", "\"n_group\"", "\"mistral4\"" },
+    { "deepseek_v4", "deepseek_v3", "\"n_group\"", "\"n_group\"", "\"deepseek_v4\"" },
+    { "longcat_flash", "deepseek_v3", "\"n_group\"", "\"n_group\"", "\"longcat_flash\"" },
+    { "arctic", "mixtral", "\"vocab_size\"", "\"vocab_size\"", "\"arctic\"" },
 };
 
 static void print_line(void *user, enum vkmoe_log_level level, const char *line)
@@ -74,7 +76,7 @@ static void print_line(void *user, enum vkmoe_log_level level, const char *line)
     tap_note("%s", line);
 }
 
-static const struct vkmoe_log printing_log = {.write = print_line, .level = VKMOE_LOG_DEBUG};
+static const struct vkmoe_log printing_log = { .write = print_line, .level = VKMOE_LOG_DEBUG };
 
 // ---------------------------------------------------------------------------- config
 
@@ -119,14 +121,14 @@ static void rename_family(const struct checkpoint *checkpoint, const char *base,
         exit(2);
 }
 
-static bool create(const struct tap *tap, const char *base, const char *directory,
-    struct checkpoint *out)
+static bool create(
+    const struct tap *tap, const char *base, const char *directory, struct checkpoint *out)
 {
     for (uint32_t i = 0; i < checkpoint_count(); i++) {
         if (strcmp(checkpoint_name(i), base) == 0)
             return checkpoint_create(i, tap->seed, directory, out);
     }
-    *out = (struct checkpoint){0};
+    *out = (struct checkpoint){ 0 };
     return false;
 }
 
@@ -139,8 +141,8 @@ static bool same_views(const struct vkmoe_view *a, const struct vkmoe_view *b)
         && (a->data ? b->data && memcmp(a->data, b->data, 16) == 0 : !b->data);
 }
 
-static bool same_layer(const struct vkmoe_moe_params *a, const struct vkmoe_moe_params *b,
-    bool renormalize)
+static bool same_layer(
+    const struct vkmoe_moe_params *a, const struct vkmoe_moe_params *b, bool renormalize)
 {
     bool ok = a->hidden == b->hidden && a->inner == b->inner && a->experts == b->experts
         && a->experts_per_token == b->experts_per_token && a->shared_inner == b->shared_inner
@@ -152,8 +154,7 @@ static bool same_layer(const struct vkmoe_moe_params *a, const struct vkmoe_moe_
         && same_views(&a->router.correction_bias, &b->router.correction_bias)
         && same_views(&a->shared_down, &b->shared_down);
     for (uint32_t e = 0; ok && e < a->experts; e++)
-        ok = same_views(&a->gate[e], &b->gate[e])
-            && same_views(&a->up[e], &b->up[e])
+        ok = same_views(&a->gate[e], &b->gate[e]) && same_views(&a->up[e], &b->up[e])
             && same_views(&a->down[e], &b->down[e]);
     return ok;
 }
@@ -169,8 +170,8 @@ static bool check_alias(struct tap *tap, size_t i, const char *directory)
         && vkmoe_checkpoint_open(checkpoint.path, &printing_log, &base) == VKMOE_OK
         && vkmoe_checkpoint_get_moe(base, checkpoint.block, &base_params) == VKMOE_OK;
     if (ok)
-        rename_family(&checkpoint, aliases[i].base, aliases[i].alias, aliases[i].old,
-            aliases[i].new);
+        rename_family(
+            &checkpoint, aliases[i].base, aliases[i].alias, aliases[i].old, aliases[i].new);
     ok = ok && vkmoe_checkpoint_open(checkpoint.path, &printing_log, &alias) == VKMOE_OK
         && vkmoe_checkpoint_get_moe(alias, checkpoint.block, &params) == VKMOE_OK;
     if (ok) {
@@ -201,18 +202,18 @@ static void keep_line(void *user, enum vkmoe_log_level level, const char *line)
 static bool check_refused(struct tap *tap, size_t i, const char *directory)
 {
     char line[1024] = "";
-    const struct vkmoe_log log = {.write = keep_line, .user = line};
+    const struct vkmoe_log log = { .write = keep_line, .user = line };
     struct checkpoint checkpoint;
     vkmoe_checkpoint *model;
     bool ok = create(tap, refused[i].base, directory, &checkpoint);
     if (ok) {
-        rename_family(&checkpoint, refused[i].base, refused[i].alias, refused[i].old,
-            refused[i].new);
+        rename_family(
+            &checkpoint, refused[i].base, refused[i].alias, refused[i].old, refused[i].new);
         enum vkmoe_status status = vkmoe_checkpoint_open(checkpoint.path, &log, &model);
         ok = status == VKMOE_ERROR_UNSUPPORTED && strstr(line, refused[i].text);
         if (!ok)
-            tap_note("%s: %s; expected in it: %s", vkmoe_status_name(status), line,
-                refused[i].text);
+            tap_note(
+                "%s: %s; expected in it: %s", vkmoe_status_name(status), line, refused[i].text);
         vkmoe_checkpoint_destroy(&model);
     }
     checkpoint_destroy(&checkpoint);

@@ -25,7 +25,7 @@ static void print_line(void *user, enum vkmoe_log_level level, const char *line)
     tap_note("%s", line);
 }
 
-static const struct vkmoe_log printing_log = {.write = print_line, .level = VKMOE_LOG_DEBUG};
+static const struct vkmoe_log printing_log = { .write = print_line, .level = VKMOE_LOG_DEBUG };
 
 // ---------------------------------------------------------------------------- files
 
@@ -89,7 +89,7 @@ static void write_tensors(const char *name, const char *tensors)
             entry, colon + 1);
     }
     strcat(header, "}");
-    unsigned char file[8 + sizeof header] = {0};
+    unsigned char file[8 + sizeof header] = { 0 };
     size_t size = strlen(header);
     file[0] = (unsigned char)size;
     file[1] = (unsigned char)(size >> 8);
@@ -113,11 +113,11 @@ static void keep_line(void *user, enum vkmoe_log_level level, const char *line)
 }
 
 // Opening `path` fails like this, with one line that contains both texts.
-static bool refuses(const char *path, enum vkmoe_status expected, const char *what,
-    const char *todo)
+static bool refuses(
+    const char *path, enum vkmoe_status expected, const char *what, const char *todo)
 {
-    struct lines lines = {0};
-    const struct vkmoe_log log = {.write = keep_line, .user = &lines};
+    struct lines lines = { 0 };
+    const struct vkmoe_log log = { .write = keep_line, .user = &lines };
     vkmoe_checkpoint *model;
     enum vkmoe_status status = vkmoe_checkpoint_open(path, &log, &model);
     bool ok = status == expected && !model && lines.count == 1 && strstr(lines.last, what)
@@ -132,11 +132,15 @@ static bool refuses(const char *path, enum vkmoe_status expected, const char *wh
 
 // -------------------------------------------------------------------- something else
 
-enum { INVALID = VKMOE_ERROR_INVALID, UNSUPPORTED = VKMOE_ERROR_UNSUPPORTED,
-    NOT_FOUND = VKMOE_ERROR_NOT_FOUND };
+enum {
+    INVALID = VKMOE_ERROR_INVALID,
+    UNSUPPORTED = VKMOE_ERROR_UNSUPPORTED,
+    NOT_FOUND = VKMOE_ERROR_NOT_FOUND
+};
 
 #define POINTER "version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 5000000000\n"
-#define INDEX "{\"weight_map\":{\"a\":\"model-00001-of-00002.safetensors\"," \
+#define INDEX \
+    "{\"weight_map\":{\"a\":\"model-00001-of-00002.safetensors\"," \
     "\"b\":\"model-00002-of-00002.safetensors\"}}"
 #define CONFIG "config.json"
 #define MIXTRAL "{\"model_type\":\"mixtral\"}"
@@ -150,98 +154,114 @@ static const struct {
     int status;
     const char *what, *todo;
 } others[] = {
-    {"pointer", {{CONFIG, MIXTRAL}, {"model.safetensors", POINTER}}, NULL, INVALID,
-        "model.safetensors: is a Git LFS pointer", "git lfs pull"},
-    {"pointer for config", {{CONFIG, POINTER}, {"model.safetensors", POINTER}}, NULL, INVALID,
-        "config.json: is a Git LFS pointer", "git lfs pull"},
-    {"pointer for index", {{CONFIG, MIXTRAL}, {"model.safetensors.index.json", POINTER}}, NULL,
-        INVALID, "index.json: is a Git LFS pointer", "git lfs pull"},
-    {"pointer for a shard", {{CONFIG, MIXTRAL}, {"model.safetensors.index.json", INDEX},
-        {"model-00001-of-00002.safetensors", POINTER}}, NULL, INVALID,
-        "model-00001-of-00002.safetensors: is a Git LFS pointer", "git lfs pull"},
-    {"web page", {{CONFIG, MIXTRAL}, {"model.safetensors", "<!doctype html><html>..."}}, NULL,
-        INVALID, "is a web page", "download"},
-    {"web page for config", {{CONFIG, "<html>"}}, NULL, INVALID, "is a web page", "download"},
-    {"message for config", {{CONFIG, "Entry not found"}}, NULL, INVALID, "server's message", ""},
-    {"PyTorch under another name", {{CONFIG, MIXTRAL}, {"model.safetensors", "PK\3\4......"}}, NULL,
-        INVALID, "is a PyTorch file", "save_pretrained()"},
-    {"pytorch_model.bin", {{CONFIG, MIXTRAL}, {"pytorch_model.bin", "PK"}}, NULL, NOT_FOUND,
-        "but pytorch_model.bin (PyTorch's format)", "save_pretrained()"},
-    {"pytorch_model.bin in parts", {{CONFIG, MIXTRAL}, {"pytorch_model.bin.index.json", "{}"},
-        {"pytorch_model-00001-of-00002.bin", "PK"}}, NULL, NOT_FOUND, "pytorch_model",
-        "save_pretrained()"},
-    {"consolidated.safetensors", {{CONFIG, MIXTRAL}, {"consolidated.safetensors", "x"}}, NULL,
-        NOT_FOUND, "but consolidated.safetensors (Mistral's own format)", "for transformers"},
-    {"consolidated.pth", {{"params.json", "{}"}, {"consolidated.00.pth", "x"}}, NULL, NOT_FOUND,
-        "params.json", "for transformers"},
-    {"consolidated.pth with config", {{CONFIG, MIXTRAL}, {"consolidated.00.pth", "x"}}, NULL,
-        NOT_FOUND, "consolidated.00.pth", "for transformers"},
-    {"TensorFlow", {{CONFIG, MIXTRAL}, {"tf_model.h5", "x"}}, NULL, NOT_FOUND, "TensorFlow",
-        "save"},
-    {"Flax", {{CONFIG, MIXTRAL}, {"flax_model.msgpack", "x"}}, NULL, NOT_FOUND, "Flax", "save"},
-    {"MLX", {{CONFIG, MIXTRAL}, {"weights.npz", "x"}}, NULL, NOT_FOUND, "MLX", "save"},
-    {"ONNX", {{CONFIG, MIXTRAL}, {"model.onnx", "x"}}, NULL, NOT_FOUND, "ONNX", "save"},
-    {"GGUF beside config", {{CONFIG, MIXTRAL}, {"m-Q4_K_M.gguf", "GGUF"}}, NULL, NOT_FOUND,
-        "m-Q4_K_M.gguf (GGUF", "safetensors"},
-    {"GGUF alone", {{"m-Q4_K_M.gguf", "GGUF"}}, NULL, NOT_FOUND, "config.json", "GGUF"},
-    {"GGUF itself", {{"m.gguf", "GGUF\3........"}}, "m.gguf", UNSUPPORTED, "m.gguf: is a GGUF file",
-        "safetensors"},
-    {"file itself", {{CONFIG, MIXTRAL}, {"model.safetensors", "x"}}, "model.safetensors", NOT_FOUND,
-        "model.safetensors: is a file", "expected the directory"},
-    {"incomplete", {{CONFIG, MIXTRAL}, {"model.safetensors.incomplete", "x"}}, NULL, NOT_FOUND,
-        "model.safetensors.incomplete", "not finished"},
-    {"part", {{CONFIG, MIXTRAL}, {"model.safetensors.part", "x"}}, NULL, NOT_FOUND,
-        "model.safetensors.part", "not finished"},
-    {"incomplete in the cache", {{CONFIG, MIXTRAL},
-        {".cache/huggingface/download/abc.def.incomplete", "x"}}, NULL, NOT_FOUND,
-        "abc.def.incomplete", "not finished"},
-    {"aria2", {{CONFIG, MIXTRAL}, {"model.safetensors", "........."},
-        {"model.safetensors.aria2", "x"}}, NULL, INVALID, "model.safetensors:", "not finished"},
-    {"no index", {{CONFIG, MIXTRAL}, {"model-00001-of-00001.safetensors", "x"}}, NULL, NOT_FOUND,
-        "but model-00001-of-00001.safetensors", "get model.safetensors.index.json too"},
-    {"incomplete shard", {{CONFIG, MIXTRAL}, {"model.safetensors.index.json", INDEX},
-        {"model-00002-of-00002.safetensors.incomplete", "x"}}, NULL, NOT_FOUND,
-        "model-00002-of-00002.safetensors: is not there, but model-00002", "not finished"},
-    {"part of a shard", {{CONFIG, MIXTRAL}, {"model.safetensors.index.json", INDEX},
-        {"model-00001-of-00002.safetensors.part", "x"}}, NULL, NOT_FOUND,
-        "model-00001-of-00002.safetensors: is not there, but", "safetensors.part: its download"},
-    {"no shard", {{CONFIG, MIXTRAL}, {"model.safetensors.index.json", INDEX}}, NULL, NOT_FOUND,
-        "model-00001-of-00002.safetensors is not there, nor any other", "download"},
-    {"another name", {{CONFIG, MIXTRAL}, {"weights.safetensors", "x"}}, NULL, NOT_FOUND,
-        "but weights.safetensors", "rename"},
-    {"no weights", {{CONFIG, MIXTRAL}}, NULL, NOT_FOUND, "neither", "download"},
-    {"broken link", {{CONFIG, MIXTRAL}, {"model.safetensors", "->../../blobs/0123"}}, NULL,
-        NOT_FOUND, "model.safetensors: is a symbolic link to a file that is not there", "download"},
-    {"broken link for config", {{CONFIG, "->../../blobs/0123"}}, NULL, NOT_FOUND,
-        "config.json: is a symbolic link", "download"},
-    {"no config", {{"model.safetensors", "x"}}, NULL, NOT_FOUND, "no config.json, but model",
-        "get config.json too"},
-    {"nothing known", {{"README.md", "x"}}, NULL, NOT_FOUND, "no config.json", "expected"},
-    {"empty", {{NULL}}, NULL, NOT_FOUND, "is empty", "config.json"},
-    {"adapter", {{"adapter_config.json", "{}"}, {"adapter_model.safetensors", "x"}}, NULL,
-        NOT_FOUND, "adapter (LoRA)", "merge"},
-    {"adapter with config", {{CONFIG, MIXTRAL}, {"adapter_config.json", "{}"},
-        {"adapter_model.safetensors", "x"}}, NULL, NOT_FOUND, "adapter (LoRA)", "merge"},
-    {"diffusers", {{"model_index.json", "{}"}, {"text_encoder/config.json", "{}"}}, NULL, NOT_FOUND,
-        "diffusers", "config.json"},
-    {"hub cache of a model", {{"m/refs/main", "abc123"},
-        {"m/snapshots/abc123/config.json", MIXTRAL}, {"m/snapshots/0ff/config.json", MIXTRAL}},
-        "m", NOT_FOUND, "hub cache's root", "/m/snapshots/abc123"},
-    {"hub cache with one snapshot", {{"m/snapshots/abc/config.json", MIXTRAL}}, "m", NOT_FOUND,
-        "hub cache's root", "/m/snapshots/abc"},
-    {"hub cache with two snapshots", {{"m/snapshots/b/config.json", MIXTRAL},
-        {"m/snapshots/a/config.json", MIXTRAL}}, "m", NOT_FOUND, "one of its 2 snapshots",
-        "/m/snapshots/a"},
-    {"hub cache without a snapshot", {{"m/snapshots/x", "x"}, {"m/blobs/a.incomplete", "x"}}, "m",
-        NOT_FOUND, "without a snapshot", "not finished"},
-    {"hub cache", {{"models--a--b/refs/main", "abc"}}, NULL, NOT_FOUND, "is a hub's cache",
-        "models--a--b/snapshots"},
-    {"hub client's directory", {{"hub/models--a--b/refs/main", "abc"}}, NULL, NOT_FOUND,
-        "hub client's directory", "snapshots"},
-    {"directory above", {{"one/config.json", MIXTRAL}, {"README.md", "x"}}, NULL, NOT_FOUND,
-        "1 subdirectory has one", "/one"},
-    {"directory above two", {{"b/config.json", MIXTRAL}, {"a/config.json", MIXTRAL}}, NULL,
-        NOT_FOUND, "2 subdirectories have one each", "/a"},
+    { "pointer", { { CONFIG, MIXTRAL }, { "model.safetensors", POINTER } }, NULL, INVALID,
+        "model.safetensors: is a Git LFS pointer", "git lfs pull" },
+    { "pointer for config", { { CONFIG, POINTER }, { "model.safetensors", POINTER } }, NULL,
+        INVALID, "config.json: is a Git LFS pointer", "git lfs pull" },
+    { "pointer for index", { { CONFIG, MIXTRAL }, { "model.safetensors.index.json", POINTER } },
+        NULL, INVALID, "index.json: is a Git LFS pointer", "git lfs pull" },
+    { "pointer for a shard",
+        { { CONFIG, MIXTRAL }, { "model.safetensors.index.json", INDEX },
+            { "model-00001-of-00002.safetensors", POINTER } },
+        NULL, INVALID, "model-00001-of-00002.safetensors: is a Git LFS pointer", "git lfs pull" },
+    { "web page", { { CONFIG, MIXTRAL }, { "model.safetensors", "<!doctype html><html>..." } },
+        NULL, INVALID, "is a web page", "download" },
+    { "web page for config", { { CONFIG, "<html>" } }, NULL, INVALID, "is a web page", "download" },
+    { "message for config", { { CONFIG, "Entry not found" } }, NULL, INVALID, "server's message",
+        "" },
+    { "PyTorch under another name",
+        { { CONFIG, MIXTRAL }, { "model.safetensors", "PK\3\4......" } }, NULL, INVALID,
+        "is a PyTorch file", "save_pretrained()" },
+    { "pytorch_model.bin", { { CONFIG, MIXTRAL }, { "pytorch_model.bin", "PK" } }, NULL, NOT_FOUND,
+        "but pytorch_model.bin (PyTorch's format)", "save_pretrained()" },
+    { "pytorch_model.bin in parts",
+        { { CONFIG, MIXTRAL }, { "pytorch_model.bin.index.json", "{}" },
+            { "pytorch_model-00001-of-00002.bin", "PK" } },
+        NULL, NOT_FOUND, "pytorch_model", "save_pretrained()" },
+    { "consolidated.safetensors", { { CONFIG, MIXTRAL }, { "consolidated.safetensors", "x" } },
+        NULL, NOT_FOUND, "but consolidated.safetensors (Mistral's own format)",
+        "for transformers" },
+    { "consolidated.pth", { { "params.json", "{}" }, { "consolidated.00.pth", "x" } }, NULL,
+        NOT_FOUND, "params.json", "for transformers" },
+    { "consolidated.pth with config", { { CONFIG, MIXTRAL }, { "consolidated.00.pth", "x" } }, NULL,
+        NOT_FOUND, "consolidated.00.pth", "for transformers" },
+    { "TensorFlow", { { CONFIG, MIXTRAL }, { "tf_model.h5", "x" } }, NULL, NOT_FOUND, "TensorFlow",
+        "save" },
+    { "Flax", { { CONFIG, MIXTRAL }, { "flax_model.msgpack", "x" } }, NULL, NOT_FOUND, "Flax",
+        "save" },
+    { "MLX", { { CONFIG, MIXTRAL }, { "weights.npz", "x" } }, NULL, NOT_FOUND, "MLX", "save" },
+    { "ONNX", { { CONFIG, MIXTRAL }, { "model.onnx", "x" } }, NULL, NOT_FOUND, "ONNX", "save" },
+    { "GGUF beside config", { { CONFIG, MIXTRAL }, { "m-Q4_K_M.gguf", "GGUF" } }, NULL, NOT_FOUND,
+        "m-Q4_K_M.gguf (GGUF", "safetensors" },
+    { "GGUF alone", { { "m-Q4_K_M.gguf", "GGUF" } }, NULL, NOT_FOUND, "config.json", "GGUF" },
+    { "GGUF itself", { { "m.gguf", "GGUF\3........" } }, "m.gguf", UNSUPPORTED,
+        "m.gguf: is a GGUF file", "safetensors" },
+    { "file itself", { { CONFIG, MIXTRAL }, { "model.safetensors", "x" } }, "model.safetensors",
+        NOT_FOUND, "model.safetensors: is a file", "expected the directory" },
+    { "incomplete", { { CONFIG, MIXTRAL }, { "model.safetensors.incomplete", "x" } }, NULL,
+        NOT_FOUND, "model.safetensors.incomplete", "not finished" },
+    { "part", { { CONFIG, MIXTRAL }, { "model.safetensors.part", "x" } }, NULL, NOT_FOUND,
+        "model.safetensors.part", "not finished" },
+    { "incomplete in the cache",
+        { { CONFIG, MIXTRAL }, { ".cache/huggingface/download/abc.def.incomplete", "x" } }, NULL,
+        NOT_FOUND, "abc.def.incomplete", "not finished" },
+    { "aria2",
+        { { CONFIG, MIXTRAL }, { "model.safetensors", "........." },
+            { "model.safetensors.aria2", "x" } },
+        NULL, INVALID, "model.safetensors:", "not finished" },
+    { "no index", { { CONFIG, MIXTRAL }, { "model-00001-of-00001.safetensors", "x" } }, NULL,
+        NOT_FOUND, "but model-00001-of-00001.safetensors", "get model.safetensors.index.json too" },
+    { "incomplete shard",
+        { { CONFIG, MIXTRAL }, { "model.safetensors.index.json", INDEX },
+            { "model-00002-of-00002.safetensors.incomplete", "x" } },
+        NULL, NOT_FOUND, "model-00002-of-00002.safetensors: is not there, but model-00002",
+        "not finished" },
+    { "part of a shard",
+        { { CONFIG, MIXTRAL }, { "model.safetensors.index.json", INDEX },
+            { "model-00001-of-00002.safetensors.part", "x" } },
+        NULL, NOT_FOUND, "model-00001-of-00002.safetensors: is not there, but",
+        "safetensors.part: its download" },
+    { "no shard", { { CONFIG, MIXTRAL }, { "model.safetensors.index.json", INDEX } }, NULL,
+        NOT_FOUND, "model-00001-of-00002.safetensors is not there, nor any other", "download" },
+    { "another name", { { CONFIG, MIXTRAL }, { "weights.safetensors", "x" } }, NULL, NOT_FOUND,
+        "but weights.safetensors", "rename" },
+    { "no weights", { { CONFIG, MIXTRAL } }, NULL, NOT_FOUND, "neither", "download" },
+    { "broken link", { { CONFIG, MIXTRAL }, { "model.safetensors", "->../../blobs/0123" } }, NULL,
+        NOT_FOUND, "model.safetensors: is a symbolic link to a file that is not there",
+        "download" },
+    { "broken link for config", { { CONFIG, "->../../blobs/0123" } }, NULL, NOT_FOUND,
+        "config.json: is a symbolic link", "download" },
+    { "no config", { { "model.safetensors", "x" } }, NULL, NOT_FOUND, "no config.json, but model",
+        "get config.json too" },
+    { "nothing known", { { "README.md", "x" } }, NULL, NOT_FOUND, "no config.json", "expected" },
+    { "empty", { { NULL } }, NULL, NOT_FOUND, "is empty", "config.json" },
+    { "adapter", { { "adapter_config.json", "{}" }, { "adapter_model.safetensors", "x" } }, NULL,
+        NOT_FOUND, "adapter (LoRA)", "merge" },
+    { "adapter with config",
+        { { CONFIG, MIXTRAL }, { "adapter_config.json", "{}" },
+            { "adapter_model.safetensors", "x" } },
+        NULL, NOT_FOUND, "adapter (LoRA)", "merge" },
+    { "diffusers", { { "model_index.json", "{}" }, { "text_encoder/config.json", "{}" } }, NULL,
+        NOT_FOUND, "diffusers", "config.json" },
+    { "hub cache of a model",
+        { { "m/refs/main", "abc123" }, { "m/snapshots/abc123/config.json", MIXTRAL },
+            { "m/snapshots/0ff/config.json", MIXTRAL } },
+        "m", NOT_FOUND, "hub cache's root", "/m/snapshots/abc123" },
+    { "hub cache with one snapshot", { { "m/snapshots/abc/config.json", MIXTRAL } }, "m", NOT_FOUND,
+        "hub cache's root", "/m/snapshots/abc" },
+    { "hub cache with two snapshots",
+        { { "m/snapshots/b/config.json", MIXTRAL }, { "m/snapshots/a/config.json", MIXTRAL } }, "m",
+        NOT_FOUND, "one of its 2 snapshots", "/m/snapshots/a" },
+    { "hub cache without a snapshot", { { "m/snapshots/x", "x" }, { "m/blobs/a.incomplete", "x" } },
+        "m", NOT_FOUND, "without a snapshot", "not finished" },
+    { "hub cache", { { "models--a--b/refs/main", "abc" } }, NULL, NOT_FOUND, "is a hub's cache",
+        "models--a--b/snapshots" },
+    { "hub client's directory", { { "hub/models--a--b/refs/main", "abc" } }, NULL, NOT_FOUND,
+        "hub client's directory", "snapshots" },
+    { "directory above", { { "one/config.json", MIXTRAL }, { "README.md", "x" } }, NULL, NOT_FOUND,
+        "1 subdirectory has one", "/one" },
+    { "directory above two", { { "b/config.json", MIXTRAL }, { "a/config.json", MIXTRAL } }, NULL,
+        NOT_FOUND, "2 subdirectories have one each", "/a" },
 };
 
 static void test_others(struct tap *tap)
@@ -261,8 +281,9 @@ static void test_others(struct tap *tap)
                 exit(2);
         }
         const char *path = others[i].path ? path_of(others[i].path) : directory;
-        tap_result(tap, refuses(path, (enum vkmoe_status)others[i].status, others[i].what,
-            others[i].todo), name);
+        tap_result(tap,
+            refuses(path, (enum vkmoe_status)others[i].status, others[i].what, others[i].todo),
+            name);
     }
 }
 
@@ -274,8 +295,9 @@ static void test_permission(struct tap *tap)
     write_text(CONFIG, MIXTRAL);
     chmod(path_of(CONFIG), 0);
     // To root nothing is forbidden.
-    tap_result(tap, geteuid() == 0
-        || refuses(directory, VKMOE_ERROR_INVALID, "config.json", "Permission denied"),
+    tap_result(tap,
+        geteuid() == 0
+            || refuses(directory, VKMOE_ERROR_INVALID, "config.json", "Permission denied"),
         "other/permission");
 }
 
@@ -284,53 +306,58 @@ static void test_permission(struct tap *tap)
 #define QUANTISED(text) "{\"model_type\":\"mixtral\"," text "}"
 
 static const struct {
-    const char *config;  // NULL: says nothing
+    const char *config;      // NULL: says nothing
     const char *file, *text; // another file
-    const char *tensors; // NULL: one that says nothing
-    const char *expected; // NULL: not quantised
+    const char *tensors;     // NULL: one that says nothing
+    const char *expected;    // NULL: not quantised
 } quantised[] = {
-    {QUANTISED("\"quantization_config\":{\"quant_method\":\"gptq\",\"bits\":4}"), NULL, NULL, NULL,
-        "gptq"},
-    {QUANTISED("\"quantization_config\":{\"quant_method\":\"modelopt\",\"quant_algo\":\"NVFP4\"}"),
-        NULL, NULL, NULL, "modelopt NVFP4"},
-    {QUANTISED("\"quantization_config\":{\"bits\":8}"), NULL, NULL, NULL, "unnamed method"},
-    {QUANTISED("\"compression_config\":{\"quant_method\":\"compressed-tensors\"}"), NULL, NULL,
-        NULL, "compressed-tensors"},
-    {QUANTISED("\"quantization\":{\"group_size\":64,\"bits\":4}"), NULL, NULL, NULL, "MLX, 4 bits"},
-    {QUANTISED("\"text_config\":{\"quantization_config\":{\"quant_method\":\"fp8\"}}"), NULL, NULL,
-        NULL, "fp8"},
-    {"{\"model_type\":\"unknown\",\"quantization_config\":{\"quant_method\":\"awq\"}}", NULL, NULL,
-        NULL, "awq"},
-    {NULL, "hf_quant_config.json",
+    { QUANTISED("\"quantization_config\":{\"quant_method\":\"gptq\",\"bits\":4}"), NULL, NULL, NULL,
+        "gptq" },
+    { QUANTISED("\"quantization_config\":{\"quant_method\":\"modelopt\",\"quant_algo\":\"NVFP4\"}"),
+        NULL, NULL, NULL, "modelopt NVFP4" },
+    { QUANTISED("\"quantization_config\":{\"bits\":8}"), NULL, NULL, NULL, "unnamed method" },
+    { QUANTISED("\"compression_config\":{\"quant_method\":\"compressed-tensors\"}"), NULL, NULL,
+        NULL, "compressed-tensors" },
+    { QUANTISED("\"quantization\":{\"group_size\":64,\"bits\":4}"), NULL, NULL, NULL,
+        "MLX, 4 bits" },
+    { QUANTISED("\"text_config\":{\"quantization_config\":{\"quant_method\":\"fp8\"}}"), NULL, NULL,
+        NULL, "fp8" },
+    { "{\"model_type\":\"unknown\",\"quantization_config\":{\"quant_method\":\"awq\"}}", NULL, NULL,
+        NULL, "awq" },
+    { NULL, "hf_quant_config.json",
         "{\"producer\":{\"name\":\"modelopt\"},\"quantization\":{\"quant_algo\":\"NVFP4\"}}", NULL,
-        "NVFP4"},
-    {NULL, "hf_quant_config.json", "{\"quantization\":{\"quant_algo\":null,"
-        "\"kv_cache_quant_algo\":\"FP8\"}}", NULL, NULL},
-    {NULL, "quantize_config.json", "{\"bits\":4,\"group_size\":128}", NULL, "gptq"},
-    {NULL, "quant_config.json", "{\"w_bit\":4,\"zero_point\":true}", NULL, "awq"},
-    {NULL, NULL, NULL, "a.weight:U8 a.weight_scale:F8_E4M3 a.weight_scale_2:F32", "NVFP4"},
-    {NULL, NULL, NULL, "a.weight_packed:U8 a.weight_scale:F8_E4M3 a.weight_global_scale:F32",
-        "compressed-tensors NVFP4"},
-    {NULL, NULL, NULL, "a.weight_packed:I32 a.weight_scale:BF16 a.weight_shape:I64",
-        "compressed-tensors"},
-    {NULL, NULL, NULL, "a.weight:F8_E4M3 a.weight_scale_inv:F32", "fp8"},
-    {NULL, NULL, NULL, "a.weight:F8_E4M3 a.weight_scale:F32", "fp8"},
-    {NULL, NULL, NULL, "a.weight:I8 a.weight_scale:F32", "int8"},
-    {NULL, NULL, NULL, "experts.gate_up_proj_blocks:U8 experts.gate_up_proj_scales:U8", "mxfp4"},
-    {NULL, NULL, NULL, "a.qweight:I32 a.qzeros:I32 a.scales:F16 a.g_idx:I32", "gptq"},
-    {NULL, NULL, NULL, "a.qweight:I32 a.qzeros:I32 a.scales:F16", "awq"},
-    {NULL, NULL, NULL, "a.weight:U8 a.weight.absmax:U8 a.weight.quant_map:F32 "
-        "a.weight.quant_state.bitsandbytes__nf4:U8", "bitsandbytes nf4"},
-    {NULL, NULL, NULL, "a.weight:I8 a.SCB:F32", "bitsandbytes int8"},
-    {NULL, NULL, NULL, "a.W_q:U8 a.meta:F32", "hqq"},
-    {NULL, NULL, NULL, "a.codes:I16 a.codebooks:F16", "aqlm"},
-    {NULL, NULL, NULL, "a.q_weight:I32 a.q_scale:I32", "exl2"},
-    {NULL, NULL, NULL, "a.trellis:I16 a.suh:F16", "exl3"},
-    {NULL, NULL, NULL, "a.weight:U32 a.scales:BF16 a.biases:BF16", "MLX"},
+        "NVFP4" },
+    { NULL, "hf_quant_config.json",
+        "{\"quantization\":{\"quant_algo\":null,"
+        "\"kv_cache_quant_algo\":\"FP8\"}}",
+        NULL, NULL },
+    { NULL, "quantize_config.json", "{\"bits\":4,\"group_size\":128}", NULL, "gptq" },
+    { NULL, "quant_config.json", "{\"w_bit\":4,\"zero_point\":true}", NULL, "awq" },
+    { NULL, NULL, NULL, "a.weight:U8 a.weight_scale:F8_E4M3 a.weight_scale_2:F32", "NVFP4" },
+    { NULL, NULL, NULL, "a.weight_packed:U8 a.weight_scale:F8_E4M3 a.weight_global_scale:F32",
+        "compressed-tensors NVFP4" },
+    { NULL, NULL, NULL, "a.weight_packed:I32 a.weight_scale:BF16 a.weight_shape:I64",
+        "compressed-tensors" },
+    { NULL, NULL, NULL, "a.weight:F8_E4M3 a.weight_scale_inv:F32", "fp8" },
+    { NULL, NULL, NULL, "a.weight:F8_E4M3 a.weight_scale:F32", "fp8" },
+    { NULL, NULL, NULL, "a.weight:I8 a.weight_scale:F32", "int8" },
+    { NULL, NULL, NULL, "experts.gate_up_proj_blocks:U8 experts.gate_up_proj_scales:U8", "mxfp4" },
+    { NULL, NULL, NULL, "a.qweight:I32 a.qzeros:I32 a.scales:F16 a.g_idx:I32", "gptq" },
+    { NULL, NULL, NULL, "a.qweight:I32 a.qzeros:I32 a.scales:F16", "awq" },
+    { NULL, NULL, NULL,
+        "a.weight:U8 a.weight.absmax:U8 a.weight.quant_map:F32 "
+        "a.weight.quant_state.bitsandbytes__nf4:U8",
+        "bitsandbytes nf4" },
+    { NULL, NULL, NULL, "a.weight:I8 a.SCB:F32", "bitsandbytes int8" },
+    { NULL, NULL, NULL, "a.W_q:U8 a.meta:F32", "hqq" },
+    { NULL, NULL, NULL, "a.codes:I16 a.codebooks:F16", "aqlm" },
+    { NULL, NULL, NULL, "a.q_weight:I32 a.q_scale:I32", "exl2" },
+    { NULL, NULL, NULL, "a.trellis:I16 a.suh:F16", "exl3" },
+    { NULL, NULL, NULL, "a.weight:U32 a.scales:BF16 a.biases:BF16", "MLX" },
     // Names that only look like it.
-    {NULL, NULL, NULL, "router.per_expert_scale:BF16 router.scale:BF16 logit_scale:F32", NULL},
-    {NULL, NULL, NULL, "a.weight:BF16 a.scales:BF16 vision_blocks:BF16", NULL},
-    {NULL, NULL, NULL, "a.weight:BF16 a.weight_scale:BF16", NULL},
+    { NULL, NULL, NULL, "router.per_expert_scale:BF16 router.scale:BF16 logit_scale:F32", NULL },
+    { NULL, NULL, NULL, "a.weight:BF16 a.scales:BF16 vision_blocks:BF16", NULL },
+    { NULL, NULL, NULL, "a.weight:BF16 a.weight_scale:BF16", NULL },
 };
 
 static const char *begin_quantised(size_t i)
@@ -390,21 +417,21 @@ static bool test_said_twice(void)
 // nobody knows, but what the checkpoint holds can be told.
 static void test_unsaid(struct tap *tap)
 {
-    static const char *const files[] = {"hf_quant_config.json", "quantize_config.json",
-        "quant_config.json"};
+    static const char *const files[] = { "hf_quant_config.json", "quantize_config.json",
+        "quant_config.json" };
     static const struct {
         const char *name, *content; // "->x": a symbolic link to x, "/": a directory, "|": a pipe
         int status;
         const char *line;
     } faults[] = {
-        {"no JSON", "{", INVALID, "is not JSON"},
-        {"array", "[]", INVALID, "is not an object"},
-        {"empty", "", INVALID, "is empty"},
-        {"pointer", POINTER, INVALID, "is a Git LFS pointer"},
-        {"directory", "/", INVALID, "is not a regular file"},
-        {"pipe", "|", INVALID, "is not a regular file"},
-        {"broken link", "->../../blobs/0123", NOT_FOUND,
-            "is a symbolic link to a file that is not there; download it anew"},
+        { "no JSON", "{", INVALID, "is not JSON" },
+        { "array", "[]", INVALID, "is not an object" },
+        { "empty", "", INVALID, "is empty" },
+        { "pointer", POINTER, INVALID, "is a Git LFS pointer" },
+        { "directory", "/", INVALID, "is not a regular file" },
+        { "pipe", "|", INVALID, "is not a regular file" },
+        { "broken link", "->../../blobs/0123", NOT_FOUND,
+            "is a symbolic link to a file that is not there; download it anew" },
     };
     for (size_t i = 0; i < COUNT(files) * COUNT(faults); i++) {
         const char *file = files[i / COUNT(faults)], *content = faults[i % COUNT(faults)].content;
@@ -418,7 +445,7 @@ static void test_unsaid(struct tap *tap)
         write_tensors("model.safetensors", "a.weight:F8_E4M3 a.weight_scale_inv:F32");
         if (strncmp(content, "->", 2) != 0 && *content != '/' && *content != '|')
             write_text(file, content);
-        else if (*content == '-' ? symlink(content + 2, path_of(file)) != 0
+        else if (*content == '-'  ? symlink(content + 2, path_of(file)) != 0
                 : *content == '/' ? mkdir(path_of(file), 0700) != 0
                                   : mkfifo(path_of(file), 0600) != 0)
             exit(2);
@@ -437,11 +464,12 @@ static bool same_tensor(const vkmoe_inventory *checkpoint, uint32_t index, const
     if (vkmoe_inventory_get_tensor(checkpoint, index, &tensor) != VKMOE_OK)
         return false;
     bool ok = strcmp(tensor.name, name) == 0 && tensor.absent == absent
-        && (absent || (strcmp(tensor.dtype, dtype) == 0 && tensor.rank == 1
-            && tensor.shape[0] == 0 && tensor.size == 0 && tensor.elements == 0));
+        && (absent
+            || (strcmp(tensor.dtype, dtype) == 0 && tensor.rank == 1 && tensor.shape[0] == 0
+                && tensor.size == 0 && tensor.elements == 0));
     if (!ok)
-        tap_note("tensor %u is %s %s, expected %s %s", index, tensor.name, tensor.dtype, name,
-            dtype);
+        tap_note(
+            "tensor %u is %s %s, expected %s %s", index, tensor.name, tensor.dtype, name, dtype);
     return ok;
 }
 
@@ -451,7 +479,8 @@ static bool test_any(void)
     remove_all();
     write_text(CONFIG, "{\"model_type\":\"some_moe\",\"hidden_size\":-1}");
     write_tensors("m1.safetensors", "b:F8_E4M3 d:X9");
-    write_text("model.safetensors.index.json", "{\"weight_map\":{\"a\":\"m2.safetensors\","
+    write_text("model.safetensors.index.json",
+        "{\"weight_map\":{\"a\":\"m2.safetensors\","
         "\"b\":\"m1.safetensors\",\"c\":\"m1.safetensors\"}}");
     vkmoe_inventory *checkpoint;
     struct vkmoe_inventory_info info;
@@ -465,8 +494,8 @@ static bool test_any(void)
         tap_note("the info is wrong");
     ok = same_tensor(checkpoint, 0, "a", "", true)
         && same_tensor(checkpoint, 1, "b", "F8_E4M3", false)
-        && same_tensor(checkpoint, 2, "c", "", true)
-        && same_tensor(checkpoint, 3, "d", "X9", false) && ok;
+        && same_tensor(checkpoint, 2, "c", "", true) && same_tensor(checkpoint, 3, "d", "X9", false)
+        && ok;
     struct vkmoe_tensor_info tensor;
     ok = vkmoe_inventory_get_tensor(checkpoint, 4, &tensor) == VKMOE_ERROR_NOT_FOUND && ok;
     ok = vkmoe_inventory_get_tensor(checkpoint, 0, NULL) == VKMOE_ERROR_INVALID && ok;
@@ -503,8 +532,8 @@ static bool test_shard(const char *content, size_t size)
         return false;
     vkmoe_inventory_get_info(checkpoint, &info);
     bool ok = info.checkpoint.tensors == 1 && info.checkpoint.files == 1 && info.absent_tensors == 1
-        && info.missing_files == 1 && info.checkpoint.file_size < 200 && info.checkpoint.parameters == 0
-        && same_tensor(checkpoint, 0, "a", "BF16", false)
+        && info.missing_files == 1 && info.checkpoint.file_size < 200
+        && info.checkpoint.parameters == 0 && same_tensor(checkpoint, 0, "a", "BF16", false)
         && same_tensor(checkpoint, 1, "b", "", true);
     vkmoe_inventory_destroy(&checkpoint);
     return ok;
@@ -514,20 +543,20 @@ static void test_shards(struct tap *tap)
 {
     // The second tensor goes beyond the end: the first must not be left.
     static const char cut[] = "\x8d\0\0\0\0\0\0\0"
-        "{\"c\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]},"
-        "\"b\":{\"dtype\":\"U8\",\"shape\":[900],\"data_offsets\":[4,904]}}  "
-        "                              1234";
+                              "{\"c\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]},"
+                              "\"b\":{\"dtype\":\"U8\",\"shape\":[900],\"data_offsets\":[4,904]}}  "
+                              "                              1234";
     static const struct {
         const char *name, *content; // NULL: a directory
         size_t size;
     } shards[] = {
-        {"pointer", POINTER, sizeof POINTER - 1},
-        {"empty", "", 0},
-        {"directory", NULL, 0},
-        {"short", "abc", 3},
-        {"zeros", "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 16},
-        {"cut", cut, sizeof cut - 1},
-        {"no header", "\2\0\0\0\0\0\0\0[]", 10},
+        { "pointer", POINTER, sizeof POINTER - 1 },
+        { "empty", "", 0 },
+        { "directory", NULL, 0 },
+        { "short", "abc", 3 },
+        { "zeros", "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 16 },
+        { "cut", cut, sizeof cut - 1 },
+        { "no header", "\2\0\0\0\0\0\0\0[]", 10 },
     };
     for (size_t i = 0; i < COUNT(shards); i++) {
         char name[64];
@@ -541,7 +570,8 @@ static void test_shards(struct tap *tap)
 static bool test_known(void)
 {
     remove_all();
-    write_text(CONFIG, "{\"model_type\":\"kimi_k2\",\"num_hidden_layers\":3,\"hidden_size\":64,"
+    write_text(CONFIG,
+        "{\"model_type\":\"kimi_k2\",\"num_hidden_layers\":3,\"hidden_size\":64,"
         "\"moe_intermediate_size\":32,\"n_routed_experts\":8,\"num_experts_per_tok\":2,"
         "\"n_shared_experts\":1,\"norm_topk_prob\":true,\"routed_scaling_factor\":2.8,"
         "\"n_group\":1,\"topk_group\":1,\"first_k_dense_replace\":1,\"vocab_size\":7,"

@@ -28,7 +28,7 @@ static void print_line(void *user, enum vkmoe_log_level level, const char *line)
     tap_note("log: %s", line);
 }
 
-static const struct vkmoe_log printing_log = {.write = print_line, .level = VKMOE_LOG_DEBUG};
+static const struct vkmoe_log printing_log = { .write = print_line, .level = VKMOE_LOG_DEBUG };
 
 static void *allocate(size_t size)
 {
@@ -48,8 +48,7 @@ static bool same_number(const char *name, double expected, double actual)
     return same;
 }
 
-static bool same_array(const char *name, const double *expected, const double *actual,
-    size_t count)
+static bool same_array(const char *name, const double *expected, const double *actual, size_t count)
 {
     if (!expected || !actual) {
         if (expected || actual)
@@ -97,10 +96,10 @@ static bool same_rope(const struct vkmoe_rope *expected, const struct vkmoe_rope
     return ok;
 }
 
-static bool same_patterns(const struct vkmoe_pattern *expected,
-    const struct vkmoe_pattern *actual, uint32_t experts)
+static bool same_patterns(
+    const struct vkmoe_pattern *expected, const struct vkmoe_pattern *actual, uint32_t experts)
 {
-    static const struct vkmoe_pattern all = {0};
+    static const struct vkmoe_pattern all = { 0 };
     for (uint32_t e = 0; e < experts; e++) {
         const struct vkmoe_pattern *want = &expected[e], *is = actual ? &actual[e] : &all;
         if (want->kind != is->kind || want->left != is->left || want->right != is->right
@@ -114,8 +113,8 @@ static bool same_patterns(const struct vkmoe_pattern *expected,
     return true;
 }
 
-static bool same_attention(const struct reference_attention *expected,
-    const struct reference_attention *actual)
+static bool same_attention(
+    const struct reference_attention *expected, const struct reference_attention *actual)
 {
     bool ok = true;
     SAME(hidden);
@@ -187,8 +186,8 @@ static void read_experts(const struct vkmoe_moe_params *p, struct reference_laye
     out->output_bias = reference_read_view(&p->output_bias, 1, p->hidden);
 }
 
-static bool same_experts(const struct reference_layer *expected,
-    const struct reference_layer *actual)
+static bool same_experts(
+    const struct reference_layer *expected, const struct reference_layer *actual)
 {
     bool ok = true;
     SAME(hidden);
@@ -238,10 +237,10 @@ static bool check_attention_of(vkmoe_checkpoint *model, struct vkmoe_block block
         && ok;
 }
 
-static bool check_cross(vkmoe_checkpoint *model, const struct whole_checkpoint *checkpoint,
-    uint32_t index)
+static bool check_cross(
+    vkmoe_checkpoint *model, const struct whole_checkpoint *checkpoint, uint32_t index)
 {
-    const struct vkmoe_block block = {.index = index, .decoder = true, .cross = true};
+    const struct vkmoe_block block = { .index = index, .decoder = true, .cross = true };
     const struct whole_checkpoint_block *expected = &checkpoint->blocks[index];
     struct vkmoe_view norms[2];
     bool ok = check_attention_of(model, block, &expected->cross, NULL, 0);
@@ -250,8 +249,8 @@ static bool check_cross(vkmoe_checkpoint *model, const struct whole_checkpoint *
         && same_view("its second", NULL, &norms[1], 1, checkpoint->hidden);
 }
 
-static bool check_block(vkmoe_checkpoint *model, const struct whole_checkpoint *checkpoint,
-    struct vkmoe_block block)
+static bool check_block(
+    vkmoe_checkpoint *model, const struct whole_checkpoint *checkpoint, struct vkmoe_block block)
 {
     bool encoder = checkpoint->encoder_count && !block.decoder;
     const struct whole_checkpoint_block *expected =
@@ -262,7 +261,8 @@ static bool check_block(vkmoe_checkpoint *model, const struct whole_checkpoint *
         checkpoint->position_bias[block.decoder], checkpoint->position_reach[block.decoder]);
     bool moe = vkmoe_checkpoint_is_moe(model, block);
     if (vkmoe_checkpoint_get_norms(model, block, &norms[0], &norms[1]) != VKMOE_OK
-        || (moe ? vkmoe_checkpoint_get_moe : vkmoe_checkpoint_get_mlp)(model, block, &experts) != VKMOE_OK)
+        || (moe ? vkmoe_checkpoint_get_moe : vkmoe_checkpoint_get_mlp)(model, block, &experts)
+            != VKMOE_OK)
         return false;
     struct reference_layer layer;
     read_experts(&experts, &layer);
@@ -313,10 +313,10 @@ static bool check_family(const struct whole_checkpoint *checkpoint)
         return false;
     bool ok = check_frame(model, checkpoint), decoder = checkpoint->encoder_count > 0;
     for (uint32_t b = 0; b < checkpoint->block_count; b++)
-        ok = check_block(model, checkpoint, (struct vkmoe_block){.index = b, .decoder = decoder})
+        ok = check_block(model, checkpoint, (struct vkmoe_block){ .index = b, .decoder = decoder })
             && ok;
     for (uint32_t b = 0; b < checkpoint->encoder_count; b++)
-        ok = check_block(model, checkpoint, (struct vkmoe_block){.index = b}) && ok;
+        ok = check_block(model, checkpoint, (struct vkmoe_block){ .index = b }) && ok;
     vkmoe_checkpoint_destroy(&model);
     return ok;
 }
@@ -330,8 +330,8 @@ static void test_families(struct tap *tap)
         if (!tap_wants(tap, name))
             continue;
         struct whole_checkpoint checkpoint;
-        bool ok = whole_checkpoint_write(family, tap->seed, &checkpoint)
-            && check_family(&checkpoint);
+        bool ok =
+            whole_checkpoint_write(family, tap->seed, &checkpoint) && check_family(&checkpoint);
         tap_result(tap, ok, name);
         whole_checkpoint_finish(&checkpoint);
     }
@@ -340,11 +340,11 @@ static void test_families(struct tap *tap)
 // --------------------------------------------------------------------------- buckets
 
 // The library's bucket of key - query: the expanded table of a bias that is its number.
-static uint32_t bucket_of(uint32_t count, uint32_t max_distance, bool both_sides,
-    int32_t distance)
+static uint32_t bucket_of(uint32_t count, uint32_t max_distance, bool both_sides, int32_t distance)
 {
-    const struct vkmoe_setting settings[] = {{"count", count}, {"max_distance", max_distance}};
-    struct vkmoe_config config = {.path = "config"};
+    const struct vkmoe_setting settings[] = { { "count", count },
+        { "max_distance", max_distance } };
+    struct vkmoe_config config = { .path = "config" };
     struct vkmoe_buckets buckets;
     vkmoe_buckets_read(&config, &settings[0], &settings[1], both_sides, &buckets);
     float *numbers = allocate(count * sizeof(float));
@@ -353,8 +353,10 @@ static uint32_t bucket_of(uint32_t count, uint32_t max_distance, bool both_sides
         numbers[i] = (float)i;
     vkmoe_buckets_expand(&buckets, numbers, 1, table);
     int32_t reach = (int32_t)buckets.reach;
-    uint32_t bucket =
-        (uint32_t)table[reach + (distance < -reach ? -reach : distance > reach ? reach : distance)];
+    uint32_t bucket = (uint32_t)table[reach
+        + (distance < -reach       ? -reach
+                : distance > reach ? reach
+                                   : distance)];
     free(numbers);
     free(table);
     return bucket;
@@ -366,19 +368,43 @@ static const struct {
     int32_t distance;
     uint32_t bucket;
 } t5_buckets[] = {
-    {true, 0, 0}, {true, -1, 1}, {true, 1, 17}, {true, -7, 7}, {true, -8, 8}, {true, -11, 8},
-    {true, -12, 9}, {true, -15, 9}, {true, -16, 10}, {true, -23, 11}, {true, -32, 12},
-    {true, -64, 14}, {true, -90, 14}, {true, -91, 15}, {true, -127, 15}, {true, 7, 23},
-    {true, 8, 24}, {true, 90, 30}, {true, 200, 31}, {true, -100000, 15}, {false, 0, 0},
-    {false, 5, 0}, {false, -1, 1}, {false, -15, 15}, {false, -16, 16}, {false, -18, 16},
-    {false, -19, 17}, {false, -64, 26}, {false, -112, 30}, {false, -113, 31},
-    {false, -1000000, 31},
+    { true, 0, 0 },
+    { true, -1, 1 },
+    { true, 1, 17 },
+    { true, -7, 7 },
+    { true, -8, 8 },
+    { true, -11, 8 },
+    { true, -12, 9 },
+    { true, -15, 9 },
+    { true, -16, 10 },
+    { true, -23, 11 },
+    { true, -32, 12 },
+    { true, -64, 14 },
+    { true, -90, 14 },
+    { true, -91, 15 },
+    { true, -127, 15 },
+    { true, 7, 23 },
+    { true, 8, 24 },
+    { true, 90, 30 },
+    { true, 200, 31 },
+    { true, -100000, 15 },
+    { false, 0, 0 },
+    { false, 5, 0 },
+    { false, -1, 1 },
+    { false, -15, 15 },
+    { false, -16, 16 },
+    { false, -18, 16 },
+    { false, -19, 17 },
+    { false, -64, 26 },
+    { false, -112, 30 },
+    { false, -113, 31 },
+    { false, -1000000, 31 },
 };
 
 static void test_buckets(struct tap *tap)
 {
-    static const uint32_t counts[][2] = {{32, 128}, {32, 256}, {64, 128}, {320, 800}, {4, 2},
-        {5, 1000}, {33, 128}, {6, 3}, {8, 300}, {100, 26}};
+    static const uint32_t counts[][2] = { { 32, 128 }, { 32, 256 }, { 64, 128 }, { 320, 800 },
+        { 4, 2 }, { 5, 1000 }, { 33, 128 }, { 6, 3 }, { 8, 300 }, { 100, 26 } };
     bool ok = true;
     if (!tap_wants(tap, "buckets"))
         return;
@@ -389,7 +415,8 @@ static void test_buckets(struct tap *tap)
         snprintf(name, sizeof name, "bucket of %d, %s", distance, both_sides ? "both" : "causal");
         ok = same_number(name, t5_buckets[i].bucket, bucket_of(32, 128, both_sides, distance))
             && same_number("in the test", t5_buckets[i].bucket,
-                whole_checkpoint_bucket(32, 128, both_sides, distance)) && ok;
+                whole_checkpoint_bucket(32, 128, both_sides, distance))
+            && ok;
     }
     for (size_t i = 0; i < 2 * sizeof(counts) / sizeof(counts[0]); i++) {
         uint32_t count = counts[i / 2][0], far = counts[i / 2][1];
@@ -408,8 +435,8 @@ static void test_buckets(struct tap *tap)
 
 enum { TOKENS = 160, HIDDEN = 128, VOCABULARY = 256, BLOCKS = 4 };
 
-static void *read_recorded(const char *model, const char *file, enum vkmoe_npy_dtype dtype,
-    uint64_t elements)
+static void *read_recorded(
+    const char *model, const char *file, enum vkmoe_npy_dtype dtype, uint64_t elements)
 {
     char path[512];
     snprintf(path, sizeof path, "%s/%s/recorded/%s.npy", VKMOE_TEST_MODELS, model, file);
@@ -434,23 +461,23 @@ static double find_error(const float *expected, const double *actual, size_t cou
     return largest / sqrt(squares / (double)count);
 }
 
-static void attend(const struct reference_attention *attention, const float *x, double *y,
-    int32_t *ids)
+static void attend(
+    const struct reference_attention *attention, const float *x, double *y, int32_t *ids)
 {
     uint32_t positions[TOKENS];
     for (uint32_t i = 0; i < TOKENS; i++)
         positions[i] = i;
     struct reference_history history;
     reference_history_init(&history, attention, 1, TOKENS, VKMOE_DTYPE_F32);
-    reference_attend(attention, TOKENS, x, positions, NULL, NULL, &history, false, NULL, NULL, y, ids,
-        NULL, NULL);
+    reference_attend(attention, TOKENS, x, positions, NULL, NULL, &history, false, NULL, NULL, y,
+        ids, NULL, NULL);
     reference_history_finish(&history);
 }
 
 static bool check_attention(vkmoe_checkpoint *model, const char *name, uint32_t index)
 {
     struct vkmoe_attention_params params;
-    if (vkmoe_checkpoint_get_attention(model, (struct vkmoe_block){.index = index}, &params)
+    if (vkmoe_checkpoint_get_attention(model, (struct vkmoe_block){ .index = index }, &params)
         != VKMOE_OK)
         return false;
     char file[64];
@@ -474,7 +501,9 @@ static bool check_attention(vkmoe_checkpoint *model, const char *name, uint32_t 
         bool same_ids = !routed || memcmp(ids, our_ids, TOKENS * k * sizeof(int32_t)) == 0;
         ok = error <= 2e-5 && same_ids;
         tap_note("attention %u: error %.2g of the rms, expert ids %s", index, error,
-            !routed ? "none" : same_ids ? "the same" : "DIFFERENT");
+            !routed        ? "none"
+                : same_ids ? "the same"
+                           : "DIFFERENT");
         free(our_ids);
     }
     free(x);
@@ -483,8 +512,7 @@ static bool check_attention(vkmoe_checkpoint *model, const char *name, uint32_t 
     return ok;
 }
 
-static void normalise(const double *x, const struct vkmoe_view *weight, double epsilon,
-    float *out)
+static void normalise(const double *x, const struct vkmoe_view *weight, double epsilon, float *out)
 {
     double *w = reference_read_view(weight, 1, HIDDEN);
     for (uint32_t t = 0; t < TOKENS; t++) {
@@ -498,12 +526,12 @@ static void normalise(const double *x, const struct vkmoe_view *weight, double e
     free(w);
 }
 
-static void run_block(vkmoe_checkpoint *model, const struct vkmoe_frame *frame,
-    uint32_t index, bool windows, double *x)
+static void run_block(vkmoe_checkpoint *model, const struct vkmoe_frame *frame, uint32_t index,
+    bool windows, double *x)
 {
     static float normed[TOKENS * HIDDEN];
     static double y[TOKENS * HIDDEN];
-    const struct vkmoe_block block = {.index = index};
+    const struct vkmoe_block block = { .index = index };
     struct vkmoe_attention_params attention_params;
     struct vkmoe_moe_params moe_params;
     struct vkmoe_view norms[2];
@@ -552,8 +580,8 @@ static bool check_logits(vkmoe_checkpoint *model, const char *name, const char *
         for (uint32_t i = 0; i < TOKENS * VOCABULARY; i++) {
             logits[i] = 0.0;
             for (uint32_t j = 0; j < HIDDEN; j++)
-                logits[i] += head[i % VOCABULARY * HIDDEN + j]
-                    * normed[i / VOCABULARY * HIDDEN + j];
+                logits[i] +=
+                    head[i % VOCABULARY * HIDDEN + j] * normed[i / VOCABULARY * HIDDEN + j];
         }
         double error = find_error(expected, logits, TOKENS * VOCABULARY);
         ok = error <= 2e-5;
@@ -599,8 +627,10 @@ static void *ask(void *user)
     struct asker *asker = user;
     asker->ok = true;
     for (uint32_t b = 0; b < BLOCKS; b++)
-        asker->ok = vkmoe_checkpoint_get_attention(asker->model, (struct vkmoe_block){.index = b},
-            &asker->params) == VKMOE_OK && asker->ok;
+        asker->ok = vkmoe_checkpoint_get_attention(
+                        asker->model, (struct vkmoe_block){ .index = b }, &asker->params)
+                == VKMOE_OK
+            && asker->ok;
     return NULL;
 }
 
@@ -609,12 +639,12 @@ static void test_threads(struct tap *tap)
     if (!tap_wants(tap, "threads"))
         return;
     vkmoe_checkpoint *model;
-    bool ok = vkmoe_checkpoint_open(VKMOE_TEST_MODELS "/tiny-jetmoe", &printing_log, &model)
-        == VKMOE_OK;
+    bool ok =
+        vkmoe_checkpoint_open(VKMOE_TEST_MODELS "/tiny-jetmoe", &printing_log, &model) == VKMOE_OK;
     pthread_t threads[THREADS];
     struct asker askers[THREADS];
     for (int i = 0; ok && i < THREADS; i++) {
-        askers[i] = (struct asker){.model = model};
+        askers[i] = (struct asker){ .model = model };
         if (pthread_create(&threads[i], NULL, ask, &askers[i]) != 0)
             abort();
     }

@@ -30,8 +30,8 @@ struct net {
 
 static void net_free_arrays(struct net *net)
 {
-    struct array *arrays[] = {&net->ids, &net->positions, &net->sequences, &net->logits,
-        &net->expert_ids, &net->attention_expert_ids};
+    struct array *arrays[] = { &net->ids, &net->positions, &net->sequences, &net->logits,
+        &net->expert_ids, &net->attention_expert_ids };
     for (int i = 0; i < 6; i++)
         array_finish(arrays[i]);
 }
@@ -48,19 +48,20 @@ static bool net_renew(struct net *net, const struct vkmoe_model_params *params)
 {
     static const struct vkmoe_model_params defaults;
     vkmoe_model_destroy(&net->network);
-    return is_ok(vkmoe_model_create(net->harness->device, net->model,
-        params ? params : &defaults, &net->network), "vkmoe_model_create");
+    return is_ok(vkmoe_model_create(
+                     net->harness->device, net->model, params ? params : &defaults, &net->network),
+        "vkmoe_model_create");
 }
 
 // net_finish() in any case.
 static bool net_init(struct net *net, struct harness *harness, const char *path,
     const struct vkmoe_model_params *params)
 {
-    *net = (struct net){.harness = harness};
+    *net = (struct net){ .harness = harness };
     harness->messages = 0;
-    return is_ok(vkmoe_checkpoint_open(path, NULL, &net->model), "vkmoe_checkpoint_open") &&
-        is_ok(vkmoe_checkpoint_get_frame(net->model, &net->frame), "vkmoe_checkpoint_get_frame") &&
-        net_renew(net, params);
+    return is_ok(vkmoe_checkpoint_open(path, NULL, &net->model), "vkmoe_checkpoint_open")
+        && is_ok(vkmoe_checkpoint_get_frame(net->model, &net->frame), "vkmoe_checkpoint_get_frame")
+        && net_renew(net, params);
 }
 
 static const char *path_of(const char *model)
@@ -79,13 +80,14 @@ static bool net_batch(struct net *net, uint32_t tokens, const uint32_t *ids,
     net_free_arrays(net);
     net->tokens = tokens;
     net->logits_count = logits_count;
-    return array_init(&net->ids, device, ids, size, false) &&
-        array_init(&net->positions, device, positions, size, true) &&
-        (!sequences || array_init(&net->sequences, device, sequences, size, false)) &&
-        (!logits_count || array_init(&net->logits, device, NULL,
-            (size_t)logits_count * net->frame.vocabulary * sizeof(float), true)) &&
-        (!k || array_init(&net->expert_ids, device, NULL, routing, false)) &&
-        (!k || array_init(&net->attention_expert_ids, device, NULL, routing, true));
+    return array_init(&net->ids, device, ids, size, false)
+        && array_init(&net->positions, device, positions, size, true)
+        && (!sequences || array_init(&net->sequences, device, sequences, size, false))
+        && (!logits_count
+            || array_init(&net->logits, device, NULL,
+                (size_t)logits_count * net->frame.vocabulary * sizeof(float), true))
+        && (!k || array_init(&net->expert_ids, device, NULL, routing, false))
+        && (!k || array_init(&net->attention_expert_ids, device, NULL, routing, true));
 }
 
 static struct vkmoe_span span_from(const struct array *array, size_t element)
@@ -110,27 +112,27 @@ static bool net_record(struct net *net, uint32_t first, uint32_t tokens)
         .expert_ids = array_span(&net->expert_ids),
         .attention_expert_ids = array_span(&net->attention_expert_ids),
     };
-    return is_ok(vkmoe_model_forward(net->harness->stream, net->network, &params),
-        "vkmoe_model_forward");
+    return is_ok(
+        vkmoe_model_forward(net->harness->stream, net->network, &params), "vkmoe_model_forward");
 }
 
 static bool net_upload(struct net *net)
 {
-    return array_upload(&net->ids) && array_upload(&net->positions) &&
-        array_upload(&net->sequences) && array_upload(&net->logits) &&
-        array_upload(&net->expert_ids) && array_upload(&net->attention_expert_ids);
+    return array_upload(&net->ids) && array_upload(&net->positions) && array_upload(&net->sequences)
+        && array_upload(&net->logits) && array_upload(&net->expert_ids)
+        && array_upload(&net->attention_expert_ids);
 }
 
 static bool net_download(struct net *net)
 {
-    return array_download(&net->ids) && array_download(&net->positions) &&
-        array_download(&net->sequences) && array_download(&net->logits) &&
-        array_download(&net->expert_ids) && array_download(&net->attention_expert_ids) &&
-        array_check("ids", &net->ids, true) && array_check("positions", &net->positions, true) &&
-        array_check("sequences", &net->sequences, true) &&
-        array_check("logits", &net->logits, false) &&
-        array_check("expert ids", &net->expert_ids, false) &&
-        array_check("attention expert ids", &net->attention_expert_ids, false);
+    return array_download(&net->ids) && array_download(&net->positions)
+        && array_download(&net->sequences) && array_download(&net->logits)
+        && array_download(&net->expert_ids) && array_download(&net->attention_expert_ids)
+        && array_check("ids", &net->ids, true) && array_check("positions", &net->positions, true)
+        && array_check("sequences", &net->sequences, true)
+        && array_check("logits", &net->logits, false)
+        && array_check("expert ids", &net->expert_ids, false)
+        && array_check("attention expert ids", &net->attention_expert_ids, false);
 }
 
 // The whole batch in chunks, in one submission.
@@ -170,8 +172,8 @@ static bool read_sample(const char *model, struct sample *sample)
 }
 
 // Logits within the tolerance, and the same largest one wherever two differ by more.
-static bool check_recorded_logits(const struct net *net, const char *model, const char *file,
-    double tolerance)
+static bool check_recorded_logits(
+    const struct net *net, const char *model, const char *file, double tolerance)
 {
     enum { COUNT = RECORDED_TOKENS * RECORDED_VOCABULARY };
     float *recorded = recorded_floats(model, file, COUNT);
@@ -184,8 +186,8 @@ static bool check_recorded_logits(const struct net *net, const char *model, cons
     for (int i = 0; i < COUNT; i++)
         expected[i] = recorded[i];
     const float *logits = array_range(&net->logits);
-    struct compare_result result = compare_floats(file, expected, logits, COUNT,
-        RECORDED_VOCABULARY, tolerance);
+    struct compare_result result =
+        compare_floats(file, expected, logits, COUNT, RECORDED_VOCABULARY, tolerance);
     tap_note("error %.2g of rms", result.error);
     for (uint32_t t = 0; result.ok && t < RECORDED_TOKENS; t++) {
         const size_t row = (size_t)t * RECORDED_VOCABULARY;
@@ -202,8 +204,8 @@ static bool check_recorded_logits(const struct net *net, const char *model, cons
     return result.ok;
 }
 
-static bool check_recorded_experts(const struct net *net, const char *model, const char *what,
-    const struct array *array)
+static bool check_recorded_experts(
+    const struct net *net, const char *model, const char *what, const struct array *array)
 {
     bool ok = true;
     for (uint32_t b = 0; ok && b < RECORDED_BLOCKS; b++) {
@@ -211,8 +213,9 @@ static bool check_recorded_experts(const struct net *net, const char *model, con
         snprintf(file, sizeof(file), "layer%" PRIu32 "_%s_expert_ids", b, what);
         int32_t *recorded = recorded_ids(model, file, 2 * RECORDED_TOKENS);
         const int32_t *ids = array_range(array);
-        ok = recorded && compare_ids(file, recorded, ids + (size_t)b * net->tokens * 2,
-            2 * RECORDED_TOKENS, 2);
+        ok = recorded
+            && compare_ids(
+                file, recorded, ids + (size_t)b * net->tokens * 2, 2 * RECORDED_TOKENS, 2);
         free(recorded);
     }
     return ok;
@@ -222,11 +225,11 @@ static bool check_prefill(struct harness *harness, const char *model)
 {
     struct net net;
     struct sample sample;
-    bool ok = net_init(&net, harness, path_of(model), NULL) && read_sample(model, &sample) &&
-        net_batch(&net, RECORDED_TOKENS, sample.ids, sample.positions, NULL, RECORDED_TOKENS, 2) &&
-        net_run(&net, RECORDED_TOKENS) &&
-        check_recorded_logits(&net, model, "logits", LOGITS_TOLERANCE) &&
-        check_recorded_experts(&net, model, "moe", &net.expert_ids);
+    bool ok = net_init(&net, harness, path_of(model), NULL) && read_sample(model, &sample)
+        && net_batch(&net, RECORDED_TOKENS, sample.ids, sample.positions, NULL, RECORDED_TOKENS, 2)
+        && net_run(&net, RECORDED_TOKENS)
+        && check_recorded_logits(&net, model, "logits", LOGITS_TOLERANCE)
+        && check_recorded_experts(&net, model, "moe", &net.expert_ids);
     if (ok && strcmp(model, "tiny-jetmoe") == 0)
         ok = check_recorded_experts(&net, model, "attention", &net.attention_expert_ids);
     if (ok) { // again, on what is there: the same bits
@@ -234,8 +237,8 @@ static bool check_prefill(struct harness *harness, const char *model)
         if (!first)
             abort();
         memcpy(first, net.logits.after, net.logits.total);
-        ok = net_run(&net, RECORDED_TOKENS) &&
-            compare_bits("second run", first, net.logits.after, net.logits.total);
+        ok = net_run(&net, RECORDED_TOKENS)
+            && compare_bits("second run", first, net.logits.after, net.logits.total);
         free(first);
     }
     net_finish(&net);
@@ -246,23 +249,24 @@ static bool check_prefill(struct harness *harness, const char *model)
 static bool check_chunks(struct harness *harness, const char *model)
 {
     enum { COUNT = RECORDED_TOKENS * RECORDED_VOCABULARY };
-    static const uint32_t chunks[] = {RECORDED_TOKENS, 7, 1};
+    static const uint32_t chunks[] = { RECORDED_TOKENS, 7, 1 };
     struct net net;
     struct sample sample;
     double *once = calloc(COUNT, sizeof(double));
-    bool ok = once && net_init(&net, harness, path_of(model), NULL) &&
-        read_sample(model, &sample) && net_batch(&net, RECORDED_TOKENS, sample.ids,
-            sample.positions, NULL, RECORDED_TOKENS, 0);
+    bool ok = once && net_init(&net, harness, path_of(model), NULL) && read_sample(model, &sample)
+        && net_batch(&net, RECORDED_TOKENS, sample.ids, sample.positions, NULL, RECORDED_TOKENS, 0);
     for (int i = 0; ok && i < 3; i++) {
-        ok = net_renew(&net, &(struct vkmoe_model_params){
-            .chunk = chunks[i], .capacity = RECORDED_TOKENS}) && net_run(&net, chunks[i]);
+        ok = net_renew(&net,
+                 &(struct vkmoe_model_params){ .chunk = chunks[i], .capacity = RECORDED_TOKENS })
+            && net_run(&net, chunks[i]);
         const float *logits = array_range(&net.logits);
         tap_note("chunks of %" PRIu32, chunks[i]);
         for (int j = 0; ok && i == 0 && j < COUNT; j++)
             once[j] = logits[j];
-        ok = ok && check_recorded_logits(&net, model, "logits", LOGITS_TOLERANCE) &&
-            compare_floats("against all at once", once, logits, COUNT, RECORDED_VOCABULARY,
-                BETWEEN_TOLERANCE).ok;
+        ok = ok && check_recorded_logits(&net, model, "logits", LOGITS_TOLERANCE)
+            && compare_floats(
+                "against all at once", once, logits, COUNT, RECORDED_VOCABULARY, BETWEEN_TOLERANCE)
+                   .ok;
     }
     free(once);
     net_finish(&net);
@@ -275,9 +279,10 @@ static bool check_greedy(struct harness *harness, const char *model)
     struct net net;
     struct sample sample;
     int32_t *recorded = recorded_ids(model, "greedy_tokens", RECORDED_GREEDY);
-    bool ok = recorded && net_init(&net, harness, path_of(model), NULL) &&
-        read_sample(model, &sample) && net_batch(&net, RECORDED_PROMPT, sample.ids,
-            sample.positions, NULL, 1, 0) && net_run(&net, RECORDED_PROMPT);
+    bool ok = recorded && net_init(&net, harness, path_of(model), NULL)
+        && read_sample(model, &sample)
+        && net_batch(&net, RECORDED_PROMPT, sample.ids, sample.positions, NULL, 1, 0)
+        && net_run(&net, RECORDED_PROMPT);
     for (uint32_t t = 0; ok && t < RECORDED_PROMPT; t++)
         ok = recorded[t] == (int32_t)sample.ids[t];
     for (uint32_t t = RECORDED_PROMPT; ok && t < RECORDED_GREEDY; t++) {
@@ -305,9 +310,8 @@ static bool decode_sample(struct net *net, const struct sample *sample, bool rep
     enum { FIRST = RECORDED_PROMPT, STEPS = 20 };
     const uint32_t *ids = sample->ids, *positions = sample->positions;
     net->longest = 0;
-    bool ok = net_renew(net, NULL) &&
-        net_batch(net, FIRST, ids, positions, NULL, 0, 0) && net_run(net, FIRST) &&
-        net_batch(net, 1, ids + FIRST, positions + FIRST, NULL, 1, 0);
+    bool ok = net_renew(net, NULL) && net_batch(net, FIRST, ids, positions, NULL, 0, 0)
+        && net_run(net, FIRST) && net_batch(net, 1, ids + FIRST, positions + FIRST, NULL, 1, 0);
     net->longest = 128;
     for (uint32_t t = 0; ok && t < STEPS; t++) {
         memcpy(array_input(&net->ids), ids + FIRST + t, sizeof(*ids));
@@ -315,10 +319,10 @@ static bool decode_sample(struct net *net, const struct sample *sample, bool rep
         if (t == 0 || !repeat)
             ok = net_run(net, 1);
         else
-            ok = net_upload(net) &&
-                is_ok(vkmoe_stream_repeat(net->harness->stream, NULL), "vkmoe_stream_repeat") &&
-                is_ok(vkmoe_stream_wait(net->harness->stream, UINT64_MAX), "vkmoe_stream_wait") &&
-                net_download(net);
+            ok = net_upload(net)
+                && is_ok(vkmoe_stream_repeat(net->harness->stream, NULL), "vkmoe_stream_repeat")
+                && is_ok(vkmoe_stream_wait(net->harness->stream, UINT64_MAX), "vkmoe_stream_wait")
+                && net_download(net);
         if (ok)
             memcpy(logits + (size_t)t * net->frame.vocabulary, array_range(&net->logits),
                 net->logits.size);
@@ -335,10 +339,10 @@ static bool check_repeat(struct harness *harness, const char *model)
     float *recorded = calloc(COUNT, sizeof(float)), *repeated = calloc(COUNT, sizeof(float));
     if (!recorded || !repeated)
         abort();
-    bool ok = net_init(&net, harness, path_of(model), NULL) && read_sample(model, &sample) &&
-        decode_sample(&net, &sample, false, recorded) &&
-        decode_sample(&net, &sample, true, repeated) &&
-        compare_bits("logits", recorded, repeated, COUNT * sizeof(float));
+    bool ok = net_init(&net, harness, path_of(model), NULL) && read_sample(model, &sample)
+        && decode_sample(&net, &sample, false, recorded)
+        && decode_sample(&net, &sample, true, repeated)
+        && compare_bits("logits", recorded, repeated, COUNT * sizeof(float));
     free(recorded);
     free(repeated);
     net_finish(&net);
@@ -351,10 +355,10 @@ static bool check_f16_cache(struct harness *harness, const char *model)
     struct net net;
     struct sample sample;
     bool ok = net_init(&net, harness, path_of(model),
-            &(struct vkmoe_model_params){.cache_dtype = VKMOE_DTYPE_F16}) &&
-        read_sample(model, &sample) && net_batch(&net, RECORDED_TOKENS, sample.ids,
-            sample.positions, NULL, RECORDED_TOKENS, 0) && net_run(&net, RECORDED_TOKENS) &&
-        check_recorded_logits(&net, model, "logits", 2e-2);
+                  &(struct vkmoe_model_params){ .cache_dtype = VKMOE_DTYPE_F16 })
+        && read_sample(model, &sample)
+        && net_batch(&net, RECORDED_TOKENS, sample.ids, sample.positions, NULL, RECORDED_TOKENS, 0)
+        && net_run(&net, RECORDED_TOKENS) && check_recorded_logits(&net, model, "logits", 2e-2);
     net_finish(&net);
     return ok && !harness->messages;
 }
@@ -378,10 +382,10 @@ static bool check_sequences(struct harness *harness, const char *model)
             if (sequences[t] == 1 && changed)
                 ids[t] = sample.ids[RECORDED_TOKENS - 1 - positions[t]];
         }
-        ok = net_renew(&net, &(struct vkmoe_model_params){.sequences = SEQUENCES,
-                .capacity = EACH}) &&
-            net_batch(&net, TOKENS, ids, positions, sequences, TOKENS, 0) && net_upload(&net) &&
-            net_record(&net, 0, PROMPT);
+        ok = net_renew(
+                 &net, &(struct vkmoe_model_params){ .sequences = SEQUENCES, .capacity = EACH })
+            && net_batch(&net, TOKENS, ids, positions, sequences, TOKENS, 0) && net_upload(&net)
+            && net_record(&net, 0, PROMPT);
         for (uint32_t t = PROMPT; ok && t < TOKENS; t += SEQUENCES)
             ok = net_record(&net, t, SEQUENCES);
         ok = ok && harness_run(harness) && net_download(&net);
@@ -400,8 +404,7 @@ static bool check_sequences(struct harness *harness, const char *model)
         if (sequences[t] != 1)
             ok = compare_bits(what, first + at, net.logits.after + at, ROW);
         else if (!memcmp(first + at, net.logits.after + at, ROW))
-            ok = sample.ids[EACH + positions[t]] ==
-                sample.ids[RECORDED_TOKENS - 1 - positions[t]];
+            ok = sample.ids[EACH + positions[t]] == sample.ids[RECORDED_TOKENS - 1 - positions[t]];
     }
     free(first);
     net_finish(&net);
@@ -417,24 +420,26 @@ static bool check_logits_count(struct harness *harness, const char *model)
     double all[TOKENS * RECORDED_VOCABULARY];
     bool ok = net_init(&net, harness, path_of(model), NULL) && read_sample(model, &sample);
     sample.ids[4] = RECORDED_VOCABULARY - 1;
-    ok = ok && net_batch(&net, TOKENS, sample.ids, sample.positions, NULL, TOKENS, 0) &&
-        net_run(&net, TOKENS);
+    ok = ok && net_batch(&net, TOKENS, sample.ids, sample.positions, NULL, TOKENS, 0)
+        && net_run(&net, TOKENS);
     const float *logits = array_range(&net.logits);
     for (int i = 0; ok && i < TOKENS * RECORDED_VOCABULARY; i++)
         all[i] = logits[i];
     sample.ids[4] = UINT32_MAX;
-    ok = ok && net_batch(&net, TOKENS, sample.ids, sample.positions, NULL, LAST, 0) &&
-        net_run(&net, TOKENS) && compare_floats("the last",
-            all + (TOKENS - LAST) * RECORDED_VOCABULARY, array_range(&net.logits),
-            LAST * RECORDED_VOCABULARY, RECORDED_VOCABULARY, 1e-5).ok;
+    ok = ok && net_batch(&net, TOKENS, sample.ids, sample.positions, NULL, LAST, 0)
+        && net_run(&net, TOKENS)
+        && compare_floats("the last", all + (TOKENS - LAST) * RECORDED_VOCABULARY,
+            array_range(&net.logits), LAST * RECORDED_VOCABULARY, RECORDED_VOCABULARY, 1e-5)
+               .ok;
     // None for the first part, which has to be remembered all the same.
-    ok = ok && net_renew(&net, NULL) &&
-        net_batch(&net, TOKENS - 1, sample.ids, sample.positions, NULL, 0, 0) &&
-        net_run(&net, TOKENS - 1) && net_batch(&net, 1, sample.ids + TOKENS - 1,
-            sample.positions + TOKENS - 1, NULL, 1, 0) && net_run(&net, 1) &&
-        compare_floats("the last alone", all + (TOKENS - 1) * RECORDED_VOCABULARY,
-            array_range(&net.logits), RECORDED_VOCABULARY, RECORDED_VOCABULARY,
-            BETWEEN_TOLERANCE).ok;
+    ok = ok && net_renew(&net, NULL)
+        && net_batch(&net, TOKENS - 1, sample.ids, sample.positions, NULL, 0, 0)
+        && net_run(&net, TOKENS - 1)
+        && net_batch(&net, 1, sample.ids + TOKENS - 1, sample.positions + TOKENS - 1, NULL, 1, 0)
+        && net_run(&net, 1)
+        && compare_floats("the last alone", all + (TOKENS - 1) * RECORDED_VOCABULARY,
+            array_range(&net.logits), RECORDED_VOCABULARY, RECORDED_VOCABULARY, BETWEEN_TOLERANCE)
+               .ok;
     net_finish(&net);
     return ok && !harness->messages;
 }
@@ -467,12 +472,13 @@ static bool make_unwindowed(char *directory)
 static bool check_unwindowed(struct harness *harness, const char *model)
 {
     char directory[] = "/tmp/vkmoe-unwindowed-XXXXXX", path[64];
-    struct net net = {0};
+    struct net net = { 0 };
     struct sample sample;
-    bool ok = make_unwindowed(directory) && net_init(&net, harness, directory, NULL) &&
-        read_sample(model, &sample) && net_batch(&net, RECORDED_TOKENS, sample.ids,
-            sample.positions, NULL, RECORDED_TOKENS, 0) && net_run(&net, RECORDED_TOKENS) &&
-        check_recorded_logits(&net, model, "logits_unwindowed", LOGITS_TOLERANCE);
+    bool ok = make_unwindowed(directory) && net_init(&net, harness, directory, NULL)
+        && read_sample(model, &sample)
+        && net_batch(&net, RECORDED_TOKENS, sample.ids, sample.positions, NULL, RECORDED_TOKENS, 0)
+        && net_run(&net, RECORDED_TOKENS)
+        && check_recorded_logits(&net, model, "logits_unwindowed", LOGITS_TOLERANCE);
     net_finish(&net);
     snprintf(path, sizeof(path), "%s/config.json", directory);
     unlink(path);
@@ -485,8 +491,8 @@ static bool check_unwindowed(struct harness *harness, const char *model)
 // ------------------------------------------------------------------- generated models
 
 // The checkpoint's arrays in the form that the reference takes; they stay the checkpoint's.
-static struct reference_network borrow(const struct whole_checkpoint *c,
-    struct reference_block *blocks)
+static struct reference_network borrow(
+    const struct whole_checkpoint *c, struct reference_block *blocks)
 {
     for (uint32_t b = 0; b < c->block_count; b++) {
         blocks[b] = (struct reference_block){
@@ -516,33 +522,33 @@ static struct reference_network borrow(const struct whole_checkpoint *c,
 struct change {
     const char *settings; // in front of those of config.json
     struct vkmoe_rope rope;
-    uint32_t longest;     // of every forward
+    uint32_t longest; // of every forward
 };
 
 static bool change_checkpoint(struct whole_checkpoint *c, const struct change *change)
 {
     char config[2048];
-    snprintf(config, sizeof(config), "{%s,%s", change->settings,
-        whole_checkpoint_config(c->family) + 1);
+    snprintf(
+        config, sizeof(config), "{%s,%s", change->settings, whole_checkpoint_config(c->family) + 1);
     for (uint32_t b = 0; b < c->block_count; b++)
         c->blocks[b].attention.rope = change->rope;
     return whole_checkpoint_rewrite_config(c, config);
 }
 
 // A prompt for two sequences and a few single tokens, against the double reference.
-static bool check_family(struct harness *harness, const char *family, const struct change *change,
-    uint64_t seed)
+static bool check_family(
+    struct harness *harness, const char *family, const struct change *change, uint64_t seed)
 {
     enum { PROMPT = 38, TOKENS = 42, CAPACITY = 24 };
     struct whole_checkpoint checkpoint;
     struct reference_block blocks[WHOLE_CHECKPOINT_MAX_BLOCKS];
-    struct net net = {0};
+    struct net net = { 0 };
     uint32_t ids[TOKENS], positions[TOKENS], sequences[TOKENS];
     double *logits = NULL;
-    bool ok = whole_checkpoint_write(family, seed, &checkpoint) &&
-        (!change || change_checkpoint(&checkpoint, change)) &&
-        net_init(&net, harness, checkpoint.path, &(struct vkmoe_model_params){
-            .sequences = 2, .capacity = CAPACITY, .chunk = TOKENS});
+    bool ok = whole_checkpoint_write(family, seed, &checkpoint)
+        && (!change || change_checkpoint(&checkpoint, change))
+        && net_init(&net, harness, checkpoint.path,
+            &(struct vkmoe_model_params){ .sequences = 2, .capacity = CAPACITY, .chunk = TOKENS });
     if (ok) {
         struct rng rng = rng_for(seed, family);
         struct reference_network reference = borrow(&checkpoint, blocks);
@@ -559,19 +565,18 @@ static bool check_family(struct harness *harness, const char *family, const stru
         net.longest = change ? change->longest : 0;
         for (uint32_t b = 0; b < memory.block_count; b++)
             memory.blocks[b].longest = net.longest;
-        reference_network_forward(&reference, TOKENS, ids, positions, sequences, &memory, logits,
-            NULL, NULL);
+        reference_network_forward(
+            &reference, TOKENS, ids, positions, sequences, &memory, logits, NULL, NULL);
         reference_memory_finish(&memory);
-        ok = net_batch(&net, TOKENS, ids, positions, sequences, TOKENS, 0) && net_upload(&net) &&
-            net_record(&net, 0, PROMPT);
+        ok = net_batch(&net, TOKENS, ids, positions, sequences, TOKENS, 0) && net_upload(&net)
+            && net_record(&net, 0, PROMPT);
         for (uint32_t t = PROMPT; ok && t < TOKENS; t++)
             ok = net_record(&net, t, 1);
         ok = ok && harness_run(harness) && net_download(&net);
     }
     if (ok) {
-        struct compare_result result = compare_floats("logits", logits,
-            array_range(&net.logits), (uint64_t)TOKENS * checkpoint.vocabulary,
-            checkpoint.vocabulary, LOGITS_TOLERANCE);
+        struct compare_result result = compare_floats("logits", logits, array_range(&net.logits),
+            (uint64_t)TOKENS * checkpoint.vocabulary, checkpoint.vocabulary, LOGITS_TOLERANCE);
         tap_note("error %.2g of rms", result.error);
         ok = result.ok;
     }
@@ -584,27 +589,27 @@ static bool check_family(struct harness *harness, const char *family, const stru
 // -------------------------------------------------------------------------- wrong calls
 
 // Rules broken at a forward of a valid `p` with 8 tokens in a network of chunk 10.
-#define FORWARD_ERRORS(X)                                                                         \
-    X(tokens_0, p->tokens = p->logits_count = 0)                                                  \
-    X(tokens_above_chunk, p->tokens = 11)                                                         \
-    X(tokens_many, p->tokens = UINT32_MAX)                                                        \
-    X(logits_of_too_many, p->logits_count = 9)                                                    \
-    X(no_ids, p->ids.buffer = NULL)                                                               \
-    X(no_logits, p->logits.buffer = NULL)                                                         \
-    X(ids_short, p->ids.offset = total - 8 * 4 + 4)                                               \
-    X(ids_beyond, p->ids.offset = UINT64_MAX - 3)                                                 \
-    X(positions_short, p->positions.offset = total - 8 * 4 + 4)                                   \
-    X(sequences_short, p->sequences = (struct vkmoe_span){p->ids.buffer, total - 8 * 4 + 4})      \
-    X(logits_short, p->logits.offset = total - 8 * RECORDED_VOCABULARY * 4 + 4)                   \
-    X(expert_ids_short, p->expert_ids = (struct vkmoe_span){p->ids.buffer, total - 4 * 64 + 4})   \
-    X(ids_misaligned, p->ids.offset += 2)                                                         \
+#define FORWARD_ERRORS(X) \
+    X(tokens_0, p->tokens = p->logits_count = 0) \
+    X(tokens_above_chunk, p->tokens = 11) \
+    X(tokens_many, p->tokens = UINT32_MAX) \
+    X(logits_of_too_many, p->logits_count = 9) \
+    X(no_ids, p->ids.buffer = NULL) \
+    X(no_logits, p->logits.buffer = NULL) \
+    X(ids_short, p->ids.offset = total - 8 * 4 + 4) \
+    X(ids_beyond, p->ids.offset = UINT64_MAX - 3) \
+    X(positions_short, p->positions.offset = total - 8 * 4 + 4) \
+    X(sequences_short, p->sequences = (struct vkmoe_span){ p->ids.buffer, total - 8 * 4 + 4 }) \
+    X(logits_short, p->logits.offset = total - 8 * RECORDED_VOCABULARY * 4 + 4) \
+    X(expert_ids_short, p->expert_ids = (struct vkmoe_span){ p->ids.buffer, total - 4 * 64 + 4 }) \
+    X(ids_misaligned, p->ids.offset += 2) \
     X(logits_misaligned, p->logits.offset += 1)
 
-#define DEFINE_ERROR(name, ...)                                                                   \
-    static void apply_##name(struct vkmoe_model_forward_params *p, uint64_t total)              \
-    {                                                                                             \
-        (void)total;                                                                              \
-        __VA_ARGS__;                                                                              \
+#define DEFINE_ERROR(name, ...) \
+    static void apply_##name(struct vkmoe_model_forward_params *p, uint64_t total) \
+    { \
+        (void)total; \
+        __VA_ARGS__; \
     }
 FORWARD_ERRORS(DEFINE_ERROR)
 
@@ -612,8 +617,8 @@ struct forward_error {
     const char *name;
     void (*apply)(struct vkmoe_model_forward_params *p, uint64_t total);
 };
-#define ERROR_ROW(name, ...) {#name, apply_##name},
-static const struct forward_error forward_errors[] = {FORWARD_ERRORS(ERROR_ROW) {0}};
+#define ERROR_ROW(name, ...) { #name, apply_##name },
+static const struct forward_error forward_errors[] = { FORWARD_ERRORS(ERROR_ROW){ 0 } };
 
 static bool check_errors(struct harness *harness, const char *model)
 {
@@ -621,15 +626,17 @@ static bool check_errors(struct harness *harness, const char *model)
     struct net net;
     vkmoe_buffer *buffer = NULL;
     unsigned char before[TOTAL], after[TOTAL];
-    bool ok = net_init(&net, harness, path_of(model), &(struct vkmoe_model_params){
-            .chunk = 10}) &&
-        is_ok(vkmoe_buffer_create(harness->device, TOTAL, &buffer), "buffer");
+    bool ok = net_init(&net, harness, path_of(model), &(struct vkmoe_model_params){ .chunk = 10 })
+        && is_ok(vkmoe_buffer_create(harness->device, TOTAL, &buffer), "buffer");
     guard_fill(before, TOTAL);
     ok = ok && is_ok(vkmoe_buffer_upload(buffer, 0, before, TOTAL), "upload");
     for (const struct forward_error *error = forward_errors; ok && error->name; error++) {
         struct vkmoe_model_forward_params params = {
-            .tokens = 8, .ids = {buffer, 0}, .positions = {buffer, 64},
-            .logits = {buffer, 4096}, .logits_count = 8,
+            .tokens = 8,
+            .ids = { buffer, 0 },
+            .positions = { buffer, 64 },
+            .logits = { buffer, 4096 },
+            .logits_count = 8,
         };
         error->apply(&params, TOTAL);
         harness->messages = 0;
@@ -638,14 +645,14 @@ static bool check_errors(struct harness *harness, const char *model)
         if (!ok)
             tap_note("in %s", error->name);
     }
-    ok = ok && harness_run(harness) &&
-        is_ok(vkmoe_buffer_download(buffer, 0, after, TOTAL), "download") &&
-        compare_bits("buffer", before, after, TOTAL);
+    ok = ok && harness_run(harness)
+        && is_ok(vkmoe_buffer_download(buffer, 0, after, TOTAL), "download")
+        && compare_bits("buffer", before, after, TOTAL);
     vkmoe_model *network = (vkmoe_model *)&net; // anything but NULL
     if (ok) {
         harness->messages = 0;
-        enum vkmoe_status status = vkmoe_model_create(harness->device, net.model,
-            &(struct vkmoe_model_params){.chunk = 65537}, &network);
+        enum vkmoe_status status = vkmoe_model_create(
+            harness->device, net.model, &(struct vkmoe_model_params){ .chunk = 65537 }, &network);
         ok = is_refused(harness, "vkmoe_model_create", status, VKMOE_ERROR_INVALID) && !network;
         if (!ok)
             tap_note("a chunk of 65537 is taken");
@@ -663,17 +670,17 @@ static void check_all(struct tap *tap, struct harness *harness)
         const char *name;
         bool (*check)(struct harness *harness, const char *model);
     } tests[] = {
-        {"prefill", check_prefill},
-        {"chunks", check_chunks},
-        {"greedy", check_greedy},
-        {"repeat", check_repeat},
-        {"f16-cache", check_f16_cache},
-        {"sequences", check_sequences},
-        {"logits-count", check_logits_count},
-        {"errors", check_errors},
-        {"unwindowed", check_unwindowed},
+        { "prefill", check_prefill },
+        { "chunks", check_chunks },
+        { "greedy", check_greedy },
+        { "repeat", check_repeat },
+        { "f16-cache", check_f16_cache },
+        { "sequences", check_sequences },
+        { "logits-count", check_logits_count },
+        { "errors", check_errors },
+        { "unwindowed", check_unwindowed },
     };
-    static const char *const models[] = {"tiny-jetmoe", "tiny-mixtral"};
+    static const char *const models[] = { "tiny-jetmoe", "tiny-mixtral" };
     char name[128];
     for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
         for (int j = 0; j < (tests[i].check == check_unwindowed ? 1 : 2); j++) {
@@ -690,9 +697,11 @@ static void check_all(struct tap *tap, struct harness *harness)
     }
     static const struct change dynamic = {
         .settings = "\"max_position_embeddings\":8,"
-            "\"rope_scaling\":{\"type\":\"dynamic\",\"factor\":3.0}",
-        .rope = {.kind = VKMOE_ROPE_HALF, .scaling = VKMOE_ROPE_SCALING_DYNAMIC, .factor = 3.0f,
-            .original_positions = 8},
+                    "\"rope_scaling\":{\"type\":\"dynamic\",\"factor\":3.0}",
+        .rope = { .kind = VKMOE_ROPE_HALF,
+            .scaling = VKMOE_ROPE_SCALING_DYNAMIC,
+            .factor = 3.0f,
+            .original_positions = 8 },
         .longest = 21,
     };
     if (tap_wants(tap, "dynamic-rope"))
@@ -702,7 +711,7 @@ static void check_all(struct tap *tap, struct harness *harness)
 int main(int argc, char **argv)
 {
     struct tap tap;
-    struct harness harness = {0};
+    struct harness harness = { 0 };
     int code;
     if (!tap_begin(&tap, argc, argv))
         return 2;

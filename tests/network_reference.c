@@ -17,8 +17,8 @@ static void *allocate(size_t count, size_t size)
 
 // ------------------------------------------------------------------------ from a model
 
-static double *read_views(const struct vkmoe_view *views, uint32_t count, uint32_t rows,
-    uint32_t columns)
+static double *read_views(
+    const struct vkmoe_view *views, uint32_t count, uint32_t rows, uint32_t columns)
 {
     if (!views)
         return NULL;
@@ -60,13 +60,13 @@ static void read_layer(const struct vkmoe_moe_params *p, struct reference_layer 
 
 static bool read_block(vkmoe_checkpoint *model, uint32_t index, struct reference_block *out)
 {
-    const struct vkmoe_block where = {.index = index};
+    const struct vkmoe_block where = { .index = index };
     struct vkmoe_attention_params attention;
     struct vkmoe_moe_params experts;
     struct vkmoe_view attention_norm, experts_norm;
-    if (vkmoe_checkpoint_get_attention(model, where, &attention) != VKMOE_OK ||
-        vkmoe_checkpoint_get_moe(model, where, &experts) != VKMOE_OK ||
-        vkmoe_checkpoint_get_norms(model, where, &attention_norm, &experts_norm) != VKMOE_OK) {
+    if (vkmoe_checkpoint_get_attention(model, where, &attention) != VKMOE_OK
+        || vkmoe_checkpoint_get_moe(model, where, &experts) != VKMOE_OK
+        || vkmoe_checkpoint_get_norms(model, where, &attention_norm, &experts_norm) != VKMOE_OK) {
         tap_note("block %u cannot be read", index);
         return false;
     }
@@ -80,7 +80,7 @@ static bool read_block(vkmoe_checkpoint *model, uint32_t index, struct reference
 bool reference_network_from(vkmoe_checkpoint *model, struct reference_network *out)
 {
     struct vkmoe_frame frame;
-    *out = (struct reference_network){0};
+    *out = (struct reference_network){ 0 };
     if (vkmoe_checkpoint_get_frame(model, &frame) != VKMOE_OK) {
         tap_note("the frame cannot be read");
         return false;
@@ -118,35 +118,35 @@ void reference_network_finish(struct reference_network *network)
     free(network->embedding);
     free(network->head);
     free(network->final_norm);
-    *network = (struct reference_network){0};
+    *network = (struct reference_network){ 0 };
 }
 
 // -------------------------------------------------------------------------- the forward
 
-void reference_memory_init(struct reference_memory *memory,
-    const struct reference_network *network, uint32_t sequences, uint32_t capacity,
-    enum vkmoe_dtype dtype)
+void reference_memory_init(struct reference_memory *memory, const struct reference_network *network,
+    uint32_t sequences, uint32_t capacity, enum vkmoe_dtype dtype)
 {
-    *memory = (struct reference_memory){.block_count = network->block_count, .capacity = capacity};
+    *memory =
+        (struct reference_memory){ .block_count = network->block_count, .capacity = capacity };
     memory->blocks = allocate(network->block_count, sizeof(*memory->blocks));
     for (uint32_t b = 0; b < network->block_count; b++)
-        reference_history_init(&memory->blocks[b], &network->blocks[b].attention, sequences,
-            capacity, dtype);
+        reference_history_init(
+            &memory->blocks[b], &network->blocks[b].attention, sequences, capacity, dtype);
     memory->chosen = allocate(network->block_count, sizeof(*memory->chosen));
     for (uint32_t b = 0; b < network->block_count; b++) {
         const struct reference_layer *experts = &network->blocks[b].experts;
         size_t count = (size_t)sequences * capacity * experts->experts_per_token;
         if (experts->capacity > 0 && experts->router)
-            memory->chosen[b] = memset(allocate(count, sizeof(int32_t)), 0xff,
-                count * sizeof(int32_t));
+            memory->chosen[b] =
+                memset(allocate(count, sizeof(int32_t)), 0xff, count * sizeof(int32_t));
     }
     if (network->encoder_count == 0)
         return;
     memory->cross = allocate(network->block_count, sizeof(*memory->cross));
     memory->input_lengths = allocate(sequences, sizeof(uint32_t));
     for (uint32_t b = 0; b < network->block_count; b++)
-        reference_history_init(&memory->cross[b], &network->blocks[b].cross, sequences, capacity,
-            dtype);
+        reference_history_init(
+            &memory->cross[b], &network->blocks[b].cross, sequences, capacity, dtype);
 }
 
 void reference_memory_finish(struct reference_memory *memory)
@@ -161,7 +161,7 @@ void reference_memory_finish(struct reference_memory *memory)
     free(memory->blocks);
     free(memory->cross);
     free(memory->input_lengths);
-    *memory = (struct reference_memory){0};
+    *memory = (struct reference_memory){ 0 };
 }
 
 static double or_one(double scale)
@@ -190,8 +190,8 @@ static void add(double *x, const double *delta, double scale, size_t count)
         x[i] += scale * delta[i];
 }
 
-static void find_logits(const struct reference_network *n, const float *normed, uint32_t tokens,
-    double *logits)
+static void find_logits(
+    const struct reference_network *n, const float *normed, uint32_t tokens, double *logits)
 {
     for (uint32_t t = 0; t < tokens; t++) {
         for (uint32_t v = 0; v < n->vocabulary; v++) {
@@ -216,13 +216,13 @@ static struct rows begin(const struct reference_network *n, uint32_t tokens, con
     const uint32_t *positions, const uint32_t *sequences)
 {
     size_t count = (size_t)tokens * n->hidden;
-    struct rows r = {n, tokens, positions, sequences, allocate(count, sizeof(double)),
-        allocate(count, sizeof(double)), allocate(count, sizeof(float))};
+    struct rows r = { n, tokens, positions, sequences, allocate(count, sizeof(double)),
+        allocate(count, sizeof(double)), allocate(count, sizeof(float)) };
     for (uint32_t t = 0; t < tokens; t++) {
         size_t id = ids[t] < n->vocabulary ? ids[t] : n->vocabulary - 1;
         for (uint32_t i = 0; i < n->hidden; i++)
-            r.x[(size_t)t * n->hidden + i] = n->embedding[id * n->hidden + i] *
-                or_one(n->embedding_scale);
+            r.x[(size_t)t * n->hidden + i] =
+                n->embedding[id * n->hidden + i] * or_one(n->embedding_scale);
     }
     return r;
 }
@@ -273,12 +273,13 @@ static void feed_limited(struct rows *r, const struct reference_layer *experts, 
     double *exact = allocate((size_t)r->tokens * k, sizeof(double));
     float *weights = allocate((size_t)r->tokens * k, sizeof(float));
     unlimited.capacity = 0;
-    reference_forward(&unlimited, r->tokens, 0, r->normed, NULL, NULL, NULL, NULL, ids, exact, NULL);
+    reference_forward(
+        &unlimited, r->tokens, 0, r->normed, NULL, NULL, NULL, NULL, ids, exact, NULL);
     for (uint32_t i = 0; i < r->tokens * k; i++)
         weights[i] = (float)exact[i];
     drop_overflow(r, k, experts->capacity, chosen, capacity, ids, weights);
-    reference_forward(&unlimited, r->tokens, 0, r->normed, NULL, ids, weights, r->delta, NULL, NULL,
-        NULL);
+    reference_forward(
+        &unlimited, r->tokens, 0, r->normed, NULL, ids, weights, r->delta, NULL, NULL, NULL);
     if (ids_out)
         memcpy(ids_out, ids, (size_t)r->tokens * k * sizeof(int32_t));
     free(ids);
@@ -329,15 +330,15 @@ void reference_network_forward(const struct reference_network *n, uint32_t token
             feed_forward(&r, &block->experts, block_ids);
         add_delta(&r);
     }
-    normalize(r.x, n->final_norm, n->norm_epsilon, tokens, n->hidden, or_one(n->logits_scale),
-        r.normed);
+    normalize(
+        r.x, n->final_norm, n->norm_epsilon, tokens, n->hidden, or_one(n->logits_scale), r.normed);
     if (logits)
         find_logits(n, r.normed, tokens, logits);
     end(&r);
 }
 
-void reference_network_encode(const struct reference_network *n, uint32_t sequence,
-    uint32_t tokens, const uint32_t *ids, struct reference_memory *memory)
+void reference_network_encode(const struct reference_network *n, uint32_t sequence, uint32_t tokens,
+    const uint32_t *ids, struct reference_memory *memory)
 {
     uint32_t *positions = allocate(tokens, sizeof(uint32_t));
     uint32_t *sequences = allocate(tokens, sizeof(uint32_t));
@@ -362,8 +363,8 @@ void reference_network_encode(const struct reference_network *n, uint32_t sequen
     normalize(r.x, n->encoder_norm, n->norm_epsilon, tokens, n->hidden, 1.0, r.normed);
     memory->input_lengths[sequence] = tokens;
     for (uint32_t b = 0; b < n->block_count; b++)
-        reference_remember(&n->blocks[b].cross, tokens, r.normed, positions, sequences,
-            &memory->cross[b]);
+        reference_remember(
+            &n->blocks[b].cross, tokens, r.normed, positions, sequences, &memory->cross[b]);
     end(&r);
     free(positions);
     free(sequences);

@@ -12,9 +12,9 @@
 struct reference_block {
     double *attention_norm; // [hidden]
     struct reference_attention attention;
-    double *cross_norm;     // [hidden]; NULL: there is no encoder
+    double *cross_norm; // [hidden]; NULL: there is no encoder
     struct reference_attention cross;
-    double *experts_norm;   // [hidden]
+    double *experts_norm;           // [hidden]
     struct reference_layer experts; // without a router: one that every token takes
 };
 
@@ -46,12 +46,11 @@ struct reference_memory {
     // Of each block whose experts have a capacity, else NULL: what the positions of each
     // sequence chose, [sequences][capacity][k], -1 where none was given.
     int32_t **chosen;
-    uint32_t capacity;               // positions of a sequence
-    uint32_t *input_lengths;         // [sequences]
+    uint32_t capacity;       // positions of a sequence
+    uint32_t *input_lengths; // [sequences]
 };
-void reference_memory_init(struct reference_memory *memory,
-    const struct reference_network *network, uint32_t sequences, uint32_t capacity,
-    enum vkmoe_dtype dtype);
+void reference_memory_init(struct reference_memory *memory, const struct reference_network *network,
+    uint32_t sequences, uint32_t capacity, enum vkmoe_dtype dtype);
 void reference_memory_finish(struct reference_memory *memory);
 
 // One forward; ids beyond the vocabulary are its last one. An expert's capacity counts the

@@ -26,8 +26,7 @@ static void keep_line(void *user, enum vkmoe_log_level level, const char *line)
 }
 
 // Writes version 1, 2 or 3 with this header text and data; returns the size.
-static size_t compose(unsigned char *out, unsigned version, const char *header,
-    size_t data_size)
+static size_t compose(unsigned char *out, unsigned version, const char *header, size_t data_size)
 {
     size_t length = strlen(header), start = version == 1 ? 10 : 12;
     memcpy(out, "\x93NUMPY", 6);
@@ -48,68 +47,80 @@ static const struct {
     size_t data_size;
     enum vkmoe_status status;
 } files[] = {
-    {"as NumPy writes it", 1, "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }  \n",
-        24, VKMOE_OK},
-    {"version 2", 2, "{'descr': '<f8', 'fortran_order': False, 'shape': (3,), }\n", 24, VKMOE_OK},
-    {"version 3", 3, "{'descr': '<i8', 'fortran_order': False, 'shape': (3,), }\n", 24, VKMOE_OK},
-    {"another order", 1, "{\"shape\":(2,6),'fortran_order':False,'descr':'<f2'}", 24, VKMOE_OK},
-    {"scalar", 1, "{'descr': '<i4', 'fortran_order': False, 'shape': (), }\n", 4, VKMOE_OK},
-    {"empty", 1, "{'descr': '<i4', 'fortran_order': False, 'shape': (0, 5), }\n", 0, VKMOE_OK},
-    {"version 4", 4, "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }\n", 24,
-        VKMOE_ERROR_UNSUPPORTED},
-    {"Fortran order, one dimension", 1,
-        "{'descr': '<f4', 'fortran_order': True, 'shape': (6,), }\n", 24, VKMOE_OK},
-    {"Fortran order, no element", 1, "{'descr': '<f4', 'fortran_order': True, 'shape': (2, 0), }\n",
-        0, VKMOE_OK},
-    {"blanks everywhere", 1, " {\t'descr' :  '<f4' ,\r\n 'fortran_order' : False , "
-        "'shape' : ( 2 , 3 , ) , } ", 24, VKMOE_OK},
-    {"blanks nowhere", 1, "{'descr':'<f4','fortran_order':False,'shape':(2,3)}", 24, VKMOE_OK},
-    {"long integers of Python 2", 1,
-        "{'descr': '<f4', 'fortran_order': False, 'shape': (2L, 3L)}\n", 24, VKMOE_OK},
-    {"native byte order", 1, "{'descr': '=f4', 'fortran_order': False, 'shape': (6,), }\n", 24,
-        VKMOE_OK},
-    {"no byte order", 1, "{'descr': 'f4', 'fortran_order': False, 'shape': (6,), }\n", 24,
-        VKMOE_OK},
-    {"bool", 1, "{'descr': '|b1', 'fortran_order': False, 'shape': (24,), }\n", 24,
-        VKMOE_ERROR_UNSUPPORTED},
-    {"complex", 1, "{'descr': '<c8', 'fortran_order': False, 'shape': (3,), }\n", 24,
-        VKMOE_ERROR_UNSUPPORTED},
-    {"Python objects", 1, "{'descr': '|O', 'fortran_order': False, 'shape': (3,), }\n", 17,
-        VKMOE_ERROR_UNSUPPORTED},
-    {"bf16", 1, "{'descr': '<V2', 'fortran_order': False, 'shape': (12,), }\n", 24,
-        VKMOE_ERROR_UNSUPPORTED},
-    {"no order for four bytes", 1,
-        "{'descr': '|i4', 'fortran_order': False, 'shape': (6,), }\n", 24, VKMOE_ERROR_UNSUPPORTED},
-    {"no descr", 1, "{'descr': '', 'fortran_order': False, 'shape': (6,), }\n", 24,
-        VKMOE_ERROR_UNSUPPORTED},
-    {"fields in fields", 1, "{'descr': [('[', '<f4'), ('b', [('c', '<i4', (2, 2))])], "
-        "'fortran_order': False, 'shape': (1,), }\n", 24, VKMOE_ERROR_UNSUPPORTED},
-    {"fields without an end", 1,
+    { "as NumPy writes it", 1, "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }  \n",
+        24, VKMOE_OK },
+    { "version 2", 2, "{'descr': '<f8', 'fortran_order': False, 'shape': (3,), }\n", 24, VKMOE_OK },
+    { "version 3", 3, "{'descr': '<i8', 'fortran_order': False, 'shape': (3,), }\n", 24, VKMOE_OK },
+    { "another order", 1, "{\"shape\":(2,6),'fortran_order':False,'descr':'<f2'}", 24, VKMOE_OK },
+    { "scalar", 1, "{'descr': '<i4', 'fortran_order': False, 'shape': (), }\n", 4, VKMOE_OK },
+    { "empty", 1, "{'descr': '<i4', 'fortran_order': False, 'shape': (0, 5), }\n", 0, VKMOE_OK },
+    { "version 4", 4, "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }\n", 24,
+        VKMOE_ERROR_UNSUPPORTED },
+    { "Fortran order, one dimension", 1,
+        "{'descr': '<f4', 'fortran_order': True, 'shape': (6,), }\n", 24, VKMOE_OK },
+    { "Fortran order, no element", 1,
+        "{'descr': '<f4', 'fortran_order': True, 'shape': (2, 0), }\n", 0, VKMOE_OK },
+    { "blanks everywhere", 1,
+        " {\t'descr' :  '<f4' ,\r\n 'fortran_order' : False , "
+        "'shape' : ( 2 , 3 , ) , } ",
+        24, VKMOE_OK },
+    { "blanks nowhere", 1, "{'descr':'<f4','fortran_order':False,'shape':(2,3)}", 24, VKMOE_OK },
+    { "long integers of Python 2", 1,
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (2L, 3L)}\n", 24, VKMOE_OK },
+    { "native byte order", 1, "{'descr': '=f4', 'fortran_order': False, 'shape': (6,), }\n", 24,
+        VKMOE_OK },
+    { "no byte order", 1, "{'descr': 'f4', 'fortran_order': False, 'shape': (6,), }\n", 24,
+        VKMOE_OK },
+    { "bool", 1, "{'descr': '|b1', 'fortran_order': False, 'shape': (24,), }\n", 24,
+        VKMOE_ERROR_UNSUPPORTED },
+    { "complex", 1, "{'descr': '<c8', 'fortran_order': False, 'shape': (3,), }\n", 24,
+        VKMOE_ERROR_UNSUPPORTED },
+    { "Python objects", 1, "{'descr': '|O', 'fortran_order': False, 'shape': (3,), }\n", 17,
+        VKMOE_ERROR_UNSUPPORTED },
+    { "bf16", 1, "{'descr': '<V2', 'fortran_order': False, 'shape': (12,), }\n", 24,
+        VKMOE_ERROR_UNSUPPORTED },
+    { "no order for four bytes", 1, "{'descr': '|i4', 'fortran_order': False, 'shape': (6,), }\n",
+        24, VKMOE_ERROR_UNSUPPORTED },
+    { "no descr", 1, "{'descr': '', 'fortran_order': False, 'shape': (6,), }\n", 24,
+        VKMOE_ERROR_UNSUPPORTED },
+    { "fields in fields", 1,
+        "{'descr': [('[', '<f4'), ('b', [('c', '<i4', (2, 2))])], "
+        "'fortran_order': False, 'shape': (1,), }\n",
+        24, VKMOE_ERROR_UNSUPPORTED },
+    { "fields without an end", 1,
         "{'descr': [('a', '<f4'), 'fortran_order': False, 'shape': (6,), }\n", 24,
-        VKMOE_ERROR_INVALID},
-    {"long descr", 1, "{'descr': '<f4xxxxxxxxxxxxxxxxxxxxx', 'fortran_order': False, "
-        "'shape': (2, 3), }\n", 24, VKMOE_ERROR_UNSUPPORTED},
-    {"structured", 1, "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (6,), }\n", 24,
-        VKMOE_ERROR_UNSUPPORTED},
-    {"data too short", 1, "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }\n", 23,
-        VKMOE_ERROR_INVALID},
-    {"data too long", 1, "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }\n", 25,
-        VKMOE_ERROR_INVALID},
-    {"no shape", 1, "{'descr': '<f4', 'fortran_order': False, }\n", 24, VKMOE_ERROR_INVALID},
-    {"key twice", 1, "{'descr': '<f4', 'descr': '<f4', 'fortran_order': False, 'shape': (6,)}\n",
-        24, VKMOE_ERROR_INVALID},
-    {"negative", 1, "{'descr': '<f4', 'fortran_order': False, 'shape': (-2, -3), }\n", 24,
-        VKMOE_ERROR_INVALID},
-    {"overflow", 1, "{'descr': '<f4', 'fortran_order': False, "
-        "'shape': (4294967296, 4294967296), }\n", 0, VKMOE_ERROR_INVALID},
-    {"large number", 1, "{'descr': '<f4', 'fortran_order': False, "
-        "'shape': (99999999999999999999,), }\n", 0, VKMOE_ERROR_INVALID},
-    {"nine dimensions", 1, "{'descr': '<f4', 'fortran_order': False, "
-        "'shape': (1, 1, 1, 1, 1, 1, 1, 2, 3), }\n", 24, VKMOE_ERROR_INVALID},
-    {"text after it", 1, "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), } x\n", 24,
-        VKMOE_ERROR_INVALID},
-    {"open", 1, "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3", 24,
-        VKMOE_ERROR_INVALID},
+        VKMOE_ERROR_INVALID },
+    { "long descr", 1,
+        "{'descr': '<f4xxxxxxxxxxxxxxxxxxxxx', 'fortran_order': False, "
+        "'shape': (2, 3), }\n",
+        24, VKMOE_ERROR_UNSUPPORTED },
+    { "structured", 1, "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (6,), }\n", 24,
+        VKMOE_ERROR_UNSUPPORTED },
+    { "data too short", 1, "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }\n", 23,
+        VKMOE_ERROR_INVALID },
+    { "data too long", 1, "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }\n", 25,
+        VKMOE_ERROR_INVALID },
+    { "no shape", 1, "{'descr': '<f4', 'fortran_order': False, }\n", 24, VKMOE_ERROR_INVALID },
+    { "key twice", 1, "{'descr': '<f4', 'descr': '<f4', 'fortran_order': False, 'shape': (6,)}\n",
+        24, VKMOE_ERROR_INVALID },
+    { "negative", 1, "{'descr': '<f4', 'fortran_order': False, 'shape': (-2, -3), }\n", 24,
+        VKMOE_ERROR_INVALID },
+    { "overflow", 1,
+        "{'descr': '<f4', 'fortran_order': False, "
+        "'shape': (4294967296, 4294967296), }\n",
+        0, VKMOE_ERROR_INVALID },
+    { "large number", 1,
+        "{'descr': '<f4', 'fortran_order': False, "
+        "'shape': (99999999999999999999,), }\n",
+        0, VKMOE_ERROR_INVALID },
+    { "nine dimensions", 1,
+        "{'descr': '<f4', 'fortran_order': False, "
+        "'shape': (1, 1, 1, 1, 1, 1, 1, 2, 3), }\n",
+        24, VKMOE_ERROR_INVALID },
+    { "text after it", 1, "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), } x\n", 24,
+        VKMOE_ERROR_INVALID },
+    { "open", 1, "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3", 24,
+        VKMOE_ERROR_INVALID },
 };
 
 static bool check_file(size_t i)
@@ -117,7 +128,7 @@ static bool check_file(size_t i)
     unsigned char file[512];
     write_bytes(file, compose(file, files[i].version, files[i].header, files[i].data_size));
     char line[512] = "";
-    const struct vkmoe_log log = {.write = keep_line, .user = line};
+    const struct vkmoe_log log = { .write = keep_line, .user = line };
     struct vkmoe_npy array;
     enum vkmoe_status status = vkmoe_npy_read(path, &log, &array);
     bool ok = status == files[i].status && (status == VKMOE_OK) == (line[0] == '\0');
@@ -134,8 +145,8 @@ static bool check_file(size_t i)
 // The refusal of a dtype names it.
 static bool check_named(void)
 {
-    static const char *const descrs[] = {"'|O'", "'<c16'", "'|S7'", "'<U3'", "'<M8[ns]'", "'|b1'",
-        "'<V2'", "'>f16'", "[('a', '<f4'), ('b', '|u1')]"};
+    static const char *const descrs[] = { "'|O'", "'<c16'", "'|S7'", "'<U3'", "'<M8[ns]'", "'|b1'",
+        "'<V2'", "'>f16'", "[('a', '<f4'), ('b', '|u1')]" };
     for (size_t i = 0; i < sizeof descrs / sizeof descrs[0]; i++) {
         unsigned char file[512];
         char header[256], line[512] = "", name[64];
@@ -144,7 +155,7 @@ static bool check_named(void)
         snprintf(name, sizeof name, "%s", descrs[i] + (*descrs[i] == '\''));
         name[strcspn(name, *descrs[i] == '\'' ? "'" : "")] = '\0';
         write_bytes(file, compose(file, 1, header, 24));
-        const struct vkmoe_log log = {.write = keep_line, .user = line};
+        const struct vkmoe_log log = { .write = keep_line, .user = line };
         struct vkmoe_npy array;
         if (vkmoe_npy_read(path, &log, &array) != VKMOE_ERROR_UNSUPPORTED || !strstr(line, name)) {
             tap_note("no '%s' in: %s", name, line);
@@ -162,7 +173,7 @@ static bool check_integers(void)
         for (uint32_t i = 0; i < 8; i++) {
             const uint32_t size = 1u << i % 4;
             const char letter = i < 4 ? 'i' : 'u';
-            const int64_t numbers[] = {0, 1, 100, 127, letter == 'i' ? -100 : 200};
+            const int64_t numbers[] = { 0, 1, 100, 127, letter == 'i' ? -100 : 200 };
             unsigned char file[512];
             char header[128];
             if (*order == '|' && size > 1)
@@ -216,8 +227,8 @@ static bool check_fortran(void)
             return false;
         bool ok = array.rank == 3 && array.shape[0] == 2 && array.shape[2] == 4;
         for (uint32_t n = 0; n < 24; n++)
-            ok = ok && ((float *)array.data)[n]
-                == (float)(100 * (n / 12) + 10 * (n / 4 % 3) + n % 4);
+            ok = ok
+                && ((float *)array.data)[n] == (float)(100 * (n / 12) + 10 * (n / 4 % 3) + n % 4);
         free(array.data);
         if (!ok)
             return false;
@@ -226,8 +237,8 @@ static bool check_fortran(void)
 }
 
 // A file that comes through standard input, whole or not. `promised` elements are in its header.
-static enum vkmoe_status read_piped(unsigned long long promised, size_t size,
-    struct vkmoe_npy *array)
+static enum vkmoe_status read_piped(
+    unsigned long long promised, size_t size, struct vkmoe_npy *array)
 {
     unsigned char file[512];
     char header[128], line[512] = "";
@@ -236,9 +247,9 @@ static enum vkmoe_status read_piped(unsigned long long promised, size_t size,
         "{'descr': '|u1', 'fortran_order': False, 'shape': (%llu,), }\n", promised);
     size = compose(file, 2, header, size);
     if (pipe(ends) != 0 || write(ends[1], file, size) != (ssize_t)size || close(ends[1]) != 0
-            || dup2(ends[0], STDIN_FILENO) != STDIN_FILENO || close(ends[0]) != 0)
+        || dup2(ends[0], STDIN_FILENO) != STDIN_FILENO || close(ends[0]) != 0)
         exit(2);
-    const struct vkmoe_log log = {.write = keep_line, .user = line};
+    const struct vkmoe_log log = { .write = keep_line, .user = line };
     const enum vkmoe_status status = vkmoe_npy_read("-", &log, array);
     if (status != VKMOE_OK && !strstr(line, "standard input: "))
         tap_note("%s", line);
@@ -270,7 +281,7 @@ static bool check_round_trip(void)
         floats[i] = (float)i * 0.37f - 2.0f;
     for (int i = 0; i < 7; i++)
         integers[i] = i * 1000 - 3000;
-    const uint64_t shape[3] = {2, 3, 5}, length = 7;
+    const uint64_t shape[3] = { 2, 3, 5 }, length = 7;
     struct vkmoe_npy array;
     bool ok = vkmoe_npy_write_f32(path, NULL, floats, shape, 3) == VKMOE_OK
         && vkmoe_npy_read(path, NULL, &array) == VKMOE_OK;
@@ -286,9 +297,9 @@ static bool check_round_trip(void)
     ok = ok && array.dtype == VKMOE_NPY_I32 && array.rank == 1 && array.elements == 7
         && memcmp(array.data, integers, sizeof integers) == 0;
     free(array.data);
-    ok = ok && vkmoe_npy_read("/tmp/vkmoe-no-such-file.npy", NULL, &array)
-        == VKMOE_ERROR_NOT_FOUND;
-    return ok && vkmoe_npy_write_f32("/tmp/vkmoe-no-such-directory/x.npy", NULL, floats, shape, 3)
+    ok = ok && vkmoe_npy_read("/tmp/vkmoe-no-such-file.npy", NULL, &array) == VKMOE_ERROR_NOT_FOUND;
+    return ok
+        && vkmoe_npy_write_f32("/tmp/vkmoe-no-such-directory/x.npy", NULL, floats, shape, 3)
         == VKMOE_ERROR_INVALID;
 }
 
@@ -297,7 +308,7 @@ static bool check_spoilt(uint64_t seed)
 {
     unsigned char file[512], spoilt[512];
     size_t size = compose(file, 1, files[0].header, files[0].data_size);
-    struct rng rng = {seed};
+    struct rng rng = { seed };
     struct vkmoe_npy array;
     for (size_t cut = 0; cut < size; cut++) {
         write_bytes(file, cut);

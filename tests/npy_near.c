@@ -46,8 +46,8 @@ static int compare_largest(const struct vkmoe_npy *found, const struct vkmoe_npy
     return 0;
 }
 
-static int compare(const struct vkmoe_npy *found, const struct vkmoe_npy *expected,
-    double tolerance)
+static int compare(
+    const struct vkmoe_npy *found, const struct vkmoe_npy *expected, double tolerance)
 {
     double sum = 0, most = 0;
     for (uint64_t i = 0; i < expected->elements; i++) {
@@ -64,15 +64,15 @@ static int compare(const struct vkmoe_npy *found, const struct vkmoe_npy *expect
 
 int main(int argc, char **argv)
 {
-    struct vkmoe_npy found = {0}, expected = {0};
+    struct vkmoe_npy found = { 0 }, expected = { 0 };
     if (argc != 4 || vkmoe_npy_read(argv[1], NULL, &found) != VKMOE_OK
-            || vkmoe_npy_read(argv[2], NULL, &expected) != VKMOE_OK || expected.rank == 0) {
+        || vkmoe_npy_read(argv[2], NULL, &expected) != VKMOE_OK || expected.rank == 0) {
         printf("cannot compare\n");
         return 1;
     }
     int status = 0;
     if (found.rank != expected.rank || found.dtype != expected.dtype
-            || memcmp(found.shape, expected.shape, found.rank * sizeof found.shape[0]) != 0) {
+        || memcmp(found.shape, expected.shape, found.rank * sizeof found.shape[0]) != 0) {
         printf("shapes or dtypes differ\n");
         status = 1;
     } else if (strcmp(argv[3], "argmax") == 0) {

@@ -25,7 +25,7 @@ static inline uint64_t rng_next(struct rng *rng)
 // change the numbers in all that follow.
 static inline struct rng rng_for(uint64_t seed, const char *name)
 {
-    struct rng rng = {seed};
+    struct rng rng = { seed };
     for (; *name; name++)
         rng.state = rng_next(&rng) ^ (unsigned char)*name;
     return rng;
@@ -85,8 +85,8 @@ static inline double round_to_dtype(double value, enum vkmoe_dtype dtype)
 }
 
 // The bits of a value that the format holds exactly; rounds it if it does not.
-static inline uint16_t bits_of_float_(double value, int mantissa, int minimum, int bias,
-    uint16_t infinity)
+static inline uint16_t bits_of_float_(
+    double value, int mantissa, int minimum, int bias, uint16_t infinity)
 {
     uint16_t sign = signbit(value) ? 0x8000 : 0;
     value = fabs(value);
@@ -98,8 +98,8 @@ static inline uint16_t bits_of_float_(double value, int mantissa, int minimum, i
         return sign | (uint16_t)ldexp(value, mantissa - minimum);
     int exponent;
     double fraction = frexp(value, &exponent) * 2.0 - 1.0;
-    return (uint16_t)(sign | (unsigned)(exponent - 1 + bias) << mantissa |
-                      (unsigned)ldexp(fraction, mantissa));
+    return (uint16_t)(sign | (unsigned)(exponent - 1 + bias) << mantissa
+        | (unsigned)ldexp(fraction, mantissa));
 }
 
 static inline uint16_t f16_bits(double value)

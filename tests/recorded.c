@@ -10,8 +10,7 @@
 #include "random.h"
 #include "tap.h"
 
-static void *read_npy(const char *model, const char *file, size_t count,
-    enum vkmoe_npy_dtype dtype)
+static void *read_npy(const char *model, const char *file, size_t count, enum vkmoe_npy_dtype dtype)
 {
     char path[1024];
     struct vkmoe_npy npy;
@@ -50,11 +49,10 @@ static bool tensors_open(struct tensors *tensors, const char *model)
 {
     char path[1024];
     uint64_t length = 0;
-    *tensors = (struct tensors){0};
+    *tensors = (struct tensors){ 0 };
     snprintf(path, sizeof(path), VKMOE_TEST_MODELS "/%s/model.safetensors", model);
     tensors->file = fopen(path, "rb");
-    if (tensors->file && fread(&length, sizeof(length), 1, tensors->file) == 1 &&
-        length < 1 << 20)
+    if (tensors->file && fread(&length, sizeof(length), 1, tensors->file) == 1 && length < 1 << 20)
         tensors->header = calloc(1, length + 1);
     if (tensors->header && fread(tensors->header, length, 1, tensors->file) == 1) {
         tensors->data = 8 + (long)length;
@@ -73,8 +71,8 @@ static void tensors_close(struct tensors *tensors)
 
 // `count` elements of f16 of the tensor called `model.layers.<block>.<name>`, from element
 // `first` on.
-static double *read_tensor(const struct tensors *tensors, uint32_t block, const char *name,
-    size_t first, size_t count)
+static double *read_tensor(
+    const struct tensors *tensors, uint32_t block, const char *name, size_t first, size_t count)
 {
     char key[256];
     long begin, end;
@@ -84,10 +82,10 @@ static double *read_tensor(const struct tensors *tensors, uint32_t block, const 
     offsets = offsets ? strchr(offsets, '[') : NULL;
     double *values = malloc(count * sizeof(double));
     uint16_t *bits = malloc(count * sizeof(uint16_t));
-    bool ok = values && bits && offsets && sscanf(offsets, "[%ld,%ld]", &begin, &end) == 2 &&
-        (size_t)(end - begin) >= 2 * (first + count) &&
-        !fseek(tensors->file, tensors->data + begin + 2 * (long)first, SEEK_SET) &&
-        fread(bits, 2 * count, 1, tensors->file) == 1;
+    bool ok = values && bits && offsets && sscanf(offsets, "[%ld,%ld]", &begin, &end) == 2
+        && (size_t)(end - begin) >= 2 * (first + count)
+        && !fseek(tensors->file, tensors->data + begin + 2 * (long)first, SEEK_SET)
+        && fread(bits, 2 * count, 1, tensors->file) == 1;
     for (size_t i = 0; ok && i < count; i++)
         values[i] = f16_value(bits[i]);
     if (!ok) {
@@ -99,13 +97,18 @@ static double *read_tensor(const struct tensors *tensors, uint32_t block, const 
     return values;
 }
 
-static bool read_mixtral(const struct tensors *tensors, uint32_t block,
-    struct reference_attention *a)
+static bool read_mixtral(
+    const struct tensors *tensors, uint32_t block, struct reference_attention *a)
 {
     enum { HIDDEN = RECORDED_HIDDEN };
     *a = (struct reference_attention){
-        .hidden = HIDDEN, .head_size = 32, .heads = 4, .kv_heads = 2, .experts = 1,
-        .experts_per_token = 1, .rope = {.kind = VKMOE_ROPE_HALF},
+        .hidden = HIDDEN,
+        .head_size = 32,
+        .heads = 4,
+        .kv_heads = 2,
+        .experts = 1,
+        .experts_per_token = 1,
+        .rope = { .kind = VKMOE_ROPE_HALF },
         .query = read_tensor(tensors, block, "self_attn.q_proj.weight", 0, 128 * HIDDEN),
         .output = read_tensor(tensors, block, "self_attn.o_proj.weight", 0, 128 * HIDDEN),
         .key = read_tensor(tensors, block, "self_attn.k_proj.weight", 0, 64 * HIDDEN),
@@ -114,11 +117,11 @@ static bool read_mixtral(const struct tensors *tensors, uint32_t block,
     return a->query && a->output && a->key && a->value;
 }
 
-static bool read_jetmoe(const struct tensors *tensors, uint32_t block,
-    struct reference_attention *a)
+static bool read_jetmoe(
+    const struct tensors *tensors, uint32_t block, struct reference_attention *a)
 {
     enum { HIDDEN = RECORDED_HIDDEN, EXPERTS = 8 };
-    static const uint32_t windows[EXPERTS] = {8, 8, 32, 32, 128, 128, 0, 0};
+    static const uint32_t windows[EXPERTS] = { 8, 8, 32, 32, 128, 128, 0, 0 };
     static const char experts[] = "self_attention.experts.";
     char input[64], output[64], bias[64], router[64];
     snprintf(input, sizeof(input), "%sinput_linear.weight", experts);
@@ -143,14 +146,14 @@ static bool read_jetmoe(const struct tensors *tensors, uint32_t block,
     };
     for (int e = 0; a->patterns && e < EXPERTS; e++)
         a->patterns[e].left = windows[e];
-    return a->router.router && a->query && a->output && a->output_bias && a->key && a->value &&
-        a->patterns;
+    return a->router.router && a->query && a->output && a->output_bias && a->key && a->value
+        && a->patterns;
 }
 
 bool recorded_attention(const char *model, uint32_t block, struct reference_attention *out)
 {
     struct tensors tensors;
-    *out = (struct reference_attention){0};
+    *out = (struct reference_attention){ 0 };
     bool ok = tensors_open(&tensors, model);
     if (ok && strcmp(model, "tiny-jetmoe") == 0)
         ok = read_jetmoe(&tensors, block, out);

@@ -8,8 +8,14 @@
 
 #include "attention_reference.h"
 
-enum { RECORDED_TOKENS = 160, RECORDED_HIDDEN = 128, RECORDED_VOCABULARY = 256,
-    RECORDED_BLOCKS = 4, RECORDED_PROMPT = 48, RECORDED_GREEDY = 144 };
+enum {
+    RECORDED_TOKENS = 160,
+    RECORDED_HIDDEN = 128,
+    RECORDED_VOCABULARY = 256,
+    RECORDED_BLOCKS = 4,
+    RECORDED_PROMPT = 48,
+    RECORDED_GREEDY = 144
+};
 
 // models/<model>/recorded/<file>.npy, which must have `count` elements of that type; NULL
 // after a note. free() it.

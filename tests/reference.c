@@ -19,20 +19,33 @@ void reference_layer_finish(struct reference_layer *layer)
     if (!layer)
         return;
     double *arrays[] = {
-        layer->router, layer->input_scale, layer->router_bias, layer->correction_bias,
-        layer->expert_scale, layer->levels, layer->gate, layer->up, layer->down, layer->gate_bias,
-        layer->up_bias, layer->down_bias, layer->output_bias, layer->shared_gate,
-        layer->shared_up, layer->shared_down, layer->shared_token_gate,
+        layer->router,
+        layer->input_scale,
+        layer->router_bias,
+        layer->correction_bias,
+        layer->expert_scale,
+        layer->levels,
+        layer->gate,
+        layer->up,
+        layer->down,
+        layer->gate_bias,
+        layer->up_bias,
+        layer->down_bias,
+        layer->output_bias,
+        layer->shared_gate,
+        layer->shared_up,
+        layer->shared_down,
+        layer->shared_token_gate,
     };
     for (size_t i = 0; i < sizeof(arrays) / sizeof(arrays[0]); i++)
         free(arrays[i]);
-    *layer = (struct reference_layer){0};
+    *layer = (struct reference_layer){ 0 };
 }
 
 // Four sums, because one would wait for each addition.
 static double dot(const double *a, const double *b, uint32_t count)
 {
-    double sum[4] = {0};
+    double sum[4] = { 0 };
     uint32_t i = 0;
     for (; i + 4 <= count; i += 4) {
         for (uint32_t lane = 0; lane < 4; lane++)
@@ -113,15 +126,9 @@ static void find_scores(const struct reference_layer *layer, const double *logit
         double l = logits[e];
         switch (layer->score) {
         case VKMOE_SCORE_SOFTMAX: // below, for all at once
-        case VKMOE_SCORE_IDENTITY:
-            s[e] = l;
-            break;
-        case VKMOE_SCORE_SIGMOID:
-            s[e] = sigmoid(l);
-            break;
-        case VKMOE_SCORE_SQRT_SOFTPLUS:
-            s[e] = sqrt(fmax(l, 0.0) + log1p(exp(-fabs(l))));
-            break;
+        case VKMOE_SCORE_IDENTITY: s[e] = l; break;
+        case VKMOE_SCORE_SIGMOID: s[e] = sigmoid(l); break;
+        case VKMOE_SCORE_SQRT_SOFTPLUS: s[e] = sqrt(fmax(l, 0.0) + log1p(exp(-fabs(l)))); break;
         }
     }
     // Those always chosen are not among the candidates.
@@ -130,8 +137,7 @@ static void find_scores(const struct reference_layer *layer, const double *logit
 }
 
 // The largest z of a group, or the sum of its two largest.
-static double find_group_score(const struct reference_layer *layer, const double *z,
-    uint32_t count)
+static double find_group_score(const struct reference_layer *layer, const double *z, uint32_t count)
 {
     double first = -INFINITY, second = -INFINITY;
     for (uint32_t i = 0; i < count; i++) {
@@ -184,8 +190,7 @@ static void find_selection_scores(const struct reference_layer *layer, const dou
 }
 
 // How many of the experts a slot is chosen from, and the first of them.
-static uint32_t find_candidates(const struct reference_layer *layer, uint32_t slot,
-    uint32_t *first)
+static uint32_t find_candidates(const struct reference_layer *layer, uint32_t slot, uint32_t *first)
 {
     uint32_t groups = layer->each_group ? layer->groups : 1;
     uint32_t count = layer->experts / groups;
@@ -207,8 +212,8 @@ static void choose_top_k(const struct reference_layer *layer, const double *z, i
 
 // Sparsemixer's weights for the choices `ids`: the winner's share of a softmax over those
 // of the experts left that lie within the threshold of the winner.
-static void weigh_sparsemixer(const struct reference_layer *layer, const double *l,
-    const int32_t *ids, double *w)
+static void weigh_sparsemixer(
+    const struct reference_layer *layer, const double *l, const int32_t *ids, double *w)
 {
     bool *taken = allocate(layer->experts, sizeof(bool));
     for (uint32_t j = 0; j < layer->experts_per_token; j++) {
@@ -280,8 +285,8 @@ static void weigh(const struct reference_layer *layer, const double *r, const do
 
 // Drops what exceeds the capacity within one sequence: a queue per expert, in which all
 // first choices stand, in token order, before all second ones.
-static void drop_overflow(const struct reference_layer *layer, uint32_t tokens,
-    const int32_t *ids, double *w)
+static void drop_overflow(
+    const struct reference_layer *layer, uint32_t tokens, const int32_t *ids, double *w)
 {
     uint32_t k = layer->experts_per_token;
     uint32_t *queue = allocate(layer->experts, sizeof(uint32_t));
@@ -295,9 +300,9 @@ static void drop_overflow(const struct reference_layer *layer, uint32_t tokens,
 }
 
 // The whole gate: ids and weights of every token, and z into `scores` unless it is NULL.
-static void route(const struct reference_layer *layer, uint32_t tokens,
-    uint32_t sequence_tokens, const float *router_x, const int32_t *ids_in,
-    const float *weights_in, int32_t *ids, double *weights, double *scores)
+static void route(const struct reference_layer *layer, uint32_t tokens, uint32_t sequence_tokens,
+    const float *router_x, const int32_t *ids_in, const float *weights_in, int32_t *ids,
+    double *weights, double *scores)
 {
     uint32_t k = layer->experts_per_token, experts = layer->experts;
     double *r = allocate(gate_width(layer), sizeof(double));
@@ -355,26 +360,19 @@ static double activate(const struct reference_layer *layer, bool gated, double g
         g = u;
 
     switch (layer->activation) {
-    case VKMOE_ACTIVATION_SILU:
-        return g * sigmoid(g) * second;
+    case VKMOE_ACTIVATION_SILU: return g * sigmoid(g) * second;
     case VKMOE_ACTIVATION_GELU_TANH: // sqrt(2 / pi)
         return 0.5 * g * (1.0 + tanh(0.79788456080286535588 * (g + 0.044715 * g * g * g))) * second;
     case VKMOE_ACTIVATION_GELU_ERF: // sqrt(1 / 2)
         return 0.5 * g * (1.0 + erf(g * 0.70710678118654752440)) * second;
-    case VKMOE_ACTIVATION_RELU:
-        return fmax(g, 0.0) * second;
-    case VKMOE_ACTIVATION_RELU2:
-        return fmax(g, 0.0) * fmax(g, 0.0) * second;
-    case VKMOE_ACTIVATION_IDENTITY:
-        return g * second;
+    case VKMOE_ACTIVATION_RELU: return fmax(g, 0.0) * second;
+    case VKMOE_ACTIVATION_RELU2: return fmax(g, 0.0) * fmax(g, 0.0) * second;
+    case VKMOE_ACTIVATION_IDENTITY: return g * second;
     case VKMOE_ACTIVATION_SWIGLU_OAI:
         g = fmin(g, limit);
         return (gated ? clamped + 1.0 : 1.0) * g * sigmoid(alpha * g);
-    case VKMOE_ACTIVATION_SILU_CLAMP:
-        g = fmin(g, limit);
-        return g * sigmoid(g) * clamped;
-    case VKMOE_ACTIVATION_SWIGLU_STEP:
-        return fmin(g * sigmoid(g), limit) * clamped;
+    case VKMOE_ACTIVATION_SILU_CLAMP: g = fmin(g, limit); return g * sigmoid(g) * clamped;
+    case VKMOE_ACTIVATION_SWIGLU_STEP: return fmin(g * sigmoid(g), limit) * clamped;
     }
     return NAN;
 }
@@ -426,8 +424,8 @@ static struct network routed_expert(const struct reference_layer *layer, int32_t
 }
 
 // y[t] of one token; scratch is [hidden + max(inner, shared_inner)].
-static void compute_token(const struct reference_layer *layer, const double *x,
-    const int32_t *ids, const double *weights, double *scratch, double *y)
+static void compute_token(const struct reference_layer *layer, const double *x, const int32_t *ids,
+    const double *weights, double *scratch, double *y)
 {
     double *scaled = scratch, *h = scratch + layer->hidden;
     for (uint32_t d = 0; d < layer->hidden; d++)
@@ -520,8 +518,8 @@ static bool are_scores_close(const struct reference_layer *layer, const double *
                 return false;
         }
         // Written so that -inf against anything else fails.
-        if (chosen[j] != expected[j] &&
-            !(fabs(scores[chosen[j]] - scores[expected[j]]) < 1e-5 * largest))
+        if (chosen[j] != expected[j]
+            && !(fabs(scores[chosen[j]] - scores[expected[j]]) < 1e-5 * largest))
             return false;
         if (!is_tie_kept(scores, chosen, first, j))
             return false;
@@ -530,8 +528,8 @@ static bool are_scores_close(const struct reference_layer *layer, const double *
 }
 
 enum reference_routing reference_compare_routing(const struct reference_layer *layer,
-    uint32_t tokens, const int32_t *reference_ids, const double *scores,
-    const int32_t *device_ids, uint64_t *first)
+    uint32_t tokens, const int32_t *reference_ids, const double *scores, const int32_t *device_ids,
+    uint64_t *first)
 {
     uint32_t k = layer->experts_per_token;
     enum reference_routing result = REFERENCE_ROUTING_SAME;
@@ -542,8 +540,8 @@ enum reference_routing reference_compare_routing(const struct reference_layer *l
             j++;
         if (j == k)
             continue;
-        bool close = are_scores_close(layer, scores + (size_t)t * layer->experts,
-            reference_ids + row, device_ids + row);
+        bool close = are_scores_close(
+            layer, scores + (size_t)t * layer->experts, reference_ids + row, device_ids + row);
         if (first && (!close || result == REFERENCE_ROUTING_SAME))
             *first = row + j;
         if (!close)

@@ -103,7 +103,7 @@ enum reference_routing {
 // *first gets the index into ids of the first difference not accepted, or, if CLOSE, of
 // the first accepted one. `first` may be NULL.
 enum reference_routing reference_compare_routing(const struct reference_layer *layer,
-    uint32_t tokens, const int32_t *reference_ids, const double *scores,
-    const int32_t *device_ids, uint64_t *first);
+    uint32_t tokens, const int32_t *reference_ids, const double *scores, const int32_t *device_ids,
+    uint64_t *first);
 
 #endif

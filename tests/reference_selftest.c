@@ -27,8 +27,8 @@ static bool same(const char *what, long actual, long expected)
 
 // A layer of width 1 whose experts are e(x) = scale[e] * act(x), so that only the gate and
 // the activation remain. The arrays are the test's; there is nothing to finish.
-static double ones[16] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
-static double powers[16] = {1, 10, 100, 1000, 10000, 100000};
+static double ones[16] = { 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1 };
+static double powers[16] = { 1, 10, 100, 1000, 10000, 100000 };
 
 static struct reference_layer scalar_layer(uint32_t experts, uint32_t k, double *logits)
 {
@@ -49,35 +49,35 @@ static struct reference_layer scalar_layer(uint32_t experts, uint32_t k, double 
 // exp(l) = 1, 2, 5: softmax 1/8, 2/8, 5/8.
 static bool test_softmax_top_2(void)
 {
-    double l[3] = {0.0, log(2.0), log(5.0)};
+    double l[3] = { 0.0, log(2.0), log(5.0) };
     struct reference_layer layer = scalar_layer(3, 2, l);
     int32_t ids[2];
     double w[2], y, z[3];
-    reference_forward(&layer, 1, 0, (float[]){2.0f}, NULL, NULL, NULL, &y, ids, w, z);
+    reference_forward(&layer, 1, 0, (float[]){ 2.0f }, NULL, NULL, NULL, &y, ids, w, z);
     bool ok = same("ids[0]", ids[0], 2) && same("ids[1]", ids[1], 1);
     ok &= near("w[0]", w[0], 5.0 / 8) && near("w[1]", w[1], 2.0 / 8) && near("z[0]", z[0], 1.0 / 8);
     ok &= near("y", y, 2.0 * (100 * 5.0 / 8 + 10 * 2.0 / 8));
 
     layer.renormalize = true;
     layer.scale = 3.0;
-    reference_forward(&layer, 1, 0, (float[]){2.0f}, NULL, NULL, NULL, &y, ids, w, NULL);
+    reference_forward(&layer, 1, 0, (float[]){ 2.0f }, NULL, NULL, NULL, &y, ids, w, NULL);
     ok &= near("normalised", w[0], 3.0 * 5 / 7) && near("normalised", w[1], 3.0 * 2 / 7);
     layer.renormalize_epsilon = 1.0 / 8;
-    reference_forward(&layer, 1, 0, (float[]){2.0f}, NULL, NULL, NULL, &y, ids, w, NULL);
+    reference_forward(&layer, 1, 0, (float[]){ 2.0f }, NULL, NULL, NULL, &y, ids, w, NULL);
     ok &= near("with epsilon", w[0], 3.0 * 5 / 8);
     layer.renormalize_max = true;
     layer.renormalize_epsilon = 1.0;
-    reference_forward(&layer, 1, 0, (float[]){2.0f}, NULL, NULL, NULL, &y, ids, w, NULL);
+    reference_forward(&layer, 1, 0, (float[]){ 2.0f }, NULL, NULL, NULL, &y, ids, w, NULL);
     ok &= near("with maximum", w[0], 3.0 * 5 / 8);
-    layer.expert_scale = (double[]){7, 11, 13};
-    reference_forward(&layer, 1, 0, (float[]){2.0f}, NULL, NULL, NULL, &y, ids, w, NULL);
+    layer.expert_scale = (double[]){ 7, 11, 13 };
+    reference_forward(&layer, 1, 0, (float[]){ 2.0f }, NULL, NULL, NULL, &y, ids, w, NULL);
     ok &= near("expert scale", w[0], 13 * 3.0 * 5 / 8) && near("expert scale", w[1], 11 * 0.75);
     return ok;
 }
 
 static bool test_scores_and_weights(void)
 {
-    double l[2] = {log(3.0), log(0.5)}, w[2], z[2];
+    double l[2] = { log(3.0), log(0.5) }, w[2], z[2];
     struct reference_layer layer = scalar_layer(2, 2, l);
     float x = 1.0f;
     bool ok = true;
@@ -105,13 +105,20 @@ static bool test_scores_and_weights(void)
 // r = (3, 4) / sqrt(25 / 2 + 0) * (1, 2) against the rows (1, 0) and (0, 1).
 static bool test_router_input(void)
 {
-    double matrix[4] = {1, 0, 0, 1}, scale[2] = {1, 2}, z[2], zeros[8] = {0};
+    double matrix[4] = { 1, 0, 0, 1 }, scale[2] = { 1, 2 }, z[2], zeros[8] = { 0 };
     struct reference_layer layer = {
-        .hidden = 2, .inner = 1, .experts = 2, .experts_per_token = 1,
-        .score = VKMOE_SCORE_IDENTITY, .rms_norm = true, .router = matrix, .input_scale = scale,
-        .up = zeros, .down = zeros,
+        .hidden = 2,
+        .inner = 1,
+        .experts = 2,
+        .experts_per_token = 1,
+        .score = VKMOE_SCORE_IDENTITY,
+        .rms_norm = true,
+        .router = matrix,
+        .input_scale = scale,
+        .up = zeros,
+        .down = zeros,
     };
-    float x[2] = {100.0f, -100.0f}, router_x[2] = {3.0f, 4.0f};
+    float x[2] = { 100.0f, -100.0f }, router_x[2] = { 3.0f, 4.0f };
     int32_t id;
     reference_forward(&layer, 1, 0, x, router_x, NULL, NULL, NULL, &id, NULL, z);
     bool ok = near("z[0]", z[0], 3.0 / sqrt(12.5)) && near("z[1]", z[1], 8.0 / sqrt(12.5));
@@ -123,7 +130,7 @@ static bool test_router_input(void)
 // Groups {0, 1}, {2, 3}, {4, 5}; z = 0.9 -0.8 | 0.4 0.3 | -0.1 -0.2.
 static bool test_groups(void)
 {
-    double l[6] = {0.9, -0.8, 0.4, 0.3, -0.1, -0.2};
+    double l[6] = { 0.9, -0.8, 0.4, 0.3, -0.1, -0.2 };
     struct reference_layer layer = scalar_layer(6, 2, l);
     layer.score = VKMOE_SCORE_IDENTITY;
     layer.groups = 3;
@@ -142,7 +149,7 @@ static bool test_groups(void)
     ok &= same("sum", ids[0], 2) && same("sum", ids[1], 3);
     // The bias changes the choice, not the weight.
     double w[2];
-    layer.correction_bias = (double[]){0, 0, 0, 0, 2, 3};
+    layer.correction_bias = (double[]){ 0, 0, 0, 0, 2, 3 };
     reference_forward(&layer, 1, 0, &x, NULL, NULL, NULL, NULL, ids, w, NULL);
     ok &= same("biased", ids[0], 5) && same("biased", ids[1], 4);
     return ok && near("unbiased weight", w[0], -0.2);
@@ -152,7 +159,7 @@ static bool test_groups(void)
 // second winner, 0.9 and -1 too far from both.
 static bool test_sparsemixer(void)
 {
-    double l[5] = {0.9, 0.99, -1.0, 1.0, 0.975}, w[2];
+    double l[5] = { 0.9, 0.99, -1.0, 1.0, 0.975 }, w[2];
     struct reference_layer layer = scalar_layer(5, 2, l);
     layer.select = VKMOE_SELECT_SPARSEMIXER;
     layer.sparsemixer_threshold = 0.02;
@@ -163,7 +170,7 @@ static bool test_sparsemixer(void)
     ok &= near("first", w[0], exp(1.0) / (exp(1.0) + exp(0.99)));
     ok &= near("second", w[1], exp(0.99) / (exp(0.99) + exp(0.975)));
     // Below zero the distance is relative to the loser: 0.015 / 1.015 is within.
-    double negative[3] = {-1.0, -1.015, -1.03};
+    double negative[3] = { -1.0, -1.015, -1.03 };
     layer = scalar_layer(3, 2, negative);
     layer.select = VKMOE_SELECT_SPARSEMIXER;
     layer.sparsemixer_threshold = 0.02;
@@ -174,20 +181,20 @@ static bool test_sparsemixer(void)
 
 static bool test_ties(void)
 {
-    double l[4] = {1.0, 2.0, 2.0, 1.0};
+    double l[4] = { 1.0, 2.0, 2.0, 1.0 };
     struct reference_layer layer = scalar_layer(4, 4, l);
     int32_t ids[4];
-    reference_forward(&layer, 1, 0, (float[]){1.0f}, NULL, NULL, NULL, NULL, ids, NULL, NULL);
-    return same("ids[0]", ids[0], 1) && same("ids[1]", ids[1], 2) && same("ids[2]", ids[2], 0) &&
-        same("ids[3]", ids[3], 3);
+    reference_forward(&layer, 1, 0, (float[]){ 1.0f }, NULL, NULL, NULL, NULL, ids, NULL, NULL);
+    return same("ids[0]", ids[0], 1) && same("ids[1]", ids[1], 2) && same("ids[2]", ids[2], 0)
+        && same("ids[3]", ids[3], 3);
 }
 
 // Two experts are always chosen, with e^l = 1, 3; of the others, with 2, 5, 1, one is. For
 // x = 1 the levels are 2 (3 / 4) and 2 (1 / 4).
 static bool test_always(void)
 {
-    double l[5] = {0.0, log(3.0), log(2.0), log(5.0), 0.0}, levels[2] = {log(3.0), 0.0};
-    double scale[5] = {7, 1, 1, 11, 1}, w[3];
+    double l[5] = { 0.0, log(3.0), log(2.0), log(5.0), 0.0 }, levels[2] = { log(3.0), 0.0 };
+    double scale[5] = { 7, 1, 1, 11, 1 }, w[3];
     struct reference_layer layer = scalar_layer(5, 3, l);
     layer.always = 2;
     int32_t ids[3];
@@ -207,22 +214,22 @@ static bool test_always(void)
 // Of {0.1, 0.3, 0.2} and {0.9, 0.8, 0.7} two each, in the groups' order.
 static bool test_each_group(void)
 {
-    double l[6] = {0.1, 0.3, 0.2, 0.9, 0.8, 0.7}, w[4], z[6];
+    double l[6] = { 0.1, 0.3, 0.2, 0.9, 0.8, 0.7 }, w[4], z[6];
     struct reference_layer layer = scalar_layer(6, 4, l);
     layer.score = VKMOE_SCORE_IDENTITY;
     layer.groups = 2;
     layer.each_group = true;
-    const int32_t expected[4] = {1, 2, 3, 4}, crossed[4] = {1, 3, 2, 4};
+    const int32_t expected[4] = { 1, 2, 3, 4 }, crossed[4] = { 1, 3, 2, 4 };
     int32_t ids[4];
     float x = 1.0f;
     reference_forward(&layer, 1, 0, &x, NULL, NULL, NULL, NULL, ids, w, z);
     bool ok = near("w[1]", w[1], 0.2) && near("w[2]", w[2], 0.9);
     for (int j = 0; j < 4; j++)
         ok &= same("id", ids[j], expected[j]);
-    ok &= same("routing", reference_compare_routing(&layer, 1, ids, z, ids, NULL),
-        REFERENCE_ROUTING_SAME);
+    ok &= same(
+        "routing", reference_compare_routing(&layer, 1, ids, z, ids, NULL), REFERENCE_ROUTING_SAME);
     // A group's slots are its own, be the scores the same.
-    const double tied[6] = {0, 1, 1, 1, 1, 0};
+    const double tied[6] = { 0, 1, 1, 1, 1, 0 };
     ok &= same("crossed", reference_compare_routing(&layer, 1, expected, tied, crossed, NULL),
         REFERENCE_ROUTING_WRONG);
     return ok;
@@ -234,13 +241,13 @@ static bool test_each_group(void)
 static bool capacity_is(const char *what, uint32_t capacity, uint32_t sequence_tokens, uint32_t k,
     const int32_t *ids, const double *expected)
 {
-    double l[3] = {0}, y[6], w[12];
-    float x[6] = {1, 1, 1, 1, 1, 1};
+    double l[3] = { 0 }, y[6], w[12];
+    float x[6] = { 1, 1, 1, 1, 1, 1 };
     struct reference_layer layer = scalar_layer(3, k, l);
     layer.weigh = VKMOE_WEIGH_SIGMOID;
     layer.scale = 2.0; // 2 sigmoid(0) = 1
     layer.capacity = capacity;
-    layer.down_bias = (double[]){0.5, 0.5, 0.5}; // a dropped expert adds no bias
+    layer.down_bias = (double[]){ 0.5, 0.5, 0.5 }; // a dropped expert adds no bias
     reference_forward(&layer, 6, sequence_tokens, x, NULL, ids, NULL, y, NULL, w, NULL);
     bool ok = true;
     for (int t = 0; t < 6; t++)
@@ -253,26 +260,26 @@ static bool capacity_is(const char *what, uint32_t capacity, uint32_t sequence_t
 static bool test_capacity(void)
 {
     // Expert 0 is full after tokens 0 and 1, so 3 and 5 are dropped.
-    const int32_t top_1[6] = {0, 0, 1, 0, 2, 0};
-    bool ok = capacity_is("switch", 2, 0, 1, top_1, (double[]){1.5, 1.5, 10.5, 0, 100.5, 0});
+    const int32_t top_1[6] = { 0, 0, 1, 0, 2, 0 };
+    bool ok = capacity_is("switch", 2, 0, 1, top_1, (double[]){ 1.5, 1.5, 10.5, 0, 100.5, 0 });
     // Sequences {0, 1, 2, 3}, {4, 5}.
-    ok &= capacity_is("sequences", 2, 4, 1, top_1, (double[]){1.5, 1.5, 10.5, 0, 100.5, 1.5});
+    ok &= capacity_is("sequences", 2, 4, 1, top_1, (double[]){ 1.5, 1.5, 10.5, 0, 100.5, 1.5 });
     // Capacity 1, k = 2, sequences of 2: both first choices are served before the second
     // ones; in the last sequence expert 2 has a place for one second choice, token 4's.
-    const int32_t top_2[12] = {0, 1, 1, 0, 0, 1, 0, 2, 0, 2, 1, 2};
+    const int32_t top_2[12] = { 0, 1, 1, 0, 0, 1, 0, 2, 0, 2, 1, 2 };
     ok &= capacity_is("two choices", 1, 2, 2, top_2,
-        (double[]){1.5, 10.5, 1.5 + 10.5, 100.5, 1.5 + 100.5, 10.5});
+        (double[]){ 1.5, 10.5, 1.5 + 10.5, 100.5, 1.5 + 100.5, 10.5 });
     return ok;
 }
 
 static bool test_supplied(void)
 {
-    double l[3] = {0.0, log(2.0), log(5.0)}, y[2], w[4];
+    double l[3] = { 0.0, log(2.0), log(5.0) }, y[2], w[4];
     struct reference_layer layer = scalar_layer(3, 2, l);
     layer.select = VKMOE_SELECT_SUPPLIED;
     layer.renormalize = true;
-    float x[2] = {1.0f, 1.0f}, weights[4] = {0.25f, -0.0f, -2.0f, 0.0f};
-    const int32_t ids[4] = {0, 1, -5, 99}; // the last two are clamped to 0 and 2
+    float x[2] = { 1.0f, 1.0f }, weights[4] = { 0.25f, -0.0f, -2.0f, 0.0f };
+    const int32_t ids[4] = { 0, 1, -5, 99 }; // the last two are clamped to 0 and 2
     int32_t used[4];
     reference_forward(&layer, 2, 0, x, NULL, ids, NULL, y, used, w, NULL);
     bool ok = near("w[0]", w[0], 1.0 / 3) && near("w[1]", w[1], 2.0 / 3);
@@ -280,7 +287,7 @@ static bool test_supplied(void)
     ok &= near("y[0]", y[0], 1.0 / 3 + 20.0 / 3) && near("y[1]", y[1], 1.0 / 6 + 500.0 / 6);
     ok &= same("clamped", used[2], 0) && same("clamped", used[3], 2);
     layer.select = VKMOE_SELECT_SUPPLIED_WEIGHTED;
-    layer.down_bias = (double[]){0.5, 0.5, 0.5}; // counts for weight 0, not for -0
+    layer.down_bias = (double[]){ 0.5, 0.5, 0.5 }; // counts for weight 0, not for -0
     layer.weight_on_input = true;
     reference_forward(&layer, 2, 0, x, NULL, ids, weights, y, NULL, NULL, NULL);
     return ok && near("y[0]", y[0], 0.25 + 0.5) && near("y[1]", y[1], -2.0 + 0.5 + 0.5);
@@ -291,11 +298,17 @@ static bool test_supplied(void)
 static double activation_of(enum vkmoe_activation activation, bool gated, double g, double u)
 {
     struct reference_layer layer = {
-        .hidden = 1, .inner = 1, .experts = 1, .experts_per_token = 1,
-        .activation = activation, .up = &u, .gate = gated ? &g : NULL, .down = ones,
+        .hidden = 1,
+        .inner = 1,
+        .experts = 1,
+        .experts_per_token = 1,
+        .activation = activation,
+        .up = &u,
+        .gate = gated ? &g : NULL,
+        .down = ones,
     };
     double y;
-    reference_forward(&layer, 1, 0, (float[]){1.0f}, NULL, NULL, NULL, &y, NULL, NULL, NULL);
+    reference_forward(&layer, 1, 0, (float[]){ 1.0f }, NULL, NULL, NULL, &y, NULL, NULL, NULL);
     return y;
 }
 
@@ -315,8 +328,8 @@ static bool test_activations(void)
     ok &= near("relu2", activation_of(VKMOE_ACTIVATION_RELU2, true, 3, -2), -18);
     ok &= near("relu2 ungated", activation_of(VKMOE_ACTIVATION_RELU2, false, 9, 4), 16);
     ok &= near("identity", activation_of(VKMOE_ACTIVATION_IDENTITY, true, 3, -2), -6);
-    ok &= near("oai", activation_of(VKMOE_ACTIVATION_SWIGLU_OAI, true, 1, 2),
-        3.0 / (1.0 + exp(-1.702)));
+    ok &= near(
+        "oai", activation_of(VKMOE_ACTIVATION_SWIGLU_OAI, true, 1, 2), 3.0 / (1.0 + exp(-1.702)));
     ok &= near("oai clamped", activation_of(VKMOE_ACTIVATION_SWIGLU_OAI, true, 20, -20),
         -6.0 * 7.0 / (1.0 + exp(-1.702 * 7.0)));
     ok &= near("oai far below", activation_of(VKMOE_ACTIVATION_SWIGLU_OAI, true, -20, 0),
@@ -330,17 +343,25 @@ static bool test_activations(void)
 // Hidden 2, inner 3: x = (1, 2), gate rows (1,0) (0,1) (1,1), up rows twice that, biases.
 static bool test_expert_and_shared(void)
 {
-    double gate[6] = {1, 0, 0, 1, 1, 1}, up[6] = {2, 0, 0, 2, 2, 2};
-    double down[6] = {1, 0, 0, 0, 1, 1}, gate_bias[3] = {0, 1, 0}, up_bias[3] = {1, 0, 0};
-    double down_bias[2] = {0.5, 0.25}, output_bias[2] = {100, 200};
-    double token_gate[2] = {log(3.0), 0}; // sigmoid(log 3) = 3/4
+    double gate[6] = { 1, 0, 0, 1, 1, 1 }, up[6] = { 2, 0, 0, 2, 2, 2 };
+    double down[6] = { 1, 0, 0, 0, 1, 1 }, gate_bias[3] = { 0, 1, 0 }, up_bias[3] = { 1, 0, 0 };
+    double down_bias[2] = { 0.5, 0.25 }, output_bias[2] = { 100, 200 };
+    double token_gate[2] = { log(3.0), 0 }; // sigmoid(log 3) = 3/4
     struct reference_layer layer = {
-        .hidden = 2, .inner = 3, .experts = 1, .experts_per_token = 1,
-        .activation = VKMOE_ACTIVATION_IDENTITY, .gate = gate, .up = up, .down = down,
-        .gate_bias = gate_bias, .up_bias = up_bias, .down_bias = down_bias,
+        .hidden = 2,
+        .inner = 3,
+        .experts = 1,
+        .experts_per_token = 1,
+        .activation = VKMOE_ACTIVATION_IDENTITY,
+        .gate = gate,
+        .up = up,
+        .down = down,
+        .gate_bias = gate_bias,
+        .up_bias = up_bias,
+        .down_bias = down_bias,
         .output_bias = output_bias,
     };
-    float x[2] = {1.0f, 2.0f}, weight = 2.0f;
+    float x[2] = { 1.0f, 2.0f }, weight = 2.0f;
     int32_t id = 0;
     double y[2];
     // g = 1, 3, 3; u = 3, 4, 6; h = 3, 12, 18; o = 3.5, 30.25.
@@ -352,8 +373,8 @@ static bool test_expert_and_shared(void)
     ok &= near("input", y[0], 110.5) && near("input", y[1], 312.25);
     // Plus a shared expert of width 1 without gate: u = 1 * 1 + 2 * 0 = 1, o = (4, 8), 3/4.
     layer.shared_inner = 1;
-    layer.shared_up = (double[]){1, 0};
-    layer.shared_down = (double[]){4, 8};
+    layer.shared_up = (double[]){ 1, 0 };
+    layer.shared_down = (double[]){ 4, 8 };
     layer.shared_token_gate = token_gate;
     reference_forward(&layer, 1, 0, x, NULL, &id, &weight, y, NULL, NULL, NULL);
     return ok && near("shared", y[0], 113.5) && near("shared", y[1], 318.25);
@@ -363,30 +384,35 @@ static bool test_expert_and_shared(void)
 
 static bool test_routing_comparison(void)
 {
-    struct reference_layer layer = {.experts = 4, .experts_per_token = 2,
-        .score = VKMOE_SCORE_IDENTITY};
-    const double scores[4] = {0.5, 0.5 + 4e-6, 0.2, 0.5 + 2e-5};
-    const int32_t expected[2] = {3, 1};
-    const double tied[4] = {1, 2, 2, 2};
-    struct { int32_t ids[2]; enum reference_routing result; } rows[] = {
-        {{3, 1}, REFERENCE_ROUTING_SAME},
-        {{3, 0}, REFERENCE_ROUTING_CLOSE}, // 4e-6 apart
-        {{1, 3}, REFERENCE_ROUTING_WRONG}, // 1.6e-5 apart
-        {{3, 3}, REFERENCE_ROUTING_WRONG},
-        {{3, 4}, REFERENCE_ROUTING_WRONG},
-        {{3, -1}, REFERENCE_ROUTING_WRONG},
-        {{3, 2}, REFERENCE_ROUTING_WRONG},
+    struct reference_layer layer = {
+        .experts = 4, .experts_per_token = 2, .score = VKMOE_SCORE_IDENTITY
+    };
+    const double scores[4] = { 0.5, 0.5 + 4e-6, 0.2, 0.5 + 2e-5 };
+    const int32_t expected[2] = { 3, 1 };
+    const double tied[4] = { 1, 2, 2, 2 };
+    struct {
+        int32_t ids[2];
+        enum reference_routing result;
+    } rows[] = {
+        { { 3, 1 }, REFERENCE_ROUTING_SAME },
+        { { 3, 0 }, REFERENCE_ROUTING_CLOSE }, // 4e-6 apart
+        { { 1, 3 }, REFERENCE_ROUTING_WRONG }, // 1.6e-5 apart
+        { { 3, 3 }, REFERENCE_ROUTING_WRONG },
+        { { 3, 4 }, REFERENCE_ROUTING_WRONG },
+        { { 3, -1 }, REFERENCE_ROUTING_WRONG },
+        { { 3, 2 }, REFERENCE_ROUTING_WRONG },
     };
     bool ok = true;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-        ok &= same("routing", reference_compare_routing(&layer, 1, expected, scores, rows[i].ids,
-            NULL), rows[i].result);
+        ok &= same("routing",
+            reference_compare_routing(&layer, 1, expected, scores, rows[i].ids, NULL),
+            rows[i].result);
     // True ties keep the order of the indices.
-    const int32_t tied_expected[2] = {1, 2}, tied_wrong[2] = {2, 1}, tied_skipped[2] = {1, 3};
+    const int32_t tied_expected[2] = { 1, 2 }, tied_wrong[2] = { 2, 1 }, tied_skipped[2] = { 1, 3 };
     ok &= same("tie", reference_compare_routing(&layer, 1, tied_expected, tied, tied_wrong, NULL),
         REFERENCE_ROUTING_WRONG);
-    ok &= same("tie", reference_compare_routing(&layer, 1, tied_expected, tied, tied_skipped,
-        NULL), REFERENCE_ROUTING_WRONG);
+    ok &= same("tie", reference_compare_routing(&layer, 1, tied_expected, tied, tied_skipped, NULL),
+        REFERENCE_ROUTING_WRONG);
     return ok;
 }
 
@@ -422,17 +448,17 @@ static bool test_half_floats(void)
 // The comparisons have to fail when they should; their notes are part of that.
 static bool test_comparisons(void)
 {
-    const double reference[4] = {1, -1, 1, -1};
-    float actual[4] = {1, -1, 1, -1};
+    const double reference[4] = { 1, -1, 1, -1 };
+    float actual[4] = { 1, -1, 1, -1 };
     bool ok = compare_floats("equal", reference, actual, 4, 2, 1e-6).ok;
     actual[2] = 1.00001f;
     ok &= compare_floats("near", reference, actual, 4, 2, 2e-5).ok;
     ok &= !compare_floats("(expected)", reference, actual, 4, 2, 1e-6).ok;
     actual[2] = NAN;
     ok &= !compare_floats("(expected)", reference, actual, 4, 2, 1e9).ok;
-    const double dropped[2] = {1, -0.0};
-    ok &= compare_weights("dropped", dropped, (float[]){1, -0.0f}, 2, 1, 1e-6);
-    ok &= !compare_weights("(expected)", dropped, (float[]){1, 0.0f}, 2, 1, 1e-6);
+    const double dropped[2] = { 1, -0.0 };
+    ok &= compare_weights("dropped", dropped, (float[]){ 1, -0.0f }, 2, 1, 1e-6);
+    ok &= !compare_weights("(expected)", dropped, (float[]){ 1, 0.0f }, 2, 1, 1e-6);
     unsigned char memory[100];
     guard_fill(memory, sizeof(memory));
     float f;
@@ -455,16 +481,17 @@ static bool test_table(uint64_t seed)
         const struct vkmoe_moe_params *p = &c->layer;
         for (const struct layer_case *other = layer_cases; other < c; other++)
             ok &= strcmp(other->name, c->name) != 0;
-        bool valid = p->hidden >= 1 && p->inner >= 1 && p->experts >= 1 && p->experts <= 1024 &&
-            p->experts_per_token >= 1 && p->experts_per_token <= p->experts;
+        bool valid = p->hidden >= 1 && p->inner >= 1 && p->experts >= 1 && p->experts <= 1024
+            && p->experts_per_token >= 1 && p->experts_per_token <= p->experts;
         if (p->router.each_group)
-            valid &= p->experts % p->router.groups == 0 &&
-                p->experts_per_token % p->router.groups == 0;
+            valid &=
+                p->experts % p->router.groups == 0 && p->experts_per_token % p->router.groups == 0;
         else if (p->router.groups > 1)
-            valid &= p->experts % p->router.groups == 0 &&
-                p->router.groups_kept <= p->router.groups && p->router.groups_kept > 0 &&
-                (p->router.group_mask_zero || p->experts_per_token <=
-                    p->experts / p->router.groups * p->router.groups_kept);
+            valid &= p->experts % p->router.groups == 0 && p->router.groups_kept <= p->router.groups
+                && p->router.groups_kept > 0
+                && (p->router.group_mask_zero
+                    || p->experts_per_token
+                        <= p->experts / p->router.groups * p->router.groups_kept);
         valid &= p->router.always == 0 || p->router.always < p->experts_per_token;
         bool quick = layer_case_flops(c) <= 30e6 || c->has & (CASE_SLOW | CASE_TIMED);
         if (!valid || !quick)
@@ -475,8 +502,8 @@ static bool test_table(uint64_t seed)
             continue;
         struct layer_data data;
         layer_data_init(&data, c, seed, true);
-        ok &= data.params.up[p->experts - 1].data != NULL &&
-            (data.params.gate == NULL) == ((c->has & CASE_UNGATED) != 0);
+        ok &= data.params.up[p->experts - 1].data != NULL
+            && (data.params.gate == NULL) == ((c->has & CASE_UNGATED) != 0);
         layer_data_finish(&data);
     }
     return ok;
@@ -484,22 +511,25 @@ static bool test_table(uint64_t seed)
 
 int main(int argc, char **argv)
 {
-    static const struct { const char *name; bool (*run)(void); } tests[] = {
-        {"softmax-top-2", test_softmax_top_2},
-        {"scores-and-weights", test_scores_and_weights},
-        {"router-input", test_router_input},
-        {"groups", test_groups},
-        {"sparsemixer", test_sparsemixer},
-        {"ties", test_ties},
-        {"always", test_always},
-        {"each-group", test_each_group},
-        {"capacity", test_capacity},
-        {"supplied", test_supplied},
-        {"activations", test_activations},
-        {"expert-and-shared", test_expert_and_shared},
-        {"routing-comparison", test_routing_comparison},
-        {"half-floats", test_half_floats},
-        {"comparisons", test_comparisons},
+    static const struct {
+        const char *name;
+        bool (*run)(void);
+    } tests[] = {
+        { "softmax-top-2", test_softmax_top_2 },
+        { "scores-and-weights", test_scores_and_weights },
+        { "router-input", test_router_input },
+        { "groups", test_groups },
+        { "sparsemixer", test_sparsemixer },
+        { "ties", test_ties },
+        { "always", test_always },
+        { "each-group", test_each_group },
+        { "capacity", test_capacity },
+        { "supplied", test_supplied },
+        { "activations", test_activations },
+        { "expert-and-shared", test_expert_and_shared },
+        { "routing-comparison", test_routing_comparison },
+        { "half-floats", test_half_floats },
+        { "comparisons", test_comparisons },
     };
     struct tap tap;
     if (!tap_begin(&tap, argc, argv))

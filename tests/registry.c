@@ -28,13 +28,13 @@ static uint32_t push_count;
 static void add_spec(const char *file, const char *name, uint32_t id, uint32_t preset)
 {
     if (spec_count < sizeof specs / sizeof *specs)
-        specs[spec_count++] = (struct spec){file, name, id, preset};
+        specs[spec_count++] = (struct spec){ file, name, id, preset };
 }
 
 static void add_push(const char *kernel, size_t size)
 {
     if (push_count < KERNEL_COUNT)
-        pushes[push_count++] = (struct push){kernel, (uint32_t)size};
+        pushes[push_count++] = (struct push){ kernel, (uint32_t)size };
 }
 
 static uint32_t bits_of(float value)
@@ -47,20 +47,20 @@ static uint32_t bits_of(float value)
 typedef uint32_t uint;
 #define VKMOE_SHADERS_SHARED_H // not shared.h, but
 #define ADDRESS(type) uint64_t
-#define SPEC(id, name, preset)                                                       \
-    __attribute__((constructor)) static void add_##name(void)                        \
-    {                                                                                \
-        add_spec(__FILE__, #name, id, preset);                                       \
+#define SPEC(id, name, preset) \
+    __attribute__((constructor)) static void add_##name(void) \
+    { \
+        add_spec(__FILE__, #name, id, preset); \
     }
-#define SPEC_FLOAT(id, name, preset)                                                 \
-    __attribute__((constructor)) static void add_##name(void)                        \
-    {                                                                                \
-        add_spec(__FILE__, #name, id, bits_of((float)(preset)));                     \
+#define SPEC_FLOAT(id, name, preset) \
+    __attribute__((constructor)) static void add_##name(void) \
+    { \
+        add_spec(__FILE__, #name, id, bits_of((float)(preset))); \
     }
-#define PUSH(type)                                                                   \
-    __attribute__((constructor)) static void add_##type(void)                        \
-    {                                                                                \
-        add_push(#type, sizeof(struct type));                                        \
+#define PUSH(type) \
+    __attribute__((constructor)) static void add_##type(void) \
+    { \
+        add_push(#type, sizeof(struct type)); \
     }
 #include "contracts.h"
 
@@ -85,22 +85,57 @@ static const struct spec *find_spec(const char *kernel, uint32_t id)
 // ------------------------------------------------------------------------- modules
 
 enum { // of the SPIR-V specification, as far as needed
-    OP_ENTRY_POINT = 15, OP_EXECUTION_MODE = 16, OP_CAPABILITY = 17,
-    OP_TYPE_BOOL = 20, OP_TYPE_INT = 21, OP_TYPE_FLOAT = 22, OP_TYPE_VECTOR = 23,
-    OP_TYPE_ARRAY = 28, OP_TYPE_STRUCT = 30, OP_TYPE_POINTER = 32,
-    OP_CONSTANT_TRUE = 41, OP_CONSTANT_FALSE = 42, OP_CONSTANT = 43,
-    OP_SPEC_CONSTANT_TRUE = 48, OP_SPEC_CONSTANT_FALSE = 49, OP_SPEC_CONSTANT = 50,
-    OP_SPEC_CONSTANT_COMPOSITE = 51, OP_SPEC_CONSTANT_OP = 52,
-    OP_VARIABLE = 59, OP_DECORATE = 71, OP_MEMBER_DECORATE = 72,
-    OP_IADD = 128, OP_ISUB = 130, OP_IMUL = 132, OP_UDIV = 134, OP_UMOD = 137,
-    OP_LOGICAL_OR = 166, OP_LOGICAL_AND = 167, OP_SELECT = 169, OP_IEQUAL = 170, OP_INOTEQUAL = 171,
-    OP_UGREATER = 172, OP_UGREATER_EQUAL = 174, OP_ULESS = 176, OP_ULESS_EQUAL = 178,
-    DECORATION_SPEC_ID = 1, DECORATION_BUILTIN = 11, DECORATION_BINDING = 33,
-    DECORATION_DESCRIPTOR_SET = 34, DECORATION_OFFSET = 35,
-    BUILTIN_WORKGROUP_SIZE = 25, MODE_LOCAL_SIZE = 17, MODEL_COMPUTE = 5,
-    CLASS_WORKGROUP = 4, CLASS_PUSH_CONSTANT = 9,
-    CAPABILITY_SHADER = 1, CAPABILITY_INT64 = 11, CAPABILITY_ADDRESSES = 5347,
-    CAPABILITY_SUBGROUP = 61, CAPABILITY_SUBGROUP_ARITHMETIC = 63, CAPABILITY_SUBGROUP_BALLOT = 64,
+    OP_ENTRY_POINT = 15,
+    OP_EXECUTION_MODE = 16,
+    OP_CAPABILITY = 17,
+    OP_TYPE_BOOL = 20,
+    OP_TYPE_INT = 21,
+    OP_TYPE_FLOAT = 22,
+    OP_TYPE_VECTOR = 23,
+    OP_TYPE_ARRAY = 28,
+    OP_TYPE_STRUCT = 30,
+    OP_TYPE_POINTER = 32,
+    OP_CONSTANT_TRUE = 41,
+    OP_CONSTANT_FALSE = 42,
+    OP_CONSTANT = 43,
+    OP_SPEC_CONSTANT_TRUE = 48,
+    OP_SPEC_CONSTANT_FALSE = 49,
+    OP_SPEC_CONSTANT = 50,
+    OP_SPEC_CONSTANT_COMPOSITE = 51,
+    OP_SPEC_CONSTANT_OP = 52,
+    OP_VARIABLE = 59,
+    OP_DECORATE = 71,
+    OP_MEMBER_DECORATE = 72,
+    OP_IADD = 128,
+    OP_ISUB = 130,
+    OP_IMUL = 132,
+    OP_UDIV = 134,
+    OP_UMOD = 137,
+    OP_LOGICAL_OR = 166,
+    OP_LOGICAL_AND = 167,
+    OP_SELECT = 169,
+    OP_IEQUAL = 170,
+    OP_INOTEQUAL = 171,
+    OP_UGREATER = 172,
+    OP_UGREATER_EQUAL = 174,
+    OP_ULESS = 176,
+    OP_ULESS_EQUAL = 178,
+    DECORATION_SPEC_ID = 1,
+    DECORATION_BUILTIN = 11,
+    DECORATION_BINDING = 33,
+    DECORATION_DESCRIPTOR_SET = 34,
+    DECORATION_OFFSET = 35,
+    BUILTIN_WORKGROUP_SIZE = 25,
+    MODE_LOCAL_SIZE = 17,
+    MODEL_COMPUTE = 5,
+    CLASS_WORKGROUP = 4,
+    CLASS_PUSH_CONSTANT = 9,
+    CAPABILITY_SHADER = 1,
+    CAPABILITY_INT64 = 11,
+    CAPABILITY_ADDRESSES = 5347,
+    CAPABILITY_SUBGROUP = 61,
+    CAPABILITY_SUBGROUP_ARITHMETIC = 63,
+    CAPABILITY_SUBGROUP_BALLOT = 64,
 };
 
 #define NO_SPEC_ID ~0u
@@ -157,7 +192,7 @@ static bool open_module(struct module *m, const struct variant *variant)
 #define KERNEL(name) #name,
 #include "shaders/kernels.def"
     };
-    *m = (struct module){.variant = variant, .kernel = names[variant->kernel], .ok = true};
+    *m = (struct module){ .variant = variant, .kernel = names[variant->kernel], .ok = true };
     m->words = variant->spirv;
     m->end = m->words + *variant->spirv_size / 4;
     if (*variant->spirv_size < 20 || m->words[0] != 0x07230203) {
@@ -168,7 +203,8 @@ static bool open_module(struct module *m, const struct variant *variant)
     m->ids = calloc(m->bound, sizeof *m->ids);
     for (uint32_t i = 0; i < m->bound; i++)
         m->ids[i].spec_id = NO_SPEC_ID;
-    FOR_EACH(m, w) {
+    FOR_EACH(m, w)
+    {
         const uint32_t op = op_of(w), at = result_at(op);
         if (!length_of(w)) {
             complain(m, "an instruction without words");
@@ -182,9 +218,9 @@ static bool open_module(struct module *m, const struct variant *variant)
             m->ids[w[1]].is_workgroup_size = true;
     }
     FOR_EACH(m, w)
-        if (op_of(w) == OP_SPEC_CONSTANT_COMPOSITE && m->ids[w[2]].is_workgroup_size)
-            for (uint32_t i = 3; i < length_of(w); i++)
-                m->ids[w[i]].is_lanes = true;
+    if (op_of(w) == OP_SPEC_CONSTANT_COMPOSITE && m->ids[w[2]].is_workgroup_size)
+        for (uint32_t i = 3; i < length_of(w); i++)
+            m->ids[w[i]].is_lanes = true;
     return true;
 }
 
@@ -234,14 +270,10 @@ static uint32_t size_of(struct module *m, uint32_t id, uint32_t *alignment)
     switch (w ? op_of(w) : 0) {
     case OP_TYPE_BOOL: return 4;
     case OP_TYPE_INT:
-    case OP_TYPE_FLOAT:
-        *alignment = w[2] / 8;
-        return w[2] / 8;
+    case OP_TYPE_FLOAT: *alignment = w[2] / 8; return w[2] / 8;
     case OP_TYPE_VECTOR: return w[3] * size_of(m, w[2], alignment);
     case OP_TYPE_ARRAY: return value_of(m, w[3]) * size_of(m, w[2], alignment);
-    case OP_TYPE_POINTER:
-        *alignment = 8;
-        return 8;
+    case OP_TYPE_POINTER: *alignment = 8; return 8;
     case OP_TYPE_STRUCT:
         for (uint32_t i = 2; i < length_of(w); i++) {
             const uint32_t member = size_of(m, w[i], &inner);
@@ -259,7 +291,8 @@ static uint32_t size_of(struct module *m, uint32_t id, uint32_t *alignment)
 static void check_entry(struct module *m)
 {
     uint32_t entries = 0;
-    FOR_EACH(m, w) {
+    FOR_EACH(m, w)
+    {
         if (op_of(w) != OP_ENTRY_POINT)
             continue;
         entries++;
@@ -276,9 +309,10 @@ static void check_capabilities(struct module *m)
 {
     const uint32_t needs = m->variant->needs;
     bool int64 = false, addresses = false;
-    FOR_EACH(m, w) {
+    FOR_EACH(m, w)
+    {
         if (op_of(w) == OP_DECORATE
-                && (w[2] == DECORATION_BINDING || w[2] == DECORATION_DESCRIPTOR_SET))
+            && (w[2] == DECORATION_BINDING || w[2] == DECORATION_DESCRIPTOR_SET))
             complain(m, "there is a descriptor");
         if (op_of(w) != OP_CAPABILITY)
             continue;
@@ -287,8 +321,8 @@ static void check_capabilities(struct module *m)
         int64 |= w[1] == CAPABILITY_INT64;
         addresses |= w[1] == CAPABILITY_ADDRESSES;
         if (w[1] != CAPABILITY_SHADER && w[1] != CAPABILITY_ADDRESSES
-                && !(w[1] == CAPABILITY_INT64 && needs & NEED_int64)
-                && !(subgroup && needs & NEED_subgroup))
+            && !(w[1] == CAPABILITY_INT64 && needs & NEED_int64)
+            && !(subgroup && needs & NEED_subgroup))
             complain(m, "capability %u, which its needs do not cover", w[1]);
     }
     if (!addresses)
@@ -309,8 +343,8 @@ static void check_specs(struct module *m)
         else if (!spec)
             complain(m, "specialisation constant %u is not in the contract", id->spec_id);
         else if (!id->is_lanes && value_of(m, i) != spec->preset)
-            complain(m, "%s is preset to %08x, in the contract to %08x", spec->name,
-                value_of(m, i), spec->preset);
+            complain(m, "%s is preset to %08x, in the contract to %08x", spec->name, value_of(m, i),
+                spec->preset);
     }
 }
 
@@ -320,8 +354,8 @@ static void check_push(struct module *m)
     const uint32_t *block = NULL;
     char name[64];
     FOR_EACH(m, w)
-        if (op_of(w) == OP_VARIABLE && w[3] == CLASS_PUSH_CONSTANT)
-            block = m->ids[m->ids[w[1]].words[3]].words;
+    if (op_of(w) == OP_VARIABLE && w[3] == CLASS_PUSH_CONSTANT)
+        block = m->ids[m->ids[w[1]].words[3]].words;
     if (!block || length_of(block) != 3) {
         complain(m, "expected push constants of one member");
         return;
@@ -333,9 +367,9 @@ static void check_push(struct module *m)
         uint32_t offset = ~0u;
         at = (at + alignment - 1) / alignment * alignment;
         FOR_EACH(m, w)
-            if (op_of(w) == OP_MEMBER_DECORATE && w[1] == type[1] && w[2] == i - 2
-                    && w[3] == DECORATION_OFFSET)
-                offset = w[4];
+        if (op_of(w) == OP_MEMBER_DECORATE && w[1] == type[1] && w[2] == i - 2
+            && w[3] == DECORATION_OFFSET)
+            offset = w[4];
         if (offset != at)
             complain(m, "member %u of the push constants is at %u, in C at %u", i - 2, offset, at);
         at += size;
@@ -363,8 +397,8 @@ static uint32_t workgroup_size(struct module *m)
     if (found)
         return product;
     FOR_EACH(m, w)
-        if (op_of(w) == OP_EXECUTION_MODE && w[2] == MODE_LOCAL_SIZE)
-            return w[3] * w[4] * w[5];
+    if (op_of(w) == OP_EXECUTION_MODE && w[2] == MODE_LOCAL_SIZE)
+        return w[3] * w[4] * w[5];
     return 0;
 }
 
@@ -373,8 +407,8 @@ static void check_limits(struct module *m)
 {
     uint32_t shared = 0, alignment;
     FOR_EACH(m, w)
-        if (op_of(w) == OP_VARIABLE && w[3] == CLASS_WORKGROUP)
-            shared += size_of(m, m->ids[w[1]].words[3], &alignment);
+    if (op_of(w) == OP_VARIABLE && w[3] == CLASS_WORKGROUP)
+        shared += size_of(m, m->ids[w[1]].words[3], &alignment);
     const uint32_t lanes = workgroup_size(m);
     if (lanes == 0 || lanes % 8 || lanes > 128)
         complain(m, "%u invocations, expected a multiple of 8 up to 128", lanes);

@@ -3,14 +3,20 @@
 #include "tap.h"
 
 static const struct physical machine[] = {
-    {.info = {.name = "NVIDIA GeForce RTX 2080", .type = VKMOE_DEVICE_TYPE_DISCRETE, .usable = true,
-        .memory_size = 8}},
-    {.info = {.name = "llvmpipe (LLVM 15.0.6, 256 bits)", .type = VKMOE_DEVICE_TYPE_CPU, .usable = true,
-        .memory_size = 64}},
-    {.info = {.name = "NVIDIA GeForce RTX 2080", .type = VKMOE_DEVICE_TYPE_DISCRETE, .usable = true,
-        .memory_size = 11}},
-    {.info = {.name = "AMD Radeon 780M", .type = VKMOE_DEVICE_TYPE_INTEGRATED, .reason = "old"},
-        .refusal = VKMOE_ERROR_UNSUPPORTED},
+    { .info = { .name = "NVIDIA GeForce RTX 2080",
+          .type = VKMOE_DEVICE_TYPE_DISCRETE,
+          .usable = true,
+          .memory_size = 8 } },
+    { .info = { .name = "llvmpipe (LLVM 15.0.6, 256 bits)",
+          .type = VKMOE_DEVICE_TYPE_CPU,
+          .usable = true,
+          .memory_size = 64 } },
+    { .info = { .name = "NVIDIA GeForce RTX 2080",
+          .type = VKMOE_DEVICE_TYPE_DISCRETE,
+          .usable = true,
+          .memory_size = 11 } },
+    { .info = { .name = "AMD Radeon 780M", .type = VKMOE_DEVICE_TYPE_INTEGRATED, .reason = "old" },
+        .refusal = VKMOE_ERROR_UNSUPPORTED },
 };
 enum { ALL = sizeof machine / sizeof machine[0], NONE = -1, UNUSABLE = 3 };
 
@@ -19,22 +25,53 @@ static const struct {
     uint32_t count; // of devices that are there
     int expected;
 } cases[] = {
-    {NULL, ALL, 2}, {NULL, 2, 0}, {"0", ALL, 0}, {"1", ALL, 1}, {"2", ALL, 2},
-    {"3", ALL, UNUSABLE}, {"4", ALL, NONE}, {"5", ALL, NONE},
+    { NULL, ALL, 2 },
+    { NULL, 2, 0 },
+    { "0", ALL, 0 },
+    { "1", ALL, 1 },
+    { "2", ALL, 2 },
+    { "3", ALL, UNUSABLE },
+    { "4", ALL, NONE },
+    { "5", ALL, NONE },
     // They are in a name, and no index.
-    {"2", 2, NONE}, {"15", ALL, NONE}, {"256", ALL, NONE}, {"2080", ALL, NONE}, {"780", ALL, NONE},
-    {"15.0.6", ALL, NONE}, {" 2", ALL, NONE}, {" ", ALL, NONE}, {"", ALL, NONE}, {"(", ALL, NONE},
+    { "2", 2, NONE },
+    { "15", ALL, NONE },
+    { "256", ALL, NONE },
+    { "2080", ALL, NONE },
+    { "780", ALL, NONE },
+    { "15.0.6", ALL, NONE },
+    { " 2", ALL, NONE },
+    { " ", ALL, NONE },
+    { "", ALL, NONE },
+    { "(", ALL, NONE },
     // No way to write an index.
-    {"00", ALL, NONE}, {"01", ALL, NONE}, {"+1", ALL, NONE}, {"-1", ALL, NONE}, {" 1", ALL, NONE},
-    {"1 ", ALL, NONE}, {"1\n", ALL, NONE}, {"1.0", ALL, NONE}, {"0x1", ALL, NONE},
-    {"1e0", ALL, NONE},
+    { "00", ALL, NONE },
+    { "01", ALL, NONE },
+    { "+1", ALL, NONE },
+    { "-1", ALL, NONE },
+    { " 1", ALL, NONE },
+    { "1 ", ALL, NONE },
+    { "1\n", ALL, NONE },
+    { "1.0", ALL, NONE },
+    { "0x1", ALL, NONE },
+    { "1e0", ALL, NONE },
     // 2^32 and 2^64 and a device more.
-    {"4294967296", ALL, NONE}, {"4294967297", ALL, NONE}, {"18446744073709551616", ALL, NONE},
-    {"18446744073709551617", ALL, NONE}, {"99999999999999999999999999999999", ALL, NONE},
+    { "4294967296", ALL, NONE },
+    { "4294967297", ALL, NONE },
+    { "18446744073709551616", ALL, NONE },
+    { "18446744073709551617", ALL, NONE },
+    { "99999999999999999999999999999999", ALL, NONE },
     // Parts of names; of those that match, the best.
-    {"RTX 2080", ALL, 2}, {"rtx", 2, 0}, {"m 15.0", ALL, 1}, {"780m", ALL, UNUSABLE},
-    {"e", ALL, 2}, {"llvm", ALL, 1}, {"RTX 2081", ALL, NONE}, {"\xc3\xbc", ALL, NONE},
-    {"0", 0, NONE}, {NULL, 0, NONE},
+    { "RTX 2080", ALL, 2 },
+    { "rtx", 2, 0 },
+    { "m 15.0", ALL, 1 },
+    { "780m", ALL, UNUSABLE },
+    { "e", ALL, 2 },
+    { "llvm", ALL, 1 },
+    { "RTX 2081", ALL, NONE },
+    { "\xc3\xbc", ALL, NONE },
+    { "0", 0, NONE },
+    { NULL, 0, NONE },
 };
 
 struct lines {
@@ -52,14 +89,15 @@ static void keep(void *user, enum vkmoe_log_level level, const char *line)
 
 static bool check(size_t i)
 {
-    struct lines lines = {0};
-    const struct vkmoe_log log = {.write = keep, .user = &lines};
+    struct lines lines = { 0 };
+    const struct vkmoe_log log = { .write = keep, .user = &lines };
     const struct physical *out = NULL;
     const enum vkmoe_status status =
         vkmoe_physical_choose(&log, machine, cases[i].count, cases[i].select, &out);
     const int expected = cases[i].expected;
     const enum vkmoe_status wanted = expected == NONE ? VKMOE_ERROR_NOT_FOUND
-        : machine[expected].info.usable ? VKMOE_OK : VKMOE_ERROR_UNSUPPORTED;
+        : machine[expected].info.usable               ? VKMOE_OK
+                                                      : VKMOE_ERROR_UNSUPPORTED;
     char range[64];
     snprintf(range, sizeof range, "expected part of a name, or 0 to %u", cases[i].count - 1);
     bool ok = status == wanted && lines.count == (wanted != VKMOE_OK)

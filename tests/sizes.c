@@ -91,8 +91,8 @@ static void destroy_layer(void *user)
 
 static bool check_layer(vkmoe_device *device, const struct vkmoe_moe_params *params)
 {
-    struct layer_subject s = {.device = device, .params = params};
-    return check(device, &(struct maker){make_layer, layer_size, destroy_layer, &s});
+    struct layer_subject s = { .device = device, .params = params };
+    return check(device, &(struct maker){ make_layer, layer_size, destroy_layer, &s });
 }
 
 // Of matrices that are alone in their allocations: these whole, and the books to the byte.
@@ -102,13 +102,18 @@ static bool check_large_layer(vkmoe_device *device)
     float *zeros = calloc(hidden * inner, sizeof *zeros);
     if (!zeros)
         return false;
-    const struct vkmoe_view views[3] = {{.data = zeros}, {.data = zeros}, {.data = zeros}};
+    const struct vkmoe_view views[3] = { { .data = zeros }, { .data = zeros }, { .data = zeros } };
     const struct vkmoe_moe_params params = {
-        .hidden = (uint32_t)hidden, .inner = (uint32_t)inner, .experts = 3,
-        .experts_per_token = 1, .router.weight.data = zeros, .up = views, .down = views,
+        .hidden = (uint32_t)hidden,
+        .inner = (uint32_t)inner,
+        .experts = 3,
+        .experts_per_token = 1,
+        .router.weight.data = zeros,
+        .up = views,
+        .down = views,
         .down_bias.data = zeros,
     };
-    struct layer_subject s = {.device = device, .params = &params};
+    struct layer_subject s = { .device = device, .params = &params };
     bool ok = check_layer(device, &params) && make_layer(&s);
     // All but the padding of rows and columns to whole tiles: six of 16 MiB and a little.
     const uint64_t least = 6 * hidden * inner * sizeof *zeros, size = layer_size(&s);
@@ -132,8 +137,8 @@ struct attention_subject {
 static bool make_attention(void *user)
 {
     struct attention_subject *s = user;
-    return is_ok(vkmoe_attention_create(s->device, s->params, &s->attention),
-        "vkmoe_attention_create");
+    return is_ok(
+        vkmoe_attention_create(s->device, s->params, &s->attention), "vkmoe_attention_create");
 }
 
 static uint64_t attention_size(const void *user)
@@ -148,8 +153,8 @@ static void destroy_attention(void *user)
 
 static bool check_attention(vkmoe_device *device, const struct vkmoe_attention_params *params)
 {
-    struct attention_subject s = {.device = device, .params = params};
-    return check(device, &(struct maker){make_attention, attention_size, destroy_attention, &s});
+    struct attention_subject s = { .device = device, .params = params };
+    return check(device, &(struct maker){ make_attention, attention_size, destroy_attention, &s });
 }
 
 // ------------------------------------------------------------------------------- caches
@@ -180,15 +185,23 @@ static const struct {
     const char *name;
     struct vkmoe_cache_params params;
 } caches[] = {
-    {"small", {.kv_heads = 1, .head_size = 1, .sequences = 1, .capacity = 1}},
-    {"odd", {.kv_heads = 3, .head_size = 7, .sequences = 5, .capacity = 11,
-        .dtype = VKMOE_DTYPE_F16}},
-    {"blocks", {.kv_heads = 2, .head_size = 64, .sequences = 2, .capacity = 1000,
-        .block = 32}},
-    {"just-shared", {.kv_heads = 8, .head_size = 64, .sequences = 1, .capacity = 8191}},
-    {"alone", {.kv_heads = 8, .head_size = 64, .sequences = 1, .capacity = 8192}},
-    {"large", {.kv_heads = 8, .head_size = 128, .sequences = 2, .capacity = 9000,
-        .dtype = VKMOE_DTYPE_F16, .block = 8}},
+    { "small", { .kv_heads = 1, .head_size = 1, .sequences = 1, .capacity = 1 } },
+    { "odd",
+        { .kv_heads = 3,
+            .head_size = 7,
+            .sequences = 5,
+            .capacity = 11,
+            .dtype = VKMOE_DTYPE_F16 } },
+    { "blocks", { .kv_heads = 2, .head_size = 64, .sequences = 2, .capacity = 1000, .block = 32 } },
+    { "just-shared", { .kv_heads = 8, .head_size = 64, .sequences = 1, .capacity = 8191 } },
+    { "alone", { .kv_heads = 8, .head_size = 64, .sequences = 1, .capacity = 8192 } },
+    { "large",
+        { .kv_heads = 8,
+            .head_size = 128,
+            .sequences = 2,
+            .capacity = 9000,
+            .dtype = VKMOE_DTYPE_F16,
+            .block = 8 } },
 };
 
 // ----------------------------------------------------------------------------- networks
@@ -203,8 +216,8 @@ struct network_subject {
 static bool make_network(void *user)
 {
     struct network_subject *s = user;
-    return is_ok(vkmoe_model_create(s->device, s->model, &s->params, &s->network),
-        "vkmoe_model_create");
+    return is_ok(
+        vkmoe_model_create(s->device, s->model, &s->params, &s->network), "vkmoe_model_create");
 }
 
 static uint64_t network_size(const void *user)
@@ -222,11 +235,11 @@ static bool check_network(vkmoe_device *device, const char *family, uint64_t see
     struct whole_checkpoint checkpoint;
     struct network_subject s = {
         .device = device,
-        .params = {.sequences = 2, .capacity = 40, .chunk = 24, .encoder_capacity = 20},
+        .params = { .sequences = 2, .capacity = 40, .chunk = 24, .encoder_capacity = 20 },
     };
     bool ok = whole_checkpoint_write(family, seed, &checkpoint)
         && is_ok(vkmoe_checkpoint_open(checkpoint.path, NULL, &s.model), "vkmoe_checkpoint_open")
-        && check(device, &(struct maker){make_network, network_size, destroy_network, &s});
+        && check(device, &(struct maker){ make_network, network_size, destroy_network, &s });
     vkmoe_checkpoint_destroy(&s.model);
     whole_checkpoint_finish(&checkpoint);
     return ok;
@@ -271,9 +284,9 @@ static bool test_attention(vkmoe_device *device, const void *user, uint64_t seed
 static bool test_cache(vkmoe_device *device, const void *user, uint64_t seed)
 {
     (void)seed;
-    struct cache_subject s = {.device = device,
-        .params = *(const struct vkmoe_cache_params *)user};
-    return check(device, &(struct maker){make_cache, cache_size, destroy_cache, &s});
+    struct cache_subject s = { .device = device,
+        .params = *(const struct vkmoe_cache_params *)user };
+    return check(device, &(struct maker){ make_cache, cache_size, destroy_cache, &s });
 }
 
 static bool test_network(vkmoe_device *device, const void *user, uint64_t seed)
@@ -291,8 +304,7 @@ static void check_all(struct tap *tap, vkmoe_device *device)
         if (!(c->has & ATTENTION_SLOW))
             run(tap, "attention", c->name, test_attention, device, c);
     for (size_t i = 0; i < sizeof caches / sizeof *caches; i++)
-        run(tap, "cache", caches[i].name, test_cache, device,
-            &caches[i].params);
+        run(tap, "cache", caches[i].name, test_cache, device, &caches[i].params);
     for (uint32_t i = 0; whole_checkpoint_family(i); i++)
         run(tap, "network", whole_checkpoint_family(i), test_network, device,
             whole_checkpoint_family(i));

@@ -21,8 +21,11 @@ static const struct {
     const char *text;
     int type;
 } more_pieces[] = {
-    {"[INST]", CONTROL}, {"[/INST]", CONTROL}, {"[INST", CONTROL}, {"<ud>", USER_DEFINED},
-    {"[A B]", CONTROL},
+    { "[INST]", CONTROL },
+    { "[/INST]", CONTROL },
+    { "[INST", CONTROL },
+    { "<ud>", USER_DEFINED },
+    { "[A B]", CONTROL },
 };
 
 static bool write_model(const char *name)
@@ -32,8 +35,8 @@ static bool write_model(const char *name)
     for (size_t i = 0; data && i < sizeof more_pieces / sizeof *more_pieces; i++) {
         // ModelProto.pieces (1): { piece (1), score (2): 0, type (3) }
         const int length = (int)strlen(more_pieces[i].text);
-        size += (size_t)sprintf(data + size, "\x0a%c\x0a%c%s\x15", length + 9, length,
-            more_pieces[i].text);
+        size += (size_t)sprintf(
+            data + size, "\x0a%c\x0a%c%s\x15", length + 9, length, more_pieces[i].text);
         memcpy(data + size, "\0\0\0\0\x18", 5);
         data[size + 5] = (char)more_pieces[i].type;
         size += 6;
@@ -54,8 +57,8 @@ static bool write_text(const char *name, const char *text)
     return !text || tools_write(name, text, strlen(text));
 }
 
-static bool open_with(struct cli_tokenizer *t, const char *config, const char *added,
-    const char *map)
+static bool open_with(
+    struct cli_tokenizer *t, const char *config, const char *added, const char *map)
 {
     return write_text(CONFIG, config) && write_text(ADDED, added) && write_text(MAP, map)
         && cli_tokenizer_init(t, tools_directory, VOCABULARY, false) == 0;
@@ -64,8 +67,10 @@ static bool open_with(struct cli_tokenizer *t, const char *config, const char *a
 // ------------------------------------------------------------------------------ encoding
 
 #define DECODER(entries) "{\"added_tokens_decoder\":{" entries "}}"
-#define STRIPS DECODER("\"340\":{\"content\":\"<l>\",\"lstrip\":true,\"special\":true}," \
-    "\"341\":{\"content\":\"<r>\",\"rstrip\":true},\"343\":{\"content\":\"<x>\",\"single_word\":true}")
+#define STRIPS \
+    DECODER("\"340\":{\"content\":\"<l>\",\"lstrip\":true,\"special\":true}," \
+            "\"341\":{\"content\":\"<r>\",\"rstrip\":true}," \
+            "\"343\":{\"content\":\"<x>\",\"single_word\":true}")
 #define LEGACY_OFF "{\"legacy\":false}"
 #define T5 "{\"tokenizer_class\":\"T5Tokenizer\"}"
 #define AB "{\"<|a|>\":340,\"<|a|>b\":341,\"<|b|>\":439}"
@@ -77,102 +82,113 @@ static const struct encode_case {
     const char *printed;        // NULL: the text
     bool plain;
 } encode_cases[] = {
-    {"control", NULL, NULL, NULL, "w[INST]w", {1, BLANK, W, INST, BLANK, W}, 6},
-    {"mixtral", NULL, NULL, NULL, "<s>[INST] w [/INST]",
-        {1, INST, BLANK, BLANK, W, BLANK, END_INST}, 7},
-    {"control-alone", NULL, NULL, NULL, "[INST]", {1, INST}, 2},
-    {"control-in-a-row", NULL, NULL, NULL, "[INST][/INST][INST]", {1, INST, END_INST, INST}, 4},
-    {"blank-between", NULL, NULL, NULL, "[INST] [INST]", {1, INST, BLANK, BLANK, INST}, 5},
-    {"prefix-of-another", NULL, NULL, NULL, "[INSTw", {1, INST_CUT, BLANK, W}, 4},
-    {"prefix-alone", NULL, NULL, NULL, "[INST", {1, INST_CUT}, 2},
-    {"cut-off", NULL, NULL, NULL, "[INS", {0}, 0},
-    {"other-case", NULL, NULL, NULL, "[inst]", {0}, 0},
-    {"with-a-blank", NULL, NULL, NULL, "w[A B]", {1, BLANK, W, SPACED}, 4},
-    {"begin-typed", NULL, NULL, NULL, "<s>w", {1, BLANK, W}, 3},
-    {"begin-typed-twice", NULL, NULL, NULL, "<s><s>w", {1, 1, BLANK, W}, 4},
-    {"begin-in-the-middle", NULL, NULL, NULL, "w<s>", {1, BLANK, W, 1}, 4},
-    {"end-typed", NULL, NULL, NULL, "w</s>", {1, BLANK, W, 2}, 4},
-    {"unknown-typed", NULL, NULL, NULL, "<unk>w", {1, 0, BLANK, W}, 4},
-    {"byte-typed", NULL, NULL, NULL, "<0x41>", {0}, 0},
-    {"user-defined", NULL, NULL, NULL, "w<ud>w", {1, BLANK, W, USER, W}, 5},
-    {"plain", NULL, NULL, NULL, "<s>[INST]w</s>[A B]", {0}, 0, NULL, true},
-    {"plain-added", NULL, AB, NULL, "<|a|>b", {0}, 0, NULL, true},
-    {"plain-user-defined", NULL, NULL, NULL, "w<ud>w", {1, BLANK, W, USER, W}, 5, NULL, true},
-    {"added", NULL, AB, NULL, "w<|a|>w", {1, BLANK, W, 340, BLANK, W}, 6},
-    {"added-longest", NULL, AB, NULL, "w<|a|>b", {1, BLANK, W, 341}, 4},
-    {"added-last-id", NULL, AB, NULL, "<|a|><|b|>", {1, 340, 439}, 3},
-    {"added-beside-decoder", DECODER("\"340\":{\"content\":\"<|c|>\"}"), "{\"<|d|>\":350}", NULL,
-        "<|c|><|d|>", {1, 340, 350}, 3},
-    {"decoder-wins", DECODER("\"340\":{\"content\":\"<|c|>\"}"), "{\"<|c|>\":350}", NULL,
-        "<|c|>", {1, 340}, 2},
-    {"added-pieces", NULL, "{\"<s>\":1,\"[INST]\":330}", NULL, "[INST]", {1, INST}, 2},
-    {"added-renames-a-piece", NULL, "{\"<|new|>\":330}", NULL, "<|new|>[INST]", {1, INST, INST}, 3,
-        "<|new|><|new|>"},
-    {"added-word", NULL, "{\"w\":340}", NULL, "owo", {1, BLANK, O, 340, BLANK, O}, 6},
-    {"added-no-ascii", NULL, "{\"<\\uff5cw\\uff5c>\":340,\"\\u2581\":341}", NULL,
-        "\u00e9<\uff5cw\uff5c>", {1, BLANK, BYTE + 0xc3, BYTE + 0xa9, 340}, 5},
-    {"byte-order-mark", NULL, "\xef\xbb\xbf{\"<|a|>\":340}", NULL, "<|a|>", {1, 340}, 2},
-    {"twice-the-same", NULL, "{\"<|a|>\":340,\"<|a|>\":340}", NULL, "<|a|>", {1, 340}, 2},
-    {"empty-names", DECODER("\"340\":{\"content\":\"\"}"), "{\"\":341}", NULL, "w", {1, BLANK, W}, 3},
-    {"nulls", "{\"added_tokens_decoder\":null,\"extra_ids\":null,\"legacy\":null,"
-        "\"additional_special_tokens\":null,\"pad_token\":null}", NULL, "{\"sep_token\":null}",
-        "[INST]w", {1, INST, BLANK, W}, 4},
-    {"far-but-unused", NULL, "{\"<|far|>\":440,\"<|farther|>\":1e15}", NULL, "w", {1, BLANK, W}, 3},
+    { "control", NULL, NULL, NULL, "w[INST]w", { 1, BLANK, W, INST, BLANK, W }, 6 },
+    { "mixtral", NULL, NULL, NULL, "<s>[INST] w [/INST]",
+        { 1, INST, BLANK, BLANK, W, BLANK, END_INST }, 7 },
+    { "control-alone", NULL, NULL, NULL, "[INST]", { 1, INST }, 2 },
+    { "control-in-a-row", NULL, NULL, NULL, "[INST][/INST][INST]", { 1, INST, END_INST, INST }, 4 },
+    { "blank-between", NULL, NULL, NULL, "[INST] [INST]", { 1, INST, BLANK, BLANK, INST }, 5 },
+    { "prefix-of-another", NULL, NULL, NULL, "[INSTw", { 1, INST_CUT, BLANK, W }, 4 },
+    { "prefix-alone", NULL, NULL, NULL, "[INST", { 1, INST_CUT }, 2 },
+    { "cut-off", NULL, NULL, NULL, "[INS", { 0 }, 0 },
+    { "other-case", NULL, NULL, NULL, "[inst]", { 0 }, 0 },
+    { "with-a-blank", NULL, NULL, NULL, "w[A B]", { 1, BLANK, W, SPACED }, 4 },
+    { "begin-typed", NULL, NULL, NULL, "<s>w", { 1, BLANK, W }, 3 },
+    { "begin-typed-twice", NULL, NULL, NULL, "<s><s>w", { 1, 1, BLANK, W }, 4 },
+    { "begin-in-the-middle", NULL, NULL, NULL, "w<s>", { 1, BLANK, W, 1 }, 4 },
+    { "end-typed", NULL, NULL, NULL, "w</s>", { 1, BLANK, W, 2 }, 4 },
+    { "unknown-typed", NULL, NULL, NULL, "<unk>w", { 1, 0, BLANK, W }, 4 },
+    { "byte-typed", NULL, NULL, NULL, "<0x41>", { 0 }, 0 },
+    { "user-defined", NULL, NULL, NULL, "w<ud>w", { 1, BLANK, W, USER, W }, 5 },
+    { "plain", NULL, NULL, NULL, "<s>[INST]w</s>[A B]", { 0 }, 0, NULL, true },
+    { "plain-added", NULL, AB, NULL, "<|a|>b", { 0 }, 0, NULL, true },
+    { "plain-user-defined", NULL, NULL, NULL, "w<ud>w", { 1, BLANK, W, USER, W }, 5, NULL, true },
+    { "added", NULL, AB, NULL, "w<|a|>w", { 1, BLANK, W, 340, BLANK, W }, 6 },
+    { "added-longest", NULL, AB, NULL, "w<|a|>b", { 1, BLANK, W, 341 }, 4 },
+    { "added-last-id", NULL, AB, NULL, "<|a|><|b|>", { 1, 340, 439 }, 3 },
+    { "added-beside-decoder", DECODER("\"340\":{\"content\":\"<|c|>\"}"), "{\"<|d|>\":350}", NULL,
+        "<|c|><|d|>", { 1, 340, 350 }, 3 },
+    { "decoder-wins", DECODER("\"340\":{\"content\":\"<|c|>\"}"), "{\"<|c|>\":350}", NULL, "<|c|>",
+        { 1, 340 }, 2 },
+    { "added-pieces", NULL, "{\"<s>\":1,\"[INST]\":330}", NULL, "[INST]", { 1, INST }, 2 },
+    { "added-renames-a-piece", NULL, "{\"<|new|>\":330}", NULL, "<|new|>[INST]", { 1, INST, INST },
+        3, "<|new|><|new|>" },
+    { "added-word", NULL, "{\"w\":340}", NULL, "owo", { 1, BLANK, O, 340, BLANK, O }, 6 },
+    { "added-no-ascii", NULL, "{\"<\\uff5cw\\uff5c>\":340,\"\\u2581\":341}", NULL,
+        "\u00e9<\uff5cw\uff5c>", { 1, BLANK, BYTE + 0xc3, BYTE + 0xa9, 340 }, 5 },
+    { "byte-order-mark", NULL, "\xef\xbb\xbf{\"<|a|>\":340}", NULL, "<|a|>", { 1, 340 }, 2 },
+    { "twice-the-same", NULL, "{\"<|a|>\":340,\"<|a|>\":340}", NULL, "<|a|>", { 1, 340 }, 2 },
+    { "empty-names", DECODER("\"340\":{\"content\":\"\"}"), "{\"\":341}", NULL, "w",
+        { 1, BLANK, W }, 3 },
+    { "nulls",
+        "{\"added_tokens_decoder\":null,\"extra_ids\":null,\"legacy\":null,"
+        "\"additional_special_tokens\":null,\"pad_token\":null}",
+        NULL, "{\"sep_token\":null}", "[INST]w", { 1, INST, BLANK, W }, 4 },
+    { "far-but-unused", NULL, "{\"<|far|>\":440,\"<|farther|>\":1e15}", NULL, "w", { 1, BLANK, W },
+        3 },
     // flags
-    {"lstrip", STRIPS, NULL, NULL, "w <l> w", {1, BLANK, W, 340, BLANK, BLANK, W}, 7, "w<l> w"},
-    {"rstrip", STRIPS, NULL, NULL, "w <r> \u3000\n w", {1, BLANK, W, BLANK, 341, BLANK, W}, 7,
-        "w <r> w"},
-    {"strip-all", STRIPS, NULL, NULL, "<r>  <l>", {1, 341, 340}, 3, "<r><l>"},
-    {"single-word", STRIPS, NULL, NULL, "w <x> w", {1, BLANK, W, BLANK, 343, BLANK, BLANK, W}, 8},
-    {"single-word-at-ends", STRIPS, NULL, NULL, "<x>", {1, 343}, 2},
-    {"no-single-word", STRIPS, NULL, NULL, "w<x>w", {0}, 0},
-    {"no-single-word-before", STRIPS, NULL, NULL, "<x>\u00e9", {0}, 0},
-    {"flags-of-the-map", NULL, AB, "{\"sep_token\":{\"content\":\"<|a|>\",\"rstrip\":true}}",
-        "<|a|> w", {1, 340, BLANK, W}, 4},
+    { "lstrip", STRIPS, NULL, NULL, "w <l> w", { 1, BLANK, W, 340, BLANK, BLANK, W }, 7, "w<l> w" },
+    { "rstrip", STRIPS, NULL, NULL, "w <r> \u3000\n w", { 1, BLANK, W, BLANK, 341, BLANK, W }, 7,
+        "w <r> w" },
+    { "strip-all", STRIPS, NULL, NULL, "<r>  <l>", { 1, 341, 340 }, 3, "<r><l>" },
+    { "single-word", STRIPS, NULL, NULL, "w <x> w", { 1, BLANK, W, BLANK, 343, BLANK, BLANK, W },
+        8 },
+    { "single-word-at-ends", STRIPS, NULL, NULL, "<x>", { 1, 343 }, 2 },
+    { "no-single-word", STRIPS, NULL, NULL, "w<x>w", { 0 }, 0 },
+    { "no-single-word-before", STRIPS, NULL, NULL, "<x>\u00e9", { 0 }, 0 },
+    { "flags-of-the-map", NULL, AB, "{\"sep_token\":{\"content\":\"<|a|>\",\"rstrip\":true}}",
+        "<|a|> w", { 1, 340, BLANK, W }, 4 },
     // what follows a special token
-    {"new-behind", LEGACY_OFF, NULL, NULL, "w[INST]w", {1, BLANK, W, INST, W}, 5},
-    {"new-blank-behind", LEGACY_OFF, NULL, NULL, "[INST] w", {1, INST, BLANK, W}, 4},
-    {"new-first", LEGACY_OFF, NULL, NULL, "[INST]w w", {1, INST, W, BLANK, W}, 5},
-    {"new-begin-typed", LEGACY_OFF, NULL, NULL, "<s>w", {1, W}, 2},
-    {"new-text-alone", LEGACY_OFF, NULL, NULL, " w", {1, BLANK, BLANK, W}, 4},
-    {"no-prefix", "{\"legacy\":false,\"add_prefix_space\":false}", NULL, NULL, "w", {1, W}, 2},
-    {"no-prefix-blank", "{\"legacy\":false,\"add_prefix_space\":false}", NULL, NULL, " w[INST] w",
-        {1, BLANK, W, INST, BLANK, W}, 6},
+    { "new-behind", LEGACY_OFF, NULL, NULL, "w[INST]w", { 1, BLANK, W, INST, W }, 5 },
+    { "new-blank-behind", LEGACY_OFF, NULL, NULL, "[INST] w", { 1, INST, BLANK, W }, 4 },
+    { "new-first", LEGACY_OFF, NULL, NULL, "[INST]w w", { 1, INST, W, BLANK, W }, 5 },
+    { "new-begin-typed", LEGACY_OFF, NULL, NULL, "<s>w", { 1, W }, 2 },
+    { "new-text-alone", LEGACY_OFF, NULL, NULL, " w", { 1, BLANK, BLANK, W }, 4 },
+    { "no-prefix", "{\"legacy\":false,\"add_prefix_space\":false}", NULL, NULL, "w", { 1, W }, 2 },
+    { "no-prefix-blank", "{\"legacy\":false,\"add_prefix_space\":false}", NULL, NULL, " w[INST] w",
+        { 1, BLANK, W, INST, BLANK, W }, 6 },
     // named without an id: a piece's, or the next
-    {"named", NULL, NULL, "{\"additional_special_tokens\":[\"<|q|>\",\"[INST]\",{\"content\":\"<|p|>\"}],"
-        "\"pad_token\":\"<pad>\"}", "<|q|><pad>[INST]<|p|>", {1, 336, 335, INST, 337}, 5},
-    {"named-behind-added", "{\"additional_special_tokens\":[\"<|q|>\",\"<|a|>\",\"<|q|>\"]}",
-        "{\"<|a|>\":340}", NULL, "<|a|><|q|>", {1, 340, 341}, 3},
-    {"named-extra", "{\"extra_special_tokens\":{\"image_token\":\"<image>\"}}", NULL, NULL,
-        "<image>", {1, 335}, 2},
+    { "named", NULL, NULL,
+        "{\"additional_special_tokens\":[\"<|q|>\",\"[INST]\",{\"content\":\"<|p|>\"}],"
+        "\"pad_token\":\"<pad>\"}",
+        "<|q|><pad>[INST]<|p|>", { 1, 336, 335, INST, 337 }, 5 },
+    { "named-behind-added", "{\"additional_special_tokens\":[\"<|q|>\",\"<|a|>\",\"<|q|>\"]}",
+        "{\"<|a|>\":340}", NULL, "<|a|><|q|>", { 1, 340, 341 }, 3 },
+    { "named-extra", "{\"extra_special_tokens\":{\"image_token\":\"<image>\"}}", NULL, NULL,
+        "<image>", { 1, 335 }, 2 },
     // ends
-    {"begin-named", "{\"bos_token\":\"[INST]\"}", NULL, NULL, "w", {INST, BLANK, W}, 3},
-    {"begin-named-typed", "{\"bos_token\":{\"content\":\"<|a|>\"}}", AB, NULL, "<|a|>w",
-        {340, BLANK, W}, 3},
-    {"begin-in-the-map", NULL, NULL, "{\"bos_token\":\"[INST]\"}", "w", {INST, BLANK, W}, 3},
-    {"begin-null", "{\"bos_token\":null}", NULL, NULL, "w", {BLANK, W}, 2},
-    {"begin-too-far", "{\"bos_token\":\"<|far|>\"}", "{\"<|far|>\":440}", NULL, "w", {1, BLANK, W}, 3},
-    {"end-named", "{\"add_eos_token\":true,\"eos_token\":\"<|a|>\"}", AB, NULL, "w",
-        {1, BLANK, W, 340}, 4},
-    {"end-typed-once", "{\"add_eos_token\":true}", NULL, NULL, "w</s>", {1, BLANK, W, 2}, 4},
-    {"nothing", NULL, NULL, NULL, "", {1}, 1},
-    {"nothing-at-all", "{\"add_bos_token\":false}", NULL, NULL, "", {0}, 0},
+    { "begin-named", "{\"bos_token\":\"[INST]\"}", NULL, NULL, "w", { INST, BLANK, W }, 3 },
+    { "begin-named-typed", "{\"bos_token\":{\"content\":\"<|a|>\"}}", AB, NULL, "<|a|>w",
+        { 340, BLANK, W }, 3 },
+    { "begin-in-the-map", NULL, NULL, "{\"bos_token\":\"[INST]\"}", "w", { INST, BLANK, W }, 3 },
+    { "begin-null", "{\"bos_token\":null}", NULL, NULL, "w", { BLANK, W }, 2 },
+    { "begin-too-far", "{\"bos_token\":\"<|far|>\"}", "{\"<|far|>\":440}", NULL, "w",
+        { 1, BLANK, W }, 3 },
+    { "end-named", "{\"add_eos_token\":true,\"eos_token\":\"<|a|>\"}", AB, NULL, "w",
+        { 1, BLANK, W, 340 }, 4 },
+    { "end-typed-once", "{\"add_eos_token\":true}", NULL, NULL, "w</s>", { 1, BLANK, W, 2 }, 4 },
+    { "nothing", NULL, NULL, NULL, "", { 1 }, 1 },
+    { "nothing-at-all", "{\"add_bos_token\":false}", NULL, NULL, "", { 0 }, 0 },
     // T5's sentinels: 100 behind the pieces, the first as the last
-    {"t5", T5, NULL, NULL, "w <extra_id_0> w", {BLANK, W, 434, BLANK, W, 2}, 6, "w<extra_id_0> w"},
-    {"t5-last", T5, NULL, NULL, "<extra_id_99><extra_id_9>", {335, 425, 2}, 3},
-    {"t5-no-more", T5, NULL, NULL, "<extra_id_100>", {0}, 0},
-    {"t5-two", "{\"tokenizer_class\":\"T5TokenizerFast\",\"extra_ids\":2}", NULL, NULL,
-        "<extra_id_0><extra_id_1>", {336, 335, 2}, 3},
-    {"t5-none", "{\"tokenizer_class\":\"T5Tokenizer\",\"extra_ids\":0}", NULL, NULL,
-        "<extra_id_0>", {0}, 0},
-    {"t5-listed", "{\"tokenizer_class\":\"T5Tokenizer\",\"extra_ids\":100,"
-        "\"additional_special_tokens\":[\"<extra_id_0>\",\"<extra_id_1>\"]}", NULL, NULL,
-        "<extra_id_1>", {433, 2}, 2},
-    {"t5-decoder", "{\"tokenizer_class\":\"T5Tokenizer\",\"added_tokens_decoder\":{"
-        "\"400\":{\"content\":\"<extra_id_0>\"}}}", NULL, NULL, "<extra_id_0>", {400, 2}, 2},
-    {"t5-end-typed", T5, NULL, NULL, "w</s>", {BLANK, W, 2}, 3},
-    {"t5-nothing", T5, NULL, NULL, "", {2}, 1, ""},
-    {"no-t5", NULL, NULL, NULL, "<extra_id_0>", {0}, 0},
+    { "t5", T5, NULL, NULL, "w <extra_id_0> w", { BLANK, W, 434, BLANK, W, 2 }, 6,
+        "w<extra_id_0> w" },
+    { "t5-last", T5, NULL, NULL, "<extra_id_99><extra_id_9>", { 335, 425, 2 }, 3 },
+    { "t5-no-more", T5, NULL, NULL, "<extra_id_100>", { 0 }, 0 },
+    { "t5-two", "{\"tokenizer_class\":\"T5TokenizerFast\",\"extra_ids\":2}", NULL, NULL,
+        "<extra_id_0><extra_id_1>", { 336, 335, 2 }, 3 },
+    { "t5-none", "{\"tokenizer_class\":\"T5Tokenizer\",\"extra_ids\":0}", NULL, NULL,
+        "<extra_id_0>", { 0 }, 0 },
+    { "t5-listed",
+        "{\"tokenizer_class\":\"T5Tokenizer\",\"extra_ids\":100,"
+        "\"additional_special_tokens\":[\"<extra_id_0>\",\"<extra_id_1>\"]}",
+        NULL, NULL, "<extra_id_1>", { 433, 2 }, 2 },
+    { "t5-decoder",
+        "{\"tokenizer_class\":\"T5Tokenizer\",\"added_tokens_decoder\":{"
+        "\"400\":{\"content\":\"<extra_id_0>\"}}}",
+        NULL, NULL, "<extra_id_0>", { 400, 2 }, 2 },
+    { "t5-end-typed", T5, NULL, NULL, "w</s>", { BLANK, W, 2 }, 3 },
+    { "t5-nothing", T5, NULL, NULL, "", { 2 }, 1, "" },
+    { "no-t5", NULL, NULL, NULL, "<extra_id_0>", { 0 }, 0 },
 };
 
 // What comes out if the tokens come `step` at a time, behind the first `step`.
@@ -204,7 +220,7 @@ static bool check_encode(const struct encode_case *c)
         if (c->count && (i >= c->count || tokens[i] != c->tokens[i]))
             tap_note("[%u] is %u, expected %u", i, tokens[i], i < c->count ? c->tokens[i] : 0);
         CHECK(c->count ? i < c->count && tokens[i] == c->tokens[i]
-            : ours || (tokens[i] >= BYTE && tokens[i] < PIECES));
+                       : ours || (tokens[i] >= BYTE && tokens[i] < PIECES));
     }
     CHECK(!c->count || count == c->count);
     for (uint32_t step = 1; step <= 4; step++)
@@ -226,15 +242,15 @@ static bool test_output(void)
         uint32_t tokens[8], count;
         const char *text;
     } cases[] = {
-        {NULL, {BLANK, W, 330, BLANK, O, 331}, 6, "w[INST]o[/INST]"},
-        {LEGACY_OFF, {BLANK, W, 330, BLANK, O, 331}, 6, "w[INST] o[/INST]"},
-        {NULL, {1, 1, W}, 3, "<s><s>w"},
-        {NULL, {BYTE + 0xe2, 330, BYTE + 0x82}, 3, "\ufffd[INST]\ufffd"},
-        {NULL, {W, 339, 439, W, 440}, 5, "w<unk><unk>w<unk>"}, // ids without a name
-        {T5, {434, BLANK, W, BLANK, O, 433, BLANK, W}, 8, "<extra_id_0> w o<extra_id_1> w"},
-        {T5, {0, 439, 335}, 3, "<unk><unk><extra_id_99>"},
+        { NULL, { BLANK, W, 330, BLANK, O, 331 }, 6, "w[INST]o[/INST]" },
+        { LEGACY_OFF, { BLANK, W, 330, BLANK, O, 331 }, 6, "w[INST] o[/INST]" },
+        { NULL, { 1, 1, W }, 3, "<s><s>w" },
+        { NULL, { BYTE + 0xe2, 330, BYTE + 0x82 }, 3, "\ufffd[INST]\ufffd" },
+        { NULL, { W, 339, 439, W, 440 }, 5, "w<unk><unk>w<unk>" }, // ids without a name
+        { T5, { 434, BLANK, W, BLANK, O, 433, BLANK, W }, 8, "<extra_id_0> w o<extra_id_1> w" },
+        { T5, { 0, 439, 335 }, 3, "<unk><unk><extra_id_99>" },
     };
-    struct cli_tokenizer t = {0};
+    struct cli_tokenizer t = { 0 };
     CHECK(write_model("tokenizer.model"));
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         CHECK(open_with(&t, cases[i].config, NULL, NULL));
@@ -252,7 +268,7 @@ fail:
 static bool test_unknown(void)
 {
     static const char text[] = "THE \u00fc\u00fc IS \u00fc";
-    struct cli_tokenizer t = {0};
+    struct cli_tokenizer t = { 0 };
     uint32_t *tokens = NULL, count;
     size_t size;
     char *data = tools_read_model("plain.model", &size);
@@ -274,7 +290,7 @@ fail:
 // T5's file has another name, and without a class to be read it is T5's.
 static bool test_spiece(void)
 {
-    struct cli_tokenizer t = {0};
+    struct cli_tokenizer t = { 0 };
     tools_remove("tokenizer.model");
     CHECK(!cli_tokenizer_exists(tools_directory));
     CHECK(write_model("spiece.model") && cli_tokenizer_exists(tools_directory));
@@ -303,39 +319,40 @@ static const struct refused_case {
     const char *name, *file, *text; // NULL: it is a folder
     const char *said;
 } refused_cases[] = {
-    {"string-id", ADDED, "{\"<|a|>\":\"340\"}", "has no id, an integer from 0, for \"<|a|>\""},
-    {"negative-id", ADDED, "{\"<|a|>\":-1}", "has no id"},
-    {"fraction-id", ADDED, "{\"<|a|>\":1.5}", "has no id"},
-    {"null-id", ADDED, "{\"<|a\\u0007|>\":null}", "for \"<|a?|>\""},
-    {"two-ids", ADDED, "{\"<|a|>\":340,\"b\":1,\"<|a|>\":341}", "there are two ids for \"<|a|>\""},
-    {"array", ADDED, "[\"<|a|>\"]", "is not an object"},
-    {"cut", ADDED, "{\"<|a|>\":34", "is not JSON at byte"},
-    {"empty", ADDED, "", "is not JSON at byte"},
-    {"no-utf-8", ADDED, "{\"<|\xff|>\":340}", "is not UTF-8"},
-    {"folder", ADDED, NULL, "is not a regular file"},
-    {"decoder-array", CONFIG, "{\"added_tokens_decoder\":[1]}", "is not an object"},
-    {"decoder-key", CONFIG, DECODER("\"x\":{\"content\":\"a\"}"), "no token for \"x\""},
-    {"decoder-no-content", CONFIG, DECODER("\"340\":{}"), "no token for \"340\""},
-    {"decoder-string", CONFIG, DECODER("\"340\":\"a\""), "no token for \"340\""},
-    {"decoder-two-ids", CONFIG, DECODER("\"340\":{\"content\":\"a\"},\"341\":{\"content\":\"a\"}"),
-        "two ids for \"a\""},
-    {"extra-ids-negative", CONFIG, "{\"extra_ids\":-1}", "extra_ids is not an integer"},
-    {"extra-ids-huge", CONFIG, "{\"extra_ids\":1e9}", "extra_ids is not an integer"},
-    {"begin-number", CONFIG, "{\"bos_token\":1}", "no token is given by \"bos_token\""},
-    {"special-string", CONFIG, "{\"additional_special_tokens\":\"<|a|>\"}", "is not a list"},
-    {"special-number", MAP, "{\"additional_special_tokens\":[\"a\",7]}", "no token is given by"},
-    {"map-cut", MAP, "{\"bos_token", "is not JSON at byte"},
+    { "string-id", ADDED, "{\"<|a|>\":\"340\"}", "has no id, an integer from 0, for \"<|a|>\"" },
+    { "negative-id", ADDED, "{\"<|a|>\":-1}", "has no id" },
+    { "fraction-id", ADDED, "{\"<|a|>\":1.5}", "has no id" },
+    { "null-id", ADDED, "{\"<|a\\u0007|>\":null}", "for \"<|a?|>\"" },
+    { "two-ids", ADDED, "{\"<|a|>\":340,\"b\":1,\"<|a|>\":341}",
+        "there are two ids for \"<|a|>\"" },
+    { "array", ADDED, "[\"<|a|>\"]", "is not an object" },
+    { "cut", ADDED, "{\"<|a|>\":34", "is not JSON at byte" },
+    { "empty", ADDED, "", "is not JSON at byte" },
+    { "no-utf-8", ADDED, "{\"<|\xff|>\":340}", "is not UTF-8" },
+    { "folder", ADDED, NULL, "is not a regular file" },
+    { "decoder-array", CONFIG, "{\"added_tokens_decoder\":[1]}", "is not an object" },
+    { "decoder-key", CONFIG, DECODER("\"x\":{\"content\":\"a\"}"), "no token for \"x\"" },
+    { "decoder-no-content", CONFIG, DECODER("\"340\":{}"), "no token for \"340\"" },
+    { "decoder-string", CONFIG, DECODER("\"340\":\"a\""), "no token for \"340\"" },
+    { "decoder-two-ids", CONFIG, DECODER("\"340\":{\"content\":\"a\"},\"341\":{\"content\":\"a\"}"),
+        "two ids for \"a\"" },
+    { "extra-ids-negative", CONFIG, "{\"extra_ids\":-1}", "extra_ids is not an integer" },
+    { "extra-ids-huge", CONFIG, "{\"extra_ids\":1e9}", "extra_ids is not an integer" },
+    { "begin-number", CONFIG, "{\"bos_token\":1}", "no token is given by \"bos_token\"" },
+    { "special-string", CONFIG, "{\"additional_special_tokens\":\"<|a|>\"}", "is not a list" },
+    { "special-number", MAP, "{\"additional_special_tokens\":[\"a\",7]}", "no token is given by" },
+    { "map-cut", MAP, "{\"bos_token", "is not JSON at byte" },
 };
 
 static bool check_refused(const struct refused_case *c)
 {
     struct cli_tokenizer t;
-    const char *files[] = {ADDED, CONFIG, MAP};
+    const char *files[] = { ADDED, CONFIG, MAP };
     CHECK(write_model("tokenizer.model"));
     for (int i = 0; i < 3; i++)
         tools_remove(files[i]);
     CHECK(c->text ? tools_write(c->file, c->text, strlen(c->text))
-        : mkdir(tools_path(c->file), 0700) == 0);
+                  : mkdir(tools_path(c->file), 0700) == 0);
     tools_begin_listening();
     const int status = cli_tokenizer_init(&t, tools_directory, VOCABULARY, false);
     const uint32_t lines = tools_end_listening();
@@ -358,7 +375,7 @@ static bool test_huge_and_pipe(void)
     for (int pipe = 0; pipe < 2; pipe++) {
         tools_remove(ADDED);
         CHECK(pipe ? mkfifo(tools_path(ADDED), 0600) == 0
-            : write_text(ADDED, "{}") && truncate(tools_path(ADDED), (16 << 20) + 1) == 0);
+                   : write_text(ADDED, "{}") && truncate(tools_path(ADDED), (16 << 20) + 1) == 0);
         tools_begin_listening();
         const int status = cli_tokenizer_init(&t, tools_directory, VOCABULARY, false);
         const uint32_t lines = tools_end_listening();
@@ -377,8 +394,8 @@ fail:
 static bool test_far_token(void)
 {
     static const char text[] = "w<|far|>";
-    static const char *const ids[] = {"440", "4294967296", "1e15"};
-    struct cli_tokenizer t = {0};
+    static const char *const ids[] = { "440", "4294967296", "1e15" };
+    struct cli_tokenizer t = { 0 };
     uint32_t *tokens = NULL, count;
     char added[64];
     CHECK(write_model("tokenizer.model"));
@@ -419,7 +436,7 @@ static bool test_search(void)
 {
     struct rng rng = rng_for(1, "special tokens");
     char texts[24][8], text[64];
-    struct cli_special set = {0};
+    struct cli_special set = { 0 };
     for (uint32_t round = 0; round < 500; round++) {
         const uint32_t count = rng_below(&rng, 24);
         for (uint32_t i = 0; i < count; i++) {
@@ -427,7 +444,8 @@ static bool test_search(void)
             for (uint32_t j = 0; j < size; j++)
                 texts[i][j] = "ab\xc3"[rng_below(&rng, 3)];
             texts[i][size] = '\0';
-            cli_special_add(&set, (struct cli_special_token){.text = texts[i], .size = size, .id = i});
+            cli_special_add(
+                &set, (struct cli_special_token){ .text = texts[i], .size = size, .id = i });
         }
         CHECK(cli_special_sort(&set) == NULL);
         const uint32_t size = rng_below(&rng, 64);
@@ -439,13 +457,15 @@ static bool test_search(void)
             for (; at < size && best == UINT32_MAX; at += best == UINT32_MAX) {
                 for (uint32_t i = 0; i < count; i++) {
                     const size_t length = strlen(texts[i]);
-                    if (length > longest && length <= size - at && !memcmp(text + at, texts[i], length)) {
+                    if (length > longest && length <= size - at
+                        && !memcmp(text + at, texts[i], length)) {
                         best = i;
                         longest = length;
                     }
                 }
             }
-            const struct cli_special_token *token = cli_special_next(&set, text, size, from, &found);
+            const struct cli_special_token *token =
+                cli_special_next(&set, text, size, from, &found);
             CHECK(!token == (best == UINT32_MAX));
             CHECK(!token || (found == at && token->id == best && token->size == longest));
             CHECK(!token || cli_special_name(&set, token->id) == token);
@@ -463,12 +483,12 @@ fail:
 int main(int argc, char **argv)
 {
     static const struct test tests[] = {
-        {"output", test_output},
-        {"unknown", test_unknown},
-        {"spiece", test_spiece},
-        {"huge-and-pipe", test_huge_and_pipe},
-        {"far-token", test_far_token},
-        {"search", test_search},
+        { "output", test_output },
+        { "unknown", test_unknown },
+        { "spiece", test_spiece },
+        { "huge-and-pipe", test_huge_and_pipe },
+        { "far-token", test_far_token },
+        { "search", test_search },
     };
     char name[64];
     struct tap tap;

@@ -25,19 +25,22 @@ struct bench {
 
 static bool init(struct bench *b, bool is_guest)
 {
-    *b = (struct bench){.is_guest = is_guest};
-    const struct vkmoe_log log = {record_line, &b->record, VKMOE_LOG_WARNING};
+    *b = (struct bench){ .is_guest = is_guest };
+    const struct vkmoe_log log = { record_line, &b->record, VKMOE_LOG_WARNING };
     if (is_guest) {
         CHECK(host_init(&b->host, true));
         struct vkmoe_adopt_params params = host_adopt_params(&b->host);
         params.log = log;
         CHECK_OK(vkmoe_device_adopt(&params, &b->device));
     } else {
-        CHECK_OK(vkmoe_device_create(&(struct vkmoe_device_params){
-            .log = log,
-            .select = device_under_test(),
-            .validate = getenv("VK_INSTANCE_LAYERS") != NULL, // tests/drivers.sh found the layer
-        }, &b->device));
+        CHECK_OK(vkmoe_device_create(
+            &(struct vkmoe_device_params){
+                .log = log,
+                .select = device_under_test(),
+                .validate =
+                    getenv("VK_INSTANCE_LAYERS") != NULL, // tests/drivers.sh found the layer
+            },
+            &b->device));
     }
     tiny_layer_init(&b->tiny, 5);
     CHECK_OK(tiny_layer_create(&b->tiny, b->device, &b->layer));
@@ -54,7 +57,7 @@ fail:
 
 static void finish(struct bench *b)
 {
-    vkmoe_buffer *buffers[] = {b->buffer, b->x, b->y[0], b->y[1]};
+    vkmoe_buffer *buffers[] = { b->buffer, b->x, b->y[0], b->y[1] };
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
         vkmoe_buffer_destroy(&buffers[i]);
     vkmoe_stream_destroy(&b->stream);
@@ -95,10 +98,10 @@ fail:
 // Ranges that meet and overlap: the later one wins, and nothing else changes.
 static bool check_contents(struct bench *b)
 {
-    static const uint32_t ranges[][2] = {{0, 4}, {65536, 65536}, {8, 1024}, {65532, 12},
-        {1000, 512}, {SIZE - 4, 4}};
+    static const uint32_t ranges[][2] = { { 0, 4 }, { 65536, 65536 }, { 8, 1024 }, { 65532, 12 },
+        { 1000, 512 }, { SIZE - 4, 4 } };
     static unsigned char data[65536];
-    struct rng rng = {7};
+    struct rng rng = { 7 };
     for (uint32_t i = 0; i < SIZE; i++)
         b->shadow[i] = (unsigned char)rng_next(&rng);
     CHECK_OK(vkmoe_buffer_upload(b->buffer, 0, b->shadow, SIZE));
@@ -149,8 +152,8 @@ fail:
 
 static bool check_refused(struct bench *b)
 {
-    static const uint64_t ranges[][2] = {{0, 0}, {0, 3}, {2, 4}, {0, 65540}, {SIZE, 4},
-        {SIZE - 4, 8}, {UINT64_MAX - 3, 4}, {0, UINT64_MAX - 3}};
+    static const uint64_t ranges[][2] = { { 0, 0 }, { 0, 3 }, { 2, 4 }, { 0, 65540 }, { SIZE, 4 },
+        { SIZE - 4, 8 }, { UINT64_MAX - 3, 4 }, { 0, UINT64_MAX - 3 } };
     static const unsigned char data[65540];
     vkmoe_buffer *wrapped = NULL; // has an address, but no VkBuffer to name
     CHECK_OK(vkmoe_buffer_wrap(b->device, vkmoe_buffer_address(b->x), TINY_SIZE, &wrapped));
@@ -159,12 +162,13 @@ static bool check_refused(struct bench *b)
     CHECK(start(b));
     for (size_t i = 0; i <= sizeof ranges / sizeof *ranges; i++) {
         const bool last = i == sizeof ranges / sizeof *ranges;
-        b->record = (struct record){0};
-        CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_stream_update(b->stream,
-            last ? wrapped : b->buffer, last ? 0 : ranges[i][0], data, last ? 4 : ranges[i][1]));
+        b->record = (struct record){ 0 };
+        CHECK_STATUS(VKMOE_ERROR_INVALID,
+            vkmoe_stream_update(b->stream, last ? wrapped : b->buffer, last ? 0 : ranges[i][0],
+                data, last ? 4 : ranges[i][1]));
         CHECK(b->record.lines[VKMOE_LOG_ERROR] == 1);
     }
-    b->record = (struct record){0};
+    b->record = (struct record){ 0 };
     CHECK(run(b));
     CHECK_OK(vkmoe_buffer_download(b->buffer, 0, b->back, SIZE));
     CHECK(!memcmp(b->shadow, b->back, SIZE));
@@ -208,9 +212,9 @@ static bool test_refused(void)
 int main(int argc, char **argv)
 {
     static const struct test tests[] = {
-        {"update-contents", test_contents},
-        {"update-between-forwards", test_between},
-        {"update-refused", test_refused},
+        { "update-contents", test_contents },
+        { "update-between-forwards", test_between },
+        { "update-refused", test_refused },
     };
     struct tap tap;
     if (!tap_begin(&tap, argc, argv))

@@ -32,8 +32,10 @@ static uint32_t command_count;
 
 static const char *call_name(uint32_t call)
 {
-    return call == CALL_malloc ? "malloc" : call == CALL_calloc ? "calloc"
-        : call == CALL_realloc ? "realloc" : wrapped[call].name;
+    return call == CALL_malloc ? "malloc"
+        : call == CALL_calloc  ? "calloc"
+        : call == CALL_realloc ? "realloc"
+                               : wrapped[call].name;
 }
 
 static bool fails(enum call call, const void *site, bool fills, VkResult *result)
@@ -48,7 +50,7 @@ static bool fails(enum call call, const void *site, bool fills, VkResult *result
     const uint32_t index = call_count++;
     if (mode == LISTING) {
         if (index < MAX_CALLS)
-            calls[index] = (struct sweep_call){call_name(call), site, fills};
+            calls[index] = (struct sweep_call){ call_name(call), site, fills };
         return false;
     }
     if (index != failing_index)
@@ -132,24 +134,23 @@ static bool host_fails(uint32_t call, const void *site)
 
 void *__wrap_malloc(size_t size)
 {
-    void *block = host_fails(CALL_malloc, __builtin_return_address(0)) ? NULL
-        : __real_malloc(size);
+    void *block = host_fails(CALL_malloc, __builtin_return_address(0)) ? NULL : __real_malloc(size);
     live_host += block != NULL;
     return block;
 }
 
 void *__wrap_calloc(size_t count, size_t size)
 {
-    void *block = host_fails(CALL_calloc, __builtin_return_address(0)) ? NULL
-        : __real_calloc(count, size);
+    void *block =
+        host_fails(CALL_calloc, __builtin_return_address(0)) ? NULL : __real_calloc(count, size);
     live_host += block != NULL;
     return block;
 }
 
 void *__wrap_realloc(void *old, size_t size)
 {
-    void *block = host_fails(CALL_realloc, __builtin_return_address(0)) ? NULL
-        : __real_realloc(old, size);
+    void *block =
+        host_fails(CALL_realloc, __builtin_return_address(0)) ? NULL : __real_realloc(old, size);
     live_host += block && !old;
     return block;
 }
@@ -247,8 +248,8 @@ void sweep_note_counts(const char *use)
         const uint32_t count = failures[i] - failures_before[i];
         total += count;
         if (count && length < sizeof line)
-            length += (size_t)snprintf(line + length, sizeof line - length, ", %s %u",
-                call_name(i), count);
+            length += (size_t)snprintf(
+                line + length, sizeof line - length, ", %s %u", call_name(i), count);
     }
     tap_note("%s: %u failed%s", use, total, line);
 }

@@ -14,9 +14,9 @@ void *sweep_loader(void);
 
 // One call that can fail.
 struct sweep_call {
-    const char *name;  // without "vk"; or malloc, calloc, realloc
-    const void *site;  // where it was called from
-    bool fills;        // an enumeration into an array, which VK_INCOMPLETE may cut short
+    const char *name; // without "vk"; or malloc, calloc, realloc
+    const void *site; // where it was called from
+    bool fills;       // an enumeration into an array, which VK_INCOMPLETE may cut short
 };
 
 // Lists calls from now on. sweep_stop() ends that, or a failing: the list is valid until the

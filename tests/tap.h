@@ -45,7 +45,7 @@ static inline bool tap_parse_(const char *text, uint64_t *number)
 // False after a message if the arguments are wrong.
 static inline bool tap_begin(struct tap *tap, int argc, char **argv)
 {
-    *tap = (struct tap){.seed = 1};
+    *tap = (struct tap){ .seed = 1 };
     for (int i = 1; i < argc; i++) {
         const char *value = i + 1 < argc ? argv[i + 1] : NULL;
         if (!strcmp(argv[i], "--list")) {

@@ -12,17 +12,17 @@ struct worker {
     uint64_t seed;
     vkmoe_device *device; // shared, or NULL: each makes its own
     bool ok;
-    char note[256];       // TAP lines of two threads must not mix
+    char note[256]; // TAP lines of two threads must not mix
 };
 
-#define EXPECT_OK(call)                                                            \
-    do {                                                                           \
-        enum vkmoe_status status_ = (call);                                        \
-        if (status_ != VKMOE_OK) {                                                 \
-            snprintf(worker->note, sizeof worker->note, "%s: %s", #call,           \
-                vkmoe_status_name(status_));                                       \
-            goto fail;                                                             \
-        }                                                                          \
+#define EXPECT_OK(call) \
+    do { \
+        enum vkmoe_status status_ = (call); \
+        if (status_ != VKMOE_OK) { \
+            snprintf( \
+                worker->note, sizeof worker->note, "%s: %s", #call, vkmoe_status_name(status_)); \
+            goto fail; \
+        } \
     } while (0)
 
 static bool forward(struct worker *worker, vkmoe_device *device)
@@ -31,7 +31,7 @@ static bool forward(struct worker *worker, vkmoe_device *device)
     vkmoe_moe *layer = NULL;
     vkmoe_stream *stream = NULL;
     vkmoe_buffer *x = NULL, *y = NULL;
-    float actual[TINY_TOKENS * TINY_HIDDEN] = {0};
+    float actual[TINY_TOKENS * TINY_HIDDEN] = { 0 };
     bool ok = false;
     tiny_layer_init(&tiny, worker->seed);
     EXPECT_OK(tiny_layer_create(&tiny, device, &layer));
@@ -59,8 +59,8 @@ static void *work(void *user)
     worker->ok = true;
     for (int i = 0; i < ROUNDS && worker->ok; i++, worker->seed += THREADS) {
         if (!worker->device)
-            EXPECT_OK(vkmoe_device_create(&(struct vkmoe_device_params){
-                .select = device_under_test()}, &own));
+            EXPECT_OK(vkmoe_device_create(
+                &(struct vkmoe_device_params){ .select = device_under_test() }, &own));
         worker->ok = forward(worker, worker->device ? worker->device : own);
         vkmoe_device_destroy(&own);
     }
@@ -72,7 +72,7 @@ fail:
 
 static bool run_workers(vkmoe_device *shared)
 {
-    struct worker workers[THREADS] = {0};
+    struct worker workers[THREADS] = { 0 };
     bool ok = true;
     for (uint64_t i = 0; i < THREADS; i++) {
         workers[i].seed = i + 1;
@@ -97,8 +97,8 @@ static bool test_two_devices(void)
 static bool test_one_device(void)
 {
     vkmoe_device *device = NULL;
-    CHECK_OK(vkmoe_device_create(&(struct vkmoe_device_params){.select = device_under_test()},
-        &device));
+    CHECK_OK(vkmoe_device_create(
+        &(struct vkmoe_device_params){ .select = device_under_test() }, &device));
     bool ok = run_workers(device);
     vkmoe_device_destroy(&device);
     return ok;
@@ -109,8 +109,8 @@ fail:
 int main(int argc, char **argv)
 {
     static const struct test tests[] = {
-        {"two-devices-two-threads", test_two_devices},
-        {"one-device-two-threads", test_one_device},
+        { "two-devices-two-threads", test_two_devices },
+        { "one-device-two-threads", test_one_device },
     };
     struct tap tap;
     if (!tap_begin(&tap, argc, argv))

@@ -21,8 +21,8 @@ static double dot(const float *a, const float *b, int count)
     return sum;
 }
 
-static void add_expert(const struct tiny_layer *tiny, int expert, double weight, const float *x,
-    double *y)
+static void add_expert(
+    const struct tiny_layer *tiny, int expert, double weight, const float *x, double *y)
 {
     for (int i = 0; i < TINY_INNER; i++) {
         double g = dot(tiny->gate[expert][i], x, TINY_HIDDEN);
@@ -36,7 +36,7 @@ static void add_expert(const struct tiny_layer *tiny, int expert, double weight,
 static void compute(struct tiny_layer *tiny, int token)
 {
     const float *x = tiny->x[token];
-    double scores[TINY_EXPERTS], sum = 0, y[TINY_HIDDEN] = {0};
+    double scores[TINY_EXPERTS], sum = 0, y[TINY_HIDDEN] = { 0 };
     for (int e = 0; e < TINY_EXPERTS; e++)
         sum += scores[e] = exp(dot(tiny->router[e], x, TINY_HIDDEN));
     for (int slot = 0; slot < TINY_K; slot++) {
@@ -53,7 +53,7 @@ static void compute(struct tiny_layer *tiny, int token)
 
 void tiny_layer_init(struct tiny_layer *tiny, uint64_t seed)
 {
-    struct rng rng = {seed};
+    struct rng rng = { seed };
     fill(&tiny->x[0][0], sizeof tiny->x / sizeof(float), &rng);
     fill(&tiny->router[0][0], sizeof tiny->router / sizeof(float), &rng);
     fill(&tiny->gate[0][0][0], sizeof tiny->gate / sizeof(float), &rng);
@@ -63,35 +63,38 @@ void tiny_layer_init(struct tiny_layer *tiny, uint64_t seed)
         compute(tiny, token);
 }
 
-enum vkmoe_status tiny_layer_create(const struct tiny_layer *tiny, vkmoe_device *device,
-    vkmoe_moe **out)
+enum vkmoe_status tiny_layer_create(
+    const struct tiny_layer *tiny, vkmoe_device *device, vkmoe_moe **out)
 {
     struct vkmoe_view gate[TINY_EXPERTS], up[TINY_EXPERTS], down[TINY_EXPERTS];
     for (int e = 0; e < TINY_EXPERTS; e++) {
-        gate[e] = (struct vkmoe_view){.data = tiny->gate[e]};
-        up[e] = (struct vkmoe_view){.data = tiny->up[e]};
-        down[e] = (struct vkmoe_view){.data = tiny->down[e]};
+        gate[e] = (struct vkmoe_view){ .data = tiny->gate[e] };
+        up[e] = (struct vkmoe_view){ .data = tiny->up[e] };
+        down[e] = (struct vkmoe_view){ .data = tiny->down[e] };
     }
-    return vkmoe_moe_create(device, &(struct vkmoe_moe_params){
-        .hidden = TINY_HIDDEN,
-        .inner = TINY_INNER,
-        .experts = TINY_EXPERTS,
-        .experts_per_token = TINY_K,
-        .router.weight.data = tiny->router,
-        .gate = gate,
-        .up = up,
-        .down = down,
-    }, out);
+    return vkmoe_moe_create(device,
+        &(struct vkmoe_moe_params){
+            .hidden = TINY_HIDDEN,
+            .inner = TINY_INNER,
+            .experts = TINY_EXPERTS,
+            .experts_per_token = TINY_K,
+            .router.weight.data = tiny->router,
+            .gate = gate,
+            .up = up,
+            .down = down,
+        },
+        out);
 }
 
-enum vkmoe_status tiny_layer_forward(vkmoe_stream *stream, const vkmoe_moe *layer,
-    const vkmoe_buffer *x, const vkmoe_buffer *y)
+enum vkmoe_status tiny_layer_forward(
+    vkmoe_stream *stream, const vkmoe_moe *layer, const vkmoe_buffer *x, const vkmoe_buffer *y)
 {
-    return vkmoe_moe_forward(stream, layer, &(struct vkmoe_moe_forward_params){
-        .tokens = TINY_TOKENS,
-        .x.buffer = x,
-        .y.buffer = y,
-    });
+    return vkmoe_moe_forward(stream, layer,
+        &(struct vkmoe_moe_forward_params){
+            .tokens = TINY_TOKENS,
+            .x.buffer = x,
+            .y.buffer = y,
+        });
 }
 
 bool tiny_layer_check(const struct tiny_layer *tiny, const float *y)
@@ -99,8 +102,8 @@ bool tiny_layer_check(const struct tiny_layer *tiny, const float *y)
     for (int i = 0; i < TINY_TOKENS * TINY_HIDDEN; i++) {
         float expected = tiny->expected[i / TINY_HIDDEN][i % TINY_HIDDEN];
         if (!(fabsf(y[i] - expected) <= 2e-5f)) {
-            tap_note("y[%d][%d] is %g, expected %g", i / TINY_HIDDEN, i % TINY_HIDDEN,
-                (double)y[i], (double)expected);
+            tap_note("y[%d][%d] is %g, expected %g", i / TINY_HIDDEN, i % TINY_HIDDEN, (double)y[i],
+                (double)expected);
             return false;
         }
     }

@@ -30,13 +30,15 @@ static const struct {
     const char *text;
     uint32_t tokens[32]; // ends with 0
 } encoded[] = {
-    {"Permission is hereby granted", {1, 287, 323, 280, 321, 267, 296, 291, 263, 287, 267, 287,
-        264, 268, 317, 325, 287, 320, 301, 303, 298, 289, 290, 308}},
-    {"  two leading", {1, 287, 287, 260, 318, 288, 287, 309, 290, 303, 308, 271, 320}},
-    {"trailing ", {1, 260, 301, 303, 291, 309, 271, 320, 287}},
-    {"\u00fc\u2702\U0001d11e of", {1, 287, 198, 191, 229, 159, 133, 243, 160, 135, 161, 287, 265}},
-    {" ", {1, 287, 287}},
-    {"", {1}},
+    { "Permission is hereby granted",
+        { 1, 287, 323, 280, 321, 267, 296, 291, 263, 287, 267, 287, 264, 268, 317, 325, 287, 320,
+            301, 303, 298, 289, 290, 308 } },
+    { "  two leading", { 1, 287, 287, 260, 318, 288, 287, 309, 290, 303, 308, 271, 320 } },
+    { "trailing ", { 1, 260, 301, 303, 291, 309, 271, 320, 287 } },
+    { "\u00fc\u2702\U0001d11e of",
+        { 1, 287, 198, 191, 229, 159, 133, 243, 160, 135, 161, 287, 265 } },
+    { " ", { 1, 287, 287 } },
+    { "", { 1 } },
 };
 
 static bool test_encode(void)
@@ -46,8 +48,8 @@ static bool test_encode(void)
     CHECK(init_named(&t, "bytes.model"));
     CHECK(cli_tokenizer_exists(tools_directory) && t.files.begin == 1);
     for (size_t i = 0; i < sizeof encoded / sizeof *encoded; i++) {
-        CHECK(!cli_tokenizer_encode(&t, encoded[i].text, strlen(encoded[i].text), false, &tokens,
-            &count));
+        CHECK(!cli_tokenizer_encode(
+            &t, encoded[i].text, strlen(encoded[i].text), false, &tokens, &count));
         for (uint32_t j = 0; j < count; j++) {
             if (tokens[j] != encoded[i].tokens[j])
                 tap_note("'%s': [%u] is %u", encoded[i].text, j, tokens[j]);
@@ -97,9 +99,9 @@ fail:
 
 static bool test_round_trip(void)
 {
-    static const char *const texts[] = {"a  b   c", "\n\n  deep\n\tdeeper \n", "12 + 34",
-        "na\u00efve \u4f60\u597d, \u4e16\u754c! \U0001f600\U0001f600", "\u00e9", "\ufffd", "x\ufffd\ufffdy",
-        "   ", "<s> </s> \u2581 <0x41>"};
+    static const char *const texts[] = { "a  b   c", "\n\n  deep\n\tdeeper \n", "12 + 34",
+        "na\u00efve \u4f60\u597d, \u4e16\u754c! \U0001f600\U0001f600", "\u00e9", "\ufffd",
+        "x\ufffd\ufffdy", "   ", "<s> </s> \u2581 <0x41>" };
     struct cli_tokenizer t;
     uint32_t *tokens = NULL, count;
     CHECK(init_named(&t, "bytes.model"));
@@ -131,16 +133,16 @@ static bool test_strange_tokens(void)
         uint32_t tokens[8], count;
         const char *text;
     } cases[] = {
-        {{BYTE + 0xe2}, 1, "\ufffd"},
-        {{BYTE + 0xe2, BYTE + 0x9c}, 2, "\ufffd\ufffd"},
-        {{BYTE + 0xe2, BYTE + 0x9c, BYTE + 0x82}, 3, "\u2702"},
-        {{BYTE + 0xff, BYTE + 0xe2, BYTE + 0x9c, BYTE + 0x82}, 4, "\ufffd\u2702"},
-        {{BYTE + 0xff, BYTE + 0xff, BYTE + 0xff, BYTE + 0xff, BYTE + 'a'}, 5,
-            "\ufffd\ufffd\ufffd\ufffda"},
-        {{BYTE + 0xe2, 287, BYTE + 0x9c}, 3, "\ufffd \ufffd"},
-        {{1, 287, 318, 2, 1, 287, 318}, 7, "<s>w</s><s>w"},
-        {{318, 329, VOCABULARY, 1000000, UINT32_MAX}, 5, NULL}, // unknown: only without harm
-        {{0, 1, 2}, 0, ""},
+        { { BYTE + 0xe2 }, 1, "\ufffd" },
+        { { BYTE + 0xe2, BYTE + 0x9c }, 2, "\ufffd\ufffd" },
+        { { BYTE + 0xe2, BYTE + 0x9c, BYTE + 0x82 }, 3, "\u2702" },
+        { { BYTE + 0xff, BYTE + 0xe2, BYTE + 0x9c, BYTE + 0x82 }, 4, "\ufffd\u2702" },
+        { { BYTE + 0xff, BYTE + 0xff, BYTE + 0xff, BYTE + 0xff, BYTE + 'a' }, 5,
+            "\ufffd\ufffd\ufffd\ufffda" },
+        { { BYTE + 0xe2, 287, BYTE + 0x9c }, 3, "\ufffd \ufffd" },
+        { { 1, 287, 318, 2, 1, 287, 318 }, 7, "<s>w</s><s>w" },
+        { { 318, 329, VOCABULARY, 1000000, UINT32_MAX }, 5, NULL }, // unknown: only without harm
+        { { 0, 1, 2 }, 0, "" },
     };
     struct cli_tokenizer t;
     size_t size;
@@ -171,14 +173,14 @@ static bool test_ends(void)
         const char *config;
         int64_t begin, end;
     } cases[] = {
-        {"{}", 1, -1},
-        {"{\"add_bos_token\": true, \"tokenizer_class\": \"T5Tokenizer\"}", 1, 2},
-        {"{\"add_bos_token\": false, \"tokenizer_class\": \"LlamaTokenizer\"}", -1, -1},
-        {"{\"add_eos_token\": true, \"tokenizer_class\": \"LlamaTokenizer\"}", 1, 2},
-        {"{\"add_eos_token\": false, \"tokenizer_class\": \"T5TokenizerFast\"}", -1, -1},
-        {"{\"tokenizer_class\": \"LlamaTokenizer\"}", 1, -1},
-        {"{\"tokenizer_class\": \"T5Tokenizer\"}", -1, 2},
-        {"{\"add_bos_token\": null, \"tokenizer_class\": 5}", 1, -1},
+        { "{}", 1, -1 },
+        { "{\"add_bos_token\": true, \"tokenizer_class\": \"T5Tokenizer\"}", 1, 2 },
+        { "{\"add_bos_token\": false, \"tokenizer_class\": \"LlamaTokenizer\"}", -1, -1 },
+        { "{\"add_eos_token\": true, \"tokenizer_class\": \"LlamaTokenizer\"}", 1, 2 },
+        { "{\"add_eos_token\": false, \"tokenizer_class\": \"T5TokenizerFast\"}", -1, -1 },
+        { "{\"tokenizer_class\": \"LlamaTokenizer\"}", 1, -1 },
+        { "{\"tokenizer_class\": \"T5Tokenizer\"}", -1, 2 },
+        { "{\"add_bos_token\": null, \"tokenizer_class\": 5}", 1, -1 },
     };
     struct cli_tokenizer t;
     uint32_t *tokens = NULL, count;
@@ -295,12 +297,12 @@ fail:
 int main(int argc, char **argv)
 {
     static const struct test tests[] = {
-        {"encode", test_encode},
-        {"round-trip", test_round_trip},
-        {"strange-tokens", test_strange_tokens},
-        {"ends", test_ends},
-        {"damaged", test_damaged},
-        {"unfit", test_unfit},
+        { "encode", test_encode },
+        { "round-trip", test_round_trip },
+        { "strange-tokens", test_strange_tokens },
+        { "ends", test_ends },
+        { "damaged", test_damaged },
+        { "unfit", test_unfit },
     };
     struct tap tap;
     if (!tap_begin(&tap, argc, argv))

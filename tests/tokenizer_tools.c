@@ -18,8 +18,8 @@ bool tools_begin(void)
 
 void tools_finish(void)
 {
-    static const char *const names[] = {"tokenizer.model", "spiece.model", "tokenizer_config.json",
-        "added_tokens.json", "special_tokens_map.json", "stderr"};
+    static const char *const names[] = { "tokenizer.model", "spiece.model", "tokenizer_config.json",
+        "added_tokens.json", "special_tokens_map.json", "stderr" };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         tools_remove(names[i]);
     rmdir(tools_directory);

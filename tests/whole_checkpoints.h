@@ -20,12 +20,12 @@ enum { WHOLE_CHECKPOINT_MAX_BLOCKS = 4 };
 // x += residual_scale * attention(norm(x)); x += residual_scale * experts(norm(x)). Weights
 // are as stored, in double.
 struct whole_checkpoint_block {
-    double *attention_norm; // [hidden]
+    double *attention_norm;               // [hidden]
     struct reference_attention attention; // without the position bias, see below
     // Between the two, of a decoder that follows an encoder; else NULL and zeroed.
-    double *cross_norm;     // [hidden]
+    double *cross_norm; // [hidden]
     struct reference_attention cross;
-    double *experts_norm;   // [hidden]
+    double *experts_norm;           // [hidden]
     struct reference_layer experts; // of a dense block one, SUPPLIED_WEIGHTED
 };
 
@@ -34,11 +34,11 @@ struct whole_checkpoint {
     const char *family;     // model_type, perhaps with "-variant" behind
     enum vkmoe_dtype dtype; // of all tensors
     uint32_t hidden, vocabulary;
-    uint32_t block_count;   // of an encoder-decoder, the decoder's
+    uint32_t block_count; // of an encoder-decoder, the decoder's
     struct whole_checkpoint_block blocks[WHOLE_CHECKPOINT_MAX_BLOCKS];
     uint32_t encoder_count; // 0: decoder only
     struct whole_checkpoint_block encoder[WHOLE_CHECKPOINT_MAX_BLOCKS];
-    double *encoder_norm;   // [hidden]
+    double *encoder_norm; // [hidden]
     // Of the attention of all blocks, [0] the encoder's, [1] the decoder's, as
     // vkmoe_attention_params.position_bias: [heads][2 position_reach + 1].
     double *position_bias[2];
@@ -62,8 +62,8 @@ const char *whole_checkpoint_family(uint32_t index);
 bool whole_checkpoint_has_encoder(const char *family);
 
 // T5's bucket of the distance key - query.
-uint32_t whole_checkpoint_bucket(uint32_t buckets, uint32_t max_distance, bool both_sides,
-    int32_t distance);
+uint32_t whole_checkpoint_bucket(
+    uint32_t buckets, uint32_t max_distance, bool both_sides, int32_t distance);
 
 // Writes a model of the family into a new directory below /tmp, the same for the same
 // seed. Prints a note and returns false if the file system refuses or there is no such
@@ -71,8 +71,7 @@ uint32_t whole_checkpoint_bucket(uint32_t buckets, uint32_t max_distance, bool b
 bool whole_checkpoint_write(const char *family, uint64_t seed, struct whole_checkpoint *out);
 
 // Writes another config.json, for tests of configs; false after a note.
-bool whole_checkpoint_rewrite_config(const struct whole_checkpoint *checkpoint,
-    const char *config);
+bool whole_checkpoint_rewrite_config(const struct whole_checkpoint *checkpoint, const char *config);
 // The family's config.json.
 const char *whole_checkpoint_config(const char *family);
 

@@ -20,7 +20,7 @@ static void print_line(void *user, enum vkmoe_log_level level, const char *line)
     tap_note("log: %s", line);
 }
 
-static const struct vkmoe_log printing_log = {.write = print_line, .level = VKMOE_LOG_DEBUG};
+static const struct vkmoe_log printing_log = { .write = print_line, .level = VKMOE_LOG_DEBUG };
 
 static void *allocate(size_t size)
 {
@@ -92,17 +92,18 @@ static vkmoe_checkpoint *open_changed(const char *family, const char *old, const
 
 struct value_case {
     const char *name, *family, *old, *new;
-    struct vkmoe_rope rope;    // if kind is not 0
-    uint32_t windows[4];       // of the first blocks, if has_windows
+    struct vkmoe_rope rope; // if kind is not 0
+    uint32_t windows[4];    // of the first blocks, if has_windows
     bool has_windows;
-    bool tied;                 // the head must be the embedding
-    double scale;              // if not 0
-    uint32_t max_positions;    // likewise
-    int32_t start_token;       // if has_start_token
+    bool tied;              // the head must be the embedding
+    double scale;           // if not 0
+    uint32_t max_positions; // likewise
+    int32_t start_token;    // if has_start_token
     bool has_start_token;
 };
 
-#define GPT_OSS_ROPE "\"rope_scaling\":{\"rope_type\":\"yarn\",\"factor\":4.0," \
+#define GPT_OSS_ROPE \
+    "\"rope_scaling\":{\"rope_type\":\"yarn\",\"factor\":4.0," \
     "\"beta_fast\":32.0,\"beta_slow\":1.0,\"original_max_position_embeddings\":64," \
     "\"truncate\":false}"
 #define QWEN_ROPE "\"rope_theta\":1000000,\"rope_scaling\":{\"type\":\"linear\",\"factor\":4.0}"
@@ -111,90 +112,93 @@ struct value_case {
 #define YARN HALF, .scaling = VKMOE_ROPE_SCALING_YARN, .beta_fast = 32.0f, .beta_slow = 1.0f
 
 static const struct value_case value_cases[] = {
-    {"rope-default", "mixtral", "\"vocab_size\"", "\"rope_theta\":1234.5,\"vocab_size\"",
-        .rope = {HALF, .base = 1234.5f}},
-    {"rope-parameters-plain", "mixtral", "\"vocab_size\"",
+    { "rope-default", "mixtral", "\"vocab_size\"", "\"rope_theta\":1234.5,\"vocab_size\"",
+        .rope = { HALF, .base = 1234.5f } },
+    { "rope-parameters-plain", "mixtral", "\"vocab_size\"",
         "\"rope_parameters\":{\"rope_type\":\"default\",\"rope_theta\":77.0},\"vocab_size\"",
-        .rope = {HALF, .base = 77.0f}},
-    {"rope-both-forms-alike", "mixtral", "\"vocab_size\"",
+        .rope = { HALF, .base = 77.0f } },
+    { "rope-both-forms-alike", "mixtral", "\"vocab_size\"",
         "\"rope_parameters\":{\"rope_theta\":77},\"rope_scaling\":{\"rope_theta\":77},"
-        "\"vocab_size\"", .rope = {HALF, .base = 77.0f}},
-    {"rope-yarn-twice", "qwen3_moe", QWEN_ROPE,
+        "\"vocab_size\"",
+        .rope = { HALF, .base = 77.0f } },
+    { "rope-yarn-twice", "qwen3_moe", QWEN_ROPE,
         "\"rope_theta\":50.0,\"rope_scaling\":{\"type\":\"yarn\",\"factor\":4,"
         "\"original_max_position_embeddings\":8192},\"rope_parameters\":{\"rope_type\":\"yarn\","
         "\"type\":\"yarn\",\"rope_theta\":50,\"factor\":4.0,\"beta_fast\":32.0,\"beta_slow\":1,"
         "\"attention_factor\":null,\"original_max_position_embeddings\":8192}",
-        .rope = {YARN, .base = 50.0f, .factor = 4.0f, .original_positions = 8192,
-            .attention_factor = 1.138629436f}},
-    {"rope-yarn-twice-one-base", "qwen3_moe", QWEN_ROPE,
+        .rope = { YARN, .base = 50.0f, .factor = 4.0f, .original_positions = 8192,
+            .attention_factor = 1.138629436f } },
+    { "rope-yarn-twice-one-base", "qwen3_moe", QWEN_ROPE,
         "\"rope_parameters\":{\"rope_type\":\"yarn\",\"rope_theta\":50,\"factor\":4.0,"
         "\"original_max_position_embeddings\":8192},\"rope_scaling\":{\"type\":\"yarn\","
         "\"factor\":4,\"original_max_position_embeddings\":8192}",
-        .rope = {YARN, .base = 50.0f, .factor = 4.0f, .original_positions = 8192,
-            .attention_factor = 1.138629436f}},
-    {"rope-linear-twice-old-base", "qwen3_moe", QWEN_ROPE,
+        .rope = { YARN, .base = 50.0f, .factor = 4.0f, .original_positions = 8192,
+            .attention_factor = 1.138629436f } },
+    { "rope-linear-twice-old-base", "qwen3_moe", QWEN_ROPE,
         "\"rope_parameters\":{\"rope_type\":\"linear\",\"factor\":4.0},"
         "\"rope_scaling\":{\"type\":\"linear\",\"factor\":4,\"rope_theta\":50}",
-        .rope = {HALF, .scaling = VKMOE_ROPE_SCALING_LINEAR, .base = 50.0f, .factor = 4.0f}},
-    {"rope-theta-of-the-class", "qwen3_moe", QWEN_ROPE, "\"rope_scaling\":null",
-        .rope = {HALF, .base = 10000.0f}},
-    {"rope-yarn-factor-from-positions", "qwen3_moe", QWEN_ROPE,
+        .rope = { HALF, .scaling = VKMOE_ROPE_SCALING_LINEAR, .base = 50.0f, .factor = 4.0f } },
+    { "rope-theta-of-the-class", "qwen3_moe", QWEN_ROPE, "\"rope_scaling\":null",
+        .rope = { HALF, .base = 10000.0f } },
+    { "rope-yarn-factor-from-positions", "qwen3_moe", QWEN_ROPE,
         "\"rope_scaling\":{\"type\":\"yarn\",\"original_max_position_embeddings\":8192}",
-        .rope = {YARN, .base = 10000.0f, .factor = 4.0f, .original_positions = 8192,
-            .attention_factor = 1.138629436f}},
-    {"rope-yarn-factor-wins", "qwen3_moe", QWEN_ROPE,
+        .rope = { YARN, .base = 10000.0f, .factor = 4.0f, .original_positions = 8192,
+            .attention_factor = 1.138629436f } },
+    { "rope-yarn-factor-wins", "qwen3_moe", QWEN_ROPE,
         "\"rope_scaling\":{\"type\":\"yarn\",\"factor\":2,"
         "\"original_max_position_embeddings\":8192,\"attention_factor\":1.5}",
-        .rope = {YARN, .base = 10000.0f, .factor = 2.0f, .original_positions = 8192,
-            .attention_factor = 1.5f}},
-    {"rope-yarn-mscale", "qwen3_moe", QWEN_ROPE,
+        .rope = { YARN, .base = 10000.0f, .factor = 2.0f, .original_positions = 8192,
+            .attention_factor = 1.5f } },
+    { "rope-yarn-mscale", "qwen3_moe", QWEN_ROPE,
         "\"rope_scaling\":{\"type\":\"yarn\",\"factor\":4,\"mscale\":2,\"mscale_all_dim\":1}",
-        .rope = {YARN, .base = 10000.0f, .factor = 4.0f, .original_positions = 32768,
-            .attention_factor = 1.121751147f}},
-    {"rope-dynamic", "qwen3_moe", QWEN_ROPE,
+        .rope = { YARN, .base = 10000.0f, .factor = 4.0f, .original_positions = 32768,
+            .attention_factor = 1.121751147f } },
+    { "rope-dynamic", "qwen3_moe", QWEN_ROPE,
         "\"rope_scaling\":{\"type\":\"dynamic\",\"factor\":2.5}",
-        .rope = {DYNAMIC, .base = 10000.0f, .factor = 2.5f, .original_positions = 32768}},
-    {"rope-dynamic-5", "mixtral", "\"vocab_size\"",
+        .rope = { DYNAMIC, .base = 10000.0f, .factor = 2.5f, .original_positions = 32768 } },
+    { "rope-dynamic-5", "mixtral", "\"vocab_size\"",
         "\"max_position_embeddings\":512,\"rope_parameters\":{\"rope_type\":\"dynamic\","
         "\"rope_theta\":77.0,\"factor\":1,\"original_max_position_embeddings\":512},"
         "\"vocab_size\"",
-        .rope = {DYNAMIC, .base = 77.0f, .factor = 1.0f, .original_positions = 512}},
-    {"rope-gpt-oss-default", "gpt_oss", GPT_OSS_ROPE, "\"rope_scaling\":null",
-        .rope = {YARN, .base = 150000.0f, .factor = 32.0f, .original_positions = 4096,
-            .attention_factor = 1.34657359f, .truncate_off = true}},
-    {"rope-gpt-oss-5", "gpt_oss", "\"rope_theta\":150000," GPT_OSS_ROPE,
+        .rope = { DYNAMIC, .base = 77.0f, .factor = 1.0f, .original_positions = 512 } },
+    { "rope-gpt-oss-default", "gpt_oss", GPT_OSS_ROPE, "\"rope_scaling\":null",
+        .rope = { YARN, .base = 150000.0f, .factor = 32.0f, .original_positions = 4096,
+            .attention_factor = 1.34657359f, .truncate_off = true } },
+    { "rope-gpt-oss-5", "gpt_oss", "\"rope_theta\":150000," GPT_OSS_ROPE,
         "\"rope_parameters\":{\"rope_type\":\"yarn\",\"rope_theta\":150000.0,\"factor\":4.0,"
         "\"beta_fast\":32.0,\"beta_slow\":1.0,\"original_max_position_embeddings\":64,"
         "\"truncate\":false}",
-        .rope = {YARN, .base = 150000.0f, .factor = 4.0f, .original_positions = 64,
-            .attention_factor = 1.138629436f, .truncate_off = true}},
-    {"window-null", "mixtral", "\"sliding_window\":5", "\"sliding_window\":null",
-        .has_windows = true},
-    {"window-absent", "mixtral", "\"sliding_window\":5,", "", .has_windows = true},
-    {"window-layer-types", "gpt_oss", "\"sliding_window\":6",
+        .rope = { YARN, .base = 150000.0f, .factor = 4.0f, .original_positions = 64,
+            .attention_factor = 1.138629436f, .truncate_off = true } },
+    { "window-null", "mixtral", "\"sliding_window\":5", "\"sliding_window\":null",
+        .has_windows = true },
+    { "window-absent", "mixtral", "\"sliding_window\":5,", "", .has_windows = true },
+    { "window-layer-types", "gpt_oss", "\"sliding_window\":6",
         "\"sliding_window\":9,\"layer_types\":[\"full_attention\",\"full_attention\","
-        "\"sliding_attention\"]", .has_windows = true, .windows = {0, 0, 9}},
-    {"window-of-the-class", "gpt_oss", "\"sliding_window\":6,", "", .has_windows = true,
-        .windows = {128, 0, 128}},
-    {"window-switched-on", "qwen3_moe", "\"use_sliding_window\":false,\"sliding_window\":4096,"
-        "\"max_window_layers\":3", "\"use_sliding_window\":true,\"sliding_window\":11",
-        .has_windows = true, .windows = {11, 11, 11}},
-    {"tied", "qwen3_moe", "\"tie_word_embeddings\":true", "\"tie_word_embeddings\":true",
-        .tied = true},
-    {"scale-of-the-class", "granitemoe", "\"attention_multiplier\":0.25,", "", .scale = 1.0},
-    {"windows-of-experts-absent", "jetmoe", "\"attention_expert_windows\":[4,0,1,7,0,16],", "",
-        .has_windows = true, .tied = true},
-    {"positions-of-the-class", "switch_transformers", "\"n_positions\":96,", "",
-        .max_positions = 512},
-    {"start-token-of-the-class", "switch_transformers", "\"decoder_start_token_id\":3,", "",
-        .has_start_token = true, .start_token = 0},
-    {"start-token-null", "switch_transformers", "\"decoder_start_token_id\":3",
-        "\"decoder_start_token_id\":null", .has_start_token = true, .start_token = 0},
-    {"start-token-foreign", "mixtral", "\"vocab_size\"",
-        "\"decoder_start_token_id\":3,\"vocab_size\"", .has_start_token = true,
-        .start_token = -1},
-    {"heads-of-the-attribute-map", "switch_transformers", "\"num_heads\":3",
-        "\"num_attention_heads\":3", .scale = 1.0},
+        "\"sliding_attention\"]",
+        .has_windows = true, .windows = { 0, 0, 9 } },
+    { "window-of-the-class", "gpt_oss", "\"sliding_window\":6,", "", .has_windows = true,
+        .windows = { 128, 0, 128 } },
+    { "window-switched-on", "qwen3_moe",
+        "\"use_sliding_window\":false,\"sliding_window\":4096,"
+        "\"max_window_layers\":3",
+        "\"use_sliding_window\":true,\"sliding_window\":11", .has_windows = true,
+        .windows = { 11, 11, 11 } },
+    { "tied", "qwen3_moe", "\"tie_word_embeddings\":true", "\"tie_word_embeddings\":true",
+        .tied = true },
+    { "scale-of-the-class", "granitemoe", "\"attention_multiplier\":0.25,", "", .scale = 1.0 },
+    { "windows-of-experts-absent", "jetmoe", "\"attention_expert_windows\":[4,0,1,7,0,16],", "",
+        .has_windows = true, .tied = true },
+    { "positions-of-the-class", "switch_transformers", "\"n_positions\":96,", "",
+        .max_positions = 512 },
+    { "start-token-of-the-class", "switch_transformers", "\"decoder_start_token_id\":3,", "",
+        .has_start_token = true, .start_token = 0 },
+    { "start-token-null", "switch_transformers", "\"decoder_start_token_id\":3",
+        "\"decoder_start_token_id\":null", .has_start_token = true, .start_token = 0 },
+    { "start-token-foreign", "mixtral", "\"vocab_size\"",
+        "\"decoder_start_token_id\":3,\"vocab_size\"", .has_start_token = true, .start_token = -1 },
+    { "heads-of-the-attribute-map", "switch_transformers", "\"num_heads\":3",
+        "\"num_attention_heads\":3", .scale = 1.0 },
 };
 
 static bool check_value(const struct value_case *c)
@@ -204,7 +208,7 @@ static bool check_value(const struct value_case *c)
     bool ok = model != NULL;
     struct vkmoe_attention_params params;
     for (uint32_t b = 0; ok && b < checkpoint.block_count; b++) {
-        ok = vkmoe_checkpoint_get_attention(model, (struct vkmoe_block){.index = b}, &params)
+        ok = vkmoe_checkpoint_get_attention(model, (struct vkmoe_block){ .index = b }, &params)
             == VKMOE_OK;
         if (ok && c->rope.kind)
             ok = same_rope(&c->rope, &params.rope);
@@ -257,183 +261,190 @@ struct error_case {
 
 #define BUCKETS "relative_attention_num_buckets"
 #define DISTANCE "relative_attention_max_distance"
-#define SWITCH(key, old, new) \
-    "switch_transformers", "\"" key "\":" old, "\"" key "\":" new
-#define NO_EXPERTS(width) "switch_transformers", \
-    "\"d_ff\":56,\"encoder_sparse_step\":2,\"decoder_sparse_step\":2", \
-    "\"d_ff\":" width ",\"encoder_sparse_step\":0,\"decoder_sparse_step\":0"
+#define SWITCH(key, old, new) "switch_transformers", "\"" key "\":" old, "\"" key "\":" new
+#define NO_EXPERTS(width) \
+    "switch_transformers", "\"d_ff\":56,\"encoder_sparse_step\":2,\"decoder_sparse_step\":2", \
+        "\"d_ff\":" width ",\"encoder_sparse_step\":0,\"decoder_sparse_step\":0"
 
 static const struct error_case error_cases[] = {
-    {"rope-dynamic-no-factor", "qwen3_moe", ROPE("{\"type\":\"dynamic\"}"), ATTENTION, INVALID,
-        "needs factor"},
-    {"rope-dynamic-shrinks", "qwen3_moe", ROPE("{\"type\":\"dynamic\",\"factor\":0.5}"),
-        ATTENTION, INVALID, "factor is 0.5"},
-    {"rope-dynamic-two-contexts", "qwen3_moe", ROPE("{\"type\":\"dynamic\",\"factor\":2,"
-        "\"original_max_position_embeddings\":8192}"), ATTENTION, INVALID,
-        "original_max_position_embeddings is 8192, expected max_position_embeddings, 32768"},
-    {"rope-dynamic-alpha", "qwen3_moe", ROPE("{\"type\":\"dynamic\",\"factor\":2,"
-        "\"alpha\":1000}"), ATTENTION, UNSUPPORTED, "rope_scaling of type dynamic has alpha"},
-    {"rope-longrope", "qwen3_moe", ROPE("{\"rope_type\":\"longrope\",\"factor\":2}"), ATTENTION,
-        UNSUPPORTED, "\"longrope\""},
-    {"rope-mrope", "qwen3_moe", ROPE("{\"type\":\"default\",\"mrope_section\":[1,2,3]}"),
-        ATTENTION, UNSUPPORTED, "mrope_section"},
-    {"rope-unknown", "qwen3_moe", ROPE("{\"type\":\"twist\"}"), ATTENTION, UNSUPPORTED,
-        "\"twist\""},
-    {"rope-per-type", "gpt_oss", GPT_OSS_ROPE,
+    { "rope-dynamic-no-factor", "qwen3_moe", ROPE("{\"type\":\"dynamic\"}"), ATTENTION, INVALID,
+        "needs factor" },
+    { "rope-dynamic-shrinks", "qwen3_moe", ROPE("{\"type\":\"dynamic\",\"factor\":0.5}"), ATTENTION,
+        INVALID, "factor is 0.5" },
+    { "rope-dynamic-two-contexts", "qwen3_moe",
+        ROPE("{\"type\":\"dynamic\",\"factor\":2,"
+             "\"original_max_position_embeddings\":8192}"),
+        ATTENTION, INVALID,
+        "original_max_position_embeddings is 8192, expected max_position_embeddings, 32768" },
+    { "rope-dynamic-alpha", "qwen3_moe",
+        ROPE("{\"type\":\"dynamic\",\"factor\":2,"
+             "\"alpha\":1000}"),
+        ATTENTION, UNSUPPORTED, "rope_scaling of type dynamic has alpha" },
+    { "rope-longrope", "qwen3_moe", ROPE("{\"rope_type\":\"longrope\",\"factor\":2}"), ATTENTION,
+        UNSUPPORTED, "\"longrope\"" },
+    { "rope-mrope", "qwen3_moe", ROPE("{\"type\":\"default\",\"mrope_section\":[1,2,3]}"),
+        ATTENTION, UNSUPPORTED, "mrope_section" },
+    { "rope-unknown", "qwen3_moe", ROPE("{\"type\":\"twist\"}"), ATTENTION, UNSUPPORTED,
+        "\"twist\"" },
+    { "rope-per-type", "gpt_oss", GPT_OSS_ROPE,
         "\"rope_parameters\":{\"full_attention\":{\"rope_type\":\"default\"}}", ATTENTION,
-        UNSUPPORTED, "full_attention"},
-    {"rope-no-factor", "qwen3_moe", ROPE("{\"type\":\"linear\"}"), ATTENTION, INVALID,
-        "needs factor"},
-    {"rope-factor-zero", "qwen3_moe", ROPE("{\"type\":\"linear\",\"factor\":0}"), ATTENTION,
-        INVALID, "factor is 0"},
-    {"rope-no-object", "qwen3_moe", ROPE("7"), ATTENTION, INVALID, "rope_scaling is no object"},
-    {"rope-type-number", "qwen3_moe", ROPE("{\"type\":7}"), ATTENTION, INVALID, "type is 7"},
-    {"rope-two-bases", "mixtral", "\"vocab_size\"",
+        UNSUPPORTED, "full_attention" },
+    { "rope-no-factor", "qwen3_moe", ROPE("{\"type\":\"linear\"}"), ATTENTION, INVALID,
+        "needs factor" },
+    { "rope-factor-zero", "qwen3_moe", ROPE("{\"type\":\"linear\",\"factor\":0}"), ATTENTION,
+        INVALID, "factor is 0" },
+    { "rope-no-object", "qwen3_moe", ROPE("7"), ATTENTION, INVALID, "rope_scaling is no object" },
+    { "rope-type-number", "qwen3_moe", ROPE("{\"type\":7}"), ATTENTION, INVALID, "type is 7" },
+    { "rope-two-bases", "mixtral", "\"vocab_size\"",
         "\"rope_theta\":5.0,\"rope_parameters\":{\"rope_theta\":6.0},\"vocab_size\"", ATTENTION,
-        INVALID, "rope_theta is both 5 and 6"},
-    {"rope-two-forms", "mixtral", "\"vocab_size\"", "\"rope_parameters\":{\"rope_theta\":77.0},"
-        "\"rope_scaling\":{\"type\":\"linear\",\"factor\":2},\"vocab_size\"", ATTENTION, INVALID,
-        "different things"},
-    {"rope-yarn-two-factors", "qwen3_moe", QWEN_ROPE,
+        INVALID, "rope_theta is both 5 and 6" },
+    { "rope-two-forms", "mixtral", "\"vocab_size\"",
+        "\"rope_parameters\":{\"rope_theta\":77.0},"
+        "\"rope_scaling\":{\"type\":\"linear\",\"factor\":2},\"vocab_size\"",
+        ATTENTION, INVALID, "different things" },
+    { "rope-yarn-two-factors", "qwen3_moe", QWEN_ROPE,
         "\"rope_scaling\":{\"type\":\"yarn\",\"factor\":4,"
         "\"original_max_position_embeddings\":8192},\"rope_parameters\":{\"rope_type\":\"yarn\","
-        "\"factor\":2,\"original_max_position_embeddings\":8192}", ATTENTION, INVALID,
-        "different things"},
-    {"rope-two-scalings", "qwen3_moe", QWEN_ROPE,
+        "\"factor\":2,\"original_max_position_embeddings\":8192}",
+        ATTENTION, INVALID, "different things" },
+    { "rope-two-scalings", "qwen3_moe", QWEN_ROPE,
         "\"rope_scaling\":{\"type\":\"linear\",\"factor\":4},"
-        "\"rope_parameters\":{\"rope_type\":\"yarn\",\"factor\":4}", ATTENTION, INVALID,
-        "different things"},
-    {"rope-two-bases-in-objects", "qwen3_moe", QWEN_ROPE,
+        "\"rope_parameters\":{\"rope_type\":\"yarn\",\"factor\":4}",
+        ATTENTION, INVALID, "different things" },
+    { "rope-two-bases-in-objects", "qwen3_moe", QWEN_ROPE,
         "\"rope_scaling\":{\"type\":\"linear\",\"factor\":4,\"rope_theta\":5},"
-        "\"rope_parameters\":{\"rope_type\":\"linear\",\"factor\":4,\"rope_theta\":6}", ATTENTION,
-        INVALID, "different things"},
-    {"rope-two-types", "qwen3_moe",
+        "\"rope_parameters\":{\"rope_type\":\"linear\",\"factor\":4,\"rope_theta\":6}",
+        ATTENTION, INVALID, "different things" },
+    { "rope-two-types", "qwen3_moe",
         ROPE("{\"type\":\"linear\",\"rope_type\":\"yarn\",\"factor\":2}"), ATTENTION, INVALID,
-        "the rope_type \"yarn\", but the type \"linear\""},
-    {"rope-llama3-range", "qwen3_moe", ROPE("{\"type\":\"llama3\",\"factor\":2,"
-        "\"low_freq_factor\":4,\"high_freq_factor\":1}"), ATTENTION, INVALID,
-        "high_freq_factor is 1"},
-    {"rope-partial", "mixtral", "\"vocab_size\"", "\"partial_rotary_factor\":0.5,\"vocab_size\"",
-        ATTENTION, UNSUPPORTED, "partial_rotary_factor is 0.5"},
-    {"rope-theta-string", "mixtral", "\"vocab_size\"", "\"rope_theta\":\"x\",\"vocab_size\"",
-        ATTENTION, INVALID, "rope_theta is \"x\""},
-    {"heads-uneven", "mixtral", "\"num_key_value_heads\":2", "\"num_key_value_heads\":3",
-        ATTENTION, INVALID, "4 attention heads do not share 3"},
-    {"heads-zero", "mixtral", "\"num_attention_heads\":4", "\"num_attention_heads\":0",
-        ATTENTION, INVALID, "num_attention_heads is 0"},
-    {"head-size-uneven", "mixtral", "\"num_attention_heads\":4,\"num_key_value_heads\":2",
+        "the rope_type \"yarn\", but the type \"linear\"" },
+    { "rope-llama3-range", "qwen3_moe",
+        ROPE("{\"type\":\"llama3\",\"factor\":2,"
+             "\"low_freq_factor\":4,\"high_freq_factor\":1}"),
+        ATTENTION, INVALID, "high_freq_factor is 1" },
+    { "rope-partial", "mixtral", "\"vocab_size\"", "\"partial_rotary_factor\":0.5,\"vocab_size\"",
+        ATTENTION, UNSUPPORTED, "partial_rotary_factor is 0.5" },
+    { "rope-theta-string", "mixtral", "\"vocab_size\"", "\"rope_theta\":\"x\",\"vocab_size\"",
+        ATTENTION, INVALID, "rope_theta is \"x\"" },
+    { "heads-uneven", "mixtral", "\"num_key_value_heads\":2", "\"num_key_value_heads\":3",
+        ATTENTION, INVALID, "4 attention heads do not share 3" },
+    { "heads-zero", "mixtral", "\"num_attention_heads\":4", "\"num_attention_heads\":0", ATTENTION,
+        INVALID, "num_attention_heads is 0" },
+    { "head-size-uneven", "mixtral", "\"num_attention_heads\":4,\"num_key_value_heads\":2",
         "\"num_attention_heads\":5,\"num_key_value_heads\":5", ATTENTION, INVALID,
-        "no multiple of num_attention_heads"},
-    {"head-size-odd", "qwen3_moe", "\"head_dim\":16", "\"head_dim\":15", ATTENTION, INVALID,
-        "15 elements"},
-    {"head-size-wrong", "qwen3_moe", "\"head_dim\":16", "\"head_dim\":8", ATTENTION, INVALID,
-        "model.layers.0.self_attn.q_proj.weight has the shape [64, 40], expected [32, 40]"},
-    {"heads-jetmoe", "jetmoe", "\"num_attention_heads\":6", "\"num_attention_heads\":3",
-        ATTENTION, INVALID, "num_attention_heads is 3"},
-    {"windows-short", "jetmoe", "[4,0,1,7,0,16]", "[4,0]", ATTENTION, INVALID,
-        "attention_expert_windows is not an array with one window for each of 6 experts"},
-    {"windows-negative", "jetmoe", "[4,0,1,7,0,16]", "[4,0,-1,7,0,16]", ATTENTION, INVALID,
-        "attention_expert_windows has for expert 2"},
-    {"window-zero", "mixtral", "\"sliding_window\":5", "\"sliding_window\":0", ATTENTION, INVALID,
-        "sliding_window is 0"},
-    {"window-foreign", "olmoe", "\"vocab_size\"", "\"sliding_window\":8,\"vocab_size\"",
-        ATTENTION, UNSUPPORTED, "sliding_window is there"},
-    {"window-ambiguous", "qwen3_moe", "\"use_sliding_window\":false",
-        "\"use_sliding_window\":true", ATTENTION, UNSUPPORTED, "max_window_layers"},
-    {"layer-types-short", "gpt_oss", "\"vocab_size\"",
-        "\"layer_types\":[\"full_attention\"],\"vocab_size\"", ATTENTION, INVALID, "layer_types"},
-    {"layer-types-unknown", "gpt_oss", "\"vocab_size\"", "\"layer_types\":[\"chunked_attention\","
-        "\"full_attention\",\"full_attention\"],\"vocab_size\"", ATTENTION, UNSUPPORTED,
-        "\"chunked_attention\" for block 0"},
-    {"layer-types-no-window", "mixtral", "\"sliding_window\":5", "\"layer_types\":"
-        "[\"sliding_attention\",\"full_attention\"]", ATTENTION, INVALID,
-        "there is no sliding_window"},
-    {"clip-negative", "olmoe", "\"clip_qkv\":0.75", "\"clip_qkv\":-1", ATTENTION, INVALID,
-        "clip_qkv is -1"},
-    {"bias-unread", "qwen3_moe", "\"attention_bias\":true", "\"attention_bias\":false",
-        ATTENTION, UNSUPPORTED, "self_attn.k_proj.bias is there"},
-    {"bias-missing", "granitemoe", "\"vocab_size\"", "\"attention_bias\":true,\"vocab_size\"",
-        ATTENTION, INVALID, "tensor model.layers.0.self_attn.q_proj.bias is missing"},
-    {"positions-encoding", "granitemoe", "\"rope\"", "\"nope\"", ATTENTION, UNSUPPORTED,
-        "position_embedding_type is \"nope\""},
-    {"multiplier-zero", "granitemoe", "\"logits_scaling\":8.0", "\"logits_scaling\":0", FRAME,
-        INVALID, "logits_scaling is 0"},
-    {"vocabulary", "mixtral", "\"vocab_size\":37", "\"vocab_size\":36", FRAME, INVALID,
-        "model.embed_tokens.weight has the shape [37, 48], expected [36, 48]"},
-    {"vocabulary-of-the-class", "mixtral", ",\"vocab_size\":37", "", FRAME, INVALID,
-        "expected [32000, 48]"},
-    {"head-missing", "qwen3_moe", "\"tie_word_embeddings\":true",
-        "\"tie_word_embeddings\":false", FRAME, INVALID, "tensor lm_head.weight is missing"},
-    {"head-contradicts", "mixtral", "\"vocab_size\"",
+        "no multiple of num_attention_heads" },
+    { "head-size-odd", "qwen3_moe", "\"head_dim\":16", "\"head_dim\":15", ATTENTION, INVALID,
+        "15 elements" },
+    { "head-size-wrong", "qwen3_moe", "\"head_dim\":16", "\"head_dim\":8", ATTENTION, INVALID,
+        "model.layers.0.self_attn.q_proj.weight has the shape [64, 40], expected [32, 40]" },
+    { "heads-jetmoe", "jetmoe", "\"num_attention_heads\":6", "\"num_attention_heads\":3", ATTENTION,
+        INVALID, "num_attention_heads is 3" },
+    { "windows-short", "jetmoe", "[4,0,1,7,0,16]", "[4,0]", ATTENTION, INVALID,
+        "attention_expert_windows is not an array with one window for each of 6 experts" },
+    { "windows-negative", "jetmoe", "[4,0,1,7,0,16]", "[4,0,-1,7,0,16]", ATTENTION, INVALID,
+        "attention_expert_windows has for expert 2" },
+    { "window-zero", "mixtral", "\"sliding_window\":5", "\"sliding_window\":0", ATTENTION, INVALID,
+        "sliding_window is 0" },
+    { "window-foreign", "olmoe", "\"vocab_size\"", "\"sliding_window\":8,\"vocab_size\"", ATTENTION,
+        UNSUPPORTED, "sliding_window is there" },
+    { "window-ambiguous", "qwen3_moe", "\"use_sliding_window\":false",
+        "\"use_sliding_window\":true", ATTENTION, UNSUPPORTED, "max_window_layers" },
+    { "layer-types-short", "gpt_oss", "\"vocab_size\"",
+        "\"layer_types\":[\"full_attention\"],\"vocab_size\"", ATTENTION, INVALID, "layer_types" },
+    { "layer-types-unknown", "gpt_oss", "\"vocab_size\"",
+        "\"layer_types\":[\"chunked_attention\","
+        "\"full_attention\",\"full_attention\"],\"vocab_size\"",
+        ATTENTION, UNSUPPORTED, "\"chunked_attention\" for block 0" },
+    { "layer-types-no-window", "mixtral", "\"sliding_window\":5",
+        "\"layer_types\":"
+        "[\"sliding_attention\",\"full_attention\"]",
+        ATTENTION, INVALID, "there is no sliding_window" },
+    { "clip-negative", "olmoe", "\"clip_qkv\":0.75", "\"clip_qkv\":-1", ATTENTION, INVALID,
+        "clip_qkv is -1" },
+    { "bias-unread", "qwen3_moe", "\"attention_bias\":true", "\"attention_bias\":false", ATTENTION,
+        UNSUPPORTED, "self_attn.k_proj.bias is there" },
+    { "bias-missing", "granitemoe", "\"vocab_size\"", "\"attention_bias\":true,\"vocab_size\"",
+        ATTENTION, INVALID, "tensor model.layers.0.self_attn.q_proj.bias is missing" },
+    { "positions-encoding", "granitemoe", "\"rope\"", "\"nope\"", ATTENTION, UNSUPPORTED,
+        "position_embedding_type is \"nope\"" },
+    { "multiplier-zero", "granitemoe", "\"logits_scaling\":8.0", "\"logits_scaling\":0", FRAME,
+        INVALID, "logits_scaling is 0" },
+    { "vocabulary", "mixtral", "\"vocab_size\":37", "\"vocab_size\":36", FRAME, INVALID,
+        "model.embed_tokens.weight has the shape [37, 48], expected [36, 48]" },
+    { "vocabulary-of-the-class", "mixtral", ",\"vocab_size\":37", "", FRAME, INVALID,
+        "expected [32000, 48]" },
+    { "head-missing", "qwen3_moe", "\"tie_word_embeddings\":true", "\"tie_word_embeddings\":false",
+        FRAME, INVALID, "tensor lm_head.weight is missing" },
+    { "head-contradicts", "mixtral", "\"vocab_size\"",
         "\"tie_word_embeddings\":true,\"vocab_size\"", FRAME, INVALID,
-        "lm_head.weight is not the embedding"},
-    {"tie-number", "mixtral", "\"vocab_size\"", "\"tie_word_embeddings\":1,\"vocab_size\"",
-        FRAME, INVALID, "tie_word_embeddings is 1"},
-    {"end-token-string", "mixtral", "\"vocab_size\"", "\"eos_token_id\":\"x\",\"vocab_size\"",
-        FRAME, INVALID, "eos_token_id"},
-    {"end-token-list-of-strings", "mixtral", "\"vocab_size\"",
-        "\"eos_token_id\":[\"x\"],\"vocab_size\"", FRAME, INVALID, "eos_token_id"},
-    {"end-token-twice", "mixtral", "\"vocab_size\"",
+        "lm_head.weight is not the embedding" },
+    { "tie-number", "mixtral", "\"vocab_size\"", "\"tie_word_embeddings\":1,\"vocab_size\"", FRAME,
+        INVALID, "tie_word_embeddings is 1" },
+    { "end-token-string", "mixtral", "\"vocab_size\"", "\"eos_token_id\":\"x\",\"vocab_size\"",
+        FRAME, INVALID, "eos_token_id" },
+    { "end-token-list-of-strings", "mixtral", "\"vocab_size\"",
+        "\"eos_token_id\":[\"x\"],\"vocab_size\"", FRAME, INVALID, "eos_token_id" },
+    { "end-token-twice", "mixtral", "\"vocab_size\"",
         "\"eos_token_id\":1,\"eos_token_id\":2,\"vocab_size\"", FRAME, INVALID,
-        "eos_token_id is there twice"},
-    {"tie-twice", "qwen3_moe", "\"vocab_size\"", "\"tie_word_embeddings\":true,\"vocab_size\"",
-        FRAME, INVALID, "tie_word_embeddings is there twice"},
-    {"rope-twice", "qwen3_moe", ROPE("{\"type\":\"linear\",\"factor\":2,\"factor\":3}"),
-        ATTENTION, INVALID, "factor is there twice"},
-    {"epsilon", "mixtral", "\"vocab_size\"", "\"rms_norm_eps\":-1,\"vocab_size\"", FRAME,
-        INVALID, "rms_norm_eps is -1"},
-    {"positions-zero", "mixtral", "\"vocab_size\"",
-        "\"max_position_embeddings\":0,\"vocab_size\"", FRAME, INVALID,
-        "max_position_embeddings is 0"},
-    {"buckets-zero", SWITCH(BUCKETS, "8", "0"), ATTENTION, INVALID, BUCKETS " is 0"},
-    {"buckets-one", SWITCH(BUCKETS, "8", "1"), ATTENTION, INVALID,
-        BUCKETS " is 1, expected at least 4"},
-    {"buckets-three", SWITCH(BUCKETS, "8", "3"), ATTENTION, INVALID,
-        BUCKETS " is 3, expected at least 4"},
-    {"buckets-one-of-a-decoder", SWITCH(BUCKETS, "8", "1"), DECODER, INVALID,
-        BUCKETS " is 1, expected at least 2"},
-    {"buckets-huge", SWITCH(BUCKETS, "8", "4294967304"), DECODER, INVALID,
-        BUCKETS " is 4294967304"},
-    {"buckets-many", SWITCH(BUCKETS, "8", "65536"), DECODER, INVALID,
-        DISTANCE " is 20, expected more than the 32768 distances"},
-    {"buckets-fraction", SWITCH(BUCKETS, "8", "8.5"), ATTENTION, INVALID, BUCKETS " is 8.5"},
-    {"buckets-odd", SWITCH(BUCKETS, "8", "9"), ATTENTION, INVALID, "encoder.block.0.layer.0."
-        "SelfAttention.relative_attention_bias.weight has the shape [8, 3], expected [9, 3]"},
-    {"distance-zero", SWITCH(DISTANCE, "20", "0"), ATTENTION, INVALID, DISTANCE " is 0"},
-    {"distance-exact", SWITCH(DISTANCE, "20", "2"), ATTENTION, INVALID,
-        DISTANCE " is 2, expected more than the 2 distances"},
-    {"distance-exact-of-a-decoder", SWITCH(DISTANCE, "20", "4"), DECODER, INVALID,
-        DISTANCE " is 4, expected more than the 4 distances"},
-    {"distance-negative", SWITCH(DISTANCE, "20", "-20"), DECODER, INVALID, DISTANCE " is -20"},
-    {"distance-far", SWITCH(DISTANCE, "20", "2147483647"), DECODER, UNSUPPORTED,
-        DISTANCE " is 2147483647, so that buckets differ beyond a distance of 65535"},
-    {"distance-huge", SWITCH(DISTANCE, "20", "1e300"), DECODER, INVALID, DISTANCE " is 1.0"},
-    {"biases-many", "switch_transformers", "3,\"" BUCKETS "\":8,\"" DISTANCE "\":20",
+        "eos_token_id is there twice" },
+    { "tie-twice", "qwen3_moe", "\"vocab_size\"", "\"tie_word_embeddings\":true,\"vocab_size\"",
+        FRAME, INVALID, "tie_word_embeddings is there twice" },
+    { "rope-twice", "qwen3_moe", ROPE("{\"type\":\"linear\",\"factor\":2,\"factor\":3}"), ATTENTION,
+        INVALID, "factor is there twice" },
+    { "epsilon", "mixtral", "\"vocab_size\"", "\"rms_norm_eps\":-1,\"vocab_size\"", FRAME, INVALID,
+        "rms_norm_eps is -1" },
+    { "positions-zero", "mixtral", "\"vocab_size\"", "\"max_position_embeddings\":0,\"vocab_size\"",
+        FRAME, INVALID, "max_position_embeddings is 0" },
+    { "buckets-zero", SWITCH(BUCKETS, "8", "0"), ATTENTION, INVALID, BUCKETS " is 0" },
+    { "buckets-one", SWITCH(BUCKETS, "8", "1"), ATTENTION, INVALID,
+        BUCKETS " is 1, expected at least 4" },
+    { "buckets-three", SWITCH(BUCKETS, "8", "3"), ATTENTION, INVALID,
+        BUCKETS " is 3, expected at least 4" },
+    { "buckets-one-of-a-decoder", SWITCH(BUCKETS, "8", "1"), DECODER, INVALID,
+        BUCKETS " is 1, expected at least 2" },
+    { "buckets-huge", SWITCH(BUCKETS, "8", "4294967304"), DECODER, INVALID,
+        BUCKETS " is 4294967304" },
+    { "buckets-many", SWITCH(BUCKETS, "8", "65536"), DECODER, INVALID,
+        DISTANCE " is 20, expected more than the 32768 distances" },
+    { "buckets-fraction", SWITCH(BUCKETS, "8", "8.5"), ATTENTION, INVALID, BUCKETS " is 8.5" },
+    { "buckets-odd", SWITCH(BUCKETS, "8", "9"), ATTENTION, INVALID,
+        "encoder.block.0.layer.0."
+        "SelfAttention.relative_attention_bias.weight has the shape [8, 3], expected [9, 3]" },
+    { "distance-zero", SWITCH(DISTANCE, "20", "0"), ATTENTION, INVALID, DISTANCE " is 0" },
+    { "distance-exact", SWITCH(DISTANCE, "20", "2"), ATTENTION, INVALID,
+        DISTANCE " is 2, expected more than the 2 distances" },
+    { "distance-exact-of-a-decoder", SWITCH(DISTANCE, "20", "4"), DECODER, INVALID,
+        DISTANCE " is 4, expected more than the 4 distances" },
+    { "distance-negative", SWITCH(DISTANCE, "20", "-20"), DECODER, INVALID, DISTANCE " is -20" },
+    { "distance-far", SWITCH(DISTANCE, "20", "2147483647"), DECODER, UNSUPPORTED,
+        DISTANCE " is 2147483647, so that buckets differ beyond a distance of 65535" },
+    { "distance-huge", SWITCH(DISTANCE, "20", "1e300"), DECODER, INVALID, DISTANCE " is 1.0" },
+    { "biases-many", "switch_transformers", "3,\"" BUCKETS "\":8,\"" DISTANCE "\":20",
         "200,\"" BUCKETS "\":8,\"" DISTANCE "\":1000000000", ATTENTION, UNSUPPORTED,
-        "200 heads and 44722 distances need more than 16777216 position biases"},
-    {"heads-many", SWITCH("num_heads", "3", "65536"), CROSS, INVALID,
-        "decoder.block.0.layer.1.EncDecAttention.q.weight has the shape [36, 40]"},
-    {"head-size-of-a-decoder", SWITCH("d_kv", "12", "13"), CROSS, INVALID,
+        "200 heads and 44722 distances need more than 16777216 position biases" },
+    { "heads-many", SWITCH("num_heads", "3", "65536"), CROSS, INVALID,
+        "decoder.block.0.layer.1.EncDecAttention.q.weight has the shape [36, 40]" },
+    { "head-size-of-a-decoder", SWITCH("d_kv", "12", "13"), CROSS, INVALID,
         "decoder.block.0.layer.1.EncDecAttention.q.weight has the shape [36, 40], expected "
-        "[39, 40]"},
-    {"epsilon-of-t5", SWITCH("layer_norm_epsilon", "1e-5", "-1"), FRAME, INVALID,
-        "layer_norm_epsilon is -1"},
-    {"positions-of-t5", SWITCH("n_positions", "96", "0"), FRAME, INVALID, "n_positions is 0"},
-    {"start-token-beyond", SWITCH("decoder_start_token_id", "3", "36"), FRAME, INVALID,
-        "decoder_start_token_id is 36"},
-    {"start-token-string", SWITCH("decoder_start_token_id", "3", "\"a\""), FRAME, INVALID,
-        "decoder_start_token_id is \"a\""},
-    {"no-encoder-decoder", SWITCH("is_encoder_decoder", "true", "false"), ATTENTION, UNSUPPORTED,
-        "is_encoder_decoder is false"},
-    {"head-missing-of-t5", "switch_transformers", "\"vocab_size\"",
+        "[39, 40]" },
+    { "epsilon-of-t5", SWITCH("layer_norm_epsilon", "1e-5", "-1"), FRAME, INVALID,
+        "layer_norm_epsilon is -1" },
+    { "positions-of-t5", SWITCH("n_positions", "96", "0"), FRAME, INVALID, "n_positions is 0" },
+    { "start-token-beyond", SWITCH("decoder_start_token_id", "3", "36"), FRAME, INVALID,
+        "decoder_start_token_id is 36" },
+    { "start-token-string", SWITCH("decoder_start_token_id", "3", "\"a\""), FRAME, INVALID,
+        "decoder_start_token_id is \"a\"" },
+    { "no-encoder-decoder", SWITCH("is_encoder_decoder", "true", "false"), ATTENTION, UNSUPPORTED,
+        "is_encoder_decoder is false" },
+    { "head-missing-of-t5", "switch_transformers", "\"vocab_size\"",
         "\"tie_word_embeddings\":false,\"vocab_size\"", FRAME, INVALID,
-        "tensor lm_head.weight is missing"},
-    {"dense-width", NO_EXPERTS("57"), MLP, INVALID,
-        "encoder.block.0.layer.1.mlp.wi.weight has the shape [56, 40], expected [57, 40]"},
-    {"dense-gated", NO_EXPERTS("56,\"is_gated_act\":true"), MLP, UNSUPPORTED,
-        "is_gated_act is true"},
-    {"dense-activation", NO_EXPERTS("56,\"dense_act_fn\":\"gated-gelu\""), MLP, UNSUPPORTED,
-        "dense_act_fn is \"gated-gelu\""},
+        "tensor lm_head.weight is missing" },
+    { "dense-width", NO_EXPERTS("57"), MLP, INVALID,
+        "encoder.block.0.layer.1.mlp.wi.weight has the shape [56, 40], expected [57, 40]" },
+    { "dense-gated", NO_EXPERTS("56,\"is_gated_act\":true"), MLP, UNSUPPORTED,
+        "is_gated_act is true" },
+    { "dense-activation", NO_EXPERTS("56,\"dense_act_fn\":\"gated-gelu\""), MLP, UNSUPPORTED,
+        "dense_act_fn is \"gated-gelu\"" },
 };
 
 struct lines {
@@ -449,7 +460,8 @@ static void keep_line(void *user, enum vkmoe_log_level level, const char *line)
     snprintf(lines->last, sizeof lines->last, "%s", line);
 }
 
-static enum vkmoe_status call_model(vkmoe_checkpoint *model, enum call call, struct vkmoe_block block)
+static enum vkmoe_status call_model(
+    vkmoe_checkpoint *model, enum call call, struct vkmoe_block block)
 {
     struct vkmoe_attention_params attention;
     struct vkmoe_frame frame;
@@ -462,7 +474,7 @@ static enum vkmoe_status call_model(vkmoe_checkpoint *model, enum call call, str
     if (call == ATTENTION || call == DECODER || call == CROSS)
         return vkmoe_checkpoint_get_attention(model, block, &attention);
     return call == FRAME ? vkmoe_checkpoint_get_frame(model, &frame)
-        : vkmoe_checkpoint_get_norms(model, block, &norms[0], &norms[1]);
+                         : vkmoe_checkpoint_get_norms(model, block, &norms[0], &norms[1]);
 }
 
 // `call` fails like this, twice, with one line each that contains `text`.
@@ -470,12 +482,12 @@ static bool refuses(vkmoe_checkpoint *model, enum call call, struct vkmoe_block 
     enum vkmoe_status expected, const char *text, struct lines *lines)
 {
     for (int i = 0; i < 2; i++) {
-        *lines = (struct lines){0};
+        *lines = (struct lines){ 0 };
         enum vkmoe_status status = call_model(model, call, block);
         if (status != expected || lines->count != 1 || !strstr(lines->last, text)) {
             tap_note("%s, expected %s; %u lines, the last: %s; expected in it: %s",
-                vkmoe_status_name(status), vkmoe_status_name(expected), lines->count,
-                lines->last, text);
+                vkmoe_status_name(status), vkmoe_status_name(expected), lines->count, lines->last,
+                text);
             return false;
         }
     }
@@ -484,14 +496,15 @@ static bool refuses(vkmoe_checkpoint *model, enum call call, struct vkmoe_block 
 
 static bool check_error(const struct error_case *c)
 {
-    struct lines lines = {0};
-    const struct vkmoe_log log = {.write = keep_line, .user = &lines};
+    struct lines lines = { 0 };
+    const struct vkmoe_log log = { .write = keep_line, .user = &lines };
     struct whole_checkpoint checkpoint;
     vkmoe_checkpoint *model = open_changed(c->family, c->old, c->new, &log, &checkpoint);
-    bool ok = model && refuses(model, c->call, (struct vkmoe_block){0}, c->status, c->text, &lines);
+    bool ok =
+        model && refuses(model, c->call, (struct vkmoe_block){ 0 }, c->status, c->text, &lines);
     // The experts, if there are any, are there all the same.
     struct vkmoe_moe_params params;
-    struct vkmoe_block block = {0};
+    struct vkmoe_block block = { 0 };
     while (ok && block.index < 3 && !vkmoe_checkpoint_is_moe(model, block))
         block.index++;
     if (ok && vkmoe_checkpoint_is_moe(model, block)
@@ -547,77 +560,77 @@ struct tensor_case {
 #define BIOS "layer.0.SelfAttention.relative_attention_bios.weight"
 
 static const struct tensor_case tensor_cases[] = {
-    {"query-missing", "mixtral", NAME("self_attn.q_proj"), NAME("self_attn.x_proj"), 1,
-        ATTENTION, INVALID, "tensor model.layers.1.self_attn.q_proj.weight is missing"},
-    {"value-missing", "mixtral", NAME("self_attn.v_proj"), NAME("self_attn.x_proj"), 1,
-        ATTENTION, INVALID, "tensor model.layers.1.self_attn.v_proj.weight is missing"},
-    {"key-value-missing", "jetmoe", NAME("self_attention.kv_proj"),
-        NAME("self_attention.kv_xxxx"), 1, ATTENTION, INVALID,
-        "tensor model.layers.1.self_attention.kv_proj.weight is missing"},
-    {"router-missing", "jetmoe", NAME("self_attention.experts.router"),
+    { "query-missing", "mixtral", NAME("self_attn.q_proj"), NAME("self_attn.x_proj"), 1, ATTENTION,
+        INVALID, "tensor model.layers.1.self_attn.q_proj.weight is missing" },
+    { "value-missing", "mixtral", NAME("self_attn.v_proj"), NAME("self_attn.x_proj"), 1, ATTENTION,
+        INVALID, "tensor model.layers.1.self_attn.v_proj.weight is missing" },
+    { "key-value-missing", "jetmoe", NAME("self_attention.kv_proj"), NAME("self_attention.kv_xxxx"),
+        1, ATTENTION, INVALID, "tensor model.layers.1.self_attention.kv_proj.weight is missing" },
+    { "router-missing", "jetmoe", NAME("self_attention.experts.router"),
         NAME("self_attention.experts.rooter"), 1, ATTENTION, INVALID,
-        "self_attention.experts.router.layer.weight is missing"},
-    {"sinks-missing", "gpt_oss", NAME("self_attn.sinks"), NAME("self_attn.sinkz"), 1, ATTENTION,
-        INVALID, "self_attn.sinks is missing"},
-    {"query-norm-missing", "olmoe", NAME("self_attn.q_norm"), NAME("self_attn.q_morn"), 1,
-        ATTENTION, INVALID, "self_attn.q_norm.weight is missing"},
-    {"tensor-unread", "mixtral", NAME("input_layernorm.weight"), NAME("self_attn.rotary.freq_"),
-        1, ATTENTION, UNSUPPORTED,
-        "model.safetensors: tensor model.layers.1.self_attn.rotary.freq_ is there"},
-    {"dtype", "mixtral", NAME("self_attn.k_proj.weight\":{\"dtype\":\"F16\""),
+        "self_attention.experts.router.layer.weight is missing" },
+    { "sinks-missing", "gpt_oss", NAME("self_attn.sinks"), NAME("self_attn.sinkz"), 1, ATTENTION,
+        INVALID, "self_attn.sinks is missing" },
+    { "query-norm-missing", "olmoe", NAME("self_attn.q_norm"), NAME("self_attn.q_morn"), 1,
+        ATTENTION, INVALID, "self_attn.q_norm.weight is missing" },
+    { "tensor-unread", "mixtral", NAME("input_layernorm.weight"), NAME("self_attn.rotary.freq_"), 1,
+        ATTENTION, UNSUPPORTED,
+        "model.safetensors: tensor model.layers.1.self_attn.rotary.freq_ is there" },
+    { "dtype", "mixtral", NAME("self_attn.k_proj.weight\":{\"dtype\":\"F16\""),
         NAME("self_attn.k_proj.weight\":{\"dtype\":\"I16\""), 1, ATTENTION, UNSUPPORTED,
-        "has the dtype I16"},
-    {"dtypes-mixed", "qwen3_moe", NAME("self_attn.k_proj.weight\":{\"dtype\":\"BF16\""),
+        "has the dtype I16" },
+    { "dtypes-mixed", "qwen3_moe", NAME("self_attn.k_proj.weight\":{\"dtype\":\"BF16\""),
         NAME("self_attn.k_proj.weight\":{\"dtype\":\"F16\" "), 1, ATTENTION, UNSUPPORTED,
-        "different dtypes"},
-    {"attention-norm-missing", "mixtral", NAME("input_layernorm"), NAME("input_layernoxx"), 1,
-        NORMS, INVALID, "tensor model.layers.1.input_layernorm.weight is missing"},
-    {"experts-norm-shape", "mixtral",
+        "different dtypes" },
+    { "attention-norm-missing", "mixtral", NAME("input_layernorm"), NAME("input_layernoxx"), 1,
+        NORMS, INVALID, "tensor model.layers.1.input_layernorm.weight is missing" },
+    { "experts-norm-shape", "mixtral",
         NAME("post_attention_layernorm.weight\":{\"dtype\":\"F16\",\"shape\":[48]"),
         NAME("post_attention_layernorm.weight\":{\"dtype\":\"I8\" ,\"shape\":[96]"), 1, NORMS,
-        INVALID, "has the shape [96], expected [48]"},
-    {"embedding-missing", "mixtral", "model.embed_tokens", "model.embed_tokenz", 0, FRAME,
-        INVALID, "tensor model.embed_tokens.weight is missing"},
-    {"final-norm-missing", "mixtral", "model.norm.", "model.morn.", 0, FRAME, INVALID,
-        "tensor model.norm.weight is missing"},
-    {"head-missing", "mixtral", "lm_head", "lm_heat", 0, FRAME, INVALID,
-        "tensor lm_head.weight is missing"},
-    {"bias-of-the-encoder-missing", "switch_transformers", "encoder.block.0." BIAS,
+        INVALID, "has the shape [96], expected [48]" },
+    { "embedding-missing", "mixtral", "model.embed_tokens", "model.embed_tokenz", 0, FRAME, INVALID,
+        "tensor model.embed_tokens.weight is missing" },
+    { "final-norm-missing", "mixtral", "model.norm.", "model.morn.", 0, FRAME, INVALID,
+        "tensor model.norm.weight is missing" },
+    { "head-missing", "mixtral", "lm_head", "lm_heat", 0, FRAME, INVALID,
+        "tensor lm_head.weight is missing" },
+    { "bias-of-the-encoder-missing", "switch_transformers", "encoder.block.0." BIAS,
         "encoder.block.0." BIOS, 3, ATTENTION, INVALID,
-        "tensor encoder.block.0." BIAS " is missing"},
-    {"bias-of-the-decoder-missing", "switch_transformers", "decoder.block.0." BIAS,
+        "tensor encoder.block.0." BIAS " is missing" },
+    { "bias-of-the-decoder-missing", "switch_transformers", "decoder.block.0." BIAS,
         "decoder.block.0." BIOS, 2, DECODER, INVALID,
-        "tensor decoder.block.0." BIAS " is missing"},
-    {"bias-shape", "switch_transformers", "decoder.block.0." BIAS "\":{\"dtype\":\"F32\",\"shape\":"
-        "[8,3]", "decoder.block.0." BIAS "\":{\"dtype\":\"F32\",\"shape\":[3,8]", 0, DECODER,
-        INVALID, BIAS " has the shape [3, 8], expected [8, 3]"},
-    {"bias-unread", "switch_transformers", "encoder.block.1.layer.0.layer_norm.weight",
+        "tensor decoder.block.0." BIAS " is missing" },
+    { "bias-shape", "switch_transformers",
+        "decoder.block.0." BIAS "\":{\"dtype\":\"F32\",\"shape\":"
+        "[8,3]",
+        "decoder.block.0." BIAS "\":{\"dtype\":\"F32\",\"shape\":[3,8]", 0, DECODER, INVALID,
+        BIAS " has the shape [3, 8], expected [8, 3]" },
+    { "bias-unread", "switch_transformers", "encoder.block.1.layer.0.layer_norm.weight",
         "encoder.block.1.layer.0.SelfAttention.bia", 1, ATTENTION, UNSUPPORTED,
-        "tensor encoder.block.1.layer.0.SelfAttention.bia is there"},
-    {"cross-missing", "switch_transformers", "decoder.block.1.layer.1.EncDecAttention.v",
+        "tensor encoder.block.1.layer.0.SelfAttention.bia is there" },
+    { "cross-missing", "switch_transformers", "decoder.block.1.layer.1.EncDecAttention.v",
         "decoder.block.1.layer.1.EncDecAttention.x", 1, CROSS, INVALID,
-        "tensor decoder.block.1.layer.1.EncDecAttention.v.weight is missing"},
-    {"encoder-norm-missing", "switch_transformers", "encoder.final_layer", "encoder.final_lawer",
-        0, FRAME, INVALID, "tensor encoder.final_layer_norm.weight is missing"},
-    {"decoder-norm-missing", "switch_transformers", "decoder.final", "decoder.fatal", 0, FRAME,
-        INVALID, "tensor decoder.final_layer_norm.weight is missing"},
-    {"copy-contradicts", "switch_transformers",
-        "encoder.block.0.layer.0.SelfAttention.q.weight\"",
+        "tensor decoder.block.1.layer.1.EncDecAttention.v.weight is missing" },
+    { "encoder-norm-missing", "switch_transformers", "encoder.final_layer", "encoder.final_lawer",
+        0, FRAME, INVALID, "tensor encoder.final_layer_norm.weight is missing" },
+    { "decoder-norm-missing", "switch_transformers", "decoder.final", "decoder.fatal", 0, FRAME,
+        INVALID, "tensor decoder.final_layer_norm.weight is missing" },
+    { "copy-contradicts", "switch_transformers", "encoder.block.0.layer.0.SelfAttention.q.weight\"",
         "decoder.embed_tokens.weight\"                   ", 0, FRAME, INVALID,
-        "decoder.embed_tokens.weight is not the embedding, though models of this family"},
-    {"copy-shape", "switch_transformers",
+        "decoder.embed_tokens.weight is not the embedding, though models of this family" },
+    { "copy-shape", "switch_transformers",
         "encoder.embed_tokens.weight\":{\"dtype\":\"F32\",\"shape\":[36,40]",
         "encoder.embed_tokens.weight\":{\"dtype\":\"F32\",\"shape\":[40,36]", 0, FRAME, INVALID,
-        "encoder.embed_tokens.weight has the shape [40, 36], expected [36, 40]"},
-    {"dense-missing", "switch_transformers", "encoder.block.2.layer.1.mlp.wo",
+        "encoder.embed_tokens.weight has the shape [40, 36], expected [36, 40]" },
+    { "dense-missing", "switch_transformers", "encoder.block.2.layer.1.mlp.wo",
         "encoder.block.2.layer.1.mlp.wx", 2, MLP, INVALID,
-        "tensor encoder.block.2.layer.1.mlp.wo.weight is missing"},
+        "tensor encoder.block.2.layer.1.mlp.wo.weight is missing" },
 };
 
 static bool check_tensor(const struct tensor_case *c)
 {
-    struct lines lines = {0};
-    const struct vkmoe_log log = {.write = keep_line, .user = &lines};
+    struct lines lines = { 0 };
+    const struct vkmoe_log log = { .write = keep_line, .user = &lines };
     struct whole_checkpoint checkpoint;
     vkmoe_checkpoint *model = NULL;
     bool ok = whole_checkpoint_write(c->family, 1, &checkpoint);
@@ -629,8 +642,9 @@ static bool check_tensor(const struct tensor_case *c)
         tap_note("does not open: %s", lines.last);
         ok = false;
     }
-    ok = ok && refuses(model, c->call, (struct vkmoe_block){.index = c->block}, c->status, c->text,
-        &lines);
+    ok = ok
+        && refuses(
+            model, c->call, (struct vkmoe_block){ .index = c->block }, c->status, c->text, &lines);
     vkmoe_checkpoint_destroy(&model);
     whole_checkpoint_finish(&checkpoint);
     return ok;
@@ -652,12 +666,12 @@ static void test_arguments(struct tap *tap)
 {
     if (!tap_wants(tap, "arguments"))
         return;
-    struct lines lines = {0};
-    const struct vkmoe_log log = {.write = keep_line, .user = &lines};
+    struct lines lines = { 0 };
+    const struct vkmoe_log log = { .write = keep_line, .user = &lines };
     struct whole_checkpoint checkpoint;
     vkmoe_checkpoint *model = open_changed("mixtral", "", "", &log, &checkpoint);
-    const struct vkmoe_block first = {0}, beyond = {.index = 2}, decoder = {.decoder = true};
-    const struct vkmoe_block cross = {.cross = true};
+    const struct vkmoe_block first = { 0 }, beyond = { .index = 2 }, decoder = { .decoder = true };
+    const struct vkmoe_block cross = { .cross = true };
     const char *no_cross = "block 0 has no attention to an encoder";
     struct vkmoe_view view;
     bool ok = model != NULL;
@@ -668,18 +682,18 @@ static void test_arguments(struct tap *tap)
         && refuses(model, MLP, first, UNSUPPORTED, "block 0 holds experts", &lines)
         && refuses(model, NORMS, beyond, VKMOE_ERROR_NOT_FOUND, "only 2", &lines)
         && refuses(model, ATTENTION, decoder, VKMOE_ERROR_NOT_FOUND, "decoder block 0", &lines)
-        && vkmoe_checkpoint_get_attention(model, (struct vkmoe_block){0}, NULL) == INVALID
+        && vkmoe_checkpoint_get_attention(model, (struct vkmoe_block){ 0 }, NULL) == INVALID
         && vkmoe_checkpoint_get_frame(model, NULL) == INVALID
-        && vkmoe_checkpoint_get_norms(model, (struct vkmoe_block){0}, &view, NULL) == INVALID
+        && vkmoe_checkpoint_get_norms(model, (struct vkmoe_block){ 0 }, &view, NULL) == INVALID
         && vkmoe_checkpoint_get_frame(NULL, NULL) == INVALID;
     vkmoe_checkpoint_destroy(&model);
     whole_checkpoint_finish(&checkpoint);
 
     model = ok ? open_changed("switch_transformers", "", "", &log, &checkpoint) : NULL;
     ok = model && refuses(model, ATTENTION, cross, VKMOE_ERROR_NOT_FOUND, no_cross, &lines)
-        && refuses(model, CROSS, (struct vkmoe_block){.index = 3}, VKMOE_ERROR_NOT_FOUND,
+        && refuses(model, CROSS, (struct vkmoe_block){ .index = 3 }, VKMOE_ERROR_NOT_FOUND,
             "has no decoder block 3, only 3 of them", &lines)
-        && refuses(model, MLP, (struct vkmoe_block){.index = 1, .decoder = true}, UNSUPPORTED,
+        && refuses(model, MLP, (struct vkmoe_block){ .index = 1, .decoder = true }, UNSUPPORTED,
             "decoder block 1 holds experts", &lines);
     vkmoe_checkpoint_destroy(&model);
     whole_checkpoint_finish(&checkpoint);
@@ -697,8 +711,8 @@ static void test_renamed_embedding(struct tap *tap)
     bool ok = whole_checkpoint_write("switch_transformers", 1, &checkpoint)
         && spoil(&checkpoint, "shared.weight", "sharef.weight")
         && vkmoe_checkpoint_open(checkpoint.path, &printing_log, &model) == VKMOE_OK
-        && vkmoe_checkpoint_get_frame(model, &frame) == VKMOE_OK
-        && frame.embedding.data && frame.embedding.data == frame.head.data;
+        && vkmoe_checkpoint_get_frame(model, &frame) == VKMOE_OK && frame.embedding.data
+        && frame.embedding.data == frame.head.data;
     float number;
     for (uint32_t i = 0; ok && i < checkpoint.vocabulary * checkpoint.hidden; i++) {
         memcpy(&number, (const char *)frame.embedding.data + 4 * i, 4);
@@ -717,8 +731,8 @@ static void test_other_families(struct tap *tap)
     bool ok = true;
     uint32_t refused = 0;
     for (uint32_t i = 0; ok && i < checkpoint_count(); i++) {
-        struct lines lines = {0};
-        const struct vkmoe_log log = {.write = keep_line, .user = &lines};
+        struct lines lines = { 0 };
+        const struct vkmoe_log log = { .write = keep_line, .user = &lines };
         struct checkpoint checkpoint;
         vkmoe_checkpoint *model = NULL;
         bool whole = false;
@@ -729,8 +743,9 @@ static void test_other_families(struct tap *tap)
         if (ok && !whole) {
             const char *text = "this version reads the experts only";
             for (int call = ATTENTION; call <= NORMS; call++)
-                ok = refuses(model, (enum call)call, (struct vkmoe_block){0}, UNSUPPORTED, text,
-                    &lines) && ok;
+                ok = refuses(model, (enum call)call, (struct vkmoe_block){ 0 }, UNSUPPORTED, text,
+                         &lines)
+                    && ok;
             refused++;
         }
         vkmoe_checkpoint_destroy(&model);

@@ -72,8 +72,8 @@ static void fill(struct ggml_tensor *tensor, float scale, uint64_t seed)
     for (size_t i = 0; i < count; i++)
         values[i] = scale * next_random(&seed);
     ggml_fp32_to_fp16_row(values, halves, (int64_t)count);
-    ggml_backend_tensor_set(tensor, tensor->type == GGML_TYPE_F16 ? (void *)halves : values, 0,
-        ggml_nbytes(tensor));
+    ggml_backend_tensor_set(
+        tensor, tensor->type == GGML_TYPE_F16 ? (void *)halves : values, 0, ggml_nbytes(tensor));
     free(values);
     free(halves);
 }
@@ -114,8 +114,8 @@ static struct ggml_tensor *add_gate(struct block *b, struct ggml_tensor **chosen
     const int64_t tokens = b->x->ne[1];
     struct ggml_tensor *scores = ggml_soft_max(c, ggml_mul_mat(c, b->router, b->x));
     *chosen = ggml_argsort_top_k(c, scores, CHOSEN);
-    struct ggml_tensor *weights = ggml_get_rows(c, ggml_reshape_3d(c, scores, 1, EXPERTS, tokens),
-        *chosen);
+    struct ggml_tensor *weights =
+        ggml_get_rows(c, ggml_reshape_3d(c, scores, 1, EXPERTS, tokens), *chosen);
     weights = ggml_reshape_2d(c, weights, CHOSEN, tokens);
     struct ggml_tensor *sum = ggml_clamp(c, ggml_sum_rows(c, weights), 6.103515625e-5f, INFINITY);
     weights = ggml_reshape_3d(c, ggml_div(c, weights, sum), 1, CHOSEN, tokens);
@@ -137,8 +137,8 @@ static void make_graph(struct block *b)
     struct ggml_tensor *outputs = ggml_mul(c, ggml_mul_mat_id(c, b->down, h, chosen), weights);
     ggml_build_forward_expand(b->graph, outputs);
     for (int slot = 0; slot < CHOSEN; slot++) {
-        views[slot] = ggml_view_2d(c, outputs, HIDDEN, tokens, outputs->nb[2],
-            (size_t)slot * outputs->nb[1]);
+        views[slot] =
+            ggml_view_2d(c, outputs, HIDDEN, tokens, outputs->nb[2], (size_t)slot * outputs->nb[1]);
         ggml_build_forward_expand(b->graph, views[slot]);
     }
     b->y = views[0];
@@ -186,7 +186,7 @@ static void time_block(struct block *b)
     run(b);
     const double start = clock_ns(CLOCK_MONOTONIC);
     while (count < MAX_SAMPLES
-            && (count < MIN_SAMPLES || clock_ns(CLOCK_MONOTONIC) - start < SAMPLING_NS)) {
+        && (count < MIN_SAMPLES || clock_ns(CLOCK_MONOTONIC) - start < SAMPLING_NS)) {
         const double wall_start = clock_ns(CLOCK_MONOTONIC);
         const double cpu_start = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
         run(b);
@@ -208,7 +208,7 @@ static void check(const struct block *b)
 
 int main(int argc, char **argv)
 {
-    struct block block = {0};
+    struct block block = { 0 };
     const int64_t tokens = argc == 4 || argc == 5 ? atoi(argv[2]) : 0;
     const int threads = argc == 5 ? atoi(argv[4]) : (int)sysconf(_SC_NPROCESSORS_ONLN);
     if (tokens < 1 || threads < 1) {

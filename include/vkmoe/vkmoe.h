@@ -53,9 +53,9 @@ extern "C" {
 
 enum vkmoe_status {
     VKMOE_OK = 0,
-    VKMOE_ERROR_INVALID,       // a rule below was broken, or a file is malformed; the log says which
-    VKMOE_ERROR_UNSUPPORTED,   // a valid request that this device or version cannot serve
-    VKMOE_ERROR_NOT_FOUND,     // no such device, file, tensor or layer
+    VKMOE_ERROR_INVALID,     // a rule below was broken, or a file is malformed; the log says which
+    VKMOE_ERROR_UNSUPPORTED, // a valid request that this device or version cannot serve
+    VKMOE_ERROR_NOT_FOUND,   // no such device, file, tensor or layer
     VKMOE_ERROR_OUT_OF_MEMORY, // nothing changed; ask for less and retry
     VKMOE_ERROR_TIMEOUT,       // the work goes on; wait again
     VKMOE_ERROR_DEVICE_LOST,   // only *_destroy() may follow
@@ -100,17 +100,17 @@ enum vkmoe_device_type {
 };
 
 struct vkmoe_device_info {
-    char name[256];        // as the driver gives it
-    char driver[256];      // driver name and version text
+    char name[256];   // as the driver gives it
+    char driver[256]; // driver name and version text
     enum vkmoe_device_type type;
     uint32_t vendor_id, device_id;
     uint32_t api_version;    // VK_MAKE_API_VERSION form
     uint32_t driver_version; // the vendor's own encoding
     uint32_t subgroup_size;
     uint32_t shared_memory_size;
-    uint64_t memory_size;    // largest device-local heap
-    bool usable;             // vkmoe can run on it
-    char reason[128];        // what is missing when it is not usable, else ""
+    uint64_t memory_size; // largest device-local heap
+    bool usable;          // vkmoe can run on it
+    char reason[128];     // what is missing when it is not usable, else ""
     // Optional features that the device offers and, if it was adopted, that are enabled.
     // Kernels use the first two; no kernel of this version uses the others.
     bool int64, subgroup_arithmetic;
@@ -136,13 +136,13 @@ struct vkmoe_device_params {
 // Lists the Vulkan devices of this machine, usable or not. On input *count is the
 // room in `infos`, on return the number of devices there are. `infos` may be NULL
 // if *count is 0. NOT_FOUND if there is no Vulkan loader.
-VKMOE_API enum vkmoe_status vkmoe_device_list(const struct vkmoe_log *log,
-    struct vkmoe_device_info *infos, uint32_t *count);
+VKMOE_API enum vkmoe_status vkmoe_device_list(
+    const struct vkmoe_log *log, struct vkmoe_device_info *infos, uint32_t *count);
 
 // Makes an instance and a device of the library's own. NOT_FOUND when nothing
 // matches `select`, UNSUPPORTED when what matches lacks a required feature.
-VKMOE_API enum vkmoe_status vkmoe_device_create(const struct vkmoe_device_params *params,
-    vkmoe_device **out);
+VKMOE_API enum vkmoe_status vkmoe_device_create(
+    const struct vkmoe_device_params *params, vkmoe_device **out);
 
 // A device that the caller made and keeps, in an instance whose apiVersion is at least
 // Vulkan 1.3. It needs the features bufferDeviceAddress, timelineSemaphore and
@@ -155,7 +155,7 @@ struct vkmoe_adopt_params {
     VkInstance instance;
     VkPhysicalDevice physical_device;
     VkDevice device;
-    VkQueue queue;          // must support compute
+    VkQueue queue; // must support compute
     uint32_t queue_family;
     // What is enabled: a VkPhysicalDeviceFeatures2 with its pNext chain, as vkCreateDevice got
     // it (pEnabledFeatures belong into the former), and the device extensions. A feature may
@@ -171,8 +171,8 @@ struct vkmoe_adopt_params {
     const void *cache; // as in vkmoe_device_params
     size_t cache_size;
 };
-VKMOE_API enum vkmoe_status vkmoe_device_adopt(const struct vkmoe_adopt_params *params,
-    vkmoe_device **out);
+VKMOE_API enum vkmoe_status vkmoe_device_adopt(
+    const struct vkmoe_adopt_params *params, vkmoe_device **out);
 
 // Every object made from the device must have been destroyed before.
 VKMOE_API void vkmoe_device_destroy(vkmoe_device **device);
@@ -190,13 +190,13 @@ typedef struct vkmoe_buffer vkmoe_buffer; // device memory
 
 // Uninitialised device memory of `size` bytes, at least 1, aligned to 256.
 // OUT_OF_MEMORY if the device has no room.
-VKMOE_API enum vkmoe_status vkmoe_buffer_create(vkmoe_device *device, uint64_t size,
-    vkmoe_buffer **out);
+VKMOE_API enum vkmoe_status vkmoe_buffer_create(
+    vkmoe_device *device, uint64_t size, vkmoe_buffer **out);
 
 // A range of the caller's memory: `address` from vkGetBufferDeviceAddress, a
 // multiple of 4. vkmoe_buffer_upload() and _download() refuse such a buffer.
-VKMOE_API enum vkmoe_status vkmoe_buffer_wrap(vkmoe_device *device, uint64_t address,
-    uint64_t size, vkmoe_buffer **out);
+VKMOE_API enum vkmoe_status vkmoe_buffer_wrap(
+    vkmoe_device *device, uint64_t address, uint64_t size, vkmoe_buffer **out);
 
 // The device must not be using the buffer any more.
 VKMOE_API void vkmoe_buffer_destroy(vkmoe_buffer **buffer);
@@ -207,10 +207,10 @@ VKMOE_API uint64_t vkmoe_buffer_address(const vkmoe_buffer *buffer);
 // Copies `size` bytes from or to host memory and returns when that is done. They
 // do not wait for streams: wait for those that use the range first. INVALID if
 // the range does not lie in the buffer.
-VKMOE_API enum vkmoe_status vkmoe_buffer_upload(vkmoe_buffer *buffer, uint64_t offset,
-    const void *data, uint64_t size);
-VKMOE_API enum vkmoe_status vkmoe_buffer_download(const vkmoe_buffer *buffer, uint64_t offset,
-    void *data, uint64_t size);
+VKMOE_API enum vkmoe_status vkmoe_buffer_upload(
+    vkmoe_buffer *buffer, uint64_t offset, const void *data, uint64_t size);
+VKMOE_API enum vkmoe_status vkmoe_buffer_download(
+    const vkmoe_buffer *buffer, uint64_t offset, void *data, uint64_t size);
 
 // An array inside a buffer, from `offset` (a multiple of 4) on.
 struct vkmoe_span {
@@ -252,7 +252,8 @@ VKMOE_API enum vkmoe_status vkmoe_stream_reserve(vkmoe_stream *stream, uint64_t 
 // that makes its writes visible to all later commands. Command buffers of one
 // stream share its scratch: the device must execute them in order. INVALID if
 // unsubmitted work is pending.
-VKMOE_API enum vkmoe_status vkmoe_stream_record_into(vkmoe_stream *stream, VkCommandBuffer commands);
+VKMOE_API enum vkmoe_status vkmoe_stream_record_into(
+    vkmoe_stream *stream, VkCommandBuffer commands);
 
 // A timeline semaphore (VkSemaphore, cast) and the value to wait for or to set.
 struct vkmoe_semaphore {
@@ -268,8 +269,8 @@ struct vkmoe_submit_params {
 // NULL. Nothing recorded is fine: waits and signals still happen. When it fails, whatever
 // the reason, nothing was handed over and all that was recorded is kept: calling it again
 // is the retry, more may be recorded before. After DEVICE_LOST no retry succeeds.
-VKMOE_API enum vkmoe_status vkmoe_stream_submit(vkmoe_stream *stream,
-    const struct vkmoe_submit_params *params);
+VKMOE_API enum vkmoe_status vkmoe_stream_submit(
+    vkmoe_stream *stream, const struct vkmoe_submit_params *params);
 
 // Hands what the last vkmoe_stream_submit() handed over to the device once more, without
 // recording it again. Waits first until that is done, as it never runs twice at once, and
@@ -279,8 +280,8 @@ VKMOE_API enum vkmoe_status vkmoe_stream_submit(vkmoe_stream *stream,
 // anything was recorded since but into a caller's command buffer, or while one is set; a
 // forward that failed recorded nothing. When it fails it can be called again.
 // Allocates nothing, unless `params` lists more semaphores than any before.
-VKMOE_API enum vkmoe_status vkmoe_stream_repeat(vkmoe_stream *stream,
-    const struct vkmoe_submit_params *params);
+VKMOE_API enum vkmoe_status vkmoe_stream_repeat(
+    vkmoe_stream *stream, const struct vkmoe_submit_params *params);
 
 // Returns when everything submitted is done, or TIMEOUT after `timeout_ns`;
 // UINT64_MAX waits as long as it takes.
@@ -315,13 +316,13 @@ enum vkmoe_score { // s from logits l
     VKMOE_SCORE_SQRT_SOFTPLUS,
     VKMOE_SCORE_IDENTITY,
 };
-enum vkmoe_select { // I from s
-    VKMOE_SELECT_TOP_K,      // the k largest; the lower index wins ties
-    VKMOE_SELECT_SPARSEMIXER,// Phi-3.5: see router_params.sparsemixer_threshold
-    VKMOE_SELECT_SUPPLIED,   // moe_forward_params.ids, weighed by the router's scores
+enum vkmoe_select {                 // I from s
+    VKMOE_SELECT_TOP_K,             // the k largest; the lower index wins ties
+    VKMOE_SELECT_SPARSEMIXER,       // Phi-3.5: see router_params.sparsemixer_threshold
+    VKMOE_SELECT_SUPPLIED,          // moe_forward_params.ids, weighed by the router's scores
     VKMOE_SELECT_SUPPLIED_WEIGHTED, // moe_forward_params.ids and .weights; there is no router
 };
-enum vkmoe_weigh { // w from s and l at I
+enum vkmoe_weigh {       // w from s and l at I
     VKMOE_WEIGH_SCORE,   // s[I]
     VKMOE_WEIGH_SOFTMAX, // softmax over the chosen logits l[I]
     VKMOE_WEIGH_SIGMOID, // sigmoid(l[I])
@@ -354,20 +355,20 @@ struct vkmoe_router_params {
     enum vkmoe_select select;
     enum vkmoe_weigh weigh;
     enum vkmoe_group_score group_score;
-    uint32_t groups, groups_kept;  // 0 or 1: no groups
+    uint32_t groups, groups_kept; // 0 or 1: no groups
     // Of each group the k / groups best are chosen and none is masked, whatever groups_kept
     // and what follows from it say; slots are in the groups' order (SwitchHead, arXiv
     // 2312.07987: groups are heads). `groups`, at least 1, divides experts and k. A group's
     // weights must not depend on the others': no softmax and no renormalising; nor is there
     // sparsemixer, supplied ids, capacity or `always`.
     bool each_group;
-    bool group_mask_zero;          // masked z become 0.0 (DeepSeek-V2), not -inf
+    bool group_mask_zero;              // masked z become 0.0 (DeepSeek-V2), not -inf
     bool renormalize, renormalize_max; // the second: w / max(sum w, epsilon)
     float renormalize_epsilon;
-    float scale;                   // 0: 1
-    float soft_cap;                // 0: none
-    float sparsemixer_threshold;   // 2 * router_jitter_noise; 0.02 for Phi-3.5
-    bool rms_norm;                 // r = x / sqrt(mean(x^2) + rms_epsilon)
+    float scale;                 // 0: 1
+    float soft_cap;              // 0: none
+    float sparsemixer_threshold; // 2 * router_jitter_noise; 0.02 for Phi-3.5
+    bool rms_norm;               // r = x / sqrt(mean(x^2) + rms_epsilon)
     float rms_epsilon;
     struct vkmoe_view weight;          // [experts][router_hidden], see moe_params
     struct vkmoe_view input_scale;     // [router_hidden], multiplies r (Gemma-4); absent: 1
@@ -375,31 +376,33 @@ struct vkmoe_router_params {
     struct vkmoe_view correction_bias; // [experts] for the selection only
     struct vkmoe_view expert_scale;    // [experts]
     // Not with groups, sparsemixer, supplied ids or capacity.
-    uint32_t always;                   // below k
-    struct vkmoe_view levels;          // [2][router_hidden], only with `always`
+    uint32_t always;          // below k
+    struct vkmoe_view levels; // [2][router_hidden], only with `always`
     // Switch Transformer, arXiv 2101.03961, 2.2: an expert takes at most `capacity`
     // tokens of a sequence, in token order; the rest are dropped and contribute 0.
     // With k > 1 all first choices queue before all second ones (GShard). 0: no limit.
     uint32_t capacity;
 };
 
-enum vkmoe_activation { // g: gate, u: up; ungated experts compute act(u)
-    VKMOE_ACTIVATION_SILU,        // silu(g) u
-    VKMOE_ACTIVATION_GELU_TANH,   // gelu(g) u, tanh form
-    VKMOE_ACTIVATION_GELU_ERF,    // gelu(g) u, erf form
-    VKMOE_ACTIVATION_RELU,        // max(g, 0) u
-    VKMOE_ACTIVATION_RELU2,       // max(g, 0)^2 u
-    VKMOE_ACTIVATION_IDENTITY,    // g u
-    VKMOE_ACTIVATION_SWIGLU_OAI,  // gpt-oss: g = min(g, limit), u = clamp(u, -limit, limit): (u + 1) g sigmoid(alpha g)
-    VKMOE_ACTIVATION_SILU_CLAMP,  // DeepSeek-V4: g = min(g, limit), u = clamp(u, -limit, limit): silu(g) u
+enum vkmoe_activation {          // g: gate, u: up; ungated experts compute act(u)
+    VKMOE_ACTIVATION_SILU,       // silu(g) u
+    VKMOE_ACTIVATION_GELU_TANH,  // gelu(g) u, tanh form
+    VKMOE_ACTIVATION_GELU_ERF,   // gelu(g) u, erf form
+    VKMOE_ACTIVATION_RELU,       // max(g, 0) u
+    VKMOE_ACTIVATION_RELU2,      // max(g, 0)^2 u
+    VKMOE_ACTIVATION_IDENTITY,   // g u
+    VKMOE_ACTIVATION_SWIGLU_OAI, // gpt-oss: g = min(g, limit), u = clamp(u, -limit, limit): (u + 1)
+                                 // g sigmoid(alpha g)
+    VKMOE_ACTIVATION_SILU_CLAMP, // DeepSeek-V4: g = min(g, limit), u = clamp(u, -limit, limit):
+                                 // silu(g) u
     VKMOE_ACTIVATION_SWIGLU_STEP, // Step-3.5: min(silu(g), limit) clamp(u, -limit, limit)
 };
 
 // Experts: h = act(x gate[e]t + gate_bias[e], x up[e]t + up_bias[e]),
 //          o = h down[e]t + down_bias[e].
 struct vkmoe_moe_params {
-    uint32_t hidden, inner;   // widths of x and of h; 1 to 65536
-    uint32_t experts;         // 1 to 1024
+    uint32_t hidden, inner;     // widths of x and of h; 1 to 65536
+    uint32_t experts;           // 1 to 1024
     uint32_t experts_per_token; // k, 1 to experts
     struct vkmoe_router_params router;
     // Width of what the gate sees, 1 to 65536; 0: hidden. Another than hidden needs a router,
@@ -410,15 +413,15 @@ struct vkmoe_moe_params {
     float activation_limit; // SWIGLU_OAI, SWIGLU_STEP 0: 7; SILU_CLAMP 0: 10
     bool weight_on_input;   // o = expert(w x) instead of w expert(x) (Llama 4)
     // Arrays of `experts` views. All experts' matrices have one dtype.
-    const struct vkmoe_view *gate; // [inner][hidden]; NULL: ungated experts
-    const struct vkmoe_view *up;   // [inner][hidden]
-    const struct vkmoe_view *down; // [hidden][inner]
+    const struct vkmoe_view *gate;        // [inner][hidden]; NULL: ungated experts
+    const struct vkmoe_view *up;          // [inner][hidden]
+    const struct vkmoe_view *down;        // [hidden][inner]
     struct vkmoe_view gate_bias, up_bias; // [experts][inner]
     struct vkmoe_view down_bias;          // [experts][hidden]
     struct vkmoe_view output_bias;        // [hidden], added to y once
     // One expert that every token takes, of its own width, added to y; its weight
     // is 1, or sigmoid(x shared_token_gate).
-    uint32_t shared_inner; // 0: none
+    uint32_t shared_inner;                    // 0: none
     struct vkmoe_view shared_gate, shared_up; // [shared_inner][hidden]; gate absent: ungated
     struct vkmoe_view shared_down;            // [hidden][shared_inner]
     struct vkmoe_view shared_token_gate;      // [hidden]
@@ -436,8 +439,8 @@ typedef struct vkmoe_moe vkmoe_moe; // router and experts on the device; any thr
 //
 // Free is what the driver's VK_EXT_memory_budget says, else what the library has not taken of
 // the heaps; on a CPU what the machine, control groups and the limit of address space leave.
-VKMOE_API enum vkmoe_status vkmoe_moe_create(vkmoe_device *device,
-    const struct vkmoe_moe_params *params, vkmoe_moe **out);
+VKMOE_API enum vkmoe_status vkmoe_moe_create(
+    vkmoe_device *device, const struct vkmoe_moe_params *params, vkmoe_moe **out);
 
 VKMOE_API void vkmoe_moe_destroy(vkmoe_moe **moe);
 
@@ -451,9 +454,10 @@ VKMOE_API uint64_t vkmoe_moe_device_size(const vkmoe_moe *moe);
 VKMOE_API uint64_t vkmoe_moe_scratch_size(const vkmoe_moe *moe, uint32_t tokens);
 
 struct vkmoe_moe_forward_params {
-    uint32_t tokens;          // 0 to 65536; 0 records nothing and succeeds
-    uint32_t sequence_tokens; // capacity counts per run of this many tokens; 0: all are one sequence
-    struct vkmoe_span x;        // in  f32 [tokens][hidden]
+    uint32_t tokens; // 0 to 65536; 0 records nothing and succeeds
+    uint32_t
+        sequence_tokens; // capacity counts per run of this many tokens; 0: all are one sequence
+    struct vkmoe_span x; // in  f32 [tokens][hidden]
     struct vkmoe_span router_x; // in  f32 [tokens][router_hidden], what the gate sees; no buffer: x
     struct vkmoe_span y;        // out f32 [tokens][hidden]; must not overlap an input
     // The routing: i32 [tokens][k], best first, and f32 [tokens][k]. Inputs for the
@@ -471,8 +475,8 @@ struct vkmoe_moe_forward_params {
 // INVALID if a span is too short or misaligned, OUT_OF_MEMORY if scratch could not grow or
 // a pipeline not be made; failing, for these or any other reason, means that nothing was
 // recorded.
-VKMOE_API enum vkmoe_status vkmoe_moe_forward(vkmoe_stream *stream, const vkmoe_moe *moe,
-    const struct vkmoe_moe_forward_params *params);
+VKMOE_API enum vkmoe_status vkmoe_moe_forward(
+    vkmoe_stream *stream, const vkmoe_moe *moe, const struct vkmoe_moe_forward_params *params);
 
 // ---------------------------------------------------------------------- attention
 //
@@ -503,14 +507,14 @@ enum vkmoe_pattern_kind {
 // Lengths and `step` are below 2^30.
 struct vkmoe_pattern {
     enum vkmoe_pattern_kind kind;
-    uint32_t left;       // only keys with i - j < left; 0: any
-    uint32_t right;      // with both_sides: only keys with j - i <= right; 0: any
+    uint32_t left;        // only keys with i - j < left; 0: any
+    uint32_t right;       // with both_sides: only keys with j - i <= right; 0: any
     uint32_t step, phase; // STRIDED, DILATED: step at least 1, phase below it
-    uint32_t sinks;      // and the first `sinks` keys
-    uint32_t local;      // and keys with i - j < local
-    bool both_sides;     // keys behind the query too; not with `top`
-    uint32_t block;      // BLOCKS: positions in a block, at least 1; of one size wherever `top` is
-    uint32_t top;        // BLOCKS: how many blocks a query sees, at most 64; 0: those listed
+    uint32_t sinks;       // and the first `sinks` keys
+    uint32_t local;       // and keys with i - j < local
+    bool both_sides;      // keys behind the query too; not with `top`
+    uint32_t block;       // BLOCKS: positions in a block, at least 1; of one size wherever `top` is
+    uint32_t top;         // BLOCKS: how many blocks a query sees, at most 64; 0: those listed
     const uint32_t *blocks; // BLOCKS: the list, [block_count], each below 65536
     uint32_t block_count;
 };
@@ -522,22 +526,22 @@ enum vkmoe_rope_kind {
 };
 enum vkmoe_rope_scaling {
     VKMOE_ROPE_SCALING_PLAIN,
-    VKMOE_ROPE_SCALING_LINEAR,  // positions / factor
+    VKMOE_ROPE_SCALING_LINEAR, // positions / factor
     VKMOE_ROPE_SCALING_LLAMA3,
-    VKMOE_ROPE_SCALING_YARN,    // arXiv 2309.00071, with the attention factor
+    VKMOE_ROPE_SCALING_YARN, // arXiv 2309.00071, with the attention factor
     // Once the context is longer than original_positions its base grows with the length L:
     // base * (factor * L / original_positions - (factor - 1))^(size / (size - 2)). A forward
-    // rotates its queries and keys for its own L, see `longest` of vkmoe_attention_forward_params; keys
-    // in the cache stay as they were rotated.
+    // rotates its queries and keys for its own L, see `longest` of vkmoe_attention_forward_params;
+    // keys in the cache stay as they were rotated.
     VKMOE_ROPE_SCALING_DYNAMIC,
 };
 struct vkmoe_rope {
     enum vkmoe_rope_kind kind;
     enum vkmoe_rope_scaling scaling;
-    uint32_t size;     // rotated elements at the head's start; 0: all of it
-    float base;        // 0: 10000
-    float factor;      // of the scaling; DYNAMIC: at least 1
-    uint32_t original_positions; // LLAMA3, YARN, DYNAMIC: trained context
+    uint32_t size;                 // rotated elements at the head's start; 0: all of it
+    float base;                    // 0: 10000
+    float factor;                  // of the scaling; DYNAMIC: at least 1
+    uint32_t original_positions;   // LLAMA3, YARN, DYNAMIC: trained context
     float low_factor, high_factor; // LLAMA3: low_freq_factor, high_freq_factor
     float beta_fast, beta_slow;    // YARN; 0: 32 and 1
     float attention_factor;        // YARN; 0: 0.1 ln(factor) + 1
@@ -547,8 +551,8 @@ struct vkmoe_rope {
 // Experts of one projection of dense attention, for each head its own (SwitchHead,
 // arXiv 2312.07987): head h's choice is k of the E experts h * E .. h * E + E - 1.
 struct vkmoe_head_experts {
-    uint32_t experts;            // E, of one head; 0: the projection is dense
-    uint32_t experts_per_token;  // k, of one head
+    uint32_t experts;           // E, of one head; 0: the projection is dense
+    uint32_t experts_per_token; // k, of one head
     // weight [heads * E][hidden]. As with each_group, which is implied: its groups are the
     // heads and stay 0 here, and the score is not SOFTMAX (SwitchHead: SIGMOID).
     struct vkmoe_router_params router;
@@ -556,16 +560,16 @@ struct vkmoe_head_experts {
 };
 
 struct vkmoe_attention_params {
-    uint32_t hidden, head_size;  // head_size 1 to 256
-    uint32_t heads;              // of one expert; heads * head_size at most 65536, as kv_heads'
-    uint32_t kv_heads;           // divides heads, unless expert_kv_heads is given
+    uint32_t hidden, head_size; // head_size 1 to 256
+    uint32_t heads;             // of one expert; heads * head_size at most 65536, as kv_heads'
+    uint32_t kv_heads;          // divides heads, unless expert_kv_heads is given
     // Which kv heads an expert's heads use: `expert_kv_heads` of them from first_kv_head[e]
     // on (MoH: each expert is a head, and has its own); it divides heads. 0 and NULL: all of
     // them, from 0 on.
     uint32_t expert_kv_heads;
     const uint32_t *first_kv_head; // [experts]
-    bool tiled_kv;               // head h uses kv head h % kv_heads (JetMoE), not h / (heads / kv_heads)
-    uint32_t experts;            // 1: dense, no router
+    bool tiled_kv;    // head h uses kv head h % kv_heads (JetMoE), not h / (heads / kv_heads)
+    uint32_t experts; // 1: dense, no router
     uint32_t experts_per_token;
     struct vkmoe_router_params router;
     const struct vkmoe_view *query;  // [experts] of [heads * head_size][hidden]
@@ -576,13 +580,13 @@ struct vkmoe_attention_params {
     // of `output`, [hidden][head_size] for each head; only with one attention expert.
     struct vkmoe_head_experts value_experts, output_experts;
     struct vkmoe_view key_bias, value_bias; // [kv_heads * head_size]
-    struct vkmoe_view output_bias;   // [hidden]
+    struct vkmoe_view output_bias;          // [hidden]
     struct vkmoe_view query_norm, key_norm; // RMS norm before RoPE: [head_size] per head
-    bool norm_wide;                  // (Qwen3); wide: [heads * head_size] over all (OLMoE)
+    bool norm_wide;                         // (Qwen3); wide: [heads * head_size] over all (OLMoE)
     float norm_epsilon;
-    struct vkmoe_view sinks;         // [heads] logits in the denominator (gpt-oss)
-    float scale;                     // 0: 1 / sqrt(head_size)
-    float soft_cap;                  // 0: none
+    struct vkmoe_view sinks; // [heads] logits in the denominator (gpt-oss)
+    float scale;             // 0: 1 / sqrt(head_size)
+    float soft_cap;          // 0: none
     // Added to the scores of head h, for query i and key j (T5, arXiv 1910.10683): element
     // [h][position_reach + d], d being j - i, at most position_reach either way.
     struct vkmoe_view position_bias; // [heads][2 * position_reach + 1]
@@ -595,8 +599,8 @@ struct vkmoe_attention_params {
 typedef struct vkmoe_attention vkmoe_attention; // weights on the device; any thread
 
 // As vkmoe_moe_create(), _destroy() and _size().
-VKMOE_API enum vkmoe_status vkmoe_attention_create(vkmoe_device *device,
-    const struct vkmoe_attention_params *params, vkmoe_attention **out);
+VKMOE_API enum vkmoe_status vkmoe_attention_create(
+    vkmoe_device *device, const struct vkmoe_attention_params *params, vkmoe_attention **out);
 VKMOE_API void vkmoe_attention_destroy(vkmoe_attention **attention);
 VKMOE_API uint64_t vkmoe_attention_device_size(const vkmoe_attention *attention);
 
@@ -610,8 +614,8 @@ struct vkmoe_cache_params {
     enum vkmoe_dtype dtype;       // VKMOE_DTYPE_F32 or VKMOE_DTYPE_F16
     uint32_t block;               // of patterns with `top`, at most 2048 of these; 0: none has it
 };
-VKMOE_API enum vkmoe_status vkmoe_cache_create(vkmoe_device *device,
-    const struct vkmoe_cache_params *params, vkmoe_cache **out);
+VKMOE_API enum vkmoe_status vkmoe_cache_create(
+    vkmoe_device *device, const struct vkmoe_cache_params *params, vkmoe_cache **out);
 VKMOE_API void vkmoe_cache_destroy(vkmoe_cache **cache);
 VKMOE_API uint64_t vkmoe_cache_device_size(const vkmoe_cache *cache);
 
@@ -625,16 +629,16 @@ VKMOE_API uint64_t vkmoe_cache_device_size(const vkmoe_cache *cache);
 VKMOE_API uint64_t vkmoe_attention_scratch_size(const vkmoe_attention *attention, uint32_t tokens);
 
 struct vkmoe_attention_forward_params {
-    uint32_t tokens;            // 0 to 65536
-    struct vkmoe_span x;        // in  f32 [tokens][hidden]
-    struct vkmoe_span y;        // out f32 [tokens][hidden]
+    uint32_t tokens;     // 0 to 65536
+    struct vkmoe_span x; // in  f32 [tokens][hidden]
+    struct vkmoe_span y; // out f32 [tokens][hidden]
     // u32 [tokens]: where each token stands in its sequence, below the capacity, and
     // which sequence that is; no buffer: sequence 0. Its key and value are written to
     // that place, and it sees what its sequence holds up to itself (both_sides: up to
     // `lengths`). A sequence is cut short by simply going on at an earlier position.
     struct vkmoe_span positions, sequences;
-    struct vkmoe_span lengths;  // u32 [sequences]: positions held, for both_sides only
-    bool stored;                // keys and values are there already; x gives queries alone
+    struct vkmoe_span lengths; // u32 [sequences]: positions held, for both_sides only
+    bool stored;               // keys and values are there already; x gives queries alone
     // An upper bound of positions + 1, for the size of the work; 0: the capacity. With
     // VKMOE_ROPE_SCALING_DYNAMIC it is the length of the context, exact, and part of the formula:
     // chunks of a prompt longer than original_positions that give the length they reach differ
@@ -648,31 +652,34 @@ struct vkmoe_attention_forward_params {
 // a query would walk over more keys than the driver lets a loop: lavapipe before Mesa 26 ends
 // it after 12000 to 30000, by the head's size.
 VKMOE_API enum vkmoe_status vkmoe_attention_forward(vkmoe_stream *stream,
-    const vkmoe_attention *attention, vkmoe_cache *cache, const struct vkmoe_attention_forward_params *params);
+    const vkmoe_attention *attention, vkmoe_cache *cache,
+    const struct vkmoe_attention_forward_params *params);
 
 // Writes the keys and values of x to their places and does nothing else: what a decoder's
 // attention to an encoder needs before it runs with `stored`. Of `params` only tokens, x,
-// positions and sequences count, and longest for VKMOE_ROPE_SCALING_DYNAMIC. The scratch of a forward
-// suffices.
+// positions and sequences count, and longest for VKMOE_ROPE_SCALING_DYNAMIC. The scratch of a
+// forward suffices.
 VKMOE_API enum vkmoe_status vkmoe_attention_store(vkmoe_stream *stream,
-    const vkmoe_attention *attention, vkmoe_cache *cache, const struct vkmoe_attention_forward_params *params);
+    const vkmoe_attention *attention, vkmoe_cache *cache,
+    const struct vkmoe_attention_forward_params *params);
 
 // -------------------------------------------------------------------------- model
 
-typedef struct vkmoe_checkpoint vkmoe_checkpoint; // a checkpoint's config and its mapped files; any thread
+typedef struct vkmoe_checkpoint
+    vkmoe_checkpoint; // a checkpoint's config and its mapped files; any thread
 
 struct vkmoe_checkpoint_info {
-    char family[32];       // "mixtral", "qwen3_moe", ...: config.json's model_type
-    uint32_t blocks;       // encoder blocks of an encoder-decoder
+    char family[32];         // "mixtral", "qwen3_moe", ...: config.json's model_type
+    uint32_t blocks;         // encoder blocks of an encoder-decoder
     uint32_t decoder_blocks; // of an encoder-decoder, else 0
-    uint32_t moe_blocks;   // how many of all these hold experts
+    uint32_t moe_blocks;     // how many of all these hold experts
     uint32_t hidden, inner, experts, experts_per_token, shared_inner;
     uint32_t vocabulary;
     enum vkmoe_dtype dtype; // of the expert weights
-    uint64_t parameters;   // elements in all tensors
-    uint64_t file_size;    // bytes in all files
+    uint64_t parameters;    // elements in all tensors
+    uint64_t file_size;     // bytes in all files
     uint32_t tensors, files;
-    char treated_as[32];   // the family whose blocks these are: "deepseek_v3" for "kimi_k2"
+    char treated_as[32]; // the family whose blocks these are: "deepseek_v3" for "kimi_k2"
 };
 
 // Opens a directory as published on model hubs: config.json and *.safetensors, one
@@ -684,12 +691,13 @@ struct vkmoe_checkpoint_info {
 // or NOT_FOUND with one line that names the file and what is wrong with it, or what is
 // there instead; UNSUPPORTED for a family that this version does not know and for
 // quantised weights, which the line calls by name.
-VKMOE_API enum vkmoe_status vkmoe_checkpoint_open(const char *path, const struct vkmoe_log *log,
-    vkmoe_checkpoint **out);
+VKMOE_API enum vkmoe_status vkmoe_checkpoint_open(
+    const char *path, const struct vkmoe_log *log, vkmoe_checkpoint **out);
 
 VKMOE_API void vkmoe_checkpoint_destroy(vkmoe_checkpoint **checkpoint);
 
-VKMOE_API void vkmoe_checkpoint_get_info(const vkmoe_checkpoint *checkpoint, struct vkmoe_checkpoint_info *info);
+VKMOE_API void vkmoe_checkpoint_get_info(
+    const vkmoe_checkpoint *checkpoint, struct vkmoe_checkpoint_info *info);
 
 // Which block: `decoder` chooses the decoder's blocks of an encoder-decoder.
 struct vkmoe_block {
@@ -699,56 +707,57 @@ struct vkmoe_block {
 };
 
 // True if the block is a Mixture-of-Experts block.
-VKMOE_API bool vkmoe_checkpoint_is_moe(const vkmoe_checkpoint *checkpoint, struct vkmoe_block block);
+VKMOE_API bool vkmoe_checkpoint_is_moe(
+    const vkmoe_checkpoint *checkpoint, struct vkmoe_block block);
 
 // Fills `params` for vkmoe_moe_create() from the block's config and tensors. What
 // it points to belongs to the model and lives as long; release nothing. INVALID
 // if a tensor is missing or has a wrong shape, NOT_FOUND if there is no such block,
 // UNSUPPORTED if it holds no experts.
-VKMOE_API enum vkmoe_status vkmoe_checkpoint_get_moe(vkmoe_checkpoint *checkpoint, struct vkmoe_block block,
-    struct vkmoe_moe_params *params);
+VKMOE_API enum vkmoe_status vkmoe_checkpoint_get_moe(
+    vkmoe_checkpoint *checkpoint, struct vkmoe_block block, struct vkmoe_moe_params *params);
 
 // The dense feed-forward network of a block without experts, as a layer of one expert
 // with SELECT_SUPPLIED_WEIGHTED. Errors as above; UNSUPPORTED if the block does hold
 // experts, or if this version does not know the family's dense blocks.
-VKMOE_API enum vkmoe_status vkmoe_checkpoint_get_mlp(vkmoe_checkpoint *checkpoint, struct vkmoe_block block,
-    struct vkmoe_moe_params *params);
+VKMOE_API enum vkmoe_status vkmoe_checkpoint_get_mlp(
+    vkmoe_checkpoint *checkpoint, struct vkmoe_block block, struct vkmoe_moe_params *params);
 
 // The same for the block's attention, which may be routed or dense. NOT_FOUND if the
 // block has none.
-VKMOE_API enum vkmoe_status vkmoe_checkpoint_get_attention(vkmoe_checkpoint *checkpoint, struct vkmoe_block block,
-    struct vkmoe_attention_params *params);
+VKMOE_API enum vkmoe_status vkmoe_checkpoint_get_attention(
+    vkmoe_checkpoint *checkpoint, struct vkmoe_block block, struct vkmoe_attention_params *params);
 
 // What a model has around its blocks. A block is
 //     x += multiplier * attention(norm(x));  x += multiplier * experts(norm(x))
 // and an encoder-decoder's decoder has attention to the encoder's output between the two.
 struct vkmoe_frame {
     uint32_t hidden, vocabulary;
-    uint32_t blocks;         // of an encoder-decoder, the decoder's
-    uint32_t encoder_blocks; // 0: decoder only
+    uint32_t blocks;                // of an encoder-decoder, the decoder's
+    uint32_t encoder_blocks;        // 0: decoder only
     struct vkmoe_view encoder_norm; // [hidden], behind the last of these
-    struct vkmoe_view embedding;   // [vocabulary][hidden]
-    struct vkmoe_view head;        // [vocabulary][hidden]; the embedding if tied
-    struct vkmoe_view final_norm;  // [hidden]
-    float norm_epsilon;            // of the final norm
-    float block_norm_epsilon;      // of the norms in blocks (JetMoE: 1e-6 always)
-    float embedding_scale;         // 0: 1
-    float residual_scale;          // 0: 1
-    float logits_scale;            // 0: 1
-    uint32_t max_positions;        // trained context
+    struct vkmoe_view embedding;    // [vocabulary][hidden]
+    struct vkmoe_view head;         // [vocabulary][hidden]; the embedding if tied
+    struct vkmoe_view final_norm;   // [hidden]
+    float norm_epsilon;             // of the final norm
+    float block_norm_epsilon;       // of the norms in blocks (JetMoE: 1e-6 always)
+    float embedding_scale;          // 0: 1
+    float residual_scale;           // 0: 1
+    float logits_scale;             // 0: 1
+    uint32_t max_positions;         // trained context
     // Any of them ends a text: what "eos_token_id" names in config.json, then what it names in
     // generation_config.json, no token twice; one may be beyond the vocabulary. They belong to
     // the model, as the views do.
     const uint32_t *end_tokens;
     uint32_t end_token_count;
-    int32_t start_token;           // of a decoder that follows an encoder, else -1
+    int32_t start_token; // of a decoder that follows an encoder, else -1
 };
-VKMOE_API enum vkmoe_status vkmoe_checkpoint_get_frame(vkmoe_checkpoint *checkpoint,
-    struct vkmoe_frame *params);
+VKMOE_API enum vkmoe_status vkmoe_checkpoint_get_frame(
+    vkmoe_checkpoint *checkpoint, struct vkmoe_frame *params);
 
 // The two norms of a block, [hidden] each; of a cross one only the attention's.
-VKMOE_API enum vkmoe_status vkmoe_checkpoint_get_norms(vkmoe_checkpoint *checkpoint, struct vkmoe_block block,
-    struct vkmoe_view *attention_norm, struct vkmoe_view *experts_norm);
+VKMOE_API enum vkmoe_status vkmoe_checkpoint_get_norms(vkmoe_checkpoint *checkpoint,
+    struct vkmoe_block block, struct vkmoe_view *attention_norm, struct vkmoe_view *experts_norm);
 
 // --------------------------------------------------------------------- checkpoint
 
@@ -757,8 +766,8 @@ VKMOE_API enum vkmoe_status vkmoe_checkpoint_get_norms(vkmoe_checkpoint *checkpo
 typedef struct vkmoe_inventory vkmoe_inventory;
 
 struct vkmoe_inventory_info {
-    char model_type[64];     // config.json's; "": it has none
-    char quantisation[64];   // "fp8", "NVFP4", "gptq", ...; "": none, or none that is recognised
+    char model_type[64];   // config.json's; "": it has none
+    char quantisation[64]; // "fp8", "NVFP4", "gptq", ...; "": none, or none that is recognised
     // Of a family that is known (else `treated_as` is "") what config.json says; always
     // parameters, file_size, tensors and files. `dtype` means nothing here.
     struct vkmoe_checkpoint_info checkpoint;
@@ -767,25 +776,26 @@ struct vkmoe_inventory_info {
 
 struct vkmoe_tensor_info {
     const char *name, *file; // as long as the checkpoint
-    const char *dtype;       // as its file has it: "BF16", "F8_E4M3", "U8", or one that is not known
-    uint32_t rank;           // at most 8
+    const char *dtype; // as its file has it: "BF16", "F8_E4M3", "U8", or one that is not known
+    uint32_t rank;     // at most 8
     uint64_t shape[8];
     uint64_t elements, size; // size in bytes
     bool absent;             // named by the index alone: only name and file mean anything
 };
 
-// As vkmoe_checkpoint_open(), but UNSUPPORTED only for a GGUF file. Wrong settings in config.json, or a
-// file beside it that is to say how the weights are quantised and cannot be read, do not matter.
-VKMOE_API enum vkmoe_status vkmoe_inventory_open(const char *path, const struct vkmoe_log *log,
-    vkmoe_inventory **out);
+// As vkmoe_checkpoint_open(), but UNSUPPORTED only for a GGUF file. Wrong settings in config.json,
+// or a file beside it that is to say how the weights are quantised and cannot be read, do not
+// matter.
+VKMOE_API enum vkmoe_status vkmoe_inventory_open(
+    const char *path, const struct vkmoe_log *log, vkmoe_inventory **out);
 VKMOE_API void vkmoe_inventory_destroy(vkmoe_inventory **inventory);
-VKMOE_API void vkmoe_inventory_get_info(const vkmoe_inventory *inventory,
-    struct vkmoe_inventory_info *info);
+VKMOE_API void vkmoe_inventory_get_info(
+    const vkmoe_inventory *inventory, struct vkmoe_inventory_info *info);
 
 // Tensor `index` in the order of names, the absent ones among them. NOT_FOUND if there are
 // not so many.
-VKMOE_API enum vkmoe_status vkmoe_inventory_get_tensor(const vkmoe_inventory *inventory,
-    uint32_t index, struct vkmoe_tensor_info *info);
+VKMOE_API enum vkmoe_status vkmoe_inventory_get_tensor(
+    const vkmoe_inventory *inventory, uint32_t index, struct vkmoe_tensor_info *info);
 
 // ------------------------------------------------------------------------ network
 
@@ -794,11 +804,11 @@ VKMOE_API enum vkmoe_status vkmoe_inventory_get_tensor(const vkmoe_inventory *in
 typedef struct vkmoe_model vkmoe_model;
 
 struct vkmoe_model_params {
-    uint32_t sequences;      // independent sequences; 0: 1
-    uint32_t capacity;       // positions each may hold; 0: the model's trained context, at most 4096
+    uint32_t sequences; // independent sequences; 0: 1
+    uint32_t capacity;  // positions each may hold; 0: the model's trained context, at most 4096
     enum vkmoe_dtype cache_dtype; // VKMOE_DTYPE_F32 or VKMOE_DTYPE_F16
-    uint32_t chunk;          // the most tokens of one forward; 0: 512
-    uint32_t encoder_capacity; // the longest input of an encoder-decoder, at most 65536; 0: 512
+    uint32_t chunk;               // the most tokens of one forward; 0: 512
+    uint32_t encoder_capacity;    // the longest input of an encoder-decoder, at most 65536; 0: 512
     // Switch Transformer: no expert turns a token away, however many choose it. Otherwise
     // an expert's capacity counts the tokens of a sequence at the positions before, whatever
     // forwards they came in: the result does not depend on how a sequence is cut. The encoder
@@ -823,12 +833,12 @@ VKMOE_API void vkmoe_model_destroy(vkmoe_model **model);
 VKMOE_API uint64_t vkmoe_model_device_size(const vkmoe_model *model); // with its caches
 
 struct vkmoe_model_forward_params {
-    uint32_t tokens;             // 1 to chunk
-    struct vkmoe_span ids;       // u32 [tokens], below the vocabulary (others are clamped)
+    uint32_t tokens;       // 1 to chunk
+    struct vkmoe_span ids; // u32 [tokens], below the vocabulary (others are clamped)
     struct vkmoe_span positions, sequences; // as in vkmoe_attention_forward_params
-    uint32_t longest;            // likewise
-    struct vkmoe_span logits;    // out f32 [logits_count][vocabulary]
-    uint32_t logits_count;       // of the last so many tokens; 0: none
+    uint32_t longest;                       // likewise
+    struct vkmoe_span logits;               // out f32 [logits_count][vocabulary]
+    uint32_t logits_count;                  // of the last so many tokens; 0: none
     // Optional outputs: i32 [blocks][tokens][k], what each block's gate chose, k being the
     // largest there is; a block without a gate leaves its part as it was.
     struct vkmoe_span expert_ids, attention_expert_ids;
@@ -836,19 +846,19 @@ struct vkmoe_model_forward_params {
 // Records the whole model. A step of one token can be recorded once for many positions: with
 // `longest` above all of them, ids and positions that are uploaded before each, and
 // vkmoe_stream_repeat() for all but the first.
-VKMOE_API enum vkmoe_status vkmoe_model_forward(vkmoe_stream *stream, vkmoe_model *model,
-    const struct vkmoe_model_forward_params *params);
+VKMOE_API enum vkmoe_status vkmoe_model_forward(
+    vkmoe_stream *stream, vkmoe_model *model, const struct vkmoe_model_forward_params *params);
 
 // An encoder-decoder's encoder: reads one sequence's input, whole, and leaves the keys and
 // values that the decoder looks at, instead of those of an earlier input. UNSUPPORTED for
 // decoder-only models, INVALID if `tokens` is not 1 to encoder_capacity.
 struct vkmoe_model_encode_params {
-    uint32_t sequence;       // below model_params.sequences
+    uint32_t sequence; // below model_params.sequences
     uint32_t tokens;
-    struct vkmoe_span ids;   // u32 [tokens], below the vocabulary (others are clamped)
+    struct vkmoe_span ids; // u32 [tokens], below the vocabulary (others are clamped)
 };
-VKMOE_API enum vkmoe_status vkmoe_model_encode(vkmoe_stream *stream, vkmoe_model *model,
-    const struct vkmoe_model_encode_params *params);
+VKMOE_API enum vkmoe_status vkmoe_model_encode(
+    vkmoe_stream *stream, vkmoe_model *model, const struct vkmoe_model_encode_params *params);
 
 // Scratch of a forward of `chunk` tokens or of an encode, for vkmoe_stream_reserve().
 VKMOE_API uint64_t vkmoe_model_scratch_size(const vkmoe_model *model);

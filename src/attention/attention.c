@@ -15,7 +15,7 @@
 // The projections of routed attention.
 static struct vkmoe_moe_params layer_of(const struct vkmoe_attention_params *p)
 {
-    return (struct vkmoe_moe_params) {
+    return (struct vkmoe_moe_params){
         .hidden = p->hidden,
         .inner = p->heads * p->head_size,
         .experts = p->experts,
@@ -33,8 +33,8 @@ static enum vkmoe_status create_experts(vkmoe_attention *a, const struct vkmoe_a
 {
     const struct vkmoe_moe_params moe = layer_of(p);
     if (p->router.capacity > 0)
-        return vkmoe_refuse(&a->loading->caller, VKMOE_ERROR_INVALID,
-            "router.capacity has no meaning here");
+        return vkmoe_refuse(
+            &a->loading->caller, VKMOE_ERROR_INVALID, "router.capacity has no meaning here");
     return vkmoe_moe_load(a->loading, &moe, &a->experts);
 }
 
@@ -45,16 +45,16 @@ static enum vkmoe_status create_matrices(vkmoe_attention *a, const struct vkmoe_
     const struct vkmoe_view *kv_bias[] = { &p->key_bias, &p->value_bias };
     const bool mixes_values = p->value_experts.experts > 0;
     vkmoe_fit_name(a->device, "keys and values");
-    enum vkmoe_status status = vkmoe_linear_create(a->loading, kv, kv_bias, kv_rows,
-        mixes_values ? 1 : 2, p->hidden, &a->kv);
+    enum vkmoe_status status = vkmoe_linear_create(
+        a->loading, kv, kv_bias, kv_rows, mixes_values ? 1 : 2, p->hidden, &a->kv);
     if (status == VKMOE_OK && mixes_values)
         status = vkmoe_mix_create(a->loading, MIX_VALUES, &p->value_experts, p->kv_heads, p->hidden,
-            p->head_size, p->hidden, &(struct vkmoe_view) { 0 }, &a->value_mix);
+            p->head_size, p->hidden, &(struct vkmoe_view){ 0 }, &a->value_mix);
     if (status != VKMOE_OK)
         return status;
     a->query_columns = p->heads * p->head_size;
     if (a->routed) {
-        a->query_columns = (uint32_t) align_up(a->query_columns, 8);
+        a->query_columns = (uint32_t)align_up(a->query_columns, 8);
         return create_experts(a, p);
     }
     const uint32_t columns = a->query_columns;
@@ -71,8 +71,8 @@ static enum vkmoe_status create_matrices(vkmoe_attention *a, const struct vkmoe_
     return vkmoe_linear_create(a->loading, output, output_bias, &p->hidden, 1, columns, &a->output);
 }
 
-static enum vkmoe_status upload(vkmoe_device *device, const void *data, uint64_t size,
-    vkmoe_buffer **out)
+static enum vkmoe_status upload(
+    vkmoe_device *device, const void *data, uint64_t size, vkmoe_buffer **out)
 {
     enum vkmoe_status status = vkmoe_buffer_create(device, size, out);
     return status == VKMOE_OK ? vkmoe_buffer_upload(*out, 0, data, size) : status;
@@ -82,17 +82,18 @@ static enum vkmoe_status upload(vkmoe_device *device, const void *data, uint64_t
 static uint64_t reach_of(const struct vkmoe_pattern *p)
 {
     const uint64_t rows = 8; // of a workgroup, at most; each may pick blocks of its own
-    uint64_t reach = p->left == 0 || (p->both_sides && p->right == 0) ? UINT32_MAX
-        : (uint64_t) p->left + p->right;
+    uint64_t reach = p->left == 0 || (p->both_sides && p->right == 0)
+        ? UINT32_MAX
+        : (uint64_t)p->left + p->right;
     if (p->kind == VKMOE_PATTERN_STRIDED || p->kind == VKMOE_PATTERN_DILATED)
         reach /= p->step;
     if (p->kind == VKMOE_PATTERN_BLOCKS)
-        reach = MIN(reach, (uint64_t) p->block * (p->top > 0 ? p->top * rows : p->block_count));
+        reach = MIN(reach, (uint64_t)p->block * (p->top > 0 ? p->top * rows : p->block_count));
     return reach + p->sinks + p->local;
 }
 
-static void write_pattern(vkmoe_attention *a, const struct vkmoe_pattern *p, uint32_t first_kv_head,
-    uint32_t *w)
+static void write_pattern(
+    vkmoe_attention *a, const struct vkmoe_pattern *p, uint32_t first_kv_head, uint32_t *w)
 {
     const bool by_blocks = p->kind == VKMOE_PATTERN_BLOCKS;
     w[PATTERN_KIND] = p->kind;
@@ -134,10 +135,11 @@ static enum vkmoe_status upload_patterns(vkmoe_attention *a, const struct vkmoe_
     uint32_t lists = 0;
     for (uint32_t e = 0; p->patterns && e < p->experts; e++)
         lists += p->patterns[e].kind == VKMOE_PATTERN_BLOCKS && p->patterns[e].block_count > 0;
-    const size_t room = (size_t) p->experts * PATTERN_WORDS + (size_t) lists * MAX_LISTED_BLOCK / 32;
+    const size_t room = (size_t)p->experts * PATTERN_WORDS + (size_t)lists * MAX_LISTED_BLOCK / 32;
     uint32_t *words = calloc(room, sizeof *words);
     if (!words)
-        return vkmoe_fail(&a->device->log, VKMOE_ERROR_OUT_OF_MEMORY, "attention: out of host memory");
+        return vkmoe_fail(
+            &a->device->log, VKMOE_ERROR_OUT_OF_MEMORY, "attention: out of host memory");
     uint32_t used = p->experts * PATTERN_WORDS;
     for (uint32_t e = 0; e < p->experts; e++) {
         const struct vkmoe_pattern *pattern = p->patterns ? &p->patterns[e] : &everything;
@@ -153,8 +155,8 @@ static enum vkmoe_status upload_patterns(vkmoe_attention *a, const struct vkmoe_
 }
 
 // The sink logits of all heads, and behind them the position bias.
-static enum vkmoe_status upload_head_vectors(vkmoe_attention *a,
-    const struct vkmoe_attention_params *p)
+static enum vkmoe_status upload_head_vectors(
+    vkmoe_attention *a, const struct vkmoe_attention_params *p)
 {
     const uint32_t reach = p->position_bias.data ? p->position_reach : 0;
     const uint32_t columns = 2 * reach + 1;
@@ -162,10 +164,11 @@ static enum vkmoe_status upload_head_vectors(vkmoe_attention *a,
     a->params.position_reach = reach;
     if (!a->has_sinks && reach == 0)
         return VKMOE_OK;
-    const size_t count = (size_t) p->heads * (1 + (reach ? columns : 0));
+    const size_t count = (size_t)p->heads * (1 + (reach ? columns : 0));
     float *values = calloc(count, sizeof *values);
     if (!values)
-        return vkmoe_fail(&a->device->log, VKMOE_ERROR_OUT_OF_MEMORY, "attention: out of host memory");
+        return vkmoe_fail(
+            &a->device->log, VKMOE_ERROR_OUT_OF_MEMORY, "attention: out of host memory");
     float *sinks = NULL, *bias = NULL;
     enum vkmoe_status status = VKMOE_OK;
     if (a->has_sinks)
@@ -175,7 +178,7 @@ static enum vkmoe_status upload_head_vectors(vkmoe_attention *a,
     if (sinks)
         memcpy(values, sinks, p->heads * sizeof *sinks);
     if (bias)
-        memcpy(values + p->heads, bias, (size_t) p->heads * columns * sizeof *bias);
+        memcpy(values + p->heads, bias, (size_t)p->heads * columns * sizeof *bias);
     if (status == VKMOE_OK)
         status = upload(a->device, values, count * sizeof *values, &a->head_vectors);
     free(sinks);
@@ -197,7 +200,7 @@ static enum vkmoe_status upload_rotations(vkmoe_attention *a)
 static void set_defaults(struct vkmoe_attention_params *p)
 {
     if (p->scale == 0)
-        p->scale = 1 / sqrtf((float) p->head_size);
+        p->scale = 1 / sqrtf((float)p->head_size);
     if (p->rope.base == 0)
         p->rope.base = 10000;
     if (p->rope.size == 0)
@@ -228,8 +231,8 @@ static enum vkmoe_status fill(vkmoe_attention *a, const struct vkmoe_attention_p
     return status;
 }
 
-enum vkmoe_status vkmoe_attention_create(vkmoe_device *device,
-    const struct vkmoe_attention_params *params, vkmoe_attention **out)
+enum vkmoe_status vkmoe_attention_create(
+    vkmoe_device *device, const struct vkmoe_attention_params *params, vkmoe_attention **out)
 {
     VKMOE_NEED(device_log(device), out, "out");
     *out = NULL;
@@ -249,15 +252,15 @@ enum vkmoe_status vkmoe_attention_create(vkmoe_device *device,
 static uint64_t mix_load_size(const struct vkmoe_head_experts *e, uint32_t heads, uint64_t size,
     uint32_t hidden, uint32_t rows, uint32_t columns)
 {
-    const uint64_t experts = (uint64_t) heads * e->experts;
+    const uint64_t experts = (uint64_t)heads * e->experts;
     return experts * rows * columns * size
         + (experts + (e->router.levels.data ? 2 : 0)) * hidden * sizeof(float);
 }
 
 uint64_t vkmoe_attention_load_size(const struct vkmoe_attention_params *p)
 {
-    const uint64_t width = (uint64_t) p->heads * p->head_size;
-    const uint64_t kv_width = (uint64_t) p->kv_heads * p->head_size;
+    const uint64_t width = (uint64_t)p->heads * p->head_size;
+    const uint64_t kv_width = (uint64_t)p->kv_heads * p->head_size;
     uint64_t size = kv_width * p->hidden * dtype_size(p->key.dtype);
     if (p->value_experts.experts > 0)
         size += mix_load_size(&p->value_experts, p->kv_heads,
@@ -270,13 +273,15 @@ uint64_t vkmoe_attention_load_size(const struct vkmoe_attention_params *p)
     }
     size += width * p->hidden * dtype_size(p->query[0].dtype);
     if (p->output_experts.experts > 0)
-        return size + mix_load_size(&p->output_experts, p->heads,
-            dtype_size(p->output_experts.matrices[0].dtype), p->hidden, p->hidden, p->head_size);
+        return size
+            + mix_load_size(&p->output_experts, p->heads,
+                dtype_size(p->output_experts.matrices[0].dtype), p->hidden, p->hidden,
+                p->head_size);
     return size + width * p->hidden * dtype_size(p->output[0].dtype);
 }
 
-enum vkmoe_status vkmoe_attention_load(struct loading *loading,
-    const struct vkmoe_attention_params *params, vkmoe_attention **out)
+enum vkmoe_status vkmoe_attention_load(
+    struct loading *loading, const struct vkmoe_attention_params *params, vkmoe_attention **out)
 {
     vkmoe_device *device = loading->device;
     *out = NULL;

@@ -10,8 +10,8 @@
 // Of all keys; a double, since they may be too many for an integer.
 static double count_elements(const struct vkmoe_cache_params *params)
 {
-    return (double) params->sequences * params->kv_heads * params->capacity
-        * (double) align_up(params->head_size, 8);
+    return (double)params->sequences * params->kv_heads * params->capacity
+        * (double)align_up(params->head_size, 8);
 }
 
 static enum vkmoe_status create_means(vkmoe_cache *cache, uint64_t rows)
@@ -21,14 +21,14 @@ static enum vkmoe_status create_means(vkmoe_cache *cache, uint64_t rows)
     return status == VKMOE_OK ? vkmoe_buffer_clear(cache->means, 0, bytes) : status;
 }
 
-enum vkmoe_status vkmoe_cache_create(vkmoe_device *device, const struct vkmoe_cache_params *params,
-    vkmoe_cache **out)
+enum vkmoe_status vkmoe_cache_create(
+    vkmoe_device *device, const struct vkmoe_cache_params *params, vkmoe_cache **out)
 {
     VKMOE_NEED(device_log(device), out, "out");
     *out = NULL;
     VKMOE_NEED(NULL, device, "device");
     VKMOE_NEED(&device->log, params, "params");
-    return vkmoe_cache_create_for(&(struct caller) { &device->log, __func__ }, device, params, out);
+    return vkmoe_cache_create_for(&(struct caller){ &device->log, __func__ }, device, params, out);
 }
 
 static enum vkmoe_status check(const struct caller *caller, const vkmoe_device *device,
@@ -39,16 +39,17 @@ static enum vkmoe_status check(const struct caller *caller, const vkmoe_device *
         return vkmoe_refuse(caller, VKMOE_ERROR_INVALID,
             "kv_heads, sequences, capacity must be above 0 and head_size 1 to 256");
     if (params->dtype != VKMOE_DTYPE_F32 && params->dtype != VKMOE_DTYPE_F16)
-        return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "dtype must be VKMOE_DTYPE_F32 or VKMOE_DTYPE_F16");
+        return vkmoe_refuse(
+            caller, VKMOE_ERROR_INVALID, "dtype must be VKMOE_DTYPE_F32 or VKMOE_DTYPE_F16");
     if (params->block >= 1u << 30)
-        return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "block is %u, must be below 2^30",
-            params->block);
+        return vkmoe_refuse(
+            caller, VKMOE_ERROR_INVALID, "block is %u, must be below 2^30", params->block);
     if (params->block > 0
-        && (uint64_t) params->capacity > (uint64_t) CHOOSE_MAX_BLOCKS * params->block)
+        && (uint64_t)params->capacity > (uint64_t)CHOOSE_MAX_BLOCKS * params->block)
         return vkmoe_refuse(caller, VKMOE_ERROR_UNSUPPORTED,
             "%u positions in blocks of %u, of which there may be %u", params->capacity,
             params->block, CHOOSE_MAX_BLOCKS);
-    const uint64_t turns = (uint64_t) div_up(params->block, 4) * div_up(params->head_size, 8);
+    const uint64_t turns = (uint64_t)div_up(params->block, 4) * div_up(params->head_size, 8);
     // Of mean_keys, if a block ever becomes whole.
     if (device->ends_loops && params->block <= params->capacity && turns > 65535)
         return vkmoe_refuse(caller, VKMOE_ERROR_UNSUPPORTED,
@@ -72,8 +73,8 @@ enum vkmoe_status vkmoe_cache_create_for(const struct caller *caller, vkmoe_devi
         return vkmoe_refuse(caller, VKMOE_ERROR_OUT_OF_MEMORY, "out of host memory");
     cache->device = device;
     cache->params = *params;
-    const uint64_t bytes = (uint64_t) count_elements(params)
-        * (params->dtype == VKMOE_DTYPE_F16 ? 2 : 4);
+    const uint64_t bytes =
+        (uint64_t)count_elements(params) * (params->dtype == VKMOE_DTYPE_F16 ? 2 : 4);
     const uint32_t rows = params->sequences * params->kv_heads;
     status = vkmoe_buffer_create(device, bytes, &cache->keys);
     if (status == VKMOE_OK)
@@ -104,6 +105,7 @@ void vkmoe_cache_destroy(vkmoe_cache **cache)
 
 uint64_t vkmoe_cache_device_size(const vkmoe_cache *cache)
 {
-    return !cache ? 0 : vkmoe_buffer_taken(cache->keys) + vkmoe_buffer_taken(cache->values)
-        + vkmoe_buffer_taken(cache->means);
+    return !cache ? 0
+                  : vkmoe_buffer_taken(cache->keys) + vkmoe_buffer_taken(cache->values)
+            + vkmoe_buffer_taken(cache->means);
 }

@@ -7,14 +7,14 @@
 
 #include <math.h>
 
-#define CHECK(condition, ...)                                                      \
-    do {                                                                           \
-        if (!(condition))                                                          \
-            return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, __VA_ARGS__);          \
+#define CHECK(condition, ...) \
+    do { \
+        if (!(condition)) \
+            return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, __VA_ARGS__); \
     } while (0)
 
-static enum vkmoe_status check_shapes(const struct caller *caller,
-    const struct vkmoe_attention_params *p)
+static enum vkmoe_status check_shapes(
+    const struct caller *caller, const struct vkmoe_attention_params *p)
 {
     CHECK(p->hidden >= 1 && p->hidden <= MAX_WIDTH, "hidden is %u, must be 1 to %u", p->hidden,
         MAX_WIDTH);
@@ -28,20 +28,21 @@ static enum vkmoe_status check_shapes(const struct caller *caller,
         p->experts, MAX_EXPERTS);
     CHECK(p->experts_per_token >= 1 && p->experts_per_token <= p->experts,
         "experts_per_token is %u, must be 1 to experts (%u)", p->experts_per_token, p->experts);
-    const bool has_output = p->output_experts.experts == 0, has_value = p->value_experts.experts == 0;
+    const bool has_output = p->output_experts.experts == 0,
+               has_value = p->value_experts.experts == 0;
     CHECK(p->query && (p->output || !has_output) && p->key.data && (p->value.data || !has_value),
         "query, output, key and value are required");
     for (uint32_t e = 0; e < p->experts; e++)
         CHECK(p->query[e].data && (!has_output || p->output[e].data),
             "a matrix of expert %u is missing", e);
-    CHECK(isfinite(p->scale) && isfinite(p->soft_cap) && p->soft_cap >= 0
-        && isfinite(p->value_clip) && p->value_clip >= 0 && isfinite(p->norm_epsilon)
-        && p->norm_epsilon >= 0, "scale, soft_cap, value_clip and norm_epsilon must be finite");
+    CHECK(isfinite(p->scale) && isfinite(p->soft_cap) && p->soft_cap >= 0 && isfinite(p->value_clip)
+            && p->value_clip >= 0 && isfinite(p->norm_epsilon) && p->norm_epsilon >= 0,
+        "scale, soft_cap, value_clip and norm_epsilon must be finite");
     return VKMOE_OK;
 }
 
-static enum vkmoe_status check_kv_heads(const struct caller *caller,
-    const struct vkmoe_attention_params *p)
+static enum vkmoe_status check_kv_heads(
+    const struct caller *caller, const struct vkmoe_attention_params *p)
 {
     const uint32_t used = p->expert_kv_heads ? p->expert_kv_heads : p->kv_heads;
     CHECK(used <= p->kv_heads, "expert_kv_heads is %u of %u kv_heads", used, p->kv_heads);
@@ -59,8 +60,10 @@ static enum vkmoe_status check_head_experts(const struct caller *caller, const c
 {
     if (h->experts == 0)
         return VKMOE_OK;
-    CHECK((uint64_t) heads * h->experts <= MAX_EXPERTS, "%s: %u heads of %u experts, %u in all are "
-        "supported", name, heads, h->experts, MAX_EXPERTS);
+    CHECK((uint64_t)heads * h->experts <= MAX_EXPERTS,
+        "%s: %u heads of %u experts, %u in all are "
+        "supported",
+        name, heads, h->experts, MAX_EXPERTS);
     CHECK(h->experts_per_token >= 1 && h->experts_per_token <= h->experts,
         "%s.experts_per_token is %u, must be 1 to experts (%u)", name, h->experts_per_token,
         h->experts);
@@ -73,84 +76,92 @@ static enum vkmoe_status check_head_experts(const struct caller *caller, const c
 }
 
 // Heads' own experts, of values and of outputs.
-static enum vkmoe_status check_mixes(const struct caller *caller,
-    const struct vkmoe_attention_params *p)
+static enum vkmoe_status check_mixes(
+    const struct caller *caller, const struct vkmoe_attention_params *p)
 {
     const bool mixes = p->value_experts.experts > 0 || p->output_experts.experts > 0;
     CHECK(!mixes || p->experts == 1, "value_experts and output_experts need experts to be 1");
     CHECK(p->value_experts.experts == 0 || (!p->value.data && !p->value_bias.data),
         "value_experts stand instead of value and value_bias");
     CHECK(p->output_experts.experts == 0 || !p->output, "output_experts stand instead of output");
-    const enum vkmoe_status status = check_head_experts(caller, "value_experts", &p->value_experts,
-        p->kv_heads);
-    return status == VKMOE_OK ? check_head_experts(caller, "output_experts", &p->output_experts,
-        p->heads) : status;
+    const enum vkmoe_status status =
+        check_head_experts(caller, "value_experts", &p->value_experts, p->kv_heads);
+    return status == VKMOE_OK
+        ? check_head_experts(caller, "output_experts", &p->output_experts, p->heads)
+        : status;
 }
 
-static enum vkmoe_status check_dtypes(const struct caller *caller,
-    const struct vkmoe_attention_params *p)
+static enum vkmoe_status check_dtypes(
+    const struct caller *caller, const struct vkmoe_attention_params *p)
 {
     const struct {
         const char *name;
         const struct vkmoe_view *view;
     } views[] = {
-        { "query[0]", &p->query[0] }, { "output[0]", p->output ? &p->output[0] : &p->query[0] },
-        { "key", &p->key }, { "value", &p->value },
-        { "query_bias", &p->query_bias }, { "key_bias", &p->key_bias },
-        { "value_bias", &p->value_bias }, { "output_bias", &p->output_bias },
-        { "query_norm", &p->query_norm }, { "key_norm", &p->key_norm }, { "sinks", &p->sinks },
+        { "query[0]", &p->query[0] },
+        { "output[0]", p->output ? &p->output[0] : &p->query[0] },
+        { "key", &p->key },
+        { "value", &p->value },
+        { "query_bias", &p->query_bias },
+        { "key_bias", &p->key_bias },
+        { "value_bias", &p->value_bias },
+        { "output_bias", &p->output_bias },
+        { "query_norm", &p->query_norm },
+        { "key_norm", &p->key_norm },
+        { "sinks", &p->sinks },
         { "position_bias", &p->position_bias },
     };
     for (size_t i = 0; i < ARRAY_SIZE(views); i++)
-        CHECK(!views[i].view->data || (unsigned) views[i].view->dtype <= VKMOE_DTYPE_BF16,
-            "%s.dtype %d is unknown", views[i].name, (int) views[i].view->dtype);
+        CHECK(!views[i].view->data || (unsigned)views[i].view->dtype <= VKMOE_DTYPE_BF16,
+            "%s.dtype %d is unknown", views[i].name, (int)views[i].view->dtype);
     CHECK(!p->position_bias.data || (p->position_reach >= 1 && p->position_reach <= 65535),
         "position_reach is %u, must be 1 to 65535", p->position_reach);
     return VKMOE_OK;
 }
 
-static enum vkmoe_status check_rope(const struct caller *caller,
-    const struct vkmoe_attention_params *p)
+static enum vkmoe_status check_rope(
+    const struct caller *caller, const struct vkmoe_attention_params *p)
 {
     const struct vkmoe_rope *r = &p->rope;
     const uint32_t head_size = p->head_size;
-    CHECK((unsigned) r->kind <= VKMOE_ROPE_INTERLEAVED, "rope.kind %d is unknown", (int) r->kind);
+    CHECK((unsigned)r->kind <= VKMOE_ROPE_INTERLEAVED, "rope.kind %d is unknown", (int)r->kind);
     if (r->kind == VKMOE_ROPE_NONE)
         return VKMOE_OK;
-    CHECK((unsigned) r->scaling <= VKMOE_ROPE_SCALING_DYNAMIC, "rope.scaling %d is unknown",
-        (int) r->scaling);
+    CHECK((unsigned)r->scaling <= VKMOE_ROPE_SCALING_DYNAMIC, "rope.scaling %d is unknown",
+        (int)r->scaling);
     CHECK(r->size <= head_size && r->size % 2 == 0 && (r->size > 0 || head_size % 2 == 0),
         "rope.size is %u, must be even and at most head_size (%u)", r->size, head_size);
     CHECK(isfinite(r->base) && r->base >= 0 && r->base != 1, "rope.base must be above 0 and not 1");
     CHECK(r->scaling == VKMOE_ROPE_SCALING_PLAIN || (isfinite(r->factor) && r->factor > 0),
         "rope.factor must be above 0");
-    CHECK(r->scaling != VKMOE_ROPE_SCALING_LLAMA3 || (r->original_positions > 0
-        && r->high_factor > r->low_factor && r->low_factor > 0),
+    CHECK(r->scaling != VKMOE_ROPE_SCALING_LLAMA3
+            || (r->original_positions > 0 && r->high_factor > r->low_factor && r->low_factor > 0),
         "rope: LLAMA3 needs original_positions and low_factor below high_factor");
-    CHECK(r->scaling != VKMOE_ROPE_SCALING_YARN || (r->original_positions > 0
-        && isfinite(r->attention_factor) && isfinite(r->beta_fast) && isfinite(r->beta_slow)),
+    CHECK(r->scaling != VKMOE_ROPE_SCALING_YARN
+            || (r->original_positions > 0 && isfinite(r->attention_factor) && isfinite(r->beta_fast)
+                && isfinite(r->beta_slow)),
         "rope: YARN needs original_positions");
-    CHECK(r->scaling != VKMOE_ROPE_SCALING_DYNAMIC || (r->original_positions > 0 && r->factor >= 1
-        && (r->size ? r->size : head_size) > 2),
+    CHECK(r->scaling != VKMOE_ROPE_SCALING_DYNAMIC
+            || (r->original_positions > 0 && r->factor >= 1 && (r->size ? r->size : head_size) > 2),
         "rope: DYNAMIC needs original_positions, a factor of 1 or more and a size above 2");
     return VKMOE_OK;
 }
 
-static enum vkmoe_status check_blocks(const struct caller *caller, uint32_t e,
-    const struct vkmoe_pattern *q, uint32_t *block)
+static enum vkmoe_status check_blocks(
+    const struct caller *caller, uint32_t e, const struct vkmoe_pattern *q, uint32_t *block)
 {
     if (q->kind != VKMOE_PATTERN_BLOCKS)
         return VKMOE_OK;
-    CHECK(q->block >= 1 && q->block < 1u << 30, "patterns[%u].block is %u, must be 1 to 2^30 - 1", e,
-        q->block);
+    CHECK(q->block >= 1 && q->block < 1u << 30, "patterns[%u].block is %u, must be 1 to 2^30 - 1",
+        e, q->block);
     CHECK(q->top <= CHOOSE_MAX_TOP, "patterns[%u].top is %u, at most %u are supported", e, q->top,
         CHOOSE_MAX_TOP);
     CHECK(q->top == 0 || q->block_count == 0, "patterns[%u] has both top and a list of blocks", e);
     CHECK(q->top == 0 || !q->both_sides, "patterns[%u]: top sees nothing behind the query", e);
     CHECK(q->block_count == 0 || q->blocks, "patterns[%u].blocks is NULL", e);
     for (uint32_t i = 0; i < q->block_count; i++)
-        CHECK(q->blocks[i] < MAX_LISTED_BLOCK, "patterns[%u].blocks[%u] is %u, must be below %u", e, i,
-            q->blocks[i], MAX_LISTED_BLOCK);
+        CHECK(q->blocks[i] < MAX_LISTED_BLOCK, "patterns[%u].blocks[%u] is %u, must be below %u", e,
+            i, q->blocks[i], MAX_LISTED_BLOCK);
     if (q->top == 0)
         return VKMOE_OK;
     CHECK(*block == 0 || *block == q->block, "patterns[%u].block is %u, with top in others %u", e,
@@ -159,38 +170,40 @@ static enum vkmoe_status check_blocks(const struct caller *caller, uint32_t e,
     return VKMOE_OK;
 }
 
-static enum vkmoe_status check_patterns(const struct caller *caller,
-    const struct vkmoe_attention_params *p)
+static enum vkmoe_status check_patterns(
+    const struct caller *caller, const struct vkmoe_attention_params *p)
 {
     uint32_t block = 0, top = 0; // of the patterns with top; the largest
     for (uint32_t e = 0; p->patterns && e < p->experts; e++) {
         const struct vkmoe_pattern *q = &p->patterns[e];
-        CHECK((unsigned) q->kind <= VKMOE_PATTERN_BLOCKS, "patterns[%u].kind %d is unknown", e,
-            (int) q->kind);
+        CHECK((unsigned)q->kind <= VKMOE_PATTERN_BLOCKS, "patterns[%u].kind %d is unknown", e,
+            (int)q->kind);
         const bool stepped = q->kind == VKMOE_PATTERN_STRIDED || q->kind == VKMOE_PATTERN_DILATED;
         CHECK(!stepped || (q->step > 0 && q->phase < q->step),
             "patterns[%u].phase is %u, must be below step (%u)", e, q->phase, q->step);
         CHECK(q->both_sides || q->right == 0, "patterns[%u].right needs both_sides", e);
-        CHECK(q->left < 1u << 30 && q->right < 1u << 30 && q->step < 1u << 30
-            && q->sinks < 1u << 30 && q->local < 1u << 30,
+        CHECK(q->left < 1u << 30 && q->right < 1u << 30 && q->step < 1u << 30 && q->sinks < 1u << 30
+                && q->local < 1u << 30,
             "patterns[%u]: a length is 2^30 or more", e);
         const enum vkmoe_status status = check_blocks(caller, e, q, &block);
         if (status != VKMOE_OK)
             return status;
         top = MAX(top, q->kind == VKMOE_PATTERN_BLOCKS ? q->top : 0);
     }
-    const uint64_t choices = (uint64_t) p->experts_per_token * p->heads * top;
-    CHECK(choices <= PASS_MAX_ELEMENTS, "patterns: a token's heads choose %llu blocks, at most %u "
-        "are supported", (unsigned long long) choices, PASS_MAX_ELEMENTS);
+    const uint64_t choices = (uint64_t)p->experts_per_token * p->heads * top;
+    CHECK(choices <= PASS_MAX_ELEMENTS,
+        "patterns: a token's heads choose %llu blocks, at most %u "
+        "are supported",
+        (unsigned long long)choices, PASS_MAX_ELEMENTS);
     return VKMOE_OK;
 }
 
-enum vkmoe_status vkmoe_attention_check(const struct caller *caller,
-    const struct vkmoe_attention_params *params)
+enum vkmoe_status vkmoe_attention_check(
+    const struct caller *caller, const struct vkmoe_attention_params *params)
 {
-    enum vkmoe_status (*const checks[])(const struct caller *,
-        const struct vkmoe_attention_params *) = { check_shapes, check_kv_heads, check_mixes,
-        check_dtypes, check_rope, check_patterns };
+    enum vkmoe_status (*const checks[])(
+        const struct caller *, const struct vkmoe_attention_params *) = { check_shapes,
+        check_kv_heads, check_mixes, check_dtypes, check_rope, check_patterns };
     for (size_t i = 0; i < ARRAY_SIZE(checks); i++) {
         const enum vkmoe_status status = checks[i](caller, params);
         if (status != VKMOE_OK)

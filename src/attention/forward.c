@@ -28,19 +28,21 @@ struct attend_scratch {
 // The frequencies of a dynamic scaling belong to a forward, not to the attention.
 static bool has_dynamic_rotations(const vkmoe_attention *a)
 {
-    return a->params.rope.kind != VKMOE_ROPE_NONE && a->params.rope.scaling == VKMOE_ROPE_SCALING_DYNAMIC;
+    return a->params.rope.kind != VKMOE_ROPE_NONE
+        && a->params.rope.scaling == VKMOE_ROPE_SCALING_DYNAMIC;
 }
 
 static uint64_t mix_size(const vkmoe_attention *a, uint32_t tokens)
 {
-    const uint64_t values = is_mix(&a->value_mix) ? vkmoe_mix_scratch_size(&a->value_mix, tokens) : 0;
-    const uint64_t outputs = is_mix(&a->output_mix) ? vkmoe_mix_scratch_size(&a->output_mix, tokens)
-                                                    : 0;
+    const uint64_t values =
+        is_mix(&a->value_mix) ? vkmoe_mix_scratch_size(&a->value_mix, tokens) : 0;
+    const uint64_t outputs =
+        is_mix(&a->output_mix) ? vkmoe_mix_scratch_size(&a->output_mix, tokens) : 0;
     return MAX(values, outputs);
 }
 
-static struct attend_scratch plan(const vkmoe_attention *a, uint32_t tokens, bool decode,
-    uint32_t tile_rows)
+static struct attend_scratch plan(
+    const vkmoe_attention *a, uint32_t tokens, bool decode, uint32_t tile_rows)
 {
     const struct vkmoe_attention_params *p = &a->params;
     struct attend_scratch s = { 0 };
@@ -49,18 +51,18 @@ static struct attend_scratch plan(const vkmoe_attention *a, uint32_t tokens, boo
         s.size = align_up(s.moe.size, BUFFER_ALIGNMENT);
         s.query = s.moe.h;
     } else {
-        s.size = align_up((uint64_t) tokens * a->query_columns * 4, BUFFER_ALIGNMENT);
+        s.size = align_up((uint64_t)tokens * a->query_columns * 4, BUFFER_ALIGNMENT);
     }
     s.kv = s.size;
-    const uint64_t kv_size = (uint64_t) tokens * p->kv_heads * p->head_size * 4;
+    const uint64_t kv_size = (uint64_t)tokens * p->kv_heads * p->head_size * 4;
     s.values = s.kv + (is_mix(&a->value_mix) ? align_up(kv_size, BUFFER_ALIGNMENT) : kv_size);
     // The two mixes take turns.
     s.mix = align_up(s.values + kv_size, BUFFER_ALIGNMENT);
     s.partials = s.mix + align_up(mix_size(a, tokens), BUFFER_ALIGNMENT);
     s.rotations = s.partials + PARTIALS_SIZE;
-    s.choices = s.rotations
-        + align_up(has_dynamic_rotations(a) ? p->rope.size * 4 : 0, BUFFER_ALIGNMENT);
-    const uint64_t rows = (uint64_t) tokens * p->experts_per_token;
+    s.choices =
+        s.rotations + align_up(has_dynamic_rotations(a) ? p->rope.size * 4 : 0, BUFFER_ALIGNMENT);
+    const uint64_t rows = (uint64_t)tokens * p->experts_per_token;
     s.size = s.choices + align_up(rows * p->heads * a->top * 4, BUFFER_ALIGNMENT);
     return s;
 }
@@ -69,10 +71,10 @@ static struct attend_scratch plan(const vkmoe_attention *a, uint32_t tokens, boo
 static uint32_t pass_tokens(const vkmoe_attention *a, uint32_t tokens, uint32_t tile_rows)
 {
     const struct vkmoe_attention_params *p = &a->params;
-    const uint64_t choices = (uint64_t) p->experts_per_token * p->heads * a->top;
-    const uint64_t widest = MAX(MAX(a->kv.rows, choices), a->routed ? 0
-        : MAX(a->query_columns, p->hidden));
-    uint32_t most = (uint32_t) MIN(tokens, PASS_MAX_ELEMENTS / widest);
+    const uint64_t choices = (uint64_t)p->experts_per_token * p->heads * a->top;
+    const uint64_t widest =
+        MAX(MAX(a->kv.rows, choices), a->routed ? 0 : MAX(a->query_columns, p->hidden));
+    uint32_t most = (uint32_t)MIN(tokens, PASS_MAX_ELEMENTS / widest);
     if (a->routed)
         most = MIN(most, vkmoe_moe_pass_tokens(a->experts, tokens, tile_rows));
     if (is_mix(&a->value_mix))
@@ -98,8 +100,8 @@ uint64_t vkmoe_attention_scratch_size(const vkmoe_attention *a, uint32_t tokens)
 
 // ------------------------------------------------------------------------ kernels
 
-static struct attend_shape choose_shape(const vkmoe_attention *a, enum row_mode mode,
-    uint32_t rows, uint32_t longest)
+static struct attend_shape choose_shape(
+    const vkmoe_attention *a, enum row_mode mode, uint32_t rows, uint32_t longest)
 {
     const struct vkmoe_attention_params *p = &a->params;
     const bool cpu = a->device->is_cpu;
@@ -108,13 +110,13 @@ static struct attend_shape choose_shape(const vkmoe_attention *a, enum row_mode 
     s.heads = MIN(p->heads / p->expert_kv_heads, queries);
     // Pairs of a decode pass may be of different experts, so each stands alone.
     s.rows = mode == ROWS_PAIRS ? 1 : MIN(queries / s.heads, MAX(rows, 1));
-    const uint32_t groups = div_up(rows, s.rows) * p->expert_kv_heads
-        * div_up(p->heads / p->expert_kv_heads, s.heads);
+    const uint32_t groups =
+        div_up(rows, s.rows) * p->expert_kv_heads * div_up(p->heads / p->expert_kv_heads, s.heads);
     const uint32_t wanted = cpu ? 4 : 256; // workgroups that fill a device
-    const uint64_t partial = (uint64_t) rows * p->heads * (2 + p->head_size) * 4;
+    const uint64_t partial = (uint64_t)rows * p->heads * (2 + p->head_size) * 4;
     if (mode != ROWS_SORTED && groups < wanted)
         s.splits = MIN(MIN(div_up(longest, KEYS_A_SPLIT), div_up(wanted, groups)),
-            MIN(MAX_SPLITS, (uint32_t) (PARTIALS_SIZE / MAX(partial, 1))));
+            MIN(MAX_SPLITS, (uint32_t)(PARTIALS_SIZE / MAX(partial, 1))));
     s.splits = MAX(s.splits, 1);
     return s;
 }
@@ -125,7 +127,8 @@ static enum vkmoe_status project_queries(const struct attend_pass *pass)
 {
     const struct pass *p = &pass->pass;
     if (!pass->attention->routed)
-        return vkmoe_linear_record(p->stream, &pass->attention->query, p->x, pass->query, p->tokens);
+        return vkmoe_linear_record(
+            p->stream, &pass->attention->query, p->x, pass->query, p->tokens);
     enum vkmoe_status status = vkmoe_pass_route(p);
     if (status == VKMOE_OK && !p->decode)
         status = vkmoe_pass_group_tokens(p);
@@ -139,8 +142,8 @@ static enum vkmoe_status project_outputs(const struct attend_pass *pass)
     const struct pass *p = &pass->pass;
     const vkmoe_attention *a = pass->attention;
     if (is_mix(&a->output_mix))
-        return vkmoe_mix_record(p->stream, &a->output_mix, p->scratch, pass->mix, p->x, pass->query,
-            p->y, p->tokens);
+        return vkmoe_mix_record(
+            p->stream, &a->output_mix, p->scratch, pass->mix, p->x, pass->query, p->y, p->tokens);
     if (!a->routed)
         return vkmoe_linear_record(p->stream, &a->output, pass->query, p->y, p->tokens);
     if (p->decode)
@@ -158,8 +161,8 @@ static enum vkmoe_status store(const struct attend_pass *pass)
     if (!pass->stored)
         status = vkmoe_linear_record(p->stream, &pass->attention->kv, p->x, pass->key, p->tokens);
     if (status == VKMOE_OK && !pass->stored && is_mix(values))
-        status = vkmoe_mix_record(p->stream, values, p->scratch, pass->mix, p->x, p->x, pass->value,
-            p->tokens);
+        status = vkmoe_mix_record(
+            p->stream, values, p->scratch, pass->mix, p->x, p->x, pass->value, p->tokens);
     if (status == VKMOE_OK)
         status = vkmoe_attend_store(pass);
     return status == VKMOE_OK && !pass->stored ? vkmoe_attend_mean_keys(pass) : status;
@@ -186,36 +189,35 @@ static enum vkmoe_status record_store(const struct attend_pass *pass)
     return store(&without_queries);
 }
 
-static enum vkmoe_status check_cache(const struct caller *caller, const vkmoe_attention *a,
-    const vkmoe_cache *cache)
+static enum vkmoe_status check_cache(
+    const struct caller *caller, const vkmoe_attention *a, const vkmoe_cache *cache)
 {
     if (cache->device != a->device)
         return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "the cache is of another device");
     if (cache->params.kv_heads != a->params.kv_heads
         || cache->params.head_size != a->params.head_size)
         return vkmoe_refuse(caller, VKMOE_ERROR_INVALID,
-            "the cache holds %u kv heads of %u, the attention has %u of %u",
-            cache->params.kv_heads, cache->params.head_size, a->params.kv_heads,
-            a->params.head_size);
+            "the cache holds %u kv heads of %u, the attention has %u of %u", cache->params.kv_heads,
+            cache->params.head_size, a->params.kv_heads, a->params.head_size);
     if (a->top > 0 && cache->params.block != a->block)
         return vkmoe_refuse(caller, VKMOE_ERROR_INVALID,
-            "the cache has blocks of %u, the patterns choose blocks of %u",
-            cache->params.block, a->block);
+            "the cache has blocks of %u, the patterns choose blocks of %u", cache->params.block,
+            a->block);
     return VKMOE_OK;
 }
 
 static enum vkmoe_status check(const struct caller *caller, const vkmoe_stream *stream,
-    const vkmoe_attention *a, const vkmoe_cache *cache, const struct vkmoe_attention_forward_params *f,
-    bool attends)
+    const vkmoe_attention *a, const vkmoe_cache *cache,
+    const struct vkmoe_attention_forward_params *f, bool attends)
 {
     const struct vkmoe_attention_params *p = &a->params;
     if (vkmoe_stream_device(stream) != a->device)
         return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "stream and weights are of two devices");
     if (f->tokens > MAX_TOKENS)
-        return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "tokens is %u, must be 0 to %u",
-            f->tokens, MAX_TOKENS);
-    const uint64_t rows = (uint64_t) f->tokens * p->hidden;
-    const uint64_t pairs = a->routed ? (uint64_t) f->tokens * p->experts_per_token : 0;
+        return vkmoe_refuse(
+            caller, VKMOE_ERROR_INVALID, "tokens is %u, must be 0 to %u", f->tokens, MAX_TOKENS);
+    const uint64_t rows = (uint64_t)f->tokens * p->hidden;
+    const uint64_t pairs = a->routed ? (uint64_t)f->tokens * p->experts_per_token : 0;
     const bool ids_in = a->routed && attends && p->router.select >= VKMOE_SELECT_SUPPLIED;
     const bool weights_in = ids_in && p->router.select == VKMOE_SELECT_SUPPLIED_WEIGHTED;
     const struct {
@@ -227,28 +229,27 @@ static enum vkmoe_status check(const struct caller *caller, const vkmoe_stream *
         { "x", &f->x, rows, true, false },
         { "positions", &f->positions, f->tokens, false, false },
         { "sequences", &f->sequences, f->tokens, false, false },
-        { "lengths", &f->lengths, cache->params.sequences, a->both_sides && attends,
-            false },
+        { "lengths", &f->lengths, cache->params.sequences, a->both_sides && attends, false },
         { "ids", &f->ids, pairs, ids_in, !ids_in },
         { "weights", &f->weights, pairs, weights_in, !weights_in },
         { "y", &f->y, rows, attends, true },
     };
     for (size_t i = 0; i < ARRAY_SIZE(spans); i++) {
-        const enum vkmoe_status status = vkmoe_span_check(caller, a->device, spans[i].name,
-            spans[i].span, spans[i].elements, spans[i].required);
+        const enum vkmoe_status status = vkmoe_span_check(
+            caller, a->device, spans[i].name, spans[i].span, spans[i].elements, spans[i].required);
         if (status != VKMOE_OK)
             return status;
         for (size_t j = 0; j < i; j++) {
-            if ((spans[i].written || spans[j].written) && vkmoe_spans_overlap(spans[i].span,
-                spans[i].elements, spans[j].span, spans[j].elements))
-                return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "%s overlaps %s",
-                    spans[j].name, spans[i].name);
+            if ((spans[i].written || spans[j].written)
+                && vkmoe_spans_overlap(
+                    spans[i].span, spans[i].elements, spans[j].span, spans[j].elements))
+                return vkmoe_refuse(
+                    caller, VKMOE_ERROR_INVALID, "%s overlaps %s", spans[j].name, spans[i].name);
         }
     }
     if (!f->positions.buffer && !f->stored && f->tokens > cache->params.capacity)
         return vkmoe_refuse(caller, VKMOE_ERROR_INVALID,
-            "%u tokens without positions, the cache holds %u", f->tokens,
-            cache->params.capacity);
+            "%u tokens without positions, the cache holds %u", f->tokens, cache->params.capacity);
     return check_cache(caller, a, cache);
 }
 
@@ -258,26 +259,26 @@ static uint64_t advance(uint64_t address, uint64_t elements)
 }
 
 // Points a pass at `tokens` tokens from `first` on.
-static void aim(struct attend_pass *pass, const struct vkmoe_attention_forward_params *f, uint32_t first,
-    uint32_t tokens, uint32_t longest, const struct attend_scratch *at)
+static void aim(struct attend_pass *pass, const struct vkmoe_attention_forward_params *f,
+    uint32_t first, uint32_t tokens, uint32_t longest, const struct attend_scratch *at)
 {
     const vkmoe_attention *a = pass->attention;
     struct pass *p = &pass->pass;
-    const uint64_t pair = (uint64_t) first * a->params.experts_per_token;
+    const uint64_t pair = (uint64_t)first * a->params.experts_per_token;
     p->tokens = tokens;
     p->sequence_tokens = tokens;
     p->at = at->moe;
-    p->x = p->router_x = advance(vkmoe_span_address(&f->x), (uint64_t) first * a->params.hidden);
-    p->y = advance(vkmoe_span_address(&f->y), (uint64_t) first * a->params.hidden);
-    p->ids = f->ids.buffer ? advance(vkmoe_span_address(&f->ids), pair)
-                           : scratch_address(p, p->at.ids);
+    p->x = p->router_x = advance(vkmoe_span_address(&f->x), (uint64_t)first * a->params.hidden);
+    p->y = advance(vkmoe_span_address(&f->y), (uint64_t)first * a->params.hidden);
+    p->ids =
+        f->ids.buffer ? advance(vkmoe_span_address(&f->ids), pair) : scratch_address(p, p->at.ids);
     p->weights = f->weights.buffer ? advance(vkmoe_span_address(&f->weights), pair)
                                    : scratch_address(p, p->at.weights);
     pass->query = scratch_address(p, at->query);
     pass->key = scratch_address(p, at->kv);
     const uint32_t kv_width = a->params.kv_heads * a->params.head_size;
-    pass->value = is_mix(&a->value_mix) ? scratch_address(p, at->values)
-                                        : pass->key + (uint64_t) kv_width * 4;
+    pass->value =
+        is_mix(&a->value_mix) ? scratch_address(p, at->values) : pass->key + (uint64_t)kv_width * 4;
     pass->kv_stride = is_mix(&a->value_mix) ? kv_width : 2 * kv_width;
     pass->mix = at->mix;
     pass->choices = a->top > 0 ? scratch_address(p, at->choices) : 0;
@@ -292,16 +293,16 @@ static void aim(struct attend_pass *pass, const struct vkmoe_attention_forward_p
     pass->shape = choose_shape(a, pass->mode, pass->rows, longest);
 }
 
-static enum vkmoe_status update_rotations(const struct attend_pass *pass, uint32_t length,
-    const struct attend_scratch *at)
+static enum vkmoe_status update_rotations(
+    const struct attend_pass *pass, uint32_t length, const struct attend_scratch *at)
 {
     const struct vkmoe_rope *rope = &pass->attention->params.rope;
     if (!has_dynamic_rotations(pass->attention))
         return VKMOE_OK;
     uint32_t table[256]; // the largest head_size
     vkmoe_rope_table(rope, rope->size, length, table);
-    return vkmoe_stream_update(pass->pass.stream, pass->pass.scratch, at->rotations, table,
-        rope->size * sizeof table[0]);
+    return vkmoe_stream_update(
+        pass->pass.stream, pass->pass.scratch, at->rotations, table, rope->size * sizeof table[0]);
 }
 
 // Whether all keys can be walked over: see ends_loops of struct vkmoe_device. A block of 8
@@ -315,12 +316,13 @@ static enum vkmoe_status check_walk(const struct caller *caller, const vkmoe_att
         return VKMOE_OK;
     return vkmoe_refuse(caller, VKMOE_ERROR_UNSUPPORTED,
         "%llu keys in one loop, which %s ends too early; Mesa 26 does not",
-        (unsigned long long) keys, a->device->info.driver);
+        (unsigned long long)keys, a->device->info.driver);
 }
 
 // Has `record` record all tokens, in as many passes as they need, or nothing.
 static enum vkmoe_status run_passes(const struct caller *caller, vkmoe_stream *stream,
-    const vkmoe_attention *attention, vkmoe_cache *cache, const struct vkmoe_attention_forward_params *f,
+    const vkmoe_attention *attention, vkmoe_cache *cache,
+    const struct vkmoe_attention_forward_params *f,
     enum vkmoe_status (*record)(const struct attend_pass *))
 {
     struct attend_pass pass = {
@@ -336,8 +338,8 @@ static enum vkmoe_status run_passes(const struct caller *caller, vkmoe_stream *s
         .stored = f->stored,
     };
     const uint32_t tile_rows = pass.pass.shapes.gemm_rows;
-    const uint32_t per_pass = pass.pass.decode ? f->tokens
-        : pass_tokens(attention, f->tokens, tile_rows);
+    const uint32_t per_pass =
+        pass.pass.decode ? f->tokens : pass_tokens(attention, f->tokens, tile_rows);
     if (attention->both_sides && !f->stored && record == record_pass && per_pass < f->tokens)
         return vkmoe_refuse(caller, VKMOE_ERROR_UNSUPPORTED,
             "a pattern that looks both ways over %u tokens, which need more than one pass",
@@ -348,8 +350,8 @@ static enum vkmoe_status run_passes(const struct caller *caller, vkmoe_stream *s
     pass.mode = !attention->routed ? ROWS_TOKENS : pass.pass.decode ? ROWS_PAIRS : ROWS_SORTED;
     const struct attend_shape shape = choose_shape(attention, pass.mode,
         MIN(per_pass, f->tokens) * attention->params.experts_per_token, longest);
-    enum vkmoe_status status = record == record_pass
-        ? check_walk(caller, attention, &shape, longest) : VKMOE_OK;
+    enum vkmoe_status status =
+        record == record_pass ? check_walk(caller, attention, &shape, longest) : VKMOE_OK;
     vkmoe_stream_begin(stream);
     if (status == VKMOE_OK)
         status = vkmoe_stream_scratch(stream, at.size, &pass.pass.scratch);
@@ -367,16 +369,20 @@ static enum vkmoe_status check_arguments(const struct caller *caller, const vkmo
     const vkmoe_attention *attention, const vkmoe_cache *cache,
     const struct vkmoe_attention_forward_params *params)
 {
-    const char *missing = !stream ? "stream" : !attention ? "attention" : !cache ? "cache"
-        : !params ? "params" : NULL;
+    const char *missing = !stream ? "stream"
+        : !attention              ? "attention"
+        : !cache                  ? "cache"
+        : !params                 ? "params"
+                                  : NULL;
     return missing ? vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "%s is NULL", missing) : VKMOE_OK;
 }
 
-static const struct vkmoe_log *any_log(const vkmoe_stream *stream, const vkmoe_attention *attention,
-    const vkmoe_cache *cache)
+static const struct vkmoe_log *any_log(
+    const vkmoe_stream *stream, const vkmoe_attention *attention, const vkmoe_cache *cache)
 {
-    return device_log(attention ? attention->device : cache ? cache->device
-        : vkmoe_stream_device(stream));
+    return device_log(attention ? attention->device
+            : cache             ? cache->device
+                                : vkmoe_stream_device(stream));
 }
 
 enum vkmoe_status vkmoe_attention_forward(vkmoe_stream *stream, const vkmoe_attention *attention,
@@ -385,7 +391,8 @@ enum vkmoe_status vkmoe_attention_forward(vkmoe_stream *stream, const vkmoe_atte
     const struct caller caller = { any_log(stream, attention, cache), __func__ };
     const enum vkmoe_status status = check_arguments(&caller, stream, attention, cache, params);
     return status == VKMOE_OK
-        ? vkmoe_attention_forward_for(&caller, stream, attention, cache, params) : status;
+        ? vkmoe_attention_forward_for(&caller, stream, attention, cache, params)
+        : status;
 }
 
 enum vkmoe_status vkmoe_attention_store(vkmoe_stream *stream, const vkmoe_attention *attention,
@@ -393,28 +400,33 @@ enum vkmoe_status vkmoe_attention_store(vkmoe_stream *stream, const vkmoe_attent
 {
     const struct caller caller = { any_log(stream, attention, cache), __func__ };
     const enum vkmoe_status status = check_arguments(&caller, stream, attention, cache, params);
-    return status == VKMOE_OK
-        ? vkmoe_attention_store_for(&caller, stream, attention, cache, params) : status;
+    return status == VKMOE_OK ? vkmoe_attention_store_for(&caller, stream, attention, cache, params)
+                              : status;
 }
 
 enum vkmoe_status vkmoe_attention_forward_for(const struct caller *caller, vkmoe_stream *stream,
-    const vkmoe_attention *attention, vkmoe_cache *cache, const struct vkmoe_attention_forward_params *f)
+    const vkmoe_attention *attention, vkmoe_cache *cache,
+    const struct vkmoe_attention_forward_params *f)
 {
     if (f->tokens == 0)
         return VKMOE_OK;
     const enum vkmoe_status status = check(caller, stream, attention, cache, f, true);
-    return status == VKMOE_OK
-        ? run_passes(caller, stream, attention, cache, f, record_pass) : status;
+    return status == VKMOE_OK ? run_passes(caller, stream, attention, cache, f, record_pass)
+                              : status;
 }
 
 enum vkmoe_status vkmoe_attention_store_for(const struct caller *caller, vkmoe_stream *stream,
-    const vkmoe_attention *attention, vkmoe_cache *cache, const struct vkmoe_attention_forward_params *f)
+    const vkmoe_attention *attention, vkmoe_cache *cache,
+    const struct vkmoe_attention_forward_params *f)
 {
-    const struct vkmoe_attention_forward_params kept = { .tokens = f->tokens, .x = f->x,
-        .positions = f->positions, .sequences = f->sequences, .longest = f->longest };
+    const struct vkmoe_attention_forward_params kept = { .tokens = f->tokens,
+        .x = f->x,
+        .positions = f->positions,
+        .sequences = f->sequences,
+        .longest = f->longest };
     if (f->tokens == 0)
         return VKMOE_OK;
     const enum vkmoe_status status = check(caller, stream, attention, cache, &kept, false);
-    return status == VKMOE_OK
-        ? run_passes(caller, stream, attention, cache, &kept, record_store) : status;
+    return status == VKMOE_OK ? run_passes(caller, stream, attention, cache, &kept, record_store)
+                              : status;
 }

@@ -10,8 +10,8 @@ enum row_mode { ROWS_TOKENS, ROWS_SORTED, ROWS_PAIRS };
 
 struct attend_shape {
     uint32_t lanes;
-    uint32_t rows;   // of queries a workgroup
-    uint32_t heads;  // that share a kv head, a workgroup
+    uint32_t rows;  // of queries a workgroup
+    uint32_t heads; // that share a kv head, a workgroup
     uint32_t splits;
 };
 
@@ -21,12 +21,12 @@ struct attend_pass {
     vkmoe_cache *cache;
     struct attend_shape shape;
     enum row_mode mode;
-    uint32_t rows;          // of queries
-    uint32_t first_token;   // this pass's first, where there are no positions
-    bool stored;            // the cache has these tokens' keys and values
+    uint32_t rows;        // of queries
+    uint32_t first_token; // this pass's first, where there are no positions
+    bool stored;          // the cache has these tokens' keys and values
     uint64_t query, partials, choices, rotations;
-    uint64_t mix;           // where in scratch mixes have theirs
-    uint64_t key, value;    // fresh ones of all kv heads, rows `kv_stride` elements apart
+    uint64_t mix;        // where in scratch mixes have theirs
+    uint64_t key, value; // fresh ones of all kv heads, rows `kv_stride` elements apart
     uint32_t kv_stride;
     uint64_t positions, sequences, lengths; // 0: none
 };

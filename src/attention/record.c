@@ -89,8 +89,9 @@ static uint64_t plan_address(const struct attend_pass *pass)
 
 static uint64_t rows_address(const struct attend_pass *pass)
 {
-    return pass->mode == ROWS_SORTED ? scratch_address(&pass->pass, pass->pass.at.rows)
-                                     : or_dummy(pass, pass->mode == ROWS_PAIRS ? pass->pass.ids : 0);
+    return pass->mode == ROWS_SORTED
+        ? scratch_address(&pass->pass, pass->pass.at.rows)
+        : or_dummy(pass, pass->mode == ROWS_PAIRS ? pass->pass.ids : 0);
 }
 
 static uint32_t kk_heads(const struct vkmoe_attention_params *p)
@@ -194,8 +195,8 @@ static uint32_t picked_words(const struct attend_pass *pass)
     const vkmoe_attention *a = pass->attention;
     if (!a->by_blocks)
         return 0;
-    const uint32_t chosen = a->top > 0
-        ? div_up(div_up(pass->cache->params.capacity, a->block), 32) : 0;
+    const uint32_t chosen =
+        a->top > 0 ? div_up(div_up(pass->cache->params.capacity, a->block), 32) : 0;
     return MAX(MAX(a->list_words, chosen), 1);
 }
 

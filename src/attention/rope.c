@@ -47,12 +47,12 @@ static double base_of(const struct vkmoe_rope *rope, uint32_t size, uint32_t len
 {
     if (rope->scaling != VKMOE_ROPE_SCALING_DYNAMIC || length <= rope->original_positions)
         return rope->base;
-    const double factor = rope->factor, contexts = (double) length / rope->original_positions;
+    const double factor = rope->factor, contexts = (double)length / rope->original_positions;
     return rope->base * pow(factor * contexts - (factor - 1), size / (size - 2.0));
 }
 
-static double frequency_of(const struct vkmoe_rope *rope, uint32_t size, uint32_t length,
-    uint32_t c)
+static double frequency_of(
+    const struct vkmoe_rope *rope, uint32_t size, uint32_t length, uint32_t c)
 {
     const double frequency = pow(base_of(rope, size, length), -2.0 * c / size);
     switch (rope->scaling) {
@@ -73,16 +73,15 @@ float vkmoe_rope_magnitude(const struct vkmoe_rope *rope)
         return 1;
     if (rope->attention_factor != 0)
         return rope->attention_factor;
-    return rope->factor > 1 ? (float) (0.1 * log(rope->factor) + 1) : 1;
+    return rope->factor > 1 ? (float)(0.1 * log(rope->factor) + 1) : 1;
 }
 
-void vkmoe_rope_table(const struct vkmoe_rope *rope, uint32_t size, uint32_t length,
-    uint32_t *out)
+void vkmoe_rope_table(const struct vkmoe_rope *rope, uint32_t size, uint32_t length, uint32_t *out)
 {
     for (uint32_t c = 0; c < size / 2; c++) {
         const double turns = frequency_of(rope, size, length, c) / (2 * PI); // whole ones are none
-        const uint64_t fraction = (uint64_t) ldexp(turns - floor(turns), 64);
-        out[2 * c] = (uint32_t) fraction;
-        out[2 * c + 1] = (uint32_t) (fraction >> 32);
+        const uint64_t fraction = (uint64_t)ldexp(turns - floor(turns), 64);
+        out[2 * c] = (uint32_t)fraction;
+        out[2 * c + 1] = (uint32_t)(fraction >> 32);
     }
 }

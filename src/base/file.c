@@ -18,8 +18,8 @@ static enum vkmoe_status map(struct vkmoe_file *file, const struct vkmoe_log *lo
 {
     struct stat info;
     if (fstat(file->descriptor, &info) != 0)
-        return vkmoe_fail(log, VKMOE_ERROR_INVALID, "%s: cannot read: %s", file->path,
-            strerror(errno));
+        return vkmoe_fail(
+            log, VKMOE_ERROR_INVALID, "%s: cannot read: %s", file->path, strerror(errno));
     if (!S_ISREG(info.st_mode))
         return vkmoe_fail(log, VKMOE_ERROR_INVALID, "%s: is not a regular file", file->path);
     if (info.st_size <= 0)
@@ -40,8 +40,8 @@ static enum vkmoe_status map(struct vkmoe_file *file, const struct vkmoe_log *lo
     return VKMOE_OK;
 }
 
-enum vkmoe_status vkmoe_file_open(const char *path, const struct vkmoe_log *log,
-    struct vkmoe_file **out)
+enum vkmoe_status vkmoe_file_open(
+    const char *path, const struct vkmoe_log *log, struct vkmoe_file **out)
 {
     *out = NULL;
     const size_t length = strlen(path) + 1;
@@ -79,7 +79,7 @@ void vkmoe_file_close(struct vkmoe_file **address)
 
 static enum vkmoe_status refuse_end(const struct vkmoe_file *file, const struct vkmoe_log *log)
 {
-    struct stat info = {0};
+    struct stat info = { 0 };
     fstat(file->descriptor, &info);
     return vkmoe_fail(log, VKMOE_ERROR_INVALID,
         "%s: has %llu bytes, and had %llu when it was opened: it was cut short while in use",
@@ -92,16 +92,16 @@ enum vkmoe_status vkmoe_file_read(const struct vkmoe_file *file, const struct vk
     // Of addresses outside, the difference is large as well.
     uint64_t offset = (uint64_t)((uintptr_t)at - (uintptr_t)file->data);
     if (offset > file->size || size > file->size - offset)
-        return vkmoe_fail(log, VKMOE_ERROR_INVALID, "%s: a view of it lies outside of the file",
-            file->path);
+        return vkmoe_fail(
+            log, VKMOE_ERROR_INVALID, "%s: a view of it lies outside of the file", file->path);
     for (char *out = to; size > 0;) {
-        const ssize_t count = pread(file->descriptor, out, (size_t)MIN(size, LARGEST_READ),
-            (off_t)offset);
+        const ssize_t count =
+            pread(file->descriptor, out, (size_t)MIN(size, LARGEST_READ), (off_t)offset);
         if (count < 0 && errno == EINTR)
             continue;
         if (count < 0)
-            return vkmoe_fail(log, VKMOE_ERROR_INVALID, "%s: cannot read byte %llu: %s",
-                file->path, (unsigned long long)offset, strerror(errno));
+            return vkmoe_fail(log, VKMOE_ERROR_INVALID, "%s: cannot read byte %llu: %s", file->path,
+                (unsigned long long)offset, strerror(errno));
         if (count == 0)
             return refuse_end(file, log);
         out += count;

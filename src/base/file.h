@@ -18,8 +18,8 @@ struct vkmoe_file {
 };
 
 // Opens and maps a regular file. NOT_FOUND if there is none, INVALID if it is empty or no file.
-enum vkmoe_status vkmoe_file_open(const char *path, const struct vkmoe_log *log,
-    struct vkmoe_file **out);
+enum vkmoe_status vkmoe_file_open(
+    const char *path, const struct vkmoe_log *log, struct vkmoe_file **out);
 
 // Accepts a file that is NULL, and leaves one.
 void vkmoe_file_close(struct vkmoe_file **file);

@@ -19,7 +19,7 @@ static FILE *open_file(const char *root, const char *path)
 {
     char full[PATH_SIZE];
     const int length = snprintf(full, sizeof full, "%s%s", root, path);
-    return length > 0 && (size_t) length < sizeof full ? fopen(full, "r") : NULL;
+    return length > 0 && (size_t)length < sizeof full ? fopen(full, "r") : NULL;
 }
 
 // The number behind `name` at the beginning of a line.
@@ -64,8 +64,8 @@ static const struct group_files group_files[] = {
 };
 
 // What one group has left. Cached files, such as the checkpoint, count as used but give way.
-static uint64_t one_group_free(const char *root, const struct group_files *files,
-    const char *folder)
+static uint64_t one_group_free(
+    const char *root, const struct group_files *files, const char *folder)
 {
     char path[PATH_SIZE];
     snprintf(path, sizeof path, "%s/%s", folder, files->limit);
@@ -89,13 +89,13 @@ static uint64_t groups_free(const char *root, const struct group_files *files, c
     char folder[PATH_SIZE - 64];
     uint64_t least = UNKNOWN;
     const size_t mount = strlen(files->mount);
-    if ((size_t) snprintf(folder, sizeof folder, "%s%s", files->mount, group) >= sizeof folder)
+    if ((size_t)snprintf(folder, sizeof folder, "%s%s", files->mount, group) >= sizeof folder)
         return UNKNOWN;
     for (;;) {
         const uint64_t left = one_group_free(root, files, folder);
         least = MIN(least, left);
         char *slash = strrchr(folder, '/');
-        if (!slash || (size_t) (slash - folder) < mount)
+        if (!slash || (size_t)(slash - folder) < mount)
             return least;
         *slash = 0;
     }
@@ -136,7 +136,7 @@ static uint64_t control_groups_free(const char *root)
 static uint64_t address_space_free(const char *root)
 {
 #ifdef _WIN32
-    (void) root;
+    (void)root;
     return UNKNOWN;
 #else
     struct rlimit limit;
@@ -145,7 +145,7 @@ static uint64_t address_space_free(const char *root)
     if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY || page <= 0)
         return UNKNOWN;
     const uint64_t all = limit.rlim_cur;
-    return pages == UNKNOWN ? all : all - MIN(all, pages * (uint64_t) page);
+    return pages == UNKNOWN ? all : all - MIN(all, pages * (uint64_t)page);
 #endif
 }
 

@@ -37,7 +37,7 @@ static size_t sequence_length(const unsigned char *p, size_t left)
 // the length of what is there now, at least 1.
 static size_t replace_float(char *text)
 {
-    static const char *const tokens[] = {"NaN", "Infinity", "-Infinity"};
+    static const char *const tokens[] = { "NaN", "Infinity", "-Infinity" };
     for (size_t i = 0; i < sizeof(tokens) / sizeof(tokens[0]); i++) {
         size_t length = strlen(tokens[i]);
         if (strncmp(text, tokens[i], length) == 0) {
@@ -78,8 +78,8 @@ static const char *find_fault(char *text, size_t size)
 }
 
 // A copy with room for a NUL behind it.
-static enum vkmoe_status reserve(const char *path, uint64_t size, const struct vkmoe_log *log,
-    char **copy)
+static enum vkmoe_status reserve(
+    const char *path, uint64_t size, const struct vkmoe_log *log, char **copy)
 {
     if (size > VKMOE_JSON_MAX_SIZE)
         return vkmoe_fail(log, VKMOE_ERROR_INVALID, "%s: has %llu bytes of JSON, at most %d fit",
@@ -91,8 +91,8 @@ static enum vkmoe_status reserve(const char *path, uint64_t size, const struct v
     return VKMOE_OK;
 }
 
-static enum vkmoe_status parse(const char *path, char *copy, uint64_t size,
-    const struct vkmoe_log *log, cJSON **out)
+static enum vkmoe_status parse(
+    const char *path, char *copy, uint64_t size, const struct vkmoe_log *log, cJSON **out)
 {
     enum vkmoe_status status = VKMOE_OK;
     const char *other = vkmoe_foreign_content(copy, size);
@@ -118,8 +118,8 @@ static enum vkmoe_status parse(const char *path, char *copy, uint64_t size,
     return status;
 }
 
-enum vkmoe_status vkmoe_json_parse(const char *path, const void *text, uint64_t size,
-    const struct vkmoe_log *log, cJSON **out)
+enum vkmoe_status vkmoe_json_parse(
+    const char *path, const void *text, uint64_t size, const struct vkmoe_log *log, cJSON **out)
 {
     char *copy = NULL;
     *out = NULL;
@@ -157,8 +157,8 @@ enum vkmoe_status vkmoe_json_open(const char *path, const struct vkmoe_log *log,
     return status;
 }
 
-enum vkmoe_status vkmoe_json_open_optional(const char *path, const struct vkmoe_log *log,
-    cJSON **out)
+enum vkmoe_status vkmoe_json_open_optional(
+    const char *path, const struct vkmoe_log *log, cJSON **out)
 {
     *out = NULL;
     if (vkmoe_foreign_is_there(path))

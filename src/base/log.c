@@ -4,8 +4,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-static void write_line(const struct vkmoe_log *log, enum vkmoe_log_level level,
-    const char *format, va_list args)
+static void write_line(
+    const struct vkmoe_log *log, enum vkmoe_log_level level, const char *format, va_list args)
 {
     if (!log || !log->write || level > log->level)
         return;
@@ -22,8 +22,8 @@ void vkmoe_log(const struct vkmoe_log *log, enum vkmoe_log_level level, const ch
     va_end(args);
 }
 
-enum vkmoe_status vkmoe_fail(const struct vkmoe_log *log, enum vkmoe_status status,
-    const char *format, ...)
+enum vkmoe_status vkmoe_fail(
+    const struct vkmoe_log *log, enum vkmoe_status status, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
@@ -32,8 +32,8 @@ enum vkmoe_status vkmoe_fail(const struct vkmoe_log *log, enum vkmoe_status stat
     return status;
 }
 
-enum vkmoe_status vkmoe_refuse(const struct caller *caller, enum vkmoe_status status,
-    const char *format, ...)
+enum vkmoe_status vkmoe_refuse(
+    const struct caller *caller, enum vkmoe_status status, const char *format, ...)
 {
     char line[1024];
     va_list args;

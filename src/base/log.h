@@ -31,9 +31,9 @@ enum vkmoe_status vkmoe_refuse(const struct caller *caller, enum vkmoe_status st
 
 // At the head of a public function: vkmoe.h's rule for arguments that are NULL. `log` is that
 // of any object that came along, or NULL.
-#define VKMOE_NEED(log, argument, name)                                               \
-    do {                                                                              \
-        if (!(argument))                                                              \
+#define VKMOE_NEED(log, argument, name) \
+    do { \
+        if (!(argument)) \
             return vkmoe_fail(log, VKMOE_ERROR_INVALID, "%s: %s is NULL", __func__, name); \
     } while (0)
 

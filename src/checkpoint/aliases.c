@@ -13,24 +13,24 @@
 #define DENSE_FIRST .needs = "first_k_dense_replace|mlp_layer_types"
 
 static const struct vkmoe_alias aliases[] = {
-    {"kimi_k2", "deepseek_v3", DENSE_FIRST},
-    {"deepseek_v32", "deepseek_v3", DENSE_FIRST},
+    { "kimi_k2", "deepseek_v3", DENSE_FIRST },
+    { "deepseek_v32", "deepseek_v3", DENSE_FIRST },
     // What it calls a scoring function is the method; the scores are sigmoids.
-    {"dots1", "deepseek_v3", DENSE_FIRST, .accept = "scoring_func=noaux_tc"},
-    {"deepseek", "deepseek_v2", DENSE_FIRST},
-    {"glm4v_moe", "glm4_moe", DENSE_FIRST},
-    {"glm4v_moe_text", "glm4_moe", DENSE_FIRST},
-    {"glm4_moe_lite", "glm4_moe", DENSE_FIRST},
-    {"glm_moe_dsa", "glm4_moe", DENSE_FIRST},
-    {"qwen3_next", "qwen2_moe"},
-    {"qwen3_5_moe", "qwen2_moe", .renormalize = true},
-    {"qwen3_5_moe_text", "qwen2_moe", .renormalize = true},
-    {"qwen3_vl_moe", "qwen3_moe", .renormalize = true},
-    {"qwen3_vl_moe_text", "qwen3_moe", .renormalize = true},
-    {"flex_olmo", "olmoe"},
-    {"granitemoeshared", "granitemoehybrid"},
-    {"minimax", "mixtral"},
-    {"minimax_text_01", "mixtral", .expect = "shared_intermediate_size=0"},
+    { "dots1", "deepseek_v3", DENSE_FIRST, .accept = "scoring_func=noaux_tc" },
+    { "deepseek", "deepseek_v2", DENSE_FIRST },
+    { "glm4v_moe", "glm4_moe", DENSE_FIRST },
+    { "glm4v_moe_text", "glm4_moe", DENSE_FIRST },
+    { "glm4_moe_lite", "glm4_moe", DENSE_FIRST },
+    { "glm_moe_dsa", "glm4_moe", DENSE_FIRST },
+    { "qwen3_next", "qwen2_moe" },
+    { "qwen3_5_moe", "qwen2_moe", .renormalize = true },
+    { "qwen3_5_moe_text", "qwen2_moe", .renormalize = true },
+    { "qwen3_vl_moe", "qwen3_moe", .renormalize = true },
+    { "qwen3_vl_moe_text", "qwen3_moe", .renormalize = true },
+    { "flex_olmo", "olmoe" },
+    { "granitemoeshared", "granitemoehybrid" },
+    { "minimax", "mixtral" },
+    { "minimax_text_01", "mixtral", .expect = "shared_intermediate_size=0" },
 };
 
 static const struct vkmoe_family *find_name(const char *name, const struct vkmoe_alias **alias)
@@ -59,9 +59,15 @@ static void check_alias(const struct vkmoe_family *family, struct vkmoe_config *
     const struct vkmoe_alias *alias = config->alias;
     const struct vkmoe_router_params *preset = &family->preset.router;
     const char *const keys[] = {
-        alias->needs, family->blocks.key, family->hidden.key, family->inner.key,
-        family->experts.key, family->experts_per_token.key, family->shared_inner.key,
-        family->shared_count.key, family->correction_bias.key,
+        alias->needs,
+        family->blocks.key,
+        family->hidden.key,
+        family->inner.key,
+        family->experts.key,
+        family->experts_per_token.key,
+        family->shared_inner.key,
+        family->shared_count.key,
+        family->correction_bias.key,
         alias->renormalize ? NULL : family->renormalize_key,
         preset->scale != 0.0f && preset->scale != 1.0f ? family->scale_key : NULL,
         preset->groups > 1 ? family->groups_key : NULL,

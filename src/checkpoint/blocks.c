@@ -41,8 +41,7 @@ static bool mark_types(struct vkmoe_config *config, struct vkmoe_blocks *blocks)
 }
 
 // DeepSeek: dense blocks first, then every moe_layer_freq-th holds experts.
-static void mark_deepseek(struct vkmoe_config *config, struct vkmoe_blocks *blocks,
-    uint32_t preset)
+static void mark_deepseek(struct vkmoe_config *config, struct vkmoe_blocks *blocks, uint32_t preset)
 {
     if (mark_types(config, blocks))
         return;
@@ -72,19 +71,20 @@ void vkmoe_mark_lfm2(struct vkmoe_config *config, struct vkmoe_blocks *blocks)
 }
 
 // Sets the blocks that an array of indices names. False if there is no such array.
-static bool mark_listed(struct vkmoe_config *config, struct vkmoe_blocks *blocks,
-    const char *key, bool moe)
+static bool mark_listed(
+    struct vkmoe_config *config, struct vkmoe_blocks *blocks, const char *key, bool moe)
 {
     const cJSON *list = vkmoe_config_find(config, key), *item;
     if (!list)
         return false;
     if (!cJSON_IsArray(list))
         vkmoe_config_fail(config, VKMOE_ERROR_INVALID, "%s is no array", key);
-    cJSON_ArrayForEach(item, list) {
+    cJSON_ArrayForEach(item, list)
+    {
         uint64_t b;
         if (!vkmoe_json_integer(item, &b)) {
-            vkmoe_config_fail(config, VKMOE_ERROR_INVALID,
-                "%s holds something else than block numbers", key);
+            vkmoe_config_fail(
+                config, VKMOE_ERROR_INVALID, "%s holds something else than block numbers", key);
             break;
         }
         if (b < blocks->count[0])
@@ -149,11 +149,12 @@ void vkmoe_mark_nemotron(struct vkmoe_config *config, struct vkmoe_blocks *block
     const cJSON *list = vkmoe_config_find(config, "layers_block_type|layer_types"), *item;
     if (list && !cJSON_IsArray(list))
         vkmoe_config_fail(config, VKMOE_ERROR_INVALID, "%s is no array", list->string);
-    cJSON_ArrayForEach(item, list) {
+    cJSON_ArrayForEach(item, list)
+    {
         const char *name = cJSON_GetStringValue(item);
         if (!name)
-            vkmoe_config_fail(config, VKMOE_ERROR_INVALID, "%s holds something else than names",
-                list->string);
+            vkmoe_config_fail(
+                config, VKMOE_ERROR_INVALID, "%s holds something else than names", list->string);
         if (!name || !add_nemotron_block(config, blocks, strcmp(name, "moe") == 0))
             return;
     }
@@ -183,8 +184,8 @@ static void mark_switch_stack(struct vkmoe_config *config, struct vkmoe_blocks *
 {
     uint32_t count = blocks->count[stack];
     uint32_t sparse = vkmoe_config_u32(config, sparse_key, 3, 0, VKMOE_MAX_BLOCKS);
-    uint32_t step = vkmoe_config_u32(config, step_key, sparse ? count / sparse : 0, 0,
-        VKMOE_MAX_BLOCKS);
+    uint32_t step =
+        vkmoe_config_u32(config, step_key, sparse ? count / sparse : 0, 0, VKMOE_MAX_BLOCKS);
     for (uint32_t b = 0; b < count; b++)
         blocks->moe[stack][b] = step == 1 || (step > 1 && b % step == 1);
 }

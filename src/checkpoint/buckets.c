@@ -22,14 +22,14 @@ static uint32_t find_bucket(const struct vkmoe_buckets *b, uint32_t distance)
 void vkmoe_buckets_read(struct vkmoe_config *config, const struct vkmoe_setting *count,
     const struct vkmoe_setting *max_distance, bool both_sides, struct vkmoe_buckets *out)
 {
-    *out = (struct vkmoe_buckets){.both_sides = both_sides};
+    *out = (struct vkmoe_buckets){ .both_sides = both_sides };
     out->count = vkmoe_setting_read(count, config, 1, VKMOE_MAX_WIDTH);
     out->max_distance = vkmoe_setting_read(max_distance, config, 1, INT32_MAX);
     out->side = both_sides ? out->count / 2 : out->count;
     uint32_t exact = out->side / 2;
     if (exact == 0)
-        vkmoe_config_fail(config, VKMOE_ERROR_INVALID, "%s is %u, expected at least %d",
-            count->key, out->count, both_sides ? 4 : 2);
+        vkmoe_config_fail(config, VKMOE_ERROR_INVALID, "%s is %u, expected at least %d", count->key,
+            out->count, both_sides ? 4 : 2);
     if (out->max_distance <= exact)
         vkmoe_config_fail(config, VKMOE_ERROR_INVALID,
             "%s is %u, expected more than the %u distances that have buckets of their own",
@@ -46,8 +46,8 @@ void vkmoe_buckets_read(struct vkmoe_config *config, const struct vkmoe_setting 
     out->reach = reach;
 }
 
-void vkmoe_buckets_expand(const struct vkmoe_buckets *buckets, const float *weight,
-    uint32_t heads, float *table)
+void vkmoe_buckets_expand(
+    const struct vkmoe_buckets *buckets, const float *weight, uint32_t heads, float *table)
 {
     const uint32_t reach = buckets->reach, width = 2 * reach + 1;
     for (uint32_t i = 0; i < width; i++) {

@@ -19,7 +19,7 @@ void vkmoe_buckets_read(struct vkmoe_config *config, const struct vkmoe_setting 
 
 // From a value for each bucket and head, `weight` [count][heads], to one for each head and
 // distance, `table` [heads][2 reach + 1], in the order of vkmoe_attention_params.position_bias.
-void vkmoe_buckets_expand(const struct vkmoe_buckets *buckets, const float *weight,
-    uint32_t heads, float *table);
+void vkmoe_buckets_expand(
+    const struct vkmoe_buckets *buckets, const float *weight, uint32_t heads, float *table);
 
 #endif

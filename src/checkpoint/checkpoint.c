@@ -13,11 +13,12 @@ static bool read_flag(struct vkmoe_config *config, const struct vkmoe_setting *s
     return !setting->key || vkmoe_config_bool(config, setting->key, setting->preset != 0);
 }
 
-enum vkmoe_status vkmoe_checkpoint_read_config(struct vkmoe_checkpoint *checkpoint, struct vkmoe_config *config)
+enum vkmoe_status vkmoe_checkpoint_read_config(
+    struct vkmoe_checkpoint *checkpoint, struct vkmoe_config *config)
 {
     struct vkmoe_checkpoint_info *info = &checkpoint->info;
-    snprintf(info->family, sizeof info->family, "%s",
-        vkmoe_config_string(config, "model_type", ""));
+    snprintf(
+        info->family, sizeof info->family, "%s", vkmoe_config_string(config, "model_type", ""));
     const struct vkmoe_family *family = checkpoint->family = vkmoe_family_find(config);
     if (!family)
         return config->status;
@@ -47,8 +48,8 @@ enum vkmoe_status vkmoe_checkpoint_read_config(struct vkmoe_checkpoint *checkpoi
 }
 
 // The views of a block's experts or of its dense network, made now if need be.
-static enum vkmoe_status get_views(struct vkmoe_checkpoint *checkpoint, struct vkmoe_block block,
-    struct vkmoe_block_views **out)
+static enum vkmoe_status get_views(
+    struct vkmoe_checkpoint *checkpoint, struct vkmoe_block block, struct vkmoe_block_views **out)
 {
     struct vkmoe_moe_params params = checkpoint->params;
     const struct vkmoe_family *family = checkpoint->family;
@@ -96,8 +97,8 @@ static enum vkmoe_status read_dtype(struct vkmoe_checkpoint *checkpoint)
             if (!checkpoint->blocks.moe[s][b])
                 continue;
             struct vkmoe_block_views *views;
-            enum vkmoe_status status =
-                get_views(checkpoint, (struct vkmoe_block){.index = b, .decoder = s == 1}, &views);
+            enum vkmoe_status status = get_views(
+                checkpoint, (struct vkmoe_block){ .index = b, .decoder = s == 1 }, &views);
             if (status == VKMOE_OK)
                 checkpoint->info.dtype = views->params.up[0].dtype;
             return status;
@@ -110,7 +111,8 @@ static enum vkmoe_status open_model(struct vkmoe_checkpoint *checkpoint, const c
 {
     checkpoint->directory = malloc(strlen(path) + 1);
     if (!checkpoint->directory)
-        return vkmoe_fail(&checkpoint->log, VKMOE_ERROR_OUT_OF_MEMORY, "%s: no memory for it", path);
+        return vkmoe_fail(
+            &checkpoint->log, VKMOE_ERROR_OUT_OF_MEMORY, "%s: no memory for it", path);
     strcpy(checkpoint->directory, path);
     struct vkmoe_quantisation quantisation;
     enum vkmoe_status status = vkmoe_config_open(path, &checkpoint->log, &checkpoint->config);
@@ -135,15 +137,15 @@ static enum vkmoe_status open_model(struct vkmoe_checkpoint *checkpoint, const c
     return read_dtype(checkpoint);
 }
 
-enum vkmoe_status vkmoe_checkpoint_open(const char *path, const struct vkmoe_log *log,
-    vkmoe_checkpoint **out)
+enum vkmoe_status vkmoe_checkpoint_open(
+    const char *path, const struct vkmoe_log *log, vkmoe_checkpoint **out)
 {
     if (!out)
         return vkmoe_fail(log, VKMOE_ERROR_INVALID, "vkmoe_checkpoint_open: out is NULL");
     *out = NULL;
     if (!path || !*path)
-        return vkmoe_fail(log, VKMOE_ERROR_INVALID, "vkmoe_checkpoint_open: path is %s",
-            path ? "empty" : "NULL");
+        return vkmoe_fail(
+            log, VKMOE_ERROR_INVALID, "vkmoe_checkpoint_open: path is %s", path ? "empty" : "NULL");
     struct vkmoe_checkpoint *checkpoint = calloc(1, sizeof(*checkpoint));
     if (!checkpoint)
         return vkmoe_fail(log, VKMOE_ERROR_OUT_OF_MEMORY, "%s: no memory for a model", path);
@@ -184,10 +186,11 @@ void vkmoe_checkpoint_destroy(vkmoe_checkpoint **checkpoint)
     *checkpoint = NULL;
 }
 
-void vkmoe_checkpoint_get_info(const vkmoe_checkpoint *checkpoint, struct vkmoe_checkpoint_info *info)
+void vkmoe_checkpoint_get_info(
+    const vkmoe_checkpoint *checkpoint, struct vkmoe_checkpoint_info *info)
 {
     if (info)
-        *info = checkpoint ? checkpoint->info : (struct vkmoe_checkpoint_info){0};
+        *info = checkpoint ? checkpoint->info : (struct vkmoe_checkpoint_info){ 0 };
 }
 
 bool vkmoe_checkpoint_is_moe(const vkmoe_checkpoint *checkpoint, struct vkmoe_block block)
@@ -197,19 +200,21 @@ bool vkmoe_checkpoint_is_moe(const vkmoe_checkpoint *checkpoint, struct vkmoe_bl
 }
 
 // A block's layer, for `function`: of experts, or dense.
-static enum vkmoe_status get_layer(struct vkmoe_checkpoint *checkpoint, struct vkmoe_block block, bool moe,
-    const char *function, struct vkmoe_moe_params *params)
+static enum vkmoe_status get_layer(struct vkmoe_checkpoint *checkpoint, struct vkmoe_block block,
+    bool moe, const char *function, struct vkmoe_moe_params *params)
 {
     if (!checkpoint || !params)
-        return vkmoe_fail(checkpoint ? &checkpoint->log : NULL, VKMOE_ERROR_INVALID, "%s: %s is NULL",
-            function, checkpoint ? "params" : "checkpoint");
+        return vkmoe_fail(checkpoint ? &checkpoint->log : NULL, VKMOE_ERROR_INVALID,
+            "%s: %s is NULL", function, checkpoint ? "params" : "checkpoint");
     const char *stack = block.decoder ? "decoder block" : "block";
     if (block.index >= checkpoint->blocks.count[block.decoder])
-        return vkmoe_fail(&checkpoint->log, VKMOE_ERROR_NOT_FOUND, "%s: has no %s %u, only %u of them",
-            checkpoint->directory, stack, block.index, checkpoint->blocks.count[block.decoder]);
+        return vkmoe_fail(&checkpoint->log, VKMOE_ERROR_NOT_FOUND,
+            "%s: has no %s %u, only %u of them", checkpoint->directory, stack, block.index,
+            checkpoint->blocks.count[block.decoder]);
     if (vkmoe_checkpoint_is_moe(checkpoint, block) != moe)
         return vkmoe_fail(&checkpoint->log, VKMOE_ERROR_UNSUPPORTED, "%s: %s %u holds %s",
-            checkpoint->directory, stack, block.index, moe ? "no experts" : "experts, not one network");
+            checkpoint->directory, stack, block.index,
+            moe ? "no experts" : "experts, not one network");
     if (!moe && !checkpoint->family->dense.up)
         return vkmoe_fail(&checkpoint->log, VKMOE_ERROR_UNSUPPORTED,
             "%s: of the family %s this version does not read blocks without experts",
@@ -221,14 +226,14 @@ static enum vkmoe_status get_layer(struct vkmoe_checkpoint *checkpoint, struct v
     return status;
 }
 
-enum vkmoe_status vkmoe_checkpoint_get_moe(vkmoe_checkpoint *checkpoint, struct vkmoe_block block,
-    struct vkmoe_moe_params *params)
+enum vkmoe_status vkmoe_checkpoint_get_moe(
+    vkmoe_checkpoint *checkpoint, struct vkmoe_block block, struct vkmoe_moe_params *params)
 {
     return get_layer(checkpoint, block, true, "vkmoe_checkpoint_get_moe", params);
 }
 
-enum vkmoe_status vkmoe_checkpoint_get_mlp(vkmoe_checkpoint *checkpoint, struct vkmoe_block block,
-    struct vkmoe_moe_params *params)
+enum vkmoe_status vkmoe_checkpoint_get_mlp(
+    vkmoe_checkpoint *checkpoint, struct vkmoe_block block, struct vkmoe_moe_params *params)
 {
     return get_layer(checkpoint, block, false, "vkmoe_checkpoint_get_mlp", params);
 }

@@ -28,6 +28,7 @@ struct vkmoe_checkpoint {
 };
 
 // All that the config says; its status.
-enum vkmoe_status vkmoe_checkpoint_read_config(struct vkmoe_checkpoint *checkpoint, struct vkmoe_config *config);
+enum vkmoe_status vkmoe_checkpoint_read_config(
+    struct vkmoe_checkpoint *checkpoint, struct vkmoe_config *config);
 
 #endif

@@ -10,10 +10,10 @@
 #include "checkpoint/foreign.h"
 #include "base/json.h"
 
-enum vkmoe_status vkmoe_config_open(const char *directory, const struct vkmoe_log *log,
-    struct vkmoe_config *out)
+enum vkmoe_status vkmoe_config_open(
+    const char *directory, const struct vkmoe_log *log, struct vkmoe_config *out)
 {
-    *out = (struct vkmoe_config){.log = log};
+    *out = (struct vkmoe_config){ .log = log };
     size_t size = strlen(directory) + sizeof "/config.json";
     out->path = malloc(size);
     if (!out->path)
@@ -21,7 +21,8 @@ enum vkmoe_status vkmoe_config_open(const char *directory, const struct vkmoe_lo
     snprintf(out->path, size, "%s/config.json", directory);
 
     enum vkmoe_status status = vkmoe_foreign_is_there(out->path)
-        ? vkmoe_json_open(out->path, log, &out->root) : vkmoe_foreign_config(directory, log);
+        ? vkmoe_json_open(out->path, log, &out->root)
+        : vkmoe_foreign_config(directory, log);
     out->object = out->root;
     if (status != VKMOE_OK)
         vkmoe_config_close(out);
@@ -32,11 +33,11 @@ void vkmoe_config_close(struct vkmoe_config *config)
 {
     cJSON_Delete(config->root);
     free(config->path);
-    *config = (struct vkmoe_config){0};
+    *config = (struct vkmoe_config){ 0 };
 }
 
-void vkmoe_config_fail(struct vkmoe_config *config, enum vkmoe_status status,
-    const char *format, ...)
+void vkmoe_config_fail(
+    struct vkmoe_config *config, enum vkmoe_status status, const char *format, ...)
 {
     if (config->status != VKMOE_OK)
         return;
@@ -52,7 +53,8 @@ void vkmoe_config_fail(struct vkmoe_config *config, enum vkmoe_status status,
 static const cJSON *find_key(struct vkmoe_config *config, const char *key, size_t length)
 {
     const cJSON *found = NULL, *item;
-    cJSON_ArrayForEach(item, config->object) {
+    cJSON_ArrayForEach(item, config->object)
+    {
         if (strncmp(item->string, key, length) != 0 || item->string[length] != '\0')
             continue;
         if (found)
@@ -85,18 +87,21 @@ static const char *describe(const cJSON *item, char *buffer, size_t size)
 {
     char text[64];
     if (cJSON_IsString(item))
-        snprintf(buffer, size, "\"%s\"",
-            vkmoe_json_printable(item->valuestring, text, sizeof text));
+        snprintf(
+            buffer, size, "\"%s\"", vkmoe_json_printable(item->valuestring, text, sizeof text));
     else if (cJSON_IsNumber(item))
         snprintf(buffer, size, "%.17g", item->valuedouble);
     else
-        snprintf(buffer, size, "%s", cJSON_IsBool(item) ? cJSON_IsTrue(item) ? "true" : "false"
-            : cJSON_IsArray(item) ? "an array" : cJSON_IsObject(item) ? "an object" : "null");
+        snprintf(buffer, size, "%s",
+            cJSON_IsBool(item)         ? cJSON_IsTrue(item) ? "true" : "false"
+                : cJSON_IsArray(item)  ? "an array"
+                : cJSON_IsObject(item) ? "an object"
+                                       : "null");
     return buffer;
 }
 
-uint32_t vkmoe_config_u32(struct vkmoe_config *config, const char *keys, uint32_t fallback,
-    uint32_t min, uint32_t max)
+uint32_t vkmoe_config_u32(
+    struct vkmoe_config *config, const char *keys, uint32_t fallback, uint32_t min, uint32_t max)
 {
     const cJSON *item = vkmoe_config_find(config, keys);
     if (!item)
@@ -141,16 +146,15 @@ bool vkmoe_config_bool(struct vkmoe_config *config, const char *keys, bool fallb
     return cJSON_IsTrue(item);
 }
 
-const char *vkmoe_config_string(struct vkmoe_config *config, const char *keys,
-    const char *fallback)
+const char *vkmoe_config_string(struct vkmoe_config *config, const char *keys, const char *fallback)
 {
     const cJSON *item = vkmoe_config_find(config, keys);
     if (!item)
         return fallback;
     if (!cJSON_IsString(item)) {
         char text[80];
-        vkmoe_config_fail(config, VKMOE_ERROR_INVALID, "%s is %s, expected a string",
-            item->string, describe(item, text, sizeof text));
+        vkmoe_config_fail(config, VKMOE_ERROR_INVALID, "%s is %s, expected a string", item->string,
+            describe(item, text, sizeof text));
         return fallback;
     }
     return item->valuestring;

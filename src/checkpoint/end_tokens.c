@@ -69,11 +69,11 @@ static void keep_line(void *user, enum vkmoe_log_level level, const char *line)
 }
 
 // A model whose generation_config.json is stale or damaged is as good as without one.
-static bool add_generation(struct vkmoe_end_tokens *set, struct vkmoe_config *config,
-    const char *path)
+static bool add_generation(
+    struct vkmoe_end_tokens *set, struct vkmoe_config *config, const char *path)
 {
-    struct line line = {{0}};
-    const struct vkmoe_log keep = {.write = keep_line, .user = &line, .level = VKMOE_LOG_ERROR};
+    struct line line = { { 0 } };
+    const struct vkmoe_log keep = { .write = keep_line, .user = &line, .level = VKMOE_LOG_ERROR };
     cJSON *object;
     enum vkmoe_status status = vkmoe_json_open_optional(path, &keep, &object);
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
@@ -91,8 +91,8 @@ static bool add_generation(struct vkmoe_end_tokens *set, struct vkmoe_config *co
     return item != NULL;
 }
 
-struct vkmoe_end_tokens *vkmoe_end_tokens_create(const struct vkmoe_whole_source *source,
-    const char *directory)
+struct vkmoe_end_tokens *vkmoe_end_tokens_create(
+    const struct vkmoe_whole_source *source, const char *directory)
 {
     static const char name[] = "/generation_config.json";
     struct vkmoe_config *config = source->config;

@@ -15,7 +15,7 @@ struct vkmoe_end_tokens {
 // `directory`/generation_config.json; if neither names any, not even none, the family's. What is
 // wrong in config.json is an error of `source->config`; a generation_config.json that cannot be
 // read is not needed, and gets a warning. To be freed; NULL with the status set otherwise.
-struct vkmoe_end_tokens *vkmoe_end_tokens_create(const struct vkmoe_whole_source *source,
-    const char *directory);
+struct vkmoe_end_tokens *vkmoe_end_tokens_create(
+    const struct vkmoe_whole_source *source, const char *directory);
 
 #endif

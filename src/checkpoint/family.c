@@ -12,7 +12,8 @@
 
 // Where published checkpoints keep a decoder-only model's blocks; the second and third
 // inside multimodal models.
-#define BLOCKS "model.layers.{b}.|language_model.model.layers.{b}." \
+#define BLOCKS \
+    "model.layers.{b}.|language_model.model.layers.{b}." \
     "|model.language_model.layers.{b}.|layers.{b}."
 
 #define HIDDEN_ACT .activation_key = "hidden_act", .activation = "silu"
@@ -22,22 +23,19 @@
 // `feed_forward`.
 #define FUSED_AS(parent, name) parent ".experts." name "|mlp.experts." name
 #define EXPERTS_GATE_UP_DOWN(parent) \
-    .gate = parent ".experts.{e}.gate_proj.weight", \
-    .up = parent ".experts.{e}.up_proj.weight", \
+    .gate = parent ".experts.{e}.gate_proj.weight", .up = parent ".experts.{e}.up_proj.weight", \
     .gate_up = FUSED_AS(parent, "gate_up_proj"), \
     .down = parent ".experts.{e}.down_proj.weight|" FUSED_AS(parent, "down_proj")
 #define EXPERTS_W1_W3_W2(parent) \
-    .gate = parent ".experts.{e}.w1.weight", \
-    .up = parent ".experts.{e}.w3.weight", \
+    .gate = parent ".experts.{e}.w1.weight", .up = parent ".experts.{e}.w3.weight", \
     .gate_up = FUSED_AS(parent, "gate_up_proj"), \
     .down = parent ".experts.{e}.w2.weight|" FUSED_AS(parent, "down_proj")
 #define SHARED_GATE_UP_DOWN(parent) \
-    .shared_gate = parent ".gate_proj.weight", \
-    .shared_up = parent ".up_proj.weight", \
+    .shared_gate = parent ".gate_proj.weight", .shared_up = parent ".up_proj.weight", \
     .shared_down = parent ".down_proj.weight"
 
 #define DENSE_GATE_UP_DOWN(parent, width) \
-    .dense_inner = {"intermediate_size", width}, \
+    .dense_inner = { "intermediate_size", width }, \
     .dense = { \
         .gate = parent ".gate_proj.weight", \
         .up = parent ".up_proj.weight", \
@@ -98,8 +96,8 @@ static void adjust_phimoe(struct vkmoe_config *config, struct vkmoe_moe_params *
 {
     double jitter = vkmoe_config_number(config, "router_jitter_noise", 0.01);
     if (jitter <= 0.0)
-        vkmoe_config_fail(config, VKMOE_ERROR_INVALID,
-            "router_jitter_noise is %g, expected more than 0", jitter);
+        vkmoe_config_fail(
+            config, VKMOE_ERROR_INVALID, "router_jitter_noise is %g, expected more than 0", jitter);
     params->router.sparsemixer_threshold = (float)(2.0 * jitter);
 }
 
@@ -107,8 +105,8 @@ static void adjust_gemma4(struct vkmoe_config *config, struct vkmoe_moe_params *
 {
     double epsilon = vkmoe_config_number(config, "rms_norm_eps", 1e-6);
     if (epsilon < 0.0)
-        vkmoe_config_fail(config, VKMOE_ERROR_INVALID, "rms_norm_eps is %g, expected at least 0",
-            epsilon);
+        vkmoe_config_fail(
+            config, VKMOE_ERROR_INVALID, "rms_norm_eps is %g, expected at least 0", epsilon);
     params->router.rms_epsilon = (float)epsilon;
 }
 
@@ -504,8 +502,8 @@ const struct vkmoe_family *vkmoe_family_named(const char *name)
     return NULL;
 }
 
-uint32_t vkmoe_setting_read(const struct vkmoe_setting *setting, struct vkmoe_config *config,
-    uint32_t min, uint32_t max)
+uint32_t vkmoe_setting_read(
+    const struct vkmoe_setting *setting, struct vkmoe_config *config, uint32_t min, uint32_t max)
 {
     if (!setting->key)
         return setting->preset;
@@ -516,26 +514,31 @@ uint32_t vkmoe_setting_read(const struct vkmoe_setting *setting, struct vkmoe_co
     return value;
 }
 
-void vkmoe_family_read_blocks(const struct vkmoe_family *family, struct vkmoe_config *config,
-    struct vkmoe_blocks *blocks)
+void vkmoe_family_read_blocks(
+    const struct vkmoe_family *family, struct vkmoe_config *config, struct vkmoe_blocks *blocks)
 {
-    *blocks = (struct vkmoe_blocks){0};
+    *blocks = (struct vkmoe_blocks){ 0 };
     blocks->count[0] = vkmoe_setting_read(&family->blocks, config, 1, VKMOE_MAX_BLOCKS);
     family->mark(config, blocks);
     if (blocks->count[0] == 0)
         vkmoe_config_fail(config, VKMOE_ERROR_INVALID, "names no blocks");
 }
 
-static void read_activation(const struct vkmoe_family *family, struct vkmoe_config *config,
-    struct vkmoe_moe_params *params)
+static void read_activation(
+    const struct vkmoe_family *family, struct vkmoe_config *config, struct vkmoe_moe_params *params)
 {
     static const struct {
         const char *name;
         enum vkmoe_activation activation;
     } activations[] = {
-        {"silu", VKMOE_ACTIVATION_SILU}, {"swish", VKMOE_ACTIVATION_SILU}, {"relu", VKMOE_ACTIVATION_RELU}, {"relu2", VKMOE_ACTIVATION_RELU2},
-        {"gelu", VKMOE_ACTIVATION_GELU_ERF}, {"gelu_new", VKMOE_ACTIVATION_GELU_TANH},
-        {"gelu_pytorch_tanh", VKMOE_ACTIVATION_GELU_TANH}, {"linear", VKMOE_ACTIVATION_IDENTITY},
+        { "silu", VKMOE_ACTIVATION_SILU },
+        { "swish", VKMOE_ACTIVATION_SILU },
+        { "relu", VKMOE_ACTIVATION_RELU },
+        { "relu2", VKMOE_ACTIVATION_RELU2 },
+        { "gelu", VKMOE_ACTIVATION_GELU_ERF },
+        { "gelu_new", VKMOE_ACTIVATION_GELU_TANH },
+        { "gelu_pytorch_tanh", VKMOE_ACTIVATION_GELU_TANH },
+        { "linear", VKMOE_ACTIVATION_IDENTITY },
     };
     const char *name = vkmoe_config_string(config, family->activation_key, family->activation);
     for (size_t i = 0; i < ARRAY_SIZE(activations); i++) {
@@ -549,8 +552,8 @@ static void read_activation(const struct vkmoe_family *family, struct vkmoe_conf
         family->activation_key, vkmoe_json_printable(name, text, sizeof text));
 }
 
-static void read_shared(const struct vkmoe_family *family, struct vkmoe_config *config,
-    struct vkmoe_moe_params *params)
+static void read_shared(
+    const struct vkmoe_family *family, struct vkmoe_config *config, struct vkmoe_moe_params *params)
 {
     if (!family->shared_inner.key)
         return;
@@ -558,7 +561,8 @@ static void read_shared(const struct vkmoe_family *family, struct vkmoe_config *
     uint32_t count = 1;
     const char *count_key = family->shared_count.key;
     if (count_key) // DeepSeek writes null for none
-        count = vkmoe_config_is_null(config, count_key) ? 0
+        count = vkmoe_config_is_null(config, count_key)
+            ? 0
             : vkmoe_setting_read(&family->shared_count, config, 0, VKMOE_MAX_EXPERTS);
     if ((uint64_t)inner * count > VKMOE_MAX_WIDTH)
         vkmoe_config_fail(config, VKMOE_ERROR_INVALID,
@@ -567,8 +571,8 @@ static void read_shared(const struct vkmoe_family *family, struct vkmoe_config *
     params->shared_inner = inner * count;
 }
 
-static void read_router(const struct vkmoe_family *family, struct vkmoe_config *config,
-    struct vkmoe_moe_params *params)
+static void read_router(
+    const struct vkmoe_family *family, struct vkmoe_config *config, struct vkmoe_moe_params *params)
 {
     struct vkmoe_router_params *router = &params->router;
     if (family->renormalize_key)
@@ -577,18 +581,18 @@ static void read_router(const struct vkmoe_family *family, struct vkmoe_config *
     if (config->alias && config->alias->renormalize)
         router->renormalize = true;
     if (family->scale_key) {
-        double scale = vkmoe_config_number(config, family->scale_key,
-            router->scale == 0.0f ? 1.0 : (double)router->scale);
+        double scale = vkmoe_config_number(
+            config, family->scale_key, router->scale == 0.0f ? 1.0 : (double)router->scale);
         if (!(scale > 0.0) || (float)scale == 0.0f)
             vkmoe_config_fail(config, VKMOE_ERROR_INVALID, "%s is %g, expected more than 0",
                 family->scale_key, scale);
         router->scale = (float)scale;
     }
     if (family->groups_key) {
-        router->groups = vkmoe_config_u32(config, family->groups_key, router->groups, 1,
-            VKMOE_MAX_EXPERTS);
-        router->groups_kept = vkmoe_config_u32(config, family->groups_kept_key,
-            router->groups_kept, 1, VKMOE_MAX_EXPERTS);
+        router->groups =
+            vkmoe_config_u32(config, family->groups_key, router->groups, 1, VKMOE_MAX_EXPERTS);
+        router->groups_kept = vkmoe_config_u32(
+            config, family->groups_kept_key, router->groups_kept, 1, VKMOE_MAX_EXPERTS);
     }
 }
 
@@ -618,8 +622,8 @@ static void check_expected(const struct vkmoe_family *family, struct vkmoe_confi
     }
 }
 
-void vkmoe_family_read_params(const struct vkmoe_family *family, struct vkmoe_config *config,
-    struct vkmoe_moe_params *params)
+void vkmoe_family_read_params(
+    const struct vkmoe_family *family, struct vkmoe_config *config, struct vkmoe_moe_params *params)
 {
     *params = family->preset;
     check_expected(family, config);
@@ -639,11 +643,12 @@ void vkmoe_family_read_params(const struct vkmoe_family *family, struct vkmoe_co
     check_groups(config, params);
 }
 
-void vkmoe_family_read_dense(const struct vkmoe_family *family, struct vkmoe_config *config,
-    struct vkmoe_moe_params *params)
+void vkmoe_family_read_dense(
+    const struct vkmoe_family *family, struct vkmoe_config *config, struct vkmoe_moe_params *params)
 {
-    *params = (struct vkmoe_moe_params){.experts = 1, .experts_per_token = 1,
-        .router.select = VKMOE_SELECT_SUPPLIED_WEIGHTED};
+    *params = (struct vkmoe_moe_params){
+        .experts = 1, .experts_per_token = 1, .router.select = VKMOE_SELECT_SUPPLIED_WEIGHTED
+    };
     check_expected(family, config);
     params->hidden = vkmoe_setting_read(&family->hidden, config, 1, VKMOE_MAX_WIDTH);
     params->inner = vkmoe_setting_read(&family->dense_inner, config, 1, VKMOE_MAX_WIDTH);

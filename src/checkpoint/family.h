@@ -57,11 +57,11 @@ struct vkmoe_family {
 
     struct vkmoe_setting blocks, hidden, inner, experts, experts_per_token;
     const char *activation_key, *activation;
-    const char *renormalize_key; // overrides preset.router.renormalize
-    const char *scale_key;       // overrides preset.router.scale
+    const char *renormalize_key;              // overrides preset.router.renormalize
+    const char *scale_key;                    // overrides preset.router.scale
     const char *groups_key, *groups_kept_key; // override preset.router.groups, .groups_kept
     struct vkmoe_setting router_bias, correction_bias; // whether they are there; no key: yes
-    struct vkmoe_setting shared_inner, shared_count; // width of each, how many; no key: none, 1
+    struct vkmoe_setting shared_inner, shared_count;   // width of each, how many; no key: none, 1
     const char *expect[4]; // "key=value": any other value is UNSUPPORTED
 
     struct vkmoe_moe_params preset; // what config.json does not say
@@ -87,12 +87,12 @@ const struct vkmoe_family *vkmoe_family_named(const char *name);
 const struct vkmoe_family *vkmoe_family_find(struct vkmoe_config *config);
 
 // A setting's value, checked.
-uint32_t vkmoe_setting_read(const struct vkmoe_setting *setting, struct vkmoe_config *config,
-    uint32_t min, uint32_t max);
+uint32_t vkmoe_setting_read(
+    const struct vkmoe_setting *setting, struct vkmoe_config *config, uint32_t min, uint32_t max);
 
 // Which blocks there are, and which hold experts.
-void vkmoe_family_read_blocks(const struct vkmoe_family *family, struct vkmoe_config *config,
-    struct vkmoe_blocks *blocks);
+void vkmoe_family_read_blocks(
+    const struct vkmoe_family *family, struct vkmoe_config *config, struct vkmoe_blocks *blocks);
 
 // Everything in a layer's parameters but the views.
 void vkmoe_family_read_params(const struct vkmoe_family *family, struct vkmoe_config *config,

@@ -15,7 +15,8 @@
 enum { PATH_SIZE = 4096, NAME_SIZE = 256 };
 
 #define NOT_READ "which this version does not read; "
-#define TO_SAFETENSORS "get the model's *.safetensors, or make them: load it with transformers " \
+#define TO_SAFETENSORS \
+    "get the model's *.safetensors, or make them: load it with transformers " \
     "and call save_pretrained()"
 
 // --------------------------------------------------------------------------- content
@@ -26,20 +27,28 @@ const char *vkmoe_foreign_content(const void *data, uint64_t size)
         const char *begin, *what;
         bool binary; // may be the length of a safetensors header by chance
     } kinds[] = {
-        {"version https://git-lfs.github.com/spec/", "is a Git LFS pointer, not the file itself; "
-            "fetch that with 'git lfs pull'", false},
-        {"# xet version", "is a Git Xet pointer, not the file itself; fetch that with "
-            "'git xet checkout'", false},
-        {"<!DOCTYPE", "is a web page, not the file itself; download it anew", false},
-        {"<html", "is a web page, not the file itself; download it anew", false},
-        {"Entry not found", "is a server's message that there is no such file", false},
-        {"Access to model", "is a server's message that access is restricted; log in and download "
-            "it anew", false},
-        {"Invalid username or password", "is a server's message that access is restricted; log in "
-            "and download it anew", false},
-        {"GGUF", "is a GGUF file, " NOT_READ "get the safetensors that it was made from", true},
-        {"PK\3\4", "is a PyTorch file, " NOT_READ TO_SAFETENSORS, true},
-        {"\x89HDF", "is an HDF5 file, " NOT_READ TO_SAFETENSORS, true},
+        { "version https://git-lfs.github.com/spec/",
+            "is a Git LFS pointer, not the file itself; "
+            "fetch that with 'git lfs pull'",
+            false },
+        { "# xet version",
+            "is a Git Xet pointer, not the file itself; fetch that with "
+            "'git xet checkout'",
+            false },
+        { "<!DOCTYPE", "is a web page, not the file itself; download it anew", false },
+        { "<html", "is a web page, not the file itself; download it anew", false },
+        { "Entry not found", "is a server's message that there is no such file", false },
+        { "Access to model",
+            "is a server's message that access is restricted; log in and download "
+            "it anew",
+            false },
+        { "Invalid username or password",
+            "is a server's message that access is restricted; log in "
+            "and download it anew",
+            false },
+        { "GGUF", "is a GGUF file, " NOT_READ "get the safetensors that it was made from", true },
+        { "PK\3\4", "is a PyTorch file, " NOT_READ TO_SAFETENSORS, true },
+        { "\x89HDF", "is an HDF5 file, " NOT_READ TO_SAFETENSORS, true },
     };
     static const char zeros[16];
     const char *text = data;
@@ -96,38 +105,40 @@ static const struct kind {
     const char *head, *tail, *what, *todo;
     bool readable; // needs no more than the right name or neighbour
 } kinds[] = {
-    {"adapter_", "", "an adapter (LoRA), not a model", "merge it into its base model and save that",
-        false},
-    {"", ".incomplete", UNFINISHED, false},
-    {"", ".part", UNFINISHED, false},
-    {"", ".partial", UNFINISHED, false},
-    {"", ".aria2", UNFINISHED, false},
-    {"", ".crdownload", UNFINISHED, false},
-    {"", ".download", UNFINISHED, false},
-    {"model-", ".safetensors", "a part without the index", "get model.safetensors.index.json too",
-        true},
-    {"consolidated", ".safetensors", "Mistral's own format",
-        "get the model's files for transformers, model*.safetensors and config.json", false},
-    {"", ".safetensors", "another name", "if it is the whole model, rename it to model.safetensors",
-        true},
-    {"consolidated", ".pth", "the maker's own format",
-        "get the model's files for transformers, model*.safetensors and config.json", false},
-    {"pytorch_model", "", PYTORCH, false},
-    {"", ".gguf", "GGUF, " "which this version does not read",
-        "get the safetensors that it was made from", false},
-    {"tf_model", "", "TensorFlow's format", TO_SAFETENSORS, false},
-    {"flax_model", "", "Flax's format", TO_SAFETENSORS, false},
-    {"", ".npz", "MLX's old format", TO_SAFETENSORS, false},
-    {"", ".onnx", "ONNX", TO_SAFETENSORS, false},
-    {"", ".pth", PYTORCH, false},
-    {"", ".pt", PYTORCH, false},
-    {"", ".ckpt", PYTORCH, false},
-    {"", ".bin", PYTORCH, false},
-    {"", ".nemo", OTHER_FORMAT, false},
-    {"", ".ot", OTHER_FORMAT, false},
-    {"", ".h5", OTHER_FORMAT, false},
-    {"", ".msgpack", OTHER_FORMAT, false},
-    {"", ".engine", OTHER_FORMAT, false},
+    { "adapter_", "", "an adapter (LoRA), not a model",
+        "merge it into its base model and save that", false },
+    { "", ".incomplete", UNFINISHED, false },
+    { "", ".part", UNFINISHED, false },
+    { "", ".partial", UNFINISHED, false },
+    { "", ".aria2", UNFINISHED, false },
+    { "", ".crdownload", UNFINISHED, false },
+    { "", ".download", UNFINISHED, false },
+    { "model-", ".safetensors", "a part without the index", "get model.safetensors.index.json too",
+        true },
+    { "consolidated", ".safetensors", "Mistral's own format",
+        "get the model's files for transformers, model*.safetensors and config.json", false },
+    { "", ".safetensors", "another name",
+        "if it is the whole model, rename it to model.safetensors", true },
+    { "consolidated", ".pth", "the maker's own format",
+        "get the model's files for transformers, model*.safetensors and config.json", false },
+    { "pytorch_model", "", PYTORCH, false },
+    { "", ".gguf",
+        "GGUF, "
+        "which this version does not read",
+        "get the safetensors that it was made from", false },
+    { "tf_model", "", "TensorFlow's format", TO_SAFETENSORS, false },
+    { "flax_model", "", "Flax's format", TO_SAFETENSORS, false },
+    { "", ".npz", "MLX's old format", TO_SAFETENSORS, false },
+    { "", ".onnx", "ONNX", TO_SAFETENSORS, false },
+    { "", ".pth", PYTORCH, false },
+    { "", ".pt", PYTORCH, false },
+    { "", ".ckpt", PYTORCH, false },
+    { "", ".bin", PYTORCH, false },
+    { "", ".nemo", OTHER_FORMAT, false },
+    { "", ".ot", OTHER_FORMAT, false },
+    { "", ".h5", OTHER_FORMAT, false },
+    { "", ".msgpack", OTHER_FORMAT, false },
+    { "", ".engine", OTHER_FORMAT, false },
 };
 
 const char *vkmoe_foreign_partial(const char *path)
@@ -197,8 +208,10 @@ static void note_kind(void *user, const char *name)
     struct finding *finding = user;
     const struct kind *kind = find_kind(name);
     finding->empty = false;
-    if (!kind || (finding->kind && (kind > finding->kind
-            || (kind == finding->kind && strcmp(name, finding->name) > 0))))
+    if (!kind
+        || (finding->kind
+            && (kind > finding->kind
+                || (kind == finding->kind && strcmp(name, finding->name) > 0))))
         return;
     finding->kind = kind;
     vkmoe_json_printable(name, finding->name, sizeof finding->name);
@@ -206,14 +219,14 @@ static void note_kind(void *user, const char *name)
 
 static struct finding look(const char *directory)
 {
-    struct finding finding = {.empty = true};
+    struct finding finding = { .empty = true };
     char path[PATH_SIZE];
     if (!scan(directory, note_kind, &finding))
         finding.empty = false;
     // Where the hub's client keeps what it has not finished.
     if ((!finding.kind || finding.kind->readable)
         && join(directory, ".cache/huggingface/download", path)) {
-        struct finding hidden = {0};
+        struct finding hidden = { 0 };
         scan(path, note_kind, &hidden);
         if (hidden.kind && strcmp(hidden.kind->tail, ".incomplete") == 0)
             finding = hidden;
@@ -224,7 +237,7 @@ static struct finding look(const char *directory)
 enum vkmoe_status vkmoe_foreign_weights(const char *directory, const struct vkmoe_log *log)
 {
     static const char neither[] = "has neither model.safetensors nor model.safetensors.index.json";
-    static const char *const names[] = {"model.safetensors", "model.safetensors.index.json"};
+    static const char *const names[] = { "model.safetensors", "model.safetensors.index.json" };
     for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
         char path[PATH_SIZE];
         if (join(directory, names[i], path) && vkmoe_foreign_is_broken_link(path))
@@ -264,7 +277,7 @@ static void note_child(void *user, const char *name)
 
 static struct child find_child(const char *directory, const char *head, bool with_config)
 {
-    struct child child = {.directory = directory, .head = head, .with_config = with_config};
+    struct child child = { .directory = directory, .head = head, .with_config = with_config };
     scan(directory, note_child, &child);
     return child;
 }
@@ -292,14 +305,19 @@ static const char *describe_cache(const char *root, char text[PATH_SIZE])
         return NULL;
     struct child any = find_child(snapshots, "", false);
     if (any.count == 0)
-        snprintf(text, PATH_SIZE, "is a hub cache's root without a snapshot, so it has no "
+        snprintf(text, PATH_SIZE,
+            "is a hub cache's root without a snapshot, so it has no "
             "config.json: the download is not finished");
     else if (read_main(root, name) || any.count == 1)
-        snprintf(text, PATH_SIZE, "is a hub cache's root, which has no config.json itself; give "
-            "%.3000s/%s", snapshots, any.count == 1 ? any.name : name);
+        snprintf(text, PATH_SIZE,
+            "is a hub cache's root, which has no config.json itself; give "
+            "%.3000s/%s",
+            snapshots, any.count == 1 ? any.name : name);
     else
-        snprintf(text, PATH_SIZE, "is a hub cache's root, which has no config.json itself; give "
-            "one of its %u snapshots, such as %.3000s/%s", any.count, snapshots, any.name);
+        snprintf(text, PATH_SIZE,
+            "is a hub cache's root, which has no config.json itself; give "
+            "one of its %u snapshots, such as %.3000s/%s",
+            any.count, snapshots, any.name);
     return text;
 }
 
@@ -307,26 +325,30 @@ static const char *describe_cache(const char *root, char text[PATH_SIZE])
 
 static enum vkmoe_status refuse_file(const char *path, const struct vkmoe_log *log)
 {
-    char begin[32] = {0};
+    char begin[32] = { 0 };
     FILE *file = fopen(path, "rb");
     size_t size = file ? fread(begin, 1, sizeof begin - 1, file) : 0;
     if (file)
         fclose(file);
     const char *other = vkmoe_foreign_content(begin, size);
     if (other && strstr(other, "GGUF"))
-        return vkmoe_fail(log, VKMOE_ERROR_UNSUPPORTED, "%s: %s, with their config.json", path,
-            other);
+        return vkmoe_fail(
+            log, VKMOE_ERROR_UNSUPPORTED, "%s: %s, with their config.json", path, other);
     const char *slash = strrchr(path, '/');
     return vkmoe_fail(log, VKMOE_ERROR_NOT_FOUND,
         "%s: is a file, expected the directory with config.json and *.safetensors, such as %.*s",
-        path, slash == path ? 1 : slash ? (int)(slash - path) : 1, slash ? path : ".");
+        path,
+        slash == path ? 1
+            : slash   ? (int)(slash - path)
+                      : 1,
+        slash ? path : ".");
 }
 
 static enum vkmoe_status refuse_absent(const char *path, const struct vkmoe_log *log)
 {
     const char *slash = strchr(path, '/');
-    bool is_name = slash && slash != path && slash[1] && !strchr(slash + 1, '/')
-        && path[0] != '.' && path[0] != '~';
+    bool is_name = slash && slash != path && slash[1] && !strchr(slash + 1, '/') && path[0] != '.'
+        && path[0] != '~';
     return vkmoe_fail(log, VKMOE_ERROR_NOT_FOUND,
         "%s: is not there, expected a directory with config.json and *.safetensors%s", path,
         is_name ? "; if this is a model's name on a hub, download it first" : "");
@@ -337,26 +359,28 @@ static const char *describe_directory(const char *path, char text[PATH_SIZE])
 {
     if (exists(path, "model_index.json"))
         return "has no config.json, but model_index.json: it is a pipeline of diffusers, not a "
-            "language model";
+               "language model";
     if (describe_cache(path, text))
         return text;
     if (is_directory(path, "hub"))
         return "is a hub client's directory, which has no config.json; give a snapshot in it, such "
-            "as hub/models--.../snapshots/...";
+               "as hub/models--.../snapshots/...";
     struct child checkpoint = find_child(path, "models--", false);
     if (checkpoint.count) {
-        snprintf(text, PATH_SIZE, "is a hub's cache, which has no config.json itself; give a "
-            "snapshot of one of its models, such as %.3000s/%s/snapshots/...", path, checkpoint.name);
+        snprintf(text, PATH_SIZE,
+            "is a hub's cache, which has no config.json itself; give a "
+            "snapshot of one of its models, such as %.3000s/%s/snapshots/...",
+            path, checkpoint.name);
         return text;
     }
     struct finding finding = look(path);
     if (exists(path, "adapter_config.json")) {
         return "has no config.json, but adapter_config.json: it is an adapter (LoRA), not a model; "
-            "merge it into its base model and save that";
+               "merge it into its base model and save that";
     }
     if (exists(path, "params.json") && (!finding.kind || !finding.kind->readable))
         return "has no config.json, but params.json: it is in its maker's own format; get the "
-            "model's files for transformers";
+               "model's files for transformers";
     struct child with_config = find_child(path, "", true);
     if (!finding.kind && with_config.count) {
         snprintf(text, PATH_SIZE, "has no config.json, but %u subdirector%s %.3000s/%s",

@@ -38,11 +38,12 @@ static enum vkmoe_status check(const char *function, const struct vkmoe_checkpoi
     const char *missing_output, struct vkmoe_block block)
 {
     if (!checkpoint || missing_output)
-        return vkmoe_fail(checkpoint ? &checkpoint->log : NULL, VKMOE_ERROR_INVALID, "%s: %s is NULL",
-            function, checkpoint ? missing_output : "checkpoint");
+        return vkmoe_fail(checkpoint ? &checkpoint->log : NULL, VKMOE_ERROR_INVALID,
+            "%s: %s is NULL", function, checkpoint ? missing_output : "checkpoint");
     if (block.index >= checkpoint->blocks.count[block.decoder])
-        return vkmoe_fail(&checkpoint->log, VKMOE_ERROR_NOT_FOUND, "%s: has no %s %u, only %u of them",
-            checkpoint->directory, block.decoder ? "decoder block" : "block", block.index,
+        return vkmoe_fail(&checkpoint->log, VKMOE_ERROR_NOT_FOUND,
+            "%s: has no %s %u, only %u of them", checkpoint->directory,
+            block.decoder ? "decoder block" : "block", block.index,
             checkpoint->blocks.count[block.decoder]);
     if (block.cross && !block.decoder)
         return vkmoe_fail(&checkpoint->log, VKMOE_ERROR_NOT_FOUND,
@@ -51,13 +52,13 @@ static enum vkmoe_status check(const char *function, const struct vkmoe_checkpoi
     return VKMOE_OK;
 }
 
-enum vkmoe_status vkmoe_checkpoint_get_attention(vkmoe_checkpoint *checkpoint, struct vkmoe_block block,
-    struct vkmoe_attention_params *params)
+enum vkmoe_status vkmoe_checkpoint_get_attention(
+    vkmoe_checkpoint *checkpoint, struct vkmoe_block block, struct vkmoe_attention_params *params)
 {
     struct vkmoe_whole_tensors from;
     struct vkmoe_config config;
-    enum vkmoe_status status = check("vkmoe_checkpoint_get_attention", checkpoint,
-        params ? NULL : "params", block);
+    enum vkmoe_status status =
+        check("vkmoe_checkpoint_get_attention", checkpoint, params ? NULL : "params", block);
     if (status == VKMOE_OK)
         status = begin(checkpoint, &config, &from);
     if (status != VKMOE_OK)
@@ -98,13 +99,14 @@ static enum vkmoe_status get_end_tokens(struct vkmoe_checkpoint *checkpoint,
     return VKMOE_OK;
 }
 
-enum vkmoe_status vkmoe_checkpoint_get_frame(vkmoe_checkpoint *checkpoint, struct vkmoe_frame *params)
+enum vkmoe_status vkmoe_checkpoint_get_frame(
+    vkmoe_checkpoint *checkpoint, struct vkmoe_frame *params)
 {
     struct vkmoe_whole_tensors from;
     struct vkmoe_config config;
     struct vkmoe_frame frame;
-    enum vkmoe_status status =
-        check("vkmoe_checkpoint_get_frame", checkpoint, params ? NULL : "params", (struct vkmoe_block){0});
+    enum vkmoe_status status = check("vkmoe_checkpoint_get_frame", checkpoint,
+        params ? NULL : "params", (struct vkmoe_block){ 0 });
     if (status == VKMOE_OK)
         status = begin(checkpoint, &config, &from);
     if (status == VKMOE_OK)
@@ -122,9 +124,11 @@ enum vkmoe_status vkmoe_checkpoint_get_norms(vkmoe_checkpoint *checkpoint, struc
     struct vkmoe_whole_tensors from;
     struct vkmoe_config config;
     struct vkmoe_view first, second;
-    enum vkmoe_status status =
-        check("vkmoe_checkpoint_get_norms", checkpoint, !attention_norm ? "attention_norm"
-            : !experts_norm ? "experts_norm" : NULL, block);
+    enum vkmoe_status status = check("vkmoe_checkpoint_get_norms", checkpoint,
+        !attention_norm     ? "attention_norm"
+            : !experts_norm ? "experts_norm"
+                            : NULL,
+        block);
     if (status == VKMOE_OK)
         status = begin(checkpoint, &config, &from);
     if (status == VKMOE_OK)

@@ -14,8 +14,8 @@ struct vkmoe_inventory {
 };
 
 // In silence too: what cannot be read is for vkmoe_checkpoint_open() to refuse.
-static enum vkmoe_status read_quantisation(struct vkmoe_inventory *inventory, const char *path,
-    struct vkmoe_quantisation *out)
+static enum vkmoe_status read_quantisation(
+    struct vkmoe_inventory *inventory, const char *path, struct vkmoe_quantisation *out)
 {
     struct vkmoe_config config = inventory->config;
     config.log = NULL;
@@ -70,15 +70,15 @@ static enum vkmoe_status open_checkpoint(struct vkmoe_inventory *inventory, cons
     return VKMOE_OK;
 }
 
-enum vkmoe_status vkmoe_inventory_open(const char *path, const struct vkmoe_log *log,
-    vkmoe_inventory **out)
+enum vkmoe_status vkmoe_inventory_open(
+    const char *path, const struct vkmoe_log *log, vkmoe_inventory **out)
 {
     if (!out)
         return vkmoe_fail(log, VKMOE_ERROR_INVALID, "vkmoe_inventory_open: out is NULL");
     *out = NULL;
     if (!path || !*path)
-        return vkmoe_fail(log, VKMOE_ERROR_INVALID, "vkmoe_inventory_open: path is %s",
-            path ? "empty" : "NULL");
+        return vkmoe_fail(
+            log, VKMOE_ERROR_INVALID, "vkmoe_inventory_open: path is %s", path ? "empty" : "NULL");
     struct vkmoe_inventory *inventory = calloc(1, sizeof *inventory);
     if (!inventory)
         return vkmoe_fail(log, VKMOE_ERROR_OUT_OF_MEMORY, "%s: no memory for a checkpoint", path);
@@ -101,15 +101,14 @@ void vkmoe_inventory_destroy(vkmoe_inventory **inventory)
     *inventory = NULL;
 }
 
-void vkmoe_inventory_get_info(const vkmoe_inventory *inventory,
-    struct vkmoe_inventory_info *info)
+void vkmoe_inventory_get_info(const vkmoe_inventory *inventory, struct vkmoe_inventory_info *info)
 {
     if (info)
-        *info = inventory ? inventory->info : (struct vkmoe_inventory_info){0};
+        *info = inventory ? inventory->info : (struct vkmoe_inventory_info){ 0 };
 }
 
-enum vkmoe_status vkmoe_inventory_get_tensor(const vkmoe_inventory *inventory, uint32_t index,
-    struct vkmoe_tensor_info *info)
+enum vkmoe_status vkmoe_inventory_get_tensor(
+    const vkmoe_inventory *inventory, uint32_t index, struct vkmoe_tensor_info *info)
 {
     if (!inventory || !info)
         return vkmoe_fail(inventory ? &inventory->log : NULL, VKMOE_ERROR_INVALID,

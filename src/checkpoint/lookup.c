@@ -16,8 +16,7 @@ static void expand(char *out, const char *pattern, size_t length, uint32_t numbe
         return;
     }
     size_t head = (size_t)(brace - pattern), tail = length - head - 3;
-    snprintf(out, VKMOE_NAME_SIZE, "%.*s%u%.*s", (int)head, pattern, number, (int)tail,
-        brace + 3);
+    snprintf(out, VKMOE_NAME_SIZE, "%.*s%u%.*s", (int)head, pattern, number, (int)tail, brace + 3);
 }
 
 // The tensor that the first `length` bytes of a pattern name below the prefix, and this name.
@@ -49,8 +48,8 @@ const struct vkmoe_tensor *vkmoe_lookup_find(const struct vkmoe_lookup *lookup,
     }
 }
 
-void vkmoe_lookup_choose(struct vkmoe_lookup *lookup, const char *alternatives, uint32_t number,
-    const char *patterns)
+void vkmoe_lookup_choose(
+    struct vkmoe_lookup *lookup, const char *alternatives, uint32_t number, const char *patterns)
 {
     const char *best = alternatives;
     bool found = false;
@@ -70,8 +69,8 @@ void vkmoe_lookup_choose(struct vkmoe_lookup *lookup, const char *alternatives, 
     expand(lookup->prefix, best, strcspn(best, "|"), number);
 }
 
-static const struct vkmoe_tensor *find(struct vkmoe_lookup *lookup, const char *patterns,
-    uint32_t number)
+static const struct vkmoe_tensor *find(
+    struct vkmoe_lookup *lookup, const char *patterns, uint32_t number)
 {
     char name[2 * VKMOE_NAME_SIZE];
     const struct vkmoe_tensor *tensor = vkmoe_lookup_find(lookup, patterns, number, NULL);
@@ -90,14 +89,15 @@ static void print_shape(const uint64_t *shape, uint32_t rank, char *out, size_t 
     size_t used = 0;
     out[0] = '\0';
     for (uint32_t i = 0; i < rank && used < size; i++)
-        used += (size_t)snprintf(out + used, size - used, "%s%llu", i ? ", " : "",
-            (unsigned long long)shape[i]);
+        used += (size_t)snprintf(
+            out + used, size - used, "%s%llu", i ? ", " : "", (unsigned long long)shape[i]);
 }
 
 static bool read_dtype(const char *name, enum vkmoe_dtype *out)
 {
     static const char *const names[] = {
-        [VKMOE_DTYPE_F32] = "F32", [VKMOE_DTYPE_F16] = "F16", [VKMOE_DTYPE_BF16] = "BF16"};
+        [VKMOE_DTYPE_F32] = "F32", [VKMOE_DTYPE_F16] = "F16", [VKMOE_DTYPE_BF16] = "BF16"
+    };
     for (int i = VKMOE_DTYPE_F32; i <= VKMOE_DTYPE_BF16; i++) {
         if (strcmp(name, names[i]) == 0) {
             *out = (enum vkmoe_dtype)i;
@@ -114,10 +114,10 @@ static bool is_packed(const char *dtype)
     return strcmp(dtype, "U8") == 0 || strcmp(dtype, "U32") == 0 || strcmp(dtype, "I32") == 0;
 }
 
-struct vkmoe_view vkmoe_lookup_view(struct vkmoe_lookup *lookup, const char *name,
-    uint32_t number, const uint64_t shape[4])
+struct vkmoe_view vkmoe_lookup_view(
+    struct vkmoe_lookup *lookup, const char *name, uint32_t number, const uint64_t shape[4])
 {
-    struct vkmoe_view view = {0};
+    struct vkmoe_view view = { 0 };
     if (!name || lookup->status != VKMOE_OK)
         return view;
     const struct vkmoe_tensor *tensor = find(lookup, name, number);
@@ -150,16 +150,16 @@ struct vkmoe_view vkmoe_lookup_view(struct vkmoe_lookup *lookup, const char *nam
     return view;
 }
 
-struct vkmoe_view vkmoe_lookup_vector(struct vkmoe_lookup *lookup, const char *name,
-    uint32_t columns)
+struct vkmoe_view vkmoe_lookup_vector(
+    struct vkmoe_lookup *lookup, const char *name, uint32_t columns)
 {
-    return vkmoe_lookup_view(lookup, name, 0, (const uint64_t[4]){columns});
+    return vkmoe_lookup_view(lookup, name, 0, (const uint64_t[4]){ columns });
 }
 
-struct vkmoe_view vkmoe_lookup_matrix(struct vkmoe_lookup *lookup, const char *name,
-    uint32_t rows, uint32_t columns)
+struct vkmoe_view vkmoe_lookup_matrix(
+    struct vkmoe_lookup *lookup, const char *name, uint32_t rows, uint32_t columns)
 {
-    return vkmoe_lookup_view(lookup, name, 0, (const uint64_t[4]){rows, columns});
+    return vkmoe_lookup_view(lookup, name, 0, (const uint64_t[4]){ rows, columns });
 }
 
 struct vkmoe_view vkmoe_view_offset(struct vkmoe_view view, int64_t elements)

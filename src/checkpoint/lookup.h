@@ -27,19 +27,19 @@ const struct vkmoe_tensor *vkmoe_lookup_find(const struct vkmoe_lookup *lookup,
 
 // Sets `prefix` to the first of the alternatives "a|b" under which there is a tensor of one of
 // the `patterns`; if there is none, to the first, for the message to come.
-void vkmoe_lookup_choose(struct vkmoe_lookup *lookup, const char *alternatives, uint32_t number,
-    const char *patterns);
+void vkmoe_lookup_choose(
+    struct vkmoe_lookup *lookup, const char *alternatives, uint32_t number, const char *patterns);
 
 // A dense view of the tensor `name`, which may be alternatives as above, and which must have
 // exactly this shape; 0 ends it. With `name` NULL, or after a failure, an absent one.
-struct vkmoe_view vkmoe_lookup_view(struct vkmoe_lookup *lookup, const char *name,
-    uint32_t number, const uint64_t shape[4]);
+struct vkmoe_view vkmoe_lookup_view(
+    struct vkmoe_lookup *lookup, const char *name, uint32_t number, const uint64_t shape[4]);
 
 // Of one dimension, and of two.
-struct vkmoe_view vkmoe_lookup_vector(struct vkmoe_lookup *lookup, const char *name,
-    uint32_t columns);
-struct vkmoe_view vkmoe_lookup_matrix(struct vkmoe_lookup *lookup, const char *name,
-    uint32_t rows, uint32_t columns);
+struct vkmoe_view vkmoe_lookup_vector(
+    struct vkmoe_lookup *lookup, const char *name, uint32_t columns);
+struct vkmoe_view vkmoe_lookup_matrix(
+    struct vkmoe_lookup *lookup, const char *name, uint32_t rows, uint32_t columns);
 
 // The same view some elements further on; an absent one stays absent.
 struct vkmoe_view vkmoe_view_offset(struct vkmoe_view view, int64_t elements);

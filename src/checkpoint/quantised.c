@@ -30,8 +30,11 @@ static void name_method(const cJSON *object, bool is_mlx, struct vkmoe_quantisat
     else if (!method && !algorithm && is_mlx && cJSON_IsNumber(bits))
         snprintf(text, sizeof text, "MLX, %g bits", bits->valuedouble);
     else
-        snprintf(text, sizeof text, "%.60s", method ? method : algorithm ? algorithm
-            : is_mlx ? "MLX" : "unnamed method");
+        snprintf(text, sizeof text, "%.60s",
+            method          ? method
+                : algorithm ? algorithm
+                : is_mlx    ? "MLX"
+                            : "unnamed method");
     set_name(out, text);
 }
 
@@ -43,8 +46,8 @@ static void read_level(struct vkmoe_config *config, struct vkmoe_quantisation *o
     if (out->name[0] || (!item && !cJSON_IsObject(mlx)))
         return;
     name_method(item ? item : mlx, cJSON_IsObject(mlx), out);
-    snprintf(out->source, sizeof out->source, "%s: %s", config->path,
-        item ? item->string : mlx->string);
+    snprintf(
+        out->source, sizeof out->source, "%s: %s", config->path, item ? item->string : mlx->string);
 }
 
 // ------------------------------------------------------------------------ other files
@@ -89,18 +92,18 @@ static enum vkmoe_status read_file(const char *directory, const char *name,
     return VKMOE_OK;
 }
 
-enum vkmoe_status vkmoe_quantisation_read(const struct vkmoe_config *config,
-    const char *directory, struct vkmoe_quantisation *out)
+enum vkmoe_status vkmoe_quantisation_read(
+    const struct vkmoe_config *config, const char *directory, struct vkmoe_quantisation *out)
 {
     static const struct {
         const char *name;
         void (*read)(const cJSON *root, struct vkmoe_quantisation *out);
     } files[] = {
-        {"hf_quant_config.json", read_modelopt}, // NVIDIA's ModelOpt
-        {"quantize_config.json", read_gptq},     // AutoGPTQ
-        {"quant_config.json", read_awq},         // AutoAWQ's first versions
+        { "hf_quant_config.json", read_modelopt }, // NVIDIA's ModelOpt
+        { "quantize_config.json", read_gptq },     // AutoGPTQ
+        { "quant_config.json", read_awq },         // AutoAWQ's first versions
     };
-    *out = (struct vkmoe_quantisation){0};
+    *out = (struct vkmoe_quantisation){ 0 };
     struct vkmoe_config level = *config;
     read_level(&level, out);
     const cJSON *text_config = vkmoe_config_find(&level, "text_config|llm_config");
@@ -135,33 +138,33 @@ static const struct mark {
     const char *tail, *name;
     const char *sibling, *sibling_dtype; // NULL: none is needed
 } marks[] = {
-    {".weight_scale_2", "NVFP4", ".weight", ""},
-    {"_scale_2", "NVFP4", "", "U8"},
-    {".weight_global_scale", "compressed-tensors NVFP4", ".weight_packed", ""},
-    {".weight_packed", "compressed-tensors NVFP4", ".weight_global_scale", ""},
-    {".weight_packed", "compressed-tensors", NULL, NULL},
-    {".weight_scale_inv", "fp8", NULL, NULL},
-    {"_scale_inv", "fp8", "", "F8"},
-    {"_blocks", "mxfp4", "_scales", "U8"},
-    {".qweight", "gptq", ".g_idx", ""},
-    {".qweight", "awq", ".qzeros", ""},
-    {".qweight", "gptq or awq", NULL, NULL},
-    {".quant_state.bitsandbytes__nf4", "bitsandbytes nf4", NULL, NULL},
-    {".quant_state.bitsandbytes__fp4", "bitsandbytes fp4", NULL, NULL},
-    {".quant_map", "bitsandbytes", NULL, NULL},
-    {".absmax", "bitsandbytes", NULL, NULL},
-    {".SCB", "bitsandbytes int8", NULL, NULL},
-    {".W_q", "hqq", NULL, NULL},
-    {".codebooks", "aqlm", NULL, NULL},
-    {".q_weight", "exl2", NULL, NULL},
-    {".trellis", "exl3", NULL, NULL},
-    {".weight._data", "quanto", NULL, NULL},
-    {".weight_scales", "eetq", NULL, NULL},
-    {".scales", "MLX", ".weight", "U32"},
-    {".weight_scale", "fp8", ".weight", "F8"},
-    {".weight_scale", "int8", ".weight", "I8"},
-    {".weight_scale", "NVFP4 or mxfp4", ".weight", "U8"},
-    {"_scale", "fp8", "", "F8"},
+    { ".weight_scale_2", "NVFP4", ".weight", "" },
+    { "_scale_2", "NVFP4", "", "U8" },
+    { ".weight_global_scale", "compressed-tensors NVFP4", ".weight_packed", "" },
+    { ".weight_packed", "compressed-tensors NVFP4", ".weight_global_scale", "" },
+    { ".weight_packed", "compressed-tensors", NULL, NULL },
+    { ".weight_scale_inv", "fp8", NULL, NULL },
+    { "_scale_inv", "fp8", "", "F8" },
+    { "_blocks", "mxfp4", "_scales", "U8" },
+    { ".qweight", "gptq", ".g_idx", "" },
+    { ".qweight", "awq", ".qzeros", "" },
+    { ".qweight", "gptq or awq", NULL, NULL },
+    { ".quant_state.bitsandbytes__nf4", "bitsandbytes nf4", NULL, NULL },
+    { ".quant_state.bitsandbytes__fp4", "bitsandbytes fp4", NULL, NULL },
+    { ".quant_map", "bitsandbytes", NULL, NULL },
+    { ".absmax", "bitsandbytes", NULL, NULL },
+    { ".SCB", "bitsandbytes int8", NULL, NULL },
+    { ".W_q", "hqq", NULL, NULL },
+    { ".codebooks", "aqlm", NULL, NULL },
+    { ".q_weight", "exl2", NULL, NULL },
+    { ".trellis", "exl3", NULL, NULL },
+    { ".weight._data", "quanto", NULL, NULL },
+    { ".weight_scales", "eetq", NULL, NULL },
+    { ".scales", "MLX", ".weight", "U32" },
+    { ".weight_scale", "fp8", ".weight", "F8" },
+    { ".weight_scale", "int8", ".weight", "I8" },
+    { ".weight_scale", "NVFP4 or mxfp4", ".weight", "U8" },
+    { "_scale", "fp8", "", "F8" },
 };
 
 static const struct mark *find_mark(const struct vkmoe_tensors *tensors, const char *name)
@@ -178,8 +181,7 @@ static const struct mark *find_mark(const struct vkmoe_tensors *tensors, const c
     return NULL;
 }
 
-void vkmoe_quantisation_guess(const struct vkmoe_tensors *tensors,
-    struct vkmoe_quantisation *out)
+void vkmoe_quantisation_guess(const struct vkmoe_tensors *tensors, struct vkmoe_quantisation *out)
 {
     // Of all marks the most telling counts, wherever its tensor is in the list.
     const struct mark *best = NULL;
@@ -197,8 +199,8 @@ void vkmoe_quantisation_guess(const struct vkmoe_tensors *tensors,
         set_name(out, best->name);
 }
 
-enum vkmoe_status vkmoe_quantisation_refuse(const struct vkmoe_quantisation *quantisation,
-    const struct vkmoe_log *log)
+enum vkmoe_status vkmoe_quantisation_refuse(
+    const struct vkmoe_quantisation *quantisation, const struct vkmoe_log *log)
 {
     if (!quantisation->name[0])
         return VKMOE_OK;

@@ -13,16 +13,15 @@ struct vkmoe_quantisation {
 
 // From config.json, or else from the files that some tools write beside it. INVALID or
 // NOT_FOUND, with a line, for what cannot be read; then `out` is what was found before.
-enum vkmoe_status vkmoe_quantisation_read(const struct vkmoe_config *config,
-    const char *directory, struct vkmoe_quantisation *out);
+enum vkmoe_status vkmoe_quantisation_read(
+    const struct vkmoe_config *config, const char *directory, struct vkmoe_quantisation *out);
 
 // From tensors that only quantised checkpoints have. Leaves `out` alone if there are none, or if
 // it is known already.
-void vkmoe_quantisation_guess(const struct vkmoe_tensors *tensors,
-    struct vkmoe_quantisation *out);
+void vkmoe_quantisation_guess(const struct vkmoe_tensors *tensors, struct vkmoe_quantisation *out);
 
 // UNSUPPORTED with a line if there is any.
-enum vkmoe_status vkmoe_quantisation_refuse(const struct vkmoe_quantisation *quantisation,
-    const struct vkmoe_log *log);
+enum vkmoe_status vkmoe_quantisation_refuse(
+    const struct vkmoe_quantisation *quantisation, const struct vkmoe_log *log);
 
 #endif

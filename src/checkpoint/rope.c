@@ -18,25 +18,28 @@ struct scaling {
 };
 
 static const struct scaling scalings[] = {
-    {"default", VKMOE_ROPE_SCALING_PLAIN, {COMMON_KEYS}},
-    {"linear", VKMOE_ROPE_SCALING_LINEAR, {COMMON_KEYS, "factor"}},
-    {"dynamic", VKMOE_ROPE_SCALING_DYNAMIC, {COMMON_KEYS, "factor", "original_max_position_embeddings"}},
-    {"llama3", VKMOE_ROPE_SCALING_LLAMA3, {COMMON_KEYS, "factor", "original_max_position_embeddings",
-        "low_freq_factor", "high_freq_factor"}},
-    {"yarn", VKMOE_ROPE_SCALING_YARN, {COMMON_KEYS, "factor", "original_max_position_embeddings",
-        "attention_factor", "beta_fast", "beta_slow", "mscale", "mscale_all_dim", "truncate"}},
+    { "default", VKMOE_ROPE_SCALING_PLAIN, { COMMON_KEYS } },
+    { "linear", VKMOE_ROPE_SCALING_LINEAR, { COMMON_KEYS, "factor" } },
+    { "dynamic", VKMOE_ROPE_SCALING_DYNAMIC,
+        { COMMON_KEYS, "factor", "original_max_position_embeddings" } },
+    { "llama3", VKMOE_ROPE_SCALING_LLAMA3,
+        { COMMON_KEYS, "factor", "original_max_position_embeddings", "low_freq_factor",
+            "high_freq_factor" } },
+    { "yarn", VKMOE_ROPE_SCALING_YARN,
+        { COMMON_KEYS, "factor", "original_max_position_embeddings", "attention_factor",
+            "beta_fast", "beta_slow", "mscale", "mscale_all_dim", "truncate" } },
 };
 
 // A number above `floor` that a float holds. A preset that is none: it must be there.
 static float read_above(struct vkmoe_config *config, const char *key, double preset, double floor)
 {
     if (!(preset > floor) && !vkmoe_config_find(config, key))
-        vkmoe_config_fail(config, VKMOE_ERROR_INVALID, "needs %s, a number above %g, for RoPE", key,
-            floor);
+        vkmoe_config_fail(
+            config, VKMOE_ERROR_INVALID, "needs %s, a number above %g, for RoPE", key, floor);
     double value = vkmoe_config_number(config, key, preset);
     if (config->status == VKMOE_OK && !((float)value > (float)floor))
-        vkmoe_config_fail(config, VKMOE_ERROR_INVALID, "%s is %g, expected more than %g", key,
-            value, floor);
+        vkmoe_config_fail(
+            config, VKMOE_ERROR_INVALID, "%s is %g, expected more than %g", key, value, floor);
     return (float)value;
 }
 
@@ -46,8 +49,10 @@ static const struct scaling *find_scaling(struct vkmoe_config *object, const cha
     const char *old_name = vkmoe_config_string(object, "type", name);
     if (strcmp(name, old_name) != 0) {
         char a[64], b[64];
-        vkmoe_config_fail(object, VKMOE_ERROR_INVALID, "%s has the rope_type \"%s\", but the type "
-            "\"%s\"", parent, vkmoe_json_printable(name, a, sizeof a),
+        vkmoe_config_fail(object, VKMOE_ERROR_INVALID,
+            "%s has the rope_type \"%s\", but the type "
+            "\"%s\"",
+            parent, vkmoe_json_printable(name, a, sizeof a),
             vkmoe_json_printable(old_name, b, sizeof b));
     }
     for (size_t i = 0; i < ARRAY_SIZE(scalings); i++) {
@@ -62,11 +67,12 @@ static const struct scaling *find_scaling(struct vkmoe_config *object, const cha
 }
 
 // Whatever else is there changes the numbers in a way that is not known here.
-static void check_keys(struct vkmoe_config *object, const struct scaling *scaling,
-    const char *parent)
+static void check_keys(
+    struct vkmoe_config *object, const struct scaling *scaling, const char *parent)
 {
     const cJSON *item;
-    cJSON_ArrayForEach(item, object->object) {
+    cJSON_ArrayForEach(item, object->object)
+    {
         bool known = cJSON_IsNull(item);
         for (size_t i = 0; i < ARRAY_SIZE(scaling->keys) && scaling->keys[i]; i++)
             known = known || strcmp(item->string, scaling->keys[i]) == 0;
@@ -103,13 +109,14 @@ static void read_yarn(struct vkmoe_config *object, struct vkmoe_rope *rope)
 
 // transformers lets the base grow from max_position_embeddings on, whatever else is given;
 // others go by original_max_position_embeddings.
-static void check_dynamic(struct vkmoe_config *object, const struct vkmoe_rope *rope,
-    uint32_t max_positions)
+static void check_dynamic(
+    struct vkmoe_config *object, const struct vkmoe_rope *rope, uint32_t max_positions)
 {
     if (rope->original_positions != max_positions)
         vkmoe_config_fail(object, VKMOE_ERROR_INVALID,
             "original_max_position_embeddings is %u, expected max_position_embeddings, %u, for "
-            "dynamic RoPE", rope->original_positions, max_positions);
+            "dynamic RoPE",
+            rope->original_positions, max_positions);
     if (!(rope->factor >= 1.0f))
         vkmoe_config_fail(object, VKMOE_ERROR_INVALID,
             "factor is %g, expected at least 1 for dynamic RoPE", (double)rope->factor);
@@ -155,15 +162,15 @@ static const cJSON *find_object(struct vkmoe_config *config, const char *key)
 }
 
 // What an object says. It starts from `out->kind` and `out->base`.
-static void read_object(struct vkmoe_config *config, const cJSON *item, uint32_t max_positions,
-    struct vkmoe_rope *out)
+static void read_object(
+    struct vkmoe_config *config, const cJSON *item, uint32_t max_positions, struct vkmoe_rope *out)
 {
     bool has_base = vkmoe_config_find(config, "rope_theta") != NULL;
     uint32_t original =
         vkmoe_config_u32(config, "original_max_position_embeddings", 0, 1, INT32_MAX);
     struct vkmoe_config object = *config;
     object.object = item;
-    *out = (struct vkmoe_rope){.kind = out->kind, .base = out->base};
+    *out = (struct vkmoe_rope){ .kind = out->kind, .base = out->base };
     float base = read_above(&object, "rope_theta", out->base, 1.0);
     if (has_base && base != out->base)
         vkmoe_config_fail(&object, VKMOE_ERROR_INVALID, "rope_theta is both %g and %g",

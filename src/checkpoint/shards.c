@@ -52,8 +52,8 @@ static bool is_shard_name(const char *name)
 {
     const char suffix[] = ".safetensors";
     size_t length = strlen(name);
-    return length > sizeof suffix - 1 && length < 256 && name[0] != '.'
-        && !strpbrk(name, "/\\:") && !vkmoe_tensors_has_control_character(name)
+    return length > sizeof suffix - 1 && length < 256 && name[0] != '.' && !strpbrk(name, "/\\:")
+        && !vkmoe_tensors_has_control_character(name)
         && strcmp(name + length - (sizeof suffix - 1), suffix) == 0;
 }
 
@@ -71,18 +71,18 @@ static enum vkmoe_status read_places(struct index *index, const cJSON *map)
     if (!index->places)
         return FAIL(index, OUT_OF_MEMORY, "%s: no memory for its list of tensors", index->path);
     const cJSON *entry;
-    cJSON_ArrayForEach(entry, map) {
+    cJSON_ArrayForEach(entry, map)
+    {
         char printable[200];
         const char *shard = cJSON_GetStringValue(entry);
         vkmoe_json_printable(entry->string, printable, sizeof printable);
         if (!shard || !is_shard_name(shard))
-            return FAIL(index, INVALID, "%s: weight_map gives tensor %s %s", index->path,
-                printable,
+            return FAIL(index, INVALID, "%s: weight_map gives tensor %s %s", index->path, printable,
                 shard ? "a file name that is not a plain *.safetensors" : "no file name");
         if (vkmoe_tensors_has_control_character(entry->string))
             return FAIL(index, INVALID, "%s: tensor %s has control characters in its name",
                 index->path, printable);
-        index->places[index->count++] = (struct place){entry->string, shard};
+        index->places[index->count++] = (struct place){ entry->string, shard };
     }
     qsort(index->places, index->count, sizeof(*index->places), compare_places);
     for (uint32_t i = 1; i < index->count; i++) {
@@ -95,7 +95,7 @@ static enum vkmoe_status read_places(struct index *index, const cJSON *map)
 
 static const struct place *find_place(const struct index *index, const char *name)
 {
-    const struct place key = {.name = name};
+    const struct place key = { .name = name };
     return index->count ? bsearch(&key, index->places, index->count, sizeof key, compare_places)
                         : NULL;
 }
@@ -133,7 +133,7 @@ static enum vkmoe_status add_missing_file(const struct index *index, char *path)
     }
     t->files = files;
     struct vkmoe_tensor_file *file = &files[t->file_count++];
-    *file = (struct vkmoe_tensor_file){.path = path};
+    *file = (struct vkmoe_tensor_file){ .path = path };
     t->missing_files++;
     const char *tail = vkmoe_foreign_partial(path);
     if (!tail)
@@ -156,7 +156,7 @@ static enum vkmoe_status add_file(const struct index *index, char *path)
 {
     struct vkmoe_tensors *t = index->tensors;
     char line[LINE_SIZE] = "";
-    const struct vkmoe_log keep = {.write = keep_line, .user = line, .level = VKMOE_LOG_ERROR};
+    const struct vkmoe_log keep = { .write = keep_line, .user = line, .level = VKMOE_LOG_ERROR };
     const uint32_t count = t->count, file_count = t->file_count;
     const uint64_t elements = t->elements, file_size = t->file_size;
     enum vkmoe_status status = vkmoe_tensors_add(t, &keep, index->directory, path);
@@ -205,7 +205,8 @@ static enum vkmoe_status open_shards(const struct index *index, const cJSON *map
 {
     const struct vkmoe_tensors *t = index->tensors;
     const cJSON *entry;
-    cJSON_ArrayForEach(entry, map) { // in its own order, which is by file
+    cJSON_ArrayForEach(entry, map)
+    { // in its own order, which is by file
         enum vkmoe_status status = open_shard(index, entry->valuestring);
         if (status != VKMOE_OK)
             return status;
@@ -303,7 +304,8 @@ static enum vkmoe_status settle(struct index *index)
 static const cJSON *find_map(const cJSON *root)
 {
     const cJSON *found = NULL, *item;
-    cJSON_ArrayForEach(item, root) {
+    cJSON_ArrayForEach(item, root)
+    {
         if (strcmp(item->string, "weight_map") == 0) {
             if (found)
                 return NULL;
@@ -333,11 +335,11 @@ static enum vkmoe_status open_index(struct index *index)
     return status;
 }
 
-enum vkmoe_status vkmoe_tensors_open(const char *directory, const struct vkmoe_log *log,
-    struct vkmoe_tensors *out)
+enum vkmoe_status vkmoe_tensors_open(
+    const char *directory, const struct vkmoe_log *log, struct vkmoe_tensors *out)
 {
-    *out = (struct vkmoe_tensors){0};
-    struct index index = {.tensors = out, .log = log, .directory = directory};
+    *out = (struct vkmoe_tensors){ 0 };
+    struct index index = { .tensors = out, .log = log, .directory = directory };
     char *single = join_path(directory, "model.safetensors");
     out->index_path = join_path(directory, "model.safetensors.index.json");
     enum vkmoe_status status = VKMOE_ERROR_OUT_OF_MEMORY;

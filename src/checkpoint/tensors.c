@@ -29,10 +29,26 @@ static uint32_t dtype_bits(const char *dtype)
         const char *name;
         uint32_t bits;
     } dtypes[] = {
-        {"F32", 32}, {"F16", 16}, {"BF16", 16}, {"F64", 64}, {"F8_E4M3", 8}, {"F8_E5M2", 8},
-        {"F8_E8M0", 8}, {"F6_E2M3", 6}, {"F6_E3M2", 6}, {"F4", 4}, {"BOOL", 8}, {"U8", 8},
-        {"I8", 8}, {"U16", 16}, {"I16", 16}, {"U32", 32}, {"I32", 32}, {"U64", 64}, {"I64", 64},
-        {"C64", 64},
+        { "F32", 32 },
+        { "F16", 16 },
+        { "BF16", 16 },
+        { "F64", 64 },
+        { "F8_E4M3", 8 },
+        { "F8_E5M2", 8 },
+        { "F8_E8M0", 8 },
+        { "F6_E2M3", 6 },
+        { "F6_E3M2", 6 },
+        { "F4", 4 },
+        { "BOOL", 8 },
+        { "U8", 8 },
+        { "I8", 8 },
+        { "U16", 16 },
+        { "I16", 16 },
+        { "U32", 32 },
+        { "I32", 32 },
+        { "U64", 64 },
+        { "I64", 64 },
+        { "C64", 64 },
     };
     for (size_t i = 0; i < ARRAY_SIZE(dtypes); i++) {
         if (strcmp(dtype, dtypes[i].name) == 0)
@@ -53,7 +69,8 @@ static bool multiply(uint64_t *product, uint64_t factor)
 static const cJSON *get_member(const cJSON *object, const char *name)
 {
     const cJSON *found = NULL, *item;
-    cJSON_ArrayForEach(item, object) {
+    cJSON_ArrayForEach(item, object)
+    {
         if (strcmp(item->string, name) == 0) {
             if (found)
                 return NULL;
@@ -69,7 +86,8 @@ static const char *read_shape(const cJSON *shape, struct vkmoe_tensor *tensor)
         return "needs one \"shape\", an array";
     tensor->elements = 1;
     const cJSON *item;
-    cJSON_ArrayForEach(item, shape) {
+    cJSON_ArrayForEach(item, shape)
+    {
         if (tensor->rank == VKMOE_TENSOR_MAX_RANK)
             return "has more than 8 dimensions";
         uint64_t *size = &tensor->shape[tensor->rank++];
@@ -83,8 +101,8 @@ static const char *read_shape(const cJSON *shape, struct vkmoe_tensor *tensor)
 
 // Fills `tensor` from its header entry; `data` and `size` are those of the whole data area.
 // Returns what is wrong, or NULL.
-static const char *read_tensor(const cJSON *entry, const uint8_t *data, uint64_t size,
-    struct vkmoe_tensor *tensor)
+static const char *read_tensor(
+    const cJSON *entry, const uint8_t *data, uint64_t size, struct vkmoe_tensor *tensor)
 {
     if (!cJSON_IsObject(entry))
         return "is not described by an object";
@@ -161,8 +179,8 @@ static enum vkmoe_status check_cover(const struct loader *loader, const char *pa
     return VKMOE_OK;
 }
 
-static enum vkmoe_status reserve_tensors(const struct loader *loader, const char *path,
-    uint64_t more)
+static enum vkmoe_status reserve_tensors(
+    const struct loader *loader, const char *path, uint64_t more)
 {
     struct vkmoe_tensors *t = loader->tensors;
     uint64_t needed = t->count + more;
@@ -195,7 +213,8 @@ static enum vkmoe_status add_tensors(const struct loader *loader, struct vkmoe_t
     const cJSON *entry;
     size_t names_size = 1;
     uint64_t count = 0;
-    cJSON_ArrayForEach(entry, header) {
+    cJSON_ArrayForEach(entry, header)
+    {
         names_size += strlen(entry->string) + 1;
         count++;
     }
@@ -207,12 +226,12 @@ static enum vkmoe_status add_tensors(const struct loader *loader, struct vkmoe_t
         return FAIL(loader, OUT_OF_MEMORY, "%s: no memory for its names", file->path);
 
     uint32_t first = t->count;
-    cJSON_ArrayForEach(entry, header) {
+    cJSON_ArrayForEach(entry, header)
+    {
         if (strcmp(entry->string, "__metadata__") == 0)
             continue;
         char printable[200];
-        struct vkmoe_tensor tensor = {.name = name, .path = file->path,
-            .file = file->file};
+        struct vkmoe_tensor tensor = { .name = name, .path = file->path, .file = file->file };
         const char *fault = vkmoe_tensors_has_control_character(entry->string)
             ? "has control characters in its name"
             : read_tensor(entry, data, size, &tensor);
@@ -223,8 +242,8 @@ static enum vkmoe_status add_tensors(const struct loader *loader, struct vkmoe_t
         memcpy(name, entry->string, length);
         name += length;
         if (t->elements > UINT64_MAX - tensor.elements)
-            return FAIL(loader, INVALID, "%s: has more elements than 64 bits can count",
-                file->path);
+            return FAIL(
+                loader, INVALID, "%s: has more elements than 64 bits can count", file->path);
         t->elements += tensor.elements;
         t->items[t->count++] = tensor;
     }
@@ -238,12 +257,12 @@ static enum vkmoe_status open_file(const struct loader *loader, char *path)
     struct vkmoe_tensor_file *files = realloc(t->files, (t->file_count + 1) * sizeof(*files));
     if (!files) {
         free(path);
-        return FAIL(loader, OUT_OF_MEMORY, "%s: no memory for its list of files",
-            loader->directory);
+        return FAIL(
+            loader, OUT_OF_MEMORY, "%s: no memory for its list of files", loader->directory);
     }
     t->files = files;
     struct vkmoe_tensor_file *file = &files[t->file_count++];
-    *file = (struct vkmoe_tensor_file){.path = path};
+    *file = (struct vkmoe_tensor_file){ .path = path };
     enum vkmoe_status status = vkmoe_file_open(path, loader->log, &file->file);
     if (status != VKMOE_OK)
         return status;
@@ -277,17 +296,17 @@ static enum vkmoe_status open_file(const struct loader *loader, char *path)
     return status;
 }
 
-enum vkmoe_status vkmoe_tensors_add(struct vkmoe_tensors *tensors, const struct vkmoe_log *log,
-    const char *directory, char *path)
+enum vkmoe_status vkmoe_tensors_add(
+    struct vkmoe_tensors *tensors, const struct vkmoe_log *log, const char *directory, char *path)
 {
-    const struct loader loader = {.tensors = tensors, .log = log, .directory = directory};
+    const struct loader loader = { .tensors = tensors, .log = log, .directory = directory };
     return open_file(&loader, path);
 }
 
-enum vkmoe_status vkmoe_tensors_reserve(struct vkmoe_tensors *tensors,
-    const struct vkmoe_log *log, const char *path, uint64_t more)
+enum vkmoe_status vkmoe_tensors_reserve(
+    struct vkmoe_tensors *tensors, const struct vkmoe_log *log, const char *path, uint64_t more)
 {
-    const struct loader loader = {.tensors = tensors, .log = log};
+    const struct loader loader = { .tensors = tensors, .log = log };
     return reserve_tensors(&loader, path, more);
 }
 
@@ -309,14 +328,14 @@ void vkmoe_tensors_close(struct vkmoe_tensors *tensors)
     free(tensors->items);
     free(tensors->absent_names);
     free(tensors->index_path);
-    *tensors = (struct vkmoe_tensors){0};
+    *tensors = (struct vkmoe_tensors){ 0 };
 }
 
 struct vkmoe_tensor *vkmoe_tensors_find(const struct vkmoe_tensors *tensors, const char *name)
 {
     if (tensors->count == 0)
         return NULL;
-    const struct vkmoe_tensor key = {.name = name};
+    const struct vkmoe_tensor key = { .name = name };
     return bsearch(&key, tensors->items, tensors->count, sizeof(key), compare_names);
 }
 

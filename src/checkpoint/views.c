@@ -21,8 +21,8 @@ static struct vkmoe_view view_vector(struct builder *b, const char *name, uint32
     return vkmoe_lookup_vector(&b->lookup, name, columns);
 }
 
-static struct vkmoe_view view_matrix(struct builder *b, const char *name, uint32_t rows,
-    uint32_t columns)
+static struct vkmoe_view view_matrix(
+    struct builder *b, const char *name, uint32_t rows, uint32_t columns)
 {
     return vkmoe_lookup_matrix(&b->lookup, name, rows, columns);
 }
@@ -43,8 +43,8 @@ static bool is_fused(struct builder *b)
     const struct vkmoe_tensor *up = vkmoe_lookup_find(&b->lookup, names->up, 0, NULL);
     if (fused && up && !fused->absence && !up->absence)
         VKMOE_LOOKUP_FAIL(&b->lookup, UNSUPPORTED,
-            "%s: tensors %s and %s are both there, which is one expert twice",
-            b->source->directory, fused->name, up->name);
+            "%s: tensors %s and %s are both there, which is one expert twice", b->source->directory,
+            fused->name, up->name);
     return fused && (!up || !fused->absence);
 }
 
@@ -67,16 +67,15 @@ static bool is_transposed(struct builder *b)
 }
 
 // A [rows][columns] view of one expert, from its own tensor or its part of a stacked one.
-static struct vkmoe_view view_expert(struct builder *b, const char *patterns, uint32_t expert,
-    uint32_t rows, uint32_t columns)
+static struct vkmoe_view view_expert(
+    struct builder *b, const char *patterns, uint32_t expert, uint32_t rows, uint32_t columns)
 {
     char pattern[VKMOE_NAME_SIZE];
     vkmoe_lookup_find(&b->lookup, patterns, expert, pattern);
     if (strchr(pattern, '{') || is_dense(b))
-        return vkmoe_lookup_view(&b->lookup, pattern, expert,
-            (const uint64_t[4]){rows, columns});
-    const uint64_t shape[4] = {b->out->params.experts, b->transposed ? columns : rows,
-        b->transposed ? rows : columns};
+        return vkmoe_lookup_view(&b->lookup, pattern, expert, (const uint64_t[4]){ rows, columns });
+    const uint64_t shape[4] = { b->out->params.experts, b->transposed ? columns : rows,
+        b->transposed ? rows : columns };
     struct vkmoe_view view = vkmoe_lookup_view(&b->lookup, pattern, expert, shape);
     if (b->transposed) {
         view.row_stride = 1;
@@ -167,8 +166,8 @@ static void view_shared(struct builder *b)
         && ((p->shared_gate.data && p->shared_gate.dtype != p->up[0].dtype)
             || p->shared_up.dtype != p->up[0].dtype || p->shared_down.dtype != p->up[0].dtype))
         VKMOE_LOOKUP_FAIL(&b->lookup, UNSUPPORTED,
-            "%s: the shared expert of %s has another dtype than the others",
-            b->source->directory, b->lookup.prefix);
+            "%s: the shared expert of %s has another dtype than the others", b->source->directory,
+            b->lookup.prefix);
 }
 
 static void view_router(struct builder *b)
@@ -193,8 +192,10 @@ static void view_router(struct builder *b)
     for (uint32_t i = 0; i < p->hidden; i++)
         b->out->input_scale[i] = (float)(values[i] / sqrt((double)p->hidden));
     free(values);
-    router->input_scale = (struct vkmoe_view){.data = b->out->input_scale, .dtype = VKMOE_DTYPE_F32,
-        .row_stride = p->hidden, .column_stride = 1};
+    router->input_scale = (struct vkmoe_view){ .data = b->out->input_scale,
+        .dtype = VKMOE_DTYPE_F32,
+        .row_stride = p->hidden,
+        .column_stride = 1 };
 }
 
 enum vkmoe_status vkmoe_block_views_create(const struct vkmoe_view_source *source,
@@ -205,19 +206,20 @@ enum vkmoe_status vkmoe_block_views_create(const struct vkmoe_view_source *sourc
     size_t scale_size = source->names->router_scale ? params->hidden * sizeof(float) : 0;
     struct vkmoe_block_views *views = calloc(1, sizeof(*views) + views_size + scale_size);
     if (!views)
-        return vkmoe_fail(source->log, VKMOE_ERROR_OUT_OF_MEMORY, "%s: no memory for views",
-            source->directory);
+        return vkmoe_fail(
+            source->log, VKMOE_ERROR_OUT_OF_MEMORY, "%s: no memory for views", source->directory);
     views->params = *params;
     views->input_scale = (float *)(void *)((char *)views->views + views_size);
     struct builder b = {
-        .lookup = {.tensors = source->tensors, .log = source->log, .directory = source->directory},
+        .lookup = { .tensors = source->tensors,
+            .log = source->log,
+            .directory = source->directory },
         .source = source,
         .out = views,
     };
     const struct vkmoe_family *family = source->family;
-    vkmoe_lookup_choose(&b.lookup,
-        source->block.decoder ? family->decoder_prefix : family->prefix, source->block.index,
-        is_dense(&b) ? source->names->down : source->names->router);
+    vkmoe_lookup_choose(&b.lookup, source->block.decoder ? family->decoder_prefix : family->prefix,
+        source->block.index, is_dense(&b) ? source->names->down : source->names->router);
     view_router(&b);
     view_experts(&b);
     view_biases(&b);

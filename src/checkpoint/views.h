@@ -8,7 +8,7 @@
 // What params point to, besides the mapped files. One allocation.
 struct vkmoe_block_views {
     struct vkmoe_moe_params params;
-    float *input_scale; // [hidden], where the file has it only as a product's factor
+    float *input_scale;        // [hidden], where the file has it only as a product's factor
     struct vkmoe_view views[]; // gate, up, down: [experts] each
 };
 
@@ -16,8 +16,8 @@ struct vkmoe_view_source {
     const struct vkmoe_tensors *tensors;
     const struct vkmoe_family *family;
     const struct vkmoe_log *log;
-    const char *directory; // for messages
-    const struct vkmoe_names *names; // of the family's, those of this block
+    const char *directory;             // for messages
+    const struct vkmoe_names *names;   // of the family's, those of this block
     bool router_bias, correction_bias; // whether the config wants them, if the family has them
     struct vkmoe_block block;
 };

@@ -10,25 +10,24 @@
 #include "checkpoint/rope.h"
 
 #define BLOCK_NORMS \
-    .attention_norm = "input_layernorm.weight", \
-    .experts_norm = "post_attention_layernorm.weight"
+    .attention_norm = "input_layernorm.weight", .experts_norm = "post_attention_layernorm.weight"
 #define PROJECTIONS(parent) \
-    BLOCK_NORMS, .module = parent ".", \
-    .query = parent ".q_proj.weight", .output = parent ".o_proj.weight", \
-    .key = parent ".k_proj.weight", .value = parent ".v_proj.weight"
+    BLOCK_NORMS, .module = parent ".", .query = parent ".q_proj.weight", \
+                 .output = parent ".o_proj.weight", .key = parent ".k_proj.weight", \
+                 .value = parent ".v_proj.weight"
 #define BIASES(parent) \
     .query_bias = parent ".q_proj.bias", .projection_bias = parent ".o_proj.bias", \
     .key_bias = parent ".k_proj.bias", .value_bias = parent ".v_proj.bias"
-#define NORMS(parent) \
-    .query_norm = parent ".q_norm.weight", .key_norm = parent ".k_norm.weight"
+#define NORMS(parent) .query_norm = parent ".q_norm.weight", .key_norm = parent ".k_norm.weight"
 
 // Where a decoder-only model's parts are: the same alternatives as those of its blocks. The
 // head is beside the model, not in it.
 #define PART(name) \
     "model." name "|language_model.model." name "|model.language_model." name "|" name
 #define ENDS \
-    .ends = {.embedding = PART("embed_tokens.weight"), .final_norm = PART("norm.weight"), \
-        .head = "lm_head.weight|language_model.lm_head.weight"}
+    .ends = { .embedding = PART("embed_tokens.weight"), \
+        .final_norm = PART("norm.weight"), \
+        .head = "lm_head.weight|language_model.lm_head.weight" }
 
 #define T5_ATTENTION(layer, name) \
     .module = layer "." name ".", .attention_norm = layer ".layer_norm.weight", \
@@ -209,7 +208,8 @@ const struct vkmoe_whole *vkmoe_whole_find(const struct vkmoe_family *family)
 enum vkmoe_place vkmoe_whole_place(struct vkmoe_block block)
 {
     return !block.decoder ? VKMOE_PLACE_BLOCKS
-        : block.cross ? VKMOE_PLACE_CROSS : VKMOE_PLACE_DECODER;
+        : block.cross     ? VKMOE_PLACE_CROSS
+                          : VKMOE_PLACE_DECODER;
 }
 
 // ------------------------------------------------------------------------ attention
@@ -221,18 +221,18 @@ static uint32_t read_max_positions(const struct vkmoe_whole_source *source)
         source->whole->max_positions, 1, INT32_MAX);
 }
 
-static void read_heads(const struct vkmoe_whole_source *source,
-    struct vkmoe_attention_params *params)
+static void read_heads(
+    const struct vkmoe_whole_source *source, struct vkmoe_attention_params *params)
 {
     const struct vkmoe_whole *whole = source->whole;
     struct vkmoe_config *config = source->config;
     params->heads = vkmoe_setting_read(&whole->heads, config, 1, VKMOE_MAX_WIDTH);
-    uint32_t preset = vkmoe_config_is_null(config, "num_key_value_heads") ? 0
-        : whole->kv_heads.preset;
+    uint32_t preset =
+        vkmoe_config_is_null(config, "num_key_value_heads") ? 0 : whole->kv_heads.preset;
     params->kv_heads = preset ? preset : params->heads;
     if (whole->kv_heads.key)
-        params->kv_heads = vkmoe_config_u32(config, whole->kv_heads.key, params->kv_heads, 1,
-            VKMOE_MAX_WIDTH);
+        params->kv_heads =
+            vkmoe_config_u32(config, whole->kv_heads.key, params->kv_heads, 1, VKMOE_MAX_WIDTH);
     if (config->status == VKMOE_OK && params->heads % params->kv_heads)
         vkmoe_config_fail(config, VKMOE_ERROR_INVALID,
             "%u attention heads do not share %u key and value heads evenly", params->heads,
@@ -246,8 +246,7 @@ static void read_heads(const struct vkmoe_whole_source *source,
                 params->hidden, params->heads);
         preset = params->hidden / params->heads;
     }
-    params->head_size = vkmoe_config_u32(config, whole->head_size.key, preset, 1,
-        VKMOE_MAX_WIDTH);
+    params->head_size = vkmoe_config_u32(config, whole->head_size.key, preset, 1, VKMOE_MAX_WIDTH);
     if (params->head_size % 2 && whole->rope.kind != VKMOE_ROPE_NONE)
         vkmoe_config_fail(config, VKMOE_ERROR_INVALID,
             "the heads have %u elements, which do not pair for RoPE", params->head_size);
@@ -256,8 +255,8 @@ static void read_heads(const struct vkmoe_whole_source *source,
             params->heads, params->head_size);
 }
 
-static void read_experts(const struct vkmoe_whole_source *source,
-    struct vkmoe_attention_params *params)
+static void read_experts(
+    const struct vkmoe_whole_source *source, struct vkmoe_attention_params *params)
 {
     const struct vkmoe_family *family = source->family;
     struct vkmoe_config *config = source->config;
@@ -286,8 +285,8 @@ static float read_scale(struct vkmoe_config *config, const char *key, double pre
         return (float)preset;
     double value = vkmoe_config_number(config, key, preset);
     if (!((float)value > 0.0f) && vkmoe_config_find(config, key))
-        vkmoe_config_fail(config, VKMOE_ERROR_INVALID, "%s is %g, expected more than 0", key,
-            value);
+        vkmoe_config_fail(
+            config, VKMOE_ERROR_INVALID, "%s is %g, expected more than 0", key, value);
     return (float)value;
 }
 
@@ -297,8 +296,8 @@ static float read_epsilon(const struct vkmoe_whole_source *source)
     key = key ? key : "rms_norm_eps";
     double epsilon = vkmoe_config_number(source->config, key, source->whole->norm_epsilon);
     if (epsilon < 0.0)
-        vkmoe_config_fail(source->config, VKMOE_ERROR_INVALID, "%s is %g, expected at least 0",
-            key, epsilon);
+        vkmoe_config_fail(
+            source->config, VKMOE_ERROR_INVALID, "%s is %g, expected at least 0", key, epsilon);
     return (float)epsilon;
 }
 
@@ -309,13 +308,13 @@ static void check_expected(const struct vkmoe_whole_source *source)
         vkmoe_config_expect(source->config, whole->expect[i]);
 }
 
-void vkmoe_whole_read_attention(const struct vkmoe_whole_source *source,
-    struct vkmoe_attention_params *params, bool *bias)
+void vkmoe_whole_read_attention(
+    const struct vkmoe_whole_source *source, struct vkmoe_attention_params *params, bool *bias)
 {
     const struct vkmoe_whole *whole = source->whole;
     struct vkmoe_config *config = source->config;
-    *params = (struct vkmoe_attention_params){
-        .tiled_kv = whole->tiled_kv, .norm_wide = whole->norm_wide};
+    *params = (struct vkmoe_attention_params){ .tiled_kv = whole->tiled_kv,
+        .norm_wide = whole->norm_wide };
     check_expected(source);
     params->hidden = vkmoe_setting_read(&source->family->hidden, config, 1, VKMOE_MAX_WIDTH);
     read_heads(source, params);
@@ -334,8 +333,8 @@ void vkmoe_whole_read_attention(const struct vkmoe_whole_source *source,
 // ------------------------------------------------------------------------- patterns
 
 // Whether layer_types makes this block one with a window; `preset` without it.
-static bool is_sliding(const struct vkmoe_whole_source *source, struct vkmoe_block block,
-    bool preset)
+static bool is_sliding(
+    const struct vkmoe_whole_source *source, struct vkmoe_block block, bool preset)
 {
     struct vkmoe_config *config = source->config;
     uint32_t blocks = source->blocks[block.decoder];
@@ -353,7 +352,8 @@ static bool is_sliding(const struct vkmoe_whole_source *source, struct vkmoe_blo
         char text[64];
         vkmoe_config_fail(config, VKMOE_ERROR_UNSUPPORTED,
             "layer_types has \"%s\" for block %u, only full_attention and sliding_attention are "
-            "supported", name ? vkmoe_json_printable(name, text, sizeof text) : "", block.index);
+            "supported",
+            name ? vkmoe_json_printable(name, text, sizeof text) : "", block.index);
     }
     return sliding;
 }
@@ -386,15 +386,16 @@ static uint32_t read_window(const struct vkmoe_whole_source *source, struct vkmo
     return sliding ? window : 0;
 }
 
-bool vkmoe_whole_read_patterns(const struct vkmoe_whole_source *source,
-    struct vkmoe_block block, uint32_t experts, struct vkmoe_pattern *patterns)
+bool vkmoe_whole_read_patterns(const struct vkmoe_whole_source *source, struct vkmoe_block block,
+    uint32_t experts, struct vkmoe_pattern *patterns)
 {
     struct vkmoe_config *config = source->config;
     uint32_t window = read_window(source, block);
     bool both_sides = source->whole->both_sides[vkmoe_whole_place(block)];
     for (uint32_t e = 0; e < experts; e++)
         patterns[e] = (struct vkmoe_pattern){
-            .kind = VKMOE_PATTERN_WINDOW, .left = window, .both_sides = both_sides};
+            .kind = VKMOE_PATTERN_WINDOW, .left = window, .both_sides = both_sides
+        };
     const char *key = source->whole->expert_windows;
     const cJSON *list = key ? vkmoe_config_find(config, key) : NULL, *item;
     if (!list)
@@ -406,7 +407,8 @@ bool vkmoe_whole_read_patterns(const struct vkmoe_whole_source *source,
     }
     uint32_t e = 0;
     bool limited = false;
-    cJSON_ArrayForEach(item, list) {
+    cJSON_ArrayForEach(item, list)
+    {
         uint64_t value;
         if (!vkmoe_json_integer(item, &value) || value > INT32_MAX) {
             vkmoe_config_fail(config, VKMOE_ERROR_INVALID,
@@ -439,26 +441,26 @@ static int32_t read_start_token(const struct vkmoe_whole_source *source, uint32_
     if (source->blocks[1] == 0)
         return -1;
     struct vkmoe_config level = find_level(source->config, "decoder_start_token_id");
-    uint32_t token = vkmoe_config_u32(&level, "decoder_start_token_id",
-        (uint32_t)source->whole->start_token, 0, vocabulary - 1);
+    uint32_t token = vkmoe_config_u32(
+        &level, "decoder_start_token_id", (uint32_t)source->whole->start_token, 0, vocabulary - 1);
     source->config->status = level.status;
     return (int32_t)token;
 }
 
-void vkmoe_whole_read_frame(const struct vkmoe_whole_source *source,
-    struct vkmoe_frame *frame, bool *tied)
+void vkmoe_whole_read_frame(
+    const struct vkmoe_whole_source *source, struct vkmoe_frame *frame, bool *tied)
 {
     const struct vkmoe_whole *whole = source->whole;
     struct vkmoe_config *config = source->config;
     const uint32_t *blocks = source->blocks; // with a decoder, the first are the encoder's
-    *frame = (struct vkmoe_frame){.blocks = blocks[blocks[1] != 0],
-        .encoder_blocks = blocks[1] ? blocks[0] : 0};
+    *frame = (struct vkmoe_frame){ .blocks = blocks[blocks[1] != 0],
+        .encoder_blocks = blocks[1] ? blocks[0] : 0 };
     check_expected(source);
     frame->hidden = vkmoe_setting_read(&source->family->hidden, config, 1, VKMOE_MAX_WIDTH);
     frame->vocabulary = vkmoe_config_u32(config, "vocab_size", whole->vocabulary, 1, INT32_MAX);
     frame->norm_epsilon = read_epsilon(source);
-    frame->block_norm_epsilon = whole->block_norm_epsilon != 0.0
-        ? (float)whole->block_norm_epsilon : frame->norm_epsilon;
+    frame->block_norm_epsilon =
+        whole->block_norm_epsilon != 0.0 ? (float)whole->block_norm_epsilon : frame->norm_epsilon;
     frame->embedding_scale = read_scale(config, whole->embedding_scale_key, 1.0);
     frame->residual_scale = read_scale(config, whole->residual_scale_key, 1.0);
     frame->logits_scale = 1.0f / read_scale(config, whole->logits_divisor_key, 1.0);

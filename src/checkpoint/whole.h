@@ -20,15 +20,15 @@ struct vkmoe_attention_names {
     const char *module; // what the attention's own names begin with
     const char *router;
     const char *query, *output;
-    const char *key, *value;     // either these
-    const char *key_value;       // or both fused: [2 kv_heads * head_size][hidden]
+    const char *key, *value; // either these
+    const char *key_value;   // or both fused: [2 kv_heads * head_size][hidden]
     const char *query_bias, *key_bias, *value_bias; // there if `bias` says so
-    const char *projection_bias; // of the output, likewise
-    const char *output_bias;     // always there
+    const char *projection_bias;                    // of the output, likewise
+    const char *output_bias;                        // always there
     const char *query_norm, *key_norm;
     const char *sinks;
-    const char *position_bias;   // [buckets][heads], in the first block for all of them
-    const char *ignored;         // a name in the module that means nothing
+    const char *position_bias; // [buckets][heads], in the first block for all of them
+    const char *ignored;       // a name in the module that means nothing
     const char *attention_norm, *experts_norm; // outside the module
 };
 
@@ -51,24 +51,24 @@ struct vkmoe_whole {
     struct vkmoe_setting heads, kv_heads, head_size;
     uint32_t vocabulary, max_positions; // presets, as the following
     bool tied;
-    int32_t end_token; // where no file names any; -1: none
-    int32_t start_token; // of a decoder
+    int32_t end_token;                                // where no file names any; -1: none
+    int32_t start_token;                              // of a decoder
     const char *max_positions_key, *norm_epsilon_key; // NULL: the usual ones
     double norm_epsilon;
     double block_norm_epsilon; // 0: norm_epsilon too
     struct vkmoe_rope rope;
     struct vkmoe_setting bias; // of the projections; no key: fixed
-    bool norm_wide;      // see vkmoe_attention_params
+    bool norm_wide;            // see vkmoe_attention_params
     enum vkmoe_window_rule window;
     uint32_t window_preset;
-    const char *window_switch; // the setting that must be true for windows
-    const char *expert_windows; // an array with a window for each expert, 0: unlimited
+    const char *window_switch;        // the setting that must be true for windows
+    const char *expert_windows;       // an array with a window for each expert, 0: unlimited
     const char *clip_key, *scale_key; // value_clip; scale
-    double scale;        // without it; 0: 1 / sqrt(head_size)
+    double scale;                     // without it; 0: 1 / sqrt(head_size)
     struct vkmoe_setting buckets, max_distance; // of position_bias
     const char *embedding_scale_key, *residual_scale_key, *logits_divisor_key;
-    bool tied_root;      // logits of a tied head are divided by sqrt(hidden)
-    const char *expect[4];     // as in vkmoe_family
+    bool tied_root;        // logits of a tied head are divided by sqrt(hidden)
+    const char *expect[4]; // as in vkmoe_family
     bool tiled_kv;
     struct vkmoe_router_params router;
     bool both_sides[VKMOE_PLACES]; // sees the keys behind too
@@ -90,15 +90,15 @@ enum vkmoe_place vkmoe_whole_place(struct vkmoe_block block);
 
 // Everything in an attention's parameters but views and patterns; whether the
 // projections have biases.
-void vkmoe_whole_read_attention(const struct vkmoe_whole_source *source,
-    struct vkmoe_attention_params *params, bool *bias);
+void vkmoe_whole_read_attention(
+    const struct vkmoe_whole_source *source, struct vkmoe_attention_params *params, bool *bias);
 
 // The patterns of a block's experts. False if all see everything before them.
-bool vkmoe_whole_read_patterns(const struct vkmoe_whole_source *source,
-    struct vkmoe_block block, uint32_t experts, struct vkmoe_pattern *patterns);
+bool vkmoe_whole_read_patterns(const struct vkmoe_whole_source *source, struct vkmoe_block block,
+    uint32_t experts, struct vkmoe_pattern *patterns);
 
 // Everything in a frame but the views and the end tokens; whether the head is the embedding.
-void vkmoe_whole_read_frame(const struct vkmoe_whole_source *source,
-    struct vkmoe_frame *frame, bool *tied);
+void vkmoe_whole_read_frame(
+    const struct vkmoe_whole_source *source, struct vkmoe_frame *frame, bool *tied);
 
 #endif

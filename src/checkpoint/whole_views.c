@@ -16,7 +16,8 @@ enum { MAX_POSITION_BIASES = 1 << 24 };
 static struct vkmoe_lookup start(const struct vkmoe_whole_tensors *from)
 {
     return (struct vkmoe_lookup){
-        .tensors = from->tensors, .log = from->log, .directory = from->directory};
+        .tensors = from->tensors, .log = from->log, .directory = from->directory
+    };
 }
 
 // Finds the tensors of a block, of which `name` is one.
@@ -40,11 +41,11 @@ struct builder {
 };
 
 // The query or output matrix of each expert.
-static void view_experts(struct builder *b, const char *name, uint32_t rows, uint32_t columns,
-    struct vkmoe_view *views)
+static void view_experts(
+    struct builder *b, const char *name, uint32_t rows, uint32_t columns, struct vkmoe_view *views)
 {
     uint32_t experts = b->out->params.experts;
-    const uint64_t stacked[4] = {experts, rows, columns}, single[4] = {rows, columns};
+    const uint64_t stacked[4] = { experts, rows, columns }, single[4] = { rows, columns };
     struct vkmoe_view all =
         vkmoe_lookup_view(&b->lookup, name, 0, b->names->router ? stacked : single);
     for (uint32_t e = 0; e < experts; e++)
@@ -90,10 +91,9 @@ static void view_vectors(struct builder *b, bool norm_wide)
         if (names->projection_bias)
             p->output_bias = vkmoe_lookup_vector(lookup, names->projection_bias, p->hidden);
     }
-    p->query_norm = vkmoe_lookup_vector(lookup, names->query_norm,
-        norm_wide ? width : p->head_size);
-    p->key_norm = vkmoe_lookup_vector(lookup, names->key_norm,
-        norm_wide ? kv_width : p->head_size);
+    p->query_norm =
+        vkmoe_lookup_vector(lookup, names->query_norm, norm_wide ? width : p->head_size);
+    p->key_norm = vkmoe_lookup_vector(lookup, names->key_norm, norm_wide ? kv_width : p->head_size);
     p->sinks = vkmoe_lookup_vector(lookup, names->sinks, p->heads);
 }
 
@@ -117,26 +117,27 @@ static void view_position_bias(struct builder *b)
         return;
     vkmoe_buckets_expand(&b->buckets, values, p->heads, b->out->position_bias);
     free(values);
-    p->position_bias = (struct vkmoe_view){.data = b->out->position_bias, .dtype = VKMOE_DTYPE_F32,
-        .row_stride = 2 * (int64_t)p->position_reach + 1, .column_stride = 1};
+    p->position_bias = (struct vkmoe_view){ .data = b->out->position_bias,
+        .dtype = VKMOE_DTYPE_F32,
+        .row_stride = 2 * (int64_t)p->position_reach + 1,
+        .column_stride = 1 };
 }
 
 static bool is_used(const struct builder *b, const char *name)
 {
     const struct vkmoe_attention_names *n = b->names;
     bool bias = b->bias;
-    const char *const used[] = {n->router, n->query, n->output, n->key, n->value, n->key_value,
+    const char *const used[] = { n->router, n->query, n->output, n->key, n->value, n->key_value,
         n->output_bias, n->query_norm, n->key_norm, n->sinks, n->ignored,
         b->block.index == 0 ? n->position_bias : NULL, bias ? n->query_bias : NULL,
-        bias ? n->key_bias : NULL, bias ? n->value_bias : NULL,
-        bias ? n->projection_bias : NULL};
+        bias ? n->key_bias : NULL, bias ? n->value_bias : NULL, bias ? n->projection_bias : NULL };
     for (size_t i = 0; i < ARRAY_SIZE(used); i++) {
         if (used[i] && strcmp(used[i], name) == 0)
             return true;
     }
     // What old checkpoints carry, and follows from the config.
-    static const char *const leftovers[] = {"rotary_emb.inv_freq", "rotary_emb.cos_cached",
-        "rotary_emb.sin_cached"};
+    static const char *const leftovers[] = { "rotary_emb.inv_freq", "rotary_emb.cos_cached",
+        "rotary_emb.sin_cached" };
     for (size_t i = 0; i < ARRAY_SIZE(leftovers); i++) {
         const char *tail = strstr(name, leftovers[i]);
         if (tail && strcmp(tail, leftovers[i]) == 0)
@@ -161,8 +162,8 @@ static void refuse_others(struct builder *b)
             return;
         if (tensor->absence != VKMOE_NOT_IN_FILE && !is_used(b, tensor->name + skip)) {
             VKMOE_LOOKUP_FAIL(&b->lookup, UNSUPPORTED,
-                "%s: tensor %s is there, but the config does not say what it is for",
-                tensor->path, tensor->name);
+                "%s: tensor %s is there, but the config does not say what it is for", tensor->path,
+                tensor->name);
             return;
         }
     }
@@ -194,8 +195,8 @@ static enum vkmoe_status read_params(const struct vkmoe_whole_tensors *from, str
     struct vkmoe_attention_views *views =
         calloc(1, sizeof(*views) + views_size + patterns_size + biases * sizeof(float));
     if (!views)
-        return vkmoe_fail(from->log, VKMOE_ERROR_OUT_OF_MEMORY, "%s: no memory for views",
-            from->directory);
+        return vkmoe_fail(
+            from->log, VKMOE_ERROR_OUT_OF_MEMORY, "%s: no memory for views", from->directory);
     views->params = params;
     char *rest = (char *)views->views + views_size;
     views->patterns = (struct vkmoe_pattern *)(void *)rest;
@@ -237,13 +238,13 @@ enum vkmoe_status vkmoe_attention_views_create(const struct vkmoe_whole_tensors 
 // -------------------------------------------------------------------- frame and norms
 
 // The tensor of one of several full names, of one dimension if `columns` is 0.
-static struct vkmoe_view view_end(struct vkmoe_lookup *lookup, const char *names, uint32_t rows,
-    uint32_t columns)
+static struct vkmoe_view view_end(
+    struct vkmoe_lookup *lookup, const char *names, uint32_t rows, uint32_t columns)
 {
     if (!names)
-        return (struct vkmoe_view){0};
+        return (struct vkmoe_view){ 0 };
     vkmoe_lookup_choose(lookup, names, 0, "");
-    return vkmoe_lookup_view(lookup, "", 0, (const uint64_t[4]){rows, columns});
+    return vkmoe_lookup_view(lookup, "", 0, (const uint64_t[4]){ rows, columns });
 }
 
 // Whether two tensors are the same, byte by byte.
@@ -254,15 +255,15 @@ static bool is_same(struct vkmoe_lookup *lookup, const struct vkmoe_view *a,
     bool same = true;
     char *bytes = malloc(2 * PIECE);
     if (!bytes)
-        VKMOE_LOOKUP_FAIL(lookup, OUT_OF_MEMORY, "%s: no memory to compare tensors",
-            lookup->directory);
+        VKMOE_LOOKUP_FAIL(
+            lookup, OUT_OF_MEMORY, "%s: no memory to compare tensors", lookup->directory);
     for (uint64_t at = 0; bytes && same && at < size && lookup->status == VKMOE_OK; at += PIECE) {
         const uint64_t piece = MIN(PIECE, size - at);
-        lookup->status = vkmoe_file_read(a->file, lookup->log, (const char *)a->data + at, bytes,
-            piece);
+        lookup->status =
+            vkmoe_file_read(a->file, lookup->log, (const char *)a->data + at, bytes, piece);
         if (lookup->status == VKMOE_OK)
-            lookup->status = vkmoe_file_read(b->file, lookup->log, (const char *)b->data + at,
-                bytes + PIECE, piece);
+            lookup->status = vkmoe_file_read(
+                b->file, lookup->log, (const char *)b->data + at, bytes + PIECE, piece);
         same = lookup->status != VKMOE_OK || memcmp(bytes, bytes + PIECE, (size_t)piece) == 0;
     }
     free(bytes);
@@ -285,12 +286,12 @@ static void check_copy(struct vkmoe_lookup *lookup, const char *names, const cha
         return;
     if (view.dtype != frame->embedding.dtype
         || !is_same(lookup, &view, &frame->embedding, tensor->size))
-        VKMOE_LOOKUP_FAIL(lookup, INVALID,
-            "%s: tensor %s is not the embedding, though %s", tensor->path, tensor->name, reason);
+        VKMOE_LOOKUP_FAIL(lookup, INVALID, "%s: tensor %s is not the embedding, though %s",
+            tensor->path, tensor->name, reason);
 }
 
-enum vkmoe_status vkmoe_frame_view(const struct vkmoe_whole_tensors *from,
-    struct vkmoe_frame *frame)
+enum vkmoe_status vkmoe_frame_view(
+    const struct vkmoe_whole_tensors *from, struct vkmoe_frame *frame)
 {
     bool tied;
     vkmoe_whole_read_frame(&from->source, frame, &tied);
@@ -312,14 +313,13 @@ enum vkmoe_status vkmoe_frame_view(const struct vkmoe_whole_tensors *from,
     return lookup.status;
 }
 
-enum vkmoe_status vkmoe_norms_view(const struct vkmoe_whole_tensors *from,
-    struct vkmoe_block block, struct vkmoe_view *attention_norm, struct vkmoe_view *experts_norm)
+enum vkmoe_status vkmoe_norms_view(const struct vkmoe_whole_tensors *from, struct vkmoe_block block,
+    struct vkmoe_view *attention_norm, struct vkmoe_view *experts_norm)
 {
     const struct vkmoe_attention_names *names =
         &from->source.whole->names[vkmoe_whole_place(block)];
     struct vkmoe_config *config = from->source.config;
-    uint32_t hidden =
-        vkmoe_setting_read(&from->source.family->hidden, config, 1, VKMOE_MAX_WIDTH);
+    uint32_t hidden = vkmoe_setting_read(&from->source.family->hidden, config, 1, VKMOE_MAX_WIDTH);
     struct vkmoe_lookup lookup = start(from);
     lookup.status = config->status;
     choose_block(&lookup, &from->source, block, names->attention_norm);

@@ -24,9 +24,9 @@ struct vkmoe_attention_views {
 // row_stride is its number of elements. Release views with free().
 enum vkmoe_status vkmoe_attention_views_create(const struct vkmoe_whole_tensors *from,
     struct vkmoe_block block, struct vkmoe_attention_views **out);
-enum vkmoe_status vkmoe_frame_view(const struct vkmoe_whole_tensors *from,
-    struct vkmoe_frame *frame);
-enum vkmoe_status vkmoe_norms_view(const struct vkmoe_whole_tensors *from,
-    struct vkmoe_block block, struct vkmoe_view *attention_norm, struct vkmoe_view *experts_norm);
+enum vkmoe_status vkmoe_frame_view(
+    const struct vkmoe_whole_tensors *from, struct vkmoe_frame *frame);
+enum vkmoe_status vkmoe_norms_view(const struct vkmoe_whole_tensors *from, struct vkmoe_block block,
+    struct vkmoe_view *attention_norm, struct vkmoe_view *experts_norm);
 
 #endif

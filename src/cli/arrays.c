@@ -17,8 +17,8 @@ static const char *describe_shape(const struct vkmoe_npy *array, char *text, siz
     if (array->rank == 0)
         snprintf(text, size, "a single number");
     for (uint32_t i = 0; i < array->rank && used < size; i++)
-        used += (size_t)snprintf(text + used, size - used, "[%llu]",
-            (unsigned long long)array->shape[i]);
+        used += (size_t)snprintf(
+            text + used, size - used, "[%llu]", (unsigned long long)array->shape[i]);
     return text;
 }
 
@@ -32,7 +32,7 @@ static int read_array(const char *path, struct vkmoe_npy *array)
 {
     static bool taken;
     const bool is_input = strcmp(path, "-") == 0;
-    *array = (struct vkmoe_npy){0};
+    *array = (struct vkmoe_npy){ 0 };
     if (is_input && taken)
         return cli_fail("standard input: is wanted for two inputs");
     taken = taken || is_input;
@@ -45,7 +45,9 @@ static float get_float(const struct vkmoe_npy *array, size_t i)
         return ((const float *)array->data)[i];
     if (array->dtype == VKMOE_NPY_F64)
         return (float)((const double *)array->data)[i];
-    const struct vkmoe_view view = {.data = array->data, .dtype = VKMOE_DTYPE_F16, .column_stride = 1};
+    const struct vkmoe_view view = {
+        .data = array->data, .dtype = VKMOE_DTYPE_F16, .column_stride = 1
+    };
     return vkmoe_view_get(&view, 0, (int64_t)i);
 }
 
@@ -95,7 +97,8 @@ done:
 
 static int check_integers(const char *path, const struct vkmoe_npy *array)
 {
-    return vkmoe_npy_is_integer(array) ? 0
+    return vkmoe_npy_is_integer(array)
+        ? 0
         : cli_fail("%s: holds no integers, but %s", path, array->descr);
 }
 
@@ -149,8 +152,8 @@ static int check_text(const char *path, const struct vkmoe_npy *array, uint32_t 
     return 0;
 }
 
-int cli_read_text(const char *path, uint32_t vocabulary, uint32_t context, uint32_t **tokens,
-    uint32_t *count)
+int cli_read_text(
+    const char *path, uint32_t vocabulary, uint32_t context, uint32_t **tokens, uint32_t *count)
 {
     struct vkmoe_npy array;
     char text[32];
@@ -176,7 +179,7 @@ int cli_read_text(const char *path, uint32_t vocabulary, uint32_t context, uint3
 
 struct cli_bad cli_find_bad(const float *data, uint64_t rows, uint64_t columns)
 {
-    struct cli_bad bad = {0};
+    struct cli_bad bad = { 0 };
     for (uint64_t row = 0; row < rows; row++, data += columns) {
         uint64_t column = 0;
         while (column < columns && isfinite(data[column]))
@@ -184,7 +187,7 @@ struct cli_bad cli_find_bad(const float *data, uint64_t rows, uint64_t columns)
         if (column == columns)
             continue;
         if (bad.rows++ == 0)
-            bad = (struct cli_bad){1, row, column, data[column]};
+            bad = (struct cli_bad){ 1, row, column, data[column] };
     }
     return bad;
 }
@@ -210,6 +213,6 @@ int cli_fail_bad(const char *name, const struct cli_bad *bad, uint64_t tokens)
         return 0;
     return cli_fail("%s: token %llu has %s at [%llu][%llu]; %llu of %llu token%s not finite", name,
         (unsigned long long)bad->row, cli_name_bad(bad->value), (unsigned long long)bad->row,
-        (unsigned long long)bad->column, (unsigned long long)bad->rows,
-        (unsigned long long)tokens, tokens == 1 ? " is" : "s are");
+        (unsigned long long)bad->column, (unsigned long long)bad->rows, (unsigned long long)tokens,
+        tokens == 1 ? " is" : "s are");
 }

@@ -26,7 +26,7 @@ struct objects {
 
 static void destroy(struct objects *o)
 {
-    vkmoe_buffer *buffers[] = {o->x, o->y, o->positions, o->lengths, o->ids, o->weights};
+    vkmoe_buffer *buffers[] = { o->x, o->y, o->positions, o->lengths, o->ids, o->weights };
     vkmoe_stream_destroy(&o->stream);
     for (size_t i = 0; i < sizeof buffers / sizeof buffers[0]; i++)
         vkmoe_buffer_destroy(&buffers[i]);
@@ -34,15 +34,15 @@ static void destroy(struct objects *o)
     vkmoe_attention_destroy(&o->attention);
 }
 
-static enum vkmoe_status upload(vkmoe_device *device, const void *data, uint64_t size,
-    vkmoe_buffer **out)
+static enum vkmoe_status upload(
+    vkmoe_device *device, const void *data, uint64_t size, vkmoe_buffer **out)
 {
     enum vkmoe_status status = vkmoe_buffer_create(device, size, out);
     return status == VKMOE_OK ? vkmoe_buffer_upload(*out, 0, data, size) : status;
 }
 
-static enum vkmoe_status create_buffers(vkmoe_device *device, const struct job *job,
-    struct objects *o)
+static enum vkmoe_status create_buffers(
+    vkmoe_device *device, const struct job *job, struct objects *o)
 {
     const uint64_t size = (uint64_t)job->tokens * job->params.hidden * sizeof(float);
     const uint64_t choice_size =
@@ -65,17 +65,19 @@ static enum vkmoe_status create_buffers(vkmoe_device *device, const struct job *
     return status;
 }
 
-static enum vkmoe_status create_objects(vkmoe_device *device, const struct job *job,
-    struct objects *o)
+static enum vkmoe_status create_objects(
+    vkmoe_device *device, const struct job *job, struct objects *o)
 {
     enum vkmoe_status status = vkmoe_attention_create(device, &job->params, &o->attention);
     if (status == VKMOE_OK)
-        status = vkmoe_cache_create(device, &(struct vkmoe_cache_params){
-            .kv_heads = job->params.kv_heads,
-            .head_size = job->params.head_size,
-            .sequences = 1,
-            .capacity = job->tokens,
-        }, &o->cache);
+        status = vkmoe_cache_create(device,
+            &(struct vkmoe_cache_params){
+                .kv_heads = job->params.kv_heads,
+                .head_size = job->params.head_size,
+                .sequences = 1,
+                .capacity = job->tokens,
+            },
+            &o->cache);
     if (status == VKMOE_OK)
         status = vkmoe_stream_create(device, &o->stream);
     return status == VKMOE_OK ? create_buffers(device, job, o) : status;
@@ -106,20 +108,19 @@ static enum vkmoe_status run_once(const struct job *job, const struct objects *o
 static enum vkmoe_status download(const struct job *job, const struct objects *o)
 {
     const uint64_t choices = (uint64_t)job->tokens * job->params.experts_per_token;
-    enum vkmoe_status status = vkmoe_buffer_download(o->y, 0, job->y,
-        (uint64_t)job->tokens * job->params.hidden * sizeof(float));
+    enum vkmoe_status status = vkmoe_buffer_download(
+        o->y, 0, job->y, (uint64_t)job->tokens * job->params.hidden * sizeof(float));
     if (status == VKMOE_OK && job->choices)
         status = vkmoe_buffer_download(o->ids, 0, job->choices, choices * sizeof(int32_t));
     if (status == VKMOE_OK && job->choices)
-        status = vkmoe_buffer_download(o->weights, 0, job->choice_weights,
-            choices * sizeof(float));
+        status = vkmoe_buffer_download(o->weights, 0, job->choice_weights, choices * sizeof(float));
     return status;
 }
 
 static int run_device(struct job *job)
 {
     vkmoe_device *device = NULL;
-    struct objects objects = {0};
+    struct objects objects = { 0 };
     const size_t choices = (size_t)job->tokens * job->params.experts_per_token;
     int status = cli_open_device(job->device, job->validate, &device);
     if (status != 0)
@@ -146,9 +147,9 @@ static int run_device(struct job *job)
 static int open_outputs(const struct job *job)
 {
     if ((job->ids || job->weights) && job->params.experts <= 1)
-        return cli_fail("%s: layer %s has dense attention, which chooses no experts", job->checkpoint,
-            cli_block_label(job->block).text);
-    const char *const inputs[] = {job->input, job->checkpoint};
+        return cli_fail("%s: layer %s has dense attention, which chooses no experts",
+            job->checkpoint, cli_block_label(job->block).text);
+    const char *const inputs[] = { job->input, job->checkpoint };
     int status = cli_output_open(job->output, inputs, 2);
     if (status == 0)
         status = cli_output_open(job->ids, inputs, 2);
@@ -168,7 +169,7 @@ static int write_outputs(const struct job *job)
     if (status == 0)
         status = cli_output_commit();
     if (status == 0) {
-        const char *const written[] = {job->output, job->ids, job->weights};
+        const char *const written[] = { job->output, job->ids, job->weights };
         fprintf(cli_words(), "attention of layer %s: %u token%s on %s\n",
             cli_block_label(job->block).text, tokens, tokens == 1 ? "" : "s",
             cli_device_label(&job->info).text);
@@ -182,41 +183,58 @@ static int write_outputs(const struct job *job)
 static int parse(struct job *job, int argc, char **argv)
 {
     const struct cli_option options[] = {
-        {.name = "layer", .value = "N", .required = true, .block = &job->block,
-            .help = "block, counted from 0; a decoder's block: decoder.N"},
-        {.name = "input", .value = "X.npy", .required = true, .text = &job->input,
-            .help = "f32, f64 or f16 [tokens][hidden]; -: from standard input"},
-        {.name = "output", .value = "Y.npy", .required = true, .text = &job->output,
-            .help = "where to write f32 [tokens][hidden]; -: to standard output"},
-        {.name = "ids", .value = "I.npy", .text = &job->ids,
-            .help = "where to write the chosen experts, i32 [tokens][k], best first"},
-        {.name = "weights", .value = "W.npy", .text = &job->weights,
-            .help = "where to write their weights, f32 [tokens][k]"},
+        { .name = "layer",
+            .value = "N",
+            .required = true,
+            .block = &job->block,
+            .help = "block, counted from 0; a decoder's block: decoder.N" },
+        { .name = "input",
+            .value = "X.npy",
+            .required = true,
+            .text = &job->input,
+            .help = "f32, f64 or f16 [tokens][hidden]; -: from standard input" },
+        { .name = "output",
+            .value = "Y.npy",
+            .required = true,
+            .text = &job->output,
+            .help = "where to write f32 [tokens][hidden]; -: to standard output" },
+        { .name = "ids",
+            .value = "I.npy",
+            .text = &job->ids,
+            .help = "where to write the chosen experts, i32 [tokens][k], best first" },
+        { .name = "weights",
+            .value = "W.npy",
+            .text = &job->weights,
+            .help = "where to write their weights, f32 [tokens][k]" },
         CLI_DEVICE(&job->device),
         CLI_VALIDATE(&job->validate),
     };
-    return cli_parse(&(struct cli_usage){
-        .command = "attention",
-        .operand = "MODEL",
-        .operand_target = &job->checkpoint,
-        .about = "Runs one block's attention alone, routed or dense, without norm and residual.\n"
-            "The tokens are one sequence. Fails, after it has written them, if the outputs\n"
-            "are not all finite.\n",
-        .options = options,
-        .option_count = sizeof options / sizeof options[0],
-    }, argc, argv);
+    return cli_parse(
+        &(struct cli_usage){
+            .command = "attention",
+            .operand = "MODEL",
+            .operand_target = &job->checkpoint,
+            .about =
+                "Runs one block's attention alone, routed or dense, without norm and residual.\n"
+                "The tokens are one sequence. Fails, after it has written them, if the outputs\n"
+                "are not all finite.\n",
+            .options = options,
+            .option_count = sizeof options / sizeof options[0],
+        },
+        argc, argv);
 }
 
 int cli_command_attention(int argc, char **argv)
 {
-    struct job job = {0};
+    struct job job = { 0 };
     vkmoe_checkpoint *checkpoint = NULL;
     int status = parse(&job, argc, argv);
     if (status >= 0)
         return status;
     status = cli_open_model(job.checkpoint, &checkpoint);
     if (status == 0)
-        status = cli_result(vkmoe_checkpoint_get_attention(checkpoint, job.block, &job.params), job.checkpoint);
+        status = cli_result(
+            vkmoe_checkpoint_get_attention(checkpoint, job.block, &job.params), job.checkpoint);
     if (status == 0)
         status = cli_read_floats(job.input, job.params.hidden, &job.tokens, &job.x);
     if (status == 0)

@@ -23,9 +23,9 @@ struct result {
     struct vkmoe_block block;
     bool recorded, has_ids, finite, ok;
     uint32_t tokens, experts;
-    double max_error; // largest difference
-    double rms;       // of the recorded output
-    double error;     // max_error / rms
+    double max_error;   // largest difference
+    double rms;         // of the recorded output
+    double error;       // max_error / rms
     uint32_t ids_equal; // tokens whose experts are the recorded ones, in the same order
     uint32_t *rows;     // [experts]
     uint32_t timed;
@@ -46,13 +46,13 @@ static char *recorded_path(const struct check *check, struct vkmoe_block block, 
 {
     const size_t size = strlen(check->path) + 80;
     char *path = cli_alloc(size);
-    snprintf(path, size, "%s/recorded/layer%s_moe_%s.npy", check->path,
-        cli_block_label(block).text, what);
+    snprintf(path, size, "%s/recorded/layer%s_moe_%s.npy", check->path, cli_block_label(block).text,
+        what);
     return path;
 }
 
-static void compare_outputs(struct result *result, const float *y, const float *expected,
-    size_t count)
+static void compare_outputs(
+    struct result *result, const float *y, const float *expected, size_t count)
 {
     double sum = 0;
     for (size_t i = 0; i < count; i++) {
@@ -66,8 +66,8 @@ static void compare_outputs(struct result *result, const float *y, const float *
     result->error = result->max_error == 0 ? 0 : result->max_error / result->rms;
 }
 
-static void compare_ids(struct result *result, const int32_t *ids, const int32_t *expected,
-    uint32_t k)
+static void compare_ids(
+    struct result *result, const int32_t *ids, const int32_t *expected, uint32_t k)
 {
     result->has_ids = true;
     for (uint32_t t = 0; t < result->tokens; t++)
@@ -108,7 +108,7 @@ static int read_recording(struct recording *r, uint32_t hidden, uint32_t k, uint
 // A recording that is a named pipe would be waited for.
 static int check_files(const struct recording *r)
 {
-    const char *const paths[] = {r->input_path, r->output_path, r->ids_path};
+    const char *const paths[] = { r->input_path, r->output_path, r->ids_path };
     struct stat info;
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
         if (stat(paths[i], &info) == 0 && !S_ISREG(info.st_mode))
@@ -140,8 +140,8 @@ static int run_recording(const struct check *check, const struct recording *reco
         count_rows(result, &run, k);
         result->timed = run.timed;
         result->median_ns = run.median_ns;
-        result->ok = result->error <= tolerance
-            && (!result->has_ids || result->ids_equal == result->tokens);
+        result->ok =
+            result->error <= tolerance && (!result->has_ids || result->ids_equal == result->tokens);
     }
     free(run.y);
     free(run.ids);
@@ -164,11 +164,11 @@ static int check_block(struct check *check, struct result *result)
         check->recorded++;
         status = check_files(&recording);
         if (status == 0)
-            status = cli_result(vkmoe_checkpoint_get_moe(check->checkpoint, result->block, &params),
-                check->path);
+            status = cli_result(
+                vkmoe_checkpoint_get_moe(check->checkpoint, result->block, &params), check->path);
         if (status == 0)
-            status = read_recording(&recording, params.hidden, params.experts_per_token,
-                &result->tokens);
+            status = read_recording(
+                &recording, params.hidden, params.experts_per_token, &result->tokens);
         if (status == 0) {
             result->experts = params.experts;
             status = run_recording(check, &recording, &params, result);
@@ -190,7 +190,7 @@ static void find_blocks(struct check *check)
     check->results = cli_alloc(info.moe_blocks * sizeof *check->results);
     for (int decoder = 0; decoder < 2; decoder++) {
         for (uint32_t i = 0; i < (decoder ? info.decoder_blocks : info.blocks); i++) {
-            struct vkmoe_block block = {.index = i, .decoder = decoder};
+            struct vkmoe_block block = { .index = i, .decoder = decoder };
             if (vkmoe_checkpoint_is_moe(check->checkpoint, block))
                 check->results[check->count++].block = block;
         }
@@ -201,8 +201,10 @@ static void find_blocks(struct check *check)
 
 static void add_result(struct cli_table *table, const struct result *result)
 {
-    const char *verdict = result->ok ? "ok" : !result->finite ? "not finite"
-        : result->error <= tolerance ? "other experts" : "out of tolerance";
+    const char *verdict = result->ok ? "ok"
+        : !result->finite            ? "not finite"
+        : result->error <= tolerance ? "other experts"
+                                     : "out of tolerance";
     cli_table_add(table, CLI_PLAIN, "%s", cli_block_label(result->block).text);
     cli_table_add(table, CLI_PLAIN, "%u", result->tokens);
     cli_table_add(table, CLI_PLAIN, "%.2e", result->max_error);
@@ -213,8 +215,8 @@ static void add_result(struct cli_table *table, const struct result *result)
     else
         cli_table_add(table, CLI_PLAIN, "not recorded");
     if (result->timed)
-        cli_table_add(table, CLI_PLAIN, "%s",
-            cli_duration((double)result->median_ns / result->tokens).text);
+        cli_table_add(
+            table, CLI_PLAIN, "%s", cli_duration((double)result->median_ns / result->tokens).text);
     else
         cli_table_add(table, CLI_PLAIN, "-");
     cli_table_add(table, result->ok ? CLI_GOOD : CLI_BAD, "%s", verdict);
@@ -235,8 +237,8 @@ static void add_rows(struct cli_table *table, const struct result *result)
     if (result->experts <= FEW_EXPERTS) {
         const int width = snprintf(NULL, 0, "%u", most);
         for (uint32_t e = 0; e < result->experts; e++)
-            used += (size_t)snprintf(text + used, sizeof text - used, "%s%*u", e ? "  " : "",
-                width, result->rows[e]);
+            used += (size_t)snprintf(
+                text + used, sizeof text - used, "%s%*u", e ? "  " : "", width, result->rows[e]);
         cli_table_add(table, CLI_PLAIN, "%s", text);
         return;
     }
@@ -255,10 +257,16 @@ static void add_rows(struct cli_table *table, const struct result *result)
 static void print_table(const struct check *check)
 {
     static const char *const heads[] = {
-        "layer", "tokens", "max error", "output rms", "error / rms", "experts equal",
-        "time a token", "result",
+        "layer",
+        "tokens",
+        "max error",
+        "output rms",
+        "error / rms",
+        "experts equal",
+        "time a token",
+        "result",
     };
-    struct cli_table table = {.columns = "rrrrrrrl"}, rows = {.columns = "rl"};
+    struct cli_table table = { .columns = "rrrrrrrl" }, rows = { .columns = "rl" };
     printf("device: %s\n\n", cli_device_label(&check->info).text);
     for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++)
         cli_table_add(&table, CLI_BOLD, "%s", heads[i]);
@@ -277,8 +285,8 @@ static void print_table(const struct check *check)
     cli_table_print(&rows, 0);
     printf("\n");
     if (check->recorded < check->count)
-        printf("%u of %u layers with experts have no recording\n",
-            check->count - check->recorded, check->count);
+        printf("%u of %u layers with experts have no recording\n", check->count - check->recorded,
+            check->count);
     if (failed)
         printf("%s%u of %u wrong%s: error / rms may be %g, and experts must be equal\n",
             cli_style_on(CLI_BAD), failed, check->recorded, cli_style_off(CLI_BAD), tolerance);
@@ -310,8 +318,7 @@ static cJSON *result_json(const struct result *result)
     if (result->timed) {
         cJSON_AddNumberToObject(json, "runs", result->timed);
         cJSON_AddNumberToObject(json, "median_ns", (double)result->median_ns);
-        cJSON_AddNumberToObject(json, "ns_per_token",
-            (double)result->median_ns / result->tokens);
+        cJSON_AddNumberToObject(json, "ns_per_token", (double)result->median_ns / result->tokens);
     }
     return json;
 }
@@ -348,8 +355,8 @@ static int run_check(struct check *check)
     if (status != 0)
         return status;
     if (check->recorded == 0)
-        return cli_fail("%s/recorded: has no layerN_moe_input.npy of any layer with experts",
-            check->path);
+        return cli_fail(
+            "%s/recorded: has no layerN_moe_input.npy of any layer with experts", check->path);
     if (check->json)
         status = print_json(check, ok);
     else
@@ -359,23 +366,26 @@ static int run_check(struct check *check)
 
 int cli_command_check(int argc, char **argv)
 {
-    struct check check = {0};
+    struct check check = { 0 };
     const struct cli_option options[] = {
         CLI_DEVICE(&check.select),
         CLI_VALIDATE(&check.validate),
         CLI_JSON(&check.json),
     };
-    int status = cli_parse(&(struct cli_usage){
-        .command = "check",
-        .operand = "MODEL",
-        .operand_target = &check.path,
-        .about = "Runs each Mixture-of-Experts block N of a model on recorded/layerN_moe_input.npy\n"
-            "in its directory, and compares with layerN_moe_output.npy and, if it is there,\n"
-            "layerN_moe_expert_ids.npy. Fails if an output is off by more than 2e-5 of the\n"
-            "outputs' rms, or an expert is another one.\n",
-        .options = options,
-        .option_count = sizeof options / sizeof options[0],
-    }, argc, argv);
+    int status = cli_parse(
+        &(struct cli_usage){
+            .command = "check",
+            .operand = "MODEL",
+            .operand_target = &check.path,
+            .about =
+                "Runs each Mixture-of-Experts block N of a model on recorded/layerN_moe_input.npy\n"
+                "in its directory, and compares with layerN_moe_output.npy and, if it is there,\n"
+                "layerN_moe_expert_ids.npy. Fails if an output is off by more than 2e-5 of the\n"
+                "outputs' rms, or an expert is another one.\n",
+            .options = options,
+            .option_count = sizeof options / sizeof options[0],
+        },
+        argc, argv);
     if (status >= 0)
         return status;
     status = run_check(&check);

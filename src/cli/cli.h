@@ -15,14 +15,14 @@
 #include "vkmoe/vkmoe.h"
 
 // Each is `int cli_command_NAME(int argc, char **argv)`, argv[0] being its name.
-#define COMMANDS(X)                                                          \
-    X(devices, "list the Vulkan devices of this machine")                    \
-    X(info, "say what a model is made of")                                   \
-    X(layer, "run one Mixture-of-Experts block on an array")                 \
-    X(attention, "run one block's attention on an array")                    \
-    X(logits, "run a whole model on a text and write its logits")            \
-    X(generate, "continue a text")                                           \
-    X(route, "show which experts a text's tokens go to")                     \
+#define COMMANDS(X) \
+    X(devices, "list the Vulkan devices of this machine") \
+    X(info, "say what a model is made of") \
+    X(layer, "run one Mixture-of-Experts block on an array") \
+    X(attention, "run one block's attention on an array") \
+    X(logits, "run a whole model on a text and write its logits") \
+    X(generate, "continue a text") \
+    X(route, "show which experts a text's tokens go to") \
     X(check, "compare a model's blocks with the outputs recorded beside it")
 
 #define X(name, summary) int cli_command_##name(int argc, char **argv);
@@ -40,20 +40,29 @@ struct cli_option {
     bool may_be_empty;
     bool *flag; // takes no value
     const char **text;
-    uint32_t *count; // at least 1
+    uint32_t *count;           // at least 1
     struct vkmoe_block *block; // "3" or "decoder.3"
 };
 
 // Options that several commands have.
-#define CLI_DEVICE(target)                                                                \
-    {.name = "device", .value = "D", .text = (target),                                    \
-        .help = "index (digits alone), or part of the name; else the best"}
+#define CLI_DEVICE(target) \
+    { \
+        .name = "device", .value = "D", .text = (target), \
+        .help = "index (digits alone), or part of the name; else the best" \
+    }
 #define CLI_VALIDATE(target) \
-    {.name = "validate", .help = "enable Vulkan's validation layer", .flag = (target)}
-#define CLI_NO_CAPACITY(target)                                                           \
-    {.name = "no-capacity", .flag = (target),                                             \
-        .help = "no expert turns tokens away (Switch Transformer)"}
-#define CLI_JSON(target) {.name = "json", .help = "print JSON", .flag = (target)}
+    { \
+        .name = "validate", .help = "enable Vulkan's validation layer", .flag = (target) \
+    }
+#define CLI_NO_CAPACITY(target) \
+    { \
+        .name = "no-capacity", .flag = (target), \
+        .help = "no expert turns tokens away (Switch Transformer)" \
+    }
+#define CLI_JSON(target) \
+    { \
+        .name = "json", .help = "print JSON", .flag = (target) \
+    }
 
 struct cli_usage {
     const char *command;
@@ -147,8 +156,8 @@ int cli_read_floats(const char *path, uint32_t columns, uint32_t *tokens, float 
 int cli_read_ids(const char *path, uint32_t tokens, uint32_t columns, int32_t **data);
 // A text's ids, each below `vocabulary`, from integers [tokens] or [1][tokens]: 1 to `context`
 // of them. free(*tokens).
-int cli_read_text(const char *path, uint32_t vocabulary, uint32_t context, uint32_t **tokens,
-    uint32_t *count);
+int cli_read_text(
+    const char *path, uint32_t vocabulary, uint32_t context, uint32_t **tokens, uint32_t *count);
 
 // What is not finite among results [rows][columns].
 struct cli_bad {
@@ -207,13 +216,13 @@ struct cli_run {
     uint32_t repeats;
     uint64_t budget_ns;
     // Results
-    uint32_t timed;     // runs that were
-    uint64_t median_ns; // of one run, from recording it to its end
+    uint32_t timed;                    // runs that were
+    uint64_t median_ns;                // of one run, from recording it to its end
     uint64_t layer_size, scratch_size; // device memory
 };
 // Uploads the layer, runs it, and releases it. `label` names it in what is printed.
-int cli_run_layer(vkmoe_device *device, const struct vkmoe_moe_params *params,
-    const char *label, struct cli_run *run);
+int cli_run_layer(vkmoe_device *device, const struct vkmoe_moe_params *params, const char *label,
+    struct cli_run *run);
 
 // ----------------------------------------------------------------- describe.c: names and words
 

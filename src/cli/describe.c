@@ -52,13 +52,13 @@ static void add(struct phrase *phrase, const char *format, ...)
 {
     va_list args;
     if (phrase->used > 0 && phrase->used < phrase->size)
-        phrase->used += (size_t)snprintf(phrase->text + phrase->used,
-            phrase->size - phrase->used, ", ");
+        phrase->used +=
+            (size_t)snprintf(phrase->text + phrase->used, phrase->size - phrase->used, ", ");
     if (phrase->used >= phrase->size)
         return;
     va_start(args, format);
-    phrase->used += (size_t)vsnprintf(phrase->text + phrase->used, phrase->size - phrase->used,
-        format, args);
+    phrase->used +=
+        (size_t)vsnprintf(phrase->text + phrase->used, phrase->size - phrase->used, format, args);
     va_end(args);
 }
 
@@ -66,7 +66,8 @@ static void add(struct phrase *phrase, const char *format, ...)
 static void add_scores(struct phrase *out, const struct vkmoe_router_params *r)
 {
     static const char *const scores[] = {
-        [VKMOE_SCORE_SOFTMAX] = "softmax", [VKMOE_SCORE_SIGMOID] = "sigmoid",
+        [VKMOE_SCORE_SOFTMAX] = "softmax",
+        [VKMOE_SCORE_SIGMOID] = "sigmoid",
         [VKMOE_SCORE_SQRT_SOFTPLUS] = "square root of softplus",
     };
     if (r->rms_norm)
@@ -122,7 +123,7 @@ static void add_weights(struct phrase *out, const struct vkmoe_moe_params *param
 
 void cli_describe_router(const struct vkmoe_moe_params *params, char *text, size_t size)
 {
-    struct phrase phrase = {.text = text, .size = size};
+    struct phrase phrase = { .text = text, .size = size };
     if (params->router.select == VKMOE_SELECT_SUPPLIED_WEIGHTED) {
         add(&phrase, "%u experts and their weights are supplied", params->experts_per_token);
         return;
@@ -135,14 +136,18 @@ void cli_describe_router(const struct vkmoe_moe_params *params, char *text, size
 void cli_describe_activation(const struct vkmoe_moe_params *params, char *text, size_t size)
 {
     static const char *const names[] = {
-        [VKMOE_ACTIVATION_SILU] = "SiLU", [VKMOE_ACTIVATION_GELU_TANH] = "GELU (tanh form)",
-        [VKMOE_ACTIVATION_GELU_ERF] = "GELU (erf form)", [VKMOE_ACTIVATION_RELU] = "ReLU",
-        [VKMOE_ACTIVATION_RELU2] = "squared ReLU", [VKMOE_ACTIVATION_IDENTITY] = "identity",
-        [VKMOE_ACTIVATION_SWIGLU_OAI] = "clamped SwiGLU (gpt-oss)", [VKMOE_ACTIVATION_SILU_CLAMP] = "clamped SiLU",
+        [VKMOE_ACTIVATION_SILU] = "SiLU",
+        [VKMOE_ACTIVATION_GELU_TANH] = "GELU (tanh form)",
+        [VKMOE_ACTIVATION_GELU_ERF] = "GELU (erf form)",
+        [VKMOE_ACTIVATION_RELU] = "ReLU",
+        [VKMOE_ACTIVATION_RELU2] = "squared ReLU",
+        [VKMOE_ACTIVATION_IDENTITY] = "identity",
+        [VKMOE_ACTIVATION_SWIGLU_OAI] = "clamped SwiGLU (gpt-oss)",
+        [VKMOE_ACTIVATION_SILU_CLAMP] = "clamped SiLU",
         [VKMOE_ACTIVATION_SWIGLU_STEP] = "clamped SwiGLU (Step-3.5)",
     };
     const bool named_so = params->activation == VKMOE_ACTIVATION_SWIGLU_OAI
         || params->activation == VKMOE_ACTIVATION_SWIGLU_STEP;
-    snprintf(text, size, "%s%s", params->gate && !named_so ? "gated " : "",
-        names[params->activation]);
+    snprintf(
+        text, size, "%s%s", params->gate && !named_so ? "gated " : "", names[params->activation]);
 }

@@ -11,13 +11,14 @@ static const struct {
     size_t offset; // of its bool
     bool used;     // by kernels of this version
 } features[] = {
-    {"int64", "64-bit integers", offsetof(struct vkmoe_device_info, int64), true},
-    {"f16_storage", "f16 storage", offsetof(struct vkmoe_device_info, f16_storage), false},
-    {"f16_arithmetic", "f16 arithmetic", offsetof(struct vkmoe_device_info, f16_arithmetic), false},
-    {"subgroup_arithmetic", "subgroup arithmetic",
-        offsetof(struct vkmoe_device_info, subgroup_arithmetic), true},
-    {"cooperative_matrix", "cooperative matrix",
-        offsetof(struct vkmoe_device_info, cooperative_matrix), false},
+    { "int64", "64-bit integers", offsetof(struct vkmoe_device_info, int64), true },
+    { "f16_storage", "f16 storage", offsetof(struct vkmoe_device_info, f16_storage), false },
+    { "f16_arithmetic", "f16 arithmetic", offsetof(struct vkmoe_device_info, f16_arithmetic),
+        false },
+    { "subgroup_arithmetic", "subgroup arithmetic",
+        offsetof(struct vkmoe_device_info, subgroup_arithmetic), true },
+    { "cooperative_matrix", "cooperative matrix",
+        offsetof(struct vkmoe_device_info, cooperative_matrix), false },
 };
 
 enum { FEATURE_COUNT = sizeof features / sizeof features[0] };
@@ -47,8 +48,8 @@ static void add_features(struct cli_table *table, const struct vkmoe_device_info
     size_t length = 0;
     for (int i = 0; i < FEATURE_COUNT; i++) {
         if (features[i].used == used && has_feature(info, i))
-            length += (size_t)snprintf(text + length, sizeof text - length, "%s%s",
-                length ? ", " : "", features[i].words);
+            length += (size_t)snprintf(
+                text + length, sizeof text - length, "%s%s", length ? ", " : "", features[i].words);
     }
     if (!used && !length)
         return;
@@ -60,7 +61,7 @@ static void print_device(uint32_t index, bool is_default, const struct vkmoe_dev
 {
     printf("%s%u  %s%s%s\n", cli_style_on(CLI_BOLD), index, info->name, cli_style_off(CLI_BOLD),
         is_default ? "  (taken unless --device says otherwise)" : "");
-    struct cli_table table = {.columns = "ll"};
+    struct cli_table table = { .columns = "ll" };
     cli_table_add(&table, CLI_PLAIN, "driver");
     cli_table_add(&table, CLI_PLAIN, "%s, Vulkan %u.%u.%u", info->driver,
         VK_API_VERSION_MAJOR(info->api_version), VK_API_VERSION_MINOR(info->api_version),
@@ -123,21 +124,24 @@ static int list_devices(const struct vkmoe_device_info *infos, uint32_t count, b
     }
     if (count == 0)
         return cli_fail("there is no Vulkan device; a driver is missing "
-            "(Debian's mesa-vulkan-drivers has one for every CPU)");
+                        "(Debian's mesa-vulkan-drivers has one for every CPU)");
     return 0;
 }
 
 int cli_command_devices(int argc, char **argv)
 {
     bool json = false;
-    const struct cli_option options[] = {CLI_JSON(&json)};
-    int status = cli_parse(&(struct cli_usage){
-        .command = "devices",
-        .about = "Lists the Vulkan devices of this machine, usable or not. Other commands take\n"
-            "the index, or a part of the name, as --device. Digits alone are an index.\n",
-        .options = options,
-        .option_count = sizeof options / sizeof options[0],
-    }, argc, argv);
+    const struct cli_option options[] = { CLI_JSON(&json) };
+    int status = cli_parse(
+        &(struct cli_usage){
+            .command = "devices",
+            .about =
+                "Lists the Vulkan devices of this machine, usable or not. Other commands take\n"
+                "the index, or a part of the name, as --device. Digits alone are an index.\n",
+            .options = options,
+            .option_count = sizeof options / sizeof options[0],
+        },
+        argc, argv);
     if (status >= 0)
         return status;
 

@@ -26,10 +26,10 @@ struct job {
     struct cli_session session;
     float *logits;
     uint32_t generated;
-    uint64_t prompt_ns;     // until the first logits
-    uint64_t ns;            // of the steps that are timed
+    uint64_t prompt_ns; // until the first logits
+    uint64_t ns;        // of the steps that are timed
     uint32_t timed;
-    const char *stopped;    // why, unless all are there
+    const char *stopped; // why, unless all are there
     char full[64];
 };
 
@@ -46,7 +46,7 @@ static void on_interrupt(int number)
 // The first ends the text, the second the program.
 static void catch_interrupt(void)
 {
-    struct sigaction old, action = {.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND};
+    struct sigaction old, action = { .sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND };
     sigemptyset(&action.sa_mask);
     if (sigaction(SIGINT, NULL, &old) == 0 && old.sa_handler != SIG_IGN)
         sigaction(SIGINT, &action, NULL);
@@ -58,8 +58,8 @@ static void catch_interrupt(void)
 struct screen {
     bool bytes, terminal, utf8;
     struct cli_tokenizer *tokenizer; // NULL: tokens are bytes, or shown as numbers
-    uint32_t *tokens, count; // all there are so far, for the tokenizer
-    bool middle; // of a line
+    uint32_t *tokens, count;         // all there are so far, for the tokenizer
+    bool middle;                     // of a line
     unsigned char rest[4];
     uint32_t rest_count;
 };
@@ -79,11 +79,11 @@ static void show_rest(struct screen *screen, bool last)
         if (length < 0 && !last)
             return;
         const bool control = code < 0x20 ? code != '\n' && code != '\t'
-            : code == 0x7f || (code >= 0x80 && code < 0xa0);
+                                         : code == 0x7f || (code >= 0x80 && code < 0xa0);
         if (length > 0 && control) {
             char caret[8];
-            show(screen, caret, (size_t)snprintf(caret, sizeof caret, "^%c",
-                (int)(code & 0x7f) ^ 0x40));
+            show(screen, caret,
+                (size_t)snprintf(caret, sizeof caret, "^%c", (int)(code & 0x7f) ^ 0x40));
         } else if (length > 0 && (length == 1 || screen->utf8)) {
             show(screen, (const char *)screen->rest, (size_t)length);
         } else {
@@ -108,8 +108,8 @@ static void show_text(struct screen *screen, const char *text, size_t size)
 static void show_pieces(struct screen *screen, bool last)
 {
     size_t size;
-    const char *text = cli_tokenizer_extend(screen->tokenizer, screen->tokens, screen->count,
-        last, &size);
+    const char *text =
+        cli_tokenizer_extend(screen->tokenizer, screen->tokens, screen->count, last, &size);
     show_text(screen, text, size);
 }
 
@@ -163,8 +163,10 @@ static int choose(struct job *job, uint32_t *token)
     const int64_t id = cli_sample(&job->sampler, job->logits, s->frame.vocabulary);
     if (id < 0) {
         const struct cli_bad bad = cli_find_bad(job->logits, s->frame.vocabulary, 1);
-        return cli_fail("%s: token %u cannot be chosen: the logits are not finite (%llu of %u; that "
-            "of %llu is %s)", job->checkpoint, s->count + job->generated, (unsigned long long)bad.rows,
+        return cli_fail(
+            "%s: token %u cannot be chosen: the logits are not finite (%llu of %u; that "
+            "of %llu is %s)",
+            job->checkpoint, s->count + job->generated, (unsigned long long)bad.rows,
             s->frame.vocabulary, (unsigned long long)bad.row, cli_name_bad(bad.value));
     }
     *token = (uint32_t)id;
@@ -246,18 +248,20 @@ static int run_job(struct job *job)
     const uint64_t wanted = (uint64_t)s->count + job->count;
     const uint32_t capacity = wanted < s->context ? (uint32_t)wanted : s->context;
     catch_interrupt();
-    status = cli_session_start(s, &(struct cli_session_params){
-        .device = job->device,
-        .validate = job->validate,
-        .capacity = capacity,
-        .chunk_logits = 1,
-        .no_capacity = job->no_capacity,
-        .interrupted = &interrupted,
-    });
+    status = cli_session_start(s,
+        &(struct cli_session_params){
+            .device = job->device,
+            .validate = job->validate,
+            .capacity = capacity,
+            .chunk_logits = 1,
+            .no_capacity = job->no_capacity,
+            .interrupted = &interrupted,
+        });
     if (status != 0)
         return status;
-    struct screen screen = {.bytes = s->bytes, .terminal = isatty(STDOUT_FILENO),
-        .utf8 = cli_utf8_shown()};
+    struct screen screen = {
+        .bytes = s->bytes, .terminal = isatty(STDOUT_FILENO), .utf8 = cli_utf8_shown()
+    };
     if (s->pieces) { // the last token may stand behind the end of the context
         screen.tokenizer = &s->tokenizer;
         screen.tokens = cli_alloc(((size_t)capacity + 1) * sizeof *screen.tokens);
@@ -314,14 +318,15 @@ static int check_options(struct job *job)
     const struct {
         const char *name;
         bool given;
-    } sampling[] = {{"top-k", job->sampler.top_k}, {"top-p", job->top_p}, {"seed", job->seed}};
+    } sampling[] = { { "top-k", job->sampler.top_k }, { "top-p", job->top_p },
+        { "seed", job->seed } };
     int status = cli_prompt_check("generate", &job->prompt, job->tokens);
     if (status < 0 && job->greedy && job->temperature)
         status = cli_misuse("generate", "--greedy and --temperature exclude each other");
     for (int i = 0; status < 0 && !job->temperature && i < 3; i++) {
         if (sampling[i].given)
-            status = cli_misuse("generate", "--%s does nothing without --temperature",
-                sampling[i].name);
+            status =
+                cli_misuse("generate", "--%s does nothing without --temperature", sampling[i].name);
     }
     if (status < 0 && job->temperature)
         status = parse_real("temperature", job->temperature, INFINITY, &job->sampler.temperature);
@@ -334,53 +339,71 @@ static int parse(struct job *job, int argc, char **argv)
 {
     const struct cli_option options[] = {
         CLI_PROMPT(&job->prompt, "the beginning"),
-        {.name = "tokens", .value = "IDS.npy", .text = &job->tokens,
-            .help = "the beginning as integers [tokens]; -: from standard input"},
-        {.name = "count", .value = "N", .count = &job->count,
-            .help = "generate at most N tokens; else 256"},
-        {.name = "greedy", .flag = &job->greedy,
-            .help = "take the likeliest token; so it is without --temperature"},
-        {.name = "temperature", .value = "T", .text = &job->temperature,
-            .help = "draw tokens; 1: as likely as the model says, less: tamer"},
-        {.name = "top-k", .value = "K", .count = &job->sampler.top_k,
-            .help = "draw among the K likeliest tokens"},
-        {.name = "top-p", .value = "P", .text = &job->top_p,
-            .help = "then among the likeliest that are P of the whole, 0 to 1"},
-        {.name = "seed", .value = "S", .text = &job->seed,
-            .help = "the same seed draws the same text; else one is made up"},
+        { .name = "tokens",
+            .value = "IDS.npy",
+            .text = &job->tokens,
+            .help = "the beginning as integers [tokens]; -: from standard input" },
+        { .name = "count",
+            .value = "N",
+            .count = &job->count,
+            .help = "generate at most N tokens; else 256" },
+        { .name = "greedy",
+            .flag = &job->greedy,
+            .help = "take the likeliest token; so it is without --temperature" },
+        { .name = "temperature",
+            .value = "T",
+            .text = &job->temperature,
+            .help = "draw tokens; 1: as likely as the model says, less: tamer" },
+        { .name = "top-k",
+            .value = "K",
+            .count = &job->sampler.top_k,
+            .help = "draw among the K likeliest tokens" },
+        { .name = "top-p",
+            .value = "P",
+            .text = &job->top_p,
+            .help = "then among the likeliest that are P of the whole, 0 to 1" },
+        { .name = "seed",
+            .value = "S",
+            .text = &job->seed,
+            .help = "the same seed draws the same text; else one is made up" },
         CLI_NO_CAPACITY(&job->no_capacity),
         CLI_DEVICE(&job->device),
         CLI_VALIDATE(&job->validate),
     };
-    return cli_parse(&(struct cli_usage){
-        .command = "generate",
-        .operand = "MODEL",
-        .operand_target = &job->checkpoint,
-        .about = "Continues a text, and prints it with its continuation as it comes: as text if\n"
-            "tokens are bytes, or if it is given as text; else the ids, one a line. Of an\n"
-            "encoder-decoder, it is what the encoder reads, and only the answer is printed. Ends with any\n"
-            "of the tokens that \"eos_token_id\" names in config.json or generation_config.json, which is\n"
-            "not printed, a full context, or Ctrl-C; how fast it was, and on which device, is printed to\n"
-            "standard error.\n"
-            "\n"
-            "Text becomes tokens by the model's tokenizer.model or spiece.model, if it has one\n"
-            "(sentencepiece). The tokenizer's first token, BOS, is put before a text that does not begin\n"
-            "with it, so that an empty one can be continued; behind it its last, EOS, if the tokenizer\n"
-            "is of the class of T5's, and then no BOS. \"add_bos_token\" and \"add_eos_token\" in\n"
-            "tokenizer_config.json have the last word.\n"
-            "\n"
-            "Control pieces, and tokens added by added_tokens.json, tokenizer_config.json or\n"
-            "special_tokens_map.json, become their ids where a text names them, the longest first, and\n"
-            "are printed as they are written; T5's <extra_id_0> and its kin likewise. With --no-special\n"
-            "they stay text: for texts of people who must not give orders to the model.\n",
-        .options = options,
-        .option_count = sizeof options / sizeof options[0],
-    }, argc, argv);
+    return cli_parse(
+        &(struct cli_usage){
+            .command = "generate",
+            .operand = "MODEL",
+            .operand_target = &job->checkpoint,
+            .about =
+                "Continues a text, and prints it with its continuation as it comes: as text if\n"
+                "tokens are bytes, or if it is given as text; else the ids, one a line. Of an\n"
+                "encoder-decoder, it is what the encoder reads, and only the answer is printed.\n"
+                "Ends with any of the tokens that \"eos_token_id\" names in config.json or\n"
+                "generation_config.json, which is not printed, a full context, or Ctrl-C; how\n"
+                "fast it was, and on which device, is printed to standard error.\n"
+                "\n"
+                "Text becomes tokens by the model's tokenizer.model or spiece.model, if it has\n"
+                "one (sentencepiece). The tokenizer's first token, BOS, is put before a text\n"
+                "that does not begin with it, so that an empty one can be continued; behind it\n"
+                "its last, EOS, if the tokenizer is of the class of T5's, and then no BOS.\n"
+                "\"add_bos_token\" and \"add_eos_token\" in tokenizer_config.json have the last\n"
+                "word.\n"
+                "\n"
+                "Control pieces, and tokens added by added_tokens.json, tokenizer_config.json\n"
+                "or special_tokens_map.json, become their ids where a text names them, the\n"
+                "longest first, and are printed as they are written; T5's <extra_id_0> and its\n"
+                "kin likewise. With --no-special they stay text: for texts of people who must\n"
+                "not give orders to the model.\n",
+            .options = options,
+            .option_count = sizeof options / sizeof options[0],
+        },
+        argc, argv);
 }
 
 int cli_command_generate(int argc, char **argv)
 {
-    struct job job = {.count = DEFAULT_COUNT, .sampler.top_p = 1};
+    struct job job = { .count = DEFAULT_COUNT, .sampler.top_p = 1 };
     int status = parse(&job, argc, argv);
     if (status < 0)
         status = check_options(&job);

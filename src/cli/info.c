@@ -84,8 +84,8 @@ static void add_up(struct facts *facts)
 static struct vkmoe_block block_at(const struct facts *facts, uint32_t index)
 {
     const uint32_t first = facts->info.blocks;
-    return index < first ? (struct vkmoe_block){.index = index}
-                         : (struct vkmoe_block){.index = index - first, .decoder = true};
+    return index < first ? (struct vkmoe_block){ .index = index }
+                         : (struct vkmoe_block){ .index = index - first, .decoder = true };
 }
 
 static void describe(struct facts *facts)
@@ -104,8 +104,7 @@ static enum vkmoe_status try_layers(struct facts *facts)
     const uint32_t all = facts->info.blocks + facts->info.decoder_blocks;
     if (facts->info.moe_blocks == 0)
         cli_fail("%s: no block holds experts", facts->path);
-    enum vkmoe_status status =
-        facts->info.moe_blocks == 0 ? VKMOE_ERROR_UNSUPPORTED : VKMOE_OK;
+    enum vkmoe_status status = facts->info.moe_blocks == 0 ? VKMOE_ERROR_UNSUPPORTED : VKMOE_OK;
     for (uint32_t i = 0; i < all && status == VKMOE_OK; i++) {
         const struct vkmoe_block block = block_at(facts, i);
         struct vkmoe_moe_params params;
@@ -126,7 +125,8 @@ static enum vkmoe_status try_attention(struct facts *facts, struct vkmoe_block b
     struct vkmoe_view norm, second_norm;
     enum vkmoe_status status = vkmoe_checkpoint_get_attention(facts->checkpoint, block, &attention);
     return status == VKMOE_OK
-        ? vkmoe_checkpoint_get_norms(facts->checkpoint, block, &norm, &second_norm) : status;
+        ? vkmoe_checkpoint_get_norms(facts->checkpoint, block, &norm, &second_norm)
+        : status;
 }
 
 // All that vkmoe_model_create() would read.
@@ -167,7 +167,8 @@ static void try_commands(struct facts *facts)
     if (generate->runs) {
         struct cli_session session;
         generate->from_text = cli_session_open(&session, facts->path,
-            &(struct cli_prompt){.data = (char *)"a", .size = 1}, NULL) == 0;
+                                  &(struct cli_prompt){ .data = (char *)"a", .size = 1 }, NULL)
+            == 0;
         cli_session_close(&session);
     }
 done:
@@ -178,8 +179,8 @@ done:
 
 static bool is_moe(const struct facts *facts, bool decoder, uint32_t index)
 {
-    return vkmoe_checkpoint_is_moe(facts->checkpoint,
-        (struct vkmoe_block){.index = index, .decoder = decoder});
+    return vkmoe_checkpoint_is_moe(
+        facts->checkpoint, (struct vkmoe_block){ .index = index, .decoder = decoder });
 }
 
 // "0 to 3", "1, 3, 5": the numbers of a stack's blocks with experts. Returns how many.
@@ -196,16 +197,16 @@ static uint32_t list_blocks(const struct facts *facts, bool decoder, char *text,
             continue;
         used += (size_t)snprintf(text + used, size - used, "%s%u", used ? ", " : "", i);
         if (end - i > 1 && used < size)
-            used += (size_t)snprintf(text + used, size - used, "%s%u", end - i > 2 ? " to " : ", ",
-                end - 1);
+            used += (size_t)snprintf(
+                text + used, size - used, "%s%u", end - i > 2 ? " to " : ", ", end - 1);
     }
     if (used >= size)
         strcpy(text + size - 4, "...");
     return count;
 }
 
-static void add_blocks(struct cli_table *table, const struct facts *facts, const char *what,
-    bool decoder)
+static void add_blocks(
+    struct cli_table *table, const struct facts *facts, const char *what, bool decoder)
 {
     char list[200];
     const uint32_t blocks = decoder ? facts->info.decoder_blocks : facts->info.blocks;
@@ -267,8 +268,8 @@ static void add_family(struct cli_table *table, const struct facts *facts)
     printable(facts->all.model_type, name, sizeof name);
     cli_table_add(table, CLI_PLAIN, "family");
     if (!treated_as[0])
-        cli_table_add(table, CLI_BOLD, "%s, which this version does not know",
-            name[0] ? name : "unnamed");
+        cli_table_add(
+            table, CLI_BOLD, "%s, which this version does not know", name[0] ? name : "unnamed");
     else if (strcmp(treated_as, name) == 0)
         cli_table_add(table, CLI_BOLD, "%s", name);
     else
@@ -312,19 +313,23 @@ static void add_prospects(struct cli_table *table, const struct facts *facts)
 {
     const struct prospect *layer = &facts->layer, *generate = &facts->generate;
     char reason[REASON_SIZE];
-    add_row(table, "layer", "%s%s", layer->runs ? "runs"
-        : facts->block_size ? "does not run for every block: " : "does not run: ",
+    add_row(table, "layer", "%s%s",
+        layer->runs             ? "runs"
+            : facts->block_size ? "does not run for every block: "
+                                : "does not run: ",
         layer->runs ? "" : printable(layer->reason, reason, sizeof reason));
     printable(generate->reason, reason, sizeof reason);
-    add_row(table, "generate", "%s%s", !generate->runs ? "does not run: "
-        : generate->from_text ? "runs" : "runs from token ids only: ",
+    add_row(table, "generate", "%s%s",
+        !generate->runs           ? "does not run: "
+            : generate->from_text ? "runs"
+                                  : "runs from token ids only: ",
         generate->from_text ? "" : reason);
 }
 
 static void print_facts(const struct facts *facts)
 {
     const struct vkmoe_checkpoint_info *info = &facts->info;
-    struct cli_table table = {.columns = "ll"};
+    struct cli_table table = { .columns = "ll" };
     add_family(&table, facts);
     if (facts->checkpoint)
         add_blocks(&table, facts, info->decoder_blocks ? "encoder" : "blocks", false);
@@ -341,7 +346,7 @@ static void print_facts(const struct facts *facts)
 
 static void print_tensors(const struct facts *facts)
 {
-    struct cli_table table = {.columns = "lllrl"};
+    struct cli_table table = { .columns = "lllrl" };
     printf("\n");
     for (uint32_t i = 0; i < count_tensors(facts); i++) {
         const struct vkmoe_tensor_info tensor = get_tensor(facts, i);
@@ -397,8 +402,8 @@ static void add_dtypes_json(cJSON *json, const struct facts *facts)
     }
 }
 
-static void add_prospect_json(cJSON *json, const char *command, const struct prospect *prospect,
-    bool with_text)
+static void add_prospect_json(
+    cJSON *json, const char *command, const struct prospect *prospect, bool with_text)
 {
     cJSON *item = cJSON_AddObjectToObject(json, command);
     cJSON_AddBoolToObject(item, "runs", prospect->runs);
@@ -415,12 +420,19 @@ static int print_facts_json(const struct facts *facts, bool tensors)
         const char *key;
         uint64_t value;
     } numbers[] = {
-        {"blocks", info->blocks}, {"decoder_blocks", info->decoder_blocks},
-        {"vocabulary", info->vocabulary}, {"parameters", info->parameters},
-        {"tensors", info->tensors}, {"files", info->files}, {"file_size", info->file_size},
-        {"hidden", info->hidden}, {"inner", info->inner}, {"experts", info->experts},
-        {"experts_per_token", info->experts_per_token}, {"shared_inner", info->shared_inner},
-        {"block_experts_size", facts->block_size},
+        { "blocks", info->blocks },
+        { "decoder_blocks", info->decoder_blocks },
+        { "vocabulary", info->vocabulary },
+        { "parameters", info->parameters },
+        { "tensors", info->tensors },
+        { "files", info->files },
+        { "file_size", info->file_size },
+        { "hidden", info->hidden },
+        { "inner", info->inner },
+        { "experts", info->experts },
+        { "experts_per_token", info->experts_per_token },
+        { "shared_inner", info->shared_inner },
+        { "block_experts_size", facts->block_size },
     };
     enum { ALWAYS = 7, ALL = sizeof numbers / sizeof numbers[0] };
     cJSON *json = cJSON_CreateObject();
@@ -440,7 +452,7 @@ static int print_facts_json(const struct facts *facts, bool tensors)
     cJSON *moe = cJSON_AddArrayToObject(json, "moe_blocks"); // as --layer takes them
     for (int decoder = 0; decoder < 2; decoder++) {
         for (uint32_t i = 0; i < (decoder ? info->decoder_blocks : info->blocks); i++) {
-            struct vkmoe_block block = {.index = i, .decoder = decoder};
+            struct vkmoe_block block = { .index = i, .decoder = decoder };
             if (facts->checkpoint && vkmoe_checkpoint_is_moe(facts->checkpoint, block))
                 cJSON_AddItemToArray(moe, cJSON_CreateString(cli_block_label(block).text));
         }
@@ -456,26 +468,28 @@ static int print_facts_json(const struct facts *facts, bool tensors)
 int cli_command_info(int argc, char **argv)
 {
     bool json = false, tensors = false;
-    struct facts facts = {0};
+    struct facts facts = { 0 };
     const struct cli_option options[] = {
-        {.name = "tensors", .help = "list every tensor", .flag = &tensors},
+        { .name = "tensors", .help = "list every tensor", .flag = &tensors },
         CLI_JSON(&json),
     };
-    int status = cli_parse(&(struct cli_usage){
-        .command = "info",
-        .operand = "MODEL",
-        .operand_target = &facts.path,
-        .about = "Says what a model is made of, which commands run with it, and what stands in\n"
-            "the way of others. MODEL is a directory as published on model hubs: config.json\n"
-            "and *.safetensors, of any family, quantised or not.\n",
-        .options = options,
-        .option_count = sizeof options / sizeof options[0],
-    }, argc, argv);
+    int status = cli_parse(
+        &(struct cli_usage){
+            .command = "info",
+            .operand = "MODEL",
+            .operand_target = &facts.path,
+            .about =
+                "Says what a model is made of, which commands run with it, and what stands in\n"
+                "the way of others. MODEL is a directory as published on model hubs: config.json\n"
+                "and *.safetensors, of any family, quantised or not.\n",
+            .options = options,
+            .option_count = sizeof options / sizeof options[0],
+        },
+        argc, argv);
     if (status >= 0)
         return status;
 
-    status = cli_result(vkmoe_inventory_open(facts.path, &cli_log, &facts.inventory),
-        facts.path);
+    status = cli_result(vkmoe_inventory_open(facts.path, &cli_log, &facts.inventory), facts.path);
     if (status == 0) {
         vkmoe_inventory_get_info(facts.inventory, &facts.all);
         add_up(&facts);

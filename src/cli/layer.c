@@ -35,7 +35,7 @@ static int read_inputs(struct job *job)
 
 static int open_outputs(const struct job *job)
 {
-    const char *const inputs[] = {job->input, job->router_input, job->checkpoint};
+    const char *const inputs[] = { job->input, job->router_input, job->checkpoint };
     int status = cli_output_open(job->output, inputs, 3);
     if (status == 0)
         status = cli_output_open(job->ids, inputs, 3);
@@ -85,7 +85,7 @@ static void print_words(const struct job *job)
 {
     const struct cli_run *run = &job->run;
     const char *plural = run->tokens == 1 ? "" : "s";
-    const char *const written[] = {job->output, job->ids, job->weights};
+    const char *const written[] = { job->output, job->ids, job->weights };
     FILE *words = cli_words();
     fprintf(words, "layer %s: %u token%s on %s\n", cli_block_label(job->block).text, run->tokens,
         plural, cli_device_label(&job->info).text);
@@ -121,49 +121,71 @@ static int run_job(struct job *job)
 static int parse(struct job *job, int argc, char **argv)
 {
     const struct cli_option options[] = {
-        {.name = "layer", .value = "N", .required = true, .block = &job->block,
-            .help = "block, counted from 0; a decoder's block: decoder.N"},
-        {.name = "input", .value = "X.npy", .required = true, .text = &job->input,
-            .help = "f32, f64 or f16 [tokens][hidden]; -: from standard input"},
-        {.name = "output", .value = "Y.npy", .required = true, .text = &job->output,
-            .help = "where to write f32 [tokens][hidden]; -: to standard output"},
-        {.name = "router-input", .value = "R.npy", .text = &job->router_input,
-            .help = "what the router sees instead of X.npy"},
-        {.name = "ids", .value = "I.npy", .text = &job->ids,
-            .help = "where to write the chosen experts, i32 [tokens][k], best first"},
-        {.name = "weights", .value = "W.npy", .text = &job->weights,
-            .help = "where to write their weights, f32 [tokens][k]"},
+        { .name = "layer",
+            .value = "N",
+            .required = true,
+            .block = &job->block,
+            .help = "block, counted from 0; a decoder's block: decoder.N" },
+        { .name = "input",
+            .value = "X.npy",
+            .required = true,
+            .text = &job->input,
+            .help = "f32, f64 or f16 [tokens][hidden]; -: from standard input" },
+        { .name = "output",
+            .value = "Y.npy",
+            .required = true,
+            .text = &job->output,
+            .help = "where to write f32 [tokens][hidden]; -: to standard output" },
+        { .name = "router-input",
+            .value = "R.npy",
+            .text = &job->router_input,
+            .help = "what the router sees instead of X.npy" },
+        { .name = "ids",
+            .value = "I.npy",
+            .text = &job->ids,
+            .help = "where to write the chosen experts, i32 [tokens][k], best first" },
+        { .name = "weights",
+            .value = "W.npy",
+            .text = &job->weights,
+            .help = "where to write their weights, f32 [tokens][k]" },
         CLI_DEVICE(&job->device),
-        {.name = "repeat", .value = "N", .count = &job->repeat,
-            .help = "run N times more and print the median time"},
+        { .name = "repeat",
+            .value = "N",
+            .count = &job->repeat,
+            .help = "run N times more and print the median time" },
         CLI_VALIDATE(&job->validate),
         CLI_JSON(&job->json),
     };
-    return cli_parse(&(struct cli_usage){
-        .command = "layer",
-        .operand = "MODEL",
-        .operand_target = &job->checkpoint,
-        .about = "Runs one Mixture-of-Experts block alone: router, experts and shared experts,\n"
-            "without norms and residual. The tokens are one sequence. Fails, after it has\n"
-            "written them, if the outputs are not all finite.\n",
-        .options = options,
-        .option_count = sizeof options / sizeof options[0],
-    }, argc, argv);
+    return cli_parse(
+        &(struct cli_usage){
+            .command = "layer",
+            .operand = "MODEL",
+            .operand_target = &job->checkpoint,
+            .about =
+                "Runs one Mixture-of-Experts block alone: router, experts and shared experts,\n"
+                "without norms and residual. The tokens are one sequence. Fails, after it has\n"
+                "written them, if the outputs are not all finite.\n",
+            .options = options,
+            .option_count = sizeof options / sizeof options[0],
+        },
+        argc, argv);
 }
 
 int cli_command_layer(int argc, char **argv)
 {
-    struct job job = {0};
+    struct job job = { 0 };
     vkmoe_checkpoint *checkpoint = NULL;
     int status = parse(&job, argc, argv);
-    if (status < 0 && job.json && (cli_is_stdout(job.output) || (job.ids && cli_is_stdout(job.ids))
+    if (status < 0 && job.json
+        && (cli_is_stdout(job.output) || (job.ids && cli_is_stdout(job.ids))
             || (job.weights && cli_is_stdout(job.weights))))
         status = cli_misuse("layer", "standard output is wanted for --json and an array");
     if (status >= 0)
         return status;
     status = cli_open_model(job.checkpoint, &checkpoint);
     if (status == 0)
-        status = cli_result(vkmoe_checkpoint_get_moe(checkpoint, job.block, &job.params), job.checkpoint);
+        status = cli_result(
+            vkmoe_checkpoint_get_moe(checkpoint, job.block, &job.params), job.checkpoint);
     if (status == 0)
         status = read_inputs(&job);
     if (status == 0)

@@ -18,7 +18,7 @@ static int run_chunks(struct cli_session *s, float *logits)
         cli_progress("token %u of %u", first, s->count);
         float *to = logits + (size_t)first * s->frame.vocabulary;
         status = tokens == 1 ? cli_session_step(s, first, s->tokens[first], to)
-            : cli_session_forward(s, first, tokens, tokens, to);
+                             : cli_session_forward(s, first, tokens, tokens, to);
     }
     cli_progress(NULL);
     return status;
@@ -26,18 +26,19 @@ static int run_chunks(struct cli_session *s, float *logits)
 
 static int run_job(const struct job *job, struct cli_session *s)
 {
-    const char *const read[] = {job->tokens, job->checkpoint, job->input};
+    const char *const read[] = { job->tokens, job->checkpoint, job->input };
     int status = cli_session_open_ids(s, job->checkpoint, job->tokens, job->input);
     if (status == 0)
         status = cli_output_open(job->output, read, 3);
     if (status == 0)
-        status = cli_session_start(s, &(struct cli_session_params){
-            .device = job->device,
-            .validate = job->validate,
-            .chunk = job->chunk,
-            .chunk_logits = UINT32_MAX,
-            .no_capacity = job->no_capacity,
-        });
+        status = cli_session_start(s,
+            &(struct cli_session_params){
+                .device = job->device,
+                .validate = job->validate,
+                .chunk = job->chunk,
+                .chunk_logits = UINT32_MAX,
+                .no_capacity = job->no_capacity,
+            });
     if (status != 0)
         return status;
     struct vkmoe_device_info info;
@@ -61,33 +62,46 @@ static int run_job(const struct job *job, struct cli_session *s)
 
 int cli_command_logits(int argc, char **argv)
 {
-    struct job job = {0};
+    struct job job = { 0 };
     const struct cli_option options[] = {
-        {.name = "tokens", .value = "IDS.npy", .required = true, .text = &job.tokens,
-            .help = "integers [tokens], - from standard input; an encoder-decoder's decoder's"},
-        {.name = "input", .value = "IDS.npy", .text = &job.input,
-            .help = "what an encoder-decoder's encoder reads, likewise"},
-        {.name = "output", .value = "L.npy", .required = true, .text = &job.output,
-            .help = "where to write f32 [tokens][vocabulary]; -: to standard output"},
-        {.name = "chunk", .value = "N", .count = &job.chunk,
-            .help = "tokens to run at once; the result is the same"},
+        { .name = "tokens",
+            .value = "IDS.npy",
+            .required = true,
+            .text = &job.tokens,
+            .help = "integers [tokens], - from standard input; an encoder-decoder's decoder's" },
+        { .name = "input",
+            .value = "IDS.npy",
+            .text = &job.input,
+            .help = "what an encoder-decoder's encoder reads, likewise" },
+        { .name = "output",
+            .value = "L.npy",
+            .required = true,
+            .text = &job.output,
+            .help = "where to write f32 [tokens][vocabulary]; -: to standard output" },
+        { .name = "chunk",
+            .value = "N",
+            .count = &job.chunk,
+            .help = "tokens to run at once; the result is the same" },
         CLI_NO_CAPACITY(&job.no_capacity),
         CLI_DEVICE(&job.device),
         CLI_VALIDATE(&job.validate),
     };
-    int status = cli_parse(&(struct cli_usage){
-        .command = "logits",
-        .operand = "MODEL",
-        .operand_target = &job.checkpoint,
-        .about = "Runs a whole model on one text and writes what it expects after every token:\n"
-            "for each position, one number for each token of the vocabulary. Fails, after it\n"
-            "has written them, if they are not all finite.\n",
-        .options = options,
-        .option_count = sizeof options / sizeof options[0],
-    }, argc, argv);
+    int status = cli_parse(
+        &(struct cli_usage){
+            .command = "logits",
+            .operand = "MODEL",
+            .operand_target = &job.checkpoint,
+            .about =
+                "Runs a whole model on one text and writes what it expects after every token:\n"
+                "for each position, one number for each token of the vocabulary. Fails, after it\n"
+                "has written them, if they are not all finite.\n",
+            .options = options,
+            .option_count = sizeof options / sizeof options[0],
+        },
+        argc, argv);
     if (status >= 0)
         return status;
-    struct cli_session session = {0};
+    struct cli_session session = { 0 };
     status = run_job(&job, &session);
     cli_session_close(&session);
     return status;

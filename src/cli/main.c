@@ -11,7 +11,7 @@ static const struct {
     const char *name, *summary;
     int (*run)(int argc, char **argv);
 } commands[] = {
-#define X(name, summary) {#name, summary, cli_command_##name},
+#define X(name, summary) { #name, summary, cli_command_##name },
     COMMANDS(X)
 #undef X
 };

@@ -20,15 +20,27 @@ enum {
 
 // Hues that the colour-blind tell apart, too (Okabe and Ito, 2008).
 static const struct cli_paint flat_paints[CLI_MAP_COLOURS] = {
-    {230, 159, 0, false}, {86, 180, 233, false}, {0, 158, 115, false}, {240, 228, 66, false},
-    {0, 94, 160, true}, {213, 94, 0, true}, {222, 150, 195, false}, {85, 85, 85, true},
+    { 230, 159, 0, false },
+    { 86, 180, 233, false },
+    { 0, 158, 115, false },
+    { 240, 228, 66, false },
+    { 0, 94, 160, true },
+    { 213, 94, 0, true },
+    { 222, 150, 195, false },
+    { 85, 85, 85, true },
 };
 // Four of them, each dark and light: for experts that see equally far.
 static const struct cli_paint paired_paints[CLI_MAP_COLOURS] = {
-    {69, 150, 214, false}, {174, 216, 245, false}, {233, 150, 30, false}, {253, 216, 150, false},
-    {20, 158, 118, false}, {160, 224, 202, false}, {196, 106, 164, false}, {242, 196, 224, false},
+    { 69, 150, 214, false },
+    { 174, 216, 245, false },
+    { 233, 150, 30, false },
+    { 253, 216, 150, false },
+    { 20, 158, 118, false },
+    { 160, 224, 202, false },
+    { 196, 106, 164, false },
+    { 242, 196, 224, false },
 };
-static const struct cli_paint other_paint = {221, 221, 221, false};
+static const struct cli_paint other_paint = { 221, 221, 221, false };
 
 static uint64_t reach(const struct cli_gate *gate, uint32_t expert)
 {
@@ -57,8 +69,7 @@ static bool sort_by_reach(const struct cli_gate *gate, uint32_t *order)
     return kinds > 1 && kinds <= CLI_MAP_COLOURS / 2 && most <= 2;
 }
 
-static void use_pairs(const struct cli_gate *gate, const uint32_t *order,
-    struct cli_legend *legend)
+static void use_pairs(const struct cli_gate *gate, const uint32_t *order, struct cli_legend *legend)
 {
     uint32_t colour = 0;
     memcpy(legend->paints, paired_paints, sizeof paired_paints);
@@ -81,7 +92,7 @@ static void use_flat(const struct cli_gate *gate, struct cli_legend *legend)
         uint32_t best = UINT32_MAX;
         for (uint32_t e = 0; e < gate->experts; e++) {
             if (legend->colour[e] == CLI_MAP_COLOURS
-                    && (best == UINT32_MAX || legend->first[e] > legend->first[best]))
+                && (best == UINT32_MAX || legend->first[e] > legend->first[best]))
                 best = e;
         }
         legend->colour[best] = 0;
@@ -96,11 +107,11 @@ static void use_flat(const struct cli_gate *gate, struct cli_legend *legend)
     legend->others = legend->other_count > 0;
 }
 
-void cli_legend_make(const struct cli_map *map, const struct cli_gate *gate,
-    struct cli_legend *legend)
+void cli_legend_make(
+    const struct cli_map *map, const struct cli_gate *gate, struct cli_legend *legend)
 {
     uint32_t order[CLI_MAP_EXPERTS];
-    *legend = (struct cli_legend){0};
+    *legend = (struct cli_legend){ 0 };
     legend->paints[CLI_MAP_COLOURS] = other_paint;
     for (uint32_t t = 0; t < map->count; t++)
         legend->first[gate->ids[(size_t)t * gate->k]]++;
@@ -116,7 +127,7 @@ struct cli_text cli_range_label(const struct cli_gate *gate, uint32_t expert)
     struct cli_text out;
     const struct vkmoe_pattern *p = &gate->patterns[expert];
     int used = p->left ? snprintf(out.text, sizeof out.text, "last %u", p->left)
-        : snprintf(out.text, sizeof out.text, "everything");
+                       : snprintf(out.text, sizeof out.text, "everything");
     if (p->kind != VKMOE_PATTERN_WINDOW)
         snprintf(out.text + used, sizeof out.text - (size_t)used, ", one in %u", p->step);
     return out;
@@ -142,8 +153,8 @@ uint32_t cli_map_line(const struct cli_map *map, uint32_t start, uint32_t width)
 }
 
 // Whether the byte belongs to a character; *length: its bytes from here on, 0 behind its first.
-static bool find_character(const struct cli_map *map, uint32_t position, int *length,
-    uint32_t *code)
+static bool find_character(
+    const struct cli_map *map, uint32_t position, int *length, uint32_t *code)
 {
     for (uint32_t back = 0; back < 4 && back <= position; back++) {
         unsigned char bytes[4];
@@ -200,8 +211,10 @@ static struct terminal inspect_terminal(void)
     long width = columns ? strtol(columns, NULL, 10) : 0;
     if (width <= 0 && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0)
         width = size.ws_col;
-    width = width <= 0 ? DEFAULT_WIDTH : width < MIN_WIDTH ? MIN_WIDTH
-        : width > MAX_WIDTH ? MAX_WIDTH : width;
+    width = width <= 0      ? DEFAULT_WIDTH
+        : width < MIN_WIDTH ? MIN_WIDTH
+        : width > MAX_WIDTH ? MAX_WIDTH
+                            : width;
     return (struct terminal){
         .coloured = *cli_style_on(CLI_BOLD) != '\0',
         .exact = colours && (strstr(colours, "truecolor") || strstr(colours, "24bit")),
@@ -226,8 +239,8 @@ static void start_paint(const struct terminal *terminal, const struct cli_paint 
             16 + 36 * cube(paint->red) + 6 * cube(paint->green) + cube(paint->blue));
 }
 
-static void print_entry(const struct terminal *terminal, const struct cli_paint *paint,
-    const char *text)
+static void print_entry(
+    const struct terminal *terminal, const struct cli_paint *paint, const char *text)
 {
     if (terminal->coloured) {
         start_paint(terminal, paint);
@@ -237,8 +250,8 @@ static void print_entry(const struct terminal *terminal, const struct cli_paint 
     }
 }
 
-static void print_legend(const struct terminal *terminal, const struct cli_gate *gate,
-    const struct cli_legend *legend)
+static void print_legend(
+    const struct terminal *terminal, const struct cli_gate *gate, const struct cli_legend *legend)
 {
     char name[16], before[32] = "";
     printf("%*s%s", INDENT, "", legend->ranges ? "sees " : "experts:");
@@ -294,8 +307,10 @@ void cli_map_print(const struct cli_map *map)
     struct cli_legend *legend = cli_alloc(sizeof *legend);
     const char *what = map->bytes ? "character" : "token";
     printf("%sthe first choice of every %s%s: %s\n", cli_style_on(CLI_BOLD), what,
-        cli_style_off(CLI_BOLD), terminal.coloured ? "its colour is its expert's"
-        : map->bytes ? "below it is its expert" : "its expert");
+        cli_style_off(CLI_BOLD),
+        terminal.coloured ? "its colour is its expert's"
+            : map->bytes  ? "below it is its expert"
+                          : "its expert");
     for (uint32_t i = 0; i < map->gate_count; i++) {
         const struct cli_gate *gate = &map->gates[i];
         cli_legend_make(map, gate, legend);

@@ -13,14 +13,14 @@ enum {
 struct cli_gate {
     bool attention; // or feed-forward
     uint32_t layer, experts, k;
-    const int32_t *ids; // [tokens][k], best first
+    const int32_t *ids;                   // [tokens][k], best first
     const struct vkmoe_pattern *patterns; // [experts], or NULL: they do not differ
-    uint32_t *load;     // [experts] tokens that chose it
+    uint32_t *load;                       // [experts] tokens that chose it
 };
 
 struct cli_map {
     char name[128]; // the model's
-    bool bytes;    // tokens are bytes, else there is no text to show
+    bool bytes;     // tokens are bytes, else there is no text to show
     const uint32_t *tokens;
     uint32_t count;
     struct cli_gate *gates;
@@ -34,18 +34,18 @@ struct cli_paint {
 
 // How a gate's experts are shown.
 struct cli_legend {
-    uint32_t shown;                   // entries: experts, and then perhaps "others"
+    uint32_t shown;                    // entries: experts, and then perhaps "others"
     uint32_t experts[CLI_MAP_COLOURS]; // in the order of the legend
-    bool others;                      // there are more experts than colours
-    uint32_t other_count;             // how many
-    uint8_t colour[CLI_MAP_EXPERTS];  // of each expert; CLI_MAP_COLOURS: as others
-    uint32_t first[CLI_MAP_EXPERTS];  // tokens whose first choice it is
-    bool ranges;                      // experts differ in what they see: cli_range_label()
+    bool others;                       // there are more experts than colours
+    uint32_t other_count;              // how many
+    uint8_t colour[CLI_MAP_EXPERTS];   // of each expert; CLI_MAP_COLOURS: as others
+    uint32_t first[CLI_MAP_EXPERTS];   // tokens whose first choice it is
+    bool ranges;                       // experts differ in what they see: cli_range_label()
     struct cli_paint paints[CLI_MAP_COLOURS + 1];
 };
 
-void cli_legend_make(const struct cli_map *map, const struct cli_gate *gate,
-    struct cli_legend *legend);
+void cli_legend_make(
+    const struct cli_map *map, const struct cli_gate *gate, struct cli_legend *legend);
 
 // "last 8", "everything"
 struct cli_text cli_range_label(const struct cli_gate *gate, uint32_t expert);

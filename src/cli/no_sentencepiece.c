@@ -60,8 +60,8 @@ bool cli_pieces_forget_prefix(struct cli_pieces *pieces)
     return false;
 }
 
-uint32_t *cli_pieces_encode(const struct cli_pieces *pieces, const char *text, size_t size,
-    bool prefix, uint32_t *count)
+uint32_t *cli_pieces_encode(
+    const struct cli_pieces *pieces, const char *text, size_t size, bool prefix, uint32_t *count)
 {
     (void)pieces, (void)text, (void)size, (void)prefix, (void)count;
     return NULL;

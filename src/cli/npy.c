@@ -23,11 +23,17 @@ static const struct {
     const char *name; // without the byte order
     uint32_t size;
 } dtypes[] = {
-    [VKMOE_NPY_F32] = {"f4", 4}, [VKMOE_NPY_F64] = {"f8", 8}, [VKMOE_NPY_F16] = {"f2", 2},
-    [VKMOE_NPY_I8] = {"i1", 1}, [VKMOE_NPY_I16] = {"i2", 2},
-    [VKMOE_NPY_I32] = {"i4", 4}, [VKMOE_NPY_I64] = {"i8", 8},
-    [VKMOE_NPY_U8] = {"u1", 1}, [VKMOE_NPY_U16] = {"u2", 2},
-    [VKMOE_NPY_U32] = {"u4", 4}, [VKMOE_NPY_U64] = {"u8", 8},
+    [VKMOE_NPY_F32] = { "f4", 4 },
+    [VKMOE_NPY_F64] = { "f8", 8 },
+    [VKMOE_NPY_F16] = { "f2", 2 },
+    [VKMOE_NPY_I8] = { "i1", 1 },
+    [VKMOE_NPY_I16] = { "i2", 2 },
+    [VKMOE_NPY_I32] = { "i4", 4 },
+    [VKMOE_NPY_I64] = { "i8", 8 },
+    [VKMOE_NPY_U8] = { "u1", 1 },
+    [VKMOE_NPY_U16] = { "u2", 2 },
+    [VKMOE_NPY_U32] = { "u4", 4 },
+    [VKMOE_NPY_U64] = { "u8", 8 },
 };
 
 // ------------------------------------------------------------------------- header
@@ -203,8 +209,10 @@ static enum vkmoe_status refuse_dtype(const char *name, const struct vkmoe_log *
     }
     return vkmoe_fail(log, VKMOE_ERROR_UNSUPPORTED,
         "%s: has the dtype %s%s, expected f2, f4, f8, or i or u with 1, 2, 4 or 8", name, descr,
-        strcmp(descr, "|O") == 0 ? " (Python objects)" : strcmp(descr, "|b1") == 0 ? " (bool)"
-            : *descr == '[' ? " (structured)" : "");
+        strcmp(descr, "|O") == 0        ? " (Python objects)"
+            : strcmp(descr, "|b1") == 0 ? " (bool)"
+            : *descr == '['             ? " (structured)"
+                                        : "");
 }
 
 // ------------------------------------------------------------------------ reading
@@ -235,8 +243,8 @@ static enum vkmoe_status read_bytes(struct source *source, void *out, size_t siz
         if (count < 0 && errno == EINTR)
             continue;
         if (count < 0)
-            return vkmoe_fail(source->log, VKMOE_ERROR_INVALID, "%s: cannot read: %s",
-                source->name, strerror(errno));
+            return vkmoe_fail(source->log, VKMOE_ERROR_INVALID, "%s: cannot read: %s", source->name,
+                strerror(errno));
         if (count == 0)
             break;
         *got += (size_t)count;
@@ -246,29 +254,29 @@ static enum vkmoe_status read_bytes(struct source *source, void *out, size_t siz
     return VKMOE_OK;
 }
 
-static enum vkmoe_status read_header_text(struct source *source, size_t length,
-    struct header *header, struct vkmoe_npy *out)
+static enum vkmoe_status read_header_text(
+    struct source *source, size_t length, struct header *header, struct vkmoe_npy *out)
 {
     size_t got = 0;
     char *text = malloc(length ? length : 1);
     if (!text)
-        return vkmoe_fail(source->log, VKMOE_ERROR_OUT_OF_MEMORY, "%s: no memory for its header",
-            source->name);
+        return vkmoe_fail(
+            source->log, VKMOE_ERROR_OUT_OF_MEMORY, "%s: no memory for its header", source->name);
     enum vkmoe_status status = read_bytes(source, text, length, &got);
     if (status == VKMOE_OK && got < length)
-        status = vkmoe_fail(source->log, VKMOE_ERROR_INVALID, "%s: ends inside its header",
-            source->name);
-    if (status == VKMOE_OK && !parse_header((struct cursor){text, text + length}, header, out))
+        status = vkmoe_fail(
+            source->log, VKMOE_ERROR_INVALID, "%s: ends inside its header", source->name);
+    if (status == VKMOE_OK && !parse_header((struct cursor){ text, text + length }, header, out))
         status = vkmoe_fail(source->log, VKMOE_ERROR_INVALID,
             "%s: has a header that is not understood", source->name);
     free(text);
     return status;
 }
 
-static enum vkmoe_status read_header(struct source *source, struct header *header,
-    struct vkmoe_npy *out)
+static enum vkmoe_status read_header(
+    struct source *source, struct header *header, struct vkmoe_npy *out)
 {
-    uint8_t start[12] = {0};
+    uint8_t start[12] = { 0 };
     size_t got = 0, more = 0;
     enum vkmoe_status status = read_bytes(source, start, 10, &got);
     if (status != VKMOE_OK)
@@ -285,24 +293,24 @@ static enum vkmoe_status read_header(struct source *source, struct header *heade
             "%s: is .npy version %u, expected 1 to 3", source->name, start[6]);
     if (start[6] > 1)
         status = read_bytes(source, start + 10, 2, &more);
-    const uint32_t length = start[8] | (uint32_t)start[9] << 8 | (uint32_t)start[10] << 16
-        | (uint32_t)start[11] << 24;
+    const uint32_t length =
+        start[8] | (uint32_t)start[9] << 8 | (uint32_t)start[10] << 16 | (uint32_t)start[11] << 24;
     const bool cut = (start[6] > 1 && more < 2) || (source->sized && length > source->left);
     if (status == VKMOE_OK && cut)
-        status = vkmoe_fail(source->log, VKMOE_ERROR_INVALID, "%s: ends inside its header",
-            source->name);
+        status = vkmoe_fail(
+            source->log, VKMOE_ERROR_INVALID, "%s: ends inside its header", source->name);
     else if (status == VKMOE_OK && length > MAX_HEADER)
         status = vkmoe_fail(source->log, VKMOE_ERROR_UNSUPPORTED,
             "%s: has a header of %u bytes, expected at most %d", source->name, length, MAX_HEADER);
     return status == VKMOE_OK ? read_header_text(source, length, header, out) : status;
 }
 
-static enum vkmoe_status fail_size(const struct source *source, uint64_t size, bool more,
-    uint64_t expected)
+static enum vkmoe_status fail_size(
+    const struct source *source, uint64_t size, bool more, uint64_t expected)
 {
     return vkmoe_fail(source->log, VKMOE_ERROR_INVALID,
-        "%s: has %s%llu bytes of data, expected %llu", source->name,
-        more ? "more than " : "", (unsigned long long)size, (unsigned long long)expected);
+        "%s: has %s%llu bytes of data, expected %llu", source->name, more ? "more than " : "",
+        (unsigned long long)size, (unsigned long long)expected);
 }
 
 // A pipe may promise more than it has, so memory grows with what comes.
@@ -343,10 +351,10 @@ static void swap_bytes(char *data, uint64_t elements, uint32_t size)
 }
 
 // From Fortran's order, in which the first index runs fastest, to C's.
-static enum vkmoe_status reorder(const struct source *source, struct vkmoe_npy *array,
-    uint32_t size)
+static enum vkmoe_status reorder(
+    const struct source *source, struct vkmoe_npy *array, uint32_t size)
 {
-    uint64_t index[VKMOE_NPY_MAX_RANK] = {0}, stride[VKMOE_NPY_MAX_RANK], from = 0;
+    uint64_t index[VKMOE_NPY_MAX_RANK] = { 0 }, stride[VKMOE_NPY_MAX_RANK], from = 0;
     const char *data = array->data;
     char *ordered = malloc((size_t)(array->elements * size));
     if (!ordered)
@@ -372,7 +380,7 @@ static enum vkmoe_status reorder(const struct source *source, struct vkmoe_npy *
 
 static enum vkmoe_status read_array(struct source *source, struct vkmoe_npy *out)
 {
-    struct header header = {0};
+    struct header header = { 0 };
     bool swapped = false;
     enum vkmoe_status status = read_header(source, &header, out);
     if (status != VKMOE_OK)
@@ -389,23 +397,25 @@ static enum vkmoe_status read_array(struct source *source, struct vkmoe_npy *out
     return status;
 }
 
-enum vkmoe_status vkmoe_npy_read(const char *path, const struct vkmoe_log *log,
-    struct vkmoe_npy *out)
+enum vkmoe_status vkmoe_npy_read(
+    const char *path, const struct vkmoe_log *log, struct vkmoe_npy *out)
 {
     const bool is_input = strcmp(path, "-") == 0;
-    struct source source = {.name = is_input ? "standard input" : path, .log = log,
-        .descriptor = is_input ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC)};
-    *out = (struct vkmoe_npy){0};
+    struct source source = { .name = is_input ? "standard input" : path,
+        .log = log,
+        .descriptor = is_input ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC) };
+    *out = (struct vkmoe_npy){ 0 };
     if (source.descriptor < 0)
-        return vkmoe_fail(log, errno == ENOENT || errno == ENOTDIR ? VKMOE_ERROR_NOT_FOUND
-            : VKMOE_ERROR_INVALID, "%s: cannot open: %s", path, strerror(errno));
+        return vkmoe_fail(log,
+            errno == ENOENT || errno == ENOTDIR ? VKMOE_ERROR_NOT_FOUND : VKMOE_ERROR_INVALID,
+            "%s: cannot open: %s", path, strerror(errno));
     inspect(&source);
     enum vkmoe_status status = read_array(&source, out);
     if (!is_input)
         close(source.descriptor);
     if (status != VKMOE_OK) {
         free(out->data);
-        *out = (struct vkmoe_npy){0};
+        *out = (struct vkmoe_npy){ 0 };
     }
     return status;
 }
@@ -431,15 +441,15 @@ static enum vkmoe_status write_array(const char *path, const struct vkmoe_log *l
     const char *descr, const void *data, const uint64_t *shape, uint32_t rank)
 {
     if (rank > VKMOE_NPY_MAX_RANK)
-        return vkmoe_fail(log, VKMOE_ERROR_UNSUPPORTED, "%s: %u dimensions, at most %d", path,
-            rank, VKMOE_NPY_MAX_RANK);
+        return vkmoe_fail(log, VKMOE_ERROR_UNSUPPORTED, "%s: %u dimensions, at most %d", path, rank,
+            VKMOE_NPY_MAX_RANK);
     char header[512];
     uint64_t elements = 1;
-    int used = snprintf(header, sizeof header,
-        "{'descr': '%s', 'fortran_order': False, 'shape': (", descr);
+    int used = snprintf(
+        header, sizeof header, "{'descr': '%s', 'fortran_order': False, 'shape': (", descr);
     for (uint32_t i = 0; i < rank; i++) {
-        used += snprintf(header + used, sizeof header - (size_t)used, "%llu,",
-            (unsigned long long)shape[i]);
+        used += snprintf(
+            header + used, sizeof header - (size_t)used, "%llu,", (unsigned long long)shape[i]);
         elements *= shape[i];
     }
     used += snprintf(header + used, sizeof header - (size_t)used, "), }");
@@ -452,8 +462,8 @@ static enum vkmoe_status write_array(const char *path, const struct vkmoe_log *l
     FILE *file = is_output ? stdout : fopen(path, "wb");
     if (!file)
         return vkmoe_fail(log, VKMOE_ERROR_INVALID, "%s: cannot create: %s", path, strerror(errno));
-    const unsigned char start[10] = {0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0,
-        (unsigned char)(used & 255), (unsigned char)(used >> 8)};
+    const unsigned char start[10] = { 0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0,
+        (unsigned char)(used & 255), (unsigned char)(used >> 8) };
     bool ok = fwrite(start, 1, sizeof start, file) == sizeof start
         && fwrite(header, 1, (size_t)used, file) == (size_t)used
         && fwrite(data, 4, (size_t)elements, file) == elements && fflush(file) == 0;

@@ -11,9 +11,17 @@
 enum { VKMOE_NPY_MAX_RANK = 8 };
 
 enum vkmoe_npy_dtype {
-    VKMOE_NPY_F32, VKMOE_NPY_F64, VKMOE_NPY_F16,
-    VKMOE_NPY_I8, VKMOE_NPY_I16, VKMOE_NPY_I32, VKMOE_NPY_I64,
-    VKMOE_NPY_U8, VKMOE_NPY_U16, VKMOE_NPY_U32, VKMOE_NPY_U64,
+    VKMOE_NPY_F32,
+    VKMOE_NPY_F64,
+    VKMOE_NPY_F16,
+    VKMOE_NPY_I8,
+    VKMOE_NPY_I16,
+    VKMOE_NPY_I32,
+    VKMOE_NPY_I64,
+    VKMOE_NPY_U8,
+    VKMOE_NPY_U16,
+    VKMOE_NPY_U32,
+    VKMOE_NPY_U64,
 };
 
 struct vkmoe_npy {
@@ -28,8 +36,8 @@ struct vkmoe_npy {
 // Reads a whole file, which may be a pipe; "-" is standard input. UNSUPPORTED for other dtypes
 // and more than 8 dimensions, INVALID for a file that is no array or whose size is not the
 // header's.
-enum vkmoe_status vkmoe_npy_read(const char *path, const struct vkmoe_log *log,
-    struct vkmoe_npy *out);
+enum vkmoe_status vkmoe_npy_read(
+    const char *path, const struct vkmoe_log *log, struct vkmoe_npy *out);
 
 static inline bool vkmoe_npy_is_integer(const struct vkmoe_npy *array)
 {

@@ -27,7 +27,7 @@ static void print_help(const struct cli_usage *usage)
             optional = true;
     }
     printf("%s\n\n%s\noptions:\n", optional ? " [OPTION]..." : "", usage->about);
-    struct cli_table table = {.columns = "ll"};
+    struct cli_table table = { .columns = "ll" };
     for (uint32_t i = 0; i < usage->option_count; i++) {
         const struct cli_option *option = &usage->options[i];
         cli_table_add(&table, CLI_PLAIN, "--%s%s%s", option->name, option->value ? " " : "",
@@ -66,8 +66,8 @@ struct cli_label cli_block_label(struct vkmoe_block block)
     return label;
 }
 
-static int set_option(const struct cli_usage *usage, const struct cli_option *option,
-    const char *value)
+static int set_option(
+    const struct cli_usage *usage, const struct cli_option *option, const char *value)
 {
     if (option->flag) {
         *option->flag = true;
@@ -78,8 +78,8 @@ static int set_option(const struct cli_usage *usage, const struct cli_option *op
     if (option->text)
         *option->text = value;
     else if (option->count && (!parse_number(value, option->count) || *option->count == 0))
-        return cli_misuse(usage->command, "--%s is '%s', expected a number from 1",
-            option->name, value);
+        return cli_misuse(
+            usage->command, "--%s is '%s', expected a number from 1", option->name, value);
     else if (option->block && !parse_block(value, option->block))
         return cli_misuse(usage->command,
             "--%s is '%s', expected a block's number, or decoder. and a number", option->name,
@@ -102,8 +102,8 @@ static int refuse(const struct cli_usage *usage, int code, int option, const cha
 {
     if (option >= FIRST_LONG) {
         const char *name = usage->options[option - FIRST_LONG].name;
-        return cli_misuse(usage->command, "--%s %s", name,
-            code == ':' ? "needs a value" : "takes no value");
+        return cli_misuse(
+            usage->command, "--%s %s", name, code == ':' ? "needs a value" : "takes no value");
     }
     if (option == 'h') // --help=x
         return cli_misuse(usage->command, "--help takes no value");
@@ -125,12 +125,13 @@ static int check_complete(const struct cli_usage *usage, const bool *seen, const
 
 int cli_parse(const struct cli_usage *usage, int argc, char **argv)
 {
-    struct option longs[MAX_OPTIONS + 2] = {{0}};
-    bool seen[MAX_OPTIONS] = {false};
+    struct option longs[MAX_OPTIONS + 2] = { { 0 } };
+    bool seen[MAX_OPTIONS] = { false };
     for (uint32_t i = 0; i < usage->option_count; i++)
-        longs[i] = (struct option){.name = usage->options[i].name, .val = FIRST_LONG + (int)i,
-            .has_arg = usage->options[i].flag ? no_argument : required_argument};
-    longs[usage->option_count] = (struct option){.name = "help", .val = 'h'};
+        longs[i] = (struct option){ .name = usage->options[i].name,
+            .val = FIRST_LONG + (int)i,
+            .has_arg = usage->options[i].flag ? no_argument : required_argument };
+    longs[usage->option_count] = (struct option){ .name = "help", .val = 'h' };
 
     const char *operand = NULL;
     int status = -1, code;

@@ -12,10 +12,10 @@
 #include "npy.h"
 
 struct output {
-    const char *path;  // as the user wrote it, or "-": standard output
-    char *target;      // without symbolic links; NULL: written to directly
+    const char *path; // as the user wrote it, or "-": standard output
+    char *target;     // without symbolic links; NULL: written to directly
     char *temporary;
-    int descriptor;    // of the temporary file
+    int descriptor; // of the temporary file
 };
 
 static struct output outputs[CLI_MAX_OUTPUTS];
@@ -44,13 +44,13 @@ static void on_signal(int number)
 static void guard(void)
 {
     static bool guarded;
-    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
+    static const int numbers[] = { SIGINT, SIGTERM, SIGHUP, SIGPIPE };
     if (guarded)
         return;
     guarded = true;
     atexit(remove_unfinished);
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
-        struct sigaction old, action = {.sa_handler = on_signal};
+        struct sigaction old, action = { .sa_handler = on_signal };
         sigemptyset(&action.sa_mask);
         // nohup's SIG_IGN stays.
         if (sigaction(numbers[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
@@ -111,7 +111,7 @@ static int open_stdout(struct output *output)
         return cli_fail("standard output: is wanted for two outputs");
     if (isatty(STDOUT_FILENO))
         return cli_fail("standard output: is a terminal, which shows no arrays; "
-            "send it to a file or a pipe");
+                        "send it to a file or a pipe");
     output->path = "-";
     output_count++;
     takes_stdout = true;
@@ -126,7 +126,7 @@ static bool is_same(const struct stat *a, const struct stat *b)
 // Whether `path` is in the folder of a model and one of the files that make it up.
 static bool is_of_model(const char *path, const struct stat *folder)
 {
-    static const char *const suffixes[] = {".json", ".safetensors", ".model", ".txt"};
+    static const char *const suffixes[] = { ".json", ".safetensors", ".model", ".txt" };
     const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
     const char *suffix = strrchr(name, '.');
     char *parent = cli_alloc(strlen(path) + 2);
@@ -154,8 +154,8 @@ int cli_output_check(const char *path, const char *const *inputs, uint32_t input
     return 0;
 }
 
-static int check_conflicts(const struct output *output, const char *const *inputs,
-    uint32_t input_count)
+static int check_conflicts(
+    const struct output *output, const char *const *inputs, uint32_t input_count)
 {
     const int status = cli_output_check(output->path, inputs, input_count);
     if (status != 0)
@@ -198,7 +198,7 @@ int cli_output_open(const char *path, const char *const *inputs, uint32_t input_
     if (!path)
         return 0;
     struct output *output = &outputs[output_count];
-    *output = (struct output){.path = path, .descriptor = -1};
+    *output = (struct output){ .path = path, .descriptor = -1 };
     if (cli_is_stdout(path))
         return open_stdout(output);
     struct stat existing;
@@ -221,8 +221,8 @@ int cli_output_open(const char *path, const char *const *inputs, uint32_t input_
     return status;
 }
 
-static int write_array(const char *path, const float *floats, const int32_t *ints, uint64_t rows,
-    uint64_t columns)
+static int write_array(
+    const char *path, const float *floats, const int32_t *ints, uint64_t rows, uint64_t columns)
 {
     if (!path)
         return 0;
@@ -232,14 +232,14 @@ static int write_array(const char *path, const float *floats, const int32_t *int
         path = "-";
     while (strcmp(output->path, path) != 0)
         output++;
-    const uint64_t shape[] = {rows, columns};
+    const uint64_t shape[] = { rows, columns };
     const char *to = output->temporary ? output->temporary : path;
     errno = 0;
     enum vkmoe_status status = floats ? vkmoe_npy_write_f32(to, NULL, floats, shape, 2)
-        : vkmoe_npy_write_i32(to, NULL, ints, shape, 2);
+                                      : vkmoe_npy_write_i32(to, NULL, ints, shape, 2);
     // A crash of the machine must not leave a new name on an empty file.
-    if (status == VKMOE_OK && output->temporary && fsync(output->descriptor) != 0
-            && errno != EINVAL && errno != ENOSYS)
+    if (status == VKMOE_OK && output->temporary && fsync(output->descriptor) != 0 && errno != EINVAL
+        && errno != ENOSYS)
         status = VKMOE_ERROR_INVALID;
     if (status != VKMOE_OK && strcmp(path, "-") == 0)
         return cli_fail_stdout(errno);
@@ -270,7 +270,7 @@ int cli_output_commit(void)
             free(output->temporary);
         }
         free(output->target);
-        *output = (struct output){0};
+        *output = (struct output){ 0 };
     }
     output_count = 0; // what is said from now on is still not for standard output
     return 0;

@@ -42,7 +42,8 @@ static int read_all(struct cli_prompt *prompt, const char *name, FILE *file)
     }
     if (ferror(file))
         return cli_fail("%s: cannot read: %s", name, strerror(errno ? errno : EIO));
-    return prompt->size <= MAX_SIZE ? 0
+    return prompt->size <= MAX_SIZE
+        ? 0
         : cli_fail("%s: has more than %d MiB, too much for a prompt", name, MAX_SIZE >> 20);
 }
 
@@ -68,5 +69,5 @@ int cli_prompt_read(struct cli_prompt *prompt)
 void cli_prompt_finish(struct cli_prompt *prompt)
 {
     free(prompt->data);
-    *prompt = (struct cli_prompt){0};
+    *prompt = (struct cli_prompt){ 0 };
 }

@@ -11,13 +11,20 @@ struct cli_prompt {
     size_t size;
 };
 
-#define CLI_PROMPT(prompt, words)                                                        \
-    {.name = "prompt", .value = "TEXT", .text = &(prompt)->text, .may_be_empty = true,    \
-        .help = words ", for models whose tokens are bytes or that have a tokenizer"},    \
-    {.name = "prompt-file", .value = "FILE", .text = &(prompt)->file,                     \
-        .help = words " from a file, byte for byte; -: from standard input"},      \
-    {.name = "no-special", .flag = &(prompt)->no_special,                                 \
-        .help = "special tokens that a prompt names, as <s> or [INST], are text in it"}
+#define CLI_PROMPT(prompt, words) \
+    { .name = "prompt", \
+        .value = "TEXT", \
+        .text = &(prompt)->text, \
+        .may_be_empty = true, \
+        .help = words ", for models whose tokens are bytes or that have a tokenizer" }, \
+        { .name = "prompt-file", \
+            .value = "FILE", \
+            .text = &(prompt)->file, \
+            .help = words " from a file, byte for byte; -: from standard input" }, \
+    { \
+        .name = "no-special", .flag = &(prompt)->no_special, \
+        .help = "special tokens that a prompt names, as <s> or [INST], are text in it" \
+    }
 
 // A request for a prompt and --tokens: exactly one of them. Negative, or the exit status.
 int cli_prompt_check(const char *command, const struct cli_prompt *prompt, const char *ids);

@@ -82,7 +82,7 @@ static void write_log(void *user, enum vkmoe_log_level level, const char *line)
     }
 }
 
-const struct vkmoe_log cli_log = {.write = write_log, .level = VKMOE_LOG_WARNING};
+const struct vkmoe_log cli_log = { .write = write_log, .level = VKMOE_LOG_WARNING };
 
 int cli_result(enum vkmoe_status status, const char *what)
 {
@@ -159,7 +159,10 @@ static bool is_coloured(void)
 const char *cli_style_on(enum cli_style style)
 {
     static const char *const codes[] = {
-        [CLI_PLAIN] = "", [CLI_BOLD] = "\033[1m", [CLI_GOOD] = "\033[32m", [CLI_BAD] = "\033[31m",
+        [CLI_PLAIN] = "",
+        [CLI_BOLD] = "\033[1m",
+        [CLI_GOOD] = "\033[32m",
+        [CLI_BAD] = "\033[31m",
     };
     return is_coloured() ? codes[style] : "";
 }
@@ -173,7 +176,7 @@ const char *cli_style_off(enum cli_style style)
 
 struct cli_text cli_bytes(uint64_t bytes)
 {
-    static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB"};
+    static const char *const units[] = { "bytes", "KiB", "MiB", "GiB", "TiB" };
     struct cli_text out;
     double value = (double)bytes;
     uint32_t unit = 0;
@@ -188,20 +191,23 @@ struct cli_text cli_bytes(uint64_t bytes)
 
 struct cli_text cli_duration(double ns)
 {
-    static const char *const units[] = {"ns", "us", "ms", "s"};
+    static const char *const units[] = { "ns", "us", "ms", "s" };
     struct cli_text out;
     uint32_t unit = 0;
     for (; ns >= 999.5 && unit < 3; unit++)
         ns /= 1000;
     // Three digits: timings are no better than that.
-    snprintf(out.text, sizeof out.text, "%.*f %s", ns < 9.995 ? 2 : ns < 99.95 ? 1 : 0, ns,
-        units[unit]);
+    snprintf(out.text, sizeof out.text, "%.*f %s",
+        ns < 9.995       ? 2
+            : ns < 99.95 ? 1
+                         : 0,
+        ns, units[unit]);
     return out;
 }
 
 struct cli_text cli_quantity(uint64_t count)
 {
-    static const char *const units[] = {"", " thousand", " million", " billion", " trillion"};
+    static const char *const units[] = { "", " thousand", " million", " billion", " trillion" };
     struct cli_text out;
     double value = (double)count;
     uint32_t unit = 0;
@@ -229,14 +235,16 @@ static size_t sequence_length(const unsigned char *s)
 {
     if (s[0] < 0x80)
         return 1;
-    size_t length = s[0] >= 0xc2 && s[0] <= 0xdf ? 2 : (s[0] & 0xf0) == 0xe0 ? 3
-        : s[0] >= 0xf0 && s[0] <= 0xf4 ? 4 : 0;
+    size_t length = s[0] >= 0xc2 && s[0] <= 0xdf ? 2
+        : (s[0] & 0xf0) == 0xe0                  ? 3
+        : s[0] >= 0xf0 && s[0] <= 0xf4           ? 4
+                                                 : 0;
     for (size_t i = 1; i < length; i++) {
         if ((s[i] & 0xc0) != 0x80)
             return 0;
     }
     if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f)
-            || (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
+        || (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
         return 0;
     return length;
 }

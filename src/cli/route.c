@@ -20,10 +20,10 @@ struct job {
     bool json, validate;
 
     struct cli_session session;
-    int32_t *ids, *attention_ids; // [blocks][tokens][k]
+    int32_t *ids, *attention_ids;         // [blocks][tokens][k]
     struct cli_gate *experts, *attention; // one for each layer shown; the second perhaps NULL
-    uint32_t first, count;        // the layers shown
-    struct cli_bad bad;           // among the logits
+    uint32_t first, count;                // the layers shown
+    struct cli_bad bad;                   // among the logits
 };
 
 static int run_chunks(struct job *job)
@@ -80,8 +80,9 @@ static int make_gate(const struct job *job, uint32_t layer, bool attention, stru
         .ids = (attention ? job->attention_ids : job->ids) + (size_t)layer * s->count * k,
     };
     if (attention) {
-        int status = cli_result(vkmoe_checkpoint_get_attention(s->checkpoint,
-            (struct vkmoe_block){.index = layer}, &params), job->checkpoint);
+        int status = cli_result(vkmoe_checkpoint_get_attention(
+                                    s->checkpoint, (struct vkmoe_block){ .index = layer }, &params),
+            job->checkpoint);
         if (status != 0)
             return status;
         gate->patterns = params.patterns;
@@ -108,9 +109,9 @@ static int make_gates(struct job *job)
 // One character for each of `count` experts, the busiest of the layer as the highest.
 static void draw_bars(const struct cli_gate *gate, uint32_t first, uint32_t count, char *text)
 {
-    static const char *const blocks[] = {" ", "\u2581", "\u2582", "\u2583", "\u2584", "\u2585",
-        "\u2586", "\u2587", "\u2588"};
-    static const char *const plain[] = {" ", ".", ":", "-", "=", "+", "*", "#", "@"};
+    static const char *const blocks[] = { " ", "\u2581", "\u2582", "\u2583", "\u2584", "\u2585",
+        "\u2586", "\u2587", "\u2588" };
+    static const char *const plain[] = { " ", ".", ":", "-", "=", "+", "*", "#", "@" };
     const char *const *ramp = cli_utf8_shown() ? blocks : plain;
     uint32_t most = 1;
     for (uint32_t e = 0; e < gate->experts; e++)
@@ -133,8 +134,8 @@ static void add_gate(struct cli_table *table, const struct cli_gate *gate, uint3
         cli_table_add(table, CLI_PLAIN, "|%s|", bars);
     }
     for (uint32_t e = 0; gate->experts <= FEW_EXPERTS && e < gate->experts; e++)
-        cli_table_add(table, gate->load[e] ? CLI_PLAIN : CLI_BAD, "%.0f%%",
-            100.0 * gate->load[e] / tokens);
+        cli_table_add(
+            table, gate->load[e] ? CLI_PLAIN : CLI_BAD, "%.0f%%", 100.0 * gate->load[e] / tokens);
 }
 
 static void print_shares(const struct job *job, const struct cli_gate *gates)
@@ -144,7 +145,7 @@ static void print_shares(const struct job *job, const struct cli_gate *gates)
     printf("%s%s experts%s: how many tokens choose each; every token chooses %u of %u\n",
         cli_style_on(CLI_BOLD), gate->attention ? "attention" : "feed-forward",
         cli_style_off(CLI_BOLD), gate->k, gate->experts);
-    struct cli_table table = {.columns = columns};
+    struct cli_table table = { .columns = columns };
     cli_table_add(&table, CLI_PLAIN, "layer");
     cli_table_add(&table, CLI_PLAIN, " ");
     for (uint32_t e = 0; gate->experts <= FEW_EXPERTS && e < gate->experts; e++) {
@@ -174,8 +175,8 @@ static cJSON *gate_json(const struct job *job, const struct cli_gate *gate)
         cJSON_AddItemToArray(load, cJSON_CreateNumber(gate->load[e]));
     cJSON *ids = cJSON_AddArrayToObject(json, "ids");
     for (uint32_t t = 0; t < job->session.count; t++)
-        cJSON_AddItemToArray(ids, cJSON_CreateIntArray(gate->ids + (size_t)t * gate->k,
-            (int)gate->k));
+        cJSON_AddItemToArray(
+            ids, cJSON_CreateIntArray(gate->ids + (size_t)t * gate->k, (int)gate->k));
     return json;
 }
 
@@ -234,8 +235,8 @@ static int show(struct job *job)
         return print_json(job);
     struct vkmoe_device_info info;
     vkmoe_device_get_info(s->device, &info);
-    printf("%u token%s on %s\n\n", s->count, s->count == 1 ? "" : "s",
-        cli_device_label(&info).text);
+    printf(
+        "%u token%s on %s\n\n", s->count, s->count == 1 ? "" : "s", cli_device_label(&info).text);
     print_shares(job, job->experts);
     if (job->attention)
         print_shares(job, job->attention);
@@ -253,7 +254,8 @@ static int check_layer(struct job *job)
         return 0;
     job->first = job->layer.index;
     job->count = 1;
-    return !job->layer.decoder && job->first < blocks ? 0
+    return !job->layer.decoder && job->first < blocks
+        ? 0
         : cli_fail("%s: has no layer %s, expected 0 to %u", job->checkpoint,
             cli_block_label(job->layer).text, blocks - 1);
 }
@@ -261,8 +263,9 @@ static int check_layer(struct job *job)
 static int check_experts(const struct job *job)
 {
     for (uint32_t b = job->first; b < job->first + job->count; b++) {
-        if (!vkmoe_checkpoint_is_moe(job->session.checkpoint, (struct vkmoe_block){.index = b}))
-            return cli_fail("%s: layer %u holds no experts; choose another with --layer", job->checkpoint, b);
+        if (!vkmoe_checkpoint_is_moe(job->session.checkpoint, (struct vkmoe_block){ .index = b }))
+            return cli_fail(
+                "%s: layer %u holds no experts; choose another with --layer", job->checkpoint, b);
     }
     return 0;
 }
@@ -274,23 +277,25 @@ static int run_job(struct job *job)
     if (status == 0)
         status = cli_session_open(s, job->checkpoint, &job->prompt, job->tokens);
     if (status == 0 && s->input)
-        status = cli_fail("%s: is an encoder-decoder, whose experts are not mapped", job->checkpoint);
+        status =
+            cli_fail("%s: is an encoder-decoder, whose experts are not mapped", job->checkpoint);
     if (status == 0)
         status = check_layer(job);
     if (status == 0)
         status = check_experts(job);
-    const char *const read[] = {job->tokens, job->prompt.file, job->checkpoint};
+    const char *const read[] = { job->tokens, job->prompt.file, job->checkpoint };
     if (status == 0)
         status = cli_output_check(job->svg, read, 3);
     if (status == 0)
         status = cli_svg_check(job->svg);
     if (status == 0)
-        status = cli_session_start(s, &(struct cli_session_params){
-            .device = job->device,
-            .validate = job->validate,
-            .routing = true,
-            .chunk_logits = UINT32_MAX,
-        });
+        status = cli_session_start(s,
+            &(struct cli_session_params){
+                .device = job->device,
+                .validate = job->validate,
+                .routing = true,
+                .chunk_logits = UINT32_MAX,
+            });
     if (status == 0)
         status = run_chunks(job);
     if (status == 0)
@@ -299,8 +304,10 @@ static int run_job(struct job *job)
         status = show(job);
     return status == 0 && job->bad.rows
         ? cli_fail("%s: the logits of %llu of %u tokens are not finite, first of token %llu (%s); "
-            "what the gates chose may mean nothing", job->checkpoint, (unsigned long long)job->bad.rows,
-            s->count, (unsigned long long)job->bad.row, cli_name_bad(job->bad.value)) : status;
+                   "what the gates chose may mean nothing",
+            job->checkpoint, (unsigned long long)job->bad.rows, s->count,
+            (unsigned long long)job->bad.row, cli_name_bad(job->bad.value))
+        : status;
 }
 
 static void finish(struct job *job)
@@ -321,30 +328,39 @@ static void finish(struct job *job)
 
 int cli_command_route(int argc, char **argv)
 {
-    struct job job = {.layer.index = NO_LAYER};
+    struct job job = { .layer.index = NO_LAYER };
     const struct cli_option options[] = {
         CLI_PROMPT(&job.prompt, "the text"),
-        {.name = "tokens", .value = "IDS.npy", .text = &job.tokens,
-            .help = "the text as integers [tokens]; -: from standard input"},
-        {.name = "layer", .value = "N", .block = &job.layer,
-            .help = "only this layer, counted from 0"},
-        {.name = "svg", .value = "FILE.svg", .text = &job.svg,
-            .help = "draw the map as a picture, too; -: to standard output, alone"},
+        { .name = "tokens",
+            .value = "IDS.npy",
+            .text = &job.tokens,
+            .help = "the text as integers [tokens]; -: from standard input" },
+        { .name = "layer",
+            .value = "N",
+            .block = &job.layer,
+            .help = "only this layer, counted from 0" },
+        { .name = "svg",
+            .value = "FILE.svg",
+            .text = &job.svg,
+            .help = "draw the map as a picture, too; -: to standard output, alone" },
         CLI_DEVICE(&job.device),
         CLI_VALIDATE(&job.validate),
         CLI_JSON(&job.json),
     };
-    int status = cli_parse(&(struct cli_usage){
-        .command = "route",
-        .operand = "MODEL",
-        .operand_target = &job.checkpoint,
-        .about = "Runs a model on a text and shows which experts its tokens go to: how many\n"
-            "tokens each expert gets, and a map of the text in the experts' colours - of the\n"
-            "attention experts if the model has them, else of the feed-forward experts. Text becomes\n"
-            "tokens as 'vkmoe generate --help' says.\n",
-        .options = options,
-        .option_count = sizeof options / sizeof options[0],
-    }, argc, argv);
+    int status = cli_parse(
+        &(struct cli_usage){
+            .command = "route",
+            .operand = "MODEL",
+            .operand_target = &job.checkpoint,
+            .about =
+                "Runs a model on a text and shows which experts its tokens go to: how many\n"
+                "tokens each expert gets, and a map of the text in the experts' colours - of\n"
+                "the attention experts if the model has them, else of the feed-forward experts.\n"
+                "Text becomes tokens as 'vkmoe generate --help' says.\n",
+            .options = options,
+            .option_count = sizeof options / sizeof options[0],
+        },
+        argc, argv);
     if (status < 0)
         status = cli_prompt_check("route", &job.prompt, job.tokens);
     if (status < 0 && job.json && job.svg && cli_is_stdout(job.svg))

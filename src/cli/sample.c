@@ -78,8 +78,8 @@ int64_t cli_sample(struct cli_sampler *s, const float *logits, uint32_t count)
         s->candidates = cli_alloc(count * sizeof *s->candidates);
     struct cli_candidate *candidates = s->candidates;
     for (uint32_t i = 0; i < count; i++)
-        candidates[i] = (struct cli_candidate){i, logits[i],
-            exp(((double)logits[i] - (double)logits[largest]) / s->temperature)};
+        candidates[i] = (struct cli_candidate){ i, logits[i],
+            exp(((double)logits[i] - (double)logits[largest]) / s->temperature) };
     const bool some = s->top_p < 1;
     if (s->top_k || some)
         qsort(candidates, count, sizeof *candidates, compare);

@@ -16,10 +16,10 @@
 #include <stdint.h>
 
 struct cli_sampler {
-    double temperature; // 0: the largest logit
-    uint32_t top_k;     // 0: all
-    double top_p;       // 0: the likeliest alone, 1: all
-    uint64_t state;     // the seed
+    double temperature;               // 0: the largest logit
+    uint32_t top_k;                   // 0: all
+    double top_p;                     // 0: the likeliest alone, 1: all
+    uint64_t state;                   // the seed
     struct cli_candidate *candidates; // made by the first cli_sample(); free() it
 };
 

@@ -28,7 +28,7 @@ static bool begins_blank(const std::string &piece)
 // While it lives nothing gets to standard error, where the library writes about files that it
 // refuses. How to forbid that differs between its versions.
 class silence {
-public:
+  public:
     silence() : saved(dup(STDERR_FILENO))
     {
         const int null = open("/dev/null", O_WRONLY);
@@ -47,7 +47,7 @@ public:
     silence(const silence &) = delete;
     silence &operator=(const silence &) = delete;
 
-private:
+  private:
     int saved;
 };
 
@@ -72,7 +72,7 @@ static bool find_strips(const sentencepiece::SentencePieceProcessor &processor)
     for (int id = 0; id < processor.GetPieceSize(); id++) {
         if (begins_blank(processor.IdToPiece(id)) && !processor.IsControl(id)
             && !processor.IsUnknown(id))
-            return processor.Decode(std::vector<int>{id}, &text).ok()
+            return processor.Decode(std::vector<int>{ id }, &text).ok()
                 && (text.empty() || text[0] != ' ');
     }
     return false;
@@ -119,7 +119,8 @@ enum cli_piece_kind cli_pieces_kind(const struct cli_pieces *pieces, uint32_t id
 {
     const int piece = static_cast<int>(id);
     return pieces->processor.IsControl(piece) ? CLI_PIECE_CONTROL
-        : pieces->processor.IsUnknown(piece) ? CLI_PIECE_UNKNOWN : CLI_PIECE_TEXT;
+        : pieces->processor.IsUnknown(piece)  ? CLI_PIECE_UNKNOWN
+                                              : CLI_PIECE_TEXT;
 }
 
 const char *cli_pieces_text(const struct cli_pieces *pieces, uint32_t id, size_t *size)
@@ -193,12 +194,12 @@ bool cli_pieces_forget_prefix(struct cli_pieces *pieces)
 
 // A blank at the beginning is lost if the tokenizer strips blanks there. Hugging Face's classes
 // put the unknown piece's name before it, and take away its tokens; so they have it from here.
-static bool encode_plain(const struct cli_pieces *pieces, const std::string &text,
-    std::vector<int> *ids)
+static bool encode_plain(
+    const struct cli_pieces *pieces, const std::string &text, std::vector<int> *ids)
 {
     const int unknown = pieces->processor.unk_id();
-    const std::string guard = text[0] == ' ' && unknown >= 0
-        ? pieces->processor.IdToPiece(unknown) : std::string();
+    const std::string guard =
+        text[0] == ' ' && unknown >= 0 ? pieces->processor.IdToPiece(unknown) : std::string();
     std::vector<int> before;
     if (!pieces->plain->Encode(guard + text, ids).ok()
         || !pieces->plain->Encode(guard, &before).ok() || before.size() > ids->size())
@@ -207,13 +208,13 @@ static bool encode_plain(const struct cli_pieces *pieces, const std::string &tex
     return true;
 }
 
-uint32_t *cli_pieces_encode(const struct cli_pieces *pieces, const char *text, size_t size,
-    bool prefix, uint32_t *count)
+uint32_t *cli_pieces_encode(
+    const struct cli_pieces *pieces, const char *text, size_t size, bool prefix, uint32_t *count)
 {
     try {
         std::vector<int> ids;
-        if (prefix || !pieces->plain ? !pieces->processor.Encode({text, size}, &ids).ok()
-            : !encode_plain(pieces, std::string(text, size), &ids))
+        if (prefix || !pieces->plain ? !pieces->processor.Encode({ text, size }, &ids).ok()
+                                     : !encode_plain(pieces, std::string(text, size), &ids))
             return nullptr;
         const std::vector<uint32_t> tokens(ids.begin(), ids.end());
         *count = static_cast<uint32_t>(tokens.size());

@@ -37,8 +37,8 @@ int64_t cli_pieces_find(const struct cli_pieces *pieces, const char *text, size_
 bool cli_pieces_forget_prefix(struct cli_pieces *pieces);
 
 // What they return is to be freed; it is NULL if they fail, as for want of memory.
-uint32_t *cli_pieces_encode(const struct cli_pieces *pieces, const char *text, size_t size,
-    bool prefix, uint32_t *count);
+uint32_t *cli_pieces_encode(
+    const struct cli_pieces *pieces, const char *text, size_t size, bool prefix, uint32_t *count);
 // Bytes that are no UTF-8, perhaps not yet, and tokens that are no piece are replaced. Without
 // `prefix` a blank at the beginning is one of the text.
 char *cli_pieces_decode(const struct cli_pieces *pieces, const uint32_t *tokens, uint32_t count,

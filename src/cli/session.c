@@ -37,7 +37,8 @@ static uint32_t least(uint32_t a, uint32_t b)
 
 // --------------------------------------------------------------------------- text
 
-static int read_ids(const struct cli_session *s, const char *path, uint32_t **tokens, uint32_t *count)
+static int read_ids(
+    const struct cli_session *s, const char *path, uint32_t **tokens, uint32_t *count)
 {
     return cli_read_text(path, s->frame.vocabulary, s->context, tokens, count);
 }
@@ -47,28 +48,30 @@ static int refuse_text(const struct cli_session *s)
     char path[4096];
     snprintf(path, sizeof path, "%s/tokenizer.json", s->path);
     return cli_fail("%s: its %u tokens are not bytes, and %s; give ids with --tokens instead of "
-        "--prompt, and ids are printed", s->path, s->frame.vocabulary,
+                    "--prompt, and ids are printed",
+        s->path, s->frame.vocabulary,
         access(path, F_OK) == 0 ? "of tokenizers only tokenizer.model is read, not tokenizer.json"
-            : "there is no tokenizer.model or spiece.model");
+                                : "there is no tokenizer.model or spiece.model");
 }
 
 static int check_prompt(const struct cli_session *s, size_t count)
 {
     if (count == 0)
         return cli_fail("the prompt has no tokens, expected at least one");
-    return count <= s->context ? 0
+    return count <= s->context
+        ? 0
         : cli_fail("the prompt has %zu tokens, the model's context holds %u", count, s->context);
 }
 
 static int read_pieces(struct cli_session *s, const struct cli_prompt *prompt)
 {
-    int status = cli_tokenizer_init(&s->tokenizer, s->path, s->frame.vocabulary,
-        s->frame.encoder_blocks > 0);
+    int status = cli_tokenizer_init(
+        &s->tokenizer, s->path, s->frame.vocabulary, s->frame.encoder_blocks > 0);
     if (status != 0)
         return status;
     s->pieces = true;
-    status = cli_tokenizer_encode(&s->tokenizer, prompt->data, prompt->size, prompt->no_special,
-        &s->tokens, &s->count);
+    status = cli_tokenizer_encode(
+        &s->tokenizer, prompt->data, prompt->size, prompt->no_special, &s->tokens, &s->count);
     return status == 0 ? check_prompt(s, s->count) : status;
 }
 
@@ -92,8 +95,9 @@ static int read_text(struct cli_session *s, const struct cli_prompt *prompt)
 static int stretch_context(struct cli_session *s)
 {
     struct vkmoe_attention_params attention;
-    const struct vkmoe_block first = {.decoder = s->frame.encoder_blocks > 0};
-    int status = cli_result(vkmoe_checkpoint_get_attention(s->checkpoint, first, &attention), s->path);
+    const struct vkmoe_block first = { .decoder = s->frame.encoder_blocks > 0 };
+    int status =
+        cli_result(vkmoe_checkpoint_get_attention(s->checkpoint, first, &attention), s->path);
     if (status == 0 && attention.rope.scaling == VKMOE_ROPE_SCALING_DYNAMIC)
         s->context = (uint32_t)fmin((double)s->context * (double)attention.rope.factor, INT32_MAX);
     return status;
@@ -101,7 +105,7 @@ static int stretch_context(struct cli_session *s)
 
 static int open_model(struct cli_session *s, const char *path)
 {
-    *s = (struct cli_session){.path = path};
+    *s = (struct cli_session){ .path = path };
     int status = cli_open_model(path, &s->checkpoint);
     if (status == 0)
         status = cli_result(vkmoe_checkpoint_get_frame(s->checkpoint, &s->frame), path);
@@ -112,8 +116,8 @@ static int open_model(struct cli_session *s, const char *path)
     return stretch_context(s);
 }
 
-int cli_session_open(struct cli_session *s, const char *path, const struct cli_prompt *prompt,
-    const char *ids)
+int cli_session_open(
+    struct cli_session *s, const char *path, const struct cli_prompt *prompt, const char *ids)
 {
     int status = open_model(s, path);
     if (status == 0)
@@ -128,7 +132,8 @@ int cli_session_open(struct cli_session *s, const char *path, const struct cli_p
     return 0;
 }
 
-int cli_session_open_ids(struct cli_session *s, const char *path, const char *ids, const char *input)
+int cli_session_open_ids(
+    struct cli_session *s, const char *path, const char *ids, const char *input)
 {
     int status = open_model(s, path);
     if (status == 0)
@@ -145,9 +150,9 @@ int cli_session_open_ids(struct cli_session *s, const char *path, const char *id
 // What the first block with experts is like; those of the others are the same.
 static enum vkmoe_status inspect(struct cli_session *s)
 {
-    struct vkmoe_moe_params layer = {0};
+    struct vkmoe_moe_params layer = { 0 };
     struct vkmoe_attention_params attention;
-    struct vkmoe_block first = {.decoder = s->input != NULL};
+    struct vkmoe_block first = { .decoder = s->input != NULL };
     while (first.index < s->frame.blocks && !vkmoe_checkpoint_is_moe(s->checkpoint, first))
         first.index++;
     enum vkmoe_status status = VKMOE_OK;
@@ -173,8 +178,8 @@ static enum vkmoe_status create(struct cli_session *s, uint64_t elements, vkmoe_
     return vkmoe_buffer_create(s->device, elements * sizeof(uint32_t), out);
 }
 
-static enum vkmoe_status create_buffers(struct cli_session *s,
-    const struct cli_session_params *params)
+static enum vkmoe_status create_buffers(
+    struct cli_session *s, const struct cli_session_params *params)
 {
     const uint64_t pairs = (uint64_t)s->frame.blocks * s->chunk;
     enum vkmoe_status status = create(s, s->count, &s->ids);
@@ -183,8 +188,8 @@ static enum vkmoe_status create_buffers(struct cli_session *s,
     if (status == VKMOE_OK)
         status = create(s, sizeof(struct step) / sizeof(uint32_t), &s->step);
     if (status == VKMOE_OK && params->chunk_logits)
-        status = create(s, (uint64_t)s->frame.vocabulary * least(params->chunk_logits, s->chunk),
-            &s->logits);
+        status = create(
+            s, (uint64_t)s->frame.vocabulary * least(params->chunk_logits, s->chunk), &s->logits);
     if (status == VKMOE_OK && params->routing)
         status = create(s, pairs * s->k, &s->expert_ids);
     if (status == VKMOE_OK && params->routing && s->attention_k)
@@ -197,8 +202,8 @@ static enum vkmoe_status upload(struct cli_session *s)
     uint32_t *positions = cli_alloc(s->count * sizeof *positions);
     for (uint32_t i = 0; i < s->count; i++)
         positions[i] = i;
-    enum vkmoe_status status = vkmoe_buffer_upload(s->positions, 0, positions,
-        s->count * sizeof *positions);
+    enum vkmoe_status status =
+        vkmoe_buffer_upload(s->positions, 0, positions, s->count * sizeof *positions);
     free(positions);
     if (status == VKMOE_OK)
         status = vkmoe_buffer_upload(s->ids, 0, s->tokens, s->count * sizeof *s->tokens);
@@ -213,7 +218,7 @@ static enum vkmoe_status encode(struct cli_session *s)
         status = vkmoe_buffer_upload(ids, 0, s->input, s->input_count * sizeof *s->input);
     if (status == VKMOE_OK)
         status = vkmoe_model_encode(s->stream, s->model,
-            &(struct vkmoe_model_encode_params){.tokens = s->input_count, .ids.buffer = ids});
+            &(struct vkmoe_model_encode_params){ .tokens = s->input_count, .ids.buffer = ids });
     if (status == VKMOE_OK)
         status = vkmoe_stream_submit(s->stream, NULL);
     if (status == VKMOE_OK)
@@ -232,7 +237,7 @@ int cli_session_start(struct cli_session *s, const struct cli_session_params *pa
     int status = cli_open_device(params->device, params->validate, &s->device);
     if (status != 0)
         return status;
-    struct cli_loading loading = {.interrupted = params->interrupted};
+    struct cli_loading loading = { .interrupted = params->interrupted };
     enum vkmoe_status result = vkmoe_model_create(s->device, s->checkpoint,
         &(struct vkmoe_model_params){
             .capacity = s->capacity,
@@ -241,7 +246,8 @@ int cli_session_start(struct cli_session *s, const struct cli_session_params *pa
             .no_capacity = params->no_capacity,
             .progress = cli_loading_show,
             .progress_user = &loading,
-        }, &s->model);
+        },
+        &s->model);
     if (result == VKMOE_OK)
         result = inspect(s);
     if (result == VKMOE_OK)
@@ -257,19 +263,19 @@ int cli_session_start(struct cli_session *s, const struct cli_session_params *pa
 }
 
 // Waits for what was submitted, if it was, and reads its logits.
-static int finish_forward(struct cli_session *s, enum vkmoe_status status, uint32_t logits_count,
-    float *logits)
+static int finish_forward(
+    struct cli_session *s, enum vkmoe_status status, uint32_t logits_count, float *logits)
 {
     if (status == VKMOE_OK)
         status = vkmoe_stream_wait(s->stream, UINT64_MAX);
     if (status == VKMOE_OK && logits_count)
-        status = vkmoe_buffer_download(s->logits, 0, logits,
-            (uint64_t)logits_count * s->frame.vocabulary * sizeof *logits);
+        status = vkmoe_buffer_download(
+            s->logits, 0, logits, (uint64_t)logits_count * s->frame.vocabulary * sizeof *logits);
     return cli_result(status, "the model could not be run");
 }
 
-int cli_session_forward(struct cli_session *s, uint32_t first, uint32_t tokens,
-    uint32_t logits_count, float *logits)
+int cli_session_forward(
+    struct cli_session *s, uint32_t first, uint32_t tokens, uint32_t logits_count, float *logits)
 {
     const uint64_t offset = first * sizeof(uint32_t);
     const uint32_t end = first + tokens;
@@ -277,13 +283,13 @@ int cli_session_forward(struct cli_session *s, uint32_t first, uint32_t tokens,
     enum vkmoe_status status = vkmoe_model_forward(s->stream, s->model,
         &(struct vkmoe_model_forward_params){
             .tokens = tokens,
-            .ids = {s->ids, offset},
-            .positions = {s->positions, offset},
+            .ids = { s->ids, offset },
+            .positions = { s->positions, offset },
             .longest = end < s->count ? s->count : end, // all chunks of the text are one context
-            .logits = {logits_count ? s->logits : NULL, 0},
+            .logits = { logits_count ? s->logits : NULL, 0 },
             .logits_count = logits_count,
-            .expert_ids = {s->expert_ids, 0},
-            .attention_expert_ids = {s->attention_ids, 0},
+            .expert_ids = { s->expert_ids, 0 },
+            .attention_expert_ids = { s->attention_ids, 0 },
         });
     if (status == VKMOE_OK)
         status = vkmoe_stream_submit(s->stream, NULL);
@@ -303,15 +309,16 @@ static enum vkmoe_status submit_step(struct cli_session *s, uint32_t position)
     while (reach <= position)
         reach *= 2;
     const uint32_t longest = s->exact_longest ? position + 1
-        : reach < s->capacity ? (uint32_t)reach : s->capacity;
+        : reach < s->capacity                 ? (uint32_t)reach
+                                              : s->capacity;
     s->step_longest = 0;
     enum vkmoe_status status = vkmoe_model_forward(s->stream, s->model,
         &(struct vkmoe_model_forward_params){
             .tokens = 1,
-            .ids = {s->step, offsetof(struct step, id)},
-            .positions = {s->step, offsetof(struct step, position)},
+            .ids = { s->step, offsetof(struct step, id) },
+            .positions = { s->step, offsetof(struct step, position) },
             .longest = longest,
-            .logits = {s->logits, 0},
+            .logits = { s->logits, 0 },
             .logits_count = 1,
         });
     if (status == VKMOE_OK)
@@ -323,7 +330,7 @@ static enum vkmoe_status submit_step(struct cli_session *s, uint32_t position)
 
 int cli_session_step(struct cli_session *s, uint32_t position, uint32_t token, float *logits)
 {
-    const struct step step = {.id = token, .position = position};
+    const struct step step = { .id = token, .position = position };
     enum vkmoe_status status = vkmoe_buffer_upload(s->step, 0, &step, sizeof step);
     if (status == VKMOE_OK && can_repeat(s, position))
         status = vkmoe_stream_repeat(s->stream, NULL);
@@ -342,8 +349,8 @@ static enum vkmoe_status read_choices(const struct cli_session *s, const vkmoe_b
     return status;
 }
 
-int cli_session_routing(struct cli_session *s, uint32_t first, uint32_t tokens, int32_t *ids,
-    int32_t *attention_ids)
+int cli_session_routing(
+    struct cli_session *s, uint32_t first, uint32_t tokens, int32_t *ids, int32_t *attention_ids)
 {
     enum vkmoe_status status = read_choices(s, s->expert_ids, s->k, first, tokens, ids);
     if (status == VKMOE_OK)
@@ -354,8 +361,8 @@ int cli_session_routing(struct cli_session *s, uint32_t first, uint32_t tokens, 
 void cli_session_close(struct cli_session *s)
 {
     vkmoe_stream_destroy(&s->stream);
-    vkmoe_buffer *buffers[] = {s->ids, s->positions, s->step, s->logits, s->expert_ids,
-        s->attention_ids};
+    vkmoe_buffer *buffers[] = { s->ids, s->positions, s->step, s->logits, s->expert_ids,
+        s->attention_ids };
     for (size_t i = 0; i < sizeof buffers / sizeof buffers[0]; i++)
         vkmoe_buffer_destroy(&buffers[i]);
     vkmoe_model_destroy(&s->model);
@@ -364,5 +371,5 @@ void cli_session_close(struct cli_session *s)
     cli_tokenizer_finish(&s->tokenizer);
     free(s->tokens);
     free(s->input);
-    *s = (struct cli_session){0};
+    *s = (struct cli_session){ 0 };
 }

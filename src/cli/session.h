@@ -12,13 +12,13 @@ struct cli_session {
     const char *path;
     vkmoe_checkpoint *checkpoint;
     struct vkmoe_frame frame;
-    bool bytes;       // a token is a byte
-    bool pieces;      // the text was given as such, and `tokenizer` cut it
+    bool bytes;  // a token is a byte
+    bool pieces; // the text was given as such, and `tokenizer` cut it
     struct cli_tokenizer tokenizer;
     uint32_t context; // positions that the model knows
     uint32_t *tokens; // the text
     uint32_t count;
-    uint32_t *input;  // what an encoder-decoder's encoder reads, else NULL
+    uint32_t *input; // what an encoder-decoder's encoder reads, else NULL
     uint32_t input_count;
 
     // Since cli_session_start():
@@ -27,8 +27,8 @@ struct cli_session {
     vkmoe_stream *stream;
     uint32_t chunk, capacity;
     uint32_t step_longest; // below it, the position of a step does not matter; 0: none is recorded
-    bool exact_longest;      // RoPE changes with the length of the context: no step is like another
-    uint32_t k, attention_k;           // experts a token chooses; 0: attention is dense
+    bool exact_longest;    // RoPE changes with the length of the context: no step is like another
+    uint32_t k, attention_k; // experts a token chooses; 0: attention is dense
     uint32_t experts, attention_experts;
     vkmoe_buffer *ids, *positions, *step, *logits, *expert_ids, *attention_ids;
 };
@@ -37,22 +37,22 @@ struct cli_session {
 // file `ids` of integers [tokens]. An encoder-decoder's encoder reads it, and the decoder begins
 // with its start token. Fails with a message if it does not fit the model. To be closed in any
 // case.
-int cli_session_open(struct cli_session *session, const char *path,
-    const struct cli_prompt *prompt, const char *ids);
+int cli_session_open(struct cli_session *session, const char *path, const struct cli_prompt *prompt,
+    const char *ids);
 
 // The same with a file for each side of an encoder-decoder, `ids` being the decoder's. `input`
 // NULL: only for models without an encoder.
-int cli_session_open_ids(struct cli_session *session, const char *path, const char *ids,
-    const char *input);
+int cli_session_open_ids(
+    struct cli_session *session, const char *path, const char *ids, const char *input);
 
 struct cli_session_params {
     const char *device;
     bool validate;
-    uint32_t capacity;      // positions, at least the text's; 0: the text's
-    uint32_t chunk;         // 0: as is good for this device
-    uint32_t chunk_logits;  // tokens of a forward whose logits are wanted, at most
-    bool routing;           // wants the experts chosen
-    bool no_capacity;       // as in vkmoe_model_params
+    uint32_t capacity;     // positions, at least the text's; 0: the text's
+    uint32_t chunk;        // 0: as is good for this device
+    uint32_t chunk_logits; // tokens of a forward whose logits are wanted, at most
+    bool routing;          // wants the experts chosen
+    bool no_capacity;      // as in vkmoe_model_params
     const volatile sig_atomic_t *interrupted; // ends the loading when it is set; or NULL
 };
 // Loads the network and hands it the text.
@@ -65,13 +65,12 @@ int cli_session_forward(struct cli_session *session, uint32_t first, uint32_t to
 
 // Runs any one token at a position below the capacity, and reads its logits. Records this only
 // now and then: most steps are a repetition of the last.
-int cli_session_step(struct cli_session *session, uint32_t position, uint32_t token,
-    float *logits);
+int cli_session_step(struct cli_session *session, uint32_t position, uint32_t token, float *logits);
 
 // Reads what the last forward's gates chose into [blocks][count][k], from `first` on.
 // Either may be NULL.
-int cli_session_routing(struct cli_session *session, uint32_t first, uint32_t tokens,
-    int32_t *ids, int32_t *attention_ids);
+int cli_session_routing(struct cli_session *session, uint32_t first, uint32_t tokens, int32_t *ids,
+    int32_t *attention_ids);
 
 void cli_session_close(struct cli_session *session);
 

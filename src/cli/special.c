@@ -54,7 +54,7 @@ static void sort_ids(struct cli_special *set)
 {
     struct numbered *sorted = cli_alloc(set->count * sizeof *sorted);
     for (uint32_t i = 0; i < set->count; i++)
-        sorted[i] = (struct numbered){set->tokens[i].id, set->tokens[i].order, i};
+        sorted[i] = (struct numbered){ set->tokens[i].id, set->tokens[i].order, i };
     qsort(sorted, set->count, sizeof *sorted, compare_ids);
     free(set->by_id);
     set->by_id = cli_alloc(set->count * sizeof *set->by_id);
@@ -90,7 +90,7 @@ void cli_special_finish(struct cli_special *set)
         free(set->tokens[i].text);
     free(set->tokens);
     free(set->by_id);
-    *set = (struct cli_special){0};
+    *set = (struct cli_special){ 0 };
 }
 
 struct cli_special_token *cli_special_find(struct cli_special *set, const char *text, size_t size)
@@ -124,8 +124,7 @@ const struct cli_special_token *cli_special_name(const struct cli_special *set, 
         else
             high = middle;
     }
-    const struct cli_special_token *token =
-        low < set->count ? &set->tokens[set->by_id[low]] : NULL;
+    const struct cli_special_token *token = low < set->count ? &set->tokens[set->by_id[low]] : NULL;
     return token && token->id == id ? token : NULL;
 }
 
@@ -177,8 +176,8 @@ static bool touches_word(const char *text, size_t size, size_t at, size_t end)
 }
 
 // The bounds of those among [low, high), which agree in `depth` bytes, whose next one is `byte`.
-static uint32_t bound(const struct cli_special *set, uint32_t low, uint32_t high, size_t depth,
-    unsigned byte)
+static uint32_t bound(
+    const struct cli_special *set, uint32_t low, uint32_t high, size_t depth, unsigned byte)
 {
     while (low < high) {
         const uint32_t middle = low + (high - low) / 2;
@@ -191,8 +190,8 @@ static uint32_t bound(const struct cli_special *set, uint32_t low, uint32_t high
     return low;
 }
 
-static const struct cli_special_token *match(const struct cli_special *set, const char *text,
-    size_t size, size_t at)
+static const struct cli_special_token *match(
+    const struct cli_special *set, const char *text, size_t size, size_t at)
 {
     const struct cli_special_token *longest = NULL;
     uint32_t low = 0, high = set->count;
@@ -209,8 +208,8 @@ static const struct cli_special_token *match(const struct cli_special *set, cons
     return longest;
 }
 
-const struct cli_special_token *cli_special_next(const struct cli_special *set, const char *text,
-    size_t size, size_t from, size_t *at)
+const struct cli_special_token *cli_special_next(
+    const struct cli_special *set, const char *text, size_t size, size_t from, size_t *at)
 {
     const struct cli_special_token *token = NULL;
     for (*at = from; *at < size && !token; *at += !token)

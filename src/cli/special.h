@@ -10,18 +10,18 @@
 struct cli_special_token {
     char *text;
     size_t size;
-    uint32_t id;       // may be beyond the model's vocabulary
-    const char *file;  // that names it; NULL: no file does
+    uint32_t id;                  // may be beyond the model's vocabulary
+    const char *file;             // that names it; NULL: no file does
     bool left_strip, right_strip; // eats the blanks on that side
-    bool single_word;  // only where no letter or digit touches it
-    bool has_flags;    // the file says so, be it that all are false
-    uint32_t order;    // of cli_special_add()
+    bool single_word;             // only where no letter or digit touches it
+    bool has_flags;               // the file says so, be it that all are false
+    uint32_t order;               // of cli_special_add()
 };
 
 struct cli_special {
     struct cli_special_token *tokens; // the first `sorted` by their text
     uint32_t count, sorted, capacity, added;
-    uint32_t *by_id;                  // indices, by id
+    uint32_t *by_id; // indices, by id
 };
 
 // Adds a copy, with a copy of the text; an empty one is none.
@@ -37,8 +37,8 @@ struct cli_special_token *cli_special_find(struct cli_special *set, const char *
 
 // The first special token in the text from `from` on, of several at one place the longest; where
 // it is goes to *at.
-const struct cli_special_token *cli_special_next(const struct cli_special *set, const char *text,
-    size_t size, size_t from, size_t *at);
+const struct cli_special_token *cli_special_next(
+    const struct cli_special *set, const char *text, size_t size, size_t from, size_t *at);
 
 // What was added first under this id.
 const struct cli_special_token *cli_special_name(const struct cli_special *set, uint32_t id);

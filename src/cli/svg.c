@@ -12,16 +12,16 @@ enum {
     MARGIN = 32,
     COLUMNS = 80,     // most characters of a line
     MIN_COLUMNS = 62, // or the explanation would not fit
-    CELL = 10,  // width of a character
-    LINE = 22,  // height of a line of text
-    GAP = 36,   // between the text and its legend
+    CELL = 10,        // width of a character
+    LINE = 22,        // height of a line of text
+    GAP = 36,         // between the text and its legend
     LEGEND = 296,
     ENTRY = 22, // height of an entry of the legend
     BAR_X = 180,
-    BAR = 70,   // length of the longest bar
+    BAR = 70, // length of the longest bar
     HEADER = 112,
     HEADING = 34,
-    FOOT = 30,  // below a panel
+    FOOT = 30, // below a panel
 };
 
 // ---------------------------------------------------------------------------- file
@@ -89,7 +89,7 @@ struct size {
 
 static struct size measure(const struct cli_map *map)
 {
-    struct size size = {0};
+    struct size size = { 0 };
     uint32_t columns = MIN_COLUMNS;
     for (uint32_t start = 0, end; start < map->count; start = end) {
         end = cli_map_line(map, start, COLUMNS);
@@ -160,8 +160,7 @@ static void put_entry(FILE *file, const struct cli_paint *paint, const char *lab
     put_fill(file, paint);
     fprintf(file, "/><text x=\"%u\" y=\"%u\">", x + 24, y + 13);
     put(file, label);
-    fprintf(file, "</text><rect x=\"%u\" y=\"%u\" width=\"%.1f\" height=\"16\" ", bar_x, y,
-        length);
+    fprintf(file, "</text><rect x=\"%u\" y=\"%u\" width=\"%.1f\" height=\"16\" ", bar_x, y, length);
     put_fill(file, paint);
     fprintf(file, "/><text x=\"%.1f\" y=\"%u\">%.0f%%</text>\n", bar_x + length + 6, y + 13,
         100.0 * first / tokens);
@@ -177,9 +176,10 @@ static void put_legend(FILE *file, const struct cli_map *map, const struct cli_g
         others -= first;
     }
     most = others > most ? others : most;
-    fprintf(file, "<text class=\"s\" x=\"%u\" y=\"%u\">expert%s</text>"
-        "<text class=\"s\" x=\"%u\" y=\"%u\">first choice of</text>\n", x, y + 13,
-        legend->ranges ? ": sees" : "", x + BAR_X, y + 13);
+    fprintf(file,
+        "<text class=\"s\" x=\"%u\" y=\"%u\">expert%s</text>"
+        "<text class=\"s\" x=\"%u\" y=\"%u\">first choice of</text>\n",
+        x, y + 13, legend->ranges ? ": sees" : "", x + BAR_X, y + 13);
     for (uint32_t i = 0; i < legend->shown; i++) {
         const uint32_t expert = legend->experts[i];
         char label[64];
@@ -192,16 +192,16 @@ static void put_legend(FILE *file, const struct cli_map *map, const struct cli_g
     if (legend->others) {
         char label[64];
         snprintf(label, sizeof label, "%u others", legend->other_count);
-        put_entry(file, &legend->paints[CLI_MAP_COLOURS], label, others, map->count, most,
-            x, y + ENTRY);
+        put_entry(
+            file, &legend->paints[CLI_MAP_COLOURS], label, others, map->count, most, x, y + ENTRY);
     }
 }
 
 static void put_panel(FILE *file, const struct cli_map *map, const struct cli_gate *gate,
     const struct cli_legend *legend, uint32_t legend_x, uint32_t y)
 {
-    fprintf(file, "<text class=\"h\" x=\"%u\" y=\"%u\">Layer %u</text>\n", MARGIN, y + 18,
-        gate->layer);
+    fprintf(
+        file, "<text class=\"h\" x=\"%u\" y=\"%u\">Layer %u</text>\n", MARGIN, y + 18, gate->layer);
     y += HEADING;
     put_legend(file, map, gate, legend, legend_x, y - ENTRY + 4);
     for (uint32_t start = 0, end; start < map->count; start = end, y += LINE) {
@@ -212,27 +212,33 @@ static void put_panel(FILE *file, const struct cli_map *map, const struct cli_ga
     }
 }
 
-static void put_header(FILE *file, const struct cli_map *map, bool ranges, uint32_t width,
-    uint32_t height)
+static void put_header(
+    FILE *file, const struct cli_map *map, bool ranges, uint32_t width, uint32_t height)
 {
     const char *what = map->bytes ? "character" : "token";
     const char *kind = map->gates[0].attention ? "attention" : "feed-forward";
-    fprintf(file, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%u\" height=\"%u\" "
-        "viewBox=\"0 0 %u %u\">\n<title>Experts of ", width, height, width, height);
+    fprintf(file,
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%u\" height=\"%u\" "
+        "viewBox=\"0 0 %u %u\">\n<title>Experts of ",
+        width, height, width, height);
     put(file, map->name);
-    fprintf(file, "</title>\n<style>text{font:15px sans-serif;fill:#222}"
+    fprintf(file,
+        "</title>\n<style>text{font:15px sans-serif;fill:#222}"
         ".t{font-size:24px;font-weight:bold}.h{font-size:18px;font-weight:bold}"
         ".s{font-size:13px;fill:#555}.c text{font:15px monospace;text-anchor:middle;fill:#000}"
         ".c .w{fill:#fff}</style>\n<rect width=\"%u\" height=\"%u\" fill=\"#fff\"/>\n"
         "<text class=\"t\" x=\"%u\" y=\"46\">Which %s expert each %s goes to: ",
         width, height, MARGIN, kind, what);
     put(file, map->name);
-    fprintf(file, "</text>\n<text x=\"%u\" y=\"74\">Each layer of the model reads the same text. "
+    fprintf(file,
+        "</text>\n<text x=\"%u\" y=\"74\">Each layer of the model reads the same text. "
         "For every %s, its gate chooses %u of %u experts; the colour is the first choice.</text>\n",
         MARGIN, what, map->gates[0].k, map->gates[0].experts);
     if (ranges)
-        fprintf(file, "<text x=\"%u\" y=\"96\">Experts differ in how far back they see: "
-            "only the last few %ss, or everything before.</text>\n", MARGIN, what);
+        fprintf(file,
+            "<text x=\"%u\" y=\"96\">Experts differ in how far back they see: "
+            "only the last few %ss, or everything before.</text>\n",
+            MARGIN, what);
 }
 
 static void put_picture(FILE *file, const struct cli_map *map)
@@ -282,8 +288,8 @@ static int write_renamed(const struct cli_map *map, const char *target)
     if (!error) {
         const mode_t mask = umask(0);
         umask(mask);
-        (void)!fchmod(descriptor, stat(target, &existing) == 0 ? existing.st_mode & 0777
-            : 0666 & ~mask);
+        (void)!fchmod(
+            descriptor, stat(target, &existing) == 0 ? existing.st_mode & 0777 : 0666 & ~mask);
         error = write_picture(fdopen(descriptor, "w"), map);
         if (!error && rename(temporary, target) != 0)
             error = errno;

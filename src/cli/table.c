@@ -32,7 +32,7 @@ void cli_table_add(struct cli_table *table, enum cli_style style, const char *fo
         table->cells = cells;
         table->capacity = capacity;
     }
-    table->cells[table->count++] = (struct cli_cell){text, style};
+    table->cells[table->count++] = (struct cli_cell){ text, style };
 }
 
 // Columns that UTF-8 text takes, if each character takes one.
@@ -58,7 +58,7 @@ static void print_cell(const struct cli_cell *cell, int padding, bool right, boo
 void cli_table_print(struct cli_table *table, int indent)
 {
     const uint32_t columns = (uint32_t)strlen(table->columns);
-    int widths[MAX_COLUMNS] = {0};
+    int widths[MAX_COLUMNS] = { 0 };
     for (uint32_t i = 0; i < table->count; i++) {
         int cell = width(table->cells[i].text);
         if (cell > widths[i % columns])
@@ -73,5 +73,5 @@ void cli_table_print(struct cli_table *table, int indent)
         free(table->cells[i].text);
     }
     free(table->cells);
-    *table = (struct cli_table){0};
+    *table = (struct cli_table){ 0 };
 }

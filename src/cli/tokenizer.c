@@ -21,7 +21,7 @@ enum { MAX_PATH = 4096 };
 
 static const char replacement[] = "\xef\xbf\xbd"; // U+FFFD, for each byte that is no UTF-8
 
-static const char *const names[] = {"tokenizer.model", "spiece.model"}; // the latter T5's
+static const char *const names[] = { "tokenizer.model", "spiece.model" }; // the latter T5's
 
 // The file, or what it should be called.
 static bool find_file(const char *checkpoint, char path[MAX_PATH])
@@ -43,7 +43,9 @@ static int check_file(const char *path)
     char start[64];
     if (stat(path, &info) != 0)
         return errno == ENOENT ? cli_fail("%s: is a symbolic link to a file that is not there; "
-            "download it anew", path) : cli_fail("%s: cannot open: %s", path, strerror(errno));
+                                          "download it anew",
+                   path)
+                               : cli_fail("%s: cannot open: %s", path, strerror(errno));
     if (!S_ISREG(info.st_mode)) // the open of a named pipe would wait for a writer
         return cli_fail("%s: is not a regular file", path);
     FILE *file = fopen(path, "rb");
@@ -61,16 +63,18 @@ bool cli_tokenizer_exists(const char *checkpoint)
     return find_file(checkpoint, path);
 }
 
-int cli_tokenizer_init(struct cli_tokenizer *t, const char *checkpoint, uint32_t vocabulary, bool is_t5)
+int cli_tokenizer_init(
+    struct cli_tokenizer *t, const char *checkpoint, uint32_t vocabulary, bool is_t5)
 {
     char path[MAX_PATH];
-    *t = (struct cli_tokenizer){.checkpoint = checkpoint, .vocabulary = vocabulary};
+    *t = (struct cli_tokenizer){ .checkpoint = checkpoint, .vocabulary = vocabulary };
     find_file(checkpoint, path);
     t->files.is_t5 = is_t5 || strcmp(strrchr(path, '/') + 1, names[1]) == 0;
     cli_tokenizer_rewind(t);
     if (!cli_pieces_are_built())
         return cli_fail("%s: cannot be used, since vkmoe was built without sentencepiece; give ids "
-            "with --tokens instead of --prompt, and ids are printed", path);
+                        "with --tokens instead of --prompt, and ids are printed",
+            path);
     int status = check_file(path);
     if (status != 0)
         return status;
@@ -90,7 +94,8 @@ int cli_tokenizer_init(struct cli_tokenizer *t, const char *checkpoint, uint32_t
         t->files.end = cli_pieces_end(t->pieces);
     if (status == 0 && !t->files.legacy && !cli_pieces_forget_prefix(t->pieces))
         return cli_fail("%s: cannot be used without its prefix, as \"legacy\": false in "
-            "tokenizer_config.json has it", path);
+                        "tokenizer_config.json has it",
+            path);
     return status;
 }
 
@@ -99,7 +104,7 @@ void cli_tokenizer_finish(struct cli_tokenizer *t)
     cli_pieces_close(&t->pieces);
     cli_special_finish(&t->files.special);
     free(t->text);
-    *t = (struct cli_tokenizer){0};
+    *t = (struct cli_tokenizer){ 0 };
 }
 
 // -------------------------------------------------------------------- text to tokens
@@ -123,8 +128,8 @@ static void append(struct list *list, const uint32_t *tokens, uint32_t count)
     list->count += count;
 }
 
-static int append_section(const struct cli_tokenizer *t, const char *text, size_t size, bool prefix,
-    struct list *list)
+static int append_section(
+    const struct cli_tokenizer *t, const char *text, size_t size, bool prefix, struct list *list)
 {
     uint32_t count, *tokens = cli_pieces_encode(t->pieces, text, size, prefix, &count);
     if (!tokens)
@@ -134,21 +139,22 @@ static int append_section(const struct cli_tokenizer *t, const char *text, size_
     return 0;
 }
 
-static int append_special(const struct cli_tokenizer *t, const struct cli_special_token *token,
-    struct list *list)
+static int append_special(
+    const struct cli_tokenizer *t, const struct cli_special_token *token, struct list *list)
 {
     char shown[64];
     if (token->id >= t->vocabulary)
-        return cli_fail("%s%s%s: \"%s\", which is in the prompt, is token %u, the model's vocabulary "
-            "ends at %u; --no-special takes it as text", t->checkpoint, token->file ? "/" : "",
-            token->file ? token->file : "",
+        return cli_fail(
+            "%s%s%s: \"%s\", which is in the prompt, is token %u, the model's vocabulary "
+            "ends at %u; --no-special takes it as text",
+            t->checkpoint, token->file ? "/" : "", token->file ? token->file : "",
             vkmoe_json_printable(token->text, shown, sizeof shown), token->id, t->vocabulary - 1);
     append(list, &token->id, 1);
     return 0;
 }
 
-static int append_sections(const struct cli_tokenizer *t, const char *text, size_t size, bool plain,
-    struct list *list)
+static int append_sections(
+    const struct cli_tokenizer *t, const char *text, size_t size, bool plain, struct list *list)
 {
     const struct cli_special_token *before = NULL, *token;
     size_t at = 0, next = size;
@@ -173,19 +179,19 @@ int cli_tokenizer_encode(struct cli_tokenizer *t, const char *text, size_t size,
     uint32_t **tokens, uint32_t *count)
 {
     const struct cli_tokenizer_files *files = &t->files;
-    struct list list = {0}, inner = {0};
+    struct list list = { 0 }, inner = { 0 };
     int status = append_sections(t, text, size, plain, &inner);
     // Prompts made from a chat template begin with it already, and may end with it.
-    t->begin_added = files->begin >= 0
-        && (plain || inner.count == 0 || inner.tokens[0] != files->begin);
+    t->begin_added =
+        files->begin >= 0 && (plain || inner.count == 0 || inner.tokens[0] != files->begin);
     t->end_added = files->end >= 0
         && (plain || inner.count == 0 || inner.tokens[inner.count - 1] != files->end);
     if (t->begin_added)
-        append(&list, &(uint32_t){(uint32_t)files->begin}, 1);
+        append(&list, &(uint32_t){ (uint32_t)files->begin }, 1);
     append(&list, inner.tokens, inner.count);
     t->end_at = list.count;
     if (t->end_added)
-        append(&list, &(uint32_t){(uint32_t)files->end}, 1);
+        append(&list, &(uint32_t){ (uint32_t)files->end }, 1);
     free(inner.tokens);
     *tokens = list.tokens;
     *count = list.count;
@@ -245,7 +251,8 @@ static const struct cli_special_token *find_name(const struct cli_tokenizer *t, 
 {
     const struct cli_special_token *token = cli_special_name(&t->files.special, id);
     return !token && id >= cli_pieces_count(t->pieces) && t->unknown >= 0
-        ? cli_special_name(&t->files.special, (uint32_t)t->unknown) : token;
+        ? cli_special_name(&t->files.special, (uint32_t)t->unknown)
+        : token;
 }
 
 // Whether what follows this token begins as a text does. T5's sentinels, and others that strip on
@@ -258,8 +265,8 @@ static bool restarts(const struct cli_tokenizer *t, const struct cli_special_tok
     return !name || name->id != t->unknown || cli_pieces_find(t->pieces, "<0x00>", 6) >= 0;
 }
 
-const char *cli_tokenizer_extend(struct cli_tokenizer *t, const uint32_t *tokens, uint32_t count,
-    bool last, size_t *size)
+const char *cli_tokenizer_extend(
+    struct cli_tokenizer *t, const uint32_t *tokens, uint32_t count, bool last, size_t *size)
 {
     t->text_size = 0;
     put(t, "", 1); // is never NULL

@@ -20,8 +20,8 @@ struct cli_tokenizer {
     // then `shown` bytes. Tokens before `seen` hold no boundary behind `first`.
     uint32_t first, seen;
     size_t shown;
-    bool prefix;   // the text since then begins as one at the beginning does
-    char *text;    // returned last
+    bool prefix; // the text since then begins as one at the beginning does
+    char *text;  // returned last
     size_t text_size, text_room;
 };
 
@@ -30,8 +30,8 @@ bool cli_tokenizer_exists(const char *checkpoint);
 
 // `model` is kept. If the files name no class, the tokenizer is of T5's where `is_t5` or its file's
 // name says so. Fails with a message. To be finished in any case.
-int cli_tokenizer_init(struct cli_tokenizer *tokenizer, const char *checkpoint, uint32_t vocabulary,
-    bool is_t5);
+int cli_tokenizer_init(
+    struct cli_tokenizer *tokenizer, const char *checkpoint, uint32_t vocabulary, bool is_t5);
 void cli_tokenizer_finish(struct cli_tokenizer *tokenizer);
 
 // The text's tokens, those before and behind every text included; free(). `plain`: special tokens

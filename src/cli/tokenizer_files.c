@@ -29,7 +29,7 @@ struct reader {
     const char *checkpoint;
     const struct cli_pieces *pieces;
     cJSON *config, *added, *map; // NULL: there is no such file
-    uint32_t next_id; // behind all there are
+    uint32_t next_id;            // behind all there are
     uint32_t named;
 };
 
@@ -44,7 +44,7 @@ static int parse(const char *path, FILE *file, cJSON **out)
     errno = 0;
     const size_t size = fread(text, 1, MAX_FILE + 1, file);
     int status = ferror(file) ? cli_fail("%s: cannot read: %s", path, strerror(errno ? errno : EIO))
-        : cli_result(vkmoe_json_parse(path, text, size, &cli_log, out), path);
+                              : cli_result(vkmoe_json_parse(path, text, size, &cli_log, out), path);
     free(text);
     return status;
 }
@@ -57,8 +57,10 @@ static int read_file(const char *checkpoint, const char *name, cJSON **out)
     if (stat(path, &info) != 0) {
         if (errno != ENOENT)
             return cli_fail("%s: cannot open: %s", path, strerror(errno));
-        return lstat(path, &info) != 0 ? 0 : cli_fail("%s: is a symbolic link to a file that is "
-            "not there; download it anew", path);
+        return lstat(path, &info) != 0 ? 0
+                                       : cli_fail("%s: is a symbolic link to a file that is "
+                                                  "not there; download it anew",
+                                           path);
     }
     if (!S_ISREG(info.st_mode)) // the open of a named pipe would wait for a writer
         return cli_fail("%s: is not a regular file", path);
@@ -133,8 +135,9 @@ static int add_decoder(struct reader *r)
     const cJSON *decoder = find(r->config, "added_tokens_decoder"), *item;
     if (decoder && !cJSON_IsObject(decoder))
         return cli_fail("%s/%s: added_tokens_decoder is not an object", r->checkpoint, config_name);
-    cJSON_ArrayForEach(item, decoder) {
-        struct cli_special_token token = {.file = config_name};
+    cJSON_ArrayForEach(item, decoder)
+    {
+        struct cli_special_token token = { .file = config_name };
         if (!cJSON_IsObject(item) || !read_token(item, &token)
             || !read_id(NULL, item->string, &token.id))
             return refuse(r, config_name, "added_tokens_decoder has no token for", item->string);
@@ -147,9 +150,11 @@ static int add_decoder(struct reader *r)
 static int add_added(struct reader *r)
 {
     const cJSON *item;
-    cJSON_ArrayForEach(item, r->added) {
-        struct cli_special_token token = {.file = added_name, .text = item->string,
-            .size = strlen(item->string)};
+    cJSON_ArrayForEach(item, r->added)
+    {
+        struct cli_special_token token = {
+            .file = added_name, .text = item->string, .size = strlen(item->string)
+        };
         if (!read_id(item, NULL, &token.id))
             return refuse(r, added_name, "has no id, an integer from 0, for", item->string);
         add(r, token);
@@ -163,15 +168,19 @@ static int add_sentinels(struct reader *r)
     const cJSON *item = find(r->config, "extra_ids");
     uint64_t count = r->files->is_t5 ? T5_SENTINELS : 0;
     if (item && (!vkmoe_json_integer(item, &count) || count > MAX_SENTINELS))
-        return cli_fail("%s/%s: extra_ids is not an integer from 0 to %d", r->checkpoint, config_name,
-            MAX_SENTINELS);
+        return cli_fail("%s/%s: extra_ids is not an integer from 0 to %d", r->checkpoint,
+            config_name, MAX_SENTINELS);
     const uint32_t first = cli_pieces_count(r->pieces);
     for (uint32_t i = 0; i < count; i++) {
         char text[32];
         const int size = snprintf(text, sizeof text, "<extra_id_%u>", i);
         if (cli_pieces_find(r->pieces, text, (size_t)size) < 0)
-            add(r, (struct cli_special_token){.text = text, .size = (size_t)size,
-                .id = first + (uint32_t)count - 1 - i, .left_strip = true, .right_strip = true});
+            add(r,
+                (struct cli_special_token){ .text = text,
+                    .size = (size_t)size,
+                    .id = first + (uint32_t)count - 1 - i,
+                    .left_strip = true,
+                    .right_strip = true });
     }
     return 0;
 }
@@ -181,7 +190,7 @@ static void add_pieces(struct reader *r)
     for (uint32_t id = 0; id < cli_pieces_count(r->pieces); id++) {
         if (cli_pieces_kind(r->pieces, id) == CLI_PIECE_TEXT)
             continue;
-        struct cli_special_token token = {.id = id};
+        struct cli_special_token token = { .id = id };
         token.text = (char *)(uintptr_t)cli_pieces_text(r->pieces, id, &token.size);
         add(r, token);
     }
@@ -191,7 +200,7 @@ static void add_pieces(struct reader *r)
 // name, or the next that is free.
 static int add_named(struct reader *r, const char *file, const char *key, const cJSON *item)
 {
-    struct cli_special_token token = {.file = file};
+    struct cli_special_token token = { .file = file };
     if (!read_token(item, &token))
         return refuse(r, file, "no token is given by", key);
     struct cli_special_token *known = cli_special_find(&r->files->special, token.text, token.size);
@@ -213,9 +222,9 @@ static int add_named(struct reader *r, const char *file, const char *key, const 
 
 static int add_all_named(struct reader *r, const char *file, const cJSON *object)
 {
-    static const char *const names[] = {"bos_token", "eos_token", "unk_token", "sep_token",
-        "pad_token", "cls_token", "mask_token"};
-    static const char *const lists[] = {"additional_special_tokens", "extra_special_tokens"};
+    static const char *const names[] = { "bos_token", "eos_token", "unk_token", "sep_token",
+        "pad_token", "cls_token", "mask_token" };
+    static const char *const lists[] = { "additional_special_tokens", "extra_special_tokens" };
     int status = 0;
     for (size_t i = 0; status == 0 && i < sizeof names / sizeof *names; i++) {
         const cJSON *item = find(object, names[i]);
@@ -226,7 +235,8 @@ static int add_all_named(struct reader *r, const char *file, const cJSON *object
         const cJSON *list = find(object, lists[i]), *item;
         if (list && !cJSON_IsArray(list) && !cJSON_IsObject(list))
             return cli_fail("%s/%s: %s is not a list", r->checkpoint, file, lists[i]);
-        cJSON_ArrayForEach(item, list) {
+        cJSON_ArrayForEach(item, list)
+        {
             status = add_named(r, file, lists[i], item);
             if (status != 0)
                 break;
@@ -289,10 +299,10 @@ static bool is_t5(const char *kind)
     return strncmp(kind, "T5", 2) == 0 || strncmp(kind, "MT5", 3) == 0;
 }
 
-int cli_tokenizer_files_read(struct cli_tokenizer_files *files, const char *checkpoint,
-    const struct cli_pieces *pieces)
+int cli_tokenizer_files_read(
+    struct cli_tokenizer_files *files, const char *checkpoint, const struct cli_pieces *pieces)
 {
-    struct reader r = {.files = files, .checkpoint = checkpoint, .pieces = pieces};
+    struct reader r = { .files = files, .checkpoint = checkpoint, .pieces = pieces };
     int status = read_file(checkpoint, config_name, &r.config);
     if (status == 0)
         status = read_file(checkpoint, added_name, &r.added);

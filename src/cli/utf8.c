@@ -11,8 +11,10 @@ int cli_utf8_decode(const unsigned char *s, size_t size, uint32_t *code)
     *code = s[0];
     if (s[0] < 0x80)
         return 1;
-    const int length = s[0] >= 0xc2 && s[0] <= 0xdf ? 2 : (s[0] & 0xf0) == 0xe0 ? 3
-        : s[0] >= 0xf0 && s[0] <= 0xf4 ? 4 : 0;
+    const int length = s[0] >= 0xc2 && s[0] <= 0xdf ? 2
+        : (s[0] & 0xf0) == 0xe0                     ? 3
+        : s[0] >= 0xf0 && s[0] <= 0xf4              ? 4
+                                                    : 0;
     *code &= 0x7fu >> length;
     for (int i = 1; i < length; i++) {
         if ((size_t)i >= size)
@@ -48,8 +50,8 @@ bool cli_utf8_is_word(uint32_t code)
     if (code < 0x80)
         return (code >= '0' && code <= '9') || (code >= 'A' && code <= 'Z') || code == '_'
             || (code >= 'a' && code <= 'z');
-    const bool latin = code < 0xc0 ? code == 0xaa || code == 0xb5 || code == 0xba
-        : code != 0xd7 && code != 0xf7;
+    const bool latin =
+        code < 0xc0 ? code == 0xaa || code == 0xb5 || code == 0xba : code != 0xd7 && code != 0xf7;
     return latin && !cli_utf8_is_blank(code) && !(code >= 0x2000 && code < 0x2070)
         && !(code >= 0x2190 && code < 0x2c00) && !(code >= 0x3000 && code < 0x3005)
         && !(code >= 0x3008 && code < 0x3021) && !(code >= 0xff00 && code < 0xff10);
@@ -57,7 +59,7 @@ bool cli_utf8_is_word(uint32_t code)
 
 bool cli_utf8_shown(void)
 {
-    static const char *const names[] = {"LC_ALL", "LC_CTYPE", "LANG"};
+    static const char *const names[] = { "LC_ALL", "LC_CTYPE", "LANG" };
     for (int i = 0; i < 3; i++) {
         const char *value = getenv(names[i]);
         for (const char *c = value; c && *c; c++) {

@@ -6,11 +6,14 @@
 
 int cli_open_device(const char *select, bool validate, vkmoe_device **out)
 {
-    return cli_result(vkmoe_device_create(&(struct vkmoe_device_params){
-        .log = cli_log,
-        .select = select,
-        .validate = validate,
-    }, out), "no device");
+    return cli_result(vkmoe_device_create(
+                          &(struct vkmoe_device_params){
+                              .log = cli_log,
+                              .select = select,
+                              .validate = validate,
+                          },
+                          out),
+        "no device");
 }
 
 int cli_open_model(const char *path, vkmoe_checkpoint **out)
@@ -45,8 +48,8 @@ static void destroy_arrays(struct arrays *arrays)
     vkmoe_buffer_destroy(&arrays->weights);
 }
 
-static enum vkmoe_status upload(vkmoe_device *device, const float *data, uint64_t size,
-    vkmoe_buffer **out)
+static enum vkmoe_status upload(
+    vkmoe_device *device, const float *data, uint64_t size, vkmoe_buffer **out)
 {
     enum vkmoe_status status = vkmoe_buffer_create(device, size, out);
     return status == VKMOE_OK ? vkmoe_buffer_upload(*out, 0, data, size) : status;
@@ -67,17 +70,18 @@ static enum vkmoe_status create_arrays(vkmoe_device *device, const struct cli_ru
     return status;
 }
 
-static enum vkmoe_status run_once(vkmoe_stream *stream, const vkmoe_moe *layer,
-    const struct arrays *arrays, uint32_t tokens)
+static enum vkmoe_status run_once(
+    vkmoe_stream *stream, const vkmoe_moe *layer, const struct arrays *arrays, uint32_t tokens)
 {
-    enum vkmoe_status status = vkmoe_moe_forward(stream, layer, &(struct vkmoe_moe_forward_params){
-        .tokens = tokens,
-        .x.buffer = arrays->x,
-        .router_x.buffer = arrays->router_x,
-        .y.buffer = arrays->y,
-        .ids.buffer = arrays->ids,
-        .weights.buffer = arrays->weights,
-    });
+    enum vkmoe_status status = vkmoe_moe_forward(stream, layer,
+        &(struct vkmoe_moe_forward_params){
+            .tokens = tokens,
+            .x.buffer = arrays->x,
+            .router_x.buffer = arrays->router_x,
+            .y.buffer = arrays->y,
+            .ids.buffer = arrays->ids,
+            .weights.buffer = arrays->weights,
+        });
     if (status == VKMOE_OK)
         status = vkmoe_stream_submit(stream, NULL);
     if (status == VKMOE_OK)
@@ -85,14 +89,14 @@ static enum vkmoe_status run_once(vkmoe_stream *stream, const vkmoe_moe *layer,
     return status;
 }
 
-static enum vkmoe_status run_timed(vkmoe_stream *stream, const vkmoe_moe *layer,
-    const struct arrays *arrays, struct cli_run *run)
+static enum vkmoe_status run_timed(
+    vkmoe_stream *stream, const vkmoe_moe *layer, const struct arrays *arrays, struct cli_run *run)
 {
     uint64_t *times = cli_alloc(run->repeats * sizeof *times);
     const uint64_t start = now_ns();
     enum vkmoe_status status = VKMOE_OK;
     while (status == VKMOE_OK && run->timed < run->repeats
-            && !(run->budget_ns && run->timed && now_ns() - start > run->budget_ns)) {
+        && !(run->budget_ns && run->timed && now_ns() - start > run->budget_ns)) {
         uint64_t before = now_ns();
         status = run_once(stream, layer, arrays, run->tokens);
         times[run->timed++] = now_ns() - before;
@@ -104,8 +108,8 @@ static enum vkmoe_status run_timed(vkmoe_stream *stream, const vkmoe_moe *layer,
     return status;
 }
 
-static enum vkmoe_status download(const struct arrays *arrays, uint64_t size,
-    uint64_t choice_size, struct cli_run *run)
+static enum vkmoe_status download(
+    const struct arrays *arrays, uint64_t size, uint64_t choice_size, struct cli_run *run)
 {
     enum vkmoe_status status = vkmoe_buffer_download(arrays->y, 0, run->y, size);
     if (status == VKMOE_OK)
@@ -115,13 +119,12 @@ static enum vkmoe_status download(const struct arrays *arrays, uint64_t size,
     return status;
 }
 
-int cli_run_layer(vkmoe_device *device, const struct vkmoe_moe_params *params,
-    const char *label, struct cli_run *run)
+int cli_run_layer(vkmoe_device *device, const struct vkmoe_moe_params *params, const char *label,
+    struct cli_run *run)
 {
     const uint64_t size = (uint64_t)run->tokens * params->hidden * sizeof(float);
-    const uint64_t choice_size =
-        (uint64_t)run->tokens * params->experts_per_token * sizeof(float);
-    struct arrays arrays = {0};
+    const uint64_t choice_size = (uint64_t)run->tokens * params->experts_per_token * sizeof(float);
+    struct arrays arrays = { 0 };
     vkmoe_stream *stream = NULL;
     vkmoe_moe *layer = NULL;
     cli_progress("layer %s: uploading its weights", label);

@@ -20,16 +20,16 @@ struct stage_barrier {
 
 struct stage_dispatch {
     VkPipeline pipeline;
-    uint32_t x, y;           // workgroups
-    VkBuffer indirect;       // not VK_NULL_HANDLE: VkDispatchIndirectCommand lies here
+    uint32_t x, y;     // workgroups
+    VkBuffer indirect; // not VK_NULL_HANDLE: VkDispatchIndirectCommand lies here
     VkDeviceSize indirect_offset;
-    uint32_t push_size;      // of what vkmoe_commands_dispatch() gets
+    uint32_t push_size; // of what vkmoe_commands_dispatch() gets
 };
 
 // Append one command; false, and nothing changes, when there is no host memory.
 bool vkmoe_commands_barrier(struct commands *commands, const struct stage_barrier *barrier);
-bool vkmoe_commands_dispatch(struct commands *commands, const struct stage_dispatch *dispatch,
-    const void *push);
+bool vkmoe_commands_dispatch(
+    struct commands *commands, const struct stage_dispatch *dispatch, const void *push);
 bool vkmoe_commands_fill(struct commands *commands, VkBuffer buffer, VkDeviceSize offset,
     VkDeviceSize size, uint32_t value);
 bool vkmoe_commands_update(struct commands *commands, VkBuffer buffer, VkDeviceSize offset,
@@ -44,8 +44,8 @@ void vkmoe_commands_emit(const struct commands *commands, const vkmoe_device *de
     VkCommandBuffer to, VkQueryPool queries);
 
 // One barrier at once, which no list holds.
-void vkmoe_barrier_emit(const struct stage_barrier *barrier, const vkmoe_device *device,
-    VkCommandBuffer to);
+void vkmoe_barrier_emit(
+    const struct stage_barrier *barrier, const vkmoe_device *device, VkCommandBuffer to);
 
 void vkmoe_commands_finish(struct commands *commands);
 

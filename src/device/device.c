@@ -52,7 +52,7 @@ static void describe(vkmoe_device *device, const struct physical *p)
         | (p->subgroup_arithmetic ? NEED_subgroup : 0)
         | (p->broadcast && p->info.int64 ? NEED_broadcast | NEED_columns : 0);
     if ((device->needs & NEED_broadcast) == NEED_broadcast && p->subgroup_arithmetic
-            && p->subgroup_ballot && device->subgroup_size == 8)
+        && p->subgroup_ballot && device->subgroup_size == 8)
         device->needs |= NEED_eight;
 }
 
@@ -112,19 +112,22 @@ static enum vkmoe_status make_device(vkmoe_device *device, const struct physical
         extensions[extension_count++] = "VK_KHR_portability_subset";
     if (p->executable_properties)
         extensions[extension_count++] = VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME;
-    VkResult result = device->instance_vk.CreateDevice(p->handle, &(VkDeviceCreateInfo){
-        .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
-        .pNext = &features,
-        .queueCreateInfoCount = 1,
-        .pQueueCreateInfos = &(VkDeviceQueueCreateInfo){
-            .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
-            .queueFamilyIndex = p->queue_family,
-            .queueCount = 1,
-            .pQueuePriorities = &priority,
+    VkResult result = device->instance_vk.CreateDevice(p->handle,
+        &(VkDeviceCreateInfo){
+            .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
+            .pNext = &features,
+            .queueCreateInfoCount = 1,
+            .pQueueCreateInfos =
+                &(VkDeviceQueueCreateInfo){
+                    .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
+                    .queueFamilyIndex = p->queue_family,
+                    .queueCount = 1,
+                    .pQueuePriorities = &priority,
+                },
+            .ppEnabledExtensionNames = extensions,
+            .enabledExtensionCount = extension_count,
         },
-        .ppEnabledExtensionNames = extensions,
-        .enabledExtensionCount = extension_count,
-    }, NULL, &device->device);
+        NULL, &device->device);
     return vkmoe_vk_status(&device->log, result, "vkCreateDevice");
 }
 
@@ -136,15 +139,15 @@ static PFN_vkGetInstanceProcAddr loader_of(void *get_instance_proc_addr)
     return get;
 }
 
-enum vkmoe_status vkmoe_device_create_for(const struct vkmoe_device_params *params,
-    bool capture_statistics, vkmoe_device **out)
+enum vkmoe_status vkmoe_device_create_for(
+    const struct vkmoe_device_params *params, bool capture_statistics, vkmoe_device **out)
 {
-    const struct caller caller = {params ? &params->log : NULL, "vkmoe_device_create"};
+    const struct caller caller = { params ? &params->log : NULL, "vkmoe_device_create" };
     if (out)
         *out = NULL;
     if (!out || !params)
         return vkmoe_refuse(&caller, VKMOE_ERROR_INVALID, "%s is NULL", out ? "params" : "out");
-    struct instance instance = {0};
+    struct instance instance = { 0 };
     struct physical *list = NULL;
     const struct physical *chosen = NULL;
     uint32_t count = 0;
@@ -153,8 +156,8 @@ enum vkmoe_status vkmoe_device_create_for(const struct vkmoe_device_params *para
     if (!device)
         goto fail;
     device->owned = true;
-    status = vkmoe_instance_init(&instance, &device->log,
-        loader_of(params->get_instance_proc_addr), params->validate);
+    status = vkmoe_instance_init(
+        &instance, &device->log, loader_of(params->get_instance_proc_addr), params->validate);
     if (status != VKMOE_OK)
         goto fail;
     device->get_instance_proc_addr = instance.get;
@@ -184,24 +187,23 @@ fail:
     return status;
 }
 
-enum vkmoe_status vkmoe_device_create(const struct vkmoe_device_params *params,
-    vkmoe_device **out)
+enum vkmoe_status vkmoe_device_create(const struct vkmoe_device_params *params, vkmoe_device **out)
 {
     return vkmoe_device_create_for(params, false, out);
 }
 
 // ------------------------------------------------------------------------- adopt
 
-static enum vkmoe_status check_queue_family(vkmoe_device *device, struct physical *p,
-    uint32_t index)
+static enum vkmoe_status check_queue_family(
+    vkmoe_device *device, struct physical *p, uint32_t index)
 {
     VkQueueFamilyProperties2 families[32];
     uint32_t count = ARRAY_SIZE(families);
     for (uint32_t i = 0; i < count; i++)
-        families[i] = (VkQueueFamilyProperties2){VK_STRUCTURE_TYPE_QUEUE_FAMILY_PROPERTIES_2};
+        families[i] = (VkQueueFamilyProperties2){ VK_STRUCTURE_TYPE_QUEUE_FAMILY_PROPERTIES_2 };
     device->instance_vk.GetPhysicalDeviceQueueFamilyProperties2(p->handle, &count, families);
     if (index >= count
-            || !(families[index].queueFamilyProperties.queueFlags & VK_QUEUE_COMPUTE_BIT))
+        || !(families[index].queueFamilyProperties.queueFlags & VK_QUEUE_COMPUTE_BIT))
         return vkmoe_fail(&device->log, VKMOE_ERROR_INVALID,
             "vkmoe_device_adopt: queue_family is %u: expected a family of %s that has compute",
             index, p->info.name);
@@ -212,15 +214,16 @@ static enum vkmoe_status check_queue_family(vkmoe_device *device, struct physica
 
 static enum vkmoe_status check_adopt(const struct vkmoe_adopt_params *params)
 {
-    const char *missing = !params->instance ? "instance"
-        : !params->physical_device ? "physical_device"
-        : !params->device ? "device"
-        : !params->queue ? "queue"
-        : !params->features ? "features"
-        : params->extension_count && !params->extensions ? "extensions" : NULL;
+    const char *missing = !params->instance              ? "instance"
+        : !params->physical_device                       ? "physical_device"
+        : !params->device                                ? "device"
+        : !params->queue                                 ? "queue"
+        : !params->features                              ? "features"
+        : params->extension_count && !params->extensions ? "extensions"
+                                                         : NULL;
     if (missing)
-        return vkmoe_fail(&params->log, VKMOE_ERROR_INVALID, "vkmoe_device_adopt: %s is NULL",
-            missing);
+        return vkmoe_fail(
+            &params->log, VKMOE_ERROR_INVALID, "vkmoe_device_adopt: %s is NULL", missing);
     if (!params->lock_queue != !params->unlock_queue)
         return vkmoe_fail(&params->log, VKMOE_ERROR_INVALID,
             "vkmoe_device_adopt: lock_queue and unlock_queue go together");
@@ -228,12 +231,12 @@ static enum vkmoe_status check_adopt(const struct vkmoe_adopt_params *params)
     if (head->sType != VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2)
         return vkmoe_fail(&params->log, VKMOE_ERROR_INVALID,
             "vkmoe_device_adopt: features begins with sType %d: expected a "
-            "VkPhysicalDeviceFeatures2 (%d)", (int)head->sType,
-            (int)VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2);
+            "VkPhysicalDeviceFeatures2 (%d)",
+            (int)head->sType, (int)VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2);
     for (uint32_t i = 0; i < params->extension_count; i++)
         if (!params->extensions[i])
-            return vkmoe_fail(&params->log, VKMOE_ERROR_INVALID,
-                "vkmoe_device_adopt: extensions[%u] is NULL", i);
+            return vkmoe_fail(
+                &params->log, VKMOE_ERROR_INVALID, "vkmoe_device_adopt: extensions[%u] is NULL", i);
     return VKMOE_OK;
 }
 
@@ -249,14 +252,13 @@ static bool has_physical(const struct instance *instance, VkPhysicalDevice wante
 }
 
 // That the features said to be enabled can be and suffice; all others are switched off in `p`.
-static enum vkmoe_status check_enabled(const struct vkmoe_adopt_params *params,
-    struct physical *p)
+static enum vkmoe_status check_enabled(const struct vkmoe_adopt_params *params, struct physical *p)
 {
     const struct vkmoe_log *log = &params->log;
     struct feature_set enabled;
     if (!vkmoe_features_read(params->features, &enabled))
-        return vkmoe_fail(log, VKMOE_ERROR_INVALID,
-            "vkmoe_device_adopt: features is a chain without an end");
+        return vkmoe_fail(
+            log, VKMOE_ERROR_INVALID, "vkmoe_device_adopt: features is a chain without an end");
     const char *feature = vkmoe_features_missing(&enabled);
     if (feature)
         return vkmoe_fail(log, VKMOE_ERROR_UNSUPPORTED,
@@ -272,20 +274,19 @@ static enum vkmoe_status check_enabled(const struct vkmoe_adopt_params *params,
 
 static enum vkmoe_status load_instance(vkmoe_device *device, void *get_instance_proc_addr)
 {
-    PFN_vkGetInstanceProcAddr get = get_instance_proc_addr ? loader_of(get_instance_proc_addr)
-        : vkmoe_vk_loader();
+    PFN_vkGetInstanceProcAddr get =
+        get_instance_proc_addr ? loader_of(get_instance_proc_addr) : vkmoe_vk_loader();
     if (!get)
         return vkmoe_fail(&device->log, VKMOE_ERROR_NOT_FOUND,
             "no Vulkan loader: expected get_instance_proc_addr or libvulkan.so.1");
     device->get_instance_proc_addr = get;
     if (!vkmoe_vk_load_instance(get, device->instance, &device->instance_vk))
-        return vkmoe_fail(&device->log, VKMOE_ERROR_UNSUPPORTED,
-            "the instance lacks functions of Vulkan 1.1");
+        return vkmoe_fail(
+            &device->log, VKMOE_ERROR_UNSUPPORTED, "the instance lacks functions of Vulkan 1.1");
     return VKMOE_OK;
 }
 
-enum vkmoe_status vkmoe_device_adopt(const struct vkmoe_adopt_params *params,
-    vkmoe_device **out)
+enum vkmoe_status vkmoe_device_adopt(const struct vkmoe_adopt_params *params, vkmoe_device **out)
 {
     VKMOE_NEED(params ? &params->log : NULL, out, "out");
     *out = NULL;
@@ -306,8 +307,8 @@ enum vkmoe_status vkmoe_device_adopt(const struct vkmoe_adopt_params *params,
     if (status != VKMOE_OK)
         goto fail;
 
-    struct instance instance = {device->get_instance_proc_addr, device->instance,
-        device->instance_vk, VK_NULL_HANDLE};
+    struct instance instance = { device->get_instance_proc_addr, device->instance,
+        device->instance_vk, VK_NULL_HANDLE };
     struct physical physical;
     if (!has_physical(&instance, params->physical_device)) {
         status = vkmoe_fail(&device->log, VKMOE_ERROR_INVALID,
@@ -347,8 +348,8 @@ void vkmoe_device_destroy(vkmoe_device **address)
     vkmoe_memory_finish(device);
     vkmoe_pipelines_finish(device);
     if (device->owned) {
-        struct instance instance = {device->get_instance_proc_addr, device->instance,
-            device->instance_vk, device->debug_messenger};
+        struct instance instance = { device->get_instance_proc_addr, device->instance,
+            device->instance_vk, device->debug_messenger };
         if (device->device && device->vk.DestroyDevice)
             device->vk.DestroyDevice(device->device, NULL);
         vkmoe_instance_finish(&instance);
@@ -360,7 +361,7 @@ void vkmoe_device_destroy(vkmoe_device **address)
 void vkmoe_device_get_info(const vkmoe_device *device, struct vkmoe_device_info *info)
 {
     if (info)
-        *info = device ? device->info : (struct vkmoe_device_info){0};
+        *info = device ? device->info : (struct vkmoe_device_info){ 0 };
 }
 
 // ------------------------------------------------------------------------- queue
@@ -375,8 +376,8 @@ static enum vkmoe_status check_lost(vkmoe_device *device, VkResult result, const
 enum vkmoe_status vkmoe_device_check(const vkmoe_device *device, const char *function)
 {
     return !atomic_load(&device->lost) ? VKMOE_OK
-        : vkmoe_fail(&device->log, VKMOE_ERROR_DEVICE_LOST, "%s: the device was lost before",
-            function);
+                                       : vkmoe_fail(&device->log, VKMOE_ERROR_DEVICE_LOST,
+                                           "%s: the device was lost before", function);
 }
 
 static void lock_queue(vkmoe_device *device)
@@ -406,8 +407,8 @@ enum vkmoe_status vkmoe_device_submit(vkmoe_device *device, const VkSubmitInfo2 
 
 // In slices: drivers have been seen to overflow when they add a huge timeout to the clock,
 // and a device that another thread lost is noticed.
-static VkResult wait(vkmoe_device *device, VkSemaphore timeline, uint64_t value,
-    uint64_t timeout_ns)
+static VkResult wait(
+    vkmoe_device *device, VkSemaphore timeline, uint64_t value, uint64_t timeout_ns)
 {
     const uint64_t slice_ns = 1000000000;
     const VkSemaphoreWaitInfo wait = {
@@ -428,8 +429,8 @@ static VkResult wait(vkmoe_device *device, VkSemaphore timeline, uint64_t value,
     }
 }
 
-enum vkmoe_status vkmoe_device_wait(vkmoe_device *device, VkSemaphore timeline, uint64_t value,
-    uint64_t timeout_ns)
+enum vkmoe_status vkmoe_device_wait(
+    vkmoe_device *device, VkSemaphore timeline, uint64_t value, uint64_t timeout_ns)
 {
     return check_lost(device, wait(device, timeline, value, timeout_ns), "vkWaitSemaphores");
 }

@@ -19,16 +19,18 @@
 static void read_heaps(vkmoe_device *device, struct fit *fit)
 {
     VkPhysicalDeviceMemoryBudgetPropertiesEXT budget = {
-        VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT};
+        VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT
+    };
     VkPhysicalDeviceMemoryProperties2 memory = {
-        VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2, &budget};
+        VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2, &budget
+    };
     uint64_t taken[VK_MAX_MEMORY_HEAPS];
     vkmoe_memory_taken(device, taken);
     if (device->memory_budget)
         device->instance_vk.GetPhysicalDeviceMemoryProperties2(device->physical_device, &memory);
     for (uint32_t i = 0; i < device->memory.memoryHeapCount; i++) {
-        const uint64_t all = budget.heapBudget[i] ? budget.heapBudget[i]
-            : device->memory.memoryHeaps[i].size;
+        const uint64_t all =
+            budget.heapBudget[i] ? budget.heapBudget[i] : device->memory.memoryHeaps[i].size;
         const uint64_t used = budget.heapBudget[i] ? budget.heapUsage[i] : taken[i];
         fit->heap_free[i] = all - MIN(all, used);
     }
@@ -88,7 +90,7 @@ bool vkmoe_fit_take(vkmoe_device *device, uint32_t heap, uint64_t size)
     struct fit *fit = device->fit;
     if (!fit->exceeded) {
         if (size > fit->heap_free[heap] || size > fit->host_free
-                || size > device->memory.memoryHeaps[heap].size)
+            || size > device->memory.memoryHeaps[heap].size)
             return false;
         fit->heap_free[heap] -= fit->heap_free[heap] == UNKNOWN ? 0 : size;
         fit->host_free -= fit->host_free == UNKNOWN ? 0 : size;
@@ -160,14 +162,17 @@ enum vkmoe_status vkmoe_fit_begin(vkmoe_device *device, vkmoe_device **planned)
 static const char *size_text(uint64_t size, char text[32])
 {
     static const char *const units[] = { "bytes", "kB", "MB", "GB", "TB" };
-    double value = (double) size;
+    double value = (double)size;
     uint32_t unit = 0;
     while (value >= 999.5 && unit < ARRAY_SIZE(units) - 1) {
         value /= 1000;
         unit++;
     }
-    snprintf(text, 32, "%.*f %s", unit == 0 || value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2, value,
-        units[unit]);
+    snprintf(text, 32, "%.*f %s",
+        unit == 0 || value >= 99.95 ? 0
+            : value >= 9.995        ? 1
+                                    : 2,
+        value, units[unit]);
     return text;
 }
 
@@ -183,8 +188,8 @@ static enum vkmoe_status refuse(const vkmoe_device *device, const char *function
     if (fit->taken <= fit->free) // there is enough, but not where it is needed
         return vkmoe_fail(&device->log, VKMOE_ERROR_OUT_OF_MEMORY,
             "%s: needs %s of device memory, of which %s is free, but %s, %s, does not fit into "
-            "what is left of any heap", function, needed, there,
-            fit->piece_name[0] ? fit->piece_name : "a buffer",
+            "what is left of any heap",
+            function, needed, there, fit->piece_name[0] ? fit->piece_name : "a buffer",
             size_text(fit->piece, parts[0]));
     if (!strcmp(needed, there)) {
         snprintf(needed, sizeof needed, "%" PRIu64 " bytes", fit->taken);
@@ -198,8 +203,8 @@ static enum vkmoe_status refuse(const vkmoe_device *device, const char *function
         parts[FIT_CACHES], parts[FIT_SCRATCH]);
 }
 
-enum vkmoe_status vkmoe_fit_end(vkmoe_device **planned, const char *function,
-    enum vkmoe_status status)
+enum vkmoe_status vkmoe_fit_end(
+    vkmoe_device **planned, const char *function, enum vkmoe_status status)
 {
     vkmoe_device *copy = *planned;
     if (!copy)

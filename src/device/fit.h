@@ -10,16 +10,16 @@ enum fit_part { FIT_WEIGHTS, FIT_CACHES, FIT_SCRATCH, FIT_PARTS };
 
 struct fit {
     uint64_t heap_free[VK_MAX_MEMORY_HEAPS]; // UINT64_MAX: not known, or the host's
-    uint64_t host_free;    // where the device's memory is the host's
-    const char *limit;     // what sets the latter
-    uint32_t heaps;        // a mask of those that serve as device memory
-    uint64_t free;         // of these together, at the beginning
-    uint64_t taken;        // of them, so far
-    uint64_t parts[FIT_PARTS]; // bytes in buffers
-    enum fit_part part;   // of buffers that are created now
-    char where[64], name[64]; // of what, to be named: "block 3: ", "up of expert 7"
-    bool exceeded;         // from then on everything is granted, to learn how much is needed
-    uint64_t piece;        // what did not fit
+    uint64_t host_free;                      // where the device's memory is the host's
+    const char *limit;                       // what sets the latter
+    uint32_t heaps;                          // a mask of those that serve as device memory
+    uint64_t free;                           // of these together, at the beginning
+    uint64_t taken;                          // of them, so far
+    uint64_t parts[FIT_PARTS];               // bytes in buffers
+    enum fit_part part;                      // of buffers that are created now
+    char where[64], name[64];                // of what, to be named: "block 3: ", "up of expert 7"
+    bool exceeded;  // from then on everything is granted, to learn how much is needed
+    uint64_t piece; // what did not fit
     char piece_name[128];
 };
 
@@ -28,8 +28,8 @@ enum vkmoe_status vkmoe_fit_begin(vkmoe_device *device, vkmoe_device **planned);
 
 // Takes what creating came to, and makes it OUT_OF_MEMORY, with a line in the name of
 // `function`, if it does not fit.
-enum vkmoe_status vkmoe_fit_end(vkmoe_device **planned, const char *function,
-    enum vkmoe_status status);
+enum vkmoe_status vkmoe_fit_end(
+    vkmoe_device **planned, const char *function, enum vkmoe_status status);
 
 // What is created next: its part of the sum, and its name for the line. Both do nothing on a
 // device that is not a trial's.

@@ -8,28 +8,28 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define VARIANT(kernel, form, needs, defines)        \
+#define VARIANT(kernel, form, needs, defines) \
     extern const uint32_t vkmoe_spv_##kernel##_##form[]; \
     extern const size_t vkmoe_spv_size_##kernel##_##form;
 #include "shaders/kernels.def"
 
 const struct variant vkmoe_variants[] = {
-#define VARIANT(kernel_, form_, needs_, defines_)             \
-    {                                                         \
-        .name = #kernel_ "_" #form_,                          \
-        .kernel = KERNEL_##kernel_,                           \
-        .form = #form_,                                       \
-        .needs = NEED_##needs_,                               \
-        .spirv = vkmoe_spv_##kernel_##_##form_,               \
-        .spirv_size = &vkmoe_spv_size_##kernel_##_##form_,    \
-        .push_size = sizeof(struct kernel_##_push),           \
+#define VARIANT(kernel_, form_, needs_, defines_) \
+    { \
+        .name = #kernel_ "_" #form_, \
+        .kernel = KERNEL_##kernel_, \
+        .form = #form_, \
+        .needs = NEED_##needs_, \
+        .spirv = vkmoe_spv_##kernel_##_##form_, \
+        .spirv_size = &vkmoe_spv_size_##kernel_##_##form_, \
+        .push_size = sizeof(struct kernel_##_push), \
     },
 #include "shaders/kernels.def"
 };
 const uint32_t vkmoe_variant_count = ARRAY_SIZE(vkmoe_variants);
 
-const struct variant *vkmoe_kernel_choose(const vkmoe_device *device, enum kernel kernel,
-    uint32_t unwanted)
+const struct variant *vkmoe_kernel_choose(
+    const vkmoe_device *device, enum kernel kernel, uint32_t unwanted)
 {
     const uint32_t usable = device->needs & ~unwanted;
     const struct variant *best = NULL;
@@ -70,16 +70,16 @@ static uint64_t hash_bytes(uint64_t hash, const void *data, size_t size)
 #define HASH_START 0xcbf29ce484222325u
 
 // Where the pipeline is, or where it would go.
-static struct entry *find_entry(const struct pipeline_store *store, const struct variant *variant,
-    const uint32_t *spec)
+static struct entry *find_entry(
+    const struct pipeline_store *store, const struct variant *variant, const uint32_t *spec)
 {
     uint32_t number = (uint32_t)(variant - vkmoe_variants);
     uint64_t hash = hash_bytes(HASH_START, &number, sizeof number);
     hash = hash_bytes(hash, spec, SPEC_MAX * sizeof *spec);
     for (uint32_t i = (uint32_t)(hash ^ hash >> 32);; i++) {
         struct entry *entry = &store->entries[i & (store->capacity - 1)];
-        if (!entry->variant || (entry->variant == variant
-                && !memcmp(entry->spec, spec, sizeof entry->spec)))
+        if (!entry->variant
+            || (entry->variant == variant && !memcmp(entry->spec, spec, sizeof entry->spec)))
             return entry;
     }
 }
@@ -102,25 +102,27 @@ static bool grow_entries(struct pipeline_store *store)
     return true;
 }
 
-static enum vkmoe_status create_pipeline(vkmoe_device *device, const struct variant *variant,
-    const uint32_t *spec, VkPipeline *out)
+static enum vkmoe_status create_pipeline(
+    vkmoe_device *device, const struct variant *variant, const uint32_t *spec, VkPipeline *out)
 {
     VkShaderModule module = VK_NULL_HANDLE;
     char call[96];
     VkSpecializationMapEntry map[SPEC_MAX];
     for (uint32_t i = 0; i < SPEC_MAX; i++)
-        map[i] = (VkSpecializationMapEntry){i, i * sizeof *spec, sizeof *spec};
+        map[i] = (VkSpecializationMapEntry){ i, i * sizeof *spec, sizeof *spec };
     const VkPipelineShaderStageRequiredSubgroupSizeCreateInfo required = {
         .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO,
         .requiredSubgroupSize = device->subgroup_size,
     };
     const bool subgroups = variant->needs & NEED_subgroup;
     snprintf(call, sizeof call, "%s: vkCreateShaderModule", variant->name);
-    VkResult result = device->vk.CreateShaderModule(device->device, &(VkShaderModuleCreateInfo){
-        .sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
-        .codeSize = *variant->spirv_size,
-        .pCode = variant->spirv,
-    }, NULL, &module);
+    VkResult result = device->vk.CreateShaderModule(device->device,
+        &(VkShaderModuleCreateInfo){
+            .sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
+            .codeSize = *variant->spirv_size,
+            .pCode = variant->spirv,
+        },
+        NULL, &module);
     if (result < 0)
         goto fail;
     const VkComputePipelineCreateInfo create = {
@@ -144,8 +146,8 @@ static enum vkmoe_status create_pipeline(vkmoe_device *device, const struct vari
         .layout = device->pipelines->layout,
     };
     snprintf(call, sizeof call, "%s: vkCreateComputePipelines", variant->name);
-    result = device->vk.CreateComputePipelines(device->device, device->pipelines->cache, 1,
-        &create, NULL, out);
+    result = device->vk.CreateComputePipelines(
+        device->device, device->pipelines->cache, 1, &create, NULL, out);
     if (result < 0)
         goto fail;
     vkmoe_log(&device->log, VKMOE_LOG_DEBUG, "made pipeline %s", variant->name);
@@ -193,8 +195,8 @@ VkPipelineLayout vkmoe_pipeline_layout(const vkmoe_device *device)
 }
 
 void vkmoe_pipelines_visit(vkmoe_device *device,
-    void (*visit)(void *user, const struct variant *variant, const uint32_t *spec,
-        VkPipeline pipeline),
+    void (*visit)(
+        void *user, const struct variant *variant, const uint32_t *spec, VkPipeline pipeline),
     void *user)
 {
     struct pipeline_store *store = device->pipelines;
@@ -223,7 +225,7 @@ struct cache_header {
 static struct cache_header make_header(const vkmoe_device *device, const void *data, size_t size)
 {
     struct cache_header header = {
-        .magic = {'v', 'k', 'm', 'o', 'e', 'p', 'c', '1'},
+        .magic = { 'v', 'k', 'm', 'o', 'e', 'p', 'c', '1' },
         .vendor_id = device->info.vendor_id,
         .device_id = device->info.device_id,
         .driver_version = device->info.driver_version,
@@ -263,19 +265,24 @@ enum vkmoe_status vkmoe_pipelines_init(vkmoe_device *device, const void *cache, 
     if (!store)
         return vkmoe_fail(&device->log, status, "out of host memory");
     pthread_mutex_init(&store->mutex, NULL);
-    VK_TRY(device, CreatePipelineLayout(device->device, &(VkPipelineLayoutCreateInfo){
-        .sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO,
-        .pushConstantRangeCount = 1,
-        .pPushConstantRanges = &(VkPushConstantRange){VK_SHADER_STAGE_COMPUTE_BIT, 0, 128},
-    }, NULL, &store->layout));
+    VK_TRY(device,
+        CreatePipelineLayout(device->device,
+            &(VkPipelineLayoutCreateInfo){
+                .sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO,
+                .pushConstantRangeCount = 1,
+                .pPushConstantRanges =
+                    &(VkPushConstantRange){ VK_SHADER_STAGE_COMPUTE_BIT, 0, 128 },
+            },
+            NULL, &store->layout));
     const void *initial = open_cache(device, cache, &cache_size);
     VkPipelineCacheCreateInfo create = {
         .sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO,
         .pInitialData = initial,
         .initialDataSize = cache_size,
     };
-    if (create.initialDataSize && device->vk.CreatePipelineCache(device->device, &create, NULL,
-            &store->cache) == VK_SUCCESS)
+    if (create.initialDataSize
+        && device->vk.CreatePipelineCache(device->device, &create, NULL, &store->cache)
+            == VK_SUCCESS)
         return VKMOE_OK;
     create.initialDataSize = 0;
     create.pInitialData = NULL;
@@ -320,8 +327,8 @@ static enum vkmoe_status read_cache(vkmoe_device *device, void **out, size_t *si
             status = vkmoe_fail(&device->log, VKMOE_ERROR_OUT_OF_MEMORY, "out of host memory");
             goto fail;
         }
-        result = device->vk.GetPipelineCacheData(device->device, device->pipelines->cache, size,
-            data);
+        result =
+            device->vk.GetPipelineCacheData(device->device, device->pipelines->cache, size, data);
     }
     if (result == VK_INCOMPLETE) // some drivers say so for ever
         result = VK_ERROR_UNKNOWN;

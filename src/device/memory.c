@@ -23,7 +23,8 @@ static bool has(VkMemoryPropertyFlags flags, VkMemoryPropertyFlags wanted)
 
 bool vkmoe_device_is_unified(const vkmoe_device *device)
 {
-    return device->info.type == VKMOE_DEVICE_TYPE_INTEGRATED || device->info.type == VKMOE_DEVICE_TYPE_CPU
+    return device->info.type == VKMOE_DEVICE_TYPE_INTEGRATED
+        || device->info.type == VKMOE_DEVICE_TYPE_CPU
         || device->info.type == VKMOE_DEVICE_TYPE_OTHER;
 }
 
@@ -37,7 +38,8 @@ static int score_type(const vkmoe_device *device, enum memory_kind kind, uint32_
     const bool local = flags & VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT;
     const bool cached = flags & VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
     const bool unified = vkmoe_device_is_unified(device);
-    if (flags & (VK_MEMORY_PROPERTY_PROTECTED_BIT | VK_MEMORY_PROPERTY_LAZILY_ALLOCATED_BIT
+    if (flags
+        & (VK_MEMORY_PROPERTY_PROTECTED_BIT | VK_MEMORY_PROPERTY_LAZILY_ALLOCATED_BIT
             | VK_MEMORY_PROPERTY_DEVICE_COHERENT_BIT_AMD
             | VK_MEMORY_PROPERTY_DEVICE_UNCACHED_BIT_AMD))
         return -1;
@@ -96,12 +98,14 @@ static VkResult allocate(vkmoe_device *device, enum memory_kind kind,
             .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_FLAGS_INFO,
             .flags = VK_MEMORY_ALLOCATE_DEVICE_ADDRESS_BIT,
         };
-        result = device->vk.AllocateMemory(device->device, &(VkMemoryAllocateInfo){
-            .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
-            .pNext = &address,
-            .allocationSize = requirements->size,
-            .memoryTypeIndex = best_type,
-        }, NULL, out);
+        result = device->vk.AllocateMemory(device->device,
+            &(VkMemoryAllocateInfo){
+                .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
+                .pNext = &address,
+                .allocationSize = requirements->size,
+                .memoryTypeIndex = best_type,
+            },
+            NULL, out);
         *flags = type->propertyFlags;
         if (!is_out_of_memory(result))
             return result;
@@ -127,11 +131,11 @@ static void destroy_block(vkmoe_device *device, struct memory_block *block)
 // Buffers that share memory must not share its atoms, so what is not coherent is for staging.
 static VkResult map_block(vkmoe_device *device, struct memory_block *block, enum memory_kind kind)
 {
-    if (!has(block->flags, VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | (kind == MEMORY_DEVICE
-            ? VK_MEMORY_PROPERTY_HOST_COHERENT_BIT : 0)))
+    if (!has(block->flags,
+            VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT
+                | (kind == MEMORY_DEVICE ? VK_MEMORY_PROPERTY_HOST_COHERENT_BIT : 0)))
         return VK_SUCCESS;
-    return device->vk.MapMemory(device->device, block->memory, 0, VK_WHOLE_SIZE, 0,
-        &block->mapped);
+    return device->vk.MapMemory(device->device, block->memory, 0, VK_WHOLE_SIZE, 0, &block->mapped);
 }
 
 // With what drivers add to it not counted.
@@ -149,21 +153,21 @@ static VkResult plan_block(vkmoe_device *device, enum memory_kind kind, struct m
     };
     block->allocated_size = requirements.size;
     block->address = BUFFER_ALIGNMENT;
-    block->free[block->free_count++] = (struct range){0, block->size};
-    const VkResult result = allocate(device, kind, &requirements, &block->memory, &block->flags,
-        &block->heap);
+    block->free[block->free_count++] = (struct range){ 0, block->size };
+    const VkResult result =
+        allocate(device, kind, &requirements, &block->memory, &block->flags, &block->heap);
     block->planned = result == VK_SUCCESS;
     return result;
 }
 
 // Goes to `fail` with `result` and *call set when a call fails. Nothing is logged: the caller
 // may have a smaller block to try.
-#define TRY(name, arguments)                                 \
-    do {                                                     \
-        *call = "vk" #name;                                  \
-        result = device->vk.name arguments;                  \
-        if (result != VK_SUCCESS)                            \
-            goto fail;                                       \
+#define TRY(name, arguments) \
+    do { \
+        *call = "vk" #name; \
+        result = device->vk.name arguments; \
+        if (result != VK_SUCCESS) \
+            goto fail; \
     } while (0)
 
 static VkResult create_block(vkmoe_device *device, enum memory_kind kind, uint64_t size,
@@ -184,20 +188,22 @@ static VkResult create_block(vkmoe_device *device, enum memory_kind kind, uint64
         *out = block;
         return VK_SUCCESS;
     }
-    TRY(CreateBuffer, (device->device, &(VkBufferCreateInfo){
-        .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
-        .size = memory_size(size),
-        .usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_INDIRECT_BUFFER_BIT
-            | VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT
-            | VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT,
-        .sharingMode = VK_SHARING_MODE_EXCLUSIVE,
-    }, NULL, &block->handle));
+    TRY(CreateBuffer,
+        (device->device,
+            &(VkBufferCreateInfo){
+                .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
+                .size = memory_size(size),
+                .usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_INDIRECT_BUFFER_BIT
+                    | VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT
+                    | VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT,
+                .sharingMode = VK_SHARING_MODE_EXCLUSIVE,
+            },
+            NULL, &block->handle));
     device->vk.GetBufferMemoryRequirements(device->device, block->handle, &requirements);
     device->memory_store->type_bits = requirements.memoryTypeBits;
     block->allocated_size = requirements.size;
     *call = "vkAllocateMemory";
-    result = allocate(device, kind, &requirements, &block->memory, &block->flags,
-        &block->heap);
+    result = allocate(device, kind, &requirements, &block->memory, &block->flags, &block->heap);
     if (result != VK_SUCCESS)
         goto fail;
     TRY(BindBufferMemory, (device->device, block->handle, block->memory, 0));
@@ -211,8 +217,8 @@ static VkResult create_block(vkmoe_device *device, enum memory_kind kind, uint64
             .buffer = block->handle,
         });
     // Drivers align far better than this, but nothing makes them.
-    block->free[block->free_count++] = (struct range){
-        align_up(block->address, BUFFER_ALIGNMENT) - block->address, size};
+    block->free[block->free_count++] =
+        (struct range){ align_up(block->address, BUFFER_ALIGNMENT) - block->address, size };
     *out = block;
     return VK_SUCCESS;
 fail:
@@ -274,7 +280,7 @@ static void give_range(struct memory_block *block, uint64_t offset, uint64_t siz
         next->size += size;
     } else {
         memmove(next + 1, next, (block->free_count - i) * sizeof *next);
-        *next = (struct range){offset, size};
+        *next = (struct range){ offset, size };
         block->free_count++;
     }
     block->buffer_count--;
@@ -319,8 +325,8 @@ static VkResult find_block(vkmoe_device *device, enum memory_kind kind, uint64_t
     return VK_SUCCESS;
 }
 
-static void release(vkmoe_device *device, struct memory_block *block, uint64_t offset,
-    uint64_t size)
+static void release(
+    vkmoe_device *device, struct memory_block *block, uint64_t offset, uint64_t size)
 {
     struct memory_store *store = device->memory_store;
     pthread_mutex_lock(&store->mutex);
@@ -343,8 +349,9 @@ static void release(vkmoe_device *device, struct memory_block *block, uint64_t o
 uint64_t vkmoe_memory_max_size(const vkmoe_device *device)
 {
     uint64_t limit = device->max_buffer_size;
-    return limit > 2 * TAIL_PADDING ? (limit - TAIL_PADDING) / BUFFER_ALIGNMENT * BUFFER_ALIGNMENT
-            - BUFFER_ALIGNMENT : BUFFER_ALIGNMENT;
+    return limit > 2 * TAIL_PADDING
+        ? (limit - TAIL_PADDING) / BUFFER_ALIGNMENT * BUFFER_ALIGNMENT - BUFFER_ALIGNMENT
+        : BUFFER_ALIGNMENT;
 }
 
 static enum vkmoe_status check_size(vkmoe_device *device, uint64_t size)
@@ -367,8 +374,8 @@ static enum vkmoe_status check_size(vkmoe_device *device, uint64_t size)
     return VKMOE_OK;
 }
 
-enum vkmoe_status vkmoe_buffer_try_kind(vkmoe_device *device, enum memory_kind kind,
-    uint64_t size, vkmoe_buffer **out)
+enum vkmoe_status vkmoe_buffer_try_kind(
+    vkmoe_device *device, enum memory_kind kind, uint64_t size, vkmoe_buffer **out)
 {
     struct memory_block *block = NULL;
     uint64_t offset = 0;
@@ -378,13 +385,13 @@ enum vkmoe_status vkmoe_buffer_try_kind(vkmoe_device *device, enum memory_kind k
     if (!buffer)
         return VKMOE_ERROR_OUT_OF_MEMORY;
     pthread_mutex_lock(&device->memory_store->mutex);
-    VkResult result = find_block(device, kind, align_up(size, BUFFER_ALIGNMENT), &block, &offset,
-        &call);
+    VkResult result =
+        find_block(device, kind, align_up(size, BUFFER_ALIGNMENT), &block, &offset, &call);
     pthread_mutex_unlock(&device->memory_store->mutex);
     if (result != VK_SUCCESS) {
         free(buffer);
         return is_out_of_memory(result) ? VKMOE_ERROR_OUT_OF_MEMORY
-            : vkmoe_vk_status(&device->log, result, call);
+                                        : vkmoe_vk_status(&device->log, result, call);
     }
     *buffer = (vkmoe_buffer){
         .device = device,
@@ -400,8 +407,8 @@ enum vkmoe_status vkmoe_buffer_try_kind(vkmoe_device *device, enum memory_kind k
     return VKMOE_OK;
 }
 
-enum vkmoe_status vkmoe_buffer_create_kind(vkmoe_device *device, enum memory_kind kind,
-    uint64_t size, vkmoe_buffer **out)
+enum vkmoe_status vkmoe_buffer_create_kind(
+    vkmoe_device *device, enum memory_kind kind, uint64_t size, vkmoe_buffer **out)
 {
     *out = NULL;
     enum vkmoe_status status = check_size(device, size);
@@ -412,8 +419,10 @@ enum vkmoe_status vkmoe_buffer_create_kind(vkmoe_device *device, enum memory_kin
         status = vkmoe_buffer_try_kind(device, kind, size, out); // to learn what all of it needs
     if (device->fit && status == VKMOE_OK)
         device->fit->parts[device->fit->part] += size;
-    return status != VKMOE_ERROR_OUT_OF_MEMORY ? status : vkmoe_fail(&device->log, status,
-        "buffer of %llu bytes: %s is out of memory", (unsigned long long)size, device->info.name);
+    return status != VKMOE_ERROR_OUT_OF_MEMORY
+        ? status
+        : vkmoe_fail(&device->log, status, "buffer of %llu bytes: %s is out of memory",
+            (unsigned long long)size, device->info.name);
 }
 
 enum vkmoe_status vkmoe_buffer_create(vkmoe_device *device, uint64_t size, vkmoe_buffer **out)
@@ -424,8 +433,8 @@ enum vkmoe_status vkmoe_buffer_create(vkmoe_device *device, uint64_t size, vkmoe
     return vkmoe_buffer_create_kind(device, MEMORY_DEVICE, size, out);
 }
 
-enum vkmoe_status vkmoe_buffer_wrap(vkmoe_device *device, uint64_t address, uint64_t size,
-    vkmoe_buffer **out)
+enum vkmoe_status vkmoe_buffer_wrap(
+    vkmoe_device *device, uint64_t address, uint64_t size, vkmoe_buffer **out)
 {
     VKMOE_NEED(device_log(device), out, "out");
     *out = NULL;
@@ -437,7 +446,7 @@ enum vkmoe_status vkmoe_buffer_wrap(vkmoe_device *device, uint64_t address, uint
     vkmoe_buffer *buffer = calloc(1, sizeof *buffer);
     if (!buffer)
         return vkmoe_fail(&device->log, VKMOE_ERROR_OUT_OF_MEMORY, "out of host memory");
-    *buffer = (vkmoe_buffer){.device = device, .size = size, .address = address};
+    *buffer = (vkmoe_buffer){ .device = device, .size = size, .address = address };
     *out = buffer;
     return VKMOE_OK;
 }
@@ -470,11 +479,11 @@ static enum vkmoe_status synchronise(const vkmoe_buffer *buffer, uint64_t size, 
         .size = MIN(align_up(buffer->offset + size, atom), block->allocated_size) - begin,
     };
     return flush ? vkmoe_vk_status(&device->log,
-            device->vk.FlushMappedMemoryRanges(device->device, 1, &range),
-            "vkFlushMappedMemoryRanges")
-        : vkmoe_vk_status(&device->log,
-            device->vk.InvalidateMappedMemoryRanges(device->device, 1, &range),
-            "vkInvalidateMappedMemoryRanges");
+               device->vk.FlushMappedMemoryRanges(device->device, 1, &range),
+               "vkFlushMappedMemoryRanges")
+                 : vkmoe_vk_status(&device->log,
+                     device->vk.InvalidateMappedMemoryRanges(device->device, 1, &range),
+                     "vkInvalidateMappedMemoryRanges");
 }
 
 enum vkmoe_status vkmoe_buffer_flush(const vkmoe_buffer *buffer, uint64_t size)
@@ -502,13 +511,13 @@ uint64_t vkmoe_buffer_taken(const vkmoe_buffer *buffer)
     if (!buffer || !buffer->block)
         return 0;
     return buffer->block->shared ? align_up(buffer->size, BUFFER_ALIGNMENT)
-        : buffer->block->allocated_size;
+                                 : buffer->block->allocated_size;
 }
 
 struct memory_usage vkmoe_memory_usage(vkmoe_device *device)
 {
     struct memory_store *store = device->memory_store;
-    struct memory_usage usage = {0};
+    struct memory_usage usage = { 0 };
     pthread_mutex_lock(&store->mutex);
     for (const struct memory_block *block = store->blocks; block; block = block->next) {
         uint64_t free_size = 0;

@@ -20,25 +20,25 @@ struct vkmoe_buffer {
     uint64_t offset;            // in the block's buffer
     uint64_t size;
     uint64_t address;
-    void *mapped;               // host view of this buffer's first byte, or NULL
-    bool host_cached;           // reading through `mapped` is fast
+    void *mapped;     // host view of this buffer's first byte, or NULL
+    bool host_cached; // reading through `mapped` is fast
 };
 
 enum memory_kind {
-    MEMORY_DEVICE, // fastest for the device; host-visible only if that costs nothing
-    MEMORY_UPLOAD, // host-visible, for staging: host writes, flushes, device reads
+    MEMORY_DEVICE,   // fastest for the device; host-visible only if that costs nothing
+    MEMORY_UPLOAD,   // host-visible, for staging: host writes, flushes, device reads
     MEMORY_DOWNLOAD, // the same for the way back, cached where possible: host invalidates, reads
 };
 
 enum vkmoe_status vkmoe_memory_init(vkmoe_device *device);
 void vkmoe_memory_finish(vkmoe_device *device);
 
-enum vkmoe_status vkmoe_buffer_create_kind(vkmoe_device *device, enum memory_kind kind,
-    uint64_t size, vkmoe_buffer **out);
+enum vkmoe_status vkmoe_buffer_create_kind(
+    vkmoe_device *device, enum memory_kind kind, uint64_t size, vkmoe_buffer **out);
 
 // The same without a word if there is no memory, for a caller that can do with less.
-enum vkmoe_status vkmoe_buffer_try_kind(vkmoe_device *device, enum memory_kind kind,
-    uint64_t size, vkmoe_buffer **out);
+enum vkmoe_status vkmoe_buffer_try_kind(
+    vkmoe_device *device, enum memory_kind kind, uint64_t size, vkmoe_buffer **out);
 
 // After the host's writing to, or before its reading from, the first `size` bytes of a buffer for
 // staging, whose memory need not be coherent.

@@ -15,12 +15,12 @@ struct memory_block {
     uint64_t address;
     void *mapped;
     VkMemoryPropertyFlags flags;
-    bool shared;           // may hold several buffers
-    bool planned;          // counted by a trial, and in no memory
+    bool shared;  // may hold several buffers
+    bool planned; // counted by a trial, and in no memory
     uint32_t heap;
-    uint64_t size;         // without alignment and TAIL_PADDING
+    uint64_t size;           // without alignment and TAIL_PADDING
     uint64_t allocated_size; // of `memory`, with these
-    struct range *free;    // sorted by offset, never touching each other
+    struct range *free;      // sorted by offset, never touching each other
     uint32_t free_count, capacity;
     uint32_t buffer_count; // capacity > buffer_count, so that freeing never allocates
 };
@@ -28,8 +28,8 @@ struct memory_block {
 struct memory_store {
     pthread_mutex_t mutex; // blocks and their ranges
     struct memory_block *blocks;
-    uint64_t shared_size;  // of all shared blocks
-    uint32_t type_bits;    // memory types that our buffers may have
+    uint64_t shared_size; // of all shared blocks
+    uint32_t type_bits;   // memory types that our buffers may have
     vkmoe_buffer *dummy;
     struct transfer *transfer;
 };

@@ -9,8 +9,8 @@ struct retired {
     uint64_t value;
 };
 
-enum vkmoe_status vkmoe_scratch_grow(struct scratch_memory *scratch, vkmoe_device *device,
-    uint64_t size, uint64_t value)
+enum vkmoe_status vkmoe_scratch_grow(
+    struct scratch_memory *scratch, vkmoe_device *device, uint64_t size, uint64_t value)
 {
     struct retired *retired = NULL;
     vkmoe_buffer *larger = NULL;

@@ -15,8 +15,8 @@ struct scratch_memory {
 
 // Replaces the buffer by one of `size` bytes; the old one is in use until the stream's timeline
 // has come to `value`. When it fails nothing changes.
-enum vkmoe_status vkmoe_scratch_grow(struct scratch_memory *scratch, vkmoe_device *device,
-    uint64_t size, uint64_t value);
+enum vkmoe_status vkmoe_scratch_grow(
+    struct scratch_memory *scratch, vkmoe_device *device, uint64_t size, uint64_t value);
 
 // Frees what is not in use any more once the timeline is at `done`, but for what was still in
 // use at `kept` or later.

@@ -1,17 +1,18 @@
 // slots.c - see slots.h.
 #include "device/slots.h"
 
-static enum vkmoe_status read_timestamps(vkmoe_device *device, const struct slot *slot,
-    struct times *times)
+static enum vkmoe_status read_timestamps(
+    vkmoe_device *device, const struct slot *slot, struct times *times)
 {
     enum vkmoe_status status;
     times->valid = 0;
     for (uint32_t i = 0; i < MAX_TIMESTAMPS; i++) {
         if (!(slot->timestamps >> i & 1))
             continue;
-        VK_TRY(device, GetQueryPoolResults(device->device, slot->queries, i, 1,
-            sizeof times->ticks[i], &times->ticks[i], sizeof times->ticks[i],
-            VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT));
+        VK_TRY(device,
+            GetQueryPoolResults(device->device, slot->queries, i, 1, sizeof times->ticks[i],
+                &times->ticks[i], sizeof times->ticks[i],
+                VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT));
         times->valid |= (uint64_t)1 << i;
     }
     times->value = slot->value;
@@ -23,8 +24,8 @@ fail:
     return status;
 }
 
-enum vkmoe_status vkmoe_slots_collect(vkmoe_device *device, struct slots *slots, uint64_t done,
-    struct times *times)
+enum vkmoe_status vkmoe_slots_collect(
+    vkmoe_device *device, struct slots *slots, uint64_t done, struct times *times)
 {
     for (uint32_t i = 0; i < slots->count; i++) {
         struct slot *slot = &slots->list[i];
@@ -43,27 +44,33 @@ enum vkmoe_status vkmoe_slots_collect(vkmoe_device *device, struct slots *slots,
 static enum vkmoe_status create_slot(vkmoe_device *device, struct slot *slot)
 {
     enum vkmoe_status status;
-    VK_TRY(device, CreateCommandPool(device->device, &(VkCommandPoolCreateInfo){
-        .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
-        .flags = VK_COMMAND_POOL_CREATE_TRANSIENT_BIT,
-        .queueFamilyIndex = device->queue_family,
-    }, NULL, &slot->pool));
-    VK_TRY(device, AllocateCommandBuffers(device->device, &(VkCommandBufferAllocateInfo){
-        .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
-        .commandPool = slot->pool,
-        .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
-        .commandBufferCount = 1,
-    }, &slot->commands));
+    VK_TRY(device,
+        CreateCommandPool(device->device,
+            &(VkCommandPoolCreateInfo){
+                .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
+                .flags = VK_COMMAND_POOL_CREATE_TRANSIENT_BIT,
+                .queueFamilyIndex = device->queue_family,
+            },
+            NULL, &slot->pool));
+    VK_TRY(device,
+        AllocateCommandBuffers(device->device,
+            &(VkCommandBufferAllocateInfo){
+                .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
+                .commandPool = slot->pool,
+                .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
+                .commandBufferCount = 1,
+            },
+            &slot->commands));
     return VKMOE_OK;
 fail:
     if (slot->pool)
         device->vk.DestroyCommandPool(device->device, slot->pool, NULL);
-    *slot = (struct slot){0};
+    *slot = (struct slot){ 0 };
     return status;
 }
 
-enum vkmoe_status vkmoe_slots_find(vkmoe_device *device, struct slots *slots, struct slot **out,
-    uint64_t *oldest)
+enum vkmoe_status vkmoe_slots_find(
+    vkmoe_device *device, struct slots *slots, struct slot **out, uint64_t *oldest)
 {
     *out = NULL;
     *oldest = UINT64_MAX;
@@ -89,11 +96,14 @@ enum vkmoe_status vkmoe_slot_create_queries(vkmoe_device *device, struct slot *s
     enum vkmoe_status status = VKMOE_OK;
     if (slot->queries)
         return VKMOE_OK;
-    VK_TRY(device, CreateQueryPool(device->device, &(VkQueryPoolCreateInfo){
-        .sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO,
-        .queryType = VK_QUERY_TYPE_TIMESTAMP,
-        .queryCount = MAX_TIMESTAMPS,
-    }, NULL, &slot->queries));
+    VK_TRY(device,
+        CreateQueryPool(device->device,
+            &(VkQueryPoolCreateInfo){
+                .sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO,
+                .queryType = VK_QUERY_TYPE_TIMESTAMP,
+                .queryCount = MAX_TIMESTAMPS,
+            },
+            NULL, &slot->queries));
     return VKMOE_OK;
 fail:
     return status;
@@ -105,9 +115,11 @@ enum vkmoe_status vkmoe_slot_encode(vkmoe_device *device, struct slot *slot,
 {
     enum vkmoe_status status;
     VK_TRY(device, ResetCommandPool(device->device, slot->pool, 0));
-    VK_TRY(device, BeginCommandBuffer(slot->commands, &(VkCommandBufferBeginInfo){
-        .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO, // vkmoe_stream_repeat()
-    }));
+    VK_TRY(device,
+        BeginCommandBuffer(slot->commands,
+            &(VkCommandBufferBeginInfo){
+                .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO, // vkmoe_stream_repeat()
+            }));
     if (timestamps)
         device->vk.CmdResetQueryPool(slot->commands, slot->queries, 0, MAX_TIMESTAMPS);
     vkmoe_barrier_emit(first, device, slot->commands);

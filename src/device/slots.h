@@ -11,9 +11,9 @@
 struct slot {
     VkCommandPool pool;
     VkCommandBuffer commands;
-    VkQueryPool queries;  // made with the first timestamp
-    uint64_t timestamps;  // mask of those recorded
-    uint64_t value;       // of the timeline when it is done; 0: idle
+    VkQueryPool queries; // made with the first timestamp
+    uint64_t timestamps; // mask of those recorded
+    uint64_t value;      // of the timeline when it is done; 0: idle
 };
 
 struct slots {
@@ -29,13 +29,13 @@ struct times {
 
 // Reads the timestamps of slots that are done when the timeline is at `done`, which become idle.
 // One whose timestamps could not be read stays as it is, for the next time.
-enum vkmoe_status vkmoe_slots_collect(vkmoe_device *device, struct slots *slots, uint64_t done,
-    struct times *times);
+enum vkmoe_status vkmoe_slots_collect(
+    vkmoe_device *device, struct slots *slots, uint64_t done, struct times *times);
 
 // An idle slot, an old or a new one; *out is NULL when all there may be are in use, and then
 // *oldest is the value that frees one.
-enum vkmoe_status vkmoe_slots_find(vkmoe_device *device, struct slots *slots, struct slot **out,
-    uint64_t *oldest);
+enum vkmoe_status vkmoe_slots_find(
+    vkmoe_device *device, struct slots *slots, struct slot **out, uint64_t *oldest);
 
 enum vkmoe_status vkmoe_slot_create_queries(vkmoe_device *device, struct slot *slot);
 

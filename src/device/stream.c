@@ -17,9 +17,9 @@
 
 // What recording changes beside the list, and a transaction that fails puts back.
 struct recorded {
-    struct slot *own;          // what will take the list; NULL: nothing is recorded
-    uint64_t timestamps;       // mask of those in the list
-    uint64_t dispatches;       // since the stream was created
+    struct slot *own;    // what will take the list; NULL: nothing is recorded
+    uint64_t timestamps; // mask of those in the list
+    uint64_t dispatches; // since the stream was created
     uint32_t profiled_count;
     enum kernel profiled[MAX_TIMESTAMPS - 1];
 };
@@ -27,16 +27,16 @@ struct recorded {
 struct vkmoe_stream {
     vkmoe_device *device;
     VkSemaphore timeline;
-    uint64_t value;            // last submitted
+    uint64_t value; // last submitted
     struct slots slots;
-    struct commands commands;  // not handed over yet
+    struct commands commands;    // not handed over yet
     struct recorded now, before; // `before` the transaction
-    size_t size_before;        // of the list
-    uint32_t depth;            // of transactions inside each other
-    struct slot *last;         // of the last submit, until something is recorded; NULL: none
-    uint64_t last_value;       // of the timeline when that was done for the first time
-    VkCommandBuffer external;  // the caller's, NULL: own mode
-    bool external_started;     // its leading barrier is recorded
+    size_t size_before;          // of the list
+    uint32_t depth;              // of transactions inside each other
+    struct slot *last;           // of the last submit, until something is recorded; NULL: none
+    uint64_t last_value;         // of the timeline when that was done for the first time
+    VkCommandBuffer external;    // the caller's, NULL: own mode
+    bool external_started;       // its leading barrier is recorded
     struct scratch_memory scratch;
     vkmoe_buffer *counters;
     VkSemaphoreSubmitInfo *semaphores; // room for a submit's
@@ -69,19 +69,23 @@ enum vkmoe_status vkmoe_stream_create(vkmoe_device *device, vkmoe_stream **out)
     if (!stream)
         return vkmoe_fail(&device->log, VKMOE_ERROR_OUT_OF_MEMORY, "out of host memory");
     stream->device = device;
-    enum vkmoe_status status = vkmoe_buffer_create(device, STREAM_COUNTERS * sizeof(uint32_t),
-        &stream->counters);
+    enum vkmoe_status status =
+        vkmoe_buffer_create(device, STREAM_COUNTERS * sizeof(uint32_t), &stream->counters);
     if (status == VKMOE_OK)
         status = vkmoe_buffer_clear(stream->counters, 0, STREAM_COUNTERS * sizeof(uint32_t));
     if (status != VKMOE_OK)
         goto fail;
-    VK_TRY(device, CreateSemaphore(device->device, &(VkSemaphoreCreateInfo){
-        .sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO,
-        .pNext = &(VkSemaphoreTypeCreateInfo){
-            .sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO,
-            .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE,
-        },
-    }, NULL, &stream->timeline));
+    VK_TRY(device,
+        CreateSemaphore(device->device,
+            &(VkSemaphoreCreateInfo){
+                .sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO,
+                .pNext =
+                    &(VkSemaphoreTypeCreateInfo){
+                        .sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO,
+                        .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE,
+                    },
+            },
+            NULL, &stream->timeline));
     *out = stream;
     return VKMOE_OK;
 fail:
@@ -138,28 +142,31 @@ enum vkmoe_status vkmoe_stream_wait(vkmoe_stream *stream, uint64_t timeout_ns)
     VKMOE_NEED(NULL, stream, "stream");
     if (!stream->value)
         return vkmoe_device_check(stream->device, __func__);
-    enum vkmoe_status status = vkmoe_device_wait(stream->device, stream->timeline, stream->value,
-        timeout_ns);
+    enum vkmoe_status status =
+        vkmoe_device_wait(stream->device, stream->timeline, stream->value, timeout_ns);
     return status == VKMOE_OK ? collect(stream, stream->value) : status;
 }
 
 // ------------------------------------------------------------------- transactions
 
-#define KERNEL_STAGES                                                   \
+#define KERNEL_STAGES \
     (VK_PIPELINE_STAGE_2_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_2_DRAW_INDIRECT_BIT)
-#define KERNEL_ACCESS                                                   \
-    (VK_ACCESS_2_SHADER_READ_BIT | VK_ACCESS_2_SHADER_WRITE_BIT         \
+#define KERNEL_ACCESS \
+    (VK_ACCESS_2_SHADER_READ_BIT | VK_ACCESS_2_SHADER_WRITE_BIT \
         | VK_ACCESS_2_INDIRECT_COMMAND_READ_BIT)
 
 // Whatever ran before, in this command buffer or an earlier one, is done and visible.
 static const struct stage_barrier leading = {
-    VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT, VK_ACCESS_2_MEMORY_WRITE_BIT,
-    KERNEL_STAGES, KERNEL_ACCESS,
+    VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT,
+    VK_ACCESS_2_MEMORY_WRITE_BIT,
+    KERNEL_STAGES,
+    KERNEL_ACCESS,
 };
 
 // What the kernels wrote is visible to all that follows, and to the host.
 static const struct stage_barrier trailing = {
-    VK_PIPELINE_STAGE_2_COMPUTE_SHADER_BIT, VK_ACCESS_2_SHADER_WRITE_BIT,
+    VK_PIPELINE_STAGE_2_COMPUTE_SHADER_BIT,
+    VK_ACCESS_2_SHADER_WRITE_BIT,
     VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT | VK_PIPELINE_STAGE_2_HOST_BIT,
     VK_ACCESS_2_MEMORY_READ_BIT | VK_ACCESS_2_MEMORY_WRITE_BIT | VK_ACCESS_2_HOST_READ_BIT,
 };
@@ -208,7 +215,7 @@ static enum vkmoe_status find_slot(vkmoe_stream *stream, struct slot **out)
     if (status == VKMOE_OK)
         status = collect(stream, oldest);
     return status == VKMOE_OK ? vkmoe_slots_find(stream->device, &stream->slots, out, &oldest)
-        : status;
+                              : status;
 }
 
 // Inside a transaction, before its commands: there is something to put them into.
@@ -225,8 +232,9 @@ static enum vkmoe_status prepare(vkmoe_stream *stream)
 
 static enum vkmoe_status appended(const vkmoe_stream *stream, bool has_memory)
 {
-    return has_memory ? VKMOE_OK : vkmoe_fail(&stream->device->log, VKMOE_ERROR_OUT_OF_MEMORY,
-        "out of host memory for what is recorded");
+    return has_memory ? VKMOE_OK
+                      : vkmoe_fail(&stream->device->log, VKMOE_ERROR_OUT_OF_MEMORY,
+                          "out of host memory for what is recorded");
 }
 
 // ---------------------------------------------------------------------- recording
@@ -234,11 +242,12 @@ static enum vkmoe_status appended(const vkmoe_stream *stream, bool has_memory)
 static enum vkmoe_status check_dispatch(vkmoe_stream *stream, const struct dispatch *d)
 {
     vkmoe_device *device = stream->device;
-    if (d->indirect && (!d->indirect->handle || d->indirect_offset % 4
+    if (d->indirect
+        && (!d->indirect->handle || d->indirect_offset % 4
             || d->indirect->size < sizeof(VkDispatchIndirectCommand)
             || d->indirect_offset > d->indirect->size - sizeof(VkDispatchIndirectCommand)))
-        return vkmoe_fail(&device->log, VKMOE_ERROR_INVALID,
-            "indirect dispatch outside its buffer");
+        return vkmoe_fail(
+            &device->log, VKMOE_ERROR_INVALID, "indirect dispatch outside its buffer");
     if (!d->indirect && div_up(d->groups, device->max_groups) > device->max_groups)
         return vkmoe_fail(&device->log, VKMOE_ERROR_UNSUPPORTED,
             "%u workgroups in one dispatch: %s allows %u x %u", d->groups, device->info.name,
@@ -251,8 +260,7 @@ static enum vkmoe_status record_timestamp(vkmoe_stream *stream, uint32_t index)
     vkmoe_device *device = stream->device;
     if (stream->external || index >= MAX_TIMESTAMPS)
         return vkmoe_fail(&device->log, VKMOE_ERROR_INVALID,
-            "timestamp %u: expected the stream's own mode and less than %d", index,
-            MAX_TIMESTAMPS);
+            "timestamp %u: expected the stream's own mode and less than %d", index, MAX_TIMESTAMPS);
     if (!device->timestamp_bits)
         return VKMOE_OK;
     enum vkmoe_status status = prepare(stream);
@@ -273,7 +281,7 @@ static enum vkmoe_status append_dispatch(vkmoe_stream *stream, const struct disp
 {
     // As square as need be: few groups are left over for lib/grid.glsl to turn away.
     const uint32_t y = div_up(d->groups, stream->device->max_groups);
-    struct stage_dispatch dispatch = {.pipeline = pipeline, .push_size = variant->push_size};
+    struct stage_dispatch dispatch = { .pipeline = pipeline, .push_size = variant->push_size };
     if (d->indirect) {
         dispatch.indirect = d->indirect->handle;
         dispatch.indirect_offset = d->indirect->offset + d->indirect_offset;
@@ -290,8 +298,8 @@ static enum vkmoe_status record_dispatch(vkmoe_stream *stream, const struct disp
     vkmoe_device *device = stream->device;
     struct recorded *now = &stream->now;
     VkPipeline pipeline;
-    const struct variant *variant = d->variant ? d->variant
-        : vkmoe_kernel_choose(device, d->kernel, 0);
+    const struct variant *variant =
+        d->variant ? d->variant : vkmoe_kernel_choose(device, d->kernel, 0);
     enum vkmoe_status status = check_dispatch(stream, d);
     if (status == VKMOE_OK)
         status = vkmoe_pipeline_get(device, variant, d->spec, &pipeline);
@@ -320,7 +328,9 @@ enum vkmoe_status vkmoe_stream_barrier(vkmoe_stream *stream)
 {
     static const struct stage_barrier between = {
         VK_PIPELINE_STAGE_2_COMPUTE_SHADER_BIT,
-        VK_ACCESS_2_SHADER_READ_BIT | VK_ACCESS_2_SHADER_WRITE_BIT, KERNEL_STAGES, KERNEL_ACCESS,
+        VK_ACCESS_2_SHADER_READ_BIT | VK_ACCESS_2_SHADER_WRITE_BIT,
+        KERNEL_STAGES,
+        KERNEL_ACCESS,
     };
     vkmoe_stream_begin(stream);
     enum vkmoe_status status = prepare(stream);
@@ -330,29 +340,34 @@ enum vkmoe_status vkmoe_stream_barrier(vkmoe_stream *stream)
 }
 
 // Ready for a command that writes to the range, after all dispatches before.
-static enum vkmoe_status begin_transfer(vkmoe_stream *stream, const vkmoe_buffer *buffer,
-    uint64_t offset, uint64_t size)
+static enum vkmoe_status begin_transfer(
+    vkmoe_stream *stream, const vkmoe_buffer *buffer, uint64_t offset, uint64_t size)
 {
     static const struct stage_barrier before = {
-        KERNEL_STAGES, KERNEL_ACCESS,
-        VK_PIPELINE_STAGE_2_ALL_TRANSFER_BIT, VK_ACCESS_2_TRANSFER_WRITE_BIT,
+        KERNEL_STAGES,
+        KERNEL_ACCESS,
+        VK_PIPELINE_STAGE_2_ALL_TRANSFER_BIT,
+        VK_ACCESS_2_TRANSFER_WRITE_BIT,
     };
     if (!buffer->handle || offset % 4 || size % 4 || !size || size > buffer->size
         || offset > buffer->size - size)
         return vkmoe_fail(&stream->device->log, VKMOE_ERROR_INVALID,
             "transfer of %llu bytes to %llu: expected multiples of 4, at least 4 bytes, inside a "
-            "buffer of the library's", (unsigned long long)size, (unsigned long long)offset);
+            "buffer of the library's",
+            (unsigned long long)size, (unsigned long long)offset);
     const enum vkmoe_status status = prepare(stream);
-    return status == VKMOE_OK
-        ? appended(stream, vkmoe_commands_barrier(&stream->commands, &before)) : status;
+    return status == VKMOE_OK ? appended(stream, vkmoe_commands_barrier(&stream->commands, &before))
+                              : status;
 }
 
 // What it wrote is visible to all dispatches after.
 static enum vkmoe_status end_transfer(vkmoe_stream *stream)
 {
     static const struct stage_barrier after = {
-        VK_PIPELINE_STAGE_2_ALL_TRANSFER_BIT, VK_ACCESS_2_TRANSFER_WRITE_BIT,
-        KERNEL_STAGES, KERNEL_ACCESS,
+        VK_PIPELINE_STAGE_2_ALL_TRANSFER_BIT,
+        VK_ACCESS_2_TRANSFER_WRITE_BIT,
+        KERNEL_STAGES,
+        KERNEL_ACCESS,
     };
     return appended(stream, vkmoe_commands_barrier(&stream->commands, &after));
 }
@@ -366,8 +381,9 @@ enum vkmoe_status vkmoe_stream_update(vkmoe_stream *stream, const vkmoe_buffer *
     vkmoe_stream_begin(stream);
     enum vkmoe_status status = begin_transfer(stream, buffer, offset, size);
     if (status == VKMOE_OK)
-        status = appended(stream, vkmoe_commands_update(&stream->commands, buffer->handle,
-            buffer->offset + offset, data, size));
+        status = appended(stream,
+            vkmoe_commands_update(
+                &stream->commands, buffer->handle, buffer->offset + offset, data, size));
     if (status == VKMOE_OK)
         status = end_transfer(stream);
     return vkmoe_stream_end(stream, status);
@@ -379,8 +395,9 @@ enum vkmoe_status vkmoe_stream_fill(vkmoe_stream *stream, const vkmoe_buffer *bu
     vkmoe_stream_begin(stream);
     enum vkmoe_status status = begin_transfer(stream, buffer, offset, size);
     if (status == VKMOE_OK)
-        status = appended(stream, vkmoe_commands_fill(&stream->commands, buffer->handle,
-            buffer->offset + offset, size, value));
+        status = appended(stream,
+            vkmoe_commands_fill(
+                &stream->commands, buffer->handle, buffer->offset + offset, size, value));
     if (status == VKMOE_OK)
         status = end_transfer(stream);
     return vkmoe_stream_end(stream, status);
@@ -405,8 +422,8 @@ enum vkmoe_status vkmoe_stream_record_into(vkmoe_stream *stream, VkCommandBuffer
 
 // ------------------------------------------------------------------------ scratch
 
-enum vkmoe_status vkmoe_stream_scratch(vkmoe_stream *stream, uint64_t size,
-    const vkmoe_buffer **out)
+enum vkmoe_status vkmoe_stream_scratch(
+    vkmoe_stream *stream, uint64_t size, const vkmoe_buffer **out)
 {
     const uint64_t there = stream->scratch.buffer ? stream->scratch.buffer->size : 0;
     enum vkmoe_status status = VKMOE_OK;
@@ -419,8 +436,8 @@ enum vkmoe_status vkmoe_stream_scratch(vkmoe_stream *stream, uint64_t size,
                 (unsigned long long)size, (unsigned long long)there);
         status = collect(stream, 0);
         if (status == VKMOE_OK)
-            status = vkmoe_scratch_grow(&stream->scratch, stream->device, size,
-                stream->value + (stream->now.own != NULL));
+            status = vkmoe_scratch_grow(
+                &stream->scratch, stream->device, size, stream->value + (stream->now.own != NULL));
     }
     *out = stream->scratch.buffer;
     return status;
@@ -435,14 +452,14 @@ enum vkmoe_status vkmoe_stream_reserve(vkmoe_stream *stream, uint64_t scratch_si
             "vkmoe_stream_reserve: a command buffer of the caller is set");
     enum vkmoe_status status = vkmoe_stream_wait(stream, UINT64_MAX);
     return status == VKMOE_OK ? vkmoe_stream_scratch(stream, MAX(scratch_size, 1), &scratch)
-        : status;
+                              : status;
 }
 
 // ------------------------------------------------------------------------- submit
 
 // Lays out the waits, then the signals, the last of which is the stream's own.
-static enum vkmoe_status list_semaphores(vkmoe_stream *stream, const char *function,
-    const struct vkmoe_submit_params *params)
+static enum vkmoe_status list_semaphores(
+    vkmoe_stream *stream, const char *function, const struct vkmoe_submit_params *params)
 {
     const struct vkmoe_log *log = &stream->device->log;
     const uint32_t count = params->wait_count + params->signal_count + 1;
@@ -457,8 +474,8 @@ static enum vkmoe_status list_semaphores(vkmoe_stream *stream, const char *funct
         stream->semaphore_capacity = count;
     }
     for (uint32_t i = 0; i < count - 1; i++) {
-        const struct vkmoe_semaphore *given = i < params->wait_count ? &params->waits[i]
-            : &params->signals[i - params->wait_count];
+        const struct vkmoe_semaphore *given =
+            i < params->wait_count ? &params->waits[i] : &params->signals[i - params->wait_count];
         VkSemaphore semaphore; // a pointer or a uint64_t, both of 8 bytes where it matters
         static_assert(sizeof semaphore == sizeof given->semaphore, "VkSemaphore is not 64 bits");
         memcpy(&semaphore, &given->semaphore, sizeof semaphore);
@@ -481,21 +498,23 @@ static enum vkmoe_status list_semaphores(vkmoe_stream *stream, const char *funct
 }
 
 // Between the semaphores listed; `slot` NULL: they are all there is.
-static enum vkmoe_status submit_slot(vkmoe_stream *stream, struct slot *slot,
-    const struct vkmoe_submit_params *params)
+static enum vkmoe_status submit_slot(
+    vkmoe_stream *stream, struct slot *slot, const struct vkmoe_submit_params *params)
 {
-    enum vkmoe_status status = vkmoe_device_submit(stream->device, &(VkSubmitInfo2){
-        .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO_2,
-        .waitSemaphoreInfoCount = params->wait_count,
-        .pWaitSemaphoreInfos = stream->semaphores,
-        .commandBufferInfoCount = slot != NULL,
-        .pCommandBufferInfos = &(VkCommandBufferSubmitInfo){
-            .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_SUBMIT_INFO,
-            .commandBuffer = slot ? slot->commands : NULL,
-        },
-        .signalSemaphoreInfoCount = params->signal_count + 1,
-        .pSignalSemaphoreInfos = stream->semaphores + params->wait_count,
-    });
+    enum vkmoe_status status = vkmoe_device_submit(stream->device,
+        &(VkSubmitInfo2){
+            .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO_2,
+            .waitSemaphoreInfoCount = params->wait_count,
+            .pWaitSemaphoreInfos = stream->semaphores,
+            .commandBufferInfoCount = slot != NULL,
+            .pCommandBufferInfos =
+                &(VkCommandBufferSubmitInfo){
+                    .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_SUBMIT_INFO,
+                    .commandBuffer = slot ? slot->commands : NULL,
+                },
+            .signalSemaphoreInfoCount = params->signal_count + 1,
+            .pSignalSemaphoreInfos = stream->semaphores + params->wait_count,
+        });
     if (status != VKMOE_OK)
         return status;
     stream->value++;
@@ -506,8 +525,8 @@ static enum vkmoe_status submit_slot(vkmoe_stream *stream, struct slot *slot,
 
 static const struct vkmoe_submit_params no_semaphores;
 
-enum vkmoe_status vkmoe_stream_submit(vkmoe_stream *stream,
-    const struct vkmoe_submit_params *params)
+enum vkmoe_status vkmoe_stream_submit(
+    vkmoe_stream *stream, const struct vkmoe_submit_params *params)
 {
     VKMOE_NEED(NULL, stream, "stream");
     vkmoe_device *device = stream->device;
@@ -518,8 +537,8 @@ enum vkmoe_status vkmoe_stream_submit(vkmoe_stream *stream,
             "vkmoe_stream_submit: a command buffer of the caller is set");
     enum vkmoe_status status = list_semaphores(stream, "vkmoe_stream_submit", params);
     if (status == VKMOE_OK && slot)
-        status = vkmoe_slot_encode(device, slot, &leading, &stream->commands, &trailing,
-            stream->now.timestamps);
+        status = vkmoe_slot_encode(
+            device, slot, &leading, &stream->commands, &trailing, stream->now.timestamps);
     if (status == VKMOE_OK)
         status = submit_slot(stream, slot, params);
     if (status != VKMOE_OK)
@@ -531,8 +550,8 @@ enum vkmoe_status vkmoe_stream_submit(vkmoe_stream *stream,
     return VKMOE_OK;
 }
 
-enum vkmoe_status vkmoe_stream_repeat(vkmoe_stream *stream,
-    const struct vkmoe_submit_params *params)
+enum vkmoe_status vkmoe_stream_repeat(
+    vkmoe_stream *stream, const struct vkmoe_submit_params *params)
 {
     VKMOE_NEED(NULL, stream, "stream");
     vkmoe_device *device = stream->device;
@@ -543,7 +562,7 @@ enum vkmoe_status vkmoe_stream_repeat(vkmoe_stream *stream,
     if (!stream->last)
         return vkmoe_fail(&device->log, VKMOE_ERROR_INVALID, "vkmoe_stream_repeat: %s",
             stream->now.own ? "unsubmitted work is pending"
-                : "the last vkmoe_stream_submit() handed over nothing");
+                            : "the last vkmoe_stream_submit() handed over nothing");
     // Nothing was submitted behind it; and its timestamps are read before they are reset.
     enum vkmoe_status status = vkmoe_stream_wait(stream, UINT64_MAX);
     if (status == VKMOE_OK)
@@ -566,8 +585,8 @@ double vkmoe_stream_elapsed_ns(vkmoe_stream *stream, uint32_t from, uint32_t to)
         return -1;
     if (!(stream->times.valid >> from & 1) || !(stream->times.valid >> to & 1))
         return -1;
-    uint64_t mask = device->timestamp_bits >= 64 ? UINT64_MAX
-        : ((uint64_t)1 << device->timestamp_bits) - 1;
+    uint64_t mask =
+        device->timestamp_bits >= 64 ? UINT64_MAX : ((uint64_t)1 << device->timestamp_bits) - 1;
     uint64_t ticks = (stream->times.ticks[to] - stream->times.ticks[from]) & mask;
     return (double)ticks * (double)device->timestamp_period_ns;
 }

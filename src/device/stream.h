@@ -9,11 +9,11 @@
 // from lib/grid.glsl, which undoes the split into two that the limit of 65535 asks for.
 struct dispatch {
     enum kernel kernel;
-    const struct variant *variant;  // NULL: vkmoe_kernel_choose()
-    uint32_t spec[SPEC_MAX];        // by spec id; the rest of the array is 0
-    const void *push;               // struct <kernel>_push
-    uint32_t groups;                // 0: nothing is recorded
-    const vkmoe_buffer *indirect;   // not NULL: VkDispatchIndirectCommand here, `groups` ignored
+    const struct variant *variant; // NULL: vkmoe_kernel_choose()
+    uint32_t spec[SPEC_MAX];       // by spec id; the rest of the array is 0
+    const void *push;              // struct <kernel>_push
+    uint32_t groups;               // 0: nothing is recorded
+    const vkmoe_buffer *indirect;  // not NULL: VkDispatchIndirectCommand here, `groups` ignored
     uint64_t indirect_offset;
 };
 
@@ -43,8 +43,8 @@ enum vkmoe_status vkmoe_stream_fill(vkmoe_stream *stream, const vkmoe_buffer *bu
 // Scratch of at least `size` bytes, stable until the stream's work is done. In the
 // own mode it grows (work already recorded keeps the old one alive); otherwise
 // OUT_OF_MEMORY when it is too small. *out stays owned by the stream.
-enum vkmoe_status vkmoe_stream_scratch(vkmoe_stream *stream, uint64_t size,
-    const vkmoe_buffer **out);
+enum vkmoe_status vkmoe_stream_scratch(
+    vkmoe_stream *stream, uint64_t size, const vkmoe_buffer **out);
 
 // STREAM_COUNTERS u32 zeros for kernels that count finished workgroups and set them
 // back to zero. One set per stream.

@@ -23,10 +23,10 @@ struct transfer {
     VkSemaphore timeline;
     uint64_t value; // last submitted
     struct slot slots[SLOTS];
-    vkmoe_buffer *staging[2][SLOTS]; // [is download], made on first use
-    uint64_t piece[2];               // the size of each, 0: not yet made
-    vkmoe_buffer *bounce[SLOTS];     // copies of uploads' staging for kernels, likewise
-    uint32_t next;                   // slot of vkmoe_transfer_piece()
+    vkmoe_buffer *staging[2][SLOTS];         // [is download], made on first use
+    uint64_t piece[2];                       // the size of each, 0: not yet made
+    vkmoe_buffer *bounce[SLOTS];             // copies of uploads' staging for kernels, likewise
+    uint32_t next;                           // slot of vkmoe_transfer_piece()
     bool lent[2][SLOTS], bounce_lent[SLOTS]; // a trial's: these are the real one's
 };
 
@@ -38,26 +38,36 @@ enum vkmoe_status vkmoe_transfer_create(vkmoe_device *device, struct transfer **
     if (!t)
         return vkmoe_fail(&device->log, status, "out of host memory");
     pthread_mutex_init(&t->mutex, NULL);
-    VK_TRY(device, CreateCommandPool(device->device, &(VkCommandPoolCreateInfo){
-        .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
-        .flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
-        .queueFamilyIndex = device->queue_family,
-    }, NULL, &t->pool));
-    VK_TRY(device, AllocateCommandBuffers(device->device, &(VkCommandBufferAllocateInfo){
-        .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
-        .commandPool = t->pool,
-        .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
-        .commandBufferCount = SLOTS,
-    }, commands));
+    VK_TRY(device,
+        CreateCommandPool(device->device,
+            &(VkCommandPoolCreateInfo){
+                .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
+                .flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
+                .queueFamilyIndex = device->queue_family,
+            },
+            NULL, &t->pool));
+    VK_TRY(device,
+        AllocateCommandBuffers(device->device,
+            &(VkCommandBufferAllocateInfo){
+                .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
+                .commandPool = t->pool,
+                .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
+                .commandBufferCount = SLOTS,
+            },
+            commands));
     for (int i = 0; i < SLOTS; i++)
         t->slots[i].commands = commands[i];
-    VK_TRY(device, CreateSemaphore(device->device, &(VkSemaphoreCreateInfo){
-        .sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO,
-        .pNext = &(VkSemaphoreTypeCreateInfo){
-            .sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO,
-            .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE,
-        },
-    }, NULL, &t->timeline));
+    VK_TRY(device,
+        CreateSemaphore(device->device,
+            &(VkSemaphoreCreateInfo){
+                .sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO,
+                .pNext =
+                    &(VkSemaphoreTypeCreateInfo){
+                        .sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO,
+                        .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE,
+                    },
+            },
+            NULL, &t->timeline));
     return VKMOE_OK;
 fail:
     vkmoe_transfer_destroy(device, out);
@@ -89,23 +99,24 @@ void vkmoe_transfer_destroy(vkmoe_device *device, struct transfer **transfer)
 static void barrier(vkmoe_device *device, VkCommandBuffer commands, VkPipelineStageFlags2 from,
     VkAccessFlags2 written, VkPipelineStageFlags2 to, VkAccessFlags2 used)
 {
-    device->vk.CmdPipelineBarrier2(commands, &(VkDependencyInfo){
-        .sType = VK_STRUCTURE_TYPE_DEPENDENCY_INFO,
-        .memoryBarrierCount = 1,
-        .pMemoryBarriers = &(VkMemoryBarrier2){
-            .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER_2,
-            .srcStageMask = from,
-            .srcAccessMask = written,
-            .dstStageMask = to,
-            .dstAccessMask = used,
-        },
-    });
+    device->vk.CmdPipelineBarrier2(commands,
+        &(VkDependencyInfo){
+            .sType = VK_STRUCTURE_TYPE_DEPENDENCY_INFO,
+            .memoryBarrierCount = 1,
+            .pMemoryBarriers =
+                &(VkMemoryBarrier2){
+                    .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER_2,
+                    .srcStageMask = from,
+                    .srcAccessMask = written,
+                    .dstStageMask = to,
+                    .dstAccessMask = used,
+                },
+        });
 }
 
 static enum vkmoe_status wait_slot(vkmoe_device *device, struct transfer *t, struct slot *slot)
 {
-    return slot->value ? vkmoe_device_wait(device, t->timeline, slot->value, UINT64_MAX)
-        : VKMOE_OK;
+    return slot->value ? vkmoe_device_wait(device, t->timeline, slot->value, UINT64_MAX) : VKMOE_OK;
 }
 
 // Starts a slot once its last copy is done: a piece of another thread's loading may be at it.
@@ -115,15 +126,17 @@ static enum vkmoe_status begin(vkmoe_device *device, struct transfer *t, struct 
     if (status != VKMOE_OK)
         return status;
     VK_TRY(device, ResetCommandBuffer(slot->commands, 0)); // a failed one was not ended
-    VK_TRY(device, BeginCommandBuffer(slot->commands, &(VkCommandBufferBeginInfo){
-        .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
-        .flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT,
-    }));
+    VK_TRY(device,
+        BeginCommandBuffer(slot->commands,
+            &(VkCommandBufferBeginInfo){
+                .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
+                .flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT,
+            }));
     barrier(device, slot->commands, VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT,
         VK_ACCESS_2_MEMORY_WRITE_BIT,
         VK_PIPELINE_STAGE_2_ALL_TRANSFER_BIT | VK_PIPELINE_STAGE_2_COMPUTE_SHADER_BIT,
-        VK_ACCESS_2_TRANSFER_READ_BIT | VK_ACCESS_2_TRANSFER_WRITE_BIT
-            | VK_ACCESS_2_SHADER_READ_BIT | VK_ACCESS_2_SHADER_WRITE_BIT);
+        VK_ACCESS_2_TRANSFER_READ_BIT | VK_ACCESS_2_TRANSFER_WRITE_BIT | VK_ACCESS_2_SHADER_READ_BIT
+            | VK_ACCESS_2_SHADER_WRITE_BIT);
     return VKMOE_OK;
 fail:
     return status;
@@ -138,21 +151,24 @@ static enum vkmoe_status submit(vkmoe_device *device, struct transfer *t, struct
         VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT | VK_PIPELINE_STAGE_2_HOST_BIT,
         VK_ACCESS_2_MEMORY_READ_BIT | VK_ACCESS_2_MEMORY_WRITE_BIT | VK_ACCESS_2_HOST_READ_BIT);
     VK_TRY(device, EndCommandBuffer(slot->commands));
-    status = vkmoe_device_submit(device, &(VkSubmitInfo2){
-        .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO_2,
-        .commandBufferInfoCount = 1,
-        .pCommandBufferInfos = &(VkCommandBufferSubmitInfo){
-            .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_SUBMIT_INFO,
-            .commandBuffer = slot->commands,
-        },
-        .signalSemaphoreInfoCount = 1,
-        .pSignalSemaphoreInfos = &(VkSemaphoreSubmitInfo){
-            .sType = VK_STRUCTURE_TYPE_SEMAPHORE_SUBMIT_INFO,
-            .semaphore = t->timeline,
-            .value = t->value + 1,
-            .stageMask = VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT,
-        },
-    });
+    status = vkmoe_device_submit(device,
+        &(VkSubmitInfo2){
+            .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO_2,
+            .commandBufferInfoCount = 1,
+            .pCommandBufferInfos =
+                &(VkCommandBufferSubmitInfo){
+                    .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_SUBMIT_INFO,
+                    .commandBuffer = slot->commands,
+                },
+            .signalSemaphoreInfoCount = 1,
+            .pSignalSemaphoreInfos =
+                &(VkSemaphoreSubmitInfo){
+                    .sType = VK_STRUCTURE_TYPE_SEMAPHORE_SUBMIT_INFO,
+                    .semaphore = t->timeline,
+                    .value = t->value + 1,
+                    .stageMask = VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT,
+                },
+        });
     if (status != VKMOE_OK)
         goto fail;
     slot->value = ++t->value;
@@ -168,11 +184,12 @@ static enum vkmoe_status copy(vkmoe_device *device, struct transfer *t, struct s
     enum vkmoe_status status = begin(device, t, slot);
     if (status != VKMOE_OK)
         return status;
-    device->vk.CmdCopyBuffer(slot->commands, from->handle, to->handle, 1, &(VkBufferCopy){
-        .srcOffset = from->offset + from_offset,
-        .dstOffset = to->offset + to_offset,
-        .size = size,
-    });
+    device->vk.CmdCopyBuffer(slot->commands, from->handle, to->handle, 1,
+        &(VkBufferCopy){
+            .srcOffset = from->offset + from_offset,
+            .dstOffset = to->offset + to_offset,
+            .size = size,
+        });
     return submit(device, t, slot);
 }
 
@@ -215,11 +232,12 @@ static void record_bounce(vkmoe_device *device, struct transfer *t, uint32_t ind
 {
     const vkmoe_buffer *from = t->staging[false][index], *to = t->bounce[index];
     VkCommandBuffer commands = t->slots[index].commands;
-    device->vk.CmdCopyBuffer(commands, from->handle, to->handle, 1, &(VkBufferCopy){
-        .srcOffset = from->offset,
-        .dstOffset = to->offset,
-        .size = align_up(size, 16),
-    });
+    device->vk.CmdCopyBuffer(commands, from->handle, to->handle, 1,
+        &(VkBufferCopy){
+            .srcOffset = from->offset,
+            .dstOffset = to->offset,
+            .size = align_up(size, 16),
+        });
     barrier(device, commands, VK_PIPELINE_STAGE_2_ALL_TRANSFER_BIT, VK_ACCESS_2_TRANSFER_WRITE_BIT,
         VK_PIPELINE_STAGE_2_COMPUTE_SHADER_BIT, VK_ACCESS_2_SHADER_READ_BIT);
 }
@@ -243,8 +261,8 @@ static enum vkmoe_status finish(vkmoe_device *device, struct transfer *t, enum v
 
 // ------------------------------------------------------------------ whole transfers
 
-static enum vkmoe_status check_range(const vkmoe_buffer *buffer, const char *function,
-    uint64_t offset, uint64_t size)
+static enum vkmoe_status check_range(
+    const vkmoe_buffer *buffer, const char *function, uint64_t offset, uint64_t size)
 {
     const struct vkmoe_log *log = &buffer->device->log;
     if (!buffer->block)
@@ -252,9 +270,9 @@ static enum vkmoe_status check_range(const vkmoe_buffer *buffer, const char *fun
             "%s: the buffer wraps the caller's memory: expected one from vkmoe_buffer_create()",
             function);
     if (size > buffer->size || offset > buffer->size - size)
-        return vkmoe_fail(log, VKMOE_ERROR_INVALID,
-            "%s: %llu bytes at %llu: the buffer has %llu", function, (unsigned long long)size,
-            (unsigned long long)offset, (unsigned long long)buffer->size);
+        return vkmoe_fail(log, VKMOE_ERROR_INVALID, "%s: %llu bytes at %llu: the buffer has %llu",
+            function, (unsigned long long)size, (unsigned long long)offset,
+            (unsigned long long)buffer->size);
     return vkmoe_device_check(buffer->device, function);
 }
 
@@ -366,8 +384,8 @@ static void fill_from_memory(void *user, uint64_t offset, void *to, uint64_t siz
     memcpy(to, (const char *)user + offset, size);
 }
 
-enum vkmoe_status vkmoe_buffer_upload(vkmoe_buffer *buffer, uint64_t offset, const void *data,
-    uint64_t size)
+enum vkmoe_status vkmoe_buffer_upload(
+    vkmoe_buffer *buffer, uint64_t offset, const void *data, uint64_t size)
 {
     VKMOE_NEED(NULL, buffer, "buffer");
     if (size)
@@ -375,8 +393,8 @@ enum vkmoe_status vkmoe_buffer_upload(vkmoe_buffer *buffer, uint64_t offset, con
     return vkmoe_buffer_upload_with(buffer, offset, size, fill_from_memory, (void *)data);
 }
 
-enum vkmoe_status vkmoe_buffer_download(const vkmoe_buffer *buffer, uint64_t offset, void *data,
-    uint64_t size)
+enum vkmoe_status vkmoe_buffer_download(
+    const vkmoe_buffer *buffer, uint64_t offset, void *data, uint64_t size)
 {
     VKMOE_NEED(NULL, buffer, "buffer");
     vkmoe_device *device = buffer->device;

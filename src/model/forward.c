@@ -17,8 +17,8 @@ static uint32_t lanes(const vkmoe_model *n)
     return n->device->is_cpu ? 8 : 64;
 }
 
-static enum vkmoe_status embed(vkmoe_stream *stream, const vkmoe_model *n, uint64_t ids,
-    uint32_t tokens)
+static enum vkmoe_status embed(
+    vkmoe_stream *stream, const vkmoe_model *n, uint64_t ids, uint32_t tokens)
 {
     const struct embed_push push = {
         .ids = ids,
@@ -45,7 +45,7 @@ static enum vkmoe_status embed(vkmoe_stream *stream, const vkmoe_model *n, uint6
 static enum vkmoe_status norm(vkmoe_stream *stream, const vkmoe_model *n,
     const vkmoe_buffer *weight, float epsilon, bool has_delta, uint32_t first, uint32_t tokens)
 {
-    const uint64_t offset = (uint64_t) first * n->frame.hidden * sizeof(float);
+    const uint64_t offset = (uint64_t)first * n->frame.hidden * sizeof(float);
     const struct norm_push push = {
         .x = vkmoe_buffer_address(n->x) + offset,
         .delta = vkmoe_buffer_address(n->delta) + offset,
@@ -68,19 +68,19 @@ static enum vkmoe_status norm(vkmoe_stream *stream, const vkmoe_model *n,
 }
 
 // The part of an [blocks][tokens][k] output that belongs to a block.
-static struct vkmoe_span block_ids(const struct vkmoe_span *all, uint32_t block, uint32_t tokens,
-    uint32_t k)
+static struct vkmoe_span block_ids(
+    const struct vkmoe_span *all, uint32_t block, uint32_t tokens, uint32_t k)
 {
     struct vkmoe_span span = *all;
-    span.offset += (uint64_t) block * tokens * k * 4;
-    return span.buffer ? span : (struct vkmoe_span) { 0 };
+    span.offset += (uint64_t)block * tokens * k * 4;
+    return span.buffer ? span : (struct vkmoe_span){ 0 };
 }
 
 // What record_block() does with a block's tokens, beside the tokens themselves.
 struct block_run {
     const struct caller *caller;
     uint32_t tokens;
-    vkmoe_cache *cache;      // of its attention
+    vkmoe_cache *cache; // of its attention
     struct vkmoe_span positions, sequences, lengths;
     uint32_t longest;
     struct vkmoe_span expert_ids, attention_expert_ids; // of the block; may be absent
@@ -91,8 +91,8 @@ static enum vkmoe_status record_cross(vkmoe_stream *stream, const vkmoe_model *n
 {
     if (!block->cross)
         return VKMOE_OK;
-    const enum vkmoe_status status = norm(stream, n, block->cross_norm,
-        n->frame.block_norm_epsilon, true, 0, r->tokens);
+    const enum vkmoe_status status =
+        norm(stream, n, block->cross_norm, n->frame.block_norm_epsilon, true, 0, r->tokens);
     const struct vkmoe_attention_forward_params cross = {
         .tokens = r->tokens,
         .x = { n->normed, 0 },
@@ -117,8 +117,8 @@ static enum vkmoe_status record_experts(vkmoe_stream *stream, const vkmoe_model 
         .ids = r->expert_ids,
     };
     if (block->dense) {
-        experts.ids = (struct vkmoe_span) { n->dense_ids, 0 };
-        experts.weights = (struct vkmoe_span) { n->dense_weights, 0 };
+        experts.ids = (struct vkmoe_span){ n->dense_ids, 0 };
+        experts.weights = (struct vkmoe_span){ n->dense_weights, 0 };
     }
     return vkmoe_moe_forward_at(r->caller, stream, block->experts, &experts,
         block->history.choices ? &block->history : NULL, &r->positions, &r->sequences);
@@ -129,7 +129,8 @@ static enum vkmoe_status record_block(vkmoe_stream *stream, const vkmoe_model *n
     const struct network_block *block, bool first, const struct block_run *r)
 {
     const float epsilon = n->frame.block_norm_epsilon;
-    enum vkmoe_status status = norm(stream, n, block->attention_norm, epsilon, !first, 0, r->tokens);
+    enum vkmoe_status status =
+        norm(stream, n, block->attention_norm, epsilon, !first, 0, r->tokens);
     const struct vkmoe_attention_forward_params attend = {
         .tokens = r->tokens,
         .x = { n->normed, 0 },
@@ -138,11 +139,11 @@ static enum vkmoe_status record_block(vkmoe_stream *stream, const vkmoe_model *n
         .sequences = r->sequences,
         .lengths = r->lengths,
         .longest = r->longest,
-        .ids = block->attention->routed ? r->attention_expert_ids : (struct vkmoe_span) { 0 },
+        .ids = block->attention->routed ? r->attention_expert_ids : (struct vkmoe_span){ 0 },
     };
     if (status == VKMOE_OK)
-        status = vkmoe_attention_forward_for(r->caller, stream, block->attention, r->cache,
-            &attend);
+        status =
+            vkmoe_attention_forward_for(r->caller, stream, block->attention, r->cache, &attend);
     if (status == VKMOE_OK)
         status = record_cross(stream, n, block, r);
     if (status == VKMOE_OK)
@@ -150,24 +151,23 @@ static enum vkmoe_status record_block(vkmoe_stream *stream, const vkmoe_model *n
     return status == VKMOE_OK ? record_experts(stream, n, block, r) : status;
 }
 
-static enum vkmoe_status record_logits(vkmoe_stream *stream, const vkmoe_model *n,
-    const struct vkmoe_model_forward_params *f)
+static enum vkmoe_status record_logits(
+    vkmoe_stream *stream, const vkmoe_model *n, const struct vkmoe_model_forward_params *f)
 {
     const uint32_t count = f->logits_count, first = f->tokens - count;
     if (count == 0)
         return VKMOE_OK;
-    const enum vkmoe_status status = norm(stream, n, n->decoder.final_norm, n->frame.norm_epsilon,
-        n->frame.blocks > 0, first, count);
+    const enum vkmoe_status status = norm(
+        stream, n, n->decoder.final_norm, n->frame.norm_epsilon, n->frame.blocks > 0, first, count);
     if (status != VKMOE_OK)
         return status;
-    const uint64_t offset = (uint64_t) first * n->frame.hidden * sizeof(float);
+    const uint64_t offset = (uint64_t)first * n->frame.hidden * sizeof(float);
     return vkmoe_linear_record(stream, n->tied ? &n->embedding : &n->head,
         vkmoe_buffer_address(n->normed) + offset, vkmoe_span_address(&f->logits), count);
 }
 
 static enum vkmoe_status check(const struct caller *caller, const vkmoe_stream *stream,
-    const vkmoe_model *n,
-    const struct vkmoe_model_forward_params *f)
+    const vkmoe_model *n, const struct vkmoe_model_forward_params *f)
 {
     if (vkmoe_stream_device(stream) != n->device)
         return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "stream and network are of two devices");
@@ -177,11 +177,11 @@ static enum vkmoe_status check(const struct caller *caller, const vkmoe_stream *
     if (f->logits_count > f->tokens)
         return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "logits_count is %u of %u tokens",
             f->logits_count, f->tokens);
-    const uint64_t logits = (uint64_t) f->logits_count * n->frame.vocabulary;
+    const uint64_t logits = (uint64_t)f->logits_count * n->frame.vocabulary;
     if (logits >= 1u << 30)
         return vkmoe_refuse(caller, VKMOE_ERROR_UNSUPPORTED,
-            "%llu logits at once, fewer than 2^30 are possible", (unsigned long long) logits);
-    const uint64_t pairs = (uint64_t) n->frame.blocks * f->tokens;
+            "%llu logits at once, fewer than 2^30 are possible", (unsigned long long)logits);
+    const uint64_t pairs = (uint64_t)n->frame.blocks * f->tokens;
     const struct {
         const char *name;
         const struct vkmoe_span *span;
@@ -196,19 +196,18 @@ static enum vkmoe_status check(const struct caller *caller, const vkmoe_stream *
         { "attention_expert_ids", &f->attention_expert_ids, pairs * n->attention_k, false },
     };
     for (size_t i = 0; i < ARRAY_SIZE(spans); i++) {
-        const enum vkmoe_status status = vkmoe_span_check(caller, n->device, spans[i].name,
-            spans[i].span, spans[i].elements, spans[i].required);
+        const enum vkmoe_status status = vkmoe_span_check(
+            caller, n->device, spans[i].name, spans[i].span, spans[i].elements, spans[i].required);
         if (status != VKMOE_OK)
             return status;
     }
     return VKMOE_OK;
 }
 
-enum vkmoe_status vkmoe_model_forward(vkmoe_stream *stream, vkmoe_model *model,
-    const struct vkmoe_model_forward_params *params)
+enum vkmoe_status vkmoe_model_forward(
+    vkmoe_stream *stream, vkmoe_model *model, const struct vkmoe_model_forward_params *params)
 {
-    const struct vkmoe_log *log = device_log(model ? model->device
-        : vkmoe_stream_device(stream));
+    const struct vkmoe_log *log = device_log(model ? model->device : vkmoe_stream_device(stream));
     VKMOE_NEED(log, stream, "stream");
     VKMOE_NEED(log, model, "model");
     VKMOE_NEED(log, params, "params");
@@ -218,8 +217,8 @@ enum vkmoe_status vkmoe_model_forward(vkmoe_stream *stream, vkmoe_model *model,
     if (status != VKMOE_OK)
         return status;
     vkmoe_stream_begin(stream);
-    status = vkmoe_stream_scratch(stream, vkmoe_model_scratch_size(model),
-        &(const vkmoe_buffer *) { 0 });
+    status =
+        vkmoe_stream_scratch(stream, vkmoe_model_scratch_size(model), &(const vkmoe_buffer *){ 0 });
     if (status == VKMOE_OK)
         status = embed(stream, model, vkmoe_span_address(&f->ids), f->tokens);
     for (uint32_t b = 0; b < model->decoder.count && status == VKMOE_OK; b++) {
@@ -231,20 +230,18 @@ enum vkmoe_status vkmoe_model_forward(vkmoe_stream *stream, vkmoe_model *model,
             .sequences = f->sequences,
             .longest = f->longest,
             .expert_ids = block_ids(&f->expert_ids, b, f->tokens, model->k),
-            .attention_expert_ids = block_ids(&f->attention_expert_ids, b, f->tokens,
-                model->attention_k),
+            .attention_expert_ids =
+                block_ids(&f->attention_expert_ids, b, f->tokens, model->attention_k),
         };
         status = record_block(stream, model, &model->decoder.blocks[b], b == 0, &r);
     }
-    return vkmoe_stream_end(stream,
-        status == VKMOE_OK ? record_logits(stream, model, f) : status);
+    return vkmoe_stream_end(stream, status == VKMOE_OK ? record_logits(stream, model, f) : status);
 }
 
 // ------------------------------------------------------------------------ encoder
 
 static enum vkmoe_status check_encode(const struct caller *caller, const vkmoe_stream *stream,
-    const vkmoe_model *n,
-    const struct vkmoe_model_encode_params *e)
+    const vkmoe_model *n, const struct vkmoe_model_encode_params *e)
 {
     if (!has_encoder(n))
         return vkmoe_refuse(caller, VKMOE_ERROR_UNSUPPORTED, "the model has no encoder");
@@ -255,27 +252,28 @@ static enum vkmoe_status check_encode(const struct caller *caller, const vkmoe_s
             "tokens is %u, must be 1 to encoder_capacity (%u)", e->tokens,
             n->params.encoder_capacity);
     if (e->sequence >= n->params.sequences)
-        return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "sequence is %u of %u", e->sequence,
-            n->params.sequences);
+        return vkmoe_refuse(
+            caller, VKMOE_ERROR_INVALID, "sequence is %u of %u", e->sequence, n->params.sequences);
     return vkmoe_span_check(caller, n->device, "ids", &e->ids, e->tokens, true);
 }
 
 // The input's length and sequence to where the attentions look for them.
-static enum vkmoe_status note_input(vkmoe_stream *stream, const vkmoe_model *n,
-    const struct vkmoe_model_encode_params *e)
+static enum vkmoe_status note_input(
+    vkmoe_stream *stream, const vkmoe_model *n, const struct vkmoe_model_encode_params *e)
 {
     enum vkmoe_status status = vkmoe_stream_fill(stream, n->encoder_length, 0, 4, e->tokens);
     if (status == VKMOE_OK)
-        status = vkmoe_stream_fill(stream, n->input_lengths, 4 * (uint64_t) e->sequence, 4, e->tokens);
-    return status == VKMOE_OK ? vkmoe_stream_fill(stream, n->input_sequence, 0,
-        4 * (uint64_t) e->tokens, e->sequence) : status;
+        status =
+            vkmoe_stream_fill(stream, n->input_lengths, 4 * (uint64_t)e->sequence, 4, e->tokens);
+    return status == VKMOE_OK
+        ? vkmoe_stream_fill(stream, n->input_sequence, 0, 4 * (uint64_t)e->tokens, e->sequence)
+        : status;
 }
 
-enum vkmoe_status vkmoe_model_encode(vkmoe_stream *stream, vkmoe_model *model,
-    const struct vkmoe_model_encode_params *params)
+enum vkmoe_status vkmoe_model_encode(
+    vkmoe_stream *stream, vkmoe_model *model, const struct vkmoe_model_encode_params *params)
 {
-    const struct vkmoe_log *log = device_log(model ? model->device
-        : vkmoe_stream_device(stream));
+    const struct vkmoe_log *log = device_log(model ? model->device : vkmoe_stream_device(stream));
     VKMOE_NEED(log, stream, "stream");
     VKMOE_NEED(log, model, "model");
     VKMOE_NEED(log, params, "params");
@@ -286,8 +284,8 @@ enum vkmoe_status vkmoe_model_encode(vkmoe_stream *stream, vkmoe_model *model,
     if (status != VKMOE_OK)
         return status;
     vkmoe_stream_begin(stream);
-    status = vkmoe_stream_scratch(stream, vkmoe_model_scratch_size(n),
-        &(const vkmoe_buffer *) { 0 });
+    status =
+        vkmoe_stream_scratch(stream, vkmoe_model_scratch_size(n), &(const vkmoe_buffer *){ 0 });
     if (status == VKMOE_OK)
         status = note_input(stream, n, e);
     if (status == VKMOE_OK)
@@ -309,8 +307,8 @@ enum vkmoe_status vkmoe_model_encode(vkmoe_stream *stream, vkmoe_model *model,
         .sequences = { n->input_sequence, 0 },
     };
     for (uint32_t b = 0; b < n->decoder.count && status == VKMOE_OK; b++)
-        status = vkmoe_attention_store_for(&caller, stream, n->decoder.blocks[b].cross,
-            n->decoder.blocks[b].cross_cache, &output);
+        status = vkmoe_attention_store_for(
+            &caller, stream, n->decoder.blocks[b].cross, n->decoder.blocks[b].cross_cache, &output);
     return vkmoe_stream_end(stream, status);
 }
 

@@ -14,18 +14,19 @@
 
 static struct caller creator(const vkmoe_model *n)
 {
-    return (struct caller) { &n->device->log, "vkmoe_model_create" };
+    return (struct caller){ &n->device->log, "vkmoe_model_create" };
 }
 
 // A norm's weights times `scale`.
-static enum vkmoe_status upload_norm(vkmoe_model *n, const struct vkmoe_view *view, float scale,
-    vkmoe_buffer **out)
+static enum vkmoe_status upload_norm(
+    vkmoe_model *n, const struct vkmoe_view *view, float scale, vkmoe_buffer **out)
 {
     return vkmoe_vector_upload(n->device, view, n->frame.hidden, scale, out);
 }
 
-static enum vkmoe_status create_cache(vkmoe_model *n, const struct vkmoe_attention_params *attention,
-    uint32_t sequences, uint32_t capacity, vkmoe_cache **out)
+static enum vkmoe_status create_cache(vkmoe_model *n,
+    const struct vkmoe_attention_params *attention, uint32_t sequences, uint32_t capacity,
+    vkmoe_cache **out)
 {
     uint32_t block = 0; // of the patterns that choose blocks
     for (uint32_t e = 0; attention->patterns && e < attention->experts; e++)
@@ -63,33 +64,34 @@ static enum vkmoe_status create_attention(vkmoe_model *n, vkmoe_checkpoint *chec
 
 // A decoder counts an expert's tokens over the sequence, however it is cut into forwards; an
 // encoder reads its input at once, and leaves the counting to the layer.
-static enum vkmoe_status create_history(vkmoe_model *n, uint32_t limit, uint32_t k,
-    struct layer_history *history)
+static enum vkmoe_status create_history(
+    vkmoe_model *n, uint32_t limit, uint32_t k, struct layer_history *history)
 {
-    *history = (struct layer_history) {
+    *history = (struct layer_history){
         .limit = limit,
         .sequences = n->params.sequences,
         .capacity = n->params.capacity,
     };
-    const double choices = (double) history->sequences * history->capacity * k;
+    const double choices = (double)history->sequences * history->capacity * k;
     if (choices >= 1u << 30)
         return vkmoe_fail(&n->device->log, VKMOE_ERROR_UNSUPPORTED,
             "network: %.0f choices of experts; one block may have 2^30", choices);
-    const uint64_t size = (uint64_t) choices * sizeof(uint32_t);
+    const uint64_t size = (uint64_t)choices * sizeof(uint32_t);
     const enum vkmoe_status status = vkmoe_buffer_create(n->device, size, &history->choices);
     return status == VKMOE_OK ? vkmoe_buffer_clear(history->choices, 0, size) : status;
 }
 
 // The block's layer, of experts or dense.
-static enum vkmoe_status get_layer(vkmoe_checkpoint *checkpoint, struct vkmoe_block where,
-    struct vkmoe_moe_params *moe)
+static enum vkmoe_status get_layer(
+    vkmoe_checkpoint *checkpoint, struct vkmoe_block where, struct vkmoe_moe_params *moe)
 {
-    return vkmoe_checkpoint_is_moe(checkpoint, where) ? vkmoe_checkpoint_get_moe(checkpoint, where, moe)
-                                            : vkmoe_checkpoint_get_mlp(checkpoint, where, moe);
+    return vkmoe_checkpoint_is_moe(checkpoint, where)
+        ? vkmoe_checkpoint_get_moe(checkpoint, where, moe)
+        : vkmoe_checkpoint_get_mlp(checkpoint, where, moe);
 }
 
-static enum vkmoe_status create_experts(vkmoe_model *n, vkmoe_checkpoint *checkpoint, bool in_encoder,
-    struct vkmoe_block where, struct network_block *block)
+static enum vkmoe_status create_experts(vkmoe_model *n, vkmoe_checkpoint *checkpoint,
+    bool in_encoder, struct vkmoe_block where, struct network_block *block)
 {
     struct vkmoe_moe_params moe = { 0 };
     block->dense = !vkmoe_checkpoint_is_moe(checkpoint, where);
@@ -99,8 +101,7 @@ static enum vkmoe_status create_experts(vkmoe_model *n, vkmoe_checkpoint *checkp
     if (!block->dense)
         n->k = MAX(n->k, moe.experts_per_token);
     if (status == VKMOE_OK && !in_encoder && moe.router.capacity > 0) {
-        status = create_history(n, moe.router.capacity, moe.experts_per_token,
-            &block->history);
+        status = create_history(n, moe.router.capacity, moe.experts_per_token, &block->history);
         moe.router.capacity = 0;
     }
     return status == VKMOE_OK ? vkmoe_moe_load(&n->loading, &moe, &block->experts) : status;
@@ -110,27 +111,28 @@ static enum vkmoe_status create_norms(vkmoe_model *n, vkmoe_checkpoint *checkpoi
     struct vkmoe_block where, struct network_block *block)
 {
     struct vkmoe_view attention_norm, experts_norm;
-    enum vkmoe_status status = vkmoe_checkpoint_get_norms(checkpoint, where, &attention_norm, &experts_norm);
+    enum vkmoe_status status =
+        vkmoe_checkpoint_get_norms(checkpoint, where, &attention_norm, &experts_norm);
     if (status == VKMOE_OK)
-        status = upload_norm(n, &attention_norm, 1,
-            where.cross ? &block->cross_norm : &block->attention_norm);
+        status = upload_norm(
+            n, &attention_norm, 1, where.cross ? &block->cross_norm : &block->attention_norm);
     if (status == VKMOE_OK && !where.cross)
         status = upload_norm(n, &experts_norm, 1, &block->experts_norm);
     return status;
 }
 
-static enum vkmoe_status create_block(vkmoe_model *n, vkmoe_checkpoint *checkpoint, bool in_encoder,
-    uint32_t index)
+static enum vkmoe_status create_block(
+    vkmoe_model *n, vkmoe_checkpoint *checkpoint, bool in_encoder, uint32_t index)
 {
     const struct vkmoe_model_params *p = &n->params;
-    struct network_block *block = in_encoder ? &n->encoder.blocks[index] : &n->decoder.blocks[index];
+    struct network_block *block =
+        in_encoder ? &n->encoder.blocks[index] : &n->decoder.blocks[index];
     struct vkmoe_block where = { .index = index, .decoder = has_encoder(n) && !in_encoder };
     vkmoe_fit_where(n->device, "%sblock %u: ", in_encoder ? "encoder " : "", index);
-    enum vkmoe_status status = in_encoder
-        ? create_attention(n, checkpoint, where, 1, p->encoder_capacity, &block->attention,
-            &n->encoder_cache)
-        : create_attention(n, checkpoint, where, p->sequences, p->capacity, &block->attention,
-            &block->cache);
+    enum vkmoe_status status = in_encoder ? create_attention(n, checkpoint, where, 1,
+                                   p->encoder_capacity, &block->attention, &n->encoder_cache)
+                                          : create_attention(n, checkpoint, where, p->sequences,
+                                              p->capacity, &block->attention, &block->cache);
     if (status == VKMOE_OK)
         status = create_experts(n, checkpoint, in_encoder, where, block);
     if (status == VKMOE_OK)
@@ -138,18 +140,19 @@ static enum vkmoe_status create_block(vkmoe_model *n, vkmoe_checkpoint *checkpoi
     if (status != VKMOE_OK || !where.decoder)
         return status;
     where.cross = true;
-    status = create_attention(n, checkpoint, where, p->sequences, p->encoder_capacity, &block->cross,
-        &block->cross_cache);
+    status = create_attention(n, checkpoint, where, p->sequences, p->encoder_capacity,
+        &block->cross, &block->cross_cache);
     return status == VKMOE_OK ? create_norms(n, checkpoint, where, block) : status;
 }
 
-static enum vkmoe_status create_stack(vkmoe_model *n, vkmoe_checkpoint *checkpoint, bool in_encoder,
-    uint32_t count)
+static enum vkmoe_status create_stack(
+    vkmoe_model *n, vkmoe_checkpoint *checkpoint, bool in_encoder, uint32_t count)
 {
     struct network_stack *stack = in_encoder ? &n->encoder : &n->decoder;
     stack->blocks = calloc(MAX(count, 1), sizeof *stack->blocks);
     if (!stack->blocks)
-        return vkmoe_fail(&n->device->log, VKMOE_ERROR_OUT_OF_MEMORY, "network: out of host memory");
+        return vkmoe_fail(
+            &n->device->log, VKMOE_ERROR_OUT_OF_MEMORY, "network: out of host memory");
     stack->count = count;
     enum vkmoe_status status = VKMOE_OK;
     for (uint32_t b = 0; b < count && status == VKMOE_OK; b++)
@@ -162,7 +165,8 @@ static enum vkmoe_status create_helpers(vkmoe_model *n)
 {
     float *ones = malloc(n->rows * sizeof *ones);
     if (!ones)
-        return vkmoe_fail(&n->device->log, VKMOE_ERROR_OUT_OF_MEMORY, "network: out of host memory");
+        return vkmoe_fail(
+            &n->device->log, VKMOE_ERROR_OUT_OF_MEMORY, "network: out of host memory");
     for (uint32_t i = 0; i < n->rows; i++)
         ones[i] = 1;
     const struct {
@@ -174,8 +178,8 @@ static enum vkmoe_status create_helpers(vkmoe_model *n)
         { &n->input_lengths, n->params.sequences * sizeof(uint32_t) },
         { &n->input_sequence, n->params.encoder_capacity * sizeof(uint32_t) },
     };
-    enum vkmoe_status status = vkmoe_buffer_create(n->device, n->rows * sizeof *ones,
-        &n->dense_weights);
+    enum vkmoe_status status =
+        vkmoe_buffer_create(n->device, n->rows * sizeof *ones, &n->dense_weights);
     if (status == VKMOE_OK)
         status = vkmoe_buffer_upload(n->dense_weights, 0, ones, n->rows * sizeof *ones);
     for (size_t i = 0; i < ARRAY_SIZE(zeros) && status == VKMOE_OK; i++) {
@@ -192,18 +196,18 @@ static enum vkmoe_status create_ends(vkmoe_model *n)
     const struct vkmoe_frame *f = &n->frame;
     const struct vkmoe_view *embedding[] = { &f->embedding }, *head[] = { &f->head };
     vkmoe_fit_name(n->device, "embedding");
-    enum vkmoe_status status = vkmoe_linear_create(&n->loading, embedding, NULL, &f->vocabulary, 1,
-        f->hidden, &n->embedding);
+    enum vkmoe_status status = vkmoe_linear_create(
+        &n->loading, embedding, NULL, &f->vocabulary, 1, f->hidden, &n->embedding);
     vkmoe_fit_name(n->device, "head");
     n->tied = f->head.data == f->embedding.data;
     if (status == VKMOE_OK && !n->tied)
-        status = vkmoe_linear_create(&n->loading, head, NULL, &f->vocabulary, 1, f->hidden,
-            &n->head);
+        status =
+            vkmoe_linear_create(&n->loading, head, NULL, &f->vocabulary, 1, f->hidden, &n->head);
     if (status == VKMOE_OK)
         status = upload_norm(n, &f->final_norm, f->logits_scale, &n->decoder.final_norm);
     if (status == VKMOE_OK && f->encoder_blocks > 0)
         status = upload_norm(n, &f->encoder_norm, 1, &n->encoder.final_norm);
-    const uint64_t rows = (uint64_t) n->rows * f->hidden * sizeof(float);
+    const uint64_t rows = (uint64_t)n->rows * f->hidden * sizeof(float);
     vkmoe_fit_name(n->device, "rows of the residual stream");
     vkmoe_fit_enter(n->device, FIT_SCRATCH);
     vkmoe_buffer **const buffers[] = { &n->x, &n->normed, &n->delta };
@@ -233,8 +237,8 @@ static void set_defaults(vkmoe_model *n)
 }
 
 // Adds what the block's matrices are to what will be loaded.
-static enum vkmoe_status count_block(vkmoe_model *n, vkmoe_checkpoint *checkpoint,
-    struct vkmoe_block where)
+static enum vkmoe_status count_block(
+    vkmoe_model *n, vkmoe_checkpoint *checkpoint, struct vkmoe_block where)
 {
     struct vkmoe_moe_params moe = { 0 };
     struct vkmoe_attention_params attention = { 0 };
@@ -256,21 +260,21 @@ static enum vkmoe_status start_loading(vkmoe_model *n, vkmoe_checkpoint *checkpo
     const struct vkmoe_frame *f = &n->frame;
     const bool tied = f->head.data == f->embedding.data;
     enum vkmoe_status status = VKMOE_OK;
-    n->loading = (struct loading) {
+    n->loading = (struct loading){
         .device = n->device,
         .caller = creator(n),
         .progress = n->device->fit ? NULL : n->params.progress,
         .user = n->params.progress_user,
-        .total = (uint64_t) f->vocabulary * f->hidden
+        .total = (uint64_t)f->vocabulary * f->hidden
             * (dtype_size(f->embedding.dtype) + (tied ? 0 : dtype_size(f->head.dtype))),
     };
     if (!n->loading.progress)
         return VKMOE_OK;
     for (uint32_t b = 0; b < f->encoder_blocks && status == VKMOE_OK; b++)
-        status = count_block(n, checkpoint, (struct vkmoe_block) { .index = b });
+        status = count_block(n, checkpoint, (struct vkmoe_block){ .index = b });
     for (uint32_t b = 0; b < f->blocks && status == VKMOE_OK; b++)
-        status = count_block(n, checkpoint,
-            (struct vkmoe_block) { .index = b, .decoder = f->encoder_blocks > 0 });
+        status = count_block(
+            n, checkpoint, (struct vkmoe_block){ .index = b, .decoder = f->encoder_blocks > 0 });
     return status == VKMOE_OK ? vkmoe_loading_tell(&n->loading, 0) : status;
 }
 
@@ -386,11 +390,11 @@ static uint64_t stack_size(const struct network_stack *stack)
     uint64_t size = vkmoe_buffer_taken(stack->final_norm);
     for (uint32_t b = 0; b < stack->count; b++) {
         const struct network_block *block = &stack->blocks[b];
-        size += vkmoe_attention_device_size(block->attention) + vkmoe_cache_device_size(block->cache)
-            + vkmoe_attention_device_size(block->cross) + vkmoe_cache_device_size(block->cross_cache)
-            + vkmoe_moe_device_size(block->experts) + vkmoe_buffer_taken(block->attention_norm)
-            + vkmoe_buffer_taken(block->cross_norm) + vkmoe_buffer_taken(block->experts_norm)
-            + vkmoe_buffer_taken(block->history.choices);
+        size += vkmoe_attention_device_size(block->attention)
+            + vkmoe_cache_device_size(block->cache) + vkmoe_attention_device_size(block->cross)
+            + vkmoe_cache_device_size(block->cross_cache) + vkmoe_moe_device_size(block->experts)
+            + vkmoe_buffer_taken(block->attention_norm) + vkmoe_buffer_taken(block->cross_norm)
+            + vkmoe_buffer_taken(block->experts_norm) + vkmoe_buffer_taken(block->history.choices);
     }
     return size;
 }
@@ -400,7 +404,8 @@ uint64_t vkmoe_model_device_size(const vkmoe_model *n)
     if (!n)
         return 0;
     uint64_t size = vkmoe_linear_size(&n->embedding) + vkmoe_linear_size(&n->head)
-        + stack_size(&n->decoder) + stack_size(&n->encoder) + vkmoe_cache_device_size(n->encoder_cache);
+        + stack_size(&n->decoder) + stack_size(&n->encoder)
+        + vkmoe_cache_device_size(n->encoder_cache);
     const vkmoe_buffer *const buffers[] = { n->x, n->normed, n->delta, n->dense_ids,
         n->dense_weights, n->encoder_length, n->input_lengths, n->input_sequence };
     for (size_t i = 0; i < ARRAY_SIZE(buffers); i++)

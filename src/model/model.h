@@ -7,11 +7,11 @@
 struct network_block {
     vkmoe_attention *attention;
     vkmoe_cache *cache;
-    vkmoe_attention *cross;     // to the encoder's output, or NULL
+    vkmoe_attention *cross; // to the encoder's output, or NULL
     vkmoe_cache *cross_cache;
     vkmoe_moe *experts;
     struct layer_history history; // of a decoder's block whose experts have a capacity
-    bool dense;                 // `experts` is one that every token takes
+    bool dense;                   // `experts` is one that every token takes
     vkmoe_buffer *attention_norm, *cross_norm, *experts_norm; // f32 [hidden]
 };
 
@@ -24,22 +24,22 @@ struct network_stack {
 
 struct vkmoe_model {
     vkmoe_device *device;
-    struct loading loading;              // while it is created
-    struct vkmoe_frame frame;     // without views
-    struct vkmoe_model_params params;  // defaults filled in
-    struct network_stack decoder, encoder; // the second is empty in decoder-only models
-    uint32_t rows;                       // the most tokens at once in either
-    uint32_t k, attention_k;             // the largest experts_per_token
-    struct linear embedding;             // used as a table of rows
-    struct linear head;                  // of its own, unless tied
-    bool tied;                           // the head is the embedding
-    vkmoe_buffer *x, *normed, *delta;    // f32 [rows][hidden]
+    struct loading loading;                  // while it is created
+    struct vkmoe_frame frame;                // without views
+    struct vkmoe_model_params params;        // defaults filled in
+    struct network_stack decoder, encoder;   // the second is empty in decoder-only models
+    uint32_t rows;                           // the most tokens at once in either
+    uint32_t k, attention_k;                 // the largest experts_per_token
+    struct linear embedding;                 // used as a table of rows
+    struct linear head;                      // of its own, unless tied
+    bool tied;                               // the head is the embedding
+    vkmoe_buffer *x, *normed, *delta;        // f32 [rows][hidden]
     vkmoe_buffer *dense_ids, *dense_weights; // [rows] zeros and ones: the routing of dense blocks
     // The encoder's: its blocks take turns with one cache.
     vkmoe_cache *encoder_cache;
-    vkmoe_buffer *encoder_length;        // u32: of the input being read
-    vkmoe_buffer *input_lengths;         // u32 [sequences]: of those that were read
-    vkmoe_buffer *input_sequence;        // u32 [encoder_capacity]: the sequence, for each token
+    vkmoe_buffer *encoder_length; // u32: of the input being read
+    vkmoe_buffer *input_lengths;  // u32 [sequences]: of those that were read
+    vkmoe_buffer *input_sequence; // u32 [encoder_capacity]: the sequence, for each token
 };
 
 static inline bool has_encoder(const vkmoe_model *model)

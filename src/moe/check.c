@@ -4,10 +4,10 @@
 
 #include <math.h>
 
-#define CHECK(condition, ...)                                                  \
-    do {                                                                       \
-        if (!(condition))                                                      \
-            return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, __VA_ARGS__);      \
+#define CHECK(condition, ...) \
+    do { \
+        if (!(condition)) \
+            return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, __VA_ARGS__); \
     } while (0)
 
 static bool is_dtype(enum vkmoe_dtype dtype)
@@ -15,24 +15,25 @@ static bool is_dtype(enum vkmoe_dtype dtype)
     return dtype == VKMOE_DTYPE_F32 || dtype == VKMOE_DTYPE_F16 || dtype == VKMOE_DTYPE_BF16;
 }
 
-static enum vkmoe_status check_shapes(const struct caller *caller,
-    const struct vkmoe_moe_params *p)
+static enum vkmoe_status check_shapes(const struct caller *caller, const struct vkmoe_moe_params *p)
 {
     CHECK(p->hidden >= 1 && p->hidden <= MAX_WIDTH, "hidden is %u, must be 1 to %u", p->hidden,
         MAX_WIDTH);
-    CHECK(p->inner >= 1 && p->inner <= MAX_WIDTH, "inner is %u, must be 1 to %u", p->inner, MAX_WIDTH);
+    CHECK(p->inner >= 1 && p->inner <= MAX_WIDTH, "inner is %u, must be 1 to %u", p->inner,
+        MAX_WIDTH);
     CHECK(p->router_hidden <= MAX_WIDTH, "router_hidden is %u, must be 0 to %u", p->router_hidden,
         MAX_WIDTH);
     CHECK(p->shared_inner <= MAX_WIDTH, "shared_inner is %u, must be 0 to %u", p->shared_inner,
         MAX_WIDTH);
-    CHECK(p->experts >= 1 && p->experts <= MAX_EXPERTS, "experts is %u, must be 1 to %u", p->experts,
-        MAX_EXPERTS);
+    CHECK(p->experts >= 1 && p->experts <= MAX_EXPERTS, "experts is %u, must be 1 to %u",
+        p->experts, MAX_EXPERTS);
     CHECK(p->experts_per_token >= 1 && p->experts_per_token <= p->experts,
         "experts_per_token is %u, must be 1 to experts (%u)", p->experts_per_token, p->experts);
-    CHECK((unsigned) p->activation <= VKMOE_ACTIVATION_SWIGLU_STEP, "activation %d is unknown",
-        (int) p->activation);
-    CHECK(isfinite(p->activation_alpha) && isfinite(p->activation_limit)
-        && p->activation_limit >= 0, "activation_alpha and activation_limit must be finite");
+    CHECK((unsigned)p->activation <= VKMOE_ACTIVATION_SWIGLU_STEP, "activation %d is unknown",
+        (int)p->activation);
+    CHECK(
+        isfinite(p->activation_alpha) && isfinite(p->activation_limit) && p->activation_limit >= 0,
+        "activation_alpha and activation_limit must be finite");
     return VKMOE_OK;
 }
 
@@ -48,14 +49,14 @@ static enum vkmoe_status check_groups(const struct caller *caller,
     CHECK(r->groups_kept * (experts / r->groups) >= experts_per_token,
         "router.groups_kept leaves %u experts, fewer than experts_per_token (%u)",
         r->groups_kept * (experts / r->groups), experts_per_token);
-    CHECK((unsigned) r->group_score <= VKMOE_GROUP_SCORE_SUM_TOP_2, "router.group_score %d is unknown",
-        (int) r->group_score);
+    CHECK((unsigned)r->group_score <= VKMOE_GROUP_SCORE_SUM_TOP_2,
+        "router.group_score %d is unknown", (int)r->group_score);
     CHECK(r->select != VKMOE_SELECT_SPARSEMIXER, "router: sparsemixer knows no groups");
     return VKMOE_OK;
 }
 
-static enum vkmoe_status check_always(const struct caller *caller,
-    const struct vkmoe_router_params *r, uint32_t experts_per_token)
+static enum vkmoe_status check_always(
+    const struct caller *caller, const struct vkmoe_router_params *r, uint32_t experts_per_token)
 {
     CHECK(r->always > 0 || !r->levels.data, "router.levels without router.always");
     if (r->always == 0)
@@ -77,20 +78,20 @@ static enum vkmoe_status check_each_group(const struct caller *caller,
         "router.each_group: groups is %u, must divide experts (%u) and experts_per_token (%u)",
         r->groups, experts, experts_per_token);
     CHECK(r->score != VKMOE_SCORE_SOFTMAX && r->weigh != VKMOE_WEIGH_SOFTMAX && !r->renormalize
-        && !r->renormalize_max, "router.each_group knows no softmax and no renormalising");
+            && !r->renormalize_max,
+        "router.each_group knows no softmax and no renormalising");
     CHECK(r->select == VKMOE_SELECT_TOP_K, "router.each_group needs the selection to be TOP_K");
     CHECK(r->always == 0 && r->capacity == 0, "router.each_group knows no always and no capacity");
     return VKMOE_OK;
 }
 
-static enum vkmoe_status check_router(const struct caller *caller,
-    const struct vkmoe_moe_params *p)
+static enum vkmoe_status check_router(const struct caller *caller, const struct vkmoe_moe_params *p)
 {
     const struct vkmoe_router_params *r = &p->router;
-    CHECK((unsigned) r->score <= VKMOE_SCORE_IDENTITY, "router.score %d is unknown", (int) r->score);
-    CHECK((unsigned) r->select <= VKMOE_SELECT_SUPPLIED_WEIGHTED, "router.select %d is unknown",
-        (int) r->select);
-    CHECK((unsigned) r->weigh <= VKMOE_WEIGH_SIGMOID, "router.weigh %d is unknown", (int) r->weigh);
+    CHECK((unsigned)r->score <= VKMOE_SCORE_IDENTITY, "router.score %d is unknown", (int)r->score);
+    CHECK((unsigned)r->select <= VKMOE_SELECT_SUPPLIED_WEIGHTED, "router.select %d is unknown",
+        (int)r->select);
+    CHECK((unsigned)r->weigh <= VKMOE_WEIGH_SIGMOID, "router.weigh %d is unknown", (int)r->weigh);
     enum vkmoe_status status = check_always(caller, r, p->experts_per_token);
     if (status == VKMOE_OK)
         status = check_each_group(caller, r, p->experts, p->experts_per_token);
@@ -102,7 +103,7 @@ static enum vkmoe_status check_router(const struct caller *caller,
     }
     CHECK(r->weight.data, "router.weight is missing");
     CHECK(isfinite(r->scale) && isfinite(r->soft_cap) && r->soft_cap >= 0
-        && isfinite(r->renormalize_epsilon) && isfinite(r->rms_epsilon) && r->rms_epsilon >= 0,
+            && isfinite(r->renormalize_epsilon) && isfinite(r->rms_epsilon) && r->rms_epsilon >= 0,
         "router.scale, soft_cap, renormalize_epsilon and rms_epsilon must be finite");
     if (r->select == VKMOE_SELECT_SPARSEMIXER) {
         CHECK(isfinite(r->sparsemixer_threshold) && r->sparsemixer_threshold > 0,
@@ -112,8 +113,8 @@ static enum vkmoe_status check_router(const struct caller *caller,
     return check_groups(caller, r, p->experts, p->experts_per_token);
 }
 
-static enum vkmoe_status check_router_hidden(const struct caller *caller,
-    const struct vkmoe_moe_params *p)
+static enum vkmoe_status check_router_hidden(
+    const struct caller *caller, const struct vkmoe_moe_params *p)
 {
     if (p->router_hidden == 0 || p->router_hidden == p->hidden)
         return VKMOE_OK;
@@ -125,36 +126,38 @@ static enum vkmoe_status check_router_hidden(const struct caller *caller,
     return VKMOE_OK;
 }
 
-static enum vkmoe_status check_experts(const struct caller *caller,
-    const struct vkmoe_moe_params *p)
+static enum vkmoe_status check_experts(
+    const struct caller *caller, const struct vkmoe_moe_params *p)
 {
     const bool up_only = !p->down; // see vkmoe_moe_create_up()
     CHECK(p->up, "up and down are required");
     const enum vkmoe_dtype dtype = p->up[0].dtype;
-    CHECK(is_dtype(dtype), "up[0].dtype %d is unknown", (int) dtype);
+    CHECK(is_dtype(dtype), "up[0].dtype %d is unknown", (int)dtype);
     for (uint32_t e = 0; e < p->experts; e++) {
         CHECK((!p->gate || p->gate[e].data) && p->up[e].data && (up_only || p->down[e].data),
             "a matrix of expert %u is missing", e);
         CHECK((!p->gate || p->gate[e].dtype == dtype) && p->up[e].dtype == dtype
-            && (up_only || p->down[e].dtype == dtype),
+                && (up_only || p->down[e].dtype == dtype),
             "the matrices of expert %u differ in dtype from those before", e);
     }
     const bool gated_only = p->activation >= VKMOE_ACTIVATION_SWIGLU_OAI;
-    CHECK(p->gate || !gated_only, "activation %d needs a gate matrix", (int) p->activation);
+    CHECK(p->gate || !gated_only, "activation %d needs a gate matrix", (int)p->activation);
     CHECK(p->gate || !p->gate_bias.data, "gate_bias without gate");
     if (p->shared_inner == 0)
         return VKMOE_OK;
     CHECK(p->shared_up.data && p->shared_down.data, "shared_up and shared_down are required");
-    CHECK(p->shared_gate.data || !gated_only, "activation %d needs shared_gate", (int) p->activation);
+    CHECK(
+        p->shared_gate.data || !gated_only, "activation %d needs shared_gate", (int)p->activation);
     CHECK((!p->shared_gate.data || p->shared_gate.dtype == dtype) && p->shared_up.dtype == dtype
-        && p->shared_down.dtype == dtype, "the shared expert's dtype differs from the others'");
+            && p->shared_down.dtype == dtype,
+        "the shared expert's dtype differs from the others'");
     CHECK(!p->shared_token_gate.data || p->router.select != VKMOE_SELECT_SUPPLIED_WEIGHTED,
         "shared_token_gate needs a router; none runs with supplied weights");
     return VKMOE_OK;
 }
 
-static enum vkmoe_status check_vectors(const struct caller *caller,
-    const struct vkmoe_moe_params *p)
+static enum vkmoe_status check_vectors(
+    const struct caller *caller, const struct vkmoe_moe_params *p)
 {
     const struct {
         const char *name;
@@ -174,16 +177,16 @@ static enum vkmoe_status check_vectors(const struct caller *caller,
     };
     for (size_t i = 0; i < sizeof views / sizeof views[0]; i++)
         CHECK(!views[i].view->data || is_dtype(views[i].view->dtype), "%s.dtype %d is unknown",
-            views[i].name, (int) views[i].view->dtype);
+            views[i].name, (int)views[i].view->dtype);
     return VKMOE_OK;
 }
 
-enum vkmoe_status vkmoe_moe_check(const struct caller *caller,
-    const struct vkmoe_moe_params *params)
+enum vkmoe_status vkmoe_moe_check(
+    const struct caller *caller, const struct vkmoe_moe_params *params)
 {
-    enum vkmoe_status (*const checks[])(const struct caller *,
-        const struct vkmoe_moe_params *) = { check_shapes, check_router,
-        check_router_hidden, check_experts, check_vectors };
+    enum vkmoe_status (*const checks[])(const struct caller *, const struct vkmoe_moe_params *) = {
+        check_shapes, check_router, check_router_hidden, check_experts, check_vectors
+    };
     for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++) {
         const enum vkmoe_status status = checks[i](caller, params);
         if (status != VKMOE_OK)
@@ -204,13 +207,13 @@ enum vkmoe_status vkmoe_span_check(const struct caller *caller, const vkmoe_devi
     if (span->buffer->device != device)
         return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "%s is a buffer of another device", name);
     if (span->offset % 4 != 0)
-        return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "%s.offset %llu is no multiple of 4",
-            name, (unsigned long long) span->offset);
+        return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "%s.offset %llu is no multiple of 4", name,
+            (unsigned long long)span->offset);
     if (span->offset > size || size - span->offset < elements * 4)
         return vkmoe_refuse(caller, VKMOE_ERROR_INVALID,
             "%s needs %llu bytes from offset %llu, the buffer has %llu", name,
-            (unsigned long long) elements * 4, (unsigned long long) span->offset,
-            (unsigned long long) size);
+            (unsigned long long)elements * 4, (unsigned long long)span->offset,
+            (unsigned long long)size);
     return VKMOE_OK;
 }
 

@@ -24,7 +24,7 @@ enum vkmoe_status vkmoe_mix_create(struct loading *loading, enum mix_side side,
     };
     params.router.groups = heads;
     params.router.each_group = true;
-    *out = (struct mix) { .side = side, .heads = heads, .choices = experts->experts_per_token };
+    *out = (struct mix){ .side = side, .heads = heads, .choices = experts->experts_per_token };
     const struct caller caller = loading->caller;
     char name[96];
     snprintf(name, sizeof name, "%s: %s", caller.function,
@@ -58,15 +58,15 @@ uint64_t vkmoe_mix_size(const struct mix *mix)
 static struct scratch plan(const struct mix *mix, uint32_t tokens, uint32_t tile_rows)
 {
     const struct vkmoe_moe_params *p = &mix->moe->params;
-    const uint64_t pairs = (uint64_t) tokens * p->experts_per_token;
+    const uint64_t pairs = (uint64_t)tokens * p->experts_per_token;
     const uint64_t tiles = pairs / tile_rows + MIN(p->experts, pairs);
     struct scratch s = { 0 };
     s.weights = scratch_take(&s.size, pairs * 4);
     s.rows = scratch_take(&s.size, pairs * 4);
-    s.counts = scratch_take(&s.size, (uint64_t) p->experts * 8);
+    s.counts = scratch_take(&s.size, (uint64_t)p->experts * 8);
     s.plan = scratch_take(&s.size, 4 * (PLAN_SIZE + 2 * tiles));
     uint64_t early = s.size;
-    s.logits = scratch_take(&early, (uint64_t) tokens * p->experts * 4);
+    s.logits = scratch_take(&early, (uint64_t)tokens * p->experts * 4);
     s.ids = scratch_take(&early, pairs * 4);
     s.h = scratch_take(&s.size, pairs * p->inner * 4);
     s.size = MAX(s.size, early);

@@ -14,10 +14,10 @@ enum mix_side {
 
 struct mix {
     enum mix_side side;
-    vkmoe_moe *moe;   // the gate, and the experts' matrices as its up
-    vkmoe_buffer *bias;   // f32 [rows] added to the sum, or NULL
+    vkmoe_moe *moe;     // the gate, and the experts' matrices as its up
+    vkmoe_buffer *bias; // f32 [rows] added to the sum, or NULL
     uint32_t heads;
-    uint32_t choices;     // k, of one head
+    uint32_t choices; // k, of one head
 };
 
 // From matrices [rows][columns]; `bias` may be absent.

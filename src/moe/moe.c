@@ -17,7 +17,7 @@ static enum vkmoe_status read_view(const struct vkmoe_moe *moe, const struct vkm
         return VKMOE_OK;
     enum vkmoe_status status = vkmoe_view_floats(view, &moe->device->log, rows, columns, &values);
     if (status == VKMOE_OK)
-        memcpy(out, values, (size_t) rows * columns * sizeof *out);
+        memcpy(out, values, (size_t)rows * columns * sizeof *out);
     free(values);
     return status;
 }
@@ -32,7 +32,7 @@ static void scale_rows(const float *input_scale, uint32_t count, uint32_t column
 {
     for (uint32_t i = 0; i < count; i++) {
         for (uint32_t d = 0; d < columns; d++)
-            rows[(size_t) i * columns + d] *= input_scale[d];
+            rows[(size_t)i * columns + d] *= input_scale[d];
     }
 }
 
@@ -43,16 +43,16 @@ static enum vkmoe_status create_router(vkmoe_moe *moe, const struct vkmoe_moe_pa
     const uint32_t levels_at = p->experts + moe->shared_weighted;
     const uint32_t rows = levels_at + (moe->leveled ? 2 : 0);
     // Behind the matrix, the scale.
-    float *matrix = malloc(((size_t) rows + 1) * columns * sizeof *matrix);
+    float *matrix = malloc(((size_t)rows + 1) * columns * sizeof *matrix);
     if (!matrix)
         return no_host_memory(moe->device);
     vkmoe_fit_name(moe->device, "router");
-    float *levels = matrix + (size_t) levels_at * columns;
-    float *input_scale = matrix + (size_t) rows * columns;
+    float *levels = matrix + (size_t)levels_at * columns;
+    float *input_scale = matrix + (size_t)rows * columns;
     enum vkmoe_status status = read_view(moe, &p->router.weight, p->experts, columns, matrix);
     if (status == VKMOE_OK && moe->shared_weighted)
-        status = read_view(moe, &p->shared_token_gate, 1, columns,
-            matrix + (size_t) p->experts * columns);
+        status = read_view(
+            moe, &p->shared_token_gate, 1, columns, matrix + (size_t)p->experts * columns);
     if (status == VKMOE_OK && moe->leveled)
         status = read_view(moe, &p->router.levels, 2, columns, levels);
     if (status == VKMOE_OK)
@@ -63,8 +63,8 @@ static enum vkmoe_status create_router(vkmoe_moe *moe, const struct vkmoe_moe_pa
     }
     const struct vkmoe_view view = { .data = matrix, .dtype = VKMOE_DTYPE_F32 };
     if (status == VKMOE_OK)
-        status = vkmoe_matrix_create(moe->loading, &view, NULL, rows, columns, VKMOE_DTYPE_F32,
-            &moe->router);
+        status = vkmoe_matrix_create(
+            moe->loading, &view, NULL, rows, columns, VKMOE_DTYPE_F32, &moe->router);
     free(matrix);
     return status;
 }
@@ -80,8 +80,9 @@ static enum vkmoe_status create_vectors(vkmoe_moe *moe, const struct vkmoe_moe_p
         status = read_view(moe, &p->router.correction_bias, 1, n, vectors + n);
     if (status == VKMOE_OK)
         status = read_view(moe, &p->router.expert_scale, 1, n, vectors + 2 * n);
-    return status != VKMOE_OK ? status
-        : vkmoe_floats_upload(moe->device, vectors, 3 * (size_t) n, &moe->vectors);
+    return status != VKMOE_OK
+        ? status
+        : vkmoe_floats_upload(moe->device, vectors, 3 * (size_t)n, &moe->vectors);
 }
 
 // Biases [experts][rows of the packed matrix]; blocks of two views take turns.
@@ -89,9 +90,9 @@ static enum vkmoe_status create_bias(vkmoe_moe *moe, const struct vkmoe_view *fi
     const struct vkmoe_view *second, uint32_t count, uint32_t blocks, bool alternate,
     vkmoe_buffer **out)
 {
-    const size_t rows = (size_t) blocks * BLOCK_ROWS;
+    const size_t rows = (size_t)blocks * BLOCK_ROWS;
     const uint32_t experts = moe->params.experts;
-    const size_t size = (size_t) experts * count; // of the values of one view
+    const size_t size = (size_t)experts * count; // of the values of one view
     float *bias = calloc(experts * rows, sizeof *bias);
     float *values = calloc(2 * size, sizeof *values);
     enum vkmoe_status status = bias && values ? VKMOE_OK : no_host_memory(moe->device);
@@ -100,7 +101,7 @@ static enum vkmoe_status create_bias(vkmoe_moe *moe, const struct vkmoe_view *fi
     if (status == VKMOE_OK && alternate)
         status = read_view(moe, second, experts, count, values + size);
     for (size_t v = 0; status == VKMOE_OK && v < size; v++) {
-        const uint32_t i = (uint32_t) (v % count);
+        const uint32_t i = (uint32_t)(v % count);
         float *row = bias + v / count * rows;
         if (!alternate) {
             row[i] = values[v];
@@ -124,11 +125,10 @@ static enum vkmoe_status create_biases(vkmoe_moe *moe, const struct vkmoe_moe_pa
         status = create_bias(moe, moe->gated ? &p->gate_bias : &p->up_bias, &p->up_bias, p->inner,
             moe->up[0].blocks, moe->gated, &moe->up_bias);
     if (status == VKMOE_OK && moe->down_biased)
-        status = create_bias(moe, &p->down_bias, NULL, p->hidden, moe->down[0].blocks, false,
-            &moe->down_bias);
+        status = create_bias(
+            moe, &p->down_bias, NULL, p->hidden, moe->down[0].blocks, false, &moe->down_bias);
     if (status == VKMOE_OK && moe->output_biased)
-        status = vkmoe_vector_upload(moe->device, &p->output_bias, p->hidden, 1,
-            &moe->output_bias);
+        status = vkmoe_vector_upload(moe->device, &p->output_bias, p->hidden, 1, &moe->output_bias);
     return status;
 }
 
@@ -142,24 +142,23 @@ static enum vkmoe_status create_experts(vkmoe_moe *moe, const struct vkmoe_moe_p
             p->gate ? &p->up[e] : NULL, p->inner, p->hidden, moe->dtype, &moe->up[e]);
         vkmoe_fit_name(moe->device, "down of expert %u", e);
         if (status == VKMOE_OK && p->down)
-            status = vkmoe_matrix_create(loading, &p->down[e], NULL, p->hidden, p->inner,
-                moe->dtype, &moe->down[e]);
+            status = vkmoe_matrix_create(
+                loading, &p->down[e], NULL, p->hidden, p->inner, moe->dtype, &moe->down[e]);
     }
     if (status != VKMOE_OK || p->shared_inner == 0)
         return status;
     const bool gated = moe->shared_gated;
     vkmoe_fit_name(moe->device, "shared expert");
     status = vkmoe_matrix_create(loading, gated ? &p->shared_gate : &p->shared_up,
-        gated ? &p->shared_up : NULL, p->shared_inner, p->hidden, moe->dtype,
-        &moe->up[p->experts]);
+        gated ? &p->shared_up : NULL, p->shared_inner, p->hidden, moe->dtype, &moe->up[p->experts]);
     if (status == VKMOE_OK)
         status = vkmoe_matrix_create(loading, &p->shared_down, NULL, p->hidden, p->shared_inner,
             moe->dtype, &moe->down[p->experts]);
     return status;
 }
 
-static enum vkmoe_status create_table(vkmoe_moe *moe, const struct matrix *matrices,
-    vkmoe_buffer **out)
+static enum vkmoe_status create_table(
+    vkmoe_moe *moe, const struct matrix *matrices, vkmoe_buffer **out)
 {
     uint64_t addresses[MAX_EXPERTS + 1];
     for (uint32_t e = 0; e <= moe->params.experts; e++)
@@ -219,8 +218,8 @@ static enum vkmoe_status fill_layer(vkmoe_moe *moe, const struct vkmoe_moe_param
     return status;
 }
 
-enum vkmoe_status vkmoe_moe_create(vkmoe_device *device, const struct vkmoe_moe_params *params,
-    vkmoe_moe **out)
+enum vkmoe_status vkmoe_moe_create(
+    vkmoe_device *device, const struct vkmoe_moe_params *params, vkmoe_moe **out)
 {
     VKMOE_NEED(device_log(device), out, "out");
     *out = NULL;
@@ -245,16 +244,16 @@ uint64_t vkmoe_moe_load_size(const struct vkmoe_moe_params *p)
     const bool routed = p->router.select != VKMOE_SELECT_SUPPLIED_WEIGHTED;
     const uint32_t router_rows = p->experts + (p->shared_inner > 0 && p->shared_token_gate.data)
         + (p->router.levels.data ? 2 : 0);
-    const uint64_t router = (uint64_t) router_rows * sizeof(float)
-        * (p->router_hidden ? p->router_hidden : p->hidden);
-    const uint64_t matrices = (uint64_t) p->experts * p->inner
-        * ((p->gate != NULL) + 1 + (p->down != NULL));
-    const uint64_t shared = (uint64_t) p->shared_inner * ((p->shared_gate.data != NULL) + 2);
+    const uint64_t router =
+        (uint64_t)router_rows * sizeof(float) * (p->router_hidden ? p->router_hidden : p->hidden);
+    const uint64_t matrices =
+        (uint64_t)p->experts * p->inner * ((p->gate != NULL) + 1 + (p->down != NULL));
+    const uint64_t shared = (uint64_t)p->shared_inner * ((p->shared_gate.data != NULL) + 2);
     return (routed ? router : 0) + (matrices + shared) * p->hidden * size;
 }
 
-enum vkmoe_status vkmoe_moe_load(struct loading *loading,
-    const struct vkmoe_moe_params *params, vkmoe_moe **out)
+enum vkmoe_status vkmoe_moe_load(
+    struct loading *loading, const struct vkmoe_moe_params *params, vkmoe_moe **out)
 {
     vkmoe_device *device = loading->device;
     *out = NULL;
@@ -276,8 +275,8 @@ enum vkmoe_status vkmoe_moe_load(struct loading *loading,
     moe->up_biased = params->gate_bias.data || params->up_bias.data;
     moe->down_biased = params->down_bias.data != NULL;
     moe->output_biased = params->output_bias.data != NULL;
-    moe->inner_columns = (uint32_t) align_up(params->inner, 8);
-    moe->shared_inner_columns = (uint32_t) align_up(params->shared_inner, 8);
+    moe->inner_columns = (uint32_t)align_up(params->inner, 8);
+    moe->shared_inner_columns = (uint32_t)align_up(params->shared_inner, 8);
     moe->up = calloc(params->experts + 1, sizeof *moe->up);
     moe->down = calloc(params->experts + 1, sizeof *moe->down);
     status = moe->up && moe->down ? fill_layer(moe, params) : no_host_memory(device);

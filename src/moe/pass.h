@@ -7,7 +7,7 @@
 #include "moe/moe.h"
 #include "device/stream.h"
 
-#define DECODE_MAX_TOKENS 8     // of the decode kernels
+#define DECODE_MAX_TOKENS 8 // of the decode kernels
 // One pass handles at most so many (token, slot) pairs and so many elements in any
 // array, which keeps byte offsets below 4 GiB and the bookkeeping below 1 MiB.
 #define PASS_MAX_PAIRS 131072u
@@ -42,7 +42,7 @@ struct shapes {
     uint32_t decode_tokens; // the most that the decode kernels get
     uint32_t decode_blocks; // of matrix rows, for a workgroup of theirs
     uint32_t route_tokens;
-    uint32_t unwanted;      // mask of enum need: forms that are slower for this layer
+    uint32_t unwanted; // mask of enum need: forms that are slower for this layer
     uint32_t gemm_rows, gemm_blocks;
     uint32_t combine_lanes;
 };
@@ -62,14 +62,14 @@ struct pass {
     uint64_t positions, sequences;       // with a history, where the tokens stand; 0: none
     uint32_t first_token;                // this pass's first, where there are no positions
     // Of the up projection, where it stands alone (mix.h).
-    uint32_t source_pairs;  // pairs that share a row of x; 0: k, those of a token
-    bool to_pairs;          // results go to their pairs' places, in rows of `inner`
+    uint32_t source_pairs; // pairs that share a row of x; 0: k, those of a token
+    bool to_pairs;         // results go to their pairs' places, in rows of `inner`
 };
 
 // layer_scratch.c
 struct shapes vkmoe_shapes_choose(const vkmoe_device *device, enum vkmoe_dtype dtype);
-struct scratch vkmoe_scratch_plan(const vkmoe_moe *moe, uint32_t tokens, bool decode,
-    uint32_t tile_rows);
+struct scratch vkmoe_scratch_plan(
+    const vkmoe_moe *moe, uint32_t tokens, bool decode, uint32_t tile_rows);
 bool vkmoe_moe_may_decode(const vkmoe_moe *moe, uint32_t tokens);
 // The most tokens of one pass when there are `tokens` in all.
 uint32_t vkmoe_moe_pass_tokens(const vkmoe_moe *moe, uint32_t tokens, uint32_t tile_rows);
@@ -91,8 +91,8 @@ enum vkmoe_status vkmoe_pass_experts_down(const struct pass *pass);
 enum vkmoe_status vkmoe_pass_combine(const struct pass *pass);
 
 // layer_forward.c: vkmoe_moe_forward() of tokens that stand at `positions` of `sequences`, as
-// struct vkmoe_attention_forward_params has them, checked by the caller. `history` may be NULL; otherwise
-// the layer has no capacity of its own.
+// struct vkmoe_attention_forward_params has them, checked by the caller. `history` may be NULL;
+// otherwise the layer has no capacity of its own.
 enum vkmoe_status vkmoe_moe_forward_at(const struct caller *caller, vkmoe_stream *stream,
     const vkmoe_moe *moe, const struct vkmoe_moe_forward_params *f,
     const struct layer_history *history, const struct vkmoe_span *positions,
@@ -123,7 +123,10 @@ static inline uint32_t is_packed(uint64_t address, uint32_t columns, uint32_t mu
 
 static inline uint32_t float_bits(float x)
 {
-    union { float f; uint32_t u; } bits = { x };
+    union {
+        float f;
+        uint32_t u;
+    } bits = { x };
     return bits.u;
 }
 

@@ -270,7 +270,7 @@ enum vkmoe_status vkmoe_pass_group_tokens(const struct pass *pass)
 
 static struct experts_gemm_push gemm_push(const struct pass *pass)
 {
-    return (struct experts_gemm_push) {
+    return (struct experts_gemm_push){
         .plan = scratch_address(pass, pass->at.plan),
         .rows = scratch_address(pass, pass->at.rows),
         .shared_result = scratch_address(pass, pass->at.shared_h),
@@ -325,8 +325,8 @@ enum vkmoe_status vkmoe_pass_experts_up(const struct pass *pass)
 }
 
 // Rows of h to rows of `columns` outputs; what the two down projections share.
-static struct dispatch down_dispatch(const struct pass *pass, struct experts_gemm_push *push,
-    uint32_t h_columns)
+static struct dispatch down_dispatch(
+    const struct pass *pass, struct experts_gemm_push *push, uint32_t h_columns)
 {
     const struct vkmoe_moe_params *p = &pass->moe->params;
     push->table = vkmoe_buffer_address(pass->moe->down_table);

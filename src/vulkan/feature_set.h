@@ -19,6 +19,7 @@ typedef struct VkPhysicalDeviceCooperativeMatrixFeaturesKHR {
 #endif
 
 // Vulkan's names in Vulkan's order, so that each of its structs is a run of these.
+// clang-format off
 #define VKMOE_FEATURES_1_0(F) \
     F(robustBufferAccess) F(fullDrawIndexUint32) F(imageCubeArray) F(independentBlend) \
     F(geometryShader) F(tessellationShader) F(sampleRateShading) F(dualSrcBlend) F(logicOp) \
@@ -77,6 +78,7 @@ typedef struct VkPhysicalDeviceCooperativeMatrixFeaturesKHR {
 #define VKMOE_FEATURES(F) \
     VKMOE_FEATURES_1_0(F) VKMOE_FEATURES_1_1(F) VKMOE_FEATURES_1_2(F) VKMOE_FEATURES_1_3(F) \
     F(pipelineExecutableInfo) F(cooperativeMatrix) F(cooperativeMatrixRobustBufferAccess)
+// clang-format on
 
 struct feature_set {
 #define F(name) VkBool32 name;

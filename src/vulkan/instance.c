@@ -39,15 +39,15 @@ static VkResult enumerate_extensions(const void *user, uint32_t *count, void *li
     return source->vk->EnumerateInstanceExtensionProperties(source->layer, count, list);
 }
 
-static VkResult has_extension(const struct global_table *vk, const char *layer, const char *name,
-    bool *found)
+static VkResult has_extension(
+    const struct global_table *vk, const char *layer, const char *name, bool *found)
 {
-    const struct extension_source source = {vk, layer};
+    const struct extension_source source = { vk, layer };
     VkExtensionProperties *list;
     uint32_t count;
     *found = false;
-    VkResult result = vkmoe_vk_enumerate(enumerate_extensions, &source, sizeof *list,
-        (void **)&list, &count);
+    VkResult result =
+        vkmoe_vk_enumerate(enumerate_extensions, &source, sizeof *list, (void **)&list, &count);
     for (uint32_t i = 0; i < count && !*found; i++)
         *found = !strcmp(list[i].extensionName, name);
     free(list);
@@ -65,8 +65,8 @@ static VkResult has_validation_layer(const struct global_table *vk, bool *found)
     VkLayerProperties *list;
     uint32_t count;
     *found = false;
-    VkResult result = vkmoe_vk_enumerate(enumerate_layers, vk, sizeof *list, (void **)&list,
-        &count);
+    VkResult result =
+        vkmoe_vk_enumerate(enumerate_layers, vk, sizeof *list, (void **)&list, &count);
     for (uint32_t i = 0; i < count && !*found; i++)
         *found = !strcmp(list[i].layerName, VALIDATION_LAYER);
     free(list);
@@ -133,10 +133,10 @@ static void request_synchronization(struct request *r)
     r->create.pNext = &r->features;
 }
 
-static VkResult request_validation(struct request *r, const struct global_table *vk,
-    const struct vkmoe_log *log)
+static VkResult request_validation(
+    struct request *r, const struct global_table *vk, const struct vkmoe_log *log)
 {
-    static const char *const layers[] = {VALIDATION_LAYER};
+    static const char *const layers[] = { VALIDATION_LAYER };
     bool found;
     VkResult result = has_validation_layer(vk, &found);
     if (result == VK_SUCCESS && !found)
@@ -152,8 +152,7 @@ static VkResult request_validation(struct request *r, const struct global_table 
         return result;
     if (found)
         request_messenger(r, log);
-    result = has_extension(vk, VALIDATION_LAYER, VK_EXT_VALIDATION_FEATURES_EXTENSION_NAME,
-        &found);
+    result = has_extension(vk, VALIDATION_LAYER, VK_EXT_VALIDATION_FEATURES_EXTENSION_NAME, &found);
     if (result == VK_SUCCESS && found)
         request_synchronization(r);
     return result;
@@ -163,8 +162,8 @@ static VkResult request_validation(struct request *r, const struct global_table 
 static VkResult request_portability(struct request *r, const struct global_table *vk)
 {
     bool found;
-    const VkResult result = has_extension(vk, NULL,
-        VK_KHR_PORTABILITY_ENUMERATION_EXTENSION_NAME, &found);
+    const VkResult result =
+        has_extension(vk, NULL, VK_KHR_PORTABILITY_ENUMERATION_EXTENSION_NAME, &found);
     if (result != VK_SUCCESS || !found)
         return result;
     r->extensions[r->create.enabledExtensionCount++] =
@@ -175,10 +174,10 @@ static VkResult request_portability(struct request *r, const struct global_table
 
 static VkResult create_messenger(struct instance *instance, const struct request *r)
 {
-    PFN_vkCreateDebugUtilsMessengerEXT create = (PFN_vkCreateDebugUtilsMessengerEXT)(void (*)(void))
-        instance->get(instance->handle, "vkCreateDebugUtilsMessengerEXT");
+    PFN_vkCreateDebugUtilsMessengerEXT create = (PFN_vkCreateDebugUtilsMessengerEXT)(void (*)(
+        void))instance->get(instance->handle, "vkCreateDebugUtilsMessengerEXT");
     return create ? create(instance->handle, &r->messenger, NULL, &instance->messenger)
-        : VK_SUCCESS;
+                  : VK_SUCCESS;
 }
 
 enum vkmoe_status vkmoe_instance_init(struct instance *instance, const struct vkmoe_log *log,
@@ -198,7 +197,7 @@ enum vkmoe_status vkmoe_instance_init(struct instance *instance, const struct vk
         .pApplicationInfo = &r.application,
         .ppEnabledExtensionNames = r.extensions,
     };
-    *instance = (struct instance){.get = get ? get : vkmoe_vk_loader()};
+    *instance = (struct instance){ .get = get ? get : vkmoe_vk_loader() };
     if (!instance->get)
         return vkmoe_fail(log, VKMOE_ERROR_NOT_FOUND,
             "no Vulkan loader: expected libvulkan.so.1 (Debian: libvulkan1)");
@@ -219,8 +218,8 @@ enum vkmoe_status vkmoe_instance_init(struct instance *instance, const struct vk
         return status;
     if (!vkmoe_vk_load_instance(instance->get, instance->handle, &instance->vk)) {
         vkmoe_instance_finish(instance);
-        return vkmoe_fail(log, VKMOE_ERROR_UNSUPPORTED,
-            "the Vulkan loader lacks functions of Vulkan 1.1");
+        return vkmoe_fail(
+            log, VKMOE_ERROR_UNSUPPORTED, "the Vulkan loader lacks functions of Vulkan 1.1");
     }
     if (r.has_messenger) {
         result = create_messenger(instance, &r);
@@ -235,12 +234,12 @@ void vkmoe_instance_finish(struct instance *instance)
 {
     if (instance->messenger) {
         PFN_vkDestroyDebugUtilsMessengerEXT destroy =
-            (PFN_vkDestroyDebugUtilsMessengerEXT)(void (*)(void))
-            instance->get(instance->handle, "vkDestroyDebugUtilsMessengerEXT");
+            (PFN_vkDestroyDebugUtilsMessengerEXT)(void (*)(void))instance->get(
+                instance->handle, "vkDestroyDebugUtilsMessengerEXT");
         if (destroy)
             destroy(instance->handle, instance->messenger, NULL);
     }
     if (instance->handle && instance->vk.DestroyInstance)
         instance->vk.DestroyInstance(instance->handle, NULL);
-    *instance = (struct instance){0};
+    *instance = (struct instance){ 0 };
 }

@@ -43,17 +43,17 @@ struct extension_source {
 static VkResult enumerate_extensions(const void *user, uint32_t *count, void *list)
 {
     const struct extension_source *source = user;
-    return source->instance->vk.EnumerateDeviceExtensionProperties(source->handle, NULL, count,
-        list);
+    return source->instance->vk.EnumerateDeviceExtensionProperties(
+        source->handle, NULL, count, list);
 }
 
 static VkResult probe_extensions(const struct instance *instance, struct physical *p)
 {
-    const struct extension_source source = {instance, p->handle};
+    const struct extension_source source = { instance, p->handle };
     VkExtensionProperties *list;
     uint32_t count;
-    const VkResult result = vkmoe_vk_enumerate(enumerate_extensions, &source, sizeof *list,
-        (void **)&list, &count);
+    const VkResult result =
+        vkmoe_vk_enumerate(enumerate_extensions, &source, sizeof *list, (void **)&list, &count);
     for (uint32_t i = 0; i < count; i++) {
         const char *name = list[i].extensionName;
         p->portability_subset |= !strcmp(name, "VK_KHR_portability_subset");
@@ -69,10 +69,10 @@ static VkResult probe_extensions(const struct instance *instance, struct physica
 static void probe_properties(const struct instance *instance, struct physical *p)
 {
     struct properties q = {
-        .base = {VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2},
-        .v11 = {VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_PROPERTIES, &q.v12},
-        .v12 = {VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_PROPERTIES, &q.v13},
-        .v13 = {VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_3_PROPERTIES},
+        .base = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2 },
+        .v11 = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_PROPERTIES, &q.v12 },
+        .v12 = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_PROPERTIES, &q.v13 },
+        .v13 = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_3_PROPERTIES },
     };
     struct vkmoe_device_info *info = &p->info;
     // First alone, since an older device does not know the structs of 1.3.
@@ -137,13 +137,13 @@ static void refuse_varying_subgroups(struct physical *p)
 static const char *probe_features(const struct instance *instance, struct physical *p)
 {
     struct features f = {
-        .base = {VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, &f.v11},
-        .v11 = {VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES, &f.v12},
-        .v12 = {VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES, &f.v13},
-        .v13 = {VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_3_FEATURES},
-        .executable = {
-            VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR},
-        .cooperative_matrix = {VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR},
+        .base = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, &f.v11 },
+        .v11 = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES, &f.v12 },
+        .v12 = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES, &f.v13 },
+        .v13 = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_3_FEATURES },
+        .executable.sType =
+            VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR,
+        .cooperative_matrix = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR },
     };
     if (p->executable_properties) {
         f.executable.pNext = f.v13.pNext;
@@ -166,8 +166,8 @@ void vkmoe_physical_restrict(struct physical *p, const struct feature_set *featu
 {
     bool executable_properties = false, cooperative_matrix = false;
     for (uint32_t i = 0; i < extension_count; i++) {
-        executable_properties |= !strcmp(extensions[i],
-            VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME);
+        executable_properties |=
+            !strcmp(extensions[i], VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME);
         cooperative_matrix |= !strcmp(extensions[i], VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME);
     }
     p->executable_properties = p->executable_properties && executable_properties;
@@ -181,7 +181,7 @@ static bool probe_queue(const struct instance *instance, struct physical *p)
     VkQueueFamilyProperties2 families[32];
     uint32_t count = ARRAY_SIZE(families);
     for (uint32_t i = 0; i < count; i++)
-        families[i] = (VkQueueFamilyProperties2){VK_STRUCTURE_TYPE_QUEUE_FAMILY_PROPERTIES_2};
+        families[i] = (VkQueueFamilyProperties2){ VK_STRUCTURE_TYPE_QUEUE_FAMILY_PROPERTIES_2 };
     instance->vk.GetPhysicalDeviceQueueFamilyProperties2(p->handle, &count, families);
     bool found = false, graphics = true;
     for (uint32_t i = 0; i < count; i++) {
@@ -203,7 +203,8 @@ static bool probe_queue(const struct instance *instance, struct physical *p)
 static void probe_memory(const struct instance *instance, struct physical *p)
 {
     VkPhysicalDeviceMemoryProperties2 memory = {
-        VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2};
+        VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2
+    };
     instance->vk.GetPhysicalDeviceMemoryProperties2(p->handle, &memory);
     p->memory = memory.memoryProperties;
     for (uint32_t i = 0; i < p->memory.memoryHeapCount; i++) {
@@ -218,15 +219,15 @@ uint32_t vkmoe_physical_subgroup_size(const struct physical *p)
     // 32 is what the kernels' tile shapes were measured with; software drivers run
     // their own width only.
     if (p->subgroup_size_control && p->info.type != VKMOE_DEVICE_TYPE_CPU
-            && p->min_subgroup_size <= 32 && 32 <= p->max_subgroup_size)
+        && p->min_subgroup_size <= 32 && 32 <= p->max_subgroup_size)
         return 32;
     return p->default_subgroup_size;
 }
 
-void vkmoe_physical_probe(const struct instance *instance, VkPhysicalDevice handle,
-    struct physical *out)
+void vkmoe_physical_probe(
+    const struct instance *instance, VkPhysicalDevice handle, struct physical *out)
 {
-    *out = (struct physical){.handle = handle, .refusal = VKMOE_ERROR_UNSUPPORTED};
+    *out = (struct physical){ .handle = handle, .refusal = VKMOE_ERROR_UNSUPPORTED };
     struct vkmoe_device_info *info = &out->info;
     probe_properties(instance, out);
     probe_memory(instance, out);
@@ -283,7 +284,7 @@ enum vkmoe_status vkmoe_physical_enumerate(const struct instance *instance,
 
 static bool contains(const char *text, const char *part)
 {
-    for (; ; text++) {
+    for (;; text++) {
         size_t i = 0;
         while (part[i] && tolower((unsigned char)text[i]) == tolower((unsigned char)part[i]))
             i++;
@@ -320,8 +321,11 @@ static bool parse_index(const char *text, uint32_t count, uint32_t *index)
 static bool is_better(const struct physical *a, const struct physical *b)
 {
     static const int ranks[] = {
-        [VKMOE_DEVICE_TYPE_DISCRETE] = 4, [VKMOE_DEVICE_TYPE_INTEGRATED] = 3, [VKMOE_DEVICE_TYPE_VIRTUAL] = 2,
-        [VKMOE_DEVICE_TYPE_OTHER] = 1, [VKMOE_DEVICE_TYPE_CPU] = 0,
+        [VKMOE_DEVICE_TYPE_DISCRETE] = 4,
+        [VKMOE_DEVICE_TYPE_INTEGRATED] = 3,
+        [VKMOE_DEVICE_TYPE_VIRTUAL] = 2,
+        [VKMOE_DEVICE_TYPE_OTHER] = 1,
+        [VKMOE_DEVICE_TYPE_CPU] = 0,
     };
     if (a->info.usable != b->info.usable)
         return a->info.usable;
@@ -353,20 +357,20 @@ enum vkmoe_status vkmoe_physical_choose(const struct vkmoe_log *log, const struc
             "no Vulkan device matches '%s': expected part of a name, or 0 to %u", select,
             count - 1);
     if (!best->info.usable)
-        return vkmoe_fail(log, best->refusal, "%s cannot be used: %s", best->info.name,
-            best->info.reason);
+        return vkmoe_fail(
+            log, best->refusal, "%s cannot be used: %s", best->info.name, best->info.reason);
     return VKMOE_OK;
 }
 
-enum vkmoe_status vkmoe_device_list(const struct vkmoe_log *log,
-    struct vkmoe_device_info *infos, uint32_t *count)
+enum vkmoe_status vkmoe_device_list(
+    const struct vkmoe_log *log, struct vkmoe_device_info *infos, uint32_t *count)
 {
-    struct instance instance = {0};
+    struct instance instance = { 0 };
     struct physical *list = NULL;
     uint32_t found = 0;
     if (!count || (!infos && *count))
-        return vkmoe_fail(log, VKMOE_ERROR_INVALID, "vkmoe_device_list: %s is NULL",
-            count ? "infos" : "count");
+        return vkmoe_fail(
+            log, VKMOE_ERROR_INVALID, "vkmoe_device_list: %s is NULL", count ? "infos" : "count");
     uint32_t room = *count;
     *count = 0;
     enum vkmoe_status status = vkmoe_instance_init(&instance, log, NULL, false);

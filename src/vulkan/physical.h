@@ -8,20 +8,20 @@
 struct physical {
     VkPhysicalDevice handle;
     struct vkmoe_device_info info;
-    enum vkmoe_status refusal;   // what to return if it is not info.usable
+    enum vkmoe_status refusal; // what to return if it is not info.usable
     VkPhysicalDeviceLimits limits;
     VkPhysicalDeviceMemoryProperties memory;
     uint8_t cache_uuid[VK_UUID_SIZE];
-    uint64_t max_buffer_size;    // of one VkBuffer and its memory
-    uint32_t queue_family;       // compute, without graphics if there is such a one
+    uint64_t max_buffer_size; // of one VkBuffer and its memory
+    uint32_t queue_family;    // compute, without graphics if there is such a one
     uint32_t timestamp_bits;
     uint32_t default_subgroup_size, min_subgroup_size, max_subgroup_size;
     // Features and extensions, to be switched off when they are not enabled:
-    bool subgroup_arithmetic;    // in compute shaders
-    bool subgroup_ballot;        // there, too
-    bool broadcast; // see NEED_broadcast
-    bool ends_loops; // see struct vkmoe_device
-    bool subgroup_size_control;  // and compute pipelines can require a size
+    bool subgroup_arithmetic;   // in compute shaders
+    bool subgroup_ballot;       // there, too
+    bool broadcast;             // see NEED_broadcast
+    bool ends_loops;            // see struct vkmoe_device
+    bool subgroup_size_control; // and compute pipelines can require a size
     bool full_subgroups;
     bool maintenance4;
     bool portability_subset;
@@ -35,8 +35,8 @@ struct physical {
 void vkmoe_physical_restrict(struct physical *physical, const struct feature_set *features,
     const char *const *extensions, uint32_t extension_count);
 
-void vkmoe_physical_probe(const struct instance *instance, VkPhysicalDevice handle,
-    struct physical *out);
+void vkmoe_physical_probe(
+    const struct instance *instance, VkPhysicalDevice handle, struct physical *out);
 
 // The size that kernels run with.
 uint32_t vkmoe_physical_subgroup_size(const struct physical *physical);

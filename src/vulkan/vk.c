@@ -28,11 +28,11 @@ PFN_vkGetInstanceProcAddr vkmoe_vk_loader(void)
     return loader;
 }
 
-bool vkmoe_vk_load_instance(PFN_vkGetInstanceProcAddr get, VkInstance instance,
-    struct vk_instance_table *table)
+bool vkmoe_vk_load_instance(
+    PFN_vkGetInstanceProcAddr get, VkInstance instance, struct vk_instance_table *table)
 {
     bool complete = true;
-#define F(name)                                                       \
+#define F(name) \
     table->name = (PFN_vk##name)(void (*)(void))get(instance, "vk" #name); \
     complete = complete && table->name;
     VKMOE_INSTANCE_FUNCTIONS(F)
@@ -40,11 +40,11 @@ bool vkmoe_vk_load_instance(PFN_vkGetInstanceProcAddr get, VkInstance instance,
     return complete;
 }
 
-bool vkmoe_vk_load_device(PFN_vkGetDeviceProcAddr get, VkDevice device,
-    struct vk_device_table *table)
+bool vkmoe_vk_load_device(
+    PFN_vkGetDeviceProcAddr get, VkDevice device, struct vk_device_table *table)
 {
     bool complete = true;
-#define F(name)                                                     \
+#define F(name) \
     table->name = (PFN_vk##name)(void (*)(void))get(device, "vk" #name); \
     complete = complete && table->name;
     VKMOE_DEVICE_FUNCTIONS(F)
@@ -78,27 +78,28 @@ VkResult vkmoe_vk_enumerate(VkResult (*call)(const void *user, uint32_t *count, 
 const char *vkmoe_vk_result_name(VkResult result)
 {
     switch (result) {
-#define NAME(name) case name: return #name;
-    NAME(VK_SUCCESS)
-    NAME(VK_NOT_READY)
-    NAME(VK_TIMEOUT)
-    NAME(VK_INCOMPLETE)
-    NAME(VK_ERROR_OUT_OF_HOST_MEMORY)
-    NAME(VK_ERROR_OUT_OF_DEVICE_MEMORY)
-    NAME(VK_ERROR_INITIALIZATION_FAILED)
-    NAME(VK_ERROR_DEVICE_LOST)
-    NAME(VK_ERROR_MEMORY_MAP_FAILED)
-    NAME(VK_ERROR_LAYER_NOT_PRESENT)
-    NAME(VK_ERROR_EXTENSION_NOT_PRESENT)
-    NAME(VK_ERROR_FEATURE_NOT_PRESENT)
-    NAME(VK_ERROR_INCOMPATIBLE_DRIVER)
-    NAME(VK_ERROR_TOO_MANY_OBJECTS)
-    NAME(VK_ERROR_FRAGMENTED_POOL)
-    NAME(VK_ERROR_OUT_OF_POOL_MEMORY)
-    NAME(VK_ERROR_INVALID_EXTERNAL_HANDLE)
-    NAME(VK_ERROR_FRAGMENTATION)
-    NAME(VK_ERROR_INVALID_OPAQUE_CAPTURE_ADDRESS)
-    NAME(VK_ERROR_UNKNOWN)
+#define NAME(name) \
+    case name: return #name;
+        NAME(VK_SUCCESS)
+        NAME(VK_NOT_READY)
+        NAME(VK_TIMEOUT)
+        NAME(VK_INCOMPLETE)
+        NAME(VK_ERROR_OUT_OF_HOST_MEMORY)
+        NAME(VK_ERROR_OUT_OF_DEVICE_MEMORY)
+        NAME(VK_ERROR_INITIALIZATION_FAILED)
+        NAME(VK_ERROR_DEVICE_LOST)
+        NAME(VK_ERROR_MEMORY_MAP_FAILED)
+        NAME(VK_ERROR_LAYER_NOT_PRESENT)
+        NAME(VK_ERROR_EXTENSION_NOT_PRESENT)
+        NAME(VK_ERROR_FEATURE_NOT_PRESENT)
+        NAME(VK_ERROR_INCOMPATIBLE_DRIVER)
+        NAME(VK_ERROR_TOO_MANY_OBJECTS)
+        NAME(VK_ERROR_FRAGMENTED_POOL)
+        NAME(VK_ERROR_OUT_OF_POOL_MEMORY)
+        NAME(VK_ERROR_INVALID_EXTERNAL_HANDLE)
+        NAME(VK_ERROR_FRAGMENTATION)
+        NAME(VK_ERROR_INVALID_OPAQUE_CAPTURE_ADDRESS)
+        NAME(VK_ERROR_UNKNOWN)
 #undef NAME
     default: return "an unnamed VkResult";
     }

@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 
+// clang-format off
 #define VKMOE_INSTANCE_FUNCTIONS(F) \
     F(DestroyInstance) F(EnumeratePhysicalDevices) F(EnumerateDeviceExtensionProperties) \
     F(GetPhysicalDeviceProperties2) F(GetPhysicalDeviceFeatures2) \
@@ -35,6 +36,7 @@
     F(CreateSemaphore) F(DestroySemaphore) F(WaitSemaphores) F(GetSemaphoreCounterValue) \
     F(CreateQueryPool) F(DestroyQueryPool) F(GetQueryPoolResults) F(CmdResetQueryPool) \
     F(CmdWriteTimestamp2)
+// clang-format on
 
 struct vk_instance_table {
 #define F(name) PFN_vk##name name;
@@ -52,10 +54,10 @@ struct vk_device_table {
 PFN_vkGetInstanceProcAddr vkmoe_vk_loader(void);
 
 // Both return false if a function is missing.
-bool vkmoe_vk_load_instance(PFN_vkGetInstanceProcAddr get, VkInstance instance,
-    struct vk_instance_table *table);
-bool vkmoe_vk_load_device(PFN_vkGetDeviceProcAddr get, VkDevice device,
-    struct vk_device_table *table);
+bool vkmoe_vk_load_instance(
+    PFN_vkGetInstanceProcAddr get, VkInstance instance, struct vk_instance_table *table);
+bool vkmoe_vk_load_device(
+    PFN_vkGetDeviceProcAddr get, VkDevice device, struct vk_device_table *table);
 
 // All elements of an enumeration, in an array to free(). `call` is vkEnumerateXxx() for `user`.
 // Asks again when there are more than a moment ago. *list is NULL when it fails or has none.
@@ -69,11 +71,11 @@ enum vkmoe_status vkmoe_vk_status(const struct vkmoe_log *log, VkResult result, 
 
 // Runs a Vulkan call and goes to `fail` with `status` set when it fails. `device`
 // is a vkmoe_device, `status` a variable of the caller.
-#define VK_TRY(device, call)                                                        \
-    do {                                                                            \
-        status = vkmoe_vk_status(&(device)->log, (device)->vk.call, "vk" #call);     \
-        if (status != VKMOE_OK)                                                     \
-            goto fail;                                                              \
+#define VK_TRY(device, call) \
+    do { \
+        status = vkmoe_vk_status(&(device)->log, (device)->vk.call, "vk" #call); \
+        if (status != VKMOE_OK) \
+            goto fail; \
     } while (0)
 
 #endif

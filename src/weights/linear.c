@@ -17,8 +17,8 @@ static enum vkmoe_status create_bias(struct linear *linear, const struct vkmoe_v
     const uint32_t padded = linear->matrix.blocks * BLOCK_ROWS;
     float *values = calloc(padded, sizeof *values);
     if (!values)
-        return vkmoe_fail(&linear->device->log, VKMOE_ERROR_OUT_OF_MEMORY,
-            "bias: out of host memory");
+        return vkmoe_fail(
+            &linear->device->log, VKMOE_ERROR_OUT_OF_MEMORY, "bias: out of host memory");
     enum vkmoe_status status = VKMOE_OK;
     uint32_t at = 0;
     for (uint32_t i = 0; i < count && status == VKMOE_OK; i++) {
@@ -43,7 +43,7 @@ enum vkmoe_status vkmoe_linear_create(struct loading *loading,
     const uint32_t rows[], uint32_t count, uint32_t columns, struct linear *out)
 {
     vkmoe_device *device = loading->device;
-    *out = (struct linear) { .device = device, .dtype = views[0]->dtype, .columns = columns };
+    *out = (struct linear){ .device = device, .dtype = views[0]->dtype, .columns = columns };
     bool biased = false;
     for (uint32_t i = 0; i < count; i++) {
         out->rows += rows[i];
@@ -52,8 +52,8 @@ enum vkmoe_status vkmoe_linear_create(struct loading *loading,
             return vkmoe_refuse(&loading->caller, VKMOE_ERROR_UNSUPPORTED,
                 "matrices that are multiplied together differ in dtype");
     }
-    enum vkmoe_status status = vkmoe_matrix_create_stacked(loading, views, rows, count, columns,
-        out->dtype, &out->matrix);
+    enum vkmoe_status status =
+        vkmoe_matrix_create_stacked(loading, views, rows, count, columns, out->dtype, &out->matrix);
     if (status == VKMOE_OK)
         status = vkmoe_buffer_create(device, sizeof(uint64_t), &out->table);
     if (status == VKMOE_OK) {
@@ -155,8 +155,8 @@ static enum vkmoe_status record_many(const struct pass *pass, const struct linea
     return vkmoe_pass_run(pass, &d);
 }
 
-enum vkmoe_status vkmoe_linear_record(vkmoe_stream *stream, const struct linear *linear,
-    uint64_t x, uint64_t y, uint32_t tokens)
+enum vkmoe_status vkmoe_linear_record(
+    vkmoe_stream *stream, const struct linear *linear, uint64_t x, uint64_t y, uint32_t tokens)
 {
     const struct pass pass = {
         .stream = stream,

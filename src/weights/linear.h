@@ -23,7 +23,7 @@ uint64_t vkmoe_linear_size(const struct linear *linear);
 
 // x f32 [tokens][columns], y f32 [tokens][rows]: device addresses, multiples of 4.
 // Behind a barrier.
-enum vkmoe_status vkmoe_linear_record(vkmoe_stream *stream, const struct linear *linear,
-    uint64_t x, uint64_t y, uint32_t tokens);
+enum vkmoe_status vkmoe_linear_record(
+    vkmoe_stream *stream, const struct linear *linear, uint64_t x, uint64_t y, uint32_t tokens);
 
 #endif

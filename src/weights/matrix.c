@@ -21,13 +21,12 @@ static enum vkmoe_status create(vkmoe_device *device, uint32_t blocks, uint32_t 
 {
     const uint64_t size = vkmoe_matrix_size(blocks, columns, dtype);
     out->units = div_up(columns, 8);
-    out->blocks = (uint32_t) align_up(blocks, PAD_BLOCKS);
+    out->blocks = (uint32_t)align_up(blocks, PAD_BLOCKS);
     if (size > UINT32_MAX) {
         char label[FIT_LABEL];
         return vkmoe_fail(&device->log, VKMOE_ERROR_UNSUPPORTED,
             "%sa matrix of %u x %u takes %llu bytes; one matrix may take 4 GiB",
-            vkmoe_fit_label(device, label), blocks * BLOCK_ROWS, columns,
-            (unsigned long long) size);
+            vkmoe_fit_label(device, label), blocks * BLOCK_ROWS, columns, (unsigned long long)size);
     }
     return vkmoe_buffer_create(device, size, &out->buffer);
 }
@@ -43,46 +42,48 @@ enum vkmoe_status vkmoe_matrix_create(struct loading *loading, const struct vkmo
 {
     const struct vkmoe_view *views[] = { first, second };
     const uint32_t count = second ? 2 : 1;
-    enum vkmoe_status status = create(loading->device, div_up(rows, BLOCK_ROWS) * count, columns,
-        dtype, out);
+    enum vkmoe_status status =
+        create(loading->device, div_up(rows, BLOCK_ROWS) * count, columns, dtype, out);
     for (uint32_t i = 0; i < count && status == VKMOE_OK; i++) {
         const struct vkmoe_view view = vkmoe_view_resolve(views[i], columns);
-        status = vkmoe_pack(loading, &(struct packing) {
-            .view = &view,
-            .rows = rows,
-            .columns = columns,
-            .rows_written = out->blocks / count * BLOCK_ROWS,
-            .block_stride = count,
-            .block_phase = i,
-            .chunks = chunks_of(out, dtype),
-            .matrix = out->buffer,
-        });
+        status = vkmoe_pack(loading,
+            &(struct packing){
+                .view = &view,
+                .rows = rows,
+                .columns = columns,
+                .rows_written = out->blocks / count * BLOCK_ROWS,
+                .block_stride = count,
+                .block_phase = i,
+                .chunks = chunks_of(out, dtype),
+                .matrix = out->buffer,
+            });
     }
     return status;
 }
 
 enum vkmoe_status vkmoe_matrix_create_stacked(struct loading *loading,
-    const struct vkmoe_view *const views[], const uint32_t rows[], uint32_t count,
-    uint32_t columns, enum vkmoe_dtype dtype, struct matrix *out)
+    const struct vkmoe_view *const views[], const uint32_t rows[], uint32_t count, uint32_t columns,
+    enum vkmoe_dtype dtype, struct matrix *out)
 {
     uint32_t total = 0, base_row = 0;
     for (uint32_t i = 0; i < count; i++)
         total += rows[i];
-    enum vkmoe_status status = create(loading->device, div_up(total, BLOCK_ROWS), columns, dtype,
-        out);
+    enum vkmoe_status status =
+        create(loading->device, div_up(total, BLOCK_ROWS), columns, dtype, out);
     for (uint32_t i = 0; i < count && status == VKMOE_OK; base_row += rows[i++]) {
         const struct vkmoe_view view = vkmoe_view_resolve(views[i], columns);
         const bool last = i == count - 1;
-        status = vkmoe_pack(loading, &(struct packing) {
-            .view = &view,
-            .rows = rows[i],
-            .columns = columns,
-            .rows_written = last ? out->blocks * BLOCK_ROWS - base_row : rows[i],
-            .base_row = base_row,
-            .block_stride = 1,
-            .chunks = chunks_of(out, dtype),
-            .matrix = out->buffer,
-        });
+        status = vkmoe_pack(loading,
+            &(struct packing){
+                .view = &view,
+                .rows = rows[i],
+                .columns = columns,
+                .rows_written = last ? out->blocks * BLOCK_ROWS - base_row : rows[i],
+                .base_row = base_row,
+                .block_stride = 1,
+                .chunks = chunks_of(out, dtype),
+                .matrix = out->buffer,
+            });
     }
     return status;
 }
@@ -92,8 +93,8 @@ void vkmoe_matrix_destroy(struct matrix *matrix)
     vkmoe_buffer_destroy(&matrix->buffer);
 }
 
-enum vkmoe_status vkmoe_floats_upload(vkmoe_device *device, const float *data, size_t count,
-    vkmoe_buffer **out)
+enum vkmoe_status vkmoe_floats_upload(
+    vkmoe_device *device, const float *data, size_t count, vkmoe_buffer **out)
 {
     const enum vkmoe_status status = vkmoe_buffer_create(device, count * sizeof *data, out);
     return status == VKMOE_OK ? vkmoe_buffer_upload(*out, 0, data, count * sizeof *data) : status;

@@ -20,11 +20,11 @@
 struct rectangle {
     struct loading *loading;
     const struct packing *packing;
-    bool transposed;          // its lines are columns
-    uint32_t row, column;     // where it begins
+    bool transposed;      // its lines are columns
+    uint32_t row, column; // where it begins
     uint32_t rows, columns;
     uint64_t line_pitch, pitch; // of lines, and of elements of a line, in the piece, in bytes
-    bool one_read;            // lines lie in the file as they do in the piece
+    bool one_read;              // lines lie in the file as they do in the piece
     struct pack_weights_push push;
 };
 
@@ -69,8 +69,8 @@ static enum vkmoe_status fill(void *user, void *to)
 {
     const struct rectangle *r = user;
     if (r->one_read)
-        return vkmoe_view_fetch(r->packing->view, &r->loading->device->log, r->row, r->column, to,
-            size_of(r));
+        return vkmoe_view_fetch(
+            r->packing->view, &r->loading->device->log, r->row, r->column, to, size_of(r));
     const uint32_t lines = r->transposed ? r->columns : r->rows;
     enum vkmoe_status status = VKMOE_OK;
     for (uint32_t i = 0; i < lines && status == VKMOE_OK; i++)
@@ -179,15 +179,16 @@ static enum vkmoe_status pack_on_device(struct rectangle *r)
         [PACK_SIZE] = element_size(r),
         [PACK_FORM] = form_of(r),
     };
-    enum vkmoe_status status = vkmoe_pipeline_get(r->loading->device, recording.variant, spec,
-        &recording.pipeline);
+    enum vkmoe_status status =
+        vkmoe_pipeline_get(r->loading->device, recording.variant, spec, &recording.pipeline);
     return status != VKMOE_OK ? status
-        : vkmoe_transfer_piece(r->loading->device, &(struct transfer_piece){
-            .size = size_of(r),
-            .fill = fill_piece,
-            .record = record,
-            .user = &recording,
-        });
+                              : vkmoe_transfer_piece(r->loading->device,
+                                  &(struct transfer_piece){
+                                      .size = size_of(r),
+                                      .fill = fill_piece,
+                                      .record = record,
+                                      .user = &recording,
+                                  });
 }
 
 // `piece` is NULL where the view's memory can be read as it is.
@@ -207,11 +208,13 @@ static enum vkmoe_status pack_on_host(struct rectangle *r, void *piece)
 enum vkmoe_status vkmoe_loading_tell(struct loading *loading, uint64_t size)
 {
     loading->done += size;
-    if (!loading->progress || (loading->done - loading->told < PROGRESS_STEP && loading->done > 0
+    if (!loading->progress
+        || (loading->done - loading->told < PROGRESS_STEP && loading->done > 0
             && loading->done < loading->total))
         return VKMOE_OK;
     loading->told = loading->done;
-    return loading->progress(loading->user, loading->done, loading->total) ? VKMOE_OK
+    return loading->progress(loading->user, loading->done, loading->total)
+        ? VKMOE_OK
         : vkmoe_fail(&loading->device->log, VKMOE_ERROR_CANCELLED, "loading was cancelled");
 }
 
@@ -238,7 +241,8 @@ enum vkmoe_status vkmoe_pack(struct loading *loading, const struct packing *p)
             set_push(&r);
             status = on_host ? pack_on_host(&r, piece) : pack_on_device(&r);
             if (status == VKMOE_OK)
-                status = vkmoe_loading_tell(loading, (uint64_t)r.rows * r.columns * element_size(&r));
+                status =
+                    vkmoe_loading_tell(loading, (uint64_t)r.rows * r.columns * element_size(&r));
         }
     }
     free(piece);

@@ -11,7 +11,7 @@
 // One call that loads weights, of a layer or of a whole network.
 struct loading {
     vkmoe_device *device;
-    struct caller caller; // who is told what is refused
+    struct caller caller;                                        // who is told what is refused
     bool (*progress)(void *user, uint64_t done, uint64_t total); // or NULL
     void *user;
     uint64_t done, total; // bytes of matrices, as they lie in the file
@@ -22,9 +22,9 @@ struct loading {
 struct packing {
     const struct vkmoe_view *view; // resolved
     uint32_t rows, columns;
-    uint32_t rows_written; // zeros from `rows` on
+    uint32_t rows_written;                        // zeros from `rows` on
     uint32_t base_row, block_stride, block_phase; // as in struct pack_weights_push
-    uint32_t chunks;       // of 16 bytes, of a row of the packed matrix
+    uint32_t chunks;                              // of 16 bytes, of a row of the packed matrix
     vkmoe_buffer *matrix;
 };
 
@@ -41,7 +41,7 @@ enum vkmoe_status vkmoe_loading_tell(struct loading *loading, uint64_t size);
 enum vkmoe_status vkmoe_loading_finish(struct loading *loading, enum vkmoe_status status);
 
 // pack_host.c: what the kernel does with one rectangle. `matrix` is where push->matrix is.
-void vkmoe_pack_on_host(const struct pack_weights_push *push, uint32_t element_size,
-    const void *source, void *matrix);
+void vkmoe_pack_on_host(
+    const struct pack_weights_push *push, uint32_t element_size, const void *source, void *matrix);
 
 #endif

@@ -11,7 +11,7 @@
 
 struct task {
     const struct pack_weights_push *push;
-    uint32_t size; // of an element
+    uint32_t size;     // of an element
     uint32_t elements; // of a chunk
     const unsigned char *source;
     unsigned char *matrix;
@@ -34,8 +34,8 @@ static void pack_edge(const struct task *t, uint32_t row, uint32_t chunk)
     for (uint32_t i = 0; i < t->elements; i++) {
         const uint32_t column = chunk * t->elements + i;
         if (row < p->rows && column < p->columns)
-            memcpy(to + i * t->size, t->source + (size_t)row * p->row_pitch
-                + (size_t)column * p->column_pitch, t->size);
+            memcpy(to + i * t->size,
+                t->source + (size_t)row * p->row_pitch + (size_t)column * p->column_pitch, t->size);
     }
 }
 
@@ -52,26 +52,26 @@ static void pack_rows(const struct task *t, uint32_t row, uint32_t chunks)
 }
 
 // The same with other pitches.
-#define PACK_ELEMENTS_OF(type)                                                                \
-    static void pack_##type(const struct task *t, uint32_t row, uint32_t chunks)              \
-    {                                                                                         \
-        enum { ELEMENTS = CHUNK / sizeof(type) };                                             \
-        const size_t pitch = t->push->row_pitch, step = t->push->column_pitch;                \
-        const unsigned char *from = t->source + row * pitch;                                  \
-        unsigned char *to = target(t, row, 0);                                                \
+#define PACK_ELEMENTS_OF(type) \
+    static void pack_##type(const struct task *t, uint32_t row, uint32_t chunks) \
+    { \
+        enum { ELEMENTS = CHUNK / sizeof(type) }; \
+        const size_t pitch = t->push->row_pitch, step = t->push->column_pitch; \
+        const unsigned char *from = t->source + row * pitch; \
+        unsigned char *to = target(t, row, 0); \
         for (uint32_t c = 0; c < chunks; c++, to += BLOCK * CHUNK, from += ELEMENTS * step) { \
-            type bits[BLOCK][ELEMENTS];                                                       \
-            for (uint32_t i = 0; i < ELEMENTS; i++)                                           \
-                for (uint32_t r = 0; r < BLOCK; r++)                                          \
-                    memcpy(&bits[r][i], from + i * step + r * pitch, sizeof(type));           \
-            memcpy(to, bits, sizeof bits);                                                    \
-        }                                                                                     \
+            type bits[BLOCK][ELEMENTS]; \
+            for (uint32_t i = 0; i < ELEMENTS; i++) \
+                for (uint32_t r = 0; r < BLOCK; r++) \
+                    memcpy(&bits[r][i], from + i * step + r * pitch, sizeof(type)); \
+            memcpy(to, bits, sizeof bits); \
+        } \
     }
 PACK_ELEMENTS_OF(uint16_t)
 PACK_ELEMENTS_OF(uint32_t)
 
-void vkmoe_pack_on_host(const struct pack_weights_push *p, uint32_t element_size,
-    const void *source, void *matrix)
+void vkmoe_pack_on_host(
+    const struct pack_weights_push *p, uint32_t element_size, const void *source, void *matrix)
 {
     const struct task t = {
         .push = p,
@@ -82,8 +82,8 @@ void vkmoe_pack_on_host(const struct pack_weights_push *p, uint32_t element_size
     };
     const uint32_t whole = p->columns / t.elements; // chunks without an edge
     for (uint32_t row = 0; row < p->rows_written;) {
-        const bool is_block = (p->base_row + row) % BLOCK == 0 && p->rows >= BLOCK
-            && row <= p->rows - BLOCK;
+        const bool is_block =
+            (p->base_row + row) % BLOCK == 0 && p->rows >= BLOCK && row <= p->rows - BLOCK;
         const uint32_t rows = is_block ? BLOCK : 1;
         if (is_block && p->column_pitch == element_size)
             pack_rows(&t, row, whole);

@@ -53,7 +53,7 @@ static enum vkmoe_status read_floats(const struct vkmoe_view *view, const struct
     enum vkmoe_status status = VKMOE_OK;
     for (uint64_t l = 0; l < lines && status == VKMOE_OK; l++) {
         status = transposed ? vkmoe_view_fetch(view, log, first, (int64_t)l, line, size)
-            : vkmoe_view_fetch(view, log, (int64_t)l, first, line, size);
+                            : vkmoe_view_fetch(view, log, (int64_t)l, first, line, size);
         if (status == VKMOE_OK && transposed)
             convert(&copy, 1, length, 0, columns, out + l);
         else if (status == VKMOE_OK)

@@ -10,6 +10,8 @@
 
 enum { CPU = 1, GPU = 2 }; // masks of shapes
 
+// A case a row.
+// clang-format off
 #define CASE(...) {.base = {__VA_ARGS__}
 #define SHAPE(t, h, kv, d) .tokens = t, .heads = h, .kv_heads = kv, .head_size = d
 #define BOTH .shapes = CPU | GPU
@@ -202,11 +204,12 @@ static const struct attend_case cases[] = {
         HELD(1, 20, 30), .f16 = true},
     CASE("heads-12-of-one", .shapes = CPU), SHAPE(3, 12, 1, 8), HELD(1, 40, 50)},
 };
+// clang-format on
 
-static const struct kernel_shape shapes[] = {{.lanes = 8}, {.lanes = 64}, {.lanes = 32}};
+static const struct kernel_shape shapes[] = { { .lanes = 8 }, { .lanes = 64 }, { .lanes = 32 } };
 
-static bool fits(const struct kernel_case *test, const struct variant *variant,
-    const struct kernel_shape *shape)
+static bool fits(
+    const struct kernel_case *test, const struct variant *variant, const struct kernel_shape *shape)
 {
     (void)test;
     return strcmp(variant->form, "subgroup") || shape->lanes == 8;
@@ -220,14 +223,13 @@ static void choose_group(const struct kernel_io *io, struct attend_model *m)
     m->expert_kv = c->expert_kv ? c->expert_kv : c->kv_heads;
     m->kv_share = c->heads / m->expert_kv;
     m->group_heads = MIN(m->kv_share, queries);
-    m->group_rows = c->rows == ROWS_PAIRS ? 1
-        : MIN(queries / m->group_heads, MAX(m->row_count, 1));
+    m->group_rows = c->rows == ROWS_PAIRS ? 1 : MIN(queries / m->group_heads, MAX(m->row_count, 1));
 }
 
 // ------------------------------------------------------------------------- operands
 
-static uint32_t *add_words(struct kernel_io *io, const char *name, const uint32_t *words,
-    uint32_t count)
+static uint32_t *add_words(
+    struct kernel_io *io, const char *name, const uint32_t *words, uint32_t count)
 {
     uint32_t *before = io_add(io, name, ROLE_IN, count, 1)->before;
     memcpy(before, words, count * sizeof *words);
@@ -274,8 +276,8 @@ static void add_places(struct kernel_io *io, struct attend_model *m)
     }
 }
 
-static void add_cache(struct kernel_io *io, const struct attend_model *m, const char *name,
-    float **out)
+static void add_cache(
+    struct kernel_io *io, const struct attend_model *m, const char *name, float **out)
 {
     const struct attend_case *c = (const void *)io->test;
     const uint32_t heads = MAX(c->sequences, 1) * c->kv_heads;
@@ -286,11 +288,12 @@ static void add_cache(struct kernel_io *io, const struct attend_model *m, const 
         const size_t row = i / m->padded;
         const bool held = row % c->capacity < m->length[row / c->capacity / c->kv_heads];
         const double value = rng_normal(&rng);
-        x[i] = !held ? NAN : i % m->padded >= c->head_size ? 0.0f
-            : (float)(c->f16 ? round_to_f16(value) : value);
+        x[i] = !held                        ? NAN
+            : i % m->padded >= c->head_size ? 0.0f
+                                            : (float)(c->f16 ? round_to_f16(value) : value);
     }
-    struct kernel_operand *operand = io_add(io, name, ROLE_IN, (size_t)heads * c->capacity,
-        c->f16 ? m->padded / 2 : m->padded);
+    struct kernel_operand *operand =
+        io_add(io, name, ROLE_IN, (size_t)heads * c->capacity, c->f16 ? m->padded / 2 : m->padded);
     uint16_t *halves = operand->before;
     if (!c->f16)
         memcpy(operand->before, x, operand->size);
@@ -466,8 +469,8 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
         .first_token = c->start,
         .splits_tile_rows = MAX(c->splits, 1) << 16 | c->tile_rows,
     };
-    const uint32_t tiles = c->rows == ROWS_SORTED
-        ? m->tiles * div_up(c->tile_rows, m->group_rows) : m->tiles;
+    const uint32_t tiles =
+        c->rows == ROWS_SORTED ? m->tiles * div_up(c->tile_rows, m->group_rows) : m->tiles;
     *d = (struct dispatch){
         .kernel = KERNEL_attend,
         .spec = {

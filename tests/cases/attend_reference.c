@@ -59,14 +59,14 @@ struct walkers {
     uint32_t lowest, highest; // position
 };
 
-static struct walkers find_walkers(const struct attend_case *c, const struct attend_model *m,
-    uint32_t row)
+static struct walkers find_walkers(
+    const struct attend_case *c, const struct attend_model *m, uint32_t row)
 {
     const uint32_t tile = row / m->group_rows * m->group_rows; // not for sorted rows
     const uint32_t tile_end = MIN(tile + m->group_rows, m->row_count);
-    const bool alone = pattern_of(c, m->row_expert[row])->kind == VKMOE_PATTERN_DILATED
-        || c->rows == ROWS_PAIRS;
-    struct walkers w = {row, row + 1, UINT32_MAX, 0};
+    const bool alone =
+        pattern_of(c, m->row_expert[row])->kind == VKMOE_PATTERN_DILATED || c->rows == ROWS_PAIRS;
+    struct walkers w = { row, row + 1, UINT32_MAX, 0 };
     while (!alone && w.first > tile && m->sequence[w.first - 1] == m->sequence[row])
         w.first--;
     while (!alone && w.end < tile_end && m->sequence[w.end] == m->sequence[row])
@@ -95,7 +95,7 @@ static bool is_picked_by_any(const struct attend_case *c, const struct attend_mo
 {
     for (uint32_t h = 0; h < c->heads; h++) {
         if (kv_head_of(c, m, h) != kv_head_of(c, m, head)
-                || head_group(c, m, h) != head_group(c, m, head))
+            || head_group(c, m, h) != head_group(c, m, head))
             continue;
         for (uint32_t row = w->first; row < w->end; row++)
             if (is_picked(c, m, row, h, block))
@@ -122,17 +122,17 @@ static struct run runs_of_kind(const struct attend_case *c, const struct attend_
     const uint32_t step = MAX(p->step, 1);
     uint32_t begin = p->left && w->lowest + 1 > p->left ? w->lowest + 1 - p->left : 0;
     while (p->kind == VKMOE_PATTERN_STRIDED ? begin % step != p->phase
-            : p->kind == VKMOE_PATTERN_DILATED
-            && ((int64_t)i - begin + ((int64_t)step << 20)) % step != p->phase)
+                                            : p->kind == VKMOE_PATTERN_DILATED
+                && ((int64_t)i - begin + ((int64_t)step << 20)) % step != p->phase)
         begin++;
     if (p->kind != VKMOE_PATTERN_DILATED)
         begin -= begin / step % lanes * step;
     if (p->kind != VKMOE_PATTERN_BLOCKS)
-        return (struct run){end > begin ? div_up(div_up(end - begin, step), lanes) : 0,
-            (j - begin) / step / lanes};
+        return (struct run){ end > begin ? div_up(div_up(end - begin, step), lanes) : 0,
+            (j - begin) / step / lanes };
     // Those that somebody picked, each in pieces.
     const uint32_t size = block_size(c, p), pieces = div_up(size, lanes);
-    struct run run = {0, j % size / lanes};
+    struct run run = { 0, j % size / lanes };
     for (uint32_t b = begin / size; b < div_up(end, size); b++) {
         const bool picked = is_picked_by_any(c, m, w, head, b);
         run.blocks += picked ? pieces : 0;
@@ -152,9 +152,9 @@ static uint32_t split_of(const struct attend_case *c, const struct attend_model 
     uint32_t near = w.lowest + 1 > p->local ? w.lowest + 1 - p->local : 0;
     near -= near % lanes;
     const struct run runs[3] = {
-        {div_up(MIN(p->sinks, p->both_sides ? length : w.highest + 1), lanes), j / lanes},
+        { div_up(MIN(p->sinks, p->both_sides ? length : w.highest + 1), lanes), j / lanes },
         runs_of_kind(c, m, &w, lanes, row, head, j),
-        {p->local ? div_up(w.highest + 1 - near, lanes) : 0, (j - near) / lanes},
+        { p->local ? div_up(w.highest + 1 - near, lanes) : 0, (j - near) / lanes },
     };
     const uint32_t run = j < p->sinks ? 0 : is_in_kind(c, m, row, head, j) ? 1 : 2;
     uint32_t block = runs[run].block, blocks = 0;
@@ -176,21 +176,21 @@ static double position_bias(struct kernel_io *io, uint32_t head, int64_t distanc
 {
     const struct attend_case *c = (const void *)io->test;
     const int64_t reach = c->reach;
-    const float *bias = (const float *)io_find(io, "sinks")->before + c->heads
-        + (size_t)head * (2 * c->reach + 1);
+    const float *bias =
+        (const float *)io_find(io, "sinks")->before + c->heads + (size_t)head * (2 * c->reach + 1);
     return bias[reach + MAX(MIN(distance, reach), -reach)];
 }
 
 // One head of one row over the keys of one split; all of them: split ~0.
-static void attend_head(struct kernel_io *io, uint32_t row, uint32_t head, uint32_t split,
-    struct sums *out)
+static void attend_head(
+    struct kernel_io *io, uint32_t row, uint32_t head, uint32_t split, struct sums *out)
 {
     const struct attend_case *c = (const void *)io->test;
     const struct attend_model *m = io->model;
     const uint32_t token = m->row_token[row], sequence = m->sequence[token], d = c->head_size;
     const uint32_t kv_head = first_kv_head(c, m->row_expert[row]) + kv_head_of(c, m, head);
-    const float *query = (const float *)io_find(io, "query")->before
-        + (size_t)row * m->query_stride + head * d;
+    const float *query =
+        (const float *)io_find(io, "query")->before + (size_t)row * m->query_stride + head * d;
     const size_t first = ((size_t)sequence * c->kv_heads + kv_head) * c->capacity * m->padded;
     double *score = io_alloc(io, m->length[sequence], sizeof *score);
     out->most = -INFINITY;
@@ -227,9 +227,9 @@ static void expect_partials(struct kernel_io *io, uint32_t row, uint32_t head, d
     const struct attend_case *c = (const void *)io->test;
     const struct attend_model *m = io->model;
     for (uint32_t s = 0; s < c->splits; s++) {
-        double *to = partials
-            + (((size_t)row * c->heads + head) * c->splits + s) * (2 + c->head_size);
-        struct sums sums = {.values = to + 2};
+        double *to =
+            partials + (((size_t)row * c->heads + head) * c->splits + s) * (2 + c->head_size);
+        struct sums sums = { .values = to + 2 };
         for (uint32_t i = 0; m->row_token[row] == UINT32_MAX && i < 2 + c->head_size; i++)
             to[i] = INFINITY;
         if (m->row_token[row] == UINT32_MAX)
@@ -250,7 +250,7 @@ static void expect_result(struct kernel_io *io, uint32_t row, uint32_t head, dou
             to[i] = INFINITY;
         return;
     }
-    struct sums sums = {.values = to};
+    struct sums sums = { .values = to };
     attend_head(io, row, head, UINT32_MAX, &sums);
     if (c->sinks && sums.sum > 0.0)
         sums.sum += exp(((const float *)io_find(io, "sinks")->before)[head] - sums.most);

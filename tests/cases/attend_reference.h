@@ -11,38 +11,38 @@ enum { ROWS_TOKENS, ROWS_SORTED, ROWS_PAIRS };
 struct attend_case {
     struct kernel_case base;
     uint32_t tokens, heads, kv_heads, head_size;
-    uint32_t expert_kv;      // kv heads of one expert; 0: all. Which ones: first_kv_head()
-    uint32_t rows;           // ROWS_*
-    uint32_t k, experts;     // with pairs
-    uint32_t tile_rows;      // of the plan
+    uint32_t expert_kv;  // kv heads of one expert; 0: all. Which ones: first_kv_head()
+    uint32_t rows;       // ROWS_*
+    uint32_t k, experts; // with pairs
+    uint32_t tile_rows;  // of the plan
     enum ids_pattern ids;
     bool f16, tiled, sinks;
     float soft_cap;
-    uint32_t reach;          // of the position bias; 0: none
-    uint32_t splits;         // 0: none
-    uint32_t gap;            // columns between rows of queries
-    uint32_t sequences;      // 0: no array of them
-    bool alternate;          // neighbouring tokens are of different sequences
+    uint32_t reach;           // of the position bias; 0: none
+    uint32_t splits;          // 0: none
+    uint32_t gap;             // columns between rows of queries
+    uint32_t sequences;       // 0: no array of them
+    bool alternate;           // neighbouring tokens are of different sequences
     uint32_t capacity, start; // positions held before these tokens
-    bool placed;             // positions are given
-    bool wild;               // a position, a sequence and a length are out of range
-    bool ahead;              // there are lengths, beyond the tokens
-    uint32_t words, top;     // ATTEND_PICKED_WORDS and ATTEND_TOP, at least the patterns'
+    bool placed;              // positions are given
+    bool wild;                // a position, a sequence and a length are out of range
+    bool ahead;               // there are lengths, beyond the tokens
+    uint32_t words, top;      // ATTEND_PICKED_WORDS and ATTEND_TOP, at least the patterns'
     struct vkmoe_pattern patterns[MAX_PATTERNS]; // expert e has e % pattern_count
-    uint32_t pattern_count;  // 0: 1
+    uint32_t pattern_count;                      // 0: 1
 };
 
 struct attend_model {
     struct routing routing;
     uint32_t row_count, query_stride, padded;
-    uint32_t expert_kv, kv_share;      // kv heads of an expert, heads that share one
-    uint32_t group_rows, group_heads;  // of a workgroup
-    uint32_t tiles;                    // of group_rows, or the plan's
-    uint32_t *row_token, *row_expert;  // [row_count]; token ~0: nobody's
-    uint32_t *position, *sequence;     // [tokens], in range
-    uint32_t *length;                  // [sequences]
-    float *keys, *values;              // [sequences][kv heads][capacity][padded]
-    const uint32_t *choices;           // [row_count][heads][top]
+    uint32_t expert_kv, kv_share;     // kv heads of an expert, heads that share one
+    uint32_t group_rows, group_heads; // of a workgroup
+    uint32_t tiles;                   // of group_rows, or the plan's
+    uint32_t *row_token, *row_expert; // [row_count]; token ~0: nobody's
+    uint32_t *position, *sequence;    // [tokens], in range
+    uint32_t *length;                 // [sequences]
+    float *keys, *values;             // [sequences][kv heads][capacity][padded]
+    const uint32_t *choices;          // [row_count][heads][top]
 };
 
 static inline const struct vkmoe_pattern *pattern_of(const struct attend_case *c, uint32_t expert)

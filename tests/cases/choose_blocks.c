@@ -18,15 +18,17 @@ struct choose_case {
     uint32_t rows;       // ROWS_*
     uint32_t k, experts; // with pairs; odd experts choose no blocks
     uint32_t tile_rows;
-    uint32_t expert_kv;  // kv heads of one expert; 0: all. Expert e's are the e-th on
+    uint32_t expert_kv; // kv heads of one expert; 0: all. Expert e's are the e-th on
     enum ids_pattern ids;
     bool tiled, placed;
-    uint32_t sequences;  // 0: no array of them
+    uint32_t sequences; // 0: no array of them
     enum { RANDOM, ALL_EQUAL, SOME_NAN } means;
 };
 
 enum { CPU = 1, GPU = 2 }; // masks of shapes
 
+// A case a row.
+// clang-format off
 #define CASE(...) {.base = {__VA_ARGS__}
 #define SHAPE(t, h, kv, d) .tokens = t, .heads = h, .kv_heads = kv, .head_size = d
 #define BLOCKS(size, n, places) .block = size, .top = n, .capacity = places
@@ -61,11 +63,12 @@ static const struct choose_case cases[] = {
     CASE("most-products", .shapes = CPU), SHAPE(1, 1, 1, 256),
         BLOCKS(1, 64, 2048), .start = 2047},
 };
+// clang-format on
 
-static const struct kernel_shape shapes[] = {{.lanes = 8}, {.lanes = 64}, {.lanes = 32}};
+static const struct kernel_shape shapes[] = { { .lanes = 8 }, { .lanes = 64 }, { .lanes = 32 } };
 
-static bool fits(const struct kernel_case *test, const struct variant *variant,
-    const struct kernel_shape *shape)
+static bool fits(
+    const struct kernel_case *test, const struct variant *variant, const struct kernel_shape *shape)
 {
     (void)test;
     (void)variant;
@@ -99,8 +102,8 @@ static void add_rows(struct kernel_io *io, struct choose_model *m)
     uint32_t *plan = io_alloc(io, plan_room(&m->routing, c->tile_rows), sizeof *plan);
     const uint32_t words = make_plan(&m->routing, &g, c->tile_rows, 0, plan);
     memcpy(io_add(io, "plan", ROLE_IN, words, 1)->before, plan, words * sizeof *plan);
-    memcpy(io_add(io, "rows", ROLE_IN, m->row_count, 1)->before, g.rows,
-        m->row_count * sizeof *plan);
+    memcpy(
+        io_add(io, "rows", ROLE_IN, m->row_count, 1)->before, g.rows, m->row_count * sizeof *plan);
     m->tiles = (m->row_count / c->tile_rows + MIN(c->experts, m->row_count)) * c->tile_rows;
     for (uint32_t row = 0; row < m->row_count; row++) {
         const uint32_t pair = g.rows[row];
@@ -123,7 +126,8 @@ static void add_patterns(struct kernel_io *io)
     }
 }
 
-static float *add_whole_numbers(struct kernel_io *io, const char *name, size_t rows, uint32_t columns)
+static float *add_whole_numbers(
+    struct kernel_io *io, const char *name, size_t rows, uint32_t columns)
 {
     struct rng rng = io_rng(io, name);
     float *x = io_add(io, name, ROLE_IN, rows, columns)->before;
@@ -164,7 +168,8 @@ static void fill(struct kernel_io *io)
         if (i % padded >= c->head_size)
             means[i] = 0.0f;
     }
-    io_add(io, "choices", ROLE_OUT, (size_t)m->row_count * c->heads, c->stride ? c->stride : c->top);
+    io_add(
+        io, "choices", ROLE_OUT, (size_t)m->row_count * c->heads, c->stride ? c->stride : c->top);
     io_add(io, "dummy", ROLE_IN, 1, 64);
 }
 
@@ -180,8 +185,8 @@ static void choose(const struct kernel_io *io, uint32_t row, uint32_t head, uint
     const uint32_t kv = first + (c->tiled ? head % used : head / (c->heads / used));
     const uint32_t token = m->row_token[row], own = m->position[token] / c->block;
     const float *query = m->query + ((size_t)row * c->heads + head) * c->head_size;
-    const float *means = m->means
-        + ((size_t)m->sequence[token] * c->kv_heads + kv) * blocks * padded;
+    const float *means =
+        m->means + ((size_t)m->sequence[token] * c->kv_heads + kv) * blocks * padded;
     list[0] = own;
     for (uint32_t n = 1; n < c->top; n++) {
         double best = -INFINITY;

@@ -10,9 +10,11 @@ struct combine_case {
     uint32_t tokens, k, columns;
     enum ids_pattern pattern; // of what is dropped
     bool unweighted, output_bias;
-    uint32_t shared;          // as COMBINE_SHARED
+    uint32_t shared; // as COMBINE_SHARED
 };
 
+// A case a row.
+// clang-format off
 #define CASE(...) {.base = {__VA_ARGS__}
 #define SHAPE(t, slots, width) .tokens = t, .k = slots, .columns = width
 
@@ -45,17 +47,18 @@ static const struct combine_case cases[] = {
     CASE("columns-704", .shapes = 1), SHAPE(3, 6, 704)},
     CASE("k-64", .shapes = 1), SHAPE(3, 64, 17), .pattern = IDS_DROPPED},
 };
+// clang-format on
 
 static const struct kernel_shape shapes[] = {
-    {.lanes = 8, .blocks = 4},
-    {.lanes = 64, .blocks = 4},
-    {.lanes = 32, .blocks = 1},
-    {.lanes = 8, .blocks = 8},
-    {.lanes = 128, .blocks = 2},
+    { .lanes = 8, .blocks = 4 },
+    { .lanes = 64, .blocks = 4 },
+    { .lanes = 32, .blocks = 1 },
+    { .lanes = 8, .blocks = 8 },
+    { .lanes = 128, .blocks = 2 },
 };
 
-static bool fits(const struct kernel_case *test, const struct variant *variant,
-    const struct kernel_shape *shape)
+static bool fits(
+    const struct kernel_case *test, const struct variant *variant, const struct kernel_shape *shape)
 {
     (void)test;
     (void)variant;

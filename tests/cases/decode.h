@@ -16,9 +16,9 @@ struct decode_case {
     enum vkmoe_dtype dtype;
     enum vkmoe_activation activation; // up only, as are the next two
     bool gated, shared_gated;
-    bool misaligned;                  // up: x is at an address that is a multiple of 4 only
+    bool misaligned; // up: x is at an address that is a multiple of 4 only
     bool biased, weight_input;
-    uint32_t shared_inner;            // 0: no shared expert
+    uint32_t shared_inner;             // 0: no shared expert
     bool shared_weighted, output_bias; // down only
 };
 
@@ -27,25 +27,32 @@ struct decode_case {
 
 // The first one is a GPU's for one token, the next a CPU's.
 static const struct kernel_shape decode_shapes[] = {
-    {.lanes = 32, .blocks = 2, .tokens = 1},
-    {.lanes = 8, .blocks = 4, .tokens = 1},
-    {.lanes = 8, .blocks = 4, .tokens = 8},
-    {.lanes = 32, .blocks = 2, .tokens = 2},
-    {.lanes = 64, .blocks = 2, .tokens = 4},
-    {.lanes = 8, .blocks = 2, .tokens = 2},
-    {.lanes = 64, .blocks = 4, .tokens = 8},
-    {.lanes = 64, .blocks = 2, .tokens = 1},
+    { .lanes = 32, .blocks = 2, .tokens = 1 },
+    { .lanes = 8, .blocks = 4, .tokens = 1 },
+    { .lanes = 8, .blocks = 4, .tokens = 8 },
+    { .lanes = 32, .blocks = 2, .tokens = 2 },
+    { .lanes = 64, .blocks = 2, .tokens = 4 },
+    { .lanes = 8, .blocks = 2, .tokens = 2 },
+    { .lanes = 64, .blocks = 4, .tokens = 8 },
+    { .lanes = 64, .blocks = 2, .tokens = 1 },
 };
 enum { // masks of shapes
-    GPU_1 = 1, CPU_1 = 2, CPU_8 = 4, GPU_2 = 8, GPU_4 = 16, CPU_2 = 32, GPU_8 = 64, GPU_64 = 128,
+    GPU_1 = 1,
+    CPU_1 = 2,
+    CPU_8 = 4,
+    GPU_2 = 8,
+    GPU_4 = 16,
+    CPU_2 = 32,
+    GPU_8 = 64,
+    GPU_64 = 128,
     ONE = GPU_1 | CPU_1,  // one token at once
     SOME = GPU_4 | CPU_8, // several
     ALL = 255,
 };
 #define EVERYWHERE .everywhere = true
 
-static inline bool decode_fits(const struct kernel_case *test, const struct variant *variant,
-    const struct kernel_shape *shape)
+static inline bool decode_fits(
+    const struct kernel_case *test, const struct variant *variant, const struct kernel_shape *shape)
 {
     const struct decode_case *c = (const void *)test;
     if (!strcmp(variant->form, "broadcast") && shape->lanes != 8)

@@ -6,6 +6,8 @@
 
 #include "shaders/decode_down.h"
 
+// A case a row.
+// clang-format off
 #define CASE(...) {.base = {__VA_ARGS__}
 #define SHAPE(t, slots, e, d, f) .tokens = t, .k = slots, .experts = e, .hidden = d, .inner = f
 #define SHARED .shared_inner = 16
@@ -66,10 +68,11 @@ static const struct decode_case cases[] = {
     CASE("inner-8", .shapes = ONE), SHAPE(3, 2, 4, 24, 8), SHARED},
     CASE("inner-9", .shapes = ONE), SHAPE(3, 2, 4, 24, 9), SHARED},
 };
+// clang-format on
 
 // A workgroup has one token.
-static bool fits(const struct kernel_case *test, const struct variant *variant,
-    const struct kernel_shape *shape)
+static bool fits(
+    const struct kernel_case *test, const struct variant *variant, const struct kernel_shape *shape)
 {
     return shape->tokens == 1 && decode_fits(test, variant, shape);
 }
@@ -102,11 +105,11 @@ static void fill(struct kernel_io *io)
     for (uint32_t pair = 0; pair < c->tokens * c->k; pair++) // nobody has written these
         for (uint32_t i = 0; m->routing.dropped[pair] && i < columns; i++)
             h[(size_t)pair * columns + i] = NAN;
-    m->down = io_add_linear(io, "down", c->biased ? "bias" : NULL, c->experts, c->hidden, c->inner,
-        false, c->dtype);
+    m->down = io_add_linear(
+        io, "down", c->biased ? "bias" : NULL, c->experts, c->hidden, c->inner, false, c->dtype);
     if (c->shared_inner) {
-        m->shared = io_add_linear(io, "shared down", NULL, 1, c->hidden, c->shared_inner, false,
-            c->dtype);
+        m->shared =
+            io_add_linear(io, "shared down", NULL, 1, c->hidden, c->shared_inner, false, c->dtype);
         m->shared_h = add_h(io, "shared_h", c->tokens, c->shared_inner);
     }
     if (c->shared_weighted)
@@ -128,11 +131,13 @@ static void reference(struct kernel_io *io)
             double sum = m->output_bias ? m->output_bias[i] : 0.0;
             for (uint32_t pair = t * c->k; pair < (t + 1) * c->k; pair++)
                 if (!r->dropped[pair])
-                    sum += (c->weight_input ? 1.0 : r->weights[pair]) * linear_row(&m->down, 0,
-                        r->expert[pair], i, m->h + (size_t)pair * io_find(io, "h")->columns, 1.0);
+                    sum += (c->weight_input ? 1.0 : r->weights[pair])
+                        * linear_row(&m->down, 0, r->expert[pair], i,
+                            m->h + (size_t)pair * io_find(io, "h")->columns, 1.0);
             if (c->shared_inner)
-                sum += (m->shared_weights ? m->shared_weights[t] : 1.0) * linear_row(&m->shared, 0,
-                    0, i, m->shared_h + (size_t)t * io_find(io, "shared_h")->columns, 1.0);
+                sum += (m->shared_weights ? m->shared_weights[t] : 1.0)
+                    * linear_row(&m->shared, 0, 0, i,
+                        m->shared_h + (size_t)t * io_find(io, "shared_h")->columns, 1.0);
             y[(size_t)t * c->hidden + i] = sum;
         }
     }

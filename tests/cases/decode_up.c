@@ -3,6 +3,8 @@
 
 #include "shaders/decode_up.h"
 
+// A case a row.
+// clang-format off
 #define CASE(...) {.base = {__VA_ARGS__}
 #define SHAPE(t, slots, e, d, f) .tokens = t, .k = slots, .experts = e, .hidden = d, .inner = f
 #define GATED .gated = true, .shared_gated = true
@@ -29,7 +31,8 @@ static const struct decode_case cases[] = {
     CASE("ungated-beside-gated", .shapes = SOME), SHAPE(5, 2, 4, 16, 20),
         .shared_gated = true, .shared_inner = 27, .biased = true, .weight_input = true,
         .activation = VKMOE_ACTIVATION_GELU_ERF},
-    CASE("switch-ungated", .shapes = GPU_1), SHAPE(7, 1, 8, 48, 100), .activation = VKMOE_ACTIVATION_RELU},
+    CASE("switch-ungated", .shapes = GPU_1), SHAPE(7, 1, 8, 48, 100),
+        .activation = VKMOE_ACTIVATION_RELU},
     CASE("gelu-tanh", .shapes = GPU_1), SHAPE(2, 2, 8, 96, 128), .gated = true,
         .shared_inner = 40, .activation = VKMOE_ACTIVATION_GELU_TANH},
     CASE("gelu-erf", .shapes = GPU_1), SHAPE(2, 2, 8, 96, 128), .gated = true,
@@ -77,6 +80,7 @@ static const struct decode_case cases[] = {
     CASE("misaligned", .shapes = ONE | SOME), SHAPE(3, 2, 4, 64, 24), OAI, .shared_inner = 8,
         .misaligned = true},
 };
+// clang-format on
 
 struct up_model {
     struct routing routing;
@@ -96,11 +100,11 @@ static void fill(struct kernel_io *io)
     m->routing = io_add_routing(io, c->pattern, c->tokens, c->k, c->experts);
     m->x = io_add_floats(io, "x", c->tokens, c->hidden, 1.0);
     io_find(io, "x")->skew = c->misaligned ? 4 : 0;
-    m->up = io_add_linear(io, "up", c->biased ? "bias" : NULL, c->experts, c->inner, c->hidden,
-        c->gated, c->dtype);
+    m->up = io_add_linear(
+        io, "up", c->biased ? "bias" : NULL, c->experts, c->inner, c->hidden, c->gated, c->dtype);
     if (c->shared_inner)
-        m->shared = io_add_linear(io, "shared up", NULL, 1, c->shared_inner, c->hidden,
-            c->shared_gated, c->dtype);
+        m->shared = io_add_linear(
+            io, "shared up", NULL, 1, c->shared_inner, c->hidden, c->shared_gated, c->dtype);
     io_add_table(io, c->experts);
     io_add(io, "h", ROLE_OUT, (size_t)c->tokens * c->k, h_columns(c->inner));
     if (c->shared_inner)
@@ -194,8 +198,8 @@ static uint64_t bytes(const struct kernel_case *test)
 {
     const struct decode_case *c = (const void *)test;
     const uint64_t pairs = c->tokens * c->k, size = c->dtype == VKMOE_DTYPE_F32 ? 4 : 2;
-    const uint64_t rows = MIN(pairs, c->experts) * c->inner * parts(c, false)
-        + c->shared_inner * parts(c, true);
+    const uint64_t rows =
+        MIN(pairs, c->experts) * c->inner * parts(c, false) + c->shared_inner * parts(c, true);
     return rows * c->hidden * size
         + (c->tokens * (c->hidden + c->shared_inner) + pairs * c->inner) * 4;
 }

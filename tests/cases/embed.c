@@ -14,6 +14,8 @@ struct embed_case {
 
 enum { CPU = 1, GPU = 2, ALL = 7 }; // masks of shapes
 
+// A case a row.
+// clang-format off
 #define CASE(...) {.base = {__VA_ARGS__}
 #define SHAPE(t, words, width) .tokens = t, .vocabulary = words, .columns = width
 #define BOTH .shapes = CPU | GPU
@@ -44,11 +46,12 @@ static const struct embed_case cases[] = {
     CASE("columns-33-f16", BOTH), SHAPE(65, 100, 33), .scale = 1.0f, .dtype = VKMOE_DTYPE_F16},
     CASE("columns-45-bf16", BOTH), SHAPE(65, 100, 45), .scale = 1.0f, .dtype = VKMOE_DTYPE_BF16},
 };
+// clang-format on
 
-static const struct kernel_shape shapes[] = {{.lanes = 8}, {.lanes = 64}, {.lanes = 32}};
+static const struct kernel_shape shapes[] = { { .lanes = 8 }, { .lanes = 64 }, { .lanes = 32 } };
 
-static bool fits(const struct kernel_case *test, const struct variant *variant,
-    const struct kernel_shape *shape)
+static bool fits(
+    const struct kernel_case *test, const struct variant *variant, const struct kernel_shape *shape)
 {
     (void)test;
     (void)variant;
@@ -63,7 +66,7 @@ static void fill(struct kernel_io *io)
     struct rng rng = io_rng(io, "ids");
     uint32_t *ids = io_add(io, "ids", ROLE_IN, c->tokens, 1)->before;
     for (uint32_t t = 0; t < c->tokens; t++) {
-        const uint32_t odd[] = {c->vocabulary, 0xffffffff, 0x80000000, 0x7fffffff};
+        const uint32_t odd[] = { c->vocabulary, 0xffffffff, 0x80000000, 0x7fffffff };
         ids[t] = t == 0 ? c->vocabulary - 1 : rng_below(&rng, c->vocabulary);
         if (c->wild && t % 3 == 1)
             ids[t] = odd[t / 3 % 4];
@@ -81,8 +84,8 @@ static void reference(struct kernel_io *io)
     for (uint32_t t = 0; t < c->tokens; t++) {
         const uint32_t id = MIN(ids[t], c->vocabulary - 1);
         for (uint32_t i = 0; i < c->columns; i++)
-            x[t * c->columns + i] = float_bits(
-                (float)(matrix->weights[0][(size_t)id * c->columns + i] * c->scale));
+            x[t * c->columns + i] =
+                float_bits((float)(matrix->weights[0][(size_t)id * c->columns + i] * c->scale));
     }
 }
 

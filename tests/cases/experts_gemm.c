@@ -13,21 +13,23 @@ struct gemm_case {
     struct kernel_case base;
     enum gemm_kind kind;
     uint32_t tokens, k, experts;
-    uint32_t columns, rows;  // of the matrices: K, and outputs
-    uint32_t shared_rows;    // up: 0: no shared expert
+    uint32_t columns, rows; // of the matrices: K, and outputs
+    uint32_t shared_rows;   // up: 0: no shared expert
     enum ids_pattern pattern;
     enum vkmoe_dtype dtype;
     enum vkmoe_activation activation;
     bool gated, shared_gated, biased, weight_input;
-    uint32_t sharers;        // up: pairs that share a row of the source, and results go to their
-                             // pairs' places; 0: k of them, and results stay sorted
-    bool misaligned;         // source and result are at addresses that are multiples of 4 only
-    uint32_t capacity;       // leaves holes in the sorted rows
+    uint32_t sharers;  // up: pairs that share a row of the source, and results go to their
+                       // pairs' places; 0: k of them, and results stay sorted
+    bool misaligned;   // source and result are at addresses that are multiples of 4 only
+    uint32_t capacity; // leaves holes in the sorted rows
 };
 
 #define TEST_ALPHA 1.702f
 #define TEST_LIMIT 1.25f // within what random inputs reach
 
+// A case a row.
+// clang-format off
 #define CASE(...) {.base = {__VA_ARGS__}
 #define TIMED .timed = true
 #define EVERYWHERE .everywhere = true
@@ -63,12 +65,14 @@ static const struct gemm_case cases[] = {
         .shared_rows = 64},
     CASE("nemotron-up", .thorough = true), .kind = UP, SHAPE(40, 6, 128, 84, 58),
         .activation = VKMOE_ACTIVATION_RELU2, .shared_rows = 116},
-    CASE("switch-up-f16"), .kind = UP, SHAPE(64, 1, 8, 48, 100), .activation = VKMOE_ACTIVATION_RELU2,
+    CASE("switch-up-f16"), .kind = UP, SHAPE(64, 1, 8, 48, 100),
+        .activation = VKMOE_ACTIVATION_RELU2,
         .dtype = VKMOE_DTYPE_F16, .shared_rows = 27, .shared_gated = true, .weight_input = true,
         .capacity = 8},
     CASE("switch-down"), .kind = DOWN, SHAPE(64, 1, 8, 104, 48), .capacity = 8},
     CASE("misaligned-up-bf16"), .kind = UP, SHAPE(19, 2, 4, 64, 40), .dtype = VKMOE_DTYPE_BF16,
-        .activation = VKMOE_ACTIVATION_GELU_TANH, .gated = true, .shared_rows = 40, .misaligned = true},
+        .activation = VKMOE_ACTIVATION_GELU_TANH, .gated = true, .shared_rows = 40,
+        .misaligned = true},
     CASE("misaligned-down", .thorough = true), SMALL_DOWN(19, 64, 40), .misaligned = true,
         .biased = true},
     CASE("misaligned-direct", .thorough = true), SMALL_DIRECT(19, 64, 40), .misaligned = true},
@@ -178,11 +182,12 @@ static const struct gemm_case cases[] = {
     CASE("rows-63-bias-down"), SMALL_DOWN(11, 16, 63), .biased = true},
     CASE("rows-65-bias-down"), SMALL_DOWN(11, 16, 65), .biased = true},
 };
+// clang-format on
 
-static const struct kernel_shape shapes[] = {{0}};
+static const struct kernel_shape shapes[] = { { 0 } };
 
-static bool fits(const struct kernel_case *test, const struct variant *variant,
-    const struct kernel_shape *shape)
+static bool fits(
+    const struct kernel_case *test, const struct variant *variant, const struct kernel_shape *shape)
 {
     (void)test;
     (void)variant;
@@ -210,7 +215,7 @@ struct gemm_model {
     struct linear matrices, shared; // direct: only the second
     const float *source;
     uint32_t tile_blocks, tile_rows;
-    uint32_t stride;       // of a source row
+    uint32_t stride; // of a source row
     uint32_t result_columns, shared_columns;
     uint32_t tiles, shared_tiles;
 };
@@ -236,8 +241,8 @@ static void add_plan(struct kernel_io *io, struct gemm_model *m)
     // As much as there is, not as there might be: what comes behind is nobody's.
     const uint32_t room = plan_room(&m->routing, m->tile_rows);
     uint32_t *plan = io_alloc(io, room, sizeof *plan);
-    const uint32_t size = make_plan(&m->routing, &m->grouping, m->tile_rows,
-        c->shared_rows ? c->tokens : 0, plan);
+    const uint32_t size =
+        make_plan(&m->routing, &m->grouping, m->tile_rows, c->shared_rows ? c->tokens : 0, plan);
     memcpy(io_add(io, "plan", ROLE_IN, size, 1)->before, plan, size * 4);
     m->tiles = plan[PLAN_TILES];
     m->shared_tiles = plan[PLAN_SHARED_TILES];
@@ -252,8 +257,9 @@ static uint32_t sharers(const struct gemm_case *c)
 static void add_source(struct kernel_io *io, struct gemm_model *m)
 {
     const struct gemm_case *c = (const void *)io->test;
-    const uint32_t rows = c->kind == DOWN ? c->tokens * c->k : c->kind == DIRECT ? c->tokens
-        : c->tokens * c->k / sharers(c);
+    const uint32_t rows = c->kind == DOWN ? c->tokens * c->k
+        : c->kind == DIRECT               ? c->tokens
+                                          : c->tokens * c->k / sharers(c);
     m->stride = c->kind == UP ? c->columns : (uint32_t)align_up(c->columns, 8);
     float *source = io_add_floats(io, "source", rows, m->stride, 1.0);
     for (uint32_t row = 0; row < rows; row++)
@@ -278,8 +284,8 @@ static void fill(struct kernel_io *io)
     }
     const uint32_t shared_rows = c->kind == DIRECT ? c->rows : c->shared_rows;
     if (shared_rows)
-        m->shared = io_add_linear(io, "shared", NULL, 1, shared_rows, c->columns, c->shared_gated,
-            c->dtype);
+        m->shared = io_add_linear(
+            io, "shared", NULL, 1, shared_rows, c->columns, c->shared_gated, c->dtype);
     add_source(io, m);
     io_add_table(io, c->experts);
     m->result_columns = padded(c, c->rows);
@@ -300,8 +306,9 @@ static void make_row(const struct gemm_case *c, const struct linear *l, uint32_t
     for (uint32_t i = 0; i < padded(c, l->rows); i++) {
         const double first = linear_row(l, 0, expert, i, x, scale);
         const double second = l->parts == 2 ? linear_row(l, 1, expert, i, x, scale) : first;
-        to[i] = c->kind != UP ? first : activation_value(c->activation, l->parts == 2, first,
-            second, TEST_ALPHA, TEST_LIMIT);
+        to[i] = c->kind != UP
+            ? first
+            : activation_value(c->activation, l->parts == 2, first, second, TEST_ALPHA, TEST_LIMIT);
     }
 }
 
@@ -338,8 +345,8 @@ static void set_spec(struct kernel_io *io, uint32_t spec[SPEC_MAX])
     spec[GEMM_UP] = c->kind == UP;
     spec[GEMM_DIRECT] = c->kind == DIRECT;
     spec[GEMM_PACKED] = io_is_packed(io, io_find(io, "source"), 8);
-    spec[GEMM_RESULT_PACKED] = io_is_packed(io, io_find(io, "result"), 4)
-        && (!shared || io_is_packed(io, shared, 4));
+    spec[GEMM_RESULT_PACKED] =
+        io_is_packed(io, io_find(io, "result"), 4) && (!shared || io_is_packed(io, shared, 4));
     spec[GEMM_GATED] = c->gated;
     spec[GEMM_SHARED_GATED] = c->shared_gated;
     spec[GEMM_ACTIVATION] = c->kind == UP ? c->activation : VKMOE_ACTIVATION_IDENTITY;
@@ -383,7 +390,8 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
     };
     *d = (struct dispatch){
         .kernel = KERNEL_experts_gemm,
-        .groups = c->kind == DIRECT ? push->row_tiles * div_up(c->tokens, m->tile_rows)
+        .groups = c->kind == DIRECT
+            ? push->row_tiles * div_up(c->tokens, m->tile_rows)
             : m->tiles * push->row_tiles + m->shared_tiles * push->shared_row_tiles,
     };
     set_spec(io, d->spec);

@@ -12,9 +12,11 @@ struct group_case {
     uint32_t sequence_tokens, capacity; // capacity 0: no limit
     uint32_t tile_rows;                 // 0: 16
     bool shared;
-    uint32_t max_groups;                // 0: 65535
+    uint32_t max_groups; // 0: 65535
 };
 
+// A case a row.
+// clang-format off
 #define CASE(...) {.base = {__VA_ARGS__}
 #define SHAPE(t, slots, e) .tokens = t, .k = slots, .experts = e
 
@@ -66,11 +68,12 @@ static const struct group_case cases[] = {
     CASE("pairs-131072-hot", .shapes = 2), SHAPE(65536, 2, 3), .tile_rows = 8,
         .pattern = IDS_ONE_HOT, .shared = true},
 };
+// clang-format on
 
-static const struct kernel_shape shapes[] = {{.lanes = 64}, {.lanes = 32}, {.lanes = 8}};
+static const struct kernel_shape shapes[] = { { .lanes = 64 }, { .lanes = 32 }, { .lanes = 8 } };
 
-static bool fits(const struct kernel_case *test, const struct variant *variant,
-    const struct kernel_shape *shape)
+static bool fits(
+    const struct kernel_case *test, const struct variant *variant, const struct kernel_shape *shape)
 {
     const struct group_case *c = (const void *)test;
     (void)variant;
@@ -163,7 +166,7 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
     };
     *d = (struct dispatch){
         .kernel = KERNEL_group_tokens,
-        .spec = {[GROUP_LANES] = io->shape.lanes},
+        .spec = { [GROUP_LANES] = io->shape.lanes },
         .groups = c->experts,
     };
 }

@@ -20,6 +20,8 @@ struct limit_case {
     bool wild;          // the last token's place is out of range
 };
 
+// A case a row.
+// clang-format off
 #define CASE(...) {.base = {__VA_ARGS__}
 #define SHAPE(t, slots, e) .tokens = t, .k = slots, .experts = e
 #define HELD(before, places) .start = before, .capacity = places
@@ -59,11 +61,12 @@ static const struct limit_case cases[] = {
     CASE("positions-65536", .thorough = true), SHAPE(8, 1, 8), .limit = 8100, HELD(65528, 65536),
         .placed = true},
 };
+// clang-format on
 
-static const struct kernel_shape shapes[] = {{.lanes = 64}};
+static const struct kernel_shape shapes[] = { { .lanes = 64 } };
 
-static bool fits(const struct kernel_case *test, const struct variant *variant,
-    const struct kernel_shape *shape)
+static bool fits(
+    const struct kernel_case *test, const struct variant *variant, const struct kernel_shape *shape)
 {
     (void)test;
     (void)variant;
@@ -152,8 +155,8 @@ static void reference(struct kernel_io *io)
         uint32_t earlier = 0;
         for (uint32_t i = m->sequence[pair / c->k] * c->capacity * c->k; i < place; i++)
             earlier += m->choices[i] == m->routing.expert[pair] + 1;
-        weights[pair] = float_bits(m->routing.dropped[pair] || earlier >= c->limit ? -0.0f
-            : m->routing.weights[pair]);
+        weights[pair] = float_bits(
+            m->routing.dropped[pair] || earlier >= c->limit ? -0.0f : m->routing.weights[pair]);
     }
 }
 

@@ -14,11 +14,13 @@ struct mean_case {
     uint32_t sequences; // 0: no array of them
     bool placed;        // positions are given
     bool f16;
-    bool wild;          // the last token's place is out of range
+    bool wild; // the last token's place is out of range
 };
 
 enum { CPU = 1, GPU = 2 }; // masks of shapes
 
+// A case a row.
+// clang-format off
 #define CASE(...) {.base = {__VA_ARGS__}
 #define SHAPE(t, h, d, b, places) \
     .tokens = t, .kv_heads = h, .head_size = d, .block = b, .capacity = places
@@ -42,11 +44,12 @@ static const struct mean_case cases[] = {
     CASE("moba-of-a-million", .shapes = CPU), SHAPE(1, 1, 256, 4096, 4096), .start = 4095},
     CASE("wild-place", BOTH), SHAPE(5, 2, 32, 4, 16), .placed = true, .sequences = 3, .wild = true},
 };
+// clang-format on
 
-static const struct kernel_shape shapes[] = {{.lanes = 8}, {.lanes = 64}, {.lanes = 32}};
+static const struct kernel_shape shapes[] = { { .lanes = 8 }, { .lanes = 64 }, { .lanes = 32 } };
 
-static bool fits(const struct kernel_case *test, const struct variant *variant,
-    const struct kernel_shape *shape)
+static bool fits(
+    const struct kernel_case *test, const struct variant *variant, const struct kernel_shape *shape)
 {
     (void)test;
     (void)variant;
@@ -95,8 +98,8 @@ static void fill(struct kernel_io *io)
     struct rng rng = io_rng(io, "keys");
     const size_t count = (size_t)streams * c->capacity * padded;
     m->keys = io_alloc(io, count, sizeof *m->keys);
-    struct kernel_operand *operand = io_add(io, "keys", ROLE_IN, (size_t)streams * c->capacity,
-        c->f16 ? padded / 2 : padded);
+    struct kernel_operand *operand =
+        io_add(io, "keys", ROLE_IN, (size_t)streams * c->capacity, c->f16 ? padded / 2 : padded);
     for (size_t i = 0; i < count; i++) {
         const double x = i % padded < c->head_size ? rng_normal(&rng) : 0.0;
         m->keys[i] = (float)(c->f16 ? round_to_f16(x) : x);

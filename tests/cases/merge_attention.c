@@ -8,14 +8,16 @@
 struct merge_case {
     struct kernel_case base;
     uint32_t rows, heads, head_size, splits;
-    uint32_t gap;  // columns between two rows of the result
+    uint32_t gap; // columns between two rows of the result
     bool sinks;
     enum { FULL, SOME_EMPTY, ALL_EMPTY } keys; // splits that met no key
-    double spread; // of the splits' maxima; 0: 1
+    double spread;                             // of the splits' maxima; 0: 1
 };
 
 enum { CPU = 1, GPU = 2, ALL = 7 }; // masks of shapes
 
+// A case a row.
+// clang-format off
 #define CASE(...) {.base = {__VA_ARGS__}
 #define SHAPE(n, h, d, s) .rows = n, .heads = h, .head_size = d, .splits = s
 #define BOTH .shapes = CPU | GPU
@@ -44,11 +46,12 @@ static const struct merge_case cases[] = {
     CASE("head-80", .shapes = GPU), SHAPE(3, 2, 80, 3)},
     CASE("head-256", BOTH), SHAPE(2, 2, 256, 2), .keys = SOME_EMPTY},
 };
+// clang-format on
 
-static const struct kernel_shape shapes[] = {{.lanes = 8}, {.lanes = 64}, {.lanes = 32}};
+static const struct kernel_shape shapes[] = { { .lanes = 8 }, { .lanes = 64 }, { .lanes = 32 } };
 
-static bool fits(const struct kernel_case *test, const struct variant *variant,
-    const struct kernel_shape *shape)
+static bool fits(
+    const struct kernel_case *test, const struct variant *variant, const struct kernel_shape *shape)
 {
     (void)test;
     (void)variant;
@@ -61,12 +64,12 @@ static void fill(struct kernel_io *io)
     const struct merge_case *c = (const void *)io->test;
     const uint32_t columns = 2 + c->head_size, stride = c->heads * c->head_size + c->gap;
     struct rng rng = io_rng(io, "splits");
-    float *partials = io_add_floats(io, "partials", (size_t)c->rows * c->heads * c->splits,
-        columns, 1.0);
+    float *partials =
+        io_add_floats(io, "partials", (size_t)c->rows * c->heads * c->splits, columns, 1.0);
     for (uint32_t i = 0; i < c->rows * c->heads * c->splits; i++) {
         float *p = partials + (size_t)i * columns;
-        const bool empty = c->keys == ALL_EMPTY
-            || (c->keys == SOME_EMPTY && rng_below(&rng, 3) == 0);
+        const bool empty =
+            c->keys == ALL_EMPTY || (c->keys == SOME_EMPTY && rng_below(&rng, 3) == 0);
         p[0] = (float)((c->spread != 0.0 ? c->spread : 1.0) * rng_normal(&rng));
         p[1] = (float)(1.0 + 8.0 * rng_uniform(&rng));
         for (uint32_t n = 0; empty && n < columns; n++)
@@ -100,8 +103,7 @@ static void reference(struct kernel_io *io)
                 double value = 0.0;
                 for (uint32_t s = 0; s < c->splits; s++)
                     value += exp(p[s * columns] - most) * p[s * columns + 2 + i];
-                result[(size_t)row * stride + h * c->head_size + i] =
-                    sum > 0.0 ? value / sum : 0.0;
+                result[(size_t)row * stride + h * c->head_size + i] = sum > 0.0 ? value / sum : 0.0;
             }
         }
     }

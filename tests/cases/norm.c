@@ -16,6 +16,8 @@ struct norm_case {
 
 enum { CPU = 1, GPU = 2, ALL = 7 }; // masks of shapes
 
+// A case a row.
+// clang-format off
 #define CASE(...) {.base = {__VA_ARGS__}
 #define SHAPE(t, width) .tokens = t, .columns = width
 #define FIRST .epsilon = 1e-6f                              // nothing to add yet
@@ -49,11 +51,12 @@ static const struct norm_case cases[] = {
     CASE("columns-4095", .shapes = CPU | GPU), SHAPE(1, 4095), LATER},
     CASE("tokens-300", .shapes = CPU | GPU), SHAPE(300, 7), LATER},
 };
+// clang-format on
 
-static const struct kernel_shape shapes[] = {{.lanes = 8}, {.lanes = 64}, {.lanes = 32}};
+static const struct kernel_shape shapes[] = { { .lanes = 8 }, { .lanes = 64 }, { .lanes = 32 } };
 
-static bool fits(const struct kernel_case *test, const struct variant *variant,
-    const struct kernel_shape *shape)
+static bool fits(
+    const struct kernel_case *test, const struct variant *variant, const struct kernel_shape *shape)
 {
     (void)test;
     (void)variant;

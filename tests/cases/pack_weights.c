@@ -10,16 +10,18 @@ struct pack_case {
     struct kernel_case base;
     uint32_t size, form;
     uint32_t rows, columns;
-    uint32_t gap;             // elements between those of a line: 2 means every second
+    uint32_t gap;                    // elements between those of a line: 2 means every second
     uint32_t zero_rows, zero_chunks; // written behind the rectangle
     uint32_t base_row, first_chunk;
-    uint32_t stride, phase;   // of blocks; 0: 1
-    uint32_t line_gap;        // bytes between lines
-    uint32_t skew;            // of the source's end
+    uint32_t stride, phase; // of blocks; 0: 1
+    uint32_t line_gap;      // bytes between lines
+    uint32_t skew;          // of the source's end
 };
 
 enum { CPU = 1, GPU = 2, ALL = 7 }; // masks of shapes
 
+// A case a row.
+// clang-format off
 #define CASE(...) {.base = {__VA_ARGS__}
 #define BOTH .shapes = CPU | GPU
 #define MATRIX(bytes, kind, r, c) .size = bytes, .form = PACK_##kind, .rows = r, .columns = c
@@ -61,11 +63,12 @@ static const struct pack_case cases[] = {
     CASE("from-chunk-2-f32-interleaved", BOTH), MATRIX(4, COLUMNS, 16, 24), .first_chunk = 2,
         .gap = 2, .stride = 3, .phase = 2},
 };
+// clang-format on
 
-static const struct kernel_shape shapes[] = {{.lanes = 8}, {.lanes = 64}, {.lanes = 32}};
+static const struct kernel_shape shapes[] = { { .lanes = 8 }, { .lanes = 64 }, { .lanes = 32 } };
 
-static bool fits(const struct kernel_case *test, const struct variant *variant,
-    const struct kernel_shape *shape)
+static bool fits(
+    const struct kernel_case *test, const struct variant *variant, const struct kernel_shape *shape)
 {
     (void)test;
     (void)variant;
@@ -115,8 +118,8 @@ static void fill(struct kernel_io *io)
     const struct pack_case *c = (const void *)io->test;
     const uint32_t lines = transposed(c) ? c->columns : c->rows;
     const uint32_t length = transposed(c) ? c->rows : c->columns;
-    const uint32_t last = (uint32_t)align_up((length - 1) * pitch(c) + c->size,
-        c->form == PACK_ROWS ? 16 : 4);
+    const uint32_t last =
+        (uint32_t)align_up((length - 1) * pitch(c) + c->size, c->form == PACK_ROWS ? 16 : 4);
     const uint64_t words = align_up((uint64_t)(lines - 1) * line_pitch(c) + last, 4) / 4;
     struct rng rng = io_rng(io, "source");
     struct kernel_operand *source = io_add(io, "source", ROLE_IN, words, 1);
@@ -138,9 +141,8 @@ static void reference(struct kernel_io *io)
             const uint32_t row = c->base_row + r, chunk = c->first_chunk + i / in_chunk;
             const size_t at = ((size_t)block_of(c, row) * chunks(c) + chunk) * 8 + row % 8;
             unsigned char *to = matrix + at * 16 + i % in_chunk * c->size;
-            const size_t from = transposed(c)
-                ? (size_t)i * line_pitch(c) + (size_t)r * pitch(c)
-                : (size_t)r * line_pitch(c) + (size_t)i * pitch(c);
+            const size_t from = transposed(c) ? (size_t)i * line_pitch(c) + (size_t)r * pitch(c)
+                                              : (size_t)r * line_pitch(c) + (size_t)i * pitch(c);
             memset(to, 0, c->size);
             if (r < c->rows && i < c->columns)
                 memcpy(to, source + from, c->size);
@@ -167,8 +169,8 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
         .block_phase = c->phase,
         .chunks = chunks(c),
     };
-    const uint32_t rows = transposed(c) ? push->rows_written
-        : (uint32_t)align_up(push->rows_written, 8);
+    const uint32_t rows =
+        transposed(c) ? push->rows_written : (uint32_t)align_up(push->rows_written, 8);
     *d = (struct dispatch){
         .kernel = KERNEL_pack_weights,
         .spec = {

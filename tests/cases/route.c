@@ -21,10 +21,10 @@ struct route_case {
     enum vkmoe_select select;
     enum vkmoe_weigh weigh;
     enum route_fill fill;
-    enum ids_pattern pattern;  // of supplied ids
+    enum ids_pattern pattern; // of supplied ids
     uint32_t groups, groups_kept;
     bool group_top_2, group_zero, each_group;
-    uint32_t renormalize;      // as ROUTE_RENORMALIZE
+    uint32_t renormalize; // as ROUTE_RENORMALIZE
     bool rms_norm, extra_row, shared_x;
     uint32_t always;
     bool levels;
@@ -32,6 +32,8 @@ struct route_case {
     float epsilon, scale, soft_cap, threshold, rms_epsilon, gain;
 };
 
+// A case a row.
+// clang-format off
 #define CASE(...) {.base = {__VA_ARGS__}
 #define SHAPE(t, d, e, slots) .tokens = t, .hidden = d, .experts = e, .k = slots
 #define SIGMOID .score = VKMOE_SCORE_SIGMOID, .renormalize = 1, .epsilon = 1e-20f
@@ -120,7 +122,8 @@ static const struct route_case cases[] = {
     CASE("moh", .shapes = ALL, EVERYWHERE), SHAPE(19, 64, 32, 24), MOH, .always = 16,
         .scale = 8.0f},
     CASE("moh-vit", .shapes = CPU), SHAPE(19, 48, 8, 6), MOH, .always = 2, .scale = 4.0f},
-    CASE("always-1-of-1023", .shapes = GPU | CPU_BLOCKS), SHAPE(9, 20, 1023, 1023), MOH, .always = 1,
+    CASE("always-1-of-1023", .shapes = GPU | CPU_BLOCKS), SHAPE(9, 20, 1023, 1023), MOH,
+        .always = 1,
         .scale = 1022.0f},
     CASE("always-1022-of-1024", .shapes = CPU), SHAPE(3, 16, 1024, 1023), MOH,
         .always = 1022},
@@ -169,7 +172,8 @@ static const struct route_case cases[] = {
     CASE("no-token", .shapes = CPU), SHAPE(0, 64, 8, 2)},
     CASE("one-token", .shapes = CPU | CPU_BLOCKS_1), SHAPE(1, 16, 8, 2)},
     CASE("one-of-each", .shapes = CPU | CPU_BLOCKS | GPU_64), SHAPE(1, 1, 1, 1)},
-    CASE("one-of-each-and-shared", .shapes = CPU | CPU_BLOCKS), SHAPE(1, 1, 1, 1), .extra_row = true},
+    CASE("one-of-each-and-shared", .shapes = CPU | CPU_BLOCKS), SHAPE(1, 1, 1, 1),
+        .extra_row = true},
     CASE("k-equals-experts", .shapes = GPU), SHAPE(9, 16, 33, 33), .renormalize = 1},
     CASE("experts-7", .shapes = CPU), SHAPE(9, 16, 7, 2)},
     CASE("experts-9", .shapes = CPU | CPU_2_BLOCKS), SHAPE(9, 16, 9, 2)},
@@ -187,9 +191,10 @@ static const struct route_case cases[] = {
     CASE("misaligned", .shapes = GPU | CPU), SHAPE(9, 64, 8, 2), .misaligned = true,
         .extra_row = true, .shared_x = true},
 };
+// clang-format on
 
-static bool fits(const struct kernel_case *test, const struct variant *variant,
-    const struct kernel_shape *shape)
+static bool fits(
+    const struct kernel_case *test, const struct variant *variant, const struct kernel_shape *shape)
 {
     (void)test;
     return strcmp(variant->form, "broadcast") || shape->lanes == 8;
@@ -211,7 +216,7 @@ struct route_model {
     double *logits, *scores, *z;
     double levels[2]; // factors of those always chosen, and of the others
     uint32_t *chosen;
-    bool is_clear;   // f32 cannot decide otherwise
+    bool is_clear; // f32 cannot decide otherwise
 };
 
 static double sigmoid(double x)
@@ -229,8 +234,8 @@ static double softmax_of(const double *l, uint32_t count, uint32_t i)
     return exp(l[i] - most) / sum;
 }
 
-static double dot_row(const struct route_case *c, const struct route_model *m, uint32_t row,
-    const float *x)
+static double dot_row(
+    const struct route_case *c, const struct route_model *m, uint32_t row, const float *x)
 {
     double sum = 0.0;
     for (uint32_t i = 0; i < c->hidden; i++)
@@ -252,8 +257,9 @@ static void find_logits(const struct route_case *c, struct route_model *m, const
     }
     m->levels[0] = m->levels[1] = 1.0;
     for (uint32_t i = 0; c->levels && i < 2; i++)
-        m->levels[i] = 2.0 * sigmoid(norm * (dot_row(c, m, first_level + i, x)
-            - dot_row(c, m, first_level + 1 - i, x)));
+        m->levels[i] = 2.0
+            * sigmoid(
+                norm * (dot_row(c, m, first_level + i, x) - dot_row(c, m, first_level + 1 - i, x)));
 }
 
 static void find_scores(const struct route_case *c, struct route_model *m)
@@ -281,8 +287,8 @@ static void judge(struct route_model *m, double a, double b, double slack)
 }
 
 // The best of those not `taken`; its lead over the next best has to be clear.
-static uint32_t take_best(struct route_model *m, const double *values, uint32_t count, bool *taken,
-    double slack)
+static uint32_t take_best(
+    struct route_model *m, const double *values, uint32_t count, bool *taken, double slack)
 {
     uint32_t best = UINT32_MAX;
     for (uint32_t i = 0; i < count; i++)
@@ -295,8 +301,8 @@ static uint32_t take_best(struct route_model *m, const double *values, uint32_t 
     return best;
 }
 
-static void limit_groups(struct kernel_io *io, const struct route_case *c, struct route_model *m,
-    double slack)
+static void limit_groups(
+    struct kernel_io *io, const struct route_case *c, struct route_model *m, double slack)
 {
     const uint32_t size = c->experts / c->groups;
     double *group = io_alloc(io, c->groups, sizeof *group);
@@ -325,7 +331,8 @@ static void weigh(const struct route_case *c, const struct route_model *m, doubl
     for (uint32_t slot = c->always; slot < c->k; slot++)
         w[slot] = c->weigh == VKMOE_WEIGH_SOFTMAX
             ? softmax_of(picked + c->always, c->k - c->always, slot - c->always)
-            : c->weigh == VKMOE_WEIGH_SIGMOID ? sigmoid(picked[slot]) : m->scores[m->chosen[slot]];
+            : c->weigh == VKMOE_WEIGH_SIGMOID ? sigmoid(picked[slot])
+                                              : m->scores[m->chosen[slot]];
 }
 
 // Chooses for a token; `w` are its weights.
@@ -381,7 +388,8 @@ static void reference(struct kernel_io *io)
         for (uint32_t slot = c->always; slot < c->k; slot++)
             sum += w[slot];
         const double divisor = c->renormalize == 0 ? 1.0
-            : c->renormalize == 1 ? sum + c->epsilon : fmax(sum, c->epsilon);
+            : c->renormalize == 1                  ? sum + c->epsilon
+                                                   : fmax(sum, c->epsilon);
         for (uint32_t slot = 0; slot < c->k; slot++) {
             const uint32_t e = m->chosen[slot];
             if (slot >= c->always)
@@ -389,15 +397,15 @@ static void reference(struct kernel_io *io)
             w[slot] *= m->levels[slot >= c->always] * m->vectors[2 * c->experts + e];
             if (isnan(w[slot]))
                 w[slot] = INFINITY; // whatever it is
-            w[slot] += 0.0; // no -0.0, which means dropped
+            w[slot] += 0.0;         // no -0.0, which means dropped
             if (ids)
                 ids[(size_t)t * c->k + slot] = e;
         }
     }
     double *shared = c->extra_row ? io_expect_floats(io, "shared_weights") : NULL;
     for (uint32_t t = 0; c->extra_row && t < c->tokens; t++)
-        shared[t] = sigmoid(dot_row(c, m, c->experts,
-            (c->shared_x ? m->shared_x : m->x) + (size_t)t * c->hidden));
+        shared[t] = sigmoid(
+            dot_row(c, m, c->experts, (c->shared_x ? m->shared_x : m->x) + (size_t)t * c->hidden));
 }
 
 // ----------------------------------------------------------------------- contents
@@ -426,7 +434,8 @@ static void fill_gate(struct kernel_io *io, const struct route_case *c, struct r
         if (c->correction)
             m->vectors[c->experts + e] = (float)(0.3 * rng_normal(&rng) - 0.3);
         m->vectors[2 * c->experts + e] = !c->expert_scale ? 1.0f
-            : e % 3 == 0 ? 0.0f : (float)(0.5 + rng_uniform(&rng));
+            : e % 3 == 0                                  ? 0.0f
+                                                          : (float)(0.5 + rng_uniform(&rng));
     }
 }
 
@@ -484,8 +493,8 @@ static void set_spec(struct kernel_io *io, uint32_t spec[SPEC_MAX])
     spec[ROUTE_LANES] = io->shape.lanes;
     spec[ROUTE_BLOCKS] = io->shape.blocks;
     spec[ROUTE_TOKENS] = io->shape.tokens;
-    spec[ROUTE_PACKED] = io_is_packed(io, io_find(io, "x"), 8)
-        && (!shared_x || io_is_packed(io, shared_x, 8));
+    spec[ROUTE_PACKED] =
+        io_is_packed(io, io_find(io, "x"), 8) && (!shared_x || io_is_packed(io, shared_x, 8));
     spec[ROUTE_EXPERTS] = c->experts;
     spec[ROUTE_K] = c->k;
     spec[ROUTE_SCORE] = c->score;

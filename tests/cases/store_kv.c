@@ -16,9 +16,9 @@ enum { NO_NORM, PER_HEAD, WIDE };
 struct store_case {
     struct kernel_case base;
     uint32_t tokens, heads, kv_heads, head_size;
-    uint32_t k;         // with pairs
-    uint32_t rows;      // ROWS_*
-    bool dropped;       // rows of nobody, with ROWS_SORTED
+    uint32_t k;    // with pairs
+    uint32_t rows; // ROWS_*
+    bool dropped;  // rows of nobody, with ROWS_SORTED
     bool f16;
     uint32_t rope, rope_size, query_norm, key_norm;
     float clip;
@@ -26,14 +26,16 @@ struct store_case {
     uint32_t gap;       // columns between rows of queries
     uint32_t sequences; // 0: no array of them
     uint32_t capacity;
-    bool placed;        // positions are given
-    bool wild;          // a position and a sequence are out of range
+    bool placed; // positions are given
+    bool wild;   // a position and a sequence are out of range
     uint32_t first_token;
-    bool queries_only;  // so that a capacity may be what no cache could hold
+    bool queries_only; // so that a capacity may be what no cache could hold
 };
 
 enum { CPU = 1, GPU = 2, ODD = 4, ALL = 7 }; // masks of shapes
 
+// A case a row.
+// clang-format off
 #define CASE(...) {.base = {__VA_ARGS__}
 #define SHAPE(t, h, kv, d) .tokens = t, .heads = h, .kv_heads = kv, .head_size = d
 #define BOTH .shapes = CPU | GPU
@@ -105,11 +107,12 @@ static const struct store_case cases[] = {
     CASE("sorted-gap", BOTH), SHAPE(5, 3, 1, 32), ROPE(HALF, 32), PLACED(1, 40), SORTED(3),
         .gap = 1, .dropped = true},
 };
+// clang-format on
 
-static const struct kernel_shape shapes[] = {{.lanes = 8}, {.lanes = 64}, {.lanes = 32}};
+static const struct kernel_shape shapes[] = { { .lanes = 8 }, { .lanes = 64 }, { .lanes = 32 } };
 
-static bool fits(const struct kernel_case *test, const struct variant *variant,
-    const struct kernel_shape *shape)
+static bool fits(
+    const struct kernel_case *test, const struct variant *variant, const struct kernel_shape *shape)
 {
     (void)test;
     (void)variant;
@@ -365,8 +368,8 @@ static void reference(struct kernel_io *io)
             value[i] = kv[width + i];
         clip(c, width, value);
         for (uint32_t h = 0; h < c->kv_heads; h++) {
-            const size_t row = ((size_t)m->sequence[t] * c->kv_heads + h) * c->capacity
-                + m->position[t];
+            const size_t row =
+                ((size_t)m->sequence[t] * c->kv_heads + h) * c->capacity + m->position[t];
             expect_row(c, m, row, key + h * d, key_floats, key_words);
             expect_row(c, m, row, value + h * d, value_floats, value_words);
         }
@@ -429,8 +432,8 @@ static uint64_t bytes(const struct kernel_case *test)
     const struct store_case *c = (const void *)test;
     const uint64_t rows = c->rows == ROWS_TOKENS ? 1 : c->k;
     const uint64_t cached = 2ull * c->kv_heads * align_up(c->head_size, 8) * (c->f16 ? 2 : 4);
-    return c->tokens * (rows * 2 * c->heads * c->head_size * 4
-        + 2ull * c->kv_heads * c->head_size * 4 + cached);
+    return c->tokens
+        * (rows * 2 * c->heads * c->head_size * 4 + 2ull * c->kv_heads * c->head_size * 4 + cached);
 }
 
 static uint64_t flops(const struct kernel_case *test)

@@ -56,7 +56,7 @@ void io_finish(struct kernel_io *io)
         io->memory = block->next;
         free(block);
     }
-    *io = (struct kernel_io){0};
+    *io = (struct kernel_io){ 0 };
 }
 
 struct rng io_rng(const struct kernel_io *io, const char *name)
@@ -74,8 +74,8 @@ uint32_t float_bits(float x)
 
 // ----------------------------------------------------------------------- operands
 
-struct kernel_operand *io_add(struct kernel_io *io, const char *name, enum operand_role role,
-    size_t rows, uint32_t columns)
+struct kernel_operand *io_add(
+    struct kernel_io *io, const char *name, enum operand_role role, size_t rows, uint32_t columns)
 {
     if (io->operand_count == IO_OPERANDS) {
         fprintf(stderr, "%s: more than %d operands\n", io->test->name, IO_OPERANDS);
@@ -110,15 +110,15 @@ uint64_t io_address(struct kernel_io *io, const char *name)
     return operand->address;
 }
 
-bool io_is_packed(const struct kernel_io *io, const struct kernel_operand *operand,
-    uint32_t multiple)
+bool io_is_packed(
+    const struct kernel_io *io, const struct kernel_operand *operand, uint32_t multiple)
 {
     (void)io;
     return operand->address % 16 == 0 && operand->columns % multiple == 0;
 }
 
-float *io_add_floats(struct kernel_io *io, const char *name, size_t rows, uint32_t columns,
-    double gain)
+float *io_add_floats(
+    struct kernel_io *io, const char *name, size_t rows, uint32_t columns, double gain)
 {
     struct rng rng = io_rng(io, name);
     float *values = io_add(io, name, ROLE_IN, rows, columns)->before;
@@ -165,8 +165,8 @@ static uint32_t pick_expert(struct rng *rng, enum ids_pattern pattern, uint32_t 
     }
 }
 
-struct routing io_add_routing(struct kernel_io *io, enum ids_pattern pattern, uint32_t tokens,
-    uint32_t k, uint32_t experts)
+struct routing io_add_routing(
+    struct kernel_io *io, enum ids_pattern pattern, uint32_t tokens, uint32_t k, uint32_t experts)
 {
     struct rng rng = io_rng(io, "ids");
     uint32_t *ids = io_add(io, "ids", ROLE_IN, tokens, k)->before;
@@ -183,12 +183,12 @@ struct routing io_add_routing(struct kernel_io *io, enum ids_pattern pattern, ui
         r.expert[pair] = pick_expert(&rng, pattern, slot, experts, &r.expert[pair - slot]);
         ids[pair] = r.expert[pair];
         if (pattern == IDS_WILD && wild < 4) {
-            static const uint32_t odd[] = {0xffffffff, 0x80000000, 0x7fffffff, 0};
+            static const uint32_t odd[] = { 0xffffffff, 0x80000000, 0x7fffffff, 0 };
             ids[pair] = wild < 3 ? odd[wild] : experts;
             r.expert[pair] = wild < 2 ? 0 : experts - 1;
         }
-        r.dropped[pair] = pattern == IDS_ALL_DROPPED
-            || (pattern == IDS_DROPPED && rng_below(&rng, 3) == 0);
+        r.dropped[pair] =
+            pattern == IDS_ALL_DROPPED || (pattern == IDS_DROPPED && rng_below(&rng, 3) == 0);
         if (r.dropped[pair])
             r.weights[pair] = -0.0f;
         else if (pattern == IDS_DROPPED && rng_below(&rng, 4) == 0)
@@ -197,8 +197,8 @@ struct routing io_add_routing(struct kernel_io *io, enum ids_pattern pattern, ui
     return r;
 }
 
-struct grouping group_pairs(struct kernel_io *io, struct routing *r, uint32_t sequence_tokens,
-    uint32_t capacity)
+struct grouping group_pairs(
+    struct kernel_io *io, struct routing *r, uint32_t sequence_tokens, uint32_t capacity)
 {
     const uint32_t pairs = r->tokens * r->k;
     struct grouping g = {
@@ -220,7 +220,7 @@ struct grouping group_pairs(struct kernel_io *io, struct routing *r, uint32_t se
         for (uint32_t i = 0; i < tokens * r->k; i++) {
             // Without a limit in memory order, else all first choices first.
             const uint32_t pair = capacity == UINT32_MAX ? begin * r->k + i
-                : (begin + i % tokens) * r->k + i / tokens;
+                                                         : (begin + i % tokens) * r->k + i / tokens;
             const uint32_t e = r->expert[pair];
             if (r->dropped[pair])
                 continue;
@@ -263,8 +263,8 @@ uint32_t make_plan(const struct routing *r, const struct grouping *g, uint32_t t
 // ----------------------------------------------------------------------- matrices
 
 // The bytes of one packed element: [block of 8 rows][16 bytes along K][row in block].
-static unsigned char *packed_at(unsigned char *packed, uint32_t units, uint32_t element_size,
-    uint32_t row, uint32_t column)
+static unsigned char *packed_at(
+    unsigned char *packed, uint32_t units, uint32_t element_size, uint32_t row, uint32_t column)
 {
     const uint32_t in_chunk = 16 / element_size;
     const uint64_t chunks = (uint64_t)units * 8 / in_chunk;
@@ -356,8 +356,8 @@ double linear_row(const struct linear *l, uint32_t part, uint32_t expert, uint32
 {
     if (row >= l->rows)
         return 0.0;
-    const double *w = l->weights[part]
-        + ((size_t)(expert % l->distinct) * l->rows + row) * l->columns;
+    const double *w =
+        l->weights[part] + ((size_t)(expert % l->distinct) * l->rows + row) * l->columns;
     double sum = 0.0;
     for (uint32_t c = 0; c < l->columns; c++)
         sum += w[c] * x[c];
@@ -377,18 +377,18 @@ void io_fill_table(struct kernel_io *io, const struct linear *routed, const stru
     for (uint32_t e = 0; e < experts; e++)
         table[e] = routed ? io->operands[routed->first_operand + e % routed->distinct].address
                           : io_address(io, "dummy");
-    table[experts] = shared ? io->operands[shared->first_operand].address
-                            : io_address(io, "dummy");
+    table[experts] = shared ? io->operands[shared->first_operand].address : io_address(io, "dummy");
 }
 
-void io_add_matrix(struct kernel_io *io, const char *name, const double *weights, uint32_t rows,
-    uint32_t columns)
+void io_add_matrix(
+    struct kernel_io *io, const char *name, const double *weights, uint32_t rows, uint32_t columns)
 {
     const uint32_t blocks = (uint32_t)align_up(div_up(rows, 8), 8), units = div_up(columns, 8);
     unsigned char *packed = io_add(io, name, ROLE_IN, blocks, units * 64)->before;
     for (uint32_t r = 0; r < rows; r++)
         for (uint32_t c = 0; c < columns; c++)
-            put(packed_at(packed, units, 4, r, c), weights[(size_t)r * columns + c], VKMOE_DTYPE_F32);
+            put(packed_at(packed, units, 4, r, c), weights[(size_t)r * columns + c],
+                VKMOE_DTYPE_F32);
 }
 
 // -------------------------------------------------------------------- activations
@@ -402,8 +402,7 @@ static double act(enum vkmoe_activation activation, double x, double limit)
 {
     switch (activation) {
     case VKMOE_ACTIVATION_SILU:
-    case VKMOE_ACTIVATION_SILU_CLAMP:
-        return x * sigmoid(x);
+    case VKMOE_ACTIVATION_SILU_CLAMP: return x * sigmoid(x);
     case VKMOE_ACTIVATION_GELU_TANH:
         return 0.5 * x * (1.0 + tanh(sqrt(2.0 / acos(-1.0)) * (x + 0.044715 * pow(x, 3))));
     case VKMOE_ACTIVATION_GELU_ERF: return 0.5 * x * erfc(-x / sqrt(2.0));
@@ -414,15 +413,15 @@ static double act(enum vkmoe_activation activation, double x, double limit)
     }
 }
 
-double activation_value(enum vkmoe_activation activation, bool gated, double g, double u,
-    double alpha, double limit)
+double activation_value(
+    enum vkmoe_activation activation, bool gated, double g, double u, double alpha, double limit)
 {
     if (!gated)
         return act(activation, u, limit);
     if (activation == VKMOE_ACTIVATION_SWIGLU_OAI || activation == VKMOE_ACTIVATION_SILU_CLAMP)
         g = fmin(g, limit);
     if (activation == VKMOE_ACTIVATION_SWIGLU_OAI || activation == VKMOE_ACTIVATION_SILU_CLAMP
-            || activation == VKMOE_ACTIVATION_SWIGLU_STEP)
+        || activation == VKMOE_ACTIVATION_SWIGLU_STEP)
         u = fmax(fmin(u, limit), -limit);
     if (activation == VKMOE_ACTIVATION_SWIGLU_OAI)
         return (u + 1.0) * g * sigmoid(alpha * g);

@@ -28,7 +28,7 @@ struct card {
     uint32_t type_count;
     VkQueueFlags families[MAX_FAMILIES];
     uint32_t family_count;
-    VkDeviceSize atom;            // nonCoherentAtomSize
+    VkDeviceSize atom; // nonCoherentAtomSize
     // 0 leaves what the driver says:
     VkDeviceSize max_allocation;  // maxMemoryAllocationSize
     VkDeviceSize max_allocations; // maxMemoryAllocationCount
@@ -46,6 +46,7 @@ void complain(const char *format, ...);
 
 // ------------------------------------------------------------------- functions below
 
+// clang-format off
 #define INSTANCE_FUNCTIONS(F) \
     F(DestroyInstance) F(EnumerateDeviceExtensionProperties) \
     F(GetPhysicalDeviceProperties) F(GetPhysicalDeviceProperties2) \
@@ -61,6 +62,7 @@ void complain(const char *format, ...);
     F(AllocateMemory) F(FreeMemory) F(MapMemory) \
     F(QueueBeginDebugUtilsLabelEXT) F(QueueEndDebugUtilsLabelEXT) \
     F(QueueInsertDebugUtilsLabelEXT) F(SetDebugUtilsObjectNameEXT) F(SetDebugUtilsObjectTagEXT)
+// clang-format on
 
 struct instance_table {
 #define F(name) PFN_vk##name name;
@@ -98,8 +100,8 @@ struct allocation {
     VkDeviceMemory handle;
     uint32_t type;
     VkDeviceSize size;
-    char *real;    // where the driver has it
-    char *shadow;  // what the host sees of memory that is not coherent, else NULL
+    char *real;   // where the driver has it
+    char *shadow; // what the host sees of memory that is not coherent, else NULL
     bool mapped;
     VkDeviceSize map_offset, map_size;
 };

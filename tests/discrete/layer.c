@@ -81,7 +81,7 @@ struct physical *find_physical(VkPhysicalDevice handle)
     while (found && (found->handle != handle || found->instance != instance))
         found = found->next_physical;
     if (!found && (found = calloc(1, sizeof *found))) {
-        *found = (struct physical){physicals, handle, instance, {0}, 0};
+        *found = (struct physical){ physicals, handle, instance, { 0 }, 0 };
         physicals = found;
     }
     pthread_mutex_unlock(&layer_mutex);
@@ -92,11 +92,12 @@ struct physical *find_physical(VkPhysicalDevice handle)
 
 // ----------------------------------------------------------------------- instances
 
-static VKAPI_ATTR VkResult VKAPI_CALL create_instance(const VkInstanceCreateInfo *info,
-    const VkAllocationCallbacks *allocator, VkInstance *out)
+static VKAPI_ATTR VkResult VKAPI_CALL create_instance(
+    const VkInstanceCreateInfo *info, const VkAllocationCallbacks *allocator, VkInstance *out)
 {
     VkLayerInstanceCreateInfo *link = (VkLayerInstanceCreateInfo *)info->pNext;
-    while (link && (link->sType != VK_STRUCTURE_TYPE_LOADER_INSTANCE_CREATE_INFO
+    while (link
+        && (link->sType != VK_STRUCTURE_TYPE_LOADER_INSTANCE_CREATE_INFO
             || link->function != VK_LAYER_LINK_INFO))
         link = (VkLayerInstanceCreateInfo *)link->pNext;
     struct instance *instance = calloc(1, sizeof *instance);
@@ -114,9 +115,9 @@ static VKAPI_ATTR VkResult VKAPI_CALL create_instance(const VkInstanceCreateInfo
     }
     instance->handle = *out;
     instance->key = key_of(*out);
-#define F(name)                                                                      \
-    instance->next.name = (PFN_vk##name)instance->get(*out, "vk" #name);             \
-    if (!instance->next.name)                                                        \
+#define F(name) \
+    instance->next.name = (PFN_vk##name)instance->get(*out, "vk" #name); \
+    if (!instance->next.name) \
         instance->next.name = (PFN_vk##name)instance->get(*out, "vk" #name "KHR");
     INSTANCE_FUNCTIONS(F)
 #undef F
@@ -127,8 +128,8 @@ static VKAPI_ATTR VkResult VKAPI_CALL create_instance(const VkInstanceCreateInfo
     return VK_SUCCESS;
 }
 
-static VKAPI_ATTR void VKAPI_CALL destroy_instance(VkInstance handle,
-    const VkAllocationCallbacks *allocator)
+static VKAPI_ATTR void VKAPI_CALL destroy_instance(
+    VkInstance handle, const VkAllocationCallbacks *allocator)
 {
     struct instance *instance = handle ? find_instance(handle) : NULL;
     if (!instance)
@@ -162,15 +163,14 @@ static uint32_t choose_real_type(const struct physical *physical)
     uint32_t type = 0;
     physical->instance->next.GetPhysicalDeviceMemoryProperties(physical->handle, &memory);
     while (type < memory.memoryTypeCount
-            && (memory.memoryTypes[type].propertyFlags & wanted) != wanted)
+        && (memory.memoryTypes[type].propertyFlags & wanted) != wanted)
         type++;
     return type;
 }
 
 // The driver's one queue instead of those asked for, and without the extension that is ours.
-static VkResult create_real_device(const struct physical *physical,
-    PFN_vkGetInstanceProcAddr get, const VkDeviceCreateInfo *info,
-    const VkAllocationCallbacks *allocator, VkDevice *out)
+static VkResult create_real_device(const struct physical *physical, PFN_vkGetInstanceProcAddr get,
+    const VkDeviceCreateInfo *info, const VkAllocationCallbacks *allocator, VkDevice *out)
 {
     const float priority = 1;
     const VkDeviceQueueCreateInfo queue = {
@@ -179,8 +179,8 @@ static VkResult create_real_device(const struct physical *physical,
         .pQueuePriorities = &priority,
     };
     VkDeviceCreateInfo real = *info;
-    PFN_vkCreateDevice create = (PFN_vkCreateDevice)get(physical->instance->handle,
-        "vkCreateDevice");
+    PFN_vkCreateDevice create =
+        (PFN_vkCreateDevice)get(physical->instance->handle, "vkCreateDevice");
     const char **extensions = calloc(info->enabledExtensionCount + 1, sizeof *extensions);
     if (!create || !extensions) {
         free(extensions);
@@ -235,17 +235,17 @@ static VKAPI_ATTR VkResult VKAPI_CALL create_device(VkPhysicalDevice handle,
     device->get = link->pfnNextGetDeviceProcAddr;
     device->real_type = choose_real_type(device->physical);
     // The loader hands something of its own down in *out.
-    VkResult result = create_real_device(device->physical, link->pfnNextGetInstanceProcAddr, info,
-        allocator, out);
+    VkResult result = create_real_device(
+        device->physical, link->pfnNextGetInstanceProcAddr, info, allocator, out);
     if (result != VK_SUCCESS) {
         destroy(device, allocator);
         return result;
     }
     device->handle = *out;
     device->key = key_of(device->handle);
-#define F(name)                                                                      \
-    device->next.name = (PFN_vk##name)device->get(device->handle, "vk" #name);       \
-    if (!device->next.name)                                                          \
+#define F(name) \
+    device->next.name = (PFN_vk##name)device->get(device->handle, "vk" #name); \
+    if (!device->next.name) \
         device->next.name = (PFN_vk##name)device->get(device->handle, "vk" #name "KHR");
     DEVICE_FUNCTIONS(F)
 #undef F
@@ -260,8 +260,8 @@ static VKAPI_ATTR VkResult VKAPI_CALL create_device(VkPhysicalDevice handle,
     return VK_SUCCESS;
 }
 
-static VKAPI_ATTR void VKAPI_CALL destroy_device(VkDevice handle,
-    const VkAllocationCallbacks *allocator)
+static VKAPI_ATTR void VKAPI_CALL destroy_device(
+    VkDevice handle, const VkAllocationCallbacks *allocator)
 {
     struct device *device = handle ? find_device(handle) : NULL;
     if (!device)
@@ -278,8 +278,8 @@ static VKAPI_ATTR void VKAPI_CALL destroy_device(VkDevice handle,
 // -------------------------------------------------------------------------- lookup
 
 static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL get_device_proc(VkDevice handle, const char *name);
-static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL get_instance_proc(VkInstance handle,
-    const char *name);
+static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL get_instance_proc(
+    VkInstance handle, const char *name);
 
 static PFN_vkVoidFunction find_device_function(const char *name)
 {
@@ -305,14 +305,14 @@ static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL get_device_proc(VkDevice handle,
     return real && ours ? ours : real;
 }
 
-static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL get_instance_proc(VkInstance handle,
-    const char *name)
+static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL get_instance_proc(
+    VkInstance handle, const char *name)
 {
     static const struct named_function list[] = {
-        {"vkGetInstanceProcAddr", (PFN_vkVoidFunction)get_instance_proc},
-        {"vkCreateInstance", (PFN_vkVoidFunction)create_instance},
-        {"vkDestroyInstance", (PFN_vkVoidFunction)destroy_instance},
-        {"vkCreateDevice", (PFN_vkVoidFunction)create_device},
+        { "vkGetInstanceProcAddr", (PFN_vkVoidFunction)get_instance_proc },
+        { "vkCreateInstance", (PFN_vkVoidFunction)create_instance },
+        { "vkDestroyInstance", (PFN_vkVoidFunction)destroy_instance },
+        { "vkCreateDevice", (PFN_vkVoidFunction)create_device },
     };
     PFN_vkVoidFunction ours = find_named(list, COUNT(list), name);
     struct instance *instance = handle ? find_instance(handle) : NULL;

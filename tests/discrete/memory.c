@@ -13,8 +13,8 @@ static bool has(const struct allocation *a, VkMemoryPropertyFlags flags)
 
 // ------------------------------------------------------------------------- buffers
 
-static VKAPI_ATTR VkResult VKAPI_CALL create_buffer(VkDevice handle,
-    const VkBufferCreateInfo *info, const VkAllocationCallbacks *allocator, VkBuffer *out)
+static VKAPI_ATTR VkResult VKAPI_CALL create_buffer(VkDevice handle, const VkBufferCreateInfo *info,
+    const VkAllocationCallbacks *allocator, VkBuffer *out)
 {
     const struct card *card = get_card();
     if (card->max_buffer && info->size > card->max_buffer) {
@@ -32,35 +32,34 @@ static void change_requirements(const struct device *device, VkMemoryRequirement
     r->memoryTypeBits = usable ? (1u << get_card()->type_count) - 1 : 0;
 }
 
-static VKAPI_ATTR void VKAPI_CALL get_buffer_requirements(VkDevice handle, VkBuffer buffer,
-    VkMemoryRequirements *out)
+static VKAPI_ATTR void VKAPI_CALL get_buffer_requirements(
+    VkDevice handle, VkBuffer buffer, VkMemoryRequirements *out)
 {
     struct device *device = find_device(handle);
     device->next.GetBufferMemoryRequirements(handle, buffer, out);
     change_requirements(device, out);
 }
 
-static VKAPI_ATTR void VKAPI_CALL get_image_requirements(VkDevice handle, VkImage image,
-    VkMemoryRequirements *out)
+static VKAPI_ATTR void VKAPI_CALL get_image_requirements(
+    VkDevice handle, VkImage image, VkMemoryRequirements *out)
 {
     struct device *device = find_device(handle);
     device->next.GetImageMemoryRequirements(handle, image, out);
     change_requirements(device, out);
 }
 
-#define REQUIREMENTS2(function, name, info_type)                                        \
-    static VKAPI_ATTR void VKAPI_CALL function(VkDevice handle, const info_type *info,  \
-        VkMemoryRequirements2 *out)                                                     \
-    {                                                                                   \
-        struct device *device = find_device(handle);                                    \
-        device->next.name(handle, info, out);                                           \
-        change_requirements(device, &out->memoryRequirements);                          \
+#define REQUIREMENTS2(function, name, info_type) \
+    static VKAPI_ATTR void VKAPI_CALL function( \
+        VkDevice handle, const info_type *info, VkMemoryRequirements2 *out) \
+    { \
+        struct device *device = find_device(handle); \
+        device->next.name(handle, info, out); \
+        change_requirements(device, &out->memoryRequirements); \
     }
 
-REQUIREMENTS2(get_buffer_requirements2, GetBufferMemoryRequirements2,
-    VkBufferMemoryRequirementsInfo2)
-REQUIREMENTS2(get_image_requirements2, GetImageMemoryRequirements2,
-    VkImageMemoryRequirementsInfo2)
+REQUIREMENTS2(
+    get_buffer_requirements2, GetBufferMemoryRequirements2, VkBufferMemoryRequirementsInfo2)
+REQUIREMENTS2(get_image_requirements2, GetImageMemoryRequirements2, VkImageMemoryRequirementsInfo2)
 REQUIREMENTS2(get_device_buffer_requirements, GetDeviceBufferMemoryRequirements,
     VkDeviceBufferMemoryRequirements)
 REQUIREMENTS2(get_device_image_requirements, GetDeviceImageMemoryRequirements,
@@ -94,14 +93,13 @@ static void give(struct physical *physical, uint32_t heap, VkDeviceSize size)
 static VkResult prepare(struct device *device, struct allocation *a)
 {
     void *real;
-    VkResult result = device->next.MapMemory(device->handle, a->handle, 0, VK_WHOLE_SIZE, 0,
-        &real);
+    VkResult result = device->next.MapMemory(device->handle, a->handle, 0, VK_WHOLE_SIZE, 0, &real);
     if (result != VK_SUCCESS)
         return result;
     a->real = real;
     memset(a->real, 0xff, a->size);
     if (has(a, VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT)
-            && !has(a, VK_MEMORY_PROPERTY_HOST_COHERENT_BIT)) {
+        && !has(a, VK_MEMORY_PROPERTY_HOST_COHERENT_BIT)) {
         const size_t size = (a->size + PAGE - 1) / PAGE * PAGE;
         a->shadow = aligned_alloc(PAGE, size);
         if (!a->shadow)
@@ -112,8 +110,7 @@ static VkResult prepare(struct device *device, struct allocation *a)
 }
 
 static VKAPI_ATTR VkResult VKAPI_CALL allocate_memory(VkDevice handle,
-    const VkMemoryAllocateInfo *info, const VkAllocationCallbacks *allocator,
-    VkDeviceMemory *out)
+    const VkMemoryAllocateInfo *info, const VkAllocationCallbacks *allocator, VkDeviceMemory *out)
 {
     const struct card *card = get_card();
     struct device *device = find_device(handle);
@@ -174,8 +171,8 @@ static struct allocation *find_allocation(struct device *device, VkDeviceMemory 
     return found;
 }
 
-static VKAPI_ATTR void VKAPI_CALL free_memory(VkDevice handle, VkDeviceMemory memory,
-    const VkAllocationCallbacks *allocator)
+static VKAPI_ATTR void VKAPI_CALL free_memory(
+    VkDevice handle, VkDeviceMemory memory, const VkAllocationCallbacks *allocator)
 {
     struct device *device = find_device(handle);
     pthread_mutex_lock(&layer_mutex);
@@ -208,11 +205,12 @@ static VKAPI_ATTR VkResult VKAPI_CALL map_memory(VkDevice handle, VkDeviceMemory
 {
     struct allocation *a = find_allocation(find_device(handle), memory);
     (void)flags;
-    const char *problem = !a ? "this is no memory"
+    const char *problem = !a                           ? "this is no memory"
         : !has(a, VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT) ? "the host cannot see this memory"
-        : a->mapped ? "the memory is mapped already"
+        : a->mapped                                    ? "the memory is mapped already"
         : offset >= a->size || (size != VK_WHOLE_SIZE && size > a->size - offset)
-            ? "the range is not in the memory" : NULL;
+        ? "the range is not in the memory"
+        : NULL;
     if (problem) {
         complain("vkMapMemory: %s", problem);
         return VK_ERROR_MEMORY_MAP_FAILED;
@@ -251,8 +249,7 @@ static bool check_range(const struct allocation *a, const VkMappedMemoryRange *r
         *size = end - range->offset;
     else if (range->size > end - range->offset)
         problem = "the range is not in what is mapped";
-    if (!problem && (range->offset % atom
-            || (*size % atom && range->offset + *size != a->size)))
+    if (!problem && (range->offset % atom || (*size % atom && range->offset + *size != a->size)))
         problem = "the range is not of whole atoms";
     if (problem)
         complain("%s: %llu bytes at %llu: %s", call, (unsigned long long)range->size,
@@ -277,19 +274,22 @@ static VkResult synchronise(VkDevice handle, uint32_t count, const VkMappedMemor
     return VK_SUCCESS;
 }
 
-static VKAPI_ATTR VkResult VKAPI_CALL flush_ranges(VkDevice handle, uint32_t count,
-    const VkMappedMemoryRange *ranges)
+static VKAPI_ATTR VkResult VKAPI_CALL flush_ranges(
+    VkDevice handle, uint32_t count, const VkMappedMemoryRange *ranges)
 {
     return synchronise(handle, count, ranges, "vkFlushMappedMemoryRanges", true);
 }
 
-static VKAPI_ATTR VkResult VKAPI_CALL invalidate_ranges(VkDevice handle, uint32_t count,
-    const VkMappedMemoryRange *ranges)
+static VKAPI_ATTR VkResult VKAPI_CALL invalidate_ranges(
+    VkDevice handle, uint32_t count, const VkMappedMemoryRange *ranges)
 {
     return synchronise(handle, count, ranges, "vkInvalidateMappedMemoryRanges", false);
 }
 
-#define OURS(name, function) {"vk" name, (PFN_vkVoidFunction)function}
+#define OURS(name, function) \
+    { \
+        "vk" name, (PFN_vkVoidFunction)function \
+    }
 
 PFN_vkVoidFunction find_memory_function(const char *name)
 {

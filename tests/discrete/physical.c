@@ -46,27 +46,27 @@ static void lower(VkDeviceSize *limit, VkDeviceSize setting)
 
 // ---------------------------------------------------------------------- extensions
 
-static VKAPI_ATTR VkResult VKAPI_CALL enumerate_extensions(VkPhysicalDevice handle,
-    const char *layer, uint32_t *count, VkExtensionProperties *out)
+static VKAPI_ATTR VkResult VKAPI_CALL enumerate_extensions(
+    VkPhysicalDevice handle, const char *layer, uint32_t *count, VkExtensionProperties *out)
 {
     struct physical *physical = find_physical(handle);
     uint32_t found = 0, kept = 0;
     if (layer)
-        return physical->instance->next.EnumerateDeviceExtensionProperties(handle, layer, count,
-            out);
-    VkResult result = physical->instance->next.EnumerateDeviceExtensionProperties(handle, NULL,
-        &found, NULL);
+        return physical->instance->next.EnumerateDeviceExtensionProperties(
+            handle, layer, count, out);
+    VkResult result =
+        physical->instance->next.EnumerateDeviceExtensionProperties(handle, NULL, &found, NULL);
     VkExtensionProperties *list = calloc(found + 1, sizeof *list);
     if (!list)
         return VK_ERROR_OUT_OF_HOST_MEMORY;
     if (result >= 0)
-        result = physical->instance->next.EnumerateDeviceExtensionProperties(handle, NULL,
-            &found, list);
+        result =
+            physical->instance->next.EnumerateDeviceExtensionProperties(handle, NULL, &found, list);
     for (uint32_t i = 0; i < found; i++)
         for (size_t j = 0; j < COUNT(let_through); j++)
             if (!strcmp(list[i].extensionName, let_through[j]))
                 list[kept++] = list[i];
-    list[kept] = (VkExtensionProperties){.specVersion = VK_EXT_MEMORY_BUDGET_SPEC_VERSION};
+    list[kept] = (VkExtensionProperties){ .specVersion = VK_EXT_MEMORY_BUDGET_SPEC_VERSION };
     strcpy(list[kept++].extensionName, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
     if (result >= 0 && out) {
         const uint32_t room = *count;
@@ -100,27 +100,27 @@ static void change_properties(VkPhysicalDeviceProperties *p)
         p->limits.maxComputeWorkGroupCount[i] = (uint32_t)card->max_groups;
 }
 
-static VKAPI_ATTR void VKAPI_CALL get_properties(VkPhysicalDevice handle,
-    VkPhysicalDeviceProperties *out)
+static VKAPI_ATTR void VKAPI_CALL get_properties(
+    VkPhysicalDevice handle, VkPhysicalDeviceProperties *out)
 {
     find_physical(handle)->instance->next.GetPhysicalDeviceProperties(handle, out);
     change_properties(out);
 }
 
-static VKAPI_ATTR void VKAPI_CALL get_properties2(VkPhysicalDevice handle,
-    VkPhysicalDeviceProperties2 *out)
+static VKAPI_ATTR void VKAPI_CALL get_properties2(
+    VkPhysicalDevice handle, VkPhysicalDeviceProperties2 *out)
 {
     const struct card *card = get_card();
     find_physical(handle)->instance->next.GetPhysicalDeviceProperties2(handle, out);
     change_properties(&out->properties);
-    VkPhysicalDeviceMaintenance3Properties *maintenance3 = find(out->pNext,
-        VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES);
-    VkPhysicalDeviceVulkan11Properties *v11 = find(out->pNext,
-        VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_PROPERTIES);
-    VkPhysicalDeviceMaintenance4Properties *maintenance4 = find(out->pNext,
-        VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_4_PROPERTIES);
-    VkPhysicalDeviceVulkan13Properties *v13 = find(out->pNext,
-        VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_3_PROPERTIES);
+    VkPhysicalDeviceMaintenance3Properties *maintenance3 =
+        find(out->pNext, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES);
+    VkPhysicalDeviceVulkan11Properties *v11 =
+        find(out->pNext, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_PROPERTIES);
+    VkPhysicalDeviceMaintenance4Properties *maintenance4 =
+        find(out->pNext, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_4_PROPERTIES);
+    VkPhysicalDeviceVulkan13Properties *v13 =
+        find(out->pNext, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_3_PROPERTIES);
     if (maintenance3)
         lower(&maintenance3->maxMemoryAllocationSize, card->max_allocation);
     if (v11)
@@ -133,8 +133,8 @@ static VKAPI_ATTR void VKAPI_CALL get_properties2(VkPhysicalDevice handle,
 
 // -------------------------------------------------------------------------- memory
 
-static VKAPI_ATTR void VKAPI_CALL get_memory(VkPhysicalDevice handle,
-    VkPhysicalDeviceMemoryProperties *out)
+static VKAPI_ATTR void VKAPI_CALL get_memory(
+    VkPhysicalDevice handle, VkPhysicalDeviceMemoryProperties *out)
 {
     const struct card *card = get_card();
     (void)handle;
@@ -146,15 +146,15 @@ static VKAPI_ATTR void VKAPI_CALL get_memory(VkPhysicalDevice handle,
 }
 
 // A budget is what this program may have in all, what it has already included.
-static VKAPI_ATTR void VKAPI_CALL get_memory2(VkPhysicalDevice handle,
-    VkPhysicalDeviceMemoryProperties2 *out)
+static VKAPI_ATTR void VKAPI_CALL get_memory2(
+    VkPhysicalDevice handle, VkPhysicalDeviceMemoryProperties2 *out)
 {
     const struct card *card = get_card();
     struct physical *physical = find_physical(handle);
     physical->instance->next.GetPhysicalDeviceMemoryProperties2(handle, out);
     get_memory(handle, &out->memoryProperties);
-    VkPhysicalDeviceMemoryBudgetPropertiesEXT *budget = find(out->pNext,
-        VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT);
+    VkPhysicalDeviceMemoryBudgetPropertiesEXT *budget =
+        find(out->pNext, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT);
     if (!budget)
         return;
     memset(budget->heapBudget, 0, sizeof budget->heapBudget);
@@ -170,41 +170,44 @@ static VKAPI_ATTR void VKAPI_CALL get_memory2(VkPhysicalDevice handle,
 
 // -------------------------------------------------------------------------- queues
 
-static void describe_family(const VkQueueFamilyProperties *real, uint32_t index,
-    VkQueueFamilyProperties *out)
+static void describe_family(
+    const VkQueueFamilyProperties *real, uint32_t index, VkQueueFamilyProperties *out)
 {
     *out = *real;
     out->queueFlags = get_card()->families[index];
     out->queueCount = 2;
 }
 
-static VKAPI_ATTR void VKAPI_CALL get_families(VkPhysicalDevice handle, uint32_t *count,
-    VkQueueFamilyProperties *out)
+static VKAPI_ATTR void VKAPI_CALL get_families(
+    VkPhysicalDevice handle, uint32_t *count, VkQueueFamilyProperties *out)
 {
     const uint32_t families = get_card()->family_count;
-    VkQueueFamilyProperties real = {0};
+    VkQueueFamilyProperties real = { 0 };
     uint32_t one = 1;
-    find_physical(handle)->instance->next.GetPhysicalDeviceQueueFamilyProperties(handle, &one,
-        &real);
+    find_physical(handle)->instance->next.GetPhysicalDeviceQueueFamilyProperties(
+        handle, &one, &real);
     *count = !out || *count > families ? families : *count;
     for (uint32_t i = 0; out && i < *count; i++)
         describe_family(&real, i, &out[i]);
 }
 
-static VKAPI_ATTR void VKAPI_CALL get_families2(VkPhysicalDevice handle, uint32_t *count,
-    VkQueueFamilyProperties2 *out)
+static VKAPI_ATTR void VKAPI_CALL get_families2(
+    VkPhysicalDevice handle, uint32_t *count, VkQueueFamilyProperties2 *out)
 {
     const uint32_t families = get_card()->family_count;
-    VkQueueFamilyProperties2 real = {.sType = VK_STRUCTURE_TYPE_QUEUE_FAMILY_PROPERTIES_2};
+    VkQueueFamilyProperties2 real = { .sType = VK_STRUCTURE_TYPE_QUEUE_FAMILY_PROPERTIES_2 };
     uint32_t one = 1;
-    find_physical(handle)->instance->next.GetPhysicalDeviceQueueFamilyProperties2(handle, &one,
-        &real);
+    find_physical(handle)->instance->next.GetPhysicalDeviceQueueFamilyProperties2(
+        handle, &one, &real);
     *count = !out || *count > families ? families : *count;
     for (uint32_t i = 0; out && i < *count; i++)
         describe_family(&real.queueFamilyProperties, i, &out[i].queueFamilyProperties);
 }
 
-#define OURS(name, function) {"vk" name, (PFN_vkVoidFunction)function}
+#define OURS(name, function) \
+    { \
+        "vk" name, (PFN_vkVoidFunction)function \
+    }
 
 PFN_vkVoidFunction find_physical_function(const char *name)
 {

@@ -23,11 +23,13 @@ static bool is(const char *name)
 
 static bool open_device(vkmoe_device **out)
 {
-    record = (struct record){0};
-    CHECK_OK(vkmoe_device_create(&(struct vkmoe_device_params){
-        .log = {record_line, &record, VKMOE_LOG_WARNING},
-        .select = device_under_test(),
-    }, out));
+    record = (struct record){ 0 };
+    CHECK_OK(vkmoe_device_create(
+        &(struct vkmoe_device_params){
+            .log = { record_line, &record, VKMOE_LOG_WARNING },
+            .select = device_under_test(),
+        },
+        out));
     return true;
 fail:
     return false;
@@ -58,7 +60,7 @@ fail:
 
 static void fill(unsigned char *bytes, size_t size, uint64_t seed)
 {
-    struct rng rng = {seed};
+    struct rng rng = { seed };
     for (size_t i = 0; i < size; i++)
         bytes[i] = (unsigned char)rng_next(&rng);
 }
@@ -71,9 +73,9 @@ static bool exhaust(vkmoe_device *device, size_t size, uint32_t *count)
     enum vkmoe_status status = VKMOE_OK;
     *count = 0;
     CHECK(data && back);
-    record = (struct record){0};
+    record = (struct record){ 0 };
     while (*count < MAX_BUFFERS
-            && (status = vkmoe_buffer_create(device, size, &buffers[*count])) == VKMOE_OK)
+        && (status = vkmoe_buffer_create(device, size, &buffers[*count])) == VKMOE_OK)
         ++*count;
     CHECK_STATUS(VKMOE_ERROR_OUT_OF_MEMORY, status);
     CHECK(record.lines[VKMOE_LOG_ERROR] == 1 && strstr(record.last, "out of memory"));
@@ -103,7 +105,7 @@ fail:
 // When the card's memory is full, the window's is taken; and all that was given back.
 static bool test_exhaustion(void)
 {
-    static const size_t sizes[] = {3 * MiB, 5 * MiB + 3, 17 * MiB, 3 * MiB};
+    static const size_t sizes[] = { 3 * MiB, 5 * MiB + 3, 17 * MiB, 3 * MiB };
     vkmoe_device *device = NULL;
     uint32_t count;
     CHECK(open_device(&device));
@@ -145,7 +147,7 @@ fail:
 static bool test_count(void)
 {
     vkmoe_device *device = NULL;
-    vkmoe_buffer *buffers[MAX_ALLOCATIONS + 1] = {0};
+    vkmoe_buffer *buffers[MAX_ALLOCATIONS + 1] = { 0 };
     enum vkmoe_status status = VKMOE_OK;
     uint32_t count = 0;
     CHECK(open_device(&device));
@@ -202,8 +204,11 @@ fail:
 int main(int argc, char **argv)
 {
     static const struct test tests[] = {
-        {"kinds", test_kinds}, {"exhaustion", test_exhaustion}, {"limit", test_limit},
-        {"count", test_count}, {"forward", test_forward},
+        { "kinds", test_kinds },
+        { "exhaustion", test_exhaustion },
+        { "limit", test_limit },
+        { "count", test_count },
+        { "forward", test_forward },
     };
     struct tap tap;
     if (argc < 3 || !tap_begin(&tap, argc - 2, argv + 2))

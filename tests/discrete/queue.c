@@ -44,11 +44,12 @@ void destroy_queues(struct device *device)
     }
 }
 
-static VKAPI_ATTR void VKAPI_CALL get_queue2(VkDevice handle, const VkDeviceQueueInfo2 *info,
-    VkQueue *out)
+static VKAPI_ATTR void VKAPI_CALL get_queue2(
+    VkDevice handle, const VkDeviceQueueInfo2 *info, VkQueue *out)
 {
     struct queue *queue = find_device(handle)->queues;
-    while (queue && (queue->family != info->queueFamilyIndex || queue->index != info->queueIndex
+    while (queue
+        && (queue->family != info->queueFamilyIndex || queue->index != info->queueIndex
             || queue->flags != info->flags))
         queue = queue->next_queue;
     *out = (VkQueue)queue;
@@ -57,24 +58,26 @@ static VKAPI_ATTR void VKAPI_CALL get_queue2(VkDevice handle, const VkDeviceQueu
             info->queueFamilyIndex);
 }
 
-static VKAPI_ATTR void VKAPI_CALL get_queue(VkDevice handle, uint32_t family, uint32_t index,
-    VkQueue *out)
+static VKAPI_ATTR void VKAPI_CALL get_queue(
+    VkDevice handle, uint32_t family, uint32_t index, VkQueue *out)
 {
-    get_queue2(handle, &(VkDeviceQueueInfo2){
-        .queueFamilyIndex = family,
-        .queueIndex = index,
-    }, out);
+    get_queue2(handle,
+        &(VkDeviceQueueInfo2){
+            .queueFamilyIndex = family,
+            .queueIndex = index,
+        },
+        out);
 }
 
 // Two queues may be used at the same time; the one that they are may not.
-#define ON_QUEUE(function, name, parameters, ...)                                       \
-    static VKAPI_ATTR VkResult VKAPI_CALL function parameters                           \
-    {                                                                                   \
-        struct device *device = ours(handle)->device;                                   \
-        pthread_mutex_lock(&device->queue_mutex);                                       \
-        VkResult result = device->next.name(__VA_ARGS__);                               \
-        pthread_mutex_unlock(&device->queue_mutex);                                     \
-        return result;                                                                  \
+#define ON_QUEUE(function, name, parameters, ...) \
+    static VKAPI_ATTR VkResult VKAPI_CALL function parameters \
+    { \
+        struct device *device = ours(handle)->device; \
+        pthread_mutex_lock(&device->queue_mutex); \
+        VkResult result = device->next.name(__VA_ARGS__); \
+        pthread_mutex_unlock(&device->queue_mutex); \
+        return result; \
     }
 
 ON_QUEUE(submit, QueueSubmit,
@@ -106,8 +109,8 @@ static VKAPI_ATTR void VKAPI_CALL insert_label(VkQueue handle, const VkDebugUtil
     device->next.QueueInsertDebugUtilsLabelEXT(device->real_queue, label);
 }
 
-static VKAPI_ATTR VkResult VKAPI_CALL set_name(VkDevice handle,
-    const VkDebugUtilsObjectNameInfoEXT *info)
+static VKAPI_ATTR VkResult VKAPI_CALL set_name(
+    VkDevice handle, const VkDebugUtilsObjectNameInfoEXT *info)
 {
     struct device *device = find_device(handle);
     VkDebugUtilsObjectNameInfoEXT real = *info;
@@ -116,8 +119,8 @@ static VKAPI_ATTR VkResult VKAPI_CALL set_name(VkDevice handle,
     return device->next.SetDebugUtilsObjectNameEXT(handle, &real);
 }
 
-static VKAPI_ATTR VkResult VKAPI_CALL set_tag(VkDevice handle,
-    const VkDebugUtilsObjectTagInfoEXT *info)
+static VKAPI_ATTR VkResult VKAPI_CALL set_tag(
+    VkDevice handle, const VkDebugUtilsObjectTagInfoEXT *info)
 {
     struct device *device = find_device(handle);
     VkDebugUtilsObjectTagInfoEXT real = *info;
@@ -128,8 +131,7 @@ static VKAPI_ATTR VkResult VKAPI_CALL set_tag(VkDevice handle,
 
 // Barriers name families too; CPU drivers do not look.
 static VKAPI_ATTR VkResult VKAPI_CALL create_command_pool(VkDevice handle,
-    const VkCommandPoolCreateInfo *info, const VkAllocationCallbacks *allocator,
-    VkCommandPool *out)
+    const VkCommandPoolCreateInfo *info, const VkAllocationCallbacks *allocator, VkCommandPool *out)
 {
     VkCommandPoolCreateInfo real = *info;
     if (info->queueFamilyIndex >= get_card()->family_count)
@@ -138,17 +140,20 @@ static VKAPI_ATTR VkResult VKAPI_CALL create_command_pool(VkDevice handle,
     return find_device(handle)->next.CreateCommandPool(handle, &real, allocator, out);
 }
 
-static VKAPI_ATTR void VKAPI_CALL dispatch(VkCommandBuffer commands, uint32_t x, uint32_t y,
-    uint32_t z)
+static VKAPI_ATTR void VKAPI_CALL dispatch(
+    VkCommandBuffer commands, uint32_t x, uint32_t y, uint32_t z)
 {
     const VkDeviceSize most = get_card()->max_groups;
     if (most && (x > most || y > most || z > most))
-        complain("vkCmdDispatch: %u x %u x %u groups, but maxComputeWorkGroupCount is %u", x, y,
-            z, (uint32_t)most);
+        complain("vkCmdDispatch: %u x %u x %u groups, but maxComputeWorkGroupCount is %u", x, y, z,
+            (uint32_t)most);
     find_device(commands)->next.CmdDispatch(commands, x, y, z);
 }
 
-#define OURS(name, function) {"vk" name, (PFN_vkVoidFunction)function}
+#define OURS(name, function) \
+    { \
+        "vk" name, (PFN_vkVoidFunction)function \
+    }
 
 PFN_vkVoidFunction find_queue_function(const char *name)
 {

@@ -42,18 +42,22 @@ static bool complained(void)
 static bool open_device(void)
 {
     uint32_t one = 1;
-    const float priorities[2] = {1, 1};
+    const float priorities[2] = { 1, 1 };
     VkDeviceQueueCreateInfo infos[MAX_FAMILIES];
     const char *extension = VK_EXT_MEMORY_BUDGET_EXTENSION_NAME;
     if (volkInitialize() != VK_SUCCESS)
         return false;
-    CHECK(vkCreateInstance(&(VkInstanceCreateInfo){
-        .sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO,
-        .pApplicationInfo = &(VkApplicationInfo){
-            .sType = VK_STRUCTURE_TYPE_APPLICATION_INFO,
-            .apiVersion = VK_API_VERSION_1_3,
-        },
-    }, NULL, &b.instance) == VK_SUCCESS);
+    CHECK(vkCreateInstance(
+              &(VkInstanceCreateInfo){
+                  .sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO,
+                  .pApplicationInfo =
+                      &(VkApplicationInfo){
+                          .sType = VK_STRUCTURE_TYPE_APPLICATION_INFO,
+                          .apiVersion = VK_API_VERSION_1_3,
+                      },
+              },
+              NULL, &b.instance)
+        == VK_SUCCESS);
     volkLoadInstance(b.instance);
     if (vkEnumeratePhysicalDevices(b.instance, &one, &b.physical) < 0 || !one)
         return false;
@@ -67,13 +71,16 @@ static bool open_device(void)
             .queueCount = 2,
             .pQueuePriorities = priorities,
         };
-    CHECK(vkCreateDevice(b.physical, &(VkDeviceCreateInfo){
-        .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
-        .queueCreateInfoCount = b.family_count,
-        .pQueueCreateInfos = infos,
-        .enabledExtensionCount = 1,
-        .ppEnabledExtensionNames = &extension,
-    }, NULL, &b.device) == VK_SUCCESS);
+    CHECK(vkCreateDevice(b.physical,
+              &(VkDeviceCreateInfo){
+                  .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
+                  .queueCreateInfoCount = b.family_count,
+                  .pQueueCreateInfos = infos,
+                  .enabledExtensionCount = 1,
+                  .ppEnabledExtensionNames = &extension,
+              },
+              NULL, &b.device)
+        == VK_SUCCESS);
     volkLoadDevice(b.device);
     for (uint32_t i = 0; i < b.family_count; i++)
         vkGetDeviceQueue(b.device, i, 1, &b.queues[i]);
@@ -84,11 +91,13 @@ fail:
 
 static VkResult allocate(uint32_t type, VkDeviceSize size, VkDeviceMemory *out)
 {
-    return vkAllocateMemory(b.device, &(VkMemoryAllocateInfo){
-        .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
-        .allocationSize = size,
-        .memoryTypeIndex = type,
-    }, NULL, out);
+    return vkAllocateMemory(b.device,
+        &(VkMemoryAllocateInfo){
+            .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
+            .allocationSize = size,
+            .memoryTypeIndex = type,
+        },
+        NULL, out);
 }
 
 static bool has(uint32_t type, VkMemoryPropertyFlags flags)
@@ -101,14 +110,16 @@ static bool has(uint32_t type, VkMemoryPropertyFlags flags)
 static bool test_description(void)
 {
     VkPhysicalDeviceVulkan13Properties v13 = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_3_PROPERTIES};
-    VkPhysicalDeviceProperties2 p = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, .pNext = &v13};
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_3_PROPERTIES
+    };
+    VkPhysicalDeviceProperties2 p = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2,
+        .pNext = &v13 };
     const char *card = getenv("VKMOE_DISCRETE");
     const bool unified = !strncmp(card, "unified", 7);
     vkGetPhysicalDeviceProperties2(b.physical, &p);
-    CHECK(p.properties.deviceType == (unified ? VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU
-        : VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU));
+    CHECK(p.properties.deviceType
+        == (unified ? VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU
+                    : VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU));
     CHECK(!strncmp(p.properties.deviceName, card, strlen(card)));
     CHECK(p.properties.limits.nonCoherentAtomSize == ATOM && v13.maxBufferSize == 32 * MiB);
     CHECK(b.memory.memoryHeapCount == (unified ? 1 : !strcmp(card, "discrete-bar") ? 3 : 2));
@@ -155,9 +166,11 @@ fail:
 static bool check_budget(uint32_t heap, VkDeviceSize size, VkDeviceSize used)
 {
     VkPhysicalDeviceMemoryBudgetPropertiesEXT budget = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT};
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT
+    };
     VkPhysicalDeviceMemoryProperties2 memory = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2, .pNext = &budget};
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2, .pNext = &budget
+    };
     vkGetPhysicalDeviceMemoryProperties2(b.physical, &memory);
     return budget.heapBudget[heap] == size && budget.heapUsage[heap] == used;
 }
@@ -214,11 +227,14 @@ static bool area_init(struct area *a, uint32_t type)
 {
     void *mapped;
     VkMemoryRequirements requirements;
-    CHECK(vkCreateBuffer(b.device, &(VkBufferCreateInfo){
-        .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
-        .size = 4 * ATOM,
-        .usage = VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT,
-    }, NULL, &a->buffer) == VK_SUCCESS);
+    CHECK(vkCreateBuffer(b.device,
+              &(VkBufferCreateInfo){
+                  .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
+                  .size = 4 * ATOM,
+                  .usage = VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT,
+              },
+              NULL, &a->buffer)
+        == VK_SUCCESS);
     vkGetBufferMemoryRequirements(b.device, a->buffer, &requirements);
     CHECK(requirements.memoryTypeBits == (1u << b.memory.memoryTypeCount) - 1);
     CHECK(allocate(type, 4 * ATOM, &a->memory) == VK_SUCCESS);
@@ -245,24 +261,34 @@ static bool copy(const struct area *from, const struct area *to)
     for (uint32_t i = 0; i < b.family_count; i++)
         if (b.families[i].queueFlags == VK_QUEUE_TRANSFER_BIT)
             family = i;
-    CHECK(vkCreateCommandPool(b.device, &(VkCommandPoolCreateInfo){
-        .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
-        .queueFamilyIndex = family,
-    }, NULL, &pool) == VK_SUCCESS);
-    CHECK(vkAllocateCommandBuffers(b.device, &(VkCommandBufferAllocateInfo){
-        .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
-        .commandPool = pool,
-        .commandBufferCount = 1,
-    }, &commands) == VK_SUCCESS);
-    CHECK(vkBeginCommandBuffer(commands, &(VkCommandBufferBeginInfo){
-        .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO}) == VK_SUCCESS);
-    vkCmdCopyBuffer(commands, from->buffer, to->buffer, 1, &(VkBufferCopy){.size = 4 * ATOM});
+    CHECK(vkCreateCommandPool(b.device,
+              &(VkCommandPoolCreateInfo){
+                  .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
+                  .queueFamilyIndex = family,
+              },
+              NULL, &pool)
+        == VK_SUCCESS);
+    CHECK(vkAllocateCommandBuffers(b.device,
+              &(VkCommandBufferAllocateInfo){
+                  .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
+                  .commandPool = pool,
+                  .commandBufferCount = 1,
+              },
+              &commands)
+        == VK_SUCCESS);
+    CHECK(vkBeginCommandBuffer(commands,
+              &(VkCommandBufferBeginInfo){ .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO })
+        == VK_SUCCESS);
+    vkCmdCopyBuffer(commands, from->buffer, to->buffer, 1, &(VkBufferCopy){ .size = 4 * ATOM });
     CHECK(vkEndCommandBuffer(commands) == VK_SUCCESS);
-    CHECK(vkQueueSubmit(b.queues[family], 1, &(VkSubmitInfo){
-        .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
-        .commandBufferCount = 1,
-        .pCommandBuffers = &commands,
-    }, VK_NULL_HANDLE) == VK_SUCCESS);
+    CHECK(vkQueueSubmit(b.queues[family], 1,
+              &(VkSubmitInfo){
+                  .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
+                  .commandBufferCount = 1,
+                  .pCommandBuffers = &commands,
+              },
+              VK_NULL_HANDLE)
+        == VK_SUCCESS);
     CHECK(vkQueueWaitIdle(b.queues[family]) == VK_SUCCESS);
     vkDestroyCommandPool(b.device, pool, NULL);
     return true;
@@ -271,24 +297,25 @@ fail:
     return false;
 }
 
-typedef VkResult (VKAPI_PTR *range_function)(VkDevice, uint32_t, const VkMappedMemoryRange *);
+typedef VkResult(VKAPI_PTR *range_function)(VkDevice, uint32_t, const VkMappedMemoryRange *);
 
-static VkResult on_range(range_function call, const struct area *a, VkDeviceSize offset,
-    VkDeviceSize size)
+static VkResult on_range(
+    range_function call, const struct area *a, VkDeviceSize offset, VkDeviceSize size)
 {
-    return call(b.device, 1, &(VkMappedMemoryRange){
-        .sType = VK_STRUCTURE_TYPE_MAPPED_MEMORY_RANGE,
-        .memory = a->memory,
-        .offset = offset,
-        .size = size,
-    });
+    return call(b.device, 1,
+        &(VkMappedMemoryRange){
+            .sType = VK_STRUCTURE_TYPE_MAPPED_MEMORY_RANGE,
+            .memory = a->memory,
+            .offset = offset,
+            .size = size,
+        });
 }
 
 // What the host did not flush or invalidate, it did not write or read, unless memory is coherent.
 static bool check_coherence(uint32_t type)
 {
     const bool coherent = has(type, VK_MEMORY_PROPERTY_HOST_COHERENT_BIT);
-    struct area from = {0}, to = {0};
+    struct area from = { 0 }, to = { 0 };
     CHECK(area_init(&from, type) && area_init(&to, type));
     memset(from.mapped, 1, 4 * ATOM);
     CHECK(copy(&from, &to));
@@ -345,9 +372,12 @@ fail:
 int main(int argc, char **argv)
 {
     static const struct test tests[] = {
-        {"description", test_description}, {"mapping", test_mapping}, {"heaps", test_heaps},
-        {"buffer-limit", test_buffer_limit}, {"coherence", test_coherence},
-        {"queues", test_queues},
+        { "description", test_description },
+        { "mapping", test_mapping },
+        { "heaps", test_heaps },
+        { "buffer-limit", test_buffer_limit },
+        { "coherence", test_coherence },
+        { "queues", test_queues },
     };
     struct tap tap;
     if (argc < 3 || !tap_begin(&tap, argc - 2, argv + 2))

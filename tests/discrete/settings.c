@@ -15,55 +15,86 @@
 #define TRANSFER VK_QUEUE_TRANSFER_BIT
 #define GiB ((VkDeviceSize)1 << 30)
 
-#define DEVICE_HEAP {8 * GiB, VK_MEMORY_HEAP_DEVICE_LOCAL_BIT}
-#define HOST_HEAP {16 * GiB, 0}
-#define WINDOW_HEAP {GiB / 4, VK_MEMORY_HEAP_DEVICE_LOCAL_BIT}
+#define DEVICE_HEAP \
+    { \
+        8 * GiB, VK_MEMORY_HEAP_DEVICE_LOCAL_BIT \
+    }
+#define HOST_HEAP \
+    { \
+        16 * GiB, 0 \
+    }
+#define WINDOW_HEAP \
+    { \
+        GiB / 4, VK_MEMORY_HEAP_DEVICE_LOCAL_BIT \
+    }
 
 static const struct card cards[] = {
     {
         .name = "discrete",
         .type = VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU,
-        .heaps = {DEVICE_HEAP, HOST_HEAP}, .heap_count = 2,
-        .types = {{LOCAL, 0}, {VISIBLE | COHERENT | CACHED, 1}}, .type_count = 2,
-        .families = {GRAPHICS, TRANSFER}, .family_count = 2,
+        .heaps = { DEVICE_HEAP, HOST_HEAP },
+        .heap_count = 2,
+        .types = { { LOCAL, 0 }, { VISIBLE | COHERENT | CACHED, 1 } },
+        .type_count = 2,
+        .families = { GRAPHICS, TRANSFER },
+        .family_count = 2,
         .atom = 64,
-    }, {
+    },
+    {
         .name = "discrete-bar", // a window of 256 MiB
         .type = VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU,
-        .heaps = {DEVICE_HEAP, HOST_HEAP, WINDOW_HEAP}, .heap_count = 3,
-        .types = {{LOCAL, 0}, {VISIBLE | COHERENT, 1}, {LOCAL | VISIBLE | COHERENT, 2},
-            {VISIBLE | COHERENT | CACHED, 1}}, .type_count = 4,
-        .families = {TRANSFER, GRAPHICS}, .family_count = 2,
+        .heaps = { DEVICE_HEAP, HOST_HEAP, WINDOW_HEAP },
+        .heap_count = 3,
+        .types = { { LOCAL, 0 }, { VISIBLE | COHERENT, 1 }, { LOCAL | VISIBLE | COHERENT, 2 },
+            { VISIBLE | COHERENT | CACHED, 1 } },
+        .type_count = 4,
+        .families = { TRANSFER, GRAPHICS },
+        .family_count = 2,
         .atom = 64,
-    }, {
+    },
+    {
         .name = "discrete-rebar", // all of it is mappable
         .type = VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU,
-        .heaps = {HOST_HEAP, DEVICE_HEAP}, .heap_count = 2,
-        .types = {{VISIBLE | COHERENT, 0}, {LOCAL, 1}, {LOCAL | VISIBLE | COHERENT, 1},
-            {VISIBLE | COHERENT | CACHED, 0}}, .type_count = 4,
-        .families = {GRAPHICS, TRANSFER, COMPUTE}, .family_count = 3,
+        .heaps = { HOST_HEAP, DEVICE_HEAP },
+        .heap_count = 2,
+        .types = { { VISIBLE | COHERENT, 0 }, { LOCAL, 1 }, { LOCAL | VISIBLE | COHERENT, 1 },
+            { VISIBLE | COHERENT | CACHED, 0 } },
+        .type_count = 4,
+        .families = { GRAPHICS, TRANSFER, COMPUTE },
+        .family_count = 3,
         .atom = 64,
-    }, {
+    },
+    {
         .name = "discrete-noncoherent", // stricter than Vulkan, which asks for a coherent type
         .type = VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU,
-        .heaps = {DEVICE_HEAP, HOST_HEAP}, .heap_count = 2,
-        .types = {{LOCAL, 0}, {VISIBLE | CACHED, 1}}, .type_count = 2,
-        .families = {TRANSFER, COMPUTE, GRAPHICS}, .family_count = 3,
+        .heaps = { DEVICE_HEAP, HOST_HEAP },
+        .heap_count = 2,
+        .types = { { LOCAL, 0 }, { VISIBLE | CACHED, 1 } },
+        .type_count = 2,
+        .families = { TRANSFER, COMPUTE, GRAPHICS },
+        .family_count = 3,
         .atom = 256,
-    }, {
+    },
+    {
         .name = "unified", // no cached type
         .type = VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU,
-        .heaps = {DEVICE_HEAP}, .heap_count = 1,
-        .types = {{LOCAL | VISIBLE | COHERENT, 0}}, .type_count = 1,
-        .families = {GRAPHICS}, .family_count = 1,
+        .heaps = { DEVICE_HEAP },
+        .heap_count = 1,
+        .types = { { LOCAL | VISIBLE | COHERENT, 0 } },
+        .type_count = 1,
+        .families = { GRAPHICS },
+        .family_count = 1,
         .atom = 64,
-    }, {
+    },
+    {
         .name = "unified-noncoherent", // a telephone's: coherent or cached
         .type = VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU,
-        .heaps = {DEVICE_HEAP}, .heap_count = 1,
-        .types = {{LOCAL | VISIBLE | CACHED, 0}, {LOCAL | VISIBLE | COHERENT, 0}},
+        .heaps = { DEVICE_HEAP },
+        .heap_count = 1,
+        .types = { { LOCAL | VISIBLE | CACHED, 0 }, { LOCAL | VISIBLE | COHERENT, 0 } },
         .type_count = 2,
-        .families = {GRAPHICS}, .family_count = 1,
+        .families = { GRAPHICS },
+        .family_count = 1,
         .atom = 256,
     },
 };
@@ -113,7 +144,9 @@ static void read_settings(void)
     if (!found)
         complain("VKMOE_DISCRETE=%s: there is no such card", name);
     for (uint32_t i = 0; i < card.heap_count; i++)
-        read_size(!card.heaps[i].flags ? "HOST_HEAP" : i < 2 ? "DEVICE_HEAP" : "WINDOW_HEAP",
+        read_size(!card.heaps[i].flags ? "HOST_HEAP"
+                : i < 2                ? "DEVICE_HEAP"
+                                       : "WINDOW_HEAP",
             &card.heaps[i].size);
     read_size("ATOM", &card.atom);
     read_size("MAX_ALLOCATION", &card.max_allocation);

@@ -19,21 +19,22 @@ static PFN_vkGetBufferMemoryRequirements get_requirements_function;
 
 // ------------------------------------------------------------------------- memory
 
-static VKAPI_ATTR void VKAPI_CALL get_memory(VkPhysicalDevice device,
-    VkPhysicalDeviceMemoryProperties2 *memory)
+static VKAPI_ATTR void VKAPI_CALL get_memory(
+    VkPhysicalDevice device, VkPhysicalDeviceMemoryProperties2 *memory)
 {
     VkPhysicalDeviceMemoryProperties *p = &memory->memoryProperties;
     get_memory_function(device, memory);
     if (p->memoryTypeCount)
         return;
     p->memoryTypeCount = p->memoryHeapCount = 1;
-    p->memoryHeaps[0] = (VkMemoryHeap){(VkDeviceSize)1 << 32, VK_MEMORY_HEAP_DEVICE_LOCAL_BIT};
-    p->memoryTypes[0] = (VkMemoryType){VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT
-        | VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT, 0};
+    p->memoryHeaps[0] = (VkMemoryHeap){ (VkDeviceSize)1 << 32, VK_MEMORY_HEAP_DEVICE_LOCAL_BIT };
+    p->memoryTypes[0] = (VkMemoryType){ VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT
+            | VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT,
+        0 };
 }
 
-static VKAPI_ATTR void VKAPI_CALL get_requirements(VkDevice device, VkBuffer buffer,
-    VkMemoryRequirements *requirements)
+static VKAPI_ATTR void VKAPI_CALL get_requirements(
+    VkDevice device, VkBuffer buffer, VkMemoryRequirements *requirements)
 {
     get_requirements_function(device, buffer, requirements);
     if (!requirements->memoryTypeBits)
@@ -43,9 +44,15 @@ static VKAPI_ATTR void VKAPI_CALL get_requirements(VkDevice device, VkBuffer buf
 // ------------------------------------------------------- functions that do nothing
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wunused-parameter"
-#define NOTHING(name, ...) static VKAPI_ATTR void VKAPI_CALL name(__VA_ARGS__) {}
+#define NOTHING(name, ...) \
+    static VKAPI_ATTR void VKAPI_CALL name(__VA_ARGS__) \
+    { \
+    }
 #define SUCCESS(name, ...) \
-    static VKAPI_ATTR VkResult VKAPI_CALL name(__VA_ARGS__) { return VK_SUCCESS; }
+    static VKAPI_ATTR VkResult VKAPI_CALL name(__VA_ARGS__) \
+    { \
+        return VK_SUCCESS; \
+    }
 
 NOTHING(destroy_semaphore, VkDevice d, VkSemaphore s, const VkAllocationCallbacks *a)
 SUCCESS(wait_semaphores, VkDevice d, const VkSemaphoreWaitInfo *info, uint64_t timeout)
@@ -63,8 +70,8 @@ NOTHING(dispatch, VkCommandBuffer c, uint32_t x, uint32_t y, uint32_t z)
 NOTHING(dispatch_indirect, VkCommandBuffer c, VkBuffer buffer, VkDeviceSize offset)
 NOTHING(copy, VkCommandBuffer c, VkBuffer from, VkBuffer to, uint32_t count,
     const VkBufferCopy *regions)
-NOTHING(fill, VkCommandBuffer c, VkBuffer buffer, VkDeviceSize offset, VkDeviceSize size,
-    uint32_t data)
+NOTHING(
+    fill, VkCommandBuffer c, VkBuffer buffer, VkDeviceSize offset, VkDeviceSize size, uint32_t data)
 
 static VKAPI_ATTR VkResult VKAPI_CALL create_semaphore(VkDevice device,
     const VkSemaphoreCreateInfo *info, const VkAllocationCallbacks *allocator, VkSemaphore *out)
@@ -74,8 +81,8 @@ static VKAPI_ATTR VkResult VKAPI_CALL create_semaphore(VkDevice device,
     return VK_SUCCESS;
 }
 
-static VKAPI_ATTR VkResult VKAPI_CALL get_semaphore_value(VkDevice device, VkSemaphore semaphore,
-    uint64_t *value)
+static VKAPI_ATTR VkResult VKAPI_CALL get_semaphore_value(
+    VkDevice device, VkSemaphore semaphore, uint64_t *value)
 {
     *value = UINT64_MAX; // all is done
     return VK_SUCCESS;
@@ -90,27 +97,27 @@ static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL get_device_proc(VkDevice device,
         const char *name;
         PFN_vkVoidFunction function;
     } ours[] = {
-        {"vkGetBufferMemoryRequirements", (PFN_vkVoidFunction)get_requirements},
-        {"vkCreateSemaphore", (PFN_vkVoidFunction)create_semaphore},
-        {"vkDestroySemaphore", (PFN_vkVoidFunction)destroy_semaphore},
-        {"vkWaitSemaphores", (PFN_vkVoidFunction)wait_semaphores},
-        {"vkGetSemaphoreCounterValue", (PFN_vkVoidFunction)get_semaphore_value},
-        {"vkQueueSubmit2", (PFN_vkVoidFunction)submit},
-        {"vkResetCommandPool", (PFN_vkVoidFunction)reset_pool},
-        {"vkResetCommandBuffer", (PFN_vkVoidFunction)reset},
-        {"vkQueueWaitIdle", (PFN_vkVoidFunction)wait_idle},
-        {"vkBeginCommandBuffer", (PFN_vkVoidFunction)begin},
-        {"vkEndCommandBuffer", (PFN_vkVoidFunction)end},
-        {"vkCmdPipelineBarrier2", (PFN_vkVoidFunction)barrier},
-        {"vkCmdBindPipeline", (PFN_vkVoidFunction)bind},
-        {"vkCmdPushConstants", (PFN_vkVoidFunction)push},
-        {"vkCmdDispatch", (PFN_vkVoidFunction)dispatch},
-        {"vkCmdDispatchIndirect", (PFN_vkVoidFunction)dispatch_indirect},
-        {"vkCmdCopyBuffer", (PFN_vkVoidFunction)copy},
-        {"vkCmdFillBuffer", (PFN_vkVoidFunction)fill},
+        { "vkGetBufferMemoryRequirements", (PFN_vkVoidFunction)get_requirements },
+        { "vkCreateSemaphore", (PFN_vkVoidFunction)create_semaphore },
+        { "vkDestroySemaphore", (PFN_vkVoidFunction)destroy_semaphore },
+        { "vkWaitSemaphores", (PFN_vkVoidFunction)wait_semaphores },
+        { "vkGetSemaphoreCounterValue", (PFN_vkVoidFunction)get_semaphore_value },
+        { "vkQueueSubmit2", (PFN_vkVoidFunction)submit },
+        { "vkResetCommandPool", (PFN_vkVoidFunction)reset_pool },
+        { "vkResetCommandBuffer", (PFN_vkVoidFunction)reset },
+        { "vkQueueWaitIdle", (PFN_vkVoidFunction)wait_idle },
+        { "vkBeginCommandBuffer", (PFN_vkVoidFunction)begin },
+        { "vkEndCommandBuffer", (PFN_vkVoidFunction)end },
+        { "vkCmdPipelineBarrier2", (PFN_vkVoidFunction)barrier },
+        { "vkCmdBindPipeline", (PFN_vkVoidFunction)bind },
+        { "vkCmdPushConstants", (PFN_vkVoidFunction)push },
+        { "vkCmdDispatch", (PFN_vkVoidFunction)dispatch },
+        { "vkCmdDispatchIndirect", (PFN_vkVoidFunction)dispatch_indirect },
+        { "vkCmdCopyBuffer", (PFN_vkVoidFunction)copy },
+        { "vkCmdFillBuffer", (PFN_vkVoidFunction)fill },
     };
-    get_requirements_function = (PFN_vkGetBufferMemoryRequirements)get_device_function(device,
-        "vkGetBufferMemoryRequirements");
+    get_requirements_function = (PFN_vkGetBufferMemoryRequirements)get_device_function(
+        device, "vkGetBufferMemoryRequirements");
     for (size_t i = 0; i < ARRAY_SIZE(ours); i++) {
         if (!strcmp(name, ours[i].name))
             return ours[i].function;
@@ -118,8 +125,8 @@ static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL get_device_proc(VkDevice device,
     return get_device_function(device, name);
 }
 
-static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL get_instance_proc(VkInstance instance,
-    const char *name)
+static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL get_instance_proc(
+    VkInstance instance, const char *name)
 {
     PFN_vkVoidFunction function = get_instance_function(instance, name);
     if (!function)

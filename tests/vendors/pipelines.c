@@ -64,8 +64,8 @@ static void write_log(void *user, enum vkmoe_log_level level, const char *line)
 
 // --------------------------------------------------------------------------- recording
 
-static void note_pipeline(void *user, const struct variant *variant, const uint32_t *spec,
-    VkPipeline handle)
+static void note_pipeline(
+    void *user, const struct variant *variant, const uint32_t *spec, VkPipeline handle)
 {
     struct program *program = user;
     for (uint32_t i = 0; i < program->count; i++) {
@@ -74,11 +74,11 @@ static void note_pipeline(void *user, const struct variant *variant, const uint3
     }
     if (program->count == program->room) {
         program->room = program->room ? 2 * program->room : 64;
-        program->pipelines = checked(realloc(program->pipelines,
-            program->room * sizeof *program->pipelines));
+        program->pipelines =
+            checked(realloc(program->pipelines, program->room * sizeof *program->pipelines));
     }
     struct pipeline *pipeline = &program->pipelines[program->count++];
-    *pipeline = (struct pipeline){.variant = variant, .handle = handle};
+    *pipeline = (struct pipeline){ .variant = variant, .handle = handle };
     memcpy(pipeline->spec, spec, sizeof pipeline->spec);
     snprintf(pipeline->wanted_by, sizeof pipeline->wanted_by, "%s", program->wanted_by);
 }
@@ -90,20 +90,21 @@ static enum vkmoe_status record(struct program *program, const struct layer_case
     vkmoe_stream *stream = NULL;
     enum vkmoe_status status = vkmoe_stream_create(program->device, &stream);
     if (status == VKMOE_OK)
-        status = vkmoe_moe_forward(stream, layer, &(struct vkmoe_moe_forward_params){
-            .tokens = c->tokens,
-            .x = {memory, 0},
-            .y = {memory, rows},
-            .ids = {memory, 2 * rows},
-        });
+        status = vkmoe_moe_forward(stream, layer,
+            &(struct vkmoe_moe_forward_params){
+                .tokens = c->tokens,
+                .x = { memory, 0 },
+                .y = { memory, rows },
+                .ids = { memory, 2 * rows },
+            });
     vkmoe_stream_destroy(&stream); // and what was recorded
     return status;
 }
 
 static void visit_layer(struct program *program, const struct shape *shape, enum vkmoe_dtype dtype)
 {
-    static const char *const dtypes[] = {"f32", "f16", "bf16"};
-    static const uint32_t tokens[] = {1, 2, 4, 8, PREFILL_TOKENS};
+    static const char *const dtypes[] = { "f32", "f16", "bf16" };
+    static const uint32_t tokens[] = { 1, 2, 4, 8, PREFILL_TOKENS };
     const uint64_t memory_size = (uint64_t)PREFILL_TOKENS * (2 * WIDTH + 64) * 4;
     struct layer_case c = shape->base;
     struct weights weights;
@@ -156,11 +157,13 @@ static void visit_packing(struct program *program)
     for (uint32_t size = 2; size <= 4; size += 2) {
         for (uint32_t form = PACK_ROWS; form <= PACK_COLUMNS; form++) {
             const uint32_t spec[SPEC_MAX] = {
-                [PACK_LANES] = 64, [PACK_SIZE] = size, [PACK_FORM] = form,
+                [PACK_LANES] = 64,
+                [PACK_SIZE] = size,
+                [PACK_FORM] = form,
             };
             VkPipeline pipeline;
-            program->failed += vkmoe_pipeline_get(program->device, variant, spec, &pipeline)
-                != VKMOE_OK;
+            program->failed +=
+                vkmoe_pipeline_get(program->device, variant, spec, &pipeline) != VKMOE_OK;
         }
     }
     vkmoe_pipelines_visit(program->device, note_pipeline, program);
@@ -196,15 +199,15 @@ static bool says(const char *name, const char *word)
 // are not meant; "STP" and "LDP" are Turnip's stores and loads, "SLM" is what NVK reserves.
 static bool is_spill(const char *name, double value)
 {
-    static const char *const words[] = {"spill", "scratch", "stp count", "ldp count", "slm size"};
+    static const char *const words[] = { "spill", "scratch", "stp count", "ldp count", "slm size" };
     bool found = false;
     for (size_t i = 0; i < ARRAY_SIZE(words); i++)
         found |= says(name, words[i]);
     return value > 0 && found && !says(name, "to reg");
 }
 
-static void add_statistic(struct pipeline *pipeline, const char *prefix,
-    const VkPipelineExecutableStatisticKHR *s)
+static void add_statistic(
+    struct pipeline *pipeline, const char *prefix, const VkPipelineExecutableStatisticKHR *s)
 {
     char name[2 * STATISTIC_NAME_SIZE + 2];
     snprintf(name, sizeof name, "%s%s%s", prefix, *prefix ? ": " : "", s->name);
@@ -222,14 +225,15 @@ static void add_statistic(struct pipeline *pipeline, const char *prefix,
     cJSON_AddNumberToObject(pipeline->statistics, name, value);
 }
 
-static void add_executable(struct program *program, struct pipeline *pipeline, uint32_t index,
-    const char *prefix)
+static void add_executable(
+    struct program *program, struct pipeline *pipeline, uint32_t index, const char *prefix)
 {
     VkPipelineExecutableStatisticKHR list[64];
     uint32_t count = ARRAY_SIZE(list);
     for (uint32_t i = 0; i < count; i++)
         list[i] = (VkPipelineExecutableStatisticKHR){
-            VK_STRUCTURE_TYPE_PIPELINE_EXECUTABLE_STATISTIC_KHR};
+            VK_STRUCTURE_TYPE_PIPELINE_EXECUTABLE_STATISTIC_KHR
+        };
     const VkPipelineExecutableInfoKHR info = {
         .sType = VK_STRUCTURE_TYPE_PIPELINE_EXECUTABLE_INFO_KHR,
         .pipeline = pipeline->handle,
@@ -250,8 +254,9 @@ static void add_statistics(struct program *program, struct pipeline *pipeline)
         return;
     for (uint32_t i = 0; i < count; i++)
         list[i] = (VkPipelineExecutablePropertiesKHR){
-            VK_STRUCTURE_TYPE_PIPELINE_EXECUTABLE_PROPERTIES_KHR};
-    const VkPipelineInfoKHR info = {VK_STRUCTURE_TYPE_PIPELINE_INFO_KHR, NULL, pipeline->handle};
+            VK_STRUCTURE_TYPE_PIPELINE_EXECUTABLE_PROPERTIES_KHR
+        };
+    const VkPipelineInfoKHR info = { VK_STRUCTURE_TYPE_PIPELINE_INFO_KHR, NULL, pipeline->handle };
     if (program->get_executables(program->device->device, &info, &count, list) < 0)
         return;
     for (uint32_t i = 0; i < count; i++)
@@ -347,10 +352,10 @@ static bool parse(struct program *program, int argc, char **argv)
         const char *name;
         const char **value;
     } options[] = {
-        {"--json", &program->json},
-        {"--label", &program->label},
-        {"--device", &program->select},
-        {"--shape", &program->shape},
+        { "--json", &program->json },
+        { "--label", &program->label },
+        { "--device", &program->select },
+        { "--shape", &program->shape },
     };
     for (int i = 1; i < argc; i += 2) {
         size_t o = 0;
@@ -370,7 +375,7 @@ static bool parse(struct program *program, int argc, char **argv)
 static enum vkmoe_status open_device(struct program *program)
 {
     const struct vkmoe_device_params params = {
-        .log = {.write = write_log, .level = VKMOE_LOG_WARNING},
+        .log = { .write = write_log, .level = VKMOE_LOG_WARNING },
         .select = program->select,
     };
     const enum vkmoe_status status = vkmoe_device_create_for(&params, true, &program->device);
@@ -378,7 +383,7 @@ static enum vkmoe_status open_device(struct program *program)
         return status;
     vkmoe_device *device = program->device;
 #define LOAD(name) \
-    (PFN_##name)(void (*)(void))device->instance_vk.GetDeviceProcAddr(device->device, #name)
+    (PFN_##name)(void (*)(void)) device->instance_vk.GetDeviceProcAddr(device->device, #name)
     program->get_executables = LOAD(vkGetPipelineExecutablePropertiesKHR);
     program->get_statistics = LOAD(vkGetPipelineExecutableStatisticsKHR);
 #undef LOAD
@@ -389,7 +394,7 @@ static enum vkmoe_status open_device(struct program *program)
 
 int main(int argc, char **argv)
 {
-    struct program program = {.label = ""};
+    struct program program = { .label = "" };
     uint32_t spilling = 0;
     if (!parse(&program, argc, argv))
         return 2;

@@ -1,5 +1,5 @@
-// record_attention.c - see record_attention.h. Widths are small: kernels do not know them, but for the
-// head size and how many heads share a kv head.
+// record_attention.c - see record_attention.h. Widths are small: kernels do not know them, but for
+// the head size and how many heads share a kv head.
 #include "record_attention.h"
 
 #include "base/common.h"
@@ -27,42 +27,52 @@ struct attention_shape {
 };
 
 static const struct attention_shape shapes[] = {
-    {"mixtral", 128, 4, 1, 1, .cache = VKMOE_DTYPE_F16},
-    {"mixtral-f32", 128, 4, 1, 1},
-    {"qwen3", 128, 8, 1, 1, .normed = true, .cache = VKMOE_DTYPE_F16},
-    {"olmoe", 128, 2, 2, 1, .normed = true, .wide = true, .cache = VKMOE_DTYPE_F16},
-    {"gpt-oss", 64, 8, 1, 1, .sinks = true, .cache = VKMOE_DTYPE_F16},
-    {"jetmoe", 128, 2, 2, EXPERTS, .tiled = true, .cache = VKMOE_DTYPE_F16},
-    {"moa", 64, 1, 1, EXPERTS},
-    {"head-256", 256, 2, 1, 1, .cache = VKMOE_DTYPE_F16},
-    {"moba", 128, 4, 1, 1, .pattern = BLOCKS, .cache = VKMOE_DTYPE_F16},
-    {"blocks", 64, 2, 1, EXPERTS, .pattern = BLOCKS},
-    {"moh", 64, 1, EXPERTS, EXPERTS, .expert_kv_heads = 1, .cache = VKMOE_DTYPE_F16},
-    {"switchhead", 64, 4, 4, 1, .head_experts = 4},
-    {"t5", 64, 4, 4, 1, .reach = 128, .cache = VKMOE_DTYPE_F16},
+    { "mixtral", 128, 4, 1, 1, .cache = VKMOE_DTYPE_F16 },
+    { "mixtral-f32", 128, 4, 1, 1 },
+    { "qwen3", 128, 8, 1, 1, .normed = true, .cache = VKMOE_DTYPE_F16 },
+    { "olmoe", 128, 2, 2, 1, .normed = true, .wide = true, .cache = VKMOE_DTYPE_F16 },
+    { "gpt-oss", 64, 8, 1, 1, .sinks = true, .cache = VKMOE_DTYPE_F16 },
+    { "jetmoe", 128, 2, 2, EXPERTS, .tiled = true, .cache = VKMOE_DTYPE_F16 },
+    { "moa", 64, 1, 1, EXPERTS },
+    { "head-256", 256, 2, 1, 1, .cache = VKMOE_DTYPE_F16 },
+    { "moba", 128, 4, 1, 1, .pattern = BLOCKS, .cache = VKMOE_DTYPE_F16 },
+    { "blocks", 64, 2, 1, EXPERTS, .pattern = BLOCKS },
+    { "moh", 64, 1, EXPERTS, EXPERTS, .expert_kv_heads = 1, .cache = VKMOE_DTYPE_F16 },
+    { "switchhead", 64, 4, 4, 1, .head_experts = 4 },
+    { "t5", 64, 4, 4, 1, .reach = 128, .cache = VKMOE_DTYPE_F16 },
 };
 
 static enum vkmoe_status create(vkmoe_device *device, const struct attention_shape *s,
     vkmoe_attention **attention, vkmoe_cache **cache)
 {
     static const float zeros[HIDDEN * 8 * 256];
-    static const uint32_t listed[] = {0, 2}, first_kv_heads[EXPERTS] = {0};
+    static const uint32_t listed[] = { 0, 2 }, first_kv_heads[EXPERTS] = { 0 };
     static const struct vkmoe_pattern blocks[EXPERTS] = {
-        {.kind = VKMOE_PATTERN_BLOCKS, .block = 64, .top = 8},
-        {.kind = VKMOE_PATTERN_BLOCKS, .block = 64, .blocks = listed, .block_count = 2},
+        { .kind = VKMOE_PATTERN_BLOCKS, .block = 64, .top = 8 },
+        { .kind = VKMOE_PATTERN_BLOCKS, .block = 64, .blocks = listed, .block_count = 2 },
     };
-    const struct vkmoe_view view = {.data = zeros};
-    const struct vkmoe_view views[4 * EXPERTS] = {view, view, view, view, view, view, view, view,
-        view, view, view, view, view, view, view, view};
+    const struct vkmoe_view view = { .data = zeros };
+    const struct vkmoe_view views[4 * EXPERTS] = { view, view, view, view, view, view, view, view,
+        view, view, view, view, view, view, view, view };
     struct vkmoe_attention_params p = {
-        .hidden = HIDDEN, .head_size = s->head_size, .heads = s->heads, .kv_heads = s->kv_heads,
-        .tiled_kv = s->tiled, .experts = s->experts, .experts_per_token = MIN(s->experts, 2),
-        .query = views, .output = views, .key = view, .value = view,
-        .rope.kind = VKMOE_ROPE_HALF, .norm_wide = s->wide,
+        .hidden = HIDDEN,
+        .head_size = s->head_size,
+        .heads = s->heads,
+        .kv_heads = s->kv_heads,
+        .tiled_kv = s->tiled,
+        .experts = s->experts,
+        .experts_per_token = MIN(s->experts, 2),
+        .query = views,
+        .output = views,
+        .key = view,
+        .value = view,
+        .rope.kind = VKMOE_ROPE_HALF,
+        .norm_wide = s->wide,
     };
-    const struct vkmoe_head_experts head_experts = {.experts = s->head_experts,
-        .experts_per_token = 2, .matrices = views,
-        .router = {.score = VKMOE_SCORE_SIGMOID, .weight = view}};
+    const struct vkmoe_head_experts head_experts = { .experts = s->head_experts,
+        .experts_per_token = 2,
+        .matrices = views,
+        .router = { .score = VKMOE_SCORE_SIGMOID, .weight = view } };
     if (s->experts > 1)
         p.router.weight = view;
     if (s->pattern == BLOCKS)
@@ -73,7 +83,7 @@ static enum vkmoe_status create(vkmoe_device *device, const struct attention_sha
     }
     if (s->head_experts) {
         p.value_experts = p.output_experts = head_experts;
-        p.value = (struct vkmoe_view){0};
+        p.value = (struct vkmoe_view){ 0 };
         p.output = NULL;
     }
     if (s->reach) {
@@ -86,15 +96,19 @@ static enum vkmoe_status create(vkmoe_device *device, const struct attention_sha
         p.sinks = view;
     enum vkmoe_status status = vkmoe_attention_create(device, &p, attention);
     if (status == VKMOE_OK)
-        status = vkmoe_cache_create(device, &(struct vkmoe_cache_params){
-            .kv_heads = s->kv_heads, .head_size = s->head_size, .sequences = 1,
-            .capacity = CAPACITY, .dtype = s->cache,
-            .block = s->pattern == BLOCKS ? blocks[0].block : 0}, cache);
+        status = vkmoe_cache_create(device,
+            &(struct vkmoe_cache_params){ .kv_heads = s->kv_heads,
+                .head_size = s->head_size,
+                .sequences = 1,
+                .capacity = CAPACITY,
+                .dtype = s->cache,
+                .block = s->pattern == BLOCKS ? blocks[0].block : 0 },
+            cache);
     return status;
 }
 
-static enum vkmoe_status record(vkmoe_device *device, const struct attention_shape *s,
-    uint32_t tokens)
+static enum vkmoe_status record(
+    vkmoe_device *device, const struct attention_shape *s, uint32_t tokens)
 {
     const uint64_t rows = MAX_TOKENS_HERE * HIDDEN * 4;
     vkmoe_attention *attention = NULL;
@@ -107,8 +121,11 @@ static enum vkmoe_status record(vkmoe_device *device, const struct attention_sha
     if (status == VKMOE_OK)
         status = vkmoe_stream_create(device, &stream);
     if (status == VKMOE_OK)
-        status = vkmoe_attention_forward(stream, attention, cache, &(struct vkmoe_attention_forward_params){
-            .tokens = tokens, .x = {memory, 0}, .y = {memory, rows}, .positions = {memory, 2 * rows}});
+        status = vkmoe_attention_forward(stream, attention, cache,
+            &(struct vkmoe_attention_forward_params){ .tokens = tokens,
+                .x = { memory, 0 },
+                .y = { memory, rows },
+                .positions = { memory, 2 * rows } });
     vkmoe_stream_destroy(&stream);
     vkmoe_buffer_destroy(&memory);
     vkmoe_cache_destroy(&cache);
@@ -120,16 +137,22 @@ static enum vkmoe_status record(vkmoe_device *device, const struct attention_sha
 static enum vkmoe_status record_frame(vkmoe_device *device)
 {
     const uint64_t dummy = vkmoe_device_dummy_address(device);
-    const struct norm_push norm = {dummy, dummy, dummy, dummy, 1, 1};
-    const struct embed_push embed = {dummy, dummy, dummy, 1, 1, 1, 1};
+    const struct norm_push norm = { dummy, dummy, dummy, dummy, 1, 1 };
+    const struct embed_push embed = { dummy, dummy, dummy, 1, 1, 1, 1 };
     vkmoe_stream *stream = NULL;
     enum vkmoe_status status = vkmoe_stream_create(device, &stream);
     for (uint32_t i = 0; i < 2 && status == VKMOE_OK; i++)
-        status = vkmoe_stream_dispatch(stream, &(struct dispatch){.kernel = KERNEL_norm,
-            .spec = {[NORM_LANES] = 64, [NORM_HAS_DELTA] = i}, .push = &norm, .groups = 1});
+        status = vkmoe_stream_dispatch(stream,
+            &(struct dispatch){ .kernel = KERNEL_norm,
+                .spec = { [NORM_LANES] = 64, [NORM_HAS_DELTA] = i },
+                .push = &norm,
+                .groups = 1 });
     for (uint32_t i = 0; i < 3 && status == VKMOE_OK; i++)
-        status = vkmoe_stream_dispatch(stream, &(struct dispatch){.kernel = KERNEL_embed,
-            .spec = {[EMBED_LANES] = 64, [EMBED_TYPE] = i}, .push = &embed, .groups = 1});
+        status = vkmoe_stream_dispatch(stream,
+            &(struct dispatch){ .kernel = KERNEL_embed,
+                .spec = { [EMBED_LANES] = 64, [EMBED_TYPE] = i },
+                .push = &embed,
+                .groups = 1 });
     vkmoe_stream_destroy(&stream);
     return status;
 }
@@ -137,7 +160,7 @@ static enum vkmoe_status record_frame(vkmoe_device *device)
 void record_attentions(vkmoe_device *device,
     void (*recorded)(void *user, const char *name, enum vkmoe_status status), void *user)
 {
-    static const uint32_t tokens[] = {1, 8, MAX_TOKENS_HERE};
+    static const uint32_t tokens[] = { 1, 8, MAX_TOKENS_HERE };
     for (size_t i = 0; i < ARRAY_SIZE(shapes); i++) {
         for (size_t t = 0; t < ARRAY_SIZE(tokens); t++) {
             char name[64];
