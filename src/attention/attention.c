@@ -71,13 +71,6 @@ static enum vkmoe_status create_matrices(vkmoe_attention *a, const struct vkmoe_
     return vkmoe_linear_create(a->loading, output, output_bias, &p->hidden, 1, columns, &a->output);
 }
 
-static enum vkmoe_status upload(
-    vkmoe_device *device, const void *data, uint64_t size, vkmoe_buffer **out)
-{
-    enum vkmoe_status status = vkmoe_buffer_create(device, size, out);
-    return status == VKMOE_OK ? vkmoe_buffer_upload(*out, 0, data, size) : status;
-}
-
 // The most keys that a workgroup walks over for a pattern, in a context without end.
 static uint64_t reach_of(const struct vkmoe_pattern *p)
 {
@@ -149,7 +142,8 @@ static enum vkmoe_status upload_patterns(vkmoe_attention *a, const struct vkmoe_
         w[PATTERN_LIST_WORDS] = write_list(a, pattern, words + used);
         used += w[PATTERN_LIST_WORDS];
     }
-    const enum vkmoe_status status = upload(a->device, words, used * sizeof *words, &a->patterns);
+    const enum vkmoe_status status =
+        vkmoe_buffer_create_from(a->device, words, used * sizeof *words, &a->patterns);
     free(words);
     return status;
 }
@@ -180,7 +174,8 @@ static enum vkmoe_status upload_head_vectors(
     if (bias)
         memcpy(values + p->heads, bias, (size_t)p->heads * columns * sizeof *bias);
     if (status == VKMOE_OK)
-        status = upload(a->device, values, count * sizeof *values, &a->head_vectors);
+        status =
+            vkmoe_buffer_create_from(a->device, values, count * sizeof *values, &a->head_vectors);
     free(sinks);
     free(bias);
     free(values);
@@ -194,7 +189,7 @@ static enum vkmoe_status upload_rotations(vkmoe_attention *a)
         return VKMOE_OK;
     uint32_t table[256]; // the largest head_size
     vkmoe_rope_table(rope, rope->size, 0, table);
-    return upload(a->device, table, rope->size * sizeof table[0], &a->rotations);
+    return vkmoe_buffer_create_from(a->device, table, rope->size * sizeof table[0], &a->rotations);
 }
 
 static void set_defaults(struct vkmoe_attention_params *p)

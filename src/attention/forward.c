@@ -284,7 +284,7 @@ static void aim(struct attend_pass *pass, const struct vkmoe_attention_forward_p
     pass->choices = a->top > 0 ? scratch_address(p, at->choices) : 0;
     pass->partials = scratch_address(p, at->partials);
     pass->rotations = has_dynamic_rotations(a) ? scratch_address(p, at->rotations)
-                                               : address_or_dummy(p, a->rotations);
+                                               : address_or_dummy(p->device, a->rotations);
     pass->first_token = first;
     pass->positions = advance(vkmoe_span_address(&f->positions), first);
     pass->sequences = advance(vkmoe_span_address(&f->sequences), first);

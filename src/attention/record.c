@@ -34,8 +34,8 @@ enum vkmoe_status vkmoe_attend_store(const struct attend_pass *pass)
         .positions = or_dummy(pass, pass->positions),
         .sequences = or_dummy(pass, pass->sequences),
         .rotations = pass->rotations,
-        .query_norm = address_or_dummy(&pass->pass, a->query_norm),
-        .key_norm = address_or_dummy(&pass->pass, a->key_norm),
+        .query_norm = address_or_dummy(pass->pass.device, a->query_norm),
+        .key_norm = address_or_dummy(pass->pass.device, a->key_norm),
         .tokens = pass->pass.tokens,
         .query_rows = pass->rows,
         .k = p->experts_per_token,
@@ -217,7 +217,7 @@ enum vkmoe_status vkmoe_attend_attend(const struct attend_pass *pass)
         .sequences = or_dummy(pass, pass->sequences),
         .lengths = or_dummy(pass, pass->lengths),
         .patterns = vkmoe_buffer_address(a->patterns),
-        .sinks = address_or_dummy(&pass->pass, a->head_vectors),
+        .sinks = address_or_dummy(pass->pass.device, a->head_vectors),
         .partials = pass->partials,
         .row_count = pass->rows,
         .query_stride = a->query_columns,
@@ -262,7 +262,7 @@ enum vkmoe_status vkmoe_attend_merge(const struct attend_pass *pass)
     const vkmoe_attention *a = pass->attention;
     const struct merge_attention_push push = {
         .partials = pass->partials,
-        .sinks = address_or_dummy(&pass->pass, a->head_vectors),
+        .sinks = address_or_dummy(pass->pass.device, a->head_vectors),
         .result = pass->query,
         .rows = pass->rows,
         .heads = a->params.heads,

@@ -61,6 +61,10 @@ struct memory_usage vkmoe_memory_usage(vkmoe_device *device);
 enum vkmoe_status vkmoe_buffer_upload_with(vkmoe_buffer *buffer, uint64_t offset, uint64_t size,
     void (*fill)(void *user, uint64_t offset, void *to, uint64_t size), void *user);
 
+// A buffer of these bytes. Nothing is left on failure.
+enum vkmoe_status vkmoe_buffer_create_from(
+    vkmoe_device *device, const void *data, uint64_t size, vkmoe_buffer **out);
+
 // Fills a range, offset and size multiples of 4, with zero bytes.
 enum vkmoe_status vkmoe_buffer_clear(vkmoe_buffer *buffer, uint64_t offset, uint64_t size);
 

@@ -29,6 +29,13 @@ enum vkmoe_status vkmoe_stream_dispatch(vkmoe_stream *stream, const struct dispa
 // Makes writes of the dispatches before visible to those after (and to indirect reads).
 enum vkmoe_status vkmoe_stream_barrier(vkmoe_stream *stream);
 
+// The two together: a dispatch that sees what all before it wrote.
+static inline enum vkmoe_status stream_run(vkmoe_stream *stream, const struct dispatch *dispatch)
+{
+    const enum vkmoe_status status = vkmoe_stream_barrier(stream);
+    return status == VKMOE_OK ? vkmoe_stream_dispatch(stream, dispatch) : status;
+}
+
 // Records that `size` bytes of `data`, which is read now, go to `offset` in the buffer; both are
 // multiples of 4, and at most 65536 bytes are copied. Dispatches before see what was there,
 // those after see the new bytes.
@@ -45,6 +52,13 @@ enum vkmoe_status vkmoe_stream_fill(vkmoe_stream *stream, const vkmoe_buffer *bu
 // OUT_OF_MEMORY when it is too small. *out stays owned by the stream.
 enum vkmoe_status vkmoe_stream_scratch(
     vkmoe_stream *stream, uint64_t size, const vkmoe_buffer **out);
+
+// The same for one who has no use for the buffer itself.
+static inline enum vkmoe_status stream_reserve_scratch(vkmoe_stream *stream, uint64_t size)
+{
+    const vkmoe_buffer *scratch;
+    return vkmoe_stream_scratch(stream, size, &scratch);
+}
 
 // STREAM_COUNTERS u32 zeros for kernels that count finished workgroups and set them
 // back to zero. One set per stream.

@@ -3,6 +3,7 @@
 #include "device/memory.h"
 
 #include "base/common.h"
+#include "base/try.h"
 #include "device/fit.h"
 
 #include <stdlib.h>
@@ -391,6 +392,18 @@ enum vkmoe_status vkmoe_buffer_upload(
     if (size)
         VKMOE_NEED(&buffer->device->log, data, "data");
     return vkmoe_buffer_upload_with(buffer, offset, size, fill_from_memory, (void *)data);
+}
+
+enum vkmoe_status vkmoe_buffer_create_from(
+    vkmoe_device *device, const void *data, uint64_t size, vkmoe_buffer **out)
+{
+    enum vkmoe_status status = VKMOE_OK;
+    TRY(vkmoe_buffer_create(device, size, out));
+    TRY(vkmoe_buffer_upload(*out, 0, data, size));
+    return VKMOE_OK;
+fail:
+    vkmoe_buffer_destroy(out);
+    return status;
 }
 
 enum vkmoe_status vkmoe_buffer_download(

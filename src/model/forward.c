@@ -6,12 +6,6 @@
 #include "shaders/embed.h"
 #include "shaders/norm.h"
 
-static enum vkmoe_status run(vkmoe_stream *stream, const struct dispatch *dispatch)
-{
-    const enum vkmoe_status status = vkmoe_stream_barrier(stream);
-    return status == VKMOE_OK ? vkmoe_stream_dispatch(stream, dispatch) : status;
-}
-
 static uint32_t lanes(const vkmoe_model *n)
 {
     return n->device->is_cpu ? 8 : 64;
@@ -29,7 +23,7 @@ static enum vkmoe_status embed(
         .units = n->embedding.matrix.units,
         .vocabulary = n->frame.vocabulary,
     };
-    return run(stream, &(struct dispatch) {
+    return stream_run(stream, &(struct dispatch) {
         .kernel = KERNEL_embed,
         .spec = {
             [EMBED_LANES] = lanes(n),
@@ -54,7 +48,7 @@ static enum vkmoe_status norm(vkmoe_stream *stream, const vkmoe_model *n,
         .tokens = tokens,
         .columns = n->frame.hidden,
     };
-    return run(stream, &(struct dispatch) {
+    return stream_run(stream, &(struct dispatch) {
         .kernel = KERNEL_norm,
         .spec = {
             [NORM_LANES] = lanes(n),
@@ -217,8 +211,7 @@ enum vkmoe_status vkmoe_model_forward(
     if (status != VKMOE_OK)
         return status;
     vkmoe_stream_begin(stream);
-    status =
-        vkmoe_stream_scratch(stream, vkmoe_model_scratch_size(model), &(const vkmoe_buffer *){ 0 });
+    status = stream_reserve_scratch(stream, vkmoe_model_scratch_size(model));
     if (status == VKMOE_OK)
         status = embed(stream, model, vkmoe_span_address(&f->ids), f->tokens);
     for (uint32_t b = 0; b < model->decoder.count && status == VKMOE_OK; b++) {
@@ -284,8 +277,7 @@ enum vkmoe_status vkmoe_model_encode(
     if (status != VKMOE_OK)
         return status;
     vkmoe_stream_begin(stream);
-    status =
-        vkmoe_stream_scratch(stream, vkmoe_model_scratch_size(n), &(const vkmoe_buffer *){ 0 });
+    status = stream_reserve_scratch(stream, vkmoe_model_scratch_size(n));
     if (status == VKMOE_OK)
         status = note_input(stream, n, e);
     if (status == VKMOE_OK)

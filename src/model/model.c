@@ -179,9 +179,7 @@ static enum vkmoe_status create_helpers(vkmoe_model *n)
         { &n->input_sequence, n->params.encoder_capacity * sizeof(uint32_t) },
     };
     enum vkmoe_status status =
-        vkmoe_buffer_create(n->device, n->rows * sizeof *ones, &n->dense_weights);
-    if (status == VKMOE_OK)
-        status = vkmoe_buffer_upload(n->dense_weights, 0, ones, n->rows * sizeof *ones);
+        vkmoe_buffer_create_from(n->device, ones, n->rows * sizeof *ones, &n->dense_weights);
     for (size_t i = 0; i < ARRAY_SIZE(zeros) && status == VKMOE_OK; i++) {
         status = vkmoe_buffer_create(n->device, zeros[i].size, zeros[i].buffer);
         if (status == VKMOE_OK)

@@ -82,7 +82,7 @@ static enum vkmoe_status create_vectors(vkmoe_moe *moe, const struct vkmoe_moe_p
         status = read_view(moe, &p->router.expert_scale, 1, n, vectors + 2 * n);
     return status != VKMOE_OK
         ? status
-        : vkmoe_floats_upload(moe->device, vectors, 3 * (size_t)n, &moe->vectors);
+        : vkmoe_buffer_create_from(moe->device, vectors, 3 * n * sizeof *vectors, &moe->vectors);
 }
 
 // Biases [experts][rows of the packed matrix]; blocks of two views take turns.
@@ -112,7 +112,7 @@ static enum vkmoe_status create_bias(vkmoe_moe *moe, const struct vkmoe_view *fi
         row[at + BLOCK_ROWS] = values[size + v];
     }
     if (status == VKMOE_OK)
-        status = vkmoe_floats_upload(moe->device, bias, experts * rows, out);
+        status = vkmoe_buffer_create_from(moe->device, bias, experts * rows * sizeof *bias, out);
     free(values);
     free(bias);
     return status;
@@ -165,10 +165,7 @@ static enum vkmoe_status create_table(
         addresses[e] = matrices[e].buffer ? vkmoe_buffer_address(matrices[e].buffer)
                                           : vkmoe_device_dummy_address(moe->device);
     const uint64_t size = (moe->params.experts + 1) * sizeof addresses[0];
-    enum vkmoe_status status = vkmoe_buffer_create(moe->device, size, out);
-    if (status == VKMOE_OK)
-        status = vkmoe_buffer_upload(*out, 0, addresses, size);
-    return status;
+    return vkmoe_buffer_create_from(moe->device, addresses, size, out);
 }
 
 static void set_defaults(struct vkmoe_moe_params *p)

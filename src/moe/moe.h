@@ -75,10 +75,7 @@ enum vkmoe_status vkmoe_matrix_create_stacked(struct loading *loading,
 void vkmoe_matrix_destroy(struct matrix *matrix);
 // The bytes of a matrix of so many blocks of 8 rows, those of all its views.
 uint64_t vkmoe_matrix_size(uint32_t blocks, uint32_t columns, enum vkmoe_dtype dtype);
-// f32 copies: of `count` numbers; of a vector times `scale`, *out staying as it is if the view
-// is absent. On failure *out may hold a buffer.
-enum vkmoe_status vkmoe_floats_upload(
-    vkmoe_device *device, const float *data, size_t count, vkmoe_buffer **out);
+// An f32 copy of a vector times `scale`; *out stays as it is if the view is absent.
 enum vkmoe_status vkmoe_vector_upload(vkmoe_device *device, const struct vkmoe_view *view,
     uint32_t count, float scale, vkmoe_buffer **out);
 

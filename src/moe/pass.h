@@ -5,9 +5,10 @@
 
 #include "base/common.h"
 #include "moe/moe.h"
+#include "device/operands.h"
+#include "device/shapes.h"
 #include "device/stream.h"
 
-#define DECODE_MAX_TOKENS 8 // of the decode kernels
 // One pass handles at most so many (token, slot) pairs and so many elements in any
 // array, which keeps byte offsets below 4 GiB and the bookkeeping below 1 MiB.
 #define PASS_MAX_PAIRS 131072u
@@ -36,17 +37,6 @@ static inline uint64_t scratch_take(uint64_t *size, uint64_t bytes)
     return at;
 }
 
-// How kernels cut the work on a device; for what, see shaders/*.h.
-struct shapes {
-    uint32_t lanes;         // of route and the decode kernels
-    uint32_t decode_tokens; // the most that the decode kernels get
-    uint32_t decode_blocks; // of matrix rows, for a workgroup of theirs
-    uint32_t route_tokens;
-    uint32_t unwanted; // mask of enum need: forms that are slower for this layer
-    uint32_t gemm_rows, gemm_blocks;
-    uint32_t combine_lanes;
-};
-
 // One forward, resolved: addresses of this pass's rows.
 struct pass {
     vkmoe_stream *stream;
@@ -67,7 +57,6 @@ struct pass {
 };
 
 // layer_scratch.c
-struct shapes vkmoe_shapes_choose(const vkmoe_device *device, enum vkmoe_dtype dtype);
 struct scratch vkmoe_scratch_plan(
     const vkmoe_moe *moe, uint32_t tokens, bool decode, uint32_t tile_rows);
 bool vkmoe_moe_may_decode(const vkmoe_moe *moe, uint32_t tokens);
@@ -105,29 +94,9 @@ uint64_t vkmoe_span_address(const struct vkmoe_span *span); // 0 without a buffe
 bool vkmoe_spans_overlap(const struct vkmoe_span *a, uint64_t a_elements,
     const struct vkmoe_span *b, uint64_t b_elements);
 
-// Addresses, whether rows can be read in pieces of 16 bytes, spec constants.
-static inline uint64_t address_or_dummy(const struct pass *pass, const vkmoe_buffer *buffer)
-{
-    return buffer ? vkmoe_buffer_address(buffer) : vkmoe_device_dummy_address(pass->device);
-}
-
 static inline uint64_t scratch_address(const struct pass *pass, uint64_t offset)
 {
     return vkmoe_buffer_address(pass->scratch) + offset;
-}
-
-static inline uint32_t is_packed(uint64_t address, uint32_t columns, uint32_t multiple)
-{
-    return address % 16 == 0 && columns % multiple == 0;
-}
-
-static inline uint32_t float_bits(float x)
-{
-    union {
-        float f;
-        uint32_t u;
-    } bits = { x };
-    return bits.u;
 }
 
 #endif

@@ -1,10 +1,9 @@
-// layer_scratch.c - how a device cuts a layer's work, and the scratch that takes.
+// plan.c - the scratch that a layer takes.
 #include "moe/pass.h"
 
 #include "base/common.h"
 
 #include "shaders/decode.h"
-#include "shaders/experts_gemm.h"
 #include "shaders/plan.h"
 
 static uint32_t max_tiles(const vkmoe_moe *moe, uint32_t tokens, uint32_t tile_rows)
@@ -61,38 +60,6 @@ static uint64_t scratch_bound(const vkmoe_moe *moe, uint32_t tokens)
     const uint64_t excess = p->shared_inner > outputs ? (p->shared_inner - outputs) * 4 : 0;
     return tokens * (p->experts_per_token * per_pair + (uint64_t)logits(moe) * 4 + excess)
         + SCRATCH_SLACK;
-}
-
-struct shapes vkmoe_shapes_choose(const vkmoe_device *device, enum vkmoe_dtype dtype)
-{
-    if (!device->is_cpu) {
-        return (struct shapes){
-            .lanes = MAX(device->subgroup_size, 32),
-            .decode_tokens = DECODE_MAX_TOKENS,
-            .decode_blocks = 2,
-            .route_tokens = 4,
-            .combine_lanes = 64,
-            .gemm_rows = GEMM_STAGED_ROWS,
-            .gemm_blocks = GEMM_STAGED_BLOCKS,
-        };
-    }
-    struct shapes s = {
-        .lanes = 8,
-        .decode_tokens = 4,
-        .decode_blocks = 4,
-        .route_tokens = 8,
-        .combine_lanes = 8,
-        .gemm_rows = GEMM_PLAIN_ROWS,
-        .gemm_blocks = GEMM_PLAIN_BLOCKS,
-    };
-    const bool columns = (device->needs & NEED_columns) == NEED_columns;
-    if (dtype != VKMOE_DTYPE_F32) {
-        s.unwanted = NEED_columns & ~NEED_broadcast;
-    } else if (columns) {
-        s.gemm_rows = GEMM_COLUMNS_ROWS;
-        s.gemm_blocks = GEMM_COLUMNS_BLOCKS;
-    }
-    return s;
 }
 
 bool vkmoe_moe_may_decode(const vkmoe_moe *moe, uint32_t tokens)

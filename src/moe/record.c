@@ -167,7 +167,7 @@ enum vkmoe_status vkmoe_pass_decode_up(const struct pass *pass)
         .h = scratch_address(pass, pass->at.h),
         .shared_h = scratch_address(pass, pass->at.shared_h),
         .table = vkmoe_buffer_address(moe->up_table),
-        .bias = address_or_dummy(pass, moe->up_bias),
+        .bias = address_or_dummy(pass->device, moe->up_bias),
         .tokens = pass->tokens,
         .k = p->experts_per_token,
         .experts = p->experts,
@@ -211,8 +211,8 @@ enum vkmoe_status vkmoe_pass_decode_down(const struct pass *pass)
         .shared_weights = scratch_address(pass, pass->at.shared_weights),
         .y = pass->y,
         .table = vkmoe_buffer_address(moe->down_table),
-        .bias = address_or_dummy(pass, moe->down_bias),
-        .output_bias = address_or_dummy(pass, moe->output_bias),
+        .bias = address_or_dummy(pass->device, moe->down_bias),
+        .output_bias = address_or_dummy(pass->device, moe->output_bias),
         .tokens = pass->tokens,
         .k = p->experts_per_token,
         .experts = p->experts,
@@ -291,7 +291,7 @@ enum vkmoe_status vkmoe_pass_experts_up(const struct pass *pass)
     push.source = pass->x;
     push.result = scratch_address(pass, pass->at.h);
     push.table = vkmoe_buffer_address(moe->up_table);
-    push.bias = address_or_dummy(pass, moe->up_bias);
+    push.bias = address_or_dummy(pass->device, moe->up_bias);
     push.units = moe->up[0].units;
     push.source_columns = push.source_stride = p->hidden;
     push.result_columns = push.result_stride = pass->to_pairs ? p->inner : moe->inner_columns;
@@ -365,7 +365,7 @@ enum vkmoe_status vkmoe_pass_experts_down(const struct pass *pass)
     struct experts_gemm_push push = gemm_push(pass);
     push.source = scratch_address(pass, pass->at.h);
     push.result = scratch_address(pass, pass->at.outputs);
-    push.bias = address_or_dummy(pass, moe->down_bias);
+    push.bias = address_or_dummy(pass->device, moe->down_bias);
     push.row_tiles = row_tiles(pass, &moe->down[0]);
     push.bias_stride = moe->down[0].blocks * BLOCK_ROWS;
     struct dispatch d = down_dispatch(pass, &push, moe->inner_columns);
@@ -384,7 +384,7 @@ enum vkmoe_status vkmoe_pass_combine(const struct pass *pass)
         .outputs = scratch_address(pass, pass->at.outputs),
         .weights = pass->weights,
         .shared_weights = scratch_address(pass, pass->at.shared_weights),
-        .output_bias = address_or_dummy(pass, moe->output_bias),
+        .output_bias = address_or_dummy(pass->device, moe->output_bias),
         .y = pass->y,
         .tokens = pass->tokens,
         .k = p->experts_per_token,

@@ -31,9 +31,8 @@ static enum vkmoe_status create_bias(struct linear *linear, const struct vkmoe_v
         at += rows[i];
     }
     if (status == VKMOE_OK)
-        status = vkmoe_buffer_create(linear->device, padded * sizeof *values, &linear->bias);
-    if (status == VKMOE_OK)
-        status = vkmoe_buffer_upload(linear->bias, 0, values, padded * sizeof *values);
+        status = vkmoe_buffer_create_from(
+            linear->device, values, padded * sizeof *values, &linear->bias);
     free(values);
     return status;
 }
@@ -54,11 +53,9 @@ enum vkmoe_status vkmoe_linear_create(struct loading *loading,
     }
     enum vkmoe_status status =
         vkmoe_matrix_create_stacked(loading, views, rows, count, columns, out->dtype, &out->matrix);
-    if (status == VKMOE_OK)
-        status = vkmoe_buffer_create(device, sizeof(uint64_t), &out->table);
     if (status == VKMOE_OK) {
         const uint64_t address = vkmoe_buffer_address(out->matrix.buffer);
-        status = vkmoe_buffer_upload(out->table, 0, &address, sizeof address);
+        status = vkmoe_buffer_create_from(device, &address, sizeof address, &out->table);
     }
     if (status == VKMOE_OK && biased)
         status = create_bias(out, biases, rows, count);
@@ -93,7 +90,7 @@ static enum vkmoe_status record_few(const struct pass *pass, const struct linear
         .h = dummy,
         .shared_h = pass->y,
         .table = vkmoe_buffer_address(linear->table),
-        .bias = address_or_dummy(pass, linear->bias),
+        .bias = address_or_dummy(pass->device, linear->bias),
         .tokens = pass->tokens,
         .columns = linear->columns,
         .units = linear->matrix.units,
@@ -128,7 +125,7 @@ static enum vkmoe_status record_many(const struct pass *pass, const struct linea
         .result = pass->y,
         .shared_result = dummy,
         .table = vkmoe_buffer_address(linear->table),
-        .bias = address_or_dummy(pass, linear->bias),
+        .bias = address_or_dummy(pass->device, linear->bias),
         .weights = dummy,
         .tokens = pass->tokens,
         .units = linear->matrix.units,

@@ -93,13 +93,6 @@ void vkmoe_matrix_destroy(struct matrix *matrix)
     vkmoe_buffer_destroy(&matrix->buffer);
 }
 
-enum vkmoe_status vkmoe_floats_upload(
-    vkmoe_device *device, const float *data, size_t count, vkmoe_buffer **out)
-{
-    const enum vkmoe_status status = vkmoe_buffer_create(device, count * sizeof *data, out);
-    return status == VKMOE_OK ? vkmoe_buffer_upload(*out, 0, data, count * sizeof *data) : status;
-}
-
 enum vkmoe_status vkmoe_vector_upload(vkmoe_device *device, const struct vkmoe_view *view,
     uint32_t count, float scale, vkmoe_buffer **out)
 {
@@ -111,7 +104,7 @@ enum vkmoe_status vkmoe_vector_upload(vkmoe_device *device, const struct vkmoe_v
         return status;
     for (uint32_t i = 0; i < count; i++)
         values[i] = scale * values[i];
-    status = vkmoe_floats_upload(device, values, count, out);
+    status = vkmoe_buffer_create_from(device, values, count * sizeof *values, out);
     free(values);
     return status;
 }
