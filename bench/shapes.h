@@ -1,9 +1,9 @@
-// shapes.h - what bench times: the small shapes of tests/layer_cases.c and the published
+// shapes.h - what bench times: the small shapes of tests/support/layer_cases.c and the published
 // layers of the size they have in their models.
 #ifndef VKMOE_BENCH_SHAPES_H
 #define VKMOE_BENCH_SHAPES_H
 
-#include "../tests/layer_cases.h"
+#include "layer_cases.h"
 
 #define MAX_SHAPES 64
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../tests/random.h"
+#include "random.h"
 
 // So many different numbers are drawn, and repeated.
 #define BLOCK 1000003u

@@ -3,7 +3,7 @@
 #ifndef VKMOE_BENCH_WEIGHTS_H
 #define VKMOE_BENCH_WEIGHTS_H
 
-#include "../tests/layer_cases.h"
+#include "layer_cases.h"
 
 // Who is chosen: everybody alike, expert of rank r in proportion to 1 / (r + 1), or one
 // expert by all tokens and everybody alike besides.

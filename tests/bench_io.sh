@@ -3,8 +3,8 @@
 # VKMOE_TEST_DEVICE, if it is set, is the --device of everything that runs on one.
 set -u
 bench=$(realpath "$1")
-# shellcheck source=tests/lib.sh
-. "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/support/lib.sh
+. "$(dirname "$0")/support/lib.sh"
 cd "$tmp" || exit 1
 run=("$bench" --shape floor-block --tokens 1 --dtype f32 "${device[@]}")
 

@@ -5,8 +5,8 @@ set -u
 vkmoe=$(realpath "$1")
 model=$2/tiny-mixtral
 recorded=$model/recorded
-# shellcheck source=tests/lib.sh
-. "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/support/lib.sh
+. "$(dirname "$0")/support/lib.sh"
 
 # expect STATUS ARGUMENT... - runs the tool, on any device; its output goes to $out and $err.
 expect() {

@@ -3,8 +3,8 @@
 # a text is cut. VKMOE_TEST_DEVICE, if it is set, is the --device of everything that runs.
 vkmoe=$(realpath "$1") near=$2 python=$3
 here=$(cd "$(dirname "$0")" && pwd)
-# shellcheck source=tests/lib.sh
-. "$here/lib.sh"
+# shellcheck source=tests/support/lib.sh
+. "$here/support/lib.sh"
 
 # ids FILE ID... - writes them as i32.
 ids() {

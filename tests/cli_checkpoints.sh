@@ -4,8 +4,8 @@
 set -u
 vkmoe=$(realpath "$1") models=$(realpath "$2")
 here=$(cd "$(dirname "$0")" && pwd)
-# shellcheck source=tests/lib.sh
-. "$here/lib.sh"
+# shellcheck source=tests/support/lib.sh
+. "$here/support/lib.sh"
 
 if ! command -v python3 >/dev/null; then
     skip "checkpoints" "there is no Python"

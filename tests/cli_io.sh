@@ -4,8 +4,8 @@
 set -u
 vkmoe=$(realpath "$1") mixtral=$(realpath "$2")/tiny-mixtral
 tools=$(dirname "$(realpath "$0")")
-# shellcheck source=tests/lib.sh
-. "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/support/lib.sh
+. "$(dirname "$0")/support/lib.sh"
 cd "$tmp" || exit 1
 ids=$tmp/ids.npy input=$tmp/x.npy
 python=

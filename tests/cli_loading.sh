@@ -2,7 +2,7 @@
 # What the user sees while a model is loaded: cli_loading.sh VKMOE MODELS CUT_READS
 # shellcheck source-path=SCRIPTDIR
 vkmoe=$1 models=$2 cut_reads=$3
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/support/lib.sh"
 command -v python3 >/dev/null || { echo "1..0 # SKIP no python3"; exit 0; }
 # A sanitizer wants to be the first library; nothing of this is about one.
 if [ -n "$(LD_PRELOAD=$cut_reads "$vkmoe" --version 2>&1 >/dev/null)" ]; then

@@ -3,8 +3,8 @@
 # VKMOE_TEST_DEVICE, if it is set, is the --device of everything that runs.
 vkmoe=$(realpath "$1") python=$2
 here=$(cd "$(dirname "$0")" && pwd)
-# shellcheck source=tests/lib.sh
-. "$here/lib.sh"
+# shellcheck source=tests/support/lib.sh
+. "$here/support/lib.sh"
 
 # One block of 8 experts, 3.2 GB of zeros that take no room on the disk.
 model=$tmp/large

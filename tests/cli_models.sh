@@ -4,8 +4,8 @@
 set -u
 vkmoe=$(realpath "$1") models=$2 near=$3 tokenizer=$4
 mixtral=$models/tiny-mixtral jetmoe=$models/tiny-jetmoe switch=$models/../golden/whole/switch_transformers
-# shellcheck source=tests/lib.sh
-. "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/support/lib.sh
+. "$(dirname "$0")/support/lib.sh"
 
 # near FOUND EXPECTED TOLERANCE
 near() {

@@ -4,8 +4,8 @@
 set -u
 vkmoe=$(realpath "$1") models=$2 tokenizer=$3
 mixtral=$models/tiny-mixtral
-# shellcheck source=tests/lib.sh
-. "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/support/lib.sh
+. "$(dirname "$0")/support/lib.sh"
 
 # piped STATUS FILE COMMAND ARGUMENT... - as expect, FILE being standard input.
 piped() {

@@ -108,7 +108,7 @@ static bool write_generation(const struct whole_checkpoint *checkpoint, const ch
     return file && fputs(text, file) >= 0 && fclose(file) == 0;
 }
 
-// tests/whole_checkpoints.c has no eos_token_id for Mixtral.
+// tests/support/whole_checkpoints.c has no eos_token_id for Mixtral.
 static bool write_config(
     const struct whole_checkpoint *checkpoint, const char *settings, const char *around)
 {

@@ -2,7 +2,7 @@
 #ifndef VKMOE_TESTS_CASES_ATTEND_REFERENCE_H
 #define VKMOE_TESTS_CASES_ATTEND_REFERENCE_H
 
-#include "../cases.h"
+#include "cases.h"
 
 enum { ROWS_TOKENS, ROWS_SORTED, ROWS_PAIRS };
 

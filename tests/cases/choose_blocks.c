@@ -1,6 +1,6 @@
 // choose_blocks.c - cases and reference of the choice of blocks. Means and queries are whole
 // numbers, so that scores are exact: what they choose has to be exact too, ties included.
-#include "../cases.h"
+#include "cases.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 // combine.c - cases and reference of the weighted sum.
-#include "../cases.h"
+#include "cases.h"
 
 #include <math.h>
 

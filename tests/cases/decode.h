@@ -2,7 +2,7 @@
 #ifndef VKMOE_TESTS_CASES_DECODE_H
 #define VKMOE_TESTS_CASES_DECODE_H
 
-#include "../cases.h"
+#include "cases.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 // embed.c - cases and reference of the embedding's rows. Every result is exact: a stored
 // element times the scale.
-#include "../cases.h"
+#include "cases.h"
 
 #include "shaders/embed.h"
 

@@ -1,5 +1,5 @@
 // experts_gemm.c - cases and reference of the matrix products over rows sorted by expert.
-#include "../cases.h"
+#include "cases.h"
 
 #include <math.h>
 #include <string.h>

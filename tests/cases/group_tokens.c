@@ -1,5 +1,5 @@
 // group_tokens.c - cases and reference of sorting pairs by expert.
-#include "../cases.h"
+#include "cases.h"
 
 #include <string.h>
 

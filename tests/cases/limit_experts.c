@@ -1,6 +1,6 @@
 // limit_experts.c - cases and reference of noting what positions chose, and of dropping those
 // whose expert has had its fill.
-#include "../cases.h"
+#include "cases.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 // mean_keys.c - cases and reference of the mean keys of blocks. What the cache has not been
 // given yet is NaN, and so is the rest of the means.
-#include "../cases.h"
+#include "cases.h"
 
 #include <math.h>
 #include <string.h>

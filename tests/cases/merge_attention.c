@@ -1,5 +1,5 @@
 // merge_attention.c - cases and reference of the sum of attend's partial results.
-#include "../cases.h"
+#include "cases.h"
 
 #include <math.h>
 

@@ -1,5 +1,5 @@
 // norm.c - cases and reference of the residual and RMS norm.
-#include "../cases.h"
+#include "cases.h"
 
 #include <math.h>
 

@@ -1,6 +1,6 @@
 // pack_weights.c - cases and reference of the rectangles that are packed. Every result is exact,
 // and what is outside of the rectangle stays as it was.
-#include "../cases.h"
+#include "cases.h"
 
 #include "shaders/pack_weights.h"
 

@@ -1,5 +1,5 @@
 // route.c - cases and reference of the gate.
-#include "../cases.h"
+#include "cases.h"
 
 #include <math.h>
 #include <string.h>

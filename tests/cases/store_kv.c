@@ -2,7 +2,7 @@
 //
 // An f16 cache is compared bit by bit, so its cases keep to what f16 holds: no norm,
 // and rotations by quarter turns.
-#include "../cases.h"
+#include "cases.h"
 
 #include <math.h>
 #include <string.h>

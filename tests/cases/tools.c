@@ -1,5 +1,5 @@
 // tools.c - operands, random contents, packed matrices and plans for the suites.
-#include "../cases.h"
+#include "cases.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,9 +1,9 @@
 // placement.c - where the library puts its memory, on cards that have little of it.
 //
 //     placement LAYERS CARD
-#include "../check.h"
-#include "../random.h"
-#include "../tiny_layer.h"
+#include "check.h"
+#include "random.h"
+#include "tiny_layer.h"
 #include "device/memory.h"
 #include "use.h"
 

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "../check.h"
+#include "check.h"
 #include "use.h"
 
 #define MiB ((VkDeviceSize)1 << 20)

@@ -19,7 +19,7 @@ HIDDEN, INNER, SHARED, TOKENS = 16, 12, 10, 12
 
 
 class Rng:
-    """tests/random.h: rng_for(1, name) and rng_normal()."""
+    """tests/support/random.h: rng_for(1, name) and rng_normal()."""
 
     MASK = (1 << 64) - 1
 

@@ -73,7 +73,7 @@ def main():
         functions = parse(file.read())
     objects = sorted({destroyed(texts) for name, _, texts, _ in functions
                       if name.startswith(('Destroy', 'Free')) and destroyed(texts)})
-    out = ['// Made by tests/sweep_calls.py.', 'enum object {']
+    out = ['// Made by tests/support/sweep_calls.py.', 'enum object {']
     out += [f'    OBJECT_{kind},' for kind in objects]
     out += ['    OBJECT_COUNT', '};', 'static const char *const object_names[] = {']
     out += [f'    "{kind}",' for kind in objects]
