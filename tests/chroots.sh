@@ -1,18 +1,23 @@
 #!/usr/bin/env bash
-# A Debian testing system in a folder: the newest compilers, loader, layers and drivers, whatever this machine runs.
+# A Debian testing system in a folder: the newest compilers, loader, layers and drivers, whatever
+# this machine runs.
 #
-#     tests/chroots.sh setup               makes it or completes it, and prints its folder (some minutes, 2 GB, once)
-#     tests/chroots.sh copy                copies this project's source into it, and prints where, as seen from inside
+#     tests/chroots.sh setup               makes it or completes it, and prints its folder (once;
+#                                          takes some minutes and 2 GB)
+#     tests/chroots.sh copy                copies this project's source into it, and prints where,
+#                                          as seen from inside
 #     tests/chroots.sh run DIR COMMAND...  runs a command inside, in a folder of it
 #
-# Needs root and debootstrap. VKMOE_TESTING names another folder. Remove the folder to have it made anew.
+# Needs root and debootstrap. VKMOE_TESTING names another folder. Remove the folder to have it made
+# anew.
 set -euo pipefail
 
 project=$(cd "$(dirname "$0")/.." && pwd)
 testing=${VKMOE_TESTING:-/var/tmp/vkmoe-testing}
 stamp=$testing/etc/vkmoe-packages  # written last: what is installed, once all of it is
 packages=(
-    gcc libc6-dev meson ninja-build pkgconf glslc spirv-tools libvulkan-dev libvulkan-volk-dev libcjson-dev
+    gcc libc6-dev meson ninja-build pkgconf glslc spirv-tools
+    libvulkan-dev libvulkan-volk-dev libcjson-dev
     mesa-vulkan-drivers vulkan-validationlayers
     mesa-drm-shim libdrm-dev linux-libc-dev  # tests/vendors
 )
@@ -22,38 +27,45 @@ die() {
     exit 1
 }
 
-# Mounts made in a mount namespace go with it, so that no crash leaves /proc inside a folder that someone will remove.
+# Mounts made in a mount namespace go with it, so that no crash leaves /proc inside a folder that
+# someone will remove.
 can_mount() {
     unshare --mount true 2>/dev/null
 }
 
-# The caller's environment stays outside: its compiler flags and drivers are not those of the chroot.
+# The caller's environment stays outside: its compiler flags and drivers are not those of the
+# chroot.
 run_inside() {
     local dir=$1
-    local enter=(chroot "$testing" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/tmp LANG=C.UTF-8
-        DEBIAN_FRONTEND=noninteractive sh -c "cd \"\$0\" && exec \"\$@\"" "$dir")
+    local enter=(chroot "$testing" /usr/bin/env -i
+        PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/tmp LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive
+        sh -c "cd \"\$0\" && exec \"\$@\"" "$dir")
     shift
     if can_mount; then
-        unshare --mount sh -c "mount --rbind /proc \"\$0/proc\" && exec \"\$@\"" "$testing" "${enter[@]}" "$@"
+        unshare --mount sh -c "mount --rbind /proc \"\$0/proc\" && exec \"\$@\"" \
+            "$testing" "${enter[@]}" "$@"
     else
         "${enter[@]}" "$@"
     fi
 }
 
-# Metadata of a suite that moves can be out of date on a mirror or a saved one; the signature still counts.
+# Metadata of a suite that moves can be out of date on a mirror; the signature still counts.
 apt_inside() {
-    run_inside / apt-get -qq -o Acquire::Check-Valid-Until=false -o Acquire::Retries=3 -o Dpkg::Use-Pty=0 "$@"
+    run_inside / apt-get -qq \
+        -o Acquire::Check-Valid-Until=false -o Acquire::Retries=3 -o Dpkg::Use-Pty=0 "$@"
 }
 
 bootstrap() {
     local enter=()
     can_mount && enter=(unshare --mount)
-    rm -rf --one-file-system "$testing" && "${enter[@]}" debootstrap --variant=minbase testing "$testing"
+    rm -rf --one-file-system "$testing" &&
+        "${enter[@]}" debootstrap --variant=minbase testing "$testing"
 }
 
 install_packages() {
     cp -L /etc/resolv.conf "$testing/etc/resolv.conf" &&
-        apt_inside update && apt_inside install -y --no-install-recommends "${packages[@]}" && apt_inside clean &&
+        apt_inside update && apt_inside install -y --no-install-recommends "${packages[@]}" &&
+        apt_inside clean &&
         echo "${packages[*]}" >"$stamp"
 }
 

@@ -1,25 +1,32 @@
 #!/usr/bin/env bash
-# Uses one Vulkan driver of this machine, and no other, with the validation layer and its synchronization checks on:
+# Uses one Vulkan driver of this machine, and no other, with the validation layer and its checks of
+# synchronization on:
 #
 #     tests/drivers.sh find DRIVER             prints the file that the Vulkan loader finds it by
 #     tests/drivers.sh run DRIVER COMMAND...   runs a command on it
-#     tests/drivers.sh test DRIVER OPTION...   runs the tests of ./build on it (`meson test OPTION...`), counted
+#     tests/drivers.sh test DRIVER OPTION...   runs the tests of ./build on it (`meson test
+#                                              OPTION...`) and counts them
 #
 # lavapipe     Mesa's CPU driver, as the distribution has it
-# swiftshader  Google's CPU driver, out of Debian's chromium-common package, which is unpacked but never installed
+# swiftshader  Google's CPU driver, from Debian's chromium-common package, which is unpacked but
+#              never installed
 # gpu          whatever the loader finds; validated only if the layer is installed
-# discrete     a graphics card that lavapipe plays, by a layer out of ./build; tests/discrete/layer.c tells of it and of
-#              discrete-bar, discrete-rebar, discrete-noncoherent, unified, unified-noncoherent
+# discrete     a graphics card played by lavapipe, through a layer in ./build;
+#              tests/discrete/layer.c describes it and discrete-bar, discrete-rebar,
+#              discrete-noncoherent, unified, unified-noncoherent
 #
-# TEST_VALIDATION=none leaves the validation layer out of what is played so.
-# TEST_SECONDS stops `test` after so many; what did not end by then counts as skipped, one for each program.
+# TEST_VALIDATION=none leaves the validation layer out, except on `gpu`.
+# TEST_SECONDS stops `test` after that many seconds; each program that has not ended by then counts
+# as skipped.
 #
-# `find` fails with a reason where a driver cannot be had. `test` ends with the line "N passed, N failed, N skipped",
-# and fails if a test does, or if a log holds a word of the validation layer. Tests that provoke the layer on purpose
-# must keep its message to themselves.
+# `find` fails with a reason where a driver cannot be had. `test` ends with the line
+# "N passed, N failed, N skipped", and fails if a test does, or if the validation layer has said
+# anything. Tests that provoke the layer on purpose must keep its message to themselves.
 set -euo pipefail
 
 cache=${XDG_CACHE_HOME:-${HOME:-/var/tmp}/.cache}/vkmoe
+validation_manifest=explicit_layer.d/VkLayer_khronos_validation.json
+no_validation="the validation layer is not installed; its package is vulkan-validationlayers"
 
 die() {
     echo "tests/drivers.sh: $*" >&2
@@ -47,14 +54,15 @@ fetch_swiftshader() (
     tmp=$(mktemp -d)
     trap 'rm -rf "$tmp"' EXIT
     cd "$tmp"
-    command -v apt-get >/dev/null || die "SwiftShader comes from Debian's chromium-common, and there is no apt-get here"
+    command -v apt-get >/dev/null ||
+        die "SwiftShader comes from Debian's chromium-common, and there is no apt-get here"
     if ! apt-get -qq download chromium-common >log 2>&1; then
         apt-get -qq update >log 2>&1 || true  # no package lists yet, perhaps
         apt-get -qq download chromium-common >log 2>&1 || die "SwiftShader: $(grep -m 1 '^E:' log)"
     fi
     mkdir -p "$cache/swiftshader"
     dpkg -x chromium-common_*.deb .
-    mv usr/lib/chromium/libvk_swiftshader.so usr/lib/chromium/vk_swiftshader_icd.json "$cache/swiftshader"
+    mv usr/lib/chromium/{libvk_swiftshader.so,vk_swiftshader_icd.json} "$cache/swiftshader"
 )
 
 find_swiftshader() {
@@ -65,9 +73,10 @@ find_swiftshader() {
 
 use_validation() {
     local manifest
-    manifest=$(in_vulkan_dirs explicit_layer.d/VkLayer_khronos_validation.json) || return 1
+    manifest=$(in_vulkan_dirs "$validation_manifest") || return 1
     export VK_INSTANCE_LAYERS=VK_LAYER_KHRONOS_validation
-    # Layers older than 1.3.27x know only the first name; the newest warn about it, and a warning fails the tests.
+    # Layers older than 1.3.27x know only the second name; the newest warn about it, and a warning
+    # fails the tests.
     if grep -q '"validate_sync"' "$manifest"; then
         export VK_LAYER_VALIDATE_SYNC=1
     else
@@ -78,7 +87,8 @@ use_validation() {
 # The validation layer comes first, so that it sees the card and not the driver.
 use_card() {
     local layers=$PWD/build/tests/discrete name=VK_LAYER_VKMOE_discrete validation
-    [ -f "$layers/VkLayer_vkmoe_discrete.json" ] || die "$1: the layer is not built; ninja -C build builds it"
+    [ -f "$layers/VkLayer_vkmoe_discrete.json" ] ||
+        die "$1: the layer is not built; ninja -C build builds it"
     VK_DRIVER_FILES=$(find_lavapipe) || exit
     export VK_DRIVER_FILES VK_ICD_FILENAMES=$VK_DRIVER_FILES VK_LAYER_PATH=$layers VKMOE_DISCRETE=$1
     if [ "${TEST_VALIDATION-}" = none ]; then
@@ -86,8 +96,8 @@ use_card() {
         export VK_LOADER_LAYERS_ENABLE=$name
         unset VK_INSTANCE_LAYERS
     else
-        use_validation || die "the validation layer is not installed; its package is vulkan-validationlayers"
-        validation=$(in_vulkan_dirs explicit_layer.d/VkLayer_khronos_validation.json)
+        use_validation || die "$no_validation"
+        validation=$(in_vulkan_dirs "$validation_manifest")
         VK_LAYER_PATH+=:${validation%/*} VK_INSTANCE_LAYERS+=:$name
     fi
 }
@@ -98,9 +108,10 @@ use_driver() {
             VK_DRIVER_FILES=$("find_$1") || exit
             # Loaders before 1.3.207 know only the second name.
             export VK_DRIVER_FILES VK_ICD_FILENAMES=$VK_DRIVER_FILES
-            use_validation || die "the validation layer is not installed; its package is vulkan-validationlayers"
+            [ "${TEST_VALIDATION-}" = none ] || use_validation || die "$no_validation"
             ;;
-        discrete | discrete-bar | discrete-rebar | discrete-noncoherent | unified | unified-noncoherent)
+        discrete | discrete-bar | discrete-rebar | discrete-noncoherent | \
+            unified | unified-noncoherent)
             use_card "$1"
             ;;
         gpu) use_validation || true ;;
@@ -108,7 +119,8 @@ use_driver() {
     esac
 }
 
-# Meson counts programs; we count what they report. One line of JSON per program holds its TAP output and its result.
+# Meson counts programs; we count what they report. One line of JSON per program holds its TAP
+# output and its result.
 count_tests() {
     awk '
         {
@@ -153,19 +165,21 @@ run_tests() {
     [ -z "${TEST_SECONDS-}" ] || stop=(timeout "$TEST_SECONDS")
     use_driver "$driver"
     if [ -n "${VKMOE_DISCRETE-}" ] && [ -x build/vkmoe ]; then
-        build/vkmoe devices | grep -q "^0  $driver " || die "$driver: the loader does not take the layer"
+        build/vkmoe devices | grep -q "^0  $driver " ||
+            die "$driver: the loader does not take the layer"
     fi
     rm -f "$log".json "$log".txt
     # Tests are timed for an idle machine; CI is not always one.
-    "${stop[@]}" meson test -C build --no-rebuild --print-errorlogs --timeout-multiplier 4 --logbase "$driver" "$@" </dev/null ||
-        rc=$?
+    "${stop[@]}" meson test -C build --no-rebuild --print-errorlogs --timeout-multiplier 4 \
+        --logbase "$driver" "$@" </dev/null || rc=$?
     [ -f "$log.json" ] || die "meson ran no test"
     counts=$(count_tests "$log.json")
     if [ -n "${TEST_SECONDS-}" ]; then
         counts=$(add_unbegun "$counts" "$log.json" "$@")
         rc=0  # of failures, the counts tell
     fi
-    if grep -E 'Validation (Error|Warning|Performance)|SYNC-HAZARD|VUID-|UNASSIGNED-' "$log.txt" | sort | uniq -c; then
+    if grep -E 'Validation (Error|Warning|Performance)|SYNC-HAZARD|VUID-|UNASSIGNED-' "$log.txt" |
+        sort | uniq -c; then
         echo "not ok - the validation layer spoke, see above and $log.txt"
         counts=$(awk '{ $3++; print }' <<<"$counts")
     fi

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# readme.sh SOURCE BUILD MODEL VKMOE CC... - what README.md promises: its program, compiled as a user would against the
-# library as it is installed, shared and static, computes a block of MODEL (tests/models/tiny-mixtral) as it was
-# recorded; files and commands that it names are there. VKMOE is the command line tool, or "none".
+# readme.sh SOURCE BUILD MODEL VKMOE CC... - what README.md promises: its program, compiled as a
+# user would against the library as it is installed, shared and static, computes a block of MODEL
+# (tests/models/tiny-mixtral) as it was recorded; files and commands that it names are there. VKMOE
+# is the command line tool, or "none".
 set -u
 source=$1 build=$2 model=$3 tool=$4
 shift 4
@@ -29,17 +30,21 @@ skip() {
 
 # The text between ```LANGUAGE and ```, of the first such block.
 block() {
-    awk -v fence="\`\`\`$1" '/^```/ && inside { exit } inside { print } $0 == fence { inside = 1 }' "$readme"
+    awk -v fence="\`\`\`$1" '
+        /^```/ && inside { exit }
+        inside { print }
+        $0 == fence { inside = 1 }' "$readme"
 }
 
-# ---------------------------------------------------------------------------------------------------------- its words
+# --- its words ---
 
 check_length() {
     local lines
     lines=$(wc -l <"$readme")
     [ "$lines" -le 250 ] || echo "README.md has $lines lines, at most 250"
     for command in './run' './run test'; do
-        head -n 15 "$readme" | grep -Eq "^ *$command( .*)?\$" || echo "'$command' is not in the first 15 lines"
+        head -n 15 "$readme" | grep -Eq "^ *$command( .*)?\$" ||
+            echo "'$command' is not in the first 15 lines"
     done
 }
 
@@ -50,7 +55,8 @@ check_paths() {
         {
             grep -oE '\]\([^)#:]+\)' "$source/$page" | sed 's/^](//; s/)$//'
             # shellcheck disable=SC2016  # backquotes of Markdown
-            grep -oE '`(include|src|shaders|tests|bench)/[A-Za-z0-9_./-]*`' "$source/$page" | tr -d '`'
+            grep -oE '`(include|src|shaders|tests|bench|docs)/[A-Za-z0-9_./-]*`' "$source/$page" |
+                tr -d '`'
             [ "$page" = CONTRIBUTING.md ] || block tree | awk '{ print $1 }'
         } | while read -r name; do
             [ -e "$source/$name" ] || echo "$page names $name, which is not there"
@@ -65,7 +71,7 @@ check_paths >"$tmp/log"
 [ ! -s "$tmp/log" ]
 result $? "files that it names"
 
-# -------------------------------------------------------------------------------------------------------- its program
+# --- its program ---
 
 # Into a folder, with vkmoe.pc pointing there. Afterwards $libraries is where it went.
 install_library() {
@@ -88,7 +94,8 @@ compile() {
         static) libs=$(flags --static --libs | sed "s|-lvkmoe|$libraries/libvkmoe.a|") ;;
     esac || return
     # shellcheck disable=SC2046,SC2086  # flags are words
-    "${compiler[@]}" -std=c11 -Wall -Wextra -Wpedantic -Werror $(flags --cflags) -o "$tmp/$1" "$tmp/program.c" $libs
+    "${compiler[@]}" -std=c11 -Wall -Wextra -Wpedantic -Werror $(flags --cflags) \
+        -o "$tmp/$1" "$tmp/program.c" $libs
 }
 
 # f32 arrays of one size, within 2e-5 of the rms of the second.
