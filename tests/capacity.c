@@ -1,7 +1,7 @@
 // capacity.c - a limit on an expert's tokens that counts over sequences, where a forward is so
 // long that the layer works it off in several passes. Whole models: encoder.c.
 #include "check.h"
-#include "moe/pass.h"
+#include "moe/plan.h"
 #include "random.h"
 
 enum { TOKENS = 65536, K = 3, EXPERTS = 8, WIDTH = 4, SEQUENCES = 256, LIMIT = 80 };
@@ -15,7 +15,7 @@ struct job {
     vkmoe_stream *stream;
     vkmoe_moe *layer;
     vkmoe_buffer *x, *y, *ids, *weights, *positions, *sequences;
-    struct layer_history history;
+    struct choice_history history;
 };
 
 static void job_finish(struct job *j)
@@ -74,7 +74,7 @@ static bool make_arrays(struct job *j, struct rng *rng)
     CHECK_OK(vkmoe_buffer_create(j->device, size, &j->positions));
     CHECK_OK(vkmoe_buffer_create(j->device, size, &j->sequences));
     j->history =
-        (struct layer_history){ .limit = LIMIT, .sequences = SEQUENCES, .capacity = PLACES };
+        (struct choice_history){ .limit = LIMIT, .sequences = SEQUENCES, .capacity = PLACES };
     CHECK_OK(vkmoe_buffer_create(j->device, K * size, &j->history.choices));
     CHECK_OK(vkmoe_buffer_clear(j->history.choices, 0, K * size));
     CHECK_OK(vkmoe_buffer_upload(j->x, 0, x, WIDTH * size));
@@ -125,9 +125,7 @@ static bool test_passes(void)
         &j.device));
     CHECK_OK(vkmoe_stream_create(j.device, &j.stream));
     CHECK(make_layer(&j, &rng) && make_arrays(&j, &rng));
-    CHECK(vkmoe_moe_pass_tokens(
-              j.layer, TOKENS, vkmoe_shapes_choose(j.device, VKMOE_DTYPE_F32).gemm_rows)
-        < TOKENS);
+    CHECK(vkmoe_moe_plan(j.layer, TOKENS, TOKENS).tokens < TOKENS);
     const struct vkmoe_span positions = { j.positions, 0 }, sequences = { j.sequences, 0 };
     const struct caller caller = { NULL, __func__ };
     CHECK_OK(vkmoe_moe_forward_at(&caller, j.stream, j.layer,

@@ -19,7 +19,6 @@ EXCEPTIONS = {
     ('base_json.c', 'checkpoint_foreign.c'),
     ('checkpoint_views.c', 'weights_view.c'),
     ('checkpoint_whole_views.c', 'weights_view.c'),
-    ('weights_linear.c', 'moe_record.c'),
 }
 
 

@@ -306,9 +306,9 @@ void vkmoe_attention_destroy(vkmoe_attention **attention)
     vkmoe_attention *a = *attention;
     *attention = NULL;
     vkmoe_moe_destroy(&a->experts);
-    vkmoe_linear_destroy(&a->query);
-    vkmoe_linear_destroy(&a->output);
-    vkmoe_linear_destroy(&a->kv);
+    vkmoe_experts_destroy(&a->query);
+    vkmoe_experts_destroy(&a->output);
+    vkmoe_experts_destroy(&a->kv);
     vkmoe_mix_destroy(&a->value_mix);
     vkmoe_mix_destroy(&a->output_mix);
     vkmoe_buffer_destroy(&a->patterns);
@@ -325,9 +325,9 @@ uint64_t vkmoe_attention_device_size(const vkmoe_attention *a)
         return 0;
     vkmoe_buffer *const buffers[] = { a->patterns, a->rotations, a->head_vectors, a->query_norm,
         a->key_norm };
-    uint64_t size = vkmoe_linear_size(&a->kv) + vkmoe_mix_size(&a->value_mix)
+    uint64_t size = vkmoe_experts_size(&a->kv) + vkmoe_mix_size(&a->value_mix)
         + vkmoe_mix_size(&a->output_mix) + vkmoe_moe_device_size(a->experts)
-        + vkmoe_linear_size(&a->query) + vkmoe_linear_size(&a->output);
+        + vkmoe_experts_size(&a->query) + vkmoe_experts_size(&a->output);
     for (size_t i = 0; i < ARRAY_SIZE(buffers); i++)
         size += vkmoe_buffer_taken(buffers[i]);
     return size;

@@ -4,6 +4,7 @@
 
 #include "weights/linear.h"
 #include "moe/mix.h"
+#include "moe/moe.h"
 
 struct vkmoe_attention {
     vkmoe_device *device;
@@ -15,8 +16,8 @@ struct vkmoe_attention {
     // Routed: the expert projections are a layer whose up is the query, whose down is the
     // output projection, and which is run around attention. Dense: two matrices.
     vkmoe_moe *experts;
-    struct linear query, output;
-    struct linear kv;                 // keys of all kv heads, then values unless these are a mix
+    struct experts query, output;
+    struct experts kv;                // keys of all kv heads, then values unless these are a mix
     struct mix value_mix, output_mix; // where heads have experts of their own
     vkmoe_buffer *patterns;           // u32 [experts][PATTERN_WORDS], then lists: shaders/pattern.h
     bool by_blocks;                   // some pattern picks blocks of keys

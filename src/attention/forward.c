@@ -11,6 +11,9 @@
 #include "attention/pass.h"
 
 #include "base/common.h"
+#include "base/try.h"
+#include "device/operands.h"
+#include "device/span.h"
 
 #include "shaders/choose_blocks.h"
 
@@ -21,8 +24,10 @@
 #define LOOP_TURNS 65535
 
 struct attend_scratch {
-    struct scratch moe;
-    uint64_t query, kv, values, mix, partials, rotations, choices, size;
+    struct moe_plan moe; // routed
+    uint32_t tokens;     // of a pass
+    struct mix_plan value_mix, output_mix;
+    uint64_t query, kv, values, partials, rotations, choices, size;
 };
 
 // The frequencies of a dynamic scaling belong to a forward, not to the attention.
@@ -32,51 +37,14 @@ static bool has_dynamic_rotations(const vkmoe_attention *a)
         && a->params.rope.scaling == VKMOE_ROPE_SCALING_DYNAMIC;
 }
 
-static uint64_t mix_size(const vkmoe_attention *a, uint32_t tokens)
-{
-    const uint64_t values =
-        is_mix(&a->value_mix) ? vkmoe_mix_scratch_size(&a->value_mix, tokens) : 0;
-    const uint64_t outputs =
-        is_mix(&a->output_mix) ? vkmoe_mix_scratch_size(&a->output_mix, tokens) : 0;
-    return MAX(values, outputs);
-}
-
-static struct attend_scratch plan(
-    const vkmoe_attention *a, uint32_t tokens, bool decode, uint32_t tile_rows)
-{
-    const struct vkmoe_attention_params *p = &a->params;
-    struct attend_scratch s = { 0 };
-    if (a->routed) {
-        s.moe = vkmoe_scratch_plan(a->experts, tokens, decode, tile_rows);
-        s.size = align_up(s.moe.size, BUFFER_ALIGNMENT);
-        s.query = s.moe.h;
-    } else {
-        s.size = align_up((uint64_t)tokens * a->query_columns * 4, BUFFER_ALIGNMENT);
-    }
-    s.kv = s.size;
-    const uint64_t kv_size = (uint64_t)tokens * p->kv_heads * p->head_size * 4;
-    s.values = s.kv + (is_mix(&a->value_mix) ? align_up(kv_size, BUFFER_ALIGNMENT) : kv_size);
-    // The two mixes take turns.
-    s.mix = align_up(s.values + kv_size, BUFFER_ALIGNMENT);
-    s.partials = s.mix + align_up(mix_size(a, tokens), BUFFER_ALIGNMENT);
-    s.rotations = s.partials + PARTIALS_SIZE;
-    s.choices =
-        s.rotations + align_up(has_dynamic_rotations(a) ? p->rope.size * 4 : 0, BUFFER_ALIGNMENT);
-    const uint64_t rows = (uint64_t)tokens * p->experts_per_token;
-    s.size = s.choices + align_up(rows * p->heads * a->top * 4, BUFFER_ALIGNMENT);
-    return s;
-}
-
-// Tokens of one pass, if that does not decode.
-static uint32_t pass_tokens(const vkmoe_attention *a, uint32_t tokens, uint32_t tile_rows)
+// Tokens of one pass.
+static uint32_t pass_tokens(const vkmoe_attention *a, uint32_t tokens)
 {
     const struct vkmoe_attention_params *p = &a->params;
     const uint64_t choices = (uint64_t)p->experts_per_token * p->heads * a->top;
     const uint64_t widest =
         MAX(MAX(a->kv.rows, choices), a->routed ? 0 : MAX(a->query_columns, p->hidden));
     uint32_t most = (uint32_t)MIN(tokens, PASS_MAX_ELEMENTS / widest);
-    if (a->routed)
-        most = MIN(most, vkmoe_moe_pass_tokens(a->experts, tokens, tile_rows));
     if (is_mix(&a->value_mix))
         most = MIN(most, vkmoe_mix_max_tokens(&a->value_mix));
     if (is_mix(&a->output_mix))
@@ -84,18 +52,41 @@ static uint32_t pass_tokens(const vkmoe_attention *a, uint32_t tokens, uint32_t 
     return most;
 }
 
-static bool decodes(const vkmoe_attention *a, uint32_t tokens)
+static struct attend_scratch plan(const vkmoe_attention *a, uint32_t tokens)
 {
-    return a->routed && vkmoe_moe_may_decode(a->experts, tokens);
+    const struct vkmoe_attention_params *p = &a->params;
+    struct attend_scratch s = { .tokens = pass_tokens(a, tokens) };
+    if (a->routed) {
+        s.moe = vkmoe_moe_plan(a->experts, tokens, tokens);
+        s.moe = vkmoe_moe_plan_cut(a->experts, &s.moe, s.tokens);
+        s.tokens = s.moe.tokens;
+        s.size = align_up(s.moe.size, BUFFER_ALIGNMENT);
+        s.query = s.moe.h;
+    } else {
+        s.size = align_up((uint64_t)s.tokens * a->query_columns * 4, BUFFER_ALIGNMENT);
+    }
+    s.kv = s.size;
+    const uint64_t kv_size = (uint64_t)s.tokens * p->kv_heads * p->head_size * 4;
+    s.values = s.kv + (is_mix(&a->value_mix) ? align_up(kv_size, BUFFER_ALIGNMENT) : kv_size);
+    // The two mixes take turns.
+    uint64_t mix = align_up(s.values + kv_size, BUFFER_ALIGNMENT);
+    s.value_mix.size = s.output_mix.size = mix;
+    if (is_mix(&a->value_mix))
+        s.value_mix = vkmoe_mix_plan(&a->value_mix, s.tokens, mix);
+    if (is_mix(&a->output_mix))
+        s.output_mix = vkmoe_mix_plan(&a->output_mix, s.tokens, mix);
+    s.partials = MAX(s.value_mix.size, s.output_mix.size);
+    s.rotations = s.partials + PARTIALS_SIZE;
+    s.choices =
+        s.rotations + align_up(has_dynamic_rotations(a) ? p->rope.size * 4 : 0, BUFFER_ALIGNMENT);
+    const uint64_t rows = (uint64_t)s.tokens * p->experts_per_token;
+    s.size = s.choices + align_up(rows * p->heads * a->top * 4, BUFFER_ALIGNMENT);
+    return s;
 }
 
 uint64_t vkmoe_attention_scratch_size(const vkmoe_attention *a, uint32_t tokens)
 {
-    if (!a || tokens == 0)
-        return 0;
-    const uint32_t tile_rows = vkmoe_shapes_choose(a->device, a->kv.dtype).gemm_rows;
-    const bool decode = decodes(a, tokens);
-    return plan(a, decode ? tokens : pass_tokens(a, tokens, tile_rows), decode, tile_rows).size;
+    return a && tokens > 0 ? plan(a, tokens).size : 0;
 }
 
 // ------------------------------------------------------------------------ kernels
@@ -125,44 +116,38 @@ static struct attend_shape choose_shape(
 
 static enum vkmoe_status project_queries(const struct attend_pass *pass)
 {
-    const struct pass *p = &pass->pass;
+    const struct moe_pass *p = &pass->pass;
     if (!pass->attention->routed)
         return vkmoe_linear_record(
-            p->stream, &pass->attention->query, p->x, pass->query, p->tokens);
-    enum vkmoe_status status = vkmoe_pass_route(p);
-    if (status == VKMOE_OK && !p->decode)
-        status = vkmoe_pass_group_tokens(p);
-    if (status == VKMOE_OK)
-        status = p->decode ? vkmoe_pass_decode_up(p) : vkmoe_pass_experts_up(p);
-    return status;
+            p->stream, &pass->attention->query, p->x, pass->query, p->pairs.tokens);
+    TRY_RETURN(vkmoe_moe_record_route(p));
+    return vkmoe_moe_record_up(p);
 }
 
 static enum vkmoe_status project_outputs(const struct attend_pass *pass)
 {
-    const struct pass *p = &pass->pass;
+    const struct moe_pass *p = &pass->pass;
     const vkmoe_attention *a = pass->attention;
     if (is_mix(&a->output_mix))
-        return vkmoe_mix_record(
-            p->stream, &a->output_mix, p->scratch, pass->mix, p->x, pass->query, p->y, p->tokens);
+        return vkmoe_mix_record(p->stream, &a->output_mix, &pass->output_mix, p->scratch,
+            &(struct mix_operands){ p->x, pass->query, p->y, p->pairs.tokens });
     if (!a->routed)
-        return vkmoe_linear_record(p->stream, &a->output, pass->query, p->y, p->tokens);
-    if (p->decode)
-        return vkmoe_pass_decode_down(p);
-    const enum vkmoe_status status = vkmoe_pass_experts_down(p);
-    return status == VKMOE_OK ? vkmoe_pass_combine(p) : status;
+        return vkmoe_linear_record(p->stream, &a->output, pass->query, p->y, p->pairs.tokens);
+    return vkmoe_moe_record_down(p);
 }
 
 // Keys and values of the pass's tokens into the cache, and the queries finished.
 static enum vkmoe_status store(const struct attend_pass *pass)
 {
-    const struct pass *p = &pass->pass;
+    const struct moe_pass *p = &pass->pass;
     enum vkmoe_status status = VKMOE_OK;
     const struct mix *values = &pass->attention->value_mix;
     if (!pass->stored)
-        status = vkmoe_linear_record(p->stream, &pass->attention->kv, p->x, pass->key, p->tokens);
+        status =
+            vkmoe_linear_record(p->stream, &pass->attention->kv, p->x, pass->key, p->pairs.tokens);
     if (status == VKMOE_OK && !pass->stored && is_mix(values))
-        status = vkmoe_mix_record(
-            p->stream, values, p->scratch, pass->mix, p->x, p->x, pass->value, p->tokens);
+        status = vkmoe_mix_record(p->stream, values, &pass->value_mix, p->scratch,
+            &(struct mix_operands){ p->x, p->x, pass->value, p->pairs.tokens });
     if (status == VKMOE_OK)
         status = vkmoe_attend_store(pass);
     return status == VKMOE_OK && !pass->stored ? vkmoe_attend_mean_keys(pass) : status;
@@ -220,12 +205,7 @@ static enum vkmoe_status check(const struct caller *caller, const vkmoe_stream *
     const uint64_t pairs = a->routed ? (uint64_t)f->tokens * p->experts_per_token : 0;
     const bool ids_in = a->routed && attends && p->router.select >= VKMOE_SELECT_SUPPLIED;
     const bool weights_in = ids_in && p->router.select == VKMOE_SELECT_SUPPLIED_WEIGHTED;
-    const struct {
-        const char *name;
-        const struct vkmoe_span *span;
-        uint64_t elements;
-        bool required, written;
-    } spans[] = {
+    const struct span_rule rules[] = {
         { "x", &f->x, rows, true, false },
         { "positions", &f->positions, f->tokens, false, false },
         { "sequences", &f->sequences, f->tokens, false, false },
@@ -234,28 +214,11 @@ static enum vkmoe_status check(const struct caller *caller, const vkmoe_stream *
         { "weights", &f->weights, pairs, weights_in, !weights_in },
         { "y", &f->y, rows, attends, true },
     };
-    for (size_t i = 0; i < ARRAY_SIZE(spans); i++) {
-        const enum vkmoe_status status = vkmoe_span_check(
-            caller, a->device, spans[i].name, spans[i].span, spans[i].elements, spans[i].required);
-        if (status != VKMOE_OK)
-            return status;
-        for (size_t j = 0; j < i; j++) {
-            if ((spans[i].written || spans[j].written)
-                && vkmoe_spans_overlap(
-                    spans[i].span, spans[i].elements, spans[j].span, spans[j].elements))
-                return vkmoe_refuse(
-                    caller, VKMOE_ERROR_INVALID, "%s overlaps %s", spans[j].name, spans[i].name);
-        }
-    }
+    TRY_RETURN(vkmoe_spans_check(caller, a->device, rules, ARRAY_SIZE(rules)));
     if (!f->positions.buffer && !f->stored && f->tokens > cache->params.capacity)
         return vkmoe_refuse(caller, VKMOE_ERROR_INVALID,
             "%u tokens without positions, the cache holds %u", f->tokens, cache->params.capacity);
     return check_cache(caller, a, cache);
-}
-
-static uint64_t advance(uint64_t address, uint64_t elements)
-{
-    return address ? address + elements * 4 : 0;
 }
 
 // Points a pass at `tokens` tokens from `first` on.
@@ -263,31 +226,33 @@ static void aim(struct attend_pass *pass, const struct vkmoe_attention_forward_p
     uint32_t first, uint32_t tokens, uint32_t longest, const struct attend_scratch *at)
 {
     const vkmoe_attention *a = pass->attention;
-    struct pass *p = &pass->pass;
+    struct moe_pass *p = &pass->pass;
     const uint64_t pair = (uint64_t)first * a->params.experts_per_token;
-    p->tokens = tokens;
-    p->sequence_tokens = tokens;
-    p->at = at->moe;
-    p->x = p->router_x = advance(vkmoe_span_address(&f->x), (uint64_t)first * a->params.hidden);
-    p->y = advance(vkmoe_span_address(&f->y), (uint64_t)first * a->params.hidden);
-    p->ids =
-        f->ids.buffer ? advance(vkmoe_span_address(&f->ids), pair) : scratch_address(p, p->at.ids);
-    p->weights = f->weights.buffer ? advance(vkmoe_span_address(&f->weights), pair)
-                                   : scratch_address(p, p->at.weights);
+    p->plan = at->moe;
+    p->x = p->router_x = vkmoe_span_element(&f->x, (uint64_t)first * a->params.hidden);
+    p->y = vkmoe_span_element(&f->y, (uint64_t)first * a->params.hidden);
+    p->pairs = (struct pairs){
+        .ids = f->ids.buffer ? vkmoe_span_element(&f->ids, pair) : scratch_address(p, at->moe.ids),
+        .weights = f->weights.buffer ? vkmoe_span_element(&f->weights, pair)
+                                     : scratch_address(p, at->moe.weights),
+        .tokens = tokens,
+        .k = a->params.experts_per_token,
+    };
     pass->query = scratch_address(p, at->query);
     pass->key = scratch_address(p, at->kv);
     const uint32_t kv_width = a->params.kv_heads * a->params.head_size;
     pass->value =
         is_mix(&a->value_mix) ? scratch_address(p, at->values) : pass->key + (uint64_t)kv_width * 4;
     pass->kv_stride = is_mix(&a->value_mix) ? kv_width : 2 * kv_width;
-    pass->mix = at->mix;
+    pass->value_mix = at->value_mix;
+    pass->output_mix = at->output_mix;
     pass->choices = a->top > 0 ? scratch_address(p, at->choices) : 0;
     pass->partials = scratch_address(p, at->partials);
     pass->rotations = has_dynamic_rotations(a) ? scratch_address(p, at->rotations)
-                                               : address_or_dummy(p->device, a->rotations);
+                                               : address_or_dummy(a->device, a->rotations);
     pass->first_token = first;
-    pass->positions = advance(vkmoe_span_address(&f->positions), first);
-    pass->sequences = advance(vkmoe_span_address(&f->sequences), first);
+    pass->positions = vkmoe_span_element(&f->positions, first);
+    pass->sequences = vkmoe_span_element(&f->sequences, first);
     pass->lengths = vkmoe_span_address(&f->lengths);
     pass->rows = a->routed ? tokens * a->params.experts_per_token : tokens;
     pass->shape = choose_shape(a, pass->mode, pass->rows, longest);
@@ -325,29 +290,23 @@ static enum vkmoe_status run_passes(const struct caller *caller, vkmoe_stream *s
     const struct vkmoe_attention_forward_params *f,
     enum vkmoe_status (*record)(const struct attend_pass *))
 {
+    const struct attend_scratch at = plan(attention, f->tokens);
+    const uint32_t per_pass = at.tokens;
     struct attend_pass pass = {
-        .pass = {
-            .stream = stream,
-            .moe = attention->experts,
-            .device = attention->device,
-            .shapes = vkmoe_shapes_choose(attention->device, attention->kv.dtype),
-            .decode = decodes(attention, f->tokens),
-        },
+        .pass = { .stream = stream, .moe = attention->experts },
         .attention = attention,
         .cache = cache,
         .stored = f->stored,
+        .tile_rows = attention->routed && !at.moe.few ? at.moe.sorted.tile_rows
+                                                      : attention->kv.shapes.gemm_rows,
     };
-    const uint32_t tile_rows = pass.pass.shapes.gemm_rows;
-    const uint32_t per_pass =
-        pass.pass.decode ? f->tokens : pass_tokens(attention, f->tokens, tile_rows);
     if (attention->both_sides && !f->stored && record == record_pass && per_pass < f->tokens)
         return vkmoe_refuse(caller, VKMOE_ERROR_UNSUPPORTED,
             "a pattern that looks both ways over %u tokens, which need more than one pass",
             f->tokens);
     const uint32_t capacity = cache->params.capacity;
     const uint32_t longest = f->longest ? MIN(f->longest, capacity) : capacity;
-    const struct attend_scratch at = plan(attention, per_pass, pass.pass.decode, tile_rows);
-    pass.mode = !attention->routed ? ROWS_TOKENS : pass.pass.decode ? ROWS_PAIRS : ROWS_SORTED;
+    pass.mode = !attention->routed ? ROWS_TOKENS : at.moe.few ? ROWS_PAIRS : ROWS_SORTED;
     const struct attend_shape shape = choose_shape(attention, pass.mode,
         MIN(per_pass, f->tokens) * attention->params.experts_per_token, longest);
     enum vkmoe_status status =

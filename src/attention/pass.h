@@ -4,6 +4,7 @@
 #define VKMOE_ATTENTION_PASS_H
 
 #include "attention/attention.h"
+#include "moe/record.h"
 
 // What a row of queries is, for the kernels.
 enum row_mode { ROWS_TOKENS, ROWS_SORTED, ROWS_PAIRS };
@@ -16,7 +17,7 @@ struct attend_shape {
 };
 
 struct attend_pass {
-    struct pass pass; // of the expert projections; dense: only addresses and scratch
+    struct moe_pass pass; // of the expert projections; dense: only addresses and scratch
     const vkmoe_attention *attention;
     vkmoe_cache *cache;
     struct attend_shape shape;
@@ -25,7 +26,8 @@ struct attend_pass {
     uint32_t first_token; // this pass's first, where there are no positions
     bool stored;          // the cache has these tokens' keys and values
     uint64_t query, partials, choices, rotations;
-    uint64_t mix;        // where in scratch mixes have theirs
+    struct mix_plan value_mix, output_mix; // of mixes
+    uint32_t tile_rows;                    // of the plan, where rows are sorted
     uint64_t key, value; // fresh ones of all kv heads, rows `kv_stride` elements apart
     uint32_t kv_stride;
     uint64_t positions, sequences, lengths; // 0: none

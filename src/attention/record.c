@@ -2,6 +2,7 @@
 #include "attention/pass.h"
 
 #include "base/common.h"
+#include "device/operands.h"
 
 #include "shaders/attend.h"
 #include "shaders/choose_blocks.h"
@@ -11,7 +12,7 @@
 
 static uint64_t or_dummy(const struct attend_pass *p, uint64_t address)
 {
-    return address ? address : vkmoe_device_dummy_address(p->pass.device);
+    return address ? address : vkmoe_device_dummy_address(p->attention->device);
 }
 
 static uint32_t norm_mode(const vkmoe_attention *a, const vkmoe_buffer *norm)
@@ -29,14 +30,15 @@ enum vkmoe_status vkmoe_attend_store(const struct attend_pass *pass)
         .value = pass->value,
         .keys = vkmoe_buffer_address(pass->cache->keys),
         .values = vkmoe_buffer_address(pass->cache->values),
-        .rows = pass->mode == ROWS_SORTED ? scratch_address(&pass->pass, pass->pass.at.rows)
-                                          : or_dummy(pass, 0),
+        .rows = pass->mode == ROWS_SORTED
+            ? scratch_address(&pass->pass, pass->pass.plan.sorted.rows)
+            : or_dummy(pass, 0),
         .positions = or_dummy(pass, pass->positions),
         .sequences = or_dummy(pass, pass->sequences),
         .rotations = pass->rotations,
-        .query_norm = address_or_dummy(pass->pass.device, a->query_norm),
-        .key_norm = address_or_dummy(pass->pass.device, a->key_norm),
-        .tokens = pass->pass.tokens,
+        .query_norm = address_or_dummy(pass->attention->device, a->query_norm),
+        .key_norm = address_or_dummy(pass->attention->device, a->key_norm),
+        .tokens = pass->pass.pairs.tokens,
         .query_rows = pass->rows,
         .k = p->experts_per_token,
         .heads = p->heads,
@@ -65,9 +67,9 @@ enum vkmoe_status vkmoe_attend_store(const struct attend_pass *pass)
             [STORE_ROPE_MAGNITUDE] = float_bits(vkmoe_rope_magnitude(&p->rope)),
         },
         .push = &push,
-        .groups = pass->rows + (pass->stored ? 0 : pass->pass.tokens),
+        .groups = pass->rows + (pass->stored ? 0 : pass->pass.pairs.tokens),
     };
-    return vkmoe_pass_run(&pass->pass, &d);
+    return stream_run(pass->pass.stream, &d);
 }
 
 // Tiles of `tile` rows that a kernel may meet; of the plan's, an upper bound, the rest ends at
@@ -77,21 +79,21 @@ static uint32_t attend_tiles(const struct attend_pass *pass, uint32_t tile)
     const struct vkmoe_attention_params *p = &pass->attention->params;
     if (pass->mode != ROWS_SORTED)
         return div_up(pass->rows, tile);
-    const uint32_t tile_rows = pass->pass.shapes.gemm_rows;
+    const uint32_t tile_rows = pass->tile_rows;
     return (pass->rows / tile_rows + MIN(p->experts, pass->rows)) * div_up(tile_rows, tile);
 }
 
 static uint64_t plan_address(const struct attend_pass *pass)
 {
-    return pass->mode == ROWS_SORTED ? scratch_address(&pass->pass, pass->pass.at.plan)
+    return pass->mode == ROWS_SORTED ? scratch_address(&pass->pass, pass->pass.plan.sorted.plan)
                                      : or_dummy(pass, 0);
 }
 
 static uint64_t rows_address(const struct attend_pass *pass)
 {
     return pass->mode == ROWS_SORTED
-        ? scratch_address(&pass->pass, pass->pass.at.rows)
-        : or_dummy(pass, pass->mode == ROWS_PAIRS ? pass->pass.ids : 0);
+        ? scratch_address(&pass->pass, pass->pass.plan.sorted.rows)
+        : or_dummy(pass, pass->mode == ROWS_PAIRS ? pass->pass.pairs.ids : 0);
 }
 
 static uint32_t kk_heads(const struct vkmoe_attention_params *p)
@@ -122,7 +124,7 @@ enum vkmoe_status vkmoe_attend_mean_keys(const struct attend_pass *pass)
         .means = vkmoe_buffer_address(pass->cache->means),
         .positions = or_dummy(pass, pass->positions),
         .sequences = or_dummy(pass, pass->sequences),
-        .tokens = pass->pass.tokens,
+        .tokens = pass->pass.pairs.tokens,
         .kv_heads = cache->kv_heads,
         .capacity = cache->capacity,
         .sequence_count = cache->sequences,
@@ -139,9 +141,9 @@ enum vkmoe_status vkmoe_attend_mean_keys(const struct attend_pass *pass)
             [MEAN_BLOCK] = cache->block,
         },
         .push = &push,
-        .groups = pass->pass.tokens * cache->kv_heads,
+        .groups = pass->pass.pairs.tokens * cache->kv_heads,
     };
-    return vkmoe_pass_run(&pass->pass, &d);
+    return stream_run(pass->pass.stream, &d);
 }
 
 enum vkmoe_status vkmoe_attend_choose_blocks(const struct attend_pass *pass)
@@ -167,7 +169,7 @@ enum vkmoe_status vkmoe_attend_choose_blocks(const struct attend_pass *pass)
         .capacity = cache->capacity,
         .sequence_count = cache->sequences,
         .first_token = pass->first_token,
-        .splits_tile_rows = 1u << 16 | pass->pass.shapes.gemm_rows,
+        .splits_tile_rows = 1u << 16 | pass->tile_rows,
     };
     struct dispatch d = {
         .kernel = KERNEL_choose_blocks,
@@ -186,7 +188,7 @@ enum vkmoe_status vkmoe_attend_choose_blocks(const struct attend_pass *pass)
         .push = &push,
         .groups = attend_tiles(pass, 1) * p->heads,
     };
-    return vkmoe_pass_run(&pass->pass, &d);
+    return stream_run(pass->pass.stream, &d);
 }
 
 // Words with a bit for each block of keys that a pattern may pick.
@@ -217,7 +219,7 @@ enum vkmoe_status vkmoe_attend_attend(const struct attend_pass *pass)
         .sequences = or_dummy(pass, pass->sequences),
         .lengths = or_dummy(pass, pass->lengths),
         .patterns = vkmoe_buffer_address(a->patterns),
-        .sinks = address_or_dummy(pass->pass.device, a->head_vectors),
+        .sinks = address_or_dummy(pass->attention->device, a->head_vectors),
         .partials = pass->partials,
         .row_count = pass->rows,
         .query_stride = a->query_columns,
@@ -226,7 +228,7 @@ enum vkmoe_status vkmoe_attend_attend(const struct attend_pass *pass)
         .capacity = pass->cache->params.capacity,
         .sequence_count = pass->cache->params.sequences,
         .first_token = pass->first_token,
-        .splits_tile_rows = pass->shape.splits << 16 | pass->pass.shapes.gemm_rows,
+        .splits_tile_rows = pass->shape.splits << 16 | pass->tile_rows,
     };
     const uint32_t head_groups = div_up(p->heads / p->expert_kv_heads, pass->shape.heads);
     struct dispatch d = {
@@ -254,7 +256,7 @@ enum vkmoe_status vkmoe_attend_attend(const struct attend_pass *pass)
         .groups = attend_tiles(pass, pass->shape.rows) * p->expert_kv_heads * head_groups
             * pass->shape.splits,
     };
-    return vkmoe_pass_run(&pass->pass, &d);
+    return stream_run(pass->pass.stream, &d);
 }
 
 enum vkmoe_status vkmoe_attend_merge(const struct attend_pass *pass)
@@ -262,7 +264,7 @@ enum vkmoe_status vkmoe_attend_merge(const struct attend_pass *pass)
     const vkmoe_attention *a = pass->attention;
     const struct merge_attention_push push = {
         .partials = pass->partials,
-        .sinks = address_or_dummy(pass->pass.device, a->head_vectors),
+        .sinks = address_or_dummy(pass->attention->device, a->head_vectors),
         .result = pass->query,
         .rows = pass->rows,
         .heads = a->params.heads,
@@ -279,5 +281,5 @@ enum vkmoe_status vkmoe_attend_merge(const struct attend_pass *pass)
         .push = &push,
         .groups = pass->rows * a->params.heads,
     };
-    return vkmoe_pass_run(&pass->pass, &d);
+    return stream_run(pass->pass.stream, &d);
 }

@@ -2,6 +2,9 @@
 #include "model/model.h"
 
 #include "base/common.h"
+#include "base/try.h"
+#include "device/operands.h"
+#include "device/span.h"
 
 #include "shaders/embed.h"
 #include "shaders/norm.h"
@@ -16,11 +19,11 @@ static enum vkmoe_status embed(
 {
     const struct embed_push push = {
         .ids = ids,
-        .matrix = vkmoe_buffer_address(n->embedding.matrix.buffer),
+        .matrix = vkmoe_buffer_address(n->embedding.matrices[0].buffer),
         .x = vkmoe_buffer_address(n->x),
         .tokens = tokens,
         .columns = n->frame.hidden,
-        .units = n->embedding.matrix.units,
+        .units = n->embedding.matrices[0].units,
         .vocabulary = n->frame.vocabulary,
     };
     return stream_run(stream, &(struct dispatch) {
@@ -176,26 +179,15 @@ static enum vkmoe_status check(const struct caller *caller, const vkmoe_stream *
         return vkmoe_refuse(caller, VKMOE_ERROR_UNSUPPORTED,
             "%llu logits at once, fewer than 2^30 are possible", (unsigned long long)logits);
     const uint64_t pairs = (uint64_t)n->frame.blocks * f->tokens;
-    const struct {
-        const char *name;
-        const struct vkmoe_span *span;
-        uint64_t elements;
-        bool required;
-    } spans[] = {
-        { "ids", &f->ids, f->tokens, true },
-        { "positions", &f->positions, f->tokens, false },
-        { "sequences", &f->sequences, f->tokens, false },
-        { "logits", &f->logits, logits, f->logits_count > 0 },
-        { "expert_ids", &f->expert_ids, pairs * n->k, false },
-        { "attention_expert_ids", &f->attention_expert_ids, pairs * n->attention_k, false },
+    const struct span_rule rules[] = {
+        { "ids", &f->ids, f->tokens, true, false },
+        { "positions", &f->positions, f->tokens, false, false },
+        { "sequences", &f->sequences, f->tokens, false, false },
+        { "logits", &f->logits, logits, f->logits_count > 0, false },
+        { "expert_ids", &f->expert_ids, pairs * n->k, false, false },
+        { "attention_expert_ids", &f->attention_expert_ids, pairs * n->attention_k, false, false },
     };
-    for (size_t i = 0; i < ARRAY_SIZE(spans); i++) {
-        const enum vkmoe_status status = vkmoe_span_check(
-            caller, n->device, spans[i].name, spans[i].span, spans[i].elements, spans[i].required);
-        if (status != VKMOE_OK)
-            return status;
-    }
-    return VKMOE_OK;
+    return vkmoe_spans_check(caller, n->device, rules, ARRAY_SIZE(rules));
 }
 
 enum vkmoe_status vkmoe_model_forward(
@@ -247,7 +239,8 @@ static enum vkmoe_status check_encode(const struct caller *caller, const vkmoe_s
     if (e->sequence >= n->params.sequences)
         return vkmoe_refuse(
             caller, VKMOE_ERROR_INVALID, "sequence is %u of %u", e->sequence, n->params.sequences);
-    return vkmoe_span_check(caller, n->device, "ids", &e->ids, e->tokens, true);
+    const struct span_rule ids = { "ids", &e->ids, e->tokens, true, false };
+    return vkmoe_spans_check(caller, n->device, &ids, 1);
 }
 
 // The input's length and sequence to where the attentions look for them.

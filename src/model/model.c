@@ -65,9 +65,9 @@ static enum vkmoe_status create_attention(vkmoe_model *n, vkmoe_checkpoint *chec
 // A decoder counts an expert's tokens over the sequence, however it is cut into forwards; an
 // encoder reads its input at once, and leaves the counting to the layer.
 static enum vkmoe_status create_history(
-    vkmoe_model *n, uint32_t limit, uint32_t k, struct layer_history *history)
+    vkmoe_model *n, uint32_t limit, uint32_t k, struct choice_history *history)
 {
-    *history = (struct layer_history){
+    *history = (struct choice_history){
         .limit = limit,
         .sequences = n->params.sequences,
         .capacity = n->params.capacity,
@@ -373,8 +373,8 @@ void vkmoe_model_destroy(vkmoe_model **model)
     *model = NULL;
     destroy_stack(&n->decoder);
     destroy_stack(&n->encoder);
-    vkmoe_linear_destroy(&n->embedding);
-    vkmoe_linear_destroy(&n->head);
+    vkmoe_experts_destroy(&n->embedding);
+    vkmoe_experts_destroy(&n->head);
     vkmoe_buffer **const buffers[] = { &n->x, &n->normed, &n->delta, &n->dense_ids,
         &n->dense_weights, &n->encoder_length, &n->input_lengths, &n->input_sequence };
     for (size_t i = 0; i < ARRAY_SIZE(buffers); i++)
@@ -401,7 +401,7 @@ uint64_t vkmoe_model_device_size(const vkmoe_model *n)
 {
     if (!n)
         return 0;
-    uint64_t size = vkmoe_linear_size(&n->embedding) + vkmoe_linear_size(&n->head)
+    uint64_t size = vkmoe_experts_size(&n->embedding) + vkmoe_experts_size(&n->head)
         + stack_size(&n->decoder) + stack_size(&n->encoder)
         + vkmoe_cache_device_size(n->encoder_cache);
     const vkmoe_buffer *const buffers[] = { n->x, n->normed, n->delta, n->dense_ids,

@@ -10,8 +10,8 @@ struct network_block {
     vkmoe_attention *cross; // to the encoder's output, or NULL
     vkmoe_cache *cross_cache;
     vkmoe_moe *experts;
-    struct layer_history history; // of a decoder's block whose experts have a capacity
-    bool dense;                   // `experts` is one that every token takes
+    struct choice_history history; // of a decoder's block whose experts have a capacity
+    bool dense;                    // `experts` is one that every token takes
     vkmoe_buffer *attention_norm, *cross_norm, *experts_norm; // f32 [hidden]
 };
 
@@ -30,8 +30,8 @@ struct vkmoe_model {
     struct network_stack decoder, encoder;   // the second is empty in decoder-only models
     uint32_t rows;                           // the most tokens at once in either
     uint32_t k, attention_k;                 // the largest experts_per_token
-    struct linear embedding;                 // used as a table of rows
-    struct linear head;                      // of its own, unless tied
+    struct experts embedding;                // used as a table of rows
+    struct experts head;                     // of its own, unless tied
     bool tied;                               // the head is the embedding
     vkmoe_buffer *x, *normed, *delta;        // f32 [rows][hidden]
     vkmoe_buffer *dense_ids, *dense_weights; // [rows] zeros and ones: the routing of dense blocks

@@ -2,38 +2,49 @@
 #include "moe/mix.h"
 
 #include "base/common.h"
-
-#include "shaders/combine.h"
-#include "shaders/plan.h"
+#include "base/try.h"
 
 #include <stdio.h>
+
+static enum vkmoe_status create(struct loading *loading, const struct router_source *router,
+    const struct experts_source *experts, const struct vkmoe_view *bias, struct mix *out)
+{
+    TRY_RETURN(vkmoe_router_check(&loading->caller, router));
+    TRY_RETURN(vkmoe_experts_check(&loading->caller, experts));
+    TRY_RETURN(vkmoe_router_create(loading, router, &out->router));
+    TRY_RETURN(vkmoe_experts_create(loading, experts, &out->experts));
+    return vkmoe_vector_upload(loading->device, bias, experts->rows, 1, &out->bias);
+}
 
 enum vkmoe_status vkmoe_mix_create(struct loading *loading, enum mix_side side,
     const struct vkmoe_head_experts *experts, uint32_t heads, uint32_t hidden, uint32_t rows,
     uint32_t columns, const struct vkmoe_view *bias, struct mix *out)
 {
-    struct vkmoe_moe_params params = {
-        .hidden = columns,
-        .router_hidden = hidden,
-        .inner = rows,
+    struct vkmoe_router_params params = experts->router;
+    params.groups = heads;
+    params.each_group = true;
+    const struct router_source router = {
+        .params = &params,
+        .hidden = hidden,
         .experts = heads * experts->experts,
         .experts_per_token = heads * experts->experts_per_token,
-        .router = experts->router,
-        .activation = VKMOE_ACTIVATION_IDENTITY,
-        .up = experts->matrices,
     };
-    params.router.groups = heads;
-    params.router.each_group = true;
+    const struct experts_source source = {
+        .name = "matrices",
+        .weights = experts->matrices,
+        .count = router.experts,
+        .rows = rows,
+        .columns = columns,
+    };
     *out = (struct mix){ .side = side, .heads = heads, .choices = experts->experts_per_token };
     const struct caller caller = loading->caller;
     char name[96];
     snprintf(name, sizeof name, "%s: %s", caller.function,
         side == MIX_VALUES ? "value_experts" : "output_experts");
     loading->caller.function = name;
-    enum vkmoe_status status = vkmoe_moe_load(loading, &params, &out->moe);
+    enum vkmoe_status status = create(loading, &router, &source, bias, out);
     loading->caller = caller;
-    if (status == VKMOE_OK)
-        status = vkmoe_vector_upload(loading->device, bias, rows, 1, &out->bias);
+    status = vkmoe_loading_finish(loading, status);
     if (status != VKMOE_OK)
         vkmoe_mix_destroy(out);
     return status;
@@ -41,111 +52,72 @@ enum vkmoe_status vkmoe_mix_create(struct loading *loading, enum mix_side side,
 
 void vkmoe_mix_destroy(struct mix *mix)
 {
-    vkmoe_moe_destroy(&mix->moe);
+    vkmoe_router_destroy(&mix->router);
+    vkmoe_experts_destroy(&mix->experts);
     vkmoe_buffer_destroy(&mix->bias);
 }
 
 uint64_t vkmoe_mix_size(const struct mix *mix)
 {
-    if (!is_mix(mix))
-        return 0;
-    return vkmoe_moe_device_size(mix->moe) + vkmoe_buffer_taken(mix->bias);
+    return vkmoe_router_size(&mix->router) + vkmoe_experts_size(&mix->experts)
+        + vkmoe_buffer_taken(mix->bias);
 }
 
-// ------------------------------------------------------------------------ scratch
-
 // The gate's logits and ids die before the products are born.
-static struct scratch plan(const struct mix *mix, uint32_t tokens, uint32_t tile_rows)
+struct mix_plan vkmoe_mix_plan(const struct mix *mix, uint32_t tokens, uint64_t begin)
 {
-    const struct vkmoe_moe_params *p = &mix->moe->params;
-    const uint64_t pairs = (uint64_t)tokens * p->experts_per_token;
-    const uint64_t tiles = pairs / tile_rows + MIN(p->experts, pairs);
-    struct scratch s = { 0 };
-    s.weights = scratch_take(&s.size, pairs * 4);
-    s.rows = scratch_take(&s.size, pairs * 4);
-    s.counts = scratch_take(&s.size, (uint64_t)p->experts * 8);
-    s.plan = scratch_take(&s.size, 4 * (PLAN_SIZE + 2 * tiles));
-    uint64_t early = s.size;
-    s.logits = scratch_take(&early, (uint64_t)tokens * p->experts * 4);
-    s.ids = scratch_take(&early, pairs * 4);
-    s.h = scratch_take(&s.size, pairs * p->inner * 4);
-    s.size = MAX(s.size, early);
-    return s;
+    const struct router *r = &mix->router;
+    const uint32_t pairs = tokens * r->experts_per_token;
+    struct mix_plan plan = { .size = begin };
+    plan.weights = vkmoe_scratch_take(&plan.size, (uint64_t)pairs * 4);
+    plan.sorted = vkmoe_pairs_plan(&plan.size, pairs, r->experts, mix->experts.shapes.gemm_rows, 0);
+    uint64_t early = plan.size;
+    plan.logits = vkmoe_scratch_take(&early, (uint64_t)tokens * r->experts * 4);
+    plan.ids = vkmoe_scratch_take(&early, (uint64_t)pairs * 4);
+    plan.products = vkmoe_scratch_take(&plan.size, (uint64_t)pairs * mix->experts.rows * 4);
+    plan.size = MAX(plan.size, early);
+    return plan;
 }
 
 uint32_t vkmoe_mix_max_tokens(const struct mix *mix)
 {
-    const struct vkmoe_moe_params *p = &mix->moe->params;
-    const uint32_t k = p->experts_per_token;
-    return MIN(PASS_MAX_PAIRS / k, PASS_MAX_ELEMENTS / MAX(k * p->inner, p->router_hidden));
-}
-
-uint64_t vkmoe_mix_scratch_size(const struct mix *mix, uint32_t tokens)
-{
-    const struct shapes shapes = vkmoe_shapes_choose(mix->moe->device, mix->moe->dtype);
-    return plan(mix, tokens, shapes.gemm_rows).size;
-}
-
-// ------------------------------------------------------------------------- record
-
-// result = the weighted sums of products, and of outputs the bias.
-static enum vkmoe_status combine(const struct pass *pass, const struct mix *mix, uint64_t result)
-{
-    const uint32_t run_length = 4;
-    const bool by_head = mix->side == MIX_VALUES;
-    const struct combine_push push = {
-        .outputs = scratch_address(pass, pass->at.h),
-        .weights = pass->weights,
-        .shared_weights = vkmoe_device_dummy_address(pass->device),
-        .output_bias = address_or_dummy(pass->device, mix->bias),
-        .y = result,
-        .tokens = by_head ? pass->tokens * mix->heads : pass->tokens,
-        .k = by_head ? mix->choices : mix->heads * mix->choices,
-        .columns = mix->moe->params.inner,
-        .runs = div_up(mix->moe->params.inner, run_length),
-    };
-    struct dispatch d = {
-        .kernel = KERNEL_combine,
-        .spec = {
-            [COMBINE_LANES] = pass->shapes.combine_lanes,
-            [COMBINE_OUTPUT_BIAS] = mix->bias != NULL,
-            [COMBINE_RUN] = run_length,
-        },
-        .push = &push,
-        .groups = div_up(push.tokens * push.runs, pass->shapes.combine_lanes),
-    };
-    return vkmoe_pass_run(pass, &d);
+    const uint32_t k = mix->router.experts_per_token;
+    return MIN(
+        PASS_MAX_PAIRS / k, PASS_MAX_ELEMENTS / MAX(k * mix->experts.rows, mix->router.hidden));
 }
 
 enum vkmoe_status vkmoe_mix_record(vkmoe_stream *stream, const struct mix *mix,
-    const vkmoe_buffer *buffer, uint64_t scratch, uint64_t x, uint64_t source, uint64_t result,
-    uint32_t tokens)
+    const struct mix_plan *plan, const vkmoe_buffer *scratch, const struct mix_operands *o)
 {
-    const vkmoe_moe *moe = mix->moe;
-    struct pass pass = {
-        .stream = stream,
-        .moe = moe,
-        .device = moe->device,
-        .shapes = vkmoe_shapes_choose(moe->device, moe->dtype),
-        .scratch = buffer,
-        .tokens = tokens,
-        .sequence_tokens = tokens,
-        .x = source,
-        .router_x = x,
-        .source_pairs = mix->side == MIX_VALUES ? 0 : mix->choices,
-        .to_pairs = true,
+    const struct experts *experts = &mix->experts;
+    const uint64_t address = vkmoe_buffer_address(scratch);
+    const bool by_head = mix->side == MIX_VALUES;
+    const struct pairs pairs = {
+        .ids = address + plan->ids,
+        .weights = address + plan->weights,
+        .tokens = o->tokens,
+        .k = mix->router.experts_per_token,
     };
-    pass.at = plan(mix, tokens, pass.shapes.gemm_rows);
-    uint64_t *const offsets[] = { &pass.at.weights, &pass.at.rows, &pass.at.counts, &pass.at.plan,
-        &pass.at.logits, &pass.at.ids, &pass.at.h };
-    for (size_t i = 0; i < ARRAY_SIZE(offsets); i++)
-        *offsets[i] += scratch;
-    pass.ids = scratch_address(&pass, pass.at.ids);
-    pass.weights = scratch_address(&pass, pass.at.weights);
-    enum vkmoe_status status = vkmoe_pass_route(&pass);
-    if (status == VKMOE_OK)
-        status = vkmoe_pass_group_tokens(&pass);
-    if (status == VKMOE_OK)
-        status = vkmoe_pass_experts_up(&pass);
-    return status == VKMOE_OK ? combine(&pass, mix, result) : status;
+    TRY_RETURN(vkmoe_router_record(stream, &mix->router,
+        &(struct route_operands){
+            .x = o->x,
+            .shared_x = o->x,
+            .logits = address + plan->logits,
+            .shared_weights = address + plan->weights, // none are written
+            .pairs = pairs,
+        }));
+    TRY_RETURN(vkmoe_pairs_sort(
+        stream, &(struct sort_operands){ .pairs = pairs, .up = experts }, &plan->sorted, scratch));
+    TRY_RETURN(vkmoe_experts_gemm_pairs(stream, experts, &pairs, &plan->sorted, scratch, o->source,
+        by_head ? pairs.k : mix->choices, address + plan->products));
+    return vkmoe_pairs_combine(stream, experts->device, &experts->shapes,
+        &(struct combine_operands){
+            .outputs = address + plan->products,
+            .weights = pairs.weights,
+            .output_bias = mix->bias,
+            .y = o->result,
+            .tokens = by_head ? o->tokens * mix->heads : o->tokens,
+            .k = by_head ? mix->choices : pairs.k,
+            .columns = experts->rows,
+        });
 }

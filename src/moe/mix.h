@@ -4,7 +4,8 @@
 #ifndef VKMOE_MIX_H
 #define VKMOE_MIX_H
 
-#include "moe/pass.h"
+#include "moe/pairs.h"
+#include "moe/router.h"
 
 // Which side of the projection has the heads.
 enum mix_side {
@@ -14,13 +15,14 @@ enum mix_side {
 
 struct mix {
     enum mix_side side;
-    vkmoe_moe *moe;     // the gate, and the experts' matrices as its up
-    vkmoe_buffer *bias; // f32 [rows] added to the sum, or NULL
+    struct router router;
+    struct experts experts; // none: there is no such projection
+    vkmoe_buffer *bias;     // f32 [rows] added to the sum, or NULL
     uint32_t heads;
     uint32_t choices; // k, of one head
 };
 
-// From matrices [rows][columns]; `bias` may be absent.
+// From matrices [rows][columns]; `bias` may be absent. Nothing is left on failure.
 enum vkmoe_status vkmoe_mix_create(struct loading *loading, enum mix_side side,
     const struct vkmoe_head_experts *experts, uint32_t heads, uint32_t hidden, uint32_t rows,
     uint32_t columns, const struct vkmoe_view *bias, struct mix *out);
@@ -29,18 +31,30 @@ uint64_t vkmoe_mix_size(const struct mix *mix);
 
 static inline bool is_mix(const struct mix *mix)
 {
-    return mix->moe != NULL;
+    return mix->experts.count > 0;
 }
 
-// The most tokens that vkmoe_mix_record() may get, and the scratch it needs for `tokens`.
-uint32_t vkmoe_mix_max_tokens(const struct mix *mix);
-uint64_t vkmoe_mix_scratch_size(const struct mix *mix, uint32_t tokens);
+// Where things lie in scratch: byte offsets.
+struct mix_plan {
+    uint64_t logits, ids, weights, products;
+    struct sorted_pairs sorted;
+    uint64_t size; // where it ends
+};
 
-// x f32 [tokens][hidden], what the gate sees; source f32 [tokens][columns], for MIX_OUTPUTS
-// [tokens][heads][columns]; result f32 [tokens][heads][rows], for MIX_OUTPUTS [tokens][rows].
-// Device addresses; `scratch` is where in the buffer its scratch begins. Behind barriers.
+// For `tokens`, at most as many as the mix can take at once, in scratch from `begin` on.
+struct mix_plan vkmoe_mix_plan(const struct mix *mix, uint32_t tokens, uint64_t begin);
+uint32_t vkmoe_mix_max_tokens(const struct mix *mix);
+
+// Device addresses.
+struct mix_operands {
+    uint64_t x;      // f32 [tokens][hidden], what the gate sees
+    uint64_t source; // f32 [tokens][columns]; MIX_OUTPUTS: [tokens][heads][columns]
+    uint64_t result; // f32 [tokens][heads][rows]; MIX_OUTPUTS: [tokens][rows]
+    uint32_t tokens;
+};
+
+// Some dispatches, after barriers.
 enum vkmoe_status vkmoe_mix_record(vkmoe_stream *stream, const struct mix *mix,
-    const vkmoe_buffer *buffer, uint64_t scratch, uint64_t x, uint64_t source, uint64_t result,
-    uint32_t tokens);
+    const struct mix_plan *plan, const vkmoe_buffer *scratch, const struct mix_operands *operands);
 
 #endif

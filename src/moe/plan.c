@@ -1,100 +1,104 @@
-// plan.c - the scratch that a layer takes.
-#include "moe/pass.h"
+// plan.c - see plan.h.
+#include "moe/plan.h"
 
 #include "base/common.h"
 
 #include "shaders/decode.h"
-#include "shaders/plan.h"
 
-static uint32_t max_tiles(const vkmoe_moe *moe, uint32_t tokens, uint32_t tile_rows)
+#define SCRATCH_SLACK (1u << 20)
+
+static uint32_t padded(uint32_t columns)
 {
-    const uint32_t pairs = tokens * moe->params.experts_per_token;
-    const uint32_t shared = moe->params.shared_inner ? div_up(tokens, tile_rows) : 0;
-    return pairs / tile_rows + MIN(moe->params.experts, pairs) + shared;
+    return (uint32_t)align_up(columns, 8);
 }
 
-// Logits of a token.
-static uint32_t logits(const vkmoe_moe *moe)
-{
-    return moe->params.experts + (moe->leveled ? 2 : 0);
-}
-
-struct scratch vkmoe_scratch_plan(
-    const vkmoe_moe *moe, uint32_t tokens, bool decode, uint32_t tile_rows)
+// The scratch of a pass.
+static struct moe_plan lay_out(const vkmoe_moe *moe, uint32_t tokens, bool few)
 {
     const struct vkmoe_moe_params *p = &moe->params;
     const uint64_t pairs = (uint64_t)tokens * p->experts_per_token;
-    const uint64_t logits_size = (uint64_t)tokens * logits(moe) * 4, ids_size = pairs * 4;
-    struct scratch s = { 0 };
-    s.weights = scratch_take(&s.size, pairs * 4);
-    s.shared_weights = scratch_take(&s.size, moe->shared_weighted ? (uint64_t)tokens * 4 : 0);
-    const uint64_t h_size = pairs * moe->inner_columns * 4;
-    const uint64_t shared_h_size = (uint64_t)tokens * moe->shared_inner_columns * 4;
-    if (decode) {
-        s.logits = scratch_take(&s.size, logits_size);
-        s.ids = scratch_take(&s.size, ids_size);
-        s.h = scratch_take(&s.size, h_size);
-        s.shared_h = scratch_take(&s.size, shared_h_size);
+    const uint64_t logits_size = (uint64_t)tokens * vkmoe_router_logits(&moe->router) * 4;
+    const uint64_t h_size = pairs * padded(p->inner) * 4;
+    const uint64_t shared_h_size = (uint64_t)tokens * padded(p->shared_inner) * 4;
+    struct moe_plan s = { .few = few, .tokens = tokens };
+    s.weights = vkmoe_scratch_take(&s.size, pairs * 4);
+    s.shared_weights =
+        vkmoe_scratch_take(&s.size, moe->router.weighs_shared ? (uint64_t)tokens * 4 : 0);
+    if (few) {
+        s.logits = vkmoe_scratch_take(&s.size, logits_size);
+        s.ids = vkmoe_scratch_take(&s.size, pairs * 4);
+        s.h = vkmoe_scratch_take(&s.size, h_size);
+        s.shared_h = vkmoe_scratch_take(&s.size, shared_h_size);
         return s;
     }
-    s.rows = scratch_take(&s.size, pairs * 4);
-    s.counts = scratch_take(&s.size, (uint64_t)p->experts * 8);
-    s.plan =
-        scratch_take(&s.size, 4 * (PLAN_SIZE + 2 * (uint64_t)max_tiles(moe, tokens, tile_rows)));
+    // Tiles are for both projections, whose forms may differ in how much they take.
+    s.sorted = vkmoe_pairs_plan(&s.size, (uint32_t)pairs, p->experts,
+        MIN(moe->up.shapes.gemm_rows, moe->down.shapes.gemm_rows), p->shared_inner ? tokens : 0);
     uint64_t early = s.size, late = s.size;
-    s.logits = scratch_take(&early, logits_size);
-    s.ids = scratch_take(&early, ids_size);
-    s.h = scratch_take(&late, h_size);
+    s.logits = vkmoe_scratch_take(&early, logits_size);
+    s.ids = vkmoe_scratch_take(&early, pairs * 4);
+    s.h = vkmoe_scratch_take(&late, h_size);
     // The shared expert's h waits where the routed outputs will be.
-    s.shared_h = s.outputs = scratch_take(&late, MAX(pairs * p->hidden * 4, shared_h_size));
+    s.shared_h = s.outputs = vkmoe_scratch_take(&late, MAX(pairs * p->hidden * 4, shared_h_size));
     s.size = MAX(early, late);
     return s;
 }
 
-// The bound that vkmoe.h promises.
+// What vkmoe.h promises that scratch stays below.
 static uint64_t scratch_bound(const vkmoe_moe *moe, uint32_t tokens)
 {
     const struct vkmoe_moe_params *p = &moe->params;
     const uint64_t per_pair = ((uint64_t)p->inner + p->hidden) * 4;
     const uint64_t outputs = (uint64_t)p->experts_per_token * p->hidden;
     const uint64_t excess = p->shared_inner > outputs ? (p->shared_inner - outputs) * 4 : 0;
-    return tokens * (p->experts_per_token * per_pair + (uint64_t)logits(moe) * 4 + excess)
-        + SCRATCH_SLACK;
+    const uint64_t logits = (uint64_t)vkmoe_router_logits(&moe->router) * 4;
+    return tokens * (p->experts_per_token * per_pair + logits + excess) + SCRATCH_SLACK;
 }
 
-bool vkmoe_moe_may_decode(const vkmoe_moe *moe, uint32_t tokens)
+static bool are_few(const vkmoe_moe *moe, uint32_t tokens)
 {
     const struct vkmoe_moe_params *p = &moe->params;
     const bool may_drop = p->router.capacity > 0 && p->router.capacity < tokens;
     return !may_drop
         && (tokens == 1
-            || (tokens <= vkmoe_shapes_choose(moe->device, moe->dtype).decode_tokens
+            || (tokens <= moe->up.shapes.decode_tokens
                 && tokens * p->experts_per_token <= DECODE_MAX_PAIRS));
 }
 
-uint32_t vkmoe_moe_pass_tokens(const vkmoe_moe *moe, uint32_t tokens, uint32_t tile_rows)
+// The most tokens that arrays and kernels can take at once.
+static uint32_t most_tokens(const vkmoe_moe *moe)
 {
     const struct vkmoe_moe_params *p = &moe->params;
-    const uint64_t widest = MAX(moe->inner_columns, p->hidden);
-    const uint64_t per_token = MAX(MAX(widest * p->experts_per_token, logits(moe)),
-        MAX(moe->shared_inner_columns, p->router_hidden));
-    uint64_t most = MIN(PASS_MAX_PAIRS / p->experts_per_token, PASS_MAX_ELEMENTS / per_token);
-    most = MAX(MIN(most, tokens), 1);
-    while (most > 1
-        && vkmoe_scratch_plan(moe, (uint32_t)most, false, tile_rows).size
-            > scratch_bound(moe, tokens))
-        most = (most + 1) / 2;
-    return (uint32_t)most;
+    const uint64_t widest = MAX(padded(p->inner), p->hidden);
+    const uint64_t per_token =
+        MAX(MAX(widest * p->experts_per_token, vkmoe_router_logits(&moe->router)),
+            MAX(padded(p->shared_inner), p->router_hidden));
+    return (uint32_t)MAX(
+        MIN(PASS_MAX_PAIRS / p->experts_per_token, PASS_MAX_ELEMENTS / per_token), 1);
+}
+
+struct moe_plan vkmoe_moe_plan(const vkmoe_moe *moe, uint32_t tokens, uint32_t sequence_tokens)
+{
+    if (are_few(moe, tokens))
+        return lay_out(moe, tokens, true);
+    uint32_t most = MIN(most_tokens(moe), tokens);
+    struct moe_plan plan = lay_out(moe, most, false);
+    // A last, shorter pass needs less.
+    while (most > 1 && plan.size > scratch_bound(moe, tokens))
+        plan = lay_out(moe, most = (most + 1) / 2, false);
+    if (moe->params.router.capacity == 0 || most == tokens)
+        return plan;
+    plan = vkmoe_moe_plan_cut(moe, &plan, most - most % sequence_tokens);
+    return plan;
+}
+
+struct moe_plan vkmoe_moe_plan_cut(
+    const vkmoe_moe *moe, const struct moe_plan *plan, uint32_t tokens)
+{
+    return plan->few || tokens >= plan->tokens ? *plan : lay_out(moe, tokens, false);
 }
 
 uint64_t vkmoe_moe_scratch_size(const vkmoe_moe *moe, uint32_t tokens)
 {
-    if (!moe || tokens == 0)
-        return 0;
-    const uint32_t tile_rows = vkmoe_shapes_choose(moe->device, moe->dtype).gemm_rows;
-    if (vkmoe_moe_may_decode(moe, tokens))
-        return vkmoe_scratch_plan(moe, tokens, true, tile_rows).size;
-    // A last, shorter pass of few tokens needs less.
-    return vkmoe_scratch_plan(moe, vkmoe_moe_pass_tokens(moe, tokens, tile_rows), false, tile_rows)
-        .size;
+    return moe && tokens > 0 ? vkmoe_moe_plan(moe, tokens, 1).size : 0;
 }

@@ -1,29 +1,19 @@
-// linear.h - a dense matrix: y[t] = x[t] Wt + bias, with the expert kernels.
+// linear.h - a linear projection: experts of one matrix, y[t] = x[t] Wt + bias.
 #ifndef VKMOE_LINEAR_H
 #define VKMOE_LINEAR_H
 
-#include "moe/pass.h"
-
-struct linear {
-    vkmoe_device *device;
-    struct matrix matrix;
-    vkmoe_buffer *table; // its address
-    vkmoe_buffer *bias;  // f32 [padded rows], or NULL
-    enum vkmoe_dtype dtype;
-    uint32_t rows, columns;
-};
+#include "weights/experts.h"
 
 // From up to MATRIX_PARTS views below each other, [rows[i]][columns], of one dtype;
-// `biases` likewise, NULL or with absent ones where there is none.
+// `biases` likewise, NULL or with absent ones where there is none. Nothing is left on failure.
+#define MATRIX_PARTS 4
 enum vkmoe_status vkmoe_linear_create(struct loading *loading,
     const struct vkmoe_view *const views[], const struct vkmoe_view *const biases[],
-    const uint32_t rows[], uint32_t count, uint32_t columns, struct linear *out);
-void vkmoe_linear_destroy(struct linear *linear);
-uint64_t vkmoe_linear_size(const struct linear *linear);
+    const uint32_t rows[], uint32_t count, uint32_t columns, struct experts *out);
 
 // x f32 [tokens][columns], y f32 [tokens][rows]: device addresses, multiples of 4.
-// Behind a barrier.
+// After a barrier.
 enum vkmoe_status vkmoe_linear_record(
-    vkmoe_stream *stream, const struct linear *linear, uint64_t x, uint64_t y, uint32_t tokens);
+    vkmoe_stream *stream, const struct experts *linear, uint64_t x, uint64_t y, uint32_t tokens);
 
 #endif

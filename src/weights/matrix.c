@@ -1,12 +1,13 @@
-// layer_weights.c - matrices in the order that shaders/lib/weights.glsl reads, which pack.c
-// brings them into; and vectors.
-#include "moe/moe.h"
+// matrix.c - see matrix.h. What brings weights into their order is pack.c.
+#include "weights/matrix.h"
 
 #include "base/common.h"
+#include "base/try.h"
 #include "device/fit.h"
 #include "weights/view.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define CHUNK 16 // bytes: the unit of the packed order
 
@@ -24,7 +25,7 @@ static enum vkmoe_status create(vkmoe_device *device, uint32_t blocks, uint32_t 
     out->blocks = (uint32_t)align_up(blocks, PAD_BLOCKS);
     if (size > UINT32_MAX) {
         char label[FIT_LABEL];
-        return vkmoe_fail(&device->log, VKMOE_ERROR_UNSUPPORTED,
+        return vkmoe_fail(device_log(device), VKMOE_ERROR_UNSUPPORTED,
             "%sa matrix of %u x %u takes %llu bytes; one matrix may take 4 GiB",
             vkmoe_fit_label(device, label), blocks * BLOCK_ROWS, columns, (unsigned long long)size);
     }
@@ -93,13 +94,25 @@ void vkmoe_matrix_destroy(struct matrix *matrix)
     vkmoe_buffer_destroy(&matrix->buffer);
 }
 
+enum vkmoe_status vkmoe_view_read(const vkmoe_device *device, const struct vkmoe_view *view,
+    uint32_t rows, uint32_t columns, float *out)
+{
+    float *values;
+    if (!view->data || device->fit)
+        return VKMOE_OK;
+    TRY_RETURN(vkmoe_view_floats(view, device_log(device), rows, columns, &values));
+    memcpy(out, values, (size_t)rows * columns * sizeof *out);
+    free(values);
+    return VKMOE_OK;
+}
+
 enum vkmoe_status vkmoe_vector_upload(vkmoe_device *device, const struct vkmoe_view *view,
     uint32_t count, float scale, vkmoe_buffer **out)
 {
     if (!view->data)
         return VKMOE_OK;
     float *values;
-    enum vkmoe_status status = vkmoe_view_floats(view, &device->log, 1, count, &values);
+    enum vkmoe_status status = vkmoe_view_floats(view, device_log(device), 1, count, &values);
     if (status != VKMOE_OK)
         return status;
     for (uint32_t i = 0; i < count; i++)

@@ -1,0 +1,66 @@
+// pairs.h - what is done with pairs of token and slot between the products of a layer: limited,
+// sorted by expert, and added up again.
+#ifndef VKMOE_PAIRS_H
+#define VKMOE_PAIRS_H
+
+#include "weights/experts.h"
+
+// One pass handles at most so many pairs and so many elements in any array, which keeps byte
+// offsets below 4 GiB and the bookkeeping below 1 MiB.
+#define PASS_MAX_PAIRS 131072u
+#define PASS_MAX_ELEMENTS (1u << 30)
+
+// Makes room for `bytes` of scratch after the first *size, and says where.
+uint64_t vkmoe_scratch_take(uint64_t *size, uint64_t bytes);
+
+// What the positions of several sequences chose, for a limit on an expert's tokens that counts
+// over a whole sequence, in whatever forwards it comes: router.capacity counts within one.
+struct choice_history {
+    vkmoe_buffer *choices;        // see shaders/limit_experts.h; zeros at first
+    uint32_t limit;               // pairs that an expert takes of a sequence
+    uint32_t sequences, capacity; // capacity: positions of a sequence
+};
+
+struct limit_operands {
+    const struct choice_history *history; // NULL: no limit, nothing is recorded
+    struct pairs pairs;
+    uint32_t experts;
+    uint64_t positions, sequences; // u32 [tokens]: where tokens stand; 0: none
+    uint32_t first_token;          // where the first stands, if there are no positions
+};
+
+// Drops what is over the limit: two dispatches, each after a barrier.
+enum vkmoe_status vkmoe_pairs_limit(vkmoe_stream *stream, const struct limit_operands *operands);
+
+// Room in scratch for `pairs` of them sorted, and tiles of `shared_tokens` tokens as well, cut
+// to at most `tile_rows`.
+struct sorted_pairs vkmoe_pairs_plan(
+    uint64_t *size, uint32_t pairs, uint32_t experts, uint32_t tile_rows, uint32_t shared_tokens);
+
+struct sort_operands {
+    struct pairs pairs;
+    const struct experts *up, *down; // what the tiles are for; down may be NULL
+    uint32_t capacity;               // pairs an expert takes of a sequence; 0: no limit
+    uint32_t sequence_tokens;        // of each sequence, with a capacity
+};
+
+// Fills `sorted`. One dispatch after a barrier.
+enum vkmoe_status vkmoe_pairs_sort(vkmoe_stream *stream, const struct sort_operands *operands,
+    const struct sorted_pairs *sorted, const vkmoe_buffer *scratch);
+
+struct combine_operands {
+    uint64_t outputs;                // f32 [tokens][k][columns]
+    uint64_t weights;                // f32 [tokens][k]
+    uint64_t shared_weights;         // f32 [tokens], for SHARED_WEIGHTED
+    const vkmoe_buffer *output_bias; // f32 [columns], or NULL
+    uint64_t y; // f32 [tokens][columns]: the shared expert's output before, all of it after
+    uint32_t tokens, k, columns;
+    enum shared_mode shared;
+    bool unweighted; // outputs have their weights already
+};
+
+// One dispatch after a barrier.
+enum vkmoe_status vkmoe_pairs_combine(vkmoe_stream *stream, vkmoe_device *device,
+    const struct shapes *shapes, const struct combine_operands *operands);
+
+#endif

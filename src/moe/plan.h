@@ -1,0 +1,26 @@
+// plan.h - how a layer goes about a number of tokens: decided once, for the size of its scratch
+// and for recording alike.
+#ifndef VKMOE_MOE_PLAN_H
+#define VKMOE_MOE_PLAN_H
+
+#include "moe/moe.h"
+
+struct moe_plan {
+    bool few;        // the decode kernels, in one pass
+    uint32_t tokens; // of a pass; 0: a sequence with a capacity needs more than one
+    // Where things lie in scratch: byte offsets. Logits and ids die when the pairs are sorted, and
+    // share memory with h and the outputs, which are born later.
+    uint64_t logits, ids, weights, shared_weights;
+    uint64_t h, shared_h, outputs;
+    struct sorted_pairs sorted; // unless few
+    uint64_t size;
+};
+
+// For `tokens` in all, at least 1; with a capacity, sequences of `sequence_tokens` stay whole.
+struct moe_plan vkmoe_moe_plan(const vkmoe_moe *moe, uint32_t tokens, uint32_t sequence_tokens);
+
+// The same with passes of at most `tokens`, unless they are few.
+struct moe_plan vkmoe_moe_plan_cut(
+    const vkmoe_moe *moe, const struct moe_plan *plan, uint32_t tokens);
+
+#endif

@@ -1,0 +1,109 @@
+// router_check.c - the rules of struct vkmoe_router_params.
+#include "moe/router.h"
+
+#include "base/common.h"
+#include "base/try.h"
+
+#include <math.h>
+
+#define CHECK(condition, ...) \
+    do { \
+        if (!(condition)) \
+            return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, __VA_ARGS__); \
+    } while (0)
+
+static enum vkmoe_status check_groups(const struct caller *caller,
+    const struct vkmoe_router_params *r, uint32_t experts, uint32_t experts_per_token)
+{
+    if (r->groups <= 1 || r->each_group)
+        return VKMOE_OK;
+    CHECK(experts % r->groups == 0, "router.groups is %u, which does not divide %u experts",
+        r->groups, experts);
+    CHECK(r->groups_kept >= 1 && r->groups_kept <= r->groups,
+        "router.groups_kept is %u, must be 1 to groups (%u)", r->groups_kept, r->groups);
+    CHECK(r->groups_kept * (experts / r->groups) >= experts_per_token,
+        "router.groups_kept leaves %u experts, fewer than experts_per_token (%u)",
+        r->groups_kept * (experts / r->groups), experts_per_token);
+    CHECK((unsigned)r->group_score <= VKMOE_GROUP_SCORE_SUM_TOP_2,
+        "router.group_score %d is unknown", (int)r->group_score);
+    CHECK(r->select != VKMOE_SELECT_SPARSEMIXER, "router: sparsemixer knows no groups");
+    return VKMOE_OK;
+}
+
+static enum vkmoe_status check_always(
+    const struct caller *caller, const struct vkmoe_router_params *r, uint32_t experts_per_token)
+{
+    CHECK(r->always > 0 || !r->levels.data, "router.levels without router.always");
+    if (r->always == 0)
+        return VKMOE_OK;
+    CHECK(r->always < experts_per_token,
+        "router.always is %u, must be below experts_per_token (%u)", r->always, experts_per_token);
+    CHECK(r->select == VKMOE_SELECT_TOP_K, "router.always needs the selection to be TOP_K");
+    CHECK(r->groups <= 1, "router.always knows no groups");
+    CHECK(r->capacity == 0, "router.always knows no capacity");
+    return VKMOE_OK;
+}
+
+static enum vkmoe_status check_each_group(const struct caller *caller,
+    const struct vkmoe_router_params *r, uint32_t experts, uint32_t experts_per_token)
+{
+    if (!r->each_group)
+        return VKMOE_OK;
+    CHECK(r->groups >= 1 && experts % r->groups == 0 && experts_per_token % r->groups == 0,
+        "router.each_group: groups is %u, must divide experts (%u) and experts_per_token (%u)",
+        r->groups, experts, experts_per_token);
+    CHECK(r->score != VKMOE_SCORE_SOFTMAX && r->weigh != VKMOE_WEIGH_SOFTMAX && !r->renormalize
+            && !r->renormalize_max,
+        "router.each_group knows no softmax and no renormalising");
+    CHECK(r->select == VKMOE_SELECT_TOP_K, "router.each_group needs the selection to be TOP_K");
+    CHECK(r->always == 0 && r->capacity == 0, "router.each_group knows no always and no capacity");
+    return VKMOE_OK;
+}
+
+static enum vkmoe_status check_views(const struct caller *caller, const struct router_source *s)
+{
+    static const struct vkmoe_view none = { 0 };
+    const struct vkmoe_router_params *r = s->params;
+    const struct {
+        const char *name;
+        const struct vkmoe_view *view;
+    } views[] = {
+        { "router.weight", &r->weight },
+        { "router.input_scale", &r->input_scale },
+        { "router.bias", &r->bias },
+        { "router.correction_bias", &r->correction_bias },
+        { "router.expert_scale", &r->expert_scale },
+        { "router.levels", &r->levels },
+        { "shared_token_gate", s->shared_gate ? s->shared_gate : &none },
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(views); i++)
+        CHECK(!views[i].view->data || is_dtype(views[i].view->dtype), "%s.dtype %d is unknown",
+            views[i].name, (int)views[i].view->dtype);
+    return VKMOE_OK;
+}
+
+enum vkmoe_status vkmoe_router_check(const struct caller *caller, const struct router_source *s)
+{
+    const struct vkmoe_router_params *r = s->params;
+    CHECK((unsigned)r->score <= VKMOE_SCORE_IDENTITY, "router.score %d is unknown", (int)r->score);
+    CHECK((unsigned)r->select <= VKMOE_SELECT_SUPPLIED_WEIGHTED, "router.select %d is unknown",
+        (int)r->select);
+    CHECK((unsigned)r->weigh <= VKMOE_WEIGH_SIGMOID, "router.weigh %d is unknown", (int)r->weigh);
+    TRY_RETURN(check_always(caller, r, s->experts_per_token));
+    TRY_RETURN(check_each_group(caller, r, s->experts, s->experts_per_token));
+    TRY_RETURN(check_views(caller, s));
+    if (!has_router(r)) {
+        CHECK(r->capacity == 0, "router.capacity would write to supplied weights; drop with -0.0");
+        return VKMOE_OK;
+    }
+    CHECK(r->weight.data, "router.weight is missing");
+    CHECK(isfinite(r->scale) && isfinite(r->soft_cap) && r->soft_cap >= 0
+            && isfinite(r->renormalize_epsilon) && isfinite(r->rms_epsilon) && r->rms_epsilon >= 0,
+        "router.scale, soft_cap, renormalize_epsilon and rms_epsilon must be finite");
+    if (r->select == VKMOE_SELECT_SPARSEMIXER) {
+        CHECK(isfinite(r->sparsemixer_threshold) && r->sparsemixer_threshold > 0,
+            "router.sparsemixer_threshold must be above 0 (Phi-3.5 has 0.02)");
+        CHECK(!r->correction_bias.data, "router.correction_bias has no meaning with sparsemixer");
+    }
+    return check_groups(caller, r, s->experts, s->experts_per_token);
+}

@@ -1,0 +1,147 @@
+// experts.h - E matrices of one format, packed, with a table of their addresses; where there
+// are such, a bias and the matrix of a shared expert, which every token takes. A MoE layer has
+// two of these, one for each of its projections; a linear projection is one matrix (linear.h).
+#ifndef VKMOE_EXPERTS_H
+#define VKMOE_EXPERTS_H
+
+#include "device/shapes.h"
+#include "device/stream.h"
+#include "weights/matrix.h"
+
+struct experts {
+    vkmoe_device *device;
+    struct shapes shapes;
+    enum vkmoe_dtype dtype;
+    uint32_t count;          // E
+    uint32_t rows, columns;  // of a matrix; gated: of each of its two
+    bool gated;              // gate and up are one matrix, whose blocks take turns
+    struct matrix *matrices; // [count]
+    struct shared_expert {
+        struct matrix matrix;
+        uint32_t rows, columns; // 0: there is none
+        bool gated;
+    } shared;
+    vkmoe_buffer *table; // addresses of the matrices, [count + 1]: the last is the shared one's
+    vkmoe_buffer *bias;  // f32 [count][padded rows], in the matrices' row order; NULL: none
+};
+
+// What they are made from. Views are the caller's; one without data is absent.
+struct experts_source {
+    const char *name;                  // "up": of the matrices, in messages
+    const struct vkmoe_view *gate;     // [count], or NULL
+    const struct vkmoe_view *weights;  // [count]
+    uint32_t count, rows, columns;     // each view is [rows][columns]
+    struct vkmoe_view gate_bias, bias; // [count][rows]
+    struct {
+        struct vkmoe_view gate, weights;
+        uint32_t rows, columns; // 0: there is none
+    } shared;
+};
+
+// INVALID if a matrix is missing or they are not of one format.
+enum vkmoe_status vkmoe_experts_check(
+    const struct caller *caller, const struct experts_source *source);
+
+// The bytes of the matrices as they lie in the file, which is how struct loading counts.
+uint64_t vkmoe_experts_load_size(const struct experts_source *source);
+
+// On failure *out may hold some of it: vkmoe_loading_finish(), then destroy.
+enum vkmoe_status vkmoe_experts_create(
+    struct loading *loading, const struct experts_source *source, struct experts *out);
+
+// In two steps for who makes the matrices himself: all but these, and what needs them.
+enum vkmoe_status vkmoe_experts_prepare(vkmoe_device *device, enum vkmoe_dtype dtype,
+    uint32_t count, uint32_t rows, uint32_t columns, struct experts *out);
+enum vkmoe_status vkmoe_experts_finish(struct experts *experts);
+
+void vkmoe_experts_destroy(struct experts *experts);
+uint64_t vkmoe_experts_size(const struct experts *experts); // of device memory
+
+// ----------------------------------------------------------------------- products
+//
+// Each is one dispatch after a barrier. Operands are device addresses of f32, multiples of 4,
+// unless said otherwise; `padded` means to a multiple of 8.
+
+// Pairs of a token and one of the k experts it goes to: pair token * k + slot.
+struct pairs {
+    uint64_t ids;     // i32 [tokens][k]
+    uint64_t weights; // [tokens][k]; -0.0: dropped
+    uint32_t tokens, k;
+};
+
+// The same, sorted by expert and cut into tiles: see shaders/group_tokens.h.
+struct sorted_pairs {
+    uint64_t rows, counts, plan; // byte offsets in the stream's scratch
+    uint32_t tile_rows;          // the largest tile
+};
+
+struct activation {
+    enum vkmoe_activation kind;
+    float alpha, limit;
+};
+
+// What the products of an up projection have in common: h = activate(weights x).
+struct up_operands {
+    struct pairs pairs;
+    uint64_t x;        // [tokens][columns]
+    uint64_t h;        // [tokens * k][rows, padded]: of pairs, or of sorted rows
+    uint64_t shared_h; // [tokens][rows of the shared expert, padded]
+    struct activation activation;
+    bool weigh_input; // weights multiply x instead of the outputs
+};
+
+// Few tokens: h by pair.
+enum vkmoe_status vkmoe_experts_decode_up(
+    vkmoe_stream *stream, const struct experts *experts, const struct up_operands *operands);
+
+// Many: h by sorted row. `scratch` is the stream's.
+enum vkmoe_status vkmoe_experts_gemm_up(vkmoe_stream *stream, const struct experts *experts,
+    const struct up_operands *operands, const struct sorted_pairs *sorted,
+    const vkmoe_buffer *scratch);
+
+// The same where neither activation nor shared expert is wanted and `source` has a row for
+// each `sharing` pairs: result [pair][rows].
+enum vkmoe_status vkmoe_experts_gemm_pairs(vkmoe_stream *stream, const struct experts *experts,
+    const struct pairs *pairs, const struct sorted_pairs *sorted, const vkmoe_buffer *scratch,
+    uint64_t source, uint32_t sharing, uint64_t result);
+
+// How the shared expert's output comes to that of the others.
+enum shared_mode { SHARED_NONE, SHARED_ADDED, SHARED_WEIGHTED };
+
+// Few tokens, down: y[t] is the weighted sum of its pairs' outputs, with what is added to it.
+struct decode_down_operands {
+    struct pairs pairs;
+    uint64_t h;                      // [tokens * k][columns, padded]
+    uint64_t shared_h;               // [tokens][columns of the shared expert, padded]
+    uint64_t shared_weights;         // [tokens], for SHARED_WEIGHTED
+    uint64_t y;                      // [tokens][rows]
+    const vkmoe_buffer *output_bias; // [rows], or NULL
+    enum shared_mode shared;
+    bool weigh_input; // they are weighted already
+};
+enum vkmoe_status vkmoe_experts_decode_down(vkmoe_stream *stream, const struct experts *experts,
+    const struct decode_down_operands *operands);
+
+// Many, down: from h [sorted row][columns, padded] to outputs [pair][rows].
+enum vkmoe_status vkmoe_experts_gemm_down(vkmoe_stream *stream, const struct experts *experts,
+    const struct pairs *pairs, const struct sorted_pairs *sorted, const vkmoe_buffer *scratch,
+    uint64_t h, uint64_t outputs);
+
+// All tokens by one matrix, the shared expert's (its columns padded in x, no bias) or the
+// first: from x [tokens][columns] to y [tokens][rows].
+struct direct_operands {
+    uint64_t x, y;
+    uint32_t tokens;
+    bool shared;
+};
+enum vkmoe_status vkmoe_experts_direct(
+    vkmoe_stream *stream, const struct experts *experts, const struct direct_operands *operands);
+// The same for few tokens, at most shapes.decode_tokens.
+enum vkmoe_status vkmoe_experts_direct_few(
+    vkmoe_stream *stream, const struct experts *experts, const struct direct_operands *operands);
+
+// Tiles along a GEMM's outputs; 0 for a matrix that is not there.
+uint32_t vkmoe_experts_row_tiles(const struct experts *experts);
+uint32_t vkmoe_experts_shared_row_tiles(const struct experts *experts);
+
+#endif

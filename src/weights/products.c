@@ -1,0 +1,300 @@
+// products.c - what experts are for: each function fills one kernel's contract. Operands that a
+// product does not use are dummies, see device/operands.h.
+#include "weights/experts.h"
+
+#include "base/common.h"
+#include "device/operands.h"
+
+#include "shaders/decode_down.h"
+#include "shaders/decode_up.h"
+#include "shaders/experts_gemm.h"
+#include "shaders/plan.h"
+
+static uint32_t padded(uint32_t columns)
+{
+    return (uint32_t)align_up(columns, 8);
+}
+
+// Of a bias, in elements.
+static uint32_t bias_stride(const struct experts *e)
+{
+    return e->matrices[0].blocks * BLOCK_ROWS;
+}
+
+// --------------------------------------------------------------------- few tokens
+
+static struct dispatch decode_dispatch(
+    const struct experts *e, enum kernel kernel, bool weigh_input)
+{
+    return (struct dispatch) {
+        .kernel = kernel,
+        .spec = {
+            [DECODE_LANES] = e->shapes.lanes,
+            [DECODE_BLOCKS] = e->shapes.decode_blocks,
+            [DECODE_TYPE] = e->dtype,
+            [DECODE_WEIGHT_INPUT] = weigh_input,
+        },
+    };
+}
+
+static uint32_t decode_tile_tokens(uint32_t tokens)
+{
+    return tokens <= 1 ? 1 : tokens <= 2 ? 2 : tokens <= 4 ? 4 : DECODE_MAX_TOKENS;
+}
+
+enum vkmoe_status vkmoe_experts_decode_up(
+    vkmoe_stream *stream, const struct experts *e, const struct up_operands *o)
+{
+    const uint32_t blocks = e->shapes.decode_blocks, tile = decode_tile_tokens(o->pairs.tokens);
+    const struct decode_up_push push = {
+        .ids = o->pairs.ids,
+        .weights = o->pairs.weights,
+        .x = o->x,
+        .h = o->h,
+        .shared_h = o->shared_h,
+        .table = vkmoe_buffer_address(e->table),
+        .bias = address_or_dummy(e->device, e->bias),
+        .tokens = o->pairs.tokens,
+        .k = o->pairs.k,
+        .experts = e->count,
+        .columns = e->columns,
+        .units = e->matrices[0].units,
+        .h_columns = padded(e->rows),
+        .shared_h_columns = padded(e->shared.rows),
+        .row_tiles = div_up(e->matrices[0].blocks, blocks),
+        .shared_row_tiles = div_up(e->shared.matrix.blocks, blocks),
+        .bias_stride = bias_stride(e),
+    };
+    struct dispatch d = decode_dispatch(e, KERNEL_decode_up, o->weigh_input);
+    d.spec[DECODE_TOKENS] = tile;
+    d.spec[DECODE_PACKED] = is_packed(o->x, e->columns, 8);
+    d.spec[DECODE_GATED] = e->gated;
+    d.spec[DECODE_SHARED_GATED] = e->shared.gated;
+    d.spec[DECODE_ACTIVATION] = o->activation.kind;
+    d.spec[DECODE_ALPHA] = float_bits(o->activation.alpha);
+    d.spec[DECODE_LIMIT] = float_bits(o->activation.limit);
+    d.spec[DECODE_BIAS] = e->bias != NULL;
+    d.push = &push;
+    d.groups =
+        push.tokens * push.k * push.row_tiles + div_up(push.tokens, tile) * push.shared_row_tiles;
+    return stream_run(stream, &d);
+}
+
+enum vkmoe_status vkmoe_experts_decode_down(
+    vkmoe_stream *stream, const struct experts *e, const struct decode_down_operands *o)
+{
+    const struct decode_down_push push = {
+        .ids = o->pairs.ids,
+        .weights = o->pairs.weights,
+        .h = o->h,
+        .shared_h = o->shared_h,
+        .shared_weights = o->shared_weights,
+        .y = o->y,
+        .table = vkmoe_buffer_address(e->table),
+        .bias = address_or_dummy(e->device, e->bias),
+        .output_bias = address_or_dummy(e->device, o->output_bias),
+        .tokens = o->pairs.tokens,
+        .k = o->pairs.k,
+        .experts = e->count,
+        .columns = e->rows,
+        .h_columns = padded(e->columns),
+        .shared_h_columns = padded(e->shared.columns),
+        .row_tiles = div_up(e->rows, BLOCK_ROWS * e->shapes.decode_blocks),
+        .bias_stride = bias_stride(e),
+    };
+    struct dispatch d = decode_dispatch(e, KERNEL_decode_down, o->weigh_input);
+    d.spec[DECODE_BIAS] = e->bias != NULL;
+    d.spec[DECODE_SHARED] = o->shared;
+    d.spec[DECODE_OUTPUT_BIAS] = o->output_bias != NULL;
+    d.push = &push;
+    d.groups = push.row_tiles * push.tokens;
+    return stream_run(stream, &d);
+}
+
+// The kernel knows one matrix for all tokens as its shared expert, which the table has last; here
+// that is the first, and there are no others.
+enum vkmoe_status vkmoe_experts_direct_few(
+    vkmoe_stream *stream, const struct experts *e, const struct direct_operands *o)
+{
+    const uint64_t dummy = vkmoe_device_dummy_address(e->device);
+    const struct decode_up_push push = {
+        .ids = dummy,
+        .weights = dummy,
+        .x = o->x,
+        .h = dummy,
+        .shared_h = o->y,
+        .table = vkmoe_buffer_address(e->table),
+        .bias = address_or_dummy(e->device, e->bias),
+        .tokens = o->tokens,
+        .columns = e->columns,
+        .units = e->matrices[0].units,
+        .shared_h_columns = e->rows,
+        .row_tiles = 1,
+        .shared_row_tiles = div_up(div_up(e->rows, BLOCK_ROWS), e->shapes.decode_blocks),
+    };
+    struct dispatch d = decode_dispatch(e, KERNEL_decode_up, false);
+    d.spec[DECODE_TOKENS] = DECODE_MAX_TOKENS;
+    d.spec[DECODE_PACKED] = is_packed(o->x, e->columns, 8);
+    d.spec[DECODE_ACTIVATION] = VKMOE_ACTIVATION_IDENTITY;
+    d.spec[DECODE_SHARED_BIAS] = e->bias != NULL;
+    d.push = &push;
+    d.groups = div_up(o->tokens, DECODE_MAX_TOKENS) * push.shared_row_tiles;
+    return stream_run(stream, &d);
+}
+
+// -------------------------------------------------------------------- many tokens
+
+static uint32_t row_tiles(const struct experts *e, const struct matrix *matrix)
+{
+    return div_up(matrix->blocks, e->shapes.gemm_blocks);
+}
+
+uint32_t vkmoe_experts_row_tiles(const struct experts *e)
+{
+    return e->count > 0 ? row_tiles(e, &e->matrices[0]) : 0;
+}
+
+uint32_t vkmoe_experts_shared_row_tiles(const struct experts *e)
+{
+    return row_tiles(e, &e->shared.matrix);
+}
+
+// A product with every operand a dummy but for what the experts have themselves.
+static struct experts_gemm_push gemm_push(const struct experts *e)
+{
+    const uint64_t dummy = vkmoe_device_dummy_address(e->device);
+    return (struct experts_gemm_push){
+        .plan = dummy,
+        .rows = dummy,
+        .shared_result = dummy,
+        .table = vkmoe_buffer_address(e->table),
+        .bias = address_or_dummy(e->device, e->bias),
+        .weights = dummy,
+        .units = e->matrices[0].units,
+        .row_tiles = row_tiles(e, &e->matrices[0]),
+        .bias_stride = bias_stride(e),
+        .tile_rows = e->shapes.gemm_rows,
+    };
+}
+
+// The same of pairs sorted by expert.
+static struct experts_gemm_push sorted_push(const struct experts *e, const struct pairs *pairs,
+    const struct sorted_pairs *sorted, const vkmoe_buffer *scratch)
+{
+    struct experts_gemm_push push = gemm_push(e);
+    push.plan = vkmoe_buffer_address(scratch) + sorted->plan;
+    push.rows = vkmoe_buffer_address(scratch) + sorted->rows;
+    push.weights = pairs->weights;
+    push.k = pairs->k;
+    push.experts = e->count;
+    push.tokens = pairs->tokens;
+    push.tile_rows = sorted->tile_rows;
+    return push;
+}
+
+static enum vkmoe_status run_gemm(vkmoe_stream *stream, const struct experts *e,
+    const struct experts_gemm_push *push, struct dispatch *d)
+{
+    d->kernel = KERNEL_experts_gemm;
+    d->variant = vkmoe_kernel_choose(e->device, d->kernel, e->shapes.unwanted);
+    d->spec[GEMM_TYPE] = e->dtype;
+    d->spec[GEMM_PACKED] = is_packed(push->source, push->source_columns, 8);
+    d->spec[GEMM_RESULT_PACKED] = is_packed(push->result, push->result_stride, 4);
+    d->push = push;
+    return stream_run(stream, d);
+}
+
+enum vkmoe_status vkmoe_experts_gemm_up(vkmoe_stream *stream, const struct experts *e,
+    const struct up_operands *o, const struct sorted_pairs *sorted, const vkmoe_buffer *scratch)
+{
+    struct experts_gemm_push push = sorted_push(e, &o->pairs, sorted, scratch);
+    push.source = o->x;
+    push.result = o->h;
+    push.shared_result = o->shared_h;
+    push.source_columns = push.source_stride = e->columns;
+    push.result_columns = push.result_stride = padded(e->rows);
+    push.shared_result_columns = padded(e->shared.rows);
+    push.shared_row_tiles = row_tiles(e, &e->shared.matrix);
+    struct dispatch d = {
+        .spec = {
+            [GEMM_UP] = 1,
+            [GEMM_GATED] = e->gated,
+            [GEMM_SHARED_GATED] = e->shared.gated,
+            [GEMM_ACTIVATION] = o->activation.kind,
+            [GEMM_BIAS] = e->bias != NULL,
+            [GEMM_WEIGHT_INPUT] = o->weigh_input,
+            [GEMM_ALPHA] = float_bits(o->activation.alpha),
+            [GEMM_LIMIT] = float_bits(o->activation.limit),
+        },
+        .indirect = scratch,
+        .indirect_offset = sorted->plan + 4 * PLAN_UP,
+    };
+    return run_gemm(stream, e, &push, &d);
+}
+
+enum vkmoe_status vkmoe_experts_gemm_pairs(vkmoe_stream *stream, const struct experts *e,
+    const struct pairs *pairs, const struct sorted_pairs *sorted, const vkmoe_buffer *scratch,
+    uint64_t source, uint32_t sharing, uint64_t result)
+{
+    struct experts_gemm_push push = sorted_push(e, pairs, sorted, scratch);
+    push.source = source;
+    push.result = result;
+    push.k = sharing;
+    push.source_columns = push.source_stride = e->columns;
+    push.result_columns = push.result_stride = e->rows;
+    struct dispatch d = {
+        .spec = {
+            [GEMM_UP] = 1,
+            [GEMM_TO_PAIRS] = 1,
+            [GEMM_ACTIVATION] = VKMOE_ACTIVATION_IDENTITY,
+            [GEMM_BIAS] = e->bias != NULL,
+        },
+        .indirect = scratch,
+        .indirect_offset = sorted->plan + 4 * PLAN_UP,
+    };
+    return run_gemm(stream, e, &push, &d);
+}
+
+enum vkmoe_status vkmoe_experts_gemm_down(vkmoe_stream *stream, const struct experts *e,
+    const struct pairs *pairs, const struct sorted_pairs *sorted, const vkmoe_buffer *scratch,
+    uint64_t h, uint64_t outputs)
+{
+    struct experts_gemm_push push = sorted_push(e, pairs, sorted, scratch);
+    push.source = h;
+    push.result = outputs;
+    push.source_columns = push.source_stride = padded(e->columns);
+    push.result_columns = push.result_stride = e->rows;
+    struct dispatch d = {
+        .spec = {
+            [GEMM_ACTIVATION] = VKMOE_ACTIVATION_IDENTITY,
+            [GEMM_BIAS] = e->bias != NULL,
+        },
+        .indirect = scratch,
+        .indirect_offset = sorted->plan + 4 * PLAN_DOWN,
+    };
+    return run_gemm(stream, e, &push, &d);
+}
+
+enum vkmoe_status vkmoe_experts_direct(
+    vkmoe_stream *stream, const struct experts *e, const struct direct_operands *o)
+{
+    const uint32_t rows = o->shared ? e->shared.rows : e->rows;
+    struct experts_gemm_push push = gemm_push(e);
+    push.source = o->x;
+    push.result = o->y;
+    push.experts = o->shared ? e->count : 0;
+    push.tokens = o->tokens;
+    push.units = o->shared ? e->shared.matrix.units : e->matrices[0].units;
+    push.source_columns = push.source_stride = o->shared ? padded(e->shared.columns) : e->columns;
+    push.result_columns = push.result_stride = rows;
+    push.row_tiles = div_up(div_up(rows, BLOCK_ROWS), e->shapes.gemm_blocks);
+    struct dispatch d = {
+        .spec = {
+            [GEMM_DIRECT] = 1,
+            [GEMM_ACTIVATION] = VKMOE_ACTIVATION_IDENTITY,
+            [GEMM_BIAS] = !o->shared && e->bias != NULL,
+        },
+        .groups = push.row_tiles * div_up(o->tokens, push.tile_rows),
+    };
+    return run_gemm(stream, e, &push, &d);
+}
