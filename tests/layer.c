@@ -270,13 +270,19 @@ static bool check_scratch(const struct run *run)
     return true;
 }
 
-// The matrices of the experts in the dtype they have are the least a layer takes.
+static uint64_t size_of(enum vkmoe_dtype dtype)
+{
+    return dtype == VKMOE_DTYPE_F32 ? 4 : 2;
+}
+
+// The matrices of the experts in the dtypes they have are the least a layer takes.
 static bool check_size(const struct run *run)
 {
     const struct vkmoe_moe_params *p = &run->c->layer;
-    uint64_t matrices = run->c->has & CASE_UNGATED ? 2 : 3;
-    uint64_t least =
-        matrices * p->experts * p->inner * p->hidden * (run->c->dtype == VKMOE_DTYPE_F32 ? 4 : 2);
+    uint64_t elements = (uint64_t)p->experts * p->inner * p->hidden;
+    uint64_t least = elements
+        * ((run->c->has & CASE_UNGATED ? 1 : 2) * size_of(run->c->dtype)
+            + size_of(layer_case_down_dtype(run->c)));
     uint64_t size = vkmoe_moe_device_size(run->layer);
     if (size >= least)
         return true;

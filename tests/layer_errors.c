@@ -82,7 +82,11 @@ static const struct layer_case base_case = {
     X(no_up_of_one, up[5].data = NULL) \
     X(no_down_of_one, down[0].data = NULL) \
     X(mixed_dtypes, up[1].dtype = VKMOE_DTYPE_BF16) \
+    X(mixed_dtypes_gate, gate[0].dtype = VKMOE_DTYPE_BF16) \
     X(mixed_dtypes_down, down[1].dtype = VKMOE_DTYPE_BF16) \
+    X(mixed_dtypes_shared_gate, p->shared_gate.dtype = VKMOE_DTYPE_F16) \
+    X(mixed_dtypes_shared_up, p->shared_up.dtype = VKMOE_DTYPE_F16) \
+    X(mixed_dtypes_shared_down, p->shared_down.dtype = VKMOE_DTYPE_F16) \
     X(unknown_dtype, \
         for (int e = 0; e < 6; e++) gate[e].dtype = up[e].dtype = down[e].dtype = \
             (enum vkmoe_dtype)99) \

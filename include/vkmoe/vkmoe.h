@@ -412,7 +412,8 @@ struct vkmoe_moe_params {
     float activation_alpha; // SWIGLU_OAI; 0: 1.702
     float activation_limit; // SWIGLU_OAI, SWIGLU_STEP 0: 7; SILU_CLAMP 0: 10
     bool weight_on_input;   // o = expert(w x) instead of w expert(x) (Llama 4)
-    // Arrays of `experts` views. All experts' matrices have one dtype.
+    // Arrays of `experts` views. Gate and up, shared ones included, have one dtype; down and
+    // shared_down have one, which may be another.
     const struct vkmoe_view *gate;        // [inner][hidden]; NULL: ungated experts
     const struct vkmoe_view *up;          // [inner][hidden]
     const struct vkmoe_view *down;        // [hidden][inner]

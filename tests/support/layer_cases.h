@@ -39,6 +39,7 @@ enum {
     CASE_MISALIGNED = 1 << 19, // spans start at odd multiples of 4
     CASE_SLOW = 1 << 20,       // a second or more on a CPU driver
     CASE_TIMED = 1 << 21,      // for bench; too large to be checked everywhere
+    CASE_OTHER_DOWN = 1 << 23, // down has another dtype than up: down_dtype
     // Short for all biases of the experts
     CASE_EXPERT_BIASES = CASE_GATE_BIAS | CASE_UP_BIAS | CASE_DOWN_BIAS,
 };
@@ -58,6 +59,7 @@ struct layer_case {
     struct vkmoe_moe_params layer; // sizes and parameters; the views are filled from the seed
     enum vkmoe_dtype dtype;        // of experts, shared expert and router
     enum vkmoe_dtype vector_dtype; // of biases and scales
+    enum vkmoe_dtype down_dtype;   // of the down projections, with CASE_OTHER_DOWN
     enum layer_layout layout;
     uint32_t has;       // CASE_* flags
     double router_gain; // deviation of the logits; 0: 2
@@ -65,6 +67,9 @@ struct layer_case {
 };
 
 extern const struct layer_case layer_cases[];
+
+// Of the down projections.
+enum vkmoe_dtype layer_case_down_dtype(const struct layer_case *c);
 
 // The floating point operations of one forward, without the gate.
 double layer_case_flops(const struct layer_case *c);

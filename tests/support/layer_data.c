@@ -220,24 +220,29 @@ static void place_gate_up(const struct maker *m, struct place *gate, struct plac
         up->base = keep(m->data, (size_t)(inner * hidden * size));
 }
 
+enum vkmoe_dtype layer_case_down_dtype(const struct layer_case *c)
+{
+    return c->has & CASE_OTHER_DOWN ? c->down_dtype : c->dtype;
+}
+
 static struct place place_down(const struct maker *m, uint32_t inner)
 {
     uint32_t hidden = m->c->layer.hidden;
-    char *base = keep(m->data, (size_t)inner * hidden * dtype_size(m->c->dtype) + 1);
+    size_t size = dtype_size(layer_case_down_dtype(m->c));
+    char *base = keep(m->data, (size_t)inner * hidden * size + 1);
     if (m->c->layout == LAYOUT_TRANSPOSED || m->c->layout == LAYOUT_INTERLEAVED)
         return (struct place){ base, 1, hidden };
     return (struct place){ base + (m->c->layout == LAYOUT_UNALIGNED), 0, 0 };
 }
 
 // One matrix of one expert; `all` is the reference's array of all experts, or NULL.
-static struct vkmoe_view make_expert_matrix(const struct maker *m, struct rng *rng, uint32_t expert,
-    uint32_t rows, uint32_t columns, double gain, struct place place, double *all)
+static struct vkmoe_view make_expert_matrix(struct rng *rng, uint32_t expert, uint32_t rows,
+    uint32_t columns, enum vkmoe_dtype dtype, double gain, struct place place, double *all)
 {
     size_t count = (size_t)rows * columns;
     double *values = all ? all + expert * count : allocate(count * sizeof(double));
-    fill_normal(
-        values, count, m->c->dtype, (struct rng){ rng_next(rng) }, 0.0, gain / sqrt(columns));
-    struct vkmoe_view view = write_view(values, rows, columns, m->c->dtype, place);
+    fill_normal(values, count, dtype, (struct rng){ rng_next(rng) }, 0.0, gain / sqrt(columns));
+    struct vkmoe_view view = write_view(values, rows, columns, dtype, place);
     if (!all)
         free(values);
     return view;
@@ -265,10 +270,11 @@ static void make_experts(const struct maker *m)
         struct place gate, up;
         place_gate_up(m, &gate, &up);
         if (gated)
-            gates[e] = make_expert_matrix(m, &rng, e, inner, hidden, gain, gate, reference->gate);
-        ups[e] = make_expert_matrix(m, &rng, e, inner, hidden, gain, up, reference->up);
-        downs[e] = make_expert_matrix(
-            m, &rng, e, hidden, inner, 1.0, place_down(m, inner), reference->down);
+            gates[e] =
+                make_expert_matrix(&rng, e, inner, hidden, c->dtype, gain, gate, reference->gate);
+        ups[e] = make_expert_matrix(&rng, e, inner, hidden, c->dtype, gain, up, reference->up);
+        downs[e] = make_expert_matrix(&rng, e, hidden, inner, layer_case_down_dtype(c), 1.0,
+            place_down(m, inner), reference->down);
     }
     m->data->params.gate = gated ? gates : NULL;
     m->data->params.up = ups;
@@ -311,9 +317,10 @@ static void make_shared(const struct maker *m)
         make_dense(m, "shared up", inner, hidden, c->dtype, 0.0, deviation, &reference->shared_up);
 
     double *down = allocate((size_t)inner * hidden * sizeof(double));
-    fill_normal(down, (size_t)inner * hidden, c->dtype, rng_for(m->seed, "shared down"), 0.0,
-        1.0 / sqrt(inner));
-    params->shared_down = write_view(down, hidden, inner, c->dtype, place_down(m, inner));
+    fill_normal(down, (size_t)inner * hidden, layer_case_down_dtype(c),
+        rng_for(m->seed, "shared down"), 0.0, 1.0 / sqrt(inner));
+    params->shared_down =
+        write_view(down, hidden, inner, layer_case_down_dtype(c), place_down(m, inner));
     give(m, &reference->shared_down, down);
     if (c->has & CASE_SHARED_TOKEN_GATE)
         params->shared_token_gate = make_dense(m, "shared token gate", 1, hidden, c->dtype, 0.0,
