@@ -15,6 +15,7 @@
 #define TASK_EXPERT_KV_HEADS ATTEND_EXPERT_KV_HEADS
 #define TASK_HAS_POSITIONS ATTEND_HAS_POSITIONS
 #define TASK_HAS_SEQUENCES ATTEND_HAS_SEQUENCES
+#define TASK_SPLITS pc.splits
 #include "lib/attend_task.glsl"
 
 layout(local_size_x_id = 0) in;
@@ -28,6 +29,7 @@ layout(local_size_x_id = 0) in;
 
 float sums[QUERIES];                     // of this lane's keys
 float values[QUERIES * COLUMNS_A_LANE];  // of this lane's columns
+F32 position_biases;                     // the attention's
 
 shared uint row_position[ATTEND_ROWS], row_sequence[ATTEND_ROWS];
 shared uint row_phase[ATTEND_ROWS];          // of the keys that a stepping pattern shows it
@@ -39,7 +41,7 @@ uint query_row(task t, uint q)
 {
     bool exists;
     const uint head = head_of(t, q, exists);
-    return (t.first + min(q / ATTEND_HEADS, t.rows - 1)) * pc.query_stride + head * D;
+    return (t.first + min(q / ATTEND_HEADS, t.rows - 1)) * query_stride + head * D;
 }
 
 // A block of at most LANES keys.
@@ -122,14 +124,14 @@ uint choice(task t, uint q, uint n)
     bool exists;
     const uint head = head_of(t, q, exists);
     const uint row = t.first + min(q / ATTEND_HEADS, t.rows - 1);
-    return load_u32(pc.choices, (row * heads() + head) * ATTEND_TOP + n);
+    return load_u32(pc.choices, (row * heads + head) * ATTEND_TOP + n);
 }
 
 // Word `word` of the mask of the blocks that the pattern lists.
 uint list_word(task t, uint word)
 {
     return word < pattern(t, PATTERN_LIST_WORDS)
-        ? load_u32(pc.patterns, pattern(t, PATTERN_LIST) + word) : 0;
+        ? load_u32(patterns, pattern(t, PATTERN_LIST) + word) : 0;
 }
 
 bool is_picked_by(task t, uint q, uint block)
@@ -281,7 +283,7 @@ float position_bias(task t, uint q, int distance)
     const int reach = int(ATTEND_BIAS_REACH);
     bool exists;
     const uint head = head_of(t, q, exists);
-    return load_f32(pc.sinks, heads() + head * uint(2 * reach + 1)
+    return load_f32(position_biases, head * uint(2 * reach + 1)
         + uint(clamp(distance, -reach, reach) + reach));
 }
 
@@ -361,7 +363,7 @@ void add_keys(task t, uint first, uint end)
         blocks[run] = run == 1 && by_blocks ? pieces : (v.count[run] + LANES - 1) / LANES;
         total += blocks[run];
     }
-    const uint share = (total + splits() - 1) / splits();
+    const uint share = (total + pc.splits - 1) / pc.splits;
     const uint begin_of_share = t.split * share, last = min(begin_of_share + share, total);
     walk w = walk(0, 0, 0);
     if (by_blocks)
@@ -399,7 +401,7 @@ void add_keys(task t, uint first, uint end)
 void store_partial(task t, uint q, uint head, float sum, bool exists)
 {
     const uint row = t.first + q / ATTEND_HEADS;
-    const uint at = ((row * heads() + head) * splits() + t.split) * (2 + D);
+    const uint at = ((row * heads + head) * pc.splits + t.split) * (2 + D);
     if (!exists)
         return;
     if (LANE == 0) {
@@ -417,13 +419,14 @@ void store_result(task t, uint q, uint head, float sum, bool exists)
 {
     float shrink = 1.0;
     if (ATTEND_SINK_LOGITS != 0) {
-        const float sink = load_f32(pc.sinks, head);
+        F32 sinks = pc.constants.v.sinks;
+        const float sink = load_f32(sinks, head);
         const float m = max(most_of(q), sink);
         shrink = exp(most_of(q) - m);
         sum = sum * shrink + exp(sink - m);
     }
     const float factor = sum > 0.0 ? shrink / sum : 0.0;
-    const uint at = (t.first + q / ATTEND_HEADS) * pc.query_stride + head * D;
+    const uint at = (t.first + q / ATTEND_HEADS) * query_stride + head * D;
     [[unroll]] for (uint c = 0; c < COLUMNS_A_LANE; c++) {
         const uint column = LANE + c * LANES;
         if (exists && column < D)
@@ -436,6 +439,7 @@ void main()
     task t;
     if (!find_task(t))
         return;
+    position_biases = pc.constants.v.position_bias;
     load_rows(t);
     load_queries(t);
     wait_for_lanes();

@@ -11,8 +11,8 @@
 #ifndef ATTEND_H
 #define ATTEND_H
 
+#include "attention.h"
 #include "pattern.h"
-#include "shared.h"
 
 SPEC(0, ATTEND_LANES, 64)
 SPEC(1, ATTEND_HEAD_SIZE, 64)
@@ -33,6 +33,7 @@ SPEC(15, ATTEND_PICKED_WORDS, 0)     // bits for all blocks of keys that pattern
 SPEC(16, ATTEND_TOP, 0)              // entries of a list in `choices`
 
 struct attend_push {
+    ADDRESS(AttentionConstants) constants;
     ADDRESS(F32) query; // in  [row][query_stride]; out, unless split: the same places
     ADDRESS(U32) keys;  // in  [sequences][kv_heads][capacity][padded head]
     ADDRESS(U32) values;
@@ -42,16 +43,12 @@ struct attend_push {
     ADDRESS(U32) positions; // in  [tokens]
     ADDRESS(U32) sequences; // in  [tokens]
     ADDRESS(U32) lengths;   // in  [sequences], for patterns that look both ways
-    ADDRESS(U32) patterns;  // in  [experts][PATTERN_WORDS]
-    ADDRESS(F32) sinks;     // in  [heads], then the position bias, [heads][2 * reach + 1]
     ADDRESS(F32) partials;  // out [row][heads][splits][2 + head size]: maximum, sum, values
     uint row_count;         // mode 0: tokens, mode 2: pairs
-    uint query_stride;
-    uint kk_heads;         // experts_per_token << 16 | heads
-    uint experts_kv_heads; // experts << 16 | kv_heads
     uint capacity, sequence_count;
-    uint first_token;      // without positions
-    uint splits_tile_rows; // splits << 16 | rows of a plan's tile
+    uint first_token; // without positions
+    uint splits;      // workgroups that share a row's keys
+    uint tile_rows;   // of the plan
 };
 PUSH(attend_push)
 

@@ -11,6 +11,7 @@
 #define TASK_EXPERT_KV_HEADS CHOOSE_EXPERT_KV_HEADS
 #define TASK_HAS_POSITIONS CHOOSE_HAS_POSITIONS
 #define TASK_HAS_SEQUENCES CHOOSE_HAS_SEQUENCES
+#define TASK_SPLITS 1
 #include "lib/attend_task.glsl"
 
 layout(local_size_x_id = 0) in;
@@ -26,10 +27,10 @@ shared float score[CHOOSE_BLOCKS]; // -inf once it is chosen
 void score_blocks(task t, uint row, uint head, uint sequence, uint count)
 {
     for (uint c = gl_LocalInvocationIndex; c < PADDED; c += LANES)
-        query[c] = c < D ? load_f32(pc.query, row * pc.query_stride + head * D + min(c, D - 1)) : 0.0;
+        query[c] = c < D ? load_f32(pc.query, row * query_stride + head * D + min(c, D - 1)) : 0.0;
     barrier();
     const uint blocks = (pc.capacity + CHOOSE_BLOCK - 1) / CHOOSE_BLOCK;
-    const uint first = (sequence * kv_heads() + cache_head(t)) * blocks;
+    const uint first = (sequence * kv_heads + cache_head(t)) * blocks;
     for (uint b = gl_LocalInvocationIndex; b < count; b += LANES) {
         float sum = 0.0;
         // Few turns: see CHOOSE_MAX_TOP. Unrolled further, Adreno would spill.
@@ -74,7 +75,7 @@ void main()
     const uint head = head_of(t, 0, exists);
     const uint token = token_of(t.first);
     const uint own = position_of(token) / CHOOSE_BLOCK; // how many are before it
-    const uint list = (t.first * heads() + head) * CHOOSE_TOP;
+    const uint list = (t.first * heads + head) * CHOOSE_TOP;
     score_blocks(t, t.first, head, sequence_of(token), own);
     for (uint n = 0; n < CHOOSE_TOP; n++) {
         const uint block = n == 0 ? own : n < top ? choose_one(own) : CHOOSE_NOTHING;

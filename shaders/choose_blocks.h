@@ -4,8 +4,8 @@
 #ifndef CHOOSE_BLOCKS_H
 #define CHOOSE_BLOCKS_H
 
+#include "attention.h"
 #include "pattern.h"
-#include "shared.h"
 
 SPEC(0, CHOOSE_LANES, 64)
 SPEC(1, CHOOSE_HEAD_SIZE, 64)
@@ -23,6 +23,7 @@ SPEC(9, CHOOSE_TOP, 1)     // entries of a list
 #define CHOOSE_NOTHING 0xffffffffu
 
 struct choose_blocks_push {
+    ADDRESS(AttentionConstants) constants;
     ADDRESS(F32) query; // in  [row][query_stride]
     ADDRESS(F32) means; // in  [sequences][kv_heads][blocks][padded head]: see mean_keys.h
     ADDRESS(U32)
@@ -32,14 +33,10 @@ struct choose_blocks_push {
     ADDRESS(U32) rows;
     ADDRESS(U32) positions;
     ADDRESS(U32) sequences;
-    ADDRESS(U32) patterns;
     uint row_count;
-    uint query_stride;
-    uint kk_heads;
-    uint experts_kv_heads;
     uint capacity, sequence_count;
     uint first_token;
-    uint splits_tile_rows; // 1 split
+    uint tile_rows;
 };
 PUSH(choose_blocks_push)
 

@@ -17,17 +17,19 @@ float load_partial(uint first, uint s, uint i)
 
 void main()
 {
+    const uint heads = pc.constants.v.heads, query_stride = pc.constants.v.query_stride;
     const uint index = group_index(); // row * heads + head
-    if (index >= pc.rows * pc.heads)
+    if (index >= pc.rows * heads)
         return;
-    const uint head = index % pc.heads;
+    const uint head = index % heads;
+    F32 sinks = pc.constants.v.sinks;
     const uint first = index * pc.splits * STRIDE;
     float most = load_partial(first, 0, 0);
     for (uint s = 1; s < pc.splits; s++)
         most = max(most, load_partial(first, s, 0));
     if (MERGE_SINK_LOGITS != 0)
-        most = max(most, load_f32(pc.sinks, head));
-    float sum = MERGE_SINK_LOGITS != 0 ? exp(load_f32(pc.sinks, head) - most) : 0.0;
+        most = max(most, load_f32(sinks, head));
+    float sum = MERGE_SINK_LOGITS != 0 ? exp(load_f32(sinks, head) - most) : 0.0;
     for (uint s = 0; s < pc.splits; s++)
         sum += exp(load_partial(first, s, 0) - most) * load_partial(first, s, 1);
     for (uint c = gl_LocalInvocationIndex; c < MERGE_HEAD_SIZE; c += MERGE_LANES) {
@@ -35,7 +37,7 @@ void main()
         for (uint s = 0; s < pc.splits; s++)
             value = fma(exp(load_partial(first, s, 0) - most), load_partial(first, s, 2 + c),
                 value);
-        store_f32(pc.result, index / pc.heads * pc.stride + head * MERGE_HEAD_SIZE + c,
+        store_f32(pc.result, index / heads * query_stride + head * MERGE_HEAD_SIZE + c,
             sum > 0.0 ? value / sum : 0.0);
     }
 }

@@ -2,17 +2,17 @@
 #ifndef MERGE_ATTENTION_H
 #define MERGE_ATTENTION_H
 
-#include "shared.h"
+#include "attention.h"
 
 SPEC(0, MERGE_LANES, 64)
 SPEC(1, MERGE_HEAD_SIZE, 64)
 SPEC(2, MERGE_SINK_LOGITS, 0)
 
 struct merge_attention_push {
+    ADDRESS(AttentionConstants) constants;
     ADDRESS(F32) partials; // in  [row][heads][splits][2 + head size]: maximum, sum, values
-    ADDRESS(F32) sinks;    // in  [heads]
-    ADDRESS(F32) result;   // out [row][stride]
-    uint rows, heads, splits, stride;
+    ADDRESS(F32) result;   // out [row][query_stride]
+    uint rows, splits;
 };
 PUSH(merge_attention_push)
 

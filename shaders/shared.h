@@ -2,7 +2,7 @@
 //
 // A contract, shaders/<kernel>.h, is read by both: GLSL compilers predefine VULKAN.
 // ADDRESS(type) is a 64-bit device address: a buffer reference there, an integer
-// here. PUSH() makes a struct the kernel's push constants.
+// here. PUSH() makes a struct the kernel's push constants, BUFFER() what ADDRESS(name) points to.
 #ifndef VKMOE_SHADERS_SHARED_H
 #define VKMOE_SHADERS_SHARED_H
 
@@ -13,6 +13,11 @@
     { \
         type pc; \
     };
+#define BUFFER(name, type) \
+    layout(buffer_reference, std430, buffer_reference_align = 8) readonly buffer name \
+    { \
+        type v; \
+    };
 #define SPEC(id, name, preset) layout(constant_id = id) const uint name = preset;
 #define SPEC_FLOAT(id, name, preset) layout(constant_id = id) const float name = preset;
 #else
@@ -21,6 +26,7 @@
 typedef uint32_t uint;
 #define ADDRESS(type) uint64_t
 #define PUSH(type) static_assert(sizeof(struct type) <= 128, #type " exceeds the push constants");
+#define BUFFER(name, type)
 #define SPEC(id, name, preset) enum { name = id };
 #define SPEC_FLOAT(id, name, preset) enum { name = id };
 #endif

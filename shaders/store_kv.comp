@@ -112,19 +112,21 @@ void finish_head(F32 source, uint first, float row_scale, uint mode, F32 norm, u
 
 void finish_query(uint row)
 {
+    const uint heads = pc.constants.v.heads;
+    F32 norm = pc.constants.v.query_norm;
     uint token = row;
     if (STORE_ROWS != 0) {
         const uint pair = STORE_ROWS == 1 ? load_u32(pc.rows, row) : row;
-        token = min(pair / pc.k, pc.tokens - 1); // rows of dropped pairs were never written
+        // Rows of dropped pairs were never written.
+        token = min(pair / pc.constants.v.experts_per_token, pc.tokens - 1);
     }
     const uint position = position_of(token);
-    const uint first = row * pc.query_stride;
+    const uint first = row * pc.constants.v.query_stride;
     float row_scale = 1.0;
     if (STORE_QUERY_NORM == 2)
-        row_scale = inverse_rms(pc.query, first, pc.heads * D);
-    for (uint head = 0; head < pc.heads; head++) {
-        finish_head(pc.query, first + head * D, row_scale, STORE_QUERY_NORM, pc.query_norm, head,
-            position);
+        row_scale = inverse_rms(pc.query, first, heads * D);
+    for (uint head = 0; head < heads; head++) {
+        finish_head(pc.query, first + head * D, row_scale, STORE_QUERY_NORM, norm, head, position);
         for (uint i = gl_LocalInvocationIndex; i < D; i += LANES)
             store_f32(pc.query, first + head * D + i, finished[i]);
         barrier();
@@ -148,13 +150,15 @@ void write_cache(bool is_key, uint at)
 void store_token(uint token)
 {
     const uint position = position_of(token);
-    const uint first = token * pc.kv_stride;
+    const uint kv_heads = pc.constants.v.kv_heads;
+    F32 norm = pc.constants.v.key_norm;
+    const uint first = token * pc.constants.v.kv_stride;
     float row_scale = 1.0;
     if (STORE_KEY_NORM == 2)
-        row_scale = inverse_rms(pc.key, first, pc.kv_heads * D);
-    for (uint head = 0; head < pc.kv_heads; head++) {
-        const uint at = (sequence_of(token) * pc.kv_heads + head) * pc.capacity + position;
-        finish_head(pc.key, first + head * D, row_scale, STORE_KEY_NORM, pc.key_norm, head, position);
+        row_scale = inverse_rms(pc.key, first, kv_heads * D);
+    for (uint head = 0; head < kv_heads; head++) {
+        const uint at = (sequence_of(token) * kv_heads + head) * pc.capacity + position;
+        finish_head(pc.key, first + head * D, row_scale, STORE_KEY_NORM, norm, head, position);
         write_cache(true, at);
         barrier();
         const uint value = first + head * D;

@@ -6,7 +6,7 @@
 #ifndef STORE_KV_H
 #define STORE_KV_H
 
-#include "shared.h"
+#include "attention.h"
 
 SPEC(0, STORE_LANES, 64)
 SPEC(1, STORE_HEAD_SIZE, 64)
@@ -23,7 +23,8 @@ SPEC_FLOAT(11, STORE_CLIP, 0.0)           // 0: none
 SPEC_FLOAT(12, STORE_ROPE_MAGNITUDE, 1.0) // of rotations
 
 struct store_kv_push {
-    ADDRESS(F32) query;     // in and out [query_rows][query_stride]; heads behind each other
+    ADDRESS(AttentionConstants) constants;
+    ADDRESS(F32) query;     // in and out [query_rows][query_stride]; heads next to each other
     ADDRESS(F32) key;       // in  [tokens][kv_stride]: of all kv heads
     ADDRESS(F32) value;     // in  likewise
     ADDRESS(U32) keys;      // out [sequences][kv_heads][capacity][padded head]
@@ -32,12 +33,9 @@ struct store_kv_push {
     ADDRESS(U32) positions; // in  [tokens]
     ADDRESS(U32) sequences; // in  [tokens]
     ADDRESS(U32x2)
-    rotations;               // in  [STORE_ROPE_SIZE / 2] turns by which one position rotates a
-                             //     pair: the 64 bits behind the point, low word first
-    ADDRESS(F32) query_norm; // in  [head size] or [all heads]
-    ADDRESS(F32) key_norm;
-    uint tokens, query_rows, k, heads, kv_heads;
-    uint query_stride, kv_stride;
+    rotations; // in  [STORE_ROPE_SIZE / 2] turns by which one position rotates a
+               //     pair: the 64 bits after the point, low word first
+    uint tokens, query_rows;
     uint capacity, sequence_count;
     uint first_token; // without positions: token t stands at first_token + t
 };

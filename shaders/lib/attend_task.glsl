@@ -1,7 +1,7 @@
 // attend_task.glsl - which rows of queries, heads and keys' places a workgroup of attend or of
 // choose_blocks works on. Needs TASK_ROWS, TASK_HEADS, TASK_MODE, TASK_TILED_KV,
-// TASK_EXPERT_KV_HEADS, TASK_HAS_POSITIONS and TASK_HAS_SEQUENCES, and the push constants that
-// these two kernels have in common.
+// TASK_EXPERT_KV_HEADS, TASK_HAS_POSITIONS, TASK_HAS_SEQUENCES and TASK_SPLITS, and the push
+// constants that these two kernels have in common.
 #ifndef ATTEND_TASK_GLSL
 #define ATTEND_TASK_GLSL
 
@@ -9,13 +9,11 @@
 #include "pattern.h"
 #include "plan.h"
 
-uint k() { return pc.kk_heads >> 16; }
-uint heads() { return pc.kk_heads & 0xffffu; }
-uint experts() { return pc.experts_kv_heads >> 16; }
-uint kv_heads() { return pc.experts_kv_heads & 0xffffu; } // in the cache
-uint expert_kv_heads() { return TASK_EXPERT_KV_HEADS != 0 ? TASK_EXPERT_KV_HEADS : kv_heads(); }
-uint splits() { return pc.splits_tile_rows >> 16; }
-uint tile_rows() { return pc.splits_tile_rows & 0xffffu; }
+// Of the attention's constants, which find_task() reads: nothing does so in a loop.
+U32 patterns;
+uint heads, kv_heads, query_stride, experts_per_token;
+uint expert_kv_heads; // that one expert uses
+uint heads_per_kv;    // heads that share one kv head
 
 // What this workgroup works on.
 struct task {
@@ -26,31 +24,40 @@ struct task {
     uint split;
 };
 
-// Heads that share one kv head.
-uint heads_per_kv() { return heads() / expert_kv_heads(); }
-uint head_groups() { return (heads_per_kv() + TASK_HEADS - 1) / TASK_HEADS; }
-
 // Head of query q; may be past the last one of its group.
 uint head_of(task t, uint q, out bool exists)
 {
     const uint i = t.group * TASK_HEADS + q % TASK_HEADS;
-    exists = i < heads_per_kv() && q / TASK_HEADS < t.rows;
-    const uint j = min(i, heads_per_kv() - 1);
-    return TASK_TILED_KV != 0 ? j * expert_kv_heads() + t.kv_head : t.kv_head * heads_per_kv() + j;
+    exists = i < heads_per_kv && q / TASK_HEADS < t.rows;
+    const uint j = min(i, heads_per_kv - 1);
+    return TASK_TILED_KV != 0 ? j * expert_kv_heads + t.kv_head : t.kv_head * heads_per_kv + j;
+}
+
+void read_constants()
+{
+    patterns = pc.constants.v.patterns;
+    heads = pc.constants.v.heads;
+    kv_heads = pc.constants.v.kv_heads;
+    query_stride = pc.constants.v.query_stride;
+    experts_per_token = pc.constants.v.experts_per_token;
+    expert_kv_heads = TASK_EXPERT_KV_HEADS != 0 ? TASK_EXPERT_KV_HEADS : kv_heads;
+    heads_per_kv = heads / expert_kv_heads;
 }
 
 bool find_task(out task t)
 {
+    read_constants();
+    const uint head_groups = (heads_per_kv + TASK_HEADS - 1) / TASK_HEADS;
     uint group = group_index();
-    t.split = group % splits();
-    group /= splits();
-    t.group = group % head_groups();
-    group /= head_groups();
-    t.kv_head = group % expert_kv_heads();
-    group /= expert_kv_heads();
+    t.split = group % TASK_SPLITS;
+    group /= TASK_SPLITS;
+    t.group = group % head_groups;
+    group /= head_groups;
+    t.kv_head = group % expert_kv_heads;
+    group /= expert_kv_heads;
     t.expert = 0;
     if (TASK_MODE == 1) {
-        const uint parts = (tile_rows() + TASK_ROWS - 1) / TASK_ROWS;
+        const uint parts = (pc.tile_rows + TASK_ROWS - 1) / TASK_ROWS;
         const uint index = group / parts;
         if (index >= load_u32(pc.plan, PLAN_TILES))
             return false;
@@ -66,7 +73,7 @@ bool find_task(out task t)
         return false;
     t.rows = min(pc.row_count - t.first, TASK_ROWS);
     if (TASK_MODE == 2)
-        t.expert = uint(clamp(int(load_u32(pc.rows, t.first)), 0, int(experts()) - 1));
+        t.expert = uint(clamp(int(load_u32(pc.rows, t.first)), 0, int(pc.constants.v.experts) - 1));
     return true;
 }
 
@@ -74,12 +81,12 @@ uint token_of(uint row)
 {
     if (TASK_MODE == 0)
         return row;
-    return (TASK_MODE == 1 ? load_u32(pc.rows, row) : row) / k();
+    return (TASK_MODE == 1 ? load_u32(pc.rows, row) : row) / experts_per_token;
 }
 
 uint pattern(task t, uint word)
 {
-    return load_u32(pc.patterns, t.expert * PATTERN_WORDS + word);
+    return load_u32(patterns, t.expert * PATTERN_WORDS + word);
 }
 
 uint position_of(uint token)
@@ -102,7 +109,7 @@ uint cache_head(task t)
 // Where in the cache the keys of one sequence for the task's kv head begin: a row of it.
 uint first_key(task t, uint sequence)
 {
-    return (sequence * kv_heads() + cache_head(t)) * pc.capacity;
+    return (sequence * kv_heads + cache_head(t)) * pc.capacity;
 }
 
 #endif

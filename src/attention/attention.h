@@ -2,6 +2,7 @@
 #ifndef VKMOE_ATTENTION_H
 #define VKMOE_ATTENTION_H
 
+#include "attention/constants.h"
 #include "weights/linear.h"
 #include "moe/mix.h"
 #include "moe/moe.h"
@@ -11,7 +12,6 @@ struct vkmoe_attention {
     struct loading *loading;              // while it is created
     struct vkmoe_attention_params params; // without views, defaults filled in
     bool routed;                          // more than one expert
-    bool both_sides;                      // some pattern looks behind the query
     uint32_t query_columns;               // of a row of queries in memory
     // Routed: the expert projections are a layer whose up is the query, whose down is the
     // output projection, and which is run around attention. Dense: two matrices.
@@ -19,15 +19,9 @@ struct vkmoe_attention {
     struct experts query, output;
     struct experts kv;                // keys of all kv heads, then values unless these are a mix
     struct mix value_mix, output_mix; // where heads have experts of their own
-    vkmoe_buffer *patterns;           // u32 [experts][PATTERN_WORDS], then lists: shaders/pattern.h
-    bool by_blocks;                   // some pattern picks blocks of keys
-    uint32_t list_words;              // of the longest list's mask
-    uint64_t reach;                   // the most keys that a workgroup walks over for some pattern
-    uint32_t top, block;              // the largest `top` and the block that goes with it; 0: none
-    vkmoe_buffer *rotations;          // see shaders/store_kv.h; NULL: a forward's own, or no RoPE
-    vkmoe_buffer *head_vectors; // f32 [heads] sinks, then the position bias; NULL without both
-    bool has_sinks;
-    vkmoe_buffer *query_norm, *key_norm; // f32, or NULL
+    struct pattern_set patterns;
+    struct constants constants;
+    bool has_sinks, has_query_norm, has_key_norm;
 };
 
 struct vkmoe_cache {
@@ -36,8 +30,6 @@ struct vkmoe_cache {
     vkmoe_buffer *keys, *values; // [sequences][kv_heads][capacity][head size padded to 8]
     vkmoe_buffer *means;         // of blocks of keys, see shaders/mean_keys.h; NULL: no blocks
 };
-
-#define MAX_LISTED_BLOCK 65536
 
 // attention_check.c: INVALID, with the field's name in the log, if a rule is broken.
 enum vkmoe_status vkmoe_attention_check(
@@ -64,5 +56,14 @@ uint64_t vkmoe_attention_load_size(const struct vkmoe_attention_params *params);
 void vkmoe_rope_table(const struct vkmoe_rope *rope, uint32_t size, uint32_t length, uint32_t *out);
 // What cosines and sines are multiplied with.
 float vkmoe_rope_magnitude(const struct vkmoe_rope *rope);
+// The frequencies of a dynamic scaling belong to a forward, not to the attention.
+static inline bool rope_is_dynamic(const struct vkmoe_rope *rope)
+{
+    return rope->kind != VKMOE_ROPE_NONE && rope->scaling == VKMOE_ROPE_SCALING_DYNAMIC;
+}
+static inline bool rope_is_fixed(const struct vkmoe_rope *rope)
+{
+    return rope->kind != VKMOE_ROPE_NONE && rope->scaling != VKMOE_ROPE_SCALING_DYNAMIC;
+}
 
 #endif

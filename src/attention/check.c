@@ -1,17 +1,11 @@
 // attention_check.c - the rules of struct vkmoe_attention_params.
 #include "attention/attention.h"
 
+#include "attention/check.h"
 #include "base/common.h"
-
-#include "shaders/choose_blocks.h"
+#include "base/try.h"
 
 #include <math.h>
-
-#define CHECK(condition, ...) \
-    do { \
-        if (!(condition)) \
-            return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, __VA_ARGS__); \
-    } while (0)
 
 static enum vkmoe_status check_shapes(
     const struct caller *caller, const struct vkmoe_attention_params *p)
@@ -20,7 +14,7 @@ static enum vkmoe_status check_shapes(
         MAX_WIDTH);
     CHECK(p->head_size >= 1 && p->head_size <= 256, "head_size is %u, must be 1 to 256",
         p->head_size);
-    const uint32_t most = MIN(MAX_WIDTH / p->head_size, 0xffff); // kernels have 16 bits for heads
+    const uint32_t most = MIN(MAX_WIDTH / p->head_size, 0xffff);
     CHECK(p->heads >= 1 && p->heads <= most, "heads is %u, must be 1 to %u", p->heads, most);
     CHECK(p->kv_heads >= 1 && p->kv_heads <= most, "kv_heads is %u, must be 1 to %u", p->kv_heads,
         most);
@@ -147,67 +141,13 @@ static enum vkmoe_status check_rope(
     return VKMOE_OK;
 }
 
-static enum vkmoe_status check_blocks(
-    const struct caller *caller, uint32_t e, const struct vkmoe_pattern *q, uint32_t *block)
-{
-    if (q->kind != VKMOE_PATTERN_BLOCKS)
-        return VKMOE_OK;
-    CHECK(q->block >= 1 && q->block < 1u << 30, "patterns[%u].block is %u, must be 1 to 2^30 - 1",
-        e, q->block);
-    CHECK(q->top <= CHOOSE_MAX_TOP, "patterns[%u].top is %u, at most %u are supported", e, q->top,
-        CHOOSE_MAX_TOP);
-    CHECK(q->top == 0 || q->block_count == 0, "patterns[%u] has both top and a list of blocks", e);
-    CHECK(q->top == 0 || !q->both_sides, "patterns[%u]: top sees nothing behind the query", e);
-    CHECK(q->block_count == 0 || q->blocks, "patterns[%u].blocks is NULL", e);
-    for (uint32_t i = 0; i < q->block_count; i++)
-        CHECK(q->blocks[i] < MAX_LISTED_BLOCK, "patterns[%u].blocks[%u] is %u, must be below %u", e,
-            i, q->blocks[i], MAX_LISTED_BLOCK);
-    if (q->top == 0)
-        return VKMOE_OK;
-    CHECK(*block == 0 || *block == q->block, "patterns[%u].block is %u, with top in others %u", e,
-        q->block, *block);
-    *block = q->block;
-    return VKMOE_OK;
-}
-
-static enum vkmoe_status check_patterns(
-    const struct caller *caller, const struct vkmoe_attention_params *p)
-{
-    uint32_t block = 0, top = 0; // of the patterns with top; the largest
-    for (uint32_t e = 0; p->patterns && e < p->experts; e++) {
-        const struct vkmoe_pattern *q = &p->patterns[e];
-        CHECK((unsigned)q->kind <= VKMOE_PATTERN_BLOCKS, "patterns[%u].kind %d is unknown", e,
-            (int)q->kind);
-        const bool stepped = q->kind == VKMOE_PATTERN_STRIDED || q->kind == VKMOE_PATTERN_DILATED;
-        CHECK(!stepped || (q->step > 0 && q->phase < q->step),
-            "patterns[%u].phase is %u, must be below step (%u)", e, q->phase, q->step);
-        CHECK(q->both_sides || q->right == 0, "patterns[%u].right needs both_sides", e);
-        CHECK(q->left < 1u << 30 && q->right < 1u << 30 && q->step < 1u << 30 && q->sinks < 1u << 30
-                && q->local < 1u << 30,
-            "patterns[%u]: a length is 2^30 or more", e);
-        const enum vkmoe_status status = check_blocks(caller, e, q, &block);
-        if (status != VKMOE_OK)
-            return status;
-        top = MAX(top, q->kind == VKMOE_PATTERN_BLOCKS ? q->top : 0);
-    }
-    const uint64_t choices = (uint64_t)p->experts_per_token * p->heads * top;
-    CHECK(choices <= PASS_MAX_ELEMENTS,
-        "patterns: a token's heads choose %llu blocks, at most %u "
-        "are supported",
-        (unsigned long long)choices, PASS_MAX_ELEMENTS);
-    return VKMOE_OK;
-}
-
 enum vkmoe_status vkmoe_attention_check(
     const struct caller *caller, const struct vkmoe_attention_params *params)
 {
     enum vkmoe_status (*const checks[])(
         const struct caller *, const struct vkmoe_attention_params *) = { check_shapes,
-        check_kv_heads, check_mixes, check_dtypes, check_rope, check_patterns };
-    for (size_t i = 0; i < ARRAY_SIZE(checks); i++) {
-        const enum vkmoe_status status = checks[i](caller, params);
-        if (status != VKMOE_OK)
-            return status;
-    }
+        check_kv_heads, check_mixes, check_dtypes, check_rope, vkmoe_patterns_check };
+    for (size_t i = 0; i < ARRAY_SIZE(checks); i++)
+        TRY_RETURN(checks[i](caller, params));
     return VKMOE_OK;
 }

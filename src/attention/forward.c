@@ -30,18 +30,11 @@ struct attend_scratch {
     uint64_t query, kv, values, partials, rotations, choices, size;
 };
 
-// The frequencies of a dynamic scaling belong to a forward, not to the attention.
-static bool has_dynamic_rotations(const vkmoe_attention *a)
-{
-    return a->params.rope.kind != VKMOE_ROPE_NONE
-        && a->params.rope.scaling == VKMOE_ROPE_SCALING_DYNAMIC;
-}
-
 // Tokens of one pass.
 static uint32_t pass_tokens(const vkmoe_attention *a, uint32_t tokens)
 {
     const struct vkmoe_attention_params *p = &a->params;
-    const uint64_t choices = (uint64_t)p->experts_per_token * p->heads * a->top;
+    const uint64_t choices = (uint64_t)p->experts_per_token * p->heads * a->patterns.top;
     const uint64_t widest =
         MAX(MAX(a->kv.rows, choices), a->routed ? 0 : MAX(a->query_columns, p->hidden));
     uint32_t most = (uint32_t)MIN(tokens, PASS_MAX_ELEMENTS / widest);
@@ -77,10 +70,10 @@ static struct attend_scratch plan(const vkmoe_attention *a, uint32_t tokens)
         s.output_mix = vkmoe_mix_plan(&a->output_mix, s.tokens, mix);
     s.partials = MAX(s.value_mix.size, s.output_mix.size);
     s.rotations = s.partials + PARTIALS_SIZE;
-    s.choices =
-        s.rotations + align_up(has_dynamic_rotations(a) ? p->rope.size * 4 : 0, BUFFER_ALIGNMENT);
+    s.choices = s.rotations
+        + align_up(rope_is_dynamic(&a->params.rope) ? p->rope.size * 4 : 0, BUFFER_ALIGNMENT);
     const uint64_t rows = (uint64_t)s.tokens * p->experts_per_token;
-    s.size = s.choices + align_up(rows * p->heads * a->top * 4, BUFFER_ALIGNMENT);
+    s.size = s.choices + align_up(rows * p->heads * a->patterns.top * 4, BUFFER_ALIGNMENT);
     return s;
 }
 
@@ -184,10 +177,10 @@ static enum vkmoe_status check_cache(
         return vkmoe_refuse(caller, VKMOE_ERROR_INVALID,
             "the cache holds %u kv heads of %u, the attention has %u of %u", cache->params.kv_heads,
             cache->params.head_size, a->params.kv_heads, a->params.head_size);
-    if (a->top > 0 && cache->params.block != a->block)
+    if (a->patterns.top > 0 && cache->params.block != a->patterns.block)
         return vkmoe_refuse(caller, VKMOE_ERROR_INVALID,
             "the cache has blocks of %u, the patterns choose blocks of %u", cache->params.block,
-            a->block);
+            a->patterns.block);
     return VKMOE_OK;
 }
 
@@ -209,7 +202,8 @@ static enum vkmoe_status check(const struct caller *caller, const vkmoe_stream *
         { "x", &f->x, rows, true, false },
         { "positions", &f->positions, f->tokens, false, false },
         { "sequences", &f->sequences, f->tokens, false, false },
-        { "lengths", &f->lengths, cache->params.sequences, a->both_sides && attends, false },
+        { "lengths", &f->lengths, cache->params.sequences, a->patterns.both_sides && attends,
+            false },
         { "ids", &f->ids, pairs, ids_in, !ids_in },
         { "weights", &f->weights, pairs, weights_in, !weights_in },
         { "y", &f->y, rows, attends, true },
@@ -243,13 +237,12 @@ static void aim(struct attend_pass *pass, const struct vkmoe_attention_forward_p
     const uint32_t kv_width = a->params.kv_heads * a->params.head_size;
     pass->value =
         is_mix(&a->value_mix) ? scratch_address(p, at->values) : pass->key + (uint64_t)kv_width * 4;
-    pass->kv_stride = is_mix(&a->value_mix) ? kv_width : 2 * kv_width;
     pass->value_mix = at->value_mix;
     pass->output_mix = at->output_mix;
-    pass->choices = a->top > 0 ? scratch_address(p, at->choices) : 0;
+    pass->choices = a->patterns.top > 0 ? scratch_address(p, at->choices) : 0;
     pass->partials = scratch_address(p, at->partials);
-    pass->rotations = has_dynamic_rotations(a) ? scratch_address(p, at->rotations)
-                                               : address_or_dummy(a->device, a->rotations);
+    pass->rotations = rope_is_dynamic(&a->params.rope) ? scratch_address(p, at->rotations)
+                                                       : a->constants.rotations;
     pass->first_token = first;
     pass->positions = vkmoe_span_element(&f->positions, first);
     pass->sequences = vkmoe_span_element(&f->sequences, first);
@@ -262,7 +255,7 @@ static enum vkmoe_status update_rotations(
     const struct attend_pass *pass, uint32_t length, const struct attend_scratch *at)
 {
     const struct vkmoe_rope *rope = &pass->attention->params.rope;
-    if (!has_dynamic_rotations(pass->attention))
+    if (!rope_is_dynamic(rope))
         return VKMOE_OK;
     uint32_t table[256]; // the largest head_size
     vkmoe_rope_table(rope, rope->size, length, table);
@@ -275,7 +268,7 @@ static enum vkmoe_status update_rotations(
 static enum vkmoe_status check_walk(const struct caller *caller, const vkmoe_attention *a,
     const struct attend_shape *shape, uint32_t longest)
 {
-    const uint64_t keys = MIN(longest, a->reach) / shape->splits;
+    const uint64_t keys = MIN(longest, a->patterns.reach) / shape->splits;
     const uint64_t turns = (keys / 8 + 1) * (11 + div_up(a->params.head_size, 8));
     if (!a->device->ends_loops || turns <= LOOP_TURNS)
         return VKMOE_OK;
@@ -300,7 +293,8 @@ static enum vkmoe_status run_passes(const struct caller *caller, vkmoe_stream *s
         .tile_rows = attention->routed && !at.moe.few ? at.moe.sorted.tile_rows
                                                       : attention->kv.shapes.gemm_rows,
     };
-    if (attention->both_sides && !f->stored && record == record_pass && per_pass < f->tokens)
+    if (attention->patterns.both_sides && !f->stored && record == record_pass
+        && per_pass < f->tokens)
         return vkmoe_refuse(caller, VKMOE_ERROR_UNSUPPORTED,
             "a pattern that looks both ways over %u tokens, which need more than one pass",
             f->tokens);

@@ -26,10 +26,9 @@ struct attend_pass {
     uint32_t first_token; // this pass's first, where there are no positions
     bool stored;          // the cache has these tokens' keys and values
     uint64_t query, partials, choices, rotations;
-    struct mix_plan value_mix, output_mix; // of mixes
-    uint32_t tile_rows;                    // of the plan, where rows are sorted
-    uint64_t key, value; // fresh ones of all kv heads, rows `kv_stride` elements apart
-    uint32_t kv_stride;
+    struct mix_plan value_mix, output_mix;  // of mixes
+    uint32_t tile_rows;                     // of the plan, where rows are sorted
+    uint64_t key, value;                    // fresh ones of all kv heads
     uint64_t positions, sequences, lengths; // 0: none
 };
 

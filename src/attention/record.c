@@ -15,9 +15,14 @@ static uint64_t or_dummy(const struct attend_pass *p, uint64_t address)
     return address ? address : vkmoe_device_dummy_address(p->attention->device);
 }
 
-static uint32_t norm_mode(const vkmoe_attention *a, const vkmoe_buffer *norm)
+static uint64_t constants_address(const vkmoe_attention *a)
 {
-    return !norm ? 0 : a->params.norm_wide ? 2 : 1;
+    return vkmoe_buffer_address(a->constants.buffer);
+}
+
+static uint32_t norm_mode(const vkmoe_attention *a, bool has_norm)
+{
+    return !has_norm ? 0 : a->params.norm_wide ? 2 : 1;
 }
 
 enum vkmoe_status vkmoe_attend_store(const struct attend_pass *pass)
@@ -25,6 +30,7 @@ enum vkmoe_status vkmoe_attend_store(const struct attend_pass *pass)
     const vkmoe_attention *a = pass->attention;
     const struct vkmoe_attention_params *p = &a->params;
     const struct store_kv_push push = {
+        .constants = constants_address(a),
         .query = pass->query,
         .key = pass->key,
         .value = pass->value,
@@ -36,15 +42,8 @@ enum vkmoe_status vkmoe_attend_store(const struct attend_pass *pass)
         .positions = or_dummy(pass, pass->positions),
         .sequences = or_dummy(pass, pass->sequences),
         .rotations = pass->rotations,
-        .query_norm = address_or_dummy(pass->attention->device, a->query_norm),
-        .key_norm = address_or_dummy(pass->attention->device, a->key_norm),
         .tokens = pass->pass.pairs.tokens,
         .query_rows = pass->rows,
-        .k = p->experts_per_token,
-        .heads = p->heads,
-        .kv_heads = p->kv_heads,
-        .query_stride = a->query_columns,
-        .kv_stride = pass->kv_stride,
         .capacity = pass->cache->params.capacity,
         .sequence_count = pass->cache->params.sequences,
         .first_token = pass->first_token,
@@ -58,8 +57,8 @@ enum vkmoe_status vkmoe_attend_store(const struct attend_pass *pass)
             [STORE_CACHE_F16] = pass->cache->params.dtype == VKMOE_DTYPE_F16,
             [STORE_ROPE] = p->rope.kind,
             [STORE_ROPE_SIZE] = p->rope.size,
-            [STORE_QUERY_NORM] = norm_mode(a, a->query_norm),
-            [STORE_KEY_NORM] = norm_mode(a, a->key_norm),
+            [STORE_QUERY_NORM] = norm_mode(a, a->has_query_norm),
+            [STORE_KEY_NORM] = norm_mode(a, a->has_key_norm),
             [STORE_HAS_POSITIONS] = pass->positions != 0,
             [STORE_HAS_SEQUENCES] = pass->sequences != 0,
             [STORE_NORM_EPSILON] = float_bits(p->norm_epsilon),
@@ -94,16 +93,6 @@ static uint64_t rows_address(const struct attend_pass *pass)
     return pass->mode == ROWS_SORTED
         ? scratch_address(&pass->pass, pass->pass.plan.sorted.rows)
         : or_dummy(pass, pass->mode == ROWS_PAIRS ? pass->pass.pairs.ids : 0);
-}
-
-static uint32_t kk_heads(const struct vkmoe_attention_params *p)
-{
-    return p->experts_per_token << 16 | p->heads;
-}
-
-static uint32_t experts_kv_heads(const struct vkmoe_attention_params *p)
-{
-    return p->experts << 16 | p->kv_heads;
 }
 
 // As the kernels want it: 0 where experts share all kv heads.
@@ -151,9 +140,10 @@ enum vkmoe_status vkmoe_attend_choose_blocks(const struct attend_pass *pass)
     const vkmoe_attention *a = pass->attention;
     const struct vkmoe_attention_params *p = &a->params;
     const struct vkmoe_cache_params *cache = &pass->cache->params;
-    if (a->top == 0)
+    if (a->patterns.top == 0)
         return VKMOE_OK;
     const struct choose_blocks_push push = {
+        .constants = constants_address(a),
         .query = pass->query,
         .means = vkmoe_buffer_address(pass->cache->means),
         .choices = pass->choices,
@@ -161,15 +151,11 @@ enum vkmoe_status vkmoe_attend_choose_blocks(const struct attend_pass *pass)
         .rows = rows_address(pass),
         .positions = or_dummy(pass, pass->positions),
         .sequences = or_dummy(pass, pass->sequences),
-        .patterns = vkmoe_buffer_address(a->patterns),
         .row_count = pass->rows,
-        .query_stride = a->query_columns,
-        .kk_heads = kk_heads(p),
-        .experts_kv_heads = experts_kv_heads(p),
         .capacity = cache->capacity,
         .sequence_count = cache->sequences,
         .first_token = pass->first_token,
-        .splits_tile_rows = 1u << 16 | pass->tile_rows,
+        .tile_rows = pass->tile_rows,
     };
     struct dispatch d = {
         .kernel = KERNEL_choose_blocks,
@@ -181,9 +167,9 @@ enum vkmoe_status vkmoe_attend_choose_blocks(const struct attend_pass *pass)
             [CHOOSE_EXPERT_KV_HEADS] = own_kv_heads(p),
             [CHOOSE_HAS_POSITIONS] = pass->positions != 0,
             [CHOOSE_HAS_SEQUENCES] = pass->sequences != 0,
-            [CHOOSE_BLOCK] = a->block,
-            [CHOOSE_BLOCKS] = div_up(cache->capacity, a->block),
-            [CHOOSE_TOP] = a->top,
+            [CHOOSE_BLOCK] = a->patterns.block,
+            [CHOOSE_BLOCKS] = div_up(cache->capacity, a->patterns.block),
+            [CHOOSE_TOP] = a->patterns.top,
         },
         .push = &push,
         .groups = attend_tiles(pass, 1) * p->heads,
@@ -195,11 +181,12 @@ enum vkmoe_status vkmoe_attend_choose_blocks(const struct attend_pass *pass)
 static uint32_t picked_words(const struct attend_pass *pass)
 {
     const vkmoe_attention *a = pass->attention;
-    if (!a->by_blocks)
+    if (!a->patterns.by_blocks)
         return 0;
-    const uint32_t chosen =
-        a->top > 0 ? div_up(div_up(pass->cache->params.capacity, a->block), 32) : 0;
-    return MAX(MAX(a->list_words, chosen), 1);
+    const uint32_t chosen = a->patterns.top > 0
+        ? div_up(div_up(pass->cache->params.capacity, a->patterns.block), 32)
+        : 0;
+    return MAX(MAX(a->patterns.list_words, chosen), 1);
 }
 
 // ------------------------------------------------------------------------- attend
@@ -209,6 +196,7 @@ enum vkmoe_status vkmoe_attend_attend(const struct attend_pass *pass)
     const vkmoe_attention *a = pass->attention;
     const struct vkmoe_attention_params *p = &a->params;
     const struct attend_push push = {
+        .constants = constants_address(a),
         .query = pass->query,
         .keys = vkmoe_buffer_address(pass->cache->keys),
         .values = vkmoe_buffer_address(pass->cache->values),
@@ -218,17 +206,13 @@ enum vkmoe_status vkmoe_attend_attend(const struct attend_pass *pass)
         .positions = or_dummy(pass, pass->positions),
         .sequences = or_dummy(pass, pass->sequences),
         .lengths = or_dummy(pass, pass->lengths),
-        .patterns = vkmoe_buffer_address(a->patterns),
-        .sinks = address_or_dummy(pass->attention->device, a->head_vectors),
         .partials = pass->partials,
         .row_count = pass->rows,
-        .query_stride = a->query_columns,
-        .kk_heads = kk_heads(p),
-        .experts_kv_heads = experts_kv_heads(p),
         .capacity = pass->cache->params.capacity,
         .sequence_count = pass->cache->params.sequences,
         .first_token = pass->first_token,
-        .splits_tile_rows = pass->shape.splits << 16 | pass->tile_rows,
+        .splits = pass->shape.splits,
+        .tile_rows = pass->tile_rows,
     };
     const uint32_t head_groups = div_up(p->heads / p->expert_kv_heads, pass->shape.heads);
     struct dispatch d = {
@@ -250,7 +234,7 @@ enum vkmoe_status vkmoe_attend_attend(const struct attend_pass *pass)
             [ATTEND_EXPERT_KV_HEADS] = own_kv_heads(p),
             [ATTEND_BIAS_REACH] = p->position_reach,
             [ATTEND_PICKED_WORDS] = picked_words(pass),
-            [ATTEND_TOP] = a->top,
+            [ATTEND_TOP] = a->patterns.top,
         },
         .push = &push,
         .groups = attend_tiles(pass, pass->shape.rows) * p->expert_kv_heads * head_groups
@@ -263,13 +247,11 @@ enum vkmoe_status vkmoe_attend_merge(const struct attend_pass *pass)
 {
     const vkmoe_attention *a = pass->attention;
     const struct merge_attention_push push = {
+        .constants = constants_address(a),
         .partials = pass->partials,
-        .sinks = address_or_dummy(pass->attention->device, a->head_vectors),
         .result = pass->query,
         .rows = pass->rows,
-        .heads = a->params.heads,
         .splits = pass->shape.splits,
-        .stride = a->query_columns,
     };
     struct dispatch d = {
         .kernel = KERNEL_merge_attention,

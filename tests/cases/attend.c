@@ -1,6 +1,7 @@
 // attend.c - cases of attention over a cache. What the cache has not been given yet is NaN.
 // Reference: attend_reference.c.
 #include "attend_reference.h"
+#include "attention_constants.h"
 
 #include <math.h>
 #include <string.h>
@@ -400,15 +401,13 @@ static void add_choices(struct kernel_io *io, struct attend_model *m)
     }
 }
 
-static void add_sinks(struct kernel_io *io)
+static void add_head_vectors(struct kernel_io *io)
 {
     const struct attend_case *c = (const void *)io->test;
-    if (!c->sinks && c->reach == 0)
-        return;
-    const uint32_t columns = c->reach ? 2 * c->reach + 1 : 0;
-    float *sinks = io_add_floats(io, "sinks", 1, c->heads * (1 + columns), 2.0);
-    for (uint32_t head = 0; !c->sinks && head < c->heads; head++)
-        sinks[head] = NAN;
+    if (c->sinks)
+        io_add_floats(io, "sinks", 1, c->heads, 2.0);
+    if (c->reach)
+        io_add_floats(io, "position_bias", c->heads, 2 * c->reach + 1, 2.0);
 }
 
 static void fill(struct kernel_io *io)
@@ -431,12 +430,13 @@ static void fill(struct kernel_io *io)
     add_cache(io, m, "values", &m->values);
     add_patterns(io);
     add_choices(io, m);
-    add_sinks(io);
+    add_head_vectors(io);
     if (c->splits)
         io_add(io, "partials", ROLE_OUT, (size_t)m->row_count * c->heads * c->splits,
             2 + c->head_size);
     else
         io_find(io, "query")->role = ROLE_IN_OUT;
+    io_add_attention_constants(io);
     io_add(io, "dummy", ROLE_IN, 1, 64);
 }
 
@@ -448,6 +448,14 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
     const struct attend_model *m = io->model;
     struct attend_push *push = (void *)io->push;
     *push = (struct attend_push){
+        .constants = io_fill_attention_constants(io,
+            (struct attention_constants){
+                .heads = c->heads,
+                .kv_heads = c->kv_heads,
+                .experts = MAX(c->experts, 1),
+                .experts_per_token = MAX(c->k, 1),
+                .query_stride = m->query_stride,
+            }),
         .query = io_address(io, "query"),
         .keys = io_address(io, "keys"),
         .values = io_address(io, "values"),
@@ -457,17 +465,13 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
         .positions = io_address(io, "positions"),
         .sequences = io_address(io, "sequences"),
         .lengths = io_address(io, "lengths"),
-        .patterns = io_address(io, "patterns"),
-        .sinks = io_address(io, "sinks"),
         .partials = io_address(io, "partials"),
         .row_count = m->row_count,
-        .query_stride = m->query_stride,
-        .kk_heads = MAX(c->k, 1) << 16 | c->heads,
-        .experts_kv_heads = MAX(c->experts, 1) << 16 | c->kv_heads,
         .capacity = c->capacity,
         .sequence_count = MAX(c->sequences, 1),
         .first_token = c->start,
-        .splits_tile_rows = MAX(c->splits, 1) << 16 | c->tile_rows,
+        .splits = MAX(c->splits, 1),
+        .tile_rows = c->tile_rows,
     };
     const uint32_t tiles =
         c->rows == ROWS_SORTED ? m->tiles * div_up(c->tile_rows, m->group_rows) : m->tiles;

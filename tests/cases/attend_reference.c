@@ -177,7 +177,7 @@ static double position_bias(struct kernel_io *io, uint32_t head, int64_t distanc
     const struct attend_case *c = (const void *)io->test;
     const int64_t reach = c->reach;
     const float *bias =
-        (const float *)io_find(io, "sinks")->before + c->heads + (size_t)head * (2 * c->reach + 1);
+        (const float *)io_find(io, "position_bias")->before + (size_t)head * (2 * c->reach + 1);
     return bias[reach + MAX(MIN(distance, reach), -reach)];
 }
 

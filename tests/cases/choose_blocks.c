@@ -1,6 +1,7 @@
 // choose_blocks.c - cases and reference of the choice of blocks. Means and queries are whole
 // numbers, so that scores are exact: what they choose has to be exact too, ties included.
 #include "cases.h"
+#include "attention_constants.h"
 
 #include <math.h>
 #include <string.h>
@@ -170,6 +171,7 @@ static void fill(struct kernel_io *io)
     }
     io_add(
         io, "choices", ROLE_OUT, (size_t)m->row_count * c->heads, c->stride ? c->stride : c->top);
+    io_add_attention_constants(io);
     io_add(io, "dummy", ROLE_IN, 1, 64);
 }
 
@@ -226,6 +228,14 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
     const struct choose_model *m = io->model;
     struct choose_blocks_push *push = (void *)io->push;
     *push = (struct choose_blocks_push){
+        .constants = io_fill_attention_constants(io,
+            (struct attention_constants){
+                .heads = c->heads,
+                .kv_heads = c->kv_heads,
+                .experts = MAX(c->experts, 1),
+                .experts_per_token = MAX(c->k, 1),
+                .query_stride = c->heads * c->head_size,
+            }),
         .query = io_address(io, "query"),
         .means = io_address(io, "means"),
         .choices = io_address(io, "choices"),
@@ -233,15 +243,11 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
         .rows = io_address(io, c->rows == ROWS_PAIRS ? "ids" : "rows"),
         .positions = io_address(io, "positions"),
         .sequences = io_address(io, "sequences"),
-        .patterns = io_address(io, "patterns"),
         .row_count = m->row_count,
-        .query_stride = c->heads * c->head_size,
-        .kk_heads = MAX(c->k, 1) << 16 | c->heads,
-        .experts_kv_heads = MAX(c->experts, 1) << 16 | c->kv_heads,
         .capacity = c->capacity,
         .sequence_count = MAX(c->sequences, 1),
         .first_token = c->start,
-        .splits_tile_rows = 1u << 16 | c->tile_rows,
+        .tile_rows = c->tile_rows,
     };
     *d = (struct dispatch){
         .kernel = KERNEL_choose_blocks,

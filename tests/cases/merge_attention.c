@@ -1,5 +1,6 @@
 // merge_attention.c - cases and reference of the sum of attend's partial results.
 #include "cases.h"
+#include "attention_constants.h"
 
 #include <math.h>
 
@@ -80,6 +81,7 @@ static void fill(struct kernel_io *io)
     // The last row ends where its heads do.
     const uint32_t size = c->rows ? c->rows * stride - c->gap : 0;
     io_add(io, "result", ROLE_OUT, size, 1)->columns = stride;
+    io_add_attention_constants(io);
     io_add(io, "dummy", ROLE_IN, 1, 64);
 }
 
@@ -114,13 +116,15 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
     const struct merge_case *c = (const void *)io->test;
     struct merge_attention_push *push = (void *)io->push;
     *push = (struct merge_attention_push){
+        .constants = io_fill_attention_constants(io,
+            (struct attention_constants){
+                .heads = c->heads,
+                .query_stride = c->heads * c->head_size + c->gap,
+            }),
         .partials = io_address(io, "partials"),
-        .sinks = io_address(io, "sinks"),
         .result = io_address(io, "result"),
         .rows = c->rows,
-        .heads = c->heads,
         .splits = c->splits,
-        .stride = c->heads * c->head_size + c->gap,
     };
     *d = (struct dispatch){
         .kernel = KERNEL_merge_attention,

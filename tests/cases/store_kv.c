@@ -3,6 +3,7 @@
 // An f16 cache is compared bit by bit, so its cases keep to what f16 holds: no norm,
 // and rotations by quarter turns.
 #include "cases.h"
+#include "attention_constants.h"
 
 #include <math.h>
 #include <string.h>
@@ -259,6 +260,7 @@ static void fill(struct kernel_io *io)
         io_add_floats(io, "query_norm", c->query_norm == WIDE ? c->heads : 1, c->head_size, 1.0);
     if (c->key_norm)
         io_add_floats(io, "key_norm", c->key_norm == WIDE ? c->kv_heads : 1, c->head_size, 1.0);
+    io_add_attention_constants(io);
     io_add(io, "dummy", ROLE_IN, 1, 64);
 }
 
@@ -384,6 +386,14 @@ static void dispatch(struct kernel_io *io, struct dispatch *dispatch)
     const struct store_model *m = io->model;
     struct store_kv_push *push = (void *)io->push;
     *push = (struct store_kv_push){
+        .constants = io_fill_attention_constants(io,
+            (struct attention_constants){
+                .heads = c->heads,
+                .kv_heads = c->kv_heads,
+                .experts_per_token = MAX(c->k, 1),
+                .query_stride = m->query_stride,
+                .kv_stride = 2 * c->kv_heads * c->head_size,
+            }),
         .query = io_address(io, "query"),
         .key = io_address(io, "kv"),
         .value = io_address(io, "kv") + 4 * c->kv_heads * c->head_size,
@@ -393,15 +403,8 @@ static void dispatch(struct kernel_io *io, struct dispatch *dispatch)
         .positions = io_address(io, "positions"),
         .sequences = io_address(io, "sequences"),
         .rotations = io_address(io, "rotations"),
-        .query_norm = io_address(io, "query_norm"),
-        .key_norm = io_address(io, "key_norm"),
         .tokens = c->queries_only ? 0 : c->tokens,
         .query_rows = m->query_rows,
-        .k = MAX(c->k, 1),
-        .heads = c->heads,
-        .kv_heads = c->kv_heads,
-        .query_stride = m->query_stride,
-        .kv_stride = 2 * c->kv_heads * c->head_size,
         .capacity = c->capacity,
         .sequence_count = MAX(c->sequences, 1),
         .first_token = c->first_token,

@@ -1,0 +1,12 @@
+// check.h - for functions that check what a `caller` was given, rule by rule.
+#ifndef VKMOE_ATTENTION_CHECK_H
+#define VKMOE_ATTENTION_CHECK_H
+
+// INVALID, with a line, unless the condition holds.
+#define CHECK(condition, ...) \
+    do { \
+        if (!(condition)) \
+            return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, __VA_ARGS__); \
+    } while (0)
+
+#endif

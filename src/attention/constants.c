@@ -1,0 +1,117 @@
+// constants.c - see constants.h.
+#include "attention/constants.h"
+
+#include "attention/attention.h"
+#include "base/common.h"
+#include "base/try.h"
+#include "weights/view.h"
+
+#include "shaders/attention.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+// Where things lie in the buffer: byte offsets, 0 for what there is not.
+struct layout {
+    uint64_t patterns, sinks, position_bias, query_norm, key_norm, rotations, size;
+};
+
+// A matrix of floats that may be absent. A view of a vector is one row.
+struct vector {
+    const struct vkmoe_view *view;
+    uint32_t rows, columns;
+    uint64_t *at;
+};
+
+enum { VECTORS = 4 };
+
+static void list_vectors(
+    const struct vkmoe_attention_params *p, struct layout *at, struct vector list[VECTORS])
+{
+    list[0] = (struct vector){ &p->sinks, 1, p->heads, &at->sinks };
+    list[1] = (struct vector){ &p->position_bias, p->heads, 2 * p->position_reach + 1,
+        &at->position_bias };
+    list[2] = (struct vector){ &p->query_norm, 1, p->head_size * (p->norm_wide ? p->heads : 1),
+        &at->query_norm };
+    list[3] = (struct vector){ &p->key_norm, 1, p->head_size * (p->norm_wide ? p->kv_heads : 1),
+        &at->key_norm };
+}
+
+static uint64_t take(struct layout *at, uint64_t elements)
+{
+    return elements > 0 ? vkmoe_scratch_take(&at->size, elements * 4) : 0;
+}
+
+static struct layout lay_out(
+    const struct vkmoe_attention_params *p, const struct pattern_set *patterns)
+{
+    struct layout at = { .size = sizeof(struct attention_constants) };
+    struct vector vectors[VECTORS];
+    list_vectors(p, &at, vectors);
+    at.patterns = take(&at, patterns->words);
+    for (size_t i = 0; i < VECTORS; i++) {
+        const struct vector *v = &vectors[i];
+        *v->at = take(&at, v->view->data ? (uint64_t)v->rows * v->columns : 0);
+    }
+    at.rotations = take(&at, rope_is_fixed(&p->rope) ? p->rope.size : 0);
+    return at;
+}
+
+static enum vkmoe_status write_vector(
+    const struct vector *v, const struct vkmoe_log *log, unsigned char *data)
+{
+    float *values;
+    if (!v->view->data)
+        return VKMOE_OK;
+    TRY_RETURN(vkmoe_view_floats(v->view, log, v->rows, v->columns, &values));
+    memcpy(data + *v->at, values, (size_t)v->rows * v->columns * sizeof *values);
+    free(values);
+    return VKMOE_OK;
+}
+
+// All that the constants point to.
+static enum vkmoe_status write_arrays(const struct vkmoe_log *log,
+    const struct vkmoe_attention_params *p, struct layout *at, unsigned char *data)
+{
+    struct vector vectors[VECTORS];
+    list_vectors(p, at, vectors);
+    for (size_t i = 0; i < VECTORS; i++)
+        TRY_RETURN(write_vector(&vectors[i], log, data));
+    vkmoe_patterns_encode(p, (void *)(data + at->patterns));
+    if (at->rotations)
+        vkmoe_rope_table(&p->rope, p->rope.size, 0, (void *)(data + at->rotations));
+    return VKMOE_OK;
+}
+
+enum vkmoe_status vkmoe_constants_create(vkmoe_device *device,
+    const struct vkmoe_attention_params *p, const struct pattern_set *patterns,
+    uint32_t query_stride, uint32_t kv_stride, struct constants *out)
+{
+    struct layout at = lay_out(p, patterns);
+    const uint64_t dummy = vkmoe_device_dummy_address(device);
+    enum vkmoe_status status;
+    unsigned char *data = calloc(1, (size_t)at.size);
+    if (!data)
+        return vkmoe_fail(&device->log, VKMOE_ERROR_OUT_OF_MEMORY, "attention: out of host memory");
+    TRY(write_arrays(&device->log, p, &at, data));
+    TRY(vkmoe_buffer_create(device, at.size, &out->buffer));
+    const uint64_t base = vkmoe_buffer_address(out->buffer);
+    *(struct attention_constants *)(void *)data = (struct attention_constants){
+        .patterns = base + at.patterns,
+        .sinks = at.sinks ? base + at.sinks : dummy,
+        .position_bias = at.position_bias ? base + at.position_bias : dummy,
+        .query_norm = at.query_norm ? base + at.query_norm : dummy,
+        .key_norm = at.key_norm ? base + at.key_norm : dummy,
+        .heads = p->heads,
+        .kv_heads = p->kv_heads,
+        .experts = p->experts,
+        .experts_per_token = p->experts_per_token,
+        .query_stride = query_stride,
+        .kv_stride = kv_stride,
+    };
+    out->rotations = at.rotations ? base + at.rotations : dummy;
+    TRY(vkmoe_buffer_upload(out->buffer, 0, data, at.size));
+fail:
+    free(data);
+    return status;
+}
