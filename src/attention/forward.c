@@ -1,171 +1,134 @@
-// attention_forward.c - records attention.
+// forward.c - records attention: its passes, and the order of kernels in each.
 //
-//     dense            query, kv -> store_kv -> attend [-> merge] -> output
-//                      (values and outputs may be mixes, of some dispatches each: mix.h)
-//     routed, decode   route -> decode_up (queries), kv -> store_kv -> attend [-> merge]
-//                      -> decode_down
-//     routed, prefill  route -> group_tokens -> experts_gemm up, kv -> store_kv -> attend
-//                      -> experts_gemm down -> combine
+//     dense                query, kv -> store_kv -> attend [-> merge] -> output
+//                          (values and outputs may be mixes, of some dispatches each: mix.h)
+//     routed, few tokens   route -> decode_up (queries), kv -> store_kv -> attend [-> merge]
+//                          -> decode_down
+//     routed, many         route -> group_tokens -> experts_gemm up, kv -> store_kv -> attend
+//                          -> experts_gemm down -> combine
 //
 // Where patterns choose blocks, mean_keys and choose_blocks stand between store_kv and attend.
-#include "attention/pass.h"
+#include "attention/record.h"
 
 #include "base/common.h"
 #include "base/try.h"
-#include "device/operands.h"
 #include "device/span.h"
+#include "moe/record.h"
 
-#include "shaders/choose_blocks.h"
-
-// At most so many bytes of partial results, and keys that make a split worth its merge.
-#define PARTIALS_SIZE (1u << 20)
-#define KEYS_A_SPLIT 256
-#define MAX_SPLITS 64
 #define LOOP_TURNS 65535
 
-struct attend_scratch {
-    struct moe_plan moe; // routed
-    uint32_t tokens;     // of a pass
-    struct mix_plan value_mix, output_mix;
-    uint64_t query, kv, values, partials, rotations, choices, size;
-};
+// What a pass does; one that attends finds keys and values in the cache.
+enum work { WORK_STORE, WORK_ATTEND, WORK_BOTH };
 
-// Tokens of one pass.
-static uint32_t pass_tokens(const vkmoe_attention *a, uint32_t tokens)
+// --------------------------------------------------------------------------- passes
+
+// Of the experts' projections.
+static struct moe_pass moe_pass_of(const struct attention_pass *pass)
 {
-    const struct vkmoe_attention_params *p = &a->params;
-    const uint64_t choices = (uint64_t)p->experts_per_token * p->heads * a->patterns.top;
-    const uint64_t widest =
-        MAX(MAX(a->kv.rows, choices), a->routed ? 0 : MAX(a->query_columns, p->hidden));
-    uint32_t most = (uint32_t)MIN(tokens, PASS_MAX_ELEMENTS / widest);
-    if (is_mix(&a->value_mix))
-        most = MIN(most, vkmoe_mix_max_tokens(&a->value_mix));
-    if (is_mix(&a->output_mix))
-        most = MIN(most, vkmoe_mix_max_tokens(&a->output_mix));
-    return most;
+    return (struct moe_pass){
+        .stream = pass->stream,
+        .moe = pass->attention->experts,
+        .plan = pass->plan->moe,
+        .scratch = pass->scratch,
+        .pairs = pass->pairs,
+        .x = pass->x,
+        .router_x = pass->x,
+        .y = pass->y,
+    };
 }
 
-static struct attend_scratch plan(const vkmoe_attention *a, uint32_t tokens)
+static enum vkmoe_status project_queries(const struct attention_pass *pass)
 {
-    const struct vkmoe_attention_params *p = &a->params;
-    struct attend_scratch s = { .tokens = pass_tokens(a, tokens) };
-    if (a->routed) {
-        s.moe = vkmoe_moe_plan(a->experts, tokens, tokens);
-        s.moe = vkmoe_moe_plan_cut(a->experts, &s.moe, s.tokens);
-        s.tokens = s.moe.tokens;
-        s.size = align_up(s.moe.size, BUFFER_ALIGNMENT);
-        s.query = s.moe.h;
-    } else {
-        s.size = align_up((uint64_t)s.tokens * a->query_columns * 4, BUFFER_ALIGNMENT);
-    }
-    s.kv = s.size;
-    const uint64_t kv_size = (uint64_t)s.tokens * p->kv_heads * p->head_size * 4;
-    s.values = s.kv + (is_mix(&a->value_mix) ? align_up(kv_size, BUFFER_ALIGNMENT) : kv_size);
-    // The two mixes take turns.
-    uint64_t mix = align_up(s.values + kv_size, BUFFER_ALIGNMENT);
-    s.value_mix.size = s.output_mix.size = mix;
-    if (is_mix(&a->value_mix))
-        s.value_mix = vkmoe_mix_plan(&a->value_mix, s.tokens, mix);
-    if (is_mix(&a->output_mix))
-        s.output_mix = vkmoe_mix_plan(&a->output_mix, s.tokens, mix);
-    s.partials = MAX(s.value_mix.size, s.output_mix.size);
-    s.rotations = s.partials + PARTIALS_SIZE;
-    s.choices = s.rotations
-        + align_up(rope_is_dynamic(&a->params.rope) ? p->rope.size * 4 : 0, BUFFER_ALIGNMENT);
-    const uint64_t rows = (uint64_t)s.tokens * p->experts_per_token;
-    s.size = s.choices + align_up(rows * p->heads * a->patterns.top * 4, BUFFER_ALIGNMENT);
-    return s;
-}
-
-uint64_t vkmoe_attention_scratch_size(const vkmoe_attention *a, uint32_t tokens)
-{
-    return a && tokens > 0 ? plan(a, tokens).size : 0;
-}
-
-// ------------------------------------------------------------------------ kernels
-
-static struct attend_shape choose_shape(
-    const vkmoe_attention *a, enum row_mode mode, uint32_t rows, uint32_t longest)
-{
-    const struct vkmoe_attention_params *p = &a->params;
-    const bool cpu = a->device->is_cpu;
-    struct attend_shape s = { .lanes = cpu ? 8 : 64, .splits = 1 };
-    const uint32_t queries = p->head_size > 128 ? 2 : p->head_size > 64 ? 4 : 8; // registers
-    s.heads = MIN(p->heads / p->expert_kv_heads, queries);
-    // Pairs of a decode pass may be of different experts, so each stands alone.
-    s.rows = mode == ROWS_PAIRS ? 1 : MIN(queries / s.heads, MAX(rows, 1));
-    const uint32_t groups =
-        div_up(rows, s.rows) * p->expert_kv_heads * div_up(p->heads / p->expert_kv_heads, s.heads);
-    const uint32_t wanted = cpu ? 4 : 256; // workgroups that fill a device
-    const uint64_t partial = (uint64_t)rows * p->heads * (2 + p->head_size) * 4;
-    if (mode != ROWS_SORTED && groups < wanted)
-        s.splits = MIN(MIN(div_up(longest, KEYS_A_SPLIT), div_up(wanted, groups)),
-            MIN(MAX_SPLITS, (uint32_t)(PARTIALS_SIZE / MAX(partial, 1))));
-    s.splits = MAX(s.splits, 1);
-    return s;
-}
-
-// ------------------------------------------------------------------------ forward
-
-static enum vkmoe_status project_queries(const struct attend_pass *pass)
-{
-    const struct moe_pass *p = &pass->pass;
-    if (!pass->attention->routed)
-        return vkmoe_linear_record(
-            p->stream, &pass->attention->query, p->x, pass->query, p->pairs.tokens);
-    TRY_RETURN(vkmoe_moe_record_route(p));
-    return vkmoe_moe_record_up(p);
-}
-
-static enum vkmoe_status project_outputs(const struct attend_pass *pass)
-{
-    const struct moe_pass *p = &pass->pass;
     const vkmoe_attention *a = pass->attention;
-    if (is_mix(&a->output_mix))
-        return vkmoe_mix_record(p->stream, &a->output_mix, &pass->output_mix, p->scratch,
-            &(struct mix_operands){ p->x, pass->query, p->y, p->pairs.tokens });
     if (!a->routed)
-        return vkmoe_linear_record(p->stream, &a->output, pass->query, p->y, p->pairs.tokens);
-    return vkmoe_moe_record_down(p);
+        return vkmoe_linear_record(pass->stream, &a->query, pass->x,
+            scratch_at(pass, pass->plan->query), pass->pairs.tokens);
+    const struct moe_pass experts = moe_pass_of(pass);
+    TRY_RETURN(vkmoe_moe_record_route(&experts));
+    return vkmoe_moe_record_up(&experts);
 }
 
-// Keys and values of the pass's tokens into the cache, and the queries finished.
-static enum vkmoe_status store(const struct attend_pass *pass)
+static enum vkmoe_status project_keys(const struct attention_pass *pass)
 {
-    const struct moe_pass *p = &pass->pass;
-    enum vkmoe_status status = VKMOE_OK;
-    const struct mix *values = &pass->attention->value_mix;
-    if (!pass->stored)
-        status =
-            vkmoe_linear_record(p->stream, &pass->attention->kv, p->x, pass->key, p->pairs.tokens);
-    if (status == VKMOE_OK && !pass->stored && is_mix(values))
-        status = vkmoe_mix_record(p->stream, values, &pass->value_mix, p->scratch,
-            &(struct mix_operands){ p->x, p->x, pass->value, p->pairs.tokens });
-    if (status == VKMOE_OK)
-        status = vkmoe_attend_store(pass);
-    return status == VKMOE_OK && !pass->stored ? vkmoe_attend_mean_keys(pass) : status;
+    const vkmoe_attention *a = pass->attention;
+    const struct attention_plan *plan = pass->plan;
+    TRY_RETURN(vkmoe_linear_record(
+        pass->stream, &a->kv, pass->x, scratch_at(pass, plan->key), pass->pairs.tokens));
+    if (!is_mix(&a->value_mix))
+        return VKMOE_OK;
+    return vkmoe_mix_record(pass->stream, &a->value_mix, &plan->value_mix, pass->scratch,
+        &(struct mix_operands){
+            pass->x, pass->x, scratch_at(pass, plan->value), pass->pairs.tokens });
 }
 
-static enum vkmoe_status record_pass(const struct attend_pass *pass)
+static enum vkmoe_status project_outputs(const struct attention_pass *pass)
 {
-    enum vkmoe_status status = project_queries(pass);
-    if (status == VKMOE_OK)
-        status = store(pass);
-    if (status == VKMOE_OK)
-        status = vkmoe_attend_choose_blocks(pass);
-    if (status == VKMOE_OK)
-        status = vkmoe_attend_attend(pass);
-    if (status == VKMOE_OK && pass->shape.splits > 1)
-        status = vkmoe_attend_merge(pass);
-    return status == VKMOE_OK ? project_outputs(pass) : status;
+    const vkmoe_attention *a = pass->attention;
+    const uint64_t attended = scratch_at(pass, pass->plan->query);
+    if (is_mix(&a->output_mix))
+        return vkmoe_mix_record(pass->stream, &a->output_mix, &pass->plan->output_mix,
+            pass->scratch,
+            &(struct mix_operands){ pass->x, attended, pass->y, pass->pairs.tokens });
+    if (!a->routed)
+        return vkmoe_linear_record(pass->stream, &a->output, attended, pass->y, pass->pairs.tokens);
+    const struct moe_pass experts = moe_pass_of(pass);
+    return vkmoe_moe_record_down(&experts);
 }
 
-static enum vkmoe_status record_store(const struct attend_pass *pass)
+static enum vkmoe_status record_pass(const struct attention_pass *pass)
 {
-    struct attend_pass without_queries = *pass;
-    without_queries.rows = 0;
-    return store(&without_queries);
+    if (pass->attends)
+        TRY_RETURN(project_queries(pass));
+    if (pass->stores)
+        TRY_RETURN(project_keys(pass));
+    TRY_RETURN(vkmoe_attention_record_store_kv(pass)); // finishes the queries, too
+    if (pass->stores)
+        TRY_RETURN(vkmoe_attention_record_mean_keys(pass));
+    if (!pass->attends)
+        return VKMOE_OK;
+    TRY_RETURN(vkmoe_attention_record_choose_blocks(pass));
+    TRY_RETURN(vkmoe_attention_record_attend(pass));
+    if (pass->shape.splits > 1)
+        TRY_RETURN(vkmoe_attention_record_merge(pass));
+    return project_outputs(pass);
 }
+
+// Points a pass at `tokens` tokens from `first` on.
+static void aim(struct attention_pass *pass, const struct vkmoe_attention_forward_params *f,
+    uint32_t first, uint32_t tokens)
+{
+    const struct vkmoe_attention_params *p = &pass->attention->params;
+    const uint64_t row = (uint64_t)first * p->hidden;
+    const uint64_t pair = (uint64_t)first * p->experts_per_token;
+    pass->pairs = (struct pairs){
+        .ids = f->ids.buffer ? vkmoe_span_element(&f->ids, pair)
+                             : scratch_at(pass, pass->plan->moe.ids),
+        .weights = f->weights.buffer ? vkmoe_span_element(&f->weights, pair)
+                                     : scratch_at(pass, pass->plan->moe.weights),
+        .tokens = tokens,
+        .k = p->experts_per_token,
+    };
+    pass->x = vkmoe_span_element(&f->x, row);
+    pass->y = vkmoe_span_element(&f->y, row);
+    pass->first_token = first;
+    pass->positions = vkmoe_span_element(&f->positions, first);
+    pass->sequences = vkmoe_span_element(&f->sequences, first);
+    pass->lengths = vkmoe_span_address(&f->lengths);
+    pass->shape = first + tokens == f->tokens ? pass->plan->last : pass->plan->shape;
+}
+
+static enum vkmoe_status update_rotations(const struct attention_pass *pass, uint32_t length)
+{
+    const struct vkmoe_rope *rope = &pass->attention->params.rope;
+    if (!rope_is_dynamic(rope))
+        return VKMOE_OK;
+    uint32_t table[256]; // the largest head_size
+    vkmoe_rope_table(rope, rope->size, length, table);
+    return vkmoe_stream_update(
+        pass->stream, pass->scratch, pass->plan->rotations, table, rope->size * sizeof table[0]);
+}
+
+// --------------------------------------------------------------------------- checks
 
 static enum vkmoe_status check_cache(
     const struct caller *caller, const vkmoe_attention *a, const vkmoe_cache *cache)
@@ -215,54 +178,6 @@ static enum vkmoe_status check(const struct caller *caller, const vkmoe_stream *
     return check_cache(caller, a, cache);
 }
 
-// Points a pass at `tokens` tokens from `first` on.
-static void aim(struct attend_pass *pass, const struct vkmoe_attention_forward_params *f,
-    uint32_t first, uint32_t tokens, uint32_t longest, const struct attend_scratch *at)
-{
-    const vkmoe_attention *a = pass->attention;
-    struct moe_pass *p = &pass->pass;
-    const uint64_t pair = (uint64_t)first * a->params.experts_per_token;
-    p->plan = at->moe;
-    p->x = p->router_x = vkmoe_span_element(&f->x, (uint64_t)first * a->params.hidden);
-    p->y = vkmoe_span_element(&f->y, (uint64_t)first * a->params.hidden);
-    p->pairs = (struct pairs){
-        .ids = f->ids.buffer ? vkmoe_span_element(&f->ids, pair) : scratch_address(p, at->moe.ids),
-        .weights = f->weights.buffer ? vkmoe_span_element(&f->weights, pair)
-                                     : scratch_address(p, at->moe.weights),
-        .tokens = tokens,
-        .k = a->params.experts_per_token,
-    };
-    pass->query = scratch_address(p, at->query);
-    pass->key = scratch_address(p, at->kv);
-    const uint32_t kv_width = a->params.kv_heads * a->params.head_size;
-    pass->value =
-        is_mix(&a->value_mix) ? scratch_address(p, at->values) : pass->key + (uint64_t)kv_width * 4;
-    pass->value_mix = at->value_mix;
-    pass->output_mix = at->output_mix;
-    pass->choices = a->patterns.top > 0 ? scratch_address(p, at->choices) : 0;
-    pass->partials = scratch_address(p, at->partials);
-    pass->rotations = rope_is_dynamic(&a->params.rope) ? scratch_address(p, at->rotations)
-                                                       : a->constants.rotations;
-    pass->first_token = first;
-    pass->positions = vkmoe_span_element(&f->positions, first);
-    pass->sequences = vkmoe_span_element(&f->sequences, first);
-    pass->lengths = vkmoe_span_address(&f->lengths);
-    pass->rows = a->routed ? tokens * a->params.experts_per_token : tokens;
-    pass->shape = choose_shape(a, pass->mode, pass->rows, longest);
-}
-
-static enum vkmoe_status update_rotations(
-    const struct attend_pass *pass, uint32_t length, const struct attend_scratch *at)
-{
-    const struct vkmoe_rope *rope = &pass->attention->params.rope;
-    if (!rope_is_dynamic(rope))
-        return VKMOE_OK;
-    uint32_t table[256]; // the largest head_size
-    vkmoe_rope_table(rope, rope->size, length, table);
-    return vkmoe_stream_update(
-        pass->pass.stream, pass->pass.scratch, at->rotations, table, rope->size * sizeof table[0]);
-}
-
 // Whether all keys can be walked over: see ends_loops of struct vkmoe_device. A block of 8
 // keys takes a turn for each 8 elements of a head, and some more.
 static enum vkmoe_status check_walk(const struct caller *caller, const vkmoe_attention *a,
@@ -277,43 +192,39 @@ static enum vkmoe_status check_walk(const struct caller *caller, const vkmoe_att
         (unsigned long long)keys, a->device->info.driver);
 }
 
-// Has `record` record all tokens, in as many passes as they need, or nothing.
-static enum vkmoe_status run_passes(const struct caller *caller, vkmoe_stream *stream,
-    const vkmoe_attention *attention, vkmoe_cache *cache,
-    const struct vkmoe_attention_forward_params *f,
-    enum vkmoe_status (*record)(const struct attend_pass *))
+// -------------------------------------------------------------------------- forward
+
+// Records all tokens, in as many passes as they need, or nothing.
+static enum vkmoe_status record(const struct caller *caller, vkmoe_stream *stream,
+    const vkmoe_attention *a, const vkmoe_cache *cache,
+    const struct vkmoe_attention_forward_params *f, enum work work)
 {
-    const struct attend_scratch at = plan(attention, f->tokens);
-    const uint32_t per_pass = at.tokens;
-    struct attend_pass pass = {
-        .pass = { .stream = stream, .moe = attention->experts },
-        .attention = attention,
+    const uint32_t capacity = cache->params.capacity;
+    const uint32_t longest = f->longest ? MIN(f->longest, capacity) : capacity;
+    const struct attention_plan plan = vkmoe_attention_plan(a, f->tokens, longest);
+    struct attention_pass pass = {
+        .stream = stream,
+        .attention = a,
         .cache = cache,
-        .stored = f->stored,
-        .tile_rows = attention->routed && !at.moe.few ? at.moe.sorted.tile_rows
-                                                      : attention->kv.shapes.gemm_rows,
+        .plan = &plan,
+        .stores = work != WORK_ATTEND,
+        .attends = work != WORK_STORE,
     };
-    if (attention->patterns.both_sides && !f->stored && record == record_pass
-        && per_pass < f->tokens)
+    enum vkmoe_status status;
+    if (a->patterns.both_sides && work == WORK_BOTH && plan.tokens < f->tokens)
         return vkmoe_refuse(caller, VKMOE_ERROR_UNSUPPORTED,
             "a pattern that looks both ways over %u tokens, which need more than one pass",
             f->tokens);
-    const uint32_t capacity = cache->params.capacity;
-    const uint32_t longest = f->longest ? MIN(f->longest, capacity) : capacity;
-    pass.mode = !attention->routed ? ROWS_TOKENS : at.moe.few ? ROWS_PAIRS : ROWS_SORTED;
-    const struct attend_shape shape = choose_shape(attention, pass.mode,
-        MIN(per_pass, f->tokens) * attention->params.experts_per_token, longest);
-    enum vkmoe_status status =
-        record == record_pass ? check_walk(caller, attention, &shape, longest) : VKMOE_OK;
+    if (pass.attends)
+        TRY_RETURN(check_walk(caller, a, &plan.shape, longest));
     vkmoe_stream_begin(stream);
-    if (status == VKMOE_OK)
-        status = vkmoe_stream_scratch(stream, at.size, &pass.pass.scratch);
-    if (status == VKMOE_OK)
-        status = update_rotations(&pass, longest, &at);
-    for (uint32_t first = 0; first < f->tokens && status == VKMOE_OK; first += per_pass) {
-        aim(&pass, f, first, MIN(per_pass, f->tokens - first), longest, &at);
-        status = record(&pass);
+    TRY(vkmoe_stream_scratch(stream, plan.size, &pass.scratch));
+    TRY(update_rotations(&pass, longest));
+    for (uint32_t first = 0; first < f->tokens; first += plan.tokens) {
+        aim(&pass, f, first, MIN(plan.tokens, f->tokens - first));
+        TRY(record_pass(&pass));
     }
+fail:
     return vkmoe_stream_end(stream, status);
 }
 
@@ -342,19 +253,16 @@ enum vkmoe_status vkmoe_attention_forward(vkmoe_stream *stream, const vkmoe_atte
     vkmoe_cache *cache, const struct vkmoe_attention_forward_params *params)
 {
     const struct caller caller = { any_log(stream, attention, cache), __func__ };
-    const enum vkmoe_status status = check_arguments(&caller, stream, attention, cache, params);
-    return status == VKMOE_OK
-        ? vkmoe_attention_forward_for(&caller, stream, attention, cache, params)
-        : status;
+    TRY_RETURN(check_arguments(&caller, stream, attention, cache, params));
+    return vkmoe_attention_forward_for(&caller, stream, attention, cache, params);
 }
 
 enum vkmoe_status vkmoe_attention_store(vkmoe_stream *stream, const vkmoe_attention *attention,
     vkmoe_cache *cache, const struct vkmoe_attention_forward_params *params)
 {
     const struct caller caller = { any_log(stream, attention, cache), __func__ };
-    const enum vkmoe_status status = check_arguments(&caller, stream, attention, cache, params);
-    return status == VKMOE_OK ? vkmoe_attention_store_for(&caller, stream, attention, cache, params)
-                              : status;
+    TRY_RETURN(check_arguments(&caller, stream, attention, cache, params));
+    return vkmoe_attention_store_for(&caller, stream, attention, cache, params);
 }
 
 enum vkmoe_status vkmoe_attention_forward_for(const struct caller *caller, vkmoe_stream *stream,
@@ -363,9 +271,8 @@ enum vkmoe_status vkmoe_attention_forward_for(const struct caller *caller, vkmoe
 {
     if (f->tokens == 0)
         return VKMOE_OK;
-    const enum vkmoe_status status = check(caller, stream, attention, cache, f, true);
-    return status == VKMOE_OK ? run_passes(caller, stream, attention, cache, f, record_pass)
-                              : status;
+    TRY_RETURN(check(caller, stream, attention, cache, f, true));
+    return record(caller, stream, attention, cache, f, f->stored ? WORK_ATTEND : WORK_BOTH);
 }
 
 enum vkmoe_status vkmoe_attention_store_for(const struct caller *caller, vkmoe_stream *stream,
@@ -379,7 +286,6 @@ enum vkmoe_status vkmoe_attention_store_for(const struct caller *caller, vkmoe_s
         .longest = f->longest };
     if (f->tokens == 0)
         return VKMOE_OK;
-    const enum vkmoe_status status = check(caller, stream, attention, cache, &kept, false);
-    return status == VKMOE_OK ? run_passes(caller, stream, attention, cache, &kept, record_store)
-                              : status;
+    TRY_RETURN(check(caller, stream, attention, cache, &kept, false));
+    return record(caller, stream, attention, cache, &kept, WORK_STORE);
 }

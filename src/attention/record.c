@@ -1,5 +1,5 @@
-// attention_kernels.c - the stages of attention: each fills one kernel's contract.
-#include "attention/pass.h"
+// record.c - see record.h: each function fills one kernel's contract.
+#include "attention/record.h"
 
 #include "base/common.h"
 #include "device/operands.h"
@@ -10,9 +10,40 @@
 #include "shaders/merge_attention.h"
 #include "shaders/store_kv.h"
 
-static uint64_t or_dummy(const struct attend_pass *p, uint64_t address)
+static uint64_t or_dummy(const struct attention_pass *pass, uint64_t address)
 {
-    return address ? address : vkmoe_device_dummy_address(p->attention->device);
+    return address ? address : vkmoe_device_dummy_address(pass->attention->device);
+}
+
+static uint32_t query_rows(const struct attention_pass *pass)
+{
+    return pass->attends ? pass->pairs.tokens * pass->plan->rows_a_token : 0;
+}
+
+// What tells kernels whose the rows of queries are.
+struct row_operands {
+    uint64_t plan; // of sorted rows
+    uint64_t rows; // their pairs; of pairs the experts
+};
+
+static struct row_operands find_rows(const struct attention_pass *pass)
+{
+    const struct sorted_pairs *sorted = &pass->plan->moe.sorted;
+    const uint64_t dummy = or_dummy(pass, 0);
+    switch (pass->plan->mode) {
+    case ROWS_SORTED:
+        return (
+            struct row_operands){ scratch_at(pass, sorted->plan), scratch_at(pass, sorted->rows) };
+    case ROWS_PAIRS: return (struct row_operands){ dummy, pass->pairs.ids };
+    default: return (struct row_operands){ dummy, dummy };
+    }
+}
+
+static uint64_t rotations_address(const struct attention_pass *pass)
+{
+    const vkmoe_attention *a = pass->attention;
+    return rope_is_dynamic(&a->params.rope) ? scratch_at(pass, pass->plan->rotations)
+                                            : a->constants.rotations;
 }
 
 static uint64_t constants_address(const vkmoe_attention *a)
@@ -25,25 +56,24 @@ static uint32_t norm_mode(const vkmoe_attention *a, bool has_norm)
     return !has_norm ? 0 : a->params.norm_wide ? 2 : 1;
 }
 
-enum vkmoe_status vkmoe_attend_store(const struct attend_pass *pass)
+enum vkmoe_status vkmoe_attention_record_store_kv(const struct attention_pass *pass)
 {
     const vkmoe_attention *a = pass->attention;
     const struct vkmoe_attention_params *p = &a->params;
+    const struct row_operands where = find_rows(pass);
     const struct store_kv_push push = {
         .constants = constants_address(a),
-        .query = pass->query,
-        .key = pass->key,
-        .value = pass->value,
+        .query = scratch_at(pass, pass->plan->query),
+        .key = scratch_at(pass, pass->plan->key),
+        .value = scratch_at(pass, pass->plan->value),
         .keys = vkmoe_buffer_address(pass->cache->keys),
         .values = vkmoe_buffer_address(pass->cache->values),
-        .rows = pass->mode == ROWS_SORTED
-            ? scratch_address(&pass->pass, pass->pass.plan.sorted.rows)
-            : or_dummy(pass, 0),
+        .rows = where.rows,
         .positions = or_dummy(pass, pass->positions),
         .sequences = or_dummy(pass, pass->sequences),
-        .rotations = pass->rotations,
-        .tokens = pass->pass.pairs.tokens,
-        .query_rows = pass->rows,
+        .rotations = rotations_address(pass),
+        .tokens = pass->pairs.tokens,
+        .query_rows = query_rows(pass),
         .capacity = pass->cache->params.capacity,
         .sequence_count = pass->cache->params.sequences,
         .first_token = pass->first_token,
@@ -53,7 +83,7 @@ enum vkmoe_status vkmoe_attend_store(const struct attend_pass *pass)
         .spec = {
             [STORE_LANES] = pass->shape.lanes,
             [STORE_HEAD_SIZE] = p->head_size,
-            [STORE_ROWS] = pass->mode,
+            [STORE_ROWS] = pass->plan->mode,
             [STORE_CACHE_F16] = pass->cache->params.dtype == VKMOE_DTYPE_F16,
             [STORE_ROPE] = p->rope.kind,
             [STORE_ROPE_SIZE] = p->rope.size,
@@ -66,33 +96,20 @@ enum vkmoe_status vkmoe_attend_store(const struct attend_pass *pass)
             [STORE_ROPE_MAGNITUDE] = float_bits(vkmoe_rope_magnitude(&p->rope)),
         },
         .push = &push,
-        .groups = pass->rows + (pass->stored ? 0 : pass->pass.pairs.tokens),
+        .groups = push.query_rows + (pass->stores ? push.tokens : 0),
     };
-    return stream_run(pass->pass.stream, &d);
+    return stream_run(pass->stream, &d);
 }
 
-// Tiles of `tile` rows that a kernel may meet; of the plan's, an upper bound, the rest ends at
+// Tiles of `tile` rows that a kernel may meet; of the sorted ones an upper bound, the rest ends at
 // once.
-static uint32_t attend_tiles(const struct attend_pass *pass, uint32_t tile)
+static uint32_t count_tiles(const struct attention_pass *pass, uint32_t tile)
 {
-    const struct vkmoe_attention_params *p = &pass->attention->params;
-    if (pass->mode != ROWS_SORTED)
-        return div_up(pass->rows, tile);
-    const uint32_t tile_rows = pass->tile_rows;
-    return (pass->rows / tile_rows + MIN(p->experts, pass->rows)) * div_up(tile_rows, tile);
-}
-
-static uint64_t plan_address(const struct attend_pass *pass)
-{
-    return pass->mode == ROWS_SORTED ? scratch_address(&pass->pass, pass->pass.plan.sorted.plan)
-                                     : or_dummy(pass, 0);
-}
-
-static uint64_t rows_address(const struct attend_pass *pass)
-{
-    return pass->mode == ROWS_SORTED
-        ? scratch_address(&pass->pass, pass->pass.plan.sorted.rows)
-        : or_dummy(pass, pass->mode == ROWS_PAIRS ? pass->pass.pairs.ids : 0);
+    const uint32_t rows = query_rows(pass), tile_rows = pass->plan->tile_rows;
+    if (pass->plan->mode != ROWS_SORTED)
+        return div_up(rows, tile);
+    return (rows / tile_rows + MIN(pass->attention->params.experts, rows))
+        * div_up(tile_rows, tile);
 }
 
 // As the kernels want it: 0 where experts share all kv heads.
@@ -103,7 +120,7 @@ static uint32_t own_kv_heads(const struct vkmoe_attention_params *p)
 
 // ------------------------------------------------------------------------- blocks
 
-enum vkmoe_status vkmoe_attend_mean_keys(const struct attend_pass *pass)
+enum vkmoe_status vkmoe_attention_record_mean_keys(const struct attention_pass *pass)
 {
     const struct vkmoe_cache_params *cache = &pass->cache->params;
     if (cache->block == 0) // whether this attention chooses blocks or not: another one may
@@ -113,7 +130,7 @@ enum vkmoe_status vkmoe_attend_mean_keys(const struct attend_pass *pass)
         .means = vkmoe_buffer_address(pass->cache->means),
         .positions = or_dummy(pass, pass->positions),
         .sequences = or_dummy(pass, pass->sequences),
-        .tokens = pass->pass.pairs.tokens,
+        .tokens = pass->pairs.tokens,
         .kv_heads = cache->kv_heads,
         .capacity = cache->capacity,
         .sequence_count = cache->sequences,
@@ -130,39 +147,40 @@ enum vkmoe_status vkmoe_attend_mean_keys(const struct attend_pass *pass)
             [MEAN_BLOCK] = cache->block,
         },
         .push = &push,
-        .groups = pass->pass.pairs.tokens * cache->kv_heads,
+        .groups = pass->pairs.tokens * cache->kv_heads,
     };
-    return stream_run(pass->pass.stream, &d);
+    return stream_run(pass->stream, &d);
 }
 
-enum vkmoe_status vkmoe_attend_choose_blocks(const struct attend_pass *pass)
+enum vkmoe_status vkmoe_attention_record_choose_blocks(const struct attention_pass *pass)
 {
     const vkmoe_attention *a = pass->attention;
     const struct vkmoe_attention_params *p = &a->params;
     const struct vkmoe_cache_params *cache = &pass->cache->params;
     if (a->patterns.top == 0)
         return VKMOE_OK;
+    const struct row_operands where = find_rows(pass);
     const struct choose_blocks_push push = {
         .constants = constants_address(a),
-        .query = pass->query,
+        .query = scratch_at(pass, pass->plan->query),
         .means = vkmoe_buffer_address(pass->cache->means),
-        .choices = pass->choices,
-        .plan = plan_address(pass),
-        .rows = rows_address(pass),
+        .choices = scratch_at(pass, pass->plan->choices),
+        .plan = where.plan,
+        .rows = where.rows,
         .positions = or_dummy(pass, pass->positions),
         .sequences = or_dummy(pass, pass->sequences),
-        .row_count = pass->rows,
+        .row_count = query_rows(pass),
         .capacity = cache->capacity,
         .sequence_count = cache->sequences,
         .first_token = pass->first_token,
-        .tile_rows = pass->tile_rows,
+        .tile_rows = pass->plan->tile_rows,
     };
     struct dispatch d = {
         .kernel = KERNEL_choose_blocks,
         .spec = {
             [CHOOSE_LANES] = pass->shape.lanes,
             [CHOOSE_HEAD_SIZE] = p->head_size,
-            [CHOOSE_MODE] = pass->mode,
+            [CHOOSE_MODE] = pass->plan->mode,
             [CHOOSE_TILED_KV] = p->tiled_kv,
             [CHOOSE_EXPERT_KV_HEADS] = own_kv_heads(p),
             [CHOOSE_HAS_POSITIONS] = pass->positions != 0,
@@ -172,13 +190,13 @@ enum vkmoe_status vkmoe_attend_choose_blocks(const struct attend_pass *pass)
             [CHOOSE_TOP] = a->patterns.top,
         },
         .push = &push,
-        .groups = attend_tiles(pass, 1) * p->heads,
+        .groups = count_tiles(pass, 1) * p->heads,
     };
-    return stream_run(pass->pass.stream, &d);
+    return stream_run(pass->stream, &d);
 }
 
 // Words with a bit for each block of keys that a pattern may pick.
-static uint32_t picked_words(const struct attend_pass *pass)
+static uint32_t picked_words(const struct attention_pass *pass)
 {
     const vkmoe_attention *a = pass->attention;
     if (!a->patterns.by_blocks)
@@ -191,28 +209,29 @@ static uint32_t picked_words(const struct attend_pass *pass)
 
 // ------------------------------------------------------------------------- attend
 
-enum vkmoe_status vkmoe_attend_attend(const struct attend_pass *pass)
+enum vkmoe_status vkmoe_attention_record_attend(const struct attention_pass *pass)
 {
     const vkmoe_attention *a = pass->attention;
     const struct vkmoe_attention_params *p = &a->params;
+    const struct row_operands where = find_rows(pass);
     const struct attend_push push = {
         .constants = constants_address(a),
-        .query = pass->query,
+        .query = scratch_at(pass, pass->plan->query),
         .keys = vkmoe_buffer_address(pass->cache->keys),
         .values = vkmoe_buffer_address(pass->cache->values),
-        .plan = plan_address(pass),
-        .rows = rows_address(pass),
-        .choices = or_dummy(pass, pass->choices),
+        .plan = where.plan,
+        .rows = where.rows,
+        .choices = or_dummy(pass, a->patterns.top > 0 ? scratch_at(pass, pass->plan->choices) : 0),
         .positions = or_dummy(pass, pass->positions),
         .sequences = or_dummy(pass, pass->sequences),
         .lengths = or_dummy(pass, pass->lengths),
-        .partials = pass->partials,
-        .row_count = pass->rows,
+        .partials = scratch_at(pass, pass->plan->partials),
+        .row_count = query_rows(pass),
         .capacity = pass->cache->params.capacity,
         .sequence_count = pass->cache->params.sequences,
         .first_token = pass->first_token,
         .splits = pass->shape.splits,
-        .tile_rows = pass->tile_rows,
+        .tile_rows = pass->plan->tile_rows,
     };
     const uint32_t head_groups = div_up(p->heads / p->expert_kv_heads, pass->shape.heads);
     struct dispatch d = {
@@ -222,7 +241,7 @@ enum vkmoe_status vkmoe_attend_attend(const struct attend_pass *pass)
             [ATTEND_HEAD_SIZE] = p->head_size,
             [ATTEND_ROWS] = pass->shape.rows,
             [ATTEND_HEADS] = pass->shape.heads,
-            [ATTEND_MODE] = pass->mode,
+            [ATTEND_MODE] = pass->plan->mode,
             [ATTEND_CACHE_F16] = pass->cache->params.dtype == VKMOE_DTYPE_F16,
             [ATTEND_TILED_KV] = p->tiled_kv,
             [ATTEND_SINK_LOGITS] = a->has_sinks,
@@ -237,20 +256,20 @@ enum vkmoe_status vkmoe_attend_attend(const struct attend_pass *pass)
             [ATTEND_TOP] = a->patterns.top,
         },
         .push = &push,
-        .groups = attend_tiles(pass, pass->shape.rows) * p->expert_kv_heads * head_groups
+        .groups = count_tiles(pass, pass->shape.rows) * p->expert_kv_heads * head_groups
             * pass->shape.splits,
     };
-    return stream_run(pass->pass.stream, &d);
+    return stream_run(pass->stream, &d);
 }
 
-enum vkmoe_status vkmoe_attend_merge(const struct attend_pass *pass)
+enum vkmoe_status vkmoe_attention_record_merge(const struct attention_pass *pass)
 {
     const vkmoe_attention *a = pass->attention;
     const struct merge_attention_push push = {
         .constants = constants_address(a),
-        .partials = pass->partials,
-        .result = pass->query,
-        .rows = pass->rows,
+        .partials = scratch_at(pass, pass->plan->partials),
+        .result = scratch_at(pass, pass->plan->query),
+        .rows = query_rows(pass),
         .splits = pass->shape.splits,
     };
     struct dispatch d = {
@@ -261,7 +280,7 @@ enum vkmoe_status vkmoe_attend_merge(const struct attend_pass *pass)
             [MERGE_SINK_LOGITS] = a->has_sinks,
         },
         .push = &push,
-        .groups = pass->rows * a->params.heads,
+        .groups = push.rows * a->params.heads,
     };
-    return stream_run(pass->pass.stream, &d);
+    return stream_run(pass->stream, &d);
 }

@@ -216,7 +216,7 @@ static bool fits(
     return strcmp(variant->form, "subgroup") || shape->lanes == 8;
 }
 
-// As choose_shape() of src/attention/forward.c.
+// As choose_shape() of src/attention/plan.c.
 static void choose_group(const struct kernel_io *io, struct attend_model *m)
 {
     const struct attend_case *c = (const void *)io->test;

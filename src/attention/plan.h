@@ -1,0 +1,38 @@
+// plan.h - how an attention goes about a number of tokens: decided once, for the size of its
+// scratch and for recording alike.
+#ifndef VKMOE_ATTENTION_PLAN_H
+#define VKMOE_ATTENTION_PLAN_H
+
+#include "attention/attention.h"
+#include "moe/plan.h"
+
+// What a row of queries is, for the kernels.
+enum row_mode { ROWS_TOKENS, ROWS_SORTED, ROWS_PAIRS };
+
+// How attend cuts its work.
+struct attend_shape {
+    uint32_t lanes;
+    uint32_t rows;  // of queries a workgroup
+    uint32_t heads; // that share a kv head, a workgroup
+    uint32_t splits;
+};
+
+struct attention_plan {
+    uint32_t tokens; // of a pass; the last one may have fewer
+    enum row_mode mode;
+    uint32_t rows_a_token;
+    uint32_t tile_rows;              // of sorted rows: the largest tile
+    struct attend_shape shape, last; // of all passes but the last, and of that
+    struct moe_plan moe;             // routed: of the experts' projections
+    struct mix_plan value_mix, output_mix;
+    // Where things lie in scratch: byte offsets.
+    uint64_t query, key, value; // of this pass's tokens
+    uint64_t partials, rotations, choices;
+    uint64_t size;
+};
+
+// For `tokens` in all, at least 1, in sequences that hold at most `longest`.
+struct attention_plan vkmoe_attention_plan(
+    const vkmoe_attention *attention, uint32_t tokens, uint32_t longest);
+
+#endif

@@ -1,0 +1,34 @@
+// record.h - one pass of attention over some tokens, and the dispatches between its projections.
+#ifndef VKMOE_ATTENTION_RECORD_H
+#define VKMOE_ATTENTION_RECORD_H
+
+#include "attention/plan.h"
+
+struct attention_pass {
+    vkmoe_stream *stream;
+    const vkmoe_attention *attention;
+    const vkmoe_cache *cache;
+    const struct attention_plan *plan;
+    const vkmoe_buffer *scratch;
+    bool stores;  // the tokens' keys and values go into the cache
+    bool attends; // there are queries
+    struct attend_shape shape;
+    uint32_t first_token; // where the first stands, if there are no positions
+    struct pairs pairs;   // routed: the caller's, or in scratch; dense: only tokens
+    uint64_t x, y;        // f32 [tokens][hidden]
+    uint64_t positions, sequences, lengths; // 0: none
+};
+
+static inline uint64_t scratch_at(const struct attention_pass *pass, uint64_t offset)
+{
+    return vkmoe_buffer_address(pass->scratch) + offset;
+}
+
+// Each records one dispatch, after a barrier.
+enum vkmoe_status vkmoe_attention_record_store_kv(const struct attention_pass *pass);
+enum vkmoe_status vkmoe_attention_record_mean_keys(const struct attention_pass *pass);
+enum vkmoe_status vkmoe_attention_record_choose_blocks(const struct attention_pass *pass);
+enum vkmoe_status vkmoe_attention_record_attend(const struct attention_pass *pass);
+enum vkmoe_status vkmoe_attention_record_merge(const struct attention_pass *pass);
+
+#endif
