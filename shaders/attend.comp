@@ -31,11 +31,6 @@ float sums[QUERIES];                     // of this lane's keys
 float values[QUERIES * COLUMNS_A_LANE];  // of this lane's columns
 F32 position_biases;                     // the attention's
 
-shared uint row_position[ATTEND_ROWS], row_sequence[ATTEND_ROWS];
-shared uint row_phase[ATTEND_ROWS];          // of the keys that a stepping pattern shows it
-shared uint picked[ATTEND_PICKED_WORDS + 1]; // blocks that some row sees
-shared uint asking;                          // queries that see one of them
-
 // Where query q begins in pc.query.
 uint query_row(task t, uint q)
 {
@@ -65,217 +60,7 @@ uint row_of(key_block k, uint n)
 #else
 #include "lib/attend_shared.glsl"
 #endif
-
-// Lane r learns row r's place.
-void load_rows(task t)
-{
-    const uint step = max(pattern(t, PATTERN_STEP), 1), phase = pattern(t, PATTERN_PHASE) % step;
-    const bool dilated = pattern(t, PATTERN_KIND) == PATTERN_DILATED_KIND;
-    for (uint r = LANE; r < ATTEND_ROWS; r += LANES) {
-        const uint token = token_of(t.first + min(r, t.rows - 1)), position = position_of(token);
-        row_position[r] = position;
-        row_sequence[r] = sequence_of(token);
-        // A dilated row sees the keys a multiple of step, and the phase, before it.
-        row_phase[r] = dilated ? (position % step + step - phase) % step : phase;
-    }
-}
-
-// Keys to visit for rows that share a sequence: three runs, none of which repeats a key
-// of one before. Run 0: the sinks. Run 1: the pattern's kind. Run 2: the local keys, where
-// the kind leaves some out.
-struct visit {
-    uint begin[3], count[3], step; // the step is run 1's; the others' is 1
-    uint end;                      // of run 1's keys
-};
-
-visit plan_visit(task t, uint lowest, uint highest, uint length)
-{
-    const bool both = pattern(t, PATTERN_BOTH_SIDES) != 0;
-    const uint left = pattern(t, PATTERN_LEFT), right = pattern(t, PATTERN_RIGHT);
-    const uint kind = pattern(t, PATTERN_KIND);
-    const uint end = both ? (right == 0 ? length : min(length, highest + right + 1)) : highest + 1;
-    visit v;
-    v.begin[0] = 0;
-    v.count[0] = min(pattern(t, PATTERN_SINKS), both ? length : highest + 1);
-    v.step = max(pattern(t, PATTERN_STEP), 1);
-    v.end = end;
-    uint begin = left != 0 && lowest + 1 > left ? lowest + 1 - left : 0;
-    if (kind == PATTERN_STRIDED_KIND)
-        begin += (pattern(t, PATTERN_PHASE) % v.step + v.step - begin % v.step) % v.step;
-    if (kind == PATTERN_DILATED_KIND) { // one row at a time: lowest == highest
-        const uint phase = (highest % v.step + v.step - pattern(t, PATTERN_PHASE) % v.step) % v.step;
-        begin += (phase + v.step - begin % v.step) % v.step;
-    }
-    // Blocks begin at fixed places, whoever else is in the tile: blocks in which a row sees
-    // nothing leave it as it is, so its bits do not depend on its neighbours.
-    if (kind != PATTERN_DILATED_KIND)
-        begin -= begin / v.step % LANES * v.step;
-    v.begin[1] = begin;
-    v.count[1] = end > begin ? (end - begin + v.step - 1) / v.step : 0;
-    const uint near = pattern(t, PATTERN_LOCAL);
-    v.begin[2] = lowest + 1 > near ? (lowest + 1 - near) / LANES * LANES : 0;
-    v.count[2] = near == 0 ? 0 : highest + 1 - v.begin[2];
-    return v;
-}
-
-// Entry n of the list of the blocks that query q chose.
-uint choice(task t, uint q, uint n)
-{
-    bool exists;
-    const uint head = head_of(t, q, exists);
-    const uint row = t.first + min(q / ATTEND_HEADS, t.rows - 1);
-    return load_u32(pc.choices, (row * heads + head) * ATTEND_TOP + n);
-}
-
-// Word `word` of the mask of the blocks that the pattern lists.
-uint list_word(task t, uint word)
-{
-    return word < pattern(t, PATTERN_LIST_WORDS)
-        ? load_u32(patterns, pattern(t, PATTERN_LIST) + word) : 0;
-}
-
-bool is_picked_by(task t, uint q, uint block)
-{
-    const uint top = pattern(t, PATTERN_TOP);
-    if (top == 0)
-        return (list_word(t, block / 32) >> block % 32 & 1) != 0;
-    bool found = false;
-    for (uint n = 0; n < top; n++)
-        found = found || choice(t, q, n) == block;
-    return found;
-}
-
-// Leaves in picked[] the blocks from `low` to before `high` that rows first .. end - 1 see.
-void pick_blocks(task t, uint first, uint end, uint low, uint high)
-{
-    const uint top = pattern(t, PATTERN_TOP);
-    wait_for_lanes();
-    for (uint word = LANE; word < ATTEND_PICKED_WORDS; word += LANES) {
-        const uint begin = clamp(low, word * 32, word * 32 + 32) - word * 32;
-        const uint count = clamp(high, word * 32, word * 32 + 32) - word * 32 - begin;
-        const uint between = count == 32 ? 0xffffffffu : ((1u << count) - 1) << begin % 32;
-        picked[word] = top == 0 ? list_word(t, word) & between : 0;
-    }
-    wait_for_lanes();
-    const uint from = first * ATTEND_HEADS * top, to = end * ATTEND_HEADS * top;
-    for (uint i = from + LANE; i < to; i += LANES) {
-        const uint block = choice(t, i / top, i % top);
-        if (block >= low && block < high && block / 32 < ATTEND_PICKED_WORDS)
-            atomicOr(picked[block / 32], 1u << block % 32);
-    }
-    wait_for_lanes();
-}
-
-// Positions in a block of the pattern. Those that do not fit into the cache are as long as it:
-// keys are in the same blocks, and there are no pieces without a key.
-uint block_size(task t)
-{
-    return clamp(pattern(t, PATTERN_BLOCK), 1, pc.capacity);
-}
-
-// A block is gone through in pieces of at most LANES keys.
-uint pieces_a_block(task t)
-{
-    return (block_size(t) + LANES - 1) / LANES;
-}
-
-// Pieces in the picked blocks.
-uint count_pieces(task t)
-{
-    uint count = 0;
-    for (uint word = 0; word < ATTEND_PICKED_WORDS; word++)
-        count += bitCount(picked[word]);
-    return count * pieces_a_block(t);
-}
-
-// A walk over them.
-struct walk {
-    uint word, bits; // what is left of this word of picked[]; its lowest bit is the block
-    uint piece;      // of the block
-};
-
-// A walk that begins with the n-th piece.
-walk walk_from(task t, uint n)
-{
-    const uint pieces = pieces_a_block(t);
-    uint skip = n / pieces;
-    walk w = walk(0, picked[0], n % pieces);
-    while (w.word < ATTEND_PICKED_WORDS - 1 && skip >= bitCount(w.bits)) {
-        skip -= bitCount(w.bits);
-        w.bits = picked[++w.word];
-    }
-    for (; skip > 0; skip--)
-        w.bits &= w.bits - 1;
-    return w;
-}
-
-uint block_of(walk w)
-{
-    return w.word * 32 + findLSB(w.bits);
-}
-
-void walk_on(task t, inout walk w)
-{
-    if (++w.piece < pieces_a_block(t))
-        return;
-    w.piece = 0;
-    w.bits &= w.bits - 1;
-    while (w.bits == 0 && w.word < ATTEND_PICKED_WORDS - 1)
-        w.bits = picked[++w.word];
-}
-
-// The mask of those of rows first .. end - 1's queries that picked the block.
-uint find_askers(task t, uint first, uint end, uint block)
-{
-    wait_for_lanes();
-    if (LANE == 0)
-        asking = 0;
-    wait_for_lanes();
-    const uint last = end * ATTEND_HEADS;
-    for (uint q = first * ATTEND_HEADS + LANE; q < last; q += LANES)
-        atomicOr(asking, uint(is_picked_by(t, q, block)) << q);
-    wait_for_lanes();
-    return asking;
-}
-
-// The same of the block that this lane's key `j` is in.
-uint find_key_askers(task t, uint first, uint end, uint j)
-{
-    uint askers = 0;
-    for (uint q = first * ATTEND_HEADS; q < end * ATTEND_HEADS; q++)
-        askers |= uint(is_picked_by(t, q, j / block_size(t))) << q;
-    return askers;
-}
-
-// Phase of key `j` in a pattern that steps through the keys.
-uint key_phase(task t, uint j)
-{
-    const uint kind = pattern(t, PATTERN_KIND);
-    return kind == PATTERN_STRIDED_KIND || kind == PATTERN_DILATED_KIND
-        ? j % max(pattern(t, PATTERN_STEP), 1) : 0;
-}
-
-// Whether a query of row r sees key `j`, which was found in run `run`. `picked`: its block is
-// one of the query's, where the pattern has blocks.
-bool sees(task t, uint r, uint j, uint phase, uint run, uint length, bool picked)
-{
-    const uint i = row_position[r];
-    const bool both = pattern(t, PATTERN_BOTH_SIDES) != 0;
-    if (both ? j >= length : j > i)
-        return false;
-    if (run == 0)
-        return true;
-    if (j < pattern(t, PATTERN_SINKS))
-        return false;
-    const uint left = pattern(t, PATTERN_LEFT), right = pattern(t, PATTERN_RIGHT);
-    const uint near = pattern(t, PATTERN_LOCAL), kind = pattern(t, PATTERN_KIND);
-    const bool steps = kind == PATTERN_STRIDED_KIND || kind == PATTERN_DILATED_KIND;
-    const bool in_kind = picked && (left == 0 || j > i || i - j < left)
-        && (right == 0 || j <= i || j - i <= right) && (!steps || phase == row_phase[r]);
-    if (run == 1)
-        return in_kind;
-    return !in_kind && j <= i && i - j < near;
-}
+#include "pattern/visit.glsl"
 
 // What is added to the score of query q for the key `distance` further on.
 float position_bias(task t, uint q, int distance)
@@ -299,7 +84,7 @@ void score_key(task t, uint first, uint end, uint askers, key_block k, uint run,
         [[unroll]] for (uint q = 0; q < QUERIES; q++)
             s[q] += dot(query_four(q, c), low) + dot(query_four(q, c + 4), high);
     }
-    const uint j = key_of(k, LANE), phase = key_phase(t, j);
+    const uint j = key_of(k, LANE), mark = key_mark(t, j);
     [[unroll]] for (uint q = 0; q < QUERIES; q++) {
         const uint r = q / ATTEND_HEADS;
         float x = s[q] * QUERY_SCALE;
@@ -308,7 +93,7 @@ void score_key(task t, uint first, uint end, uint askers, key_block k, uint run,
         if (ATTEND_BIAS_REACH != 0)
             x += position_bias(t, q, int(j) - int(row_position[r]));
         const bool seen = LANE < k.count && r >= first && r < end
-            && sees(t, r, j, phase, run, length, (askers >> q & 1) != 0);
+            && sees(t, r, j, mark, run, length, (askers >> q & 1) != 0);
         keep_score(q, seen ? x : 2.0 * LOWEST);
     }
 }
@@ -349,8 +134,7 @@ void add_keys(task t, uint first, uint end)
     const uint sequence_length = load_u32(pc.lengths, both ? row_sequence[first] : 0);
     const uint length = both ? min(sequence_length, pc.capacity) : pc.capacity;
     const visit v = plan_visit(t, lowest, highest, length);
-    const bool by_blocks =
-        ATTEND_PICKED_WORDS != 0 && pattern(t, PATTERN_KIND) == PATTERN_BLOCKS_KIND;
+    const bool by_blocks = picks_blocks(t);
     const uint size = block_size(t);
     uint pieces = 0;
     if (by_blocks) {
@@ -447,7 +231,7 @@ void main()
         sums[q] = 0.0;
     [[unroll]] for (uint i = 0; i < QUERIES * COLUMNS_A_LANE; i++)
         values[i] = 0.0;
-    const bool alone = pattern(t, PATTERN_KIND) == PATTERN_DILATED_KIND;
+    const bool alone = rows_walk_alone(t);
     uint first = 0;
     do {
         uint end = first + 1;
