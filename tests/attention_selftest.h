@@ -1,4 +1,4 @@
-// attention_selftest.h - what the two files of attention_selftest have in common.
+// attention_selftest.h - what the files of attention_selftest have in common.
 #ifndef VKMOE_TESTS_ATTENTION_SELFTEST_H
 #define VKMOE_TESTS_ATTENTION_SELFTEST_H
 
@@ -54,6 +54,12 @@ static inline void attend(const struct reference_attention *a, uint32_t tokens, 
         a, tokens, x, positions, NULL, lengths, &history, false, NULL, NULL, y, NULL, NULL, NULL);
     reference_history_finish(&history);
 }
+
+// attention_selftest_models.c
+bool test_tiny_mixtral(void);
+bool test_tiny_jetmoe(void);
+bool test_traps(void);
+bool test_logits(void);
 
 // attention_selftest_routed.c
 bool test_chosen_blocks(void);

@@ -1,6 +1,7 @@
 // attend_reference.c - attention over a cache in plain double loops, and for splits a
 // prediction of which of them meets which key.
 #include "attend_reference.h"
+#include "pattern.h"
 
 #include <math.h>
 #include <string.h>
@@ -13,42 +14,43 @@ static uint32_t block_size(const struct attend_case *c, const struct vkmoe_patte
     return MIN(MAX(p->block, 1), c->capacity);
 }
 
+// The pattern of the row, with what the head chose, if it did, as its list.
+static struct vkmoe_pattern pattern_for(
+    const struct attend_case *c, const struct attend_model *m, uint32_t row, uint32_t head)
+{
+    struct vkmoe_pattern pattern = *pattern_of(c, m->row_expert[row]);
+    if (pattern.top > 0) {
+        pattern.blocks = m->choices + ((size_t)row * c->heads + head) * c->top;
+        pattern.block_count = pattern.top;
+        pattern.top = 0;
+    }
+    return pattern;
+}
+
 // The pattern lists the block, or the head of the row chose it.
 static bool is_picked(const struct attend_case *c, const struct attend_model *m, uint32_t row,
     uint32_t head, uint32_t block)
 {
-    const struct vkmoe_pattern *p = pattern_of(c, m->row_expert[row]);
-    const size_t choice = ((size_t)row * c->heads + head) * c->top;
-    const uint32_t *list = p->top ? m->choices + choice : p->blocks;
-    for (uint32_t i = 0; i < (p->top ? p->top : p->block_count); i++)
-        if (list[i] == block)
+    const struct vkmoe_pattern pattern = pattern_for(c, m, row, head);
+    for (uint32_t i = 0; i < pattern.block_count; i++)
+        if (pattern.blocks[i] == block)
             return true;
     return false;
 }
 
 static bool is_in_kind(const struct attend_case *c, const struct attend_model *m, uint32_t row,
-    uint32_t head, int64_t j)
+    uint32_t head, uint32_t j)
 {
-    const struct vkmoe_pattern *p = pattern_of(c, m->row_expert[row]);
-    const int64_t i = m->position[m->row_token[row]], step = MAX(p->step, 1);
-    if ((p->left && i - j >= p->left) || (p->right && j - i > p->right))
-        return false;
-    if (p->kind == VKMOE_PATTERN_STRIDED)
-        return j % p->step == p->phase;
-    if (p->kind == VKMOE_PATTERN_BLOCKS)
-        return is_picked(c, m, row, head, (uint32_t)j / block_size(c, p));
-    return p->kind == VKMOE_PATTERN_WINDOW || ((i - j) % step + step) % step == p->phase;
+    const struct vkmoe_pattern pattern = pattern_for(c, m, row, head);
+    return pattern_shows(&pattern, m->position[m->row_token[row]], j);
 }
 
 static bool sees(const struct attend_case *c, const struct attend_model *m, uint32_t row,
-    uint32_t head, int64_t j)
+    uint32_t head, uint32_t j)
 {
-    const struct vkmoe_pattern *p = pattern_of(c, m->row_expert[row]);
+    const struct vkmoe_pattern pattern = pattern_for(c, m, row, head);
     const uint32_t token = m->row_token[row];
-    const int64_t i = m->position[token];
-    if (p->both_sides ? j >= m->length[m->sequence[token]] : j > i)
-        return false;
-    return j < p->sinks || (j <= i && i - j < p->local) || is_in_kind(c, m, row, head, j);
+    return pattern_sees(&pattern, m->position[token], j, m->length[m->sequence[token]]);
 }
 
 // --------------------------------------------------------------------------- splits

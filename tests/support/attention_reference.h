@@ -60,11 +60,6 @@ struct reference_attention {
 // Frees the arrays and zeroes the struct; accepts NULL and a zeroed one.
 void reference_attention_finish(struct reference_attention *attention);
 
-// True if a query at `position` sees key `key` of `length` held ones. Of patterns with `top`
-// all blocks count as seen.
-bool reference_sees(
-    const struct vkmoe_pattern *pattern, uint32_t position, uint32_t key, uint32_t length);
-
 // The angle of pair `pair` at `position`, and what cosine and sine are multiplied with.
 // `size` is the number of rotated elements, `length` that of the context.
 double reference_rope_angle(const struct vkmoe_rope *rope, uint32_t size, uint32_t length,

@@ -1,0 +1,157 @@
+// attention_reference_params.c - the reference's attention out of the library's params.
+#include "attention_reference.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "random.h"
+
+static void *allocate(size_t count, size_t size)
+{
+    void *memory = calloc(count ? count : 1, size);
+    if (!memory)
+        abort(); // a test without memory has nothing to say
+    return memory;
+}
+
+double *reference_read_view(const struct vkmoe_view *view, uint32_t rows, uint32_t columns)
+{
+    if (!view->data)
+        return NULL;
+    int64_t row_stride = view->row_stride, column_stride = view->column_stride;
+    if (!row_stride && !column_stride) {
+        row_stride = columns;
+        column_stride = 1;
+    }
+    double *values = allocate((size_t)rows * columns, sizeof(double));
+    for (uint32_t r = 0; r < rows; r++) {
+        for (uint32_t i = 0; i < columns; i++) {
+            int64_t at = r * row_stride + i * column_stride;
+            double *value = &values[(size_t)r * columns + i];
+            float single;
+            uint16_t bits;
+            if (view->dtype == VKMOE_DTYPE_F32) {
+                memcpy(&single, (const char *)view->data + at * 4, 4);
+                *value = single;
+            } else {
+                memcpy(&bits, (const char *)view->data + at * 2, 2);
+                *value = view->dtype == VKMOE_DTYPE_F16 ? f16_value(bits) : bf16_value(bits);
+            }
+        }
+    }
+    return values;
+}
+
+// [experts][rows][columns] from one view per expert.
+static double *read_views(
+    const struct vkmoe_view *views, uint32_t experts, uint32_t rows, uint32_t columns)
+{
+    size_t count = (size_t)rows * columns;
+    double *all = allocate(experts * count, sizeof(double));
+    for (uint32_t e = 0; e < experts; e++) {
+        double *one = reference_read_view(&views[e], rows, columns);
+        if (one)
+            memcpy(all + e * count, one, count * sizeof(double));
+        free(one);
+    }
+    return all;
+}
+
+void reference_router_from(const struct vkmoe_router_params *p, uint32_t hidden, uint32_t experts,
+    uint32_t experts_per_token, struct reference_layer *out)
+{
+    *out = (struct reference_layer){
+        .hidden = hidden,
+        .experts = experts,
+        .experts_per_token = experts_per_token,
+        .score = p->score,
+        .select = p->select,
+        .weigh = p->weigh,
+        .group_score = p->group_score,
+        .groups = p->groups,
+        .groups_kept = p->groups_kept,
+        .each_group = p->each_group,
+        .group_mask_zero = p->group_mask_zero,
+        .renormalize = p->renormalize,
+        .renormalize_max = p->renormalize_max,
+        .renormalize_epsilon = p->renormalize_epsilon,
+        .scale = p->scale,
+        .soft_cap = p->soft_cap,
+        .sparsemixer_threshold = p->sparsemixer_threshold,
+        .rms_norm = p->rms_norm,
+        .rms_epsilon = p->rms_epsilon,
+        .capacity = p->capacity,
+        .always = p->always,
+        .router = reference_read_view(&p->weight, experts, hidden),
+        .input_scale = reference_read_view(&p->input_scale, 1, hidden),
+        .router_bias = reference_read_view(&p->bias, 1, experts),
+        .correction_bias = reference_read_view(&p->correction_bias, 1, experts),
+        .expert_scale = reference_read_view(&p->expert_scale, 1, experts),
+        .levels = reference_read_view(&p->levels, 2, hidden),
+    };
+}
+
+static void read_head_experts(const struct vkmoe_head_experts *h, uint32_t heads, uint32_t hidden,
+    uint32_t rows, uint32_t columns, struct reference_head_experts *out)
+{
+    if (h->experts == 0)
+        return;
+    out->experts = h->experts;
+    out->experts_per_token = h->experts_per_token;
+    out->matrices = read_views(h->matrices, heads * h->experts, rows, columns);
+    struct vkmoe_router_params router = h->router;
+    router.groups = heads;
+    router.each_group = true;
+    reference_router_from(
+        &router, hidden, heads * h->experts, heads * h->experts_per_token, &out->router);
+}
+
+void reference_attention_from(
+    const struct vkmoe_attention_params *p, struct reference_attention *out)
+{
+    uint32_t width = p->heads * p->head_size, kv_width = p->kv_heads * p->head_size;
+    uint32_t experts = p->experts ? p->experts : 1;
+    *out = (struct reference_attention){
+        .hidden = p->hidden,
+        .head_size = p->head_size,
+        .heads = p->heads,
+        .kv_heads = p->kv_heads,
+        .expert_kv_heads = p->expert_kv_heads,
+        .tiled_kv = p->tiled_kv,
+        .experts = experts,
+        .experts_per_token = p->experts_per_token ? p->experts_per_token : 1,
+        .query = read_views(p->query, experts, width, p->hidden),
+        .output = p->output ? read_views(p->output, experts, p->hidden, width) : NULL,
+        .query_bias = reference_read_view(&p->query_bias, experts, width),
+        .key = reference_read_view(&p->key, kv_width, p->hidden),
+        .value = reference_read_view(&p->value, kv_width, p->hidden),
+        .key_bias = reference_read_view(&p->key_bias, 1, kv_width),
+        .value_bias = reference_read_view(&p->value_bias, 1, kv_width),
+        .output_bias = reference_read_view(&p->output_bias, 1, p->hidden),
+        .norm_wide = p->norm_wide,
+        .query_norm = reference_read_view(&p->query_norm, 1, p->norm_wide ? width : p->head_size),
+        .key_norm = reference_read_view(&p->key_norm, 1, p->norm_wide ? kv_width : p->head_size),
+        .norm_epsilon = p->norm_epsilon,
+        .sinks = reference_read_view(&p->sinks, 1, p->heads),
+        .scale = p->scale,
+        .soft_cap = p->soft_cap,
+        .position_bias =
+            reference_read_view(&p->position_bias, p->heads, 2 * p->position_reach + 1),
+        .position_reach = p->position_reach,
+        .value_clip = p->value_clip,
+        .rope = p->rope,
+    };
+    reference_router_from(&p->router, p->hidden, experts, out->experts_per_token, &out->router);
+    read_head_experts(
+        &p->value_experts, p->kv_heads, p->hidden, p->head_size, p->hidden, &out->value_experts);
+    read_head_experts(
+        &p->output_experts, p->heads, p->hidden, p->hidden, p->head_size, &out->output_experts);
+    if (p->first_kv_head) {
+        out->first_kv_head = allocate(experts, sizeof(uint32_t));
+        memcpy(out->first_kv_head, p->first_kv_head, experts * sizeof(uint32_t));
+    }
+    if (p->patterns) {
+        out->patterns = allocate(experts, sizeof(*out->patterns));
+        memcpy(out->patterns, p->patterns, experts * sizeof(*out->patterns));
+    }
+}
