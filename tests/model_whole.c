@@ -342,11 +342,10 @@ static void test_families(struct tap *tap)
 // The library's bucket of key - query: the expanded table of a bias that is its number.
 static uint32_t bucket_of(uint32_t count, uint32_t max_distance, bool both_sides, int32_t distance)
 {
-    const struct vkmoe_setting settings[] = { { "count", count },
-        { "max_distance", max_distance } };
-    struct vkmoe_config config = { .path = "config" };
-    struct vkmoe_buckets buckets;
-    vkmoe_buckets_read(&config, &settings[0], &settings[1], both_sides, &buckets);
+    const struct setting counts[] = { { "count", count }, { "max_distance", max_distance } };
+    struct settings settings = { .path = "config" };
+    struct buckets buckets;
+    vkmoe_buckets_read(&settings, &counts[0], &counts[1], both_sides, &buckets);
     float *numbers = allocate(count * sizeof(float));
     float *table = allocate((2 * (size_t)buckets.reach + 1) * sizeof(float));
     for (uint32_t i = 0; i < count; i++)

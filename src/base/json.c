@@ -4,8 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <cjson/cJSON.h>
+
+#include "base/content.h"
 #include "base/log.h"
-#include "checkpoint/foreign.h"
 
 // The length of the well-formed UTF-8 sequence at p (Unicode table 3-7), or 0.
 static size_t sequence_length(const unsigned char *p, size_t left)
@@ -91,11 +93,77 @@ static enum vkmoe_status reserve(
     return VKMOE_OK;
 }
 
-static enum vkmoe_status parse(
-    const char *path, char *copy, uint64_t size, const struct vkmoe_log *log, cJSON **out)
+// ----------------------------------------------------------------------------- values
+
+// What a tree of values needs, and in the second run where the next of it goes.
+struct room {
+    size_t values, text_size;
+    struct value *next;
+    char *text;
+};
+
+static void measure(const cJSON *item, struct room *room)
 {
-    enum vkmoe_status status = VKMOE_OK;
-    const char *other = vkmoe_foreign_content(copy, size);
+    const cJSON *child;
+    room->values++;
+    if (item->string)
+        room->text_size += strlen(item->string) + 1;
+    if (cJSON_IsString(item))
+        room->text_size += strlen(item->valuestring) + 1;
+    cJSON_ArrayForEach(child, item) measure(child, room);
+}
+
+static const char *keep_text(struct room *room, const char *text)
+{
+    char *kept = room->text;
+    const size_t size = strlen(text) + 1;
+    room->text += size;
+    return memcpy(kept, text, size);
+}
+
+// As deep as cJSON goes, which has a limit.
+static void convert(const cJSON *item, struct room *room, struct value *out)
+{
+    const cJSON *child;
+    *out = (struct value){ .name = item->string ? keep_text(room, item->string) : NULL };
+    if (cJSON_IsBool(item)) {
+        out->kind = VALUE_BOOL;
+        out->number = cJSON_IsTrue(item);
+    } else if (cJSON_IsNumber(item)) {
+        out->kind = VALUE_NUMBER;
+        out->number = item->valuedouble;
+    } else if (cJSON_IsString(item)) {
+        out->kind = VALUE_STRING;
+        out->text = keep_text(room, item->valuestring);
+    } else if (cJSON_IsArray(item) || cJSON_IsObject(item)) {
+        struct value *to = room->next;
+        out->kind = cJSON_IsArray(item) ? VALUE_LIST : VALUE_OBJECT;
+        out->count = (uint32_t)cJSON_GetArraySize(item);
+        out->items = to;
+        room->next += out->count;
+        cJSON_ArrayForEach(child, item) convert(child, room, to++);
+    }
+}
+
+static enum vkmoe_status make_values(
+    const char *path, const cJSON *json, const struct vkmoe_log *log, struct value **out)
+{
+    struct room room = { 0 };
+    measure(json, &room);
+    struct value *values = malloc(room.values * sizeof *values + room.text_size);
+    if (!values)
+        return vkmoe_fail(log, VKMOE_ERROR_OUT_OF_MEMORY, "%s: no memory to read it", path);
+    room.next = values + 1;
+    room.text = (char *)(values + room.values);
+    convert(json, &room, values);
+    *out = values;
+    return VKMOE_OK;
+}
+
+static enum vkmoe_status parse(
+    const char *path, char *copy, uint64_t size, const struct vkmoe_log *log, struct value **out)
+{
+    const char *other = vkmoe_content_other(copy, size);
     const char *fault = find_fault(copy, (size_t)size);
     if (other)
         return vkmoe_fail(log, VKMOE_ERROR_INVALID, "%s: %s", path, other);
@@ -105,21 +173,22 @@ static enum vkmoe_status parse(
     cJSON *json = cJSON_ParseWithLengthOpts(copy, (size_t)size + 1, &end, false);
     if (json)
         end += strspn(end, " \t\r\n");
-    if (!json || end != copy + size) {
+    enum vkmoe_status status;
+    if (!json || end != copy + size)
         status = vkmoe_fail(log, VKMOE_ERROR_INVALID, "%s: is not JSON at byte %llu", path,
             (unsigned long long)(end - copy));
-    } else if (!cJSON_IsObject(json)) {
+    else if (!cJSON_IsObject(json))
         status = vkmoe_fail(log, VKMOE_ERROR_INVALID, "%s: the JSON is not an object", path);
-    } else {
-        *out = json;
-        json = NULL;
-    }
+    else
+        status = make_values(path, json, log, out);
     cJSON_Delete(json);
     return status;
 }
 
-enum vkmoe_status vkmoe_json_parse(
-    const char *path, const void *text, uint64_t size, const struct vkmoe_log *log, cJSON **out)
+// ------------------------------------------------------------------------------ files
+
+enum vkmoe_status vkmoe_json_parse(const char *path, const void *text, uint64_t size,
+    const struct vkmoe_log *log, struct value **out)
 {
     char *copy = NULL;
     *out = NULL;
@@ -133,7 +202,7 @@ enum vkmoe_status vkmoe_json_parse(
 }
 
 enum vkmoe_status vkmoe_json_read(const struct vkmoe_file *file, const struct vkmoe_log *log,
-    const void *at, uint64_t size, cJSON **out)
+    const void *at, uint64_t size, struct value **out)
 {
     char *copy = NULL;
     *out = NULL;
@@ -146,7 +215,7 @@ enum vkmoe_status vkmoe_json_read(const struct vkmoe_file *file, const struct vk
     return status;
 }
 
-enum vkmoe_status vkmoe_json_open(const char *path, const struct vkmoe_log *log, cJSON **out)
+enum vkmoe_status vkmoe_json_open(const char *path, const struct vkmoe_log *log, struct value **out)
 {
     struct vkmoe_file *file;
     *out = NULL;
@@ -158,27 +227,10 @@ enum vkmoe_status vkmoe_json_open(const char *path, const struct vkmoe_log *log,
 }
 
 enum vkmoe_status vkmoe_json_open_optional(
-    const char *path, const struct vkmoe_log *log, cJSON **out)
+    const char *path, const struct vkmoe_log *log, struct value **out)
 {
     *out = NULL;
-    if (vkmoe_foreign_is_there(path))
+    if (vkmoe_path_is_there(path))
         return vkmoe_json_open(path, log, out);
-    return vkmoe_foreign_is_broken_link(path) ? vkmoe_foreign_broken_link(path, log) : VKMOE_OK;
-}
-
-bool vkmoe_json_integer(const cJSON *item, uint64_t *out)
-{
-    if (!cJSON_IsNumber(item) || !(item->valuedouble >= 0.0 && item->valuedouble <= 0x1p53))
-        return false;
-    *out = (uint64_t)item->valuedouble;
-    return (double)*out == item->valuedouble;
-}
-
-const char *vkmoe_json_printable(const char *text, char *buffer, size_t size)
-{
-    size_t i = 0;
-    for (; text[i] && i + 1 < size; i++)
-        buffer[i] = (unsigned char)text[i] < 0x20 || text[i] == 0x7f ? '?' : text[i];
-    buffer[i] = '\0';
-    return buffer;
+    return vkmoe_path_is_broken_link(path) ? vkmoe_path_refuse_broken_link(path, log) : VKMOE_OK;
 }

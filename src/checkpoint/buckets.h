@@ -1,11 +1,11 @@
 // buckets.h - a bias on scores by the distance of key and query, in T5's form: distances
 // share a number of buckets, exact ones near the query, logarithmic ones further away.
-#ifndef VKMOE_MODEL_BUCKETS_H
-#define VKMOE_MODEL_BUCKETS_H
+#ifndef VKMOE_BUCKETS_H
+#define VKMOE_BUCKETS_H
 
 #include "checkpoint/family.h"
 
-struct vkmoe_buckets {
+struct buckets {
     uint32_t count;        // of all of them
     bool both_sides;       // the upper half is for keys behind the query
     uint32_t side;         // of those on one side
@@ -14,12 +14,12 @@ struct vkmoe_buckets {
 };
 
 // Reads and checks the two settings; faults go to the config's status.
-void vkmoe_buckets_read(struct vkmoe_config *config, const struct vkmoe_setting *count,
-    const struct vkmoe_setting *max_distance, bool both_sides, struct vkmoe_buckets *out);
+void vkmoe_buckets_read(struct settings *settings, const struct setting *count,
+    const struct setting *max_distance, bool both_sides, struct buckets *out);
 
 // From a value for each bucket and head, `weight` [count][heads], to one for each head and
 // distance, `table` [heads][2 reach + 1], in the order of vkmoe_attention_params.position_bias.
 void vkmoe_buckets_expand(
-    const struct vkmoe_buckets *buckets, const float *weight, uint32_t heads, float *table);
+    const struct buckets *buckets, const float *weight, uint32_t heads, float *table);
 
 #endif

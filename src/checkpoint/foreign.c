@@ -2,84 +2,16 @@
 #include "checkpoint/foreign.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/common.h"
-#include "base/json.h"
+#include "base/content.h"
+#include "base/value.h"
 
 enum { PATH_SIZE = 4096, NAME_SIZE = 256 };
-
-#define NOT_READ "which this version does not read; "
-#define TO_SAFETENSORS \
-    "get the model's *.safetensors, or make them: load it with transformers " \
-    "and call save_pretrained()"
-
-// --------------------------------------------------------------------------- content
-
-const char *vkmoe_foreign_content(const void *data, uint64_t size)
-{
-    static const struct {
-        const char *begin, *what;
-        bool binary; // may be the length of a safetensors header by chance
-    } kinds[] = {
-        { "version https://git-lfs.github.com/spec/",
-            "is a Git LFS pointer, not the file itself; "
-            "fetch that with 'git lfs pull'",
-            false },
-        { "# xet version",
-            "is a Git Xet pointer, not the file itself; fetch that with "
-            "'git xet checkout'",
-            false },
-        { "<!DOCTYPE", "is a web page, not the file itself; download it anew", false },
-        { "<html", "is a web page, not the file itself; download it anew", false },
-        { "Entry not found", "is a server's message that there is no such file", false },
-        { "Access to model",
-            "is a server's message that access is restricted; log in and download "
-            "it anew",
-            false },
-        { "Invalid username or password",
-            "is a server's message that access is restricted; log in "
-            "and download it anew",
-            false },
-        { "GGUF", "is a GGUF file, " NOT_READ "get the safetensors that it was made from", true },
-        { "PK\3\4", "is a PyTorch file, " NOT_READ TO_SAFETENSORS, true },
-        { "\x89HDF", "is an HDF5 file, " NOT_READ TO_SAFETENSORS, true },
-    };
-    static const char zeros[16];
-    const char *text = data;
-    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
-        size_t length = strlen(kinds[i].begin);
-        if (size >= length && strncasecmp(text, kinds[i].begin, length) == 0
-            && !(kinds[i].binary && size > 8 && text[8] == '{'))
-            return kinds[i].what;
-    }
-    if (size >= sizeof zeros && memcmp(text, zeros, sizeof zeros) == 0)
-        return "begins with zeros: its download is not finished";
-    return NULL;
-}
-
-bool vkmoe_foreign_is_there(const char *path)
-{
-    struct stat info;
-    return stat(path, &info) == 0 || (errno != ENOENT && errno != ENOTDIR);
-}
-
-bool vkmoe_foreign_is_broken_link(const char *path)
-{
-    struct stat info;
-    return lstat(path, &info) == 0 && S_ISLNK(info.st_mode) && stat(path, &info) != 0;
-}
-
-enum vkmoe_status vkmoe_foreign_broken_link(const char *path, const struct vkmoe_log *log)
-{
-    return vkmoe_fail(log, VKMOE_ERROR_NOT_FOUND,
-        "%s: is a symbolic link to a file that is not there; download it anew", path);
-}
 
 static bool is_beside(const char *path, const char *tail)
 {
@@ -214,7 +146,7 @@ static void note_kind(void *user, const char *name)
                 || (kind == finding->kind && strcmp(name, finding->name) > 0))))
         return;
     finding->kind = kind;
-    vkmoe_json_printable(name, finding->name, sizeof finding->name);
+    vkmoe_printable(name, finding->name, sizeof finding->name);
 }
 
 static struct finding look(const char *directory)
@@ -240,8 +172,8 @@ enum vkmoe_status vkmoe_foreign_weights(const char *directory, const struct vkmo
     static const char *const names[] = { "model.safetensors", "model.safetensors.index.json" };
     for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
         char path[PATH_SIZE];
-        if (join(directory, names[i], path) && vkmoe_foreign_is_broken_link(path))
-            return vkmoe_foreign_broken_link(path, log);
+        if (join(directory, names[i], path) && vkmoe_path_is_broken_link(path))
+            return vkmoe_path_refuse_broken_link(path, log);
     }
     struct finding finding = look(directory);
     if (!finding.kind)
@@ -272,7 +204,7 @@ static void note_child(void *user, const char *name)
     if (child->with_config && !exists(child->directory, inner))
         return;
     if (child->count++ == 0 || strcmp(name, child->name) < 0)
-        vkmoe_json_printable(name, child->name, sizeof child->name);
+        vkmoe_printable(name, child->name, sizeof child->name);
 }
 
 static struct child find_child(const char *directory, const char *head, bool with_config)
@@ -330,7 +262,7 @@ static enum vkmoe_status refuse_file(const char *path, const struct vkmoe_log *l
     size_t size = file ? fread(begin, 1, sizeof begin - 1, file) : 0;
     if (file)
         fclose(file);
-    const char *other = vkmoe_foreign_content(begin, size);
+    const char *other = vkmoe_content_other(begin, size);
     if (other && strstr(other, "GGUF"))
         return vkmoe_fail(
             log, VKMOE_ERROR_UNSUPPORTED, "%s: %s, with their config.json", path, other);
@@ -407,7 +339,7 @@ enum vkmoe_status vkmoe_foreign_config(const char *path, const struct vkmoe_log 
         return refuse_absent(path, log);
     if (!S_ISDIR(info.st_mode))
         return refuse_file(path, log);
-    if (join(path, "config.json", text) && vkmoe_foreign_is_broken_link(text))
-        return vkmoe_foreign_broken_link(text, log);
+    if (join(path, "config.json", text) && vkmoe_path_is_broken_link(text))
+        return vkmoe_path_refuse_broken_link(text, log);
     return vkmoe_fail(log, VKMOE_ERROR_NOT_FOUND, "%s: %s", path, describe_directory(path, text));
 }

@@ -4,20 +4,8 @@
 #define VKMOE_MODEL_FOREIGN_H
 
 #include <stdbool.h>
-#include <stdint.h>
 
 #include "base/log.h"
-
-// What a file is instead of JSON or safetensors, as the rest of a line that begins with its
-// name, or NULL if it may be what its name says.
-const char *vkmoe_foreign_content(const void *data, uint64_t size);
-
-// False if there is no such file, or only a symbolic link to none. What is there need not open.
-bool vkmoe_foreign_is_there(const char *path);
-
-// True for a symbolic link to a file that is not there, and the line and status for it.
-bool vkmoe_foreign_is_broken_link(const char *path);
-enum vkmoe_status vkmoe_foreign_broken_link(const char *path, const struct vkmoe_log *log);
 
 // The ending of what is there of a file in `path`'s place while that is downloaded, such as
 // ".incomplete", or NULL.

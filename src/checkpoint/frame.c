@@ -1,34 +1,34 @@
-// model_whole.c - the public model's attention, frame and norms. Their settings are read
+// frame.c - the public checkpoint's attention, frame and norms. Their settings are read
 // when asked for: a model whose attention is unknown still gives its experts.
 #include <stdlib.h>
 
 #include "base/log.h"
 #include "checkpoint/aliases.h"
-#include "checkpoint/checkpoint.h"
+#include "checkpoint/opened.h"
 
 // Where everything comes from; `config` is a copy that collects this call's faults.
-static enum vkmoe_status begin(struct vkmoe_checkpoint *checkpoint, struct vkmoe_config *config,
-    struct vkmoe_whole_tensors *out)
+static enum vkmoe_status begin(
+    struct vkmoe_checkpoint *checkpoint, struct settings *settings, struct whole_tensors *out)
 {
     // An alias shares its family's experts, and nothing is said of what is around them.
-    const struct vkmoe_alias *alias = checkpoint->config.alias;
-    const struct vkmoe_whole *whole = alias ? NULL : vkmoe_whole_find(checkpoint->family);
+    const struct alias *alias = checkpoint->kind.alias;
+    const struct whole *whole = alias ? NULL : checkpoint->kind.family->whole;
     if (!whole)
         return vkmoe_fail(&checkpoint->log, VKMOE_ERROR_UNSUPPORTED,
-            "%s: of the family %s this version reads the experts only", checkpoint->directory,
-            alias ? alias->name : checkpoint->family->name);
-    *config = checkpoint->config;
-    config->status = VKMOE_OK;
-    *out = (struct vkmoe_whole_tensors){
+            "%s: of the family %s this version reads the experts only", checkpoint->container.path,
+            alias ? alias->name : checkpoint->kind.family->name);
+    *settings = checkpoint->settings;
+    settings->status = VKMOE_OK;
+    *out = (struct whole_tensors){
         .source = {
             .whole = whole,
-            .family = checkpoint->family,
-            .config = config,
+            .family = checkpoint->kind.family,
+            .settings = settings,
             .blocks = checkpoint->blocks.count,
         },
-        .tensors = &checkpoint->tensors,
+        .tensors = &checkpoint->container.tensors,
         .log = &checkpoint->log,
-        .directory = checkpoint->directory,
+        .directory = checkpoint->container.path,
     };
     return VKMOE_OK;
 }
@@ -42,35 +42,35 @@ static enum vkmoe_status check(const char *function, const struct vkmoe_checkpoi
             "%s: %s is NULL", function, checkpoint ? missing_output : "checkpoint");
     if (block.index >= checkpoint->blocks.count[block.decoder])
         return vkmoe_fail(&checkpoint->log, VKMOE_ERROR_NOT_FOUND,
-            "%s: has no %s %u, only %u of them", checkpoint->directory,
+            "%s: has no %s %u, only %u of them", checkpoint->container.path,
             block.decoder ? "decoder block" : "block", block.index,
             checkpoint->blocks.count[block.decoder]);
     if (block.cross && !block.decoder)
         return vkmoe_fail(&checkpoint->log, VKMOE_ERROR_NOT_FOUND,
             "%s: block %u has no attention to an encoder, only a decoder's blocks have one",
-            checkpoint->directory, block.index);
+            checkpoint->container.path, block.index);
     return VKMOE_OK;
 }
 
 enum vkmoe_status vkmoe_checkpoint_get_attention(
     vkmoe_checkpoint *checkpoint, struct vkmoe_block block, struct vkmoe_attention_params *params)
 {
-    struct vkmoe_whole_tensors from;
-    struct vkmoe_config config;
+    struct whole_tensors from;
+    struct settings settings;
     enum vkmoe_status status =
         check("vkmoe_checkpoint_get_attention", checkpoint, params ? NULL : "params", block);
     if (status == VKMOE_OK)
-        status = begin(checkpoint, &config, &from);
+        status = begin(checkpoint, &settings, &from);
     if (status != VKMOE_OK)
         return status;
-    _Atomic(struct vkmoe_attention_views *) *slot =
+    _Atomic(struct attention_views *) *slot =
         &checkpoint->attention[vkmoe_whole_place(block)][block.index];
-    struct vkmoe_attention_views *views = atomic_load(slot), *expected = NULL;
+    struct attention_views *views = atomic_load(slot), *expected = NULL;
     if (!views) {
         status = vkmoe_attention_views_create(&from, block, &views);
         if (status != VKMOE_OK)
             return status;
-        // As in model.c: whoever stored first is right.
+        // As in opened.c: whoever stored first is right.
         if (!atomic_compare_exchange_strong(slot, &expected, views)) {
             free(views);
             views = expected;
@@ -82,13 +82,13 @@ enum vkmoe_status vkmoe_checkpoint_get_attention(
 
 // Read when first asked for, as the files may have changed since, and every frame says the same.
 static enum vkmoe_status get_end_tokens(struct vkmoe_checkpoint *checkpoint,
-    const struct vkmoe_whole_source *source, struct vkmoe_frame *frame)
+    const struct whole_source *source, struct vkmoe_frame *frame)
 {
-    struct vkmoe_end_tokens *tokens = atomic_load(&checkpoint->end_tokens), *expected = NULL;
+    struct end_tokens *tokens = atomic_load(&checkpoint->end_tokens), *expected = NULL;
     if (!tokens) {
-        tokens = vkmoe_end_tokens_create(source, checkpoint->directory);
+        tokens = vkmoe_end_tokens_create(source, &checkpoint->container);
         if (!tokens)
-            return source->config->status;
+            return source->settings->status;
         if (!atomic_compare_exchange_strong(&checkpoint->end_tokens, &expected, tokens)) {
             free(tokens);
             tokens = expected;
@@ -102,13 +102,13 @@ static enum vkmoe_status get_end_tokens(struct vkmoe_checkpoint *checkpoint,
 enum vkmoe_status vkmoe_checkpoint_get_frame(
     vkmoe_checkpoint *checkpoint, struct vkmoe_frame *params)
 {
-    struct vkmoe_whole_tensors from;
-    struct vkmoe_config config;
+    struct whole_tensors from;
+    struct settings settings;
     struct vkmoe_frame frame;
     enum vkmoe_status status = check("vkmoe_checkpoint_get_frame", checkpoint,
         params ? NULL : "params", (struct vkmoe_block){ 0 });
     if (status == VKMOE_OK)
-        status = begin(checkpoint, &config, &from);
+        status = begin(checkpoint, &settings, &from);
     if (status == VKMOE_OK)
         status = vkmoe_frame_view(&from, &frame);
     if (status == VKMOE_OK)
@@ -121,8 +121,8 @@ enum vkmoe_status vkmoe_checkpoint_get_frame(
 enum vkmoe_status vkmoe_checkpoint_get_norms(vkmoe_checkpoint *checkpoint, struct vkmoe_block block,
     struct vkmoe_view *attention_norm, struct vkmoe_view *experts_norm)
 {
-    struct vkmoe_whole_tensors from;
-    struct vkmoe_config config;
+    struct whole_tensors from;
+    struct settings settings;
     struct vkmoe_view first, second;
     enum vkmoe_status status = check("vkmoe_checkpoint_get_norms", checkpoint,
         !attention_norm     ? "attention_norm"
@@ -130,7 +130,7 @@ enum vkmoe_status vkmoe_checkpoint_get_norms(vkmoe_checkpoint *checkpoint, struc
                             : NULL,
         block);
     if (status == VKMOE_OK)
-        status = begin(checkpoint, &config, &from);
+        status = begin(checkpoint, &settings, &from);
     if (status == VKMOE_OK)
         status = vkmoe_norms_view(&from, block, &first, &second);
     if (status == VKMOE_OK) {

@@ -1,70 +1,61 @@
-// checkpoint.c - the public checkpoint: what a directory holds, whatever family it is of.
+// inventory.c - the public checkpoint: what a directory holds, whatever family it is of.
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/log.h"
-#include "checkpoint/checkpoint.h"
+#include "base/try.h"
+#include "checkpoint/opened.h"
 #include "checkpoint/quantised.h"
 
 struct vkmoe_inventory {
     struct vkmoe_log log;
-    struct vkmoe_config config;
-    struct vkmoe_tensors tensors;
+    struct container container;
     struct vkmoe_inventory_info info;
 };
 
 // In silence too: what cannot be read is for vkmoe_checkpoint_open() to refuse.
 static enum vkmoe_status read_quantisation(
-    struct vkmoe_inventory *inventory, const char *path, struct vkmoe_quantisation *out)
+    struct vkmoe_inventory *inventory, struct quantisation *out)
 {
-    struct vkmoe_config config = inventory->config;
-    config.log = NULL;
-    if (vkmoe_quantisation_read(&config, path, out) == VKMOE_ERROR_OUT_OF_MEMORY)
+    const struct container *container = &inventory->container;
+    if (vkmoe_quantisation_read(container, NULL, out) == VKMOE_ERROR_OUT_OF_MEMORY)
         return vkmoe_fail(&inventory->log, VKMOE_ERROR_OUT_OF_MEMORY,
-            "%s: no memory to read how it is quantised", path);
+            "%s: no memory to read how it is quantised", container->path);
     return VKMOE_OK;
 }
 
-// What config.json says of a family that is known. In silence: nothing of this need be so.
+// What the settings say of a family that is known. In silence: nothing of this need be so.
 static enum vkmoe_status read_family(struct vkmoe_inventory *inventory)
 {
     struct vkmoe_checkpoint *checkpoint = calloc(1, sizeof *checkpoint); // too large for a stack
+    struct settings settings = inventory->container.settings;
     if (!checkpoint)
-        return vkmoe_fail(&inventory->log, VKMOE_ERROR_OUT_OF_MEMORY, "%s: no memory to read it",
-            inventory->config.path);
-    struct vkmoe_config config = inventory->config;
-    config.log = NULL;
-    if (vkmoe_checkpoint_read_config(checkpoint, &config) == VKMOE_OK)
+        return vkmoe_fail(
+            &inventory->log, VKMOE_ERROR_OUT_OF_MEMORY, "%s: no memory to read it", settings.path);
+    settings.log = NULL;
+    if (vkmoe_checkpoint_read_settings(checkpoint, &settings) == VKMOE_OK)
         inventory->info.checkpoint = checkpoint->info;
     free(checkpoint);
     return VKMOE_OK;
 }
 
-static enum vkmoe_status open_checkpoint(struct vkmoe_inventory *inventory, const char *path)
+static enum vkmoe_status open_container(struct vkmoe_inventory *inventory, const char *path)
 {
     struct vkmoe_inventory_info *info = &inventory->info;
-    struct vkmoe_tensors *tensors = &inventory->tensors;
-    struct vkmoe_config *config = &inventory->config;
-    struct vkmoe_quantisation quantisation;
-    enum vkmoe_status status = vkmoe_config_open(path, &inventory->log, config);
-    if (status == VKMOE_OK)
-        status = vkmoe_tensors_open(path, &inventory->log, tensors);
-    if (status == VKMOE_OK)
-        status = read_quantisation(inventory, path, &quantisation);
-    if (status == VKMOE_OK)
-        status = read_family(inventory);
-    if (status != VKMOE_OK)
-        return status;
-    struct vkmoe_config quiet = *config;
+    struct container *container = &inventory->container;
+    const struct tensors *tensors = &container->tensors;
+    struct quantisation quantisation;
+    TRY_RETURN(vkmoe_container_open(vkmoe_opener_find(path), path, &inventory->log, container));
+    TRY_RETURN(vkmoe_container_open_tensors(container));
+    TRY_RETURN(read_quantisation(inventory, &quantisation));
+    TRY_RETURN(read_family(inventory));
+    struct settings quiet = container->settings;
     quiet.log = NULL;
     snprintf(info->model_type, sizeof info->model_type, "%s",
-        vkmoe_config_string(&quiet, "model_type", ""));
+        vkmoe_setting_string(&quiet, "model_type", ""));
     vkmoe_quantisation_guess(tensors, &quantisation);
     snprintf(info->quantisation, sizeof info->quantisation, "%s", quantisation.name);
-    info->checkpoint.parameters = tensors->elements;
-    info->checkpoint.file_size = tensors->file_size;
-    info->checkpoint.tensors = tensors->count - tensors->absent;
-    info->checkpoint.files = tensors->file_count - tensors->missing_files;
+    vkmoe_checkpoint_count_tensors(tensors, &info->checkpoint);
     info->absent_tensors = tensors->absent;
     info->missing_files = tensors->missing_files;
     return VKMOE_OK;
@@ -84,7 +75,7 @@ enum vkmoe_status vkmoe_inventory_open(
         return vkmoe_fail(log, VKMOE_ERROR_OUT_OF_MEMORY, "%s: no memory for a checkpoint", path);
     if (log)
         inventory->log = *log;
-    enum vkmoe_status status = open_checkpoint(inventory, path);
+    enum vkmoe_status status = open_container(inventory, path);
     if (status != VKMOE_OK)
         vkmoe_inventory_destroy(&inventory);
     *out = inventory;
@@ -95,8 +86,7 @@ void vkmoe_inventory_destroy(vkmoe_inventory **inventory)
 {
     if (!inventory || !*inventory)
         return;
-    vkmoe_config_close(&(*inventory)->config);
-    vkmoe_tensors_close(&(*inventory)->tensors);
+    vkmoe_container_close(&(*inventory)->container);
     free(*inventory);
     *inventory = NULL;
 }
@@ -113,12 +103,12 @@ enum vkmoe_status vkmoe_inventory_get_tensor(
     if (!inventory || !info)
         return vkmoe_fail(inventory ? &inventory->log : NULL, VKMOE_ERROR_INVALID,
             "vkmoe_inventory_get_tensor: %s is NULL", inventory ? "info" : "inventory");
-    const struct vkmoe_tensors *tensors = &inventory->tensors;
+    const struct tensors *tensors = &inventory->container.tensors;
     if (index >= tensors->count)
         return vkmoe_fail(&inventory->log, VKMOE_ERROR_NOT_FOUND,
             "vkmoe_inventory_get_tensor: there is no tensor %u, only %u of them", index,
             tensors->count);
-    const struct vkmoe_tensor *tensor = &tensors->items[index];
+    const struct tensor *tensor = &tensors->items[index];
     *info = (struct vkmoe_tensor_info){
         .name = tensor->name,
         .file = tensor->path,
@@ -126,7 +116,7 @@ enum vkmoe_status vkmoe_inventory_get_tensor(
         .rank = tensor->rank,
         .elements = tensor->elements,
         .size = tensor->size,
-        .absent = tensor->absence != VKMOE_THERE,
+        .absent = tensor->absence != TENSOR_THERE,
     };
     for (uint32_t i = 0; i < tensor->rank; i++)
         info->shape[i] = tensor->shape[i];

@@ -4,43 +4,44 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "weights/dtype.h"
 #include "base/log.h"
+#include "checkpoint/dtypes.h"
+#include "weights/dtype.h"
 
 // Copies `length` bytes of a pattern, with {b} or {e} replaced by `number`.
 static void expand(char *out, const char *pattern, size_t length, uint32_t number)
 {
     const char *brace = memchr(pattern, '{', length);
     if (!brace) {
-        snprintf(out, VKMOE_NAME_SIZE, "%.*s", (int)length, pattern);
+        snprintf(out, NAME_SIZE, "%.*s", (int)length, pattern);
         return;
     }
     size_t head = (size_t)(brace - pattern), tail = length - head - 3;
-    snprintf(out, VKMOE_NAME_SIZE, "%.*s%u%.*s", (int)head, pattern, number, (int)tail, brace + 3);
+    snprintf(out, NAME_SIZE, "%.*s%u%.*s", (int)head, pattern, number, (int)tail, brace + 3);
 }
 
 // The tensor that the first `length` bytes of a pattern name below the prefix, and this name.
-static const struct vkmoe_tensor *find_one(const struct vkmoe_lookup *lookup, const char *pattern,
-    size_t length, uint32_t number, char name[2 * VKMOE_NAME_SIZE])
+static const struct tensor *find_one(const struct lookup *lookup, const char *pattern,
+    size_t length, uint32_t number, char name[2 * NAME_SIZE])
 {
-    char tail[VKMOE_NAME_SIZE];
+    char tail[NAME_SIZE];
     expand(tail, pattern, length, number);
-    snprintf(name, 2 * VKMOE_NAME_SIZE, "%s%s", lookup->prefix, tail);
+    snprintf(name, 2 * NAME_SIZE, "%s%s", lookup->prefix, tail);
     return vkmoe_tensors_find(lookup->tensors, name);
 }
 
-const struct vkmoe_tensor *vkmoe_lookup_find(const struct vkmoe_lookup *lookup,
-    const char *patterns, uint32_t number, char picked[VKMOE_NAME_SIZE])
+const struct tensor *vkmoe_lookup_find(
+    const struct lookup *lookup, const char *patterns, uint32_t number, char picked[NAME_SIZE])
 {
-    const struct vkmoe_tensor *best = NULL;
-    char name[2 * VKMOE_NAME_SIZE];
+    const struct tensor *best = NULL;
+    char name[2 * NAME_SIZE];
     for (const char *p = patterns;;) {
         size_t length = strcspn(p, "|");
-        const struct vkmoe_tensor *tensor = find_one(lookup, p, length, number, name);
+        const struct tensor *tensor = find_one(lookup, p, length, number, name);
         // One that is absent counts if no other is there, for the message to come.
         bool better = tensor && (!best || (best->absence && !tensor->absence));
         if (picked && (better || p == patterns))
-            snprintf(picked, VKMOE_NAME_SIZE, "%.*s", (int)length, p);
+            snprintf(picked, NAME_SIZE, "%.*s", (int)length, p);
         best = better ? tensor : best;
         if ((best && !best->absence) || p[length] == '\0')
             return best;
@@ -49,14 +50,14 @@ const struct vkmoe_tensor *vkmoe_lookup_find(const struct vkmoe_lookup *lookup,
 }
 
 void vkmoe_lookup_choose(
-    struct vkmoe_lookup *lookup, const char *alternatives, uint32_t number, const char *patterns)
+    struct lookup *lookup, const char *alternatives, uint32_t number, const char *patterns)
 {
     const char *best = alternatives;
     bool found = false;
     for (const char *p = alternatives;;) {
         size_t length = strcspn(p, "|");
         expand(lookup->prefix, p, length, number);
-        const struct vkmoe_tensor *tensor = vkmoe_lookup_find(lookup, patterns, 0, NULL);
+        const struct tensor *tensor = vkmoe_lookup_find(lookup, patterns, 0, NULL);
         if (tensor && !tensor->absence)
             return;
         if (tensor && !found)
@@ -69,14 +70,13 @@ void vkmoe_lookup_choose(
     expand(lookup->prefix, best, strcspn(best, "|"), number);
 }
 
-static const struct vkmoe_tensor *find(
-    struct vkmoe_lookup *lookup, const char *patterns, uint32_t number)
+static const struct tensor *find(struct lookup *lookup, const char *patterns, uint32_t number)
 {
-    char name[2 * VKMOE_NAME_SIZE];
-    const struct vkmoe_tensor *tensor = vkmoe_lookup_find(lookup, patterns, number, NULL);
+    char name[2 * NAME_SIZE];
+    const struct tensor *tensor = vkmoe_lookup_find(lookup, patterns, number, NULL);
     if (!tensor) {
         find_one(lookup, patterns, strcspn(patterns, "|"), number, name);
-        VKMOE_LOOKUP_FAIL(lookup, INVALID, "%s: tensor %s is missing", lookup->directory, name);
+        LOOKUP_FAIL(lookup, INVALID, "%s: tensor %s is missing", lookup->directory, name);
     } else if (tensor->absence) {
         lookup->status = vkmoe_tensors_refuse_absent(lookup->tensors, tensor, lookup->log);
         tensor = NULL;
@@ -93,20 +93,6 @@ static void print_shape(const uint64_t *shape, uint32_t rank, char *out, size_t 
             out + used, size - used, "%s%llu", i ? ", " : "", (unsigned long long)shape[i]);
 }
 
-static bool read_dtype(const char *name, enum vkmoe_dtype *out)
-{
-    static const char *const names[] = {
-        [VKMOE_DTYPE_F32] = "F32", [VKMOE_DTYPE_F16] = "F16", [VKMOE_DTYPE_BF16] = "BF16"
-    };
-    for (int i = VKMOE_DTYPE_F32; i <= VKMOE_DTYPE_BF16; i++) {
-        if (strcmp(name, names[i]) == 0) {
-            *out = (enum vkmoe_dtype)i;
-            return true;
-        }
-    }
-    return false;
-}
-
 // True for what several weights are packed into, so that the shape is another: then the dtype
 // is the reason to give.
 static bool is_packed(const char *dtype)
@@ -115,12 +101,12 @@ static bool is_packed(const char *dtype)
 }
 
 struct vkmoe_view vkmoe_lookup_view(
-    struct vkmoe_lookup *lookup, const char *name, uint32_t number, const uint64_t shape[4])
+    struct lookup *lookup, const char *name, uint32_t number, const uint64_t shape[4])
 {
     struct vkmoe_view view = { 0 };
     if (!name || lookup->status != VKMOE_OK)
         return view;
-    const struct vkmoe_tensor *tensor = find(lookup, name, number);
+    const struct tensor *tensor = find(lookup, name, number);
     if (!tensor)
         return view;
     uint32_t rank = 0;
@@ -133,12 +119,12 @@ struct vkmoe_view vkmoe_lookup_view(
         char is[200], should[200];
         print_shape(tensor->shape, tensor->rank, is, sizeof is);
         print_shape(shape, rank, should, sizeof should);
-        VKMOE_LOOKUP_FAIL(lookup, INVALID, "%s: tensor %s has the shape [%s], expected [%s]",
+        LOOKUP_FAIL(lookup, INVALID, "%s: tensor %s has the shape [%s], expected [%s]",
             tensor->path, tensor->name, is, should);
         return view;
     }
-    if (!read_dtype(tensor->dtype, &view.dtype)) {
-        VKMOE_LOOKUP_FAIL(lookup, UNSUPPORTED,
+    if (!vkmoe_dtype_named(tensor->dtype, &view.dtype)) {
+        LOOKUP_FAIL(lookup, UNSUPPORTED,
             "%s: tensor %s has the dtype %s, only F32, F16 and BF16 are supported", tensor->path,
             tensor->name, tensor->dtype);
         return view;
@@ -150,14 +136,13 @@ struct vkmoe_view vkmoe_lookup_view(
     return view;
 }
 
-struct vkmoe_view vkmoe_lookup_vector(
-    struct vkmoe_lookup *lookup, const char *name, uint32_t columns)
+struct vkmoe_view vkmoe_lookup_vector(struct lookup *lookup, const char *name, uint32_t columns)
 {
     return vkmoe_lookup_view(lookup, name, 0, (const uint64_t[4]){ columns });
 }
 
 struct vkmoe_view vkmoe_lookup_matrix(
-    struct vkmoe_lookup *lookup, const char *name, uint32_t rows, uint32_t columns)
+    struct lookup *lookup, const char *name, uint32_t rows, uint32_t columns)
 {
     return vkmoe_lookup_view(lookup, name, 0, (const uint64_t[4]){ rows, columns });
 }

@@ -2,33 +2,35 @@
 #include "checkpoint/quantised.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/common.h"
-#include "base/json.h"
+#include "base/log.h"
+#include "base/try.h"
 
-static const char *get_string(const cJSON *object, const char *key)
+static const char *get_string(const struct value *object, const char *key)
 {
-    const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
+    const char *text = value_text(vkmoe_value_member(object, key));
     return text && *text ? text : NULL;
 }
 
-static void set_name(struct vkmoe_quantisation *out, const char *name)
+static void set_name(struct quantisation *out, const char *name)
 {
-    vkmoe_json_printable(name, out->name, sizeof out->name);
+    vkmoe_printable(name, out->name, sizeof out->name);
 }
 
 // "gptq", "modelopt NVFP4", or for MLX's form, which names no method, "MLX, 4 bits".
-static void name_method(const cJSON *object, bool is_mlx, struct vkmoe_quantisation *out)
+static void name_method(const struct value *object, bool is_mlx, struct quantisation *out)
 {
     const char *method = get_string(object, "quant_method");
     const char *algorithm = get_string(object, "quant_algo");
-    const cJSON *bits = cJSON_GetObjectItemCaseSensitive(object, "bits");
+    const struct value *bits = vkmoe_value_member(object, "bits");
     char text[64];
     if (method && algorithm)
         snprintf(text, sizeof text, "%.20s %.40s", method, algorithm);
-    else if (!method && !algorithm && is_mlx && cJSON_IsNumber(bits))
-        snprintf(text, sizeof text, "MLX, %g bits", bits->valuedouble);
+    else if (!method && !algorithm && is_mlx && value_is(bits, VALUE_NUMBER))
+        snprintf(text, sizeof text, "MLX, %g bits", bits->number);
     else
         snprintf(text, sizeof text, "%.60s",
             method          ? method
@@ -39,81 +41,79 @@ static void name_method(const cJSON *object, bool is_mlx, struct vkmoe_quantisat
 }
 
 // What one level of config.json says.
-static void read_level(struct vkmoe_config *config, struct vkmoe_quantisation *out)
+static void read_level(struct settings *settings, struct quantisation *out)
 {
-    const cJSON *item = vkmoe_config_find(config, "quantization_config|compression_config");
-    const cJSON *mlx = vkmoe_config_find(config, "quantization");
-    if (out->name[0] || (!item && !cJSON_IsObject(mlx)))
+    const struct value *item =
+        vkmoe_setting_find(settings, "quantization_config|compression_config");
+    const struct value *mlx = vkmoe_setting_find(settings, "quantization");
+    if (out->name[0] || (!item && !value_is(mlx, VALUE_OBJECT)))
         return;
-    name_method(item ? item : mlx, cJSON_IsObject(mlx), out);
+    name_method(item ? item : mlx, value_is(mlx, VALUE_OBJECT), out);
     snprintf(
-        out->source, sizeof out->source, "%s: %s", config->path, item ? item->string : mlx->string);
+        out->source, sizeof out->source, "%s: %s", settings->path, item ? item->name : mlx->name);
 }
 
 // ------------------------------------------------------------------------ other files
 
-static void read_modelopt(const cJSON *root, struct vkmoe_quantisation *out)
+static void read_modelopt(const struct value *root, struct quantisation *out)
 {
-    const cJSON *object = cJSON_GetObjectItemCaseSensitive(root, "quantization");
+    const struct value *object = vkmoe_value_member(root, "quantization");
     const char *algorithm = get_string(object, "quant_algo");
     if (algorithm) // else no more than the cache of keys and values is
         set_name(out, algorithm);
 }
 
-static void read_gptq(const cJSON *root, struct vkmoe_quantisation *out)
+static void read_gptq(const struct value *root, struct quantisation *out)
 {
     const char *method = get_string(root, "quant_method");
-    if (method || cJSON_GetObjectItemCaseSensitive(root, "bits"))
+    if (method || vkmoe_value_member(root, "bits"))
         set_name(out, method ? method : "gptq");
 }
 
-static void read_awq(const cJSON *root, struct vkmoe_quantisation *out)
+static void read_awq(const struct value *root, struct quantisation *out)
 {
     const char *method = get_string(root, "quant_method");
-    if (method || cJSON_GetObjectItemCaseSensitive(root, "w_bit"))
+    if (method || vkmoe_value_member(root, "w_bit"))
         set_name(out, method ? method : "awq");
 }
 
-static enum vkmoe_status read_file(const char *directory, const char *name,
-    void (*read)(const cJSON *root, struct vkmoe_quantisation *out), const struct vkmoe_log *log,
-    struct vkmoe_quantisation *out)
+static enum vkmoe_status read_file(const struct container *container, const char *name,
+    void (*read)(const struct value *root, struct quantisation *out), const struct vkmoe_log *log,
+    struct quantisation *out)
 {
-    char path[sizeof out->source];
-    cJSON *root;
-    if (snprintf(path, sizeof path, "%s/%s", directory, name) >= (int)sizeof path)
-        return VKMOE_OK; // what is too long a path cannot be there
-    enum vkmoe_status status = vkmoe_json_open_optional(path, log, &root);
-    if (!root)
-        return status;
-    read(root, out);
+    struct value *root;
+    TRY_RETURN(vkmoe_container_open_side(container, name, log, &root));
+    if (root)
+        read(root, out);
     if (out->name[0])
-        snprintf(out->source, sizeof out->source, "%s", path);
-    cJSON_Delete(root);
+        snprintf(out->source, sizeof out->source, "%s/%s", container->path, name);
+    free(root);
     return VKMOE_OK;
 }
 
 enum vkmoe_status vkmoe_quantisation_read(
-    const struct vkmoe_config *config, const char *directory, struct vkmoe_quantisation *out)
+    const struct container *container, const struct vkmoe_log *log, struct quantisation *out)
 {
     static const struct {
         const char *name;
-        void (*read)(const cJSON *root, struct vkmoe_quantisation *out);
+        void (*read)(const struct value *root, struct quantisation *out);
     } files[] = {
         { "hf_quant_config.json", read_modelopt }, // NVIDIA's ModelOpt
         { "quantize_config.json", read_gptq },     // AutoGPTQ
         { "quant_config.json", read_awq },         // AutoAWQ's first versions
     };
-    *out = (struct vkmoe_quantisation){ 0 };
-    struct vkmoe_config level = *config;
+    *out = (struct quantisation){ 0 };
+    struct settings level = container->settings;
+    level.log = log;
     read_level(&level, out);
-    const cJSON *text_config = vkmoe_config_find(&level, "text_config|llm_config");
-    if (cJSON_IsObject(text_config)) {
+    const struct value *text_config = vkmoe_setting_find(&level, "text_config|llm_config");
+    if (value_is(text_config, VALUE_OBJECT)) {
         level.object = text_config;
         read_level(&level, out);
     }
     enum vkmoe_status status = level.status;
     for (size_t i = 0; i < ARRAY_SIZE(files) && status == VKMOE_OK && !out->name[0]; i++)
-        status = read_file(directory, files[i].name, files[i].read, config->log, out);
+        status = read_file(container, files[i].name, files[i].read, log, out);
     return status;
 }
 
@@ -121,14 +121,14 @@ enum vkmoe_status vkmoe_quantisation_read(
 
 // True if there is a tensor whose name is `name` with its last `cut` bytes replaced by `tail`,
 // of a dtype that begins with `dtype`.
-static bool has_sibling(const struct vkmoe_tensors *tensors, const char *name, size_t cut,
+static bool has_sibling(const struct tensors *tensors, const char *name, size_t cut,
     const char *tail, const char *dtype)
 {
     char other[512];
     int head = (int)(strlen(name) - cut);
     if (snprintf(other, sizeof other, "%.*s%s", head, name, tail) >= (int)sizeof other)
         return false;
-    const struct vkmoe_tensor *tensor = vkmoe_tensors_find(tensors, other);
+    const struct tensor *tensor = vkmoe_tensors_find(tensors, other);
     return tensor && strncmp(tensor->dtype, dtype, strlen(dtype)) == 0;
 }
 
@@ -167,7 +167,7 @@ static const struct mark {
     { "_scale", "fp8", "", "F8" },
 };
 
-static const struct mark *find_mark(const struct vkmoe_tensors *tensors, const char *name)
+static const struct mark *find_mark(const struct tensors *tensors, const char *name)
 {
     size_t length = strlen(name);
     for (size_t i = 0; i < ARRAY_SIZE(marks); i++) {
@@ -181,14 +181,14 @@ static const struct mark *find_mark(const struct vkmoe_tensors *tensors, const c
     return NULL;
 }
 
-void vkmoe_quantisation_guess(const struct vkmoe_tensors *tensors, struct vkmoe_quantisation *out)
+void vkmoe_quantisation_guess(const struct tensors *tensors, struct quantisation *out)
 {
     // Of all marks the most telling counts, wherever its tensor is in the list.
     const struct mark *best = NULL;
     for (uint32_t i = 0; i < tensors->count && !out->name[0]; i++) {
-        const struct vkmoe_tensor *tensor = &tensors->items[i];
+        const struct tensor *tensor = &tensors->items[i];
         const struct mark *mark =
-            tensor->absence == VKMOE_NOT_IN_FILE ? NULL : find_mark(tensors, tensor->name);
+            tensor->absence == TENSOR_NOT_IN_FILE ? NULL : find_mark(tensors, tensor->name);
         if (mark && (!best || mark < best)) {
             best = mark;
             snprintf(out->source, sizeof out->source, "%.600s: tensor %.300s", tensor->path,
@@ -200,7 +200,7 @@ void vkmoe_quantisation_guess(const struct vkmoe_tensors *tensors, struct vkmoe_
 }
 
 enum vkmoe_status vkmoe_quantisation_refuse(
-    const struct vkmoe_quantisation *quantisation, const struct vkmoe_log *log)
+    const struct quantisation *quantisation, const struct vkmoe_log *log)
 {
     if (!quantisation->name[0])
         return VKMOE_OK;

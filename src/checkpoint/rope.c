@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/common.h"
-#include "base/json.h"
+#include "base/value.h"
 
 #define COMMON_KEYS "rope_type", "type", "rope_theta", "partial_rotary_factor"
 
@@ -31,56 +31,53 @@ static const struct scaling scalings[] = {
 };
 
 // A number above `floor` that a float holds. A preset that is none: it must be there.
-static float read_above(struct vkmoe_config *config, const char *key, double preset, double floor)
+static float read_above(struct settings *settings, const char *key, double preset, double floor)
 {
-    if (!(preset > floor) && !vkmoe_config_find(config, key))
-        vkmoe_config_fail(
-            config, VKMOE_ERROR_INVALID, "needs %s, a number above %g, for RoPE", key, floor);
-    double value = vkmoe_config_number(config, key, preset);
-    if (config->status == VKMOE_OK && !((float)value > (float)floor))
-        vkmoe_config_fail(
-            config, VKMOE_ERROR_INVALID, "%s is %g, expected more than %g", key, value, floor);
+    if (!(preset > floor) && !vkmoe_setting_find(settings, key))
+        vkmoe_setting_fail(
+            settings, VKMOE_ERROR_INVALID, "needs %s, a number above %g, for RoPE", key, floor);
+    double value = vkmoe_setting_number(settings, key, preset);
+    if (settings->status == VKMOE_OK && !((float)value > (float)floor))
+        vkmoe_setting_fail(
+            settings, VKMOE_ERROR_INVALID, "%s is %g, expected more than %g", key, value, floor);
     return (float)value;
 }
 
-static const struct scaling *find_scaling(struct vkmoe_config *object, const char *parent)
+static const struct scaling *find_scaling(struct settings *object, const char *parent)
 {
-    const char *name = vkmoe_config_string(object, "rope_type|type", "default");
-    const char *old_name = vkmoe_config_string(object, "type", name);
+    const char *name = vkmoe_setting_string(object, "rope_type|type", "default");
+    const char *old_name = vkmoe_setting_string(object, "type", name);
     if (strcmp(name, old_name) != 0) {
         char a[64], b[64];
-        vkmoe_config_fail(object, VKMOE_ERROR_INVALID,
+        vkmoe_setting_fail(object, VKMOE_ERROR_INVALID,
             "%s has the rope_type \"%s\", but the type "
             "\"%s\"",
-            parent, vkmoe_json_printable(name, a, sizeof a),
-            vkmoe_json_printable(old_name, b, sizeof b));
+            parent, vkmoe_printable(name, a, sizeof a), vkmoe_printable(old_name, b, sizeof b));
     }
     for (size_t i = 0; i < ARRAY_SIZE(scalings); i++) {
         if (strcmp(name, scalings[i].name) == 0)
             return &scalings[i];
     }
     char text[64];
-    vkmoe_config_fail(object, VKMOE_ERROR_UNSUPPORTED,
+    vkmoe_setting_fail(object, VKMOE_ERROR_UNSUPPORTED,
         "%s has the type \"%s\", only default, linear, dynamic, llama3 and yarn are supported",
-        parent, vkmoe_json_printable(name, text, sizeof text));
+        parent, vkmoe_printable(name, text, sizeof text));
     return &scalings[0];
 }
 
 // Whatever else is there changes the numbers in a way that is not known here.
-static void check_keys(
-    struct vkmoe_config *object, const struct scaling *scaling, const char *parent)
+static void check_keys(struct settings *object, const struct scaling *scaling, const char *parent)
 {
-    const cJSON *item;
-    cJSON_ArrayForEach(item, object->object)
+    VALUE_EACH(item, object->object)
     {
-        bool known = cJSON_IsNull(item);
+        bool known = item->kind == VALUE_NULL;
         for (size_t i = 0; i < ARRAY_SIZE(scaling->keys) && scaling->keys[i]; i++)
-            known = known || strcmp(item->string, scaling->keys[i]) == 0;
+            known = known || strcmp(item->name, scaling->keys[i]) == 0;
         char text[64];
         if (!known)
-            vkmoe_config_fail(object, VKMOE_ERROR_UNSUPPORTED,
+            vkmoe_setting_fail(object, VKMOE_ERROR_UNSUPPORTED,
                 "%s of type %s has %s, which is not supported", parent, scaling->name,
-                vkmoe_json_printable(item->string, text, sizeof text));
+                vkmoe_printable(item->name, text, sizeof text));
     }
 }
 
@@ -90,17 +87,17 @@ static double grow(double factor, double scale)
     return factor <= 1.0 ? 1.0 : 0.1 * scale * log(factor) + 1.0;
 }
 
-static void read_yarn(struct vkmoe_config *object, struct vkmoe_rope *rope)
+static void read_yarn(struct settings *object, struct vkmoe_rope *rope)
 {
     rope->beta_fast = read_above(object, "beta_fast", 32.0, 0.0);
     rope->beta_slow = read_above(object, "beta_slow", 1.0, 0.0);
     if (rope->beta_fast < rope->beta_slow)
-        vkmoe_config_fail(object, VKMOE_ERROR_INVALID,
+        vkmoe_setting_fail(object, VKMOE_ERROR_INVALID,
             "beta_fast is %g, expected at least beta_slow, %g", (double)rope->beta_fast,
             (double)rope->beta_slow);
-    rope->truncate_off = !vkmoe_config_bool(object, "truncate", true);
-    double mscale = vkmoe_config_number(object, "mscale", 0.0);
-    double all_dim = vkmoe_config_number(object, "mscale_all_dim", 0.0);
+    rope->truncate_off = !vkmoe_setting_bool(object, "truncate", true);
+    double mscale = vkmoe_setting_number(object, "mscale", 0.0);
+    double all_dim = vkmoe_setting_number(object, "mscale_all_dim", 0.0);
     double preset = grow(rope->factor, 1.0);
     if (mscale != 0.0 && all_dim != 0.0)
         preset = grow(rope->factor, mscale) / grow(rope->factor, all_dim);
@@ -110,19 +107,19 @@ static void read_yarn(struct vkmoe_config *object, struct vkmoe_rope *rope)
 // transformers lets the base grow from max_position_embeddings on, whatever else is given;
 // others go by original_max_position_embeddings.
 static void check_dynamic(
-    struct vkmoe_config *object, const struct vkmoe_rope *rope, uint32_t max_positions)
+    struct settings *object, const struct vkmoe_rope *rope, uint32_t max_positions)
 {
     if (rope->original_positions != max_positions)
-        vkmoe_config_fail(object, VKMOE_ERROR_INVALID,
+        vkmoe_setting_fail(object, VKMOE_ERROR_INVALID,
             "original_max_position_embeddings is %u, expected max_position_embeddings, %u, for "
             "dynamic RoPE",
             rope->original_positions, max_positions);
     if (!(rope->factor >= 1.0f))
-        vkmoe_config_fail(object, VKMOE_ERROR_INVALID,
+        vkmoe_setting_fail(object, VKMOE_ERROR_INVALID,
             "factor is %g, expected at least 1 for dynamic RoPE", (double)rope->factor);
 }
 
-static void read_scaling(struct vkmoe_config *object, const struct scaling *scaling,
+static void read_scaling(struct settings *object, const struct scaling *scaling,
     uint32_t max_positions, uint32_t original_positions, struct vkmoe_rope *rope)
 {
     rope->scaling = scaling->scaling;
@@ -130,10 +127,10 @@ static void read_scaling(struct vkmoe_config *object, const struct scaling *scal
         return;
     double preset = 0.0; // required
     if (scaling->scaling != VKMOE_ROPE_SCALING_LINEAR) {
-        rope->original_positions = vkmoe_config_u32(object, "original_max_position_embeddings",
+        rope->original_positions = vkmoe_setting_u32(object, "original_max_position_embeddings",
             original_positions ? original_positions : max_positions, 1, INT32_MAX);
         if (original_positions && rope->original_positions != original_positions)
-            vkmoe_config_fail(object, VKMOE_ERROR_INVALID,
+            vkmoe_setting_fail(object, VKMOE_ERROR_INVALID,
                 "original_max_position_embeddings is both %u and %u", original_positions,
                 rope->original_positions);
         if (scaling->scaling == VKMOE_ROPE_SCALING_YARN)
@@ -150,37 +147,26 @@ static void read_scaling(struct vkmoe_config *object, const struct scaling *scal
     }
 }
 
-// One object with settings, or NULL.
-static const cJSON *find_object(struct vkmoe_config *config, const char *key)
-{
-    const cJSON *item = vkmoe_config_find(config, key);
-    if (item && !cJSON_IsObject(item)) {
-        vkmoe_config_fail(config, VKMOE_ERROR_INVALID, "%s is no object", item->string);
-        return NULL;
-    }
-    return item;
-}
-
 // What an object says. It starts from `out->kind` and `out->base`.
-static void read_object(
-    struct vkmoe_config *config, const cJSON *item, uint32_t max_positions, struct vkmoe_rope *out)
+static void read_object(struct settings *settings, const struct value *item, uint32_t max_positions,
+    struct vkmoe_rope *out)
 {
-    bool has_base = vkmoe_config_find(config, "rope_theta") != NULL;
+    bool has_base = vkmoe_setting_find(settings, "rope_theta") != NULL;
     uint32_t original =
-        vkmoe_config_u32(config, "original_max_position_embeddings", 0, 1, INT32_MAX);
-    struct vkmoe_config object = *config;
+        vkmoe_setting_u32(settings, "original_max_position_embeddings", 0, 1, INT32_MAX);
+    struct settings object = *settings;
     object.object = item;
     *out = (struct vkmoe_rope){ .kind = out->kind, .base = out->base };
     float base = read_above(&object, "rope_theta", out->base, 1.0);
     if (has_base && base != out->base)
-        vkmoe_config_fail(&object, VKMOE_ERROR_INVALID, "rope_theta is both %g and %g",
+        vkmoe_setting_fail(&object, VKMOE_ERROR_INVALID, "rope_theta is both %g and %g",
             (double)out->base, (double)base);
     out->base = base;
-    const struct scaling *scaling = find_scaling(&object, item->string);
-    check_keys(&object, scaling, item->string);
-    vkmoe_config_expect(&object, "partial_rotary_factor=1");
+    const struct scaling *scaling = find_scaling(&object, item->name);
+    check_keys(&object, scaling, item->name);
+    vkmoe_setting_expect(&object, "partial_rotary_factor=1");
     read_scaling(&object, scaling, max_positions, original, out);
-    config->status = object.status;
+    settings->status = object.status;
 }
 
 static bool is_same(const struct vkmoe_rope *a, const struct vkmoe_rope *b)
@@ -192,30 +178,30 @@ static bool is_same(const struct vkmoe_rope *a, const struct vkmoe_rope *b)
         && a->attention_factor == b->attention_factor && a->truncate_off == b->truncate_off;
 }
 
-void vkmoe_rope_read(struct vkmoe_config *config, const struct vkmoe_rope *preset,
+void vkmoe_rope_read(struct settings *settings, const struct vkmoe_rope *preset,
     uint32_t max_positions, struct vkmoe_rope *out)
 {
     *out = *preset;
-    vkmoe_config_expect(config, "partial_rotary_factor=1");
-    out->base = read_above(config, "rope_theta", preset->base, 1.0);
+    vkmoe_setting_expect(settings, "partial_rotary_factor=1");
+    out->base = read_above(settings, "rope_theta", preset->base, 1.0);
     if (preset->scaling == VKMOE_ROPE_SCALING_YARN)
         out->attention_factor = (float)grow(preset->factor, 1.0);
-    const cJSON *old = find_object(config, "rope_scaling");
-    const cJSON *new = find_object(config, "rope_parameters");
-    if ((!old && !new) || config->status != VKMOE_OK)
+    const struct value *old = vkmoe_setting_object(settings, "rope_scaling");
+    const struct value *new = vkmoe_setting_object(settings, "rope_parameters");
+    if ((!old && !new) || settings->status != VKMOE_OK)
         return;
     if (old && new) { // what one says of the base, the other need not
-        const cJSON *base = cJSON_GetObjectItemCaseSensitive(new, "rope_theta");
-        base = base ? base : cJSON_GetObjectItemCaseSensitive(old, "rope_theta");
-        if (cJSON_IsNumber(base) && !vkmoe_config_find(config, "rope_theta"))
-            out->base = (float)base->valuedouble;
+        const struct value *base = vkmoe_value_member(new, "rope_theta");
+        base = base ? base : vkmoe_value_member(old, "rope_theta");
+        if (value_is(base, VALUE_NUMBER) && !vkmoe_setting_find(settings, "rope_theta"))
+            out->base = (float)base->number;
         struct vkmoe_rope other = *out;
-        read_object(config, old, max_positions, &other);
-        read_object(config, new, max_positions, out);
+        read_object(settings, old, max_positions, &other);
+        read_object(settings, new, max_positions, out);
         if (!is_same(&other, out))
-            vkmoe_config_fail(config, VKMOE_ERROR_INVALID,
+            vkmoe_setting_fail(settings, VKMOE_ERROR_INVALID,
                 "rope_scaling and rope_parameters say different things");
         return;
     }
-    read_object(config, new ? new : old, max_positions, out);
+    read_object(settings, new ? new : old, max_positions, out);
 }

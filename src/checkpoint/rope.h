@@ -1,13 +1,13 @@
 // rope.h - the rotary embedding that a config.json asks for.
-#ifndef VKMOE_MODEL_ROPE_H
-#define VKMOE_MODEL_ROPE_H
+#ifndef VKMOE_ROPE_H
+#define VKMOE_ROPE_H
 
-#include "checkpoint/config.h"
+#include "checkpoint/settings.h"
 
 // `preset` is what the family's config class has when the config says nothing; with a
 // rope_scaling or rope_parameters there, only its kind and base remain. UNSUPPORTED, in
 // the config's status, for a scaling that vkmoe has not and for settings it does not know.
-void vkmoe_rope_read(struct vkmoe_config *config, const struct vkmoe_rope *preset,
+void vkmoe_rope_read(struct settings *settings, const struct vkmoe_rope *preset,
     uint32_t max_positions, struct vkmoe_rope *out);
 
 #endif

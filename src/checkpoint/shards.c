@@ -2,16 +2,19 @@
 // model.safetensors.index.json names. The index decides between files that hold a tensor of
 // one name, and what it names in vain is remembered as absent: nobody may need it. So it is with
 // the tensors of a shard that cannot be read: its line is for those who ask for one of them.
-#include "checkpoint/tensors.h"
+#include "checkpoint/shards.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/common.h"
-#include "base/log.h"
-#include "checkpoint/foreign.h"
+#include "base/content.h"
 #include "base/json.h"
+#include "base/log.h"
+#include "base/try.h"
+#include "checkpoint/foreign.h"
+#include "checkpoint/safetensors.h"
 
 enum { MAX_FILES = 4096, LINE_SIZE = 1024 };
 
@@ -21,7 +24,7 @@ struct place {
 };
 
 struct index {
-    struct vkmoe_tensors *tensors;
+    struct tensors *tensors;
     const struct vkmoe_log *log;
     const char *directory;
     const char *path;
@@ -41,19 +44,13 @@ static char *join_path(const char *directory, const char *name)
     return path;
 }
 
-static const char *base_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
-}
-
 // True for a plain name: the index must not reach outside its directory.
 static bool is_shard_name(const char *name)
 {
     const char suffix[] = ".safetensors";
     size_t length = strlen(name);
     return length > sizeof suffix - 1 && length < 256 && name[0] != '.' && !strpbrk(name, "/\\:")
-        && !vkmoe_tensors_has_control_character(name)
+        && !vkmoe_has_control_character(name)
         && strcmp(name + length - (sizeof suffix - 1), suffix) == 0;
 }
 
@@ -65,24 +62,23 @@ static int compare_places(const void *a, const void *b)
     return strcmp(x->name, y->name);
 }
 
-static enum vkmoe_status read_places(struct index *index, const cJSON *map)
+static enum vkmoe_status read_places(struct index *index, const struct value *map)
 {
-    index->places = malloc(MAX((size_t)cJSON_GetArraySize(map), 1) * sizeof(*index->places));
+    index->places = malloc(MAX((size_t)map->count, 1) * sizeof(*index->places));
     if (!index->places)
         return FAIL(index, OUT_OF_MEMORY, "%s: no memory for its list of tensors", index->path);
-    const cJSON *entry;
-    cJSON_ArrayForEach(entry, map)
+    VALUE_EACH(entry, map)
     {
         char printable[200];
-        const char *shard = cJSON_GetStringValue(entry);
-        vkmoe_json_printable(entry->string, printable, sizeof printable);
+        const char *shard = value_text(entry);
+        vkmoe_printable(entry->name, printable, sizeof printable);
         if (!shard || !is_shard_name(shard))
             return FAIL(index, INVALID, "%s: weight_map gives tensor %s %s", index->path, printable,
                 shard ? "a file name that is not a plain *.safetensors" : "no file name");
-        if (vkmoe_tensors_has_control_character(entry->string))
+        if (vkmoe_has_control_character(entry->name))
             return FAIL(index, INVALID, "%s: tensor %s has control characters in its name",
                 index->path, printable);
-        index->places[index->count++] = (struct place){ entry->string, shard };
+        index->places[index->count++] = (struct place){ entry->name, shard };
     }
     qsort(index->places, index->count, sizeof(*index->places), compare_places);
     for (uint32_t i = 1; i < index->count; i++) {
@@ -102,17 +98,8 @@ static const struct place *find_place(const struct index *index, const char *nam
 
 // ------------------------------------------------------------------------------ files
 
-static const struct vkmoe_tensor_file *find_file(const struct vkmoe_tensors *t, const char *shard)
-{
-    for (uint32_t i = t->file_count; i-- > 0;) { // newest first: shards come in runs
-        if (strcmp(base_name(t->files[i].path), shard) == 0)
-            return &t->files[i];
-    }
-    return NULL;
-}
-
-static enum vkmoe_status set_reason(const struct index *index, struct vkmoe_tensor_file *file,
-    enum vkmoe_status status, const char *line)
+static enum vkmoe_status set_reason(
+    const struct index *index, struct tensor_file *file, enum vkmoe_status status, const char *line)
 {
     file->status = status;
     file->reason = malloc(strlen(line) + 1);
@@ -125,23 +112,17 @@ static enum vkmoe_status set_reason(const struct index *index, struct vkmoe_tens
 // Takes `path`.
 static enum vkmoe_status add_missing_file(const struct index *index, char *path)
 {
-    struct vkmoe_tensors *t = index->tensors;
-    struct vkmoe_tensor_file *files = realloc(t->files, (t->file_count + 1) * sizeof(*files));
-    if (!files) {
-        free(path);
-        return FAIL(index, OUT_OF_MEMORY, "%s: no memory for its list of files", index->path);
-    }
-    t->files = files;
-    struct vkmoe_tensor_file *file = &files[t->file_count++];
-    *file = (struct vkmoe_tensor_file){ .path = path };
-    t->missing_files++;
+    struct tensor_file *file = vkmoe_tensors_add_file(index->tensors, index->log, path);
+    if (!file)
+        return VKMOE_ERROR_OUT_OF_MEMORY;
+    index->tensors->missing_files++;
     const char *tail = vkmoe_foreign_partial(path);
     if (!tail)
         return VKMOE_OK;
     char line[LINE_SIZE];
     snprintf(line, sizeof line,
         "%s: is not there, but %s%s: its download is not finished; finish it", path,
-        base_name(path), tail);
+        vkmoe_base_name(path), tail);
     return set_reason(index, file, VKMOE_ERROR_NOT_FOUND, line);
 }
 
@@ -154,17 +135,17 @@ static void keep_line(void *user, enum vkmoe_log_level level, const char *line)
 // Takes `path`. What cannot be read leaves nothing but the reason.
 static enum vkmoe_status add_file(const struct index *index, char *path)
 {
-    struct vkmoe_tensors *t = index->tensors;
+    struct tensors *t = index->tensors;
     char line[LINE_SIZE] = "";
     const struct vkmoe_log keep = { .write = keep_line, .user = line, .level = VKMOE_LOG_ERROR };
     const uint32_t count = t->count, file_count = t->file_count;
     const uint64_t elements = t->elements, file_size = t->file_size;
-    enum vkmoe_status status = vkmoe_tensors_add(t, &keep, index->directory, path);
+    enum vkmoe_status status = vkmoe_safetensors_add(t, &keep, path);
     if (status == VKMOE_OK)
         return VKMOE_OK;
     if (status == VKMOE_ERROR_OUT_OF_MEMORY || t->file_count == file_count)
         return vkmoe_fail(index->log, status, "%s", line);
-    struct vkmoe_tensor_file *file = &t->files[file_count];
+    struct tensor_file *file = &t->files[file_count];
     vkmoe_file_close(&file->file);
     free(file->names);
     file->names = NULL;
@@ -177,39 +158,36 @@ static enum vkmoe_status add_file(const struct index *index, char *path)
 
 static enum vkmoe_status open_shard(const struct index *index, const char *shard)
 {
-    struct vkmoe_tensors *t = index->tensors;
-    if (find_file(t, shard))
+    struct tensors *t = index->tensors;
+    if (vkmoe_tensors_find_file(t, shard))
         return VKMOE_OK;
     if (t->file_count == MAX_FILES)
         return FAIL(index, INVALID, "%s: names more than %d files", index->path, MAX_FILES);
     char *path = join_path(index->directory, shard);
     if (!path)
         return FAIL(index, OUT_OF_MEMORY, "%s: no memory for a path", index->path);
-    return vkmoe_foreign_is_there(path) ? add_file(index, path) : add_missing_file(index, path);
+    return vkmoe_path_is_there(path) ? add_file(index, path) : add_missing_file(index, path);
 }
 
 // None of the files can be read.
 static enum vkmoe_status refuse_all(const struct index *index)
 {
-    const struct vkmoe_tensors *t = index->tensors;
+    const struct tensors *t = index->tensors;
     for (uint32_t i = 0; i < t->file_count; i++) {
         if (t->files[i].reason)
             return vkmoe_fail(index->log, t->files[i].status, "%s", t->files[i].reason);
     }
     return FAIL(index, NOT_FOUND, "%s: %s is not there%s; download what the index names",
-        index->path, base_name(t->files[0].path),
+        index->path, vkmoe_base_name(t->files[0].path),
         t->file_count > 1 ? ", nor any other of its files" : "");
 }
 
-static enum vkmoe_status open_shards(const struct index *index, const cJSON *map)
+static enum vkmoe_status open_shards(const struct index *index, const struct value *map)
 {
-    const struct vkmoe_tensors *t = index->tensors;
-    const cJSON *entry;
-    cJSON_ArrayForEach(entry, map)
+    const struct tensors *t = index->tensors;
+    VALUE_EACH(entry, map)
     { // in its own order, which is by file
-        enum vkmoe_status status = open_shard(index, entry->valuestring);
-        if (status != VKMOE_OK)
-            return status;
+        TRY_RETURN(open_shard(index, entry->text));
     }
     return t->file_count && t->missing_files == t->file_count ? refuse_all(index) : VKMOE_OK;
 }
@@ -217,13 +195,13 @@ static enum vkmoe_status open_shards(const struct index *index, const cJSON *map
 // ------------------------------------------------------------------- who holds a tensor
 
 // Of `count` tensors of one name, the one that counts, or NULL if the index means another.
-static enum vkmoe_status choose(const struct index *index, const struct vkmoe_tensor *tensors,
-    uint32_t count, const struct vkmoe_tensor **chosen)
+static enum vkmoe_status choose(const struct index *index, const struct tensor *tensors,
+    uint32_t count, const struct tensor **chosen)
 {
     const struct place *place = find_place(index, tensors->name);
     *chosen = place ? NULL : tensors;
     for (uint32_t i = 0; place && i < count; i++) {
-        if (strcmp(base_name(tensors[i].path), place->shard) == 0)
+        if (strcmp(vkmoe_base_name(tensors[i].path), place->shard) == 0)
             *chosen = &tensors[i];
     }
     if (count > 1 && !(place && *chosen))
@@ -236,12 +214,12 @@ static enum vkmoe_status choose(const struct index *index, const struct vkmoe_te
 // Leaves one tensor of each name. Expects them sorted.
 static enum vkmoe_status drop_copies(const struct index *index)
 {
-    struct vkmoe_tensors *t = index->tensors;
+    struct tensors *t = index->tensors;
     uint32_t kept = 0, end;
     for (uint32_t i = 0; i < t->count; i = end) {
         for (end = i + 1; end < t->count && strcmp(t->items[i].name, t->items[end].name) == 0;)
             end++;
-        const struct vkmoe_tensor *chosen;
+        const struct tensor *chosen;
         enum vkmoe_status status = choose(index, &t->items[i], end - i, &chosen);
         if (status != VKMOE_OK)
             return status;
@@ -259,7 +237,7 @@ static enum vkmoe_status drop_copies(const struct index *index)
 // Adds what the index names and no file has. Expects the tensors sorted.
 static enum vkmoe_status add_absent(struct index *index)
 {
-    struct vkmoe_tensors *t = index->tensors;
+    struct tensors *t = index->tensors;
     size_t size = 1;
     uint32_t absent = 0;
     for (uint32_t i = 0; i < index->count; i++) {
@@ -277,11 +255,11 @@ static enum vkmoe_status add_absent(struct index *index)
         return FAIL(index, OUT_OF_MEMORY, "%s: no memory for its names", index->path);
     for (t->absent = 0; t->absent < absent; t->absent++) {
         const struct place *place = &index->places[t->absent];
-        const struct vkmoe_tensor_file *file = find_file(t, place->shard);
-        t->items[t->count++] = (struct vkmoe_tensor){
+        const struct tensor_file *file = vkmoe_tensors_find_file(t, place->shard);
+        t->items[t->count++] = (struct tensor){
             .name = strcpy(name, place->name),
             .path = file->path,
-            .absence = file->file ? VKMOE_NOT_IN_FILE : VKMOE_FILE_MISSING,
+            .absence = file->file ? TENSOR_NOT_IN_FILE : TENSOR_FILE_MISSING,
         };
         name += strlen(name) + 1;
     }
@@ -291,7 +269,7 @@ static enum vkmoe_status add_absent(struct index *index)
 
 static enum vkmoe_status settle(struct index *index)
 {
-    struct vkmoe_tensors *t = index->tensors;
+    struct tensors *t = index->tensors;
     if (t->count == 0)
         return FAIL(index, INVALID, "%s: holds no tensors", index->directory);
     vkmoe_tensors_sort(t);
@@ -301,56 +279,44 @@ static enum vkmoe_status settle(struct index *index)
 
 // ------------------------------------------------------------------------------- open
 
-static const cJSON *find_map(const cJSON *root)
-{
-    const cJSON *found = NULL, *item;
-    cJSON_ArrayForEach(item, root)
-    {
-        if (strcmp(item->string, "weight_map") == 0) {
-            if (found)
-                return NULL;
-            found = item;
-        }
-    }
-    return found;
-}
-
 static enum vkmoe_status open_index(struct index *index)
 {
-    cJSON *root;
-    enum vkmoe_status status = vkmoe_json_open(index->path, index->log, &root);
-    if (status != VKMOE_OK)
-        return status;
-    const cJSON *map = find_map(root);
-    if (!cJSON_IsObject(map))
+    struct value *root;
+    TRY_RETURN(vkmoe_json_open(index->path, index->log, &root));
+    const struct value *map = vkmoe_value_only_member(root, "weight_map");
+    enum vkmoe_status status = VKMOE_OK;
+    if (!value_is(map, VALUE_OBJECT))
         status = FAIL(index, INVALID, "%s: needs one \"weight_map\", an object", index->path);
-    if (status == VKMOE_OK)
-        status = read_places(index, map);
-    if (status == VKMOE_OK)
-        status = open_shards(index, map);
-    if (status == VKMOE_OK)
-        status = settle(index);
+    TRY(status);
+    TRY(read_places(index, map));
+    TRY(open_shards(index, map));
+    TRY(settle(index));
+fail:
     free(index->places);
-    cJSON_Delete(root);
+    free(root);
     return status;
 }
 
-enum vkmoe_status vkmoe_tensors_open(
-    const char *directory, const struct vkmoe_log *log, struct vkmoe_tensors *out)
+static enum vkmoe_status open_single(struct index *index, char *path)
 {
-    *out = (struct vkmoe_tensors){ 0 };
+    TRY_RETURN(vkmoe_safetensors_add(index->tensors, index->log, path));
+    return settle(index);
+}
+
+enum vkmoe_status vkmoe_shards_open(
+    const char *directory, const struct vkmoe_log *log, struct tensors *out)
+{
+    *out = (struct tensors){ 0 };
     struct index index = { .tensors = out, .log = log, .directory = directory };
     char *single = join_path(directory, "model.safetensors");
     out->index_path = join_path(directory, "model.safetensors.index.json");
     enum vkmoe_status status = VKMOE_ERROR_OUT_OF_MEMORY;
     if (!single || !out->index_path) {
         vkmoe_fail(log, status, "%s: no memory for a path", directory);
-    } else if (vkmoe_foreign_is_there(single)) {
-        status = vkmoe_tensors_add(out, log, directory, single);
+    } else if (vkmoe_path_is_there(single)) {
+        status = open_single(&index, single);
         single = NULL;
-        if (status == VKMOE_OK)
-            status = settle(&index);
-    } else if (vkmoe_foreign_is_there(out->index_path)) {
+    } else if (vkmoe_path_is_there(out->index_path)) {
         index.path = out->index_path;
         status = open_index(&index);
     } else {
@@ -364,18 +330,4 @@ enum vkmoe_status vkmoe_tensors_open(
     if (status != VKMOE_OK)
         vkmoe_tensors_close(out);
     return status;
-}
-
-enum vkmoe_status vkmoe_tensors_refuse_absent(const struct vkmoe_tensors *tensors,
-    const struct vkmoe_tensor *tensor, const struct vkmoe_log *log)
-{
-    const struct vkmoe_tensor_file *file = find_file(tensors, base_name(tensor->path));
-    if (tensor->absence == VKMOE_FILE_MISSING && file->reason)
-        return vkmoe_fail(log, file->status, "%s; tensor %s is in it", file->reason, tensor->name);
-    if (tensor->absence == VKMOE_FILE_MISSING)
-        return vkmoe_fail(log, VKMOE_ERROR_NOT_FOUND,
-            "%s: tensor %s is in %s, which is not there; download it too", tensors->index_path,
-            tensor->name, base_name(tensor->path));
-    return vkmoe_fail(log, VKMOE_ERROR_INVALID, "%s: tensor %s is not in %s, as weight_map has it",
-        tensors->index_path, tensor->name, base_name(tensor->path));
 }

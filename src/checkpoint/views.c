@@ -10,9 +10,9 @@
 #include "checkpoint/lookup.h"
 
 struct builder {
-    struct vkmoe_lookup lookup;
-    const struct vkmoe_view_source *source;
-    struct vkmoe_block_views *out;
+    struct lookup lookup;
+    const struct view_source *source;
+    struct block_views *out;
     bool transposed; // as is VKMOE_TRANSPOSED, of this block
 };
 
@@ -36,13 +36,13 @@ static bool is_dense(const struct builder *b)
 // been saved anew with everything stacked.
 static bool is_fused(struct builder *b)
 {
-    const struct vkmoe_names *names = b->source->names;
+    const struct names *names = b->source->names;
     if (!names->gate_up || !names->up)
         return names->gate_up;
-    const struct vkmoe_tensor *fused = vkmoe_lookup_find(&b->lookup, names->gate_up, 0, NULL);
-    const struct vkmoe_tensor *up = vkmoe_lookup_find(&b->lookup, names->up, 0, NULL);
+    const struct tensor *fused = vkmoe_lookup_find(&b->lookup, names->gate_up, 0, NULL);
+    const struct tensor *up = vkmoe_lookup_find(&b->lookup, names->up, 0, NULL);
     if (fused && up && !fused->absence && !up->absence)
-        VKMOE_LOOKUP_FAIL(&b->lookup, UNSUPPORTED,
+        LOOKUP_FAIL(&b->lookup, UNSUPPORTED,
             "%s: tensors %s and %s are both there, which is one expert twice", b->source->directory,
             fused->name, up->name);
     return fused && (!up || !fused->absence);
@@ -52,15 +52,15 @@ static bool is_fused(struct builder *b)
 // do: no hidden width is both once and twice the inner one, so one of the two tells.
 static bool is_transposed(struct builder *b)
 {
-    const struct vkmoe_names *names = b->source->names;
+    const struct names *names = b->source->names;
     const struct vkmoe_moe_params *p = &b->out->params;
     const uint64_t hidden = p->hidden, inner = p->inner;
-    if (is_dense(b) || !names->up || b->source->family->layout & VKMOE_TRANSPOSED)
-        return b->source->family->layout & VKMOE_TRANSPOSED;
-    const struct vkmoe_tensor *down = vkmoe_lookup_find(&b->lookup, names->down, 0, NULL);
+    if (is_dense(b) || !names->up || b->source->family->layout & LAYOUT_TRANSPOSED)
+        return b->source->family->layout & LAYOUT_TRANSPOSED;
+    const struct tensor *down = vkmoe_lookup_find(&b->lookup, names->down, 0, NULL);
     if (down && down->rank == 3 && hidden != inner)
         return down->shape[1] == inner && down->shape[2] == hidden;
-    const struct vkmoe_tensor *fused =
+    const struct tensor *fused =
         names->gate_up ? vkmoe_lookup_find(&b->lookup, names->gate_up, 0, NULL) : NULL;
     return fused && fused->rank == 3 && hidden != 2 * inner && fused->shape[1] == hidden
         && fused->shape[2] == 2 * inner;
@@ -70,7 +70,7 @@ static bool is_transposed(struct builder *b)
 static struct vkmoe_view view_expert(
     struct builder *b, const char *patterns, uint32_t expert, uint32_t rows, uint32_t columns)
 {
-    char pattern[VKMOE_NAME_SIZE];
+    char pattern[NAME_SIZE];
     vkmoe_lookup_find(&b->lookup, patterns, expert, pattern);
     if (strchr(pattern, '{') || is_dense(b))
         return vkmoe_lookup_view(&b->lookup, pattern, expert, (const uint64_t[4]){ rows, columns });
@@ -88,7 +88,7 @@ static struct vkmoe_view view_expert(
 static void split_fused(const struct builder *b, struct vkmoe_view fused, uint32_t rows,
     struct vkmoe_view *gate, struct vkmoe_view *up)
 {
-    if (b->source->family->layout & VKMOE_INTERLEAVED) {
+    if (b->source->family->layout & LAYOUT_INTERLEAVED) {
         *up = vkmoe_view_offset(fused, fused.row_stride);
         fused.row_stride *= 2;
         up->row_stride *= 2;
@@ -100,7 +100,7 @@ static void split_fused(const struct builder *b, struct vkmoe_view fused, uint32
 
 static void view_experts(struct builder *b)
 {
-    const struct vkmoe_names *names = b->source->names;
+    const struct names *names = b->source->names;
     struct vkmoe_moe_params *p = &b->out->params;
     struct vkmoe_view *gate = b->out->views, *up = gate + p->experts, *down = up + p->experts;
     const bool together = is_fused(b);
@@ -118,7 +118,7 @@ static void view_experts(struct builder *b)
         if (b->lookup.status == VKMOE_OK
             && (up[e].dtype != up[0].dtype || down[e].dtype != up[0].dtype
                 || (names->gate && gate[e].dtype != up[0].dtype)))
-            VKMOE_LOOKUP_FAIL(&b->lookup, UNSUPPORTED,
+            LOOKUP_FAIL(&b->lookup, UNSUPPORTED,
                 "%s: the experts of %s have tensors of different dtypes", b->source->directory,
                 b->lookup.prefix);
     }
@@ -129,12 +129,12 @@ static void view_experts(struct builder *b)
 
 static void view_biases(struct builder *b)
 {
-    const struct vkmoe_names *names = b->source->names;
+    const struct names *names = b->source->names;
     struct vkmoe_moe_params *p = &b->out->params;
     if (names->gate_up_bias) {
         struct vkmoe_view fused = view_matrix(b, names->gate_up_bias, p->experts, 2 * p->inner);
         p->gate_bias = p->up_bias = fused;
-        if (b->source->family->layout & VKMOE_INTERLEAVED) {
+        if (b->source->family->layout & LAYOUT_INTERLEAVED) {
             p->up_bias = vkmoe_view_offset(fused, 1);
             p->gate_bias.column_stride = p->up_bias.column_stride = 2;
         } else {
@@ -147,7 +147,7 @@ static void view_biases(struct builder *b)
 
 static void view_shared(struct builder *b)
 {
-    const struct vkmoe_names *names = b->source->names;
+    const struct names *names = b->source->names;
     struct vkmoe_moe_params *p = &b->out->params;
     if (p->shared_inner == 0)
         return;
@@ -165,14 +165,14 @@ static void view_shared(struct builder *b)
     if (b->lookup.status == VKMOE_OK
         && ((p->shared_gate.data && p->shared_gate.dtype != p->up[0].dtype)
             || p->shared_up.dtype != p->up[0].dtype || p->shared_down.dtype != p->up[0].dtype))
-        VKMOE_LOOKUP_FAIL(&b->lookup, UNSUPPORTED,
+        LOOKUP_FAIL(&b->lookup, UNSUPPORTED,
             "%s: the shared expert of %s has another dtype than the others", b->source->directory,
             b->lookup.prefix);
 }
 
 static void view_router(struct builder *b)
 {
-    const struct vkmoe_names *names = b->source->names;
+    const struct names *names = b->source->names;
     struct vkmoe_moe_params *p = &b->out->params;
     struct vkmoe_router_params *router = &p->router;
     router->weight = view_matrix(b, names->router, p->experts, p->hidden);
@@ -198,13 +198,13 @@ static void view_router(struct builder *b)
         .column_stride = 1 };
 }
 
-enum vkmoe_status vkmoe_block_views_create(const struct vkmoe_view_source *source,
-    const struct vkmoe_moe_params *params, struct vkmoe_block_views **out)
+enum vkmoe_status vkmoe_block_views_create(const struct view_source *source,
+    const struct vkmoe_moe_params *params, struct block_views **out)
 {
     *out = NULL;
     size_t views_size = 3 * (size_t)params->experts * sizeof(struct vkmoe_view);
     size_t scale_size = source->names->router_scale ? params->hidden * sizeof(float) : 0;
-    struct vkmoe_block_views *views = calloc(1, sizeof(*views) + views_size + scale_size);
+    struct block_views *views = calloc(1, sizeof(*views) + views_size + scale_size);
     if (!views)
         return vkmoe_fail(
             source->log, VKMOE_ERROR_OUT_OF_MEMORY, "%s: no memory for views", source->directory);
@@ -217,7 +217,7 @@ enum vkmoe_status vkmoe_block_views_create(const struct vkmoe_view_source *sourc
         .source = source,
         .out = views,
     };
-    const struct vkmoe_family *family = source->family;
+    const struct family *family = source->family;
     vkmoe_lookup_choose(&b.lookup, source->block.decoder ? family->decoder_prefix : family->prefix,
         source->block.index, is_dense(&b) ? source->names->down : source->names->router);
     view_router(&b);

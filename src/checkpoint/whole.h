@@ -1,21 +1,21 @@
 // whole.h - what a family's models have besides experts: attention, norms, embedding and
-// head. As in family.h, data: one entry for each family that can run whole.
-#ifndef VKMOE_MODEL_WHOLE_H
-#define VKMOE_MODEL_WHOLE_H
+// head. As in family.h, data: that of each family that can run whole.
+#ifndef VKMOE_WHOLE_H
+#define VKMOE_WHOLE_H
 
 #include "checkpoint/family.h"
 
 // Which attention of a model; all but an encoder-decoder have the first one only.
-enum vkmoe_place {
-    VKMOE_PLACE_BLOCKS,  // that of its blocks, or of its encoder's
-    VKMOE_PLACE_DECODER, // the decoder's own
-    VKMOE_PLACE_CROSS,   // the decoder's to the encoder's output
-    VKMOE_PLACES
+enum place {
+    PLACE_BLOCKS,  // that of its blocks, or of its encoder's
+    PLACE_DECODER, // the decoder's own
+    PLACE_CROSS,   // the decoder's to the encoder's output
+    PLACES
 };
 
 // Tensor names behind the block's prefix. NULL: the family has no such tensor. With a
 // router the query and output tensors hold all experts, stacked.
-struct vkmoe_attention_names {
+struct attention_names {
     const char *prefix; // as vkmoe_family.prefix; NULL: that one
     const char *module; // what the attention's own names begin with
     const char *router;
@@ -33,22 +33,21 @@ struct vkmoe_attention_names {
 };
 
 // Tensor names of the ends, each with alternatives "a|b".
-struct vkmoe_end_names {
+struct end_names {
     const char *embedding, *head;
     const char *copies[2]; // of the embedding, in some files
     const char *final_norm, *encoder_norm;
 };
 
-enum vkmoe_window_rule {
-    VKMOE_WINDOW_NONE,      // sliding_window is not the family's
-    VKMOE_WINDOW_ALL,       // every block has sliding_window
-    VKMOE_WINDOW_ALTERNATE, // every other one, the first included, unless layer_types differ
+enum window_rule {
+    WINDOW_NONE,      // sliding_window is not the family's
+    WINDOW_ALL,       // every block has sliding_window
+    WINDOW_ALTERNATE, // every other one, the first included, unless layer_types differ
 };
 
-struct vkmoe_whole {
-    const char *family; // vkmoe_family.name
+struct whole {
     // kv_heads 0: as many as heads; head_size 0: hidden / heads.
-    struct vkmoe_setting heads, kv_heads, head_size;
+    struct setting heads, kv_heads, head_size;
     uint32_t vocabulary, max_positions; // presets, as the following
     bool tied;
     int32_t end_token;                                // where no file names any; -1: none
@@ -57,48 +56,45 @@ struct vkmoe_whole {
     double norm_epsilon;
     double block_norm_epsilon; // 0: norm_epsilon too
     struct vkmoe_rope rope;
-    struct vkmoe_setting bias; // of the projections; no key: fixed
-    bool norm_wide;            // see vkmoe_attention_params
-    enum vkmoe_window_rule window;
+    struct setting bias; // of the projections; no key: fixed
+    bool norm_wide;      // see vkmoe_attention_params
+    enum window_rule window;
     uint32_t window_preset;
-    const char *window_switch;        // the setting that must be true for windows
-    const char *expert_windows;       // an array with a window for each expert, 0: unlimited
-    const char *clip_key, *scale_key; // value_clip; scale
-    double scale;                     // without it; 0: 1 / sqrt(head_size)
-    struct vkmoe_setting buckets, max_distance; // of position_bias
+    const char *window_switch;            // the setting that must be true for windows
+    const char *expert_windows;           // an array with a window for each expert, 0: unlimited
+    const char *clip_key, *scale_key;     // value_clip; scale
+    double scale;                         // without it; 0: 1 / sqrt(head_size)
+    struct setting buckets, max_distance; // of position_bias
     const char *embedding_scale_key, *residual_scale_key, *logits_divisor_key;
     bool tied_root;        // logits of a tied head are divided by sqrt(hidden)
     const char *expect[4]; // as in vkmoe_family
     bool tiled_kv;
     struct vkmoe_router_params router;
-    bool both_sides[VKMOE_PLACES]; // sees the keys behind too
-    struct vkmoe_attention_names names[VKMOE_PLACES];
-    struct vkmoe_end_names ends;
+    bool both_sides[PLACES]; // sees the keys behind too
+    struct attention_names names[PLACES];
+    struct end_names ends;
 };
 
-// NULL if this version reads only the experts of the family's models.
-const struct vkmoe_whole *vkmoe_whole_find(const struct vkmoe_family *family);
-
-struct vkmoe_whole_source {
-    const struct vkmoe_whole *whole;
-    const struct vkmoe_family *family;
-    struct vkmoe_config *config;
+struct whole_source {
+    const struct whole *whole;
+    const struct family *family;
+    struct settings *settings;
     const uint32_t *blocks; // vkmoe_blocks.count of the model
 };
 
-enum vkmoe_place vkmoe_whole_place(struct vkmoe_block block);
+enum place vkmoe_whole_place(struct vkmoe_block block);
 
 // Everything in an attention's parameters but views and patterns; whether the
 // projections have biases.
 void vkmoe_whole_read_attention(
-    const struct vkmoe_whole_source *source, struct vkmoe_attention_params *params, bool *bias);
+    const struct whole_source *source, struct vkmoe_attention_params *params, bool *bias);
 
 // The patterns of a block's experts. False if all see everything before them.
-bool vkmoe_whole_read_patterns(const struct vkmoe_whole_source *source, struct vkmoe_block block,
+bool vkmoe_whole_read_patterns(const struct whole_source *source, struct vkmoe_block block,
     uint32_t experts, struct vkmoe_pattern *patterns);
 
 // Everything in a frame but the views and the end tokens; whether the head is the embedding.
 void vkmoe_whole_read_frame(
-    const struct vkmoe_whole_source *source, struct vkmoe_frame *frame, bool *tied);
+    const struct whole_source *source, struct vkmoe_frame *frame, bool *tied);
 
 #endif

@@ -13,15 +13,14 @@
 // More than any model has, and few enough to be made from a file that is up to no good.
 enum { MAX_POSITION_BIASES = 1 << 24 };
 
-static struct vkmoe_lookup start(const struct vkmoe_whole_tensors *from)
+static struct lookup start(const struct whole_tensors *from)
 {
-    return (struct vkmoe_lookup){
-        .tensors = from->tensors, .log = from->log, .directory = from->directory
-    };
+    return (
+        struct lookup){ .tensors = from->tensors, .log = from->log, .directory = from->directory };
 }
 
 // Finds the tensors of a block, of which `name` is one.
-static void choose_block(struct vkmoe_lookup *lookup, const struct vkmoe_whole_source *source,
+static void choose_block(struct lookup *lookup, const struct whole_source *source,
     struct vkmoe_block block, const char *name)
 {
     const char *prefix = source->whole->names[vkmoe_whole_place(block)].prefix;
@@ -31,13 +30,13 @@ static void choose_block(struct vkmoe_lookup *lookup, const struct vkmoe_whole_s
 // ------------------------------------------------------------------------ attention
 
 struct builder {
-    struct vkmoe_lookup lookup;
-    const struct vkmoe_whole_source *source;
-    const struct vkmoe_attention_names *names;
+    struct lookup lookup;
+    const struct whole_source *source;
+    const struct attention_names *names;
     struct vkmoe_block block;
     bool bias; // of the projections
-    struct vkmoe_buckets buckets;
-    struct vkmoe_attention_views *out;
+    struct buckets buckets;
+    struct attention_views *out;
 };
 
 // The query or output matrix of each expert.
@@ -72,16 +71,16 @@ static void view_projections(struct builder *b)
     if (b->lookup.status == VKMOE_OK
         && (output[0].dtype != query[0].dtype || p->key.dtype != query[0].dtype
             || p->value.dtype != query[0].dtype))
-        VKMOE_LOOKUP_FAIL(&b->lookup, UNSUPPORTED,
+        LOOKUP_FAIL(&b->lookup, UNSUPPORTED,
             "%s: the attention of %s has matrices of different dtypes", b->lookup.directory,
             b->lookup.prefix);
 }
 
 static void view_vectors(struct builder *b, bool norm_wide)
 {
-    const struct vkmoe_attention_names *names = b->names;
+    const struct attention_names *names = b->names;
     struct vkmoe_attention_params *p = &b->out->params;
-    struct vkmoe_lookup *lookup = &b->lookup;
+    struct lookup *lookup = &b->lookup;
     uint32_t width = p->heads * p->head_size, kv_width = p->kv_heads * p->head_size;
     p->output_bias = vkmoe_lookup_vector(lookup, names->output_bias, p->hidden);
     if (b->bias) {
@@ -101,7 +100,7 @@ static void view_vectors(struct builder *b, bool norm_wide)
 static void view_position_bias(struct builder *b)
 {
     struct vkmoe_attention_params *p = &b->out->params;
-    struct vkmoe_lookup lookup = b->lookup;
+    struct lookup lookup = b->lookup;
     struct vkmoe_block first = b->block;
     first.index = 0;
     if (!b->names->position_bias)
@@ -125,7 +124,7 @@ static void view_position_bias(struct builder *b)
 
 static bool is_used(const struct builder *b, const char *name)
 {
-    const struct vkmoe_attention_names *n = b->names;
+    const struct attention_names *n = b->names;
     bool bias = b->bias;
     const char *const used[] = { n->router, n->query, n->output, n->key, n->value, n->key_value,
         n->output_bias, n->query_norm, n->key_norm, n->sinks, n->ignored,
@@ -152,16 +151,16 @@ static void refuse_others(struct builder *b)
 {
     if (b->lookup.status != VKMOE_OK)
         return;
-    const struct vkmoe_tensors *tensors = b->lookup.tensors;
-    char parent[2 * VKMOE_NAME_SIZE];
+    const struct tensors *tensors = b->lookup.tensors;
+    char parent[2 * NAME_SIZE];
     snprintf(parent, sizeof parent, "%s%s", b->lookup.prefix, b->names->module);
     size_t length = strlen(parent), skip = strlen(b->lookup.prefix);
     for (uint32_t i = vkmoe_tensors_lower_bound(tensors, parent); i < tensors->count; i++) {
-        const struct vkmoe_tensor *tensor = &tensors->items[i];
+        const struct tensor *tensor = &tensors->items[i];
         if (strncmp(tensor->name, parent, length) != 0)
             return;
-        if (tensor->absence != VKMOE_NOT_IN_FILE && !is_used(b, tensor->name + skip)) {
-            VKMOE_LOOKUP_FAIL(&b->lookup, UNSUPPORTED,
+        if (tensor->absence != TENSOR_NOT_IN_FILE && !is_used(b, tensor->name + skip)) {
+            LOOKUP_FAIL(&b->lookup, UNSUPPORTED,
                 "%s: tensor %s is there, but the config does not say what it is for", tensor->path,
                 tensor->name);
             return;
@@ -170,29 +169,29 @@ static void refuse_others(struct builder *b)
 }
 
 // Everything but the views, and room for those.
-static enum vkmoe_status read_params(const struct vkmoe_whole_tensors *from, struct builder *b)
+static enum vkmoe_status read_params(const struct whole_tensors *from, struct builder *b)
 {
-    const struct vkmoe_whole *whole = from->source.whole;
-    struct vkmoe_config *config = from->source.config;
+    const struct whole *whole = from->source.whole;
+    struct settings *settings = from->source.settings;
     struct vkmoe_attention_params params;
     vkmoe_whole_read_attention(&from->source, &params, &b->bias);
     size_t biases = 0;
     if (b->names->position_bias) {
-        vkmoe_buckets_read(config, &whole->buckets, &whole->max_distance,
+        vkmoe_buckets_read(settings, &whole->buckets, &whole->max_distance,
             whole->both_sides[vkmoe_whole_place(b->block)], &b->buckets);
         params.position_reach = b->buckets.reach;
         biases = params.heads * (2 * (size_t)params.position_reach + 1);
     }
     if (biases > MAX_POSITION_BIASES)
-        vkmoe_config_fail(config, VKMOE_ERROR_UNSUPPORTED,
+        vkmoe_setting_fail(settings, VKMOE_ERROR_UNSUPPORTED,
             "%u heads and %u distances need more than %d position biases", params.heads,
             params.position_reach, MAX_POSITION_BIASES);
-    if (config->status != VKMOE_OK)
-        return config->status;
+    if (settings->status != VKMOE_OK)
+        return settings->status;
 
     size_t views_size = 2 * (size_t)params.experts * sizeof(struct vkmoe_view);
     size_t patterns_size = (size_t)params.experts * sizeof(struct vkmoe_pattern);
-    struct vkmoe_attention_views *views =
+    struct attention_views *views =
         calloc(1, sizeof(*views) + views_size + patterns_size + biases * sizeof(float));
     if (!views)
         return vkmoe_fail(
@@ -205,11 +204,11 @@ static enum vkmoe_status read_params(const struct vkmoe_whole_tensors *from, str
     return VKMOE_OK;
 }
 
-enum vkmoe_status vkmoe_attention_views_create(const struct vkmoe_whole_tensors *from,
-    struct vkmoe_block block, struct vkmoe_attention_views **out)
+enum vkmoe_status vkmoe_attention_views_create(
+    const struct whole_tensors *from, struct vkmoe_block block, struct attention_views **out)
 {
     *out = NULL;
-    const struct vkmoe_whole_source *source = &from->source;
+    const struct whole_source *source = &from->source;
     struct builder b = {
         .lookup = start(from),
         .source = source,
@@ -219,10 +218,10 @@ enum vkmoe_status vkmoe_attention_views_create(const struct vkmoe_whole_tensors 
     enum vkmoe_status status = read_params(from, &b);
     if (status != VKMOE_OK)
         return status;
-    struct vkmoe_attention_views *views = b.out;
+    struct attention_views *views = b.out;
     if (vkmoe_whole_read_patterns(source, block, views->params.experts, views->patterns))
         views->params.patterns = views->patterns;
-    b.lookup.status = source->config->status;
+    b.lookup.status = source->settings->status;
     choose_block(&b.lookup, source, block, b.names->query);
     view_projections(&b);
     view_vectors(&b, source->whole->norm_wide);
@@ -239,7 +238,7 @@ enum vkmoe_status vkmoe_attention_views_create(const struct vkmoe_whole_tensors 
 
 // The tensor of one of several full names, of one dimension if `columns` is 0.
 static struct vkmoe_view view_end(
-    struct vkmoe_lookup *lookup, const char *names, uint32_t rows, uint32_t columns)
+    struct lookup *lookup, const char *names, uint32_t rows, uint32_t columns)
 {
     if (!names)
         return (struct vkmoe_view){ 0 };
@@ -247,23 +246,30 @@ static struct vkmoe_view view_end(
     return vkmoe_lookup_view(lookup, "", 0, (const uint64_t[4]){ rows, columns });
 }
 
+static enum vkmoe_status fetch(const struct vkmoe_view *view, const struct vkmoe_log *log,
+    uint64_t at, void *to, uint64_t size)
+{
+    const char *from = (const char *)view->data + at;
+    if (view->file)
+        return vkmoe_file_read(view->file, log, from, to, size);
+    memcpy(to, from, (size_t)size);
+    return VKMOE_OK;
+}
+
 // Whether two tensors are the same, byte by byte.
-static bool is_same(struct vkmoe_lookup *lookup, const struct vkmoe_view *a,
-    const struct vkmoe_view *b, uint64_t size)
+static bool is_same(
+    struct lookup *lookup, const struct vkmoe_view *a, const struct vkmoe_view *b, uint64_t size)
 {
     enum { PIECE = 1 << 20 };
     bool same = true;
     char *bytes = malloc(2 * PIECE);
     if (!bytes)
-        VKMOE_LOOKUP_FAIL(
-            lookup, OUT_OF_MEMORY, "%s: no memory to compare tensors", lookup->directory);
+        LOOKUP_FAIL(lookup, OUT_OF_MEMORY, "%s: no memory to compare tensors", lookup->directory);
     for (uint64_t at = 0; bytes && same && at < size && lookup->status == VKMOE_OK; at += PIECE) {
         const uint64_t piece = MIN(PIECE, size - at);
-        lookup->status =
-            vkmoe_file_read(a->file, lookup->log, (const char *)a->data + at, bytes, piece);
+        lookup->status = fetch(a, lookup->log, at, bytes, piece);
         if (lookup->status == VKMOE_OK)
-            lookup->status = vkmoe_file_read(
-                b->file, lookup->log, (const char *)b->data + at, bytes + PIECE, piece);
+            lookup->status = fetch(b, lookup->log, at, bytes + PIECE, piece);
         same = lookup->status != VKMOE_OK || memcmp(bytes, bytes + PIECE, (size_t)piece) == 0;
     }
     free(bytes);
@@ -272,13 +278,13 @@ static bool is_same(struct vkmoe_lookup *lookup, const struct vkmoe_view *a,
 
 // A tensor beside the embedding that has to be the same is either a copy of it or a
 // contradiction.
-static void check_copy(struct vkmoe_lookup *lookup, const char *names, const char *reason,
-    const struct vkmoe_frame *frame)
+static void check_copy(
+    struct lookup *lookup, const char *names, const char *reason, const struct vkmoe_frame *frame)
 {
     if (!names)
         return;
     vkmoe_lookup_choose(lookup, names, 0, "");
-    const struct vkmoe_tensor *tensor = vkmoe_tensors_find(lookup->tensors, lookup->prefix);
+    const struct tensor *tensor = vkmoe_tensors_find(lookup->tensors, lookup->prefix);
     if (!tensor || tensor->absence || lookup->status != VKMOE_OK)
         return;
     struct vkmoe_view view = view_end(lookup, names, frame->vocabulary, frame->hidden);
@@ -286,19 +292,18 @@ static void check_copy(struct vkmoe_lookup *lookup, const char *names, const cha
         return;
     if (view.dtype != frame->embedding.dtype
         || !is_same(lookup, &view, &frame->embedding, tensor->size))
-        VKMOE_LOOKUP_FAIL(lookup, INVALID, "%s: tensor %s is not the embedding, though %s",
-            tensor->path, tensor->name, reason);
+        LOOKUP_FAIL(lookup, INVALID, "%s: tensor %s is not the embedding, though %s", tensor->path,
+            tensor->name, reason);
 }
 
-enum vkmoe_status vkmoe_frame_view(
-    const struct vkmoe_whole_tensors *from, struct vkmoe_frame *frame)
+enum vkmoe_status vkmoe_frame_view(const struct whole_tensors *from, struct vkmoe_frame *frame)
 {
     bool tied;
     vkmoe_whole_read_frame(&from->source, frame, &tied);
-    if (from->source.config->status != VKMOE_OK)
-        return from->source.config->status;
-    const struct vkmoe_end_names *names = &from->source.whole->ends;
-    struct vkmoe_lookup lookup = start(from);
+    if (from->source.settings->status != VKMOE_OK)
+        return from->source.settings->status;
+    const struct end_names *names = &from->source.whole->ends;
+    struct lookup lookup = start(from);
     frame->embedding = view_end(&lookup, names->embedding, frame->vocabulary, frame->hidden);
     frame->final_norm = view_end(&lookup, names->final_norm, frame->hidden, 0);
     frame->encoder_norm = view_end(&lookup, names->encoder_norm, frame->hidden, 0);
@@ -313,15 +318,14 @@ enum vkmoe_status vkmoe_frame_view(
     return lookup.status;
 }
 
-enum vkmoe_status vkmoe_norms_view(const struct vkmoe_whole_tensors *from, struct vkmoe_block block,
+enum vkmoe_status vkmoe_norms_view(const struct whole_tensors *from, struct vkmoe_block block,
     struct vkmoe_view *attention_norm, struct vkmoe_view *experts_norm)
 {
-    const struct vkmoe_attention_names *names =
-        &from->source.whole->names[vkmoe_whole_place(block)];
-    struct vkmoe_config *config = from->source.config;
-    uint32_t hidden = vkmoe_setting_read(&from->source.family->hidden, config, 1, VKMOE_MAX_WIDTH);
-    struct vkmoe_lookup lookup = start(from);
-    lookup.status = config->status;
+    const struct attention_names *names = &from->source.whole->names[vkmoe_whole_place(block)];
+    struct settings *settings = from->source.settings;
+    uint32_t hidden = vkmoe_setting_read(&from->source.family->hidden, settings, 1, MAX_WIDTH);
+    struct lookup lookup = start(from);
+    lookup.status = settings->status;
     choose_block(&lookup, &from->source, block, names->attention_norm);
     *attention_norm = vkmoe_lookup_vector(&lookup, names->attention_norm, hidden);
     *experts_norm = vkmoe_lookup_vector(&lookup, names->experts_norm, hidden);

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "weights/dtype.h"
-#include "base/json.h"
+#include "base/value.h"
 #include "session.h"
 
 enum { REASON_SIZE = 1024, MAX_DTYPES = 32 };
@@ -258,7 +258,7 @@ static void add_row(struct cli_table *table, const char *what, const char *forma
 // `text` from a file, for a terminal.
 static const char *printable(const char *text, char *buffer, size_t size)
 {
-    return vkmoe_json_printable(text, buffer, size);
+    return vkmoe_printable(text, buffer, size);
 }
 
 static void add_family(struct cli_table *table, const struct facts *facts)

@@ -6,9 +6,10 @@ bool cli_pieces_are_built(void)
     return false;
 }
 
-struct cli_pieces *cli_pieces_open(const char *path)
+struct cli_pieces *cli_pieces_open(const char *data, size_t size)
 {
-    (void)path;
+    (void)data;
+    (void)size;
     return NULL;
 }
 

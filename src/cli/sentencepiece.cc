@@ -78,13 +78,13 @@ static bool find_strips(const sentencepiece::SentencePieceProcessor &processor)
     return false;
 }
 
-struct cli_pieces *cli_pieces_open(const char *path)
+struct cli_pieces *cli_pieces_open(const char *data, size_t size)
 {
     struct cli_pieces *pieces = nullptr;
     try {
         const silence until_loaded;
         pieces = new cli_pieces;
-        if (pieces->processor.Load(path).ok()) {
+        if (pieces->processor.LoadFromSerializedProto({data, size}).ok()) {
             pieces->strips = find_strips(pieces->processor);
             return pieces;
         }

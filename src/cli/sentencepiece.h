@@ -20,8 +20,8 @@ enum cli_piece_kind {
 
 bool cli_pieces_are_built(void); // else nothing can be opened
 
-// NULL if the file cannot be read, or is damaged. To be closed.
-struct cli_pieces *cli_pieces_open(const char *path);
+// From the bytes of the file, which are not kept. NULL if they are damaged. To be closed.
+struct cli_pieces *cli_pieces_open(const char *data, size_t size);
 void cli_pieces_close(struct cli_pieces **pieces);
 
 uint32_t cli_pieces_count(const struct cli_pieces *pieces);

@@ -74,7 +74,7 @@ const struct cli_special_token *cli_special_sort(struct cli_special *set)
         if (before && !compare_texts(before->text, before->size, tokens[i].text, tokens[i].size)) {
             if (before->id != tokens[i].id && before->file == tokens[i].file && before->file)
                 torn = kept - 1;
-            free(tokens[i].text);
+            free((void *)(uintptr_t)tokens[i].text);
         } else {
             tokens[kept++] = tokens[i];
         }
@@ -87,7 +87,7 @@ const struct cli_special_token *cli_special_sort(struct cli_special *set)
 void cli_special_finish(struct cli_special *set)
 {
     for (uint32_t i = 0; i < set->count; i++)
-        free(set->tokens[i].text);
+        free((void *)(uintptr_t)set->tokens[i].text);
     free(set->tokens);
     free(set->by_id);
     *set = (struct cli_special){ 0 };

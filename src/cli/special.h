@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 struct cli_special_token {
-    char *text;
+    const char *text;
     size_t size;
     uint32_t id;                  // may be beyond the model's vocabulary
     const char *file;             // that names it; NULL: no file does

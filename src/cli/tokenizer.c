@@ -7,95 +7,89 @@
 // out again where it was put, so that a text is printed as it was written.
 #include "tokenizer.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "checkpoint/foreign.h"
-#include "base/json.h"
+#include "base/content.h"
+#include "base/value.h"
+#include "checkpoint/checkpoint.h"
 
-enum { MAX_PATH = 4096 };
+#define MAX_FILE ((uint64_t)1 << 30)
 
 static const char replacement[] = "\xef\xbf\xbd"; // U+FFFD, for each byte that is no UTF-8
 
 static const char *const names[] = { "tokenizer.model", "spiece.model" }; // the latter T5's
 
-// The file, or what it should be called.
-static bool find_file(const char *checkpoint, char path[MAX_PATH])
+// Which of them is there, readable or not; NULL: none.
+static const char *find_file(const char *checkpoint)
 {
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        snprintf(path, MAX_PATH, "%s/%s", checkpoint, names[i]);
-        struct stat info;
-        if (lstat(path, &info) == 0) // a link to nothing is not nothing
-            return true;
+        if (vkmoe_checkpoint_has_file(checkpoint, names[i]))
+            return names[i];
     }
-    snprintf(path, MAX_PATH, "%s/%s", checkpoint, names[0]);
-    return false;
-}
-
-// A line for what sentencepiece would wait for, or call damaged.
-static int check_file(const char *path)
-{
-    struct stat info;
-    char start[64];
-    if (stat(path, &info) != 0)
-        return errno == ENOENT ? cli_fail("%s: is a symbolic link to a file that is not there; "
-                                          "download it anew",
-                   path)
-                               : cli_fail("%s: cannot open: %s", path, strerror(errno));
-    if (!S_ISREG(info.st_mode)) // the open of a named pipe would wait for a writer
-        return cli_fail("%s: is not a regular file", path);
-    FILE *file = fopen(path, "rb");
-    if (!file)
-        return cli_fail("%s: cannot open: %s", path, strerror(errno));
-    const size_t size = fread(start, 1, sizeof start, file);
-    fclose(file);
-    const char *other = size == 0 ? "is empty" : vkmoe_foreign_content(start, size);
-    return other ? cli_fail("%s: %s", path, other) : 0;
+    return NULL;
 }
 
 bool cli_tokenizer_exists(const char *checkpoint)
 {
-    char path[MAX_PATH];
-    return find_file(checkpoint, path);
+    return find_file(checkpoint);
+}
+
+static int open_pieces(struct cli_tokenizer *t, const struct blob *file)
+{
+    // A line for what sentencepiece would call damaged.
+    const char *other = file->size == 0 ? "is empty" : vkmoe_content_other(file->data, file->size);
+    if (other)
+        return cli_fail("%s: %s", file->path, other);
+    t->pieces = cli_pieces_open(file->data, file->size);
+    if (!t->pieces)
+        return cli_fail("%s: is damaged, or no sentencepiece model", file->path);
+    if (cli_pieces_count(t->pieces) > t->vocabulary)
+        return cli_fail("%s: has %u tokens, the model's vocabulary only %u", file->path,
+            cli_pieces_count(t->pieces), t->vocabulary);
+    t->unknown = -1;
+    for (uint32_t i = 0; i < cli_pieces_count(t->pieces) && t->unknown < 0; i++)
+        t->unknown = cli_pieces_kind(t->pieces, i) == CLI_PIECE_UNKNOWN ? (int64_t)i : -1;
+    return 0;
+}
+
+// The files beside it.
+static int read_settings(struct cli_tokenizer *t, const struct blob *file)
+{
+    const int status = cli_tokenizer_files_read(&t->files, t->checkpoint, t->pieces);
+    if (t->files.begin >= t->vocabulary)
+        t->files.begin = cli_pieces_begin(t->pieces);
+    if (t->files.end >= t->vocabulary)
+        t->files.end = cli_pieces_end(t->pieces);
+    if (status == 0 && !t->files.legacy && !cli_pieces_forget_prefix(t->pieces))
+        return cli_fail("%s: cannot be used without its prefix, as \"legacy\": false in "
+                        "tokenizer_config.json has it",
+            file->path);
+    return status;
 }
 
 int cli_tokenizer_init(
     struct cli_tokenizer *t, const char *checkpoint, uint32_t vocabulary, bool is_t5)
 {
-    char path[MAX_PATH];
+    const char *name = find_file(checkpoint);
     *t = (struct cli_tokenizer){ .checkpoint = checkpoint, .vocabulary = vocabulary };
-    find_file(checkpoint, path);
-    t->files.is_t5 = is_t5 || strcmp(strrchr(path, '/') + 1, names[1]) == 0;
+    if (!name)
+        name = names[0];
+    t->files.is_t5 = is_t5 || name == names[1];
     cli_tokenizer_rewind(t);
     if (!cli_pieces_are_built())
-        return cli_fail("%s: cannot be used, since vkmoe was built without sentencepiece; give ids "
-                        "with --tokens instead of --prompt, and ids are printed",
-            path);
-    int status = check_file(path);
-    if (status != 0)
-        return status;
-    t->pieces = cli_pieces_open(path);
-    if (!t->pieces)
-        return cli_fail("%s: is damaged, or no sentencepiece model", path);
-    if (cli_pieces_count(t->pieces) > vocabulary)
-        return cli_fail("%s: has %u tokens, the model's vocabulary only %u", path,
-            cli_pieces_count(t->pieces), vocabulary);
-    t->unknown = -1;
-    for (uint32_t i = 0; i < cli_pieces_count(t->pieces) && t->unknown < 0; i++)
-        t->unknown = cli_pieces_kind(t->pieces, i) == CLI_PIECE_UNKNOWN ? (int64_t)i : -1;
-    status = cli_tokenizer_files_read(&t->files, checkpoint, t->pieces);
-    if (t->files.begin >= vocabulary)
-        t->files.begin = cli_pieces_begin(t->pieces);
-    if (t->files.end >= vocabulary)
-        t->files.end = cli_pieces_end(t->pieces);
-    if (status == 0 && !t->files.legacy && !cli_pieces_forget_prefix(t->pieces))
-        return cli_fail("%s: cannot be used without its prefix, as \"legacy\": false in "
-                        "tokenizer_config.json has it",
-            path);
+        return cli_fail("%s/%s: cannot be used, since vkmoe was built without sentencepiece; give "
+                        "ids with --tokens instead of --prompt, and ids are printed",
+            checkpoint, name);
+    struct blob file;
+    int status = cli_result(
+        vkmoe_checkpoint_read_file(checkpoint, name, MAX_FILE, &cli_log, &file), checkpoint);
+    if (status == 0)
+        status = open_pieces(t, &file);
+    if (status == 0)
+        status = read_settings(t, &file);
+    vkmoe_blob_finish(&file);
     return status;
 }
 
@@ -148,7 +142,7 @@ static int append_special(
             "%s%s%s: \"%s\", which is in the prompt, is token %u, the model's vocabulary "
             "ends at %u; --no-special takes it as text",
             t->checkpoint, token->file ? "/" : "", token->file ? token->file : "",
-            vkmoe_json_printable(token->text, shown, sizeof shown), token->id, t->vocabulary - 1);
+            vkmoe_printable(token->text, shown, sizeof shown), token->id, t->vocabulary - 1);
     append(list, &token->id, 1);
     return 0;
 }

@@ -3,17 +3,15 @@
 // of added_tokens.json.
 #include "tokenizer_files.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "cli.h"
 #include "base/json.h"
+#include "checkpoint/checkpoint.h"
 
 enum {
-    MAX_PATH = 4096,
     MAX_FILE = 16 << 20,
     T5_SENTINELS = 100,
     MAX_SENTINELS = 65536,
@@ -28,60 +26,35 @@ struct reader {
     struct cli_tokenizer_files *files;
     const char *checkpoint;
     const struct cli_pieces *pieces;
-    cJSON *config, *added, *map; // NULL: there is no such file
-    uint32_t next_id;            // behind all there are
+    struct value *config, *added, *map; // NULL: there is no such file
+    uint32_t next_id;                   // behind all there are
     uint32_t named;
 };
 
 // ----------------------------------------------------------------------------- files
 
-static int parse(const char *path, FILE *file, cJSON **out)
+// NULL if there is no such file.
+static int read_file(const char *checkpoint, const char *name, struct value **out)
 {
-    struct stat info;
-    if (fstat(fileno(file), &info) == 0 && info.st_size > MAX_FILE)
-        return cli_fail("%s: has more than %d MiB", path, MAX_FILE >> 20);
-    char *text = cli_alloc(MAX_FILE + 1);
-    errno = 0;
-    const size_t size = fread(text, 1, MAX_FILE + 1, file);
-    int status = ferror(file) ? cli_fail("%s: cannot read: %s", path, strerror(errno ? errno : EIO))
-                              : cli_result(vkmoe_json_parse(path, text, size, &cli_log, out), path);
-    free(text);
-    return status;
+    struct blob file;
+    enum vkmoe_status status =
+        vkmoe_checkpoint_read_file(checkpoint, name, MAX_FILE, &cli_log, &file);
+    if (status == VKMOE_OK && file.data)
+        status = vkmoe_json_parse(file.path, file.data, file.size, &cli_log, out);
+    vkmoe_blob_finish(&file);
+    return cli_result(status, checkpoint);
 }
 
-static int read_file(const char *checkpoint, const char *name, cJSON **out)
+static const struct value *find(const struct value *object, const char *key)
 {
-    char path[MAX_PATH];
-    struct stat info;
-    snprintf(path, sizeof path, "%s/%s", checkpoint, name);
-    if (stat(path, &info) != 0) {
-        if (errno != ENOENT)
-            return cli_fail("%s: cannot open: %s", path, strerror(errno));
-        return lstat(path, &info) != 0 ? 0
-                                       : cli_fail("%s: is a symbolic link to a file that is "
-                                                  "not there; download it anew",
-                                           path);
-    }
-    if (!S_ISREG(info.st_mode)) // the open of a named pipe would wait for a writer
-        return cli_fail("%s: is not a regular file", path);
-    FILE *file = fopen(path, "rb");
-    if (!file)
-        return cli_fail("%s: cannot open: %s", path, strerror(errno));
-    const int status = parse(path, file, out);
-    fclose(file);
-    return status;
+    const struct value *item = vkmoe_value_member(object, key);
+    return value_is(item, VALUE_NULL) ? NULL : item;
 }
 
-static const cJSON *find(const cJSON *object, const char *key)
+static bool read_bool(const struct value *config, const char *key, bool preset)
 {
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
-    return cJSON_IsNull(item) ? NULL : item;
-}
-
-static bool read_bool(const cJSON *config, const char *key, bool preset)
-{
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(config, key);
-    return cJSON_IsBool(item) ? cJSON_IsTrue(item) : preset;
+    const struct value *item = vkmoe_value_member(config, key);
+    return value_is(item, VALUE_BOOL) ? value_is_true(item) : preset;
 }
 
 // ---------------------------------------------------------------------------- tokens
@@ -89,15 +62,15 @@ static bool read_bool(const cJSON *config, const char *key, bool preset)
 static int refuse(const struct reader *r, const char *file, const char *what, const char *text)
 {
     char shown[64];
-    return cli_fail("%s/%s: %s \"%s\"", r->checkpoint, file, what,
-        vkmoe_json_printable(text, shown, sizeof shown));
+    return cli_fail(
+        "%s/%s: %s \"%s\"", r->checkpoint, file, what, vkmoe_printable(text, shown, sizeof shown));
 }
 
 // Ids beyond 32 bits are beyond every vocabulary, too.
-static bool read_id(const cJSON *item, const char *digits, uint32_t *id)
+static bool read_id(const struct value *item, const char *digits, uint32_t *id)
 {
     uint64_t value = 0;
-    if (item && !vkmoe_json_integer(item, &value))
+    if (item && !vkmoe_value_integer(item, &value))
         return false;
     if (!item && (!*digits || strspn(digits, "0123456789") != strlen(digits)))
         return false;
@@ -115,14 +88,14 @@ static void add(struct reader *r, struct cli_special_token token)
 }
 
 // A token as "text" or as {"content": "text", "lstrip": ...}; false if it is neither.
-static bool read_token(const cJSON *item, struct cli_special_token *token)
+static bool read_token(const struct value *item, struct cli_special_token *token)
 {
-    const cJSON *text = cJSON_IsObject(item) ? find(item, "content") : item;
-    if (!cJSON_IsString(text))
+    const struct value *text = value_is(item, VALUE_OBJECT) ? find(item, "content") : item;
+    if (!value_is(text, VALUE_STRING))
         return false;
-    token->text = text->valuestring;
-    token->size = strlen(text->valuestring);
-    token->has_flags = cJSON_IsObject(item);
+    token->text = text->text;
+    token->size = strlen(text->text);
+    token->has_flags = value_is(item, VALUE_OBJECT);
     token->left_strip = read_bool(item, "lstrip", false);
     token->right_strip = read_bool(item, "rstrip", false);
     token->single_word = read_bool(item, "single_word", false);
@@ -132,15 +105,15 @@ static bool read_token(const cJSON *item, struct cli_special_token *token)
 // {"340": {"content": "<|im_end|>", ...}, ...}
 static int add_decoder(struct reader *r)
 {
-    const cJSON *decoder = find(r->config, "added_tokens_decoder"), *item;
-    if (decoder && !cJSON_IsObject(decoder))
+    const struct value *decoder = find(r->config, "added_tokens_decoder");
+    if (decoder && !value_is(decoder, VALUE_OBJECT))
         return cli_fail("%s/%s: added_tokens_decoder is not an object", r->checkpoint, config_name);
-    cJSON_ArrayForEach(item, decoder)
+    VALUE_EACH(item, decoder)
     {
         struct cli_special_token token = { .file = config_name };
-        if (!cJSON_IsObject(item) || !read_token(item, &token)
-            || !read_id(NULL, item->string, &token.id))
-            return refuse(r, config_name, "added_tokens_decoder has no token for", item->string);
+        if (!value_is(item, VALUE_OBJECT) || !read_token(item, &token)
+            || !read_id(NULL, item->name, &token.id))
+            return refuse(r, config_name, "added_tokens_decoder has no token for", item->name);
         add(r, token);
     }
     return 0;
@@ -149,14 +122,13 @@ static int add_decoder(struct reader *r)
 // {"<|im_end|>": 340, ...}
 static int add_added(struct reader *r)
 {
-    const cJSON *item;
-    cJSON_ArrayForEach(item, r->added)
+    VALUE_EACH(item, r->added)
     {
         struct cli_special_token token = {
-            .file = added_name, .text = item->string, .size = strlen(item->string)
+            .file = added_name, .text = item->name, .size = strlen(item->name)
         };
         if (!read_id(item, NULL, &token.id))
-            return refuse(r, added_name, "has no id, an integer from 0, for", item->string);
+            return refuse(r, added_name, "has no id, an integer from 0, for", item->name);
         add(r, token);
     }
     return 0;
@@ -165,9 +137,9 @@ static int add_added(struct reader *r)
 // T5's <extra_id_0>, ...: behind the pieces, the first as the last.
 static int add_sentinels(struct reader *r)
 {
-    const cJSON *item = find(r->config, "extra_ids");
+    const struct value *item = find(r->config, "extra_ids");
     uint64_t count = r->files->is_t5 ? T5_SENTINELS : 0;
-    if (item && (!vkmoe_json_integer(item, &count) || count > MAX_SENTINELS))
+    if (item && (!vkmoe_value_integer(item, &count) || count > MAX_SENTINELS))
         return cli_fail("%s/%s: extra_ids is not an integer from 0 to %d", r->checkpoint,
             config_name, MAX_SENTINELS);
     const uint32_t first = cli_pieces_count(r->pieces);
@@ -191,14 +163,14 @@ static void add_pieces(struct reader *r)
         if (cli_pieces_kind(r->pieces, id) == CLI_PIECE_TEXT)
             continue;
         struct cli_special_token token = { .id = id };
-        token.text = (char *)(uintptr_t)cli_pieces_text(r->pieces, id, &token.size);
+        token.text = cli_pieces_text(r->pieces, id, &token.size);
         add(r, token);
     }
 }
 
 // A token that is special by its name alone. Its id is known by now, or that of the piece of this
 // name, or the next that is free.
-static int add_named(struct reader *r, const char *file, const char *key, const cJSON *item)
+static int add_named(struct reader *r, const char *file, const char *key, const struct value *item)
 {
     struct cli_special_token token = { .file = file };
     if (!read_token(item, &token))
@@ -220,22 +192,22 @@ static int add_named(struct reader *r, const char *file, const char *key, const 
     return 0;
 }
 
-static int add_all_named(struct reader *r, const char *file, const cJSON *object)
+static int add_all_named(struct reader *r, const char *file, const struct value *object)
 {
     static const char *const names[] = { "bos_token", "eos_token", "unk_token", "sep_token",
         "pad_token", "cls_token", "mask_token" };
     static const char *const lists[] = { "additional_special_tokens", "extra_special_tokens" };
     int status = 0;
     for (size_t i = 0; status == 0 && i < sizeof names / sizeof *names; i++) {
-        const cJSON *item = find(object, names[i]);
+        const struct value *item = find(object, names[i]);
         if (item)
             status = add_named(r, file, names[i], item);
     }
     for (size_t i = 0; status == 0 && i < sizeof lists / sizeof *lists; i++) {
-        const cJSON *list = find(object, lists[i]), *item;
-        if (list && !cJSON_IsArray(list) && !cJSON_IsObject(list))
+        const struct value *list = find(object, lists[i]);
+        if (list && !value_is(list, VALUE_LIST) && !value_is(list, VALUE_OBJECT))
             return cli_fail("%s/%s: %s is not a list", r->checkpoint, file, lists[i]);
-        cJSON_ArrayForEach(item, list)
+        VALUE_EACH(item, list)
         {
             status = add_named(r, file, lists[i], item);
             if (status != 0)
@@ -272,12 +244,12 @@ static int add_tokens(struct reader *r)
 // The token that the files name so, else the piece; -1: there is none, or null is named.
 static int64_t find_end(struct reader *r, const char *key, int64_t piece)
 {
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(r->config, key);
+    const struct value *item = vkmoe_value_member(r->config, key);
     struct cli_special_token token;
     if (!item)
-        item = cJSON_GetObjectItemCaseSensitive(r->map, key);
+        item = vkmoe_value_member(r->map, key);
     if (!item || !read_token(item, &token))
-        return cJSON_IsNull(item) ? -1 : piece;
+        return value_is(item, VALUE_NULL) ? -1 : piece;
     const struct cli_special_token *known =
         cli_special_find(&r->files->special, token.text, token.size);
     return known ? known->id : piece;
@@ -308,17 +280,17 @@ int cli_tokenizer_files_read(
         status = read_file(checkpoint, added_name, &r.added);
     if (status == 0)
         status = read_file(checkpoint, map_name, &r.map);
-    const cJSON *kind = cJSON_GetObjectItemCaseSensitive(r.config, "tokenizer_class");
-    if (cJSON_IsString(kind))
-        files->is_t5 = is_t5(kind->valuestring);
+    const struct value *kind = vkmoe_value_member(r.config, "tokenizer_class");
+    if (value_is(kind, VALUE_STRING))
+        files->is_t5 = is_t5(kind->text);
     files->legacy = read_bool(r.config, "legacy", true);
     files->prefix = read_bool(r.config, "add_prefix_space", true);
     if (status == 0)
         status = add_tokens(&r);
     if (status == 0)
         read_ends(&r);
-    cJSON_Delete(r.config);
-    cJSON_Delete(r.added);
-    cJSON_Delete(r.map);
+    free(r.config);
+    free(r.added);
+    free(r.map);
     return status;
 }

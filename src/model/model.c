@@ -3,7 +3,7 @@
 
 #include "base/common.h"
 #include "weights/dtype.h"
-#include "checkpoint/checkpoint.h"
+#include "checkpoint/opened.h"
 #include "device/fit.h"
 
 #include <stdlib.h>

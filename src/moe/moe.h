@@ -2,11 +2,11 @@
 #ifndef VKMOE_MOE_H
 #define VKMOE_MOE_H
 
+#include "base/limits.h"
 #include "moe/pairs.h"
 #include "moe/router.h"
 
 #define MAX_TOKENS 65536
-#define MAX_WIDTH 65536
 
 struct vkmoe_moe {
     vkmoe_device *device;

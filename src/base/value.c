@@ -1,0 +1,79 @@
+// value.c - see value.h.
+#include "base/value.h"
+
+#include <string.h>
+
+static bool has_items(const struct value *value)
+{
+    return (value_is(value, VALUE_LIST) || value_is(value, VALUE_OBJECT)) && value->count > 0;
+}
+
+static const struct value none[1];
+
+const struct value *vkmoe_value_begin(const struct value *value)
+{
+    return has_items(value) ? value->items : none;
+}
+
+const struct value *vkmoe_value_end(const struct value *value)
+{
+    return has_items(value) ? value->items + value->count : none;
+}
+
+// How many members have this name, and the first of them.
+static uint32_t count_members(
+    const struct value *object, const char *name, const struct value **first)
+{
+    uint32_t count = 0;
+    *first = NULL;
+    VALUE_EACH(item, object)
+    {
+        if (item->name && strcmp(item->name, name) == 0 && count++ == 0)
+            *first = item;
+    }
+    return count;
+}
+
+const struct value *vkmoe_value_member(const struct value *object, const char *name)
+{
+    const struct value *first;
+    count_members(object, name, &first);
+    return first;
+}
+
+const struct value *vkmoe_value_only_member(const struct value *object, const char *name)
+{
+    const struct value *first;
+    return count_members(object, name, &first) == 1 ? first : NULL;
+}
+
+bool vkmoe_value_integer(const struct value *value, uint64_t *out)
+{
+    if (!value_is(value, VALUE_NUMBER) || !(value->number >= 0.0 && value->number <= 0x1p53))
+        return false;
+    *out = (uint64_t)value->number;
+    return (double)*out == value->number;
+}
+
+static bool is_control(char c)
+{
+    return (unsigned char)c < 0x20 || c == 0x7f;
+}
+
+const char *vkmoe_printable(const char *text, char *buffer, size_t size)
+{
+    size_t i = 0;
+    for (; text[i] && i + 1 < size; i++)
+        buffer[i] = is_control(text[i]) ? '?' : text[i];
+    buffer[i] = '\0';
+    return buffer;
+}
+
+bool vkmoe_has_control_character(const char *text)
+{
+    for (; *text; text++) {
+        if (is_control(*text))
+            return true;
+    }
+    return false;
+}

@@ -1,0 +1,60 @@
+// deepseek_v2.c - DeepSeek-V2.
+#include "checkpoint/families/families.h"
+
+// The original code renormalises or scales, never both, and one expert is never renormalised.
+static void adjust(struct settings *settings, struct vkmoe_moe_params *params)
+{
+    struct vkmoe_router_params *router = &params->router;
+    if (params->experts_per_token == 1)
+        router->renormalize = false;
+    if (router->renormalize)
+        router->scale = 1.0f;
+    const char *method = vkmoe_setting_string(settings, "topk_method", "greedy");
+    if (strcmp(method, "greedy") == 0) {
+        router->groups = router->groups_kept = 0;
+    } else if (strcmp(method, "group_limited_greedy") != 0) {
+        char text[64];
+        vkmoe_setting_fail(settings, VKMOE_ERROR_UNSUPPORTED,
+            "topk_method is \"%s\", only greedy and group_limited_greedy are supported",
+            vkmoe_printable(method, text, sizeof text));
+    }
+}
+
+static const struct alias aliases[] = {
+    { "deepseek", DENSE_FIRST },
+    { NULL },
+};
+
+const struct family vkmoe_family_deepseek_v2 = {
+    .name = "deepseek_v2",
+    .prefix = BLOCKS,
+    .blocks = { "num_hidden_layers", 32 },
+    .hidden = { "hidden_size", 4096 },
+    .inner = { "moe_intermediate_size", 1407 },
+    .experts = { "n_routed_experts", 64 },
+    .experts_per_token = { "num_experts_per_tok", 0 },
+    HIDDEN_ACT,
+    .renormalize_key = "norm_topk_prob",
+    .scale_key = "routed_scaling_factor",
+    .groups_key = "n_group",
+    .groups_kept_key = "topk_group",
+    .shared_inner = { "moe_intermediate_size", 1407 },
+    .shared_count = { "n_shared_experts", 2 },
+    .expect = { "scoring_func=softmax", "mlp_bias=false" },
+    .preset.router = {
+        .score = VKMOE_SCORE_SOFTMAX,
+        .group_score = VKMOE_GROUP_SCORE_MAX,
+        .group_mask_zero = true,
+        .renormalize_epsilon = 1e-20f,
+    },
+    .names = {
+        .router = "mlp.gate.weight",
+        EXPERTS_GATE_UP_DOWN("mlp"),
+        SHARED_GATE_UP_DOWN("mlp.shared_experts"),
+    },
+    DENSE_GATE_UP_DOWN("mlp", 11008),
+    .dense_first = { "first_k_dense_replace", 0 },
+    .mark = vkmoe_mark_after_dense,
+    .adjust = adjust,
+    .aliases = aliases,
+};

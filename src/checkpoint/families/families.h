@@ -1,0 +1,83 @@
+// families.h - what several families share: where things are in their checkpoints, and gates.
+// Sources of all families: docs/semantics.md A.1, A.2 and B.1 for formulas, layouts and names, the
+// config and modeling classes of Hugging Face transformers 5.12 for presets.
+#ifndef VKMOE_FAMILIES_H
+#define VKMOE_FAMILIES_H
+
+#include <string.h>
+
+#include "checkpoint/aliases.h"
+#include "checkpoint/blocks.h"
+#include "checkpoint/family.h"
+#include "checkpoint/whole.h"
+
+// Where published checkpoints keep a decoder-only model's blocks; the second and third
+// inside multimodal models.
+#define BLOCKS \
+    "model.layers.{b}.|language_model.model.layers.{b}." \
+    "|model.language_model.layers.{b}.|layers.{b}."
+
+#define HIDDEN_ACT .activation_key = "hidden_act", .activation = "silu"
+
+// Experts as published, or stacked and fused as transformers 5 has them in memory, and saves
+// them unless it restores the published form. The latter calls every block `mlp`, if it is not
+// `feed_forward`.
+#define FUSED_AS(parent, name) parent ".experts." name "|mlp.experts." name
+#define EXPERTS_GATE_UP_DOWN(parent) \
+    .gate = parent ".experts.{e}.gate_proj.weight", .up = parent ".experts.{e}.up_proj.weight", \
+    .gate_up = FUSED_AS(parent, "gate_up_proj"), \
+    .down = parent ".experts.{e}.down_proj.weight|" FUSED_AS(parent, "down_proj")
+#define EXPERTS_W1_W3_W2(parent) \
+    .gate = parent ".experts.{e}.w1.weight", .up = parent ".experts.{e}.w3.weight", \
+    .gate_up = FUSED_AS(parent, "gate_up_proj"), \
+    .down = parent ".experts.{e}.w2.weight|" FUSED_AS(parent, "down_proj")
+#define SHARED_GATE_UP_DOWN(parent) \
+    .shared_gate = parent ".gate_proj.weight", .shared_up = parent ".up_proj.weight", \
+    .shared_down = parent ".down_proj.weight"
+
+#define DENSE_GATE_UP_DOWN(parent, width) \
+    .dense_inner = { "intermediate_size", width }, \
+    .dense = { \
+        .gate = parent ".gate_proj.weight", \
+        .up = parent ".up_proj.weight", \
+        .down = parent ".down_proj.weight", \
+    }
+
+// The gate of DeepSeek-V3: sigmoid scores, a bias that only selects, groups ranked by their
+// two best, weights that sum to the scale.
+#define V3_ROUTER \
+    .score = VKMOE_SCORE_SIGMOID, .weigh = VKMOE_WEIGH_SCORE, \
+    .group_score = VKMOE_GROUP_SCORE_SUM_TOP_2, .renormalize = true, .renormalize_epsilon = 1e-20f
+#define V3_SETTINGS \
+    .renormalize_key = "norm_topk_prob", .scale_key = "routed_scaling_factor", \
+    .groups_key = "n_group", .groups_kept_key = "topk_group"
+
+// Of an alias whose class has another number of dense blocks.
+#define DENSE_FIRST .needs = "first_k_dense_replace|mlp_layer_types"
+
+// Selection by logits, then softmax over the chosen.
+#define TOP_K_THEN_SOFTMAX .score = VKMOE_SCORE_IDENTITY, .weigh = VKMOE_WEIGH_SOFTMAX
+
+// ---------------------------------------------------------- attention, embedding and head
+
+#define BLOCK_NORMS \
+    .attention_norm = "input_layernorm.weight", .experts_norm = "post_attention_layernorm.weight"
+#define PROJECTIONS(parent) \
+    BLOCK_NORMS, .module = parent ".", .query = parent ".q_proj.weight", \
+                 .output = parent ".o_proj.weight", .key = parent ".k_proj.weight", \
+                 .value = parent ".v_proj.weight"
+#define BIASES(parent) \
+    .query_bias = parent ".q_proj.bias", .projection_bias = parent ".o_proj.bias", \
+    .key_bias = parent ".k_proj.bias", .value_bias = parent ".v_proj.bias"
+#define NORMS(parent) .query_norm = parent ".q_norm.weight", .key_norm = parent ".k_norm.weight"
+
+// Where a decoder-only model's parts are: the same alternatives as those of its blocks. The
+// head is beside the model, not in it.
+#define PART(name) \
+    "model." name "|language_model.model." name "|model.language_model." name "|" name
+#define ENDS \
+    .ends = { .embedding = PART("embed_tokens.weight"), \
+        .final_norm = PART("norm.weight"), \
+        .head = "lm_head.weight|language_model.lm_head.weight" }
+
+#endif

@@ -1,0 +1,63 @@
+// gpt_oss.c - gpt-oss.
+#include "checkpoint/families/families.h"
+
+// The activation's two constants; hidden_act is "silu", but what is computed is not.
+static void adjust(struct settings *settings, struct vkmoe_moe_params *params)
+{
+    double alpha = vkmoe_setting_number(settings, "swiglu_alpha", 1.702);
+    double limit = vkmoe_setting_number(settings, "swiglu_limit", 7.0);
+    if (alpha <= 0.0 || limit <= 0.0)
+        vkmoe_setting_fail(settings, VKMOE_ERROR_INVALID, "%s is %g, expected more than 0",
+            alpha <= 0.0 ? "swiglu_alpha" : "swiglu_limit", alpha <= 0.0 ? alpha : limit);
+    params->activation = VKMOE_ACTIVATION_SWIGLU_OAI;
+    params->activation_alpha = (float)alpha;
+    params->activation_limit = (float)limit;
+}
+
+static const struct whole whole = {
+    .heads = { "num_attention_heads", 64 },
+    .kv_heads = { "num_key_value_heads", 8 },
+    .head_size = { "head_dim", 64 },
+    .vocabulary = 201088,
+    .max_positions = 131072,
+    .end_token = -1,
+    .norm_epsilon = 1e-5,
+    .rope = { .kind = VKMOE_ROPE_HALF,
+        .base = 150000.0f,
+        .scaling = VKMOE_ROPE_SCALING_YARN,
+        .factor = 32.0f,
+        .original_positions = 4096,
+        .beta_fast = 32.0f,
+        .beta_slow = 1.0f,
+        .truncate_off = true },
+    .bias = { "attention_bias", true },
+    .window = WINDOW_ALTERNATE,
+    .window_preset = 128,
+    .names = { { PROJECTIONS("self_attn"), BIASES("self_attn"), .sinks = "self_attn.sinks" } },
+    ENDS,
+};
+
+const struct family vkmoe_family_gpt_oss = {
+    .name = "gpt_oss",
+    .prefix = BLOCKS,
+    .blocks = { "num_hidden_layers", 36 },
+    .hidden = { "hidden_size", 2880 },
+    .inner = { "intermediate_size", 2880 },
+    .experts = { "num_local_experts|num_experts", 128 },
+    .experts_per_token = { "num_experts_per_tok|experts_per_token", 4 },
+    HIDDEN_ACT,
+    .expect = { "hidden_act=silu" },
+    .preset.router = { TOP_K_THEN_SOFTMAX },
+    .names = {
+        .router = "mlp.router.weight",
+        .router_bias = "mlp.router.bias",
+        .gate_up = "mlp.experts.gate_up_proj",
+        .gate_up_bias = "mlp.experts.gate_up_proj_bias",
+        .down = "mlp.experts.down_proj",
+        .down_bias = "mlp.experts.down_proj_bias",
+    },
+    .layout = LAYOUT_TRANSPOSED | LAYOUT_INTERLEAVED,
+    .mark = vkmoe_mark_all,
+    .adjust = adjust,
+    .whole = &whole,
+};

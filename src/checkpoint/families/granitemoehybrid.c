@@ -1,0 +1,36 @@
+// granitemoehybrid.c - Granite 4.
+#include "checkpoint/families/families.h"
+
+static void mark(const struct family *family, struct settings *settings, struct blocks *blocks)
+{
+    // The dense models of the family have 0 experts.
+    if (vkmoe_setting_u32(settings, "num_local_experts", 8, 0, MAX_EXPERTS) > 0)
+        vkmoe_mark_all(family, settings, blocks);
+}
+
+static const struct alias aliases[] = {
+    { "granitemoeshared" },
+    { NULL },
+};
+
+const struct family vkmoe_family_granitemoehybrid = {
+    .name = "granitemoehybrid",
+    .prefix = BLOCKS,
+    .blocks = { "num_hidden_layers", 32 },
+    .hidden = { "hidden_size", 4096 },
+    .inner = { "intermediate_size", 11008 },
+    .experts = { "num_local_experts", 8 },
+    .experts_per_token = { "num_experts_per_tok", 2 },
+    HIDDEN_ACT,
+    .shared_inner = { "shared_intermediate_size", 1024 },
+    .preset.router = { TOP_K_THEN_SOFTMAX },
+    .names = {
+        .router = "block_sparse_moe.router.layer.weight",
+        .gate_up = "block_sparse_moe.input_linear.weight",
+        .down = "block_sparse_moe.output_linear.weight",
+        .shared_gate_up = "shared_mlp.input_linear.weight",
+        .shared_down = "shared_mlp.output_linear.weight",
+    },
+    .mark = mark,
+    .aliases = aliases,
+};

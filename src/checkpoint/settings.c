@@ -1,0 +1,202 @@
+// settings.c - see settings.h.
+#include "checkpoint/settings.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void vkmoe_setting_fail(
+    struct settings *settings, enum vkmoe_status status, const char *format, ...)
+{
+    if (settings->status != VKMOE_OK)
+        return;
+    char text[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    settings->status = vkmoe_fail(settings->log, status, "%s: %s", settings->path, text);
+}
+
+// The member named by the first `length` bytes of `key`.
+static const struct value *find_key(struct settings *settings, const char *key, size_t length)
+{
+    const struct value *found = NULL;
+    VALUE_EACH(item, settings->object)
+    {
+        if (strncmp(item->name, key, length) != 0 || item->name[length] != '\0')
+            continue;
+        if (found)
+            vkmoe_setting_fail(settings, VKMOE_ERROR_INVALID, "%s is there twice", item->name);
+        found = item;
+    }
+    return found;
+}
+
+const struct value *vkmoe_setting_find(struct settings *settings, const char *keys)
+{
+    for (const char *key = keys;;) {
+        size_t length = strcspn(key, "|");
+        const struct value *item = find_key(settings, key, length);
+        if (item && item->kind != VALUE_NULL)
+            return item;
+        if (key[length] == '\0')
+            return NULL;
+        key += length + 1;
+    }
+}
+
+bool vkmoe_setting_is_null(struct settings *settings, const char *key)
+{
+    return value_is(find_key(settings, key, strlen(key)), VALUE_NULL);
+}
+
+// A value as a log line shows it.
+static const char *describe(const struct value *item, char *buffer, size_t size)
+{
+    static const char *const others[] = {
+        [VALUE_NULL] = "null",
+        [VALUE_LIST] = "an array",
+        [VALUE_OBJECT] = "an object",
+    };
+    char text[64];
+    if (item->kind == VALUE_STRING)
+        snprintf(buffer, size, "\"%s\"", vkmoe_printable(item->text, text, sizeof text));
+    else if (item->kind == VALUE_NUMBER)
+        snprintf(buffer, size, "%.17g", item->number);
+    else if (item->kind == VALUE_BOOL)
+        snprintf(buffer, size, "%s", item->number != 0.0 ? "true" : "false");
+    else
+        snprintf(buffer, size, "%s", others[item->kind]);
+    return buffer;
+}
+
+static void refuse(struct settings *settings, const struct value *item, const char *expected)
+{
+    char text[80];
+    vkmoe_setting_fail(settings, VKMOE_ERROR_INVALID, "%s is %s, expected %s", item->name,
+        describe(item, text, sizeof text), expected);
+}
+
+uint32_t vkmoe_setting_u32(
+    struct settings *settings, const char *keys, uint32_t preset, uint32_t min, uint32_t max)
+{
+    const struct value *item = vkmoe_setting_find(settings, keys);
+    if (!item)
+        return preset;
+    uint64_t value;
+    if (!vkmoe_value_integer(item, &value) || value < min || value > max) {
+        char expected[64];
+        snprintf(expected, sizeof expected, "an integer from %u to %u", min, max);
+        refuse(settings, item, expected);
+        return preset;
+    }
+    return (uint32_t)value;
+}
+
+double vkmoe_setting_number(struct settings *settings, const char *keys, double preset)
+{
+    const struct value *item = vkmoe_setting_find(settings, keys);
+    if (!item)
+        return preset;
+    // Beyond 1e30 nothing is meant, and it would not survive as a float.
+    if (item->kind == VALUE_NUMBER && fabs(item->number) <= 1e30)
+        return item->number;
+    refuse(settings, item, "a finite number");
+    return preset;
+}
+
+bool vkmoe_setting_bool(struct settings *settings, const char *keys, bool preset)
+{
+    const struct value *item = vkmoe_setting_find(settings, keys);
+    if (!item)
+        return preset;
+    if (item->kind == VALUE_BOOL)
+        return value_is_true(item);
+    refuse(settings, item, "true or false");
+    return preset;
+}
+
+const char *vkmoe_setting_string(struct settings *settings, const char *keys, const char *preset)
+{
+    const struct value *item = vkmoe_setting_find(settings, keys);
+    if (!item)
+        return preset;
+    if (item->kind == VALUE_STRING)
+        return item->text;
+    refuse(settings, item, "a string");
+    return preset;
+}
+
+const struct value *vkmoe_setting_list(struct settings *settings, const char *keys)
+{
+    const struct value *item = vkmoe_setting_find(settings, keys);
+    if (!item || item->kind == VALUE_LIST)
+        return item;
+    vkmoe_setting_fail(settings, VKMOE_ERROR_INVALID, "%s is no array", item->name);
+    return NULL;
+}
+
+const struct value *vkmoe_setting_object(struct settings *settings, const char *keys)
+{
+    const struct value *item = vkmoe_setting_find(settings, keys);
+    if (!item || item->kind == VALUE_OBJECT)
+        return item;
+    vkmoe_setting_fail(settings, VKMOE_ERROR_INVALID, "%s is no object", item->name);
+    return NULL;
+}
+
+bool vkmoe_setting_list_of(struct settings *settings, const char *key, uint32_t count,
+    const char *item, const char *owners, const struct value **out)
+{
+    *out = vkmoe_setting_find(settings, key);
+    if (!*out)
+        return false;
+    if (value_is(*out, VALUE_LIST) && (*out)->count == count)
+        return true;
+    vkmoe_setting_fail(settings, VKMOE_ERROR_INVALID,
+        "%s is not an array with one %s for each of %u %s", key, item, count, owners);
+    return false;
+}
+
+uint32_t vkmoe_setting_read(
+    const struct setting *setting, struct settings *settings, uint32_t min, uint32_t max)
+{
+    if (!setting->key)
+        return setting->preset;
+    uint32_t value = vkmoe_setting_u32(settings, setting->key, setting->preset, min, max);
+    if (value < min) // a preset of 0: the class has none
+        vkmoe_setting_fail(settings, VKMOE_ERROR_INVALID, "needs %s, an integer from %u to %u",
+            setting->key, min, max);
+    return value;
+}
+
+bool vkmoe_setting_is(struct settings *settings, const char *setting)
+{
+    const char *text = strchr(setting, '=') + 1;
+    const struct value *item = find_key(settings, setting, (size_t)(text - 1 - setting));
+    if (value_is(item, VALUE_STRING))
+        return strcmp(item->text, text) == 0;
+    if (value_is(item, VALUE_BOOL))
+        return strcmp(value_is_true(item) ? "true" : "false", text) == 0;
+    return value_is(item, VALUE_NUMBER) && (text[0] <= '9' || strcmp(text, "null") == 0)
+        && item->number == strtod(text, NULL);
+}
+
+void vkmoe_setting_expect(struct settings *settings, const char *setting)
+{
+    const char *text = strchr(setting, '=') + 1;
+    const struct value *item = find_key(settings, setting, (size_t)(text - 1 - setting));
+    char value[80];
+    if (item && item->kind != VALUE_NULL && !vkmoe_setting_is(settings, setting))
+        vkmoe_setting_fail(settings, VKMOE_ERROR_UNSUPPORTED, "%s is %s, only %s is supported",
+            item->name, describe(item, value, sizeof value), text);
+}
+
+void vkmoe_setting_expect_all(struct settings *settings, const char *const *expected, size_t count)
+{
+    for (size_t i = 0; i < count && expected[i]; i++)
+        vkmoe_setting_expect(settings, expected[i]);
+}
