@@ -47,6 +47,7 @@ static uint32_t bits_of(float value)
 typedef uint32_t uint;
 #define VKMOE_SHADERS_SHARED_H // not shared.h, but
 #define ADDRESS(type) uint64_t
+#define BUFFER(name, type)
 #define SPEC(id, name, preset) \
     __attribute__((constructor)) static void add_##name(void) \
     { \

@@ -2,9 +2,8 @@
 #ifndef VKMOE_ROUTER_H
 #define VKMOE_ROUTER_H
 
+#include "base/limits.h"
 #include "weights/experts.h"
-
-#define MAX_EXPERTS 1024
 
 struct router {
     vkmoe_device *device;
