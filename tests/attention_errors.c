@@ -6,204 +6,9 @@
 #include <string.h>
 
 #include "attention_cases.h"
+#include "attention_errors.h"
 #include "compare.h"
 #include "harness.h"
-
-#define UNKNOWN 99
-
-// Rules of struct vkmoe_attention_params: `p` is valid, `patterns` its own.
-#define CREATE_ERRORS(X) \
-    X(hidden_0, p->hidden = 0) \
-    X(hidden_65537, p->hidden = 65537) \
-    X(head_size_0, p->head_size = 0) \
-    X(head_size_257, p->head_size = 257) \
-    X(heads_0, p->heads = 0) \
-    X(heads_many, p->heads = UINT32_MAX) \
-    X(heads_times_size_overflow, p->heads = 1u << 28; p->kv_heads = 1) \
-    X(kv_heads_0, p->kv_heads = 0) \
-    X(kv_heads_do_not_divide, p->kv_heads = 3) \
-    X(kv_heads_above_heads, p->kv_heads = 8) \
-    X(experts_0, p->experts = 0) \
-    X(experts_1025, p->experts = 1025) \
-    X(k_0, p->experts_per_token = 0) \
-    X(k_above_experts, p->experts_per_token = p->experts + 1) \
-    X(no_router, p->router.weight.data = NULL) \
-    X(capacity, p->router.capacity = 3) \
-    X(unknown_score, p->router.score = (enum vkmoe_score)UNKNOWN) \
-    X(no_query, p->query = NULL) \
-    X(no_output, p->output = NULL) \
-    X(no_key, p->key.data = NULL) \
-    X(no_value, p->value.data = NULL) \
-    X(unknown_dtype_of_key, p->key.dtype = (enum vkmoe_dtype)UNKNOWN) \
-    X(unknown_dtype_of_sinks, p->sinks = p->key; p->sinks.dtype = (enum vkmoe_dtype)UNKNOWN) \
-    X(unknown_dtype_of_norm, p->key_norm = p->key; p->key_norm.dtype = (enum vkmoe_dtype)UNKNOWN) \
-    X(scale_nan, p->scale = NAN) \
-    X(soft_cap_negative, p->soft_cap = -1.0f) \
-    X(soft_cap_infinite, p->soft_cap = INFINITY) \
-    X(clip_negative, p->value_clip = -1.0f) \
-    X(epsilon_negative, p->norm_epsilon = -1.0f) \
-    X(unknown_rope, p->rope.kind = (enum vkmoe_rope_kind)UNKNOWN) \
-    X(unknown_scaling, p->rope.scaling = (enum vkmoe_rope_scaling)UNKNOWN) \
-    X(rope_odd, p->rope.size = 7) \
-    X(rope_above_head, p->rope.size = p->head_size + 2) \
-    X(rope_base_negative, p->rope.base = -3.0f) \
-    X(rope_base_nan, p->rope.base = NAN) \
-    X(rope_linear_factor_0, p->rope.scaling = VKMOE_ROPE_SCALING_LINEAR) \
-    X(rope_llama3_factors, p->rope.scaling = VKMOE_ROPE_SCALING_LLAMA3; p->rope.factor = 8; \
-        p->rope.original_positions = 64; p->rope.low_factor = 4; p->rope.high_factor = 4) \
-    X(rope_llama3_positions, p->rope.scaling = VKMOE_ROPE_SCALING_LLAMA3; p->rope.factor = 8; \
-        p->rope.low_factor = 1; p->rope.high_factor = 4) \
-    X(rope_yarn_positions, p->rope.scaling = VKMOE_ROPE_SCALING_YARN; p->rope.factor = 8) \
-    X(rope_dynamic_positions, p->rope.scaling = VKMOE_ROPE_SCALING_DYNAMIC; p->rope.factor = 2) \
-    X(rope_dynamic_factor, p->rope.scaling = VKMOE_ROPE_SCALING_DYNAMIC; p->rope.factor = 0.5f; \
-        p->rope.original_positions = 64) \
-    X(rope_dynamic_one_pair, p->rope.scaling = VKMOE_ROPE_SCALING_DYNAMIC; p->rope.factor = 2; \
-        p->rope.original_positions = 64; p->rope.size = 2) \
-    X(unknown_pattern, patterns[2].kind = (enum vkmoe_pattern_kind)UNKNOWN) \
-    X(step_0, patterns[1].kind = VKMOE_PATTERN_STRIDED; patterns[1].step = 0) \
-    X(phase_is_step, patterns[1].kind = VKMOE_PATTERN_DILATED; patterns[1].step = 4; \
-        patterns[1].phase = 4) \
-    X(heads_65536, make_narrow(p, 65536, 1)) \
-    X(kv_heads_65536, make_narrow(p, 1, 65536)) \
-    X(expert_kv_heads_above_kv_heads, p->expert_kv_heads = 4) \
-    X(expert_kv_heads_do_not_divide, p->kv_heads = 4; p->expert_kv_heads = 3) \
-    X(first_kv_head_beyond, p->expert_kv_heads = 1; p->first_kv_head = first_heads[0]) \
-    X(first_kv_head_overflowing, p->expert_kv_heads = 2; p->first_kv_head = first_heads[1]) \
-    X(first_kv_head_of_all, p->first_kv_head = first_heads[2]) \
-    X(value_beside_experts, make_mixes(p); p->value = p->key) \
-    X(value_bias_beside_experts, make_mixes(p); p->value_bias = p->key) \
-    X(output_beside_experts, make_mixes(p); p->output = p->query) \
-    X(value_experts_of_experts, p->value.data = NULL; p->value_experts = mix_of(p)) \
-    X(output_experts_of_experts, p->output = NULL; p->output_experts = mix_of(p)) \
-    X(value_experts_1026, make_mixes(p); p->value_experts.experts = 513) \
-    X(value_experts_overflow, make_mixes(p); p->value_experts.experts = 1u << 31) \
-    X(output_experts_1028, make_mixes(p); p->output_experts.experts = 257) \
-    X(value_experts_k_0, make_mixes(p); p->value_experts.experts_per_token = 0) \
-    X(value_experts_k_above, make_mixes(p); p->value_experts.experts_per_token = 3) \
-    X(output_experts_k_0, make_mixes(p); p->output_experts.experts_per_token = 0) \
-    X(output_experts_k_above, make_mixes(p); p->output_experts.experts_per_token = 3) \
-    X(value_experts_no_matrices, make_mixes(p); p->value_experts.matrices = NULL) \
-    X(output_experts_no_matrices, make_mixes(p); p->output_experts.matrices = NULL) \
-    X(value_experts_no_matrix, make_mixes(p); mix_matrices[1].data = NULL) \
-    X(value_experts_groups, make_mixes(p); p->value_experts.router.groups = 2) \
-    X(output_experts_groups, make_mixes(p); p->output_experts.router.groups = 4) \
-    X(value_experts_levels, make_mixes(p); p->value_experts.router.levels = p->key) \
-    X(output_experts_no_router, make_mixes(p); p->output_experts.router.weight.data = NULL) \
-    X(value_experts_softmax, make_mixes(p); p->value_experts.router.score = VKMOE_SCORE_SOFTMAX) \
-    X(value_experts_supplied, make_mixes(p); \
-        p->value_experts.router.select = VKMOE_SELECT_SUPPLIED) \
-    X(output_experts_capacity, make_mixes(p); p->output_experts.router.capacity = 3) \
-    X(output_experts_always, make_mixes(p); p->output_experts.router.always = 1) \
-    X(no_value_and_no_experts, make_mixes(p); p->value_experts.experts = 0) \
-    X(no_output_and_no_experts, make_mixes(p); p->output_experts.experts = 0) \
-    X(position_reach_0, p->position_bias = p->key) \
-    X(position_reach_65536, p->position_bias = p->key; p->position_reach = 65536) \
-    X(unknown_dtype_of_position_bias, p->position_bias = p->key; p->position_reach = 1; \
-        p->position_bias.dtype = (enum vkmoe_dtype)UNKNOWN) \
-    X(left_huge, patterns[1].left = 1u << 30) \
-    X(local_huge, patterns[1].local = 1u << 30) \
-    X(right_of_one_side, patterns[1].right = 1) \
-    X(kind_behind_blocks, patterns[1].kind = (enum vkmoe_pattern_kind)(VKMOE_PATTERN_BLOCKS + 1)) \
-    X(block_0, patterns[3].block = 0) \
-    X(block_huge, patterns[3].block = 1u << 30) \
-    X(top_65, patterns[3].top = 65) \
-    X(top_and_list, patterns[3].blocks = listed_blocks; patterns[3].block_count = 1) \
-    X(top_both_sides, patterns[3].both_sides = true) \
-    X(tops_of_two_blocks, patterns[1] = patterns[3]; patterns[1].block++) \
-    X(no_list, patterns[3].top = 0; patterns[3].block_count = 2) \
-    X(listed_65536, patterns[3].top = 0; patterns[3].blocks = listed_blocks; \
-        patterns[3].block_count = 3)
-
-// And what has to be accepted: what the rules above start from, and their limits.
-#define CREATE_VALID(X) \
-    X(base, (void)p) \
-    X(heads_65535, make_narrow(p, 65535, 1)) \
-    X(mixes, make_mixes(p)) \
-    X(value_mix_alone, make_mixes(p); p->output = p->query; p->output_experts.experts = 0) \
-    X(kv_heads_of_experts, p->expert_kv_heads = 1; p->first_kv_head = first_heads[3]) \
-    X(position_reach_65535, p->position_bias = wide_view; p->position_reach = 65535) \
-    X(largest_blocks, patterns[3].top = 64; patterns[3].block = (1u << 30) - 1) \
-    X(listed_65535, patterns[3].top = 0; patterns[3].blocks = listed_blocks; \
-        patterns[3].block_count = 2) \
-    X(blocks_of_two_sizes, patterns[1] = patterns[3]; patterns[1].top = 0; patterns[1].block++)
-
-#define CACHE_ERRORS(X) \
-    X(cache_heads_0, p->kv_heads = 0) \
-    X(cache_head_size_0, p->head_size = 0) \
-    X(cache_head_size_257, p->head_size = 257) \
-    X(cache_sequences_0, p->sequences = 0) \
-    X(cache_capacity_0, p->capacity = 0) \
-    X(cache_bf16, p->dtype = VKMOE_DTYPE_BF16) \
-    X(cache_unknown_dtype, p->dtype = (enum vkmoe_dtype)UNKNOWN) \
-    X(cache_block_huge, p->block = 1u << 30)
-
-#define CACHE_UNSUPPORTED(X) \
-    X(cache_blocks_2049, p->capacity = 2049; p->block = 1) \
-    X(cache_blocks_2049_of_3, p->capacity = 3 * 2048 + 1; p->block = 3) \
-    X(cache_elements, p->capacity = 1u << 30)
-
-#define CACHE_VALID(X) \
-    X(cache_blocks_2048, p->capacity = 2048; p->block = 1) \
-    X(cache_blocks_2048_of_3, p->capacity = 3 * 2048; p->block = 3) \
-    X(cache_of_one_block, p->block = (1u << 30) - 1)
-
-// Rules of a forward of TOKENS tokens: `p` is valid, `e` has what one might use.
-#define FORWARD_ERRORS(X) \
-    X(tokens_65537, p->tokens = 65537) \
-    X(tokens_many, p->tokens = UINT32_MAX) \
-    X(no_x, p->x.buffer = NULL) \
-    X(no_y, p->y.buffer = NULL) \
-    X(no_lengths, p->lengths.buffer = NULL) \
-    X(x_short, p->x.offset = TOTAL - e->x_size + 4) \
-    X(x_beyond, p->x.offset = TOTAL + 4) \
-    X(x_overflowing, p->x.offset = UINT64_MAX - 3) \
-    X(y_short, p->y.offset = TOTAL - e->x_size + 4) \
-    X(positions_short, p->positions.offset = TOTAL - TOKENS * 4 + 4) \
-    X(sequences_short, p->sequences.offset = TOTAL - TOKENS * 4 + 4) \
-    X(lengths_short, p->lengths.offset = TOTAL - SEQUENCES * 4 + 4) \
-    X(ids_short, p->ids.offset = TOTAL - TOKENS * 8 + 4) \
-    X(weights_short, p->weights.offset = TOTAL - TOKENS * 8 + 4) \
-    X(x_misaligned, p->x.offset += 1) \
-    X(y_misaligned, p->y.offset += 2) \
-    X(positions_misaligned, p->positions.offset += 2) \
-    X(sequences_misaligned, p->sequences.offset += 1) \
-    X(lengths_misaligned, p->lengths.offset += 3) \
-    X(ids_misaligned, p->ids.offset += 3) \
-    X(weights_misaligned, p->weights.offset += 2) \
-    X(y_is_x, p->y = p->x) \
-    X(y_starts_in_x, p->y.offset = p->x.offset + e->x_size - 4) \
-    X(y_over_positions, p->positions.offset = p->y.offset) \
-    X(cache_of_other_heads, *cache = e->other_heads) \
-    X(cache_of_other_head_size, *cache = e->other_head_size) \
-    X(cache_of_other_blocks, *cache = e->other_blocks) \
-    X(cache_without_blocks, *cache = e->without_blocks) \
-    X(cache_too_short, p->positions.buffer = NULL; *cache = e->short_one) \
-    X(stored_no_x, p->stored = true; p->x.buffer = NULL) \
-    X(stored_no_y, p->stored = true; p->y.buffer = NULL) \
-    X(stored_no_lengths, p->stored = true; p->lengths.buffer = NULL) \
-    X(stored_cache_of_other_blocks, p->stored = true; *cache = e->other_blocks)
-
-// Of vkmoe_attention_store().
-#define STORE_ERRORS(X) \
-    X(tokens_65537, p->tokens = 65537) \
-    X(no_x, p->x.buffer = NULL) \
-    X(x_short, p->x.offset = TOTAL - e->x_size + 4) \
-    X(x_misaligned, p->x.offset += 2) \
-    X(positions_short, p->positions.offset = TOTAL - TOKENS * 4 + 4) \
-    X(positions_misaligned, p->positions.offset += 1) \
-    X(sequences_short, p->sequences.offset = TOTAL - TOKENS * 4 + 4) \
-    X(cache_of_other_heads, *cache = e->other_heads) \
-    X(cache_of_other_head_size, *cache = e->other_head_size) \
-    X(cache_of_other_blocks, *cache = e->other_blocks) \
-    X(cache_too_short, p->positions.buffer = NULL; *cache = e->short_one) \
-    X(cache_too_short_stored, p->stored = true; p->positions.buffer = NULL; *cache = e->short_one)
-
-// What it does not look at.
-#define STORE_VALID(X) \
-    X(nothing_else, p->y.buffer = p->lengths.buffer = p->ids.buffer = p->weights.buffer = NULL) \
-    X(stored, p->stored = true) \
-    X(y_is_x, p->y = p->x) \
-    X(ids_misaligned, p->ids.offset += 1)
 
 enum { TOKENS = 5, SEQUENCES = 3, TOTAL = 8192 };
 
@@ -216,80 +21,155 @@ struct environment {
     unsigned char before[TOTAL], after[TOTAL];
 };
 
-static const uint32_t first_heads[][4] = { { 0, 1, 2, 0 }, { 0, 0, UINT32_MAX, 0 }, { 0, 0, 0, 1 },
-    { 0, 1, 1, 0 } };
-static const uint32_t listed_blocks[] = { 0, 65535, 65536 };
-static float zeros[1 << 18]; // rows overlap, so that there may be many long ones
-static const struct vkmoe_view wide_view = { .data = zeros, .row_stride = 1 };
-static struct vkmoe_view mix_matrices[8];
-
-// Two experts for each head, from whatever is large enough.
-static struct vkmoe_head_experts mix_of(const struct vkmoe_attention_params *p)
-{
-    for (size_t i = 0; i < sizeof(mix_matrices) / sizeof(mix_matrices[0]); i++)
-        mix_matrices[i] = p->key;
-    return (struct vkmoe_head_experts){
-        .experts = 2,
-        .experts_per_token = 1,
-        .router = { .weight = p->query[0], .score = VKMOE_SCORE_SIGMOID },
-        .matrices = mix_matrices,
-    };
-}
-
-// SwitchHead, with the patterns of the base.
-static void make_mixes(struct vkmoe_attention_params *p)
-{
-    p->experts = p->experts_per_token = 1;
-    p->value_experts = p->output_experts = mix_of(p);
-    p->value.data = NULL;
-    p->output = NULL;
-}
-
-// Dense attention with heads of one element, which share one kv head.
-static void make_narrow(struct vkmoe_attention_params *p, uint32_t heads, uint32_t kv_heads)
-{
-    p->experts = p->experts_per_token = p->head_size = p->expert_kv_heads = 1;
-    p->rope.kind = VKMOE_ROPE_NONE;
-    p->heads = heads;
-    p->kv_heads = kv_heads;
-    p->key = p->value = wide_view;
-    p->query = p->output = &wide_view;
-}
-
-#define DEFINE_CREATE(name, ...) \
-    static void create_##name(struct vkmoe_attention_params *p, struct vkmoe_pattern *patterns) \
-    { \
-        (void)p, (void)patterns; \
-        __VA_ARGS__; \
-    }
-#define DEFINE_CACHE(name, ...) \
-    static void create_##name(struct vkmoe_cache_params *p) \
-    { \
-        __VA_ARGS__; \
-    }
-#define DEFINE_TOKENS(name, ...) \
-    static void name(struct vkmoe_attention_forward_params *p, const struct environment *e, \
-        vkmoe_cache **cache) \
-    { \
-        (void)p, (void)e, (void)cache; \
-        __VA_ARGS__; \
-    }
-#define DEFINE_FORWARD(name, ...) DEFINE_TOKENS(forward_##name, __VA_ARGS__)
-#define DEFINE_STORE(name, ...) DEFINE_TOKENS(store_##name, __VA_ARGS__)
-CREATE_ERRORS(DEFINE_CREATE)
-CREATE_VALID(DEFINE_CREATE)
-CACHE_ERRORS(DEFINE_CACHE)
-CACHE_UNSUPPORTED(DEFINE_CACHE)
-CACHE_VALID(DEFINE_CACHE)
-FORWARD_ERRORS(DEFINE_FORWARD)
-STORE_ERRORS(DEFINE_STORE)
-STORE_VALID(DEFINE_STORE)
-
-struct create_error {
-    const char *name;
-    void (*apply)(struct vkmoe_attention_params *p, struct vkmoe_pattern *patterns);
-    enum vkmoe_status expected;
+struct forwarding {
+    struct vkmoe_attention_forward_params p; // likewise, of TOKENS tokens
+    const struct environment *e;             // what one might use
+    vkmoe_cache *cache;
 };
+
+// clang-format off
+// Caches that are invalid, not supported, and valid.
+static void create_cache_heads_0(struct vkmoe_cache_params *p) { p->kv_heads = 0; }
+static void create_cache_head_size_0(struct vkmoe_cache_params *p) { p->head_size = 0; }
+static void create_cache_head_size_257(struct vkmoe_cache_params *p) { p->head_size = 257; }
+static void create_cache_sequences_0(struct vkmoe_cache_params *p) { p->sequences = 0; }
+static void create_cache_capacity_0(struct vkmoe_cache_params *p) { p->capacity = 0; }
+static void create_cache_bf16(struct vkmoe_cache_params *p) { p->dtype = VKMOE_DTYPE_BF16; }
+static void create_cache_unknown_dtype(struct vkmoe_cache_params *p)
+{
+    p->dtype = (enum vkmoe_dtype)UNKNOWN;
+}
+static void create_cache_block_huge(struct vkmoe_cache_params *p) { p->block = 1u << 30; }
+static void create_cache_blocks_2049(struct vkmoe_cache_params *p)
+{
+    p->capacity = 2049;
+    p->block = 1;
+}
+static void create_cache_blocks_2049_of_3(struct vkmoe_cache_params *p)
+{
+    p->capacity = 3 * 2048 + 1;
+    p->block = 3;
+}
+static void create_cache_elements(struct vkmoe_cache_params *p) { p->capacity = 1u << 30; }
+static void create_cache_blocks_2048(struct vkmoe_cache_params *p)
+{
+    p->capacity = 2048;
+    p->block = 1;
+}
+static void create_cache_blocks_2048_of_3(struct vkmoe_cache_params *p)
+{
+    p->capacity = 3 * 2048;
+    p->block = 3;
+}
+static void create_cache_of_one_block(struct vkmoe_cache_params *p) { p->block = (1u << 30) - 1; }
+
+// What a forward must refuse.
+static void forward_tokens_65537(struct forwarding *f) { f->p.tokens = 65537; }
+static void forward_tokens_many(struct forwarding *f) { f->p.tokens = UINT32_MAX; }
+static void forward_no_x(struct forwarding *f) { f->p.x.buffer = NULL; }
+static void forward_no_y(struct forwarding *f) { f->p.y.buffer = NULL; }
+static void forward_no_lengths(struct forwarding *f) { f->p.lengths.buffer = NULL; }
+static void forward_x_short(struct forwarding *f) { f->p.x.offset = TOTAL - f->e->x_size + 4; }
+static void forward_x_beyond(struct forwarding *f) { f->p.x.offset = TOTAL + 4; }
+static void forward_x_overflowing(struct forwarding *f) { f->p.x.offset = UINT64_MAX - 3; }
+static void forward_y_short(struct forwarding *f) { f->p.y.offset = TOTAL - f->e->x_size + 4; }
+static void forward_positions_short(struct forwarding *f)
+{
+    f->p.positions.offset = TOTAL - TOKENS * 4 + 4;
+}
+static void forward_sequences_short(struct forwarding *f)
+{
+    f->p.sequences.offset = TOTAL - TOKENS * 4 + 4;
+}
+static void forward_lengths_short(struct forwarding *f)
+{
+    f->p.lengths.offset = TOTAL - SEQUENCES * 4 + 4;
+}
+static void forward_ids_short(struct forwarding *f) { f->p.ids.offset = TOTAL - TOKENS * 8 + 4; }
+static void forward_weights_short(struct forwarding *f)
+{
+    f->p.weights.offset = TOTAL - TOKENS * 8 + 4;
+}
+static void forward_x_misaligned(struct forwarding *f) { f->p.x.offset += 1; }
+static void forward_y_misaligned(struct forwarding *f) { f->p.y.offset += 2; }
+static void forward_positions_misaligned(struct forwarding *f) { f->p.positions.offset += 2; }
+static void forward_sequences_misaligned(struct forwarding *f) { f->p.sequences.offset += 1; }
+static void forward_lengths_misaligned(struct forwarding *f) { f->p.lengths.offset += 3; }
+static void forward_ids_misaligned(struct forwarding *f) { f->p.ids.offset += 3; }
+static void forward_weights_misaligned(struct forwarding *f) { f->p.weights.offset += 2; }
+static void forward_y_is_x(struct forwarding *f) { f->p.y = f->p.x; }
+static void forward_y_starts_in_x(struct forwarding *f)
+{
+    f->p.y.offset = f->p.x.offset + f->e->x_size - 4;
+}
+static void forward_y_over_positions(struct forwarding *f)
+{
+    f->p.positions.offset = f->p.y.offset;
+}
+static void forward_cache_of_other_heads(struct forwarding *f) { f->cache = f->e->other_heads; }
+static void forward_cache_of_other_head_size(struct forwarding *f)
+{
+    f->cache = f->e->other_head_size;
+}
+static void forward_cache_of_other_blocks(struct forwarding *f) { f->cache = f->e->other_blocks; }
+static void forward_cache_without_blocks(struct forwarding *f) { f->cache = f->e->without_blocks; }
+static void forward_cache_too_short(struct forwarding *f)
+{
+    f->p.positions.buffer = NULL;
+    f->cache = f->e->short_one;
+}
+static void forward_stored_no_x(struct forwarding *f) { f->p.stored = true; f->p.x.buffer = NULL; }
+static void forward_stored_no_y(struct forwarding *f) { f->p.stored = true; f->p.y.buffer = NULL; }
+static void forward_stored_no_lengths(struct forwarding *f)
+{
+    f->p.stored = true;
+    f->p.lengths.buffer = NULL;
+}
+static void forward_stored_cache_of_other_blocks(struct forwarding *f)
+{
+    f->p.stored = true;
+    f->cache = f->e->other_blocks;
+}
+
+// What vkmoe_attention_store() must refuse, and what it does not look at.
+static void store_tokens_65537(struct forwarding *f) { f->p.tokens = 65537; }
+static void store_no_x(struct forwarding *f) { f->p.x.buffer = NULL; }
+static void store_x_short(struct forwarding *f) { f->p.x.offset = TOTAL - f->e->x_size + 4; }
+static void store_x_misaligned(struct forwarding *f) { f->p.x.offset += 2; }
+static void store_positions_short(struct forwarding *f)
+{
+    f->p.positions.offset = TOTAL - TOKENS * 4 + 4;
+}
+static void store_positions_misaligned(struct forwarding *f) { f->p.positions.offset += 1; }
+static void store_sequences_short(struct forwarding *f)
+{
+    f->p.sequences.offset = TOTAL - TOKENS * 4 + 4;
+}
+static void store_cache_of_other_heads(struct forwarding *f) { f->cache = f->e->other_heads; }
+static void store_cache_of_other_head_size(struct forwarding *f)
+{
+    f->cache = f->e->other_head_size;
+}
+static void store_cache_of_other_blocks(struct forwarding *f) { f->cache = f->e->other_blocks; }
+static void store_cache_too_short(struct forwarding *f)
+{
+    f->p.positions.buffer = NULL;
+    f->cache = f->e->short_one;
+}
+static void store_cache_too_short_stored(struct forwarding *f)
+{
+    f->p.stored = true;
+    f->p.positions.buffer = NULL;
+    f->cache = f->e->short_one;
+}
+static void store_nothing_else(struct forwarding *f)
+{
+    f->p.y.buffer = f->p.lengths.buffer = f->p.ids.buffer = f->p.weights.buffer = NULL;
+}
+static void store_stored(struct forwarding *f) { f->p.stored = true; }
+static void store_y_is_x(struct forwarding *f) { f->p.y = f->p.x; }
+static void store_ids_misaligned(struct forwarding *f) { f->p.ids.offset += 1; }
+
 struct cache_error {
     const char *name;
     void (*apply)(struct vkmoe_cache_params *p);
@@ -297,23 +177,44 @@ struct cache_error {
 };
 struct forward_error {
     const char *name;
-    void (*apply)(
-        struct vkmoe_attention_forward_params *p, const struct environment *e, vkmoe_cache **cache);
+    void (*apply)(struct forwarding *f);
     enum vkmoe_status expected;
     bool store;
 };
-#define CREATE_ROW(name, ...) { "create-" #name, create_##name, VKMOE_ERROR_INVALID },
-#define UNSUPPORTED_ROW(name, ...) { "create-" #name, create_##name, VKMOE_ERROR_UNSUPPORTED },
-#define VALID_ROW(name, ...) { "create-" #name, create_##name, VKMOE_OK },
-#define FORWARD_ROW(name, ...) { "forward-" #name, forward_##name, VKMOE_ERROR_INVALID, false },
-#define STORE_ROW(name, ...) { "store-" #name, store_##name, VKMOE_ERROR_INVALID, true },
-#define STORE_VALID_ROW(name, ...) { "store-" #name, store_##name, VKMOE_OK, true },
-static const struct create_error create_errors[] = { CREATE_ERRORS(CREATE_ROW)
-        CREATE_VALID(VALID_ROW){ 0 } };
-static const struct cache_error cache_errors[] = { CACHE_ERRORS(CREATE_ROW)
-        CACHE_UNSUPPORTED(UNSUPPORTED_ROW) CACHE_VALID(VALID_ROW){ 0 } };
-static const struct forward_error forward_errors[] = { FORWARD_ERRORS(FORWARD_ROW)
-        STORE_ERRORS(STORE_ROW) STORE_VALID(STORE_VALID_ROW){ 0 } };
+#define INVALID(name) {"create-" #name, create_##name, VKMOE_ERROR_INVALID}
+#define UNSUPPORTED(name) {"create-" #name, create_##name, VKMOE_ERROR_UNSUPPORTED}
+#define VALID(name) {"create-" #name, create_##name, VKMOE_OK}
+#define FORWARD(name) {"forward-" #name, forward_##name, VKMOE_ERROR_INVALID, false}
+#define STORE(name) {"store-" #name, store_##name, VKMOE_ERROR_INVALID, true}
+#define STORE_VALID(name) {"store-" #name, store_##name, VKMOE_OK, true}
+static const struct cache_error cache_errors[] = {
+    INVALID(cache_heads_0), INVALID(cache_head_size_0), INVALID(cache_head_size_257),
+    INVALID(cache_sequences_0), INVALID(cache_capacity_0), INVALID(cache_bf16),
+    INVALID(cache_unknown_dtype), INVALID(cache_block_huge),
+    UNSUPPORTED(cache_blocks_2049), UNSUPPORTED(cache_blocks_2049_of_3),
+    UNSUPPORTED(cache_elements),
+    VALID(cache_blocks_2048), VALID(cache_blocks_2048_of_3), VALID(cache_of_one_block),
+    {0},
+};
+static const struct forward_error forward_errors[] = {
+    FORWARD(tokens_65537), FORWARD(tokens_many), FORWARD(no_x), FORWARD(no_y), FORWARD(no_lengths),
+    FORWARD(x_short), FORWARD(x_beyond), FORWARD(x_overflowing), FORWARD(y_short),
+    FORWARD(positions_short), FORWARD(sequences_short), FORWARD(lengths_short), FORWARD(ids_short),
+    FORWARD(weights_short), FORWARD(x_misaligned), FORWARD(y_misaligned),
+    FORWARD(positions_misaligned), FORWARD(sequences_misaligned), FORWARD(lengths_misaligned),
+    FORWARD(ids_misaligned), FORWARD(weights_misaligned), FORWARD(y_is_x), FORWARD(y_starts_in_x),
+    FORWARD(y_over_positions), FORWARD(cache_of_other_heads), FORWARD(cache_of_other_head_size),
+    FORWARD(cache_of_other_blocks), FORWARD(cache_without_blocks), FORWARD(cache_too_short),
+    FORWARD(stored_no_x), FORWARD(stored_no_y), FORWARD(stored_no_lengths),
+    FORWARD(stored_cache_of_other_blocks),
+    STORE(tokens_65537), STORE(no_x), STORE(x_short), STORE(x_misaligned), STORE(positions_short),
+    STORE(positions_misaligned), STORE(sequences_short), STORE(cache_of_other_heads),
+    STORE(cache_of_other_head_size), STORE(cache_of_other_blocks), STORE(cache_too_short),
+    STORE(cache_too_short_stored),
+    STORE_VALID(nothing_else), STORE_VALID(stored), STORE_VALID(y_is_x),
+    STORE_VALID(ids_misaligned),
+    {0},
+};
 
 static const struct attention_case base_case = {
     .name = "base", .tokens = TOKENS, .sequences = SEQUENCES,
@@ -324,6 +225,7 @@ static const struct attention_case base_case = {
             {.kind = VKMOE_PATTERN_BLOCKS, .block = 4, .top = 2}},
     },
 };
+// clang-format on
 
 // One message for a refusal, none for success, and an object only for that.
 static bool is_as_expected(struct harness *harness, const char *function, enum vkmoe_status status,
@@ -343,14 +245,13 @@ static bool is_as_expected(struct harness *harness, const char *function, enum v
 static bool check_create(struct environment *e, const struct create_error *error,
     const struct vkmoe_attention_params *valid)
 {
-    struct vkmoe_pattern patterns[4];
-    struct vkmoe_attention_params params = *valid;
-    memcpy(patterns, valid->patterns, sizeof(patterns));
-    params.patterns = patterns;
-    error->apply(&params, patterns);
+    struct creation c = { .p = *valid };
+    memcpy(c.patterns, valid->patterns, sizeof(c.patterns));
+    c.p.patterns = c.patterns;
+    error->apply(&c);
     e->harness.messages = 0;
     vkmoe_attention *attention = (vkmoe_attention *)e; // anything but NULL
-    enum vkmoe_status status = vkmoe_attention_create(e->harness.device, &params, &attention);
+    enum vkmoe_status status = vkmoe_attention_create(e->harness.device, &c.p, &attention);
     bool ok = is_as_expected(
         &e->harness, "vkmoe_attention_create", status, error->expected, attention, true);
     if (status == VKMOE_OK)
@@ -380,22 +281,25 @@ static bool check_cache(struct environment *e, const struct cache_error *error)
 // Far enough apart that no error reaches from one into another by mistake.
 static bool check_forward(struct environment *e, const struct forward_error *error)
 {
-    struct vkmoe_attention_forward_params params = {
-        .tokens = TOKENS,
-        .x = { e->buffer, 1024 },
-        .y = { e->buffer, 2048 },
-        .positions = { e->buffer, 3072 },
-        .sequences = { e->buffer, 4096 },
-        .lengths = { e->buffer, 5120 },
-        .ids = { e->buffer, 6144 },
-        .weights = { e->buffer, 7168 },
+    struct forwarding f = {
+        .p = {
+            .tokens = TOKENS,
+            .x = { e->buffer, 1024 },
+            .y = { e->buffer, 2048 },
+            .positions = { e->buffer, 3072 },
+            .sequences = { e->buffer, 4096 },
+            .lengths = { e->buffer, 5120 },
+            .ids = { e->buffer, 6144 },
+            .weights = { e->buffer, 7168 },
+        },
+        .e = e,
+        .cache = e->cache,
     };
-    vkmoe_cache *cache = e->cache;
-    error->apply(&params, e, &cache);
+    error->apply(&f);
     e->harness.messages = 0;
     enum vkmoe_status status = error->store
-        ? vkmoe_attention_store(e->harness.stream, e->attention, cache, &params)
-        : vkmoe_attention_forward(e->harness.stream, e->attention, cache, &params);
+        ? vkmoe_attention_store(e->harness.stream, e->attention, f.cache, &f.p)
+        : vkmoe_attention_forward(e->harness.stream, e->attention, f.cache, &f.p);
     bool ok = is_as_expected(&e->harness,
         error->store ? "vkmoe_attention_store" : "vkmoe_attention_forward", status, error->expected,
         NULL, false);

@@ -1,0 +1,435 @@
+// attention_errors_create.c - the rules of struct vkmoe_attention_params, a function each.
+#include "attention_errors.h"
+
+#include <math.h>
+#include <stddef.h>
+
+static const uint32_t first_heads[][4] = { { 0, 1, 2, 0 }, { 0, 0, UINT32_MAX, 0 }, { 0, 0, 0, 1 },
+    { 0, 1, 1, 0 } };
+static const uint32_t listed_blocks[] = { 0, 65535, 65536 };
+static float zeros[1 << 18]; // rows overlap, so that there may be many long ones
+static const struct vkmoe_view wide_view = { .data = zeros, .row_stride = 1 };
+static struct vkmoe_view mix_matrices[8];
+
+// Two experts for each head, from whatever is large enough.
+static struct vkmoe_head_experts mix_of(const struct vkmoe_attention_params *p)
+{
+    for (size_t i = 0; i < sizeof(mix_matrices) / sizeof(mix_matrices[0]); i++)
+        mix_matrices[i] = p->key;
+    return (struct vkmoe_head_experts){
+        .experts = 2,
+        .experts_per_token = 1,
+        .router = { .weight = p->query[0], .score = VKMOE_SCORE_SIGMOID },
+        .matrices = mix_matrices,
+    };
+}
+
+// SwitchHead, with the patterns of the base.
+static void make_mixes(struct vkmoe_attention_params *p)
+{
+    p->experts = p->experts_per_token = 1;
+    p->value_experts = p->output_experts = mix_of(p);
+    p->value.data = NULL;
+    p->output = NULL;
+}
+
+// Dense attention with heads of one element, which share one kv head.
+static void make_narrow(struct vkmoe_attention_params *p, uint32_t heads, uint32_t kv_heads)
+{
+    p->experts = p->experts_per_token = p->head_size = p->expert_kv_heads = 1;
+    p->rope.kind = VKMOE_ROPE_NONE;
+    p->heads = heads;
+    p->kv_heads = kv_heads;
+    p->key = p->value = wide_view;
+    p->query = p->output = &wide_view;
+}
+
+// clang-format off
+// What attention must refuse.
+static void create_hidden_0(struct creation *c) { c->p.hidden = 0; }
+static void create_hidden_65537(struct creation *c) { c->p.hidden = 65537; }
+static void create_head_size_0(struct creation *c) { c->p.head_size = 0; }
+static void create_head_size_257(struct creation *c) { c->p.head_size = 257; }
+static void create_heads_0(struct creation *c) { c->p.heads = 0; }
+static void create_heads_many(struct creation *c) { c->p.heads = UINT32_MAX; }
+static void create_heads_times_size_overflow(struct creation *c)
+{
+    c->p.heads = 1u << 28;
+    c->p.kv_heads = 1;
+}
+static void create_kv_heads_0(struct creation *c) { c->p.kv_heads = 0; }
+static void create_kv_heads_do_not_divide(struct creation *c) { c->p.kv_heads = 3; }
+static void create_kv_heads_above_heads(struct creation *c) { c->p.kv_heads = 8; }
+static void create_experts_0(struct creation *c) { c->p.experts = 0; }
+static void create_experts_1025(struct creation *c) { c->p.experts = 1025; }
+static void create_k_0(struct creation *c) { c->p.experts_per_token = 0; }
+static void create_k_above_experts(struct creation *c)
+{
+    c->p.experts_per_token = c->p.experts + 1;
+}
+static void create_no_router(struct creation *c) { c->p.router.weight.data = NULL; }
+static void create_capacity(struct creation *c) { c->p.router.capacity = 3; }
+static void create_unknown_score(struct creation *c)
+{
+    c->p.router.score = (enum vkmoe_score)UNKNOWN;
+}
+static void create_no_query(struct creation *c) { c->p.query = NULL; }
+static void create_no_output(struct creation *c) { c->p.output = NULL; }
+static void create_no_key(struct creation *c) { c->p.key.data = NULL; }
+static void create_no_value(struct creation *c) { c->p.value.data = NULL; }
+static void create_unknown_dtype_of_key(struct creation *c)
+{
+    c->p.key.dtype = (enum vkmoe_dtype)UNKNOWN;
+}
+static void create_unknown_dtype_of_sinks(struct creation *c)
+{
+    c->p.sinks = c->p.key;
+    c->p.sinks.dtype = (enum vkmoe_dtype)UNKNOWN;
+}
+static void create_unknown_dtype_of_norm(struct creation *c)
+{
+    c->p.key_norm = c->p.key;
+    c->p.key_norm.dtype = (enum vkmoe_dtype)UNKNOWN;
+}
+static void create_scale_nan(struct creation *c) { c->p.scale = NAN; }
+static void create_soft_cap_negative(struct creation *c) { c->p.soft_cap = -1.0f; }
+static void create_soft_cap_infinite(struct creation *c) { c->p.soft_cap = INFINITY; }
+static void create_clip_negative(struct creation *c) { c->p.value_clip = -1.0f; }
+static void create_epsilon_negative(struct creation *c) { c->p.norm_epsilon = -1.0f; }
+static void create_unknown_rope(struct creation *c)
+{
+    c->p.rope.kind = (enum vkmoe_rope_kind)UNKNOWN;
+}
+static void create_unknown_scaling(struct creation *c)
+{
+    c->p.rope.scaling = (enum vkmoe_rope_scaling)UNKNOWN;
+}
+static void create_rope_odd(struct creation *c) { c->p.rope.size = 7; }
+static void create_rope_above_head(struct creation *c) { c->p.rope.size = c->p.head_size + 2; }
+static void create_rope_base_negative(struct creation *c) { c->p.rope.base = -3.0f; }
+static void create_rope_base_nan(struct creation *c) { c->p.rope.base = NAN; }
+static void create_rope_linear_factor_0(struct creation *c)
+{
+    c->p.rope.scaling = VKMOE_ROPE_SCALING_LINEAR;
+}
+static void create_rope_llama3_factors(struct creation *c)
+{
+    c->p.rope.scaling = VKMOE_ROPE_SCALING_LLAMA3;
+    c->p.rope.factor = 8;
+    c->p.rope.original_positions = 64;
+    c->p.rope.low_factor = 4;
+    c->p.rope.high_factor = 4;
+}
+static void create_rope_llama3_positions(struct creation *c)
+{
+    c->p.rope.scaling = VKMOE_ROPE_SCALING_LLAMA3;
+    c->p.rope.factor = 8;
+    c->p.rope.low_factor = 1;
+    c->p.rope.high_factor = 4;
+}
+static void create_rope_yarn_positions(struct creation *c)
+{
+    c->p.rope.scaling = VKMOE_ROPE_SCALING_YARN;
+    c->p.rope.factor = 8;
+}
+static void create_rope_dynamic_positions(struct creation *c)
+{
+    c->p.rope.scaling = VKMOE_ROPE_SCALING_DYNAMIC;
+    c->p.rope.factor = 2;
+}
+static void create_rope_dynamic_factor(struct creation *c)
+{
+    c->p.rope.scaling = VKMOE_ROPE_SCALING_DYNAMIC;
+    c->p.rope.factor = 0.5f;
+    c->p.rope.original_positions = 64;
+}
+static void create_rope_dynamic_one_pair(struct creation *c)
+{
+    c->p.rope.scaling = VKMOE_ROPE_SCALING_DYNAMIC;
+    c->p.rope.factor = 2;
+    c->p.rope.original_positions = 64;
+    c->p.rope.size = 2;
+}
+static void create_unknown_pattern(struct creation *c)
+{
+    c->patterns[2].kind = (enum vkmoe_pattern_kind)UNKNOWN;
+}
+static void create_step_0(struct creation *c)
+{
+    c->patterns[1].kind = VKMOE_PATTERN_STRIDED;
+    c->patterns[1].step = 0;
+}
+static void create_phase_is_step(struct creation *c)
+{
+    c->patterns[1].kind = VKMOE_PATTERN_DILATED;
+    c->patterns[1].step = 4;
+    c->patterns[1].phase = 4;
+}
+static void create_heads_65536(struct creation *c) { make_narrow(&c->p, 65536, 1); }
+static void create_kv_heads_65536(struct creation *c) { make_narrow(&c->p, 1, 65536); }
+static void create_expert_kv_heads_above_kv_heads(struct creation *c) { c->p.expert_kv_heads = 4; }
+static void create_expert_kv_heads_do_not_divide(struct creation *c)
+{
+    c->p.kv_heads = 4;
+    c->p.expert_kv_heads = 3;
+}
+static void create_first_kv_head_beyond(struct creation *c)
+{
+    c->p.expert_kv_heads = 1;
+    c->p.first_kv_head = first_heads[0];
+}
+static void create_first_kv_head_overflowing(struct creation *c)
+{
+    c->p.expert_kv_heads = 2;
+    c->p.first_kv_head = first_heads[1];
+}
+static void create_first_kv_head_of_all(struct creation *c) { c->p.first_kv_head = first_heads[2]; }
+static void create_value_beside_experts(struct creation *c)
+{
+    make_mixes(&c->p);
+    c->p.value = c->p.key;
+}
+static void create_value_bias_beside_experts(struct creation *c)
+{
+    make_mixes(&c->p);
+    c->p.value_bias = c->p.key;
+}
+static void create_output_beside_experts(struct creation *c)
+{
+    make_mixes(&c->p);
+    c->p.output = c->p.query;
+}
+static void create_value_experts_of_experts(struct creation *c)
+{
+    c->p.value.data = NULL;
+    c->p.value_experts = mix_of(&c->p);
+}
+static void create_output_experts_of_experts(struct creation *c)
+{
+    c->p.output = NULL;
+    c->p.output_experts = mix_of(&c->p);
+}
+static void create_value_experts_1026(struct creation *c)
+{
+    make_mixes(&c->p);
+    c->p.value_experts.experts = 513;
+}
+static void create_value_experts_overflow(struct creation *c)
+{
+    make_mixes(&c->p);
+    c->p.value_experts.experts = 1u << 31;
+}
+static void create_output_experts_1028(struct creation *c)
+{
+    make_mixes(&c->p);
+    c->p.output_experts.experts = 257;
+}
+static void create_value_experts_k_0(struct creation *c)
+{
+    make_mixes(&c->p);
+    c->p.value_experts.experts_per_token = 0;
+}
+static void create_value_experts_k_above(struct creation *c)
+{
+    make_mixes(&c->p);
+    c->p.value_experts.experts_per_token = 3;
+}
+static void create_output_experts_k_0(struct creation *c)
+{
+    make_mixes(&c->p);
+    c->p.output_experts.experts_per_token = 0;
+}
+static void create_output_experts_k_above(struct creation *c)
+{
+    make_mixes(&c->p);
+    c->p.output_experts.experts_per_token = 3;
+}
+static void create_value_experts_no_matrices(struct creation *c)
+{
+    make_mixes(&c->p);
+    c->p.value_experts.matrices = NULL;
+}
+static void create_output_experts_no_matrices(struct creation *c)
+{
+    make_mixes(&c->p);
+    c->p.output_experts.matrices = NULL;
+}
+static void create_value_experts_no_matrix(struct creation *c)
+{
+    make_mixes(&c->p);
+    mix_matrices[1].data = NULL;
+}
+static void create_value_experts_groups(struct creation *c)
+{
+    make_mixes(&c->p);
+    c->p.value_experts.router.groups = 2;
+}
+static void create_output_experts_groups(struct creation *c)
+{
+    make_mixes(&c->p);
+    c->p.output_experts.router.groups = 4;
+}
+static void create_value_experts_levels(struct creation *c)
+{
+    make_mixes(&c->p);
+    c->p.value_experts.router.levels = c->p.key;
+}
+static void create_output_experts_no_router(struct creation *c)
+{
+    make_mixes(&c->p);
+    c->p.output_experts.router.weight.data = NULL;
+}
+static void create_value_experts_softmax(struct creation *c)
+{
+    make_mixes(&c->p);
+    c->p.value_experts.router.score = VKMOE_SCORE_SOFTMAX;
+}
+static void create_value_experts_supplied(struct creation *c)
+{
+    make_mixes(&c->p);
+    c->p.value_experts.router.select = VKMOE_SELECT_SUPPLIED;
+}
+static void create_output_experts_capacity(struct creation *c)
+{
+    make_mixes(&c->p);
+    c->p.output_experts.router.capacity = 3;
+}
+static void create_output_experts_always(struct creation *c)
+{
+    make_mixes(&c->p);
+    c->p.output_experts.router.always = 1;
+}
+static void create_no_value_and_no_experts(struct creation *c)
+{
+    make_mixes(&c->p);
+    c->p.value_experts.experts = 0;
+}
+static void create_no_output_and_no_experts(struct creation *c)
+{
+    make_mixes(&c->p);
+    c->p.output_experts.experts = 0;
+}
+static void create_position_reach_0(struct creation *c) { c->p.position_bias = c->p.key; }
+static void create_position_reach_65536(struct creation *c)
+{
+    c->p.position_bias = c->p.key;
+    c->p.position_reach = 65536;
+}
+static void create_unknown_dtype_of_position_bias(struct creation *c)
+{
+    c->p.position_bias = c->p.key;
+    c->p.position_reach = 1;
+    c->p.position_bias.dtype = (enum vkmoe_dtype)UNKNOWN;
+}
+static void create_left_huge(struct creation *c) { c->patterns[1].left = 1u << 30; }
+static void create_local_huge(struct creation *c) { c->patterns[1].local = 1u << 30; }
+static void create_right_of_one_side(struct creation *c) { c->patterns[1].right = 1; }
+static void create_kind_behind_blocks(struct creation *c)
+{
+    c->patterns[1].kind = (enum vkmoe_pattern_kind)(VKMOE_PATTERN_BLOCKS + 1);
+}
+static void create_block_0(struct creation *c) { c->patterns[3].block = 0; }
+static void create_block_huge(struct creation *c) { c->patterns[3].block = 1u << 30; }
+static void create_top_65(struct creation *c) { c->patterns[3].top = 65; }
+static void create_top_and_list(struct creation *c)
+{
+    c->patterns[3].blocks = listed_blocks;
+    c->patterns[3].block_count = 1;
+}
+static void create_top_both_sides(struct creation *c) { c->patterns[3].both_sides = true; }
+static void create_tops_of_two_blocks(struct creation *c)
+{
+    c->patterns[1] = c->patterns[3];
+    c->patterns[1].block++;
+}
+static void create_no_list(struct creation *c)
+{
+    c->patterns[3].top = 0;
+    c->patterns[3].block_count = 2;
+}
+static void create_listed_65536(struct creation *c)
+{
+    c->patterns[3].top = 0;
+    c->patterns[3].blocks = listed_blocks;
+    c->patterns[3].block_count = 3;
+}
+
+// And what has to be accepted: what the rules above start from, and their limits.
+static void create_base(struct creation *c) { (void)c; }
+static void create_heads_65535(struct creation *c) { make_narrow(&c->p, 65535, 1); }
+static void create_mixes(struct creation *c) { make_mixes(&c->p); }
+static void create_value_mix_alone(struct creation *c)
+{
+    make_mixes(&c->p);
+    c->p.output = c->p.query;
+    c->p.output_experts.experts = 0;
+}
+static void create_kv_heads_of_experts(struct creation *c)
+{
+    c->p.expert_kv_heads = 1;
+    c->p.first_kv_head = first_heads[3];
+}
+static void create_position_reach_65535(struct creation *c)
+{
+    c->p.position_bias = wide_view;
+    c->p.position_reach = 65535;
+}
+static void create_largest_blocks(struct creation *c)
+{
+    c->patterns[3].top = 64;
+    c->patterns[3].block = (1u << 30) - 1;
+}
+static void create_listed_65535(struct creation *c)
+{
+    c->patterns[3].top = 0;
+    c->patterns[3].blocks = listed_blocks;
+    c->patterns[3].block_count = 2;
+}
+static void create_blocks_of_two_sizes(struct creation *c)
+{
+    c->patterns[1] = c->patterns[3];
+    c->patterns[1].top = 0;
+    c->patterns[1].block++;
+}
+
+#define INVALID(name) {"create-" #name, create_##name, VKMOE_ERROR_INVALID}
+#define VALID(name) {"create-" #name, create_##name, VKMOE_OK}
+const struct create_error create_errors[] = {
+    INVALID(hidden_0), INVALID(hidden_65537), INVALID(head_size_0), INVALID(head_size_257),
+    INVALID(heads_0), INVALID(heads_many), INVALID(heads_times_size_overflow), INVALID(kv_heads_0),
+    INVALID(kv_heads_do_not_divide), INVALID(kv_heads_above_heads), INVALID(experts_0),
+    INVALID(experts_1025), INVALID(k_0), INVALID(k_above_experts), INVALID(no_router),
+    INVALID(capacity), INVALID(unknown_score), INVALID(no_query), INVALID(no_output),
+    INVALID(no_key), INVALID(no_value), INVALID(unknown_dtype_of_key),
+    INVALID(unknown_dtype_of_sinks), INVALID(unknown_dtype_of_norm), INVALID(scale_nan),
+    INVALID(soft_cap_negative), INVALID(soft_cap_infinite), INVALID(clip_negative),
+    INVALID(epsilon_negative), INVALID(unknown_rope), INVALID(unknown_scaling), INVALID(rope_odd),
+    INVALID(rope_above_head), INVALID(rope_base_negative), INVALID(rope_base_nan),
+    INVALID(rope_linear_factor_0), INVALID(rope_llama3_factors), INVALID(rope_llama3_positions),
+    INVALID(rope_yarn_positions), INVALID(rope_dynamic_positions), INVALID(rope_dynamic_factor),
+    INVALID(rope_dynamic_one_pair), INVALID(unknown_pattern), INVALID(step_0),
+    INVALID(phase_is_step), INVALID(heads_65536), INVALID(kv_heads_65536),
+    INVALID(expert_kv_heads_above_kv_heads), INVALID(expert_kv_heads_do_not_divide),
+    INVALID(first_kv_head_beyond), INVALID(first_kv_head_overflowing),
+    INVALID(first_kv_head_of_all), INVALID(value_beside_experts),
+    INVALID(value_bias_beside_experts), INVALID(output_beside_experts),
+    INVALID(value_experts_of_experts), INVALID(output_experts_of_experts),
+    INVALID(value_experts_1026), INVALID(value_experts_overflow), INVALID(output_experts_1028),
+    INVALID(value_experts_k_0), INVALID(value_experts_k_above), INVALID(output_experts_k_0),
+    INVALID(output_experts_k_above), INVALID(value_experts_no_matrices),
+    INVALID(output_experts_no_matrices), INVALID(value_experts_no_matrix),
+    INVALID(value_experts_groups), INVALID(output_experts_groups), INVALID(value_experts_levels),
+    INVALID(output_experts_no_router), INVALID(value_experts_softmax),
+    INVALID(value_experts_supplied), INVALID(output_experts_capacity),
+    INVALID(output_experts_always), INVALID(no_value_and_no_experts),
+    INVALID(no_output_and_no_experts), INVALID(position_reach_0), INVALID(position_reach_65536),
+    INVALID(unknown_dtype_of_position_bias), INVALID(left_huge), INVALID(local_huge),
+    INVALID(right_of_one_side), INVALID(kind_behind_blocks), INVALID(block_0), INVALID(block_huge),
+    INVALID(top_65), INVALID(top_and_list), INVALID(top_both_sides), INVALID(tops_of_two_blocks),
+    INVALID(no_list), INVALID(listed_65536),
+    VALID(base), VALID(heads_65535), VALID(mixes), VALID(value_mix_alone),
+    VALID(kv_heads_of_experts), VALID(position_reach_65535), VALID(largest_blocks),
+    VALID(listed_65535), VALID(blocks_of_two_sizes),
+    {0},
+};
+// clang-format on
