@@ -95,20 +95,12 @@ static enum vkmoe_status create(
         patterns[e] = subject->patterns[e % subject->count];
     }
     return vkmoe_attention_create(run->device,
-        &(struct vkmoe_attention_params){ .hidden = HIDDEN,
-            .head_size = HEAD_SIZE,
-            .heads = HEADS,
-            .kv_heads = HEADS,
-            .tiled_kv = true,
-            .experts = EXPERTS,
-            .experts_per_token = CHOSEN,
-            .router = { .weight = view, .weigh = VKMOE_WEIGH_SOFTMAX },
-            .query = views,
-            .output = views,
-            .key = view,
-            .value = view,
-            .rope.kind = VKMOE_ROPE_HALF,
-            .patterns = patterns },
+        &(struct vkmoe_attention_params){ VKMOE_INIT(vkmoe_attention_params), .hidden = HIDDEN,
+            .head_size = HEAD_SIZE, .heads = HEADS, .kv_heads = HEADS, .tiled_kv = true,
+            .experts = EXPERTS, .experts_per_token = CHOSEN,
+            .router = { .weight = view, .weigh = VKMOE_WEIGH_SOFTMAX }, .query.matrices = views,
+            .output.matrices = views, .key.matrix = view, .value.matrix = view,
+            .rope.kind = VKMOE_ROPE_HALF, .patterns = patterns },
         out);
 }
 
@@ -128,17 +120,14 @@ static enum vkmoe_status measure(struct run *run, const vkmoe_attention *attenti
         status = vkmoe_buffer_upload(x, 0, values, size);
     if (status == VKMOE_OK)
         status = vkmoe_cache_create(run->device,
-            &(struct vkmoe_cache_params){ .kv_heads = HEADS,
-                .head_size = HEAD_SIZE,
-                .sequences = 1,
-                .capacity = tokens,
-                .block = BLOCK },
+            &(struct vkmoe_cache_params){ VKMOE_INIT(vkmoe_cache_params), .kv_heads = HEADS,
+                .head_size = HEAD_SIZE, .sequences = 1, .capacity = tokens, .block = BLOCK },
             &cache);
     // The first one compiles, and does not count.
     for (int i = -1; i < SAMPLES && all < ENOUGH && status == VKMOE_OK; i++) {
         const double start = seconds();
         status = vkmoe_attention_forward(run->stream, attention, cache,
-            &(struct vkmoe_attention_forward_params){
+            &(struct vkmoe_attention_forward_params){ VKMOE_INIT(vkmoe_attention_forward_params),
                 .tokens = tokens, .x.buffer = x, .y.buffer = y });
         if (status == VKMOE_OK)
             status = vkmoe_stream_submit(run->stream, NULL);
@@ -236,6 +225,7 @@ int main(int argc, char **argv)
         return 2;
     }
     const struct vkmoe_device_params params = {
+        VKMOE_INIT(vkmoe_device_params),
         .log = { .write = write_log, .user = &run.logged },
         .select = run.select,
     };
@@ -243,7 +233,7 @@ int main(int argc, char **argv)
     if (status == VKMOE_OK)
         status = vkmoe_stream_create(run.device, &run.stream);
     if (status == VKMOE_OK) {
-        struct vkmoe_device_info info;
+        struct vkmoe_device_info info = { VKMOE_INIT(vkmoe_device_info) };
         vkmoe_device_get_info(run.device, &info);
         run.device_name = info.name;
         run.rows = cJSON_CreateArray();

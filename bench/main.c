@@ -228,7 +228,7 @@ static void list(const struct plan *plan)
     for (uint32_t i = 0; i < plan->shape_count; i++) {
         const struct layer_case *c = &plan->shapes[i].base;
         printf("%-20s %7u %6u %7u %7u %7u %8.1f MiB%s\n", plan->shapes[i].name, c->layer.hidden,
-            c->layer.inner, c->layer.experts, c->layer.experts_per_token, c->layer.shared_inner,
+            c->layer.inner, c->layer.experts, c->layer.experts_per_token, c->layer.shared.inner,
             weights_size(c) / (1 << 20), plan->shapes[i].published ? ", only by name" : "");
     }
 }

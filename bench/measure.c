@@ -38,6 +38,7 @@ enum vkmoe_status bench_init(struct bench *bench, const char *device, uint64_t s
 {
     *bench = (struct bench){ .seed = seed, .cold = cold };
     const struct vkmoe_device_params params = {
+        VKMOE_INIT(vkmoe_device_params),
         .log = { .write = keep_message, .user = bench },
         .select = device,
     };
@@ -170,6 +171,7 @@ static enum vkmoe_status record(struct bench *bench, const struct layer_case *c)
 {
     return vkmoe_moe_forward(bench->stream, bench->layers[bench->turn++ % bench->layer_count],
         &(struct vkmoe_moe_forward_params){
+            VKMOE_INIT(vkmoe_moe_forward_params),
             .tokens = c->tokens,
             .x = { bench->x, 0 },
             .y = { bench->y, 0 },
@@ -295,7 +297,7 @@ static void count_flops(const struct layer_case *c, double *up, double *down, do
 {
     const double per_column = 2.0 * c->tokens * c->layer.hidden;
     const double routed = per_column * c->layer.experts_per_token * c->layer.inner;
-    const double shared = per_column * c->layer.shared_inner;
+    const double shared = per_column * c->layer.shared.inner;
     *down = routed;
     *shared_down = shared;
     *up =
@@ -307,7 +309,7 @@ static void name_kernel(
     const struct bench *bench, const struct layer_case *c, uint32_t index, struct kernel_times *out)
 {
     const enum kernel kernel = vkmoe_stream_profiled(bench->stream, index);
-    const uint32_t gemms = c->layer.shared_inner ? 3 : 2;
+    const uint32_t gemms = c->layer.shared.inner ? 3 : 2;
     double up, down, shared_down;
     const char *part = "";
     count_flops(c, &up, &down, &shared_down);

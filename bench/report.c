@@ -101,7 +101,7 @@ static cJSON *describe_model(const struct entry *entry)
     cJSON_AddNumberToObject(object, "inner", p->inner);
     cJSON_AddNumberToObject(object, "experts", p->experts);
     cJSON_AddNumberToObject(object, "experts_per_token", p->experts_per_token);
-    cJSON_AddNumberToObject(object, "shared_inner", p->shared_inner);
+    cJSON_AddNumberToObject(object, "shared_inner", p->shared.inner);
     cJSON_AddBoolToObject(object, "gated", !(entry->c.has & CASE_UNGATED));
     cJSON_AddStringToObject(object, "dtype", dtype_names[entry->c.dtype]);
     return object;

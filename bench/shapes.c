@@ -7,11 +7,11 @@
 
 #define SHAPE(d, f, e, k) \
     .layer.hidden = d, .layer.inner = f, .layer.experts = e, .layer.experts_per_token = k
-#define TOP_K_NORM .layer.router.renormalize = true
+#define TOP_K_NORM .layer.router.renormalize.mode = VKMOE_RENORMALIZE_SUM
 #define SIGMOID_NORM(factor) \
     .layer.router = { .score = VKMOE_SCORE_SIGMOID, \
-        .renormalize = true, \
-        .renormalize_epsilon = 1e-20f, \
+        .renormalize.mode = VKMOE_RENORMALIZE_SUM, \
+        .renormalize.epsilon = 1e-20f, \
         .scale = factor }
 #define GPT_OSS(e) \
     SHAPE(2880, 2880, e, 4), \
@@ -23,44 +23,46 @@
 static const struct layer_case published[] = {
     { "mixtral-8x7b", SHAPE(4096, 14336, 8, 2), TOP_K_NORM },
     { "qwen3-30b-a3b", SHAPE(2048, 768, 128, 8), TOP_K_NORM },
-    { "qwen3.5-35b-a3b", SHAPE(2048, 512, 256, 8), TOP_K_NORM, .layer.shared_inner = 512,
+    { "qwen3.5-35b-a3b", SHAPE(2048, 512, 256, 8), TOP_K_NORM, .layer.shared.inner = 512,
         .has = CASE_SHARED_TOKEN_GATE },
-    { "qwen3-next-80b", SHAPE(2048, 512, 512, 10), TOP_K_NORM, .layer.shared_inner = 512,
+    { "qwen3-next-80b", SHAPE(2048, 512, 512, 10), TOP_K_NORM, .layer.shared.inner = 512,
         .has = CASE_SHARED_TOKEN_GATE },
-    { "deepseek-v2-lite", SHAPE(2048, 1408, 64, 6), .layer.shared_inner = 2816 },
-    { "deepseek-v3", SHAPE(7168, 2048, 256, 8), .layer.shared_inner = 2048,
+    { "deepseek-v2-lite", SHAPE(2048, 1408, 64, 6), .layer.shared.inner = 2816 },
+    { "deepseek-v3", SHAPE(7168, 2048, 256, 8), .layer.shared.inner = 2048,
         .layer.router = { .score = VKMOE_SCORE_SIGMOID,
-            .renormalize = true,
-            .renormalize_epsilon = 1e-20f,
+            .renormalize.mode = VKMOE_RENORMALIZE_SUM,
+            .renormalize.epsilon = 1e-20f,
             .scale = 2.5f,
-            .groups = 8,
-            .groups_kept = 4,
-            .group_score = VKMOE_GROUP_SCORE_SUM_TOP_2 },
+            .groups.count = 8,
+            .groups.kept = 4,
+            .groups.score = VKMOE_GROUP_SCORE_SUM_TOP_2 },
         .has = CASE_CORRECTION_BIAS },
-    { "deepseek-v4-flash", SHAPE(4096, 2048, 256, 6), .layer.shared_inner = 2048,
+    { "deepseek-v4-flash", SHAPE(4096, 2048, 256, 6), .layer.shared.inner = 2048,
         .layer.router = { .score = VKMOE_SCORE_SQRT_SOFTPLUS,
-            .renormalize = true,
-            .renormalize_epsilon = 1e-20f,
+            .renormalize.mode = VKMOE_RENORMALIZE_SUM,
+            .renormalize.epsilon = 1e-20f,
             .scale = 1.5f,
             .select = VKMOE_SELECT_SUPPLIED },
         .layer.activation = VKMOE_ACTIVATION_SILU_CLAMP },
-    { "kimi-k2", SHAPE(7168, 2048, 384, 8), SIGMOID_NORM(2.827f), .layer.shared_inner = 2048,
+    { "kimi-k2", SHAPE(7168, 2048, 384, 8), SIGMOID_NORM(2.827f), .layer.shared.inner = 2048,
         .has = CASE_CORRECTION_BIAS },
     { "gpt-oss-20b", GPT_OSS(32) },
     { "gpt-oss-120b", GPT_OSS(128) },
-    { "glm-4.5-air", SHAPE(4096, 1408, 128, 8), SIGMOID_NORM(1.0f), .layer.shared_inner = 1408,
+    { "glm-4.5-air", SHAPE(4096, 1408, 128, 8), SIGMOID_NORM(1.0f), .layer.shared.inner = 1408,
         .has = CASE_CORRECTION_BIAS },
     { "minimax-m2", SHAPE(3072, 1536, 256, 8), SIGMOID_NORM(0.0f), .has = CASE_CORRECTION_BIAS },
     { "gemma4-26b-a4b", SHAPE(2816, 704, 128, 8), .layer.activation = VKMOE_ACTIVATION_GELU_TANH,
-        .layer.router = { .renormalize = true, .rms_norm = true, .rms_epsilon = 1e-6f },
+        .layer.router = { .renormalize.mode = VKMOE_RENORMALIZE_SUM,
+            .rms_norm = true,
+            .rms_epsilon = 1e-6f },
         .has = CASE_INPUT_SCALE | CASE_EXPERT_SCALE },
     { "nemotron3-nano", SHAPE(2688, 1856, 128, 6), SIGMOID_NORM(2.5f),
-        .layer.activation = VKMOE_ACTIVATION_RELU2, .layer.shared_inner = 3712,
+        .layer.activation = VKMOE_ACTIVATION_RELU2, .layer.shared.inner = 3712,
         .has = CASE_CORRECTION_BIAS | CASE_UNGATED | CASE_SHARED_UNGATED },
     { "olmoe-1b-7b", SHAPE(2048, 1024, 64, 8) },
     { "llama4-scout", SHAPE(5120, 8192, 16, 1), .layer.weight_on_input = true,
         .layer.router = { .score = VKMOE_SCORE_IDENTITY, .weigh = VKMOE_WEIGH_SIGMOID },
-        .layer.shared_inner = 8192 },
+        .layer.shared.inner = 8192 },
 };
 
 void shape_name(const struct layer_case *c, char *name)

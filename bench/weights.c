@@ -89,7 +89,7 @@ static bool make_vectors(struct weights *w, const struct layer_case *c)
         { CASE_UP_BIAS, &w->params.up_bias, biases },
         { CASE_DOWN_BIAS, &w->params.down_bias, biases },
         { CASE_OUTPUT_BIAS, &w->params.output_bias, biases },
-        { CASE_SHARED_TOKEN_GATE, &w->params.shared_token_gate, biases },
+        { CASE_SHARED_TOKEN_GATE, &w->params.shared.token_gate, biases },
     };
     for (size_t i = 0; i < sizeof optional / sizeof optional[0]; i++) {
         if (c->has & optional[i].flag)
@@ -102,7 +102,7 @@ static bool make_experts(struct weights *w, const struct layer_case *c, struct r
 {
     const struct vkmoe_moe_params *p = &c->layer;
     const size_t hidden = p->hidden, inner = p->inner, experts = p->experts;
-    const size_t widest = inner > p->shared_inner ? inner : p->shared_inner;
+    const size_t widest = inner > p->shared.inner ? inner : p->shared.inner;
     w->pool = make_pool(c->dtype, hidden * widest + SLACK,
         1.0 / sqrt((double)(hidden > widest ? hidden : widest)), rng);
     w->gate = calloc(experts, sizeof *w->gate);
@@ -118,11 +118,11 @@ static bool make_experts(struct weights *w, const struct layer_case *c, struct r
     w->params.gate = c->has & CASE_UNGATED ? NULL : w->gate;
     w->params.up = w->up;
     w->params.down = w->down;
-    if (p->shared_inner) {
+    if (p->shared.inner) {
         if (!(c->has & CASE_SHARED_UNGATED))
-            w->params.shared_gate = piece(w, c->dtype, 3 * p->experts);
-        w->params.shared_up = piece(w, c->dtype, 3 * p->experts + 1);
-        w->params.shared_down = piece(w, c->dtype, 3 * p->experts + 2);
+            w->params.shared.gate = piece(w, c->dtype, 3 * p->experts);
+        w->params.shared.up = piece(w, c->dtype, 3 * p->experts + 1);
+        w->params.shared.down = piece(w, c->dtype, 3 * p->experts + 2);
     }
     return true;
 }
@@ -202,7 +202,7 @@ void inputs_make(
 double weights_touched(const struct layer_case *c, uint32_t experts)
 {
     const double routed = (c->has & CASE_UNGATED ? 2.0 : 3.0) * c->layer.inner * experts;
-    const double shared = (c->has & CASE_SHARED_UNGATED ? 2.0 : 3.0) * c->layer.shared_inner;
+    const double shared = (c->has & CASE_SHARED_UNGATED ? 2.0 : 3.0) * c->layer.shared.inner;
     return (routed + shared) * c->layer.hidden * (double)dtype_size(c->dtype);
 }
 

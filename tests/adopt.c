@@ -60,7 +60,8 @@ static bool test_errors(void)
     vkmoe_device *device = NULL;
     CHECK(host_init(&host, false));
     const char *no_extension = NULL;
-    struct vkmoe_adopt_params good = host_adopt_params(&host), bad;
+    struct vkmoe_adopt_params good = host_adopt_params(&host),
+                              bad = { VKMOE_INIT(vkmoe_adopt_params) };
     good.log = (struct vkmoe_log){ record_line, &record, VKMOE_LOG_ERROR };
 #define REFUSED(status, change) \
     do { \
@@ -103,7 +104,7 @@ fail:
 static bool test_features(void)
 {
     struct guest g;
-    struct vkmoe_device_info info;
+    struct vkmoe_device_info info = { VKMOE_INIT(vkmoe_device_info) };
     CHECK(init(&g, false, false));
     vkmoe_device_get_info(g.device, &info);
     CHECK(info.usable && !info.int64 && !info.f16_storage && !info.f16_arithmetic);
@@ -220,7 +221,8 @@ static bool test_submit(void)
     struct vkmoe_semaphore wait = { .value = 5 }, signal = { .value = 6 };
     memcpy(&wait.semaphore, &g.host.timeline, sizeof g.host.timeline);
     signal.semaphore = wait.semaphore;
-    const struct vkmoe_submit_params params = { &wait, &signal, 1, 1 };
+    const struct vkmoe_submit_params params = { VKMOE_INIT(vkmoe_submit_params), &wait, &signal, 1,
+        1 };
     const uint32_t before = g.host.lock_count;
     CHECK_OK(tiny_layer_forward(g.stream, g.layer, g.wrapped_x, g.wrapped_y));
     CHECK_OK(vkmoe_stream_submit(g.stream, &params));
@@ -260,7 +262,8 @@ static bool test_repeat(void)
     struct guest g;
     uint64_t value = 0;
     struct vkmoe_semaphore wait = { 0 }, signal = { 0 };
-    const struct vkmoe_submit_params params = { &wait, &signal, 1, 1 };
+    const struct vkmoe_submit_params params = { VKMOE_INIT(vkmoe_submit_params), &wait, &signal, 1,
+        1 };
     CHECK(init(&g, false, false));
     memcpy(g.x.mapped, g.tiny.x, TINY_SIZE);
     CHECK(host_flush(&g.host));

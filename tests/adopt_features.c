@@ -208,8 +208,9 @@ static bool test_optional(void)
     const uint32_t all = (1u << HOST_OPTIONAL) - 1;
     vkmoe_device *own = NULL;
     bool ok = false;
-    CHECK_OK(
-        vkmoe_device_create(&(struct vkmoe_device_params){ .select = device_under_test() }, &own));
+    CHECK_OK(vkmoe_device_create(&(struct vkmoe_device_params){ VKMOE_INIT(vkmoe_device_params),
+                                     .select = device_under_test() },
+        &own));
     for (int single = 0; single < 2; single++) {
         for (uint32_t i = 0; i < COUNT(optional); i++) {
             const bool differs = !single

@@ -19,7 +19,7 @@ static enum vkmoe_status open_device(const char *select, vkmoe_device **out)
 {
     return vkmoe_device_create(
         &(struct vkmoe_device_params){
-            .log = log_to(&record),
+            VKMOE_INIT(vkmoe_device_params), .log = log_to(&record),
             .select = select ? select : device_under_test(),
             .validate = getenv("VK_INSTANCE_LAYERS") != NULL, // tests/drivers.sh found the layer
         },
@@ -31,7 +31,7 @@ static enum vkmoe_status open_device(const char *select, vkmoe_device **out)
 static bool test_list(void)
 {
     uint32_t count = 0, all;
-    struct vkmoe_device_info infos[16];
+    struct vkmoe_device_info infos[16] = { { VKMOE_INIT(vkmoe_device_info) } };
     memset(infos, 0xee, sizeof infos);
     CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_device_list(NULL, NULL, NULL));
     CHECK_OK(vkmoe_device_list(NULL, NULL, &count));
@@ -62,7 +62,7 @@ fail:
 static bool test_select(void)
 {
     vkmoe_device *device = NULL;
-    struct vkmoe_device_info info;
+    struct vkmoe_device_info info = { VKMOE_INIT(vkmoe_device_info) };
     char name[256];
     struct record quiet = { 0 };
     CHECK_OK(open_device(NULL, &device));
@@ -84,8 +84,9 @@ static bool test_select(void)
         if (*c < '0' || *c > '9' || (uint32_t)(*c - '0') < count)
             continue;
         CHECK_STATUS(VKMOE_ERROR_NOT_FOUND,
-            vkmoe_device_create(
-                &(struct vkmoe_device_params){ .log = log_to(&quiet), .select = digit }, &device));
+            vkmoe_device_create(&(struct vkmoe_device_params){ VKMOE_INIT(vkmoe_device_params),
+                                    .log = log_to(&quiet), .select = digit },
+                &device));
     }
     const char *nonsense[] = { "", " ", "no such device", "1000000", "0x0", "00", "+0", " 0", "0 ",
         "4294967296", "18446744073709551616", "99999999999999999999", "-1" };
@@ -93,8 +94,8 @@ static bool test_select(void)
         memset(&device, 0xee, sizeof device);
         quiet = (struct record){ 0 };
         CHECK_STATUS(VKMOE_ERROR_NOT_FOUND,
-            vkmoe_device_create(
-                &(struct vkmoe_device_params){ .log = log_to(&quiet), .select = nonsense[i] },
+            vkmoe_device_create(&(struct vkmoe_device_params){ VKMOE_INIT(vkmoe_device_params),
+                                    .log = log_to(&quiet), .select = nonsense[i] },
                 &device));
         CHECK(!device && quiet.lines[VKMOE_LOG_ERROR] == 1);
     }
@@ -111,11 +112,13 @@ static bool test_null(void)
     vkmoe_stream *stream = (vkmoe_stream *)&device;
     size_t size = 0;
     CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_device_create(NULL, &device));
-    CHECK_STATUS(
-        VKMOE_ERROR_INVALID, vkmoe_device_create(&(struct vkmoe_device_params){ 0 }, NULL));
+    CHECK_STATUS(VKMOE_ERROR_INVALID,
+        vkmoe_device_create(
+            &(struct vkmoe_device_params){ VKMOE_INIT(vkmoe_device_params) }, NULL));
     CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_device_adopt(NULL, &device));
-    CHECK_STATUS(
-        VKMOE_ERROR_INVALID, vkmoe_device_adopt(&(struct vkmoe_adopt_params){ 0 }, &device));
+    CHECK_STATUS(VKMOE_ERROR_INVALID,
+        vkmoe_device_adopt(
+            &(struct vkmoe_adopt_params){ VKMOE_INIT(vkmoe_adopt_params) }, &device));
     CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_buffer_create(NULL, 1, &buffer));
     CHECK(!buffer);
     CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_buffer_create(NULL, 1, NULL));
@@ -147,7 +150,8 @@ static bool test_log(void)
     vkmoe_buffer *buffer = NULL;
     struct record seen = { 0 };
     struct vkmoe_log log = { record_line, &seen, VKMOE_LOG_ERROR };
-    CHECK_OK(vkmoe_device_create(&(struct vkmoe_device_params){ .log = log }, &device));
+    CHECK_OK(vkmoe_device_create(
+        &(struct vkmoe_device_params){ VKMOE_INIT(vkmoe_device_params), .log = log }, &device));
     CHECK(!seen.lines[VKMOE_LOG_WARNING] && !seen.lines[VKMOE_LOG_INFO]
         && !seen.lines[VKMOE_LOG_DEBUG]);
     CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_buffer_create(device, 0, &buffer));
@@ -155,10 +159,12 @@ static bool test_log(void)
     vkmoe_device_destroy(&device);
     seen = (struct record){ 0 };
     log.level = VKMOE_LOG_DEBUG;
-    CHECK_OK(vkmoe_device_create(&(struct vkmoe_device_params){ .log = log }, &device));
+    CHECK_OK(vkmoe_device_create(
+        &(struct vkmoe_device_params){ VKMOE_INIT(vkmoe_device_params), .log = log }, &device));
     CHECK(seen.lines[VKMOE_LOG_INFO] >= 1);
     vkmoe_device_destroy(&device);
-    CHECK_OK(vkmoe_device_create(&(struct vkmoe_device_params){ 0 }, &device)); // to nowhere
+    CHECK_OK(vkmoe_device_create(
+        &(struct vkmoe_device_params){ VKMOE_INIT(vkmoe_device_params) }, &device)); // to nowhere
     CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_buffer_create(device, 0, &buffer));
     vkmoe_device_destroy(&device);
     for (int status = 0; status < 100; status++)
@@ -310,7 +316,7 @@ static bool test_out_of_memory(void)
 {
     vkmoe_device *device = NULL;
     vkmoe_buffer *buffer = NULL, *huge = NULL;
-    struct vkmoe_device_info info;
+    struct vkmoe_device_info info = { VKMOE_INIT(vkmoe_device_info) };
     uint32_t word = 0x12345678, back = 0;
     CHECK_OK(open_device(NULL, &device));
     vkmoe_device_get_info(device, &info);
@@ -354,16 +360,20 @@ static bool test_stream(void)
     CHECK_OK(vkmoe_stream_wait(stream, 0)); // nothing was submitted
     for (int i = 0; i < 100; i++)
         CHECK_OK(vkmoe_stream_submit(i % 2 ? stream : other, NULL));
-    CHECK_OK(vkmoe_stream_submit(stream, &(struct vkmoe_submit_params){ 0 }));
+    CHECK_OK(vkmoe_stream_submit(
+        stream, &(struct vkmoe_submit_params){ VKMOE_INIT(vkmoe_submit_params) }));
     CHECK_OK(vkmoe_stream_wait(stream, UINT64_MAX));
     CHECK_STATUS(VKMOE_ERROR_INVALID,
-        vkmoe_stream_submit(stream, &(struct vkmoe_submit_params){ .wait_count = 1 }));
+        vkmoe_stream_submit(stream,
+            &(struct vkmoe_submit_params){ VKMOE_INIT(vkmoe_submit_params), .wait_count = 1 }));
     CHECK_STATUS(VKMOE_ERROR_INVALID,
-        vkmoe_stream_submit(stream, &(struct vkmoe_submit_params){ .signal_count = 1 }));
+        vkmoe_stream_submit(stream,
+            &(struct vkmoe_submit_params){ VKMOE_INIT(vkmoe_submit_params), .signal_count = 1 }));
     struct vkmoe_semaphore none = { 0 };
     CHECK_STATUS(VKMOE_ERROR_INVALID,
-        vkmoe_stream_submit(
-            stream, &(struct vkmoe_submit_params){ .signals = &none, .signal_count = 1 }));
+        vkmoe_stream_submit(stream,
+            &(struct vkmoe_submit_params){
+                VKMOE_INIT(vkmoe_submit_params), .signals = &none, .signal_count = 1 }));
     CHECK_STATUS(VKMOE_ERROR_OUT_OF_MEMORY, vkmoe_stream_reserve(stream, UINT64_MAX / 2));
     CHECK_OK(vkmoe_stream_reserve(stream, 0));
     CHECK_OK(vkmoe_stream_reserve(stream, 5 * MiB));
@@ -465,11 +475,13 @@ static bool test_repeat(void)
     memcpy(repeated, w.actual, sizeof repeated);
     CHECK(worker_prepare(&w, 40));
     for (uint32_t i = 0; i < 40; i++) // without a wait between
-        CHECK_OK(vkmoe_stream_repeat(w.stream, &(struct vkmoe_submit_params){ 0 }));
+        CHECK_OK(vkmoe_stream_repeat(
+            w.stream, &(struct vkmoe_submit_params){ VKMOE_INIT(vkmoe_submit_params) }));
     CHECK(worker_check(&w, 40) && !memcmp(repeated, w.actual, sizeof repeated));
     // What is refused changes nothing.
     CHECK_STATUS(VKMOE_ERROR_INVALID,
-        vkmoe_stream_repeat(w.stream, &(struct vkmoe_submit_params){ .wait_count = 1 }));
+        vkmoe_stream_repeat(w.stream,
+            &(struct vkmoe_submit_params){ VKMOE_INIT(vkmoe_submit_params), .wait_count = 1 }));
     CHECK(worker_prepare(&w, 2));
     CHECK_OK(vkmoe_stream_repeat(w.stream, NULL));
     CHECK(worker_check(&w, 2));

@@ -91,18 +91,20 @@ static const float numbers[64];
 
 static const struct vkmoe_view view = { .data = numbers };
 static const struct vkmoe_attention_params attention_params = {
+    VKMOE_INIT(vkmoe_attention_params),
     .hidden = 8,
     .head_size = 8,
     .heads = 1,
     .kv_heads = 1,
     .experts = 1,
     .experts_per_token = 1,
-    .query = &view,
-    .output = &view,
-    .key = { .data = numbers },
-    .value = { .data = numbers },
+    .query.matrices = &view,
+    .output.matrices = &view,
+    .key.matrix = { .data = numbers },
+    .value.matrix = { .data = numbers },
 };
 static const struct vkmoe_cache_params cache_params = {
+    VKMOE_INIT(vkmoe_cache_params),
     .kv_heads = 1,
     .head_size = 8,
     .sequences = 1,
@@ -113,16 +115,18 @@ static bool make_objects(void)
 {
     struct tiny_layer tiny;
     tiny_layer_init(&tiny, 1);
-    CHECK_OK(vkmoe_device_create(
-        &(struct vkmoe_device_params){ .log = to_record, .select = device_under_test() }, &device));
+    CHECK_OK(vkmoe_device_create(&(struct vkmoe_device_params){ VKMOE_INIT(vkmoe_device_params),
+                                     .log = to_record, .select = device_under_test() },
+        &device));
     CHECK_OK(vkmoe_stream_create(device, &stream));
     CHECK_OK(vkmoe_buffer_create(device, 1024, &buffer));
     CHECK_OK(tiny_layer_create(&tiny, device, &layer));
     CHECK_OK(vkmoe_attention_create(device, &attention_params, &attention));
     CHECK_OK(vkmoe_cache_create(device, &cache_params, &cache));
     CHECK_OK(vkmoe_checkpoint_open(VKMOE_TEST_MODELS "/tiny-mixtral", &to_record, &model));
-    CHECK_OK(vkmoe_model_create(
-        device, model, &(struct vkmoe_model_params){ .capacity = 16, .chunk = 4 }, &network));
+    CHECK_OK(vkmoe_model_create(device, model,
+        &(struct vkmoe_model_params){ VKMOE_INIT(vkmoe_model_params), .capacity = 16, .chunk = 4 },
+        &network));
     return true;
 fail:
     return false;
@@ -148,9 +152,11 @@ static void call_device(void)
     uint32_t count = 0;
     size_t size = 0;
     vkmoe_device *out = NULL;
-    struct vkmoe_device_info info, zero;
-    const struct vkmoe_device_params params = { .log = to_record, .select = device_under_test() };
-    const struct vkmoe_adopt_params adopt = { .log = to_record };
+    struct vkmoe_device_info info = { VKMOE_INIT(vkmoe_device_info) },
+                             zero = { VKMOE_INIT(vkmoe_device_info) };
+    const struct vkmoe_device_params params = { VKMOE_INIT(vkmoe_device_params), .log = to_record,
+        .select = device_under_test() };
+    const struct vkmoe_adopt_params adopt = { VKMOE_INIT(vkmoe_adopt_params), .log = to_record };
     REFUSED(vkmoe_device_list, "count", 1, (&to_record, NULL, NULL));
     count = 1;
     REFUSED(vkmoe_device_list, "infos", 1, (&to_record, NULL, &count));
@@ -164,6 +170,7 @@ static void call_device(void)
     REFUSED_OUT(vkmoe_device_adopt, "instance", 1, out, (&adopt, &out));
     memset(&zero, 0, sizeof zero);
     memset(&info, 0xee, sizeof info);
+    zero.struct_size = info.struct_size = sizeof info;
     vkmoe_device_get_info(device, NULL);
     vkmoe_device_get_info(NULL, NULL);
     QUIET(vkmoe_device_get_info, "info", true);
@@ -207,17 +214,18 @@ static void call_stream(void)
     REFUSED(vkmoe_stream_repeat, "stream", 0, (NULL, NULL));
     REFUSED(vkmoe_stream_wait, "stream", 0, (NULL, 0));
     QUIET(vkmoe_stream_record_into, "commands", vkmoe_stream_record_into(stream, NULL) == VKMOE_OK);
-    const struct vkmoe_moe_forward_params work = {
-        .tokens = TINY_TOKENS, .x = { buffer, 0 }, .y = { buffer, 512 }
-    };
+    const struct vkmoe_moe_forward_params work = { VKMOE_INIT(vkmoe_moe_forward_params),
+        .tokens = TINY_TOKENS, .x = { buffer, 0 }, .y = { buffer, 512 } };
     const bool recorded = vkmoe_moe_forward(stream, layer, &work) == VKMOE_OK;
     QUIET(vkmoe_stream_submit, "params", recorded && vkmoe_stream_submit(stream, NULL) == VKMOE_OK);
     QUIET(vkmoe_stream_repeat, "params", vkmoe_stream_repeat(stream, NULL) == VKMOE_OK);
     QUIET(vkmoe_stream_wait, "stream", vkmoe_stream_wait(stream, UINT64_MAX) == VKMOE_OK);
     REFUSED(vkmoe_stream_submit, "waits", 1,
-        (stream, &(struct vkmoe_submit_params){ .wait_count = 1 }));
+        (stream,
+            &(struct vkmoe_submit_params){ VKMOE_INIT(vkmoe_submit_params), .wait_count = 1 }));
     REFUSED(vkmoe_stream_submit, "signals", 1,
-        (stream, &(struct vkmoe_submit_params){ .signal_count = 1 }));
+        (stream,
+            &(struct vkmoe_submit_params){ VKMOE_INIT(vkmoe_submit_params), .signal_count = 1 }));
     vkmoe_stream_destroy(NULL);
     QUIET(vkmoe_stream_destroy, "stream", (vkmoe_stream_destroy(&out), !out));
 }
@@ -225,8 +233,8 @@ static void call_stream(void)
 static void call_layer(void)
 {
     vkmoe_moe *out = NULL;
-    const struct vkmoe_moe_params params = { 0 };
-    const struct vkmoe_moe_forward_params forward = { 0 };
+    const struct vkmoe_moe_params params = { VKMOE_INIT(vkmoe_moe_params) };
+    const struct vkmoe_moe_forward_params forward = { VKMOE_INIT(vkmoe_moe_forward_params) };
     REFUSED_OUT(vkmoe_moe_create, "device", 0, out, (NULL, &params, &out));
     REFUSED_OUT(vkmoe_moe_create, "params", 1, out, (device, NULL, &out));
     REFUSED(vkmoe_moe_create, "out", 1, (device, &params, NULL));
@@ -243,7 +251,8 @@ static void call_layer(void)
 static void call_attention(void)
 {
     vkmoe_attention *out = NULL;
-    const struct vkmoe_attention_forward_params attend = { 0 };
+    const struct vkmoe_attention_forward_params attend = { VKMOE_INIT(
+        vkmoe_attention_forward_params) };
     REFUSED_OUT(vkmoe_attention_create, "device", 0, out, (NULL, &attention_params, &out));
     REFUSED_OUT(vkmoe_attention_create, "params", 1, out, (device, NULL, &out));
     REFUSED(vkmoe_attention_create, "out", 1, (device, &attention_params, NULL));
@@ -278,8 +287,9 @@ static void call_cache(void)
 static void call_checkpoint(void)
 {
     vkmoe_inventory *out = NULL;
-    struct vkmoe_inventory_info info, zero;
-    struct vkmoe_tensor_info tensor;
+    struct vkmoe_inventory_info info = { VKMOE_INIT(vkmoe_inventory_info) },
+                                zero = { VKMOE_INIT(vkmoe_inventory_info) };
+    struct vkmoe_tensor_info tensor = { VKMOE_INIT(vkmoe_tensor_info) };
     const char *path = VKMOE_TEST_MODELS "/tiny-mixtral";
     REFUSED_OUT(vkmoe_inventory_open, "path", 1, out, (NULL, &to_record, &out));
     REFUSED(vkmoe_inventory_open, "out", 1, (path, &to_record, NULL));
@@ -288,6 +298,7 @@ static void call_checkpoint(void)
     ok = vkmoe_inventory_open(path, &to_record, &out) == VKMOE_OK && ok;
     memset(&zero, 0, sizeof zero);
     memset(&info, 0xee, sizeof info);
+    zero.struct_size = info.struct_size = sizeof info;
     QUIET(vkmoe_inventory_get_info, "info", (vkmoe_inventory_get_info(out, NULL), true));
     vkmoe_inventory_get_info(NULL, &info);
     QUIET(vkmoe_inventory_get_info, "inventory", !memcmp(&info, &zero, sizeof info));
@@ -301,10 +312,11 @@ static void call_checkpoint(void)
 static void call_model(void)
 {
     vkmoe_checkpoint *out = NULL;
-    struct vkmoe_checkpoint_info info, zero;
-    struct vkmoe_moe_params experts;
-    struct vkmoe_attention_params attends;
-    struct vkmoe_frame frame;
+    struct vkmoe_checkpoint_info info = { VKMOE_INIT(vkmoe_checkpoint_info) },
+                                 zero = { VKMOE_INIT(vkmoe_checkpoint_info) };
+    struct vkmoe_moe_params experts = { VKMOE_INIT(vkmoe_moe_params) };
+    struct vkmoe_attention_params attends = { VKMOE_INIT(vkmoe_attention_params) };
+    struct vkmoe_frame frame = { VKMOE_INIT(vkmoe_frame) };
     struct vkmoe_view norm;
     const char *path = VKMOE_TEST_MODELS "/tiny-mixtral";
     REFUSED_OUT(vkmoe_checkpoint_open, "path", 1, out, (NULL, &to_record, &out));
@@ -313,6 +325,7 @@ static void call_model(void)
     vkmoe_checkpoint_destroy(&out);
     memset(&zero, 0, sizeof zero);
     memset(&info, 0xee, sizeof info);
+    zero.struct_size = info.struct_size = sizeof info;
     vkmoe_checkpoint_get_info(model, NULL);
     vkmoe_checkpoint_get_info(NULL, NULL);
     QUIET(vkmoe_checkpoint_get_info, "info", true);
@@ -337,9 +350,9 @@ static void call_model(void)
 static void call_network(void)
 {
     vkmoe_model *out = NULL;
-    const struct vkmoe_model_params params = { 0 };
-    const struct vkmoe_model_forward_params forward = { 0 };
-    const struct vkmoe_model_encode_params encode = { 0 };
+    const struct vkmoe_model_params params = { VKMOE_INIT(vkmoe_model_params) };
+    const struct vkmoe_model_forward_params forward = { VKMOE_INIT(vkmoe_model_forward_params) };
+    const struct vkmoe_model_encode_params encode = { VKMOE_INIT(vkmoe_model_encode_params) };
     REFUSED_OUT(vkmoe_model_create, "device", 1, out, (NULL, model, &params, &out));
     REFUSED_OUT(vkmoe_model_create, "device", 0, out, (NULL, NULL, &params, &out));
     REFUSED_OUT(vkmoe_model_create, "checkpoint", 1, out, (device, NULL, &params, &out));
@@ -381,9 +394,13 @@ static void check_said(const char *function, enum vkmoe_status status, const cha
 
 static void call_without_buffers(void)
 {
-    const struct vkmoe_moe_forward_params forward = { .tokens = 1 };
-    const struct vkmoe_attention_forward_params attend = { .tokens = 1 };
-    const struct vkmoe_model_forward_params whole = { .tokens = 1 };
+    const struct vkmoe_moe_forward_params forward = { VKMOE_INIT(vkmoe_moe_forward_params),
+        .tokens = 1 };
+    const struct vkmoe_attention_forward_params attend = {
+        VKMOE_INIT(vkmoe_attention_forward_params), .tokens = 1
+    };
+    const struct vkmoe_model_forward_params whole = { VKMOE_INIT(vkmoe_model_forward_params),
+        .tokens = 1 };
     SAID(vkmoe_moe_forward, "x is missing", (stream, layer, &forward));
     SAID(vkmoe_attention_forward, "x is missing", (stream, attention, cache, &attend));
     SAID(vkmoe_attention_store, "x is missing", (stream, attention, cache, &attend));
@@ -396,18 +413,18 @@ static void call_across_devices(void)
     vkmoe_stream *foreign_stream = NULL;
     vkmoe_buffer *foreign = NULL;
     vkmoe_cache *foreign_cache = NULL;
-    CHECK_OK(vkmoe_device_create(
-        &(struct vkmoe_device_params){ .log = to_record, .select = device_under_test() }, &other));
+    CHECK_OK(vkmoe_device_create(&(struct vkmoe_device_params){ VKMOE_INIT(vkmoe_device_params),
+                                     .log = to_record, .select = device_under_test() },
+        &other));
     CHECK_OK(vkmoe_stream_create(other, &foreign_stream));
     CHECK_OK(vkmoe_buffer_create(other, 1024, &foreign));
     CHECK_OK(vkmoe_cache_create(other, &cache_params, &foreign_cache));
-    struct vkmoe_moe_forward_params forward = {
-        .tokens = 1, .x = { buffer, 0 }, .y = { buffer, 512 }
-    };
-    struct vkmoe_attention_forward_params attend = {
-        .tokens = 1, .x = { buffer, 0 }, .y = { buffer, 512 }
-    };
-    struct vkmoe_model_forward_params whole = { .tokens = 1, .ids = { buffer, 0 } };
+    struct vkmoe_moe_forward_params forward = { VKMOE_INIT(vkmoe_moe_forward_params), .tokens = 1,
+        .x = { buffer, 0 }, .y = { buffer, 512 } };
+    struct vkmoe_attention_forward_params attend = { VKMOE_INIT(vkmoe_attention_forward_params),
+        .tokens = 1, .x = { buffer, 0 }, .y = { buffer, 512 } };
+    struct vkmoe_model_forward_params whole = { VKMOE_INIT(vkmoe_model_forward_params), .tokens = 1,
+        .ids = { buffer, 0 } };
     SAID(vkmoe_moe_forward, "devices", (foreign_stream, layer, &forward));
     SAID(vkmoe_attention_forward, "devices", (foreign_stream, attention, cache, &attend));
     SAID(vkmoe_attention_store, "devices", (foreign_stream, attention, cache, &attend));
@@ -437,30 +454,27 @@ static void call_with_nonsense(void)
     vkmoe_cache *no_cache = NULL;
     vkmoe_model *no_network = NULL;
     const struct vkmoe_view views[] = { view, view };
-    struct vkmoe_moe_params experts = { .hidden = 8,
-        .inner = 4,
-        .experts = 2,
-        .experts_per_token = 1,
-        .router = { .weight = view, .score = (enum vkmoe_score) - 1 },
-        .up = views,
-        .down = views };
+    struct vkmoe_moe_params experts = { VKMOE_INIT(vkmoe_moe_params), .hidden = 8, .inner = 4,
+        .experts = 2, .experts_per_token = 1,
+        .router = { .weight = view, .score = (enum vkmoe_score) - 1 }, .up = views, .down = views };
     SAID(vkmoe_moe_create, "score", (device, &experts, &no_layer));
     struct vkmoe_attention_params routed = attention_params;
     routed.experts = 2;
-    routed.query = routed.output = views;
+    routed.query.matrices = routed.output.matrices = views;
     routed.router = experts.router;
     SAID(vkmoe_attention_create, "score", (device, &routed, &no_attention));
     struct vkmoe_attention_params mixed = attention_params;
-    mixed.output = NULL;
-    mixed.output_experts = (struct vkmoe_head_experts){ .experts = 2,
+    mixed.output.matrices = NULL;
+    mixed.output.experts = (struct vkmoe_head_experts){ .experts = 2,
         .experts_per_token = 1,
         .router = { .weight = view, .score = (enum vkmoe_score)99 },
         .matrices = views };
-    SAID(vkmoe_attention_create, "output_experts: router.score", (device, &mixed, &no_attention));
+    SAID(vkmoe_attention_create, "output.experts: router.score", (device, &mixed, &no_attention));
     struct vkmoe_cache_params strange = cache_params;
     strange.dtype = (enum vkmoe_dtype) - 1;
     SAID(vkmoe_cache_create, "dtype", (device, &strange, &no_cache));
-    const struct vkmoe_model_params params = { .cache_dtype = (enum vkmoe_dtype)99 };
+    const struct vkmoe_model_params params = { VKMOE_INIT(vkmoe_model_params),
+        .cache_dtype = (enum vkmoe_dtype)99 };
     SAID(vkmoe_model_create, "dtype", (device, model, &params, &no_network));
     if (no_layer || no_attention || no_cache || no_network)
         ok = false;

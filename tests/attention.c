@@ -27,9 +27,9 @@ static bool check_scratch(const struct attention_run *run)
     for (uint32_t e = 0; p->patterns && e < p->experts; e++)
         top = p->patterns[e].top > top ? p->patterns[e].top : top;
     uint64_t values =
-        p->value_experts.experts ? mix_bound(&p->value_experts, p->kv_heads, p->head_size) : 0;
+        p->value.experts.experts ? mix_bound(&p->value.experts, p->kv_heads, p->head_size) : 0;
     uint64_t outputs =
-        p->output_experts.experts ? mix_bound(&p->output_experts, p->heads, p->hidden) : 0;
+        p->output.experts.experts ? mix_bound(&p->output.experts, p->heads, p->hidden) : 0;
     for (size_t i = 0; i < sizeof(tokens) / sizeof(tokens[0]); i++) {
         uint64_t t = tokens[i];
         uint64_t bound = t * (k * width + k * p->hidden + 2 * p->kv_heads * p->head_size) * 4
@@ -284,6 +284,7 @@ static bool check_stored(struct harness *harness, const struct attention_case *c
     bool ok = attention_run_init(&run, harness, c, seed) && attention_run_forward(&run, false);
     unsigned char *y = ok ? copy_of(&run.y) : NULL;
     const struct vkmoe_attention_forward_params params = {
+        VKMOE_INIT(vkmoe_attention_forward_params),
         .tokens = c->tokens,
         .x = array_span(&run.x),
         .positions = array_span(&run.positions),
@@ -323,30 +324,15 @@ static bool check_wide_passes(struct harness *harness)
     const struct vkmoe_view view = { .data = zeros };
     const struct vkmoe_view views[] = { view, view };
     const struct vkmoe_pattern top = { .kind = VKMOE_PATTERN_BLOCKS, .block = 32, .top = 64 };
-    const struct vkmoe_attention_params choices = { .hidden = 1,
-        .head_size = 1,
-        .heads = 1024,
-        .kv_heads = 1,
-        .experts = 1,
-        .experts_per_token = 1,
-        .query = views,
-        .output = views,
-        .key = view,
-        .value = view,
+    const struct vkmoe_attention_params choices = { VKMOE_INIT(vkmoe_attention_params), .hidden = 1,
+        .head_size = 1, .heads = 1024, .kv_heads = 1, .experts = 1, .experts_per_token = 1,
+        .query.matrices = views, .output.matrices = views, .key.matrix = view, .value.matrix = view,
         .patterns = &top };
     // A head of its own for each expert, and all their keys for each token.
-    const struct vkmoe_attention_params keys = { .hidden = 1,
-        .head_size = 64,
-        .heads = 1,
-        .kv_heads = 1024,
-        .expert_kv_heads = 1,
-        .experts = 2,
-        .experts_per_token = 1,
-        .query = views,
-        .output = views,
-        .router.weight = view,
-        .key = view,
-        .value = view };
+    const struct vkmoe_attention_params keys = { VKMOE_INIT(vkmoe_attention_params), .hidden = 1,
+        .head_size = 64, .heads = 1, .kv_heads = 1024, .expert_kv_heads = 1, .experts = 2,
+        .experts_per_token = 1, .query.matrices = views, .output.matrices = views,
+        .router.weight = view, .key.matrix = view, .value.matrix = view };
     return check_wide(harness, &choices) && check_wide(harness, &keys);
 }
 
@@ -366,30 +352,24 @@ static bool check_far(struct harness *harness, const struct attention_case *c, u
     (void)seed;
     harness->messages = 0;
     bool ok = is_ok(vkmoe_attention_create(harness->device,
-                        &(struct vkmoe_attention_params){ .hidden = 1,
-                            .head_size = HEAD,
-                            .heads = 1,
-                            .kv_heads = 1,
-                            .experts = 1,
-                            .experts_per_token = 1,
-                            .query = &zero,
-                            .output = &unit,
-                            .key = zero,
-                            .value = unit },
+                        &(struct vkmoe_attention_params){ VKMOE_INIT(vkmoe_attention_params),
+                            .hidden = 1, .head_size = HEAD, .heads = 1, .kv_heads = 1, .experts = 1,
+                            .experts_per_token = 1, .query.matrices = &zero,
+                            .output.matrices = &unit, .key.matrix = zero, .value.matrix = unit },
                         &attention),
                   "vkmoe_attention_create")
-        && is_ok(
-            vkmoe_cache_create(harness->device,
-                &(struct vkmoe_cache_params){
-                    .kv_heads = 1, .head_size = HEAD, .sequences = 1, .capacity = POSITION + 1 },
-                &cache),
+        && is_ok(vkmoe_cache_create(harness->device,
+                     &(struct vkmoe_cache_params){ VKMOE_INIT(vkmoe_cache_params), .kv_heads = 1,
+                         .head_size = HEAD, .sequences = 1, .capacity = POSITION + 1 },
+                     &cache),
             "vkmoe_cache_create")
         && array_init(&x, harness->device, &one, 4, false)
         && array_init(&y, harness->device, NULL, 4, false)
         && array_init(&positions, harness->device, &position, 4, false) && array_upload(&x)
         && array_upload(&y) && array_upload(&positions);
     const struct vkmoe_attention_forward_params params = {
-        .tokens = 1, .x = array_span(&x), .y = array_span(&y), .positions = array_span(&positions)
+        VKMOE_INIT(vkmoe_attention_forward_params), .tokens = 1, .x = array_span(&x),
+        .y = array_span(&y), .positions = array_span(&positions)
     };
     enum vkmoe_status status = VKMOE_OK;
     if (ok)

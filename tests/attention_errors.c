@@ -262,6 +262,7 @@ static bool check_create(struct environment *e, const struct create_error *error
 static bool check_cache(struct environment *e, const struct cache_error *error)
 {
     struct vkmoe_cache_params params = {
+        VKMOE_INIT(vkmoe_cache_params),
         .kv_heads = 2,
         .head_size = 8,
         .sequences = SEQUENCES,
@@ -316,7 +317,8 @@ static bool make_cache(struct environment *e, struct vkmoe_cache_params params, 
 
 static bool make_caches(struct environment *e)
 {
-    struct vkmoe_cache_params fits = { .kv_heads = 2, .head_size = 8, .capacity = 9, .block = 4 };
+    struct vkmoe_cache_params fits = { VKMOE_INIT(vkmoe_cache_params), .kv_heads = 2,
+        .head_size = 8, .capacity = 9, .block = 4 };
     struct vkmoe_cache_params heads = fits, head_size = fits, blocks = fits, none = fits;
     struct vkmoe_cache_params tight = fits;
     heads.kv_heads = 1;

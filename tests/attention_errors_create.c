@@ -15,11 +15,11 @@ static struct vkmoe_view mix_matrices[8];
 static struct vkmoe_head_experts mix_of(const struct vkmoe_attention_params *p)
 {
     for (size_t i = 0; i < sizeof(mix_matrices) / sizeof(mix_matrices[0]); i++)
-        mix_matrices[i] = p->key;
+        mix_matrices[i] = p->key.matrix;
     return (struct vkmoe_head_experts){
         .experts = 2,
         .experts_per_token = 1,
-        .router = { .weight = p->query[0], .score = VKMOE_SCORE_SIGMOID },
+        .router = { .weight = p->query.matrices[0], .score = VKMOE_SCORE_SIGMOID },
         .matrices = mix_matrices,
     };
 }
@@ -28,9 +28,9 @@ static struct vkmoe_head_experts mix_of(const struct vkmoe_attention_params *p)
 static void make_mixes(struct vkmoe_attention_params *p)
 {
     p->experts = p->experts_per_token = 1;
-    p->value_experts = p->output_experts = mix_of(p);
-    p->value.data = NULL;
-    p->output = NULL;
+    p->value.experts = p->output.experts = mix_of(p);
+    p->value.matrix.data = NULL;
+    p->output.matrices = NULL;
 }
 
 // Dense attention with heads of one element, which share one kv head.
@@ -40,8 +40,8 @@ static void make_narrow(struct vkmoe_attention_params *p, uint32_t heads, uint32
     p->rope.kind = VKMOE_ROPE_NONE;
     p->heads = heads;
     p->kv_heads = kv_heads;
-    p->key = p->value = wide_view;
-    p->query = p->output = &wide_view;
+    p->key.matrix = p->value.matrix = wide_view;
+    p->query.matrices = p->output.matrices = &wide_view;
 }
 
 // clang-format off
@@ -73,29 +73,29 @@ static void create_unknown_score(struct creation *c)
 {
     c->p.router.score = (enum vkmoe_score)UNKNOWN;
 }
-static void create_no_query(struct creation *c) { c->p.query = NULL; }
-static void create_no_output(struct creation *c) { c->p.output = NULL; }
-static void create_no_key(struct creation *c) { c->p.key.data = NULL; }
-static void create_no_value(struct creation *c) { c->p.value.data = NULL; }
+static void create_no_query(struct creation *c) { c->p.query.matrices = NULL; }
+static void create_no_output(struct creation *c) { c->p.output.matrices = NULL; }
+static void create_no_key(struct creation *c) { c->p.key.matrix.data = NULL; }
+static void create_no_value(struct creation *c) { c->p.value.matrix.data = NULL; }
 static void create_unknown_dtype_of_key(struct creation *c)
 {
-    c->p.key.dtype = (enum vkmoe_dtype)UNKNOWN;
+    c->p.key.matrix.dtype = (enum vkmoe_dtype)UNKNOWN;
 }
 static void create_unknown_dtype_of_sinks(struct creation *c)
 {
-    c->p.sinks = c->p.key;
+    c->p.sinks = c->p.key.matrix;
     c->p.sinks.dtype = (enum vkmoe_dtype)UNKNOWN;
 }
 static void create_unknown_dtype_of_norm(struct creation *c)
 {
-    c->p.key_norm = c->p.key;
-    c->p.key_norm.dtype = (enum vkmoe_dtype)UNKNOWN;
+    c->p.key.norm = c->p.key.matrix;
+    c->p.key.norm.dtype = (enum vkmoe_dtype)UNKNOWN;
 }
 static void create_scale_nan(struct creation *c) { c->p.scale = NAN; }
 static void create_soft_cap_negative(struct creation *c) { c->p.soft_cap = -1.0f; }
 static void create_soft_cap_infinite(struct creation *c) { c->p.soft_cap = INFINITY; }
 static void create_clip_negative(struct creation *c) { c->p.value_clip = -1.0f; }
-static void create_epsilon_negative(struct creation *c) { c->p.norm_epsilon = -1.0f; }
+static void create_epsilon_negative(struct creation *c) { c->p.norm.epsilon = -1.0f; }
 static void create_unknown_rope(struct creation *c)
 {
     c->p.rope.kind = (enum vkmoe_rope_kind)UNKNOWN;
@@ -187,72 +187,72 @@ static void create_first_kv_head_of_all(struct creation *c) { c->p.first_kv_head
 static void create_value_beside_experts(struct creation *c)
 {
     make_mixes(&c->p);
-    c->p.value = c->p.key;
+    c->p.value.matrix = c->p.key.matrix;
 }
 static void create_value_bias_beside_experts(struct creation *c)
 {
     make_mixes(&c->p);
-    c->p.value_bias = c->p.key;
+    c->p.value.bias = c->p.key.matrix;
 }
 static void create_output_beside_experts(struct creation *c)
 {
     make_mixes(&c->p);
-    c->p.output = c->p.query;
+    c->p.output.matrices = c->p.query.matrices;
 }
 static void create_value_experts_of_experts(struct creation *c)
 {
-    c->p.value.data = NULL;
-    c->p.value_experts = mix_of(&c->p);
+    c->p.value.matrix.data = NULL;
+    c->p.value.experts = mix_of(&c->p);
 }
 static void create_output_experts_of_experts(struct creation *c)
 {
-    c->p.output = NULL;
-    c->p.output_experts = mix_of(&c->p);
+    c->p.output.matrices = NULL;
+    c->p.output.experts = mix_of(&c->p);
 }
 static void create_value_experts_1026(struct creation *c)
 {
     make_mixes(&c->p);
-    c->p.value_experts.experts = 513;
+    c->p.value.experts.experts = 513;
 }
 static void create_value_experts_overflow(struct creation *c)
 {
     make_mixes(&c->p);
-    c->p.value_experts.experts = 1u << 31;
+    c->p.value.experts.experts = 1u << 31;
 }
 static void create_output_experts_1028(struct creation *c)
 {
     make_mixes(&c->p);
-    c->p.output_experts.experts = 257;
+    c->p.output.experts.experts = 257;
 }
 static void create_value_experts_k_0(struct creation *c)
 {
     make_mixes(&c->p);
-    c->p.value_experts.experts_per_token = 0;
+    c->p.value.experts.experts_per_token = 0;
 }
 static void create_value_experts_k_above(struct creation *c)
 {
     make_mixes(&c->p);
-    c->p.value_experts.experts_per_token = 3;
+    c->p.value.experts.experts_per_token = 3;
 }
 static void create_output_experts_k_0(struct creation *c)
 {
     make_mixes(&c->p);
-    c->p.output_experts.experts_per_token = 0;
+    c->p.output.experts.experts_per_token = 0;
 }
 static void create_output_experts_k_above(struct creation *c)
 {
     make_mixes(&c->p);
-    c->p.output_experts.experts_per_token = 3;
+    c->p.output.experts.experts_per_token = 3;
 }
 static void create_value_experts_no_matrices(struct creation *c)
 {
     make_mixes(&c->p);
-    c->p.value_experts.matrices = NULL;
+    c->p.value.experts.matrices = NULL;
 }
 static void create_output_experts_no_matrices(struct creation *c)
 {
     make_mixes(&c->p);
-    c->p.output_experts.matrices = NULL;
+    c->p.output.experts.matrices = NULL;
 }
 static void create_value_experts_no_matrix(struct creation *c)
 {
@@ -262,64 +262,64 @@ static void create_value_experts_no_matrix(struct creation *c)
 static void create_value_experts_groups(struct creation *c)
 {
     make_mixes(&c->p);
-    c->p.value_experts.router.groups = 2;
+    c->p.value.experts.router.groups.count = 2;
 }
 static void create_output_experts_groups(struct creation *c)
 {
     make_mixes(&c->p);
-    c->p.output_experts.router.groups = 4;
+    c->p.output.experts.router.groups.count = 4;
 }
 static void create_value_experts_levels(struct creation *c)
 {
     make_mixes(&c->p);
-    c->p.value_experts.router.levels = c->p.key;
+    c->p.value.experts.router.levels = c->p.key.matrix;
 }
 static void create_output_experts_no_router(struct creation *c)
 {
     make_mixes(&c->p);
-    c->p.output_experts.router.weight.data = NULL;
+    c->p.output.experts.router.weight.data = NULL;
 }
 static void create_value_experts_softmax(struct creation *c)
 {
     make_mixes(&c->p);
-    c->p.value_experts.router.score = VKMOE_SCORE_SOFTMAX;
+    c->p.value.experts.router.score = VKMOE_SCORE_SOFTMAX;
 }
 static void create_value_experts_supplied(struct creation *c)
 {
     make_mixes(&c->p);
-    c->p.value_experts.router.select = VKMOE_SELECT_SUPPLIED;
+    c->p.value.experts.router.select = VKMOE_SELECT_SUPPLIED;
 }
 static void create_output_experts_capacity(struct creation *c)
 {
     make_mixes(&c->p);
-    c->p.output_experts.router.capacity = 3;
+    c->p.output.experts.router.capacity = 3;
 }
 static void create_output_experts_always(struct creation *c)
 {
     make_mixes(&c->p);
-    c->p.output_experts.router.always = 1;
+    c->p.output.experts.router.always = 1;
 }
 static void create_no_value_and_no_experts(struct creation *c)
 {
     make_mixes(&c->p);
-    c->p.value_experts.experts = 0;
+    c->p.value.experts.experts = 0;
 }
 static void create_no_output_and_no_experts(struct creation *c)
 {
     make_mixes(&c->p);
-    c->p.output_experts.experts = 0;
+    c->p.output.experts.experts = 0;
 }
-static void create_position_reach_0(struct creation *c) { c->p.position_bias = c->p.key; }
+static void create_position_reach_0(struct creation *c) { c->p.position.bias = c->p.key.matrix; }
 static void create_position_reach_65536(struct creation *c)
 {
-    c->p.position_bias = c->p.key;
-    c->p.position_reach = 65536;
+    c->p.position.bias = c->p.key.matrix;
+    c->p.position.reach = 65536;
 }
 static void create_unknown_dtype_of_position_bias(struct creation *c)
 {
-    c->p.position_bias = c->p.key;
-    c->p.position_reach = 1;
-    c->p.position_bias.dtype = (enum vkmoe_dtype)UNKNOWN;
+    c->p.position.bias = c->p.key.matrix;
+    c->p.position.reach = 1;
+    c->p.position.bias.dtype = (enum vkmoe_dtype)UNKNOWN;
 }
 static void create_left_huge(struct creation *c) { c->patterns[1].left = 1u << 30; }
 static void create_local_huge(struct creation *c) { c->patterns[1].local = 1u << 30; }
@@ -361,8 +361,8 @@ static void create_mixes(struct creation *c) { make_mixes(&c->p); }
 static void create_value_mix_alone(struct creation *c)
 {
     make_mixes(&c->p);
-    c->p.output = c->p.query;
-    c->p.output_experts.experts = 0;
+    c->p.output.matrices = c->p.query.matrices;
+    c->p.output.experts.experts = 0;
 }
 static void create_kv_heads_of_experts(struct creation *c)
 {
@@ -371,8 +371,8 @@ static void create_kv_heads_of_experts(struct creation *c)
 }
 static void create_position_reach_65535(struct creation *c)
 {
-    c->p.position_bias = wide_view;
-    c->p.position_reach = 65535;
+    c->p.position.bias = wide_view;
+    c->p.position.reach = 65535;
 }
 static void create_largest_blocks(struct creation *c)
 {

@@ -348,7 +348,7 @@ static bool test_rope_scalings(void)
               .scaling = VKMOE_ROPE_SCALING_YARN,
               .factor = 32,
               .original_positions = 4096,
-              .truncate_off = true },
+              .exact_range = true },
             64, { 0, 8, 12, 17, 31 }, // gpt-oss
             { 1.0, 0.050813274815461475, 0.006794959489732219, 0.00012931870124506317,
                 3.0235114281192144e-07 } },

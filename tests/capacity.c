@@ -39,6 +39,7 @@ static bool make_layer(struct job *j, struct rng *rng)
         up[e] = (struct vkmoe_view){ .data = numbers + e * WIDTH * WIDTH };
     CHECK_OK(vkmoe_moe_create(j->device,
         &(struct vkmoe_moe_params){
+            VKMOE_INIT(vkmoe_moe_params),
             .hidden = WIDTH,
             .inner = WIDTH,
             .experts = EXPERTS,
@@ -118,7 +119,7 @@ static bool test_passes(void)
     bool ok = false;
     CHECK_OK(vkmoe_device_create(
         &(struct vkmoe_device_params){
-            .log = { record_line, &record, VKMOE_LOG_WARNING },
+            VKMOE_INIT(vkmoe_device_params), .log = { record_line, &record, VKMOE_LOG_WARNING },
             .select = device_under_test(),
             .validate = getenv("VK_INSTANCE_LAYERS") != NULL, // tests/drivers.sh found the layer
         },
@@ -130,6 +131,7 @@ static bool test_passes(void)
     const struct caller caller = { NULL, __func__ };
     CHECK_OK(vkmoe_moe_forward_at(&caller, j.stream, j.layer,
         &(struct vkmoe_moe_forward_params){
+            VKMOE_INIT(vkmoe_moe_forward_params),
             .tokens = TOKENS,
             .x = { j.x, 0 },
             .y = { j.y, 0 },

@@ -22,6 +22,7 @@ static bool init(struct bench *b, uint64_t size)
     *b = (struct bench){ 0 };
     CHECK_OK(vkmoe_device_create(
         &(struct vkmoe_device_params){
+            VKMOE_INIT(vkmoe_device_params),
             .log = { record_line, &b->record, VKMOE_LOG_WARNING },
             .select = device_under_test(),
         },
@@ -62,7 +63,7 @@ static enum vkmoe_status create_layer(vkmoe_device *device, const struct vkmoe_m
 {
     static struct vkmoe_view views[3][MAX_EXPERTS];
     struct vkmoe_moe_params p = *shape;
-    const uint32_t size = p.inner * p.hidden, shared_size = p.shared_inner * p.hidden;
+    const uint32_t size = p.inner * p.hidden, shared_size = p.shared.inner * p.hidden;
     for (uint32_t e = 0; e < p.experts; e++)
         for (uint32_t i = 0; i < 3; i++) {
             views[i][e] = some(3 * e + i, size);
@@ -75,11 +76,11 @@ static enum vkmoe_status create_layer(vkmoe_device *device, const struct vkmoe_m
         p.router.weight = some(5, p.hidden + p.experts);
         p.router.weight.row_stride = p.router.weight.column_stride = 1;
     }
-    if (p.shared_inner) {
-        p.shared_gate = some(7, shared_size);
-        p.shared_up = some(11, shared_size);
-        p.shared_down = some(13, shared_size);
-        p.shared_gate.dtype = p.shared_up.dtype = p.shared_down.dtype = dtype;
+    if (p.shared.inner) {
+        p.shared.gate = some(7, shared_size);
+        p.shared.up = some(11, shared_size);
+        p.shared.down = some(13, shared_size);
+        p.shared.gate.dtype = p.shared.up.dtype = p.shared.down.dtype = dtype;
     }
     return vkmoe_moe_create(device, &p, out);
 }
@@ -89,9 +90,8 @@ static uint32_t count_dispatches(
     struct bench *b, const vkmoe_moe *layer, uint32_t tokens, bool routed)
 {
     const uint64_t before = vkmoe_stream_dispatch_count(b->stream);
-    struct vkmoe_moe_forward_params params = {
-        .tokens = tokens, .x.buffer = b->x, .y.buffer = b->y
-    };
+    struct vkmoe_moe_forward_params params = { VKMOE_INIT(vkmoe_moe_forward_params),
+        .tokens = tokens, .x.buffer = b->x, .y.buffer = b->y };
     if (!routed) {
         params.ids.buffer = b->ids;
         params.weights.buffer = b->weights;
@@ -107,7 +107,7 @@ static uint32_t count_dispatches(
 // ------------------------------------------------------------------------- dispatches
 
 #define PLAIN .hidden = 24, .inner = 16, .experts = 8, .experts_per_token = 2
-#define SHARED PLAIN, .shared_inner = 40
+#define SHARED PLAIN, .shared.inner = 40
 
 #define NARROW .hidden = 8, .inner = 8
 #define BY_ID .router.select = VKMOE_SELECT_SUPPLIED
@@ -178,7 +178,7 @@ static bool test_dispatches(void)
         const struct dispatch_case *c = &dispatch_cases[i];
         struct vkmoe_moe_params shape = c->layer;
         if (c->token_gate)
-            shape.shared_token_gate = some(17, shape.hidden);
+            shape.shared.token_gate = some(17, shape.hidden);
         CHECK_OK(create_layer(b.device, &shape, c->dtype, &layer));
         // Work that nobody submitted goes with its stream, and only then may the layer go.
         const bool ok = check_dispatches(&b, layer, c);
@@ -212,11 +212,8 @@ static bool test_passes(void)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         for (uint32_t shared = 0; shared < 2; shared++) {
             CHECK_OK(create_layer(b.device,
-                &(struct vkmoe_moe_params){ .hidden = 8,
-                    .inner = 8,
-                    .experts = 16,
-                    .experts_per_token = cases[i].k,
-                    .shared_inner = shared * 8 },
+                &(struct vkmoe_moe_params){ VKMOE_INIT(vkmoe_moe_params), .hidden = 8, .inner = 8,
+                    .experts = 16, .experts_per_token = cases[i].k, .shared.inner = shared * 8 },
                 VKMOE_DTYPE_F32, &layer));
             const uint32_t count = count_dispatches(&b, layer, cases[i].tokens, true);
             const uint32_t expected = cases[i].passes * (5 + shared);
@@ -244,11 +241,15 @@ static bool test_no_tokens(void)
     struct bench b;
     vkmoe_moe *layer = NULL;
     CHECK(init(&b, 256));
-    CHECK_OK(create_layer(b.device, &(struct vkmoe_moe_params){ SHARED }, VKMOE_DTYPE_F32, &layer));
+    CHECK_OK(
+        create_layer(b.device, &(struct vkmoe_moe_params){ VKMOE_INIT(vkmoe_moe_params), SHARED },
+            VKMOE_DTYPE_F32, &layer));
     CHECK(vkmoe_moe_scratch_size(layer, 0) == 0);
-    CHECK_OK(vkmoe_moe_forward(b.stream, layer, &(struct vkmoe_moe_forward_params){ 0 }));
     CHECK_OK(vkmoe_moe_forward(b.stream, layer,
-        &(struct vkmoe_moe_forward_params){ .x = { b.x, 4096 }, .y = { b.x, 3 } }));
+        &(struct vkmoe_moe_forward_params){ VKMOE_INIT(vkmoe_moe_forward_params) }));
+    CHECK_OK(vkmoe_moe_forward(b.stream, layer,
+        &(struct vkmoe_moe_forward_params){
+            VKMOE_INIT(vkmoe_moe_forward_params), .x = { b.x, 4096 }, .y = { b.x, 3 } }));
     CHECK(vkmoe_stream_dispatch_count(b.stream) == 0);
     CHECK_OK(vkmoe_stream_submit(b.stream, NULL));
     CHECK_OK(vkmoe_stream_wait(b.stream, UINT64_MAX));
@@ -268,8 +269,8 @@ static uint64_t scratch_bound(const struct vkmoe_moe_params *p, uint64_t tokens)
 {
     const uint64_t k = p->experts_per_token;
     uint64_t bound = tokens * k * (p->inner + p->hidden) * 4 + tokens * p->experts * 4 + (1 << 20);
-    if (p->shared_inner > k * p->hidden)
-        bound += tokens * (p->shared_inner - k * p->hidden) * 4;
+    if (p->shared.inner > k * p->hidden)
+        bound += tokens * (p->shared.inner - k * p->hidden) * 4;
     return bound;
 }
 
@@ -287,7 +288,7 @@ static bool check_bound(const vkmoe_moe *layer, const struct vkmoe_moe_params *p
         if (size > bound || (counts[i] != 0) != (size != 0)) {
             tap_note("hidden %u, inner %u, experts %u, k %u, shared_inner %u: scratch for %u "
                      "tokens is %llu, at most %llu",
-                p->hidden, p->inner, p->experts, p->experts_per_token, p->shared_inner, counts[i],
+                p->hidden, p->inner, p->experts, p->experts_per_token, p->shared.inner, counts[i],
                 (unsigned long long)size, (unsigned long long)bound);
             return false;
         }
@@ -311,6 +312,7 @@ static bool test_scratch_bound(void)
         const uint32_t rounds = experts[i] > 256 ? 8 : 32;
         for (uint32_t round = 0; round < rounds; round++, layers++) {
             struct vkmoe_moe_params p = {
+                VKMOE_INIT(vkmoe_moe_params),
                 .hidden = round ? widths[rng_below(&rng, WIDTHS)] : 1,
                 .inner = round ? widths[rng_below(&rng, WIDTHS)] : 1,
                 .experts = experts[i],
@@ -319,10 +321,10 @@ static bool test_scratch_bound(void)
             if (round % 4 == 1 && p.experts_per_token > 8)
                 p.experts_per_token = 8;
             if (round % 2) // narrow, or wider than all routed outputs together
-                p.shared_inner = round % 4 == 1 ? 1 + rng_below(&rng, 8192 / p.hidden)
+                p.shared.inner = round % 4 == 1 ? 1 + rng_below(&rng, 8192 / p.hidden)
                                                 : widths[rng_below(&rng, WIDTHS)];
             if (round % 8 == 3)
-                p.shared_token_gate = some(17, p.hidden);
+                p.shared.token_gate = some(17, p.hidden);
             CHECK_OK(create_layer(
                 b.device, &p, round % 3 == 2 ? VKMOE_DTYPE_F16 : VKMOE_DTYPE_F32, &layer));
             CHECK(check_bound(layer, &p, &fullest));
@@ -381,9 +383,8 @@ fail:
 static bool record_with(struct guest *g, uint32_t tokens, uint64_t scratch_size,
     enum vkmoe_status expected, uint32_t dispatches)
 {
-    const struct vkmoe_moe_forward_params params = {
-        .tokens = tokens, .x.buffer = g->wrapped_x, .y.buffer = g->wrapped_y
-    };
+    const struct vkmoe_moe_forward_params params = { VKMOE_INIT(vkmoe_moe_forward_params),
+        .tokens = tokens, .x.buffer = g->wrapped_x, .y.buffer = g->wrapped_y };
     CHECK_OK(vkmoe_stream_create(g->device, &g->stream));
     CHECK_OK(vkmoe_stream_reserve(g->stream, scratch_size));
     VkCommandBuffer commands = host_begin(&g->host);
@@ -416,7 +417,7 @@ static bool check_scratch(struct guest *g, const struct vkmoe_moe_params *shape,
     for (size_t i = 0; i < count; i++)
         CHECK(y[i] == 12345);
     g->record = (struct record){ 0 };
-    const uint32_t prefill = shape->shared_inner ? 6 : 5;
+    const uint32_t prefill = shape->shared.inner ? 6 : 5;
     CHECK(record_with(g, tokens, size, VKMOE_OK, tokens == 1 ? 3 : prefill));
     CHECK(!g->record.lines[VKMOE_LOG_ERROR] && !g->record.lines[VKMOE_LOG_WARNING]);
     for (size_t i = 0; i < count; i++)
@@ -424,17 +425,19 @@ static bool check_scratch(struct guest *g, const struct vkmoe_moe_params *shape,
     vkmoe_moe_destroy(&g->layer);
     return true;
 fail:
-    tap_note("%u tokens, shared_inner %u; log: %s", tokens, shape->shared_inner, g->record.last);
+    tap_note("%u tokens, shared_inner %u; log: %s", tokens, shape->shared.inner, g->record.last);
     return false;
 }
 
 static bool test_scratch_size(void)
 {
     static const struct vkmoe_moe_params shapes[] = {
-        { PLAIN },
-        { SHARED },
-        { PLAIN, .shared_inner = 300 }, // wider than all routed outputs
-        { .hidden = 1, .inner = 1, .experts = 300, .experts_per_token = 7 },
+        { VKMOE_INIT(vkmoe_moe_params), PLAIN },
+        { VKMOE_INIT(vkmoe_moe_params), SHARED },
+        { VKMOE_INIT(vkmoe_moe_params), PLAIN,
+            .shared.inner = 300 }, // wider than all routed outputs
+        { VKMOE_INIT(vkmoe_moe_params), .hidden = 1, .inner = 1, .experts = 300,
+            .experts_per_token = 7 },
     };
     static const uint32_t counts[] = { 1, 20, 333 };
     struct guest g;
@@ -457,10 +460,11 @@ enum { REPETITIONS = 100, SUBMITS = 10 };
 static enum vkmoe_status repeat(
     struct bench *b, const vkmoe_moe *layer, uint32_t tokens, uint32_t index)
 {
-    const struct vkmoe_moe_params shape = { SHARED };
+    const struct vkmoe_moe_params shape = { VKMOE_INIT(vkmoe_moe_params), SHARED };
     const uint64_t row = tokens * shape.hidden * 4, pair = tokens * shape.experts_per_token * 4;
     return vkmoe_moe_forward(b->stream, layer,
         &(struct vkmoe_moe_forward_params){
+            VKMOE_INIT(vkmoe_moe_forward_params),
             .tokens = tokens,
             .x.buffer = b->x,
             .y = { b->y, index * row },
@@ -519,7 +523,7 @@ static bool test_same_bits(void)
     struct bench b;
     CHECK(init(&b, (uint64_t)40 * 24 * 4 * REPETITIONS));
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
-        const struct vkmoe_moe_params shape = { SHARED };
+        const struct vkmoe_moe_params shape = { VKMOE_INIT(vkmoe_moe_params), SHARED };
         CHECK(check_bits(&b, &shape, counts[i]));
         tap_note("%u tokens: %d times the same", counts[i], REPETITIONS);
     }
@@ -540,7 +544,9 @@ static bool test_repeated(void)
     vkmoe_moe *layer = NULL;
     double first, again;
     CHECK(init(&b, 40 * 24 * 4));
-    CHECK_OK(create_layer(b.device, &(struct vkmoe_moe_params){ SHARED }, VKMOE_DTYPE_F32, &layer));
+    CHECK_OK(
+        create_layer(b.device, &(struct vkmoe_moe_params){ VKMOE_INIT(vkmoe_moe_params), SHARED },
+            VKMOE_DTYPE_F32, &layer));
     CHECK_OK(vkmoe_buffer_upload(b.x, 0, numbers, 40 * 24 * 4));
     CHECK_OK(vkmoe_stream_timestamp(b.stream, 0));
     const uint32_t count = count_dispatches(&b, layer, 40, true);

@@ -150,11 +150,13 @@ static bool subject_init(struct subject *s, struct harness *harness, const char 
     for (uint32_t b = 0; no_capacity && b < WHOLE_CHECKPOINT_MAX_BLOCKS; b++)
         s->encoder[b].experts.capacity = s->decoder[b].experts.capacity = 0;
     const struct vkmoe_model_params params = {
+        VKMOE_INIT(vkmoe_model_params),
         .sequences = SEQUENCES,
         .capacity = CAPACITY,
         .chunk = TOKENS,
         .encoder_capacity = LONGEST_INPUT,
-        .no_capacity = no_capacity,
+        .expert_capacity =
+            no_capacity ? VKMOE_EXPERT_CAPACITY_UNLIMITED : VKMOE_EXPERT_CAPACITY_TRAINED,
     };
     return is_ok(
                vkmoe_checkpoint_open(s->checkpoint.path, NULL, &s->model), "vkmoe_checkpoint_open")
@@ -168,6 +170,7 @@ static bool subject_init(struct subject *s, struct harness *harness, const char 
 static bool encode(struct subject *s, uint32_t sequence)
 {
     const struct vkmoe_model_encode_params params = {
+        VKMOE_INIT(vkmoe_model_encode_params),
         .sequence = sequence,
         .tokens = input_lengths[sequence],
         .ids = array_span(&s->input_ids[sequence]),
@@ -197,6 +200,7 @@ static bool record_range(struct subject *s, uint32_t first, uint32_t end, uint32
     for (uint32_t t = first; ok && t < end; t += chunk) {
         const uint32_t tokens = end - t < chunk ? end - t : chunk;
         const struct vkmoe_model_forward_params params = {
+            VKMOE_INIT(vkmoe_model_forward_params),
             .tokens = tokens,
             .ids = from(&s->id_array, t),
             .positions = from(&s->position_array, t),
@@ -314,14 +318,12 @@ static bool check_repeats(
         const uint32_t words[3] = { s.ids[t], s.positions[t], s.sequences[t] };
         ok = is_ok(vkmoe_buffer_upload(step, 0, words, sizeof words), "vkmoe_buffer_upload");
         if (ok && t == 0)
-            ok = is_ok(vkmoe_model_forward(harness->stream, s.network,
-                           &(struct vkmoe_model_forward_params){ .tokens = 1,
-                               .ids = { step, 0 },
-                               .positions = { step, 4 },
-                               .sequences = { step, 8 },
-                               .longest = CAPACITY,
-                               .logits = { step, 12 },
-                               .logits_count = 1 }),
+            ok = is_ok(
+                     vkmoe_model_forward(harness->stream, s.network,
+                         &(struct vkmoe_model_forward_params){
+                             VKMOE_INIT(vkmoe_model_forward_params), .tokens = 1,
+                             .ids = { step, 0 }, .positions = { step, 4 }, .sequences = { step, 8 },
+                             .longest = CAPACITY, .logits = { step, 12 }, .logits_count = 1 }),
                      "vkmoe_model_forward")
                 && harness_run(harness);
         else if (ok)
@@ -448,7 +450,7 @@ static bool check_again(struct harness *harness, const char *family, uint64_t se
     for (uint32_t i = 0; ok && i < SEQUENCES; i++)
         ok = is_ok(
             vkmoe_model_encode(harness->stream, s.network,
-                &(struct vkmoe_model_encode_params){
+                &(struct vkmoe_model_encode_params){ VKMOE_INIT(vkmoe_model_encode_params),
                     .sequence = i, .tokens = LONGEST_INPUT, .ids = array_span(&s.input_ids[1]) }),
             "vkmoe_model_encode");
     ok = ok && encode_all(&s) && decode(&s, TOKENS);
@@ -482,7 +484,7 @@ static bool check_guest(struct harness *harness, const char *family, uint64_t se
     struct subject own = { 0 }, guest = { 0 };
     struct harness visitor = { 0 };
     bool ok = host_init(&host, true);
-    struct vkmoe_adopt_params params = { 0 };
+    struct vkmoe_adopt_params params = { VKMOE_INIT(vkmoe_adopt_params) };
     if (ok)
         params = host_adopt_params(&host);
     params.log = (struct vkmoe_log){ count_message, &visitor, VKMOE_LOG_WARNING };
@@ -510,12 +512,12 @@ static bool check_refusals(struct harness *harness, const char *family, uint64_t
     const struct vkmoe_span ids = ok ? array_span(&s.input_ids[1]) : (struct vkmoe_span){ 0 };
     const struct vkmoe_span outside = { ids.buffer, ok ? vkmoe_buffer_size(ids.buffer) - 12 : 0 };
     const struct vkmoe_model_encode_params wrong[] = {
-        { .tokens = 0, .ids = ids },
-        { .tokens = LONGEST_INPUT + 1, .ids = ids },
-        { .tokens = 4 },
-        { .sequence = SEQUENCES, .tokens = 4, .ids = ids },
-        { .tokens = 4, .ids = outside },
-        { .tokens = UINT32_MAX, .ids = ids },
+        { VKMOE_INIT(vkmoe_model_encode_params), .tokens = 0, .ids = ids },
+        { VKMOE_INIT(vkmoe_model_encode_params), .tokens = LONGEST_INPUT + 1, .ids = ids },
+        { VKMOE_INIT(vkmoe_model_encode_params), .tokens = 4 },
+        { VKMOE_INIT(vkmoe_model_encode_params), .sequence = SEQUENCES, .tokens = 4, .ids = ids },
+        { VKMOE_INIT(vkmoe_model_encode_params), .tokens = 4, .ids = outside },
+        { VKMOE_INIT(vkmoe_model_encode_params), .tokens = UINT32_MAX, .ids = ids },
     };
     for (size_t i = 0; ok && i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         harness->messages = 0;
@@ -536,14 +538,15 @@ static bool check_without_encoder(struct harness *harness, const char *family, u
     vkmoe_model *network = NULL;
     bool ok = whole_checkpoint_write(family, seed, &checkpoint)
         && is_ok(vkmoe_checkpoint_open(checkpoint.path, NULL, &model), "vkmoe_checkpoint_open")
-        && is_ok(
-            vkmoe_model_create(harness->device, model, &(struct vkmoe_model_params){ 0 }, &network),
+        && is_ok(vkmoe_model_create(harness->device, model,
+                     &(struct vkmoe_model_params){ VKMOE_INIT(vkmoe_model_params) }, &network),
             "vkmoe_model_create");
     harness->messages = 0;
     ok = ok
         && is_refused(harness, "vkmoe_model_encode",
-            vkmoe_model_encode(
-                harness->stream, network, &(struct vkmoe_model_encode_params){ .tokens = 1 }),
+            vkmoe_model_encode(harness->stream, network,
+                &(struct vkmoe_model_encode_params){
+                    VKMOE_INIT(vkmoe_model_encode_params), .tokens = 1 }),
             VKMOE_ERROR_UNSUPPORTED);
     harness->messages = 0;
     vkmoe_model_destroy(&network);

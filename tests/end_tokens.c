@@ -126,7 +126,7 @@ static bool check(const struct end_case *c)
     struct lines lines = { 0 };
     const struct vkmoe_log log = { .write = keep_line, .user = &lines, .level = VKMOE_LOG_WARNING };
     struct whole_checkpoint checkpoint;
-    struct vkmoe_frame frame, again;
+    struct vkmoe_frame frame = { VKMOE_INIT(vkmoe_frame) }, again = { VKMOE_INIT(vkmoe_frame) };
     vkmoe_checkpoint *model = NULL;
     CHECK(whole_checkpoint_write("mixtral", 1, &checkpoint));
     CHECK(write_config(&checkpoint, c->config, c->around));
@@ -166,7 +166,7 @@ static bool test_long_lists(void)
     struct lines lines = { 0 };
     const struct vkmoe_log log = { .write = keep_line, .user = &lines, .level = VKMOE_LOG_WARNING };
     struct whole_checkpoint checkpoint;
-    struct vkmoe_frame frame;
+    struct vkmoe_frame frame = { VKMOE_INIT(vkmoe_frame) };
     vkmoe_checkpoint *model = NULL;
     CHECK(whole_checkpoint_write("mixtral", 1, &checkpoint));
     for (uint32_t more = 0; more < 2; more++) {

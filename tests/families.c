@@ -89,6 +89,7 @@ static bool record(struct harness *harness, const vkmoe_moe *layer, const struct
         const uint64_t pair = (uint64_t)first * work->k * 4;
         const uint32_t left = work->tokens - first;
         struct vkmoe_moe_forward_params params = {
+            VKMOE_INIT(vkmoe_moe_forward_params),
             .tokens = left < step ? left : step,
             .x = { buffers[0], row },
             .y = { buffers[2], row },
@@ -224,7 +225,7 @@ static void test_family(
     if (!any)
         return;
     struct checkpoint checkpoint;
-    struct vkmoe_moe_params params;
+    struct vkmoe_moe_params params = { VKMOE_INIT(vkmoe_moe_params) };
     vkmoe_moe *layer = NULL;
     harness->messages = 0;
     const bool made = checkpoint_create(index, tap->seed, directory, &checkpoint)
@@ -288,7 +289,7 @@ static bool check_recorded_layer(struct harness *harness, const char *name, uint
 {
     char path[512];
     snprintf(path, sizeof path, "%s/%s", VKMOE_TEST_MODELS, name);
-    struct vkmoe_moe_params params;
+    struct vkmoe_moe_params params = { VKMOE_INIT(vkmoe_moe_params) };
     vkmoe_moe *layer;
     harness->messages = 0;
     if (!create_layer(harness, path, (struct vkmoe_block){ .index = index }, &params, &layer))
@@ -346,6 +347,7 @@ int main(int argc, char **argv)
     }
     harness.log = (struct vkmoe_log){ count_message, &harness, VKMOE_LOG_WARNING };
     const struct vkmoe_device_params params = {
+        VKMOE_INIT(vkmoe_device_params),
         .log = harness.log,
         .select = getenv("VKMOE_TEST_DEVICE"),
         .validate = getenv("VKMOE_TEST_VALIDATE") != NULL,
@@ -355,7 +357,7 @@ int main(int argc, char **argv)
         return tap_skip_all(&tap, "no Vulkan device to run on");
     char directory[] = "/tmp/vkmoe-families-XXXXXX";
     if (status == VKMOE_OK && mkdtemp(directory)) {
-        struct vkmoe_device_info info;
+        struct vkmoe_device_info info = { VKMOE_INIT(vkmoe_device_info) };
         vkmoe_device_get_info(harness.device, &info);
         printf("# %s, %s\n", info.name, info.driver);
         status = vkmoe_stream_create(harness.device, &harness.stream);

@@ -68,10 +68,8 @@ static bool end(struct bench *b, bool ok)
 static enum vkmoe_status forward(struct bench *b, uint32_t tokens, int to)
 {
     return vkmoe_moe_forward(b->stream, b->layer,
-        &(struct vkmoe_moe_forward_params){ .tokens = tokens,
-            .x.buffer = b->x,
-            .y.buffer = b->y[to],
-            .ids.buffer = to ? b->ids : NULL });
+        &(struct vkmoe_moe_forward_params){ VKMOE_INIT(vkmoe_moe_forward_params), .tokens = tokens,
+            .x.buffer = b->x, .y.buffer = b->y[to], .ids.buffer = to ? b->ids : NULL });
 }
 
 static bool forget(struct bench *b, int which)

@@ -77,6 +77,7 @@ static enum vkmoe_status make_device(struct scene *s, vkmoe_device **out)
     }
     return vkmoe_device_create(
         &(struct vkmoe_device_params){
+            VKMOE_INIT(vkmoe_device_params),
             .log = log,
             .select = device_under_test(),
             .validate = getenv("VK_INSTANCE_LAYERS") != NULL, // tests/drivers.sh found the layer
@@ -142,7 +143,7 @@ fail:
 
 static enum vkmoe_status list_work(struct scene *s)
 {
-    struct vkmoe_device_info infos[8];
+    struct vkmoe_device_info infos[8] = { { VKMOE_INIT(vkmoe_device_info) } };
     uint32_t count = 8;
     const struct vkmoe_log log = { record_line, &s->record, VKMOE_LOG_INFO };
     enum vkmoe_status status;
@@ -238,7 +239,8 @@ static enum vkmoe_status forward_tokens(vkmoe_stream *stream, const vkmoe_moe *l
     const vkmoe_buffer *x, const vkmoe_buffer *y, uint32_t tokens)
 {
     return vkmoe_moe_forward(stream, layer,
-        &(struct vkmoe_moe_forward_params){ .tokens = tokens, .x.buffer = x, .y.buffer = y });
+        &(struct vkmoe_moe_forward_params){
+            VKMOE_INIT(vkmoe_moe_forward_params), .tokens = tokens, .x.buffer = x, .y.buffer = y });
 }
 
 // Two forwards in one submit, of other kernels each, and again with the times of all kernels.
@@ -292,6 +294,7 @@ static enum vkmoe_status create_attention(struct scene *s, vkmoe_attention **out
     }
     return vkmoe_attention_create(s->device,
         &(struct vkmoe_attention_params){
+            VKMOE_INIT(vkmoe_attention_params),
             .hidden = HIDDEN,
             .head_size = HEAD,
             .heads = 2,
@@ -299,10 +302,10 @@ static enum vkmoe_status create_attention(struct scene *s, vkmoe_attention **out
             .experts = EXPERTS,
             .experts_per_token = 2,
             .router.weight.data = numbers + 2000,
-            .query = query,
-            .output = output,
-            .key.data = numbers + 2500,
-            .value.data = numbers + 3000,
+            .query.matrices = query,
+            .output.matrices = output,
+            .key.matrix.data = numbers + 2500,
+            .value.matrix.data = numbers + 3000,
             .rope = { .kind = VKMOE_ROPE_HALF,
                 .scaling = VKMOE_ROPE_SCALING_DYNAMIC,
                 .factor = 2,
@@ -326,13 +329,13 @@ static enum vkmoe_status attention_work(struct scene *s)
     MAKE(attention, create_attention(s, &attention));
     MAKE(cache,
         vkmoe_cache_create(s->device,
-            &(struct vkmoe_cache_params){
-                .kv_heads = 2, .head_size = 8, .sequences = 1, .capacity = TOKENS },
+            &(struct vkmoe_cache_params){ VKMOE_INIT(vkmoe_cache_params), .kv_heads = 2,
+                .head_size = 8, .sequences = 1, .capacity = TOKENS },
             &cache));
     DO(make_buffer(s, values, sizeof values, &x));
     DO(make_buffer(s, NULL, sizeof values, &y));
     const struct vkmoe_attention_forward_params params = {
-        .tokens = TOKENS, .x.buffer = x, .y.buffer = y
+        VKMOE_INIT(vkmoe_attention_forward_params), .tokens = TOKENS, .x.buffer = x, .y.buffer = y
     };
     DO(start(s, stream, vkmoe_attention_scratch_size(attention, TOKENS)));
     TRY(vkmoe_attention_store(stream, attention, cache, &params));
@@ -354,9 +357,8 @@ static enum vkmoe_status network_work(struct scene *s)
     enum { TOKENS = 3, INPUT = 6 };
     static const uint32_t ids[INPUT] = { 3, 1, 4, 1, 5, 9 }, positions[TOKENS] = { 0, 1, 2 };
     const uint32_t vocabulary = s->checkpoint.vocabulary;
-    const struct vkmoe_model_params shape = {
-        .capacity = 8, .chunk = TOKENS, .encoder_capacity = INPUT
-    };
+    const struct vkmoe_model_params shape = { VKMOE_INIT(vkmoe_model_params), .capacity = 8,
+        .chunk = TOKENS, .encoder_capacity = INPUT };
     vkmoe_stream *stream = NULL;
     vkmoe_model *network = NULL;
     vkmoe_buffer *input = NULL, *places = NULL, *logits = NULL;
@@ -368,13 +370,12 @@ static enum vkmoe_status network_work(struct scene *s)
     DO(make_buffer(s, NULL, (uint64_t)TOKENS * vocabulary * sizeof(float), &logits));
     DO(start(s, stream, vkmoe_model_scratch_size(network)));
     TRY(vkmoe_model_encode(stream, network,
-        &(struct vkmoe_model_encode_params){ .tokens = INPUT, .ids.buffer = input }));
+        &(struct vkmoe_model_encode_params){
+            VKMOE_INIT(vkmoe_model_encode_params), .tokens = INPUT, .ids.buffer = input }));
     TRY(vkmoe_model_forward(stream, network,
-        &(struct vkmoe_model_forward_params){ .tokens = TOKENS,
-            .ids.buffer = input,
-            .positions.buffer = places,
-            .logits.buffer = logits,
-            .logits_count = TOKENS }));
+        &(struct vkmoe_model_forward_params){ VKMOE_INIT(vkmoe_model_forward_params),
+            .tokens = TOKENS, .ids.buffer = input, .positions.buffer = places,
+            .logits.buffer = logits, .logits_count = TOKENS }));
     DO(run(s, stream, 1));
     DO(answer(s, logits, TOKENS * vocabulary));
 fail:

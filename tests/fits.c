@@ -80,8 +80,8 @@ static bool card_init(void)
     memset(&card, 0, sizeof card);
     CHECK_OK(vkmoe_device_create(
         &(struct vkmoe_device_params){
-            .log = { record_line, &card.record, VKMOE_LOG_WARNING },
-            .select = device_under_test(),
+            VKMOE_INIT(vkmoe_device_params),
+            .log = { record_line, &card.record, VKMOE_LOG_WARNING }, .select = device_under_test(),
             .validate = getenv("VK_INSTANCE_LAYERS") != NULL, // tests/drivers.sh found the layer
         },
         &card.device));
@@ -154,6 +154,7 @@ static struct vkmoe_moe_params moe_params(void)
         matrices[e].data = numbers;
     const struct vkmoe_view view = { .data = numbers };
     return (struct vkmoe_moe_params){
+        VKMOE_INIT(vkmoe_moe_params),
         .hidden = HIDDEN,
         .inner = INNER,
         .experts = EXPERTS,
@@ -162,10 +163,10 @@ static struct vkmoe_moe_params moe_params(void)
         .gate = matrices,
         .up = matrices,
         .down = matrices,
-        .shared_inner = SHARED,
-        .shared_up = view,
-        .shared_gate = view,
-        .shared_down = view,
+        .shared.inner = SHARED,
+        .shared.up = view,
+        .shared.gate = view,
+        .shared.down = view,
     };
 }
 
@@ -217,6 +218,7 @@ static bool test_free_ranges(void)
     static float numbers[64 * 64];
     const struct vkmoe_view view = { .data = numbers };
     const struct vkmoe_moe_params params = {
+        VKMOE_INIT(vkmoe_moe_params),
         .hidden = 64,
         .inner = 64,
         .experts = 1,
@@ -297,7 +299,8 @@ static bool whole_finish(struct whole *w)
     return card_finish();
 }
 
-static const struct vkmoe_model_params long_params = { .capacity = 100000, .chunk = 32768 };
+static const struct vkmoe_model_params long_params = { VKMOE_INIT(vkmoe_model_params),
+    .capacity = 100000, .chunk = 32768 };
 
 static enum vkmoe_status create(struct whole *w)
 {

@@ -71,7 +71,7 @@ static bool make_arrays(struct golden *g)
 static bool golden_init(struct golden *g, struct harness *harness, const char *name)
 {
     char path[1024];
-    struct vkmoe_frame frame;
+    struct vkmoe_frame frame = { VKMOE_INIT(vkmoe_frame) };
     *g = (struct golden){ .harness = harness, .name = name };
     harness->messages = 0;
     snprintf(path, sizeof(path), VKMOE_TEST_GOLDEN "/%s", name);
@@ -90,9 +90,10 @@ static bool golden_init(struct golden *g, struct harness *harness, const char *n
 static bool renew(struct golden *g)
 {
     const struct vkmoe_model_params params = {
+        VKMOE_INIT(vkmoe_model_params),
         .capacity = g->tokens,
         .chunk = g->tokens,
-        .no_capacity = true,
+        .expert_capacity = VKMOE_EXPERT_CAPACITY_UNLIMITED,
     };
     vkmoe_model_destroy(&g->network);
     if (!is_ok(vkmoe_model_create(g->harness->device, g->model, &params, &g->network),
@@ -100,7 +101,8 @@ static bool renew(struct golden *g)
         return false;
     return !g->input_ids.data
         || is_ok(vkmoe_model_encode(g->harness->stream, g->network,
-                     &(struct vkmoe_model_encode_params){ .tokens = (uint32_t)g->input_ids.elements,
+                     &(struct vkmoe_model_encode_params){ VKMOE_INIT(vkmoe_model_encode_params),
+                         .tokens = (uint32_t)g->input_ids.elements,
                          .ids = array_span(&g->input_array) }),
             "vkmoe_model_encode");
 }
@@ -119,6 +121,7 @@ static bool run(struct golden *g, uint32_t chunk, bool growing)
     bool ok = array_upload(&g->logits) && renew(g);
     for (uint32_t t = 0; ok && t < g->tokens; t += chunk) {
         const struct vkmoe_model_forward_params params = {
+            VKMOE_INIT(vkmoe_model_forward_params),
             .tokens = chunk,
             .ids = from(&g->id_array, t),
             .positions = from(&g->position_array, t),

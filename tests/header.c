@@ -8,6 +8,6 @@ vkmoe_device *header_device(void);
 vkmoe_device *header_device(void)
 {
     vkmoe_device *device = NULL;
-    struct vkmoe_device_params params = { 0 };
+    struct vkmoe_device_params params = { VKMOE_INIT(vkmoe_device_params) };
     return vkmoe_device_create(&params, &device) == VKMOE_OK ? device : NULL;
 }

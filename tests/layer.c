@@ -142,6 +142,7 @@ static bool forward(struct run *run, bool with_routing_outputs)
 {
     const struct layer_data *data = run->data;
     struct vkmoe_moe_forward_params params = {
+        VKMOE_INIT(vkmoe_moe_forward_params),
         .tokens = run->c->tokens,
         .sequence_tokens = run->c->sequence_tokens,
         .x = array_span(&run->x),
@@ -197,8 +198,8 @@ static bool check_memory(const struct run *run)
 static double tolerance_of(const struct vkmoe_moe_params *p)
 {
     uint32_t longest = p->hidden > p->inner ? p->hidden : p->inner;
-    if (p->shared_inner > longest)
-        longest = p->shared_inner;
+    if (p->shared.inner > longest)
+        longest = p->shared.inner;
     return COMPARE_F32_TOLERANCE * (longest > 4096 ? sqrt(longest / 4096.0) : 1.0);
 }
 
@@ -258,8 +259,8 @@ static bool check_scratch(const struct run *run)
     for (size_t i = 0; i < sizeof(tokens) / sizeof(tokens[0]); i++) {
         uint64_t t = tokens[i];
         uint64_t bound = t * k * (p->inner + p->hidden) * 4 + t * logits * 4 + (1 << 20);
-        if (p->shared_inner > routed)
-            bound += t * (p->shared_inner - routed) * 4;
+        if (p->shared.inner > routed)
+            bound += t * (p->shared.inner - routed) * 4;
         uint64_t size = vkmoe_moe_scratch_size(run->layer, tokens[i]);
         if (size > bound) {
             tap_note("scratch for %" PRIu32 " tokens is %" PRIu64 ", at most %" PRIu64, tokens[i],
@@ -347,6 +348,7 @@ static bool check_chain(struct harness *harness, uint64_t seed)
         ok = ok && array_upload(&vectors[0]) && array_upload(&vectors[1]);
         for (int step = 0; ok && step < STEPS; step++) {
             struct vkmoe_moe_forward_params params = {
+                VKMOE_INIT(vkmoe_moe_forward_params),
                 .tokens = runs[step % LAYERS].c->tokens,
                 .x = array_span(&vectors[step % 2]),
                 .y = array_span(&vectors[1 - step % 2]),
@@ -408,6 +410,7 @@ int main(int argc, char **argv)
     }
 
     struct vkmoe_device_params params = {
+        VKMOE_INIT(vkmoe_device_params),
         .log = { .write = count_message, .user = &harness, .level = VKMOE_LOG_WARNING },
         .select = getenv("VKMOE_TEST_DEVICE"),
         .validate = getenv("VKMOE_TEST_VALIDATE") != NULL,
@@ -415,7 +418,7 @@ int main(int argc, char **argv)
     enum vkmoe_status status = vkmoe_device_create(&params, &harness.device);
     if (status == VKMOE_ERROR_NOT_FOUND || status == VKMOE_ERROR_UNSUPPORTED)
         return tap_skip_all(&tap, "no Vulkan device to run on");
-    struct vkmoe_device_info info = { 0 };
+    struct vkmoe_device_info info = { VKMOE_INIT(vkmoe_device_info) };
     if (status == VKMOE_OK) {
         vkmoe_device_get_info(harness.device, &info);
         printf("# %s, %s\n", info.name, info.driver);

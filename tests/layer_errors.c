@@ -15,13 +15,13 @@
 static const struct layer_case base_case = {
     .name = "errors",
     .tokens = TOKENS,
-    .layer = { .hidden = 12, .inner = 8, .experts = 6, .experts_per_token = 2, .shared_inner = 5 },
+    .layer = { .hidden = 12, .inner = 8, .experts = 6, .experts_per_token = 2, .shared.inner = 5 },
 };
 
 #define EACH_GROUP \
     p->router.score = VKMOE_SCORE_SIGMOID; \
-    p->router.groups = 2; \
-    p->router.each_group = true
+    p->router.groups.count = 2; \
+    p->router.groups.mode = VKMOE_GROUP_MODE_EACH
 
 // Rules broken at creation: name and what is done to `p`, a valid struct with arrays of
 // its own.
@@ -30,7 +30,7 @@ static const struct layer_case base_case = {
     X(hidden_65537, p->hidden = 65537) \
     X(inner_0, p->inner = 0) \
     X(inner_65537, p->inner = 65537) \
-    X(shared_inner_65537, p->shared_inner = 65537) \
+    X(shared_inner_65537, p->shared.inner = 65537) \
     X(experts_0, p->experts = 0) \
     X(experts_1025, p->experts = 1025) \
     X(k_0, p->experts_per_token = 0) \
@@ -38,17 +38,19 @@ static const struct layer_case base_case = {
     X(unknown_score, p->router.score = (enum vkmoe_score)99) \
     X(unknown_select, p->router.select = (enum vkmoe_select)99) \
     X(unknown_weigh, p->router.weigh = (enum vkmoe_weigh)99) \
-    X(unknown_group_score, p->router.groups = p->router.groups_kept = 2; \
-        p->router.group_score = (enum vkmoe_group_score)99) \
+    X(unknown_group_mode, p->router.groups.mode = (enum vkmoe_group_mode)99) \
+    X(unknown_renormalize, p->router.renormalize.mode = (enum vkmoe_renormalize_mode)99) \
+    X(unknown_group_score, p->router.groups.count = p->router.groups.kept = 2; \
+        p->router.groups.score = (enum vkmoe_group_score)99) \
     X(unknown_activation, p->activation = (enum vkmoe_activation)99) \
-    X(groups_do_not_divide, p->router.groups = 4; p->router.groups_kept = 3) \
-    X(groups_above_experts, p->router.groups = 12; p->router.groups_kept = 3) \
-    X(groups_kept_0, p->router.groups = 3) \
-    X(groups_kept_above_groups, p->router.groups = 3; p->router.groups_kept = 4) \
-    X(groups_leave_too_few, p->router.groups = 6; p->router.groups_kept = 1) \
+    X(groups_do_not_divide, p->router.groups.count = 4; p->router.groups.kept = 3) \
+    X(groups_above_experts, p->router.groups.count = 12; p->router.groups.kept = 3) \
+    X(groups_kept_0, p->router.groups.count = 3) \
+    X(groups_kept_above_groups, p->router.groups.count = 3; p->router.groups.kept = 4) \
+    X(groups_leave_too_few, p->router.groups.count = 6; p->router.groups.kept = 1) \
     X(always_k, p->router.always = 2) \
     X(always_above_experts, p->router.always = UINT32_MAX) \
-    X(always_and_groups, p->router.always = 1; p->router.groups = p->router.groups_kept = 2) \
+    X(always_and_groups, p->router.always = 1; p->router.groups.count = p->router.groups.kept = 2) \
     X(always_and_sparsemixer, p->router.always = 1; p->router.select = VKMOE_SELECT_SPARSEMIXER; \
         p->router.sparsemixer_threshold = 0.02f) \
     X(always_and_supplied, p->router.always = 1; p->router.select = VKMOE_SELECT_SUPPLIED) \
@@ -58,21 +60,21 @@ static const struct layer_case base_case = {
     X(levels_without_always, p->router.levels = p->router.weight) \
     X(unknown_dtype_of_levels, p->router.always = 1; p->router.levels = p->router.weight; \
         p->router.levels.dtype = (enum vkmoe_dtype)99) \
-    X(each_of_no_groups, EACH_GROUP; p->router.groups = 0) \
-    X(each_groups_do_not_divide, EACH_GROUP; p->router.groups = 4; p->experts_per_token = 4) \
-    X(each_groups_do_not_divide_k, EACH_GROUP; p->router.groups = 3) \
+    X(each_of_no_groups, EACH_GROUP; p->router.groups.count = 0) \
+    X(each_groups_do_not_divide, EACH_GROUP; p->router.groups.count = 4; p->experts_per_token = 4) \
+    X(each_groups_do_not_divide_k, EACH_GROUP; p->router.groups.count = 3) \
     X(each_group_of_softmax, EACH_GROUP; p->router.score = VKMOE_SCORE_SOFTMAX) \
     X(each_group_weighed_by_softmax, EACH_GROUP; p->router.weigh = VKMOE_WEIGH_SOFTMAX) \
-    X(each_group_renormalized, EACH_GROUP; p->router.renormalize = true) \
+    X(each_group_renormalized, EACH_GROUP; p->router.renormalize.mode = VKMOE_RENORMALIZE_SUM) \
     X(each_group_and_sparsemixer, EACH_GROUP; p->router.select = VKMOE_SELECT_SPARSEMIXER; \
         p->router.sparsemixer_threshold = 0.02f) \
     X(each_group_and_supplied, EACH_GROUP; p->router.select = VKMOE_SELECT_SUPPLIED) \
     X(each_group_and_supplied_weights, EACH_GROUP; \
         p->router.select = VKMOE_SELECT_SUPPLIED_WEIGHTED) \
     X(each_group_and_capacity, EACH_GROUP; p->router.capacity = 3) \
-    X(each_group_and_always, EACH_GROUP; p->router.groups = 1; p->router.always = 1) \
+    X(each_group_and_always, EACH_GROUP; p->router.groups.count = 1; p->router.always = 1) \
     X(router_hidden_65537, p->router_hidden = 65537) \
-    X(router_hidden_and_token_gate, p->router_hidden = 8; p->shared_token_gate = p->shared_gate) \
+    X(router_hidden_and_token_gate, p->router_hidden = 8; p->shared.token_gate = p->shared.gate) \
     X(router_hidden_without_router, p->router_hidden = 8; \
         p->router.select = VKMOE_SELECT_SUPPLIED_WEIGHTED) \
     X(no_router, p->router.weight.data = NULL) \
@@ -84,15 +86,15 @@ static const struct layer_case base_case = {
     X(mixed_dtypes, up[1].dtype = VKMOE_DTYPE_BF16) \
     X(mixed_dtypes_gate, gate[0].dtype = VKMOE_DTYPE_BF16) \
     X(mixed_dtypes_down, down[1].dtype = VKMOE_DTYPE_BF16) \
-    X(mixed_dtypes_shared_gate, p->shared_gate.dtype = VKMOE_DTYPE_F16) \
-    X(mixed_dtypes_shared_up, p->shared_up.dtype = VKMOE_DTYPE_F16) \
-    X(mixed_dtypes_shared_down, p->shared_down.dtype = VKMOE_DTYPE_F16) \
+    X(mixed_dtypes_shared_gate, p->shared.gate.dtype = VKMOE_DTYPE_F16) \
+    X(mixed_dtypes_shared_up, p->shared.up.dtype = VKMOE_DTYPE_F16) \
+    X(mixed_dtypes_shared_down, p->shared.down.dtype = VKMOE_DTYPE_F16) \
     X(unknown_dtype, \
         for (int e = 0; e < 6; e++) gate[e].dtype = up[e].dtype = down[e].dtype = \
             (enum vkmoe_dtype)99) \
     X(unknown_dtype_of_router, p->router.weight.dtype = (enum vkmoe_dtype)99) \
-    X(no_shared_up, p->shared_up.data = NULL) \
-    X(no_shared_down, p->shared_down.data = NULL)
+    X(no_shared_up, p->shared.up.data = NULL) \
+    X(no_shared_down, p->shared.down.data = NULL)
 
 // Rules broken at a forward: `p` is valid, `e` has what one might use.
 #define FORWARD_ERRORS(X) \
@@ -250,6 +252,7 @@ static bool check_layer_error(
 static struct vkmoe_moe_forward_params valid_forward(const struct environment *e)
 {
     return (struct vkmoe_moe_forward_params){
+        VKMOE_INIT(vkmoe_moe_forward_params),
         .tokens = TOKENS,
         .x = { e->buffer, 1024 },
         .router_x = { e->buffer, 2048 },
@@ -332,7 +335,7 @@ static bool check_allowed(struct environment *e, uint64_t seed)
     struct vkmoe_moe_forward_params params = valid_forward(e);
     params.tokens = 0;
     ok = ok && is_status("no tokens", vkmoe_moe_forward(e->stream, layer, &params), VKMOE_OK);
-    params = (struct vkmoe_moe_forward_params){ 0 };
+    params = (struct vkmoe_moe_forward_params){ VKMOE_INIT(vkmoe_moe_forward_params) };
     ok = ok && is_status("nothing", vkmoe_moe_forward(e->stream, layer, &params), VKMOE_OK);
     ok = ok && submit(e) && compare_bits("buffer", e->before, e->after, e->total);
 
@@ -342,6 +345,7 @@ static bool check_allowed(struct environment *e, uint64_t seed)
     const uint64_t y_offsets[] = { 1024 + e->x_size, 1024 - e->x_size, e->total - e->x_size };
     for (int i = 0; i < 3 && ok; i++) {
         params = (struct vkmoe_moe_forward_params){
+            VKMOE_INIT(vkmoe_moe_forward_params),
             .tokens = TOKENS,
             .x = { e->buffer, 1024 },
             .y = { e->buffer, y_offsets[i] },
@@ -389,6 +393,7 @@ int main(int argc, char **argv)
         return tap_end(&tap);
     }
     struct vkmoe_device_params params = {
+        VKMOE_INIT(vkmoe_device_params),
         .log = { .write = count_message, .user = &e, .level = VKMOE_LOG_WARNING },
         .select = getenv("VKMOE_TEST_DEVICE"),
         .validate = getenv("VKMOE_TEST_VALIDATE") != NULL,

@@ -21,7 +21,7 @@ static enum vkmoe_status open_device(enum packer packer, vkmoe_device **out)
 {
     enum vkmoe_status status = vkmoe_device_create(
         &(struct vkmoe_device_params){
-            .log = { record_line, &record, VKMOE_LOG_WARNING },
+            VKMOE_INIT(vkmoe_device_params), .log = { record_line, &record, VKMOE_LOG_WARNING },
             .select = device_under_test(),
             .validate = getenv("VK_INSTANCE_LAYERS") != NULL, // tests/drivers.sh found the layer
         },
@@ -253,11 +253,8 @@ static enum vkmoe_status create(
     vkmoe_device *device, vkmoe_checkpoint *model, struct progress *p, vkmoe_model **out)
 {
     return vkmoe_model_create(device, model,
-        &(struct vkmoe_model_params){ .capacity = 8,
-            .chunk = 4,
-            .encoder_capacity = 4,
-            .progress = p ? on_progress : NULL,
-            .progress_user = p },
+        &(struct vkmoe_model_params){ VKMOE_INIT(vkmoe_model_params), .capacity = 8, .chunk = 4,
+            .encoder_capacity = 4, .progress = p ? on_progress : NULL, .progress_user = p },
         out);
 }
 

@@ -25,7 +25,7 @@ static bool test_lost(void)
     tiny_layer_init(&tiny, 4);
     CHECK_OK(vkmoe_device_create(
         &(struct vkmoe_device_params){
-            .log = { record_line, &record, VKMOE_LOG_WARNING },
+            VKMOE_INIT(vkmoe_device_params), .log = { record_line, &record, VKMOE_LOG_WARNING },
             .select = device_under_test(),
             .validate = getenv("VK_INSTANCE_LAYERS") != NULL, // tests/drivers.sh found the layer
         },

@@ -13,6 +13,7 @@ static enum vkmoe_status open_device(const void *cache, size_t cache_size, vkmoe
 {
     return vkmoe_device_create(
         &(struct vkmoe_device_params){
+            VKMOE_INIT(vkmoe_device_params),
             .log = { record_line, &record, VKMOE_LOG_DEBUG },
             .select = device_under_test(),
             .validate = getenv("VK_INSTANCE_LAYERS") != NULL, // tests/drivers.sh found the layer

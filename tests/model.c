@@ -85,7 +85,7 @@ static double *read_views(
 static void read_layer(const struct vkmoe_moe_params *p, struct reference_layer *out)
 {
     const struct vkmoe_router_params *r = &p->router;
-    uint32_t d = p->hidden, f = p->inner, e = p->experts, s = p->shared_inner;
+    uint32_t d = p->hidden, f = p->inner, e = p->experts, s = p->shared.inner;
     *out = (struct reference_layer){
         .hidden = d,
         .inner = f,
@@ -94,13 +94,13 @@ static void read_layer(const struct vkmoe_moe_params *p, struct reference_layer 
         .score = r->score,
         .select = r->select,
         .weigh = r->weigh,
-        .group_score = r->group_score,
-        .groups = r->groups,
-        .groups_kept = r->groups_kept,
-        .group_mask_zero = r->group_mask_zero,
-        .renormalize = r->renormalize,
-        .renormalize_max = r->renormalize_max,
-        .renormalize_epsilon = r->renormalize_epsilon,
+        .group_score = r->groups.score,
+        .groups = r->groups.count,
+        .groups_kept = r->groups.kept,
+        .group_mask_zero = r->groups.mode == VKMOE_GROUP_MODE_MASK_ZERO,
+        .renormalize = r->renormalize.mode != VKMOE_RENORMALIZE_NONE,
+        .renormalize_max = r->renormalize.mode == VKMOE_RENORMALIZE_MAX,
+        .renormalize_epsilon = r->renormalize.epsilon,
         .scale = r->scale,
         .soft_cap = r->soft_cap,
         .sparsemixer_threshold = r->sparsemixer_threshold,
@@ -124,10 +124,10 @@ static void read_layer(const struct vkmoe_moe_params *p, struct reference_layer 
         .down_bias = read_view(&p->down_bias, e, d),
         .output_bias = read_view(&p->output_bias, 1, d),
         .shared_inner = s,
-        .shared_gate = read_view(&p->shared_gate, s, d),
-        .shared_up = read_view(&p->shared_up, s, d),
-        .shared_down = read_view(&p->shared_down, d, s),
-        .shared_token_gate = read_view(&p->shared_token_gate, 1, d),
+        .shared_gate = read_view(&p->shared.gate, s, d),
+        .shared_up = read_view(&p->shared.up, s, d),
+        .shared_down = read_view(&p->shared.down, d, s),
+        .shared_token_gate = read_view(&p->shared.token_gate, 1, d),
     };
 }
 
@@ -250,12 +250,13 @@ static bool check_blocks(vkmoe_checkpoint *model, const struct checkpoint *check
     bool ok = true;
     for (uint32_t s = 0; s < 2; s++) {
         for (uint32_t b = 0; b <= checkpoint->block_count[s]; b++) {
-            const struct vkmoe_block block = { .index = b, .decoder = s == 1 };
+            const struct vkmoe_block block = { .index = b,
+                .part = s == 1 ? VKMOE_PART_DECODER : VKMOE_PART_BLOCKS };
             bool there = b < checkpoint->block_count[s], moe = there && checkpoint->moe[s][b];
             enum vkmoe_status expected = moe ? VKMOE_OK
                 : there                      ? VKMOE_ERROR_UNSUPPORTED
                                              : VKMOE_ERROR_NOT_FOUND;
-            struct vkmoe_moe_params params;
+            struct vkmoe_moe_params params = { VKMOE_INIT(vkmoe_moe_params) };
             enum vkmoe_status status = vkmoe_checkpoint_get_moe(model, block, &params);
             if (vkmoe_checkpoint_is_moe(model, block) != moe || status != expected) {
                 tap_note("block %u of stack %u: %s, expected %s", b, s, vkmoe_status_name(status),
@@ -278,7 +279,8 @@ static bool check_blocks(vkmoe_checkpoint *model, const struct checkpoint *check
 
 static bool check_dense(vkmoe_checkpoint *model, const struct checkpoint *checkpoint)
 {
-    struct vkmoe_moe_params params, again;
+    struct vkmoe_moe_params params = { VKMOE_INIT(vkmoe_moe_params) },
+                            again = { VKMOE_INIT(vkmoe_moe_params) };
     if (!checkpoint->dense.up)
         return true;
     if (vkmoe_checkpoint_get_mlp(model, checkpoint->dense_block, &params) != VKMOE_OK
@@ -304,13 +306,14 @@ static bool check_checkpoint(const struct checkpoint *checkpoint)
     if (vkmoe_checkpoint_open(checkpoint->path, &silent_log, &model) != VKMOE_OK)
         return false;
 
-    struct vkmoe_checkpoint_info info;
+    struct vkmoe_checkpoint_info info = { VKMOE_INIT(vkmoe_checkpoint_info) };
     vkmoe_checkpoint_get_info(model, &info);
     bool ok = same_info(&checkpoint->info, &info);
     ok = check_blocks(model, checkpoint) && ok;
     ok = check_dense(model, checkpoint) && ok;
 
-    struct vkmoe_moe_params params, again;
+    struct vkmoe_moe_params params = { VKMOE_INIT(vkmoe_moe_params) },
+                            again = { VKMOE_INIT(vkmoe_moe_params) };
     if (vkmoe_checkpoint_get_moe(model, checkpoint->block, &params) == VKMOE_OK
         && vkmoe_checkpoint_get_moe(model, checkpoint->block, &again) == VKMOE_OK) {
         if (params.up != again.up || params.router.weight.data != again.router.weight.data) {
@@ -407,7 +410,7 @@ enum { TOKENS = 160, HIDDEN = 128, K = 2 };
 
 static bool check_recorded(vkmoe_checkpoint *model, const char *name, uint32_t index)
 {
-    struct vkmoe_moe_params params;
+    struct vkmoe_moe_params params = { VKMOE_INIT(vkmoe_moe_params) };
     struct reference_layer layer;
     if (vkmoe_checkpoint_get_moe(model, (struct vkmoe_block){ .index = index }, &params)
         != VKMOE_OK)
@@ -448,7 +451,7 @@ static void test_recorded(struct tap *tap, const char *name)
     vkmoe_checkpoint *model;
     bool ok = vkmoe_checkpoint_open(path, &printing_log, &model) == VKMOE_OK;
     if (ok) {
-        struct vkmoe_checkpoint_info info;
+        struct vkmoe_checkpoint_info info = { VKMOE_INIT(vkmoe_checkpoint_info) };
         vkmoe_checkpoint_get_info(model, &info);
         ok = info.blocks == 4 && info.moe_blocks == 4 && info.hidden == HIDDEN && info.inner == 256
             && info.experts == 8 && info.experts_per_token == K && info.vocabulary == 256

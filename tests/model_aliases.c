@@ -145,14 +145,15 @@ static bool same_layer(
     const struct vkmoe_moe_params *a, const struct vkmoe_moe_params *b, bool renormalize)
 {
     bool ok = a->hidden == b->hidden && a->inner == b->inner && a->experts == b->experts
-        && a->experts_per_token == b->experts_per_token && a->shared_inner == b->shared_inner
+        && a->experts_per_token == b->experts_per_token && a->shared.inner == b->shared.inner
         && a->activation == b->activation && a->router.score == b->router.score
-        && a->router.weigh == b->router.weigh && a->router.groups == b->router.groups
-        && a->router.groups_kept == b->router.groups_kept && a->router.scale == b->router.scale
-        && a->router.renormalize == (renormalize || b->router.renormalize)
+        && a->router.weigh == b->router.weigh && a->router.groups.count == b->router.groups.count
+        && a->router.groups.kept == b->router.groups.kept && a->router.scale == b->router.scale
+        && (a->router.renormalize.mode != VKMOE_RENORMALIZE_NONE)
+            == (renormalize || b->router.renormalize.mode != VKMOE_RENORMALIZE_NONE)
         && same_views(&a->router.weight, &b->router.weight)
         && same_views(&a->router.correction_bias, &b->router.correction_bias)
-        && same_views(&a->shared_down, &b->shared_down);
+        && same_views(&a->shared.down, &b->shared.down);
     for (uint32_t e = 0; ok && e < a->experts; e++)
         ok = same_views(&a->gate[e], &b->gate[e]) && same_views(&a->up[e], &b->up[e])
             && same_views(&a->down[e], &b->down[e]);
@@ -163,9 +164,10 @@ static bool check_alias(struct tap *tap, size_t i, const char *directory)
 {
     struct checkpoint checkpoint;
     vkmoe_checkpoint *base = NULL, *alias = NULL;
-    struct vkmoe_moe_params base_params, params;
-    struct vkmoe_frame frame;
-    struct vkmoe_checkpoint_info info;
+    struct vkmoe_moe_params base_params = { VKMOE_INIT(vkmoe_moe_params) },
+                            params = { VKMOE_INIT(vkmoe_moe_params) };
+    struct vkmoe_frame frame = { VKMOE_INIT(vkmoe_frame) };
+    struct vkmoe_checkpoint_info info = { VKMOE_INIT(vkmoe_checkpoint_info) };
     bool ok = create(tap, aliases[i].base, directory, &checkpoint)
         && vkmoe_checkpoint_open(checkpoint.path, &printing_log, &base) == VKMOE_OK
         && vkmoe_checkpoint_get_moe(base, checkpoint.block, &base_params) == VKMOE_OK;

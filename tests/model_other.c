@@ -377,7 +377,7 @@ static const char *begin_quantised(size_t i)
 static bool check_quantisation(const char *expected)
 {
     vkmoe_inventory *checkpoint;
-    struct vkmoe_inventory_info info;
+    struct vkmoe_inventory_info info = { VKMOE_INIT(vkmoe_inventory_info) };
     if (vkmoe_inventory_open(directory, &printing_log, &checkpoint) != VKMOE_OK)
         return false;
     vkmoe_inventory_get_info(checkpoint, &info);
@@ -460,7 +460,7 @@ static void test_unsaid(struct tap *tap)
 static bool same_tensor(const vkmoe_inventory *checkpoint, uint32_t index, const char *name,
     const char *dtype, bool absent)
 {
-    struct vkmoe_tensor_info tensor;
+    struct vkmoe_tensor_info tensor = { VKMOE_INIT(vkmoe_tensor_info) };
     if (vkmoe_inventory_get_tensor(checkpoint, index, &tensor) != VKMOE_OK)
         return false;
     bool ok = strcmp(tensor.name, name) == 0 && tensor.absent == absent
@@ -483,7 +483,7 @@ static bool test_any(void)
         "{\"weight_map\":{\"a\":\"m2.safetensors\","
         "\"b\":\"m1.safetensors\",\"c\":\"m1.safetensors\"}}");
     vkmoe_inventory *checkpoint;
-    struct vkmoe_inventory_info info;
+    struct vkmoe_inventory_info info = { VKMOE_INIT(vkmoe_inventory_info) };
     if (vkmoe_inventory_open(directory, &printing_log, &checkpoint) != VKMOE_OK)
         return false;
     vkmoe_inventory_get_info(checkpoint, &info);
@@ -496,7 +496,7 @@ static bool test_any(void)
         && same_tensor(checkpoint, 1, "b", "F8_E4M3", false)
         && same_tensor(checkpoint, 2, "c", "", true) && same_tensor(checkpoint, 3, "d", "X9", false)
         && ok;
-    struct vkmoe_tensor_info tensor;
+    struct vkmoe_tensor_info tensor = { VKMOE_INIT(vkmoe_tensor_info) };
     ok = vkmoe_inventory_get_tensor(checkpoint, 4, &tensor) == VKMOE_ERROR_NOT_FOUND && ok;
     ok = vkmoe_inventory_get_tensor(checkpoint, 0, NULL) == VKMOE_ERROR_INVALID && ok;
     ok = vkmoe_inventory_get_tensor(NULL, 0, &tensor) == VKMOE_ERROR_INVALID && ok;
@@ -527,7 +527,7 @@ static bool test_shard(const char *content, size_t size)
         make_parents("model-00002-of-00002.safetensors/");
     write_text("model.safetensors.index.json", INDEX);
     vkmoe_inventory *checkpoint;
-    struct vkmoe_inventory_info info;
+    struct vkmoe_inventory_info info = { VKMOE_INIT(vkmoe_inventory_info) };
     if (vkmoe_inventory_open(directory, &printing_log, &checkpoint) != VKMOE_OK)
         return false;
     vkmoe_inventory_get_info(checkpoint, &info);
@@ -578,7 +578,7 @@ static bool test_known(void)
         "\"quantization_config\":{\"quant_method\":\"fp8\"}}");
     write_tensors("model.safetensors", "a:F8_E4M3");
     vkmoe_inventory *checkpoint;
-    struct vkmoe_inventory_info info;
+    struct vkmoe_inventory_info info = { VKMOE_INIT(vkmoe_inventory_info) };
     if (vkmoe_inventory_open(directory, &printing_log, &checkpoint) != VKMOE_OK)
         return false;
     vkmoe_inventory_get_info(checkpoint, &info);

@@ -46,7 +46,7 @@ static void net_finish(struct net *net)
 // `params` NULL: defaults.
 static bool net_renew(struct net *net, const struct vkmoe_model_params *params)
 {
-    static const struct vkmoe_model_params defaults;
+    static const struct vkmoe_model_params defaults = { VKMOE_INIT(vkmoe_model_params) };
     vkmoe_model_destroy(&net->network);
     return is_ok(vkmoe_model_create(
                      net->harness->device, net->model, params ? params : &defaults, &net->network),
@@ -102,6 +102,7 @@ static struct vkmoe_span span_from(const struct array *array, size_t element)
 static bool net_record(struct net *net, uint32_t first, uint32_t tokens)
 {
     const struct vkmoe_model_forward_params params = {
+        VKMOE_INIT(vkmoe_model_forward_params),
         .tokens = tokens,
         .ids = span_from(&net->ids, first),
         .positions = span_from(&net->positions, first),
@@ -257,7 +258,8 @@ static bool check_chunks(struct harness *harness, const char *model)
         && net_batch(&net, RECORDED_TOKENS, sample.ids, sample.positions, NULL, RECORDED_TOKENS, 0);
     for (int i = 0; ok && i < 3; i++) {
         ok = net_renew(&net,
-                 &(struct vkmoe_model_params){ .chunk = chunks[i], .capacity = RECORDED_TOKENS })
+                 &(struct vkmoe_model_params){ VKMOE_INIT(vkmoe_model_params), .chunk = chunks[i],
+                     .capacity = RECORDED_TOKENS })
             && net_run(&net, chunks[i]);
         const float *logits = array_range(&net.logits);
         tap_note("chunks of %" PRIu32, chunks[i]);
@@ -355,7 +357,8 @@ static bool check_f16_cache(struct harness *harness, const char *model)
     struct net net;
     struct sample sample;
     bool ok = net_init(&net, harness, path_of(model),
-                  &(struct vkmoe_model_params){ .cache_dtype = VKMOE_DTYPE_F16 })
+                  &(struct vkmoe_model_params){
+                      VKMOE_INIT(vkmoe_model_params), .cache_dtype = VKMOE_DTYPE_F16 })
         && read_sample(model, &sample)
         && net_batch(&net, RECORDED_TOKENS, sample.ids, sample.positions, NULL, RECORDED_TOKENS, 0)
         && net_run(&net, RECORDED_TOKENS) && check_recorded_logits(&net, model, "logits", 2e-2);
@@ -382,8 +385,9 @@ static bool check_sequences(struct harness *harness, const char *model)
             if (sequences[t] == 1 && changed)
                 ids[t] = sample.ids[RECORDED_TOKENS - 1 - positions[t]];
         }
-        ok = net_renew(
-                 &net, &(struct vkmoe_model_params){ .sequences = SEQUENCES, .capacity = EACH })
+        ok = net_renew(&net,
+                 &(struct vkmoe_model_params){
+                     VKMOE_INIT(vkmoe_model_params), .sequences = SEQUENCES, .capacity = EACH })
             && net_batch(&net, TOKENS, ids, positions, sequences, TOKENS, 0) && net_upload(&net)
             && net_record(&net, 0, PROMPT);
         for (uint32_t t = PROMPT; ok && t < TOKENS; t += SEQUENCES)
@@ -548,7 +552,8 @@ static bool check_family(
     bool ok = whole_checkpoint_write(family, seed, &checkpoint)
         && (!change || change_checkpoint(&checkpoint, change))
         && net_init(&net, harness, checkpoint.path,
-            &(struct vkmoe_model_params){ .sequences = 2, .capacity = CAPACITY, .chunk = TOKENS });
+            &(struct vkmoe_model_params){ VKMOE_INIT(vkmoe_model_params), .sequences = 2,
+                .capacity = CAPACITY, .chunk = TOKENS });
     if (ok) {
         struct rng rng = rng_for(seed, family);
         struct reference_network reference = borrow(&checkpoint, blocks);
@@ -626,12 +631,14 @@ static bool check_errors(struct harness *harness, const char *model)
     struct net net;
     vkmoe_buffer *buffer = NULL;
     unsigned char before[TOTAL], after[TOTAL];
-    bool ok = net_init(&net, harness, path_of(model), &(struct vkmoe_model_params){ .chunk = 10 })
+    bool ok = net_init(&net, harness, path_of(model),
+                  &(struct vkmoe_model_params){ VKMOE_INIT(vkmoe_model_params), .chunk = 10 })
         && is_ok(vkmoe_buffer_create(harness->device, TOTAL, &buffer), "buffer");
     guard_fill(before, TOTAL);
     ok = ok && is_ok(vkmoe_buffer_upload(buffer, 0, before, TOTAL), "upload");
     for (const struct forward_error *error = forward_errors; ok && error->name; error++) {
         struct vkmoe_model_forward_params params = {
+            VKMOE_INIT(vkmoe_model_forward_params),
             .tokens = 8,
             .ids = { buffer, 0 },
             .positions = { buffer, 64 },
@@ -651,8 +658,9 @@ static bool check_errors(struct harness *harness, const char *model)
     vkmoe_model *network = (vkmoe_model *)&net; // anything but NULL
     if (ok) {
         harness->messages = 0;
-        enum vkmoe_status status = vkmoe_model_create(
-            harness->device, net.model, &(struct vkmoe_model_params){ .chunk = 65537 }, &network);
+        enum vkmoe_status status = vkmoe_model_create(harness->device, net.model,
+            &(struct vkmoe_model_params){ VKMOE_INIT(vkmoe_model_params), .chunk = 65537 },
+            &network);
         ok = is_refused(harness, "vkmoe_model_create", status, VKMOE_ERROR_INVALID) && !network;
         if (!ok)
             tap_note("a chunk of 65537 is taken");

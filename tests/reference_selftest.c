@@ -483,15 +483,15 @@ static bool test_table(uint64_t seed)
             ok &= strcmp(other->name, c->name) != 0;
         bool valid = p->hidden >= 1 && p->inner >= 1 && p->experts >= 1 && p->experts <= 1024
             && p->experts_per_token >= 1 && p->experts_per_token <= p->experts;
-        if (p->router.each_group)
-            valid &=
-                p->experts % p->router.groups == 0 && p->experts_per_token % p->router.groups == 0;
-        else if (p->router.groups > 1)
-            valid &= p->experts % p->router.groups == 0 && p->router.groups_kept <= p->router.groups
-                && p->router.groups_kept > 0
-                && (p->router.group_mask_zero
+        if (p->router.groups.mode == VKMOE_GROUP_MODE_EACH)
+            valid &= p->experts % p->router.groups.count == 0
+                && p->experts_per_token % p->router.groups.count == 0;
+        else if (p->router.groups.count > 1)
+            valid &= p->experts % p->router.groups.count == 0
+                && p->router.groups.kept <= p->router.groups.count && p->router.groups.kept > 0
+                && (p->router.groups.mode == VKMOE_GROUP_MODE_MASK_ZERO
                     || p->experts_per_token
-                        <= p->experts / p->router.groups * p->router.groups_kept);
+                        <= p->experts / p->router.groups.count * p->router.groups.kept);
         valid &= p->router.always == 0 || p->router.always < p->experts_per_token;
         bool quick = layer_case_flops(c) <= 30e6 || c->has & (CASE_SLOW | CASE_TIMED);
         if (!valid || !quick)

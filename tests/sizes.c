@@ -104,6 +104,7 @@ static bool check_large_layer(vkmoe_device *device)
         return false;
     const struct vkmoe_view views[3] = { { .data = zeros }, { .data = zeros }, { .data = zeros } };
     const struct vkmoe_moe_params params = {
+        VKMOE_INIT(vkmoe_moe_params),
         .hidden = (uint32_t)hidden,
         .inner = (uint32_t)inner,
         .experts = 3,

@@ -35,8 +35,7 @@ static bool init(struct bench *b, bool is_guest)
     } else {
         CHECK_OK(vkmoe_device_create(
             &(struct vkmoe_device_params){
-                .log = log,
-                .select = device_under_test(),
+                VKMOE_INIT(vkmoe_device_params), .log = log, .select = device_under_test(),
                 .validate =
                     getenv("VK_INSTANCE_LAYERS") != NULL, // tests/drivers.sh found the layer
             },

@@ -59,8 +59,10 @@ static void *work(void *user)
     worker->ok = true;
     for (int i = 0; i < ROUNDS && worker->ok; i++, worker->seed += THREADS) {
         if (!worker->device)
-            EXPECT_OK(vkmoe_device_create(
-                &(struct vkmoe_device_params){ .select = device_under_test() }, &own));
+            EXPECT_OK(
+                vkmoe_device_create(&(struct vkmoe_device_params){ VKMOE_INIT(vkmoe_device_params),
+                                        .select = device_under_test() },
+                    &own));
         worker->ok = forward(worker, worker->device ? worker->device : own);
         vkmoe_device_destroy(&own);
     }
@@ -97,8 +99,9 @@ static bool test_two_devices(void)
 static bool test_one_device(void)
 {
     vkmoe_device *device = NULL;
-    CHECK_OK(vkmoe_device_create(
-        &(struct vkmoe_device_params){ .select = device_under_test() }, &device));
+    CHECK_OK(vkmoe_device_create(&(struct vkmoe_device_params){ VKMOE_INIT(vkmoe_device_params),
+                                     .select = device_under_test() },
+        &device));
     bool ok = run_workers(device);
     vkmoe_device_destroy(&device);
     return ok;

@@ -54,7 +54,7 @@ static bool same_rope(const struct vkmoe_rope *expected, const struct vkmoe_rope
     SAME(beta_fast);
     SAME(beta_slow);
     SAME(attention_factor);
-    SAME(truncate_off);
+    SAME(exact_range);
     return ok;
 }
 
@@ -163,13 +163,13 @@ static const struct value_case value_cases[] = {
         .rope = { DYNAMIC, .base = 77.0f, .factor = 1.0f, .original_positions = 512 } },
     { "rope-gpt-oss-default", "gpt_oss", GPT_OSS_ROPE, "\"rope_scaling\":null",
         .rope = { YARN, .base = 150000.0f, .factor = 32.0f, .original_positions = 4096,
-            .attention_factor = 1.34657359f, .truncate_off = true } },
+            .attention_factor = 1.34657359f, .exact_range = true } },
     { "rope-gpt-oss-5", "gpt_oss", "\"rope_theta\":150000," GPT_OSS_ROPE,
         "\"rope_parameters\":{\"rope_type\":\"yarn\",\"rope_theta\":150000.0,\"factor\":4.0,"
         "\"beta_fast\":32.0,\"beta_slow\":1.0,\"original_max_position_embeddings\":64,"
         "\"truncate\":false}",
         .rope = { YARN, .base = 150000.0f, .factor = 4.0f, .original_positions = 64,
-            .attention_factor = 1.138629436f, .truncate_off = true } },
+            .attention_factor = 1.138629436f, .exact_range = true } },
     { "window-null", "mixtral", "\"sliding_window\":5", "\"sliding_window\":null",
         .has_windows = true },
     { "window-absent", "mixtral", "\"sliding_window\":5,", "", .has_windows = true },
@@ -206,7 +206,7 @@ static bool check_value(const struct value_case *c)
     struct whole_checkpoint checkpoint;
     vkmoe_checkpoint *model = open_changed(c->family, c->old, c->new, &printing_log, &checkpoint);
     bool ok = model != NULL;
-    struct vkmoe_attention_params params;
+    struct vkmoe_attention_params params = { VKMOE_INIT(vkmoe_attention_params) };
     for (uint32_t b = 0; ok && b < checkpoint.block_count; b++) {
         ok = vkmoe_checkpoint_get_attention(model, (struct vkmoe_block){ .index = b }, &params)
             == VKMOE_OK;
@@ -219,7 +219,7 @@ static bool check_value(const struct value_case *c)
         if (ok && c->has_windows && c->windows[b] == 0)
             ok = !params.patterns;
     }
-    struct vkmoe_frame frame;
+    struct vkmoe_frame frame = { VKMOE_INIT(vkmoe_frame) };
     ok = ok && vkmoe_checkpoint_get_frame(model, &frame) == VKMOE_OK;
     if (ok && c->max_positions)
         ok = same_number("max positions", c->max_positions, frame.max_positions);
@@ -463,12 +463,12 @@ static void keep_line(void *user, enum vkmoe_log_level level, const char *line)
 static enum vkmoe_status call_model(
     vkmoe_checkpoint *model, enum call call, struct vkmoe_block block)
 {
-    struct vkmoe_attention_params attention;
-    struct vkmoe_frame frame;
-    struct vkmoe_moe_params dense;
+    struct vkmoe_attention_params attention = { VKMOE_INIT(vkmoe_attention_params) };
+    struct vkmoe_frame frame = { VKMOE_INIT(vkmoe_frame) };
+    struct vkmoe_moe_params dense = { VKMOE_INIT(vkmoe_moe_params) };
     struct vkmoe_view norms[2];
-    block.decoder = block.decoder || call == DECODER || call == CROSS;
-    block.cross = block.cross || call == CROSS;
+    if (call == DECODER || call == CROSS)
+        block.part = call == CROSS ? VKMOE_PART_CROSS : VKMOE_PART_DECODER;
     if (call == MLP)
         return vkmoe_checkpoint_get_mlp(model, block, &dense);
     if (call == ATTENTION || call == DECODER || call == CROSS)
@@ -503,7 +503,7 @@ static bool check_error(const struct error_case *c)
     bool ok =
         model && refuses(model, c->call, (struct vkmoe_block){ 0 }, c->status, c->text, &lines);
     // The experts, if there are any, are there all the same.
-    struct vkmoe_moe_params params;
+    struct vkmoe_moe_params params = { VKMOE_INIT(vkmoe_moe_params) };
     struct vkmoe_block block = { 0 };
     while (ok && block.index < 3 && !vkmoe_checkpoint_is_moe(model, block))
         block.index++;
@@ -670,13 +670,14 @@ static void test_arguments(struct tap *tap)
     const struct vkmoe_log log = { .write = keep_line, .user = &lines };
     struct whole_checkpoint checkpoint;
     vkmoe_checkpoint *model = open_changed("mixtral", "", "", &log, &checkpoint);
-    const struct vkmoe_block first = { 0 }, beyond = { .index = 2 }, decoder = { .decoder = true };
-    const struct vkmoe_block cross = { .cross = true };
+    const struct vkmoe_block first = { 0 }, beyond = { .index = 2 },
+                             decoder = { .part = VKMOE_PART_DECODER };
+    const struct vkmoe_block cross = { .part = VKMOE_PART_CROSS };
     const char *no_cross = "block 0 has no attention to an encoder";
     struct vkmoe_view view;
     bool ok = model != NULL;
     ok = ok && refuses(model, ATTENTION, beyond, VKMOE_ERROR_NOT_FOUND, "has no block 2", &lines)
-        && refuses(model, CROSS, first, VKMOE_ERROR_NOT_FOUND, "has no decoder block 0", &lines)
+        && refuses(model, CROSS, first, VKMOE_ERROR_NOT_FOUND, no_cross, &lines)
         && refuses(model, ATTENTION, cross, VKMOE_ERROR_NOT_FOUND, no_cross, &lines)
         && refuses(model, NORMS, cross, VKMOE_ERROR_NOT_FOUND, no_cross, &lines)
         && refuses(model, MLP, first, UNSUPPORTED, "block 0 holds experts", &lines)
@@ -690,11 +691,11 @@ static void test_arguments(struct tap *tap)
     whole_checkpoint_finish(&checkpoint);
 
     model = ok ? open_changed("switch_transformers", "", "", &log, &checkpoint) : NULL;
-    ok = model && refuses(model, ATTENTION, cross, VKMOE_ERROR_NOT_FOUND, no_cross, &lines)
+    ok = model
         && refuses(model, CROSS, (struct vkmoe_block){ .index = 3 }, VKMOE_ERROR_NOT_FOUND,
             "has no decoder block 3, only 3 of them", &lines)
-        && refuses(model, MLP, (struct vkmoe_block){ .index = 1, .decoder = true }, UNSUPPORTED,
-            "decoder block 1 holds experts", &lines);
+        && refuses(model, MLP, (struct vkmoe_block){ .index = 1, .part = VKMOE_PART_DECODER },
+            UNSUPPORTED, "decoder block 1 holds experts", &lines);
     vkmoe_checkpoint_destroy(&model);
     whole_checkpoint_finish(&checkpoint);
     tap_result(tap, ok, "arguments");
@@ -706,7 +707,7 @@ static void test_renamed_embedding(struct tap *tap)
     if (!tap_wants(tap, "renamed-embedding"))
         return;
     struct whole_checkpoint checkpoint;
-    struct vkmoe_frame frame;
+    struct vkmoe_frame frame = { VKMOE_INIT(vkmoe_frame) };
     vkmoe_checkpoint *model = NULL;
     bool ok = whole_checkpoint_write("switch_transformers", 1, &checkpoint)
         && spoil(&checkpoint, "shared.weight", "sharef.weight")

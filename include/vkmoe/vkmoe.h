@@ -10,7 +10,8 @@
 // - Sizes are in bytes, counts in elements, times in nanoseconds. Arrays are
 //   row-major, written [rows][columns]; a matrix that maps x to x * Wt is [out][in].
 // - A params struct is read during the call only, unless a field says otherwise,
-//   and a field left zero takes its default. Initialise with {0} and set by name.
+//   and a field left zero takes its default. Initialise with VKMOE_INIT() and set by name;
+//   so, too, what a getter is to fill.
 // - X_create() sets *out to NULL when it fails. X_destroy() takes the address of
 //   the handle, sets it to NULL, and ignores NULL and a NULL handle.
 // - Errors are a return value; the reason goes to the log callback as one line of
@@ -50,6 +51,18 @@ extern "C" {
 
 #define VKMOE_VERSION_MAJOR 0
 #define VKMOE_VERSION_MINOR 1
+
+// The first entry of an initialiser for a struct that begins with struct_size, which is how
+// the library knows the fields that a program was built with:
+//
+//     struct vkmoe_moe_params params = { VKMOE_INIT(vkmoe_moe_params), .hidden = 2048 };
+//
+// In C++ before C++20, which cannot set fields by name, assign them afterwards.
+#if defined(__cplusplus) && __cplusplus < 202002L
+#define VKMOE_INIT(type) ((uint32_t)sizeof(struct type))
+#else
+#define VKMOE_INIT(type) .struct_size = (uint32_t)sizeof(struct type)
+#endif
 
 enum vkmoe_status {
     VKMOE_OK = 0,
@@ -100,8 +113,9 @@ enum vkmoe_device_type {
 };
 
 struct vkmoe_device_info {
-    char name[256];   // as the driver gives it
-    char driver[256]; // driver name and version text
+    uint32_t struct_size; // VKMOE_INIT()
+    char name[256];       // as the driver gives it
+    char driver[256];     // driver name and version text
     enum vkmoe_device_type type;
     uint32_t vendor_id, device_id;
     uint32_t api_version;    // VK_MAKE_API_VERSION form
@@ -118,6 +132,7 @@ struct vkmoe_device_info {
 };
 
 struct vkmoe_device_params {
+    uint32_t struct_size; // VKMOE_INIT()
     struct vkmoe_log log;
     // Which device. Digits alone are the index that vkmoe_device_list() gives it, and
     // nothing else, whatever the names are: "2" is the third device, or none. Anything with
@@ -150,6 +165,7 @@ VKMOE_API enum vkmoe_status vkmoe_device_create(
 // (shaderInt64, subgroupSizeControl, computeFullSubgroups and more) every one that is enabled
 // is used where it helps, and no other. The handles must outlive the vkmoe_device.
 struct vkmoe_adopt_params {
+    uint32_t struct_size; // VKMOE_INIT()
     struct vkmoe_log log;
     void *get_instance_proc_addr; // PFN_vkGetInstanceProcAddr; NULL: the system's loader
     VkInstance instance;
@@ -261,6 +277,7 @@ struct vkmoe_semaphore {
     uint64_t value;
 };
 struct vkmoe_submit_params {
+    uint32_t struct_size; // VKMOE_INIT()
     const struct vkmoe_semaphore *waits, *signals;
     uint32_t wait_count, signal_count;
 };
@@ -328,17 +345,31 @@ enum vkmoe_weigh {       // w from s and l at I
     VKMOE_WEIGH_SIGMOID, // sigmoid(l[I])
 };
 enum vkmoe_group_score { VKMOE_GROUP_SCORE_MAX, VKMOE_GROUP_SCORE_SUM_TOP_2 };
+enum vkmoe_group_mode {         // what becomes of the groups
+    VKMOE_GROUP_MODE_MASK,      // the best stay, the others' z become -inf
+    VKMOE_GROUP_MODE_MASK_ZERO, // the best stay, the others' z become 0.0 (DeepSeek-V2)
+    // Of each group the k / count best are chosen and none is masked, whatever `kept` and
+    // `score` say; slots are in the groups' order (SwitchHead, arXiv 2312.07987: groups are
+    // heads). groups.count, at least 1, divides experts and k. A group's weights must not
+    // depend on the others': no softmax and no renormalising; nor is there sparsemixer,
+    // supplied ids, capacity or `always`.
+    VKMOE_GROUP_MODE_EACH,
+};
+enum vkmoe_renormalize_mode {
+    VKMOE_RENORMALIZE_NONE,
+    VKMOE_RENORMALIZE_SUM, // w / (sum w + epsilon)
+    VKMOE_RENORMALIZE_MAX, // w / max(sum w, epsilon)
+};
 
 // The gate, in the order it computes (DeepSeek-V3, arXiv 2412.19437, is the
 // richest user; every other model is this with parts left out):
 //
 //   l = r Wt + bias;  l = c tanh(l / c) if soft_cap c      r: x, or RMS-normalised x
 //   s = score(l)
-//   z = s + correction_bias, then groups: the `groups_kept` best of `groups`
-//       equal runs of experts stay, the others' z become -inf (or 0); with `each_group`
-//       all stay, and each has its own selection
+//   z = s + correction_bias, then groups: the groups.kept best of groups.count
+//       equal runs of experts stay, as groups.mode says
 //   I = select(z)
-//   w = weigh(s, l, I);  renormalise: w / (sum w + epsilon) or w / max(sum w, epsilon)
+//   w = weigh(s, l, I);  renormalised as renormalize.mode says
 //   w = w * scale * expert_scale[I]
 //
 // With `always` (MoH, arXiv 2410.11842) the first `always` experts are every token's, in the
@@ -354,17 +385,15 @@ struct vkmoe_router_params {
     enum vkmoe_score score;
     enum vkmoe_select select;
     enum vkmoe_weigh weigh;
-    enum vkmoe_group_score group_score;
-    uint32_t groups, groups_kept; // 0 or 1: no groups
-    // Of each group the k / groups best are chosen and none is masked, whatever groups_kept
-    // and what follows from it say; slots are in the groups' order (SwitchHead, arXiv
-    // 2312.07987: groups are heads). `groups`, at least 1, divides experts and k. A group's
-    // weights must not depend on the others': no softmax and no renormalising; nor is there
-    // sparsemixer, supplied ids, capacity or `always`.
-    bool each_group;
-    bool group_mask_zero;              // masked z become 0.0 (DeepSeek-V2), not -inf
-    bool renormalize, renormalize_max; // the second: w / max(sum w, epsilon)
-    float renormalize_epsilon;
+    struct {
+        uint32_t count, kept; // 0 or 1: no groups
+        enum vkmoe_group_score score;
+        enum vkmoe_group_mode mode;
+    } groups;
+    struct {
+        enum vkmoe_renormalize_mode mode;
+        float epsilon;
+    } renormalize;
     float scale;                 // 0: 1
     float soft_cap;              // 0: none
     float sparsemixer_threshold; // 2 * router_jitter_noise; 0.02 for Phi-3.5
@@ -401,12 +430,13 @@ enum vkmoe_activation {          // g: gate, u: up; ungated experts compute act(
 // Experts: h = act(x gate[e]t + gate_bias[e], x up[e]t + up_bias[e]),
 //          o = h down[e]t + down_bias[e].
 struct vkmoe_moe_params {
+    uint32_t struct_size;       // VKMOE_INIT()
     uint32_t hidden, inner;     // widths of x and of h; 1 to 65536
     uint32_t experts;           // 1 to 1024
     uint32_t experts_per_token; // k, 1 to experts
     struct vkmoe_router_params router;
     // Width of what the gate sees, 1 to 65536; 0: hidden. Another than hidden needs a router,
-    // moe_forward_params.router_x, and no shared_token_gate.
+    // moe_forward_params.router_x, and no shared.token_gate.
     uint32_t router_hidden;
     enum vkmoe_activation activation;
     float activation_alpha; // SWIGLU_OAI; 0: 1.702
@@ -421,11 +451,13 @@ struct vkmoe_moe_params {
     struct vkmoe_view down_bias;          // [experts][hidden]
     struct vkmoe_view output_bias;        // [hidden], added to y once
     // One expert that every token takes, of its own width, added to y; its weight
-    // is 1, or sigmoid(x shared_token_gate).
-    uint32_t shared_inner;                    // 0: none
-    struct vkmoe_view shared_gate, shared_up; // [shared_inner][hidden]; gate absent: ungated
-    struct vkmoe_view shared_down;            // [hidden][shared_inner]
-    struct vkmoe_view shared_token_gate;      // [hidden]
+    // is 1, or sigmoid(x shared.token_gate).
+    struct {
+        uint32_t inner;               // 0: none
+        struct vkmoe_view gate, up;   // [inner][hidden]; gate absent: ungated
+        struct vkmoe_view down;       // [hidden][inner]
+        struct vkmoe_view token_gate; // [hidden]
+    } shared;
 };
 
 // -------------------------------------------------------------------------- layer
@@ -450,12 +482,13 @@ VKMOE_API uint64_t vkmoe_moe_device_size(const vkmoe_moe *moe);
 
 // The scratch that a forward of `tokens` needs, at most
 // tokens * k * (inner + hidden) * 4 + tokens * experts * 4 + 1 MiB; with a
-// shared expert wider than k * hidden, tokens * (shared_inner - k * hidden) * 4 more;
+// shared expert wider than k * hidden, tokens * (shared.inner - k * hidden) * 4 more;
 // with router.levels, tokens * 8 more.
 VKMOE_API uint64_t vkmoe_moe_scratch_size(const vkmoe_moe *moe, uint32_t tokens);
 
 struct vkmoe_moe_forward_params {
-    uint32_t tokens; // 0 to 65536; 0 records nothing and succeeds
+    uint32_t struct_size; // VKMOE_INIT()
+    uint32_t tokens;      // 0 to 65536; 0 records nothing and succeeds
     uint32_t
         sequence_tokens; // capacity counts per run of this many tokens; 0: all are one sequence
     struct vkmoe_span x; // in  f32 [tokens][hidden]
@@ -546,7 +579,7 @@ struct vkmoe_rope {
     float low_factor, high_factor; // LLAMA3: low_freq_factor, high_freq_factor
     float beta_fast, beta_slow;    // YARN; 0: 32 and 1
     float attention_factor;        // YARN; 0: 0.1 ln(factor) + 1
-    bool truncate_off;             // YARN: do not round the correction range (gpt-oss)
+    bool exact_range; // YARN: the correction range is not rounded to whole pairs (gpt-oss)
 };
 
 // Experts of one projection of dense attention, for each head its own (SwitchHead,
@@ -554,13 +587,14 @@ struct vkmoe_rope {
 struct vkmoe_head_experts {
     uint32_t experts;           // E, of one head; 0: the projection is dense
     uint32_t experts_per_token; // k, of one head
-    // weight [heads * E][hidden]. As with each_group, which is implied: its groups are the
+    // weight [heads * E][hidden]. As with GROUP_MODE_EACH, which is implied: its groups are the
     // heads and stay 0 here, and the score is not SOFTMAX (SwitchHead: SIGMOID).
     struct vkmoe_router_params router;
     const struct vkmoe_view *matrices; // [heads * E], of one dtype
 };
 
 struct vkmoe_attention_params {
+    uint32_t struct_size;       // VKMOE_INIT()
     uint32_t hidden, head_size; // head_size 1 to 256
     uint32_t heads;             // of one expert; heads * head_size at most 65536, as kv_heads'
     uint32_t kv_heads;          // divides heads, unless expert_kv_heads is given
@@ -573,26 +607,45 @@ struct vkmoe_attention_params {
     uint32_t experts; // 1: dense, no router
     uint32_t experts_per_token;
     struct vkmoe_router_params router;
-    const struct vkmoe_view *query;  // [experts] of [heads * head_size][hidden]
-    const struct vkmoe_view *output; // [experts] of [hidden][heads * head_size]
-    struct vkmoe_view query_bias;    // [experts][heads * head_size]
-    struct vkmoe_view key, value;    // [kv_heads * head_size][hidden]
-    // Instead of `value`, with matrices [head_size][hidden] for each kv head, and instead
-    // of `output`, [hidden][head_size] for each head; only with one attention expert.
-    struct vkmoe_head_experts value_experts, output_experts;
-    struct vkmoe_view key_bias, value_bias; // [kv_heads * head_size]
-    struct vkmoe_view output_bias;          // [hidden]
-    struct vkmoe_view query_norm, key_norm; // RMS norm before RoPE: [head_size] per head
-    bool norm_wide;                         // (Qwen3); wide: [heads * head_size] over all (OLMoE)
-    float norm_epsilon;
+    struct {
+        const struct vkmoe_view *matrices; // [experts] of [heads * head_size][hidden]
+        struct vkmoe_view bias;            // [experts][heads * head_size]
+        struct vkmoe_view norm;            // RMS norm before RoPE, see `norm`
+    } query;
+    struct {
+        struct vkmoe_view matrix; // [kv_heads * head_size][hidden]
+        struct vkmoe_view bias;   // [kv_heads * head_size]
+        struct vkmoe_view norm;   // RMS norm before RoPE, see `norm`
+    } key;
+    struct {
+        struct vkmoe_view matrix; // [kv_heads * head_size][hidden]
+        struct vkmoe_view bias;   // [kv_heads * head_size]
+        // Instead of `matrix`, with matrices [head_size][hidden] for each kv head; only
+        // with one attention expert.
+        struct vkmoe_head_experts experts;
+    } value;
+    struct {
+        const struct vkmoe_view *matrices; // [experts] of [hidden][heads * head_size]
+        struct vkmoe_view bias;            // [hidden]
+        // Instead of `matrices`, [hidden][head_size] for each head; only with one
+        // attention expert.
+        struct vkmoe_head_experts experts;
+    } output;
+    struct {
+        bool wide; // weights are [heads * head_size], over all heads (OLMoE), not
+                   // [head_size], for each head (Qwen3)
+        float epsilon;
+    } norm;                  // of queries and keys
     struct vkmoe_view sinks; // [heads] logits in the denominator (gpt-oss)
     float scale;             // 0: 1 / sqrt(head_size)
     float soft_cap;          // 0: none
     // Added to the scores of head h, for query i and key j (T5, arXiv 1910.10683): element
-    // [h][position_reach + d], d being j - i, at most position_reach either way.
-    struct vkmoe_view position_bias; // [heads][2 * position_reach + 1]
-    uint32_t position_reach;         // 1 to 65535
-    float value_clip;                // 0: none; q, k, v are clamped to +-it, behind the norm
+    // [h][reach + d], d being j - i, at most `reach` either way.
+    struct {
+        struct vkmoe_view bias; // [heads][2 * reach + 1]
+        uint32_t reach;         // 1 to 65535
+    } position;
+    float value_clip; // 0: none; q, k, v are clamped to +-it, behind the norm
     struct vkmoe_rope rope;
     const struct vkmoe_pattern *patterns; // [experts]; NULL: causal over everything
 };
@@ -609,6 +662,7 @@ VKMOE_API uint64_t vkmoe_attention_device_size(const vkmoe_attention *attention)
 typedef struct vkmoe_cache vkmoe_cache;
 
 struct vkmoe_cache_params {
+    uint32_t struct_size;         // VKMOE_INIT()
     uint32_t kv_heads, head_size; // as the attention's
     uint32_t sequences;           // at least 1
     uint32_t capacity;            // positions each may hold
@@ -623,16 +677,17 @@ VKMOE_API uint64_t vkmoe_cache_device_size(const vkmoe_cache *cache);
 // Scratch that a forward of `tokens` needs, at most
 // tokens * (k * heads * head_size + k * hidden + 2 * kv_heads * head_size) * 4
 // + tokens * experts * 4 + 2 MiB, and where patterns have `top`, with the largest of these
-// tokens * k * heads * top * 4 more. With value_experts or output_experts, of n heads and
+// tokens * k * heads * top * 4 more. With value.experts or output.experts, of n heads and
 // matrices of r rows, tokens * n * (k * (r + 2) + E) * 4 more, the larger if there are both;
 // with router.levels, tokens * 8 more.
 // There is no tokens x tokens buffer.
 VKMOE_API uint64_t vkmoe_attention_scratch_size(const vkmoe_attention *attention, uint32_t tokens);
 
 struct vkmoe_attention_forward_params {
-    uint32_t tokens;     // 0 to 65536
-    struct vkmoe_span x; // in  f32 [tokens][hidden]
-    struct vkmoe_span y; // out f32 [tokens][hidden]
+    uint32_t struct_size; // VKMOE_INIT()
+    uint32_t tokens;      // 0 to 65536
+    struct vkmoe_span x;  // in  f32 [tokens][hidden]
+    struct vkmoe_span y;  // out f32 [tokens][hidden]
     // u32 [tokens]: where each token stands in its sequence, below the capacity, and
     // which sequence that is; no buffer: sequence 0. Its key and value are written to
     // that place, and it sees what its sequence holds up to itself (both_sides: up to
@@ -670,6 +725,7 @@ typedef struct vkmoe_checkpoint
     vkmoe_checkpoint; // a checkpoint's config and its mapped files; any thread
 
 struct vkmoe_checkpoint_info {
+    uint32_t struct_size;    // VKMOE_INIT()
     char family[32];         // "mixtral", "qwen3_moe", ...: config.json's model_type
     uint32_t blocks;         // encoder blocks of an encoder-decoder
     uint32_t decoder_blocks; // of an encoder-decoder, else 0
@@ -700,11 +756,15 @@ VKMOE_API void vkmoe_checkpoint_destroy(vkmoe_checkpoint **checkpoint);
 VKMOE_API void vkmoe_checkpoint_get_info(
     const vkmoe_checkpoint *checkpoint, struct vkmoe_checkpoint_info *info);
 
-// Which block: `decoder` chooses the decoder's blocks of an encoder-decoder.
+enum vkmoe_part {
+    VKMOE_PART_BLOCKS,  // a model's blocks; of an encoder-decoder, the encoder's
+    VKMOE_PART_DECODER, // the decoder's blocks of an encoder-decoder
+    VKMOE_PART_CROSS,   // of these the attention to the encoder, for _get_attention and _get_norms
+};
+
 struct vkmoe_block {
     uint32_t index;
-    bool decoder;
-    bool cross; // the decoder block's attention to the encoder, for _get_attention and _get_norms
+    enum vkmoe_part part;
 };
 
 // True if the block is a Mixture-of-Experts block.
@@ -733,6 +793,7 @@ VKMOE_API enum vkmoe_status vkmoe_checkpoint_get_attention(
 //     x += multiplier * attention(norm(x));  x += multiplier * experts(norm(x))
 // and an encoder-decoder's decoder has attention to the encoder's output between the two.
 struct vkmoe_frame {
+    uint32_t struct_size; // VKMOE_INIT()
     uint32_t hidden, vocabulary;
     uint32_t blocks;                // of an encoder-decoder, the decoder's
     uint32_t encoder_blocks;        // 0: decoder only
@@ -767,6 +828,7 @@ VKMOE_API enum vkmoe_status vkmoe_checkpoint_get_norms(vkmoe_checkpoint *checkpo
 typedef struct vkmoe_inventory vkmoe_inventory;
 
 struct vkmoe_inventory_info {
+    uint32_t struct_size;  // VKMOE_INIT()
     char model_type[64];   // config.json's; "": it has none
     char quantisation[64]; // "fp8", "NVFP4", "gptq", ...; "": none, or none that is recognised
     // Of a family that is known (else `treated_as` is "") what config.json says; always
@@ -776,6 +838,7 @@ struct vkmoe_inventory_info {
 };
 
 struct vkmoe_tensor_info {
+    uint32_t struct_size;    // VKMOE_INIT()
     const char *name, *file; // as long as the checkpoint
     const char *dtype; // as its file has it: "BF16", "F8_E4M3", "U8", or one that is not known
     uint32_t rank;     // at most 8
@@ -804,17 +867,22 @@ VKMOE_API enum vkmoe_status vkmoe_inventory_get_tensor(
 // with vkmoe_model_encode(), and is a decoder from then on.
 typedef struct vkmoe_model vkmoe_model;
 
+enum vkmoe_expert_capacity { // of models whose experts have one (Switch Transformer)
+    // An expert's capacity counts the tokens of a sequence at the positions before, whatever
+    // forwards they came in: the result does not depend on how a sequence is cut. The encoder
+    // counts over each input by itself.
+    VKMOE_EXPERT_CAPACITY_TRAINED,
+    VKMOE_EXPERT_CAPACITY_UNLIMITED, // no expert turns a token away, however many choose it
+};
+
 struct vkmoe_model_params {
-    uint32_t sequences; // independent sequences; 0: 1
-    uint32_t capacity;  // positions each may hold; 0: the model's trained context, at most 4096
+    uint32_t struct_size; // VKMOE_INIT()
+    uint32_t sequences;   // independent sequences; 0: 1
+    uint32_t capacity;    // positions each may hold; 0: the model's trained context, at most 4096
     enum vkmoe_dtype cache_dtype; // VKMOE_DTYPE_F32 or VKMOE_DTYPE_F16
     uint32_t chunk;               // the most tokens of one forward; 0: 512
     uint32_t encoder_capacity;    // the longest input of an encoder-decoder, at most 65536; 0: 512
-    // Switch Transformer: no expert turns a token away, however many choose it. Otherwise
-    // an expert's capacity counts the tokens of a sequence at the positions before, whatever
-    // forwards they came in: the result does not depend on how a sequence is cut. The encoder
-    // counts over each input by itself.
-    bool no_capacity;
+    enum vkmoe_expert_capacity expert_capacity;
     // How far the loading of matrices is, in bytes as they lie in the files. Called by the thread
     // that is inside vkmoe_model_create(): with `done` 0, then about every 8 MiB, at last with
     // `done` equal to `total`; it must not call vkmoe. If it returns false, the call ends with
@@ -834,6 +902,7 @@ VKMOE_API void vkmoe_model_destroy(vkmoe_model **model);
 VKMOE_API uint64_t vkmoe_model_device_size(const vkmoe_model *model); // with its caches
 
 struct vkmoe_model_forward_params {
+    uint32_t struct_size;  // VKMOE_INIT()
     uint32_t tokens;       // 1 to chunk
     struct vkmoe_span ids; // u32 [tokens], below the vocabulary (others are clamped)
     struct vkmoe_span positions, sequences; // as in vkmoe_attention_forward_params
@@ -854,7 +923,8 @@ VKMOE_API enum vkmoe_status vkmoe_model_forward(
 // values that the decoder looks at, instead of those of an earlier input. UNSUPPORTED for
 // decoder-only models, INVALID if `tokens` is not 1 to encoder_capacity.
 struct vkmoe_model_encode_params {
-    uint32_t sequence; // below model_params.sequences
+    uint32_t struct_size; // VKMOE_INIT()
+    uint32_t sequence;    // below model_params.sequences
     uint32_t tokens;
     struct vkmoe_span ids; // u32 [tokens], below the vocabulary (others are clamped)
 };

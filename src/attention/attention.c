@@ -14,16 +14,17 @@
 static struct vkmoe_moe_params layer_of(const struct vkmoe_attention_params *p)
 {
     return (struct vkmoe_moe_params){
+        VKMOE_INIT(vkmoe_moe_params),
         .hidden = p->hidden,
         .inner = p->heads * p->head_size,
         .experts = p->experts,
         .experts_per_token = p->experts_per_token,
         .router = p->router,
         .activation = VKMOE_ACTIVATION_IDENTITY,
-        .up = p->query,
-        .up_bias = p->query_bias,
-        .down = p->output,
-        .output_bias = p->output_bias,
+        .up = p->query.matrices,
+        .up_bias = p->query.bias,
+        .down = p->output.matrices,
+        .output_bias = p->output.bias,
     };
 }
 
@@ -39,14 +40,14 @@ static enum vkmoe_status create_experts(vkmoe_attention *a, const struct vkmoe_a
 static enum vkmoe_status create_matrices(vkmoe_attention *a, const struct vkmoe_attention_params *p)
 {
     const uint32_t kv_rows[] = { p->kv_heads * p->head_size, p->kv_heads * p->head_size };
-    const struct vkmoe_view *kv[] = { &p->key, &p->value };
-    const struct vkmoe_view *kv_bias[] = { &p->key_bias, &p->value_bias };
-    const bool mixes_values = p->value_experts.experts > 0;
+    const struct vkmoe_view *kv[] = { &p->key.matrix, &p->value.matrix };
+    const struct vkmoe_view *kv_bias[] = { &p->key.bias, &p->value.bias };
+    const bool mixes_values = p->value.experts.experts > 0;
     vkmoe_fit_name(a->device, "keys and values");
     enum vkmoe_status status = vkmoe_linear_create(
         a->loading, kv, kv_bias, kv_rows, mixes_values ? 1 : 2, p->hidden, &a->kv);
     if (status == VKMOE_OK && mixes_values)
-        status = vkmoe_mix_create(a->loading, MIX_VALUES, &p->value_experts, p->kv_heads, p->hidden,
+        status = vkmoe_mix_create(a->loading, MIX_VALUES, &p->value.experts, p->kv_heads, p->hidden,
             p->head_size, p->hidden, &(struct vkmoe_view){ 0 }, &a->value_mix);
     if (status != VKMOE_OK)
         return status;
@@ -57,15 +58,17 @@ static enum vkmoe_status create_matrices(vkmoe_attention *a, const struct vkmoe_
     }
     const uint32_t columns = a->query_columns;
     vkmoe_fit_name(a->device, "queries");
-    const struct vkmoe_view *query[] = { &p->query[0] }, *query_bias[] = { &p->query_bias };
+    const struct vkmoe_view *query[] = { &p->query.matrices[0] },
+                            *query_bias[] = { &p->query.bias };
     status = vkmoe_linear_create(a->loading, query, query_bias, &columns, 1, p->hidden, &a->query);
     if (status != VKMOE_OK)
         return status;
     vkmoe_fit_name(a->device, "output projection");
-    if (p->output_experts.experts > 0)
-        return vkmoe_mix_create(a->loading, MIX_OUTPUTS, &p->output_experts, p->heads, p->hidden,
-            p->hidden, p->head_size, &p->output_bias, &a->output_mix);
-    const struct vkmoe_view *output[] = { &p->output[0] }, *output_bias[] = { &p->output_bias };
+    if (p->output.experts.experts > 0)
+        return vkmoe_mix_create(a->loading, MIX_OUTPUTS, &p->output.experts, p->heads, p->hidden,
+            p->hidden, p->head_size, &p->output.bias, &a->output_mix);
+    const struct vkmoe_view *output[] = { &p->output.matrices[0] },
+                            *output_bias[] = { &p->output.bias };
     return vkmoe_linear_create(a->loading, output, output_bias, &p->hidden, 1, columns, &a->output);
 }
 
@@ -79,17 +82,17 @@ static void set_defaults(struct vkmoe_attention_params *p)
         p->rope.size = p->head_size;
     if (p->expert_kv_heads == 0)
         p->expert_kv_heads = p->kv_heads;
-    if (!p->position_bias.data)
-        p->position_reach = 0;
+    if (!p->position.bias.data)
+        p->position.reach = 0;
 }
 
 // Views and patterns belong to the caller.
 static void forget_views(struct vkmoe_attention_params *p)
 {
-    p->query = p->output = NULL;
+    p->query.matrices = p->output.matrices = NULL;
     p->patterns = NULL;
     p->first_kv_head = NULL;
-    p->value_experts.matrices = p->output_experts.matrices = NULL;
+    p->value.experts.matrices = p->output.experts.matrices = NULL;
 }
 
 // `p` has its views, and its defaults filled in.
@@ -131,23 +134,23 @@ uint64_t vkmoe_attention_load_size(const struct vkmoe_attention_params *p)
 {
     const uint64_t width = (uint64_t)p->heads * p->head_size;
     const uint64_t kv_width = (uint64_t)p->kv_heads * p->head_size;
-    uint64_t size = kv_width * p->hidden * dtype_size(p->key.dtype);
-    if (p->value_experts.experts > 0)
-        size += mix_load_size(&p->value_experts, p->kv_heads,
-            dtype_size(p->value_experts.matrices[0].dtype), p->hidden, p->head_size, p->hidden);
+    uint64_t size = kv_width * p->hidden * dtype_size(p->key.matrix.dtype);
+    if (p->value.experts.experts > 0)
+        size += mix_load_size(&p->value.experts, p->kv_heads,
+            dtype_size(p->value.experts.matrices[0].dtype), p->hidden, p->head_size, p->hidden);
     else
-        size += kv_width * p->hidden * dtype_size(p->value.dtype);
+        size += kv_width * p->hidden * dtype_size(p->value.matrix.dtype);
     if (p->experts > 1) {
         const struct vkmoe_moe_params moe = layer_of(p);
         return size + vkmoe_moe_load_size(&moe);
     }
-    size += width * p->hidden * dtype_size(p->query[0].dtype);
-    if (p->output_experts.experts > 0)
+    size += width * p->hidden * dtype_size(p->query.matrices[0].dtype);
+    if (p->output.experts.experts > 0)
         return size
-            + mix_load_size(&p->output_experts, p->heads,
-                dtype_size(p->output_experts.matrices[0].dtype), p->hidden, p->hidden,
+            + mix_load_size(&p->output.experts, p->heads,
+                dtype_size(p->output.experts.matrices[0].dtype), p->hidden, p->hidden,
                 p->head_size);
-    return size + width * p->hidden * dtype_size(p->output[0].dtype);
+    return size + width * p->hidden * dtype_size(p->output.matrices[0].dtype);
 }
 
 enum vkmoe_status vkmoe_attention_load(
@@ -166,8 +169,8 @@ enum vkmoe_status vkmoe_attention_load(
     a->params = *params;
     a->routed = params->experts > 1;
     a->has_sinks = params->sinks.data != NULL;
-    a->has_query_norm = params->query_norm.data != NULL;
-    a->has_key_norm = params->key_norm.data != NULL;
+    a->has_query_norm = params->query.norm.data != NULL;
+    a->has_key_norm = params->key.norm.data != NULL;
     a->patterns = vkmoe_patterns_describe(params);
     set_defaults(&a->params);
     status = fill(a, &a->params);

@@ -22,16 +22,17 @@ static enum vkmoe_status check_shapes(
         p->experts, MAX_EXPERTS);
     CHECK(p->experts_per_token >= 1 && p->experts_per_token <= p->experts,
         "experts_per_token is %u, must be 1 to experts (%u)", p->experts_per_token, p->experts);
-    const bool has_output = p->output_experts.experts == 0,
-               has_value = p->value_experts.experts == 0;
-    CHECK(p->query && (p->output || !has_output) && p->key.data && (p->value.data || !has_value),
+    const bool has_output = p->output.experts.experts == 0,
+               has_value = p->value.experts.experts == 0;
+    CHECK(p->query.matrices && (p->output.matrices || !has_output) && p->key.matrix.data
+            && (p->value.matrix.data || !has_value),
         "query, output, key and value are required");
     for (uint32_t e = 0; e < p->experts; e++)
-        CHECK(p->query[e].data && (!has_output || p->output[e].data),
+        CHECK(p->query.matrices[e].data && (!has_output || p->output.matrices[e].data),
             "a matrix of expert %u is missing", e);
     CHECK(isfinite(p->scale) && isfinite(p->soft_cap) && p->soft_cap >= 0 && isfinite(p->value_clip)
-            && p->value_clip >= 0 && isfinite(p->norm_epsilon) && p->norm_epsilon >= 0,
-        "scale, soft_cap, value_clip and norm_epsilon must be finite");
+            && p->value_clip >= 0 && isfinite(p->norm.epsilon) && p->norm.epsilon >= 0,
+        "scale, soft_cap, value_clip and norm.epsilon must be finite");
     return VKMOE_OK;
 }
 
@@ -62,7 +63,7 @@ static enum vkmoe_status check_head_experts(const struct caller *caller, const c
         "%s.experts_per_token is %u, must be 1 to experts (%u)", name, h->experts_per_token,
         h->experts);
     CHECK(h->matrices, "%s.matrices is missing", name);
-    CHECK(h->router.groups <= 1 && h->router.levels.data == NULL,
+    CHECK(h->router.groups.count <= 1 && h->router.levels.data == NULL,
         "%s.router has groups or levels; its groups are the heads", name);
     CHECK(h->router.score != VKMOE_SCORE_SOFTMAX,
         "%s.router.score is SOFTMAX, which would be over all heads; SwitchHead has SIGMOID", name);
@@ -73,15 +74,16 @@ static enum vkmoe_status check_head_experts(const struct caller *caller, const c
 static enum vkmoe_status check_mixes(
     const struct caller *caller, const struct vkmoe_attention_params *p)
 {
-    const bool mixes = p->value_experts.experts > 0 || p->output_experts.experts > 0;
-    CHECK(!mixes || p->experts == 1, "value_experts and output_experts need experts to be 1");
-    CHECK(p->value_experts.experts == 0 || (!p->value.data && !p->value_bias.data),
-        "value_experts stand instead of value and value_bias");
-    CHECK(p->output_experts.experts == 0 || !p->output, "output_experts stand instead of output");
+    const bool mixes = p->value.experts.experts > 0 || p->output.experts.experts > 0;
+    CHECK(!mixes || p->experts == 1, "value.experts and output.experts need experts to be 1");
+    CHECK(p->value.experts.experts == 0 || (!p->value.matrix.data && !p->value.bias.data),
+        "value.experts stand instead of value and value.bias");
+    CHECK(p->output.experts.experts == 0 || !p->output.matrices,
+        "output.experts stand instead of output");
     const enum vkmoe_status status =
-        check_head_experts(caller, "value_experts", &p->value_experts, p->kv_heads);
+        check_head_experts(caller, "value.experts", &p->value.experts, p->kv_heads);
     return status == VKMOE_OK
-        ? check_head_experts(caller, "output_experts", &p->output_experts, p->heads)
+        ? check_head_experts(caller, "output.experts", &p->output.experts, p->heads)
         : status;
 }
 
@@ -92,24 +94,24 @@ static enum vkmoe_status check_dtypes(
         const char *name;
         const struct vkmoe_view *view;
     } views[] = {
-        { "query[0]", &p->query[0] },
-        { "output[0]", p->output ? &p->output[0] : &p->query[0] },
-        { "key", &p->key },
-        { "value", &p->value },
-        { "query_bias", &p->query_bias },
-        { "key_bias", &p->key_bias },
-        { "value_bias", &p->value_bias },
-        { "output_bias", &p->output_bias },
-        { "query_norm", &p->query_norm },
-        { "key_norm", &p->key_norm },
+        { "query[0]", &p->query.matrices[0] },
+        { "output[0]", p->output.matrices ? &p->output.matrices[0] : &p->query.matrices[0] },
+        { "key", &p->key.matrix },
+        { "value", &p->value.matrix },
+        { "query.bias", &p->query.bias },
+        { "key.bias", &p->key.bias },
+        { "value.bias", &p->value.bias },
+        { "output.bias", &p->output.bias },
+        { "query.norm", &p->query.norm },
+        { "key.norm", &p->key.norm },
         { "sinks", &p->sinks },
-        { "position_bias", &p->position_bias },
+        { "position.bias", &p->position.bias },
     };
     for (size_t i = 0; i < ARRAY_SIZE(views); i++)
         CHECK(!views[i].view->data || (unsigned)views[i].view->dtype <= VKMOE_DTYPE_BF16,
             "%s.dtype %d is unknown", views[i].name, (int)views[i].view->dtype);
-    CHECK(!p->position_bias.data || (p->position_reach >= 1 && p->position_reach <= 65535),
-        "position_reach is %u, must be 1 to 65535", p->position_reach);
+    CHECK(!p->position.bias.data || (p->position.reach >= 1 && p->position.reach <= 65535),
+        "position.reach is %u, must be 1 to 65535", p->position.reach);
     return VKMOE_OK;
 }
 

@@ -29,11 +29,11 @@ static void list_vectors(
     const struct vkmoe_attention_params *p, struct layout *at, struct vector list[VECTORS])
 {
     list[0] = (struct vector){ &p->sinks, 1, p->heads, &at->sinks };
-    list[1] = (struct vector){ &p->position_bias, p->heads, 2 * p->position_reach + 1,
+    list[1] = (struct vector){ &p->position.bias, p->heads, 2 * p->position.reach + 1,
         &at->position_bias };
-    list[2] = (struct vector){ &p->query_norm, 1, p->head_size * (p->norm_wide ? p->heads : 1),
+    list[2] = (struct vector){ &p->query.norm, 1, p->head_size * (p->norm.wide ? p->heads : 1),
         &at->query_norm };
-    list[3] = (struct vector){ &p->key_norm, 1, p->head_size * (p->norm_wide ? p->kv_heads : 1),
+    list[3] = (struct vector){ &p->key.norm, 1, p->head_size * (p->norm.wide ? p->kv_heads : 1),
         &at->key_norm };
 }
 

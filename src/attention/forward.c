@@ -279,10 +279,8 @@ enum vkmoe_status vkmoe_attention_store_for(const struct caller *caller, vkmoe_s
     const vkmoe_attention *attention, vkmoe_cache *cache,
     const struct vkmoe_attention_forward_params *f)
 {
-    const struct vkmoe_attention_forward_params kept = { .tokens = f->tokens,
-        .x = f->x,
-        .positions = f->positions,
-        .sequences = f->sequences,
+    const struct vkmoe_attention_forward_params kept = { VKMOE_INIT(vkmoe_attention_forward_params),
+        .tokens = f->tokens, .x = f->x, .positions = f->positions, .sequences = f->sequences,
         .longest = f->longest };
     if (f->tokens == 0)
         return VKMOE_OK;

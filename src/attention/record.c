@@ -53,7 +53,7 @@ static uint64_t constants_address(const vkmoe_attention *a)
 
 static uint32_t norm_mode(const vkmoe_attention *a, bool has_norm)
 {
-    return !has_norm ? 0 : a->params.norm_wide ? 2 : 1;
+    return !has_norm ? 0 : a->params.norm.wide ? 2 : 1;
 }
 
 enum vkmoe_status vkmoe_attention_record_store_kv(const struct attention_pass *pass)
@@ -91,7 +91,7 @@ enum vkmoe_status vkmoe_attention_record_store_kv(const struct attention_pass *p
             [STORE_KEY_NORM] = norm_mode(a, a->has_key_norm),
             [STORE_HAS_POSITIONS] = pass->positions != 0,
             [STORE_HAS_SEQUENCES] = pass->sequences != 0,
-            [STORE_NORM_EPSILON] = float_bits(p->norm_epsilon),
+            [STORE_NORM_EPSILON] = float_bits(p->norm.epsilon),
             [STORE_CLIP] = float_bits(p->value_clip),
             [STORE_ROPE_MAGNITUDE] = float_bits(vkmoe_rope_magnitude(&p->rope)),
         },
@@ -251,7 +251,7 @@ enum vkmoe_status vkmoe_attention_record_attend(const struct attention_pass *pas
             [ATTEND_SCALE] = float_bits(p->scale),
             [ATTEND_SOFT_CAP] = float_bits(p->soft_cap),
             [ATTEND_EXPERT_KV_HEADS] = own_kv_heads(p),
-            [ATTEND_BIAS_REACH] = p->position_reach,
+            [ATTEND_BIAS_REACH] = p->position.reach,
             [ATTEND_PICKED_WORDS] = picked_words(pass),
             [ATTEND_TOP] = a->patterns.top,
         },

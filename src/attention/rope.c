@@ -18,7 +18,7 @@ static double yarn_kept(const struct vkmoe_rope *rope, uint32_t size, uint32_t c
 {
     double low = yarn_pair(rope, size, rope->beta_fast ? rope->beta_fast : 32);
     double high = yarn_pair(rope, size, rope->beta_slow ? rope->beta_slow : 1);
-    if (!rope->truncate_off) {
+    if (!rope->exact_range) {
         low = floor(low);
         high = ceil(high);
     }

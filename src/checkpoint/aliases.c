@@ -37,8 +37,8 @@ static void check_alias(const struct kind *kind, struct settings *settings)
         family->correction_bias.key,
         alias->renormalize ? NULL : family->renormalize_key,
         preset->scale != 0.0f && preset->scale != 1.0f ? family->scale_key : NULL,
-        preset->groups > 1 ? family->groups_key : NULL,
-        preset->groups > 1 ? family->groups_kept_key : NULL,
+        preset->groups.count > 1 ? family->groups_key : NULL,
+        preset->groups.count > 1 ? family->groups_kept_key : NULL,
     };
     for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
         require(settings, kind, keys[i]);

@@ -93,7 +93,7 @@ static void read_shared(
         vkmoe_setting_fail(settings, VKMOE_ERROR_INVALID,
             "the shared experts are %u wide and %u, together wider than %d", inner, count,
             MAX_WIDTH);
-    params->shared_inner = inner * count;
+    params->shared.inner = inner * count;
 }
 
 static void read_router(
@@ -102,10 +102,12 @@ static void read_router(
     const struct family *family = kind->family;
     struct vkmoe_router_params *router = &params->router;
     if (family->renormalize_key)
-        router->renormalize =
-            vkmoe_setting_bool(settings, family->renormalize_key, router->renormalize);
+        router->renormalize.mode = vkmoe_setting_bool(settings, family->renormalize_key,
+                                       router->renormalize.mode != VKMOE_RENORMALIZE_NONE)
+            ? VKMOE_RENORMALIZE_SUM
+            : VKMOE_RENORMALIZE_NONE;
     if (kind->alias && kind->alias->renormalize)
-        router->renormalize = true;
+        router->renormalize.mode = VKMOE_RENORMALIZE_SUM;
     if (family->scale_key) {
         double scale = vkmoe_setting_number(
             settings, family->scale_key, router->scale == 0.0f ? 1.0 : (double)router->scale);
@@ -115,10 +117,10 @@ static void read_router(
         router->scale = (float)scale;
     }
     if (family->groups_key) {
-        router->groups =
-            vkmoe_setting_u32(settings, family->groups_key, router->groups, 1, MAX_EXPERTS);
-        router->groups_kept = vkmoe_setting_u32(
-            settings, family->groups_kept_key, router->groups_kept, 1, MAX_EXPERTS);
+        router->groups.count =
+            vkmoe_setting_u32(settings, family->groups_key, router->groups.count, 1, MAX_EXPERTS);
+        router->groups.kept = vkmoe_setting_u32(
+            settings, family->groups_kept_key, router->groups.kept, 1, MAX_EXPERTS);
     }
 }
 
@@ -126,14 +128,15 @@ static void read_router(
 static void check_groups(struct settings *settings, struct vkmoe_moe_params *params)
 {
     struct vkmoe_router_params *router = &params->router;
-    if (router->groups <= 1) {
-        router->groups = router->groups_kept = 0;
-    } else if (params->experts % router->groups || router->groups_kept > router->groups
-        || router->groups_kept == 0
-        || params->experts_per_token > params->experts / router->groups * router->groups_kept) {
+    if (router->groups.count <= 1) {
+        router->groups.count = router->groups.kept = 0;
+    } else if (params->experts % router->groups.count || router->groups.kept > router->groups.count
+        || router->groups.kept == 0
+        || params->experts_per_token
+            > params->experts / router->groups.count * router->groups.kept) {
         vkmoe_setting_fail(settings, VKMOE_ERROR_INVALID,
             "%u experts, %u of them at a time, do not go into %u groups of which %u are kept",
-            params->experts, params->experts_per_token, router->groups, router->groups_kept);
+            params->experts, params->experts_per_token, router->groups.count, router->groups.kept);
     }
 }
 
@@ -176,9 +179,8 @@ void vkmoe_family_read_dense(
     const struct kind *kind, struct settings *settings, struct vkmoe_moe_params *params)
 {
     const struct family *family = kind->family;
-    *params = (struct vkmoe_moe_params){
-        .experts = 1, .experts_per_token = 1, .router.select = VKMOE_SELECT_SUPPLIED_WEIGHTED
-    };
+    *params = (struct vkmoe_moe_params){ VKMOE_INIT(vkmoe_moe_params), .experts = 1,
+        .experts_per_token = 1, .router.select = VKMOE_SELECT_SUPPLIED_WEIGHTED };
     check_expected(kind, settings);
     params->hidden = vkmoe_setting_read(&family->hidden, settings, 1, MAX_WIDTH);
     params->inner = vkmoe_setting_read(&family->dense_inner, settings, 1, MAX_WIDTH);

@@ -40,12 +40,12 @@ static enum vkmoe_status check(const char *function, const struct vkmoe_checkpoi
     if (!checkpoint || missing_output)
         return vkmoe_fail(checkpoint ? &checkpoint->log : NULL, VKMOE_ERROR_INVALID,
             "%s: %s is NULL", function, checkpoint ? missing_output : "checkpoint");
-    if (block.index >= checkpoint->blocks.count[block.decoder])
+    if (block.index >= checkpoint->blocks.count[block.part != VKMOE_PART_BLOCKS])
         return vkmoe_fail(&checkpoint->log, VKMOE_ERROR_NOT_FOUND,
             "%s: has no %s %u, only %u of them", checkpoint->container.path,
-            block.decoder ? "decoder block" : "block", block.index,
-            checkpoint->blocks.count[block.decoder]);
-    if (block.cross && !block.decoder)
+            block.part != VKMOE_PART_BLOCKS ? "decoder block" : "block", block.index,
+            checkpoint->blocks.count[block.part != VKMOE_PART_BLOCKS]);
+    if (block.part == VKMOE_PART_CROSS && block.part == VKMOE_PART_BLOCKS)
         return vkmoe_fail(&checkpoint->log, VKMOE_ERROR_NOT_FOUND,
             "%s: block %u has no attention to an encoder, only a decoder's blocks have one",
             checkpoint->container.path, block.index);
@@ -104,7 +104,7 @@ enum vkmoe_status vkmoe_checkpoint_get_frame(
 {
     struct whole_tensors from;
     struct settings settings;
-    struct vkmoe_frame frame;
+    struct vkmoe_frame frame = { VKMOE_INIT(vkmoe_frame) };
     enum vkmoe_status status = check("vkmoe_checkpoint_get_frame", checkpoint,
         params ? NULL : "params", (struct vkmoe_block){ 0 });
     if (status == VKMOE_OK)

@@ -94,7 +94,8 @@ void vkmoe_inventory_destroy(vkmoe_inventory **inventory)
 void vkmoe_inventory_get_info(const vkmoe_inventory *inventory, struct vkmoe_inventory_info *info)
 {
     if (info)
-        *info = inventory ? inventory->info : (struct vkmoe_inventory_info){ 0 };
+        *info = inventory ? inventory->info
+                          : (struct vkmoe_inventory_info){ VKMOE_INIT(vkmoe_inventory_info) };
 }
 
 enum vkmoe_status vkmoe_inventory_get_tensor(
@@ -110,6 +111,7 @@ enum vkmoe_status vkmoe_inventory_get_tensor(
             tensors->count);
     const struct tensor *tensor = &tensors->items[index];
     *info = (struct vkmoe_tensor_info){
+        VKMOE_INIT(vkmoe_tensor_info),
         .name = tensor->name,
         .file = tensor->path,
         .dtype = tensor->dtype,

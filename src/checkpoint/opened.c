@@ -45,7 +45,7 @@ enum vkmoe_status vkmoe_checkpoint_read_settings(
     info->inner = params->inner;
     info->experts = params->experts;
     info->experts_per_token = params->experts_per_token;
-    info->shared_inner = params->shared_inner;
+    info->shared_inner = params->shared.inner;
     return settings->status;
 }
 
@@ -56,7 +56,8 @@ static enum vkmoe_status get_views(
     struct vkmoe_moe_params params = checkpoint->params;
     const struct family *family = checkpoint->kind.family;
     bool moe = vkmoe_checkpoint_is_moe(checkpoint, block);
-    _Atomic(struct block_views *) *slot = &checkpoint->views[block.decoder][block.index];
+    _Atomic(struct block_views *) *slot =
+        &checkpoint->views[block.part != VKMOE_PART_BLOCKS][block.index];
     *out = atomic_load(slot);
     if (*out)
         return VKMOE_OK;
@@ -99,8 +100,10 @@ static enum vkmoe_status read_dtype(struct vkmoe_checkpoint *checkpoint)
             if (!checkpoint->blocks.moe[s][b])
                 continue;
             struct block_views *views;
-            enum vkmoe_status status = get_views(
-                checkpoint, (struct vkmoe_block){ .index = b, .decoder = s == 1 }, &views);
+            enum vkmoe_status status = get_views(checkpoint,
+                (struct vkmoe_block){
+                    .index = b, .part = s == 1 ? VKMOE_PART_DECODER : VKMOE_PART_BLOCKS },
+                &views);
             if (status == VKMOE_OK)
                 checkpoint->info.dtype = views->params.up[0].dtype;
             return status;
@@ -196,13 +199,14 @@ void vkmoe_checkpoint_get_info(
     const vkmoe_checkpoint *checkpoint, struct vkmoe_checkpoint_info *info)
 {
     if (info)
-        *info = checkpoint ? checkpoint->info : (struct vkmoe_checkpoint_info){ 0 };
+        *info = checkpoint ? checkpoint->info
+                           : (struct vkmoe_checkpoint_info){ VKMOE_INIT(vkmoe_checkpoint_info) };
 }
 
 bool vkmoe_checkpoint_is_moe(const vkmoe_checkpoint *checkpoint, struct vkmoe_block block)
 {
-    return checkpoint && block.index < checkpoint->blocks.count[block.decoder]
-        && checkpoint->blocks.moe[block.decoder][block.index];
+    return checkpoint && block.index < checkpoint->blocks.count[block.part != VKMOE_PART_BLOCKS]
+        && checkpoint->blocks.moe[block.part != VKMOE_PART_BLOCKS][block.index];
 }
 
 // A block's layer, for `function`: of experts, or dense.
@@ -212,11 +216,11 @@ static enum vkmoe_status get_layer(struct vkmoe_checkpoint *checkpoint, struct v
     if (!checkpoint || !params)
         return vkmoe_fail(checkpoint ? &checkpoint->log : NULL, VKMOE_ERROR_INVALID,
             "%s: %s is NULL", function, checkpoint ? "params" : "checkpoint");
-    const char *stack = block.decoder ? "decoder block" : "block";
-    if (block.index >= checkpoint->blocks.count[block.decoder])
+    const char *stack = block.part != VKMOE_PART_BLOCKS ? "decoder block" : "block";
+    if (block.index >= checkpoint->blocks.count[block.part != VKMOE_PART_BLOCKS])
         return vkmoe_fail(&checkpoint->log, VKMOE_ERROR_NOT_FOUND,
             "%s: has no %s %u, only %u of them", checkpoint->container.path, stack, block.index,
-            checkpoint->blocks.count[block.decoder]);
+            checkpoint->blocks.count[block.part != VKMOE_PART_BLOCKS]);
     if (vkmoe_checkpoint_is_moe(checkpoint, block) != moe)
         return vkmoe_fail(&checkpoint->log, VKMOE_ERROR_UNSUPPORTED, "%s: %s %u holds %s",
             checkpoint->container.path, stack, block.index,

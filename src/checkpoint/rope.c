@@ -95,7 +95,7 @@ static void read_yarn(struct settings *object, struct vkmoe_rope *rope)
         vkmoe_setting_fail(object, VKMOE_ERROR_INVALID,
             "beta_fast is %g, expected at least beta_slow, %g", (double)rope->beta_fast,
             (double)rope->beta_slow);
-    rope->truncate_off = !vkmoe_setting_bool(object, "truncate", true);
+    rope->exact_range = !vkmoe_setting_bool(object, "truncate", true);
     double mscale = vkmoe_setting_number(object, "mscale", 0.0);
     double all_dim = vkmoe_setting_number(object, "mscale_all_dim", 0.0);
     double preset = grow(rope->factor, 1.0);
@@ -175,7 +175,7 @@ static bool is_same(const struct vkmoe_rope *a, const struct vkmoe_rope *b)
         && a->factor == b->factor && a->original_positions == b->original_positions
         && a->low_factor == b->low_factor && a->high_factor == b->high_factor
         && a->beta_fast == b->beta_fast && a->beta_slow == b->beta_slow
-        && a->attention_factor == b->attention_factor && a->truncate_off == b->truncate_off;
+        && a->attention_factor == b->attention_factor && a->exact_range == b->exact_range;
 }
 
 void vkmoe_rope_read(struct settings *settings, const struct vkmoe_rope *preset,

@@ -149,22 +149,22 @@ static void view_shared(struct builder *b)
 {
     const struct names *names = b->source->names;
     struct vkmoe_moe_params *p = &b->out->params;
-    if (p->shared_inner == 0)
+    if (p->shared.inner == 0)
         return;
     if (names->shared_gate_up) {
         struct vkmoe_view fused =
-            view_matrix(b, names->shared_gate_up, 2 * p->shared_inner, p->hidden);
-        p->shared_gate = fused;
-        p->shared_up = vkmoe_view_offset(fused, fused.row_stride * p->shared_inner);
+            view_matrix(b, names->shared_gate_up, 2 * p->shared.inner, p->hidden);
+        p->shared.gate = fused;
+        p->shared.up = vkmoe_view_offset(fused, fused.row_stride * p->shared.inner);
     } else {
-        p->shared_gate = view_matrix(b, names->shared_gate, p->shared_inner, p->hidden);
-        p->shared_up = view_matrix(b, names->shared_up, p->shared_inner, p->hidden);
+        p->shared.gate = view_matrix(b, names->shared_gate, p->shared.inner, p->hidden);
+        p->shared.up = view_matrix(b, names->shared_up, p->shared.inner, p->hidden);
     }
-    p->shared_down = view_matrix(b, names->shared_down, p->hidden, p->shared_inner);
-    p->shared_token_gate = view_matrix(b, names->shared_token_gate, 1, p->hidden);
+    p->shared.down = view_matrix(b, names->shared_down, p->hidden, p->shared.inner);
+    p->shared.token_gate = view_matrix(b, names->shared_token_gate, 1, p->hidden);
     if (b->lookup.status == VKMOE_OK
-        && ((p->shared_gate.data && p->shared_gate.dtype != p->up[0].dtype)
-            || p->shared_up.dtype != p->up[0].dtype || p->shared_down.dtype != p->up[0].dtype))
+        && ((p->shared.gate.data && p->shared.gate.dtype != p->up[0].dtype)
+            || p->shared.up.dtype != p->up[0].dtype || p->shared.down.dtype != p->up[0].dtype))
         LOOKUP_FAIL(&b->lookup, UNSUPPORTED,
             "%s: the shared expert of %s has another dtype than the others", b->source->directory,
             b->lookup.prefix);
@@ -218,7 +218,8 @@ enum vkmoe_status vkmoe_block_views_create(const struct view_source *source,
         .out = views,
     };
     const struct family *family = source->family;
-    vkmoe_lookup_choose(&b.lookup, source->block.decoder ? family->decoder_prefix : family->prefix,
+    vkmoe_lookup_choose(&b.lookup,
+        source->block.part != VKMOE_PART_BLOCKS ? family->decoder_prefix : family->prefix,
         source->block.index, is_dense(&b) ? source->names->down : source->names->router);
     view_router(&b);
     view_experts(&b);

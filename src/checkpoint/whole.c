@@ -10,7 +10,9 @@
 
 enum place vkmoe_whole_place(struct vkmoe_block block)
 {
-    return !block.decoder ? PLACE_BLOCKS : block.cross ? PLACE_CROSS : PLACE_DECODER;
+    return block.part == VKMOE_PART_BLOCKS ? PLACE_BLOCKS
+        : (block.part == VKMOE_PART_CROSS) ? PLACE_CROSS
+                                           : PLACE_DECODER;
 }
 
 // ------------------------------------------------------------------------ attention
@@ -112,14 +114,14 @@ void vkmoe_whole_read_attention(
 {
     const struct whole *whole = source->whole;
     struct settings *settings = source->settings;
-    *params = (struct vkmoe_attention_params){ .tiled_kv = whole->tiled_kv,
-        .norm_wide = whole->norm_wide };
+    *params = (struct vkmoe_attention_params){ VKMOE_INIT(vkmoe_attention_params),
+        .tiled_kv = whole->tiled_kv, .norm.wide = whole->norm_wide };
     check_expected(source);
     params->hidden = vkmoe_setting_read(&source->family->hidden, settings, 1, MAX_WIDTH);
     read_heads(source, params);
     read_experts(source, params);
     if (whole->names[PLACE_BLOCKS].query_norm)
-        params->norm_epsilon = read_epsilon(source);
+        params->norm.epsilon = read_epsilon(source);
     params->scale = read_scale(settings, whole->scale_key, whole->scale);
     params->value_clip = read_scale(settings, whole->clip_key, 0.0);
     if (whole->rope.kind != VKMOE_ROPE_NONE)
@@ -136,8 +138,8 @@ static bool is_sliding(const struct whole_source *source, struct vkmoe_block blo
 {
     struct settings *settings = source->settings;
     const struct value *list;
-    if (!vkmoe_setting_list_of(
-            settings, "layer_types", source->blocks[block.decoder], "name", "blocks", &list))
+    if (!vkmoe_setting_list_of(settings, "layer_types",
+            source->blocks[block.part != VKMOE_PART_BLOCKS], "name", "blocks", &list))
         return preset;
     const char *name = value_text(&list->items[block.index]);
     bool sliding = name && strcmp(name, "sliding_attention") == 0;
@@ -241,7 +243,7 @@ void vkmoe_whole_read_frame(
     const struct whole *whole = source->whole;
     struct settings *settings = source->settings;
     const uint32_t *blocks = source->blocks; // with a decoder, the first are the encoder's
-    *frame = (struct vkmoe_frame){ .blocks = blocks[blocks[1] != 0],
+    *frame = (struct vkmoe_frame){ VKMOE_INIT(vkmoe_frame), .blocks = blocks[blocks[1] != 0],
         .encoder_blocks = blocks[1] ? blocks[0] : 0 };
     check_expected(source);
     frame->hidden = vkmoe_setting_read(&source->family->hidden, settings, 1, MAX_WIDTH);

@@ -59,18 +59,19 @@ static void view_projections(struct builder *b)
     p->router.weight = vkmoe_lookup_matrix(&b->lookup, b->names->router, p->experts, p->hidden);
     view_experts(b, b->names->query, width, p->hidden, query);
     view_experts(b, b->names->output, p->hidden, width, output);
-    p->query = query;
-    p->output = output;
+    p->query.matrices = query;
+    p->output.matrices = output;
     if (b->names->key_value) {
-        p->key = vkmoe_lookup_matrix(&b->lookup, b->names->key_value, 2 * kv_width, p->hidden);
-        p->value = vkmoe_view_offset(p->key, (int64_t)kv_width * p->hidden);
+        p->key.matrix =
+            vkmoe_lookup_matrix(&b->lookup, b->names->key_value, 2 * kv_width, p->hidden);
+        p->value.matrix = vkmoe_view_offset(p->key.matrix, (int64_t)kv_width * p->hidden);
     } else {
-        p->key = vkmoe_lookup_matrix(&b->lookup, b->names->key, kv_width, p->hidden);
-        p->value = vkmoe_lookup_matrix(&b->lookup, b->names->value, kv_width, p->hidden);
+        p->key.matrix = vkmoe_lookup_matrix(&b->lookup, b->names->key, kv_width, p->hidden);
+        p->value.matrix = vkmoe_lookup_matrix(&b->lookup, b->names->value, kv_width, p->hidden);
     }
     if (b->lookup.status == VKMOE_OK
-        && (output[0].dtype != query[0].dtype || p->key.dtype != query[0].dtype
-            || p->value.dtype != query[0].dtype))
+        && (output[0].dtype != query[0].dtype || p->key.matrix.dtype != query[0].dtype
+            || p->value.matrix.dtype != query[0].dtype))
         LOOKUP_FAIL(&b->lookup, UNSUPPORTED,
             "%s: the attention of %s has matrices of different dtypes", b->lookup.directory,
             b->lookup.prefix);
@@ -82,17 +83,17 @@ static void view_vectors(struct builder *b, bool norm_wide)
     struct vkmoe_attention_params *p = &b->out->params;
     struct lookup *lookup = &b->lookup;
     uint32_t width = p->heads * p->head_size, kv_width = p->kv_heads * p->head_size;
-    p->output_bias = vkmoe_lookup_vector(lookup, names->output_bias, p->hidden);
+    p->output.bias = vkmoe_lookup_vector(lookup, names->output_bias, p->hidden);
     if (b->bias) {
-        p->query_bias = vkmoe_lookup_vector(lookup, names->query_bias, width);
-        p->key_bias = vkmoe_lookup_vector(lookup, names->key_bias, kv_width);
-        p->value_bias = vkmoe_lookup_vector(lookup, names->value_bias, kv_width);
+        p->query.bias = vkmoe_lookup_vector(lookup, names->query_bias, width);
+        p->key.bias = vkmoe_lookup_vector(lookup, names->key_bias, kv_width);
+        p->value.bias = vkmoe_lookup_vector(lookup, names->value_bias, kv_width);
         if (names->projection_bias)
-            p->output_bias = vkmoe_lookup_vector(lookup, names->projection_bias, p->hidden);
+            p->output.bias = vkmoe_lookup_vector(lookup, names->projection_bias, p->hidden);
     }
-    p->query_norm =
+    p->query.norm =
         vkmoe_lookup_vector(lookup, names->query_norm, norm_wide ? width : p->head_size);
-    p->key_norm = vkmoe_lookup_vector(lookup, names->key_norm, norm_wide ? kv_width : p->head_size);
+    p->key.norm = vkmoe_lookup_vector(lookup, names->key_norm, norm_wide ? kv_width : p->head_size);
     p->sinks = vkmoe_lookup_vector(lookup, names->sinks, p->heads);
 }
 
@@ -116,9 +117,9 @@ static void view_position_bias(struct builder *b)
         return;
     vkmoe_buckets_expand(&b->buckets, values, p->heads, b->out->position_bias);
     free(values);
-    p->position_bias = (struct vkmoe_view){ .data = b->out->position_bias,
+    p->position.bias = (struct vkmoe_view){ .data = b->out->position_bias,
         .dtype = VKMOE_DTYPE_F32,
-        .row_stride = 2 * (int64_t)p->position_reach + 1,
+        .row_stride = 2 * (int64_t)p->position.reach + 1,
         .column_stride = 1 };
 }
 
@@ -173,19 +174,19 @@ static enum vkmoe_status read_params(const struct whole_tensors *from, struct bu
 {
     const struct whole *whole = from->source.whole;
     struct settings *settings = from->source.settings;
-    struct vkmoe_attention_params params;
+    struct vkmoe_attention_params params = { VKMOE_INIT(vkmoe_attention_params) };
     vkmoe_whole_read_attention(&from->source, &params, &b->bias);
     size_t biases = 0;
     if (b->names->position_bias) {
         vkmoe_buckets_read(settings, &whole->buckets, &whole->max_distance,
             whole->both_sides[vkmoe_whole_place(b->block)], &b->buckets);
-        params.position_reach = b->buckets.reach;
-        biases = params.heads * (2 * (size_t)params.position_reach + 1);
+        params.position.reach = b->buckets.reach;
+        biases = params.heads * (2 * (size_t)params.position.reach + 1);
     }
     if (biases > MAX_POSITION_BIASES)
         vkmoe_setting_fail(settings, VKMOE_ERROR_UNSUPPORTED,
             "%u heads and %u distances need more than %d position biases", params.heads,
-            params.position_reach, MAX_POSITION_BIASES);
+            params.position.reach, MAX_POSITION_BIASES);
     if (settings->status != VKMOE_OK)
         return settings->status;
 

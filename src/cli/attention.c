@@ -72,6 +72,7 @@ static enum vkmoe_status create_objects(
     if (status == VKMOE_OK)
         status = vkmoe_cache_create(device,
             &(struct vkmoe_cache_params){
+                VKMOE_INIT(vkmoe_cache_params),
                 .kv_heads = job->params.kv_heads,
                 .head_size = job->params.head_size,
                 .sequences = 1,
@@ -90,6 +91,7 @@ static enum vkmoe_status run_once(const struct job *job, const struct objects *o
         both_sides |= job->params.patterns[e].both_sides;
     enum vkmoe_status status = vkmoe_attention_forward(o->stream, o->attention, o->cache,
         &(struct vkmoe_attention_forward_params){
+            VKMOE_INIT(vkmoe_attention_forward_params),
             .tokens = job->tokens,
             .x.buffer = o->x,
             .y.buffer = o->y,

@@ -156,7 +156,7 @@ static int check_block(struct check *check, struct result *result)
         .output_path = recorded_path(check, result->block, "output"),
         .ids_path = recorded_path(check, result->block, "expert_ids"),
     };
-    struct vkmoe_moe_params params;
+    struct vkmoe_moe_params params = { VKMOE_INIT(vkmoe_moe_params) };
     int status = 0;
     struct stat info;
     result->recorded = lstat(recording.input_path, &info) == 0;
@@ -185,12 +185,13 @@ static int check_block(struct check *check, struct result *result)
 
 static void find_blocks(struct check *check)
 {
-    struct vkmoe_checkpoint_info info;
+    struct vkmoe_checkpoint_info info = { VKMOE_INIT(vkmoe_checkpoint_info) };
     vkmoe_checkpoint_get_info(check->checkpoint, &info);
     check->results = cli_alloc(info.moe_blocks * sizeof *check->results);
     for (int decoder = 0; decoder < 2; decoder++) {
         for (uint32_t i = 0; i < (decoder ? info.decoder_blocks : info.blocks); i++) {
-            struct vkmoe_block block = { .index = i, .decoder = decoder };
+            struct vkmoe_block block = { .index = i,
+                .part = decoder ? VKMOE_PART_DECODER : VKMOE_PART_BLOCKS };
             if (vkmoe_checkpoint_is_moe(check->checkpoint, block))
                 check->results[check->count++].block = block;
         }

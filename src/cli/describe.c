@@ -89,9 +89,9 @@ static void add_selection(struct phrase *out, const struct vkmoe_moe_params *par
     const struct vkmoe_router_params *r = &params->router;
     if (r->correction_bias.data)
         add(out, "correction bias");
-    if (r->groups > 1)
-        add(out, "best %u of %u groups (by their %s)", r->groups_kept, r->groups,
-            r->group_score == VKMOE_GROUP_SCORE_MAX ? "best" : "best two");
+    if (r->groups.count > 1)
+        add(out, "best %u of %u groups (by their %s)", r->groups.kept, r->groups.count,
+            r->groups.score == VKMOE_GROUP_SCORE_MAX ? "best" : "best two");
     if (r->select == VKMOE_SELECT_SPARSEMIXER)
         add(out, "sparsemixer with threshold %g, top %u", (double)r->sparsemixer_threshold,
             params->experts_per_token);
@@ -109,7 +109,7 @@ static void add_weights(struct phrase *out, const struct vkmoe_moe_params *param
         add(out, "softmax over the chosen");
     else if (r->weigh == VKMOE_WEIGH_SIGMOID)
         add(out, "sigmoid of the chosen");
-    if (r->renormalize || r->renormalize_max)
+    if (r->renormalize.mode != VKMOE_RENORMALIZE_NONE)
         add(out, "renormalised");
     if (r->scale != 0 && r->scale != 1)
         add(out, "times %g", (double)r->scale);

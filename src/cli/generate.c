@@ -217,7 +217,7 @@ static int generate(struct job *job, struct screen *screen)
 static void print_speed(const struct job *job)
 {
     const uint32_t prompt = job->session.count;
-    struct vkmoe_device_info info;
+    struct vkmoe_device_info info = { VKMOE_INIT(vkmoe_device_info) };
     char choice[64] = "greedy";
     if (job->sampler.temperature > 0)
         snprintf(choice, sizeof choice, "seed %llu", (unsigned long long)job->first_state);

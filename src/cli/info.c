@@ -43,7 +43,7 @@ struct facts {
 
 static struct vkmoe_tensor_info get_tensor(const struct facts *facts, uint32_t index)
 {
-    struct vkmoe_tensor_info tensor;
+    struct vkmoe_tensor_info tensor = { VKMOE_INIT(vkmoe_tensor_info) };
     vkmoe_inventory_get_tensor(facts->inventory, index, &tensor);
     return tensor;
 }
@@ -84,8 +84,9 @@ static void add_up(struct facts *facts)
 static struct vkmoe_block block_at(const struct facts *facts, uint32_t index)
 {
     const uint32_t first = facts->info.blocks;
-    return index < first ? (struct vkmoe_block){ .index = index }
-                         : (struct vkmoe_block){ .index = index - first, .decoder = true };
+    return index < first
+        ? (struct vkmoe_block){ .index = index }
+        : (struct vkmoe_block){ .index = index - first, .part = VKMOE_PART_DECODER };
 }
 
 static void describe(struct facts *facts)
@@ -93,9 +94,9 @@ static void describe(struct facts *facts)
     const struct vkmoe_moe_params *p = &facts->params;
     cli_describe_router(p, facts->router, sizeof facts->router);
     cli_describe_activation(p, facts->activation, sizeof facts->activation);
-    const uint64_t matrices = p->gate ? 3 : 2, shared_matrices = p->shared_gate.data ? 3 : 2;
+    const uint64_t matrices = p->gate ? 3 : 2, shared_matrices = p->shared.gate.data ? 3 : 2;
     facts->block_size = dtype_size(facts->info.dtype) * p->hidden
-        * (matrices * p->inner * p->experts + shared_matrices * p->shared_inner);
+        * (matrices * p->inner * p->experts + shared_matrices * p->shared.inner);
 }
 
 // Every block with experts, as `layer` would read it.
@@ -107,7 +108,7 @@ static enum vkmoe_status try_layers(struct facts *facts)
     enum vkmoe_status status = facts->info.moe_blocks == 0 ? VKMOE_ERROR_UNSUPPORTED : VKMOE_OK;
     for (uint32_t i = 0; i < all && status == VKMOE_OK; i++) {
         const struct vkmoe_block block = block_at(facts, i);
-        struct vkmoe_moe_params params;
+        struct vkmoe_moe_params params = { VKMOE_INIT(vkmoe_moe_params) };
         if (!vkmoe_checkpoint_is_moe(facts->checkpoint, block))
             continue;
         status = vkmoe_checkpoint_get_moe(facts->checkpoint, block, &params);
@@ -121,7 +122,7 @@ static enum vkmoe_status try_layers(struct facts *facts)
 
 static enum vkmoe_status try_attention(struct facts *facts, struct vkmoe_block block)
 {
-    struct vkmoe_attention_params attention;
+    struct vkmoe_attention_params attention = { VKMOE_INIT(vkmoe_attention_params) };
     struct vkmoe_view norm, second_norm;
     enum vkmoe_status status = vkmoe_checkpoint_get_attention(facts->checkpoint, block, &attention);
     return status == VKMOE_OK
@@ -132,19 +133,19 @@ static enum vkmoe_status try_attention(struct facts *facts, struct vkmoe_block b
 // All that vkmoe_model_create() would read.
 static enum vkmoe_status try_whole(struct facts *facts)
 {
-    struct vkmoe_frame frame;
+    struct vkmoe_frame frame = { VKMOE_INIT(vkmoe_frame) };
     const uint32_t all = facts->info.blocks + facts->info.decoder_blocks;
     enum vkmoe_status status = vkmoe_checkpoint_get_frame(facts->checkpoint, &frame);
     for (uint32_t i = 0; i < all && status == VKMOE_OK; i++) {
         struct vkmoe_block block = block_at(facts, i), cross = block;
-        struct vkmoe_moe_params params;
+        struct vkmoe_moe_params params = { VKMOE_INIT(vkmoe_moe_params) };
         status = vkmoe_checkpoint_is_moe(facts->checkpoint, block)
             ? vkmoe_checkpoint_get_moe(facts->checkpoint, block, &params)
             : vkmoe_checkpoint_get_mlp(facts->checkpoint, block, &params);
         if (status == VKMOE_OK)
             status = try_attention(facts, block);
-        cross.cross = true;
-        if (status == VKMOE_OK && block.decoder)
+        cross.part = VKMOE_PART_CROSS;
+        if (status == VKMOE_OK && block.part != VKMOE_PART_BLOCKS)
             status = try_attention(facts, cross);
     }
     return status;
@@ -179,8 +180,9 @@ done:
 
 static bool is_moe(const struct facts *facts, bool decoder, uint32_t index)
 {
-    return vkmoe_checkpoint_is_moe(
-        facts->checkpoint, (struct vkmoe_block){ .index = index, .decoder = decoder });
+    return vkmoe_checkpoint_is_moe(facts->checkpoint,
+        (struct vkmoe_block){
+            .index = index, .part = decoder ? VKMOE_PART_DECODER : VKMOE_PART_BLOCKS });
 }
 
 // "0 to 3", "1, 3, 5": the numbers of a stack's blocks with experts. Returns how many.
@@ -452,7 +454,8 @@ static int print_facts_json(const struct facts *facts, bool tensors)
     cJSON *moe = cJSON_AddArrayToObject(json, "moe_blocks"); // as --layer takes them
     for (int decoder = 0; decoder < 2; decoder++) {
         for (uint32_t i = 0; i < (decoder ? info->decoder_blocks : info->blocks); i++) {
-            struct vkmoe_block block = { .index = i, .decoder = decoder };
+            struct vkmoe_block block = { .index = i,
+                .part = decoder ? VKMOE_PART_DECODER : VKMOE_PART_BLOCKS };
             if (facts->checkpoint && vkmoe_checkpoint_is_moe(facts->checkpoint, block))
                 cJSON_AddItemToArray(moe, cJSON_CreateString(cli_block_label(block).text));
         }

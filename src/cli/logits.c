@@ -41,7 +41,7 @@ static int run_job(const struct job *job, struct cli_session *s)
             });
     if (status != 0)
         return status;
-    struct vkmoe_device_info info;
+    struct vkmoe_device_info info = { VKMOE_INIT(vkmoe_device_info) };
     vkmoe_device_get_info(s->device, &info);
     float *logits = cli_alloc((size_t)s->count * s->frame.vocabulary * sizeof *logits);
     status = run_chunks(s, logits);

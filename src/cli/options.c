@@ -55,14 +55,17 @@ static bool parse_number(const char *text, uint32_t *out)
 static bool parse_block(const char *text, struct vkmoe_block *out)
 {
     static const char prefix[] = "decoder.";
-    out->decoder = strncmp(text, prefix, sizeof prefix - 1) == 0;
-    return parse_number(text + (out->decoder ? sizeof prefix - 1 : 0), &out->index);
+    out->part =
+        strncmp(text, prefix, sizeof prefix - 1) == 0 ? VKMOE_PART_DECODER : VKMOE_PART_BLOCKS;
+    return parse_number(
+        text + (out->part != VKMOE_PART_BLOCKS ? sizeof prefix - 1 : 0), &out->index);
 }
 
 struct cli_label cli_block_label(struct vkmoe_block block)
 {
     struct cli_label label;
-    snprintf(label.text, sizeof label.text, "%s%u", block.decoder ? "decoder." : "", block.index);
+    snprintf(label.text, sizeof label.text, "%s%u",
+        block.part != VKMOE_PART_BLOCKS ? "decoder." : "", block.index);
     return label;
 }
 

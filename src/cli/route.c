@@ -71,7 +71,7 @@ static int make_gate(const struct job *job, uint32_t layer, bool attention, stru
 {
     const struct cli_session *s = &job->session;
     const uint32_t k = attention ? s->attention_k : s->k;
-    struct vkmoe_attention_params params;
+    struct vkmoe_attention_params params = { VKMOE_INIT(vkmoe_attention_params) };
     *gate = (struct cli_gate){
         .attention = attention,
         .layer = layer,
@@ -182,7 +182,7 @@ static cJSON *gate_json(const struct job *job, const struct cli_gate *gate)
 
 static int print_json(const struct job *job)
 {
-    struct vkmoe_device_info info;
+    struct vkmoe_device_info info = { VKMOE_INIT(vkmoe_device_info) };
     vkmoe_device_get_info(job->session.device, &info);
     cJSON *json = cJSON_CreateObject();
     cli_json_text(json, "model", job->checkpoint);
@@ -233,7 +233,7 @@ static int show(struct job *job)
         return status;
     if (job->json)
         return print_json(job);
-    struct vkmoe_device_info info;
+    struct vkmoe_device_info info = { VKMOE_INIT(vkmoe_device_info) };
     vkmoe_device_get_info(s->device, &info);
     printf(
         "%u token%s on %s\n\n", s->count, s->count == 1 ? "" : "s", cli_device_label(&info).text);
@@ -250,11 +250,11 @@ static int check_layer(struct job *job)
 {
     const uint32_t blocks = job->session.frame.blocks;
     job->count = blocks;
-    if (job->layer.index == NO_LAYER && !job->layer.decoder)
+    if (job->layer.index == NO_LAYER && job->layer.part == VKMOE_PART_BLOCKS)
         return 0;
     job->first = job->layer.index;
     job->count = 1;
-    return !job->layer.decoder && job->first < blocks
+    return job->layer.part == VKMOE_PART_BLOCKS && job->first < blocks
         ? 0
         : cli_fail("%s: has no layer %s, expected 0 to %u", job->checkpoint,
             cli_block_label(job->layer).text, blocks - 1);

@@ -94,8 +94,9 @@ static int read_text(struct cli_session *s, const struct cli_prompt *prompt)
 // Dynamic RoPE is there for contexts beyond the trained one, which is what the config names.
 static int stretch_context(struct cli_session *s)
 {
-    struct vkmoe_attention_params attention;
-    const struct vkmoe_block first = { .decoder = s->frame.encoder_blocks > 0 };
+    struct vkmoe_attention_params attention = { VKMOE_INIT(vkmoe_attention_params) };
+    const struct vkmoe_block first = { .part = s->frame.encoder_blocks > 0 ? VKMOE_PART_DECODER
+                                                                           : VKMOE_PART_BLOCKS };
     int status =
         cli_result(vkmoe_checkpoint_get_attention(s->checkpoint, first, &attention), s->path);
     if (status == 0 && attention.rope.scaling == VKMOE_ROPE_SCALING_DYNAMIC)
@@ -150,9 +151,10 @@ int cli_session_open_ids(
 // What the first block with experts is like; those of the others are the same.
 static enum vkmoe_status inspect(struct cli_session *s)
 {
-    struct vkmoe_moe_params layer = { 0 };
-    struct vkmoe_attention_params attention;
-    struct vkmoe_block first = { .decoder = s->input != NULL };
+    struct vkmoe_moe_params layer = { VKMOE_INIT(vkmoe_moe_params) };
+    struct vkmoe_attention_params attention = { VKMOE_INIT(vkmoe_attention_params) };
+    struct vkmoe_block first = { .part =
+                                     s->input != NULL ? VKMOE_PART_DECODER : VKMOE_PART_BLOCKS };
     while (first.index < s->frame.blocks && !vkmoe_checkpoint_is_moe(s->checkpoint, first))
         first.index++;
     enum vkmoe_status status = VKMOE_OK;
@@ -218,7 +220,8 @@ static enum vkmoe_status encode(struct cli_session *s)
         status = vkmoe_buffer_upload(ids, 0, s->input, s->input_count * sizeof *s->input);
     if (status == VKMOE_OK)
         status = vkmoe_model_encode(s->stream, s->model,
-            &(struct vkmoe_model_encode_params){ .tokens = s->input_count, .ids.buffer = ids });
+            &(struct vkmoe_model_encode_params){ VKMOE_INIT(vkmoe_model_encode_params),
+                .tokens = s->input_count, .ids.buffer = ids });
     if (status == VKMOE_OK)
         status = vkmoe_stream_submit(s->stream, NULL);
     if (status == VKMOE_OK)
@@ -240,10 +243,12 @@ int cli_session_start(struct cli_session *s, const struct cli_session_params *pa
     struct cli_loading loading = { .interrupted = params->interrupted };
     enum vkmoe_status result = vkmoe_model_create(s->device, s->checkpoint,
         &(struct vkmoe_model_params){
+            VKMOE_INIT(vkmoe_model_params),
             .capacity = s->capacity,
             .chunk = s->chunk,
             .encoder_capacity = s->input_count,
-            .no_capacity = params->no_capacity,
+            .expert_capacity = params->no_capacity ? VKMOE_EXPERT_CAPACITY_UNLIMITED
+                                                   : VKMOE_EXPERT_CAPACITY_TRAINED,
             .progress = cli_loading_show,
             .progress_user = &loading,
         },
@@ -282,6 +287,7 @@ int cli_session_forward(
     s->step_longest = 0;
     enum vkmoe_status status = vkmoe_model_forward(s->stream, s->model,
         &(struct vkmoe_model_forward_params){
+            VKMOE_INIT(vkmoe_model_forward_params),
             .tokens = tokens,
             .ids = { s->ids, offset },
             .positions = { s->positions, offset },
@@ -314,6 +320,7 @@ static enum vkmoe_status submit_step(struct cli_session *s, uint32_t position)
     s->step_longest = 0;
     enum vkmoe_status status = vkmoe_model_forward(s->stream, s->model,
         &(struct vkmoe_model_forward_params){
+            VKMOE_INIT(vkmoe_model_forward_params),
             .tokens = 1,
             .ids = { s->step, offsetof(struct step, id) },
             .positions = { s->step, offsetof(struct step, position) },

@@ -8,6 +8,7 @@ int cli_open_device(const char *select, bool validate, vkmoe_device **out)
 {
     return cli_result(vkmoe_device_create(
                           &(struct vkmoe_device_params){
+                              VKMOE_INIT(vkmoe_device_params),
                               .log = cli_log,
                               .select = select,
                               .validate = validate,
@@ -75,6 +76,7 @@ static enum vkmoe_status run_once(
 {
     enum vkmoe_status status = vkmoe_moe_forward(stream, layer,
         &(struct vkmoe_moe_forward_params){
+            VKMOE_INIT(vkmoe_moe_forward_params),
             .tokens = tokens,
             .x.buffer = arrays->x,
             .router_x.buffer = arrays->router_x,

@@ -361,7 +361,7 @@ void vkmoe_device_destroy(vkmoe_device **address)
 void vkmoe_device_get_info(const vkmoe_device *device, struct vkmoe_device_info *info)
 {
     if (info)
-        *info = device ? device->info : (struct vkmoe_device_info){ 0 };
+        *info = device ? device->info : (struct vkmoe_device_info){ VKMOE_INIT(vkmoe_device_info) };
 }
 
 // ------------------------------------------------------------------------- queue

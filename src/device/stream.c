@@ -523,7 +523,7 @@ static enum vkmoe_status submit_slot(
     return VKMOE_OK;
 }
 
-static const struct vkmoe_submit_params no_semaphores;
+static const struct vkmoe_submit_params no_semaphores = { VKMOE_INIT(vkmoe_submit_params) };
 
 enum vkmoe_status vkmoe_stream_submit(
     vkmoe_stream *stream, const struct vkmoe_submit_params *params)

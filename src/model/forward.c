@@ -91,6 +91,7 @@ static enum vkmoe_status record_cross(vkmoe_stream *stream, const vkmoe_model *n
     const enum vkmoe_status status =
         norm(stream, n, block->cross_norm, n->frame.block_norm_epsilon, true, 0, r->tokens);
     const struct vkmoe_attention_forward_params cross = {
+        VKMOE_INIT(vkmoe_attention_forward_params),
         .tokens = r->tokens,
         .x = { n->normed, 0 },
         .y = { n->delta, 0 },
@@ -108,6 +109,7 @@ static enum vkmoe_status record_experts(vkmoe_stream *stream, const vkmoe_model 
     const struct network_block *block, const struct block_run *r)
 {
     struct vkmoe_moe_forward_params experts = {
+        VKMOE_INIT(vkmoe_moe_forward_params),
         .tokens = r->tokens,
         .x = { n->normed, 0 },
         .y = { n->delta, 0 },
@@ -129,6 +131,7 @@ static enum vkmoe_status record_block(vkmoe_stream *stream, const vkmoe_model *n
     enum vkmoe_status status =
         norm(stream, n, block->attention_norm, epsilon, !first, 0, r->tokens);
     const struct vkmoe_attention_forward_params attend = {
+        VKMOE_INIT(vkmoe_attention_forward_params),
         .tokens = r->tokens,
         .x = { n->normed, 0 },
         .y = { n->delta, 0 },
@@ -287,6 +290,7 @@ enum vkmoe_status vkmoe_model_encode(
     if (status == VKMOE_OK)
         status = norm(stream, n, n->encoder.final_norm, n->frame.norm_epsilon, true, 0, e->tokens);
     const struct vkmoe_attention_forward_params output = {
+        VKMOE_INIT(vkmoe_attention_forward_params),
         .tokens = e->tokens,
         .x = { n->normed, 0 },
         .sequences = { n->input_sequence, 0 },

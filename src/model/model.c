@@ -32,6 +32,7 @@ static enum vkmoe_status create_cache(vkmoe_model *n,
     for (uint32_t e = 0; attention->patterns && e < attention->experts; e++)
         block = attention->patterns[e].top > 0 ? attention->patterns[e].block : block;
     const struct vkmoe_cache_params cache = {
+        VKMOE_INIT(vkmoe_cache_params),
         .kv_heads = attention->kv_heads,
         .head_size = attention->head_size,
         .sequences = sequences,
@@ -52,7 +53,7 @@ static enum vkmoe_status create_attention(vkmoe_model *n, vkmoe_checkpoint *chec
     struct vkmoe_block where, uint32_t sequences, uint32_t capacity, vkmoe_attention **attention,
     vkmoe_cache **cache)
 {
-    struct vkmoe_attention_params params = { 0 };
+    struct vkmoe_attention_params params = { VKMOE_INIT(vkmoe_attention_params) };
     enum vkmoe_status status = vkmoe_checkpoint_get_attention(checkpoint, where, &params);
     if (status == VKMOE_OK)
         status = vkmoe_attention_load(&n->loading, &params, attention);
@@ -93,10 +94,10 @@ static enum vkmoe_status get_layer(
 static enum vkmoe_status create_experts(vkmoe_model *n, vkmoe_checkpoint *checkpoint,
     bool in_encoder, struct vkmoe_block where, struct network_block *block)
 {
-    struct vkmoe_moe_params moe = { 0 };
+    struct vkmoe_moe_params moe = { VKMOE_INIT(vkmoe_moe_params) };
     block->dense = !vkmoe_checkpoint_is_moe(checkpoint, where);
     enum vkmoe_status status = get_layer(checkpoint, where, &moe);
-    if (n->params.no_capacity)
+    if (n->params.expert_capacity == VKMOE_EXPERT_CAPACITY_UNLIMITED)
         moe.router.capacity = 0;
     if (!block->dense)
         n->k = MAX(n->k, moe.experts_per_token);
@@ -114,9 +115,9 @@ static enum vkmoe_status create_norms(vkmoe_model *n, vkmoe_checkpoint *checkpoi
     enum vkmoe_status status =
         vkmoe_checkpoint_get_norms(checkpoint, where, &attention_norm, &experts_norm);
     if (status == VKMOE_OK)
-        status = upload_norm(
-            n, &attention_norm, 1, where.cross ? &block->cross_norm : &block->attention_norm);
-    if (status == VKMOE_OK && !where.cross)
+        status = upload_norm(n, &attention_norm, 1,
+            where.part == VKMOE_PART_CROSS ? &block->cross_norm : &block->attention_norm);
+    if (status == VKMOE_OK && where.part != VKMOE_PART_CROSS)
         status = upload_norm(n, &experts_norm, 1, &block->experts_norm);
     return status;
 }
@@ -127,7 +128,8 @@ static enum vkmoe_status create_block(
     const struct vkmoe_model_params *p = &n->params;
     struct network_block *block =
         in_encoder ? &n->encoder.blocks[index] : &n->decoder.blocks[index];
-    struct vkmoe_block where = { .index = index, .decoder = has_encoder(n) && !in_encoder };
+    struct vkmoe_block where = { .index = index,
+        .part = has_encoder(n) && !in_encoder ? VKMOE_PART_DECODER : VKMOE_PART_BLOCKS };
     vkmoe_fit_where(n->device, "%sblock %u: ", in_encoder ? "encoder " : "", index);
     enum vkmoe_status status = in_encoder ? create_attention(n, checkpoint, where, 1,
                                    p->encoder_capacity, &block->attention, &n->encoder_cache)
@@ -137,9 +139,9 @@ static enum vkmoe_status create_block(
         status = create_experts(n, checkpoint, in_encoder, where, block);
     if (status == VKMOE_OK)
         status = create_norms(n, checkpoint, where, block);
-    if (status != VKMOE_OK || !where.decoder)
+    if (status != VKMOE_OK || where.part == VKMOE_PART_BLOCKS)
         return status;
-    where.cross = true;
+    where.part = VKMOE_PART_CROSS;
     status = create_attention(n, checkpoint, where, p->sequences, p->encoder_capacity,
         &block->cross, &block->cross_cache);
     return status == VKMOE_OK ? create_norms(n, checkpoint, where, block) : status;
@@ -238,18 +240,20 @@ static void set_defaults(vkmoe_model *n)
 static enum vkmoe_status count_block(
     vkmoe_model *n, vkmoe_checkpoint *checkpoint, struct vkmoe_block where)
 {
-    struct vkmoe_moe_params moe = { 0 };
-    struct vkmoe_attention_params attention = { 0 };
+    struct vkmoe_moe_params moe = { VKMOE_INIT(vkmoe_moe_params) };
+    struct vkmoe_attention_params attention = { VKMOE_INIT(vkmoe_attention_params) };
     enum vkmoe_status status = vkmoe_checkpoint_get_attention(checkpoint, where, &attention);
     if (status == VKMOE_OK)
         n->loading.total += vkmoe_attention_load_size(&attention);
-    if (status != VKMOE_OK || where.cross)
+    if (status != VKMOE_OK || where.part == VKMOE_PART_CROSS)
         return status;
     status = get_layer(checkpoint, where, &moe);
     if (status == VKMOE_OK)
         n->loading.total += vkmoe_moe_load_size(&moe);
-    where.cross = where.decoder;
-    return status == VKMOE_OK && where.cross ? count_block(n, checkpoint, where) : status;
+    if (status != VKMOE_OK || where.part == VKMOE_PART_BLOCKS)
+        return status;
+    where.part = VKMOE_PART_CROSS;
+    return count_block(n, checkpoint, where);
 }
 
 // How much there is to load; and says that nothing is loaded yet.
@@ -271,8 +275,9 @@ static enum vkmoe_status start_loading(vkmoe_model *n, vkmoe_checkpoint *checkpo
     for (uint32_t b = 0; b < f->encoder_blocks && status == VKMOE_OK; b++)
         status = count_block(n, checkpoint, (struct vkmoe_block){ .index = b });
     for (uint32_t b = 0; b < f->blocks && status == VKMOE_OK; b++)
-        status = count_block(
-            n, checkpoint, (struct vkmoe_block){ .index = b, .decoder = f->encoder_blocks > 0 });
+        status = count_block(n, checkpoint,
+            (struct vkmoe_block){ .index = b,
+                .part = f->encoder_blocks > 0 ? VKMOE_PART_DECODER : VKMOE_PART_BLOCKS });
     return status == VKMOE_OK ? vkmoe_loading_tell(&n->loading, 0) : status;
 }
 

@@ -21,8 +21,8 @@ enum vkmoe_status vkmoe_mix_create(struct loading *loading, enum mix_side side,
     uint32_t columns, const struct vkmoe_view *bias, struct mix *out)
 {
     struct vkmoe_router_params params = experts->router;
-    params.groups = heads;
-    params.each_group = true;
+    params.groups.count = heads;
+    params.groups.mode = VKMOE_GROUP_MODE_EACH;
     const struct router_source router = {
         .params = &params,
         .hidden = hidden,
@@ -40,7 +40,7 @@ enum vkmoe_status vkmoe_mix_create(struct loading *loading, enum mix_side side,
     const struct caller caller = loading->caller;
     char name[96];
     snprintf(name, sizeof name, "%s: %s", caller.function,
-        side == MIX_VALUES ? "value_experts" : "output_experts");
+        side == MIX_VALUES ? "value.experts" : "output.experts");
     loading->caller.function = name;
     enum vkmoe_status status = create(loading, &router, &source, bias, out);
     loading->caller = caller;

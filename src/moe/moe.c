@@ -11,7 +11,7 @@ struct router_source vkmoe_moe_router(const struct vkmoe_moe_params *p)
 {
     return (struct router_source){
         .params = &p->router,
-        .shared_gate = p->shared_inner > 0 ? &p->shared_token_gate : NULL,
+        .shared_gate = p->shared.inner > 0 ? &p->shared.token_gate : NULL,
         .hidden = p->router_hidden ? p->router_hidden : p->hidden,
         .experts = p->experts,
         .experts_per_token = p->experts_per_token,
@@ -30,9 +30,9 @@ struct experts_source vkmoe_moe_up(const struct vkmoe_moe_params *p)
         .gate_bias = p->gate_bias,
         .bias = p->up_bias,
         .shared = {
-            .gate = p->shared_gate,
-            .weights = p->shared_up,
-            .rows = p->shared_inner,
+            .gate = p->shared.gate,
+            .weights = p->shared.up,
+            .rows = p->shared.inner,
             .columns = p->hidden,
         },
     };
@@ -48,9 +48,9 @@ struct experts_source vkmoe_moe_down(const struct vkmoe_moe_params *p)
         .columns = p->inner,
         .bias = p->down_bias,
         .shared = {
-            .weights = p->shared_down,
-            .rows = p->shared_inner ? p->hidden : 0,
-            .columns = p->shared_inner,
+            .weights = p->shared.down,
+            .rows = p->shared.inner ? p->hidden : 0,
+            .columns = p->shared.inner,
         },
     };
 }

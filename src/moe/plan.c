@@ -19,7 +19,7 @@ static struct moe_plan lay_out(const vkmoe_moe *moe, uint32_t tokens, bool few)
     const uint64_t pairs = (uint64_t)tokens * p->experts_per_token;
     const uint64_t logits_size = (uint64_t)tokens * vkmoe_router_logits(&moe->router) * 4;
     const uint64_t h_size = pairs * padded(p->inner) * 4;
-    const uint64_t shared_h_size = (uint64_t)tokens * padded(p->shared_inner) * 4;
+    const uint64_t shared_h_size = (uint64_t)tokens * padded(p->shared.inner) * 4;
     struct moe_plan s = { .few = few, .tokens = tokens };
     s.weights = vkmoe_scratch_take(&s.size, pairs * 4);
     s.shared_weights =
@@ -33,7 +33,7 @@ static struct moe_plan lay_out(const vkmoe_moe *moe, uint32_t tokens, bool few)
     }
     // Tiles are for both projections, whose forms may differ in how much they take.
     s.sorted = vkmoe_pairs_plan(&s.size, (uint32_t)pairs, p->experts,
-        MIN(moe->up.shapes.gemm_rows, moe->down.shapes.gemm_rows), p->shared_inner ? tokens : 0);
+        MIN(moe->up.shapes.gemm_rows, moe->down.shapes.gemm_rows), p->shared.inner ? tokens : 0);
     uint64_t early = s.size, late = s.size;
     s.logits = vkmoe_scratch_take(&early, logits_size);
     s.ids = vkmoe_scratch_take(&early, pairs * 4);
@@ -50,7 +50,7 @@ static uint64_t scratch_bound(const vkmoe_moe *moe, uint32_t tokens)
     const struct vkmoe_moe_params *p = &moe->params;
     const uint64_t per_pair = ((uint64_t)p->inner + p->hidden) * 4;
     const uint64_t outputs = (uint64_t)p->experts_per_token * p->hidden;
-    const uint64_t excess = p->shared_inner > outputs ? (p->shared_inner - outputs) * 4 : 0;
+    const uint64_t excess = p->shared.inner > outputs ? (p->shared.inner - outputs) * 4 : 0;
     const uint64_t logits = (uint64_t)vkmoe_router_logits(&moe->router) * 4;
     return tokens * (p->experts_per_token * per_pair + logits + excess) + SCRATCH_SLACK;
 }
@@ -72,7 +72,7 @@ static uint32_t most_tokens(const vkmoe_moe *moe)
     const uint64_t widest = MAX(padded(p->inner), p->hidden);
     const uint64_t per_token =
         MAX(MAX(widest * p->experts_per_token, vkmoe_router_logits(&moe->router)),
-            MAX(padded(p->shared_inner), p->router_hidden));
+            MAX(padded(p->shared.inner), p->router_hidden));
     return (uint32_t)MAX(
         MIN(PASS_MAX_PAIRS / p->experts_per_token, PASS_MAX_ELEMENTS / per_token), 1);
 }

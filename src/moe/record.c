@@ -44,7 +44,7 @@ enum vkmoe_status vkmoe_moe_record_up(const struct moe_pass *pass)
 
 static enum shared_mode shared_mode(const vkmoe_moe *moe)
 {
-    return moe->params.shared_inner == 0 ? SHARED_NONE
+    return moe->params.shared.inner == 0 ? SHARED_NONE
         : moe->router.weighs_shared      ? SHARED_WEIGHTED
                                          : SHARED_ADDED;
 }
@@ -73,7 +73,7 @@ enum vkmoe_status vkmoe_moe_record_down(const struct moe_pass *pass)
     if (plan->few)
         return record_few_down(pass);
     // The shared expert's outputs wait in y until they are combined with the others'.
-    if (moe->params.shared_inner > 0)
+    if (moe->params.shared.inner > 0)
         TRY_RETURN(vkmoe_experts_direct(pass->stream, &moe->down,
             &(struct direct_operands){
                 .x = scratch_address(pass, plan->shared_h),

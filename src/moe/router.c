@@ -97,8 +97,8 @@ enum vkmoe_status vkmoe_router_create(
     struct vkmoe_router_params *p = &out->params;
     if (p->scale == 0)
         p->scale = 1;
-    if (p->groups == 0)
-        p->groups = p->groups_kept = 1;
+    if (p->groups.count == 0)
+        p->groups.count = p->groups.kept = 1;
     if (!has_router(p))
         return VKMOE_OK;
     TRY_RETURN(create_matrix(loading, source, out));
@@ -131,19 +131,19 @@ static void set_spec(const struct router *router, uint32_t spec[SPEC_MAX])
     spec[ROUTE_SCORE] = r->score;
     spec[ROUTE_SELECT] = r->select;
     spec[ROUTE_WEIGH] = r->weigh;
-    spec[ROUTE_GROUPS] = r->groups;
-    spec[ROUTE_GROUPS_KEPT] = r->groups_kept;
-    spec[ROUTE_GROUP_TOP_2] = r->group_score == VKMOE_GROUP_SCORE_SUM_TOP_2;
-    spec[ROUTE_GROUP_ZERO] = r->group_mask_zero;
-    spec[ROUTE_RENORMALIZE] = r->renormalize ? (r->renormalize_max ? 2 : 1) : 0;
+    spec[ROUTE_GROUPS] = r->groups.count;
+    spec[ROUTE_GROUPS_KEPT] = r->groups.kept;
+    spec[ROUTE_GROUP_TOP_2] = r->groups.score == VKMOE_GROUP_SCORE_SUM_TOP_2;
+    spec[ROUTE_GROUP_ZERO] = r->groups.mode == VKMOE_GROUP_MODE_MASK_ZERO;
+    spec[ROUTE_RENORMALIZE] = r->renormalize.mode;
     spec[ROUTE_RMS_NORM] = r->rms_norm;
-    spec[ROUTE_RENORM_EPSILON] = float_bits(r->renormalize_epsilon);
+    spec[ROUTE_RENORM_EPSILON] = float_bits(r->renormalize.epsilon);
     spec[ROUTE_SCALE] = float_bits(r->scale);
     spec[ROUTE_SOFT_CAP] = float_bits(r->soft_cap);
     spec[ROUTE_THRESHOLD] = float_bits(r->sparsemixer_threshold);
     spec[ROUTE_RMS_EPSILON] = float_bits(r->rms_epsilon);
     spec[ROUTE_ALWAYS] = r->always;
-    spec[ROUTE_EACH_GROUP] = r->each_group;
+    spec[ROUTE_EACH_GROUP] = r->groups.mode == VKMOE_GROUP_MODE_EACH;
     spec[ROUTE_EXTRA_ROW] = router->weighs_shared;
     spec[ROUTE_LEVELS] = router->leveled;
 }

@@ -15,17 +15,18 @@
 static enum vkmoe_status check_groups(const struct caller *caller,
     const struct vkmoe_router_params *r, uint32_t experts, uint32_t experts_per_token)
 {
-    if (r->groups <= 1 || r->each_group)
+    if (r->groups.count <= 1 || r->groups.mode == VKMOE_GROUP_MODE_EACH)
         return VKMOE_OK;
-    CHECK(experts % r->groups == 0, "router.groups is %u, which does not divide %u experts",
-        r->groups, experts);
-    CHECK(r->groups_kept >= 1 && r->groups_kept <= r->groups,
-        "router.groups_kept is %u, must be 1 to groups (%u)", r->groups_kept, r->groups);
-    CHECK(r->groups_kept * (experts / r->groups) >= experts_per_token,
-        "router.groups_kept leaves %u experts, fewer than experts_per_token (%u)",
-        r->groups_kept * (experts / r->groups), experts_per_token);
-    CHECK((unsigned)r->group_score <= VKMOE_GROUP_SCORE_SUM_TOP_2,
-        "router.group_score %d is unknown", (int)r->group_score);
+    CHECK(experts % r->groups.count == 0,
+        "router.groups.count is %u, which does not divide %u experts", r->groups.count, experts);
+    CHECK(r->groups.kept >= 1 && r->groups.kept <= r->groups.count,
+        "router.groups.kept is %u, must be 1 to groups.count (%u)", r->groups.kept,
+        r->groups.count);
+    CHECK(r->groups.kept * (experts / r->groups.count) >= experts_per_token,
+        "router.groups.kept leaves %u experts, fewer than experts_per_token (%u)",
+        r->groups.kept * (experts / r->groups.count), experts_per_token);
+    CHECK((unsigned)r->groups.score <= VKMOE_GROUP_SCORE_SUM_TOP_2,
+        "router.groups.score %d is unknown", (int)r->groups.score);
     CHECK(r->select != VKMOE_SELECT_SPARSEMIXER, "router: sparsemixer knows no groups");
     return VKMOE_OK;
 }
@@ -39,7 +40,7 @@ static enum vkmoe_status check_always(
     CHECK(r->always < experts_per_token,
         "router.always is %u, must be below experts_per_token (%u)", r->always, experts_per_token);
     CHECK(r->select == VKMOE_SELECT_TOP_K, "router.always needs the selection to be TOP_K");
-    CHECK(r->groups <= 1, "router.always knows no groups");
+    CHECK(r->groups.count <= 1, "router.always knows no groups");
     CHECK(r->capacity == 0, "router.always knows no capacity");
     return VKMOE_OK;
 }
@@ -47,16 +48,19 @@ static enum vkmoe_status check_always(
 static enum vkmoe_status check_each_group(const struct caller *caller,
     const struct vkmoe_router_params *r, uint32_t experts, uint32_t experts_per_token)
 {
-    if (!r->each_group)
+    if (r->groups.mode != VKMOE_GROUP_MODE_EACH)
         return VKMOE_OK;
-    CHECK(r->groups >= 1 && experts % r->groups == 0 && experts_per_token % r->groups == 0,
-        "router.each_group: groups is %u, must divide experts (%u) and experts_per_token (%u)",
-        r->groups, experts, experts_per_token);
-    CHECK(r->score != VKMOE_SCORE_SOFTMAX && r->weigh != VKMOE_WEIGH_SOFTMAX && !r->renormalize
-            && !r->renormalize_max,
-        "router.each_group knows no softmax and no renormalising");
-    CHECK(r->select == VKMOE_SELECT_TOP_K, "router.each_group needs the selection to be TOP_K");
-    CHECK(r->always == 0 && r->capacity == 0, "router.each_group knows no always and no capacity");
+    CHECK(r->groups.count >= 1 && experts % r->groups.count == 0
+            && experts_per_token % r->groups.count == 0,
+        "router.groups.count is %u, must divide experts (%u) and experts_per_token (%u)",
+        r->groups.count, experts, experts_per_token);
+    CHECK(r->score != VKMOE_SCORE_SOFTMAX && r->weigh != VKMOE_WEIGH_SOFTMAX
+            && r->renormalize.mode == VKMOE_RENORMALIZE_NONE,
+        "router.groups.mode EACH knows no softmax and no renormalising");
+    CHECK(
+        r->select == VKMOE_SELECT_TOP_K, "router.groups.mode EACH needs the selection to be TOP_K");
+    CHECK(r->always == 0 && r->capacity == 0,
+        "router.groups.mode EACH knows no always and no capacity");
     return VKMOE_OK;
 }
 
@@ -89,6 +93,10 @@ enum vkmoe_status vkmoe_router_check(const struct caller *caller, const struct r
     CHECK((unsigned)r->select <= VKMOE_SELECT_SUPPLIED_WEIGHTED, "router.select %d is unknown",
         (int)r->select);
     CHECK((unsigned)r->weigh <= VKMOE_WEIGH_SIGMOID, "router.weigh %d is unknown", (int)r->weigh);
+    CHECK((unsigned)r->groups.mode <= VKMOE_GROUP_MODE_EACH, "router.groups.mode %d is unknown",
+        (int)r->groups.mode);
+    CHECK((unsigned)r->renormalize.mode <= VKMOE_RENORMALIZE_MAX,
+        "router.renormalize.mode %d is unknown", (int)r->renormalize.mode);
     TRY_RETURN(check_always(caller, r, s->experts_per_token));
     TRY_RETURN(check_each_group(caller, r, s->experts, s->experts_per_token));
     TRY_RETURN(check_views(caller, s));
@@ -98,7 +106,7 @@ enum vkmoe_status vkmoe_router_check(const struct caller *caller, const struct r
     }
     CHECK(r->weight.data, "router.weight is missing");
     CHECK(isfinite(r->scale) && isfinite(r->soft_cap) && r->soft_cap >= 0
-            && isfinite(r->renormalize_epsilon) && isfinite(r->rms_epsilon) && r->rms_epsilon >= 0,
+            && isfinite(r->renormalize.epsilon) && isfinite(r->rms_epsilon) && r->rms_epsilon >= 0,
         "router.scale, soft_cap, renormalize_epsilon and rms_epsilon must be finite");
     if (r->select == VKMOE_SELECT_SPARSEMIXER) {
         CHECK(isfinite(r->sparsemixer_threshold) && r->sparsemixer_threshold > 0,

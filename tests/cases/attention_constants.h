@@ -1,4 +1,5 @@
-// attention_constants.h - the constants that attention's kernels read, as an operand of their cases.
+// attention_constants.h - the constants that attention's kernels read, as an operand of their
+// cases.
 #ifndef VKMOE_TESTS_CASES_ATTENTION_CONSTANTS_H
 #define VKMOE_TESTS_CASES_ATTENTION_CONSTANTS_H
 

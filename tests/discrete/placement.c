@@ -26,6 +26,7 @@ static bool open_device(vkmoe_device **out)
     record = (struct record){ 0 };
     CHECK_OK(vkmoe_device_create(
         &(struct vkmoe_device_params){
+            VKMOE_INIT(vkmoe_device_params),
             .log = { record_line, &record, VKMOE_LOG_WARNING },
             .select = device_under_test(),
         },

@@ -22,7 +22,7 @@
         .original_positions = trained }
 #define TOP_K_OF_LOGITS \
     .attention.router = { .score = VKMOE_SCORE_IDENTITY, .weigh = VKMOE_WEIGH_SOFTMAX }
-#define TOP_K_NORM .attention.router = { .renormalize = true }
+#define TOP_K_NORM .attention.router = { .renormalize.mode = VKMOE_RENORMALIZE_SUM }
 #define SUPPLIED .attention.router = { .select = VKMOE_SELECT_SUPPLIED }
 #define SUPPLIED_WEIGHTED .attention.router = { .select = VKMOE_SELECT_SUPPLIED_WEIGHTED }
 #define PATTERNS(...) \
@@ -71,18 +71,18 @@
     }
 #define MOH(t) \
     ROUTED(t, 48, 16, 1, 4, 8, 5), HALF, FIRST_KV_HEADS(0, 0, 1, 1, 2, 2, 3, 3), \
-        .attention.router = { .renormalize = true, .scale = 3, .always = 2 }
+        .attention.router = { .renormalize.mode = VKMOE_RENORMALIZE_SUM, .scale = 3, .always = 2 }
 #define HEAD_EXPERTS(e, k) \
     { \
         .experts = e, .experts_per_token = k, .router = {.score = VKMOE_SCORE_SIGMOID } \
     }
 #define SWITCHHEAD(t) \
     DENSE(t, 48, 16, 4, 4), .attention.rope = { .kind = VKMOE_ROPE_HALF, .size = 8 }, \
-                            .attention.value_experts = HEAD_EXPERTS(4, 2), \
-                            .attention.output_experts = HEAD_EXPERTS(4, 2)
+                            .attention.value.experts = HEAD_EXPERTS(4, 2), \
+                            .attention.output.experts = HEAD_EXPERTS(4, 2)
 #define T5(t) \
     DENSE(t, 48, 16, 3, 3), .attention.scale = 1.0f, .has = ATTENTION_POSITION_BIAS, \
-                            .attention.position_reach = 12
+                            .attention.position.reach = 12
 #define GPT_OSS(t) \
     DENSE(t, 45, 64, 8, 1), .has = ATTENTION_SINKS | ATTENTION_BIASES | ATTENTION_OUTPUT_BIAS, \
                             .attention.rope = { .kind = VKMOE_ROPE_HALF, \
@@ -92,13 +92,13 @@
                                 .original_positions = 4096, \
                                 .beta_fast = 32, \
                                 .beta_slow = 1, \
-                                .truncate_off = true }
+                                .exact_range = true }
 #define QWEN3(t) \
-    DENSE(t, 64, 32, 8, 2), .has = ATTENTION_NORMS, .attention.norm_epsilon = 1e-6f, \
+    DENSE(t, 64, 32, 8, 2), .has = ATTENTION_NORMS, .attention.norm.epsilon = 1e-6f, \
                             .attention.rope = { .kind = VKMOE_ROPE_HALF, .base = 1e6f }
 #define OLMOE(t) \
-    DENSE(t, 64, 16, 4, 4), HALF, .has = ATTENTION_NORMS, .attention.norm_wide = true, \
-                                  .attention.norm_epsilon = 1e-5f, .attention.value_clip = 1.25f
+    DENSE(t, 64, 16, 4, 4), HALF, .has = ATTENTION_NORMS, .attention.norm.wide = true, \
+                                  .attention.norm.epsilon = 1e-5f, .attention.value_clip = 1.25f
 
 // A case a row.
 // clang-format off
@@ -162,7 +162,7 @@ const struct attention_case attention_cases[] = {
         .has = ATTENTION_INTERLEAVED},
     {"moh-32-heads", ROUTED(20, 64, 16, 1, 32, 32, 24), FIRST_KV_HEADS(0, 1, 2, 3, 4, 5, 6, 7, 8,
         9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31),
-        .attention.router = {.renormalize = true, .scale = 8, .always = 16}},
+        .attention.router = {.renormalize.mode = VKMOE_RENORMALIZE_SUM, .scale = 8, .always = 16}},
     {"moh-both-sides", MOH(33), PATTERNS({.both_sides = true}, {.both_sides = true},
         {.both_sides = true}, {.both_sides = true}, {.both_sides = true}, {.both_sides = true},
         {.both_sides = true}, {.both_sides = true})},
@@ -171,12 +171,12 @@ const struct attention_case attention_cases[] = {
     {"switchhead-batch-f16", SWITCHHEAD(7), .history = 30, .sequences = 7, .dtype = VKMOE_DTYPE_F16,
         .has = ATTENTION_INTERLEAVED | ATTENTION_OUTPUT_BIAS},
     {"switchhead-values-only", DENSE(33, 45, 13, 3, 3), .history = 5,
-        .attention.value_experts = HEAD_EXPERTS(5, 1)},
+        .attention.value.experts = HEAD_EXPERTS(5, 1)},
     {"switchhead-outputs-only", DENSE(33, 45, 13, 6, 2), .history = 5,
-        .attention.output_experts = HEAD_EXPERTS(3, 3), PATTERNS({.left = 9})},
-    {"switchhead-one-expert", DENSE(20, 48, 16, 4, 2), .attention.value_experts = HEAD_EXPERTS(1,
+        .attention.output.experts = HEAD_EXPERTS(3, 3), PATTERNS({.left = 9})},
+    {"switchhead-one-expert", DENSE(20, 48, 16, 4, 2), .attention.value.experts = HEAD_EXPERTS(1,
         1),
-        .attention.output_experts = HEAD_EXPERTS(1, 1)},
+        .attention.output.experts = HEAD_EXPERTS(1, 1)},
     {"t5-encoder", T5(60), PATTERNS({.both_sides = true}), .sequences = 2},
     {"t5-decoder", T5(60), .history = 10},
     {"t5-decode", T5(1), .history = 60},
@@ -254,7 +254,7 @@ const struct attention_case attention_cases[] = {
     {"rope-none", DENSE(19, 48, 16, 2, 2)},
     {"rope-interleaved", DENSE(19, 48, 16, 2, 2), INTERLEAVED, .history = 20},
     {"rope-interleaved-norms", DENSE(19, 48, 16, 2, 2), INTERLEAVED, .has = ATTENTION_NORMS,
-        .attention.norm_epsilon = 1e-2f},
+        .attention.norm.epsilon = 1e-2f},
     {"rope-linear", DENSE(19, 48, 16, 2, 2), .history = 20, .attention.rope = {
         .kind = VKMOE_ROPE_HALF, .scaling = VKMOE_ROPE_SCALING_LINEAR, .factor = 4}},
     // Contexts so short that all three ranges of frequencies are met.
@@ -266,7 +266,7 @@ const struct attention_case attention_cases[] = {
         .original_positions = 256, .base = 1000}},
     {"rope-yarn-not-truncated", DENSE(30, 48, 32, 2, 2), .history = 30, .attention.rope = {
         .kind = VKMOE_ROPE_HALF, .scaling = VKMOE_ROPE_SCALING_YARN, .factor = 4, .base = 1000,
-        .original_positions = 256, .truncate_off = true, .beta_fast = 16, .beta_slow = 2}},
+        .original_positions = 256, .exact_range = true, .beta_fast = 16, .beta_slow = 2}},
     {"rope-yarn-factor-given", DENSE(30, 48, 32, 2, 2), .history = 30, .attention.rope = {
         .kind = VKMOE_ROPE_INTERLEAVED, .scaling = VKMOE_ROPE_SCALING_YARN, .factor = 40,
         .size = 16,
@@ -368,9 +368,9 @@ const struct attention_case attention_cases[] = {
         FIRST_KV_HEADS(3, 0, 1), PATTERNS({.kind = VKMOE_PATTERN_BLOCKS, .block = 4, .top = 3},
             {.left = 5}, {.kind = VKMOE_PATTERN_BLOCKS, .block = 4, .top = 2})},
     {"position-bias-reach-1", DENSE(33, 48, 16, 2, 1), HALF, .has = ATTENTION_POSITION_BIAS,
-        .attention.position_reach = 1},
+        .attention.position.reach = 1},
     {"position-bias-sinks-cap", DENSE(33, 48, 16, 2, 1), HALF, .attention.soft_cap = 2.0f,
-        .has = ATTENTION_POSITION_BIAS | ATTENTION_SINKS, .attention.position_reach = 40},
+        .has = ATTENTION_POSITION_BIAS | ATTENTION_SINKS, .attention.position.reach = 40},
     {"both-sides-left-only", DENSE(40, 48, 16, 2, 1), HALF, .history = 10,
         PATTERNS({.both_sides = true, .left = 2, .sinks = 2})},
     {"both-sides-strided", DENSE(40, 48, 16, 2, 1), HALF,
@@ -419,14 +419,14 @@ const struct attention_case attention_cases[] = {
     {"experts-64", ROUTED(33, 48, 16, 1, 1, 64, 8), TOP_K_OF_LOGITS},
     {"experts-64-decode", ROUTED(1, 48, 16, 1, 1, 64, 8), TOP_K_OF_LOGITS, .history = 20},
     {"sigmoid-gate", ROUTED(33, 48, 16, 2, 1, 6, 3), HALF, .attention.router = {
-        .score = VKMOE_SCORE_SIGMOID, .renormalize = true, .scale = 2.5f}},
+        .score = VKMOE_SCORE_SIGMOID, .renormalize.mode = VKMOE_RENORMALIZE_SUM, .scale = 2.5f}},
     {"no-routing-asked", JETMOE(33), .has = ATTENTION_NO_ROUTING},
     {"no-routing-asked-decode", JETMOE(1), .history = 9, .has = ATTENTION_NO_ROUTING},
     {"routed-norms", ROUTED(33, 48, 16, 4, 2, 4, 2), HALF, TOP_K_NORM, .has = ATTENTION_NORMS,
-        .attention.norm_epsilon = 1e-6f},
+        .attention.norm.epsilon = 1e-6f},
     {"routed-norms-wide", ROUTED(33, 48, 16, 4, 2, 4, 2), HALF, TOP_K_NORM,
-        .has = ATTENTION_NORMS | ATTENTION_BIASES, .attention.norm_wide = true,
-        .attention.norm_epsilon = 1e-6f},
+        .has = ATTENTION_NORMS | ATTENTION_BIASES, .attention.norm.wide = true,
+        .attention.norm.epsilon = 1e-6f},
     {"routed-sinks-cap-clip", ROUTED(33, 48, 16, 4, 2, 4, 2), HALF, TOP_K_NORM,
         .has = ATTENTION_SINKS, .attention.soft_cap = 2.0f, .attention.value_clip = 0.8f},
     {"routed-sinks-cap-clip-decode", ROUTED(1, 48, 16, 4, 2, 4, 2), HALF, TOP_K_NORM,
@@ -434,7 +434,7 @@ const struct attention_case attention_cases[] = {
         .history = 30},
     {"query-norm-only", DENSE(19, 48, 16, 4, 2), HALF, .has = ATTENTION_QUERY_NORM},
     {"key-norm-only-wide", DENSE(19, 48, 16, 4, 2), HALF, .has = ATTENTION_KEY_NORM,
-        .attention.norm_wide = true},
+        .attention.norm.wide = true},
 
     // -------------------------------------------------------------------- hard numbers
     {"scores-far-out", DENSE(40, 48, 16, 2, 1), HALF, .score_gain = 40.0},

@@ -105,14 +105,14 @@ static void make_experts(const struct maker *m)
     struct vkmoe_view *queries = keep(m->data, a->experts * sizeof(*queries));
     struct vkmoe_view *outputs = keep(m->data, a->experts * sizeof(*outputs));
     struct rng rng = rng_for(m->seed, "experts");
-    bool has_outputs = a->output_experts.experts == 0;
+    bool has_outputs = a->output.experts.experts == 0;
     for (uint32_t e = 0; e < a->experts; e++) {
         queries[e] =
             make(m, &rng, width, a->hidden, m->c->dtype, 0.0, gain / sqrt(a->hidden), false);
         outputs[e] = make(m, &rng, a->hidden, width, m->c->dtype, 0.0, 1.0 / sqrt(width), false);
     }
-    m->data->params.query = queries;
-    m->data->params.output = has_outputs ? outputs : NULL;
+    m->data->params.query.matrices = queries;
+    m->data->params.output.matrices = has_outputs ? outputs : NULL;
 }
 
 // Experts of each head, and their gate.
@@ -147,11 +147,11 @@ static void make_keys(const struct maker *m)
     if (exact)
         deviation = power_below(1.5 * deviation);
     struct rng rng = rng_for(m->seed, "keys");
-    p->key = make(m, &rng, width, a->hidden, dtype, 0.0, deviation, exact);
-    if (a->value_experts.experts == 0)
-        p->value = make(m, &rng, width, a->hidden, dtype, 0.0, deviation, exact);
-    make_head_experts(m, "value experts", a->kv_heads, a->head_size, a->hidden, &p->value_experts);
-    make_head_experts(m, "output experts", a->heads, a->hidden, a->head_size, &p->output_experts);
+    p->key.matrix = make(m, &rng, width, a->hidden, dtype, 0.0, deviation, exact);
+    if (a->value.experts.experts == 0)
+        p->value.matrix = make(m, &rng, width, a->hidden, dtype, 0.0, deviation, exact);
+    make_head_experts(m, "value experts", a->kv_heads, a->head_size, a->hidden, &p->value.experts);
+    make_head_experts(m, "output experts", a->heads, a->hidden, a->head_size, &p->output.experts);
 }
 
 static void make_vectors(const struct maker *m)
@@ -159,24 +159,24 @@ static void make_vectors(const struct maker *m)
     const struct attention_case *c = m->c;
     struct vkmoe_attention_params *p = &m->data->params;
     uint32_t width = p->heads * p->head_size, kv_width = p->kv_heads * p->head_size;
-    bool all = p->norm_wide;
+    bool all = p->norm.wide;
     if (c->has & ATTENTION_QUERY_BIAS)
-        p->query_bias = make_named(m, "query bias", p->experts, width, c->vector_dtype, 0.0, 0.5);
+        p->query.bias = make_named(m, "query bias", p->experts, width, c->vector_dtype, 0.0, 0.5);
     if (c->has & ATTENTION_KEY_BIAS)
-        p->key_bias = make_named(m, "key bias", 1, kv_width, c->vector_dtype, 0.0, 0.5);
+        p->key.bias = make_named(m, "key bias", 1, kv_width, c->vector_dtype, 0.0, 0.5);
     if (c->has & ATTENTION_VALUE_BIAS)
-        p->value_bias = make_named(m, "value bias", 1, kv_width, c->vector_dtype, 0.0, 0.5);
+        p->value.bias = make_named(m, "value bias", 1, kv_width, c->vector_dtype, 0.0, 0.5);
     if (c->has & ATTENTION_OUTPUT_BIAS)
-        p->output_bias = make_named(m, "output bias", 1, p->hidden, c->vector_dtype, 0.0, 0.5);
+        p->output.bias = make_named(m, "output bias", 1, p->hidden, c->vector_dtype, 0.0, 0.5);
     if (c->has & ATTENTION_QUERY_NORM)
-        p->query_norm =
+        p->query.norm =
             make_named(m, "query norm", 1, all ? width : p->head_size, c->vector_dtype, 1.0, 0.25);
     if (c->has & ATTENTION_KEY_NORM)
-        p->key_norm =
+        p->key.norm =
             make_named(m, "key norm", 1, all ? kv_width : p->head_size, c->vector_dtype, 1.0, 0.25);
     if (c->has & ATTENTION_POSITION_BIAS)
-        p->position_bias = make_named(
-            m, "position bias", p->heads, 2 * p->position_reach + 1, c->vector_dtype, 0.0, 1.0);
+        p->position.bias = make_named(
+            m, "position bias", p->heads, 2 * p->position.reach + 1, c->vector_dtype, 0.0, 1.0);
     if (c->has & ATTENTION_SINKS)
         p->sinks = make_named(m, "sinks", 1, p->heads, c->vector_dtype, 0.5, 1.0);
 }
@@ -189,7 +189,8 @@ static void make_filler(const struct maker *m)
     struct vkmoe_attention_params *p = &m->data->filler;
     uint32_t width = data->params.heads * data->params.head_size;
     struct vkmoe_view *output = keep(m->data, sizeof(*output));
-    *output = data->params.output ? data->params.output[0] : data->params.query[0];
+    *output = data->params.output.matrices ? data->params.output.matrices[0]
+                                           : data->params.query.matrices[0];
     if (!output->row_stride) {
         output->row_stride = width;
         output->column_stride = 1;
@@ -198,10 +199,10 @@ static void make_filler(const struct maker *m)
     p->heads = p->kv_heads;
     p->experts = p->experts_per_token = 1;
     p->router = (struct vkmoe_router_params){ 0 };
-    p->output_experts = (struct vkmoe_head_experts){ 0 };
-    p->output = output; // of which only the first columns are used, and nobody looks
-    p->query_bias = p->query_norm = p->sinks = p->output_bias = (struct vkmoe_view){ 0 };
-    p->position_bias = (struct vkmoe_view){ 0 };
+    p->output.experts = (struct vkmoe_head_experts){ 0 };
+    p->output.matrices = output; // of which only the first columns are used, and nobody looks
+    p->query.bias = p->query.norm = p->sinks = p->output.bias = (struct vkmoe_view){ 0 };
+    p->position.bias = (struct vkmoe_view){ 0 };
     p->expert_kv_heads = 0;
     p->first_kv_head = NULL;
     p->patterns = &itself;

@@ -79,7 +79,7 @@ static double find_yarn_ramp(
     double slow = rope->beta_slow != 0.0f ? rope->beta_slow : 1.0;
     double low = find_yarn_pair(rope, base, size, fast);
     double high = find_yarn_pair(rope, base, size, slow);
-    if (!rope->truncate_off) {
+    if (!rope->exact_range) {
         low = floor(low);
         high = ceil(high);
     }

@@ -67,14 +67,14 @@ void reference_router_from(const struct vkmoe_router_params *p, uint32_t hidden,
         .score = p->score,
         .select = p->select,
         .weigh = p->weigh,
-        .group_score = p->group_score,
-        .groups = p->groups,
-        .groups_kept = p->groups_kept,
-        .each_group = p->each_group,
-        .group_mask_zero = p->group_mask_zero,
-        .renormalize = p->renormalize,
-        .renormalize_max = p->renormalize_max,
-        .renormalize_epsilon = p->renormalize_epsilon,
+        .group_score = p->groups.score,
+        .groups = p->groups.count,
+        .groups_kept = p->groups.kept,
+        .each_group = p->groups.mode == VKMOE_GROUP_MODE_EACH,
+        .group_mask_zero = p->groups.mode == VKMOE_GROUP_MODE_MASK_ZERO,
+        .renormalize = p->renormalize.mode != VKMOE_RENORMALIZE_NONE,
+        .renormalize_max = p->renormalize.mode == VKMOE_RENORMALIZE_MAX,
+        .renormalize_epsilon = p->renormalize.epsilon,
         .scale = p->scale,
         .soft_cap = p->soft_cap,
         .sparsemixer_threshold = p->sparsemixer_threshold,
@@ -100,8 +100,8 @@ static void read_head_experts(const struct vkmoe_head_experts *h, uint32_t heads
     out->experts_per_token = h->experts_per_token;
     out->matrices = read_views(h->matrices, heads * h->experts, rows, columns);
     struct vkmoe_router_params router = h->router;
-    router.groups = heads;
-    router.each_group = true;
+    router.groups.count = heads;
+    router.groups.mode = VKMOE_GROUP_MODE_EACH;
     reference_router_from(
         &router, hidden, heads * h->experts, heads * h->experts_per_token, &out->router);
 }
@@ -120,32 +120,33 @@ void reference_attention_from(
         .tiled_kv = p->tiled_kv,
         .experts = experts,
         .experts_per_token = p->experts_per_token ? p->experts_per_token : 1,
-        .query = read_views(p->query, experts, width, p->hidden),
-        .output = p->output ? read_views(p->output, experts, p->hidden, width) : NULL,
-        .query_bias = reference_read_view(&p->query_bias, experts, width),
-        .key = reference_read_view(&p->key, kv_width, p->hidden),
-        .value = reference_read_view(&p->value, kv_width, p->hidden),
-        .key_bias = reference_read_view(&p->key_bias, 1, kv_width),
-        .value_bias = reference_read_view(&p->value_bias, 1, kv_width),
-        .output_bias = reference_read_view(&p->output_bias, 1, p->hidden),
-        .norm_wide = p->norm_wide,
-        .query_norm = reference_read_view(&p->query_norm, 1, p->norm_wide ? width : p->head_size),
-        .key_norm = reference_read_view(&p->key_norm, 1, p->norm_wide ? kv_width : p->head_size),
-        .norm_epsilon = p->norm_epsilon,
+        .query = read_views(p->query.matrices, experts, width, p->hidden),
+        .output =
+            p->output.matrices ? read_views(p->output.matrices, experts, p->hidden, width) : NULL,
+        .query_bias = reference_read_view(&p->query.bias, experts, width),
+        .key = reference_read_view(&p->key.matrix, kv_width, p->hidden),
+        .value = reference_read_view(&p->value.matrix, kv_width, p->hidden),
+        .key_bias = reference_read_view(&p->key.bias, 1, kv_width),
+        .value_bias = reference_read_view(&p->value.bias, 1, kv_width),
+        .output_bias = reference_read_view(&p->output.bias, 1, p->hidden),
+        .norm_wide = p->norm.wide,
+        .query_norm = reference_read_view(&p->query.norm, 1, p->norm.wide ? width : p->head_size),
+        .key_norm = reference_read_view(&p->key.norm, 1, p->norm.wide ? kv_width : p->head_size),
+        .norm_epsilon = p->norm.epsilon,
         .sinks = reference_read_view(&p->sinks, 1, p->heads),
         .scale = p->scale,
         .soft_cap = p->soft_cap,
         .position_bias =
-            reference_read_view(&p->position_bias, p->heads, 2 * p->position_reach + 1),
-        .position_reach = p->position_reach,
+            reference_read_view(&p->position.bias, p->heads, 2 * p->position.reach + 1),
+        .position_reach = p->position.reach,
         .value_clip = p->value_clip,
         .rope = p->rope,
     };
     reference_router_from(&p->router, p->hidden, experts, out->experts_per_token, &out->router);
     read_head_experts(
-        &p->value_experts, p->kv_heads, p->hidden, p->head_size, p->hidden, &out->value_experts);
+        &p->value.experts, p->kv_heads, p->hidden, p->head_size, p->hidden, &out->value_experts);
     read_head_experts(
-        &p->output_experts, p->heads, p->hidden, p->hidden, p->head_size, &out->output_experts);
+        &p->output.experts, p->heads, p->hidden, p->hidden, p->head_size, &out->output_experts);
     if (p->first_kv_head) {
         out->first_kv_head = allocate(experts, sizeof(uint32_t));
         memcpy(out->first_kv_head, p->first_kv_head, experts * sizeof(uint32_t));

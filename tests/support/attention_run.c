@@ -80,6 +80,7 @@ static bool fill_cache(struct attention_run *run)
     }
     for (uint32_t t = 0; ok && t < tokens; t += chunk) {
         struct vkmoe_attention_forward_params params = {
+            VKMOE_INIT(vkmoe_attention_forward_params),
             .tokens = tokens - t < chunk ? tokens - t : chunk,
             .x = span_from(&f.x, t * hidden),
             .y = span_from(&f.y, t * hidden),
@@ -115,6 +116,7 @@ bool attention_run_renew_cache(struct attention_run *run)
     vkmoe_cache_destroy(&run->cache);
     return is_ok(vkmoe_cache_create(run->harness->device,
                      &(struct vkmoe_cache_params){
+                         VKMOE_INIT(vkmoe_cache_params),
                          .kv_heads = run->c->attention.kv_heads,
                          .head_size = run->c->attention.head_size,
                          .sequences = run->data.sequences,
@@ -196,6 +198,7 @@ bool attention_run_record(
     const struct attention_batch *b = &run->data.batch;
     size_t hidden = run->c->attention.hidden, k = run->c->attention.experts_per_token;
     struct vkmoe_attention_forward_params params = {
+        VKMOE_INIT(vkmoe_attention_forward_params),
         .tokens = tokens,
         .x = span_from(&run->x, first * hidden),
         .y = span_from(&run->y, first * hidden),

@@ -80,8 +80,9 @@ static inline const char *device_under_test(void)
 static inline bool has_device(void)
 {
     vkmoe_device *device;
-    bool found =
-        vkmoe_device_create(&(struct vkmoe_device_params){ .select = device_under_test() }, &device)
+    bool found = vkmoe_device_create(&(struct vkmoe_device_params){ VKMOE_INIT(vkmoe_device_params),
+                                         .select = device_under_test() },
+                     &device)
         == VKMOE_OK;
     vkmoe_device_destroy(&device);
     return found;

@@ -162,14 +162,16 @@ static void add_blocks(struct writer *writer, const struct checkpoint_family *fa
             if (!out->moe[s][b]) {
                 if (family->write_dense)
                     add_dense(writer, family, seed + 1000 * s + b, prefix,
-                        (struct vkmoe_block){ .index = b, .decoder = s == 1 }, out);
+                        (struct vkmoe_block){
+                            .index = b, .part = s == 1 ? VKMOE_PART_DECODER : VKMOE_PART_BLOCKS },
+                        out);
                 continue;
             }
             struct reference_layer layer;
             fill_layer(family, seed + 1000 * s + b, &layer);
             family->write(writer, family, prefix, &layer);
             out->info.moe_blocks++;
-            if (b == family->block.index && (s == 1) == family->block.decoder) {
+            if (b == family->block.index && (s == 1) == (family->block.part != VKMOE_PART_BLOCKS)) {
                 out->layer = layer;
                 if (layer.input_scale) // the file has it without this factor
                     for (uint32_t i = 0; i < layer.hidden; i++)

@@ -40,6 +40,7 @@ bool harness_init(struct harness *harness, struct tap *tap, int *code)
 {
     *harness = (struct harness){ 0 };
     const struct vkmoe_device_params params = {
+        VKMOE_INIT(vkmoe_device_params),
         .log = { .write = count_message, .user = harness, .level = VKMOE_LOG_WARNING },
         .select = getenv("VKMOE_TEST_DEVICE"),
         .validate = getenv("VKMOE_TEST_VALIDATE") != NULL,
@@ -50,7 +51,7 @@ bool harness_init(struct harness *harness, struct tap *tap, int *code)
         return false;
     }
     if (status == VKMOE_OK) {
-        struct vkmoe_device_info info = { 0 };
+        struct vkmoe_device_info info = { VKMOE_INIT(vkmoe_device_info) };
         vkmoe_device_get_info(harness->device, &info);
         printf("# %s, %s\n", info.name, info.driver);
         status = vkmoe_stream_create(harness->device, &harness->stream);

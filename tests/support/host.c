@@ -39,10 +39,11 @@ static bool find_device(struct host *host)
 {
     VkPhysicalDevice devices[16];
     uint32_t count = 16;
-    struct vkmoe_device_info info = { 0 };
+    struct vkmoe_device_info info = { VKMOE_INIT(vkmoe_device_info) };
     vkmoe_device *device;
-    if (vkmoe_device_create(
-            &(struct vkmoe_device_params){ .select = getenv("VKMOE_TEST_DEVICE") }, &device)
+    if (vkmoe_device_create(&(struct vkmoe_device_params){ VKMOE_INIT(vkmoe_device_params),
+                                .select = getenv("VKMOE_TEST_DEVICE") },
+            &device)
         != VKMOE_OK)
         return false;
     vkmoe_device_get_info(device, &info);
@@ -220,6 +221,7 @@ static void unlock(void *user)
 struct vkmoe_adopt_params host_adopt_params(struct host *host)
 {
     return (struct vkmoe_adopt_params){
+        VKMOE_INIT(vkmoe_adopt_params),
         .instance = host->instance,
         .physical_device = host->physical_device,
         .device = host->device,

@@ -42,10 +42,11 @@ static bool find_device(struct kernel_device *d)
 {
     VkPhysicalDevice devices[16];
     uint32_t count = 16;
-    struct vkmoe_device_info info = { 0 };
+    struct vkmoe_device_info info = { VKMOE_INIT(vkmoe_device_info) };
     vkmoe_device *device;
-    if (vkmoe_device_create(
-            &(struct vkmoe_device_params){ .select = getenv("VKMOE_TEST_DEVICE") }, &device)
+    if (vkmoe_device_create(&(struct vkmoe_device_params){ VKMOE_INIT(vkmoe_device_params),
+                                .select = getenv("VKMOE_TEST_DEVICE") },
+            &device)
         != VKMOE_OK)
         return false;
     vkmoe_device_get_info(device, &info);
@@ -166,6 +167,7 @@ void kernel_device_finish(struct kernel_device *d)
 struct vkmoe_adopt_params kernel_device_adopt_params(const struct kernel_device *d)
 {
     return (struct vkmoe_adopt_params){
+        VKMOE_INIT(vkmoe_adopt_params),
         .instance = d->instance,
         .physical_device = d->physical_device,
         .device = d->device,

@@ -8,50 +8,55 @@
 
 // Gates that many models share. Semantics.md A.1 lists who has which.
 #define TOP_K .layer.router = { 0 } // softmax, top-k, as it is
-#define TOP_K_NORM .layer.router = { .renormalize = true }
+#define TOP_K_NORM .layer.router = { .renormalize.mode = VKMOE_RENORMALIZE_SUM }
 #define TOP_K_OF_LOGITS \
     .layer.router = { .score = VKMOE_SCORE_IDENTITY, .weigh = VKMOE_WEIGH_SOFTMAX }
 #define SIGMOID_NORM(factor) \
     .layer.router = { .score = VKMOE_SCORE_SIGMOID, \
-        .renormalize = true, \
-        .renormalize_epsilon = 1e-20f, \
+        .renormalize.mode = VKMOE_RENORMALIZE_SUM, \
+        .renormalize.epsilon = 1e-20f, \
         .scale = factor }
 #define DEEPSEEK_V3 \
     .layer.router = { .score = VKMOE_SCORE_SIGMOID, \
-        .renormalize = true, \
-        .renormalize_epsilon = 1e-20f, \
+        .renormalize.mode = VKMOE_RENORMALIZE_SUM, \
+        .renormalize.epsilon = 1e-20f, \
         .scale = 2.5f, \
-        .groups = 8, \
-        .groups_kept = 4, \
-        .group_score = VKMOE_GROUP_SCORE_SUM_TOP_2 }
+        .groups.count = 8, \
+        .groups.kept = 4, \
+        .groups.score = VKMOE_GROUP_SCORE_SUM_TOP_2 }
 #define DEEPSEEK_V2 \
-    .layer.router = { .scale = 16.0f, .groups = 8, .groups_kept = 3, .group_mask_zero = true }
+    .layer.router = { .scale = 16.0f, \
+        .groups.count = 8, \
+        .groups.kept = 3, \
+        .groups.mode = VKMOE_GROUP_MODE_MASK_ZERO }
 #define DEEPSEEK_V4 \
     .layer.router = { .score = VKMOE_SCORE_SQRT_SOFTPLUS, \
-        .renormalize = true, \
-        .renormalize_epsilon = 1e-20f, \
+        .renormalize.mode = VKMOE_RENORMALIZE_SUM, \
+        .renormalize.epsilon = 1e-20f, \
         .scale = 1.5f }
 #define SPARSEMIXER(threshold) \
     .layer.router = { .score = VKMOE_SCORE_IDENTITY, \
         .select = VKMOE_SELECT_SPARSEMIXER, \
         .sparsemixer_threshold = threshold }
 #define GEMMA4(epsilon) \
-    .layer.router = { .renormalize = true, .rms_norm = true, .rms_epsilon = epsilon }
+    .layer.router = { \
+        .renormalize.mode = VKMOE_RENORMALIZE_SUM, .rms_norm = true, .rms_epsilon = epsilon \
+    }
 #define SUPPLIED_WEIGHTED .layer.router = { .select = VKMOE_SELECT_SUPPLIED_WEIGHTED }
 #define SWITCH(limit) .layer.router = { .capacity = limit }
 #define GSHARD(limit) \
-    .layer.router = { .renormalize = true, \
-        .renormalize_max = true, \
-        .renormalize_epsilon = 1.1920929e-7f, \
+    .layer.router = { .renormalize.mode = VKMOE_RENORMALIZE_MAX, \
+        .renormalize.epsilon = 1.1920929e-7f, \
         .capacity = limit }
 #define MOH(always_, routed) \
-    .layer.router = { .renormalize = true, \
-        .renormalize_max = true, \
-        .renormalize_epsilon = 1.1920929e-7f, \
+    .layer.router = { .renormalize.mode = VKMOE_RENORMALIZE_MAX, \
+        .renormalize.epsilon = 1.1920929e-7f, \
         .scale = routed, \
         .always = always_ }
 #define SWITCHHEAD(heads) \
-    .layer.router = { .score = VKMOE_SCORE_SIGMOID, .groups = heads, .each_group = true }
+    .layer.router = { \
+        .score = VKMOE_SCORE_SIGMOID, .groups.count = heads, .groups.mode = VKMOE_GROUP_MODE_EACH \
+    }
 
 #define MIXTRAL(t) SHAPE(t, 64, 96, 8, 2), TOP_K_NORM
 #define GPT_OSS(t, e) \
@@ -60,7 +65,7 @@
                                              .has = CASE_ROUTER_BIAS | CASE_EXPERT_BIASES
 #define NEMOTRON(t) \
     SHAPE(t, 84, 58, 128, 6), SIGMOID_NORM(2.5f), \
-        .layer.activation = VKMOE_ACTIVATION_RELU2, .layer.shared_inner = 116, \
+        .layer.activation = VKMOE_ACTIVATION_RELU2, .layer.shared.inner = 116, \
         .has = CASE_CORRECTION_BIAS | CASE_UNGATED | CASE_SHARED_UNGATED
 
 // A case a row.
@@ -91,35 +96,35 @@ const struct layer_case layer_cases[] = {
     {"mixtral-prefill-f16", MIXTRAL(160), .dtype = VKMOE_DTYPE_F16},
     {"mixtral-prefill-bf16", MIXTRAL(160), .dtype = VKMOE_DTYPE_BF16},
     {"mixtral-tiny", SHAPE(40, 128, 256, 8, 2), TOP_K_NORM, .dtype = VKMOE_DTYPE_F16},
-    {"qwen2-moe", SHAPE(17, 64, 44, 60, 4), TOP_K, .layer.shared_inner = 176,
+    {"qwen2-moe", SHAPE(17, 64, 44, 60, 4), TOP_K, .layer.shared.inner = 176,
         .has = CASE_SHARED_TOKEN_GATE, .dtype = VKMOE_DTYPE_BF16},
     {"qwen3-moe-decode", SHAPE(1, 64, 48, 128, 8), TOP_K_NORM, .dtype = VKMOE_DTYPE_BF16},
     {"qwen3-moe-prefill", SHAPE(96, 64, 48, 128, 8), TOP_K_NORM, .dtype = VKMOE_DTYPE_BF16},
-    {"qwen3-next", SHAPE(33, 64, 32, 512, 10), TOP_K_NORM, .layer.shared_inner = 32,
+    {"qwen3-next", SHAPE(33, 64, 32, 512, 10), TOP_K_NORM, .layer.shared.inner = 32,
         .has = CASE_SHARED_TOKEN_GATE},
-    {"qwen3.5-moe", SHAPE(65, 64, 32, 256, 8), TOP_K_NORM, .layer.shared_inner = 32,
+    {"qwen3.5-moe", SHAPE(65, 64, 32, 256, 8), TOP_K_NORM, .layer.shared.inner = 32,
         .has = CASE_SHARED_TOKEN_GATE, .dtype = VKMOE_DTYPE_BF16, .layout = LAYOUT_FUSED},
     {"qwen3-vl-moe", SHAPE(20, 64, 48, 128, 8), TOP_K_NORM, .layout = LAYOUT_TRANSPOSED,
         .dtype = VKMOE_DTYPE_BF16},
-    {"deepseek-v2-lite", SHAPE(33, 64, 88, 64, 6), TOP_K, .layer.shared_inner = 176},
-    {"deepseek-v2", SHAPE(33, 80, 48, 160, 6), DEEPSEEK_V2, .layer.shared_inner = 96},
-    {"deepseek-v3-decode", SHAPE(1, 112, 64, 256, 8), DEEPSEEK_V3, .layer.shared_inner = 64,
+    {"deepseek-v2-lite", SHAPE(33, 64, 88, 64, 6), TOP_K, .layer.shared.inner = 176},
+    {"deepseek-v2", SHAPE(33, 80, 48, 160, 6), DEEPSEEK_V2, .layer.shared.inner = 96},
+    {"deepseek-v3-decode", SHAPE(1, 112, 64, 256, 8), DEEPSEEK_V3, .layer.shared.inner = 64,
         .has = CASE_CORRECTION_BIAS},
-    {"deepseek-v3-prefill", SHAPE(65, 112, 64, 256, 8), DEEPSEEK_V3, .layer.shared_inner = 64,
+    {"deepseek-v3-prefill", SHAPE(65, 112, 64, 256, 8), DEEPSEEK_V3, .layer.shared.inner = 64,
         .has = CASE_CORRECTION_BIAS, .dtype = VKMOE_DTYPE_BF16},
-    {"deepseek-v3-negative", SHAPE(33, 56, 32, 256, 8), DEEPSEEK_V3, .layer.shared_inner = 32,
+    {"deepseek-v3-negative", SHAPE(33, 56, 32, 256, 8), DEEPSEEK_V3, .layer.shared.inner = 32,
         .has = CASE_CORRECTION_BIAS | CASE_NEGATIVE_BIAS},
     {"deepseek-v3-zero-mask", SHAPE(33, 56, 32, 256, 8), DEEPSEEK_V3,
-        .layer.router.group_mask_zero = true, .layer.shared_inner = 32,
+        .layer.router.groups.mode = VKMOE_GROUP_MODE_MASK_ZERO, .layer.shared.inner = 32,
         .has = CASE_CORRECTION_BIAS | CASE_NEGATIVE_BIAS},
     {"deepseek-v4", SHAPE(33, 64, 32, 256, 6), DEEPSEEK_V4,
         .layer.activation = VKMOE_ACTIVATION_SILU_CLAMP,
-        .layer.shared_inner = 32, .has = CASE_CORRECTION_BIAS, .expert_gain = 7.0},
+        .layer.shared.inner = 32, .has = CASE_CORRECTION_BIAS, .expert_gain = 7.0},
     {"deepseek-v4-hash", SHAPE(33, 64, 32, 256, 6), DEEPSEEK_V4,
         .layer.router.select = VKMOE_SELECT_SUPPLIED,
         .layer.activation = VKMOE_ACTIVATION_SILU_CLAMP,
-        .layer.shared_inner = 32, .expert_gain = 7.0},
-    {"kimi-k2", SHAPE(17, 112, 32, 384, 8), SIGMOID_NORM(2.827f), .layer.shared_inner = 32,
+        .layer.shared.inner = 32, .expert_gain = 7.0},
+    {"kimi-k2", SHAPE(17, 112, 32, 384, 8), SIGMOID_NORM(2.827f), .layer.shared.inner = 32,
         .has = CASE_CORRECTION_BIAS},
     {"olmoe", SHAPE(64, 64, 32, 64, 8), TOP_K, .dtype = VKMOE_DTYPE_BF16},
     {"gpt-oss-20b-decode", GPT_OSS(1, 32), .dtype = VKMOE_DTYPE_BF16, .layout = LAYOUT_INTERLEAVED},
@@ -128,15 +133,15 @@ const struct layer_case layer_cases[] = {
     {"gpt-oss-120b", GPT_OSS(33, 128), .vector_dtype = VKMOE_DTYPE_BF16},
     {"llama4-scout", SHAPE(33, 80, 128, 16, 1), .layer.weight_on_input = true,
         .layer.router = {.score = VKMOE_SCORE_IDENTITY, .weigh = VKMOE_WEIGH_SIGMOID},
-        .layer.shared_inner = 128, .dtype = VKMOE_DTYPE_BF16, .layout = LAYOUT_TRANSPOSED},
+        .layer.shared.inner = 128, .dtype = VKMOE_DTYPE_BF16, .layout = LAYOUT_TRANSPOSED},
     {"llama4-maverick-decode", SHAPE(1, 80, 128, 128, 1), .layer.weight_on_input = true,
         .layer.router = {.score = VKMOE_SCORE_IDENTITY, .weigh = VKMOE_WEIGH_SIGMOID},
-        .layer.shared_inner = 128},
+        .layer.shared.inner = 128},
     {"phi-3.5-moe", SHAPE(65, 64, 100, 16, 2), SPARSEMIXER(0.02f)},
     {"phi-3.5-moe-decode", SHAPE(1, 64, 100, 16, 2), SPARSEMIXER(0.02f), .dtype = VKMOE_DTYPE_BF16},
     {"granite-3-1b", SHAPE(40, 64, 32, 32, 8), TOP_K_OF_LOGITS, .layout = LAYOUT_FUSED},
     {"granite-3-3b", SHAPE(9, 96, 32, 40, 8), TOP_K_OF_LOGITS, .layout = LAYOUT_FUSED},
-    {"granite-4-small", SHAPE(33, 64, 24, 72, 10), TOP_K_OF_LOGITS, .layer.shared_inner = 48},
+    {"granite-4-small", SHAPE(33, 64, 24, 72, 10), TOP_K_OF_LOGITS, .layer.shared.inner = 48},
     {"dbrx", SHAPE(33, 96, 84, 16, 4), TOP_K_NORM},
     {"jamba-mini", SHAPE(33, 64, 112, 16, 2), TOP_K},
     {"grok-1", SHAPE(33, 96, 128, 8, 2), TOP_K, .layer.activation = VKMOE_ACTIVATION_GELU_TANH},
@@ -146,14 +151,14 @@ const struct layer_case layer_cases[] = {
         .layout = LAYOUT_FUSED},
     {"minimax-text-01", SHAPE(17, 96, 144, 32, 2), TOP_K_NORM},
     {"minimax-m2", SHAPE(33, 96, 48, 256, 8), SIGMOID_NORM(0.0f), .has = CASE_CORRECTION_BIAS},
-    {"minimax-m3", SHAPE(33, 96, 48, 128, 4), SIGMOID_NORM(2.0f), .layer.shared_inner = 48,
+    {"minimax-m3", SHAPE(33, 96, 48, 128, 4), SIGMOID_NORM(2.0f), .layer.shared.inner = 48,
         .layer.activation = VKMOE_ACTIVATION_SWIGLU_OAI, .has = CASE_CORRECTION_BIAS,
         .expert_gain = 5.0,
         .layout = LAYOUT_FUSED},
-    {"ernie-4.5", SHAPE(33, 80, 48, 64, 6), .layer.shared_inner = 96,
-        .layer.router = {.renormalize = true, .renormalize_max = true,
-            .renormalize_epsilon = 1e-12f}, .has = CASE_CORRECTION_BIAS},
-    {"hunyuan-a13b", SHAPE(33, 64, 48, 64, 8), TOP_K_NORM, .layer.shared_inner = 48},
+    {"ernie-4.5", SHAPE(33, 80, 48, 64, 6), .layer.shared.inner = 96,
+        .layer.router = {.renormalize.mode = VKMOE_RENORMALIZE_MAX,
+            .renormalize.epsilon = 1e-12f}, .has = CASE_CORRECTION_BIAS},
+    {"hunyuan-a13b", SHAPE(33, 64, 48, 64, 8), TOP_K_NORM, .layer.shared.inner = 48},
     {"nemotron-3-nano-decode", NEMOTRON(1)},
     {"nemotron-3-nano-prefill", NEMOTRON(65), .dtype = VKMOE_DTYPE_BF16},
     {"gemma-4", SHAPE(33, 88, 22, 128, 8), GEMMA4(1e-6f),
@@ -164,18 +169,18 @@ const struct layer_case layer_cases[] = {
         .has = CASE_INPUT_SCALE | CASE_EXPERT_SCALE | CASE_ROUTER_X, .dtype = VKMOE_DTYPE_BF16,
         .vector_dtype = VKMOE_DTYPE_BF16},
     {"lfm2-8b-a1b", SHAPE(33, 64, 56, 32, 4), .has = CASE_CORRECTION_BIAS,
-        .layer.router = {.score = VKMOE_SCORE_SIGMOID, .renormalize = true,
-            .renormalize_epsilon = 1e-6f}},
+        .layer.router = {.score = VKMOE_SCORE_SIGMOID, .renormalize.mode = VKMOE_RENORMALIZE_SUM,
+            .renormalize.epsilon = 1e-6f}},
     {"longcat-flash", SHAPE(17, 96, 32, 512, 12), .layer.router = {.scale = 6.0f},
         .has = CASE_CORRECTION_BIAS},
-    {"mistral-small-4", SHAPE(33, 64, 32, 128, 4), TOP_K_NORM, .layer.router.groups = 1,
-        .layer.router.group_score = VKMOE_GROUP_SCORE_SUM_TOP_2, .layer.shared_inner = 32},
+    {"mistral-small-4", SHAPE(33, 64, 32, 128, 4), TOP_K_NORM, .layer.router.groups.count = 1,
+        .layer.router.groups.score = VKMOE_GROUP_SCORE_SUM_TOP_2, .layer.shared.inner = 32},
     {"laguna", SHAPE(33, 64, 16, 256, 8), SIGMOID_NORM(0.0f), .layer.router.soft_cap = 5.0f,
-        .layer.shared_inner = 16, .has = CASE_CORRECTION_BIAS, .router_gain = 6.0},
-    {"cohere2-moe", SHAPE(33, 64, 48, 64, 8), .layer.shared_inner = 96,
+        .layer.shared.inner = 16, .has = CASE_CORRECTION_BIAS, .router_gain = 6.0},
+    {"cohere2-moe", SHAPE(33, 64, 48, 64, 8), .layer.shared.inner = 96,
         .layer.router = {.score = VKMOE_SCORE_IDENTITY, .weigh = VKMOE_WEIGH_SIGMOID,
-            .renormalize = true}},
-    {"step-3.5", SHAPE(33, 64, 48, 64, 8), SIGMOID_NORM(3.0f), .layer.shared_inner = 48,
+            .renormalize.mode = VKMOE_RENORMALIZE_SUM}},
+    {"step-3.5", SHAPE(33, 64, 48, 64, 8), SIGMOID_NORM(3.0f), .layer.shared.inner = 48,
         .layer.activation = VKMOE_ACTIVATION_SWIGLU_STEP, .has = CASE_CORRECTION_BIAS,
         .expert_gain = 6.0},
     {"moh", SHAPE(33, 64, 16, 32, 24), MOH(16, 8.0f), .layer.activation = VKMOE_ACTIVATION_IDENTITY,
@@ -205,22 +210,24 @@ const struct layer_case layer_cases[] = {
     {"softplus-plain", SHAPE(19, 40, 24, 12, 3), .router_gain = 12.0,
         .layer.router = {.score = VKMOE_SCORE_SQRT_SOFTPLUS}},
     {"renormalize-epsilon-large", SHAPE(19, 40, 24, 12, 3),
-        .layer.router = {.renormalize = true, .renormalize_epsilon = 0.5f}},
+        .layer.router = {.renormalize.mode = VKMOE_RENORMALIZE_SUM, .renormalize.epsilon = 0.5f}},
     {"renormalize-max-binds", SHAPE(19, 40, 24, 12, 3), .router_gain = 1.0,
-        .layer.router = {.renormalize = true, .renormalize_max = true,
-            .renormalize_epsilon = 0.6f}},
+        .layer.router = {.renormalize.mode = VKMOE_RENORMALIZE_MAX,
+            .renormalize.epsilon = 0.6f}},
     {"groups-max-minus-infinity", SHAPE(33, 40, 24, 60, 4),
-        .layer.router = {.groups = 12, .groups_kept = 2}},
+        .layer.router = {.groups.count = 12, .groups.kept = 2}},
     {"groups-of-one", SHAPE(33, 40, 24, 16, 2),
-        .layer.router = {.groups = 16, .groups_kept = 3,
-        .group_score = VKMOE_GROUP_SCORE_SUM_TOP_2}},
+        .layer.router = {.groups.count = 16, .groups.kept = 3,
+        .groups.score = VKMOE_GROUP_SCORE_SUM_TOP_2}},
     {"groups-of-two-kept-one", SHAPE(33, 40, 24, 16, 2),
-        .layer.router = {.score = VKMOE_SCORE_SIGMOID, .groups = 8, .groups_kept = 1,
-            .group_score = VKMOE_GROUP_SCORE_SUM_TOP_2}},
-    {"groups-all-kept", SHAPE(33, 40, 24, 16, 5), .layer.router = {.groups = 4, .groups_kept = 4}},
+        .layer.router = {.score = VKMOE_SCORE_SIGMOID, .groups.count = 8, .groups.kept = 1,
+            .groups.score = VKMOE_GROUP_SCORE_SUM_TOP_2}},
+    {"groups-all-kept", SHAPE(33, 40, 24, 16, 5),
+        .layer.router = {.groups.count = 4, .groups.kept = 4}},
     {"groups-1024", SHAPE(9, 24, 8, 1024, 16), .has = CASE_CORRECTION_BIAS,
-        .layer.router = {.score = VKMOE_SCORE_SIGMOID, .renormalize = true, .groups = 32,
-            .groups_kept = 4, .group_score = VKMOE_GROUP_SCORE_SUM_TOP_2}},
+        .layer.router = {.score = VKMOE_SCORE_SIGMOID,
+            .renormalize.mode = VKMOE_RENORMALIZE_SUM, .groups.count = 32,
+            .groups.kept = 4, .groups.score = VKMOE_GROUP_SCORE_SUM_TOP_2}},
     {"groups-tied", SHAPE(9, 40, 24, 32, 4), DEEPSEEK_V3, .has = CASE_TIED},
     {"sparsemixer-k1", SHAPE(19, 40, 24, 16, 1), SPARSEMIXER(0.02f)},
     {"sparsemixer-wide", SHAPE(33, 40, 24, 16, 2), SPARSEMIXER(0.5f),
@@ -236,12 +243,12 @@ const struct layer_case layer_cases[] = {
     {"always-1023", SHAPE(3, 24, 8, 1023, 1023), MOH(1, 1022.0f), .has = CASE_LEVELS},
     {"always-tied", SHAPE(9, 40, 24, 60, 7), MOH(3, 4.0f), .has = CASE_LEVELS | CASE_TIED},
     {"always-twins", SHAPE(33, 40, 24, 60, 7), MOH(3, 4.0f), .has = CASE_LEVELS | CASE_TWINS},
-    {"always-everything-else", SHAPE(33, 44, 24, 20, 6), .layer.shared_inner = 18,
+    {"always-everything-else", SHAPE(33, 44, 24, 20, 6), .layer.shared.inner = 18,
         .layer.router = {.score = VKMOE_SCORE_SIGMOID, .weigh = VKMOE_WEIGH_SOFTMAX,
             .scale = 0.5f, .soft_cap = 3.0f, .rms_norm = true, .rms_epsilon = 0.1f, .always = 2},
         .has = CASE_LEVELS | CASE_ROUTER_BIAS | CASE_CORRECTION_BIAS | CASE_INPUT_SCALE |
             CASE_EXPERT_SCALE | CASE_ROUTER_X | CASE_SHARED_TOKEN_GATE | CASE_MISALIGNED},
-    {"always-everything-else-decode", SHAPE(2, 44, 24, 20, 6), .layer.shared_inner = 18,
+    {"always-everything-else-decode", SHAPE(2, 44, 24, 20, 6), .layer.shared.inner = 18,
         .layer.router = {.rms_norm = true, .rms_epsilon = 0.1f, .always = 5},
         .has = CASE_LEVELS | CASE_EXPERT_SCALE | CASE_SHARED_TOKEN_GATE},
     {"each-group-of-one", SHAPE(9, 40, 24, 12, 12), SWITCHHEAD(12)},
@@ -249,9 +256,10 @@ const struct layer_case layer_cases[] = {
     {"each-group-1023-of-1023", SHAPE(3, 24, 8, 1023, 1023), SWITCHHEAD(3)},
     {"each-group-tied", SHAPE(9, 40, 24, 60, 12), SWITCHHEAD(6), .has = CASE_TIED},
     {"each-group-twins", SHAPE(33, 40, 24, 66, 12), SWITCHHEAD(6), .has = CASE_TWINS},
-    {"each-group-and-more", SHAPE(33, 40, 24, 21, 6), .layer.shared_inner = 18,
+    {"each-group-and-more", SHAPE(33, 40, 24, 21, 6), .layer.shared.inner = 18,
         .layer.router = {.score = VKMOE_SCORE_IDENTITY, .weigh = VKMOE_WEIGH_SIGMOID, .scale = 0.5f,
-            .soft_cap = 3.0f, .groups = 3, .groups_kept = 77, .each_group = true},
+            .soft_cap = 3.0f, .groups.count = 3, .groups.kept = 77,
+            .groups.mode = VKMOE_GROUP_MODE_EACH},
         .has = CASE_ROUTER_BIAS | CASE_CORRECTION_BIAS | CASE_EXPERT_SCALE |
             CASE_SHARED_TOKEN_GATE},
     {"supplied-ids", SHAPE(33, 40, 24, 12, 3), TOP_K_NORM,
@@ -321,36 +329,36 @@ const struct layer_case layer_cases[] = {
         .has = CASE_EXPERT_BIASES},
     {"input-weighted-decode", SHAPE(1, 40, 36, 6, 3), TOP_K, .layer.weight_on_input = true,
         .has = CASE_EXPERT_BIASES, .dtype = VKMOE_DTYPE_F16},
-    {"shared-narrow", PLAIN(21), .layer.shared_inner = 1},
-    {"shared-wider-than-all", PLAIN(21), .layer.shared_inner = 333,
+    {"shared-narrow", PLAIN(21), .layer.shared.inner = 1},
+    {"shared-wider-than-all", PLAIN(21), .layer.shared.inner = 333,
         .has = CASE_SHARED_TOKEN_GATE | CASE_OUTPUT_BIAS},
-    {"shared-decode", PLAIN(1), .layer.shared_inner = 333, .has = CASE_SHARED_TOKEN_GATE},
-    {"shared-ungated-beside-gated", PLAIN(21), .layer.shared_inner = 50,
+    {"shared-decode", PLAIN(1), .layer.shared.inner = 333, .has = CASE_SHARED_TOKEN_GATE},
+    {"shared-ungated-beside-gated", PLAIN(21), .layer.shared.inner = 50,
         .has = CASE_SHARED_UNGATED | CASE_SHARED_TOKEN_GATE},
-    {"shared-gated-beside-ungated", PLAIN(21), .layer.shared_inner = 50, .has = CASE_UNGATED},
-    {"shared-input-weighted", PLAIN(33), .layer.shared_inner = 50, .layer.weight_on_input = true,
+    {"shared-gated-beside-ungated", PLAIN(21), .layer.shared.inner = 50, .has = CASE_UNGATED},
+    {"shared-input-weighted", PLAIN(33), .layer.shared.inner = 50, .layer.weight_on_input = true,
         .dtype = VKMOE_DTYPE_F16},
     // The token gate sees x, whatever the router makes of it.
     {"shared-token-gate-scaled-input", SHAPE(21, 40, 36, 6, 2), GEMMA4(1e-6f),
-        .layer.shared_inner = 50,
+        .layer.shared.inner = 50,
         .has = CASE_SHARED_TOKEN_GATE | CASE_INPUT_SCALE | CASE_ROUTER_BIAS},
-    {"shared-token-gate-supplied", PLAIN(21), .layer.shared_inner = 50, .dtype = VKMOE_DTYPE_F16,
+    {"shared-token-gate-supplied", PLAIN(21), .layer.shared.inner = 50, .dtype = VKMOE_DTYPE_F16,
         .layer.router.select = VKMOE_SELECT_SUPPLIED, .has = CASE_SHARED_TOKEN_GATE},
     // Up and down are two sets of experts, each with a format of its own.
-    {"down-bf16-of-f16", PLAIN(40), .layer.shared_inner = 50, .dtype = VKMOE_DTYPE_F16,
+    {"down-bf16-of-f16", PLAIN(40), .layer.shared.inner = 50, .dtype = VKMOE_DTYPE_F16,
         .has = CASE_OTHER_DOWN | CASE_EXPERT_BIASES, .down_dtype = VKMOE_DTYPE_BF16},
-    {"down-bf16-of-f16-decode", PLAIN(3), .layer.shared_inner = 50, .dtype = VKMOE_DTYPE_F16,
+    {"down-bf16-of-f16-decode", PLAIN(3), .layer.shared.inner = 50, .dtype = VKMOE_DTYPE_F16,
         .has = CASE_OTHER_DOWN | CASE_SHARED_TOKEN_GATE, .down_dtype = VKMOE_DTYPE_BF16},
-    {"down-f32-of-bf16", PLAIN(100), .layer.shared_inner = 50, .dtype = VKMOE_DTYPE_BF16,
+    {"down-f32-of-bf16", PLAIN(100), .layer.shared.inner = 50, .dtype = VKMOE_DTYPE_BF16,
         .has = CASE_OTHER_DOWN, .down_dtype = VKMOE_DTYPE_F32},
-    {"down-f16-of-f32", PLAIN(100), .layer.shared_inner = 50, .layout = LAYOUT_TRANSPOSED,
+    {"down-f16-of-f32", PLAIN(100), .layer.shared.inner = 50, .layout = LAYOUT_TRANSPOSED,
         .has = CASE_OTHER_DOWN, .down_dtype = VKMOE_DTYPE_F16},
     {"down-f16-of-f32-decode", PLAIN(1), .has = CASE_OTHER_DOWN | CASE_EXPERT_BIASES,
         .down_dtype = VKMOE_DTYPE_F16},
     {"router-x", PLAIN(21), .has = CASE_ROUTER_X},
     {"router-x-decode-misaligned", PLAIN(1), .has = CASE_ROUTER_X | CASE_MISALIGNED},
     {"router-hidden-wider", PLAIN(21), .layer.router_hidden = 100, .has = CASE_ROUTER_X},
-    {"router-hidden-narrower", PLAIN(21), .layer.router_hidden = 7, .layer.shared_inner = 50,
+    {"router-hidden-narrower", PLAIN(21), .layer.router_hidden = 7, .layer.shared.inner = 50,
         .has = CASE_ROUTER_X | CASE_INPUT_SCALE, .layout = LAYOUT_TRANSPOSED},
     {"router-hidden-decode", PLAIN(1), .layer.router_hidden = 64, .dtype = VKMOE_DTYPE_BF16,
         .has = CASE_ROUTER_X | CASE_MISALIGNED},
@@ -360,7 +368,7 @@ const struct layer_case layer_cases[] = {
     {"router-hidden-1", PLAIN(9), .layer.router_hidden = 1, .has = CASE_ROUTER_X},
     {"router-hidden-65536", SHAPE(2, 16, 8, 3, 2), TOP_K, .layer.router_hidden = 65536,
         .has = CASE_ROUTER_X, .dtype = VKMOE_DTYPE_F16},
-    {"router-hidden-as-hidden", PLAIN(21), .layer.router_hidden = 40, .layer.shared_inner = 50,
+    {"router-hidden-as-hidden", PLAIN(21), .layer.router_hidden = 40, .layer.shared.inner = 50,
         .has = CASE_SHARED_TOKEN_GATE},
 
     // -------------------------------------------------------------- numbers of every kind
@@ -392,7 +400,7 @@ const struct layer_case layer_cases[] = {
     {"experts-1000", SHAPE(17, 16, 12, 1000, 5), TOP_K_OF_LOGITS},
     {"experts-257", SHAPE(17, 16, 12, 257, 5), TOP_K, .has = CASE_MISALIGNED},
     {"wide-1", SHAPE(33, 1, 1, 8, 2), TOP_K},
-    {"wide-1-f16", SHAPE(3, 1, 1, 8, 2), TOP_K, .dtype = VKMOE_DTYPE_F16, .layer.shared_inner = 1},
+    {"wide-1-f16", SHAPE(3, 1, 1, 8, 2), TOP_K, .dtype = VKMOE_DTYPE_F16, .layer.shared.inner = 1},
     {"hidden-1", SHAPE(9, 1, 64, 8, 2), TOP_K, .dtype = VKMOE_DTYPE_BF16},
     {"inner-1", SHAPE(9, 64, 1, 8, 2), TOP_K, .dtype = VKMOE_DTYPE_F16},
     {"inner-1-decode", SHAPE(1, 33, 1, 8, 2), TOP_K, .dtype = VKMOE_DTYPE_F16},
@@ -403,9 +411,9 @@ const struct layer_case layer_cases[] = {
     {"wide-33-misaligned", SHAPE(35, 33, 33, 8, 2), TOP_K, .has = CASE_MISALIGNED},
     {"wide-primes", SHAPE(37, 127, 101, 7, 3), TOP_K},
     {"wide-primes-f16", SHAPE(37, 127, 101, 7, 3), TOP_K, .dtype = VKMOE_DTYPE_F16,
-        .layer.shared_inner = 211},
+        .layer.shared.inner = 211},
     {"wide-primes-bf16-decode", SHAPE(2, 127, 101, 7, 3), TOP_K, .dtype = VKMOE_DTYPE_BF16,
-        .layer.shared_inner = 211},
+        .layer.shared.inner = 211},
     {"wide-64-by-128", SHAPE(65, 64, 128, 8, 2), TOP_K},
     {"wide-128-by-64-f16", SHAPE(65, 128, 64, 8, 2), TOP_K, .dtype = VKMOE_DTYPE_F16},
     {"wide-130-by-66", SHAPE(33, 130, 66, 8, 2), TOP_K, .dtype = VKMOE_DTYPE_F16},
@@ -426,7 +434,7 @@ const struct layer_case layer_cases[] = {
     {"layout-interleaved-f16", SHAPE(9, 33, 27, 4, 2), TOP_K, .dtype = VKMOE_DTYPE_F16,
         .layout = LAYOUT_INTERLEAVED},
     {"layout-unaligned", SHAPE(9, 33, 27, 4, 2), TOP_K, .layout = LAYOUT_UNALIGNED,
-        .layer.shared_inner = 19, .has = CASE_EXPERT_BIASES | CASE_SHARED_TOKEN_GATE},
+        .layer.shared.inner = 19, .has = CASE_EXPERT_BIASES | CASE_SHARED_TOKEN_GATE},
     {"layout-unaligned-bf16", SHAPE(9, 34, 26, 4, 2), TOP_K, .dtype = VKMOE_DTYPE_BF16,
         .layout = LAYOUT_UNALIGNED, .vector_dtype = VKMOE_DTYPE_F16,
         .has = CASE_EXPERT_BIASES | CASE_OUTPUT_BIAS},
@@ -439,7 +447,7 @@ const struct layer_case layer_cases[] = {
         .dtype = VKMOE_DTYPE_F16},
     {"tokens-65536-capacity", SHAPE(65536, 4, 4, 8, 3), GSHARD(3000), .sequence_tokens = 10000,
         .has = CASE_SLOW},
-    {"tokens-65536-shared", SHAPE(65536, 4, 4, 3, 1), TOP_K, .layer.shared_inner = 9,
+    {"tokens-65536-shared", SHAPE(65536, 4, 4, 3, 1), TOP_K, .layer.shared.inner = 9,
         .has = CASE_SLOW | CASE_SHARED_TOKEN_GATE},
 
     {"tokens-65536-router-hidden", SHAPE(65536, 4, 4, 5, 3), TOP_K, .layer.router_hidden = 6,

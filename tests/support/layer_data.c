@@ -306,24 +306,24 @@ static void make_shared(const struct maker *m)
     const struct layer_case *c = m->c;
     struct vkmoe_moe_params *params = &m->data->params;
     struct reference_layer *reference = &m->data->reference;
-    uint32_t hidden = c->layer.hidden, inner = c->layer.shared_inner;
+    uint32_t hidden = c->layer.hidden, inner = c->layer.shared.inner;
     if (!inner)
         return;
     double deviation = (c->expert_gain != 0.0 ? c->expert_gain : 1.0) / sqrt(hidden);
     if (!(c->has & CASE_SHARED_UNGATED))
-        params->shared_gate = make_dense(
+        params->shared.gate = make_dense(
             m, "shared gate", inner, hidden, c->dtype, 0.0, deviation, &reference->shared_gate);
-    params->shared_up =
+    params->shared.up =
         make_dense(m, "shared up", inner, hidden, c->dtype, 0.0, deviation, &reference->shared_up);
 
     double *down = allocate((size_t)inner * hidden * sizeof(double));
     fill_normal(down, (size_t)inner * hidden, layer_case_down_dtype(c),
         rng_for(m->seed, "shared down"), 0.0, 1.0 / sqrt(inner));
-    params->shared_down =
+    params->shared.down =
         write_view(down, hidden, inner, layer_case_down_dtype(c), place_down(m, inner));
     give(m, &reference->shared_down, down);
     if (c->has & CASE_SHARED_TOKEN_GATE)
-        params->shared_token_gate = make_dense(m, "shared token gate", 1, hidden, c->dtype, 0.0,
+        params->shared.token_gate = make_dense(m, "shared token gate", 1, hidden, c->dtype, 0.0,
             1.0 / sqrt(hidden), &reference->shared_token_gate);
 }
 
@@ -393,14 +393,14 @@ static void copy_parameters(struct reference_layer *to, const struct vkmoe_moe_p
         .score = router->score,
         .select = router->select,
         .weigh = router->weigh,
-        .group_score = router->group_score,
-        .groups = router->groups,
-        .groups_kept = router->groups_kept,
-        .each_group = router->each_group,
-        .group_mask_zero = router->group_mask_zero,
-        .renormalize = router->renormalize,
-        .renormalize_max = router->renormalize_max,
-        .renormalize_epsilon = router->renormalize_epsilon,
+        .group_score = router->groups.score,
+        .groups = router->groups.count,
+        .groups_kept = router->groups.kept,
+        .each_group = router->groups.mode == VKMOE_GROUP_MODE_EACH,
+        .group_mask_zero = router->groups.mode == VKMOE_GROUP_MODE_MASK_ZERO,
+        .renormalize = router->renormalize.mode != VKMOE_RENORMALIZE_NONE,
+        .renormalize_max = router->renormalize.mode == VKMOE_RENORMALIZE_MAX,
+        .renormalize_epsilon = router->renormalize.epsilon,
         .scale = router->scale,
         .soft_cap = router->soft_cap,
         .sparsemixer_threshold = router->sparsemixer_threshold,
@@ -412,7 +412,7 @@ static void copy_parameters(struct reference_layer *to, const struct vkmoe_moe_p
         .activation_alpha = from->activation_alpha,
         .activation_limit = from->activation_limit,
         .weight_on_input = from->weight_on_input,
-        .shared_inner = from->shared_inner,
+        .shared_inner = from->shared.inner,
     };
 }
 
@@ -453,6 +453,6 @@ double layer_case_flops(const struct layer_case *c)
 {
     double k = c->layer.experts_per_token, hidden = c->layer.hidden;
     double routed = k * c->layer.inner * (c->has & CASE_UNGATED ? 2.0 : 3.0);
-    double shared = c->layer.shared_inner * (c->has & CASE_SHARED_UNGATED ? 2.0 : 3.0);
+    double shared = c->layer.shared.inner * (c->has & CASE_SHARED_UNGATED ? 2.0 : 3.0);
     return 2.0 * c->tokens * hidden * (routed + shared);
 }

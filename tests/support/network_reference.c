@@ -35,7 +35,7 @@ static double *read_views(
 
 static void read_layer(const struct vkmoe_moe_params *p, struct reference_layer *out)
 {
-    uint32_t experts = p->experts, hidden = p->hidden, inner = p->inner, shared = p->shared_inner;
+    uint32_t experts = p->experts, hidden = p->hidden, inner = p->inner, shared = p->shared.inner;
     reference_router_from(&p->router, hidden, experts, p->experts_per_token, out);
     out->inner = inner;
     out->activation = p->activation;
@@ -52,17 +52,17 @@ static void read_layer(const struct vkmoe_moe_params *p, struct reference_layer 
     out->shared_inner = shared;
     if (!shared)
         return;
-    out->shared_gate = reference_read_view(&p->shared_gate, shared, hidden);
-    out->shared_up = reference_read_view(&p->shared_up, shared, hidden);
-    out->shared_down = reference_read_view(&p->shared_down, hidden, shared);
-    out->shared_token_gate = reference_read_view(&p->shared_token_gate, 1, hidden);
+    out->shared_gate = reference_read_view(&p->shared.gate, shared, hidden);
+    out->shared_up = reference_read_view(&p->shared.up, shared, hidden);
+    out->shared_down = reference_read_view(&p->shared.down, hidden, shared);
+    out->shared_token_gate = reference_read_view(&p->shared.token_gate, 1, hidden);
 }
 
 static bool read_block(vkmoe_checkpoint *model, uint32_t index, struct reference_block *out)
 {
     const struct vkmoe_block where = { .index = index };
-    struct vkmoe_attention_params attention;
-    struct vkmoe_moe_params experts;
+    struct vkmoe_attention_params attention = { VKMOE_INIT(vkmoe_attention_params) };
+    struct vkmoe_moe_params experts = { VKMOE_INIT(vkmoe_moe_params) };
     struct vkmoe_view attention_norm, experts_norm;
     if (vkmoe_checkpoint_get_attention(model, where, &attention) != VKMOE_OK
         || vkmoe_checkpoint_get_moe(model, where, &experts) != VKMOE_OK
@@ -79,7 +79,7 @@ static bool read_block(vkmoe_checkpoint *model, uint32_t index, struct reference
 
 bool reference_network_from(vkmoe_checkpoint *model, struct reference_network *out)
 {
-    struct vkmoe_frame frame;
+    struct vkmoe_frame frame = { VKMOE_INIT(vkmoe_frame) };
     *out = (struct reference_network){ 0 };
     if (vkmoe_checkpoint_get_frame(model, &frame) != VKMOE_OK) {
         tap_note("the frame cannot be read");

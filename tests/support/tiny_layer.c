@@ -74,6 +74,7 @@ enum vkmoe_status tiny_layer_create(
     }
     return vkmoe_moe_create(device,
         &(struct vkmoe_moe_params){
+            VKMOE_INIT(vkmoe_moe_params),
             .hidden = TINY_HIDDEN,
             .inner = TINY_INNER,
             .experts = TINY_EXPERTS,
@@ -91,6 +92,7 @@ enum vkmoe_status tiny_layer_forward(
 {
     return vkmoe_moe_forward(stream, layer,
         &(struct vkmoe_moe_forward_params){
+            VKMOE_INIT(vkmoe_moe_forward_params),
             .tokens = TINY_TOKENS,
             .x.buffer = x,
             .y.buffer = y,

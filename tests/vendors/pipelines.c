@@ -92,6 +92,7 @@ static enum vkmoe_status record(struct program *program, const struct layer_case
     if (status == VKMOE_OK)
         status = vkmoe_moe_forward(stream, layer,
             &(struct vkmoe_moe_forward_params){
+                VKMOE_INIT(vkmoe_moe_forward_params),
                 .tokens = c->tokens,
                 .x = { memory, 0 },
                 .y = { memory, rows },
@@ -112,7 +113,7 @@ static void visit_layer(struct program *program, const struct shape *shape, enum
     vkmoe_buffer *memory = NULL;
     c.dtype = dtype;
     c.layer.hidden = c.layer.inner = WIDTH;
-    c.layer.shared_inner = c.layer.shared_inner ? WIDTH : 0;
+    c.layer.shared.inner = c.layer.shared.inner ? WIDTH : 0;
     if (!weights_init(&weights, &c, 1))
         checked(NULL);
     enum vkmoe_status status = vkmoe_moe_create(program->device, &weights.params, &layer);
@@ -375,6 +376,7 @@ static bool parse(struct program *program, int argc, char **argv)
 static enum vkmoe_status open_device(struct program *program)
 {
     const struct vkmoe_device_params params = {
+        VKMOE_INIT(vkmoe_device_params),
         .log = { .write = write_log, .level = VKMOE_LOG_WARNING },
         .select = program->select,
     };

@@ -55,6 +55,7 @@ static enum vkmoe_status create(vkmoe_device *device, const struct attention_sha
     const struct vkmoe_view views[4 * EXPERTS] = { view, view, view, view, view, view, view, view,
         view, view, view, view, view, view, view, view };
     struct vkmoe_attention_params p = {
+        VKMOE_INIT(vkmoe_attention_params),
         .hidden = HIDDEN,
         .head_size = s->head_size,
         .heads = s->heads,
@@ -62,12 +63,12 @@ static enum vkmoe_status create(vkmoe_device *device, const struct attention_sha
         .tiled_kv = s->tiled,
         .experts = s->experts,
         .experts_per_token = MIN(s->experts, 2),
-        .query = views,
-        .output = views,
-        .key = view,
-        .value = view,
+        .query.matrices = views,
+        .output.matrices = views,
+        .key.matrix = view,
+        .value.matrix = view,
         .rope.kind = VKMOE_ROPE_HALF,
-        .norm_wide = s->wide,
+        .norm.wide = s->wide,
     };
     const struct vkmoe_head_experts head_experts = { .experts = s->head_experts,
         .experts_per_token = 2,
@@ -82,26 +83,23 @@ static enum vkmoe_status create(vkmoe_device *device, const struct attention_sha
         p.first_kv_head = first_kv_heads;
     }
     if (s->head_experts) {
-        p.value_experts = p.output_experts = head_experts;
-        p.value = (struct vkmoe_view){ 0 };
-        p.output = NULL;
+        p.value.experts = p.output.experts = head_experts;
+        p.value.matrix = (struct vkmoe_view){ 0 };
+        p.output.matrices = NULL;
     }
     if (s->reach) {
-        p.position_bias = view;
-        p.position_reach = s->reach;
+        p.position.bias = view;
+        p.position.reach = s->reach;
     }
     if (s->normed)
-        p.query_norm = p.key_norm = view;
+        p.query.norm = p.key.norm = view;
     if (s->sinks)
         p.sinks = view;
     enum vkmoe_status status = vkmoe_attention_create(device, &p, attention);
     if (status == VKMOE_OK)
         status = vkmoe_cache_create(device,
-            &(struct vkmoe_cache_params){ .kv_heads = s->kv_heads,
-                .head_size = s->head_size,
-                .sequences = 1,
-                .capacity = CAPACITY,
-                .dtype = s->cache,
+            &(struct vkmoe_cache_params){ VKMOE_INIT(vkmoe_cache_params), .kv_heads = s->kv_heads,
+                .head_size = s->head_size, .sequences = 1, .capacity = CAPACITY, .dtype = s->cache,
                 .block = s->pattern == BLOCKS ? blocks[0].block : 0 },
             cache);
     return status;
@@ -122,9 +120,8 @@ static enum vkmoe_status record(
         status = vkmoe_stream_create(device, &stream);
     if (status == VKMOE_OK)
         status = vkmoe_attention_forward(stream, attention, cache,
-            &(struct vkmoe_attention_forward_params){ .tokens = tokens,
-                .x = { memory, 0 },
-                .y = { memory, rows },
+            &(struct vkmoe_attention_forward_params){ VKMOE_INIT(vkmoe_attention_forward_params),
+                .tokens = tokens, .x = { memory, 0 }, .y = { memory, rows },
                 .positions = { memory, 2 * rows } });
     vkmoe_stream_destroy(&stream);
     vkmoe_buffer_destroy(&memory);

@@ -6,12 +6,12 @@ static void adjust(struct settings *settings, struct vkmoe_moe_params *params)
 {
     struct vkmoe_router_params *router = &params->router;
     if (params->experts_per_token == 1)
-        router->renormalize = false;
-    if (router->renormalize)
+        router->renormalize.mode = VKMOE_RENORMALIZE_NONE;
+    if (router->renormalize.mode != VKMOE_RENORMALIZE_NONE)
         router->scale = 1.0f;
     const char *method = vkmoe_setting_string(settings, "topk_method", "greedy");
     if (strcmp(method, "greedy") == 0) {
-        router->groups = router->groups_kept = 0;
+        router->groups.count = router->groups.kept = 0;
     } else if (strcmp(method, "group_limited_greedy") != 0) {
         char text[64];
         vkmoe_setting_fail(settings, VKMOE_ERROR_UNSUPPORTED,
@@ -43,9 +43,9 @@ const struct family vkmoe_family_deepseek_v2 = {
     .expect = { "scoring_func=softmax", "mlp_bias=false" },
     .preset.router = {
         .score = VKMOE_SCORE_SOFTMAX,
-        .group_score = VKMOE_GROUP_SCORE_MAX,
-        .group_mask_zero = true,
-        .renormalize_epsilon = 1e-20f,
+        .groups.score = VKMOE_GROUP_SCORE_MAX,
+        .groups.mode = VKMOE_GROUP_MODE_MASK_ZERO,
+        .renormalize.epsilon = 1e-20f,
     },
     .names = {
         .router = "mlp.gate.weight",

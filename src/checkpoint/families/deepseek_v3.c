@@ -22,7 +22,7 @@ const struct family vkmoe_family_deepseek_v3 = {
     .shared_inner = { "moe_intermediate_size", 2048 },
     .shared_count = { "n_shared_experts", 1 },
     .expect = { "scoring_func=sigmoid", "topk_method=noaux_tc", "mlp_bias=false" },
-    .preset.router = { V3_ROUTER, .groups = 8, .groups_kept = 4, .scale = 2.5f },
+    .preset.router = { V3_ROUTER, .groups.count = 8, .groups.kept = 4, .scale = 2.5f },
     .names = {
         .router = "mlp.gate.weight",
         .correction_bias = "mlp.gate.e_score_correction_bias",

@@ -47,7 +47,8 @@
 // two best, weights that sum to the scale.
 #define V3_ROUTER \
     .score = VKMOE_SCORE_SIGMOID, .weigh = VKMOE_WEIGH_SCORE, \
-    .group_score = VKMOE_GROUP_SCORE_SUM_TOP_2, .renormalize = true, .renormalize_epsilon = 1e-20f
+    .groups.score = VKMOE_GROUP_SCORE_SUM_TOP_2, .renormalize.mode = VKMOE_RENORMALIZE_SUM, \
+    .renormalize.epsilon = 1e-20f
 #define V3_SETTINGS \
     .renormalize_key = "norm_topk_prob", .scale_key = "routed_scaling_factor", \
     .groups_key = "n_group", .groups_kept_key = "topk_group"

@@ -28,7 +28,7 @@ const struct family vkmoe_family_gemma4 = {
     .experts_per_token = { "top_k_experts", 0 },
     .activation_key = "hidden_activation",
     .activation = "gelu_pytorch_tanh",
-    .preset.router = { .score = VKMOE_SCORE_SOFTMAX, .renormalize = true, .rms_norm = true },
+    .preset.router = { .score = VKMOE_SCORE_SOFTMAX, .renormalize.mode = VKMOE_RENORMALIZE_SUM, .rms_norm = true },
     .names = {
         .router = "router.proj.weight",
         .router_scale = "router.scale",

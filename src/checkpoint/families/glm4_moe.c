@@ -22,7 +22,7 @@ const struct family vkmoe_family_glm4_moe = {
     .shared_inner = { "moe_intermediate_size", 1408 },
     .shared_count = { "n_shared_experts", 1 },
     .expect = { "scoring_func=sigmoid", "topk_method=noaux_tc" },
-    .preset.router = { V3_ROUTER, .groups = 1, .groups_kept = 1, .scale = 1.0f },
+    .preset.router = { V3_ROUTER, .groups.count = 1, .groups.kept = 1, .scale = 1.0f },
     .names = {
         .router = "mlp.gate.weight",
         .correction_bias = "mlp.gate.e_score_correction_bias",

@@ -20,8 +20,8 @@ const struct family vkmoe_family_lfm2_moe = {
     .correction_bias = { "use_expert_bias", true },
     .preset.router = {
         .score = VKMOE_SCORE_SIGMOID,
-        .renormalize = true,
-        .renormalize_epsilon = 1e-6f,
+        .renormalize.mode = VKMOE_RENORMALIZE_SUM,
+        .renormalize.epsilon = 1e-6f,
         .scale = 1.0f,
     },
     .names = {

@@ -30,7 +30,7 @@ const struct family vkmoe_family_mixtral = {
     .experts = { "num_local_experts|num_experts", 8 },
     .experts_per_token = { "num_experts_per_tok", 2 },
     HIDDEN_ACT,
-    .preset.router = { .score = VKMOE_SCORE_SOFTMAX, .renormalize = true },
+    .preset.router = { .score = VKMOE_SCORE_SOFTMAX, .renormalize.mode = VKMOE_RENORMALIZE_SUM },
     .names = {
         .router = "block_sparse_moe.gate.weight|mlp.gate.weight",
         EXPERTS_W1_W3_W2("block_sparse_moe"),

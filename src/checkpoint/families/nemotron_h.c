@@ -54,7 +54,7 @@ const struct family vkmoe_family_nemotron_h = {
     V3_SETTINGS,
     .shared_inner = { "moe_shared_expert_intermediate_size", 7688 },
     .expect = { "moe_latent_size=null", "mlp_bias=false", "n_shared_experts=1" },
-    .preset.router = { V3_ROUTER, .groups = 1, .groups_kept = 1, .scale = 1.0f },
+    .preset.router = { V3_ROUTER, .groups.count = 1, .groups.kept = 1, .scale = 1.0f },
     .names = {
         .router = "gate.weight",
         .correction_bias = "gate.e_score_correction_bias",
