@@ -127,9 +127,9 @@ static bool test_passes(void)
     CHECK_OK(vkmoe_stream_create(j.device, &j.stream));
     CHECK(make_layer(&j, &rng) && make_arrays(&j, &rng));
     CHECK(vkmoe_moe_plan(j.layer, TOKENS, TOKENS).tokens < TOKENS);
-    const struct vkmoe_span positions = { j.positions, 0 }, sequences = { j.sequences, 0 };
+    const struct sequence_limit limit = { &j.history, { j.positions, 0 }, { j.sequences, 0 } };
     const struct caller caller = { NULL, __func__ };
-    CHECK_OK(vkmoe_moe_forward_at(&caller, j.stream, j.layer,
+    CHECK_OK(vkmoe_moe_record(&caller, j.stream, j.layer,
         &(struct vkmoe_moe_forward_params){
             VKMOE_INIT(vkmoe_moe_forward_params),
             .tokens = TOKENS,
@@ -138,7 +138,7 @@ static bool test_passes(void)
             .ids = { j.ids, 0 },
             .weights = { j.weights, 0 },
         },
-        &j.history, &positions, &sequences));
+        &limit));
     CHECK_OK(vkmoe_stream_submit(j.stream, NULL));
     CHECK_OK(vkmoe_stream_wait(j.stream, UINT64_MAX));
     ok = check_weights(&j) && !record.validation && !record.lines[VKMOE_LOG_ERROR];

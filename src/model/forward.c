@@ -1,4 +1,4 @@
-// network_forward.c - records a whole model: token ids to logits, or to what an encoder leaves.
+// forward.c - records a whole model: token ids to logits, or to what an encoder leaves.
 #include "model/model.h"
 
 #include "base/common.h"
@@ -119,8 +119,9 @@ static enum vkmoe_status record_experts(vkmoe_stream *stream, const vkmoe_model 
         experts.ids = (struct vkmoe_span){ n->dense_ids, 0 };
         experts.weights = (struct vkmoe_span){ n->dense_weights, 0 };
     }
-    return vkmoe_moe_forward_at(r->caller, stream, block->experts, &experts,
-        block->history.choices ? &block->history : NULL, &r->positions, &r->sequences);
+    const struct sequence_limit limit = { &block->history, r->positions, r->sequences };
+    return vkmoe_moe_record(
+        r->caller, stream, block->experts, &experts, block->history.choices ? &limit : NULL);
 }
 
 // `first`: nothing waits in delta yet.
@@ -206,7 +207,7 @@ enum vkmoe_status vkmoe_model_forward(
     if (status != VKMOE_OK)
         return status;
     vkmoe_stream_begin(stream);
-    status = stream_reserve_scratch(stream, vkmoe_model_scratch_size(model));
+    status = stream_reserve_scratch(stream, model->scratch_size);
     if (status == VKMOE_OK)
         status = embed(stream, model, vkmoe_span_address(&f->ids), f->tokens);
     for (uint32_t b = 0; b < model->decoder.count && status == VKMOE_OK; b++) {
@@ -273,7 +274,7 @@ enum vkmoe_status vkmoe_model_encode(
     if (status != VKMOE_OK)
         return status;
     vkmoe_stream_begin(stream);
-    status = stream_reserve_scratch(stream, vkmoe_model_scratch_size(n));
+    status = stream_reserve_scratch(stream, n->scratch_size);
     if (status == VKMOE_OK)
         status = note_input(stream, n, e);
     if (status == VKMOE_OK)
@@ -320,10 +321,13 @@ static uint64_t stack_scratch(const struct network_stack *stack, uint32_t tokens
     return size;
 }
 
-uint64_t vkmoe_model_scratch_size(const vkmoe_model *n)
+uint64_t vkmoe_model_plan_scratch(const vkmoe_model *n)
 {
-    if (!n)
-        return 0;
     return MAX(stack_scratch(&n->decoder, n->rows),
         stack_scratch(&n->encoder, n->params.encoder_capacity));
+}
+
+uint64_t vkmoe_model_scratch_size(const vkmoe_model *n)
+{
+    return n ? n->scratch_size : 0;
 }

@@ -1,4 +1,4 @@
-// network.c - loads a whole model onto a device. Running it: network_forward.c.
+// model.c - loads a whole model onto a device. Running it: forward.c.
 #include "model/model.h"
 
 #include "base/common.h"
@@ -325,7 +325,9 @@ static enum vkmoe_status make(vkmoe_device *device, vkmoe_checkpoint *checkpoint
     n->device = device;
     n->params = *params;
     const enum vkmoe_status status = fill(n, checkpoint);
-    if (status != VKMOE_OK)
+    if (status == VKMOE_OK)
+        n->scratch_size = vkmoe_model_plan_scratch(n);
+    else
         vkmoe_model_destroy(&n);
     *out = n;
     return status;

@@ -1,4 +1,4 @@
-// network.h - a whole model on the device.
+// model.h - a whole model on the device.
 #ifndef VKMOE_NETWORK_H
 #define VKMOE_NETWORK_H
 
@@ -30,6 +30,7 @@ struct vkmoe_model {
     struct network_stack decoder, encoder;   // the second is empty in decoder-only models
     uint32_t rows;                           // the most tokens at once in either
     uint32_t k, attention_k;                 // the largest experts_per_token
+    uint64_t scratch_size;                   // that any forward or encoding needs
     struct experts embedding;                // used as a table of rows
     struct experts head;                     // of its own, unless tied
     bool tied;                               // the head is the embedding
@@ -41,6 +42,9 @@ struct vkmoe_model {
     vkmoe_buffer *input_lengths;  // u32 [sequences]: of those that were read
     vkmoe_buffer *input_sequence; // u32 [encoder_capacity]: the sequence, for each token
 };
+
+// forward.c: what scratch_size is, once all blocks are there.
+uint64_t vkmoe_model_plan_scratch(const vkmoe_model *model);
 
 static inline bool has_encoder(const vkmoe_model *model)
 {

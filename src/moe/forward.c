@@ -55,20 +55,31 @@ static void aim(struct moe_pass *pass, const struct vkmoe_moe_forward_params *f,
     };
 }
 
+// `first` is the pass's first token.
 static enum vkmoe_status record_pass(
-    const struct moe_pass *pass, const struct limit_operands *limit)
+    const struct moe_pass *pass, const struct sequence_limit *limit, uint32_t first)
 {
     TRY_RETURN(vkmoe_moe_record_route(pass));
-    TRY_RETURN(vkmoe_pairs_limit(pass->stream, limit));
+    if (limit)
+        TRY_RETURN(vkmoe_pairs_limit(pass->stream,
+            &(struct limit_operands){
+                .history = limit->history,
+                .pairs = pass->pairs,
+                .experts = pass->moe->params.experts,
+                .positions = vkmoe_span_element(&limit->positions, first),
+                .sequences = vkmoe_span_element(&limit->sequences, first),
+                .first_token = first,
+            }));
     TRY_RETURN(vkmoe_moe_record_up(pass));
     return vkmoe_moe_record_down(pass);
 }
 
-enum vkmoe_status vkmoe_moe_record_at(const struct caller *caller, vkmoe_stream *stream,
+enum vkmoe_status vkmoe_moe_record(const struct caller *caller, vkmoe_stream *stream,
     const vkmoe_moe *moe, const struct vkmoe_moe_forward_params *f,
-    const struct choice_history *history, const struct vkmoe_span *positions,
-    const struct vkmoe_span *sequences)
+    const struct sequence_limit *limit)
 {
+    if (f->tokens == 0)
+        return VKMOE_OK;
     const uint32_t sequence = f->sequence_tokens ? f->sequence_tokens : f->tokens;
     struct moe_pass pass = {
         .stream = stream,
@@ -80,44 +91,27 @@ enum vkmoe_status vkmoe_moe_record_at(const struct caller *caller, vkmoe_stream 
     if (most == 0)
         return vkmoe_refuse(caller, VKMOE_ERROR_UNSUPPORTED,
             "capacity over sequences of %u tokens, which need more than one pass", sequence);
-    vkmoe_stream_begin(stream);
     enum vkmoe_status status;
+    vkmoe_stream_begin(stream);
     TRY(vkmoe_stream_scratch(stream, pass.plan.size, &pass.scratch));
     for (uint32_t first = 0; first < f->tokens; first += most) {
         aim(&pass, f, first, MIN(most, f->tokens - first));
-        TRY(record_pass(&pass,
-            &(struct limit_operands){
-                .history = history,
-                .pairs = pass.pairs,
-                .experts = moe->params.experts,
-                .positions = vkmoe_span_element(positions, first),
-                .sequences = vkmoe_span_element(sequences, first),
-                .first_token = first,
-            }));
+        TRY(record_pass(&pass, limit, first));
     }
 fail:
     return vkmoe_stream_end(stream, status);
-}
-
-enum vkmoe_status vkmoe_moe_forward_at(const struct caller *caller, vkmoe_stream *stream,
-    const vkmoe_moe *moe, const struct vkmoe_moe_forward_params *f,
-    const struct choice_history *history, const struct vkmoe_span *positions,
-    const struct vkmoe_span *sequences)
-{
-    if (f->tokens == 0)
-        return VKMOE_OK;
-    TRY_RETURN(check(caller, stream, moe, f));
-    return vkmoe_moe_record_at(caller, stream, moe, f, history, positions, sequences);
 }
 
 enum vkmoe_status vkmoe_moe_forward(
     vkmoe_stream *stream, const vkmoe_moe *moe, const struct vkmoe_moe_forward_params *params)
 {
     const struct vkmoe_log *log = device_log(moe ? moe->device : vkmoe_stream_device(stream));
-    const struct vkmoe_span none = { 0 };
     VKMOE_NEED(log, stream, "stream");
     VKMOE_NEED(log, moe, "moe");
     VKMOE_NEED(log, params, "params");
     const struct caller caller = { log, __func__ };
-    return vkmoe_moe_forward_at(&caller, stream, moe, params, NULL, &none, &none);
+    if (params->tokens == 0)
+        return VKMOE_OK;
+    TRY_RETURN(check(&caller, stream, moe, params));
+    return vkmoe_moe_record(&caller, stream, moe, params, NULL);
 }

@@ -32,18 +32,17 @@ uint64_t vkmoe_moe_load_size(const struct vkmoe_moe_params *params);
 enum vkmoe_status vkmoe_moe_check(
     const struct caller *caller, const struct vkmoe_moe_params *params);
 
-// forward.c: vkmoe_moe_forward() of tokens that stand at `positions` of `sequences`, which the
-// caller has checked, as struct vkmoe_attention_forward_params has them. `history` may be NULL;
-// otherwise the layer has no capacity of its own.
-enum vkmoe_status vkmoe_moe_forward_at(const struct caller *caller, vkmoe_stream *stream,
-    const vkmoe_moe *moe, const struct vkmoe_moe_forward_params *f,
-    const struct choice_history *history, const struct vkmoe_span *positions,
-    const struct vkmoe_span *sequences);
+// A limit that counts over sequences, and where a forward's tokens stand in them: as struct
+// vkmoe_attention_forward_params has it.
+struct sequence_limit {
+    const struct choice_history *history;
+    struct vkmoe_span positions, sequences;
+};
 
-// The same for who made all of `f` himself: nothing is checked.
-enum vkmoe_status vkmoe_moe_record_at(const struct caller *caller, vkmoe_stream *stream,
-    const vkmoe_moe *moe, const struct vkmoe_moe_forward_params *f,
-    const struct choice_history *history, const struct vkmoe_span *positions,
-    const struct vkmoe_span *sequences);
+// forward.c: vkmoe_moe_forward() for one who made what `params` has himself: nothing of it is
+// checked. `limit` may be NULL; otherwise the layer has no capacity of its own.
+enum vkmoe_status vkmoe_moe_record(const struct caller *caller, vkmoe_stream *stream,
+    const vkmoe_moe *moe, const struct vkmoe_moe_forward_params *params,
+    const struct sequence_limit *limit);
 
 #endif

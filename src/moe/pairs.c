@@ -27,8 +27,6 @@ uint64_t vkmoe_scratch_take(uint64_t *size, uint64_t bytes)
 enum vkmoe_status vkmoe_pairs_limit(vkmoe_stream *stream, const struct limit_operands *o)
 {
     const struct choice_history *history = o->history;
-    if (!history)
-        return VKMOE_OK;
     const uint64_t dummy = vkmoe_device_dummy_address(vkmoe_stream_device(stream));
     const struct limit_experts_push push = {
         .ids = o->pairs.ids,

@@ -22,7 +22,7 @@ struct choice_history {
 };
 
 struct limit_operands {
-    const struct choice_history *history; // NULL: no limit, nothing is recorded
+    const struct choice_history *history;
     struct pairs pairs;
     uint32_t experts;
     uint64_t positions, sequences; // u32 [tokens]: where tokens stand; 0: none
