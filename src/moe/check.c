@@ -20,7 +20,7 @@ static enum vkmoe_status check_shapes(const struct caller *caller, const struct 
         MAX_WIDTH);
     CHECK(p->router_hidden <= MAX_WIDTH, "router_hidden is %u, must be 0 to %u", p->router_hidden,
         MAX_WIDTH);
-    CHECK(p->shared.inner <= MAX_WIDTH, "shared_inner is %u, must be 0 to %u", p->shared.inner,
+    CHECK(p->shared.inner <= MAX_WIDTH, "shared.inner is %u, must be 0 to %u", p->shared.inner,
         MAX_WIDTH);
     CHECK(p->experts >= 1 && p->experts <= MAX_EXPERTS, "experts is %u, must be 1 to %u",
         p->experts, MAX_EXPERTS);
@@ -42,7 +42,7 @@ static enum vkmoe_status check_router_hidden(
     CHECK(p->router.select != VKMOE_SELECT_SUPPLIED_WEIGHTED,
         "router_hidden needs a router; none runs with supplied weights");
     CHECK(!p->shared.token_gate.data,
-        "router_hidden is %u, must be hidden (%u) beside shared_token_gate, which sees x",
+        "router_hidden is %u, must be hidden (%u) beside shared.token_gate, which sees x",
         p->router_hidden, p->hidden);
     return VKMOE_OK;
 }
@@ -53,11 +53,11 @@ static enum vkmoe_status check_shared(const struct caller *caller, const struct 
     const bool gated_only = p->activation >= VKMOE_ACTIVATION_SWIGLU_OAI;
     if (p->shared.inner == 0)
         return VKMOE_OK;
-    CHECK(p->shared.up.data && p->shared.down.data, "shared_up and shared_down are required");
+    CHECK(p->shared.up.data && p->shared.down.data, "shared.up and shared.down are required");
     CHECK(
-        p->shared.gate.data || !gated_only, "activation %d needs shared_gate", (int)p->activation);
+        p->shared.gate.data || !gated_only, "activation %d needs shared.gate", (int)p->activation);
     CHECK(!p->shared.token_gate.data || has_router(&p->router),
-        "shared_token_gate needs a router; none runs with supplied weights");
+        "shared.token_gate needs a router; none runs with supplied weights");
     return VKMOE_OK;
 }
 

@@ -78,7 +78,7 @@ static enum vkmoe_status check_views(const struct caller *caller, const struct r
         { "router.correction_bias", &r->correction_bias },
         { "router.expert_scale", &r->expert_scale },
         { "router.levels", &r->levels },
-        { "shared_token_gate", s->shared_gate ? s->shared_gate : &none },
+        { "shared.token_gate", s->shared_gate ? s->shared_gate : &none },
     };
     for (size_t i = 0; i < ARRAY_SIZE(views); i++)
         CHECK(!views[i].view->data || is_dtype(views[i].view->dtype), "%s.dtype %d is unknown",
