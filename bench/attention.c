@@ -9,7 +9,7 @@
 #include <time.h>
 
 #include <cjson/cJSON.h>
-#include <vkmoe/vkmoe.h>
+#include <vkmoe/moe.h>
 
 #include "cli/terminal.h"
 

@@ -5,6 +5,7 @@
 #include "samples.h"
 #include "shapes.h"
 #include "weights.h"
+#include <vkmoe/moe.h>
 
 #define MAX_LAYERS 16
 #define MAX_KERNELS 8

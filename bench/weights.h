@@ -4,6 +4,7 @@
 #define VKMOE_BENCH_WEIGHTS_H
 
 #include "layer_cases.h"
+#include <vkmoe/moe.h>
 
 // Who is chosen: everybody alike, expert of rank r in proportion to 1 / (r + 1), or one
 // expert by all tokens and everybody alike besides.

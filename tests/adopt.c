@@ -22,10 +22,8 @@ static bool init(struct guest *g, bool all_features, bool pass_loader)
     CHECK(host_init(&g->host, all_features));
     struct vkmoe_adopt_params params = host_adopt_params(&g->host);
     params.log = (struct vkmoe_log){ record_line, &g->record, VKMOE_LOG_INFO };
-    if (pass_loader) {
-        PFN_vkGetInstanceProcAddr get = vkGetInstanceProcAddr;
-        memcpy(&params.get_instance_proc_addr, &get, sizeof get);
-    }
+    if (pass_loader)
+        params.get_instance_proc_addr = vkGetInstanceProcAddr;
     CHECK_OK(vkmoe_device_adopt(&params, &g->device));
     CHECK_OK(vkmoe_stream_create(g->device, &g->stream));
     tiny_layer_init(&g->tiny, 3);
@@ -81,7 +79,7 @@ static bool test_errors(void)
     REFUSED(VKMOE_ERROR_INVALID, bad.unlock_queue = NULL);
     REFUSED(VKMOE_ERROR_INVALID, bad.queue_family = 1000);
     REFUSED(VKMOE_ERROR_INVALID, bad.features = NULL);
-    REFUSED(VKMOE_ERROR_INVALID, bad.features = &host.features.v12);
+    REFUSED(VKMOE_ERROR_INVALID, bad.features = (const void *)&host.features.v12);
     REFUSED(VKMOE_ERROR_INVALID, bad.extensions = NULL; bad.extension_count = 1);
     REFUSED(VKMOE_ERROR_INVALID, bad.extensions = &no_extension; bad.extension_count = 1);
     VkPhysicalDevice stranger;
@@ -129,9 +127,9 @@ static bool record_once(struct guest *g)
     CHECK(commands);
     memset(g->back.mapped, 0xff, TINY_SIZE);
     vkCmdUpdateBuffer(commands, g->x.handle, 0, TINY_SIZE, g->tiny.x);
-    CHECK_OK(vkmoe_stream_record_into(g->stream, commands));
+    CHECK_OK(vkmoe_stream_record_begin(g->stream, commands));
     CHECK_OK(tiny_layer_forward(g->stream, g->layer, g->wrapped_x, g->wrapped_y));
-    CHECK_OK(vkmoe_stream_record_into(g->stream, NULL));
+    CHECK_OK(vkmoe_stream_record_end(g->stream));
     vkCmdCopyBuffer(commands, g->y.handle, g->back.handle, 1, &(VkBufferCopy){ .size = TINY_SIZE });
     vkCmdPipelineBarrier(commands, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_PIPELINE_STAGE_HOST_BIT, 0, 1,
         &(VkMemoryBarrier){
@@ -147,7 +145,7 @@ fail:
     return false;
 }
 
-static bool test_record_into(void)
+static bool test_record(void)
 {
     struct guest g;
     for (int all_features = 0; all_features < 2; all_features++) {
@@ -175,23 +173,25 @@ static bool test_modes(void)
     CHECK(init(&g, false, true));
     commands = host_begin(&g.host);
     // Without vkmoe_stream_reserve(), and nothing is recorded.
-    CHECK_OK(vkmoe_stream_record_into(g.stream, commands));
+    CHECK_OK(vkmoe_stream_record_begin(g.stream, commands));
+    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_stream_record_begin(g.stream, commands)); // twice
     CHECK_STATUS(
         VKMOE_ERROR_OUT_OF_MEMORY, tiny_layer_forward(g.stream, g.layer, g.wrapped_x, g.wrapped_y));
     CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_stream_reserve(g.stream, 1));
     CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_stream_submit(g.stream, NULL));
     CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_stream_repeat(g.stream, NULL));
     CHECK_OK(vkmoe_stream_wait(g.stream, UINT64_MAX));
-    CHECK_OK(vkmoe_stream_record_into(g.stream, NULL));
+    CHECK_OK(vkmoe_stream_record_end(g.stream));
+    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_stream_record_end(g.stream)); // there is no more
     // Unsubmitted work of the stream's own.
     CHECK_OK(tiny_layer_forward(g.stream, g.layer, g.wrapped_x, g.wrapped_y));
-    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_stream_record_into(g.stream, commands));
-    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_stream_record_into(g.stream, NULL));
+    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_stream_record_begin(g.stream, commands));
+    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_stream_record_end(g.stream));
     CHECK_OK(vkmoe_stream_submit(g.stream, NULL));
-    CHECK_OK(vkmoe_stream_record_into(g.stream, commands));
+    CHECK_OK(vkmoe_stream_record_begin(g.stream, commands));
     CHECK_OK(tiny_layer_forward(g.stream, g.layer, g.wrapped_x, g.wrapped_y));
     CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_stream_repeat(g.stream, NULL));
-    CHECK_OK(vkmoe_stream_record_into(g.stream, NULL));
+    CHECK_OK(vkmoe_stream_record_end(g.stream));
     CHECK_OK(vkmoe_stream_wait(g.stream, UINT64_MAX));
     CHECK(host_run(&g.host, commands));
     // What the stream submitted before can still be repeated.
@@ -334,7 +334,7 @@ int main(int argc, char **argv)
     static const struct test tests[] = {
         { "errors", test_errors },
         { "features", test_features },
-        { "record-into", test_record_into },
+        { "record", test_record },
         { "modes", test_modes },
         { "submit", test_submit },
         { "repeat", test_repeat },

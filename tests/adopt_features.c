@@ -118,8 +118,7 @@ static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL get_instance_proc(
 
 static void go_between(struct vkmoe_adopt_params *params)
 {
-    PFN_vkGetInstanceProcAddr get = get_instance_proc;
-    memcpy(&params->get_instance_proc_addr, &get, sizeof get);
+    params->get_instance_proc_addr = get_instance_proc;
     lacking = api_version = 0;
     lacks_synchronization = false;
     hidden_function = NULL;
@@ -232,7 +231,7 @@ static bool test_required(void)
     struct host_features f;
     CHECK(host_init(&host, false));
     struct vkmoe_adopt_params params = adopt_params(&host);
-    params.features = &f;
+    params.features = &f.base;
 #define WITHOUT(single, name, change) \
     do { \
         host_features_init(&f, single, 0); \
@@ -266,10 +265,10 @@ static bool test_chains(void)
     vkmoe_device *device = NULL;
     CHECK(host_init(&host, false));
     struct vkmoe_adopt_params params = adopt_params(&host);
-    params.features = &f.v12;
+    params.features = (const void *)&f.v12;
     host_features_init(&f, false, 0);
     CHECK(is_refused(&params, VKMOE_ERROR_INVALID, "VkPhysicalDeviceFeatures2"));
-    params.features = &f;
+    params.features = &f.base;
     f.base.sType = VK_STRUCTURE_TYPE_APPLICATION_INFO;
     CHECK(is_refused(&params, VKMOE_ERROR_INVALID, "VkPhysicalDeviceFeatures2"));
     host_features_init(&f, false, 0);
@@ -316,7 +315,7 @@ static bool test_impossible(void)
     struct host_features f;
     host_features_init(&f, false, 0);
     f.v11.protectedMemory = VK_TRUE;
-    params.features = &f;
+    params.features = &f.base;
     CHECK(is_refused(&params, VKMOE_ERROR_INVALID, "protectedMemory"));
     host_finish(&host);
     return true;

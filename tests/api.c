@@ -1,5 +1,6 @@
 // api.c - devices, buffers and streams as vkmoe.h promises them, misuse included.
 #include <ctype.h>
+#include <vkmoe/vulkan.h>
 
 #include "check.h"
 #include "random.h"
@@ -129,7 +130,7 @@ static bool test_null(void)
     CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_stream_repeat(NULL, NULL));
     CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_stream_wait(NULL, 0));
     CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_stream_reserve(NULL, 1));
-    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_stream_record_into(NULL, NULL));
+    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_stream_record_end(NULL));
     CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_device_get_cache(NULL, NULL, &size));
     CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_buffer_upload(NULL, 0, "", 1));
     CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_buffer_download(NULL, 0, &size, 1));
@@ -380,8 +381,8 @@ static bool test_stream(void)
     CHECK_OK(vkmoe_stream_reserve(stream, MiB));
     // A device of the library's own has no command buffers of the caller's.
     CHECK_STATUS(
-        VKMOE_ERROR_INVALID, vkmoe_stream_record_into(stream, (VkCommandBuffer)(uintptr_t)8));
-    CHECK_OK(vkmoe_stream_record_into(stream, NULL));
+        VKMOE_ERROR_INVALID, vkmoe_stream_record_begin(stream, (VkCommandBuffer)(uintptr_t)8));
+    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_stream_record_end(stream));
     vkmoe_stream_destroy(&stream);
     vkmoe_stream_destroy(&other);
     CHECK(!stream);

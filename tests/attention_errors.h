@@ -2,7 +2,7 @@
 #ifndef VKMOE_TESTS_ATTENTION_ERRORS_H
 #define VKMOE_TESTS_ATTENTION_ERRORS_H
 
-#include <vkmoe/vkmoe.h>
+#include <vkmoe/moe.h>
 
 #define UNKNOWN 99
 

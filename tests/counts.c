@@ -5,6 +5,7 @@
 #include "check.h"
 #include "host.h"
 #include "random.h"
+#include <vkmoe/moe.h>
 
 #define MAX_TOKENS 65536u // of a forward
 #define MAX_EXPERTS 1024u
@@ -389,10 +390,10 @@ static bool record_with(struct guest *g, uint32_t tokens, uint64_t scratch_size,
     CHECK_OK(vkmoe_stream_reserve(g->stream, scratch_size));
     VkCommandBuffer commands = host_begin(&g->host);
     CHECK(commands);
-    CHECK_OK(vkmoe_stream_record_into(g->stream, commands));
+    CHECK_OK(vkmoe_stream_record_begin(g->stream, commands));
     CHECK_STATUS(expected, vkmoe_moe_forward(g->stream, g->layer, &params));
     CHECK(vkmoe_stream_dispatch_count(g->stream) == dispatches);
-    CHECK_OK(vkmoe_stream_record_into(g->stream, NULL));
+    CHECK_OK(vkmoe_stream_record_end(g->stream));
     CHECK(host_run(&g->host, commands));
     vkmoe_stream_destroy(&g->stream);
     return true;

@@ -470,9 +470,9 @@ static bool run_as_guest(struct subject *s, struct host *host)
     if (!is_ok(vkmoe_stream_reserve(stream, vkmoe_model_scratch_size(s->network)), "reserve"))
         return false;
     VkCommandBuffer commands = host_begin(host);
-    bool ok = commands && is_ok(vkmoe_stream_record_into(stream, commands), "record_into")
+    bool ok = commands && is_ok(vkmoe_stream_record_begin(stream, commands), "record_begin")
         && encode_all(s) && record_decode(s, TOKENS);
-    ok = is_ok(vkmoe_stream_record_into(stream, NULL), "record_into(NULL)") && ok;
+    ok = is_ok(vkmoe_stream_record_end(stream), "record_end") && ok;
     return commands && host_run(host, commands) && ok && fetch_logits(s);
 }
 

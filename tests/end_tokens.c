@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <vkmoe/vkmoe.h>
+#include <vkmoe/model.h>
 
 #include "check.h"
 #include "whole_checkpoints.h"

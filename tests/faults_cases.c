@@ -124,7 +124,7 @@ static bool fail_forward(struct bench *b, uint32_t index, bool *made)
     if (recorded) {
         CHECK(commands = host_begin(&b->scene.host));
         sweep_watch(commands);
-        CHECK_OK(vkmoe_stream_record_into(b->stream, commands));
+        CHECK_OK(vkmoe_stream_record_begin(b->stream, commands));
     }
     CHECK_OK(forward(b, TINY_TOKENS, 0));
     const uint32_t before = sweep_commands();
@@ -140,7 +140,7 @@ static bool fail_forward(struct bench *b, uint32_t index, bool *made)
         CHECK(vkmoe_stream_dispatch_count(b->stream) == dispatches);
     }
     if (recorded) {
-        CHECK_OK(vkmoe_stream_record_into(b->stream, NULL));
+        CHECK_OK(vkmoe_stream_record_end(b->stream));
         CHECK(host_run(&b->scene.host, commands));
     } else {
         CHECK(submit(b));
@@ -167,8 +167,8 @@ static bool fail_alone(struct bench *b)
     if (b->scene.use == USE_ADOPTED) {
         VkCommandBuffer commands = host_begin(&b->scene.host);
         CHECK(commands);
-        CHECK_OK(vkmoe_stream_record_into(b->stream, commands));
-        CHECK_OK(vkmoe_stream_record_into(b->stream, NULL));
+        CHECK_OK(vkmoe_stream_record_begin(b->stream, commands));
+        CHECK_OK(vkmoe_stream_record_end(b->stream));
         CHECK(host_run(&b->scene.host, commands));
     }
     CHECK_OK(vkmoe_stream_repeat(b->stream, NULL));
@@ -331,7 +331,7 @@ static bool check_warm(struct bench *b)
     for (int i = 0; i < 3; i++) {
         VkCommandBuffer commands = recorded ? host_begin(&b->scene.host) : NULL;
         if (recorded)
-            CHECK_OK(vkmoe_stream_record_into(b->stream, commands));
+            CHECK_OK(vkmoe_stream_record_begin(b->stream, commands));
         sweep_list();
         for (int j = 0; j < 4; j++)
             CHECK_OK(forward(b, j ? TINY_TOKENS : 1, 0));
@@ -342,7 +342,7 @@ static bool check_warm(struct bench *b)
             CHECK(!strcmp(calls[j].name, "GetSemaphoreCounterValue"));
         }
         if (recorded) {
-            CHECK_OK(vkmoe_stream_record_into(b->stream, NULL));
+            CHECK_OK(vkmoe_stream_record_end(b->stream));
             CHECK(host_run(&b->scene.host, commands));
         } else {
             CHECK(submit(b));

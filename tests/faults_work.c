@@ -81,7 +81,7 @@ static enum vkmoe_status make_device(struct scene *s, vkmoe_device **out)
             .log = log,
             .select = device_under_test(),
             .validate = getenv("VK_INSTANCE_LAYERS") != NULL, // tests/drivers.sh found the layer
-            .get_instance_proc_addr = sweep_loader(),
+            .get_instance_proc_addr = (void (*)(void))sweep_loader(),
             .cache = s->cache,
             .cache_size = s->cache_size,
         },
@@ -175,7 +175,7 @@ static enum vkmoe_status start(struct scene *s, vkmoe_stream *stream, uint64_t s
     if (s->use == USE_RECORDED) {
         s->commands = host_begin(&s->host);
         sweep_watch(s->commands);
-        TRY(vkmoe_stream_record_into(stream, s->commands));
+        TRY(vkmoe_stream_record_begin(stream, s->commands));
     }
 fail:
     return status;
@@ -186,7 +186,7 @@ static enum vkmoe_status run(struct scene *s, vkmoe_stream *stream, uint32_t rep
 {
     enum vkmoe_status status;
     if (s->use == USE_RECORDED) {
-        TRY(vkmoe_stream_record_into(stream, NULL));
+        TRY(vkmoe_stream_record_end(stream));
         sweep_watch(NULL);
         s->wrong = s->wrong || !host_run(&s->host, s->commands);
         s->commands = NULL;
@@ -204,7 +204,7 @@ fail:
 static void stop(struct scene *s, vkmoe_stream **stream)
 {
     if (*stream && s->commands) {
-        vkmoe_stream_record_into(*stream, NULL);
+        vkmoe_stream_record_end(*stream);
         s->wrong = s->wrong || !host_run(&s->host, s->commands);
     }
     s->commands = NULL;

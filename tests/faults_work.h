@@ -9,6 +9,7 @@
 #include "host.h"
 #include "tiny_layer.h"
 #include "whole_checkpoints.h"
+#include <vkmoe/model.h>
 
 #define MAX_ANSWER 4096
 

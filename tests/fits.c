@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <vkmoe/model.h>
 
 #include "check.h"
 #include "base/host_memory.h"

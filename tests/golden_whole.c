@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <vkmoe/model.h>
 
 #include "compare.h"
 #include "harness.h"

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <vkmoe/vkmoe.h>
+#include <vkmoe/model.h>
 
 #include "tap.h"
 
@@ -484,12 +484,14 @@ static bool test_any(void)
         "\"b\":\"m1.safetensors\",\"c\":\"m1.safetensors\"}}");
     vkmoe_inventory *checkpoint;
     struct vkmoe_inventory_info info = { VKMOE_INIT(vkmoe_inventory_info) };
+    struct vkmoe_checkpoint_info model = { VKMOE_INIT(vkmoe_checkpoint_info) };
     if (vkmoe_inventory_open(directory, &printing_log, &checkpoint) != VKMOE_OK)
         return false;
     vkmoe_inventory_get_info(checkpoint, &info);
-    bool ok = strcmp(info.model_type, "some_moe") == 0 && !info.checkpoint.treated_as[0]
-        && !info.quantisation[0] && info.checkpoint.tensors == 2 && info.checkpoint.files == 1
-        && info.absent_tensors == 2 && info.missing_files == 1 && info.checkpoint.blocks == 0;
+    vkmoe_inventory_get_checkpoint_info(checkpoint, &model);
+    bool ok = strcmp(info.model_type, "some_moe") == 0 && !model.treated_as[0]
+        && !info.quantisation[0] && model.tensors == 2 && model.files == 1
+        && info.absent_tensors == 2 && info.missing_files == 1 && model.blocks == 0;
     if (!ok)
         tap_note("the info is wrong");
     ok = same_tensor(checkpoint, 0, "a", "", true)
@@ -502,7 +504,9 @@ static bool test_any(void)
     ok = vkmoe_inventory_get_tensor(NULL, 0, &tensor) == VKMOE_ERROR_INVALID && ok;
     vkmoe_inventory_get_info(checkpoint, NULL);
     vkmoe_inventory_get_info(NULL, &info);
-    ok = info.checkpoint.tensors == 0 && ok;
+    vkmoe_inventory_get_checkpoint_info(checkpoint, NULL);
+    vkmoe_inventory_get_checkpoint_info(NULL, &model);
+    ok = model.tensors == 0 && ok;
     vkmoe_inventory_destroy(&checkpoint);
     vkmoe_inventory_destroy(&checkpoint);
     vkmoe_inventory_destroy(NULL);
@@ -528,12 +532,14 @@ static bool test_shard(const char *content, size_t size)
     write_text("model.safetensors.index.json", INDEX);
     vkmoe_inventory *checkpoint;
     struct vkmoe_inventory_info info = { VKMOE_INIT(vkmoe_inventory_info) };
+    struct vkmoe_checkpoint_info model = { VKMOE_INIT(vkmoe_checkpoint_info) };
     if (vkmoe_inventory_open(directory, &printing_log, &checkpoint) != VKMOE_OK)
         return false;
     vkmoe_inventory_get_info(checkpoint, &info);
-    bool ok = info.checkpoint.tensors == 1 && info.checkpoint.files == 1 && info.absent_tensors == 1
-        && info.missing_files == 1 && info.checkpoint.file_size < 200
-        && info.checkpoint.parameters == 0 && same_tensor(checkpoint, 0, "a", "BF16", false)
+    vkmoe_inventory_get_checkpoint_info(checkpoint, &model);
+    bool ok = model.tensors == 1 && model.files == 1 && info.absent_tensors == 1
+        && info.missing_files == 1 && model.file_size < 200 && model.parameters == 0
+        && same_tensor(checkpoint, 0, "a", "BF16", false)
         && same_tensor(checkpoint, 1, "b", "", true);
     vkmoe_inventory_destroy(&checkpoint);
     return ok;
@@ -579,14 +585,15 @@ static bool test_known(void)
     write_tensors("model.safetensors", "a:F8_E4M3");
     vkmoe_inventory *checkpoint;
     struct vkmoe_inventory_info info = { VKMOE_INIT(vkmoe_inventory_info) };
+    struct vkmoe_checkpoint_info model = { VKMOE_INIT(vkmoe_checkpoint_info) };
     if (vkmoe_inventory_open(directory, &printing_log, &checkpoint) != VKMOE_OK)
         return false;
     vkmoe_inventory_get_info(checkpoint, &info);
+    vkmoe_inventory_get_checkpoint_info(checkpoint, &model);
     vkmoe_inventory_destroy(&checkpoint);
-    const struct vkmoe_checkpoint_info *model = &info.checkpoint;
-    return strcmp(model->treated_as, "deepseek_v3") == 0 && strcmp(info.quantisation, "fp8") == 0
-        && model->blocks == 3 && model->moe_blocks == 2 && model->experts == 8
-        && model->hidden == 64 && model->vocabulary == 7 && model->tensors == 1;
+    return strcmp(model.treated_as, "deepseek_v3") == 0 && strcmp(info.quantisation, "fp8") == 0
+        && model.blocks == 3 && model.moe_blocks == 2 && model.experts == 8 && model.hidden == 64
+        && model.vocabulary == 7 && model.tensors == 1;
 }
 
 int main(int argc, char **argv)

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <vkmoe/vkmoe.h>
+#include <vkmoe/model.h>
 
 #include "attention_reference.h"
 #include "checkpoint/buckets.h"

@@ -4,6 +4,7 @@
 // Environment: harness.h.
 #include <inttypes.h>
 #include <stdlib.h>
+#include <vkmoe/model.h>
 
 #include "attention_cases.h"
 #include "harness.h"

@@ -72,7 +72,7 @@ static bool start(struct bench *b)
         return true;
     b->commands = host_begin(&b->host);
     CHECK(b->commands);
-    CHECK_OK(vkmoe_stream_record_into(b->stream, b->commands));
+    CHECK_OK(vkmoe_stream_record_begin(b->stream, b->commands));
     return true;
 fail:
     return false;
@@ -85,7 +85,7 @@ static bool run(struct bench *b)
         CHECK_OK(vkmoe_stream_wait(b->stream, UINT64_MAX));
         return true;
     }
-    CHECK_OK(vkmoe_stream_record_into(b->stream, NULL));
+    CHECK_OK(vkmoe_stream_record_end(b->stream));
     CHECK(host_run(&b->host, b->commands));
     return true;
 fail:

@@ -23,13 +23,13 @@ names() {
 
 names -D --defined-only --extern-only "$shared" | grep -v '^vkmoe_' | report 1 "shared: only vkmoe_*"
 names --defined-only --extern-only "$static" | grep -v '^vkmoe_' | report 2 "static: only vkmoe_*"
-# What the header declares is there, and nothing internal.
-header=$(dirname "$0")/../include/vkmoe/vkmoe.h
-declared=$(sed -n 's/^VKMOE_API.*[ *]\(vkmoe_[a-z0-9_]*\)(.*/\1/p' "$header" | sort)
+# What the headers declare is there, and nothing internal.
+declared=$(sed -n 's/^VKMOE_API.*[ *]\(vkmoe_[a-z0-9_]*\)(.*/\1/p' "$(dirname "$0")"/../include/vkmoe/*.h |
+    sort)
 exported=$(names -D --defined-only --extern-only "$shared" | sort)
 if [ "$declared" = "$exported" ]; then
-    echo "ok 3 - shared: what vkmoe.h declares"
+    echo "ok 3 - shared: what the headers declare"
 else
     printf '%s\n' "$declared" "$exported" | sort | uniq -u | sed 's/^/#   /'
-    echo "not ok 3 - shared: what vkmoe.h declares"
+    echo "not ok 3 - shared: what the headers declare"
 fi

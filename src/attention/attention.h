@@ -6,6 +6,7 @@
 #include "weights/linear.h"
 #include "moe/mix.h"
 #include "moe/moe.h"
+#include "vkmoe/moe.h"
 
 struct vkmoe_attention {
     vkmoe_device *device;

@@ -4,6 +4,7 @@
 
 #include "attention/pattern.h"
 #include "device/memory.h"
+#include "vkmoe/moe.h"
 
 struct constants {
     vkmoe_buffer *buffer; // struct attention_constants (shaders/attention.h) and what it points to

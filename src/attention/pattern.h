@@ -4,6 +4,7 @@
 #define VKMOE_ATTENTION_PATTERN_H
 
 #include "base/log.h"
+#include "vkmoe/moe.h"
 
 #define MAX_LISTED_BLOCK 65536
 

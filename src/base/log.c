@@ -58,3 +58,8 @@ const char *vkmoe_status_name(enum vkmoe_status status)
     }
     return "unknown status";
 }
+
+uint32_t vkmoe_version(void)
+{
+    return VKMOE_VERSION;
+}

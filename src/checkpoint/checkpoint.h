@@ -6,6 +6,7 @@
 
 #include "checkpoint/settings.h"
 #include "checkpoint/tensors.h"
+#include "vkmoe/model.h"
 
 struct opener;
 

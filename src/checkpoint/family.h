@@ -9,6 +9,7 @@
 
 #include "base/limits.h"
 #include "checkpoint/settings.h"
+#include "vkmoe/moe.h"
 
 enum { MAX_BLOCKS = 1024 };
 

@@ -99,14 +99,13 @@ static enum vkmoe_status get_end_tokens(struct vkmoe_checkpoint *checkpoint,
     return VKMOE_OK;
 }
 
-enum vkmoe_status vkmoe_checkpoint_get_frame(
-    vkmoe_checkpoint *checkpoint, struct vkmoe_frame *params)
+enum vkmoe_status vkmoe_checkpoint_get_frame(vkmoe_checkpoint *checkpoint, struct vkmoe_frame *out)
 {
     struct whole_tensors from;
     struct settings settings;
     struct vkmoe_frame frame = { VKMOE_INIT(vkmoe_frame) };
-    enum vkmoe_status status = check("vkmoe_checkpoint_get_frame", checkpoint,
-        params ? NULL : "params", (struct vkmoe_block){ 0 });
+    enum vkmoe_status status = check(
+        "vkmoe_checkpoint_get_frame", checkpoint, out ? NULL : "frame", (struct vkmoe_block){ 0 });
     if (status == VKMOE_OK)
         status = begin(checkpoint, &settings, &from);
     if (status == VKMOE_OK)
@@ -114,7 +113,7 @@ enum vkmoe_status vkmoe_checkpoint_get_frame(
     if (status == VKMOE_OK)
         status = get_end_tokens(checkpoint, &from.source, &frame);
     if (status == VKMOE_OK)
-        *params = frame;
+        *out = frame;
     return status;
 }
 

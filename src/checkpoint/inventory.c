@@ -11,6 +11,7 @@ struct vkmoe_inventory {
     struct vkmoe_log log;
     struct container container;
     struct vkmoe_inventory_info info;
+    struct vkmoe_checkpoint_info checkpoint; // of a family that is known
 };
 
 // In silence too: what cannot be read is for vkmoe_checkpoint_open() to refuse.
@@ -34,7 +35,7 @@ static enum vkmoe_status read_family(struct vkmoe_inventory *inventory)
             &inventory->log, VKMOE_ERROR_OUT_OF_MEMORY, "%s: no memory to read it", settings.path);
     settings.log = NULL;
     if (vkmoe_checkpoint_read_settings(checkpoint, &settings) == VKMOE_OK)
-        inventory->info.checkpoint = checkpoint->info;
+        inventory->checkpoint = checkpoint->info;
     free(checkpoint);
     return VKMOE_OK;
 }
@@ -55,7 +56,7 @@ static enum vkmoe_status open_container(struct vkmoe_inventory *inventory, const
         vkmoe_setting_string(&quiet, "model_type", ""));
     vkmoe_quantisation_guess(tensors, &quantisation);
     snprintf(info->quantisation, sizeof info->quantisation, "%s", quantisation.name);
-    vkmoe_checkpoint_count_tensors(tensors, &info->checkpoint);
+    vkmoe_checkpoint_count_tensors(tensors, &inventory->checkpoint);
     info->absent_tensors = tensors->absent;
     info->missing_files = tensors->missing_files;
     return VKMOE_OK;
@@ -96,6 +97,14 @@ void vkmoe_inventory_get_info(const vkmoe_inventory *inventory, struct vkmoe_inv
     if (info)
         *info = inventory ? inventory->info
                           : (struct vkmoe_inventory_info){ VKMOE_INIT(vkmoe_inventory_info) };
+}
+
+void vkmoe_inventory_get_checkpoint_info(
+    const vkmoe_inventory *inventory, struct vkmoe_checkpoint_info *info)
+{
+    if (info)
+        *info = inventory ? inventory->checkpoint
+                          : (struct vkmoe_checkpoint_info){ VKMOE_INIT(vkmoe_checkpoint_info) };
 }
 
 enum vkmoe_status vkmoe_inventory_get_tensor(

@@ -3,6 +3,7 @@
 #define VKMOE_ROPE_H
 
 #include "checkpoint/settings.h"
+#include "vkmoe/moe.h"
 
 // `preset` is what the family's config class has when the config says nothing; with a
 // rope_scaling or rope_parameters there, only its kind and base remain. UNSUPPORTED, in

@@ -4,6 +4,7 @@
 
 #include "checkpoint/family.h"
 #include "checkpoint/tensors.h"
+#include "vkmoe/model.h"
 
 // What params point to, besides the mapped files. One allocation.
 struct block_views {

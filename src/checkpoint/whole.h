@@ -4,6 +4,7 @@
 #define VKMOE_WHOLE_H
 
 #include "checkpoint/family.h"
+#include "vkmoe/model.h"
 
 // Which attention of a model; all but an encoder-decoder have the first one only.
 enum place {

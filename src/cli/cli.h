@@ -12,7 +12,7 @@
 #include <cjson/cJSON.h>
 
 #include "base/log.h"
-#include "vkmoe/vkmoe.h"
+#include "vkmoe/model.h"
 
 // Each is `int cli_command_NAME(int argc, char **argv)`, argv[0] being its name.
 #define COMMANDS(X) \

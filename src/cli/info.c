@@ -28,7 +28,8 @@ struct facts {
     const char *path;
     vkmoe_inventory *inventory;
     struct vkmoe_inventory_info all;
-    struct dtype_sum dtypes[MAX_DTYPES]; // beyond that, the last one has all others
+    struct vkmoe_checkpoint_info counted; // what the inventory says
+    struct dtype_sum dtypes[MAX_DTYPES];  // beyond that, the last one has all others
     uint32_t dtype_count;
     vkmoe_checkpoint *checkpoint; // NULL: it cannot be used
     struct vkmoe_checkpoint_info info;
@@ -50,7 +51,7 @@ static struct vkmoe_tensor_info get_tensor(const struct facts *facts, uint32_t i
 
 static uint32_t count_tensors(const struct facts *facts)
 {
-    return facts->all.checkpoint.tensors + facts->all.absent_tensors;
+    return facts->counted.tensors + facts->all.absent_tensors;
 }
 
 static int compare_sizes(const void *a, const void *b)
@@ -265,7 +266,7 @@ static const char *printable(const char *text, char *buffer, size_t size)
 
 static void add_family(struct cli_table *table, const struct facts *facts)
 {
-    const char *treated_as = facts->all.checkpoint.treated_as;
+    const char *treated_as = facts->counted.treated_as;
     char name[64];
     printable(facts->all.model_type, name, sizeof name);
     cli_table_add(table, CLI_PLAIN, "family");
@@ -294,7 +295,7 @@ static void add_config(struct cli_table *table, const struct vkmoe_checkpoint_in
 
 static void add_sizes(struct cli_table *table, const struct facts *facts)
 {
-    const struct vkmoe_checkpoint_info *info = &facts->all.checkpoint;
+    const struct vkmoe_checkpoint_info *info = &facts->counted;
     if (info->treated_as[0])
         add_row(table, "vocabulary", "%u", info->vocabulary);
     add_row(table, "parameters", "%s in %u tensor%s", cli_quantity(info->parameters).text,
@@ -335,8 +336,8 @@ static void print_facts(const struct facts *facts)
     add_family(&table, facts);
     if (facts->checkpoint)
         add_blocks(&table, facts, info->decoder_blocks ? "encoder" : "blocks", false);
-    else if (facts->all.checkpoint.treated_as[0])
-        add_config(&table, &facts->all.checkpoint);
+    else if (facts->counted.treated_as[0])
+        add_config(&table, &facts->counted);
     if (info->decoder_blocks)
         add_blocks(&table, facts, "decoder", true);
     if (facts->block_size)
@@ -417,7 +418,7 @@ static void add_prospect_json(
 
 static int print_facts_json(const struct facts *facts, bool tensors)
 {
-    const struct vkmoe_checkpoint_info *info = &facts->all.checkpoint;
+    const struct vkmoe_checkpoint_info *info = &facts->counted;
     const struct {
         const char *key;
         uint64_t value;
@@ -495,6 +496,7 @@ int cli_command_info(int argc, char **argv)
     status = cli_result(vkmoe_inventory_open(facts.path, &cli_log, &facts.inventory), facts.path);
     if (status == 0) {
         vkmoe_inventory_get_info(facts.inventory, &facts.all);
+        vkmoe_inventory_get_checkpoint_info(facts.inventory, &facts.counted);
         add_up(&facts);
         try_commands(&facts);
     }

@@ -131,14 +131,6 @@ static enum vkmoe_status make_device(vkmoe_device *device, const struct physical
     return vkmoe_vk_status(&device->log, result, "vkCreateDevice");
 }
 
-// C has no cast from an object to a function pointer.
-static PFN_vkGetInstanceProcAddr loader_of(void *get_instance_proc_addr)
-{
-    PFN_vkGetInstanceProcAddr get;
-    memcpy(&get, &get_instance_proc_addr, sizeof get);
-    return get;
-}
-
 enum vkmoe_status vkmoe_device_create_for(
     const struct vkmoe_device_params *params, bool capture_statistics, vkmoe_device **out)
 {
@@ -156,8 +148,8 @@ enum vkmoe_status vkmoe_device_create_for(
     if (!device)
         goto fail;
     device->owned = true;
-    status = vkmoe_instance_init(
-        &instance, &device->log, loader_of(params->get_instance_proc_addr), params->validate);
+    status = vkmoe_instance_init(&instance, &device->log,
+        (PFN_vkGetInstanceProcAddr)params->get_instance_proc_addr, params->validate);
     if (status != VKMOE_OK)
         goto fail;
     device->get_instance_proc_addr = instance.get;
@@ -227,7 +219,7 @@ static enum vkmoe_status check_adopt(const struct vkmoe_adopt_params *params)
     if (!params->lock_queue != !params->unlock_queue)
         return vkmoe_fail(&params->log, VKMOE_ERROR_INVALID,
             "vkmoe_device_adopt: lock_queue and unlock_queue go together");
-    const VkBaseInStructure *head = params->features;
+    const VkPhysicalDeviceFeatures2 *head = params->features;
     if (head->sType != VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2)
         return vkmoe_fail(&params->log, VKMOE_ERROR_INVALID,
             "vkmoe_device_adopt: features begins with sType %d: expected a "
@@ -272,10 +264,11 @@ static enum vkmoe_status check_enabled(const struct vkmoe_adopt_params *params, 
     return VKMOE_OK;
 }
 
-static enum vkmoe_status load_instance(vkmoe_device *device, void *get_instance_proc_addr)
+static enum vkmoe_status load_instance(
+    vkmoe_device *device, PFN_vkGetInstanceProcAddr get_instance_proc_addr)
 {
     PFN_vkGetInstanceProcAddr get =
-        get_instance_proc_addr ? loader_of(get_instance_proc_addr) : vkmoe_vk_loader();
+        get_instance_proc_addr ? get_instance_proc_addr : vkmoe_vk_loader();
     if (!get)
         return vkmoe_fail(&device->log, VKMOE_ERROR_NOT_FOUND,
             "no Vulkan loader: expected get_instance_proc_addr or libvulkan.so.1");

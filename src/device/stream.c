@@ -403,20 +403,33 @@ enum vkmoe_status vkmoe_stream_fill(vkmoe_stream *stream, const vkmoe_buffer *bu
     return vkmoe_stream_end(stream, status);
 }
 
-enum vkmoe_status vkmoe_stream_record_into(vkmoe_stream *stream, VkCommandBuffer commands)
+enum vkmoe_status vkmoe_stream_record_begin(vkmoe_stream *stream, VkCommandBuffer commands)
 {
     VKMOE_NEED(NULL, stream, "stream");
-    vkmoe_device *device = stream->device;
-    if (commands && device->owned)
-        return vkmoe_fail(&device->log, VKMOE_ERROR_INVALID,
-            "vkmoe_stream_record_into: expected a stream of an adopted device");
+    const struct caller caller = { &stream->device->log, __func__ };
+    VKMOE_NEED(caller.log, commands, "commands");
+    if (stream->device->owned)
+        return vkmoe_refuse(&caller, VKMOE_ERROR_INVALID, "expected a stream of an adopted device");
+    if (stream->external)
+        return vkmoe_refuse(
+            &caller, VKMOE_ERROR_INVALID, "the stream records into a command buffer already");
     if (stream->now.own)
-        return vkmoe_fail(&device->log, VKMOE_ERROR_INVALID,
-            "vkmoe_stream_record_into: unsubmitted work is pending");
-    if (stream->external && stream->external_started)
-        vkmoe_barrier_emit(&trailing, device, stream->external);
+        return vkmoe_refuse(&caller, VKMOE_ERROR_INVALID, "unsubmitted work is pending");
     stream->external = commands;
     stream->external_started = false;
+    return VKMOE_OK;
+}
+
+enum vkmoe_status vkmoe_stream_record_end(vkmoe_stream *stream)
+{
+    VKMOE_NEED(NULL, stream, "stream");
+    const vkmoe_device *device = stream->device;
+    if (!stream->external)
+        return vkmoe_fail(&device->log, VKMOE_ERROR_INVALID,
+            "vkmoe_stream_record_end: the stream records into no command buffer of the caller's");
+    if (stream->external_started)
+        vkmoe_barrier_emit(&trailing, device, stream->external);
+    stream->external = VK_NULL_HANDLE;
     return VKMOE_OK;
 }
 
@@ -432,7 +445,7 @@ enum vkmoe_status vkmoe_stream_scratch(
         if (stream->external)
             return vkmoe_fail(&stream->device->log, VKMOE_ERROR_OUT_OF_MEMORY,
                 "scratch of %llu bytes is needed, the stream has %llu: expected "
-                "vkmoe_stream_reserve() before vkmoe_stream_record_into()",
+                "vkmoe_stream_reserve() before vkmoe_stream_record_begin()",
                 (unsigned long long)size, (unsigned long long)there);
         status = collect(stream, 0);
         if (status == VKMOE_OK)
@@ -476,14 +489,11 @@ static enum vkmoe_status list_semaphores(
     for (uint32_t i = 0; i < count - 1; i++) {
         const struct vkmoe_semaphore *given =
             i < params->wait_count ? &params->waits[i] : &params->signals[i - params->wait_count];
-        VkSemaphore semaphore; // a pointer or a uint64_t, both of 8 bytes where it matters
-        static_assert(sizeof semaphore == sizeof given->semaphore, "VkSemaphore is not 64 bits");
-        memcpy(&semaphore, &given->semaphore, sizeof semaphore);
-        if (!semaphore)
+        if (!given->semaphore)
             return vkmoe_fail(log, VKMOE_ERROR_INVALID, "%s: semaphore is 0", function);
         stream->semaphores[i] = (VkSemaphoreSubmitInfo){
             .sType = VK_STRUCTURE_TYPE_SEMAPHORE_SUBMIT_INFO,
-            .semaphore = semaphore,
+            .semaphore = given->semaphore,
             .value = given->value,
             .stageMask = VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT,
         };

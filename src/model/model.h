@@ -3,6 +3,7 @@
 #define VKMOE_NETWORK_H
 
 #include "attention/attention.h"
+#include "vkmoe/model.h"
 
 struct network_block {
     vkmoe_attention *attention;

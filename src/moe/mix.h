@@ -6,6 +6,7 @@
 
 #include "moe/pairs.h"
 #include "moe/router.h"
+#include "vkmoe/moe.h"
 
 // Which side of the projection has the heads.
 enum mix_side {

@@ -1,10 +1,11 @@
 // moe.h - a MoE layer: a router, experts up, experts down. How it is run: plan.h, record.h.
-#ifndef VKMOE_MOE_H
-#define VKMOE_MOE_H
+#ifndef VKMOE_MOE_OBJECT_H
+#define VKMOE_MOE_OBJECT_H
 
 #include "base/limits.h"
 #include "moe/pairs.h"
 #include "moe/router.h"
+#include "vkmoe/moe.h"
 
 #define MAX_TOKENS 65536
 

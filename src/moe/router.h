@@ -4,6 +4,7 @@
 
 #include "base/limits.h"
 #include "weights/experts.h"
+#include "vkmoe/moe.h"
 
 struct router {
     vkmoe_device *device;

@@ -9,7 +9,7 @@
 #ifndef VK_NO_PROTOTYPES
 #define VK_NO_PROTOTYPES
 #endif
-#include <vulkan/vulkan_core.h>
+#include "vkmoe/vulkan.h"
 
 #include "base/log.h"
 

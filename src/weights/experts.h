@@ -7,6 +7,7 @@
 #include "device/shapes.h"
 #include "device/stream.h"
 #include "weights/matrix.h"
+#include "vkmoe/moe.h"
 
 struct experts {
     vkmoe_device *device;

@@ -3,6 +3,7 @@
 #define VKMOE_TESTS_CASES_ATTEND_REFERENCE_H
 
 #include "cases.h"
+#include <vkmoe/moe.h>
 
 enum { ROWS_TOKENS, ROWS_SORTED, ROWS_PAIRS };
 

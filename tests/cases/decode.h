@@ -5,6 +5,7 @@
 #include "cases.h"
 
 #include <string.h>
+#include <vkmoe/moe.h>
 
 #include "shaders/decode.h"
 

@@ -88,6 +88,7 @@ struct kernel_suite {
 
 #define KERNEL(name) extern const struct kernel_suite vkmoe_suite_##name;
 #include "shaders/kernels.def"
+#include <vkmoe/moe.h>
 
 // The suites in the order of kernels.def.
 extern const struct kernel_suite *const kernel_suites[KERNEL_COUNT];

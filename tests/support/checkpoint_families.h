@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <vkmoe/model.h>
 
 #include "reference.h"
 

@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include <vkmoe/vkmoe.h>
+#include <vkmoe/vulkan.h>
 
 // Features that the library can do without.
 enum {

@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <vkmoe/vkmoe.h>
+#include <vkmoe/vulkan.h>
 
 struct kernel_device {
     VkInstance instance;

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <vkmoe/vkmoe.h>
+#include <vkmoe/moe.h>
 
 #include "reference.h"
 

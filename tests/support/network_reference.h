@@ -8,6 +8,7 @@
 
 #include "attention_reference.h"
 #include "reference.h"
+#include <vkmoe/model.h>
 
 struct reference_block {
     double *attention_norm; // [hidden]

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include <vkmoe/vkmoe.h>
+#include <vkmoe/moe.h>
 
 // True if a query at `position` sees key `key` of `length` held ones. Of patterns with `top`
 // all blocks count as seen; one that lists what was chosen has no `top`.

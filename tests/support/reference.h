@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include <vkmoe/vkmoe.h>
+#include <vkmoe/moe.h>
 
 // struct vkmoe_moe_params with every weight as a dense, row-major array of double.
 // Parameters have the names, the meaning and the defaults (for zero) that they have

@@ -101,12 +101,9 @@ static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL get_instance(VkInstance instance
     return (PFN_vkVoidFunction)get_device;
 }
 
-void *sweep_loader(void)
+PFN_vkGetInstanceProcAddr sweep_loader(void)
 {
-    PFN_vkGetInstanceProcAddr get = get_instance;
-    void *address;
-    memcpy(&address, &get, sizeof address);
-    return address;
+    return get_instance;
 }
 
 // vkmoe_device_list() has no other loader than the system's.

@@ -10,7 +10,7 @@
 #include "vulkan/vk.h"
 
 // vkGetInstanceProcAddr, for get_instance_proc_addr of vkmoe_device_params and _adopt_params.
-void *sweep_loader(void);
+PFN_vkGetInstanceProcAddr sweep_loader(void);
 
 // One call that can fail.
 struct sweep_call {

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include <vkmoe/vkmoe.h>
+#include <vkmoe/moe.h>
 
 #define TINY_TOKENS 5
 #define TINY_HIDDEN 24

@@ -9,6 +9,7 @@
 #include "shaders/norm.h"
 
 #include <stdio.h>
+#include <vkmoe/moe.h>
 
 #define HIDDEN 64
 #define MAX_TOKENS_HERE 64
