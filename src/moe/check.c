@@ -77,19 +77,13 @@ static enum vkmoe_status check_experts(
 static enum vkmoe_status check_vectors(
     const struct caller *caller, const struct vkmoe_moe_params *p)
 {
-    const struct {
-        const char *name;
-        const struct vkmoe_view *view;
-    } views[] = {
+    const struct named_view views[] = {
         { "gate_bias", &p->gate_bias },
         { "up_bias", &p->up_bias },
         { "down_bias", &p->down_bias },
         { "output_bias", &p->output_bias },
     };
-    for (size_t i = 0; i < ARRAY_SIZE(views); i++)
-        CHECK(!views[i].view->data || is_dtype(views[i].view->dtype), "%s.dtype %d is unknown",
-            views[i].name, (int)views[i].view->dtype);
-    return VKMOE_OK;
+    return vkmoe_views_check(caller, views, ARRAY_SIZE(views));
 }
 
 enum vkmoe_status vkmoe_moe_check(const struct caller *caller, const struct vkmoe_moe_params *p)

@@ -68,10 +68,7 @@ static enum vkmoe_status check_views(const struct caller *caller, const struct r
 {
     static const struct vkmoe_view none = { 0 };
     const struct vkmoe_router_params *r = s->params;
-    const struct {
-        const char *name;
-        const struct vkmoe_view *view;
-    } views[] = {
+    const struct named_view views[] = {
         { "router.weight", &r->weight },
         { "router.input_scale", &r->input_scale },
         { "router.bias", &r->bias },
@@ -80,10 +77,7 @@ static enum vkmoe_status check_views(const struct caller *caller, const struct r
         { "router.levels", &r->levels },
         { "shared.token_gate", s->shared_gate ? s->shared_gate : &none },
     };
-    for (size_t i = 0; i < ARRAY_SIZE(views); i++)
-        CHECK(!views[i].view->data || is_dtype(views[i].view->dtype), "%s.dtype %d is unknown",
-            views[i].name, (int)views[i].view->dtype);
-    return VKMOE_OK;
+    return vkmoe_views_check(caller, views, ARRAY_SIZE(views));
 }
 
 enum vkmoe_status vkmoe_router_check(const struct caller *caller, const struct router_source *s)

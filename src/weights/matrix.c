@@ -11,6 +11,18 @@
 
 #define CHUNK 16 // bytes: the unit of the packed order
 
+enum vkmoe_status vkmoe_views_check(
+    const struct caller *caller, const struct named_view *views, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct vkmoe_view *view = views[i].view;
+        if (view->data && !is_dtype(view->dtype))
+            return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "%s.dtype %d is unknown",
+                views[i].name, (int)view->dtype);
+    }
+    return VKMOE_OK;
+}
+
 uint64_t vkmoe_matrix_size(uint32_t blocks, uint32_t columns, enum vkmoe_dtype dtype)
 {
     return align_up(blocks, PAD_BLOCKS) * div_up(columns, 8) * (8 * dtype_size(dtype)) * BLOCK_ROWS;
