@@ -1,5 +1,5 @@
-// attention.c - creates and destroys attention. What it may be: attention_check.c; running
-// it: attention_forward.c.
+// attention.c - creates and destroys attention. What it may be: check.c; running
+// it: forward.c.
 #include "attention/attention.h"
 
 #include "base/common.h"
@@ -44,13 +44,11 @@ static enum vkmoe_status create_matrices(vkmoe_attention *a, const struct vkmoe_
     const struct vkmoe_view *kv_bias[] = { &p->key.bias, &p->value.bias };
     const bool mixes_values = p->value.experts.experts > 0;
     vkmoe_fit_name(a->device, "keys and values");
-    enum vkmoe_status status = vkmoe_linear_create(
-        a->loading, kv, kv_bias, kv_rows, mixes_values ? 1 : 2, p->hidden, &a->kv);
-    if (status == VKMOE_OK && mixes_values)
-        status = vkmoe_mix_create(a->loading, MIX_VALUES, &p->value.experts, p->kv_heads, p->hidden,
-            p->head_size, p->hidden, &(struct vkmoe_view){ 0 }, &a->value_mix);
-    if (status != VKMOE_OK)
-        return status;
+    TRY_RETURN(vkmoe_linear_create(
+        a->loading, kv, kv_bias, kv_rows, mixes_values ? 1 : 2, p->hidden, &a->kv));
+    if (mixes_values)
+        TRY_RETURN(vkmoe_mix_create(a->loading, MIX_VALUES, &p->value.experts, p->kv_heads,
+            p->hidden, p->head_size, p->hidden, &(struct vkmoe_view){ 0 }, &a->value_mix));
     a->query_columns = p->heads * p->head_size;
     if (a->routed) {
         a->query_columns = (uint32_t)align_up(a->query_columns, 8);
@@ -60,9 +58,8 @@ static enum vkmoe_status create_matrices(vkmoe_attention *a, const struct vkmoe_
     vkmoe_fit_name(a->device, "queries");
     const struct vkmoe_view *query[] = { &p->query.matrices[0] },
                             *query_bias[] = { &p->query.bias };
-    status = vkmoe_linear_create(a->loading, query, query_bias, &columns, 1, p->hidden, &a->query);
-    if (status != VKMOE_OK)
-        return status;
+    TRY_RETURN(
+        vkmoe_linear_create(a->loading, query, query_bias, &columns, 1, p->hidden, &a->query));
     vkmoe_fit_name(a->device, "output projection");
     if (p->output.experts.experts > 0)
         return vkmoe_mix_create(a->loading, MIX_OUTPUTS, &p->output.experts, p->heads, p->hidden,
@@ -158,9 +155,7 @@ enum vkmoe_status vkmoe_attention_load(
 {
     vkmoe_device *device = loading->device;
     *out = NULL;
-    enum vkmoe_status status = vkmoe_attention_check(&loading->caller, params);
-    if (status != VKMOE_OK)
-        return status;
+    TRY_RETURN(vkmoe_attention_check(&loading->caller, params));
     vkmoe_attention *a = calloc(1, sizeof *a);
     if (!a)
         return vkmoe_fail(&device->log, VKMOE_ERROR_OUT_OF_MEMORY, "attention: out of host memory");
@@ -173,7 +168,7 @@ enum vkmoe_status vkmoe_attention_load(
     a->has_key_norm = params->key.norm.data != NULL;
     a->patterns = vkmoe_patterns_describe(params);
     set_defaults(&a->params);
-    status = fill(a, &a->params);
+    const enum vkmoe_status status = fill(a, &a->params);
     forget_views(&a->params);
     a->loading = NULL;
     if (status != VKMOE_OK)

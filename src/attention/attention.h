@@ -32,7 +32,7 @@ struct vkmoe_cache {
     vkmoe_buffer *means;         // of blocks of keys, see shaders/mean_keys.h; NULL: no blocks
 };
 
-// attention_check.c: INVALID, with the field's name in the log, if a rule is broken.
+// check.c: INVALID, with the field's name in the log, if a rule is broken.
 enum vkmoe_status vkmoe_attention_check(
     const struct caller *caller, const struct vkmoe_attention_params *params);
 

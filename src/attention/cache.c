@@ -2,6 +2,7 @@
 #include "attention/attention.h"
 
 #include "base/common.h"
+#include "base/try.h"
 
 #include "shaders/choose_blocks.h"
 
@@ -65,9 +66,7 @@ enum vkmoe_status vkmoe_cache_create_for(const struct caller *caller, vkmoe_devi
     const struct vkmoe_cache_params *params, vkmoe_cache **out)
 {
     *out = NULL;
-    enum vkmoe_status status = check(caller, device, params);
-    if (status != VKMOE_OK)
-        return status;
+    TRY_RETURN(check(caller, device, params));
     vkmoe_cache *cache = calloc(1, sizeof *cache);
     if (!cache)
         return vkmoe_refuse(caller, VKMOE_ERROR_OUT_OF_MEMORY, "out of host memory");
@@ -76,19 +75,18 @@ enum vkmoe_status vkmoe_cache_create_for(const struct caller *caller, vkmoe_devi
     const uint64_t bytes =
         (uint64_t)count_elements(params) * (params->dtype == VKMOE_DTYPE_F16 ? 2 : 4);
     const uint32_t rows = params->sequences * params->kv_heads;
-    status = vkmoe_buffer_create(device, bytes, &cache->keys);
-    if (status == VKMOE_OK)
-        status = vkmoe_buffer_create(device, bytes, &cache->values);
+    enum vkmoe_status status;
+    TRY(vkmoe_buffer_create(device, bytes, &cache->keys));
+    TRY(vkmoe_buffer_create(device, bytes, &cache->values));
     // Zeros, so that a position nobody wrote weighs in as nothing, not as NaN.
-    if (status == VKMOE_OK)
-        status = vkmoe_buffer_clear(cache->keys, 0, bytes);
-    if (status == VKMOE_OK)
-        status = vkmoe_buffer_clear(cache->values, 0, bytes);
-    if (status == VKMOE_OK && params->block > 0)
-        status = create_means(cache, rows * div_up(params->capacity, params->block));
-    if (status != VKMOE_OK)
-        vkmoe_cache_destroy(&cache);
+    TRY(vkmoe_buffer_clear(cache->keys, 0, bytes));
+    TRY(vkmoe_buffer_clear(cache->values, 0, bytes));
+    if (params->block > 0)
+        TRY(create_means(cache, rows * div_up(params->capacity, params->block)));
     *out = cache;
+    return VKMOE_OK;
+fail:
+    vkmoe_cache_destroy(&cache);
     return status;
 }
 

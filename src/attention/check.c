@@ -1,4 +1,4 @@
-// attention_check.c - the rules of struct vkmoe_attention_params.
+// check.c - the rules of struct vkmoe_attention_params.
 #include "attention/attention.h"
 
 #include "attention/check.h"
