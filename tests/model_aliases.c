@@ -15,7 +15,7 @@
 
 static const struct {
     const char *alias;
-    const char *base;      // a checkpoint of checkpoint_families.c
+    const char *base;      // a checkpoint of tests/families
     const char *old, *new; // replaced in its config.json, besides model_type
     bool renormalize;      // always, whatever the base does
 } aliases[] = {

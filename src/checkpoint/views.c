@@ -13,7 +13,7 @@ struct builder {
     struct lookup lookup;
     const struct view_source *source;
     struct block_views *out;
-    bool transposed; // as is VKMOE_TRANSPOSED, of this block
+    bool transposed; // as LAYOUT_TRANSPOSED, of this block
 };
 
 static struct vkmoe_view view_vector(struct builder *b, const char *name, uint32_t columns)

@@ -1,5 +1,5 @@
 // checkpoint_families.h - between checkpoints.c, which writes files, and
-// checkpoint_families.c, which knows what is in them.
+// tests/families, which knows what is in them.
 #ifndef VKMOE_TESTS_CHECKPOINT_FAMILIES_H
 #define VKMOE_TESTS_CHECKPOINT_FAMILIES_H
 
@@ -52,7 +52,13 @@ struct checkpoint_family {
         const char *prefix, const struct reference_layer *layer);
 };
 
-extern const struct checkpoint_family checkpoint_families[];
-extern const uint32_t checkpoint_family_count;
+// Those of one family, from tests/families.
+struct family_models {
+    const struct checkpoint_family *models;
+    uint32_t count;
+};
+
+// One of those of all families; NULL after the last.
+const struct checkpoint_family *checkpoint_family_at(uint32_t index);
 
 #endif

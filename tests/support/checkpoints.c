@@ -438,18 +438,21 @@ static void fill_info(
 
 uint32_t checkpoint_count(void)
 {
-    return checkpoint_family_count;
+    uint32_t count = 0;
+    while (checkpoint_family_at(count))
+        count++;
+    return count;
 }
 
 const char *checkpoint_name(uint32_t index)
 {
-    return checkpoint_families[index].name;
+    return checkpoint_family_at(index)->name;
 }
 
 static bool create(uint32_t index, uint64_t seed, const char *parent, bool fused, bool transposed,
     struct checkpoint *out)
 {
-    const struct checkpoint_family *family = &checkpoint_families[index];
+    const struct checkpoint_family *family = checkpoint_family_at(index);
     *out = (struct checkpoint){ .name = family->name, .block = family->block };
     snprintf(out->path, sizeof out->path, "%s/%s-%u", parent, family->name, (unsigned)getpid());
     if (mkdir(out->path, 0700) != 0) {

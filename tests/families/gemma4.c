@@ -1,0 +1,42 @@
+// gemma4.c - see family_writers.h.
+#include "family_writers.h"
+
+static void write_gemma4(struct writer *w, family_t *f, const char *prefix, layer_t *l)
+{
+    family_add_router(w, f, prefix, l, "router.proj.weight");
+    family_add(w, f, prefix, "router.scale", l->input_scale, 1, SHAPE(l->hidden));
+    family_add(w, f, prefix, "router.per_expert_scale", l->expert_scale, 1, SHAPE(l->experts));
+    family_add_fused(w, f, prefix, l, "experts.gate_up_proj", "experts.down_proj", CONCATENATED);
+}
+
+static family_t models[] = {
+    {
+        .name = "gemma4",
+        .config = "{\"model_type\":\"gemma4\",\"text_config\":{\"model_type\":\"gemma4_text\","
+                  "\"hidden_size\":40,\"intermediate_size\":99,\"moe_intermediate_size\":24,"
+                  "\"num_hidden_layers\":2,\"num_experts\":8,\"top_k_experts\":3,"
+                  "\"enable_moe_block\":true,\"rms_norm_eps\":1e-5,"
+                  "\"hidden_activation\":\"gelu_pytorch_tanh\",\"vocab_size\":32},"
+                  "\"vision_config\":null}",
+        .dtype = VKMOE_DTYPE_BF16,
+        .files = 1,
+        .misaligned = 3,
+        .moe = { "xx" },
+        .block = { .index = 1 },
+        .vocabulary = 32,
+        .arrays = HAS_GATE | HAS_INPUT_SCALE | HAS_EXPERT_SCALE,
+        .layer = { .hidden = 40,
+            .inner = 24,
+            .experts = 8,
+            .experts_per_token = 3,
+            .score = VKMOE_SCORE_SOFTMAX,
+            .renormalize = true,
+            .rms_norm = true,
+            .rms_epsilon = 1e-5,
+            .activation = VKMOE_ACTIVATION_GELU_TANH },
+        .write = write_gemma4,
+        .prefix = { "model.language_model.layers.%u.", NULL },
+    },
+};
+
+FAMILY_MODELS(gemma4);

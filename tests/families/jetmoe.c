@@ -1,0 +1,37 @@
+// jetmoe.c - see family_writers.h.
+#include "family_writers.h"
+
+static void write_jetmoe(struct writer *w, family_t *f, const char *prefix, layer_t *l)
+{
+    family_add_router(w, f, prefix, l, "mlp.router.layer.weight");
+    family_add_fused(
+        w, f, prefix, l, "mlp.input_linear.weight", "mlp.output_linear.weight", CONCATENATED);
+    family_add(w, f, prefix, "mlp.bias", l->output_bias, 1, SHAPE(l->hidden));
+}
+
+static family_t models[] = {
+    {
+        .name = "jetmoe",
+        .config = "{\"model_type\":\"jetmoe\",\"hidden_size\":40,\"intermediate_size\":24,"
+                  "\"num_hidden_layers\":2,\"num_local_experts\":8,\"num_experts_per_tok\":2,"
+                  "\"activation_function\":\"silu\",\"vocab_size\":32}",
+        .dtype = VKMOE_DTYPE_F16,
+        .files = 1,
+        .misaligned = 1,
+        .moe = { "xx" },
+        .block = { .index = 1 },
+        .vocabulary = 32,
+        .arrays = HAS_GATE | HAS_OUTPUT_BIAS,
+        .layer = { .hidden = 40,
+            .inner = 24,
+            .experts = 8,
+            .experts_per_token = 2,
+            .score = VKMOE_SCORE_IDENTITY,
+            .weigh = VKMOE_WEIGH_SOFTMAX,
+            .activation = VKMOE_ACTIVATION_SILU },
+        .write = write_jetmoe,
+        .prefix = MODEL_PREFIX,
+    },
+};
+
+FAMILY_MODELS(jetmoe);

@@ -1,0 +1,64 @@
+// lfm2_moe.c - see family_writers.h.
+#include "family_writers.h"
+
+static void write_lfm2(struct writer *w, family_t *f, const char *prefix, layer_t *l)
+{
+    family_add_router(w, f, prefix, l, "feed_forward.gate.weight");
+    if (l->correction_bias)
+        family_add_correction(w, f, prefix, l, "feed_forward.expert_bias");
+    family_add_experts(w, f, prefix, l, "feed_forward.experts.%u.w1.weight",
+        "feed_forward.experts.%u.w3.weight", "feed_forward.experts.%u.w2.weight");
+}
+
+static family_t models[] = {
+    {
+        .name = "lfm2_moe",
+        .config = "{\"model_type\":\"lfm2_moe\",\"hidden_size\":40,\"intermediate_size\":99,"
+                  "\"moe_intermediate_size\":24,\"num_hidden_layers\":4,\"num_dense_layers\":2,"
+                  "\"num_experts\":8,\"num_experts_per_tok\":4,\"use_expert_bias\":true,"
+                  "\"norm_topk_prob\":true,\"routed_scaling_factor\":1.25,\"vocab_size\":32}",
+        .dtype = VKMOE_DTYPE_BF16,
+        .correction_dtype = VKMOE_DTYPE_F32,
+        .files = 1,
+        .moe = { "--xx" },
+        .block = { .index = 3 },
+        .vocabulary = 32,
+        .arrays = HAS_GATE | HAS_CORRECTION_BIAS,
+        .layer = { .hidden = 40,
+            .inner = 24,
+            .experts = 8,
+            .experts_per_token = 4,
+            .score = VKMOE_SCORE_SIGMOID,
+            .renormalize = true,
+            .renormalize_epsilon = 1e-6,
+            .scale = 1.25,
+            .activation = VKMOE_ACTIVATION_SILU },
+        .write = write_lfm2,
+        .prefix = MODEL_PREFIX,
+    },
+    {
+        .name = "lfm2_moe-unbiased",
+        .config = "{\"model_type\":\"lfm2_moe\",\"hidden_size\":40,"
+                  "\"moe_intermediate_size\":24,\"num_hidden_layers\":1,\"num_dense_layers\":0,"
+                  "\"num_experts\":8,\"num_experts_per_tok\":1,\"use_expert_bias\":false,"
+                  "\"norm_topk_prob\":false,\"vocab_size\":32}",
+        .dtype = VKMOE_DTYPE_F16,
+        .files = 1,
+        .moe = { "x" },
+        .block = { .index = 0 },
+        .vocabulary = 32,
+        .arrays = HAS_GATE,
+        .layer = { .hidden = 40,
+            .inner = 24,
+            .experts = 8,
+            .experts_per_token = 1,
+            .score = VKMOE_SCORE_SIGMOID,
+            .renormalize_epsilon = 1e-6,
+            .scale = 1.0,
+            .activation = VKMOE_ACTIVATION_SILU },
+        .write = write_lfm2,
+        .prefix = MODEL_PREFIX,
+    },
+};
+
+FAMILY_MODELS(lfm2_moe);

@@ -1,0 +1,64 @@
+// llama4.c - see family_writers.h.
+#include "family_writers.h"
+
+static void write_llama4(struct writer *w, family_t *f, const char *prefix, layer_t *l)
+{
+    family_add_router(w, f, prefix, l, "feed_forward.router.weight");
+    family_add_fused(w, f, prefix, l, "feed_forward.experts.gate_up_proj",
+        "feed_forward.experts.down_proj", TRANSPOSED);
+    family_add_shared(w, f, prefix, l, "feed_forward.shared_expert.gate_proj.weight",
+        "feed_forward.shared_expert.up_proj.weight", "feed_forward.shared_expert.down_proj.weight");
+}
+
+static family_t models[] = {
+    {
+        .name = "llama4",
+        .config = "{\"model_type\":\"llama4\",\"text_config\":{\"model_type\":\"llama4_text\","
+                  "\"hidden_size\":40,\"intermediate_size\":24,\"intermediate_size_mlp\":99,"
+                  "\"num_hidden_layers\":4,\"interleave_moe_layer_step\":2,\"num_local_experts\":8,"
+                  "\"num_experts_per_tok\":1,\"hidden_act\":\"silu\",\"vocab_size\":32},"
+                  "\"vision_config\":{\"hidden_size\":7}}",
+        .dtype = VKMOE_DTYPE_BF16,
+        .files = 1,
+        .moe = { "-x-x" },
+        .block = { .index = 1 },
+        .vocabulary = 32,
+        .arrays = HAS_GATE | HAS_SHARED_GATE,
+        .layer = { .hidden = 40,
+            .inner = 24,
+            .experts = 8,
+            .experts_per_token = 1,
+            .score = VKMOE_SCORE_IDENTITY,
+            .weigh = VKMOE_WEIGH_SIGMOID,
+            .shared_inner = 24,
+            .weight_on_input = true,
+            .activation = VKMOE_ACTIVATION_SILU },
+        .write = write_llama4,
+        .prefix = { "language_model.model.layers.%u.", NULL },
+    },
+    {
+        .name = "llama4_text",
+        .config = "{\"model_type\":\"llama4_text\",\"hidden_size\":24,\"intermediate_size\":40,"
+                  "\"num_hidden_layers\":3,\"moe_layers\":[0,2],\"num_local_experts\":4,"
+                  "\"num_experts_per_tok\":2,\"vocab_size\":32}",
+        .dtype = VKMOE_DTYPE_F16,
+        .files = 1,
+        .moe = { "x-x" },
+        .block = { .index = 2 },
+        .vocabulary = 32,
+        .arrays = HAS_GATE | HAS_SHARED_GATE,
+        .layer = { .hidden = 24,
+            .inner = 40,
+            .experts = 4,
+            .experts_per_token = 2,
+            .score = VKMOE_SCORE_IDENTITY,
+            .weigh = VKMOE_WEIGH_SIGMOID,
+            .shared_inner = 40,
+            .weight_on_input = true,
+            .activation = VKMOE_ACTIVATION_SILU },
+        .write = write_llama4,
+        .prefix = MODEL_PREFIX,
+    },
+};
+
+FAMILY_MODELS(llama4);

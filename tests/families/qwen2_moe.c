@@ -1,0 +1,32 @@
+// qwen2_moe.c - see family_writers.h.
+#include "family_writers.h"
+
+static family_t models[] = {
+    {
+        .name = "qwen2_moe",
+        .config = "{\"model_type\":\"qwen2_moe\",\"hidden_size\":40,\"intermediate_size\":99,"
+                  "\"moe_intermediate_size\":24,\"shared_expert_intermediate_size\":56,"
+                  "\"num_hidden_layers\":4,\"decoder_sparse_step\":2,\"mlp_only_layers\":[3],"
+                  "\"num_experts\":12,\"num_experts_per_tok\":4,\"vocab_size\":32}",
+        .dtype = VKMOE_DTYPE_BF16,
+        .files = 1,
+        .misaligned = 1,
+        .moe = { "-x--" },
+        .block = { .index = 1 },
+        .vocabulary = 32,
+        .arrays = HAS_GATE | HAS_SHARED_GATE | HAS_TOKEN_GATE,
+        .layer = { .hidden = 40,
+            .inner = 24,
+            .experts = 12,
+            .experts_per_token = 4,
+            .score = VKMOE_SCORE_SOFTMAX,
+            .shared_inner = 56,
+            .activation = VKMOE_ACTIVATION_SILU },
+        .write = family_write_qwen,
+        .prefix = MODEL_PREFIX,
+        .dense_inner = 99,
+        .write_dense = family_write_gated_dense,
+    },
+};
+
+FAMILY_MODELS(qwen2_moe);

@@ -1,0 +1,52 @@
+// family_writers.h - what the files of tests/families are made of. Each has models of one family:
+// config.json, the layer it means (semantics.md A.1), and the tensors' names and layouts (A.2).
+#ifndef VKMOE_TESTS_FAMILY_WRITERS_H
+#define VKMOE_TESTS_FAMILY_WRITERS_H
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "checkpoint_families.h"
+
+typedef const struct checkpoint_family family_t;
+typedef const struct reference_layer layer_t;
+
+#define SHAPE(...) \
+    (const uint64_t[]) \
+    { \
+        __VA_ARGS__ \
+    }
+
+#define MODEL_PREFIX \
+    { \
+        "model.layers.%u.", NULL \
+    }
+
+// A family's file ends with FAMILY_MODELS(name), which is about its `models`.
+#define FAMILY_MODELS(name) \
+    const struct family_models family_models_##name = { models, sizeof models / sizeof models[0] }
+
+enum fused { CONCATENATED, TRANSPOSED, TRANSPOSED_INTERLEAVED };
+
+void family_add(struct writer *w, family_t *family, const char *prefix, const char *name,
+    const double *values, uint32_t rank, const uint64_t *shape);
+void family_add_experts(struct writer *w, family_t *family, const char *prefix, layer_t *l,
+    const char *gate, const char *up, const char *down);
+// All experts' gate and up in one tensor, down in another.
+void family_add_fused(struct writer *w, family_t *family, const char *prefix, layer_t *l,
+    const char *gate_up, const char *down, enum fused layout);
+void family_add_shared(struct writer *w, family_t *family, const char *prefix, layer_t *l,
+    const char *gate, const char *up, const char *down);
+void family_add_router(
+    struct writer *w, family_t *family, const char *prefix, layer_t *l, const char *name);
+void family_add_correction(
+    struct writer *w, family_t *family, const char *prefix, layer_t *l, const char *name);
+// Qwen, DeepSeek and GLM.
+void family_write_gated_dense(struct writer *w, family_t *f, const char *prefix, layer_t *l);
+void family_write_mixtral(struct writer *w, family_t *f, const char *prefix, layer_t *l);
+void family_write_qwen(struct writer *w, family_t *f, const char *prefix, layer_t *l);
+// DeepSeek and GLM.
+void family_write_deepseek(struct writer *w, family_t *f, const char *prefix, layer_t *l);
+void family_write_granite(struct writer *w, family_t *f, const char *prefix, layer_t *l);
+
+#endif
