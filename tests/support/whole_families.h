@@ -1,0 +1,67 @@
+// whole_families.h - between whole_checkpoints.c, which writes models, and whole_families.c, which
+// knows what is in them.
+#ifndef VKMOE_TESTS_WHOLE_FAMILIES_H
+#define VKMOE_TESTS_WHOLE_FAMILIES_H
+
+#include "whole_checkpoints.h"
+
+#define SHAPE(...) \
+    (const uint64_t[4]) \
+    { \
+        __VA_ARGS__ \
+    }
+
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+struct bytes {
+    char *data;
+    size_t size, room;
+};
+
+struct file {
+    struct bytes header, data;
+    enum vkmoe_dtype dtype;
+    char prefix[64]; // of the names
+};
+
+// Adds the tensor prefix + name, `number` in it; a shape ends with 0. NULL values: nothing.
+void whole_add(struct file *file, const char *name, const double *values, const uint64_t shape[4]);
+void whole_add_numbered(struct file *file, const char *name, uint32_t number, const double *values,
+    const uint64_t shape[4]);
+
+enum {
+    HAS_BIASES = 1 << 0,      // of q, k, v and o
+    HAS_OUTPUT_BIAS = 1 << 1, // of attention and experts, once
+    HAS_NORMS = 1 << 2,
+    HAS_SINKS = 1 << 3,
+    HAS_EXPERT_BIASES = 1 << 4, // and one of the router
+    HAS_TIED_HEAD = 1 << 5,
+    HAS_NO_GATE = 1 << 6, // in the experts
+};
+
+struct whole_family {
+    const char *name, *config;
+    enum vkmoe_dtype dtype;
+    uint32_t blocks, vocabulary;
+    unsigned has;
+    uint32_t windows[WHOLE_CHECKPOINT_MAX_BLOCKS]; // of a block
+    const uint32_t *expert_windows;                // or of an expert
+    struct whole_checkpoint frame;                 // the numbers that are not above
+    struct reference_attention attention;          // without arrays, and hidden as in `frame`
+    struct reference_layer experts;
+    void (*write_attention)(struct file *file, const struct reference_attention *a);
+    void (*write_experts)(struct file *file, const struct reference_layer *l);
+
+    // Of encoder-decoders only.
+    uint32_t encoder_blocks;
+    const char *moe[2]; // [0] the encoder's blocks, [1] the decoder's: 'x' with experts, '-' dense
+    uint32_t buckets, max_distance;
+};
+
+// By index; NULL after the last.
+const struct whole_family *whole_family_at(uint32_t index);
+
+// A block of an encoder-decoder.
+void whole_write_switch_block(struct file *file, const struct whole_checkpoint_block *block);
+
+#endif
