@@ -12,6 +12,7 @@
 
 #include <vkmoe/model.h>
 
+#include "model_other.h"
 #include "tap.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -132,157 +133,27 @@ static bool refuses(
 
 // -------------------------------------------------------------------- something else
 
-enum {
-    INVALID = VKMOE_ERROR_INVALID,
-    UNSUPPORTED = VKMOE_ERROR_UNSUPPORTED,
-    NOT_FOUND = VKMOE_ERROR_NOT_FOUND
-};
-
-#define POINTER "version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 5000000000\n"
-#define INDEX \
-    "{\"weight_map\":{\"a\":\"model-00001-of-00002.safetensors\"," \
-    "\"b\":\"model-00002-of-00002.safetensors\"}}"
-#define CONFIG "config.json"
-#define MIXTRAL "{\"model_type\":\"mixtral\"}"
-
-static const struct {
-    const char *name;
-    struct {
-        const char *name, *content; // "->x": a symbolic link to x
-    } files[4];
-    const char *path; // what is opened, below the directory; NULL: that itself
-    int status;
-    const char *what, *todo;
-} others[] = {
-    { "pointer", { { CONFIG, MIXTRAL }, { "model.safetensors", POINTER } }, NULL, INVALID,
-        "model.safetensors: is a Git LFS pointer", "git lfs pull" },
-    { "pointer for config", { { CONFIG, POINTER }, { "model.safetensors", POINTER } }, NULL,
-        INVALID, "config.json: is a Git LFS pointer", "git lfs pull" },
-    { "pointer for index", { { CONFIG, MIXTRAL }, { "model.safetensors.index.json", POINTER } },
-        NULL, INVALID, "index.json: is a Git LFS pointer", "git lfs pull" },
-    { "pointer for a shard",
-        { { CONFIG, MIXTRAL }, { "model.safetensors.index.json", INDEX },
-            { "model-00001-of-00002.safetensors", POINTER } },
-        NULL, INVALID, "model-00001-of-00002.safetensors: is a Git LFS pointer", "git lfs pull" },
-    { "web page", { { CONFIG, MIXTRAL }, { "model.safetensors", "<!doctype html><html>..." } },
-        NULL, INVALID, "is a web page", "download" },
-    { "web page for config", { { CONFIG, "<html>" } }, NULL, INVALID, "is a web page", "download" },
-    { "message for config", { { CONFIG, "Entry not found" } }, NULL, INVALID, "server's message",
-        "" },
-    { "PyTorch under another name",
-        { { CONFIG, MIXTRAL }, { "model.safetensors", "PK\3\4......" } }, NULL, INVALID,
-        "is a PyTorch file", "save_pretrained()" },
-    { "pytorch_model.bin", { { CONFIG, MIXTRAL }, { "pytorch_model.bin", "PK" } }, NULL, NOT_FOUND,
-        "but pytorch_model.bin (PyTorch's format)", "save_pretrained()" },
-    { "pytorch_model.bin in parts",
-        { { CONFIG, MIXTRAL }, { "pytorch_model.bin.index.json", "{}" },
-            { "pytorch_model-00001-of-00002.bin", "PK" } },
-        NULL, NOT_FOUND, "pytorch_model", "save_pretrained()" },
-    { "consolidated.safetensors", { { CONFIG, MIXTRAL }, { "consolidated.safetensors", "x" } },
-        NULL, NOT_FOUND, "but consolidated.safetensors (Mistral's own format)",
-        "for transformers" },
-    { "consolidated.pth", { { "params.json", "{}" }, { "consolidated.00.pth", "x" } }, NULL,
-        NOT_FOUND, "params.json", "for transformers" },
-    { "consolidated.pth with config", { { CONFIG, MIXTRAL }, { "consolidated.00.pth", "x" } }, NULL,
-        NOT_FOUND, "consolidated.00.pth", "for transformers" },
-    { "TensorFlow", { { CONFIG, MIXTRAL }, { "tf_model.h5", "x" } }, NULL, NOT_FOUND, "TensorFlow",
-        "save" },
-    { "Flax", { { CONFIG, MIXTRAL }, { "flax_model.msgpack", "x" } }, NULL, NOT_FOUND, "Flax",
-        "save" },
-    { "MLX", { { CONFIG, MIXTRAL }, { "weights.npz", "x" } }, NULL, NOT_FOUND, "MLX", "save" },
-    { "ONNX", { { CONFIG, MIXTRAL }, { "model.onnx", "x" } }, NULL, NOT_FOUND, "ONNX", "save" },
-    { "GGUF beside config", { { CONFIG, MIXTRAL }, { "m-Q4_K_M.gguf", "GGUF" } }, NULL, NOT_FOUND,
-        "m-Q4_K_M.gguf (GGUF", "safetensors" },
-    { "GGUF alone", { { "m-Q4_K_M.gguf", "GGUF" } }, NULL, NOT_FOUND, "config.json", "GGUF" },
-    { "GGUF itself", { { "m.gguf", "GGUF\3........" } }, "m.gguf", UNSUPPORTED,
-        "m.gguf: is a GGUF file", "safetensors" },
-    { "file itself", { { CONFIG, MIXTRAL }, { "model.safetensors", "x" } }, "model.safetensors",
-        NOT_FOUND, "model.safetensors: is a file", "expected the directory" },
-    { "incomplete", { { CONFIG, MIXTRAL }, { "model.safetensors.incomplete", "x" } }, NULL,
-        NOT_FOUND, "model.safetensors.incomplete", "not finished" },
-    { "part", { { CONFIG, MIXTRAL }, { "model.safetensors.part", "x" } }, NULL, NOT_FOUND,
-        "model.safetensors.part", "not finished" },
-    { "incomplete in the cache",
-        { { CONFIG, MIXTRAL }, { ".cache/huggingface/download/abc.def.incomplete", "x" } }, NULL,
-        NOT_FOUND, "abc.def.incomplete", "not finished" },
-    { "aria2",
-        { { CONFIG, MIXTRAL }, { "model.safetensors", "........." },
-            { "model.safetensors.aria2", "x" } },
-        NULL, INVALID, "model.safetensors:", "not finished" },
-    { "no index", { { CONFIG, MIXTRAL }, { "model-00001-of-00001.safetensors", "x" } }, NULL,
-        NOT_FOUND, "but model-00001-of-00001.safetensors", "get model.safetensors.index.json too" },
-    { "incomplete shard",
-        { { CONFIG, MIXTRAL }, { "model.safetensors.index.json", INDEX },
-            { "model-00002-of-00002.safetensors.incomplete", "x" } },
-        NULL, NOT_FOUND, "model-00002-of-00002.safetensors: is not there, but model-00002",
-        "not finished" },
-    { "part of a shard",
-        { { CONFIG, MIXTRAL }, { "model.safetensors.index.json", INDEX },
-            { "model-00001-of-00002.safetensors.part", "x" } },
-        NULL, NOT_FOUND, "model-00001-of-00002.safetensors: is not there, but",
-        "safetensors.part: its download" },
-    { "no shard", { { CONFIG, MIXTRAL }, { "model.safetensors.index.json", INDEX } }, NULL,
-        NOT_FOUND, "model-00001-of-00002.safetensors is not there, nor any other", "download" },
-    { "another name", { { CONFIG, MIXTRAL }, { "weights.safetensors", "x" } }, NULL, NOT_FOUND,
-        "but weights.safetensors", "rename" },
-    { "no weights", { { CONFIG, MIXTRAL } }, NULL, NOT_FOUND, "neither", "download" },
-    { "broken link", { { CONFIG, MIXTRAL }, { "model.safetensors", "->../../blobs/0123" } }, NULL,
-        NOT_FOUND, "model.safetensors: is a symbolic link to a file that is not there",
-        "download" },
-    { "broken link for config", { { CONFIG, "->../../blobs/0123" } }, NULL, NOT_FOUND,
-        "config.json: is a symbolic link", "download" },
-    { "no config", { { "model.safetensors", "x" } }, NULL, NOT_FOUND, "no config.json, but model",
-        "get config.json too" },
-    { "nothing known", { { "README.md", "x" } }, NULL, NOT_FOUND, "no config.json", "expected" },
-    { "empty", { { NULL } }, NULL, NOT_FOUND, "is empty", "config.json" },
-    { "adapter", { { "adapter_config.json", "{}" }, { "adapter_model.safetensors", "x" } }, NULL,
-        NOT_FOUND, "adapter (LoRA)", "merge" },
-    { "adapter with config",
-        { { CONFIG, MIXTRAL }, { "adapter_config.json", "{}" },
-            { "adapter_model.safetensors", "x" } },
-        NULL, NOT_FOUND, "adapter (LoRA)", "merge" },
-    { "diffusers", { { "model_index.json", "{}" }, { "text_encoder/config.json", "{}" } }, NULL,
-        NOT_FOUND, "diffusers", "config.json" },
-    { "hub cache of a model",
-        { { "m/refs/main", "abc123" }, { "m/snapshots/abc123/config.json", MIXTRAL },
-            { "m/snapshots/0ff/config.json", MIXTRAL } },
-        "m", NOT_FOUND, "hub cache's root", "/m/snapshots/abc123" },
-    { "hub cache with one snapshot", { { "m/snapshots/abc/config.json", MIXTRAL } }, "m", NOT_FOUND,
-        "hub cache's root", "/m/snapshots/abc" },
-    { "hub cache with two snapshots",
-        { { "m/snapshots/b/config.json", MIXTRAL }, { "m/snapshots/a/config.json", MIXTRAL } }, "m",
-        NOT_FOUND, "one of its 2 snapshots", "/m/snapshots/a" },
-    { "hub cache without a snapshot", { { "m/snapshots/x", "x" }, { "m/blobs/a.incomplete", "x" } },
-        "m", NOT_FOUND, "without a snapshot", "not finished" },
-    { "hub cache", { { "models--a--b/refs/main", "abc" } }, NULL, NOT_FOUND, "is a hub's cache",
-        "models--a--b/snapshots" },
-    { "hub client's directory", { { "hub/models--a--b/refs/main", "abc" } }, NULL, NOT_FOUND,
-        "hub client's directory", "snapshots" },
-    { "directory above", { { "one/config.json", MIXTRAL }, { "README.md", "x" } }, NULL, NOT_FOUND,
-        "1 subdirectory has one", "/one" },
-    { "directory above two", { { "b/config.json", MIXTRAL }, { "a/config.json", MIXTRAL } }, NULL,
-        NOT_FOUND, "2 subdirectories have one each", "/a" },
-};
-
 static void test_others(struct tap *tap)
 {
-    for (size_t i = 0; i < COUNT(others); i++) {
+    for (size_t i = 0; i < other_case_count; i++) {
         char name[128];
-        snprintf(name, sizeof name, "other/%s", others[i].name);
+        snprintf(name, sizeof name, "other/%s", other_cases[i].name);
         if (!tap_wants(tap, name))
             continue;
         remove_all();
-        for (size_t f = 0; f < COUNT(others[i].files) && others[i].files[f].name; f++) {
-            const char *file = others[i].files[f].name, *content = others[i].files[f].content;
+        for (size_t f = 0; f < COUNT(other_cases[i].files) && other_cases[i].files[f].name; f++) {
+            const char *file = other_cases[i].files[f].name,
+                       *content = other_cases[i].files[f].content;
             make_parents(file);
             if (strncmp(content, "->", 2) != 0)
                 write_text(file, content);
             else if (symlink(content + 2, path_of(file)) != 0)
                 exit(2);
         }
-        const char *path = others[i].path ? path_of(others[i].path) : directory;
+        const char *path = other_cases[i].path ? path_of(other_cases[i].path) : directory;
         tap_result(tap,
-            refuses(path, (enum vkmoe_status)others[i].status, others[i].what, others[i].todo),
+            refuses(path, (enum vkmoe_status)other_cases[i].status, other_cases[i].what,
+                other_cases[i].todo),
             name);
     }
 }

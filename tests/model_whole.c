@@ -8,18 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <vkmoe/model.h>
+#include <vkmoe/vkmoe.h>
 
 #include "attention_reference.h"
 #include "checkpoint/buckets.h"
-#include "cli/npy.h"
+#include "model_whole.h"
 #include "reference.h"
 #include "tap.h"
 #include "whole_checkpoints.h"
-
-#ifndef VKMOE_TEST_MODELS
-#define VKMOE_TEST_MODELS "tests/models"
-#endif
 
 static void print_line(void *user, enum vkmoe_log_level level, const char *line)
 {
@@ -28,9 +24,9 @@ static void print_line(void *user, enum vkmoe_log_level level, const char *line)
     tap_note("log: %s", line);
 }
 
-static const struct vkmoe_log printing_log = { .write = print_line, .level = VKMOE_LOG_DEBUG };
+const struct vkmoe_log printing_log = { .write = print_line, .level = VKMOE_LOG_DEBUG };
 
-static void *allocate(size_t size)
+void *allocate(size_t size)
 {
     void *memory = malloc(size);
     if (!memory)
@@ -92,7 +88,7 @@ static bool same_rope(const struct vkmoe_rope *expected, const struct vkmoe_rope
     SAME(beta_fast);
     SAME(beta_slow);
     SAME(attention_factor);
-    SAME(exact_range);
+    SAME(truncate_off);
     return ok;
 }
 
@@ -156,7 +152,7 @@ static bool same_attention(
 }
 
 // The arrays of a reference_layer that models run whole have; tests/model has the rest.
-static void read_experts(const struct vkmoe_moe_params *p, struct reference_layer *out)
+void read_experts(const struct vkmoe_moe_params *p, struct reference_layer *out)
 {
     size_t size = (size_t)p->inner * p->hidden;
     reference_router_from(&p->router, p->hidden, p->experts, p->experts_per_token, out);
@@ -219,29 +215,28 @@ static bool same_experts(
 static bool check_attention_of(vkmoe_checkpoint *model, struct vkmoe_block block,
     const struct reference_attention *expected, const double *bias, uint32_t reach)
 {
-    struct vkmoe_attention_params params = { VKMOE_INIT(vkmoe_attention_params) },
-                                  again = { VKMOE_INIT(vkmoe_attention_params) };
+    struct vkmoe_attention_params params, again;
     if (vkmoe_checkpoint_get_attention(model, block, &params) != VKMOE_OK
         || vkmoe_checkpoint_get_attention(model, block, &again) != VKMOE_OK)
         return false;
-    bool ok = params.query.matrices == again.query.matrices && params.patterns == again.patterns
-        && params.position.bias.data == again.position.bias.data;
+    bool ok = params.query == again.query && params.patterns == again.patterns
+        && params.position_bias.data == again.position_bias.data;
     if (!ok)
         tap_note("two calls gave different views");
     struct reference_attention attention;
     reference_attention_from(&params, &attention);
     ok = same_attention(expected, &attention) && ok;
     reference_attention_finish(&attention);
-    if (!same_number("position_reach", bias ? reach : 0, params.position.reach))
+    if (!same_number("position_reach", bias ? reach : 0, params.position_reach))
         return false;
-    return same_view("position_bias", bias, &params.position.bias, expected->heads, 2 * reach + 1)
+    return same_view("position_bias", bias, &params.position_bias, expected->heads, 2 * reach + 1)
         && ok;
 }
 
 static bool check_cross(
     vkmoe_checkpoint *model, const struct whole_checkpoint *checkpoint, uint32_t index)
 {
-    const struct vkmoe_block block = { .index = index, .part = VKMOE_PART_CROSS };
+    const struct vkmoe_block block = { .index = index, .decoder = true, .cross = true };
     const struct whole_checkpoint_block *expected = &checkpoint->blocks[index];
     struct vkmoe_view norms[2];
     bool ok = check_attention_of(model, block, &expected->cross, NULL, 0);
@@ -253,14 +248,13 @@ static bool check_cross(
 static bool check_block(
     vkmoe_checkpoint *model, const struct whole_checkpoint *checkpoint, struct vkmoe_block block)
 {
-    bool encoder = checkpoint->encoder_count && block.part == VKMOE_PART_BLOCKS;
+    bool encoder = checkpoint->encoder_count && !block.decoder;
     const struct whole_checkpoint_block *expected =
         encoder ? &checkpoint->encoder[block.index] : &checkpoint->blocks[block.index];
-    struct vkmoe_moe_params experts = { VKMOE_INIT(vkmoe_moe_params) };
+    struct vkmoe_moe_params experts;
     struct vkmoe_view norms[2];
     bool ok = check_attention_of(model, block, &expected->attention,
-        checkpoint->position_bias[block.part != VKMOE_PART_BLOCKS],
-        checkpoint->position_reach[block.part != VKMOE_PART_BLOCKS]);
+        checkpoint->position_bias[block.decoder], checkpoint->position_reach[block.decoder]);
     bool moe = vkmoe_checkpoint_is_moe(model, block);
     if (vkmoe_checkpoint_get_norms(model, block, &norms[0], &norms[1]) != VKMOE_OK
         || (moe ? vkmoe_checkpoint_get_moe : vkmoe_checkpoint_get_mlp)(model, block, &experts)
@@ -273,12 +267,12 @@ static bool check_block(
     uint32_t d = checkpoint->hidden;
     ok = same_view("attention norm", expected->attention_norm, &norms[0], 1, d) && ok;
     ok = same_view("experts norm", expected->experts_norm, &norms[1], 1, d) && ok;
-    return (block.part == VKMOE_PART_BLOCKS || check_cross(model, checkpoint, block.index)) && ok;
+    return (!block.decoder || check_cross(model, checkpoint, block.index)) && ok;
 }
 
 static bool check_frame(vkmoe_checkpoint *model, const struct whole_checkpoint *expected)
 {
-    struct vkmoe_frame frame = { VKMOE_INIT(vkmoe_frame) }, *actual = &frame;
+    struct vkmoe_frame frame, *actual = &frame;
     if (vkmoe_checkpoint_get_frame(model, actual) != VKMOE_OK)
         return false;
     bool ok = same_number("blocks", expected->block_count, actual->blocks);
@@ -315,9 +309,7 @@ static bool check_family(const struct whole_checkpoint *checkpoint)
         return false;
     bool ok = check_frame(model, checkpoint), decoder = checkpoint->encoder_count > 0;
     for (uint32_t b = 0; b < checkpoint->block_count; b++)
-        ok = check_block(model, checkpoint,
-                 (struct vkmoe_block){
-                     .index = b, .part = decoder ? VKMOE_PART_DECODER : VKMOE_PART_BLOCKS })
+        ok = check_block(model, checkpoint, (struct vkmoe_block){ .index = b, .decoder = decoder })
             && ok;
     for (uint32_t b = 0; b < checkpoint->encoder_count; b++)
         ok = check_block(model, checkpoint, (struct vkmoe_block){ .index = b }) && ok;
@@ -434,187 +426,6 @@ static void test_buckets(struct tap *tap)
     tap_result(tap, ok, "buckets");
 }
 
-// -------------------------------------------------------------------------- recorded
-
-enum { TOKENS = 160, HIDDEN = 128, VOCABULARY = 256, BLOCKS = 4 };
-
-static void *read_recorded(
-    const char *model, const char *file, enum vkmoe_npy_dtype dtype, uint64_t elements)
-{
-    char path[512];
-    snprintf(path, sizeof path, "%s/%s/recorded/%s.npy", VKMOE_TEST_MODELS, model, file);
-    struct vkmoe_npy array;
-    if (vkmoe_npy_read(path, &printing_log, &array) != VKMOE_OK)
-        return NULL;
-    if (array.dtype == dtype && array.elements == elements)
-        return array.data;
-    tap_note("%s: has another dtype or size than expected", path);
-    free(array.data);
-    return NULL;
-}
-
-// The largest difference, as a share of the rms of `expected`.
-static double find_error(const float *expected, const double *actual, size_t count)
-{
-    double largest = 0.0, squares = 0.0;
-    for (size_t i = 0; i < count; i++) {
-        largest = fmax(largest, fabs(expected[i] - actual[i]));
-        squares += (double)expected[i] * expected[i];
-    }
-    return largest / sqrt(squares / (double)count);
-}
-
-static void attend(
-    const struct reference_attention *attention, const float *x, double *y, int32_t *ids)
-{
-    uint32_t positions[TOKENS];
-    for (uint32_t i = 0; i < TOKENS; i++)
-        positions[i] = i;
-    struct reference_history history;
-    reference_history_init(&history, attention, 1, TOKENS, VKMOE_DTYPE_F32);
-    reference_attend(attention, TOKENS, x, positions, NULL, NULL, &history, false, NULL, NULL, y,
-        ids, NULL, NULL);
-    reference_history_finish(&history);
-}
-
-static bool check_attention(vkmoe_checkpoint *model, const char *name, uint32_t index)
-{
-    struct vkmoe_attention_params params = { VKMOE_INIT(vkmoe_attention_params) };
-    if (vkmoe_checkpoint_get_attention(model, (struct vkmoe_block){ .index = index }, &params)
-        != VKMOE_OK)
-        return false;
-    char file[64];
-    snprintf(file, sizeof file, "layer%u_attention_input", index);
-    float *x = read_recorded(name, file, VKMOE_NPY_F32, TOKENS * HIDDEN);
-    snprintf(file, sizeof file, "layer%u_attention_output", index);
-    float *y = read_recorded(name, file, VKMOE_NPY_F32, TOKENS * HIDDEN);
-    snprintf(file, sizeof file, "layer%u_attention_expert_ids", index);
-    uint32_t k = params.experts_per_token;
-    bool routed = params.experts > 1;
-    int32_t *ids = routed ? read_recorded(name, file, VKMOE_NPY_I32, TOKENS * k) : NULL;
-    bool ok = x && y && (ids || !routed);
-    if (ok) {
-        static double our_y[TOKENS * HIDDEN];
-        int32_t *our_ids = allocate(TOKENS * k * sizeof(int32_t));
-        struct reference_attention attention;
-        reference_attention_from(&params, &attention);
-        attend(&attention, x, our_y, our_ids);
-        reference_attention_finish(&attention);
-        double error = find_error(y, our_y, TOKENS * HIDDEN);
-        bool same_ids = !routed || memcmp(ids, our_ids, TOKENS * k * sizeof(int32_t)) == 0;
-        ok = error <= 2e-5 && same_ids;
-        tap_note("attention %u: error %.2g of the rms, expert ids %s", index, error,
-            !routed        ? "none"
-                : same_ids ? "the same"
-                           : "DIFFERENT");
-        free(our_ids);
-    }
-    free(x);
-    free(y);
-    free(ids);
-    return ok;
-}
-
-static void normalise(const double *x, const struct vkmoe_view *weight, double epsilon, float *out)
-{
-    double *w = reference_read_view(weight, 1, HIDDEN);
-    for (uint32_t t = 0; t < TOKENS; t++) {
-        double squares = 0.0;
-        for (uint32_t i = 0; i < HIDDEN; i++)
-            squares += x[t * HIDDEN + i] * x[t * HIDDEN + i];
-        double scale = 1.0 / sqrt(squares / HIDDEN + epsilon);
-        for (uint32_t i = 0; i < HIDDEN; i++)
-            out[t * HIDDEN + i] = (float)(x[t * HIDDEN + i] * scale * w[i]);
-    }
-    free(w);
-}
-
-static void run_block(vkmoe_checkpoint *model, const struct vkmoe_frame *frame, uint32_t index,
-    bool windows, double *x)
-{
-    static float normed[TOKENS * HIDDEN];
-    static double y[TOKENS * HIDDEN];
-    const struct vkmoe_block block = { .index = index };
-    struct vkmoe_attention_params attention_params = { VKMOE_INIT(vkmoe_attention_params) };
-    struct vkmoe_moe_params moe_params = { VKMOE_INIT(vkmoe_moe_params) };
-    struct vkmoe_view norms[2];
-    if (vkmoe_checkpoint_get_attention(model, block, &attention_params) != VKMOE_OK
-        || vkmoe_checkpoint_get_moe(model, block, &moe_params) != VKMOE_OK
-        || vkmoe_checkpoint_get_norms(model, block, &norms[0], &norms[1]) != VKMOE_OK)
-        return; // check_attention() has said so
-    if (!windows)
-        attention_params.patterns = NULL;
-    struct reference_attention attention;
-    struct reference_layer layer;
-    reference_attention_from(&attention_params, &attention);
-    read_experts(&moe_params, &layer);
-    normalise(x, &norms[0], frame->block_norm_epsilon, normed);
-    attend(&attention, normed, y, NULL);
-    for (uint32_t i = 0; i < TOKENS * HIDDEN; i++)
-        x[i] += y[i];
-    normalise(x, &norms[1], frame->block_norm_epsilon, normed);
-    reference_forward(&layer, TOKENS, 0, normed, NULL, NULL, NULL, y, NULL, NULL, NULL);
-    for (uint32_t i = 0; i < TOKENS * HIDDEN; i++)
-        x[i] += y[i];
-    reference_attention_finish(&attention);
-    reference_layer_finish(&layer);
-}
-
-static bool check_logits(vkmoe_checkpoint *model, const char *name, const char *file, bool windows)
-{
-    static double x[TOKENS * HIDDEN], logits[TOKENS * VOCABULARY];
-    static float normed[TOKENS * HIDDEN];
-    struct vkmoe_frame frame = { VKMOE_INIT(vkmoe_frame) };
-    if (vkmoe_checkpoint_get_frame(model, &frame) != VKMOE_OK)
-        return false;
-    int32_t *tokens = read_recorded(name, "tokens", VKMOE_NPY_I32, TOKENS);
-    float *expected = read_recorded(name, file, VKMOE_NPY_F32, TOKENS * VOCABULARY);
-    bool ok = tokens && expected && frame.hidden == HIDDEN && frame.vocabulary == VOCABULARY
-        && frame.blocks == BLOCKS && frame.max_positions == 1024 && frame.end_token_count == 1
-        && frame.end_tokens[0] == 0;
-    double *embedding = reference_read_view(&frame.embedding, VOCABULARY, HIDDEN);
-    double *head = reference_read_view(&frame.head, VOCABULARY, HIDDEN);
-    if (ok) {
-        for (uint32_t i = 0; i < TOKENS * HIDDEN; i++)
-            x[i] = embedding[(uint32_t)tokens[i / HIDDEN] * HIDDEN + i % HIDDEN];
-        for (uint32_t b = 0; b < BLOCKS; b++)
-            run_block(model, &frame, b, windows, x);
-        normalise(x, &frame.final_norm, frame.norm_epsilon, normed);
-        for (uint32_t i = 0; i < TOKENS * VOCABULARY; i++) {
-            logits[i] = 0.0;
-            for (uint32_t j = 0; j < HIDDEN; j++)
-                logits[i] +=
-                    head[i % VOCABULARY * HIDDEN + j] * normed[i / VOCABULARY * HIDDEN + j];
-        }
-        double error = find_error(expected, logits, TOKENS * VOCABULARY);
-        ok = error <= 2e-5;
-        tap_note("%s: error %.2g of the rms", file, error);
-    }
-    free(tokens);
-    free(expected);
-    free(embedding);
-    free(head);
-    return ok;
-}
-
-static void test_recorded(struct tap *tap, const char *name, const char *unwindowed)
-{
-    char test[128], path[512];
-    snprintf(test, sizeof test, "recorded/%s", name);
-    snprintf(path, sizeof path, "%s/%s", VKMOE_TEST_MODELS, name);
-    if (!tap_wants(tap, test))
-        return;
-    vkmoe_checkpoint *model;
-    bool ok = vkmoe_checkpoint_open(path, &printing_log, &model) == VKMOE_OK;
-    for (uint32_t b = 0; ok && b < BLOCKS; b++)
-        ok = check_attention(model, name, b);
-    ok = ok && check_logits(model, name, "logits", true);
-    if (unwindowed)
-        ok = ok && check_logits(model, name, unwindowed, false);
-    vkmoe_checkpoint_destroy(&model);
-    tap_result(tap, ok, test);
-}
-
 // --------------------------------------------------------------------------- threads
 
 enum { THREADS = 8 };
@@ -654,8 +465,7 @@ static void test_threads(struct tap *tap)
     bool started = ok;
     for (int i = 0; started && i < THREADS; i++) {
         pthread_join(threads[i], NULL);
-        ok = ok && askers[i].ok
-            && askers[i].params.query.matrices == askers[0].params.query.matrices;
+        ok = ok && askers[i].ok && askers[i].params.query == askers[0].params.query;
     }
     vkmoe_checkpoint_destroy(&model);
     tap_result(tap, ok, "threads");

@@ -12,6 +12,7 @@
 #include "checkpoints.h"
 #include "tap.h"
 #include "whole_checkpoints.h"
+#include "whole_configs.h"
 
 static void print_line(void *user, enum vkmoe_log_level level, const char *line)
 {
@@ -102,11 +103,6 @@ struct value_case {
     bool has_start_token;
 };
 
-#define GPT_OSS_ROPE \
-    "\"rope_scaling\":{\"rope_type\":\"yarn\",\"factor\":4.0," \
-    "\"beta_fast\":32.0,\"beta_slow\":1.0,\"original_max_position_embeddings\":64," \
-    "\"truncate\":false}"
-#define QWEN_ROPE "\"rope_theta\":1000000,\"rope_scaling\":{\"type\":\"linear\",\"factor\":4.0}"
 #define HALF .kind = VKMOE_ROPE_HALF
 #define DYNAMIC HALF, .scaling = VKMOE_ROPE_SCALING_DYNAMIC
 #define YARN HALF, .scaling = VKMOE_ROPE_SCALING_YARN, .beta_fast = 32.0f, .beta_slow = 1.0f
@@ -244,209 +240,6 @@ static void test_values(struct tap *tap)
 
 // ---------------------------------------------------------------------------- errors
 
-// The last three are of the decoder's attention, its attention to the encoder, and of a
-// dense block.
-enum call { ATTENTION, FRAME, NORMS, DECODER, CROSS, MLP };
-
-struct error_case {
-    const char *name, *family, *old, *new;
-    enum call call;
-    enum vkmoe_status status;
-    const char *text; // in the one line
-};
-
-#define INVALID VKMOE_ERROR_INVALID
-#define UNSUPPORTED VKMOE_ERROR_UNSUPPORTED
-#define ROPE(text) QWEN_ROPE, "\"rope_scaling\":" text
-
-#define BUCKETS "relative_attention_num_buckets"
-#define DISTANCE "relative_attention_max_distance"
-#define SWITCH(key, old, new) "switch_transformers", "\"" key "\":" old, "\"" key "\":" new
-#define NO_EXPERTS(width) \
-    "switch_transformers", "\"d_ff\":56,\"encoder_sparse_step\":2,\"decoder_sparse_step\":2", \
-        "\"d_ff\":" width ",\"encoder_sparse_step\":0,\"decoder_sparse_step\":0"
-
-static const struct error_case error_cases[] = {
-    { "rope-dynamic-no-factor", "qwen3_moe", ROPE("{\"type\":\"dynamic\"}"), ATTENTION, INVALID,
-        "needs factor" },
-    { "rope-dynamic-shrinks", "qwen3_moe", ROPE("{\"type\":\"dynamic\",\"factor\":0.5}"), ATTENTION,
-        INVALID, "factor is 0.5" },
-    { "rope-dynamic-two-contexts", "qwen3_moe",
-        ROPE("{\"type\":\"dynamic\",\"factor\":2,"
-             "\"original_max_position_embeddings\":8192}"),
-        ATTENTION, INVALID,
-        "original_max_position_embeddings is 8192, expected max_position_embeddings, 32768" },
-    { "rope-dynamic-alpha", "qwen3_moe",
-        ROPE("{\"type\":\"dynamic\",\"factor\":2,"
-             "\"alpha\":1000}"),
-        ATTENTION, UNSUPPORTED, "rope_scaling of type dynamic has alpha" },
-    { "rope-longrope", "qwen3_moe", ROPE("{\"rope_type\":\"longrope\",\"factor\":2}"), ATTENTION,
-        UNSUPPORTED, "\"longrope\"" },
-    { "rope-mrope", "qwen3_moe", ROPE("{\"type\":\"default\",\"mrope_section\":[1,2,3]}"),
-        ATTENTION, UNSUPPORTED, "mrope_section" },
-    { "rope-unknown", "qwen3_moe", ROPE("{\"type\":\"twist\"}"), ATTENTION, UNSUPPORTED,
-        "\"twist\"" },
-    { "rope-per-type", "gpt_oss", GPT_OSS_ROPE,
-        "\"rope_parameters\":{\"full_attention\":{\"rope_type\":\"default\"}}", ATTENTION,
-        UNSUPPORTED, "full_attention" },
-    { "rope-no-factor", "qwen3_moe", ROPE("{\"type\":\"linear\"}"), ATTENTION, INVALID,
-        "needs factor" },
-    { "rope-factor-zero", "qwen3_moe", ROPE("{\"type\":\"linear\",\"factor\":0}"), ATTENTION,
-        INVALID, "factor is 0" },
-    { "rope-no-object", "qwen3_moe", ROPE("7"), ATTENTION, INVALID, "rope_scaling is no object" },
-    { "rope-type-number", "qwen3_moe", ROPE("{\"type\":7}"), ATTENTION, INVALID, "type is 7" },
-    { "rope-two-bases", "mixtral", "\"vocab_size\"",
-        "\"rope_theta\":5.0,\"rope_parameters\":{\"rope_theta\":6.0},\"vocab_size\"", ATTENTION,
-        INVALID, "rope_theta is both 5 and 6" },
-    { "rope-two-forms", "mixtral", "\"vocab_size\"",
-        "\"rope_parameters\":{\"rope_theta\":77.0},"
-        "\"rope_scaling\":{\"type\":\"linear\",\"factor\":2},\"vocab_size\"",
-        ATTENTION, INVALID, "different things" },
-    { "rope-yarn-two-factors", "qwen3_moe", QWEN_ROPE,
-        "\"rope_scaling\":{\"type\":\"yarn\",\"factor\":4,"
-        "\"original_max_position_embeddings\":8192},\"rope_parameters\":{\"rope_type\":\"yarn\","
-        "\"factor\":2,\"original_max_position_embeddings\":8192}",
-        ATTENTION, INVALID, "different things" },
-    { "rope-two-scalings", "qwen3_moe", QWEN_ROPE,
-        "\"rope_scaling\":{\"type\":\"linear\",\"factor\":4},"
-        "\"rope_parameters\":{\"rope_type\":\"yarn\",\"factor\":4}",
-        ATTENTION, INVALID, "different things" },
-    { "rope-two-bases-in-objects", "qwen3_moe", QWEN_ROPE,
-        "\"rope_scaling\":{\"type\":\"linear\",\"factor\":4,\"rope_theta\":5},"
-        "\"rope_parameters\":{\"rope_type\":\"linear\",\"factor\":4,\"rope_theta\":6}",
-        ATTENTION, INVALID, "different things" },
-    { "rope-two-types", "qwen3_moe",
-        ROPE("{\"type\":\"linear\",\"rope_type\":\"yarn\",\"factor\":2}"), ATTENTION, INVALID,
-        "the rope_type \"yarn\", but the type \"linear\"" },
-    { "rope-llama3-range", "qwen3_moe",
-        ROPE("{\"type\":\"llama3\",\"factor\":2,"
-             "\"low_freq_factor\":4,\"high_freq_factor\":1}"),
-        ATTENTION, INVALID, "high_freq_factor is 1" },
-    { "rope-partial", "mixtral", "\"vocab_size\"", "\"partial_rotary_factor\":0.5,\"vocab_size\"",
-        ATTENTION, UNSUPPORTED, "partial_rotary_factor is 0.5" },
-    { "rope-theta-string", "mixtral", "\"vocab_size\"", "\"rope_theta\":\"x\",\"vocab_size\"",
-        ATTENTION, INVALID, "rope_theta is \"x\"" },
-    { "heads-uneven", "mixtral", "\"num_key_value_heads\":2", "\"num_key_value_heads\":3",
-        ATTENTION, INVALID, "4 attention heads do not share 3" },
-    { "heads-zero", "mixtral", "\"num_attention_heads\":4", "\"num_attention_heads\":0", ATTENTION,
-        INVALID, "num_attention_heads is 0" },
-    { "head-size-uneven", "mixtral", "\"num_attention_heads\":4,\"num_key_value_heads\":2",
-        "\"num_attention_heads\":5,\"num_key_value_heads\":5", ATTENTION, INVALID,
-        "no multiple of num_attention_heads" },
-    { "head-size-odd", "qwen3_moe", "\"head_dim\":16", "\"head_dim\":15", ATTENTION, INVALID,
-        "15 elements" },
-    { "head-size-wrong", "qwen3_moe", "\"head_dim\":16", "\"head_dim\":8", ATTENTION, INVALID,
-        "model.layers.0.self_attn.q_proj.weight has the shape [64, 40], expected [32, 40]" },
-    { "heads-jetmoe", "jetmoe", "\"num_attention_heads\":6", "\"num_attention_heads\":3", ATTENTION,
-        INVALID, "num_attention_heads is 3" },
-    { "windows-short", "jetmoe", "[4,0,1,7,0,16]", "[4,0]", ATTENTION, INVALID,
-        "attention_expert_windows is not an array with one window for each of 6 experts" },
-    { "windows-negative", "jetmoe", "[4,0,1,7,0,16]", "[4,0,-1,7,0,16]", ATTENTION, INVALID,
-        "attention_expert_windows has for expert 2" },
-    { "window-zero", "mixtral", "\"sliding_window\":5", "\"sliding_window\":0", ATTENTION, INVALID,
-        "sliding_window is 0" },
-    { "window-foreign", "olmoe", "\"vocab_size\"", "\"sliding_window\":8,\"vocab_size\"", ATTENTION,
-        UNSUPPORTED, "sliding_window is there" },
-    { "window-ambiguous", "qwen3_moe", "\"use_sliding_window\":false",
-        "\"use_sliding_window\":true", ATTENTION, UNSUPPORTED, "max_window_layers" },
-    { "layer-types-short", "gpt_oss", "\"vocab_size\"",
-        "\"layer_types\":[\"full_attention\"],\"vocab_size\"", ATTENTION, INVALID, "layer_types" },
-    { "layer-types-unknown", "gpt_oss", "\"vocab_size\"",
-        "\"layer_types\":[\"chunked_attention\","
-        "\"full_attention\",\"full_attention\"],\"vocab_size\"",
-        ATTENTION, UNSUPPORTED, "\"chunked_attention\" for block 0" },
-    { "layer-types-no-window", "mixtral", "\"sliding_window\":5",
-        "\"layer_types\":"
-        "[\"sliding_attention\",\"full_attention\"]",
-        ATTENTION, INVALID, "there is no sliding_window" },
-    { "clip-negative", "olmoe", "\"clip_qkv\":0.75", "\"clip_qkv\":-1", ATTENTION, INVALID,
-        "clip_qkv is -1" },
-    { "bias-unread", "qwen3_moe", "\"attention_bias\":true", "\"attention_bias\":false", ATTENTION,
-        UNSUPPORTED, "self_attn.k_proj.bias is there" },
-    { "bias-missing", "granitemoe", "\"vocab_size\"", "\"attention_bias\":true,\"vocab_size\"",
-        ATTENTION, INVALID, "tensor model.layers.0.self_attn.q_proj.bias is missing" },
-    { "positions-encoding", "granitemoe", "\"rope\"", "\"nope\"", ATTENTION, UNSUPPORTED,
-        "position_embedding_type is \"nope\"" },
-    { "multiplier-zero", "granitemoe", "\"logits_scaling\":8.0", "\"logits_scaling\":0", FRAME,
-        INVALID, "logits_scaling is 0" },
-    { "vocabulary", "mixtral", "\"vocab_size\":37", "\"vocab_size\":36", FRAME, INVALID,
-        "model.embed_tokens.weight has the shape [37, 48], expected [36, 48]" },
-    { "vocabulary-of-the-class", "mixtral", ",\"vocab_size\":37", "", FRAME, INVALID,
-        "expected [32000, 48]" },
-    { "head-missing", "qwen3_moe", "\"tie_word_embeddings\":true", "\"tie_word_embeddings\":false",
-        FRAME, INVALID, "tensor lm_head.weight is missing" },
-    { "head-contradicts", "mixtral", "\"vocab_size\"",
-        "\"tie_word_embeddings\":true,\"vocab_size\"", FRAME, INVALID,
-        "lm_head.weight is not the embedding" },
-    { "tie-number", "mixtral", "\"vocab_size\"", "\"tie_word_embeddings\":1,\"vocab_size\"", FRAME,
-        INVALID, "tie_word_embeddings is 1" },
-    { "end-token-string", "mixtral", "\"vocab_size\"", "\"eos_token_id\":\"x\",\"vocab_size\"",
-        FRAME, INVALID, "eos_token_id" },
-    { "end-token-list-of-strings", "mixtral", "\"vocab_size\"",
-        "\"eos_token_id\":[\"x\"],\"vocab_size\"", FRAME, INVALID, "eos_token_id" },
-    { "end-token-twice", "mixtral", "\"vocab_size\"",
-        "\"eos_token_id\":1,\"eos_token_id\":2,\"vocab_size\"", FRAME, INVALID,
-        "eos_token_id is there twice" },
-    { "tie-twice", "qwen3_moe", "\"vocab_size\"", "\"tie_word_embeddings\":true,\"vocab_size\"",
-        FRAME, INVALID, "tie_word_embeddings is there twice" },
-    { "rope-twice", "qwen3_moe", ROPE("{\"type\":\"linear\",\"factor\":2,\"factor\":3}"), ATTENTION,
-        INVALID, "factor is there twice" },
-    { "epsilon", "mixtral", "\"vocab_size\"", "\"rms_norm_eps\":-1,\"vocab_size\"", FRAME, INVALID,
-        "rms_norm_eps is -1" },
-    { "positions-zero", "mixtral", "\"vocab_size\"", "\"max_position_embeddings\":0,\"vocab_size\"",
-        FRAME, INVALID, "max_position_embeddings is 0" },
-    { "buckets-zero", SWITCH(BUCKETS, "8", "0"), ATTENTION, INVALID, BUCKETS " is 0" },
-    { "buckets-one", SWITCH(BUCKETS, "8", "1"), ATTENTION, INVALID,
-        BUCKETS " is 1, expected at least 4" },
-    { "buckets-three", SWITCH(BUCKETS, "8", "3"), ATTENTION, INVALID,
-        BUCKETS " is 3, expected at least 4" },
-    { "buckets-one-of-a-decoder", SWITCH(BUCKETS, "8", "1"), DECODER, INVALID,
-        BUCKETS " is 1, expected at least 2" },
-    { "buckets-huge", SWITCH(BUCKETS, "8", "4294967304"), DECODER, INVALID,
-        BUCKETS " is 4294967304" },
-    { "buckets-many", SWITCH(BUCKETS, "8", "65536"), DECODER, INVALID,
-        DISTANCE " is 20, expected more than the 32768 distances" },
-    { "buckets-fraction", SWITCH(BUCKETS, "8", "8.5"), ATTENTION, INVALID, BUCKETS " is 8.5" },
-    { "buckets-odd", SWITCH(BUCKETS, "8", "9"), ATTENTION, INVALID,
-        "encoder.block.0.layer.0."
-        "SelfAttention.relative_attention_bias.weight has the shape [8, 3], expected [9, 3]" },
-    { "distance-zero", SWITCH(DISTANCE, "20", "0"), ATTENTION, INVALID, DISTANCE " is 0" },
-    { "distance-exact", SWITCH(DISTANCE, "20", "2"), ATTENTION, INVALID,
-        DISTANCE " is 2, expected more than the 2 distances" },
-    { "distance-exact-of-a-decoder", SWITCH(DISTANCE, "20", "4"), DECODER, INVALID,
-        DISTANCE " is 4, expected more than the 4 distances" },
-    { "distance-negative", SWITCH(DISTANCE, "20", "-20"), DECODER, INVALID, DISTANCE " is -20" },
-    { "distance-far", SWITCH(DISTANCE, "20", "2147483647"), DECODER, UNSUPPORTED,
-        DISTANCE " is 2147483647, so that buckets differ beyond a distance of 65535" },
-    { "distance-huge", SWITCH(DISTANCE, "20", "1e300"), DECODER, INVALID, DISTANCE " is 1.0" },
-    { "biases-many", "switch_transformers", "3,\"" BUCKETS "\":8,\"" DISTANCE "\":20",
-        "200,\"" BUCKETS "\":8,\"" DISTANCE "\":1000000000", ATTENTION, UNSUPPORTED,
-        "200 heads and 44722 distances need more than 16777216 position biases" },
-    { "heads-many", SWITCH("num_heads", "3", "65536"), CROSS, INVALID,
-        "decoder.block.0.layer.1.EncDecAttention.q.weight has the shape [36, 40]" },
-    { "head-size-of-a-decoder", SWITCH("d_kv", "12", "13"), CROSS, INVALID,
-        "decoder.block.0.layer.1.EncDecAttention.q.weight has the shape [36, 40], expected "
-        "[39, 40]" },
-    { "epsilon-of-t5", SWITCH("layer_norm_epsilon", "1e-5", "-1"), FRAME, INVALID,
-        "layer_norm_epsilon is -1" },
-    { "positions-of-t5", SWITCH("n_positions", "96", "0"), FRAME, INVALID, "n_positions is 0" },
-    { "start-token-beyond", SWITCH("decoder_start_token_id", "3", "36"), FRAME, INVALID,
-        "decoder_start_token_id is 36" },
-    { "start-token-string", SWITCH("decoder_start_token_id", "3", "\"a\""), FRAME, INVALID,
-        "decoder_start_token_id is \"a\"" },
-    { "no-encoder-decoder", SWITCH("is_encoder_decoder", "true", "false"), ATTENTION, UNSUPPORTED,
-        "is_encoder_decoder is false" },
-    { "head-missing-of-t5", "switch_transformers", "\"vocab_size\"",
-        "\"tie_word_embeddings\":false,\"vocab_size\"", FRAME, INVALID,
-        "tensor lm_head.weight is missing" },
-    { "dense-width", NO_EXPERTS("57"), MLP, INVALID,
-        "encoder.block.0.layer.1.mlp.wi.weight has the shape [56, 40], expected [57, 40]" },
-    { "dense-gated", NO_EXPERTS("56,\"is_gated_act\":true"), MLP, UNSUPPORTED,
-        "is_gated_act is true" },
-    { "dense-activation", NO_EXPERTS("56,\"dense_act_fn\":\"gated-gelu\""), MLP, UNSUPPORTED,
-        "dense_act_fn is \"gated-gelu\"" },
-};
-
 struct lines {
     uint32_t count;
     char last[1024];
@@ -519,7 +312,7 @@ static bool check_error(const struct error_case *c)
 
 static void test_errors(struct tap *tap)
 {
-    for (size_t i = 0; i < sizeof(error_cases) / sizeof(error_cases[0]); i++) {
+    for (size_t i = 0; i < error_case_count; i++) {
         char name[128];
         snprintf(name, sizeof name, "error/%s", error_cases[i].name);
         if (tap_wants(tap, name))

@@ -1,0 +1,23 @@
+// model_whole.h - what the parts of the test of whole models share.
+#ifndef VKMOE_TESTS_MODEL_WHOLE_H
+#define VKMOE_TESTS_MODEL_WHOLE_H
+
+#include <vkmoe/vkmoe.h>
+
+#include "attention_reference.h"
+#include "reference.h"
+#include "tap.h"
+
+enum { BLOCKS = 4 }; // of the trained models
+
+extern const struct vkmoe_log printing_log;
+
+void *allocate(size_t size); // does not return without memory
+
+// The arrays of a reference_layer that models run whole have; tests/model has the rest.
+void read_experts(const struct vkmoe_moe_params *params, struct reference_layer *out);
+
+// A trained model's attention and logits. model_recorded.c
+void test_recorded(struct tap *tap, const char *name, const char *unwindowed);
+
+#endif

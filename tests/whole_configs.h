@@ -1,0 +1,32 @@
+// whole_configs.h - configs that are refused, in whole_configs_errors.c.
+#ifndef VKMOE_TESTS_WHOLE_CONFIGS_H
+#define VKMOE_TESTS_WHOLE_CONFIGS_H
+
+#include <stdint.h>
+
+#include <vkmoe/vkmoe.h>
+
+// The last three are of the decoder's attention, its attention to the encoder, and of a
+// dense block.
+enum call { ATTENTION, FRAME, NORMS, DECODER, CROSS, MLP };
+
+struct error_case {
+    const char *name, *family, *old, *new;
+    enum call call;
+    enum vkmoe_status status;
+    const char *text; // in the one line
+};
+
+extern const struct error_case error_cases[];
+extern const uint32_t error_case_count;
+
+// Short names for tables.
+#define INVALID VKMOE_ERROR_INVALID
+#define UNSUPPORTED VKMOE_ERROR_UNSUPPORTED
+#define GPT_OSS_ROPE \
+    "\"rope_scaling\":{\"rope_type\":\"yarn\",\"factor\":4.0," \
+    "\"beta_fast\":32.0,\"beta_slow\":1.0,\"original_max_position_embeddings\":64," \
+    "\"truncate\":false}"
+#define QWEN_ROPE "\"rope_theta\":1000000,\"rope_scaling\":{\"type\":\"linear\",\"factor\":4.0}"
+
+#endif
