@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <vkmoe/vkmoe.h>
+#include <vkmoe/model.h>
 
 #include "model_hostile.h"
 #include "tap.h"
@@ -382,11 +382,13 @@ static bool test_paths(void)
     vkmoe_checkpoint_destroy(NULL);
     vkmoe_checkpoint_destroy(&model);
     ok = vkmoe_checkpoint_open(directory, NULL, &model) == VKMOE_OK && ok;
-    struct vkmoe_moe_params params;
+    struct vkmoe_moe_params params = { VKMOE_INIT(vkmoe_moe_params) };
     ok = vkmoe_checkpoint_get_moe(model, (struct vkmoe_block){ .index = UINT32_MAX }, &params)
             == VKMOE_ERROR_NOT_FOUND
         && ok;
-    ok = !vkmoe_checkpoint_is_moe(model, (struct vkmoe_block){ .index = 0, .decoder = true }) && ok;
+    ok = !vkmoe_checkpoint_is_moe(
+             model, (struct vkmoe_block){ .index = 0, .part = VKMOE_PART_DECODER })
+        && ok;
     vkmoe_checkpoint_destroy(&model);
     return ok && !model;
 }
@@ -403,7 +405,7 @@ static bool test_late_error(void)
     vkmoe_checkpoint *model;
     if (vkmoe_checkpoint_open(directory, &log, &model) != VKMOE_OK)
         return false;
-    struct vkmoe_moe_params params;
+    struct vkmoe_moe_params params = { VKMOE_INIT(vkmoe_moe_params) };
     enum vkmoe_status status =
         vkmoe_checkpoint_get_moe(model, (struct vkmoe_block){ .index = 1 }, &params);
     vkmoe_checkpoint_destroy(&model);

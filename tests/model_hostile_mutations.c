@@ -32,10 +32,10 @@ static double touch_layer(const struct vkmoe_moe_params *p)
         + touch(&p->router.correction_bias, 1, p->experts)
         + touch(&p->router.input_scale, 1, p->hidden) + touch(&p->gate_bias, p->experts, p->inner)
         + touch(&p->up_bias, p->experts, p->inner) + touch(&p->down_bias, p->experts, p->hidden)
-        + touch(&p->output_bias, 1, p->hidden) + touch(&p->shared_gate, p->shared_inner, p->hidden)
-        + touch(&p->shared_up, p->shared_inner, p->hidden)
-        + touch(&p->shared_down, p->hidden, p->shared_inner)
-        + touch(&p->shared_token_gate, 1, p->hidden);
+        + touch(&p->output_bias, 1, p->hidden) + touch(&p->shared.gate, p->shared.inner, p->hidden)
+        + touch(&p->shared.up, p->shared.inner, p->hidden)
+        + touch(&p->shared.down, p->hidden, p->shared.inner)
+        + touch(&p->shared.token_gate, 1, p->hidden);
     for (uint32_t e = 0; e < p->experts; e++)
         sum += (p->gate ? touch(&p->gate[e], p->inner, p->hidden) : 0.0)
             + touch(&p->up[e], p->inner, p->hidden) + touch(&p->down[e], p->hidden, p->inner);
@@ -51,12 +51,13 @@ static bool survives(const char *path)
     enum vkmoe_status status = vkmoe_checkpoint_open(path, &log, &model);
     if (status != VKMOE_OK)
         return !model && lines.count == 1 && !lines.unprintable;
-    struct vkmoe_checkpoint_info info;
+    struct vkmoe_checkpoint_info info = { VKMOE_INIT(vkmoe_checkpoint_info) };
     vkmoe_checkpoint_get_info(model, &info);
     double sum = 0.0;
     for (uint32_t b = 0; b < info.blocks + info.decoder_blocks; b++) {
-        struct vkmoe_moe_params params;
-        const struct vkmoe_block block = { .index = b % info.blocks, .decoder = b >= info.blocks };
+        struct vkmoe_moe_params params = { VKMOE_INIT(vkmoe_moe_params) };
+        const struct vkmoe_block block = { .index = b % info.blocks,
+            .part = b >= info.blocks ? VKMOE_PART_DECODER : VKMOE_PART_BLOCKS };
         if (vkmoe_checkpoint_get_moe(model, block, &params) == VKMOE_OK
             || vkmoe_checkpoint_get_mlp(model, block, &params) == VKMOE_OK)
             sum += touch_layer(&params);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <vkmoe/model.h>
 
 #include "cli/npy.h"
 #include "model_whole.h"
@@ -55,7 +56,7 @@ static void attend(
 
 static bool check_attention(vkmoe_checkpoint *model, const char *name, uint32_t index)
 {
-    struct vkmoe_attention_params params;
+    struct vkmoe_attention_params params = { VKMOE_INIT(vkmoe_attention_params) };
     if (vkmoe_checkpoint_get_attention(model, (struct vkmoe_block){ .index = index }, &params)
         != VKMOE_OK)
         return false;
@@ -111,8 +112,8 @@ static void run_block(vkmoe_checkpoint *model, const struct vkmoe_frame *frame, 
     static float normed[TOKENS * HIDDEN];
     static double y[TOKENS * HIDDEN];
     const struct vkmoe_block block = { .index = index };
-    struct vkmoe_attention_params attention_params;
-    struct vkmoe_moe_params moe_params;
+    struct vkmoe_attention_params attention_params = { VKMOE_INIT(vkmoe_attention_params) };
+    struct vkmoe_moe_params moe_params = { VKMOE_INIT(vkmoe_moe_params) };
     struct vkmoe_view norms[2];
     if (vkmoe_checkpoint_get_attention(model, block, &attention_params) != VKMOE_OK
         || vkmoe_checkpoint_get_moe(model, block, &moe_params) != VKMOE_OK
@@ -140,7 +141,7 @@ static bool check_logits(vkmoe_checkpoint *model, const char *name, const char *
 {
     static double x[TOKENS * HIDDEN], logits[TOKENS * VOCABULARY];
     static float normed[TOKENS * HIDDEN];
-    struct vkmoe_frame frame;
+    struct vkmoe_frame frame = { VKMOE_INIT(vkmoe_frame) };
     if (vkmoe_checkpoint_get_frame(model, &frame) != VKMOE_OK)
         return false;
     int32_t *tokens = read_recorded(name, "tokens", VKMOE_NPY_I32, TOKENS);

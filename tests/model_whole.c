@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <vkmoe/vkmoe.h>
+#include <vkmoe/model.h>
 
 #include "attention_reference.h"
 #include "checkpoint/buckets.h"
@@ -88,7 +88,7 @@ static bool same_rope(const struct vkmoe_rope *expected, const struct vkmoe_rope
     SAME(beta_fast);
     SAME(beta_slow);
     SAME(attention_factor);
-    SAME(truncate_off);
+    SAME(exact_range);
     return ok;
 }
 
@@ -215,28 +215,29 @@ static bool same_experts(
 static bool check_attention_of(vkmoe_checkpoint *model, struct vkmoe_block block,
     const struct reference_attention *expected, const double *bias, uint32_t reach)
 {
-    struct vkmoe_attention_params params, again;
+    struct vkmoe_attention_params params = { VKMOE_INIT(vkmoe_attention_params) },
+                                  again = { VKMOE_INIT(vkmoe_attention_params) };
     if (vkmoe_checkpoint_get_attention(model, block, &params) != VKMOE_OK
         || vkmoe_checkpoint_get_attention(model, block, &again) != VKMOE_OK)
         return false;
-    bool ok = params.query == again.query && params.patterns == again.patterns
-        && params.position_bias.data == again.position_bias.data;
+    bool ok = params.query.matrices == again.query.matrices && params.patterns == again.patterns
+        && params.position.bias.data == again.position.bias.data;
     if (!ok)
         tap_note("two calls gave different views");
     struct reference_attention attention;
     reference_attention_from(&params, &attention);
     ok = same_attention(expected, &attention) && ok;
     reference_attention_finish(&attention);
-    if (!same_number("position_reach", bias ? reach : 0, params.position_reach))
+    if (!same_number("position_reach", bias ? reach : 0, params.position.reach))
         return false;
-    return same_view("position_bias", bias, &params.position_bias, expected->heads, 2 * reach + 1)
+    return same_view("position_bias", bias, &params.position.bias, expected->heads, 2 * reach + 1)
         && ok;
 }
 
 static bool check_cross(
     vkmoe_checkpoint *model, const struct whole_checkpoint *checkpoint, uint32_t index)
 {
-    const struct vkmoe_block block = { .index = index, .decoder = true, .cross = true };
+    const struct vkmoe_block block = { .index = index, .part = VKMOE_PART_CROSS };
     const struct whole_checkpoint_block *expected = &checkpoint->blocks[index];
     struct vkmoe_view norms[2];
     bool ok = check_attention_of(model, block, &expected->cross, NULL, 0);
@@ -248,13 +249,14 @@ static bool check_cross(
 static bool check_block(
     vkmoe_checkpoint *model, const struct whole_checkpoint *checkpoint, struct vkmoe_block block)
 {
-    bool encoder = checkpoint->encoder_count && !block.decoder;
+    bool encoder = checkpoint->encoder_count && block.part == VKMOE_PART_BLOCKS;
     const struct whole_checkpoint_block *expected =
         encoder ? &checkpoint->encoder[block.index] : &checkpoint->blocks[block.index];
-    struct vkmoe_moe_params experts;
+    struct vkmoe_moe_params experts = { VKMOE_INIT(vkmoe_moe_params) };
     struct vkmoe_view norms[2];
     bool ok = check_attention_of(model, block, &expected->attention,
-        checkpoint->position_bias[block.decoder], checkpoint->position_reach[block.decoder]);
+        checkpoint->position_bias[block.part != VKMOE_PART_BLOCKS],
+        checkpoint->position_reach[block.part != VKMOE_PART_BLOCKS]);
     bool moe = vkmoe_checkpoint_is_moe(model, block);
     if (vkmoe_checkpoint_get_norms(model, block, &norms[0], &norms[1]) != VKMOE_OK
         || (moe ? vkmoe_checkpoint_get_moe : vkmoe_checkpoint_get_mlp)(model, block, &experts)
@@ -267,12 +269,12 @@ static bool check_block(
     uint32_t d = checkpoint->hidden;
     ok = same_view("attention norm", expected->attention_norm, &norms[0], 1, d) && ok;
     ok = same_view("experts norm", expected->experts_norm, &norms[1], 1, d) && ok;
-    return (!block.decoder || check_cross(model, checkpoint, block.index)) && ok;
+    return (block.part == VKMOE_PART_BLOCKS || check_cross(model, checkpoint, block.index)) && ok;
 }
 
 static bool check_frame(vkmoe_checkpoint *model, const struct whole_checkpoint *expected)
 {
-    struct vkmoe_frame frame, *actual = &frame;
+    struct vkmoe_frame frame = { VKMOE_INIT(vkmoe_frame) }, *actual = &frame;
     if (vkmoe_checkpoint_get_frame(model, actual) != VKMOE_OK)
         return false;
     bool ok = same_number("blocks", expected->block_count, actual->blocks);
@@ -309,7 +311,9 @@ static bool check_family(const struct whole_checkpoint *checkpoint)
         return false;
     bool ok = check_frame(model, checkpoint), decoder = checkpoint->encoder_count > 0;
     for (uint32_t b = 0; b < checkpoint->block_count; b++)
-        ok = check_block(model, checkpoint, (struct vkmoe_block){ .index = b, .decoder = decoder })
+        ok = check_block(model, checkpoint,
+                 (struct vkmoe_block){
+                     .index = b, .part = decoder ? VKMOE_PART_DECODER : VKMOE_PART_BLOCKS })
             && ok;
     for (uint32_t b = 0; b < checkpoint->encoder_count; b++)
         ok = check_block(model, checkpoint, (struct vkmoe_block){ .index = b }) && ok;
@@ -465,7 +469,8 @@ static void test_threads(struct tap *tap)
     bool started = ok;
     for (int i = 0; started && i < THREADS; i++) {
         pthread_join(threads[i], NULL);
-        ok = ok && askers[i].ok && askers[i].params.query == askers[0].params.query;
+        ok = ok && askers[i].ok
+            && askers[i].params.query.matrices == askers[0].params.query.matrices;
     }
     vkmoe_checkpoint_destroy(&model);
     tap_result(tap, ok, "threads");

@@ -317,7 +317,8 @@ static bool same_layer(const struct vkmoe_moe_params *a, const struct vkmoe_moe_
 
 static bool same_blocks(vkmoe_checkpoint *a, vkmoe_checkpoint *b)
 {
-    struct vkmoe_checkpoint_info info, other;
+    struct vkmoe_checkpoint_info info = { VKMOE_INIT(vkmoe_checkpoint_info) },
+                                 other = { VKMOE_INIT(vkmoe_checkpoint_info) };
     vkmoe_checkpoint_get_info(a, &info);
     vkmoe_checkpoint_get_info(b, &other);
     bool same = strcmp(info.treated_as, other.treated_as) == 0 && info.blocks == other.blocks
@@ -327,7 +328,8 @@ static bool same_blocks(vkmoe_checkpoint *a, vkmoe_checkpoint *b)
         tap_note("the infos differ: %s and %s", info.treated_as, other.treated_as);
     for (uint32_t i = 0; same && i < info.blocks; i++) {
         const struct vkmoe_block block = { .index = i };
-        struct vkmoe_moe_params first, second;
+        struct vkmoe_moe_params first = { VKMOE_INIT(vkmoe_moe_params) },
+                                second = { VKMOE_INIT(vkmoe_moe_params) };
         same = is_ok(vkmoe_checkpoint_get_moe(a, block, &first), "vkmoe_checkpoint_get_moe")
             && is_ok(vkmoe_checkpoint_get_moe(b, block, &second), "vkmoe_checkpoint_get_moe")
             && same_layer(&first, &second);
@@ -340,8 +342,9 @@ enum { TOKENS = 7 };
 // The logits of a few tokens, which are free()d; NULL after a note.
 static float *run(struct harness *harness, vkmoe_checkpoint *checkpoint)
 {
-    const struct vkmoe_model_params params = { .capacity = TOKENS, .chunk = TOKENS };
-    struct vkmoe_frame frame;
+    const struct vkmoe_model_params params = { VKMOE_INIT(vkmoe_model_params), .capacity = TOKENS,
+        .chunk = TOKENS };
+    struct vkmoe_frame frame = { VKMOE_INIT(vkmoe_frame) };
     struct array ids = { 0 }, positions = { 0 }, logits = { 0 };
     uint32_t numbers[2][TOKENS];
     vkmoe_model *model = NULL;
@@ -359,6 +362,7 @@ static float *run(struct harness *harness, vkmoe_checkpoint *checkpoint)
         && array_init(&logits, harness->device, NULL, size, false) && array_upload(&ids)
         && array_upload(&positions) && array_upload(&logits);
     const struct vkmoe_model_forward_params forward = {
+        VKMOE_INIT(vkmoe_model_forward_params),
         .tokens = TOKENS,
         .ids = array_span(&ids),
         .positions = array_span(&positions),
@@ -379,7 +383,7 @@ static float *run(struct harness *harness, vkmoe_checkpoint *checkpoint)
 
 static bool same_logits(struct harness *harness, vkmoe_checkpoint *a, vkmoe_checkpoint *b)
 {
-    struct vkmoe_frame frame;
+    struct vkmoe_frame frame = { VKMOE_INIT(vkmoe_frame) };
     float *first = run(harness, a), *second = run(harness, b);
     bool same = first && second && is_ok(vkmoe_checkpoint_get_frame(a, &frame), "get_frame");
     if (same && memcmp(first, second, TOKENS * frame.vocabulary * sizeof(float)) != 0) {

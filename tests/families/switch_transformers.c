@@ -50,7 +50,7 @@ static family_t models[] = {
         .dtype = VKMOE_DTYPE_BF16,
         .files = 1,
         .moe = { "-x", "xxx" },
-        .block = { .index = 2, .decoder = true },
+        .block = { .index = 2, .part = VKMOE_PART_DECODER },
         .vocabulary = 19,
         .arrays = HAS_ROUTER_BIAS,
         .layer = { .hidden = 32,

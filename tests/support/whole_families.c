@@ -371,7 +371,7 @@ static const struct whole_family families[] = {
                 .beta_fast = 32.0f,
                 .beta_slow = 1.0f,
                 .attention_factor = 1.138629436f,
-                .truncate_off = true } },
+                .exact_range = true } },
         .experts = { .inner = 32,
             .experts = 4,
             .experts_per_token = 2,
