@@ -130,6 +130,7 @@ static bool make_experts(struct weights *w, const struct layer_case *c, struct r
 bool weights_init(struct weights *w, const struct layer_case *c, uint64_t seed)
 {
     *w = (struct weights){ .params = c->layer };
+    w->params.struct_size = sizeof w->params;
     const bool ok = make_router(w, &c->layer, rng_for(seed, "router")) && make_vectors(w, c)
         && make_experts(w, c, rng_for(seed, "experts"));
     if (!ok)

@@ -43,6 +43,7 @@ static bool test_list(void)
     CHECK_OK(vkmoe_device_list(NULL, infos, &count)); // room 0 writes nothing
     CHECK(count == all && (unsigned char)infos[0].name[0] == 0xee);
     count = 16;
+    infos->struct_size = sizeof *infos;
     CHECK_OK(vkmoe_device_list(NULL, infos, &count));
     CHECK(count == all);
     for (uint32_t i = 0; i < count && i < 16; i++) {

@@ -283,7 +283,7 @@ static bool check_cache(struct environment *e, const struct cache_error *error)
 static bool check_forward(struct environment *e, const struct forward_error *error)
 {
     struct forwarding f = {
-        .p = {
+        .p = { VKMOE_INIT(vkmoe_attention_forward_params),
             .tokens = TOKENS,
             .x = { e->buffer, 1024 },
             .y = { e->buffer, 2048 },

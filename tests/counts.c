@@ -64,6 +64,7 @@ static enum vkmoe_status create_layer(vkmoe_device *device, const struct vkmoe_m
 {
     static struct vkmoe_view views[3][MAX_EXPERTS];
     struct vkmoe_moe_params p = *shape;
+    p.struct_size = sizeof p;
     const uint32_t size = p.inner * p.hidden, shared_size = p.shared.inner * p.hidden;
     for (uint32_t e = 0; e < p.experts; e++)
         for (uint32_t i = 0; i < 3; i++) {

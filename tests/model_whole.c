@@ -444,6 +444,7 @@ static void *ask(void *user)
 {
     struct asker *asker = user;
     asker->ok = true;
+    asker->params.struct_size = sizeof asker->params;
     for (uint32_t b = 0; b < BLOCKS; b++)
         asker->ok = vkmoe_checkpoint_get_attention(
                         asker->model, (struct vkmoe_block){ .index = b }, &asker->params)

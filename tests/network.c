@@ -57,7 +57,7 @@ static bool net_renew(struct net *net, const struct vkmoe_model_params *params)
 static bool net_init(struct net *net, struct harness *harness, const char *path,
     const struct vkmoe_model_params *params)
 {
-    *net = (struct net){ .harness = harness };
+    *net = (struct net){ .harness = harness, .frame = { VKMOE_INIT(vkmoe_frame) } };
     harness->messages = 0;
     return is_ok(vkmoe_checkpoint_open(path, NULL, &net->model), "vkmoe_checkpoint_open")
         && is_ok(vkmoe_checkpoint_get_frame(net->model, &net->frame), "vkmoe_checkpoint_get_frame")

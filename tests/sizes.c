@@ -187,23 +187,24 @@ static const struct {
     const char *name;
     struct vkmoe_cache_params params;
 } caches[] = {
-    { "small", { .kv_heads = 1, .head_size = 1, .sequences = 1, .capacity = 1 } },
+    { "small",
+        { VKMOE_INIT(vkmoe_cache_params), .kv_heads = 1, .head_size = 1, .sequences = 1,
+            .capacity = 1 } },
     { "odd",
-        { .kv_heads = 3,
-            .head_size = 7,
-            .sequences = 5,
-            .capacity = 11,
-            .dtype = VKMOE_DTYPE_F16 } },
-    { "blocks", { .kv_heads = 2, .head_size = 64, .sequences = 2, .capacity = 1000, .block = 32 } },
-    { "just-shared", { .kv_heads = 8, .head_size = 64, .sequences = 1, .capacity = 8191 } },
-    { "alone", { .kv_heads = 8, .head_size = 64, .sequences = 1, .capacity = 8192 } },
+        { VKMOE_INIT(vkmoe_cache_params), .kv_heads = 3, .head_size = 7, .sequences = 5,
+            .capacity = 11, .dtype = VKMOE_DTYPE_F16 } },
+    { "blocks",
+        { VKMOE_INIT(vkmoe_cache_params), .kv_heads = 2, .head_size = 64, .sequences = 2,
+            .capacity = 1000, .block = 32 } },
+    { "just-shared",
+        { VKMOE_INIT(vkmoe_cache_params), .kv_heads = 8, .head_size = 64, .sequences = 1,
+            .capacity = 8191 } },
+    { "alone",
+        { VKMOE_INIT(vkmoe_cache_params), .kv_heads = 8, .head_size = 64, .sequences = 1,
+            .capacity = 8192 } },
     { "large",
-        { .kv_heads = 8,
-            .head_size = 128,
-            .sequences = 2,
-            .capacity = 9000,
-            .dtype = VKMOE_DTYPE_F16,
-            .block = 8 } },
+        { VKMOE_INIT(vkmoe_cache_params), .kv_heads = 8, .head_size = 128, .sequences = 2,
+            .capacity = 9000, .dtype = VKMOE_DTYPE_F16, .block = 8 } },
 };
 
 // ----------------------------------------------------------------------------- networks
@@ -237,7 +238,8 @@ static bool check_network(vkmoe_device *device, const char *family, uint64_t see
     struct whole_checkpoint checkpoint;
     struct network_subject s = {
         .device = device,
-        .params = { .sequences = 2, .capacity = 40, .chunk = 24, .encoder_capacity = 20 },
+        .params = { VKMOE_INIT(vkmoe_model_params), .sequences = 2, .capacity = 40, .chunk = 24,
+            .encoder_capacity = 20 },
     };
     bool ok = whole_checkpoint_write(family, seed, &checkpoint)
         && is_ok(vkmoe_checkpoint_open(checkpoint.path, NULL, &s.model), "vkmoe_checkpoint_open")

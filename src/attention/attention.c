@@ -3,6 +3,7 @@
 #include "attention/attention.h"
 
 #include "base/common.h"
+#include "base/params.h"
 #include "base/try.h"
 #include "device/fit.h"
 #include "weights/dtype.h"
@@ -108,6 +109,7 @@ enum vkmoe_status vkmoe_attention_create(
     *out = NULL;
     VKMOE_NEED(NULL, device, "device");
     VKMOE_NEED(&device->log, params, "params");
+    PARAMS_WHOLE(&device->log, vkmoe_attention_params, params);
     struct loading loading = { .caller = { &device->log, __func__ } };
     vkmoe_attention *attention = NULL;
     enum vkmoe_status status = vkmoe_fit_begin(device, &loading.device);

@@ -4,6 +4,7 @@
 #include "base/common.h"
 #include "base/try.h"
 
+#include "base/params.h"
 #include "shaders/choose_blocks.h"
 
 #include <stdlib.h>
@@ -29,6 +30,7 @@ enum vkmoe_status vkmoe_cache_create(
     *out = NULL;
     VKMOE_NEED(NULL, device, "device");
     VKMOE_NEED(&device->log, params, "params");
+    PARAMS_WHOLE(&device->log, vkmoe_cache_params, params);
     return vkmoe_cache_create_for(&(struct caller){ &device->log, __func__ }, device, params, out);
 }
 

@@ -11,6 +11,7 @@
 #include "attention/record.h"
 
 #include "base/common.h"
+#include "base/params.h"
 #include "base/try.h"
 #include "device/span.h"
 #include "moe/record.h"
@@ -254,6 +255,7 @@ enum vkmoe_status vkmoe_attention_forward(vkmoe_stream *stream, const vkmoe_atte
 {
     const struct caller caller = { any_log(stream, attention, cache), __func__ };
     TRY_RETURN(check_arguments(&caller, stream, attention, cache, params));
+    PARAMS_WHOLE(caller.log, vkmoe_attention_forward_params, params);
     return vkmoe_attention_forward_for(&caller, stream, attention, cache, params);
 }
 
@@ -262,6 +264,7 @@ enum vkmoe_status vkmoe_attention_store(vkmoe_stream *stream, const vkmoe_attent
 {
     const struct caller caller = { any_log(stream, attention, cache), __func__ };
     TRY_RETURN(check_arguments(&caller, stream, attention, cache, params));
+    PARAMS_WHOLE(caller.log, vkmoe_attention_forward_params, params);
     return vkmoe_attention_store_for(&caller, stream, attention, cache, params);
 }
 

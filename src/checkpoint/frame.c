@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "base/params.h"
 #include "checkpoint/aliases.h"
 #include "checkpoint/opened.h"
 
@@ -76,8 +77,8 @@ enum vkmoe_status vkmoe_checkpoint_get_attention(
             views = expected;
         }
     }
-    *params = views->params;
-    return VKMOE_OK;
+    return vkmoe_params_write(&(struct caller){ &checkpoint->log, __func__ },
+        PARAMS_TYPE(vkmoe_attention_params), &views->params, params);
 }
 
 // Read when first asked for, as the files may have changed since, and every frame says the same.
@@ -112,9 +113,9 @@ enum vkmoe_status vkmoe_checkpoint_get_frame(vkmoe_checkpoint *checkpoint, struc
         status = vkmoe_frame_view(&from, &frame);
     if (status == VKMOE_OK)
         status = get_end_tokens(checkpoint, &from.source, &frame);
-    if (status == VKMOE_OK)
-        *out = frame;
-    return status;
+    return status != VKMOE_OK ? status
+                              : vkmoe_params_write(&(struct caller){ &checkpoint->log, __func__ },
+                                  PARAMS_TYPE(vkmoe_frame), &frame, out);
 }
 
 enum vkmoe_status vkmoe_checkpoint_get_norms(vkmoe_checkpoint *checkpoint, struct vkmoe_block block,

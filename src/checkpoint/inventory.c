@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "base/params.h"
 #include "base/try.h"
 #include "checkpoint/opened.h"
 #include "checkpoint/quantised.h"
@@ -92,19 +93,24 @@ void vkmoe_inventory_destroy(vkmoe_inventory **inventory)
     *inventory = NULL;
 }
 
+static struct caller caller_of(const vkmoe_inventory *inventory, const char *function)
+{
+    return (struct caller){ inventory ? &inventory->log : NULL, function };
+}
+
 void vkmoe_inventory_get_info(const vkmoe_inventory *inventory, struct vkmoe_inventory_info *info)
 {
-    if (info)
-        *info = inventory ? inventory->info
-                          : (struct vkmoe_inventory_info){ VKMOE_INIT(vkmoe_inventory_info) };
+    const struct caller caller = caller_of(inventory, __func__);
+    vkmoe_info_get(
+        &caller, PARAMS_TYPE(vkmoe_inventory_info), inventory ? &inventory->info : NULL, info);
 }
 
 void vkmoe_inventory_get_checkpoint_info(
     const vkmoe_inventory *inventory, struct vkmoe_checkpoint_info *info)
 {
-    if (info)
-        *info = inventory ? inventory->checkpoint
-                          : (struct vkmoe_checkpoint_info){ VKMOE_INIT(vkmoe_checkpoint_info) };
+    const struct caller caller = caller_of(inventory, __func__);
+    vkmoe_info_get(&caller, PARAMS_TYPE(vkmoe_checkpoint_info),
+        inventory ? &inventory->checkpoint : NULL, info);
 }
 
 enum vkmoe_status vkmoe_inventory_get_tensor(
@@ -113,13 +119,15 @@ enum vkmoe_status vkmoe_inventory_get_tensor(
     if (!inventory || !info)
         return vkmoe_fail(inventory ? &inventory->log : NULL, VKMOE_ERROR_INVALID,
             "vkmoe_inventory_get_tensor: %s is NULL", inventory ? "info" : "inventory");
+    const struct caller caller = caller_of(inventory, __func__);
+    TRY_RETURN(vkmoe_params_check(&caller, PARAMS_TYPE(vkmoe_tensor_info), info));
     const struct tensors *tensors = &inventory->container.tensors;
     if (index >= tensors->count)
         return vkmoe_fail(&inventory->log, VKMOE_ERROR_NOT_FOUND,
             "vkmoe_inventory_get_tensor: there is no tensor %u, only %u of them", index,
             tensors->count);
     const struct tensor *tensor = &tensors->items[index];
-    *info = (struct vkmoe_tensor_info){
+    struct vkmoe_tensor_info whole = {
         VKMOE_INIT(vkmoe_tensor_info),
         .name = tensor->name,
         .file = tensor->path,
@@ -130,6 +138,7 @@ enum vkmoe_status vkmoe_inventory_get_tensor(
         .absent = tensor->absence != TENSOR_THERE,
     };
     for (uint32_t i = 0; i < tensor->rank; i++)
-        info->shape[i] = tensor->shape[i];
+        whole.shape[i] = tensor->shape[i];
+    vkmoe_info_get(&caller, PARAMS_TYPE(vkmoe_tensor_info), &whole, info);
     return VKMOE_OK;
 }

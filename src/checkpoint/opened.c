@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/params.h"
 #include "base/try.h"
 #include "checkpoint/quantised.h"
 
@@ -198,9 +199,9 @@ void vkmoe_checkpoint_destroy(vkmoe_checkpoint **checkpoint)
 void vkmoe_checkpoint_get_info(
     const vkmoe_checkpoint *checkpoint, struct vkmoe_checkpoint_info *info)
 {
-    if (info)
-        *info = checkpoint ? checkpoint->info
-                           : (struct vkmoe_checkpoint_info){ VKMOE_INIT(vkmoe_checkpoint_info) };
+    const struct caller caller = { checkpoint ? &checkpoint->log : NULL, __func__ };
+    vkmoe_info_get(
+        &caller, PARAMS_TYPE(vkmoe_checkpoint_info), checkpoint ? &checkpoint->info : NULL, info);
 }
 
 bool vkmoe_checkpoint_is_moe(const vkmoe_checkpoint *checkpoint, struct vkmoe_block block)
@@ -230,10 +231,9 @@ static enum vkmoe_status get_layer(struct vkmoe_checkpoint *checkpoint, struct v
             "%s: of the family %s this version does not read blocks without experts",
             checkpoint->container.path, checkpoint->kind.family->name);
     struct block_views *views;
-    enum vkmoe_status status = get_views(checkpoint, block, &views);
-    if (status == VKMOE_OK)
-        *params = views->params;
-    return status;
+    TRY_RETURN(get_views(checkpoint, block, &views));
+    return vkmoe_params_write(&(struct caller){ &checkpoint->log, function },
+        PARAMS_TYPE(vkmoe_moe_params), &views->params, params);
 }
 
 enum vkmoe_status vkmoe_checkpoint_get_moe(

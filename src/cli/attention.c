@@ -228,7 +228,8 @@ static int parse(struct job *job, int argc, char **argv)
 
 int cli_command_attention(int argc, char **argv)
 {
-    struct job job = { 0 };
+    struct job job = { .params = { VKMOE_INIT(vkmoe_attention_params) },
+        .info = { VKMOE_INIT(vkmoe_device_info) } };
     vkmoe_checkpoint *checkpoint = NULL;
     int status = parse(&job, argc, argv);
     if (status >= 0)

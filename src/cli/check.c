@@ -367,7 +367,7 @@ static int run_check(struct check *check)
 
 int cli_command_check(int argc, char **argv)
 {
-    struct check check = { 0 };
+    struct check check = { .info = { VKMOE_INIT(vkmoe_device_info) } };
     const struct cli_option options[] = {
         CLI_DEVICE(&check.select),
         CLI_VALIDATE(&check.validate),

@@ -151,6 +151,8 @@ int cli_command_devices(int argc, char **argv)
     // Devices come and go; room for what was there before is enough.
     const uint32_t room = count;
     struct vkmoe_device_info *infos = cli_alloc(room * sizeof *infos);
+    if (room)
+        infos->struct_size = sizeof *infos;
     status = cli_result(vkmoe_device_list(&cli_log, infos, &count), "no list of devices");
     if (status == 0)
         status = list_devices(infos, count < room ? count : room, json);

@@ -472,7 +472,10 @@ static int print_facts_json(const struct facts *facts, bool tensors)
 int cli_command_info(int argc, char **argv)
 {
     bool json = false, tensors = false;
-    struct facts facts = { 0 };
+    struct facts facts = { .all = { VKMOE_INIT(vkmoe_inventory_info) },
+        .counted = { VKMOE_INIT(vkmoe_checkpoint_info) },
+        .info = { VKMOE_INIT(vkmoe_checkpoint_info) },
+        .params = { VKMOE_INIT(vkmoe_moe_params) } };
     const struct cli_option options[] = {
         { .name = "tensors", .help = "list every tensor", .flag = &tensors },
         CLI_JSON(&json),

@@ -106,7 +106,7 @@ static int stretch_context(struct cli_session *s)
 
 static int open_model(struct cli_session *s, const char *path)
 {
-    *s = (struct cli_session){ .path = path };
+    *s = (struct cli_session){ .path = path, .frame = { VKMOE_INIT(vkmoe_frame) } };
     int status = cli_open_model(path, &s->checkpoint);
     if (status == 0)
         status = cli_result(vkmoe_checkpoint_get_frame(s->checkpoint, &s->frame), path);

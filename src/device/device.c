@@ -1,4 +1,5 @@
 // device.c - making and adopting devices; the queue they share.
+#include "base/params.h"
 #include "device/device.h"
 
 #include "base/common.h"
@@ -134,11 +135,7 @@ static enum vkmoe_status make_device(vkmoe_device *device, const struct physical
 enum vkmoe_status vkmoe_device_create_for(
     const struct vkmoe_device_params *params, bool capture_statistics, vkmoe_device **out)
 {
-    const struct caller caller = { params ? &params->log : NULL, "vkmoe_device_create" };
-    if (out)
-        *out = NULL;
-    if (!out || !params)
-        return vkmoe_refuse(&caller, VKMOE_ERROR_INVALID, "%s is NULL", out ? "params" : "out");
+    *out = NULL;
     struct instance instance = { 0 };
     struct physical *list = NULL;
     const struct physical *chosen = NULL;
@@ -181,6 +178,10 @@ fail:
 
 enum vkmoe_status vkmoe_device_create(const struct vkmoe_device_params *params, vkmoe_device **out)
 {
+    VKMOE_NEED(params ? &params->log : NULL, out, "out");
+    *out = NULL;
+    VKMOE_NEED(NULL, params, "params");
+    PARAMS_WHOLE(&params->log, vkmoe_device_params, params);
     return vkmoe_device_create_for(params, false, out);
 }
 
@@ -203,6 +204,9 @@ static enum vkmoe_status check_queue_family(
     p->timestamp_bits = families[index].queueFamilyProperties.timestampValidBits;
     return VKMOE_OK;
 }
+
+// As in base/params.h, which knows nothing of Vulkan.
+enum { FIRST_vkmoe_adopt_params = PARAMS_SIZE(vkmoe_adopt_params, cache_size) };
 
 static enum vkmoe_status check_adopt(const struct vkmoe_adopt_params *params)
 {
@@ -284,6 +288,7 @@ enum vkmoe_status vkmoe_device_adopt(const struct vkmoe_adopt_params *params, vk
     VKMOE_NEED(params ? &params->log : NULL, out, "out");
     *out = NULL;
     VKMOE_NEED(NULL, params, "params");
+    PARAMS_WHOLE(&params->log, vkmoe_adopt_params, params);
     enum vkmoe_status status = check_adopt(params);
     if (status != VKMOE_OK)
         return status;
@@ -353,8 +358,8 @@ void vkmoe_device_destroy(vkmoe_device **address)
 
 void vkmoe_device_get_info(const vkmoe_device *device, struct vkmoe_device_info *info)
 {
-    if (info)
-        *info = device ? device->info : (struct vkmoe_device_info){ VKMOE_INIT(vkmoe_device_info) };
+    const struct caller caller = { device_log(device), __func__ };
+    vkmoe_info_get(&caller, PARAMS_TYPE(vkmoe_device_info), device ? &device->info : NULL, info);
 }
 
 // ------------------------------------------------------------------------- queue

@@ -2,6 +2,7 @@
 //
 // Commands are kept as a list until nothing can fail any more: the end of a public call if they
 // go into the caller's command buffer, the submit if they go into one of the stream's own.
+#include "base/params.h"
 #include "device/stream.h"
 
 #include "device/commands.h"
@@ -542,6 +543,7 @@ enum vkmoe_status vkmoe_stream_submit(
     vkmoe_device *device = stream->device;
     struct slot *slot = stream->now.own;
     params = params ? params : &no_semaphores;
+    PARAMS_WHOLE(&device->log, vkmoe_submit_params, params);
     if (stream->external)
         return vkmoe_fail(&device->log, VKMOE_ERROR_INVALID,
             "vkmoe_stream_submit: a command buffer of the caller is set");
@@ -566,6 +568,7 @@ enum vkmoe_status vkmoe_stream_repeat(
     VKMOE_NEED(NULL, stream, "stream");
     vkmoe_device *device = stream->device;
     params = params ? params : &no_semaphores;
+    PARAMS_WHOLE(&device->log, vkmoe_submit_params, params);
     if (stream->external)
         return vkmoe_fail(&device->log, VKMOE_ERROR_INVALID,
             "vkmoe_stream_repeat: a command buffer of the caller is set");

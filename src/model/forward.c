@@ -2,6 +2,7 @@
 #include "model/model.h"
 
 #include "base/common.h"
+#include "base/params.h"
 #include "base/try.h"
 #include "device/operands.h"
 #include "device/span.h"
@@ -201,6 +202,7 @@ enum vkmoe_status vkmoe_model_forward(
     VKMOE_NEED(log, stream, "stream");
     VKMOE_NEED(log, model, "model");
     VKMOE_NEED(log, params, "params");
+    PARAMS_WHOLE(log, vkmoe_model_forward_params, params);
     const struct vkmoe_model_forward_params *f = params;
     const struct caller caller = { log, __func__ };
     enum vkmoe_status status = check(&caller, stream, model, f);
@@ -267,6 +269,7 @@ enum vkmoe_status vkmoe_model_encode(
     VKMOE_NEED(log, stream, "stream");
     VKMOE_NEED(log, model, "model");
     VKMOE_NEED(log, params, "params");
+    PARAMS_WHOLE(log, vkmoe_model_encode_params, params);
     vkmoe_model *n = model;
     const struct vkmoe_model_encode_params *e = params;
     const struct caller caller = { log, __func__ };

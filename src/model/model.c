@@ -2,6 +2,7 @@
 #include "model/model.h"
 
 #include "base/common.h"
+#include "base/params.h"
 #include "weights/dtype.h"
 #include "checkpoint/opened.h"
 #include "device/fit.h"
@@ -283,6 +284,7 @@ static enum vkmoe_status start_loading(vkmoe_model *n, vkmoe_checkpoint *checkpo
 
 static enum vkmoe_status fill(vkmoe_model *n, vkmoe_checkpoint *checkpoint)
 {
+    n->frame.struct_size = sizeof n->frame;
     enum vkmoe_status status = vkmoe_checkpoint_get_frame(checkpoint, &n->frame);
     if (status != VKMOE_OK)
         return status;
@@ -342,6 +344,7 @@ enum vkmoe_status vkmoe_model_create(vkmoe_device *device, vkmoe_checkpoint *che
     VKMOE_NEED(log, device, "device");
     VKMOE_NEED(log, checkpoint, "checkpoint");
     VKMOE_NEED(log, params, "params");
+    PARAMS_WHOLE(log, vkmoe_model_params, params);
     vkmoe_device *planned;
     vkmoe_model *model = NULL;
     enum vkmoe_status status = vkmoe_fit_begin(device, &planned);

@@ -6,6 +6,7 @@
 #include "moe/record.h"
 
 #include "base/common.h"
+#include "base/params.h"
 #include "base/try.h"
 #include "device/span.h"
 
@@ -109,6 +110,7 @@ enum vkmoe_status vkmoe_moe_forward(
     VKMOE_NEED(log, stream, "stream");
     VKMOE_NEED(log, moe, "moe");
     VKMOE_NEED(log, params, "params");
+    PARAMS_WHOLE(log, vkmoe_moe_forward_params, params);
     const struct caller caller = { log, __func__ };
     if (params->tokens == 0)
         return VKMOE_OK;

@@ -2,6 +2,7 @@
 #include "moe/moe.h"
 
 #include "base/common.h"
+#include "base/params.h"
 #include "base/try.h"
 #include "device/fit.h"
 
@@ -112,6 +113,7 @@ enum vkmoe_status vkmoe_moe_create(
     *out = NULL;
     VKMOE_NEED(NULL, device, "device");
     VKMOE_NEED(device_log(device), params, "params");
+    PARAMS_WHOLE(device_log(device), vkmoe_moe_params, params);
     struct loading loading = { .caller = { device_log(device), __func__ } };
     vkmoe_moe *moe = NULL;
     enum vkmoe_status status = vkmoe_fit_begin(device, &loading.device);

@@ -1,4 +1,5 @@
 // physical.c - see physical.h.
+#include "base/params.h"
 #include "vulkan/physical.h"
 
 #include "base/common.h"
@@ -371,13 +372,17 @@ enum vkmoe_status vkmoe_device_list(
     if (!count || (!infos && *count))
         return vkmoe_fail(
             log, VKMOE_ERROR_INVALID, "vkmoe_device_list: %s is NULL", count ? "infos" : "count");
+    const struct params_type *type = PARAMS_TYPE(vkmoe_device_info);
+    if (*count)
+        TRY_RETURN(vkmoe_params_check(&(struct caller){ log, __func__ }, type, infos));
     uint32_t room = *count;
+    const uint32_t stride = room ? infos->struct_size : 0;
     *count = 0;
     enum vkmoe_status status = vkmoe_instance_init(&instance, log, NULL, false);
     if (status == VKMOE_OK)
         status = vkmoe_physical_enumerate(&instance, log, &list, &found);
     for (uint32_t i = 0; i < MIN(found, room); i++)
-        infos[i] = list[i].info;
+        vkmoe_info_write(type, &list[i].info, stride, (char *)infos + (size_t)i * stride);
     *count = found;
     free(list);
     vkmoe_instance_finish(&instance);

@@ -342,6 +342,7 @@ void attention_data_init(struct attention_data *data, const struct attention_cas
         .params = c->attention,
         .sequences = c->sequences ? c->sequences : 1,
     };
+    data->params.struct_size = sizeof data->params;
     const struct maker m = { data, c, seed };
     make_router(&m);
     make_experts(&m);

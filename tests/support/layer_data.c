@@ -420,6 +420,7 @@ void layer_data_init(
     struct layer_data *data, const struct layer_case *c, uint64_t seed, bool with_reference)
 {
     *data = (struct layer_data){ .params = c->layer };
+    data->params.struct_size = sizeof data->params;
     struct maker m = { data, c, rng_for(seed, c->name).state, with_reference };
     if (with_reference)
         copy_parameters(&data->reference, &c->layer);
