@@ -168,6 +168,8 @@ struct vkmoe_device_info {
     bool int64;               // 64-bit integers in shaders: fewer instructions for addresses
     bool subgroup_arithmetic; // in compute shaders, with subgroups of a size that can be relied on
     bool f16_storage, f16_arithmetic, cooperative_matrix;
+    // The sizes that subgroups may have; 0 before Vulkan 1.3.
+    uint32_t min_subgroup_size, max_subgroup_size;
 };
 
 struct vkmoe_device_params {
@@ -187,6 +189,7 @@ struct vkmoe_device_params {
     // or driver, is ignored.
     const void *cache;
     size_t cache_size;
+    const char *application; // what drivers and tools may call the program; NULL: nothing
 };
 
 // Lists the Vulkan devices of this machine, usable or not. On input *count is the room in

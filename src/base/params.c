@@ -8,6 +8,13 @@
 // What a later version of a struct may add to it; more than that is no size.
 #define MOST_ADDED 4096
 
+// Fields that came after 0.2.0 must not lie in what was padding then: nobody says what is there.
+#define IS_AFTER(type, field) \
+    _Static_assert(offsetof(struct type, field) >= FIRST_##type, #type "." #field " is in padding")
+
+IS_AFTER(vkmoe_device_info, min_subgroup_size);
+IS_AFTER(vkmoe_device_params, application);
+
 static uint32_t size_of(const void *given)
 {
     uint32_t size;

@@ -146,7 +146,8 @@ enum vkmoe_status vkmoe_device_create_for(
         goto fail;
     device->owned = true;
     status = vkmoe_instance_init(&instance, &device->log,
-        (PFN_vkGetInstanceProcAddr)params->get_instance_proc_addr, params->validate);
+        (PFN_vkGetInstanceProcAddr)params->get_instance_proc_addr, params->application,
+        params->validate);
     if (status != VKMOE_OK)
         goto fail;
     device->get_instance_proc_addr = instance.get;

@@ -181,13 +181,14 @@ static VkResult create_messenger(struct instance *instance, const struct request
 }
 
 enum vkmoe_status vkmoe_instance_init(struct instance *instance, const struct vkmoe_log *log,
-    PFN_vkGetInstanceProcAddr get, bool validate)
+    PFN_vkGetInstanceProcAddr get, const char *application, bool validate)
 {
     enum vkmoe_status status = VKMOE_OK;
     struct global_table vk;
     struct request r = {
         .application = {
             .sType = VK_STRUCTURE_TYPE_APPLICATION_INFO,
+            .pApplicationName = application,
             .pEngineName = "vkmoe",
             .apiVersion = VK_API_VERSION_1_3,
         },

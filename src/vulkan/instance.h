@@ -11,11 +11,12 @@ struct instance {
     VkDebugUtilsMessengerEXT messenger;
 };
 
-// Makes an instance by way of `get`, NULL: of the system's loader. `log` must outlive it:
+// Makes an instance by way of `get`, NULL: of the system's loader, for a program of the name
+// `application`, which may be NULL. `log` must outlive it:
 // what the validation layer says goes there. NOT_FOUND if there is no loader; with a
 // loader but no driver it succeeds and leaves `handle` NULL.
 enum vkmoe_status vkmoe_instance_init(struct instance *instance, const struct vkmoe_log *log,
-    PFN_vkGetInstanceProcAddr get, bool validate);
+    PFN_vkGetInstanceProcAddr get, const char *application, bool validate);
 void vkmoe_instance_finish(struct instance *instance);
 
 #endif

@@ -112,6 +112,8 @@ static void probe_properties(const struct instance *instance, struct physical *p
     p->default_subgroup_size = q.v11.subgroupSize;
     p->min_subgroup_size = q.v13.minSubgroupSize;
     p->max_subgroup_size = q.v13.maxSubgroupSize;
+    info->min_subgroup_size = p->min_subgroup_size;
+    info->max_subgroup_size = p->max_subgroup_size;
 }
 
 // Switches off what is not in `set`.
@@ -378,7 +380,7 @@ enum vkmoe_status vkmoe_device_list(
     uint32_t room = *count;
     const uint32_t stride = room ? infos->struct_size : 0;
     *count = 0;
-    enum vkmoe_status status = vkmoe_instance_init(&instance, log, NULL, false);
+    enum vkmoe_status status = vkmoe_instance_init(&instance, log, NULL, NULL, false);
     if (status == VKMOE_OK)
         status = vkmoe_physical_enumerate(&instance, log, &list, &found);
     for (uint32_t i = 0; i < MIN(found, room); i++)
