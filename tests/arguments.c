@@ -3,10 +3,10 @@
 // header, so that a new one without a test fails.
 //
 // Environment: VKMOE_TEST_DEVICE, as everywhere.
-#include <ctype.h>
 #include <vkmoe/model.h>
 #include <vkmoe/vulkan.h>
 
+#include "arguments.h"
 #include "check.h"
 #include "tiny_layer.h"
 
@@ -24,6 +24,14 @@ static void note(const char *function, const char *argument)
 {
     if (tested_count < sizeof tested / sizeof *tested)
         snprintf(tested[tested_count++].name, sizeof tested->name, "%s.%s", function, argument);
+}
+
+static bool is_tested(const char *name)
+{
+    for (uint32_t i = 0; i < tested_count; i++)
+        if (!strcmp(tested[i].name, name))
+            return true;
+    return false;
 }
 
 static void check_refused(
@@ -506,95 +514,6 @@ static const struct {
     { "nonsense", call_with_nonsense },
 };
 
-// ----------------------------------------------------------------------------- the header
-
-static bool is_name(char c)
-{
-    return isalnum((unsigned char)c) || c == '_';
-}
-
-// The identifier that ends at `end`.
-static void last_name(const char *begin, const char *end, char *out, size_t size)
-{
-    while (end > begin && !is_name(end[-1]))
-        end--;
-    const char *start = end;
-    while (start > begin && is_name(start[-1]))
-        start--;
-    snprintf(out, size, "%.*s", (int)(end - start), start);
-}
-
-static bool is_tested(const char *name)
-{
-    for (uint32_t i = 0; i < tested_count; i++)
-        if (!strcmp(tested[i].name, name))
-            return true;
-    return false;
-}
-
-// Every pointer among the parameters of one declaration, from its name to its semicolon.
-static bool check_declaration(const char *text, const char *end, uint32_t *pointers)
-{
-    char function[64], name[32], both[128];
-    bool complete = true;
-    const char *open = memchr(text, '(', (size_t)(end - text));
-    if (!open)
-        return false;
-    last_name(text, open, function, sizeof function);
-    for (const char *at = open + 1; at < end;) {
-        const char *stop = at;
-        while (stop < end && *stop != ',' && *stop != ')')
-            stop++;
-        const bool is_pointer = memchr(at, '*', (size_t)(stop - at))
-            || !strncmp(at, "VkCommandBuffer", 15) || !strncmp(at, " VkCommandBuffer", 16);
-        last_name(at, stop, name, sizeof name);
-        snprintf(both, sizeof both, "%s.%s", function, name);
-        if (is_pointer) {
-            ++*pointers;
-            if (!is_tested(both)) {
-                tap_note("nothing calls %s with %s NULL", function, name);
-                complete = false;
-            }
-        }
-        at = stop + 1;
-    }
-    return complete;
-}
-
-static bool check_header(const char *name, uint32_t *functions, uint32_t *pointers)
-{
-    static char text[1 << 18];
-    char path[1024];
-    bool complete = true;
-    snprintf(path, sizeof path, "%s/%s", VKMOE_TEST_HEADERS, name);
-    FILE *file = fopen(path, "r");
-    if (!file) {
-        tap_note("%s cannot be read", path);
-        return false;
-    }
-    text[fread(text, 1, sizeof text - 1, file)] = '\0';
-    fclose(file);
-    for (const char *at = text; (at = strstr(at, "\nVKMOE_API ")); at++) {
-        const char *end = strchr(at, ';');
-        if (!end)
-            return false;
-        ++*functions;
-        complete = check_declaration(at + 1, end, pointers) && complete;
-    }
-    return complete;
-}
-
-static bool check_headers(void)
-{
-    static const char *const names[] = { "vkmoe.h", "moe.h", "model.h", "vulkan.h" };
-    uint32_t functions = 0, pointers = 0;
-    bool complete = true;
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        complete = check_header(names[i], &functions, &pointers) && complete;
-    tap_note("%u functions with %u pointers", functions, pointers);
-    return complete && functions >= 55 && pointers >= 100;
-}
-
 int main(int argc, char **argv)
 {
     struct tap tap;
@@ -614,7 +533,7 @@ int main(int argc, char **argv)
         tap_result(&tap, ok, groups[i].name);
     }
     if (!tap.filter && tap_wants(&tap, "every pointer in the headers"))
-        tap_result(&tap, check_headers(), "every pointer in the headers");
+        tap_result(&tap, arguments_headers(is_tested), "every pointer in the headers");
     destroy_objects();
     return tap_end(&tap);
 }

@@ -243,9 +243,7 @@ static bool test_no_tokens(void)
     struct bench b;
     vkmoe_moe *layer = NULL;
     CHECK(init(&b, 256));
-    CHECK_OK(
-        create_layer(b.device, &(struct vkmoe_moe_params){ VKMOE_INIT(vkmoe_moe_params), SHARED },
-            VKMOE_DTYPE_F32, &layer));
+    CHECK_OK(create_layer(b.device, &(struct vkmoe_moe_params){ SHARED }, VKMOE_DTYPE_F32, &layer));
     CHECK(vkmoe_moe_scratch_size(layer, 0) == 0);
     CHECK_OK(vkmoe_moe_forward(b.stream, layer,
         &(struct vkmoe_moe_forward_params){ VKMOE_INIT(vkmoe_moe_forward_params) }));
@@ -435,7 +433,7 @@ static bool test_scratch_size(void)
 {
     static const struct vkmoe_moe_params shapes[] = {
         { VKMOE_INIT(vkmoe_moe_params), PLAIN },
-        { VKMOE_INIT(vkmoe_moe_params), SHARED },
+        { SHARED },
         { VKMOE_INIT(vkmoe_moe_params), PLAIN,
             .shared.inner = 300 }, // wider than all routed outputs
         { VKMOE_INIT(vkmoe_moe_params), .hidden = 1, .inner = 1, .experts = 300,
@@ -462,7 +460,7 @@ enum { REPETITIONS = 100, SUBMITS = 10 };
 static enum vkmoe_status repeat(
     struct bench *b, const vkmoe_moe *layer, uint32_t tokens, uint32_t index)
 {
-    const struct vkmoe_moe_params shape = { VKMOE_INIT(vkmoe_moe_params), SHARED };
+    const struct vkmoe_moe_params shape = { SHARED };
     const uint64_t row = tokens * shape.hidden * 4, pair = tokens * shape.experts_per_token * 4;
     return vkmoe_moe_forward(b->stream, layer,
         &(struct vkmoe_moe_forward_params){
@@ -525,7 +523,7 @@ static bool test_same_bits(void)
     struct bench b;
     CHECK(init(&b, (uint64_t)40 * 24 * 4 * REPETITIONS));
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
-        const struct vkmoe_moe_params shape = { VKMOE_INIT(vkmoe_moe_params), SHARED };
+        const struct vkmoe_moe_params shape = { SHARED };
         CHECK(check_bits(&b, &shape, counts[i]));
         tap_note("%u tokens: %d times the same", counts[i], REPETITIONS);
     }
@@ -546,9 +544,7 @@ static bool test_repeated(void)
     vkmoe_moe *layer = NULL;
     double first, again;
     CHECK(init(&b, 40 * 24 * 4));
-    CHECK_OK(
-        create_layer(b.device, &(struct vkmoe_moe_params){ VKMOE_INIT(vkmoe_moe_params), SHARED },
-            VKMOE_DTYPE_F32, &layer));
+    CHECK_OK(create_layer(b.device, &(struct vkmoe_moe_params){ SHARED }, VKMOE_DTYPE_F32, &layer));
     CHECK_OK(vkmoe_buffer_upload(b.x, 0, numbers, 40 * 24 * 4));
     CHECK_OK(vkmoe_stream_timestamp(b.stream, 0));
     const uint32_t count = count_dispatches(&b, layer, 40, true);

@@ -24,8 +24,8 @@ names() {
 names -D --defined-only --extern-only "$shared" | grep -v '^vkmoe_' | report 1 "shared: only vkmoe_*"
 names --defined-only --extern-only "$static" | grep -v '^vkmoe_' | report 2 "static: only vkmoe_*"
 # What the headers declare is there, and nothing internal.
-declared=$(sed -n 's/^VKMOE_API.*[ *]\(vkmoe_[a-z0-9_]*\)(.*/\1/p' "$(dirname "$0")"/../include/vkmoe/*.h |
-    sort)
+headers=$(dirname "$0")/../include/vkmoe
+declared=$(sed -n 's/^VKMOE_API.*[ *]\(vkmoe_[a-z0-9_]*\)(.*/\1/p' "$headers"/*.h | sort)
 exported=$(names -D --defined-only --extern-only "$shared" | sort)
 if [ "$declared" = "$exported" ]; then
     echo "ok 3 - shared: what the headers declare"

@@ -55,7 +55,7 @@ struct cli_session_params {
     bool no_capacity;      // as in vkmoe_model_params
     const volatile sig_atomic_t *interrupted; // ends the loading when it is set; or NULL
 };
-// Loads the network and hands it the text.
+// Loads the model and hands it the text.
 int cli_session_start(struct cli_session *session, const struct cli_session_params *params);
 
 // Runs `tokens` of the text from position `first` on, and reads the logits of the last

@@ -172,7 +172,7 @@ static enum vkmoe_status check(const struct caller *caller, const vkmoe_stream *
     const vkmoe_model *n, const struct vkmoe_model_forward_params *f)
 {
     if (vkmoe_stream_device(stream) != n->device)
-        return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "stream and network are of two devices");
+        return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "stream and model are of two devices");
     if (f->tokens == 0 || f->tokens > n->params.chunk)
         return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "tokens is %u, must be 1 to chunk (%u)",
             f->tokens, n->params.chunk);
@@ -237,7 +237,7 @@ static enum vkmoe_status check_encode(const struct caller *caller, const vkmoe_s
     if (!has_encoder(n))
         return vkmoe_refuse(caller, VKMOE_ERROR_UNSUPPORTED, "the model has no encoder");
     if (vkmoe_stream_device(stream) != n->device)
-        return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "stream and network are of two devices");
+        return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "stream and model are of two devices");
     if (e->tokens == 0 || e->tokens > n->params.encoder_capacity)
         return vkmoe_refuse(caller, VKMOE_ERROR_INVALID,
             "tokens is %u, must be 1 to encoder_capacity (%u)", e->tokens,

@@ -77,7 +77,7 @@ static enum vkmoe_status create_history(
     const double choices = (double)history->sequences * history->capacity * k;
     if (choices >= 1u << 30)
         return vkmoe_fail(&n->device->log, VKMOE_ERROR_UNSUPPORTED,
-            "network: %.0f choices of experts; one block may have 2^30", choices);
+            "model: %.0f choices of experts; one block may have 2^30", choices);
     const uint64_t size = (uint64_t)choices * sizeof(uint32_t);
     const enum vkmoe_status status = vkmoe_buffer_create(n->device, size, &history->choices);
     return status == VKMOE_OK ? vkmoe_buffer_clear(history->choices, 0, size) : status;
@@ -155,7 +155,7 @@ static enum vkmoe_status create_stack(
     stack->blocks = calloc(MAX(count, 1), sizeof *stack->blocks);
     if (!stack->blocks)
         return vkmoe_fail(
-            &n->device->log, VKMOE_ERROR_OUT_OF_MEMORY, "network: out of host memory");
+            &n->device->log, VKMOE_ERROR_OUT_OF_MEMORY, "model: out of host memory");
     stack->count = count;
     enum vkmoe_status status = VKMOE_OK;
     for (uint32_t b = 0; b < count && status == VKMOE_OK; b++)
@@ -169,7 +169,7 @@ static enum vkmoe_status create_helpers(vkmoe_model *n)
     float *ones = malloc(n->rows * sizeof *ones);
     if (!ones)
         return vkmoe_fail(
-            &n->device->log, VKMOE_ERROR_OUT_OF_MEMORY, "network: out of host memory");
+            &n->device->log, VKMOE_ERROR_OUT_OF_MEMORY, "model: out of host memory");
     for (uint32_t i = 0; i < n->rows; i++)
         ones[i] = 1;
     const struct {
@@ -323,7 +323,7 @@ static enum vkmoe_status make(vkmoe_device *device, vkmoe_checkpoint *checkpoint
 {
     vkmoe_model *n = calloc(1, sizeof *n);
     if (!n)
-        return vkmoe_fail(&device->log, VKMOE_ERROR_OUT_OF_MEMORY, "network: out of host memory");
+        return vkmoe_fail(&device->log, VKMOE_ERROR_OUT_OF_MEMORY, "model: out of host memory");
     n->device = device;
     n->params = *params;
     const enum vkmoe_status status = fill(n, checkpoint);
