@@ -98,6 +98,7 @@ VKMOE_API uint32_t vkmoe_version(void);
 // - A longer one is accepted if what the library does not know is zero; otherwise the call is
 //   INVALID, as the program asks for something that this library cannot do.
 // - A getter writes no further than struct_size, and clears what lies beyond its own struct.
+//   Filling params that would lose a field by that is UNSUPPORTED.
 // - struct_size 0, as {0} leaves it, is INVALID, and so is less than version 0.2 had.
 //
 // Structs without struct_size do not change before the name of the shared library does. In an
