@@ -85,7 +85,7 @@ struct block_run {
 };
 
 static enum vkmoe_status record_cross(vkmoe_stream *stream, const vkmoe_model *n,
-    const struct network_block *block, const struct block_run *r)
+    const struct model_block *block, const struct block_run *r)
 {
     if (!block->cross)
         return VKMOE_OK;
@@ -107,7 +107,7 @@ static enum vkmoe_status record_cross(vkmoe_stream *stream, const vkmoe_model *n
 }
 
 static enum vkmoe_status record_experts(vkmoe_stream *stream, const vkmoe_model *n,
-    const struct network_block *block, const struct block_run *r)
+    const struct model_block *block, const struct block_run *r)
 {
     struct vkmoe_moe_forward_params experts = {
         VKMOE_INIT(vkmoe_moe_forward_params),
@@ -127,7 +127,7 @@ static enum vkmoe_status record_experts(vkmoe_stream *stream, const vkmoe_model 
 
 // `first`: nothing waits in delta yet.
 static enum vkmoe_status record_block(vkmoe_stream *stream, const vkmoe_model *n,
-    const struct network_block *block, bool first, const struct block_run *r)
+    const struct model_block *block, bool first, const struct block_run *r)
 {
     const float epsilon = n->frame.block_norm_epsilon;
     enum vkmoe_status status =
@@ -305,11 +305,11 @@ enum vkmoe_status vkmoe_model_encode(
     return vkmoe_stream_end(stream, status);
 }
 
-static uint64_t stack_scratch(const struct network_stack *stack, uint32_t tokens)
+static uint64_t stack_scratch(const struct model_stack *stack, uint32_t tokens)
 {
     uint64_t size = 0;
     for (uint32_t b = 0; b < stack->count; b++) {
-        const struct network_block *block = &stack->blocks[b];
+        const struct model_block *block = &stack->blocks[b];
         const vkmoe_attention *const attentions[] = { block->attention, block->cross };
         size = MAX(size, vkmoe_moe_scratch_size(block->experts, tokens));
         // Decode passes lay scratch out differently; few tokens may need a little more.

@@ -93,7 +93,7 @@ static enum vkmoe_status get_layer(
 }
 
 static enum vkmoe_status create_experts(vkmoe_model *n, vkmoe_checkpoint *checkpoint,
-    bool in_encoder, struct vkmoe_block where, struct network_block *block)
+    bool in_encoder, struct vkmoe_block where, struct model_block *block)
 {
     struct vkmoe_moe_params moe = { VKMOE_INIT(vkmoe_moe_params) };
     block->dense = !vkmoe_checkpoint_is_moe(checkpoint, where);
@@ -110,7 +110,7 @@ static enum vkmoe_status create_experts(vkmoe_model *n, vkmoe_checkpoint *checkp
 }
 
 static enum vkmoe_status create_norms(vkmoe_model *n, vkmoe_checkpoint *checkpoint,
-    struct vkmoe_block where, struct network_block *block)
+    struct vkmoe_block where, struct model_block *block)
 {
     struct vkmoe_view attention_norm, experts_norm;
     enum vkmoe_status status =
@@ -127,7 +127,7 @@ static enum vkmoe_status create_block(
     vkmoe_model *n, vkmoe_checkpoint *checkpoint, bool in_encoder, uint32_t index)
 {
     const struct vkmoe_model_params *p = &n->params;
-    struct network_block *block =
+    struct model_block *block =
         in_encoder ? &n->encoder.blocks[index] : &n->decoder.blocks[index];
     struct vkmoe_block where = { .index = index,
         .part = has_encoder(n) && !in_encoder ? VKMOE_PART_DECODER : VKMOE_PART_BLOCKS };
@@ -151,7 +151,7 @@ static enum vkmoe_status create_block(
 static enum vkmoe_status create_stack(
     vkmoe_model *n, vkmoe_checkpoint *checkpoint, bool in_encoder, uint32_t count)
 {
-    struct network_stack *stack = in_encoder ? &n->encoder : &n->decoder;
+    struct model_stack *stack = in_encoder ? &n->encoder : &n->decoder;
     stack->blocks = calloc(MAX(count, 1), sizeof *stack->blocks);
     if (!stack->blocks)
         return vkmoe_fail(
@@ -357,10 +357,10 @@ enum vkmoe_status vkmoe_model_create(vkmoe_device *device, vkmoe_checkpoint *che
     return status == VKMOE_OK ? make(device, checkpoint, params, out) : status;
 }
 
-static void destroy_stack(struct network_stack *stack)
+static void destroy_stack(struct model_stack *stack)
 {
     for (uint32_t b = 0; b < stack->count; b++) {
-        struct network_block *block = &stack->blocks[b];
+        struct model_block *block = &stack->blocks[b];
         vkmoe_attention_destroy(&block->attention);
         vkmoe_cache_destroy(&block->cache);
         vkmoe_attention_destroy(&block->cross);
@@ -393,11 +393,11 @@ void vkmoe_model_destroy(vkmoe_model **model)
     free(n);
 }
 
-static uint64_t stack_size(const struct network_stack *stack)
+static uint64_t stack_size(const struct model_stack *stack)
 {
     uint64_t size = vkmoe_buffer_taken(stack->final_norm);
     for (uint32_t b = 0; b < stack->count; b++) {
-        const struct network_block *block = &stack->blocks[b];
+        const struct model_block *block = &stack->blocks[b];
         size += vkmoe_attention_device_size(block->attention)
             + vkmoe_cache_device_size(block->cache) + vkmoe_attention_device_size(block->cross)
             + vkmoe_cache_device_size(block->cross_cache) + vkmoe_moe_device_size(block->experts)

@@ -5,7 +5,7 @@
 #include "attention/attention.h"
 #include "vkmoe/model.h"
 
-struct network_block {
+struct model_block {
     vkmoe_attention *attention;
     vkmoe_cache *cache;
     vkmoe_attention *cross; // to the encoder's output, or NULL
@@ -17,8 +17,8 @@ struct network_block {
 };
 
 // A run of blocks with what follows the last.
-struct network_stack {
-    struct network_block *blocks;
+struct model_stack {
+    struct model_block *blocks;
     uint32_t count;
     vkmoe_buffer *final_norm;
 };
@@ -28,7 +28,7 @@ struct vkmoe_model {
     struct loading loading;                  // while it is created
     struct vkmoe_frame frame;                // without views
     struct vkmoe_model_params params;        // defaults filled in
-    struct network_stack decoder, encoder;   // the second is empty in decoder-only models
+    struct model_stack decoder, encoder;   // the second is empty in decoder-only models
     uint32_t rows;                           // the most tokens at once in either
     uint32_t k, attention_k;                 // the largest experts_per_token
     uint64_t scratch_size;                   // that any forward or encoding needs
