@@ -9,7 +9,7 @@
 
 #include "base/common.h"
 #include "host.h"
-#include "device/memory.h"
+#include "device/transfer.h"
 #include "device/stream.h"
 
 #define WARM_UP_NS 0.2e9
@@ -87,7 +87,7 @@ static bool fail(
 static bool fits(const struct bench *bench, struct entry *entry)
 {
     const double GiB = 1024.0 * 1024.0 * 1024.0;
-    const struct vkmoe_device_info *info = &bench->device->info;
+    const struct vkmoe_device_info *info = &bench->device->gpu.info;
     const struct layer_case *c = &entry->c;
     const double arrays = (double)c->tokens
         * (2.0 * c->layer.hidden
@@ -378,7 +378,7 @@ static enum vkmoe_status time_kernels(struct bench *bench, struct entry *entry)
 void bench_measure(struct bench *bench, struct entry *entry)
 {
     bench->message[0] = '\0';
-    entry->has_timestamps = bench->device->timestamp_bits != 0;
+    entry->has_timestamps = bench->device->queue.timestamp_bits != 0;
     entry->flops = layer_case_flops(&entry->c);
     if (!load_layers(bench, entry) || !load_arrays(bench, entry))
         return;

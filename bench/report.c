@@ -9,7 +9,7 @@
 
 #include "base/common.h"
 #include "host.h"
-#include "device/kernel.h"
+#include "device/pipelines.h"
 
 static const char *const dtype_names[] = { "f32", "f16", "bf16" };
 
@@ -27,10 +27,10 @@ static void format_ns(double ns, char text[16])
 
 void report_header(FILE *file, const struct bench *bench)
 {
-    const struct vkmoe_device_info *info = &bench->device->info;
+    const struct vkmoe_device_info *info = &bench->device->gpu.info;
     fprintf(file, "%s, %s%s%s%s\n", info->name, info->driver,
         info->type == VKMOE_DEVICE_TYPE_CPU ? ", a CPU" : "",
-        bench->device->timestamp_bits ? "" : ", no timestamps: times are wall times",
+        bench->device->queue.timestamp_bits ? "" : ", no timestamps: times are wall times",
         bench->cold ? ", cold weights" : "");
     fprintf(file, "%-40s %10s %10s %10s %8s %10s %7s %8s %9s %7s %4s %9s %s\n",
         "shape/tokens/dtype", "median", "p10", "p90", "MAD", "wall", "GB/s", "GFLOP/s", "token/s",
@@ -164,7 +164,7 @@ static cJSON *describe_entry(const struct bench *bench, const struct entry *entr
 static cJSON *describe_device(const vkmoe_device *device)
 {
     static const char *const types[] = { "other", "integrated", "discrete", "virtual", "cpu" };
-    const struct vkmoe_device_info *info = &device->info;
+    const struct vkmoe_device_info *info = &device->gpu.info;
     cJSON *object = cJSON_CreateObject(), *queue, *features;
     const struct {
         const char *name;
@@ -187,9 +187,10 @@ static cJSON *describe_device(const vkmoe_device *device)
     cJSON_AddNumberToObject(object, "shared_bytes", info->shared_memory_size);
     cJSON_AddNumberToObject(object, "memory_bytes", (double)info->memory_size);
     cJSON_AddItemToObject(object, "queue", queue = cJSON_CreateObject());
-    cJSON_AddNumberToObject(queue, "family", device->queue_family);
-    cJSON_AddNumberToObject(queue, "timestamp_bits", device->timestamp_bits);
-    cJSON_AddNumberToObject(queue, "timestamp_period_ns", (double)device->timestamp_period_ns);
+    cJSON_AddNumberToObject(queue, "family", device->queue.family);
+    cJSON_AddNumberToObject(queue, "timestamp_bits", device->queue.timestamp_bits);
+    cJSON_AddNumberToObject(
+        queue, "timestamp_period_ns", (double)device->gpu.limits.timestampPeriod);
     cJSON_AddItemToObject(object, "features", features = cJSON_CreateArray());
     for (size_t i = 0; i < ARRAY_SIZE(optional); i++) {
         if (optional[i].has)

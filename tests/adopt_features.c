@@ -158,13 +158,13 @@ fail:
 // device that the library made and enabled all it wants on.
 static bool uses(const vkmoe_device *device, uint32_t enabled, const vkmoe_device *own)
 {
-    const struct vkmoe_device_info *info = &device->info;
+    const struct vkmoe_device_info *info = &device->gpu.info;
     const bool sized = enabled & HOST_SUBGROUP_SIZE || !own->fixed_subgroup_size;
     const uint32_t subgroup = NEED_subgroup | (1 << 5);
     CHECK(info->int64 == !!(enabled & HOST_INT64));
     CHECK(info->f16_storage == !!(enabled & HOST_F16_STORAGE));
     CHECK(info->f16_arithmetic == !!(enabled & HOST_F16_ARITHMETIC));
-    CHECK(info->subgroup_arithmetic == (own->info.subgroup_arithmetic && sized));
+    CHECK(info->subgroup_arithmetic == (own->gpu.info.subgroup_arithmetic && sized));
     CHECK(!info->cooperative_matrix);
     CHECK(!!(device->needs & NEED_int64) == !!(enabled & HOST_INT64));
     CHECK(!(device->needs & NEED_subgroup) == !info->subgroup_arithmetic);

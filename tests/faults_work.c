@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "device/memory.h"
+#include "device/transfer.h"
 #include "random.h"
 #include "device/stream.h"
 
@@ -406,7 +406,7 @@ static enum vkmoe_status copy_work(struct scene *s)
     for (uint64_t i = 0; i < STAGED_SIZE; i += 1021)
         data[i] = (unsigned char)(i >> 8 | 1);
     MAKE(buffer, vkmoe_buffer_create(s->device, STAGED_SIZE, &buffer));
-    buffer->mapped = NULL; // as on a discrete card
+    buffer->range.mapped = NULL; // as on a discrete card
     TRY(vkmoe_buffer_upload(buffer, 0, data, STAGED_SIZE));
     TRY(vkmoe_buffer_clear(buffer, STAGED_SIZE - 4096, 4096));
     TRY(vkmoe_buffer_download(buffer, 0, back, STAGED_SIZE));

@@ -9,7 +9,7 @@
 #include "check.h"
 #include "base/host_memory.h"
 #include "moe/moe.h"
-#include "device/memory.h"
+#include "device/transfer.h"
 #include "device/stream.h"
 #include "whole_checkpoints.h"
 
@@ -37,7 +37,7 @@ static struct {
 static VKAPI_ATTR VkResult VKAPI_CALL allocate(VkDevice device, const VkMemoryAllocateInfo *info,
     const VkAllocationCallbacks *callbacks, VkDeviceMemory *out)
 {
-    const uint32_t heap = card.device->memory.memoryTypes[info->memoryTypeIndex].heapIndex;
+    const uint32_t heap = card.device->gpu.memory.memoryTypes[info->memoryTypeIndex].heapIndex;
     card.calls++;
     if (heap == card.heap && info->allocationSize > card.size - card.taken)
         return VK_ERROR_OUT_OF_DEVICE_MEMORY;
@@ -90,23 +90,23 @@ static bool card_init(void)
     CHECK_OK(vkmoe_buffer_create(device, 4, &first)); // and what an upload needs besides
     CHECK_OK(vkmoe_buffer_upload(first, 0, &(uint32_t){ 0 }, 4));
     vkmoe_buffer_destroy(&first);
-    vkmoe_memory_taken(device, taken);
-    const uint32_t heaps = vkmoe_memory_heaps(device);
-    for (uint32_t i = 0; i < device->memory.memoryHeapCount; i++)
+    vkmoe_memory_taken(device->memory, taken);
+    const uint32_t heaps = vkmoe_memory_heaps(device->memory);
+    for (uint32_t i = 0; i < device->gpu.memory.memoryHeapCount; i++)
         if (heaps >> i & 1 && taken[i] > card.taken) {
             card.heap = i;
             card.taken = taken[i];
         }
-    for (uint32_t i = 0; i < device->memory.memoryHeapCount; i++)
+    for (uint32_t i = 0; i < device->gpu.memory.memoryHeapCount; i++)
         if (heaps >> i & 1 && i != card.heap)
-            device->memory.memoryHeaps[i].size = 0;
+            device->gpu.memory.memoryHeaps[i].size = 0;
     device->is_cpu = false; // whose memory is the machine's
     device->memory_budget = false;
-    card.allocate = device->vk.AllocateMemory;
-    card.free = device->vk.FreeMemory;
+    card.allocate = device->gpu.vk.AllocateMemory;
+    card.free = device->gpu.vk.FreeMemory;
     card.get_memory = device->instance_vk.GetPhysicalDeviceMemoryProperties2;
-    device->vk.AllocateMemory = allocate;
-    device->vk.FreeMemory = free_memory;
+    device->gpu.vk.AllocateMemory = allocate;
+    device->gpu.vk.FreeMemory = free_memory;
     device->instance_vk.GetPhysicalDeviceMemoryProperties2 = get_memory;
     return true;
 fail:
@@ -118,7 +118,7 @@ fail:
 static void leave(uint64_t left)
 {
     card.size = card.taken + left;
-    card.device->memory.memoryHeaps[card.heap].size = card.size;
+    card.device->gpu.memory.memoryHeaps[card.heap].size = card.size;
     card.calls = 0;
     memset(&card.record, 0, sizeof card.record);
 }
@@ -198,7 +198,7 @@ static bool test_border(void)
         vkmoe_moe_destroy(&layer);
         leave(sizes[i]);
         struct loading loading = { .device = card.device,
-            .caller = { &card.device->log, __func__ } };
+            .caller = { device_log(card.device), __func__ } };
         const enum vkmoe_status made = vkmoe_moe_load(&loading, &params, &layer);
         vkmoe_moe_destroy(&layer);
         if (made != planned)
@@ -375,9 +375,9 @@ static bool test_matrix(void)
     bool ok = false;
     CHECK(whole_init(&w));
     leave(1024 * MB);
-    card.device->max_buffer_size = MB;
+    card.device->gpu.max_buffer_size = MB;
     CHECK(is_named(vkmoe_moe_create(card.device, &params, &layer), "gate and up of expert 0: "));
-    card.device->max_buffer_size = 9 * MB;
+    card.device->gpu.max_buffer_size = 9 * MB;
     leave(1024 * MB);
     CHECK(is_named(vkmoe_moe_create(card.device, &params, &layer), "shared expert: "));
     leave(1024 * MB);

@@ -37,7 +37,7 @@ static bool is_outdone(struct harness *harness, const struct variant *variant)
         return false;
     if (variant->needs == NEED_broadcast && !harness_is_at_home(harness, variant))
         return has_twin(variant, NEED_broadcast & ~NEED_int64);
-    return harness_device(harness)->info.int64 && !(variant->needs & NEED_int64)
+    return harness_device(harness)->gpu.info.int64 && !(variant->needs & NEED_int64)
         && has_twin(variant, NEED_int64);
 }
 
@@ -85,8 +85,8 @@ int main(int argc, char **argv)
     if (!tap.list && !harness)
         return tap_skip_all(&tap, "no Vulkan device");
     if (!tap.list)
-        tap_note("%s, %s: %s", harness_device(harness)->info.name,
-            harness_device(harness)->info.driver,
+        tap_note("%s, %s: %s", harness_device(harness)->gpu.info.name,
+            harness_device(harness)->gpu.info.driver,
             harness_has_guard_pages(harness) ? "guard pages" : "guard zones only");
     for (uint32_t i = 0; i < vkmoe_variant_count; i++)
         run_variant(&tap, harness, &vkmoe_variants[i], all);

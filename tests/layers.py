@@ -19,6 +19,7 @@ EXCEPTIONS = {
     ('checkpoint_views.c', 'weights_view.c'),
     ('checkpoint_whole_views.c', 'weights_view.c'),
 }
+NO_CIRCLES = 'device'
 
 
 def folder_of(member):
@@ -42,6 +43,29 @@ def read_objects(nm, library):
             wanted[member]  # an object that wants nothing is one as well
     return {member: [(symbol, defined[symbol]) for symbol in sorted(symbols) if symbol in defined]
             for member, symbols in wanted.items()}
+
+
+def find_circle(uses, folder):
+    """The objects of one circle among those of a folder, or an empty list."""
+    done = set()
+
+    def visit(member, path):
+        if member in path:
+            return path[path.index(member):] + [member]
+        if member in done or folder_of(member) != folder:
+            return []
+        done.add(member)
+        for _, other in uses[member]:
+            circle = visit(other, path + [member])
+            if circle:
+                return circle
+        return []
+
+    for member in sorted(uses):
+        circle = visit(member, [])
+        if circle:
+            return circle
+    return []
 
 
 def main():
@@ -68,6 +92,10 @@ def main():
     for exception in sorted(EXCEPTIONS - met):
         print('# %s does not use %s' % exception)
     result(EXCEPTIONS <= met, 'all exceptions are needed')
+    circle = find_circle(uses, NO_CIRCLES)
+    if circle:
+        print('# circle:', ' -> '.join(circle))
+    result(not circle, 'no circle in ' + NO_CIRCLES)
     result(set(MAY_USE) == set(folders), 'every folder is there')
     print('1..%d' % number)
     return 1 if failed else 0

@@ -29,7 +29,7 @@ static enum vkmoe_status open_device(enum packer packer, vkmoe_device **out)
     if (status == VKMOE_OK)
         (*out)->packs_on_host = packer == HOST;
     if (status == VKMOE_OK && packer == CARD)
-        (*out)->info.type = VKMOE_DEVICE_TYPE_DISCRETE;
+        (*out)->gpu.info.type = VKMOE_DEVICE_TYPE_DISCRETE;
     return status;
 }
 
@@ -447,7 +447,7 @@ static bool test_copies_between(void)
     bool ok = false;
     CHECK_OK(open_device(CARD, &device));
     CHECK_OK(vkmoe_buffer_create(device, sizeof data, &buffer));
-    buffer->mapped = NULL;
+    buffer->range.mapped = NULL;
     CHECK_OK(vkmoe_transfer_room(device, &room));
     for (int i = 0; i < 6; i++) {
         for (int j = 0; j < 2; j++)

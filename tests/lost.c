@@ -1,6 +1,6 @@
 // lost.c - a device that was lost: each call says so, in a line, and destroying says nothing.
 #include "check.h"
-#include "device/memory.h"
+#include "device/transfer.h"
 #include "tiny_layer.h"
 
 static struct record record;
@@ -40,7 +40,7 @@ static bool test_lost(void)
     CHECK_OK(vkmoe_stream_submit(stream, NULL));
     CHECK_OK(vkmoe_stream_wait(stream, UINT64_MAX));
     CHECK_OK(tiny_layer_forward(pending, layer, x, y));
-    atomic_store(&device->lost, true);
+    atomic_store(&device->gpu.lost, true);
     LOST(vkmoe_buffer_upload(x, 0, tiny.x, TINY_SIZE));
     LOST(vkmoe_buffer_download(y, 0, actual, TINY_SIZE));
     LOST(vkmoe_stream_submit(pending, NULL));
@@ -48,7 +48,7 @@ static bool test_lost(void)
     LOST(vkmoe_stream_wait(pending, 0));
     LOST(vkmoe_stream_repeat(stream, NULL));
     LOST(vkmoe_stream_reserve(stream, 1 << 20));
-    x->mapped = y->mapped = NULL; // by way of the device
+    x->range.mapped = y->range.mapped = NULL; // by way of the device
     LOST(vkmoe_buffer_upload(x, 0, tiny.x, TINY_SIZE));
     LOST(vkmoe_buffer_download(y, 0, actual, TINY_SIZE));
     ok = true;

@@ -1,7 +1,7 @@
 // memory.c - what a driver whose memory the host sees never gets to do through the public
 // API: copies through staging, and the pipeline cache.
 #include "check.h"
-#include "device/memory.h"
+#include "device/transfer.h"
 #include "random.h"
 #include "tiny_layer.h"
 
@@ -28,7 +28,7 @@ static enum vkmoe_status create_hidden(vkmoe_device *device, uint64_t size, vkmo
 {
     enum vkmoe_status status = vkmoe_buffer_create(device, size, out);
     if (status == VKMOE_OK)
-        (*out)->mapped = NULL;
+        (*out)->range.mapped = NULL;
     return status;
 }
 
@@ -123,7 +123,7 @@ static bool test_dummy(void)
     vkmoe_device *device = NULL;
     CHECK_OK(open_device(NULL, 0, &device));
     CHECK(vkmoe_device_dummy_address(device) && vkmoe_device_dummy_address(device) % 256 == 0);
-    CHECK(vkmoe_memory_max_size(device) >= 64 * MiB);
+    CHECK(vkmoe_memory_max_size(&device->gpu) >= 64 * MiB);
     vkmoe_device_destroy(&device);
     return true;
 fail:

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "device/kernel.h"
+#include "device/pipelines.h"
 
 #include "tap.h"
 

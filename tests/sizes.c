@@ -9,7 +9,7 @@
 #include "attention_cases.h"
 #include "harness.h"
 #include "layer_cases.h"
-#include "device/memory.h"
+#include "device/transfer.h"
 #include "whole_checkpoints.h"
 
 #define MiB ((uint64_t)1 << 20)
@@ -42,14 +42,14 @@ static bool check(vkmoe_device *device, const struct maker *maker)
     if (!maker->make(maker->user))
         return false;
     maker->destroy(maker->user);
-    const struct memory_usage before = vkmoe_memory_usage(device);
+    const struct memory_usage before = vkmoe_memory_usage(device->memory);
     asked = 0;
     if (!maker->make(maker->user))
         return false;
     const uint64_t size = maker->size(maker->user), allocated = asked;
-    const struct memory_usage during = vkmoe_memory_usage(device);
+    const struct memory_usage during = vkmoe_memory_usage(device->memory);
     maker->destroy(maker->user);
-    const struct memory_usage after = vkmoe_memory_usage(device);
+    const struct memory_usage after = vkmoe_memory_usage(device->memory);
     const uint64_t taken = during.taken - before.taken;
     const uint64_t gap = allocated > size ? allocated - size : size - allocated;
     if (size != taken)
@@ -327,8 +327,8 @@ int main(int argc, char **argv)
     }
     if (!harness_init(&harness, &tap, &code))
         return code;
-    real_allocate = harness.device->vk.AllocateMemory;
-    harness.device->vk.AllocateMemory = allocate;
+    real_allocate = harness.device->gpu.vk.AllocateMemory;
+    harness.device->gpu.vk.AllocateMemory = allocate;
     check_all(&tap, harness.device);
     return harness_finish(&harness, &tap);
 }

@@ -108,9 +108,9 @@ enum vkmoe_status vkmoe_attention_create(
     VKMOE_NEED(device_log(device), out, "out");
     *out = NULL;
     VKMOE_NEED(NULL, device, "device");
-    VKMOE_NEED(&device->log, params, "params");
-    PARAMS_WHOLE(&device->log, vkmoe_attention_params, params);
-    struct loading loading = { .caller = { &device->log, __func__ } };
+    VKMOE_NEED(device_log(device), params, "params");
+    PARAMS_WHOLE(device_log(device), vkmoe_attention_params, params);
+    struct loading loading = { .caller = { device_log(device), __func__ } };
     vkmoe_attention *attention = NULL;
     enum vkmoe_status status = vkmoe_fit_begin(device, &loading.device);
     if (status == VKMOE_OK)
@@ -160,7 +160,8 @@ enum vkmoe_status vkmoe_attention_load(
     TRY_RETURN(vkmoe_attention_check(&loading->caller, params));
     vkmoe_attention *a = calloc(1, sizeof *a);
     if (!a)
-        return vkmoe_fail(&device->log, VKMOE_ERROR_OUT_OF_MEMORY, "attention: out of host memory");
+        return vkmoe_fail(
+            device_log(device), VKMOE_ERROR_OUT_OF_MEMORY, "attention: out of host memory");
     a->device = device;
     a->loading = loading;
     a->params = *params;

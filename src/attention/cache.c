@@ -29,9 +29,10 @@ enum vkmoe_status vkmoe_cache_create(
     VKMOE_NEED(device_log(device), out, "out");
     *out = NULL;
     VKMOE_NEED(NULL, device, "device");
-    VKMOE_NEED(&device->log, params, "params");
-    PARAMS_WHOLE(&device->log, vkmoe_cache_params, params);
-    return vkmoe_cache_create_for(&(struct caller){ &device->log, __func__ }, device, params, out);
+    VKMOE_NEED(device_log(device), params, "params");
+    PARAMS_WHOLE(device_log(device), vkmoe_cache_params, params);
+    return vkmoe_cache_create_for(
+        &(struct caller){ device_log(device), __func__ }, device, params, out);
 }
 
 static enum vkmoe_status check(const struct caller *caller, const vkmoe_device *device,
@@ -57,7 +58,7 @@ static enum vkmoe_status check(const struct caller *caller, const vkmoe_device *
     if (device->ends_loops && params->block <= params->capacity && turns > 65535)
         return vkmoe_refuse(caller, VKMOE_ERROR_UNSUPPORTED,
             "blocks of %u keys of %u elements are more than %s can go through; Mesa 26 can",
-            params->block, params->head_size, device->info.driver);
+            params->block, params->head_size, device->gpu.info.driver);
     if (count_elements(params) >= 1u << 30)
         return vkmoe_refuse(caller, VKMOE_ERROR_UNSUPPORTED,
             "%.0f elements; one layer's keys may have 2^30", count_elements(params));

@@ -92,8 +92,9 @@ enum vkmoe_status vkmoe_constants_create(vkmoe_device *device,
     enum vkmoe_status status;
     unsigned char *data = calloc(1, (size_t)at.size);
     if (!data)
-        return vkmoe_fail(&device->log, VKMOE_ERROR_OUT_OF_MEMORY, "attention: out of host memory");
-    TRY(write_arrays(&device->log, p, &at, data));
+        return vkmoe_fail(
+            device_log(device), VKMOE_ERROR_OUT_OF_MEMORY, "attention: out of host memory");
+    TRY(write_arrays(device_log(device), p, &at, data));
     TRY(vkmoe_buffer_create(device, at.size, &out->buffer));
     const uint64_t base = vkmoe_buffer_address(out->buffer);
     *(struct attention_constants *)(void *)data = (struct attention_constants){

@@ -190,7 +190,7 @@ static enum vkmoe_status check_walk(const struct caller *caller, const vkmoe_att
         return VKMOE_OK;
     return vkmoe_refuse(caller, VKMOE_ERROR_UNSUPPORTED,
         "%llu keys in one loop, which %s ends too early; Mesa 26 does not",
-        (unsigned long long)keys, a->device->info.driver);
+        (unsigned long long)keys, a->device->gpu.info.driver);
 }
 
 // -------------------------------------------------------------------------- forward

@@ -3,7 +3,7 @@
 #include "device/commands.h"
 
 #include "base/common.h"
-#include "device/kernel.h"
+#include "device/pipelines.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -100,7 +100,7 @@ void vkmoe_commands_finish(struct commands *commands)
 void vkmoe_barrier_emit(
     const struct stage_barrier *barrier, const vkmoe_device *device, VkCommandBuffer to)
 {
-    device->vk.CmdPipelineBarrier2(to,
+    device->gpu.vk.CmdPipelineBarrier2(to,
         &(VkDependencyInfo){
             .sType = VK_STRUCTURE_TYPE_DEPENDENCY_INFO,
             .memoryBarrierCount = 1,
@@ -118,13 +118,13 @@ void vkmoe_barrier_emit(
 static void emit_dispatch(const struct stage_dispatch *d, const void *push,
     const vkmoe_device *device, VkCommandBuffer to)
 {
-    device->vk.CmdBindPipeline(to, VK_PIPELINE_BIND_POINT_COMPUTE, d->pipeline);
-    device->vk.CmdPushConstants(
+    device->gpu.vk.CmdBindPipeline(to, VK_PIPELINE_BIND_POINT_COMPUTE, d->pipeline);
+    device->gpu.vk.CmdPushConstants(
         to, vkmoe_pipeline_layout(device), VK_SHADER_STAGE_COMPUTE_BIT, 0, d->push_size, push);
     if (d->indirect)
-        device->vk.CmdDispatchIndirect(to, d->indirect, d->indirect_offset);
+        device->gpu.vk.CmdDispatchIndirect(to, d->indirect, d->indirect_offset);
     else
-        device->vk.CmdDispatch(to, d->x, d->y, 1);
+        device->gpu.vk.CmdDispatch(to, d->x, d->y, 1);
 }
 
 void vkmoe_commands_emit(const struct commands *commands, const vkmoe_device *device,
@@ -138,15 +138,15 @@ void vkmoe_commands_emit(const struct commands *commands, const vkmoe_device *de
         case BARRIER: vkmoe_barrier_emit(&c.barrier, device, to); break;
         case DISPATCH: emit_dispatch(&c.dispatch, carried, device, to); break;
         case FILL:
-            device->vk.CmdFillBuffer(
+            device->gpu.vk.CmdFillBuffer(
                 to, c.fill.range.buffer, c.fill.range.offset, c.fill.range.size, c.fill.value);
             break;
         case UPDATE:
-            device->vk.CmdUpdateBuffer(
+            device->gpu.vk.CmdUpdateBuffer(
                 to, c.update.buffer, c.update.offset, c.update.size, carried);
             break;
         case TIMESTAMP:
-            device->vk.CmdWriteTimestamp2(
+            device->gpu.vk.CmdWriteTimestamp2(
                 to, VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT, queries, c.timestamp);
             break;
         }

@@ -1,10 +1,11 @@
-// device.c - making and adopting devices; the queue they share.
+// device.c - making and adopting devices.
 #include "base/params.h"
 #include "device/device.h"
 
 #include "base/common.h"
-#include "device/kernel.h"
-#include "device/memory.h"
+#include "base/try.h"
+#include "device/pipelines.h"
+#include "device/transfer.h"
 #include "vulkan/physical.h"
 
 #include <stdlib.h>
@@ -17,10 +18,10 @@ static vkmoe_device *new_device(const struct vkmoe_log *log)
         vkmoe_fail(log, VKMOE_ERROR_OUT_OF_MEMORY, "out of host memory");
         return NULL;
     }
-    device->log = *log;
-    atomic_init(&device->lost, false);
+    device->gpu.log = *log;
+    atomic_init(&device->gpu.lost, false);
     atomic_init(&device->scratch_size, 0);
-    pthread_mutex_init(&device->queue_mutex, NULL);
+    vkmoe_queue_init(&device->queue, &device->gpu);
     return device;
 }
 
@@ -29,17 +30,16 @@ static vkmoe_device *new_device(const struct vkmoe_log *log)
 static void describe(vkmoe_device *device, const struct physical *p)
 {
     const uint32_t *groups = p->limits.maxComputeWorkGroupCount;
-    device->info = p->info;
+    device->gpu.info = p->info;
     device->physical_device = p->handle;
-    device->limits = p->limits;
-    device->memory = p->memory;
+    device->gpu.limits = p->limits;
+    device->gpu.memory = p->memory;
     memcpy(device->cache_uuid, p->cache_uuid, sizeof device->cache_uuid);
-    device->max_buffer_size = p->max_buffer_size;
+    device->gpu.max_buffer_size = p->max_buffer_size;
     device->memory_budget = p->memory_budget;
     device->max_groups = MIN(65535, MIN(groups[0], groups[1]));
-    device->queue_family = p->queue_family;
-    device->timestamp_bits = p->timestamp_bits;
-    device->timestamp_period_ns = p->limits.timestampPeriod;
+    device->queue.family = p->queue_family;
+    device->queue.timestamp_bits = p->timestamp_bits;
     device->is_cpu = p->info.type == VKMOE_DEVICE_TYPE_CPU;
     device->packs_on_host = device->is_cpu;
     device->ends_loops = p->ends_loops;
@@ -47,8 +47,8 @@ static void describe(vkmoe_device *device, const struct physical *p)
     device->capture_statistics = p->executable_properties;
     device->subgroup_size = vkmoe_physical_subgroup_size(p);
     device->fixed_subgroup_size = p->min_subgroup_size != p->max_subgroup_size;
-    device->info.subgroup_size = device->subgroup_size;
-    device->info.subgroup_arithmetic = p->subgroup_arithmetic;
+    device->gpu.info.subgroup_size = device->subgroup_size;
+    device->gpu.info.subgroup_arithmetic = p->subgroup_arithmetic;
     device->needs = (p->info.int64 ? NEED_int64 : 0) | (device->is_cpu ? 0 : NEED_gpu)
         | (p->subgroup_arithmetic ? NEED_subgroup : 0)
         | (p->broadcast && p->info.int64 ? NEED_broadcast | NEED_columns : 0);
@@ -59,26 +59,29 @@ static void describe(vkmoe_device *device, const struct physical *p)
 
 static enum vkmoe_status start(vkmoe_device *device, const void *cache, size_t cache_size)
 {
-    if (!vkmoe_vk_load_device(device->instance_vk.GetDeviceProcAddr, device->device, &device->vk))
-        return vkmoe_fail(&device->log, VKMOE_ERROR_UNSUPPORTED,
+    if (!vkmoe_vk_load_device(
+            device->instance_vk.GetDeviceProcAddr, device->gpu.handle, &device->gpu.vk))
+        return vkmoe_fail(&device->gpu.log, VKMOE_ERROR_UNSUPPORTED,
             "%s: the device lacks functions of Vulkan 1.3 (was VkApplicationInfo.apiVersion 1.3?)",
-            device->info.name);
+            device->gpu.info.name);
     // Before anything that may submit: what the host cannot see is cleared by the device.
     if (device->owned)
-        device->vk.GetDeviceQueue(device->device, device->queue_family, 0, &device->queue);
-    if (!device->queue)
-        return vkmoe_fail(&device->log, VKMOE_ERROR_DRIVER, "%s: vkGetDeviceQueue gave no queue",
-            device->info.name);
-    enum vkmoe_status status = vkmoe_pipelines_init(device, cache, cache_size);
-    if (status == VKMOE_OK)
-        status = vkmoe_memory_init(device);
-    if (status == VKMOE_OK)
-        vkmoe_log(&device->log, VKMOE_LOG_INFO, "%s, %s: subgroups of %u%s%s, %s memory %llu MiB",
-            device->info.name, device->info.driver, device->subgroup_size,
-            device->needs & NEED_subgroup ? ", subgroup arithmetic" : "",
-            device->needs & NEED_int64 ? ", int64" : "", device->owned ? "own device," : "adopted,",
-            (unsigned long long)(device->info.memory_size >> 20));
-    return status;
+        device->gpu.vk.GetDeviceQueue(
+            device->gpu.handle, device->queue.family, 0, &device->queue.handle);
+    if (!device->queue.handle)
+        return vkmoe_fail(&device->gpu.log, VKMOE_ERROR_DRIVER,
+            "%s: vkGetDeviceQueue gave no queue", device->gpu.info.name);
+    TRY_RETURN(vkmoe_pipelines_init(device, cache, cache_size));
+    TRY_RETURN(vkmoe_memory_create(&device->gpu, &device->memory));
+    TRY_RETURN(vkmoe_transfer_create(device, &device->transfer));
+    TRY_RETURN(vkmoe_buffer_create(device, BUFFER_ALIGNMENT, &device->dummy));
+    TRY_RETURN(vkmoe_buffer_clear(device->dummy, 0, BUFFER_ALIGNMENT));
+    vkmoe_log(&device->gpu.log, VKMOE_LOG_INFO, "%s, %s: subgroups of %u%s%s, %s memory %llu MiB",
+        device->gpu.info.name, device->gpu.info.driver, device->subgroup_size,
+        device->needs & NEED_subgroup ? ", subgroup arithmetic" : "",
+        device->needs & NEED_int64 ? ", int64" : "", device->owned ? "own device," : "adopted,",
+        (unsigned long long)(device->gpu.info.memory_size >> 20));
+    return VKMOE_OK;
 }
 
 static enum vkmoe_status make_device(vkmoe_device *device, const struct physical *p)
@@ -128,8 +131,8 @@ static enum vkmoe_status make_device(vkmoe_device *device, const struct physical
             .ppEnabledExtensionNames = extensions,
             .enabledExtensionCount = extension_count,
         },
-        NULL, &device->device);
-    return vkmoe_vk_status(&device->log, result, "vkCreateDevice");
+        NULL, &device->gpu.handle);
+    return vkmoe_vk_status(&device->gpu.log, result, "vkCreateDevice");
 }
 
 enum vkmoe_status vkmoe_device_create_for(
@@ -145,29 +148,21 @@ enum vkmoe_status vkmoe_device_create_for(
     if (!device)
         goto fail;
     device->owned = true;
-    status = vkmoe_instance_init(&instance, &device->log,
+    TRY(vkmoe_instance_init(&instance, &device->gpu.log,
         (PFN_vkGetInstanceProcAddr)params->get_instance_proc_addr, params->application,
-        params->validate);
-    if (status != VKMOE_OK)
-        goto fail;
+        params->validate));
     device->get_instance_proc_addr = instance.get;
     device->instance = instance.handle;
     device->instance_vk = instance.vk;
     device->debug_messenger = instance.messenger;
-    status = vkmoe_physical_enumerate(&instance, &device->log, &list, &count);
-    if (status == VKMOE_OK)
-        status = vkmoe_physical_choose(&device->log, list, count, params->select, &chosen);
-    if (status != VKMOE_OK)
-        goto fail;
+    TRY(vkmoe_physical_enumerate(&instance, &device->gpu.log, &list, &count));
+    TRY(vkmoe_physical_choose(&device->gpu.log, list, count, params->select, &chosen));
 
     struct physical physical = *chosen;
     physical.executable_properties = physical.executable_properties && capture_statistics;
     describe(device, &physical);
-    status = make_device(device, &physical);
-    if (status == VKMOE_OK)
-        status = start(device, params->cache, params->cache_size);
-    if (status != VKMOE_OK)
-        goto fail;
+    TRY(make_device(device, &physical));
+    TRY(start(device, params->cache, params->cache_size));
     free(list);
     *out = device;
     return VKMOE_OK;
@@ -198,7 +193,7 @@ static enum vkmoe_status check_queue_family(
     device->instance_vk.GetPhysicalDeviceQueueFamilyProperties2(p->handle, &count, families);
     if (index >= count
         || !(families[index].queueFamilyProperties.queueFlags & VK_QUEUE_COMPUTE_BIT))
-        return vkmoe_fail(&device->log, VKMOE_ERROR_INVALID,
+        return vkmoe_fail(&device->gpu.log, VKMOE_ERROR_INVALID,
             "vkmoe_device_adopt: queue_family is %u: expected a family of %s that has compute",
             index, p->info.name);
     p->queue_family = index;
@@ -275,12 +270,12 @@ static enum vkmoe_status load_instance(
     PFN_vkGetInstanceProcAddr get =
         get_instance_proc_addr ? get_instance_proc_addr : vkmoe_vk_loader();
     if (!get)
-        return vkmoe_fail(&device->log, VKMOE_ERROR_NOT_FOUND,
+        return vkmoe_fail(&device->gpu.log, VKMOE_ERROR_NOT_FOUND,
             "no Vulkan loader: expected get_instance_proc_addr or libvulkan.so.1");
     device->get_instance_proc_addr = get;
     if (!vkmoe_vk_load_instance(get, device->instance, &device->instance_vk))
-        return vkmoe_fail(
-            &device->log, VKMOE_ERROR_UNSUPPORTED, "the instance lacks functions of Vulkan 1.1");
+        return vkmoe_fail(&device->gpu.log, VKMOE_ERROR_UNSUPPORTED,
+            "the instance lacks functions of Vulkan 1.1");
     return VKMOE_OK;
 }
 
@@ -290,47 +285,38 @@ enum vkmoe_status vkmoe_device_adopt(const struct vkmoe_adopt_params *params, vk
     *out = NULL;
     VKMOE_NEED(NULL, params, "params");
     PARAMS_WHOLE(&params->log, vkmoe_adopt_params, params);
-    enum vkmoe_status status = check_adopt(params);
-    if (status != VKMOE_OK)
-        return status;
+    TRY_RETURN(check_adopt(params));
+    enum vkmoe_status status = VKMOE_OK;
     vkmoe_device *device = new_device(&params->log);
     if (!device)
         return VKMOE_ERROR_OUT_OF_MEMORY;
     device->instance = params->instance;
-    device->device = params->device;
-    device->queue = params->queue;
-    device->lock_queue = params->lock_queue;
-    device->unlock_queue = params->unlock_queue;
-    device->queue_user = params->queue_user;
-    status = load_instance(device, params->get_instance_proc_addr);
-    if (status != VKMOE_OK)
-        goto fail;
+    device->gpu.handle = params->device;
+    device->queue.handle = params->queue;
+    device->queue.lock = params->lock_queue;
+    device->queue.unlock = params->unlock_queue;
+    device->queue.user = params->queue_user;
+    TRY(load_instance(device, params->get_instance_proc_addr));
 
     struct instance instance = { device->get_instance_proc_addr, device->instance,
         device->instance_vk, VK_NULL_HANDLE };
     struct physical physical;
     if (!has_physical(&instance, params->physical_device)) {
-        status = vkmoe_fail(&device->log, VKMOE_ERROR_INVALID,
+        status = vkmoe_fail(&device->gpu.log, VKMOE_ERROR_INVALID,
             "vkmoe_device_adopt: physical_device is not one of the instance's");
         goto fail;
     }
     vkmoe_physical_probe(&instance, params->physical_device, &physical);
     if (!physical.info.usable) {
-        status = vkmoe_fail(&device->log, physical.refusal, "%s cannot be used: %s",
+        status = vkmoe_fail(&device->gpu.log, physical.refusal, "%s cannot be used: %s",
             physical.info.name, physical.info.reason);
         goto fail;
     }
-    status = check_queue_family(device, &physical, params->queue_family);
-    if (status != VKMOE_OK)
-        goto fail;
-    status = check_enabled(params, &physical);
-    if (status != VKMOE_OK)
-        goto fail;
+    TRY(check_queue_family(device, &physical, params->queue_family));
+    TRY(check_enabled(params, &physical));
     physical.executable_properties = false; // for tests, and drivers may cache no such pipeline
     describe(device, &physical);
-    status = start(device, params->cache, params->cache_size);
-    if (status != VKMOE_OK)
-        goto fail;
+    TRY(start(device, params->cache, params->cache_size));
     *out = device;
     return VKMOE_OK;
 fail:
@@ -344,115 +330,29 @@ void vkmoe_device_destroy(vkmoe_device **address)
         return;
     vkmoe_device *device = *address;
     *address = NULL;
-    vkmoe_memory_finish(device);
+    vkmoe_transfer_destroy(device, &device->transfer);
+    vkmoe_buffer_destroy(&device->dummy);
+    vkmoe_memory_destroy(&device->memory);
     vkmoe_pipelines_finish(device);
     if (device->owned) {
         struct instance instance = { device->get_instance_proc_addr, device->instance,
             device->instance_vk, device->debug_messenger };
-        if (device->device && device->vk.DestroyDevice)
-            device->vk.DestroyDevice(device->device, NULL);
+        if (device->gpu.handle && device->gpu.vk.DestroyDevice)
+            device->gpu.vk.DestroyDevice(device->gpu.handle, NULL);
         vkmoe_instance_finish(&instance);
     }
-    pthread_mutex_destroy(&device->queue_mutex);
+    vkmoe_queue_finish(&device->queue);
     free(device);
 }
 
 void vkmoe_device_get_info(const vkmoe_device *device, struct vkmoe_device_info *info)
 {
     const struct caller caller = { device_log(device), __func__ };
-    vkmoe_info_get(&caller, PARAMS_TYPE(vkmoe_device_info), device ? &device->info : NULL, info);
+    vkmoe_info_get(
+        &caller, PARAMS_TYPE(vkmoe_device_info), device ? &device->gpu.info : NULL, info);
 }
 
-// ------------------------------------------------------------------------- queue
-
-static enum vkmoe_status check_lost(vkmoe_device *device, VkResult result, const char *call)
+uint64_t vkmoe_device_dummy_address(const vkmoe_device *device)
 {
-    if (result == VK_ERROR_DEVICE_LOST)
-        atomic_store(&device->lost, true);
-    return vkmoe_vk_status(&device->log, result, call);
-}
-
-enum vkmoe_status vkmoe_device_check(const vkmoe_device *device, const char *function)
-{
-    return !atomic_load(&device->lost) ? VKMOE_OK
-                                       : vkmoe_fail(&device->log, VKMOE_ERROR_DEVICE_LOST,
-                                           "%s: the device was lost before", function);
-}
-
-static void lock_queue(vkmoe_device *device)
-{
-    pthread_mutex_lock(&device->queue_mutex);
-    if (device->lock_queue)
-        device->lock_queue(device->queue_user);
-}
-
-static void unlock_queue(vkmoe_device *device)
-{
-    if (device->unlock_queue)
-        device->unlock_queue(device->queue_user);
-    pthread_mutex_unlock(&device->queue_mutex);
-}
-
-enum vkmoe_status vkmoe_device_submit(vkmoe_device *device, const VkSubmitInfo2 *submit)
-{
-    const enum vkmoe_status status = vkmoe_device_check(device, "submit");
-    if (status != VKMOE_OK)
-        return status;
-    lock_queue(device);
-    VkResult result = device->vk.QueueSubmit2(device->queue, 1, submit, VK_NULL_HANDLE);
-    unlock_queue(device);
-    return check_lost(device, result, "vkQueueSubmit2");
-}
-
-// In slices: drivers have been seen to overflow when they add a huge timeout to the clock,
-// and a device that another thread lost is noticed.
-static VkResult wait(
-    vkmoe_device *device, VkSemaphore timeline, uint64_t value, uint64_t timeout_ns)
-{
-    const uint64_t slice_ns = 1000000000;
-    const VkSemaphoreWaitInfo wait = {
-        .sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO,
-        .semaphoreCount = 1,
-        .pSemaphores = &timeline,
-        .pValues = &value,
-    };
-    for (;;) {
-        if (atomic_load(&device->lost))
-            return VK_ERROR_DEVICE_LOST;
-        uint64_t now_ns = MIN(timeout_ns, slice_ns);
-        VkResult result = device->vk.WaitSemaphores(device->device, &wait, now_ns);
-        if (result != VK_TIMEOUT || now_ns == timeout_ns)
-            return result;
-        if (timeout_ns != UINT64_MAX)
-            timeout_ns -= now_ns;
-    }
-}
-
-enum vkmoe_status vkmoe_device_wait(
-    vkmoe_device *device, VkSemaphore timeline, uint64_t value, uint64_t timeout_ns)
-{
-    return check_lost(device, wait(device, timeline, value, timeout_ns), "vkWaitSemaphores");
-}
-
-void vkmoe_device_settle(vkmoe_device *device, VkSemaphore timeline, uint64_t value)
-{
-    const uint64_t slice_ns = 1000000000; // as above
-    const VkSemaphoreWaitInfo wait = {
-        .sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO,
-        .semaphoreCount = 1,
-        .pSemaphores = &timeline,
-        .pValues = &value,
-    };
-    for (int failures = 0; failures < 3 && !atomic_load(&device->lost);) {
-        const VkResult result = device->vk.WaitSemaphores(device->device, &wait, slice_ns);
-        if (result == VK_SUCCESS)
-            return;
-        if (result == VK_ERROR_DEVICE_LOST)
-            atomic_store(&device->lost, true);
-        failures += result < 0;
-    }
-    // Of a lost device, too: whatever of it still runs.
-    lock_queue(device);
-    device->vk.QueueWaitIdle(device->queue);
-    unlock_queue(device);
+    return vkmoe_buffer_address(device->dummy);
 }

@@ -1,17 +1,15 @@
 // fit.c - see fit.h.
 #include "device/fit.h"
 
-#include "base/common.h"
-#include "base/host_memory.h"
-#include "device/memory.h"
-
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define UNKNOWN UINT64_MAX
+#include "base/common.h"
+#include "base/host_memory.h"
+#include "device/memory.h"
+#include "device/transfer.h"
 
 // ------------------------------------------------------------------- what there is
 
@@ -25,12 +23,12 @@ static void read_heaps(vkmoe_device *device, struct fit *fit)
         VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2, &budget
     };
     uint64_t taken[VK_MAX_MEMORY_HEAPS];
-    vkmoe_memory_taken(device, taken);
+    vkmoe_memory_taken(device->memory, taken);
     if (device->memory_budget)
         device->instance_vk.GetPhysicalDeviceMemoryProperties2(device->physical_device, &memory);
-    for (uint32_t i = 0; i < device->memory.memoryHeapCount; i++) {
+    for (uint32_t i = 0; i < device->gpu.memory.memoryHeapCount; i++) {
         const uint64_t all =
-            budget.heapBudget[i] ? budget.heapBudget[i] : device->memory.memoryHeaps[i].size;
+            budget.heapBudget[i] ? budget.heapBudget[i] : device->gpu.memory.memoryHeaps[i].size;
         const uint64_t used = budget.heapBudget[i] ? budget.heapUsage[i] : taken[i];
         fit->heap_free[i] = all - MIN(all, used);
     }
@@ -39,15 +37,15 @@ static void read_heaps(vkmoe_device *device, struct fit *fit)
 static void read_free(vkmoe_device *device, vkmoe_device *copy)
 {
     struct fit *fit = copy->fit;
-    const uint32_t heaps = device->memory.memoryHeapCount;
-    fit->host_free = UNKNOWN;
-    fit->heaps = vkmoe_memory_heaps(copy);
+    const uint32_t heaps = device->gpu.memory.memoryHeapCount;
+    fit->host_free = FIT_UNKNOWN;
+    fit->heaps = vkmoe_memory_heaps(copy->memory);
     fit->limit = "";
     if (device->is_cpu) {
         // Software drivers take whatever the machine gives, beyond the heap's size as well.
         const struct host_memory host = vkmoe_host_memory("");
         for (uint32_t i = 0; i < heaps; i++)
-            fit->heap_free[i] = UNKNOWN;
+            fit->heap_free[i] = FIT_UNKNOWN;
         fit->free = fit->host_free = host.free;
         fit->limit = host.limit;
         return;
@@ -57,103 +55,53 @@ static void read_free(vkmoe_device *device, vkmoe_device *copy)
         fit->free += fit->heaps >> i & 1 ? fit->heap_free[i] : 0;
 }
 
-// ------------------------------------------------------------------------ counting
-
-void vkmoe_fit_enter(vkmoe_device *device, enum fit_part part)
-{
-    if (device->fit)
-        device->fit->part = part;
-}
-
-void vkmoe_fit_where(vkmoe_device *device, const char *format, ...)
-{
-    va_list arguments;
-    if (!device->fit)
-        return;
-    va_start(arguments, format);
-    vsnprintf(device->fit->where, sizeof device->fit->where, format, arguments);
-    va_end(arguments);
-}
-
-void vkmoe_fit_name(vkmoe_device *device, const char *format, ...)
-{
-    va_list arguments;
-    if (!device->fit)
-        return;
-    va_start(arguments, format);
-    vsnprintf(device->fit->name, sizeof device->fit->name, format, arguments);
-    va_end(arguments);
-}
-
-bool vkmoe_fit_take(vkmoe_device *device, uint32_t heap, uint64_t size)
-{
-    struct fit *fit = device->fit;
-    if (!fit->exceeded) {
-        if (size > fit->heap_free[heap] || size > fit->host_free
-            || size > device->memory.memoryHeaps[heap].size)
-            return false;
-        fit->heap_free[heap] -= fit->heap_free[heap] == UNKNOWN ? 0 : size;
-        fit->host_free -= fit->host_free == UNKNOWN ? 0 : size;
-    }
-    fit->taken += fit->heaps >> heap & 1 ? size : 0;
-    return true;
-}
-
-void vkmoe_fit_give_back(vkmoe_device *device, uint32_t heap, uint64_t size)
-{
-    struct fit *fit = device->fit;
-    if (fit->exceeded)
-        return; // how much is needed is the sum
-    fit->heap_free[heap] += fit->heap_free[heap] == UNKNOWN ? 0 : size;
-    fit->host_free += fit->host_free == UNKNOWN ? 0 : size;
-    fit->taken -= fit->heaps >> heap & 1 ? size : 0;
-}
-
-bool vkmoe_fit_exceed(struct fit *fit, uint64_t size)
-{
-    if (!fit || fit->exceeded)
-        return false;
-    fit->exceeded = true;
-    fit->piece = size;
-    snprintf(fit->piece_name, sizeof fit->piece_name, "%s%s", fit->where, fit->name);
-    return true;
-}
-
-const char *vkmoe_fit_label(const vkmoe_device *device, char text[FIT_LABEL])
-{
-    text[0] = 0;
-    if (device->fit && device->fit->name[0])
-        snprintf(text, FIT_LABEL, "%s%s: ", device->fit->where, device->fit->name);
-    return text;
-}
-
 // ----------------------------------------------------------------------- begin, end
 
-enum vkmoe_status vkmoe_fit_begin(vkmoe_device *device, vkmoe_device **planned)
+static void destroy_copy(vkmoe_device *copy)
 {
-    vkmoe_device *copy = *planned = calloc(1, sizeof *copy);
-    if (!copy)
-        return vkmoe_fail(&device->log, VKMOE_ERROR_OUT_OF_MEMORY, "out of host memory");
-    // What creating asks a device for; there are no queue and no functions to call.
-    copy->log = device->log;
-    copy->log.level = VKMOE_LOG_ERROR; // the rest is said when it is created
-    copy->info = device->info;
+    vkmoe_transfer_destroy(copy, &copy->transfer);
+    vkmoe_memory_destroy(&copy->memory);
+    free(copy->fit);
+    free(copy);
+}
+
+// What creating asks a device for; there are no queue and no functions to call.
+static enum vkmoe_status copy_device(vkmoe_device *device, vkmoe_device *copy)
+{
+    copy->gpu.log = device->gpu.log;
+    copy->gpu.log.level = VKMOE_LOG_ERROR; // the rest is said when it is created
+    copy->gpu.info = device->gpu.info;
+    copy->gpu.limits = device->gpu.limits;
+    copy->gpu.memory = device->gpu.memory;
+    copy->gpu.max_buffer_size = device->gpu.max_buffer_size;
+    atomic_init(&copy->gpu.lost, atomic_load(&device->gpu.lost));
     copy->needs = device->needs;
     copy->is_cpu = device->is_cpu;
     copy->packs_on_host = device->packs_on_host;
     copy->ends_loops = device->ends_loops;
     copy->subgroup_size = device->subgroup_size;
     copy->max_groups = device->max_groups;
-    copy->max_buffer_size = device->max_buffer_size;
-    copy->limits = device->limits;
-    copy->memory = device->memory;
-    atomic_init(&copy->lost, atomic_load(&device->lost));
+    copy->dummy = device->dummy;
     copy->fit = calloc(1, sizeof *copy->fit);
-    if (!copy->fit || !vkmoe_memory_fork(device, copy)) {
-        free(copy->fit);
-        free(copy);
+    if (copy->fit)
+        copy->memory = vkmoe_memory_fork(device->memory, &copy->gpu, copy->fit);
+    if (copy->memory)
+        copy->transfer = vkmoe_transfer_fork(device->transfer);
+    return copy->transfer
+        ? VKMOE_OK
+        : vkmoe_fail(&device->gpu.log, VKMOE_ERROR_OUT_OF_MEMORY, "out of host memory");
+}
+
+enum vkmoe_status vkmoe_fit_begin(vkmoe_device *device, vkmoe_device **planned)
+{
+    vkmoe_device *copy = *planned = calloc(1, sizeof *copy);
+    if (!copy)
+        return vkmoe_fail(&device->gpu.log, VKMOE_ERROR_OUT_OF_MEMORY, "out of host memory");
+    const enum vkmoe_status status = copy_device(device, copy);
+    if (status != VKMOE_OK) {
+        destroy_copy(copy);
         *planned = NULL;
-        return vkmoe_fail(&device->log, VKMOE_ERROR_OUT_OF_MEMORY, "out of host memory");
+        return status;
     }
     read_free(device, copy);
     return VKMOE_OK;
@@ -181,12 +129,12 @@ static enum vkmoe_status refuse(const vkmoe_device *device, const char *function
     const struct fit *fit = device->fit;
     char needed[32], there[32], parts[FIT_PARTS][32];
     size_text(fit->taken, needed);
-    if (fit->free == UNKNOWN)
+    if (fit->free == FIT_UNKNOWN)
         snprintf(there, sizeof there, "nobody knows how much");
     else
         size_text(fit->free, there);
     if (fit->taken <= fit->free) // there is enough, but not where it is needed
-        return vkmoe_fail(&device->log, VKMOE_ERROR_OUT_OF_MEMORY,
+        return vkmoe_fail(&device->gpu.log, VKMOE_ERROR_OUT_OF_MEMORY,
             "%s: needs %s of device memory, of which %s is free, but %s, %s, does not fit into "
             "what is left of any heap",
             function, needed, there, fit->piece_name[0] ? fit->piece_name : "a buffer",
@@ -197,7 +145,7 @@ static enum vkmoe_status refuse(const vkmoe_device *device, const char *function
     }
     for (uint32_t i = 0; i < FIT_PARTS; i++)
         size_text(fit->parts[i], parts[i]);
-    return vkmoe_fail(&device->log, VKMOE_ERROR_OUT_OF_MEMORY,
+    return vkmoe_fail(&device->gpu.log, VKMOE_ERROR_OUT_OF_MEMORY,
         "%s: needs %s of device memory, of which %s is free%s%s: weights %s, caches %s, scratch %s",
         function, needed, there, fit->limit[0] ? " " : "", fit->limit, parts[FIT_WEIGHTS],
         parts[FIT_CACHES], parts[FIT_SCRATCH]);
@@ -211,9 +159,7 @@ enum vkmoe_status vkmoe_fit_end(
         return status;
     if (status == VKMOE_OK && copy->fit->exceeded)
         status = refuse(copy, function);
-    vkmoe_memory_unfork(copy);
-    free(copy->fit);
-    free(copy);
+    destroy_copy(copy);
     *planned = NULL;
     return status;
 }

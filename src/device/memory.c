@@ -1,11 +1,11 @@
-// memory.c - blocks of device memory, and the buffers cut out of them.
+// memory.c - blocks of device memory, and the ranges cut out of them.
 //
-// Small buffers share blocks, whose size grows with what is in use; a large one gets
+// Small ranges share blocks, whose size grows with what is in use; a large one gets
 // a block to itself. The free ranges of a block are kept sorted and merged.
 #include "device/memory_store.h"
 
 #include "base/common.h"
-#include "device/fit.h"
+#include "device/fit_account.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -21,23 +21,16 @@ static bool has(VkMemoryPropertyFlags flags, VkMemoryPropertyFlags wanted)
     return (flags & wanted) == wanted;
 }
 
-bool vkmoe_device_is_unified(const vkmoe_device *device)
-{
-    return device->info.type == VKMOE_DEVICE_TYPE_INTEGRATED
-        || device->info.type == VKMOE_DEVICE_TYPE_CPU
-        || device->info.type == VKMOE_DEVICE_TYPE_OTHER;
-}
-
 // How well a memory type suits; negative: not at all.
-static int score_type(const vkmoe_device *device, enum memory_kind kind, uint32_t index)
+static int score_type(const struct gpu *gpu, enum memory_kind kind, uint32_t index)
 {
-    const VkMemoryType *type = &device->memory.memoryTypes[index];
+    const VkMemoryType *type = &gpu->memory.memoryTypes[index];
     const VkMemoryPropertyFlags flags = type->propertyFlags;
     const VkMemoryPropertyFlags host =
         VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
     const bool local = flags & VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT;
     const bool cached = flags & VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
-    const bool unified = vkmoe_device_is_unified(device);
+    const bool unified = gpu_is_unified(gpu);
     if (flags
         & (VK_MEMORY_PROPERTY_PROTECTED_BIT | VK_MEMORY_PROPERTY_LAZILY_ALLOCATED_BIT
             | VK_MEMORY_PROPERTY_DEVICE_COHERENT_BIT_AMD
@@ -54,8 +47,8 @@ static int score_type(const vkmoe_device *device, enum memory_kind kind, uint32_
     if (!local)
         return -1;
     // A host-visible type of a discrete device may be a window of 256 MiB, or slower.
-    const VkMemoryHeap *heap = &device->memory.memoryHeaps[type->heapIndex];
-    return 1 + 2 * (heap->size == device->info.memory_size)
+    const VkMemoryHeap *heap = &gpu->memory.memoryHeaps[type->heapIndex];
+    return 1 + 2 * (heap->size == gpu->info.memory_size)
         + !(flags & VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT);
 }
 
@@ -66,17 +59,18 @@ static bool is_out_of_memory(VkResult result)
 }
 
 // Allocates from the best type that has room.
-static VkResult allocate(vkmoe_device *device, enum memory_kind kind,
+static VkResult allocate(struct memory *memory, enum memory_kind kind,
     const VkMemoryRequirements *requirements, VkDeviceMemory *out, VkMemoryPropertyFlags *flags,
     uint32_t *heap)
 {
+    const struct gpu *gpu = memory->gpu;
     VkResult result = VK_ERROR_OUT_OF_DEVICE_MEMORY;
     uint32_t untried = requirements->memoryTypeBits;
     for (;;) {
         int best = -1;
         uint32_t best_type = 0;
-        for (uint32_t i = 0; i < device->memory.memoryTypeCount; i++) {
-            int score = untried >> i & 1 ? score_type(device, kind, i) : -1;
+        for (uint32_t i = 0; i < gpu->memory.memoryTypeCount; i++) {
+            int score = untried >> i & 1 ? score_type(gpu, kind, i) : -1;
             if (score > best) {
                 best = score;
                 best_type = i;
@@ -85,20 +79,21 @@ static VkResult allocate(vkmoe_device *device, enum memory_kind kind,
         if (best < 0)
             return result;
         untried &= ~(1u << best_type);
-        const VkMemoryType *type = &device->memory.memoryTypes[best_type];
+        const VkMemoryType *type = &gpu->memory.memoryTypes[best_type];
+        const uint64_t heap_size = gpu->memory.memoryHeaps[type->heapIndex].size;
         *heap = type->heapIndex;
-        if (device->fit) {
-            if (vkmoe_fit_take(device, *heap, requirements->size))
+        if (memory->fit) {
+            if (vkmoe_fit_take(memory->fit, *heap, heap_size, requirements->size))
                 return VK_SUCCESS;
             continue;
         }
-        if (requirements->size > device->memory.memoryHeaps[type->heapIndex].size)
+        if (requirements->size > heap_size)
             continue;
         const VkMemoryAllocateFlagsInfo address = {
             .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_FLAGS_INFO,
             .flags = VK_MEMORY_ALLOCATE_DEVICE_ADDRESS_BIT,
         };
-        result = device->vk.AllocateMemory(device->device,
+        result = gpu->vk.AllocateMemory(gpu->handle,
             &(VkMemoryAllocateInfo){
                 .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
                 .pNext = &address,
@@ -114,28 +109,29 @@ static VkResult allocate(vkmoe_device *device, enum memory_kind kind,
 
 // ------------------------------------------------------------------------- blocks
 
-static void destroy_block(vkmoe_device *device, struct memory_block *block)
+static void destroy_block(struct memory *memory, struct memory_block *block)
 {
+    const struct gpu *gpu = memory->gpu;
     if (!block)
         return;
     if (block->handle)
-        device->vk.DestroyBuffer(device->device, block->handle, NULL);
+        gpu->vk.DestroyBuffer(gpu->handle, block->handle, NULL);
     if (block->memory) // unmaps it
-        device->vk.FreeMemory(device->device, block->memory, NULL);
+        gpu->vk.FreeMemory(gpu->handle, block->memory, NULL);
     if (block->planned)
-        vkmoe_fit_give_back(device, block->heap, block->allocated_size);
+        vkmoe_fit_give_back(memory->fit, block->heap, block->allocated_size);
     free(block->free);
     free(block);
 }
 
 // Buffers that share memory must not share its atoms, so what is not coherent is for staging.
-static VkResult map_block(vkmoe_device *device, struct memory_block *block, enum memory_kind kind)
+static VkResult map_block(const struct gpu *gpu, struct memory_block *block, enum memory_kind kind)
 {
     if (!has(block->flags,
             VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT
                 | (kind == MEMORY_DEVICE ? VK_MEMORY_PROPERTY_HOST_COHERENT_BIT : 0)))
         return VK_SUCCESS;
-    return device->vk.MapMemory(device->device, block->memory, 0, VK_WHOLE_SIZE, 0, &block->mapped);
+    return gpu->vk.MapMemory(gpu->handle, block->memory, 0, VK_WHOLE_SIZE, 0, &block->mapped);
 }
 
 // With what drivers add to it not counted.
@@ -145,34 +141,35 @@ static uint64_t memory_size(uint64_t size)
 }
 
 // One of a trial, which is nowhere.
-static VkResult plan_block(vkmoe_device *device, enum memory_kind kind, struct memory_block *block)
+static VkResult plan_block(struct memory *memory, enum memory_kind kind, struct memory_block *block)
 {
     const VkMemoryRequirements requirements = {
         .size = memory_size(block->size),
-        .memoryTypeBits = device->memory_store->type_bits,
+        .memoryTypeBits = memory->type_bits,
     };
     block->allocated_size = requirements.size;
     block->address = BUFFER_ALIGNMENT;
     block->free[block->free_count++] = (struct range){ 0, block->size };
     const VkResult result =
-        allocate(device, kind, &requirements, &block->memory, &block->flags, &block->heap);
+        allocate(memory, kind, &requirements, &block->memory, &block->flags, &block->heap);
     block->planned = result == VK_SUCCESS;
     return result;
 }
 
 // Goes to `fail` with `result` and *call set when a call fails. Nothing is logged: the caller
 // may have a smaller block to try.
-#define TRY(name, arguments) \
+#define CALL(name, arguments) \
     do { \
         *call = "vk" #name; \
-        result = device->vk.name arguments; \
+        result = gpu->vk.name arguments; \
         if (result != VK_SUCCESS) \
             goto fail; \
     } while (0)
 
-static VkResult create_block(vkmoe_device *device, enum memory_kind kind, uint64_t size,
+static VkResult create_block(struct memory *memory, enum memory_kind kind, uint64_t size,
     struct memory_block **out, const char **call)
 {
+    const struct gpu *gpu = memory->gpu;
     VkResult result = VK_ERROR_OUT_OF_HOST_MEMORY;
     VkMemoryRequirements requirements;
     struct memory_block *block = calloc(1, sizeof *block);
@@ -181,15 +178,15 @@ static VkResult create_block(vkmoe_device *device, enum memory_kind kind, uint64
         goto fail;
     block->capacity = 2;
     block->size = size;
-    if (device->fit) {
-        result = plan_block(device, kind, block);
+    if (memory->fit) {
+        result = plan_block(memory, kind, block);
         if (result != VK_SUCCESS)
             goto fail;
         *out = block;
         return VK_SUCCESS;
     }
-    TRY(CreateBuffer,
-        (device->device,
+    CALL(CreateBuffer,
+        (gpu->handle,
             &(VkBufferCreateInfo){
                 .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
                 .size = memory_size(size),
@@ -199,19 +196,19 @@ static VkResult create_block(vkmoe_device *device, enum memory_kind kind, uint64
                 .sharingMode = VK_SHARING_MODE_EXCLUSIVE,
             },
             NULL, &block->handle));
-    device->vk.GetBufferMemoryRequirements(device->device, block->handle, &requirements);
-    device->memory_store->type_bits = requirements.memoryTypeBits;
+    gpu->vk.GetBufferMemoryRequirements(gpu->handle, block->handle, &requirements);
+    memory->type_bits = requirements.memoryTypeBits;
     block->allocated_size = requirements.size;
     *call = "vkAllocateMemory";
-    result = allocate(device, kind, &requirements, &block->memory, &block->flags, &block->heap);
+    result = allocate(memory, kind, &requirements, &block->memory, &block->flags, &block->heap);
     if (result != VK_SUCCESS)
         goto fail;
-    TRY(BindBufferMemory, (device->device, block->handle, block->memory, 0));
+    CALL(BindBufferMemory, (gpu->handle, block->handle, block->memory, 0));
     *call = "vkMapMemory";
-    result = map_block(device, block, kind);
+    result = map_block(gpu, block, kind);
     if (result != VK_SUCCESS && kind != MEMORY_DEVICE) // else staging serves as well
         goto fail;
-    block->address = device->vk.GetBufferDeviceAddress(device->device,
+    block->address = gpu->vk.GetBufferDeviceAddress(gpu->handle,
         &(VkBufferDeviceAddressInfo){
             .sType = VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO,
             .buffer = block->handle,
@@ -222,10 +219,10 @@ static VkResult create_block(vkmoe_device *device, enum memory_kind kind, uint64
     *out = block;
     return VK_SUCCESS;
 fail:
-    destroy_block(device, block);
+    destroy_block(memory, block);
     return result;
 }
-#undef TRY
+#undef CALL
 
 // ------------------------------------------------------------------------- ranges
 
@@ -240,7 +237,7 @@ static bool take_range(struct memory_block *block, uint64_t size, uint64_t *offs
     }
     if (!best)
         return false;
-    if (block->buffer_count + 3 > block->capacity) {
+    if (block->range_count + 3 > block->capacity) {
         uint32_t index = (uint32_t)(best - block->free);
         uint32_t capacity = 2 * block->capacity + 3;
         struct range *larger = realloc(block->free, capacity * sizeof *larger);
@@ -257,7 +254,7 @@ static bool take_range(struct memory_block *block, uint64_t size, uint64_t *offs
         struct range *end = block->free + block->free_count--;
         memmove(best, best + 1, (size_t)(end - best - 1) * sizeof *best);
     }
-    block->buffer_count++;
+    block->range_count++;
     return true;
 }
 
@@ -283,16 +280,15 @@ static void give_range(struct memory_block *block, uint64_t offset, uint64_t siz
         *next = (struct range){ offset, size };
         block->free_count++;
     }
-    block->buffer_count--;
+    block->range_count--;
 }
 
 // With the mutex held: a block with room for `size` bytes, an old or a new one.
-static VkResult find_block(vkmoe_device *device, enum memory_kind kind, uint64_t size,
+static VkResult find_block(struct memory *memory, enum memory_kind kind, uint64_t size,
     struct memory_block **out, uint64_t *offset, const char **call)
 {
-    struct memory_store *store = device->memory_store;
     const bool shared = kind == MEMORY_DEVICE && size < DEDICATED;
-    for (struct memory_block *block = store->blocks; shared && block; block = block->next) {
+    for (struct memory_block *block = memory->blocks; shared && block; block = block->next) {
         if (block->shared && take_range(block, size, offset)) {
             *out = block;
             return VK_SUCCESS;
@@ -300,101 +296,71 @@ static VkResult find_block(vkmoe_device *device, enum memory_kind kind, uint64_t
     }
     uint64_t block_size = size;
     if (shared) // about as much again as there is, so that few blocks serve many buffers
-        block_size = MAX(size, MIN(MAX(store->shared_size, MIN_BLOCK), MAX_BLOCK));
-    block_size = MAX(size, MIN(block_size, vkmoe_memory_max_size(device)));
+        block_size = MAX(size, MIN(MAX(memory->shared_size, MIN_BLOCK), MAX_BLOCK));
+    block_size = MAX(size, MIN(block_size, vkmoe_memory_max_size(memory->gpu)));
     struct memory_block *block = NULL;
-    VkResult result = create_block(device, kind, block_size, &block, call);
+    VkResult result = create_block(memory, kind, block_size, &block, call);
     if (is_out_of_memory(result) && block_size > size) {
-        vkmoe_log(&device->log, VKMOE_LOG_DEBUG,
+        vkmoe_log(&memory->gpu->log, VKMOE_LOG_DEBUG,
             "%s: no memory for a block of %llu bytes, trying %llu", *call,
             (unsigned long long)block_size, (unsigned long long)size);
-        result = create_block(device, kind, size, &block, call);
+        result = create_block(memory, kind, size, &block, call);
     }
     if (result != VK_SUCCESS)
         return result;
     if (!take_range(block, size, offset)) {
-        destroy_block(device, block);
+        destroy_block(memory, block);
         *call = "malloc";
         return VK_ERROR_OUT_OF_HOST_MEMORY;
     }
     block->shared = shared;
-    store->shared_size += shared ? block->size : 0;
-    block->next = store->blocks;
-    store->blocks = block;
+    memory->shared_size += shared ? block->size : 0;
+    block->next = memory->blocks;
+    memory->blocks = block;
     *out = block;
     return VK_SUCCESS;
 }
 
-static void release(
-    vkmoe_device *device, struct memory_block *block, uint64_t offset, uint64_t size)
+void vkmoe_memory_give_back(struct memory *memory, const struct memory_range *range)
 {
-    struct memory_store *store = device->memory_store;
-    pthread_mutex_lock(&store->mutex);
-    give_range(block, offset, size);
-    bool empty = !block->buffer_count;
+    struct memory_block *block = range->block;
+    pthread_mutex_lock(&memory->mutex);
+    give_range(block, range->offset, align_up(range->size, BUFFER_ALIGNMENT));
+    const bool empty = !block->range_count;
     if (empty) {
-        struct memory_block **link = &store->blocks;
+        struct memory_block **link = &memory->blocks;
         while (*link != block)
             link = &(*link)->next;
         *link = block->next;
-        store->shared_size -= block->shared ? block->size : 0;
+        memory->shared_size -= block->shared ? block->size : 0;
     }
-    pthread_mutex_unlock(&store->mutex);
+    pthread_mutex_unlock(&memory->mutex);
     if (empty)
-        destroy_block(device, block);
+        destroy_block(memory, block);
 }
 
-// ------------------------------------------------------------------------ buffers
-
-uint64_t vkmoe_memory_max_size(const vkmoe_device *device)
+uint64_t vkmoe_memory_max_size(const struct gpu *gpu)
 {
-    uint64_t limit = device->max_buffer_size;
+    uint64_t limit = gpu->max_buffer_size;
     return limit > 2 * TAIL_PADDING
         ? (limit - TAIL_PADDING) / BUFFER_ALIGNMENT * BUFFER_ALIGNMENT - BUFFER_ALIGNMENT
         : BUFFER_ALIGNMENT;
 }
 
-static enum vkmoe_status check_size(vkmoe_device *device, uint64_t size)
-{
-    uint64_t largest = 0;
-    char label[FIT_LABEL];
-    for (uint32_t i = 0; i < device->memory.memoryHeapCount; i++)
-        largest = MAX(largest, device->memory.memoryHeaps[i].size);
-    if (!size)
-        return vkmoe_fail(&device->log, VKMOE_ERROR_INVALID, "buffer size 0: expected at least 1");
-    if (size > largest && !device->fit) // which finds out and says how much the rest needs
-        return vkmoe_fail(&device->log, VKMOE_ERROR_OUT_OF_MEMORY,
-            "buffer of %llu bytes: %s has %llu bytes of memory", (unsigned long long)size,
-            device->info.name, (unsigned long long)largest);
-    if (size > vkmoe_memory_max_size(device))
-        return vkmoe_fail(&device->log, VKMOE_ERROR_UNSUPPORTED,
-            "%sbuffer of %llu bytes: %s allows at most %llu in one buffer",
-            vkmoe_fit_label(device, label), (unsigned long long)size, device->info.name,
-            (unsigned long long)vkmoe_memory_max_size(device));
-    return VKMOE_OK;
-}
-
-enum vkmoe_status vkmoe_buffer_try_kind(
-    vkmoe_device *device, enum memory_kind kind, uint64_t size, vkmoe_buffer **out)
+enum vkmoe_status vkmoe_memory_take(
+    struct memory *memory, enum memory_kind kind, uint64_t size, struct memory_range *out)
 {
     struct memory_block *block = NULL;
     uint64_t offset = 0;
     const char *call = NULL;
-    *out = NULL;
-    vkmoe_buffer *buffer = calloc(1, sizeof *buffer);
-    if (!buffer)
-        return VKMOE_ERROR_OUT_OF_MEMORY;
-    pthread_mutex_lock(&device->memory_store->mutex);
-    VkResult result =
-        find_block(device, kind, align_up(size, BUFFER_ALIGNMENT), &block, &offset, &call);
-    pthread_mutex_unlock(&device->memory_store->mutex);
-    if (result != VK_SUCCESS) {
-        free(buffer);
+    pthread_mutex_lock(&memory->mutex);
+    const VkResult result =
+        find_block(memory, kind, align_up(size, BUFFER_ALIGNMENT), &block, &offset, &call);
+    pthread_mutex_unlock(&memory->mutex);
+    if (result != VK_SUCCESS)
         return is_out_of_memory(result) ? VKMOE_ERROR_OUT_OF_MEMORY
-                                        : vkmoe_vk_status(&device->log, result, call);
-    }
-    *buffer = (vkmoe_buffer){
-        .device = device,
+                                        : vkmoe_vk_status(&memory->gpu->log, result, call);
+    *out = (struct memory_range){
         .block = block,
         .handle = block->handle,
         .offset = offset,
@@ -403,181 +369,106 @@ enum vkmoe_status vkmoe_buffer_try_kind(
         .mapped = block->mapped ? (char *)block->mapped + offset : NULL,
         .host_cached = block->flags & VK_MEMORY_PROPERTY_HOST_CACHED_BIT,
     };
-    *out = buffer;
     return VKMOE_OK;
-}
-
-enum vkmoe_status vkmoe_buffer_create_kind(
-    vkmoe_device *device, enum memory_kind kind, uint64_t size, vkmoe_buffer **out)
-{
-    *out = NULL;
-    enum vkmoe_status status = check_size(device, size);
-    if (status != VKMOE_OK)
-        return status;
-    status = vkmoe_buffer_try_kind(device, kind, size, out);
-    if (status == VKMOE_ERROR_OUT_OF_MEMORY && vkmoe_fit_exceed(device->fit, size))
-        status = vkmoe_buffer_try_kind(device, kind, size, out); // to learn what all of it needs
-    if (device->fit && status == VKMOE_OK)
-        device->fit->parts[device->fit->part] += size;
-    return status != VKMOE_ERROR_OUT_OF_MEMORY
-        ? status
-        : vkmoe_fail(&device->log, status, "buffer of %llu bytes: %s is out of memory",
-            (unsigned long long)size, device->info.name);
-}
-
-enum vkmoe_status vkmoe_buffer_create(vkmoe_device *device, uint64_t size, vkmoe_buffer **out)
-{
-    VKMOE_NEED(device_log(device), out, "out");
-    *out = NULL;
-    VKMOE_NEED(NULL, device, "device");
-    return vkmoe_buffer_create_kind(device, MEMORY_DEVICE, size, out);
-}
-
-enum vkmoe_status vkmoe_buffer_wrap(
-    vkmoe_device *device, uint64_t address, uint64_t size, vkmoe_buffer **out)
-{
-    VKMOE_NEED(device_log(device), out, "out");
-    *out = NULL;
-    VKMOE_NEED(NULL, device, "device");
-    if (!address || address % 4 || !size || size > UINT64_MAX - address)
-        return vkmoe_fail(&device->log, VKMOE_ERROR_INVALID,
-            "vkmoe_buffer_wrap: address 0x%llx of %llu bytes: expected a multiple of 4, at least 1",
-            (unsigned long long)address, (unsigned long long)size);
-    vkmoe_buffer *buffer = calloc(1, sizeof *buffer);
-    if (!buffer)
-        return vkmoe_fail(&device->log, VKMOE_ERROR_OUT_OF_MEMORY, "out of host memory");
-    *buffer = (vkmoe_buffer){ .device = device, .size = size, .address = address };
-    *out = buffer;
-    return VKMOE_OK;
-}
-
-void vkmoe_buffer_destroy(vkmoe_buffer **address)
-{
-    if (!address || !*address)
-        return;
-    vkmoe_buffer *buffer = *address;
-    *address = NULL;
-    if (buffer->block)
-        release(buffer->device, buffer->block, buffer->offset,
-            align_up(buffer->size, BUFFER_ALIGNMENT));
-    free(buffer);
 }
 
 // Only memory that is not coherent needs it, and whole atoms of that.
-static enum vkmoe_status synchronise(const vkmoe_buffer *buffer, uint64_t size, bool flush)
+static enum vkmoe_status synchronise(
+    const struct gpu *gpu, const struct memory_range *range, uint64_t size, bool flush)
 {
-    vkmoe_device *device = buffer->device;
-    const struct memory_block *block = buffer->block;
-    const uint64_t atom = device->limits.nonCoherentAtomSize;
+    const struct memory_block *block = range->block;
+    const uint64_t atom = gpu->limits.nonCoherentAtomSize;
     if (block->flags & VK_MEMORY_PROPERTY_HOST_COHERENT_BIT)
         return VKMOE_OK;
-    const uint64_t begin = buffer->offset / atom * atom;
-    const VkMappedMemoryRange range = {
+    const uint64_t begin = range->offset / atom * atom;
+    const VkMappedMemoryRange atoms = {
         .sType = VK_STRUCTURE_TYPE_MAPPED_MEMORY_RANGE,
         .memory = block->memory,
         .offset = begin,
-        .size = MIN(align_up(buffer->offset + size, atom), block->allocated_size) - begin,
+        .size = MIN(align_up(range->offset + size, atom), block->allocated_size) - begin,
     };
-    return flush ? vkmoe_vk_status(&device->log,
-               device->vk.FlushMappedMemoryRanges(device->device, 1, &range),
-               "vkFlushMappedMemoryRanges")
-                 : vkmoe_vk_status(&device->log,
-                     device->vk.InvalidateMappedMemoryRanges(device->device, 1, &range),
-                     "vkInvalidateMappedMemoryRanges");
+    return flush
+        ? vkmoe_vk_status(&gpu->log, gpu->vk.FlushMappedMemoryRanges(gpu->handle, 1, &atoms),
+            "vkFlushMappedMemoryRanges")
+        : vkmoe_vk_status(&gpu->log, gpu->vk.InvalidateMappedMemoryRanges(gpu->handle, 1, &atoms),
+            "vkInvalidateMappedMemoryRanges");
 }
 
-enum vkmoe_status vkmoe_buffer_flush(const vkmoe_buffer *buffer, uint64_t size)
+enum vkmoe_status vkmoe_memory_flush(
+    const struct memory *memory, const struct memory_range *range, uint64_t size)
 {
-    return synchronise(buffer, size, true);
+    return synchronise(memory->gpu, range, size, true);
 }
 
-enum vkmoe_status vkmoe_buffer_invalidate(const vkmoe_buffer *buffer, uint64_t size)
+enum vkmoe_status vkmoe_memory_invalidate(
+    const struct memory *memory, const struct memory_range *range, uint64_t size)
 {
-    return synchronise(buffer, size, false);
+    return synchronise(memory->gpu, range, size, false);
 }
 
-uint64_t vkmoe_buffer_size(const vkmoe_buffer *buffer)
+uint64_t vkmoe_memory_taken_by(const struct memory_range *range)
 {
-    return buffer ? buffer->size : 0;
-}
-
-uint64_t vkmoe_buffer_address(const vkmoe_buffer *buffer)
-{
-    return buffer ? buffer->address : 0;
-}
-
-uint64_t vkmoe_buffer_taken(const vkmoe_buffer *buffer)
-{
-    if (!buffer || !buffer->block)
+    if (!range->block)
         return 0;
-    return buffer->block->shared ? align_up(buffer->size, BUFFER_ALIGNMENT)
-                                 : buffer->block->allocated_size;
+    return range->block->shared ? align_up(range->size, BUFFER_ALIGNMENT)
+                                : range->block->allocated_size;
 }
 
-struct memory_usage vkmoe_memory_usage(vkmoe_device *device)
+struct memory_usage vkmoe_memory_usage(struct memory *memory)
 {
-    struct memory_store *store = device->memory_store;
     struct memory_usage usage = { 0 };
-    pthread_mutex_lock(&store->mutex);
-    for (const struct memory_block *block = store->blocks; block; block = block->next) {
+    pthread_mutex_lock(&memory->mutex);
+    for (const struct memory_block *block = memory->blocks; block; block = block->next) {
         uint64_t free_size = 0;
         for (uint32_t i = 0; i < block->free_count; i++)
             free_size += block->free[i].size;
         usage.taken += block->shared ? block->size - free_size : block->allocated_size;
         usage.allocated += block->allocated_size;
     }
-    pthread_mutex_unlock(&store->mutex);
+    pthread_mutex_unlock(&memory->mutex);
     return usage;
 }
 
-uint64_t vkmoe_device_dummy_address(vkmoe_device *device)
+void vkmoe_memory_taken(struct memory *memory, uint64_t taken[VK_MAX_MEMORY_HEAPS])
 {
-    return device->memory_store->dummy->address;
+    memset(taken, 0, VK_MAX_MEMORY_HEAPS * sizeof *taken);
+    pthread_mutex_lock(&memory->mutex);
+    for (const struct memory_block *block = memory->blocks; block; block = block->next)
+        taken[block->heap] += block->allocated_size;
+    pthread_mutex_unlock(&memory->mutex);
 }
 
-struct transfer *vkmoe_memory_transfer(vkmoe_device *device)
+uint32_t vkmoe_memory_heaps(const struct memory *memory)
 {
-    return device->memory_store->transfer;
-}
-
-uint32_t vkmoe_memory_heaps(const vkmoe_device *device)
-{
+    const VkPhysicalDeviceMemoryProperties *properties = &memory->gpu->memory;
     uint32_t heaps = 0;
-    for (uint32_t i = 0; i < device->memory.memoryTypeCount; i++)
-        if (device->memory_store->type_bits >> i & 1 && score_type(device, MEMORY_DEVICE, i) >= 0)
-            heaps |= 1u << device->memory.memoryTypes[i].heapIndex;
+    for (uint32_t i = 0; i < properties->memoryTypeCount; i++)
+        if (memory->type_bits >> i & 1 && score_type(memory->gpu, MEMORY_DEVICE, i) >= 0)
+            heaps |= 1u << properties->memoryTypes[i].heapIndex;
     return heaps;
 }
 
-enum vkmoe_status vkmoe_memory_init(vkmoe_device *device)
+enum vkmoe_status vkmoe_memory_create(const struct gpu *gpu, struct memory **out)
 {
-    struct memory_store *store = device->memory_store = calloc(1, sizeof *store);
-    if (!store)
-        return vkmoe_fail(&device->log, VKMOE_ERROR_OUT_OF_MEMORY, "out of host memory");
-    pthread_mutex_init(&store->mutex, NULL);
-    enum vkmoe_status status = vkmoe_transfer_create(device, &store->transfer);
-    if (status == VKMOE_OK)
-        status = vkmoe_buffer_create(device, BUFFER_ALIGNMENT, &store->dummy);
-    if (status == VKMOE_OK)
-        status = vkmoe_buffer_clear(store->dummy, 0, BUFFER_ALIGNMENT);
-    if (status != VKMOE_OK)
-        vkmoe_memory_finish(device);
-    return status;
+    struct memory *memory = *out = calloc(1, sizeof *memory);
+    if (!memory)
+        return vkmoe_fail(&gpu->log, VKMOE_ERROR_OUT_OF_MEMORY, "out of host memory");
+    memory->gpu = gpu;
+    pthread_mutex_init(&memory->mutex, NULL);
+    return VKMOE_OK;
 }
 
-void vkmoe_memory_finish(vkmoe_device *device)
+void vkmoe_memory_destroy(struct memory **address)
 {
-    struct memory_store *store = device->memory_store;
-    if (!store)
+    struct memory *memory = *address;
+    if (!memory)
         return;
-    vkmoe_transfer_destroy(device, &store->transfer);
-    vkmoe_buffer_destroy(&store->dummy);
-    while (store->blocks) { // buffers that the caller forgot
-        struct memory_block *block = store->blocks;
-        store->blocks = block->next;
-        destroy_block(device, block);
+    *address = NULL;
+    while (memory->blocks) { // of buffers that the caller forgot
+        struct memory_block *block = memory->blocks;
+        memory->blocks = block->next;
+        destroy_block(memory, block);
     }
-    pthread_mutex_destroy(&store->mutex);
-    free(store);
-    device->memory_store = NULL;
+    pthread_mutex_destroy(&memory->mutex);
+    free(memory);
 }

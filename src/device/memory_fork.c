@@ -1,5 +1,5 @@
-// memory_fork.c - the memory store of a trial (fit.h): what is taken and what is free as it is on
-// the device, in no memory.
+// memory_fork.c - the memory of a trial (fit.h): what is taken and what is free as it is on the
+// device, in no memory.
 #include "device/memory_store.h"
 
 #include <stdlib.h>
@@ -24,20 +24,18 @@ static struct memory_block *copy_block(const struct memory_block *block)
     return copy;
 }
 
-bool vkmoe_memory_fork(vkmoe_device *device, vkmoe_device *copy)
+struct memory *vkmoe_memory_fork(struct memory *from, const struct gpu *gpu, struct fit *fit)
 {
-    struct memory_store *from = device->memory_store;
-    struct memory_store *to = copy->memory_store = calloc(1, sizeof *to);
+    struct memory *to = calloc(1, sizeof *to);
     bool complete = true;
     if (!to)
-        return false;
+        return NULL;
+    to->gpu = gpu;
+    to->fit = fit;
     pthread_mutex_init(&to->mutex, NULL);
-    to->transfer = vkmoe_transfer_fork(from->transfer);
-    complete = to->transfer != NULL;
     pthread_mutex_lock(&from->mutex);
     to->shared_size = from->shared_size;
     to->type_bits = from->type_bits;
-    to->dummy = from->dummy;
     struct memory_block **link = &to->blocks;
     for (struct memory_block *block = from->blocks; block && complete; block = block->next) {
         if (!block->shared)
@@ -49,22 +47,6 @@ bool vkmoe_memory_fork(vkmoe_device *device, vkmoe_device *copy)
     }
     pthread_mutex_unlock(&from->mutex);
     if (!complete)
-        vkmoe_memory_unfork(copy);
-    return complete;
-}
-
-void vkmoe_memory_unfork(vkmoe_device *copy)
-{
-    copy->memory_store->dummy = NULL; // the real one's
-    vkmoe_memory_finish(copy);
-}
-
-void vkmoe_memory_taken(vkmoe_device *device, uint64_t taken[VK_MAX_MEMORY_HEAPS])
-{
-    struct memory_store *store = device->memory_store;
-    memset(taken, 0, VK_MAX_MEMORY_HEAPS * sizeof *taken);
-    pthread_mutex_lock(&store->mutex);
-    for (const struct memory_block *block = store->blocks; block; block = block->next)
-        taken[block->heap] += block->allocated_size;
-    pthread_mutex_unlock(&store->mutex);
+        vkmoe_memory_destroy(&to);
+    return to;
 }

@@ -2,7 +2,7 @@
 #ifndef VKMOE_OPERANDS_H
 #define VKMOE_OPERANDS_H
 
-#include "device/memory.h"
+#include "device/device.h"
 
 // An operand that a kernel does not use has an address all the same: no kernel gets a null one.
 static inline uint64_t address_or_dummy(vkmoe_device *device, const vkmoe_buffer *buffer)

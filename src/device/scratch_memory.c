@@ -15,7 +15,7 @@ enum vkmoe_status vkmoe_scratch_grow(
     struct retired *retired = NULL;
     vkmoe_buffer *larger = NULL;
     if (scratch->buffer && !(retired = calloc(1, sizeof *retired)))
-        return vkmoe_fail(&device->log, VKMOE_ERROR_OUT_OF_MEMORY, "out of host memory");
+        return vkmoe_fail(&device->gpu.log, VKMOE_ERROR_OUT_OF_MEMORY, "out of host memory");
     const enum vkmoe_status status = vkmoe_buffer_create(device, size, &larger);
     if (status != VKMOE_OK) {
         free(retired);
@@ -54,7 +54,7 @@ void vkmoe_scratch_finish(struct scratch_memory *scratch)
 {
     vkmoe_scratch_collect(scratch, UINT64_MAX - 1, UINT64_MAX);
     if (scratch->buffer) { // if it was the largest, nobody knows how large the next one is
-        uint_least64_t size = scratch->buffer->size;
+        uint_least64_t size = scratch->buffer->range.size;
         atomic_compare_exchange_strong(&scratch->buffer->device->scratch_size, &size, 0);
     }
     vkmoe_buffer_destroy(&scratch->buffer);

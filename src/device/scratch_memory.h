@@ -3,7 +3,7 @@
 #ifndef VKMOE_SCRATCH_MEMORY_H
 #define VKMOE_SCRATCH_MEMORY_H
 
-#include "device/memory.h"
+#include "device/buffer.h"
 
 struct retired; // scratch that was replaced
 

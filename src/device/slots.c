@@ -9,8 +9,8 @@ static enum vkmoe_status read_timestamps(
     for (uint32_t i = 0; i < MAX_TIMESTAMPS; i++) {
         if (!(slot->timestamps >> i & 1))
             continue;
-        VK_TRY(device,
-            GetQueryPoolResults(device->device, slot->queries, i, 1, sizeof times->ticks[i],
+        VK_TRY(&device->gpu,
+            GetQueryPoolResults(device->gpu.handle, slot->queries, i, 1, sizeof times->ticks[i],
                 &times->ticks[i], sizeof times->ticks[i],
                 VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT));
         times->valid |= (uint64_t)1 << i;
@@ -20,7 +20,7 @@ static enum vkmoe_status read_timestamps(
 fail:
     times->valid = 0;
     if (status == VKMOE_ERROR_DEVICE_LOST)
-        atomic_store(&device->lost, true);
+        atomic_store(&device->gpu.lost, true);
     return status;
 }
 
@@ -44,16 +44,16 @@ enum vkmoe_status vkmoe_slots_collect(
 static enum vkmoe_status create_slot(vkmoe_device *device, struct slot *slot)
 {
     enum vkmoe_status status;
-    VK_TRY(device,
-        CreateCommandPool(device->device,
+    VK_TRY(&device->gpu,
+        CreateCommandPool(device->gpu.handle,
             &(VkCommandPoolCreateInfo){
                 .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
                 .flags = VK_COMMAND_POOL_CREATE_TRANSIENT_BIT,
-                .queueFamilyIndex = device->queue_family,
+                .queueFamilyIndex = device->queue.family,
             },
             NULL, &slot->pool));
-    VK_TRY(device,
-        AllocateCommandBuffers(device->device,
+    VK_TRY(&device->gpu,
+        AllocateCommandBuffers(device->gpu.handle,
             &(VkCommandBufferAllocateInfo){
                 .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
                 .commandPool = slot->pool,
@@ -64,7 +64,7 @@ static enum vkmoe_status create_slot(vkmoe_device *device, struct slot *slot)
     return VKMOE_OK;
 fail:
     if (slot->pool)
-        device->vk.DestroyCommandPool(device->device, slot->pool, NULL);
+        device->gpu.vk.DestroyCommandPool(device->gpu.handle, slot->pool, NULL);
     *slot = (struct slot){ 0 };
     return status;
 }
@@ -96,8 +96,8 @@ enum vkmoe_status vkmoe_slot_create_queries(vkmoe_device *device, struct slot *s
     enum vkmoe_status status = VKMOE_OK;
     if (slot->queries)
         return VKMOE_OK;
-    VK_TRY(device,
-        CreateQueryPool(device->device,
+    VK_TRY(&device->gpu,
+        CreateQueryPool(device->gpu.handle,
             &(VkQueryPoolCreateInfo){
                 .sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO,
                 .queryType = VK_QUERY_TYPE_TIMESTAMP,
@@ -114,18 +114,18 @@ enum vkmoe_status vkmoe_slot_encode(vkmoe_device *device, struct slot *slot,
     const struct stage_barrier *last, uint64_t timestamps)
 {
     enum vkmoe_status status;
-    VK_TRY(device, ResetCommandPool(device->device, slot->pool, 0));
-    VK_TRY(device,
+    VK_TRY(&device->gpu, ResetCommandPool(device->gpu.handle, slot->pool, 0));
+    VK_TRY(&device->gpu,
         BeginCommandBuffer(slot->commands,
             &(VkCommandBufferBeginInfo){
                 .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO, // vkmoe_stream_repeat()
             }));
     if (timestamps)
-        device->vk.CmdResetQueryPool(slot->commands, slot->queries, 0, MAX_TIMESTAMPS);
+        device->gpu.vk.CmdResetQueryPool(slot->commands, slot->queries, 0, MAX_TIMESTAMPS);
     vkmoe_barrier_emit(first, device, slot->commands);
     vkmoe_commands_emit(list, device, slot->commands, slot->queries);
     vkmoe_barrier_emit(last, device, slot->commands);
-    VK_TRY(device, EndCommandBuffer(slot->commands));
+    VK_TRY(&device->gpu, EndCommandBuffer(slot->commands));
     slot->timestamps = timestamps;
     return VKMOE_OK;
 fail:
@@ -136,9 +136,9 @@ void vkmoe_slots_finish(vkmoe_device *device, struct slots *slots)
 {
     for (uint32_t i = 0; i < slots->count; i++) {
         if (slots->list[i].queries)
-            device->vk.DestroyQueryPool(device->device, slots->list[i].queries, NULL);
+            device->gpu.vk.DestroyQueryPool(device->gpu.handle, slots->list[i].queries, NULL);
         if (slots->list[i].pool)
-            device->vk.DestroyCommandPool(device->device, slots->list[i].pool, NULL);
+            device->gpu.vk.DestroyCommandPool(device->gpu.handle, slots->list[i].pool, NULL);
     }
     slots->count = 0;
 }

@@ -3,6 +3,7 @@
 
 #include "base/common.h"
 #include "base/try.h"
+#include "device/buffer.h"
 
 static enum vkmoe_status check(
     const struct caller *caller, const vkmoe_device *device, const struct span_rule *rule)

@@ -5,10 +5,12 @@
 #include "base/params.h"
 #include "device/stream.h"
 
-#include "device/commands.h"
 #include "base/common.h"
+#include "base/try.h"
+#include "device/commands.h"
 #include "device/scratch_memory.h"
 #include "device/slots.h"
+#include "device/transfer.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -53,7 +55,7 @@ vkmoe_device *vkmoe_stream_device(const vkmoe_stream *stream)
 
 uint64_t vkmoe_stream_counters(const vkmoe_stream *stream)
 {
-    return stream->counters->address;
+    return stream->counters->range.address;
 }
 
 uint64_t vkmoe_stream_dispatch_count(const vkmoe_stream *stream)
@@ -68,25 +70,13 @@ enum vkmoe_status vkmoe_stream_create(vkmoe_device *device, vkmoe_stream **out)
     VKMOE_NEED(NULL, device, "device");
     vkmoe_stream *stream = calloc(1, sizeof *stream);
     if (!stream)
-        return vkmoe_fail(&device->log, VKMOE_ERROR_OUT_OF_MEMORY, "out of host memory");
+        return vkmoe_fail(&device->gpu.log, VKMOE_ERROR_OUT_OF_MEMORY, "out of host memory");
     stream->device = device;
-    enum vkmoe_status status =
-        vkmoe_buffer_create(device, STREAM_COUNTERS * sizeof(uint32_t), &stream->counters);
-    if (status == VKMOE_OK)
-        status = vkmoe_buffer_clear(stream->counters, 0, STREAM_COUNTERS * sizeof(uint32_t));
-    if (status != VKMOE_OK)
-        goto fail;
-    VK_TRY(device,
-        CreateSemaphore(device->device,
-            &(VkSemaphoreCreateInfo){
-                .sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO,
-                .pNext =
-                    &(VkSemaphoreTypeCreateInfo){
-                        .sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO,
-                        .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE,
-                    },
-            },
-            NULL, &stream->timeline));
+    const uint64_t counters_size = STREAM_COUNTERS * sizeof(uint32_t);
+    enum vkmoe_status status;
+    TRY(vkmoe_buffer_create(device, counters_size, &stream->counters));
+    TRY(vkmoe_buffer_clear(stream->counters, 0, counters_size));
+    TRY(vkmoe_queue_create_timeline(&device->queue, &stream->timeline));
     *out = stream;
     return VKMOE_OK;
 fail:
@@ -102,11 +92,11 @@ void vkmoe_stream_destroy(vkmoe_stream **address)
     vkmoe_device *device = stream->device;
     *address = NULL;
     if (stream->value)
-        vkmoe_device_settle(device, stream->timeline, stream->value);
+        vkmoe_queue_settle(&device->queue, stream->timeline, stream->value);
     vkmoe_slots_finish(device, &stream->slots);
     vkmoe_commands_finish(&stream->commands);
     if (stream->timeline)
-        device->vk.DestroySemaphore(device->device, stream->timeline, NULL);
+        device->gpu.vk.DestroySemaphore(device->gpu.handle, stream->timeline, NULL);
     vkmoe_scratch_finish(&stream->scratch);
     vkmoe_buffer_destroy(&stream->counters);
     free(stream->semaphores);
@@ -125,16 +115,14 @@ static enum vkmoe_status collect(vkmoe_stream *stream, uint64_t waited)
     uint64_t done = 0;
     if (!stream->value)
         return VKMOE_OK;
-    VK_TRY(device, GetSemaphoreCounterValue(device->device, stream->timeline, &done));
+    VK_TRY(&device->gpu, GetSemaphoreCounterValue(device->gpu.handle, stream->timeline, &done));
     done = MAX(done, waited);
-    status = vkmoe_slots_collect(device, &stream->slots, done, &stream->times);
-    if (status != VKMOE_OK)
-        return status;
+    TRY_RETURN(vkmoe_slots_collect(device, &stream->slots, done, &stream->times));
     vkmoe_scratch_collect(&stream->scratch, done, stream->last ? stream->last_value : UINT64_MAX);
     return VKMOE_OK;
 fail:
     if (status == VKMOE_ERROR_DEVICE_LOST)
-        atomic_store(&device->lost, true);
+        atomic_store(&device->gpu.lost, true);
     return status;
 }
 
@@ -142,10 +130,10 @@ enum vkmoe_status vkmoe_stream_wait(vkmoe_stream *stream, uint64_t timeout_ns)
 {
     VKMOE_NEED(NULL, stream, "stream");
     if (!stream->value)
-        return vkmoe_device_check(stream->device, __func__);
-    enum vkmoe_status status =
-        vkmoe_device_wait(stream->device, stream->timeline, stream->value, timeout_ns);
-    return status == VKMOE_OK ? collect(stream, stream->value) : status;
+        return gpu_check(&stream->device->gpu, __func__);
+    TRY_RETURN(
+        vkmoe_queue_wait(&stream->device->queue, stream->timeline, stream->value, timeout_ns));
+    return collect(stream, stream->value);
 }
 
 // ------------------------------------------------------------------- transactions
@@ -207,22 +195,19 @@ static enum vkmoe_status find_slot(vkmoe_stream *stream, struct slot **out)
 {
     uint64_t oldest = 0;
     *out = NULL;
-    enum vkmoe_status status = collect(stream, 0);
-    if (status == VKMOE_OK)
-        status = vkmoe_slots_find(stream->device, &stream->slots, out, &oldest);
-    if (status != VKMOE_OK || *out)
-        return status;
-    status = vkmoe_device_wait(stream->device, stream->timeline, oldest, UINT64_MAX);
-    if (status == VKMOE_OK)
-        status = collect(stream, oldest);
-    return status == VKMOE_OK ? vkmoe_slots_find(stream->device, &stream->slots, out, &oldest)
-                              : status;
+    TRY_RETURN(collect(stream, 0));
+    TRY_RETURN(vkmoe_slots_find(stream->device, &stream->slots, out, &oldest));
+    if (*out)
+        return VKMOE_OK;
+    TRY_RETURN(vkmoe_queue_wait(&stream->device->queue, stream->timeline, oldest, UINT64_MAX));
+    TRY_RETURN(collect(stream, oldest));
+    return vkmoe_slots_find(stream->device, &stream->slots, out, &oldest);
 }
 
 // Inside a transaction, before its commands: there is something to put them into.
 static enum vkmoe_status prepare(vkmoe_stream *stream)
 {
-    enum vkmoe_status status = vkmoe_device_check(stream->device, "recording");
+    enum vkmoe_status status = gpu_check(&stream->device->gpu, "recording");
     if (status != VKMOE_OK || stream->external || stream->now.own)
         return status;
     status = find_slot(stream, &stream->now.own);
@@ -234,7 +219,7 @@ static enum vkmoe_status prepare(vkmoe_stream *stream)
 static enum vkmoe_status appended(const vkmoe_stream *stream, bool has_memory)
 {
     return has_memory ? VKMOE_OK
-                      : vkmoe_fail(&stream->device->log, VKMOE_ERROR_OUT_OF_MEMORY,
+                      : vkmoe_fail(&stream->device->gpu.log, VKMOE_ERROR_OUT_OF_MEMORY,
                           "out of host memory for what is recorded");
 }
 
@@ -244,14 +229,14 @@ static enum vkmoe_status check_dispatch(vkmoe_stream *stream, const struct dispa
 {
     vkmoe_device *device = stream->device;
     if (d->indirect
-        && (!d->indirect->handle || d->indirect_offset % 4
-            || d->indirect->size < sizeof(VkDispatchIndirectCommand)
-            || d->indirect_offset > d->indirect->size - sizeof(VkDispatchIndirectCommand)))
+        && (!d->indirect->range.handle || d->indirect_offset % 4
+            || d->indirect->range.size < sizeof(VkDispatchIndirectCommand)
+            || d->indirect_offset > d->indirect->range.size - sizeof(VkDispatchIndirectCommand)))
         return vkmoe_fail(
-            &device->log, VKMOE_ERROR_INVALID, "indirect dispatch outside its buffer");
+            &device->gpu.log, VKMOE_ERROR_INVALID, "indirect dispatch outside its buffer");
     if (!d->indirect && div_up(d->groups, device->max_groups) > device->max_groups)
-        return vkmoe_fail(&device->log, VKMOE_ERROR_UNSUPPORTED,
-            "%u workgroups in one dispatch: %s allows %u x %u", d->groups, device->info.name,
+        return vkmoe_fail(&device->gpu.log, VKMOE_ERROR_UNSUPPORTED,
+            "%u workgroups in one dispatch: %s allows %u x %u", d->groups, device->gpu.info.name,
             device->max_groups, device->max_groups);
     return VKMOE_OK;
 }
@@ -260,21 +245,17 @@ static enum vkmoe_status record_timestamp(vkmoe_stream *stream, uint32_t index)
 {
     vkmoe_device *device = stream->device;
     if (stream->external || index >= MAX_TIMESTAMPS)
-        return vkmoe_fail(&device->log, VKMOE_ERROR_INVALID,
+        return vkmoe_fail(&device->gpu.log, VKMOE_ERROR_INVALID,
             "timestamp %u: expected the stream's own mode and less than %d", index, MAX_TIMESTAMPS);
-    if (!device->timestamp_bits)
+    if (!device->queue.timestamp_bits)
         return VKMOE_OK;
-    enum vkmoe_status status = prepare(stream);
-    if (status != VKMOE_OK)
-        return status;
+    TRY_RETURN(prepare(stream));
     if (stream->now.timestamps >> index & 1)
-        return vkmoe_fail(&device->log, VKMOE_ERROR_INVALID,
+        return vkmoe_fail(&device->gpu.log, VKMOE_ERROR_INVALID,
             "timestamp %u was already recorded since the last submit", index);
-    status = vkmoe_slot_create_queries(device, stream->now.own);
-    if (status == VKMOE_OK)
-        status = appended(stream, vkmoe_commands_timestamp(&stream->commands, index));
+    TRY_RETURN(vkmoe_slot_create_queries(device, stream->now.own));
     stream->now.timestamps |= (uint64_t)1 << index;
-    return status;
+    return appended(stream, vkmoe_commands_timestamp(&stream->commands, index));
 }
 
 static enum vkmoe_status append_dispatch(vkmoe_stream *stream, const struct dispatch *d,
@@ -284,8 +265,8 @@ static enum vkmoe_status append_dispatch(vkmoe_stream *stream, const struct disp
     const uint32_t y = div_up(d->groups, stream->device->max_groups);
     struct stage_dispatch dispatch = { .pipeline = pipeline, .push_size = variant->push_size };
     if (d->indirect) {
-        dispatch.indirect = d->indirect->handle;
-        dispatch.indirect_offset = d->indirect->offset + d->indirect_offset;
+        dispatch.indirect = d->indirect->range.handle;
+        dispatch.indirect_offset = d->indirect->range.offset + d->indirect_offset;
     } else {
         dispatch.x = div_up(d->groups, y);
         dispatch.y = y;
@@ -301,20 +282,16 @@ static enum vkmoe_status record_dispatch(vkmoe_stream *stream, const struct disp
     VkPipeline pipeline;
     const struct variant *variant =
         d->variant ? d->variant : vkmoe_kernel_choose(device, d->kernel, 0);
-    enum vkmoe_status status = check_dispatch(stream, d);
-    if (status == VKMOE_OK)
-        status = vkmoe_pipeline_get(device, variant, d->spec, &pipeline);
-    if (status == VKMOE_OK)
-        status = prepare(stream);
-    if (status == VKMOE_OK && stream->profile && !now->profiled_count)
-        status = record_timestamp(stream, 0);
-    if (status == VKMOE_OK)
-        status = append_dispatch(stream, d, variant, pipeline);
-    if (status == VKMOE_OK && stream->profile && now->profiled_count < MAX_TIMESTAMPS - 1) {
-        now->profiled[now->profiled_count++] = variant->kernel;
-        status = record_timestamp(stream, now->profiled_count);
-    }
-    return status;
+    TRY_RETURN(check_dispatch(stream, d));
+    TRY_RETURN(vkmoe_pipeline_get(device, variant, d->spec, &pipeline));
+    TRY_RETURN(prepare(stream));
+    if (stream->profile && !now->profiled_count)
+        TRY_RETURN(record_timestamp(stream, 0));
+    TRY_RETURN(append_dispatch(stream, d, variant, pipeline));
+    if (!stream->profile || now->profiled_count == MAX_TIMESTAMPS - 1)
+        return VKMOE_OK;
+    now->profiled[now->profiled_count++] = variant->kernel;
+    return record_timestamp(stream, now->profiled_count);
 }
 
 enum vkmoe_status vkmoe_stream_dispatch(vkmoe_stream *stream, const struct dispatch *d)
@@ -350,9 +327,9 @@ static enum vkmoe_status begin_transfer(
         VK_PIPELINE_STAGE_2_ALL_TRANSFER_BIT,
         VK_ACCESS_2_TRANSFER_WRITE_BIT,
     };
-    if (!buffer->handle || offset % 4 || size % 4 || !size || size > buffer->size
-        || offset > buffer->size - size)
-        return vkmoe_fail(&stream->device->log, VKMOE_ERROR_INVALID,
+    if (!buffer->range.handle || offset % 4 || size % 4 || !size || size > buffer->range.size
+        || offset > buffer->range.size - size)
+        return vkmoe_fail(&stream->device->gpu.log, VKMOE_ERROR_INVALID,
             "transfer of %llu bytes to %llu: expected multiples of 4, at least 4 bytes, inside a "
             "buffer of the library's",
             (unsigned long long)size, (unsigned long long)offset);
@@ -377,14 +354,14 @@ enum vkmoe_status vkmoe_stream_update(vkmoe_stream *stream, const vkmoe_buffer *
     uint64_t offset, const void *data, uint64_t size)
 {
     if (size > MAX_UPDATE)
-        return vkmoe_fail(&stream->device->log, VKMOE_ERROR_INVALID,
+        return vkmoe_fail(&stream->device->gpu.log, VKMOE_ERROR_INVALID,
             "update of %llu bytes: expected at most %u", (unsigned long long)size, MAX_UPDATE);
     vkmoe_stream_begin(stream);
     enum vkmoe_status status = begin_transfer(stream, buffer, offset, size);
     if (status == VKMOE_OK)
         status = appended(stream,
-            vkmoe_commands_update(
-                &stream->commands, buffer->handle, buffer->offset + offset, data, size));
+            vkmoe_commands_update(&stream->commands, buffer->range.handle,
+                buffer->range.offset + offset, data, size));
     if (status == VKMOE_OK)
         status = end_transfer(stream);
     return vkmoe_stream_end(stream, status);
@@ -397,8 +374,8 @@ enum vkmoe_status vkmoe_stream_fill(vkmoe_stream *stream, const vkmoe_buffer *bu
     enum vkmoe_status status = begin_transfer(stream, buffer, offset, size);
     if (status == VKMOE_OK)
         status = appended(stream,
-            vkmoe_commands_fill(
-                &stream->commands, buffer->handle, buffer->offset + offset, size, value));
+            vkmoe_commands_fill(&stream->commands, buffer->range.handle,
+                buffer->range.offset + offset, size, value));
     if (status == VKMOE_OK)
         status = end_transfer(stream);
     return vkmoe_stream_end(stream, status);
@@ -407,7 +384,7 @@ enum vkmoe_status vkmoe_stream_fill(vkmoe_stream *stream, const vkmoe_buffer *bu
 enum vkmoe_status vkmoe_stream_record_begin(vkmoe_stream *stream, VkCommandBuffer commands)
 {
     VKMOE_NEED(NULL, stream, "stream");
-    const struct caller caller = { &stream->device->log, __func__ };
+    const struct caller caller = { device_log(stream->device), __func__ };
     VKMOE_NEED(caller.log, commands, "commands");
     if (stream->device->owned)
         return vkmoe_refuse(&caller, VKMOE_ERROR_INVALID, "expected a stream of an adopted device");
@@ -426,7 +403,7 @@ enum vkmoe_status vkmoe_stream_record_end(vkmoe_stream *stream)
     VKMOE_NEED(NULL, stream, "stream");
     const vkmoe_device *device = stream->device;
     if (!stream->external)
-        return vkmoe_fail(&device->log, VKMOE_ERROR_INVALID,
+        return vkmoe_fail(device_log(device), VKMOE_ERROR_INVALID,
             "vkmoe_stream_record_end: the stream records into no command buffer of the caller's");
     if (stream->external_started)
         vkmoe_barrier_emit(&trailing, device, stream->external);
@@ -439,12 +416,12 @@ enum vkmoe_status vkmoe_stream_record_end(vkmoe_stream *stream)
 enum vkmoe_status vkmoe_stream_scratch(
     vkmoe_stream *stream, uint64_t size, const vkmoe_buffer **out)
 {
-    const uint64_t there = stream->scratch.buffer ? stream->scratch.buffer->size : 0;
+    const uint64_t there = stream->scratch.buffer ? stream->scratch.buffer->range.size : 0;
     enum vkmoe_status status = VKMOE_OK;
     *out = NULL;
     if (there < size) {
         if (stream->external)
-            return vkmoe_fail(&stream->device->log, VKMOE_ERROR_OUT_OF_MEMORY,
+            return vkmoe_fail(&stream->device->gpu.log, VKMOE_ERROR_OUT_OF_MEMORY,
                 "scratch of %llu bytes is needed, the stream has %llu: expected "
                 "vkmoe_stream_reserve() before vkmoe_stream_record_begin()",
                 (unsigned long long)size, (unsigned long long)there);
@@ -462,7 +439,7 @@ enum vkmoe_status vkmoe_stream_reserve(vkmoe_stream *stream, uint64_t scratch_si
     const vkmoe_buffer *scratch;
     VKMOE_NEED(NULL, stream, "stream");
     if (stream->external)
-        return vkmoe_fail(&stream->device->log, VKMOE_ERROR_INVALID,
+        return vkmoe_fail(&stream->device->gpu.log, VKMOE_ERROR_INVALID,
             "vkmoe_stream_reserve: a command buffer of the caller is set");
     enum vkmoe_status status = vkmoe_stream_wait(stream, UINT64_MAX);
     return status == VKMOE_OK ? vkmoe_stream_scratch(stream, MAX(scratch_size, 1), &scratch)
@@ -475,7 +452,7 @@ enum vkmoe_status vkmoe_stream_reserve(vkmoe_stream *stream, uint64_t scratch_si
 static enum vkmoe_status list_semaphores(
     vkmoe_stream *stream, const char *function, const struct vkmoe_submit_params *params)
 {
-    const struct vkmoe_log *log = &stream->device->log;
+    const struct vkmoe_log *log = &stream->device->gpu.log;
     const uint32_t count = params->wait_count + params->signal_count + 1;
     if ((params->wait_count && !params->waits) || (params->signal_count && !params->signals))
         return vkmoe_fail(log, VKMOE_ERROR_INVALID, "%s: %s is NULL", function,
@@ -512,7 +489,7 @@ static enum vkmoe_status list_semaphores(
 static enum vkmoe_status submit_slot(
     vkmoe_stream *stream, struct slot *slot, const struct vkmoe_submit_params *params)
 {
-    enum vkmoe_status status = vkmoe_device_submit(stream->device,
+    enum vkmoe_status status = vkmoe_queue_submit(&stream->device->queue,
         &(VkSubmitInfo2){
             .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO_2,
             .waitSemaphoreInfoCount = params->wait_count,
@@ -543,9 +520,9 @@ enum vkmoe_status vkmoe_stream_submit(
     vkmoe_device *device = stream->device;
     struct slot *slot = stream->now.own;
     params = params ? params : &no_semaphores;
-    PARAMS_WHOLE(&device->log, vkmoe_submit_params, params);
+    PARAMS_WHOLE(device_log(device), vkmoe_submit_params, params);
     if (stream->external)
-        return vkmoe_fail(&device->log, VKMOE_ERROR_INVALID,
+        return vkmoe_fail(&device->gpu.log, VKMOE_ERROR_INVALID,
             "vkmoe_stream_submit: a command buffer of the caller is set");
     enum vkmoe_status status = list_semaphores(stream, "vkmoe_stream_submit", params);
     if (status == VKMOE_OK && slot)
@@ -568,12 +545,12 @@ enum vkmoe_status vkmoe_stream_repeat(
     VKMOE_NEED(NULL, stream, "stream");
     vkmoe_device *device = stream->device;
     params = params ? params : &no_semaphores;
-    PARAMS_WHOLE(&device->log, vkmoe_submit_params, params);
+    PARAMS_WHOLE(device_log(device), vkmoe_submit_params, params);
     if (stream->external)
-        return vkmoe_fail(&device->log, VKMOE_ERROR_INVALID,
+        return vkmoe_fail(&device->gpu.log, VKMOE_ERROR_INVALID,
             "vkmoe_stream_repeat: a command buffer of the caller is set");
     if (!stream->last)
-        return vkmoe_fail(&device->log, VKMOE_ERROR_INVALID, "vkmoe_stream_repeat: %s",
+        return vkmoe_fail(&device->gpu.log, VKMOE_ERROR_INVALID, "vkmoe_stream_repeat: %s",
             stream->now.own ? "unsubmitted work is pending"
                             : "the last vkmoe_stream_submit() handed over nothing");
     // Nothing was submitted behind it; and its timestamps are read before they are reset.
@@ -598,10 +575,11 @@ double vkmoe_stream_elapsed_ns(vkmoe_stream *stream, uint32_t from, uint32_t to)
         return -1;
     if (!(stream->times.valid >> from & 1) || !(stream->times.valid >> to & 1))
         return -1;
-    uint64_t mask =
-        device->timestamp_bits >= 64 ? UINT64_MAX : ((uint64_t)1 << device->timestamp_bits) - 1;
+    uint64_t mask = device->queue.timestamp_bits >= 64
+        ? UINT64_MAX
+        : ((uint64_t)1 << device->queue.timestamp_bits) - 1;
     uint64_t ticks = (stream->times.ticks[to] - stream->times.ticks[from]) & mask;
-    return (double)ticks * (double)device->timestamp_period_ns;
+    return (double)ticks * (double)device->gpu.limits.timestampPeriod;
 }
 
 void vkmoe_stream_profile(vkmoe_stream *stream, bool on)

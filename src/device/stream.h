@@ -2,8 +2,8 @@
 #ifndef VKMOE_STREAM_H
 #define VKMOE_STREAM_H
 
-#include "device/kernel.h"
-#include "device/memory.h"
+#include "device/pipelines.h"
+#include "device/buffer.h"
 
 // One dispatch. Groups are counted in one dimension; kernels take their flat index
 // from lib/grid.glsl, which undoes the split into two that the limit of 65535 asks for.

@@ -1,10 +1,10 @@
 // transfer.c - upload and download: directly where the host sees the memory, else
 // through two staging buffers, of which one is copied while the other is filled.
-#include "device/memory.h"
+#include "device/transfer.h"
 
 #include "base/common.h"
 #include "base/try.h"
-#include "device/fit.h"
+#include "device/fit_account.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -37,18 +37,18 @@ enum vkmoe_status vkmoe_transfer_create(vkmoe_device *device, struct transfer **
     struct transfer *t = *out = calloc(1, sizeof *t);
     VkCommandBuffer commands[SLOTS];
     if (!t)
-        return vkmoe_fail(&device->log, status, "out of host memory");
+        return vkmoe_fail(&device->gpu.log, status, "out of host memory");
     pthread_mutex_init(&t->mutex, NULL);
-    VK_TRY(device,
-        CreateCommandPool(device->device,
+    VK_TRY(&device->gpu,
+        CreateCommandPool(device->gpu.handle,
             &(VkCommandPoolCreateInfo){
                 .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
                 .flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
-                .queueFamilyIndex = device->queue_family,
+                .queueFamilyIndex = device->queue.family,
             },
             NULL, &t->pool));
-    VK_TRY(device,
-        AllocateCommandBuffers(device->device,
+    VK_TRY(&device->gpu,
+        AllocateCommandBuffers(device->gpu.handle,
             &(VkCommandBufferAllocateInfo){
                 .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
                 .commandPool = t->pool,
@@ -58,17 +58,7 @@ enum vkmoe_status vkmoe_transfer_create(vkmoe_device *device, struct transfer **
             commands));
     for (int i = 0; i < SLOTS; i++)
         t->slots[i].commands = commands[i];
-    VK_TRY(device,
-        CreateSemaphore(device->device,
-            &(VkSemaphoreCreateInfo){
-                .sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO,
-                .pNext =
-                    &(VkSemaphoreTypeCreateInfo){
-                        .sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO,
-                        .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE,
-                    },
-            },
-            NULL, &t->timeline));
+    TRY(vkmoe_queue_create_timeline(&device->queue, &t->timeline));
     return VKMOE_OK;
 fail:
     vkmoe_transfer_destroy(device, out);
@@ -87,9 +77,9 @@ void vkmoe_transfer_destroy(vkmoe_device *device, struct transfer **transfer)
         if (!t->bounce_lent[i])
             vkmoe_buffer_destroy(&t->bounce[i]);
     if (t->timeline)
-        device->vk.DestroySemaphore(device->device, t->timeline, NULL);
+        device->gpu.vk.DestroySemaphore(device->gpu.handle, t->timeline, NULL);
     if (t->pool)
-        device->vk.DestroyCommandPool(device->device, t->pool, NULL);
+        device->gpu.vk.DestroyCommandPool(device->gpu.handle, t->pool, NULL);
     pthread_mutex_destroy(&t->mutex);
     free(t);
     *transfer = NULL;
@@ -100,7 +90,7 @@ void vkmoe_transfer_destroy(vkmoe_device *device, struct transfer **transfer)
 static void barrier(vkmoe_device *device, VkCommandBuffer commands, VkPipelineStageFlags2 from,
     VkAccessFlags2 written, VkPipelineStageFlags2 to, VkAccessFlags2 used)
 {
-    device->vk.CmdPipelineBarrier2(commands,
+    device->gpu.vk.CmdPipelineBarrier2(commands,
         &(VkDependencyInfo){
             .sType = VK_STRUCTURE_TYPE_DEPENDENCY_INFO,
             .memoryBarrierCount = 1,
@@ -117,7 +107,8 @@ static void barrier(vkmoe_device *device, VkCommandBuffer commands, VkPipelineSt
 
 static enum vkmoe_status wait_slot(vkmoe_device *device, struct transfer *t, struct slot *slot)
 {
-    return slot->value ? vkmoe_device_wait(device, t->timeline, slot->value, UINT64_MAX) : VKMOE_OK;
+    return slot->value ? vkmoe_queue_wait(&device->queue, t->timeline, slot->value, UINT64_MAX)
+                       : VKMOE_OK;
 }
 
 // Starts a slot once its last copy is done: a piece of another thread's loading may be at it.
@@ -126,8 +117,8 @@ static enum vkmoe_status begin(vkmoe_device *device, struct transfer *t, struct 
     enum vkmoe_status status = wait_slot(device, t, slot);
     if (status != VKMOE_OK)
         return status;
-    VK_TRY(device, ResetCommandBuffer(slot->commands, 0)); // a failed one was not ended
-    VK_TRY(device,
+    VK_TRY(&device->gpu, ResetCommandBuffer(slot->commands, 0)); // a failed one was not ended
+    VK_TRY(&device->gpu,
         BeginCommandBuffer(slot->commands,
             &(VkCommandBufferBeginInfo){
                 .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
@@ -151,8 +142,8 @@ static enum vkmoe_status submit(vkmoe_device *device, struct transfer *t, struct
         VK_ACCESS_2_TRANSFER_WRITE_BIT | VK_ACCESS_2_SHADER_WRITE_BIT,
         VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT | VK_PIPELINE_STAGE_2_HOST_BIT,
         VK_ACCESS_2_MEMORY_READ_BIT | VK_ACCESS_2_MEMORY_WRITE_BIT | VK_ACCESS_2_HOST_READ_BIT);
-    VK_TRY(device, EndCommandBuffer(slot->commands));
-    status = vkmoe_device_submit(device,
+    VK_TRY(&device->gpu, EndCommandBuffer(slot->commands));
+    status = vkmoe_queue_submit(&device->queue,
         &(VkSubmitInfo2){
             .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO_2,
             .commandBufferInfoCount = 1,
@@ -185,10 +176,10 @@ static enum vkmoe_status copy(vkmoe_device *device, struct transfer *t, struct s
     enum vkmoe_status status = begin(device, t, slot);
     if (status != VKMOE_OK)
         return status;
-    device->vk.CmdCopyBuffer(slot->commands, from->handle, to->handle, 1,
+    device->gpu.vk.CmdCopyBuffer(slot->commands, from->range.handle, to->range.handle, 1,
         &(VkBufferCopy){
-            .srcOffset = from->offset + from_offset,
-            .dstOffset = to->offset + to_offset,
+            .srcOffset = from->range.offset + from_offset,
+            .dstOffset = to->range.offset + to_offset,
             .size = size,
         });
     return submit(device, t, slot);
@@ -200,7 +191,7 @@ static enum vkmoe_status prepare_staging(vkmoe_device *device, struct transfer *
     const enum memory_kind kind = download ? MEMORY_DOWNLOAD : MEMORY_UPLOAD;
     enum vkmoe_status status = t->piece[download] ? VKMOE_OK : VKMOE_ERROR_OUT_OF_MEMORY;
     for (uint64_t size = PIECE; size >= MIN_PIECE && !t->piece[download]; size /= 2) {
-        if (size > vkmoe_memory_max_size(device))
+        if (size > vkmoe_memory_max_size(&device->gpu))
             continue;
         status = VKMOE_OK;
         for (int i = 0; i < SLOTS && status == VKMOE_OK; i++)
@@ -220,8 +211,8 @@ static enum vkmoe_status prepare_staging(vkmoe_device *device, struct transfer *
 // much of it.
 static enum vkmoe_status prepare_bounce(vkmoe_device *device, struct transfer *t)
 {
-    const bool wanted = !vkmoe_device_is_unified(device)
-        && 16 * SLOTS * t->piece[false] <= device->info.memory_size;
+    const bool wanted = !gpu_is_unified(&device->gpu)
+        && 16 * SLOTS * t->piece[false] <= device->gpu.info.memory_size;
     enum vkmoe_status status = VKMOE_OK;
     for (int i = 0; i < SLOTS && wanted && status == VKMOE_OK; i++)
         if (!t->bounce[i])
@@ -233,10 +224,10 @@ static void record_bounce(vkmoe_device *device, struct transfer *t, uint32_t ind
 {
     const vkmoe_buffer *from = t->staging[false][index], *to = t->bounce[index];
     VkCommandBuffer commands = t->slots[index].commands;
-    device->vk.CmdCopyBuffer(commands, from->handle, to->handle, 1,
+    device->gpu.vk.CmdCopyBuffer(commands, from->range.handle, to->range.handle, 1,
         &(VkBufferCopy){
-            .srcOffset = from->offset,
-            .dstOffset = to->offset,
+            .srcOffset = from->range.offset,
+            .dstOffset = to->range.offset,
             .size = align_up(size, 16),
         });
     barrier(device, commands, VK_PIPELINE_STAGE_2_ALL_TRANSFER_BIT, VK_ACCESS_2_TRANSFER_WRITE_BIT,
@@ -245,8 +236,8 @@ static void record_bounce(vkmoe_device *device, struct transfer *t, uint32_t ind
 
 static enum vkmoe_status no_staging(vkmoe_device *device)
 {
-    return vkmoe_fail(&device->log, VKMOE_ERROR_OUT_OF_MEMORY,
-        "%s has no memory left to copy through", device->info.name);
+    return vkmoe_fail(&device->gpu.log, VKMOE_ERROR_OUT_OF_MEMORY,
+        "%s has no memory left to copy through", device->gpu.info.name);
 }
 
 // The end of a transfer that came to `status`. After a failure half way copies may still run,
@@ -254,9 +245,9 @@ static enum vkmoe_status no_staging(vkmoe_device *device)
 static enum vkmoe_status finish(vkmoe_device *device, struct transfer *t, enum vkmoe_status status)
 {
     if (status == VKMOE_OK && t->value)
-        status = vkmoe_device_wait(device, t->timeline, t->value, UINT64_MAX);
+        status = vkmoe_queue_wait(&device->queue, t->timeline, t->value, UINT64_MAX);
     if (status != VKMOE_OK && t->value)
-        vkmoe_device_settle(device, t->timeline, t->value);
+        vkmoe_queue_settle(&device->queue, t->timeline, t->value);
     return status;
 }
 
@@ -265,16 +256,16 @@ static enum vkmoe_status finish(vkmoe_device *device, struct transfer *t, enum v
 static enum vkmoe_status check_range(
     const vkmoe_buffer *buffer, const char *function, uint64_t offset, uint64_t size)
 {
-    const struct vkmoe_log *log = &buffer->device->log;
-    if (!buffer->block)
+    const struct vkmoe_log *log = &buffer->device->gpu.log;
+    if (!buffer->range.block)
         return vkmoe_fail(log, VKMOE_ERROR_INVALID,
             "%s: the buffer wraps the caller's memory: expected one from vkmoe_buffer_create()",
             function);
-    if (size > buffer->size || offset > buffer->size - size)
+    if (size > buffer->range.size || offset > buffer->range.size - size)
         return vkmoe_fail(log, VKMOE_ERROR_INVALID, "%s: %llu bytes at %llu: the buffer has %llu",
             function, (unsigned long long)size, (unsigned long long)offset,
-            (unsigned long long)buffer->size);
-    return vkmoe_device_check(buffer->device, function);
+            (unsigned long long)buffer->range.size);
+    return gpu_check(&buffer->device->gpu, function);
 }
 
 enum vkmoe_status vkmoe_buffer_upload_with(vkmoe_buffer *buffer, uint64_t offset, uint64_t size,
@@ -284,12 +275,12 @@ enum vkmoe_status vkmoe_buffer_upload_with(vkmoe_buffer *buffer, uint64_t offset
     enum vkmoe_status status = check_range(buffer, "vkmoe_buffer_upload", offset, size);
     if (status != VKMOE_OK || !size || device->fit)
         return status;
-    if (buffer->mapped) {
+    if (buffer->range.mapped) {
         for (uint64_t at = 0; at < size; at += PIECE)
-            fill(user, at, (char *)buffer->mapped + offset + at, MIN(PIECE, size - at));
+            fill(user, at, (char *)buffer->range.mapped + offset + at, MIN(PIECE, size - at));
         return VKMOE_OK;
     }
-    struct transfer *t = vkmoe_memory_transfer(device);
+    struct transfer *t = device->transfer;
     pthread_mutex_lock(&t->mutex);
     status = prepare_staging(device, t, false);
     if (status == VKMOE_ERROR_OUT_OF_MEMORY)
@@ -302,7 +293,7 @@ enum vkmoe_status vkmoe_buffer_upload_with(vkmoe_buffer *buffer, uint64_t offset
         status = wait_slot(device, t, &t->slots[index]);
         if (status != VKMOE_OK)
             break;
-        fill(user, at, staging->mapped, piece);
+        fill(user, at, staging->range.mapped, piece);
         status = vkmoe_buffer_flush(staging, piece);
         if (status == VKMOE_OK)
             status = copy(device, t, &t->slots[index], staging, 0, buffer, offset + at, piece);
@@ -314,14 +305,14 @@ enum vkmoe_status vkmoe_buffer_upload_with(vkmoe_buffer *buffer, uint64_t offset
 
 enum vkmoe_status vkmoe_transfer_piece(vkmoe_device *device, const struct transfer_piece *piece)
 {
-    struct transfer *t = vkmoe_memory_transfer(device);
+    struct transfer *t = device->transfer;
     pthread_mutex_lock(&t->mutex);
     const uint32_t index = t->next;
     struct slot *slot = &t->slots[index];
     enum vkmoe_status status = wait_slot(device, t, slot);
     const vkmoe_buffer *staging = t->staging[false][index];
     if (status == VKMOE_OK)
-        status = piece->fill(piece->user, staging->mapped);
+        status = piece->fill(piece->user, staging->range.mapped);
     if (status == VKMOE_OK)
         status = vkmoe_buffer_flush(staging, align_up(piece->size, 16));
     if (status == VKMOE_OK)
@@ -340,7 +331,7 @@ enum vkmoe_status vkmoe_transfer_piece(vkmoe_device *device, const struct transf
 
 enum vkmoe_status vkmoe_transfer_room(vkmoe_device *device, uint64_t *size)
 {
-    struct transfer *t = vkmoe_memory_transfer(device);
+    struct transfer *t = device->transfer;
     pthread_mutex_lock(&t->mutex);
     enum vkmoe_status status = prepare_staging(device, t, false);
     *size = t->piece[false];
@@ -373,7 +364,7 @@ struct transfer *vkmoe_transfer_fork(struct transfer *from)
 
 enum vkmoe_status vkmoe_transfer_finish(vkmoe_device *device, enum vkmoe_status status)
 {
-    struct transfer *t = vkmoe_memory_transfer(device);
+    struct transfer *t = device->transfer;
     pthread_mutex_lock(&t->mutex);
     status = finish(device, t, status);
     pthread_mutex_unlock(&t->mutex);
@@ -390,7 +381,7 @@ enum vkmoe_status vkmoe_buffer_upload(
 {
     VKMOE_NEED(NULL, buffer, "buffer");
     if (size)
-        VKMOE_NEED(&buffer->device->log, data, "data");
+        VKMOE_NEED(&buffer->device->gpu.log, data, "data");
     return vkmoe_buffer_upload_with(buffer, offset, size, fill_from_memory, (void *)data);
 }
 
@@ -414,18 +405,18 @@ enum vkmoe_status vkmoe_buffer_download(
     enum vkmoe_status status = check_range(buffer, __func__, offset, size);
     if (status != VKMOE_OK || !size)
         return status;
-    VKMOE_NEED(&device->log, data, "data");
+    VKMOE_NEED(&device->gpu.log, data, "data");
     // Reading uncached memory is slower than having the device copy it first.
-    if (buffer->mapped && (buffer->host_cached || size <= 4096)) {
-        memcpy(data, (const char *)buffer->mapped + offset, size);
+    if (buffer->range.mapped && (buffer->range.host_cached || size <= 4096)) {
+        memcpy(data, (const char *)buffer->range.mapped + offset, size);
         return VKMOE_OK;
     }
-    struct transfer *t = vkmoe_memory_transfer(device);
+    struct transfer *t = device->transfer;
     pthread_mutex_lock(&t->mutex);
     status = prepare_staging(device, t, true);
-    if (status == VKMOE_ERROR_OUT_OF_MEMORY && buffer->mapped) { // slow it is, then
+    if (status == VKMOE_ERROR_OUT_OF_MEMORY && buffer->range.mapped) { // slow it is, then
         pthread_mutex_unlock(&t->mutex);
-        memcpy(data, (const char *)buffer->mapped + offset, size);
+        memcpy(data, (const char *)buffer->range.mapped + offset, size);
         return VKMOE_OK;
     }
     if (status == VKMOE_ERROR_OUT_OF_MEMORY)
@@ -445,7 +436,7 @@ enum vkmoe_status vkmoe_buffer_download(
         if (status == VKMOE_OK)
             status = vkmoe_buffer_invalidate(staging, piece);
         if (status == VKMOE_OK)
-            memcpy((char *)data + last * most, staging->mapped, piece);
+            memcpy((char *)data + last * most, staging->range.mapped, piece);
     }
     status = finish(device, t, status);
     pthread_mutex_unlock(&t->mutex);
@@ -458,16 +449,17 @@ enum vkmoe_status vkmoe_buffer_clear(vkmoe_buffer *buffer, uint64_t offset, uint
     enum vkmoe_status status = check_range(buffer, "vkmoe_buffer_clear", offset, size);
     if (status != VKMOE_OK || !size || device->fit)
         return status;
-    if (buffer->mapped) {
-        memset((char *)buffer->mapped + offset, 0, size);
+    if (buffer->range.mapped) {
+        memset((char *)buffer->range.mapped + offset, 0, size);
         return VKMOE_OK;
     }
-    struct transfer *t = vkmoe_memory_transfer(device);
+    struct transfer *t = device->transfer;
     struct slot *slot = &t->slots[0];
     pthread_mutex_lock(&t->mutex);
     status = begin(device, t, slot);
     if (status == VKMOE_OK) {
-        device->vk.CmdFillBuffer(slot->commands, buffer->handle, buffer->offset + offset, size, 0);
+        device->gpu.vk.CmdFillBuffer(
+            slot->commands, buffer->range.handle, buffer->range.offset + offset, size, 0);
         status = submit(device, t, slot);
     }
     status = finish(device, t, status);

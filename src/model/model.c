@@ -15,7 +15,7 @@
 
 static struct caller creator(const vkmoe_model *n)
 {
-    return (struct caller){ &n->device->log, "vkmoe_model_create" };
+    return (struct caller){ device_log(n->device), "vkmoe_model_create" };
 }
 
 // A norm's weights times `scale`.
@@ -76,7 +76,7 @@ static enum vkmoe_status create_history(
     };
     const double choices = (double)history->sequences * history->capacity * k;
     if (choices >= 1u << 30)
-        return vkmoe_fail(&n->device->log, VKMOE_ERROR_UNSUPPORTED,
+        return vkmoe_fail(device_log(n->device), VKMOE_ERROR_UNSUPPORTED,
             "model: %.0f choices of experts; one block may have 2^30", choices);
     const uint64_t size = (uint64_t)choices * sizeof(uint32_t);
     const enum vkmoe_status status = vkmoe_buffer_create(n->device, size, &history->choices);
@@ -127,8 +127,7 @@ static enum vkmoe_status create_block(
     vkmoe_model *n, vkmoe_checkpoint *checkpoint, bool in_encoder, uint32_t index)
 {
     const struct vkmoe_model_params *p = &n->params;
-    struct model_block *block =
-        in_encoder ? &n->encoder.blocks[index] : &n->decoder.blocks[index];
+    struct model_block *block = in_encoder ? &n->encoder.blocks[index] : &n->decoder.blocks[index];
     struct vkmoe_block where = { .index = index,
         .part = has_encoder(n) && !in_encoder ? VKMOE_PART_DECODER : VKMOE_PART_BLOCKS };
     vkmoe_fit_where(n->device, "%sblock %u: ", in_encoder ? "encoder " : "", index);
@@ -155,7 +154,7 @@ static enum vkmoe_status create_stack(
     stack->blocks = calloc(MAX(count, 1), sizeof *stack->blocks);
     if (!stack->blocks)
         return vkmoe_fail(
-            &n->device->log, VKMOE_ERROR_OUT_OF_MEMORY, "model: out of host memory");
+            device_log(n->device), VKMOE_ERROR_OUT_OF_MEMORY, "model: out of host memory");
     stack->count = count;
     enum vkmoe_status status = VKMOE_OK;
     for (uint32_t b = 0; b < count && status == VKMOE_OK; b++)
@@ -169,7 +168,7 @@ static enum vkmoe_status create_helpers(vkmoe_model *n)
     float *ones = malloc(n->rows * sizeof *ones);
     if (!ones)
         return vkmoe_fail(
-            &n->device->log, VKMOE_ERROR_OUT_OF_MEMORY, "model: out of host memory");
+            device_log(n->device), VKMOE_ERROR_OUT_OF_MEMORY, "model: out of host memory");
     for (uint32_t i = 0; i < n->rows; i++)
         ones[i] = 1;
     const struct {
@@ -290,7 +289,7 @@ static enum vkmoe_status fill(vkmoe_model *n, vkmoe_checkpoint *checkpoint)
         return status;
     set_defaults(n);
     if (n->rows > MAX_TOKENS)
-        return vkmoe_fail(&n->device->log, VKMOE_ERROR_INVALID,
+        return vkmoe_fail(device_log(n->device), VKMOE_ERROR_INVALID,
             "vkmoe_model_create: %s is %u, must be 1 to %u",
             n->params.chunk > MAX_TOKENS ? "chunk" : "encoder_capacity", n->rows, MAX_TOKENS);
     status = start_loading(n, checkpoint);
@@ -323,7 +322,8 @@ static enum vkmoe_status make(vkmoe_device *device, vkmoe_checkpoint *checkpoint
 {
     vkmoe_model *n = calloc(1, sizeof *n);
     if (!n)
-        return vkmoe_fail(&device->log, VKMOE_ERROR_OUT_OF_MEMORY, "model: out of host memory");
+        return vkmoe_fail(
+            device_log(device), VKMOE_ERROR_OUT_OF_MEMORY, "model: out of host memory");
     n->device = device;
     n->params = *params;
     const enum vkmoe_status status = fill(n, checkpoint);
@@ -338,7 +338,9 @@ static enum vkmoe_status make(vkmoe_device *device, vkmoe_checkpoint *checkpoint
 enum vkmoe_status vkmoe_model_create(vkmoe_device *device, vkmoe_checkpoint *checkpoint,
     const struct vkmoe_model_params *params, vkmoe_model **out)
 {
-    const struct vkmoe_log *log = device ? &device->log : checkpoint ? &checkpoint->log : NULL;
+    const struct vkmoe_log *log = device ? device_log(device)
+        : checkpoint                     ? &checkpoint->log
+                                         : NULL;
     VKMOE_NEED(log, out, "out");
     *out = NULL;
     VKMOE_NEED(log, device, "device");

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/common.h"
-#include "device/kernel.h"
+#include "device/pipelines.h"
 #include "weights/view.h"
 
 #define PACK_GROUP 64                    // lanes of a workgroup
@@ -50,7 +50,7 @@ static uint64_t size_of(const struct rectangle *r)
 static enum vkmoe_status read_line(const struct rectangle *r, uint32_t line, char *to)
 {
     const struct vkmoe_view *view = r->packing->view;
-    const struct vkmoe_log *log = &r->loading->device->log;
+    const struct vkmoe_log *log = device_log(r->loading->device);
     const uint32_t length = r->transposed ? r->rows : r->columns, size = element_size(r);
     const int64_t stride = r->transposed ? view->row_stride : view->column_stride;
     const int64_t row = r->row + (r->transposed ? 0 : line);
@@ -70,7 +70,7 @@ static enum vkmoe_status fill(void *user, void *to)
     const struct rectangle *r = user;
     if (r->one_read)
         return vkmoe_view_fetch(
-            r->packing->view, &r->loading->device->log, r->row, r->column, to, size_of(r));
+            r->packing->view, device_log(r->loading->device), r->row, r->column, to, size_of(r));
     const uint32_t lines = r->transposed ? r->columns : r->rows;
     enum vkmoe_status status = VKMOE_OK;
     for (uint32_t i = 0; i < lines && status == VKMOE_OK; i++)
@@ -162,10 +162,10 @@ static void record(void *user, VkCommandBuffer commands, uint64_t source)
     const uint64_t rows = r->transposed ? r->push.rows_written : align_up(r->push.rows_written, 8);
     const uint32_t groups = (uint32_t)((rows * r->push.chunks_written - 1) / PACK_GROUP + 1);
     const uint32_t y = div_up(groups, device->max_groups);
-    device->vk.CmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, recording->pipeline);
-    device->vk.CmdPushConstants(commands, vkmoe_pipeline_layout(device),
+    device->gpu.vk.CmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, recording->pipeline);
+    device->gpu.vk.CmdPushConstants(commands, vkmoe_pipeline_layout(device),
         VK_SHADER_STAGE_COMPUTE_BIT, 0, recording->variant->push_size, &r->push);
-    device->vk.CmdDispatch(commands, div_up(groups, y), y, 1);
+    device->gpu.vk.CmdDispatch(commands, div_up(groups, y), y, 1);
 }
 
 static enum vkmoe_status pack_on_device(struct rectangle *r)
@@ -201,7 +201,7 @@ static enum vkmoe_status pack_on_host(struct rectangle *r, void *piece)
     else
         status = fill(r, piece);
     if (status == VKMOE_OK)
-        vkmoe_pack_on_host(&r->push, element_size(r), source, r->packing->matrix->mapped);
+        vkmoe_pack_on_host(&r->push, element_size(r), source, r->packing->matrix->range.mapped);
     return status;
 }
 
@@ -215,13 +215,13 @@ enum vkmoe_status vkmoe_loading_tell(struct loading *loading, uint64_t size)
     loading->told = loading->done;
     return loading->progress(loading->user, loading->done, loading->total)
         ? VKMOE_OK
-        : vkmoe_fail(&loading->device->log, VKMOE_ERROR_CANCELLED, "loading was cancelled");
+        : vkmoe_fail(device_log(loading->device), VKMOE_ERROR_CANCELLED, "loading was cancelled");
 }
 
 enum vkmoe_status vkmoe_pack(struct loading *loading, const struct packing *p)
 {
     const bool trial = loading->device->fit != NULL;
-    const bool on_host = loading->device->packs_on_host && (trial || p->matrix->mapped);
+    const bool on_host = loading->device->packs_on_host && (trial || p->matrix->range.mapped);
     uint64_t room = HOST_PIECE;
     enum vkmoe_status status = on_host ? VKMOE_OK : vkmoe_transfer_room(loading->device, &room);
     if (status != VKMOE_OK || trial)
@@ -233,7 +233,8 @@ enum vkmoe_status vkmoe_pack(struct loading *loading, const struct packing *p)
     const bool in_place = on_host && !p->view->file && r.one_read;
     char *piece = on_host && !in_place ? malloc(HOST_PIECE + CHUNK) : NULL;
     if (on_host && !in_place && !piece)
-        return vkmoe_fail(&loading->device->log, VKMOE_ERROR_OUT_OF_MEMORY, "out of host memory");
+        return vkmoe_fail(
+            device_log(loading->device), VKMOE_ERROR_OUT_OF_MEMORY, "out of host memory");
     for (r.row = 0; r.row < p->rows && status == VKMOE_OK; r.row += rows) {
         r.rows = MIN(rows, p->rows - r.row);
         for (r.column = 0; r.column < p->columns && status == VKMOE_OK; r.column += columns) {

@@ -4,7 +4,7 @@
 #ifndef VKMOE_PACK_H
 #define VKMOE_PACK_H
 
-#include "device/memory.h"
+#include "device/transfer.h"
 
 #include "shaders/pack_weights.h"
 

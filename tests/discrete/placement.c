@@ -4,7 +4,7 @@
 #include "check.h"
 #include "random.h"
 #include "tiny_layer.h"
-#include "device/memory.h"
+#include "device/transfer.h"
 #include "use.h"
 
 #define MiB ((uint64_t)1 << 20)
@@ -43,13 +43,13 @@ static bool test_kinds(void)
     vkmoe_buffer *buffer = NULL;
     CHECK(open_device(&device));
     CHECK_OK(vkmoe_buffer_create_kind(device, MEMORY_DEVICE, 100, &buffer));
-    CHECK(!buffer->mapped == !strncmp(card, "discrete", 8));
+    CHECK(!buffer->range.mapped == !strncmp(card, "discrete", 8));
     vkmoe_buffer_destroy(&buffer);
     CHECK_OK(vkmoe_buffer_create_kind(device, MEMORY_UPLOAD, 100, &buffer));
-    CHECK(buffer->mapped);
+    CHECK(buffer->range.mapped);
     vkmoe_buffer_destroy(&buffer);
     CHECK_OK(vkmoe_buffer_create_kind(device, MEMORY_DOWNLOAD, 100, &buffer));
-    CHECK(buffer->mapped && buffer->host_cached == !is("unified"));
+    CHECK(buffer->range.mapped && buffer->range.host_cached == !is("unified"));
     vkmoe_buffer_destroy(&buffer);
     vkmoe_device_destroy(&device);
     return true;
@@ -129,7 +129,7 @@ static bool test_limit(void)
     vkmoe_device *device = NULL;
     vkmoe_buffer *buffer = NULL;
     CHECK(open_device(&device));
-    const uint64_t most = vkmoe_memory_max_size(device);
+    const uint64_t most = vkmoe_memory_max_size(&device->gpu);
     CHECK(most < MAX_ALLOCATION && most > MAX_ALLOCATION - MiB);
     CHECK_OK(vkmoe_buffer_create(device, most, &buffer));
     vkmoe_buffer_destroy(&buffer);

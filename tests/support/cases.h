@@ -5,7 +5,7 @@
 #define VKMOE_TESTS_CASES_H
 
 #include "base/common.h"
-#include "device/kernel.h"
+#include "device/pipelines.h"
 #include "device/stream.h"
 
 #include "random.h"

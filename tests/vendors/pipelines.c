@@ -16,8 +16,8 @@
 #include "bench/shapes.h"
 #include "bench/weights.h"
 #include "base/common.h"
-#include "device/kernel.h"
-#include "device/memory.h"
+#include "device/pipelines.h"
+#include "device/transfer.h"
 #include "weights/pack.h"
 #include "record_attention.h"
 
@@ -240,7 +240,7 @@ static void add_executable(
         .pipeline = pipeline->handle,
         .executableIndex = index,
     };
-    if (program->get_statistics(program->device->device, &info, &count, list) < 0)
+    if (program->get_statistics(program->device->gpu.handle, &info, &count, list) < 0)
         return;
     for (uint32_t i = 0; i < count; i++)
         add_statistic(pipeline, prefix, &list[i]);
@@ -258,7 +258,7 @@ static void add_statistics(struct program *program, struct pipeline *pipeline)
             VK_STRUCTURE_TYPE_PIPELINE_EXECUTABLE_PROPERTIES_KHR
         };
     const VkPipelineInfoKHR info = { VK_STRUCTURE_TYPE_PIPELINE_INFO_KHR, NULL, pipeline->handle };
-    if (program->get_executables(program->device->device, &info, &count, list) < 0)
+    if (program->get_executables(program->device->gpu.handle, &info, &count, list) < 0)
         return;
     for (uint32_t i = 0; i < count; i++)
         add_executable(program, pipeline, i, count > 1 ? list[i].name : "");
@@ -327,7 +327,7 @@ static bool print_text(FILE *file, const char *before, cJSON *json)
 // By hand between the pipelines: one line each, for the sake of `diff`.
 static bool write_json(const struct program *program)
 {
-    const struct vkmoe_device_info *info = &program->device->info;
+    const struct vkmoe_device_info *info = &program->device->gpu.info;
     FILE *file = fopen(program->json, "w");
     bool ok = file != NULL;
     if (ok) {
@@ -385,11 +385,11 @@ static enum vkmoe_status open_device(struct program *program)
         return status;
     vkmoe_device *device = program->device;
 #define LOAD(name) \
-    (PFN_##name)(void (*)(void)) device->instance_vk.GetDeviceProcAddr(device->device, #name)
+    (PFN_##name)(void (*)(void)) device->instance_vk.GetDeviceProcAddr(device->gpu.handle, #name)
     program->get_executables = LOAD(vkGetPipelineExecutablePropertiesKHR);
     program->get_statistics = LOAD(vkGetPipelineExecutableStatisticsKHR);
 #undef LOAD
-    printf("%s, %s%s\n", device->info.name, device->info.driver,
+    printf("%s, %s%s\n", device->gpu.info.name, device->gpu.info.driver,
         device->capture_statistics ? "" : ": tells no statistics");
     return status;
 }

@@ -1,49 +1,11 @@
-// kernel.c - registry, choice of variant, pipelines and their cache on disk.
-#include "device/kernel.h"
-
-#include "base/common.h"
-#include "contracts.h" // every shaders/<kernel>.h
+// pipelines.c - pipelines and their cache on disk.
+#include "device/pipelines.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define VARIANT(kernel, form, needs, defines) \
-    extern const uint32_t vkmoe_spv_##kernel##_##form[]; \
-    extern const size_t vkmoe_spv_size_##kernel##_##form;
-#include "shaders/kernels.def"
-
-const struct variant vkmoe_variants[] = {
-#define VARIANT(kernel_, form_, needs_, defines_) \
-    { \
-        .name = #kernel_ "_" #form_, \
-        .kernel = KERNEL_##kernel_, \
-        .form = #form_, \
-        .needs = NEED_##needs_, \
-        .spirv = vkmoe_spv_##kernel_##_##form_, \
-        .spirv_size = &vkmoe_spv_size_##kernel_##_##form_, \
-        .push_size = sizeof(struct kernel_##_push), \
-    },
-#include "shaders/kernels.def"
-};
-const uint32_t vkmoe_variant_count = ARRAY_SIZE(vkmoe_variants);
-
-const struct variant *vkmoe_kernel_choose(
-    const vkmoe_device *device, enum kernel kernel, uint32_t unwanted)
-{
-    const uint32_t usable = device->needs & ~unwanted;
-    const struct variant *best = NULL;
-    for (uint32_t i = 0; i < vkmoe_variant_count; i++) {
-        const struct variant *variant = &vkmoe_variants[i];
-        if (variant->kernel != kernel)
-            continue;
-        if (!best || (!(variant->needs & ~usable) && *variant->spirv_size))
-            best = variant;
-    }
-    return best;
-}
-
-// ---------------------------------------------------------------------- pipelines
+#include "base/common.h"
 
 struct entry {
     const struct variant *variant; // NULL: free
@@ -116,7 +78,7 @@ static enum vkmoe_status create_pipeline(
     };
     const bool subgroups = variant->needs & NEED_subgroup;
     snprintf(call, sizeof call, "%s: vkCreateShaderModule", variant->name);
-    VkResult result = device->vk.CreateShaderModule(device->device,
+    VkResult result = device->gpu.vk.CreateShaderModule(device->gpu.handle,
         &(VkShaderModuleCreateInfo){
             .sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
             .codeSize = *variant->spirv_size,
@@ -146,18 +108,18 @@ static enum vkmoe_status create_pipeline(
         .layout = device->pipelines->layout,
     };
     snprintf(call, sizeof call, "%s: vkCreateComputePipelines", variant->name);
-    result = device->vk.CreateComputePipelines(
-        device->device, device->pipelines->cache, 1, &create, NULL, out);
+    result = device->gpu.vk.CreateComputePipelines(
+        device->gpu.handle, device->pipelines->cache, 1, &create, NULL, out);
     if (result < 0)
         goto fail;
-    vkmoe_log(&device->log, VKMOE_LOG_DEBUG, "made pipeline %s", variant->name);
-    device->vk.DestroyShaderModule(device->device, module, NULL);
+    vkmoe_log(&device->gpu.log, VKMOE_LOG_DEBUG, "made pipeline %s", variant->name);
+    device->gpu.vk.DestroyShaderModule(device->gpu.handle, module, NULL);
     return VKMOE_OK;
 fail:
     if (module)
-        device->vk.DestroyShaderModule(device->device, module, NULL);
+        device->gpu.vk.DestroyShaderModule(device->gpu.handle, module, NULL);
     *out = VK_NULL_HANDLE;
-    return vkmoe_vk_status(&device->log, result, call);
+    return vkmoe_vk_status(&device->gpu.log, result, call);
 }
 
 enum vkmoe_status vkmoe_pipeline_get(vkmoe_device *device, const struct variant *variant,
@@ -167,13 +129,13 @@ enum vkmoe_status vkmoe_pipeline_get(vkmoe_device *device, const struct variant 
     enum vkmoe_status status = VKMOE_OK;
     *out = VK_NULL_HANDLE;
     if (!*variant->spirv_size || (variant->needs & ~device->needs))
-        return vkmoe_fail(&device->log, VKMOE_ERROR_UNSUPPORTED, "kernel %s: %s", variant->name,
+        return vkmoe_fail(&device->gpu.log, VKMOE_ERROR_UNSUPPORTED, "kernel %s: %s", variant->name,
             *variant->spirv_size ? "the device lacks what it needs" : "it was not compiled");
     // A pipeline is compiled under the lock, too: that two threads would otherwise
     // compile the same one costs more than that they wait for each other.
     pthread_mutex_lock(&store->mutex);
     if (store->count * 2 >= store->capacity && !grow_entries(store)) {
-        status = vkmoe_fail(&device->log, VKMOE_ERROR_OUT_OF_MEMORY, "out of host memory");
+        status = vkmoe_fail(&device->gpu.log, VKMOE_ERROR_OUT_OF_MEMORY, "out of host memory");
     } else {
         struct entry *entry = find_entry(store, variant, spec);
         if (!entry->variant)
@@ -226,9 +188,9 @@ static struct cache_header make_header(const vkmoe_device *device, const void *d
 {
     struct cache_header header = {
         .magic = { 'v', 'k', 'm', 'o', 'e', 'p', 'c', '1' },
-        .vendor_id = device->info.vendor_id,
-        .device_id = device->info.device_id,
-        .driver_version = device->info.driver_version,
+        .vendor_id = device->gpu.info.vendor_id,
+        .device_id = device->gpu.info.device_id,
+        .driver_version = device->gpu.info.driver_version,
         .pointer_size = sizeof(void *),
         .size = size,
         .checksum = hash_bytes(HASH_START, data, size),
@@ -254,7 +216,7 @@ static const void *open_cache(const vkmoe_device *device, const void *cache, siz
             return data;
         }
     }
-    vkmoe_log(&device->log, VKMOE_LOG_DEBUG, "pipeline cache ignored: not of this device");
+    vkmoe_log(&device->gpu.log, VKMOE_LOG_DEBUG, "pipeline cache ignored: not of this device");
     return NULL;
 }
 
@@ -263,10 +225,10 @@ enum vkmoe_status vkmoe_pipelines_init(vkmoe_device *device, const void *cache, 
     enum vkmoe_status status = VKMOE_ERROR_OUT_OF_MEMORY;
     struct pipeline_store *store = device->pipelines = calloc(1, sizeof *store);
     if (!store)
-        return vkmoe_fail(&device->log, status, "out of host memory");
+        return vkmoe_fail(&device->gpu.log, status, "out of host memory");
     pthread_mutex_init(&store->mutex, NULL);
-    VK_TRY(device,
-        CreatePipelineLayout(device->device,
+    VK_TRY(&device->gpu,
+        CreatePipelineLayout(device->gpu.handle,
             &(VkPipelineLayoutCreateInfo){
                 .sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO,
                 .pushConstantRangeCount = 1,
@@ -281,12 +243,12 @@ enum vkmoe_status vkmoe_pipelines_init(vkmoe_device *device, const void *cache, 
         .initialDataSize = cache_size,
     };
     if (create.initialDataSize
-        && device->vk.CreatePipelineCache(device->device, &create, NULL, &store->cache)
+        && device->gpu.vk.CreatePipelineCache(device->gpu.handle, &create, NULL, &store->cache)
             == VK_SUCCESS)
         return VKMOE_OK;
     create.initialDataSize = 0;
     create.pInitialData = NULL;
-    VK_TRY(device, CreatePipelineCache(device->device, &create, NULL, &store->cache));
+    VK_TRY(&device->gpu, CreatePipelineCache(device->gpu.handle, &create, NULL, &store->cache));
     return VKMOE_OK;
 fail:
     vkmoe_pipelines_finish(device);
@@ -300,11 +262,11 @@ void vkmoe_pipelines_finish(vkmoe_device *device)
         return;
     for (uint32_t i = 0; i < store->capacity; i++)
         if (store->entries[i].variant)
-            device->vk.DestroyPipeline(device->device, store->entries[i].pipeline, NULL);
+            device->gpu.vk.DestroyPipeline(device->gpu.handle, store->entries[i].pipeline, NULL);
     if (store->cache)
-        device->vk.DestroyPipelineCache(device->device, store->cache, NULL);
+        device->gpu.vk.DestroyPipelineCache(device->gpu.handle, store->cache, NULL);
     if (store->layout)
-        device->vk.DestroyPipelineLayout(device->device, store->layout, NULL);
+        device->gpu.vk.DestroyPipelineLayout(device->gpu.handle, store->layout, NULL);
     pthread_mutex_destroy(&store->mutex);
     free(store->entries);
     free(store);
@@ -321,18 +283,19 @@ static enum vkmoe_status read_cache(vkmoe_device *device, void **out, size_t *si
     for (int tries = 0; tries < 3 && result == VK_INCOMPLETE; tries++) {
         free(data);
         data = NULL;
-        VK_TRY(device, GetPipelineCacheData(device->device, device->pipelines->cache, size, NULL));
+        VK_TRY(&device->gpu,
+            GetPipelineCacheData(device->gpu.handle, device->pipelines->cache, size, NULL));
         data = malloc(MAX(*size, 1));
         if (!data) {
-            status = vkmoe_fail(&device->log, VKMOE_ERROR_OUT_OF_MEMORY, "out of host memory");
+            status = vkmoe_fail(&device->gpu.log, VKMOE_ERROR_OUT_OF_MEMORY, "out of host memory");
             goto fail;
         }
-        result =
-            device->vk.GetPipelineCacheData(device->device, device->pipelines->cache, size, data);
+        result = device->gpu.vk.GetPipelineCacheData(
+            device->gpu.handle, device->pipelines->cache, size, data);
     }
     if (result == VK_INCOMPLETE) // some drivers say so for ever
         result = VK_ERROR_UNKNOWN;
-    status = vkmoe_vk_status(&device->log, result, "vkGetPipelineCacheData");
+    status = vkmoe_vk_status(&device->gpu.log, result, "vkGetPipelineCacheData");
     if (status != VKMOE_OK)
         goto fail;
     *out = data;
@@ -347,7 +310,7 @@ enum vkmoe_status vkmoe_device_get_cache(vkmoe_device *device, void *data, size_
     void *driver_data = NULL;
     size_t driver_size = 0;
     VKMOE_NEED(NULL, device, "device");
-    VKMOE_NEED(&device->log, size, "size");
+    VKMOE_NEED(&device->gpu.log, size, "size");
     size_t room = *size;
     pthread_mutex_lock(&device->pipelines->mutex);
     enum vkmoe_status status = read_cache(device, &driver_data, &driver_size);
@@ -357,7 +320,7 @@ enum vkmoe_status vkmoe_device_get_cache(vkmoe_device *device, void *data, size_
     struct cache_header header = make_header(device, driver_data, driver_size);
     *size = sizeof header + driver_size;
     if (data && room < *size) {
-        status = vkmoe_fail(&device->log, VKMOE_ERROR_INVALID,
+        status = vkmoe_fail(&device->gpu.log, VKMOE_ERROR_INVALID,
             "vkmoe_device_get_cache: room for %zu bytes, expected %zu", room, *size);
     } else if (data) {
         memcpy(data, &header, sizeof header);

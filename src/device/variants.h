@@ -1,6 +1,6 @@
-// kernel.h - the registry of kernels, choice of variant, and pipelines.
-#ifndef VKMOE_KERNEL_H
-#define VKMOE_KERNEL_H
+// variants.h - the registry of kernels and of their SPIR-V, and the choice among it.
+#ifndef VKMOE_VARIANTS_H
+#define VKMOE_VARIANTS_H
 
 #include "device/device.h"
 
@@ -32,22 +32,5 @@ extern const uint32_t vkmoe_variant_count;
 // `unwanted`: a mask of enum need; forms that need these are passed over.
 const struct variant *vkmoe_kernel_choose(
     const vkmoe_device *device, enum kernel kernel, uint32_t unwanted);
-
-enum vkmoe_status vkmoe_pipelines_init(vkmoe_device *device, const void *cache, size_t cache_size);
-void vkmoe_pipelines_finish(vkmoe_device *device);
-
-// The pipeline of a variant with these specialisation constants, made on first
-// use and kept by the device. Any thread.
-enum vkmoe_status vkmoe_pipeline_get(vkmoe_device *device, const struct variant *variant,
-    const uint32_t spec[SPEC_MAX], VkPipeline *out);
-
-// One layout for all kernels: no descriptor sets, 128 bytes of push constants.
-VkPipelineLayout vkmoe_pipeline_layout(const vkmoe_device *device);
-
-// Calls `visit` for every pipeline made so far (tests/vendors).
-void vkmoe_pipelines_visit(vkmoe_device *device,
-    void (*visit)(
-        void *user, const struct variant *variant, const uint32_t *spec, VkPipeline pipeline),
-    void *user);
 
 #endif
