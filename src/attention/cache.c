@@ -55,7 +55,7 @@ static enum vkmoe_status check(const struct caller *caller, const vkmoe_device *
             params->block, CHOOSE_MAX_BLOCKS);
     const uint64_t turns = (uint64_t)div_up(params->block, 4) * div_up(params->head_size, 8);
     // Of mean_keys, if a block ever becomes whole.
-    if (device->ends_loops && params->block <= params->capacity && turns > 65535)
+    if (device->quirks & QUIRK_LOOPS_END && params->block <= params->capacity && turns > 65535)
         return vkmoe_refuse(caller, VKMOE_ERROR_UNSUPPORTED,
             "blocks of %u keys of %u elements are more than %s can go through; Mesa 26 can",
             params->block, params->head_size, device->gpu.info.driver);

@@ -179,14 +179,14 @@ static enum vkmoe_status check(const struct caller *caller, const vkmoe_stream *
     return check_cache(caller, a, cache);
 }
 
-// Whether all keys can be walked over: see ends_loops of struct vkmoe_device. A block of 8
+// Whether all keys can be walked over: see QUIRK_LOOPS_END. A block of 8
 // keys takes a turn for each 8 elements of a head, and some more.
 static enum vkmoe_status check_walk(const struct caller *caller, const vkmoe_attention *a,
     const struct attend_shape *shape, uint32_t longest)
 {
     const uint64_t keys = MIN(longest, a->patterns.reach) / shape->splits;
     const uint64_t turns = (keys / 8 + 1) * (11 + div_up(a->params.head_size, 8));
-    if (!a->device->ends_loops || turns <= LOOP_TURNS)
+    if (!(a->device->quirks & QUIRK_LOOPS_END) || turns <= LOOP_TURNS)
         return VKMOE_OK;
     return vkmoe_refuse(caller, VKMOE_ERROR_UNSUPPORTED,
         "%llu keys in one loop, which %s ends too early; Mesa 26 does not",

@@ -42,16 +42,18 @@ static void describe(vkmoe_device *device, const struct physical *p)
     device->queue.timestamp_bits = p->timestamp_bits;
     device->is_cpu = p->info.type == VKMOE_DEVICE_TYPE_CPU;
     device->packs_on_host = device->is_cpu;
-    device->ends_loops = p->ends_loops;
+    device->quirks = p->quirks;
     device->full_subgroups = p->full_subgroups;
     device->capture_statistics = p->executable_properties;
     device->subgroup_size = vkmoe_physical_subgroup_size(p);
     device->fixed_subgroup_size = p->min_subgroup_size != p->max_subgroup_size;
     device->gpu.info.subgroup_size = device->subgroup_size;
     device->gpu.info.subgroup_arithmetic = p->subgroup_arithmetic;
+    const bool broadcasts =
+        p->quirks & QUIRK_UNIFORM_LOADS_SCALAR && device->is_cpu && p->info.int64;
     device->needs = (p->info.int64 ? NEED_int64 : 0) | (device->is_cpu ? 0 : NEED_gpu)
         | (p->subgroup_arithmetic ? NEED_subgroup : 0)
-        | (p->broadcast && p->info.int64 ? NEED_broadcast | NEED_columns : 0);
+        | (broadcasts ? NEED_broadcast | NEED_columns : 0);
     if ((device->needs & NEED_broadcast) == NEED_broadcast && p->subgroup_arithmetic
         && p->subgroup_ballot && device->subgroup_size == 8)
         device->needs |= NEED_eight;

@@ -3,14 +3,14 @@
 #define VKMOE_DEVICE_H
 
 #include "device/queue.h"
+#include "vulkan/quirks.h"
 
 // What a kernel variant may need of a device; kernels.def names them.
 enum need {
     NEED_none = 0,
     NEED_int64 = 1 << 0, // shaderInt64
     NEED_gpu = 1 << 1,   // not a software driver: shared memory is worth its barriers
-    // A CPU driver that makes one load of a load at a subgroup-uniform address (lavapipe
-    // of Mesa 26; 22.3 and SwiftShader do not), with shaderInt64.
+    // QUIRK_UNIFORM_LOADS_SCALAR of a CPU driver, with shaderInt64.
     NEED_broadcast = 1 << 2 | NEED_int64,
     // The same, and weights of f32: unpacking 16-bit ones is vector work only where lanes
     // own weights.
@@ -47,7 +47,7 @@ struct vkmoe_device {
     uint32_t needs;           // mask of enum need that it satisfies
     bool is_cpu;              // a software driver: kernels take CPU shapes
     bool packs_on_host;       // weights are packed by the host, which is faster at it (pack.c)
-    bool ends_loops;          // all of an invocation, after 65535 iterations, without a word
+    uint32_t quirks;          // mask of enum quirk
     uint32_t subgroup_size;   // the size kernels run with
     bool fixed_subgroup_size; // it must be required explicitly (sizes vary)
     bool full_subgroups;      // computeFullSubgroups is enabled

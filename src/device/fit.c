@@ -78,7 +78,7 @@ static enum vkmoe_status copy_device(vkmoe_device *device, vkmoe_device *copy)
     copy->needs = device->needs;
     copy->is_cpu = device->is_cpu;
     copy->packs_on_host = device->packs_on_host;
-    copy->ends_loops = device->ends_loops;
+    copy->quirks = device->quirks;
     copy->subgroup_size = device->subgroup_size;
     copy->max_groups = device->max_groups;
     copy->dummy = device->dummy;

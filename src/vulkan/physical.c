@@ -3,6 +3,7 @@
 #include "vulkan/physical.h"
 
 #include "base/common.h"
+#include "vulkan/quirks.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -92,11 +93,7 @@ static void probe_properties(const struct instance *instance, struct physical *p
     info->api_version = base->apiVersion;
     info->driver_version = base->driverVersion;
     info->shared_memory_size = base->limits.maxComputeSharedMemorySize;
-    // Mesa 22.3's lavapipe says 0.0.1 here; 26.1 was measured.
-    const bool lavapipe = q.v12.driverID == VK_DRIVER_ID_MESA_LLVMPIPE;
-    const bool recent = lavapipe && VK_API_VERSION_MAJOR(base->driverVersion) >= 26;
-    p->broadcast = recent && info->type == VKMOE_DEVICE_TYPE_CPU;
-    p->ends_loops = lavapipe && !recent; // so does 22.3, 26.1 does not
+    p->quirks = vkmoe_quirks_of(q.v12.driverID, VK_API_VERSION_MAJOR(base->driverVersion));
     p->limits = base->limits;
     memcpy(p->cache_uuid, base->pipelineCacheUUID, sizeof p->cache_uuid);
     p->max_buffer_size = MIN(q.v11.maxMemoryAllocationSize, q.v13.maxBufferSize);

@@ -15,12 +15,11 @@ struct physical {
     uint64_t max_buffer_size; // of one VkBuffer and its memory
     uint32_t queue_family;    // compute, without graphics if there is such a one
     uint32_t timestamp_bits;
+    uint32_t quirks; // mask of enum quirk
     uint32_t default_subgroup_size, min_subgroup_size, max_subgroup_size;
     // Features and extensions, to be switched off when they are not enabled:
     bool subgroup_arithmetic;   // in compute shaders
     bool subgroup_ballot;       // there, too
-    bool broadcast;             // see NEED_broadcast
-    bool ends_loops;            // see struct vkmoe_device
     bool subgroup_size_control; // and compute pipelines can require a size
     bool full_subgroups;
     bool maintenance4;
