@@ -2,10 +2,8 @@
 #include "attention/plan.h"
 
 #include "base/common.h"
+#include "device/tuning.h"
 
-// At most so many bytes of partial results, and keys that make a split worth its merge.
-#define PARTIALS_SIZE (1u << 20)
-#define KEYS_A_SPLIT 256
 #define MAX_SPLITS 64
 
 // The most tokens of one pass.
@@ -72,20 +70,21 @@ static struct attend_shape choose_shape(
     const vkmoe_attention *a, const struct attention_plan *plan, uint32_t tokens, uint32_t longest)
 {
     const struct vkmoe_attention_params *p = &a->params;
-    const bool cpu = a->device->is_cpu;
     const uint32_t rows = tokens * plan->rows_a_token;
-    struct attend_shape s = { .lanes = cpu ? 8 : 64, .splits = 1 };
+    struct attend_shape s = { .lanes = vkmoe_tuning(a->device, TUNE_ATTEND_LANES), .splits = 1 };
     const uint32_t queries = p->head_size > 128 ? 2 : p->head_size > 64 ? 4 : 8; // registers
     s.heads = MIN(p->heads / p->expert_kv_heads, queries);
     // Pairs of a pass of few tokens may be of different experts, so each stands alone.
     s.rows = plan->mode == ROWS_PAIRS ? 1 : MIN(queries / s.heads, MAX(rows, 1));
     const uint32_t groups =
         div_up(rows, s.rows) * p->expert_kv_heads * div_up(p->heads / p->expert_kv_heads, s.heads);
-    const uint32_t wanted = cpu ? 4 : 256; // workgroups that fill a device
+    const uint32_t wanted = vkmoe_tuning(a->device, TUNE_ATTEND_GROUPS);
     const uint64_t partial = (uint64_t)rows * p->heads * (2 + p->head_size) * 4;
-    if (plan->mode != ROWS_SORTED && groups < wanted)
-        s.splits = MIN(MIN(div_up(longest, KEYS_A_SPLIT), div_up(wanted, groups)),
-            MIN(MAX_SPLITS, (uint32_t)(PARTIALS_SIZE / MAX(partial, 1))));
+    if (plan->mode != ROWS_SORTED && groups < wanted) {
+        const uint32_t worth = div_up(longest, vkmoe_tuning(a->device, TUNE_SPLIT_KEYS));
+        const uint64_t room = vkmoe_tuning(a->device, TUNE_PARTIALS_SIZE) / MAX(partial, 1);
+        s.splits = MIN(MIN(worth, div_up(wanted, groups)), MIN(MAX_SPLITS, (uint32_t)room));
+    }
     s.splits = MAX(s.splits, 1);
     return s;
 }
@@ -97,7 +96,7 @@ struct attention_plan vkmoe_attention_plan(
     struct attention_plan plan = { 0 };
     plan_queries(a, tokens, &plan);
     plan_keys(a, &plan);
-    plan.partials = vkmoe_scratch_take(&plan.size, PARTIALS_SIZE);
+    plan.partials = vkmoe_scratch_take(&plan.size, vkmoe_tuning(a->device, TUNE_PARTIALS_SIZE));
     plan.rotations =
         vkmoe_scratch_take(&plan.size, rope_is_dynamic(&p->rope) ? p->rope.size * 4 : 0);
     const uint64_t rows = (uint64_t)plan.tokens * plan.rows_a_token;

@@ -6,6 +6,7 @@
 #include "base/try.h"
 #include "device/pipelines.h"
 #include "device/transfer.h"
+#include "device/tuning.h"
 #include "vulkan/physical.h"
 
 #include <stdlib.h>
@@ -41,7 +42,7 @@ static void describe(vkmoe_device *device, const struct physical *p)
     device->queue.family = p->queue_family;
     device->queue.timestamp_bits = p->timestamp_bits;
     device->is_cpu = p->info.type == VKMOE_DEVICE_TYPE_CPU;
-    device->packs_on_host = device->is_cpu;
+    device->packs_on_host = vkmoe_tuning(device, TUNE_HOST_PACKS) != 0;
     device->quirks = p->quirks;
     device->full_subgroups = p->full_subgroups;
     device->capture_statistics = p->executable_properties;

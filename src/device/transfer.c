@@ -5,11 +5,11 @@
 #include "base/common.h"
 #include "base/try.h"
 #include "device/fit_account.h"
+#include "device/tuning.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define PIECE TRANSFER_PIECE
 #define MIN_PIECE ((uint64_t)64 << 10)
 #define SLOTS 2
 
@@ -185,12 +185,17 @@ static enum vkmoe_status copy(vkmoe_device *device, struct transfer *t, struct s
     return submit(device, t, slot);
 }
 
+static uint64_t piece_size(const vkmoe_device *device)
+{
+    return vkmoe_tuning(device, TUNE_PIECE_SIZE);
+}
+
 // As large as there is memory for. OUT_OF_MEMORY is for the caller to report.
 static enum vkmoe_status prepare_staging(vkmoe_device *device, struct transfer *t, bool download)
 {
     const enum memory_kind kind = download ? MEMORY_DOWNLOAD : MEMORY_UPLOAD;
     enum vkmoe_status status = t->piece[download] ? VKMOE_OK : VKMOE_ERROR_OUT_OF_MEMORY;
-    for (uint64_t size = PIECE; size >= MIN_PIECE && !t->piece[download]; size /= 2) {
+    for (uint64_t size = piece_size(device); size >= MIN_PIECE && !t->piece[download]; size /= 2) {
         if (size > vkmoe_memory_max_size(&device->gpu))
             continue;
         status = VKMOE_OK;
@@ -276,8 +281,9 @@ enum vkmoe_status vkmoe_buffer_upload_with(vkmoe_buffer *buffer, uint64_t offset
     if (status != VKMOE_OK || !size || device->fit)
         return status;
     if (buffer->range.mapped) {
-        for (uint64_t at = 0; at < size; at += PIECE)
-            fill(user, at, (char *)buffer->range.mapped + offset + at, MIN(PIECE, size - at));
+        const uint64_t most = piece_size(device);
+        for (uint64_t at = 0; at < size; at += most)
+            fill(user, at, (char *)buffer->range.mapped + offset + at, MIN(most, size - at));
         return VKMOE_OK;
     }
     struct transfer *t = device->transfer;

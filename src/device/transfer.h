@@ -23,7 +23,6 @@ enum vkmoe_status vkmoe_buffer_clear(vkmoe_buffer *buffer, uint64_t offset, uint
 // written is there for later
 // submits, and for the host and before anything is destroyed after vkmoe_transfer_finish(). The
 // next piece is filled meanwhile.
-#define TRANSFER_PIECE ((uint64_t)8 << 20)
 struct transfer_piece {
     uint64_t size;
     enum vkmoe_status (*fill)(void *user, void *to);
@@ -31,7 +30,7 @@ struct transfer_piece {
     void *user;
 };
 enum vkmoe_status vkmoe_transfer_piece(vkmoe_device *device, const struct transfer_piece *piece);
-// The most bytes of a piece, which may be less than TRANSFER_PIECE where memory is short.
+// The most bytes of a piece, which may be less than TUNE_PIECE_SIZE where memory is short.
 enum vkmoe_status vkmoe_transfer_room(vkmoe_device *device, uint64_t *size);
 // At the end of pieces that came to `status`, which it returns: waits for all of them.
 enum vkmoe_status vkmoe_transfer_finish(vkmoe_device *device, enum vkmoe_status status);

@@ -5,6 +5,7 @@
 #include "base/try.h"
 #include "device/fit.h"
 #include "device/operands.h"
+#include "device/tuning.h"
 
 #include "shaders/route.h"
 
@@ -148,11 +149,11 @@ static void set_spec(const struct router *router, uint32_t spec[SPEC_MAX])
     spec[ROUTE_LEVELS] = router->leveled;
 }
 
-// Blocks of experts for a workgroup. A CPU loads x once for all of them; on lavapipe 26.1 8
-// tokens and 32 experts took 1.3 times as long one by one.
+// Blocks of experts for a workgroup. A CPU loads x once for all of them.
 static uint32_t tile_blocks(const struct router *router, uint32_t rows)
 {
-    return !router->device->is_cpu || rows <= 8 ? 1 : rows <= 16 ? 2 : 4;
+    const uint32_t blocks = rows <= 8 ? 1 : rows <= 16 ? 2 : 4;
+    return MIN(blocks, vkmoe_tuning(router->device, TUNE_ROUTE_BLOCKS));
 }
 
 enum vkmoe_status vkmoe_router_record(

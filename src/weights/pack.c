@@ -14,7 +14,7 @@
 #define CHUNK 16                         // bytes: the unit of the packed order
 #define HOST_PIECE ((uint64_t)256 << 10) // stays in a core's cache until it is packed
 #define MAX_GAP 8                        // stride of elements in a line that is read as it is
-#define PROGRESS_STEP TRANSFER_PIECE
+#define PROGRESS_STEP ((uint64_t)8 << 20)
 
 // One rectangle of a matrix.
 struct rectangle {

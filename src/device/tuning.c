@@ -1,0 +1,59 @@
+// tuning.c - see tuning.h.
+#include "device/tuning.h"
+
+#include "base/common.h"
+
+// Of devices that fit several rows of one figure the last counts.
+enum device_class { ANY, CPU, GPU };
+
+struct tuned {
+    enum tune what;
+    enum device_class device;
+    uint32_t value;
+    bool whole_subgroup; // a subgroup, if that is more
+    const char *measured;
+};
+
+// clang-format off
+#define LAVAPIPE "lavapipe of Mesa 26.1, 2 cores of a Xeon at 2.8 GHz; "
+#define NOT_KEPT "lavapipe; the figures were not kept"
+#define NO_GPU "no GPU yet"
+static const struct tuned rows[] = {
+    { TUNE_LANES,         CPU, 8,       false, LAVAPIPE "see BROADCAST in lib/weights.glsl" },
+    { TUNE_LANES,         GPU, 32,      true,  NO_GPU },
+    { TUNE_DECODE_TOKENS, CPU, 4,       false, NOT_KEPT },
+    { TUNE_DECODE_TOKENS, GPU, 8,       false, NO_GPU },
+    { TUNE_DECODE_BLOCKS, CPU, 4,       false, NOT_KEPT },
+    { TUNE_DECODE_BLOCKS, GPU, 2,       false, NO_GPU },
+    { TUNE_ROUTE_TOKENS,  CPU, 8,       false, NOT_KEPT },
+    { TUNE_ROUTE_TOKENS,  GPU, 4,       false, NO_GPU },
+    { TUNE_ROUTE_BLOCKS,  CPU, 4,       false, LAVAPIPE
+        "8 tokens and 32 experts took 1.3 times as long one by one" },
+    { TUNE_ROUTE_BLOCKS,  GPU, 1,       false, NO_GPU },
+    { TUNE_COMBINE_LANES, CPU, 8,       false, NOT_KEPT },
+    { TUNE_COMBINE_LANES, GPU, 64,      false, NO_GPU },
+    { TUNE_MODEL_LANES,   CPU, 8,       false, NOT_KEPT },
+    { TUNE_MODEL_LANES,   GPU, 64,      false, NO_GPU },
+    { TUNE_ATTEND_LANES,  CPU, 8,       false, NOT_KEPT },
+    { TUNE_ATTEND_LANES,  GPU, 64,      false, NO_GPU },
+    { TUNE_ATTEND_GROUPS, CPU, 4,       false, NOT_KEPT },
+    { TUNE_ATTEND_GROUPS, GPU, 256,     false, NO_GPU "; some for each core of a large one" },
+    { TUNE_SPLIT_KEYS,    ANY, 256,     false, NOT_KEPT },
+    { TUNE_PARTIALS_SIZE, ANY, 1 << 20, false, "nowhere: a bound of scratch" },
+    { TUNE_PIECE_SIZE,    ANY, 8 << 20, false, "nowhere: long enough to hide what a submit costs" },
+    { TUNE_HOST_PACKS,    CPU, 1,       false, NOT_KEPT },
+    { TUNE_HOST_PACKS,    GPU, 0,       false, NO_GPU "; the host reads files meanwhile" },
+};
+// clang-format on
+
+uint32_t vkmoe_tuning(const vkmoe_device *device, enum tune what)
+{
+    const enum device_class class = device->is_cpu ? CPU : GPU;
+    uint32_t value = 0;
+    for (uint32_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        if (rows[i].what != what || (rows[i].device != ANY && rows[i].device != class))
+            continue;
+        value = rows[i].whole_subgroup ? MAX(rows[i].value, device->subgroup_size) : rows[i].value;
+    }
+    return value;
+}

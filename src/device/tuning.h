@@ -1,0 +1,26 @@
+// tuning.h - figures that were found by measuring, or wait for it.
+#ifndef VKMOE_TUNING_H
+#define VKMOE_TUNING_H
+
+#include "device/device.h"
+
+enum tune {
+    TUNE_LANES,         // workgroup of route and the decode kernels
+    TUNE_DECODE_TOKENS, // the most that the decode kernels get
+    TUNE_DECODE_BLOCKS, // blocks of 8 matrix rows for a workgroup of theirs
+    TUNE_ROUTE_TOKENS,  // for a workgroup of route
+    TUNE_ROUTE_BLOCKS,  // likewise, blocks of 8 experts, at most
+    TUNE_COMBINE_LANES, // workgroup of combine
+    TUNE_MODEL_LANES,   // of embed and norm
+    TUNE_ATTEND_LANES,  // of the kernels of attention
+    TUNE_ATTEND_GROUPS, // workgroups of attend that fill the device
+    TUNE_SPLIT_KEYS,    // keys that make a split of attend worth its merge
+    TUNE_PARTIALS_SIZE, // bytes of what splits leave, at most
+    TUNE_PIECE_SIZE,    // bytes of a buffer for staging
+    TUNE_HOST_PACKS,    // 1: the host is faster at packing weights than the device
+    TUNE_COUNT,
+};
+
+uint32_t vkmoe_tuning(const vkmoe_device *device, enum tune what);
+
+#endif
