@@ -3,24 +3,18 @@
 #include "lib/address.glsl"
 #include "experts_gemm.h"
 
-// STAGED is for GPUs, COLUMNS for CPU drivers that broadcast shared loads, the plain form for
-// everybody, with BROADCAST for such drivers where weights must be unpacked. A body makes a
-// tile of as many rows as it has, or fewer; narrow ones are for few rows an expert, as many
-// experts or short inputs have.
-#if defined(STAGED)
-#define BLOCKS GEMM_STAGED_BLOCKS
-layout(local_size_x = 128) in;
-#else
-#define BLOCKS GEMM_PLAIN_BLOCKS // and GEMM_COLUMNS_BLOCKS
-layout(local_size_x = 8) in;
-#endif
+// Which form this is, kernels.def says, and its tile; rows in lanes, if nothing is defined. A
+// body makes a tile of as many rows as it has, or fewer; narrow ones are for few rows an expert,
+// as many experts or short inputs have.
+#define BLOCKS TILE_BLOCKS
+layout(local_size_x = TILE_LANES) in;
 
 #include "lib/gemm.glsl"
 
-#if defined(STAGED)
+#if defined(SHARED_TILE)
 #include "lib/gemm_staged.glsl"
 #define BODY gemm_wide
-#define WIDE 4
+#define WIDE (TILE_ROWS / 16)
 #include "lib/gemm_staged_body.glsl"
 #undef BODY
 #undef WIDE
@@ -28,11 +22,11 @@ layout(local_size_x = 8) in;
 #define WIDE 1
 #include "lib/gemm_staged_body.glsl"
 #else
-#if defined(COLUMNS)
-#include "lib/gemm_columns.glsl"
+#if defined(TOKENS_IN_LANES)
+#include "lib/gemm_tokens.glsl"
 #else
 #define BODY gemm_most
-#define ROWS GEMM_PLAIN_ROWS
+#define ROWS TILE_ROWS
 #include "lib/gemm_rows.glsl"
 #undef BODY
 #undef ROWS
@@ -57,7 +51,7 @@ void main()
     tile t;
     if (!find_tile(t))
         return;
-#if defined(STAGED)
+#if defined(SHARED_TILE)
     if (t.rows > 16)
         gemm_wide(t);
     else
@@ -65,9 +59,9 @@ void main()
 #else
     if (t.rows <= 2)
         gemm_2(t);
-#if defined(COLUMNS)
+#if defined(TOKENS_IN_LANES)
     else
-        gemm_columns(t);
+        gemm_tokens(t);
 #else
     else if (t.rows <= 4)
         gemm_4(t);

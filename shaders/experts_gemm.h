@@ -23,14 +23,6 @@ SPEC_FLOAT(10, GEMM_ALPHA, 0.0) // the activation's constants
 SPEC_FLOAT(11, GEMM_LIMIT, 0.0)
 SPEC(12, GEMM_TO_PAIRS, 0) // up: rows go to their pair's place, as down's do
 
-// Tile sizes of the forms: blocks of matrix rows, token rows.
-#define GEMM_PLAIN_BLOCKS 4
-#define GEMM_PLAIN_ROWS 16
-#define GEMM_COLUMNS_BLOCKS 4
-#define GEMM_COLUMNS_ROWS 8
-#define GEMM_STAGED_BLOCKS 8
-#define GEMM_STAGED_ROWS 64
-
 struct experts_gemm_push {
     ADDRESS(U32) plan;          // in  see group_tokens.h
     ADDRESS(U32) rows;          // in  pairs sorted by expert

@@ -160,7 +160,7 @@ static bool uses(const vkmoe_device *device, uint32_t enabled, const vkmoe_devic
 {
     const struct vkmoe_device_info *info = &device->gpu.info;
     const bool sized = enabled & HOST_SUBGROUP_SIZE || !own->fixed_subgroup_size;
-    const uint32_t subgroup = NEED_subgroup | (1 << 5);
+    const uint32_t subgroup = NEED_subgroup | NEED_ballot | NEED_lanes_8;
     CHECK(info->int64 == !!(enabled & HOST_INT64));
     CHECK(info->f16_storage == !!(enabled & HOST_F16_STORAGE));
     CHECK(info->f16_arithmetic == !!(enabled & HOST_F16_ARITHMETIC));

@@ -23,10 +23,14 @@ static void name_run(char *to, size_t size, const struct variant *variant,
 // True if another form of the same kernel differs only in `by`, a mask of enum need.
 static bool has_twin(const struct variant *variant, uint32_t by)
 {
-    for (uint32_t i = 0; i < vkmoe_variant_count; i++)
-        if (&vkmoe_variants[i] != variant && vkmoe_variants[i].kernel == variant->kernel
-            && !((vkmoe_variants[i].needs ^ variant->needs) & ~by))
+    for (uint32_t i = 0; i < vkmoe_variant_count; i++) {
+        const struct variant *other = &vkmoe_variants[i];
+        if (other != variant && other->kernel == variant->kernel
+            && other->formats == variant->formats
+            && !memcmp(&other->tile, &variant->tile, sizeof other->tile)
+            && !((other->needs ^ variant->needs) & ~by))
             return true;
+    }
     return false;
 }
 
@@ -35,8 +39,9 @@ static bool is_outdone(struct harness *harness, const struct variant *variant)
 {
     if (!harness)
         return false;
-    if (variant->needs == NEED_broadcast && !harness_is_at_home(harness, variant))
-        return has_twin(variant, NEED_broadcast & ~NEED_int64);
+    if (variant->needs == (NEED_uniform_loads | NEED_int64)
+        && !harness_is_at_home(harness, variant))
+        return has_twin(variant, NEED_uniform_loads);
     return harness_device(harness)->gpu.info.int64 && !(variant->needs & NEED_int64)
         && has_twin(variant, NEED_int64);
 }

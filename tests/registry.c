@@ -318,7 +318,7 @@ static void check_capabilities(struct module *m)
         if (op_of(w) != OP_CAPABILITY)
             continue;
         const bool subgroup = w[1] == CAPABILITY_SUBGROUP || w[1] == CAPABILITY_SUBGROUP_ARITHMETIC
-            || (w[1] == CAPABILITY_SUBGROUP_BALLOT && (needs & NEED_eight) == NEED_eight);
+            || (w[1] == CAPABILITY_SUBGROUP_BALLOT && needs & NEED_ballot);
         int64 |= w[1] == CAPABILITY_INT64;
         addresses |= w[1] == CAPABILITY_ADDRESSES;
         if (w[1] != CAPABILITY_SHADER && w[1] != CAPABILITY_ADDRESSES

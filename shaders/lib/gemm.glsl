@@ -1,4 +1,4 @@
-// gemm.glsl - what both forms of experts_gemm share: finding the tile, rows, epilogue.
+// gemm.glsl - what the forms of experts_gemm share: finding the tile, rows, epilogue.
 // Needs BLOCKS, the blocks of 8 matrix rows that a workgroup makes.
 #ifndef GEMM_GLSL
 #define GEMM_GLSL

@@ -4,7 +4,7 @@
 #ifndef GEMM_STAGED_GLSL
 #define GEMM_STAGED_GLSL
 
-#define STAGED_ROWS GEMM_STAGED_ROWS
+#define STAGED_ROWS TILE_ROWS
 #define STAGED_K 16                     // two units
 #define STAGED_MATRIX_ROWS (8 * BLOCKS)
 #define STAGED_SKEW 4                   // keeps runs of 4 aligned, spreads the banks

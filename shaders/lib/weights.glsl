@@ -9,7 +9,7 @@
 // device needs 16-bit storage; arithmetic is f32.
 //
 // In any product lanes own rows of one operand and share the other, which is read at addresses
-// that they share. Mostly they own matrix rows; in gemm_columns.glsl they own token rows.
+// that they share. Mostly they own matrix rows; in gemm_tokens.glsl they own token rows.
 //
 // BROADCAST (8 lanes): what lanes own is read at shared addresses too, all eight rows of it,
 // and each lane keeps its own. lavapipe 26 makes a scalar load and a masked broadcast

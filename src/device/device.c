@@ -50,14 +50,10 @@ static void describe(vkmoe_device *device, const struct physical *p)
     device->fixed_subgroup_size = p->min_subgroup_size != p->max_subgroup_size;
     device->gpu.info.subgroup_size = device->subgroup_size;
     device->gpu.info.subgroup_arithmetic = p->subgroup_arithmetic;
-    const bool broadcasts =
-        p->quirks & QUIRK_UNIFORM_LOADS_SCALAR && device->is_cpu && p->info.int64;
     device->needs = (p->info.int64 ? NEED_int64 : 0) | (device->is_cpu ? 0 : NEED_gpu)
-        | (p->subgroup_arithmetic ? NEED_subgroup : 0)
-        | (broadcasts ? NEED_broadcast | NEED_columns : 0);
-    if ((device->needs & NEED_broadcast) == NEED_broadcast && p->subgroup_arithmetic
-        && p->subgroup_ballot && device->subgroup_size == 8)
-        device->needs |= NEED_eight;
+        | (device->is_cpu && p->quirks & QUIRK_UNIFORM_LOADS_SCALAR ? NEED_uniform_loads : 0)
+        | (p->subgroup_arithmetic ? NEED_subgroup : 0) | (p->subgroup_ballot ? NEED_ballot : 0)
+        | (p->subgroup_arithmetic && device->subgroup_size == 8 ? NEED_lanes_8 : 0);
 }
 
 static enum vkmoe_status start(vkmoe_device *device, const void *cache, size_t cache_size)

@@ -5,20 +5,15 @@
 #include "device/queue.h"
 #include "vulkan/quirks.h"
 
-// What a kernel variant may need of a device; kernels.def names them.
+// What a form of a kernel may need of a device; kernels.def names them.
 enum need {
     NEED_none = 0,
-    NEED_int64 = 1 << 0, // shaderInt64
-    NEED_gpu = 1 << 1,   // not a software driver: shared memory is worth its barriers
-    // QUIRK_UNIFORM_LOADS_SCALAR of a CPU driver, with shaderInt64.
-    NEED_broadcast = 1 << 2 | NEED_int64,
-    // The same, and weights of f32: unpacking 16-bit ones is vector work only where lanes
-    // own weights.
-    NEED_columns = 1 << 4 | NEED_broadcast,
-    // Subgroup arithmetic in compute; subgroups have subgroup_size lanes, no more, no less.
-    NEED_subgroup = 1 << 3,
-    NEED_eight = 1 << 5 | NEED_broadcast | NEED_subgroup, // subgroups of 8 lanes that have ballots
-    NEED_gpu_int64 = NEED_gpu | NEED_int64,
+    NEED_int64 = 1 << 0,         // shaderInt64
+    NEED_gpu = 1 << 1,           // not a software driver: shared memory is worth its barriers
+    NEED_uniform_loads = 1 << 2, // QUIRK_UNIFORM_LOADS_SCALAR of a software driver
+    NEED_subgroup = 1 << 3,      // arithmetic in compute; subgroups have subgroup_size lanes
+    NEED_ballot = 1 << 4,        // likewise
+    NEED_lanes_8 = 1 << 5,       // subgroups of 8 lanes
 };
 
 struct memory;         // memory.h

@@ -2,7 +2,7 @@
 #ifndef VKMOE_SHAPES_H
 #define VKMOE_SHAPES_H
 
-#include "device/device.h"
+#include "device/variants.h"
 
 #define DECODE_MAX_TOKENS 8 // of the decode kernels
 
@@ -11,8 +11,8 @@ struct shapes {
     uint32_t decode_tokens; // the most that the decode kernels get
     uint32_t decode_blocks; // of matrix rows, for a workgroup of theirs
     uint32_t route_tokens;
-    uint32_t unwanted; // mask of enum need: forms of experts_gemm that are slower for this dtype
-    uint32_t gemm_rows, gemm_blocks;
+    const struct variant *gemm;      // the form of experts_gemm
+    uint32_t gemm_rows, gemm_blocks; // its tile
     uint32_t combine_lanes;
 };
 

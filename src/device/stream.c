@@ -281,7 +281,7 @@ static enum vkmoe_status record_dispatch(vkmoe_stream *stream, const struct disp
     struct recorded *now = &stream->now;
     VkPipeline pipeline;
     const struct variant *variant =
-        d->variant ? d->variant : vkmoe_kernel_choose(device, d->kernel, 0);
+        d->variant ? d->variant : vkmoe_kernel_choose(device, d->kernel);
     TRY_RETURN(check_dispatch(stream, d));
     TRY_RETURN(vkmoe_pipeline_get(device, variant, d->spec, &pipeline));
     TRY_RETURN(prepare(stream));

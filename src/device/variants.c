@@ -4,37 +4,62 @@
 #include "base/common.h"
 #include "contracts.h" // every shaders/<kernel>.h
 
-#define VARIANT(kernel, form, needs, defines) \
-    extern const uint32_t vkmoe_spv_##kernel##_##form[]; \
-    extern const size_t vkmoe_spv_size_##kernel##_##form;
+// A row makes a module for each way to compute addresses, as shaders/meson.build does.
+#define FORM(kernel, form, addresses, ...) FORM_##addresses(kernel, form, __VA_ARGS__)
+#define FORM_plain(kernel, form, ...) MODULE(kernel##_##form, NEED_none, kernel, form, __VA_ARGS__)
+#define FORM_int64(kernel, form, ...) \
+    MODULE(kernel##_##form##_int64, NEED_int64, kernel, form, __VA_ARGS__)
+#define FORM_both(kernel, form, ...) \
+    FORM_plain(kernel, form, __VA_ARGS__) FORM_int64(kernel, form, __VA_ARGS__)
+
+#define MODULE(name, ...) \
+    extern const uint32_t vkmoe_spv_##name[]; \
+    extern const size_t vkmoe_spv_size_##name;
 #include "shaders/kernels.def"
+#undef MODULE
 
 const struct variant vkmoe_variants[] = {
-#define VARIANT(kernel_, form_, needs_, defines_) \
+#define FORM(kernel, form, addresses, ...) FORM_##addresses(kernel, form, __VA_ARGS__)
+#define MODULE( \
+    name_, address_, kernel_, form_, needs_, formats_, from_, rows_, blocks_, lanes_, defines_) \
     { \
-        .name = #kernel_ "_" #form_, \
+        .name = #name_, \
         .kernel = KERNEL_##kernel_, \
         .form = #form_, \
-        .needs = NEED_##needs_, \
-        .spirv = vkmoe_spv_##kernel_##_##form_, \
-        .spirv_size = &vkmoe_spv_size_##kernel_##_##form_, \
+        .needs = (address_) | (needs_), \
+        .formats = (formats_), \
+        .from = (from_), \
+        .tile = { rows_, blocks_, lanes_ }, \
+        .spirv = vkmoe_spv_##name_, \
+        .spirv_size = &vkmoe_spv_size_##name_, \
         .push_size = sizeof(struct kernel_##_push), \
     },
 #include "shaders/kernels.def"
 };
 const uint32_t vkmoe_variant_count = ARRAY_SIZE(vkmoe_variants);
 
-const struct variant *vkmoe_kernel_choose(
-    const vkmoe_device *device, enum kernel kernel, uint32_t unwanted)
+static const struct variant *choose(
+    const vkmoe_device *device, enum kernel kernel, uint32_t formats, uint32_t rows)
 {
-    const uint32_t usable = device->needs & ~unwanted;
     const struct variant *best = NULL;
     for (uint32_t i = 0; i < vkmoe_variant_count; i++) {
         const struct variant *variant = &vkmoe_variants[i];
         if (variant->kernel != kernel)
             continue;
-        if (!best || (!(variant->needs & ~usable) && *variant->spirv_size))
+        const bool runs = !(variant->needs & ~device->needs) && *variant->spirv_size;
+        if (!best || (runs && !(formats & ~variant->formats) && rows >= variant->from))
             best = variant;
     }
     return best;
+}
+
+const struct variant *vkmoe_form_choose(
+    const vkmoe_device *device, enum kernel kernel, enum vkmoe_dtype dtype, uint32_t rows)
+{
+    return choose(device, kernel, 1u << dtype, rows);
+}
+
+const struct variant *vkmoe_kernel_choose(const vkmoe_device *device, enum kernel kernel)
+{
+    return choose(device, kernel, FORMATS_all, 0);
 }

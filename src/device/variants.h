@@ -12,12 +12,25 @@ enum kernel {
     KERNEL_COUNT
 };
 
-// One SPIR-V module.
+// A workgroup's part of a matrix product; zeros where specialisation cuts the work.
+struct tile {
+    uint32_t rows;   // of tokens
+    uint32_t blocks; // of 8 matrix rows
+    uint32_t lanes;  // invocations
+};
+
+#define FORMAT_f32 (1u << VKMOE_DTYPE_F32)
+#define FORMATS_all UINT32_MAX
+
+// One SPIR-V module: a form, with one way to compute addresses.
 struct variant {
-    const char *name; // "route_plain"
+    const char *name; // "route_plain_int64"
     enum kernel kernel;
     const char *form; // "plain", "subgroup", ...
     uint32_t needs;   // mask of enum need
+    uint32_t formats; // mask of 1 << enum vkmoe_dtype that it takes
+    uint32_t from;    // rows an expert from which on it pays
+    struct tile tile;
     const uint32_t *spirv;
     const size_t *spirv_size; // 0: the compiler was too old for it
     uint32_t push_size;
@@ -28,9 +41,12 @@ struct variant {
 extern const struct variant vkmoe_variants[];
 extern const uint32_t vkmoe_variant_count;
 
-// The best variant of a kernel; never NULL, since a kernel's first row needs nothing.
-// `unwanted`: a mask of enum need; forms that need these are passed over.
-const struct variant *vkmoe_kernel_choose(
-    const vkmoe_device *device, enum kernel kernel, uint32_t unwanted);
+// The best form for weights of `dtype` and so many rows an expert, with its tile; never NULL,
+// since a kernel's first row needs nothing.
+const struct variant *vkmoe_form_choose(
+    const vkmoe_device *device, enum kernel kernel, enum vkmoe_dtype dtype, uint32_t rows);
+
+// The best form for anything.
+const struct variant *vkmoe_kernel_choose(const vkmoe_device *device, enum kernel kernel);
 
 #endif

@@ -172,7 +172,7 @@ static enum vkmoe_status pack_on_device(struct rectangle *r)
 {
     struct recording recording = {
         .rectangle = r,
-        .variant = vkmoe_kernel_choose(r->loading->device, KERNEL_pack_weights, 0),
+        .variant = vkmoe_kernel_choose(r->loading->device, KERNEL_pack_weights),
     };
     const uint32_t spec[SPEC_MAX] = {
         [PACK_LANES] = PACK_GROUP,

@@ -196,7 +196,7 @@ static enum vkmoe_status run_gemm(vkmoe_stream *stream, const struct experts *e,
     const struct experts_gemm_push *push, struct dispatch *d)
 {
     d->kernel = KERNEL_experts_gemm;
-    d->variant = vkmoe_kernel_choose(e->device, d->kernel, e->shapes.unwanted);
+    d->variant = e->shapes.gemm;
     d->spec[GEMM_TYPE] = e->dtype;
     d->spec[GEMM_PACKED] = is_packed(push->source, push->source_columns, 8);
     d->spec[GEMM_RESULT_PACKED] = is_packed(push->result, push->result_stride, 4);

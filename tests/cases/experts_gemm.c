@@ -195,20 +195,6 @@ static bool fits(
     return true;
 }
 
-// What a form makes of a tile.
-static void tile_of(const struct variant *variant, uint32_t *blocks, uint32_t *rows)
-{
-    *blocks = GEMM_PLAIN_BLOCKS;
-    *rows = GEMM_PLAIN_ROWS;
-    if (!strcmp(variant->form, "columns")) {
-        *blocks = GEMM_COLUMNS_BLOCKS;
-        *rows = GEMM_COLUMNS_ROWS;
-    } else if (!strncmp(variant->form, "staged", 6)) {
-        *blocks = GEMM_STAGED_BLOCKS;
-        *rows = GEMM_STAGED_ROWS;
-    }
-}
-
 struct gemm_model {
     struct routing routing;
     struct grouping grouping;
@@ -276,7 +262,8 @@ static void fill(struct kernel_io *io)
 {
     const struct gemm_case *c = (const void *)io->test;
     struct gemm_model *m = io->model = io_alloc(io, 1, sizeof *m);
-    tile_of(io->variant, &m->tile_blocks, &m->tile_rows);
+    m->tile_blocks = io->variant->tile.blocks;
+    m->tile_rows = io->variant->tile.rows;
     if (c->kind != DIRECT) {
         add_plan(io, m);
         m->matrices = io_add_linear(io, "matrices", c->biased ? "bias" : NULL, c->experts, c->rows,

@@ -153,7 +153,7 @@ static void visit_shapes(struct program *program)
 // Layouts of files that no shape above has.
 static void visit_packing(struct program *program)
 {
-    const struct variant *variant = vkmoe_kernel_choose(program->device, KERNEL_pack_weights, 0);
+    const struct variant *variant = vkmoe_kernel_choose(program->device, KERNEL_pack_weights);
     program->wanted_by = "loading";
     for (uint32_t size = 2; size <= 4; size += 2) {
         for (uint32_t form = PACK_ROWS; form <= PACK_COLUMNS; form++) {
@@ -296,7 +296,8 @@ static cJSON *describe(const struct pipeline *pipeline)
     cJSON *object = checked(cJSON_CreateObject());
     cJSON *spec = checked(cJSON_CreateArray());
     cJSON_AddStringToObject(object, "kernel", kernel_names[pipeline->variant->kernel]);
-    cJSON_AddStringToObject(object, "variant", pipeline->variant->form);
+    cJSON_AddStringToObject(object, "variant",
+        pipeline->variant->name + strlen(kernel_names[pipeline->variant->kernel]) + 1);
     for (uint32_t i = 0; i < spec_length(pipeline); i++)
         cJSON_AddItemToArray(spec, checked(cJSON_CreateNumber(pipeline->spec[i])));
     cJSON_AddItemToObject(object, "spec", spec);

@@ -1,7 +1,7 @@
-// gemm_columns.glsl - lanes own token rows, the matrix is read at addresses that all lanes
+// gemm_tokens.glsl - lanes own token rows, the matrix is read at addresses that all lanes
 // share: a CPU driver that notices turns those loads into scalars and broadcasts, and
 // keeps the 32 sums in vector registers (floor-block in f32 on lavapipe 26.1, 2 cores of a Xeon
-// at 2.8 GHz, 32 and 128 tokens: 25 and 33 GFLOP/s; the plain form with BROADCAST 23 and 31).
+// at 2.8 GHz, 32 and 128 tokens: 25 and 33 GFLOP/s; rows_broadcast 23 and 31).
 // Rows are read like that as well, all eight, see BROADCAST in weights.glsl.
 
 // Unit `u` of row `i` of the eight that start at the elements `source`.
@@ -16,7 +16,7 @@ unit own_row(uint source[8], uint u, uint i)
     return own;
 }
 
-void gemm_columns(tile t)
+void gemm_tokens(tile t)
 {
     const uint i = gl_LocalInvocationIndex;
     U32x4 matrix = matrix_of(t);
