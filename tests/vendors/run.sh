@@ -1,15 +1,18 @@
 #!/usr/bin/env bash
 # Compiles every pipeline for GPUs that are not here, with the drivers that people have for them:
 #
-#     tests/vendors/run.sh [FILE]
+#     tests/vendors/run.sh [FILE [DIR]]
 #
-# A driver passes if it compiles all pipelines without spilling registers. What the compilers tell (registers,
-# occupancy, cycles) goes to FILE, bench/results/static.json if none is named, where a change shows as a difference.
-# Then the command and the benchmark run to their ends on it, although nothing is computed.
-# All but one of the drivers live in the Debian testing chroot (tests/chroots.sh), so this needs root.
+# A driver passes if it compiles all pipelines without spilling registers. What the compilers tell
+# (registers, occupancy, cycles) goes to FILE, bench/results/static.json if none is named, where a
+# change shows as a difference. Then the command and the benchmark run to their ends on it, although
+# nothing is computed. All but one of the drivers live in the Debian testing chroot
+# (tests/chroots.sh), so this needs root. DIR is a folder of the chroot that has the project, built
+# or not; without it, a copy is made.
 #
-# The devices accept pipelines and report statistics; work submitted to them does nothing. Mesa's drm-shim plays the
-# kernel driver for RADV, NVK, Turnip and Honeykrisp, and intel_stub.c plays it for ANV.
+# The devices accept pipelines and report statistics; work submitted to them does nothing. Mesa's
+# drm-shim plays the kernel driver for RADV, NVK, Turnip and Honeykrisp, and intel_stub.c plays it
+# for ANV.
 set -euo pipefail
 export LC_ALL=C  # the order of the labels
 cd "$(dirname "$0")/../.."
@@ -23,8 +26,8 @@ passed=0 failed=0 skipped=0
 # label, ICD, library to preload, what it is told. Tried with Mesa 26.1:
 # RADV_FORCE_FAMILY is gone from RADV there; the shim knows the names that it took.
 # The shim for NVK knows no chip after Ampere: NOUVEAU_CHIPSET=190 and later find no device.
-# The shim for Turnip lists what it knows when FD_GPU_ID is unknown to it; 7xx and 8xx have Vulkan 1.4, 6xx has 1.3.
-# The shim for Honeykrisp is always an M1.
+# The shim for Turnip lists what it knows when FD_GPU_ID is unknown to it; 7xx and 8xx have Vulkan
+# 1.4, 6xx has 1.3. The shim for Honeykrisp is always an M1.
 drivers='
 anv-alchemist     intel      intel_stub.so                     INTEL_STUB_DEVICE=56a0
 anv-battlemage    intel      intel_stub.so                     INTEL_STUB_DEVICE=e20b
@@ -55,7 +58,8 @@ skip() {
 compile() {
     local label=$1 from=$2
     shift 2
-    if "$@" build/tests/vendors/pipelines --json "build/$label.json" --label "$label" >"$out/$label.log" 2>&1; then
+    if "$@" build/tests/vendors/pipelines --json "build/$label.json" --label "$label" \
+        >"$out/$label.log" 2>&1; then
         echo "ok - $label: $(tail -n 1 "$out/$label.log")"
         passed=$((passed + 1))
     else
@@ -67,7 +71,8 @@ compile() {
     [ ! -s "$from/build/$label.json" ] || mv "$from/build/$label.json" "$out/$label.json"
 }
 
-# Runs what a user does by a command that takes it there. No answer is right; crashes and waits without end are wrong.
+# Runs what a user does by a command that takes it there. No answer is right; crashes and waits
+# without end are wrong.
 try_programs() {
     local label=$1 log=$out/$1.run.log
     shift
@@ -115,23 +120,34 @@ compile_here() {
 
 build_in_chroot() {
     tests/chroots.sh run "$dir" sh -c 'meson setup build && ninja -C build "$@" &&
-        cc -std=gnu11 -O1 -shared -fPIC -I/usr/include/drm tests/vendors/intel_stub.c -o build/intel_stub.so' \
+        cc -std=gnu11 -O1 -shared -fPIC -I/usr/include/drm tests/vendors/intel_stub.c \
+            -o build/intel_stub.so' \
         sh "${programs[@]}"
 }
 
 compile_in_chroot() {
-    local label icd library settings there
+    local label icd library settings there said
     while read -r label icd library settings; do
         [ -n "$label" ] || continue
         case $library in
             intel_stub.so) library=$dir/build/$library ;;
             *) library=/usr/lib/x86_64-linux-gnu/$library ;;
         esac
-        there=(tests/chroots.sh run "$dir" timeout 600 env "${settings/#-/SHIM=only}" MESA_SHADER_CACHE_DISABLE=true
+        there=(tests/chroots.sh run "$dir" timeout 600
+            env "${settings/#-/SHIM=only}" MESA_SHADER_CACHE_DISABLE=true
             VK_DRIVER_FILES="/usr/share/vulkan/icd.d/${icd}_icd.json" LD_PRELOAD="$library")
-        compile "$label" "$testing$dir" "${there[@]}" </dev/null
-        try_programs "$label" "${there[@]}" </dev/null
+        # Compilers use one core each.
+        while [ "$(jobs -rp | wc -l)" -ge "$(nproc)" ]; do wait -n || true; done
+        {
+            compile "$label" "$testing$dir" "${there[@]}"
+            try_programs "$label" "${there[@]}"
+        } >"$out/$label.said" </dev/null &
     done <<<"$drivers"
+    wait
+    said=$(cat "$out"/*.said)
+    echo "$said"
+    passed=$((passed + $(grep -c '^ok ' <<<"$said" || true)))
+    failed=$((failed + $(grep -c '^not ok ' <<<"$said" || true)))
 }
 
 # One array of what each driver's run wrote, in the order of the labels.
@@ -145,8 +161,11 @@ merge() {
 rm -rf "$out"
 mkdir -p "$out"
 testing=$(tests/chroots.sh setup)
-dir=$(tests/chroots.sh copy)
-trap 'rm -rf "$testing$dir"' EXIT
+dir=${2-}
+if [ -z "$dir" ]; then
+    dir=$(tests/chroots.sh copy)
+    trap 'rm -rf "$testing$dir"' EXIT
+fi
 build_in_chroot >"$out/build.log" 2>&1 || {
     tail -n 20 "$out/build.log" >&2
     die "the build in Debian testing failed"
