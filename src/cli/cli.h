@@ -23,7 +23,7 @@
     X(logits, "run a whole model on a text and write its logits") \
     X(generate, "continue a text") \
     X(route, "show which experts a text's tokens go to") \
-    X(check, "compare a model's blocks with the outputs recorded beside it")
+    X(check, "compare a model's blocks with the outputs recorded with it")
 
 #define X(name, summary) int cli_command_##name(int argc, char **argv);
 COMMANDS(X)
@@ -196,7 +196,7 @@ int cli_output_check(const char *path, const char *const *inputs, uint32_t input
 // Writes [rows][columns] to the file that cli_output_open() prepared for `path`.
 int cli_output_write_f32(const char *path, const float *data, uint64_t rows, uint64_t columns);
 int cli_output_write_i32(const char *path, const int32_t *data, uint64_t rows, uint64_t columns);
-// Gives all of them their names.
+// Gives all outputs their names.
 int cli_output_commit(void);
 
 // ------------------------------------------------------------------- work.c: model and device

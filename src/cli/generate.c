@@ -262,7 +262,7 @@ static int run_job(struct job *job)
     struct screen screen = {
         .bytes = s->bytes, .terminal = isatty(STDOUT_FILENO), .utf8 = cli_utf8_shown()
     };
-    if (s->pieces) { // the last token may stand behind the end of the context
+    if (s->pieces) { // the last token may stand after the end of the context
         screen.tokenizer = &s->tokenizer;
         screen.tokens = cli_alloc(((size_t)capacity + 1) * sizeof *screen.tokens);
     }
@@ -376,25 +376,25 @@ static int parse(struct job *job, int argc, char **argv)
             .operand = "MODEL",
             .operand_target = &job->checkpoint,
             .about =
-                "Continues a text, and prints it with its continuation as it comes: as text if\n"
-                "tokens are bytes, or if it is given as text; else the ids, one a line. Of an\n"
-                "encoder-decoder, it is what the encoder reads, and only the answer is printed.\n"
-                "Ends with any of the tokens that \"eos_token_id\" names in config.json or\n"
-                "generation_config.json, which is not printed, a full context, or Ctrl-C; how\n"
-                "fast it was, and on which device, is printed to standard error.\n"
+                "Continues a text, printing it and its continuation as they are made: as text\n"
+                "if tokens are bytes, or if it is given as text; otherwise as ids, one a line.\n"
+                "An encoder-decoder's encoder reads the text, and only the answer is printed.\n"
+                "Stops at any of the tokens that \"eos_token_id\" names in config.json or\n"
+                "generation_config.json, which is not printed, at a full context, or at\n"
+                "Ctrl-C. The speed and the device are printed to standard error.\n"
                 "\n"
                 "Text becomes tokens by the model's tokenizer.model or spiece.model, if it has\n"
                 "one (sentencepiece). The tokenizer's first token, BOS, is put before a text\n"
-                "that does not begin with it, so that an empty one can be continued; behind it\n"
-                "its last, EOS, if the tokenizer is of the class of T5's, and then no BOS.\n"
+                "that does not begin with it, so that an empty one can be continued. A tokenizer\n"
+                "of T5's class puts its last token, EOS, after a text instead.\n"
                 "\"add_bos_token\" and \"add_eos_token\" in tokenizer_config.json have the last\n"
                 "word.\n"
                 "\n"
                 "Control pieces, and tokens added by added_tokens.json, tokenizer_config.json\n"
                 "or special_tokens_map.json, become their ids where a text names them, the\n"
                 "longest first, and are printed as they are written; T5's <extra_id_0> and its\n"
-                "kin likewise. With --no-special they stay text: for texts of people who must\n"
-                "not give orders to the model.\n",
+                "kin likewise. With --no-special they stay text, for texts from people who\n"
+                "must not give the model orders.\n",
             .options = options,
             .option_count = sizeof options / sizeof options[0],
         },

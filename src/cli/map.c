@@ -18,7 +18,7 @@ enum {
 
 // ------------------------------------------------------------------------ colours
 
-// Hues that the colour-blind tell apart, too (Okabe and Ito, 2008).
+// Hues that the colour-blind can also tell apart (Okabe and Ito, 2008).
 static const struct cli_paint flat_paints[CLI_MAP_COLOURS] = {
     { 230, 159, 0, false },
     { 86, 180, 233, false },
@@ -29,7 +29,7 @@ static const struct cli_paint flat_paints[CLI_MAP_COLOURS] = {
     { 222, 150, 195, false },
     { 85, 85, 85, true },
 };
-// Four of them, each dark and light: for experts that see equally far.
+// Four hues, each dark and light: for experts that see equally far.
 static const struct cli_paint paired_paints[CLI_MAP_COLOURS] = {
     { 69, 150, 214, false },
     { 174, 216, 245, false },
@@ -152,7 +152,7 @@ uint32_t cli_map_line(const struct cli_map *map, uint32_t start, uint32_t width)
     return end;
 }
 
-// Whether the byte belongs to a character; *length: its bytes from here on, 0 behind its first.
+// Whether the byte belongs to a character; *length: its bytes from here on, 0 after its first.
 static bool find_character(
     const struct cli_map *map, uint32_t position, int *length, uint32_t *code)
 {
@@ -184,7 +184,7 @@ void cli_map_symbol(const struct cli_map *map, uint32_t position, bool utf8, cha
         symbol[0] = byte == '\n' ? '$' : byte == '\t' ? '>' : '.';
     else if (byte == '\n' || byte == '\t')
         strcpy(symbol, byte == '\n' ? "\u21b5" : "\u2192");
-    else if (byte < 0x80) // Unicode has pictures of them
+    else if (byte < 0x80) // Unicode has pictures of control characters
         snprintf(symbol, 8, "\xe2\x90%c", (int)(byte == 0x7f ? 0xa1 : 0x80 + byte));
     else if (!find_character(map, position, &length, &code) || !cli_utf8_is_plain(code))
         strcpy(symbol, "\u25af");

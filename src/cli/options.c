@@ -154,7 +154,7 @@ int cli_parse(const struct cli_usage *usage, int argc, char **argv)
             status = set_option(usage, &usage->options[code - FIRST_LONG], optarg);
         }
     }
-    for (; status < 0 && optind < argc; optind++) // behind "--"
+    for (; status < 0 && optind < argc; optind++) // after "--"
         status = set_operand(usage, &operand, argv[optind]);
     if (status < 0)
         status = check_complete(usage, seen, operand);

@@ -20,7 +20,7 @@ struct output {
 
 static struct output outputs[CLI_MAX_OUTPUTS];
 static uint32_t output_count;
-static bool takes_stdout; // one of them
+static bool takes_stdout; // an output does
 // Temporary files that exist: what the signal handler may look at.
 static char *volatile unfinished[CLI_MAX_OUTPUTS];
 

@@ -5,7 +5,7 @@
 #include "cli.h"
 
 struct cli_prompt {
-    const char *text, *file; // of the command line, at most one of them
+    const char *text, *file; // of the command line, at most one
     bool no_special;         // what looks like a special token is text
     char *data;              // any bytes, after cli_prompt_read()
     size_t size;

@@ -342,7 +342,7 @@ int cli_command_route(int argc, char **argv)
         { .name = "svg",
             .value = "FILE.svg",
             .text = &job.svg,
-            .help = "draw the map as a picture, too; -: to standard output, alone" },
+            .help = "also draw the map as a picture; -: to standard output, alone" },
         CLI_DEVICE(&job.device),
         CLI_VALIDATE(&job.validate),
         CLI_JSON(&job.json),

@@ -26,7 +26,7 @@ void cli_pieces_close(struct cli_pieces **pieces);
 
 uint32_t cli_pieces_count(const struct cli_pieces *pieces);
 int64_t cli_pieces_begin(const struct cli_pieces *pieces); // the token before a text; -1: none
-int64_t cli_pieces_end(const struct cli_pieces *pieces);   // the one behind it; -1: none
+int64_t cli_pieces_end(const struct cli_pieces *pieces);   // the one after it; -1: none
 
 enum cli_piece_kind cli_pieces_kind(const struct cli_pieces *pieces, uint32_t id);
 // How it is written, U+2581 for a blank; valid as long as the pieces. `id` is below their count.

@@ -33,7 +33,7 @@ struct cli_session {
     vkmoe_buffer *ids, *positions, *step, *logits, *expert_ids, *attention_ids;
 };
 
-// The text is either the prompt, which is bytes or for the tokenizer beside the model, or the
+// The text is either the prompt, which is bytes or for the model's tokenizer, or the
 // file `ids` of integers [tokens]. An encoder-decoder's encoder reads it, and the decoder begins
 // with its start token. Fails with a message if it does not fit the model. To be closed in any
 // case.

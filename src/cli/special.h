@@ -1,4 +1,4 @@
-// special.h - the tokens that a text may name: control pieces, and what was added behind the
+// special.h - the tokens that a text may name: control pieces, and what was added after the
 // pieces of a tokenizer. They are found in a text before it is cut into pieces.
 #ifndef VKMOE_CLI_SPECIAL_H
 #define VKMOE_CLI_SPECIAL_H

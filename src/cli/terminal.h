@@ -18,7 +18,7 @@ static inline bool cli_is_terminal(int descriptor)
     return isatty(descriptor) && term && *term && strcmp(term, "dumb") != 0;
 }
 
-// If one of them is closed, the next file to be opened would take its place, and get what is
+// If a standard stream is closed, the next file to be opened would take its place, and get what is
 // printed. What takes it now can be neither read nor written, like a closed one.
 static inline void cli_guard_descriptors(void)
 {

@@ -17,7 +17,7 @@ struct cli_tokenizer {
     uint32_t end_at;
 
     // What cli_tokenizer_extend() has returned: all before token `first`, and of the text since
-    // then `shown` bytes. Tokens before `seen` hold no boundary behind `first`.
+    // then `shown` bytes. Tokens before `seen` hold no boundary after `first`.
     uint32_t first, seen;
     size_t shown;
     bool prefix; // the text since then begins as one at the beginning does
@@ -34,7 +34,7 @@ int cli_tokenizer_init(
     struct cli_tokenizer *tokenizer, const char *checkpoint, uint32_t vocabulary, bool is_t5);
 void cli_tokenizer_finish(struct cli_tokenizer *tokenizer);
 
-// The text's tokens, those before and behind every text included; free(). `plain`: special tokens
+// The text's tokens, those before and after every text included; free(). `plain`: special tokens
 // in the text are text. Fails with a message.
 int cli_tokenizer_encode(struct cli_tokenizer *tokenizer, const char *text, size_t size, bool plain,
     uint32_t **tokens, uint32_t *count);

@@ -27,7 +27,7 @@ struct reader {
     const char *checkpoint;
     const struct cli_pieces *pieces;
     struct value *config, *added, *map; // NULL: there is no such file
-    uint32_t next_id;                   // behind all there are
+    uint32_t next_id;                   // after all there are
     uint32_t named;
 };
 
@@ -66,7 +66,7 @@ static int refuse(const struct reader *r, const char *file, const char *what, co
         "%s/%s: %s \"%s\"", r->checkpoint, file, what, vkmoe_printable(text, shown, sizeof shown));
 }
 
-// Ids beyond 32 bits are beyond every vocabulary, too.
+// Ids beyond 32 bits are also beyond every vocabulary.
 static bool read_id(const struct value *item, const char *digits, uint32_t *id)
 {
     uint64_t value = 0;
@@ -134,7 +134,7 @@ static int add_added(struct reader *r)
     return 0;
 }
 
-// T5's <extra_id_0>, ...: behind the pieces, the first as the last.
+// T5's <extra_id_0>, ...: after the pieces, the first as the last.
 static int add_sentinels(struct reader *r)
 {
     const struct value *item = find(r->config, "extra_ids");
