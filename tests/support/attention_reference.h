@@ -1,7 +1,7 @@
 // attention_reference.h - the attention of vkmoe.h once more, in plain double loops on the
 // host. As reference.h: obvious first, fast never, and nothing of src/.
 //
-// Formulas: the comments of vkmoe.h and shared/docs/semantics.md B. RoPE scalings are those
+// Formulas: the comments of vkmoe.h and docs/semantics.md B. RoPE scalings are those
 // of Llama 3.1's release and of YaRN (arXiv 2309.00071), as transformers computes them.
 #ifndef VKMOE_TESTS_ATTENTION_REFERENCE_H
 #define VKMOE_TESTS_ATTENTION_REFERENCE_H

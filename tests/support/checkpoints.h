@@ -1,7 +1,7 @@
 // checkpoints.h - small checkpoints in the published layout of every family that the
 // library loads, with random weights, and the same layer in the reference's form.
 //
-// Written from shared/docs/semantics.md A.1 and A.2, not from src/checkpoint: names, layouts and
+// Written from docs/semantics.md A.1 and A.2, not from src/checkpoint: names, layouts and
 // formulas are typed a second time here, so that each checks the other.
 #ifndef VKMOE_TESTS_CHECKPOINTS_H
 #define VKMOE_TESTS_CHECKPOINTS_H

@@ -2,7 +2,7 @@
 //
 // This is the oracle of every test: obvious first, fast never. It shares nothing with
 // src/ but the enums of the public header. Formulas: the comments of vkmoe.h, which
-// are shared/docs/semantics.md A.0 and A.1.
+// are docs/semantics.md A.0 and A.1.
 #ifndef VKMOE_TESTS_REFERENCE_H
 #define VKMOE_TESTS_REFERENCE_H
 

@@ -2,7 +2,7 @@
 // library runs whole, with random weights, and the same model in the references' form.
 //
 // As checkpoints.h: names, layouts and formulas are typed here a second time, from
-// shared/docs/semantics.md A.2 and B.1 and the config classes of transformers 5.12, not
+// docs/semantics.md A.2 and B.1 and the config classes of transformers 5.12, not
 // from src/checkpoint, so that each checks the other.
 #ifndef VKMOE_TESTS_WHOLE_CHECKPOINTS_H
 #define VKMOE_TESTS_WHOLE_CHECKPOINTS_H
