@@ -98,7 +98,8 @@ why_not() {
         shell) command -v shellcheck >/dev/null || echo "needs shellcheck" ;;
         layers)
             [ -f build/build.ninja ] &&
-                meson test -C build --no-rebuild --list 2>/dev/null | grep -q '[ :]layers$' ||
+                meson test -C build --no-rebuild --list 2>/dev/null |
+                grep '[ :]layers$' >/dev/null ||
                 echo "needs ./build"
             ;;
     esac

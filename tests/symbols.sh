@@ -21,7 +21,8 @@ names() {
     "$nm" "$@" | awk 'NF >= 3 { sub(/^_/, "", $NF); sub(/@.*/, "", $NF); print $NF }'
 }
 
-names -D --defined-only --extern-only "$shared" | grep -v '^vkmoe_' | report 1 "shared: only vkmoe_*"
+names -D --defined-only --extern-only "$shared" | grep -v '^vkmoe_' |
+    report 1 "shared: only vkmoe_*"
 names --defined-only --extern-only "$static" | grep -v '^vkmoe_' | report 2 "static: only vkmoe_*"
 # What the headers declare is there, and nothing internal.
 headers=$(dirname "$0")/../include/vkmoe

@@ -1,16 +1,19 @@
 #!/usr/bin/env bash
-# Times one block (hidden 1024, inner 512, 16 experts, 4 chosen) in vkmoe, in ggml's Vulkan backend and in ggml's CPU
-# backend, the first two on lavapipe, in turns so that what else the machine does is shared fairly:
+# Times one block (hidden 1024, inner 512, 16 experts, 4 chosen) in vkmoe, in ggml's Vulkan backend
+# and in ggml's CPU backend, the first two on lavapipe, in turns so that what else the machine does
+# is shared fairly:
 #
 #     bench/compare/compare.sh [ROUNDS [TOKENS [DTYPES]]]      3 "1 32 128" "f32 f16" if absent
 #
-# GFLOP/s of useful work: `best`, the fastest forward of all rounds; `median`, of the rounds' medians; `per CPU`, the
-# median per second of CPU time, which other programs disturb least. Every sample goes to build/compare.tsv.
+# GFLOP/s of useful work: `best`, the fastest forward of all rounds; `median`, of the rounds'
+# medians; `per CPU`, the median per second of CPU time, which other programs disturb least. Every
+# sample goes to build/compare.tsv.
 #
-# Runs in the Debian testing chroot of tests/chroots.sh, hence as root; ggml comes from Debian's packages. VKMOE_TESTING
-# names another Debian testing that has them. ggml-vulkan runs with its cooperative matrices off: on lavapipe they are
-# four times slower than its scalar kernels; COOPMAT=1 leaves them on. On a machine with other work ggml's CPU threads
-# wait for each other most of the time: GGML_THREADS=1 then tells more, in the column `per CPU`.
+# Runs in the Debian testing chroot of tests/chroots.sh, hence as root; ggml comes from Debian's
+# packages. VKMOE_TESTING names another Debian testing that has them. ggml-vulkan runs with its
+# cooperative matrices off: on lavapipe they are four times slower than its scalar kernels;
+# COOPMAT=1 leaves them on. On a machine with other work ggml's CPU threads wait for each other most
+# of the time: GGML_THREADS=1 then tells more, in the column `per CPU`.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -36,20 +39,23 @@ inside() {
 install_ggml() {
     [ ! -e "$testing/usr/include/ggml.h" ] || return 0
     dir=/ inside apt-get -qq -o Acquire::Check-Valid-Until=false update >/dev/null
-    dir=/ inside apt-get -qq install -y --no-install-recommends "${packages[@]}" >/dev/null || die "no ${packages[*]}"
+    dir=/ inside apt-get -qq install -y --no-install-recommends "${packages[@]}" >/dev/null ||
+        die "no ${packages[*]}"
 }
 
 build() {
     inside sh -c 'meson setup build --buildtype=release -Dtests=disabled -Dtools=disabled &&
         ninja -C build bench/vkmoe-bench &&
-        cc -std=c11 -O2 bench/compare/ggml_block.c -o build/ggml_block -lggml -lggml-base -lm' >"$1" 2>&1 ||
+        cc -std=c11 -O2 bench/compare/ggml_block.c -o build/ggml_block \
+            -lggml -lggml-base -lm' >"$1" 2>&1 ||
         { tail -n 20 "$1" >&2 && die "the build in Debian testing failed"; }
 }
 
-# "wall wall_least cpu" of one forward, in nanoseconds. What vkmoe needs to record is part of its wall time, as it is of
-# ggml's.
+# "wall wall_least cpu" of one forward, in nanoseconds. What vkmoe needs to record is part of its
+# wall time, as it is of ggml's.
 time_vkmoe() {
-    inside env VK_DRIVER_FILES="$lavapipe" build/bench/vkmoe-bench --shape floor-block --tokens "$1" --dtype "$2" \
+    inside env VK_DRIVER_FILES="$lavapipe" \
+        build/bench/vkmoe-bench --shape floor-block --tokens "$1" --dtype "$2" \
         --json build/vkmoe.json >/dev/null || return
     awk -F '[:,]' '
         function field(name) { return $1 ~ "\"" name "\"" }
@@ -57,7 +63,8 @@ time_vkmoe() {
         field("wall_median_ns") { wall = $2 }
         field("wall_min_ns") { least = $2 }
         field("process_cpu_median_ns") { cpu = $2 }
-        END { if (wall) printf "%.0f %.0f %.0f\n", wall + record, least + record, cpu }' "$testing$dir/build/vkmoe.json"
+        END { if (wall) printf "%.0f %.0f %.0f\n", wall + record, least + record, cpu }' \
+        "$testing$dir/build/vkmoe.json"
 }
 
 time_system() {
@@ -91,13 +98,14 @@ run_rounds() {
 
 print_table() {
     awk -F '\t' -v systems="${systems[*]}" '
-        function median(list,    values, count, i, j, swap) {
+        function median(list,    values, count, i, j, swap, middle) {
             count = split(list, values, " ")
             for (i = 2; i <= count; i++)
                 for (j = i; j > 1 && values[j] + 0 < values[j - 1] + 0; j--) {
                     swap = values[j]; values[j] = values[j - 1]; values[j - 1] = swap
                 }
-            return count % 2 ? values[(count + 1) / 2] : (values[count / 2] + values[count / 2 + 1]) / 2
+            middle = int((count + 1) / 2)
+            return count % 2 ? values[middle] : (values[middle] + values[middle + 1]) / 2
         }
         NR == 1 { next }
         {
@@ -122,7 +130,8 @@ print_table() {
                 for (i = 1; i <= count; i++) {
                     cell = rows[r] "\t" names[i]
                     if (cell in best)
-                        printf "  %7.2f %7.2f %8.2f", best[cell], median(wall[cell]), median(cpu[cell])
+                        printf "  %7.2f %7.2f %8.2f", \
+                            best[cell], median(wall[cell]), median(cpu[cell])
                     else
                         printf "  %7s %7s %8s", "-", "-", "-"
                 }

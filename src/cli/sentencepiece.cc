@@ -84,7 +84,7 @@ struct cli_pieces *cli_pieces_open(const char *data, size_t size)
     try {
         const silence until_loaded;
         pieces = new cli_pieces;
-        if (pieces->processor.LoadFromSerializedProto({data, size}).ok()) {
+        if (pieces->processor.LoadFromSerializedProto({ data, size }).ok()) {
             pieces->strips = find_strips(pieces->processor);
             return pieces;
         }

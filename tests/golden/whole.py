@@ -148,7 +148,8 @@ def write(folder, label):
     inputs = {"input_ids": make_ids(label, TOKENS)}
     if model.config.is_encoder_decoder:
         inputs["decoder_input_ids"] = make_ids(label, DECODER_TOKENS)
-    # Another model for the steps: one with dynamic RoPE does not forget the longest text it has seen.
+    # Another model for the steps: one with dynamic RoPE does not forget the longest text it has
+    # seen.
     logits, steps = at_once(model, inputs), in_steps(make(label), inputs)
     difference = float((logits - steps).abs().max() / logits.square().mean().sqrt())
     print(f"{label}: rms {float(logits.square().mean().sqrt()):.3g}, in steps {difference:.2g} of it away")
