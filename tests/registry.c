@@ -438,6 +438,40 @@ static bool check_contracts(void)
     return ok;
 }
 
+// What devices of some kinds get for their GEMMs.
+static bool check_choice(void)
+{
+    const uint32_t lavapipe_26 = NEED_int64 | NEED_uniform_loads;
+    const enum vkmoe_dtype f32 = VKMOE_DTYPE_F32, f16 = VKMOE_DTYPE_F16;
+    const struct {
+        uint32_t needs;
+        enum vkmoe_dtype dtype;
+        const char *name;
+        struct tile tile;
+    } rows[] = {
+        { NEED_none, f32, "experts_gemm_rows_in_lanes", { 16, 4, 8 } },
+        { NEED_int64, f16, "experts_gemm_rows_in_lanes_int64", { 16, 4, 8 } },
+        { lavapipe_26, f32, "experts_gemm_tokens_in_lanes_int64", { 8, 4, 8 } },
+        { lavapipe_26, f16, "experts_gemm_rows_broadcast_int64", { 16, 4, 8 } },
+        { NEED_gpu, f16, "experts_gemm_shared_tile", { 64, 8, 128 } },
+        { NEED_gpu | NEED_int64, f32, "experts_gemm_shared_tile_int64", { 64, 8, 128 } },
+    };
+    bool ok = true;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        static vkmoe_device device;
+        device.needs = rows[i].needs;
+        const struct variant *got =
+            vkmoe_form_choose(&device, KERNEL_experts_gemm, rows[i].dtype, 0);
+        if (strcmp(got->name, rows[i].name)
+            || memcmp(&got->tile, &rows[i].tile, sizeof got->tile)) {
+            tap_note("needs %x: %s, %u rows; expected %s", rows[i].needs, got->name, got->tile.rows,
+                rows[i].name);
+            ok = false;
+        }
+    }
+    return ok;
+}
+
 int main(int argc, char **argv)
 {
     struct tap tap;
@@ -445,6 +479,8 @@ int main(int argc, char **argv)
         return 2;
     if (tap_wants(&tap, "contracts"))
         tap_result(&tap, check_contracts(), "contracts");
+    if (tap_wants(&tap, "choice"))
+        tap_result(&tap, check_choice(), "choice");
     for (uint32_t i = 0; i < vkmoe_variant_count; i++) {
         const struct variant *variant = &vkmoe_variants[i];
         struct module m;

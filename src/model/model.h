@@ -28,7 +28,7 @@ struct vkmoe_model {
     struct loading loading;                  // while it is created
     struct vkmoe_frame frame;                // without views
     struct vkmoe_model_params params;        // defaults filled in
-    struct model_stack decoder, encoder;   // the second is empty in decoder-only models
+    struct model_stack decoder, encoder;     // the second is empty in decoder-only models
     uint32_t rows;                           // the most tokens at once in either
     uint32_t k, attention_k;                 // the largest experts_per_token
     uint64_t scratch_size;                   // that any forward or encoding needs

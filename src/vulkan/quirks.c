@@ -16,9 +16,9 @@ static const struct {
         "An invocation's loops end after 65535 iterations together, as if their conditions were "
         "false. Mesa 22.3 does so, 26.1 does not; where it changed was not looked for." },
     { VK_DRIVER_ID_MESA_LLVMPIPE, 26, NEWEST, QUIRK_UNIFORM_LOADS_SCALAR,
-        "One load and a broadcast where 22.3 gathers, which SwiftShader does as well: one token, "
-        "hidden 1024, inner 512, 4 experts in f16 on a Xeon of 2.8 GHz: 8.7 GFLOP/s with forms made "
-        "for that, 5.6 without. Mesa 26.1." },
+        "One load and a broadcast, where 22.3 and SwiftShader make one load a lane: one token, "
+        "hidden 1024, inner 512, 4 experts in f16 on a Xeon of 2.8 GHz: 8.7 GFLOP/s with forms "
+        "made for that, 5.6 without. Mesa 26.1." },
 };
 
 uint32_t vkmoe_quirks_of(VkDriverId driver, uint32_t major)
