@@ -18,7 +18,7 @@ SPEC(0, ATTEND_LANES, 64)
 SPEC(1, ATTEND_HEAD_SIZE, 64)
 SPEC(2, ATTEND_ROWS, 8)
 SPEC(3, ATTEND_HEADS, 1)
-SPEC(4, ATTEND_MODE, 0) // 0 rows are tokens, 1 the plan's sorted pairs, 2 pairs
+SPEC(4, ATTEND_MODE, 0) // ROWS_*
 SPEC(5, ATTEND_CACHE_F16, 0)
 SPEC(6, ATTEND_TILED_KV, 0) // head h: kv head h % kv_heads, else h / (heads / kv_heads)
 SPEC(7, ATTEND_SINK_LOGITS, 0)

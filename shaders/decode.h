@@ -7,7 +7,7 @@
 SPEC(0, DECODE_LANES, 32) // workgroup size, a multiple of 8
 SPEC(1, DECODE_BLOCKS, 2) // blocks of 8 matrix rows a workgroup makes; up: even
 SPEC(2, DECODE_TOKENS, 1) // up: at most so many tokens of an expert in a workgroup
-SPEC(3, DECODE_TYPE, 0)   // WEIGHT_*
+SPEC(3, DECODE_TYPE, 0)   // DTYPE_*
 SPEC(4, DECODE_PACKED, 1) // x rows are aligned, see load_row()
 SPEC(5, DECODE_GATED, 0)
 SPEC(6, DECODE_SHARED_GATED, 0)

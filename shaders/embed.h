@@ -6,7 +6,7 @@
 #include "shared.h"
 
 SPEC(0, EMBED_LANES, 64)
-SPEC(1, EMBED_TYPE, 0) // WEIGHT_*
+SPEC(1, EMBED_TYPE, 0) // DTYPE_*
 SPEC_FLOAT(2, EMBED_SCALE, 1.0)
 
 struct embed_push {

@@ -9,7 +9,7 @@
 
 #include "shared.h"
 
-SPEC(0, GEMM_TYPE, 0)          // WEIGHT_*
+SPEC(0, GEMM_TYPE, 0)          // DTYPE_*
 SPEC(1, GEMM_UP, 0)            // 1: up projection, 0: down
 SPEC(2, GEMM_DIRECT, 0)        // 1: no plan; rows are tokens, the matrix is table[experts]
 SPEC(3, GEMM_PACKED, 1)        // input rows are aligned, see load_row()

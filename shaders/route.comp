@@ -68,7 +68,7 @@ void compute_logits(uint first_block, uint first_token)
     if (i < pc.units) do { // not a `for`, see lib/address.glsl
         unit w[ROUTE_BLOCKS];
         [[unroll]] for (uint b = 0; b < ROUTE_BLOCKS; b++)
-            w[b] = load_weight(WEIGHT_F32, pc.matrix, pc.units, first_block + b, i, r);
+            w[b] = load_weight(DTYPE_F32, pc.matrix, pc.units, first_block + b, i, r);
         [[unroll]] for (uint t = 0; t < ROUTE_TOKENS; t++) {
             const unit x = load_row(ROUTE_PACKED != 0, pc.x, row_of[t], i, pc.hidden);
             if (ROUTE_RMS_NORM != 0)

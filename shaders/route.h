@@ -20,9 +20,9 @@ SPEC(7, ROUTE_SELECT, 0)  // enum vkmoe_select; not SUPPLIED_WEIGHTED
 SPEC(8, ROUTE_WEIGH, 0)   // enum vkmoe_weigh
 SPEC(9, ROUTE_GROUPS, 1)
 SPEC(10, ROUTE_GROUPS_KEPT, 1)
-SPEC(11, ROUTE_GROUP_TOP_2, 0) // group score: 0 maximum, 1 sum of the two largest
+SPEC(11, ROUTE_GROUP_SCORE, 0) // GROUP_SCORE_*
 SPEC(12, ROUTE_GROUP_ZERO, 0)  // masked scores become 0, not -inf
-SPEC(13, ROUTE_RENORMALIZE, 0) // 0 no, 1 / (sum + epsilon), 2 / max(sum, epsilon)
+SPEC(13, ROUTE_RENORMALIZE, 0) // RENORMALIZE_*
 SPEC(14, ROUTE_RMS_NORM, 0)
 SPEC(15, ROUTE_EXTRA_ROW, 0) // row E of the weights is the shared expert's token gate
 SPEC_FLOAT(16, ROUTE_RENORM_EPSILON, 0.0)

@@ -31,9 +31,6 @@ typedef uint32_t uint;
 #define SPEC_FLOAT(id, name, preset) enum { name = id };
 #endif
 
-// How weights are stored.
-#define WEIGHT_F32 0
-#define WEIGHT_F16 1
-#define WEIGHT_BF16 2
+#include "enums.h"
 
 #endif

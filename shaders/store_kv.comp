@@ -65,12 +65,13 @@ float rotated(F32 source, uint first, uint i, float scale, uint mode, F32 norm, 
     uint position)
 {
     const float x = normed(source, first, i, scale, mode, norm, norm_at);
-    if (STORE_ROPE == 0 || i >= STORE_ROPE_SIZE)
+    if (STORE_ROPE == ROPE_NONE || i >= STORE_ROPE_SIZE)
         return x;
     const uint half_size = STORE_ROPE_SIZE / 2;
-    const uint c = STORE_ROPE == 1 ? i % half_size : i / 2;
-    const bool is_second = STORE_ROPE == 1 ? i >= half_size : i % 2 == 1;
-    const uint other = STORE_ROPE == 1 ? (is_second ? i - half_size : i + half_size) : i ^ 1;
+    const uint c = STORE_ROPE == ROPE_HALF ? i % half_size : i / 2;
+    const bool is_second = STORE_ROPE == ROPE_HALF ? i >= half_size : i % 2 == 1;
+    const uint other =
+        STORE_ROPE == ROPE_HALF ? (is_second ? i - half_size : i + half_size) : i ^ 1;
     const float y = normed(source, first, other, scale, mode, norm, norm_at);
     const vec2 r = rotation(position, c);
     return is_second ? fma(x, r.x, y * r.y) : fma(x, r.x, -(y * r.y));
@@ -115,8 +116,8 @@ void finish_query(uint row)
     const uint heads = pc.constants.v.heads;
     F32 norm = pc.constants.v.query_norm;
     uint token = row;
-    if (STORE_ROWS != 0) {
-        const uint pair = STORE_ROWS == 1 ? load_u32(pc.rows, row) : row;
+    if (STORE_ROWS != ROWS_TOKENS) {
+        const uint pair = STORE_ROWS == ROWS_SORTED ? load_u32(pc.rows, row) : row;
         // Rows of dropped pairs were never written.
         token = min(pair / pc.constants.v.experts_per_token, pc.tokens - 1);
     }

@@ -10,9 +10,9 @@
 
 SPEC(0, STORE_LANES, 64)
 SPEC(1, STORE_HEAD_SIZE, 64)
-SPEC(2, STORE_ROWS, 0) // what a query row is: 0 a token, 1 rows[] gives its pair, 2 a pair
+SPEC(2, STORE_ROWS, 0) // ROWS_*: what a query row is
 SPEC(3, STORE_CACHE_F16, 0)
-SPEC(4, STORE_ROPE, 0)       // 0 none, 1 half-split, 2 interleaved
+SPEC(4, STORE_ROPE, 0)       // ROPE_*
 SPEC(5, STORE_ROPE_SIZE, 64) // rotated elements of a head, even
 SPEC(6, STORE_QUERY_NORM, 0) // 0 none, 1 per head, 2 over all heads
 SPEC(7, STORE_KEY_NORM, 0)
@@ -29,7 +29,7 @@ struct store_kv_push {
     ADDRESS(F32) value;     // in  likewise
     ADDRESS(U32) keys;      // out [sequences][kv_heads][capacity][padded head]
     ADDRESS(U32) values;    // out likewise
-    ADDRESS(U32) rows;      // in  pairs, with STORE_ROWS 1
+    ADDRESS(U32) rows;      // in  pairs, with ROWS_SORTED
     ADDRESS(U32) positions; // in  [tokens]
     ADDRESS(U32) sequences; // in  [tokens]
     ADDRESS(U32x2)

@@ -1,17 +1,9 @@
 // activation.glsl - what an expert does with its gate g and its up projection u.
-// Formulas: semantics in vkmoe.h, enum vkmoe_activation, whose values these are.
+// Formulas: semantics in vkmoe.h, enum vkmoe_activation.
 #ifndef ACTIVATION_GLSL
 #define ACTIVATION_GLSL
 
-#define SILU 0
-#define GELU_TANH 1
-#define GELU_ERF 2
-#define RELU 3
-#define RELU2 4
-#define IDENTITY 5
-#define SWIGLU_OAI 6
-#define SILU_CLAMP 7
-#define SWIGLU_STEP 8
+#include "enums.h"
 
 float sigmoid(float x)
 {
@@ -56,27 +48,27 @@ float gelu_erf(float x)
 float activate_one(uint activation, float x, float limit)
 {
     switch (activation) {
-    case SILU: return x * sigmoid(x);
-    case GELU_TANH: return gelu_tanh(x);
-    case GELU_ERF: return gelu_erf(x);
-    case RELU: return max(x, 0.0);
-    case RELU2: return max(x, 0.0) * max(x, 0.0);
-    case SWIGLU_STEP: return min(x * sigmoid(x), limit);
+    case ACTIVATION_SILU: return x * sigmoid(x);
+    case ACTIVATION_GELU_TANH: return gelu_tanh(x);
+    case ACTIVATION_GELU_ERF: return gelu_erf(x);
+    case ACTIVATION_RELU: return max(x, 0.0);
+    case ACTIVATION_RELU2: return max(x, 0.0) * max(x, 0.0);
+    case ACTIVATION_SWIGLU_STEP: return min(x * sigmoid(x), limit);
     default: return x;
     }
 }
 
 float activate(uint activation, float g, float u, float alpha, float limit)
 {
-    if (activation == SWIGLU_OAI) {
+    if (activation == ACTIVATION_SWIGLU_OAI) {
         g = min(g, limit);
         return (clamp(u, -limit, limit) + 1.0) * g * sigmoid(alpha * g);
     }
-    if (activation == SILU_CLAMP) {
+    if (activation == ACTIVATION_SILU_CLAMP) {
         g = min(g, limit);
         return g * sigmoid(g) * clamp(u, -limit, limit);
     }
-    if (activation == SWIGLU_STEP)
+    if (activation == ACTIVATION_SWIGLU_STEP)
         u = clamp(u, -limit, limit);
     return activate_one(activation, g, limit) * u;
 }

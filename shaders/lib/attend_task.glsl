@@ -56,7 +56,7 @@ bool find_task(out task t)
     t.kv_head = group % expert_kv_heads;
     group /= expert_kv_heads;
     t.expert = 0;
-    if (TASK_MODE == 1) {
+    if (TASK_MODE == ROWS_SORTED) {
         const uint parts = (pc.tile_rows + TASK_ROWS - 1) / TASK_ROWS;
         const uint index = group / parts;
         if (index >= load_u32(pc.plan, PLAN_TILES))
@@ -72,16 +72,16 @@ bool find_task(out task t)
     if (t.first >= pc.row_count)
         return false;
     t.rows = min(pc.row_count - t.first, TASK_ROWS);
-    if (TASK_MODE == 2)
+    if (TASK_MODE == ROWS_PAIRS)
         t.expert = uint(clamp(int(load_u32(pc.rows, t.first)), 0, int(pc.constants.v.experts) - 1));
     return true;
 }
 
 uint token_of(uint row)
 {
-    if (TASK_MODE == 0)
+    if (TASK_MODE == ROWS_TOKENS)
         return row;
-    return (TASK_MODE == 1 ? load_u32(pc.rows, row) : row) / experts_per_token;
+    return (TASK_MODE == ROWS_SORTED ? load_u32(pc.rows, row) : row) / experts_per_token;
 }
 
 uint pattern(task t, uint word)

@@ -9,14 +9,6 @@
 #include "lib/activation.glsl"
 #include "lib/reduce.glsl"
 
-#define SCORE_SOFTMAX 0
-#define SCORE_SIGMOID 1
-#define SCORE_SQRT_SOFTPLUS 2
-#define SELECT_SPARSEMIXER 1
-#define SELECT_SUPPLIED 2
-#define WEIGH_SCORE 0
-#define WEIGH_SOFTMAX 1
-
 #define POSITIVE_INFINITY uintBitsToFloat(0x7f800000u)
 #define NEGATIVE_INFINITY uintBitsToFloat(0xff800000u)
 
@@ -73,7 +65,7 @@ float score_group(uint group)
         second = max(second, min(first, z));
         first = max(first, z);
     }
-    return ROUTE_GROUP_TOP_2 != 0 && size > 1 ? first + second : first;
+    return ROUTE_GROUP_SCORE != GROUP_SCORE_MAX && size > 1 ? first + second : first;
 }
 
 // Masks the z of all groups but the ROUTE_GROUPS_KEPT best.
@@ -211,11 +203,11 @@ void store_choice(uint token)
 {
     const vec2 levels = levels_of(token);
     float divisor = 1.0, sum = 0.0;
-    if (ROUTE_RENORMALIZE != 0) {
+    if (ROUTE_RENORMALIZE != RENORMALIZE_NONE) {
         for (uint slot = ROUTE_ALWAYS + gl_LocalInvocationIndex; slot < ROUTE_K; slot += LANES)
             sum += rank_by[slot];
         sum = workgroup_sum(sum);
-        divisor = ROUTE_RENORMALIZE == 1 ? sum + ROUTE_RENORM_EPSILON
+        divisor = ROUTE_RENORMALIZE == RENORMALIZE_SUM ? sum + ROUTE_RENORM_EPSILON
                                          : max(sum, ROUTE_RENORM_EPSILON);
     }
     for (uint slot = gl_LocalInvocationIndex; slot < ROUTE_K; slot += LANES) {

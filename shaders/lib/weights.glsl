@@ -44,7 +44,7 @@ uvec4 load_own_u32x4(U32x4 base, uint first, uint r)
 unit unpack_weights(uint type, uvec4 bits)
 {
     unit w;
-    if (type == WEIGHT_F16) {
+    if (type == DTYPE_F16) {
         w.a = vec4(unpackHalf2x16(bits.x), unpackHalf2x16(bits.y));
         w.b = vec4(unpackHalf2x16(bits.z), unpackHalf2x16(bits.w));
     } else {
@@ -61,7 +61,7 @@ unit unpack_weights(uint type, uvec4 bits)
 unit load_weight(uint type, U32x4 base, uint units, uint block, uint i, uint r)
 {
     const uint at = block * units + i;
-    if (type != WEIGHT_F32)
+    if (type != DTYPE_F32)
         return unpack_weights(type, load_own_u32x4(base, at * 8, r));
     return unit(uintBitsToFloat(load_own_u32x4(base, at * 16, r)),
         uintBitsToFloat(load_own_u32x4(base, at * 16 + 8, r)));
@@ -71,7 +71,7 @@ unit load_weight(uint type, U32x4 base, uint units, uint block, uint i, uint r)
 unit load_shared_weight(uint type, U32x4 base, uint units, uint block, uint i, uint r)
 {
     const uint at = block * units + i;
-    if (type != WEIGHT_F32)
+    if (type != DTYPE_F32)
         return unpack_weights(type, load_u32x4(base, at * 8 + r));
     return unit(uintBitsToFloat(load_u32x4(base, at * 16 + r)),
         uintBitsToFloat(load_u32x4(base, at * 16 + 8 + r)));

@@ -9,7 +9,7 @@ shared uint asking;                          // queries that see one of them
 
 bool picks_blocks(task t)
 {
-    return ATTEND_PICKED_WORDS != 0 && pattern(t, PATTERN_KIND) == PATTERN_BLOCKS_KIND;
+    return ATTEND_PICKED_WORDS != 0 && pattern(t, PATTERN_KIND) == PATTERN_BLOCKS;
 }
 
 // Entry n of the list of the blocks that query q chose.

@@ -15,21 +15,21 @@ shared uint row_mark[ATTEND_ROWS];
 uint query_mark(task t, uint i)
 {
     const uint kind = pattern(t, PATTERN_KIND);
-    if (kind == PATTERN_STRIDED_KIND)
+    if (kind == PATTERN_STRIDED)
         return strided_query_mark(t);
-    return kind == PATTERN_DILATED_KIND ? dilated_query_mark(t, i) : 0;
+    return kind == PATTERN_DILATED ? dilated_query_mark(t, i) : 0;
 }
 
 uint key_mark(task t, uint j)
 {
     const uint kind = pattern(t, PATTERN_KIND);
-    return kind == PATTERN_STRIDED_KIND || kind == PATTERN_DILATED_KIND ? strided_key_mark(t, j) : 0;
+    return kind == PATTERN_STRIDED || kind == PATTERN_DILATED ? strided_key_mark(t, j) : 0;
 }
 
 // Whether rows of one sequence cannot visit the same keys.
 bool rows_walk_alone(task t)
 {
-    return pattern(t, PATTERN_KIND) == PATTERN_DILATED_KIND;
+    return pattern(t, PATTERN_KIND) == PATTERN_DILATED;
 }
 
 // Lane r learns row r's place.
@@ -63,9 +63,9 @@ visit plan_visit(task t, uint lowest, uint highest, uint length)
     v.step = step_of(t);
     v.end = end;
     uint begin = left != 0 && lowest + 1 > left ? lowest + 1 - left : 0;
-    if (kind == PATTERN_STRIDED_KIND)
+    if (kind == PATTERN_STRIDED)
         begin = strided_visit(t, begin);
-    if (kind == PATTERN_DILATED_KIND)
+    if (kind == PATTERN_DILATED)
         begin = dilated_visit(t, begin, highest); // of one row: lowest == highest
     // Blocks begin at fixed places, whoever else is in the tile: blocks in which a row sees
     // nothing leave it as it is, so its bits do not depend on its neighbours.

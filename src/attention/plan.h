@@ -5,9 +5,7 @@
 
 #include "attention/attention.h"
 #include "moe/plan.h"
-
-// What a row of queries is, for the kernels.
-enum row_mode { ROWS_TOKENS, ROWS_SORTED, ROWS_PAIRS };
+#include "shaders/shared.h"
 
 // How attend cuts its work.
 struct attend_shape {

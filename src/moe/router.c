@@ -134,7 +134,7 @@ static void set_spec(const struct router *router, uint32_t spec[SPEC_MAX])
     spec[ROUTE_WEIGH] = r->weigh;
     spec[ROUTE_GROUPS] = r->groups.count;
     spec[ROUTE_GROUPS_KEPT] = r->groups.kept;
-    spec[ROUTE_GROUP_TOP_2] = r->groups.score == VKMOE_GROUP_SCORE_SUM_TOP_2;
+    spec[ROUTE_GROUP_SCORE] = r->groups.score;
     spec[ROUTE_GROUP_ZERO] = r->groups.mode == VKMOE_GROUP_MODE_MASK_ZERO;
     spec[ROUTE_RENORMALIZE] = r->renormalize.mode;
     spec[ROUTE_RMS_NORM] = r->rms_norm;

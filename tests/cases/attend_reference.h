@@ -5,7 +5,7 @@
 #include "cases.h"
 #include <vkmoe/moe.h>
 
-enum { ROWS_TOKENS, ROWS_SORTED, ROWS_PAIRS };
+#include "shaders/shared.h"
 
 #define MAX_PATTERNS 4
 

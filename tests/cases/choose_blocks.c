@@ -9,8 +9,6 @@
 #include "shaders/choose_blocks.h"
 #include "shaders/plan.h"
 
-enum { ROWS_TOKENS, ROWS_SORTED, ROWS_PAIRS };
-
 struct choose_case {
     struct kernel_case base;
     uint32_t tokens, heads, kv_heads, head_size;
@@ -120,7 +118,7 @@ static void add_patterns(struct kernel_io *io)
     uint32_t *to = io_add(io, "patterns", ROLE_IN, experts, PATTERN_WORDS)->before;
     memset(to, 0, experts * PATTERN_WORDS * sizeof *to);
     for (uint32_t e = 0; e < experts; e++, to += PATTERN_WORDS) {
-        to[PATTERN_KIND] = e % 2 ? PATTERN_WINDOW_KIND : PATTERN_BLOCKS_KIND;
+        to[PATTERN_KIND] = e % 2 ? PATTERN_WINDOW : PATTERN_BLOCKS;
         to[PATTERN_BLOCK] = c->block;
         to[PATTERN_TOP] = e % 2 ? 0 : c->top;
         to[PATTERN_KV_HEAD] = c->expert_kv ? e % (c->kv_heads - c->expert_kv + 1) : 0;

@@ -502,7 +502,7 @@ static void set_spec(struct kernel_io *io, uint32_t spec[SPEC_MAX])
     spec[ROUTE_WEIGH] = c->weigh;
     spec[ROUTE_GROUPS] = MAX(c->groups, 1);
     spec[ROUTE_GROUPS_KEPT] = MAX(c->groups_kept, 1);
-    spec[ROUTE_GROUP_TOP_2] = c->group_top_2;
+    spec[ROUTE_GROUP_SCORE] = c->group_top_2 ? GROUP_SCORE_SUM_TOP_2 : GROUP_SCORE_MAX;
     spec[ROUTE_GROUP_ZERO] = c->group_zero;
     spec[ROUTE_RENORMALIZE] = c->renormalize;
     spec[ROUTE_RMS_NORM] = c->rms_norm;

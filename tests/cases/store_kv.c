@@ -10,7 +10,6 @@
 
 #include "shaders/store_kv.h"
 
-enum { ROWS_TOKENS, ROWS_SORTED, ROWS_PAIRS };
 enum { NO_ROPE, HALF, INTERLEAVED };
 enum { NO_NORM, PER_HEAD, WIDE };
 
