@@ -53,6 +53,7 @@ static void finish(struct guest *g)
 
 static bool test_errors(void)
 {
+    bool ok = false;
     struct host host;
     struct record record = { 0 };
     vkmoe_device *device = NULL;
@@ -91,12 +92,11 @@ static bool test_errors(void)
         CHECK_OK(vkmoe_device_adopt(&good, &device));
         vkmoe_device_destroy(&device);
     }
-    host_finish(&host);
-    return true;
+    ok = true;
 fail:
     vkmoe_device_destroy(&device);
     host_finish(&host);
-    return false;
+    return ok;
 }
 
 static bool test_features(void)
@@ -147,6 +147,7 @@ fail:
 
 static bool test_record(void)
 {
+    bool ok = false;
     struct guest g;
     for (int all_features = 0; all_features < 2; all_features++) {
         CHECK(init(&g, all_features, !all_features));
@@ -158,16 +159,18 @@ static bool test_record(void)
         CHECK(!g.record.lines[VKMOE_LOG_ERROR] && !g.record.lines[VKMOE_LOG_WARNING]);
         finish(&g);
     }
-    return true;
+    ok = true;
 fail:
-    tap_note("log: %s", g.record.last);
+    if (!ok)
+        tap_note("log: %s", g.record.last);
     finish(&g);
-    return false;
+    return ok;
 }
 
 // Calls that the two modes forbid.
 static bool test_modes(void)
 {
+    bool ok = false;
     struct guest g;
     VkCommandBuffer commands = NULL;
     CHECK(init(&g, false, true));
@@ -201,17 +204,18 @@ static bool test_modes(void)
     CHECK_OK(vkmoe_stream_repeat(g.stream, NULL));
     CHECK_OK(vkmoe_stream_wait(g.stream, UINT64_MAX));
     CHECK(host_invalidate(&g.host) && tiny_layer_check(&g.tiny, g.y.mapped));
-    finish(&g);
-    return true;
+    ok = true;
 fail:
-    tap_note("log: %s", g.record.last);
+    if (!ok)
+        tap_note("log: %s", g.record.last);
     finish(&g);
-    return false;
+    return ok;
 }
 
 // The stream's own command buffers on the host's queue, between the host's semaphores.
 static bool test_submit(void)
 {
+    bool ok = false;
     struct guest g;
     uint64_t value = 0;
     CHECK(init(&g, false, false));
@@ -248,17 +252,18 @@ static bool test_submit(void)
     CHECK_OK(vkmoe_stream_wait(g.stream, UINT64_MAX));
     CHECK(vkGetSemaphoreCounterValue(g.host.device, g.host.timeline, &value) == VK_SUCCESS);
     CHECK(value == 7);
-    finish(&g);
-    return true;
+    ok = true;
 fail:
-    tap_note("log: %s", g.record.last);
+    if (!ok)
+        tap_note("log: %s", g.record.last);
     finish(&g);
-    return false;
+    return ok;
 }
 
 // The same work once more, between other values of the host's semaphore.
 static bool test_repeat(void)
 {
+    bool ok = false;
     struct guest g;
     uint64_t value = 0;
     struct vkmoe_semaphore wait = { 0 }, signal = { 0 };
@@ -294,17 +299,18 @@ static bool test_repeat(void)
     }
     CHECK(!g.record.lines[VKMOE_LOG_ERROR] && !g.record.lines[VKMOE_LOG_WARNING]);
     CHECK_OK(vkmoe_stream_repeat(g.stream, NULL)); // and is destroyed while it runs
-    finish(&g);
-    return true;
+    ok = true;
 fail:
-    tap_note("log: %s", g.record.last);
+    if (!ok)
+        tap_note("log: %s", g.record.last);
     finish(&g);
-    return false;
+    return ok;
 }
 
 // Many submits without a wait between: command buffers are reused only when done.
 static bool test_many_submits(void)
 {
+    bool ok = false;
     struct guest g;
     CHECK(init(&g, false, false));
     memcpy(g.x.mapped, g.tiny.x, TINY_SIZE);
@@ -321,12 +327,12 @@ static bool test_many_submits(void)
     CHECK_OK(vkmoe_stream_create(g.device, &g.stream));
     CHECK_OK(tiny_layer_forward(g.stream, g.layer, g.wrapped_x, g.wrapped_y));
     CHECK_OK(vkmoe_stream_submit(g.stream, NULL));
-    finish(&g);
-    return true;
+    ok = true;
 fail:
-    tap_note("log: %s", g.record.last);
+    if (!ok)
+        tap_note("log: %s", g.record.last);
     finish(&g);
-    return false;
+    return ok;
 }
 
 int main(int argc, char **argv)
@@ -340,11 +346,5 @@ int main(int argc, char **argv)
         { "repeat", test_repeat },
         { "many-submits", test_many_submits },
     };
-    struct tap tap;
-    if (!tap_begin(&tap, argc, argv))
-        return 2;
-    if (!tap.list && !has_device())
-        return tap_skip_all(&tap, "no Vulkan device can be used");
-    run_tests(&tap, tests, sizeof tests / sizeof *tests);
-    return tap_end(&tap);
+    return tests_main(argc, argv, ON_DEVICE, tests, COUNT_OF(tests));
 }

@@ -18,7 +18,6 @@ static const struct {
     { "shaderFloat16", HOST_F16_ARITHMETIC },
     { "pipelineExecutableInfo", HOST_EXECUTABLE },
 };
-#define COUNT(array) (sizeof(array) / sizeof *(array))
 
 static struct record record;
 
@@ -126,34 +125,6 @@ static void go_between(struct vkmoe_adopt_params *params)
 
 // -------------------------------------------------------------------------------- tests
 
-static bool forward_is_right(vkmoe_device *device)
-{
-    struct tiny_layer tiny;
-    float actual[TINY_TOKENS * TINY_HIDDEN];
-    vkmoe_moe *layer = NULL;
-    vkmoe_stream *stream = NULL;
-    vkmoe_buffer *x = NULL, *y = NULL;
-    bool ok = false;
-    tiny_layer_init(&tiny, 21);
-    memset(actual, 0xff, sizeof actual);
-    CHECK_OK(tiny_layer_create(&tiny, device, &layer));
-    CHECK_OK(vkmoe_stream_create(device, &stream));
-    CHECK_OK(vkmoe_buffer_create(device, TINY_SIZE, &x));
-    CHECK_OK(vkmoe_buffer_create(device, TINY_SIZE, &y));
-    CHECK_OK(vkmoe_buffer_upload(x, 0, tiny.x, TINY_SIZE));
-    CHECK_OK(tiny_layer_forward(stream, layer, x, y));
-    CHECK_OK(vkmoe_stream_submit(stream, NULL));
-    CHECK_OK(vkmoe_stream_wait(stream, UINT64_MAX));
-    CHECK_OK(vkmoe_buffer_download(y, 0, actual, TINY_SIZE));
-    ok = tiny_layer_check(&tiny, actual);
-fail:
-    vkmoe_buffer_destroy(&x);
-    vkmoe_buffer_destroy(&y);
-    vkmoe_moe_destroy(&layer);
-    vkmoe_stream_destroy(&stream);
-    return ok;
-}
-
 // What is enabled is used, where the library has a use for it, and nothing else; `own` is a
 // device that the library made and enabled all it wants on.
 static bool uses(const vkmoe_device *device, uint32_t enabled, const vkmoe_device *own)
@@ -181,23 +152,24 @@ fail:
 
 static bool try_features(bool single, uint32_t wanted, bool forward, const vkmoe_device *own)
 {
+    bool ok = false;
     struct host host = { 0 };
     vkmoe_device *device = NULL;
     CHECK(host_init_with(&host, single, wanted));
     const struct vkmoe_adopt_params params = adopt_params(&host);
     CHECK_OK(vkmoe_device_adopt(&params, &device));
     CHECK(uses(device, host.optional, own));
-    CHECK(!forward || forward_is_right(device));
+    CHECK(!forward || tiny_layer_works(device, 21, vkmoe_buffer_create));
     vkmoe_device_destroy(&device);
     CHECK(!record.lines[VKMOE_LOG_ERROR] && !record.lines[VKMOE_LOG_WARNING]);
-    host_finish(&host);
-    return true;
+    ok = true;
 fail:
-    tap_note("features %x in %s structs; log: %s", host.optional,
-        single ? "their own" : "versions'", record.last);
+    if (!ok)
+        tap_note("features %x in %s structs; log: %s", host.optional,
+            single ? "their own" : "versions'", record.last);
     vkmoe_device_destroy(&device);
     host_finish(&host);
-    return false;
+    return ok;
 }
 
 // Each alone, all but each, none and all, in both forms; pipelines are made for those that
@@ -207,11 +179,9 @@ static bool test_optional(void)
     const uint32_t all = (1u << HOST_OPTIONAL) - 1;
     vkmoe_device *own = NULL;
     bool ok = false;
-    CHECK_OK(vkmoe_device_create(&(struct vkmoe_device_params){ VKMOE_INIT(vkmoe_device_params),
-                                     .select = device_under_test() },
-        &own));
+    CHECK_OK(open_device(NULL, &own));
     for (int single = 0; single < 2; single++) {
-        for (uint32_t i = 0; i < COUNT(optional); i++) {
+        for (uint32_t i = 0; i < COUNT_OF(optional); i++) {
             const bool differs = !single
                 && optional[i].bit & (HOST_INT64 | HOST_SUBGROUP_SIZE | HOST_FULL_SUBGROUPS);
             CHECK(try_features(single, optional[i].bit, differs, own));
@@ -227,6 +197,7 @@ fail:
 
 static bool test_required(void)
 {
+    bool ok = false;
     struct host host = { 0 };
     struct host_features f;
     CHECK(host_init(&host, false));
@@ -250,16 +221,16 @@ static bool test_required(void)
     WITHOUT(false, "synchronization2", f.v12.pNext = NULL);
     WITHOUT(false, "timelineSemaphore", f.base.pNext = NULL); // the first of three
 #undef WITHOUT
-    host_finish(&host);
-    return true;
+    ok = true;
 fail:
     host_finish(&host);
-    return false;
+    return ok;
 }
 
 // Heads of another kind, chains without an end; structs that nobody knows; a feature said twice.
 static bool test_chains(void)
 {
+    bool ok = false;
     struct host host = { 0 };
     struct host_features f;
     vkmoe_device *device = NULL;
@@ -288,21 +259,21 @@ static bool test_chains(void)
     f.v12.pNext = NULL;
     CHECK_OK(vkmoe_device_adopt(&params, &device));
     vkmoe_device_destroy(&device);
-    host_finish(&host);
-    return true;
+    ok = true;
 fail:
     host_finish(&host);
-    return false;
+    return ok;
 }
 
 // Enabled, it is said, though the physical device does not have it.
 static bool test_impossible(void)
 {
+    bool ok = false;
     struct host host = { 0 };
     CHECK(host_init(&host, true));
     struct vkmoe_adopt_params params = adopt_params(&host);
     go_between(&params);
-    for (uint32_t i = 0; i < COUNT(optional); i++) {
+    for (uint32_t i = 0; i < COUNT_OF(optional); i++) {
         char text[64];
         if (!(host.optional & optional[i].bit))
             continue;
@@ -317,16 +288,16 @@ static bool test_impossible(void)
     f.v11.protectedMemory = VK_TRUE;
     params.features = &f.base;
     CHECK(is_refused(&params, VKMOE_ERROR_INVALID, "protectedMemory"));
-    host_finish(&host);
-    return true;
+    ok = true;
 fail:
     host_finish(&host);
-    return false;
+    return ok;
 }
 
 // Versions and functions of Vulkan that are too old.
 static bool test_versions(void)
 {
+    bool ok = false;
     struct host host = { 0 };
     vkmoe_device *device = NULL;
     CHECK(host_init(&host, true));
@@ -344,17 +315,17 @@ static bool test_versions(void)
     CHECK(is_refused(&params, VKMOE_ERROR_UNSUPPORTED, "functions of Vulkan 1.3"));
     hidden_function = "vkGetPhysicalDeviceFeatures2";
     CHECK(is_refused(&params, VKMOE_ERROR_UNSUPPORTED, "functions of Vulkan 1.1"));
-    host_finish(&host);
-    return true;
+    ok = true;
 fail:
     vkmoe_device_destroy(&device);
     host_finish(&host);
-    return false;
+    return ok;
 }
 
 // The extension that the feature belongs to is not among those enabled: it is not used.
 static bool test_extension(void)
 {
+    bool ok = false;
     struct host host = { 0 };
     vkmoe_device *device = NULL;
     CHECK(host_init(&host, true));
@@ -365,22 +336,21 @@ static bool test_extension(void)
     vkmoe_device_destroy(&device);
     const char *others[] = { "VK_EXT_nothing", "VK_KHR_pipeline_executable_propertie" };
     params.extensions = others;
-    params.extension_count = COUNT(others);
+    params.extension_count = COUNT_OF(others);
     CHECK_OK(vkmoe_device_adopt(&params, &device));
     CHECK(!device->capture_statistics);
-    vkmoe_device_destroy(&device);
-    host_finish(&host);
-    return true;
+    ok = true;
 fail:
     vkmoe_device_destroy(&device);
     host_finish(&host);
-    return false;
+    return ok;
 }
 
 // A driver tells the same in versions' structs and in features' own; so the table of them is
 // right, as far as the driver has features at all.
 static bool test_forms(void)
 {
+    bool ok = false;
     static const VkStructureType types[] = {
         VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES,
         VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MULTIVIEW_FEATURES,
@@ -418,7 +388,7 @@ static bool test_forms(void)
     struct {
         VkBaseOutStructure base;
         VkBool32 flags[32]; // more than any has
-    } structs[COUNT(types)];
+    } structs[COUNT_OF(types)];
     struct host host = { 0 };
     struct host_features f;
     struct feature_set by_version, by_feature;
@@ -428,9 +398,9 @@ static bool test_forms(void)
     vkGetPhysicalDeviceFeatures2(host.physical_device, &f.base);
     CHECK(vkmoe_features_read(&f.base, &by_version));
     memset(structs, 0, sizeof structs);
-    for (size_t i = 0; i < COUNT(types); i++) {
+    for (size_t i = 0; i < COUNT_OF(types); i++) {
         structs[i].base.sType = types[i];
-        structs[i].base.pNext = i + 1 < COUNT(types) ? &structs[i + 1].base : NULL;
+        structs[i].base.pNext = i + 1 < COUNT_OF(types) ? &structs[i + 1].base : NULL;
     }
     VkPhysicalDeviceFeatures2 base = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, structs,
         { 0 } };
@@ -452,11 +422,10 @@ static bool test_forms(void)
     for (size_t i = 0; i < sizeof by_version / sizeof(VkBool32); i++)
         found += ((const VkBool32 *)&by_version)[i];
     CHECK(found >= 10);
-    host_finish(&host);
-    return true;
+    ok = true;
 fail:
     host_finish(&host);
-    return false;
+    return ok;
 }
 
 int main(int argc, char **argv)
@@ -470,11 +439,5 @@ int main(int argc, char **argv)
         { "extension", test_extension },
         { "forms", test_forms },
     };
-    struct tap tap;
-    if (!tap_begin(&tap, argc, argv))
-        return 2;
-    if (!tap.list && !has_device())
-        return tap_skip_all(&tap, "no Vulkan device can be used");
-    run_tests(&tap, tests, sizeof tests / sizeof *tests);
-    return tap_end(&tap);
+    return tests_main(argc, argv, ON_DEVICE, tests, COUNT_OF(tests));
 }

@@ -8,19 +8,19 @@
 
 #define MiB ((size_t)1 << 20)
 
-static struct record record; // of every device that open_device() makes
+static struct record record; // of every device that open_selected() makes
 
-static struct vkmoe_log log_to(struct record *to)
+static struct vkmoe_log infos_to(struct record *to)
 {
-    return (struct vkmoe_log){ .write = record_line, .user = to, .level = VKMOE_LOG_INFO };
+    return (struct vkmoe_log){ record_line, to, VKMOE_LOG_INFO };
 }
 
 // With validation, whose complaints the last test looks for.
-static enum vkmoe_status open_device(const char *select, vkmoe_device **out)
+static enum vkmoe_status open_selected(const char *select, vkmoe_device **out)
 {
     return vkmoe_device_create(
         &(struct vkmoe_device_params){
-            VKMOE_INIT(vkmoe_device_params), .log = log_to(&record),
+            VKMOE_INIT(vkmoe_device_params), .log = infos_to(&record),
             .select = select ? select : device_under_test(),
             .validate = getenv("VK_INSTANCE_LAYERS") != NULL, // tests/drivers.sh found the layer
         },
@@ -63,20 +63,21 @@ fail:
 
 static bool test_select(void)
 {
+    bool ok = false;
     vkmoe_device *device = NULL;
     struct vkmoe_device_info info = { VKMOE_INIT(vkmoe_device_info) };
     char name[256];
     struct record quiet = { 0 };
-    CHECK_OK(open_device(NULL, &device));
+    CHECK_OK(open_selected(NULL, &device));
     vkmoe_device_get_info(device, &info);
     vkmoe_device_destroy(&device);
     CHECK(!device);
     snprintf(name, sizeof name, "%s", info.name);
     for (char *c = name; *c; c++)
         *c = (char)toupper((unsigned char)*c);
-    CHECK_OK(open_device(name + strlen(name) / 2, &device)); // a part, in another case
+    CHECK_OK(open_selected(name + strlen(name) / 2, &device)); // a part, in another case
     vkmoe_device_destroy(&device);
-    CHECK(open_device("0", &device) != VKMOE_ERROR_NOT_FOUND);
+    CHECK(open_selected("0", &device) != VKMOE_ERROR_NOT_FOUND);
     vkmoe_device_destroy(&device);
     // Each digit of the name, beyond the devices: it is no part of it.
     uint32_t count = 0;
@@ -87,7 +88,7 @@ static bool test_select(void)
             continue;
         CHECK_STATUS(VKMOE_ERROR_NOT_FOUND,
             vkmoe_device_create(&(struct vkmoe_device_params){ VKMOE_INIT(vkmoe_device_params),
-                                    .log = log_to(&quiet), .select = digit },
+                                    .log = infos_to(&quiet), .select = digit },
                 &device));
     }
     const char *nonsense[] = { "", " ", "no such device", "1000000", "0x0", "00", "+0", " 0", "0 ",
@@ -97,14 +98,14 @@ static bool test_select(void)
         quiet = (struct record){ 0 };
         CHECK_STATUS(VKMOE_ERROR_NOT_FOUND,
             vkmoe_device_create(&(struct vkmoe_device_params){ VKMOE_INIT(vkmoe_device_params),
-                                    .log = log_to(&quiet), .select = nonsense[i] },
+                                    .log = infos_to(&quiet), .select = nonsense[i] },
                 &device));
         CHECK(!device && quiet.lines[VKMOE_LOG_ERROR] == 1);
     }
-    return true;
+    ok = true;
 fail:
     vkmoe_device_destroy(&device);
-    return false;
+    return ok;
 }
 
 static bool test_null(void)
@@ -148,6 +149,7 @@ fail:
 
 static bool test_log(void)
 {
+    bool ok = false;
     vkmoe_device *device = NULL;
     vkmoe_buffer *buffer = NULL;
     struct record seen = { 0 };
@@ -171,10 +173,10 @@ static bool test_log(void)
     vkmoe_device_destroy(&device);
     for (int status = 0; status < 100; status++)
         CHECK(vkmoe_status_name((enum vkmoe_status)status)[0]);
-    return true;
+    ok = true;
 fail:
     vkmoe_device_destroy(&device);
-    return false;
+    return ok;
 }
 
 // ------------------------------------------------------------------------ buffers
@@ -189,6 +191,7 @@ static void fill(unsigned char *to, size_t size, uint64_t seed)
 static bool round_trip(
     vkmoe_buffer *buffer, size_t offset, size_t size, unsigned char *shadow, unsigned char *scratch)
 {
+    bool ok = false;
     const size_t whole = (size_t)vkmoe_buffer_size(buffer);
     fill(shadow + offset, size, offset + size);
     CHECK_OK(vkmoe_buffer_upload(buffer, offset, shadow + offset, size));
@@ -197,14 +200,16 @@ static bool round_trip(
     CHECK(!memcmp(scratch, shadow + offset, size));
     CHECK_OK(vkmoe_buffer_download(buffer, 0, scratch, whole)); // and nothing around it
     CHECK(!memcmp(scratch, shadow, whole));
-    return true;
+    ok = true;
 fail:
-    tap_note("%zu bytes at %zu of %zu", size, offset, whole);
-    return false;
+    if (!ok)
+        tap_note("%zu bytes at %zu of %zu", size, offset, whole);
+    return ok;
 }
 
 static bool test_copies(void)
 {
+    bool ok = false;
     static const size_t ranges[][2] = { { 0, 0 }, { 0, 1 }, { 1, 1 }, { 3, 5 }, { 255, 257 },
         { 7, 4096 }, { 4095, 4099 }, { 1, 8 * MiB }, { 0, 8 * MiB }, { 13, 16 * MiB + 1 },
         { 0, 20 * MiB + 3 }, { 20 * MiB + 2, 1 }, { 20 * MiB + 3, 0 } };
@@ -213,7 +218,7 @@ static bool test_copies(void)
     vkmoe_buffer *buffer = NULL;
     unsigned char *shadow = malloc(size), *scratch = malloc(size);
     CHECK(shadow && scratch);
-    CHECK_OK(open_device(NULL, &device));
+    CHECK_OK(open_selected(NULL, &device));
     CHECK_OK(vkmoe_buffer_create(device, size, &buffer));
     CHECK(vkmoe_buffer_size(buffer) == size && vkmoe_buffer_address(buffer) % 256 == 0);
     CHECK(round_trip(buffer, 0, size, shadow, scratch));
@@ -228,25 +233,22 @@ static bool test_copies(void)
     CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_buffer_upload(buffer, 0, NULL, 1));
     CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_buffer_download(buffer, 0, NULL, 1));
     CHECK_OK(vkmoe_buffer_upload(buffer, size, NULL, 0));
-    vkmoe_buffer_destroy(&buffer);
-    vkmoe_device_destroy(&device);
-    free(shadow);
-    free(scratch);
-    return true;
+    ok = true;
 fail:
     vkmoe_buffer_destroy(&buffer);
     vkmoe_device_destroy(&device);
     free(shadow);
     free(scratch);
-    return false;
+    return ok;
 }
 
 static bool test_wrap(void)
 {
+    bool ok = false;
     vkmoe_device *device = NULL;
     vkmoe_buffer *buffer = NULL, *wrapped = NULL;
     char byte = 0;
-    CHECK_OK(open_device(NULL, &device));
+    CHECK_OK(open_selected(NULL, &device));
     CHECK_OK(vkmoe_buffer_create(device, 1024, &buffer));
     const uint64_t address = vkmoe_buffer_address(buffer);
     CHECK_OK(vkmoe_buffer_wrap(device, address + 4, 1000, &wrapped));
@@ -259,25 +261,24 @@ static bool test_wrap(void)
     CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_buffer_wrap(device, address, 0, &wrapped));
     CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_buffer_wrap(device, 4, UINT64_MAX, &wrapped));
     CHECK(!wrapped);
-    vkmoe_buffer_destroy(&buffer);
-    vkmoe_device_destroy(&device);
-    return true;
+    ok = true;
 fail:
     vkmoe_buffer_destroy(&wrapped);
     vkmoe_buffer_destroy(&buffer);
     vkmoe_device_destroy(&device);
-    return false;
+    return ok;
 }
 
 // Random sizes live and die; each keeps a mark at both ends that its neighbours respect.
 static bool test_churn(void)
 {
+    bool ok = false;
     enum { LIVE = 40 };
     vkmoe_device *device = NULL;
     vkmoe_buffer *buffers[LIVE] = { 0 };
     uint64_t marks[LIVE] = { 0 };
     struct rng rng = { 7 };
-    CHECK_OK(open_device(NULL, &device));
+    CHECK_OK(open_selected(NULL, &device));
     for (uint64_t i = 1; i <= 1000; i++) {
         uint32_t slot = (uint32_t)(rng_next(&rng) % LIVE);
         if (buffers[slot]) {
@@ -303,24 +304,22 @@ static bool test_churn(void)
             uint64_t a = vkmoe_buffer_address(buffers[i]), b = vkmoe_buffer_address(buffers[j]);
             CHECK(a + vkmoe_buffer_size(buffers[i]) <= b || b + vkmoe_buffer_size(buffers[j]) <= a);
         }
-    for (int i = 0; i < LIVE; i++)
-        vkmoe_buffer_destroy(&buffers[i]);
-    vkmoe_device_destroy(&device);
-    return true;
+    ok = true;
 fail:
     for (int i = 0; i < LIVE; i++)
         vkmoe_buffer_destroy(&buffers[i]);
     vkmoe_device_destroy(&device);
-    return false;
+    return ok;
 }
 
 static bool test_out_of_memory(void)
 {
+    bool ok = false;
     vkmoe_device *device = NULL;
     vkmoe_buffer *buffer = NULL, *huge = NULL;
     struct vkmoe_device_info info = { VKMOE_INIT(vkmoe_device_info) };
     uint32_t word = 0x12345678, back = 0;
-    CHECK_OK(open_device(NULL, &device));
+    CHECK_OK(open_selected(NULL, &device));
     vkmoe_device_get_info(device, &info);
     CHECK_OK(vkmoe_buffer_create(device, 4, &buffer));
     CHECK_OK(vkmoe_buffer_upload(buffer, 0, &word, 4));
@@ -341,22 +340,21 @@ static bool test_out_of_memory(void)
     CHECK_OK(vkmoe_buffer_download(buffer, 0, &back, 4));
     CHECK(back == word);
     vkmoe_buffer_destroy(&huge);
-    vkmoe_buffer_destroy(&buffer);
-    vkmoe_device_destroy(&device);
-    return true;
+    ok = true;
 fail:
     vkmoe_buffer_destroy(&buffer);
     vkmoe_device_destroy(&device);
-    return false;
+    return ok;
 }
 
 // ------------------------------------------------------------------------ streams
 
 static bool test_stream(void)
 {
+    bool ok = false;
     vkmoe_device *device = NULL;
     vkmoe_stream *stream = NULL, *other = NULL;
-    CHECK_OK(open_device(NULL, &device));
+    CHECK_OK(open_selected(NULL, &device));
     CHECK_OK(vkmoe_stream_create(device, &stream));
     CHECK_OK(vkmoe_stream_create(device, &other));
     CHECK_OK(vkmoe_stream_wait(stream, 0)); // nothing was submitted
@@ -387,13 +385,12 @@ static bool test_stream(void)
     vkmoe_stream_destroy(&stream);
     vkmoe_stream_destroy(&other);
     CHECK(!stream);
-    vkmoe_device_destroy(&device);
-    return true;
+    ok = true;
 fail:
     vkmoe_stream_destroy(&stream);
     vkmoe_stream_destroy(&other);
     vkmoe_device_destroy(&device);
-    return false;
+    return ok;
 }
 
 // A layer whose work is repeated; worker_finish() copes with half of it.
@@ -419,7 +416,7 @@ static bool worker_init(struct worker *w)
 {
     *w = (struct worker){ 0 };
     tiny_layer_init(&w->tiny, 21);
-    CHECK_OK(open_device(NULL, &w->device));
+    CHECK_OK(open_selected(NULL, &w->device));
     CHECK_OK(vkmoe_stream_create(w->device, &w->stream));
     CHECK_OK(tiny_layer_create(&w->tiny, w->device, &w->layer));
     CHECK_OK(vkmoe_buffer_create(w->device, TINY_SIZE, &w->x));
@@ -459,6 +456,7 @@ fail:
 
 static bool test_repeat(void)
 {
+    bool ok = false;
     struct worker w;
     float repeated[TINY_TOKENS][TINY_HIDDEN];
     CHECK(worker_init(&w) && worker_prepare(&w, 0));
@@ -498,11 +496,10 @@ static bool test_repeat(void)
     CHECK(worker_check(&w, 3));
     CHECK_OK(vkmoe_stream_submit(w.stream, NULL));
     CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_stream_repeat(w.stream, NULL));
-    worker_finish(&w);
-    return true;
+    ok = true;
 fail:
     worker_finish(&w);
-    return false;
+    return ok;
 }
 
 // Work that is repeated keeps its scratch, and nobody else gets it, though it was replaced.
@@ -577,11 +574,5 @@ int main(int argc, char **argv)
         { "repeat-scratch", test_repeat_scratch },
         { "validation-is-silent", test_validation },
     };
-    struct tap tap;
-    if (!tap_begin(&tap, argc, argv))
-        return 2;
-    if (!tap.list && !has_device())
-        return tap_skip_all(&tap, "no Vulkan device can be used");
-    run_tests(&tap, tests, sizeof tests / sizeof *tests);
-    return tap_end(&tap);
+    return tests_main(argc, argv, ON_DEVICE, tests, COUNT_OF(tests));
 }

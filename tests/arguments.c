@@ -125,9 +125,7 @@ static bool make_objects(void)
 {
     struct tiny_layer tiny;
     tiny_layer_init(&tiny, 1);
-    CHECK_OK(vkmoe_device_create(&(struct vkmoe_device_params){ VKMOE_INIT(vkmoe_device_params),
-                                     .log = to_record, .select = device_under_test() },
-        &device));
+    CHECK_OK(open_device(&record, &device));
     CHECK_OK(vkmoe_stream_create(device, &stream));
     CHECK_OK(vkmoe_buffer_create(device, 1024, &buffer));
     CHECK_OK(tiny_layer_create(&tiny, device, &layer));
@@ -429,9 +427,7 @@ static void call_across_devices(void)
     vkmoe_stream *foreign_stream = NULL;
     vkmoe_buffer *foreign = NULL;
     vkmoe_cache *foreign_cache = NULL;
-    CHECK_OK(vkmoe_device_create(&(struct vkmoe_device_params){ VKMOE_INIT(vkmoe_device_params),
-                                     .log = to_record, .select = device_under_test() },
-        &other));
+    CHECK_OK(open_device(&record, &other));
     CHECK_OK(vkmoe_stream_create(other, &foreign_stream));
     CHECK_OK(vkmoe_buffer_create(other, 1024, &foreign));
     CHECK_OK(vkmoe_cache_create(other, &cache_params, &foreign_cache));
@@ -517,10 +513,9 @@ static const struct {
 int main(int argc, char **argv)
 {
     struct tap tap;
-    if (!tap_begin(&tap, argc, argv))
-        return 2;
-    if (!tap.list && !has_device())
-        return tap_skip_all(&tap, "no Vulkan device can be used");
+    int code;
+    if (!tests_begin(&tap, argc, argv, &code))
+        return code;
     const bool made = tap.list || make_objects();
     if (!made)
         tap_note("log: %s", record.last);

@@ -6,6 +6,7 @@
 
 #include "attention_cases.h"
 #include "attention_selftest.h"
+#include "check.h"
 #include "pattern.h"
 #include "random.h"
 
@@ -487,10 +488,7 @@ static bool check_cases(uint64_t seed)
 
 int main(int argc, char **argv)
 {
-    static const struct {
-        const char *name;
-        bool (*run)(void);
-    } tests[] = {
+    static const struct test tests[] = {
         { "softmax", test_softmax },
         { "default-scale", test_default_scale },
         { "patterns", test_patterns },
@@ -520,10 +518,7 @@ int main(int argc, char **argv)
     struct tap tap;
     if (!tap_begin(&tap, argc, argv))
         return 2;
-    for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
-        if (tap_wants(&tap, tests[i].name))
-            tap_result(&tap, tests[i].run(), tests[i].name);
-    }
+    run_tests(&tap, tests, COUNT_OF(tests));
     if (tap_wants(&tap, "cases"))
         tap_result(&tap, check_cases(tap.seed), "cases");
     return tap_end(&tap);

@@ -58,6 +58,7 @@ fail:
 // Random rows, one after the other of each sequence in turn.
 static bool make_arrays(struct job *j, struct rng *rng)
 {
+    bool ok = false;
     const size_t size = sizeof(float) * TOKENS;
     float *x = malloc(WIDTH * size);
     uint32_t *places = malloc(size), *turns = malloc(size);
@@ -81,15 +82,12 @@ static bool make_arrays(struct job *j, struct rng *rng)
     CHECK_OK(vkmoe_buffer_upload(j->x, 0, x, WIDTH * size));
     CHECK_OK(vkmoe_buffer_upload(j->positions, 0, places, size));
     CHECK_OK(vkmoe_buffer_upload(j->sequences, 0, turns, size));
-    free(x);
-    free(places);
-    free(turns);
-    return true;
+    ok = true;
 fail:
     free(x);
     free(places);
     free(turns);
-    return false;
+    return ok;
 }
 
 // Every weight: dropped if the sequence has chosen its expert LIMIT times before.
@@ -117,13 +115,7 @@ static bool test_passes(void)
     struct job j = { 0 };
     struct rng rng = { 5 };
     bool ok = false;
-    CHECK_OK(vkmoe_device_create(
-        &(struct vkmoe_device_params){
-            VKMOE_INIT(vkmoe_device_params), .log = { record_line, &record, VKMOE_LOG_WARNING },
-            .select = device_under_test(),
-            .validate = getenv("VK_INSTANCE_LAYERS") != NULL, // tests/drivers.sh found the layer
-        },
-        &j.device));
+    CHECK_OK(open_validated(&record, &j.device));
     CHECK_OK(vkmoe_stream_create(j.device, &j.stream));
     CHECK(make_layer(&j, &rng) && make_arrays(&j, &rng));
     CHECK(vkmoe_moe_plan(j.layer, TOKENS, TOKENS).tokens < TOKENS);
@@ -150,11 +142,5 @@ fail:
 int main(int argc, char **argv)
 {
     static const struct test tests[] = { { "passes", test_passes } };
-    struct tap tap;
-    if (!tap_begin(&tap, argc, argv))
-        return 2;
-    if (!tap.list && !has_device())
-        return tap_skip_all(&tap, "no Vulkan device can be used");
-    run_tests(&tap, tests, sizeof tests / sizeof *tests);
-    return tap_end(&tap);
+    return tests_main(argc, argv, ON_DEVICE, tests, COUNT_OF(tests));
 }

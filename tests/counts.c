@@ -21,13 +21,7 @@ struct bench {
 static bool init(struct bench *b, uint64_t size)
 {
     *b = (struct bench){ 0 };
-    CHECK_OK(vkmoe_device_create(
-        &(struct vkmoe_device_params){
-            VKMOE_INIT(vkmoe_device_params),
-            .log = { record_line, &b->record, VKMOE_LOG_WARNING },
-            .select = device_under_test(),
-        },
-        &b->device));
+    CHECK_OK(open_device(&b->record, &b->device));
     CHECK_OK(vkmoe_stream_create(b->device, &b->stream));
     CHECK_OK(vkmoe_buffer_create(b->device, size, &b->x));
     CHECK_OK(vkmoe_buffer_create(b->device, size, &b->y));
@@ -204,6 +198,7 @@ fail:
 // More than 131072 tokens * k take several passes, and no more than they need.
 static bool test_passes(void)
 {
+    bool ok = false;
     static const struct {
         uint32_t k, tokens, passes;
     } cases[] = { { 4, 32768, 1 }, { 4, 32769, 2 }, { 4, 65536, 2 }, { 1, 65536, 1 },
@@ -228,18 +223,18 @@ static bool test_passes(void)
             CHECK_OK(vkmoe_stream_create(b.device, &b.stream));
         }
     }
-    finish(&b);
-    return true;
+    ok = true;
 fail:
     vkmoe_stream_destroy(&b.stream);
     vkmoe_moe_destroy(&layer);
     finish(&b);
-    return false;
+    return ok;
 }
 
 // tokens = 0 touches nothing, whatever else it is given; and can be submitted.
 static bool test_no_tokens(void)
 {
+    bool ok = false;
     struct bench b;
     vkmoe_moe *layer = NULL;
     CHECK(init(&b, 256));
@@ -254,13 +249,11 @@ static bool test_no_tokens(void)
     CHECK_OK(vkmoe_stream_submit(b.stream, NULL));
     CHECK_OK(vkmoe_stream_wait(b.stream, UINT64_MAX));
     CHECK(!b.record.lines[VKMOE_LOG_ERROR] && !b.record.lines[VKMOE_LOG_WARNING]);
-    vkmoe_moe_destroy(&layer);
-    finish(&b);
-    return true;
+    ok = true;
 fail:
     vkmoe_moe_destroy(&layer);
     finish(&b);
-    return false;
+    return ok;
 }
 
 // ---------------------------------------------------------------------------- scratch
@@ -299,6 +292,7 @@ static bool check_bound(const vkmoe_moe *layer, const struct vkmoe_moe_params *p
 // Shapes that lose most to padding and to bookkeeping: narrow ones, of many experts.
 static bool test_scratch_bound(void)
 {
+    bool ok = false;
     static const uint32_t widths[] = { 1, 2, 3, 7, 8, 9, 16, 24, 33, 64 };
     static const uint32_t experts[] = { 1, 2, 3, 8, 16, 60, 128, 257, MAX_EXPERTS };
     enum { WIDTHS = sizeof widths / sizeof *widths, EXPERTS = sizeof experts / sizeof *experts };
@@ -332,12 +326,11 @@ static bool test_scratch_bound(void)
         }
     }
     tap_note("%u layers; the fullest scratch has %.4f of what is allowed", layers, fullest);
-    finish(&b);
-    return true;
+    ok = true;
 fail:
     vkmoe_moe_destroy(&layer);
     finish(&b);
-    return false;
+    return ok;
 }
 
 // A device of the host's, to record into its command buffers.
@@ -403,6 +396,7 @@ fail:
 // The scratch size is enough, and a byte less is refused before anything is recorded.
 static bool check_scratch(struct guest *g, const struct vkmoe_moe_params *shape, uint32_t tokens)
 {
+    bool ok = false;
     const size_t count = (size_t)tokens * shape->hidden;
     float *x = g->x.mapped, *y = g->y.mapped;
     CHECK_OK(create_layer(g->device, shape, VKMOE_DTYPE_F32, &g->layer));
@@ -423,14 +417,17 @@ static bool check_scratch(struct guest *g, const struct vkmoe_moe_params *shape,
     for (size_t i = 0; i < count; i++)
         CHECK(y[i] != 12345 && isfinite(y[i]));
     vkmoe_moe_destroy(&g->layer);
-    return true;
+    ok = true;
 fail:
-    tap_note("%u tokens, shared_inner %u; log: %s", tokens, shape->shared.inner, g->record.last);
-    return false;
+    if (!ok)
+        tap_note(
+            "%u tokens, shared_inner %u; log: %s", tokens, shape->shared.inner, g->record.last);
+    return ok;
 }
 
 static bool test_scratch_size(void)
 {
+    bool ok = false;
     static const struct vkmoe_moe_params shapes[] = {
         { VKMOE_INIT(vkmoe_moe_params), PLAIN },
         { SHARED },
@@ -445,11 +442,10 @@ static bool test_scratch_size(void)
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
         for (size_t j = 0; j < sizeof counts / sizeof *counts; j++)
             CHECK(check_scratch(&g, &shapes[i], counts[j]));
-    guest_finish(&g);
-    return true;
+    ok = true;
 fail:
     guest_finish(&g);
-    return false;
+    return ok;
 }
 
 // -------------------------------------------------------------------------- same bits
@@ -491,6 +487,7 @@ static bool same_bits(const vkmoe_buffer *buffer, const char *what, uint64_t siz
 
 static bool check_bits(struct bench *b, const struct vkmoe_moe_params *shape, uint32_t tokens)
 {
+    bool ok = false;
     static unsigned char unwritten[40 * 24 * 4 * REPETITIONS];
     const uint64_t row = tokens * shape->hidden * 4, pair = tokens * shape->experts_per_token * 4;
     vkmoe_moe *layer = NULL;
@@ -509,16 +506,16 @@ static bool check_bits(struct bench *b, const struct vkmoe_moe_params *shape, ui
     CHECK(same_bits(b->y, "y", row));
     CHECK(same_bits(b->ids, "ids", pair));
     CHECK(same_bits(b->weights, "weights", pair));
-    vkmoe_moe_destroy(&layer);
-    return true;
+    ok = true;
 fail:
     vkmoe_stream_wait(b->stream, UINT64_MAX);
     vkmoe_moe_destroy(&layer);
-    return false;
+    return ok;
 }
 
 static bool test_same_bits(void)
 {
+    bool ok = false;
     static const uint32_t counts[] = { 1, 4, 40 };
     struct bench b;
     CHECK(init(&b, (uint64_t)40 * 24 * 4 * REPETITIONS));
@@ -528,11 +525,10 @@ static bool test_same_bits(void)
         tap_note("%u tokens: %d times the same", counts[i], REPETITIONS);
     }
     CHECK(!b.record.lines[VKMOE_LOG_ERROR] && !b.record.lines[VKMOE_LOG_WARNING]);
-    finish(&b);
-    return true;
+    ok = true;
 fail:
     finish(&b);
-    return false;
+    return ok;
 }
 
 // ----------------------------------------------------------------------------- repeated
@@ -540,6 +536,7 @@ fail:
 // Repeated work counts no dispatches, as none is recorded, and has its own times each time.
 static bool test_repeated(void)
 {
+    bool ok = false;
     struct bench b;
     vkmoe_moe *layer = NULL;
     double first, again;
@@ -564,14 +561,12 @@ static bool test_repeated(void)
     CHECK(changes > 0 || first < 0);
     CHECK(vkmoe_stream_dispatch_count(b.stream) == count);
     CHECK(!b.record.lines[VKMOE_LOG_ERROR] && !b.record.lines[VKMOE_LOG_WARNING]);
-    vkmoe_moe_destroy(&layer);
-    finish(&b);
-    return true;
+    ok = true;
 fail:
     vkmoe_stream_wait(b.stream, UINT64_MAX);
     vkmoe_moe_destroy(&layer);
     finish(&b);
-    return false;
+    return ok;
 }
 
 int main(int argc, char **argv)
@@ -586,10 +581,9 @@ int main(int argc, char **argv)
         { "repeated", test_repeated },
     };
     struct tap tap;
-    if (!tap_begin(&tap, argc, argv))
-        return 2;
-    if (!tap.list && !has_device())
-        return tap_skip_all(&tap, "no Vulkan device can be used");
+    int code;
+    if (!tests_begin(&tap, argc, argv, &code))
+        return code;
     struct rng rng = rng_for(tap.seed, "numbers");
     for (uint32_t i = 0; i < NUMBERS; i++)
         numbers[i] = (float)rng_normal(&rng);

@@ -76,16 +76,11 @@ static VKAPI_ATTR void VKAPI_CALL get_memory(
 
 static bool card_init(void)
 {
+    bool ok = false;
     uint64_t taken[VK_MAX_MEMORY_HEAPS];
     vkmoe_buffer *first = NULL;
     memset(&card, 0, sizeof card);
-    CHECK_OK(vkmoe_device_create(
-        &(struct vkmoe_device_params){
-            VKMOE_INIT(vkmoe_device_params),
-            .log = { record_line, &card.record, VKMOE_LOG_WARNING }, .select = device_under_test(),
-            .validate = getenv("VK_INSTANCE_LAYERS") != NULL, // tests/drivers.sh found the layer
-        },
-        &card.device));
+    CHECK_OK(open_validated(&card.record, &card.device));
     vkmoe_device *device = card.device;
     CHECK_OK(vkmoe_buffer_create(device, 4, &first)); // and what an upload needs besides
     CHECK_OK(vkmoe_buffer_upload(first, 0, &(uint32_t){ 0 }, 4));
@@ -108,10 +103,10 @@ static bool card_init(void)
     device->gpu.vk.AllocateMemory = allocate;
     device->gpu.vk.FreeMemory = free_memory;
     device->instance_vk.GetPhysicalDeviceMemoryProperties2 = get_memory;
-    return true;
+    ok = true;
 fail:
     vkmoe_buffer_destroy(&first);
-    return false;
+    return ok;
 }
 
 // As much as there is now, and `left` bytes.
@@ -489,11 +484,5 @@ int main(int argc, char **argv)
         { "network", test_network },
         { "matrix", test_matrix },
     };
-    struct tap tap;
-    if (!tap_begin(&tap, argc, argv))
-        return 2;
-    if (!tap.list && !has_device())
-        return tap_skip_all(&tap, "no Vulkan device can be used");
-    run_tests(&tap, tests, sizeof tests / sizeof *tests);
-    return tap_end(&tap);
+    return tests_main(argc, argv, ON_DEVICE, tests, COUNT_OF(tests));
 }

@@ -17,15 +17,9 @@ static struct record record;
 // Who packs. A card has no memory in common with the host, so that there is a copy first.
 enum packer { HOST, DEVICE, CARD };
 
-static enum vkmoe_status open_device(enum packer packer, vkmoe_device **out)
+static enum vkmoe_status open_packer(enum packer packer, vkmoe_device **out)
 {
-    enum vkmoe_status status = vkmoe_device_create(
-        &(struct vkmoe_device_params){
-            VKMOE_INIT(vkmoe_device_params), .log = { record_line, &record, VKMOE_LOG_WARNING },
-            .select = device_under_test(),
-            .validate = getenv("VK_INSTANCE_LAYERS") != NULL, // tests/drivers.sh found the layer
-        },
-        out);
+    enum vkmoe_status status = open_validated(&record, out);
     if (status == VKMOE_OK)
         (*out)->packs_on_host = packer == HOST;
     if (status == VKMOE_OK && packer == CARD)
@@ -137,6 +131,7 @@ static enum vkmoe_status create_matrix(vkmoe_device *device, const struct layout
 static bool check_layout(
     vkmoe_device *device, const struct layout *l, const void *data, const struct vkmoe_file *file)
 {
+    bool ok = false;
     struct matrix matrix = { 0 };
     unsigned char *expected = NULL, *actual = NULL;
     CHECK_OK(create_matrix(device, l, data, file, &matrix));
@@ -152,15 +147,12 @@ static bool check_layout(
             goto fail;
         }
     }
-    vkmoe_matrix_destroy(&matrix);
-    free(expected);
-    free(actual);
-    return true;
+    ok = true;
 fail:
     vkmoe_matrix_destroy(&matrix);
     free(expected);
     free(actual);
-    return false;
+    return ok;
 }
 
 // A file that holds these bytes behind a byte more: nothing in a file is aligned.
@@ -182,7 +174,7 @@ static bool test_packing(enum packer packer)
     struct vkmoe_file *file = NULL;
     unsigned char *data = NULL;
     bool ok = true;
-    CHECK_OK(open_device(packer, &device));
+    CHECK_OK(open_packer(packer, &device));
     for (size_t i = 0; i < sizeof layouts / sizeof *layouts; i++) {
         const struct layout *l = &layouts[i];
         const size_t size = (size_t)l->size * dtype_size(l->dtype);
@@ -261,6 +253,7 @@ static enum vkmoe_status create(
 // All is counted, and a network can be made again after it was not.
 static bool check_progress(vkmoe_device *device, const char *family)
 {
+    bool ok = false;
     struct whole_checkpoint checkpoint;
     vkmoe_checkpoint *model = NULL;
     vkmoe_model *network = NULL;
@@ -278,24 +271,22 @@ static bool check_progress(vkmoe_device *device, const char *family)
         CHECK(!network && p.calls == at && record.lines[VKMOE_LOG_ERROR] == lines + 1);
     }
     CHECK_OK(create(device, model, NULL, &network));
-    vkmoe_model_destroy(&network);
-    vkmoe_checkpoint_destroy(&model);
-    whole_checkpoint_finish(&checkpoint);
-    return true;
+    ok = true;
 fail:
-    tap_note("%s: %u calls, %llu of %llu bytes; log: %s", family, whole.calls,
-        (unsigned long long)whole.done, (unsigned long long)whole.total, record.last);
+    if (!ok)
+        tap_note("%s: %u calls, %llu of %llu bytes; log: %s", family, whole.calls,
+            (unsigned long long)whole.done, (unsigned long long)whole.total, record.last);
     vkmoe_model_destroy(&network);
     vkmoe_checkpoint_destroy(&model);
     whole_checkpoint_finish(&checkpoint);
-    return false;
+    return ok;
 }
 
 static bool test_progress(void)
 {
     vkmoe_device *device = NULL;
     bool ok = true;
-    CHECK_OK(open_device(DEVICE, &device));
+    CHECK_OK(open_packer(DEVICE, &device));
     for (uint32_t i = 0; whole_checkpoint_family(i); i++)
         ok = check_progress(device, whole_checkpoint_family(i)) && ok;
     vkmoe_device_destroy(&device);
@@ -327,6 +318,7 @@ static bool says_cut(const char *path, uint32_t lines)
 static bool check_cut(vkmoe_device *device, const struct whole_checkpoint *checkpoint,
     uint32_t part, bool late, const char *copy, off_t size)
 {
+    bool ok = false;
     const struct vkmoe_log log = { record_line, &record, VKMOE_LOG_WARNING };
     vkmoe_checkpoint *model = NULL;
     char path[300], command[700];
@@ -340,12 +332,12 @@ static bool check_cut(vkmoe_device *device, const struct whole_checkpoint *check
     const uint32_t lines = record.lines[VKMOE_LOG_ERROR];
     CHECK_STATUS(VKMOE_ERROR_INVALID, use(device, model, late ? &p : NULL));
     CHECK(says_cut(path, lines) && !p.wrong);
-    vkmoe_checkpoint_destroy(&model);
-    return true;
+    ok = true;
 fail:
-    tap_note("%s, %u of 16 parts: %s", checkpoint->family, part, record.last);
+    if (!ok)
+        tap_note("%s, %u of 16 parts: %s", checkpoint->family, part, record.last);
     vkmoe_checkpoint_destroy(&model);
-    return false;
+    return ok;
 }
 
 static bool cut_family(vkmoe_device *device, const char *family)
@@ -373,7 +365,7 @@ static bool cut_all(enum packer packer)
 {
     vkmoe_device *device = NULL;
     bool ok = true;
-    CHECK_OK(open_device(packer, &device));
+    CHECK_OK(open_packer(packer, &device));
     for (uint32_t i = 0; whole_checkpoint_family(i); i++)
         ok = cut_family(device, whole_checkpoint_family(i)) && ok;
     vkmoe_device_destroy(&device);
@@ -397,6 +389,7 @@ static bool test_cut_by_card(void)
 // What the system says where a file cannot be read, as of a network file system that fails.
 static bool test_unreadable(void)
 {
+    bool ok = false;
     const struct vkmoe_log log = { record_line, &record, VKMOE_LOG_ERROR };
     struct vkmoe_file *file = write_file("data", 4);
     char bytes[8];
@@ -413,12 +406,12 @@ static bool test_unreadable(void)
     CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_file_read(file, &log, file->data, bytes, 4));
     CHECK(strstr(record.last, "cannot read byte 0: Is a directory"));
     close(folder);
-    vkmoe_file_close(&file);
-    return true;
+    ok = true;
 fail:
-    tap_note("log: %s", record.last);
+    if (!ok)
+        tap_note("log: %s", record.last);
     vkmoe_file_close(&file);
-    return false;
+    return ok;
 }
 
 static enum vkmoe_status fill_nothing(void *user, void *to)
@@ -445,7 +438,7 @@ static bool test_copies_between(void)
     uint32_t data[4] = { 1, 2, 3, 4 };
     uint64_t room;
     bool ok = false;
-    CHECK_OK(open_device(CARD, &device));
+    CHECK_OK(open_packer(CARD, &device));
     CHECK_OK(vkmoe_buffer_create(device, sizeof data, &buffer));
     buffer->range.mapped = NULL;
     CHECK_OK(vkmoe_transfer_room(device, &room));
@@ -479,11 +472,5 @@ int main(int argc, char **argv)
         { "cut-short-by-card", test_cut_by_card },
         { "unreadable", test_unreadable },
     };
-    struct tap tap;
-    if (!tap_begin(&tap, argc, argv))
-        return 2;
-    if (!tap.list && !has_device())
-        return tap_skip_all(&tap, "no Vulkan device can be used");
-    run_tests(&tap, tests, sizeof tests / sizeof *tests);
-    return tap_end(&tap);
+    return tests_main(argc, argv, ON_DEVICE, tests, COUNT_OF(tests));
 }

@@ -23,13 +23,7 @@ static bool test_lost(void)
     float actual[TINY_TOKENS * TINY_HIDDEN];
     bool ok = false;
     tiny_layer_init(&tiny, 4);
-    CHECK_OK(vkmoe_device_create(
-        &(struct vkmoe_device_params){
-            VKMOE_INIT(vkmoe_device_params), .log = { record_line, &record, VKMOE_LOG_WARNING },
-            .select = device_under_test(),
-            .validate = getenv("VK_INSTANCE_LAYERS") != NULL, // tests/drivers.sh found the layer
-        },
-        &device));
+    CHECK_OK(open_validated(&record, &device));
     CHECK_OK(vkmoe_stream_create(device, &stream));
     CHECK_OK(vkmoe_stream_create(device, &pending));
     CHECK_OK(tiny_layer_create(&tiny, device, &layer));
@@ -68,11 +62,5 @@ fail:
 int main(int argc, char **argv)
 {
     static const struct test tests[] = { { "lost", test_lost } };
-    struct tap tap;
-    if (!tap_begin(&tap, argc, argv))
-        return 2;
-    if (!tap.list && !has_device())
-        return tap_skip_all(&tap, "no Vulkan device can be used");
-    run_tests(&tap, tests, sizeof tests / sizeof *tests);
-    return tap_end(&tap);
+    return tests_main(argc, argv, ON_DEVICE, tests, COUNT_OF(tests));
 }

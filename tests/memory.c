@@ -9,7 +9,7 @@
 
 static struct record record;
 
-static enum vkmoe_status open_device(const void *cache, size_t cache_size, vkmoe_device **out)
+static enum vkmoe_status open_cached(const void *cache, size_t cache_size, vkmoe_device **out)
 {
     return vkmoe_device_create(
         &(struct vkmoe_device_params){
@@ -34,6 +34,7 @@ static enum vkmoe_status create_hidden(vkmoe_device *device, uint64_t size, vkmo
 
 static bool test_staging(void)
 {
+    bool ok = false;
     static const size_t ranges[][2] = { { 1, 1 }, { 3, 4099 }, { 1, 8 * MiB }, { 5, 8 * MiB + 1 },
         { 0, 16 * MiB }, { 7, 24 * MiB + 11 }, { 25 * MiB - 1, 1 } };
     const size_t size = 25 * MiB;
@@ -44,7 +45,7 @@ static bool test_staging(void)
     CHECK(shadow && back);
     for (size_t i = 0; i < size; i++)
         shadow[i] = (unsigned char)rng_next(&rng);
-    CHECK_OK(open_device(NULL, 0, &device));
+    CHECK_OK(open_cached(NULL, 0, &device));
     CHECK_OK(create_hidden(device, size, &buffer));
     CHECK_OK(vkmoe_buffer_upload(buffer, 0, shadow, size));
     for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {
@@ -62,17 +63,13 @@ static bool test_staging(void)
     memset(shadow + 4, 0, MiB);
     CHECK_OK(vkmoe_buffer_download(buffer, 0, back, size));
     CHECK(!memcmp(back, shadow, size));
-    vkmoe_buffer_destroy(&buffer);
-    vkmoe_device_destroy(&device);
-    free(shadow);
-    free(back);
-    return true;
+    ok = true;
 fail:
     vkmoe_buffer_destroy(&buffer);
     vkmoe_device_destroy(&device);
     free(shadow);
     free(back);
-    return false;
+    return ok;
 }
 
 struct producer {
@@ -96,7 +93,7 @@ static bool test_upload_with(void)
     vkmoe_buffer *buffer = NULL;
     unsigned char *back = malloc(size);
     CHECK(back);
-    CHECK_OK(open_device(NULL, 0, &device));
+    CHECK_OK(open_cached(NULL, 0, &device));
     for (int hidden = 0; hidden < 2; hidden++) {
         struct producer producer = { 0, true };
         CHECK_OK(hidden ? create_hidden(device, size + 8, &buffer)
@@ -120,54 +117,28 @@ fail:
 
 static bool test_dummy(void)
 {
+    bool ok = false;
     vkmoe_device *device = NULL;
-    CHECK_OK(open_device(NULL, 0, &device));
+    CHECK_OK(open_cached(NULL, 0, &device));
     CHECK(vkmoe_device_dummy_address(device) && vkmoe_device_dummy_address(device) % 256 == 0);
     CHECK(vkmoe_memory_max_size(&device->gpu) >= 64 * MiB);
-    vkmoe_device_destroy(&device);
-    return true;
+    ok = true;
 fail:
     vkmoe_device_destroy(&device);
-    return false;
+    return ok;
 }
 
 // ----------------------------------------------------------------- pipeline cache
 
-static bool forward_once(vkmoe_device *device)
-{
-    struct tiny_layer tiny;
-    float actual[TINY_TOKENS * TINY_HIDDEN] = { 0 };
-    vkmoe_moe *layer = NULL;
-    vkmoe_stream *stream = NULL;
-    vkmoe_buffer *x = NULL, *y = NULL;
-    bool ok = false;
-    tiny_layer_init(&tiny, 5);
-    CHECK_OK(tiny_layer_create(&tiny, device, &layer));
-    CHECK_OK(vkmoe_stream_create(device, &stream));
-    CHECK_OK(create_hidden(device, TINY_SIZE, &x));
-    CHECK_OK(create_hidden(device, TINY_SIZE, &y));
-    CHECK_OK(vkmoe_buffer_upload(x, 0, tiny.x, TINY_SIZE));
-    CHECK_OK(tiny_layer_forward(stream, layer, x, y));
-    CHECK_OK(vkmoe_stream_submit(stream, NULL));
-    CHECK_OK(vkmoe_stream_wait(stream, UINT64_MAX));
-    CHECK_OK(vkmoe_buffer_download(y, 0, actual, TINY_SIZE));
-    ok = tiny_layer_check(&tiny, actual);
-fail:
-    vkmoe_buffer_destroy(&x);
-    vkmoe_buffer_destroy(&y);
-    vkmoe_stream_destroy(&stream);
-    vkmoe_moe_destroy(&layer);
-    return ok;
-}
-
 static bool get_cache(unsigned char **cache, size_t *size)
 {
+    bool ok = false;
     vkmoe_device *device = NULL;
     unsigned char few[8];
     size_t room = sizeof few;
     memset(few, 0xee, sizeof few);
-    CHECK_OK(open_device(NULL, 0, &device));
-    CHECK(forward_once(device));
+    CHECK_OK(open_cached(NULL, 0, &device));
+    CHECK(tiny_layer_works(device, 5, create_hidden));
     *size = 0;
     CHECK_OK(vkmoe_device_get_cache(device, NULL, size));
     CHECK(*size > sizeof few);
@@ -178,31 +149,32 @@ static bool get_cache(unsigned char **cache, size_t *size)
     CHECK(*cache);
     CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_device_get_cache(device, *cache, &room));
     CHECK_OK(vkmoe_device_get_cache(device, *cache, size));
-    vkmoe_device_destroy(&device);
-    return true;
+    ok = true;
 fail:
     vkmoe_device_destroy(&device);
-    return false;
+    return ok;
 }
 
 // Whether the device says that it ignored the cache.
 static bool opens(const void *cache, size_t size, bool *ignored)
 {
+    bool ok = false;
     vkmoe_device *device = NULL;
     const uint32_t errors = record.lines[VKMOE_LOG_ERROR] + record.lines[VKMOE_LOG_WARNING];
     const uint32_t before = record.ignored_caches;
-    CHECK_OK(open_device(cache, size, &device));
+    CHECK_OK(open_cached(cache, size, &device));
     *ignored = record.ignored_caches != before;
     vkmoe_device_destroy(&device);
     CHECK(record.lines[VKMOE_LOG_ERROR] + record.lines[VKMOE_LOG_WARNING] == errors);
-    return true;
+    ok = true;
 fail:
     vkmoe_device_destroy(&device);
-    return false;
+    return ok;
 }
 
 static bool test_cache(void)
 {
+    bool ok = false;
     unsigned char *cache = NULL, *damaged = NULL;
     size_t size;
     bool ignored;
@@ -221,13 +193,11 @@ static bool test_cache(void)
         CHECK(opens(damaged, size, &ignored) && ignored);
         damaged[i] ^= 0x10;
     }
-    free(cache);
-    free(damaged);
-    return true;
+    ok = true;
 fail:
     free(cache);
     free(damaged);
-    return false;
+    return ok;
 }
 
 static bool test_validation(void)
@@ -247,11 +217,5 @@ int main(int argc, char **argv)
         { "pipeline-cache", test_cache },
         { "validation-is-silent", test_validation },
     };
-    struct tap tap;
-    if (!tap_begin(&tap, argc, argv))
-        return 2;
-    if (!tap.list && !has_device())
-        return tap_skip_all(&tap, "no Vulkan device can be used");
-    run_tests(&tap, tests, sizeof tests / sizeof *tests);
-    return tap_end(&tap);
+    return tests_main(argc, argv, ON_DEVICE, tests, COUNT_OF(tests));
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "check.h"
 #include "compare.h"
 #include "layer_cases.h"
 #include "random.h"
@@ -511,10 +512,7 @@ static bool test_table(uint64_t seed)
 
 int main(int argc, char **argv)
 {
-    static const struct {
-        const char *name;
-        bool (*run)(void);
-    } tests[] = {
+    static const struct test tests[] = {
         { "softmax-top-2", test_softmax_top_2 },
         { "scores-and-weights", test_scores_and_weights },
         { "router-input", test_router_input },
@@ -534,10 +532,7 @@ int main(int argc, char **argv)
     struct tap tap;
     if (!tap_begin(&tap, argc, argv))
         return 2;
-    for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
-        if (tap_wants(&tap, tests[i].name))
-            tap_result(&tap, tests[i].run(), tests[i].name);
-    }
+    run_tests(&tap, tests, COUNT_OF(tests));
     if (tap_wants(&tap, "case-table"))
         tap_result(&tap, test_table(tap.seed), "case-table");
     return tap_end(&tap);

@@ -210,6 +210,7 @@ static bool prints(struct cli_tokenizer *t, const uint32_t *tokens, uint32_t cou
 
 static bool check_encode(const struct encode_case *c)
 {
+    bool ok = false;
     struct cli_tokenizer t;
     uint32_t *tokens = NULL, count = 0;
     CHECK(write_model("tokenizer.model"));
@@ -225,18 +226,17 @@ static bool check_encode(const struct encode_case *c)
     CHECK(!c->count || count == c->count);
     for (uint32_t step = 1; step <= 4; step++)
         CHECK(prints(&t, tokens, count, step, c->printed ? c->printed : c->text));
-    free(tokens);
-    cli_tokenizer_finish(&t);
-    return true;
+    ok = true;
 fail:
     free(tokens);
     cli_tokenizer_finish(&t);
-    return false;
+    return ok;
 }
 
 // What a model makes up, which no text becomes.
 static bool test_output(void)
 {
+    bool ok = false;
     static const struct {
         const char *config;
         uint32_t tokens[8], count;
@@ -258,15 +258,16 @@ static bool test_output(void)
             CHECK(prints(&t, cases[i].tokens, cases[i].count, step, cases[i].text));
         cli_tokenizer_finish(&t);
     }
-    return true;
+    ok = true;
 fail:
     cli_tokenizer_finish(&t);
-    return false;
+    return ok;
 }
 
 // What a tokenizer without bytes does not know is part of a text: blanks around it stay.
 static bool test_unknown(void)
 {
+    bool ok = false;
     static const char text[] = "THE \u00fc\u00fc IS \u00fc";
     struct cli_tokenizer t = { 0 };
     uint32_t *tokens = NULL, count;
@@ -276,15 +277,12 @@ static bool test_unknown(void)
     CHECK(cli_tokenizer_encode(&t, text, strlen(text), false, &tokens, &count) == 0);
     for (uint32_t step = 1; step <= 4; step++)
         CHECK(prints(&t, tokens, count, step, "THE <unk> IS <unk>"));
-    free(data);
-    free(tokens);
-    cli_tokenizer_finish(&t);
-    return true;
+    ok = true;
 fail:
     free(data);
     free(tokens);
     cli_tokenizer_finish(&t);
-    return false;
+    return ok;
 }
 
 // T5's file has another name, and without a class to be read it is T5's.
@@ -346,6 +344,7 @@ static const struct refused_case {
 
 static bool check_refused(const struct refused_case *c)
 {
+    bool ok = false;
     struct cli_tokenizer t;
     const char *files[] = { ADDED, CONFIG, MAP };
     CHECK(write_model("tokenizer.model"));
@@ -360,16 +359,16 @@ static bool check_refused(const struct refused_case *c)
     if (lines != 1 || !strstr(tools_said, c->said) || !strstr(tools_said, c->file))
         tap_note("said: %s", tools_said);
     CHECK(status == 1 && lines == 1 && strstr(tools_said, c->said) && strstr(tools_said, c->file));
-    tools_remove(c->file);
-    return true;
+    ok = true;
 fail:
     tools_remove(c->file);
-    return false;
+    return ok;
 }
 
 // Files that are no use to read: too large, or a pipe to wait at.
 static bool test_huge_and_pipe(void)
 {
+    bool ok = false;
     struct cli_tokenizer t;
     CHECK(write_model("tokenizer.model") && write_text(CONFIG, NULL) && write_text(MAP, NULL));
     for (int pipe = 0; pipe < 2; pipe++) {
@@ -383,11 +382,10 @@ static bool test_huge_and_pipe(void)
         CHECK(status == 1 && lines == 1 && strstr(tools_said, ADDED));
         CHECK(strstr(tools_said, pipe ? "is not a regular file" : "has more than 16 MiB"));
     }
-    tools_remove(ADDED);
-    return true;
+    ok = true;
 fail:
     tools_remove(ADDED);
-    return false;
+    return ok;
 }
 
 // A token that the model has no row for is an error where it is wanted, and only there.
@@ -434,6 +432,7 @@ fail:
 // Against the plain loop, with tokens that begin with each other.
 static bool test_search(void)
 {
+    bool ok = false;
     struct rng rng = rng_for(1, "special tokens");
     char texts[24][8], text[64];
     struct cli_special set = { 0 };
@@ -474,10 +473,10 @@ static bool test_search(void)
         CHECK(!cli_special_name(&set, 24) && !cli_special_find(&set, "c", 1));
         cli_special_finish(&set);
     }
-    return true;
+    ok = true;
 fail:
     cli_special_finish(&set);
-    return false;
+    return ok;
 }
 
 int main(int argc, char **argv)

@@ -26,20 +26,13 @@ struct bench {
 static bool init(struct bench *b, bool is_guest)
 {
     *b = (struct bench){ .is_guest = is_guest };
-    const struct vkmoe_log log = { record_line, &b->record, VKMOE_LOG_WARNING };
     if (is_guest) {
         CHECK(host_init(&b->host, true));
         struct vkmoe_adopt_params params = host_adopt_params(&b->host);
-        params.log = log;
+        params.log = log_to(&b->record);
         CHECK_OK(vkmoe_device_adopt(&params, &b->device));
     } else {
-        CHECK_OK(vkmoe_device_create(
-            &(struct vkmoe_device_params){
-                VKMOE_INIT(vkmoe_device_params), .log = log, .select = device_under_test(),
-                .validate =
-                    getenv("VK_INSTANCE_LAYERS") != NULL, // tests/drivers.sh found the layer
-            },
-            &b->device));
+        CHECK_OK(open_validated(&b->record, &b->device));
     }
     tiny_layer_init(&b->tiny, 5);
     CHECK_OK(tiny_layer_create(&b->tiny, b->device, &b->layer));
@@ -151,6 +144,7 @@ fail:
 
 static bool check_refused(struct bench *b)
 {
+    bool ok = false;
     static const uint64_t ranges[][2] = { { 0, 0 }, { 0, 3 }, { 2, 4 }, { 0, 65540 }, { SIZE, 4 },
         { SIZE - 4, 8 }, { UINT64_MAX - 3, 4 }, { 0, UINT64_MAX - 3 } };
     static const unsigned char data[65540];
@@ -171,11 +165,10 @@ static bool check_refused(struct bench *b)
     CHECK(run(b));
     CHECK_OK(vkmoe_buffer_download(b->buffer, 0, b->back, SIZE));
     CHECK(!memcmp(b->shadow, b->back, SIZE));
-    vkmoe_buffer_destroy(&wrapped);
-    return true;
+    ok = true;
 fail:
     vkmoe_buffer_destroy(&wrapped);
-    return false;
+    return ok;
 }
 
 static bool check_in_both_modes(bool (*check)(struct bench *b))
@@ -215,11 +208,5 @@ int main(int argc, char **argv)
         { "update-between-forwards", test_between },
         { "update-refused", test_refused },
     };
-    struct tap tap;
-    if (!tap_begin(&tap, argc, argv))
-        return 2;
-    if (!tap.list && !has_device())
-        return tap_skip_all(&tap, "no Vulkan device can be used");
-    run_tests(&tap, tests, sizeof tests / sizeof *tests);
-    return tap_end(&tap);
+    return tests_main(argc, argv, ON_DEVICE, tests, COUNT_OF(tests));
 }

@@ -43,6 +43,7 @@ static const struct {
 
 static bool test_encode(void)
 {
+    bool ok = false;
     struct cli_tokenizer t;
     uint32_t *tokens = NULL, count;
     CHECK(init_named(&t, "bytes.model"));
@@ -59,12 +60,11 @@ static bool test_encode(void)
         free(tokens);
         tokens = NULL;
     }
-    cli_tokenizer_finish(&t);
-    return true;
+    ok = true;
 fail:
     free(tokens);
     cli_tokenizer_finish(&t);
-    return false;
+    return ok;
 }
 
 // ------------------------------------------------------------------------------ decoding
@@ -99,6 +99,7 @@ fail:
 
 static bool test_round_trip(void)
 {
+    bool ok = false;
     static const char *const texts[] = { "a  b   c", "\n\n  deep\n\tdeeper \n", "12 + 34",
         "na\u00efve \u4f60\u597d, \u4e16\u754c! \U0001f600\U0001f600", "\u00e9", "\ufffd",
         "x\ufffd\ufffdy", "   ", "<s> </s> \u2581 <0x41>" };
@@ -117,17 +118,17 @@ static bool test_round_trip(void)
         free(tokens);
         tokens = NULL;
     }
-    cli_tokenizer_finish(&t);
-    return true;
+    ok = true;
 fail:
     free(tokens);
     cli_tokenizer_finish(&t);
-    return false;
+    return ok;
 }
 
 // What no text becomes: parts of characters, control tokens, numbers beyond the last piece.
 static bool test_strange_tokens(void)
 {
+    bool ok = false;
     enum { BYTE = 3 }; // the token of the byte 0
     static const struct {
         uint32_t tokens[8], count;
@@ -158,17 +159,17 @@ static bool test_strange_tokens(void)
     uint32_t count, *tokens = NULL;
     CHECK(!cli_tokenizer_encode(&t, "\xff\xc3 \xe2\x9c", 5, false, &tokens, &count) && count > 1);
     free(tokens);
-    cli_tokenizer_finish(&t);
-    return true;
+    ok = true;
 fail:
     cli_tokenizer_finish(&t);
-    return false;
+    return ok;
 }
 
 // -------------------------------------------------------------------------- configuration
 
 static bool test_ends(void)
 {
+    bool ok = false;
     static const struct {
         const char *config;
         int64_t begin, end;
@@ -205,11 +206,11 @@ static bool test_ends(void)
     cli_tokenizer_finish(&t);
     tools_remove("tokenizer_config.json");
     CHECK(!read && lines == 1 && strstr(tools_said, "tokenizer_config.json"));
-    return true;
+    ok = true;
 fail:
     free(tokens);
     tools_remove("tokenizer_config.json");
-    return false;
+    return ok;
 }
 
 // -------------------------------------------------------------------------------- damage
@@ -217,6 +218,7 @@ fail:
 // Refused with one line, which is ours, or taken.
 static bool survives(const char *data, size_t size, bool *taken)
 {
+    bool ok = false;
     struct cli_tokenizer t;
     uint32_t count;
     size_t shown;
@@ -231,14 +233,16 @@ static bool survives(const char *data, size_t size, bool *taken)
     cli_tokenizer_finish(&t);
     const uint32_t lines = tools_end_listening();
     CHECK(lines == !*taken && (*taken || !strncmp(tools_said, "vkmoe: ", 7)));
-    return true;
+    ok = true;
 fail:
-    tap_note("%zu bytes: %s", size, tools_said);
-    return false;
+    if (!ok)
+        tap_note("%zu bytes: %s", size, tools_said);
+    return ok;
 }
 
 static bool test_damaged(void)
 {
+    bool ok = false;
     size_t size;
     char *data = tools_read_model("bytes.model", &size), *changed = malloc(size + 1);
     bool taken;
@@ -261,17 +265,16 @@ static bool test_damaged(void)
     }
     CHECK(memcmp(changed, data, size));
     CHECK(survives(changed, size, &taken) && !taken);
-    free(data);
-    free(changed);
-    return true;
+    ok = true;
 fail:
     free(data);
     free(changed);
-    return false;
+    return ok;
 }
 
 static bool test_unfit(void)
 {
+    bool ok = false;
     size_t size;
     char *data = tools_read_model("bytes.model", &size);
     struct cli_tokenizer t;
@@ -287,11 +290,10 @@ static bool test_unfit(void)
     const int missing = cli_tokenizer_init(&t, tools_directory, VOCABULARY, false);
     CHECK(tools_end_listening() == 1 && missing == 1 && strstr(tools_said, "tokenizer.model"));
     cli_tokenizer_finish(&t);
-    free(data);
-    return true;
+    ok = true;
 fail:
     free(data);
-    return false;
+    return ok;
 }
 
 int main(int argc, char **argv)

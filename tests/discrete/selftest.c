@@ -39,7 +39,7 @@ static bool complained(void)
     return ftruncate(fileno(told), 0) == 0 && strstr(text, "UNASSIGNED-vkmoe-discrete");
 }
 
-static bool open_device(void)
+static bool open_vulkan(void)
 {
     uint32_t one = 1;
     const float priorities[2] = { 1, 1 };
@@ -143,6 +143,7 @@ fail:
 // One that is not of the host is not mapped, and nothing is zero.
 static bool test_mapping(void)
 {
+    bool ok = false;
     VkDeviceMemory memory = VK_NULL_HANDLE;
     for (uint32_t i = 0; i < b.memory.memoryTypeCount; i++) {
         const bool visible = has(i, VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT);
@@ -156,11 +157,12 @@ static bool test_mapping(void)
             vkUnmapMemory(b.device, memory);
         }
         vkFreeMemory(b.device, memory, NULL);
+        memory = VK_NULL_HANDLE;
     }
-    return true;
+    ok = true;
 fail:
     vkFreeMemory(b.device, memory, NULL);
-    return false;
+    return ok;
 }
 
 static bool check_budget(uint32_t heap, VkDeviceSize size, VkDeviceSize used)
@@ -200,6 +202,7 @@ fail:
 
 static bool test_buffer_limit(void)
 {
+    bool ok = false;
     VkBuffer buffer = VK_NULL_HANDLE;
     VkBufferCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
@@ -211,10 +214,10 @@ static bool test_buffer_limit(void)
     buffer = VK_NULL_HANDLE;
     info.size++;
     CHECK(vkCreateBuffer(b.device, &info, NULL, &buffer) != VK_SUCCESS && complained());
-    return true;
+    ok = true;
 fail:
     vkDestroyBuffer(b.device, buffer, NULL);
-    return false;
+    return ok;
 }
 
 struct area {
@@ -255,6 +258,7 @@ static void area_finish(struct area *a)
 // By a queue of the last family that has transfers and nothing else, or of the last there is.
 static bool copy(const struct area *from, const struct area *to)
 {
+    bool ok = false;
     VkCommandPool pool = VK_NULL_HANDLE;
     VkCommandBuffer commands;
     uint32_t family = b.family_count - 1;
@@ -290,11 +294,10 @@ static bool copy(const struct area *from, const struct area *to)
               VK_NULL_HANDLE)
         == VK_SUCCESS);
     CHECK(vkQueueWaitIdle(b.queues[family]) == VK_SUCCESS);
-    vkDestroyCommandPool(b.device, pool, NULL);
-    return true;
+    ok = true;
 fail:
     vkDestroyCommandPool(b.device, pool, NULL);
-    return false;
+    return ok;
 }
 
 typedef VkResult(VKAPI_PTR *range_function)(VkDevice, uint32_t, const VkMappedMemoryRange *);
@@ -314,6 +317,7 @@ static VkResult on_range(
 // What the host did not flush or invalidate, it did not write or read, unless memory is coherent.
 static bool check_coherence(uint32_t type)
 {
+    bool ok = false;
     const bool coherent = has(type, VK_MEMORY_PROPERTY_HOST_COHERENT_BIT);
     struct area from = { 0 }, to = { 0 };
     CHECK(area_init(&from, type) && area_init(&to, type));
@@ -333,14 +337,13 @@ static bool check_coherence(uint32_t type)
     CHECK(complained());
     CHECK(on_range(vkInvalidateMappedMemoryRanges, &from, 0, ATOM + 4) != VK_SUCCESS);
     CHECK(complained());
-    area_finish(&from);
-    area_finish(&to);
-    return true;
+    ok = true;
 fail:
-    tap_note("memory type %u", type);
+    if (!ok)
+        tap_note("memory type %u", type);
     area_finish(&from);
     area_finish(&to);
-    return false;
+    return ok;
 }
 
 static bool test_coherence(void)
@@ -391,7 +394,7 @@ int main(int argc, char **argv)
     told = tmpfile();
     if (!told || dup2(fileno(told), STDERR_FILENO) < 0)
         return 2;
-    const bool opened = open_device();
+    const bool opened = open_vulkan();
     if (!b.physical)
         return tap_skip_all(&tap, "no Vulkan device to play a card with");
     tap_result(&tap, opened, "device");

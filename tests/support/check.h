@@ -14,15 +14,15 @@
         } \
     } while (0)
 
-// Errors that record_line() saw on this thread.
-static _Thread_local uint32_t logged_errors_;
+// Errors that were logged on this thread, by record_line() and by a harness.
+extern _Thread_local uint32_t logged_errors;
 
 // A failure is one line in the log, if there is a log, and success and TIMEOUT are none.
 #define CHECK_STATUS(expected, call) \
     do { \
-        const uint32_t before_ = logged_errors_; \
+        const uint32_t before_ = logged_errors; \
         enum vkmoe_status got_ = (call); \
-        const uint32_t lines_ = logged_errors_ - before_; \
+        const uint32_t lines_ = logged_errors - before_; \
         if (got_ != (expected)) { \
             tap_note("%s:%d: %s: expected '%s', got '%s'", __FILE__, __LINE__, #call, \
                 vkmoe_status_name(expected), vkmoe_status_name(got_)); \
@@ -42,12 +42,17 @@ struct test {
     bool (*run)(void);
 };
 
-static inline void run_tests(struct tap *tap, const struct test *tests, uint32_t count)
-{
-    for (uint32_t i = 0; i < count; i++)
-        if (tap_wants(tap, tests[i].name))
-            tap_result(tap, tests[i].run(), tests[i].name);
-}
+#define COUNT_OF(array) (uint32_t)(sizeof(array) / sizeof *(array))
+
+void run_tests(struct tap *tap, const struct test *tests, uint32_t count);
+
+// Begins a program of tests that need a device. False: main() returns *code at once.
+bool tests_begin(struct tap *tap, int argc, char **argv, int *code);
+
+// All of a main() that has a list of tests and nothing else.
+enum tests_place { ON_HOST, ON_DEVICE };
+int tests_main(
+    int argc, char **argv, enum tests_place place, const struct test *tests, uint32_t count);
 
 // A log that counts, and keeps the last line.
 struct record {
@@ -57,35 +62,21 @@ struct record {
     char last[1100];
 };
 
-static inline void record_line(void *user, enum vkmoe_log_level level, const char *line)
-{
-    struct record *record = user;
-    record->lines[level]++;
-    logged_errors_ += level == VKMOE_LOG_ERROR;
-    record->ignored_caches += strstr(line, "cache ignored") != NULL;
-    if (!strncmp(line, "validation: ", 12) && level <= VKMOE_LOG_WARNING) {
-        record->validation++;
-        tap_note("%s", line);
-    }
-    snprintf(record->last, sizeof record->last, "%s", line);
-}
+void record_line(void *user, enum vkmoe_log_level level, const char *line);
+// Of warnings and errors.
+struct vkmoe_log log_to(struct record *record);
+// A log that notes every line.
+extern const struct vkmoe_log printing_log;
 
 // The device that tests run on: VKMOE_TEST_DEVICE is a vkmoe_device_params.select.
-static inline const char *device_under_test(void)
-{
-    return getenv("VKMOE_TEST_DEVICE");
-}
+const char *device_under_test(void);
+
+// The device under test, logging to `record` if there is one; validated: by the validation layer
+// as well, if tests/drivers.sh found it.
+enum vkmoe_status open_device(struct record *record, vkmoe_device **out);
+enum vkmoe_status open_validated(struct record *record, vkmoe_device **out);
 
 // False if there is neither a loader nor a device that can be used.
-static inline bool has_device(void)
-{
-    vkmoe_device *device;
-    bool found = vkmoe_device_create(&(struct vkmoe_device_params){ VKMOE_INIT(vkmoe_device_params),
-                                         .select = device_under_test() },
-                     &device)
-        == VKMOE_OK;
-    vkmoe_device_destroy(&device);
-    return found;
-}
+bool has_device(void);
 
 #endif

@@ -203,6 +203,7 @@ void host_finish(struct host *host)
     }
     if (host->instance)
         vkDestroyInstance(host->instance, NULL);
+    *host = (struct host){ 0 };
 }
 
 static void lock(void *user)

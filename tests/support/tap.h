@@ -76,14 +76,16 @@ static inline bool tap_wants(const struct tap *tap, const char *name)
     return !tap->list;
 }
 
-// A line of explanation; comes before the result it explains.
+// A line of explanation; comes before the result it explains. Lines of two threads do not mix.
 static inline void tap_note(const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
+    flockfile(stdout);
     printf("#   ");
     vprintf(format, arguments);
     printf("\n");
+    funlockfile(stdout);
     va_end(arguments);
 }
 

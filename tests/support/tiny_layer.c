@@ -4,8 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "check.h"
 #include "random.h"
-#include "tap.h"
 
 static void fill(float *to, size_t count, struct rng *rng)
 {
@@ -110,4 +110,33 @@ bool tiny_layer_check(const struct tiny_layer *tiny, const float *y)
         }
     }
     return true;
+}
+
+bool tiny_layer_works(vkmoe_device *device, uint64_t seed,
+    enum vkmoe_status (*create_buffer)(vkmoe_device *device, uint64_t size, vkmoe_buffer **out))
+{
+    struct tiny_layer tiny;
+    float actual[TINY_TOKENS * TINY_HIDDEN];
+    vkmoe_moe *layer = NULL;
+    vkmoe_stream *stream = NULL;
+    vkmoe_buffer *x = NULL, *y = NULL;
+    bool ok = false;
+    tiny_layer_init(&tiny, seed);
+    memset(actual, 0xff, sizeof actual);
+    CHECK_OK(tiny_layer_create(&tiny, device, &layer));
+    CHECK_OK(vkmoe_stream_create(device, &stream));
+    CHECK_OK(create_buffer(device, TINY_SIZE, &x));
+    CHECK_OK(create_buffer(device, TINY_SIZE, &y));
+    CHECK_OK(vkmoe_buffer_upload(x, 0, tiny.x, TINY_SIZE));
+    CHECK_OK(tiny_layer_forward(stream, layer, x, y));
+    CHECK_OK(vkmoe_stream_submit(stream, NULL));
+    CHECK_OK(vkmoe_stream_wait(stream, UINT64_MAX));
+    CHECK_OK(vkmoe_buffer_download(y, 0, actual, TINY_SIZE));
+    ok = tiny_layer_check(&tiny, actual);
+fail:
+    vkmoe_buffer_destroy(&x);
+    vkmoe_buffer_destroy(&y);
+    vkmoe_moe_destroy(&layer);
+    vkmoe_stream_destroy(&stream);
+    return ok;
 }

@@ -33,6 +33,11 @@ enum vkmoe_status tiny_layer_create(
 enum vkmoe_status tiny_layer_forward(
     vkmoe_stream *stream, const vkmoe_moe *layer, const vkmoe_buffer *x, const vkmoe_buffer *y);
 
+// All of it on a device, in buffers that `create_buffer` makes, vkmoe_buffer_create for one:
+// whether the output is right. Notes what is not.
+bool tiny_layer_works(vkmoe_device *device, uint64_t seed,
+    enum vkmoe_status (*create_buffer)(vkmoe_device *device, uint64_t size, vkmoe_buffer **out));
+
 // Compares with the expected output; notes the first value that is off.
 bool tiny_layer_check(const struct tiny_layer *tiny, const float *y);
 
