@@ -132,7 +132,7 @@ static uint32_t find_optional(struct host *host)
     return optional;
 }
 
-static bool make_device(struct host *host, bool single, uint32_t optional)
+static bool make_device(struct host *host, bool single, uint32_t optional, const char *extension)
 {
     const float priority = 1;
     host->optional = optional & find_optional(host);
@@ -140,6 +140,8 @@ static bool make_device(struct host *host, bool single, uint32_t optional)
     if (host->optional & HOST_EXECUTABLE)
         host->extensions[host->extension_count++] =
             VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME;
+    if (extension)
+        host->extensions[host->extension_count++] = extension;
     TRY(vkCreateDevice(host->physical_device,
         &(VkDeviceCreateInfo){
             .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
@@ -163,11 +165,15 @@ static bool make_device(struct host *host, bool single, uint32_t optional)
     return true;
 }
 
-bool host_init_with(struct host *host, bool single, uint32_t optional)
+bool host_find(struct host *host)
 {
     *host = (struct host){ 0 };
-    if (!make_instance(host) || !find_device(host) || !find_queue(host)
-        || !make_device(host, single, optional))
+    return make_instance(host) && find_device(host) && find_queue(host);
+}
+
+bool host_start(struct host *host, bool single, uint32_t optional, const char *extension)
+{
+    if (!make_device(host, single, optional, extension))
         return false;
     TRY(vkCreateCommandPool(host->device,
         &(VkCommandPoolCreateInfo){
@@ -186,6 +192,11 @@ bool host_init_with(struct host *host, bool single, uint32_t optional)
         },
         NULL, &host->timeline));
     return true;
+}
+
+bool host_init_with(struct host *host, bool single, uint32_t optional)
+{
+    return host_find(host) && host_start(host, single, optional, NULL);
 }
 
 bool host_init(struct host *host, bool all)
@@ -237,13 +248,13 @@ struct vkmoe_adopt_params host_adopt_params(struct host *host)
     };
 }
 
-static bool find_memory_type(struct host *host, uint32_t allowed, uint32_t *index)
+bool host_find_memory(const struct host *host, uint32_t allowed, uint32_t *index)
 {
-    const VkMemoryPropertyFlags wanted = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT;
     VkPhysicalDeviceMemoryProperties memory;
     vkGetPhysicalDeviceMemoryProperties(host->physical_device, &memory);
     for (*index = 0; *index < memory.memoryTypeCount; ++*index)
-        if (allowed >> *index & 1 && (memory.memoryTypes[*index].propertyFlags & wanted) == wanted)
+        if (allowed >> *index & 1
+            && memory.memoryTypes[*index].propertyFlags & VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT)
             return true;
     return false;
 }
@@ -262,7 +273,7 @@ bool host_buffer_init(struct host *host, struct host_buffer *buffer, uint64_t si
         },
         NULL, &buffer->handle));
     vkGetBufferMemoryRequirements(host->device, buffer->handle, &requirements);
-    if (!find_memory_type(host, requirements.memoryTypeBits, &type) || host->mapped_count == 4)
+    if (!host_find_memory(host, requirements.memoryTypeBits, &type) || host->mapped_count == 4)
         return false;
     TRY(vkAllocateMemory(host->device,
         &(VkMemoryAllocateInfo){

@@ -56,7 +56,7 @@ struct host {
     VkSemaphore timeline;
     struct host_features features; // enabled
     uint32_t optional;             // of these
-    const char *extensions[1];     // enabled
+    const char *extensions[2];     // enabled
     uint32_t extension_count;
     int locked; // the queue is, by the library
     uint32_t lock_count;
@@ -68,9 +68,15 @@ struct host {
 bool host_init(struct host *host, bool all);
 // Of the optional ones those in the mask, in the one or the other form.
 bool host_init_with(struct host *host, bool single, uint32_t optional);
+// The same in two steps: all but the device, and the device, with an `extension` that may be NULL.
+bool host_find(struct host *host);
+bool host_start(struct host *host, bool single, uint32_t optional, const char *extension);
 void host_finish(struct host *host);
 
 struct vkmoe_adopt_params host_adopt_params(struct host *host);
+
+// The first type of those `allowed` that the host can see.
+bool host_find_memory(const struct host *host, uint32_t allowed, uint32_t *index);
 
 // Memory of the host's, visible to it, with a device address. There is room for four.
 struct host_buffer {

@@ -1,6 +1,5 @@
 // kernel_device.c - see kernel_device.h.
 #define _DEFAULT_SOURCE // MAP_ANONYMOUS
-#define VOLK_IMPLEMENTATION
 #include "kernel_device.h"
 
 #include <signal.h>
@@ -11,7 +10,7 @@
 #include <unistd.h>
 
 #define MIN_GUARD 4096u   // bytes before an operand
-#define TAIL_GUARD 65536u // bytes behind it, without guard pages: what the library promises
+#define TAIL_GUARD 65536u // bytes after it, without guard pages: what the library promises
 
 #define TRY(call) \
     do { \
@@ -20,58 +19,6 @@
     } while (0)
 
 // ------------------------------------------------------------------------- device
-
-static bool make_instance(struct kernel_device *d)
-{
-    TRY(volkInitialize());
-    TRY(vkCreateInstance(
-        &(VkInstanceCreateInfo){
-            .sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO,
-            .pApplicationInfo =
-                &(VkApplicationInfo){
-                    .sType = VK_STRUCTURE_TYPE_APPLICATION_INFO,
-                    .apiVersion = VK_API_VERSION_1_3,
-                },
-        },
-        NULL, &d->instance));
-    volkLoadInstance(d->instance);
-    return true;
-}
-
-static bool find_device(struct kernel_device *d)
-{
-    VkPhysicalDevice devices[16];
-    uint32_t count = 16;
-    struct vkmoe_device_info info = { VKMOE_INIT(vkmoe_device_info) };
-    vkmoe_device *device;
-    if (vkmoe_device_create(&(struct vkmoe_device_params){ VKMOE_INIT(vkmoe_device_params),
-                                .select = getenv("VKMOE_TEST_DEVICE") },
-            &device)
-        != VKMOE_OK)
-        return false;
-    vkmoe_device_get_info(device, &info);
-    vkmoe_device_destroy(&device);
-    if (vkEnumeratePhysicalDevices(d->instance, &count, devices) < 0)
-        return false;
-    for (uint32_t i = 0; i < count && !d->physical_device; i++) {
-        VkPhysicalDeviceProperties properties;
-        vkGetPhysicalDeviceProperties(devices[i], &properties);
-        if (!strcmp(properties.deviceName, info.name))
-            d->physical_device = devices[i];
-    }
-    return d->physical_device;
-}
-
-static bool find_queue(struct kernel_device *d)
-{
-    VkQueueFamilyProperties families[16];
-    uint32_t count = 16;
-    vkGetPhysicalDeviceQueueFamilyProperties(d->physical_device, &count, families);
-    while (
-        d->queue_family < count && !(families[d->queue_family].queueFlags & VK_QUEUE_COMPUTE_BIT))
-        d->queue_family++;
-    return d->queue_family < count;
-}
 
 // Guard pages are for drivers that run shaders on the CPU.
 static void probe_import(struct kernel_device *d)
@@ -84,111 +31,38 @@ static void probe_import(struct kernel_device *d)
     };
     uint32_t count = 0;
     d->page = (size_t)sysconf(_SC_PAGESIZE);
-    if (vkEnumerateDeviceExtensionProperties(d->physical_device, NULL, &count, NULL))
+    if (vkEnumerateDeviceExtensionProperties(d->host.physical_device, NULL, &count, NULL))
         return;
     VkExtensionProperties *list = calloc(count + 1, sizeof *list);
-    if (list && vkEnumerateDeviceExtensionProperties(d->physical_device, NULL, &count, list) >= 0)
+    if (list
+        && vkEnumerateDeviceExtensionProperties(d->host.physical_device, NULL, &count, list) >= 0)
         for (uint32_t i = 0; i < count; i++)
             d->has_guard_pages |=
                 !strcmp(list[i].extensionName, VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME);
     free(list);
     if (!d->has_guard_pages)
         return;
-    vkGetPhysicalDeviceProperties2(d->physical_device, &properties);
+    vkGetPhysicalDeviceProperties2(d->host.physical_device, &properties);
     d->has_guard_pages = properties.properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU
         && host.minImportedHostPointerAlignment <= d->page;
-}
-
-static bool make_device(struct kernel_device *d)
-{
-    VkPhysicalDeviceVulkan13Features found13 = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_3_FEATURES
-    };
-    VkPhysicalDeviceFeatures2 found = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
-        .pNext = &found13 };
-    vkGetPhysicalDeviceFeatures2(d->physical_device, &found);
-    d->features13 = (VkPhysicalDeviceVulkan13Features){
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_3_FEATURES,
-        .synchronization2 = VK_TRUE,
-        .subgroupSizeControl = found13.subgroupSizeControl,
-    };
-    d->features12 = (VkPhysicalDeviceVulkan12Features){
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
-        .pNext = &d->features13,
-        .bufferDeviceAddress = VK_TRUE,
-        .timelineSemaphore = VK_TRUE,
-    };
-    d->features = (VkPhysicalDeviceFeatures2){
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
-        .pNext = &d->features12,
-        .features.shaderInt64 = found.features.shaderInt64,
-    };
-    const float priority = 1;
-    const char *extension = VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME;
-    TRY(vkCreateDevice(d->physical_device,
-        &(VkDeviceCreateInfo){
-            .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
-            .pNext = &d->features,
-            .queueCreateInfoCount = 1,
-            .pQueueCreateInfos =
-                &(VkDeviceQueueCreateInfo){
-                    .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
-                    .queueFamilyIndex = d->queue_family,
-                    .queueCount = 1,
-                    .pQueuePriorities = &priority,
-                },
-            .enabledExtensionCount = d->has_guard_pages ? 1 : 0,
-            .ppEnabledExtensionNames = &extension,
-        },
-        NULL, &d->device));
-    volkLoadDevice(d->device);
-    vkGetDeviceQueue(d->device, d->queue_family, 0, &d->queue);
-    return true;
 }
 
 bool kernel_device_init(struct kernel_device *d)
 {
     *d = (struct kernel_device){ 0 };
-    if (!make_instance(d) || !find_device(d) || !find_queue(d))
+    if (!host_find(&d->host))
         return false;
     probe_import(d);
-    return make_device(d);
+    return host_start(&d->host, false, HOST_INT64 | HOST_SUBGROUP_SIZE,
+        d->has_guard_pages ? VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME : NULL);
 }
 
 void kernel_device_finish(struct kernel_device *d)
 {
-    if (d->device)
-        vkDestroyDevice(d->device, NULL);
-    if (d->instance)
-        vkDestroyInstance(d->instance, NULL);
-    *d = (struct kernel_device){ 0 };
-}
-
-struct vkmoe_adopt_params kernel_device_adopt_params(const struct kernel_device *d)
-{
-    return (struct vkmoe_adopt_params){
-        VKMOE_INIT(vkmoe_adopt_params),
-        .instance = d->instance,
-        .physical_device = d->physical_device,
-        .device = d->device,
-        .queue = d->queue,
-        .queue_family = d->queue_family,
-        .features = &d->features,
-    };
+    host_finish(&d->host);
 }
 
 // ------------------------------------------------------------------------- arenas
-
-static bool find_memory_type(struct kernel_device *d, uint32_t allowed, uint32_t *index)
-{
-    VkPhysicalDeviceMemoryProperties memory;
-    vkGetPhysicalDeviceMemoryProperties(d->physical_device, &memory);
-    for (*index = 0; *index < memory.memoryTypeCount; ++*index)
-        if (allowed >> *index & 1
-            && memory.memoryTypes[*index].propertyFlags & VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT)
-            return true;
-    return false;
-}
 
 // Our own pages for the buffer, between two that nobody may touch.
 static bool reserve(struct kernel_device *d, struct kernel_arena *arena)
@@ -219,7 +93,7 @@ static bool allocate(struct kernel_device *d, struct kernel_arena *arena)
     uint32_t type;
     if (d->has_guard_pages && !reserve(d, arena))
         return false;
-    TRY(vkCreateBuffer(d->device,
+    TRY(vkCreateBuffer(d->host.device,
         &(VkBufferCreateInfo){
             .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
             .pNext = d->has_guard_pages ? &external : NULL,
@@ -227,17 +101,17 @@ static bool allocate(struct kernel_device *d, struct kernel_arena *arena)
             .usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT,
         },
         NULL, &arena->handle));
-    vkGetBufferMemoryRequirements(d->device, arena->handle, &requirements);
+    vkGetBufferMemoryRequirements(d->host.device, arena->handle, &requirements);
     if (d->has_guard_pages)
-        TRY(vkGetMemoryHostPointerPropertiesEXT(d->device, host, arena->bytes, &pointer));
-    if (!find_memory_type(d, requirements.memoryTypeBits & pointer.memoryTypeBits, &type))
+        TRY(vkGetMemoryHostPointerPropertiesEXT(d->host.device, host, arena->bytes, &pointer));
+    if (!host_find_memory(&d->host, requirements.memoryTypeBits & pointer.memoryTypeBits, &type))
         return false;
     const VkImportMemoryHostPointerInfoEXT import = {
         .sType = VK_STRUCTURE_TYPE_IMPORT_MEMORY_HOST_POINTER_INFO_EXT,
         .handleType = host,
         .pHostPointer = arena->bytes,
     };
-    TRY(vkAllocateMemory(d->device,
+    TRY(vkAllocateMemory(d->host.device,
         &(VkMemoryAllocateInfo){
             .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
             .pNext =
@@ -250,13 +124,13 @@ static bool allocate(struct kernel_device *d, struct kernel_arena *arena)
             .memoryTypeIndex = type,
         },
         NULL, &arena->memory));
-    TRY(vkBindBufferMemory(d->device, arena->handle, arena->memory, 0));
+    TRY(vkBindBufferMemory(d->host.device, arena->handle, arena->memory, 0));
     if (!d->has_guard_pages) {
         void *mapped;
-        TRY(vkMapMemory(d->device, arena->memory, 0, VK_WHOLE_SIZE, 0, &mapped));
+        TRY(vkMapMemory(d->host.device, arena->memory, 0, VK_WHOLE_SIZE, 0, &mapped));
         arena->bytes = mapped;
     }
-    arena->address = vkGetBufferDeviceAddress(d->device,
+    arena->address = vkGetBufferDeviceAddress(d->host.device,
         &(VkBufferDeviceAddressInfo){
             .sType = VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO,
             .buffer = arena->handle,
@@ -289,9 +163,9 @@ bool kernel_arena_place(
 void kernel_arena_finish(struct kernel_device *d, struct kernel_arena *arena)
 {
     if (arena->handle)
-        vkDestroyBuffer(d->device, arena->handle, NULL);
+        vkDestroyBuffer(d->host.device, arena->handle, NULL);
     if (arena->memory)
-        vkFreeMemory(d->device, arena->memory, NULL);
+        vkFreeMemory(d->host.device, arena->memory, NULL);
     if (arena->reserved)
         munmap(arena->reserved, arena->reserved_size);
     *arena = (struct kernel_arena){ 0 };
@@ -301,7 +175,7 @@ static bool for_ranges(struct kernel_device *d, struct kernel_arena *arenas, uin
     VkResult (*call)(VkDevice, uint32_t, const VkMappedMemoryRange *))
 {
     for (uint32_t i = 0; i < count && !d->has_guard_pages; i++)
-        TRY(call(d->device, 1,
+        TRY(call(d->host.device, 1,
             &(VkMappedMemoryRange){
                 .sType = VK_STRUCTURE_TYPE_MAPPED_MEMORY_RANGE,
                 .memory = arenas[i].memory,

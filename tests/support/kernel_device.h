@@ -2,24 +2,14 @@
 #ifndef VKMOE_TESTS_KERNEL_DEVICE_H
 #define VKMOE_TESTS_KERNEL_DEVICE_H
 
-#include <volk.h>
-
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include <vkmoe/vulkan.h>
+#include "host.h"
 
 struct kernel_device {
-    VkInstance instance;
-    VkPhysicalDevice physical_device;
-    VkDevice device;
-    VkQueue queue;
-    uint32_t queue_family;
-    // Enabled.
-    VkPhysicalDeviceFeatures2 features;
-    VkPhysicalDeviceVulkan12Features features12;
-    VkPhysicalDeviceVulkan13Features features13;
+    struct host host;
     bool has_guard_pages;
     size_t page; // granularity of memory
 };
@@ -27,7 +17,6 @@ struct kernel_device {
 // The device that the library takes for VKMOE_TEST_DEVICE. False without one.
 bool kernel_device_init(struct kernel_device *device);
 void kernel_device_finish(struct kernel_device *device);
-struct vkmoe_adopt_params kernel_device_adopt_params(const struct kernel_device *device);
 
 // One buffer, reused for operand after operand.
 struct kernel_arena {

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "check.h"
 #include "compare.h"
 #include "kernel_device.h"
-#include "tap.h"
 
 struct harness {
     struct kernel_device device;
@@ -17,20 +17,14 @@ struct harness {
     struct kernel_arena arenas[IO_OPERANDS];
 };
 
-static void log_line(void *user, enum vkmoe_log_level level, const char *line)
-{
-    (void)user;
-    if (level <= VKMOE_LOG_WARNING)
-        tap_note("%s", line);
-}
-
 struct harness *harness_create(void)
 {
     struct harness *h = calloc(1, sizeof *h);
     if (!h || !kernel_device_init(&h->device))
         goto fail;
-    struct vkmoe_adopt_params params = kernel_device_adopt_params(&h->device);
-    params.log = (struct vkmoe_log){ log_line, NULL, VKMOE_LOG_WARNING };
+    struct vkmoe_adopt_params params = host_adopt_params(&h->device.host);
+    params.log = printing_log;
+    params.log.level = VKMOE_LOG_WARNING;
     if (vkmoe_device_adopt(&params, &h->vkmoe) != VKMOE_OK
         || vkmoe_stream_create(h->vkmoe, &h->stream) != VKMOE_OK)
         goto fail;
