@@ -519,7 +519,6 @@ int main(int argc, char **argv)
     if (!tap_begin(&tap, argc, argv))
         return 2;
     run_tests(&tap, tests, COUNT_OF(tests));
-    if (tap_wants(&tap, "cases"))
-        tap_result(&tap, check_cases(tap.seed), "cases");
+    TAP_TEST(&tap, "cases", check_cases(tap.seed));
     return tap_end(&tap);
 }

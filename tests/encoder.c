@@ -487,7 +487,7 @@ static bool check_guest(struct harness *harness, const char *family, uint64_t se
     struct vkmoe_adopt_params params = { VKMOE_INIT(vkmoe_adopt_params) };
     if (ok)
         params = host_adopt_params(&host);
-    params.log = (struct vkmoe_log){ count_message, &visitor, VKMOE_LOG_WARNING };
+    params.log = harness_log(&visitor);
     ok = ok && is_ok(vkmoe_device_adopt(&params, &visitor.device), "adopt")
         && is_ok(vkmoe_stream_create(visitor.device, &visitor.stream), "stream")
         && subject_init(&own, harness, family, 0, false, seed) && encode_all(&own)
@@ -558,40 +558,25 @@ static bool check_without_encoder(struct harness *harness, const char *family, u
 static void check_all(struct tap *tap, struct harness *harness)
 {
     static const char tied[] = "switch_transformers", untied[] = "switch_transformers-untied";
-#define CHECK(name, call) \
-    if (tap_wants(tap, name)) \
-    tap_result(tap, call, name)
-    CHECK("switch", check_family(harness, tied, 0, false, tap->seed));
-    CHECK("switch-capacity-2", check_family(harness, tied, 2, false, tap->seed));
-    CHECK("switch-no-capacity", check_family(harness, tied, 2, true, tap->seed));
-    CHECK("switch-untied-bf16", check_family(harness, untied, 0, false, tap->seed));
-    CHECK("switch-untied-capacity-1", check_family(harness, untied, 1, false, tap->seed));
-    CHECK("chunks", check_chunks(harness, tied, 0, tap->seed));
-    CHECK("chunks-capacity-2", check_chunks(harness, tied, 2, tap->seed));
-    CHECK("chunks-untied-capacity-1", check_chunks(harness, untied, 1, tap->seed));
-    CHECK("repeats-capacity-2", check_repeats(harness, tied, 2, tap->seed));
-    CHECK("orders-capacity-2", check_orders(harness, tied, 2, tap->seed));
-    CHECK("rewind-capacity-2", check_rewind(harness, tied, 2, tap->seed));
-    CHECK("independence", check_independence(harness, tied, tap->seed));
-    CHECK("another-input", check_again(harness, tied, tap->seed));
-    CHECK("caller's-command-buffer", check_guest(harness, tied, tap->seed));
-    CHECK("refusals", check_refusals(harness, tied, tap->seed));
-    CHECK("without-encoder", check_without_encoder(harness, "mixtral", tap->seed));
+    TAP_TEST(tap, "switch", check_family(harness, tied, 0, false, tap->seed));
+    TAP_TEST(tap, "switch-capacity-2", check_family(harness, tied, 2, false, tap->seed));
+    TAP_TEST(tap, "switch-no-capacity", check_family(harness, tied, 2, true, tap->seed));
+    TAP_TEST(tap, "switch-untied-bf16", check_family(harness, untied, 0, false, tap->seed));
+    TAP_TEST(tap, "switch-untied-capacity-1", check_family(harness, untied, 1, false, tap->seed));
+    TAP_TEST(tap, "chunks", check_chunks(harness, tied, 0, tap->seed));
+    TAP_TEST(tap, "chunks-capacity-2", check_chunks(harness, tied, 2, tap->seed));
+    TAP_TEST(tap, "chunks-untied-capacity-1", check_chunks(harness, untied, 1, tap->seed));
+    TAP_TEST(tap, "repeats-capacity-2", check_repeats(harness, tied, 2, tap->seed));
+    TAP_TEST(tap, "orders-capacity-2", check_orders(harness, tied, 2, tap->seed));
+    TAP_TEST(tap, "rewind-capacity-2", check_rewind(harness, tied, 2, tap->seed));
+    TAP_TEST(tap, "independence", check_independence(harness, tied, tap->seed));
+    TAP_TEST(tap, "another-input", check_again(harness, tied, tap->seed));
+    TAP_TEST(tap, "caller's-command-buffer", check_guest(harness, tied, tap->seed));
+    TAP_TEST(tap, "refusals", check_refusals(harness, tied, tap->seed));
+    TAP_TEST(tap, "without-encoder", check_without_encoder(harness, "mixtral", tap->seed));
 }
 
 int main(int argc, char **argv)
 {
-    struct tap tap;
-    struct harness harness = { 0 };
-    int code;
-    if (!tap_begin(&tap, argc, argv))
-        return 2;
-    if (tap.list) {
-        check_all(&tap, &harness);
-        return tap_end(&tap);
-    }
-    if (!harness_init(&harness, &tap, &code))
-        return code;
-    check_all(&tap, &harness);
-    return harness_finish(&harness, &tap);
+    return harness_main(argc, argv, check_all);
 }

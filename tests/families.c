@@ -13,44 +13,14 @@
 
 #include "checkpoints.h"
 #include "compare.h"
+#include "harness.h"
 #include "cli/npy.h"
 #include "random.h"
 #include "reference.h"
-#include "tap.h"
 
 #ifndef VKMOE_TEST_MODELS
 #define VKMOE_TEST_MODELS "tests/models"
 #endif
-
-struct harness {
-    vkmoe_device *device;
-    vkmoe_stream *stream;
-    struct vkmoe_log log;
-    uint32_t messages; // errors and warnings logged
-};
-
-static void count_message(void *user, enum vkmoe_log_level level, const char *line)
-{
-    struct harness *harness = user;
-    (void)level;
-    harness->messages++;
-    tap_note("log: %s", line);
-}
-
-static bool is_ok(enum vkmoe_status status, const char *what)
-{
-    if (status != VKMOE_OK)
-        tap_note("%s: %s", what, vkmoe_status_name(status));
-    return status == VKMOE_OK;
-}
-
-static void *allocate(size_t size)
-{
-    void *memory = malloc(size);
-    if (!memory)
-        abort(); // a test without memory has nothing to say
-    return memory;
-}
 
 // --------------------------------------------------------------------------- one layer
 
@@ -66,9 +36,9 @@ struct work {
 static void work_init(struct work *work, uint32_t tokens, uint32_t hidden, uint32_t k)
 {
     *work = (struct work){ .tokens = tokens, .hidden = hidden, .k = k };
-    work->y = allocate(sizeof(float) * tokens * hidden);
-    work->ids = allocate(sizeof(int32_t) * tokens * k);
-    work->weights = allocate(sizeof(float) * tokens * k);
+    work->y = allocate((size_t)tokens * hidden, sizeof(float));
+    work->ids = allocate((size_t)tokens * k, sizeof(int32_t));
+    work->weights = allocate((size_t)tokens * k, sizeof(float));
 }
 
 static void work_finish(struct work *work)
@@ -101,8 +71,7 @@ static bool record(struct harness *harness, const vkmoe_moe *layer, const struct
         if (!is_ok(vkmoe_moe_forward(harness->stream, layer, &params), "vkmoe_moe_forward"))
             return false;
     }
-    return is_ok(vkmoe_stream_submit(harness->stream, NULL), "vkmoe_stream_submit")
-        && is_ok(vkmoe_stream_wait(harness->stream, UINT64_MAX), "vkmoe_stream_wait");
+    return harness_run(harness);
 }
 
 // Runs `layer` over all tokens, `step` at a time in one submission.
@@ -145,7 +114,7 @@ enum { TOKEN_COUNTS = sizeof token_counts / sizeof *token_counts };
 static float *random_rows(uint64_t seed, const char *name, size_t count)
 {
     struct rng rng = rng_for(seed, name);
-    float *values = allocate(count * sizeof *values);
+    float *values = allocate(count, sizeof *values);
     for (size_t i = 0; i < count; i++)
         values[i] = (float)rng_normal(&rng);
     return values;
@@ -155,9 +124,9 @@ static bool compare_work(const struct reference_layer *layer, const struct work 
 {
     const uint64_t pairs = (uint64_t)work->tokens * work->k;
     const uint64_t values = (uint64_t)work->tokens * work->hidden;
-    double *y = allocate(values * sizeof *y), *weights = allocate(pairs * sizeof *weights);
-    double *scores = allocate(sizeof *scores * work->tokens * layer->experts);
-    int32_t *ids = allocate(pairs * sizeof *ids);
+    double *y = allocate(values, sizeof *y), *weights = allocate(pairs, sizeof *weights);
+    double *scores = allocate((size_t)work->tokens * layer->experts, sizeof *scores);
+    int32_t *ids = allocate(pairs, sizeof *ids);
     reference_forward(
         layer, work->tokens, 0, work->x, work->router_x, NULL, NULL, y, ids, weights, scores);
     uint64_t first;
@@ -265,7 +234,7 @@ static void *read_recorded(struct harness *harness, const char *model, uint32_t 
 
 static double *to_double(const float *values, size_t count)
 {
-    double *result = allocate(count * sizeof *result);
+    double *result = allocate(count, sizeof *result);
     for (size_t i = 0; i < count; i++)
         result[i] = values[i];
     return result;
@@ -320,11 +289,17 @@ static bool check_recorded_layer(struct harness *harness, const char *name, uint
 
 // -------------------------------------------------------------------------------- main
 
-static void run_all(struct tap *tap, struct harness *harness, const char *directory)
+static void check_all(struct tap *tap, struct harness *harness)
 {
+    char directory[] = "/tmp/vkmoe-families-XXXXXX";
     static const char *const models[] = { "tiny-mixtral", "tiny-jetmoe" };
+    if (!tap->list && !mkdtemp(directory)) {
+        tap_result(tap, false, directory);
+        return;
+    }
     for (uint32_t i = 0; i < checkpoint_count(); i++)
         test_family(tap, harness, i, directory);
+    rmdir(directory);
     for (int m = 0; m < 2; m++) {
         for (uint32_t i = 0; i < LAYERS; i++) {
             char name[64];
@@ -337,38 +312,5 @@ static void run_all(struct tap *tap, struct harness *harness, const char *direct
 
 int main(int argc, char **argv)
 {
-    struct tap tap;
-    struct harness harness = { 0 };
-    if (!tap_begin(&tap, argc, argv))
-        return 2;
-    if (tap.list) {
-        run_all(&tap, &harness, "");
-        return tap_end(&tap);
-    }
-    harness.log = (struct vkmoe_log){ count_message, &harness, VKMOE_LOG_WARNING };
-    const struct vkmoe_device_params params = {
-        VKMOE_INIT(vkmoe_device_params),
-        .log = harness.log,
-        .select = getenv("VKMOE_TEST_DEVICE"),
-        .validate = getenv("VKMOE_TEST_VALIDATE") != NULL,
-    };
-    enum vkmoe_status status = vkmoe_device_create(&params, &harness.device);
-    if (status == VKMOE_ERROR_NOT_FOUND || status == VKMOE_ERROR_UNSUPPORTED)
-        return tap_skip_all(&tap, "no Vulkan device to run on");
-    char directory[] = "/tmp/vkmoe-families-XXXXXX";
-    if (status == VKMOE_OK && mkdtemp(directory)) {
-        struct vkmoe_device_info info = { VKMOE_INIT(vkmoe_device_info) };
-        vkmoe_device_get_info(harness.device, &info);
-        printf("# %s, %s\n", info.name, info.driver);
-        status = vkmoe_stream_create(harness.device, &harness.stream);
-        if (status == VKMOE_OK)
-            run_all(&tap, &harness, directory);
-        rmdir(directory);
-    }
-    harness.messages = 0;
-    vkmoe_stream_destroy(&harness.stream);
-    vkmoe_device_destroy(&harness.device);
-    // What was not released shows in the validation layer's last words.
-    tap_result(&tap, is_ok(status, "device and stream") && !harness.messages, "destruction");
-    return tap_end(&tap);
+    return harness_main(argc, argv, check_all);
 }

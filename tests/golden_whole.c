@@ -211,17 +211,5 @@ static void check_all(struct tap *tap, struct harness *harness)
 
 int main(int argc, char **argv)
 {
-    struct tap tap;
-    struct harness harness = { 0 };
-    int code;
-    if (!tap_begin(&tap, argc, argv))
-        return 2;
-    if (tap.list) {
-        check_all(&tap, &harness);
-        return tap_end(&tap);
-    }
-    if (!harness_init(&harness, &tap, &code))
-        return code;
-    check_all(&tap, &harness);
-    return harness_finish(&harness, &tap);
+    return harness_main(argc, argv, check_all);
 }

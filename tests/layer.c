@@ -10,90 +10,12 @@
 #include <string.h>
 
 #include "compare.h"
+#include "harness.h"
 #include "layer_cases.h"
 #include "random.h"
-#include "tap.h"
 
 // A timed case beyond this would keep the reference busy for minutes.
 #define LARGEST_CHECKED_FLOPS 4e9
-
-struct harness {
-    vkmoe_device *device;
-    vkmoe_stream *stream;
-    uint32_t messages; // errors and warnings logged
-};
-
-static void count_message(void *user, enum vkmoe_log_level level, const char *line)
-{
-    struct harness *harness = user;
-    if (level <= VKMOE_LOG_WARNING)
-        harness->messages++;
-    tap_note("log: %s", line);
-}
-
-static bool is_ok(enum vkmoe_status status, const char *what)
-{
-    if (status != VKMOE_OK)
-        tap_note("%s: %s", what, vkmoe_status_name(status));
-    return status == VKMOE_OK;
-}
-
-// ----------------------------------------------------------------------------- arrays
-
-// A range of device memory between guard zones.
-struct array {
-    vkmoe_buffer *buffer;
-    size_t offset, size;   // the range
-    size_t total;          // with the zones
-    unsigned char *before; // what was uploaded
-    unsigned char *after;  // what was downloaded
-};
-
-static void array_finish(struct array *array)
-{
-    vkmoe_buffer_destroy(&array->buffer);
-    free(array->before);
-    free(array->after);
-    *array = (struct array){ 0 };
-}
-
-// `data` NULL: an output, which starts as NaN.
-static bool array_init(
-    struct array *array, vkmoe_device *device, const void *data, size_t size, bool misaligned)
-{
-    *array = (struct array){ .offset = misaligned ? 260 : 256, .size = size };
-    array->total = array->offset + size + 260;
-    array->before = malloc(array->total);
-    array->after = malloc(array->total);
-    if (!array->before || !array->after)
-        abort();
-    guard_fill(array->before, array->total);
-    if (data)
-        memcpy(array->before + array->offset, data, size);
-    return is_ok(vkmoe_buffer_create(device, array->total, &array->buffer), "buffer");
-}
-
-static struct vkmoe_span array_span(const struct array *array)
-{
-    return (struct vkmoe_span){ array->buffer, array->buffer ? array->offset : 0 };
-}
-
-static bool array_upload(const struct array *array)
-{
-    return !array->buffer
-        || is_ok(vkmoe_buffer_upload(array->buffer, 0, array->before, array->total), "upload");
-}
-
-static bool array_download(const struct array *array)
-{
-    return !array->buffer
-        || is_ok(vkmoe_buffer_download(array->buffer, 0, array->after, array->total), "download");
-}
-
-static const void *array_range(const struct array *array)
-{
-    return array->buffer ? array->after + array->offset : NULL;
-}
 
 // --------------------------------------------------------------------------- one case
 
@@ -159,10 +81,8 @@ static bool forward(struct run *run, bool with_routing_outputs)
         if (!array_upload(arrays[i]))
             return false;
     }
-    vkmoe_stream *stream = run->harness->stream;
-    if (!is_ok(vkmoe_moe_forward(stream, run->layer, &params), "vkmoe_moe_forward")
-        || !is_ok(vkmoe_stream_submit(stream, NULL), "vkmoe_stream_submit")
-        || !is_ok(vkmoe_stream_wait(stream, UINT64_MAX), "vkmoe_stream_wait"))
+    if (!is_ok(vkmoe_moe_forward(run->harness->stream, run->layer, &params), "vkmoe_moe_forward")
+        || !harness_run(run->harness))
         return false;
     for (int i = 0; i < 5; i++) {
         if (!array_download(arrays[i]))
@@ -174,22 +94,11 @@ static bool forward(struct run *run, bool with_routing_outputs)
 // Inputs as they were, and nothing written beside the outputs.
 static bool check_memory(const struct run *run)
 {
-    const struct array *ids = &run->ids, *weights = &run->weights;
-    const struct layer_data *data = run->data;
-    bool ok = compare_bits("x", run->x.before, run->x.after, run->x.total);
-    ok &= guard_check("y", run->y.after, run->y.total, run->y.offset, run->y.size);
-    if (run->router_x.buffer)
-        ok &= compare_bits(
-            "router_x", run->router_x.before, run->router_x.after, run->router_x.total);
-    if (data->ids)
-        ok &= compare_bits("ids", ids->before, ids->after, ids->total);
-    else
-        ok &= guard_check("ids", ids->after, ids->total, ids->offset, ids->size);
-    if (data->weights)
-        ok &= compare_bits("weights", weights->before, weights->after, weights->total);
-    else if (weights->buffer)
-        ok &=
-            guard_check("weights", weights->after, weights->total, weights->offset, weights->size);
+    bool ok = array_check("x", &run->x, true);
+    ok &= array_check("y", &run->y, false);
+    ok &= array_check("router_x", &run->router_x, true);
+    ok &= array_check("ids", &run->ids, run->data->ids);
+    ok &= array_check("weights", &run->weights, run->data->weights);
     return ok;
 }
 
@@ -366,8 +275,7 @@ static bool check_chain(struct harness *harness, uint64_t seed)
             memcpy(alone, vectors[1].after, vectors[1].total);
     }
     ok = ok && compare_bits("together", alone, vectors[1].after, vectors[1].total);
-    ok = ok
-        && guard_check("y", vectors[1].after, vectors[1].total, vectors[1].offset, vectors[1].size);
+    ok = ok && array_check("y", &vectors[1], false);
 
     free(alone);
     for (int i = 0; i < 2; i++)
@@ -394,46 +302,10 @@ static void check_cases(struct tap *tap, struct harness *harness)
         else
             tap_result(tap, check_case(harness, c, tap->seed), c->name);
     }
-    if (tap_wants(tap, "chain"))
-        tap_result(tap, check_chain(harness, tap->seed), "chain");
+    TAP_TEST(tap, "chain", check_chain(harness, tap->seed));
 }
 
 int main(int argc, char **argv)
 {
-    struct tap tap;
-    if (!tap_begin(&tap, argc, argv))
-        return 2;
-    struct harness harness = { 0 };
-    if (tap.list) {
-        check_cases(&tap, &harness);
-        return tap_end(&tap);
-    }
-
-    struct vkmoe_device_params params = {
-        VKMOE_INIT(vkmoe_device_params),
-        .log = { .write = count_message, .user = &harness, .level = VKMOE_LOG_WARNING },
-        .select = getenv("VKMOE_TEST_DEVICE"),
-        .validate = getenv("VKMOE_TEST_VALIDATE") != NULL,
-    };
-    enum vkmoe_status status = vkmoe_device_create(&params, &harness.device);
-    if (status == VKMOE_ERROR_NOT_FOUND || status == VKMOE_ERROR_UNSUPPORTED)
-        return tap_skip_all(&tap, "no Vulkan device to run on");
-    struct vkmoe_device_info info = { VKMOE_INIT(vkmoe_device_info) };
-    if (status == VKMOE_OK) {
-        vkmoe_device_get_info(harness.device, &info);
-        printf("# %s, %s\n", info.name, info.driver);
-        status = vkmoe_stream_create(harness.device, &harness.stream);
-    }
-    if (!is_ok(status, "device and stream")) {
-        tap_result(&tap, false, "device");
-        return tap_end(&tap);
-    }
-    check_cases(&tap, &harness);
-
-    // What was not released shows in the validation layer's last words.
-    harness.messages = 0;
-    vkmoe_stream_destroy(&harness.stream);
-    vkmoe_device_destroy(&harness.device);
-    tap_result(&tap, !harness.messages, "destruction");
-    return tap_end(&tap);
+    return harness_main(argc, argv, check_cases);
 }

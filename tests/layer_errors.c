@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "compare.h"
+#include "harness.h"
 #include "layer_cases.h"
-#include "tap.h"
 
 #define TOKENS 6
 #define ROUTER_HIDDEN 20
@@ -141,11 +141,7 @@ static const struct layer_case base_case = {
     X(y_overlaps_weights, p->weights.offset = p->y.offset)
 
 struct environment {
-    vkmoe_device *device;
-    vkmoe_stream *stream;
-    uint32_t errors;  // lines logged at this level
-    bool is_one_line; // none of them held a newline or was empty
-    char last[64];    // the beginning of the last
+    struct harness *harness;
     vkmoe_buffer *buffer;
     uint64_t total, x_size, router_x_size, ids_size; // router_x: of a wide gate
     unsigned char *before, *after;                   // the buffer
@@ -187,35 +183,6 @@ static const struct forward_error supplied_errors[] = { SUPPLIED_ERRORS(FORWARD_
 static const struct forward_error weighted_errors[] = { WEIGHTED_ERRORS(FORWARD_ROW){ 0 } };
 static const struct forward_error gate_errors[] = { GATE_ERRORS(FORWARD_ROW){ 0 } };
 
-static void count_message(void *user, enum vkmoe_log_level level, const char *line)
-{
-    struct environment *environment = user;
-    if (level == VKMOE_LOG_ERROR)
-        environment->errors++;
-    environment->is_one_line &= *line && !strchr(line, '\n');
-    snprintf(environment->last, sizeof environment->last, "%.63s", line);
-    tap_note("log: %s", line);
-}
-
-static bool is_status(const char *what, enum vkmoe_status actual, enum vkmoe_status expected)
-{
-    if (actual != expected)
-        tap_note(
-            "%s: %s, expected %s", what, vkmoe_status_name(actual), vkmoe_status_name(expected));
-    return actual == expected;
-}
-
-// In the name of the function.
-static bool is_logged_once(const struct environment *e, const char *function)
-{
-    const size_t length = strlen(function);
-    const bool ok = e->errors == 1 && e->is_one_line && !strncmp(e->last, function, length)
-        && e->last[length] == ':';
-    if (!ok)
-        tap_note("%u errors were logged, expected one line of %s", e->errors, function);
-    return ok;
-}
-
 // ---------------------------------------------------------------------------- creation
 
 static bool check_layer_error(
@@ -231,18 +198,16 @@ static bool check_layer_error(
     params.down = down;
     error->apply(&params, gate, up, down);
 
-    e->errors = 0;
-    e->is_one_line = true;
+    e->harness->messages = 0;
     vkmoe_moe *layer = (vkmoe_moe *)data; // anything but NULL
-    bool ok = is_status(
-        "vkmoe_moe_create", vkmoe_moe_create(e->device, &params, &layer), VKMOE_ERROR_INVALID);
-    if (layer) {
+    const enum vkmoe_status status = vkmoe_moe_create(e->harness->device, &params, &layer);
+    if (layer)
         tap_note("*out is not NULL");
-        if (ok)
-            return false;
+    const bool ok =
+        is_refused(e->harness, "vkmoe_moe_create", status, VKMOE_ERROR_INVALID) && !layer;
+    if (status == VKMOE_OK)
         vkmoe_moe_destroy(&layer);
-    }
-    return ok && is_logged_once(e, "vkmoe_moe_create");
+    return ok;
 }
 
 // ----------------------------------------------------------------------------- forward
@@ -268,21 +233,18 @@ static bool environment_init(struct environment *e)
     e->x_size = TOKENS * base_case.layer.hidden * 4;
     e->router_x_size = TOKENS * ROUTER_HIDDEN * 4;
     e->ids_size = TOKENS * base_case.layer.experts_per_token * 4;
-    e->before = malloc(e->total);
-    e->after = malloc(e->total);
-    if (!e->before || !e->after)
-        abort();
+    e->before = allocate(e->total, 1);
+    e->after = allocate(e->total, 1);
     guard_fill(e->before, e->total);
-    return is_status("buffer", vkmoe_buffer_create(e->device, e->total, &e->buffer), VKMOE_OK)
-        && is_status("upload", vkmoe_buffer_upload(e->buffer, 0, e->before, e->total), VKMOE_OK);
+    return is_ok(vkmoe_buffer_create(e->harness->device, e->total, &e->buffer), "buffer")
+        && is_ok(vkmoe_buffer_upload(e->buffer, 0, e->before, e->total), "upload");
 }
 
 // What was recorded has run.
 static bool submit(struct environment *e)
 {
-    return is_status("submit", vkmoe_stream_submit(e->stream, NULL), VKMOE_OK)
-        && is_status("wait", vkmoe_stream_wait(e->stream, UINT64_MAX), VKMOE_OK)
-        && is_status("download", vkmoe_buffer_download(e->buffer, 0, e->after, e->total), VKMOE_OK);
+    return harness_run(e->harness)
+        && is_ok(vkmoe_buffer_download(e->buffer, 0, e->after, e->total), "download");
 }
 
 static bool check_forward_error(
@@ -290,11 +252,9 @@ static bool check_forward_error(
 {
     struct vkmoe_moe_forward_params params = valid_forward(e);
     error->apply(&params, e);
-    e->errors = 0;
-    e->is_one_line = true;
-    return is_status("vkmoe_moe_forward", vkmoe_moe_forward(e->stream, layer, &params),
-               VKMOE_ERROR_INVALID)
-        && is_logged_once(e, "vkmoe_moe_forward") && submit(e)
+    e->harness->messages = 0;
+    const enum vkmoe_status status = vkmoe_moe_forward(e->harness->stream, layer, &params);
+    return is_refused(e->harness, "vkmoe_moe_forward", status, VKMOE_ERROR_INVALID) && submit(e)
         && compare_bits("buffer", e->before, e->after, e->total);
 }
 
@@ -306,8 +266,7 @@ static bool make_layer(struct environment *e, enum vkmoe_select select, uint32_t
     c.layer.router.select = select;
     c.layer.router_hidden = router_hidden;
     layer_data_init(data, &c, seed, false);
-    return is_status(
-        "vkmoe_moe_create", vkmoe_moe_create(e->device, &data->params, layer), VKMOE_OK);
+    return is_ok(vkmoe_moe_create(e->harness->device, &data->params, layer), "vkmoe_moe_create");
 }
 
 static void check_forward_errors(struct tap *tap, struct environment *e,
@@ -330,18 +289,17 @@ static bool check_allowed(struct environment *e, uint64_t seed)
 {
     struct layer_data data = { 0 };
     vkmoe_moe *layer = NULL;
-    e->errors = 0;
+    e->harness->messages = 0;
     bool ok = make_layer(e, VKMOE_SELECT_TOP_K, 0, seed, &data, &layer);
     struct vkmoe_moe_forward_params params = valid_forward(e);
     params.tokens = 0;
-    ok = ok && is_status("no tokens", vkmoe_moe_forward(e->stream, layer, &params), VKMOE_OK);
+    ok = ok && is_ok(vkmoe_moe_forward(e->harness->stream, layer, &params), "no tokens");
     params = (struct vkmoe_moe_forward_params){ VKMOE_INIT(vkmoe_moe_forward_params) };
-    ok = ok && is_status("nothing", vkmoe_moe_forward(e->stream, layer, &params), VKMOE_OK);
+    ok = ok && is_ok(vkmoe_moe_forward(e->harness->stream, layer, &params), "nothing");
     ok = ok && submit(e) && compare_bits("buffer", e->before, e->after, e->total);
 
     memcpy(e->before + 1024, data.x, e->x_size);
-    ok =
-        ok && is_status("upload", vkmoe_buffer_upload(e->buffer, 0, e->before, e->total), VKMOE_OK);
+    ok = ok && is_ok(vkmoe_buffer_upload(e->buffer, 0, e->before, e->total), "upload");
     const uint64_t y_offsets[] = { 1024 + e->x_size, 1024 - e->x_size, e->total - e->x_size };
     for (int i = 0; i < 3 && ok; i++) {
         params = (struct vkmoe_moe_forward_params){
@@ -350,8 +308,8 @@ static bool check_allowed(struct environment *e, uint64_t seed)
             .x = { e->buffer, 1024 },
             .y = { e->buffer, y_offsets[i] },
         };
-        ok = is_status("y beside x", vkmoe_moe_forward(e->stream, layer, &params), VKMOE_OK)
-            && submit(e);
+        ok =
+            is_ok(vkmoe_moe_forward(e->harness->stream, layer, &params), "y beside x") && submit(e);
         // The same result everywhere, and x as it was.
         if (i > 0)
             ok = ok && compare_bits("y", e->before, e->after + y_offsets[i], e->x_size);
@@ -362,10 +320,10 @@ static bool check_allowed(struct environment *e, uint64_t seed)
     vkmoe_moe_destroy(&layer);
     vkmoe_moe_destroy(NULL);
     layer_data_finish(&data);
-    return ok && e->errors == 0;
+    return ok && e->harness->messages == 0;
 }
 
-static void check_all(struct tap *tap, struct environment *e)
+static void check_errors(struct tap *tap, struct environment *e)
 {
     struct layer_data data = { 0 };
     layer_data_init(&data, &base_case, tap->seed, false);
@@ -378,40 +336,22 @@ static void check_all(struct tap *tap, struct environment *e)
     check_forward_errors(tap, e, supplied_errors, VKMOE_SELECT_SUPPLIED, 0);
     check_forward_errors(tap, e, weighted_errors, VKMOE_SELECT_SUPPLIED_WEIGHTED, 0);
     check_forward_errors(tap, e, gate_errors, VKMOE_SELECT_TOP_K, ROUTER_HIDDEN);
-    if (tap_wants(tap, "allowed"))
-        tap_result(tap, check_allowed(e, tap->seed), "allowed");
+    TAP_TEST(tap, "allowed", check_allowed(e, tap->seed));
+}
+
+static void check_all(struct tap *tap, struct harness *harness)
+{
+    struct environment e = { .harness = harness };
+    if (tap->list || environment_init(&e))
+        check_errors(tap, &e);
+    else
+        tap_result(tap, false, "buffer");
+    vkmoe_buffer_destroy(&e.buffer);
+    free(e.before);
+    free(e.after);
 }
 
 int main(int argc, char **argv)
 {
-    struct tap tap;
-    if (!tap_begin(&tap, argc, argv))
-        return 2;
-    struct environment e = { 0 };
-    if (tap.list) {
-        check_all(&tap, &e);
-        return tap_end(&tap);
-    }
-    struct vkmoe_device_params params = {
-        VKMOE_INIT(vkmoe_device_params),
-        .log = { .write = count_message, .user = &e, .level = VKMOE_LOG_WARNING },
-        .select = getenv("VKMOE_TEST_DEVICE"),
-        .validate = getenv("VKMOE_TEST_VALIDATE") != NULL,
-    };
-    enum vkmoe_status status = vkmoe_device_create(&params, &e.device);
-    if (status == VKMOE_ERROR_NOT_FOUND || status == VKMOE_ERROR_UNSUPPORTED)
-        return tap_skip_all(&tap, "no Vulkan device to run on");
-    bool ok = is_status("device", status, VKMOE_OK)
-        && is_status("stream", vkmoe_stream_create(e.device, &e.stream), VKMOE_OK)
-        && environment_init(&e);
-    if (ok)
-        check_all(&tap, &e);
-    else
-        tap_result(&tap, false, "device");
-    vkmoe_buffer_destroy(&e.buffer);
-    vkmoe_stream_destroy(&e.stream);
-    vkmoe_device_destroy(&e.device);
-    free(e.before);
-    free(e.after);
-    return tap_end(&tap);
+    return harness_main(argc, argv, check_all);
 }

@@ -712,23 +712,10 @@ static void check_all(struct tap *tap, struct harness *harness)
             .original_positions = 8 },
         .longest = 21,
     };
-    if (tap_wants(tap, "dynamic-rope"))
-        tap_result(tap, check_family(harness, "granitemoe", &dynamic, tap->seed), "dynamic-rope");
+    TAP_TEST(tap, "dynamic-rope", check_family(harness, "granitemoe", &dynamic, tap->seed));
 }
 
 int main(int argc, char **argv)
 {
-    struct tap tap;
-    struct harness harness = { 0 };
-    int code;
-    if (!tap_begin(&tap, argc, argv))
-        return 2;
-    if (tap.list) {
-        check_all(&tap, &harness);
-        return tap_end(&tap);
-    }
-    if (!harness_init(&harness, &tap, &code))
-        return code;
-    check_all(&tap, &harness);
-    return harness_finish(&harness, &tap);
+    return harness_main(argc, argv, check_all);
 }

@@ -340,18 +340,12 @@ int main(int argc, char **argv)
         if (tap_wants(&tap, files[i].name))
             tap_result(&tap, check_file(i), files[i].name);
     }
-    if (tap_wants(&tap, "dtypes are named"))
-        tap_result(&tap, check_named(), "dtypes are named");
-    if (tap_wants(&tap, "integers"))
-        tap_result(&tap, check_integers(), "integers");
-    if (tap_wants(&tap, "Fortran order"))
-        tap_result(&tap, check_fortran(), "Fortran order");
-    if (tap_wants(&tap, "pipes"))
-        tap_result(&tap, check_pipe(), "pipes");
-    if (tap_wants(&tap, "round trip"))
-        tap_result(&tap, check_round_trip(), "round trip");
-    if (tap_wants(&tap, "spoilt bytes"))
-        tap_result(&tap, check_spoilt(tap.seed), "spoilt bytes");
+    TAP_TEST(&tap, "dtypes are named", check_named());
+    TAP_TEST(&tap, "integers", check_integers());
+    TAP_TEST(&tap, "Fortran order", check_fortran());
+    TAP_TEST(&tap, "pipes", check_pipe());
+    TAP_TEST(&tap, "round trip", check_round_trip());
+    TAP_TEST(&tap, "spoilt bytes", check_spoilt(tap.seed));
     remove(path);
     return tap_end(&tap);
 }

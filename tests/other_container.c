@@ -395,14 +395,11 @@ static bool same_logits(struct harness *harness, vkmoe_checkpoint *a, vkmoe_chec
     return same;
 }
 
-static const struct vkmoe_log printing = { .write = count_message, .level = VKMOE_LOG_WARNING };
-
 static bool check_family(struct harness *harness, const char *family, const char *path)
 {
     struct whole_checkpoint folder;
     vkmoe_checkpoint *first = NULL, *second = NULL;
-    struct vkmoe_log log = printing;
-    log.user = harness;
+    const struct vkmoe_log log = harness_log(harness);
     bool ok = whole_checkpoint_write(family, 1, &folder) && write_toy(folder.path, path, NULL)
         && toy_opener.recognises(path) && !toy_opener.recognises(folder.path)
         && is_ok(vkmoe_checkpoint_open(folder.path, &log, &first), "vkmoe_checkpoint_open")
@@ -421,9 +418,8 @@ static bool check_missing(
 {
     struct whole_checkpoint folder;
     vkmoe_checkpoint *toy = NULL;
-    struct vkmoe_log log = printing;
+    const struct vkmoe_log log = harness_log(harness);
     char expected[512];
-    log.user = harness;
     harness->messages = 0;
     bool ok = whole_checkpoint_write("mixtral", 1, &folder)
         && write_toy(folder.path, path, left_out)

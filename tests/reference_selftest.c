@@ -533,7 +533,6 @@ int main(int argc, char **argv)
     if (!tap_begin(&tap, argc, argv))
         return 2;
     run_tests(&tap, tests, COUNT_OF(tests));
-    if (tap_wants(&tap, "case-table"))
-        tap_result(&tap, test_table(tap.seed), "case-table");
+    TAP_TEST(&tap, "case-table", test_table(tap.seed));
     return tap_end(&tap);
 }

@@ -477,10 +477,8 @@ int main(int argc, char **argv)
     struct tap tap;
     if (!tap_begin(&tap, argc, argv))
         return 2;
-    if (tap_wants(&tap, "contracts"))
-        tap_result(&tap, check_contracts(), "contracts");
-    if (tap_wants(&tap, "choice"))
-        tap_result(&tap, check_choice(), "choice");
+    TAP_TEST(&tap, "contracts", check_contracts());
+    TAP_TEST(&tap, "choice", check_choice());
     for (uint32_t i = 0; i < vkmoe_variant_count; i++) {
         const struct variant *variant = &vkmoe_variants[i];
         struct module m;

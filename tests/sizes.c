@@ -27,8 +27,8 @@ struct maker {
 static PFN_vkAllocateMemory real_allocate;
 static uint64_t asked;
 
-static VKAPI_ATTR VkResult VKAPI_CALL allocate(VkDevice device, const VkMemoryAllocateInfo *info,
-    const VkAllocationCallbacks *callbacks, VkDeviceMemory *out)
+static VKAPI_ATTR VkResult VKAPI_CALL count_allocated(VkDevice device,
+    const VkMemoryAllocateInfo *info, const VkAllocationCallbacks *callbacks, VkDeviceMemory *out)
 {
     const VkResult result = real_allocate(device, info, callbacks, out);
     if (result == VK_SUCCESS)
@@ -298,8 +298,13 @@ static bool test_network(vkmoe_device *device, const void *user, uint64_t seed)
     return check_network(device, user, seed);
 }
 
-static void check_all(struct tap *tap, vkmoe_device *device)
+static void check_all(struct tap *tap, struct harness *harness)
 {
+    vkmoe_device *device = harness->device;
+    if (device) {
+        real_allocate = device->gpu.vk.AllocateMemory;
+        device->gpu.vk.AllocateMemory = count_allocated;
+    }
     for (const struct layer_case *c = layer_cases; c->name; c++)
         if (!(c->has & (CASE_SLOW | CASE_TIMED)))
             run(tap, "layer", c->name, test_layer, device, c);
@@ -316,19 +321,5 @@ static void check_all(struct tap *tap, vkmoe_device *device)
 
 int main(int argc, char **argv)
 {
-    struct tap tap;
-    struct harness harness;
-    int code;
-    if (!tap_begin(&tap, argc, argv))
-        return 2;
-    if (tap.list) {
-        check_all(&tap, NULL);
-        return tap_end(&tap);
-    }
-    if (!harness_init(&harness, &tap, &code))
-        return code;
-    real_allocate = harness.device->gpu.vk.AllocateMemory;
-    harness.device->gpu.vk.AllocateMemory = allocate;
-    check_all(&tap, harness.device);
-    return harness_finish(&harness, &tap);
+    return harness_main(argc, argv, check_all);
 }

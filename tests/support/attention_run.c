@@ -240,14 +240,6 @@ struct expected {
     int32_t *ids;
 };
 
-static void *allocate(size_t count, size_t size)
-{
-    void *memory = calloc(count + 1, size); // somewhere to write even without tokens
-    if (!memory)
-        abort();
-    return memory;
-}
-
 static void run_reference(
     const struct attention_run *run, const int32_t *ids, const struct expected *out)
 {

@@ -6,14 +6,20 @@
 
 #include "compare.h"
 
-void count_message(void *user, enum vkmoe_log_level level, const char *line)
+static void count_message(void *user, enum vkmoe_log_level level, const char *line)
 {
     struct harness *harness = user;
     if (level <= VKMOE_LOG_WARNING)
         harness->messages++;
     harness->level = level;
     snprintf(harness->last, sizeof harness->last, "%s", line);
+    logged_errors += level == VKMOE_LOG_ERROR;
     tap_note("log: %s", line);
+}
+
+struct vkmoe_log harness_log(struct harness *harness)
+{
+    return (struct vkmoe_log){ count_message, harness, VKMOE_LOG_WARNING };
 }
 
 bool is_ok(enum vkmoe_status status, const char *what)
@@ -38,11 +44,11 @@ bool is_refused(const struct harness *harness, const char *function, enum vkmoe_
 
 bool harness_init(struct harness *harness, struct tap *tap, int *code)
 {
-    *harness = (struct harness){ 0 };
+    *harness = (struct harness){ .log = harness_log(harness) };
     const struct vkmoe_device_params params = {
         VKMOE_INIT(vkmoe_device_params),
-        .log = { .write = count_message, .user = harness, .level = VKMOE_LOG_WARNING },
-        .select = getenv("VKMOE_TEST_DEVICE"),
+        .log = harness->log,
+        .select = device_under_test(),
         .validate = getenv("VKMOE_TEST_VALIDATE") != NULL,
     };
     enum vkmoe_status status = vkmoe_device_create(&params, &harness->device);
@@ -72,6 +78,19 @@ int harness_finish(struct harness *harness, struct tap *tap)
     return tap_end(tap);
 }
 
+int harness_main(int argc, char **argv, void (*check_all)(struct tap *tap, struct harness *harness))
+{
+    struct tap tap;
+    struct harness harness = { 0 };
+    int code = 2;
+    if (!tap_begin(&tap, argc, argv))
+        return code;
+    if (!tap.list && !harness_init(&harness, &tap, &code))
+        return code;
+    check_all(&tap, &harness);
+    return tap.list ? tap_end(&tap) : harness_finish(&harness, &tap);
+}
+
 bool harness_run(struct harness *harness)
 {
     return is_ok(vkmoe_stream_submit(harness->stream, NULL), "vkmoe_stream_submit")
@@ -85,10 +104,8 @@ bool array_init(
 {
     *array = (struct array){ .offset = misaligned ? 260 : 256, .size = size };
     array->total = array->offset + size + 260;
-    array->before = malloc(array->total);
-    array->after = malloc(array->total);
-    if (!array->before || !array->after)
-        abort(); // a test without memory has nothing to say
+    array->before = allocate(array->total, 1);
+    array->after = allocate(array->total, 1);
     guard_fill(array->before, array->total);
     if (data)
         memcpy(array->before + array->offset, data, size);

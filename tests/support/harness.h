@@ -12,25 +12,29 @@
 
 #include <vkmoe/vkmoe.h>
 
-#include "tap.h"
+#include "allocate.h"
+#include "check.h"
 
 struct harness {
     vkmoe_device *device;
     vkmoe_stream *stream;
+    struct vkmoe_log log;       // the device's
     uint32_t messages;          // errors and warnings logged
     enum vkmoe_log_level level; // of the last
     char last[256];             // message
 };
 
-// A log callback: counts for the harness that is `user`, and notes the line.
-void count_message(void *user, enum vkmoe_log_level level, const char *line);
+// A log that counts for the harness.
+struct vkmoe_log harness_log(struct harness *harness);
 
-// False if there is nothing to run on or something failed: then *code is what main()
-// returns, and the TAP is complete.
+// All of a main() whose tests run on a device: `check_all` runs those that the TAP wants, and with
+// --list, on a harness of nothing, names them. What was not released shows in the validation
+// layer's last words: a test of its own.
+int harness_main(
+    int argc, char **argv, void (*check_all)(struct tap *tap, struct harness *harness));
+
+// Its two halves. False: main() returns *code, and the TAP is complete.
 bool harness_init(struct harness *harness, struct tap *tap, int *code);
-
-// What was not released shows in the validation layer's last words: a test of its own.
-// Ends the TAP and returns main()'s code.
 int harness_finish(struct harness *harness, struct tap *tap);
 
 // Submits what was recorded and waits for it.

@@ -96,6 +96,13 @@ static inline void tap_result(struct tap *tap, bool ok, const char *name)
     printf("%sok %u - %s\n", ok ? "" : "not ", tap->count, name);
 }
 
+// One test, run if it is wanted.
+#define TAP_TEST(tap, name, passes) \
+    do { \
+        if (tap_wants(tap, name)) \
+            tap_result(tap, passes, name); \
+    } while (0)
+
 static inline void tap_skip(struct tap *tap, const char *name, const char *reason)
 {
     tap->count++;
