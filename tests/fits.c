@@ -34,8 +34,8 @@ static struct {
     struct record record;
 } card;
 
-static VKAPI_ATTR VkResult VKAPI_CALL allocate(VkDevice device, const VkMemoryAllocateInfo *info,
-    const VkAllocationCallbacks *callbacks, VkDeviceMemory *out)
+static VKAPI_ATTR VkResult VKAPI_CALL allocate_memory(VkDevice device,
+    const VkMemoryAllocateInfo *info, const VkAllocationCallbacks *callbacks, VkDeviceMemory *out)
 {
     const uint32_t heap = card.device->gpu.memory.memoryTypes[info->memoryTypeIndex].heapIndex;
     card.calls++;
@@ -100,7 +100,7 @@ static bool card_init(void)
     card.allocate = device->gpu.vk.AllocateMemory;
     card.free = device->gpu.vk.FreeMemory;
     card.get_memory = device->instance_vk.GetPhysicalDeviceMemoryProperties2;
-    device->gpu.vk.AllocateMemory = allocate;
+    device->gpu.vk.AllocateMemory = allocate_memory;
     device->gpu.vk.FreeMemory = free_memory;
     device->instance_vk.GetPhysicalDeviceMemoryProperties2 = get_memory;
     ok = true;

@@ -13,20 +13,12 @@
 #include "cli/npy.h"
 #include "random.h"
 #include "reference.h"
-#include "tap.h"
+#include "check.h"
 
 #ifndef VKMOE_TEST_MODELS
 #define VKMOE_TEST_MODELS "tests/models"
 #endif
 
-static void print_line(void *user, enum vkmoe_log_level level, const char *line)
-{
-    (void)user;
-    (void)level;
-    tap_note("log: %s", line);
-}
-
-static const struct vkmoe_log printing_log = { .write = print_line, .level = VKMOE_LOG_DEBUG };
 static const struct vkmoe_log silent_log = { 0 };
 
 // One element of a view, by its strides.

@@ -9,7 +9,7 @@
 #include <vkmoe/vkmoe.h>
 
 #include "checkpoints.h"
-#include "tap.h"
+#include "check.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -68,15 +68,6 @@ static const struct {
     { "longcat_flash", "deepseek_v3", "\"n_group\"", "\"n_group\"", "\"longcat_flash\"" },
     { "arctic", "mixtral", "\"vocab_size\"", "\"vocab_size\"", "\"arctic\"" },
 };
-
-static void print_line(void *user, enum vkmoe_log_level level, const char *line)
-{
-    (void)user;
-    (void)level;
-    tap_note("%s", line);
-}
-
-static const struct vkmoe_log printing_log = { .write = print_line, .level = VKMOE_LOG_DEBUG };
 
 // ---------------------------------------------------------------------------- config
 

@@ -13,20 +13,11 @@
 #include <vkmoe/model.h>
 
 #include "model_other.h"
-#include "tap.h"
+#include "check.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static char directory[] = "/tmp/vkmoe-other-XXXXXX";
-
-static void print_line(void *user, enum vkmoe_log_level level, const char *line)
-{
-    (void)user;
-    (void)level;
-    tap_note("%s", line);
-}
-
-static const struct vkmoe_log printing_log = { .write = print_line, .level = VKMOE_LOG_DEBUG };
 
 // ---------------------------------------------------------------------------- files
 

@@ -72,7 +72,7 @@ static bool check_attention(vkmoe_checkpoint *model, const char *name, uint32_t 
     bool ok = x && y && (ids || !routed);
     if (ok) {
         static double our_y[TOKENS * HIDDEN];
-        int32_t *our_ids = allocate(TOKENS * k * sizeof(int32_t));
+        int32_t *our_ids = allocate(TOKENS * k, sizeof(int32_t));
         struct reference_attention attention;
         reference_attention_from(&params, &attention);
         attend(&attention, x, our_y, our_ids);

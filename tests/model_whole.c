@@ -17,23 +17,6 @@
 #include "tap.h"
 #include "whole_checkpoints.h"
 
-static void print_line(void *user, enum vkmoe_log_level level, const char *line)
-{
-    (void)user;
-    (void)level;
-    tap_note("log: %s", line);
-}
-
-const struct vkmoe_log printing_log = { .write = print_line, .level = VKMOE_LOG_DEBUG };
-
-void *allocate(size_t size)
-{
-    void *memory = malloc(size);
-    if (!memory)
-        abort();
-    return memory;
-}
-
 // --------------------------------------------------------------------------- compare
 
 static bool same_number(const char *name, double expected, double actual)
@@ -160,9 +143,9 @@ void read_experts(const struct vkmoe_moe_params *p, struct reference_layer *out)
     out->activation = p->activation;
     out->activation_alpha = p->activation_alpha;
     out->activation_limit = p->activation_limit;
-    out->gate = p->gate ? allocate(p->experts * size * sizeof(double)) : NULL;
-    out->up = allocate(p->experts * size * sizeof(double));
-    out->down = allocate(p->experts * size * sizeof(double));
+    out->gate = p->gate ? allocate(p->experts * size, sizeof(double)) : NULL;
+    out->up = allocate(p->experts * size, sizeof(double));
+    out->down = allocate(p->experts * size, sizeof(double));
     for (uint32_t e = 0; e < p->experts; e++) {
         double *parts[] = {
             p->gate ? reference_read_view(&p->gate[e], p->inner, p->hidden) : NULL,
@@ -346,8 +329,8 @@ static uint32_t bucket_of(uint32_t count, uint32_t max_distance, bool both_sides
     struct settings settings = { .path = "config" };
     struct buckets buckets;
     vkmoe_buckets_read(&settings, &counts[0], &counts[1], both_sides, &buckets);
-    float *numbers = allocate(count * sizeof(float));
-    float *table = allocate((2 * (size_t)buckets.reach + 1) * sizeof(float));
+    float *numbers = allocate(count, sizeof(float));
+    float *table = allocate((2 * (size_t)buckets.reach + 1), sizeof(float));
     for (uint32_t i = 0; i < count; i++)
         numbers[i] = (float)i;
     vkmoe_buckets_expand(&buckets, numbers, 1, table);

@@ -6,13 +6,9 @@
 
 #include "attention_reference.h"
 #include "reference.h"
-#include "tap.h"
+#include "check.h"
 
 enum { BLOCKS = 4 }; // of the trained models
-
-extern const struct vkmoe_log printing_log;
-
-void *allocate(size_t size); // does not return without memory
 
 // The arrays of a reference_layer that models run whole have; tests/model has the rest.
 void read_experts(const struct vkmoe_moe_params *params, struct reference_layer *out);

@@ -36,14 +36,6 @@ static const char *const words[][2] = { { "F32", "single" }, { "F16", "half" },
 
 enum { MAX_LINE = 4096, MAX_VALUES = 4096, COUNT_WORDS = sizeof words / sizeof words[0] };
 
-static void *allocate(size_t size)
-{
-    void *memory = calloc(1, size ? size : 1);
-    if (!memory)
-        abort(); // a test without memory has nothing to say
-    return memory;
-}
-
 // --------------------------------------------------------------------------- writing
 
 static void write_name(FILE *file, const char *name)
@@ -137,7 +129,7 @@ static enum vkmoe_status read_toy(const char *path, const struct vkmoe_log *log,
     fseek(file, 0, SEEK_END);
     out->size = (uint64_t)ftell(file);
     rewind(file);
-    out->text = allocate(out->size + 1);
+    out->text = allocate(out->size + 1, 1);
     out->size = fread(out->text, 1, out->size, file);
     fclose(file);
     char *end = strstr(out->text, "\nbytes\n");
@@ -186,9 +178,9 @@ static void read_setting(const char *kind, char *rest, struct value *out, struct
 
 static enum vkmoe_status toy_open(struct container *container)
 {
-    struct toy *toy = container->own = allocate(sizeof *toy);
+    struct toy *toy = container->own = allocate(1, sizeof *toy);
     TRY_RETURN(read_toy(container->path, container->log, toy));
-    struct value *values = container->values = allocate(2 * MAX_VALUES * sizeof *values);
+    struct value *values = container->values = allocate(2 * MAX_VALUES, sizeof(*values));
     struct value *numbers = values + MAX_VALUES;
     values->kind = VALUE_OBJECT;
     values->items = values + 1;
@@ -227,7 +219,7 @@ static struct tensor read_tensor(char *line, const struct toy *toy)
 static enum vkmoe_status toy_open_tensors(struct container *container)
 {
     struct toy *toy = container->own;
-    char *path = allocate(strlen(container->path) + 1);
+    char *path = allocate(strlen(container->path) + 1, 1);
     strcpy(path, container->path);
     if (!vkmoe_tensors_add_file(&container->tensors, container->log, path))
         return VKMOE_ERROR_OUT_OF_MEMORY;
@@ -253,7 +245,7 @@ static enum vkmoe_status toy_read_file(const char *path, const char *name, uint6
     if (line && strncmp(line + 6, name, length) == 0) {
         line += 6 + length + 1;
         out->size = strcspn(line, "\n");
-        out->data = allocate(out->size + 1);
+        out->data = allocate(out->size + 1, 1);
         memcpy(out->data, line, out->size);
     }
     free(toy.text);
@@ -373,7 +365,7 @@ static float *run(struct harness *harness, vkmoe_checkpoint *checkpoint)
     ok = ok && is_ok(vkmoe_model_forward(harness->stream, model, &forward), "vkmoe_model_forward")
         && harness_run(harness) && array_download(&logits);
     if (ok)
-        out = memcpy(allocate(size), array_range(&logits), size);
+        out = memcpy(allocate(size, 1), array_range(&logits), size);
     array_finish(&ids);
     array_finish(&positions);
     array_finish(&logits);

@@ -10,26 +10,9 @@
 #include <vkmoe/vkmoe.h>
 
 #include "checkpoints.h"
-#include "tap.h"
+#include "check.h"
 #include "whole_checkpoints.h"
 #include "whole_configs.h"
-
-static void print_line(void *user, enum vkmoe_log_level level, const char *line)
-{
-    (void)user;
-    (void)level;
-    tap_note("log: %s", line);
-}
-
-static const struct vkmoe_log printing_log = { .write = print_line, .level = VKMOE_LOG_DEBUG };
-
-static void *allocate(size_t size)
-{
-    void *memory = malloc(size);
-    if (!memory)
-        abort();
-    return memory;
-}
 
 static bool same_number(const char *name, double expected, double actual)
 {
@@ -69,7 +52,7 @@ static char *replace(const char *text, const char *old, const char *new)
         tap_note("%s is not in the config", old);
         abort();
     }
-    char *out = allocate(strlen(text) + strlen(new) + 1);
+    char *out = allocate(strlen(text) + strlen(new), 1);
     memcpy(out, text, (size_t)(at - text));
     strcpy(out + (at - text), new);
     strcat(out, old ? at + strlen(old) : "");

@@ -9,14 +9,6 @@
 #include "pattern.h"
 #include "random.h"
 
-static void *allocate(size_t count, size_t size)
-{
-    void *memory = calloc(count ? count : 1, size);
-    if (!memory)
-        abort(); // a test without memory has nothing to say
-    return memory;
-}
-
 void reference_attention_finish(struct reference_attention *attention)
 {
     if (!attention)

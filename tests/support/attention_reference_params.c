@@ -6,14 +6,6 @@
 
 #include "random.h"
 
-static void *allocate(size_t count, size_t size)
-{
-    void *memory = calloc(count ? count : 1, size);
-    if (!memory)
-        abort(); // a test without memory has nothing to say
-    return memory;
-}
-
 double *reference_read_view(const struct vkmoe_view *view, uint32_t rows, uint32_t columns)
 {
     if (!view->data)

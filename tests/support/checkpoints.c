@@ -27,14 +27,6 @@ struct writer {
     uint32_t count;
 };
 
-static void *allocate(size_t size)
-{
-    void *memory = malloc(size ? size : 1);
-    if (!memory)
-        abort(); // a test without memory has nothing to say
-    return memory;
-}
-
 void writer_add(struct writer *writer, const char *name, enum vkmoe_dtype dtype,
     const double *values, uint32_t rank, const uint64_t *shape)
 {
@@ -49,7 +41,7 @@ void writer_add(struct writer *writer, const char *name, enum vkmoe_dtype dtype,
         elements *= entry->shape[i] = shape[i];
     size_t element_size = dtype == VKMOE_DTYPE_F32 ? 4 : 2;
     entry->size = elements * element_size;
-    entry->data = allocate(entry->size);
+    entry->data = allocate(entry->size, 1);
     for (uint64_t i = 0; i < elements; i++) {
         float f = (float)values[i];
         uint16_t bits = dtype == VKMOE_DTYPE_F16 ? f16_bits(values[i]) : bf16_bits(values[i]);
@@ -75,7 +67,7 @@ static double *random_array(uint64_t seed, const char *name, size_t count, doubl
     double mean, enum vkmoe_dtype dtype)
 {
     struct rng rng = rng_for(seed, name);
-    double *values = allocate(count * sizeof(double));
+    double *values = allocate(count, sizeof(double));
     for (size_t i = 0; i < count; i++)
         values[i] = round_to_dtype(mean + deviation * rng_normal(&rng), dtype);
     return values;
@@ -261,7 +253,7 @@ static struct entry stack_experts(
     out.shape[transposed ? 2 : 1] = first->shape[0] * parts;
     out.shape[transposed ? 1 : 2] = first->shape[1];
     out.size = first->size * parts * out.shape[0];
-    out.data = allocate(out.size);
+    out.data = allocate(out.size, 1);
     snprintf(out.name, sizeof out.name, "%.150s.experts.%s", parent,
         down       ? "down_proj"
             : gate ? "gate_up_proj"
@@ -285,7 +277,7 @@ static bool fuse(struct writer *writer, bool is_phi, bool transposed)
 {
     struct writer out = { 0 };
     bool any = false;
-    out.entries = allocate((writer->count + 1) * sizeof(*out.entries));
+    out.entries = allocate(writer->count + 1, sizeof(*out.entries));
     for (uint32_t i = 0; i < writer->count; i++) {
         char parent[200];
         unsigned expert;
@@ -352,7 +344,7 @@ static bool write_shard(const struct writer *writer, const struct checkpoint_fam
     uint32_t part, const char *name, struct checkpoint *out)
 {
     static const char *const dtypes[] = { "F32", "F16", "BF16" };
-    const struct entry **entries = allocate(writer->count * sizeof(*entries));
+    const struct entry **entries = allocate(writer->count, sizeof(*entries));
     struct text header = { 0 };
     append(&header, "........{\"__metadata__\":{\"format\":\"pt\"}");
     uint32_t count = 0;

@@ -8,14 +8,6 @@
 #include "layer_cases.h"
 #include "random.h"
 
-static void *allocate(size_t size)
-{
-    void *memory = malloc(size ? size : 1);
-    if (!memory)
-        abort(); // a test without memory has nothing to say
-    return memory;
-}
-
 // Memory that lives as long as the data.
 static void *keep(struct layer_data *data, size_t size)
 {
@@ -27,7 +19,7 @@ static void *keep(struct layer_data *data, size_t size)
             abort();
         data->memory = grown;
     }
-    return data->memory[data->memory_count++] = allocate(size);
+    return data->memory[data->memory_count++] = allocate(size, 1);
 }
 
 static size_t dtype_size(enum vkmoe_dtype dtype)
@@ -106,7 +98,7 @@ static struct vkmoe_view make_dense(const struct maker *m, const char *name, uin
     uint32_t columns, enum vkmoe_dtype dtype, double mean, double deviation, double **slot)
 {
     size_t count = (size_t)rows * columns;
-    double *values = allocate(count * sizeof(double));
+    double *values = allocate(count, sizeof(double));
     fill_normal(values, count, dtype, rng_for(m->seed, name), mean, deviation);
     char *base = keep(m->data, count * dtype_size(dtype) + 1);
     if (m->c->layout == LAYOUT_UNALIGNED)
@@ -129,7 +121,7 @@ static void make_router_weight(const struct maker *m)
     uint32_t experts = c->layer.experts, hidden = router_hidden_of(c);
     size_t count = (size_t)experts * hidden;
     double gain = c->router_gain != 0.0 ? c->router_gain : 2.0;
-    double *values = allocate(count * sizeof(double));
+    double *values = allocate(count, sizeof(double));
     fill_normal(values, count, c->dtype, rng_for(m->seed, "router"), 0.0,
         c->has & CASE_TIED ? 0.0 : gain / sqrt(hidden));
     for (uint32_t e = 1; c->has & CASE_TWINS && e < experts; e += 2)
@@ -147,7 +139,7 @@ static void make_router_bias(const struct maker *m)
 {
     const struct layer_case *c = m->c;
     uint32_t experts = c->layer.experts;
-    double *values = allocate(experts * sizeof(double));
+    double *values = allocate(experts, sizeof(double));
     fill_normal(values, experts, c->vector_dtype, rng_for(m->seed, "router bias"), 0.0,
         c->has & CASE_ROUTER_BIAS ? 0.5 : 0.0);
     for (uint32_t e = 1; c->has & CASE_COLD && e < experts; e += 2)
@@ -240,7 +232,7 @@ static struct vkmoe_view make_expert_matrix(struct rng *rng, uint32_t expert, ui
     uint32_t columns, enum vkmoe_dtype dtype, double gain, struct place place, double *all)
 {
     size_t count = (size_t)rows * columns;
-    double *values = all ? all + expert * count : allocate(count * sizeof(double));
+    double *values = all ? all + expert * count : allocate(count, sizeof(double));
     fill_normal(values, count, dtype, (struct rng){ rng_next(rng) }, 0.0, gain / sqrt(columns));
     struct vkmoe_view view = write_view(values, rows, columns, dtype, place);
     if (!all)
@@ -257,9 +249,9 @@ static void make_experts(const struct maker *m)
     struct reference_layer *reference = &m->data->reference;
     size_t size = (size_t)experts * inner * hidden * sizeof(double);
     if (m->with_reference) {
-        reference->gate = gated ? allocate(size) : NULL;
-        reference->up = allocate(size);
-        reference->down = allocate(size);
+        reference->gate = gated ? allocate(size, 1) : NULL;
+        reference->up = allocate(size, 1);
+        reference->down = allocate(size, 1);
     }
 
     struct vkmoe_view *gates = keep(m->data, experts * sizeof(*gates));
@@ -316,7 +308,7 @@ static void make_shared(const struct maker *m)
     params->shared.up =
         make_dense(m, "shared up", inner, hidden, c->dtype, 0.0, deviation, &reference->shared_up);
 
-    double *down = allocate((size_t)inner * hidden * sizeof(double));
+    double *down = allocate((size_t)inner * hidden, sizeof(double));
     fill_normal(down, (size_t)inner * hidden, layer_case_down_dtype(c),
         rng_for(m->seed, "shared down"), 0.0, 1.0 / sqrt(inner));
     params->shared.down =
@@ -350,7 +342,7 @@ static void make_ids(const struct maker *m)
         -7 };
     struct rng rng = rng_for(m->seed, "ids");
     int32_t *ids = keep(m->data, (size_t)m->c->tokens * k * sizeof(int32_t));
-    int32_t *deck = allocate(experts * sizeof(int32_t));
+    int32_t *deck = allocate(experts, sizeof(int32_t));
     for (uint32_t e = 0; e < experts; e++)
         deck[e] = (int32_t)e;
     for (size_t t = 0; t < m->c->tokens; t++) {

@@ -7,14 +7,6 @@
 
 #include "tap.h"
 
-static void *allocate(size_t count, size_t size)
-{
-    void *memory = calloc(count ? count : 1, size);
-    if (!memory)
-        abort(); // a test without memory has nothing to say
-    return memory;
-}
-
 // ------------------------------------------------------------------------ from a model
 
 static double *read_views(

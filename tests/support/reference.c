@@ -6,14 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void *allocate(size_t count, size_t size)
-{
-    void *memory = calloc(count ? count : 1, size);
-    if (!memory)
-        abort(); // a test without memory has nothing to say
-    return memory;
-}
-
 void reference_layer_finish(struct reference_layer *layer)
 {
     if (!layer)

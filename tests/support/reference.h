@@ -11,6 +11,8 @@
 
 #include <vkmoe/moe.h>
 
+#include "allocate.h"
+
 // struct vkmoe_moe_params with every weight as a dense, row-major array of double.
 // Parameters have the names, the meaning and the defaults (for zero) that they have
 // there. Whoever fills it rounds the weights to the dtype they are stored in first.

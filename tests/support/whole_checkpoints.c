@@ -13,14 +13,6 @@
 #include "tap.h"
 #include "whole_families.h"
 
-static void *allocate(size_t size)
-{
-    void *memory = malloc(size ? size : 1);
-    if (!memory)
-        abort(); // a test without memory has nothing to say
-    return memory;
-}
-
 // --------------------------------------------------------------------------- files
 
 static void append(struct bytes *bytes, const void *more, size_t size)
@@ -107,7 +99,7 @@ static double *random_array(
     const struct source *source, const char *name, size_t count, double deviation, double mean)
 {
     struct rng rng = rng_for(source->seed, name);
-    double *values = allocate(count * sizeof(double));
+    double *values = allocate(count, sizeof(double));
     for (size_t i = 0; i < count; i++)
         values[i] = round_to_dtype(mean + deviation * rng_normal(&rng), source->dtype);
     return values;
@@ -144,7 +136,7 @@ static void fill_attention(const struct source *s, const struct whole_family *fa
     }
     if (family->has & HAS_SINKS)
         a->sinks = random_array(s, "sinks", a->heads, 1.0, 1.0);
-    a->patterns = allocate(e * sizeof(*a->patterns));
+    a->patterns = allocate(e, sizeof(*a->patterns));
     for (size_t i = 0; i < e; i++)
         a->patterns[i] =
             (struct vkmoe_pattern){ .left = family->expert_windows ? family->expert_windows[i]
@@ -226,7 +218,7 @@ static void fill_position_bias(const struct source *s, const struct whole_family
     size_t width = 2 * (size_t)reach + 1;
     double *stored =
         random_array(s, stack ? "decoder bias" : "encoder bias", (size_t)buckets * heads, 1.0, 0.0);
-    double *table = allocate(width * heads * sizeof(double));
+    double *table = allocate(width * heads, sizeof(double));
     for (size_t i = 0; i < width * heads; i++) {
         int32_t distance = (int32_t)(i % width) - reach;
         uint32_t bucket = whole_checkpoint_bucket(buckets, far, both_sides, distance);

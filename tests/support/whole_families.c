@@ -5,14 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static double *allocate(size_t count)
-{
-    double *memory = malloc(count * sizeof(double));
-    if (!memory)
-        abort(); // a test without memory has nothing to say
-    return memory;
-}
-
 static void write_dense_attention(struct file *file, const struct reference_attention *a)
 {
     uint32_t width = a->heads * a->head_size, kv_width = a->kv_heads * a->head_size;
@@ -35,7 +27,7 @@ static void write_routed_attention(struct file *file, const struct reference_att
 {
     uint32_t width = a->heads * a->head_size, kv_width = a->kv_heads * a->head_size;
     size_t half = (size_t)kv_width * a->hidden;
-    double *both = allocate(2 * half); // keys first
+    double *both = allocate(2 * half, sizeof(double)); // keys first
     memcpy(both, a->key, half * sizeof(double));
     memcpy(both + half, a->value, half * sizeof(double));
     whole_add(file, "self_attention.kv_proj.weight", both, SHAPE(2 * kv_width, a->hidden));
@@ -79,7 +71,7 @@ static void write_qwen(struct file *file, const struct reference_layer *l)
 static void write_stacked(struct file *file, const struct reference_layer *l, const char *parent)
 {
     size_t size = (size_t)l->inner * l->hidden;
-    double *both = allocate(2 * l->experts * size);
+    double *both = allocate(2 * l->experts * size, sizeof(double));
     for (uint32_t e = 0; e < l->experts; e++) {
         memcpy(both + 2 * e * size, l->gate + e * size, size * sizeof(double));
         memcpy(both + (2 * e + 1) * size, l->up + e * size, size * sizeof(double));
@@ -110,9 +102,9 @@ static void write_jetmoe(struct file *file, const struct reference_layer *l)
 static void write_gpt_oss(struct file *file, const struct reference_layer *l)
 {
     size_t d = l->hidden, f = l->inner, experts = l->experts;
-    double *both = allocate(2 * experts * d * f);
-    double *down = allocate(experts * d * f);
-    double *bias = allocate(2 * experts * f);
+    double *both = allocate(2 * experts * d * f, sizeof(double));
+    double *down = allocate(experts * d * f, sizeof(double));
+    double *bias = allocate(2 * experts * f, sizeof(double));
     for (size_t e = 0; e < experts; e++) {
         for (size_t i = 0; i < f; i++) {
             bias[2 * (e * f + i)] = l->gate_bias[e * f + i];
