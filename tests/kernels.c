@@ -3,21 +3,19 @@
 //
 // That is what --all asks for, with every shape a case can take (on a CPU driver, which
 // compiles for minutes). Without it cases say what is worth its pipeline.
+// With --bench nothing is tested, but kernels are timed: test_kernels --bench --help.
 #include <stdio.h>
 
 #include "check.h"
+#include "kernel_bench.h"
 #include "kernel_harness.h"
 
 static void name_run(char *to, size_t size, const struct variant *variant,
     const struct kernel_case *test, const struct kernel_shape *s)
 {
-    int n = snprintf(to, size, "%s/%s", variant->name, test->name);
-    if (s->lanes)
-        n += snprintf(to + n, size - (size_t)n, "/%u", s->lanes);
-    if (s->blocks)
-        n += snprintf(to + n, size - (size_t)n, "x%u", s->blocks);
-    if (s->tokens)
-        n += snprintf(to + n, size - (size_t)n, "x%u", s->tokens);
+    char dimensions[64];
+    kernel_shape_name(dimensions, sizeof dimensions, s);
+    snprintf(to, size, "%s/%s%s", variant->name, test->name, dimensions);
 }
 
 // True if another form of the same kernel differs only in `by`, a mask of enum need.
@@ -81,6 +79,8 @@ static void run_variant(
 
 int main(int argc, char **argv)
 {
+    if (argc > 1 && !strcmp(argv[1], "--bench"))
+        return kernel_bench(argc - 1, argv + 1);
     struct tap tap;
     const bool all = argc > 1 && !strcmp(argv[1], "--all");
     argv[all] = argv[0];

@@ -13,6 +13,21 @@ const struct kernel_suite *const kernel_suites[KERNEL_COUNT] = {
 #include "shaders/kernels.def"
 };
 
+const char *const kernel_names[KERNEL_COUNT] = {
+#define KERNEL(name) #name,
+#include "shaders/kernels.def"
+};
+
+void kernel_shape_name(char *to, size_t size, const struct kernel_shape *s)
+{
+    const uint32_t numbers[] = { s->lanes, s->blocks, s->tokens };
+    size_t n = 0;
+    *to = '\0';
+    for (int i = 0; i < 3; i++)
+        if (numbers[i] && n < size)
+            n += (size_t)snprintf(to + n, size - n, "%c%u", i ? 'x' : '/', numbers[i]);
+}
+
 uint32_t suite_shapes(const struct kernel_suite *suite, const struct kernel_case *test,
     const struct variant *variant, bool all)
 {

@@ -1,4 +1,4 @@
-// cases.h - what a kernel is tested (tests/kernels) and timed (bench) with: tables of
+// cases.h - what a kernel is tested and timed with (tests/kernels): tables of
 // cases, and for each kernel a suite that makes a case's operands, its results in plain
 // double loops, and its dispatch. A suite knows nothing of devices.
 #ifndef VKMOE_TESTS_CASES_H
@@ -13,7 +13,7 @@
 // What every kernel's cases begin with.
 struct kernel_case {
     const char *name; // whose shape it is: "mixtral-decode", or what is ugly about it
-    bool timed;       // the benchmark times it as well
+    bool timed;       // by test_kernels --bench as well
     uint32_t shapes;  // mask of the suite's shapes to run; if none fits, the first that does
     // Pipelines cost seconds on CPU drivers, hence:
     bool everywhere; // even in forms of which the device has a better one that is much the same
@@ -97,6 +97,12 @@ static inline const struct kernel_case *suite_case(const struct kernel_suite *su
 {
     return (const void *)((const char *)suite->cases + i * suite->case_size);
 }
+
+// "experts_gemm", ...
+extern const char *const kernel_names[KERNEL_COUNT];
+
+// "/8x4x2": what the shape says, each where it says something.
+void kernel_shape_name(char *to, size_t size, const struct kernel_shape *shape);
 
 // The mask of shapes to run: of those that fit the ones that the case asks for, or all.
 uint32_t suite_shapes(const struct kernel_suite *suite, const struct kernel_case *test,

@@ -4,7 +4,9 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+#include "bench/samples.h"
 #include "check.h"
 #include "compare.h"
 #include "kernel_device.h"
@@ -225,6 +227,20 @@ static bool run_both_ways(struct harness *h, struct kernel_io *io, const struct 
     return ok;
 }
 
+// All of a case but its results: operands in place, and the dispatch.
+static bool prepare(struct harness *h, struct kernel_io *io, struct dispatch *d)
+{
+    io->suite->fill(io);
+    io->suite->reference(io);
+    if (!place(h, io))
+        return false;
+    *d = (struct dispatch){ 0 };
+    io->suite->dispatch(io, d);
+    d->variant = io->variant;
+    d->push = io->push;
+    return true;
+}
+
 bool harness_run(struct harness *h, const struct kernel_suite *suite,
     const struct kernel_case *test, const struct variant *variant, const struct kernel_shape *shape,
     const char *name, uint64_t seed)
@@ -236,18 +252,69 @@ bool harness_run(struct harness *h, const struct kernel_suite *suite,
         .shape = *shape,
         .seed = seed,
     };
-    struct dispatch d = { 0 };
-    suite->fill(&io);
-    suite->reference(&io);
-    bool ok = place(h, &io);
+    struct dispatch d;
+    bool ok = prepare(h, &io, &d);
     if (ok) {
-        suite->dispatch(&io, &d);
-        d.variant = variant;
-        d.push = io.push;
         kernel_device_watch(name, h->arenas, io.operand_count);
         ok = run_both_ways(h, &io, &d);
         kernel_device_watch(NULL, NULL, 0);
     }
     io_finish(&io);
     return ok;
+}
+
+// A run that takes less than this is repeated in one submission.
+#define SHORTEST_RUN_NS 200000.0
+#define MOST_REPEATS 64
+
+static double clock_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+}
+
+// What one of `repeats` dispatches takes; negative if that failed.
+static double time_dispatches(
+    struct harness *h, struct kernel_io *io, const struct dispatch *d, uint32_t repeats)
+{
+    upload(h, io);
+    if (!kernel_device_flush(&h->device, h->arenas, io->operand_count))
+        return -1;
+    bool ok = vkmoe_stream_timestamp(h->stream, 0) == VKMOE_OK;
+    for (uint32_t i = 0; i < repeats; i++)
+        ok = ok && vkmoe_stream_barrier(h->stream) == VKMOE_OK
+            && vkmoe_stream_dispatch(h->stream, d) == VKMOE_OK;
+    ok = ok && vkmoe_stream_timestamp(h->stream, 1) == VKMOE_OK;
+    const double start = clock_ns();
+    ok = ok && vkmoe_stream_submit(h->stream, NULL) == VKMOE_OK
+        && vkmoe_stream_wait(h->stream, UINT64_MAX) == VKMOE_OK;
+    const double wall = clock_ns() - start, gpu = vkmoe_stream_elapsed_ns(h->stream, 0, 1);
+    return ok ? (gpu < 0 ? wall : gpu) / repeats : -1;
+}
+
+bool harness_time(struct harness *h, const struct kernel_suite *suite,
+    const struct kernel_case *test, const struct variant *variant, const struct kernel_shape *shape,
+    uint32_t runs, struct samples *samples)
+{
+    struct kernel_io io = {
+        .suite = suite, .test = test, .variant = variant, .shape = *shape, .seed = 1
+    };
+    struct dispatch d;
+    double ns = -1;
+    if (prepare(h, &io, &d)) {
+        time_dispatches(h, &io, &d, 1); // makes the pipeline
+        ns = time_dispatches(h, &io, &d, 1);
+    }
+    const double repeats = ns > 0 ? SHORTEST_RUN_NS / ns : MOST_REPEATS;
+    for (uint32_t i = 0; i < runs && ns >= 0; i++) {
+        ns = time_dispatches(h, &io, &d,
+            repeats < 1                  ? 1
+                : repeats > MOST_REPEATS ? MOST_REPEATS
+                                         : (uint32_t)repeats);
+        if (ns >= 0)
+            samples_add(samples, ns);
+    }
+    io_finish(&io);
+    return ns >= 0;
 }

@@ -37,4 +37,12 @@ bool harness_run(struct harness *harness, const struct kernel_suite *suite,
     const struct kernel_case *test, const struct variant *variant, const struct kernel_shape *shape,
     const char *name, uint64_t seed);
 
+struct samples;
+
+// Runs the case `runs` times, on the same inputs each time and without a look at what comes out,
+// and adds what each takes by the device's timestamps, or by the clock if it has none.
+bool harness_time(struct harness *harness, const struct kernel_suite *suite,
+    const struct kernel_case *test, const struct variant *variant, const struct kernel_shape *shape,
+    uint32_t runs, struct samples *samples);
+
 #endif
