@@ -456,27 +456,19 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
                 .experts_per_token = MAX(c->k, 1),
                 .query_stride = m->query_stride,
             }),
-        .query = io_address(io, "query"),
-        .keys = io_address(io, "keys"),
-        .values = io_address(io, "values"),
-        .plan = io_address(io, "plan"),
         .rows = io_address(io, c->rows == ROWS_PAIRS ? "ids" : "rows"),
-        .choices = io_address(io, "choices"),
-        .positions = io_address(io, "positions"),
-        .sequences = io_address(io, "sequences"),
-        .lengths = io_address(io, "lengths"),
-        .partials = io_address(io, "partials"),
         .row_count = m->row_count,
         .capacity = c->capacity,
         .sequence_count = MAX(c->sequences, 1),
         .first_token = c->start,
         .splits = MAX(c->splits, 1),
         .tile_rows = c->tile_rows,
+        AT(query) AT(keys) AT(values) AT(plan) AT(choices) AT(positions) AT(sequences) AT(lengths)
+            AT(partials) //
     };
     const uint32_t tiles =
         c->rows == ROWS_SORTED ? m->tiles * div_up(c->tile_rows, m->group_rows) : m->tiles;
     *d = (struct dispatch){
-        .kernel = KERNEL_attend,
         .spec = {
             [ATTEND_LANES] = io->shape.lanes,
             [ATTEND_HEAD_SIZE] = c->head_size,
@@ -517,17 +509,4 @@ static uint64_t flops(const struct kernel_case *test)
     return 4ull * rows * c->heads * c->head_size * (c->start + c->tokens);
 }
 
-const struct kernel_suite vkmoe_suite_attend = {
-    .kernel = KERNEL_attend,
-    .cases = cases,
-    .case_size = sizeof *cases,
-    .case_count = ARRAY_SIZE(cases),
-    .shapes = shapes,
-    .shape_count = ARRAY_SIZE(shapes),
-    .fits = fits,
-    .fill = fill,
-    .reference = attend_reference,
-    .dispatch = dispatch,
-    .bytes = bytes,
-    .flops = flops,
-};
+KERNEL_SUITE(attend, fits, attend_reference)

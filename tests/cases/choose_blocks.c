@@ -66,15 +66,6 @@ static const struct choose_case cases[] = {
 
 static const struct kernel_shape shapes[] = { { .lanes = 8 }, { .lanes = 64 }, { .lanes = 32 } };
 
-static bool fits(
-    const struct kernel_case *test, const struct variant *variant, const struct kernel_shape *shape)
-{
-    (void)test;
-    (void)variant;
-    (void)shape;
-    return true;
-}
-
 struct choose_model {
     struct routing routing;
     uint32_t row_count, tiles;
@@ -234,21 +225,15 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
                 .experts_per_token = MAX(c->k, 1),
                 .query_stride = c->heads * c->head_size,
             }),
-        .query = io_address(io, "query"),
-        .means = io_address(io, "means"),
-        .choices = io_address(io, "choices"),
-        .plan = io_address(io, "plan"),
         .rows = io_address(io, c->rows == ROWS_PAIRS ? "ids" : "rows"),
-        .positions = io_address(io, "positions"),
-        .sequences = io_address(io, "sequences"),
         .row_count = m->row_count,
         .capacity = c->capacity,
         .sequence_count = MAX(c->sequences, 1),
         .first_token = c->start,
         .tile_rows = c->tile_rows,
+        AT(query) AT(means) AT(choices) AT(plan) AT(positions) AT(sequences) //
     };
     *d = (struct dispatch){
-        .kernel = KERNEL_choose_blocks,
         .spec = {
             [CHOOSE_LANES] = io->shape.lanes,
             [CHOOSE_HEAD_SIZE] = c->head_size,
@@ -279,17 +264,4 @@ static uint64_t flops(const struct kernel_case *test)
     return 2ull * c->tokens * MAX(c->k, 1) * c->heads * (c->start / c->block) * c->head_size;
 }
 
-const struct kernel_suite vkmoe_suite_choose_blocks = {
-    .kernel = KERNEL_choose_blocks,
-    .cases = cases,
-    .case_size = sizeof *cases,
-    .case_count = ARRAY_SIZE(cases),
-    .shapes = shapes,
-    .shape_count = ARRAY_SIZE(shapes),
-    .fits = fits,
-    .fill = fill,
-    .reference = reference,
-    .dispatch = dispatch,
-    .bytes = bytes,
-    .flops = flops,
-};
+KERNEL_SUITE(choose_blocks, NULL, reference)

@@ -57,15 +57,6 @@ static const struct kernel_shape shapes[] = {
     { .lanes = 128, .blocks = 2 },
 };
 
-static bool fits(
-    const struct kernel_case *test, const struct variant *variant, const struct kernel_shape *shape)
-{
-    (void)test;
-    (void)variant;
-    (void)shape;
-    return true;
-}
-
 static void fill(struct kernel_io *io)
 {
     const struct combine_case *c = (const void *)io->test;
@@ -121,18 +112,13 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
     const struct kernel_shape *s = &io->shape;
     struct combine_push *push = (void *)io->push;
     *push = (struct combine_push){
-        .outputs = io_address(io, "outputs"),
-        .weights = io_address(io, "weights"),
-        .shared_weights = io_address(io, "shared_weights"),
-        .output_bias = io_address(io, "output_bias"),
-        .y = io_address(io, "y"),
         .tokens = c->tokens,
         .k = c->k,
         .columns = c->columns,
         .runs = div_up(c->columns, s->blocks),
+        AT(outputs) AT(weights) AT(shared_weights) AT(output_bias) AT(y) //
     };
     *d = (struct dispatch){
-        .kernel = KERNEL_combine,
         .spec = {
             [COMBINE_LANES] = s->lanes,
             [COMBINE_UNWEIGHTED] = c->unweighted,
@@ -157,17 +143,4 @@ static uint64_t flops(const struct kernel_case *test)
     return 2ull * c->tokens * c->columns * (c->k + (c->shared ? 1 : 0));
 }
 
-const struct kernel_suite vkmoe_suite_combine = {
-    .kernel = KERNEL_combine,
-    .cases = cases,
-    .case_size = sizeof *cases,
-    .case_count = ARRAY_SIZE(cases),
-    .shapes = shapes,
-    .shape_count = ARRAY_SIZE(shapes),
-    .fits = fits,
-    .fill = fill,
-    .reference = reference,
-    .dispatch = dispatch,
-    .bytes = bytes,
-    .flops = flops,
-};
+KERNEL_SUITE(combine, NULL, reference)

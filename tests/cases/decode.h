@@ -27,7 +27,7 @@ struct decode_case {
 #define DECODE_TEST_LIMIT 1.25f // within what random inputs reach
 
 // The first one is a GPU's for one token, the next a CPU's.
-static const struct kernel_shape decode_shapes[] = {
+static const struct kernel_shape shapes[] = {
     { .lanes = 32, .blocks = 2, .tokens = 1 },
     { .lanes = 8, .blocks = 4, .tokens = 1 },
     { .lanes = 8, .blocks = 4, .tokens = 8 },

@@ -151,15 +151,6 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
     struct decode_down_push *push = (void *)io->push;
     io_fill_table(io, &m->down, c->shared_inner ? &m->shared : NULL);
     *push = (struct decode_down_push){
-        .ids = io_address(io, "ids"),
-        .weights = io_address(io, "weights"),
-        .h = io_address(io, "h"),
-        .shared_h = io_address(io, "shared_h"),
-        .shared_weights = io_address(io, "shared_weights"),
-        .y = io_address(io, "y"),
-        .table = io_address(io, "table"),
-        .bias = io_address(io, "bias"),
-        .output_bias = io_address(io, "output_bias"),
         .tokens = c->tokens,
         .k = c->k,
         .experts = c->experts,
@@ -168,9 +159,10 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
         .shared_h_columns = m->shared.units * 8,
         .row_tiles = div_up(c->hidden, 8 * s->blocks),
         .bias_stride = m->down.blocks * 8,
+        AT(ids) AT(weights) AT(h) AT(shared_h) AT(shared_weights) AT(y) AT(table) AT(bias)
+            AT(output_bias) //
     };
     *d = (struct dispatch){
-        .kernel = KERNEL_decode_down,
         .spec = {
             [DECODE_LANES] = s->lanes,
             [DECODE_BLOCKS] = s->blocks,
@@ -202,17 +194,4 @@ static uint64_t flops(const struct kernel_case *test)
     return 2ull * c->tokens * c->hidden * (c->k * c->inner + c->shared_inner);
 }
 
-const struct kernel_suite vkmoe_suite_decode_down = {
-    .kernel = KERNEL_decode_down,
-    .cases = cases,
-    .case_size = sizeof *cases,
-    .case_count = ARRAY_SIZE(cases),
-    .shapes = decode_shapes,
-    .shape_count = ARRAY_SIZE(decode_shapes),
-    .fits = fits,
-    .fill = fill,
-    .reference = reference,
-    .dispatch = dispatch,
-    .bytes = bytes,
-    .flops = flops,
-};
+KERNEL_SUITE(decode_down, fits, reference)

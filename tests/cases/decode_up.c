@@ -149,13 +149,6 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
     struct decode_up_push *push = (void *)io->push;
     io_fill_table(io, &m->up, c->shared_inner ? &m->shared : NULL);
     *push = (struct decode_up_push){
-        .ids = io_address(io, "ids"),
-        .weights = io_address(io, "weights"),
-        .x = io_address(io, "x"),
-        .h = io_address(io, "h"),
-        .shared_h = io_address(io, "shared_h"),
-        .table = io_address(io, "table"),
-        .bias = io_address(io, "bias"),
         .tokens = c->tokens,
         .k = c->k,
         .experts = c->experts,
@@ -166,9 +159,9 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
         .row_tiles = div_up(m->up.blocks, s->blocks),
         .shared_row_tiles = div_up(m->shared.blocks, s->blocks),
         .bias_stride = m->up.blocks * 8,
+        AT(ids) AT(weights) AT(x) AT(h) AT(shared_h) AT(table) AT(bias) //
     };
     *d = (struct dispatch){
-        .kernel = KERNEL_decode_up,
         .spec = {
             [DECODE_LANES] = s->lanes,
             [DECODE_BLOCKS] = s->blocks,
@@ -211,17 +204,4 @@ static uint64_t flops(const struct kernel_case *test)
         * (c->k * c->inner * parts(c, false) + c->shared_inner * parts(c, true));
 }
 
-const struct kernel_suite vkmoe_suite_decode_up = {
-    .kernel = KERNEL_decode_up,
-    .cases = cases,
-    .case_size = sizeof *cases,
-    .case_count = ARRAY_SIZE(cases),
-    .shapes = decode_shapes,
-    .shape_count = ARRAY_SIZE(decode_shapes),
-    .fits = decode_fits,
-    .fill = fill,
-    .reference = reference,
-    .dispatch = dispatch,
-    .bytes = bytes,
-    .flops = flops,
-};
+KERNEL_SUITE(decode_up, NULL, reference)

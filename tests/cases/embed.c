@@ -50,15 +50,6 @@ static const struct embed_case cases[] = {
 
 static const struct kernel_shape shapes[] = { { .lanes = 8 }, { .lanes = 64 }, { .lanes = 32 } };
 
-static bool fits(
-    const struct kernel_case *test, const struct variant *variant, const struct kernel_shape *shape)
-{
-    (void)test;
-    (void)variant;
-    (void)shape;
-    return true;
-}
-
 static void fill(struct kernel_io *io)
 {
     const struct embed_case *c = (const void *)io->test;
@@ -95,16 +86,13 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
     const struct linear *matrix = io->model;
     struct embed_push *push = (void *)io->push;
     *push = (struct embed_push){
-        .ids = io_address(io, "ids"),
-        .matrix = io_address(io, "matrix"),
-        .x = io_address(io, "x"),
         .tokens = c->tokens,
         .columns = c->columns,
         .units = matrix->units,
         .vocabulary = c->vocabulary,
+        AT(ids) AT(matrix) AT(x) //
     };
     *d = (struct dispatch){
-        .kernel = KERNEL_embed,
         .spec = {
             [EMBED_LANES] = io->shape.lanes,
             [EMBED_TYPE] = c->dtype,
@@ -126,17 +114,4 @@ static uint64_t flops(const struct kernel_case *test)
     return (uint64_t)c->tokens * c->columns;
 }
 
-const struct kernel_suite vkmoe_suite_embed = {
-    .kernel = KERNEL_embed,
-    .cases = cases,
-    .case_size = sizeof *cases,
-    .case_count = ARRAY_SIZE(cases),
-    .shapes = shapes,
-    .shape_count = ARRAY_SIZE(shapes),
-    .fits = fits,
-    .fill = fill,
-    .reference = reference,
-    .dispatch = dispatch,
-    .bytes = bytes,
-    .flops = flops,
-};
+KERNEL_SUITE(embed, NULL, reference)

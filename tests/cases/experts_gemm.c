@@ -186,15 +186,6 @@ static const struct gemm_case cases[] = {
 
 static const struct kernel_shape shapes[] = { { 0 } };
 
-static bool fits(
-    const struct kernel_case *test, const struct variant *variant, const struct kernel_shape *shape)
-{
-    (void)test;
-    (void)variant;
-    (void)shape;
-    return true;
-}
-
 struct gemm_model {
     struct routing routing;
     struct grouping grouping;
@@ -353,14 +344,6 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
     const struct linear *main = c->kind == DIRECT ? &m->shared : &m->matrices;
     io_fill_table(io, c->kind == DIRECT ? NULL : &m->matrices, has_shared ? &m->shared : NULL);
     *push = (struct experts_gemm_push){
-        .plan = io_address(io, "plan"),
-        .rows = io_address(io, "rows"),
-        .source = io_address(io, "source"),
-        .result = io_address(io, "result"),
-        .shared_result = io_address(io, "shared_result"),
-        .table = io_address(io, "table"),
-        .bias = io_address(io, "bias"),
-        .weights = io_address(io, "weights"),
         .k = sharers(c),
         .experts = c->experts,
         .tokens = c->tokens,
@@ -374,9 +357,9 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
         .shared_row_tiles = c->kind == UP ? div_up(m->shared.blocks, m->tile_blocks) : 0,
         .bias_stride = main->blocks * 8,
         .tile_rows = m->tile_rows,
+        AT(plan) AT(rows) AT(source) AT(result) AT(shared_result) AT(table) AT(bias) AT(weights) //
     };
     *d = (struct dispatch){
-        .kernel = KERNEL_experts_gemm,
         .groups = c->kind == DIRECT
             ? push->row_tiles * div_up(c->tokens, m->tile_rows)
             : m->tiles * push->row_tiles + m->shared_tiles * push->shared_row_tiles,
@@ -409,17 +392,4 @@ static uint64_t flops(const struct kernel_case *test)
     return 2ull * c->tokens * c->columns * (c->k * matrix_rows(c, false) + matrix_rows(c, true));
 }
 
-const struct kernel_suite vkmoe_suite_experts_gemm = {
-    .kernel = KERNEL_experts_gemm,
-    .cases = cases,
-    .case_size = sizeof *cases,
-    .case_count = ARRAY_SIZE(cases),
-    .shapes = shapes,
-    .shape_count = ARRAY_SIZE(shapes),
-    .fits = fits,
-    .fill = fill,
-    .reference = reference,
-    .dispatch = dispatch,
-    .bytes = bytes,
-    .flops = flops,
-};
+KERNEL_SUITE(experts_gemm, NULL, reference)

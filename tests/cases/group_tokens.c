@@ -147,12 +147,6 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
     const struct group_case *c = (const void *)io->test;
     struct group_tokens_push *push = (void *)io->push;
     *push = (struct group_tokens_push){
-        .ids = io_address(io, "ids"),
-        .weights = io_address(io, "weights"),
-        .rows = io_address(io, "rows"),
-        .counts = io_address(io, "counts"),
-        .plan = io_address(io, "plan"),
-        .counter = io_address(io, "counter"),
         .tokens = c->tokens,
         .k = c->k,
         .experts = c->experts,
@@ -163,9 +157,9 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
         .down_row_tiles = DOWN_TILES,
         .shared_up_row_tiles = c->shared ? SHARED_UP_TILES : 0,
         .max_groups = c->max_groups ? c->max_groups : 65535,
+        AT(ids) AT(weights) AT(rows) AT(counts) AT(plan) AT(counter) //
     };
     *d = (struct dispatch){
-        .kernel = KERNEL_group_tokens,
         .spec = { [GROUP_LANES] = io->shape.lanes },
         .groups = c->experts,
     };
@@ -183,17 +177,4 @@ static uint64_t flops(const struct kernel_case *test)
     return 0;
 }
 
-const struct kernel_suite vkmoe_suite_group_tokens = {
-    .kernel = KERNEL_group_tokens,
-    .cases = cases,
-    .case_size = sizeof *cases,
-    .case_count = ARRAY_SIZE(cases),
-    .shapes = shapes,
-    .shape_count = ARRAY_SIZE(shapes),
-    .fits = fits,
-    .fill = fill,
-    .reference = reference,
-    .dispatch = dispatch,
-    .bytes = bytes,
-    .flops = flops,
-};
+KERNEL_SUITE(group_tokens, fits, reference)

@@ -65,15 +65,6 @@ static const struct limit_case cases[] = {
 
 static const struct kernel_shape shapes[] = { { .lanes = 64 } };
 
-static bool fits(
-    const struct kernel_case *test, const struct variant *variant, const struct kernel_shape *shape)
-{
-    (void)test;
-    (void)variant;
-    (void)shape;
-    return true;
-}
-
 struct limit_model {
     struct routing routing;
     uint32_t *position, *sequence; // [tokens], in range
@@ -165,11 +156,6 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
     const struct limit_case *c = (const void *)io->test;
     struct limit_experts_push *push = (void *)io->push;
     *push = (struct limit_experts_push){
-        .ids = io_address(io, "ids"),
-        .weights = io_address(io, "weights"),
-        .choices = io_address(io, "choices"),
-        .positions = io_address(io, "positions"),
-        .sequences = io_address(io, "sequences"),
         .tokens = c->tokens,
         .k = c->k,
         .experts = c->experts,
@@ -177,9 +163,9 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
         .capacity = c->capacity,
         .sequence_count = sequences_of(c),
         .first_token = c->start,
+        AT(ids) AT(weights) AT(choices) AT(positions) AT(sequences) //
     };
     *d = (struct dispatch){
-        .kernel = KERNEL_limit_experts,
         .spec = {
             [LIMIT_LANES] = io->shape.lanes,
             [LIMIT_NOTE] = c->note,
@@ -203,17 +189,4 @@ static uint64_t flops(const struct kernel_case *test)
     return 0;
 }
 
-const struct kernel_suite vkmoe_suite_limit_experts = {
-    .kernel = KERNEL_limit_experts,
-    .cases = cases,
-    .case_size = sizeof *cases,
-    .case_count = ARRAY_SIZE(cases),
-    .shapes = shapes,
-    .shape_count = ARRAY_SIZE(shapes),
-    .fits = fits,
-    .fill = fill,
-    .reference = reference,
-    .dispatch = dispatch,
-    .bytes = bytes,
-    .flops = flops,
-};
+KERNEL_SUITE(limit_experts, NULL, reference)

@@ -48,15 +48,6 @@ static const struct mean_case cases[] = {
 
 static const struct kernel_shape shapes[] = { { .lanes = 8 }, { .lanes = 64 }, { .lanes = 32 } };
 
-static bool fits(
-    const struct kernel_case *test, const struct variant *variant, const struct kernel_shape *shape)
-{
-    (void)test;
-    (void)variant;
-    (void)shape;
-    return true;
-}
-
 struct mean_model {
     uint32_t *position, *sequence; // [tokens], in range
     float *keys;                   // [sequences][kv heads][capacity][padded]
@@ -140,18 +131,14 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
     const struct mean_case *c = (const void *)io->test;
     struct mean_keys_push *push = (void *)io->push;
     *push = (struct mean_keys_push){
-        .keys = io_address(io, "keys"),
-        .means = io_address(io, "means"),
-        .positions = io_address(io, "positions"),
-        .sequences = io_address(io, "sequences"),
         .tokens = c->tokens,
         .kv_heads = c->kv_heads,
         .capacity = c->capacity,
         .sequence_count = MAX(c->sequences, 1),
         .first_token = c->start,
+        AT(keys) AT(means) AT(positions) AT(sequences) //
     };
     *d = (struct dispatch){
-        .kernel = KERNEL_mean_keys,
         .spec = {
             [MEAN_LANES] = io->shape.lanes,
             [MEAN_HEAD_SIZE] = c->head_size,
@@ -176,17 +163,4 @@ static uint64_t flops(const struct kernel_case *test)
     return (uint64_t)c->tokens * c->kv_heads * c->head_size;
 }
 
-const struct kernel_suite vkmoe_suite_mean_keys = {
-    .kernel = KERNEL_mean_keys,
-    .cases = cases,
-    .case_size = sizeof *cases,
-    .case_count = ARRAY_SIZE(cases),
-    .shapes = shapes,
-    .shape_count = ARRAY_SIZE(shapes),
-    .fits = fits,
-    .fill = fill,
-    .reference = reference,
-    .dispatch = dispatch,
-    .bytes = bytes,
-    .flops = flops,
-};
+KERNEL_SUITE(mean_keys, NULL, reference)

@@ -51,15 +51,6 @@ static const struct merge_case cases[] = {
 
 static const struct kernel_shape shapes[] = { { .lanes = 8 }, { .lanes = 64 }, { .lanes = 32 } };
 
-static bool fits(
-    const struct kernel_case *test, const struct variant *variant, const struct kernel_shape *shape)
-{
-    (void)test;
-    (void)variant;
-    (void)shape;
-    return true;
-}
-
 static void fill(struct kernel_io *io)
 {
     const struct merge_case *c = (const void *)io->test;
@@ -121,13 +112,11 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
                 .heads = c->heads,
                 .query_stride = c->heads * c->head_size + c->gap,
             }),
-        .partials = io_address(io, "partials"),
-        .result = io_address(io, "result"),
         .rows = c->rows,
         .splits = c->splits,
+        AT(partials) AT(result) //
     };
     *d = (struct dispatch){
-        .kernel = KERNEL_merge_attention,
         .spec = {
             [MERGE_LANES] = io->shape.lanes,
             [MERGE_HEAD_SIZE] = c->head_size,
@@ -149,17 +138,4 @@ static uint64_t flops(const struct kernel_case *test)
     return 2ull * c->rows * c->heads * c->splits * (1 + c->head_size);
 }
 
-const struct kernel_suite vkmoe_suite_merge_attention = {
-    .kernel = KERNEL_merge_attention,
-    .cases = cases,
-    .case_size = sizeof *cases,
-    .case_count = ARRAY_SIZE(cases),
-    .shapes = shapes,
-    .shape_count = ARRAY_SIZE(shapes),
-    .fits = fits,
-    .fill = fill,
-    .reference = reference,
-    .dispatch = dispatch,
-    .bytes = bytes,
-    .flops = flops,
-};
+KERNEL_SUITE(merge_attention, NULL, reference)

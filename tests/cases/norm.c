@@ -55,15 +55,6 @@ static const struct norm_case cases[] = {
 
 static const struct kernel_shape shapes[] = { { .lanes = 8 }, { .lanes = 64 }, { .lanes = 32 } };
 
-static bool fits(
-    const struct kernel_case *test, const struct variant *variant, const struct kernel_shape *shape)
-{
-    (void)test;
-    (void)variant;
-    (void)shape;
-    return true;
-}
-
 static void fill(struct kernel_io *io)
 {
     const struct norm_case *c = (const void *)io->test;
@@ -103,15 +94,9 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
     const struct norm_case *c = (const void *)io->test;
     struct norm_push *push = (void *)io->push;
     *push = (struct norm_push){
-        .x = io_address(io, "x"),
-        .delta = io_address(io, "delta"),
-        .weight = io_address(io, "weight"),
-        .result = io_address(io, "result"),
-        .tokens = c->tokens,
-        .columns = c->columns,
+        .tokens = c->tokens, .columns = c->columns, AT(x) AT(delta) AT(weight) AT(result)
     };
     *d = (struct dispatch){
-        .kernel = KERNEL_norm,
         .spec = {
             [NORM_LANES] = io->shape.lanes,
             [NORM_HAS_DELTA] = c->delta,
@@ -134,17 +119,4 @@ static uint64_t flops(const struct kernel_case *test)
     return (uint64_t)c->tokens * c->columns * (c->delta ? 6 : 4);
 }
 
-const struct kernel_suite vkmoe_suite_norm = {
-    .kernel = KERNEL_norm,
-    .cases = cases,
-    .case_size = sizeof *cases,
-    .case_count = ARRAY_SIZE(cases),
-    .shapes = shapes,
-    .shape_count = ARRAY_SIZE(shapes),
-    .fits = fits,
-    .fill = fill,
-    .reference = reference,
-    .dispatch = dispatch,
-    .bytes = bytes,
-    .flops = flops,
-};
+KERNEL_SUITE(norm, NULL, reference)

@@ -67,15 +67,6 @@ static const struct pack_case cases[] = {
 
 static const struct kernel_shape shapes[] = { { .lanes = 8 }, { .lanes = 64 }, { .lanes = 32 } };
 
-static bool fits(
-    const struct kernel_case *test, const struct variant *variant, const struct kernel_shape *shape)
-{
-    (void)test;
-    (void)variant;
-    (void)shape;
-    return true;
-}
-
 static bool transposed(const struct pack_case *c)
 {
     return c->form == PACK_COLUMNS;
@@ -155,8 +146,6 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
     const struct pack_case *c = (const void *)io->test;
     struct pack_weights_push *push = (void *)io->push;
     *push = (struct pack_weights_push){
-        .source = io_address(io, "source"),
-        .matrix = io_address(io, "matrix"),
         .row_pitch = transposed(c) ? pitch(c) : line_pitch(c),
         .column_pitch = transposed(c) ? line_pitch(c) : pitch(c),
         .rows = c->rows,
@@ -168,11 +157,11 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
         .block_stride = MAX(c->stride, 1),
         .block_phase = c->phase,
         .chunks = chunks(c),
+        AT(source) AT(matrix) //
     };
     const uint32_t rows =
         transposed(c) ? push->rows_written : (uint32_t)align_up(push->rows_written, 8);
     *d = (struct dispatch){
-        .kernel = KERNEL_pack_weights,
         .spec = {
             [PACK_LANES] = io->shape.lanes,
             [PACK_SIZE] = c->size,
@@ -194,17 +183,4 @@ static uint64_t flops(const struct kernel_case *test)
     return 0;
 }
 
-const struct kernel_suite vkmoe_suite_pack_weights = {
-    .kernel = KERNEL_pack_weights,
-    .cases = cases,
-    .case_size = sizeof *cases,
-    .case_count = ARRAY_SIZE(cases),
-    .shapes = shapes,
-    .shape_count = ARRAY_SIZE(shapes),
-    .fits = fits,
-    .fill = fill,
-    .reference = reference,
-    .dispatch = dispatch,
-    .bytes = bytes,
-    .flops = flops,
-};
+KERNEL_SUITE(pack_weights, NULL, reference)

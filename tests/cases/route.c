@@ -523,22 +523,15 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
     const struct route_case *c = (const void *)io->test;
     struct route_push *push = (void *)io->push;
     *push = (struct route_push){
-        .x = io_address(io, "x"),
         .shared_x = io_address(io, c->shared_x ? "shared_x" : "x"),
-        .matrix = io_address(io, "matrix"),
-        .vectors = io_address(io, "vectors"),
-        .logits = io_address(io, "logits"),
-        .ids = io_address(io, "ids"),
-        .weights = io_address(io, "weights"),
-        .shared_weights = io_address(io, "shared_weights"),
-        .counters = io_address(io, "counters"),
         .tokens = c->tokens,
         .hidden = c->hidden,
         .units = div_up(c->hidden, 8),
         .row_tiles = div_up(rows_of(c), 8 * io->shape.blocks),
+        AT(x) AT(matrix) AT(vectors) AT(logits) AT(ids) AT(weights) AT(shared_weights)
+            AT(counters) //
     };
     *d = (struct dispatch){
-        .kernel = KERNEL_route,
         .groups = push->row_tiles * div_up(c->tokens, io->shape.tokens),
     };
     set_spec(io, d->spec);
@@ -556,17 +549,4 @@ static uint64_t flops(const struct kernel_case *test)
     return 2ull * c->tokens * c->experts * c->hidden;
 }
 
-const struct kernel_suite vkmoe_suite_route = {
-    .kernel = KERNEL_route,
-    .cases = cases,
-    .case_size = sizeof *cases,
-    .case_count = ARRAY_SIZE(cases),
-    .shapes = shapes,
-    .shape_count = ARRAY_SIZE(shapes),
-    .fits = fits,
-    .fill = fill,
-    .reference = reference,
-    .dispatch = dispatch,
-    .bytes = bytes,
-    .flops = flops,
-};
+KERNEL_SUITE(route, fits, reference)

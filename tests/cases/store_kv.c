@@ -111,15 +111,6 @@ static const struct store_case cases[] = {
 
 static const struct kernel_shape shapes[] = { { .lanes = 8 }, { .lanes = 64 }, { .lanes = 32 } };
 
-static bool fits(
-    const struct kernel_case *test, const struct variant *variant, const struct kernel_shape *shape)
-{
-    (void)test;
-    (void)variant;
-    (void)shape;
-    return true;
-}
-
 struct store_model {
     uint32_t query_rows, query_stride, padded;
     uint32_t *row_token;           // [query_rows]; ~0: nobody's
@@ -393,23 +384,18 @@ static void dispatch(struct kernel_io *io, struct dispatch *dispatch)
                 .query_stride = m->query_stride,
                 .kv_stride = 2 * c->kv_heads * c->head_size,
             }),
-        .query = io_address(io, "query"),
         .key = io_address(io, "kv"),
         .value = io_address(io, "kv") + 4 * c->kv_heads * c->head_size,
-        .keys = io_address(io, "keys"),
-        .values = io_address(io, "values"),
-        .rows = io_address(io, "rows"),
-        .positions = io_address(io, "positions"),
-        .sequences = io_address(io, "sequences"),
-        .rotations = io_address(io, "rotations"),
         .tokens = c->queries_only ? 0 : c->tokens,
         .query_rows = m->query_rows,
         .capacity = c->capacity,
         .sequence_count = MAX(c->sequences, 1),
         .first_token = c->first_token,
+        AT(query) AT(keys) AT(values) AT(rows) AT(positions) AT(sequences) AT(rotations)
+            AT(query_norm) AT(key_norm)                                                  //
+        AT(query) AT(keys) AT(values) AT(rows) AT(positions) AT(sequences) AT(rotations) //
     };
     *dispatch = (struct dispatch){
-        .kernel = KERNEL_store_kv,
         .spec = {
             [STORE_LANES] = io->shape.lanes,
             [STORE_HEAD_SIZE] = c->head_size,
@@ -445,17 +431,4 @@ static uint64_t flops(const struct kernel_case *test)
     return c->tokens * (rows * c->heads + c->kv_heads) * 3 * c->rope_size;
 }
 
-const struct kernel_suite vkmoe_suite_store_kv = {
-    .kernel = KERNEL_store_kv,
-    .cases = cases,
-    .case_size = sizeof *cases,
-    .case_count = ARRAY_SIZE(cases),
-    .shapes = shapes,
-    .shape_count = ARRAY_SIZE(shapes),
-    .fits = fits,
-    .fill = fill,
-    .reference = reference,
-    .dispatch = dispatch,
-    .bytes = bytes,
-    .flops = flops,
-};
+KERNEL_SUITE(store_kv, NULL, reference)

@@ -33,7 +33,7 @@ uint32_t suite_shapes(const struct kernel_suite *suite, const struct kernel_case
 {
     uint32_t fit = 0;
     for (uint32_t i = 0; i < suite->shape_count; i++)
-        if (suite->fits(test, variant, &suite->shapes[i]))
+        if (!suite->fits || suite->fits(test, variant, &suite->shapes[i]))
             fit |= 1u << i;
     if (all)
         return fit;

@@ -70,21 +70,38 @@ struct kernel_suite {
     uint32_t case_count;
     const struct kernel_shape *shapes;
     uint32_t shape_count;
-    // True if the kernel may run the case so.
+    // True if the kernel may run the case so; NULL: always.
     bool (*fits)(const struct kernel_case *test, const struct variant *variant,
         const struct kernel_shape *shape);
     // Adds the operands, with their contents.
     void (*fill)(struct kernel_io *io);
     // Says what has to be in the outputs afterwards.
     void (*reference)(struct kernel_io *io);
-    // With all addresses known: completes operands that hold some, and fills in kernel,
-    // spec, push and groups.
+    // With all addresses known: completes operands that hold some, and fills in io->push, and
+    // spec and groups of `out`.
     void (*dispatch)(struct kernel_io *io, struct dispatch *out);
     // What the device cannot but move and compute: every input and output once, and two
     // operations for a multiply and an add.
     uint64_t (*bytes)(const struct kernel_case *test);
     uint64_t (*flops)(const struct kernel_case *test);
 };
+
+// The suite of a file that has `cases`, `shapes` and functions of these names.
+#define KERNEL_SUITE(name, may_run, expect) \
+    const struct kernel_suite vkmoe_suite_##name = { \
+        .kernel = KERNEL_##name, \
+        .cases = cases, \
+        .case_size = sizeof *cases, \
+        .case_count = ARRAY_SIZE(cases), \
+        .shapes = shapes, \
+        .shape_count = ARRAY_SIZE(shapes), \
+        .fits = may_run, \
+        .fill = fill, \
+        .reference = expect, \
+        .dispatch = dispatch, \
+        .bytes = bytes, \
+        .flops = flops, \
+    };
 
 #define KERNEL(name) extern const struct kernel_suite vkmoe_suite_##name;
 #include "shaders/kernels.def"
@@ -123,6 +140,9 @@ struct kernel_operand *io_add(
 struct kernel_operand *io_find(struct kernel_io *io, const char *name);
 // 0 for an operand that was not added: the address of 256 zero bytes.
 uint64_t io_address(struct kernel_io *io, const char *name);
+// In a struct <kernel>_push: the address of the operand that has the field's name;
+// no comma after it.
+#define AT(name) .name = io_address(io, #name),
 
 // An input of normal random floats times `gain`.
 float *io_add_floats(

@@ -236,6 +236,7 @@ static bool prepare(struct harness *h, struct kernel_io *io, struct dispatch *d)
         return false;
     *d = (struct dispatch){ 0 };
     io->suite->dispatch(io, d);
+    d->kernel = io->suite->kernel;
     d->variant = io->variant;
     d->push = io->push;
     return true;
