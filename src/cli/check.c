@@ -375,16 +375,12 @@ int cli_command_check(int argc, char **argv)
     };
     int status = cli_parse(
         &(struct cli_usage){
-            .command = "check",
-            .operand = "MODEL",
-            .operand_target = &check.path,
+            CLI_MODEL_COMMAND("check", &check.path, options),
             .about =
                 "Runs each Mixture-of-Experts block N of a model on recorded/layerN_moe_input.npy\n"
                 "in its directory, and compares with layerN_moe_output.npy and, if it is there,\n"
                 "layerN_moe_expert_ids.npy. Fails if an output is off by more than 2e-5 of the\n"
                 "outputs' rms, or an expert is another one.\n",
-            .options = options,
-            .option_count = sizeof options / sizeof options[0],
         },
         argc, argv);
     if (status >= 0)

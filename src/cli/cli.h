@@ -44,6 +44,19 @@ struct cli_option {
     struct vkmoe_block *block; // "3" or "decoder.3"
 };
 
+// A text; one that is required; a number.
+#define CLI_TEXT(name_, value_, target, words) \
+    { \
+        .name = name_, .value = value_, .text = (target), .help = words \
+    }
+#define CLI_REQUIRED(name_, value_, target, words) \
+    { \
+        .name = name_, .value = value_, .text = (target), .help = words, .required = true \
+    }
+#define CLI_COUNT(name_, value_, target, words) \
+    { \
+        .name = name_, .value = value_, .count = (target), .help = words \
+    }
 // Options that several commands have.
 #define CLI_DEVICE(target) \
     { \
@@ -72,6 +85,11 @@ struct cli_usage {
     const struct cli_option *options;
     uint32_t option_count;
 };
+
+// Of a command whose operand is a model; `table` is an array of its options.
+#define CLI_MODEL_COMMAND(name, target, table) \
+    .command = name, .operand = "MODEL", .operand_target = (target), .options = table, \
+    .option_count = sizeof(table) / sizeof(table)[0]
 
 // Negative: go on. Otherwise the exit status: help was printed, or what is wrong.
 int cli_parse(const struct cli_usage *usage, int argc, char **argv);
@@ -181,6 +199,9 @@ enum { CLI_MAX_OUTPUTS = 4 };
 
 // Whether it is another word for standard output.
 bool cli_is_stdout(const char *path);
+// `path` without symbolic links; its last part need not exist. free(); NULL, with errno, if its
+// folder does not exist.
+char *cli_resolve(const char *path);
 // For messages: "standard output", or the path.
 const char *cli_output_name(const char *path);
 // Where to print words to, once the outputs are open.
@@ -203,14 +224,21 @@ int cli_output_commit(void);
 
 int cli_open_device(const char *select, bool validate, vkmoe_device **out);
 int cli_open_model(const char *path, vkmoe_checkpoint **out);
+uint64_t cli_now(void); // ns
+
+// A buffer with contents.
+enum vkmoe_status cli_upload(
+    vkmoe_device *device, const void *data, uint64_t size, vkmoe_buffer **out);
+// Runs what was recorded.
+enum vkmoe_status cli_submit_and_wait(vkmoe_stream *stream);
 
 struct cli_run {
     uint32_t tokens;
-    const float *x;        // [tokens][hidden]
-    const float *router_x; // NULL: x
-    float *y;              // [tokens][hidden]
-    int32_t *ids;          // [tokens][k]
-    float *weights;        // [tokens][k]
+    float *x;        // [tokens][hidden]
+    float *router_x; // NULL: x
+    float *y;        // [tokens][hidden]
+    int32_t *ids;    // [tokens][k]
+    float *weights;  // [tokens][k]
     // How often to run, after a first run that is not timed; 0: once, untimed. Ends early
     // when `budget_ns` have passed, unless that is 0.
     uint32_t repeats;

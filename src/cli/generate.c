@@ -339,42 +339,25 @@ static int parse(struct job *job, int argc, char **argv)
 {
     const struct cli_option options[] = {
         CLI_PROMPT(&job->prompt, "the beginning"),
-        { .name = "tokens",
-            .value = "IDS.npy",
-            .text = &job->tokens,
-            .help = "the beginning as integers [tokens]; -: from standard input" },
-        { .name = "count",
-            .value = "N",
-            .count = &job->count,
-            .help = "generate at most N tokens; else 256" },
+        CLI_TEXT("tokens", "IDS.npy", &job->tokens,
+            "the beginning as integers [tokens]; -: from standard input"),
+        CLI_COUNT("count", "N", &job->count, "generate at most N tokens; else 256"),
         { .name = "greedy",
             .flag = &job->greedy,
             .help = "take the likeliest token; so it is without --temperature" },
-        { .name = "temperature",
-            .value = "T",
-            .text = &job->temperature,
-            .help = "draw tokens; 1: as likely as the model says, less: tamer" },
-        { .name = "top-k",
-            .value = "K",
-            .count = &job->sampler.top_k,
-            .help = "draw among the K likeliest tokens" },
-        { .name = "top-p",
-            .value = "P",
-            .text = &job->top_p,
-            .help = "then among the likeliest that are P of the whole, 0 to 1" },
-        { .name = "seed",
-            .value = "S",
-            .text = &job->seed,
-            .help = "the same seed draws the same text; else one is made up" },
+        CLI_TEXT("temperature", "T", &job->temperature,
+            "draw tokens; 1: as likely as the model says, less: tamer"),
+        CLI_COUNT("top-k", "K", &job->sampler.top_k, "draw among the K likeliest tokens"),
+        CLI_TEXT(
+            "top-p", "P", &job->top_p, "then among the likeliest that are P of the whole, 0 to 1"),
+        CLI_TEXT("seed", "S", &job->seed, "the same seed draws the same text; else one is made up"),
         CLI_NO_CAPACITY(&job->no_capacity),
         CLI_DEVICE(&job->device),
         CLI_VALIDATE(&job->validate),
     };
     return cli_parse(
         &(struct cli_usage){
-            .command = "generate",
-            .operand = "MODEL",
-            .operand_target = &job->checkpoint,
+            CLI_MODEL_COMMAND("generate", &job->checkpoint, options),
             .about =
                 "Continues a text, printing it and its continuation as they are made: as text\n"
                 "if tokens are bytes, or if it is given as text; otherwise as ids, one a line.\n"
@@ -395,8 +378,6 @@ static int parse(struct job *job, int argc, char **argv)
                 "longest first, and are printed as they are written; T5's <extra_id_0> and its\n"
                 "kin likewise. With --no-special they stay text, for texts from people who\n"
                 "must not give the model orders.\n",
-            .options = options,
-            .option_count = sizeof options / sizeof options[0],
         },
         argc, argv);
 }

@@ -482,15 +482,11 @@ int cli_command_info(int argc, char **argv)
     };
     int status = cli_parse(
         &(struct cli_usage){
-            .command = "info",
-            .operand = "MODEL",
-            .operand_target = &facts.path,
+            CLI_MODEL_COMMAND("info", &facts.path, options),
             .about =
                 "Says what a model is made of, which commands run with it, and what stands in\n"
                 "the way of others. MODEL is a directory as published on model hubs: config.json\n"
                 "and *.safetensors, of any family, quantised or not.\n",
-            .options = options,
-            .option_count = sizeof options / sizeof options[0],
         },
         argc, argv);
     if (status >= 0)

@@ -64,39 +64,24 @@ int cli_command_logits(int argc, char **argv)
 {
     struct job job = { 0 };
     const struct cli_option options[] = {
-        { .name = "tokens",
-            .value = "IDS.npy",
-            .required = true,
-            .text = &job.tokens,
-            .help = "integers [tokens], - from standard input; an encoder-decoder's decoder's" },
-        { .name = "input",
-            .value = "IDS.npy",
-            .text = &job.input,
-            .help = "what an encoder-decoder's encoder reads, likewise" },
-        { .name = "output",
-            .value = "L.npy",
-            .required = true,
-            .text = &job.output,
-            .help = "where to write f32 [tokens][vocabulary]; -: to standard output" },
-        { .name = "chunk",
-            .value = "N",
-            .count = &job.chunk,
-            .help = "tokens to run at once; the result is the same" },
+        CLI_REQUIRED("tokens", "IDS.npy", &job.tokens,
+            "integers [tokens], - from standard input; an encoder-decoder's decoder's"),
+        CLI_TEXT(
+            "input", "IDS.npy", &job.input, "what an encoder-decoder's encoder reads, likewise"),
+        CLI_REQUIRED("output", "L.npy", &job.output,
+            "where to write f32 [tokens][vocabulary]; -: to standard output"),
+        CLI_COUNT("chunk", "N", &job.chunk, "tokens to run at once; the result is the same"),
         CLI_NO_CAPACITY(&job.no_capacity),
         CLI_DEVICE(&job.device),
         CLI_VALIDATE(&job.validate),
     };
     int status = cli_parse(
         &(struct cli_usage){
-            .command = "logits",
-            .operand = "MODEL",
-            .operand_target = &job.checkpoint,
+            CLI_MODEL_COMMAND("logits", &job.checkpoint, options),
             .about =
                 "Runs a whole model on one text and writes what it expects after every token:\n"
                 "for each position, one number for each token of the vocabulary. Fails, after it\n"
                 "has written them, if they are not all finite.\n",
-            .options = options,
-            .option_count = sizeof options / sizeof options[0],
         },
         argc, argv);
     if (status >= 0)

@@ -58,8 +58,7 @@ static void guard(void)
     }
 }
 
-// `path` without symbolic links; its last part need not exist. NULL if its folder does not.
-static char *resolve(const char *path)
+char *cli_resolve(const char *path)
 {
     char *full = realpath(path, NULL);
     if (full || errno != ENOENT)
@@ -209,7 +208,7 @@ int cli_output_open(const char *path, const char *const *inputs, uint32_t input_
     if (exists && access(path, W_OK) != 0)
         return cli_fail("%s: cannot write: %s", path, strerror(errno));
     if (!exists || S_ISREG(existing.st_mode)) {
-        output->target = resolve(path);
+        output->target = cli_resolve(path);
         if (!output->target)
             return cli_fail("%s: cannot create: %s", path, strerror(errno));
         guard();

@@ -331,34 +331,26 @@ int cli_command_route(int argc, char **argv)
     struct job job = { .layer.index = NO_LAYER };
     const struct cli_option options[] = {
         CLI_PROMPT(&job.prompt, "the text"),
-        { .name = "tokens",
-            .value = "IDS.npy",
-            .text = &job.tokens,
-            .help = "the text as integers [tokens]; -: from standard input" },
+        CLI_TEXT("tokens", "IDS.npy", &job.tokens,
+            "the text as integers [tokens]; -: from standard input"),
         { .name = "layer",
             .value = "N",
             .block = &job.layer,
             .help = "only this layer, counted from 0" },
-        { .name = "svg",
-            .value = "FILE.svg",
-            .text = &job.svg,
-            .help = "also draw the map as a picture; -: to standard output, alone" },
+        CLI_TEXT("svg", "FILE.svg", &job.svg,
+            "also draw the map as a picture; -: to standard output, alone"),
         CLI_DEVICE(&job.device),
         CLI_VALIDATE(&job.validate),
         CLI_JSON(&job.json),
     };
     int status = cli_parse(
         &(struct cli_usage){
-            .command = "route",
-            .operand = "MODEL",
-            .operand_target = &job.checkpoint,
+            CLI_MODEL_COMMAND("route", &job.checkpoint, options),
             .about =
                 "Runs a model on a text and shows which experts its tokens go to: how many\n"
                 "tokens each expert gets, and a map of the text in the experts' colours - of\n"
                 "the attention experts if the model has them, else of the feed-forward experts.\n"
                 "Text becomes tokens as 'vkmoe generate --help' says.\n",
-            .options = options,
-            .option_count = sizeof options / sizeof options[0],
         },
         argc, argv);
     if (status < 0)

@@ -74,8 +74,6 @@ int cli_session_routing(struct cli_session *session, uint32_t first, uint32_t to
 
 void cli_session_close(struct cli_session *session);
 
-uint64_t cli_now(void); // ns
-
 // loading.c: a bar that grows, for vkmoe_model_params.progress; `user` is a struct cli_loading.
 struct cli_loading {
     const volatile sig_atomic_t *interrupted; // ends the loading when it is set; or NULL

@@ -26,26 +26,6 @@ enum {
 
 // ---------------------------------------------------------------------------- file
 
-// The target, without symbolic links, and the folder it lies in. NULL: see errno.
-static char *resolve(const char *path)
-{
-    char *full = realpath(path, NULL);
-    if (full || errno != ENOENT)
-        return full;
-    const char *slash = strrchr(path, '/');
-    char *folder = cli_alloc(strlen(path) + 2);
-    memcpy(folder, path, slash ? (size_t)(slash - path) + 1 : 0);
-    char *real = realpath(slash ? folder : ".", NULL);
-    free(folder);
-    if (!real)
-        return NULL;
-    const size_t size = strlen(real) + strlen(path) + 2;
-    full = cli_alloc(size);
-    snprintf(full, size, "%s/%s", strcmp(real, "/") ? real : "", slash ? slash + 1 : path);
-    free(real);
-    return full;
-}
-
 int cli_svg_check(const char *path)
 {
     struct stat existing;
@@ -58,7 +38,7 @@ int cli_svg_check(const char *path)
         return cli_fail("%s: cannot write: %s", path, strerror(errno));
     if (exists && !S_ISREG(existing.st_mode))
         return 0;
-    char *target = resolve(path);
+    char *target = cli_resolve(path);
     if (!target)
         return cli_fail("%s: cannot create: %s", path, strerror(errno));
     *(strrchr(target, '/') + 1) = '\0';
@@ -311,7 +291,7 @@ int cli_svg_write(const struct cli_map *map, const char *path)
     if (stat(path, &existing) == 0 && !S_ISREG(existing.st_mode)) {
         error = write_picture(fopen(path, "w"), map);
     } else {
-        char *target = resolve(path);
+        char *target = cli_resolve(path);
         error = target ? write_renamed(map, target) : errno;
         free(target);
     }

@@ -22,11 +22,24 @@ int cli_open_model(const char *path, vkmoe_checkpoint **out)
     return cli_result(vkmoe_checkpoint_open(path, &cli_log, out), path);
 }
 
-static uint64_t now_ns(void)
+uint64_t cli_now(void)
 {
     struct timespec time;
     clock_gettime(CLOCK_MONOTONIC, &time);
     return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+}
+
+enum vkmoe_status cli_upload(
+    vkmoe_device *device, const void *data, uint64_t size, vkmoe_buffer **out)
+{
+    enum vkmoe_status status = vkmoe_buffer_create(device, size, out);
+    return status == VKMOE_OK ? vkmoe_buffer_upload(*out, 0, data, size) : status;
+}
+
+enum vkmoe_status cli_submit_and_wait(vkmoe_stream *stream)
+{
+    enum vkmoe_status status = vkmoe_stream_submit(stream, NULL);
+    return status == VKMOE_OK ? vkmoe_stream_wait(stream, UINT64_MAX) : status;
 }
 
 static int compare_times(const void *a, const void *b)
@@ -49,19 +62,12 @@ static void destroy_arrays(struct arrays *arrays)
     vkmoe_buffer_destroy(&arrays->weights);
 }
 
-static enum vkmoe_status upload(
-    vkmoe_device *device, const float *data, uint64_t size, vkmoe_buffer **out)
-{
-    enum vkmoe_status status = vkmoe_buffer_create(device, size, out);
-    return status == VKMOE_OK ? vkmoe_buffer_upload(*out, 0, data, size) : status;
-}
-
 static enum vkmoe_status create_arrays(vkmoe_device *device, const struct cli_run *run,
     uint64_t size, uint64_t choice_size, struct arrays *out)
 {
-    enum vkmoe_status status = upload(device, run->x, size, &out->x);
+    enum vkmoe_status status = cli_upload(device, run->x, size, &out->x);
     if (status == VKMOE_OK && run->router_x)
-        status = upload(device, run->router_x, size, &out->router_x);
+        status = cli_upload(device, run->router_x, size, &out->router_x);
     if (status == VKMOE_OK)
         status = vkmoe_buffer_create(device, size, &out->y);
     if (status == VKMOE_OK)
@@ -84,24 +90,20 @@ static enum vkmoe_status run_once(
             .ids.buffer = arrays->ids,
             .weights.buffer = arrays->weights,
         });
-    if (status == VKMOE_OK)
-        status = vkmoe_stream_submit(stream, NULL);
-    if (status == VKMOE_OK)
-        status = vkmoe_stream_wait(stream, UINT64_MAX);
-    return status;
+    return status == VKMOE_OK ? cli_submit_and_wait(stream) : status;
 }
 
 static enum vkmoe_status run_timed(
     vkmoe_stream *stream, const vkmoe_moe *layer, const struct arrays *arrays, struct cli_run *run)
 {
     uint64_t *times = cli_alloc(run->repeats * sizeof *times);
-    const uint64_t start = now_ns();
+    const uint64_t start = cli_now();
     enum vkmoe_status status = VKMOE_OK;
     while (status == VKMOE_OK && run->timed < run->repeats
-        && !(run->budget_ns && run->timed && now_ns() - start > run->budget_ns)) {
-        uint64_t before = now_ns();
+        && !(run->budget_ns && run->timed && cli_now() - start > run->budget_ns)) {
+        uint64_t before = cli_now();
         status = run_once(stream, layer, arrays, run->tokens);
-        times[run->timed++] = now_ns() - before;
+        times[run->timed++] = cli_now() - before;
     }
     qsort(times, run->timed, sizeof *times, compare_times);
     if (run->timed)
