@@ -40,8 +40,7 @@ fail:
 
 static void finish(struct guest *g)
 {
-    vkmoe_buffer_destroy(&g->wrapped_x);
-    vkmoe_buffer_destroy(&g->wrapped_y);
+    DESTROY_BUFFERS(&g->wrapped_x, &g->wrapped_y);
     vkmoe_moe_destroy(&g->layer);
     vkmoe_stream_destroy(&g->stream);
     vkmoe_device_destroy(&g->device);
@@ -335,16 +334,6 @@ fail:
     return ok;
 }
 
-int main(int argc, char **argv)
-{
-    static const struct test tests[] = {
-        { "errors", test_errors },
-        { "features", test_features },
-        { "record", test_record },
-        { "modes", test_modes },
-        { "submit", test_submit },
-        { "repeat", test_repeat },
-        { "many-submits", test_many_submits },
-    };
-    return tests_main(argc, argv, ON_DEVICE, tests, COUNT_OF(tests));
-}
+TESTS_MAIN(ON_DEVICE, { "errors", test_errors }, { "features", test_features },
+    { "record", test_record }, { "modes", test_modes }, { "submit", test_submit },
+    { "repeat", test_repeat }, { "many-submits", test_many_submits })

@@ -428,16 +428,6 @@ fail:
     return ok;
 }
 
-int main(int argc, char **argv)
-{
-    static const struct test tests[] = {
-        { "optional", test_optional },
-        { "required", test_required },
-        { "chains", test_chains },
-        { "impossible", test_impossible },
-        { "versions", test_versions },
-        { "extension", test_extension },
-        { "forms", test_forms },
-    };
-    return tests_main(argc, argv, ON_DEVICE, tests, COUNT_OF(tests));
-}
+TESTS_MAIN(ON_DEVICE, { "optional", test_optional }, { "required", test_required },
+    { "chains", test_chains }, { "impossible", test_impossible }, { "versions", test_versions },
+    { "extension", test_extension }, { "forms", test_forms })

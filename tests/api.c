@@ -263,8 +263,7 @@ static bool test_wrap(void)
     CHECK(!wrapped);
     ok = true;
 fail:
-    vkmoe_buffer_destroy(&wrapped);
-    vkmoe_buffer_destroy(&buffer);
+    DESTROY_BUFFERS(&wrapped, &buffer);
     vkmoe_device_destroy(&device);
     return ok;
 }
@@ -407,8 +406,7 @@ static void worker_finish(struct worker *w)
 {
     vkmoe_stream_destroy(&w->stream);
     vkmoe_moe_destroy(&w->layer);
-    vkmoe_buffer_destroy(&w->x);
-    vkmoe_buffer_destroy(&w->y);
+    DESTROY_BUFFERS(&w->x, &w->y);
     vkmoe_device_destroy(&w->device);
 }
 
@@ -558,21 +556,7 @@ fail:
     return false;
 }
 
-int main(int argc, char **argv)
-{
-    static const struct test tests[] = {
-        { "list", test_list },
-        { "null", test_null },
-        { "select", test_select },
-        { "log", test_log },
-        { "copies", test_copies },
-        { "wrap", test_wrap },
-        { "churn", test_churn },
-        { "out-of-memory", test_out_of_memory },
-        { "stream", test_stream },
-        { "repeat", test_repeat },
-        { "repeat-scratch", test_repeat_scratch },
-        { "validation-is-silent", test_validation },
-    };
-    return tests_main(argc, argv, ON_DEVICE, tests, COUNT_OF(tests));
-}
+TESTS_MAIN(ON_DEVICE, { "list", test_list }, { "null", test_null }, { "select", test_select },
+    { "log", test_log }, { "copies", test_copies }, { "wrap", test_wrap }, { "churn", test_churn },
+    { "out-of-memory", test_out_of_memory }, { "stream", test_stream }, { "repeat", test_repeat },
+    { "repeat-scratch", test_repeat_scratch }, { "validation-is-silent", test_validation })

@@ -139,8 +139,4 @@ fail:
     return ok;
 }
 
-int main(int argc, char **argv)
-{
-    static const struct test tests[] = { { "passes", test_passes } };
-    return tests_main(argc, argv, ON_DEVICE, tests, COUNT_OF(tests));
-}
+TESTS_MAIN(ON_DEVICE, { "passes", test_passes })

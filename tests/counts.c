@@ -34,10 +34,7 @@ fail:
 
 static void finish(struct bench *b)
 {
-    vkmoe_buffer_destroy(&b->x);
-    vkmoe_buffer_destroy(&b->y);
-    vkmoe_buffer_destroy(&b->ids);
-    vkmoe_buffer_destroy(&b->weights);
+    DESTROY_BUFFERS(&b->x, &b->y, &b->ids, &b->weights);
     vkmoe_stream_destroy(&b->stream);
     vkmoe_device_destroy(&b->device);
 }
@@ -346,8 +343,7 @@ struct guest {
 
 static void guest_finish(struct guest *g)
 {
-    vkmoe_buffer_destroy(&g->wrapped_x);
-    vkmoe_buffer_destroy(&g->wrapped_y);
+    DESTROY_BUFFERS(&g->wrapped_x, &g->wrapped_y);
     vkmoe_moe_destroy(&g->layer);
     vkmoe_stream_destroy(&g->stream);
     vkmoe_device_destroy(&g->device);

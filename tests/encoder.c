@@ -41,11 +41,8 @@ struct subject {
 static void subject_finish(struct subject *s)
 {
     for (uint32_t i = 0; i < SEQUENCES; i++)
-        array_finish(&s->input_ids[i]);
-    array_finish(&s->id_array);
-    array_finish(&s->position_array);
-    array_finish(&s->sequence_array);
-    array_finish(&s->logits);
+        FINISH_ARRAYS(
+            &s->input_ids[i], &s->id_array, &s->position_array, &s->sequence_array, &s->logits);
     vkmoe_model_destroy(&s->network);
     vkmoe_checkpoint_destroy(&s->model);
     whole_checkpoint_finish(&s->checkpoint);

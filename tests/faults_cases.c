@@ -20,10 +20,7 @@ static void finish(struct bench *b)
 {
     vkmoe_stream_destroy(&b->stream);
     vkmoe_moe_destroy(&b->layer);
-    vkmoe_buffer_destroy(&b->x);
-    vkmoe_buffer_destroy(&b->y[0]);
-    vkmoe_buffer_destroy(&b->y[1]);
-    vkmoe_buffer_destroy(&b->ids);
+    DESTROY_BUFFERS(&b->x, &b->y[0], &b->y[1], &b->ids);
     scene_close(&b->scene);
 }
 

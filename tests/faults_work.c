@@ -272,9 +272,7 @@ static enum vkmoe_status layer_work(struct scene *s)
     DO(answer(s, y[1], TINY_TOKENS * TINY_HIDDEN));
 fail:
     stop(s, &stream);
-    vkmoe_buffer_destroy(&x);
-    vkmoe_buffer_destroy(&y[0]);
-    vkmoe_buffer_destroy(&y[1]);
+    DESTROY_BUFFERS(&x, &y[0], &y[1]);
     vkmoe_moe_destroy(&layer);
     return status;
 }
@@ -344,8 +342,7 @@ static enum vkmoe_status attention_work(struct scene *s)
     DO(answer(s, y, TOKENS * HIDDEN));
 fail:
     stop(s, &stream);
-    vkmoe_buffer_destroy(&x);
-    vkmoe_buffer_destroy(&y);
+    DESTROY_BUFFERS(&x, &y);
     vkmoe_attention_destroy(&attention);
     vkmoe_cache_destroy(&cache);
     return status;
@@ -380,9 +377,7 @@ static enum vkmoe_status network_work(struct scene *s)
     DO(answer(s, logits, TOKENS * vocabulary));
 fail:
     stop(s, &stream);
-    vkmoe_buffer_destroy(&input);
-    vkmoe_buffer_destroy(&places);
-    vkmoe_buffer_destroy(&logits);
+    DESTROY_BUFFERS(&input, &places, &logits);
     vkmoe_model_destroy(&network);
     return status;
 }

@@ -473,16 +473,6 @@ fail:
     return false;
 }
 
-int main(int argc, char **argv)
-{
-    static const struct test tests[] = {
-        { "host-memory", test_host },
-        { "address-space", test_address_space },
-        { "border", test_border },
-        { "free-ranges", test_free_ranges },
-        { "budget", test_budget },
-        { "network", test_network },
-        { "matrix", test_matrix },
-    };
-    return tests_main(argc, argv, ON_DEVICE, tests, COUNT_OF(tests));
-}
+TESTS_MAIN(ON_DEVICE, { "host-memory", test_host }, { "address-space", test_address_space },
+    { "border", test_border }, { "free-ranges", test_free_ranges }, { "budget", test_budget },
+    { "network", test_network }, { "matrix", test_matrix })

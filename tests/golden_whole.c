@@ -25,10 +25,7 @@ struct golden {
 
 static void golden_finish(struct golden *g)
 {
-    array_finish(&g->id_array);
-    array_finish(&g->input_array);
-    array_finish(&g->position_array);
-    array_finish(&g->logits);
+    FINISH_ARRAYS(&g->id_array, &g->input_array, &g->position_array, &g->logits);
     vkmoe_model_destroy(&g->network);
     vkmoe_checkpoint_destroy(&g->model);
     free(g->positions);

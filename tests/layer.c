@@ -30,11 +30,7 @@ struct run {
 static void run_finish(struct run *run)
 {
     vkmoe_moe_destroy(&run->layer);
-    array_finish(&run->x);
-    array_finish(&run->router_x);
-    array_finish(&run->y);
-    array_finish(&run->ids);
-    array_finish(&run->weights);
+    FINISH_ARRAYS(&run->x, &run->router_x, &run->y, &run->ids, &run->weights);
 }
 
 static bool run_init(struct run *run, struct harness *harness, const struct layer_case *c,

@@ -460,17 +460,8 @@ fail:
     return ok;
 }
 
-int main(int argc, char **argv)
-{
-    static const struct test tests[] = {
-        { "packing-by-host", test_packing_by_host },
-        { "packing-by-device", test_packing_by_device },
-        { "packing-by-card", test_packing_by_card },
-        { "copies-between", test_copies_between },
-        { "progress", test_progress },
-        { "cut-short-by-host", test_cut_by_host },
-        { "cut-short-by-card", test_cut_by_card },
-        { "unreadable", test_unreadable },
-    };
-    return tests_main(argc, argv, ON_DEVICE, tests, COUNT_OF(tests));
-}
+TESTS_MAIN(ON_DEVICE, { "packing-by-host", test_packing_by_host },
+    { "packing-by-device", test_packing_by_device }, { "packing-by-card", test_packing_by_card },
+    { "copies-between", test_copies_between }, { "progress", test_progress },
+    { "cut-short-by-host", test_cut_by_host }, { "cut-short-by-card", test_cut_by_card },
+    { "unreadable", test_unreadable })

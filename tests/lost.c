@@ -50,8 +50,7 @@ fail:
     if (!ok)
         tap_note("%u errors logged, the last: %s", record.lines[VKMOE_LOG_ERROR], record.last);
     record = (struct record){ 0 };
-    vkmoe_buffer_destroy(&x);
-    vkmoe_buffer_destroy(&y);
+    DESTROY_BUFFERS(&x, &y);
     vkmoe_moe_destroy(&layer);
     vkmoe_stream_destroy(&stream);
     vkmoe_stream_destroy(&pending);
@@ -59,8 +58,4 @@ fail:
     return ok && !record.lines[VKMOE_LOG_ERROR] && !record.validation;
 }
 
-int main(int argc, char **argv)
-{
-    static const struct test tests[] = { { "lost", test_lost } };
-    return tests_main(argc, argv, ON_DEVICE, tests, COUNT_OF(tests));
-}
+TESTS_MAIN(ON_DEVICE, { "lost", test_lost })

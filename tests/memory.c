@@ -208,14 +208,6 @@ fail:
     return false;
 }
 
-int main(int argc, char **argv)
-{
-    static const struct test tests[] = {
-        { "staging", test_staging },
-        { "upload-with", test_upload_with },
-        { "dummy", test_dummy },
-        { "pipeline-cache", test_cache },
-        { "validation-is-silent", test_validation },
-    };
-    return tests_main(argc, argv, ON_DEVICE, tests, COUNT_OF(tests));
-}
+TESTS_MAIN(ON_DEVICE, { "staging", test_staging }, { "upload-with", test_upload_with },
+    { "dummy", test_dummy }, { "pipeline-cache", test_cache },
+    { "validation-is-silent", test_validation })

@@ -201,12 +201,5 @@ static bool test_refused(void)
     return check_in_both_modes(check_refused);
 }
 
-int main(int argc, char **argv)
-{
-    static const struct test tests[] = {
-        { "update-contents", test_contents },
-        { "update-between-forwards", test_between },
-        { "update-refused", test_refused },
-    };
-    return tests_main(argc, argv, ON_DEVICE, tests, COUNT_OF(tests));
-}
+TESTS_MAIN(ON_DEVICE, { "update-contents", test_contents },
+    { "update-between-forwards", test_between }, { "update-refused", test_refused })

@@ -446,26 +446,18 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
 {
     const struct attend_case *c = (const void *)io->test;
     const struct attend_model *m = io->model;
-    struct attend_push *push = (void *)io->push;
-    *push = (struct attend_push){
+    SET_PUSH(io, attend,
         .constants = io_fill_attention_constants(io,
-            (struct attention_constants){
-                .heads = c->heads,
+            (struct attention_constants){ .heads = c->heads,
                 .kv_heads = c->kv_heads,
                 .experts = MAX(c->experts, 1),
                 .experts_per_token = MAX(c->k, 1),
-                .query_stride = m->query_stride,
-            }),
-        .rows = io_address(io, c->rows == ROWS_PAIRS ? "ids" : "rows"),
-        .row_count = m->row_count,
-        .capacity = c->capacity,
-        .sequence_count = MAX(c->sequences, 1),
-        .first_token = c->start,
-        .splits = MAX(c->splits, 1),
-        .tile_rows = c->tile_rows,
+                .query_stride = m->query_stride }),
+        .rows = io_address(io, c->rows == ROWS_PAIRS ? "ids" : "rows"), .row_count = m->row_count,
+        .capacity = c->capacity, .sequence_count = MAX(c->sequences, 1), .first_token = c->start,
+        .splits = MAX(c->splits, 1), .tile_rows = c->tile_rows,
         AT(query) AT(keys) AT(values) AT(plan) AT(choices) AT(positions) AT(sequences) AT(lengths)
-            AT(partials) //
-    };
+            AT(partials));
     const uint32_t tiles =
         c->rows == ROWS_SORTED ? m->tiles * div_up(c->tile_rows, m->group_rows) : m->tiles;
     *d = (struct dispatch){

@@ -215,24 +215,17 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
 {
     const struct choose_case *c = (const void *)io->test;
     const struct choose_model *m = io->model;
-    struct choose_blocks_push *push = (void *)io->push;
-    *push = (struct choose_blocks_push){
+    SET_PUSH(io, choose_blocks,
         .constants = io_fill_attention_constants(io,
-            (struct attention_constants){
-                .heads = c->heads,
+            (struct attention_constants){ .heads = c->heads,
                 .kv_heads = c->kv_heads,
                 .experts = MAX(c->experts, 1),
                 .experts_per_token = MAX(c->k, 1),
-                .query_stride = c->heads * c->head_size,
-            }),
-        .rows = io_address(io, c->rows == ROWS_PAIRS ? "ids" : "rows"),
-        .row_count = m->row_count,
-        .capacity = c->capacity,
-        .sequence_count = MAX(c->sequences, 1),
-        .first_token = c->start,
+                .query_stride = c->heads * c->head_size }),
+        .rows = io_address(io, c->rows == ROWS_PAIRS ? "ids" : "rows"), .row_count = m->row_count,
+        .capacity = c->capacity, .sequence_count = MAX(c->sequences, 1), .first_token = c->start,
         .tile_rows = c->tile_rows,
-        AT(query) AT(means) AT(choices) AT(plan) AT(positions) AT(sequences) //
-    };
+        AT(query) AT(means) AT(choices) AT(plan) AT(positions) AT(sequences));
     *d = (struct dispatch){
         .spec = {
             [CHOOSE_LANES] = io->shape.lanes,

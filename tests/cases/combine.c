@@ -110,14 +110,10 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
 {
     const struct combine_case *c = (const void *)io->test;
     const struct kernel_shape *s = &io->shape;
-    struct combine_push *push = (void *)io->push;
-    *push = (struct combine_push){
-        .tokens = c->tokens,
-        .k = c->k,
-        .columns = c->columns,
+    SET_PUSH(io, combine, .tokens = c->tokens, .k = c->k, .columns = c->columns,
         .runs = div_up(c->columns, s->blocks),
-        AT(outputs) AT(weights) AT(shared_weights) AT(output_bias) AT(y) //
-    };
+        AT(outputs) AT(weights) AT(shared_weights) AT(output_bias) AT(y));
+    const struct combine_push *push = (const void *)io->push;
     *d = (struct dispatch){
         .spec = {
             [COMBINE_LANES] = s->lanes,

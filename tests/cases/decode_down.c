@@ -148,20 +148,14 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
     const struct decode_case *c = (const void *)io->test;
     const struct down_model *m = io->model;
     const struct kernel_shape *s = &io->shape;
-    struct decode_down_push *push = (void *)io->push;
     io_fill_table(io, &m->down, c->shared_inner ? &m->shared : NULL);
-    *push = (struct decode_down_push){
-        .tokens = c->tokens,
-        .k = c->k,
-        .experts = c->experts,
-        .columns = c->hidden,
-        .h_columns = m->down.units * 8,
-        .shared_h_columns = m->shared.units * 8,
-        .row_tiles = div_up(c->hidden, 8 * s->blocks),
+    SET_PUSH(io, decode_down, .tokens = c->tokens, .k = c->k, .experts = c->experts,
+        .columns = c->hidden, .h_columns = m->down.units * 8,
+        .shared_h_columns = m->shared.units * 8, .row_tiles = div_up(c->hidden, 8 * s->blocks),
         .bias_stride = m->down.blocks * 8,
         AT(ids) AT(weights) AT(h) AT(shared_h) AT(shared_weights) AT(y) AT(table) AT(bias)
-            AT(output_bias) //
-    };
+            AT(output_bias));
+    const struct decode_down_push *push = (const void *)io->push;
     *d = (struct dispatch){
         .spec = {
             [DECODE_LANES] = s->lanes,

@@ -146,21 +146,14 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
     const struct decode_case *c = (const void *)io->test;
     const struct up_model *m = io->model;
     const struct kernel_shape *s = &io->shape;
-    struct decode_up_push *push = (void *)io->push;
     io_fill_table(io, &m->up, c->shared_inner ? &m->shared : NULL);
-    *push = (struct decode_up_push){
-        .tokens = c->tokens,
-        .k = c->k,
-        .experts = c->experts,
-        .columns = c->hidden,
-        .units = m->up.units,
-        .h_columns = h_columns(c->inner),
+    SET_PUSH(io, decode_up, .tokens = c->tokens, .k = c->k, .experts = c->experts,
+        .columns = c->hidden, .units = m->up.units, .h_columns = h_columns(c->inner),
         .shared_h_columns = h_columns(c->shared_inner),
         .row_tiles = div_up(m->up.blocks, s->blocks),
-        .shared_row_tiles = div_up(m->shared.blocks, s->blocks),
-        .bias_stride = m->up.blocks * 8,
-        AT(ids) AT(weights) AT(x) AT(h) AT(shared_h) AT(table) AT(bias) //
-    };
+        .shared_row_tiles = div_up(m->shared.blocks, s->blocks), .bias_stride = m->up.blocks * 8,
+        AT(ids) AT(weights) AT(x) AT(h) AT(shared_h) AT(table) AT(bias));
+    const struct decode_up_push *push = (const void *)io->push;
     *d = (struct dispatch){
         .spec = {
             [DECODE_LANES] = s->lanes,

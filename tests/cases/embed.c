@@ -84,14 +84,9 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
 {
     const struct embed_case *c = (const void *)io->test;
     const struct linear *matrix = io->model;
-    struct embed_push *push = (void *)io->push;
-    *push = (struct embed_push){
-        .tokens = c->tokens,
-        .columns = c->columns,
-        .units = matrix->units,
-        .vocabulary = c->vocabulary,
-        AT(ids) AT(matrix) AT(x) //
-    };
+    SET_PUSH(io, embed, .tokens = c->tokens, .columns = c->columns, .units = matrix->units,
+        .vocabulary = c->vocabulary, AT(ids) AT(matrix) AT(x));
+    const struct embed_push *push = (const void *)io->push;
     *d = (struct dispatch){
         .spec = {
             [EMBED_LANES] = io->shape.lanes,

@@ -339,26 +339,18 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
 {
     const struct gemm_case *c = (const void *)io->test;
     const struct gemm_model *m = io->model;
-    struct experts_gemm_push *push = (void *)io->push;
     const bool has_shared = c->kind == DIRECT || c->shared_rows;
     const struct linear *main = c->kind == DIRECT ? &m->shared : &m->matrices;
     io_fill_table(io, c->kind == DIRECT ? NULL : &m->matrices, has_shared ? &m->shared : NULL);
-    *push = (struct experts_gemm_push){
-        .k = sharers(c),
-        .experts = c->experts,
-        .tokens = c->tokens,
-        .units = main->units,
-        .source_columns = m->stride,
-        .source_stride = m->stride,
-        .result_columns = m->result_columns,
-        .result_stride = m->result_columns,
+    SET_PUSH(io, experts_gemm, .k = sharers(c), .experts = c->experts, .tokens = c->tokens,
+        .units = main->units, .source_columns = m->stride, .source_stride = m->stride,
+        .result_columns = m->result_columns, .result_stride = m->result_columns,
         .shared_result_columns = m->shared_columns,
         .row_tiles = div_up(main->blocks, m->tile_blocks),
         .shared_row_tiles = c->kind == UP ? div_up(m->shared.blocks, m->tile_blocks) : 0,
-        .bias_stride = main->blocks * 8,
-        .tile_rows = m->tile_rows,
-        AT(plan) AT(rows) AT(source) AT(result) AT(shared_result) AT(table) AT(bias) AT(weights) //
-    };
+        .bias_stride = main->blocks * 8, .tile_rows = m->tile_rows,
+        AT(plan) AT(rows) AT(source) AT(result) AT(shared_result) AT(table) AT(bias) AT(weights));
+    const struct experts_gemm_push *push = (const void *)io->push;
     *d = (struct dispatch){
         .groups = c->kind == DIRECT
             ? push->row_tiles * div_up(c->tokens, m->tile_rows)

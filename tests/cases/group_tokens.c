@@ -145,20 +145,12 @@ static void reference(struct kernel_io *io)
 static void dispatch(struct kernel_io *io, struct dispatch *d)
 {
     const struct group_case *c = (const void *)io->test;
-    struct group_tokens_push *push = (void *)io->push;
-    *push = (struct group_tokens_push){
-        .tokens = c->tokens,
-        .k = c->k,
-        .experts = c->experts,
-        .sequence_tokens = c->capacity ? sequence_of(c) : c->tokens,
-        .capacity = capacity_of(c),
-        .tile_rows = tile_rows_of(c),
-        .up_row_tiles = UP_TILES,
-        .down_row_tiles = DOWN_TILES,
+    SET_PUSH(io, group_tokens, .tokens = c->tokens, .k = c->k, .experts = c->experts,
+        .sequence_tokens = c->capacity ? sequence_of(c) : c->tokens, .capacity = capacity_of(c),
+        .tile_rows = tile_rows_of(c), .up_row_tiles = UP_TILES, .down_row_tiles = DOWN_TILES,
         .shared_up_row_tiles = c->shared ? SHARED_UP_TILES : 0,
         .max_groups = c->max_groups ? c->max_groups : 65535,
-        AT(ids) AT(weights) AT(rows) AT(counts) AT(plan) AT(counter) //
-    };
+        AT(ids) AT(weights) AT(rows) AT(counts) AT(plan) AT(counter));
     *d = (struct dispatch){
         .spec = { [GROUP_LANES] = io->shape.lanes },
         .groups = c->experts,

@@ -154,17 +154,9 @@ static void reference(struct kernel_io *io)
 static void dispatch(struct kernel_io *io, struct dispatch *d)
 {
     const struct limit_case *c = (const void *)io->test;
-    struct limit_experts_push *push = (void *)io->push;
-    *push = (struct limit_experts_push){
-        .tokens = c->tokens,
-        .k = c->k,
-        .experts = c->experts,
-        .limit = c->limit,
-        .capacity = c->capacity,
-        .sequence_count = sequences_of(c),
-        .first_token = c->start,
-        AT(ids) AT(weights) AT(choices) AT(positions) AT(sequences) //
-    };
+    SET_PUSH(io, limit_experts, .tokens = c->tokens, .k = c->k, .experts = c->experts,
+        .limit = c->limit, .capacity = c->capacity, .sequence_count = sequences_of(c),
+        .first_token = c->start, AT(ids) AT(weights) AT(choices) AT(positions) AT(sequences));
     *d = (struct dispatch){
         .spec = {
             [LIMIT_LANES] = io->shape.lanes,

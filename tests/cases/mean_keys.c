@@ -129,15 +129,9 @@ static void reference(struct kernel_io *io)
 static void dispatch(struct kernel_io *io, struct dispatch *d)
 {
     const struct mean_case *c = (const void *)io->test;
-    struct mean_keys_push *push = (void *)io->push;
-    *push = (struct mean_keys_push){
-        .tokens = c->tokens,
-        .kv_heads = c->kv_heads,
-        .capacity = c->capacity,
-        .sequence_count = MAX(c->sequences, 1),
-        .first_token = c->start,
-        AT(keys) AT(means) AT(positions) AT(sequences) //
-    };
+    SET_PUSH(io, mean_keys, .tokens = c->tokens, .kv_heads = c->kv_heads, .capacity = c->capacity,
+        .sequence_count = MAX(c->sequences, 1), .first_token = c->start,
+        AT(keys) AT(means) AT(positions) AT(sequences));
     *d = (struct dispatch){
         .spec = {
             [MEAN_LANES] = io->shape.lanes,

@@ -105,17 +105,11 @@ static void reference(struct kernel_io *io)
 static void dispatch(struct kernel_io *io, struct dispatch *d)
 {
     const struct merge_case *c = (const void *)io->test;
-    struct merge_attention_push *push = (void *)io->push;
-    *push = (struct merge_attention_push){
+    SET_PUSH(io, merge_attention,
         .constants = io_fill_attention_constants(io,
             (struct attention_constants){
-                .heads = c->heads,
-                .query_stride = c->heads * c->head_size + c->gap,
-            }),
-        .rows = c->rows,
-        .splits = c->splits,
-        AT(partials) AT(result) //
-    };
+                .heads = c->heads, .query_stride = c->heads * c->head_size + c->gap }),
+        .rows = c->rows, .splits = c->splits, AT(partials) AT(result));
     *d = (struct dispatch){
         .spec = {
             [MERGE_LANES] = io->shape.lanes,

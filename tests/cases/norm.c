@@ -92,10 +92,8 @@ static void reference(struct kernel_io *io)
 static void dispatch(struct kernel_io *io, struct dispatch *d)
 {
     const struct norm_case *c = (const void *)io->test;
-    struct norm_push *push = (void *)io->push;
-    *push = (struct norm_push){
-        .tokens = c->tokens, .columns = c->columns, AT(x) AT(delta) AT(weight) AT(result)
-    };
+    SET_PUSH(io, norm, .tokens = c->tokens, .columns = c->columns,
+        AT(x) AT(delta) AT(weight) AT(result));
     *d = (struct dispatch){
         .spec = {
             [NORM_LANES] = io->shape.lanes,

@@ -144,21 +144,13 @@ static void reference(struct kernel_io *io)
 static void dispatch(struct kernel_io *io, struct dispatch *d)
 {
     const struct pack_case *c = (const void *)io->test;
-    struct pack_weights_push *push = (void *)io->push;
-    *push = (struct pack_weights_push){
-        .row_pitch = transposed(c) ? pitch(c) : line_pitch(c),
-        .column_pitch = transposed(c) ? line_pitch(c) : pitch(c),
-        .rows = c->rows,
-        .columns = c->columns,
-        .rows_written = c->rows + c->zero_rows,
-        .first_chunk = c->first_chunk,
-        .chunks_written = chunks_written(c),
-        .base_row = c->base_row,
-        .block_stride = MAX(c->stride, 1),
-        .block_phase = c->phase,
-        .chunks = chunks(c),
-        AT(source) AT(matrix) //
-    };
+    SET_PUSH(io, pack_weights, .row_pitch = transposed(c) ? pitch(c) : line_pitch(c),
+        .column_pitch = transposed(c) ? line_pitch(c) : pitch(c), .rows = c->rows,
+        .columns = c->columns, .rows_written = c->rows + c->zero_rows,
+        .first_chunk = c->first_chunk, .chunks_written = chunks_written(c), .base_row = c->base_row,
+        .block_stride = MAX(c->stride, 1), .block_phase = c->phase, .chunks = chunks(c),
+        AT(source) AT(matrix));
+    const struct pack_weights_push *push = (const void *)io->push;
     const uint32_t rows =
         transposed(c) ? push->rows_written : (uint32_t)align_up(push->rows_written, 8);
     *d = (struct dispatch){

@@ -521,16 +521,12 @@ static void set_spec(struct kernel_io *io, uint32_t spec[SPEC_MAX])
 static void dispatch(struct kernel_io *io, struct dispatch *d)
 {
     const struct route_case *c = (const void *)io->test;
-    struct route_push *push = (void *)io->push;
-    *push = (struct route_push){
-        .shared_x = io_address(io, c->shared_x ? "shared_x" : "x"),
-        .tokens = c->tokens,
-        .hidden = c->hidden,
-        .units = div_up(c->hidden, 8),
+    SET_PUSH(io, route, .shared_x = io_address(io, c->shared_x ? "shared_x" : "x"),
+        .tokens = c->tokens, .hidden = c->hidden, .units = div_up(c->hidden, 8),
         .row_tiles = div_up(rows_of(c), 8 * io->shape.blocks),
         AT(x) AT(matrix) AT(vectors) AT(logits) AT(ids) AT(weights) AT(shared_weights)
-            AT(counters) //
-    };
+            AT(counters));
+    const struct route_push *push = (const void *)io->push;
     *d = (struct dispatch){
         .groups = push->row_tiles * div_up(c->tokens, io->shape.tokens),
     };

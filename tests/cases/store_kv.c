@@ -374,27 +374,19 @@ static void dispatch(struct kernel_io *io, struct dispatch *dispatch)
 {
     const struct store_case *c = (const void *)io->test;
     const struct store_model *m = io->model;
-    struct store_kv_push *push = (void *)io->push;
-    *push = (struct store_kv_push){
+    SET_PUSH(io, store_kv,
         .constants = io_fill_attention_constants(io,
-            (struct attention_constants){
-                .heads = c->heads,
+            (struct attention_constants){ .heads = c->heads,
                 .kv_heads = c->kv_heads,
                 .experts_per_token = MAX(c->k, 1),
                 .query_stride = m->query_stride,
-                .kv_stride = 2 * c->kv_heads * c->head_size,
-            }),
-        .key = io_address(io, "kv"),
-        .value = io_address(io, "kv") + 4 * c->kv_heads * c->head_size,
-        .tokens = c->queries_only ? 0 : c->tokens,
-        .query_rows = m->query_rows,
-        .capacity = c->capacity,
-        .sequence_count = MAX(c->sequences, 1),
+                .kv_stride = 2 * c->kv_heads * c->head_size }),
+        .key = io_address(io, "kv"), .value = io_address(io, "kv") + 4 * c->kv_heads * c->head_size,
+        .tokens = c->queries_only ? 0 : c->tokens, .query_rows = m->query_rows,
+        .capacity = c->capacity, .sequence_count = MAX(c->sequences, 1),
         .first_token = c->first_token,
-        AT(query) AT(keys) AT(values) AT(rows) AT(positions) AT(sequences) AT(rotations)
-            AT(query_norm) AT(key_norm)                                                  //
-        AT(query) AT(keys) AT(values) AT(rows) AT(positions) AT(sequences) AT(rotations) //
-    };
+        AT(query) AT(keys) AT(values) AT(rows) AT(positions) AT(sequences) AT(rotations));
+    const struct store_kv_push *push = (const void *)io->push;
     *dispatch = (struct dispatch){
         .spec = {
             [STORE_LANES] = io->shape.lanes,

@@ -140,7 +140,10 @@ struct kernel_operand *io_add(
 struct kernel_operand *io_find(struct kernel_io *io, const char *name);
 // 0 for an operand that was not added: the address of 256 zero bytes.
 uint64_t io_address(struct kernel_io *io, const char *name);
-// In a struct <kernel>_push: the address of the operand that has the field's name;
+// io->push, a struct <kernel>_push.
+#define SET_PUSH(io, kernel, ...) \
+    (*(struct kernel##_push *)(void *)(io)->push = (struct kernel##_push){ __VA_ARGS__ })
+// In it: the address of the operand that has the field's name;
 // no comma after it.
 #define AT(name) .name = io_address(io, #name),
 

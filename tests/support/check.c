@@ -32,6 +32,12 @@ int tests_main(
     return tap_end(&tap);
 }
 
+void destroy_buffers(vkmoe_buffer ***buffers, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        vkmoe_buffer_destroy(buffers[i]);
+}
+
 void record_line(void *user, enum vkmoe_log_level level, const char *line)
 {
     struct record *record = user;

@@ -54,6 +54,19 @@ enum tests_place { ON_HOST, ON_DEVICE };
 int tests_main(
     int argc, char **argv, enum tests_place place, const struct test *tests, uint32_t count);
 
+#define TESTS_MAIN(place, ...) \
+    int main(int argc, char **argv) \
+    { \
+        static const struct test tests[] = { __VA_ARGS__ }; \
+        return tests_main(argc, argv, place, tests, COUNT_OF(tests)); \
+    }
+
+// Each of the buffers that these point to; NULL is none.
+#define DESTROY_BUFFERS(...) \
+    destroy_buffers( \
+        (vkmoe_buffer **[]){ __VA_ARGS__ }, COUNT_OF(((vkmoe_buffer **[]){ __VA_ARGS__ })))
+void destroy_buffers(vkmoe_buffer ***buffers, uint32_t count);
+
 // A log that counts, and keeps the last line.
 struct record {
     uint32_t lines[4];   // by level

@@ -120,6 +120,12 @@ void array_finish(struct array *array)
     *array = (struct array){ 0 };
 }
 
+void finish_arrays(struct array **arrays, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        array_finish(arrays[i]);
+}
+
 struct vkmoe_span array_span(const struct array *array)
 {
     return (struct vkmoe_span){ array->buffer, array->buffer ? array->offset : 0 };

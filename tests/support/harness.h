@@ -61,6 +61,9 @@ struct array {
 bool array_init(
     struct array *array, vkmoe_device *device, const void *data, size_t size, bool misaligned);
 void array_finish(struct array *array);
+#define FINISH_ARRAYS(...) \
+    finish_arrays((struct array *[]){ __VA_ARGS__ }, COUNT_OF(((struct array *[]){ __VA_ARGS__ })))
+void finish_arrays(struct array **arrays, uint32_t count);
 
 // No buffer, and true, for an array that was never made.
 struct vkmoe_span array_span(const struct array *array);

@@ -134,8 +134,7 @@ bool tiny_layer_works(vkmoe_device *device, uint64_t seed,
     CHECK_OK(vkmoe_buffer_download(y, 0, actual, TINY_SIZE));
     ok = tiny_layer_check(&tiny, actual);
 fail:
-    vkmoe_buffer_destroy(&x);
-    vkmoe_buffer_destroy(&y);
+    DESTROY_BUFFERS(&x, &y);
     vkmoe_moe_destroy(&layer);
     vkmoe_stream_destroy(&stream);
     return ok;
