@@ -7,21 +7,11 @@ static family_t models[] = {
         .config = "{\"model_type\":\"granitemoe\",\"hidden_size\":40,\"intermediate_size\":24,"
                   "\"num_hidden_layers\":2,\"num_local_experts\":8,\"num_experts_per_tok\":3,"
                   "\"residual_multiplier\":0.22,\"vocab_size\":32}",
-        .dtype = VKMOE_DTYPE_F32,
-        .files = 1,
-        .moe = { "xx" },
-        .block = { .index = 0 },
-        .vocabulary = 32,
+        STORED(VKMOE_DTYPE_F32, 1, 0, "xx"),
         .arrays = HAS_GATE,
-        .layer = { .hidden = 40,
-            .inner = 24,
-            .experts = 8,
-            .experts_per_token = 3,
-            .score = VKMOE_SCORE_IDENTITY,
-            .weigh = VKMOE_WEIGH_SOFTMAX,
-            .activation = VKMOE_ACTIVATION_SILU },
-        .write = family_write_granite,
-        .prefix = MODEL_PREFIX,
+        LAYER(40, 24, 8, 3, .score = VKMOE_SCORE_IDENTITY, .weigh = VKMOE_WEIGH_SOFTMAX,
+            .activation = VKMOE_ACTIVATION_SILU),
+        WRITTEN_BY(family_write_granite),
     },
 };
 

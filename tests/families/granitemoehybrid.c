@@ -8,22 +8,11 @@ static family_t models[] = {
             "{\"model_type\":\"granitemoehybrid\",\"hidden_size\":40,"
             "\"intermediate_size\":24,\"shared_intermediate_size\":56,\"num_hidden_layers\":2,"
             "\"num_local_experts\":8,\"num_experts_per_tok\":3,\"vocab_size\":32}",
-        .dtype = VKMOE_DTYPE_BF16,
-        .files = 1,
-        .moe = { "xx" },
-        .block = { .index = 1 },
-        .vocabulary = 32,
+        STORED(VKMOE_DTYPE_BF16, 1, 1, "xx"),
         .arrays = HAS_GATE | HAS_SHARED_GATE,
-        .layer = { .hidden = 40,
-            .inner = 24,
-            .experts = 8,
-            .experts_per_token = 3,
-            .score = VKMOE_SCORE_IDENTITY,
-            .weigh = VKMOE_WEIGH_SOFTMAX,
-            .shared_inner = 56,
-            .activation = VKMOE_ACTIVATION_SILU },
-        .write = family_write_granite,
-        .prefix = MODEL_PREFIX,
+        LAYER(40, 24, 8, 3, .score = VKMOE_SCORE_IDENTITY, .weigh = VKMOE_WEIGH_SOFTMAX,
+            .shared_inner = 56, .activation = VKMOE_ACTIVATION_SILU),
+        WRITTEN_BY(family_write_granite),
     },
 };
 

@@ -14,20 +14,10 @@ static family_t models[] = {
         .config = "{\"model_type\":\"jamba\",\"hidden_size\":40,\"intermediate_size\":48,"
                   "\"num_hidden_layers\":5,\"num_experts\":8,\"num_experts_per_tok\":2,"
                   "\"expert_layer_period\":3,\"expert_layer_offset\":1,\"vocab_size\":32}",
-        .dtype = VKMOE_DTYPE_BF16,
-        .files = 1,
-        .moe = { "-x--x" },
-        .block = { .index = 4 },
-        .vocabulary = 32,
+        STORED(VKMOE_DTYPE_BF16, 1, 4, "-x--x"),
         .arrays = HAS_GATE,
-        .layer = { .hidden = 40,
-            .inner = 48,
-            .experts = 8,
-            .experts_per_token = 2,
-            .score = VKMOE_SCORE_SOFTMAX,
-            .activation = VKMOE_ACTIVATION_SILU },
-        .write = write_jamba,
-        .prefix = MODEL_PREFIX,
+        LAYER(40, 48, 8, 2, .score = VKMOE_SCORE_SOFTMAX, .activation = VKMOE_ACTIVATION_SILU),
+        WRITTEN_BY(write_jamba),
     },
 };
 

@@ -15,22 +15,12 @@ static family_t models[] = {
         .config = "{\"model_type\":\"jetmoe\",\"hidden_size\":40,\"intermediate_size\":24,"
                   "\"num_hidden_layers\":2,\"num_local_experts\":8,\"num_experts_per_tok\":2,"
                   "\"activation_function\":\"silu\",\"vocab_size\":32}",
-        .dtype = VKMOE_DTYPE_F16,
-        .files = 1,
+        STORED(VKMOE_DTYPE_F16, 1, 1, "xx"),
         .misaligned = 1,
-        .moe = { "xx" },
-        .block = { .index = 1 },
-        .vocabulary = 32,
         .arrays = HAS_GATE | HAS_OUTPUT_BIAS,
-        .layer = { .hidden = 40,
-            .inner = 24,
-            .experts = 8,
-            .experts_per_token = 2,
-            .score = VKMOE_SCORE_IDENTITY,
-            .weigh = VKMOE_WEIGH_SOFTMAX,
-            .activation = VKMOE_ACTIVATION_SILU },
-        .write = write_jetmoe,
-        .prefix = MODEL_PREFIX,
+        LAYER(40, 24, 8, 2, .score = VKMOE_SCORE_IDENTITY, .weigh = VKMOE_WEIGH_SOFTMAX,
+            .activation = VKMOE_ACTIVATION_SILU),
+        WRITTEN_BY(write_jetmoe),
     },
 };
 

@@ -22,6 +22,20 @@ typedef const struct reference_layer layer_t;
         "model.layers.%u.", NULL \
     }
 
+// How a model is stored: a dtype, the number of files, the block that tests look at, and which
+// blocks of a stack have experts.
+#define STORED(dtype_, files_, index_, ...) \
+    .dtype = dtype_, .files = files_, .block = { .index = index_ }, .moe = { __VA_ARGS__ }, \
+    .vocabulary = 32
+// Its layer: sizes, and what else there is to say.
+#define LAYER(hidden_, inner_, experts_, k, ...) \
+    .layer = { .hidden = hidden_, \
+        .inner = inner_, \
+        .experts = experts_, \
+        .experts_per_token = k, \
+        __VA_ARGS__ }
+#define WRITTEN_BY(function) .write = function, .prefix = MODEL_PREFIX
+
 // A family's file ends with FAMILY_MODELS(name), which is about its `models`.
 #define FAMILY_MODELS(name) \
     const struct family_models family_models_##name = { models, sizeof models / sizeof models[0] }

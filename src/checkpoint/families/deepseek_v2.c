@@ -28,11 +28,8 @@ static const struct alias aliases[] = {
 const struct family vkmoe_family_deepseek_v2 = {
     .name = "deepseek_v2",
     .prefix = BLOCKS,
-    .blocks = { "num_hidden_layers", 32 },
-    .hidden = { "hidden_size", 4096 },
-    .inner = { "moe_intermediate_size", 1407 },
-    .experts = { "n_routed_experts", 64 },
-    .experts_per_token = { "num_experts_per_tok", 0 },
+    SIZES(32, 4096, "moe_intermediate_size", 1407),
+    EXPERTS("n_routed_experts", 64, "num_experts_per_tok", 0),
     HIDDEN_ACT,
     .renormalize_key = "norm_topk_prob",
     .scale_key = "routed_scaling_factor",

@@ -12,11 +12,8 @@ static const struct alias aliases[] = {
 const struct family vkmoe_family_deepseek_v3 = {
     .name = "deepseek_v3",
     .prefix = BLOCKS,
-    .blocks = { "num_hidden_layers", 61 },
-    .hidden = { "hidden_size", 7168 },
-    .inner = { "moe_intermediate_size", 2048 },
-    .experts = { "n_routed_experts|num_local_experts", 256 },
-    .experts_per_token = { "num_experts_per_tok", 8 },
+    SIZES(61, 7168, "moe_intermediate_size", 2048),
+    EXPERTS("n_routed_experts|num_local_experts", 256, "num_experts_per_tok", 8),
     HIDDEN_ACT,
     V3_SETTINGS,
     .shared_inner = { "moe_intermediate_size", 2048 },

@@ -17,6 +17,18 @@
     "model.layers.{b}.|language_model.model.layers.{b}." \
     "|model.language_model.layers.{b}.|layers.{b}."
 
+// Sizes, and what they are if config.json does not say.
+#define SIZES(blocks_, hidden_, inner_key, inner_) \
+    .blocks = { "num_hidden_layers", blocks_ }, .hidden = { "hidden_size", hidden_ }, \
+    .inner = { inner_key, inner_ }
+#define EXPERTS(key, count, k_key, k) .experts = { key, count }, .experts_per_token = { k_key, k }
+#define HEADS(heads_, kv_heads_, head_size_) \
+    .heads = { "num_attention_heads", heads_ }, .kv_heads = { "num_key_value_heads", kv_heads_ }, \
+    .head_size = { "head_dim", head_size_ }
+#define TEXT(vocabulary_, max_positions_, end_token_, epsilon) \
+    .vocabulary = vocabulary_, .max_positions = max_positions_, .end_token = end_token_, \
+    .norm_epsilon = epsilon
+
 #define HIDDEN_ACT .activation_key = "hidden_act", .activation = "silu"
 
 // Experts as published, or stacked and fused as transformers 5 has them in memory, and saves

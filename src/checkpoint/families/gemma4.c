@@ -21,11 +21,8 @@ const struct family vkmoe_family_gemma4 = {
     .text_name = "gemma4_text",
     .prefix = "model.language_model.layers.{b}.|model.layers.{b}."
         "|language_model.model.layers.{b}.",
-    .blocks = { "num_hidden_layers", 30 },
-    .hidden = { "hidden_size", 2304 },
-    .inner = { "moe_intermediate_size", 0 },
-    .experts = { "num_experts", 0 },
-    .experts_per_token = { "top_k_experts", 0 },
+    SIZES(30, 2304, "moe_intermediate_size", 0),
+    EXPERTS("num_experts", 0, "top_k_experts", 0),
     .activation_key = "hidden_activation",
     .activation = "gelu_pytorch_tanh",
     .preset.router = { .score = VKMOE_SCORE_SOFTMAX, .renormalize.mode = VKMOE_RENORMALIZE_SUM, .rms_norm = true },

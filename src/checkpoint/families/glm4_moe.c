@@ -12,11 +12,8 @@ static const struct alias aliases[] = {
 const struct family vkmoe_family_glm4_moe = {
     .name = "glm4_moe",
     .prefix = BLOCKS,
-    .blocks = { "num_hidden_layers", 46 },
-    .hidden = { "hidden_size", 4096 },
-    .inner = { "moe_intermediate_size", 1408 },
-    .experts = { "n_routed_experts|num_local_experts", 128 },
-    .experts_per_token = { "num_experts_per_tok", 8 },
+    SIZES(46, 4096, "moe_intermediate_size", 1408),
+    EXPERTS("n_routed_experts|num_local_experts", 128, "num_experts_per_tok", 8),
     HIDDEN_ACT,
     V3_SETTINGS,
     .shared_inner = { "moe_intermediate_size", 1408 },

@@ -15,13 +15,8 @@ static void adjust(struct settings *settings, struct vkmoe_moe_params *params)
 }
 
 static const struct whole whole = {
-    .heads = { "num_attention_heads", 64 },
-    .kv_heads = { "num_key_value_heads", 8 },
-    .head_size = { "head_dim", 64 },
-    .vocabulary = 201088,
-    .max_positions = 131072,
-    .end_token = -1,
-    .norm_epsilon = 1e-5,
+    HEADS(64, 8, 64),
+    TEXT(201088, 131072, -1, 1e-5),
     .rope = { .kind = VKMOE_ROPE_HALF,
         .base = 150000.0f,
         .scaling = VKMOE_ROPE_SCALING_YARN,
@@ -40,11 +35,8 @@ static const struct whole whole = {
 const struct family vkmoe_family_gpt_oss = {
     .name = "gpt_oss",
     .prefix = BLOCKS,
-    .blocks = { "num_hidden_layers", 36 },
-    .hidden = { "hidden_size", 2880 },
-    .inner = { "intermediate_size", 2880 },
-    .experts = { "num_local_experts|num_experts", 128 },
-    .experts_per_token = { "num_experts_per_tok|experts_per_token", 4 },
+    SIZES(36, 2880, "intermediate_size", 2880),
+    EXPERTS("num_local_experts|num_experts", 128, "num_experts_per_tok|experts_per_token", 4),
     HIDDEN_ACT,
     .expect = { "hidden_act=silu" },
     .preset.router = { TOP_K_THEN_SOFTMAX },

@@ -2,13 +2,8 @@
 #include "checkpoint/families/families.h"
 
 static const struct whole whole = {
-    .heads = { "num_attention_heads", 32 },
-    .kv_heads = { "num_key_value_heads", 0 },
-    .head_size = { "head_dim", 0 },
-    .vocabulary = 32000,
-    .max_positions = 2048,
-    .end_token = 2,
-    .norm_epsilon = 1e-6,
+    HEADS(32, 0, 0),
+    TEXT(32000, 2048, 2, 1e-6),
     .rope = { .kind = VKMOE_ROPE_HALF, .base = 1e4f },
     .bias = { "attention_bias", false },
     .scale_key = "attention_multiplier",
@@ -24,11 +19,8 @@ static const struct whole whole = {
 const struct family vkmoe_family_granitemoe = {
     .name = "granitemoe",
     .prefix = BLOCKS,
-    .blocks = { "num_hidden_layers", 32 },
-    .hidden = { "hidden_size", 4096 },
-    .inner = { "intermediate_size", 11008 },
-    .experts = { "num_local_experts", 8 },
-    .experts_per_token = { "num_experts_per_tok", 2 },
+    SIZES(32, 4096, "intermediate_size", 11008),
+    EXPERTS("num_local_experts", 8, "num_experts_per_tok", 2),
     HIDDEN_ACT,
     .preset.router = { TOP_K_THEN_SOFTMAX },
     .names = {

@@ -16,11 +16,8 @@ static const struct alias aliases[] = {
 const struct family vkmoe_family_granitemoehybrid = {
     .name = "granitemoehybrid",
     .prefix = BLOCKS,
-    .blocks = { "num_hidden_layers", 32 },
-    .hidden = { "hidden_size", 4096 },
-    .inner = { "intermediate_size", 11008 },
-    .experts = { "num_local_experts", 8 },
-    .experts_per_token = { "num_experts_per_tok", 2 },
+    SIZES(32, 4096, "intermediate_size", 11008),
+    EXPERTS("num_local_experts", 8, "num_experts_per_tok", 2),
     HIDDEN_ACT,
     .shared_inner = { "shared_intermediate_size", 1024 },
     .preset.router = { TOP_K_THEN_SOFTMAX },

@@ -19,11 +19,8 @@ static void mark(const struct family *family, struct settings *settings, struct 
 const struct family vkmoe_family_jamba = {
     .name = "jamba",
     .prefix = BLOCKS,
-    .blocks = { "num_hidden_layers", 32 },
-    .hidden = { "hidden_size", 4096 },
-    .inner = { "intermediate_size", 14336 },
-    .experts = { "num_experts", 16 },
-    .experts_per_token = { "num_experts_per_tok", 2 },
+    SIZES(32, 4096, "intermediate_size", 14336),
+    EXPERTS("num_experts", 16, "num_experts_per_tok", 2),
     HIDDEN_ACT,
     .preset.router = { .score = VKMOE_SCORE_SOFTMAX },
     .names = {

@@ -32,11 +32,8 @@ static const struct whole whole = {
 const struct family vkmoe_family_jetmoe = {
     .name = "jetmoe",
     .prefix = BLOCKS,
-    .blocks = { "num_hidden_layers", 12 },
-    .hidden = { "hidden_size", 2048 },
-    .inner = { "intermediate_size", 5632 },
-    .experts = { "num_local_experts", 8 },
-    .experts_per_token = { "num_experts_per_tok", 2 },
+    SIZES(12, 2048, "intermediate_size", 5632),
+    EXPERTS("num_local_experts", 8, "num_experts_per_tok", 2),
     .activation_key = "activation_function",
     .activation = "silu",
     .preset.router = { TOP_K_THEN_SOFTMAX },

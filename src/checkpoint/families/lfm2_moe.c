@@ -9,11 +9,8 @@ static void mark(const struct family *family, struct settings *settings, struct 
 const struct family vkmoe_family_lfm2_moe = {
     .name = "lfm2_moe",
     .prefix = BLOCKS,
-    .blocks = { "num_hidden_layers", 32 },
-    .hidden = { "hidden_size", 2048 },
-    .inner = { "moe_intermediate_size", 1792 },
-    .experts = { "num_experts", 32 },
-    .experts_per_token = { "num_experts_per_tok", 4 },
+    SIZES(32, 2048, "moe_intermediate_size", 1792),
+    EXPERTS("num_experts", 32, "num_experts_per_tok", 4),
     HIDDEN_ACT,
     .renormalize_key = "norm_topk_prob",
     .scale_key = "routed_scaling_factor",

@@ -16,11 +16,8 @@ const struct family vkmoe_family_llama4 = {
     .text_name = "llama4_text",
     .prefix = "language_model.model.layers.{b}.feed_forward.|model.layers.{b}.feed_forward."
         "|model.language_model.layers.{b}.feed_forward.",
-    .blocks = { "num_hidden_layers", 48 },
-    .hidden = { "hidden_size", 5120 },
-    .inner = { "intermediate_size", 8192 },
-    .experts = { "num_local_experts", 16 },
-    .experts_per_token = { "num_experts_per_tok", 1 },
+    SIZES(48, 5120, "intermediate_size", 8192),
+    EXPERTS("num_local_experts", 16, "num_experts_per_tok", 1),
     HIDDEN_ACT,
     .shared_inner = { "intermediate_size", 8192 },
     .preset = {

@@ -2,13 +2,8 @@
 #include "checkpoint/families/families.h"
 
 static const struct whole whole = {
-    .heads = { "num_attention_heads", 16 },
-    .kv_heads = { "num_key_value_heads", 0 },
-    .head_size = { "head_dim", 0 },
-    .vocabulary = 50304,
-    .max_positions = 4096,
-    .end_token = 50279,
-    .norm_epsilon = 1e-5,
+    HEADS(16, 0, 0),
+    TEXT(50304, 4096, 50279, 1e-5),
     .rope = { .kind = VKMOE_ROPE_HALF, .base = 1e4f },
     .bias = { "attention_bias", false },
     .norm_wide = true,
@@ -25,11 +20,8 @@ static const struct alias aliases[] = {
 const struct family vkmoe_family_olmoe = {
     .name = "olmoe",
     .prefix = BLOCKS,
-    .blocks = { "num_hidden_layers", 16 },
-    .hidden = { "hidden_size", 2048 },
-    .inner = { "intermediate_size", 2048 },
-    .experts = { "num_experts|num_local_experts", 64 },
-    .experts_per_token = { "num_experts_per_tok", 8 },
+    SIZES(16, 2048, "intermediate_size", 2048),
+    EXPERTS("num_experts|num_local_experts", 64, "num_experts_per_tok", 8),
     HIDDEN_ACT,
     .renormalize_key = "norm_topk_prob",
     .preset.router = { .score = VKMOE_SCORE_SOFTMAX },

@@ -14,11 +14,8 @@ static void adjust(struct settings *settings, struct vkmoe_moe_params *params)
 const struct family vkmoe_family_phimoe = {
     .name = "phimoe",
     .prefix = BLOCKS,
-    .blocks = { "num_hidden_layers", 32 },
-    .hidden = { "hidden_size", 4096 },
-    .inner = { "intermediate_size", 6400 },
-    .experts = { "num_local_experts", 16 },
-    .experts_per_token = { "num_experts_per_tok", 2 },
+    SIZES(32, 4096, "intermediate_size", 6400),
+    EXPERTS("num_local_experts", 16, "num_experts_per_tok", 2),
     HIDDEN_ACT,
     .expect = { "num_experts_per_tok=2" }, // the method picks two, one after the other
     .preset.router = { .score = VKMOE_SCORE_IDENTITY, .select = VKMOE_SELECT_SPARSEMIXER },

@@ -11,11 +11,8 @@ static const struct alias aliases[] = {
 const struct family vkmoe_family_qwen2_moe = {
     .name = "qwen2_moe",
     .prefix = BLOCKS,
-    .blocks = { "num_hidden_layers", 24 },
-    .hidden = { "hidden_size", 2048 },
-    .inner = { "moe_intermediate_size", 1408 },
-    .experts = { "num_experts", 60 },
-    .experts_per_token = { "num_experts_per_tok", 4 },
+    SIZES(24, 2048, "moe_intermediate_size", 1408),
+    EXPERTS("num_experts", 60, "num_experts_per_tok", 4),
     HIDDEN_ACT,
     .renormalize_key = "norm_topk_prob",
     .shared_inner = { "shared_expert_intermediate_size", 5632 },

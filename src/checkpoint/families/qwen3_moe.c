@@ -2,13 +2,8 @@
 #include "checkpoint/families/families.h"
 
 static const struct whole whole = {
-    .heads = { "num_attention_heads", 32 },
-    .kv_heads = { "num_key_value_heads", 4 },
-    .head_size = { "head_dim", 0 },
-    .vocabulary = 151936,
-    .max_positions = 32768,
-    .end_token = -1,
-    .norm_epsilon = 1e-6,
+    HEADS(32, 4, 0),
+    TEXT(151936, 32768, -1, 1e-6),
     .rope = { .kind = VKMOE_ROPE_HALF, .base = 1e4f },
     .bias = { "attention_bias", false },
     .window = WINDOW_ALL,
@@ -27,11 +22,8 @@ static const struct alias aliases[] = {
 const struct family vkmoe_family_qwen3_moe = {
     .name = "qwen3_moe",
     .prefix = BLOCKS,
-    .blocks = { "num_hidden_layers", 24 },
-    .hidden = { "hidden_size", 2048 },
-    .inner = { "moe_intermediate_size", 768 },
-    .experts = { "num_experts|num_local_experts", 128 },
-    .experts_per_token = { "num_experts_per_tok", 8 },
+    SIZES(24, 2048, "moe_intermediate_size", 768),
+    EXPERTS("num_experts|num_local_experts", 128, "num_experts_per_tok", 8),
     HIDDEN_ACT,
     .renormalize_key = "norm_topk_prob",
     .preset.router = { .score = VKMOE_SCORE_SOFTMAX },
