@@ -185,16 +185,8 @@ fail:
 
 int main(int argc, char **argv)
 {
-    static const struct {
-        const char *name;
-        bool (*run)(void);
-    } tests[] = {
-        { "version", test_version },
-        { "forward", test_forward },
-        { "info", test_info },
-        { "list", test_list },
-        { "params", test_params },
-    };
+    TEST_TABLE(tests, { "version", test_version }, { "forward", test_forward },
+        { "info", test_info }, { "list", test_list }, { "params", test_params });
     struct tap tap;
     if (!tap_begin(&tap, argc, argv))
         return 2;

@@ -488,33 +488,18 @@ static bool check_cases(uint64_t seed)
 
 int main(int argc, char **argv)
 {
-    static const struct test tests[] = {
-        { "softmax", test_softmax },
-        { "default-scale", test_default_scale },
-        { "patterns", test_patterns },
-        { "listed-blocks", test_listed_blocks },
-        { "chosen-blocks", test_chosen_blocks },
-        { "tied-blocks", test_tied_blocks },
-        { "blocks-of-each-head", test_blocks_of_each_head },
-        { "empty-keys", test_empty_keys },
-        { "both-sides", test_both_sides },
-        { "kv-heads", test_kv_heads },
+    TEST_TABLE(tests, { "softmax", test_softmax }, { "default-scale", test_default_scale },
+        { "patterns", test_patterns }, { "listed-blocks", test_listed_blocks },
+        { "chosen-blocks", test_chosen_blocks }, { "tied-blocks", test_tied_blocks },
+        { "blocks-of-each-head", test_blocks_of_each_head }, { "empty-keys", test_empty_keys },
+        { "both-sides", test_both_sides }, { "kv-heads", test_kv_heads },
         { "kv-heads-of-experts", test_kv_heads_of_experts },
-        { "position-bias", test_position_bias },
-        { "mixed-values", test_mixed_values },
-        { "mixed-outputs", test_mixed_outputs },
-        { "mixes-of-one", test_mixes_of_one },
-        { "two-levels", test_two_levels },
-        { "stored", test_stored },
-        { "experts", test_experts },
-        { "rope-pairs", test_rope_pairs },
-        { "rope-scalings", test_rope_scalings },
-        { "norms", test_norms },
-        { "tiny-mixtral", test_tiny_mixtral },
-        { "tiny-jetmoe", test_tiny_jetmoe },
-        { "traps", test_traps },
-        { "logits", test_logits },
-    };
+        { "position-bias", test_position_bias }, { "mixed-values", test_mixed_values },
+        { "mixed-outputs", test_mixed_outputs }, { "mixes-of-one", test_mixes_of_one },
+        { "two-levels", test_two_levels }, { "stored", test_stored }, { "experts", test_experts },
+        { "rope-pairs", test_rope_pairs }, { "rope-scalings", test_rope_scalings },
+        { "norms", test_norms }, { "tiny-mixtral", test_tiny_mixtral },
+        { "tiny-jetmoe", test_tiny_jetmoe }, { "traps", test_traps }, { "logits", test_logits });
     struct tap tap;
     if (!tap_begin(&tap, argc, argv))
         return 2;

@@ -567,15 +567,10 @@ fail:
 
 int main(int argc, char **argv)
 {
-    static const struct test tests[] = {
-        { "dispatches", test_dispatches },
-        { "passes", test_passes },
-        { "no-tokens", test_no_tokens },
-        { "scratch-bound", test_scratch_bound },
-        { "scratch-size", test_scratch_size },
-        { "same-bits", test_same_bits },
-        { "repeated", test_repeated },
-    };
+    TEST_TABLE(tests, { "dispatches", test_dispatches }, { "passes", test_passes },
+        { "no-tokens", test_no_tokens }, { "scratch-bound", test_scratch_bound },
+        { "scratch-size", test_scratch_size }, { "same-bits", test_same_bits },
+        { "repeated", test_repeated });
     struct tap tap;
     int code;
     if (!tests_begin(&tap, argc, argv, &code))

@@ -10,7 +10,7 @@
 #include <vkmoe/model.h>
 
 #include "model_hostile.h"
-#include "tap.h"
+#include "check.h"
 
 // ---------------------------------------------------------------------------- files
 
@@ -479,20 +479,12 @@ int main(int argc, char **argv)
         return 2;
     }
     run_tables(&tap);
-    static const struct {
-        const char *name;
-        bool (*test)(void);
-    } tests[] = {
-        { "config files", test_config_files },
-        { "tensor files", test_tensor_files },
-        { "cut at every byte", test_truncation },
-        { "index files", test_index_files },
-        { "paths and arguments", test_paths },
-        { "late error", test_late_error },
-    };
+    TEST_TABLE(tests, { "config files", test_config_files }, { "tensor files", test_tensor_files },
+        { "cut at every byte", test_truncation }, { "index files", test_index_files },
+        { "paths and arguments", test_paths }, { "late error", test_late_error });
     for (size_t i = 0; i < COUNT(tests); i++) {
         if (wants(&tap, "files", tests[i].name))
-            run(&tap, "files", tests[i].name, tests[i].test());
+            run(&tap, "files", tests[i].name, tests[i].run());
     }
     if (wants(&tap, "files", "mutations"))
         run(&tap, "files", "mutations", test_mutations(tap.seed, directory));

@@ -512,23 +512,14 @@ static bool test_table(uint64_t seed)
 
 int main(int argc, char **argv)
 {
-    static const struct test tests[] = {
-        { "softmax-top-2", test_softmax_top_2 },
-        { "scores-and-weights", test_scores_and_weights },
-        { "router-input", test_router_input },
-        { "groups", test_groups },
-        { "sparsemixer", test_sparsemixer },
-        { "ties", test_ties },
-        { "always", test_always },
-        { "each-group", test_each_group },
-        { "capacity", test_capacity },
-        { "supplied", test_supplied },
-        { "activations", test_activations },
+    TEST_TABLE(tests, { "softmax-top-2", test_softmax_top_2 },
+        { "scores-and-weights", test_scores_and_weights }, { "router-input", test_router_input },
+        { "groups", test_groups }, { "sparsemixer", test_sparsemixer }, { "ties", test_ties },
+        { "always", test_always }, { "each-group", test_each_group }, { "capacity", test_capacity },
+        { "supplied", test_supplied }, { "activations", test_activations },
         { "expert-and-shared", test_expert_and_shared },
-        { "routing-comparison", test_routing_comparison },
-        { "half-floats", test_half_floats },
-        { "comparisons", test_comparisons },
-    };
+        { "routing-comparison", test_routing_comparison }, { "half-floats", test_half_floats },
+        { "comparisons", test_comparisons });
     struct tap tap;
     if (!tap_begin(&tap, argc, argv))
         return 2;

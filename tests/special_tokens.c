@@ -481,14 +481,9 @@ fail:
 
 int main(int argc, char **argv)
 {
-    static const struct test tests[] = {
-        { "output", test_output },
-        { "unknown", test_unknown },
-        { "spiece", test_spiece },
-        { "huge-and-pipe", test_huge_and_pipe },
-        { "far-token", test_far_token },
-        { "search", test_search },
-    };
+    TEST_TABLE(tests, { "output", test_output }, { "unknown", test_unknown },
+        { "spiece", test_spiece }, { "huge-and-pipe", test_huge_and_pipe },
+        { "far-token", test_far_token }, { "search", test_search });
     char name[64];
     struct tap tap;
     if (!tap_begin(&tap, argc, argv))

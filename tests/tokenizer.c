@@ -298,14 +298,9 @@ fail:
 
 int main(int argc, char **argv)
 {
-    static const struct test tests[] = {
-        { "encode", test_encode },
-        { "round-trip", test_round_trip },
-        { "strange-tokens", test_strange_tokens },
-        { "ends", test_ends },
-        { "damaged", test_damaged },
-        { "unfit", test_unfit },
-    };
+    TEST_TABLE(tests, { "encode", test_encode }, { "round-trip", test_round_trip },
+        { "strange-tokens", test_strange_tokens }, { "ends", test_ends },
+        { "damaged", test_damaged }, { "unfit", test_unfit });
     struct tap tap;
     if (!tap_begin(&tap, argc, argv))
         return 2;

@@ -174,13 +174,8 @@ static bool test_forward(void)
 
 int main(int argc, char **argv)
 {
-    static const struct test tests[] = {
-        { "kinds", test_kinds },
-        { "exhaustion", test_exhaustion },
-        { "limit", test_limit },
-        { "count", test_count },
-        { "forward", test_forward },
-    };
+    TEST_TABLE(tests, { "kinds", test_kinds }, { "exhaustion", test_exhaustion },
+        { "limit", test_limit }, { "count", test_count }, { "forward", test_forward });
     struct tap tap;
     if (argc < 3 || !tap_begin(&tap, argc - 2, argv + 2))
         return 2;

@@ -374,14 +374,9 @@ fail:
 
 int main(int argc, char **argv)
 {
-    static const struct test tests[] = {
-        { "description", test_description },
-        { "mapping", test_mapping },
-        { "heaps", test_heaps },
-        { "buffer-limit", test_buffer_limit },
-        { "coherence", test_coherence },
-        { "queues", test_queues },
-    };
+    TEST_TABLE(tests, { "description", test_description }, { "mapping", test_mapping },
+        { "heaps", test_heaps }, { "buffer-limit", test_buffer_limit },
+        { "coherence", test_coherence }, { "queues", test_queues });
     struct tap tap;
     if (argc < 3 || !tap_begin(&tap, argc - 2, argv + 2))
         return 2;

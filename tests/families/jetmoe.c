@@ -10,18 +10,14 @@ static void write_jetmoe(struct writer *w, family_t *f, const char *prefix, laye
 }
 
 static family_t models[] = {
-    {
-        .name = "jetmoe",
+    MODEL(.name = "jetmoe",
         .config = "{\"model_type\":\"jetmoe\",\"hidden_size\":40,\"intermediate_size\":24,"
                   "\"num_hidden_layers\":2,\"num_local_experts\":8,\"num_experts_per_tok\":2,"
                   "\"activation_function\":\"silu\",\"vocab_size\":32}",
-        STORED(VKMOE_DTYPE_F16, 1, 1, "xx"),
-        .misaligned = 1,
-        .arrays = HAS_GATE | HAS_OUTPUT_BIAS,
+        STORED(VKMOE_DTYPE_F16, 1, 1, "xx"), .misaligned = 1, .arrays = HAS_GATE | HAS_OUTPUT_BIAS,
         LAYER(40, 24, 8, 2, .score = VKMOE_SCORE_IDENTITY, .weigh = VKMOE_WEIGH_SOFTMAX,
             .activation = VKMOE_ACTIVATION_SILU),
-        WRITTEN_BY(write_jetmoe),
-    },
+        WRITTEN_BY(write_jetmoe)),
 };
 
 FAMILY_MODELS(jetmoe);

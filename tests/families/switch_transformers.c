@@ -17,44 +17,32 @@ static void write_switch_dense(struct writer *w, family_t *f, const char *prefix
 }
 
 static family_t models[] = {
-    {
-        .name = "switch_transformers-encoder",
+    MODEL(.name = "switch_transformers-encoder",
         .config = "{\"model_type\":\"switch_transformers\",\"d_model\":40,\"d_ff\":56,"
                   "\"num_layers\":4,\"num_decoder_layers\":2,\"num_sparse_encoder_layers\":2,"
                   "\"num_sparse_decoder_layers\":1,\"num_experts\":6,\"expert_capacity\":3,"
                   "\"dense_act_fn\":\"relu\",\"is_gated_act\":false,\"vocab_size\":19}",
-        .dtype = VKMOE_DTYPE_F32,
-        .files = 1,
-        .moe = { "-x-x", "-x" },
-        .block = { .index = 3 },
+        .dtype = VKMOE_DTYPE_F32, .files = 1, .moe = { "-x-x", "-x" }, .block = { .index = 3 },
         .vocabulary = 19,
         LAYER(40, 56, 6, 1, .score = VKMOE_SCORE_SOFTMAX, .capacity = 3,
             .activation = VKMOE_ACTIVATION_RELU),
         .write = write_switch,
-        .prefix = { "encoder.block.%u.layer.1.", "decoder.block.%u.layer.2." },
-        .dense_inner = 56,
-        .write_dense = write_switch_dense,
-    },
-    {
-        .name = "switch_transformers-decoder",
+        .prefix = { "encoder.block.%u.layer.1.", "decoder.block.%u.layer.2." }, .dense_inner = 56,
+        .write_dense = write_switch_dense),
+    MODEL(.name = "switch_transformers-decoder",
         .config = "{\"model_type\":\"switch_transformers\",\"d_model\":32,\"d_ff\":48,"
                   "\"num_layers\":2,\"num_decoder_layers\":3,\"encoder_sparse_step\":2,"
                   "\"decoder_sparse_step\":1,\"num_sparse_encoder_layers\":1,"
                   "\"num_sparse_decoder_layers\":1,\"num_experts\":4,\"router_bias\":true,"
                   "\"dense_act_fn\":\"gelu_new\",\"vocab_size\":19}",
-        .dtype = VKMOE_DTYPE_BF16,
-        .files = 1,
-        .moe = { "-x", "xxx" },
-        .block = { .index = 2, .part = VKMOE_PART_DECODER },
-        .vocabulary = 19,
+        .dtype = VKMOE_DTYPE_BF16, .files = 1, .moe = { "-x", "xxx" },
+        .block = { .index = 2, .part = VKMOE_PART_DECODER }, .vocabulary = 19,
         .arrays = HAS_ROUTER_BIAS,
         LAYER(32, 48, 4, 1, .score = VKMOE_SCORE_SOFTMAX, .capacity = 64,
             .activation = VKMOE_ACTIVATION_GELU_TANH),
         .write = write_switch,
-        .prefix = { "encoder.block.%u.layer.1.", "decoder.block.%u.layer.2." },
-        .dense_inner = 48,
-        .write_dense = write_switch_dense,
-    },
+        .prefix = { "encoder.block.%u.layer.1.", "decoder.block.%u.layer.2." }, .dense_inner = 48,
+        .write_dense = write_switch_dense),
 };
 
 FAMILY_MODELS(switch_transformers);

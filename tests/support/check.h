@@ -54,10 +54,12 @@ enum tests_place { ON_HOST, ON_DEVICE };
 int tests_main(
     int argc, char **argv, enum tests_place place, const struct test *tests, uint32_t count);
 
+#define TEST_TABLE(name, ...) static const struct test name[] = { __VA_ARGS__ }
+
 #define TESTS_MAIN(place, ...) \
     int main(int argc, char **argv) \
     { \
-        static const struct test tests[] = { __VA_ARGS__ }; \
+        TEST_TABLE(tests, __VA_ARGS__); \
         return tests_main(argc, argv, place, tests, COUNT_OF(tests)); \
     }
 

@@ -22,6 +22,11 @@ typedef const struct reference_layer layer_t;
         "model.layers.%u.", NULL \
     }
 
+// A row.
+#define MODEL(...) \
+    { \
+        __VA_ARGS__ \
+    }
 // How a model is stored: a dtype, the number of files, the block that tests look at, and which
 // blocks of a stack have experts.
 #define STORED(dtype_, files_, index_, ...) \

@@ -25,9 +25,7 @@ static const struct alias aliases[] = {
     { NULL },
 };
 
-const struct family vkmoe_family_deepseek_v2 = {
-    .name = "deepseek_v2",
-    .prefix = BLOCKS,
+FAMILY(deepseek_v2, .prefix = BLOCKS,
     SIZES(32, 4096, "moe_intermediate_size", 1407),
     EXPERTS("n_routed_experts", 64, "num_experts_per_tok", 0),
     HIDDEN_ACT,
@@ -53,5 +51,4 @@ const struct family vkmoe_family_deepseek_v2 = {
     .dense_first = { "first_k_dense_replace", 0 },
     .mark = vkmoe_mark_after_dense,
     .adjust = adjust,
-    .aliases = aliases,
-};
+    .aliases = aliases);

@@ -9,9 +9,7 @@ static const struct alias aliases[] = {
     { NULL },
 };
 
-const struct family vkmoe_family_deepseek_v3 = {
-    .name = "deepseek_v3",
-    .prefix = BLOCKS,
+FAMILY(deepseek_v3, .prefix = BLOCKS,
     SIZES(61, 7168, "moe_intermediate_size", 2048),
     EXPERTS("n_routed_experts|num_local_experts", 256, "num_experts_per_tok", 8),
     HIDDEN_ACT,
@@ -29,5 +27,4 @@ const struct family vkmoe_family_deepseek_v3 = {
     DENSE_GATE_UP_DOWN("mlp", 18432),
     .dense_first = { "first_k_dense_replace", 3 },
     .mark = vkmoe_mark_after_dense,
-    .aliases = aliases,
-};
+    .aliases = aliases);

@@ -17,6 +17,11 @@
     "model.layers.{b}.|language_model.model.layers.{b}." \
     "|model.language_model.layers.{b}.|layers.{b}."
 
+// A family of this name; how its models run whole.
+#define FAMILY(name_, ...) \
+    const struct family vkmoe_family_##name_ = { .name = #name_, __VA_ARGS__ }
+#define WHOLE(name, ...) static const struct whole name = { __VA_ARGS__ }
+
 // Sizes, and what they are if config.json does not say.
 #define SIZES(blocks_, hidden_, inner_key, inner_) \
     .blocks = { "num_hidden_layers", blocks_ }, .hidden = { "hidden_size", hidden_ }, \

@@ -16,9 +16,7 @@ static void adjust(struct settings *settings, struct vkmoe_moe_params *params)
     params->router.rms_epsilon = (float)epsilon;
 }
 
-const struct family vkmoe_family_gemma4 = {
-    .name = "gemma4",
-    .text_name = "gemma4_text",
+FAMILY(gemma4, .text_name = "gemma4_text",
     .prefix = "model.language_model.layers.{b}.|model.layers.{b}."
         "|language_model.model.layers.{b}.",
     SIZES(30, 2304, "moe_intermediate_size", 0),
@@ -34,5 +32,4 @@ const struct family vkmoe_family_gemma4 = {
         .down = "experts.down_proj",
     },
     .mark = mark,
-    .adjust = adjust,
-};
+    .adjust = adjust);

@@ -9,9 +9,7 @@ static const struct alias aliases[] = {
     { NULL },
 };
 
-const struct family vkmoe_family_glm4_moe = {
-    .name = "glm4_moe",
-    .prefix = BLOCKS,
+FAMILY(glm4_moe, .prefix = BLOCKS,
     SIZES(46, 4096, "moe_intermediate_size", 1408),
     EXPERTS("n_routed_experts|num_local_experts", 128, "num_experts_per_tok", 8),
     HIDDEN_ACT,
@@ -29,5 +27,4 @@ const struct family vkmoe_family_glm4_moe = {
     DENSE_GATE_UP_DOWN("mlp", 10944),
     .dense_first = { "first_k_dense_replace", 1 },
     .mark = vkmoe_mark_after_dense,
-    .aliases = aliases,
-};
+    .aliases = aliases);

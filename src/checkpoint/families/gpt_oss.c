@@ -14,9 +14,7 @@ static void adjust(struct settings *settings, struct vkmoe_moe_params *params)
     params->activation_limit = (float)limit;
 }
 
-static const struct whole whole = {
-    HEADS(64, 8, 64),
-    TEXT(201088, 131072, -1, 1e-5),
+WHOLE(whole, HEADS(64, 8, 64), TEXT(201088, 131072, -1, 1e-5),
     .rope = { .kind = VKMOE_ROPE_HALF,
         .base = 150000.0f,
         .scaling = VKMOE_ROPE_SCALING_YARN,
@@ -25,16 +23,11 @@ static const struct whole whole = {
         .beta_fast = 32.0f,
         .beta_slow = 1.0f,
         .exact_range = true },
-    .bias = { "attention_bias", true },
-    .window = WINDOW_ALTERNATE,
-    .window_preset = 128,
+    .bias = { "attention_bias", true }, .window = WINDOW_ALTERNATE, .window_preset = 128,
     .names = { { PROJECTIONS("self_attn"), BIASES("self_attn"), .sinks = "self_attn.sinks" } },
-    ENDS,
-};
+    ENDS);
 
-const struct family vkmoe_family_gpt_oss = {
-    .name = "gpt_oss",
-    .prefix = BLOCKS,
+FAMILY(gpt_oss, .prefix = BLOCKS,
     SIZES(36, 2880, "intermediate_size", 2880),
     EXPERTS("num_local_experts|num_experts", 128, "num_experts_per_tok|experts_per_token", 4),
     HIDDEN_ACT,
@@ -51,5 +44,4 @@ const struct family vkmoe_family_gpt_oss = {
     .layout = LAYOUT_TRANSPOSED | LAYOUT_INTERLEAVED,
     .mark = vkmoe_mark_all,
     .adjust = adjust,
-    .whole = &whole,
-};
+    .whole = &whole);

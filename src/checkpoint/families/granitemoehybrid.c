@@ -13,9 +13,7 @@ static const struct alias aliases[] = {
     { NULL },
 };
 
-const struct family vkmoe_family_granitemoehybrid = {
-    .name = "granitemoehybrid",
-    .prefix = BLOCKS,
+FAMILY(granitemoehybrid, .prefix = BLOCKS,
     SIZES(32, 4096, "intermediate_size", 11008),
     EXPERTS("num_local_experts", 8, "num_experts_per_tok", 2),
     HIDDEN_ACT,
@@ -29,5 +27,4 @@ const struct family vkmoe_family_granitemoehybrid = {
         .shared_down = "shared_mlp.output_linear.weight",
     },
     .mark = mark,
-    .aliases = aliases,
-};
+    .aliases = aliases);

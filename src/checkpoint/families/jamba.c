@@ -16,9 +16,7 @@ static void mark(const struct family *family, struct settings *settings, struct 
         blocks->moe[0][b] = b % period == offset;
 }
 
-const struct family vkmoe_family_jamba = {
-    .name = "jamba",
-    .prefix = BLOCKS,
+FAMILY(jamba, .prefix = BLOCKS,
     SIZES(32, 4096, "intermediate_size", 14336),
     EXPERTS("num_experts", 16, "num_experts_per_tok", 2),
     HIDDEN_ACT,
@@ -27,5 +25,4 @@ const struct family vkmoe_family_jamba = {
         .router = "feed_forward.router.weight",
         EXPERTS_GATE_UP_DOWN("feed_forward"),
     },
-    .mark = mark,
-};
+    .mark = mark);

@@ -3,18 +3,11 @@
 
 // The query heads of an expert are as many as the kv heads; num_attention_heads
 // counts those of a token's experts together.
-static const struct whole whole = {
-    .heads = { "num_key_value_heads", 16 },
-    .kv_heads = { "num_key_value_heads", 16 },
-    .head_size = { "kv_channels|head_dim", 128 },
-    .vocabulary = 32000,
-    .max_positions = 4096,
-    .tied = true,
-    .end_token = 2,
-    .norm_epsilon = 1e-6,
+WHOLE(whole, .heads = { "num_key_value_heads", 16 }, .kv_heads = { "num_key_value_heads", 16 },
+    .head_size = { "kv_channels|head_dim", 128 }, .vocabulary = 32000, .max_positions = 4096,
+    .tied = true, .end_token = 2, .norm_epsilon = 1e-6,
     .block_norm_epsilon = 1e-6, // whatever rms_norm_eps says
-    .rope = { .kind = VKMOE_ROPE_HALF, .base = 1e4f },
-    .tiled_kv = true,
+    .rope = { .kind = VKMOE_ROPE_HALF, .base = 1e4f }, .tiled_kv = true,
     .expert_windows = "attention_expert_windows",
     .router = { .score = VKMOE_SCORE_IDENTITY, .weigh = VKMOE_WEIGH_SOFTMAX },
     .names = { {
@@ -26,12 +19,9 @@ static const struct whole whole = {
         .output_bias = "self_attention.experts.bias",
         BLOCK_NORMS,
     } },
-    ENDS,
-};
+    ENDS);
 
-const struct family vkmoe_family_jetmoe = {
-    .name = "jetmoe",
-    .prefix = BLOCKS,
+FAMILY(jetmoe, .prefix = BLOCKS,
     SIZES(12, 2048, "intermediate_size", 5632),
     EXPERTS("num_local_experts", 8, "num_experts_per_tok", 2),
     .activation_key = "activation_function",
@@ -44,5 +34,4 @@ const struct family vkmoe_family_jetmoe = {
         .output_bias = "mlp.bias",
     },
     .mark = vkmoe_mark_all,
-    .whole = &whole,
-};
+    .whole = &whole);

@@ -6,9 +6,7 @@ static void mark(const struct family *family, struct settings *settings, struct 
     vkmoe_mark_from(blocks, vkmoe_setting_read(&family->dense_first, settings, 0, MAX_BLOCKS), 1);
 }
 
-const struct family vkmoe_family_lfm2_moe = {
-    .name = "lfm2_moe",
-    .prefix = BLOCKS,
+FAMILY(lfm2_moe, .prefix = BLOCKS,
     SIZES(32, 2048, "moe_intermediate_size", 1792),
     EXPERTS("num_experts", 32, "num_experts_per_tok", 4),
     HIDDEN_ACT,
@@ -27,5 +25,4 @@ const struct family vkmoe_family_lfm2_moe = {
         EXPERTS_W1_W3_W2("feed_forward"),
     },
     .dense_first = { "num_dense_layers", 2 },
-    .mark = mark,
-};
+    .mark = mark);

@@ -11,9 +11,7 @@ static void mark(const struct family *family, struct settings *settings, struct 
         blocks->moe[0][b] = true;
 }
 
-const struct family vkmoe_family_llama4 = {
-    .name = "llama4",
-    .text_name = "llama4_text",
+FAMILY(llama4, .text_name = "llama4_text",
     .prefix = "language_model.model.layers.{b}.feed_forward.|model.layers.{b}.feed_forward."
         "|model.language_model.layers.{b}.feed_forward.",
     SIZES(48, 5120, "intermediate_size", 8192),
@@ -31,5 +29,4 @@ const struct family vkmoe_family_llama4 = {
         SHARED_GATE_UP_DOWN("shared_expert"),
     },
     .layout = LAYOUT_TRANSPOSED,
-    .mark = mark,
-};
+    .mark = mark);

@@ -1,14 +1,9 @@
 // mixtral.c - Mixtral.
 #include "checkpoint/families/families.h"
 
-static const struct whole whole = {
-    HEADS(32, 8, 0),
-    TEXT(32000, 131072, 2, 1e-5),
-    .rope = { .kind = VKMOE_ROPE_HALF, .base = 1e6f },
-    .window = WINDOW_ALL,
-    .names = { { PROJECTIONS("self_attn") } },
-    ENDS,
-};
+WHOLE(whole, HEADS(32, 8, 0), TEXT(32000, 131072, 2, 1e-5),
+    .rope = { .kind = VKMOE_ROPE_HALF, .base = 1e6f }, .window = WINDOW_ALL,
+    .names = { { PROJECTIONS("self_attn") } }, ENDS);
 
 static const struct alias aliases[] = {
     { "minimax" },
@@ -16,9 +11,7 @@ static const struct alias aliases[] = {
     { NULL },
 };
 
-const struct family vkmoe_family_mixtral = {
-    .name = "mixtral",
-    .prefix = BLOCKS,
+FAMILY(mixtral, .prefix = BLOCKS,
     SIZES(32, 4096, "intermediate_size", 14336),
     EXPERTS("num_local_experts|num_experts", 8, "num_experts_per_tok", 2),
     HIDDEN_ACT,
@@ -29,5 +22,4 @@ const struct family vkmoe_family_mixtral = {
     },
     .mark = vkmoe_mark_all,
     .whole = &whole,
-    .aliases = aliases,
-};
+    .aliases = aliases);

@@ -41,9 +41,7 @@ static void mark(const struct family *family, struct settings *settings, struct 
     }
 }
 
-const struct family vkmoe_family_nemotron_h = {
-    .name = "nemotron_h",
-    .prefix = "backbone.layers.{b}.mixer.|model.layers.{b}.mixer."
+FAMILY(nemotron_h, .prefix = "backbone.layers.{b}.mixer.|model.layers.{b}.mixer."
         "|language_model.backbone.layers.{b}.mixer.|language_model.model.layers.{b}.mixer.",
     .hidden = { "hidden_size", 4096 },
     .inner = { "moe_intermediate_size", 7688 },
@@ -63,5 +61,4 @@ const struct family vkmoe_family_nemotron_h = {
         .shared_up = "shared_experts.up_proj.weight",
         .shared_down = "shared_experts.down_proj.weight",
     },
-    .mark = mark,
-};
+    .mark = mark);

@@ -11,9 +11,7 @@ static void adjust(struct settings *settings, struct vkmoe_moe_params *params)
     params->router.sparsemixer_threshold = (float)(2.0 * jitter);
 }
 
-const struct family vkmoe_family_phimoe = {
-    .name = "phimoe",
-    .prefix = BLOCKS,
+FAMILY(phimoe, .prefix = BLOCKS,
     SIZES(32, 4096, "intermediate_size", 6400),
     EXPERTS("num_local_experts", 16, "num_experts_per_tok", 2),
     HIDDEN_ACT,
@@ -24,5 +22,4 @@ const struct family vkmoe_family_phimoe = {
         EXPERTS_W1_W3_W2("block_sparse_moe"),
     },
     .mark = vkmoe_mark_all,
-    .adjust = adjust,
-};
+    .adjust = adjust);

@@ -8,9 +8,7 @@ static const struct alias aliases[] = {
     { NULL },
 };
 
-const struct family vkmoe_family_qwen2_moe = {
-    .name = "qwen2_moe",
-    .prefix = BLOCKS,
+FAMILY(qwen2_moe, .prefix = BLOCKS,
     SIZES(24, 2048, "moe_intermediate_size", 1408),
     EXPERTS("num_experts", 60, "num_experts_per_tok", 4),
     HIDDEN_ACT,
@@ -25,5 +23,4 @@ const struct family vkmoe_family_qwen2_moe = {
     },
     DENSE_GATE_UP_DOWN("mlp", 5632),
     .mark = vkmoe_mark_qwen,
-    .aliases = aliases,
-};
+    .aliases = aliases);

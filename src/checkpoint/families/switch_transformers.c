@@ -34,8 +34,7 @@ static void adjust(struct settings *settings, struct vkmoe_moe_params *params)
 }
 
 // T5's frame: scores are not scaled, and know positions by a bias alone.
-static const struct whole whole = {
-    .heads = { "num_heads|num_attention_heads", 12 },
+WHOLE(whole, .heads = { "num_heads|num_attention_heads", 12 },
     .head_size = { "d_kv", 64 },
     .vocabulary = 32128,
     .max_positions_key = "n_positions", // T5's; nothing in the model is bound to it
@@ -76,12 +75,9 @@ static const struct whole whole = {
         .copies = { "encoder.embed_tokens.weight", "decoder.embed_tokens.weight" },
         .final_norm = "decoder.final_layer_norm.weight",
         .encoder_norm = "encoder.final_layer_norm.weight",
-    },
-};
+    });
 
-const struct family vkmoe_family_switch_transformers = {
-    .name = "switch_transformers",
-    .prefix = "encoder.block.{b}.layer.1.mlp.",
+FAMILY(switch_transformers, .prefix = "encoder.block.{b}.layer.1.mlp.",
     .decoder_prefix = "decoder.block.{b}.layer.2.mlp.",
     .blocks = { "num_layers", 12 },
     .hidden = { "d_model", 768 },
@@ -103,5 +99,4 @@ const struct family vkmoe_family_switch_transformers = {
     .dense = { .up = "wi.weight", .down = "wo.weight" },
     .mark = mark,
     .adjust = adjust,
-    .whole = &whole,
-};
+    .whole = &whole);
