@@ -14,7 +14,7 @@
 #include "checkpoints.h"
 #include "compare.h"
 #include "harness.h"
-#include "cli/npy.h"
+#include "recorded.h"
 #include "random.h"
 #include "reference.h"
 
@@ -214,24 +214,6 @@ static void test_family(
 
 enum { TOKENS = 160, HIDDEN = 128, K = 2, LAYERS = 4 };
 
-// recorded/layerN_moe_WHAT.npy of a model, or NULL.
-static void *read_recorded(struct harness *harness, const char *model, uint32_t layer,
-    const char *what, enum vkmoe_npy_dtype dtype, uint64_t columns)
-{
-    char path[512];
-    snprintf(path, sizeof path, "%s/%s/recorded/layer%" PRIu32 "_moe_%s.npy", VKMOE_TEST_MODELS,
-        model, layer, what);
-    struct vkmoe_npy array;
-    if (!is_ok(vkmoe_npy_read(path, &harness->log, &array), path))
-        return NULL;
-    if (array.dtype == dtype && array.rank == 2 && array.shape[0] == TOKENS
-        && array.shape[1] == columns)
-        return array.data;
-    tap_note("%s: has another dtype or shape than expected", path);
-    free(array.data);
-    return NULL;
-}
-
 static double *to_double(const float *values, size_t count)
 {
     double *result = allocate(count, sizeof *result);
@@ -265,10 +247,10 @@ static bool check_recorded_layer(struct harness *harness, const char *name, uint
         return false;
     struct work work;
     work_init(&work, TOKENS, HIDDEN, K);
-    work.x = read_recorded(harness, name, index, "input", VKMOE_NPY_F32, HIDDEN);
-    float *y = read_recorded(harness, name, index, "output", VKMOE_NPY_F32, HIDDEN);
-    int32_t *ids = read_recorded(harness, name, index, "expert_ids", VKMOE_NPY_I32, K);
-    float *weights = read_recorded(harness, name, index, "expert_weights", VKMOE_NPY_F32, K);
+    work.x = recorded_moe_floats(name, index, "input", TOKENS * HIDDEN);
+    float *y = recorded_moe_floats(name, index, "output", TOKENS * HIDDEN);
+    int32_t *ids = recorded_moe_ids(name, index, "expert_ids", TOKENS * K);
+    float *weights = recorded_moe_floats(name, index, "expert_weights", TOKENS * K);
     bool ok =
         work.x && y && ids && weights && params.hidden == HIDDEN && params.experts_per_token == K;
     if (ok) {

@@ -134,16 +134,6 @@ static bool run(struct golden *g, uint32_t chunk, bool growing)
         && array_check("logits", &g->logits, false);
 }
 
-static uint32_t largest_of(const float *logits, uint32_t count)
-{
-    uint32_t best = 0;
-    for (uint32_t i = 1; i < count; i++) {
-        if (logits[i] > logits[best])
-            best = i;
-    }
-    return best;
-}
-
 static bool compare(const struct golden *g, const char *file)
 {
     const uint64_t count = (uint64_t)g->tokens * g->vocabulary;

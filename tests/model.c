@@ -10,9 +10,10 @@
 #include <vkmoe/vkmoe.h>
 
 #include "checkpoints.h"
-#include "cli/npy.h"
+#include "recorded.h"
 #include "random.h"
 #include "reference.h"
+#include "same.h"
 #include "check.h"
 
 #ifndef VKMOE_TEST_MODELS
@@ -124,36 +125,6 @@ static void read_layer(const struct vkmoe_moe_params *p, struct reference_layer 
 }
 
 // ------------------------------------------------------------------------ families
-
-static bool same_number(const char *name, double expected, double actual)
-{
-    // A float holds what the config said in double.
-    bool same = fabs(expected - actual) <= 1e-7 * fabs(expected);
-    if (!same)
-        tap_note("%s is %.9g, expected %.9g", name, actual, expected);
-    return same;
-}
-
-static bool same_array(
-    const char *name, const double *expected, const double *actual, size_t count, double tolerance)
-{
-    if (!expected || !actual) {
-        if (expected || actual)
-            tap_note("%s is %s", name, expected ? "missing" : "there, but should not be");
-        return !expected && !actual;
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (!(fabs(expected[i] - actual[i]) <= tolerance * fabs(expected[i]))) {
-            tap_note("%s[%zu] is %.9g, expected %.9g", name, i, actual[i], expected[i]);
-            return false;
-        }
-    }
-    return true;
-}
-
-#define SAME(field) ok = same_number(#field, (double)expected->field, (double)actual->field) && ok
-#define SAME_ARRAY(field, count) \
-    ok = same_array(#field, expected->field, actual->field, count, 0.0) && ok
 
 static bool same_layer(const struct reference_layer *expected, const struct reference_layer *actual)
 {
@@ -369,35 +340,6 @@ static void test_fused(struct tap *tap, const char *directory, bool transposed)
 
 // ------------------------------------------------------------------------ recorded
 
-// recorded/layerN_moe_WHAT.npy of a model; `count` elements of this dtype.
-static void *read_recorded(const char *model, uint32_t layer, const char *what,
-    enum vkmoe_npy_dtype dtype, uint64_t rows, uint64_t columns)
-{
-    char path[512];
-    snprintf(path, sizeof path, "%s/%s/recorded/layer%u_moe_%s.npy", VKMOE_TEST_MODELS, model,
-        layer, what);
-    struct vkmoe_npy array;
-    if (vkmoe_npy_read(path, &printing_log, &array) != VKMOE_OK)
-        return NULL;
-    if (array.dtype == dtype && array.rank == 2 && array.shape[0] == rows
-        && array.shape[1] == columns)
-        return array.data;
-    tap_note("%s: has another dtype or shape than expected", path);
-    free(array.data);
-    return NULL;
-}
-
-// The largest difference, as a share of the rms of `expected`.
-static double find_error(const float *expected, const double *actual, size_t count)
-{
-    double largest = 0.0, squares = 0.0;
-    for (size_t i = 0; i < count; i++) {
-        largest = fmax(largest, fabs(expected[i] - actual[i]));
-        squares += (double)expected[i] * expected[i];
-    }
-    return largest / sqrt(squares / (double)count);
-}
-
 enum { TOKENS = 160, HIDDEN = 128, K = 2 };
 
 static bool check_recorded(vkmoe_checkpoint *model, const char *name, uint32_t index)
@@ -407,10 +349,10 @@ static bool check_recorded(vkmoe_checkpoint *model, const char *name, uint32_t i
     if (vkmoe_checkpoint_get_moe(model, (struct vkmoe_block){ .index = index }, &params)
         != VKMOE_OK)
         return false;
-    float *x = read_recorded(name, index, "input", VKMOE_NPY_F32, TOKENS, HIDDEN);
-    float *y = read_recorded(name, index, "output", VKMOE_NPY_F32, TOKENS, HIDDEN);
-    int32_t *ids = read_recorded(name, index, "expert_ids", VKMOE_NPY_I32, TOKENS, K);
-    float *weights = read_recorded(name, index, "expert_weights", VKMOE_NPY_F32, TOKENS, K);
+    float *x = recorded_moe_floats(name, index, "input", TOKENS * HIDDEN);
+    float *y = recorded_moe_floats(name, index, "output", TOKENS * HIDDEN);
+    int32_t *ids = recorded_moe_ids(name, index, "expert_ids", TOKENS * K);
+    float *weights = recorded_moe_floats(name, index, "expert_weights", TOKENS * K);
     bool ok = x && y && ids && weights && params.hidden == HIDDEN && params.experts_per_token == K;
     if (ok) {
         static double our_y[TOKENS * HIDDEN], our_weights[TOKENS * K];
@@ -419,8 +361,8 @@ static bool check_recorded(vkmoe_checkpoint *model, const char *name, uint32_t i
         reference_forward(
             &layer, TOKENS, 0, x, NULL, NULL, NULL, our_y, our_ids, our_weights, NULL);
         reference_layer_finish(&layer);
-        double error = find_error(y, our_y, TOKENS * HIDDEN);
-        double weight_error = find_error(weights, our_weights, TOKENS * K);
+        double error = rms_error(y, our_y, TOKENS * HIDDEN);
+        double weight_error = rms_error(weights, our_weights, TOKENS * K);
         bool same_ids = memcmp(ids, our_ids, sizeof our_ids) == 0;
         ok = error <= 2e-5 && weight_error <= 2e-5 && same_ids;
         tap_note("layer %u: error %.2g of the rms, of the weights %.2g, expert ids %s", index,

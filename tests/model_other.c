@@ -91,33 +91,20 @@ static void write_tensors(const char *name, const char *tensors)
 
 // -------------------------------------------------------------------------- refusal
 
-struct lines {
-    uint32_t count;
-    char last[1024];
-};
-
-static void keep_line(void *user, enum vkmoe_log_level level, const char *line)
-{
-    struct lines *lines = user;
-    (void)level;
-    lines->count++;
-    snprintf(lines->last, sizeof lines->last, "%s", line);
-}
-
 // Opening `path` fails like this, with one line that contains both texts.
 static bool refuses(
     const char *path, enum vkmoe_status expected, const char *what, const char *todo)
 {
-    struct lines lines = { 0 };
-    const struct vkmoe_log log = { .write = keep_line, .user = &lines };
+    struct record lines = { 0 };
+    const struct vkmoe_log log = { .write = record_line, .user = &lines };
     vkmoe_checkpoint *model;
     enum vkmoe_status status = vkmoe_checkpoint_open(path, &log, &model);
-    bool ok = status == expected && !model && lines.count == 1 && strstr(lines.last, what)
-        && strstr(lines.last, todo);
+    bool ok = status == expected && !model && lines.lines[VKMOE_LOG_ERROR] == 1
+        && strstr(lines.last, what) && strstr(lines.last, todo);
     if (!ok)
         tap_note("%s, expected %s; %u lines, the last: %s; expected in it: %s ... %s",
-            vkmoe_status_name(status), vkmoe_status_name(expected), lines.count, lines.last, what,
-            todo);
+            vkmoe_status_name(status), vkmoe_status_name(expected), lines.lines[VKMOE_LOG_ERROR],
+            lines.last, what, todo);
     vkmoe_checkpoint_destroy(&model);
     return ok;
 }

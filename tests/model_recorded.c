@@ -6,7 +6,7 @@
 #include <string.h>
 #include <vkmoe/model.h>
 
-#include "cli/npy.h"
+#include "recorded.h"
 #include "model_whole.h"
 
 #ifndef VKMOE_TEST_MODELS
@@ -14,32 +14,6 @@
 #endif
 
 enum { TOKENS = 160, HIDDEN = 128, VOCABULARY = 256 };
-
-static void *read_recorded(
-    const char *model, const char *file, enum vkmoe_npy_dtype dtype, uint64_t elements)
-{
-    char path[512];
-    snprintf(path, sizeof path, "%s/%s/recorded/%s.npy", VKMOE_TEST_MODELS, model, file);
-    struct vkmoe_npy array;
-    if (vkmoe_npy_read(path, &printing_log, &array) != VKMOE_OK)
-        return NULL;
-    if (array.dtype == dtype && array.elements == elements)
-        return array.data;
-    tap_note("%s: has another dtype or size than expected", path);
-    free(array.data);
-    return NULL;
-}
-
-// The largest difference, as a share of the rms of `expected`.
-static double find_error(const float *expected, const double *actual, size_t count)
-{
-    double largest = 0.0, squares = 0.0;
-    for (size_t i = 0; i < count; i++) {
-        largest = fmax(largest, fabs(expected[i] - actual[i]));
-        squares += (double)expected[i] * expected[i];
-    }
-    return largest / sqrt(squares / (double)count);
-}
 
 static void attend(
     const struct reference_attention *attention, const float *x, double *y, int32_t *ids)
@@ -62,13 +36,13 @@ static bool check_attention(vkmoe_checkpoint *model, const char *name, uint32_t 
         return false;
     char file[64];
     snprintf(file, sizeof file, "layer%u_attention_input", index);
-    float *x = read_recorded(name, file, VKMOE_NPY_F32, TOKENS * HIDDEN);
+    float *x = recorded_floats(name, file, TOKENS * HIDDEN);
     snprintf(file, sizeof file, "layer%u_attention_output", index);
-    float *y = read_recorded(name, file, VKMOE_NPY_F32, TOKENS * HIDDEN);
+    float *y = recorded_floats(name, file, TOKENS * HIDDEN);
     snprintf(file, sizeof file, "layer%u_attention_expert_ids", index);
     uint32_t k = params.experts_per_token;
     bool routed = params.experts > 1;
-    int32_t *ids = routed ? read_recorded(name, file, VKMOE_NPY_I32, TOKENS * k) : NULL;
+    int32_t *ids = routed ? recorded_ids(name, file, TOKENS * k) : NULL;
     bool ok = x && y && (ids || !routed);
     if (ok) {
         static double our_y[TOKENS * HIDDEN];
@@ -77,7 +51,7 @@ static bool check_attention(vkmoe_checkpoint *model, const char *name, uint32_t 
         reference_attention_from(&params, &attention);
         attend(&attention, x, our_y, our_ids);
         reference_attention_finish(&attention);
-        double error = find_error(y, our_y, TOKENS * HIDDEN);
+        double error = rms_error(y, our_y, TOKENS * HIDDEN);
         bool same_ids = !routed || memcmp(ids, our_ids, TOKENS * k * sizeof(int32_t)) == 0;
         ok = error <= 2e-5 && same_ids;
         tap_note("attention %u: error %.2g of the rms, expert ids %s", index, error,
@@ -144,8 +118,8 @@ static bool check_logits(vkmoe_checkpoint *model, const char *name, const char *
     struct vkmoe_frame frame = { VKMOE_INIT(vkmoe_frame) };
     if (vkmoe_checkpoint_get_frame(model, &frame) != VKMOE_OK)
         return false;
-    int32_t *tokens = read_recorded(name, "tokens", VKMOE_NPY_I32, TOKENS);
-    float *expected = read_recorded(name, file, VKMOE_NPY_F32, TOKENS * VOCABULARY);
+    int32_t *tokens = recorded_ids(name, "tokens", TOKENS);
+    float *expected = recorded_floats(name, file, TOKENS * VOCABULARY);
     bool ok = tokens && expected && frame.hidden == HIDDEN && frame.vocabulary == VOCABULARY
         && frame.blocks == BLOCKS && frame.max_positions == 1024 && frame.end_token_count == 1
         && frame.end_tokens[0] == 0;
@@ -163,7 +137,7 @@ static bool check_logits(vkmoe_checkpoint *model, const char *name, const char *
                 logits[i] +=
                     head[i % VOCABULARY * HIDDEN + j] * normed[i / VOCABULARY * HIDDEN + j];
         }
-        double error = find_error(expected, logits, TOKENS * VOCABULARY);
+        double error = rms_error(expected, logits, TOKENS * VOCABULARY);
         ok = error <= 2e-5;
         tap_note("%s: error %.2g of the rms", file, error);
     }

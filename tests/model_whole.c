@@ -14,65 +14,20 @@
 #include "checkpoint/buckets.h"
 #include "model_whole.h"
 #include "reference.h"
+#include "same.h"
 #include "tap.h"
 #include "whole_checkpoints.h"
 
 // --------------------------------------------------------------------------- compare
-
-static bool same_number(const char *name, double expected, double actual)
-{
-    bool same = fabs(expected - actual) <= 1e-6 * fabs(expected); // a float held it
-    if (!same)
-        tap_note("%s is %.9g, expected %.9g", name, actual, expected);
-    return same;
-}
-
-static bool same_array(const char *name, const double *expected, const double *actual, size_t count)
-{
-    if (!expected || !actual) {
-        if (expected || actual)
-            tap_note("%s is %s", name, expected ? "missing" : "there, but should not be");
-        return !expected && !actual;
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (expected[i] != actual[i]) {
-            tap_note("%s[%zu] is %.9g, expected %.9g", name, i, actual[i], expected[i]);
-            return false;
-        }
-    }
-    return true;
-}
 
 // As same_array(), of a view.
 static bool same_view(const char *name, const double *expected, const struct vkmoe_view *view,
     uint32_t rows, uint32_t columns)
 {
     double *actual = reference_read_view(view, rows, columns);
-    bool same = same_array(name, expected, actual, (size_t)rows * columns);
+    bool same = same_array(name, expected, actual, (size_t)rows * columns, 0.0);
     free(actual);
     return same;
-}
-
-#define SAME(field) ok = same_number(#field, (double)expected->field, (double)actual->field) && ok
-#define SAME_ARRAY(field, count) \
-    ok = same_array(#field, expected->field, actual->field, count) && ok
-
-static bool same_rope(const struct vkmoe_rope *expected, const struct vkmoe_rope *actual)
-{
-    bool ok = true;
-    SAME(kind);
-    SAME(scaling);
-    SAME(size);
-    SAME(base);
-    SAME(factor);
-    SAME(original_positions);
-    SAME(low_factor);
-    SAME(high_factor);
-    SAME(beta_fast);
-    SAME(beta_slow);
-    SAME(attention_factor);
-    SAME(exact_range);
-    return ok;
 }
 
 static bool same_patterns(

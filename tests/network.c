@@ -145,16 +145,6 @@ static bool net_run(struct net *net, uint32_t chunk)
     return ok && harness_run(net->harness) && net_download(net);
 }
 
-static uint32_t largest_of(const float *logits, uint32_t count)
-{
-    uint32_t best = 0;
-    for (uint32_t i = 1; i < count; i++) {
-        if (logits[i] > logits[best])
-            best = i;
-    }
-    return best;
-}
-
 // ------------------------------------------------------------------------ tiny models
 
 struct sample {

@@ -1,6 +1,6 @@
 // select.c - which of several devices `select` means, on lists of devices that are not here.
 #include "vulkan/physical.h"
-#include "tap.h"
+#include "check.h"
 
 static const struct physical machine[] = {
     { .info = { .name = "NVIDIA GeForce RTX 2080",
@@ -74,23 +74,10 @@ static const struct {
     { NULL, 0, NONE },
 };
 
-struct lines {
-    uint32_t count;
-    char last[512];
-};
-
-static void keep(void *user, enum vkmoe_log_level level, const char *line)
-{
-    struct lines *lines = user;
-    (void)level;
-    lines->count++;
-    snprintf(lines->last, sizeof lines->last, "%s", line);
-}
-
 static bool check(size_t i)
 {
-    struct lines lines = { 0 };
-    const struct vkmoe_log log = { .write = keep, .user = &lines };
+    struct record lines = { 0 };
+    const struct vkmoe_log log = { .write = record_line, .user = &lines };
     const struct physical *out = NULL;
     const enum vkmoe_status status =
         vkmoe_physical_choose(&log, machine, cases[i].count, cases[i].select, &out);
@@ -100,14 +87,14 @@ static bool check(size_t i)
                                                       : VKMOE_ERROR_UNSUPPORTED;
     char range[64];
     snprintf(range, sizeof range, "expected part of a name, or 0 to %u", cases[i].count - 1);
-    bool ok = status == wanted && lines.count == (wanted != VKMOE_OK)
+    bool ok = status == wanted && lines.lines[VKMOE_LOG_ERROR] == (wanted != VKMOE_OK)
         && (expected == NONE || out == &machine[expected]);
     if (expected == NONE && cases[i].count > 0)
         ok = ok && strstr(lines.last, range) && strstr(lines.last, cases[i].select);
     if (!ok)
         tap_note("'%s' of %u: %s, device %d, %u lines: %s",
             cases[i].select ? cases[i].select : "NULL", cases[i].count, vkmoe_status_name(status),
-            out ? (int)(out - machine) : NONE, lines.count, lines.last);
+            out ? (int)(out - machine) : NONE, lines.lines[VKMOE_LOG_ERROR], lines.last);
     return ok;
 }
 

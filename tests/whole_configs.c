@@ -11,36 +11,9 @@
 
 #include "checkpoints.h"
 #include "check.h"
+#include "same.h"
 #include "whole_checkpoints.h"
 #include "whole_configs.h"
-
-static bool same_number(const char *name, double expected, double actual)
-{
-    bool same = fabs(expected - actual) <= 1e-6 * fabs(expected); // a float held it
-    if (!same)
-        tap_note("%s is %.9g, expected %.9g", name, actual, expected);
-    return same;
-}
-
-#define SAME(field) ok = same_number(#field, (double)expected->field, (double)actual->field) && ok
-
-static bool same_rope(const struct vkmoe_rope *expected, const struct vkmoe_rope *actual)
-{
-    bool ok = true;
-    SAME(kind);
-    SAME(scaling);
-    SAME(size);
-    SAME(base);
-    SAME(factor);
-    SAME(original_positions);
-    SAME(low_factor);
-    SAME(high_factor);
-    SAME(beta_fast);
-    SAME(beta_slow);
-    SAME(attention_factor);
-    SAME(exact_range);
-    return ok;
-}
 
 // --------------------------------------------------------------------------- configs
 
@@ -223,19 +196,6 @@ static void test_values(struct tap *tap)
 
 // ---------------------------------------------------------------------------- errors
 
-struct lines {
-    uint32_t count;
-    char last[1024];
-};
-
-static void keep_line(void *user, enum vkmoe_log_level level, const char *line)
-{
-    struct lines *lines = user;
-    (void)level;
-    lines->count++;
-    snprintf(lines->last, sizeof lines->last, "%s", line);
-}
-
 static enum vkmoe_status call_model(
     vkmoe_checkpoint *model, enum call call, struct vkmoe_block block)
 {
@@ -255,15 +215,16 @@ static enum vkmoe_status call_model(
 
 // `call` fails like this, twice, with one line each that contains `text`.
 static bool refuses(vkmoe_checkpoint *model, enum call call, struct vkmoe_block block,
-    enum vkmoe_status expected, const char *text, struct lines *lines)
+    enum vkmoe_status expected, const char *text, struct record *lines)
 {
     for (int i = 0; i < 2; i++) {
-        *lines = (struct lines){ 0 };
+        *lines = (struct record){ 0 };
         enum vkmoe_status status = call_model(model, call, block);
-        if (status != expected || lines->count != 1 || !strstr(lines->last, text)) {
+        if (status != expected || lines->lines[VKMOE_LOG_ERROR] != 1
+            || !strstr(lines->last, text)) {
             tap_note("%s, expected %s; %u lines, the last: %s; expected in it: %s",
-                vkmoe_status_name(status), vkmoe_status_name(expected), lines->count, lines->last,
-                text);
+                vkmoe_status_name(status), vkmoe_status_name(expected),
+                lines->lines[VKMOE_LOG_ERROR], lines->last, text);
             return false;
         }
     }
@@ -272,8 +233,8 @@ static bool refuses(vkmoe_checkpoint *model, enum call call, struct vkmoe_block 
 
 static bool check_error(const struct error_case *c)
 {
-    struct lines lines = { 0 };
-    const struct vkmoe_log log = { .write = keep_line, .user = &lines };
+    struct record lines = { 0 };
+    const struct vkmoe_log log = { .write = record_line, .user = &lines };
     struct whole_checkpoint checkpoint;
     vkmoe_checkpoint *model = open_changed(c->family, c->old, c->new, &log, &checkpoint);
     bool ok =
@@ -405,8 +366,8 @@ static const struct tensor_case tensor_cases[] = {
 
 static bool check_tensor(const struct tensor_case *c)
 {
-    struct lines lines = { 0 };
-    const struct vkmoe_log log = { .write = keep_line, .user = &lines };
+    struct record lines = { 0 };
+    const struct vkmoe_log log = { .write = record_line, .user = &lines };
     struct whole_checkpoint checkpoint;
     vkmoe_checkpoint *model = NULL;
     bool ok = whole_checkpoint_write(c->family, 1, &checkpoint);
@@ -442,8 +403,8 @@ static void test_arguments(struct tap *tap)
 {
     if (!tap_wants(tap, "arguments"))
         return;
-    struct lines lines = { 0 };
-    const struct vkmoe_log log = { .write = keep_line, .user = &lines };
+    struct record lines = { 0 };
+    const struct vkmoe_log log = { .write = record_line, .user = &lines };
     struct whole_checkpoint checkpoint;
     vkmoe_checkpoint *model = open_changed("mixtral", "", "", &log, &checkpoint);
     const struct vkmoe_block first = { 0 }, beyond = { .index = 2 },
@@ -508,8 +469,8 @@ static void test_other_families(struct tap *tap)
     bool ok = true;
     uint32_t refused = 0;
     for (uint32_t i = 0; ok && i < checkpoint_count(); i++) {
-        struct lines lines = { 0 };
-        const struct vkmoe_log log = { .write = keep_line, .user = &lines };
+        struct record lines = { 0 };
+        const struct vkmoe_log log = { .write = record_line, .user = &lines };
         struct checkpoint checkpoint;
         vkmoe_checkpoint *model = NULL;
         bool whole = false;

@@ -287,16 +287,6 @@ static unsigned char *packed_at(
     return packed + chunk * 16 + column % in_chunk * element_size;
 }
 
-static void put(unsigned char *at, double value, enum vkmoe_dtype dtype)
-{
-    const float f = (float)value;
-    const uint16_t h = dtype == VKMOE_DTYPE_F16 ? f16_bits(value) : bf16_bits(value);
-    if (dtype == VKMOE_DTYPE_F32)
-        memcpy(at, &f, sizeof f);
-    else
-        memcpy(at, &h, sizeof h);
-}
-
 // The row in the packed matrix of row `row` of part `part`.
 static uint32_t packed_row(const struct linear *l, uint32_t part, uint32_t row)
 {
@@ -316,8 +306,8 @@ static void add_packed(struct kernel_io *io, const struct linear *l, uint32_t m)
         const double *weights = l->weights[p] + (size_t)m * l->rows * l->columns;
         for (uint32_t r = 0; r < l->rows; r++)
             for (uint32_t c = 0; c < l->columns; c++)
-                put(packed_at(packed, l->units, size, packed_row(l, p, r), c),
-                    weights[(size_t)r * l->columns + c], l->dtype);
+                store_element(packed_at(packed, l->units, size, packed_row(l, p, r), c), l->dtype,
+                    weights[(size_t)r * l->columns + c]);
     }
 }
 
@@ -402,8 +392,8 @@ void io_add_matrix(
     unsigned char *packed = io_add(io, name, ROLE_IN, blocks, units * 64)->before;
     for (uint32_t r = 0; r < rows; r++)
         for (uint32_t c = 0; c < columns; c++)
-            put(packed_at(packed, units, 4, r, c), weights[(size_t)r * columns + c],
-                VKMOE_DTYPE_F32);
+            store_element(packed_at(packed, units, 4, r, c), VKMOE_DTYPE_F32,
+                weights[(size_t)r * columns + c]);
 }
 
 // -------------------------------------------------------------------- activations

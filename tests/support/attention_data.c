@@ -32,17 +32,6 @@ static void *keep(struct attention_data *data, size_t size)
     return data->memory[data->memory_count++] = memory;
 }
 
-static void store(void *address, enum vkmoe_dtype dtype, double value)
-{
-    if (dtype == VKMOE_DTYPE_F32) {
-        float f = (float)value;
-        memcpy(address, &f, 4);
-    } else {
-        uint16_t bits = dtype == VKMOE_DTYPE_F16 ? f16_bits(value) : bf16_bits(value);
-        memcpy(address, &bits, 2);
-    }
-}
-
 // ---------------------------------------------------------------------------- weights
 
 // A matrix of numbers around `mean`; `thirds`: only -deviation, 0 and deviation.
@@ -55,7 +44,7 @@ static struct vkmoe_view make(const struct maker *m, struct rng *rng, uint32_t r
     for (size_t i = 0; i < (size_t)rows * columns; i++) {
         size_t at = transposed ? i % columns * rows + i / columns : i;
         double random = thirds ? (double)rng_below(rng, 3) - 1.0 : rng_normal(rng);
-        store(base + at * size, dtype, mean + deviation * random);
+        store_element(base + at * size, dtype, mean + deviation * random);
     }
     return (struct vkmoe_view){
         .data = base,

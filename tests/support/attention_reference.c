@@ -39,19 +39,6 @@ void reference_attention_finish(struct reference_attention *attention)
     *attention = (struct reference_attention){ 0 };
 }
 
-static double dot(const double *a, const double *b, uint32_t count)
-{
-    double sum[4] = { 0 };
-    uint32_t i = 0;
-    for (; i + 4 <= count; i += 4) {
-        for (uint32_t lane = 0; lane < 4; lane++)
-            sum[lane] += a[i + lane] * b[i + lane];
-    }
-    for (; i < count; i++)
-        sum[0] += a[i] * b[i];
-    return (sum[0] + sum[1]) + (sum[2] + sum[3]);
-}
-
 // ------------------------------------------------------------------------------- rope
 
 #define PI 3.14159265358979323846
@@ -146,7 +133,7 @@ static void rotate(const struct vkmoe_rope *rope, uint32_t head_size, uint32_t l
 
 static void normalize(const double *norm, double epsilon, uint32_t count, double *values)
 {
-    double rms = sqrt(dot(values, values, count) / count + epsilon);
+    double rms = sqrt(reference_dot(values, values, count) / count + epsilon);
     for (uint32_t i = 0; i < count; i++)
         values[i] = values[i] / rms * norm[i];
 }
@@ -157,7 +144,8 @@ static void project(const struct reference_attention *a, const double *x, const 
 {
     uint32_t width = heads * a->head_size;
     for (uint32_t i = 0; i < width; i++)
-        out[i] = dot(x, matrix + (size_t)i * a->hidden, a->hidden) + (bias ? bias[i] : 0.0);
+        out[i] =
+            reference_dot(x, matrix + (size_t)i * a->hidden, a->hidden) + (bias ? bias[i] : 0.0);
     if (norm && a->norm_wide) {
         normalize(norm, a->norm_epsilon, width, out);
     } else if (norm) {
@@ -235,7 +223,7 @@ static void mix_values(const struct reference_attention *a, const float *x, doub
         const double *matrix = h->matrices + (size_t)ids[c] * a->head_size * a->hidden;
         double *to = values + c / h->experts_per_token * a->head_size;
         for (uint32_t i = 0; i < a->head_size; i++)
-            to[i] += weights[c] * dot(x_token, matrix + (size_t)i * a->hidden, a->hidden);
+            to[i] += weights[c] * reference_dot(x_token, matrix + (size_t)i * a->hidden, a->hidden);
     }
     free(ids);
     free(weights);
@@ -290,8 +278,8 @@ static uint32_t choose_blocks(const struct reference_attention *a, const struct 
     double *scores = allocate(own, sizeof(double));
     for (uint32_t b = 0; b < own; b++) {
         for (uint32_t n = 0; n < block; n++)
-            scores[b] +=
-                dot(query, h->keys + first + ((size_t)b * block + n) * h->width, a->head_size)
+            scores[b] += reference_dot(query, h->keys + first + ((size_t)b * block + n) * h->width,
+                             a->head_size)
                 / block;
     }
     list[count++] = own;
@@ -330,7 +318,8 @@ static void attend_head(const struct reference_attention *a, const struct view_o
         scores[j] = -INFINITY;
         if (!pattern_sees(&pattern, keys->position, j, keys->length))
             continue;
-        double s = scale * dot(query, h->keys + first + (size_t)j * h->width, a->head_size);
+        double s =
+            scale * reference_dot(query, h->keys + first + (size_t)j * h->width, a->head_size);
         if (a->soft_cap != 0.0)
             s = a->soft_cap * tanh(s / a->soft_cap);
         int64_t reach = a->position_reach, distance = (int64_t)j - keys->position;
@@ -386,7 +375,8 @@ static void mix_outputs(
         const double *matrix = h->matrices + (size_t)ids[c] * a->hidden * a->head_size;
         const double *head = heads + c / h->experts_per_token * a->head_size;
         for (uint32_t d = 0; d < a->hidden; d++)
-            y[d] += weights[c] * dot(head, matrix + (size_t)d * a->head_size, a->head_size);
+            y[d] +=
+                weights[c] * reference_dot(head, matrix + (size_t)d * a->head_size, a->head_size);
     }
     free(ids);
     free(weights);
@@ -417,7 +407,7 @@ static void add_expert(const struct reference_attention *a, struct view_of_keys 
     }
     const double *output = a->output + (size_t)expert * a->hidden * width;
     for (uint32_t d = 0; d < a->hidden; d++)
-        y[d] += weight * dot(scratch->heads, output + (size_t)d * width, width);
+        y[d] += weight * reference_dot(scratch->heads, output + (size_t)d * width, width);
 }
 
 static bool is_dropped(double weight)

@@ -123,3 +123,13 @@ bool guard_check(
     }
     return true;
 }
+
+uint32_t largest_of(const float *values, uint32_t count)
+{
+    uint32_t best = 0;
+    for (uint32_t i = 1; i < count; i++) {
+        if (values[i] > values[best])
+            best = i;
+    }
+    return best;
+}

@@ -26,6 +26,9 @@ struct compare_result compare_floats(const char *what, const double *reference, 
 bool compare_weights(const char *what, const double *reference, const float *actual, uint64_t count,
     uint32_t columns, double tolerance);
 
+// The index of the largest.
+uint32_t largest_of(const float *values, uint32_t count);
+
 bool compare_ids(const char *what, const int32_t *reference, const int32_t *actual, uint64_t count,
     uint32_t columns);
 

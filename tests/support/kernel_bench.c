@@ -137,7 +137,8 @@ int kernel_bench(int argc, char **argv)
         fprintf(stderr, "no Vulkan device\n");
         return 77; // skipped, to Meson
     }
-    printf("%s, %s\n", harness_device(harness)->gpu.info.name, harness_device(harness)->gpu.info.driver);
+    printf("%s, %s\n", harness_device(harness)->gpu.info.name,
+        harness_device(harness)->gpu.info.driver);
     bool ok = true;
     uint32_t rows = 0;
     for (uint32_t k = 0; k < KERNEL_COUNT; k++) {

@@ -27,17 +27,6 @@ static size_t dtype_size(enum vkmoe_dtype dtype)
     return dtype == VKMOE_DTYPE_F32 ? 4 : 2;
 }
 
-static void store(void *address, enum vkmoe_dtype dtype, double value)
-{
-    if (dtype == VKMOE_DTYPE_F32) {
-        float f = (float)value;
-        memcpy(address, &f, 4);
-    } else {
-        uint16_t bits = dtype == VKMOE_DTYPE_F16 ? f16_bits(value) : bf16_bits(value);
-        memcpy(address, &bits, 2);
-    }
-}
-
 // What every array needs to be made.
 struct maker {
     struct layer_data *data;
@@ -70,7 +59,8 @@ static struct vkmoe_view write_view(const double *values, uint32_t rows, uint32_
     for (uint32_t r = 0; r < rows; r++) {
         for (uint32_t i = 0; i < columns; i++) {
             int64_t offset = r * place.row_stride + i * place.column_stride;
-            store((char *)place.base + offset * size, dtype, values[(size_t)r * columns + i]);
+            store_element(
+                (char *)place.base + offset * size, dtype, values[(size_t)r * columns + i]);
         }
     }
     return view;

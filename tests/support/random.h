@@ -5,6 +5,7 @@
 
 #include <math.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <vkmoe/vkmoe.h>
 
@@ -133,6 +134,17 @@ static inline double f16_value(uint16_t bits)
 static inline double bf16_value(uint16_t bits)
 {
     return value_of_bits_(bits, 7, -126, 127);
+}
+
+// Writes `value`, rounded, as an element.
+static inline void store_element(void *to, enum vkmoe_dtype dtype, double value)
+{
+    const float f = (float)value;
+    const uint16_t bits = dtype == VKMOE_DTYPE_F16 ? f16_bits(value) : bf16_bits(value);
+    if (dtype == VKMOE_DTYPE_F32)
+        memcpy(to, &f, sizeof f);
+    else
+        memcpy(to, &bits, sizeof bits);
 }
 
 #endif

@@ -2,6 +2,7 @@
 #include "recorded.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +35,34 @@ float *recorded_floats(const char *model, const char *file, size_t count)
 int32_t *recorded_ids(const char *model, const char *file, size_t count)
 {
     return read_npy(model, file, count, VKMOE_NPY_I32);
+}
+
+static void *read_moe(
+    const char *model, uint32_t block, const char *what, size_t count, enum vkmoe_npy_dtype dtype)
+{
+    char file[64];
+    snprintf(file, sizeof file, "layer%" PRIu32 "_moe_%s", block, what);
+    return read_npy(model, file, count, dtype);
+}
+
+float *recorded_moe_floats(const char *model, uint32_t block, const char *what, size_t count)
+{
+    return read_moe(model, block, what, count, VKMOE_NPY_F32);
+}
+
+int32_t *recorded_moe_ids(const char *model, uint32_t block, const char *what, size_t count)
+{
+    return read_moe(model, block, what, count, VKMOE_NPY_I32);
+}
+
+double rms_error(const float *expected, const double *actual, size_t count)
+{
+    double largest = 0.0, squares = 0.0;
+    for (size_t i = 0; i < count; i++) {
+        largest = fmax(largest, fabs(expected[i] - actual[i]));
+        squares += (double)expected[i] * expected[i];
+    }
+    return largest / sqrt(squares / (double)count);
 }
 
 // ---------------------------------------------------------------------------- tensors

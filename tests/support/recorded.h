@@ -22,6 +22,13 @@ enum {
 float *recorded_floats(const char *model, const char *file, size_t count);
 int32_t *recorded_ids(const char *model, const char *file, size_t count);
 
+// The same of "layer<block>_moe_<what>".
+float *recorded_moe_floats(const char *model, uint32_t block, const char *what, size_t count);
+int32_t *recorded_moe_ids(const char *model, uint32_t block, const char *what, size_t count);
+
+// The largest difference, as a share of the rms of `expected`.
+double rms_error(const float *expected, const double *actual, size_t count);
+
 // The attention of one block of tiny-mixtral or tiny-jetmoe; false after a note.
 // reference_attention_finish() in any case.
 bool recorded_attention(const char *model, uint32_t block, struct reference_attention *out);

@@ -35,7 +35,7 @@ void reference_layer_finish(struct reference_layer *layer)
 }
 
 // Four sums, because one would wait for each addition.
-static double dot(const double *a, const double *b, uint32_t count)
+double reference_dot(const double *a, const double *b, uint32_t count)
 {
     double sum[4] = { 0 };
     uint32_t i = 0;
@@ -88,7 +88,7 @@ static void find_logits(const struct reference_layer *layer, const double *r, do
     for (uint32_t e = 0; e < layer->experts; e++) {
         double l = 0.0;
         if (layer->router)
-            l = dot(r, layer->router + (size_t)e * width, width);
+            l = reference_dot(r, layer->router + (size_t)e * width, width);
         if (layer->router_bias)
             l += layer->router_bias[e];
         if (layer->soft_cap != 0.0)
@@ -266,7 +266,7 @@ static void weigh(const struct reference_layer *layer, const double *r, const do
     if (layer->levels) {
         double levels[2];
         for (uint32_t i = 0; i < 2; i++)
-            levels[i] = dot(r, layer->levels + i * gate_width(layer), gate_width(layer));
+            levels[i] = reference_dot(r, layer->levels + i * gate_width(layer), gate_width(layer));
         softmax(levels, levels, 2);
         for (uint32_t j = 0; j < k; j++)
             w[j] *= 2.0 * levels[j < always ? 0 : 1];
@@ -385,8 +385,9 @@ static void add_network(const struct reference_layer *layer, const struct networ
     const double *x, double weight, double *h, double *y)
 {
     for (uint32_t f = 0; f < n->inner; f++) {
-        double u = dot(x, row_of(n->up, f, layer->hidden), layer->hidden);
-        double g = n->gate ? dot(x, row_of(n->gate, f, layer->hidden), layer->hidden) : 0.0;
+        double u = reference_dot(x, row_of(n->up, f, layer->hidden), layer->hidden);
+        double g =
+            n->gate ? reference_dot(x, row_of(n->gate, f, layer->hidden), layer->hidden) : 0.0;
         if (n->up_bias)
             u += n->up_bias[f];
         if (n->gate_bias)
@@ -394,7 +395,7 @@ static void add_network(const struct reference_layer *layer, const struct networ
         h[f] = activate(layer, n->gate != NULL, g, u);
     }
     for (uint32_t d = 0; d < layer->hidden; d++) {
-        double o = dot(h, row_of(n->down, d, n->inner), n->inner);
+        double o = reference_dot(h, row_of(n->down, d, n->inner), n->inner);
         if (n->down_bias)
             o += n->down_bias[d];
         y[d] += weight * o;
@@ -440,7 +441,7 @@ static void compute_token(const struct reference_layer *layer, const double *x, 
         };
         double w = 1.0;
         if (layer->shared_token_gate)
-            w = sigmoid(dot(x, layer->shared_token_gate, layer->hidden));
+            w = sigmoid(reference_dot(x, layer->shared_token_gate, layer->hidden));
         add_network(layer, &shared, x, w, h, y);
     }
 }

@@ -108,4 +108,7 @@ enum reference_routing reference_compare_routing(const struct reference_layer *l
     uint32_t tokens, const int32_t *reference_ids, const double *scores, const int32_t *device_ids,
     uint64_t *first);
 
+// The sum of products.
+double reference_dot(const double *a, const double *b, uint32_t count);
+
 #endif
