@@ -125,16 +125,21 @@ static bool card_finish(void)
     return silent;
 }
 
-// One line, with both sizes, and not a byte of memory asked for.
-static bool was_refused(enum vkmoe_status status, const char *words)
+// One line with both texts, and not a byte of memory asked for.
+static bool failed_with(
+    enum vkmoe_status status, enum vkmoe_status expected, const char *words, const char *why)
 {
-    const bool ok = status == VKMOE_ERROR_OUT_OF_MEMORY && card.calls == 0
-        && card.record.lines[VKMOE_LOG_ERROR] == 1 && strstr(card.record.last, words)
-        && strstr(card.record.last, "is free");
+    const bool ok = status == expected && card.calls == 0 && card.record.lines[VKMOE_LOG_ERROR] == 1
+        && strstr(card.record.last, words) && strstr(card.record.last, why);
     if (!ok)
         tap_note("%s, %u allocations, %u lines: %s", vkmoe_status_name(status), card.calls,
             card.record.lines[VKMOE_LOG_ERROR], card.record.last);
     return ok;
+}
+
+static bool was_refused(enum vkmoe_status status, const char *words)
+{
+    return failed_with(status, VKMOE_ERROR_OUT_OF_MEMORY, words, "is free");
 }
 
 // -------------------------------------------------------------------------------- layers
@@ -353,13 +358,7 @@ fail:
 // Of one matrix that no buffer can hold.
 static bool is_named(enum vkmoe_status status, const char *name)
 {
-    const bool ok = status == VKMOE_ERROR_UNSUPPORTED && card.calls == 0
-        && card.record.lines[VKMOE_LOG_ERROR] == 1 && strstr(card.record.last, name)
-        && strstr(card.record.last, "allows at most");
-    if (!ok)
-        tap_note("%s, %u allocations, %u lines: %s", vkmoe_status_name(status), card.calls,
-            card.record.lines[VKMOE_LOG_ERROR], card.record.last);
-    return ok;
+    return failed_with(status, VKMOE_ERROR_UNSUPPORTED, name, "allows at most");
 }
 
 static bool test_matrix(void)

@@ -10,6 +10,7 @@
 
 #include "compare.h"
 #include "harness.h"
+#include "net.h"
 #include "network_reference.h"
 #include "random.h"
 #include "recorded.h"
@@ -17,133 +18,6 @@
 
 #define LOGITS_TOLERANCE 1e-3  // against other implementations
 #define BETWEEN_TOLERANCE 1e-4 // between ways to cut one prompt
-
-// A model on the device, and one batch for it.
-struct net {
-    struct harness *harness;
-    vkmoe_checkpoint *model;
-    vkmoe_model *network;
-    struct vkmoe_frame frame;
-    uint32_t tokens, logits_count, longest;
-    struct array ids, positions, sequences, logits, expert_ids, attention_expert_ids;
-};
-
-static void net_free_arrays(struct net *net)
-{
-    struct array *arrays[] = { &net->ids, &net->positions, &net->sequences, &net->logits,
-        &net->expert_ids, &net->attention_expert_ids };
-    for (int i = 0; i < 6; i++)
-        array_finish(arrays[i]);
-}
-
-static void net_finish(struct net *net)
-{
-    net_free_arrays(net);
-    vkmoe_model_destroy(&net->network);
-    vkmoe_checkpoint_destroy(&net->model);
-}
-
-// `params` NULL: defaults.
-static bool net_renew(struct net *net, const struct vkmoe_model_params *params)
-{
-    static const struct vkmoe_model_params defaults = { VKMOE_INIT(vkmoe_model_params) };
-    vkmoe_model_destroy(&net->network);
-    return is_ok(vkmoe_model_create(
-                     net->harness->device, net->model, params ? params : &defaults, &net->network),
-        "vkmoe_model_create");
-}
-
-// net_finish() in any case.
-static bool net_init(struct net *net, struct harness *harness, const char *path,
-    const struct vkmoe_model_params *params)
-{
-    *net = (struct net){ .harness = harness, .frame = { VKMOE_INIT(vkmoe_frame) } };
-    harness->messages = 0;
-    return is_ok(vkmoe_checkpoint_open(path, NULL, &net->model), "vkmoe_checkpoint_open")
-        && is_ok(vkmoe_checkpoint_get_frame(net->model, &net->frame), "vkmoe_checkpoint_get_frame")
-        && net_renew(net, params);
-}
-
-static const char *path_of(const char *model)
-{
-    static char path[1024];
-    snprintf(path, sizeof(path), VKMOE_TEST_MODELS "/%s", model);
-    return path;
-}
-
-// A batch; sequences NULL: no span of them. With routing k of the experts is asked for.
-static bool net_batch(struct net *net, uint32_t tokens, const uint32_t *ids,
-    const uint32_t *positions, const uint32_t *sequences, uint32_t logits_count, uint32_t k)
-{
-    vkmoe_device *device = net->harness->device;
-    size_t size = tokens * sizeof(uint32_t), routing = net->frame.blocks * size * k;
-    net_free_arrays(net);
-    net->tokens = tokens;
-    net->logits_count = logits_count;
-    return array_init(&net->ids, device, ids, size, false)
-        && array_init(&net->positions, device, positions, size, true)
-        && (!sequences || array_init(&net->sequences, device, sequences, size, false))
-        && (!logits_count
-            || array_init(&net->logits, device, NULL,
-                (size_t)logits_count * net->frame.vocabulary * sizeof(float), true))
-        && (!k || array_init(&net->expert_ids, device, NULL, routing, false))
-        && (!k || array_init(&net->attention_expert_ids, device, NULL, routing, true));
-}
-
-static struct vkmoe_span span_from(const struct array *array, size_t element)
-{
-    struct vkmoe_span span = array_span(array);
-    if (span.buffer)
-        span.offset += 4 * element;
-    return span;
-}
-
-// Tokens `first` .. `first + tokens - 1` of the batch, with the logits of all of them.
-static bool net_record(struct net *net, uint32_t first, uint32_t tokens)
-{
-    const struct vkmoe_model_forward_params params = {
-        VKMOE_INIT(vkmoe_model_forward_params),
-        .tokens = tokens,
-        .ids = span_from(&net->ids, first),
-        .positions = span_from(&net->positions, first),
-        .sequences = span_from(&net->sequences, first),
-        .longest = net->longest,
-        .logits = span_from(&net->logits, (size_t)first * net->frame.vocabulary),
-        .logits_count = tokens < net->logits_count ? tokens : net->logits_count,
-        .expert_ids = array_span(&net->expert_ids),
-        .attention_expert_ids = array_span(&net->attention_expert_ids),
-    };
-    return is_ok(
-        vkmoe_model_forward(net->harness->stream, net->network, &params), "vkmoe_model_forward");
-}
-
-static bool net_upload(struct net *net)
-{
-    return array_upload(&net->ids) && array_upload(&net->positions) && array_upload(&net->sequences)
-        && array_upload(&net->logits) && array_upload(&net->expert_ids)
-        && array_upload(&net->attention_expert_ids);
-}
-
-static bool net_download(struct net *net)
-{
-    return array_download(&net->ids) && array_download(&net->positions)
-        && array_download(&net->sequences) && array_download(&net->logits)
-        && array_download(&net->expert_ids) && array_download(&net->attention_expert_ids)
-        && array_check("ids", &net->ids, true) && array_check("positions", &net->positions, true)
-        && array_check("sequences", &net->sequences, true)
-        && array_check("logits", &net->logits, false)
-        && array_check("expert ids", &net->expert_ids, false)
-        && array_check("attention expert ids", &net->attention_expert_ids, false);
-}
-
-// The whole batch in chunks, in one submission.
-static bool net_run(struct net *net, uint32_t chunk)
-{
-    bool ok = net_upload(net);
-    for (uint32_t t = 0; ok && t < net->tokens; t += chunk)
-        ok = net_record(net, t, net->tokens - t < chunk ? net->tokens - t : chunk);
-    return ok && harness_run(net->harness) && net_download(net);
-}
 
 // ------------------------------------------------------------------------ tiny models
 
@@ -216,7 +90,7 @@ static bool check_prefill(struct harness *harness, const char *model)
 {
     struct net net;
     struct sample sample;
-    bool ok = net_init(&net, harness, path_of(model), NULL) && read_sample(model, &sample)
+    bool ok = net_init(&net, harness, model_path(model), NULL) && read_sample(model, &sample)
         && net_batch(&net, RECORDED_TOKENS, sample.ids, sample.positions, NULL, RECORDED_TOKENS, 2)
         && net_run(&net, RECORDED_TOKENS)
         && check_recorded_logits(&net, model, "logits", LOGITS_TOLERANCE)
@@ -244,7 +118,8 @@ static bool check_chunks(struct harness *harness, const char *model)
     struct net net;
     struct sample sample;
     double *once = calloc(COUNT, sizeof(double));
-    bool ok = once && net_init(&net, harness, path_of(model), NULL) && read_sample(model, &sample)
+    bool ok = once && net_init(&net, harness, model_path(model), NULL)
+        && read_sample(model, &sample)
         && net_batch(&net, RECORDED_TOKENS, sample.ids, sample.positions, NULL, RECORDED_TOKENS, 0);
     for (int i = 0; ok && i < 3; i++) {
         ok = net_renew(&net,
@@ -271,7 +146,7 @@ static bool check_greedy(struct harness *harness, const char *model)
     struct net net;
     struct sample sample;
     int32_t *recorded = recorded_ids(model, "greedy_tokens", RECORDED_GREEDY);
-    bool ok = recorded && net_init(&net, harness, path_of(model), NULL)
+    bool ok = recorded && net_init(&net, harness, model_path(model), NULL)
         && read_sample(model, &sample)
         && net_batch(&net, RECORDED_PROMPT, sample.ids, sample.positions, NULL, 1, 0)
         && net_run(&net, RECORDED_PROMPT);
@@ -331,7 +206,7 @@ static bool check_repeat(struct harness *harness, const char *model)
     float *recorded = calloc(COUNT, sizeof(float)), *repeated = calloc(COUNT, sizeof(float));
     if (!recorded || !repeated)
         abort();
-    bool ok = net_init(&net, harness, path_of(model), NULL) && read_sample(model, &sample)
+    bool ok = net_init(&net, harness, model_path(model), NULL) && read_sample(model, &sample)
         && decode_sample(&net, &sample, false, recorded)
         && decode_sample(&net, &sample, true, repeated)
         && compare_bits("logits", recorded, repeated, COUNT * sizeof(float));
@@ -346,7 +221,7 @@ static bool check_f16_cache(struct harness *harness, const char *model)
 {
     struct net net;
     struct sample sample;
-    bool ok = net_init(&net, harness, path_of(model),
+    bool ok = net_init(&net, harness, model_path(model),
                   &(struct vkmoe_model_params){
                       VKMOE_INIT(vkmoe_model_params), .cache_dtype = VKMOE_DTYPE_F16 })
         && read_sample(model, &sample)
@@ -366,7 +241,7 @@ static bool check_sequences(struct harness *harness, const char *model)
     struct sample sample;
     uint32_t ids[TOKENS], positions[TOKENS], sequences[TOKENS];
     unsigned char *first = NULL;
-    bool ok = net_init(&net, harness, path_of(model), NULL) && read_sample(model, &sample);
+    bool ok = net_init(&net, harness, model_path(model), NULL) && read_sample(model, &sample);
     for (uint32_t changed = 0; ok && changed < 2; changed++) {
         for (uint32_t t = 0; t < TOKENS; t++) {
             sequences[t] = t % SEQUENCES;
@@ -412,7 +287,7 @@ static bool check_logits_count(struct harness *harness, const char *model)
     struct net net;
     struct sample sample;
     double all[TOKENS * RECORDED_VOCABULARY];
-    bool ok = net_init(&net, harness, path_of(model), NULL) && read_sample(model, &sample);
+    bool ok = net_init(&net, harness, model_path(model), NULL) && read_sample(model, &sample);
     sample.ids[4] = RECORDED_VOCABULARY - 1;
     ok = ok && net_batch(&net, TOKENS, sample.ids, sample.positions, NULL, TOKENS, 0)
         && net_run(&net, TOKENS);
@@ -442,8 +317,8 @@ static bool check_logits_count(struct harness *harness, const char *model)
 static bool make_unwindowed(char *directory)
 {
     char path[1100], weights[1100], text[4096];
-    snprintf(path, sizeof(path), "%s/config.json", path_of("tiny-jetmoe"));
-    snprintf(weights, sizeof(weights), "%s/model.safetensors", path_of("tiny-jetmoe"));
+    snprintf(path, sizeof(path), "%s/config.json", model_path("tiny-jetmoe"));
+    snprintf(weights, sizeof(weights), "%s/model.safetensors", model_path("tiny-jetmoe"));
     FILE *file = fopen(path, "rb");
     size_t size = file ? fread(text, 1, sizeof(text) - 1, file) : 0;
     if (file)
@@ -621,7 +496,7 @@ static bool check_errors(struct harness *harness, const char *model)
     struct net net;
     vkmoe_buffer *buffer = NULL;
     unsigned char before[TOTAL], after[TOTAL];
-    bool ok = net_init(&net, harness, path_of(model),
+    bool ok = net_init(&net, harness, model_path(model),
                   &(struct vkmoe_model_params){ VKMOE_INIT(vkmoe_model_params), .chunk = 10 })
         && is_ok(vkmoe_buffer_create(harness->device, TOTAL, &buffer), "buffer");
     guard_fill(before, TOTAL);

@@ -132,15 +132,10 @@ static int run_job(struct job *job)
 static int parse(struct cli_block *b, int argc, char **argv)
 {
     const struct cli_option options[] = { CLI_BLOCK_OPTIONS(b) };
-    return cli_parse(
-        &(struct cli_usage){
-            CLI_MODEL_COMMAND("attention", &b->checkpoint, options),
-            .about =
-                "Runs one block's attention alone, routed or dense, without norm and residual.\n"
-                "The tokens are one sequence. Fails, after it has written them, if the outputs\n"
-                "are not all finite.\n",
-        },
-        argc, argv);
+    return CLI_PARSE_MODEL(argc, argv, "attention", &b->checkpoint, options,
+        "Runs one block's attention alone, routed or dense, without norm and residual.\n"
+        "The tokens are one sequence. Fails, after it has written them, if the outputs\n"
+        "are not all finite.\n");
 }
 
 int cli_command_attention(int argc, char **argv)

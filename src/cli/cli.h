@@ -86,13 +86,17 @@ struct cli_usage {
     uint32_t option_count;
 };
 
-// Of a command whose operand is a model; `table` is an array of its options.
-#define CLI_MODEL_COMMAND(name, target, table) \
-    .command = name, .operand = "MODEL", .operand_target = (target), .options = table, \
-    .option_count = sizeof(table) / sizeof(table)[0]
-
 // Negative: go on. Otherwise the exit status: help was printed, or what is wrong.
 int cli_parse(const struct cli_usage *usage, int argc, char **argv);
+// Of a command whose operand is a model; `table` is an array of its options.
+#define CLI_PARSE_MODEL(argc, argv, name, target, table, text) \
+    cli_parse(&(struct cli_usage){ .command = name, \
+                  .operand = "MODEL", \
+                  .operand_target = (target), \
+                  .about = text, \
+                  .options = table, \
+                  .option_count = sizeof(table) / sizeof(table)[0] }, \
+        argc, argv)
 
 // "3" or "decoder.3".
 struct cli_label {

@@ -480,15 +480,10 @@ int cli_command_info(int argc, char **argv)
         { .name = "tensors", .help = "list every tensor", .flag = &tensors },
         CLI_JSON(&json),
     };
-    int status = cli_parse(
-        &(struct cli_usage){
-            CLI_MODEL_COMMAND("info", &facts.path, options),
-            .about =
-                "Says what a model is made of, which commands run with it, and what stands in\n"
-                "the way of others. MODEL is a directory as published on model hubs: config.json\n"
-                "and *.safetensors, of any family, quantised or not.\n",
-        },
-        argc, argv);
+    int status = CLI_PARSE_MODEL(argc, argv, "info", &facts.path, options,
+        "Says what a model is made of, which commands run with it, and what stands in\n"
+        "the way of others. MODEL is a directory as published on model hubs: config.json\n"
+        "and *.safetensors, of any family, quantised or not.\n");
     if (status >= 0)
         return status;
 

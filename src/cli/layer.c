@@ -71,15 +71,10 @@ static int parse(struct job *job, int argc, char **argv)
         CLI_COUNT("repeat", "N", &job->repeat, "run N times more and print the median time"),
         CLI_JSON(&job->json),
     };
-    return cli_parse(
-        &(struct cli_usage){
-            CLI_MODEL_COMMAND("layer", &b->checkpoint, options),
-            .about =
-                "Runs one Mixture-of-Experts block alone: router, experts and shared experts,\n"
-                "without norms and residual. The tokens are one sequence. Fails, after it has\n"
-                "written them, if the outputs are not all finite.\n",
-        },
-        argc, argv);
+    return CLI_PARSE_MODEL(argc, argv, "layer", &b->checkpoint, options,
+        "Runs one Mixture-of-Experts block alone: router, experts and shared experts,\n"
+        "without norms and residual. The tokens are one sequence. Fails, after it has\n"
+        "written them, if the outputs are not all finite.\n");
 }
 
 int cli_command_layer(int argc, char **argv)

@@ -75,15 +75,10 @@ int cli_command_logits(int argc, char **argv)
         CLI_DEVICE(&job.device),
         CLI_VALIDATE(&job.validate),
     };
-    int status = cli_parse(
-        &(struct cli_usage){
-            CLI_MODEL_COMMAND("logits", &job.checkpoint, options),
-            .about =
-                "Runs a whole model on one text and writes what it expects after every token:\n"
-                "for each position, one number for each token of the vocabulary. Fails, after it\n"
-                "has written them, if they are not all finite.\n",
-        },
-        argc, argv);
+    int status = CLI_PARSE_MODEL(argc, argv, "logits", &job.checkpoint, options,
+        "Runs a whole model on one text and writes what it expects after every token:\n"
+        "for each position, one number for each token of the vocabulary. Fails, after it\n"
+        "has written them, if they are not all finite.\n");
     if (status >= 0)
         return status;
     struct cli_session session = { 0 };

@@ -155,4 +155,16 @@ void destroy_allocations(struct device *device);
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
+// What the layer has instead of Vulkan's functions of these names, and a function that finds it.
+#define OURS(name, function) \
+    { \
+        "vk" name, (PFN_vkVoidFunction)function \
+    }
+#define FIND_OURS(find, ...) \
+    PFN_vkVoidFunction find(const char *name) \
+    { \
+        static const struct named_function list[] = { __VA_ARGS__ }; \
+        return find_named(list, COUNT(list), name); \
+    }
+
 #endif

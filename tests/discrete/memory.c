@@ -286,31 +286,18 @@ static VKAPI_ATTR VkResult VKAPI_CALL invalidate_ranges(
     return synchronise(handle, count, ranges, "vkInvalidateMappedMemoryRanges", false);
 }
 
-#define OURS(name, function) \
-    { \
-        "vk" name, (PFN_vkVoidFunction)function \
-    }
-
-PFN_vkVoidFunction find_memory_function(const char *name)
-{
-    static const struct named_function list[] = {
-        OURS("CreateBuffer", create_buffer),
-        OURS("GetBufferMemoryRequirements", get_buffer_requirements),
-        OURS("GetBufferMemoryRequirements2", get_buffer_requirements2),
-        OURS("GetBufferMemoryRequirements2KHR", get_buffer_requirements2),
-        OURS("GetDeviceBufferMemoryRequirements", get_device_buffer_requirements),
-        OURS("GetDeviceBufferMemoryRequirementsKHR", get_device_buffer_requirements),
-        OURS("GetImageMemoryRequirements", get_image_requirements),
-        OURS("GetImageMemoryRequirements2", get_image_requirements2),
-        OURS("GetImageMemoryRequirements2KHR", get_image_requirements2),
-        OURS("GetDeviceImageMemoryRequirements", get_device_image_requirements),
-        OURS("GetDeviceImageMemoryRequirementsKHR", get_device_image_requirements),
-        OURS("AllocateMemory", allocate_memory),
-        OURS("FreeMemory", free_memory),
-        OURS("MapMemory", map_memory),
-        OURS("UnmapMemory", unmap_memory),
-        OURS("FlushMappedMemoryRanges", flush_ranges),
-        OURS("InvalidateMappedMemoryRanges", invalidate_ranges),
-    };
-    return find_named(list, COUNT(list), name);
-}
+FIND_OURS(find_memory_function, OURS("CreateBuffer", create_buffer),
+    OURS("GetBufferMemoryRequirements", get_buffer_requirements),
+    OURS("GetBufferMemoryRequirements2", get_buffer_requirements2),
+    OURS("GetBufferMemoryRequirements2KHR", get_buffer_requirements2),
+    OURS("GetDeviceBufferMemoryRequirements", get_device_buffer_requirements),
+    OURS("GetDeviceBufferMemoryRequirementsKHR", get_device_buffer_requirements),
+    OURS("GetImageMemoryRequirements", get_image_requirements),
+    OURS("GetImageMemoryRequirements2", get_image_requirements2),
+    OURS("GetImageMemoryRequirements2KHR", get_image_requirements2),
+    OURS("GetDeviceImageMemoryRequirements", get_device_image_requirements),
+    OURS("GetDeviceImageMemoryRequirementsKHR", get_device_image_requirements),
+    OURS("AllocateMemory", allocate_memory), OURS("FreeMemory", free_memory),
+    OURS("MapMemory", map_memory), OURS("UnmapMemory", unmap_memory),
+    OURS("FlushMappedMemoryRanges", flush_ranges),
+    OURS("InvalidateMappedMemoryRanges", invalidate_ranges))

@@ -204,24 +204,13 @@ static VKAPI_ATTR void VKAPI_CALL get_families2(
         describe_family(&real.queueFamilyProperties, i, &out[i].queueFamilyProperties);
 }
 
-#define OURS(name, function) \
-    { \
-        "vk" name, (PFN_vkVoidFunction)function \
-    }
-
-PFN_vkVoidFunction find_physical_function(const char *name)
-{
-    static const struct named_function list[] = {
-        OURS("EnumerateDeviceExtensionProperties", enumerate_extensions),
-        OURS("GetPhysicalDeviceProperties", get_properties),
-        OURS("GetPhysicalDeviceProperties2", get_properties2),
-        OURS("GetPhysicalDeviceProperties2KHR", get_properties2),
-        OURS("GetPhysicalDeviceMemoryProperties", get_memory),
-        OURS("GetPhysicalDeviceMemoryProperties2", get_memory2),
-        OURS("GetPhysicalDeviceMemoryProperties2KHR", get_memory2),
-        OURS("GetPhysicalDeviceQueueFamilyProperties", get_families),
-        OURS("GetPhysicalDeviceQueueFamilyProperties2", get_families2),
-        OURS("GetPhysicalDeviceQueueFamilyProperties2KHR", get_families2),
-    };
-    return find_named(list, COUNT(list), name);
-}
+FIND_OURS(find_physical_function, OURS("EnumerateDeviceExtensionProperties", enumerate_extensions),
+    OURS("GetPhysicalDeviceProperties", get_properties),
+    OURS("GetPhysicalDeviceProperties2", get_properties2),
+    OURS("GetPhysicalDeviceProperties2KHR", get_properties2),
+    OURS("GetPhysicalDeviceMemoryProperties", get_memory),
+    OURS("GetPhysicalDeviceMemoryProperties2", get_memory2),
+    OURS("GetPhysicalDeviceMemoryProperties2KHR", get_memory2),
+    OURS("GetPhysicalDeviceQueueFamilyProperties", get_families),
+    OURS("GetPhysicalDeviceQueueFamilyProperties2", get_families2),
+    OURS("GetPhysicalDeviceQueueFamilyProperties2KHR", get_families2))

@@ -150,28 +150,11 @@ static VKAPI_ATTR void VKAPI_CALL dispatch(
     find_device(commands)->next.CmdDispatch(commands, x, y, z);
 }
 
-#define OURS(name, function) \
-    { \
-        "vk" name, (PFN_vkVoidFunction)function \
-    }
-
-PFN_vkVoidFunction find_queue_function(const char *name)
-{
-    static const struct named_function list[] = {
-        OURS("GetDeviceQueue", get_queue),
-        OURS("GetDeviceQueue2", get_queue2),
-        OURS("QueueSubmit", submit),
-        OURS("QueueSubmit2", submit2),
-        OURS("QueueSubmit2KHR", submit2),
-        OURS("QueueBindSparse", bind_sparse),
-        OURS("QueueWaitIdle", wait_idle),
-        OURS("QueueBeginDebugUtilsLabelEXT", begin_label),
-        OURS("QueueEndDebugUtilsLabelEXT", end_label),
-        OURS("QueueInsertDebugUtilsLabelEXT", insert_label),
-        OURS("SetDebugUtilsObjectNameEXT", set_name),
-        OURS("SetDebugUtilsObjectTagEXT", set_tag),
-        OURS("CreateCommandPool", create_command_pool),
-        OURS("CmdDispatch", dispatch),
-    };
-    return find_named(list, COUNT(list), name);
-}
+FIND_OURS(find_queue_function, OURS("GetDeviceQueue", get_queue),
+    OURS("GetDeviceQueue2", get_queue2), OURS("QueueSubmit", submit), OURS("QueueSubmit2", submit2),
+    OURS("QueueSubmit2KHR", submit2), OURS("QueueBindSparse", bind_sparse),
+    OURS("QueueWaitIdle", wait_idle), OURS("QueueBeginDebugUtilsLabelEXT", begin_label),
+    OURS("QueueEndDebugUtilsLabelEXT", end_label),
+    OURS("QueueInsertDebugUtilsLabelEXT", insert_label),
+    OURS("SetDebugUtilsObjectNameEXT", set_name), OURS("SetDebugUtilsObjectTagEXT", set_tag),
+    OURS("CreateCommandPool", create_command_pool), OURS("CmdDispatch", dispatch))
