@@ -80,7 +80,8 @@ void compute_logits(uint first_block, uint first_token)
         }
     } while ((i += LANES / 8) < pc.units);
     [[unroll]] for (uint t = 0; t < ROUTE_TOKENS; t++) {
-        const float mean_square = ROUTE_RMS_NORM != 0 ? row_sum(squares[t]) / float(pc.hidden) : 0.0;
+        const float mean_square =
+            ROUTE_RMS_NORM != 0 ? row_sum(squares[t]) / float(pc.hidden) : 0.0;
         [[unroll]] for (uint b = 0; b < ROUTE_BLOCKS; b++) {
             const float sum = row_sum(sums[t * ROUTE_BLOCKS + b]);
             if (c == 0)

@@ -79,7 +79,8 @@ float rotated(F32 source, uint first, uint i, float scale, uint mode, F32 norm, 
 
 uint position_of(uint token)
 {
-    const uint p = STORE_HAS_POSITIONS != 0 ? load_u32(pc.positions, token) : pc.first_token + token;
+    const uint p =
+        STORE_HAS_POSITIONS != 0 ? load_u32(pc.positions, token) : pc.first_token + token;
     return min(p, pc.capacity - 1);
 }
 
@@ -140,7 +141,8 @@ void write_cache(bool is_key, uint at)
     const uint words = STORE_CACHE_F16 != 0 ? PADDED / 2 : PADDED;
     for (uint i = gl_LocalInvocationIndex; i < words; i += LANES) {
         const uint bits = STORE_CACHE_F16 != 0
-            ? packHalf2x16(vec2(finished[2 * i], finished[2 * i + 1])) : floatBitsToUint(finished[i]);
+            ? packHalf2x16(vec2(finished[2 * i], finished[2 * i + 1]))
+            : floatBitsToUint(finished[i]);
         if (is_key)
             store_u32(pc.keys, at * words + i, bits);
         else

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# bench_io.sh VKMOE_BENCH - which device it takes and names, and what it does when its report cannot be written.
+# bench_io.sh VKMOE_BENCH - which device it takes and names, and what it does when its report cannot
+# be written.
 # VKMOE_TEST_DEVICE, if it is set, is the --device of everything that runs on one.
 set -u
 bench=$(realpath "$1")
@@ -25,7 +26,8 @@ finish "digits are an index, and nothing else"
 
 "${run[@]}" --json report.json >"$out" 2>"$err" || problem "status $?: $(cat "$err")"
 cpu=$(grep -c '"type":.*"cpu"' report.json)
-[ "$(head -n 1 "$out" | grep -c ', a CPU$')" = "$cpu" ] || problem "is it a CPU? $(head -n 1 "$out")"
+[ "$(head -n 1 "$out" | grep -c ', a CPU$')" = "$cpu" ] || problem "is it a CPU? $(head -n \
+    1 "$out")"
 "${run[@]}" --json - 2>/dev/null | head -n 2 >"$out"
 has '"schema":'
 [ ! -e - ] || problem "a file '-' was written"
@@ -44,7 +46,8 @@ if [ -c /dev/full ]; then
     fails $? "cannot write to standard output: No space left on device"
     "${run[@]}" --json >/dev/full 2>"$err" # the table is on standard error, and the reason last
     [ $? = 1 ] || problem "--json to a full disk: status is not 1"
-    tail -n 1 "$err" | grep -qx 'vkmoe-bench: cannot write to standard output: No space left on device' ||
+    tail -n 1 "$err" | grep -qx \
+        'vkmoe-bench: cannot write to standard output: No space left on device' ||
         problem "--json to a full disk: $(tail -n 1 "$err")"
 fi
 finish "a report that cannot be written"

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# cli.sh VKMOE MODELS - the command line tool, used as a user would, rightly and wrongly. VKMOE_TEST_DEVICE, if it is
+# cli.sh VKMOE MODELS - the command line tool, used as a user would, rightly and wrongly.
+# VKMOE_TEST_DEVICE, if it is
 # set, is the --device of everything that runs.
 set -u
 vkmoe=$(realpath "$1")
@@ -27,7 +28,8 @@ else
     parse_json() { cat; }
 fi
 is_json() {
-    parse_json <"$out" >/dev/null 2>"$tmp/json" || problem "is no JSON ($(head -n 1 "$tmp/json")): $(cat "$out")"
+    parse_json <"$out" >/dev/null 2>"$tmp/json" || problem "is no JSON ($(head -n \
+        1 "$tmp/json")): $(cat "$out")"
 }
 
 # repeat COUNT BYTES - BYTES as printf writes them.
@@ -47,7 +49,7 @@ elements() {
 layer=(layer "$model" --layer 0)
 input=$recorded/layer0_moe_input.npy
 
-# ----------------------------------------------------------------------------------------------------- the command line
+# --------------------------------------------------------------------------------- the command line
 
 expect 0 --help
 for command in devices info layer check; do
@@ -87,15 +89,17 @@ refuse 2 "--output is missing" "${layer[@]}" --input "$input"
 refuse 2 "--output needs a value" "${layer[@]}" --input "$input" --output
 refuse 2 "--output needs a value" "${layer[@]}" --input "$input" --output ""
 for number in zero -1 +1 ' 1' 1x 0x1 1.0 99999999999 decoder. decoder.x decoder DECODER.1; do
-    refuse 2 "--layer is '$number'" layer "$model" --layer "$number" --input "$input" --output "$tmp/y.npy"
+    refuse 2 "--layer is '$number'" layer "$model" --layer "$number" --input "$input" \
+        --output "$tmp/y.npy"
 done
 for number in 0 -3 many 4294967296; do
-    refuse 2 "--repeat is '$number'" "${layer[@]}" --input "$input" --output "$tmp/y.npy" --repeat "$number"
+    refuse 2 "--repeat is '$number'" "${layer[@]}" --input "$input" --output "$tmp/y.npy" \
+        --repeat "$number"
 done
 [ ! -e "$tmp/y.npy" ] || problem "an output was written"
 finish "wrong command lines"
 
-# ------------------------------------------------------------------------------------------------------------- devices
+# ------------------------------------------------------------------------------------------ devices
 
 expect 0 devices
 has '^0  '
@@ -113,12 +117,13 @@ for arguments in "devices" "check $model"; do
     # shellcheck disable=SC2086
     "${no_driver[@]}" "$vkmoe" $arguments >"$out" 2>"$err"
     [ $? = 1 ] || problem "$arguments without a driver: expected status 1"
-    [ "$(grep -c '^vkmoe: .*no Vulkan device' "$err")" = 1 ] || problem "$arguments without a driver: $(cat "$err")"
+    [ "$(grep -c '^vkmoe: .*no Vulkan device' "$err")" = 1 ] \
+        || problem "$arguments without a driver: $(cat "$err")"
 done
 refuse 1 "no such device" check "$model" --device "no such device"
 finish "no device"
 
-# ---------------------------------------------------------------------------------------------------------------- info
+# --------------------------------------------------------------------------------------------- info
 
 expect 0 info "$model"
 has '^family +mixtral$'
@@ -144,13 +149,15 @@ refuse 1 model.safetensors check "$tmp/cut" "${device[@]}"
 refuse 1 config.json info "$model/config.json"
 finish "missing and broken models"
 
-# --------------------------------------------------------------------------------------------------------------- layer
+# -------------------------------------------------------------------------------------------- layer
 
 for i in 0 3; do # `check` runs the others
-    expect 0 layer "$model" --layer "$i" --input "$recorded/layer${i}_moe_input.npy" --output "$tmp/y$i.npy" \
+    expect 0 layer "$model" --layer "$i" --input "$recorded/layer${i}_moe_input.npy" \
+        --output "$tmp/y$i.npy" \
         --ids "$tmp/ids.npy" --weights "$tmp/weights.npy" "${device[@]}"
     has "^layer $i: 160 tokens on "
-    [ "$(stat -c %s "$tmp/y$i.npy")" = 82048 ] || problem "y$i.npy has $(stat -c %s "$tmp/y$i.npy") bytes"
+    [ "$(stat -c %s "$tmp/y$i.npy")" = 82048 ] || problem "y$i.npy has $(stat -c %s \
+        "$tmp/y$i.npy") bytes"
     elements "$tmp/ids.npy" 2 >"$tmp/a"
     elements "$recorded/layer${i}_moe_expert_ids.npy" 2 >"$tmp/b"
     same "$tmp/a" "$tmp/b"
@@ -161,7 +168,8 @@ finish "layer: experts are the recorded ones"
 tail -c 1024 "$input" | npy "$tmp/two.npy" '<f4' 2,128
 head -c 1152 "$input" | tail -c 1024 | npy "$tmp/other.npy" '<f4' 2,128
 expect 0 "${layer[@]}" --input "$tmp/two.npy" --output "$tmp/y.npy" "${device[@]}"
-expect 0 "${layer[@]}" --input "$tmp/two.npy" --output "$tmp/again.npy" "${device[@]}" --repeat 2 --json
+expect 0 "${layer[@]}" --input "$tmp/two.npy" --output "$tmp/again.npy" "${device[@]}" \
+    --repeat 2 --json
 is_json
 has '"runs":.*2'
 has '"median_ns":'
@@ -170,7 +178,8 @@ expect 0 "${layer[@]}" --input "$tmp/two.npy" --output "$tmp/again.npy" "${devic
     --router-input "$tmp/two.npy"
 has '^median of 1 run: '
 same "$tmp/y.npy" "$tmp/again.npy"
-expect 0 "${layer[@]}" --input "$tmp/two.npy" --output "$tmp/again.npy" "${device[@]}" --router-input "$tmp/other.npy"
+expect 0 "${layer[@]}" --input "$tmp/two.npy" --output "$tmp/again.npy" "${device[@]}" \
+    --router-input "$tmp/other.npy"
 cmp -s "$tmp/y.npy" "$tmp/again.npy" && problem "--router-input has no effect"
 finish "layer: repeated, and with a router input"
 
@@ -184,7 +193,8 @@ done
 finish "layer: f16 and f64 are converted"
 
 npy "$tmp/none.npy" '<f4' 0,128 </dev/null
-expect 0 "${layer[@]}" --input "$tmp/none.npy" --output "$tmp/y_none.npy" --ids "$tmp/i_none.npy" "${device[@]}" \
+expect 0 "${layer[@]}" --input "$tmp/none.npy" --output "$tmp/y_none.npy" --ids "$tmp/i_none.npy" \
+    "${device[@]}" \
     --repeat 2
 has '^layer 0: 0 tokens on '
 for file in "y_none.npy <f4.*(0,128" "i_none.npy <i4.*(0,2"; do
@@ -192,12 +202,15 @@ for file in "y_none.npy <f4.*(0,128" "i_none.npy <i4.*(0,2"; do
     grep -aq "$header" "$tmp/$name" || problem "$name: $(cat "$tmp/$name")"
     [ "$(wc -c <"$tmp/$name")" = 128 ] || problem "$name is not empty"
 done
-expect 0 "${layer[@]}" --input "$tmp/none.npy" --output "$tmp/y_none.npy" "${device[@]}" --repeat 2 --json
+expect 0 "${layer[@]}" --input "$tmp/none.npy" --output "$tmp/y_none.npy" "${device[@]}" \
+    --repeat 2 --json
 is_json
 finish "layer: 0 tokens"
 
-refuse 1 "only 4 of them" layer "$model" --layer 4 --input "$input" --output "$tmp/new.npy" "${device[@]}"
-refuse 1 "no decoder block 0" layer "$model" --layer decoder.0 --input "$input" --output "$tmp/new.npy" "${device[@]}"
+refuse 1 "only 4 of them" layer "$model" --layer 4 --input "$input" --output "$tmp/new.npy" \
+    "${device[@]}"
+refuse 1 "no decoder block 0" layer "$model" --layer decoder.0 --input "$input" \
+    --output "$tmp/new.npy" "${device[@]}"
 finish "layer: out of range"
 
 repeat 128 '\x00\x00\x80\x3f' | npy "$tmp/flat.npy" '<f4' 128,
@@ -229,13 +242,15 @@ try huge "[0][0] is infinite or too large for f32"
 try text "no .npy file"
 try short "bytes of data"
 try zero "empty"
-refuse 1 "$tmp/nan.npy" "${layer[@]}" --input "$tmp/f32.npy" --router-input "$tmp/nan.npy" --output "$tmp/new.npy"
-refuse 1 "has 1 tokens, expected 2" "${layer[@]}" --input "$tmp/f32.npy" --router-input "$tmp/one.npy" \
+refuse 1 "$tmp/nan.npy" "${layer[@]}" --input "$tmp/f32.npy" --router-input "$tmp/nan.npy" \
+    --output "$tmp/new.npy"
+refuse 1 "has 1 tokens, expected 2" "${layer[@]}" --input "$tmp/f32.npy" \
+    --router-input "$tmp/one.npy" \
     --output "$tmp/new.npy"
 [ ! -e "$tmp/new.npy" ] || problem "an output was written"
 finish "layer: wrong inputs"
 
-# ------------------------------------------------------------------------------------------------------------- outputs
+# ------------------------------------------------------------------------------------------ outputs
 
 to() {
     refuse 1 "$2" "${layer[@]}" --input "$tmp/own.npy" --output "$1" "${device[@]}" "${@:3}"
@@ -276,13 +291,15 @@ if [ -c /dev/full ]; then
 fi
 limited() (
     ulimit -f 1
-    exec "$vkmoe" "${layer[@]}" --input "$tmp/two.npy" --output "$1" "${device[@]}" >/dev/null 2>"$err"
+    exec "$vkmoe" "${layer[@]}" --input "$tmp/two.npy" --output "$1" "${device[@]}" >/dev/null \
+        2>"$err"
 )
 # SwiftShader keeps its code in a file in memory, which the limit hits, too.
 if limited /dev/null 2>/dev/null; then
     limited "$tmp/outputs/old.npy"
     [ $? = 1 ] || problem "past the limit of a file's size: expected status 1, got: $(cat "$err")"
-    grep -q '^vkmoe: .*old.npy: cannot write: ' "$err" || problem "past the limit of a file's size: $(cat "$err")"
+    grep -q '^vkmoe: .*old.npy: cannot write: ' "$err" \
+        || problem "past the limit of a file's size: $(cat "$err")"
 fi
 [ "$(cat "$tmp/outputs/old.npy")" = old ] || problem "the old file is gone"
 [ ! -e "$tmp/outputs/new.npy" ] || problem "one of two outputs was written"
@@ -292,7 +309,8 @@ if [ -c /dev/full ]; then
         # shellcheck disable=SC2086
         "$vkmoe" $arguments >/dev/full 2>"$err"
         [ $? = 1 ] || problem "$arguments to a full disk: expected status 1"
-        grep -q '^vkmoe: cannot write to standard output: No space' "$err" || problem "$arguments: $(cat "$err")"
+        grep -q '^vkmoe: cannot write to standard output: No space' "$err" \
+            || problem "$arguments: $(cat "$err")"
     done
 fi
 finish "outputs: full disk"
@@ -303,7 +321,8 @@ expect 0 "${layer[@]}" --input "$tmp/two.npy" --output "$tmp/outputs/to_old.npy"
 [ -L "$tmp/outputs/to_old.npy" ] || problem "the link was replaced"
 [ "$(stat -c %a "$tmp/outputs/old.npy")" = 604 ] || problem "the file's mode was changed"
 same "$tmp/y.npy" "$tmp/outputs/old.npy"
-(umask 027 && "$vkmoe" "${layer[@]}" --input "$tmp/two.npy" --output "$tmp/outputs/mode.npy" "${device[@]}" >/dev/null)
+(umask 027 && "$vkmoe" "${layer[@]}" --input "$tmp/two.npy" --output "$tmp/outputs/mode.npy" \
+    "${device[@]}" >/dev/null)
 [ "$(stat -c %a "$tmp/outputs/mode.npy")" = 640 ] || problem "umask is not followed"
 expect 0 "${layer[@]}" --input "$tmp/two.npy" --output /dev/null "${device[@]}"
 [ -c /dev/null ] || problem "/dev/null was replaced"
@@ -313,12 +332,14 @@ expect 0 "${layer[@]}" --input "$tmp/two.npy" --output "$tmp/pipe" "${device[@]}
 [ -p "$tmp/pipe" ] || problem "the pipe was replaced"
 wait $!
 same "$tmp/y.npy" "$tmp/piped.npy"
-(cd "$tmp/outputs" && "$vkmoe" "${layer[@]}" --input "$tmp/two.npy" --output plain.npy "${device[@]}" >/dev/null)
+(cd "$tmp/outputs" && "$vkmoe" "${layer[@]}" --input "$tmp/two.npy" --output plain.npy \
+    "${device[@]}" >/dev/null)
 same "$tmp/y.npy" "$tmp/outputs/plain.npy"
 no_leftovers "$tmp"
 finish "outputs: links, modes, pipes"
 
-"$vkmoe" "${layer[@]}" --input "$tmp/two.npy" --output "$tmp/outputs/never.npy" "${device[@]}" --repeat 1000000000 \
+"$vkmoe" "${layer[@]}" --input "$tmp/two.npy" --output "$tmp/outputs/never.npy" "${device[@]}" \
+    --repeat 1000000000 \
     >"$out" 2>"$err" &
 pid=$!
 for ((i = 0; i < 600; i++)); do
@@ -335,7 +356,7 @@ status=$?
 no_leftovers "$tmp"
 finish "outputs: interrupted"
 
-# --------------------------------------------------------------------------------------------------------------- check
+# -------------------------------------------------------------------------------------------- check
 
 expect 0 check "$model" "${device[@]}"
 has '^device: '
@@ -355,8 +376,10 @@ for i in 0 1 3; do
 done
 chmod -R u+w "$tmp/wrong"
 # 1.0 instead of an output, and expert 9 instead of another
-printf '\x00\x00\x80\x3f' | dd of="$tmp/wrong/recorded/layer1_moe_output.npy" bs=1 seek=128 conv=notrunc 2>/dev/null
-printf '\x09' | dd of="$tmp/wrong/recorded/layer3_moe_expert_ids.npy" bs=1 seek=128 conv=notrunc 2>/dev/null
+printf '\x00\x00\x80\x3f' | dd of="$tmp/wrong/recorded/layer1_moe_output.npy" bs=1 seek=128 \
+    conv=notrunc 2>/dev/null
+printf '\x09' | dd of="$tmp/wrong/recorded/layer3_moe_expert_ids.npy" bs=1 seek=128 conv=notrunc \
+    2>/dev/null
 rm "$tmp/wrong/recorded/layer0_moe_expert_ids.npy"
 expect 1 check "$tmp/wrong" "${device[@]}"
 has '^ +0 .* not recorded .* ok$'

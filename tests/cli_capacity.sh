@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# cli_capacity.sh VKMOE NPY_NEAR PYTHON - Switch Transformer's capacity in the command: the same tokens are turned away however
+# cli_capacity.sh VKMOE NPY_NEAR PYTHON - Switch Transformer's capacity in the command: the same
+# tokens are turned away however
 # a text is cut. VKMOE_TEST_DEVICE, if it is set, is the --device of everything that runs.
 vkmoe=$(realpath "$1") near=$2 python=$3
 here=$(cd "$(dirname "$0")" && pwd)
@@ -23,7 +24,8 @@ near() {
 }
 
 model=$tmp/switch vocabulary=200 prompt=120
-"$python" "$here/tiny_checkpoint.py" switch_transformers "$model" $vocabulary expert_capacity=10 n_positions=1024 \
+"$python" "$here/tiny_checkpoint.py" switch_transformers "$model" $vocabulary expert_capacity=10 \
+    n_positions=1024 \
     >"$out" 2>&1 || problem "tiny_checkpoint.py: $(cat "$out")"
 tokens=() input=()
 for ((i = 0; i < prompt; i++)); do
@@ -34,13 +36,17 @@ for ((i = 0; i < 40; i++)); do
 done
 ids "$tmp/tokens.npy" "${tokens[@]}"
 ids "$tmp/input.npy" "${input[@]}"
-expect 0 logits "$model" --tokens "$tmp/tokens.npy" --input "$tmp/input.npy" --output "$tmp/once.npy" --chunk $prompt
-expect 0 logits "$model" --tokens "$tmp/tokens.npy" --input "$tmp/input.npy" --output "$tmp/all.npy" --no-capacity
-"$near" "$tmp/all.npy" "$tmp/once.npy" 1e-2 >"$out" && problem "no token is turned away: the test tests nothing"
+expect 0 logits "$model" --tokens "$tmp/tokens.npy" --input "$tmp/input.npy" \
+    --output "$tmp/once.npy" --chunk $prompt
+expect 0 logits "$model" --tokens "$tmp/tokens.npy" --input "$tmp/input.npy" \
+    --output "$tmp/all.npy" --no-capacity
+"$near" "$tmp/all.npy" "$tmp/once.npy" 1e-2 >"$out" \
+    && problem "no token is turned away: the test tests nothing"
 finish "a capacity that turns tokens away"
 
 for chunk in 1 7 50; do
-    expect 0 logits "$model" --tokens "$tmp/tokens.npy" --input "$tmp/input.npy" --output "$tmp/$chunk.npy" --chunk $chunk
+    expect 0 logits "$model" --tokens "$tmp/tokens.npy" --input "$tmp/input.npy" \
+        --output "$tmp/$chunk.npy" --chunk $chunk
     near "$tmp/$chunk.npy" "$tmp/once.npy" 1e-4
     finish "logits in chunks of $chunk"
 done

@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
-# cli_checkpoints.sh VKMOE MODELS - checkpoints in the forms in which people have them: fused, in shards, incomplete,
-# quantised, of unknown families. VKMOE_TEST_DEVICE, if it is set, is the --device of everything that runs.
+# cli_checkpoints.sh VKMOE MODELS - checkpoints in the forms in which people have them: fused, in
+# shards, incomplete,
+# quantised, of unknown families. VKMOE_TEST_DEVICE, if it is set, is the --device of everything
+# that runs.
 set -u
 vkmoe=$(realpath "$1") models=$(realpath "$2")
 here=$(cd "$(dirname "$0")" && pwd)
@@ -15,7 +17,8 @@ fi
 
 # make NAME FAMILY [PYTHON] - a tiny checkpoint `c`, changed by a program, in $tmp/NAME.
 make() {
-    PYTHONPATH=$here PYTHONDONTWRITEBYTECODE=1 python3 - "$tmp/$1" "$2" "${3-c.save(to)}" <<'PYTHON' || problem "cannot make $1"
+    PYTHONPATH=$here PYTHONDONTWRITEBYTECODE=1 python3 - "$tmp/$1" "$2" "${3-c.save(to)}" \
+        <<'PYTHON' || problem "cannot make $1"
 import json, os, struct, sys
 from tiny_checkpoint import *
 to = sys.argv[1]
@@ -54,17 +57,19 @@ ids() {
 
 # info ARGUMENT... - it needs no device.
 info() {
-    "$vkmoe" info "$@" >"$out" 2>"$err" </dev/null || problem "vkmoe info $*: status $?: $(cat "$err")"
+    "$vkmoe" info "$@" >"$out" 2>"$err" </dev/null || problem "vkmoe info $*: status $?: $(cat \
+        "$err")"
     [ ! -s "$err" ] || problem "vkmoe info $*: said $(cat "$err")"
 }
 refuse_info() {
     local got=0
     "$vkmoe" info "$tmp/$1" >"$out" 2>"$err" </dev/null || got=$?
-    [ "$got$(wc -c <"$out")$(wc -l <"$err")" = 101 ] || problem "info $1: status $got: $(cat "$out" "$err")"
+    [ "$got$(wc -c <"$out")$(wc -l <"$err")" = 101 ] || problem "info $1: status $got: $(cat \
+        "$out" "$err")"
     grep -qF -- "$2" "$err" || problem "no '$2' in: $(cat "$err")"
 }
 
-# ------------------------------------------------------------------------------------------------------------- layouts
+# ------------------------------------------------------------------------------------------ layouts
 
 for family in mixtral qwen3_moe olmoe; do
     make "$family" "$family"
@@ -77,18 +82,21 @@ for family in mixtral qwen3_moe olmoe; do
     info "$tmp/fused-$family"
     has '^layer +runs$'
 done
-make prefixed mixtral 'c.tensors = {n if n.startswith("lm_head") else n.replace("model.", "model.language_model.", 1): t
+make prefixed mixtral \
+    'c.tensors = {n if n.startswith("lm_head") else
+        n.replace("model.", "model.language_model.", 1): t
     for n, t in c.tensors.items()}; c.save(to)'
 ids prefixed
 same "$tmp/mixtral.ids" "$tmp/prefixed.ids"
 finish "fused experts give the same text"
 
-make twice qwen3_moe 'old = dict(c.tensors); fuse(c, "mlp", ["gate_proj", "up_proj", "down_proj"], "mlp")
+make twice qwen3_moe \
+    'old = dict(c.tensors); fuse(c, "mlp", ["gate_proj", "up_proj", "down_proj"], "mlp")
 c.tensors.update(old); c.save(to)'
 refuse 1 "are both there" generate "$tmp/twice" --tokens "$tmp/ids.npy"
 finish "experts in both forms are refused"
 
-# --------------------------------------------------------------------------------------------------------------- index
+# -------------------------------------------------------------------------------------------- index
 
 split='
 name = "model.layers.1.self_attn.o_proj.weight"
@@ -98,8 +106,11 @@ wrong = Tensor("F32", [32, 32], struct.pack("<1024f", *[0.5] * 1024))
 '
 make split mixtral "${split}shards(c, to, where, one=one, two=two)"
 make copies mixtral "${split}shards(c, to, where, one=one | {name: wrong}, two=two)"
-make others mixtral "${split}where[name] = 'one.safetensors'; shards(c, to, where, one=one | {name: wrong}, two=two)"
-make unsaid mixtral "${split}del where[name]; shards(c, to, where, one=one | {name: wrong}, two=two)"
+make others mixtral \
+    "${split}where[name] = 'one.safetensors'
+shards(c, to, where, one=one | {name: wrong}, two=two)"
+make unsaid mixtral \
+    "${split}del where[name]; shards(c, to, where, one=one | {name: wrong}, two=two)"
 ids split
 ids copies
 ids others
@@ -110,7 +121,8 @@ refuse_info unsaid "self_attn.o_proj.weight is there twice"
 finish "the index says which file has a tensor"
 
 stale='where["model.layers.0.self_attn.rotary_emb.inv_freq"] = "one.safetensors"
-where["vision_tower.weight"] = "vision.safetensors"; where["model.layers.0.self_attn.q_proj.bias"] = "two.safetensors"'
+where["vision_tower.weight"] = "vision.safetensors"
+where["model.layers.0.self_attn.q_proj.bias"] = "two.safetensors"'
 make stale mixtral "$split$stale; shards(c, to, where, one=one, two=two, extra={'x': wrong})"
 ids stale
 same "$tmp/stale.ids" "$tmp/mixtral.ids"
@@ -119,7 +131,8 @@ has '^missing +3 tensors and 1 file that the index names$'
 has '^generate +runs'
 make lost mixtral "${split}shards(c, to, where, one=one)"
 refuse 1 "is in two.safetensors, which is not there" generate "$tmp/lost" --tokens "$tmp/ids.npy"
-grep -qF "$tmp/lost/model.safetensors.index.json: tensor model." "$err" || problem "not all is named: $(cat "$err")"
+grep -qF "$tmp/lost/model.safetensors.index.json: tensor model." "$err" \
+    || problem "not all is named: $(cat "$err")"
 info "$tmp/lost"
 has 'does not run.*two.safetensors, which is not there'
 
@@ -152,63 +165,77 @@ while read -r kind line; do
     has '^missing +[0-9]+ tensors and 1 file that the index names$'
     grep -F "does not run" "$out" | grep -qF -- "$line" || problem "no '$line' in: $(cat "$out")"
 done <<'LINES'
-pointer two.safetensors: is a Git LFS pointer, not the file itself; fetch that with 'git lfs pull'; tensor model.
+pointer two.safetensors: is a Git LFS pointer, not the file itself; fetch that with 'git lfs pull'
 empty two.safetensors: is empty; tensor model.
 directory two.safetensors: is not a regular file; tensor model.
 fifo two.safetensors: is not a regular file; tensor model.
 page two.safetensors: is a web page
 cut whose download may not be finished; tensor model.
 link is in two.safetensors, which is not there; download it too
-incomplete two.safetensors: is not there, but two.safetensors.incomplete: its download is not finished; finish it
-part two.safetensors: is not there, but two.safetensors.part: its download is not finished; finish it
+incomplete two.safetensors: is not there, but two.safetensors.incomplete: its download is
+part two.safetensors: is not there, but two.safetensors.part: its download is not finished
 LINES
 make bias mixtral "${split}where['model.layers.0.self_attn.q_proj.bias'] = 'lost.safetensors'
 shards(c, to, where, one=one, two=two)"
-refuse 1 "q_proj.bias is there, but the config does not say what it is for" generate "$tmp/bias" --tokens "$tmp/ids.npy"
+refuse 1 "q_proj.bias is there, but the config does not say what it is for" generate "$tmp/bias" \
+    --tokens "$tmp/ids.npy"
 finish "what nobody needs may be missing"
 
-make old mixtral 'c.tensors["model.layers.0.self_attn.rotary_emb.inv_freq"] = tensor([4], [1] * 4); c.save(to)'
+make old mixtral \
+    'c.tensors["model.layers.0.self_attn.rotary_emb.inv_freq"] = tensor([4], [1] * 4); c.save(to)'
 ids old
 same "$tmp/old.ids" "$tmp/mixtral.ids"
-make unknown mixtral 'c.tensors["model.layers.0.self_attn.k_norm.weight"] = tensor([8], [1] * 8); c.save(to)'
-refuse 1 "k_norm.weight is there, but the config does not say what it is for" generate "$tmp/unknown" \
+make unknown mixtral \
+    'c.tensors["model.layers.0.self_attn.k_norm.weight"] = tensor([8], [1] * 8); c.save(to)'
+refuse 1 "k_norm.weight is there, but the config does not say what it is for" generate \
+    "$tmp/unknown" \
     --tokens "$tmp/ids.npy"
 finish "leftovers are ignored, other tensors are not"
 
-# ---------------------------------------------------------------------------------------------------------------- RoPE
+# --------------------------------------------------------------------------------------------- RoPE
 
 yarn='{"factor": 4.0, "original_max_position_embeddings": 64'
-make yarn qwen3_moe "c.config['rope_scaling'] = json.loads('$yarn, \"type\": \"yarn\"}'); c.save(to)"
+make yarn qwen3_moe \
+    "c.config['rope_scaling'] = json.loads('$yarn, \"type\": \"yarn\"}'); c.save(to)"
 make both qwen3_moe "c.config['rope_scaling'] = json.loads('$yarn, \"type\": \"yarn\"}')
-c.config['rope_parameters'] = json.loads('$yarn, \"rope_type\": \"yarn\", \"rope_theta\": 1e4, \"beta_fast\": 32}')
+c.config['rope_parameters'] = json.loads(
+    '$yarn, \"rope_type\": \"yarn\", \"rope_theta\": 1e4, \"beta_fast\": 32}')
 c.save(to)"
 make differ qwen3_moe "c.config['rope_scaling'] = json.loads('$yarn, \"type\": \"yarn\"}')
-c.config['rope_parameters'] = {'rope_type': 'yarn', 'factor': 2, 'original_max_position_embeddings': 64}; c.save(to)"
+c.config['rope_parameters'] = {
+    'rope_type': 'yarn', 'factor': 2, 'original_max_position_embeddings': 64}
+c.save(to)"
 ids yarn
 ids both
 same "$tmp/yarn.ids" "$tmp/both.ids"
-refuse 1 "rope_scaling and rope_parameters say different things" generate "$tmp/differ" --tokens "$tmp/ids.npy"
+refuse 1 "rope_scaling and rope_parameters say different things" generate "$tmp/differ" \
+    --tokens "$tmp/ids.npy"
 finish "YaRN said twice"
 
-# ---------------------------------------------------------------------------------------------------------------- info
+# --------------------------------------------------------------------------------------------- info
 
 info "$models/tiny-mixtral"
 has '^types +F16: 6.5 MiB in 127 tensors$'
 has '^layer +runs$'
 has '^generate +runs$'
 info "$tmp/mixtral"
-has '^generate +runs from token ids only: .*its 200 tokens are not bytes, and there is no tokenizer.model'
+has \
+    '^generate +runs from token ids only: .*its 200 tokens are not bytes, and there is no tok'
 make half mixtral 'del c.tensors["model.layers.1.block_sparse_moe.experts.3.w2.weight"]; c.save(to)'
 info "$tmp/half"
-has '^layer +does not run for every block: .*layers.1.block_sparse_moe.experts.3.w2.weight is missing$'
+has \
+    '^layer +does not run for every block: .*layers.1.block_sparse_moe.experts.3.w2.* missing$'
 has '^generate +does not run: .*is missing$'
 info --tensors "$tmp/mixtral"
 has '^model.layers.1.block_sparse_moe.gate.weight +F32 +\[4, 32\] +512 bytes +model.safetensors$'
-[ "$(grep -c '^model\.' "$out")" = 40 ] || problem "expected 40 tensors of the model: $(grep -c '^model\.' "$out")"
+[ "$(grep -c '^model\.' "$out")" = 40 ] || problem "expected 40 tensors of the model: $(grep -c \
+    '^model\.' "$out")"
 finish "info: what runs, and what stands in the way"
 
-make some mixtral 'c.config = {"model_type": "some_moe"}; c.tensors["a"] = Tensor("F8_E4M3", [3], b"123")
-c.tensors["b"] = Tensor("X7", [5], b"12345"); c.tensors["c"] = Tensor("I64", [], b"12345678"); c.save(to)'
+make some mixtral \
+    'c.config = {"model_type": "some_moe"}; c.tensors["a"] = Tensor("F8_E4M3", [3], b"123")
+c.tensors["b"] = Tensor("X7", [5], b"12345")
+c.tensors["c"] = Tensor("I64", [], b"12345678"); c.save(to)'
 info "$tmp/some"
 has '^family +some_moe, which this version does not know$'
 has '^types +F32: '
@@ -233,7 +260,8 @@ make quantised qwen3_moe 'for name, t in list(c.tensors.items()):
     if ".experts." in name:
         rows, columns = t.shape
         c.tensors[name] = Tensor("U8", [rows, columns // 2], bytes(rows * columns // 2))
-        c.tensors[name + "_scale"] = Tensor("F8_E4M3", [rows, columns // 16], bytes(rows * columns // 16))
+        c.tensors[name + "_scale"] = Tensor(
+            "F8_E4M3", [rows, columns // 16], bytes(rows * columns // 16))
         c.tensors[name + "_scale_2"] = Tensor("F32", [], bytes(4))
 c.save(to)'
 info "$tmp/quantised"
@@ -241,7 +269,8 @@ has '^quantised +NVFP4$'
 has '^experts +4 in a block, of which a token takes 2$'
 has '^layer +does not run: .*the checkpoint is quantised \(NVFP4\)'
 echo '{"quantization": {"quant_algo": "NVFP4"}}' >"$tmp/quantised/hf_quant_config.json"
-refuse 1 "hf_quant_config.json: the checkpoint is quantised (NVFP4)" generate "$tmp/quantised" --tokens "$tmp/ids.npy"
+refuse 1 "hf_quant_config.json: the checkpoint is quantised (NVFP4)" generate "$tmp/quantised" \
+    --tokens "$tmp/ids.npy"
 info --json "$tmp/quantised"
 has '"quantisation":.*"NVFP4"'
 finish "info: a quantised checkpoint"
@@ -271,7 +300,8 @@ finish "info: a side file that cannot be read"
 mkdir "$tmp/large"
 python3 - "$tmp/large" <<'PYTHON' || problem "cannot make a large file"
 import json, struct, sys
-header = json.dumps({"w": {"dtype": "BF16", "shape": [65536, 65536], "data_offsets": [0, 2 << 32]}}).encode()
+header = json.dumps({"w": {
+    "dtype": "BF16", "shape": [65536, 65536], "data_offsets": [0, 2 << 32]}}).encode()
 with open(sys.argv[1] + "/model.safetensors", "wb") as file:
     file.write(struct.pack("<Q", len(header)) + header)
     file.truncate(8 + len(header) + (2 << 32))
@@ -286,7 +316,8 @@ finish "info: a file beyond 4 GiB"
 
 mkdir "$tmp/pointer"
 cp "$tmp/mixtral/config.json" "$tmp/pointer"
-printf 'version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n' >"$tmp/pointer/model.safetensors"
+printf 'version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n' \
+    >"$tmp/pointer/model.safetensors"
 refuse_info pointer "model.safetensors: is a Git LFS pointer"
 refuse 1 "git lfs pull" generate "$tmp/pointer" --tokens "$tmp/ids.npy"
 touch "$tmp/m.gguf"

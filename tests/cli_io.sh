@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# cli_io.sh VKMOE MODELS - what the command reads and writes: arrays as people have them, standard input and output,
+# cli_io.sh VKMOE MODELS - what the command reads and writes: arrays as people have them, standard
+# input and output,
 # full disks, terminals, numbers that are not finite, and which device it ran on.
 set -u
 vkmoe=$(realpath "$1") mixtral=$(realpath "$2")/tiny-mixtral
@@ -34,7 +35,7 @@ raw '\144\0\0\0\145\0\0\0\146\0\0\0' | npy "$ids" '<i4' '3,'
 tail -c 1024 "$mixtral/recorded/layer0_moe_input.npy" | npy "$input" '<f4' 2,128
 generate=(generate "$mixtral" --count 2)
 
-# --------------------------------------------------------------------------------------------------------------- devices
+# ------------------------------------------------------------------------------------------ devices
 
 devices=$("$vkmoe" devices --json | grep -c '"index":')
 name=$("$vkmoe" devices --json | sed -n 's/.*"name":[^"]*"\(.*\)".*/\1/p' | head -n 1)
@@ -67,11 +68,13 @@ label=$(sed -n 's/^device: //p' "$err")
 cp "$out" "$tmp/by_ids"
 expect 0 route "$mixtral" --tokens "$ids" --layer 0
 has "^3 tokens on "
-[ "$(sed -n 's/^3 tokens on //p' "$out")" = "$label" ] || problem "route names another device: $(head -n 1 "$out")"
+[ "$(sed -n 's/^3 tokens on //p' "$out")" = "$label" ] \
+    || problem "route names another device: $(head -n 1 "$out")"
 expect 0 layer "$mixtral" --layer 0 --input "$input" --output "$tmp/y.npy"
 [ "$(sed -n 's/^layer 0: 2 tokens on //p' "$out")" = "$label" ] || problem "layer: $(cat "$out")"
 expect 0 attention "$mixtral" --layer 0 --input "$input" --output "$tmp/a.npy"
-[ "$(sed -n 's/^attention of layer 0: 2 tokens on //p' "$out")" = "$label" ] || problem "attention: $(cat "$out")"
+[ "$(sed -n 's/^attention of layer 0: 2 tokens on //p' "$out")" = "$label" ] \
+    || problem "attention: $(cat "$out")"
 expect 0 logits "$mixtral" --tokens "$ids" --output "$tmp/l.npy"
 [ "$(sed -n 's/^3 tokens on //p' "$out")" = "$label" ] || problem "logits: $(cat "$out")"
 expect 0 route "$mixtral" --tokens "$ids" --layer 0 --json
@@ -83,7 +86,7 @@ case $type in
 esac
 finish "the device is named, and a CPU is called one"
 
-# ---------------------------------------------------------------------------------------------------------- arrays of ids
+# ------------------------------------------------------------------------------------ arrays of ids
 
 # reads FILE... - tokens that are the same ids as $ids.
 reads() {
@@ -118,7 +121,8 @@ for name in - /dev/stdin; do
     "$vkmoe" generate "${device[@]}" "$mixtral" --count 2 --tokens $name <"$ids" >"$out" 2>"$err"
     status 0 $? "--tokens $name"
     same "$out" "$tmp/by_ids"
-    "$vkmoe" generate "${device[@]}" "$mixtral" --count 2 --tokens $name < <(cat "$tmp/i8.npy") >"$out" 2>"$err"
+    "$vkmoe" generate "${device[@]}" "$mixtral" --count 2 --tokens $name < <(cat "$tmp/i8.npy") \
+        >"$out" 2>"$err"
     same "$out" "$tmp/by_ids"
 done
 finish "ids of every width, sign, order and shape, from files and pipes"
@@ -160,11 +164,13 @@ wrong "$tmp/a.npz" "is a zip archive"
 wrong /dev/null "is empty"
 wrong "$tmp" "Is a directory"
 for part in cut long header; do
-    "$vkmoe" generate "${device[@]}" "$mixtral" --tokens - < <(cat "$tmp/$part.npy") >"$out" 2>"$err"
+    "$vkmoe" generate "${device[@]}" "$mixtral" --tokens - < <(cat "$tmp/$part.npy") >"$out" \
+        2>"$err"
     status 1 $? "$part.npy by a pipe"
     one_line "standard input: "
 done
-"$vkmoe" layer "${device[@]}" "$mixtral" --layer 0 --input - --router-input - --output "$tmp/new.npy" <"$input" \
+"$vkmoe" layer "${device[@]}" "$mixtral" --layer 0 --input - --router-input - \
+    --output "$tmp/new.npy" <"$input" \
     >"$out" 2>"$err"
 status 1 $? "two times standard input"
 one_line "standard input: is wanted for two inputs"
@@ -173,7 +179,7 @@ status 1 $? "standard input is closed"
 one_line "standard input: cannot read: Bad file descriptor"
 finish "ids that are refused, and why"
 
-# ------------------------------------------------------------------------------------------------------- arrays of floats
+# --------------------------------------------------------------------------------- arrays of floats
 
 if [ -n "$python" ]; then
     # 3 x 128 numbers that f16 holds, in each dtype, byte order and order of axes.
@@ -188,7 +194,8 @@ for order, name in ('<', 'little'), ('>', 'big'):
             header = "{'descr': '%s%s', 'fortran_order': %s, 'shape': (%d, %d), }" % (
                 order, dtype, fortran, rows, columns)
             header += ' ' * (-(len(header) + 11) % 64) + '\n'
-            with open('%s/x_%s_%s_%s.npy' % (sys.argv[1], dtype, name, 'f' if fortran else 'c'), 'wb') as file:
+            axes = 'f' if fortran else 'c'
+            with open('%s/x_%s_%s_%s.npy' % (sys.argv[1], dtype, name, axes), 'wb') as file:
                 file.write(b'\x93NUMPY\1\0' + struct.pack('<H', len(header)) + header.encode()
                            + struct.pack('%s%d%s' % (order, len(flat), letter), *flat))
 PYTHON
@@ -204,15 +211,18 @@ PYTHON
 else
     skip "inputs in every order" "there is no Python"
 fi
-refuse 1 "holds integers (|u1), expected f4, f8 or f2" layer "$mixtral" --layer 0 --input "$tmp/u1.npy" \
+refuse 1 "holds integers (|u1), expected f4, f8 or f2" layer "$mixtral" \
+    --layer 0 --input "$tmp/u1.npy" \
     --output "$tmp/new.npy"
-refuse 1 "dtype |O (Python objects)" attention "$mixtral" --layer 0 --input "$tmp/object.npy" --output "$tmp/new.npy"
+refuse 1 "dtype |O (Python objects)" attention "$mixtral" --layer 0 --input "$tmp/object.npy" \
+    --output "$tmp/new.npy"
 [ ! -e "$tmp/new.npy" ] || problem "an output was written"
 finish "inputs that are refused"
 
-# -------------------------------------------------------------------------------------------------------- standard output
+# ---------------------------------------------------------------------------------- standard output
 
-# arrays FILE COMMAND... - with --output - and its like the array alone goes to standard output, and words do not.
+# arrays FILE COMMAND... - with --output - and its like the array alone goes to standard output, and
+# words do not.
 arrays() {
     for name in - /dev/stdout; do
         "$vkmoe" "${@:2:2}" "${device[@]}" "${@:4}" --output $name <"$input" 2>"$err" | cat >"$out"
@@ -226,14 +236,18 @@ expect 0 attention "$mixtral" --layer 0 --input "$input" --output "$tmp/a.npy"
 arrays "$tmp/y.npy" layer "$mixtral" --layer 0 --input -
 arrays "$tmp/a.npy" attention "$mixtral" --layer 0 --input "$input"
 arrays "$tmp/l.npy" logits "$mixtral" --tokens "$ids"
-"$vkmoe" layer "${device[@]}" "$mixtral" --layer 0 --input - --output "$tmp/other.npy" --ids - <"$input" \
+"$vkmoe" layer "${device[@]}" "$mixtral" --layer 0 --input - --output "$tmp/other.npy" --ids - \
+    <"$input" \
     >"$out" 2>"$err"
 same "$out" "$tmp/i.npy"
 same "$tmp/other.npy" "$tmp/y.npy"
-refuse 1 "standard output: is wanted for two outputs" layer "$mixtral" --layer 0 --input "$input" --output - --ids -
-refuse 2 "standard output is wanted for --json and an array" layer "$mixtral" --layer 0 --input "$input" --output - \
+refuse 1 "standard output: is wanted for two outputs" layer "$mixtral" --layer 0 --input "$input" \
+    --output - --ids -
+refuse 2 "standard output is wanted for --json and an array" layer "$mixtral" \
+    --layer 0 --input "$input" --output - \
     --json
-refuse 2 "standard output is wanted for --json and --svg" route "$mixtral" --tokens "$ids" --svg - --json
+refuse 2 "standard output is wanted for --json and --svg" route "$mixtral" --tokens "$ids" --svg - \
+    --json
 expect 0 route "$mixtral" --tokens "$ids" --svg "$tmp/map.svg"
 expect 0 route "$mixtral" --tokens "$ids" --svg -
 same "$out" "$tmp/map.svg"
@@ -242,11 +256,14 @@ no_leftovers "$tmp"
 finish "standard output as an output"
 
 commands=("generate $mixtral --tokens $ids --count 300" "route $mixtral --tokens $ids"
-    "route $mixtral --tokens $ids --json" "route $mixtral --tokens $ids --svg -" "info $mixtral" "info $mixtral --json" "devices" "devices --json"
+    "route $mixtral --tokens $ids --json" "route $mixtral --tokens $ids --svg -" "info $mixtral" \
+        "info $mixtral --json" "devices" "devices --json"
     "layer $mixtral --layer 0 --input $input --output $tmp/z.npy"
     "layer $mixtral --layer 0 --input $input --output $tmp/z.npy --json"
-    "layer $mixtral --layer 0 --input $input --output -" "attention $mixtral --layer 0 --input $input --output -"
-    "logits $mixtral --tokens $ids --output -" "check $mixtral" "check $mixtral --json" "--help" "--version"
+    "layer $mixtral --layer 0 --input $input --output -" \
+        "attention $mixtral --layer 0 --input $input --output -"
+    "logits $mixtral --tokens $ids --output -" "check $mixtral" "check $mixtral --json" "--help" \
+        "--version"
     "generate --help")
 # each REASON REDIRECTION - every command fails with one line that says the reason.
 each() {
@@ -267,7 +284,8 @@ each "Bad file descriptor" '>&-'
 finish "standard output is closed"
 if [ -c /dev/full ]; then
     each "No space left on device" '>/dev/full'
-    for command in "route $mixtral --tokens $ids --svg /dev/full" "logits $mixtral --tokens $ids --output /dev/full" \
+    for command in "route $mixtral --tokens $ids --svg /dev/full" \
+        "logits $mixtral --tokens $ids --output /dev/full" \
         "attention $mixtral --layer 0 --input $input --output /dev/full"; do
         read -ra words <<<"$command"
         refuse 1 "/dev/full: cannot write: No space left on device" "${words[@]}"
@@ -279,7 +297,8 @@ fi
 
 # What is closed is not the next file that is opened: nothing that is printed gets into it.
 expect 0 layer "$mixtral" --layer 0 --input "$input" --output "$tmp/y.npy"
-"$vkmoe" layer "${device[@]}" "$mixtral" --layer 0 --input "$input" --output "$tmp/z.npy" <&- >&- 2>&-
+"$vkmoe" layer "${device[@]}" "$mixtral" --layer 0 --input "$input" --output "$tmp/z.npy" <&- >&- \
+    2>&-
 status 1 $? "everything is closed"
 same "$tmp/y.npy" "$tmp/z.npy"
 "$vkmoe" generate "${device[@]}" "$mixtral" --tokens "$ids" --count 2 2>&- </dev/null >"$out"
@@ -322,7 +341,7 @@ for command in "generate $mixtral --tokens $ids --count 1000" "info $mixtral --j
 done
 finish "nobody reads standard output"
 
-# --------------------------------------------------------------------------------------------------------------- terminals
+# ---------------------------------------------------------------------------------------- terminals
 
 # terminal TERM ARGUMENT... - all that the tool writes to a terminal; TERM "-" is unset.
 terminal() {
@@ -350,7 +369,8 @@ PYTHON
 }
 # plain - no control characters but the ends of lines, which a terminal writes as \r\n.
 plain() {
-    tr -d '\n' <"$out" | tr -d '\r\t' | grep -q '[[:cntrl:]]' && problem "$1: $(head -c 300 "$out" | cat -v)"
+    tr -d '\n' <"$out" | tr -d '\r\t' | grep -q '[[:cntrl:]]' && problem "$1: $(head -c 300 "$out" \
+        | cat -v)"
     sed 's/\r$//' "$out" | grep -q $'\r' && problem "$1: lines are written over: $(cat -v "$out")"
 }
 if [ -n "$python" ] && $python -c 'import pty; pty.openpty()' 2>/dev/null; then
@@ -378,10 +398,12 @@ if [ -n "$python" ] && $python -c 'import pty; pty.openpty()' 2>/dev/null; then
 import pty, subprocess, sys
 vkmoe, device, (model, ids) = sys.argv[1], sys.argv[2:-2], sys.argv[-2:]
 terminal, side = pty.openpty()
-done = subprocess.run([vkmoe, 'logits', *device, model, '--tokens', ids, '--output', '-'], stdout=side,
+done = subprocess.run(
+    [vkmoe, 'logits', *device, model, '--tokens', ids, '--output', '-'], stdout=side,
                       stderr=subprocess.PIPE)
 assert done.returncode == 1, done
-assert b'vkmoe: standard output: is a terminal' in done.stderr and done.stderr.count(b'\n') == 1, done
+assert b'vkmoe: standard output: is a terminal' in done.stderr, done
+assert done.stderr.count(b'\n') == 1, done
 PYTHON
         problem "$(tail -n 1 "$tmp/words")"
     finish "a terminal gets no array"
@@ -390,7 +412,7 @@ else
     skip "a terminal gets no array" "no Python can make a terminal here"
 fi
 
-# --------------------------------------------------------------------------------------------------- what is not finite
+# ------------------------------------------------------------------------------- what is not finite
 
 if [ -n "$python" ]; then
     # One weight of each is not finite.
@@ -402,9 +424,11 @@ from tiny_checkpoint import Checkpoint
 block = 'model.layers.0.'
 for name, tensor, at, value in (
         ('norm', 'model.norm.weight', 0, 'nan'), ('infinite', 'model.norm.weight', 0, '-inf'),
-        ('head', 'lm_head.weight', 5 * 32, 'nan'), ('embedding', 'model.embed_tokens.weight', 102 * 32, 'nan'),
+        ('head', 'lm_head.weight', 5 * 32, 'nan'),
+        ('embedding', 'model.embed_tokens.weight', 102 * 32, 'nan'),
         ('router', block + 'block_sparse_moe.gate.weight', 0, 'nan'),
-        ('query', block + 'self_attn.q_proj.weight', 0, 'inf'), ('sound', 'model.norm.weight', 0, '1')):
+        ('query', block + 'self_attn.q_proj.weight', 0, 'inf'),
+        ('sound', 'model.norm.weight', 0, '1')):
     checkpoint = Checkpoint('mixtral', 200)
     data = bytearray(checkpoint.tensors[tensor].data)
     data[4 * at:4 * at + 4] = struct.pack('<f', float(value))
@@ -412,7 +436,8 @@ for name, tensor, at, value in (
     checkpoint.save('%s/%s' % (sys.argv[2], name))
 PYTHON
     head -c 1152 "$input" | tail -c 384 | npy "$tmp/narrow.npy" '<f4' 3,32
-    # not_finite TEXT COMMAND MODEL ARGUMENT... - it does its work, and then fails with one line that says so.
+    # not_finite TEXT COMMAND MODEL ARGUMENT... - it does its work, and then fails with one line
+    # that says so.
     not_finite() {
         expect 1 "${@:2}"
         [ -s "$out" ] || problem "${*:2}: nothing was printed"
@@ -423,7 +448,8 @@ PYTHON
         value=NaN place='[0][0]'
         [ "$model" = head ] && place='[0][5]'
         [ "$model" = infinite ] && value=infinity
-        not_finite "$tmp/l.npy: token 0 has " logits "$tmp/$model" --tokens "$ids" --output "$tmp/l.npy"
+        not_finite "$tmp/l.npy: token 0 has " logits "$tmp/$model" --tokens "$ids" \
+            --output "$tmp/l.npy"
         says "$value at ${place//[/\\[}; 3 of 3 tokens are not finite"
         [ "$(stat -c %s "$tmp/l.npy")" = 2528 ] || problem "$model: the logits were not written"
         refuse_text=$(printf 'token 3 cannot be chosen: the logits are not finite (')
@@ -434,9 +460,11 @@ PYTHON
         not_finite "the logits of 3 of 3 tokens are not finite" route "$tmp/$model" --tokens "$ids"
     done
     says 'infinity'
-    not_finite "token 2 has NaN at [2][0]; 1 of 3 tokens are not finite" logits "$tmp/embedding" --tokens "$ids" \
+    not_finite "token 2 has NaN at [2][0]; 1 of 3 tokens are not finite" logits "$tmp/embedding" \
+        --tokens "$ids" \
         --output "$tmp/l.npy" --chunk 1
-    not_finite "the logits of 1 of 3 tokens are not finite, first of token 2" route "$tmp/embedding" --tokens "$ids"
+    not_finite "the logits of 1 of 3 tokens are not finite, first of token 2" route \
+        "$tmp/embedding" --tokens "$ids"
     for arguments in router "router --json"; do
         # shellcheck disable=SC2086
         not_finite "tokens are not finite" route "$tmp/"$arguments --tokens "$ids"
@@ -444,10 +472,13 @@ PYTHON
         not_finite "y.npy: token 0 has NaN at [0][0]; 3 of 3" layer "$tmp/"$arguments --layer 0 \
             --input "$tmp/narrow.npy" --output "$tmp/y.npy" --weights "$tmp/w.npy"
     done
-    $python -c 'import json, sys; assert json.load(open(sys.argv[1]))["finite"] is False' "$out" 2>"$tmp/words" ||
+    $python -c 'import json, sys; assert json.load(open(sys.argv[1]))["finite"] is False' "$out" \
+        2>"$tmp/words" ||
         problem "JSON: $(tail -n 1 "$tmp/words")"
-    not_finite "y.npy: token 0 has NaN" attention "$tmp/query" --layer 0 --input "$tmp/narrow.npy" --output "$tmp/y.npy"
-    "$vkmoe" layer "${device[@]}" "$tmp/router" --layer 0 --input "$tmp/narrow.npy" --output - >"$tmp/piped" 2>"$err"
+    not_finite "y.npy: token 0 has NaN" attention "$tmp/query" --layer 0 --input "$tmp/narrow.npy" \
+        --output "$tmp/y.npy"
+    "$vkmoe" layer "${device[@]}" "$tmp/router" --layer 0 --input "$tmp/narrow.npy" --output - \
+        >"$tmp/piped" 2>"$err"
     status 1 $? "layer --output - of NaN"
     says '^vkmoe: standard output: token 0 has NaN'
     mkdir "$tmp/router/recorded"
@@ -461,9 +492,11 @@ import json, sys
 def refuse(name):
     raise ValueError(name + ' is no JSON')
 found = json.load(open(sys.argv[1]), parse_constant=refuse)
-assert not found['ok'] and found['layers'][0]['finite'] is False and found['layers'][0]['error'] is None, found
+layer = found['layers'][0]
+assert not found['ok'] and layer['finite'] is False and layer['error'] is None, found
 PYTHON
-    for command in "logits $tmp/sound --tokens $ids --output $tmp/l.npy" "route $tmp/sound --tokens $ids" \
+    for command in "logits $tmp/sound --tokens $ids --output $tmp/l.npy" \
+        "route $tmp/sound --tokens $ids" \
         "layer $tmp/sound --layer 0 --input $tmp/narrow.npy --output $tmp/y.npy"; do
         read -ra words <<<"$command"
         expect 0 "${words[@]}"
@@ -496,7 +529,8 @@ for words in "${overwrites[@]}"; do
     read -ra words <<<"$words"
     refuse 1 "is an input too, and would be overwritten" "${words[@]}"
 done
-find "$tmp/own" "$tmp"/own?* -type f -exec cksum {} + | sort | cmp -s - "$tmp/sums" || problem "an input was changed"
+find "$tmp/own" "$tmp"/own?* -type f -exec cksum {} + | sort | cmp -s - "$tmp/sums" \
+    || problem "an input was changed"
 expect 0 layer "$tmp/own" --layer 0 --input "$tmp/own.npy" --output "$tmp/own/y.npy"
 finish "no output over an input"
 
@@ -516,7 +550,8 @@ for name in tokenizer.model added_tokens.json; do
     ln -s nowhere "$tmp/own/$name"
     [ "$name" = tokenizer.model ] || printf "no model" >"$tmp/own/tokenizer.model"
     expect 1 route "$tmp/own" --prompt x
-    says "(symbolic link to a file that is not there|no sentencepiece model|built without sentencepiece)"
+    says \
+        "(symbolic link to a file that is not there|no sentencepiece model|without sentencepiece)"
     rm "$tmp/own/$name"
 done
 rm -f "$tmp/own/tokenizer.model"

@@ -22,7 +22,8 @@ cut() {
     local read=$1 size=$2
     shift 2
     cp "$tmp/whole" "$file"
-    LD_PRELOAD=$cut_reads VKMOE_TEST_READ=$read VKMOE_TEST_SIZE=$size refuse 1 "$file: has $size bytes, and had $whole when" "$@"
+    LD_PRELOAD=$cut_reads VKMOE_TEST_READ=$read VKMOE_TEST_SIZE=$size \
+        refuse 1 "$file: has $size bytes, and had $whole when" "$@"
     says 'was cut short while in use'
 }
 whole=$(stat -c %s "$tmp/whole")
@@ -45,7 +46,8 @@ cut 3 1000 attention "$model" --layer 0 --input "$tmp/x.npy" --output "$tmp/y.np
 finish "a file cut short under layer and attention"
 
 cp "$tmp/whole" "$file"
-LD_PRELOAD=$cut_reads VKMOE_TEST_READ=5 refuse 1 "loading was cancelled" generate "$model" --prompt abc --count 1
+LD_PRELOAD=$cut_reads VKMOE_TEST_READ=5 refuse 1 "loading was cancelled" generate "$model" \
+    --prompt abc --count 1
 finish "Ctrl-C while loading"
 
 expect 0 generate "$model" --prompt abc --count 1
@@ -57,7 +59,8 @@ on_terminal() {
     TERM=xterm python3 - "$@" >"$out" <<'PY'
 import os, subprocess, sys
 master, slave = os.openpty()
-command = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=slave)
+nowhere = subprocess.DEVNULL
+command = subprocess.Popen(sys.argv[1:], stdin=nowhere, stdout=nowhere, stderr=slave)
 os.close(slave)
 text = b""
 while True:
@@ -73,10 +76,13 @@ sys.exit(command.wait())
 PY
 }
 if python3 -c 'import os; os.openpty()' 2>/dev/null; then
-    on_terminal "$vkmoe" generate "${device[@]}" "$model" --prompt abc --count 1 || problem "status $?"
+    on_terminal "$vkmoe" generate "${device[@]}" "$model" --prompt abc \
+        --count 1 || problem "status $?"
     size=$(python3 -c "print('%.2f' % ($whole / 1e9))")
-    grep -q $'\r\033\\[Kloading the model \\[ *\\]   0%, 0.00 of '"$size"' GB' "$out" || problem "no beginning: $(cat -v "$out")"
-    grep -q '\[=*\] 100%, '"$size of $size"' GB, [0-9.]* GB/s'$'\r\033\\[K' "$out" || problem "no end: $(cat -v "$out")"
+    grep -q $'\r\033\\[Kloading the model \\[ *\\]   0%, 0.00 of '"$size"' GB' "$out" \
+        || problem "no beginning: $(cat -v "$out")"
+    grep -q '\[=*\] 100%, '"$size of $size"' GB, [0-9.]* GB/s'$'\r\033\\[K' "$out" \
+        || problem "no end: $(cat -v "$out")"
     [ "$(grep -c 'loading' "$out")" = 1 ] || problem "more than one line: $(cat -v "$out")"
     finish "a bar on a terminal"
 else

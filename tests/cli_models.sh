@@ -1,9 +1,12 @@
 #!/usr/bin/env bash
-# cli_models.sh VKMOE MODELS NPY_NEAR TOKENIZER - the commands that run whole models, and attention alone, against what is
-# recorded. TOKENIZER is "sentencepiece" or "none", as VKMOE was built. VKMOE_TEST_DEVICE, if it is set, is the --device of everything that runs.
+# cli_models.sh VKMOE MODELS NPY_NEAR TOKENIZER - the commands that run whole models, and attention
+# alone, against what is
+# recorded. TOKENIZER is "sentencepiece" or "none", as VKMOE was built. VKMOE_TEST_DEVICE, if it is
+# set, is the --device of everything that runs.
 set -u
 vkmoe=$(realpath "$1") models=$2 near=$3 tokenizer=$4
-mixtral=$models/tiny-mixtral jetmoe=$models/tiny-jetmoe switch=$models/../golden/whole/switch_transformers
+mixtral=$models/tiny-mixtral jetmoe=$models/tiny-jetmoe \
+    switch=$models/../golden/whole/switch_transformers
 # shellcheck source=tests/support/lib.sh
 . "$(dirname "$0")/support/lib.sh"
 
@@ -18,7 +21,7 @@ bytes() {
     head -c "$2" "$1" | od -A n -v -w1 -t u1 | tr -d ' '
 }
 
-# ---------------------------------------------------------------------------------------------------------- whole models
+# ------------------------------------------------------------------------------------- whole models
 
 for command in attention logits generate route; do
     "$vkmoe" "$command" --help >"$out" 2>"$err" || problem "$command --help: failed"
@@ -47,13 +50,16 @@ logits "logits of tiny-jetmoe" "$jetmoe" "$jetmoe/recorded/logits.npy"
 logits "logits of tiny-jetmoe in chunks of 50" "$jetmoe" "$jetmoe/recorded/logits.npy" --chunk 50
 
 mkdir "$tmp/unwindowed"
-tr -d '\n' <"$jetmoe/config.json" | sed 's/"attention_expert_windows": *\[[^]]*\],//' >"$tmp/unwindowed/config.json"
+tr -d '\n' <"$jetmoe/config.json" | sed 's/"attention_expert_windows": *\[[^]]*\],//' \
+    >"$tmp/unwindowed/config.json"
 ln -s "$(realpath "$jetmoe/model.safetensors")" "$(realpath "$jetmoe/recorded")" "$tmp/unwindowed"
-logits "logits of tiny-jetmoe without windows" "$tmp/unwindowed" "$jetmoe/recorded/logits_unwindowed.npy"
+logits "logits of tiny-jetmoe without windows" "$tmp/unwindowed" \
+    "$jetmoe/recorded/logits_unwindowed.npy"
 
 # An encoder-decoder, and what Hugging Face's class, which knows no capacity, makes of it.
 for chunk in 512 1; do
-    expect 0 logits "$switch" --input "$switch/ids.npy" --tokens "$switch/decoder_ids.npy" --output "$tmp/l.npy" \
+    expect 0 logits "$switch" --input "$switch/ids.npy" --tokens "$switch/decoder_ids.npy" \
+        --output "$tmp/l.npy" \
         --no-capacity --chunk $chunk
     near "$tmp/l.npy" "$switch/logits.npy" 1e-3
     near "$tmp/l.npy" "$switch/logits.npy" argmax
@@ -62,7 +68,8 @@ expect 0 generate "$switch" --tokens "$switch/ids.npy" --count 5 --no-capacity
 [ "$(grep -cE '^[0-9]+$' "$out")" = 5 ] || grep -q '^stopped: the model ended the text$' "$err" ||
     problem "expected 5 ids: $(cat "$out")"
 says '^input: [0-9]+ tokens; generated: '
-refuse 1 "expected --input IDS.npy, what it reads" logits "$switch" --tokens "$switch/ids.npy" --output "$tmp/z.npy"
+refuse 1 "expected --input IDS.npy, what it reads" logits "$switch" --tokens "$switch/ids.npy" \
+    --output "$tmp/z.npy"
 refuse 1 "has no encoder" logits "$mixtral" --tokens "$mixtral/recorded/tokens.npy" \
     --input "$mixtral/recorded/tokens.npy" --output "$tmp/z.npy"
 refuse 1 "is an encoder-decoder" route "$switch" --tokens "$switch/ids.npy"
@@ -73,11 +80,13 @@ finish "an encoder-decoder"
 for layer in 0 3; do
     for model in "$mixtral" "$jetmoe"; do
         rm -f "$tmp/y.npy"
-        expect 0 attention "$model" --layer $layer --input "$model/recorded/layer${layer}_attention_input.npy" \
+        expect 0 attention "$model" --layer $layer \
+            --input "$model/recorded/layer${layer}_attention_input.npy" \
             --output "$tmp/y.npy"
         near "$tmp/y.npy" "$model/recorded/layer${layer}_attention_output.npy" 1e-4
     done
-    expect 0 attention "$jetmoe" --layer $layer --input "$jetmoe/recorded/layer${layer}_attention_input.npy" \
+    expect 0 attention "$jetmoe" --layer $layer \
+        --input "$jetmoe/recorded/layer${layer}_attention_input.npy" \
         --output "$tmp/y.npy" --ids "$tmp/i.npy" --weights "$tmp/w.npy"
     near "$tmp/i.npy" "$jetmoe/recorded/layer${layer}_attention_expert_ids.npy" 0
     near "$tmp/w.npy" "$jetmoe/recorded/layer${layer}_attention_expert_weights.npy" 1e-4
@@ -86,14 +95,15 @@ finish "attention alone"
 
 head -c 0 /dev/null | npy "$tmp/none.npy" '<f4' '0, 128'
 expect 0 attention "$mixtral" --layer 0 --input "$tmp/none.npy" --output "$tmp/y.npy"
-refuse 1 "dense attention" attention "$mixtral" --layer 0 --input "$tmp/none.npy" --output "$tmp/z.npy" \
+refuse 1 "dense attention" attention "$mixtral" --layer 0 --input "$tmp/none.npy" \
+    --output "$tmp/z.npy" \
     --ids "$tmp/i.npy"
 refuse 1 "" attention "$mixtral" --layer 4 --input "$tmp/none.npy" --output "$tmp/z.npy"
 [ -e "$tmp/z.npy" ] && problem "written in spite of an error"
 no_leftovers "$tmp"
 finish "attention: no tokens, no gate, no layer"
 
-# ------------------------------------------------------------------------------------------------------------ generation
+# --------------------------------------------------------------------------------------- generation
 
 for model in "$mixtral" "$jetmoe"; do
     prompt=$(head -c 48 "$model/recorded/tokens.txt" && printf x)
@@ -114,7 +124,8 @@ for model in "$mixtral" "$jetmoe"; do
     finish "greedy text of ${model##*/}"
 done
 
-sampling=(generate "$jetmoe" --prompt 'import ' --count 40 --temperature 0.9 --top-k 40 --top-p 0.95)
+sampling=(generate "$jetmoe" --prompt 'import ' --count 40 --temperature 0.9 --top-k 40 \
+    --top-p 0.95)
 expect 0 "${sampling[@]}" --seed 5
 says '; seed 5$'
 cp "$out" "$tmp/first"
@@ -142,7 +153,8 @@ expect 0 generate "$mixtral" --prompt "$(printf '%01020d' 0)" --count 60
 says '^stopped: the model.s context of 1024 tokens is full$'
 says 'generated: [1-5] tokens?[;,]'
 printf '0%.0s' {1..1025} >"$tmp/long"
-refuse 1 "the prompt has 1025 tokens, the model's context holds 1024" generate "$mixtral" --prompt "$(cat "$tmp/long")"
+refuse 1 "the prompt has 1025 tokens, the model's context holds 1024" generate "$mixtral" \
+    --prompt "$(cat "$tmp/long")"
 finish "the end of the context"
 
 # The id of "\n" as the end: what is there until then, and nothing more.
@@ -159,7 +171,8 @@ same "$out" "$tmp/first"
 says '^stopped: the model ended the text$'
 finish "the end that a model gives a text"
 
-# As if its own group had been sent Ctrl-C; without "set -m" a shell's children in the background do not hear it.
+# As if its own group had been sent Ctrl-C; without "set -m" a shell's children in the background do
+# not hear it.
 interrupt() {
     : >"$out" # not what the test before left
     set -m
@@ -189,11 +202,12 @@ else
     skip "standard output is full" "there is no /dev/full"
 fi
 
-# ----------------------------------------------------------------------------------------------------------------- route
+# -------------------------------------------------------------------------------------------- route
 
 if command -v python3 >/dev/null && python3 -c 'import json' 2>/dev/null; then
     expect 0 route "$jetmoe" --tokens "$jetmoe/recorded/tokens.npy" --json
-    python3 - "$out" >"$tmp/ids" <<'PYTHON' || problem "JSON is not as expected: $(tail -n 1 "$tmp/ids")"
+    python3 - "$out" >"$tmp/ids" <<'PYTHON' || problem "JSON is not as expected: $(tail -n \
+        1 "$tmp/ids")"
 import json, sys
 found = json.load(open(sys.argv[1]))
 assert found['tokens'] == 160 and len(found['layers']) == 4
@@ -208,7 +222,8 @@ for layer in found['layers'][2:3]:
         print(*ids, sep='\n')
 PYTHON
     # A near tie may fall otherwise behind two layers; the first choices of most tokens may not.
-    tail -c 1280 "$jetmoe/recorded/layer2_attention_expert_ids.npy" | od -A n -v -w4 -t d4 | tr -d ' ' >"$tmp/expected"
+    tail -c 1280 "$jetmoe/recorded/layer2_attention_expert_ids.npy" | od -A n -v -w4 -t d4 | tr -d \
+        ' ' >"$tmp/expected"
     differing=$(diff "$tmp/ids" "$tmp/expected" | grep -c '^<')
     [ "$differing" -le 4 ] || problem "$differing choices of 320 are not the recorded ones"
     finish "route: JSON"
@@ -223,7 +238,8 @@ has '^attention experts: .* chooses 2 of 8$'
 has 'sees last 8: 0 1  last 32: 2 3  last 128: 4 5  everything: 6 7$'
 [ "$(grep -cE '^layer [0-3], attention$' "$out")" = 4 ] || problem "expected four maps"
 grep -q $'\x1b\|\x01' "$out" && problem "control characters were printed"
-[ "$(stat -c %a "$tmp/map.svg")" = "$(printf %o $((0666 & ~$(umask))))" ] || problem "the picture has other rights"
+[ "$(stat -c %a "$tmp/map.svg")" = "$(printf %o $((0666 & ~$(umask))))" ] \
+    || problem "the picture has other rights"
 grep -q $'\x1b\|\x01\|\xff' "$tmp/map.svg" && problem "control characters are in the picture"
 expect 0 route "$mixtral" --prompt "$text" --layer 2 --svg "$tmp/map2.svg"
 has '^layer 2, feed-forward$'
@@ -231,7 +247,8 @@ has '^layer 2, feed-forward$'
 LC_ALL=C expect 0 route "$jetmoe" --prompt "$text" --layer 0
 LC_ALL=C grep -q '[^ -~]' "$out" && problem "not ASCII, though the terminal is"
 if command -v xmllint >/dev/null; then
-    xmllint --noout "$tmp/map.svg" "$tmp/map2.svg" 2>"$tmp/xml" || problem "no XML: $(head -n 3 "$tmp/xml")"
+    xmllint --noout "$tmp/map.svg" "$tmp/map2.svg" 2>"$tmp/xml" || problem "no XML: $(head -n \
+        3 "$tmp/xml")"
 fi
 no_leftovers "$tmp"
 finish "route: shares, maps and pictures"
@@ -239,7 +256,8 @@ finish "route: shares, maps and pictures"
 if script -qec true /dev/null >/dev/null 2>&1 </dev/null; then
     coloured() {
         env -u NO_COLOR TERM=xterm "$@" script -qec \
-            "'$vkmoe' route ${device[*]@Q} '$jetmoe' --layer 0 --prompt 'def f(x)'" /dev/null >"$out" </dev/null
+            "'$vkmoe' route ${device[*]@Q} '$jetmoe' --layer 0 --prompt 'def f(x)'" /dev/null \
+            >"$out" </dev/null
     }
     coloured COLORTERM=truecolor
     has $'\x1b\\[38;2;[0-9;]*48;2;'
@@ -252,7 +270,7 @@ else
     skip "route: colours of a terminal" "no script command can make a terminal here"
 fi
 
-# ---------------------------------------------------------------------------------------------------------- tokenizers
+# --------------------------------------------------------------------------------------- tokenizers
 
 # The ids that a text of the model in $tmp/pieces becomes, without what comes before a text.
 ids_of() {
@@ -275,9 +293,11 @@ if [ "$tokenizer" = sentencepiece ]; then
         same "$tmp/found" "$tmp/expected"
     done
     if command -v spm_encode >/dev/null; then
-        for words in 'Permission is hereby granted' '  two blanks' ' ' 'one ' $'\xc3\xbc, not \xe4\xbd\xa0' '1234'; do
+        for words in 'Permission is hereby granted' '  two blanks' ' ' 'one ' \
+            $'\xc3\xbc, not \xe4\xbd\xa0' '1234'; do
             ids_of "$words" >"$tmp/found"
-            spm_encode --model "$plain" --output_format id <<<"$words" | tr ' ' '\n' >"$tmp/expected"
+            spm_encode --model "$plain" --output_format id <<<"$words" | tr ' ' '\n' \
+                >"$tmp/expected"
             same "$tmp/found" "$tmp/expected"
         done
     fi
@@ -287,7 +307,8 @@ if [ "$tokenizer" = sentencepiece ]; then
     # As text, and the same ids from ids.
     expect 0 generate "$tmp/pieces" --prompt "$text" --count 20
     cp "$out" "$tmp/by_text"
-    [ "$(head -c ${#text} "$out")" = "$text" ] || problem "the text does not begin with '$text': $(cat "$out")"
+    [ "$(head -c ${#text} "$out")" = "$text" ] \
+        || problem "the text does not begin with '$text': $(cat "$out")"
     says '^prompt: 12 tokens, .*; generated: 20 tokens, '
     for id in 1 31 92 129 199 28 213 200 247 203 220 70; do
         # shellcheck disable=SC2059
@@ -302,7 +323,8 @@ if [ "$tokenizer" = sentencepiece ]; then
     expect 0 generate "$tmp/pieces" --prompt '  THE' --count 1
     [ "$(head -c 5 "$out")" = '  THE' ] || problem "blanks at the beginning are lost: $(cat "$out")"
     if script -qec true /dev/null >/dev/null 2>&1 </dev/null; then
-        TERM=xterm script -qec "'$vkmoe' generate ${device[*]@Q} '$tmp/pieces' --prompt '  THE' --count 1" /dev/null \
+        TERM=xterm script -qec \
+            "'$vkmoe' generate ${device[*]@Q} '$tmp/pieces' --prompt '  THE' --count 1" /dev/null \
             >"$out" </dev/null
         has 'm  THE'
     fi
@@ -314,12 +336,15 @@ if [ "$tokenizer" = sentencepiece ]; then
     refuse 1 "tokens, the model's context holds 1024" generate "$tmp/pieces" --prompt "$words"
     cp "$models/tokenizers/bytes.model" "$tmp/pieces/tokenizer.model"
     for command in generate route; do
-        refuse 1 "tokenizer.model: has 330 tokens, the model's vocabulary only 256" $command "$tmp/pieces" --prompt a
+        refuse 1 "tokenizer.model: has 330 tokens, the model's vocabulary only 256" $command \
+            "$tmp/pieces" --prompt a
     done
     head -c 1000 "$plain" >"$tmp/pieces/tokenizer.model"
-    refuse 1 "tokenizer.model: is damaged, or no sentencepiece model" generate "$tmp/pieces" --prompt a
+    refuse 1 "tokenizer.model: is damaged, or no sentencepiece model" generate "$tmp/pieces" \
+        --prompt a
     echo nothing >"$tmp/pieces/tokenizer.model"
-    refuse 1 "tokenizer.model: is damaged, or no sentencepiece model" generate "$tmp/pieces" --prompt a
+    refuse 1 "tokenizer.model: is damaged, or no sentencepiece model" generate "$tmp/pieces" \
+        --prompt a
     expect 0 generate "$tmp/pieces" --tokens "$tmp/ids.npy" --count 2
     [ "$(wc -l <"$out")" = 14 ] || problem "expected 14 ids: $(cat "$out")"
     cp "$plain" "$tmp/pieces/tokenizer.model"
@@ -328,7 +353,8 @@ if [ "$tokenizer" = sentencepiece ]; then
     finish "wrong tokenizers"
 else
     for command in generate route; do
-        refuse 1 "built without sentencepiece; give ids with --tokens" $command "$tmp/pieces" --prompt "$text"
+        refuse 1 "built without sentencepiece; give ids with --tokens" $command "$tmp/pieces" \
+            --prompt "$text"
     done
     printf '\1\0\0\0\37\0\0\0' | npy "$tmp/ids.npy" '<i4' '2,'
     expect 0 generate "$tmp/pieces" --tokens "$tmp/ids.npy" --count 2
@@ -360,7 +386,7 @@ open(sys.argv[2] + '/model.safetensors', 'wb').write(struct.pack('<Q', len(heade
 PYTHON
     expect 0 generate "$tmp/short" --tokens "$tmp/ids.npy" --count 2
     for command in generate route; do
-        refuse 1 "its 255 tokens are not bytes, and there is no tokenizer.model or spiece.model; give ids with --tokens" \
+        refuse 1 "its 255 tokens are not bytes, and there is no tokenizer.model or spiece.model" \
             $command "$tmp/short" --prompt a
         touch "$tmp/short/tokenizer.json"
         refuse 1 "only tokenizer.model is read, not tokenizer.json; give ids with --tokens" \
@@ -372,7 +398,7 @@ else
     skip "no tokenizer" "there is no Python"
 fi
 
-# ---------------------------------------------------------------------------------------------------------- wrong usage
+# -------------------------------------------------------------------------------------- wrong usage
 
 refuse 2 "--prompt, --prompt-file or --tokens is missing" generate "$mixtral"
 refuse 2 "exclude each other" generate "$mixtral" --prompt a --tokens a.npy
@@ -382,7 +408,8 @@ refuse 2 "--seed does nothing without --temperature" generate "$mixtral" --promp
 for wrong in -1 nan inf x 1x; do
     refuse 2 "--temperature is '$wrong'" generate "$mixtral" --prompt a --temperature $wrong
 done
-refuse 2 "--top-p is '1.5', expected a number from 0 to 1" generate "$mixtral" --prompt a --temperature 1 --top-p 1.5
+refuse 2 "--top-p is '1.5', expected a number from 0 to 1" generate "$mixtral" --prompt a \
+    --temperature 1 --top-p 1.5
 for wrong in -1 x 1x 18446744073709551616; do
     refuse 2 "--seed is '$wrong'" generate "$mixtral" --prompt a --temperature 1 --seed $wrong
 done
@@ -407,9 +434,11 @@ for command in "logits $mixtral --output $tmp/z.npy" "generate $mixtral" "route 
     refuse 1 "is empty, expected at least one token" "${words[@]}" --tokens "$tmp/empty.npy"
     refuse 1 "holds no integers, but <f4" "${words[@]}" --tokens "$tmp/float.npy"
     refuse 1 "is [2][1], expected [tokens] or [1][tokens]" "${words[@]}" --tokens "$tmp/batch.npy"
-    refuse 1 "[1] is 256, expected 0 to 255, the model's vocabulary" "${words[@]}" --tokens "$tmp/large.npy"
+    refuse 1 "[1] is 256, expected 0 to 255, the model's vocabulary" "${words[@]}" \
+        --tokens "$tmp/large.npy"
     refuse 1 "[0] is -1, expected 0 to 255" "${words[@]}" --tokens "$tmp/negative.npy"
-    refuse 1 "has 1025 tokens, the model's context holds 1024" "${words[@]}" --tokens "$tmp/long.npy"
+    refuse 1 "has 1025 tokens, the model's context holds 1024" "${words[@]}" \
+        --tokens "$tmp/long.npy"
     refuse 1 "$tmp/nothing.npy" "${words[@]}" --tokens "$tmp/nothing.npy"
 done
 [ -e "$tmp/z.npy" ] && problem "written in spite of an error"

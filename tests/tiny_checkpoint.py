@@ -2,7 +2,8 @@
 
     tiny_checkpoint.py FAMILY DIRECTORY VOCABULARY [KEY=JSON ...]
 
-writes config.json, with these settings replaced (KEY=- removes one), and model.safetensors. As a module:
+writes config.json, with these settings replaced (KEY=- removes one), and model.safetensors. As a
+module:
 
     from tiny_checkpoint import Checkpoint
     c = Checkpoint("qwen3_moe", vocabulary=200)
@@ -10,7 +11,8 @@ writes config.json, with these settings replaced (KEY=- removes one), and model.
     c.tensors["lm_head.weight"] = tensor([200, 32], values)
     c.save(directory)
 
-Families: mixtral, qwen3_moe, olmoe, granitemoe, switch_transformers. All are 32 wide, with 2 blocks and 4 experts
+Families: mixtral, qwen3_moe, olmoe, granitemoe, switch_transformers. All are 32 wide, with 2 blocks
+and 4 experts
 of 48, of which a token takes 2 (1 in switch_transformers, whose second block alone has experts).
 """
 import json
@@ -41,13 +43,15 @@ def read_safetensors(path):
     header = json.loads(data[8:8 + size])
     header.pop("__metadata__", None)
     body = data[8 + size:]
-    return {name: Tensor(t["dtype"], t["shape"], body[slice(*t["data_offsets"])]) for name, t in header.items()}
+    return {name: Tensor(t["dtype"], t["shape"], body[slice(*t["data_offsets"])]) for name,
+        t in header.items()}
 
 
 def write_safetensors(path, tensors, metadata=None):
     header, offset = {"__metadata__": metadata or {"format": "pt"}}, 0
     for name, t in tensors.items():
-        header[name] = {"dtype": t.dtype, "shape": t.shape, "data_offsets": [offset, offset + len(t.data)]}
+        header[name] = {"dtype": t.dtype, "shape": t.shape, "data_offsets": [offset, offset
+            + len(t.data)]}
         offset += len(t.data)
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
@@ -85,15 +89,20 @@ class Checkpoint:
     def _decoder(self):
         family = self.family
         self.config = {
-            "model_type": family, "hidden_size": HIDDEN, "num_hidden_layers": BLOCKS, "num_attention_heads": 4,
-            "num_key_value_heads": 2, "head_dim": HEAD, "vocab_size": self.vocabulary, "num_experts_per_tok": 2,
-            "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "max_position_embeddings": 256, "hidden_act": "silu",
-            "tie_word_embeddings": False, "bos_token_id": 1, "eos_token_id": 2, "torch_dtype": "float32",
+            "model_type": family, "hidden_size": HIDDEN, "num_hidden_layers": BLOCKS,
+                "num_attention_heads": 4,
+            "num_key_value_heads": 2, "head_dim": HEAD, "vocab_size": self.vocabulary,
+                "num_experts_per_tok": 2,
+            "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "max_position_embeddings": 256,
+                "hidden_act": "silu",
+            "tie_word_embeddings": False, "bos_token_id": 1, "eos_token_id": 2,
+                "torch_dtype": "float32",
         }
         if family in ("mixtral", "granitemoe"):
             self.config.update(num_local_experts=EXPERTS, intermediate_size=INNER)
         else:
-            self.config.update(num_experts=EXPERTS, moe_intermediate_size=INNER, intermediate_size=INNER,
+            self.config.update(num_experts=EXPERTS, moe_intermediate_size=INNER,
+                intermediate_size=INNER,
                                norm_topk_prob=True)
         self._weight("model.embed_tokens.weight", self.vocabulary, HIDDEN, scale=1)
         self._weight("lm_head.weight", self.vocabulary, HIDDEN)
@@ -105,8 +114,10 @@ class Checkpoint:
             for name, rows in ("q", 32), ("k", 16), ("v", 16), ("o", 32):
                 self._weight(prefix + "self_attn.%s_proj.weight" % name, rows, HIDDEN)
             if family in ("qwen3_moe", "olmoe"):
-                self._ones(prefix + "self_attn.q_norm.weight", HEAD if family == "qwen3_moe" else 32)
-                self._ones(prefix + "self_attn.k_norm.weight", HEAD if family == "qwen3_moe" else 16)
+                self._ones(prefix + "self_attn.q_norm.weight", HEAD if family == "qwen3_moe"
+                    else 32)
+                self._ones(prefix + "self_attn.k_norm.weight", HEAD if family == "qwen3_moe"
+                    else 16)
             self._experts(prefix)
 
     def _experts(self, prefix):
@@ -128,13 +139,19 @@ class Checkpoint:
 
     def _switch(self):
         self.config = {
-            "architectures": ["SwitchTransformersForConditionalGeneration"], "model_type": "switch_transformers",
+            "architectures": ["SwitchTransformersForConditionalGeneration"],
+                "model_type": "switch_transformers",
             "d_ff": INNER, "d_kv": HEAD, "d_model": HIDDEN, "num_heads": 4, "num_layers": BLOCKS,
-            "num_decoder_layers": BLOCKS, "num_sparse_encoder_layers": 1, "num_sparse_decoder_layers": 1,
-            "encoder_sparse_step": 2, "decoder_sparse_step": 2, "num_experts": EXPERTS, "expert_capacity": 64,
-            "decoder_start_token_id": 0, "dense_act_fn": "relu", "feed_forward_proj": "relu", "eos_token_id": 1,
-            "pad_token_id": 0, "is_encoder_decoder": True, "is_gated_act": False, "layer_norm_epsilon": 1e-6,
-            "relative_attention_max_distance": 128, "relative_attention_num_buckets": 32, "router_bias": False,
+            "num_decoder_layers": BLOCKS, "num_sparse_encoder_layers": 1,
+                "num_sparse_decoder_layers": 1,
+            "encoder_sparse_step": 2, "decoder_sparse_step": 2, "num_experts": EXPERTS,
+                "expert_capacity": 64,
+            "decoder_start_token_id": 0, "dense_act_fn": "relu", "feed_forward_proj": "relu",
+                "eos_token_id": 1,
+            "pad_token_id": 0, "is_encoder_decoder": True, "is_gated_act": False,
+                "layer_norm_epsilon": 1e-6,
+            "relative_attention_max_distance": 128, "relative_attention_num_buckets": 32,
+                "router_bias": False,
             "tie_word_embeddings": True, "vocab_size": self.vocabulary, "torch_dtype": "float32",
         }
         self._weight("shared.weight", self.vocabulary, HIDDEN, scale=1)

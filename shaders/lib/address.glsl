@@ -26,11 +26,14 @@ layout(buffer_reference, std430, buffer_reference_align = 8) buffer U32x2 { uvec
 layout(buffer_reference, std430, buffer_reference_align = 16) buffer F32x4 { vec4 v[]; };
 layout(buffer_reference, std430, buffer_reference_align = 16) buffer U32x4 { uvec4 v[]; };
 #ifdef INT64
-layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer U64x2 { u64vec2 v[]; };
+layout(buffer_reference, std430, buffer_reference_align = 16)
+    readonly buffer U64x2 { u64vec2 v[]; };
 #endif
 // Written by one workgroup and read by another of the same dispatch.
-layout(buffer_reference, std430, buffer_reference_align = 4) coherent buffer F32Coherent { float v[]; };
-layout(buffer_reference, std430, buffer_reference_align = 4) coherent buffer U32Coherent { uint v[]; };
+layout(buffer_reference, std430, buffer_reference_align = 4)
+    coherent buffer F32Coherent { float v[]; };
+layout(buffer_reference, std430, buffer_reference_align = 4)
+    coherent buffer U32Coherent { uint v[]; };
 
 #ifdef INT64
 #define ELEMENT(type, size, base, i) type(uint64_t(base) + uint64_t(uint(i) * size)).v[0]

@@ -100,7 +100,8 @@ place place_of(tile t, uint i)
     if (t.is_shared && GEMM_DIRECT == 0)
         return place(uvec2(pc.shared_result), (t.first + i) * pc.shared_result_columns,
             pc.shared_result_columns);
-    const uint row = t.is_shared || (GEMM_UP != 0 && GEMM_TO_PAIRS == 0) ? t.first + i : pair_of(t, i);
+    const uint row =
+        t.is_shared || (GEMM_UP != 0 && GEMM_TO_PAIRS == 0) ? t.first + i : pair_of(t, i);
     return place(uvec2(pc.result), row * pc.result_stride, pc.result_columns);
 }
 

@@ -30,7 +30,8 @@ void gemm_tokens(tile t)
     do {
         const unit x = own_row(source, u, i);
         [[unroll]] for (uint n = 0; n < BLOCKS * 8; n++) {
-            const unit m = load_shared_weight(GEMM_TYPE, matrix, pc.units, t.block + n / 8, u, n % 8);
+            const unit m =
+                load_shared_weight(GEMM_TYPE, matrix, pc.units, t.block + n / 8, u, n % 8);
             sums[n] = dot_unit(m, x, sums[n]);
         }
     } while (++u < pc.units);

@@ -1,17 +1,23 @@
 #!/usr/bin/env python3
-"""Writes whole/, beside this file: tiny models of Hugging Face transformers, and the logits that it makes with them.
+"""Writes whole/, beside this file: tiny models of Hugging Face transformers, and the logits that it
+makes with them.
 
     python3 tests/golden/whole.py
 
-whole/ was written with transformers 5.12.1 and torch 2.14.1 (Debian sid: python3-transformers, python3-torch,
-python3-safetensors, libopenblas0-pthread) on a CPU, in f32, with the eager implementations of attention and experts.
-Every parameter is random, norms, biases and sinks too, which a new model has at one or zero and which would hide
-mistakes. config.json and model.safetensors are what save_pretrained() writes: a layout that is published today.
+whole/ was written with transformers 5.12.1 and torch 2.14.1 (Debian sid: python3-transformers,
+python3-torch,
+python3-safetensors, libopenblas0-pthread) on a CPU, in f32, with the eager implementations of
+attention and experts.
+Every parameter is random, norms, biases and sinks too, which a new model has at one or zero and
+which would hide
+mistakes. config.json and model.safetensors are what save_pretrained() writes: a layout that is
+published today.
 
     ids.npy         i32 [tokens]: the text; of an encoder-decoder what the encoder reads
     decoder_ids.npy i32 [tokens]: what its decoder reads
     logits.npy      f32 [tokens][vocabulary]: of the whole text at once
-    steps.npy       the same of one token after another, where that is another function (dynamic RoPE)
+    steps.npy       the same of one token after another, where that is another function (dynamic
+    RoPE)
 """
 import pathlib
 import shutil
@@ -26,37 +32,48 @@ TOKENS, DECODER_TOKENS, VOCABULARY, LARGEST = 40, 24, 40, 150_000
 ENDS = {"vocab_size": VOCABULARY, "bos_token_id": None, "eos_token_id": 1, "pad_token_id": None}
 HEADS = {"hidden_size": 32, "num_attention_heads": 4, "num_key_value_heads": 2}
 # With dynamic RoPE the class fails without a head_dim.
-MIXTRAL = {**ENDS, **HEADS, "head_dim": 8, "intermediate_size": 16, "num_hidden_layers": 2, "num_local_experts": 4,
+MIXTRAL = {**ENDS, **HEADS, "head_dim": 8, "intermediate_size": 16, "num_hidden_layers": 2,
+    "num_local_experts": 4,
            "num_experts_per_tok": 2}
 
 # Windows, trained contexts and distances are shorter than the text, or nothing would show.
 MODELS = {
     # Dense and sparse blocks in both stacks; the last bucket is for distances of 16 and more.
     "switch_transformers": ("SwitchTransformers", "ForConditionalGeneration", {
-        **ENDS, "pad_token_id": 0, "decoder_start_token_id": 0, "d_model": 32, "d_kv": 8, "d_ff": 20, "num_heads": 3,
-        "num_layers": 2, "num_decoder_layers": 2, "encoder_sparse_step": 2, "decoder_sparse_step": 2, "num_experts": 3,
-        "expert_capacity": 2, "relative_attention_num_buckets": 8, "relative_attention_max_distance": 16}),
+        **ENDS, "pad_token_id": 0, "decoder_start_token_id": 0, "d_model": 32, "d_kv": 8,
+            "d_ff": 20, "num_heads": 3,
+        "num_layers": 2, "num_decoder_layers": 2, "encoder_sparse_step": 2,
+            "decoder_sparse_step": 2, "num_experts": 3,
+        "expert_capacity": 2, "relative_attention_num_buckets": 8,
+            "relative_attention_max_distance": 16}),
     # The second block is dense; heads are not hidden_size / num_attention_heads wide.
     "qwen3_moe": ("Qwen3Moe", "ForCausalLM", {
-        **ENDS, **HEADS, "head_dim": 10, "attention_bias": True, "num_hidden_layers": 3, "mlp_only_layers": [1],
-        "intermediate_size": 28, "moe_intermediate_size": 12, "num_experts": 5, "num_experts_per_tok": 3,
+        **ENDS, **HEADS, "head_dim": 10, "attention_bias": True, "num_hidden_layers": 3,
+            "mlp_only_layers": [1],
+        "intermediate_size": 28, "moe_intermediate_size": 12, "num_experts": 5,
+            "num_experts_per_tok": 3,
         "norm_topk_prob": True}),
     # A clip that is felt.
     "olmoe": ("Olmoe", "ForCausalLM", {
-        **ENDS, **HEADS, "intermediate_size": 16, "num_hidden_layers": 2, "num_experts": 6, "num_experts_per_tok": 3,
+        **ENDS, **HEADS, "intermediate_size": 16, "num_hidden_layers": 2, "num_experts": 6,
+            "num_experts_per_tok": 3,
         "norm_topk_prob": False, "clip_qkv": 1.0}),
     # YaRN does not mind a short text; its range of correction lies between the pairs of a head.
     "gpt_oss": ("GptOss", "ForCausalLM", {
-        **ENDS, **HEADS, "head_dim": 16, "intermediate_size": 16, "num_hidden_layers": 3, "num_local_experts": 4,
+        **ENDS, **HEADS, "head_dim": 16, "intermediate_size": 16, "num_hidden_layers": 3,
+            "num_local_experts": 4,
         "num_experts_per_tok": 2, "sliding_window": 6, "max_position_embeddings": 1024,
-        "rope_parameters": {"rope_type": "yarn", "rope_theta": 150000.0, "factor": 4.0, "beta_fast": 32.0,
-                            "beta_slow": 1.0, "original_max_position_embeddings": 256, "truncate": False}}),
+        "rope_parameters": {"rope_type": "yarn", "rope_theta": 150000.0, "factor": 4.0,
+            "beta_fast": 32.0,
+                            "beta_slow": 1.0, "original_max_position_embeddings": 256,
+                                "truncate": False}}),
     "mixtral-dynamic": ("Mixtral", "ForCausalLM", {
         **MIXTRAL, "max_position_embeddings": 16,
         "rope_parameters": {"rope_type": "dynamic", "rope_theta": 10000.0, "factor": 3.0}}),
     "mixtral-llama3": ("Mixtral", "ForCausalLM", {
         **MIXTRAL, "sliding_window": 9, "max_position_embeddings": 64,
-        "rope_parameters": {"rope_type": "llama3", "rope_theta": 500.0, "factor": 4.0, "low_freq_factor": 1.0,
+        "rope_parameters": {"rope_type": "llama3", "rope_theta": 500.0, "factor": 4.0,
+            "low_freq_factor": 1.0,
                             "high_freq_factor": 4.0, "original_max_position_embeddings": 16}}),
 }
 
@@ -83,7 +100,8 @@ def fill(model, label):
         places.add(tensor.data_ptr())
         mean, deviation = distribution(f"{label}/{name}", tensor.shape)
         rng = Rng(f"{label}/{name}")
-        values = torch.tensor([mean + deviation * rng.normal() for _ in range(tensor.numel())], dtype=torch.float64)
+        values = torch.tensor([mean + deviation * rng.normal() for _ in range(tensor.numel())],
+            dtype=torch.float64)
         values = values.to(torch.bfloat16) if label == "gpt_oss" else values
         tensor.copy_(values.float().reshape(tensor.shape))
 
@@ -121,14 +139,17 @@ def save(folder, name, tensor, dtype):
 
 
 def share_position_bias(model):
-    """In T5's classes, and in Switch Transformer's of transformers 4, every block adds the position bias that the first
-    one holds. Those of 5.12.1 drop it behind the first block: their stack never sets its `position_bias`."""
+    """In T5's classes, and in Switch Transformer's of transformers 4, every block adds the position
+    bias that the first
+    one holds. Those of 5.12.1 drop it behind the first block: their stack never sets its
+    `position_bias`."""
     for stack in (model.encoder, model.decoder):
         bias = stack.block[0].layer[0].SelfAttention.relative_attention_bias
         for block in stack.block[1:]:
             attention = block.layer[0].SelfAttention
             attention.has_relative_attention_bias = True
-            object.__setattr__(attention, "relative_attention_bias", bias)  # no parameter of its own
+            object.__setattr__(attention, "relative_attention_bias",
+                bias)  # no parameter of its own
 
 
 def make(label):
@@ -152,7 +173,8 @@ def write(folder, label):
     # seen.
     logits, steps = at_once(model, inputs), in_steps(make(label), inputs)
     difference = float((logits - steps).abs().max() / logits.square().mean().sqrt())
-    print(f"{label}: rms {float(logits.square().mean().sqrt()):.3g}, in steps {difference:.2g} of it away")
+    rms = float(logits.square().mean().sqrt())
+    print(f"{label}: rms {rms:.3g}, in steps {difference:.2g} of it away")
 
     (model.to(torch.bfloat16) if label == "gpt_oss" else model).save_pretrained(folder)
     (folder / "generation_config.json").unlink(missing_ok=True)

@@ -1,4 +1,5 @@
-# lib.sh - what the tests of the command line tool share. A test sets `vkmoe`, sources this, and ends with
+# lib.sh - what the tests of the command line tool share. A test sets `vkmoe`, sources this, and
+# ends with
 # `tests_end`. VKMOE_TEST_DEVICE, if it is set, is the --device of everything that runs on one.
 # shellcheck shell=bash disable=SC2034,SC2154  # variables are for who sources this
 set -u
@@ -40,15 +41,18 @@ tests_end() {
     [ "$failed" = 0 ]
 }
 
-# expect STATUS COMMAND ARGUMENT... - runs the tool on the device under test; its output goes to $out and $err.
+# expect STATUS COMMAND ARGUMENT... - runs the tool on the device under test; its output goes to
+# $out and $err.
 expect() {
     local status=$1 command=$2 got=0
     shift 2
     "$vkmoe" "$command" "${device[@]}" "$@" >"$out" 2>"$err" </dev/null || got=$?
-    [ "$got" = "$status" ] || problem "vkmoe $command $*: status $got, expected $status: $(head -n 3 "$err")"
+    [ "$got" = "$status" ] || problem "vkmoe $command $*: status $got, expected $status: $(head -n \
+        3 "$err")"
 }
 
-# refuse STATUS TEXT COMMAND ARGUMENT... - it must fail with one line that holds TEXT, and print nothing else.
+# refuse STATUS TEXT COMMAND ARGUMENT... - it must fail with one line that holds TEXT, and print
+# nothing else.
 refuse() {
     local status=$1 text=$2
     shift 2

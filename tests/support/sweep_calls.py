@@ -86,10 +86,14 @@ def main():
             'static void count_command(VkCommandBuffer commands);', '']
     for name, result, texts, names in functions:
         out += wrapper(name, result, texts, names, objects)
-    out += ['static const struct wrapped {', '    const char *name;', '    PFN_vkVoidFunction function;',
-            '    PFN_vkVoidFunction *real;', '    bool fallible;', '} wrapped[] = {', '    {"", NULL, NULL, false},']
-    out += [f'    {{"{name}", (PFN_vkVoidFunction)wrapped_{name}, (PFN_vkVoidFunction *)&real.{name}, '
-            f'{"true" if result == "VkResult" else "false"}}},' for name, result, *_ in functions]
+    out += ['static const struct wrapped {', '    const char *name;',
+        '    PFN_vkVoidFunction function;',
+            '    PFN_vkVoidFunction *real;', '    bool fallible;', '} wrapped[] = {',
+                '    {"", NULL, NULL, false},']
+    for name, result, *_ in functions:
+        out += [f'    {{"{name}", (PFN_vkVoidFunction)wrapped_{name},',
+                f'        (PFN_vkVoidFunction *)&real.{name}, '
+                f'{"true" if result == "VkResult" else "false"}}},']
     out += ['};']
     with open(sys.argv[2], 'w', encoding='utf-8') as file:
         file.write('\n'.join(out) + '\n')
