@@ -14,13 +14,18 @@
 
 #define MAX_NUMBERS 32
 
+static const char *const dtype_names[] = {
+#define FORMAT(name, ...) #name,
+#include "weights/formats.def"
+};
+
 struct options {
     const char *filter, *device, *json_path;
     const char *shapes; // NULL: the small ones
     bool json, list, cold;
     uint64_t seed;
-    uint32_t tokens[MAX_NUMBERS], token_count; // 0: those of the table
-    bool dtypes[3], has_dtypes;                // none: those of the table
+    uint32_t tokens[MAX_NUMBERS], token_count;        // 0: those of the table
+    bool dtypes[ARRAY_SIZE(dtype_names)], has_dtypes; // none: those of the table
     bool routings[ROUTING_COUNT];
     uint64_t seconds; // none is begun after so many; 0: all are
 };
@@ -32,8 +37,6 @@ struct plan {
     uint32_t count, room;
 };
 
-static const char *const dtype_names[] = { "f32", "f16", "bf16" };
-
 static const char usage[] =
     "usage: vkmoe-bench [OPTION]...\n"
     "Times Mixture-of-Experts layers, from routing to output, and each dispatch in them.\n"
@@ -41,7 +44,10 @@ static const char usage[] =
     "  --list              names what would be timed, and all shapes\n"
     "  --shape NAME,...    these instead of the small ones; `published` means all large ones\n"
     "  --tokens N,...      instead of the table's: 1 to 65536\n"
-    "  --dtype NAME,...    f32, f16, bf16 instead of the table's\n"
+    "  --dtype NAME,...    instead of the table's, of:"
+#define FORMAT(name, ...) " " #name
+#include "weights/formats.def"
+    "\n"
     "  --routing NAME,...  uniform (the default), zipf, hot\n"
     "  --filter TEXT       only entries whose name contains TEXT\n"
     "  --cold              weights that are in no cache: copies of the layer take turns\n"
@@ -110,7 +116,7 @@ static bool parse_option(struct options *o, const char *name, const char *value)
     else if (!strcmp(name, "--tokens"))
         return parse_tokens(value, o);
     else if (!strcmp(name, "--dtype"))
-        return o->has_dtypes = parse_names(value, dtype_names, 3, o->dtypes);
+        return o->has_dtypes = parse_names(value, dtype_names, ARRAY_SIZE(dtype_names), o->dtypes);
     else if (!strcmp(name, "--routing"))
         return parse_names(value, routing_names, ROUTING_COUNT, o->routings);
     else if (!strcmp(name, "--seed"))
@@ -178,7 +184,7 @@ static void add_shape(struct plan *plan, const struct options *o, const struct s
 {
     static const uint32_t published_tokens[] = { 1, 8, 128 };
     const bool free_tokens = !o->token_count, free_dtypes = !o->has_dtypes;
-    for (enum vkmoe_dtype dtype = VKMOE_DTYPE_F32; dtype <= VKMOE_DTYPE_BF16; dtype++) {
+    for (uint32_t dtype = 0; dtype < ARRAY_SIZE(dtype_names); dtype++) {
         uint32_t tokens[MAX_NUMBERS], count = 0;
         char name[sizeof shape->name];
         for (const struct layer_case *c = layer_cases; c->name && count < MAX_NUMBERS; c++) {
@@ -194,7 +200,8 @@ static void add_shape(struct plan *plan, const struct options *o, const struct s
         if (free_dtypes ? !count : !o->dtypes[dtype])
             continue;
         for (uint32_t i = 0; i < (free_tokens ? count : o->token_count); i++)
-            add_entry(plan, o, shape, free_tokens ? tokens[i] : o->tokens[i], dtype);
+            add_entry(
+                plan, o, shape, free_tokens ? tokens[i] : o->tokens[i], (enum vkmoe_dtype)dtype);
     }
 }
 

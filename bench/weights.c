@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "formats.h"
 #include "random.h"
 
 // So many different numbers are drawn, and repeated.
@@ -15,34 +16,30 @@
 
 const char *const routing_names[] = { "uniform", "zipf", "hot" };
 
-static size_t dtype_size(enum vkmoe_dtype dtype)
-{
-    return dtype == VKMOE_DTYPE_F32 ? 4 : 2;
-}
-
 static void *make_pool(enum vkmoe_dtype dtype, size_t count, double deviation, struct rng rng)
 {
-    const size_t size = dtype_size(dtype), block = count < BLOCK ? count : BLOCK;
-    char *pool = malloc(count * size);
+    const struct test_format *format = test_format(dtype);
+    const size_t size = format_bytes(dtype, count / format->elements * format->elements);
+    const size_t block = (count < BLOCK ? count : BLOCK) / format->elements * (size_t)format->bytes;
+    char *pool = malloc(size);
     if (!pool)
         return NULL;
-    for (size_t i = 0; i < block; i++) {
-        const double value = deviation * rng_normal(&rng);
-        const float f32 = (float)value;
-        const uint16_t f16 = dtype == VKMOE_DTYPE_F16 ? f16_bits(value) : bf16_bits(value);
-        memcpy(pool + i * size, dtype == VKMOE_DTYPE_F32 ? (const void *)&f32 : &f16, size);
+    for (size_t done = 0; done < block; done += format->bytes) {
+        double values[TEST_FORMAT_MAX_ELEMENTS];
+        for (uint32_t i = 0; i < format->elements; i++)
+            values[i] = deviation * rng_normal(&rng);
+        format->encode(values, pool + done);
     }
-    for (size_t done = block; done < count; done += block) {
-        const size_t more = count - done < block ? count - done : block;
-        memcpy(pool + done * size, pool, more * size);
-    }
+    for (size_t done = block; done < size; done += block)
+        memcpy(pool + done, pool, size - done < block ? size - done : block);
     return pool;
 }
 
 static struct vkmoe_view piece(const struct weights *w, enum vkmoe_dtype dtype, uint32_t number)
 {
-    const size_t offset = (size_t)number * 12289 % SLACK;
-    return (struct vkmoe_view){ (const char *)w->pool + offset * dtype_size(dtype), dtype, 0, 0 };
+    const uint32_t block = test_format(dtype)->elements;
+    const size_t offset = (size_t)number * 12289 % SLACK / block * block;
+    return (struct vkmoe_view){ (const char *)w->pool + format_bytes(dtype, offset), dtype, 0, 0 };
 }
 
 // Expert e's logit is x[e] and a little of everything.
@@ -204,7 +201,8 @@ double weights_touched(const struct layer_case *c, uint32_t experts)
 {
     const double routed = (c->has & CASE_UNGATED ? 2.0 : 3.0) * c->layer.inner * experts;
     const double shared = (c->has & CASE_SHARED_UNGATED ? 2.0 : 3.0) * c->layer.shared.inner;
-    return (routed + shared) * c->layer.hidden * (double)dtype_size(c->dtype);
+    const struct test_format *format = test_format(c->dtype);
+    return (routed + shared) * c->layer.hidden * format->bytes / format->elements;
 }
 
 double weights_size(const struct layer_case *c)

@@ -3,6 +3,7 @@
 // ENUM(tag, LIST) makes an enum in C (the tag may be empty), and constants in GLSL, of LIST(V),
 // which calls V(name, value) for each. Those that the public header has too are compared with it
 // by src/moe/enums.c, which does not compile while a name or a value differs, or one is missing.
+// How weights are stored is not here: formats are in src/weights/formats.def.
 #ifndef ENUMS_H
 #define ENUMS_H
 
@@ -14,12 +15,6 @@
 #define ENUM_VALUE(name, value) name = value,
 #define ENUM(tag, LIST) enum tag { LIST(ENUM_VALUE) };
 #endif
-
-// How weights are stored.
-#define DTYPES(V) \
-    V(DTYPE_F32, 0) \
-    V(DTYPE_F16, 1) \
-    V(DTYPE_BF16, 2)
 
 #define SCORES(V) \
     V(SCORE_SOFTMAX, 0) \
@@ -76,7 +71,6 @@
     V(ROWS_SORTED, 1) \
     V(ROWS_PAIRS, 2)
 
-ENUM(, DTYPES)
 ENUM(, SCORES)
 ENUM(, SELECTS)
 ENUM(, WEIGHS)

@@ -9,6 +9,7 @@
 
 #include "attention_run.h"
 #include "compare.h"
+#include "formats.h"
 #include "random.h"
 
 // ----------------------------------------------------------------------------- a case
@@ -50,8 +51,8 @@ static bool check_sizes(const struct attention_run *run)
 {
     const struct vkmoe_attention_params *p = &run->c->attention;
     uint64_t kv_width = (uint64_t)p->kv_heads * p->head_size;
-    uint64_t matrices = (2 * (uint64_t)p->experts * p->heads * p->head_size + 2 * kv_width)
-        * p->hidden * (run->c->dtype == VKMOE_DTYPE_F32 ? 4 : 2);
+    uint64_t matrices = format_bytes(run->c->dtype,
+        (2 * (uint64_t)p->experts * p->heads * p->head_size + 2 * kv_width) * p->hidden);
     uint64_t cached = 2 * kv_width * run->data.capacity * run->data.sequences
         * (run->c->cache_dtype == VKMOE_DTYPE_F32 ? 4 : 2);
     uint64_t size = vkmoe_attention_device_size(run->attention);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "compare.h"
+#include "formats.h"
 #include "harness.h"
 #include "layer_cases.h"
 #include "random.h"
@@ -176,19 +177,13 @@ static bool check_scratch(const struct run *run)
     return true;
 }
 
-static uint64_t size_of(enum vkmoe_dtype dtype)
-{
-    return dtype == VKMOE_DTYPE_F32 ? 4 : 2;
-}
-
 // The matrices of the experts in the dtypes they have are the least a layer takes.
 static bool check_size(const struct run *run)
 {
     const struct vkmoe_moe_params *p = &run->c->layer;
     uint64_t elements = (uint64_t)p->experts * p->inner * p->hidden;
-    uint64_t least = elements
-        * ((run->c->has & CASE_UNGATED ? 1 : 2) * size_of(run->c->dtype)
-            + size_of(layer_case_down_dtype(run->c)));
+    uint64_t least = format_bytes(run->c->dtype, (run->c->has & CASE_UNGATED ? 1 : 2) * elements)
+        + format_bytes(layer_case_down_dtype(run->c), elements);
     uint64_t size = vkmoe_moe_device_size(run->layer);
     if (size >= least)
         return true;

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "formats.h"
 #include "base/file.h"
 #include "moe/moe.h"
 #include "model/model.h"
@@ -77,25 +78,27 @@ static struct vkmoe_view view_of(
     const struct layout *l, const void *data, const struct vkmoe_file *file, uint32_t index)
 {
     const int64_t element = l->first + index * l->next;
-    return (struct vkmoe_view){ (const char *)data + element * (int64_t)dtype_size(l->dtype),
+    return (struct vkmoe_view){ (const char *)data + vkmoe_format_offset(l->dtype, element),
         l->dtype, l->row_stride, l->column_stride, file };
 }
 
-// The packed order, element by element: shaders/lib/weights.glsl. Zeros elsewhere.
+// The packed order, block by block: shaders/lib/weights.glsl. Zeros elsewhere.
 static void pack_plainly(const struct layout *l, const void *data, unsigned char *to)
 {
-    const uint32_t size = dtype_size(l->dtype), in_chunk = 16 / size;
-    const uint32_t chunks = (l->columns + 7) / 8 * 8 / in_chunk;
+    const struct test_format *format = test_format(l->dtype);
+    const uint32_t units = (l->columns + 7) / 8;
     for (uint32_t v = 0; v < l->count; v++) {
         const struct vkmoe_view given = view_of(l, data, NULL, v);
         const struct vkmoe_view view = vkmoe_view_resolve(&given, l->columns);
         for (uint32_t r = 0; r < l->rows; r++) {
             const uint32_t stacked = v * l->rows + r;
             const uint32_t block = l->stacked ? stacked / 8 : r / 8 * l->count + v;
-            const uint32_t row = l->stacked ? stacked % 8 : r % 8;
-            for (uint32_t c = 0; c < l->columns; c++) {
-                const size_t chunk = ((size_t)block * chunks + c / in_chunk) * 8 + row;
-                memcpy(to + chunk * 16 + c % in_chunk * size, vkmoe_view_at(&view, r, c), size);
+            const uint32_t row = block * 8 + (l->stacked ? stacked % 8 : r % 8);
+            size_t byte = 0;
+            for (uint32_t c = 0; c < l->columns; c += format->elements) {
+                const unsigned char *at = vkmoe_view_at(&view, r, c);
+                for (uint32_t i = 0; i < format->bytes; i++)
+                    to[packed_offset(l->dtype, units, row, byte++)] = at[i];
             }
         }
     }
@@ -119,7 +122,7 @@ static enum vkmoe_status create_matrix(vkmoe_device *device, const struct layout
         : vkmoe_matrix_create(&loading, &views[0], l->count == 2 ? &views[1] : NULL, l->rows,
             l->columns, l->dtype, out);
     status = vkmoe_loading_finish(&loading, status);
-    const uint64_t bytes = (uint64_t)l->count * l->rows * l->columns * dtype_size(l->dtype);
+    const uint64_t bytes = format_bytes(l->dtype, (size_t)l->count * l->rows * l->columns);
     if (status == VKMOE_OK && loading.done != bytes) {
         tap_note("%s: %llu bytes counted, there are %llu", l->name,
             (unsigned long long)loading.done, (unsigned long long)bytes);
@@ -177,7 +180,7 @@ static bool test_packing(enum packer packer)
     CHECK_OK(open_packer(packer, &device));
     for (size_t i = 0; i < sizeof layouts / sizeof *layouts; i++) {
         const struct layout *l = &layouts[i];
-        const size_t size = (size_t)l->size * dtype_size(l->dtype);
+        const size_t size = format_bytes(l->dtype, (size_t)l->size);
         struct rng rng = rng_for(1, l->name);
         data = malloc(size);
         CHECK(data);

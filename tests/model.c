@@ -10,6 +10,7 @@
 #include <vkmoe/vkmoe.h>
 
 #include "checkpoints.h"
+#include "formats.h"
 #include "recorded.h"
 #include "random.h"
 #include "reference.h"
@@ -22,27 +23,6 @@
 
 static const struct vkmoe_log silent_log = { 0 };
 
-// One element of a view, by its strides.
-static double view_value(
-    const struct vkmoe_view *view, uint32_t row, uint32_t column, uint32_t columns)
-{
-    int64_t row_stride = view->row_stride, column_stride = view->column_stride;
-    if (!row_stride && !column_stride) {
-        row_stride = columns;
-        column_stride = 1;
-    }
-    int64_t index = row * row_stride + column * column_stride;
-    const unsigned char *data = view->data;
-    if (view->dtype == VKMOE_DTYPE_F32) {
-        float f;
-        memcpy(&f, data + 4 * index, 4);
-        return f;
-    }
-    uint16_t bits;
-    memcpy(&bits, data + 2 * index, 2);
-    return view->dtype == VKMOE_DTYPE_F16 ? f16_value(bits) : bf16_value(bits);
-}
-
 // A view as a dense array of doubles, or NULL if it is absent. Added behind `count` others.
 static double *read_view(const struct vkmoe_view *view, uint32_t rows, uint32_t columns)
 {
@@ -52,8 +32,9 @@ static double *read_view(const struct vkmoe_view *view, uint32_t rows, uint32_t 
     if (!values)
         abort();
     for (uint32_t r = 0; r < rows; r++) {
-        for (uint32_t c = 0; c < columns; c++)
-            values[(size_t)r * columns + c] = view_value(view, r, c, columns);
+        for (uint32_t c = 0; c < columns; c += test_format(view->dtype)->elements)
+            test_format(view->dtype)
+                ->decode(format_at(view, columns, r, c), &values[(size_t)r * columns + c]);
     }
     return values;
 }

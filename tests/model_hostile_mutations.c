@@ -5,6 +5,7 @@
 
 #include "checkpoints.h"
 #include "model_hostile.h"
+#include "formats.h"
 #include "random.h"
 
 // Reads everything that a model's views lead to, so that a sanitizer sees a wrong one.
@@ -12,14 +13,11 @@ static double touch(const struct vkmoe_view *view, uint32_t rows, uint32_t colum
 {
     double sum = 0.0;
     for (uint32_t r = 0; view && view->data && r < rows; r++) {
-        for (uint32_t c = 0; c < columns; c++) {
-            size_t size = view->dtype == VKMOE_DTYPE_F32 ? 4 : 2;
-            unsigned char bytes[4];
-            memcpy(bytes,
-                (const char *)view->data
-                    + (r * view->row_stride + c * view->column_stride) * (int64_t)size,
-                size);
-            sum += bytes[0];
+        const struct test_format *format = test_format(view->dtype);
+        for (uint32_t c = 0; c < columns; c += format->elements) {
+            double values[TEST_FORMAT_MAX_ELEMENTS];
+            format->decode(format_at(view, columns, r, c), values);
+            sum += values[0] > 0.0;
         }
     }
     return sum;

@@ -15,6 +15,7 @@
 #include "base/try.h"
 #include "checkpoint/checkpoint.h"
 #include "harness.h"
+#include "formats.h"
 #include "tap.h"
 #include "whole_checkpoints.h"
 
@@ -274,10 +275,9 @@ static const struct opener toy_opener = {
 static bool same_view(
     const char *what, const struct vkmoe_view *a, const struct vkmoe_view *b, size_t elements)
 {
-    const size_t size = a->dtype == VKMOE_DTYPE_F32 ? 4 : 2;
     const bool same = !a->data == !b->data && a->dtype == b->dtype && a->row_stride == b->row_stride
         && a->column_stride == b->column_stride
-        && (!a->data || memcmp(a->data, b->data, elements * size) == 0);
+        && (!a->data || memcmp(a->data, b->data, format_bytes(a->dtype, elements)) == 0);
     if (!same)
         tap_note("%s differs", what);
     return same;

@@ -317,6 +317,9 @@ struct vkmoe_file; // of an open checkpoint
 // the number of columns. A vector is a matrix of one row. `data` NULL: absent. No alignment is
 // needed.
 //
+// Formats that store elements in blocks do so along rows: a row is whole blocks, column_stride is
+// 1, and row_stride is a multiple of a block's elements. `data` is where a block begins.
+//
 // The views of a checkpoint (model.h) have a `file`, and their `data` is an address inside its
 // mapping. The library does not read there but from the file itself, so that a file which was
 // cut short is an error, INVALID with a line that names it. A program may read `data` as well,

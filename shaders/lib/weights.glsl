@@ -1,12 +1,16 @@
 // weights.glsl - matrices as src/weights/matrix.c packs them.
 //
-// A matrix is cut into blocks of 8 rows, a block into units of 8 columns (K is padded
-// with zeros). Chunks of 16 bytes, 8 f16 or 4 f32 of one row, lie in the order
-//     [block][chunk along K][row in block]
-// so that 8 lanes that own the 8 rows of a block read 128 consecutive bytes, and one
-// lane that wants all 8 rows does too. (Row-major costs a CPU twice the time: rows a
-// power of two apart share their cache sets.) All types are read as 32-bit words, so no
-// device needs 16-bit storage; arithmetic is f32.
+// A matrix is cut into blocks of 8 rows. Along K such a block is a row of records, and a record
+// has what the 8 rows have of a unit of 8 columns or, in formats with longer blocks, of a block (K
+// is padded with zeros to whole units). A row's part is cut in chunks of 16 bytes, which lie in
+// the order
+//     [block of 8 rows][record along K][chunk][row]
+// so that 8 lanes that own the 8 rows of a block read 128 consecutive bytes, and one lane that
+// wants all 8 rows does too. (Row-major costs a CPU twice the time: rows a power of two apart
+// share their cache sets.) What remains of a format's block beside whole chunks (its first `lead`
+// bytes, see formats.def, and those at its end) lies at the end of the record, row after row,
+// padded to 16 bytes. All types are read as 32-bit words, so no device needs 16-bit storage;
+// arithmetic is f32.
 //
 // In any product lanes own rows of one operand and share the other, which is read at addresses
 // that they share. Mostly they own matrix rows; in gemm_tokens.glsl they own token rows.
@@ -25,56 +29,47 @@ struct unit { vec4 a, b; }; // 8 consecutive elements along K
 
 unit unit_zero() { return unit(vec4(0), vec4(0)); }
 
-// The 16 bytes of chunk `r` of the eight from `first` on; each lane has an `r` of its own.
-uvec4 load_own_u32x4(U32x4 base, uint first, uint r)
+// What formats are read by. `own`: each lane has an `r` of its own; otherwise all have the same.
+
+// The 16 bytes of chunk `r` of the eight from `first` on.
+uvec4 load_chunk(bool own, U32x4 base, uint first, uint r)
 {
+    uvec4 bits;
 #ifdef BROADCAST
-    uvec4 own = load_u32x4(base, first);
-    [[unroll]] for (uint n = 1; n < 8; n++) {
-        const uvec4 other = load_u32x4(base, first + n);
-        own = r == n ? other : own;
+    bits = load_u32x4(base, own ? first : first + r);
+    if (own) {
+        [[unroll]] for (uint n = 1; n < 8; n++) {
+            const uvec4 other = load_u32x4(base, first + n);
+            bits = r == n ? other : bits;
+        }
     }
-    return own;
 #else
-    return gather_u32x4(base, first + r);
+    if (own)
+        bits = gather_u32x4(base, first + r);
+    else
+        bits = load_u32x4(base, first + r);
 #endif
+    return bits;
 }
 
-// A unit of 16-bit weights as floats.
-unit unpack_weights(uint type, uvec4 bits)
-{
-    unit w;
-    if (type == DTYPE_F16) {
-        w.a = vec4(unpackHalf2x16(bits.x), unpackHalf2x16(bits.y));
-        w.b = vec4(unpackHalf2x16(bits.z), unpackHalf2x16(bits.w));
-    } else {
-        w.a = uintBitsToFloat(uvec4(bits.x << 16, bits.x & 0xffff0000u,
-                                    bits.y << 16, bits.y & 0xffff0000u));
-        w.b = uintBitsToFloat(uvec4(bits.z << 16, bits.z & 0xffff0000u,
-                                    bits.w << 16, bits.w & 0xffff0000u));
-    }
-    return w;
-}
+// Generated from src/weights/formats.def: DTYPE_*, and each format's file, which has
+//     unit unpack_<name>(bool own, U32x4 base, uint at, uint r)
+// for unit `at` of row r of a block of 8 rows, counted from the matrix's first unit on, and
+//     unit unpack(uint type, bool own, U32x4 base, uint at, uint r)
+// for any of them.
+#include "formats.glsl"
 
 // Unit `i` of row `r` of block `block`, in a matrix of `units` units a row. Each lane has an
 // `r` of its own.
 unit load_weight(uint type, U32x4 base, uint units, uint block, uint i, uint r)
 {
-    const uint at = block * units + i;
-    if (type != DTYPE_F32)
-        return unpack_weights(type, load_own_u32x4(base, at * 8, r));
-    return unit(uintBitsToFloat(load_own_u32x4(base, at * 16, r)),
-        uintBitsToFloat(load_own_u32x4(base, at * 16 + 8, r)));
+    return unpack(type, true, base, block * units + i, r);
 }
 
 // The same where all lanes have the same `r`.
 unit load_shared_weight(uint type, U32x4 base, uint units, uint block, uint i, uint r)
 {
-    const uint at = block * units + i;
-    if (type != DTYPE_F32)
-        return unpack_weights(type, load_u32x4(base, at * 8 + r));
-    return unit(uintBitsToFloat(load_u32x4(base, at * 16 + r)),
-        uintBitsToFloat(load_u32x4(base, at * 16 + 8 + r)));
+    return unpack(type, false, base, block * units + i, r);
 }
 
 // Unit `i` of the activation row that starts at element `row`. `packed`: rows start

@@ -6,7 +6,7 @@
 #include "base/params.h"
 #include "base/try.h"
 #include "device/fit.h"
-#include "weights/dtype.h"
+#include "weights/format.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -121,35 +121,32 @@ enum vkmoe_status vkmoe_attention_create(
     return status == VKMOE_OK ? vkmoe_attention_load(&loading, params, out) : status;
 }
 
-static uint64_t mix_load_size(const struct vkmoe_head_experts *e, uint32_t heads, uint64_t size,
-    uint32_t hidden, uint32_t rows, uint32_t columns)
+static uint64_t mix_load_size(const struct vkmoe_head_experts *e, uint32_t heads, uint32_t hidden,
+    uint32_t rows, uint32_t columns)
 {
     const uint64_t experts = (uint64_t)heads * e->experts;
-    return experts * rows * columns * size
+    return vkmoe_format_size(e->matrices[0].dtype, experts * rows * columns)
         + (experts + (e->router.levels.data ? 2 : 0)) * hidden * sizeof(float);
 }
 
 uint64_t vkmoe_attention_load_size(const struct vkmoe_attention_params *p)
 {
-    const uint64_t width = (uint64_t)p->heads * p->head_size;
-    const uint64_t kv_width = (uint64_t)p->kv_heads * p->head_size;
-    uint64_t size = kv_width * p->hidden * dtype_size(p->key.matrix.dtype);
+    const uint64_t matrix = (uint64_t)p->heads * p->head_size * p->hidden;
+    const uint64_t kv_matrix = (uint64_t)p->kv_heads * p->head_size * p->hidden;
+    uint64_t size = vkmoe_format_size(p->key.matrix.dtype, kv_matrix);
     if (p->value.experts.experts > 0)
-        size += mix_load_size(&p->value.experts, p->kv_heads,
-            dtype_size(p->value.experts.matrices[0].dtype), p->hidden, p->head_size, p->hidden);
+        size += mix_load_size(&p->value.experts, p->kv_heads, p->hidden, p->head_size, p->hidden);
     else
-        size += kv_width * p->hidden * dtype_size(p->value.matrix.dtype);
+        size += vkmoe_format_size(p->value.matrix.dtype, kv_matrix);
     if (p->experts > 1) {
         const struct vkmoe_moe_params moe = layer_of(p);
         return size + vkmoe_moe_load_size(&moe);
     }
-    size += width * p->hidden * dtype_size(p->query.matrices[0].dtype);
+    size += vkmoe_format_size(p->query.matrices[0].dtype, matrix);
     if (p->output.experts.experts > 0)
         return size
-            + mix_load_size(&p->output.experts, p->heads,
-                dtype_size(p->output.experts.matrices[0].dtype), p->hidden, p->hidden,
-                p->head_size);
-    return size + width * p->hidden * dtype_size(p->output.matrices[0].dtype);
+            + mix_load_size(&p->output.experts, p->heads, p->hidden, p->hidden, p->head_size);
+    return size + vkmoe_format_size(p->output.matrices[0].dtype, matrix);
 }
 
 enum vkmoe_status vkmoe_attention_load(

@@ -4,8 +4,10 @@
 #include "attention/check.h"
 #include "base/common.h"
 #include "base/try.h"
+#include "weights/view.h"
 
 #include <math.h>
+#include <stdio.h>
 
 static enum vkmoe_status check_shapes(
     const struct caller *caller, const struct vkmoe_attention_params *p)
@@ -87,32 +89,39 @@ static enum vkmoe_status check_mixes(
         : status;
 }
 
-static enum vkmoe_status check_dtypes(
+// [count] matrices that are there.
+static enum vkmoe_status check_matrices(const struct caller *caller, const char *kind,
+    const struct vkmoe_view *views, uint32_t count, uint32_t columns)
+{
+    char name[64];
+    for (uint32_t i = 0; views && i < count; i++) {
+        snprintf(name, sizeof name, "%s[%u]", kind, i);
+        TRY_RETURN(vkmoe_view_check(caller, &(struct named_view){ name, &views[i], columns }));
+    }
+    return VKMOE_OK;
+}
+
+static enum vkmoe_status check_views(
     const struct caller *caller, const struct vkmoe_attention_params *p)
 {
-    const struct {
-        const char *name;
-        const struct vkmoe_view *view;
-    } views[] = {
-        { "query[0]", &p->query.matrices[0] },
-        { "output[0]", p->output.matrices ? &p->output.matrices[0] : &p->query.matrices[0] },
-        { "key", &p->key.matrix },
-        { "value", &p->value.matrix },
-        { "query.bias", &p->query.bias },
-        { "key.bias", &p->key.bias },
-        { "value.bias", &p->value.bias },
-        { "output.bias", &p->output.bias },
-        { "query.norm", &p->query.norm },
-        { "key.norm", &p->key.norm },
-        { "sinks", &p->sinks },
-        { "position.bias", &p->position.bias },
+    const uint32_t width = p->heads * p->head_size, kv_width = p->kv_heads * p->head_size;
+    const struct named_view views[] = {
+        { "key", &p->key.matrix, p->hidden },
+        { "value", &p->value.matrix, p->hidden },
+        { "query.bias", &p->query.bias, width },
+        { "key.bias", &p->key.bias, kv_width },
+        { "value.bias", &p->value.bias, kv_width },
+        { "output.bias", &p->output.bias, p->hidden },
+        { "query.norm", &p->query.norm, p->norm.wide ? width : p->head_size },
+        { "key.norm", &p->key.norm, p->norm.wide ? kv_width : p->head_size },
+        { "sinks", &p->sinks, p->heads },
+        { "position.bias", &p->position.bias, 2 * p->position.reach + 1 },
     };
-    for (size_t i = 0; i < ARRAY_SIZE(views); i++)
-        CHECK(!views[i].view->data || (unsigned)views[i].view->dtype <= VKMOE_DTYPE_BF16,
-            "%s.dtype %d is unknown", views[i].name, (int)views[i].view->dtype);
     CHECK(!p->position.bias.data || (p->position.reach >= 1 && p->position.reach <= 65535),
         "position.reach is %u, must be 1 to 65535", p->position.reach);
-    return VKMOE_OK;
+    TRY_RETURN(check_matrices(caller, "query", p->query.matrices, p->experts, p->hidden));
+    TRY_RETURN(check_matrices(caller, "output", p->output.matrices, p->experts, width));
+    return vkmoe_views_check(caller, views, ARRAY_SIZE(views));
 }
 
 static enum vkmoe_status check_rope(
@@ -148,7 +157,7 @@ enum vkmoe_status vkmoe_attention_check(
 {
     enum vkmoe_status (*const checks[])(
         const struct caller *, const struct vkmoe_attention_params *) = { check_shapes,
-        check_kv_heads, check_mixes, check_dtypes, check_rope, vkmoe_patterns_check };
+        check_kv_heads, check_mixes, check_views, check_rope, vkmoe_patterns_check };
     for (size_t i = 0; i < ARRAY_SIZE(checks); i++)
         TRY_RETURN(checks[i](caller, params));
     return VKMOE_OK;

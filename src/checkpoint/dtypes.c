@@ -4,15 +4,13 @@
 #include <string.h>
 
 #include "base/common.h"
+#include "weights/format.h"
 
+// Beside the formats that vkmoe computes with, which are in weights/formats.def.
 static const struct {
     const char *name;
     uint32_t bits;
 } dtypes[] = {
-    // In the order of enum vkmoe_dtype, which has the first three.
-    { "F32", 32 },
-    { "F16", 16 },
-    { "BF16", 16 },
     { "F64", 64 },
     { "F8_E4M3", 8 },
     { "F8_E5M2", 8 },
@@ -32,19 +30,11 @@ static const struct {
     { "C64", 64 },
 };
 
-bool vkmoe_dtype_named(const char *name, enum vkmoe_dtype *out)
-{
-    for (int i = VKMOE_DTYPE_F32; i <= VKMOE_DTYPE_BF16; i++) {
-        if (strcmp(name, dtypes[i].name) == 0) {
-            *out = (enum vkmoe_dtype)i;
-            return true;
-        }
-    }
-    return false;
-}
-
 uint32_t vkmoe_dtype_bits(const char *name)
 {
+    enum vkmoe_dtype dtype;
+    if (vkmoe_format_named(name, &dtype) && vkmoe_format(dtype)->elements == 1)
+        return 8 * vkmoe_format(dtype)->bytes;
     for (size_t i = 0; i < ARRAY_SIZE(dtypes); i++) {
         if (strcmp(name, dtypes[i].name) == 0)
             return dtypes[i].bits;

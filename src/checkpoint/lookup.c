@@ -5,8 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "checkpoint/dtypes.h"
-#include "weights/dtype.h"
+#include "weights/format.h"
 
 // Copies `length` bytes of a pattern, with {b} or {e} replaced by `number`.
 static void expand(char *out, const char *pattern, size_t length, uint32_t number)
@@ -123,10 +122,15 @@ struct vkmoe_view vkmoe_lookup_view(
             tensor->path, tensor->name, is, should);
         return view;
     }
-    if (!vkmoe_dtype_named(tensor->dtype, &view.dtype)) {
-        LOOKUP_FAIL(lookup, UNSUPPORTED,
-            "%s: tensor %s has the dtype %s, only F32, F16 and BF16 are supported", tensor->path,
-            tensor->name, tensor->dtype);
+    if (!vkmoe_format_named(tensor->dtype, &view.dtype)) {
+        LOOKUP_FAIL(lookup, UNSUPPORTED, "%s: tensor %s has the dtype %s, only %s are supported",
+            tensor->path, tensor->name, tensor->dtype, vkmoe_format_list);
+        return view;
+    }
+    const uint64_t row = shape[rank - 1], block = vkmoe_format(view.dtype)->elements;
+    if (row % block || tensor->size != vkmoe_format_size(view.dtype, tensor->elements)) {
+        LOOKUP_FAIL(lookup, INVALID, "%s: tensor %s has %llu bytes, or rows, that do not suit %s",
+            tensor->path, tensor->name, (unsigned long long)tensor->size, tensor->dtype);
         return view;
     }
     view.data = tensor->data;
@@ -150,6 +154,6 @@ struct vkmoe_view vkmoe_lookup_matrix(
 struct vkmoe_view vkmoe_view_offset(struct vkmoe_view view, int64_t elements)
 {
     if (view.data)
-        view.data = (const char *)view.data + elements * (int64_t)dtype_size(view.dtype);
+        view.data = (const char *)view.data + vkmoe_format_offset(view.dtype, elements);
     return view;
 }

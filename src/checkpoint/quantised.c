@@ -8,6 +8,7 @@
 #include "base/common.h"
 #include "base/log.h"
 #include "base/try.h"
+#include "weights/format.h"
 
 static const char *get_string(const struct value *object, const char *key)
 {
@@ -205,6 +206,6 @@ enum vkmoe_status vkmoe_quantisation_refuse(
     if (!quantisation->name[0])
         return VKMOE_OK;
     return vkmoe_fail(log, VKMOE_ERROR_UNSUPPORTED,
-        "%s: the checkpoint is quantised (%s); only F32, F16 and BF16 are supported",
-        quantisation->source, quantisation->name);
+        "%s: the checkpoint is quantised (%s); only %s are supported", quantisation->source,
+        quantisation->name, vkmoe_format_list);
 }

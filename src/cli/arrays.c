@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "weights/dtype.h"
+#include "weights/format.h"
 #include "moe/moe.h"
 #include "npy.h"
 
@@ -45,10 +45,9 @@ static float get_float(const struct vkmoe_npy *array, size_t i)
         return ((const float *)array->data)[i];
     if (array->dtype == VKMOE_NPY_F64)
         return (float)((const double *)array->data)[i];
-    const struct vkmoe_view view = {
-        .data = array->data, .dtype = VKMOE_DTYPE_F16, .column_stride = 1
-    };
-    return vkmoe_view_get(&view, 0, (int64_t)i);
+    float value;
+    vkmoe_decode_f16((const uint16_t *)array->data + i, &value);
+    return value;
 }
 
 static int check_floats(const char *path, const struct vkmoe_npy *array, uint32_t columns)

@@ -4,14 +4,12 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "weights/format.h"
+
 const char *cli_dtype_name(enum vkmoe_dtype dtype)
 {
-    switch (dtype) {
-    case VKMOE_DTYPE_F32: return "f32";
-    case VKMOE_DTYPE_F16: return "f16";
-    case VKMOE_DTYPE_BF16: return "bf16";
-    }
-    return "unknown";
+    const struct format *format = vkmoe_format(dtype);
+    return format ? format->name : "unknown";
 }
 
 const char *cli_device_type_name(enum vkmoe_device_type type)

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "weights/dtype.h"
+#include "weights/format.h"
 #include "base/value.h"
 #include "session.h"
 
@@ -96,8 +96,8 @@ static void describe(struct facts *facts)
     cli_describe_router(p, facts->router, sizeof facts->router);
     cli_describe_activation(p, facts->activation, sizeof facts->activation);
     const uint64_t matrices = p->gate ? 3 : 2, shared_matrices = p->shared.gate.data ? 3 : 2;
-    facts->block_size = dtype_size(facts->info.dtype) * p->hidden
-        * (matrices * p->inner * p->experts + shared_matrices * p->shared.inner);
+    facts->block_size = vkmoe_format_size(facts->info.dtype,
+        p->hidden * (matrices * p->inner * p->experts + shared_matrices * p->shared.inner));
 }
 
 // Every block with experts, as `layer` would read it.

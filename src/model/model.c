@@ -3,7 +3,7 @@
 
 #include "base/common.h"
 #include "base/params.h"
-#include "weights/dtype.h"
+#include "weights/format.h"
 #include "checkpoint/opened.h"
 #include "device/fit.h"
 
@@ -260,6 +260,7 @@ static enum vkmoe_status count_block(
 static enum vkmoe_status start_loading(vkmoe_model *n, vkmoe_checkpoint *checkpoint)
 {
     const struct vkmoe_frame *f = &n->frame;
+    const uint64_t elements = (uint64_t)f->vocabulary * f->hidden;
     const bool tied = f->head.data == f->embedding.data;
     enum vkmoe_status status = VKMOE_OK;
     n->loading = (struct loading){
@@ -267,8 +268,8 @@ static enum vkmoe_status start_loading(vkmoe_model *n, vkmoe_checkpoint *checkpo
         .caller = creator(n),
         .progress = n->device->fit ? NULL : n->params.progress,
         .user = n->params.progress_user,
-        .total = (uint64_t)f->vocabulary * f->hidden
-            * (dtype_size(f->embedding.dtype) + (tied ? 0 : dtype_size(f->head.dtype))),
+        .total = vkmoe_format_size(f->embedding.dtype, elements)
+            + (tied ? 0 : vkmoe_format_size(f->head.dtype, elements)),
     };
     if (!n->loading.progress)
         return VKMOE_OK;

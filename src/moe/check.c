@@ -3,6 +3,7 @@
 
 #include "base/common.h"
 #include "base/try.h"
+#include "weights/view.h"
 
 #include <math.h>
 
@@ -78,10 +79,10 @@ static enum vkmoe_status check_vectors(
     const struct caller *caller, const struct vkmoe_moe_params *p)
 {
     const struct named_view views[] = {
-        { "gate_bias", &p->gate_bias },
-        { "up_bias", &p->up_bias },
-        { "down_bias", &p->down_bias },
-        { "output_bias", &p->output_bias },
+        { "gate_bias", &p->gate_bias, p->inner },
+        { "up_bias", &p->up_bias, p->inner },
+        { "down_bias", &p->down_bias, p->hidden },
+        { "output_bias", &p->output_bias, p->hidden },
     };
     return vkmoe_views_check(caller, views, ARRAY_SIZE(views));
 }

@@ -18,7 +18,6 @@
     }
 
 // clang-format off
-AGREE(dtype, DTYPES)
 AGREE(score, SCORES)
 AGREE(select, SELECTS)
 AGREE(weigh, WEIGHS)

@@ -3,6 +3,7 @@
 
 #include "base/common.h"
 #include "base/try.h"
+#include "weights/view.h"
 
 #include <math.h>
 
@@ -69,13 +70,13 @@ static enum vkmoe_status check_views(const struct caller *caller, const struct r
     static const struct vkmoe_view none = { 0 };
     const struct vkmoe_router_params *r = s->params;
     const struct named_view views[] = {
-        { "router.weight", &r->weight },
-        { "router.input_scale", &r->input_scale },
-        { "router.bias", &r->bias },
-        { "router.correction_bias", &r->correction_bias },
-        { "router.expert_scale", &r->expert_scale },
-        { "router.levels", &r->levels },
-        { "shared.token_gate", s->shared_gate ? s->shared_gate : &none },
+        { "router.weight", &r->weight, s->hidden },
+        { "router.input_scale", &r->input_scale, s->hidden },
+        { "router.bias", &r->bias, s->experts },
+        { "router.correction_bias", &r->correction_bias, s->experts },
+        { "router.expert_scale", &r->expert_scale, s->experts },
+        { "router.levels", &r->levels, s->hidden },
+        { "shared.token_gate", s->shared_gate ? s->shared_gate : &none, s->hidden },
     };
     return vkmoe_views_check(caller, views, ARRAY_SIZE(views));
 }

@@ -7,6 +7,7 @@
 #include "device/operands.h"
 #include "weights/view.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 static enum vkmoe_status no_host_memory(const vkmoe_device *device)
@@ -22,22 +23,39 @@ static enum vkmoe_status no_host_memory(const vkmoe_device *device)
             return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, __VA_ARGS__); \
     } while (0)
 
+// One matrix of an expert, "up" or "gate".
+static enum vkmoe_status check_matrix(const struct caller *caller, const struct experts_source *s,
+    const char *kind, const struct vkmoe_view *view, uint32_t expert)
+{
+    char name[64];
+    snprintf(name, sizeof name, "%s[%u]", kind, expert);
+    return vkmoe_view_check(caller, &(struct named_view){ name, view, s->columns });
+}
+
 enum vkmoe_status vkmoe_experts_check(const struct caller *caller, const struct experts_source *s)
 {
     const enum vkmoe_dtype dtype = s->weights[0].dtype;
-    CHECK(is_dtype(dtype), "%s[0].dtype %d is unknown", s->name, (int)dtype);
     for (uint32_t e = 0; e < s->count; e++) {
         CHECK((!s->gate || s->gate[e].data) && s->weights[e].data,
             "%s: the matrix of expert %u is missing", s->name, e);
         CHECK((!s->gate || s->gate[e].dtype == dtype) && s->weights[e].dtype == dtype,
             "%s: the matrix of expert %u differs in dtype from those before", s->name, e);
+        TRY_RETURN(check_matrix(caller, s, s->name, &s->weights[e], e));
+        if (s->gate)
+            TRY_RETURN(check_matrix(caller, s, "gate", &s->gate[e], e));
     }
     if (s->shared.rows == 0)
         return VKMOE_OK;
     CHECK(
         (!s->shared.gate.data || s->shared.gate.dtype == dtype) && s->shared.weights.dtype == dtype,
         "%s: the shared expert's dtype differs from the others'", s->name);
-    return VKMOE_OK;
+    char name[64];
+    snprintf(name, sizeof name, "shared.%s", s->name);
+    const struct named_view shared[] = {
+        { "shared.gate", &s->shared.gate, s->shared.columns },
+        { name, &s->shared.weights, s->shared.columns },
+    };
+    return vkmoe_views_check(caller, shared, ARRAY_SIZE(shared));
 }
 
 uint64_t vkmoe_experts_load_size(const struct experts_source *s)
@@ -45,7 +63,7 @@ uint64_t vkmoe_experts_load_size(const struct experts_source *s)
     const uint64_t shared = (uint64_t)s->shared.rows * s->shared.columns;
     const uint64_t elements = (uint64_t)s->count * s->rows * s->columns * (s->gate ? 2 : 1)
         + shared * (s->shared.gate.data ? 2 : 1);
-    return elements * dtype_size(s->weights[0].dtype);
+    return vkmoe_format_size(s->weights[0].dtype, elements);
 }
 
 // ------------------------------------------------------------------------- create

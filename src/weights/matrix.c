@@ -9,23 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CHUNK 16 // bytes: the unit of the packed order
-
-enum vkmoe_status vkmoe_views_check(
-    const struct caller *caller, const struct named_view *views, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        const struct vkmoe_view *view = views[i].view;
-        if (view->data && !is_dtype(view->dtype))
-            return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "%s.dtype %d is unknown",
-                views[i].name, (int)view->dtype);
-    }
-    return VKMOE_OK;
-}
-
 uint64_t vkmoe_matrix_size(uint32_t blocks, uint32_t columns, enum vkmoe_dtype dtype)
 {
-    return align_up(blocks, PAD_BLOCKS) * div_up(columns, 8) * (8 * dtype_size(dtype)) * BLOCK_ROWS;
+    const struct packed_record record = vkmoe_packed_record(dtype);
+    return align_up(blocks, PAD_BLOCKS) * div_up(columns, record.columns) * record.size;
 }
 
 // Memory for a matrix of `blocks` before padding.
@@ -42,11 +29,6 @@ static enum vkmoe_status create(vkmoe_device *device, uint32_t blocks, uint32_t 
             vkmoe_fit_label(device, label), blocks * BLOCK_ROWS, columns, (unsigned long long)size);
     }
     return vkmoe_buffer_create(device, size, &out->buffer);
-}
-
-static uint32_t chunks_of(const struct matrix *matrix, enum vkmoe_dtype dtype)
-{
-    return matrix->units * 8 * dtype_size(dtype) / CHUNK;
 }
 
 enum vkmoe_status vkmoe_matrix_create(struct loading *loading, const struct vkmoe_view *first,
@@ -67,7 +49,7 @@ enum vkmoe_status vkmoe_matrix_create(struct loading *loading, const struct vkmo
                 .rows_written = out->blocks / count * BLOCK_ROWS,
                 .block_stride = count,
                 .block_phase = i,
-                .chunks = chunks_of(out, dtype),
+                .units = out->units,
                 .matrix = out->buffer,
             });
     }
@@ -94,7 +76,7 @@ enum vkmoe_status vkmoe_matrix_create_stacked(struct loading *loading,
                 .rows_written = last ? out->blocks * BLOCK_ROWS - base_row : rows[i],
                 .base_row = base_row,
                 .block_stride = 1,
-                .chunks = chunks_of(out, dtype),
+                .units = out->units,
                 .matrix = out->buffer,
             });
     }

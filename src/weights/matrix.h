@@ -15,19 +15,6 @@ struct matrix {
     uint32_t units;  // of 8 columns, padded
 };
 
-static inline bool is_dtype(enum vkmoe_dtype dtype)
-{
-    return dtype == VKMOE_DTYPE_F32 || dtype == VKMOE_DTYPE_F16 || dtype == VKMOE_DTYPE_BF16;
-}
-
-// INVALID, with a view's name in the log, if one that is there has a dtype that is none.
-struct named_view {
-    const char *name;
-    const struct vkmoe_view *view;
-};
-enum vkmoe_status vkmoe_views_check(
-    const struct caller *caller, const struct named_view *views, size_t count);
-
 // A matrix from one view, or from two whose blocks of 8 rows take turns (gate and up):
 // [rows][columns] each. `second` may be NULL. On failure *out may hold a buffer, which the
 // device may still be writing to: vkmoe_loading_finish() before it is destroyed.

@@ -1,12 +1,16 @@
 // pack.c - see pack.h. A matrix is cut into rectangles whose bytes fit a piece. A line is a row,
 // or a column where rows lie closer together (Llama 4, gpt-oss); it is read as it is, gaps
 // between its elements (gpt-oss's gate and up take turns) included.
+//
+// Blocks of a format that has them are what elements are of others: they are moved as they are,
+// columns and strides count them, and they are always dense rows.
 #include "weights/pack.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/common.h"
+#include "base/try.h"
 #include "device/pipelines.h"
 #include "weights/view.h"
 
@@ -20,20 +24,42 @@
 struct rectangle {
     struct loading *loading;
     const struct packing *packing;
-    bool transposed;      // its lines are columns
-    uint32_t row, column; // where it begins
+    const struct format *format;
+    int64_t row_stride, column_stride; // of the view
+    bool transposed;                   // its lines are columns
+    uint32_t row, column;              // where it begins
     uint32_t rows, columns;
     uint64_t line_pitch, pitch; // of lines, and of elements of a line, in the piece, in bytes
     bool one_read;              // lines lie in the file as they do in the piece
-    struct pack_weights_push push;
+    union {
+        struct pack_weights_push elements;
+        struct pack_blocks_push blocks;
+    } push;
 };
 
 static uint32_t element_size(const struct rectangle *r)
 {
-    return dtype_size(r->packing->view->dtype);
+    return r->format->bytes;
+}
+
+static bool has_blocks(const struct rectangle *r)
+{
+    return r->format->elements > 1;
+}
+
+static uint32_t total_columns(const struct rectangle *r)
+{
+    return r->packing->columns / r->format->elements;
 }
 
 // ------------------------------------------------------------------------ reading
+
+static enum vkmoe_status fetch(
+    const struct rectangle *r, int64_t row, int64_t column, void *to, uint64_t size)
+{
+    return vkmoe_view_fetch(r->packing->view, device_log(r->loading->device), row,
+        column * (int64_t)r->format->elements, to, size);
+}
 
 // The bytes of `elements` of a line.
 static uint64_t line_size(const struct rectangle *r, uint32_t elements)
@@ -49,18 +75,16 @@ static uint64_t size_of(const struct rectangle *r)
 
 static enum vkmoe_status read_line(const struct rectangle *r, uint32_t line, char *to)
 {
-    const struct vkmoe_view *view = r->packing->view;
-    const struct vkmoe_log *log = device_log(r->loading->device);
     const uint32_t length = r->transposed ? r->rows : r->columns, size = element_size(r);
-    const int64_t stride = r->transposed ? view->row_stride : view->column_stride;
+    const int64_t stride = r->transposed ? r->row_stride : r->column_stride;
     const int64_t row = r->row + (r->transposed ? 0 : line);
     const int64_t column = r->column + (r->transposed ? line : 0);
     if (stride * (int64_t)size == (int64_t)r->pitch)
-        return vkmoe_view_fetch(view, log, row, column, to, line_size(r, length));
+        return fetch(r, row, column, to, line_size(r, length));
     enum vkmoe_status status = VKMOE_OK; // too far apart, or backwards
     for (uint32_t i = 0; i < length && status == VKMOE_OK; i++)
-        status = vkmoe_view_fetch(view, log, row + (r->transposed ? i : 0),
-            column + (r->transposed ? 0 : i), to + i * r->pitch, size);
+        status = fetch(r, row + (r->transposed ? i : 0), column + (r->transposed ? 0 : i),
+            to + i * r->pitch, size);
     return status;
 }
 
@@ -69,8 +93,7 @@ static enum vkmoe_status fill(void *user, void *to)
 {
     const struct rectangle *r = user;
     if (r->one_read)
-        return vkmoe_view_fetch(
-            r->packing->view, device_log(r->loading->device), r->row, r->column, to, size_of(r));
+        return fetch(r, r->row, r->column, to, size_of(r));
     const uint32_t lines = r->transposed ? r->columns : r->rows;
     enum vkmoe_status status = VKMOE_OK;
     for (uint32_t i = 0; i < lines && status == VKMOE_OK; i++)
@@ -83,10 +106,9 @@ static enum vkmoe_status fill(void *user, void *to)
 // How lines of at most `length` elements lie in the piece.
 static void set_pitches(struct rectangle *r, uint32_t length)
 {
-    const struct vkmoe_view *view = r->packing->view;
     const int64_t size = element_size(r);
-    const int64_t stride = r->transposed ? view->row_stride : view->column_stride;
-    const int64_t line_stride = r->transposed ? view->column_stride : view->row_stride;
+    const int64_t stride = r->transposed ? r->row_stride : r->column_stride;
+    const int64_t line_stride = r->transposed ? r->column_stride : r->row_stride;
     r->pitch = (uint64_t)(stride >= 1 && stride <= MAX_GAP ? stride * size : size);
     const uint64_t line = line_size(r, length);
     // What lies between lines is read as well if it is little.
@@ -100,9 +122,9 @@ static void set_pitches(struct rectangle *r, uint32_t length)
 static void cut(struct rectangle *r, uint64_t piece, uint32_t *lines, uint32_t *length)
 {
     const struct packing *p = r->packing;
-    r->transposed = llabs(p->view->row_stride) < llabs(p->view->column_stride);
-    *length = r->transposed ? p->rows : p->columns;
-    *lines = r->transposed ? p->columns : p->rows;
+    r->transposed = llabs(r->row_stride) < llabs(r->column_stride);
+    *length = r->transposed ? p->rows : total_columns(r);
+    *lines = r->transposed ? total_columns(r) : p->rows;
     set_pitches(r, *length);
     if (8 * r->line_pitch > piece) {
         *length = MIN(*length, (uint32_t)((piece / 8 - CHUNK) / r->pitch / 8 * 8));
@@ -113,24 +135,42 @@ static void cut(struct rectangle *r, uint64_t piece, uint32_t *lines, uint32_t *
     *lines = MIN(*lines, (uint32_t)MIN(piece / r->line_pitch / 8 * 8, UINT32_MAX));
 }
 
+// What the push of both kernels says of the rows.
+#define PUSH_ROWS(r) \
+    .rows = (r)->rows, .rows_written = rows_written(r), \
+    .base_row = (r)->packing->base_row + (r)->row, .block_stride = (r)->packing->block_stride, \
+    .block_phase = (r)->packing->block_phase
+
+static uint32_t rows_written(const struct rectangle *r)
+{
+    const struct packing *p = r->packing;
+    return (r->row + r->rows == p->rows ? p->rows_written : r->row + r->rows) - r->row;
+}
+
 static void set_push(struct rectangle *r)
 {
     const struct packing *p = r->packing;
-    const uint32_t elements = CHUNK / element_size(r);
-    const bool last_row = r->row + r->rows == p->rows, last = r->column + r->columns == p->columns;
+    if (has_blocks(r)) {
+        r->push.blocks = (struct pack_blocks_push){
+            PUSH_ROWS(r),
+            .row_pitch = (uint32_t)r->line_pitch,
+            .first_record = r->column,
+            .records_written = r->columns,
+            .records = total_columns(r),
+        };
+        return;
+    }
+    const uint32_t elements = CHUNK / element_size(r), chunks = p->units * 8 / elements;
+    const bool last = r->column + r->columns == p->columns;
     const uint32_t first_chunk = r->column / elements;
-    r->push = (struct pack_weights_push){
+    r->push.elements = (struct pack_weights_push){
+        PUSH_ROWS(r),
         .row_pitch = (uint32_t)(r->transposed ? r->pitch : r->line_pitch),
         .column_pitch = (uint32_t)(r->transposed ? r->line_pitch : r->pitch),
-        .rows = r->rows,
         .columns = r->columns,
-        .rows_written = (last_row ? p->rows_written : r->row + r->rows) - r->row,
         .first_chunk = first_chunk,
-        .chunks_written = (last ? p->chunks : (r->column + r->columns) / elements) - first_chunk,
-        .base_row = p->base_row + r->row,
-        .block_stride = p->block_stride,
-        .block_phase = p->block_phase,
-        .chunks = p->chunks,
+        .chunks_written = (last ? chunks : (r->column + r->columns) / elements) - first_chunk,
+        .chunks = chunks,
     };
 }
 
@@ -152,15 +192,33 @@ static enum vkmoe_status fill_piece(void *user, void *to)
     return fill(((struct recording *)user)->rectangle, to);
 }
 
+// How many lanes write the rectangle.
+static uint64_t lanes_of(const struct rectangle *r)
+{
+    const struct packed_record record = vkmoe_packed_record(r->packing->view->dtype);
+    if (has_blocks(r)) {
+        const struct pack_blocks_push *p = &r->push.blocks;
+        return (uint64_t)div_up(p->base_row % 8 + p->rows_written, 8) * p->records_written
+            * (record.size / CHUNK);
+    }
+    const struct pack_weights_push *p = &r->push.elements;
+    return (r->transposed ? p->rows_written : align_up(p->rows_written, 8)) * p->chunks_written;
+}
+
 static void record(void *user, VkCommandBuffer commands, uint64_t source)
 {
     const struct recording *recording = user;
     struct rectangle *r = recording->rectangle;
     vkmoe_device *device = r->loading->device;
-    r->push.source = source;
-    r->push.matrix = vkmoe_buffer_address(r->packing->matrix);
-    const uint64_t rows = r->transposed ? r->push.rows_written : align_up(r->push.rows_written, 8);
-    const uint32_t groups = (uint32_t)((rows * r->push.chunks_written - 1) / PACK_GROUP + 1);
+    const uint64_t matrix = vkmoe_buffer_address(r->packing->matrix);
+    if (has_blocks(r)) {
+        r->push.blocks.source = source;
+        r->push.blocks.matrix = matrix;
+    } else {
+        r->push.elements.source = source;
+        r->push.elements.matrix = matrix;
+    }
+    const uint32_t groups = (uint32_t)((lanes_of(r) - 1) / PACK_GROUP + 1);
     const uint32_t y = div_up(groups, device->max_groups);
     device->gpu.vk.CmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, recording->pipeline);
     device->gpu.vk.CmdPushConstants(commands, vkmoe_pipeline_layout(device),
@@ -168,40 +226,53 @@ static void record(void *user, VkCommandBuffer commands, uint64_t source)
     device->gpu.vk.CmdDispatch(commands, div_up(groups, y), y, 1);
 }
 
-static enum vkmoe_status pack_on_device(struct rectangle *r)
+static enum vkmoe_status get_pipeline(struct recording *recording)
 {
-    struct recording recording = {
-        .rectangle = r,
-        .variant = vkmoe_kernel_choose(r->loading->device, KERNEL_pack_weights),
-    };
-    const uint32_t spec[SPEC_MAX] = {
+    const struct rectangle *r = recording->rectangle;
+    vkmoe_device *device = r->loading->device;
+    const uint32_t elements[SPEC_MAX] = {
         [PACK_LANES] = PACK_GROUP,
         [PACK_SIZE] = element_size(r),
         [PACK_FORM] = form_of(r),
     };
-    enum vkmoe_status status =
-        vkmoe_pipeline_get(r->loading->device, recording.variant, spec, &recording.pipeline);
-    return status != VKMOE_OK ? status
-                              : vkmoe_transfer_piece(r->loading->device,
-                                  &(struct transfer_piece){
-                                      .size = size_of(r),
-                                      .fill = fill_piece,
-                                      .record = record,
-                                      .user = &recording,
-                                  });
+    const uint32_t blocks[SPEC_MAX] = {
+        [PACK_BLOCKS_LANES] = PACK_GROUP,
+        [PACK_BLOCKS_BYTES] = r->format->bytes,
+        [PACK_BLOCKS_LEAD] = r->format->lead,
+    };
+    recording->variant =
+        vkmoe_kernel_choose(device, has_blocks(r) ? KERNEL_pack_blocks : KERNEL_pack_weights);
+    return vkmoe_pipeline_get(
+        device, recording->variant, has_blocks(r) ? blocks : elements, &recording->pipeline);
+}
+
+static enum vkmoe_status pack_on_device(struct rectangle *r)
+{
+    struct recording recording = { .rectangle = r };
+    TRY_RETURN(get_pipeline(&recording));
+    return vkmoe_transfer_piece(r->loading->device,
+        &(struct transfer_piece){
+            .size = size_of(r),
+            .fill = fill_piece,
+            .record = record,
+            .user = &recording,
+        });
 }
 
 // `piece` is NULL where the view's memory can be read as it is.
 static enum vkmoe_status pack_on_host(struct rectangle *r, void *piece)
 {
     const void *source = piece;
+    void *matrix = r->packing->matrix->range.mapped;
     enum vkmoe_status status = VKMOE_OK;
     if (!piece)
-        source = vkmoe_view_at(r->packing->view, r->row, r->column);
+        source = vkmoe_view_at(r->packing->view, r->row, (int64_t)r->column * r->format->elements);
     else
         status = fill(r, piece);
-    if (status == VKMOE_OK)
-        vkmoe_pack_on_host(&r->push, element_size(r), source, r->packing->matrix->range.mapped);
+    if (status == VKMOE_OK && has_blocks(r))
+        vkmoe_pack_blocks_on_host(&r->push.blocks, r->format, source, matrix);
+    else if (status == VKMOE_OK)
+        vkmoe_pack_on_host(&r->push.elements, element_size(r), source, matrix);
     return status;
 }
 
@@ -218,6 +289,16 @@ enum vkmoe_status vkmoe_loading_tell(struct loading *loading, uint64_t size)
         : vkmoe_fail(device_log(loading->device), VKMOE_ERROR_CANCELLED, "loading was cancelled");
 }
 
+struct packed_record vkmoe_packed_record(enum vkmoe_dtype dtype)
+{
+    const struct format *format = vkmoe_format(dtype);
+    const uint32_t columns = MAX(8, format->elements);
+    return (struct packed_record){
+        .columns = columns,
+        .size = (uint32_t)align_up(columns / format->elements * 8 * format->bytes, CHUNK),
+    };
+}
+
 enum vkmoe_status vkmoe_pack(struct loading *loading, const struct packing *p)
 {
     const bool trial = loading->device->fit != NULL;
@@ -226,7 +307,14 @@ enum vkmoe_status vkmoe_pack(struct loading *loading, const struct packing *p)
     enum vkmoe_status status = on_host ? VKMOE_OK : vkmoe_transfer_room(loading->device, &room);
     if (status != VKMOE_OK || trial)
         return status;
-    struct rectangle r = { .loading = loading, .packing = p };
+    const struct format *format = vkmoe_format(p->view->dtype);
+    struct rectangle r = {
+        .loading = loading,
+        .packing = p,
+        .format = format,
+        .row_stride = p->view->row_stride / (int64_t)format->elements,
+        .column_stride = p->view->column_stride,
+    };
     uint32_t lines, length;
     cut(&r, room, &lines, &length);
     const uint32_t rows = r.transposed ? length : lines, columns = r.transposed ? lines : length;
@@ -237,8 +325,9 @@ enum vkmoe_status vkmoe_pack(struct loading *loading, const struct packing *p)
             device_log(loading->device), VKMOE_ERROR_OUT_OF_MEMORY, "out of host memory");
     for (r.row = 0; r.row < p->rows && status == VKMOE_OK; r.row += rows) {
         r.rows = MIN(rows, p->rows - r.row);
-        for (r.column = 0; r.column < p->columns && status == VKMOE_OK; r.column += columns) {
-            r.columns = MIN(columns, p->columns - r.column);
+        for (r.column = 0; r.column < total_columns(&r) && status == VKMOE_OK;
+             r.column += columns) {
+            r.columns = MIN(columns, total_columns(&r) - r.column);
             set_push(&r);
             status = on_host ? pack_on_host(&r, piece) : pack_on_device(&r);
             if (status == VKMOE_OK)

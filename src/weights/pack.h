@@ -5,7 +5,9 @@
 #define VKMOE_PACK_H
 
 #include "device/transfer.h"
+#include "weights/format.h"
 
+#include "shaders/pack_blocks.h"
 #include "shaders/pack_weights.h"
 
 // One call that loads weights, of a layer or of a whole network.
@@ -18,13 +20,21 @@ struct loading {
     uint64_t told;        // `done` at the last call of `progress`
 };
 
+// What the packed order has for 8 rows and, along K, a unit of 8 columns or, if that is longer, a
+// block of the format.
+struct packed_record {
+    uint32_t columns;
+    uint32_t size; // bytes
+};
+struct packed_record vkmoe_packed_record(enum vkmoe_dtype dtype);
+
 // A matrix within a packed one.
 struct packing {
     const struct vkmoe_view *view; // resolved
     uint32_t rows, columns;
     uint32_t rows_written;                        // zeros from `rows` on
     uint32_t base_row, block_stride, block_phase; // as in struct pack_weights_push
-    uint32_t chunks;                              // of 16 bytes, of a row of the packed matrix
+    uint32_t units;                               // of 8 columns, of a row of the packed matrix
     vkmoe_buffer *matrix;
 };
 
@@ -40,8 +50,11 @@ enum vkmoe_status vkmoe_loading_tell(struct loading *loading, uint64_t size);
 // used, or destroyed; returns the status.
 enum vkmoe_status vkmoe_loading_finish(struct loading *loading, enum vkmoe_status status);
 
-// pack_host.c: what the kernel does with one rectangle. `matrix` is where push->matrix is.
+// pack_host.c: what the kernels pack_weights and pack_blocks do with one rectangle. `matrix` is
+// where push->matrix is.
 void vkmoe_pack_on_host(
     const struct pack_weights_push *push, uint32_t element_size, const void *source, void *matrix);
+void vkmoe_pack_blocks_on_host(const struct pack_blocks_push *push, const struct format *format,
+    const void *source, void *matrix);
 
 #endif

@@ -1,5 +1,5 @@
-// pack_host.c - the host's form of the kernel pack_weights: the same rectangle, with the same
-// bits. What the loops move is whole chunks; edges go element by element.
+// pack_host.c - the host's form of the kernels pack_weights and pack_blocks: the same rectangle,
+// with the same bits. What the loops move is whole chunks; edges go element by element.
 #include "weights/pack.h"
 
 #include <string.h>
@@ -96,5 +96,31 @@ void vkmoe_pack_on_host(
                 pack_edge(&t, r, c);
         }
         row += rows;
+    }
+}
+
+void vkmoe_pack_blocks_on_host(
+    const struct pack_blocks_push *p, const struct format *format, const void *source, void *matrix)
+{
+    const uint32_t chunks = format->bytes / CHUNK, rest = format->bytes % CHUNK;
+    const size_t record = BLOCK * CHUNK * chunks + (size_t)align_up((uint64_t)BLOCK * rest, CHUNK);
+    for (uint32_t row = 0; row < p->rows_written; row++) {
+        const uint32_t r = p->base_row + row, lane = r % BLOCK;
+        const uint64_t block = (uint64_t)(r / BLOCK) * p->block_stride + p->block_phase;
+        unsigned char *to =
+            (unsigned char *)matrix + (block * p->records + p->first_record) * record;
+        for (uint32_t b = 0; b < p->records_written; b++, to += record) {
+            unsigned char *to_rest = to + (size_t)BLOCK * CHUNK * chunks + (size_t)lane * rest;
+            static const unsigned char zeros[CHUNK];
+            const unsigned char *from = row < p->rows
+                ? (const unsigned char *)source + (size_t)row * p->row_pitch + b * format->bytes
+                : NULL;
+            for (uint32_t c = 0; c < chunks; c++)
+                memcpy(to + (size_t)(c * BLOCK + lane) * CHUNK,
+                    from ? from + format->lead + c * CHUNK : zeros, CHUNK);
+            memcpy(to_rest, from ? from : zeros, format->lead);
+            memcpy(to_rest + format->lead, from ? from + format->lead + chunks * CHUNK : zeros,
+                rest - format->lead);
+        }
     }
 }

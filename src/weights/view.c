@@ -5,6 +5,54 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/try.h"
+
+struct vkmoe_view vkmoe_view_resolve(const struct vkmoe_view *view, uint32_t columns)
+{
+    struct vkmoe_view resolved = *view;
+    if (resolved.column_stride == 0)
+        resolved.column_stride = 1;
+    if (resolved.row_stride == 0)
+        resolved.row_stride = columns;
+    return resolved;
+}
+
+#define CHECK(condition, ...) \
+    do { \
+        if (!(condition)) \
+            return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, __VA_ARGS__); \
+    } while (0)
+
+enum vkmoe_status vkmoe_view_check(const struct caller *caller, const struct named_view *named)
+{
+    const struct vkmoe_view view = vkmoe_view_resolve(named->view, named->columns);
+    if (!view.data)
+        return VKMOE_OK;
+    const struct format *format = vkmoe_format(view.dtype);
+    CHECK(format, "%s.dtype %d is unknown", named->name, (int)view.dtype);
+    CHECK(named->columns % format->elements == 0,
+        "%s: rows of %u elements are not whole blocks of %s, which has %u in each", named->name,
+        named->columns, format->name, format->elements);
+    CHECK(format->elements == 1
+            || (view.column_stride == 1 && view.row_stride % (int64_t)format->elements == 0),
+        "%s: strides of %s must be 1 and a multiple of %u, since it is stored in blocks",
+        named->name, format->name, format->elements);
+    return VKMOE_OK;
+}
+
+enum vkmoe_status vkmoe_views_check(
+    const struct caller *caller, const struct named_view *views, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        TRY_RETURN(vkmoe_view_check(caller, &views[i]));
+    return VKMOE_OK;
+}
+
+const unsigned char *vkmoe_view_at(const struct vkmoe_view *view, int64_t row, int64_t column)
+{
+    const int64_t element = row * view->row_stride + column * view->column_stride;
+    return (const unsigned char *)view->data + vkmoe_format_offset(view->dtype, element);
+}
 
 enum vkmoe_status vkmoe_view_fetch(const struct vkmoe_view *view, const struct vkmoe_log *log,
     int64_t row, int64_t column, void *to, uint64_t size)
@@ -17,13 +65,18 @@ enum vkmoe_status vkmoe_view_fetch(const struct vkmoe_view *view, const struct v
 }
 
 // The elements of a [lines][length] view, `file` NULL, as floats whose places are `line_step`
-// and `step` apart.
+// and `step` apart. Lines are whole blocks.
 static void convert(const struct vkmoe_view *view, uint64_t lines, uint64_t length,
     uint64_t line_step, uint64_t step, float *to)
 {
+    const struct format *format = vkmoe_format(view->dtype);
+    float values[FORMAT_MAX_ELEMENTS];
     for (uint64_t l = 0; l < lines; l++) {
-        for (uint64_t i = 0; i < length; i++)
-            to[l * line_step + i * step] = vkmoe_view_get(view, (int64_t)l, (int64_t)i);
+        for (uint64_t i = 0; i < length; i += format->elements) {
+            format->decode(vkmoe_view_at(view, (int64_t)l, (int64_t)i), values);
+            for (uint64_t e = 0; e < format->elements; e++)
+                to[l * line_step + (i + e) * step] = values[e];
+        }
     }
 }
 
@@ -38,7 +91,8 @@ static enum vkmoe_status read_floats(const struct vkmoe_view *view, const struct
         length *= lines; // all in one piece
         lines = 1;
     }
-    const uint64_t size = ((length - 1) * (uint64_t)llabs(stride) + 1) * dtype_size(view->dtype);
+    const uint64_t size =
+        vkmoe_format_size(view->dtype, (length - 1) * (uint64_t)llabs(stride) + 1);
     char *line = malloc((size_t)size);
     if (!line)
         return vkmoe_fail(log, VKMOE_ERROR_OUT_OF_MEMORY, "%s: no memory for %llu bytes of it",
@@ -46,7 +100,7 @@ static enum vkmoe_status read_floats(const struct vkmoe_view *view, const struct
     // Of a negative stride, the last element lies first.
     const int64_t first = stride < 0 ? (int64_t)length - 1 : 0;
     const struct vkmoe_view copy = {
-        .data = line + (uint64_t)first * (uint64_t)llabs(stride) * dtype_size(view->dtype),
+        .data = line + vkmoe_format_size(view->dtype, (uint64_t)first * (uint64_t)llabs(stride)),
         .dtype = view->dtype,
         .column_stride = stride,
     };

@@ -1,9 +1,26 @@
-// view.h - reading the matrices that views describe, in files or in memory.
+// view.h - the matrices that views describe, in files or in memory.
 #ifndef VKMOE_VIEW_H
 #define VKMOE_VIEW_H
 
-#include "weights/dtype.h"
 #include "base/log.h"
+#include "weights/format.h"
+
+// The same view with the default strides of a [rows][columns] matrix filled in.
+struct vkmoe_view vkmoe_view_resolve(const struct vkmoe_view *view, uint32_t columns);
+
+// INVALID, with its name in the log, for a view that is there and has rows of `columns` elements,
+// but a format that is none, or one whose blocks its rows or strides would cut.
+struct named_view {
+    const char *name;
+    const struct vkmoe_view *view;
+    uint32_t columns;
+};
+enum vkmoe_status vkmoe_view_check(const struct caller *caller, const struct named_view *view);
+enum vkmoe_status vkmoe_views_check(
+    const struct caller *caller, const struct named_view *views, size_t count);
+
+// The address of element (row, column), the first of a block, of a resolved view.
+const unsigned char *vkmoe_view_at(const struct vkmoe_view *view, int64_t row, int64_t column);
 
 // Copies `size` bytes from the element (row, column) of a resolved view on. INVALID, with one
 // line, if its file has them no longer.

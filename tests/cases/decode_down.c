@@ -176,9 +176,9 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
 static uint64_t bytes(const struct kernel_case *test)
 {
     const struct decode_case *c = (const void *)test;
-    const uint64_t pairs = c->tokens * c->k, size = c->dtype == VKMOE_DTYPE_F32 ? 4 : 2;
+    const uint64_t pairs = c->tokens * c->k;
     const uint64_t columns = MIN(pairs, c->experts) * c->inner + c->shared_inner;
-    return columns * c->hidden * size
+    return format_bytes(c->dtype, columns * c->hidden)
         + (c->tokens * (c->hidden + c->shared_inner) + pairs * c->inner) * 4;
 }
 

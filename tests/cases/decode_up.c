@@ -183,10 +183,10 @@ static uint64_t parts(const struct decode_case *c, bool shared)
 static uint64_t bytes(const struct kernel_case *test)
 {
     const struct decode_case *c = (const void *)test;
-    const uint64_t pairs = c->tokens * c->k, size = c->dtype == VKMOE_DTYPE_F32 ? 4 : 2;
+    const uint64_t pairs = c->tokens * c->k;
     const uint64_t rows =
         MIN(pairs, c->experts) * c->inner * parts(c, false) + c->shared_inner * parts(c, true);
-    return rows * c->hidden * size
+    return format_bytes(c->dtype, rows * c->hidden)
         + (c->tokens * (c->hidden + c->shared_inner) + pairs * c->inner) * 4;
 }
 

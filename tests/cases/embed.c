@@ -100,7 +100,7 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
 static uint64_t bytes(const struct kernel_case *test)
 {
     const struct embed_case *c = (const void *)test;
-    return (uint64_t)c->tokens * (c->columns * (c->dtype == VKMOE_DTYPE_F32 ? 8 : 6) + 4);
+    return (uint64_t)c->tokens * ((c->columns + 1) * 4 + format_bytes(c->dtype, c->columns));
 }
 
 static uint64_t flops(const struct kernel_case *test)

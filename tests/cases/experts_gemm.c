@@ -370,11 +370,11 @@ static uint64_t matrix_rows(const struct gemm_case *c, bool shared)
 static uint64_t bytes(const struct kernel_case *test)
 {
     const struct gemm_case *c = (const void *)test;
-    const uint64_t pairs = c->tokens * c->k, size = c->dtype == VKMOE_DTYPE_F32 ? 4 : 2;
+    const uint64_t pairs = c->tokens * c->k;
     const uint64_t sources = c->kind == DOWN ? pairs : c->sharers ? pairs / c->sharers : c->tokens;
     const uint64_t results = c->kind == DIRECT ? c->tokens : pairs;
     const uint64_t rows = MIN(pairs, c->experts) * matrix_rows(c, false) + matrix_rows(c, true);
-    return rows * c->columns * size
+    return format_bytes(c->dtype, rows * c->columns)
         + (sources * c->columns + results * c->rows + c->tokens * c->shared_rows) * 4;
 }
 

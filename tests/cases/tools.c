@@ -277,16 +277,6 @@ uint32_t make_plan(const struct routing *r, const struct grouping *g, uint32_t t
 
 // ----------------------------------------------------------------------- matrices
 
-// The bytes of one packed element: [block of 8 rows][16 bytes along K][row in block].
-static unsigned char *packed_at(
-    unsigned char *packed, uint32_t units, uint32_t element_size, uint32_t row, uint32_t column)
-{
-    const uint32_t in_chunk = 16 / element_size;
-    const uint64_t chunks = (uint64_t)units * 8 / in_chunk;
-    const uint64_t chunk = (row / 8 * chunks + column / in_chunk) * 8 + row % 8;
-    return packed + chunk * 16 + column % in_chunk * element_size;
-}
-
 // The row in the packed matrix of row `row` of part `part`.
 static uint32_t packed_row(const struct linear *l, uint32_t part, uint32_t row)
 {
@@ -298,16 +288,29 @@ uint64_t linear_size(const struct linear *l)
     return (uint64_t)l->blocks * l->units * 64;
 }
 
+// Packs a row of values.
+static void pack_row(unsigned char *packed, enum vkmoe_dtype dtype, uint32_t units, uint32_t row,
+    const double *values, uint32_t columns)
+{
+    const struct test_format *format = test_format(dtype);
+    unsigned char block[8 * TEST_FORMAT_MAX_ELEMENTS];
+    size_t at = 0;
+    for (uint32_t c = 0; c < columns; c += format->elements) {
+        format->encode(values + c, block);
+        for (uint32_t i = 0; i < format->bytes; i++)
+            packed[packed_offset(dtype, units, row, at++)] = block[i];
+    }
+}
+
 static void add_packed(struct kernel_io *io, const struct linear *l, uint32_t m)
 {
-    const uint32_t size = l->dtype == VKMOE_DTYPE_F32 ? 4 : 2;
-    unsigned char *packed = io_add(io, l->name, ROLE_IN, l->blocks, l->units * 16 * size)->before;
+    const size_t size = packed_size(l->dtype, l->blocks, l->units);
+    unsigned char *packed = io_add(io, l->name, ROLE_IN, size / 4, 1)->before;
     for (uint32_t p = 0; p < l->parts; p++) {
         const double *weights = l->weights[p] + (size_t)m * l->rows * l->columns;
         for (uint32_t r = 0; r < l->rows; r++)
-            for (uint32_t c = 0; c < l->columns; c++)
-                store_element(packed_at(packed, l->units, size, packed_row(l, p, r), c), l->dtype,
-                    weights[(size_t)r * l->columns + c]);
+            pack_row(packed, l->dtype, l->units, packed_row(l, p, r),
+                weights + (size_t)r * l->columns, l->columns);
     }
 }
 
@@ -347,7 +350,8 @@ struct linear io_add_linear(struct kernel_io *io, const char *name, const char *
     for (uint32_t p = 0; p < l.parts; p++) {
         l.weights[p] = io_alloc(io, count, sizeof(double));
         for (size_t i = 0; i < count; i++)
-            l.weights[p][i] = round_to_dtype(rng_normal(&rng) / sqrt(columns), dtype);
+            l.weights[p][i] = rng_normal(&rng) / sqrt(columns);
+        format_round(dtype, l.weights[p], count);
     }
     for (uint32_t m = 0; m < l.distinct; m++)
         add_packed(io, &l, m);
@@ -391,9 +395,7 @@ void io_add_matrix(
     const uint32_t blocks = (uint32_t)align_up(div_up(rows, 8), 8), units = div_up(columns, 8);
     unsigned char *packed = io_add(io, name, ROLE_IN, blocks, units * 64)->before;
     for (uint32_t r = 0; r < rows; r++)
-        for (uint32_t c = 0; c < columns; c++)
-            store_element(packed_at(packed, units, 4, r, c), VKMOE_DTYPE_F32,
-                weights[(size_t)r * columns + c]);
+        pack_row(packed, VKMOE_DTYPE_F32, units, r, weights + (size_t)r * columns, columns);
 }
 
 // -------------------------------------------------------------------- activations

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "attention_cases.h"
+#include "formats.h"
 #include "random.h"
 
 // What every array needs to be made.
@@ -38,14 +39,17 @@ static void *keep(struct attention_data *data, size_t size)
 static struct vkmoe_view make(const struct maker *m, struct rng *rng, uint32_t rows,
     uint32_t columns, enum vkmoe_dtype dtype, double mean, double deviation, bool thirds)
 {
-    size_t size = dtype == VKMOE_DTYPE_F32 ? 4 : 2;
-    char *base = keep(m->data, (size_t)rows * columns * size);
+    const size_t count = (size_t)rows * columns;
+    char *base = keep(m->data, format_bytes(dtype, count));
+    double *values = allocate(count, sizeof(double));
     bool transposed = rows > 1 && m->c->has & ATTENTION_TRANSPOSED;
-    for (size_t i = 0; i < (size_t)rows * columns; i++) {
+    for (size_t i = 0; i < count; i++) {
         size_t at = transposed ? i % columns * rows + i / columns : i;
         double random = thirds ? (double)rng_below(rng, 3) - 1.0 : rng_normal(rng);
-        store_element(base + at * size, dtype, mean + deviation * random);
+        values[at] = mean + deviation * random;
     }
+    format_encode(dtype, values, count, base);
+    free(values);
     return (struct vkmoe_view){
         .data = base,
         .dtype = dtype,

@@ -4,32 +4,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "random.h"
+#include "formats.h"
 
 double *reference_read_view(const struct vkmoe_view *view, uint32_t rows, uint32_t columns)
 {
     if (!view->data)
         return NULL;
-    int64_t row_stride = view->row_stride, column_stride = view->column_stride;
-    if (!row_stride && !column_stride) {
-        row_stride = columns;
-        column_stride = 1;
-    }
+    const struct test_format *format = test_format(view->dtype);
     double *values = allocate((size_t)rows * columns, sizeof(double));
     for (uint32_t r = 0; r < rows; r++) {
-        for (uint32_t i = 0; i < columns; i++) {
-            int64_t at = r * row_stride + i * column_stride;
-            double *value = &values[(size_t)r * columns + i];
-            float single;
-            uint16_t bits;
-            if (view->dtype == VKMOE_DTYPE_F32) {
-                memcpy(&single, (const char *)view->data + at * 4, 4);
-                *value = single;
-            } else {
-                memcpy(&bits, (const char *)view->data + at * 2, 2);
-                *value = view->dtype == VKMOE_DTYPE_F16 ? f16_value(bits) : bf16_value(bits);
-            }
-        }
+        for (uint32_t i = 0; i < columns; i += format->elements)
+            format->decode(format_at(view, columns, r, i), &values[(size_t)r * columns + i]);
     }
     return values;
 }

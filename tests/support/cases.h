@@ -8,6 +8,7 @@
 #include "device/pipelines.h"
 #include "device/stream.h"
 
+#include "formats.h"
 #include "random.h"
 
 // What every kernel's cases begin with.

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "checkpoint_families.h"
+#include "formats.h"
 #include "random.h"
 #include "tap.h"
 
@@ -39,17 +40,9 @@ void writer_add(struct writer *writer, const char *name, enum vkmoe_dtype dtype,
     uint64_t elements = 1;
     for (uint32_t i = 0; i < rank; i++)
         elements *= entry->shape[i] = shape[i];
-    size_t element_size = dtype == VKMOE_DTYPE_F32 ? 4 : 2;
-    entry->size = elements * element_size;
+    entry->size = format_bytes(dtype, elements);
     entry->data = allocate(entry->size, 1);
-    for (uint64_t i = 0; i < elements; i++) {
-        float f = (float)values[i];
-        uint16_t bits = dtype == VKMOE_DTYPE_F16 ? f16_bits(values[i]) : bf16_bits(values[i]);
-        if (dtype == VKMOE_DTYPE_F32)
-            memcpy(entry->data + 4 * i, &f, 4);
-        else
-            memcpy(entry->data + 2 * i, &bits, 2);
-    }
+    format_encode(dtype, values, elements, entry->data);
 }
 
 static void writer_finish(struct writer *writer)
@@ -69,7 +62,8 @@ static double *random_array(uint64_t seed, const char *name, size_t count, doubl
     struct rng rng = rng_for(seed, name);
     double *values = allocate(count, sizeof(double));
     for (size_t i = 0; i < count; i++)
-        values[i] = round_to_dtype(mean + deviation * rng_normal(&rng), dtype);
+        values[i] = mean + deviation * rng_normal(&rng);
+    format_round(dtype, values, count);
     return values;
 }
 
@@ -343,7 +337,6 @@ static void append(struct text *text, const char *more)
 static bool write_shard(const struct writer *writer, const struct checkpoint_family *family,
     uint32_t part, const char *name, struct checkpoint *out)
 {
-    static const char *const dtypes[] = { "F32", "F16", "BF16" };
     const struct entry **entries = allocate(writer->count, sizeof(*entries));
     struct text header = { 0 };
     append(&header, "........{\"__metadata__\":{\"format\":\"pt\"}");
@@ -353,7 +346,7 @@ static bool write_shard(const struct writer *writer, const struct checkpoint_fam
         const struct entry *entry = entries[count++] = &writer->entries[i];
         char line[512];
         int used = snprintf(line, sizeof line, ",\"%s\":{\"dtype\":\"%s\",\"shape\":[", entry->name,
-            dtypes[entry->dtype]);
+            format_in_checkpoints(entry->dtype));
         for (uint32_t j = 0; j < entry->rank; j++)
             used += snprintf(line + used, sizeof line - (size_t)used, "%s%llu", j ? "," : "",
                 (unsigned long long)entry->shape[j]);

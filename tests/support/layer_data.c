@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "formats.h"
 #include "layer_cases.h"
 #include "random.h"
 
@@ -20,11 +21,6 @@ static void *keep(struct layer_data *data, size_t size)
         data->memory = grown;
     }
     return data->memory[data->memory_count++] = allocate(size, 1);
-}
-
-static size_t dtype_size(enum vkmoe_dtype dtype)
-{
-    return dtype == VKMOE_DTYPE_F32 ? 4 : 2;
 }
 
 // What every array needs to be made.
@@ -55,12 +51,12 @@ static struct vkmoe_view write_view(const double *values, uint32_t rows, uint32_
         place.row_stride = columns;
         place.column_stride = 1;
     }
-    int64_t size = (int64_t)dtype_size(dtype);
+    const uint32_t block = test_format(dtype)->elements;
     for (uint32_t r = 0; r < rows; r++) {
-        for (uint32_t i = 0; i < columns; i++) {
-            int64_t offset = r * place.row_stride + i * place.column_stride;
-            store_element(
-                (char *)place.base + offset * size, dtype, values[(size_t)r * columns + i]);
+        for (uint32_t i = 0; i < columns; i += block) {
+            size_t offset = (size_t)(r * place.row_stride + i * place.column_stride);
+            format_encode(dtype, values + (size_t)r * columns + i, block,
+                (char *)place.base + format_bytes(dtype, offset));
         }
     }
     return view;
@@ -71,7 +67,8 @@ static void fill_normal(double *values, size_t count, enum vkmoe_dtype dtype, st
     double mean, double deviation)
 {
     for (size_t i = 0; i < count; i++)
-        values[i] = round_to_dtype(mean + deviation * rng_normal(&rng), dtype);
+        values[i] = mean + deviation * rng_normal(&rng);
+    format_round(dtype, values, count);
 }
 
 // Hands values to the reference if there is one, and frees them if not.
@@ -90,7 +87,7 @@ static struct vkmoe_view make_dense(const struct maker *m, const char *name, uin
     size_t count = (size_t)rows * columns;
     double *values = allocate(count, sizeof(double));
     fill_normal(values, count, dtype, rng_for(m->seed, name), mean, deviation);
-    char *base = keep(m->data, count * dtype_size(dtype) + 1);
+    char *base = keep(m->data, format_bytes(dtype, count) + 1);
     if (m->c->layout == LAYOUT_UNALIGNED)
         base++;
     struct vkmoe_view view = write_view(values, rows, columns, dtype, (struct place){ base, 0, 0 });
@@ -117,7 +114,7 @@ static void make_router_weight(const struct maker *m)
     for (uint32_t e = 1; c->has & CASE_TWINS && e < experts; e += 2)
         memcpy(values + (size_t)e * hidden, values + (size_t)(e - 1) * hidden,
             hidden * sizeof(double));
-    struct place place = { keep(m->data, count * dtype_size(c->dtype)), 0, 0 };
+    struct place place = { keep(m->data, format_bytes(c->dtype, count)), 0, 0 };
     if (c->layout == LAYOUT_TRANSPOSED)
         place = (struct place){ place.base, 1, experts };
     m->data->params.router.weight = write_view(values, experts, hidden, c->dtype, place);
@@ -136,7 +133,7 @@ static void make_router_bias(const struct maker *m)
         values[e] = -30.0;
     if (c->has & CASE_HOT)
         values[experts / 2] = 30.0;
-    struct place place = { keep(m->data, experts * dtype_size(c->vector_dtype)), 0, 0 };
+    struct place place = { keep(m->data, format_bytes(c->vector_dtype, experts)), 0, 0 };
     m->data->params.router.bias = write_view(values, 1, experts, c->vector_dtype, place);
     give(m, &m->data->reference.router_bias, values);
 }
@@ -174,11 +171,12 @@ static void make_router(const struct maker *m)
 static void place_gate_up(const struct maker *m, struct place *gate, struct place *up)
 {
     int64_t inner = m->c->layer.inner, hidden = m->c->layer.hidden;
-    int64_t size = (int64_t)dtype_size(m->c->dtype);
+    size_t size = format_bytes(m->c->dtype, (size_t)(inner * hidden)); // of one
+    size_t first = format_bytes(m->c->dtype, test_format(m->c->dtype)->elements);
     bool gated = !(m->c->has & CASE_UNGATED);
     int64_t width = gated ? 2 * inner : inner;
-    char *base = keep(m->data, (size_t)(width * hidden * size) + 1);
-    char *half = base + (gated ? inner * hidden * size : 0);
+    char *base = keep(m->data, (gated ? 2 : 1) * size + 1);
+    char *half = base + (gated ? size : 0);
     switch (m->c->layout) {
     case LAYOUT_DENSE: // the same as fused but for where the library could look
     case LAYOUT_FUSED:
@@ -191,15 +189,15 @@ static void place_gate_up(const struct maker *m, struct place *gate, struct plac
         break;
     case LAYOUT_TRANSPOSED:
         *gate = (struct place){ base, 1, width };
-        *up = (struct place){ base + (gated ? inner * size : 0), 1, width };
+        *up = (struct place){ base + (gated ? inner * first : 0), 1, width };
         break;
     case LAYOUT_INTERLEAVED:
         *gate = (struct place){ base, 2, width };
-        *up = (struct place){ base + (gated ? size : 0), gated ? 2 : 1, width };
+        *up = (struct place){ base + (gated ? first : 0), gated ? 2 : 1, width };
         break;
     }
     if (m->c->layout == LAYOUT_DENSE && gated)
-        up->base = keep(m->data, (size_t)(inner * hidden * size));
+        up->base = keep(m->data, size);
 }
 
 enum vkmoe_dtype layer_case_down_dtype(const struct layer_case *c)
@@ -210,8 +208,8 @@ enum vkmoe_dtype layer_case_down_dtype(const struct layer_case *c)
 static struct place place_down(const struct maker *m, uint32_t inner)
 {
     uint32_t hidden = m->c->layer.hidden;
-    size_t size = dtype_size(layer_case_down_dtype(m->c));
-    char *base = keep(m->data, (size_t)inner * hidden * size + 1);
+    size_t size = format_bytes(layer_case_down_dtype(m->c), (size_t)inner * hidden);
+    char *base = keep(m->data, size + 1);
     if (m->c->layout == LAYOUT_TRANSPOSED || m->c->layout == LAYOUT_INTERLEAVED)
         return (struct place){ base, 1, hidden };
     return (struct place){ base + (m->c->layout == LAYOUT_UNALIGNED), 0, 0 };

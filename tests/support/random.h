@@ -78,13 +78,6 @@ static inline double round_to_bf16(double value)
     return fabs(rounded) > 0x1.fep127 ? copysign(INFINITY, value) : rounded;
 }
 
-static inline double round_to_dtype(double value, enum vkmoe_dtype dtype)
-{
-    if (dtype == VKMOE_DTYPE_F16)
-        return round_to_f16(value);
-    return dtype == VKMOE_DTYPE_BF16 ? round_to_bf16(value) : (double)(float)value;
-}
-
 // The bits of a value that the format holds exactly; rounds it if it does not.
 static inline uint16_t bits_of_float_(
     double value, int mantissa, int minimum, int bias, uint16_t infinity)
@@ -134,17 +127,6 @@ static inline double f16_value(uint16_t bits)
 static inline double bf16_value(uint16_t bits)
 {
     return value_of_bits_(bits, 7, -126, 127);
-}
-
-// Writes `value`, rounded, as an element.
-static inline void store_element(void *to, enum vkmoe_dtype dtype, double value)
-{
-    const float f = (float)value;
-    const uint16_t bits = dtype == VKMOE_DTYPE_F16 ? f16_bits(value) : bf16_bits(value);
-    if (dtype == VKMOE_DTYPE_F32)
-        memcpy(to, &f, sizeof f);
-    else
-        memcpy(to, &bits, sizeof bits);
 }
 
 #endif

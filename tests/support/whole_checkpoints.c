@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "formats.h"
 #include "random.h"
 #include "tap.h"
 #include "whole_families.h"
@@ -30,25 +31,22 @@ static void append(struct bytes *bytes, const void *more, size_t size)
 void whole_add_numbered(struct file *file, const char *name, uint32_t number, const double *values,
     const uint64_t shape[4])
 {
-    static const char *const dtypes[] = { "F32", "F16", "BF16" };
     if (!values)
         return;
     size_t begin = file->data.size, count = 1;
     char line[400], full[200];
     snprintf(full, sizeof full, name, number);
     int used = snprintf(line, sizeof line, "%c\"%s%s\":{\"dtype\":\"%s\",\"shape\":[",
-        file->header.size ? ',' : '{', file->prefix, full, dtypes[file->dtype]);
+        file->header.size ? ',' : '{', file->prefix, full, format_in_checkpoints(file->dtype));
     for (uint32_t i = 0; i < 4 && shape[i]; i++) {
         count *= shape[i];
         used += snprintf(line + used, sizeof line - (size_t)used, "%s%llu", i ? "," : "",
             (unsigned long long)shape[i]);
     }
-    for (size_t i = 0; i < count; i++) {
-        float f = (float)values[i];
-        uint16_t bits = file->dtype == VKMOE_DTYPE_F16 ? f16_bits(values[i]) : bf16_bits(values[i]);
-        append(&file->data, file->dtype == VKMOE_DTYPE_F32 ? (void *)&f : (void *)&bits,
-            file->dtype == VKMOE_DTYPE_F32 ? 4 : 2);
-    }
+    void *data = allocate(format_bytes(file->dtype, count), 1);
+    format_encode(file->dtype, values, count, data);
+    append(&file->data, data, format_bytes(file->dtype, count));
+    free(data);
     snprintf(line + used, sizeof line - (size_t)used, "],\"data_offsets\":[%zu,%zu]}", begin,
         file->data.size);
     append(&file->header, line, strlen(line));
@@ -101,7 +99,8 @@ static double *random_array(
     struct rng rng = rng_for(source->seed, name);
     double *values = allocate(count, sizeof(double));
     for (size_t i = 0; i < count; i++)
-        values[i] = round_to_dtype(mean + deviation * rng_normal(&rng), source->dtype);
+        values[i] = mean + deviation * rng_normal(&rng);
+    format_round(source->dtype, values, count);
     return values;
 }
 

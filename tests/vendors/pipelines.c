@@ -18,6 +18,7 @@
 #include "base/common.h"
 #include "device/pipelines.h"
 #include "device/transfer.h"
+#include "formats.h"
 #include "weights/pack.h"
 #include "record_attention.h"
 
@@ -104,7 +105,6 @@ static enum vkmoe_status record(struct program *program, const struct layer_case
 
 static void visit_layer(struct program *program, const struct shape *shape, enum vkmoe_dtype dtype)
 {
-    static const char *const dtypes[] = { "f32", "f16", "bf16" };
     static const uint32_t tokens[] = { 1, 2, 4, 8, PREFILL_TOKENS };
     const uint64_t memory_size = (uint64_t)PREFILL_TOKENS * (2 * WIDTH + 64) * 4;
     struct layer_case c = shape->base;
@@ -123,7 +123,7 @@ static void visit_layer(struct program *program, const struct shape *shape, enum
     program->failed += status != VKMOE_OK;
     for (size_t i = 0; i < ARRAY_SIZE(tokens) && layer && memory; i++) {
         char name[64];
-        snprintf(name, sizeof name, "%s %s t%u", shape->name, dtypes[dtype], tokens[i]);
+        snprintf(name, sizeof name, "%s %s t%u", shape->name, test_format(dtype)->name, tokens[i]);
         c.tokens = tokens[i];
         status = record(program, &c, layer, memory);
         if (status != VKMOE_OK) {
@@ -144,8 +144,8 @@ static void visit_shapes(struct program *program)
     for (uint32_t i = 0; i < count; i++) {
         if (program->shape && strcmp(program->shape, shapes[i].name))
             continue;
-        for (enum vkmoe_dtype dtype = VKMOE_DTYPE_F32; dtype <= VKMOE_DTYPE_BF16; dtype++)
-            visit_layer(program, &shapes[i], dtype);
+        for (uint32_t dtype = 0; dtype < test_format_count; dtype++)
+            visit_layer(program, &shapes[i], (enum vkmoe_dtype)dtype);
     }
     free(shapes);
 }

@@ -1,0 +1,10 @@
+// bf16.glsl - 2 bytes an element, the upper half of an f32.
+
+unit unpack_bf16(bool own, U32x4 base, uint at, uint r)
+{
+    const uvec4 bits = load_chunk(own, base, at * 8, r);
+    return unit(uintBitsToFloat(uvec4(bits.x << 16, bits.x & 0xffff0000u,
+                                      bits.y << 16, bits.y & 0xffff0000u)),
+        uintBitsToFloat(uvec4(bits.z << 16, bits.z & 0xffff0000u,
+                              bits.w << 16, bits.w & 0xffff0000u)));
+}

@@ -1,0 +1,36 @@
+// format.h - the formats of weights, as formats.def lists them.
+#ifndef VKMOE_FORMAT_H
+#define VKMOE_FORMAT_H
+
+#include "vkmoe/vkmoe.h"
+
+// A block is what elements of a row are stored as, and can be read as, together: one by one in
+// most formats.
+struct format {
+    const char *name;           // "bf16"
+    const char *in_checkpoints; // "BF16"
+    uint32_t elements, bytes;   // of a block
+    uint32_t lead;              // bytes of a block, see formats.def
+    void (*decode)(const void *block, float *to);
+};
+
+#define FORMAT_MAX_ELEMENTS 256 // of a block
+
+// NULL: there is none such.
+const struct format *vkmoe_format(enum vkmoe_dtype dtype);
+
+// What files call them: "F32, F16, ...".
+extern const char *const vkmoe_format_list;
+
+// The format that files call so; false: none.
+bool vkmoe_format_named(const char *in_checkpoints, enum vkmoe_dtype *out);
+
+// The bytes of elements that are whole blocks; those of a negative number are negative.
+int64_t vkmoe_format_offset(enum vkmoe_dtype dtype, int64_t elements);
+uint64_t vkmoe_format_size(enum vkmoe_dtype dtype, uint64_t elements);
+
+// decode.c: one block as floats, exactly.
+#define FORMAT(name, ...) void vkmoe_decode_##name(const void *block, float *to);
+#include "weights/formats.def"
+
+#endif

@@ -1,0 +1,4 @@
+// bf16.c - the upper half of an f32.
+#include "half.h"
+
+HALF_FORMAT(bf16)

@@ -1,0 +1,117 @@
+// formats.c - see formats.h.
+#include "formats.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static const struct test_format *const formats[] = {
+#define FORMAT(name, NAME, value, ...) [value] = &test_format_##name,
+#include "weights/formats.def"
+};
+const uint32_t test_format_count = sizeof formats / sizeof *formats;
+
+const struct test_format *test_format(enum vkmoe_dtype dtype)
+{
+    if ((unsigned)dtype >= test_format_count) {
+        fprintf(stderr, "there is no format %d\n", (int)dtype);
+        abort();
+    }
+    return formats[dtype];
+}
+
+const char *format_in_checkpoints(enum vkmoe_dtype dtype)
+{
+    static const char *const names[] = {
+#define FORMAT(name, NAME, value, elements, bytes, lead, checkpoints) [value] = (checkpoints),
+#include "weights/formats.def"
+    };
+    return names[dtype];
+}
+
+static size_t blocks_of(const struct test_format *format, size_t count)
+{
+    if (count % format->elements) {
+        fprintf(stderr, "%zu elements are not whole blocks of %s\n", count, format->name);
+        abort();
+    }
+    return count / format->elements;
+}
+
+size_t format_bytes(enum vkmoe_dtype dtype, size_t count)
+{
+    return blocks_of(test_format(dtype), count) * test_format(dtype)->bytes;
+}
+
+void format_encode(enum vkmoe_dtype dtype, const double *values, size_t count, void *to)
+{
+    const struct test_format *format = test_format(dtype);
+    const size_t blocks = blocks_of(format, count);
+    for (size_t b = 0; b < blocks; b++)
+        format->encode(values + b * format->elements, (char *)to + b * format->bytes);
+}
+
+void format_decode(enum vkmoe_dtype dtype, const void *from, size_t count, double *values)
+{
+    const struct test_format *format = test_format(dtype);
+    const size_t blocks = blocks_of(format, count);
+    for (size_t b = 0; b < blocks; b++)
+        format->decode((const char *)from + b * format->bytes, values + b * format->elements);
+}
+
+void format_round(enum vkmoe_dtype dtype, double *values, size_t count)
+{
+    const struct test_format *format = test_format(dtype);
+    unsigned char block[8 * TEST_FORMAT_MAX_ELEMENTS];
+    for (size_t i = 0; i < blocks_of(format, count) * format->elements; i += format->elements) {
+        format->encode(values + i, block);
+        format->decode(block, values + i);
+    }
+}
+
+const void *format_at(
+    const struct vkmoe_view *view, uint32_t columns, uint32_t row, uint32_t column)
+{
+    const struct test_format *format = test_format(view->dtype);
+    const int64_t row_stride = view->row_stride ? view->row_stride : columns;
+    const int64_t column_stride = view->column_stride ? view->column_stride : 1;
+    const int64_t element = row * row_stride + column * column_stride;
+    return (const char *)view->data + element / (int64_t)format->elements * (int64_t)format->bytes;
+}
+
+// ---------------------------------------------------------------------------- packed
+
+// A record: 8 rows, and along K 8 columns or a longer block.
+struct record {
+    size_t row_bytes, chunks, rest, size;
+    size_t columns;
+};
+
+static struct record record_of(const struct test_format *format)
+{
+    struct record r = { .columns = format->elements < 8 ? 8 : format->elements };
+    r.row_bytes = r.columns / format->elements * format->bytes;
+    r.chunks = r.row_bytes / 16;
+    r.rest = r.row_bytes % 16;
+    r.size = 8 * 16 * r.chunks + (8 * r.rest + 15) / 16 * 16;
+    return r;
+}
+
+size_t packed_size(enum vkmoe_dtype dtype, uint32_t blocks, uint32_t units)
+{
+    const struct record r = record_of(test_format(dtype));
+    return (size_t)blocks * (units * (size_t)8 / r.columns) * r.size;
+}
+
+size_t packed_offset(enum vkmoe_dtype dtype, uint32_t units, uint32_t row, size_t byte)
+{
+    const struct test_format *format = test_format(dtype);
+    const struct record r = record_of(format);
+    const size_t records = units * (size_t)8 / r.columns, in = byte % r.row_bytes;
+    const size_t begin = (row / 8 * records + byte / r.row_bytes) * r.size;
+    if (in >= format->lead && in < format->lead + 16 * r.chunks) {
+        const size_t at = in - format->lead;
+        return begin + (at / 16 * 8 + row % 8) * 16 + at % 16;
+    }
+    const size_t at = in < format->lead ? in : in - 16 * r.chunks;
+    return begin + 8 * 16 * r.chunks + row % 8 * r.rest + at;
+}
