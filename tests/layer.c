@@ -3,7 +3,8 @@
 //
 // Environment: VKMOE_TEST_DEVICE selects a device as vkmoe_device_params.select does;
 // VKMOE_TEST_VALIDATE enables the validation layer, whose messages then fail the test;
-// VKMOE_TEST_SLOW adds the cases marked slow or timed.
+// VKMOE_TEST_SLOW adds the cases marked slow or timed. VKMOE_TEST_DTYPE stores all matrices in one
+// format.
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -283,15 +284,18 @@ static bool check_chain(struct harness *harness, uint64_t seed)
 static void check_cases(struct tap *tap, struct harness *harness)
 {
     bool slow = getenv("VKMOE_TEST_SLOW") != NULL;
-    for (const struct layer_case *c = layer_cases; c->name; c++) {
-        if (!tap_wants(tap, c->name))
+    enum vkmoe_dtype dtype;
+    const bool asked = format_asked(&dtype);
+    for (const struct layer_case *row = layer_cases; row->name; row++) {
+        const struct layer_case c = asked ? layer_case_stored_as(row, dtype) : *row;
+        if (!tap_wants(tap, c.name))
             continue;
-        if (layer_case_flops(c) > LARGEST_CHECKED_FLOPS)
-            tap_skip(tap, c->name, "only timed");
-        else if (c->has & (CASE_SLOW | CASE_TIMED) && !slow)
-            tap_skip(tap, c->name, "set VKMOE_TEST_SLOW to run it");
+        if (layer_case_flops(&c) > LARGEST_CHECKED_FLOPS)
+            tap_skip(tap, c.name, "only timed");
+        else if (c.has & (CASE_SLOW | CASE_TIMED) && !slow)
+            tap_skip(tap, c.name, "set VKMOE_TEST_SLOW to run it");
         else
-            tap_result(tap, check_case(harness, c, tap->seed), c->name);
+            tap_result(tap, check_case(harness, &c, tap->seed), c.name);
     }
     TAP_TEST(tap, "chain", check_chain(harness, tap->seed));
 }

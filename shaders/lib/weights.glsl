@@ -52,6 +52,38 @@ uvec4 load_chunk(bool own, U32x4 base, uint first, uint r)
     return bits;
 }
 
+// The first or second 8 bytes, by `second`, of that chunk.
+uvec2 load_half_chunk(bool own, U32x4 base, uint first, uint second, uint r)
+{
+    U32x2 halves = U32x2(uvec2(base));
+    uvec2 bits;
+#ifdef BROADCAST
+    bits = load_u32x2(halves, (own ? first : first + r) * 2 + second);
+    if (own) {
+        [[unroll]] for (uint n = 1; n < 8; n++) {
+            const uvec2 other = load_u32x2(halves, (first + n) * 2 + second);
+            bits = r == n ? other : bits;
+        }
+    }
+#else
+    bits = load_u32x2(halves, (first + r) * 2 + second);
+#endif
+    return bits;
+}
+
+// Number `r` of the eight f16 in chunk `at`.
+float load_f16(bool own, U32x4 base, uint at, uint r)
+{
+    uint bits;
+#ifdef BROADCAST
+    const uvec4 all = load_u32x4(base, at);
+    bits = r < 4 ? (r < 2 ? all.x : all.y) : (r < 6 ? all.z : all.w);
+#else
+    bits = load_u32(U32(uvec2(base)), at * 4 + r / 2);
+#endif
+    return unpackHalf2x16(bits >> (r % 2 * 16)).x;
+}
+
 // Generated from src/weights/formats.def: DTYPE_*, and each format's file, which has
 //     unit unpack_<name>(bool own, U32x4 base, uint at, uint r)
 // for unit `at` of row r of a block of 8 rows, counted from the matrix's first unit on, and

@@ -62,6 +62,10 @@ extern const struct attention_case attention_cases[];
 // NULL if there is none of this name.
 const struct attention_case *attention_case_find(const char *name);
 
+// The same case with all matrices in one format, as wide and laid out as its blocks need.
+struct attention_case attention_case_stored_as(
+    const struct attention_case *c, enum vkmoe_dtype dtype);
+
 // A batch of tokens and where they stand.
 struct attention_batch {
     uint32_t tokens;

@@ -356,3 +356,14 @@ void attention_data_finish(struct attention_data *data)
     free(data->memory);
     *data = (struct attention_data){ 0 };
 }
+
+struct attention_case attention_case_stored_as(
+    const struct attention_case *c, enum vkmoe_dtype dtype)
+{
+    struct attention_case stored = *c;
+    stored.dtype = dtype;
+    stored.has &= ~(unsigned)(ATTENTION_TRANSPOSED | ATTENTION_KEYS_F32);
+    stored.attention.hidden = format_width(dtype, c->attention.hidden);
+    stored.attention.head_size = format_width(dtype, c->attention.head_size);
+    return stored;
+}

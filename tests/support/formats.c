@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static const struct test_format *const formats[] = {
 #define FORMAT(name, NAME, value, ...) [value] = &test_format_##name,
@@ -35,6 +36,27 @@ static size_t blocks_of(const struct test_format *format, size_t count)
         abort();
     }
     return count / format->elements;
+}
+
+bool format_asked(enum vkmoe_dtype *out)
+{
+    const char *name = getenv("VKMOE_TEST_DTYPE");
+    for (uint32_t i = 0; name && i < test_format_count; i++) {
+        *out = (enum vkmoe_dtype)i;
+        if (strcmp(formats[i]->name, name) == 0)
+            return true;
+    }
+    if (name) {
+        fprintf(stderr, "VKMOE_TEST_DTYPE: there is no format %s\n", name);
+        exit(2);
+    }
+    return false;
+}
+
+uint32_t format_width(enum vkmoe_dtype dtype, uint32_t width)
+{
+    const uint32_t elements = test_format(dtype)->elements;
+    return (width + elements - 1) / elements * elements;
 }
 
 size_t format_bytes(enum vkmoe_dtype dtype, size_t count)

@@ -3,6 +3,7 @@
 #ifndef VKMOE_TESTS_FORMATS_H
 #define VKMOE_TESTS_FORMATS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -43,6 +44,13 @@ void format_round(enum vkmoe_dtype dtype, double *values, size_t count);
 // The block that the element (row, column) of a view of `columns` columns begins.
 const void *format_at(
     const struct vkmoe_view *view, uint32_t columns, uint32_t row, uint32_t column);
+
+// VKMOE_TEST_DTYPE, "f16", asks that tables of cases are run with matrices in that format; false:
+// it asks for none. Ends the program if there is none such.
+bool format_asked(enum vkmoe_dtype *out);
+
+// The width that whole blocks need.
+uint32_t format_width(enum vkmoe_dtype dtype, uint32_t width);
 
 // The packed order, see shaders/lib/weights.glsl: the size of a matrix of so many blocks of 8 rows
 // and units of 8 columns, and the place in it of a row's byte, counted as in a file.

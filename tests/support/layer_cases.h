@@ -71,6 +71,9 @@ extern const struct layer_case layer_cases[];
 // Of the down projections.
 enum vkmoe_dtype layer_case_down_dtype(const struct layer_case *c);
 
+// The same case with all matrices in one format, as wide and laid out as its blocks need.
+struct layer_case layer_case_stored_as(const struct layer_case *c, enum vkmoe_dtype dtype);
+
 // The floating point operations of one forward, without the gate.
 double layer_case_flops(const struct layer_case *c);
 

@@ -205,6 +205,20 @@ enum vkmoe_dtype layer_case_down_dtype(const struct layer_case *c)
     return c->has & CASE_OTHER_DOWN ? c->down_dtype : c->dtype;
 }
 
+struct layer_case layer_case_stored_as(const struct layer_case *c, enum vkmoe_dtype dtype)
+{
+    struct layer_case stored = *c;
+    stored.dtype = dtype;
+    stored.has &= ~(unsigned)CASE_OTHER_DOWN;
+    stored.layer.hidden = format_width(dtype, c->layer.hidden);
+    stored.layer.inner = format_width(dtype, c->layer.inner);
+    stored.layer.router_hidden = format_width(dtype, c->layer.router_hidden);
+    stored.layer.shared.inner = format_width(dtype, c->layer.shared.inner);
+    if (test_format(dtype)->elements > 1 && c->layout != LAYOUT_UNALIGNED)
+        stored.layout = c->layout == LAYOUT_DENSE ? LAYOUT_DENSE : LAYOUT_FUSED;
+    return stored;
+}
+
 static struct place place_down(const struct maker *m, uint32_t inner)
 {
     uint32_t hidden = m->c->layer.hidden;
