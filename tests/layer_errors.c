@@ -92,9 +92,22 @@ static const struct layer_case base_case = {
     X(unknown_dtype, \
         for (int e = 0; e < 6; e++) gate[e].dtype = up[e].dtype = down[e].dtype = \
             (enum vkmoe_dtype)99) \
+    X(blocks_cut_by_a_row, \
+        for (int e = 0; e < 6; e++) gate[e].dtype = up[e].dtype = down[e].dtype = \
+            VKMOE_DTYPE_Q8_0) \
+    X(blocks_cut_by_rows_apart, IN_BLOCKS; up[2].row_stride = 40; up[2].column_stride = 1) \
+    X(blocks_transposed, IN_BLOCKS; down[3].row_stride = 1; down[3].column_stride = 32) \
+    X(blocks_of_a_router_cut, p->router.weight.dtype = VKMOE_DTYPE_Q8_0) \
     X(unknown_dtype_of_router, p->router.weight.dtype = (enum vkmoe_dtype)99) \
     X(no_shared_up, p->shared.up.data = NULL) \
     X(no_shared_down, p->shared.down.data = NULL)
+
+// Layers whose expert matrices could be in blocks.
+#define IN_BLOCKS \
+    p->hidden = p->inner = 32; \
+    p->shared.inner = 0; \
+    for (int e = 0; e < 6; e++) \
+    gate[e].dtype = up[e].dtype = down[e].dtype = VKMOE_DTYPE_Q8_0
 
 // Rules broken at a forward: `p` is valid, `e` has what one might use.
 #define FORWARD_ERRORS(X) \

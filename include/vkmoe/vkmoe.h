@@ -305,7 +305,13 @@ VKMOE_API enum vkmoe_status vkmoe_stream_wait(vkmoe_stream *stream, uint64_t tim
 
 // ------------------------------------------------------------------------ weights
 
-enum vkmoe_dtype { VKMOE_DTYPE_F32, VKMOE_DTYPE_F16, VKMOE_DTYPE_BF16 };
+// What the elements of a matrix are stored as. Formats with blocks are those of GGUF files.
+enum vkmoe_dtype {
+    VKMOE_DTYPE_F32,
+    VKMOE_DTYPE_F16,
+    VKMOE_DTYPE_BF16,
+    VKMOE_DTYPE_Q8_0, // blocks of 32: an f16 scale, then 32 signed bytes; 34 bytes
+};
 
 struct vkmoe_file; // of an open checkpoint
 

@@ -41,3 +41,12 @@ void vkmoe_decode_bf16(const void *block, float *to)
     const uint32_t wide = (uint32_t)bits << 16;
     memcpy(to, &wide, sizeof *to);
 }
+
+void vkmoe_decode_q8_0(const void *block, float *to)
+{
+    const signed char *bytes = (const signed char *)block + 2;
+    float scale;
+    vkmoe_decode_f16(block, &scale);
+    for (uint32_t i = 0; i < 32; i++)
+        to[i] = scale * (float)bytes[i];
+}

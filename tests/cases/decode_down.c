@@ -22,6 +22,8 @@ static const struct decode_case cases[] = {
         .dtype = VKMOE_DTYPE_F16},
     CASE("qwen3-moe-bf16", .timed = true, .shapes = CPU_1), SHAPE(8, 8, 128, 64, 48),
         .dtype = VKMOE_DTYPE_BF16},
+    CASE("mixtral-q8-0", .timed = true, .shapes = ONE), SHAPE(4, 2, 8, 64, 96),
+        .dtype = VKMOE_DTYPE_Q8_0},
     CASE("deepseek-v3", .timed = true, .shapes = ALL, EVERYWHERE), SHAPE(3, 8, 256, 112, 64),
         .shared_inner = 72},
     CASE("qwen2-moe", .timed = true, .shapes = GPU_1), SHAPE(5, 4, 60, 64, 44),

@@ -21,6 +21,8 @@ static const struct decode_case cases[] = {
         .dtype = VKMOE_DTYPE_F16},
     CASE("qwen3-moe-bf16", .timed = true, .shapes = CPU_8), SHAPE(8, 8, 128, 64, 48), GATED,
         .dtype = VKMOE_DTYPE_BF16},
+    CASE("mixtral-q8-0", .timed = true, .shapes = ONE), SHAPE(4, 2, 8, 64, 96), GATED,
+        .dtype = VKMOE_DTYPE_Q8_0},
     CASE("deepseek-v3", .timed = true, .shapes = ONE | SOME), SHAPE(3, 8, 256, 112, 64), GATED,
         .shared_inner = 72},
     CASE("gpt-oss", .shapes = ONE | SOME), SHAPE(5, 4, 32, 45, 45), OAI, .shared_inner = 20},

@@ -28,6 +28,9 @@ static const struct embed_case cases[] = {
     CASE("gpt-oss-bf16", .timed = true, BOTH), SHAPE(5, 201, 2880), .scale = 1.0f,
         .dtype = VKMOE_DTYPE_BF16},
     CASE("granite-multiplier", BOTH), SHAPE(5, 49, 96), .scale = 12.0f, .dtype = VKMOE_DTYPE_BF16},
+    CASE("q8-0", .timed = true, BOTH, .everywhere = true), SHAPE(33, 320, 128),
+        .scale = 1.0f, .dtype = VKMOE_DTYPE_Q8_0},
+    CASE("q8-0-multiplier", BOTH), SHAPE(5, 49, 96), .scale = 12.0f, .dtype = VKMOE_DTYPE_Q8_0},
     CASE("odd-multiplier", .shapes = CPU), SHAPE(5, 49, 45), .scale = -0.3f},
 
     // ------------------------------------------------------ shapes, with mixtral's pipelines
@@ -40,6 +43,8 @@ static const struct embed_case cases[] = {
         .dtype = VKMOE_DTYPE_F16},
     CASE("wild-ids-bf16", BOTH), SHAPE(40, 65, 40), .scale = 1.0f, .wild = true,
         .dtype = VKMOE_DTYPE_BF16},
+    CASE("wild-ids-q8-0", BOTH), SHAPE(40, 65, 32), .scale = 1.0f, .wild = true,
+        .dtype = VKMOE_DTYPE_Q8_0},
     CASE("columns-7", BOTH), SHAPE(9, 100, 7), .scale = 1.0f},
     CASE("columns-8", BOTH), SHAPE(9, 100, 8), .scale = 1.0f},
     CASE("columns-9", BOTH), SHAPE(9, 100, 9), .scale = 1.0f},

@@ -248,6 +248,12 @@ const struct attention_case attention_cases[] = {
         .dtype = VKMOE_DTYPE_BF16, .has = ATTENTION_KEYS_F32},
     {"dtypes-mixed-dense", DENSE(40, 40, 16, 2, 1), HALF, .dtype = VKMOE_DTYPE_F16,
         .has = ATTENTION_KEYS_F32},
+    {"q8-0", ROUTED(40, 64, 32, 2, 1, 4, 2), HALF, TOP_K_NORM, .dtype = VKMOE_DTYPE_Q8_0},
+    {"q8-0-decode", ROUTED(2, 96, 16, 2, 1, 4, 2), HALF, TOP_K_NORM, .history = 5,
+        .dtype = VKMOE_DTYPE_Q8_0},
+    {"q8-0-dense", DENSE(33, 64, 80, 4, 2), HALF, .dtype = VKMOE_DTYPE_Q8_0},
+    // Rows of keys and values that do not begin at a block of 8 in what is multiplied together.
+    {"q8-0-stacked", DENSE(5, 64, 4, 8, 1), HALF, .dtype = VKMOE_DTYPE_Q8_0},
     {"transposed-dense", DENSE(19, 40, 16, 2, 1), HALF, .has = ATTENTION_TRANSPOSED},
 
     // ---------------------------------------------------------------------------- rope
