@@ -105,20 +105,11 @@ static enum vkmoe_status fill(vkmoe_attention *a, const struct vkmoe_attention_p
 enum vkmoe_status vkmoe_attention_create(
     vkmoe_device *device, const struct vkmoe_attention_params *params, vkmoe_attention **out)
 {
-    VKMOE_NEED(device_log(device), out, "out");
-    *out = NULL;
-    VKMOE_NEED(NULL, device, "device");
-    VKMOE_NEED(device_log(device), params, "params");
-    PARAMS_WHOLE(device_log(device), vkmoe_attention_params, params);
+    NEED_TO_CREATE(device, vkmoe_attention_params, params, out);
     struct loading loading = { .caller = { device_log(device), __func__ } };
-    vkmoe_attention *attention = NULL;
-    enum vkmoe_status status = vkmoe_fit_begin(device, &loading.device);
-    if (status == VKMOE_OK)
-        status = vkmoe_attention_load(&loading, params, &attention);
-    vkmoe_attention_destroy(&attention);
-    status = vkmoe_fit_end(&loading.device, __func__, status);
-    loading.device = device;
-    return status == VKMOE_OK ? vkmoe_attention_load(&loading, params, out) : status;
+    TRY_FIT(device, loading.device, vkmoe_attention_load(&loading, params, out),
+        vkmoe_attention_destroy(out));
+    return vkmoe_attention_load(&loading, params, out);
 }
 
 static uint64_t mix_load_size(const struct vkmoe_head_experts *e, uint32_t heads, uint32_t hidden,
@@ -168,21 +159,16 @@ enum vkmoe_status vkmoe_attention_load(
     a->has_key_norm = params->key.norm.data != NULL;
     a->patterns = vkmoe_patterns_describe(params);
     set_defaults(&a->params);
-    const enum vkmoe_status status = fill(a, &a->params);
+    TRY_UNDO(fill(a, &a->params), vkmoe_attention_destroy(&a));
     forget_views(&a->params);
     a->loading = NULL;
-    if (status != VKMOE_OK)
-        vkmoe_attention_destroy(&a);
     *out = a;
-    return status;
+    return VKMOE_OK;
 }
 
 void vkmoe_attention_destroy(vkmoe_attention **attention)
 {
-    if (!attention || !*attention)
-        return;
-    vkmoe_attention *a = *attention;
-    *attention = NULL;
+    TAKE_OR_RETURN(vkmoe_attention, a, attention);
     vkmoe_moe_destroy(&a->experts);
     vkmoe_experts_destroy(&a->query);
     vkmoe_experts_destroy(&a->output);

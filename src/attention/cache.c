@@ -16,21 +16,30 @@ static double count_elements(const struct vkmoe_cache_params *params)
         * (double)align_up(params->head_size, 8);
 }
 
-static enum vkmoe_status create_means(vkmoe_cache *cache, uint64_t rows)
+// Zeros, so that a position nobody wrote weighs in as nothing, not as NaN.
+static enum vkmoe_status create_zeros(vkmoe_device *device, uint64_t size, vkmoe_buffer **out)
 {
-    const uint64_t bytes = rows * align_up(cache->params.head_size, 8) * sizeof(float);
-    const enum vkmoe_status status = vkmoe_buffer_create(cache->device, bytes, &cache->means);
-    return status == VKMOE_OK ? vkmoe_buffer_clear(cache->means, 0, bytes) : status;
+    TRY_RETURN(vkmoe_buffer_create(device, size, out));
+    return vkmoe_buffer_clear(*out, 0, size);
+}
+
+static enum vkmoe_status fill(vkmoe_cache *cache)
+{
+    const struct vkmoe_cache_params *p = &cache->params;
+    const uint64_t size = (uint64_t)count_elements(p) * (p->dtype == VKMOE_DTYPE_F16 ? 2 : 4);
+    TRY_RETURN(create_zeros(cache->device, size, &cache->keys));
+    TRY_RETURN(create_zeros(cache->device, size, &cache->values));
+    if (p->block == 0)
+        return VKMOE_OK;
+    const uint64_t means = (uint64_t)p->sequences * p->kv_heads * div_up(p->capacity, p->block);
+    return create_zeros(
+        cache->device, means * align_up(p->head_size, 8) * sizeof(float), &cache->means);
 }
 
 enum vkmoe_status vkmoe_cache_create(
     vkmoe_device *device, const struct vkmoe_cache_params *params, vkmoe_cache **out)
 {
-    VKMOE_NEED(device_log(device), out, "out");
-    *out = NULL;
-    VKMOE_NEED(NULL, device, "device");
-    VKMOE_NEED(device_log(device), params, "params");
-    PARAMS_WHOLE(device_log(device), vkmoe_cache_params, params);
+    NEED_TO_CREATE(device, vkmoe_cache_params, params, out);
     return vkmoe_cache_create_for(
         &(struct caller){ device_log(device), __func__ }, device, params, out);
 }
@@ -75,33 +84,16 @@ enum vkmoe_status vkmoe_cache_create_for(const struct caller *caller, vkmoe_devi
         return vkmoe_refuse(caller, VKMOE_ERROR_OUT_OF_MEMORY, "out of host memory");
     cache->device = device;
     cache->params = *params;
-    const uint64_t bytes =
-        (uint64_t)count_elements(params) * (params->dtype == VKMOE_DTYPE_F16 ? 2 : 4);
-    const uint32_t rows = params->sequences * params->kv_heads;
-    enum vkmoe_status status;
-    TRY(vkmoe_buffer_create(device, bytes, &cache->keys));
-    TRY(vkmoe_buffer_create(device, bytes, &cache->values));
-    // Zeros, so that a position nobody wrote weighs in as nothing, not as NaN.
-    TRY(vkmoe_buffer_clear(cache->keys, 0, bytes));
-    TRY(vkmoe_buffer_clear(cache->values, 0, bytes));
-    if (params->block > 0)
-        TRY(create_means(cache, rows * div_up(params->capacity, params->block)));
+    TRY_UNDO(fill(cache), vkmoe_cache_destroy(&cache));
     *out = cache;
     return VKMOE_OK;
-fail:
-    vkmoe_cache_destroy(&cache);
-    return status;
 }
 
-void vkmoe_cache_destroy(vkmoe_cache **cache)
+void vkmoe_cache_destroy(vkmoe_cache **address)
 {
-    if (!cache || !*cache)
-        return;
-    vkmoe_buffer_destroy(&(*cache)->keys);
-    vkmoe_buffer_destroy(&(*cache)->values);
-    vkmoe_buffer_destroy(&(*cache)->means);
-    free(*cache);
-    *cache = NULL;
+    TAKE_OR_RETURN(vkmoe_cache, cache, address);
+    BUFFERS_DESTROY(&cache->keys, &cache->values, &cache->means);
+    free(cache);
 }
 
 uint64_t vkmoe_cache_device_size(const vkmoe_cache *cache)

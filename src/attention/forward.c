@@ -153,11 +153,8 @@ static enum vkmoe_status check(const struct caller *caller, const vkmoe_stream *
     const struct vkmoe_attention_forward_params *f, bool attends)
 {
     const struct vkmoe_attention_params *p = &a->params;
-    if (vkmoe_stream_device(stream) != a->device)
-        return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "stream and weights are of two devices");
-    if (f->tokens > MAX_TOKENS)
-        return vkmoe_refuse(
-            caller, VKMOE_ERROR_INVALID, "tokens is %u, must be 0 to %u", f->tokens, MAX_TOKENS);
+    TRY_RETURN(vkmoe_stream_check_device(caller, stream, a->device, "weights"));
+    TRY_RETURN(vkmoe_tokens_check(caller, f->tokens));
     const uint64_t rows = (uint64_t)f->tokens * p->hidden;
     const uint64_t pairs = a->routed ? (uint64_t)f->tokens * p->experts_per_token : 0;
     const bool ids_in = a->routed && attends && p->router.select >= VKMOE_SELECT_SUPPLIED;
@@ -229,17 +226,23 @@ fail:
     return vkmoe_stream_end(stream, status);
 }
 
-// What the two have in common before they do as `caller` says.
-static enum vkmoe_status check_arguments(const struct caller *caller, const vkmoe_stream *stream,
-    const vkmoe_attention *attention, const vkmoe_cache *cache,
-    const struct vkmoe_attention_forward_params *params)
+// One of the two public functions, with arguments that may be anything.
+static enum vkmoe_status run(const struct caller *caller, vkmoe_stream *stream,
+    const vkmoe_attention *attention, vkmoe_cache *cache,
+    const struct vkmoe_attention_forward_params *params, bool attends)
 {
+    const struct params_type *type = PARAMS_TYPE(vkmoe_attention_forward_params);
+    struct vkmoe_attention_forward_params whole;
     const char *missing = !stream ? "stream"
         : !attention              ? "attention"
         : !cache                  ? "cache"
         : !params                 ? "params"
                                   : NULL;
-    return missing ? vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "%s is NULL", missing) : VKMOE_OK;
+    if (missing)
+        return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "%s is NULL", missing);
+    TRY_RETURN(vkmoe_params_read(caller, type, params, &whole));
+    return attends ? vkmoe_attention_forward_for(caller, stream, attention, cache, &whole)
+                   : vkmoe_attention_store_for(caller, stream, attention, cache, &whole);
 }
 
 static const struct vkmoe_log *any_log(
@@ -254,18 +257,14 @@ enum vkmoe_status vkmoe_attention_forward(vkmoe_stream *stream, const vkmoe_atte
     vkmoe_cache *cache, const struct vkmoe_attention_forward_params *params)
 {
     const struct caller caller = { any_log(stream, attention, cache), __func__ };
-    TRY_RETURN(check_arguments(&caller, stream, attention, cache, params));
-    PARAMS_WHOLE(caller.log, vkmoe_attention_forward_params, params);
-    return vkmoe_attention_forward_for(&caller, stream, attention, cache, params);
+    return run(&caller, stream, attention, cache, params, true);
 }
 
 enum vkmoe_status vkmoe_attention_store(vkmoe_stream *stream, const vkmoe_attention *attention,
     vkmoe_cache *cache, const struct vkmoe_attention_forward_params *params)
 {
     const struct caller caller = { any_log(stream, attention, cache), __func__ };
-    TRY_RETURN(check_arguments(&caller, stream, attention, cache, params));
-    PARAMS_WHOLE(caller.log, vkmoe_attention_forward_params, params);
-    return vkmoe_attention_store_for(&caller, stream, attention, cache, params);
+    return run(&caller, stream, attention, cache, params, false);
 }
 
 enum vkmoe_status vkmoe_attention_forward_for(const struct caller *caller, vkmoe_stream *stream,

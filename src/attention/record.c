@@ -15,6 +15,12 @@ static uint64_t or_dummy(const struct attention_pass *pass, uint64_t address)
     return address ? address : vkmoe_device_dummy_address(pass->attention->device);
 }
 
+// What tells kernels where in the cache the tokens stand.
+#define CACHE_OPERANDS(pass) \
+    .positions = or_dummy(pass, (pass)->positions), \
+    .sequences = or_dummy(pass, (pass)->sequences), .capacity = (pass)->cache->params.capacity, \
+    .sequence_count = (pass)->cache->params.sequences, .first_token = (pass)->first_token
+
 static uint32_t query_rows(const struct attention_pass *pass)
 {
     return pass->attends ? pass->pairs.tokens * pass->plan->rows_a_token : 0;
@@ -69,14 +75,10 @@ enum vkmoe_status vkmoe_attention_record_store_kv(const struct attention_pass *p
         .keys = vkmoe_buffer_address(pass->cache->keys),
         .values = vkmoe_buffer_address(pass->cache->values),
         .rows = where.rows,
-        .positions = or_dummy(pass, pass->positions),
-        .sequences = or_dummy(pass, pass->sequences),
+        CACHE_OPERANDS(pass),
         .rotations = rotations_address(pass),
         .tokens = pass->pairs.tokens,
         .query_rows = query_rows(pass),
-        .capacity = pass->cache->params.capacity,
-        .sequence_count = pass->cache->params.sequences,
-        .first_token = pass->first_token,
     };
     struct dispatch d = {
         .kernel = KERNEL_store_kv,
@@ -128,13 +130,9 @@ enum vkmoe_status vkmoe_attention_record_mean_keys(const struct attention_pass *
     const struct mean_keys_push push = {
         .keys = vkmoe_buffer_address(pass->cache->keys),
         .means = vkmoe_buffer_address(pass->cache->means),
-        .positions = or_dummy(pass, pass->positions),
-        .sequences = or_dummy(pass, pass->sequences),
+        CACHE_OPERANDS(pass),
         .tokens = pass->pairs.tokens,
         .kv_heads = cache->kv_heads,
-        .capacity = cache->capacity,
-        .sequence_count = cache->sequences,
-        .first_token = pass->first_token,
     };
     struct dispatch d = {
         .kernel = KERNEL_mean_keys,
@@ -167,12 +165,8 @@ enum vkmoe_status vkmoe_attention_record_choose_blocks(const struct attention_pa
         .choices = scratch_at(pass, pass->plan->choices),
         .plan = where.plan,
         .rows = where.rows,
-        .positions = or_dummy(pass, pass->positions),
-        .sequences = or_dummy(pass, pass->sequences),
+        CACHE_OPERANDS(pass),
         .row_count = query_rows(pass),
-        .capacity = cache->capacity,
-        .sequence_count = cache->sequences,
-        .first_token = pass->first_token,
         .tile_rows = pass->plan->tile_rows,
     };
     struct dispatch d = {
@@ -222,14 +216,10 @@ enum vkmoe_status vkmoe_attention_record_attend(const struct attention_pass *pas
         .plan = where.plan,
         .rows = where.rows,
         .choices = or_dummy(pass, a->patterns.top > 0 ? scratch_at(pass, pass->plan->choices) : 0),
-        .positions = or_dummy(pass, pass->positions),
-        .sequences = or_dummy(pass, pass->sequences),
+        CACHE_OPERANDS(pass),
         .lengths = or_dummy(pass, pass->lengths),
         .partials = scratch_at(pass, pass->plan->partials),
         .row_count = query_rows(pass),
-        .capacity = pass->cache->params.capacity,
-        .sequence_count = pass->cache->params.sequences,
-        .first_token = pass->first_token,
         .splits = pass->shape.splits,
         .tile_rows = pass->plan->tile_rows,
     };

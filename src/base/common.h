@@ -2,11 +2,20 @@
 #ifndef VKMOE_COMMON_H
 #define VKMOE_COMMON_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
+
+// At the head of a function that destroys what the pointer at `address` points to, if there is
+// anything: that is `object` from there on, and the pointer is NULL.
+#define TAKE_OR_RETURN(type, object, address) \
+    if (!(address) || !*(address)) \
+        return; \
+    type *const object = *(address); \
+    *(address) = NULL
 
 static inline uint32_t div_up(uint32_t n, uint32_t d)
 {

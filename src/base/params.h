@@ -11,27 +11,27 @@
 #define PARAMS_SIZE(type, last) \
     ((offsetof(struct type, last) + sizeof(((struct type *)0)->last) + _Alignof(struct type) - 1) \
         / _Alignof(struct type) * _Alignof(struct type))
+#define PARAMS_FIRST(type, last) FIRST_##type = PARAMS_SIZE(type, last)
 
 // Sizes in version 0.2.0, the first with struct_size: no program has less. New fields go after
 // the last one named here, beyond the padding that came after it (params.c asserts that); none
 // before it may move, and structs that are members of these cannot grow.
 enum {
-    FIRST_vkmoe_device_info = PARAMS_SIZE(vkmoe_device_info, cooperative_matrix),
-    FIRST_vkmoe_device_params = PARAMS_SIZE(vkmoe_device_params, cache_size),
-    FIRST_vkmoe_submit_params = PARAMS_SIZE(vkmoe_submit_params, signal_count),
-    FIRST_vkmoe_moe_params = PARAMS_SIZE(vkmoe_moe_params, shared),
-    FIRST_vkmoe_moe_forward_params = PARAMS_SIZE(vkmoe_moe_forward_params, weights),
-    FIRST_vkmoe_attention_params = PARAMS_SIZE(vkmoe_attention_params, patterns),
-    FIRST_vkmoe_cache_params = PARAMS_SIZE(vkmoe_cache_params, block),
-    FIRST_vkmoe_attention_forward_params = PARAMS_SIZE(vkmoe_attention_forward_params, weights),
-    FIRST_vkmoe_checkpoint_info = PARAMS_SIZE(vkmoe_checkpoint_info, treated_as),
-    FIRST_vkmoe_frame = PARAMS_SIZE(vkmoe_frame, start_token),
-    FIRST_vkmoe_inventory_info = PARAMS_SIZE(vkmoe_inventory_info, missing_files),
-    FIRST_vkmoe_tensor_info = PARAMS_SIZE(vkmoe_tensor_info, absent),
-    FIRST_vkmoe_model_params = PARAMS_SIZE(vkmoe_model_params, progress_user),
-    FIRST_vkmoe_model_forward_params =
-        PARAMS_SIZE(vkmoe_model_forward_params, attention_expert_ids),
-    FIRST_vkmoe_model_encode_params = PARAMS_SIZE(vkmoe_model_encode_params, ids),
+    PARAMS_FIRST(vkmoe_device_info, cooperative_matrix),
+    PARAMS_FIRST(vkmoe_device_params, cache_size),
+    PARAMS_FIRST(vkmoe_submit_params, signal_count),
+    PARAMS_FIRST(vkmoe_moe_params, shared),
+    PARAMS_FIRST(vkmoe_moe_forward_params, weights),
+    PARAMS_FIRST(vkmoe_attention_params, patterns),
+    PARAMS_FIRST(vkmoe_cache_params, block),
+    PARAMS_FIRST(vkmoe_attention_forward_params, weights),
+    PARAMS_FIRST(vkmoe_checkpoint_info, treated_as),
+    PARAMS_FIRST(vkmoe_frame, start_token),
+    PARAMS_FIRST(vkmoe_inventory_info, missing_files),
+    PARAMS_FIRST(vkmoe_tensor_info, absent),
+    PARAMS_FIRST(vkmoe_model_params, progress_user),
+    PARAMS_FIRST(vkmoe_model_forward_params, attention_expert_ids),
+    PARAMS_FIRST(vkmoe_model_encode_params, ids),
 };
 
 struct params_type {

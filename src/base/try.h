@@ -19,4 +19,14 @@
             return status_; \
     } while (0)
 
+// For functions that hold one thing: gives it back by `undo`, and returns what failed.
+#define TRY_UNDO(call, undo) \
+    do { \
+        const enum vkmoe_status status_ = (call); \
+        if (status_ != VKMOE_OK) { \
+            undo; \
+            return status_; \
+        } \
+    } while (0)
+
 #endif

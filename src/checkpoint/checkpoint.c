@@ -13,6 +13,13 @@ static const struct opener *const openers[] = {
     &vkmoe_huggingface, // the last: it takes every path
 };
 
+enum vkmoe_status vkmoe_path_check(const struct caller *caller, const char *path)
+{
+    return path && *path
+        ? VKMOE_OK
+        : vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "path is %s", path ? "empty" : "NULL");
+}
+
 const struct opener *vkmoe_opener_find(const char *path)
 {
     size_t i = 0;

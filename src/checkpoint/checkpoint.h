@@ -56,6 +56,9 @@ struct opener {
 // what any other path is.
 const struct opener *vkmoe_opener_find(const char *path);
 
+// That a program's `path` is one.
+enum vkmoe_status vkmoe_path_check(const struct caller *caller, const char *path);
+
 // With its settings, and later with its tensors. To be closed in any case.
 enum vkmoe_status vkmoe_container_open(const struct opener *opener, const char *path,
     const struct vkmoe_log *log, struct container *out);

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/common.h"
 #include "base/log.h"
 #include "base/params.h"
 #include "base/try.h"
@@ -66,31 +67,24 @@ static enum vkmoe_status open_container(struct vkmoe_inventory *inventory, const
 enum vkmoe_status vkmoe_inventory_open(
     const char *path, const struct vkmoe_log *log, vkmoe_inventory **out)
 {
-    if (!out)
-        return vkmoe_fail(log, VKMOE_ERROR_INVALID, "vkmoe_inventory_open: out is NULL");
+    VKMOE_NEED(log, out, "out");
     *out = NULL;
-    if (!path || !*path)
-        return vkmoe_fail(
-            log, VKMOE_ERROR_INVALID, "vkmoe_inventory_open: path is %s", path ? "empty" : "NULL");
+    TRY_RETURN(vkmoe_path_check(&(struct caller){ log, __func__ }, path));
     struct vkmoe_inventory *inventory = calloc(1, sizeof *inventory);
     if (!inventory)
         return vkmoe_fail(log, VKMOE_ERROR_OUT_OF_MEMORY, "%s: no memory for a checkpoint", path);
     if (log)
         inventory->log = *log;
-    enum vkmoe_status status = open_container(inventory, path);
-    if (status != VKMOE_OK)
-        vkmoe_inventory_destroy(&inventory);
+    TRY_UNDO(open_container(inventory, path), vkmoe_inventory_destroy(&inventory));
     *out = inventory;
-    return status;
+    return VKMOE_OK;
 }
 
 void vkmoe_inventory_destroy(vkmoe_inventory **inventory)
 {
-    if (!inventory || !*inventory)
-        return;
-    vkmoe_container_close(&(*inventory)->container);
-    free(*inventory);
-    *inventory = NULL;
+    TAKE_OR_RETURN(vkmoe_inventory, taken, inventory);
+    vkmoe_container_close(&taken->container);
+    free(taken);
 }
 
 static struct caller caller_of(const vkmoe_inventory *inventory, const char *function)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/common.h"
 #include "base/log.h"
 #include "base/params.h"
 #include "base/try.h"
@@ -145,12 +146,9 @@ static enum vkmoe_status open_container(
 enum vkmoe_status vkmoe_checkpoint_open(
     const char *path, const struct vkmoe_log *log, vkmoe_checkpoint **out)
 {
-    if (!out)
-        return vkmoe_fail(log, VKMOE_ERROR_INVALID, "vkmoe_checkpoint_open: out is NULL");
+    VKMOE_NEED(log, out, "out");
     *out = NULL;
-    if (!path || !*path)
-        return vkmoe_fail(
-            log, VKMOE_ERROR_INVALID, "vkmoe_checkpoint_open: path is %s", path ? "empty" : "NULL");
+    TRY_RETURN(vkmoe_path_check(&(struct caller){ log, __func__ }, path));
     return vkmoe_checkpoint_open_with(vkmoe_opener_find(path), path, log, out);
 }
 
@@ -170,20 +168,14 @@ enum vkmoe_status vkmoe_checkpoint_open_with(const struct opener *opener, const 
         for (int place = 0; place < PLACES; place++)
             atomic_init(&checkpoint->attention[place][b], NULL);
     }
-    enum vkmoe_status status = open_container(checkpoint, opener, path);
-    if (status != VKMOE_OK) {
-        vkmoe_checkpoint_destroy(&checkpoint);
-        return status;
-    }
+    TRY_UNDO(open_container(checkpoint, opener, path), vkmoe_checkpoint_destroy(&checkpoint));
     *out = checkpoint;
     return VKMOE_OK;
 }
 
 void vkmoe_checkpoint_destroy(vkmoe_checkpoint **checkpoint)
 {
-    if (!checkpoint || !*checkpoint)
-        return;
-    struct vkmoe_checkpoint *m = *checkpoint;
+    TAKE_OR_RETURN(struct vkmoe_checkpoint, m, checkpoint);
     for (uint32_t b = 0; b < MAX_BLOCKS; b++) {
         free(atomic_load(&m->views[0][b]));
         free(atomic_load(&m->views[1][b]));
@@ -193,7 +185,6 @@ void vkmoe_checkpoint_destroy(vkmoe_checkpoint **checkpoint)
     free(atomic_load(&m->end_tokens));
     vkmoe_container_close(&m->container);
     free(m);
-    *checkpoint = NULL;
 }
 
 void vkmoe_checkpoint_get_info(

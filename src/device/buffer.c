@@ -89,13 +89,16 @@ enum vkmoe_status vkmoe_buffer_wrap(
 
 void vkmoe_buffer_destroy(vkmoe_buffer **address)
 {
-    if (!address || !*address)
-        return;
-    vkmoe_buffer *buffer = *address;
-    *address = NULL;
+    TAKE_OR_RETURN(vkmoe_buffer, buffer, address);
     if (buffer->range.block)
         vkmoe_memory_give_back(buffer->device->memory, &buffer->range);
     free(buffer);
+}
+
+void vkmoe_buffers_destroy(vkmoe_buffer **const *buffers)
+{
+    for (; *buffers; buffers++)
+        vkmoe_buffer_destroy(*buffers);
 }
 
 enum vkmoe_status vkmoe_buffer_flush(const vkmoe_buffer *buffer, uint64_t size)

@@ -17,6 +17,10 @@ enum vkmoe_status vkmoe_buffer_create_kind(
 enum vkmoe_status vkmoe_buffer_try_kind(
     vkmoe_device *device, enum memory_kind kind, uint64_t size, vkmoe_buffer **out);
 
+// Destroys all of several buffers, which are given as &object->buffer.
+#define BUFFERS_DESTROY(...) vkmoe_buffers_destroy((vkmoe_buffer **const[]){ __VA_ARGS__, NULL })
+void vkmoe_buffers_destroy(vkmoe_buffer **const *buffers);
+
 // See vkmoe_memory_flush().
 enum vkmoe_status vkmoe_buffer_flush(const vkmoe_buffer *buffer, uint64_t size);
 enum vkmoe_status vkmoe_buffer_invalidate(const vkmoe_buffer *buffer, uint64_t size);

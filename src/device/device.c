@@ -201,7 +201,7 @@ static enum vkmoe_status check_queue_family(
 }
 
 // As in base/params.h, which knows nothing of Vulkan.
-enum { FIRST_vkmoe_adopt_params = PARAMS_SIZE(vkmoe_adopt_params, cache_size) };
+enum { PARAMS_FIRST(vkmoe_adopt_params, cache_size) };
 
 static enum vkmoe_status check_adopt(const struct vkmoe_adopt_params *params)
 {
@@ -325,10 +325,7 @@ fail:
 
 void vkmoe_device_destroy(vkmoe_device **address)
 {
-    if (!address || !*address)
-        return;
-    vkmoe_device *device = *address;
-    *address = NULL;
+    TAKE_OR_RETURN(vkmoe_device, device, address);
     vkmoe_transfer_destroy(device, &device->transfer);
     vkmoe_buffer_destroy(&device->dummy);
     vkmoe_memory_destroy(&device->memory);

@@ -57,6 +57,15 @@ static inline const struct vkmoe_log *device_log(const vkmoe_device *device)
     return device ? &device->gpu.log : NULL;
 }
 
+// At the head of a public function that creates something on a device: nothing is NULL, except
+// *out, and `params` is a whole struct `type`.
+#define NEED_TO_CREATE(device, type, params, out) \
+    VKMOE_NEED(device_log(device), out, "out"); \
+    *(out) = NULL; \
+    VKMOE_NEED(NULL, device, "device"); \
+    VKMOE_NEED(device_log(device), params, "params"); \
+    PARAMS_WHOLE(device_log(device), type, params)
+
 // Of a buffer that reads as zero and is at least 256 bytes: the address for operands
 // that a kernel does not use, since no kernel ever gets a null address.
 uint64_t vkmoe_device_dummy_address(const vkmoe_device *device);

@@ -40,11 +40,24 @@ static void unlock(struct queue *queue)
     pthread_mutex_unlock(&queue->mutex);
 }
 
-enum vkmoe_status vkmoe_queue_submit(struct queue *queue, const VkSubmitInfo2 *submit)
+enum vkmoe_status vkmoe_queue_submit(struct queue *queue, const struct submission *submission)
 {
+    const VkCommandBufferSubmitInfo commands = {
+        .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_SUBMIT_INFO,
+        .commandBuffer = submission->commands,
+    };
+    const VkSubmitInfo2 submit = {
+        .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO_2,
+        .waitSemaphoreInfoCount = submission->wait_count,
+        .pWaitSemaphoreInfos = submission->waits,
+        .commandBufferInfoCount = submission->commands != VK_NULL_HANDLE,
+        .pCommandBufferInfos = &commands,
+        .signalSemaphoreInfoCount = submission->signal_count,
+        .pSignalSemaphoreInfos = submission->signals,
+    };
     TRY_RETURN(gpu_check(queue->gpu, "submit"));
     lock(queue);
-    const VkResult result = queue->gpu->vk.QueueSubmit2(queue->handle, 1, submit, VK_NULL_HANDLE);
+    const VkResult result = queue->gpu->vk.QueueSubmit2(queue->handle, 1, &submit, VK_NULL_HANDLE);
     unlock(queue);
     return check_lost(queue->gpu, result, "vkQueueSubmit2");
 }
@@ -99,6 +112,37 @@ void vkmoe_queue_settle(struct queue *queue, VkSemaphore timeline, uint64_t valu
     lock(queue);
     gpu->vk.QueueWaitIdle(queue->handle);
     unlock(queue);
+}
+
+enum vkmoe_status vkmoe_queue_create_commands(struct queue *queue, VkCommandPoolCreateFlags flags,
+    uint32_t count, VkCommandPool *pool, VkCommandBuffer *commands)
+{
+    const struct gpu *gpu = queue->gpu;
+    enum vkmoe_status status;
+    *pool = VK_NULL_HANDLE;
+    VK_TRY(gpu,
+        CreateCommandPool(gpu->handle,
+            &(VkCommandPoolCreateInfo){
+                .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
+                .flags = flags,
+                .queueFamilyIndex = queue->family,
+            },
+            NULL, pool));
+    VK_TRY(gpu,
+        AllocateCommandBuffers(gpu->handle,
+            &(VkCommandBufferAllocateInfo){
+                .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
+                .commandPool = *pool,
+                .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
+                .commandBufferCount = count,
+            },
+            commands));
+    return VKMOE_OK;
+fail:
+    if (*pool)
+        gpu->vk.DestroyCommandPool(gpu->handle, *pool, NULL);
+    *pool = VK_NULL_HANDLE;
+    return status;
 }
 
 enum vkmoe_status vkmoe_queue_create_timeline(struct queue *queue, VkSemaphore *out)

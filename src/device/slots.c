@@ -1,6 +1,8 @@
 // slots.c - see slots.h.
 #include "device/slots.h"
 
+#include "base/try.h"
+
 static enum vkmoe_status read_timestamps(
     vkmoe_device *device, const struct slot *slot, struct times *times)
 {
@@ -31,42 +33,11 @@ enum vkmoe_status vkmoe_slots_collect(
         struct slot *slot = &slots->list[i];
         if (!slot->value || slot->value > done)
             continue;
-        if (slot->timestamps && slot->value > times->value) {
-            const enum vkmoe_status status = read_timestamps(device, slot, times);
-            if (status != VKMOE_OK)
-                return status;
-        }
+        if (slot->timestamps && slot->value > times->value)
+            TRY_RETURN(read_timestamps(device, slot, times));
         slot->value = 0;
     }
     return VKMOE_OK;
-}
-
-static enum vkmoe_status create_slot(vkmoe_device *device, struct slot *slot)
-{
-    enum vkmoe_status status;
-    VK_TRY(&device->gpu,
-        CreateCommandPool(device->gpu.handle,
-            &(VkCommandPoolCreateInfo){
-                .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
-                .flags = VK_COMMAND_POOL_CREATE_TRANSIENT_BIT,
-                .queueFamilyIndex = device->queue.family,
-            },
-            NULL, &slot->pool));
-    VK_TRY(&device->gpu,
-        AllocateCommandBuffers(device->gpu.handle,
-            &(VkCommandBufferAllocateInfo){
-                .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
-                .commandPool = slot->pool,
-                .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
-                .commandBufferCount = 1,
-            },
-            &slot->commands));
-    return VKMOE_OK;
-fail:
-    if (slot->pool)
-        device->gpu.vk.DestroyCommandPool(device->gpu.handle, slot->pool, NULL);
-    *slot = (struct slot){ 0 };
-    return status;
 }
 
 enum vkmoe_status vkmoe_slots_find(
@@ -85,10 +56,12 @@ enum vkmoe_status vkmoe_slots_find(
     }
     if (slots->count == MAX_SLOTS)
         return VKMOE_OK;
-    const enum vkmoe_status status = create_slot(device, &slots->list[slots->count]);
-    if (status == VKMOE_OK)
-        *out = &slots->list[slots->count++];
-    return status;
+    struct slot *added = &slots->list[slots->count];
+    TRY_RETURN(vkmoe_queue_create_commands(
+        &device->queue, VK_COMMAND_POOL_CREATE_TRANSIENT_BIT, 1, &added->pool, &added->commands));
+    slots->count++;
+    *out = added;
+    return VKMOE_OK;
 }
 
 enum vkmoe_status vkmoe_slot_create_queries(vkmoe_device *device, struct slot *slot)

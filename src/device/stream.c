@@ -53,6 +53,14 @@ vkmoe_device *vkmoe_stream_device(const vkmoe_stream *stream)
     return stream ? stream->device : NULL;
 }
 
+enum vkmoe_status vkmoe_stream_check_device(const struct caller *caller, const vkmoe_stream *stream,
+    const vkmoe_device *device, const char *what)
+{
+    return stream->device == device
+        ? VKMOE_OK
+        : vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "stream and %s are of two devices", what);
+}
+
 uint64_t vkmoe_stream_counters(const vkmoe_stream *stream)
 {
     return stream->counters->range.address;
@@ -61,6 +69,14 @@ uint64_t vkmoe_stream_counters(const vkmoe_stream *stream)
 uint64_t vkmoe_stream_dispatch_count(const vkmoe_stream *stream)
 {
     return stream->now.dispatches;
+}
+
+static enum vkmoe_status start(vkmoe_stream *stream)
+{
+    const uint64_t counters_size = STREAM_COUNTERS * sizeof(uint32_t);
+    TRY_RETURN(vkmoe_buffer_create(stream->device, counters_size, &stream->counters));
+    TRY_RETURN(vkmoe_buffer_clear(stream->counters, 0, counters_size));
+    return vkmoe_queue_create_timeline(&stream->device->queue, &stream->timeline);
 }
 
 enum vkmoe_status vkmoe_stream_create(vkmoe_device *device, vkmoe_stream **out)
@@ -72,25 +88,15 @@ enum vkmoe_status vkmoe_stream_create(vkmoe_device *device, vkmoe_stream **out)
     if (!stream)
         return vkmoe_fail(&device->gpu.log, VKMOE_ERROR_OUT_OF_MEMORY, "out of host memory");
     stream->device = device;
-    const uint64_t counters_size = STREAM_COUNTERS * sizeof(uint32_t);
-    enum vkmoe_status status;
-    TRY(vkmoe_buffer_create(device, counters_size, &stream->counters));
-    TRY(vkmoe_buffer_clear(stream->counters, 0, counters_size));
-    TRY(vkmoe_queue_create_timeline(&device->queue, &stream->timeline));
+    TRY_UNDO(start(stream), vkmoe_stream_destroy(&stream));
     *out = stream;
     return VKMOE_OK;
-fail:
-    vkmoe_stream_destroy(&stream);
-    return status;
 }
 
 void vkmoe_stream_destroy(vkmoe_stream **address)
 {
-    if (!address || !*address)
-        return;
-    vkmoe_stream *stream = *address;
+    TAKE_OR_RETURN(vkmoe_stream, stream, address);
     vkmoe_device *device = stream->device;
-    *address = NULL;
     if (stream->value)
         vkmoe_queue_settle(&device->queue, stream->timeline, stream->value);
     vkmoe_slots_finish(device, &stream->slots);
@@ -302,6 +308,12 @@ enum vkmoe_status vkmoe_stream_dispatch(vkmoe_stream *stream, const struct dispa
     return vkmoe_stream_end(stream, record_dispatch(stream, d));
 }
 
+static enum vkmoe_status record_barrier(vkmoe_stream *stream, const struct stage_barrier *barrier)
+{
+    TRY_RETURN(prepare(stream));
+    return appended(stream, vkmoe_commands_barrier(&stream->commands, barrier));
+}
+
 enum vkmoe_status vkmoe_stream_barrier(vkmoe_stream *stream)
 {
     static const struct stage_barrier between = {
@@ -311,10 +323,7 @@ enum vkmoe_status vkmoe_stream_barrier(vkmoe_stream *stream)
         KERNEL_ACCESS,
     };
     vkmoe_stream_begin(stream);
-    enum vkmoe_status status = prepare(stream);
-    if (status == VKMOE_OK)
-        status = appended(stream, vkmoe_commands_barrier(&stream->commands, &between));
-    return vkmoe_stream_end(stream, status);
+    return vkmoe_stream_end(stream, record_barrier(stream, &between));
 }
 
 // Ready for a command that writes to the range, after all dispatches before.
@@ -333,9 +342,7 @@ static enum vkmoe_status begin_transfer(
             "transfer of %llu bytes to %llu: expected multiples of 4, at least 4 bytes, inside a "
             "buffer of the library's",
             (unsigned long long)size, (unsigned long long)offset);
-    const enum vkmoe_status status = prepare(stream);
-    return status == VKMOE_OK ? appended(stream, vkmoe_commands_barrier(&stream->commands, &before))
-                              : status;
+    return record_barrier(stream, &before);
 }
 
 // What it wrote is visible to all dispatches after.
@@ -350,6 +357,20 @@ static enum vkmoe_status end_transfer(vkmoe_stream *stream)
     return appended(stream, vkmoe_commands_barrier(&stream->commands, &after));
 }
 
+// Copies of `value` go to the range, or the bytes of `data` if that is not NULL.
+static enum vkmoe_status record_transfer(vkmoe_stream *stream, const vkmoe_buffer *buffer,
+    uint64_t offset, uint64_t size, const void *data, uint32_t value)
+{
+    struct commands *commands = &stream->commands;
+    VkBuffer to = buffer->range.handle;
+    const VkDeviceSize at = buffer->range.offset + offset;
+    TRY_RETURN(begin_transfer(stream, buffer, offset, size));
+    TRY_RETURN(appended(stream,
+        data ? vkmoe_commands_update(commands, to, at, data, size)
+             : vkmoe_commands_fill(commands, to, at, size, value)));
+    return end_transfer(stream);
+}
+
 enum vkmoe_status vkmoe_stream_update(vkmoe_stream *stream, const vkmoe_buffer *buffer,
     uint64_t offset, const void *data, uint64_t size)
 {
@@ -357,28 +378,14 @@ enum vkmoe_status vkmoe_stream_update(vkmoe_stream *stream, const vkmoe_buffer *
         return vkmoe_fail(&stream->device->gpu.log, VKMOE_ERROR_INVALID,
             "update of %llu bytes: expected at most %u", (unsigned long long)size, MAX_UPDATE);
     vkmoe_stream_begin(stream);
-    enum vkmoe_status status = begin_transfer(stream, buffer, offset, size);
-    if (status == VKMOE_OK)
-        status = appended(stream,
-            vkmoe_commands_update(&stream->commands, buffer->range.handle,
-                buffer->range.offset + offset, data, size));
-    if (status == VKMOE_OK)
-        status = end_transfer(stream);
-    return vkmoe_stream_end(stream, status);
+    return vkmoe_stream_end(stream, record_transfer(stream, buffer, offset, size, data, 0));
 }
 
 enum vkmoe_status vkmoe_stream_fill(vkmoe_stream *stream, const vkmoe_buffer *buffer,
     uint64_t offset, uint64_t size, uint32_t value)
 {
     vkmoe_stream_begin(stream);
-    enum vkmoe_status status = begin_transfer(stream, buffer, offset, size);
-    if (status == VKMOE_OK)
-        status = appended(stream,
-            vkmoe_commands_fill(&stream->commands, buffer->range.handle,
-                buffer->range.offset + offset, size, value));
-    if (status == VKMOE_OK)
-        status = end_transfer(stream);
-    return vkmoe_stream_end(stream, status);
+    return vkmoe_stream_end(stream, record_transfer(stream, buffer, offset, size, NULL, value));
 }
 
 enum vkmoe_status vkmoe_stream_record_begin(vkmoe_stream *stream, VkCommandBuffer commands)
@@ -417,7 +424,6 @@ enum vkmoe_status vkmoe_stream_scratch(
     vkmoe_stream *stream, uint64_t size, const vkmoe_buffer **out)
 {
     const uint64_t there = stream->scratch.buffer ? stream->scratch.buffer->range.size : 0;
-    enum vkmoe_status status = VKMOE_OK;
     *out = NULL;
     if (there < size) {
         if (stream->external)
@@ -425,13 +431,12 @@ enum vkmoe_status vkmoe_stream_scratch(
                 "scratch of %llu bytes is needed, the stream has %llu: expected "
                 "vkmoe_stream_reserve() before vkmoe_stream_record_begin()",
                 (unsigned long long)size, (unsigned long long)there);
-        status = collect(stream, 0);
-        if (status == VKMOE_OK)
-            status = vkmoe_scratch_grow(
-                &stream->scratch, stream->device, size, stream->value + (stream->now.own != NULL));
+        TRY_RETURN(collect(stream, 0));
+        TRY_RETURN(vkmoe_scratch_grow(
+            &stream->scratch, stream->device, size, stream->value + (stream->now.own != NULL)));
     }
     *out = stream->scratch.buffer;
-    return status;
+    return VKMOE_OK;
 }
 
 enum vkmoe_status vkmoe_stream_reserve(vkmoe_stream *stream, uint64_t scratch_size)
@@ -441,9 +446,8 @@ enum vkmoe_status vkmoe_stream_reserve(vkmoe_stream *stream, uint64_t scratch_si
     if (stream->external)
         return vkmoe_fail(&stream->device->gpu.log, VKMOE_ERROR_INVALID,
             "vkmoe_stream_reserve: a command buffer of the caller is set");
-    enum vkmoe_status status = vkmoe_stream_wait(stream, UINT64_MAX);
-    return status == VKMOE_OK ? vkmoe_stream_scratch(stream, MAX(scratch_size, 1), &scratch)
-                              : status;
+    TRY_RETURN(vkmoe_stream_wait(stream, UINT64_MAX));
+    return vkmoe_stream_scratch(stream, MAX(scratch_size, 1), &scratch);
 }
 
 // ------------------------------------------------------------------------- submit
@@ -469,19 +473,9 @@ static enum vkmoe_status list_semaphores(
             i < params->wait_count ? &params->waits[i] : &params->signals[i - params->wait_count];
         if (!given->semaphore)
             return vkmoe_fail(log, VKMOE_ERROR_INVALID, "%s: semaphore is 0", function);
-        stream->semaphores[i] = (VkSemaphoreSubmitInfo){
-            .sType = VK_STRUCTURE_TYPE_SEMAPHORE_SUBMIT_INFO,
-            .semaphore = given->semaphore,
-            .value = given->value,
-            .stageMask = VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT,
-        };
+        stream->semaphores[i] = semaphore_at(given->semaphore, given->value);
     }
-    stream->semaphores[count - 1] = (VkSemaphoreSubmitInfo){
-        .sType = VK_STRUCTURE_TYPE_SEMAPHORE_SUBMIT_INFO,
-        .semaphore = stream->timeline,
-        .value = stream->value + 1,
-        .stageMask = VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT,
-    };
+    stream->semaphores[count - 1] = semaphore_at(stream->timeline, stream->value + 1);
     return VKMOE_OK;
 }
 
@@ -489,22 +483,14 @@ static enum vkmoe_status list_semaphores(
 static enum vkmoe_status submit_slot(
     vkmoe_stream *stream, struct slot *slot, const struct vkmoe_submit_params *params)
 {
-    enum vkmoe_status status = vkmoe_queue_submit(&stream->device->queue,
-        &(VkSubmitInfo2){
-            .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO_2,
-            .waitSemaphoreInfoCount = params->wait_count,
-            .pWaitSemaphoreInfos = stream->semaphores,
-            .commandBufferInfoCount = slot != NULL,
-            .pCommandBufferInfos =
-                &(VkCommandBufferSubmitInfo){
-                    .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_SUBMIT_INFO,
-                    .commandBuffer = slot ? slot->commands : NULL,
-                },
-            .signalSemaphoreInfoCount = params->signal_count + 1,
-            .pSignalSemaphoreInfos = stream->semaphores + params->wait_count,
-        });
-    if (status != VKMOE_OK)
-        return status;
+    TRY_RETURN(vkmoe_queue_submit(&stream->device->queue,
+        &(struct submission){
+            .commands = slot ? slot->commands : VK_NULL_HANDLE,
+            .waits = stream->semaphores,
+            .wait_count = params->wait_count,
+            .signals = stream->semaphores + params->wait_count,
+            .signal_count = params->signal_count + 1,
+        }));
     stream->value++;
     if (slot)
         slot->value = stream->value;
@@ -524,14 +510,12 @@ enum vkmoe_status vkmoe_stream_submit(
     if (stream->external)
         return vkmoe_fail(&device->gpu.log, VKMOE_ERROR_INVALID,
             "vkmoe_stream_submit: a command buffer of the caller is set");
-    enum vkmoe_status status = list_semaphores(stream, "vkmoe_stream_submit", params);
-    if (status == VKMOE_OK && slot)
-        status = vkmoe_slot_encode(
-            device, slot, &leading, &stream->commands, &trailing, stream->now.timestamps);
-    if (status == VKMOE_OK)
-        status = submit_slot(stream, slot, params);
-    if (status != VKMOE_OK)
-        return status; // the list is still there, for the next try
+    // After a failure the list is still there, for the next try.
+    TRY_RETURN(list_semaphores(stream, "vkmoe_stream_submit", params));
+    if (slot)
+        TRY_RETURN(vkmoe_slot_encode(
+            device, slot, &leading, &stream->commands, &trailing, stream->now.timestamps));
+    TRY_RETURN(submit_slot(stream, slot, params));
     stream->commands.size = 0;
     stream->now.own = NULL;
     stream->last = slot;
@@ -554,10 +538,9 @@ enum vkmoe_status vkmoe_stream_repeat(
             stream->now.own ? "unsubmitted work is pending"
                             : "the last vkmoe_stream_submit() handed over nothing");
     // Nothing was submitted behind it; and its timestamps are read before they are reset.
-    enum vkmoe_status status = vkmoe_stream_wait(stream, UINT64_MAX);
-    if (status == VKMOE_OK)
-        status = list_semaphores(stream, "vkmoe_stream_repeat", params);
-    return status == VKMOE_OK ? submit_slot(stream, stream->last, params) : status;
+    TRY_RETURN(vkmoe_stream_wait(stream, UINT64_MAX));
+    TRY_RETURN(list_semaphores(stream, "vkmoe_stream_repeat", params));
+    return submit_slot(stream, stream->last, params);
 }
 
 // --------------------------------------------------------------------- timestamps

@@ -67,6 +67,21 @@ uint64_t vkmoe_stream_counters(const vkmoe_stream *stream);
 
 vkmoe_device *vkmoe_stream_device(const vkmoe_stream *stream); // NULL for NULL
 
+// That the stream is of the same device as `what` it is to record.
+enum vkmoe_status vkmoe_stream_check_device(const struct caller *caller, const vkmoe_stream *stream,
+    const vkmoe_device *device, const char *what);
+
+// At the head of a public function that records `object`: nothing is NULL, `params` is a whole
+// struct `type`, and the struct caller `caller` is the function.
+#define NEED_TO_RECORD(caller, stream, object, type, params) \
+    const struct caller caller = { \
+        device_log((object) ? (object)->device : vkmoe_stream_device(stream)), __func__ \
+    }; \
+    VKMOE_NEED((caller).log, stream, "stream"); \
+    VKMOE_NEED((caller).log, object, #object); \
+    VKMOE_NEED((caller).log, params, "params"); \
+    PARAMS_WHOLE((caller).log, type, params)
+
 // Dispatches recorded since creation, for tests and bench.
 uint64_t vkmoe_stream_dispatch_count(const vkmoe_stream *stream);
 

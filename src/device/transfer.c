@@ -4,6 +4,7 @@
 
 #include "base/common.h"
 #include "base/try.h"
+#include "device/commands.h"
 #include "device/fit_account.h"
 #include "device/tuning.h"
 
@@ -33,29 +34,14 @@ struct transfer {
 
 enum vkmoe_status vkmoe_transfer_create(vkmoe_device *device, struct transfer **out)
 {
-    enum vkmoe_status status = VKMOE_ERROR_OUT_OF_MEMORY;
+    enum vkmoe_status status;
     struct transfer *t = *out = calloc(1, sizeof *t);
     VkCommandBuffer commands[SLOTS];
     if (!t)
-        return vkmoe_fail(&device->gpu.log, status, "out of host memory");
+        return vkmoe_fail(&device->gpu.log, VKMOE_ERROR_OUT_OF_MEMORY, "out of host memory");
     pthread_mutex_init(&t->mutex, NULL);
-    VK_TRY(&device->gpu,
-        CreateCommandPool(device->gpu.handle,
-            &(VkCommandPoolCreateInfo){
-                .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
-                .flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
-                .queueFamilyIndex = device->queue.family,
-            },
-            NULL, &t->pool));
-    VK_TRY(&device->gpu,
-        AllocateCommandBuffers(device->gpu.handle,
-            &(VkCommandBufferAllocateInfo){
-                .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
-                .commandPool = t->pool,
-                .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
-                .commandBufferCount = SLOTS,
-            },
-            commands));
+    TRY(vkmoe_queue_create_commands(&device->queue, VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
+        SLOTS, &t->pool, commands));
     for (int i = 0; i < SLOTS; i++)
         t->slots[i].commands = commands[i];
     TRY(vkmoe_queue_create_timeline(&device->queue, &t->timeline));
@@ -87,24 +73,6 @@ void vkmoe_transfer_destroy(vkmoe_device *device, struct transfer **transfer)
 
 // ------------------------------------------------------------- one slot, mutex held
 
-static void barrier(vkmoe_device *device, VkCommandBuffer commands, VkPipelineStageFlags2 from,
-    VkAccessFlags2 written, VkPipelineStageFlags2 to, VkAccessFlags2 used)
-{
-    device->gpu.vk.CmdPipelineBarrier2(commands,
-        &(VkDependencyInfo){
-            .sType = VK_STRUCTURE_TYPE_DEPENDENCY_INFO,
-            .memoryBarrierCount = 1,
-            .pMemoryBarriers =
-                &(VkMemoryBarrier2){
-                    .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER_2,
-                    .srcStageMask = from,
-                    .srcAccessMask = written,
-                    .dstStageMask = to,
-                    .dstAccessMask = used,
-                },
-        });
-}
-
 static enum vkmoe_status wait_slot(vkmoe_device *device, struct transfer *t, struct slot *slot)
 {
     return slot->value ? vkmoe_queue_wait(&device->queue, t->timeline, slot->value, UINT64_MAX)
@@ -114,9 +82,15 @@ static enum vkmoe_status wait_slot(vkmoe_device *device, struct transfer *t, str
 // Starts a slot once its last copy is done: a piece of another thread's loading may be at it.
 static enum vkmoe_status begin(vkmoe_device *device, struct transfer *t, struct slot *slot)
 {
-    enum vkmoe_status status = wait_slot(device, t, slot);
-    if (status != VKMOE_OK)
-        return status;
+    static const struct stage_barrier leading = {
+        VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT,
+        VK_ACCESS_2_MEMORY_WRITE_BIT,
+        VK_PIPELINE_STAGE_2_ALL_TRANSFER_BIT | VK_PIPELINE_STAGE_2_COMPUTE_SHADER_BIT,
+        VK_ACCESS_2_TRANSFER_READ_BIT | VK_ACCESS_2_TRANSFER_WRITE_BIT | VK_ACCESS_2_SHADER_READ_BIT
+            | VK_ACCESS_2_SHADER_WRITE_BIT,
+    };
+    TRY_RETURN(wait_slot(device, t, slot));
+    enum vkmoe_status status;
     VK_TRY(&device->gpu, ResetCommandBuffer(slot->commands, 0)); // a failed one was not ended
     VK_TRY(&device->gpu,
         BeginCommandBuffer(slot->commands,
@@ -124,11 +98,7 @@ static enum vkmoe_status begin(vkmoe_device *device, struct transfer *t, struct 
                 .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
                 .flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT,
             }));
-    barrier(device, slot->commands, VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT,
-        VK_ACCESS_2_MEMORY_WRITE_BIT,
-        VK_PIPELINE_STAGE_2_ALL_TRANSFER_BIT | VK_PIPELINE_STAGE_2_COMPUTE_SHADER_BIT,
-        VK_ACCESS_2_TRANSFER_READ_BIT | VK_ACCESS_2_TRANSFER_WRITE_BIT | VK_ACCESS_2_SHADER_READ_BIT
-            | VK_ACCESS_2_SHADER_WRITE_BIT);
+    vkmoe_barrier_emit(&leading, device, slot->commands);
     return VKMOE_OK;
 fail:
     return status;
@@ -136,33 +106,18 @@ fail:
 
 static enum vkmoe_status submit(vkmoe_device *device, struct transfer *t, struct slot *slot)
 {
-    enum vkmoe_status status;
-    barrier(device, slot->commands,
+    static const struct stage_barrier trailing = {
         VK_PIPELINE_STAGE_2_ALL_TRANSFER_BIT | VK_PIPELINE_STAGE_2_COMPUTE_SHADER_BIT,
         VK_ACCESS_2_TRANSFER_WRITE_BIT | VK_ACCESS_2_SHADER_WRITE_BIT,
         VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT | VK_PIPELINE_STAGE_2_HOST_BIT,
-        VK_ACCESS_2_MEMORY_READ_BIT | VK_ACCESS_2_MEMORY_WRITE_BIT | VK_ACCESS_2_HOST_READ_BIT);
+        VK_ACCESS_2_MEMORY_READ_BIT | VK_ACCESS_2_MEMORY_WRITE_BIT | VK_ACCESS_2_HOST_READ_BIT,
+    };
+    const VkSemaphoreSubmitInfo done = semaphore_at(t->timeline, t->value + 1);
+    enum vkmoe_status status;
+    vkmoe_barrier_emit(&trailing, device, slot->commands);
     VK_TRY(&device->gpu, EndCommandBuffer(slot->commands));
-    status = vkmoe_queue_submit(&device->queue,
-        &(VkSubmitInfo2){
-            .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO_2,
-            .commandBufferInfoCount = 1,
-            .pCommandBufferInfos =
-                &(VkCommandBufferSubmitInfo){
-                    .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_SUBMIT_INFO,
-                    .commandBuffer = slot->commands,
-                },
-            .signalSemaphoreInfoCount = 1,
-            .pSignalSemaphoreInfos =
-                &(VkSemaphoreSubmitInfo){
-                    .sType = VK_STRUCTURE_TYPE_SEMAPHORE_SUBMIT_INFO,
-                    .semaphore = t->timeline,
-                    .value = t->value + 1,
-                    .stageMask = VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT,
-                },
-        });
-    if (status != VKMOE_OK)
-        goto fail;
+    TRY(vkmoe_queue_submit(
+        &device->queue, &(struct submission){ slot->commands, 0, 1, NULL, &done }));
     slot->value = ++t->value;
     return VKMOE_OK;
 fail:
@@ -173,9 +128,7 @@ static enum vkmoe_status copy(vkmoe_device *device, struct transfer *t, struct s
     const vkmoe_buffer *from, uint64_t from_offset, const vkmoe_buffer *to, uint64_t to_offset,
     uint64_t size)
 {
-    enum vkmoe_status status = begin(device, t, slot);
-    if (status != VKMOE_OK)
-        return status;
+    TRY_RETURN(begin(device, t, slot));
     device->gpu.vk.CmdCopyBuffer(slot->commands, from->range.handle, to->range.handle, 1,
         &(VkBufferCopy){
             .srcOffset = from->range.offset + from_offset,
@@ -227,6 +180,12 @@ static enum vkmoe_status prepare_bounce(vkmoe_device *device, struct transfer *t
 
 static void record_bounce(vkmoe_device *device, struct transfer *t, uint32_t index, uint64_t size)
 {
+    static const struct stage_barrier between = {
+        VK_PIPELINE_STAGE_2_ALL_TRANSFER_BIT,
+        VK_ACCESS_2_TRANSFER_WRITE_BIT,
+        VK_PIPELINE_STAGE_2_COMPUTE_SHADER_BIT,
+        VK_ACCESS_2_SHADER_READ_BIT,
+    };
     const vkmoe_buffer *from = t->staging[false][index], *to = t->bounce[index];
     VkCommandBuffer commands = t->slots[index].commands;
     device->gpu.vk.CmdCopyBuffer(commands, from->range.handle, to->range.handle, 1,
@@ -235,8 +194,7 @@ static void record_bounce(vkmoe_device *device, struct transfer *t, uint32_t ind
             .dstOffset = to->range.offset,
             .size = align_up(size, 16),
         });
-    barrier(device, commands, VK_PIPELINE_STAGE_2_ALL_TRANSFER_BIT, VK_ACCESS_2_TRANSFER_WRITE_BIT,
-        VK_PIPELINE_STAGE_2_COMPUTE_SHADER_BIT, VK_ACCESS_2_SHADER_READ_BIT);
+    vkmoe_barrier_emit(&between, device, commands);
 }
 
 static enum vkmoe_status no_staging(vkmoe_device *device)
@@ -289,21 +247,18 @@ enum vkmoe_status vkmoe_buffer_upload_with(vkmoe_buffer *buffer, uint64_t offset
     struct transfer *t = device->transfer;
     pthread_mutex_lock(&t->mutex);
     status = prepare_staging(device, t, false);
-    if (status == VKMOE_ERROR_OUT_OF_MEMORY)
-        status = no_staging(device);
+    TRY(status == VKMOE_ERROR_OUT_OF_MEMORY ? no_staging(device) : status);
     const uint64_t most = t->piece[false];
     uint32_t index = 0;
-    for (uint64_t at = 0; at < size && status == VKMOE_OK; at += most, index ^= 1) {
+    for (uint64_t at = 0; at < size; at += most, index ^= 1) {
         const uint64_t piece = MIN(most, size - at);
         vkmoe_buffer *staging = t->staging[false][index];
-        status = wait_slot(device, t, &t->slots[index]);
-        if (status != VKMOE_OK)
-            break;
+        TRY(wait_slot(device, t, &t->slots[index]));
         fill(user, at, staging->range.mapped, piece);
-        status = vkmoe_buffer_flush(staging, piece);
-        if (status == VKMOE_OK)
-            status = copy(device, t, &t->slots[index], staging, 0, buffer, offset + at, piece);
+        TRY(vkmoe_buffer_flush(staging, piece));
+        TRY(copy(device, t, &t->slots[index], staging, 0, buffer, offset + at, piece));
     }
+fail:
     status = finish(device, t, status);
     pthread_mutex_unlock(&t->mutex);
     return status;
@@ -315,21 +270,18 @@ enum vkmoe_status vkmoe_transfer_piece(vkmoe_device *device, const struct transf
     pthread_mutex_lock(&t->mutex);
     const uint32_t index = t->next;
     struct slot *slot = &t->slots[index];
-    enum vkmoe_status status = wait_slot(device, t, slot);
+    enum vkmoe_status status;
+    TRY(wait_slot(device, t, slot));
     const vkmoe_buffer *staging = t->staging[false][index];
-    if (status == VKMOE_OK)
-        status = piece->fill(piece->user, staging->range.mapped);
-    if (status == VKMOE_OK)
-        status = vkmoe_buffer_flush(staging, align_up(piece->size, 16));
-    if (status == VKMOE_OK)
-        status = begin(device, t, slot);
-    if (status == VKMOE_OK) {
-        if (t->bounce[index])
-            record_bounce(device, t, index, piece->size);
-        piece->record(piece->user, slot->commands,
-            vkmoe_buffer_address(t->bounce[index] ? t->bounce[index] : staging));
-        status = submit(device, t, slot);
-    }
+    TRY(piece->fill(piece->user, staging->range.mapped));
+    TRY(vkmoe_buffer_flush(staging, align_up(piece->size, 16)));
+    TRY(begin(device, t, slot));
+    if (t->bounce[index])
+        record_bounce(device, t, index, piece->size);
+    piece->record(piece->user, slot->commands,
+        vkmoe_buffer_address(t->bounce[index] ? t->bounce[index] : staging));
+    status = submit(device, t, slot);
+fail:
     t->next ^= 1;
     pthread_mutex_unlock(&t->mutex);
     return status;
@@ -425,25 +377,23 @@ enum vkmoe_status vkmoe_buffer_download(
         memcpy(data, (const char *)buffer->range.mapped + offset, size);
         return VKMOE_OK;
     }
-    if (status == VKMOE_ERROR_OUT_OF_MEMORY)
-        status = no_staging(device);
+    TRY(status == VKMOE_ERROR_OUT_OF_MEMORY ? no_staging(device) : status);
     // Piece i is copied while piece i - 1 is read.
     const uint64_t most = t->piece[true];
-    const uint64_t pieces = status == VKMOE_OK ? (size - 1) / most + 1 : 0;
-    for (uint64_t i = 0; i <= pieces && status == VKMOE_OK; i++) {
+    const uint64_t pieces = (size - 1) / most + 1;
+    for (uint64_t i = 0; i <= pieces; i++) {
         if (i < pieces)
-            status = copy(device, t, &t->slots[i % SLOTS], buffer, offset + i * most,
-                t->staging[true][i % SLOTS], 0, MIN(most, size - i * most));
-        if (i == 0 || status != VKMOE_OK)
+            TRY(copy(device, t, &t->slots[i % SLOTS], buffer, offset + i * most,
+                t->staging[true][i % SLOTS], 0, MIN(most, size - i * most)));
+        if (i == 0)
             continue;
         const uint64_t last = i - 1, piece = MIN(most, size - last * most);
         const vkmoe_buffer *staging = t->staging[true][last % SLOTS];
-        status = wait_slot(device, t, &t->slots[last % SLOTS]);
-        if (status == VKMOE_OK)
-            status = vkmoe_buffer_invalidate(staging, piece);
-        if (status == VKMOE_OK)
-            memcpy((char *)data + last * most, staging->range.mapped, piece);
+        TRY(wait_slot(device, t, &t->slots[last % SLOTS]));
+        TRY(vkmoe_buffer_invalidate(staging, piece));
+        memcpy((char *)data + last * most, staging->range.mapped, piece);
     }
+fail:
     status = finish(device, t, status);
     pthread_mutex_unlock(&t->mutex);
     return status;
@@ -462,12 +412,11 @@ enum vkmoe_status vkmoe_buffer_clear(vkmoe_buffer *buffer, uint64_t offset, uint
     struct transfer *t = device->transfer;
     struct slot *slot = &t->slots[0];
     pthread_mutex_lock(&t->mutex);
-    status = begin(device, t, slot);
-    if (status == VKMOE_OK) {
-        device->gpu.vk.CmdFillBuffer(
-            slot->commands, buffer->range.handle, buffer->range.offset + offset, size, 0);
-        status = submit(device, t, slot);
-    }
+    TRY(begin(device, t, slot));
+    device->gpu.vk.CmdFillBuffer(
+        slot->commands, buffer->range.handle, buffer->range.offset + offset, size, 0);
+    status = submit(device, t, slot);
+fail:
     status = finish(device, t, status);
     pthread_mutex_unlock(&t->mutex);
     return status;

@@ -85,26 +85,30 @@ struct block_run {
     struct vkmoe_span expert_ids, attention_expert_ids; // of the block; may be absent
 };
 
-static enum vkmoe_status record_cross(vkmoe_stream *stream, const vkmoe_model *n,
-    const struct model_block *block, const struct block_run *r)
+// What all attentions of the decoder and the encoder are given.
+static struct vkmoe_attention_forward_params attention_params(
+    const vkmoe_model *n, const struct block_run *r)
 {
-    if (!block->cross)
-        return VKMOE_OK;
-    const enum vkmoe_status status =
-        norm(stream, n, block->cross_norm, n->frame.block_norm_epsilon, true, 0, r->tokens);
-    const struct vkmoe_attention_forward_params cross = {
+    return (struct vkmoe_attention_forward_params){
         VKMOE_INIT(vkmoe_attention_forward_params),
         .tokens = r->tokens,
         .x = { n->normed, 0 },
         .y = { n->delta, 0 },
         .positions = r->positions,
         .sequences = r->sequences,
-        .lengths = { n->input_lengths, 0 },
-        .stored = true,
     };
-    return status == VKMOE_OK
-        ? vkmoe_attention_forward_for(r->caller, stream, block->cross, block->cross_cache, &cross)
-        : status;
+}
+
+static enum vkmoe_status record_cross(vkmoe_stream *stream, const vkmoe_model *n,
+    const struct model_block *block, const struct block_run *r)
+{
+    if (!block->cross)
+        return VKMOE_OK;
+    TRY_RETURN(norm(stream, n, block->cross_norm, n->frame.block_norm_epsilon, true, 0, r->tokens));
+    struct vkmoe_attention_forward_params cross = attention_params(n, r);
+    cross.lengths = (struct vkmoe_span){ n->input_lengths, 0 };
+    cross.stored = true;
+    return vkmoe_attention_forward_for(r->caller, stream, block->cross, block->cross_cache, &cross);
 }
 
 static enum vkmoe_status record_experts(vkmoe_stream *stream, const vkmoe_model *n,
@@ -131,27 +135,16 @@ static enum vkmoe_status record_block(vkmoe_stream *stream, const vkmoe_model *n
     const struct model_block *block, bool first, const struct block_run *r)
 {
     const float epsilon = n->frame.block_norm_epsilon;
-    enum vkmoe_status status =
-        norm(stream, n, block->attention_norm, epsilon, !first, 0, r->tokens);
-    const struct vkmoe_attention_forward_params attend = {
-        VKMOE_INIT(vkmoe_attention_forward_params),
-        .tokens = r->tokens,
-        .x = { n->normed, 0 },
-        .y = { n->delta, 0 },
-        .positions = r->positions,
-        .sequences = r->sequences,
-        .lengths = r->lengths,
-        .longest = r->longest,
-        .ids = block->attention->routed ? r->attention_expert_ids : (struct vkmoe_span){ 0 },
-    };
-    if (status == VKMOE_OK)
-        status =
-            vkmoe_attention_forward_for(r->caller, stream, block->attention, r->cache, &attend);
-    if (status == VKMOE_OK)
-        status = record_cross(stream, n, block, r);
-    if (status == VKMOE_OK)
-        status = norm(stream, n, block->experts_norm, epsilon, true, 0, r->tokens);
-    return status == VKMOE_OK ? record_experts(stream, n, block, r) : status;
+    TRY_RETURN(norm(stream, n, block->attention_norm, epsilon, !first, 0, r->tokens));
+    struct vkmoe_attention_forward_params attend = attention_params(n, r);
+    attend.lengths = r->lengths;
+    attend.longest = r->longest;
+    if (block->attention->routed)
+        attend.ids = r->attention_expert_ids;
+    TRY_RETURN(vkmoe_attention_forward_for(r->caller, stream, block->attention, r->cache, &attend));
+    TRY_RETURN(record_cross(stream, n, block, r));
+    TRY_RETURN(norm(stream, n, block->experts_norm, epsilon, true, 0, r->tokens));
+    return record_experts(stream, n, block, r);
 }
 
 static enum vkmoe_status record_logits(
@@ -160,10 +153,8 @@ static enum vkmoe_status record_logits(
     const uint32_t count = f->logits_count, first = f->tokens - count;
     if (count == 0)
         return VKMOE_OK;
-    const enum vkmoe_status status = norm(
-        stream, n, n->decoder.final_norm, n->frame.norm_epsilon, n->frame.blocks > 0, first, count);
-    if (status != VKMOE_OK)
-        return status;
+    TRY_RETURN(norm(stream, n, n->decoder.final_norm, n->frame.norm_epsilon, n->frame.blocks > 0,
+        first, count));
     const uint64_t offset = (uint64_t)first * n->frame.hidden * sizeof(float);
     return vkmoe_linear_record(stream, n->tied ? &n->embedding : &n->head,
         vkmoe_buffer_address(n->normed) + offset, vkmoe_span_address(&f->logits), count);
@@ -172,8 +163,7 @@ static enum vkmoe_status record_logits(
 static enum vkmoe_status check(const struct caller *caller, const vkmoe_stream *stream,
     const vkmoe_model *n, const struct vkmoe_model_forward_params *f)
 {
-    if (vkmoe_stream_device(stream) != n->device)
-        return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "stream and model are of two devices");
+    TRY_RETURN(vkmoe_stream_check_device(caller, stream, n->device, "model"));
     if (f->tokens == 0 || f->tokens > n->params.chunk)
         return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "tokens is %u, must be 1 to chunk (%u)",
             f->tokens, n->params.chunk);
@@ -196,38 +186,36 @@ static enum vkmoe_status check(const struct caller *caller, const vkmoe_stream *
     return vkmoe_spans_check(caller, n->device, rules, ARRAY_SIZE(rules));
 }
 
-enum vkmoe_status vkmoe_model_forward(
-    vkmoe_stream *stream, vkmoe_model *model, const struct vkmoe_model_forward_params *params)
+// All of the decoder, or of a model that has no encoder; of params that may be anything.
+static enum vkmoe_status record_decoder(const struct caller *caller, vkmoe_stream *stream,
+    const vkmoe_model *n, const struct vkmoe_model_forward_params *f)
 {
-    const struct vkmoe_log *log = device_log(model ? model->device : vkmoe_stream_device(stream));
-    VKMOE_NEED(log, stream, "stream");
-    VKMOE_NEED(log, model, "model");
-    VKMOE_NEED(log, params, "params");
-    PARAMS_WHOLE(log, vkmoe_model_forward_params, params);
-    const struct vkmoe_model_forward_params *f = params;
-    const struct caller caller = { log, __func__ };
-    enum vkmoe_status status = check(&caller, stream, model, f);
-    if (status != VKMOE_OK)
-        return status;
-    vkmoe_stream_begin(stream);
-    status = stream_reserve_scratch(stream, model->scratch_size);
-    if (status == VKMOE_OK)
-        status = embed(stream, model, vkmoe_span_address(&f->ids), f->tokens);
-    for (uint32_t b = 0; b < model->decoder.count && status == VKMOE_OK; b++) {
+    TRY_RETURN(check(caller, stream, n, f));
+    TRY_RETURN(stream_reserve_scratch(stream, n->scratch_size));
+    TRY_RETURN(embed(stream, n, vkmoe_span_address(&f->ids), f->tokens));
+    for (uint32_t b = 0; b < n->decoder.count; b++) {
         const struct block_run r = {
-            .caller = &caller,
+            .caller = caller,
             .tokens = f->tokens,
-            .cache = model->decoder.blocks[b].cache,
+            .cache = n->decoder.blocks[b].cache,
             .positions = f->positions,
             .sequences = f->sequences,
             .longest = f->longest,
-            .expert_ids = block_ids(&f->expert_ids, b, f->tokens, model->k),
+            .expert_ids = block_ids(&f->expert_ids, b, f->tokens, n->k),
             .attention_expert_ids =
-                block_ids(&f->attention_expert_ids, b, f->tokens, model->attention_k),
+                block_ids(&f->attention_expert_ids, b, f->tokens, n->attention_k),
         };
-        status = record_block(stream, model, &model->decoder.blocks[b], b == 0, &r);
+        TRY_RETURN(record_block(stream, n, &n->decoder.blocks[b], b == 0, &r));
     }
-    return vkmoe_stream_end(stream, status == VKMOE_OK ? record_logits(stream, model, f) : status);
+    return record_logits(stream, n, f);
+}
+
+enum vkmoe_status vkmoe_model_forward(
+    vkmoe_stream *stream, vkmoe_model *model, const struct vkmoe_model_forward_params *params)
+{
+    NEED_TO_RECORD(caller, stream, model, vkmoe_model_forward_params, params);
+    vkmoe_stream_begin(stream);
+    return vkmoe_stream_end(stream, record_decoder(&caller, stream, model, params));
 }
 
 // ------------------------------------------------------------------------ encoder
@@ -237,8 +225,7 @@ static enum vkmoe_status check_encode(const struct caller *caller, const vkmoe_s
 {
     if (!has_encoder(n))
         return vkmoe_refuse(caller, VKMOE_ERROR_UNSUPPORTED, "the model has no encoder");
-    if (vkmoe_stream_device(stream) != n->device)
-        return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "stream and model are of two devices");
+    TRY_RETURN(vkmoe_stream_check_device(caller, stream, n->device, "model"));
     if (e->tokens == 0 || e->tokens > n->params.encoder_capacity)
         return vkmoe_refuse(caller, VKMOE_ERROR_INVALID,
             "tokens is %u, must be 1 to encoder_capacity (%u)", e->tokens,
@@ -254,56 +241,49 @@ static enum vkmoe_status check_encode(const struct caller *caller, const vkmoe_s
 static enum vkmoe_status note_input(
     vkmoe_stream *stream, const vkmoe_model *n, const struct vkmoe_model_encode_params *e)
 {
-    enum vkmoe_status status = vkmoe_stream_fill(stream, n->encoder_length, 0, 4, e->tokens);
-    if (status == VKMOE_OK)
-        status =
-            vkmoe_stream_fill(stream, n->input_lengths, 4 * (uint64_t)e->sequence, 4, e->tokens);
-    return status == VKMOE_OK
-        ? vkmoe_stream_fill(stream, n->input_sequence, 0, 4 * (uint64_t)e->tokens, e->sequence)
-        : status;
+    TRY_RETURN(vkmoe_stream_fill(stream, n->encoder_length, 0, 4, e->tokens));
+    TRY_RETURN(
+        vkmoe_stream_fill(stream, n->input_lengths, 4 * (uint64_t)e->sequence, 4, e->tokens));
+    return vkmoe_stream_fill(stream, n->input_sequence, 0, 4 * (uint64_t)e->tokens, e->sequence);
 }
 
-enum vkmoe_status vkmoe_model_encode(
-    vkmoe_stream *stream, vkmoe_model *model, const struct vkmoe_model_encode_params *params)
+// All of the encoder, and the keys and values that the decoder's cross attentions make of it.
+// Likewise.
+static enum vkmoe_status record_encoder(const struct caller *caller, vkmoe_stream *stream,
+    const vkmoe_model *n, const struct vkmoe_model_encode_params *e)
 {
-    const struct vkmoe_log *log = device_log(model ? model->device : vkmoe_stream_device(stream));
-    VKMOE_NEED(log, stream, "stream");
-    VKMOE_NEED(log, model, "model");
-    VKMOE_NEED(log, params, "params");
-    PARAMS_WHOLE(log, vkmoe_model_encode_params, params);
-    vkmoe_model *n = model;
-    const struct vkmoe_model_encode_params *e = params;
-    const struct caller caller = { log, __func__ };
-    enum vkmoe_status status = check_encode(&caller, stream, n, e);
-    if (status != VKMOE_OK)
-        return status;
-    vkmoe_stream_begin(stream);
-    status = stream_reserve_scratch(stream, n->scratch_size);
-    if (status == VKMOE_OK)
-        status = note_input(stream, n, e);
-    if (status == VKMOE_OK)
-        status = embed(stream, n, vkmoe_span_address(&e->ids), e->tokens);
+    TRY_RETURN(check_encode(caller, stream, n, e));
+    TRY_RETURN(stream_reserve_scratch(stream, n->scratch_size));
+    TRY_RETURN(note_input(stream, n, e));
+    TRY_RETURN(embed(stream, n, vkmoe_span_address(&e->ids), e->tokens));
     const struct block_run r = {
-        .caller = &caller,
+        .caller = caller,
         .tokens = e->tokens,
         .cache = n->encoder_cache,
         .lengths = { n->encoder_length, 0 },
         .longest = e->tokens,
     };
-    for (uint32_t b = 0; b < n->encoder.count && status == VKMOE_OK; b++)
-        status = record_block(stream, n, &n->encoder.blocks[b], b == 0, &r);
-    if (status == VKMOE_OK)
-        status = norm(stream, n, n->encoder.final_norm, n->frame.norm_epsilon, true, 0, e->tokens);
+    for (uint32_t b = 0; b < n->encoder.count; b++)
+        TRY_RETURN(record_block(stream, n, &n->encoder.blocks[b], b == 0, &r));
+    TRY_RETURN(norm(stream, n, n->encoder.final_norm, n->frame.norm_epsilon, true, 0, e->tokens));
     const struct vkmoe_attention_forward_params output = {
         VKMOE_INIT(vkmoe_attention_forward_params),
         .tokens = e->tokens,
         .x = { n->normed, 0 },
         .sequences = { n->input_sequence, 0 },
     };
-    for (uint32_t b = 0; b < n->decoder.count && status == VKMOE_OK; b++)
-        status = vkmoe_attention_store_for(
-            &caller, stream, n->decoder.blocks[b].cross, n->decoder.blocks[b].cross_cache, &output);
-    return vkmoe_stream_end(stream, status);
+    for (uint32_t b = 0; b < n->decoder.count; b++)
+        TRY_RETURN(vkmoe_attention_store_for(
+            caller, stream, n->decoder.blocks[b].cross, n->decoder.blocks[b].cross_cache, &output));
+    return VKMOE_OK;
+}
+
+enum vkmoe_status vkmoe_model_encode(
+    vkmoe_stream *stream, vkmoe_model *model, const struct vkmoe_model_encode_params *params)
+{
+    NEED_TO_RECORD(caller, stream, model, vkmoe_model_encode_params, params);
+    vkmoe_stream_begin(stream);
+    return vkmoe_stream_end(stream, record_encoder(&caller, stream, model, params));
 }
 
 static uint64_t stack_scratch(const struct model_stack *stack, uint32_t tokens)

@@ -55,13 +55,10 @@ static enum vkmoe_status create_attention(vkmoe_model *n, vkmoe_checkpoint *chec
     vkmoe_cache **cache)
 {
     struct vkmoe_attention_params params = { VKMOE_INIT(vkmoe_attention_params) };
-    enum vkmoe_status status = vkmoe_checkpoint_get_attention(checkpoint, where, &params);
-    if (status == VKMOE_OK)
-        status = vkmoe_attention_load(&n->loading, &params, attention);
-    if (status == VKMOE_OK && !*cache)
-        status = create_cache(n, &params, sequences, capacity, cache);
+    TRY_RETURN(vkmoe_checkpoint_get_attention(checkpoint, where, &params));
+    TRY_RETURN(vkmoe_attention_load(&n->loading, &params, attention));
     n->attention_k = MAX(n->attention_k, params.experts_per_token);
-    return status;
+    return *cache ? VKMOE_OK : create_cache(n, &params, sequences, capacity, cache);
 }
 
 // A decoder counts an expert's tokens over the sequence, however it is cut into forwards; an
@@ -79,8 +76,8 @@ static enum vkmoe_status create_history(
         return vkmoe_fail(device_log(n->device), VKMOE_ERROR_UNSUPPORTED,
             "model: %.0f choices of experts; one block may have 2^30", choices);
     const uint64_t size = (uint64_t)choices * sizeof(uint32_t);
-    const enum vkmoe_status status = vkmoe_buffer_create(n->device, size, &history->choices);
-    return status == VKMOE_OK ? vkmoe_buffer_clear(history->choices, 0, size) : status;
+    TRY_RETURN(vkmoe_buffer_create(n->device, size, &history->choices));
+    return vkmoe_buffer_clear(history->choices, 0, size);
 }
 
 // The block's layer, of experts or dense.
@@ -97,30 +94,27 @@ static enum vkmoe_status create_experts(vkmoe_model *n, vkmoe_checkpoint *checkp
 {
     struct vkmoe_moe_params moe = { VKMOE_INIT(vkmoe_moe_params) };
     block->dense = !vkmoe_checkpoint_is_moe(checkpoint, where);
-    enum vkmoe_status status = get_layer(checkpoint, where, &moe);
+    TRY_RETURN(get_layer(checkpoint, where, &moe));
     if (n->params.expert_capacity == VKMOE_EXPERT_CAPACITY_UNLIMITED)
         moe.router.capacity = 0;
     if (!block->dense)
         n->k = MAX(n->k, moe.experts_per_token);
-    if (status == VKMOE_OK && !in_encoder && moe.router.capacity > 0) {
-        status = create_history(n, moe.router.capacity, moe.experts_per_token, &block->history);
+    if (!in_encoder && moe.router.capacity > 0) {
+        TRY_RETURN(create_history(n, moe.router.capacity, moe.experts_per_token, &block->history));
         moe.router.capacity = 0;
     }
-    return status == VKMOE_OK ? vkmoe_moe_load(&n->loading, &moe, &block->experts) : status;
+    return vkmoe_moe_load(&n->loading, &moe, &block->experts);
 }
 
 static enum vkmoe_status create_norms(vkmoe_model *n, vkmoe_checkpoint *checkpoint,
     struct vkmoe_block where, struct model_block *block)
 {
     struct vkmoe_view attention_norm, experts_norm;
-    enum vkmoe_status status =
-        vkmoe_checkpoint_get_norms(checkpoint, where, &attention_norm, &experts_norm);
-    if (status == VKMOE_OK)
-        status = upload_norm(n, &attention_norm, 1,
-            where.part == VKMOE_PART_CROSS ? &block->cross_norm : &block->attention_norm);
-    if (status == VKMOE_OK && where.part != VKMOE_PART_CROSS)
-        status = upload_norm(n, &experts_norm, 1, &block->experts_norm);
-    return status;
+    TRY_RETURN(vkmoe_checkpoint_get_norms(checkpoint, where, &attention_norm, &experts_norm));
+    if (where.part == VKMOE_PART_CROSS)
+        return upload_norm(n, &attention_norm, 1, &block->cross_norm);
+    TRY_RETURN(upload_norm(n, &attention_norm, 1, &block->attention_norm));
+    return upload_norm(n, &experts_norm, 1, &block->experts_norm);
 }
 
 static enum vkmoe_status create_block(
@@ -131,20 +125,20 @@ static enum vkmoe_status create_block(
     struct vkmoe_block where = { .index = index,
         .part = has_encoder(n) && !in_encoder ? VKMOE_PART_DECODER : VKMOE_PART_BLOCKS };
     vkmoe_fit_where(n->device, "%sblock %u: ", in_encoder ? "encoder " : "", index);
-    enum vkmoe_status status = in_encoder ? create_attention(n, checkpoint, where, 1,
-                                   p->encoder_capacity, &block->attention, &n->encoder_cache)
-                                          : create_attention(n, checkpoint, where, p->sequences,
-                                              p->capacity, &block->attention, &block->cache);
-    if (status == VKMOE_OK)
-        status = create_experts(n, checkpoint, in_encoder, where, block);
-    if (status == VKMOE_OK)
-        status = create_norms(n, checkpoint, where, block);
-    if (status != VKMOE_OK || where.part == VKMOE_PART_BLOCKS)
-        return status;
+    if (in_encoder)
+        TRY_RETURN(create_attention(
+            n, checkpoint, where, 1, p->encoder_capacity, &block->attention, &n->encoder_cache));
+    else
+        TRY_RETURN(create_attention(
+            n, checkpoint, where, p->sequences, p->capacity, &block->attention, &block->cache));
+    TRY_RETURN(create_experts(n, checkpoint, in_encoder, where, block));
+    TRY_RETURN(create_norms(n, checkpoint, where, block));
+    if (where.part == VKMOE_PART_BLOCKS)
+        return VKMOE_OK;
     where.part = VKMOE_PART_CROSS;
-    status = create_attention(n, checkpoint, where, p->sequences, p->encoder_capacity,
-        &block->cross, &block->cross_cache);
-    return status == VKMOE_OK ? create_norms(n, checkpoint, where, block) : status;
+    TRY_RETURN(create_attention(n, checkpoint, where, p->sequences, p->encoder_capacity,
+        &block->cross, &block->cross_cache));
+    return create_norms(n, checkpoint, where, block);
 }
 
 static enum vkmoe_status create_stack(
@@ -156,10 +150,9 @@ static enum vkmoe_status create_stack(
         return vkmoe_fail(
             device_log(n->device), VKMOE_ERROR_OUT_OF_MEMORY, "model: out of host memory");
     stack->count = count;
-    enum vkmoe_status status = VKMOE_OK;
-    for (uint32_t b = 0; b < count && status == VKMOE_OK; b++)
-        status = create_block(n, checkpoint, in_encoder, b);
-    return status;
+    for (uint32_t b = 0; b < count; b++)
+        TRY_RETURN(create_block(n, checkpoint, in_encoder, b));
+    return VKMOE_OK;
 }
 
 // What dense blocks and the encoder need beside their weights.
@@ -180,13 +173,13 @@ static enum vkmoe_status create_helpers(vkmoe_model *n)
         { &n->input_lengths, n->params.sequences * sizeof(uint32_t) },
         { &n->input_sequence, n->params.encoder_capacity * sizeof(uint32_t) },
     };
-    enum vkmoe_status status =
-        vkmoe_buffer_create_from(n->device, ones, n->rows * sizeof *ones, &n->dense_weights);
-    for (size_t i = 0; i < ARRAY_SIZE(zeros) && status == VKMOE_OK; i++) {
-        status = vkmoe_buffer_create(n->device, zeros[i].size, zeros[i].buffer);
-        if (status == VKMOE_OK)
-            status = vkmoe_buffer_clear(*zeros[i].buffer, 0, zeros[i].size);
+    enum vkmoe_status status;
+    TRY(vkmoe_buffer_create_from(n->device, ones, n->rows * sizeof *ones, &n->dense_weights));
+    for (size_t i = 0; i < ARRAY_SIZE(zeros); i++) {
+        TRY(vkmoe_buffer_create(n->device, zeros[i].size, zeros[i].buffer));
+        TRY(vkmoe_buffer_clear(*zeros[i].buffer, 0, zeros[i].size));
     }
+fail:
     free(ones);
     return status;
 }
@@ -196,25 +189,24 @@ static enum vkmoe_status create_ends(vkmoe_model *n)
     const struct vkmoe_frame *f = &n->frame;
     const struct vkmoe_view *embedding[] = { &f->embedding }, *head[] = { &f->head };
     vkmoe_fit_name(n->device, "embedding");
-    enum vkmoe_status status = vkmoe_linear_create(
-        &n->loading, embedding, NULL, &f->vocabulary, 1, f->hidden, &n->embedding);
+    TRY_RETURN(vkmoe_linear_create(
+        &n->loading, embedding, NULL, &f->vocabulary, 1, f->hidden, &n->embedding));
     vkmoe_fit_name(n->device, "head");
     n->tied = f->head.data == f->embedding.data;
-    if (status == VKMOE_OK && !n->tied)
-        status =
-            vkmoe_linear_create(&n->loading, head, NULL, &f->vocabulary, 1, f->hidden, &n->head);
-    if (status == VKMOE_OK)
-        status = upload_norm(n, &f->final_norm, f->logits_scale, &n->decoder.final_norm);
-    if (status == VKMOE_OK && f->encoder_blocks > 0)
-        status = upload_norm(n, &f->encoder_norm, 1, &n->encoder.final_norm);
+    if (!n->tied)
+        TRY_RETURN(
+            vkmoe_linear_create(&n->loading, head, NULL, &f->vocabulary, 1, f->hidden, &n->head));
+    TRY_RETURN(upload_norm(n, &f->final_norm, f->logits_scale, &n->decoder.final_norm));
+    if (f->encoder_blocks > 0)
+        TRY_RETURN(upload_norm(n, &f->encoder_norm, 1, &n->encoder.final_norm));
     const uint64_t rows = (uint64_t)n->rows * f->hidden * sizeof(float);
     vkmoe_fit_name(n->device, "rows of the residual stream");
     vkmoe_fit_enter(n->device, FIT_SCRATCH);
     vkmoe_buffer **const buffers[] = { &n->x, &n->normed, &n->delta };
-    for (size_t i = 0; i < ARRAY_SIZE(buffers) && status == VKMOE_OK; i++)
-        status = vkmoe_buffer_create(n->device, rows, buffers[i]);
+    for (size_t i = 0; i < ARRAY_SIZE(buffers); i++)
+        TRY_RETURN(vkmoe_buffer_create(n->device, rows, buffers[i]));
     vkmoe_fit_enter(n->device, FIT_WEIGHTS);
-    return status;
+    return VKMOE_OK;
 }
 
 static void set_defaults(vkmoe_model *n)
@@ -242,16 +234,14 @@ static enum vkmoe_status count_block(
 {
     struct vkmoe_moe_params moe = { VKMOE_INIT(vkmoe_moe_params) };
     struct vkmoe_attention_params attention = { VKMOE_INIT(vkmoe_attention_params) };
-    enum vkmoe_status status = vkmoe_checkpoint_get_attention(checkpoint, where, &attention);
-    if (status == VKMOE_OK)
-        n->loading.total += vkmoe_attention_load_size(&attention);
-    if (status != VKMOE_OK || where.part == VKMOE_PART_CROSS)
-        return status;
-    status = get_layer(checkpoint, where, &moe);
-    if (status == VKMOE_OK)
-        n->loading.total += vkmoe_moe_load_size(&moe);
-    if (status != VKMOE_OK || where.part == VKMOE_PART_BLOCKS)
-        return status;
+    TRY_RETURN(vkmoe_checkpoint_get_attention(checkpoint, where, &attention));
+    n->loading.total += vkmoe_attention_load_size(&attention);
+    if (where.part == VKMOE_PART_CROSS)
+        return VKMOE_OK;
+    TRY_RETURN(get_layer(checkpoint, where, &moe));
+    n->loading.total += vkmoe_moe_load_size(&moe);
+    if (where.part == VKMOE_PART_BLOCKS)
+        return VKMOE_OK;
     where.part = VKMOE_PART_CROSS;
     return count_block(n, checkpoint, where);
 }
@@ -262,7 +252,6 @@ static enum vkmoe_status start_loading(vkmoe_model *n, vkmoe_checkpoint *checkpo
     const struct vkmoe_frame *f = &n->frame;
     const uint64_t elements = (uint64_t)f->vocabulary * f->hidden;
     const bool tied = f->head.data == f->embedding.data;
-    enum vkmoe_status status = VKMOE_OK;
     n->loading = (struct loading){
         .device = n->device,
         .caller = creator(n),
@@ -273,34 +262,29 @@ static enum vkmoe_status start_loading(vkmoe_model *n, vkmoe_checkpoint *checkpo
     };
     if (!n->loading.progress)
         return VKMOE_OK;
-    for (uint32_t b = 0; b < f->encoder_blocks && status == VKMOE_OK; b++)
-        status = count_block(n, checkpoint, (struct vkmoe_block){ .index = b });
-    for (uint32_t b = 0; b < f->blocks && status == VKMOE_OK; b++)
-        status = count_block(n, checkpoint,
+    for (uint32_t b = 0; b < f->encoder_blocks; b++)
+        TRY_RETURN(count_block(n, checkpoint, (struct vkmoe_block){ .index = b }));
+    for (uint32_t b = 0; b < f->blocks; b++)
+        TRY_RETURN(count_block(n, checkpoint,
             (struct vkmoe_block){ .index = b,
-                .part = f->encoder_blocks > 0 ? VKMOE_PART_DECODER : VKMOE_PART_BLOCKS });
-    return status == VKMOE_OK ? vkmoe_loading_tell(&n->loading, 0) : status;
+                .part = f->encoder_blocks > 0 ? VKMOE_PART_DECODER : VKMOE_PART_BLOCKS }));
+    return vkmoe_loading_tell(&n->loading, 0);
 }
 
 static enum vkmoe_status fill(vkmoe_model *n, vkmoe_checkpoint *checkpoint)
 {
     n->frame.struct_size = sizeof n->frame;
-    enum vkmoe_status status = vkmoe_checkpoint_get_frame(checkpoint, &n->frame);
-    if (status != VKMOE_OK)
-        return status;
+    TRY_RETURN(vkmoe_checkpoint_get_frame(checkpoint, &n->frame));
     set_defaults(n);
     if (n->rows > MAX_TOKENS)
         return vkmoe_fail(device_log(n->device), VKMOE_ERROR_INVALID,
             "vkmoe_model_create: %s is %u, must be 1 to %u",
             n->params.chunk > MAX_TOKENS ? "chunk" : "encoder_capacity", n->rows, MAX_TOKENS);
-    status = start_loading(n, checkpoint);
-    if (status == VKMOE_OK)
-        status = create_ends(n);
-    if (status == VKMOE_OK)
-        status = create_helpers(n);
-    if (status == VKMOE_OK)
-        status = create_stack(n, checkpoint, true, n->frame.encoder_blocks);
-    return status == VKMOE_OK ? create_stack(n, checkpoint, false, n->frame.blocks) : status;
+    TRY_RETURN(start_loading(n, checkpoint));
+    TRY_RETURN(create_ends(n));
+    TRY_RETURN(create_helpers(n));
+    TRY_RETURN(create_stack(n, checkpoint, true, n->frame.encoder_blocks));
+    return create_stack(n, checkpoint, false, n->frame.blocks);
 }
 
 // What streams have of it counts as there.
@@ -327,13 +311,18 @@ static enum vkmoe_status make(vkmoe_device *device, vkmoe_checkpoint *checkpoint
             device_log(device), VKMOE_ERROR_OUT_OF_MEMORY, "model: out of host memory");
     n->device = device;
     n->params = *params;
-    const enum vkmoe_status status = fill(n, checkpoint);
-    if (status == VKMOE_OK)
-        n->scratch_size = vkmoe_model_plan_scratch(n);
-    else
-        vkmoe_model_destroy(&n);
+    TRY_UNDO(fill(n, checkpoint), vkmoe_model_destroy(&n));
+    n->scratch_size = vkmoe_model_plan_scratch(n);
     *out = n;
-    return status;
+    return VKMOE_OK;
+}
+
+// With the scratch of a stream.
+static enum vkmoe_status rehearse(vkmoe_device *planned, const vkmoe_device *device,
+    vkmoe_checkpoint *checkpoint, const struct vkmoe_model_params *params, vkmoe_model **out)
+{
+    TRY_RETURN(make(planned, checkpoint, params, out));
+    return plan_scratch(*out, device);
 }
 
 enum vkmoe_status vkmoe_model_create(vkmoe_device *device, vkmoe_checkpoint *checkpoint,
@@ -349,15 +338,9 @@ enum vkmoe_status vkmoe_model_create(vkmoe_device *device, vkmoe_checkpoint *che
     VKMOE_NEED(log, params, "params");
     PARAMS_WHOLE(log, vkmoe_model_params, params);
     vkmoe_device *planned;
-    vkmoe_model *model = NULL;
-    enum vkmoe_status status = vkmoe_fit_begin(device, &planned);
-    if (status == VKMOE_OK)
-        status = make(planned, checkpoint, params, &model);
-    if (status == VKMOE_OK)
-        status = plan_scratch(model, device);
-    vkmoe_model_destroy(&model);
-    status = vkmoe_fit_end(&planned, __func__, status);
-    return status == VKMOE_OK ? make(device, checkpoint, params, out) : status;
+    TRY_FIT(device, planned, rehearse(planned, device, checkpoint, params, out),
+        vkmoe_model_destroy(out));
+    return make(device, checkpoint, params, out);
 }
 
 static void destroy_stack(struct model_stack *stack)
@@ -369,10 +352,8 @@ static void destroy_stack(struct model_stack *stack)
         vkmoe_attention_destroy(&block->cross);
         vkmoe_cache_destroy(&block->cross_cache);
         vkmoe_moe_destroy(&block->experts);
-        vkmoe_buffer_destroy(&block->history.choices);
-        vkmoe_buffer_destroy(&block->attention_norm);
-        vkmoe_buffer_destroy(&block->cross_norm);
-        vkmoe_buffer_destroy(&block->experts_norm);
+        BUFFERS_DESTROY(&block->history.choices, &block->attention_norm, &block->cross_norm,
+            &block->experts_norm);
     }
     free(stack->blocks);
     vkmoe_buffer_destroy(&stack->final_norm);
@@ -380,18 +361,13 @@ static void destroy_stack(struct model_stack *stack)
 
 void vkmoe_model_destroy(vkmoe_model **model)
 {
-    if (!model || !*model)
-        return;
-    vkmoe_model *n = *model;
-    *model = NULL;
+    TAKE_OR_RETURN(vkmoe_model, n, model);
     destroy_stack(&n->decoder);
     destroy_stack(&n->encoder);
     vkmoe_experts_destroy(&n->embedding);
     vkmoe_experts_destroy(&n->head);
-    vkmoe_buffer **const buffers[] = { &n->x, &n->normed, &n->delta, &n->dense_ids,
-        &n->dense_weights, &n->encoder_length, &n->input_lengths, &n->input_sequence };
-    for (size_t i = 0; i < ARRAY_SIZE(buffers); i++)
-        vkmoe_buffer_destroy(buffers[i]);
+    BUFFERS_DESTROY(&n->x, &n->normed, &n->delta, &n->dense_ids, &n->dense_weights,
+        &n->encoder_length, &n->input_lengths, &n->input_sequence);
     vkmoe_cache_destroy(&n->encoder_cache);
     free(n);
 }

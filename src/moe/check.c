@@ -96,3 +96,10 @@ enum vkmoe_status vkmoe_moe_check(const struct caller *caller, const struct vkmo
     TRY_RETURN(check_experts(caller, p));
     return check_vectors(caller, p);
 }
+
+enum vkmoe_status vkmoe_tokens_check(const struct caller *caller, uint32_t tokens)
+{
+    return tokens <= MAX_TOKENS ? VKMOE_OK
+                                : vkmoe_refuse(caller, VKMOE_ERROR_INVALID,
+                                    "tokens is %u, must be 0 to %u", tokens, MAX_TOKENS);
+}

@@ -14,11 +14,8 @@ static enum vkmoe_status check(const struct caller *caller, const vkmoe_stream *
     const vkmoe_moe *moe, const struct vkmoe_moe_forward_params *f)
 {
     const struct vkmoe_moe_params *p = &moe->params;
-    if (vkmoe_stream_device(stream) != moe->device)
-        return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "stream and layer are of two devices");
-    if (f->tokens > MAX_TOKENS)
-        return vkmoe_refuse(
-            caller, VKMOE_ERROR_INVALID, "tokens is %u, must be 0 to %u", f->tokens, MAX_TOKENS);
+    TRY_RETURN(vkmoe_stream_check_device(caller, stream, moe->device, "layer"));
+    TRY_RETURN(vkmoe_tokens_check(caller, f->tokens));
     const uint64_t rows = (uint64_t)f->tokens * p->hidden;
     const uint64_t router_rows = (uint64_t)f->tokens * p->router_hidden;
     const uint64_t pairs = (uint64_t)f->tokens * p->experts_per_token;
@@ -106,12 +103,7 @@ fail:
 enum vkmoe_status vkmoe_moe_forward(
     vkmoe_stream *stream, const vkmoe_moe *moe, const struct vkmoe_moe_forward_params *params)
 {
-    const struct vkmoe_log *log = device_log(moe ? moe->device : vkmoe_stream_device(stream));
-    VKMOE_NEED(log, stream, "stream");
-    VKMOE_NEED(log, moe, "moe");
-    VKMOE_NEED(log, params, "params");
-    PARAMS_WHOLE(log, vkmoe_moe_forward_params, params);
-    const struct caller caller = { log, __func__ };
+    NEED_TO_RECORD(caller, stream, moe, vkmoe_moe_forward_params, params);
     if (params->tokens == 0)
         return VKMOE_OK;
     TRY_RETURN(check(&caller, stream, moe, params));

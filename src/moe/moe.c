@@ -99,38 +99,23 @@ enum vkmoe_status vkmoe_moe_load(
     moe->device = device;
     moe->params = *params;
     set_defaults(&moe->params);
-    const enum vkmoe_status status = vkmoe_loading_finish(loading, fill(loading, params, moe));
-    if (status != VKMOE_OK)
-        vkmoe_moe_destroy(&moe);
+    TRY_UNDO(vkmoe_loading_finish(loading, fill(loading, params, moe)), vkmoe_moe_destroy(&moe));
     *out = moe;
-    return status;
+    return VKMOE_OK;
 }
 
 enum vkmoe_status vkmoe_moe_create(
     vkmoe_device *device, const struct vkmoe_moe_params *params, vkmoe_moe **out)
 {
-    VKMOE_NEED(device_log(device), out, "out");
-    *out = NULL;
-    VKMOE_NEED(NULL, device, "device");
-    VKMOE_NEED(device_log(device), params, "params");
-    PARAMS_WHOLE(device_log(device), vkmoe_moe_params, params);
+    NEED_TO_CREATE(device, vkmoe_moe_params, params, out);
     struct loading loading = { .caller = { device_log(device), __func__ } };
-    vkmoe_moe *moe = NULL;
-    enum vkmoe_status status = vkmoe_fit_begin(device, &loading.device);
-    if (status == VKMOE_OK)
-        status = vkmoe_moe_load(&loading, params, &moe);
-    vkmoe_moe_destroy(&moe);
-    TRY_RETURN(vkmoe_fit_end(&loading.device, __func__, status));
-    loading.device = device;
+    TRY_FIT(device, loading.device, vkmoe_moe_load(&loading, params, out), vkmoe_moe_destroy(out));
     return vkmoe_moe_load(&loading, params, out);
 }
 
 void vkmoe_moe_destroy(vkmoe_moe **moe)
 {
-    if (!moe || !*moe)
-        return;
-    vkmoe_moe *m = *moe;
-    *moe = NULL;
+    TAKE_OR_RETURN(vkmoe_moe, m, moe);
     vkmoe_router_destroy(&m->router);
     vkmoe_experts_destroy(&m->up);
     vkmoe_experts_destroy(&m->down);

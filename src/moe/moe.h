@@ -9,6 +9,9 @@
 
 #define MAX_TOKENS 65536
 
+// That a forward of `tokens` may be.
+enum vkmoe_status vkmoe_tokens_check(const struct caller *caller, uint32_t tokens);
+
 struct vkmoe_moe {
     vkmoe_device *device;
     struct vkmoe_moe_params params; // without views, defaults filled in

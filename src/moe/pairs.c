@@ -16,6 +16,10 @@
 // Likewise: the positions of a sequence.
 #define LIMIT_EXPERTS_LANES 64
 
+// Of kernels that get pairs, as the caller has them.
+#define PAIRS_OPERANDS(pairs_) \
+    .ids = (pairs_).ids, .weights = (pairs_).weights, .tokens = (pairs_).tokens, .k = (pairs_).k
+
 uint64_t vkmoe_scratch_take(uint64_t *size, uint64_t bytes)
 {
     const uint64_t at = *size;
@@ -29,13 +33,10 @@ enum vkmoe_status vkmoe_pairs_limit(vkmoe_stream *stream, const struct limit_ope
     const struct choice_history *history = o->history;
     const uint64_t dummy = vkmoe_device_dummy_address(vkmoe_stream_device(stream));
     const struct limit_experts_push push = {
-        .ids = o->pairs.ids,
-        .weights = o->pairs.weights,
+        PAIRS_OPERANDS(o->pairs),
         .choices = vkmoe_buffer_address(history->choices),
         .positions = o->positions ? o->positions : dummy,
         .sequences = o->sequences ? o->sequences : dummy,
-        .tokens = o->pairs.tokens,
-        .k = o->pairs.k,
         .experts = o->experts,
         .limit = history->limit,
         .capacity = history->capacity,
@@ -76,14 +77,11 @@ enum vkmoe_status vkmoe_pairs_sort(vkmoe_stream *stream, const struct sort_opera
 {
     const uint64_t address = vkmoe_buffer_address(scratch);
     const struct group_tokens_push push = {
-        .ids = o->pairs.ids,
-        .weights = o->pairs.weights,
+        PAIRS_OPERANDS(o->pairs),
         .rows = address + sorted->rows,
         .counts = address + sorted->counts,
         .plan = address + sorted->plan,
         .counter = vkmoe_stream_counters(stream),
-        .tokens = o->pairs.tokens,
-        .k = o->pairs.k,
         .experts = o->up->count,
         .sequence_tokens = o->capacity ? o->sequence_tokens : o->pairs.tokens,
         .capacity = o->capacity ? o->capacity : UINT32_MAX,

@@ -377,12 +377,13 @@ enum vkmoe_status vkmoe_device_list(
     uint32_t room = *count;
     const uint32_t stride = room ? infos->struct_size : 0;
     *count = 0;
-    enum vkmoe_status status = vkmoe_instance_init(&instance, log, NULL, NULL, false);
-    if (status == VKMOE_OK)
-        status = vkmoe_physical_enumerate(&instance, log, &list, &found);
+    enum vkmoe_status status;
+    TRY(vkmoe_instance_init(&instance, log, NULL, NULL, false));
+    TRY(vkmoe_physical_enumerate(&instance, log, &list, &found));
     for (uint32_t i = 0; i < MIN(found, room); i++)
         vkmoe_info_write(type, &list[i].info, stride, (char *)infos + (size_t)i * stride);
     *count = found;
+fail:
     free(list);
     vkmoe_instance_finish(&instance);
     return status;
