@@ -52,6 +52,13 @@
     .shared_gate = parent ".gate_proj.weight", .shared_up = parent ".up_proj.weight", \
     .shared_down = parent ".down_proj.weight"
 
+// Stacked and fused as published: so and so called.
+#define STACKED_GATE_UP_DOWN(parent) .gate_up = parent ".gate_up_proj", .down = parent ".down_proj"
+#define STACKED_INPUT_OUTPUT(parent) \
+    .gate_up = parent ".input_linear.weight", .down = parent ".output_linear.weight"
+#define SHARED_INPUT_OUTPUT(parent) \
+    .shared_gate_up = parent ".input_linear.weight", .shared_down = parent ".output_linear.weight"
+
 #define DENSE_GATE_UP_DOWN(parent, width) \
     .dense_inner = { "intermediate_size", width }, \
     .dense = { \
@@ -66,9 +73,19 @@
     .score = VKMOE_SCORE_SIGMOID, .weigh = VKMOE_WEIGH_SCORE, \
     .groups.score = VKMOE_GROUP_SCORE_SUM_TOP_2, .renormalize.mode = VKMOE_RENORMALIZE_SUM, \
     .renormalize.epsilon = 1e-20f
-#define V3_SETTINGS \
+#define DEEPSEEK_SETTINGS \
     .renormalize_key = "norm_topk_prob", .scale_key = "routed_scaling_factor", \
     .groups_key = "n_group", .groups_kept_key = "topk_group"
+
+// Where DeepSeek and who follows it keep experts: shared ones of the same width beside them, and
+// in the first blocks a dense network instead.
+#define DEEPSEEK_NAMES \
+    .router = "mlp.gate.weight", EXPERTS_GATE_UP_DOWN("mlp"), \
+    SHARED_GATE_UP_DOWN("mlp.shared_experts")
+#define DEEPSEEK_BLOCKS(inner_, shared, dense, dense_blocks) \
+    .shared_inner = { "moe_intermediate_size", inner_ }, \
+    .shared_count = { "n_shared_experts", shared }, DENSE_GATE_UP_DOWN("mlp", dense), \
+    .dense_first = { "first_k_dense_replace", dense_blocks }, .mark = vkmoe_mark_after_dense
 
 // Of an alias whose class has another number of dense blocks.
 #define DENSE_FIRST .needs = "first_k_dense_replace|mlp_layer_types"

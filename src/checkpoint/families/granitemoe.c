@@ -15,8 +15,7 @@ FAMILY(granitemoe, .prefix = BLOCKS,
     .preset.router = { TOP_K_THEN_SOFTMAX },
     .names = {
         .router = "block_sparse_moe.router.layer.weight",
-        .gate_up = "block_sparse_moe.input_linear.weight",
-        .down = "block_sparse_moe.output_linear.weight",
+        STACKED_INPUT_OUTPUT("block_sparse_moe"),
     },
     .mark = vkmoe_mark_all,
     .whole = &whole);

@@ -21,10 +21,8 @@ FAMILY(granitemoehybrid, .prefix = BLOCKS,
     .preset.router = { TOP_K_THEN_SOFTMAX },
     .names = {
         .router = "block_sparse_moe.router.layer.weight",
-        .gate_up = "block_sparse_moe.input_linear.weight",
-        .down = "block_sparse_moe.output_linear.weight",
-        .shared_gate_up = "shared_mlp.input_linear.weight",
-        .shared_down = "shared_mlp.output_linear.weight",
+        STACKED_INPUT_OUTPUT("block_sparse_moe"),
+        SHARED_INPUT_OUTPUT("shared_mlp"),
     },
     .mark = mark,
     .aliases = aliases);

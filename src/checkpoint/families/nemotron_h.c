@@ -49,7 +49,7 @@ FAMILY(nemotron_h, .prefix = "backbone.layers.{b}.mixer.|model.layers.{b}.mixer.
     .experts_per_token = { "num_experts_per_tok", 2 },
     .activation_key = "mlp_hidden_act",
     .activation = "relu2",
-    V3_SETTINGS,
+    DEEPSEEK_SETTINGS,
     .shared_inner = { "moe_shared_expert_intermediate_size", 7688 },
     .expect = { "moe_latent_size=null", "mlp_bias=false", "n_shared_experts=1" },
     .preset.router = { V3_ROUTER, .groups.count = 1, .groups.kept = 1, .scale = 1.0f },
