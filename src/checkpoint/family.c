@@ -152,6 +152,16 @@ static void check_expected(const struct kind *kind, struct settings *settings)
     }
 }
 
+void vkmoe_family_read_experts(
+    const struct family *family, struct settings *settings, uint32_t *experts, uint32_t *k)
+{
+    *experts = vkmoe_setting_read(&family->experts, settings, 1, MAX_EXPERTS);
+    *k = vkmoe_setting_read(&family->experts_per_token, settings, 1, *experts);
+    if (*k > *experts)
+        vkmoe_setting_fail(settings, VKMOE_ERROR_INVALID,
+            "%u experts per token, but only %u experts", *k, *experts);
+}
+
 void vkmoe_family_read_params(
     const struct kind *kind, struct settings *settings, struct vkmoe_moe_params *params)
 {
@@ -160,13 +170,7 @@ void vkmoe_family_read_params(
     check_expected(kind, settings);
     params->hidden = vkmoe_setting_read(&family->hidden, settings, 1, MAX_WIDTH);
     params->inner = vkmoe_setting_read(&family->inner, settings, 1, MAX_WIDTH);
-    params->experts = vkmoe_setting_read(&family->experts, settings, 1, MAX_EXPERTS);
-    params->experts_per_token =
-        vkmoe_setting_read(&family->experts_per_token, settings, 1, params->experts);
-    if (params->experts_per_token > params->experts)
-        vkmoe_setting_fail(settings, VKMOE_ERROR_INVALID,
-            "%u experts per token, but only %u experts", params->experts_per_token,
-            params->experts);
+    vkmoe_family_read_experts(family, settings, &params->experts, &params->experts_per_token);
     read_activation(family, settings, params);
     read_shared(family, settings, params);
     read_router(kind, settings, params);

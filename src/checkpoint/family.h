@@ -96,6 +96,10 @@ struct kind vkmoe_family_find(struct settings *settings);
 void vkmoe_family_read_blocks(
     const struct family *family, struct settings *settings, struct blocks *blocks);
 
+// How many experts there are, and of these how many a token goes to.
+void vkmoe_family_read_experts(
+    const struct family *family, struct settings *settings, uint32_t *experts, uint32_t *k);
+
 // Everything in a layer's parameters but the views.
 void vkmoe_family_read_params(
     const struct kind *kind, struct settings *settings, struct vkmoe_moe_params *params);

@@ -130,22 +130,24 @@ const char *vkmoe_setting_string(struct settings *settings, const char *keys, co
     return preset;
 }
 
-const struct value *vkmoe_setting_list(struct settings *settings, const char *keys)
+static const struct value *find_kind(
+    struct settings *settings, const char *keys, enum value_kind kind, const char *kind_name)
 {
     const struct value *item = vkmoe_setting_find(settings, keys);
-    if (!item || item->kind == VALUE_LIST)
+    if (!item || item->kind == kind)
         return item;
-    vkmoe_setting_fail(settings, VKMOE_ERROR_INVALID, "%s is no array", item->name);
+    vkmoe_setting_fail(settings, VKMOE_ERROR_INVALID, "%s is no %s", item->name, kind_name);
     return NULL;
+}
+
+const struct value *vkmoe_setting_list(struct settings *settings, const char *keys)
+{
+    return find_kind(settings, keys, VALUE_LIST, "array");
 }
 
 const struct value *vkmoe_setting_object(struct settings *settings, const char *keys)
 {
-    const struct value *item = vkmoe_setting_find(settings, keys);
-    if (!item || item->kind == VALUE_OBJECT)
-        return item;
-    vkmoe_setting_fail(settings, VKMOE_ERROR_INVALID, "%s is no object", item->name);
-    return NULL;
+    return find_kind(settings, keys, VALUE_OBJECT, "object");
 }
 
 bool vkmoe_setting_list_of(struct settings *settings, const char *key, uint32_t count,

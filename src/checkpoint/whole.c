@@ -59,18 +59,12 @@ static void read_heads(const struct whole_source *source, struct vkmoe_attention
 
 static void read_experts(const struct whole_source *source, struct vkmoe_attention_params *params)
 {
-    const struct family *family = source->family;
     struct settings *settings = source->settings;
     params->experts = params->experts_per_token = 1;
     if (!source->whole->names[PLACE_BLOCKS].router)
         return;
-    params->experts = vkmoe_setting_read(&family->experts, settings, 1, MAX_EXPERTS);
-    params->experts_per_token =
-        vkmoe_setting_read(&family->experts_per_token, settings, 1, params->experts);
-    if (params->experts_per_token > params->experts)
-        vkmoe_setting_fail(settings, VKMOE_ERROR_INVALID,
-            "%u experts per token, but only %u experts", params->experts_per_token,
-            params->experts);
+    vkmoe_family_read_experts(
+        source->family, settings, &params->experts, &params->experts_per_token);
     params->router = source->whole->router;
     uint32_t product = params->heads * params->experts_per_token;
     uint32_t heads = vkmoe_setting_u32(settings, "num_attention_heads", product, 1, UINT32_MAX);

@@ -10,24 +10,24 @@ void vkmoe_fit_enter(vkmoe_device *device, enum fit_part part)
         device->fit->part = part;
 }
 
+#define PRINT_INTO(text, format) \
+    do { \
+        va_list arguments; \
+        va_start(arguments, format); \
+        vsnprintf(text, sizeof(text), format, arguments); \
+        va_end(arguments); \
+    } while (0)
+
 void vkmoe_fit_where(vkmoe_device *device, const char *format, ...)
 {
-    va_list arguments;
-    if (!device->fit)
-        return;
-    va_start(arguments, format);
-    vsnprintf(device->fit->where, sizeof device->fit->where, format, arguments);
-    va_end(arguments);
+    if (device->fit)
+        PRINT_INTO(device->fit->where, format);
 }
 
 void vkmoe_fit_name(vkmoe_device *device, const char *format, ...)
 {
-    va_list arguments;
-    if (!device->fit)
-        return;
-    va_start(arguments, format);
-    vsnprintf(device->fit->name, sizeof device->fit->name, format, arguments);
-    va_end(arguments);
+    if (device->fit)
+        PRINT_INTO(device->fit->name, format);
 }
 
 bool vkmoe_fit_take(struct fit *fit, uint32_t heap, uint64_t heap_size, uint64_t size)

@@ -28,27 +28,24 @@ PFN_vkGetInstanceProcAddr vkmoe_vk_loader(void)
     return loader;
 }
 
+// In both functions below.
+#define LOAD(name) \
+    table->name = (PFN_vk##name)(void (*)(void))get(owner, "vk" #name); \
+    complete = complete && table->name;
+
 bool vkmoe_vk_load_instance(
-    PFN_vkGetInstanceProcAddr get, VkInstance instance, struct vk_instance_table *table)
+    PFN_vkGetInstanceProcAddr get, VkInstance owner, struct vk_instance_table *table)
 {
     bool complete = true;
-#define F(name) \
-    table->name = (PFN_vk##name)(void (*)(void))get(instance, "vk" #name); \
-    complete = complete && table->name;
-    VKMOE_INSTANCE_FUNCTIONS(F)
-#undef F
+    VKMOE_INSTANCE_FUNCTIONS(LOAD)
     return complete;
 }
 
 bool vkmoe_vk_load_device(
-    PFN_vkGetDeviceProcAddr get, VkDevice device, struct vk_device_table *table)
+    PFN_vkGetDeviceProcAddr get, VkDevice owner, struct vk_device_table *table)
 {
     bool complete = true;
-#define F(name) \
-    table->name = (PFN_vk##name)(void (*)(void))get(device, "vk" #name); \
-    complete = complete && table->name;
-    VKMOE_DEVICE_FUNCTIONS(F)
-#undef F
+    VKMOE_DEVICE_FUNCTIONS(LOAD)
     return complete;
 }
 
