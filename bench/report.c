@@ -166,24 +166,23 @@ static cJSON *describe_device(const vkmoe_device *device)
     static const char *const types[] = { "other", "integrated", "discrete", "virtual", "cpu" };
     const struct vkmoe_device_info *info = &device->gpu.info;
     cJSON *object = cJSON_CreateObject(), *queue, *features;
+#define NAMED(field) #field, info->field
     const struct {
         const char *name;
         bool has;
-    } optional[] = {
-        { "int64", info->int64 },
-        { "f16_storage", info->f16_storage },
-        { "f16_arithmetic", info->f16_arithmetic },
-        { "subgroup_arithmetic", info->subgroup_arithmetic },
-        { "cooperative_matrix", info->cooperative_matrix },
-    };
+    } optional[] = { { NAMED(int64) }, { NAMED(f16_storage) }, { NAMED(f16_arithmetic) },
+        { NAMED(subgroup_arithmetic) }, { NAMED(cooperative_matrix) } };
+    const struct {
+        const char *name;
+        uint32_t value;
+    } numbers[] = { { NAMED(vendor_id) }, { NAMED(device_id) }, { NAMED(driver_version) },
+        { NAMED(api_version) }, { NAMED(subgroup_size) } };
+#undef NAMED
     cJSON_AddStringToObject(object, "name", info->name);
     cJSON_AddStringToObject(object, "driver", info->driver);
     cJSON_AddStringToObject(object, "type", types[info->type]);
-    cJSON_AddNumberToObject(object, "vendor_id", info->vendor_id);
-    cJSON_AddNumberToObject(object, "device_id", info->device_id);
-    cJSON_AddNumberToObject(object, "driver_version", info->driver_version);
-    cJSON_AddNumberToObject(object, "api_version", info->api_version);
-    cJSON_AddNumberToObject(object, "subgroup_size", info->subgroup_size);
+    for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
+        cJSON_AddNumberToObject(object, numbers[i].name, numbers[i].value);
     cJSON_AddNumberToObject(object, "shared_bytes", info->shared_memory_size);
     cJSON_AddNumberToObject(object, "memory_bytes", (double)info->memory_size);
     cJSON_AddItemToObject(object, "queue", queue = cJSON_CreateObject());

@@ -4,10 +4,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/try.h"
+
+static const char about[] =
+    "Runs one block's attention alone, routed or dense, without norm and residual.\n"
+    "The tokens are one sequence. Fails, after it has written them, if the outputs\n"
+    "are not all finite.\n";
+
 struct job {
     struct cli_block block;
     struct vkmoe_attention_params params;
 };
+
+static enum vkmoe_status get_params(void *user, vkmoe_checkpoint *checkpoint)
+{
+    struct job *job = user;
+    return vkmoe_checkpoint_get_attention(checkpoint, job->block.block, &job->params);
+}
 
 // On the device.
 struct objects {
@@ -30,25 +43,23 @@ static void destroy(struct objects *o)
 static enum vkmoe_status create_buffers(
     vkmoe_device *device, const struct job *job, struct objects *o)
 {
-    const uint64_t size = (uint64_t)job->block.run.tokens * job->params.hidden * sizeof(float);
+    const struct cli_run *run = &job->block.run;
+    const uint64_t size = (uint64_t)run->tokens * job->params.hidden * sizeof(float);
     const uint64_t choice_size =
-        (uint64_t)job->block.run.tokens * job->params.experts_per_token * sizeof(int32_t);
-    uint32_t *positions = cli_alloc(job->block.run.tokens * sizeof *positions);
-    for (uint32_t i = 0; i < job->block.run.tokens; i++)
+        (uint64_t)run->tokens * job->params.experts_per_token * sizeof(int32_t);
+    uint32_t *positions = cli_alloc(run->tokens * sizeof *positions);
+    for (uint32_t i = 0; i < run->tokens; i++)
         positions[i] = i;
-    enum vkmoe_status status = cli_upload(device, job->block.run.x, size, &o->x);
-    if (status == VKMOE_OK)
-        status =
-            cli_upload(device, positions, job->block.run.tokens * sizeof *positions, &o->positions);
-    if (status == VKMOE_OK)
-        status =
-            cli_upload(device, &job->block.run.tokens, sizeof job->block.run.tokens, &o->lengths);
-    if (status == VKMOE_OK)
-        status = vkmoe_buffer_create(device, size, &o->y);
-    if (status == VKMOE_OK && job->block.run.ids)
-        status = vkmoe_buffer_create(device, choice_size, &o->ids);
-    if (status == VKMOE_OK && job->block.run.ids)
-        status = vkmoe_buffer_create(device, choice_size, &o->weights);
+    enum vkmoe_status status;
+    TRY(cli_upload(device, run->x, size, &o->x));
+    TRY(cli_upload(device, positions, run->tokens * sizeof *positions, &o->positions));
+    TRY(cli_upload(device, &run->tokens, sizeof run->tokens, &o->lengths));
+    TRY(vkmoe_buffer_create(device, size, &o->y));
+    if (run->ids) {
+        TRY(vkmoe_buffer_create(device, choice_size, &o->ids));
+        TRY(vkmoe_buffer_create(device, choice_size, &o->weights));
+    }
+fail:
     free(positions);
     return status;
 }
@@ -56,20 +67,18 @@ static enum vkmoe_status create_buffers(
 static enum vkmoe_status create_objects(
     vkmoe_device *device, const struct job *job, struct objects *o)
 {
-    enum vkmoe_status status = vkmoe_attention_create(device, &job->params, &o->attention);
-    if (status == VKMOE_OK)
-        status = vkmoe_cache_create(device,
-            &(struct vkmoe_cache_params){
-                VKMOE_INIT(vkmoe_cache_params),
-                .kv_heads = job->params.kv_heads,
-                .head_size = job->params.head_size,
-                .sequences = 1,
-                .capacity = job->block.run.tokens,
-            },
-            &o->cache);
-    if (status == VKMOE_OK)
-        status = vkmoe_stream_create(device, &o->stream);
-    return status == VKMOE_OK ? create_buffers(device, job, o) : status;
+    TRY_RETURN(vkmoe_attention_create(device, &job->params, &o->attention));
+    TRY_RETURN(vkmoe_cache_create(device,
+        &(struct vkmoe_cache_params){
+            VKMOE_INIT(vkmoe_cache_params),
+            .kv_heads = job->params.kv_heads,
+            .head_size = job->params.head_size,
+            .sequences = 1,
+            .capacity = job->block.run.tokens,
+        },
+        &o->cache));
+    TRY_RETURN(vkmoe_stream_create(device, &o->stream));
+    return create_buffers(device, job, o);
 }
 
 static enum vkmoe_status run_once(const struct job *job, const struct objects *o)
@@ -77,7 +86,7 @@ static enum vkmoe_status run_once(const struct job *job, const struct objects *o
     bool both_sides = false;
     for (uint32_t e = 0; job->params.patterns && e < job->params.experts; e++)
         both_sides |= job->params.patterns[e].both_sides;
-    enum vkmoe_status status = vkmoe_attention_forward(o->stream, o->attention, o->cache,
+    TRY_RETURN(vkmoe_attention_forward(o->stream, o->attention, o->cache,
         &(struct vkmoe_attention_forward_params){
             VKMOE_INIT(vkmoe_attention_forward_params),
             .tokens = job->block.run.tokens,
@@ -87,25 +96,32 @@ static enum vkmoe_status run_once(const struct job *job, const struct objects *o
             .lengths.buffer = both_sides ? o->lengths : NULL,
             .ids.buffer = o->ids,
             .weights.buffer = o->weights,
-        });
-    return status == VKMOE_OK ? cli_submit_and_wait(o->stream) : status;
+        }));
+    return cli_submit_and_wait(o->stream);
 }
 
 static enum vkmoe_status download(const struct job *job, const struct objects *o)
 {
-    const uint64_t choices = (uint64_t)job->block.run.tokens * job->params.experts_per_token;
-    enum vkmoe_status status = vkmoe_buffer_download(o->y, 0, job->block.run.y,
-        (uint64_t)job->block.run.tokens * job->params.hidden * sizeof(float));
-    if (status == VKMOE_OK && job->block.run.ids)
-        status = vkmoe_buffer_download(o->ids, 0, job->block.run.ids, choices * sizeof(int32_t));
-    if (status == VKMOE_OK && job->block.run.ids)
-        status =
-            vkmoe_buffer_download(o->weights, 0, job->block.run.weights, choices * sizeof(float));
-    return status;
+    const struct cli_run *run = &job->block.run;
+    const uint64_t choices = (uint64_t)run->tokens * job->params.experts_per_token;
+    TRY_RETURN(vkmoe_buffer_download(
+        o->y, 0, run->y, (uint64_t)run->tokens * job->params.hidden * sizeof(float)));
+    if (!run->ids)
+        return VKMOE_OK;
+    TRY_RETURN(vkmoe_buffer_download(o->ids, 0, run->ids, choices * sizeof(int32_t)));
+    return vkmoe_buffer_download(o->weights, 0, run->weights, choices * sizeof(float));
 }
 
-static int run_job(struct job *job)
+static enum vkmoe_status compute(vkmoe_device *device, const struct job *job, struct objects *o)
 {
+    TRY_RETURN(create_objects(device, job, o));
+    TRY_RETURN(run_once(job, o));
+    return download(job, o);
+}
+
+static int run_job(void *user)
+{
+    struct job *job = user;
     struct cli_block *b = &job->block;
     vkmoe_device *device = NULL;
     struct objects objects = { 0 };
@@ -116,55 +132,34 @@ static int run_job(struct job *job)
     int status = cli_block_open(b, chooses, &device);
     if (status != 0)
         return status;
-    enum vkmoe_status result = VKMOE_OK;
-    if (b->run.tokens > 0) { // no buffer is empty
-        result = create_objects(device, job, &objects);
-        if (result == VKMOE_OK)
-            result = run_once(job, &objects);
-        if (result == VKMOE_OK)
-            result = download(job, &objects);
-    }
+    const enum vkmoe_status result =
+        b->run.tokens > 0 ? compute(device, job, &objects) : VKMOE_OK; // no buffer is empty
     destroy(&objects);
     vkmoe_device_destroy(&device);
     return cli_result(result, "the attention could not be run");
 }
 
+static int print(void *user)
+{
+    const struct job *job = user;
+    cli_block_print(&job->block, "attention of layer");
+    cli_block_print_written(&job->block);
+    return 0;
+}
+
 static int parse(struct cli_block *b, int argc, char **argv)
 {
     const struct cli_option options[] = { CLI_BLOCK_OPTIONS(b) };
-    return CLI_PARSE_MODEL(argc, argv, "attention", &b->checkpoint, options,
-        "Runs one block's attention alone, routed or dense, without norm and residual.\n"
-        "The tokens are one sequence. Fails, after it has written them, if the outputs\n"
-        "are not all finite.\n");
+    return CLI_PARSE_MODEL(argc, argv, "attention", &b->checkpoint, options, about);
 }
 
 int cli_command_attention(int argc, char **argv)
 {
-    struct job job = { .block.info = { VKMOE_INIT(vkmoe_device_info) },
-        .params = { VKMOE_INIT(vkmoe_attention_params) } };
-    struct cli_block *b = &job.block;
-    vkmoe_checkpoint *checkpoint = NULL;
-    int status = parse(b, argc, argv);
-    if (status >= 0)
-        return status;
-    status = cli_open_model(b->checkpoint, &checkpoint);
-    if (status == 0)
-        status = cli_result(
-            vkmoe_checkpoint_get_attention(checkpoint, b->block, &job.params), b->checkpoint);
-    b->hidden = job.params.hidden;
-    b->experts_per_token = job.params.experts_per_token;
-    if (status == 0)
-        status = cli_block_read(b);
-    if (status == 0)
-        status = run_job(&job);
-    if (status == 0)
-        status = cli_block_write(b);
-    if (status == 0) {
-        cli_block_print(b, "attention of layer");
-        cli_block_print_written(b);
-        status = cli_block_fail_bad(b);
-    }
-    vkmoe_checkpoint_destroy(&checkpoint);
-    cli_block_finish(b);
-    return status;
+    static const struct cli_block_work work = { get_params, run_job, print };
+    struct job job = {
+        .block = CLI_BLOCK(&job.params),
+        .params = { VKMOE_INIT(vkmoe_attention_params) },
+    };
+    const int status = parse(&job.block, argc, argv);
+    return status >= 0 ? status : cli_block_work(&job.block, &work, &job);
 }

@@ -11,11 +11,19 @@ struct cli_block {
     struct vkmoe_block block;
     bool validate;
 
-    uint32_t hidden, experts_per_token; // to be set before any array is made
+    const uint32_t *hidden, *experts_per_token; // of the layer's params
     struct cli_run run;
     struct vkmoe_device_info info;
     struct cli_bad bad; // in the output
 };
+
+// Of a layer with these params, which are not there yet.
+#define CLI_BLOCK(params) \
+    { \
+        .hidden = &(params)->hidden, .experts_per_token = &(params)->experts_per_token, .info = { \
+            VKMOE_INIT(vkmoe_device_info) \
+        } \
+    }
 
 #define CLI_BLOCK_OPTIONS(b) \
     { .name = "layer", \
@@ -33,23 +41,23 @@ struct cli_block {
             "weights", "W.npy", &(b)->weights, "where to write their weights, f32 [tokens][k]"), \
         CLI_DEVICE(&(b)->device), CLI_VALIDATE(&(b)->validate)
 
-// Reads `input` and `router_input`.
-int cli_block_read(struct cli_block *b);
+// What a command does with a block, by functions that get its `job`.
+struct cli_block_work {
+    enum vkmoe_status (*get)(void *job, vkmoe_checkpoint *checkpoint); // the params
+    int (*run)(void *job);                                             // from cli_block_open() on
+    int (*print)(void *job);
+};
+
+// All of a command but its options: from the model to the outputs, which are written before it is
+// said that they are not all finite. Returns the exit status.
+int cli_block_work(struct cli_block *b, const struct cli_block_work *work, void *job);
 
 // Opens the outputs and the device, and makes room for the results: ids and weights if it
 // `chooses` experts.
 int cli_block_open(struct cli_block *b, bool chooses, vkmoe_device **device);
 
-// Writes what is asked for, and looks for numbers that are not finite.
-int cli_block_write(struct cli_block *b);
-
 // "layer 3: 5 tokens on ..."
 void cli_block_print(const struct cli_block *b, const char *what);
 void cli_block_print_written(const struct cli_block *b);
-
-// 0, or 1 and a message if the output is not all finite.
-int cli_block_fail_bad(const struct cli_block *b);
-
-void cli_block_finish(struct cli_block *b);
 
 #endif

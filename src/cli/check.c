@@ -8,6 +8,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+static const char about[] =
+    "Runs each Mixture-of-Experts block N of a model on recorded/layerN_moe_input.npy\n"
+    "in its directory, and compares with layerN_moe_output.npy and, if it is there,\n"
+    "layerN_moe_expert_ids.npy. Fails if an output is off by more than 2e-5 of the\n"
+    "outputs' rms, or an expert is another one.\n";
+
 // Largest error, as a share of the rms of the recorded output: two computations in f32
 // that add in different orders stay below it.
 static const double tolerance = 2e-5;
@@ -373,11 +379,7 @@ int cli_command_check(int argc, char **argv)
         CLI_VALIDATE(&check.validate),
         CLI_JSON(&check.json),
     };
-    int status = CLI_PARSE_MODEL(argc, argv, "check", &check.path, options,
-        "Runs each Mixture-of-Experts block N of a model on recorded/layerN_moe_input.npy\n"
-        "in its directory, and compares with layerN_moe_output.npy and, if it is there,\n"
-        "layerN_moe_expert_ids.npy. Fails if an output is off by more than 2e-5 of the\n"
-        "outputs' rms, or an expert is another one.\n");
+    int status = CLI_PARSE_MODEL(argc, argv, "check", &check.path, options, about);
     if (status >= 0)
         return status;
     status = run_check(&check);

@@ -12,6 +12,27 @@
 #include <time.h>
 #include <unistd.h>
 
+static const char about[] =
+    "Continues a text, printing it and its continuation as they are made: as text\n"
+    "if tokens are bytes, or if it is given as text; otherwise as ids, one a line.\n"
+    "An encoder-decoder's encoder reads the text, and only the answer is printed.\n"
+    "Stops at any of the tokens that \"eos_token_id\" names in config.json or\n"
+    "generation_config.json, which is not printed, at a full context, or at\n"
+    "Ctrl-C. The speed and the device are printed to standard error.\n"
+    "\n"
+    "Text becomes tokens by the model's tokenizer.model or spiece.model, if it has\n"
+    "one (sentencepiece). The tokenizer's first token, BOS, is put before a text\n"
+    "that does not begin with it, so that an empty one can be continued. A tokenizer\n"
+    "of T5's class puts its last token, EOS, after a text instead.\n"
+    "\"add_bos_token\" and \"add_eos_token\" in tokenizer_config.json have the last\n"
+    "word.\n"
+    "\n"
+    "Control pieces, and tokens added by added_tokens.json, tokenizer_config.json\n"
+    "or special_tokens_map.json, become their ids where a text names them, the\n"
+    "longest first, and are printed as they are written; T5's <extra_id_0> and its\n"
+    "kin likewise. With --no-special they stay text, for texts from people who\n"
+    "must not give the model orders.\n";
+
 enum { DEFAULT_COUNT = 256 };
 
 struct job {
@@ -355,26 +376,7 @@ static int parse(struct job *job, int argc, char **argv)
         CLI_DEVICE(&job->device),
         CLI_VALIDATE(&job->validate),
     };
-    return CLI_PARSE_MODEL(argc, argv, "generate", &job->checkpoint, options,
-        "Continues a text, printing it and its continuation as they are made: as text\n"
-        "if tokens are bytes, or if it is given as text; otherwise as ids, one a line.\n"
-        "An encoder-decoder's encoder reads the text, and only the answer is printed.\n"
-        "Stops at any of the tokens that \"eos_token_id\" names in config.json or\n"
-        "generation_config.json, which is not printed, at a full context, or at\n"
-        "Ctrl-C. The speed and the device are printed to standard error.\n"
-        "\n"
-        "Text becomes tokens by the model's tokenizer.model or spiece.model, if it has\n"
-        "one (sentencepiece). The tokenizer's first token, BOS, is put before a text\n"
-        "that does not begin with it, so that an empty one can be continued. A tokenizer\n"
-        "of T5's class puts its last token, EOS, after a text instead.\n"
-        "\"add_bos_token\" and \"add_eos_token\" in tokenizer_config.json have the last\n"
-        "word.\n"
-        "\n"
-        "Control pieces, and tokens added by added_tokens.json, tokenizer_config.json\n"
-        "or special_tokens_map.json, become their ids where a text names them, the\n"
-        "longest first, and are printed as they are written; T5's <extra_id_0> and its\n"
-        "kin likewise. With --no-special they stay text, for texts from people who\n"
-        "must not give the model orders.\n");
+    return CLI_PARSE_MODEL(argc, argv, "generate", &job->checkpoint, options, about);
 }
 
 int cli_command_generate(int argc, char **argv)

@@ -10,6 +10,11 @@
 #include "base/value.h"
 #include "session.h"
 
+static const char about[] =
+    "Says what a model is made of, which commands run with it, and what stands in\n"
+    "the way of others. MODEL is a directory as published on model hubs: config.json\n"
+    "and *.safetensors, of any family, quantised or not.\n";
+
 enum { REASON_SIZE = 1024, MAX_DTYPES = 32 };
 
 // Tensors of one type.
@@ -419,24 +424,16 @@ static void add_prospect_json(
 static int print_facts_json(const struct facts *facts, bool tensors)
 {
     const struct vkmoe_checkpoint_info *info = &facts->counted;
+#define NAMED(field) #field, info->field
     const struct {
         const char *key;
         uint64_t value;
-    } numbers[] = {
-        { "blocks", info->blocks },
-        { "decoder_blocks", info->decoder_blocks },
-        { "vocabulary", info->vocabulary },
-        { "parameters", info->parameters },
-        { "tensors", info->tensors },
-        { "files", info->files },
-        { "file_size", info->file_size },
-        { "hidden", info->hidden },
-        { "inner", info->inner },
-        { "experts", info->experts },
-        { "experts_per_token", info->experts_per_token },
-        { "shared_inner", info->shared_inner },
-        { "block_experts_size", facts->block_size },
-    };
+    } numbers[] = { { NAMED(blocks) }, { NAMED(decoder_blocks) }, { NAMED(vocabulary) },
+        { NAMED(parameters) }, { NAMED(tensors) }, { NAMED(files) }, { NAMED(file_size) },
+        // Of the experts.
+        { NAMED(hidden) }, { NAMED(inner) }, { NAMED(experts) }, { NAMED(experts_per_token) },
+        { NAMED(shared_inner) }, { "block_experts_size", facts->block_size } };
+#undef NAMED
     enum { ALWAYS = 7, ALL = sizeof numbers / sizeof numbers[0] };
     cJSON *json = cJSON_CreateObject();
     cli_json_text(json, "model", facts->path);
@@ -480,10 +477,7 @@ int cli_command_info(int argc, char **argv)
         { .name = "tensors", .help = "list every tensor", .flag = &tensors },
         CLI_JSON(&json),
     };
-    int status = CLI_PARSE_MODEL(argc, argv, "info", &facts.path, options,
-        "Says what a model is made of, which commands run with it, and what stands in\n"
-        "the way of others. MODEL is a directory as published on model hubs: config.json\n"
-        "and *.safetensors, of any family, quantised or not.\n");
+    int status = CLI_PARSE_MODEL(argc, argv, "info", &facts.path, options, about);
     if (status >= 0)
         return status;
 

@@ -4,12 +4,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+static const char about[] =
+    "Runs one Mixture-of-Experts block alone: router, experts and shared experts,\n"
+    "without norms and residual. The tokens are one sequence. Fails, after it has\n"
+    "written them, if the outputs are not all finite.\n";
+
 struct job {
     struct cli_block block;
     bool json;
     uint32_t repeat;
     struct vkmoe_moe_params params;
 };
+
+static enum vkmoe_status get_params(void *user, vkmoe_checkpoint *checkpoint)
+{
+    struct job *job = user;
+    return vkmoe_checkpoint_get_moe(checkpoint, job->block.block, &job->params);
+}
 
 static int print_json(const struct job *job)
 {
@@ -38,19 +49,24 @@ static int print_json(const struct job *job)
     return cli_print_json(json);
 }
 
-static void print_words(const struct job *job)
+static int print(void *user)
 {
+    const struct job *job = user;
     const struct cli_run *run = &job->block.run;
+    if (job->json)
+        return print_json(job);
     cli_block_print(&job->block, "layer");
     if (run->timed)
         fprintf(cli_words(), "median of %u run%s: %s, that is %s a token\n", run->timed,
             run->timed == 1 ? "" : "s", cli_duration((double)run->median_ns).text,
             cli_duration((double)run->median_ns / run->tokens).text);
     cli_block_print_written(&job->block);
+    return 0;
 }
 
-static int run_job(struct job *job)
+static int run_job(void *user)
 {
+    struct job *job = user;
     struct cli_block *b = &job->block;
     vkmoe_device *device = NULL;
     int status = cli_block_open(b, true, &device);
@@ -58,7 +74,7 @@ static int run_job(struct job *job)
     if (status == 0)
         status = cli_run_layer(device, &job->params, cli_block_label(b->block).text, &b->run);
     vkmoe_device_destroy(&device);
-    return status == 0 ? cli_block_write(b) : status;
+    return status;
 }
 
 static int parse(struct job *job, int argc, char **argv)
@@ -71,42 +87,21 @@ static int parse(struct job *job, int argc, char **argv)
         CLI_COUNT("repeat", "N", &job->repeat, "run N times more and print the median time"),
         CLI_JSON(&job->json),
     };
-    return CLI_PARSE_MODEL(argc, argv, "layer", &b->checkpoint, options,
-        "Runs one Mixture-of-Experts block alone: router, experts and shared experts,\n"
-        "without norms and residual. The tokens are one sequence. Fails, after it has\n"
-        "written them, if the outputs are not all finite.\n");
+    return CLI_PARSE_MODEL(argc, argv, "layer", &b->checkpoint, options, about);
 }
 
 int cli_command_layer(int argc, char **argv)
 {
-    struct job job = { .block.info = { VKMOE_INIT(vkmoe_device_info) },
-        .params = { VKMOE_INIT(vkmoe_moe_params) } };
+    static const struct cli_block_work work = { get_params, run_job, print };
+    struct job job = {
+        .block = CLI_BLOCK(&job.params),
+        .params = { VKMOE_INIT(vkmoe_moe_params) },
+    };
     struct cli_block *b = &job.block;
-    vkmoe_checkpoint *checkpoint = NULL;
     int status = parse(&job, argc, argv);
     if (status < 0 && job.json
         && (cli_is_stdout(b->output) || (b->ids && cli_is_stdout(b->ids))
             || (b->weights && cli_is_stdout(b->weights))))
         status = cli_misuse("layer", "standard output is wanted for --json and an array");
-    if (status >= 0)
-        return status;
-    status = cli_open_model(b->checkpoint, &checkpoint);
-    if (status == 0)
-        status =
-            cli_result(vkmoe_checkpoint_get_moe(checkpoint, b->block, &job.params), b->checkpoint);
-    b->hidden = job.params.hidden;
-    b->experts_per_token = job.params.experts_per_token;
-    if (status == 0)
-        status = cli_block_read(b);
-    if (status == 0)
-        status = run_job(&job);
-    if (status == 0 && job.json)
-        status = print_json(&job);
-    else if (status == 0)
-        print_words(&job);
-    if (status == 0)
-        status = cli_block_fail_bad(b);
-    vkmoe_checkpoint_destroy(&checkpoint);
-    cli_block_finish(b);
-    return status;
+    return status >= 0 ? status : cli_block_work(b, &work, &job);
 }

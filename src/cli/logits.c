@@ -4,6 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+static const char about[] =
+    "Runs a whole model on one text and writes what it expects after every token:\n"
+    "for each position, one number for each token of the vocabulary. Fails, after it\n"
+    "has written them, if they are not all finite.\n";
+
 struct job {
     const char *checkpoint, *tokens, *input, *output, *device;
     uint32_t chunk;
@@ -75,10 +80,7 @@ int cli_command_logits(int argc, char **argv)
         CLI_DEVICE(&job.device),
         CLI_VALIDATE(&job.validate),
     };
-    int status = CLI_PARSE_MODEL(argc, argv, "logits", &job.checkpoint, options,
-        "Runs a whole model on one text and writes what it expects after every token:\n"
-        "for each position, one number for each token of the vocabulary. Fails, after it\n"
-        "has written them, if they are not all finite.\n");
+    int status = CLI_PARSE_MODEL(argc, argv, "logits", &job.checkpoint, options, about);
     if (status >= 0)
         return status;
     struct cli_session session = { 0 };

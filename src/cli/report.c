@@ -174,28 +174,37 @@ const char *cli_style_off(enum cli_style style)
 
 // --------------------------------------------------------------------- quantities
 
+// Divides *value until it is below `enough`, `last` times at the most; returns how often.
+static uint32_t scale(double *value, double divisor, double enough, uint32_t last)
+{
+    uint32_t times = 0;
+    for (; *value >= enough && times < last; times++)
+        *value /= divisor;
+    return times;
+}
+
+// One digit after the point, but of whole things none.
+static struct cli_text count_text(
+    uint64_t count, double divisor, double enough, const char *const units[5])
+{
+    struct cli_text out;
+    double value = (double)count;
+    const uint32_t unit = scale(&value, divisor, enough, 4);
+    snprintf(out.text, sizeof out.text, "%.*f%s", unit ? 1 : 0, value, units[unit]);
+    return out;
+}
+
 struct cli_text cli_bytes(uint64_t bytes)
 {
-    static const char *const units[] = { "bytes", "KiB", "MiB", "GiB", "TiB" };
-    struct cli_text out;
-    double value = (double)bytes;
-    uint32_t unit = 0;
-    for (; value >= 1023.95 && unit < 4; unit++)
-        value /= 1024;
-    if (unit == 0)
-        snprintf(out.text, sizeof out.text, "%u %s", (unsigned)bytes, units[0]);
-    else
-        snprintf(out.text, sizeof out.text, "%.1f %s", value, units[unit]);
-    return out;
+    static const char *const units[] = { " bytes", " KiB", " MiB", " GiB", " TiB" };
+    return count_text(bytes, 1024, 1023.95, units);
 }
 
 struct cli_text cli_duration(double ns)
 {
     static const char *const units[] = { "ns", "us", "ms", "s" };
     struct cli_text out;
-    uint32_t unit = 0;
-    for (; ns >= 999.5 && unit < 3; unit++)
-        ns /= 1000;
+    const uint32_t unit = scale(&ns, 1000, 999.5, 3);
     // Three digits: timings are no better than that.
     snprintf(out.text, sizeof out.text, "%.*f %s",
         ns < 9.995       ? 2
@@ -208,13 +217,7 @@ struct cli_text cli_duration(double ns)
 struct cli_text cli_quantity(uint64_t count)
 {
     static const char *const units[] = { "", " thousand", " million", " billion", " trillion" };
-    struct cli_text out;
-    double value = (double)count;
-    uint32_t unit = 0;
-    for (; value >= 999.95 && unit < 4; unit++)
-        value /= 1000;
-    snprintf(out.text, sizeof out.text, unit ? "%.1f%s" : "%.0f%s", value, units[unit]);
-    return out;
+    return count_text(count, 1000, 999.95, units);
 }
 
 // --------------------------------------------------------------------------- JSON

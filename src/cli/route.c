@@ -7,6 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const char about[] =
+    "Runs a model on a text and shows which experts its tokens go to: how many\n"
+    "tokens each expert gets, and a map of the text in the experts' colours - of\n"
+    "the attention experts if the model has them, else of the feed-forward experts.\n"
+    "Text becomes tokens as 'vkmoe generate --help' says.\n";
+
 enum {
     NO_LAYER = UINT32_MAX,
     FEW_EXPERTS = 8, // whose shares are printed as numbers
@@ -343,11 +349,7 @@ int cli_command_route(int argc, char **argv)
         CLI_VALIDATE(&job.validate),
         CLI_JSON(&job.json),
     };
-    int status = CLI_PARSE_MODEL(argc, argv, "route", &job.checkpoint, options,
-        "Runs a model on a text and shows which experts its tokens go to: how many\n"
-        "tokens each expert gets, and a map of the text in the experts' colours - of\n"
-        "the attention experts if the model has them, else of the feed-forward experts.\n"
-        "Text becomes tokens as 'vkmoe generate --help' says.\n");
+    int status = CLI_PARSE_MODEL(argc, argv, "route", &job.checkpoint, options, about);
     if (status < 0)
         status = cli_prompt_check("route", &job.prompt, job.tokens);
     if (status < 0 && job.json && job.svg && cli_is_stdout(job.svg))

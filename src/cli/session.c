@@ -1,6 +1,8 @@
 // session.c - see session.h.
 #include "session.h"
 
+#include "base/try.h"
+
 #include <math.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -150,22 +152,18 @@ static enum vkmoe_status inspect(struct cli_session *s)
                                      s->input != NULL ? VKMOE_PART_DECODER : VKMOE_PART_BLOCKS };
     while (first.index < s->frame.blocks && !vkmoe_checkpoint_is_moe(s->checkpoint, first))
         first.index++;
-    enum vkmoe_status status = VKMOE_OK;
     if (first.index < s->frame.blocks)
-        status = vkmoe_checkpoint_get_moe(s->checkpoint, first, &layer);
+        TRY_RETURN(vkmoe_checkpoint_get_moe(s->checkpoint, first, &layer));
     else
         first.index = 0;
-    if (status == VKMOE_OK)
-        status = vkmoe_checkpoint_get_attention(s->checkpoint, first, &attention);
-    if (status == VKMOE_OK) {
-        s->k = layer.experts_per_token;
-        s->experts = layer.experts;
-        s->exact_longest = attention.rope.kind != VKMOE_ROPE_NONE
-            && attention.rope.scaling == VKMOE_ROPE_SCALING_DYNAMIC;
-        s->attention_experts = attention.experts;
-        s->attention_k = attention.experts > 1 ? attention.experts_per_token : 0;
-    }
-    return status;
+    TRY_RETURN(vkmoe_checkpoint_get_attention(s->checkpoint, first, &attention));
+    s->k = layer.experts_per_token;
+    s->experts = layer.experts;
+    s->exact_longest = attention.rope.kind != VKMOE_ROPE_NONE
+        && attention.rope.scaling == VKMOE_ROPE_SCALING_DYNAMIC;
+    s->attention_experts = attention.experts;
+    s->attention_k = attention.experts > 1 ? attention.experts_per_token : 0;
+    return VKMOE_OK;
 }
 
 static enum vkmoe_status create(struct cli_session *s, uint64_t elements, vkmoe_buffer **out)
@@ -177,19 +175,17 @@ static enum vkmoe_status create_buffers(
     struct cli_session *s, const struct cli_session_params *params)
 {
     const uint64_t pairs = (uint64_t)s->frame.blocks * s->chunk;
-    enum vkmoe_status status = create(s, s->count, &s->ids);
-    if (status == VKMOE_OK)
-        status = create(s, s->count, &s->positions);
-    if (status == VKMOE_OK)
-        status = create(s, sizeof(struct step) / sizeof(uint32_t), &s->step);
-    if (status == VKMOE_OK && params->chunk_logits)
-        status = create(
-            s, (uint64_t)s->frame.vocabulary * least(params->chunk_logits, s->chunk), &s->logits);
-    if (status == VKMOE_OK && params->routing)
-        status = create(s, pairs * s->k, &s->expert_ids);
-    if (status == VKMOE_OK && params->routing && s->attention_k)
-        status = create(s, pairs * s->attention_k, &s->attention_ids);
-    return status;
+    TRY_RETURN(create(s, s->count, &s->ids));
+    TRY_RETURN(create(s, s->count, &s->positions));
+    TRY_RETURN(create(s, sizeof(struct step) / sizeof(uint32_t), &s->step));
+    if (params->chunk_logits)
+        TRY_RETURN(create(
+            s, (uint64_t)s->frame.vocabulary * least(params->chunk_logits, s->chunk), &s->logits));
+    if (params->routing)
+        TRY_RETURN(create(s, pairs * s->k, &s->expert_ids));
+    if (params->routing && s->attention_k)
+        TRY_RETURN(create(s, pairs * s->attention_k, &s->attention_ids));
+    return VKMOE_OK;
 }
 
 static enum vkmoe_status upload(struct cli_session *s)
@@ -200,25 +196,21 @@ static enum vkmoe_status upload(struct cli_session *s)
     enum vkmoe_status status =
         vkmoe_buffer_upload(s->positions, 0, positions, s->count * sizeof *positions);
     free(positions);
-    if (status == VKMOE_OK)
-        status = vkmoe_buffer_upload(s->ids, 0, s->tokens, s->count * sizeof *s->tokens);
-    return status;
+    TRY_RETURN(status);
+    return vkmoe_buffer_upload(s->ids, 0, s->tokens, s->count * sizeof *s->tokens);
 }
 
 static enum vkmoe_status encode(struct cli_session *s)
 {
     vkmoe_buffer *ids = NULL;
-    enum vkmoe_status status = create(s, s->input_count, &ids);
-    if (status == VKMOE_OK)
-        status = vkmoe_buffer_upload(ids, 0, s->input, s->input_count * sizeof *s->input);
-    if (status == VKMOE_OK)
-        status = vkmoe_model_encode(s->stream, s->model,
-            &(struct vkmoe_model_encode_params){ VKMOE_INIT(vkmoe_model_encode_params),
-                .tokens = s->input_count, .ids.buffer = ids });
-    if (status == VKMOE_OK)
-        status = vkmoe_stream_submit(s->stream, NULL);
-    if (status == VKMOE_OK)
-        status = vkmoe_stream_wait(s->stream, UINT64_MAX);
+    enum vkmoe_status status;
+    TRY(create(s, s->input_count, &ids));
+    TRY(vkmoe_buffer_upload(ids, 0, s->input, s->input_count * sizeof *s->input));
+    TRY(vkmoe_model_encode(s->stream, s->model,
+        &(struct vkmoe_model_encode_params){
+            VKMOE_INIT(vkmoe_model_encode_params), .tokens = s->input_count, .ids.buffer = ids }));
+    status = cli_submit_and_wait(s->stream);
+fail:
     vkmoe_buffer_destroy(&ids);
     return status;
 }
@@ -230,11 +222,12 @@ int cli_session_start(struct cli_session *s, const struct cli_session_params *pa
     // Unless the user wants it so, not more logits at once than are worth their memory.
     if (!params->chunk && params->chunk_logits > 1)
         s->chunk = least(s->chunk, LOGITS_AT_ONCE / s->frame.vocabulary + 1);
-    int status = cli_open_device(params->device, params->validate, &s->device);
-    if (status != 0)
-        return status;
+    const int opened = cli_open_device(params->device, params->validate, &s->device);
+    if (opened != 0)
+        return opened;
     struct cli_loading loading = { .interrupted = params->interrupted };
-    enum vkmoe_status result = vkmoe_model_create(s->device, s->checkpoint,
+    enum vkmoe_status status;
+    TRY(vkmoe_model_create(s->device, s->checkpoint,
         &(struct vkmoe_model_params){
             VKMOE_INIT(vkmoe_model_params),
             .capacity = s->capacity,
@@ -245,19 +238,16 @@ int cli_session_start(struct cli_session *s, const struct cli_session_params *pa
             .progress = cli_loading_show,
             .progress_user = &loading,
         },
-        &s->model);
-    if (result == VKMOE_OK)
-        result = inspect(s);
-    if (result == VKMOE_OK)
-        result = create_buffers(s, params);
-    if (result == VKMOE_OK)
-        result = upload(s);
-    if (result == VKMOE_OK)
-        result = vkmoe_stream_create(s->device, &s->stream);
-    if (result == VKMOE_OK && s->input)
-        result = encode(s);
+        &s->model));
+    TRY(inspect(s));
+    TRY(create_buffers(s, params));
+    TRY(upload(s));
+    TRY(vkmoe_stream_create(s->device, &s->stream));
+    if (s->input)
+        TRY(encode(s));
+fail:
     cli_progress(NULL);
-    return cli_result(result, s->path);
+    return cli_result(status, s->path);
 }
 
 // Waits for what was submitted, if it was, and reads its logits.
@@ -311,7 +301,7 @@ static enum vkmoe_status submit_step(struct cli_session *s, uint32_t position)
         : reach < s->capacity                 ? (uint32_t)reach
                                               : s->capacity;
     s->step_longest = 0;
-    enum vkmoe_status status = vkmoe_model_forward(s->stream, s->model,
+    TRY_RETURN(vkmoe_model_forward(s->stream, s->model,
         &(struct vkmoe_model_forward_params){
             VKMOE_INIT(vkmoe_model_forward_params),
             .tokens = 1,
@@ -320,12 +310,10 @@ static enum vkmoe_status submit_step(struct cli_session *s, uint32_t position)
             .longest = longest,
             .logits = { s->logits, 0 },
             .logits_count = 1,
-        });
-    if (status == VKMOE_OK)
-        status = vkmoe_stream_submit(s->stream, NULL);
-    if (status == VKMOE_OK)
-        s->step_longest = longest;
-    return status;
+        }));
+    TRY_RETURN(vkmoe_stream_submit(s->stream, NULL));
+    s->step_longest = longest;
+    return VKMOE_OK;
 }
 
 int cli_session_step(struct cli_session *s, uint32_t position, uint32_t token, float *logits)

@@ -1,6 +1,8 @@
 // work.c - opens models and devices, and runs a layer on arrays of the host.
 #include "cli.h"
 
+#include "base/try.h"
+
 #include <stdlib.h>
 #include <time.h>
 
@@ -38,8 +40,8 @@ enum vkmoe_status cli_upload(
 
 enum vkmoe_status cli_submit_and_wait(vkmoe_stream *stream)
 {
-    enum vkmoe_status status = vkmoe_stream_submit(stream, NULL);
-    return status == VKMOE_OK ? vkmoe_stream_wait(stream, UINT64_MAX) : status;
+    TRY_RETURN(vkmoe_stream_submit(stream, NULL));
+    return vkmoe_stream_wait(stream, UINT64_MAX);
 }
 
 static int compare_times(const void *a, const void *b)
@@ -55,32 +57,27 @@ struct arrays {
 
 static void destroy_arrays(struct arrays *arrays)
 {
-    vkmoe_buffer_destroy(&arrays->x);
-    vkmoe_buffer_destroy(&arrays->router_x);
-    vkmoe_buffer_destroy(&arrays->y);
-    vkmoe_buffer_destroy(&arrays->ids);
-    vkmoe_buffer_destroy(&arrays->weights);
+    vkmoe_buffer **const buffers[] = { &arrays->x, &arrays->router_x, &arrays->y, &arrays->ids,
+        &arrays->weights };
+    for (size_t i = 0; i < sizeof buffers / sizeof buffers[0]; i++)
+        vkmoe_buffer_destroy(buffers[i]);
 }
 
 static enum vkmoe_status create_arrays(vkmoe_device *device, const struct cli_run *run,
     uint64_t size, uint64_t choice_size, struct arrays *out)
 {
-    enum vkmoe_status status = cli_upload(device, run->x, size, &out->x);
-    if (status == VKMOE_OK && run->router_x)
-        status = cli_upload(device, run->router_x, size, &out->router_x);
-    if (status == VKMOE_OK)
-        status = vkmoe_buffer_create(device, size, &out->y);
-    if (status == VKMOE_OK)
-        status = vkmoe_buffer_create(device, choice_size, &out->ids);
-    if (status == VKMOE_OK)
-        status = vkmoe_buffer_create(device, choice_size, &out->weights);
-    return status;
+    TRY_RETURN(cli_upload(device, run->x, size, &out->x));
+    if (run->router_x)
+        TRY_RETURN(cli_upload(device, run->router_x, size, &out->router_x));
+    TRY_RETURN(vkmoe_buffer_create(device, size, &out->y));
+    TRY_RETURN(vkmoe_buffer_create(device, choice_size, &out->ids));
+    return vkmoe_buffer_create(device, choice_size, &out->weights);
 }
 
 static enum vkmoe_status run_once(
     vkmoe_stream *stream, const vkmoe_moe *layer, const struct arrays *arrays, uint32_t tokens)
 {
-    enum vkmoe_status status = vkmoe_moe_forward(stream, layer,
+    TRY_RETURN(vkmoe_moe_forward(stream, layer,
         &(struct vkmoe_moe_forward_params){
             VKMOE_INIT(vkmoe_moe_forward_params),
             .tokens = tokens,
@@ -89,8 +86,8 @@ static enum vkmoe_status run_once(
             .y.buffer = arrays->y,
             .ids.buffer = arrays->ids,
             .weights.buffer = arrays->weights,
-        });
-    return status == VKMOE_OK ? cli_submit_and_wait(stream) : status;
+        }));
+    return cli_submit_and_wait(stream);
 }
 
 static enum vkmoe_status run_timed(
@@ -115,12 +112,9 @@ static enum vkmoe_status run_timed(
 static enum vkmoe_status download(
     const struct arrays *arrays, uint64_t size, uint64_t choice_size, struct cli_run *run)
 {
-    enum vkmoe_status status = vkmoe_buffer_download(arrays->y, 0, run->y, size);
-    if (status == VKMOE_OK)
-        status = vkmoe_buffer_download(arrays->ids, 0, run->ids, choice_size);
-    if (status == VKMOE_OK)
-        status = vkmoe_buffer_download(arrays->weights, 0, run->weights, choice_size);
-    return status;
+    TRY_RETURN(vkmoe_buffer_download(arrays->y, 0, run->y, size));
+    TRY_RETURN(vkmoe_buffer_download(arrays->ids, 0, run->ids, choice_size));
+    return vkmoe_buffer_download(arrays->weights, 0, run->weights, choice_size);
 }
 
 int cli_run_layer(vkmoe_device *device, const struct vkmoe_moe_params *params, const char *label,
@@ -132,24 +126,20 @@ int cli_run_layer(vkmoe_device *device, const struct vkmoe_moe_params *params, c
     vkmoe_stream *stream = NULL;
     vkmoe_moe *layer = NULL;
     cli_progress("layer %s: uploading its weights", label);
-    enum vkmoe_status status = vkmoe_moe_create(device, params, &layer);
-    if (status == VKMOE_OK)
-        status = vkmoe_stream_create(device, &stream);
-    if (status == VKMOE_OK) {
-        run->layer_size = vkmoe_moe_device_size(layer);
-        run->scratch_size = vkmoe_moe_scratch_size(layer, run->tokens);
-    }
-    // No buffer is empty, and nothing is to be done.
-    if (status == VKMOE_OK && run->tokens > 0) {
+    enum vkmoe_status status;
+    TRY(vkmoe_moe_create(device, params, &layer));
+    TRY(vkmoe_stream_create(device, &stream));
+    run->layer_size = vkmoe_moe_device_size(layer);
+    run->scratch_size = vkmoe_moe_scratch_size(layer, run->tokens);
+    if (run->tokens > 0) { // else nothing is to be done, and no buffer may be empty
         cli_progress("layer %s: running %u tokens", label, run->tokens);
-        status = create_arrays(device, run, size, choice_size, &arrays);
-        if (status == VKMOE_OK)
-            status = run_once(stream, layer, &arrays, run->tokens);
-        if (status == VKMOE_OK && run->repeats)
-            status = run_timed(stream, layer, &arrays, run);
-        if (status == VKMOE_OK)
-            status = download(&arrays, size, choice_size, run);
+        TRY(create_arrays(device, run, size, choice_size, &arrays));
+        TRY(run_once(stream, layer, &arrays, run->tokens));
+        if (run->repeats)
+            TRY(run_timed(stream, layer, &arrays, run));
+        TRY(download(&arrays, size, choice_size, run));
     }
+fail:
     vkmoe_stream_destroy(&stream);
     destroy_arrays(&arrays);
     vkmoe_moe_destroy(&layer);
