@@ -37,6 +37,11 @@
     V(GROUP_SCORE_MAX, 0) \
     V(GROUP_SCORE_SUM_TOP_2, 1)
 
+#define GROUP_MODES(V) \
+    V(GROUP_MODE_MASK, 0) \
+    V(GROUP_MODE_MASK_ZERO, 1) \
+    V(GROUP_MODE_EACH, 2)
+
 #define RENORMALIZE_MODES(V) \
     V(RENORMALIZE_NONE, 0) \
     V(RENORMALIZE_SUM, 1) \
@@ -71,15 +76,23 @@
     V(ROWS_SORTED, 1) \
     V(ROWS_PAIRS, 2)
 
+// What a norm of queries or keys takes the mean of: each head, or all of a token's.
+#define HEAD_NORMS(V) \
+    V(HEAD_NORM_NONE, 0) \
+    V(HEAD_NORM_EACH, 1) \
+    V(HEAD_NORM_WIDE, 2)
+
 ENUM(, SCORES)
 ENUM(, SELECTS)
 ENUM(, WEIGHS)
 ENUM(, GROUP_SCORES)
+ENUM(, GROUP_MODES)
 ENUM(, RENORMALIZE_MODES)
 ENUM(, ACTIVATIONS)
 ENUM(, PATTERN_KINDS)
 ENUM(, ROPE_KINDS)
 ENUM(row_mode, ROW_MODES)
+ENUM(head_norm, HEAD_NORMS)
 // clang-format on
 
 #endif

@@ -15,13 +15,13 @@ SPEC(2, ROUTE_TOKENS, 1)  // tokens per tile
 SPEC(3, ROUTE_PACKED, 1)  // rows of x are aligned, see load_row()
 SPEC(4, ROUTE_EXPERTS, 8) // E
 SPEC(5, ROUTE_K, 2)       // k
-SPEC(6, ROUTE_SCORE, 0)   // enum vkmoe_score
-SPEC(7, ROUTE_SELECT, 0)  // enum vkmoe_select; not SUPPLIED_WEIGHTED
-SPEC(8, ROUTE_WEIGH, 0)   // enum vkmoe_weigh
+SPEC(6, ROUTE_SCORE, 0)   // SCORE_*
+SPEC(7, ROUTE_SELECT, 0)  // SELECT_*; not SUPPLIED_WEIGHTED
+SPEC(8, ROUTE_WEIGH, 0)   // WEIGH_*
 SPEC(9, ROUTE_GROUPS, 1)
 SPEC(10, ROUTE_GROUPS_KEPT, 1)
 SPEC(11, ROUTE_GROUP_SCORE, 0) // GROUP_SCORE_*
-SPEC(12, ROUTE_GROUP_ZERO, 0)  // masked scores become 0, not -inf
+SPEC(12, ROUTE_GROUP_MODE, 0)  // GROUP_MODE_*; EACH: K / GROUPS of each, none is masked
 SPEC(13, ROUTE_RENORMALIZE, 0) // RENORMALIZE_*
 SPEC(14, ROUTE_RMS_NORM, 0)
 SPEC(15, ROUTE_EXTRA_ROW, 0) // row E of the weights is the shared expert's token gate
@@ -30,10 +30,9 @@ SPEC_FLOAT(17, ROUTE_SCALE, 1.0)
 SPEC_FLOAT(18, ROUTE_SOFT_CAP, 0.0)  // 0: none
 SPEC_FLOAT(19, ROUTE_THRESHOLD, 0.0) // sparsemixer
 SPEC_FLOAT(20, ROUTE_RMS_EPSILON, 0.0)
-SPEC(21, ROUTE_SHARED_X, 0)   // the extra row sees shared_x, which is not x
-SPEC(22, ROUTE_ALWAYS, 0)     // the first experts, every token's
-SPEC(23, ROUTE_LEVELS, 0)     // the last two rows of the weights are the levels
-SPEC(24, ROUTE_EACH_GROUP, 0) // K / GROUPS of each group, none is masked
+SPEC(21, ROUTE_SHARED_X, 0) // the extra row sees shared_x, which is not x
+SPEC(22, ROUTE_ALWAYS, 0)   // the first experts, every token's
+SPEC(23, ROUTE_LEVELS, 0)   // the last two rows of the weights are the levels
 
 struct route_push {
     ADDRESS(F32) x;                // in  [tokens][hidden]; what the gate sees

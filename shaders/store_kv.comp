@@ -57,7 +57,7 @@ vec2 rotation(uint position, uint c)
 float normed(F32 source, uint first, uint i, float scale, uint mode, F32 norm, uint norm_at)
 {
     const float x = load_f32(source, first + i);
-    return clip(mode == 0 ? x : x * scale * load_f32(norm, norm_at + i));
+    return clip(mode == HEAD_NORM_NONE ? x : x * scale * load_f32(norm, norm_at + i));
 }
 
 // Element `i` of that head after RoPE.
@@ -101,9 +101,9 @@ void finish_head(F32 source, uint first, float row_scale, uint mode, F32 norm, u
     uint position)
 {
     float scale = row_scale;
-    if (mode == 1)
+    if (mode == HEAD_NORM_EACH)
         scale = inverse_rms(source, first, D);
-    const uint norm_at = mode == 2 ? head * D : 0;
+    const uint norm_at = mode == HEAD_NORM_WIDE ? head * D : 0;
     barrier();
     for (uint i = gl_LocalInvocationIndex; i < PADDED; i += LANES) {
         const float x = rotated(source, first, min(i, D - 1), scale, mode, norm, norm_at, position);
@@ -125,7 +125,7 @@ void finish_query(uint row)
     const uint position = position_of(token);
     const uint first = row * pc.constants.v.query_stride;
     float row_scale = 1.0;
-    if (STORE_QUERY_NORM == 2)
+    if (STORE_QUERY_NORM == HEAD_NORM_WIDE)
         row_scale = inverse_rms(pc.query, first, heads * D);
     for (uint head = 0; head < heads; head++) {
         finish_head(pc.query, first + head * D, row_scale, STORE_QUERY_NORM, norm, head, position);
@@ -157,7 +157,7 @@ void store_token(uint token)
     F32 norm = pc.constants.v.key_norm;
     const uint first = token * pc.constants.v.kv_stride;
     float row_scale = 1.0;
-    if (STORE_KEY_NORM == 2)
+    if (STORE_KEY_NORM == HEAD_NORM_WIDE)
         row_scale = inverse_rms(pc.key, first, kv_heads * D);
     for (uint head = 0; head < kv_heads; head++) {
         const uint at = (sequence_of(token) * kv_heads + head) * pc.capacity + position;

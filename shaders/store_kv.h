@@ -14,7 +14,7 @@ SPEC(2, STORE_ROWS, 0) // ROWS_*: what a query row is
 SPEC(3, STORE_CACHE_F16, 0)
 SPEC(4, STORE_ROPE, 0)       // ROPE_*
 SPEC(5, STORE_ROPE_SIZE, 64) // rotated elements of a head, even
-SPEC(6, STORE_QUERY_NORM, 0) // 0 none, 1 per head, 2 over all heads
+SPEC(6, STORE_QUERY_NORM, 0) // HEAD_NORM_*
 SPEC(7, STORE_KEY_NORM, 0)
 SPEC(8, STORE_HAS_POSITIONS, 1)
 SPEC(9, STORE_HAS_SEQUENCES, 1)

@@ -18,12 +18,15 @@
 // without a word after 65535 iterations together; 1024 experts for 8 tokens take 32768.
 #define RANK_RUN 32
 
+#define EACH_GROUP (ROUTE_GROUP_MODE == GROUP_MODE_EACH)
+
 shared float logit[ROUTE_EXPERTS]; // l
 // z, padded with -inf to whole runs, also where the last group begins in one; once the
 // choice is made, the chosen weights.
-shared float rank_by[((ROUTE_EXPERTS + RANK_RUN - 1) / RANK_RUN + ROUTE_EACH_GROUP) * RANK_RUN];
+shared float
+    rank_by[((ROUTE_EXPERTS + RANK_RUN - 1) / RANK_RUN + (EACH_GROUP ? 1 : 0)) * RANK_RUN];
 shared uint chosen[ROUTE_EXPERTS]; // [slot] expert
-shared float group_score[ROUTE_EACH_GROUP != 0 ? 1 : ROUTE_GROUPS];
+shared float group_score[EACH_GROUP ? 1 : ROUTE_GROUPS];
 
 // Softmax needs these two, over the experts that are not always chosen; the other scores
 // ignore them.
@@ -81,7 +84,7 @@ void limit_groups()
         for (uint g = 0; g < ROUTE_GROUPS; g++)
             rank += uint(group_score[g] > mine || (group_score[g] == mine && g < group));
         if (rank >= ROUTE_GROUPS_KEPT)
-            rank_by[e] = ROUTE_GROUP_ZERO != 0 ? 0.0 : NEGATIVE_INFINITY;
+            rank_by[e] = ROUTE_GROUP_MODE == GROUP_MODE_MASK_ZERO ? 0.0 : NEGATIVE_INFINITY;
     }
     barrier();
 }
@@ -89,11 +92,11 @@ void limit_groups()
 // Of all experts, or of each group.
 void choose_top_k()
 {
-    const uint rivals = ROUTE_EACH_GROUP != 0 ? ROUTE_EXPERTS / ROUTE_GROUPS : ROUTE_EXPERTS;
-    const uint wanted = ROUTE_EACH_GROUP != 0 ? ROUTE_K / ROUTE_GROUPS : ROUTE_K;
+    const uint rivals = EACH_GROUP ? ROUTE_EXPERTS / ROUTE_GROUPS : ROUTE_EXPERTS;
+    const uint wanted = EACH_GROUP ? ROUTE_K / ROUTE_GROUPS : ROUTE_K;
     // Not unrolled further: Adreno's compiler would spill.
     [[dont_unroll]] for (uint e = gl_LocalInvocationIndex; e < ROUTE_EXPERTS; e += LANES) {
-        const uint group = ROUTE_EACH_GROUP != 0 ? e / rivals : 0;
+        const uint group = EACH_GROUP ? e / rivals : 0;
         const uint first = group * rivals;
         const float mine = rank_by[e];
         uint rank = 0;
@@ -101,8 +104,8 @@ void choose_top_k()
             [[unroll]] for (uint i = 0; i < RANK_RUN; i++) {
                 const float other = rank_by[first + run + i];
                 const bool beats = other > mine || (other == mine && first + run + i < e);
-                // What pads all experts beats none; behind a group there is the next one.
-                rank += uint(beats && (ROUTE_EACH_GROUP == 0 || run + i < rivals));
+                // What pads all experts beats none; after a group comes the next one.
+                rank += uint(beats && (!EACH_GROUP || run + i < rivals));
             }
         }
         if (rank < wanted)
@@ -242,7 +245,7 @@ void select_experts(uint token)
     for (uint e = ROUTE_EXPERTS + gl_LocalInvocationIndex; e < rank_by.length(); e += LANES)
         rank_by[e] = NEGATIVE_INFINITY;
     barrier();
-    if (ROUTE_GROUPS > 1 && ROUTE_EACH_GROUP == 0)
+    if (ROUTE_GROUPS > 1 && !EACH_GROUP)
         limit_groups();
     if (ROUTE_SELECT == SELECT_SPARSEMIXER) {
         choose_sparsemixer();

@@ -57,9 +57,9 @@ static uint64_t constants_address(const vkmoe_attention *a)
     return vkmoe_buffer_address(a->constants.buffer);
 }
 
-static uint32_t norm_mode(const vkmoe_attention *a, bool has_norm)
+static enum head_norm head_norm(const vkmoe_attention *a, bool has_norm)
 {
-    return !has_norm ? 0 : a->params.norm.wide ? 2 : 1;
+    return !has_norm ? HEAD_NORM_NONE : a->params.norm.wide ? HEAD_NORM_WIDE : HEAD_NORM_EACH;
 }
 
 enum vkmoe_status vkmoe_attention_record_store_kv(const struct attention_pass *pass)
@@ -89,8 +89,8 @@ enum vkmoe_status vkmoe_attention_record_store_kv(const struct attention_pass *p
             [STORE_CACHE_F16] = pass->cache->params.dtype == VKMOE_DTYPE_F16,
             [STORE_ROPE] = p->rope.kind,
             [STORE_ROPE_SIZE] = p->rope.size,
-            [STORE_QUERY_NORM] = norm_mode(a, a->has_query_norm),
-            [STORE_KEY_NORM] = norm_mode(a, a->has_key_norm),
+            [STORE_QUERY_NORM] = head_norm(a, a->has_query_norm),
+            [STORE_KEY_NORM] = head_norm(a, a->has_key_norm),
             [STORE_HAS_POSITIONS] = pass->positions != 0,
             [STORE_HAS_SEQUENCES] = pass->sequences != 0,
             [STORE_NORM_EPSILON] = float_bits(p->norm.epsilon),

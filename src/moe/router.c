@@ -135,7 +135,7 @@ static void set_spec(const struct router *router, uint32_t spec[SPEC_MAX])
     spec[ROUTE_GROUPS] = r->groups.count;
     spec[ROUTE_GROUPS_KEPT] = r->groups.kept;
     spec[ROUTE_GROUP_SCORE] = r->groups.score;
-    spec[ROUTE_GROUP_ZERO] = r->groups.mode == VKMOE_GROUP_MODE_MASK_ZERO;
+    spec[ROUTE_GROUP_MODE] = r->groups.mode;
     spec[ROUTE_RENORMALIZE] = r->renormalize.mode;
     spec[ROUTE_RMS_NORM] = r->rms_norm;
     spec[ROUTE_RENORM_EPSILON] = float_bits(r->renormalize.epsilon);
@@ -144,7 +144,6 @@ static void set_spec(const struct router *router, uint32_t spec[SPEC_MAX])
     spec[ROUTE_THRESHOLD] = float_bits(r->sparsemixer_threshold);
     spec[ROUTE_RMS_EPSILON] = float_bits(r->rms_epsilon);
     spec[ROUTE_ALWAYS] = r->always;
-    spec[ROUTE_EACH_GROUP] = r->groups.mode == VKMOE_GROUP_MODE_EACH;
     spec[ROUTE_EXTRA_ROW] = router->weighs_shared;
     spec[ROUTE_LEVELS] = router->leveled;
 }

@@ -23,7 +23,8 @@ struct route_case {
     enum route_fill fill;
     enum ids_pattern pattern; // of supplied ids
     uint32_t groups, groups_kept;
-    bool group_top_2, group_zero, each_group;
+    enum vkmoe_group_mode group_mode;
+    bool group_top_2;
     uint32_t renormalize; // as ROUTE_RENORMALIZE
     bool rms_norm, extra_row, shared_x;
     uint32_t always;
@@ -41,7 +42,7 @@ struct route_case {
     .correction = true
 #define SPARSEMIXER .score = VKMOE_SCORE_IDENTITY, .select = VKMOE_SELECT_SPARSEMIXER
 #define MOH .renormalize = 2, .epsilon = 1.1920929e-7f, .levels = true
-#define EACH_GROUP .score = VKMOE_SCORE_SIGMOID, .each_group = true
+#define EACH_GROUP .score = VKMOE_SCORE_SIGMOID, .group_mode = VKMOE_GROUP_MODE_EACH
 #define TOP_K_OF_LOGITS .score = VKMOE_SCORE_IDENTITY, .weigh = VKMOE_WEIGH_SOFTMAX
 
 enum { // masks of shapes; first the CPU's
@@ -79,11 +80,11 @@ static const struct route_case cases[] = {
         .extra_row = true, .shared_x = true, .rms_norm = true, .rms_epsilon = 1e-5f},
     CASE("qwen3-moe", .timed = true, .shapes = GPU), SHAPE(12, 64, 128, 8), .renormalize = 1},
     CASE("deepseek-v2", .shapes = GPU), SHAPE(9, 80, 160, 6), .scale = 16.0f, .groups = 8,
-        .groups_kept = 3, .group_zero = true},
+        .groups_kept = 3, .group_mode = VKMOE_GROUP_MODE_MASK_ZERO},
     CASE("deepseek-v3", .timed = true, .shapes = GPU, EVERYWHERE),
         SHAPE(11, 112, 256, 8), DEEPSEEK_V3},
     CASE("deepseek-v3-zero-mask", .shapes = CPU), SHAPE(9, 56, 256, 8), DEEPSEEK_V3,
-        .group_zero = true},
+        .group_mode = VKMOE_GROUP_MODE_MASK_ZERO},
     CASE("groups-of-one", .shapes = CPU), SHAPE(9, 24, 16, 3), SIGMOID, .groups = 16,
         .groups_kept = 5, .group_top_2 = true, .correction = true},
     CASE("deepseek-v4", .shapes = GPU_64), SHAPE(9, 64, 256, 6), .renormalize = 1, .scale = 1.5f,
@@ -165,9 +166,9 @@ static const struct route_case cases[] = {
     CASE("each-group-nan-token", .shapes = CPU), SHAPE(9, 64, 40, 10), EACH_GROUP, .groups = 5,
         .fill = FILL_NAN_TOKEN},
     CASE("each-group-and-more", .shapes = GPU_64 | CPU), SHAPE(9, 41, 21, 6),
-        .score = VKMOE_SCORE_IDENTITY, .weigh = VKMOE_WEIGH_SIGMOID, .each_group = true,
-        .groups = 3, .extra_row = true, .bias = true, .correction = true, .expert_scale = true,
-        .scale = 2.5f},
+        .score = VKMOE_SCORE_IDENTITY, .weigh = VKMOE_WEIGH_SIGMOID,
+        .group_mode = VKMOE_GROUP_MODE_EACH, .groups = 3, .extra_row = true, .bias = true,
+        .correction = true, .expert_scale = true, .scale = 2.5f},
 
     CASE("no-token", .shapes = CPU), SHAPE(0, 64, 8, 2)},
     CASE("one-token", .shapes = CPU | CPU_BLOCKS_1), SHAPE(1, 16, 8, 2)},
@@ -317,7 +318,7 @@ static void limit_groups(
         take_best(m, group, c->groups, kept, slack);
     for (uint32_t e = 0; e < c->experts; e++)
         if (!kept[e / size])
-            m->z[e] = c->group_zero ? 0.0 : -INFINITY;
+            m->z[e] = c->group_mode == VKMOE_GROUP_MODE_MASK_ZERO ? 0.0 : -INFINITY;
 }
 
 // Weights of a choice, before they are renormalised and scaled.
@@ -341,12 +342,13 @@ static void choose(struct kernel_io *io, uint32_t token, double *w)
     const struct route_case *c = (const void *)io->test;
     struct route_model *m = io->model;
     const double slack = c->score == VKMOE_SCORE_SOFTMAX && !c->correction ? 0.0 : 2e-6;
-    const uint32_t groups = c->each_group ? c->groups : 1, size = c->experts / groups;
+    const uint32_t groups = c->group_mode == VKMOE_GROUP_MODE_EACH ? c->groups : 1,
+                   size = c->experts / groups;
     bool *taken = io_alloc(io, c->experts, sizeof *taken);
     m->is_clear = true;
     find_logits(c, m, m->x + (size_t)token * c->hidden);
     find_scores(c, m);
-    if (c->groups > 1 && !c->each_group)
+    if (c->groups > 1 && c->group_mode != VKMOE_GROUP_MODE_EACH)
         limit_groups(io, c, m, slack);
     for (uint32_t slot = 0; slot < c->k; slot++) {
         if (slot < c->always) {
@@ -503,7 +505,7 @@ static void set_spec(struct kernel_io *io, uint32_t spec[SPEC_MAX])
     spec[ROUTE_GROUPS] = MAX(c->groups, 1);
     spec[ROUTE_GROUPS_KEPT] = MAX(c->groups_kept, 1);
     spec[ROUTE_GROUP_SCORE] = c->group_top_2 ? GROUP_SCORE_SUM_TOP_2 : GROUP_SCORE_MAX;
-    spec[ROUTE_GROUP_ZERO] = c->group_zero;
+    spec[ROUTE_GROUP_MODE] = c->group_mode;
     spec[ROUTE_RENORMALIZE] = c->renormalize;
     spec[ROUTE_RMS_NORM] = c->rms_norm;
     spec[ROUTE_EXTRA_ROW] = c->extra_row;
@@ -515,7 +517,6 @@ static void set_spec(struct kernel_io *io, uint32_t spec[SPEC_MAX])
     spec[ROUTE_SHARED_X] = c->shared_x;
     spec[ROUTE_ALWAYS] = c->always;
     spec[ROUTE_LEVELS] = c->levels;
-    spec[ROUTE_EACH_GROUP] = c->each_group;
 }
 
 static void dispatch(struct kernel_io *io, struct dispatch *d)

@@ -10,9 +10,6 @@
 
 #include "shaders/store_kv.h"
 
-enum { NO_ROPE, HALF, INTERLEAVED };
-enum { NO_NORM, PER_HEAD, WIDE };
-
 struct store_case {
     struct kernel_case base;
     uint32_t tokens, heads, kv_heads, head_size;
@@ -40,7 +37,7 @@ enum { CPU = 1, GPU = 2, ODD = 4, ALL = 7 }; // masks of shapes
 #define SHAPE(t, h, kv, d) .tokens = t, .heads = h, .kv_heads = kv, .head_size = d
 #define BOTH .shapes = CPU | GPU
 #define EVERYWHERE .everywhere = true
-#define ROPE(way, size) .rope = way, .rope_size = size
+#define ROPE(way, size) .rope = ROPE_##way, .rope_size = size
 #define PAIRS(slots) .rows = ROWS_PAIRS, .k = slots
 #define SORTED(slots) .rows = ROWS_SORTED, .k = slots
 #define PLACED(n, places) .placed = true, .sequences = n, .capacity = places
@@ -61,9 +58,9 @@ static const struct store_case cases[] = {
     CASE("gpt-oss", BOTH), SHAPE(5, 16, 2, 64), ROPE(HALF, 64), PLACED(1, 70),
         .magnitude = 1.34657359f},
     CASE("qwen3", ALL), SHAPE(5, 8, 2, 64), ROPE(HALF, 64), PLACED(2, 33),
-        .query_norm = PER_HEAD, .key_norm = PER_HEAD},
-    CASE("olmoe", ALL), SHAPE(5, 4, 4, 32), ROPE(HALF, 32), PLACED(2, 33), .query_norm = WIDE,
-        .key_norm = WIDE, .clip = 1.0f},
+        .query_norm = HEAD_NORM_EACH, .key_norm = HEAD_NORM_EACH},
+    CASE("olmoe", ALL), SHAPE(5, 4, 4, 32), ROPE(HALF, 32), PLACED(2, 33),
+        .query_norm = HEAD_NORM_WIDE, .key_norm = HEAD_NORM_WIDE, .clip = 1.0f},
     CASE("dbrx-clip", BOTH), SHAPE(5, 6, 2, 64), ROPE(HALF, 64), PLACED(2, 33), .clip = 0.5f},
     CASE("deepseek-interleaved", BOTH), SHAPE(5, 4, 1, 64), ROPE(INTERLEAVED, 64),
         PLACED(2, 33)},
@@ -84,15 +81,15 @@ static const struct store_case cases[] = {
     CASE("far-queries-interleaved", .shapes = CPU), SHAPE(300, 1, 1, 32), ROPE(INTERLEAVED, 32),
         PLACED(1, (1 << 20) + 7), .queries_only = true, .magnitude = 1.25f},
     CASE("head-7", BOTH), SHAPE(5, 3, 1, 7), ROPE(INTERLEAVED, 6), PLACED(2, 33),
-        .query_norm = PER_HEAD},
+        .query_norm = HEAD_NORM_EACH},
     CASE("head-7-f16", .shapes = CPU), SHAPE(5, 3, 1, 7), ROPE(INTERLEAVED, 6), PLACED(2, 33),
         .f16 = true, .clip = 0.5f},
     CASE("head-33", .shapes = CPU), SHAPE(5, 3, 3, 33), ROPE(HALF, 2), PLACED(2, 33),
-        .key_norm = PER_HEAD},
+        .key_norm = HEAD_NORM_EACH},
     CASE("head-33-f16", .shapes = GPU), SHAPE(5, 3, 3, 33), ROPE(HALF, 2), PLACED(2, 33),
         .f16 = true},
     CASE("head-80-wide", .shapes = GPU), SHAPE(3, 3, 1, 80), ROPE(INTERLEAVED, 80),
-        PLACED(2, 33), .query_norm = WIDE, .key_norm = PER_HEAD, .clip = 0.75f},
+        PLACED(2, 33), .query_norm = HEAD_NORM_WIDE, .key_norm = HEAD_NORM_EACH, .clip = 0.75f},
 
     // ----------------------------------------------------- with the pipelines of others
     CASE("no-token", .shapes = CPU), SHAPE(0, 8, 2, 128), ROPE(HALF, 128), PLACED(2, 300)},
@@ -244,12 +241,14 @@ static void fill(struct kernel_io *io)
             query[(size_t)row * m->query_stride + i] = NAN; // nobody has written these
     if (!c->queries_only)
         add_keys(io, m);
-    if (c->rope != NO_ROPE)
+    if (c->rope != ROPE_NONE)
         add_rotations(io);
     if (c->query_norm)
-        io_add_floats(io, "query_norm", c->query_norm == WIDE ? c->heads : 1, c->head_size, 1.0);
+        io_add_floats(
+            io, "query_norm", c->query_norm == HEAD_NORM_WIDE ? c->heads : 1, c->head_size, 1.0);
     if (c->key_norm)
-        io_add_floats(io, "key_norm", c->key_norm == WIDE ? c->kv_heads : 1, c->head_size, 1.0);
+        io_add_floats(
+            io, "key_norm", c->key_norm == HEAD_NORM_WIDE ? c->kv_heads : 1, c->head_size, 1.0);
     io_add_attention_constants(io);
     io_add(io, "dummy", ROLE_IN, 1, 64);
 }
@@ -267,9 +266,9 @@ static void normalise(const float *norm, uint32_t count, double *x)
 
 static void rotate(const struct store_case *c, uint32_t position, double *head)
 {
-    for (uint32_t pair = 0; c->rope != NO_ROPE && pair < c->rope_size / 2; pair++) {
-        double *a = &head[c->rope == HALF ? pair : 2 * pair];
-        double *b = &head[c->rope == HALF ? pair + c->rope_size / 2 : 2 * pair + 1];
+    for (uint32_t pair = 0; c->rope != ROPE_NONE && pair < c->rope_size / 2; pair++) {
+        double *a = &head[c->rope == ROPE_HALF ? pair : 2 * pair];
+        double *b = &head[c->rope == ROPE_HALF ? pair + c->rope_size / 2 : 2 * pair + 1];
         const double angle = angle_of(c, position, pair), x = *a, y = *b;
         const double magnitude = c->magnitude ? c->magnitude : 1.0;
         const double cosine = magnitude * exact_cos(c, angle);
@@ -292,9 +291,9 @@ static void finish(const struct store_case *c, const float *from, uint32_t heads
     const uint32_t d = c->head_size;
     for (uint32_t i = 0; i < heads * d; i++)
         to[i] = from[i];
-    if (mode == WIDE)
+    if (mode == HEAD_NORM_WIDE)
         normalise(norm, heads * d, to);
-    for (uint32_t h = 0; mode == PER_HEAD && h < heads; h++)
+    for (uint32_t h = 0; mode == HEAD_NORM_EACH && h < heads; h++)
         normalise(norm, d, to + h * d);
     clip(c, heads * d, to);
     for (uint32_t h = 0; h < heads; h++)
