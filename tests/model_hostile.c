@@ -11,39 +11,9 @@
 
 #include "model_hostile.h"
 #include "check.h"
+#include "folder.h"
 
 // ---------------------------------------------------------------------------- files
-
-static char directory[] = "/tmp/vkmoe-hostile-XXXXXX";
-
-static const char *path_of(const char *name)
-{
-    static char path[256];
-    snprintf(path, sizeof path, "%s/%s", directory, name);
-    return path;
-}
-
-static void write_bytes(const char *name, const void *data, size_t size)
-{
-    FILE *file = fopen(path_of(name), "wb");
-    if (!file || fwrite(data, 1, size, file) != size || fclose(file) != 0) {
-        perror(path_of(name));
-        exit(2);
-    }
-}
-
-static void write_text(const char *name, const char *text)
-{
-    write_bytes(name, text, strlen(text));
-}
-
-static void remove_all(void)
-{
-    static const char *const names[] = { "config.json", "model.safetensors", "a.safetensors",
-        "b.safetensors", "model.safetensors.index.json" };
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-        remove(path_of(names[i]));
-}
 
 // A model of two experts that opens: what the cases below spoil.
 static const char good_config[] =
@@ -71,14 +41,14 @@ static void write_tensors(
     for (int i = 0; i < 8; i++)
         file[i] = (unsigned char)(header_size >> 8 * i);
     memcpy(file + 8, header, true_size);
-    write_bytes(name, file, 8 + true_size + data_size);
+    folder_write(name, file, 8 + true_size + data_size);
     free(file);
 }
 
 static void write_good(void)
 {
-    remove_all();
-    write_text("config.json", good_config);
+    folder_empty();
+    folder_write_text("config.json", good_config);
     write_tensors("model.safetensors", good_header, UINT64_MAX, DATA_SIZE);
 }
 
@@ -101,7 +71,7 @@ static char *replace(const char *text, const char *old, const char *new)
 
 // -------------------------------------------------------------------------- refusal
 
-void keep_line(void *user, enum vkmoe_log_level level, const char *line)
+static void keep_line(void *user, enum vkmoe_log_level level, const char *line)
 {
     struct lines *lines = user;
     (void)level;
@@ -109,6 +79,13 @@ void keep_line(void *user, enum vkmoe_log_level level, const char *line)
     snprintf(lines->last, sizeof lines->last, "%s", line);
     for (; *line; line++)
         lines->unprintable = lines->unprintable || (unsigned char)*line < 0x20;
+}
+
+enum vkmoe_status open_hostile(const char *path, struct lines *lines, vkmoe_checkpoint **out)
+{
+    const struct vkmoe_log log = { .write = keep_line, .user = lines };
+    *lines = (struct lines){ 0 };
+    return vkmoe_checkpoint_open(path, &log, out);
 }
 
 // Opening `path` fails like this, with one line that contains `text`.
@@ -130,10 +107,9 @@ static bool refuses(const char *path, enum vkmoe_status expected, const char *te
 
 static bool opens(const char *path)
 {
-    struct lines lines = { 0 };
-    const struct vkmoe_log log = { .write = keep_line, .user = &lines };
+    struct lines lines;
     vkmoe_checkpoint *model;
-    enum vkmoe_status status = vkmoe_checkpoint_open(path, &log, &model);
+    const enum vkmoe_status status = open_hostile(path, &lines, &model);
     if (status != VKMOE_OK)
         tap_note("%s: %s", vkmoe_status_name(status), lines.last);
     vkmoe_checkpoint_destroy(&model);
@@ -142,18 +118,19 @@ static bool opens(const char *path)
 
 static bool check_spoilt(const struct spoilt *c)
 {
-    return c->status == OK ? opens(directory)
-                           : refuses(directory, (enum vkmoe_status)c->status, c->text);
+    return c->status == OK ? opens(folder) : refuses(folder, (enum vkmoe_status)c->status, c->text);
 }
 
 // --------------------------------------------------------------------------- config
 
 // Whole configs of other families: settings that this version cannot honour.
-static const struct {
-    const char *name, *config;
+struct hostile_file {
+    const char *name, *content;
     int status;
     const char *text;
-} family_configs[] = {
+};
+
+static const struct hostile_file family_configs[] = {
     { "nemotron latent",
         "{\"model_type\":\"nemotron_h\",\"hybrid_override_pattern\":\"E\","
         "\"moe_latent_size\":1024}",
@@ -206,28 +183,38 @@ static const struct {
         "expert_capacity is 0" },
 };
 
+// A file of a checkpoint that is not there, and then is a directory, and a pipe.
+static bool check_no_file(const char *name, const char *missing)
+{
+    remove(folder_path(name));
+    bool ok = refuses(folder, VKMOE_ERROR_NOT_FOUND, missing);
+    mkdir(folder_path(name), 0700);
+    ok = refuses(folder, VKMOE_ERROR_INVALID, "not a regular file") && ok;
+    rmdir(folder_path(name));
+    mkfifo(folder_path(name), 0600); // nobody writes: opening it must not wait
+    ok = refuses(folder, VKMOE_ERROR_INVALID, "not a regular file") && ok;
+    remove(folder_path(name));
+    return ok;
+}
+
 static bool test_config_files(void)
 {
     char deep[4001];
     memset(deep, '[', sizeof deep - 1);
     deep[sizeof deep - 1] = '\0';
     write_good();
-    write_text("config.json", deep);
-    bool ok = refuses(directory, VKMOE_ERROR_INVALID, "not JSON");
-    write_text("config.json", "");
-    ok = refuses(directory, VKMOE_ERROR_INVALID, "is empty") && ok;
-    write_text("config.json", "[]");
-    ok = refuses(directory, VKMOE_ERROR_INVALID, "not an object") && ok;
-    write_bytes("config.json", "{\"a\0b\":1}", 9);
-    ok = refuses(directory, VKMOE_ERROR_INVALID, "NUL") && ok;
-    remove(path_of("config.json"));
-    ok = refuses(directory, VKMOE_ERROR_NOT_FOUND, "config.json") && ok;
-    mkdir(path_of("config.json"), 0700);
-    ok = refuses(directory, VKMOE_ERROR_INVALID, "not a regular file") && ok;
-    rmdir(path_of("config.json"));
-    mkfifo(path_of("config.json"), 0600); // nobody writes: opening it must not wait
-    ok = refuses(directory, VKMOE_ERROR_INVALID, "not a regular file") && ok;
-    remove(path_of("config.json"));
+    const struct {
+        const char *content;
+        size_t size;
+        const char *text;
+    } rows[] = { { deep, strlen(deep), "not JSON" }, { "", 0, "is empty" },
+        { "[]", 2, "not an object" }, { "{\"a\0b\":1}", 9, "NUL" } };
+    bool ok = true;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        folder_write("config.json", rows[i].content, rows[i].size);
+        ok = refuses(folder, VKMOE_ERROR_INVALID, rows[i].text) && ok;
+    }
+    ok = check_no_file("config.json", "config.json") && ok;
 
     // More values than fit: 5 million, in a file that is otherwise fine.
     size_t size = 10000000;
@@ -236,34 +223,36 @@ static bool test_config_files(void)
         abort();
     for (size_t i = 0; i < size; i += 2)
         memcpy(many + i, i ? "1," : "[ ", 2);
-    write_bytes("config.json", many, size);
+    folder_write("config.json", many, size);
     free(many);
-    return refuses(directory, VKMOE_ERROR_INVALID, "too many values") && ok;
+    return refuses(folder, VKMOE_ERROR_INVALID, "too many values") && ok;
 }
 
 // -------------------------------------------------------------------------- tensors
 
 static bool test_tensor_files(void)
 {
+    static const struct {
+        const char *header;
+        uint64_t header_size;
+        size_t data_size;
+        const char *text;
+    } rows[] = {
+        { good_header, 1, DATA_SIZE, "not JSON" },
+        { good_header, UINT64_MAX - 1, DATA_SIZE, "a header of 18446744073709551614" },
+        { good_header, 0, DATA_SIZE, "not JSON" },
+        { "{}", UINT64_MAX, 0, "holds no tensors" },
+        { good_header, UINT64_MAX, DATA_SIZE + 1, "1 bytes of data belong to no tensor" },
+    };
+    bool ok = true;
     write_good();
-    write_tensors("model.safetensors", good_header, 1, DATA_SIZE);
-    bool ok = refuses(directory, VKMOE_ERROR_INVALID, "not JSON");
-    write_tensors("model.safetensors", good_header, UINT64_MAX - 1, DATA_SIZE);
-    ok = refuses(directory, VKMOE_ERROR_INVALID, "a header of 18446744073709551614") && ok;
-    write_tensors("model.safetensors", good_header, 0, DATA_SIZE);
-    ok = refuses(directory, VKMOE_ERROR_INVALID, "not JSON") && ok;
-    write_tensors("model.safetensors", "{}", UINT64_MAX, 0);
-    ok = refuses(directory, VKMOE_ERROR_INVALID, "holds no tensors") && ok;
-    write_tensors("model.safetensors", good_header, UINT64_MAX, DATA_SIZE + 1);
-    ok = refuses(directory, VKMOE_ERROR_INVALID, "1 bytes of data belong to no tensor") && ok;
-    write_text("model.safetensors", "");
-    ok = refuses(directory, VKMOE_ERROR_INVALID, "is empty") && ok;
-    remove(path_of("model.safetensors"));
-    ok = refuses(directory, VKMOE_ERROR_NOT_FOUND, "neither model.safetensors") && ok;
-    mkdir(path_of("model.safetensors"), 0700);
-    ok = refuses(directory, VKMOE_ERROR_INVALID, "not a regular file") && ok;
-    rmdir(path_of("model.safetensors"));
-    return ok;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        write_tensors("model.safetensors", rows[i].header, rows[i].header_size, rows[i].data_size);
+        ok = refuses(folder, VKMOE_ERROR_INVALID, rows[i].text) && ok;
+    }
+    folder_write_text("model.safetensors", "");
+    ok = refuses(folder, VKMOE_ERROR_INVALID, "is empty") && ok;
+    return check_no_file("model.safetensors", "neither model.safetensors") && ok;
 }
 
 // The file cut at every length.
@@ -279,72 +268,63 @@ static bool test_truncation(void)
     memcpy(file + 8, good_header, header_size);
     bool ok = true;
     for (size_t cut = 0; ok && cut < size; cut++) {
-        write_bytes("model.safetensors", file, cut);
-        ok = refuses(directory, VKMOE_ERROR_INVALID, "model.safetensors");
+        folder_write("model.safetensors", file, cut);
+        ok = refuses(folder, VKMOE_ERROR_INVALID, "model.safetensors");
         if (!ok)
             tap_note("cut to %zu of %zu bytes", cut, size);
     }
-    write_bytes("model.safetensors", file, size);
-    ok = ok && opens(directory);
+    folder_write("model.safetensors", file, size);
+    ok = ok && opens(folder);
     free(file);
     return ok;
 }
 
 // ---------------------------------------------------------------------------- index
 
-static const struct {
-    const char *name, *index;
-    int status;
-    const char *text;
-} indices[] = {
-    { "good",
-        "{\"weight_map\":{\"x\":\"b.safetensors\","
-        "\"model.layers.0.block_sparse_moe.gate.weight\":\"a.safetensors\"}}",
-        OK, "" },
+#define MAP(entries) "{\"weight_map\":{" entries "}}"
+#define X_IN(file) "\"x\":\"" file "\""
+#define Y_IN(file) "\"y\":\"" file "\""
+#define GATE_IN(file) ",\"model.layers.0.block_sparse_moe.gate.weight\":\"" file "\""
+#define EXPERT_IN(file) ",\"model.layers.0.block_sparse_moe.experts.1.w3.weight\":\"" file "\""
+
+static const struct hostile_file indices[] = {
+    { "good", MAP(X_IN("b.safetensors") GATE_IN("a.safetensors")), OK, "" },
     { "no map", "{}", INVALID, "weight_map" },
     { "map twice", "{\"weight_map\":{},\"weight_map\":{}}", INVALID, "weight_map" },
     { "map no object", "{\"weight_map\":[]}", INVALID, "weight_map" },
     { "empty map", "{\"weight_map\":{}}", INVALID, "holds no tensors" },
-    { "missing shard", "{\"weight_map\":{\"x\":\"c.safetensors\"}}", NOT_FOUND, "c.safetensors" },
-    { "missing shard that is not needed",
-        "{\"weight_map\":{\"x\":\"c.safetensors\","
-        "\"model.layers.0.block_sparse_moe.gate.weight\":\"a.safetensors\"}}",
-        OK, "" },
+    { "missing shard", MAP(X_IN("c.safetensors")), NOT_FOUND, "c.safetensors" },
+    { "missing shard that is not needed", MAP(X_IN("c.safetensors") GATE_IN("a.safetensors")), OK,
+        "" },
     { "missing shard that is needed",
-        "{\"weight_map\":{\"x\":\"b.safetensors\","
-        "\"model.layers.0.block_sparse_moe.experts.1.w3.weight\":\"c.safetensors\","
-        "\"model.layers.0.block_sparse_moe.gate.weight\":\"a.safetensors\"}}",
-        NOT_FOUND, "experts.1.w3.weight is in c.safetensors, which is not there" },
-    { "above", "{\"weight_map\":{\"x\":\"../b.safetensors\"}}", INVALID, "plain" },
-    { "absolute", "{\"weight_map\":{\"x\":\"/etc/passwd.safetensors\"}}", INVALID, "plain" },
-    { "backslash", "{\"weight_map\":{\"x\":\"..\\\\b.safetensors\"}}", INVALID, "plain" },
-    { "other file", "{\"weight_map\":{\"x\":\"config.json\"}}", INVALID, "plain" },
-    { "no name", "{\"weight_map\":{\"x\":\".safetensors\"}}", INVALID, "plain" },
+        MAP(X_IN("b.safetensors") EXPERT_IN("c.safetensors") GATE_IN("a.safetensors")), NOT_FOUND,
+        "experts.1.w3.weight is in c.safetensors, which is not there" },
+    { "above", MAP(X_IN("../b.safetensors")), INVALID, "plain" },
+    { "absolute", MAP(X_IN("/etc/passwd.safetensors")), INVALID, "plain" },
+    { "backslash", MAP(X_IN("..\\\\b.safetensors")), INVALID, "plain" },
+    { "other file", MAP(X_IN("config.json")), INVALID, "plain" },
+    { "no name", MAP(X_IN(".safetensors")), INVALID, "plain" },
     { "number", "{\"weight_map\":{\"x\":1}}", INVALID, "no file name" },
-    { "wrong shard",
-        "{\"weight_map\":{\"x\":\"a.safetensors\","
-        "\"model.layers.0.block_sparse_moe.gate.weight\":\"b.safetensors\"}}",
-        INVALID, "model.layers.0.block_sparse_moe.gate.weight is not in b.safetensors" },
-    { "no such tensor", "{\"weight_map\":{\"y\":\"a.safetensors\"}}", OK, "" },
-    { "no such tensor, needed",
-        "{\"weight_map\":{\"y\":\"b.safetensors\","
-        "\"model.layers.0.block_sparse_moe.gate.weight\":\"b.safetensors\"}}",
-        INVALID, "gate.weight is not in b.safetensors, as weight_map has it" },
+    { "wrong shard", MAP(X_IN("a.safetensors") GATE_IN("b.safetensors")), INVALID,
+        "model.layers.0.block_sparse_moe.gate.weight is not in b.safetensors" },
+    { "no such tensor", MAP(Y_IN("a.safetensors")), OK, "" },
+    { "no such tensor, needed", MAP(Y_IN("b.safetensors") GATE_IN("b.safetensors")), INVALID,
+        "gate.weight is not in b.safetensors, as weight_map has it" },
     { "name of control characters", "{\"weight_map\":{\"x\\n\":\"b.safetensors\"}}", INVALID,
         "control characters" },
     { "tensor twice", "{\"weight_map\":{\"x\":\"b.safetensors\",\"x\":\"b.safetensors\"}}", INVALID,
         "x twice" },
-    { "line break", "{\"weight_map\":{\"x\":\"b\\n.safetensors\"}}", INVALID, "plain" },
+    { "line break", MAP(X_IN("b\\n.safetensors")), INVALID, "plain" },
 };
 
 static void write_shards(const char *index)
 {
     write_good();
-    remove(path_of("model.safetensors"));
+    remove(folder_path("model.safetensors"));
     write_tensors("a.safetensors", good_header, UINT64_MAX, DATA_SIZE);
     write_tensors("b.safetensors",
         "{\"x\":{\"dtype\":\"U8\",\"shape\":[5],\"data_offsets\":[0,5]}}", UINT64_MAX, 5);
-    write_text("model.safetensors.index.json", index);
+    folder_write_text("model.safetensors.index.json", index);
 }
 
 static bool test_index_files(void)
@@ -358,14 +338,14 @@ static bool test_index_files(void)
         gate);
     write_shards(index);
     write_tensors("a.safetensors", header, UINT64_MAX, DATA_SIZE + 5);
-    bool ok = refuses(directory, VKMOE_ERROR_INVALID, "x is there twice");
+    bool ok = refuses(folder, VKMOE_ERROR_INVALID, "x is there twice");
     snprintf(index, sizeof index, "{\"weight_map\":{\"x\":\"b.safetensors\",%s:\"a.safetensors\"}}",
         gate);
-    write_text("model.safetensors.index.json", index);
-    ok = opens(directory) && ok;
+    folder_write_text("model.safetensors.index.json", index);
+    ok = opens(folder) && ok;
     free(header);
-    remove(path_of("model.safetensors.index.json"));
-    return refuses(directory, VKMOE_ERROR_NOT_FOUND, "neither") && ok;
+    remove(folder_path("model.safetensors.index.json"));
+    return refuses(folder, VKMOE_ERROR_NOT_FOUND, "neither") && ok;
 }
 
 // ------------------------------------------------------------------------ arguments
@@ -374,14 +354,14 @@ static bool test_paths(void)
 {
     write_good();
     bool ok = refuses("/tmp/vkmoe-no-such-directory", VKMOE_ERROR_NOT_FOUND, "config.json");
-    ok = refuses(path_of("config.json"), VKMOE_ERROR_NOT_FOUND, "config.json") && ok;
+    ok = refuses(folder_path("config.json"), VKMOE_ERROR_NOT_FOUND, "config.json") && ok;
     ok = refuses("", VKMOE_ERROR_INVALID, "path") && ok;
     ok = refuses(NULL, VKMOE_ERROR_INVALID, "path") && ok;
-    ok = vkmoe_checkpoint_open(directory, NULL, NULL) == VKMOE_ERROR_INVALID && ok;
+    ok = vkmoe_checkpoint_open(folder, NULL, NULL) == VKMOE_ERROR_INVALID && ok;
     vkmoe_checkpoint *model = NULL;
     vkmoe_checkpoint_destroy(NULL);
     vkmoe_checkpoint_destroy(&model);
-    ok = vkmoe_checkpoint_open(directory, NULL, &model) == VKMOE_OK && ok;
+    ok = vkmoe_checkpoint_open(folder, NULL, &model) == VKMOE_OK && ok;
     struct vkmoe_moe_params params = { VKMOE_INIT(vkmoe_moe_params) };
     ok = vkmoe_checkpoint_get_moe(model, (struct vkmoe_block){ .index = UINT32_MAX }, &params)
             == VKMOE_ERROR_NOT_FOUND
@@ -398,12 +378,11 @@ static bool test_late_error(void)
 {
     write_good();
     char *config = replace(good_config, "\"num_hidden_layers\":1", "\"num_hidden_layers\":2");
-    write_text("config.json", config);
+    folder_write_text("config.json", config);
     free(config);
-    struct lines lines = { 0 };
-    const struct vkmoe_log log = { .write = keep_line, .user = &lines };
+    struct lines lines;
     vkmoe_checkpoint *model;
-    if (vkmoe_checkpoint_open(directory, &log, &model) != VKMOE_OK)
+    if (open_hostile(folder, &lines, &model) != VKMOE_OK)
         return false;
     struct vkmoe_moe_params params = { VKMOE_INIT(vkmoe_moe_params) };
     enum vkmoe_status status =
@@ -438,7 +417,7 @@ static void run_tables(struct tap *tap)
             continue;
         write_good();
         char *text = replace(good_config, spoilt_configs[i].old, spoilt_configs[i].new);
-        write_text("config.json", text);
+        folder_write_text("config.json", text);
         free(text);
         run(tap, "config", spoilt_configs[i].name, check_spoilt(&spoilt_configs[i]));
     }
@@ -446,10 +425,9 @@ static void run_tables(struct tap *tap)
         if (!wants(tap, "config", family_configs[i].name))
             continue;
         write_good();
-        write_text("config.json", family_configs[i].config);
+        folder_write_text("config.json", family_configs[i].content);
         run(tap, "config", family_configs[i].name,
-            refuses(
-                directory, (enum vkmoe_status)family_configs[i].status, family_configs[i].text));
+            refuses(folder, (enum vkmoe_status)family_configs[i].status, family_configs[i].text));
     }
     for (size_t i = 0; i < spoilt_headers_count; i++) {
         if (!wants(tap, "header", spoilt_headers[i].name))
@@ -463,7 +441,7 @@ static void run_tables(struct tap *tap)
     for (size_t i = 0; i < COUNT(indices); i++) {
         if (!wants(tap, "index", indices[i].name))
             continue;
-        write_shards(indices[i].index);
+        write_shards(indices[i].content);
         const struct spoilt c = { .status = indices[i].status, .text = indices[i].text };
         run(tap, "index", indices[i].name, check_spoilt(&c));
     }
@@ -472,12 +450,8 @@ static void run_tables(struct tap *tap)
 int main(int argc, char **argv)
 {
     struct tap tap;
-    if (!tap_begin(&tap, argc, argv))
+    if (!tap_begin(&tap, argc, argv) || !folder_begin("hostile"))
         return 2;
-    if (!mkdtemp(directory)) {
-        perror(directory);
-        return 2;
-    }
     run_tables(&tap);
     TEST_TABLE(tests, { "config files", test_config_files }, { "tensor files", test_tensor_files },
         { "cut at every byte", test_truncation }, { "index files", test_index_files },
@@ -487,8 +461,7 @@ int main(int argc, char **argv)
             run(&tap, "files", tests[i].name, tests[i].run());
     }
     if (wants(&tap, "files", "mutations"))
-        run(&tap, "files", "mutations", test_mutations(tap.seed, directory));
-    remove_all();
-    rmdir(directory);
+        run(&tap, "files", "mutations", test_mutations(tap.seed, folder));
+    folder_finish();
     return tap_end(&tap);
 }

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include <vkmoe/vkmoe.h>
+#include <vkmoe/model.h>
 
 struct lines {
     uint32_t count;
@@ -13,8 +13,8 @@ struct lines {
     char last[1024];
 };
 
-// A log callback, whose user is a struct lines.
-void keep_line(void *user, enum vkmoe_log_level level, const char *line);
+// What opening it says.
+enum vkmoe_status open_hostile(const char *path, struct lines *lines, vkmoe_checkpoint **out);
 
 #define TENSOR(name, shape, begin, end) \
     "\"model.layers.0.block_sparse_moe." name ".weight\":{\"dtype\":\"F32\",\"shape\":[" shape \

@@ -43,11 +43,9 @@ static double touch_layer(const struct vkmoe_moe_params *p)
 // Opens what may be anything. A failure has one line, a success no bad view.
 static bool survives(const char *path)
 {
-    struct lines lines = { 0 };
-    const struct vkmoe_log log = { .write = keep_line, .user = &lines };
+    struct lines lines;
     vkmoe_checkpoint *model;
-    enum vkmoe_status status = vkmoe_checkpoint_open(path, &log, &model);
-    if (status != VKMOE_OK)
+    if (open_hostile(path, &lines, &model) != VKMOE_OK)
         return !model && lines.count == 1 && !lines.unprintable;
     struct vkmoe_checkpoint_info info = { VKMOE_INIT(vkmoe_checkpoint_info) };
     vkmoe_checkpoint_get_info(model, &info);
