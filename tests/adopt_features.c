@@ -20,10 +20,19 @@ static const struct {
 };
 
 static struct record record;
+// The test's.
+static struct host host;
+static vkmoe_device *adopted;
 
-static struct vkmoe_adopt_params adopt_params(struct host *host)
+static void clean_up(void)
 {
-    struct vkmoe_adopt_params params = host_adopt_params(host);
+    vkmoe_device_destroy(&adopted);
+    host_finish(&host);
+}
+
+static struct vkmoe_adopt_params adopt_params(void)
+{
+    struct vkmoe_adopt_params params = host_adopt_params(&host);
     params.log = (struct vkmoe_log){ record_line, &record, VKMOE_LOG_WARNING };
     record = (struct record){ 0 };
     return params;
@@ -33,18 +42,18 @@ static struct vkmoe_adopt_params adopt_params(struct host *host)
 static bool is_refused(
     const struct vkmoe_adopt_params *params, enum vkmoe_status expected, const char *text)
 {
-    vkmoe_device *device;
-    memset(&device, 0xee, sizeof device);
+    vkmoe_device *refused;
+    memset(&refused, 0xee, sizeof refused);
     record = (struct record){ 0 };
-    const enum vkmoe_status status = vkmoe_device_adopt(params, &device);
-    if (status == expected && !device && record.lines[VKMOE_LOG_ERROR] == 1
+    const enum vkmoe_status status = vkmoe_device_adopt(params, &refused);
+    if (status == expected && !refused && record.lines[VKMOE_LOG_ERROR] == 1
         && strstr(record.last, text))
         return true;
     tap_note("%s, expected %s; %u errors logged, the last: %s; expected in it: %s",
         vkmoe_status_name(status), vkmoe_status_name(expected), record.lines[VKMOE_LOG_ERROR],
         record.last, text);
     if (status == VKMOE_OK)
-        vkmoe_device_destroy(&device);
+        vkmoe_device_destroy(&refused);
     return false;
 }
 
@@ -153,22 +162,19 @@ fail:
 static bool try_features(bool single, uint32_t wanted, bool forward, const vkmoe_device *own)
 {
     bool ok = false;
-    struct host host = { 0 };
-    vkmoe_device *device = NULL;
     CHECK(host_init_with(&host, single, wanted));
-    const struct vkmoe_adopt_params params = adopt_params(&host);
-    CHECK_OK(vkmoe_device_adopt(&params, &device));
-    CHECK(uses(device, host.optional, own));
-    CHECK(!forward || tiny_layer_works(device, 21, vkmoe_buffer_create));
-    vkmoe_device_destroy(&device);
+    const struct vkmoe_adopt_params params = adopt_params();
+    CHECK_OK(vkmoe_device_adopt(&params, &adopted));
+    CHECK(uses(adopted, host.optional, own));
+    CHECK(!forward || tiny_layer_works(adopted, 21, vkmoe_buffer_create));
+    vkmoe_device_destroy(&adopted);
     CHECK(!record.lines[VKMOE_LOG_ERROR] && !record.lines[VKMOE_LOG_WARNING]);
     ok = true;
 fail:
     if (!ok)
         tap_note("features %x in %s structs; log: %s", host.optional,
             single ? "their own" : "versions'", record.last);
-    vkmoe_device_destroy(&device);
-    host_finish(&host);
+    clean_up();
     return ok;
 }
 
@@ -197,11 +203,9 @@ fail:
 
 static bool test_required(void)
 {
-    bool ok = false;
-    struct host host = { 0 };
     struct host_features f;
     CHECK(host_init(&host, false));
-    struct vkmoe_adopt_params params = adopt_params(&host);
+    struct vkmoe_adopt_params params = adopt_params();
     params.features = &f.base;
 #define WITHOUT(single, name, change) \
     do { \
@@ -221,21 +225,17 @@ static bool test_required(void)
     WITHOUT(false, "synchronization2", f.v12.pNext = NULL);
     WITHOUT(false, "timelineSemaphore", f.base.pNext = NULL); // the first of three
 #undef WITHOUT
-    ok = true;
+    return true;
 fail:
-    host_finish(&host);
-    return ok;
+    return false;
 }
 
 // Heads of another kind, chains without an end; structs that nobody knows; a feature said twice.
 static bool test_chains(void)
 {
-    bool ok = false;
-    struct host host = { 0 };
     struct host_features f;
-    vkmoe_device *device = NULL;
     CHECK(host_init(&host, false));
-    struct vkmoe_adopt_params params = adopt_params(&host);
+    struct vkmoe_adopt_params params = adopt_params();
     params.features = (const void *)&f.v12;
     host_features_init(&f, false, 0);
     CHECK(is_refused(&params, VKMOE_ERROR_INVALID, "VkPhysicalDeviceFeatures2"));
@@ -257,21 +257,18 @@ static bool test_chains(void)
     f.base.pNext = &unknown;
     f.synchronization2.pNext = &f.v12; // with the same features once more
     f.v12.pNext = NULL;
-    CHECK_OK(vkmoe_device_adopt(&params, &device));
-    vkmoe_device_destroy(&device);
-    ok = true;
+    CHECK_OK(vkmoe_device_adopt(&params, &adopted));
+    vkmoe_device_destroy(&adopted);
+    return true;
 fail:
-    host_finish(&host);
-    return ok;
+    return false;
 }
 
 // Enabled, it is said, though the physical device does not have it.
 static bool test_impossible(void)
 {
-    bool ok = false;
-    struct host host = { 0 };
     CHECK(host_init(&host, true));
-    struct vkmoe_adopt_params params = adopt_params(&host);
+    struct vkmoe_adopt_params params = adopt_params();
     go_between(&params);
     for (uint32_t i = 0; i < COUNT_OF(optional); i++) {
         char text[64];
@@ -288,69 +285,63 @@ static bool test_impossible(void)
     f.v11.protectedMemory = VK_TRUE;
     params.features = &f.base;
     CHECK(is_refused(&params, VKMOE_ERROR_INVALID, "protectedMemory"));
-    ok = true;
+    return true;
 fail:
-    host_finish(&host);
-    return ok;
+    return false;
 }
 
 // Versions and functions of Vulkan that are too old.
 static bool test_versions(void)
 {
-    bool ok = false;
-    struct host host = { 0 };
-    vkmoe_device *device = NULL;
+    static const struct {
+        bool lacks_synchronization;
+        uint32_t api_version;
+        const char *hidden_function, *text;
+    } rows[] = {
+        { true, 0, NULL, "synchronization2" },
+        { false, VK_API_VERSION_1_2, NULL, "Vulkan 1.3 is needed" },
+        { false, 0, "vkQueueSubmit2", "functions of Vulkan 1.3" },
+        { false, 0, "vkGetPhysicalDeviceFeatures2", "functions of Vulkan 1.1" },
+    };
     CHECK(host_init(&host, true));
-    struct vkmoe_adopt_params params = adopt_params(&host);
+    struct vkmoe_adopt_params params = adopt_params();
     go_between(&params);
-    CHECK_OK(vkmoe_device_adopt(&params, &device)); // nothing changed yet
-    vkmoe_device_destroy(&device);
-    lacks_synchronization = true;
-    CHECK(is_refused(&params, VKMOE_ERROR_UNSUPPORTED, "synchronization2"));
-    lacks_synchronization = false;
-    api_version = VK_API_VERSION_1_2;
-    CHECK(is_refused(&params, VKMOE_ERROR_UNSUPPORTED, "Vulkan 1.3 is needed"));
-    api_version = 0;
-    hidden_function = "vkQueueSubmit2";
-    CHECK(is_refused(&params, VKMOE_ERROR_UNSUPPORTED, "functions of Vulkan 1.3"));
-    hidden_function = "vkGetPhysicalDeviceFeatures2";
-    CHECK(is_refused(&params, VKMOE_ERROR_UNSUPPORTED, "functions of Vulkan 1.1"));
-    ok = true;
+    CHECK_OK(vkmoe_device_adopt(&params, &adopted)); // nothing changed yet
+    vkmoe_device_destroy(&adopted);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        lacks_synchronization = rows[i].lacks_synchronization;
+        api_version = rows[i].api_version;
+        hidden_function = rows[i].hidden_function;
+        CHECK(is_refused(&params, VKMOE_ERROR_UNSUPPORTED, rows[i].text));
+    }
+    return true;
 fail:
-    vkmoe_device_destroy(&device);
-    host_finish(&host);
-    return ok;
+    return false;
 }
 
 // The extension that the feature belongs to is not among those enabled: it is not used.
 static bool test_extension(void)
 {
-    bool ok = false;
-    struct host host = { 0 };
-    vkmoe_device *device = NULL;
     CHECK(host_init(&host, true));
-    struct vkmoe_adopt_params params = adopt_params(&host);
+    struct vkmoe_adopt_params params = adopt_params();
     params.extension_count = 0;
-    CHECK_OK(vkmoe_device_adopt(&params, &device));
-    CHECK(!device->capture_statistics);
-    vkmoe_device_destroy(&device);
+    CHECK_OK(vkmoe_device_adopt(&params, &adopted));
+    CHECK(!adopted->capture_statistics);
+    vkmoe_device_destroy(&adopted);
     const char *others[] = { "VK_EXT_nothing", "VK_KHR_pipeline_executable_propertie" };
     params.extensions = others;
     params.extension_count = COUNT_OF(others);
-    CHECK_OK(vkmoe_device_adopt(&params, &device));
-    CHECK(!device->capture_statistics);
-    ok = true;
+    CHECK_OK(vkmoe_device_adopt(&params, &adopted));
+    CHECK(!adopted->capture_statistics);
+    return true;
 fail:
-    vkmoe_device_destroy(&device);
-    host_finish(&host);
-    return ok;
+    return false;
 }
 
 // A driver tells the same in versions' structs and in features' own; so the table of them is
 // right, as far as the driver has features at all.
 static bool test_forms(void)
 {
-    bool ok = false;
     static const VkStructureType types[] = {
         VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES,
         VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MULTIVIEW_FEATURES,
@@ -389,7 +380,6 @@ static bool test_forms(void)
         VkBaseOutStructure base;
         VkBool32 flags[32]; // more than any has
     } structs[COUNT_OF(types)];
-    struct host host = { 0 };
     struct host_features f;
     struct feature_set by_version, by_feature;
     uint32_t found = 0;
@@ -422,12 +412,11 @@ static bool test_forms(void)
     for (size_t i = 0; i < sizeof by_version / sizeof(VkBool32); i++)
         found += ((const VkBool32 *)&by_version)[i];
     CHECK(found >= 10);
-    ok = true;
+    return true;
 fail:
-    host_finish(&host);
-    return ok;
+    return false;
 }
 
-TESTS_MAIN(ON_DEVICE, { "optional", test_optional }, { "required", test_required },
+CLEAN_TESTS_MAIN(ON_DEVICE, clean_up, { "optional", test_optional }, { "required", test_required },
     { "chains", test_chains }, { "impossible", test_impossible }, { "versions", test_versions },
     { "extension", test_extension }, { "forms", test_forms })

@@ -9,6 +9,7 @@
 #define MiB ((size_t)1 << 20)
 
 static struct record record; // of every device that open_selected() makes
+static vkmoe_device *device; // the test's
 
 static struct vkmoe_log infos_to(struct record *to)
 {
@@ -16,7 +17,7 @@ static struct vkmoe_log infos_to(struct record *to)
 }
 
 // With validation, whose complaints the last test looks for.
-static enum vkmoe_status open_selected(const char *select, vkmoe_device **out)
+static enum vkmoe_status open_selected(const char *select)
 {
     return vkmoe_device_create(
         &(struct vkmoe_device_params){
@@ -24,7 +25,7 @@ static enum vkmoe_status open_selected(const char *select, vkmoe_device **out)
             .select = select ? select : device_under_test(),
             .validate = getenv("VK_INSTANCE_LAYERS") != NULL, // tests/drivers.sh found the layer
         },
-        out);
+        &device);
 }
 
 // ------------------------------------------------------------------------ devices
@@ -63,21 +64,19 @@ fail:
 
 static bool test_select(void)
 {
-    bool ok = false;
-    vkmoe_device *device = NULL;
     struct vkmoe_device_info info = { VKMOE_INIT(vkmoe_device_info) };
     char name[256];
     struct record quiet = { 0 };
-    CHECK_OK(open_selected(NULL, &device));
+    CHECK_OK(open_selected(NULL));
     vkmoe_device_get_info(device, &info);
     vkmoe_device_destroy(&device);
     CHECK(!device);
     snprintf(name, sizeof name, "%s", info.name);
     for (char *c = name; *c; c++)
         *c = (char)toupper((unsigned char)*c);
-    CHECK_OK(open_selected(name + strlen(name) / 2, &device)); // a part, in another case
+    CHECK_OK(open_selected(name + strlen(name) / 2)); // a part, in another case
     vkmoe_device_destroy(&device);
-    CHECK(open_selected("0", &device) != VKMOE_ERROR_NOT_FOUND);
+    CHECK(open_selected("0") != VKMOE_ERROR_NOT_FOUND);
     vkmoe_device_destroy(&device);
     // Each digit of the name, beyond the devices: it is no part of it.
     uint32_t count = 0;
@@ -102,15 +101,13 @@ static bool test_select(void)
                 &device));
         CHECK(!device && quiet.lines[VKMOE_LOG_ERROR] == 1);
     }
-    ok = true;
+    return true;
 fail:
-    vkmoe_device_destroy(&device);
-    return ok;
+    return false;
 }
 
 static bool test_null(void)
 {
-    vkmoe_device *device = NULL;
     vkmoe_buffer *buffer = (vkmoe_buffer *)&device;
     vkmoe_stream *stream = (vkmoe_stream *)&device;
     size_t size = 0;
@@ -149,8 +146,6 @@ fail:
 
 static bool test_log(void)
 {
-    bool ok = false;
-    vkmoe_device *device = NULL;
     vkmoe_buffer *buffer = NULL;
     struct record seen = { 0 };
     struct vkmoe_log log = { record_line, &seen, VKMOE_LOG_ERROR };
@@ -173,10 +168,9 @@ static bool test_log(void)
     vkmoe_device_destroy(&device);
     for (int status = 0; status < 100; status++)
         CHECK(vkmoe_status_name((enum vkmoe_status)status)[0]);
-    ok = true;
+    return true;
 fail:
-    vkmoe_device_destroy(&device);
-    return ok;
+    return false;
 }
 
 // ------------------------------------------------------------------------ buffers
@@ -214,11 +208,10 @@ static bool test_copies(void)
         { 7, 4096 }, { 4095, 4099 }, { 1, 8 * MiB }, { 0, 8 * MiB }, { 13, 16 * MiB + 1 },
         { 0, 20 * MiB + 3 }, { 20 * MiB + 2, 1 }, { 20 * MiB + 3, 0 } };
     const size_t size = 20 * MiB + 3;
-    vkmoe_device *device = NULL;
     vkmoe_buffer *buffer = NULL;
     unsigned char *shadow = malloc(size), *scratch = malloc(size);
     CHECK(shadow && scratch);
-    CHECK_OK(open_selected(NULL, &device));
+    CHECK_OK(open_selected(NULL));
     CHECK_OK(vkmoe_buffer_create(device, size, &buffer));
     CHECK(vkmoe_buffer_size(buffer) == size && vkmoe_buffer_address(buffer) % 256 == 0);
     CHECK(round_trip(buffer, 0, size, shadow, scratch));
@@ -236,7 +229,6 @@ static bool test_copies(void)
     ok = true;
 fail:
     vkmoe_buffer_destroy(&buffer);
-    vkmoe_device_destroy(&device);
     free(shadow);
     free(scratch);
     return ok;
@@ -245,10 +237,9 @@ fail:
 static bool test_wrap(void)
 {
     bool ok = false;
-    vkmoe_device *device = NULL;
     vkmoe_buffer *buffer = NULL, *wrapped = NULL;
     char byte = 0;
-    CHECK_OK(open_selected(NULL, &device));
+    CHECK_OK(open_selected(NULL));
     CHECK_OK(vkmoe_buffer_create(device, 1024, &buffer));
     const uint64_t address = vkmoe_buffer_address(buffer);
     CHECK_OK(vkmoe_buffer_wrap(device, address + 4, 1000, &wrapped));
@@ -264,7 +255,6 @@ static bool test_wrap(void)
     ok = true;
 fail:
     DESTROY_BUFFERS(&wrapped, &buffer);
-    vkmoe_device_destroy(&device);
     return ok;
 }
 
@@ -273,11 +263,10 @@ static bool test_churn(void)
 {
     bool ok = false;
     enum { LIVE = 40 };
-    vkmoe_device *device = NULL;
     vkmoe_buffer *buffers[LIVE] = { 0 };
     uint64_t marks[LIVE] = { 0 };
     struct rng rng = { 7 };
-    CHECK_OK(open_selected(NULL, &device));
+    CHECK_OK(open_selected(NULL));
     for (uint64_t i = 1; i <= 1000; i++) {
         uint32_t slot = (uint32_t)(rng_next(&rng) % LIVE);
         if (buffers[slot]) {
@@ -307,18 +296,16 @@ static bool test_churn(void)
 fail:
     for (int i = 0; i < LIVE; i++)
         vkmoe_buffer_destroy(&buffers[i]);
-    vkmoe_device_destroy(&device);
     return ok;
 }
 
 static bool test_out_of_memory(void)
 {
     bool ok = false;
-    vkmoe_device *device = NULL;
     vkmoe_buffer *buffer = NULL, *huge = NULL;
     struct vkmoe_device_info info = { VKMOE_INIT(vkmoe_device_info) };
     uint32_t word = 0x12345678, back = 0;
-    CHECK_OK(open_selected(NULL, &device));
+    CHECK_OK(open_selected(NULL));
     vkmoe_device_get_info(device, &info);
     CHECK_OK(vkmoe_buffer_create(device, 4, &buffer));
     CHECK_OK(vkmoe_buffer_upload(buffer, 0, &word, 4));
@@ -342,7 +329,6 @@ static bool test_out_of_memory(void)
     ok = true;
 fail:
     vkmoe_buffer_destroy(&buffer);
-    vkmoe_device_destroy(&device);
     return ok;
 }
 
@@ -351,9 +337,8 @@ fail:
 static bool test_stream(void)
 {
     bool ok = false;
-    vkmoe_device *device = NULL;
     vkmoe_stream *stream = NULL, *other = NULL;
-    CHECK_OK(open_selected(NULL, &device));
+    CHECK_OK(open_selected(NULL));
     CHECK_OK(vkmoe_stream_create(device, &stream));
     CHECK_OK(vkmoe_stream_create(device, &other));
     CHECK_OK(vkmoe_stream_wait(stream, 0)); // nothing was submitted
@@ -388,13 +373,11 @@ static bool test_stream(void)
 fail:
     vkmoe_stream_destroy(&stream);
     vkmoe_stream_destroy(&other);
-    vkmoe_device_destroy(&device);
     return ok;
 }
 
 // A layer whose work is repeated; worker_finish() copes with half of it.
 struct worker {
-    vkmoe_device *device;
     vkmoe_stream *stream;
     vkmoe_moe *layer;
     vkmoe_buffer *x, *y;
@@ -407,18 +390,17 @@ static void worker_finish(struct worker *w)
     vkmoe_stream_destroy(&w->stream);
     vkmoe_moe_destroy(&w->layer);
     DESTROY_BUFFERS(&w->x, &w->y);
-    vkmoe_device_destroy(&w->device);
 }
 
 static bool worker_init(struct worker *w)
 {
     *w = (struct worker){ 0 };
     tiny_layer_init(&w->tiny, 21);
-    CHECK_OK(open_selected(NULL, &w->device));
-    CHECK_OK(vkmoe_stream_create(w->device, &w->stream));
-    CHECK_OK(tiny_layer_create(&w->tiny, w->device, &w->layer));
-    CHECK_OK(vkmoe_buffer_create(w->device, TINY_SIZE, &w->x));
-    CHECK_OK(vkmoe_buffer_create(w->device, TINY_SIZE, &w->y));
+    CHECK_OK(open_selected(NULL));
+    CHECK_OK(vkmoe_stream_create(device, &w->stream));
+    CHECK_OK(tiny_layer_create(&w->tiny, device, &w->layer));
+    CHECK_OK(vkmoe_buffer_create(device, TINY_SIZE, &w->x));
+    CHECK_OK(vkmoe_buffer_create(device, TINY_SIZE, &w->y));
     return true;
 fail:
     return false;
@@ -517,7 +499,7 @@ static bool test_repeat_scratch(void)
     CHECK_OK(vkmoe_stream_reserve(w.stream, size + 1));
     CHECK_OK(vkmoe_stream_reserve(w.stream, 2 * size));
     for (int i = 0; i < OTHERS; i++) {
-        CHECK_OK(vkmoe_buffer_create(w.device, size, &others[i]));
+        CHECK_OK(vkmoe_buffer_create(device, size, &others[i]));
         CHECK_OK(vkmoe_buffer_upload(others[i], 0, mark, size));
     }
     for (uint32_t i = 0; i < 3; i++) {
@@ -550,13 +532,16 @@ fail:
 
 static bool test_validation(void)
 {
-    CHECK(!record.validation);
-    return true;
-fail:
-    return false;
+    return !record.validation; // it was noted, line by line
 }
 
-TESTS_MAIN(ON_DEVICE, { "list", test_list }, { "null", test_null }, { "select", test_select },
-    { "log", test_log }, { "copies", test_copies }, { "wrap", test_wrap }, { "churn", test_churn },
-    { "out-of-memory", test_out_of_memory }, { "stream", test_stream }, { "repeat", test_repeat },
-    { "repeat-scratch", test_repeat_scratch }, { "validation-is-silent", test_validation })
+static void clean_up(void)
+{
+    vkmoe_device_destroy(&device);
+}
+
+CLEAN_TESTS_MAIN(ON_DEVICE, clean_up, { "list", test_list }, { "null", test_null },
+    { "select", test_select }, { "log", test_log }, { "copies", test_copies },
+    { "wrap", test_wrap }, { "churn", test_churn }, { "out-of-memory", test_out_of_memory },
+    { "stream", test_stream }, { "repeat", test_repeat }, { "repeat-scratch", test_repeat_scratch },
+    { "validation-is-silent", test_validation })

@@ -3,7 +3,7 @@
 #include "device/stream.h" // before host.h: both bring Vulkan's types, this one without prototypes
 
 #include "check.h"
-#include "host.h"
+#include "guest.h"
 #include "random.h"
 #include <vkmoe/moe.h>
 
@@ -330,50 +330,13 @@ fail:
     return ok;
 }
 
-// A device of the host's, to record into its command buffers.
-struct guest {
-    struct host host;
-    struct record record;
-    vkmoe_device *device;
-    vkmoe_stream *stream;
-    vkmoe_moe *layer;
-    struct host_buffer x, y; // the host's memory
-    vkmoe_buffer *wrapped_x, *wrapped_y;
-};
-
-static void guest_finish(struct guest *g)
-{
-    DESTROY_BUFFERS(&g->wrapped_x, &g->wrapped_y);
-    vkmoe_moe_destroy(&g->layer);
-    vkmoe_stream_destroy(&g->stream);
-    vkmoe_device_destroy(&g->device);
-    host_buffer_finish(&g->host, &g->x);
-    host_buffer_finish(&g->host, &g->y);
-    host_finish(&g->host);
-}
-
-static bool guest_init(struct guest *g, uint64_t size)
-{
-    *g = (struct guest){ 0 };
-    CHECK(host_init(&g->host, true));
-    struct vkmoe_adopt_params params = host_adopt_params(&g->host);
-    params.log = (struct vkmoe_log){ record_line, &g->record, VKMOE_LOG_WARNING };
-    CHECK_OK(vkmoe_device_adopt(&params, &g->device));
-    CHECK(host_buffer_init(&g->host, &g->x, size + 65536)); // padded, as design.md asks
-    CHECK(host_buffer_init(&g->host, &g->y, size + 65536));
-    CHECK_OK(vkmoe_buffer_wrap(g->device, g->x.address, size, &g->wrapped_x));
-    CHECK_OK(vkmoe_buffer_wrap(g->device, g->y.address, size, &g->wrapped_y));
-    return true;
-fail:
-    return false;
-}
-
 // Records a forward with so much scratch, and runs what was recorded.
 static bool record_with(struct guest *g, uint32_t tokens, uint64_t scratch_size,
     enum vkmoe_status expected, uint32_t dispatches)
 {
     const struct vkmoe_moe_forward_params params = { VKMOE_INIT(vkmoe_moe_forward_params),
         .tokens = tokens, .x.buffer = g->wrapped_x, .y.buffer = g->wrapped_y };
+    vkmoe_stream_destroy(&g->stream); // for its scratch
     CHECK_OK(vkmoe_stream_create(g->device, &g->stream));
     CHECK_OK(vkmoe_stream_reserve(g->stream, scratch_size));
     VkCommandBuffer commands = host_begin(&g->host);
@@ -383,7 +346,6 @@ static bool record_with(struct guest *g, uint32_t tokens, uint64_t scratch_size,
     CHECK(vkmoe_stream_dispatch_count(g->stream) == dispatches);
     CHECK_OK(vkmoe_stream_record_end(g->stream));
     CHECK(host_run(&g->host, commands));
-    vkmoe_stream_destroy(&g->stream);
     return true;
 fail:
     return false;
@@ -434,7 +396,8 @@ static bool test_scratch_size(void)
     };
     static const uint32_t counts[] = { 1, 20, 333 };
     struct guest g;
-    CHECK(guest_init(&g, 333 * 24 * 4));
+    CHECK(guest_init(&g,
+        &(struct guest_options){ VKMOE_LOG_WARNING, .all_features = true, .size = 333 * 24 * 4 }));
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
         for (size_t j = 0; j < sizeof counts / sizeof *counts; j++)
             CHECK(check_scratch(&g, &shapes[i], counts[j]));

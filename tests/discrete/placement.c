@@ -15,28 +15,30 @@
 
 static const char *card;
 static struct record record;
+static vkmoe_device *device; // the test's
+static vkmoe_buffer *buffer;
 
 static bool is(const char *name)
 {
     return !strcmp(card, name);
 }
 
-static bool open_card(vkmoe_device **out)
+static enum vkmoe_status open_card(void)
 {
     record = (struct record){ 0 };
-    CHECK_OK(open_device(&record, out));
-    return true;
-fail:
-    return false;
+    return open_device(&record, &device);
+}
+
+static void clean_up(void)
+{
+    vkmoe_buffer_destroy(&buffer);
+    vkmoe_device_destroy(&device);
 }
 
 // The device's own is not seen by the host, unless it all is; what is read is cached.
 static bool test_kinds(void)
 {
-    bool ok = false;
-    vkmoe_device *device = NULL;
-    vkmoe_buffer *buffer = NULL;
-    CHECK(open_card(&device));
+    CHECK_OK(open_card());
     CHECK_OK(vkmoe_buffer_create_kind(device, MEMORY_DEVICE, 100, &buffer));
     CHECK(!buffer->range.mapped == !strncmp(card, "discrete", 8));
     vkmoe_buffer_destroy(&buffer);
@@ -45,11 +47,9 @@ static bool test_kinds(void)
     vkmoe_buffer_destroy(&buffer);
     CHECK_OK(vkmoe_buffer_create_kind(device, MEMORY_DOWNLOAD, 100, &buffer));
     CHECK(buffer->range.mapped && buffer->range.host_cached == !is("unified"));
-    ok = true;
+    return true;
 fail:
-    vkmoe_buffer_destroy(&buffer);
-    vkmoe_device_destroy(&device);
-    return ok;
+    return false;
 }
 
 static void fill(unsigned char *bytes, size_t size, uint64_t seed)
@@ -60,7 +60,7 @@ static void fill(unsigned char *bytes, size_t size, uint64_t seed)
 }
 
 // Takes all there is in buffers of a size, none of which is another's.
-static bool exhaust(vkmoe_device *device, size_t size, uint32_t *count)
+static bool exhaust(size_t size, uint32_t *count)
 {
     bool ok = false;
     vkmoe_buffer *buffers[MAX_BUFFERS];
@@ -97,30 +97,24 @@ fail:
 // When the card's memory is full, the window's is taken; and all that was given back.
 static bool test_exhaustion(void)
 {
-    bool ok = false;
     static const size_t sizes[] = { 3 * MiB, 5 * MiB + 3, 17 * MiB, 3 * MiB };
-    vkmoe_device *device = NULL;
     uint32_t count;
-    CHECK(open_card(&device));
+    CHECK_OK(open_card());
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        CHECK(exhaust(device, sizes[i], &count));
+        CHECK(exhaust(sizes[i], &count));
         const uint64_t taken = count * sizes[i];
         CHECK(taken > DEVICE_HEAP / 5 * 4); // the ends of blocks are lost
         CHECK(!is("discrete-bar") || sizes[i] > 3 * MiB || taken > DEVICE_HEAP);
     }
-    ok = true;
+    return true;
 fail:
-    vkmoe_device_destroy(&device);
-    return ok;
+    return false;
 }
 
 // A limit for one allocation, with much more memory than that.
 static bool test_limit(void)
 {
-    bool ok = false;
-    vkmoe_device *device = NULL;
-    vkmoe_buffer *buffer = NULL;
-    CHECK(open_card(&device));
+    CHECK_OK(open_card());
     const uint64_t most = vkmoe_memory_max_size(&device->gpu);
     CHECK(most < MAX_ALLOCATION && most > MAX_ALLOCATION - MiB);
     CHECK_OK(vkmoe_buffer_create(device, most, &buffer));
@@ -128,22 +122,19 @@ static bool test_limit(void)
     CHECK(!record.lines[VKMOE_LOG_ERROR] && !record.lines[VKMOE_LOG_WARNING]);
     CHECK_STATUS(VKMOE_ERROR_UNSUPPORTED, vkmoe_buffer_create(device, most + 1, &buffer));
     CHECK(record.lines[VKMOE_LOG_ERROR] == 1);
-    ok = true;
+    return true;
 fail:
-    vkmoe_buffer_destroy(&buffer);
-    vkmoe_device_destroy(&device);
-    return ok;
+    return false;
 }
 
 // A limit for the number of allocations, which staging buffers have one of each.
 static bool test_count(void)
 {
     bool ok = false;
-    vkmoe_device *device = NULL;
     vkmoe_buffer *buffers[MAX_ALLOCATIONS + 1] = { 0 };
     enum vkmoe_status status = VKMOE_OK;
     uint32_t count = 0;
-    CHECK(open_card(&device));
+    CHECK_OK(open_card());
     while (count <= MAX_ALLOCATIONS && status == VKMOE_OK) {
         status = vkmoe_buffer_create_kind(device, MEMORY_UPLOAD, 1, &buffers[count]);
         count += status == VKMOE_OK;
@@ -157,18 +148,15 @@ fail:
             "%u buffers, %u lines; log: %s", count, record.lines[VKMOE_LOG_ERROR], record.last);
     while (count)
         vkmoe_buffer_destroy(&buffers[--count]);
-    vkmoe_device_destroy(&device);
     return ok;
 }
 
 static bool test_forward(void)
 {
-    vkmoe_device *device = NULL;
-    const bool ok = open_card(&device) && tiny_layer_works(device, 3, vkmoe_buffer_create)
+    const bool ok = open_card() == VKMOE_OK && tiny_layer_works(device, 3, vkmoe_buffer_create)
         && !record.lines[VKMOE_LOG_ERROR];
     if (!ok)
         tap_note("log: %s", record.last);
-    vkmoe_device_destroy(&device);
     return ok;
 }
 
@@ -188,6 +176,6 @@ int main(int argc, char **argv)
     use_card(argv[1], card, true);
     if (!has_device())
         return tap_skip_all(&tap, "no Vulkan device to play a card with");
-    run_tests(&tap, tests, sizeof tests / sizeof *tests);
+    run_clean_tests(&tap, tests, COUNT_OF(tests), clean_up);
     return tap_end(&tap);
 }

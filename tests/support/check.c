@@ -3,11 +3,21 @@
 
 _Thread_local uint32_t logged_errors;
 
+void run_clean_tests(
+    struct tap *tap, const struct test *tests, uint32_t count, void (*clean_up)(void))
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (!tap_wants(tap, tests[i].name))
+            continue;
+        tap_result(tap, tests[i].run(), tests[i].name);
+        if (clean_up)
+            clean_up();
+    }
+}
+
 void run_tests(struct tap *tap, const struct test *tests, uint32_t count)
 {
-    for (uint32_t i = 0; i < count; i++)
-        if (tap_wants(tap, tests[i].name))
-            tap_result(tap, tests[i].run(), tests[i].name);
+    run_clean_tests(tap, tests, count, NULL);
 }
 
 bool tests_begin(struct tap *tap, int argc, char **argv, int *code)
@@ -21,14 +31,14 @@ bool tests_begin(struct tap *tap, int argc, char **argv, int *code)
     return false;
 }
 
-int tests_main(
-    int argc, char **argv, enum tests_place place, const struct test *tests, uint32_t count)
+int tests_main(int argc, char **argv, enum tests_place place, void (*clean_up)(void),
+    const struct test *tests, uint32_t count)
 {
     struct tap tap;
     int code = 2;
     if (place == ON_DEVICE ? !tests_begin(&tap, argc, argv, &code) : !tap_begin(&tap, argc, argv))
         return code;
-    run_tests(&tap, tests, count);
+    run_clean_tests(&tap, tests, count, clean_up);
     return tap_end(&tap);
 }
 

@@ -45,22 +45,27 @@ struct test {
 #define COUNT_OF(array) (uint32_t)(sizeof(array) / sizeof *(array))
 
 void run_tests(struct tap *tap, const struct test *tests, uint32_t count);
+// With what a test leaves behind, passed or not: `clean_up` runs after each.
+void run_clean_tests(
+    struct tap *tap, const struct test *tests, uint32_t count, void (*clean_up)(void));
 
 // Begins a program of tests that need a device. False: main() returns *code at once.
 bool tests_begin(struct tap *tap, int argc, char **argv, int *code);
 
 // All of a main() that has a list of tests and nothing else.
 enum tests_place { ON_HOST, ON_DEVICE };
-int tests_main(
-    int argc, char **argv, enum tests_place place, const struct test *tests, uint32_t count);
+int tests_main(int argc, char **argv, enum tests_place place, void (*clean_up)(void),
+    const struct test *tests, uint32_t count);
 
 #define TEST_TABLE(name, ...) static const struct test name[] = { __VA_ARGS__ }
 
-#define TESTS_MAIN(place, ...) \
+#define TESTS_MAIN(place, ...) CLEAN_TESTS_MAIN(place, NULL, __VA_ARGS__)
+
+#define CLEAN_TESTS_MAIN(place, clean_up, ...) \
     int main(int argc, char **argv) \
     { \
         TEST_TABLE(tests, __VA_ARGS__); \
-        return tests_main(argc, argv, place, tests, COUNT_OF(tests)); \
+        return tests_main(argc, argv, place, clean_up, tests, COUNT_OF(tests)); \
     }
 
 // Each of the buffers that these point to; NULL is none.
