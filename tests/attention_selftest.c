@@ -23,23 +23,18 @@ static bool test_softmax(void)
     bool ok = near("y[0]", y[0], 0.0) && near("y[1]", y[1], both) && near("y[2]", y[2], all);
 
     a.sinks = (double[]){ 0.25 }; // takes its share of the sum and gives nothing
-    attend(&a, 3, x, NULL, y);
-    ok &= near("sink", y[1], e[1] * 0.5 / (e[0] + e[1] + exp(0.25)));
+    ok &= attends("sink", &a, 3, x, 1, e[1] * 0.5 / (e[0] + e[1] + exp(0.25)));
     a.sinks = (double[]){ 800.0 };
-    attend(&a, 3, x, NULL, y);
-    ok &= near("sink above all", y[2], 0.0);
+    ok &= attends("sink above all", &a, 3, x, 2, 0.0);
     a.sinks = NULL;
 
     a.scale = 2.0;
-    attend(&a, 3, x, NULL, y);
-    ok &= near("scale", y[1], exp(1.0) * 0.5 / (1.0 + exp(1.0)));
+    ok &= attends("scale", &a, 3, x, 1, exp(1.0) * 0.5 / (1.0 + exp(1.0)));
     a.soft_cap = 0.5;
-    attend(&a, 3, x, NULL, y);
     double capped = exp(0.5 * tanh(2.0));
-    ok &= near("soft cap", y[1], capped * 0.5 / (1.0 + capped));
+    ok &= attends("soft cap", &a, 3, x, 1, capped * 0.5 / (1.0 + capped));
     a.output_bias = (double[]){ 7.0 };
-    attend(&a, 3, x, NULL, y);
-    return ok && near("output bias", y[0], 7.0);
+    return ok && attends("output bias", &a, 3, x, 0, 7.0);
 }
 
 // The default scale with 4 columns is 1/2: the dot product 4 * 0.5 * 1 counts as 1.
@@ -73,82 +68,86 @@ static bool check_pattern(
 
 static bool test_patterns(void)
 {
-    bool ok = check_pattern("all", (struct vkmoe_pattern){ 0 }, 0,
-        "1000\n"
-        "1100\n"
-        "1110\n"
-        "1111\n");
-    ok &= check_pattern("window", (struct vkmoe_pattern){ .left = 2 }, 0,
-        "10000\n"
-        "11000\n"
-        "01100\n"
-        "00110\n"
-        "00011\n");
-    ok &= check_pattern("window, sinks", (struct vkmoe_pattern){ .left = 1, .sinks = 2 }, 0,
-        "10000\n"
-        "11000\n"
-        "11100\n"
-        "11010\n"
-        "11001\n");
-    ok &= check_pattern("strided",
-        (struct vkmoe_pattern){ .kind = VKMOE_PATTERN_STRIDED, .step = 3, .phase = 1 }, 0,
-        "00000\n"
-        "01000\n"
-        "01000\n"
-        "01000\n"
-        "01001\n");
-    ok &= check_pattern("strided, window, local",
-        (struct vkmoe_pattern){ .kind = VKMOE_PATTERN_STRIDED, .step = 2, .left = 4, .local = 1 },
-        0,
-        "100000\n"
-        "110000\n"
-        "101000\n"
-        "101100\n"
-        "001010\n"
-        "001011\n");
-    ok &= check_pattern("dilated",
-        (struct vkmoe_pattern){ .kind = VKMOE_PATTERN_DILATED, .step = 2 }, 0,
-        "10000\n"
-        "01000\n"
-        "10100\n"
-        "01010\n"
-        "10101\n");
-    ok &= check_pattern("dilated, phase, sink",
-        (struct vkmoe_pattern){ .kind = VKMOE_PATTERN_DILATED, .step = 3, .phase = 2, .sinks = 1 },
-        0,
-        "10000\n"
-        "10000\n"
-        "10000\n"
-        "11000\n"
-        "10100\n");
-    ok &= check_pattern("both sides", (struct vkmoe_pattern){ .both_sides = true }, 3,
-        "1110\n"
-        "1110\n"
-        "1110\n");
-    ok &= check_pattern("both sides, limits",
-        (struct vkmoe_pattern){ .both_sides = true, .left = 2, .right = 1 }, 5,
-        "110000\n"
-        "111000\n"
-        "011100\n"
-        "001110\n"
-        "000110\n");
-    ok &= check_pattern("both sides, dilated",
-        (struct vkmoe_pattern){ // (i - j) mod 3 is 1
-            .kind = VKMOE_PATTERN_DILATED,
-            .both_sides = true,
-            .step = 3,
-            .phase = 1 },
-        6,
-        "001001\n"
-        "100100\n"
-        "010010\n");
-    ok &= check_pattern("both sides, local",
-        (struct vkmoe_pattern){
-            .kind = VKMOE_PATTERN_STRIDED, .both_sides = true, .step = 4, .phase = 3, .local = 2 },
-        5,
-        "10010\n"
-        "11010\n"
-        "01110\n");
+    static const struct {
+        const char *name;
+        struct vkmoe_pattern pattern;
+        uint32_t length;
+        const char *seen;
+    } rows[] = {
+        { "all", { 0 }, 0,
+            "1000\n"
+            "1100\n"
+            "1110\n"
+            "1111\n" },
+        { "window", { .left = 2 }, 0,
+            "10000\n"
+            "11000\n"
+            "01100\n"
+            "00110\n"
+            "00011\n" },
+        { "window, sinks", { .left = 1, .sinks = 2 }, 0,
+            "10000\n"
+            "11000\n"
+            "11100\n"
+            "11010\n"
+            "11001\n" },
+        { "strided", { .kind = VKMOE_PATTERN_STRIDED, .step = 3, .phase = 1 }, 0,
+            "00000\n"
+            "01000\n"
+            "01000\n"
+            "01000\n"
+            "01001\n" },
+        { "strided, window, local",
+            { .kind = VKMOE_PATTERN_STRIDED, .step = 2, .left = 4, .local = 1 }, 0,
+            "100000\n"
+            "110000\n"
+            "101000\n"
+            "101100\n"
+            "001010\n"
+            "001011\n" },
+        { "dilated", { .kind = VKMOE_PATTERN_DILATED, .step = 2 }, 0,
+            "10000\n"
+            "01000\n"
+            "10100\n"
+            "01010\n"
+            "10101\n" },
+        { "dilated, phase, sink",
+            { .kind = VKMOE_PATTERN_DILATED, .step = 3, .phase = 2, .sinks = 1 }, 0,
+            "10000\n"
+            "10000\n"
+            "10000\n"
+            "11000\n"
+            "10100\n" },
+        { "both sides", { .both_sides = true }, 3,
+            "1110\n"
+            "1110\n"
+            "1110\n" },
+        { "both sides, limits", { .both_sides = true, .left = 2, .right = 1 }, 5,
+            "110000\n"
+            "111000\n"
+            "011100\n"
+            "001110\n"
+            "000110\n" },
+        // (i - j) mod 3 is 1
+        { "both sides, dilated",
+            { .kind = VKMOE_PATTERN_DILATED, .both_sides = true, .step = 3, .phase = 1 }, 6,
+            "001001\n"
+            "100100\n"
+            "010010\n" },
+        { "both sides, local",
+            { .kind = VKMOE_PATTERN_STRIDED,
+                .both_sides = true,
+                .step = 4,
+                .phase = 3,
+                .local = 2 },
+            5,
+            "10010\n"
+            "11010\n"
+            "01110\n" },
+    };
+    bool ok = true;
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        ok &= check_pattern(rows[i].name, rows[i].pattern, rows[i].length, rows[i].seen);
     return ok;
 }
 
@@ -233,19 +232,10 @@ static bool test_kv_heads(void)
     for (int i = 0; i < 4; i++)
         output[5 * i] = 1.0;
     double matrix[16] = { 0 }, value_bias[2] = { 1.0, 10.0 };
-    struct reference_attention a = {
-        .hidden = 4,
-        .head_size = 1,
-        .heads = 4,
-        .kv_heads = 2,
-        .experts = 1,
-        .experts_per_token = 1,
-        .query = matrix,
-        .key = matrix,
-        .value = matrix,
-        .value_bias = value_bias,
-        .output = output,
-    };
+    struct reference_attention a = dense_attention(4, 1, 4, 2);
+    a.query = a.key = a.value = matrix;
+    a.value_bias = value_bias;
+    a.output = output;
     const float x[4] = { 0 };
     attend(&a, 1, x, NULL, y);
     bool ok = near("head 1", y[1], 1.0) && near("head 2", y[2], 10.0);
@@ -294,17 +284,9 @@ static bool test_rope_pairs(void)
     double identity[16] = { 0 };
     for (int i = 0; i < 4; i++)
         identity[5 * i] = 1.0;
-    struct reference_attention a = {
-        .hidden = 4,
-        .head_size = 4,
-        .heads = 1,
-        .kv_heads = 1,
-        .experts = 1,
-        .experts_per_token = 1,
-        .key = identity,
-        .value = identity,
-        .rope = { .kind = VKMOE_ROPE_HALF, .base = 100.0f }, // frequencies 1 and 1/10
-    };
+    struct reference_attention a = dense_attention(4, 4, 1, 1);
+    a.key = a.value = identity;
+    a.rope = (struct vkmoe_rope){ .kind = VKMOE_ROPE_HALF, .base = 100.0f }; // 1 and 1/10
     const float x[4] = { 1.0f, 2.0f, 3.0f, 4.0f };
     const uint32_t position = 3;
     struct reference_history h;
@@ -406,17 +388,9 @@ static bool test_norms(void)
     double identity[16] = { 0 }, norm[4] = { 1, 2, 3, 4 };
     for (int i = 0; i < 4; i++)
         identity[5 * i] = 1.0;
-    struct reference_attention a = {
-        .hidden = 4,
-        .head_size = 2,
-        .heads = 2,
-        .kv_heads = 2,
-        .experts = 1,
-        .experts_per_token = 1,
-        .key = identity,
-        .value = identity,
-        .key_norm = norm,
-    };
+    struct reference_attention a = dense_attention(4, 2, 2, 2);
+    a.key = a.value = identity;
+    a.key_norm = norm;
     const float x[4] = { 3.0f, 4.0f, 6.0f, 8.0f };
     const uint32_t position = 0;
     struct reference_history h;

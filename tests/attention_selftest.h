@@ -5,21 +5,19 @@
 #include <math.h>
 
 #include "attention_reference.h"
+#include "compare.h"
 #include "tap.h"
 
-static inline bool near(const char *what, double actual, double expected)
+// One expert, and no matrices yet.
+static inline struct reference_attention dense_attention(
+    uint32_t hidden, uint32_t head_size, uint32_t heads, uint32_t kv_heads)
 {
-    bool ok = fabs(actual - expected) <= 1e-12 * fmax(1.0, fabs(expected));
-    if (!ok)
-        tap_note("%s: %.15g, expected %.15g", what, actual, expected);
-    return ok;
-}
-
-static inline bool same(const char *what, long actual, long expected)
-{
-    if (actual != expected)
-        tap_note("%s: %ld, expected %ld", what, actual, expected);
-    return actual == expected;
+    return (struct reference_attention){ .hidden = hidden,
+        .head_size = head_size,
+        .heads = heads,
+        .kv_heads = kv_heads,
+        .experts = 1,
+        .experts_per_token = 1 };
 }
 
 // Width 1: q = 1 whatever x is, k = v = x. So the scores are the x of the keys, and y is
@@ -28,19 +26,11 @@ static double zero[8], one[8] = { 1, 1, 1, 1, 1, 1, 1, 1 };
 
 static inline struct reference_attention scalar_attention(void)
 {
-    return (struct reference_attention){
-        .hidden = 1,
-        .head_size = 1,
-        .heads = 1,
-        .kv_heads = 1,
-        .experts = 1,
-        .experts_per_token = 1,
-        .query = zero,
-        .query_bias = one,
-        .key = one,
-        .value = one,
-        .output = one,
-    };
+    struct reference_attention a = dense_attention(1, 1, 1, 1);
+    a.query = zero;
+    a.query_bias = one;
+    a.key = a.value = a.output = one;
+    return a;
 }
 
 // As many tokens as y has, in one sequence from position 0 on.
@@ -53,6 +43,15 @@ static inline void attend(const struct reference_attention *a, uint32_t tokens, 
     reference_attend(
         a, tokens, x, positions, NULL, lengths, &history, false, NULL, NULL, y, NULL, NULL, NULL);
     reference_history_finish(&history);
+}
+
+// As attend(): whether y is `expected` for that one of the tokens, at width 1.
+static inline bool attends(const char *what, const struct reference_attention *a, uint32_t tokens,
+    const float *x, uint32_t token, double expected)
+{
+    double y[8];
+    attend(a, tokens, x, NULL, y);
+    return near(what, y[token], expected);
 }
 
 // attention_selftest_models.c

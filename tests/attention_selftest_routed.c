@@ -114,21 +114,12 @@ bool test_kv_heads_of_experts(void)
     double identity[16] = { 0 }, matrix[16] = { 0 };
     for (int i = 0; i < 4; i++)
         identity[5 * i] = 1.0;
-    a = (struct reference_attention){
-        .hidden = 4,
-        .head_size = 1,
-        .heads = 4,
-        .kv_heads = 3,
-        .expert_kv_heads = 2,
-        .first_kv_head = (uint32_t[]){ 1 },
-        .experts = 1,
-        .experts_per_token = 1,
-        .query = matrix,
-        .key = matrix,
-        .value = matrix,
-        .value_bias = values,
-        .output = identity,
-    };
+    a = dense_attention(4, 1, 4, 3);
+    a.expert_kv_heads = 2;
+    a.first_kv_head = (uint32_t[]){ 1 };
+    a.query = a.key = a.value = matrix;
+    a.value_bias = values;
+    a.output = identity;
     attend(&a, 1, x, NULL, y);
     ok &= near("head 1 of 4", y[1], 10.0) && near("head 2 of 4", y[2], 100.0);
     a.tiled_kv = true;
@@ -253,18 +244,11 @@ bool test_mixes_of_one(void)
     // [hidden][heads * size], and [heads][hidden][size]
     for (int i = 0; i < WIDTH * HIDDEN; i++)
         by_head[i % WIDTH / SIZE * HIDDEN * SIZE + i / WIDTH * SIZE + i % SIZE] = numbers[3][i];
-    struct reference_attention dense = {
-        .hidden = HIDDEN,
-        .head_size = SIZE,
-        .heads = HEADS,
-        .kv_heads = HEADS,
-        .experts = 1,
-        .experts_per_token = 1,
-        .query = numbers[0],
-        .key = numbers[1],
-        .value = numbers[2],
-        .output = numbers[3],
-    };
+    struct reference_attention dense = dense_attention(HIDDEN, SIZE, HEADS, HEADS);
+    dense.query = numbers[0];
+    dense.key = numbers[1];
+    dense.value = numbers[2];
+    dense.output = numbers[3];
     struct reference_attention mixed = dense;
     mixed.value = mixed.output = NULL;
     mixed.value_experts = mix(HEADS, 1, 1, HIDDEN, value_gate, numbers[2]);

@@ -11,21 +11,6 @@
 #include "reference.h"
 #include "tap.h"
 
-static bool near(const char *what, double actual, double expected)
-{
-    bool ok = fabs(actual - expected) <= 1e-12 * fmax(1.0, fabs(expected));
-    if (!ok)
-        tap_note("%s: %.15g, expected %.15g", what, actual, expected);
-    return ok;
-}
-
-static bool same(const char *what, long actual, long expected)
-{
-    if (actual != expected)
-        tap_note("%s: %ld, expected %ld", what, actual, expected);
-    return actual == expected;
-}
-
 // A layer of width 1 whose experts are e(x) = scale[e] * act(x), so that only the gate and
 // the activation remain. The arrays are the test's; there is nothing to finish.
 static double ones[16] = { 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1 };
@@ -79,46 +64,51 @@ static bool test_softmax_top_2(void)
 static bool test_scores_and_weights(void)
 {
     double l[2] = { log(3.0), log(0.5) }, w[2], z[2];
-    struct reference_layer layer = scalar_layer(2, 2, l);
-    float x = 1.0f;
+    const struct {
+        const char *name;
+        enum vkmoe_score score;
+        enum vkmoe_weigh weigh;
+        double soft_cap, first, second; // the weights
+    } rows[] = {
+        // e^l / (1 + e^l)
+        { "sigmoid", VKMOE_SCORE_SIGMOID, VKMOE_WEIGH_SCORE, 0, 3.0 / 4, 1.0 / 3 },
+        // sqrt(log(1 + e^l))
+        { "softplus", VKMOE_SCORE_SQRT_SOFTPLUS, VKMOE_WEIGH_SCORE, 0, sqrt(log(4.0)),
+            sqrt(log(1.5)) },
+        { "identity", VKMOE_SCORE_IDENTITY, VKMOE_WEIGH_SCORE, 0, l[0], l[1] },
+        // 3 / 3.5
+        { "softmax of logits", VKMOE_SCORE_IDENTITY, VKMOE_WEIGH_SOFTMAX, 0, 6.0 / 7, 1.0 / 7 },
+        { "sigmoid of logits", VKMOE_SCORE_IDENTITY, VKMOE_WEIGH_SIGMOID, 0, 3.0 / 4, 1.0 / 3 },
+        // 2 (3 - 1) / (3 + 1) = 1, and 2 (0.5 - 1) / (0.5 + 1)
+        { "soft cap", VKMOE_SCORE_IDENTITY, VKMOE_WEIGH_SCORE, 2.0, 1.0, -2.0 / 3 },
+    };
     bool ok = true;
-    layer.score = VKMOE_SCORE_SIGMOID; // e^l / (1 + e^l)
-    reference_forward(&layer, 1, 0, &x, NULL, NULL, NULL, NULL, NULL, w, z);
-    ok &= near("sigmoid", w[0], 3.0 / 4) && near("sigmoid", w[1], 1.0 / 3);
-    layer.score = VKMOE_SCORE_SQRT_SOFTPLUS; // sqrt(log(1 + e^l))
-    reference_forward(&layer, 1, 0, &x, NULL, NULL, NULL, NULL, NULL, w, z);
-    ok &= near("softplus", w[0], sqrt(log(4.0))) && near("softplus", w[1], sqrt(log(1.5)));
-    layer.score = VKMOE_SCORE_IDENTITY;
-    reference_forward(&layer, 1, 0, &x, NULL, NULL, NULL, NULL, NULL, w, z);
-    ok &= near("identity", w[0], l[0]);
-    layer.weigh = VKMOE_WEIGH_SOFTMAX; // 3 / 3.5
-    reference_forward(&layer, 1, 0, &x, NULL, NULL, NULL, NULL, NULL, w, z);
-    ok &= near("softmax of logits", w[0], 6.0 / 7) && near("z stays the logit", z[0], l[0]);
-    layer.weigh = VKMOE_WEIGH_SIGMOID;
-    reference_forward(&layer, 1, 0, &x, NULL, NULL, NULL, NULL, NULL, w, z);
-    ok &= near("sigmoid of logits", w[0], 3.0 / 4);
-    layer.soft_cap = 2.0;
-    reference_forward(&layer, 1, 0, &x, NULL, NULL, NULL, NULL, NULL, w, z);
-    ok &= near("soft cap", z[0], 2.0 * tanh(log(3.0) / 2.0)); // = 2 (3 - 1) / (3 + 1) = 1
-    return ok && near("soft cap", z[0], 1.0);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct reference_layer layer = scalar_layer(2, 2, l);
+        layer.score = rows[i].score;
+        layer.weigh = rows[i].weigh;
+        layer.soft_cap = rows[i].soft_cap;
+        reference_forward(&layer, 1, 0, (float[]){ 1.0f }, NULL, NULL, NULL, NULL, NULL, w, z);
+        ok &= near(rows[i].name, w[0], rows[i].first) && near(rows[i].name, w[1], rows[i].second);
+        if (rows[i].weigh == VKMOE_WEIGH_SOFTMAX)
+            ok &= near("z stays the logit", z[0], l[0]);
+        if (rows[i].soft_cap > 0)
+            ok &= near("soft cap", z[0], 2.0 * tanh(log(3.0) / 2.0)) && near("soft cap", z[0], 1.0);
+    }
+    return ok;
 }
 
 // r = (3, 4) / sqrt(25 / 2 + 0) * (1, 2) against the rows (1, 0) and (0, 1).
 static bool test_router_input(void)
 {
     double matrix[4] = { 1, 0, 0, 1 }, scale[2] = { 1, 2 }, z[2], zeros[8] = { 0 };
-    struct reference_layer layer = {
-        .hidden = 2,
-        .inner = 1,
-        .experts = 2,
-        .experts_per_token = 1,
-        .score = VKMOE_SCORE_IDENTITY,
-        .rms_norm = true,
-        .router = matrix,
-        .input_scale = scale,
-        .up = zeros,
-        .down = zeros,
-    };
+    struct reference_layer layer = scalar_layer(2, 1, NULL);
+    layer.hidden = 2;
+    layer.score = VKMOE_SCORE_IDENTITY;
+    layer.rms_norm = true;
+    layer.router = matrix;
+    layer.input_scale = scale;
+    layer.up = layer.down = zeros;
     float x[2] = { 100.0f, -100.0f }, router_x[2] = { 3.0f, 4.0f };
     int32_t id;
     reference_forward(&layer, 1, 0, x, router_x, NULL, NULL, NULL, &id, NULL, z);
@@ -298,16 +288,10 @@ static bool test_supplied(void)
 
 static double activation_of(enum vkmoe_activation activation, bool gated, double g, double u)
 {
-    struct reference_layer layer = {
-        .hidden = 1,
-        .inner = 1,
-        .experts = 1,
-        .experts_per_token = 1,
-        .activation = activation,
-        .up = &u,
-        .gate = gated ? &g : NULL,
-        .down = ones,
-    };
+    struct reference_layer layer = scalar_layer(1, 1, NULL);
+    layer.activation = activation;
+    layer.up = &u;
+    layer.gate = gated ? &g : NULL;
     double y;
     reference_forward(&layer, 1, 0, (float[]){ 1.0f }, NULL, NULL, NULL, &y, NULL, NULL, NULL);
     return y;
@@ -318,26 +302,37 @@ static bool test_activations(void)
 {
     double s1 = 0.7310585786300049, phi1 = 0.8413447460685429, tanh_gelu1 = 0.8411919906082768;
     double s10 = 1.0 / (1.0 + exp(-10.0));
-    bool ok = near("silu", activation_of(VKMOE_ACTIVATION_SILU, true, 1, 3), 3 * s1);
-    ok &= near("silu ungated", activation_of(VKMOE_ACTIVATION_SILU, false, 9, 1), s1);
-    ok &= near("gelu erf", activation_of(VKMOE_ACTIVATION_GELU_ERF, true, 1, -2), -2 * phi1);
-    ok &= near("gelu erf", activation_of(VKMOE_ACTIVATION_GELU_ERF, false, 9, -1), -(1 - phi1));
-    ok &= near("gelu tanh", activation_of(VKMOE_ACTIVATION_GELU_TANH, true, 1, 2), 2 * tanh_gelu1);
-    ok &= near("relu", activation_of(VKMOE_ACTIVATION_RELU, true, -1, 2), 0);
-    ok &= near("relu", activation_of(VKMOE_ACTIVATION_RELU, true, 3, -2), -6);
-    ok &= near("relu ungated", activation_of(VKMOE_ACTIVATION_RELU, false, 3, -2), 0);
-    ok &= near("relu2", activation_of(VKMOE_ACTIVATION_RELU2, true, 3, -2), -18);
-    ok &= near("relu2 ungated", activation_of(VKMOE_ACTIVATION_RELU2, false, 9, 4), 16);
-    ok &= near("identity", activation_of(VKMOE_ACTIVATION_IDENTITY, true, 3, -2), -6);
-    ok &= near(
-        "oai", activation_of(VKMOE_ACTIVATION_SWIGLU_OAI, true, 1, 2), 3.0 / (1.0 + exp(-1.702)));
-    ok &= near("oai clamped", activation_of(VKMOE_ACTIVATION_SWIGLU_OAI, true, 20, -20),
-        -6.0 * 7.0 / (1.0 + exp(-1.702 * 7.0)));
-    ok &= near("oai far below", activation_of(VKMOE_ACTIVATION_SWIGLU_OAI, true, -20, 0),
-        -20.0 / (1.0 + exp(1.702 * 20.0)));
-    ok &= near("clamp", activation_of(VKMOE_ACTIVATION_SILU_CLAMP, true, 20, -20), -10 * 10 * s10);
-    ok &= near("step", activation_of(VKMOE_ACTIVATION_SWIGLU_STEP, true, 20, 20), 49);
-    ok &= near("step", activation_of(VKMOE_ACTIVATION_SWIGLU_STEP, true, 1, -20), -7 * s1);
+    const struct {
+        const char *name;
+        enum vkmoe_activation activation;
+        bool gated;
+        double gate, up, expected;
+    } rows[] = {
+        { "silu", VKMOE_ACTIVATION_SILU, true, 1, 3, 3 * s1 },
+        { "silu ungated", VKMOE_ACTIVATION_SILU, false, 9, 1, s1 },
+        { "gelu erf", VKMOE_ACTIVATION_GELU_ERF, true, 1, -2, -2 * phi1 },
+        { "gelu erf", VKMOE_ACTIVATION_GELU_ERF, false, 9, -1, -(1 - phi1) },
+        { "gelu tanh", VKMOE_ACTIVATION_GELU_TANH, true, 1, 2, 2 * tanh_gelu1 },
+        { "relu", VKMOE_ACTIVATION_RELU, true, -1, 2, 0 },
+        { "relu", VKMOE_ACTIVATION_RELU, true, 3, -2, -6 },
+        { "relu ungated", VKMOE_ACTIVATION_RELU, false, 3, -2, 0 },
+        { "relu2", VKMOE_ACTIVATION_RELU2, true, 3, -2, -18 },
+        { "relu2 ungated", VKMOE_ACTIVATION_RELU2, false, 9, 4, 16 },
+        { "identity", VKMOE_ACTIVATION_IDENTITY, true, 3, -2, -6 },
+        { "oai", VKMOE_ACTIVATION_SWIGLU_OAI, true, 1, 2, 3.0 / (1.0 + exp(-1.702)) },
+        { "oai clamped", VKMOE_ACTIVATION_SWIGLU_OAI, true, 20, -20,
+            -6.0 * 7.0 / (1.0 + exp(-1.702 * 7.0)) },
+        { "oai far below", VKMOE_ACTIVATION_SWIGLU_OAI, true, -20, 0,
+            -20.0 / (1.0 + exp(1.702 * 20.0)) },
+        { "clamp", VKMOE_ACTIVATION_SILU_CLAMP, true, 20, -20, -10 * 10 * s10 },
+        { "step", VKMOE_ACTIVATION_SWIGLU_STEP, true, 20, 20, 49 },
+        { "step", VKMOE_ACTIVATION_SWIGLU_STEP, true, 1, -20, -7 * s1 },
+    };
+    bool ok = true;
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        ok &= near(rows[i].name,
+            activation_of(rows[i].activation, rows[i].gated, rows[i].gate, rows[i].up),
+            rows[i].expected);
     return ok;
 }
 
@@ -348,20 +343,16 @@ static bool test_expert_and_shared(void)
     double down[6] = { 1, 0, 0, 0, 1, 1 }, gate_bias[3] = { 0, 1, 0 }, up_bias[3] = { 1, 0, 0 };
     double down_bias[2] = { 0.5, 0.25 }, output_bias[2] = { 100, 200 };
     double token_gate[2] = { log(3.0), 0 }; // sigmoid(log 3) = 3/4
-    struct reference_layer layer = {
-        .hidden = 2,
-        .inner = 3,
-        .experts = 1,
-        .experts_per_token = 1,
-        .activation = VKMOE_ACTIVATION_IDENTITY,
-        .gate = gate,
-        .up = up,
-        .down = down,
-        .gate_bias = gate_bias,
-        .up_bias = up_bias,
-        .down_bias = down_bias,
-        .output_bias = output_bias,
-    };
+    struct reference_layer layer = scalar_layer(1, 1, NULL);
+    layer.hidden = 2;
+    layer.inner = 3;
+    layer.gate = gate;
+    layer.up = up;
+    layer.down = down;
+    layer.gate_bias = gate_bias;
+    layer.up_bias = up_bias;
+    layer.down_bias = down_bias;
+    layer.output_bias = output_bias;
     float x[2] = { 1.0f, 2.0f }, weight = 2.0f;
     int32_t id = 0;
     double y[2];

@@ -7,6 +7,21 @@
 
 #include "tap.h"
 
+bool near(const char *what, double actual, double expected)
+{
+    bool ok = fabs(actual - expected) <= 1e-12 * fmax(1.0, fabs(expected));
+    if (!ok)
+        tap_note("%s: %.15g, expected %.15g", what, actual, expected);
+    return ok;
+}
+
+bool same(const char *what, long actual, long expected)
+{
+    if (actual != expected)
+        tap_note("%s: %ld, expected %ld", what, actual, expected);
+    return actual == expected;
+}
+
 struct compare_result compare_floats(const char *what, const double *reference, const float *actual,
     uint64_t count, uint32_t columns, double tolerance)
 {

@@ -7,6 +7,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+// For numbers worked out by hand: the same but for the last digits of a double, and the same.
+bool near(const char *what, double actual, double expected);
+bool same(const char *what, long actual, long expected);
+
 // Largest error allowed, as a share of the rms of the reference. One layer in f32 shows
 // 3e-6 to 9e-6 (semantics.md, 0.5). It holds for weights stored in f16 and bf16 as well:
 // the reference has the rounded weights, and everything else stays f32.
