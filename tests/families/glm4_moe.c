@@ -1,21 +1,17 @@
 // glm4_moe.c - see family_writers.h.
 #include "family_writers.h"
 
-static family_t models[] = {
-    MODEL(.name = "glm4_moe",
-        .config = "{\"model_type\":\"glm4_moe\",\"hidden_size\":40,\"intermediate_size\":99,"
-                  "\"moe_intermediate_size\":24,\"n_shared_experts\":1,\"n_routed_experts\":12,"
-                  "\"num_experts_per_tok\":3,\"num_hidden_layers\":3,\"first_k_dense_replace\":1,"
-                  "\"n_group\":1,\"topk_group\":1,\"norm_topk_prob\":true,"
-                  "\"routed_scaling_factor\":1.5,\"num_nextn_predict_layers\":1,\"vocab_size\":32}",
+FAMILY_MODELS(glm4_moe,
+    MODEL("glm4_moe", "glm4_moe",
+        "\"hidden_size\":40,\"intermediate_size\":99,\"moe_intermediate_size\":24,"
+        "\"n_shared_experts\":1,\"n_routed_experts\":12,\"num_experts_per_tok\":3,"
+        "\"num_hidden_layers\":3,\"first_k_dense_replace\":1,\"n_group\":1,"
+        "\"topk_group\":1,\"norm_topk_prob\":true,\"routed_scaling_factor\":1.5,"
+        "\"num_nextn_predict_layers\":1",
         STORED(VKMOE_DTYPE_BF16, 1, 1, "-xx"), .correction_dtype = VKMOE_DTYPE_F32,
         .arrays = HAS_GATE | HAS_SHARED_GATE | HAS_CORRECTION_BIAS,
-        LAYER(40, 24, 12, 3, .score = VKMOE_SCORE_SIGMOID,
+        SILU_LAYER(40, 24, 12, 3, .score = VKMOE_SCORE_SIGMOID,
             .group_score = VKMOE_GROUP_SCORE_SUM_TOP_2, .renormalize = true,
-            .renormalize_epsilon = 1e-20, .scale = 1.5, .shared_inner = 24,
-            .activation = VKMOE_ACTIVATION_SILU),
+            .renormalize_epsilon = 1e-20, .scale = 1.5, .shared_inner = 24),
         WRITTEN_BY(family_write_deepseek), .dense_inner = 99,
-        .write_dense = family_write_gated_dense),
-};
-
-FAMILY_MODELS(glm4_moe);
+        .write_dense = family_write_gated_dense));

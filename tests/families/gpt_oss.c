@@ -22,18 +22,14 @@ static void write_gpt_oss(struct writer *w, family_t *f, const char *prefix, lay
     free(bias);
 }
 
-static family_t models[] = {
-    MODEL(.name = "gpt_oss",
-        .config = "{\"model_type\":\"gpt_oss\",\"hidden_size\":40,\"intermediate_size\":40,"
-                  "\"num_hidden_layers\":2,\"num_local_experts\":8,\"num_experts_per_tok\":4,"
-                  "\"experts_per_token\":4,\"hidden_act\":\"silu\",\"swiglu_limit\":3.0,"
-                  "\"vocab_size\":32}",
+FAMILY_MODELS(gpt_oss,
+    MODEL("gpt_oss", "gpt_oss",
+        "\"hidden_size\":40,\"intermediate_size\":40,\"num_hidden_layers\":2,"
+        "\"num_local_experts\":8,\"num_experts_per_tok\":4,\"experts_per_token\":4,"
+        "\"hidden_act\":\"silu\",\"swiglu_limit\":3.0",
         STORED(VKMOE_DTYPE_BF16, 1, 1, "xx"), .misaligned = 7,
         .arrays = HAS_GATE | HAS_ROUTER_BIAS | HAS_GATE_UP_BIAS | HAS_DOWN_BIAS,
         LAYER(40, 40, 8, 4, .score = VKMOE_SCORE_IDENTITY, .weigh = VKMOE_WEIGH_SOFTMAX,
             .activation = VKMOE_ACTIVATION_SWIGLU_OAI, .activation_alpha = 1.702,
             .activation_limit = 3.0),
-        WRITTEN_BY(write_gpt_oss)),
-};
-
-FAMILY_MODELS(gpt_oss);
+        WRITTEN_BY(write_gpt_oss)));

@@ -8,14 +8,10 @@ static void write_jamba(struct writer *w, family_t *f, const char *prefix, layer
         "feed_forward.experts.%u.up_proj.weight", "feed_forward.experts.%u.down_proj.weight");
 }
 
-static family_t models[] = {
-    MODEL(.name = "jamba",
-        .config = "{\"model_type\":\"jamba\",\"hidden_size\":40,\"intermediate_size\":48,"
-                  "\"num_hidden_layers\":5,\"num_experts\":8,\"num_experts_per_tok\":2,"
-                  "\"expert_layer_period\":3,\"expert_layer_offset\":1,\"vocab_size\":32}",
+FAMILY_MODELS(jamba,
+    MODEL("jamba", "jamba",
+        "\"hidden_size\":40,\"intermediate_size\":48,\"num_hidden_layers\":5,"
+        "\"num_experts\":8,\"num_experts_per_tok\":2,\"expert_layer_period\":3,"
+        "\"expert_layer_offset\":1",
         STORED(VKMOE_DTYPE_BF16, 1, 4, "-x--x"), .arrays = HAS_GATE,
-        LAYER(40, 48, 8, 2, .score = VKMOE_SCORE_SOFTMAX, .activation = VKMOE_ACTIVATION_SILU),
-        WRITTEN_BY(write_jamba)),
-};
-
-FAMILY_MODELS(jamba);
+        SILU_LAYER(40, 48, 8, 2, .score = VKMOE_SCORE_SOFTMAX), WRITTEN_BY(write_jamba)));

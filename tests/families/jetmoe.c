@@ -9,15 +9,10 @@ static void write_jetmoe(struct writer *w, family_t *f, const char *prefix, laye
     family_add(w, f, prefix, "mlp.bias", l->output_bias, 1, SHAPE(l->hidden));
 }
 
-static family_t models[] = {
-    MODEL(.name = "jetmoe",
-        .config = "{\"model_type\":\"jetmoe\",\"hidden_size\":40,\"intermediate_size\":24,"
-                  "\"num_hidden_layers\":2,\"num_local_experts\":8,\"num_experts_per_tok\":2,"
-                  "\"activation_function\":\"silu\",\"vocab_size\":32}",
+FAMILY_MODELS(jetmoe,
+    MODEL("jetmoe", "jetmoe",
+        "\"hidden_size\":40,\"intermediate_size\":24,\"num_hidden_layers\":2,"
+        "\"num_local_experts\":8,\"num_experts_per_tok\":2,\"activation_function\":\"silu\"",
         STORED(VKMOE_DTYPE_F16, 1, 1, "xx"), .misaligned = 1, .arrays = HAS_GATE | HAS_OUTPUT_BIAS,
-        LAYER(40, 24, 8, 2, .score = VKMOE_SCORE_IDENTITY, .weigh = VKMOE_WEIGH_SOFTMAX,
-            .activation = VKMOE_ACTIVATION_SILU),
-        WRITTEN_BY(write_jetmoe)),
-};
-
-FAMILY_MODELS(jetmoe);
+        SILU_LAYER(40, 24, 8, 2, .score = VKMOE_SCORE_IDENTITY, .weigh = VKMOE_WEIGH_SOFTMAX),
+        WRITTEN_BY(write_jetmoe)));

@@ -10,25 +10,21 @@ static void write_llama4(struct writer *w, family_t *f, const char *prefix, laye
         "feed_forward.shared_expert.up_proj.weight", "feed_forward.shared_expert.down_proj.weight");
 }
 
-static family_t models[] = {
-    MODEL(.name = "llama4",
-        .config = "{\"model_type\":\"llama4\",\"text_config\":{\"model_type\":\"llama4_text\","
-                  "\"hidden_size\":40,\"intermediate_size\":24,\"intermediate_size_mlp\":99,"
-                  "\"num_hidden_layers\":4,\"interleave_moe_layer_step\":2,\"num_local_experts\":8,"
-                  "\"num_experts_per_tok\":1,\"hidden_act\":\"silu\",\"vocab_size\":32},"
-                  "\"vision_config\":{\"hidden_size\":7}}",
+FAMILY_MODELS(llama4,
+    OTHER_MODEL("llama4",
+        "{\"model_type\":\"llama4\",\"text_config\":{\"model_type\":\"llama4_text\","
+        "\"hidden_size\":40,\"intermediate_size\":24,\"intermediate_size_mlp\":99,"
+        "\"num_hidden_layers\":4,\"interleave_moe_layer_step\":2,\"num_local_experts\":8,"
+        "\"num_experts_per_tok\":1,\"hidden_act\":\"silu\",\"vocab_size\":32},"
+        "\"vision_config\":{\"hidden_size\":7}}",
         STORED(VKMOE_DTYPE_BF16, 1, 1, "-x-x"), .arrays = HAS_GATE | HAS_SHARED_GATE,
-        LAYER(40, 24, 8, 1, .score = VKMOE_SCORE_IDENTITY, .weigh = VKMOE_WEIGH_SIGMOID,
-            .shared_inner = 24, .weight_on_input = true, .activation = VKMOE_ACTIVATION_SILU),
+        SILU_LAYER(40, 24, 8, 1, .score = VKMOE_SCORE_IDENTITY, .weigh = VKMOE_WEIGH_SIGMOID,
+            .shared_inner = 24, .weight_on_input = true),
         .write = write_llama4, .prefix = { "language_model.model.layers.%u.", NULL }),
-    MODEL(.name = "llama4_text",
-        .config = "{\"model_type\":\"llama4_text\",\"hidden_size\":24,\"intermediate_size\":40,"
-                  "\"num_hidden_layers\":3,\"moe_layers\":[0,2],\"num_local_experts\":4,"
-                  "\"num_experts_per_tok\":2,\"vocab_size\":32}",
+    MODEL("llama4_text", "llama4_text",
+        "\"hidden_size\":24,\"intermediate_size\":40,\"num_hidden_layers\":3,"
+        "\"moe_layers\":[0,2],\"num_local_experts\":4,\"num_experts_per_tok\":2",
         STORED(VKMOE_DTYPE_F16, 1, 2, "x-x"), .arrays = HAS_GATE | HAS_SHARED_GATE,
-        LAYER(24, 40, 4, 2, .score = VKMOE_SCORE_IDENTITY, .weigh = VKMOE_WEIGH_SIGMOID,
-            .shared_inner = 40, .weight_on_input = true, .activation = VKMOE_ACTIVATION_SILU),
-        WRITTEN_BY(write_llama4)),
-};
-
-FAMILY_MODELS(llama4);
+        SILU_LAYER(24, 40, 4, 2, .score = VKMOE_SCORE_IDENTITY, .weigh = VKMOE_WEIGH_SIGMOID,
+            .shared_inner = 40, .weight_on_input = true),
+        WRITTEN_BY(write_llama4)));

@@ -11,22 +11,19 @@ static void write_nemotron(struct writer *w, family_t *f, const char *prefix, la
         "mixer.shared_experts.down_proj.weight");
 }
 
-static family_t models[] = {
-    MODEL(.name = "nemotron_h",
-        .config = "{\"model_type\":\"nemotron_h\",\"hidden_size\":40,\"intermediate_size\":24,"
-                  "\"moe_intermediate_size\":24,\"moe_shared_expert_intermediate_size\":56,"
-                  "\"n_shared_experts\":1,\"n_routed_experts\":12,\"num_experts_per_tok\":4,"
-                  "\"num_hidden_layers\":6,\"hybrid_override_pattern\":\"MEM*-E\",\"n_group\":1,"
-                  "\"topk_group\":1,\"norm_topk_prob\":true,\"routed_scaling_factor\":2.5,"
-                  "\"mlp_hidden_act\":\"relu2\",\"mlp_bias\":false,\"moe_latent_size\":null,"
-                  "\"time_step_limit\":[0.0,Infinity],\"vocab_size\":32}",
+FAMILY_MODELS(nemotron_h,
+    MODEL("nemotron_h", "nemotron_h",
+        "\"hidden_size\":40,\"intermediate_size\":24,\"moe_intermediate_size\":24,"
+        "\"moe_shared_expert_intermediate_size\":56,\"n_shared_experts\":1,"
+        "\"n_routed_experts\":12,\"num_experts_per_tok\":4,\"num_hidden_layers\":6,"
+        "\"hybrid_override_pattern\":\"MEM*-E\",\"n_group\":1,\"topk_group\":1,"
+        "\"norm_topk_prob\":true,\"routed_scaling_factor\":2.5,"
+        "\"mlp_hidden_act\":\"relu2\",\"mlp_bias\":false,\"moe_latent_size\":null,"
+        "\"time_step_limit\":[0.0,Infinity]",
         STORED(VKMOE_DTYPE_BF16, 1, 5, "-x---x"), .correction_dtype = VKMOE_DTYPE_F32,
         .arrays = HAS_CORRECTION_BIAS,
         LAYER(40, 24, 12, 4, .score = VKMOE_SCORE_SIGMOID,
             .group_score = VKMOE_GROUP_SCORE_SUM_TOP_2, .renormalize = true,
             .renormalize_epsilon = 1e-20, .scale = 2.5, .shared_inner = 56,
             .activation = VKMOE_ACTIVATION_RELU2),
-        .write = write_nemotron, .prefix = { "backbone.layers.%u.", NULL }),
-};
-
-FAMILY_MODELS(nemotron_h);
+        .write = write_nemotron, .prefix = { "backbone.layers.%u.", NULL }));

@@ -22,10 +22,13 @@ typedef const struct reference_layer layer_t;
         "model.layers.%u.", NULL \
     }
 
-// A row.
-#define MODEL(...) \
+// A row: its name, the family and the rest of what config.json says, and how it is stored.
+#define MODEL(name_, type, config_, ...) \
+    OTHER_MODEL(name_, "{\"model_type\":\"" type "\"," config_ ",\"vocab_size\":32}", __VA_ARGS__)
+// One whose config.json has another form.
+#define OTHER_MODEL(name_, config_, ...) \
     { \
-        __VA_ARGS__ \
+        .name = name_, .config = config_, __VA_ARGS__ \
     }
 // How a model is stored: a dtype, the number of files, the block that tests look at, and which
 // blocks of a stack have experts.
@@ -39,10 +42,12 @@ typedef const struct reference_layer layer_t;
         .experts = experts_, \
         .experts_per_token = k, \
         __VA_ARGS__ }
+#define SILU_LAYER(...) LAYER(__VA_ARGS__, .activation = VKMOE_ACTIVATION_SILU)
 #define WRITTEN_BY(function) .write = function, .prefix = MODEL_PREFIX
 
-// A family's file ends with FAMILY_MODELS(name), which is about its `models`.
-#define FAMILY_MODELS(name) \
+// A family's file ends with its models.
+#define FAMILY_MODELS(name, ...) \
+    static family_t models[] = { __VA_ARGS__ }; \
     const struct family_models family_models_##name = { models, sizeof models / sizeof models[0] }
 
 enum fused { CONCATENATED, TRANSPOSED, TRANSPOSED_INTERLEAVED };
