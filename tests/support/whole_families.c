@@ -185,202 +185,136 @@ static const uint32_t jetmoe_windows[] = { 4, 0, 1, 7, 0, 16 };
         __VA_ARGS__ }
 #define ATTENTION(heads_, kv_heads_, head_size_, ...) \
     .attention = { .heads = heads_, .kv_heads = kv_heads_, .head_size = head_size_, __VA_ARGS__ }
+#define DENSE(...) ATTENTION(__VA_ARGS__, .experts = 1, .experts_per_token = 1)
+#define ROPE(base_) .rope = { .kind = VKMOE_ROPE_HALF, .base = base_ }
+#define SCALED_ROPE(base_, ...) .rope = { .kind = VKMOE_ROPE_HALF, .base = base_, __VA_ARGS__ }
 #define EXPERTS(inner_, experts_, k, ...) \
     .experts = { .inner = inner_, .experts = experts_, .experts_per_token = k, __VA_ARGS__ }
+#define SILU_EXPERTS(...) EXPERTS(__VA_ARGS__, .activation = VKMOE_ACTIVATION_SILU)
+
+// A row: its name, the family, the size of the vocabulary, and what else config.json says.
+#define MODEL(name_, type, vocabulary_, config_, ...) \
+    { \
+        .name = name_, .vocabulary = vocabulary_, \
+        .config = "{\"model_type\":\"" type "\"," config_ ",\"vocab_size\":" #vocabulary_ "}", \
+        __VA_ARGS__ \
+    }
+#define STORED(dtype_, blocks_) .dtype = dtype_, .blocks = blocks_
+#define WRITTEN_BY(attention_, experts_) .write_attention = attention_, .write_experts = experts_
 
 #define SOFTMAX_GATE .score = VKMOE_SCORE_SOFTMAX
 #define TOP_K_GATE .score = VKMOE_SCORE_IDENTITY, .weigh = VKMOE_WEIGH_SOFTMAX
 
 static const struct whole_family families[] = {
-    {
-        // kv_heads 2 of 4, no head_dim, a window, everything else left to the class
-        .name = "mixtral",
-        .config = "{\"model_type\":\"mixtral\",\"hidden_size\":48,\"intermediate_size\":40,"
-                  "\"num_hidden_layers\":2,\"num_local_experts\":4,\"num_experts_per_tok\":2,"
-                  "\"num_attention_heads\":4,\"num_key_value_heads\":2,\"sliding_window\":5,"
-                  "\"vocab_size\":37}",
-        .dtype = VKMOE_DTYPE_F16,
-        .blocks = 2,
-        .vocabulary = 37,
-        .windows = { 5, 5 },
+    // kv_heads 2 of 4, no head_dim, a window, everything else left to the class
+    MODEL("mixtral", "mixtral", 37,
+        "\"hidden_size\":48,\"intermediate_size\":40,\"num_hidden_layers\":2,"
+        "\"num_local_experts\":4,\"num_experts_per_tok\":2,\"num_attention_heads\":4,"
+        "\"num_key_value_heads\":2,\"sliding_window\":5",
+        STORED(VKMOE_DTYPE_F16, 2), .windows = { 5, 5 },
         FRAME(48, 1e-5, 1e-5, .max_positions = 131072, .end_tokens = { 2 }, .end_token_count = 1),
-        ATTENTION(4, 2, 12, .experts = 1, .experts_per_token = 1,
-            .rope = { .kind = VKMOE_ROPE_HALF, .base = 1e6f }),
-        EXPERTS(40, 4, 2, SOFTMAX_GATE, .renormalize = true, .activation = VKMOE_ACTIVATION_SILU),
-        .write_attention = write_dense_attention,
-        .write_experts = write_mixtral,
-    },
-    {
-        .name = "jetmoe",
-        .config = "{\"model_type\":\"jetmoe\",\"hidden_size\":32,\"intermediate_size\":24,"
-                  "\"num_hidden_layers\":2,\"num_local_experts\":6,\"num_experts_per_tok\":2,"
-                  "\"num_attention_heads\":6,\"num_key_value_heads\":3,\"kv_channels\":8,"
-                  "\"attention_expert_windows\":[4,0,1,7,0,16],\"rms_norm_eps\":1e-5,"
-                  "\"rope_theta\":500.0,\"eos_token_id\":[5,2],\"vocab_size\":41,"
-                  "\"max_position_embeddings\":64}",
-        .dtype = VKMOE_DTYPE_BF16,
-        .blocks = 2,
-        .vocabulary = 41,
-        .has = HAS_OUTPUT_BIAS | HAS_TIED_HEAD,
+        DENSE(4, 2, 12, ROPE(1e6f)), SILU_EXPERTS(40, 4, 2, SOFTMAX_GATE, .renormalize = true),
+        WRITTEN_BY(write_dense_attention, write_mixtral)),
+    MODEL("jetmoe", "jetmoe", 41,
+        "\"hidden_size\":32,\"intermediate_size\":24,\"num_hidden_layers\":2,"
+        "\"num_local_experts\":6,\"num_experts_per_tok\":2,\"num_attention_heads\":6,"
+        "\"num_key_value_heads\":3,\"kv_channels\":8,"
+        "\"attention_expert_windows\":[4,0,1,7,0,16],\"rms_norm_eps\":1e-5,\"rope_theta\":500.0,\"eos_token_id\":[5,2],"
+        "\"max_position_embeddings\":64",
+        STORED(VKMOE_DTYPE_BF16, 2), .has = HAS_OUTPUT_BIAS | HAS_TIED_HEAD,
         .expert_windows = jetmoe_windows,
         FRAME(32, 1e-5, 1e-6, .max_positions = 64, .end_tokens = { 5, 2 }, .end_token_count = 2),
         ATTENTION(3, 3, 8, .tiled_kv = true, .experts = 6, .experts_per_token = 2,
-            .router = { TOP_K_GATE }, .rope = { .kind = VKMOE_ROPE_HALF, .base = 500.0f }),
-        EXPERTS(24, 6, 2, TOP_K_GATE, .activation = VKMOE_ACTIVATION_SILU),
-        .write_attention = write_routed_attention,
-        .write_experts = write_jetmoe,
-    },
-    {
-        // A window that is switched off, heads wider than hidden, linear RoPE in the old form
-        .name = "qwen3_moe",
-        .config = "{\"model_type\":\"qwen3_moe\",\"hidden_size\":40,\"intermediate_size\":99,"
-                  "\"moe_intermediate_size\":24,\"num_hidden_layers\":3,\"num_experts\":8,"
-                  "\"num_experts_per_tok\":3,\"norm_topk_prob\":true,\"mlp_only_layers\":[],"
-                  "\"num_attention_heads\":4,\"num_key_value_heads\":2,\"head_dim\":16,"
-                  "\"attention_bias\":true,\"use_sliding_window\":false,\"sliding_window\":4096,"
-                  "\"max_window_layers\":3,\"rope_theta\":1000000,"
-                  "\"rope_scaling\":{\"type\":\"linear\",\"factor\":4.0},"
-                  "\"tie_word_embeddings\":true,\"eos_token_id\":null,\"vocab_size\":32}",
-        .dtype = VKMOE_DTYPE_BF16,
-        .blocks = 3,
-        .vocabulary = 32,
-        .has = HAS_BIASES | HAS_NORMS | HAS_TIED_HEAD,
+            .router = { TOP_K_GATE }, ROPE(500.0f)),
+        SILU_EXPERTS(24, 6, 2, TOP_K_GATE), WRITTEN_BY(write_routed_attention, write_jetmoe)),
+    // A window that is switched off, heads wider than hidden, linear RoPE in the old form
+    MODEL("qwen3_moe", "qwen3_moe", 32,
+        "\"hidden_size\":40,\"intermediate_size\":99,\"moe_intermediate_size\":24,"
+        "\"num_hidden_layers\":3,\"num_experts\":8,\"num_experts_per_tok\":3,"
+        "\"norm_topk_prob\":true,\"mlp_only_layers\":[],\"num_attention_heads\":4,"
+        "\"num_key_value_heads\":2,\"head_dim\":16,\"attention_bias\":true,"
+        "\"use_sliding_window\":false,\"sliding_window\":4096,\"max_window_layers\":3,"
+        "\"rope_theta\":1000000,\"rope_scaling\":{\"type\":\"linear\",\"factor\":4.0},"
+        "\"tie_word_embeddings\":true,\"eos_token_id\":null",
+        STORED(VKMOE_DTYPE_BF16, 3), .has = HAS_BIASES | HAS_NORMS | HAS_TIED_HEAD,
         FRAME(40, 1e-6, 1e-6, .max_positions = 32768),
-        ATTENTION(4, 2, 16, .experts = 1, .experts_per_token = 1, .norm_epsilon = 1e-6,
-            .rope = { .kind = VKMOE_ROPE_HALF,
-                .base = 1e6f,
-                .scaling = VKMOE_ROPE_SCALING_LINEAR,
-                .factor = 4.0f }),
-        EXPERTS(24, 8, 3, SOFTMAX_GATE, .renormalize = true, .activation = VKMOE_ACTIVATION_SILU),
-        .write_attention = write_dense_attention,
-        .write_experts = write_qwen,
-    },
-    {
-        // Norms over all heads, a clip that is felt, Llama 3's RoPE in the new form
-        .name = "olmoe",
-        .config = "{\"model_type\":\"olmoe\",\"hidden_size\":32,\"intermediate_size\":24,"
-                  "\"num_hidden_layers\":2,\"num_experts\":8,\"num_experts_per_tok\":3,"
-                  "\"num_attention_heads\":4,\"num_key_value_heads\":2,\"clip_qkv\":0.75,"
-                  "\"rope_parameters\":{\"rope_type\":\"llama3\",\"rope_theta\":10000.0,"
-                  "\"factor\":8.0,\"low_freq_factor\":1.0,\"high_freq_factor\":4.0,"
-                  "\"original_max_position_embeddings\":32},\"max_position_embeddings\":256,"
-                  "\"vocab_size\":32}",
-        .dtype = VKMOE_DTYPE_F32,
-        .blocks = 2,
-        .vocabulary = 32,
-        .has = HAS_NORMS,
+        DENSE(4, 2, 16, .norm_epsilon = 1e-6,
+            SCALED_ROPE(1e6f, .scaling = VKMOE_ROPE_SCALING_LINEAR, .factor = 4.0f)),
+        SILU_EXPERTS(24, 8, 3, SOFTMAX_GATE, .renormalize = true),
+        WRITTEN_BY(write_dense_attention, write_qwen)),
+    // Norms over all heads, a clip that is felt, Llama 3's RoPE in the new form
+    MODEL("olmoe", "olmoe", 32,
+        "\"hidden_size\":32,\"intermediate_size\":24,\"num_hidden_layers\":2,"
+        "\"num_experts\":8,\"num_experts_per_tok\":3,\"num_attention_heads\":4,"
+        "\"num_key_value_heads\":2,\"clip_qkv\":0.75,"
+        "\"rope_parameters\":{\"rope_type\":\"llama3\",\"rope_theta\":10000.0,"
+        "\"factor\":8.0,\"low_freq_factor\":1.0,\"high_freq_factor\":4.0,"
+        "\"original_max_position_embeddings\":32},\"max_position_embeddings\":256",
+        STORED(VKMOE_DTYPE_F32, 2), .has = HAS_NORMS,
         FRAME(32, 1e-5, 1e-5, .max_positions = 256, .end_tokens = { 50279 }, .end_token_count = 1),
-        ATTENTION(4, 2, 8, .experts = 1, .experts_per_token = 1, .norm_wide = true,
-            .norm_epsilon = 1e-5, .value_clip = 0.75,
-            .rope = { .kind = VKMOE_ROPE_HALF,
-                .base = 1e4f,
-                .scaling = VKMOE_ROPE_SCALING_LLAMA3,
-                .factor = 8.0f,
-                .original_positions = 32,
-                .low_factor = 1.0f,
-                .high_factor = 4.0f }),
-        EXPERTS(24, 8, 3, SOFTMAX_GATE, .activation = VKMOE_ACTIVATION_SILU),
-        .write_attention = write_dense_attention,
-        .write_experts = write_qwen,
-    },
-    {
-        // Every other block with a window, YaRN without rounding
-        .name = "gpt_oss",
-        .config = "{\"model_type\":\"gpt_oss\",\"hidden_size\":48,\"intermediate_size\":32,"
-                  "\"num_hidden_layers\":3,\"num_local_experts\":4,\"num_experts_per_tok\":2,"
-                  "\"num_attention_heads\":4,\"num_key_value_heads\":2,\"head_dim\":16,"
-                  "\"sliding_window\":6,\"rope_theta\":150000,"
-                  "\"rope_scaling\":{\"rope_type\":\"yarn\",\"factor\":4.0,\"beta_fast\":32.0,"
-                  "\"beta_slow\":1.0,\"original_max_position_embeddings\":64,\"truncate\":false},"
-                  "\"max_position_embeddings\":256,\"eos_token_id\":7,\"vocab_size\":32}",
-        .dtype = VKMOE_DTYPE_BF16,
-        .blocks = 3,
-        .vocabulary = 32,
-        .has = HAS_BIASES | HAS_SINKS | HAS_EXPERT_BIASES,
+        DENSE(4, 2, 8, .norm_wide = true, .norm_epsilon = 1e-5, .value_clip = 0.75,
+            SCALED_ROPE(1e4f, .scaling = VKMOE_ROPE_SCALING_LLAMA3, .factor = 8.0f,
+                .original_positions = 32, .low_factor = 1.0f, .high_factor = 4.0f)),
+        SILU_EXPERTS(24, 8, 3, SOFTMAX_GATE), WRITTEN_BY(write_dense_attention, write_qwen)),
+    // Every other block with a window, YaRN without rounding
+    MODEL("gpt_oss", "gpt_oss", 32,
+        "\"hidden_size\":48,\"intermediate_size\":32,\"num_hidden_layers\":3,"
+        "\"num_local_experts\":4,\"num_experts_per_tok\":2,\"num_attention_heads\":4,"
+        "\"num_key_value_heads\":2,\"head_dim\":16,\"sliding_window\":6,"
+        "\"rope_theta\":150000,\"rope_scaling\":{\"rope_type\":\"yarn\",\"factor\":4.0,"
+        "\"beta_fast\":32.0,\"beta_slow\":1.0,\"original_max_position_embeddings\":64,"
+        "\"truncate\":false},\"max_position_embeddings\":256,\"eos_token_id\":7",
+        STORED(VKMOE_DTYPE_BF16, 3), .has = HAS_BIASES | HAS_SINKS | HAS_EXPERT_BIASES,
         .windows = { 6, 0, 6 },
         FRAME(48, 1e-5, 1e-5, .max_positions = 256, .end_tokens = { 7 }, .end_token_count = 1),
-        ATTENTION(4, 2, 16, .experts = 1, .experts_per_token = 1,
-            .rope = { .kind = VKMOE_ROPE_HALF,
-                .base = 150000.0f,
-                .scaling = VKMOE_ROPE_SCALING_YARN,
-                .factor = 4.0f,
-                .original_positions = 64,
-                .beta_fast = 32.0f,
-                .beta_slow = 1.0f,
-                .attention_factor = 1.138629436f,
-                .exact_range = true }),
+        DENSE(4, 2, 16,
+            SCALED_ROPE(150000.0f, .scaling = VKMOE_ROPE_SCALING_YARN, .factor = 4.0f,
+                .original_positions = 64, .beta_fast = 32.0f, .beta_slow = 1.0f,
+                .attention_factor = 1.138629436f, .exact_range = true)),
         EXPERTS(32, 4, 2, TOP_K_GATE, .activation = VKMOE_ACTIVATION_SWIGLU_OAI,
             .activation_alpha = 1.702, .activation_limit = 7.0),
-        .write_attention = write_dense_attention,
-        .write_experts = write_gpt_oss,
-    },
-    {
-        .name = "granitemoe",
-        .config = "{\"model_type\":\"granitemoe\",\"hidden_size\":36,\"intermediate_size\":20,"
-                  "\"num_hidden_layers\":2,\"num_local_experts\":5,\"num_experts_per_tok\":2,"
-                  "\"num_attention_heads\":3,\"num_key_value_heads\":null,"
-                  "\"attention_multiplier\":0.25,\"embedding_multiplier\":12.0,"
-                  "\"residual_multiplier\":0.22,\"logits_scaling\":8.0,"
-                  "\"position_embedding_type\":\"rope\",\"eos_token_id\":0,\"vocab_size\":32}",
-        .dtype = VKMOE_DTYPE_F16,
-        .blocks = 2,
-        .vocabulary = 32,
+        WRITTEN_BY(write_dense_attention, write_gpt_oss)),
+    MODEL("granitemoe", "granitemoe", 32,
+        "\"hidden_size\":36,\"intermediate_size\":20,\"num_hidden_layers\":2,"
+        "\"num_local_experts\":5,\"num_experts_per_tok\":2,\"num_attention_heads\":3,"
+        "\"num_key_value_heads\":null,\"attention_multiplier\":0.25,"
+        "\"embedding_multiplier\":12.0,\"residual_multiplier\":0.22,\"logits_scaling\":8.0,"
+        "\"position_embedding_type\":\"rope\",\"eos_token_id\":0",
+        STORED(VKMOE_DTYPE_F16, 2),
         FRAME(36, 1e-6, 1e-6, .embedding_scale = 12.0, .residual_scale = 0.22,
             .logits_scale = 0.125, .max_positions = 2048, .end_tokens = { 0 },
             .end_token_count = 1),
-        ATTENTION(3, 3, 12, .experts = 1, .experts_per_token = 1, .scale = 0.25,
-            .rope = { .kind = VKMOE_ROPE_HALF, .base = 1e4f }),
-        EXPERTS(20, 5, 2, TOP_K_GATE, .activation = VKMOE_ACTIVATION_SILU),
-        .write_attention = write_dense_attention,
-        .write_experts = write_granite,
-    },
-    {
-        // Tied, with dense blocks between; attention is narrower than the model, and as wide
-        // as the vocabulary is large.
-        .name = "switch_transformers",
-        .config = "{\"model_type\":\"switch_transformers\",\"d_model\":40,\"d_kv\":12,"
-                  "\"num_layers\":4,\"num_decoder_layers\":3,\"d_ff\":56,"
-                  "\"encoder_sparse_step\":2,\"decoder_sparse_step\":2,\"num_experts\":4,"
-                  "\"num_heads\":3,\"relative_attention_num_buckets\":8,"
-                  "\"relative_attention_max_distance\":20,"
-                  "\"layer_norm_epsilon\":1e-5,\"n_positions\":96,\"decoder_start_token_id\":3,"
-                  "\"is_encoder_decoder\":true,\"vocab_size\":36}",
-        .dtype = VKMOE_DTYPE_F32,
-        .blocks = 3,
-        .encoder_blocks = 4,
-        .moe = { "-x-x", "-x-" },
-        .vocabulary = 36,
-        .has = HAS_TIED_HEAD | HAS_NO_GATE,
-        .buckets = 8,
-        .max_distance = 20,
+        DENSE(3, 3, 12, .scale = 0.25, ROPE(1e4f)), SILU_EXPERTS(20, 5, 2, TOP_K_GATE),
+        WRITTEN_BY(write_dense_attention, write_granite)),
+    // Tied, with dense blocks between; attention is narrower than the model, and as wide
+    // as the vocabulary is large.
+    MODEL("switch_transformers", "switch_transformers", 36,
+        "\"d_model\":40,\"d_kv\":12,\"num_layers\":4,\"num_decoder_layers\":3,\"d_ff\":56,"
+        "\"encoder_sparse_step\":2,\"decoder_sparse_step\":2,\"num_experts\":4,"
+        "\"num_heads\":3,\"relative_attention_num_buckets\":8,"
+        "\"relative_attention_max_distance\":20,\"layer_norm_epsilon\":1e-5,"
+        "\"n_positions\":96,\"decoder_start_token_id\":3,\"is_encoder_decoder\":true",
+        STORED(VKMOE_DTYPE_F32, 3), .encoder_blocks = 4, .moe = { "-x-x", "-x-" },
+        .has = HAS_TIED_HEAD | HAS_NO_GATE, .buckets = 8, .max_distance = 20,
         FRAME(40, 1e-5, 1e-5, .logits_scale = 0.15811388300841897, .max_positions = 96,
             .end_tokens = { 1 }, .end_token_count = 1, .start_token = 3),
-        ATTENTION(3, 3, 12, .experts = 1, .experts_per_token = 1, .scale = 1.0),
-        EXPERTS(56, 4, 1, SOFTMAX_GATE, .capacity = 64, .activation = VKMOE_ACTIVATION_RELU),
-    },
-    {
-        // With a head of its own, experts everywhere, and as many decoder blocks as the class
-        // has them when there is no number; buckets that do not halve
-        .name = "switch_transformers-untied",
-        .config = "{\"model_type\":\"switch_transformers\",\"d_model\":24,\"d_ff\":20,"
-                  "\"d_kv\":16,\"num_heads\":2,\"num_layers\":2,\"num_decoder_layers\":null,"
-                  "\"num_sparse_encoder_layers\":2,\"num_sparse_decoder_layers\":2,"
-                  "\"num_experts\":3,\"expert_capacity\":50,\"dense_act_fn\":\"gelu_new\","
-                  "\"relative_attention_num_buckets\":13,\"relative_attention_max_distance\":9,"
-                  "\"tie_word_embeddings\":false,\"eos_token_id\":[4,1],\"vocab_size\":33}",
-        .dtype = VKMOE_DTYPE_BF16,
-        .blocks = 2,
-        .encoder_blocks = 2,
-        .moe = { "xx", "xx" },
-        .vocabulary = 33,
-        .has = HAS_NO_GATE,
-        .buckets = 13,
-        .max_distance = 9,
+        DENSE(3, 3, 12, .scale = 1.0),
+        EXPERTS(56, 4, 1, SOFTMAX_GATE, .capacity = 64, .activation = VKMOE_ACTIVATION_RELU)),
+    // With a head of its own, experts everywhere, and as many decoder blocks as the class
+    // has them when there is no number; buckets that do not halve
+    MODEL("switch_transformers-untied", "switch_transformers", 33,
+        "\"d_model\":24,\"d_ff\":20,\"d_kv\":16,\"num_heads\":2,\"num_layers\":2,"
+        "\"num_decoder_layers\":null,\"num_sparse_encoder_layers\":2,"
+        "\"num_sparse_decoder_layers\":2,\"num_experts\":3,\"expert_capacity\":50,"
+        "\"dense_act_fn\":\"gelu_new\",\"relative_attention_num_buckets\":13,"
+        "\"relative_attention_max_distance\":9,\"tie_word_embeddings\":false,"
+        "\"eos_token_id\":[4,1]",
+        STORED(VKMOE_DTYPE_BF16, 2), .encoder_blocks = 2, .moe = { "xx", "xx" }, .has = HAS_NO_GATE,
+        .buckets = 13, .max_distance = 9,
         FRAME(24, 1e-6, 1e-6, .max_positions = 512, .end_tokens = { 4, 1 }, .end_token_count = 2,
             .start_token = 0),
-        ATTENTION(2, 2, 16, .experts = 1, .experts_per_token = 1, .scale = 1.0),
-        EXPERTS(20, 3, 1, SOFTMAX_GATE, .capacity = 50, .activation = VKMOE_ACTIVATION_GELU_TANH),
-    },
+        DENSE(2, 2, 16, .scale = 1.0),
+        EXPERTS(20, 3, 1, SOFTMAX_GATE, .capacity = 50, .activation = VKMOE_ACTIVATION_GELU_TANH)),
 };
 
 const struct whole_family *whole_family_at(uint32_t index)
