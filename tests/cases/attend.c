@@ -447,12 +447,8 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
     const struct attend_case *c = (const void *)io->test;
     const struct attend_model *m = io->model;
     SET_PUSH(io, attend,
-        .constants = io_fill_attention_constants(io,
-            (struct attention_constants){ .heads = c->heads,
-                .kv_heads = c->kv_heads,
-                .experts = MAX(c->experts, 1),
-                .experts_per_token = MAX(c->k, 1),
-                .query_stride = m->query_stride }),
+        .constants = io_fill_attention_constants(
+            io, attention_numbers(c->heads, c->kv_heads, c->experts, c->k, m->query_stride)),
         .rows = io_address(io, c->rows == ROWS_PAIRS ? "ids" : "rows"), .row_count = m->row_count,
         .capacity = c->capacity, .sequence_count = MAX(c->sequences, 1), .first_token = c->start,
         .splits = MAX(c->splits, 1), .tile_rows = c->tile_rows,

@@ -18,3 +18,29 @@ uint64_t io_fill_attention_constants(struct kernel_io *io, struct attention_cons
     memcpy(io_find(io, "constants")->before, &numbers, sizeof numbers);
     return io_address(io, "constants");
 }
+
+struct attention_constants attention_numbers(
+    uint32_t heads, uint32_t kv_heads, uint32_t experts, uint32_t k, uint32_t query_stride)
+{
+    return (struct attention_constants){ .heads = heads,
+        .kv_heads = kv_heads,
+        .experts = MAX(experts, 1),
+        .experts_per_token = MAX(k, 1),
+        .query_stride = query_stride };
+}
+
+uint32_t *io_add_places(struct kernel_io *io, const char *name, bool is_there, uint32_t tokens)
+{
+    return is_there ? io_add(io, name, ROLE_IN, tokens, 1)->before : NULL;
+}
+
+void io_copy_places(struct kernel_io *io, bool placed, bool in_sequences, uint32_t tokens,
+    const uint32_t *position, const uint32_t *sequence)
+{
+    uint32_t *positions = io_add_places(io, "positions", placed, tokens);
+    uint32_t *sequences = io_add_places(io, "sequences", in_sequences, tokens);
+    if (positions)
+        memcpy(positions, position, tokens * sizeof *position);
+    if (sequences)
+        memcpy(sequences, sequence, tokens * sizeof *sequence);
+}

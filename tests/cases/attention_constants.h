@@ -11,5 +11,14 @@
 // operands that are called as the constants' members are. Returns its address.
 void io_add_attention_constants(struct kernel_io *io);
 uint64_t io_fill_attention_constants(struct kernel_io *io, struct attention_constants numbers);
+// The numbers of a layer; 0 experts, or 0 of them a token, are one.
+struct attention_constants attention_numbers(
+    uint32_t heads, uint32_t kv_heads, uint32_t experts, uint32_t k, uint32_t query_stride);
+
+// Adds an operand of a word per token, if it is there; its contents, or NULL.
+uint32_t *io_add_places(struct kernel_io *io, const char *name, bool is_there, uint32_t tokens);
+// "positions" and "sequences" with these contents.
+void io_copy_places(struct kernel_io *io, bool placed, bool in_sequences, uint32_t tokens,
+    const uint32_t *position, const uint32_t *sequence);
 
 #endif

@@ -139,12 +139,7 @@ static void fill(struct kernel_io *io)
         m->sequence[t] = t % sequences;
         m->position[t] = c->start + t / sequences;
     }
-    if (c->placed)
-        memcpy(io_add(io, "positions", ROLE_IN, c->tokens, 1)->before, m->position,
-            c->tokens * sizeof *m->position);
-    if (c->sequences)
-        memcpy(io_add(io, "sequences", ROLE_IN, c->tokens, 1)->before, m->sequence,
-            c->tokens * sizeof *m->sequence);
+    io_copy_places(io, c->placed, c->sequences != 0, c->tokens, m->position, m->sequence);
     add_rows(io, m);
     add_patterns(io);
     m->query = add_whole_numbers(io, "query", m->row_count, c->heads * c->head_size);
@@ -217,11 +212,7 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
     const struct choose_model *m = io->model;
     SET_PUSH(io, choose_blocks,
         .constants = io_fill_attention_constants(io,
-            (struct attention_constants){ .heads = c->heads,
-                .kv_heads = c->kv_heads,
-                .experts = MAX(c->experts, 1),
-                .experts_per_token = MAX(c->k, 1),
-                .query_stride = c->heads * c->head_size }),
+            attention_numbers(c->heads, c->kv_heads, c->experts, c->k, c->heads * c->head_size)),
         .rows = io_address(io, c->rows == ROWS_PAIRS ? "ids" : "rows"), .row_count = m->row_count,
         .capacity = c->capacity, .sequence_count = MAX(c->sequences, 1), .first_token = c->start,
         .tile_rows = c->tile_rows,

@@ -27,15 +27,9 @@ struct decode_case {
 #define DECODE_TEST_LIMIT 1.25f // within what random inputs reach
 
 // The first one is a GPU's for one token, the next a CPU's.
-static const struct kernel_shape shapes[] = {
-    { .lanes = 32, .blocks = 2, .tokens = 1 },
-    { .lanes = 8, .blocks = 4, .tokens = 1 },
-    { .lanes = 8, .blocks = 4, .tokens = 8 },
-    { .lanes = 32, .blocks = 2, .tokens = 2 },
-    { .lanes = 64, .blocks = 2, .tokens = 4 },
-    { .lanes = 8, .blocks = 2, .tokens = 2 },
-    { .lanes = 64, .blocks = 4, .tokens = 8 },
-    { .lanes = 64, .blocks = 2, .tokens = 1 },
+static const struct kernel_shape shapes[] = { // lanes, blocks, tokens
+    { 32, 2, 1 }, { 8, 4, 1 }, { 8, 4, 8 }, { 32, 2, 2 }, { 64, 2, 4 }, { 8, 2, 2 }, { 64, 4, 8 },
+    { 64, 2, 1 }
 };
 enum { // masks of shapes
     GPU_1 = 1,

@@ -1,5 +1,6 @@
 // limit_experts.c - cases and reference of noting what positions chose, and of dropping those
 // whose expert has had its fill.
+#include "attention_constants.h"
 #include "cases.h"
 
 #include <string.h>
@@ -80,11 +81,8 @@ static void add_places(struct kernel_io *io)
 {
     const struct limit_case *c = (const void *)io->test;
     struct limit_model *m = io->model;
-    uint32_t *positions = NULL, *given = NULL;
-    if (c->placed)
-        positions = io_add(io, "positions", ROLE_IN, c->tokens, 1)->before;
-    if (c->sequences)
-        given = io_add(io, "sequences", ROLE_IN, c->tokens, 1)->before;
+    uint32_t *positions = io_add_places(io, "positions", c->placed, c->tokens);
+    uint32_t *given = io_add_places(io, "sequences", c->sequences != 0, c->tokens);
     for (uint32_t t = 0; t < c->tokens; t++) {
         const bool is_wild = c->wild && t == c->tokens - 1;
         const uint32_t turn = c->backwards ? c->tokens - 1 - t : t;

@@ -1,5 +1,6 @@
 // mean_keys.c - cases and reference of the mean keys of blocks. What the cache has not been
 // given yet is NaN, and so is the rest of the means.
+#include "attention_constants.h"
 #include "cases.h"
 
 #include <math.h>
@@ -58,11 +59,8 @@ static void add_places(struct kernel_io *io)
     const struct mean_case *c = (const void *)io->test;
     struct mean_model *m = io->model;
     const uint32_t sequences = MAX(c->sequences, 1);
-    uint32_t *positions = NULL, *given = NULL;
-    if (c->placed)
-        positions = io_add(io, "positions", ROLE_IN, c->tokens, 1)->before;
-    if (c->sequences)
-        given = io_add(io, "sequences", ROLE_IN, c->tokens, 1)->before;
+    uint32_t *positions = io_add_places(io, "positions", c->placed, c->tokens);
+    uint32_t *given = io_add_places(io, "sequences", c->sequences != 0, c->tokens);
     for (uint32_t t = 0; t < c->tokens; t++) {
         m->sequence[t] = t % sequences;
         m->position[t] = c->start + t / sequences;

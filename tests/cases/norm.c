@@ -22,6 +22,7 @@ enum { CPU = 1, GPU = 2, ALL = 7 }; // masks of shapes
 #define SHAPE(t, width) .tokens = t, .columns = width
 #define FIRST .epsilon = 1e-6f                              // nothing to add yet
 #define LATER .epsilon = 1e-6f, .delta = true, .scale = 1.0f
+#define PLAIN(name, t, width, kind) CASE(name, .shapes = CPU | GPU), SHAPE(t, width), kind}
 
 static const struct norm_case cases[] = {
     CASE("mixtral", .timed = true, .shapes = ALL, .everywhere = true), SHAPE(7, 128),
@@ -38,18 +39,12 @@ static const struct norm_case cases[] = {
     // ------------------------------------------------- shapes, with two pipelines each
     CASE("no-token", .shapes = CPU), SHAPE(0, 64), LATER},
     CASE("zeros", .shapes = CPU | GPU), SHAPE(3, 33), FIRST, .zeros = true},
-    CASE("columns-1-first", .shapes = CPU | GPU), SHAPE(3, 1), FIRST},
-    CASE("columns-1", .shapes = CPU | GPU), SHAPE(1, 1), LATER},
-    CASE("columns-3", .shapes = CPU | GPU), SHAPE(2, 3), LATER},
-    CASE("columns-4", .shapes = CPU | GPU), SHAPE(2, 4), LATER},
-    CASE("columns-5", .shapes = CPU | GPU), SHAPE(3, 5), LATER},
-    CASE("columns-5-first", .shapes = CPU | GPU), SHAPE(3, 5), FIRST},
-    CASE("columns-31", .shapes = CPU | GPU), SHAPE(9, 31), LATER},
-    CASE("columns-33", .shapes = CPU | GPU), SHAPE(9, 33), LATER},
-    CASE("columns-257", .shapes = CPU | GPU), SHAPE(2, 257), LATER},
-    CASE("columns-2880", .shapes = CPU | GPU), SHAPE(2, 2880), FIRST},
-    CASE("columns-4095", .shapes = CPU | GPU), SHAPE(1, 4095), LATER},
-    CASE("tokens-300", .shapes = CPU | GPU), SHAPE(300, 7), LATER},
+    PLAIN("columns-1-first", 3, 1, FIRST), PLAIN("columns-1", 1, 1, LATER),
+    PLAIN("columns-3", 2, 3, LATER),       PLAIN("columns-4", 2, 4, LATER),
+    PLAIN("columns-5", 3, 5, LATER),       PLAIN("columns-5-first", 3, 5, FIRST),
+    PLAIN("columns-31", 9, 31, LATER),     PLAIN("columns-33", 9, 33, LATER),
+    PLAIN("columns-257", 2, 257, LATER),   PLAIN("columns-2880", 2, 2880, FIRST),
+    PLAIN("columns-4095", 1, 4095, LATER), PLAIN("tokens-300", 300, 7, LATER),
 };
 // clang-format on
 

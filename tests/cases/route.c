@@ -52,15 +52,9 @@ enum { // masks of shapes; first the CPU's
 };
 #define EVERYWHERE .everywhere = true
 
-static const struct kernel_shape shapes[] = {
-    {.lanes = 8, .blocks = 1, .tokens = 8},
-    {.lanes = 8, .blocks = 1, .tokens = 1},
-    {.lanes = 8, .blocks = 4, .tokens = 8},
-    {.lanes = 32, .blocks = 1, .tokens = 4},
-    {.lanes = 32, .blocks = 1, .tokens = 1},
-    {.lanes = 64, .blocks = 2, .tokens = 4},
-    {.lanes = 8, .blocks = 2, .tokens = 8},
-    {.lanes = 8, .blocks = 4, .tokens = 1},
+static const struct kernel_shape shapes[] = { // lanes, blocks, tokens
+    { 8, 1, 8 }, { 8, 1, 1 }, { 8, 4, 8 }, { 32, 1, 4 }, { 32, 1, 1 }, { 64, 2, 4 },
+    { 8, 2, 8 }, { 8, 4, 1 }
 };
 
 static const struct route_case cases[] = {

@@ -164,12 +164,7 @@ static void add_places(struct kernel_io *io, struct store_model *m)
     for (uint32_t t = 0; c->placed && t + 1 < c->tokens; t++)
         if (m->position[t] == c->capacity - 1)
             m->position[t] = start ? start - 1 : 1;
-    if (c->placed)
-        memcpy(io_add(io, "positions", ROLE_IN, c->tokens, 1)->before, m->position,
-            c->tokens * sizeof *m->position);
-    if (c->sequences)
-        memcpy(io_add(io, "sequences", ROLE_IN, c->tokens, 1)->before, m->sequence,
-            c->tokens * sizeof *m->sequence);
+    io_copy_places(io, c->placed, c->sequences != 0, c->tokens, m->position, m->sequence);
     if (c->wild) {
         m->sequence[0] = c->sequences - 1;
         ((uint32_t *)io_find(io, "sequences")->before)[0] = 0x80000000;
@@ -373,13 +368,10 @@ static void dispatch(struct kernel_io *io, struct dispatch *dispatch)
 {
     const struct store_case *c = (const void *)io->test;
     const struct store_model *m = io->model;
-    SET_PUSH(io, store_kv,
-        .constants = io_fill_attention_constants(io,
-            (struct attention_constants){ .heads = c->heads,
-                .kv_heads = c->kv_heads,
-                .experts_per_token = MAX(c->k, 1),
-                .query_stride = m->query_stride,
-                .kv_stride = 2 * c->kv_heads * c->head_size }),
+    struct attention_constants numbers =
+        attention_numbers(c->heads, c->kv_heads, 0, c->k, m->query_stride);
+    numbers.kv_stride = 2 * c->kv_heads * c->head_size;
+    SET_PUSH(io, store_kv, .constants = io_fill_attention_constants(io, numbers),
         .key = io_address(io, "kv"), .value = io_address(io, "kv") + 4 * c->kv_heads * c->head_size,
         .tokens = c->queries_only ? 0 : c->tokens, .query_rows = m->query_rows,
         .capacity = c->capacity, .sequence_count = MAX(c->sequences, 1),
