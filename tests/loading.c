@@ -14,17 +14,18 @@
 #include "whole_checkpoints.h"
 
 static struct record record;
+static vkmoe_device *device; // the test's
 
 // Who packs. A card has no memory in common with the host, so that there is a copy first.
 enum packer { HOST, DEVICE, CARD };
 
-static enum vkmoe_status open_packer(enum packer packer, vkmoe_device **out)
+static enum vkmoe_status open_packer(enum packer packer)
 {
-    enum vkmoe_status status = open_validated(&record, out);
+    enum vkmoe_status status = open_validated(&record, &device);
     if (status == VKMOE_OK)
-        (*out)->packs_on_host = packer == HOST;
+        device->packs_on_host = packer == HOST;
     if (status == VKMOE_OK && packer == CARD)
-        (*out)->gpu.info.type = VKMOE_DEVICE_TYPE_DISCRETE;
+        device->gpu.info.type = VKMOE_DEVICE_TYPE_DISCRETE;
     return status;
 }
 
@@ -112,8 +113,8 @@ static void pack_plainly(const struct layout *l, const void *data, unsigned char
     }
 }
 
-static enum vkmoe_status create_matrix(vkmoe_device *device, const struct layout *l,
-    const void *data, const struct vkmoe_file *file, struct matrix *out)
+static enum vkmoe_status create_matrix(
+    const struct layout *l, const void *data, const struct vkmoe_file *file, struct matrix *out)
 {
     struct loading loading = { .device = device };
     struct vkmoe_view views[4] = { { 0 } };
@@ -139,13 +140,12 @@ static enum vkmoe_status create_matrix(vkmoe_device *device, const struct layout
     return status;
 }
 
-static bool check_layout(
-    vkmoe_device *device, const struct layout *l, const void *data, const struct vkmoe_file *file)
+static bool check_layout(const struct layout *l, const void *data, const struct vkmoe_file *file)
 {
     bool ok = false;
     struct matrix matrix = { 0 };
     unsigned char *expected = NULL, *actual = NULL;
-    CHECK_OK(create_matrix(device, l, data, file, &matrix));
+    CHECK_OK(create_matrix(l, data, file, &matrix));
     const uint64_t size = vkmoe_buffer_size(matrix.buffer);
     expected = calloc(1, size);
     actual = calloc(1, size);
@@ -179,13 +179,12 @@ static struct vkmoe_file *write_file(const void *data, size_t size)
     return file;
 }
 
-static bool test_packing(enum packer packer)
+static bool test_packing(int packer)
 {
-    vkmoe_device *device = NULL;
     struct vkmoe_file *file = NULL;
     unsigned char *data = NULL;
     bool ok = true;
-    CHECK_OK(open_packer(packer, &device));
+    CHECK_OK(open_packer(packer));
     for (size_t i = 0; i < sizeof layouts / sizeof *layouts; i++) {
         const struct layout *l = &layouts[i];
         const size_t size = format_bytes(l->dtype, (size_t)l->size);
@@ -196,36 +195,19 @@ static bool test_packing(enum packer packer)
             data[b] = (unsigned char)rng_next(&rng);
         file = write_file(data, size);
         CHECK(file);
-        ok = check_layout(device, l, data, NULL) && ok;
-        ok = check_layout(device, l, file->data + 1, file) && ok;
+        ok = check_layout(l, data, NULL) && ok;
+        ok = check_layout(l, file->data + 1, file) && ok;
         vkmoe_file_close(&file);
         free(data);
         data = NULL;
     }
     vkmoe_device_destroy(&device);
-    CHECK(!record.validation);
-    return ok;
+    return ok && !record.validation;
 fail:
     tap_note("log: %s", record.last);
     vkmoe_file_close(&file);
     free(data);
-    vkmoe_device_destroy(&device);
     return false;
-}
-
-static bool test_packing_by_host(void)
-{
-    return test_packing(HOST);
-}
-
-static bool test_packing_by_device(void)
-{
-    return test_packing(DEVICE);
-}
-
-static bool test_packing_by_card(void)
-{
-    return test_packing(CARD);
 }
 
 // ----------------------------------------------------------------------- progress
@@ -252,8 +234,7 @@ static bool on_progress(void *user, uint64_t done, uint64_t total)
     return p->calls != p->stop_at;
 }
 
-static enum vkmoe_status create(
-    vkmoe_device *device, vkmoe_checkpoint *model, struct progress *p, vkmoe_model **out)
+static enum vkmoe_status create(vkmoe_checkpoint *model, struct progress *p, vkmoe_model **out)
 {
     return vkmoe_model_create(device, model,
         &(struct vkmoe_model_params){ VKMOE_INIT(vkmoe_model_params), .capacity = 8, .chunk = 4,
@@ -262,7 +243,7 @@ static enum vkmoe_status create(
 }
 
 // All is counted, and a network can be made again after it was not.
-static bool check_progress(vkmoe_device *device, const char *family)
+static bool check_progress(const char *family)
 {
     bool ok = false;
     struct whole_checkpoint checkpoint;
@@ -272,16 +253,16 @@ static bool check_progress(vkmoe_device *device, const char *family)
     struct progress whole = { 0 };
     CHECK(whole_checkpoint_write(family, 1, &checkpoint));
     CHECK_OK(vkmoe_checkpoint_open(checkpoint.path, &log, &model));
-    CHECK_OK(create(device, model, &whole, &network));
+    CHECK_OK(create(model, &whole, &network));
     vkmoe_model_destroy(&network);
     CHECK(!whole.wrong && whole.calls >= 2 && whole.done == whole.total && whole.total > 0);
     for (uint32_t at = 1; at <= whole.calls; at += whole.calls - 1) {
         struct progress p = { .stop_at = at };
         const uint32_t lines = record.lines[VKMOE_LOG_ERROR];
-        CHECK_STATUS(VKMOE_ERROR_CANCELLED, create(device, model, &p, &network));
+        CHECK_STATUS(VKMOE_ERROR_CANCELLED, create(model, &p, &network));
         CHECK(!network && p.calls == at && record.lines[VKMOE_LOG_ERROR] == lines + 1);
     }
-    CHECK_OK(create(device, model, NULL, &network));
+    CHECK_OK(create(model, NULL, &network));
     ok = true;
 fail:
     if (!ok)
@@ -293,28 +274,31 @@ fail:
     return ok;
 }
 
+// A check of every family's model, on one device.
+static bool check_families(enum packer packer, bool (*check)(const char *family))
+{
+    bool ok = true;
+    CHECK_OK(open_packer(packer));
+    for (uint32_t i = 0; whole_checkpoint_family(i); i++)
+        ok = check(whole_checkpoint_family(i)) && ok;
+    vkmoe_device_destroy(&device);
+    return ok && !record.validation;
+fail:
+    return false;
+}
+
 static bool test_progress(void)
 {
-    vkmoe_device *device = NULL;
-    bool ok = true;
-    CHECK_OK(open_packer(DEVICE, &device));
-    for (uint32_t i = 0; whole_checkpoint_family(i); i++)
-        ok = check_progress(device, whole_checkpoint_family(i)) && ok;
-    vkmoe_device_destroy(&device);
-    CHECK(!record.validation);
-    return ok;
-fail:
-    vkmoe_device_destroy(&device);
-    return false;
+    return check_families(DEVICE, check_progress);
 }
 
 // --------------------------------------------------------------- files that are cut short
 
 // Everything that reads the model after it was opened.
-static enum vkmoe_status use(vkmoe_device *device, vkmoe_checkpoint *model, struct progress *p)
+static enum vkmoe_status use(vkmoe_checkpoint *model, struct progress *p)
 {
     vkmoe_model *network = NULL;
-    const enum vkmoe_status status = create(device, model, p, &network);
+    const enum vkmoe_status status = create(model, p, &network);
     vkmoe_model_destroy(&network);
     return status;
 }
@@ -326,8 +310,8 @@ static bool says_cut(const char *path, uint32_t lines)
 }
 
 // A file is cut to so many parts of 16, when it was opened, or at the half of its loading.
-static bool check_cut(vkmoe_device *device, const struct whole_checkpoint *checkpoint,
-    uint32_t part, bool late, const char *copy, off_t size)
+static bool check_cut(const struct whole_checkpoint *checkpoint, uint32_t part, bool late,
+    const char *copy, off_t size)
 {
     bool ok = false;
     const struct vkmoe_log log = { record_line, &record, VKMOE_LOG_WARNING };
@@ -341,7 +325,7 @@ static bool check_cut(vkmoe_device *device, const struct whole_checkpoint *check
     if (!late)
         CHECK(truncate(path, p.cut_size) == 0);
     const uint32_t lines = record.lines[VKMOE_LOG_ERROR];
-    CHECK_STATUS(VKMOE_ERROR_INVALID, use(device, model, late ? &p : NULL));
+    CHECK_STATUS(VKMOE_ERROR_INVALID, use(model, late ? &p : NULL));
     CHECK(says_cut(path, lines) && !p.wrong);
     ok = true;
 fail:
@@ -351,7 +335,7 @@ fail:
     return ok;
 }
 
-static bool cut_family(vkmoe_device *device, const char *family)
+static bool cut_family(const char *family)
 {
     struct whole_checkpoint checkpoint;
     struct stat info;
@@ -363,7 +347,7 @@ static bool cut_family(vkmoe_device *device, const char *family)
     snprintf(command, sizeof command, "cp '%s' '%s'", path, copy);
     CHECK(system(command) == 0 && stat(path, &info) == 0);
     for (uint32_t part = 0; part < 16; part += 3)
-        ok = check_cut(device, &checkpoint, part, part % 2, copy, info.st_size) && ok;
+        ok = check_cut(&checkpoint, part, part % 2, copy, info.st_size) && ok;
     unlink(copy);
     whole_checkpoint_finish(&checkpoint);
     return ok;
@@ -372,29 +356,9 @@ fail:
     return false;
 }
 
-static bool cut_all(enum packer packer)
+static bool test_cut(int packer)
 {
-    vkmoe_device *device = NULL;
-    bool ok = true;
-    CHECK_OK(open_packer(packer, &device));
-    for (uint32_t i = 0; whole_checkpoint_family(i); i++)
-        ok = cut_family(device, whole_checkpoint_family(i)) && ok;
-    vkmoe_device_destroy(&device);
-    CHECK(!record.validation);
-    return ok;
-fail:
-    vkmoe_device_destroy(&device);
-    return false;
-}
-
-static bool test_cut_by_host(void)
-{
-    return cut_all(HOST);
-}
-
-static bool test_cut_by_card(void)
-{
-    return cut_all(CARD);
+    return check_families(packer, cut_family);
 }
 
 // What the system says where a file cannot be read, as of a network file system that fails.
@@ -444,12 +408,11 @@ static void record_nothing(void *user, VkCommandBuffer commands, uint64_t source
 static bool test_copies_between(void)
 {
     const struct transfer_piece piece = { 16, fill_nothing, record_nothing, NULL };
-    vkmoe_device *device = NULL;
     vkmoe_buffer *buffer = NULL;
     uint32_t data[4] = { 1, 2, 3, 4 };
     uint64_t room;
     bool ok = false;
-    CHECK_OK(open_packer(CARD, &device));
+    CHECK_OK(open_packer(CARD));
     CHECK_OK(vkmoe_buffer_create(device, sizeof data, &buffer));
     buffer->range.mapped = NULL;
     CHECK_OK(vkmoe_transfer_room(device, &room));
@@ -467,12 +430,16 @@ static bool test_copies_between(void)
     ok = data[0] == 1 && data[3] == 4 && !record.validation;
 fail:
     vkmoe_buffer_destroy(&buffer);
-    vkmoe_device_destroy(&device);
     return ok;
 }
 
-TESTS_MAIN(ON_DEVICE, { "packing-by-host", test_packing_by_host },
-    { "packing-by-device", test_packing_by_device }, { "packing-by-card", test_packing_by_card },
-    { "copies-between", test_copies_between }, { "progress", test_progress },
-    { "cut-short-by-host", test_cut_by_host }, { "cut-short-by-card", test_cut_by_card },
-    { "unreadable", test_unreadable })
+static void clean_up(void)
+{
+    vkmoe_device_destroy(&device);
+}
+
+CLEAN_TESTS_MAIN(ON_DEVICE, clean_up, { "packing-by-host", NULL, test_packing, HOST },
+    { "packing-by-device", NULL, test_packing, DEVICE },
+    { "packing-by-card", NULL, test_packing, CARD }, { "copies-between", test_copies_between },
+    { "progress", test_progress }, { "cut-short-by-host", NULL, test_cut, HOST },
+    { "cut-short-by-card", NULL, test_cut, CARD }, { "unreadable", test_unreadable })

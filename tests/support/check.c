@@ -9,7 +9,8 @@ void run_clean_tests(
     for (uint32_t i = 0; i < count; i++) {
         if (!tap_wants(tap, tests[i].name))
             continue;
-        tap_result(tap, tests[i].run(), tests[i].name);
+        tap_result(tap, tests[i].run ? tests[i].run() : tests[i].run_with(tests[i].argument),
+            tests[i].name);
         if (clean_up)
             clean_up();
     }

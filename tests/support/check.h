@@ -37,9 +37,12 @@ extern _Thread_local uint32_t logged_errors;
 
 #define CHECK_OK(call) CHECK_STATUS(VKMOE_OK, call)
 
+// One of the two functions.
 struct test {
     const char *name;
     bool (*run)(void);
+    bool (*run_with)(int argument);
+    int argument;
 };
 
 #define COUNT_OF(array) (uint32_t)(sizeof(array) / sizeof *(array))
