@@ -9,7 +9,9 @@
 #define MiB ((size_t)1 << 20)
 
 static struct record record; // of every device that open_selected() makes
-static vkmoe_device *device; // the test's
+// The test's.
+static vkmoe_device *device;
+static vkmoe_buffer *buffer, *other_buffer;
 
 static struct vkmoe_log infos_to(struct record *to)
 {
@@ -108,7 +110,7 @@ fail:
 
 static bool test_null(void)
 {
-    vkmoe_buffer *buffer = (vkmoe_buffer *)&device;
+    vkmoe_buffer *out = (vkmoe_buffer *)&device;
     vkmoe_stream *stream = (vkmoe_stream *)&device;
     size_t size = 0;
     CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_device_create(NULL, &device));
@@ -119,10 +121,10 @@ static bool test_null(void)
     CHECK_STATUS(VKMOE_ERROR_INVALID,
         vkmoe_device_adopt(
             &(struct vkmoe_adopt_params){ VKMOE_INIT(vkmoe_adopt_params) }, &device));
-    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_buffer_create(NULL, 1, &buffer));
-    CHECK(!buffer);
+    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_buffer_create(NULL, 1, &out));
+    CHECK(!out);
     CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_buffer_create(NULL, 1, NULL));
-    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_buffer_wrap(NULL, 4, 1, &buffer));
+    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_buffer_wrap(NULL, 4, 1, &out));
     CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_stream_create(NULL, &stream));
     CHECK(!stream);
     CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_stream_submit(NULL, NULL));
@@ -136,7 +138,7 @@ static bool test_null(void)
     vkmoe_device_destroy(NULL);
     vkmoe_device_destroy(&device);
     vkmoe_buffer_destroy(NULL);
-    vkmoe_buffer_destroy(&buffer);
+    vkmoe_buffer_destroy(&out);
     vkmoe_stream_destroy(NULL);
     vkmoe_stream_destroy(&stream);
     return true;
@@ -146,7 +148,6 @@ fail:
 
 static bool test_log(void)
 {
-    vkmoe_buffer *buffer = NULL;
     struct record seen = { 0 };
     struct vkmoe_log log = { record_line, &seen, VKMOE_LOG_ERROR };
     CHECK_OK(vkmoe_device_create(
@@ -182,8 +183,7 @@ static void fill(unsigned char *to, size_t size, uint64_t seed)
         to[i] = (unsigned char)rng_next(&rng);
 }
 
-static bool round_trip(
-    vkmoe_buffer *buffer, size_t offset, size_t size, unsigned char *shadow, unsigned char *scratch)
+static bool round_trip(size_t offset, size_t size, unsigned char *shadow, unsigned char *scratch)
 {
     bool ok = false;
     const size_t whole = (size_t)vkmoe_buffer_size(buffer);
@@ -208,15 +208,14 @@ static bool test_copies(void)
         { 7, 4096 }, { 4095, 4099 }, { 1, 8 * MiB }, { 0, 8 * MiB }, { 13, 16 * MiB + 1 },
         { 0, 20 * MiB + 3 }, { 20 * MiB + 2, 1 }, { 20 * MiB + 3, 0 } };
     const size_t size = 20 * MiB + 3;
-    vkmoe_buffer *buffer = NULL;
     unsigned char *shadow = malloc(size), *scratch = malloc(size);
     CHECK(shadow && scratch);
     CHECK_OK(open_selected(NULL));
     CHECK_OK(vkmoe_buffer_create(device, size, &buffer));
     CHECK(vkmoe_buffer_size(buffer) == size && vkmoe_buffer_address(buffer) % 256 == 0);
-    CHECK(round_trip(buffer, 0, size, shadow, scratch));
+    CHECK(round_trip(0, size, shadow, scratch));
     for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++)
-        CHECK(round_trip(buffer, ranges[i][0], ranges[i][1], shadow, scratch));
+        CHECK(round_trip(ranges[i][0], ranges[i][1], shadow, scratch));
 
     CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_buffer_upload(buffer, 0, shadow, size + 1));
     CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_buffer_upload(buffer, size, shadow, 1));
@@ -228,7 +227,6 @@ static bool test_copies(void)
     CHECK_OK(vkmoe_buffer_upload(buffer, size, NULL, 0));
     ok = true;
 fail:
-    vkmoe_buffer_destroy(&buffer);
     free(shadow);
     free(scratch);
     return ok;
@@ -236,26 +234,24 @@ fail:
 
 static bool test_wrap(void)
 {
-    bool ok = false;
-    vkmoe_buffer *buffer = NULL, *wrapped = NULL;
     char byte = 0;
     CHECK_OK(open_selected(NULL));
     CHECK_OK(vkmoe_buffer_create(device, 1024, &buffer));
     const uint64_t address = vkmoe_buffer_address(buffer);
-    CHECK_OK(vkmoe_buffer_wrap(device, address + 4, 1000, &wrapped));
-    CHECK(vkmoe_buffer_address(wrapped) == address + 4 && vkmoe_buffer_size(wrapped) == 1000);
-    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_buffer_upload(wrapped, 0, &byte, 1));
-    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_buffer_download(wrapped, 0, &byte, 1));
-    vkmoe_buffer_destroy(&wrapped);
-    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_buffer_wrap(device, address + 2, 8, &wrapped));
-    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_buffer_wrap(device, 0, 8, &wrapped));
-    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_buffer_wrap(device, address, 0, &wrapped));
-    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_buffer_wrap(device, 4, UINT64_MAX, &wrapped));
-    CHECK(!wrapped);
-    ok = true;
+    CHECK_OK(vkmoe_buffer_wrap(device, address + 4, 1000, &other_buffer));
+    CHECK(vkmoe_buffer_address(other_buffer) == address + 4
+        && vkmoe_buffer_size(other_buffer) == 1000);
+    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_buffer_upload(other_buffer, 0, &byte, 1));
+    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_buffer_download(other_buffer, 0, &byte, 1));
+    vkmoe_buffer_destroy(&other_buffer);
+    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_buffer_wrap(device, address + 2, 8, &other_buffer));
+    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_buffer_wrap(device, 0, 8, &other_buffer));
+    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_buffer_wrap(device, address, 0, &other_buffer));
+    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_buffer_wrap(device, 4, UINT64_MAX, &other_buffer));
+    CHECK(!other_buffer);
+    return true;
 fail:
-    DESTROY_BUFFERS(&wrapped, &buffer);
-    return ok;
+    return false;
 }
 
 // Random sizes live and die; each keeps a mark at both ends that its neighbours respect.
@@ -301,8 +297,6 @@ fail:
 
 static bool test_out_of_memory(void)
 {
-    bool ok = false;
-    vkmoe_buffer *buffer = NULL, *huge = NULL;
     struct vkmoe_device_info info = { VKMOE_INIT(vkmoe_device_info) };
     uint32_t word = 0x12345678, back = 0;
     CHECK_OK(open_selected(NULL));
@@ -311,25 +305,25 @@ static bool test_out_of_memory(void)
     CHECK_OK(vkmoe_buffer_upload(buffer, 0, &word, 4));
     const uint64_t sizes[] = { UINT64_MAX, UINT64_MAX - 255, (uint64_t)1 << 60, (uint64_t)1 << 48 };
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        memset(&huge, 0xee, sizeof huge);
-        CHECK_STATUS(VKMOE_ERROR_OUT_OF_MEMORY, vkmoe_buffer_create(device, sizes[i], &huge));
-        CHECK(!huge);
+        memset(&other_buffer, 0xee, sizeof other_buffer);
+        CHECK_STATUS(
+            VKMOE_ERROR_OUT_OF_MEMORY, vkmoe_buffer_create(device, sizes[i], &other_buffer));
+        CHECK(!other_buffer);
     }
     // As much as the heap has: more than one allocation may have, or more than is left.
-    enum vkmoe_status status = vkmoe_buffer_create(device, info.memory_size, &huge);
+    enum vkmoe_status status = vkmoe_buffer_create(device, info.memory_size, &other_buffer);
     CHECK(status == VKMOE_ERROR_OUT_OF_MEMORY || status == VKMOE_ERROR_UNSUPPORTED
         || status == VKMOE_OK);
-    CHECK(!huge == (status != VKMOE_OK));
-    vkmoe_buffer_destroy(&huge);
-    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_buffer_create(device, 0, &huge));
-    CHECK_OK(vkmoe_buffer_create(device, MiB, &huge));
+    CHECK(!other_buffer == (status != VKMOE_OK));
+    vkmoe_buffer_destroy(&other_buffer);
+    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_buffer_create(device, 0, &other_buffer));
+    CHECK_OK(vkmoe_buffer_create(device, MiB, &other_buffer));
     CHECK_OK(vkmoe_buffer_download(buffer, 0, &back, 4));
     CHECK(back == word);
-    vkmoe_buffer_destroy(&huge);
-    ok = true;
+    vkmoe_buffer_destroy(&other_buffer);
+    return true;
 fail:
-    vkmoe_buffer_destroy(&buffer);
-    return ok;
+    return false;
 }
 
 // ------------------------------------------------------------------------ streams
@@ -537,6 +531,7 @@ static bool test_validation(void)
 
 static void clean_up(void)
 {
+    DESTROY_BUFFERS(&other_buffer, &buffer);
     vkmoe_device_destroy(&device);
 }
 

@@ -18,6 +18,8 @@ struct bench {
     struct record record;
 };
 
+static struct bench bench; // the test's
+
 static bool init(struct bench *b, uint64_t size)
 {
     *b = (struct bench){ 0 };
@@ -164,31 +166,28 @@ fail:
 
 static bool test_dispatches(void)
 {
-    struct bench b;
     vkmoe_moe *layer = NULL;
-    CHECK(init(&b, 500 * 256 * 4));
+    CHECK(init(&bench, 500 * 256 * 4));
     for (size_t i = 0; i < sizeof dispatch_cases / sizeof *dispatch_cases; i++) {
         const struct dispatch_case *c = &dispatch_cases[i];
         struct vkmoe_moe_params shape = c->layer;
         if (c->token_gate)
             shape.shared.token_gate = some(17, shape.hidden);
-        CHECK_OK(create_layer(b.device, &shape, c->dtype, &layer));
+        CHECK_OK(create_layer(bench.device, &shape, c->dtype, &layer));
         // Work that nobody submitted goes with its stream, and only then may the layer go.
-        const bool ok = check_dispatches(&b, layer, c);
-        vkmoe_stream_destroy(&b.stream);
+        const bool ok = check_dispatches(&bench, layer, c);
+        vkmoe_stream_destroy(&bench.stream);
         vkmoe_moe_destroy(&layer);
         if (!ok)
             tap_note("in %s", c->name);
         CHECK(ok);
-        CHECK_OK(vkmoe_stream_create(b.device, &b.stream));
+        CHECK_OK(vkmoe_stream_create(bench.device, &bench.stream));
     }
-    CHECK(!b.record.lines[VKMOE_LOG_ERROR] && !b.record.lines[VKMOE_LOG_WARNING]);
-    finish(&b);
+    CHECK(!bench.record.lines[VKMOE_LOG_ERROR] && !bench.record.lines[VKMOE_LOG_WARNING]);
     return true;
 fail:
-    vkmoe_stream_destroy(&b.stream);
+    vkmoe_stream_destroy(&bench.stream);
     vkmoe_moe_destroy(&layer);
-    finish(&b);
     return false;
 }
 
@@ -200,31 +199,29 @@ static bool test_passes(void)
         uint32_t k, tokens, passes;
     } cases[] = { { 4, 32768, 1 }, { 4, 32769, 2 }, { 4, 65536, 2 }, { 1, 65536, 1 },
         { 3, 43690, 1 }, { 3, 43691, 2 }, { 16, 8192, 1 }, { 16, 65536, 8 } };
-    struct bench b;
     vkmoe_moe *layer = NULL;
-    CHECK(init(&b, MAX_TOKENS * 16 * 4));
+    CHECK(init(&bench, MAX_TOKENS * 16 * 4));
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         for (uint32_t shared = 0; shared < 2; shared++) {
-            CHECK_OK(create_layer(b.device,
+            CHECK_OK(create_layer(bench.device,
                 &(struct vkmoe_moe_params){ VKMOE_INIT(vkmoe_moe_params), .hidden = 8, .inner = 8,
                     .experts = 16, .experts_per_token = cases[i].k, .shared.inner = shared * 8 },
                 VKMOE_DTYPE_F32, &layer));
-            const uint32_t count = count_dispatches(&b, layer, cases[i].tokens, true);
+            const uint32_t count = count_dispatches(&bench, layer, cases[i].tokens, true);
             const uint32_t expected = cases[i].passes * (5 + shared);
             if (count != expected)
                 tap_note("k %u, %u tokens, shared %u: %u dispatches, expected %u", cases[i].k,
                     cases[i].tokens, shared, count, expected);
             CHECK(count == expected);
-            vkmoe_stream_destroy(&b.stream);
+            vkmoe_stream_destroy(&bench.stream);
             vkmoe_moe_destroy(&layer);
-            CHECK_OK(vkmoe_stream_create(b.device, &b.stream));
+            CHECK_OK(vkmoe_stream_create(bench.device, &bench.stream));
         }
     }
     ok = true;
 fail:
-    vkmoe_stream_destroy(&b.stream);
+    vkmoe_stream_destroy(&bench.stream);
     vkmoe_moe_destroy(&layer);
-    finish(&b);
     return ok;
 }
 
@@ -232,24 +229,23 @@ fail:
 static bool test_no_tokens(void)
 {
     bool ok = false;
-    struct bench b;
     vkmoe_moe *layer = NULL;
-    CHECK(init(&b, 256));
-    CHECK_OK(create_layer(b.device, &(struct vkmoe_moe_params){ SHARED }, VKMOE_DTYPE_F32, &layer));
+    CHECK(init(&bench, 256));
+    CHECK_OK(
+        create_layer(bench.device, &(struct vkmoe_moe_params){ SHARED }, VKMOE_DTYPE_F32, &layer));
     CHECK(vkmoe_moe_scratch_size(layer, 0) == 0);
-    CHECK_OK(vkmoe_moe_forward(b.stream, layer,
+    CHECK_OK(vkmoe_moe_forward(bench.stream, layer,
         &(struct vkmoe_moe_forward_params){ VKMOE_INIT(vkmoe_moe_forward_params) }));
-    CHECK_OK(vkmoe_moe_forward(b.stream, layer,
+    CHECK_OK(vkmoe_moe_forward(bench.stream, layer,
         &(struct vkmoe_moe_forward_params){
-            VKMOE_INIT(vkmoe_moe_forward_params), .x = { b.x, 4096 }, .y = { b.x, 3 } }));
-    CHECK(vkmoe_stream_dispatch_count(b.stream) == 0);
-    CHECK_OK(vkmoe_stream_submit(b.stream, NULL));
-    CHECK_OK(vkmoe_stream_wait(b.stream, UINT64_MAX));
-    CHECK(!b.record.lines[VKMOE_LOG_ERROR] && !b.record.lines[VKMOE_LOG_WARNING]);
+            VKMOE_INIT(vkmoe_moe_forward_params), .x = { bench.x, 4096 }, .y = { bench.x, 3 } }));
+    CHECK(vkmoe_stream_dispatch_count(bench.stream) == 0);
+    CHECK_OK(vkmoe_stream_submit(bench.stream, NULL));
+    CHECK_OK(vkmoe_stream_wait(bench.stream, UINT64_MAX));
+    CHECK(!bench.record.lines[VKMOE_LOG_ERROR] && !bench.record.lines[VKMOE_LOG_WARNING]);
     ok = true;
 fail:
     vkmoe_moe_destroy(&layer);
-    finish(&b);
     return ok;
 }
 
@@ -293,12 +289,11 @@ static bool test_scratch_bound(void)
     static const uint32_t widths[] = { 1, 2, 3, 7, 8, 9, 16, 24, 33, 64 };
     static const uint32_t experts[] = { 1, 2, 3, 8, 16, 60, 128, 257, MAX_EXPERTS };
     enum { WIDTHS = sizeof widths / sizeof *widths, EXPERTS = sizeof experts / sizeof *experts };
-    struct bench b;
     struct rng rng = rng_for(1, "scratch-bound");
     vkmoe_moe *layer = NULL;
     double fullest = 0;
     uint32_t layers = 0;
-    CHECK(init(&b, 256));
+    CHECK(init(&bench, 256));
     for (uint32_t i = 0; i < EXPERTS; i++) {
         const uint32_t rounds = experts[i] > 256 ? 8 : 32;
         for (uint32_t round = 0; round < rounds; round++, layers++) {
@@ -317,7 +312,7 @@ static bool test_scratch_bound(void)
             if (round % 8 == 3)
                 p.shared.token_gate = some(17, p.hidden);
             CHECK_OK(create_layer(
-                b.device, &p, round % 3 == 2 ? VKMOE_DTYPE_F16 : VKMOE_DTYPE_F32, &layer));
+                bench.device, &p, round % 3 == 2 ? VKMOE_DTYPE_F16 : VKMOE_DTYPE_F32, &layer));
             CHECK(check_bound(layer, &p, &fullest));
             vkmoe_moe_destroy(&layer);
         }
@@ -326,7 +321,6 @@ static bool test_scratch_bound(void)
     ok = true;
 fail:
     vkmoe_moe_destroy(&layer);
-    finish(&b);
     return ok;
 }
 
@@ -474,20 +468,17 @@ fail:
 
 static bool test_same_bits(void)
 {
-    bool ok = false;
     static const uint32_t counts[] = { 1, 4, 40 };
-    struct bench b;
-    CHECK(init(&b, (uint64_t)40 * 24 * 4 * REPETITIONS));
+    CHECK(init(&bench, (uint64_t)40 * 24 * 4 * REPETITIONS));
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
         const struct vkmoe_moe_params shape = { SHARED };
-        CHECK(check_bits(&b, &shape, counts[i]));
+        CHECK(check_bits(&bench, &shape, counts[i]));
         tap_note("%u tokens: %d times the same", counts[i], REPETITIONS);
     }
-    CHECK(!b.record.lines[VKMOE_LOG_ERROR] && !b.record.lines[VKMOE_LOG_WARNING]);
-    ok = true;
+    CHECK(!bench.record.lines[VKMOE_LOG_ERROR] && !bench.record.lines[VKMOE_LOG_WARNING]);
+    return true;
 fail:
-    finish(&b);
-    return ok;
+    return false;
 }
 
 // ----------------------------------------------------------------------------- repeated
@@ -496,36 +487,40 @@ fail:
 static bool test_repeated(void)
 {
     bool ok = false;
-    struct bench b;
     vkmoe_moe *layer = NULL;
     double first, again;
-    CHECK(init(&b, 40 * 24 * 4));
-    CHECK_OK(create_layer(b.device, &(struct vkmoe_moe_params){ SHARED }, VKMOE_DTYPE_F32, &layer));
-    CHECK_OK(vkmoe_buffer_upload(b.x, 0, numbers, 40 * 24 * 4));
-    CHECK_OK(vkmoe_stream_timestamp(b.stream, 0));
-    const uint32_t count = count_dispatches(&b, layer, 40, true);
-    CHECK_OK(vkmoe_stream_timestamp(b.stream, 1));
-    CHECK_OK(vkmoe_stream_submit(b.stream, NULL));
-    CHECK_OK(vkmoe_stream_wait(b.stream, UINT64_MAX));
-    first = vkmoe_stream_elapsed_ns(b.stream, 0, 1);
+    CHECK(init(&bench, 40 * 24 * 4));
+    CHECK_OK(
+        create_layer(bench.device, &(struct vkmoe_moe_params){ SHARED }, VKMOE_DTYPE_F32, &layer));
+    CHECK_OK(vkmoe_buffer_upload(bench.x, 0, numbers, 40 * 24 * 4));
+    CHECK_OK(vkmoe_stream_timestamp(bench.stream, 0));
+    const uint32_t count = count_dispatches(&bench, layer, 40, true);
+    CHECK_OK(vkmoe_stream_timestamp(bench.stream, 1));
+    CHECK_OK(vkmoe_stream_submit(bench.stream, NULL));
+    CHECK_OK(vkmoe_stream_wait(bench.stream, UINT64_MAX));
+    first = vkmoe_stream_elapsed_ns(bench.stream, 0, 1);
     uint32_t changes = 0;
     for (uint32_t i = 0; i < 20; i++) {
-        CHECK_OK(vkmoe_stream_repeat(b.stream, NULL));
+        CHECK_OK(vkmoe_stream_repeat(bench.stream, NULL));
         if (i % 2)
-            CHECK_OK(vkmoe_stream_wait(b.stream, UINT64_MAX));
-        again = vkmoe_stream_elapsed_ns(b.stream, 0, 1);
+            CHECK_OK(vkmoe_stream_wait(bench.stream, UINT64_MAX));
+        again = vkmoe_stream_elapsed_ns(bench.stream, 0, 1);
         CHECK((first < 0) == (again < 0)); // the one or the other all the time
         changes += first != again;
     }
     CHECK(changes > 0 || first < 0);
-    CHECK(vkmoe_stream_dispatch_count(b.stream) == count);
-    CHECK(!b.record.lines[VKMOE_LOG_ERROR] && !b.record.lines[VKMOE_LOG_WARNING]);
+    CHECK(vkmoe_stream_dispatch_count(bench.stream) == count);
+    CHECK(!bench.record.lines[VKMOE_LOG_ERROR] && !bench.record.lines[VKMOE_LOG_WARNING]);
     ok = true;
 fail:
-    vkmoe_stream_wait(b.stream, UINT64_MAX);
+    vkmoe_stream_wait(bench.stream, UINT64_MAX);
     vkmoe_moe_destroy(&layer);
-    finish(&b);
     return ok;
+}
+
+static void clean_up(void)
+{
+    finish(&bench);
 }
 
 int main(int argc, char **argv)
@@ -541,6 +536,6 @@ int main(int argc, char **argv)
     struct rng rng = rng_for(tap.seed, "numbers");
     for (uint32_t i = 0; i < NUMBERS; i++)
         numbers[i] = (float)rng_normal(&rng);
-    run_tests(&tap, tests, sizeof tests / sizeof *tests);
+    run_clean_tests(&tap, tests, COUNT_OF(tests), clean_up);
     return tap_end(&tap);
 }

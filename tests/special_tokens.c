@@ -210,33 +210,30 @@ static bool prints(struct cli_tokenizer *t, const uint32_t *tokens, uint32_t cou
 
 static bool check_encode(const struct encode_case *c)
 {
-    bool ok = false;
-    struct cli_tokenizer t;
-    uint32_t *tokens = NULL, count = 0;
     CHECK(write_model("tokenizer.model"));
-    CHECK(open_with(&t, c->config, c->added, c->map));
-    CHECK(cli_tokenizer_encode(&t, c->text, strlen(c->text), c->plain, &tokens, &count) == 0);
-    for (uint32_t i = 0; i < count; i++) {
-        const bool ours = (t.begin_added && i == 0) || (t.end_added && i == t.end_at);
-        if (c->count && (i >= c->count || tokens[i] != c->tokens[i]))
-            tap_note("[%u] is %u, expected %u", i, tokens[i], i < c->count ? c->tokens[i] : 0);
-        CHECK(c->count ? i < c->count && tokens[i] == c->tokens[i]
-                       : ours || (tokens[i] >= BYTE && tokens[i] < PIECES));
+    CHECK(open_with(&tools_tokenizer, c->config, c->added, c->map));
+    CHECK(tools_encode(c->text, c->plain));
+    for (uint32_t i = 0; i < tools_count; i++) {
+        const bool ours = (tools_tokenizer.begin_added && i == 0)
+            || (tools_tokenizer.end_added && i == tools_tokenizer.end_at);
+        if (c->count && (i >= c->count || tools_tokens[i] != c->tokens[i]))
+            tap_note(
+                "[%u] is %u, expected %u", i, tools_tokens[i], i < c->count ? c->tokens[i] : 0);
+        CHECK(c->count ? i < c->count && tools_tokens[i] == c->tokens[i]
+                       : ours || (tools_tokens[i] >= BYTE && tools_tokens[i] < PIECES));
     }
-    CHECK(!c->count || count == c->count);
+    CHECK(!c->count || tools_count == c->count);
     for (uint32_t step = 1; step <= 4; step++)
-        CHECK(prints(&t, tokens, count, step, c->printed ? c->printed : c->text));
-    ok = true;
+        CHECK(prints(
+            &tools_tokenizer, tools_tokens, tools_count, step, c->printed ? c->printed : c->text));
+    return true;
 fail:
-    free(tokens);
-    cli_tokenizer_finish(&t);
-    return ok;
+    return false;
 }
 
 // What a model makes up, which no text becomes.
 static bool test_output(void)
 {
-    bool ok = false;
     static const struct {
         const char *config;
         uint32_t tokens[8], count;
@@ -250,18 +247,16 @@ static bool test_output(void)
         { T5, { 434, BLANK, W, BLANK, O, 433, BLANK, W }, 8, "<extra_id_0> w o<extra_id_1> w" },
         { T5, { 0, 439, 335 }, 3, "<unk><unk><extra_id_99>" },
     };
-    struct cli_tokenizer t = { 0 };
     CHECK(write_model("tokenizer.model"));
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        CHECK(open_with(&t, cases[i].config, NULL, NULL));
+        CHECK(open_with(&tools_tokenizer, cases[i].config, NULL, NULL));
         for (uint32_t step = 1; step <= 3; step++)
-            CHECK(prints(&t, cases[i].tokens, cases[i].count, step, cases[i].text));
-        cli_tokenizer_finish(&t);
+            CHECK(prints(&tools_tokenizer, cases[i].tokens, cases[i].count, step, cases[i].text));
+        cli_tokenizer_finish(&tools_tokenizer);
     }
-    ok = true;
+    return true;
 fail:
-    cli_tokenizer_finish(&t);
-    return ok;
+    return false;
 }
 
 // What a tokenizer without bytes does not know is part of a text: blanks around it stay.
@@ -269,44 +264,43 @@ static bool test_unknown(void)
 {
     bool ok = false;
     static const char text[] = "THE \u00fc\u00fc IS \u00fc";
-    struct cli_tokenizer t = { 0 };
-    uint32_t *tokens = NULL, count;
     size_t size;
     char *data = tools_read_model("plain.model", &size);
-    CHECK(data && tools_write("tokenizer.model", data, size) && open_with(&t, NULL, NULL, NULL));
-    CHECK(cli_tokenizer_encode(&t, text, strlen(text), false, &tokens, &count) == 0);
+    CHECK(data && tools_write("tokenizer.model", data, size)
+        && open_with(&tools_tokenizer, NULL, NULL, NULL));
+    CHECK(tools_encode(text, false));
     for (uint32_t step = 1; step <= 4; step++)
-        CHECK(prints(&t, tokens, count, step, "THE <unk> IS <unk>"));
+        CHECK(prints(&tools_tokenizer, tools_tokens, tools_count, step, "THE <unk> IS <unk>"));
     ok = true;
 fail:
     free(data);
-    free(tokens);
-    cli_tokenizer_finish(&t);
+    cli_tokenizer_finish(&tools_tokenizer);
     return ok;
 }
 
 // T5's file has another name, and without a class to be read it is T5's.
 static bool test_spiece(void)
 {
-    struct cli_tokenizer t = { 0 };
     tools_remove("tokenizer.model");
     CHECK(!cli_tokenizer_exists(tools_directory));
     CHECK(write_model("spiece.model") && cli_tokenizer_exists(tools_directory));
-    CHECK(open_with(&t, "{}", NULL, NULL));
-    CHECK(t.files.is_t5 && t.files.begin == -1 && t.files.end == 2);
-    cli_tokenizer_finish(&t);
-    CHECK(open_with(&t, "{\"tokenizer_class\":\"LlamaTokenizer\"}", NULL, NULL));
-    CHECK(!t.files.is_t5 && t.files.begin == 1 && t.files.end == -1);
-    cli_tokenizer_finish(&t);
+    CHECK(open_with(&tools_tokenizer, "{}", NULL, NULL));
+    CHECK(tools_tokenizer.files.is_t5 && tools_tokenizer.files.begin == -1
+        && tools_tokenizer.files.end == 2);
+    cli_tokenizer_finish(&tools_tokenizer);
+    CHECK(open_with(&tools_tokenizer, "{\"tokenizer_class\":\"LlamaTokenizer\"}", NULL, NULL));
+    CHECK(!tools_tokenizer.files.is_t5 && tools_tokenizer.files.begin == 1
+        && tools_tokenizer.files.end == -1);
+    cli_tokenizer_finish(&tools_tokenizer);
     tools_remove("spiece.model");
     // An encoder-decoder's is T5's by any name.
     CHECK(write_model("tokenizer.model") && write_text(CONFIG, NULL));
-    CHECK(cli_tokenizer_init(&t, tools_directory, VOCABULARY, true) == 0);
-    CHECK(t.files.is_t5 && t.files.begin == -1 && t.files.end == 2);
-    cli_tokenizer_finish(&t);
+    CHECK(cli_tokenizer_init(&tools_tokenizer, tools_directory, VOCABULARY, true) == 0);
+    CHECK(tools_tokenizer.files.is_t5 && tools_tokenizer.files.begin == -1
+        && tools_tokenizer.files.end == 2);
+    cli_tokenizer_finish(&tools_tokenizer);
     return true;
 fail:
-    cli_tokenizer_finish(&t);
     tools_remove("spiece.model");
     return false;
 }
@@ -393,37 +387,27 @@ static bool test_far_token(void)
 {
     static const char text[] = "w<|far|>";
     static const char *const ids[] = { "440", "4294967296", "1e15" };
-    struct cli_tokenizer t = { 0 };
-    uint32_t *tokens = NULL, count;
     char added[64];
     CHECK(write_model("tokenizer.model"));
     for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) {
         snprintf(added, sizeof added, "{\"<|far|>\":%s}", ids[i]);
-        CHECK(open_with(&t, NULL, added, NULL));
+        CHECK(open_with(&tools_tokenizer, NULL, added, NULL));
         tools_begin_listening();
-        const int status = cli_tokenizer_encode(&t, text, strlen(text), false, &tokens, &count);
-        CHECK(tools_end_listening() == 1 && status == 1);
+        const bool done = tools_encode(text, false);
+        CHECK(tools_end_listening() == 1 && !done);
         CHECK(strstr(tools_said, ADDED) && strstr(tools_said, "ends at 439"));
-        free(tokens);
-        tokens = NULL;
-        CHECK(cli_tokenizer_encode(&t, text, strlen(text), true, &tokens, &count) == 0);
-        free(tokens);
-        tokens = NULL;
-        cli_tokenizer_finish(&t);
+        CHECK(tools_encode(text, true));
+        cli_tokenizer_finish(&tools_tokenizer);
     }
-    CHECK(write_text(ADDED, NULL) && !cli_tokenizer_init(&t, tools_directory, 434, true));
+    CHECK(write_text(ADDED, NULL)
+        && !cli_tokenizer_init(&tools_tokenizer, tools_directory, 434, true));
     tools_begin_listening();
-    const int status = cli_tokenizer_encode(&t, "<extra_id_0>", 12, false, &tokens, &count);
-    CHECK(tools_end_listening() == 1 && status == 1 && strstr(tools_said, "is token 434"));
-    free(tokens);
-    tokens = NULL;
-    CHECK(!cli_tokenizer_encode(&t, "<extra_id_1>", 12, false, &tokens, &count) && *tokens == 433);
-    free(tokens);
-    cli_tokenizer_finish(&t);
+    const bool done = tools_encode("<extra_id_0>", false);
+    CHECK(tools_end_listening() == 1 && !done && strstr(tools_said, "is token 434"));
+    CHECK(tools_encode("<extra_id_1>", false) && *tools_tokens == 433);
+    cli_tokenizer_finish(&tools_tokenizer);
     return true;
 fail:
-    free(tokens);
-    cli_tokenizer_finish(&t);
     return false;
 }
 
@@ -494,13 +478,14 @@ int main(int argc, char **argv)
         snprintf(name, sizeof name, "encode/%s", encode_cases[i].name);
         if (tap_wants(&tap, name))
             tap_result(&tap, check_encode(&encode_cases[i]), name);
+        tools_clean_up();
     }
     for (size_t i = 0; i < sizeof refused_cases / sizeof *refused_cases; i++) {
         snprintf(name, sizeof name, "refused/%s", refused_cases[i].name);
         if (tap_wants(&tap, name))
             tap_result(&tap, check_refused(&refused_cases[i]), name);
     }
-    run_tests(&tap, tests, sizeof tests / sizeof *tests);
+    run_clean_tests(&tap, tests, COUNT_OF(tests), tools_clean_up);
     if (!tap.list)
         tools_finish();
     return tap_end(&tap);

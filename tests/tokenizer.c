@@ -43,28 +43,20 @@ static const struct {
 
 static bool test_encode(void)
 {
-    bool ok = false;
-    struct cli_tokenizer t;
-    uint32_t *tokens = NULL, count;
-    CHECK(init_named(&t, "bytes.model"));
-    CHECK(cli_tokenizer_exists(tools_directory) && t.files.begin == 1);
+    CHECK(init_named(&tools_tokenizer, "bytes.model"));
+    CHECK(cli_tokenizer_exists(tools_directory) && tools_tokenizer.files.begin == 1);
     for (size_t i = 0; i < sizeof encoded / sizeof *encoded; i++) {
-        CHECK(!cli_tokenizer_encode(
-            &t, encoded[i].text, strlen(encoded[i].text), false, &tokens, &count));
-        for (uint32_t j = 0; j < count; j++) {
-            if (tokens[j] != encoded[i].tokens[j])
-                tap_note("'%s': [%u] is %u", encoded[i].text, j, tokens[j]);
-            CHECK(j < 32 && tokens[j] == encoded[i].tokens[j]);
+        CHECK(tools_encode(encoded[i].text, false));
+        for (uint32_t j = 0; j < tools_count; j++) {
+            if (tools_tokens[j] != encoded[i].tokens[j])
+                tap_note("'%s': [%u] is %u", encoded[i].text, j, tools_tokens[j]);
+            CHECK(j < 32 && tools_tokens[j] == encoded[i].tokens[j]);
         }
-        CHECK(encoded[i].tokens[count] == 0);
-        free(tokens);
-        tokens = NULL;
+        CHECK(encoded[i].tokens[tools_count] == 0);
     }
-    ok = true;
+    return true;
 fail:
-    free(tokens);
-    cli_tokenizer_finish(&t);
-    return ok;
+    return false;
 }
 
 // ------------------------------------------------------------------------------ decoding
@@ -99,36 +91,28 @@ fail:
 
 static bool test_round_trip(void)
 {
-    bool ok = false;
     static const char *const texts[] = { "a  b   c", "\n\n  deep\n\tdeeper \n", "12 + 34",
         "na\u00efve \u4f60\u597d, \u4e16\u754c! \U0001f600\U0001f600", "\u00e9", "\ufffd",
         "x\ufffd\ufffdy", "   ", "<s> </s> \u2581 <0x41>" };
-    struct cli_tokenizer t;
-    uint32_t *tokens = NULL, count;
-    CHECK(init_named(&t, "bytes.model"));
+    CHECK(init_named(&tools_tokenizer, "bytes.model"));
     for (size_t i = 0; i < sizeof encoded / sizeof *encoded + sizeof texts / sizeof *texts; i++) {
         const size_t known = sizeof encoded / sizeof *encoded;
         const char *text = i < known ? encoded[i].text : texts[i - known];
         // Its own mark for a blank cannot be told from one.
         const char *expected = strcmp(text, "<s> </s> \u2581 <0x41>") ? text : "<s> </s>   <0x41>";
-        CHECK(!cli_tokenizer_encode(&t, text, strlen(text), false, &tokens, &count));
+        CHECK(tools_encode(text, false));
         for (uint32_t step = 1; step <= 5; step++)
-            CHECK(decode(&t, tokens, count, step, expected));
-        CHECK(decode(&t, tokens, count, count, expected));
-        free(tokens);
-        tokens = NULL;
+            CHECK(decode(&tools_tokenizer, tools_tokens, tools_count, step, expected));
+        CHECK(decode(&tools_tokenizer, tools_tokens, tools_count, tools_count, expected));
     }
-    ok = true;
+    return true;
 fail:
-    free(tokens);
-    cli_tokenizer_finish(&t);
-    return ok;
+    return false;
 }
 
 // What no text becomes: parts of characters, control tokens, numbers beyond the last piece.
 static bool test_strange_tokens(void)
 {
-    bool ok = false;
     enum { BYTE = 3 }; // the token of the byte 0
     static const struct {
         uint32_t tokens[8], count;
@@ -145,24 +129,22 @@ static bool test_strange_tokens(void)
         { { 318, 329, VOCABULARY, 1000000, UINT32_MAX }, 5, NULL }, // unknown: only without harm
         { { 0, 1, 2 }, 0, "" },
     };
-    struct cli_tokenizer t;
     size_t size;
-    CHECK(init_named(&t, "bytes.model"));
+    CHECK(init_named(&tools_tokenizer, "bytes.model"));
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        cli_tokenizer_rewind(&t);
+        cli_tokenizer_rewind(&tools_tokenizer);
         if (cases[i].text)
-            CHECK(decode(&t, cases[i].tokens, cases[i].count, 1, cases[i].text));
+            CHECK(decode(&tools_tokenizer, cases[i].tokens, cases[i].count, 1, cases[i].text));
         else
-            CHECK(cli_tokenizer_extend(&t, cases[i].tokens, cases[i].count, true, &size) && size);
+            CHECK(
+                cli_tokenizer_extend(&tools_tokenizer, cases[i].tokens, cases[i].count, true, &size)
+                && size);
     }
     // Bytes that are no text become tokens all the same.
-    uint32_t count, *tokens = NULL;
-    CHECK(!cli_tokenizer_encode(&t, "\xff\xc3 \xe2\x9c", 5, false, &tokens, &count) && count > 1);
-    free(tokens);
-    ok = true;
+    CHECK(tools_encode("\xff\xc3 \xe2\x9c", false) && tools_count > 1);
+    return true;
 fail:
-    cli_tokenizer_finish(&t);
-    return ok;
+    return false;
 }
 
 // -------------------------------------------------------------------------- configuration
@@ -183,32 +165,30 @@ static bool test_ends(void)
         { "{\"tokenizer_class\": \"T5Tokenizer\"}", -1, 2 },
         { "{\"add_bos_token\": null, \"tokenizer_class\": 5}", 1, -1 },
     };
-    struct cli_tokenizer t;
-    uint32_t *tokens = NULL, count;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         CHECK(tools_write("tokenizer_config.json", cases[i].config, strlen(cases[i].config)));
-        CHECK(init_named(&t, "bytes.model"));
-        if (t.files.begin != cases[i].begin || t.files.end != cases[i].end)
+        CHECK(init_named(&tools_tokenizer, "bytes.model"));
+        if (tools_tokenizer.files.begin != cases[i].begin
+            || tools_tokenizer.files.end != cases[i].end)
             tap_note("%s", cases[i].config);
-        CHECK(t.files.begin == cases[i].begin && t.files.end == cases[i].end);
-        CHECK(!cli_tokenizer_encode(&t, " ", 1, false, &tokens, &count));
-        CHECK(count == (t.files.begin < 0 ? 2u : 3u) + (t.files.end >= 0));
-        CHECK(tokens[0] == (t.files.begin < 0 ? 287 : 1));
-        CHECK(t.files.end < 0 || tokens[count - 1] == 2);
-        free(tokens);
-        tokens = NULL;
-        cli_tokenizer_finish(&t);
+        CHECK(tools_tokenizer.files.begin == cases[i].begin
+            && tools_tokenizer.files.end == cases[i].end);
+        CHECK(tools_encode(" ", false));
+        CHECK(tools_count
+            == (tools_tokenizer.files.begin < 0 ? 2u : 3u) + (tools_tokenizer.files.end >= 0));
+        CHECK(tools_tokens[0] == (tools_tokenizer.files.begin < 0 ? 287 : 1));
+        CHECK(tools_tokenizer.files.end < 0 || tools_tokens[tools_count - 1] == 2);
+        cli_tokenizer_finish(&tools_tokenizer);
     }
     CHECK(tools_write("tokenizer_config.json", "{\"add", 5));
     tools_begin_listening();
-    const bool read = init_named(&t, "bytes.model");
+    const bool read = init_named(&tools_tokenizer, "bytes.model");
     const uint32_t lines = tools_end_listening();
-    cli_tokenizer_finish(&t);
+    cli_tokenizer_finish(&tools_tokenizer);
     tools_remove("tokenizer_config.json");
     CHECK(!read && lines == 1 && strstr(tools_said, "tokenizer_config.json"));
     ok = true;
 fail:
-    free(tokens);
     tools_remove("tokenizer_config.json");
     return ok;
 }
@@ -306,7 +286,7 @@ int main(int argc, char **argv)
         return 2;
     if (!tap.list && !tools_begin())
         return 2;
-    run_tests(&tap, tests, sizeof tests / sizeof *tests);
+    run_clean_tests(&tap, tests, COUNT_OF(tests), tools_clean_up);
     if (!tap.list)
         tools_finish();
     return tap_end(&tap);

@@ -9,6 +9,8 @@
 
 char tools_directory[] = "/tmp/vkmoe-tokenizer-XXXXXX";
 char tools_said[TOOLS_MAX_SAID];
+struct cli_tokenizer tools_tokenizer;
+uint32_t *tools_tokens, tools_count;
 static int saved_stderr;
 
 bool tools_begin(void)
@@ -55,6 +57,21 @@ char *tools_read_model(const char *name, size_t *size)
     if (file)
         fclose(file);
     return data;
+}
+
+bool tools_encode(const char *text, bool plain)
+{
+    free(tools_tokens);
+    tools_tokens = NULL;
+    return !cli_tokenizer_encode(
+        &tools_tokenizer, text, strlen(text), plain, &tools_tokens, &tools_count);
+}
+
+void tools_clean_up(void)
+{
+    free(tools_tokens);
+    tools_tokens = NULL;
+    cli_tokenizer_finish(&tools_tokenizer);
 }
 
 void tools_begin_listening(void)

@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "tokenizer.h"
+
 // Makes the folder; false if that fails. Everything in it goes with tools_finish().
 bool tools_begin(void);
 void tools_finish(void);
@@ -19,6 +21,13 @@ void tools_remove(const char *name); // nothing if it is not there
 
 // One of tests/models/tokenizers; free().
 char *tools_read_model(const char *name, size_t *size);
+
+// The tokenizer under test, and the tokens that it made last.
+extern struct cli_tokenizer tools_tokenizer;
+extern uint32_t *tools_tokens, tools_count;
+bool tools_encode(const char *text, bool plain);
+// After each test.
+void tools_clean_up(void);
 
 // What stderr gets in between: errors are said there. Returns the number of lines.
 enum { TOOLS_MAX_SAID = 4096 };
