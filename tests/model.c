@@ -10,7 +10,7 @@
 #include <vkmoe/vkmoe.h>
 
 #include "checkpoints.h"
-#include "formats.h"
+#include "network_reference.h"
 #include "recorded.h"
 #include "random.h"
 #include "reference.h"
@@ -23,147 +23,7 @@
 
 static const struct vkmoe_log silent_log = { 0 };
 
-// A view as a dense array of doubles, or NULL if it is absent. Added behind `count` others.
-static double *read_view(const struct vkmoe_view *view, uint32_t rows, uint32_t columns)
-{
-    if (!view->data)
-        return NULL;
-    double *values = malloc((size_t)rows * columns * sizeof(double));
-    if (!values)
-        abort();
-    for (uint32_t r = 0; r < rows; r++) {
-        for (uint32_t c = 0; c < columns; c += test_format(view->dtype)->elements)
-            test_format(view->dtype)
-                ->decode(format_at(view, columns, r, c), &values[(size_t)r * columns + c]);
-    }
-    return values;
-}
-
-static double *read_views(
-    const struct vkmoe_view *views, uint32_t experts, uint32_t rows, uint32_t columns)
-{
-    if (!views)
-        return NULL;
-    size_t size = (size_t)rows * columns;
-    double *values = malloc(experts * size * sizeof(double));
-    if (!values)
-        abort();
-    for (uint32_t e = 0; e < experts; e++) {
-        double *one = read_view(&views[e], rows, columns);
-        memcpy(values + e * size, one, size * sizeof(double));
-        free(one);
-    }
-    return values;
-}
-
-static void read_layer(const struct vkmoe_moe_params *p, struct reference_layer *out)
-{
-    const struct vkmoe_router_params *r = &p->router;
-    uint32_t d = p->hidden, f = p->inner, e = p->experts, s = p->shared.inner;
-    *out = (struct reference_layer){
-        .hidden = d,
-        .inner = f,
-        .experts = e,
-        .experts_per_token = p->experts_per_token,
-        .score = r->score,
-        .select = r->select,
-        .weigh = r->weigh,
-        .group_score = r->groups.score,
-        .groups = r->groups.count,
-        .groups_kept = r->groups.kept,
-        .group_mask_zero = r->groups.mode == VKMOE_GROUP_MODE_MASK_ZERO,
-        .renormalize = r->renormalize.mode != VKMOE_RENORMALIZE_NONE,
-        .renormalize_max = r->renormalize.mode == VKMOE_RENORMALIZE_MAX,
-        .renormalize_epsilon = r->renormalize.epsilon,
-        .scale = r->scale,
-        .soft_cap = r->soft_cap,
-        .sparsemixer_threshold = r->sparsemixer_threshold,
-        .rms_norm = r->rms_norm,
-        .rms_epsilon = r->rms_epsilon,
-        .capacity = r->capacity,
-        .router = read_view(&r->weight, e, d),
-        .input_scale = read_view(&r->input_scale, 1, d),
-        .router_bias = read_view(&r->bias, 1, e),
-        .correction_bias = read_view(&r->correction_bias, 1, e),
-        .expert_scale = read_view(&r->expert_scale, 1, e),
-        .activation = p->activation,
-        .activation_alpha = p->activation_alpha,
-        .activation_limit = p->activation_limit,
-        .weight_on_input = p->weight_on_input,
-        .gate = read_views(p->gate, e, f, d),
-        .up = read_views(p->up, e, f, d),
-        .down = read_views(p->down, e, d, f),
-        .gate_bias = read_view(&p->gate_bias, e, f),
-        .up_bias = read_view(&p->up_bias, e, f),
-        .down_bias = read_view(&p->down_bias, e, d),
-        .output_bias = read_view(&p->output_bias, 1, d),
-        .shared_inner = s,
-        .shared_gate = read_view(&p->shared.gate, s, d),
-        .shared_up = read_view(&p->shared.up, s, d),
-        .shared_down = read_view(&p->shared.down, d, s),
-        .shared_token_gate = read_view(&p->shared.token_gate, 1, d),
-    };
-}
-
 // ------------------------------------------------------------------------ families
-
-static bool same_layer(const struct reference_layer *expected, const struct reference_layer *actual)
-{
-    bool ok = true;
-    size_t d = expected->hidden, f = expected->inner, e = expected->experts;
-    size_t s = expected->shared_inner;
-    SAME(hidden);
-    SAME(inner);
-    SAME(experts);
-    SAME(experts_per_token);
-    SAME(shared_inner);
-    if (!ok)
-        return false; // the arrays have other sizes
-    SAME(score);
-    SAME(select);
-    SAME(weigh);
-    SAME(groups);
-    SAME(groups_kept);
-    if (expected->groups) {
-        SAME(group_score);
-        SAME(group_mask_zero);
-    }
-    SAME(renormalize);
-    if (expected->renormalize) {
-        SAME(renormalize_max);
-        SAME(renormalize_epsilon);
-    }
-    ok = same_number("scale", expected->scale == 0.0 ? 1.0 : expected->scale,
-             actual->scale == 0.0 ? 1.0 : actual->scale)
-        && ok;
-    SAME(soft_cap);
-    SAME(sparsemixer_threshold);
-    SAME(rms_norm);
-    SAME(rms_epsilon);
-    SAME(capacity);
-    SAME(activation);
-    SAME(activation_alpha);
-    SAME(activation_limit);
-    SAME(weight_on_input);
-    SAME_ARRAY(router, e * d);
-    // The library had to multiply this one, in f32.
-    ok = same_array("input_scale", expected->input_scale, actual->input_scale, d, 1e-7) && ok;
-    SAME_ARRAY(router_bias, e);
-    SAME_ARRAY(correction_bias, e);
-    SAME_ARRAY(expert_scale, e);
-    SAME_ARRAY(gate, e * f * d);
-    SAME_ARRAY(up, e * f * d);
-    SAME_ARRAY(down, e * d * f);
-    SAME_ARRAY(gate_bias, e * f);
-    SAME_ARRAY(up_bias, e * f);
-    SAME_ARRAY(down_bias, e * d);
-    SAME_ARRAY(output_bias, d);
-    SAME_ARRAY(shared_gate, s * d);
-    SAME_ARRAY(shared_up, s * d);
-    SAME_ARRAY(shared_down, d * s);
-    SAME_ARRAY(shared_token_gate, d);
-    return ok;
-}
 
 static bool same_info(
     const struct vkmoe_checkpoint_info *expected, const struct vkmoe_checkpoint_info *actual)
@@ -232,7 +92,7 @@ static bool check_dense(vkmoe_checkpoint *model, const struct checkpoint *checkp
         || params.up != again.up)
         return false;
     struct reference_layer layer;
-    read_layer(&params, &layer);
+    reference_layer_from(&params, &layer);
     bool ok = same_layer(&checkpoint->dense, &layer);
     reference_layer_finish(&layer);
     return ok
@@ -265,7 +125,7 @@ static bool check_checkpoint(const struct checkpoint *checkpoint)
             ok = false;
         }
         struct reference_layer layer;
-        read_layer(&params, &layer);
+        reference_layer_from(&params, &layer);
         ok = same_layer(&checkpoint->layer, &layer) && ok;
         reference_layer_finish(&layer);
     } else {
@@ -338,7 +198,7 @@ static bool check_recorded(vkmoe_checkpoint *model, const char *name, uint32_t i
     if (ok) {
         static double our_y[TOKENS * HIDDEN], our_weights[TOKENS * K];
         static int32_t our_ids[TOKENS * K];
-        read_layer(&params, &layer);
+        reference_layer_from(&params, &layer);
         reference_forward(
             &layer, TOKENS, 0, x, NULL, NULL, NULL, our_y, our_ids, our_weights, NULL);
         reference_layer_finish(&layer);
@@ -358,13 +218,11 @@ static bool check_recorded(vkmoe_checkpoint *model, const char *name, uint32_t i
 
 static void test_recorded(struct tap *tap, const char *name)
 {
-    char test[128], path[512];
-    snprintf(test, sizeof test, "recorded/%s", name);
-    snprintf(path, sizeof path, "%s/%s", VKMOE_TEST_MODELS, name);
-    if (!tap_wants(tap, test))
-        return;
+    char test[128];
     vkmoe_checkpoint *model;
-    bool ok = vkmoe_checkpoint_open(path, &printing_log, &model) == VKMOE_OK;
+    if (!recorded_test(tap, name, test, &model))
+        return;
+    bool ok = model != NULL;
     if (ok) {
         struct vkmoe_checkpoint_info info = { VKMOE_INIT(vkmoe_checkpoint_info) };
         vkmoe_checkpoint_get_info(model, &info);

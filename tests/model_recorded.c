@@ -6,6 +6,7 @@
 #include <string.h>
 #include <vkmoe/model.h>
 
+#include "network_reference.h"
 #include "recorded.h"
 #include "model_whole.h"
 
@@ -98,7 +99,7 @@ static void run_block(vkmoe_checkpoint *model, const struct vkmoe_frame *frame, 
     struct reference_attention attention;
     struct reference_layer layer;
     reference_attention_from(&attention_params, &attention);
-    read_experts(&moe_params, &layer);
+    reference_layer_from(&moe_params, &layer);
     normalise(x, &norms[0], frame->block_norm_epsilon, normed);
     attend(&attention, normed, y, NULL);
     for (uint32_t i = 0; i < TOKENS * HIDDEN; i++)
@@ -150,13 +151,11 @@ static bool check_logits(vkmoe_checkpoint *model, const char *name, const char *
 
 void test_recorded(struct tap *tap, const char *name, const char *unwindowed)
 {
-    char test[128], path[512];
-    snprintf(test, sizeof test, "recorded/%s", name);
-    snprintf(path, sizeof path, "%s/%s", VKMOE_TEST_MODELS, name);
-    if (!tap_wants(tap, test))
-        return;
+    char test[128];
     vkmoe_checkpoint *model;
-    bool ok = vkmoe_checkpoint_open(path, &printing_log, &model) == VKMOE_OK;
+    if (!recorded_test(tap, name, test, &model))
+        return;
+    bool ok = model != NULL;
     for (uint32_t b = 0; ok && b < BLOCKS; b++)
         ok = check_attention(model, name, b);
     ok = ok && check_logits(model, name, "logits", true);

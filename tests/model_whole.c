@@ -13,6 +13,7 @@
 #include "attention_reference.h"
 #include "checkpoint/buckets.h"
 #include "model_whole.h"
+#include "network_reference.h"
 #include "reference.h"
 #include "same.h"
 #include "tap.h"
@@ -89,64 +90,6 @@ static bool same_attention(
     return same_patterns(expected->patterns, actual->patterns, expected->experts) && ok;
 }
 
-// The arrays of a reference_layer that models run whole have; tests/model has the rest.
-void read_experts(const struct vkmoe_moe_params *p, struct reference_layer *out)
-{
-    size_t size = (size_t)p->inner * p->hidden;
-    reference_router_from(&p->router, p->hidden, p->experts, p->experts_per_token, out);
-    out->inner = p->inner;
-    out->activation = p->activation;
-    out->activation_alpha = p->activation_alpha;
-    out->activation_limit = p->activation_limit;
-    out->gate = p->gate ? allocate(p->experts * size, sizeof(double)) : NULL;
-    out->up = allocate(p->experts * size, sizeof(double));
-    out->down = allocate(p->experts * size, sizeof(double));
-    for (uint32_t e = 0; e < p->experts; e++) {
-        double *parts[] = {
-            p->gate ? reference_read_view(&p->gate[e], p->inner, p->hidden) : NULL,
-            reference_read_view(&p->up[e], p->inner, p->hidden),
-            reference_read_view(&p->down[e], p->hidden, p->inner),
-        };
-        if (parts[0])
-            memcpy(out->gate + e * size, parts[0], size * sizeof(double));
-        memcpy(out->up + e * size, parts[1], size * sizeof(double));
-        memcpy(out->down + e * size, parts[2], size * sizeof(double));
-        for (int i = 0; i < 3; i++)
-            free(parts[i]);
-    }
-    out->gate_bias = reference_read_view(&p->gate_bias, p->experts, p->inner);
-    out->up_bias = reference_read_view(&p->up_bias, p->experts, p->inner);
-    out->down_bias = reference_read_view(&p->down_bias, p->experts, p->hidden);
-    out->output_bias = reference_read_view(&p->output_bias, 1, p->hidden);
-}
-
-static bool same_experts(
-    const struct reference_layer *expected, const struct reference_layer *actual)
-{
-    bool ok = true;
-    SAME(hidden);
-    SAME(inner);
-    SAME(experts);
-    SAME(experts_per_token);
-    SAME(score);
-    SAME(select);
-    SAME(weigh);
-    SAME(renormalize);
-    SAME(capacity);
-    SAME(activation);
-    size_t count = (size_t)expected->experts * expected->inner;
-    SAME_ARRAY(router, (size_t)expected->experts * expected->hidden);
-    SAME_ARRAY(router_bias, expected->experts);
-    SAME_ARRAY(gate, count * expected->hidden);
-    SAME_ARRAY(up, count * expected->hidden);
-    SAME_ARRAY(down, count * expected->hidden);
-    SAME_ARRAY(gate_bias, count);
-    SAME_ARRAY(up_bias, count);
-    SAME_ARRAY(down_bias, (size_t)expected->experts * expected->hidden);
-    SAME_ARRAY(output_bias, expected->hidden);
-    return ok;
-}
-
 // -------------------------------------------------------------------------- families
 
 // `bias` is the expected one, NULL: none.
@@ -201,8 +144,8 @@ static bool check_block(
             != VKMOE_OK)
         return false;
     struct reference_layer layer;
-    read_experts(&experts, &layer);
-    ok = same_experts(&expected->experts, &layer) && ok;
+    reference_layer_from(&experts, &layer);
+    ok = same_layer(&expected->experts, &layer) && ok;
     reference_layer_finish(&layer);
     uint32_t d = checkpoint->hidden;
     ok = same_view("attention norm", expected->attention_norm, &norms[0], 1, d) && ok;

@@ -10,9 +10,6 @@
 
 enum { BLOCKS = 4 }; // of the trained models
 
-// The arrays of a reference_layer that models run whole have; tests/model has the rest.
-void read_experts(const struct vkmoe_moe_params *params, struct reference_layer *out);
-
 // A trained model's attention and logits. model_recorded.c
 void test_recorded(struct tap *tap, const char *name, const char *unwindowed);
 

@@ -25,7 +25,7 @@ static double *read_views(
     return all;
 }
 
-static void read_layer(const struct vkmoe_moe_params *p, struct reference_layer *out)
+void reference_layer_from(const struct vkmoe_moe_params *p, struct reference_layer *out)
 {
     uint32_t experts = p->experts, hidden = p->hidden, inner = p->inner, shared = p->shared.inner;
     reference_router_from(&p->router, hidden, experts, p->experts_per_token, out);
@@ -63,7 +63,7 @@ static bool read_block(vkmoe_checkpoint *model, uint32_t index, struct reference
         return false;
     }
     reference_attention_from(&attention, &out->attention);
-    read_layer(&experts, &out->experts);
+    reference_layer_from(&experts, &out->experts);
     out->attention_norm = reference_read_view(&attention_norm, 1, attention.hidden);
     out->experts_norm = reference_read_view(&experts_norm, 1, attention.hidden);
     return true;

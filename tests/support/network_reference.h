@@ -33,6 +33,9 @@ struct reference_network {
     double embedding_scale, residual_scale, logits_scale; // 0: 1
 };
 
+// An owner of its arrays, like what reference_router_from() makes.
+void reference_layer_from(const struct vkmoe_moe_params *params, struct reference_layer *out);
+
 // Everything through the public model API; false after a note.
 // reference_network_finish() in any case.
 bool reference_network_from(vkmoe_checkpoint *model, struct reference_network *out);

@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "cli/npy.h"
+#include "check.h"
 #include "random.h"
-#include "tap.h"
 
 static void *read_npy(const char *model, const char *file, size_t count, enum vkmoe_npy_dtype dtype)
 {
@@ -190,4 +190,17 @@ bool recorded_attention(const char *model, uint32_t block, struct reference_atte
         ok = read_mixtral(&tensors, block, out);
     tensors_close(&tensors);
     return ok;
+}
+
+bool recorded_test(const struct tap *tap, const char *name, char test[128], vkmoe_checkpoint **out)
+{
+    char path[512];
+    snprintf(test, 128, "recorded/%s", name);
+    snprintf(path, sizeof path, "%s/%s", VKMOE_TEST_MODELS, name);
+    *out = NULL;
+    if (!tap_wants(tap, test))
+        return false;
+    if (vkmoe_checkpoint_open(path, &printing_log, out) != VKMOE_OK)
+        *out = NULL;
+    return true;
 }

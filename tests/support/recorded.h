@@ -6,7 +6,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <vkmoe/model.h>
+
 #include "attention_reference.h"
+#include "tap.h"
 
 enum {
     RECORDED_TOKENS = 160,
@@ -32,5 +35,9 @@ double rms_error(const float *expected, const double *actual, size_t count);
 // The attention of one block of tiny-mixtral or tiny-jetmoe; false after a note.
 // reference_attention_finish() in any case.
 bool recorded_attention(const char *model, uint32_t block, struct reference_attention *out);
+
+// For the test "recorded/NAME": its name, and the model, or NULL after a note if it does not open.
+// False: it is not wanted.
+bool recorded_test(const struct tap *tap, const char *name, char test[128], vkmoe_checkpoint **out);
 
 #endif

@@ -47,3 +47,61 @@ bool same_rope(const struct vkmoe_rope *expected, const struct vkmoe_rope *actua
     SAME(exact_range);
     return ok;
 }
+
+bool same_layer(const struct reference_layer *expected, const struct reference_layer *actual)
+{
+    bool ok = true;
+    size_t d = expected->hidden, f = expected->inner, e = expected->experts;
+    size_t s = expected->shared_inner;
+    SAME(hidden);
+    SAME(inner);
+    SAME(experts);
+    SAME(experts_per_token);
+    SAME(shared_inner);
+    if (!ok)
+        return false; // the arrays have other sizes
+    SAME(score);
+    SAME(select);
+    SAME(weigh);
+    SAME(groups);
+    SAME(groups_kept);
+    if (expected->groups) {
+        SAME(group_score);
+        SAME(group_mask_zero);
+    }
+    SAME(renormalize);
+    if (expected->renormalize) {
+        SAME(renormalize_max);
+        SAME(renormalize_epsilon);
+    }
+    ok = same_number("scale", expected->scale == 0.0 ? 1.0 : expected->scale,
+             actual->scale == 0.0 ? 1.0 : actual->scale)
+        && ok;
+    SAME(soft_cap);
+    SAME(sparsemixer_threshold);
+    SAME(rms_norm);
+    SAME(rms_epsilon);
+    SAME(capacity);
+    SAME(activation);
+    SAME(activation_alpha);
+    SAME(activation_limit);
+    SAME(weight_on_input);
+    SAME_ARRAY(router, e * d);
+    // The library had to multiply this one, in f32.
+    ok = same_array("input_scale", expected->input_scale, actual->input_scale, d, 1e-7) && ok;
+    SAME_ARRAY(router_bias, e);
+    SAME_ARRAY(correction_bias, e);
+    SAME_ARRAY(expert_scale, e);
+    SAME_ARRAY(gate, e * f * d);
+    SAME_ARRAY(up, e * f * d);
+    SAME_ARRAY(down, e * d * f);
+    SAME_ARRAY(gate_bias, e * f);
+    SAME_ARRAY(up_bias, e * f);
+    SAME_ARRAY(down_bias, e * d);
+    SAME_ARRAY(output_bias, d);
+    SAME_ARRAY(shared_gate, s * d);
+    SAME_ARRAY(shared_up, s * d);
+    SAME_ARRAY(shared_down, d * s);
+    SAME_ARRAY(shared_token_gate, d);
+    return ok;
+}

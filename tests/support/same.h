@@ -7,11 +7,14 @@
 
 #include <vkmoe/moe.h>
 
+#include "reference.h"
+
 // As far as a float can hold it.
 bool same_number(const char *name, double expected, double actual);
 // Both missing, or each element within this share of itself.
 bool same_array(
     const char *name, const double *expected, const double *actual, size_t count, double tolerance);
+bool same_layer(const struct reference_layer *expected, const struct reference_layer *actual);
 bool same_rope(const struct vkmoe_rope *expected, const struct vkmoe_rope *actual);
 
 // Of `expected` and `actual`, into `ok`.
