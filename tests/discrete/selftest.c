@@ -47,17 +47,11 @@ static bool open_vulkan(void)
     const char *extension = VK_EXT_MEMORY_BUDGET_EXTENSION_NAME;
     if (volkInitialize() != VK_SUCCESS)
         return false;
-    CHECK(vkCreateInstance(
-              &(VkInstanceCreateInfo){
-                  .sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO,
-                  .pApplicationInfo =
-                      &(VkApplicationInfo){
-                          .sType = VK_STRUCTURE_TYPE_APPLICATION_INFO,
-                          .apiVersion = VK_API_VERSION_1_3,
-                      },
-              },
-              NULL, &b.instance)
-        == VK_SUCCESS);
+    const VkApplicationInfo application = { VK_STRUCTURE_TYPE_APPLICATION_INFO,
+        .apiVersion = VK_API_VERSION_1_3 };
+    const VkInstanceCreateInfo instance = { VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO,
+        .pApplicationInfo = &application };
+    CHECK(vkCreateInstance(&instance, NULL, &b.instance) == VK_SUCCESS);
     volkLoadInstance(b.instance);
     if (vkEnumeratePhysicalDevices(b.instance, &one, &b.physical) < 0 || !one)
         return false;
@@ -394,7 +388,7 @@ int main(int argc, char **argv)
         return tap_skip_all(&tap, "no Vulkan device to play a card with");
     tap_result(&tap, opened, "device");
     if (opened)
-        run_tests(&tap, tests, sizeof tests / sizeof *tests);
+        run_tests(&tap, tests, COUNT_OF(tests));
     if (b.device)
         vkDestroyDevice(b.device, NULL);
     vkDestroyInstance(b.instance, NULL);

@@ -142,22 +142,13 @@ static bool make_device(struct host *host, bool single, uint32_t optional, const
             VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME;
     if (extension)
         host->extensions[host->extension_count++] = extension;
-    TRY(vkCreateDevice(host->physical_device,
-        &(VkDeviceCreateInfo){
-            .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
-            .pNext = &host->features.base,
-            .queueCreateInfoCount = 1,
-            .pQueueCreateInfos =
-                &(VkDeviceQueueCreateInfo){
-                    .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
-                    .queueFamilyIndex = host->queue_family,
-                    .queueCount = 1,
-                    .pQueuePriorities = &priority,
-                },
-            .enabledExtensionCount = host->extension_count,
-            .ppEnabledExtensionNames = host->extensions,
-        },
-        NULL, &host->device));
+    const VkDeviceQueueCreateInfo queue = { VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
+        .queueFamilyIndex = host->queue_family, .queueCount = 1, .pQueuePriorities = &priority };
+    const VkDeviceCreateInfo info = { VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
+        .pNext = &host->features.base, .queueCreateInfoCount = 1, .pQueueCreateInfos = &queue,
+        .enabledExtensionCount = host->extension_count,
+        .ppEnabledExtensionNames = host->extensions };
+    TRY(vkCreateDevice(host->physical_device, &info, NULL, &host->device));
 #ifdef HOST_VOLK
     volkLoadDevice(host->device);
 #endif
@@ -175,22 +166,13 @@ bool host_start(struct host *host, bool single, uint32_t optional, const char *e
 {
     if (!make_device(host, single, optional, extension))
         return false;
-    TRY(vkCreateCommandPool(host->device,
-        &(VkCommandPoolCreateInfo){
-            .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
-            .queueFamilyIndex = host->queue_family,
-        },
-        NULL, &host->pool));
-    TRY(vkCreateSemaphore(host->device,
-        &(VkSemaphoreCreateInfo){
-            .sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO,
-            .pNext =
-                &(VkSemaphoreTypeCreateInfo){
-                    .sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO,
-                    .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE,
-                },
-        },
-        NULL, &host->timeline));
+    const VkCommandPoolCreateInfo pool = { VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
+        .queueFamilyIndex = host->queue_family };
+    const VkSemaphoreTypeCreateInfo type = { VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO,
+        .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE };
+    const VkSemaphoreCreateInfo semaphore = { VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO, &type, 0 };
+    TRY(vkCreateCommandPool(host->device, &pool, NULL, &host->pool));
+    TRY(vkCreateSemaphore(host->device, &semaphore, NULL, &host->timeline));
     return true;
 }
 
@@ -275,25 +257,16 @@ bool host_buffer_init(struct host *host, struct host_buffer *buffer, uint64_t si
     vkGetBufferMemoryRequirements(host->device, buffer->handle, &requirements);
     if (!host_find_memory(host, requirements.memoryTypeBits, &type) || host->mapped_count == 4)
         return false;
-    TRY(vkAllocateMemory(host->device,
-        &(VkMemoryAllocateInfo){
-            .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
-            .pNext =
-                &(VkMemoryAllocateFlagsInfo){
-                    .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_FLAGS_INFO,
-                    .flags = VK_MEMORY_ALLOCATE_DEVICE_ADDRESS_BIT,
-                },
-            .allocationSize = requirements.size,
-            .memoryTypeIndex = type,
-        },
-        NULL, &buffer->memory));
+    const VkMemoryAllocateFlagsInfo flags = { VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_FLAGS_INFO,
+        .flags = VK_MEMORY_ALLOCATE_DEVICE_ADDRESS_BIT };
+    const VkMemoryAllocateInfo memory = { VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO, &flags,
+        .allocationSize = requirements.size, .memoryTypeIndex = type };
+    const VkBufferDeviceAddressInfo address = { VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO,
+        .buffer = buffer->handle };
+    TRY(vkAllocateMemory(host->device, &memory, NULL, &buffer->memory));
     TRY(vkBindBufferMemory(host->device, buffer->handle, buffer->memory, 0));
     TRY(vkMapMemory(host->device, buffer->memory, 0, VK_WHOLE_SIZE, 0, &buffer->mapped));
-    buffer->address = vkGetBufferDeviceAddress(host->device,
-        &(VkBufferDeviceAddressInfo){
-            .sType = VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO,
-            .buffer = buffer->handle,
-        });
+    buffer->address = vkGetBufferDeviceAddress(host->device, &address);
     host->mapped[host->mapped_count++] = buffer->memory;
     return true;
 }

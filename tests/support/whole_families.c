@@ -219,8 +219,8 @@ static const struct whole_family families[] = {
         "\"hidden_size\":32,\"intermediate_size\":24,\"num_hidden_layers\":2,"
         "\"num_local_experts\":6,\"num_experts_per_tok\":2,\"num_attention_heads\":6,"
         "\"num_key_value_heads\":3,\"kv_channels\":8,"
-        "\"attention_expert_windows\":[4,0,1,7,0,16],\"rms_norm_eps\":1e-5,\"rope_theta\":500.0,\"eos_token_id\":[5,2],"
-        "\"max_position_embeddings\":64",
+        "\"attention_expert_windows\":[4,0,1,7,0,16],\"rms_norm_eps\":1e-5,"
+        "\"rope_theta\":500.0,\"eos_token_id\":[5,2],\"max_position_embeddings\":64",
         STORED(VKMOE_DTYPE_BF16, 2), .has = HAS_OUTPUT_BIAS | HAS_TIED_HEAD,
         .expert_windows = jetmoe_windows,
         FRAME(32, 1e-5, 1e-6, .max_positions = 64, .end_tokens = { 5, 2 }, .end_token_count = 2),
