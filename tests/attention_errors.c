@@ -344,12 +344,10 @@ static bool environment_init(struct environment *e, const struct vkmoe_attention
 static void environment_finish(struct environment *e)
 {
     vkmoe_attention_destroy(&e->attention);
-    vkmoe_cache_destroy(&e->cache);
-    vkmoe_cache_destroy(&e->other_heads);
-    vkmoe_cache_destroy(&e->other_head_size);
-    vkmoe_cache_destroy(&e->other_blocks);
-    vkmoe_cache_destroy(&e->without_blocks);
-    vkmoe_cache_destroy(&e->short_one);
+    vkmoe_cache **caches[] = { &e->cache, &e->other_heads, &e->other_head_size, &e->other_blocks,
+        &e->without_blocks, &e->short_one };
+    for (size_t i = 0; i < sizeof caches / sizeof *caches; i++)
+        vkmoe_cache_destroy(caches[i]);
     vkmoe_buffer_destroy(&e->buffer);
 }
 

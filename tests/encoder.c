@@ -250,6 +250,22 @@ static bool compare(const struct subject *s, const double *logits, double tolera
     return result.ok;
 }
 
+static bool is_as_expected(struct subject *s)
+{
+    double *logits = expect(s);
+    const bool ok = compare(s, logits, LOGITS_TOLERANCE);
+    free(logits);
+    return ok;
+}
+
+// The end of a test: `ok`, and the validation layer said nothing.
+static bool subject_end(struct subject *s, bool ok)
+{
+    ok = ok && !s->harness->messages;
+    subject_finish(s);
+    return ok;
+}
+
 // -------------------------------------------------------------------------------- tests
 
 // Inputs in any order; the decoder at once.
@@ -259,13 +275,8 @@ static bool check_family(
     struct subject s;
     bool ok = subject_init(&s, harness, family, capacity, no_capacity, seed) && encode(&s, 1)
         && encode(&s, 0) && encode(&s, 2) && decode(&s, TOKENS);
-    if (ok) {
-        double *logits = expect(&s);
-        ok = compare(&s, logits, LOGITS_TOLERANCE);
-        free(logits);
-    }
-    subject_finish(&s);
-    return ok && !harness->messages;
+    ok = ok && is_as_expected(&s);
+    return subject_end(&s, ok);
 }
 
 // Tokens one by one and in chunks give what all at once do: a capacity turns the same ones away.
@@ -284,8 +295,7 @@ static bool check_chunks(
     ok = ok && decode(&s, 7) && compare(&s, once, BETWEEN_TOLERANCE) && decode(&s, 1)
         && compare(&s, once, BETWEEN_TOLERANCE);
     free(once);
-    subject_finish(&s);
-    return ok && !harness->messages;
+    return subject_end(&s, ok);
 }
 
 // The rows of logits, to be compared with later ones.
@@ -334,8 +344,7 @@ static bool check_repeats(
     ok = ok && compare(&s, once, BETWEEN_TOLERANCE);
     free(once);
     vkmoe_buffer_destroy(&step);
-    subject_finish(&s);
-    return ok && !harness->messages;
+    return subject_end(&s, ok);
 }
 
 // What the tokens are, not when they come, decides: in reverse within a forward, or each
@@ -368,8 +377,7 @@ static bool check_orders(
     }
     free(moved);
     free(once);
-    subject_finish(&s);
-    return ok && !harness->messages;
+    return subject_end(&s, ok);
 }
 
 // A text that goes on differently from an earlier position leaves nothing of what was there:
@@ -405,8 +413,7 @@ static bool check_rewind(
         }
     }
     free(first);
-    subject_finish(&s);
-    return ok && !harness->messages;
+    return subject_end(&s, ok);
 }
 
 // One sequence's input changes: the others' logits keep their bits, its own do not.
@@ -435,8 +442,7 @@ static bool check_independence(struct harness *harness, const char *family, uint
         }
     }
     free(before);
-    subject_finish(&s);
-    return ok && !harness->messages;
+    return subject_end(&s, ok);
 }
 
 // A shorter input after a longer one leaves nothing of it.
@@ -451,13 +457,8 @@ static bool check_again(struct harness *harness, const char *family, uint64_t se
                     .sequence = i, .tokens = LONGEST_INPUT, .ids = array_span(&s.input_ids[1]) }),
             "vkmoe_model_encode");
     ok = ok && encode_all(&s) && decode(&s, TOKENS);
-    if (ok) {
-        double *logits = expect(&s);
-        ok = compare(&s, logits, LOGITS_TOLERANCE);
-        free(logits);
-    }
-    subject_finish(&s);
-    return ok && !harness->messages;
+    ok = ok && is_as_expected(&s);
+    return subject_end(&s, ok);
 }
 
 // Of a program that has the device and the command buffer.
@@ -524,8 +525,7 @@ static bool check_refusals(struct harness *harness, const char *family, uint64_t
             tap_note("in call %u", (unsigned)i);
     }
     harness->messages = 0;
-    subject_finish(&s);
-    return ok && !harness->messages;
+    return subject_end(&s, ok);
 }
 
 static bool check_without_encoder(struct harness *harness, const char *family, uint64_t seed)

@@ -408,6 +408,36 @@ static bool host_is(uint64_t size, const char *limit)
     return false;
 }
 
+// A file that is written, and what there is to be read then, if that is asked.
+static const struct host_step {
+    const char *file, *text;
+    uint64_t free;
+    const char *limit;
+} host_steps[] = {
+    { "/proc/meminfo", "MemTotal: 9000 kB\nMemAvailable:    8000 kB\nSwapFree: 100 kB\n",
+        8100 * 1024, "machine" },
+    { "/proc/self/cgroup", "0::/a/b\n", 8100 * 1024, "machine" },
+    { "/sys/fs/cgroup/a/b/memory.max", "max\n" },
+    { "/sys/fs/cgroup/a/b/memory.current", "500\n", 8100 * 1024, "machine" },
+    { "/sys/fs/cgroup/a/memory.max", "70000\n" },
+    { "/sys/fs/cgroup/a/memory.current", "50000\n", 20000, "control group" },
+    { "/sys/fs/cgroup/a/memory.stat", "anon 9\nfile 45000\ninactive_file 30000\nactive_file 5000\n",
+        55000, "control group" },
+    { "/sys/fs/cgroup/a/b/memory.max", "400\n", 0, "control group" }, // less than is used
+    { "/proc/self/cgroup", "0::/\n", 8100 * 1024, "machine" },        // as a container sees itself
+    { "/sys/fs/cgroup/memory.max", "7000\n" },
+    { "/sys/fs/cgroup/memory.current", "1\n", 6999, "control group" },
+    { "/proc/self/cgroup", "9:name=systemd:/\n4:cpu,memory:/outside\n0::/nowhere:else\n" },
+    { "/sys/fs/cgroup/memory.max", "max\n" },
+    { "/sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n" },
+    { "/sys/fs/cgroup/memory/memory.usage_in_bytes", "6000\n", 8100 * 1024, "machine" },
+    { "/sys/fs/cgroup/memory/memory.limit_in_bytes", "8000\n" },
+    { "/sys/fs/cgroup/memory/memory.stat", "total_inactive_file 500\ninactive_file 3\n", 2500,
+        "control group" },
+    { "/proc/meminfo", "MemAvailable:\n" },
+    { "/proc/self/cgroup", "\n:\nmemory\n", UINT64_MAX, "" },
+};
+
 static bool test_host(void)
 {
     struct rlimit limit;
@@ -419,36 +449,11 @@ static bool test_host(void)
     }
     CHECK(mkdtemp(root));
     CHECK(host_is(UINT64_MAX, ""));
-    CHECK(put("/proc/meminfo", "MemTotal: 9000 kB\nMemAvailable:    8000 kB\nSwapFree: 100 kB\n"));
-    CHECK(host_is(8100 * 1024, "machine"));
-    CHECK(put("/proc/self/cgroup", "0::/a/b\n"));
-    CHECK(host_is(8100 * 1024, "machine"));
-    CHECK(put("/sys/fs/cgroup/a/b/memory.max", "max\n"));
-    CHECK(put("/sys/fs/cgroup/a/b/memory.current", "500\n"));
-    CHECK(host_is(8100 * 1024, "machine"));
-    CHECK(put("/sys/fs/cgroup/a/memory.max", "70000\n"));
-    CHECK(put("/sys/fs/cgroup/a/memory.current", "50000\n"));
-    CHECK(host_is(20000, "control group"));
-    CHECK(put("/sys/fs/cgroup/a/memory.stat",
-        "anon 9\nfile 45000\ninactive_file 30000\nactive_file 5000\n"));
-    CHECK(host_is(55000, "control group"));
-    CHECK(put("/sys/fs/cgroup/a/b/memory.max", "400\n")); // less than is used
-    CHECK(host_is(0, "control group"));
-    CHECK(put("/proc/self/cgroup", "0::/\n")); // as a container sees itself
-    CHECK(host_is(8100 * 1024, "machine"));
-    CHECK(
-        put("/sys/fs/cgroup/memory.max", "7000\n") && put("/sys/fs/cgroup/memory.current", "1\n"));
-    CHECK(host_is(6999, "control group"));
-    CHECK(put("/proc/self/cgroup", "9:name=systemd:/\n4:cpu,memory:/outside\n0::/nowhere:else\n"));
-    CHECK(put("/sys/fs/cgroup/memory.max", "max\n"));
-    CHECK(put("/sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n"));
-    CHECK(put("/sys/fs/cgroup/memory/memory.usage_in_bytes", "6000\n"));
-    CHECK(host_is(8100 * 1024, "machine"));
-    CHECK(put("/sys/fs/cgroup/memory/memory.limit_in_bytes", "8000\n"));
-    CHECK(put("/sys/fs/cgroup/memory/memory.stat", "total_inactive_file 500\ninactive_file 3\n"));
-    CHECK(host_is(2500, "control group"));
-    CHECK(put("/proc/meminfo", "MemAvailable:\n") && put("/proc/self/cgroup", "\n:\nmemory\n"));
-    CHECK(host_is(UINT64_MAX, ""));
+    for (size_t i = 0; i < COUNT_OF(host_steps); i++) {
+        const struct host_step *step = &host_steps[i];
+        CHECK(put(step->file, step->text));
+        CHECK(!step->limit || host_is(step->free, step->limit));
+    }
     ok = true;
 fail:
     return ok;

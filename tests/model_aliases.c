@@ -13,29 +13,35 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
+// Nothing replaced.
+#define AS_IT_IS(alias, base, key, renormalize) \
+    { \
+        alias, base, key, key, renormalize \
+    }
+
 static const struct {
     const char *alias;
     const char *base;      // a checkpoint of tests/families
     const char *old, *new; // replaced in its config.json, besides model_type
     bool renormalize;      // always, whatever the base does
 } aliases[] = {
-    { "kimi_k2", "deepseek_v3", "\"n_group\"", "\"n_group\"", false },
+    AS_IT_IS("kimi_k2", "deepseek_v3", "\"n_group\"", false),
     { "deepseek_v32", "deepseek_v3", "\"n_group\"", "\"index_topk\":2048,\"n_group\"", false },
     { "dots1", "deepseek_v3", "\"scoring_func\":\"sigmoid\"", "\"scoring_func\":\"noaux_tc\"",
         false },
     { "dots1", "deepseek_v3", "\"scoring_func\":\"sigmoid\",", "", false },
     { "deepseek", "deepseek_v2", "\"topk_method\":\"greedy\",", "", false },
-    { "glm4v_moe_text", "glm4_moe", "\"n_group\"", "\"n_group\"", false },
+    AS_IT_IS("glm4v_moe_text", "glm4_moe", "\"n_group\"", false),
     { "glm4_moe_lite", "glm4_moe", "\"first_k_dense_replace\":1",
         "\"mlp_layer_types\":[\"dense\",\"sparse\",\"sparse\"]", false },
-    { "glm_moe_dsa", "glm4_moe", "\"n_group\"", "\"n_group\"", false },
+    AS_IT_IS("glm_moe_dsa", "glm4_moe", "\"n_group\"", false),
     { "qwen3_next", "qwen2_moe", "\"vocab_size\"", "\"norm_topk_prob\":false,\"vocab_size\"",
         false },
-    { "qwen3_5_moe_text", "qwen2_moe", "\"vocab_size\"", "\"vocab_size\"", true },
+    AS_IT_IS("qwen3_5_moe_text", "qwen2_moe", "\"vocab_size\"", true),
     { "qwen3_vl_moe_text", "qwen3_moe", "\"norm_topk_prob\":true,", "", true },
-    { "flex_olmo", "olmoe", "\"vocab_size\"", "\"vocab_size\"", false },
-    { "granitemoeshared", "granitemoehybrid", "\"vocab_size\"", "\"vocab_size\"", false },
-    { "minimax", "mixtral", "\"vocab_size\"", "\"vocab_size\"", false },
+    AS_IT_IS("flex_olmo", "olmoe", "\"vocab_size\"", false),
+    AS_IT_IS("granitemoeshared", "granitemoehybrid", "\"vocab_size\"", false),
+    AS_IT_IS("minimax", "mixtral", "\"vocab_size\"", false),
     { "minimax_text_01", "mixtral", "\"vocab_size\"",
         "\"shared_intermediate_size\":0,\"vocab_size\"", false },
 };

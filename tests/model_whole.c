@@ -247,39 +247,13 @@ static const struct {
     bool both_sides;
     int32_t distance;
     uint32_t bucket;
-} t5_buckets[] = {
-    { true, 0, 0 },
-    { true, -1, 1 },
-    { true, 1, 17 },
-    { true, -7, 7 },
-    { true, -8, 8 },
-    { true, -11, 8 },
-    { true, -12, 9 },
-    { true, -15, 9 },
-    { true, -16, 10 },
-    { true, -23, 11 },
-    { true, -32, 12 },
-    { true, -64, 14 },
-    { true, -90, 14 },
-    { true, -91, 15 },
-    { true, -127, 15 },
-    { true, 7, 23 },
-    { true, 8, 24 },
-    { true, 90, 30 },
-    { true, 200, 31 },
-    { true, -100000, 15 },
-    { false, 0, 0 },
-    { false, 5, 0 },
-    { false, -1, 1 },
-    { false, -15, 15 },
-    { false, -16, 16 },
-    { false, -18, 16 },
-    { false, -19, 17 },
-    { false, -64, 26 },
-    { false, -112, 30 },
-    { false, -113, 31 },
-    { false, -1000000, 31 },
-};
+} t5_buckets[] = { { true, 0, 0 }, { true, -1, 1 }, { true, 1, 17 }, { true, -7, 7 },
+    { true, -8, 8 }, { true, -11, 8 }, { true, -12, 9 }, { true, -15, 9 }, { true, -16, 10 },
+    { true, -23, 11 }, { true, -32, 12 }, { true, -64, 14 }, { true, -90, 14 }, { true, -91, 15 },
+    { true, -127, 15 }, { true, 7, 23 }, { true, 8, 24 }, { true, 90, 30 }, { true, 200, 31 },
+    { true, -100000, 15 }, { false, 0, 0 }, { false, 5, 0 }, { false, -1, 1 }, { false, -15, 15 },
+    { false, -16, 16 }, { false, -18, 16 }, { false, -19, 17 }, { false, -64, 26 },
+    { false, -112, 30 }, { false, -113, 31 }, { false, -1000000, 31 } };
 
 static void test_buckets(struct tap *tap)
 {

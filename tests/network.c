@@ -106,8 +106,7 @@ static bool check_prefill(struct harness *harness, const char *model)
             && compare_bits("second run", first, net.logits.after, net.logits.total);
         free(first);
     }
-    net_finish(&net);
-    return ok && !harness->messages;
+    return net_end(&net, ok);
 }
 
 // At once, in chunks of 7, and token by token, each with a network of its own.
@@ -136,8 +135,7 @@ static bool check_chunks(struct harness *harness, const char *model)
                    .ok;
     }
     free(once);
-    net_finish(&net);
-    return ok && !harness->messages;
+    return net_end(&net, ok);
 }
 
 // The prompt, then one token after another.
@@ -166,8 +164,7 @@ static bool check_greedy(struct harness *harness, const char *model)
         ok = ok && net_run(&net, 1);
     }
     free(recorded);
-    net_finish(&net);
-    return ok && !harness->messages;
+    return net_end(&net, ok);
 }
 
 // Decodes tokens 48 to 67 of the sample, one by one: recorded once and then repeated, or
@@ -212,8 +209,7 @@ static bool check_repeat(struct harness *harness, const char *model)
         && compare_bits("logits", recorded, repeated, COUNT * sizeof(float));
     free(recorded);
     free(repeated);
-    net_finish(&net);
-    return ok && !harness->messages;
+    return net_end(&net, ok);
 }
 
 // A cache of f16 changes little, and not what the model says.
@@ -227,8 +223,7 @@ static bool check_f16_cache(struct harness *harness, const char *model)
         && read_sample(model, &sample)
         && net_batch(&net, RECORDED_TOKENS, sample.ids, sample.positions, NULL, RECORDED_TOKENS, 0)
         && net_run(&net, RECORDED_TOKENS) && check_recorded_logits(&net, model, "logits", 2e-2);
-    net_finish(&net);
-    return ok && !harness->messages;
+    return net_end(&net, ok);
 }
 
 // Three sequences that take turns, the middle one changed: the others keep their bits, in
@@ -276,8 +271,7 @@ static bool check_sequences(struct harness *harness, const char *model)
             ok = sample.ids[EACH + positions[t]] == sample.ids[RECORDED_TOKENS - 1 - positions[t]];
     }
     free(first);
-    net_finish(&net);
-    return ok && !harness->messages;
+    return net_end(&net, ok);
 }
 
 // Logits of the last tokens only, and of none; ids beyond the vocabulary.
@@ -309,8 +303,7 @@ static bool check_logits_count(struct harness *harness, const char *model)
         && compare_floats("the last alone", all + (TOKENS - 1) * RECORDED_VOCABULARY,
             array_range(&net.logits), RECORDED_VOCABULARY, RECORDED_VOCABULARY, BETWEEN_TOLERANCE)
                .ok;
-    net_finish(&net);
-    return ok && !harness->messages;
+    return net_end(&net, ok);
 }
 
 // A copy of tiny-jetmoe's config without the windows, beside a link to its weights.

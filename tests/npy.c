@@ -40,6 +40,8 @@ static size_t compose(unsigned char *out, unsigned version, const char *header, 
     return start + length + data_size;
 }
 
+#define HEADER(type, shape) "{'descr': '" type "', 'fortran_order': False, 'shape': " shape ", }\n"
+
 static const struct {
     const char *name;
     unsigned version;
@@ -49,13 +51,12 @@ static const struct {
 } files[] = {
     { "as NumPy writes it", 1, "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }  \n",
         24, VKMOE_OK },
-    { "version 2", 2, "{'descr': '<f8', 'fortran_order': False, 'shape': (3,), }\n", 24, VKMOE_OK },
-    { "version 3", 3, "{'descr': '<i8', 'fortran_order': False, 'shape': (3,), }\n", 24, VKMOE_OK },
+    { "version 2", 2, HEADER("<f8", "(3,)"), 24, VKMOE_OK },
+    { "version 3", 3, HEADER("<i8", "(3,)"), 24, VKMOE_OK },
     { "another order", 1, "{\"shape\":(2,6),'fortran_order':False,'descr':'<f2'}", 24, VKMOE_OK },
-    { "scalar", 1, "{'descr': '<i4', 'fortran_order': False, 'shape': (), }\n", 4, VKMOE_OK },
-    { "empty", 1, "{'descr': '<i4', 'fortran_order': False, 'shape': (0, 5), }\n", 0, VKMOE_OK },
-    { "version 4", 4, "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }\n", 24,
-        VKMOE_ERROR_UNSUPPORTED },
+    { "scalar", 1, HEADER("<i4", "()"), 4, VKMOE_OK },
+    { "empty", 1, HEADER("<i4", "(0, 5)"), 0, VKMOE_OK },
+    { "version 4", 4, HEADER("<f4", "(2, 3)"), 24, VKMOE_ERROR_UNSUPPORTED },
     { "Fortran order, one dimension", 1,
         "{'descr': '<f4', 'fortran_order': True, 'shape': (6,), }\n", 24, VKMOE_OK },
     { "Fortran order, no element", 1,
@@ -67,22 +68,14 @@ static const struct {
     { "blanks nowhere", 1, "{'descr':'<f4','fortran_order':False,'shape':(2,3)}", 24, VKMOE_OK },
     { "long integers of Python 2", 1,
         "{'descr': '<f4', 'fortran_order': False, 'shape': (2L, 3L)}\n", 24, VKMOE_OK },
-    { "native byte order", 1, "{'descr': '=f4', 'fortran_order': False, 'shape': (6,), }\n", 24,
-        VKMOE_OK },
-    { "no byte order", 1, "{'descr': 'f4', 'fortran_order': False, 'shape': (6,), }\n", 24,
-        VKMOE_OK },
-    { "bool", 1, "{'descr': '|b1', 'fortran_order': False, 'shape': (24,), }\n", 24,
-        VKMOE_ERROR_UNSUPPORTED },
-    { "complex", 1, "{'descr': '<c8', 'fortran_order': False, 'shape': (3,), }\n", 24,
-        VKMOE_ERROR_UNSUPPORTED },
-    { "Python objects", 1, "{'descr': '|O', 'fortran_order': False, 'shape': (3,), }\n", 17,
-        VKMOE_ERROR_UNSUPPORTED },
-    { "bf16", 1, "{'descr': '<V2', 'fortran_order': False, 'shape': (12,), }\n", 24,
-        VKMOE_ERROR_UNSUPPORTED },
-    { "no order for four bytes", 1, "{'descr': '|i4', 'fortran_order': False, 'shape': (6,), }\n",
-        24, VKMOE_ERROR_UNSUPPORTED },
-    { "no descr", 1, "{'descr': '', 'fortran_order': False, 'shape': (6,), }\n", 24,
-        VKMOE_ERROR_UNSUPPORTED },
+    { "native byte order", 1, HEADER("=f4", "(6,)"), 24, VKMOE_OK },
+    { "no byte order", 1, HEADER("f4", "(6,)"), 24, VKMOE_OK },
+    { "bool", 1, HEADER("|b1", "(24,)"), 24, VKMOE_ERROR_UNSUPPORTED },
+    { "complex", 1, HEADER("<c8", "(3,)"), 24, VKMOE_ERROR_UNSUPPORTED },
+    { "Python objects", 1, HEADER("|O", "(3,)"), 17, VKMOE_ERROR_UNSUPPORTED },
+    { "bf16", 1, HEADER("<V2", "(12,)"), 24, VKMOE_ERROR_UNSUPPORTED },
+    { "no order for four bytes", 1, HEADER("|i4", "(6,)"), 24, VKMOE_ERROR_UNSUPPORTED },
+    { "no descr", 1, HEADER("", "(6,)"), 24, VKMOE_ERROR_UNSUPPORTED },
     { "fields in fields", 1,
         "{'descr': [('[', '<f4'), ('b', [('c', '<i4', (2, 2))])], "
         "'fortran_order': False, 'shape': (1,), }\n",
@@ -90,33 +83,18 @@ static const struct {
     { "fields without an end", 1,
         "{'descr': [('a', '<f4'), 'fortran_order': False, 'shape': (6,), }\n", 24,
         VKMOE_ERROR_INVALID },
-    { "long descr", 1,
-        "{'descr': '<f4xxxxxxxxxxxxxxxxxxxxx', 'fortran_order': False, "
-        "'shape': (2, 3), }\n",
-        24, VKMOE_ERROR_UNSUPPORTED },
+    { "long descr", 1, HEADER("<f4xxxxxxxxxxxxxxxxxxxxx", "(2, 3)"), 24, VKMOE_ERROR_UNSUPPORTED },
     { "structured", 1, "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (6,), }\n", 24,
         VKMOE_ERROR_UNSUPPORTED },
-    { "data too short", 1, "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }\n", 23,
-        VKMOE_ERROR_INVALID },
-    { "data too long", 1, "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }\n", 25,
-        VKMOE_ERROR_INVALID },
+    { "data too short", 1, HEADER("<f4", "(2, 3)"), 23, VKMOE_ERROR_INVALID },
+    { "data too long", 1, HEADER("<f4", "(2, 3)"), 25, VKMOE_ERROR_INVALID },
     { "no shape", 1, "{'descr': '<f4', 'fortran_order': False, }\n", 24, VKMOE_ERROR_INVALID },
     { "key twice", 1, "{'descr': '<f4', 'descr': '<f4', 'fortran_order': False, 'shape': (6,)}\n",
         24, VKMOE_ERROR_INVALID },
-    { "negative", 1, "{'descr': '<f4', 'fortran_order': False, 'shape': (-2, -3), }\n", 24,
-        VKMOE_ERROR_INVALID },
-    { "overflow", 1,
-        "{'descr': '<f4', 'fortran_order': False, "
-        "'shape': (4294967296, 4294967296), }\n",
-        0, VKMOE_ERROR_INVALID },
-    { "large number", 1,
-        "{'descr': '<f4', 'fortran_order': False, "
-        "'shape': (99999999999999999999,), }\n",
-        0, VKMOE_ERROR_INVALID },
-    { "nine dimensions", 1,
-        "{'descr': '<f4', 'fortran_order': False, "
-        "'shape': (1, 1, 1, 1, 1, 1, 1, 2, 3), }\n",
-        24, VKMOE_ERROR_INVALID },
+    { "negative", 1, HEADER("<f4", "(-2, -3)"), 24, VKMOE_ERROR_INVALID },
+    { "overflow", 1, HEADER("<f4", "(4294967296, 4294967296)"), 0, VKMOE_ERROR_INVALID },
+    { "large number", 1, HEADER("<f4", "(99999999999999999999,)"), 0, VKMOE_ERROR_INVALID },
+    { "nine dimensions", 1, HEADER("<f4", "(1, 1, 1, 1, 1, 1, 1, 2, 3)"), 24, VKMOE_ERROR_INVALID },
     { "text after it", 1, "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), } x\n", 24,
         VKMOE_ERROR_INVALID },
     { "open", 1, "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3", 24,
@@ -243,8 +221,7 @@ static enum vkmoe_status read_piped(
     unsigned char file[512];
     char header[128], line[512] = "";
     int ends[2];
-    snprintf(header, sizeof header,
-        "{'descr': '|u1', 'fortran_order': False, 'shape': (%llu,), }\n", promised);
+    snprintf(header, sizeof header, HEADER("|u1", "(%llu,)"), promised);
     size = compose(file, 2, header, size);
     if (pipe(ends) != 0 || write(ends[1], file, size) != (ssize_t)size || close(ends[1]) != 0
         || dup2(ends[0], STDIN_FILENO) != STDIN_FILENO || close(ends[0]) != 0)

@@ -210,6 +210,7 @@ static bool prints(struct cli_tokenizer *t, const uint32_t *tokens, uint32_t cou
 
 static bool check_encode(const struct encode_case *c)
 {
+    tools_clean_up(); // after the row before
     CHECK(write_model("tokenizer.model"));
     CHECK(open_with(&tools_tokenizer, c->config, c->added, c->map));
     CHECK(tools_encode(c->text, c->plain));
@@ -468,23 +469,13 @@ int main(int argc, char **argv)
     TEST_TABLE(tests, { "output", test_output }, { "unknown", test_unknown },
         { "spiece", test_spiece }, { "huge-and-pipe", test_huge_and_pipe },
         { "far-token", test_far_token }, { "search", test_search });
-    char name[64];
     struct tap tap;
     if (!tap_begin(&tap, argc, argv))
         return 2;
     if (!tap.list && !tools_begin())
         return 2;
-    for (size_t i = 0; i < sizeof encode_cases / sizeof *encode_cases; i++) {
-        snprintf(name, sizeof name, "encode/%s", encode_cases[i].name);
-        if (tap_wants(&tap, name))
-            tap_result(&tap, check_encode(&encode_cases[i]), name);
-        tools_clean_up();
-    }
-    for (size_t i = 0; i < sizeof refused_cases / sizeof *refused_cases; i++) {
-        snprintf(name, sizeof name, "refused/%s", refused_cases[i].name);
-        if (tap_wants(&tap, name))
-            tap_result(&tap, check_refused(&refused_cases[i]), name);
-    }
+    TAP_ROWS(&tap, "encode", encode_cases, COUNT_OF(encode_cases), check_encode);
+    TAP_ROWS(&tap, "refused", refused_cases, COUNT_OF(refused_cases), check_refused);
     run_clean_tests(&tap, tests, COUNT_OF(tests), tools_clean_up);
     if (!tap.list)
         tools_finish();

@@ -10,6 +10,10 @@
 // dense block.
 enum call { ATTENTION, FRAME, NORMS, DECODER, CROSS, MLP };
 
+// What a row changes in a family's config.json: one setting more, or one that is another.
+#define ADDED(family, text) family, "\"vocab_size\"", text ",\"vocab_size\""
+#define CHANGED(family, key, old, new) family, "\"" key "\":" old, "\"" key "\":" new
+
 struct error_case {
     const char *name, *family, *old, *new;
     enum call call;

@@ -45,6 +45,16 @@ struct test {
     int argument;
 };
 
+// A test a row, GROUP/NAME: check(&rows[i]). The row's name is its member `name`.
+#define TAP_ROWS(tap, group, rows, count, check) \
+    do { \
+        for (size_t i_ = 0; i_ < (count); i_++) { \
+            char name_[128]; \
+            snprintf(name_, sizeof name_, "%s/%s", group, (rows)[i_].name); \
+            TAP_TEST(tap, name_, check(&(rows)[i_])); \
+        } \
+    } while (0)
+
 #define COUNT_OF(array) (uint32_t)(sizeof(array) / sizeof *(array))
 
 void run_tests(struct tap *tap, const struct test *tests, uint32_t count);

@@ -112,3 +112,10 @@ bool net_run(struct net *net, uint32_t chunk)
         ok = net_record(net, t, net->tokens - t < chunk ? net->tokens - t : chunk);
     return ok && harness_run(net->harness) && net_download(net);
 }
+
+bool net_end(struct net *net, bool ok)
+{
+    ok = ok && !net->harness->messages;
+    net_finish(net);
+    return ok;
+}

@@ -17,6 +17,8 @@ struct net {
 };
 
 void net_finish(struct net *net);
+// The end of a test, which finishes it: `ok`, and the validation layer said nothing.
+bool net_end(struct net *net, bool ok);
 
 // `params` NULL: defaults.
 bool net_renew(struct net *net, const struct vkmoe_model_params *params);
