@@ -215,6 +215,15 @@ static const struct whole_family families[] = {
         FRAME(48, 1e-5, 1e-5, .max_positions = 131072, .end_tokens = { 2 }, .end_token_count = 1),
         DENSE(4, 2, 12, ROPE(1e6f)), SILU_EXPERTS(40, 4, 2, SOFTMAX_GATE, .renormalize = true),
         WRITTEN_BY(write_dense_attention, write_mixtral)),
+    // Everything in blocks, the embedding and the norms as well
+    MODEL("mixtral-q8-0", "mixtral", 37,
+        "\"hidden_size\":64,\"intermediate_size\":96,\"num_hidden_layers\":2,"
+        "\"num_local_experts\":4,\"num_experts_per_tok\":2,\"num_attention_heads\":4,"
+        "\"num_key_value_heads\":2,\"sliding_window\":5",
+        STORED(VKMOE_DTYPE_Q8_0, 2), .windows = { 5, 5 },
+        FRAME(64, 1e-5, 1e-5, .max_positions = 131072, .end_tokens = { 2 }, .end_token_count = 1),
+        DENSE(4, 2, 16, ROPE(1e6f)), SILU_EXPERTS(96, 4, 2, SOFTMAX_GATE, .renormalize = true),
+        WRITTEN_BY(write_dense_attention, write_mixtral)),
     MODEL("jetmoe", "jetmoe", 41,
         "\"hidden_size\":32,\"intermediate_size\":24,\"num_hidden_layers\":2,"
         "\"num_local_experts\":6,\"num_experts_per_tok\":2,\"num_attention_heads\":6,"
