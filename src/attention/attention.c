@@ -143,14 +143,9 @@ uint64_t vkmoe_attention_load_size(const struct vkmoe_attention_params *p)
 enum vkmoe_status vkmoe_attention_load(
     struct loading *loading, const struct vkmoe_attention_params *params, vkmoe_attention **out)
 {
-    vkmoe_device *device = loading->device;
-    *out = NULL;
     TRY_RETURN(vkmoe_attention_check(&loading->caller, params));
-    vkmoe_attention *a = calloc(1, sizeof *a);
-    if (!a)
-        return vkmoe_fail(
-            device_log(device), VKMOE_ERROR_OUT_OF_MEMORY, "attention: out of host memory");
-    a->device = device;
+    NEW_OR_RETURN(vkmoe_attention, a, device_log(loading->device), "attention: ");
+    a->device = loading->device;
     a->loading = loading;
     a->params = *params;
     a->routed = params->experts > 1;

@@ -47,7 +47,7 @@ enum vkmoe_status vkmoe_attention_store_for(const struct caller *caller, vkmoe_s
     const struct vkmoe_attention_forward_params *params);
 
 // attention.c: vkmoe_attention_create() as a part of another loading, and the bytes of the
-// matrices, as they count there.
+// matrices, as they count there. *out is left alone on failure.
 enum vkmoe_status vkmoe_attention_load(
     struct loading *loading, const struct vkmoe_attention_params *params, vkmoe_attention **out);
 uint64_t vkmoe_attention_load_size(const struct vkmoe_attention_params *params);

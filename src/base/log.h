@@ -2,6 +2,8 @@
 #ifndef VKMOE_LOG_H
 #define VKMOE_LOG_H
 
+#include <stdlib.h>
+
 #include "vkmoe/vkmoe.h"
 
 #if defined(__GNUC__)
@@ -36,5 +38,12 @@ enum vkmoe_status vkmoe_refuse(const struct caller *caller, enum vkmoe_status st
         if (!(argument)) \
             return vkmoe_fail(log, VKMOE_ERROR_INVALID, "%s: %s is NULL", __func__, name); \
     } while (0)
+
+// For functions that hold nothing yet: declares `object`, a pointer to zeros, or returns what
+// failed; `whose` is said before the line.
+#define NEW_OR_RETURN(type, object, log, whose) \
+    type *object = calloc(1, sizeof *object); \
+    if (!object) \
+    return vkmoe_fail(log, VKMOE_ERROR_OUT_OF_MEMORY, whose "out of host memory")
 
 #endif

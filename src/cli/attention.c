@@ -147,12 +147,6 @@ static int print(void *user)
     return 0;
 }
 
-static int parse(struct cli_block *b, int argc, char **argv)
-{
-    const struct cli_option options[] = { CLI_BLOCK_OPTIONS(b) };
-    return CLI_PARSE_MODEL(argc, argv, "attention", &b->checkpoint, options, about);
-}
-
 int cli_command_attention(int argc, char **argv)
 {
     static const struct cli_block_work work = { get_params, run_job, print };
@@ -160,6 +154,8 @@ int cli_command_attention(int argc, char **argv)
         .block = CLI_BLOCK(&job.params),
         .params = { VKMOE_INIT(vkmoe_attention_params) },
     };
-    const int status = parse(&job.block, argc, argv);
+    const struct cli_option options[] = { CLI_BLOCK_OPTIONS(&job.block) };
+    const int status =
+        CLI_PARSE_MODEL(argc, argv, "attention", &job.block.checkpoint, options, about);
     return status >= 0 ? status : cli_block_work(&job.block, &work, &job);
 }

@@ -39,7 +39,7 @@ struct cli_block {
             "where to write the chosen experts, i32 [tokens][k], best first"), \
         CLI_TEXT( \
             "weights", "W.npy", &(b)->weights, "where to write their weights, f32 [tokens][k]"), \
-        CLI_DEVICE(&(b)->device), CLI_VALIDATE(&(b)->validate)
+        CLI_WHERE(&(b)->device, &(b)->validate)
 
 // What a command does with a block, by functions that get its `job`.
 struct cli_block_work {

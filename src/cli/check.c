@@ -375,8 +375,7 @@ int cli_command_check(int argc, char **argv)
 {
     struct check check = { .info = { VKMOE_INIT(vkmoe_device_info) } };
     const struct cli_option options[] = {
-        CLI_DEVICE(&check.select),
-        CLI_VALIDATE(&check.validate),
+        CLI_WHERE(&check.select, &check.validate),
         CLI_JSON(&check.json),
     };
     int status = CLI_PARSE_MODEL(argc, argv, "check", &check.path, options, about);

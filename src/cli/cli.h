@@ -58,14 +58,14 @@ struct cli_option {
         .name = name_, .value = value_, .count = (target), .help = words \
     }
 // Options that several commands have.
-#define CLI_DEVICE(target) \
+// The device to run on, by two options.
+#define CLI_WHERE(device_, validate_) \
+    { .name = "device", \
+        .value = "D", \
+        .text = (device_), \
+        .help = "index (digits alone), or part of the name; else the best" }, \
     { \
-        .name = "device", .value = "D", .text = (target), \
-        .help = "index (digits alone), or part of the name; else the best" \
-    }
-#define CLI_VALIDATE(target) \
-    { \
-        .name = "validate", .help = "enable Vulkan's validation layer", .flag = (target) \
+        .name = "validate", .help = "enable Vulkan's validation layer", .flag = (validate_) \
     }
 #define CLI_NO_CAPACITY(target) \
     { \

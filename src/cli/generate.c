@@ -373,8 +373,7 @@ static int parse(struct job *job, int argc, char **argv)
             "top-p", "P", &job->top_p, "then among the likeliest that are P of the whole, 0 to 1"),
         CLI_TEXT("seed", "S", &job->seed, "the same seed draws the same text; else one is made up"),
         CLI_NO_CAPACITY(&job->no_capacity),
-        CLI_DEVICE(&job->device),
-        CLI_VALIDATE(&job->validate),
+        CLI_WHERE(&job->device, &job->validate),
     };
     return CLI_PARSE_MODEL(argc, argv, "generate", &job->checkpoint, options, about);
 }

@@ -77,8 +77,7 @@ int cli_command_logits(int argc, char **argv)
             "where to write f32 [tokens][vocabulary]; -: to standard output"),
         CLI_COUNT("chunk", "N", &job.chunk, "tokens to run at once; the result is the same"),
         CLI_NO_CAPACITY(&job.no_capacity),
-        CLI_DEVICE(&job.device),
-        CLI_VALIDATE(&job.validate),
+        CLI_WHERE(&job.device, &job.validate),
     };
     int status = CLI_PARSE_MODEL(argc, argv, "logits", &job.checkpoint, options, about);
     if (status >= 0)

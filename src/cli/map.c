@@ -30,16 +30,14 @@ static const struct cli_paint flat_paints[CLI_MAP_COLOURS] = {
     { 85, 85, 85, true },
 };
 // Four hues, each dark and light: for experts that see equally far.
+// clang-format off
 static const struct cli_paint paired_paints[CLI_MAP_COLOURS] = {
-    { 69, 150, 214, false },
-    { 174, 216, 245, false },
-    { 233, 150, 30, false },
-    { 253, 216, 150, false },
-    { 20, 158, 118, false },
-    { 160, 224, 202, false },
-    { 196, 106, 164, false },
-    { 242, 196, 224, false },
+    {  69, 150, 214, false }, { 174, 216, 245, false },
+    { 233, 150,  30, false }, { 253, 216, 150, false },
+    {  20, 158, 118, false }, { 160, 224, 202, false },
+    { 196, 106, 164, false }, { 242, 196, 224, false },
 };
+// clang-format on
 static const struct cli_paint other_paint = { 221, 221, 221, false };
 
 static uint64_t reach(const struct cli_gate *gate, uint32_t expert)

@@ -345,8 +345,7 @@ int cli_command_route(int argc, char **argv)
             .help = "only this layer, counted from 0" },
         CLI_TEXT("svg", "FILE.svg", &job.svg,
             "also draw the map as a picture; -: to standard output, alone"),
-        CLI_DEVICE(&job.device),
-        CLI_VALIDATE(&job.validate),
+        CLI_WHERE(&job.device, &job.validate),
         CLI_JSON(&job.json),
     };
     int status = CLI_PARSE_MODEL(argc, argv, "route", &job.checkpoint, options, about);

@@ -79,9 +79,7 @@ enum vkmoe_status vkmoe_buffer_wrap(
         return vkmoe_fail(&device->gpu.log, VKMOE_ERROR_INVALID,
             "vkmoe_buffer_wrap: address 0x%llx of %llu bytes: expected a multiple of 4, at least 1",
             (unsigned long long)address, (unsigned long long)size);
-    vkmoe_buffer *buffer = calloc(1, sizeof *buffer);
-    if (!buffer)
-        return vkmoe_fail(&device->gpu.log, VKMOE_ERROR_OUT_OF_MEMORY, "out of host memory");
+    NEW_OR_RETURN(vkmoe_buffer, buffer, device_log(device), "");
     *buffer = (vkmoe_buffer){ device, { .size = size, .address = address } };
     *out = buffer;
     return VKMOE_OK;

@@ -115,18 +115,18 @@ static enum vkmoe_status make_device(vkmoe_device *device, const struct physical
         extensions[extension_count++] = "VK_KHR_portability_subset";
     if (p->executable_properties)
         extensions[extension_count++] = VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME;
+    const VkDeviceQueueCreateInfo queue = {
+        .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
+        .queueFamilyIndex = p->queue_family,
+        .queueCount = 1,
+        .pQueuePriorities = &priority,
+    };
     VkResult result = device->instance_vk.CreateDevice(p->handle,
         &(VkDeviceCreateInfo){
             .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
             .pNext = &features,
             .queueCreateInfoCount = 1,
-            .pQueueCreateInfos =
-                &(VkDeviceQueueCreateInfo){
-                    .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
-                    .queueFamilyIndex = p->queue_family,
-                    .queueCount = 1,
-                    .pQueuePriorities = &priority,
-                },
+            .pQueueCreateInfos = &queue,
             .ppEnabledExtensionNames = extensions,
             .enabledExtensionCount = extension_count,
         },

@@ -148,16 +148,11 @@ fail:
 enum vkmoe_status vkmoe_queue_create_timeline(struct queue *queue, VkSemaphore *out)
 {
     const struct gpu *gpu = queue->gpu;
-    return vkmoe_vk_status(&gpu->log,
-        gpu->vk.CreateSemaphore(gpu->handle,
-            &(VkSemaphoreCreateInfo){
-                .sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO,
-                .pNext =
-                    &(VkSemaphoreTypeCreateInfo){
-                        .sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO,
-                        .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE,
-                    },
-            },
-            NULL, out),
-        "vkCreateSemaphore");
+    const VkSemaphoreTypeCreateInfo type = {
+        .sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO,
+        .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE,
+    };
+    const VkSemaphoreCreateInfo info = { VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO, &type, 0 };
+    return vkmoe_vk_status(
+        &gpu->log, gpu->vk.CreateSemaphore(gpu->handle, &info, NULL, out), "vkCreateSemaphore");
 }

@@ -84,9 +84,7 @@ enum vkmoe_status vkmoe_stream_create(vkmoe_device *device, vkmoe_stream **out)
     VKMOE_NEED(device_log(device), out, "out");
     *out = NULL;
     VKMOE_NEED(NULL, device, "device");
-    vkmoe_stream *stream = calloc(1, sizeof *stream);
-    if (!stream)
-        return vkmoe_fail(&device->gpu.log, VKMOE_ERROR_OUT_OF_MEMORY, "out of host memory");
+    NEW_OR_RETURN(vkmoe_stream, stream, device_log(device), "");
     stream->device = device;
     TRY_UNDO(start(stream), vkmoe_stream_destroy(&stream));
     *out = stream;

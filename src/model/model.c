@@ -305,10 +305,7 @@ static enum vkmoe_status plan_scratch(const vkmoe_model *n, const vkmoe_device *
 static enum vkmoe_status make(vkmoe_device *device, vkmoe_checkpoint *checkpoint,
     const struct vkmoe_model_params *params, vkmoe_model **out)
 {
-    vkmoe_model *n = calloc(1, sizeof *n);
-    if (!n)
-        return vkmoe_fail(
-            device_log(device), VKMOE_ERROR_OUT_OF_MEMORY, "model: out of host memory");
+    NEW_OR_RETURN(vkmoe_model, n, device_log(device), "model: ");
     n->device = device;
     n->params = *params;
     TRY_UNDO(fill(n, checkpoint), vkmoe_model_destroy(&n));

@@ -90,13 +90,9 @@ static enum vkmoe_status fill(
 enum vkmoe_status vkmoe_moe_load(
     struct loading *loading, const struct vkmoe_moe_params *params, vkmoe_moe **out)
 {
-    vkmoe_device *device = loading->device;
-    *out = NULL;
     TRY_RETURN(vkmoe_moe_check(&loading->caller, params));
-    vkmoe_moe *moe = calloc(1, sizeof *moe);
-    if (!moe)
-        return vkmoe_fail(device_log(device), VKMOE_ERROR_OUT_OF_MEMORY, "moe: out of host memory");
-    moe->device = device;
+    NEW_OR_RETURN(vkmoe_moe, moe, device_log(loading->device), "moe: ");
+    moe->device = loading->device;
     moe->params = *params;
     set_defaults(&moe->params);
     TRY_UNDO(vkmoe_loading_finish(loading, fill(loading, params, moe)), vkmoe_moe_destroy(&moe));

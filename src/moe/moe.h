@@ -25,7 +25,7 @@ struct router_source vkmoe_moe_router(const struct vkmoe_moe_params *params);
 struct experts_source vkmoe_moe_up(const struct vkmoe_moe_params *params);
 struct experts_source vkmoe_moe_down(const struct vkmoe_moe_params *params);
 
-// vkmoe_moe_create() as a part of another loading. Nothing is left on failure.
+// vkmoe_moe_create() as a part of another loading. *out is left alone on failure.
 enum vkmoe_status vkmoe_moe_load(
     struct loading *loading, const struct vkmoe_moe_params *params, vkmoe_moe **out);
 
