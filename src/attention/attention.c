@@ -165,9 +165,7 @@ void vkmoe_attention_destroy(vkmoe_attention **attention)
 {
     TAKE_OR_RETURN(vkmoe_attention, a, attention);
     vkmoe_moe_destroy(&a->experts);
-    vkmoe_experts_destroy(&a->query);
-    vkmoe_experts_destroy(&a->output);
-    vkmoe_experts_destroy(&a->kv);
+    EXPERTS_DESTROY(&a->query, &a->output, &a->kv);
     vkmoe_mix_destroy(&a->value_mix);
     vkmoe_mix_destroy(&a->output_mix);
     vkmoe_buffer_destroy(&a->constants.buffer);

@@ -361,8 +361,7 @@ void vkmoe_model_destroy(vkmoe_model **model)
     TAKE_OR_RETURN(vkmoe_model, n, model);
     destroy_stack(&n->decoder);
     destroy_stack(&n->encoder);
-    vkmoe_experts_destroy(&n->embedding);
-    vkmoe_experts_destroy(&n->head);
+    EXPERTS_DESTROY(&n->embedding, &n->head);
     BUFFERS_DESTROY(&n->x, &n->normed, &n->delta, &n->dense_ids, &n->dense_weights,
         &n->encoder_length, &n->input_lengths, &n->input_sequence);
     vkmoe_cache_destroy(&n->encoder_cache);

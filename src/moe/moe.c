@@ -113,8 +113,7 @@ void vkmoe_moe_destroy(vkmoe_moe **moe)
 {
     TAKE_OR_RETURN(vkmoe_moe, m, moe);
     vkmoe_router_destroy(&m->router);
-    vkmoe_experts_destroy(&m->up);
-    vkmoe_experts_destroy(&m->down);
+    EXPERTS_DESTROY(&m->up, &m->down);
     vkmoe_buffer_destroy(&m->output_bias);
     free(m);
 }

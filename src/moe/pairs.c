@@ -16,10 +16,6 @@
 // Likewise: the positions of a sequence.
 #define LIMIT_EXPERTS_LANES 64
 
-// Of kernels that get pairs, as the caller has them.
-#define PAIRS_OPERANDS(pairs_) \
-    .ids = (pairs_).ids, .weights = (pairs_).weights, .tokens = (pairs_).tokens, .k = (pairs_).k
-
 uint64_t vkmoe_scratch_take(uint64_t *size, uint64_t bytes)
 {
     const uint64_t at = *size;

@@ -179,6 +179,12 @@ void vkmoe_experts_destroy(struct experts *e)
     *e = (struct experts){ 0 };
 }
 
+void vkmoe_experts_destroy_all(struct experts *const *experts)
+{
+    for (; *experts; experts++)
+        vkmoe_experts_destroy(*experts);
+}
+
 uint64_t vkmoe_experts_size(const struct experts *e)
 {
     uint64_t size = vkmoe_buffer_taken(e->shared.matrix.buffer) + vkmoe_buffer_taken(e->table)

@@ -56,6 +56,12 @@ enum vkmoe_status vkmoe_experts_prepare(vkmoe_device *device, enum vkmoe_dtype d
 enum vkmoe_status vkmoe_experts_finish(struct experts *experts);
 
 void vkmoe_experts_destroy(struct experts *experts);
+
+// The same for several.
+#define EXPERTS_DESTROY(...) \
+    vkmoe_experts_destroy_all((struct experts *const[]){ __VA_ARGS__, NULL })
+void vkmoe_experts_destroy_all(struct experts *const *experts);
+
 uint64_t vkmoe_experts_size(const struct experts *experts); // of device memory
 
 // ----------------------------------------------------------------------- products
@@ -69,6 +75,10 @@ struct pairs {
     uint64_t weights; // [tokens][k]; -0.0: dropped
     uint32_t tokens, k;
 };
+
+// As kernels get them.
+#define PAIRS_OPERANDS(pairs_) \
+    .ids = (pairs_).ids, .weights = (pairs_).weights, .tokens = (pairs_).tokens, .k = (pairs_).k
 
 // The same, sorted by expert and cut into tiles: see shaders/group_tokens.h.
 struct sorted_pairs {

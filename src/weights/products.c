@@ -21,6 +21,9 @@ static uint32_t bias_stride(const struct experts *e)
     return e->matrices[0].blocks * BLOCK_ROWS;
 }
 
+#define EXPERTS_OPERANDS(e) \
+    .table = vkmoe_buffer_address((e)->table), .bias = address_or_dummy((e)->device, (e)->bias)
+
 // --------------------------------------------------------------------- few tokens
 
 static struct dispatch decode_dispatch(
@@ -47,15 +50,11 @@ enum vkmoe_status vkmoe_experts_decode_up(
 {
     const uint32_t blocks = e->shapes.decode_blocks, tile = decode_tile_tokens(o->pairs.tokens);
     const struct decode_up_push push = {
-        .ids = o->pairs.ids,
-        .weights = o->pairs.weights,
+        PAIRS_OPERANDS(o->pairs),
         .x = o->x,
         .h = o->h,
         .shared_h = o->shared_h,
-        .table = vkmoe_buffer_address(e->table),
-        .bias = address_or_dummy(e->device, e->bias),
-        .tokens = o->pairs.tokens,
-        .k = o->pairs.k,
+        EXPERTS_OPERANDS(e),
         .experts = e->count,
         .columns = e->columns,
         .units = e->matrices[0].units,
@@ -84,17 +83,13 @@ enum vkmoe_status vkmoe_experts_decode_down(
     vkmoe_stream *stream, const struct experts *e, const struct decode_down_operands *o)
 {
     const struct decode_down_push push = {
-        .ids = o->pairs.ids,
-        .weights = o->pairs.weights,
+        PAIRS_OPERANDS(o->pairs),
         .h = o->h,
         .shared_h = o->shared_h,
         .shared_weights = o->shared_weights,
         .y = o->y,
-        .table = vkmoe_buffer_address(e->table),
-        .bias = address_or_dummy(e->device, e->bias),
+        EXPERTS_OPERANDS(e),
         .output_bias = address_or_dummy(e->device, o->output_bias),
-        .tokens = o->pairs.tokens,
-        .k = o->pairs.k,
         .experts = e->count,
         .columns = e->rows,
         .h_columns = padded(e->columns),
@@ -123,8 +118,7 @@ enum vkmoe_status vkmoe_experts_direct_few(
         .x = o->x,
         .h = dummy,
         .shared_h = o->y,
-        .table = vkmoe_buffer_address(e->table),
-        .bias = address_or_dummy(e->device, e->bias),
+        EXPERTS_OPERANDS(e),
         .tokens = o->tokens,
         .columns = e->columns,
         .units = e->matrices[0].units,
@@ -167,8 +161,7 @@ static struct experts_gemm_push gemm_push(const struct experts *e)
         .plan = dummy,
         .rows = dummy,
         .shared_result = dummy,
-        .table = vkmoe_buffer_address(e->table),
-        .bias = address_or_dummy(e->device, e->bias),
+        EXPERTS_OPERANDS(e),
         .weights = dummy,
         .units = e->matrices[0].units,
         .row_tiles = row_tiles(e, &e->matrices[0]),
