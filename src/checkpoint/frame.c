@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/params.h"
+#include "base/try.h"
 #include "checkpoint/aliases.h"
 #include "checkpoint/opened.h"
 
@@ -59,19 +60,14 @@ enum vkmoe_status vkmoe_checkpoint_get_attention(
 {
     struct whole_tensors from;
     struct settings settings;
-    enum vkmoe_status status =
-        check("vkmoe_checkpoint_get_attention", checkpoint, params ? NULL : "params", block);
-    if (status == VKMOE_OK)
-        status = begin(checkpoint, &settings, &from);
-    if (status != VKMOE_OK)
-        return status;
+    TRY_RETURN(
+        check("vkmoe_checkpoint_get_attention", checkpoint, params ? NULL : "params", block));
+    TRY_RETURN(begin(checkpoint, &settings, &from));
     _Atomic(struct attention_views *) *slot =
         &checkpoint->attention[vkmoe_whole_place(block)][block.index];
     struct attention_views *views = atomic_load(slot), *expected = NULL;
     if (!views) {
-        status = vkmoe_attention_views_create(&from, block, &views);
-        if (status != VKMOE_OK)
-            return status;
+        TRY_RETURN(vkmoe_attention_views_create(&from, block, &views));
         // As in opened.c: whoever stored first is right.
         if (!atomic_compare_exchange_strong(slot, &expected, views)) {
             free(views);
@@ -106,17 +102,13 @@ enum vkmoe_status vkmoe_checkpoint_get_frame(vkmoe_checkpoint *checkpoint, struc
     struct whole_tensors from;
     struct settings settings;
     struct vkmoe_frame frame = { VKMOE_INIT(vkmoe_frame) };
-    enum vkmoe_status status = check(
-        "vkmoe_checkpoint_get_frame", checkpoint, out ? NULL : "frame", (struct vkmoe_block){ 0 });
-    if (status == VKMOE_OK)
-        status = begin(checkpoint, &settings, &from);
-    if (status == VKMOE_OK)
-        status = vkmoe_frame_view(&from, &frame);
-    if (status == VKMOE_OK)
-        status = get_end_tokens(checkpoint, &from.source, &frame);
-    return status != VKMOE_OK ? status
-                              : vkmoe_params_write(&(struct caller){ &checkpoint->log, __func__ },
-                                  PARAMS_TYPE(vkmoe_frame), &frame, out);
+    TRY_RETURN(check(
+        "vkmoe_checkpoint_get_frame", checkpoint, out ? NULL : "frame", (struct vkmoe_block){ 0 }));
+    TRY_RETURN(begin(checkpoint, &settings, &from));
+    TRY_RETURN(vkmoe_frame_view(&from, &frame));
+    TRY_RETURN(get_end_tokens(checkpoint, &from.source, &frame));
+    return vkmoe_params_write(
+        &(struct caller){ &checkpoint->log, __func__ }, PARAMS_TYPE(vkmoe_frame), &frame, out);
 }
 
 enum vkmoe_status vkmoe_checkpoint_get_norms(vkmoe_checkpoint *checkpoint, struct vkmoe_block block,
@@ -125,18 +117,14 @@ enum vkmoe_status vkmoe_checkpoint_get_norms(vkmoe_checkpoint *checkpoint, struc
     struct whole_tensors from;
     struct settings settings;
     struct vkmoe_view first, second;
-    enum vkmoe_status status = check("vkmoe_checkpoint_get_norms", checkpoint,
+    TRY_RETURN(check("vkmoe_checkpoint_get_norms", checkpoint,
         !attention_norm     ? "attention_norm"
             : !experts_norm ? "experts_norm"
                             : NULL,
-        block);
-    if (status == VKMOE_OK)
-        status = begin(checkpoint, &settings, &from);
-    if (status == VKMOE_OK)
-        status = vkmoe_norms_view(&from, block, &first, &second);
-    if (status == VKMOE_OK) {
-        *attention_norm = first;
-        *experts_norm = second;
-    }
-    return status;
+        block));
+    TRY_RETURN(begin(checkpoint, &settings, &from));
+    TRY_RETURN(vkmoe_norms_view(&from, block, &first, &second));
+    *attention_norm = first;
+    *experts_norm = second;
+    return VKMOE_OK;
 }

@@ -330,19 +330,19 @@ int cli_session_step(struct cli_session *s, uint32_t position, uint32_t token, f
 static enum vkmoe_status read_choices(const struct cli_session *s, const vkmoe_buffer *buffer,
     uint32_t k, uint32_t first, uint32_t tokens, int32_t *ids)
 {
-    enum vkmoe_status status = VKMOE_OK;
-    for (uint32_t b = 0; ids && status == VKMOE_OK && b < s->frame.blocks; b++)
-        status = vkmoe_buffer_download(buffer, (uint64_t)b * tokens * k * sizeof *ids,
-            ids + ((size_t)b * s->count + first) * k, (uint64_t)tokens * k * sizeof *ids);
-    return status;
+    for (uint32_t b = 0; ids && b < s->frame.blocks; b++)
+        TRY_RETURN(vkmoe_buffer_download(buffer, (uint64_t)b * tokens * k * sizeof *ids,
+            ids + ((size_t)b * s->count + first) * k, (uint64_t)tokens * k * sizeof *ids));
+    return VKMOE_OK;
 }
 
 int cli_session_routing(
     struct cli_session *s, uint32_t first, uint32_t tokens, int32_t *ids, int32_t *attention_ids)
 {
-    enum vkmoe_status status = read_choices(s, s->expert_ids, s->k, first, tokens, ids);
-    if (status == VKMOE_OK)
-        status = read_choices(s, s->attention_ids, s->attention_k, first, tokens, attention_ids);
+    enum vkmoe_status status;
+    TRY(read_choices(s, s->expert_ids, s->k, first, tokens, ids));
+    TRY(read_choices(s, s->attention_ids, s->attention_k, first, tokens, attention_ids));
+fail:
     return cli_result(status, "the experts chosen could not be read");
 }
 

@@ -34,8 +34,8 @@ uint64_t cli_now(void)
 enum vkmoe_status cli_upload(
     vkmoe_device *device, const void *data, uint64_t size, vkmoe_buffer **out)
 {
-    enum vkmoe_status status = vkmoe_buffer_create(device, size, out);
-    return status == VKMOE_OK ? vkmoe_buffer_upload(*out, 0, data, size) : status;
+    TRY_RETURN(vkmoe_buffer_create(device, size, out));
+    return vkmoe_buffer_upload(*out, 0, data, size);
 }
 
 enum vkmoe_status cli_submit_and_wait(vkmoe_stream *stream)
