@@ -3,6 +3,7 @@
 #include <vkmoe/vulkan.h>
 
 #include "check.h"
+#include "compare.h"
 #include "random.h"
 #include "tiny_layer.h"
 
@@ -176,18 +177,11 @@ fail:
 
 // ------------------------------------------------------------------------ buffers
 
-static void fill(unsigned char *to, size_t size, uint64_t seed)
-{
-    struct rng rng = { seed };
-    for (size_t i = 0; i < size; i++)
-        to[i] = (unsigned char)rng_next(&rng);
-}
-
 static bool round_trip(size_t offset, size_t size, unsigned char *shadow, unsigned char *scratch)
 {
     bool ok = false;
     const size_t whole = (size_t)vkmoe_buffer_size(buffer);
-    fill(shadow + offset, size, offset + size);
+    random_fill(shadow + offset, size, offset + size);
     CHECK_OK(vkmoe_buffer_upload(buffer, offset, shadow + offset, size));
     memset(scratch, 0, whole);
     CHECK_OK(vkmoe_buffer_download(buffer, offset, scratch, size));
@@ -486,7 +480,7 @@ static bool test_repeat_scratch(void)
     const size_t size = (size_t)vkmoe_moe_scratch_size(w.layer, TINY_TOKENS);
     unsigned char *mark = malloc(size), *found = malloc(size);
     CHECK(mark && found);
-    fill(mark, size, 5);
+    random_fill(mark, size, 5);
     CHECK_OK(vkmoe_stream_reserve(w.stream, size));
     CHECK_OK(tiny_layer_forward(w.stream, w.layer, w.x, w.y));
     CHECK_OK(vkmoe_stream_submit(w.stream, NULL));

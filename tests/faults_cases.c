@@ -107,6 +107,13 @@ fail:
     return false;
 }
 
+// The test of check_NAME() on a device of the library's own.
+#define OWN_TEST(name) \
+    static bool test_##name(void) \
+    { \
+        return end(&bench, init(&bench, USE_OWN) && check_##name(&bench)); \
+    }
+
 // ------------------------------------------------------------------- half recorded
 
 // The index-th call of a forward with other kernels than those before it fails, between work
@@ -256,10 +263,7 @@ fail:
     return false;
 }
 
-static bool test_submits(void)
-{
-    return end(&bench, init(&bench, USE_OWN) && check_submits(&bench));
-}
+OWN_TEST(submits)
 
 // A lost device stays lost, whatever is asked of it, says so in one line, and is destroyed all
 // the same, even if the queue cannot be waited for.
@@ -291,10 +295,7 @@ fail:
     return false;
 }
 
-static bool test_lost(void)
-{
-    return end(&bench, init(&bench, USE_OWN) && check_lost(&bench));
-}
+OWN_TEST(lost)
 
 // What runs is not freed although it cannot be waited for in the usual way.
 static bool check_destruction(struct bench *b)
@@ -312,10 +313,7 @@ fail:
     return false;
 }
 
-static bool test_destruction(void)
-{
-    return end(&bench, init(&bench, USE_OWN) && check_destruction(&bench));
-}
+OWN_TEST(destruction)
 
 // ---------------------------------------------------------------------------- warm
 

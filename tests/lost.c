@@ -29,10 +29,7 @@ static bool test_lost(void)
     CHECK_OK(tiny_layer_create(&tiny, device, &layer));
     CHECK_OK(vkmoe_buffer_create(device, TINY_SIZE, &x));
     CHECK_OK(vkmoe_buffer_create(device, TINY_SIZE, &y));
-    CHECK_OK(vkmoe_buffer_upload(x, 0, tiny.x, TINY_SIZE));
-    CHECK_OK(tiny_layer_forward(stream, layer, x, y));
-    CHECK_OK(vkmoe_stream_submit(stream, NULL));
-    CHECK_OK(vkmoe_stream_wait(stream, UINT64_MAX));
+    CHECK_OK(tiny_layer_run(&tiny, stream, layer, x, y));
     CHECK_OK(tiny_layer_forward(pending, layer, x, y));
     atomic_store(&device->gpu.lost, true);
     LOST(vkmoe_buffer_upload(x, 0, tiny.x, TINY_SIZE));

@@ -66,29 +66,32 @@ static bool check(vkmoe_device *device, const struct maker *maker)
         && after.allocated == before.allocated;
 }
 
+// The functions of a struct maker for a struct NOUN_subject, whose `object` is made with these
+// arguments.
+#define SUBJECT_FUNCTIONS(noun, object_, ...) \
+    static bool make_##noun(void *user) \
+    { \
+        struct noun##_subject *s = user; \
+        return is_ok(object_##_create(__VA_ARGS__, &s->object), #object_ "_create"); \
+    } \
+    static uint64_t noun##_size(const void *user) \
+    { \
+        return object_##_device_size(((const struct noun##_subject *)user)->object); \
+    } \
+    static void destroy_##noun(void *user) \
+    { \
+        object_##_destroy(&((struct noun##_subject *)user)->object); \
+    }
+
 // ------------------------------------------------------------------------------- layers
 
 struct layer_subject {
     vkmoe_device *device;
     const struct vkmoe_moe_params *params;
-    vkmoe_moe *layer;
+    vkmoe_moe *object;
 };
 
-static bool make_layer(void *user)
-{
-    struct layer_subject *s = user;
-    return is_ok(vkmoe_moe_create(s->device, s->params, &s->layer), "vkmoe_moe_create");
-}
-
-static uint64_t layer_size(const void *user)
-{
-    return vkmoe_moe_device_size(((const struct layer_subject *)user)->layer);
-}
-
-static void destroy_layer(void *user)
-{
-    vkmoe_moe_destroy(&((struct layer_subject *)user)->layer);
-}
+SUBJECT_FUNCTIONS(layer, vkmoe_moe, s->device, s->params)
 
 static bool check_layer(vkmoe_device *device, const struct vkmoe_moe_params *params)
 {
@@ -133,25 +136,10 @@ static bool check_large_layer(vkmoe_device *device)
 struct attention_subject {
     vkmoe_device *device;
     const struct vkmoe_attention_params *params;
-    vkmoe_attention *attention;
+    vkmoe_attention *object;
 };
 
-static bool make_attention(void *user)
-{
-    struct attention_subject *s = user;
-    return is_ok(
-        vkmoe_attention_create(s->device, s->params, &s->attention), "vkmoe_attention_create");
-}
-
-static uint64_t attention_size(const void *user)
-{
-    return vkmoe_attention_device_size(((const struct attention_subject *)user)->attention);
-}
-
-static void destroy_attention(void *user)
-{
-    vkmoe_attention_destroy(&((struct attention_subject *)user)->attention);
-}
+SUBJECT_FUNCTIONS(attention, vkmoe_attention, s->device, s->params)
 
 static bool check_attention(vkmoe_device *device, const struct vkmoe_attention_params *params)
 {
@@ -164,24 +152,10 @@ static bool check_attention(vkmoe_device *device, const struct vkmoe_attention_p
 struct cache_subject {
     vkmoe_device *device;
     struct vkmoe_cache_params params;
-    vkmoe_cache *cache;
+    vkmoe_cache *object;
 };
 
-static bool make_cache(void *user)
-{
-    struct cache_subject *s = user;
-    return is_ok(vkmoe_cache_create(s->device, &s->params, &s->cache), "vkmoe_cache_create");
-}
-
-static uint64_t cache_size(const void *user)
-{
-    return vkmoe_cache_device_size(((const struct cache_subject *)user)->cache);
-}
-
-static void destroy_cache(void *user)
-{
-    vkmoe_cache_destroy(&((struct cache_subject *)user)->cache);
-}
+SUBJECT_FUNCTIONS(cache, vkmoe_cache, s->device, &s->params)
 
 static const struct {
     const char *name;
@@ -213,25 +187,10 @@ struct network_subject {
     vkmoe_device *device;
     vkmoe_checkpoint *model;
     struct vkmoe_model_params params;
-    vkmoe_model *network;
+    vkmoe_model *object;
 };
 
-static bool make_network(void *user)
-{
-    struct network_subject *s = user;
-    return is_ok(
-        vkmoe_model_create(s->device, s->model, &s->params, &s->network), "vkmoe_model_create");
-}
-
-static uint64_t network_size(const void *user)
-{
-    return vkmoe_model_device_size(((const struct network_subject *)user)->network);
-}
-
-static void destroy_network(void *user)
-{
-    vkmoe_model_destroy(&((struct network_subject *)user)->network);
-}
+SUBJECT_FUNCTIONS(network, vkmoe_model, s->device, s->model, &s->params)
 
 static bool check_network(vkmoe_device *device, const char *family, uint64_t seed)
 {

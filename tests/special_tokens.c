@@ -464,20 +464,16 @@ fail:
     return ok;
 }
 
+static void check_rows(struct tap *tap)
+{
+    TAP_ROWS(tap, "encode", encode_cases, COUNT_OF(encode_cases), check_encode);
+    TAP_ROWS(tap, "refused", refused_cases, COUNT_OF(refused_cases), check_refused);
+}
+
 int main(int argc, char **argv)
 {
     TEST_TABLE(tests, { "output", test_output }, { "unknown", test_unknown },
         { "spiece", test_spiece }, { "huge-and-pipe", test_huge_and_pipe },
         { "far-token", test_far_token }, { "search", test_search });
-    struct tap tap;
-    if (!tap_begin(&tap, argc, argv))
-        return 2;
-    if (!tap.list && !tools_begin())
-        return 2;
-    TAP_ROWS(&tap, "encode", encode_cases, COUNT_OF(encode_cases), check_encode);
-    TAP_ROWS(&tap, "refused", refused_cases, COUNT_OF(refused_cases), check_refused);
-    run_clean_tests(&tap, tests, COUNT_OF(tests), tools_clean_up);
-    if (!tap.list)
-        tools_finish();
-    return tap_end(&tap);
+    return tools_main(argc, argv, check_rows, tests, COUNT_OF(tests));
 }

@@ -281,13 +281,5 @@ int main(int argc, char **argv)
     TEST_TABLE(tests, { "encode", test_encode }, { "round-trip", test_round_trip },
         { "strange-tokens", test_strange_tokens }, { "ends", test_ends },
         { "damaged", test_damaged }, { "unfit", test_unfit });
-    struct tap tap;
-    if (!tap_begin(&tap, argc, argv))
-        return 2;
-    if (!tap.list && !tools_begin())
-        return 2;
-    run_clean_tests(&tap, tests, COUNT_OF(tests), tools_clean_up);
-    if (!tap.list)
-        tools_finish();
-    return tap_end(&tap);
+    return tools_main(argc, argv, NULL, tests, COUNT_OF(tests));
 }

@@ -78,10 +78,16 @@ struct device_table {
 
 // ------------------------------------------------------------------------- objects
 
+// An element of a list, that is found by what the loader keeps in the first word of its handle
+// and of the handles that are made of it: physical devices, or queues and command buffers.
+struct linked {
+    struct linked *next;
+    void *key;
+};
+
 struct instance {
-    struct instance *next_instance;
+    struct linked linked; // first
     VkInstance handle;
-    void *key; // the loader's, which its physical devices have too
     PFN_vkGetInstanceProcAddr get;
     struct instance_table next;
 };
@@ -116,9 +122,8 @@ struct queue {
 };
 
 struct device {
-    struct device *next_device;
+    struct linked linked; // first
     VkDevice handle;
-    void *key; // the loader's, which its command buffers have too
     PFN_vkGetDeviceProcAddr get;
     struct device_table next;
     struct physical *physical;

@@ -36,9 +36,8 @@
 #include <string.h>
 
 pthread_mutex_t layer_mutex = PTHREAD_MUTEX_INITIALIZER;
-static struct instance *instances;
+static struct linked *instances, *devices;
 static struct physical *physicals;
-static struct device *devices;
 
 static void *key_of(const void *dispatchable)
 {
@@ -53,24 +52,48 @@ PFN_vkVoidFunction find_named(const struct named_function *list, size_t count, c
     return NULL;
 }
 
-static struct instance *find_instance(const void *dispatchable)
+static struct linked *find_linked(struct linked *const *list, const void *dispatchable)
 {
     pthread_mutex_lock(&layer_mutex);
-    struct instance *found = instances;
+    struct linked *found = *list;
     while (found && found->key != key_of(dispatchable))
-        found = found->next_instance;
+        found = found->next;
     pthread_mutex_unlock(&layer_mutex);
     return found;
 }
 
-struct device *find_device(const void *dispatchable)
+static void add_linked(struct linked **list, struct linked *element, const void *dispatchable)
+{
+    element->key = key_of(dispatchable);
+    pthread_mutex_lock(&layer_mutex);
+    element->next = *list;
+    *list = element;
+    pthread_mutex_unlock(&layer_mutex);
+}
+
+static void remove_linked(struct linked **list, const struct linked *element)
 {
     pthread_mutex_lock(&layer_mutex);
-    struct device *found = devices;
-    while (found && found->key != key_of(dispatchable))
-        found = found->next_device;
+    while (*list != element)
+        list = &(*list)->next;
+    *list = element->next;
     pthread_mutex_unlock(&layer_mutex);
-    return found;
+}
+
+// Of the driver, into `object`: a function by its name, or by the name of its extension.
+#define LOAD(object, name) \
+    object->next.name = (PFN_vk##name)object->get(object->handle, "vk" #name); \
+    if (!object->next.name) \
+        object->next.name = (PFN_vk##name)object->get(object->handle, "vk" #name "KHR");
+
+static struct instance *find_instance(const void *dispatchable)
+{
+    return (struct instance *)find_linked(&instances, dispatchable);
+}
+
+struct device *find_device(const void *dispatchable)
+{
+    return (struct device *)find_linked(&devices, dispatchable);
 }
 
 struct physical *find_physical(VkPhysicalDevice handle)
@@ -114,17 +137,10 @@ static VKAPI_ATTR VkResult VKAPI_CALL create_instance(
         return result;
     }
     instance->handle = *out;
-    instance->key = key_of(*out);
-#define F(name) \
-    instance->next.name = (PFN_vk##name)instance->get(*out, "vk" #name); \
-    if (!instance->next.name) \
-        instance->next.name = (PFN_vk##name)instance->get(*out, "vk" #name "KHR");
+#define F(name) LOAD(instance, name)
     INSTANCE_FUNCTIONS(F)
 #undef F
-    pthread_mutex_lock(&layer_mutex);
-    instance->next_instance = instances;
-    instances = instance;
-    pthread_mutex_unlock(&layer_mutex);
+    add_linked(&instances, &instance->linked, *out);
     return VK_SUCCESS;
 }
 
@@ -134,11 +150,8 @@ static VKAPI_ATTR void VKAPI_CALL destroy_instance(
     struct instance *instance = handle ? find_instance(handle) : NULL;
     if (!instance)
         return;
+    remove_linked(&instances, &instance->linked);
     pthread_mutex_lock(&layer_mutex);
-    struct instance **link = &instances;
-    while (*link != instance)
-        link = &(*link)->next_instance;
-    *link = instance->next_instance;
     for (struct physical **at = &physicals; *at;) {
         struct physical *physical = *at;
         if (physical->instance != instance) {
@@ -242,21 +255,14 @@ static VKAPI_ATTR VkResult VKAPI_CALL create_device(VkPhysicalDevice handle,
         return result;
     }
     device->handle = *out;
-    device->key = key_of(device->handle);
-#define F(name) \
-    device->next.name = (PFN_vk##name)device->get(device->handle, "vk" #name); \
-    if (!device->next.name) \
-        device->next.name = (PFN_vk##name)device->get(device->handle, "vk" #name "KHR");
+#define F(name) LOAD(device, name)
     DEVICE_FUNCTIONS(F)
 #undef F
     if (!create_queues(device, info, set_loader_data)) {
         destroy(device, allocator);
         return VK_ERROR_INITIALIZATION_FAILED;
     }
-    pthread_mutex_lock(&layer_mutex);
-    device->next_device = devices;
-    devices = device;
-    pthread_mutex_unlock(&layer_mutex);
+    add_linked(&devices, &device->linked, device->handle);
     return VK_SUCCESS;
 }
 
@@ -266,12 +272,7 @@ static VKAPI_ATTR void VKAPI_CALL destroy_device(
     struct device *device = handle ? find_device(handle) : NULL;
     if (!device)
         return;
-    pthread_mutex_lock(&layer_mutex);
-    struct device **link = &devices;
-    while (*link != device)
-        link = &(*link)->next_device;
-    *link = device->next_device;
-    pthread_mutex_unlock(&layer_mutex);
+    remove_linked(&devices, &device->linked);
     destroy(device, allocator);
 }
 

@@ -2,7 +2,7 @@
 //
 //     placement LAYERS CARD
 #include "check.h"
-#include "random.h"
+#include "compare.h"
 #include "tiny_layer.h"
 #include "device/transfer.h"
 #include "use.h"
@@ -52,13 +52,6 @@ fail:
     return false;
 }
 
-static void fill(unsigned char *bytes, size_t size, uint64_t seed)
-{
-    struct rng rng = { seed };
-    for (size_t i = 0; i < size; i++)
-        bytes[i] = (unsigned char)rng_next(&rng);
-}
-
 // Takes all there is in buffers of a size, none of which is another's.
 static bool exhaust(size_t size, uint32_t *count)
 {
@@ -75,11 +68,11 @@ static bool exhaust(size_t size, uint32_t *count)
     CHECK_STATUS(VKMOE_ERROR_OUT_OF_MEMORY, status);
     CHECK(record.lines[VKMOE_LOG_ERROR] == 1 && strstr(record.last, "out of memory"));
     for (uint32_t i = 0; i < *count; i++) {
-        fill(data, size, i + 1);
+        random_fill(data, size, i + 1);
         CHECK_OK(vkmoe_buffer_upload(buffers[i], 0, data, size));
     }
     for (uint32_t i = 0; i < *count; i++) {
-        fill(data, size, i + 1);
+        random_fill(data, size, i + 1);
         CHECK_OK(vkmoe_buffer_download(buffers[i], 0, back, size));
         CHECK(!memcmp(data, back, size));
     }

@@ -109,25 +109,18 @@ static VKAPI_ATTR void VKAPI_CALL insert_label(VkQueue handle, const VkDebugUtil
     device->next.QueueInsertDebugUtilsLabelEXT(device->real_queue, label);
 }
 
-static VKAPI_ATTR VkResult VKAPI_CALL set_name(
-    VkDevice handle, const VkDebugUtilsObjectNameInfoEXT *info)
-{
-    struct device *device = find_device(handle);
-    VkDebugUtilsObjectNameInfoEXT real = *info;
-    if (info->objectType == VK_OBJECT_TYPE_QUEUE)
-        real.objectHandle = (uint64_t)(uintptr_t)device->real_queue;
-    return device->next.SetDebugUtilsObjectNameEXT(handle, &real);
-}
-
-static VKAPI_ATTR VkResult VKAPI_CALL set_tag(
-    VkDevice handle, const VkDebugUtilsObjectTagInfoEXT *info)
-{
-    struct device *device = find_device(handle);
-    VkDebugUtilsObjectTagInfoEXT real = *info;
-    if (info->objectType == VK_OBJECT_TYPE_QUEUE)
-        real.objectHandle = (uint64_t)(uintptr_t)device->real_queue;
-    return device->next.SetDebugUtilsObjectTagEXT(handle, &real);
-}
+// A queue's name and tag are for the driver's.
+#define SET_OF_OBJECT(function, set, info_type) \
+    static VKAPI_ATTR VkResult VKAPI_CALL function(VkDevice handle, const info_type *info) \
+    { \
+        struct device *device = find_device(handle); \
+        info_type real = *info; \
+        if (info->objectType == VK_OBJECT_TYPE_QUEUE) \
+            real.objectHandle = (uint64_t)(uintptr_t)device->real_queue; \
+        return device->next.set(handle, &real); \
+    }
+SET_OF_OBJECT(set_name, SetDebugUtilsObjectNameEXT, VkDebugUtilsObjectNameInfoEXT)
+SET_OF_OBJECT(set_tag, SetDebugUtilsObjectTagEXT, VkDebugUtilsObjectTagInfoEXT)
 
 // Barriers name families too; CPU drivers do not look.
 static VKAPI_ATTR VkResult VKAPI_CALL create_command_pool(VkDevice handle,

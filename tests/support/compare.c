@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "random.h"
 #include "tap.h"
 
 bool near(const char *what, double actual, double expected)
@@ -147,4 +148,11 @@ uint32_t largest_of(const float *values, uint32_t count)
             best = i;
     }
     return best;
+}
+
+void random_fill(unsigned char *to, size_t size, uint64_t seed)
+{
+    struct rng rng = { seed };
+    for (size_t i = 0; i < size; i++)
+        to[i] = (unsigned char)rng_next(&rng);
 }

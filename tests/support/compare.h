@@ -39,6 +39,9 @@ bool compare_ids(const char *what, const int32_t *reference, const int32_t *actu
 // True if `size` bytes are the same; notes the first 32-bit word that is not.
 bool compare_bits(const char *what, const void *expected, const void *actual, size_t size);
 
+// The same random bytes for the same seed.
+void random_fill(unsigned char *to, size_t size, uint64_t seed);
+
 // Guard zones: fill a buffer with a pattern that reads as NaN in f32 and as an absurd id
 // in i32, let the device write a range of it, and demand the rest as it was. The pattern
 // depends on the place, so that zones moved as a block are noticed.

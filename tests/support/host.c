@@ -7,22 +7,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TRY(call) \
-    do { \
-        if ((call) != VK_SUCCESS) \
-            return false; \
-    } while (0)
-
 static bool make_instance(struct host *host)
 {
 #ifdef HOST_VOLK
-    TRY(volkInitialize());
+    TRY_VK(volkInitialize());
 #endif
     const VkApplicationInfo application = {
         .sType = VK_STRUCTURE_TYPE_APPLICATION_INFO,
         .apiVersion = VK_API_VERSION_1_3,
     };
-    TRY(vkCreateInstance(
+    TRY_VK(vkCreateInstance(
         &(VkInstanceCreateInfo){
             .sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO,
             .pApplicationInfo = &application,
@@ -148,7 +142,7 @@ static bool make_device(struct host *host, bool single, uint32_t optional, const
         .pNext = &host->features.base, .queueCreateInfoCount = 1, .pQueueCreateInfos = &queue,
         .enabledExtensionCount = host->extension_count,
         .ppEnabledExtensionNames = host->extensions };
-    TRY(vkCreateDevice(host->physical_device, &info, NULL, &host->device));
+    TRY_VK(vkCreateDevice(host->physical_device, &info, NULL, &host->device));
 #ifdef HOST_VOLK
     volkLoadDevice(host->device);
 #endif
@@ -171,8 +165,8 @@ bool host_start(struct host *host, bool single, uint32_t optional, const char *e
     const VkSemaphoreTypeCreateInfo type = { VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO,
         .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE };
     const VkSemaphoreCreateInfo semaphore = { VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO, &type, 0 };
-    TRY(vkCreateCommandPool(host->device, &pool, NULL, &host->pool));
-    TRY(vkCreateSemaphore(host->device, &semaphore, NULL, &host->timeline));
+    TRY_VK(vkCreateCommandPool(host->device, &pool, NULL, &host->pool));
+    TRY_VK(vkCreateSemaphore(host->device, &semaphore, NULL, &host->timeline));
     return true;
 }
 
@@ -246,7 +240,7 @@ bool host_buffer_init(struct host *host, struct host_buffer *buffer, uint64_t si
     VkMemoryRequirements requirements;
     uint32_t type;
     *buffer = (struct host_buffer){ 0 };
-    TRY(vkCreateBuffer(host->device,
+    TRY_VK(vkCreateBuffer(host->device,
         &(VkBufferCreateInfo){
             .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
             .size = size,
@@ -263,9 +257,9 @@ bool host_buffer_init(struct host *host, struct host_buffer *buffer, uint64_t si
         .allocationSize = requirements.size, .memoryTypeIndex = type };
     const VkBufferDeviceAddressInfo address = { VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO,
         .buffer = buffer->handle };
-    TRY(vkAllocateMemory(host->device, &memory, NULL, &buffer->memory));
-    TRY(vkBindBufferMemory(host->device, buffer->handle, buffer->memory, 0));
-    TRY(vkMapMemory(host->device, buffer->memory, 0, VK_WHOLE_SIZE, 0, &buffer->mapped));
+    TRY_VK(vkAllocateMemory(host->device, &memory, NULL, &buffer->memory));
+    TRY_VK(vkBindBufferMemory(host->device, buffer->handle, buffer->memory, 0));
+    TRY_VK(vkMapMemory(host->device, buffer->memory, 0, VK_WHOLE_SIZE, 0, &buffer->mapped));
     buffer->address = vkGetBufferDeviceAddress(host->device, &address);
     host->mapped[host->mapped_count++] = buffer->memory;
     return true;
@@ -329,17 +323,17 @@ VkCommandBuffer host_begin(struct host *host)
 
 bool host_run(struct host *host, VkCommandBuffer commands)
 {
-    TRY(vkEndCommandBuffer(commands));
+    TRY_VK(vkEndCommandBuffer(commands));
     if (!host_flush(host))
         return false;
-    TRY(vkQueueSubmit(host->queue, 1,
+    TRY_VK(vkQueueSubmit(host->queue, 1,
         &(VkSubmitInfo){
             .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
             .commandBufferCount = 1,
             .pCommandBuffers = &commands,
         },
         VK_NULL_HANDLE));
-    TRY(vkQueueWaitIdle(host->queue));
+    TRY_VK(vkQueueWaitIdle(host->queue));
     vkFreeCommandBuffers(host->device, host->pool, 1, &commands);
     return host_invalidate(host);
 }

@@ -14,6 +14,13 @@
 
 #include <vkmoe/vulkan.h>
 
+// In a function that is true if all went well.
+#define TRY_VK(call) \
+    do { \
+        if ((call) != VK_SUCCESS) \
+            return false; \
+    } while (0)
+
 // Features that the library can do without.
 enum {
     HOST_INT64 = 1 << 0,

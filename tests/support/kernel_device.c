@@ -12,12 +12,6 @@
 #define MIN_GUARD 4096u   // bytes before an operand
 #define TAIL_GUARD 65536u // bytes after it, without guard pages: what the library promises
 
-#define TRY(call) \
-    do { \
-        if ((call) != VK_SUCCESS) \
-            return false; \
-    } while (0)
-
 // ------------------------------------------------------------------------- device
 
 // Guard pages are for drivers that run shaders on the CPU.
@@ -93,7 +87,7 @@ static bool allocate(struct kernel_device *d, struct kernel_arena *arena)
     uint32_t type;
     if (d->has_guard_pages && !reserve(d, arena))
         return false;
-    TRY(vkCreateBuffer(d->host.device,
+    TRY_VK(vkCreateBuffer(d->host.device,
         &(VkBufferCreateInfo){
             .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
             .pNext = d->has_guard_pages ? &external : NULL,
@@ -103,7 +97,7 @@ static bool allocate(struct kernel_device *d, struct kernel_arena *arena)
         NULL, &arena->handle));
     vkGetBufferMemoryRequirements(d->host.device, arena->handle, &requirements);
     if (d->has_guard_pages)
-        TRY(vkGetMemoryHostPointerPropertiesEXT(d->host.device, host, arena->bytes, &pointer));
+        TRY_VK(vkGetMemoryHostPointerPropertiesEXT(d->host.device, host, arena->bytes, &pointer));
     if (!host_find_memory(&d->host, requirements.memoryTypeBits & pointer.memoryTypeBits, &type))
         return false;
     const VkImportMemoryHostPointerInfoEXT import = {
@@ -111,7 +105,7 @@ static bool allocate(struct kernel_device *d, struct kernel_arena *arena)
         .handleType = host,
         .pHostPointer = arena->bytes,
     };
-    TRY(vkAllocateMemory(d->host.device,
+    TRY_VK(vkAllocateMemory(d->host.device,
         &(VkMemoryAllocateInfo){
             .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
             .pNext =
@@ -124,10 +118,10 @@ static bool allocate(struct kernel_device *d, struct kernel_arena *arena)
             .memoryTypeIndex = type,
         },
         NULL, &arena->memory));
-    TRY(vkBindBufferMemory(d->host.device, arena->handle, arena->memory, 0));
+    TRY_VK(vkBindBufferMemory(d->host.device, arena->handle, arena->memory, 0));
     if (!d->has_guard_pages) {
         void *mapped;
-        TRY(vkMapMemory(d->host.device, arena->memory, 0, VK_WHOLE_SIZE, 0, &mapped));
+        TRY_VK(vkMapMemory(d->host.device, arena->memory, 0, VK_WHOLE_SIZE, 0, &mapped));
         arena->bytes = mapped;
     }
     arena->address = vkGetBufferDeviceAddress(d->host.device,
@@ -175,7 +169,7 @@ static bool for_ranges(struct kernel_device *d, struct kernel_arena *arenas, uin
     VkResult (*call)(VkDevice, uint32_t, const VkMappedMemoryRange *))
 {
     for (uint32_t i = 0; i < count && !d->has_guard_pages; i++)
-        TRY(call(d->host.device, 1,
+        TRY_VK(call(d->host.device, 1,
             &(VkMappedMemoryRange){
                 .sType = VK_STRUCTURE_TYPE_MAPPED_MEMORY_RANGE,
                 .memory = arenas[i].memory,

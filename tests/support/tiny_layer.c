@@ -112,6 +112,17 @@ bool tiny_layer_check(const struct tiny_layer *tiny, const float *y)
     return true;
 }
 
+enum vkmoe_status tiny_layer_run(const struct tiny_layer *tiny, vkmoe_stream *stream,
+    const vkmoe_moe *layer, vkmoe_buffer *x, vkmoe_buffer *y)
+{
+    enum vkmoe_status status = vkmoe_buffer_upload(x, 0, tiny->x, TINY_SIZE);
+    if (status == VKMOE_OK)
+        status = tiny_layer_forward(stream, layer, x, y);
+    if (status == VKMOE_OK)
+        status = vkmoe_stream_submit(stream, NULL);
+    return status == VKMOE_OK ? vkmoe_stream_wait(stream, UINT64_MAX) : status;
+}
+
 bool tiny_layer_works(vkmoe_device *device, uint64_t seed,
     enum vkmoe_status (*create_buffer)(vkmoe_device *device, uint64_t size, vkmoe_buffer **out))
 {
@@ -127,10 +138,7 @@ bool tiny_layer_works(vkmoe_device *device, uint64_t seed,
     CHECK_OK(vkmoe_stream_create(device, &stream));
     CHECK_OK(create_buffer(device, TINY_SIZE, &x));
     CHECK_OK(create_buffer(device, TINY_SIZE, &y));
-    CHECK_OK(vkmoe_buffer_upload(x, 0, tiny.x, TINY_SIZE));
-    CHECK_OK(tiny_layer_forward(stream, layer, x, y));
-    CHECK_OK(vkmoe_stream_submit(stream, NULL));
-    CHECK_OK(vkmoe_stream_wait(stream, UINT64_MAX));
+    CHECK_OK(tiny_layer_run(&tiny, stream, layer, x, y));
     CHECK_OK(vkmoe_buffer_download(y, 0, actual, TINY_SIZE));
     ok = tiny_layer_check(&tiny, actual);
 fail:

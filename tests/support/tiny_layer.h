@@ -33,6 +33,10 @@ enum vkmoe_status tiny_layer_create(
 enum vkmoe_status tiny_layer_forward(
     vkmoe_stream *stream, const vkmoe_moe *layer, const vkmoe_buffer *x, const vkmoe_buffer *y);
 
+// Uploads x, and does and waits for a forward.
+enum vkmoe_status tiny_layer_run(const struct tiny_layer *tiny, vkmoe_stream *stream,
+    const vkmoe_moe *layer, vkmoe_buffer *x, vkmoe_buffer *y);
+
 // All of it on a device, in buffers that `create_buffer` makes, vkmoe_buffer_create for one:
 // whether the output is right. Notes what is not.
 bool tiny_layer_works(vkmoe_device *device, uint64_t seed,

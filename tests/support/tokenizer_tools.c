@@ -13,18 +13,27 @@ struct cli_tokenizer tools_tokenizer;
 uint32_t *tools_tokens, tools_count;
 static int saved_stderr;
 
-bool tools_begin(void)
-{
-    return mkdtemp(tools_directory) != NULL;
-}
-
-void tools_finish(void)
+static void remove_folder(void)
 {
     static const char *const names[] = { "tokenizer.model", "spiece.model", "tokenizer_config.json",
         "added_tokens.json", "special_tokens_map.json", "stderr" };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         tools_remove(names[i]);
     rmdir(tools_directory);
+}
+
+int tools_main(
+    int argc, char **argv, void (*rows)(struct tap *tap), const struct test *tests, uint32_t count)
+{
+    struct tap tap;
+    if (!tap_begin(&tap, argc, argv) || (!tap.list && !mkdtemp(tools_directory)))
+        return 2;
+    if (rows)
+        rows(&tap);
+    run_clean_tests(&tap, tests, count, tools_clean_up);
+    if (!tap.list)
+        remove_folder();
+    return tap_end(&tap);
 }
 
 const char *tools_path(const char *name)

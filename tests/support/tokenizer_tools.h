@@ -6,11 +6,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "check.h"
 #include "tokenizer.h"
 
-// Makes the folder; false if that fails. Everything in it goes with tools_finish().
-bool tools_begin(void);
-void tools_finish(void);
+// All of a main(): rows(), if it is not NULL, and the tests, in a folder that is made for them and
+// goes afterwards.
+int tools_main(
+    int argc, char **argv, void (*rows)(struct tap *tap), const struct test *tests, uint32_t count);
 
 extern char tools_directory[];
 // Valid until the next call.

@@ -71,6 +71,18 @@ compile() {
     [ ! -s "$from/build/$label.json" ] || mv "$from/build/$label.json" "$out/$label.json"
 }
 
+# What a program did that said so in a log.
+well() {
+    echo "ok - $1"
+    passed=$((passed + 1))
+}
+
+badly() { # TEXT LOG
+    tail -n 10 "$2" | cut -c 1-150
+    echo "not ok - $1"
+    failed=$((failed + 1))
+}
+
 # Runs what a user does by a command that takes it there. No answer is right; crashes and waits
 # without end are wrong.
 try_programs() {
@@ -78,12 +90,9 @@ try_programs() {
     shift
     if "$@" build/vkmoe generate "$model" --prompt 'def ' --count 4 >"$log" 2>&1 &&
         "$@" build/bench/vkmoe-bench --filter floor-block/t1/f16 >>"$log" 2>&1; then
-        echo "ok - $label: generate and bench ran"
-        passed=$((passed + 1))
+        well "$label: generate and bench ran"
     else
-        tail -n 10 "$log" | cut -c 1-150
-        echo "not ok - $label: generate and bench; all that they said is in $log"
-        failed=$((failed + 1))
+        badly "$label: generate and bench; all that they said is in $log" "$log"
     fi
 }
 
@@ -94,12 +103,9 @@ refuse_here() {
     "$@" build/vkmoe generate "$model" --prompt 'def ' --count 4 >"$log" 2>&1 || rc=$?
     if [ "$rc" = 1 ] && [ "$(wc -l <"$log")" = 1 ] &&
         grep -q '^vkmoe: vkCreateSemaphore: VK_ERROR_INVALID_EXTERNAL_HANDLE ' "$log"; then
-        echo "ok - $label: generate says why it cannot run"
-        passed=$((passed + 1))
+        well "$label: generate says why it cannot run"
     else
-        tail -n 10 "$log" | cut -c 1-150
-        echo "not ok - $label: generate ended with $rc; expected one line about vkCreateSemaphore"
-        failed=$((failed + 1))
+        badly "$label: generate ended with $rc; expected one line about vkCreateSemaphore" "$log"
     fi
 }
 
