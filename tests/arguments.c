@@ -84,6 +84,34 @@ static void check_quiet(const char *function, const char *argument, bool conditi
         (out) = NULL; \
     } while (0)
 
+// All that X_create(device, params, out) refuses, and X_open(path, log, out).
+#define REFUSED_CREATE(function, params) \
+    do { \
+        REFUSED_OUT(function, "device", 0, out, (NULL, params, &out)); \
+        REFUSED_OUT(function, "params", 1, out, (device, NULL, &out)); \
+        REFUSED(function, "out", 1, (device, params, NULL)); \
+    } while (0)
+#define REFUSED_OPEN(function, path) \
+    do { \
+        REFUSED_OUT(function, "path", 1, out, (NULL, &to_record, &out)); \
+        REFUSED(function, "out", 1, (path, &to_record, NULL)); \
+        QUIET(function, "log", function(path, NULL, &out) == VKMOE_OK); \
+    } while (0)
+
+// X_get_info(object, &info), whose struct is `type`: zeros without an object.
+#define QUIET_INFO(function, argument, object, type) \
+    do { \
+        struct type info, zero; \
+        memset(&zero, 0, sizeof zero); \
+        memset(&info, 0xee, sizeof info); \
+        zero.struct_size = info.struct_size = sizeof info; \
+        function(object, NULL); \
+        function(NULL, NULL); \
+        QUIET(function, "info", true); \
+        function(NULL, &info); \
+        QUIET(function, argument, !memcmp(&info, &zero, sizeof info)); \
+    } while (0)
+
 // ------------------------------------------------------------------------------- the calls
 
 static vkmoe_device *device;
@@ -160,8 +188,6 @@ static void call_device(void)
     uint32_t count = 0;
     size_t size = 0;
     vkmoe_device *out = NULL;
-    struct vkmoe_device_info info = { VKMOE_INIT(vkmoe_device_info) },
-                             zero = { VKMOE_INIT(vkmoe_device_info) };
     const struct vkmoe_device_params params = { VKMOE_INIT(vkmoe_device_params), .log = to_record,
         .select = device_under_test() };
     const struct vkmoe_adopt_params adopt = { VKMOE_INIT(vkmoe_adopt_params), .log = to_record };
@@ -176,14 +202,7 @@ static void call_device(void)
     REFUSED_OUT(vkmoe_device_adopt, "params", 0, out, (NULL, &out));
     REFUSED(vkmoe_device_adopt, "out", 1, (&adopt, NULL));
     REFUSED_OUT(vkmoe_device_adopt, "instance", 1, out, (&adopt, &out));
-    memset(&zero, 0, sizeof zero);
-    memset(&info, 0xee, sizeof info);
-    zero.struct_size = info.struct_size = sizeof info;
-    vkmoe_device_get_info(device, NULL);
-    vkmoe_device_get_info(NULL, NULL);
-    QUIET(vkmoe_device_get_info, "info", true);
-    vkmoe_device_get_info(NULL, &info);
-    QUIET(vkmoe_device_get_info, "device", !memcmp(&info, &zero, sizeof info));
+    QUIET_INFO(vkmoe_device_get_info, "device", device, vkmoe_device_info);
     REFUSED(vkmoe_device_get_cache, "device", 0, (NULL, NULL, &size));
     REFUSED(vkmoe_device_get_cache, "size", 1, (device, NULL, NULL));
     QUIET(vkmoe_device_get_cache, "data", vkmoe_device_get_cache(device, NULL, &size) == VKMOE_OK);
@@ -244,9 +263,7 @@ static void call_layer(void)
     vkmoe_moe *out = NULL;
     const struct vkmoe_moe_params params = { VKMOE_INIT(vkmoe_moe_params) };
     const struct vkmoe_moe_forward_params forward = { VKMOE_INIT(vkmoe_moe_forward_params) };
-    REFUSED_OUT(vkmoe_moe_create, "device", 0, out, (NULL, &params, &out));
-    REFUSED_OUT(vkmoe_moe_create, "params", 1, out, (device, NULL, &out));
-    REFUSED(vkmoe_moe_create, "out", 1, (device, &params, NULL));
+    REFUSED_CREATE(vkmoe_moe_create, &params);
     REFUSED(vkmoe_moe_forward, "stream", 1, (NULL, layer, &forward));
     REFUSED(vkmoe_moe_forward, "moe", 1, (stream, NULL, &forward));
     REFUSED(vkmoe_moe_forward, "params", 1, (stream, layer, NULL));
@@ -262,9 +279,7 @@ static void call_attention(void)
     vkmoe_attention *out = NULL;
     const struct vkmoe_attention_forward_params attend = { VKMOE_INIT(
         vkmoe_attention_forward_params) };
-    REFUSED_OUT(vkmoe_attention_create, "device", 0, out, (NULL, &attention_params, &out));
-    REFUSED_OUT(vkmoe_attention_create, "params", 1, out, (device, NULL, &out));
-    REFUSED(vkmoe_attention_create, "out", 1, (device, &attention_params, NULL));
+    REFUSED_CREATE(vkmoe_attention_create, &attention_params);
     REFUSED(vkmoe_attention_forward, "stream", 1, (NULL, attention, cache, &attend));
     REFUSED(vkmoe_attention_forward, "attention", 1, (stream, NULL, cache, &attend));
     REFUSED(vkmoe_attention_forward, "cache", 1, (stream, attention, NULL, &attend));
@@ -285,9 +300,7 @@ static void call_attention(void)
 static void call_cache(void)
 {
     vkmoe_cache *out = NULL;
-    REFUSED_OUT(vkmoe_cache_create, "device", 0, out, (NULL, &cache_params, &out));
-    REFUSED_OUT(vkmoe_cache_create, "params", 1, out, (device, NULL, &out));
-    REFUSED(vkmoe_cache_create, "out", 1, (device, &cache_params, NULL));
+    REFUSED_CREATE(vkmoe_cache_create, &cache_params);
     QUIET(vkmoe_cache_device_size, "cache", !vkmoe_cache_device_size(NULL));
     vkmoe_cache_destroy(NULL);
     QUIET(vkmoe_cache_destroy, "cache", (vkmoe_cache_destroy(&out), !out));
@@ -296,22 +309,13 @@ static void call_cache(void)
 static void call_checkpoint(void)
 {
     vkmoe_inventory *out = NULL;
-    struct vkmoe_inventory_info info = { VKMOE_INIT(vkmoe_inventory_info) },
-                                zero = { VKMOE_INIT(vkmoe_inventory_info) };
     struct vkmoe_checkpoint_info model_info = { VKMOE_INIT(vkmoe_checkpoint_info), .blocks = 1 };
     struct vkmoe_tensor_info tensor = { VKMOE_INIT(vkmoe_tensor_info) };
     const char *path = VKMOE_TEST_MODELS "/tiny-mixtral";
-    REFUSED_OUT(vkmoe_inventory_open, "path", 1, out, (NULL, &to_record, &out));
-    REFUSED(vkmoe_inventory_open, "out", 1, (path, &to_record, NULL));
-    QUIET(vkmoe_inventory_open, "log", vkmoe_inventory_open(path, NULL, &out) == VKMOE_OK);
+    REFUSED_OPEN(vkmoe_inventory_open, path);
     vkmoe_inventory_destroy(&out);
     ok = vkmoe_inventory_open(path, &to_record, &out) == VKMOE_OK && ok;
-    memset(&zero, 0, sizeof zero);
-    memset(&info, 0xee, sizeof info);
-    zero.struct_size = info.struct_size = sizeof info;
-    QUIET(vkmoe_inventory_get_info, "info", (vkmoe_inventory_get_info(out, NULL), true));
-    vkmoe_inventory_get_info(NULL, &info);
-    QUIET(vkmoe_inventory_get_info, "inventory", !memcmp(&info, &zero, sizeof info));
+    QUIET_INFO(vkmoe_inventory_get_info, "inventory", out, vkmoe_inventory_info);
     QUIET(vkmoe_inventory_get_checkpoint_info, "info",
         (vkmoe_inventory_get_checkpoint_info(out, NULL), true));
     vkmoe_inventory_get_checkpoint_info(NULL, &model_info);
@@ -326,25 +330,14 @@ static void call_checkpoint(void)
 static void call_model(void)
 {
     vkmoe_checkpoint *out = NULL;
-    struct vkmoe_checkpoint_info info = { VKMOE_INIT(vkmoe_checkpoint_info) },
-                                 zero = { VKMOE_INIT(vkmoe_checkpoint_info) };
     struct vkmoe_moe_params experts = { VKMOE_INIT(vkmoe_moe_params) };
     struct vkmoe_attention_params attends = { VKMOE_INIT(vkmoe_attention_params) };
     struct vkmoe_frame frame = { VKMOE_INIT(vkmoe_frame) };
     struct vkmoe_view norm;
     const char *path = VKMOE_TEST_MODELS "/tiny-mixtral";
-    REFUSED_OUT(vkmoe_checkpoint_open, "path", 1, out, (NULL, &to_record, &out));
-    REFUSED(vkmoe_checkpoint_open, "out", 1, (path, &to_record, NULL));
-    QUIET(vkmoe_checkpoint_open, "log", vkmoe_checkpoint_open(path, NULL, &out) == VKMOE_OK);
+    REFUSED_OPEN(vkmoe_checkpoint_open, path);
     vkmoe_checkpoint_destroy(&out);
-    memset(&zero, 0, sizeof zero);
-    memset(&info, 0xee, sizeof info);
-    zero.struct_size = info.struct_size = sizeof info;
-    vkmoe_checkpoint_get_info(model, NULL);
-    vkmoe_checkpoint_get_info(NULL, NULL);
-    QUIET(vkmoe_checkpoint_get_info, "info", true);
-    vkmoe_checkpoint_get_info(NULL, &info);
-    QUIET(vkmoe_checkpoint_get_info, "checkpoint", !memcmp(&info, &zero, sizeof info));
+    QUIET_INFO(vkmoe_checkpoint_get_info, "checkpoint", model, vkmoe_checkpoint_info);
     QUIET(vkmoe_checkpoint_is_moe, "checkpoint", !vkmoe_checkpoint_is_moe(NULL, first_block));
     REFUSED(vkmoe_checkpoint_get_moe, "checkpoint", 0, (NULL, first_block, &experts));
     REFUSED(vkmoe_checkpoint_get_moe, "params", 1, (model, first_block, NULL));

@@ -319,6 +319,11 @@ static bool test_rope_pairs(void)
 
 // Frequencies that the formulas of transformers 5.12 give in double precision (Python), in a
 // context of 5000.
+#define DYNAMIC(factor_, positions) \
+    { \
+        .kind = VKMOE_ROPE_HALF, .scaling = VKMOE_ROPE_SCALING_DYNAMIC, .factor = factor_, \
+        .original_positions = positions \
+    }
 static bool test_rope_scalings(void)
 {
     const struct {
@@ -355,18 +360,10 @@ static bool test_rope_scalings(void)
             { 0, 25, 30, 33, 63 },
             { 1.0, 0.005940730375674967, 0.0013718935677611381, 0.00031269375038406517,
                 3.068925988914511e-07 } },
-        { { .kind = VKMOE_ROPE_HALF,
-              .scaling = VKMOE_ROPE_SCALING_DYNAMIC,
-              .factor = 4,
-              .original_positions = 2048 },
-            128, { 0, 20, 30, 45, 63 },
+        { DYNAMIC(4, 2048), 128, { 0, 20, 30, 45, 63 },
             { 1.0, 0.03064856769555477, 0.005365562710151102, 0.00039302747621535253,
                 1.7068371136287606e-05 } },
-        { { .kind = VKMOE_ROPE_HALF,
-              .scaling = VKMOE_ROPE_SCALING_DYNAMIC,
-              .factor = 2,
-              .original_positions = 8192 },
-            64, { 0, 8, 12, 17, 31 },
+        { DYNAMIC(2, 8192), 64, { 0, 8, 12, 17, 31 },
             { 1.0, 0.1, 0.03162277660168379, 0.007498942093324559, 0.0001333521432163324 } },
     };
     bool ok = true;
@@ -474,10 +471,5 @@ int main(int argc, char **argv)
         { "rope-pairs", test_rope_pairs }, { "rope-scalings", test_rope_scalings },
         { "norms", test_norms }, { "tiny-mixtral", test_tiny_mixtral },
         { "tiny-jetmoe", test_tiny_jetmoe }, { "traps", test_traps }, { "logits", test_logits });
-    struct tap tap;
-    if (!tap_begin(&tap, argc, argv))
-        return 2;
-    run_tests(&tap, tests, COUNT_OF(tests));
-    TAP_TEST(&tap, "cases", check_cases(tap.seed));
-    return tap_end(&tap);
+    return seeded_tests_main(argc, argv, tests, COUNT_OF(tests), "cases", check_cases);
 }

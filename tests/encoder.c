@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "compare.h"
+#include "allocate.h"
 #include "harness.h"
 #include "host.h"
 #include "network_reference.h"
@@ -183,13 +184,6 @@ static bool encode_all(struct subject *s)
     return ok;
 }
 
-static struct vkmoe_span from(const struct array *array, uint32_t element)
-{
-    struct vkmoe_span span = array_span(array);
-    span.offset += 4 * (uint64_t)element;
-    return span;
-}
-
 // Tokens `first` to `end - 1` in chunks.
 static bool record_range(struct subject *s, uint32_t first, uint32_t end, uint32_t chunk)
 {
@@ -199,10 +193,10 @@ static bool record_range(struct subject *s, uint32_t first, uint32_t end, uint32
         const struct vkmoe_model_forward_params params = {
             VKMOE_INIT(vkmoe_model_forward_params),
             .tokens = tokens,
-            .ids = from(&s->id_array, t),
-            .positions = from(&s->position_array, t),
-            .sequences = from(&s->sequence_array, t),
-            .logits = from(&s->logits, t * s->reference.vocabulary),
+            .ids = span_from(&s->id_array, t),
+            .positions = span_from(&s->position_array, t),
+            .sequences = span_from(&s->sequence_array, t),
+            .logits = span_from(&s->logits, t * s->reference.vocabulary),
             .logits_count = tokens,
         };
         ok = is_ok(
@@ -403,9 +397,7 @@ static bool check_rewind(
         ok = ok && array_upload(&s.id_array) && record_range(&s, turn == 0 ? KEPT : 0, TOKENS, KEPT)
             && harness_run(harness) && fetch_logits(&s);
         if (ok && turn == 0) {
-            first = malloc(s.logits.size);
-            if (!first)
-                abort();
+            first = allocate(s.logits.size, 1);
             memcpy(first, array_range(&s.logits), s.logits.size);
         } else if (ok && memcmp(first, array_range(&s.logits), s.logits.size)) {
             tap_note("what was there before is remembered");
@@ -423,9 +415,7 @@ static bool check_independence(struct harness *harness, const char *family, uint
     bool ok = subject_init(&s, harness, family, 0, true, seed);
     ok = ok && encode_all(&s) && decode(&s, TOKENS);
     const size_t row = s.reference.vocabulary * sizeof(float);
-    unsigned char *before = calloc(TOKENS + 1, row);
-    if (!before)
-        abort();
+    unsigned char *before = allocate(TOKENS, row);
     if (ok) {
         memcpy(before, array_range(&s.logits), TOKENS * row);
         uint32_t *input = array_input(&s.input_ids[1]);

@@ -18,16 +18,13 @@ static double powers[16] = { 1, 10, 100, 1000, 10000, 100000 };
 
 static struct reference_layer scalar_layer(uint32_t experts, uint32_t k, double *logits)
 {
-    return (struct reference_layer){
-        .hidden = 1,
-        .inner = 1,
-        .experts = experts,
-        .experts_per_token = k,
-        .router_bias = logits,
-        .activation = VKMOE_ACTIVATION_IDENTITY,
-        .up = ones,
-        .down = powers,
-    };
+    struct reference_layer layer = { .hidden = 1, .inner = 1, .experts = experts };
+    layer.experts_per_token = k;
+    layer.router_bias = logits;
+    layer.activation = VKMOE_ACTIVATION_IDENTITY;
+    layer.up = ones;
+    layer.down = powers;
+    return layer;
 }
 
 // ------------------------------------------------------------------------------- gate
@@ -511,10 +508,5 @@ int main(int argc, char **argv)
         { "expert-and-shared", test_expert_and_shared },
         { "routing-comparison", test_routing_comparison }, { "half-floats", test_half_floats },
         { "comparisons", test_comparisons });
-    struct tap tap;
-    if (!tap_begin(&tap, argc, argv))
-        return 2;
-    run_tests(&tap, tests, COUNT_OF(tests));
-    TAP_TEST(&tap, "case-table", test_table(tap.seed));
-    return tap_end(&tap);
+    return seeded_tests_main(argc, argv, tests, COUNT_OF(tests), "case-table", test_table);
 }

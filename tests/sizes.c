@@ -83,21 +83,23 @@ static bool check(vkmoe_device *device, const struct maker *maker)
         object_##_destroy(&((struct noun##_subject *)user)->object); \
     }
 
+// Of what is made of params alone: the struct as well, and check_NOUN().
+#define SUBJECT(noun, object_) \
+    struct noun##_subject { \
+        vkmoe_device *device; \
+        const struct object_##_params *params; \
+        object_ *object; \
+    }; \
+    SUBJECT_FUNCTIONS(noun, object_, s->device, s->params) \
+    static bool check_##noun(vkmoe_device *device, const struct object_##_params *params) \
+    { \
+        struct noun##_subject s = { .device = device, .params = params }; \
+        return check(device, &(struct maker){ make_##noun, noun##_size, destroy_##noun, &s }); \
+    }
+
 // ------------------------------------------------------------------------------- layers
 
-struct layer_subject {
-    vkmoe_device *device;
-    const struct vkmoe_moe_params *params;
-    vkmoe_moe *object;
-};
-
-SUBJECT_FUNCTIONS(layer, vkmoe_moe, s->device, s->params)
-
-static bool check_layer(vkmoe_device *device, const struct vkmoe_moe_params *params)
-{
-    struct layer_subject s = { .device = device, .params = params };
-    return check(device, &(struct maker){ make_layer, layer_size, destroy_layer, &s });
-}
+SUBJECT(layer, vkmoe_moe)
 
 // Of matrices that are alone in their allocations: these whole, and the books to the byte.
 static bool check_large_layer(vkmoe_device *device)
@@ -133,19 +135,7 @@ static bool check_large_layer(vkmoe_device *device)
 
 // ---------------------------------------------------------------------------- attention
 
-struct attention_subject {
-    vkmoe_device *device;
-    const struct vkmoe_attention_params *params;
-    vkmoe_attention *object;
-};
-
-SUBJECT_FUNCTIONS(attention, vkmoe_attention, s->device, s->params)
-
-static bool check_attention(vkmoe_device *device, const struct vkmoe_attention_params *params)
-{
-    struct attention_subject s = { .device = device, .params = params };
-    return check(device, &(struct maker){ make_attention, attention_size, destroy_attention, &s });
-}
+SUBJECT(attention, vkmoe_attention)
 
 // ------------------------------------------------------------------------------- caches
 

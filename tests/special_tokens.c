@@ -32,7 +32,7 @@ static bool write_model(const char *name)
 {
     size_t size;
     char *data = tools_read_model("bytes.model", &size);
-    for (size_t i = 0; data && i < sizeof more_pieces / sizeof *more_pieces; i++) {
+    for (size_t i = 0; i < sizeof more_pieces / sizeof *more_pieces; i++) {
         // ModelProto.pieces (1): { piece (1), score (2): 0, type (3) }
         const int length = (int)strlen(more_pieces[i].text);
         size += (size_t)sprintf(
@@ -41,9 +41,7 @@ static bool write_model(const char *name)
         data[size + 5] = (char)more_pieces[i].type;
         size += 6;
     }
-    const bool ok = data && tools_write(name, data, size);
-    free(data);
-    return ok;
+    return tools_write(name, data, size);
 }
 
 #define ADDED "added_tokens.json"
@@ -267,14 +265,13 @@ static bool test_unknown(void)
     static const char text[] = "THE \u00fc\u00fc IS \u00fc";
     size_t size;
     char *data = tools_read_model("plain.model", &size);
-    CHECK(data && tools_write("tokenizer.model", data, size)
+    CHECK(tools_write("tokenizer.model", data, size)
         && open_with(&tools_tokenizer, NULL, NULL, NULL));
     CHECK(tools_encode(text, false));
     for (uint32_t step = 1; step <= 4; step++)
         CHECK(prints(&tools_tokenizer, tools_tokens, tools_count, step, "THE <unk> IS <unk>"));
     ok = true;
 fail:
-    free(data);
     cli_tokenizer_finish(&tools_tokenizer);
     return ok;
 }

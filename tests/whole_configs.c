@@ -363,10 +363,8 @@ static bool check_tensor(const struct tensor_case *c)
 
 // ------------------------------------------------------------------------- arguments
 
-static void test_arguments(struct tap *tap)
+static bool test_arguments(void)
 {
-    if (!tap_wants(tap, "arguments"))
-        return;
     struct record lines = { 0 };
     const struct vkmoe_log log = { .write = record_line, .user = &lines };
     struct whole_checkpoint checkpoint;
@@ -399,14 +397,12 @@ static void test_arguments(struct tap *tap)
             UNSUPPORTED, "decoder block 1 holds experts", &lines);
     vkmoe_checkpoint_destroy(&model);
     whole_checkpoint_finish(&checkpoint);
-    tap_result(tap, ok, "arguments");
+    return ok;
 }
 
 // The embedding under another of its names.
-static void test_renamed_embedding(struct tap *tap)
+static bool test_renamed_embedding(void)
 {
-    if (!tap_wants(tap, "renamed-embedding"))
-        return;
     struct whole_checkpoint checkpoint;
     struct vkmoe_frame frame = { VKMOE_INIT(vkmoe_frame) };
     vkmoe_checkpoint *model = NULL;
@@ -422,14 +418,12 @@ static void test_renamed_embedding(struct tap *tap)
     }
     vkmoe_checkpoint_destroy(&model);
     whole_checkpoint_finish(&checkpoint);
-    tap_result(tap, ok, "renamed-embedding");
+    return ok;
 }
 
 // Families of which only the experts are known.
-static void test_other_families(struct tap *tap)
+static bool test_other_families(void)
 {
-    if (!tap_wants(tap, "other-families"))
-        return;
     bool ok = true;
     uint32_t refused = 0;
     for (uint32_t i = 0; ok && i < checkpoint_count(); i++) {
@@ -454,7 +448,7 @@ static void test_other_families(struct tap *tap)
         checkpoint_destroy(&checkpoint);
     }
     tap_note("%u checkpoints of other families", refused);
-    tap_result(tap, ok && refused > 0, "other-families");
+    return ok && refused > 0;
 }
 
 int main(int argc, char **argv)
@@ -465,8 +459,8 @@ int main(int argc, char **argv)
     TAP_ROWS(&tap, "config", value_cases, COUNT_OF(value_cases), check_value);
     TAP_ROWS(&tap, "error", error_cases, error_case_count, check_error);
     TAP_ROWS(&tap, "tensor", tensor_cases, COUNT_OF(tensor_cases), check_tensor);
-    test_arguments(&tap);
-    test_renamed_embedding(&tap);
-    test_other_families(&tap);
+    TAP_TEST(&tap, "arguments", test_arguments());
+    TAP_TEST(&tap, "renamed-embedding", test_renamed_embedding());
+    TAP_TEST(&tap, "other-families", test_other_families());
     return tap_end(&tap);
 }

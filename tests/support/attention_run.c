@@ -17,14 +17,6 @@ static bool is_routed(const struct attention_run *run)
     return run->c->attention.experts > 1;
 }
 
-static struct vkmoe_span span_from(const struct array *array, size_t element)
-{
-    struct vkmoe_span span = array_span(array);
-    if (span.buffer)
-        span.offset += 4 * element;
-    return span;
-}
-
 // A history up to this is run through the attention itself, in chunks of the case's size, so
 // that no pipelines are compiled for it; a longer one through the filler, all at once.
 #define LONG_HISTORY 400

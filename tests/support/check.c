@@ -43,6 +43,17 @@ int tests_main(int argc, char **argv, enum tests_place place, void (*clean_up)(v
     return tap_end(&tap);
 }
 
+int seeded_tests_main(int argc, char **argv, const struct test *tests, uint32_t count,
+    const char *seeded_name, bool (*seeded)(uint64_t seed))
+{
+    struct tap tap;
+    if (!tap_begin(&tap, argc, argv))
+        return 2;
+    run_tests(&tap, tests, count);
+    TAP_TEST(&tap, seeded_name, seeded(tap.seed));
+    return tap_end(&tap);
+}
+
 void destroy_buffers(vkmoe_buffer ***buffers, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++)

@@ -70,6 +70,10 @@ enum tests_place { ON_HOST, ON_DEVICE };
 int tests_main(int argc, char **argv, enum tests_place place, void (*clean_up)(void),
     const struct test *tests, uint32_t count);
 
+// The same on the host, with one test more that gets the seed.
+int seeded_tests_main(int argc, char **argv, const struct test *tests, uint32_t count,
+    const char *seeded_name, bool (*seeded)(uint64_t seed));
+
 #define TEST_TABLE(name, ...) static const struct test name[] = { __VA_ARGS__ }
 
 #define TESTS_MAIN(place, ...) CLEAN_TESTS_MAIN(place, NULL, __VA_ARGS__)

@@ -131,6 +131,14 @@ struct vkmoe_span array_span(const struct array *array)
     return (struct vkmoe_span){ array->buffer, array->buffer ? array->offset : 0 };
 }
 
+struct vkmoe_span span_from(const struct array *array, size_t element)
+{
+    struct vkmoe_span span = array_span(array);
+    if (span.buffer)
+        span.offset += 4 * element;
+    return span;
+}
+
 bool array_upload(const struct array *array)
 {
     return !array->buffer

@@ -67,6 +67,8 @@ void finish_arrays(struct array **arrays, uint32_t count);
 
 // No buffer, and true, for an array that was never made.
 struct vkmoe_span array_span(const struct array *array);
+// From an element of four bytes on; of nothing, nothing.
+struct vkmoe_span span_from(const struct array *array, size_t element);
 bool array_upload(const struct array *array);
 bool array_download(const struct array *array);
 const void *array_range(const struct array *array); // as downloaded

@@ -60,14 +60,6 @@ bool net_batch(struct net *net, uint32_t tokens, const uint32_t *ids, const uint
         && (!k || array_init(&net->attention_expert_ids, device, NULL, routing, true));
 }
 
-static struct vkmoe_span span_from(const struct array *array, size_t element)
-{
-    struct vkmoe_span span = array_span(array);
-    if (span.buffer)
-        span.offset += 4 * element;
-    return span;
-}
-
 bool net_record(struct net *net, uint32_t first, uint32_t tokens)
 {
     const struct vkmoe_model_forward_params params = {

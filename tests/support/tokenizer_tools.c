@@ -59,10 +59,11 @@ void tools_remove(const char *name)
 
 char *tools_read_model(const char *name, size_t *size)
 {
-    char path[1024], *data = malloc(1 << 16);
+    static char data[TOOLS_MODEL_ROOM];
+    char path[1024];
     snprintf(path, sizeof path, VKMOE_TEST_MODELS "/tokenizers/%s", name);
     FILE *file = fopen(path, "rb");
-    *size = file && data ? fread(data, 1, 1 << 16, file) : 0;
+    *size = file ? fread(data, 1, sizeof data, file) : 0;
     if (file)
         fclose(file);
     return data;

@@ -21,7 +21,8 @@ const char *tools_path(const char *name);
 bool tools_write(const char *name, const void *data, size_t size);
 void tools_remove(const char *name); // nothing if it is not there
 
-// One of tests/models/tokenizers; free().
+// One of tests/models/tokenizers, with room for more, until the next call.
+enum { TOOLS_MODEL_ROOM = 1 << 16 };
 char *tools_read_model(const char *name, size_t *size);
 
 // The tokenizer under test, and the tokens that it made last.
