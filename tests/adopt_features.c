@@ -1,5 +1,6 @@
 // adopt_features.c - what vkmoe_device_adopt() makes of the features that are said to be
-// enabled: what is required and missing, enabled and impossible, optional and used.
+// enabled: what is required and missing, enabled and impossible, optional and used. And what
+// vkmoe_device_create() tells the loader of the program, since a loader of our own is here.
 #include "check.h"
 #include "device/device.h"
 #include "vulkan/feature_set.h"
@@ -62,10 +63,12 @@ static bool is_refused(
 static PFN_vkGetPhysicalDeviceFeatures2 real_features;
 static PFN_vkGetPhysicalDeviceProperties2 real_properties;
 static PFN_vkGetDeviceProcAddr real_device_proc;
+static PFN_vkCreateInstance real_create;
 static uint32_t lacking; // the optional features that the device is said not to have
 static bool lacks_synchronization;
 static uint32_t api_version;        // that it is said to have; 0: its own
 static const char *hidden_function; // that is said to be missing; or NULL
+static char application[64];        // that an instance was made for; "none" if it has no name
 
 static VKAPI_ATTR void VKAPI_CALL get_features(
     VkPhysicalDevice device, VkPhysicalDeviceFeatures2 *features)
@@ -107,6 +110,14 @@ static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL get_device_proc(VkDevice device,
                                                              : real_device_proc(device, name);
 }
 
+static VKAPI_ATTR VkResult VKAPI_CALL create_instance(
+    const VkInstanceCreateInfo *info, const VkAllocationCallbacks *allocator, VkInstance *out)
+{
+    const char *name = info->pApplicationInfo->pApplicationName;
+    snprintf(application, sizeof application, "%s", name ? name : "none");
+    return real_create(info, allocator, out);
+}
+
 static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL get_instance_proc(
     VkInstance instance, const char *name)
 {
@@ -121,6 +132,7 @@ static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL get_instance_proc(
     REPLACE("vkGetPhysicalDeviceFeatures2", real_features, get_features)
     REPLACE("vkGetPhysicalDeviceProperties2", real_properties, get_properties)
     REPLACE("vkGetDeviceProcAddr", real_device_proc, get_device_proc)
+    REPLACE("vkCreateInstance", real_create, create_instance)
     return found;
 }
 
@@ -417,6 +429,34 @@ fail:
     return false;
 }
 
+static bool names_itself(const char *name, const char *expected)
+{
+    vkmoe_device *device = NULL;
+    const struct vkmoe_device_params params = { VKMOE_INIT(vkmoe_device_params),
+        .log = log_to(&record), .select = device_under_test(),
+        .get_instance_proc_addr = (void (*)(void))get_instance_proc, .application = name };
+    application[0] = '\0';
+    CHECK_OK(vkmoe_device_create(&params, &device));
+    vkmoe_device_destroy(&device);
+    CHECK(!strcmp(application, expected));
+    return true;
+fail:
+    return false;
+}
+
+// Drivers and tools read the program's name in VkApplicationInfo.
+static bool test_application(void)
+{
+    CHECK(host_init(&host, false)); // which finds the loader
+    struct vkmoe_adopt_params unused;
+    go_between(&unused);
+    CHECK(names_itself("A game", "A game"));
+    CHECK(names_itself(NULL, "none"));
+    return true;
+fail:
+    return false;
+}
+
 CLEAN_TESTS_MAIN(ON_DEVICE, clean_up, { "optional", test_optional }, { "required", test_required },
     { "chains", test_chains }, { "impossible", test_impossible }, { "versions", test_versions },
-    { "extension", test_extension }, { "forms", test_forms })
+    { "extension", test_extension }, { "forms", test_forms }, { "application", test_application })

@@ -399,6 +399,63 @@ static void check_said(const char *function, enum vkmoe_status status, const cha
         check_said(#function, function arguments, text); \
     } while (0)
 
+#define NEWER "asks for a newer one"
+
+static void check_zero_tail(const char *function)
+{
+    note(function, "params tail");
+    if (!strstr(record.last, NEWER))
+        return;
+    tap_note("%s refuses params with a tail of zeroes: %s", function, record.last);
+    ok = false;
+}
+
+// Params that end in 8 bytes which this library does not know: they have to be zero.
+#define TAIL(function, arguments, type, ...) \
+    do { \
+        union { \
+            struct type params; \
+            unsigned char bytes[sizeof(struct type) + 8]; \
+        } longer; \
+        const struct type *tail = &longer.params; \
+        memset(&longer, 0, sizeof longer); \
+        longer.params = (struct type){ VKMOE_INIT(type), __VA_ARGS__ }; \
+        longer.params.struct_size = sizeof longer.bytes; \
+        record = (struct record){ 0 }; \
+        (void)function arguments; \
+        check_zero_tail(#function); \
+        longer.bytes[sizeof longer.bytes - 1] = 1; \
+        SAID(function, NEWER, arguments); \
+    } while (0)
+
+static void call_with_tails(void)
+{
+    vkmoe_device *no_device = NULL;
+    vkmoe_moe *no_layer = NULL;
+    vkmoe_attention *no_attention = NULL;
+    vkmoe_cache *no_cache = NULL;
+    vkmoe_model *no_network = NULL;
+    TAIL(vkmoe_device_create, (tail, &no_device), vkmoe_device_params, .log = to_record,
+        .select = "no such device");
+    TAIL(vkmoe_device_adopt, (tail, &no_device), vkmoe_adopt_params, .log = to_record);
+    TAIL(vkmoe_stream_submit, (stream, tail), vkmoe_submit_params, 0);
+    TAIL(vkmoe_stream_repeat, (stream, tail), vkmoe_submit_params, 0);
+    TAIL(vkmoe_moe_create, (device, tail, &no_layer), vkmoe_moe_params, 0);
+    TAIL(vkmoe_moe_forward, (stream, layer, tail), vkmoe_moe_forward_params, 0);
+    TAIL(vkmoe_attention_create, (device, tail, &no_attention), vkmoe_attention_params, 0);
+    TAIL(vkmoe_cache_create, (device, tail, &no_cache), vkmoe_cache_params, 0);
+    TAIL(vkmoe_attention_forward, (stream, attention, cache, tail), vkmoe_attention_forward_params,
+        0);
+    TAIL(
+        vkmoe_attention_store, (stream, attention, cache, tail), vkmoe_attention_forward_params, 0);
+    TAIL(vkmoe_model_create, (device, model, tail, &no_network), vkmoe_model_params, .chunk = 1,
+        .capacity = UINT32_MAX);
+    TAIL(vkmoe_model_forward, (stream, network, tail), vkmoe_model_forward_params, 0);
+    TAIL(vkmoe_model_encode, (stream, network, tail), vkmoe_model_encode_params, 0);
+    if (no_device || no_layer || no_attention || no_cache || no_network)
+        ok = false;
+}
+
 static void call_without_buffers(void)
 {
     const struct vkmoe_moe_forward_params forward = { VKMOE_INIT(vkmoe_moe_forward_params),
@@ -498,6 +555,7 @@ static const struct {
     { "checkpoint", call_checkpoint },
     { "model", call_model },
     { "network", call_network },
+    { "tails", call_with_tails },
     { "no buffers", call_without_buffers },
     { "two devices", call_across_devices },
     { "nonsense", call_with_nonsense },

@@ -1,4 +1,5 @@
-// arguments_headers.c - every pointer that a public function takes, read from the headers.
+// arguments_headers.c - every pointer that a public function takes, and all params, read from the
+// headers.
 #include "arguments.h"
 
 #include <ctype.h>
@@ -21,11 +22,22 @@ static void last_name(const char *begin, const char *end, char *out, size_t size
     snprintf(out, size, "%.*s", (int)(end - start), start);
 }
 
+static bool check_tested(
+    const char *function, const char *name, const char *how, bool (*is_tested)(const char *name))
+{
+    char both[128];
+    snprintf(both, sizeof both, "%s.%s%s", function, name, how);
+    if (is_tested(both))
+        return true;
+    tap_note("nothing calls %s with %s%s", function, name, *how ? how : " NULL");
+    return false;
+}
+
 // Every pointer among the parameters of one declaration, from its name to its semicolon.
 static bool check_declaration(
     const char *text, const char *end, bool (*is_tested)(const char *name), uint32_t *pointers)
 {
-    char function[64], name[32], both[128];
+    char function[64], name[32];
     bool complete = true;
     const char *open = memchr(text, '(', (size_t)(end - text));
     if (!open)
@@ -38,14 +50,12 @@ static bool check_declaration(
         const bool is_pointer = memchr(at, '*', (size_t)(stop - at))
             || !strncmp(at, "VkCommandBuffer", 15) || !strncmp(at, " VkCommandBuffer", 16);
         last_name(at, stop, name, sizeof name);
-        snprintf(both, sizeof both, "%s.%s", function, name);
         if (is_pointer) {
             ++*pointers;
-            if (!is_tested(both)) {
-                tap_note("nothing calls %s with %s NULL", function, name);
-                complete = false;
-            }
+            complete &= check_tested(function, name, "", is_tested);
         }
+        if (!strcmp(name, "params") && !strncmp(at + strspn(at, " \n"), "const ", 6))
+            complete &= check_tested(function, name, " tail", is_tested);
         at = stop + 1;
     }
     return complete;

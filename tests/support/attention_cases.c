@@ -439,6 +439,11 @@ const struct attention_case attention_cases[] = {
         .has = ATTENTION_SINKS, .attention.soft_cap = 2.0f, .attention.value_clip = 0.8f,
         .history = 30},
     {"query-norm-only", DENSE(19, 48, 16, 4, 2), HALF, .has = ATTENTION_QUERY_NORM},
+    {"norms-by-strides", DENSE(19, 48, 16, 4, 2), HALF, .has = ATTENTION_NORMS | ATTENTION_SPREAD},
+    {"vectors-by-strides", ROUTED(33, 48, 16, 4, 2, 4, 2), TOP_K_NORM,
+        .has = ATTENTION_NORMS | ATTENTION_BIASES | ATTENTION_OUTPUT_BIAS | ATTENTION_SINKS
+            | ATTENTION_POSITION_BIAS | ATTENTION_SPREAD, .attention.position.reach = 20,
+        .attention.norm.wide = true, .vector_dtype = VKMOE_DTYPE_BF16},
     {"key-norm-only-wide", DENSE(19, 48, 16, 4, 2), HALF, .has = ATTENTION_KEY_NORM,
         .attention.norm.wide = true},
 

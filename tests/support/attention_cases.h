@@ -36,6 +36,7 @@ enum {
     // The caller's memory
     ATTENTION_MISALIGNED = 1 << 17, // spans start at odd multiples of 4
     ATTENTION_TRANSPOSED = 1 << 18, // matrices lie transposed
+    ATTENTION_SPREAD = 1 << 23,     // elements of vectors lie apart
     ATTENTION_KEYS_F32 = 1 << 19,   // keys and values are, whatever the rest is
     ATTENTION_STORED = 1 << 22,     // queries look at the history, and leave nothing there
     ATTENTION_SLOW = 1 << 20,       // takes its time on a CPU driver, most of it to compile

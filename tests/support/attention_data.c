@@ -147,6 +147,31 @@ static void make_keys(const struct maker *m)
     make_head_experts(m, "output experts", a->heads, a->hidden, a->head_size, &p->output.experts);
 }
 
+// Moves the elements of a view apart, with NaNs between them.
+static struct vkmoe_view spread(
+    const struct maker *m, const struct vkmoe_view *packed, uint32_t rows, uint32_t columns)
+{
+    const size_t size = packed->dtype == VKMOE_DTYPE_F32 ? 4 : 2;
+    struct vkmoe_view apart = {
+        .dtype = packed->dtype, .row_stride = 3 * (int64_t)columns + 5, .column_stride = 3
+    };
+    char *base = keep(m->data, (size_t)(rows * apart.row_stride) * size);
+    memset(base, 0xff, (size_t)(rows * apart.row_stride) * size);
+    for (size_t i = 0; i < (size_t)rows * columns; i++)
+        memcpy(base + size * (i / columns * (size_t)apart.row_stride + i % columns * 3),
+            (const char *)packed->data + i * size, size);
+    apart.data = base;
+    return apart;
+}
+
+static struct vkmoe_view make_vector(const struct maker *m, const char *name, uint32_t rows,
+    uint32_t columns, double mean, double deviation)
+{
+    const struct vkmoe_view packed =
+        make_named(m, name, rows, columns, m->c->vector_dtype, mean, deviation);
+    return m->c->has & ATTENTION_SPREAD ? spread(m, &packed, rows, columns) : packed;
+}
+
 static void make_vectors(const struct maker *m)
 {
     const struct attention_case *c = m->c;
@@ -154,24 +179,22 @@ static void make_vectors(const struct maker *m)
     uint32_t width = p->heads * p->head_size, kv_width = p->kv_heads * p->head_size;
     bool all = p->norm.wide;
     if (c->has & ATTENTION_QUERY_BIAS)
-        p->query.bias = make_named(m, "query bias", p->experts, width, c->vector_dtype, 0.0, 0.5);
+        p->query.bias = make_vector(m, "query bias", p->experts, width, 0.0, 0.5);
     if (c->has & ATTENTION_KEY_BIAS)
-        p->key.bias = make_named(m, "key bias", 1, kv_width, c->vector_dtype, 0.0, 0.5);
+        p->key.bias = make_vector(m, "key bias", 1, kv_width, 0.0, 0.5);
     if (c->has & ATTENTION_VALUE_BIAS)
-        p->value.bias = make_named(m, "value bias", 1, kv_width, c->vector_dtype, 0.0, 0.5);
+        p->value.bias = make_vector(m, "value bias", 1, kv_width, 0.0, 0.5);
     if (c->has & ATTENTION_OUTPUT_BIAS)
-        p->output.bias = make_named(m, "output bias", 1, p->hidden, c->vector_dtype, 0.0, 0.5);
+        p->output.bias = make_vector(m, "output bias", 1, p->hidden, 0.0, 0.5);
     if (c->has & ATTENTION_QUERY_NORM)
-        p->query.norm =
-            make_named(m, "query norm", 1, all ? width : p->head_size, c->vector_dtype, 1.0, 0.25);
+        p->query.norm = make_vector(m, "query norm", 1, all ? width : p->head_size, 1.0, 0.25);
     if (c->has & ATTENTION_KEY_NORM)
-        p->key.norm =
-            make_named(m, "key norm", 1, all ? kv_width : p->head_size, c->vector_dtype, 1.0, 0.25);
+        p->key.norm = make_vector(m, "key norm", 1, all ? kv_width : p->head_size, 1.0, 0.25);
     if (c->has & ATTENTION_POSITION_BIAS)
-        p->position.bias = make_named(
-            m, "position bias", p->heads, 2 * p->position.reach + 1, c->vector_dtype, 0.0, 1.0);
+        p->position.bias =
+            make_vector(m, "position bias", p->heads, 2 * p->position.reach + 1, 0.0, 1.0);
     if (c->has & ATTENTION_SINKS)
-        p->sinks = make_named(m, "sinks", 1, p->heads, c->vector_dtype, 0.5, 1.0);
+        p->sinks = make_vector(m, "sinks", 1, p->heads, 0.5, 1.0);
 }
 
 // Dense, as few heads as there may be, and a window of one key.
