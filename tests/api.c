@@ -197,13 +197,12 @@ fail:
 
 static bool test_copies(void)
 {
-    bool ok = false;
     static const size_t ranges[][2] = { { 0, 0 }, { 0, 1 }, { 1, 1 }, { 3, 5 }, { 255, 257 },
         { 7, 4096 }, { 4095, 4099 }, { 1, 8 * MiB }, { 0, 8 * MiB }, { 13, 16 * MiB + 1 },
         { 0, 20 * MiB + 3 }, { 20 * MiB + 2, 1 }, { 20 * MiB + 3, 0 } };
-    const size_t size = 20 * MiB + 3;
-    unsigned char *shadow = malloc(size), *scratch = malloc(size);
-    CHECK(shadow && scratch);
+    enum { SIZE = 20 * MiB + 3 };
+    static unsigned char shadow[SIZE], scratch[SIZE];
+    const size_t size = SIZE;
     CHECK_OK(open_selected(NULL));
     CHECK_OK(vkmoe_buffer_create(device, size, &buffer));
     CHECK(vkmoe_buffer_size(buffer) == size && vkmoe_buffer_address(buffer) % 256 == 0);
@@ -219,11 +218,9 @@ static bool test_copies(void)
     CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_buffer_upload(buffer, 0, NULL, 1));
     CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_buffer_download(buffer, 0, NULL, 1));
     CHECK_OK(vkmoe_buffer_upload(buffer, size, NULL, 0));
-    ok = true;
+    return true;
 fail:
-    free(shadow);
-    free(scratch);
-    return ok;
+    return false;
 }
 
 static bool test_wrap(void)

@@ -98,6 +98,14 @@ static void check_quiet(const char *function, const char *argument, bool conditi
         QUIET(function, "log", function(path, NULL, &out) == VKMOE_OK); \
     } while (0)
 
+// Of no object: X_device_size() and X_destroy().
+#define QUIET_OBJECT(object, argument) \
+    do { \
+        QUIET(object##_device_size, argument, !object##_device_size(NULL)); \
+        object##_destroy(NULL); \
+        QUIET(object##_destroy, argument, (object##_destroy(&out), !out)); \
+    } while (0)
+
 // X_get_info(object, &info), whose struct is `type`: zeros without an object.
 #define QUIET_INFO(function, argument, object, type) \
     do { \
@@ -268,10 +276,8 @@ static void call_layer(void)
     REFUSED(vkmoe_moe_forward, "moe", 1, (stream, NULL, &forward));
     REFUSED(vkmoe_moe_forward, "params", 1, (stream, layer, NULL));
     REFUSED(vkmoe_moe_forward, "stream", 0, (NULL, NULL, NULL));
-    QUIET(vkmoe_moe_device_size, "moe", !vkmoe_moe_device_size(NULL));
     QUIET(vkmoe_moe_scratch_size, "moe", !vkmoe_moe_scratch_size(NULL, 4));
-    vkmoe_moe_destroy(NULL);
-    QUIET(vkmoe_moe_destroy, "moe", (vkmoe_moe_destroy(&out), !out));
+    QUIET_OBJECT(vkmoe_moe, "moe");
 }
 
 static void call_attention(void)
@@ -291,19 +297,15 @@ static void call_attention(void)
     REFUSED(vkmoe_attention_store, "cache", 1, (stream, attention, NULL, &attend));
     REFUSED(vkmoe_attention_store, "params", 1, (stream, attention, cache, NULL));
     REFUSED(vkmoe_attention_store, "stream", 1, (NULL, NULL, cache, NULL));
-    QUIET(vkmoe_attention_device_size, "attention", !vkmoe_attention_device_size(NULL));
     QUIET(vkmoe_attention_scratch_size, "attention", !vkmoe_attention_scratch_size(NULL, 4));
-    vkmoe_attention_destroy(NULL);
-    QUIET(vkmoe_attention_destroy, "attention", (vkmoe_attention_destroy(&out), !out));
+    QUIET_OBJECT(vkmoe_attention, "attention");
 }
 
 static void call_cache(void)
 {
     vkmoe_cache *out = NULL;
     REFUSED_CREATE(vkmoe_cache_create, &cache_params);
-    QUIET(vkmoe_cache_device_size, "cache", !vkmoe_cache_device_size(NULL));
-    vkmoe_cache_destroy(NULL);
-    QUIET(vkmoe_cache_destroy, "cache", (vkmoe_cache_destroy(&out), !out));
+    QUIET_OBJECT(vkmoe_cache, "cache");
 }
 
 static void call_checkpoint(void)
@@ -372,10 +374,8 @@ static void call_network(void)
     REFUSED(vkmoe_model_encode, "stream", 1, (NULL, network, &encode));
     REFUSED(vkmoe_model_encode, "model", 1, (stream, NULL, &encode));
     REFUSED(vkmoe_model_encode, "params", 1, (stream, network, NULL));
-    QUIET(vkmoe_model_device_size, "model", !vkmoe_model_device_size(NULL));
     QUIET(vkmoe_model_scratch_size, "model", !vkmoe_model_scratch_size(NULL));
-    vkmoe_model_destroy(NULL);
-    QUIET(vkmoe_model_destroy, "model", (vkmoe_model_destroy(&out), !out));
+    QUIET_OBJECT(vkmoe_model, "model");
 }
 
 // ------------------------------------------------------------------ objects that are no NULL

@@ -117,27 +117,31 @@ struct dispatch_case {
     struct vkmoe_moe_params layer;
 };
 
+#define F32(name, decode, prefill, least, most, ...) \
+    { \
+        name, decode, prefill, least, most, VKMOE_DTYPE_F32, false, \
+        { \
+            __VA_ARGS__ \
+        } \
+    }
+
 static const struct dispatch_case dispatch_cases[] = {
-    { "plain", 3, 5, 4, 8, VKMOE_DTYPE_F32, false, { PLAIN } },
+    F32("plain", 3, 5, 4, 8, PLAIN),
     { "f16", 3, 5, 4, 8, VKMOE_DTYPE_F16, false, { PLAIN } },
-    { "one-expert", 3, 5, 4, 8, VKMOE_DTYPE_F32, false,
-        { NARROW, .experts = 1, .experts_per_token = 1 } },
-    { "1024-experts", 3, 5, 4, 8, VKMOE_DTYPE_F32, false,
-        { NARROW, .experts = 1024, .experts_per_token = 8 } },
-    { "shared", 3, 6, 4, 8, VKMOE_DTYPE_F32, false, { SHARED } },
+    F32("one-expert", 3, 5, 4, 8, NARROW, .experts = 1, .experts_per_token = 1),
+    F32("1024-experts", 3, 5, 4, 8, NARROW, .experts = 1024, .experts_per_token = 8),
+    F32("shared", 3, 6, 4, 8, SHARED),
     { "shared-token-gate", 3, 6, 4, 8, VKMOE_DTYPE_F32, true, { SHARED } },
     { "shared-bf16", 3, 6, 4, 8, VKMOE_DTYPE_BF16, false, { SHARED } },
     // One token always decodes, several only if their pairs fit the kernels' tables.
-    { "k-64", 3, 5, 2, 2, VKMOE_DTYPE_F32, false,
-        { NARROW, .experts = 64, .experts_per_token = 64 } },
-    { "k-256", 3, 5, 1, 1, VKMOE_DTYPE_F32, false,
-        { NARROW, .experts = 256, .experts_per_token = 256 } },
+    F32("k-64", 3, 5, 2, 2, NARROW, .experts = 64, .experts_per_token = 64),
+    F32("k-256", 3, 5, 1, 1, NARROW, .experts = 256, .experts_per_token = 256),
     // An expert that has to drop tokens needs them grouped.
-    { "capacity-1", 3, 5, 1, 1, VKMOE_DTYPE_F32, false, { PLAIN, .router.capacity = 1 } },
-    { "capacity-2", 3, 5, 2, 2, VKMOE_DTYPE_F32, false, { PLAIN, .router.capacity = 2 } },
-    { "supplied", 3, 5, 4, 8, VKMOE_DTYPE_F32, false, { PLAIN, BY_ID } },
-    { "supplied-weighted", 2, 4, 4, 8, VKMOE_DTYPE_F32, false, { PLAIN, BY_WEIGHT } },
-    { "supplied-weighted-shared", 2, 5, 4, 8, VKMOE_DTYPE_F32, false, { SHARED, BY_WEIGHT } },
+    F32("capacity-1", 3, 5, 1, 1, PLAIN, .router.capacity = 1),
+    F32("capacity-2", 3, 5, 2, 2, PLAIN, .router.capacity = 2),
+    F32("supplied", 3, 5, 4, 8, PLAIN, BY_ID),
+    F32("supplied-weighted", 2, 4, 4, 8, PLAIN, BY_WEIGHT),
+    F32("supplied-weighted-shared", 2, 5, 4, 8, SHARED, BY_WEIGHT),
 };
 
 // Decode up to some number of tokens, prefill from there on, and nothing in between.
