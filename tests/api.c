@@ -13,6 +13,7 @@ static struct record record; // of every device that open_selected() makes
 // The test's.
 static vkmoe_device *device;
 static vkmoe_buffer *buffer, *other_buffer;
+static vkmoe_stream *a_stream, *other_stream;
 
 static struct vkmoe_log infos_to(struct record *to)
 {
@@ -321,44 +322,40 @@ fail:
 
 static bool test_stream(void)
 {
-    bool ok = false;
-    vkmoe_stream *stream = NULL, *other = NULL;
     CHECK_OK(open_selected(NULL));
-    CHECK_OK(vkmoe_stream_create(device, &stream));
-    CHECK_OK(vkmoe_stream_create(device, &other));
-    CHECK_OK(vkmoe_stream_wait(stream, 0)); // nothing was submitted
+    CHECK_OK(vkmoe_stream_create(device, &a_stream));
+    CHECK_OK(vkmoe_stream_create(device, &other_stream));
+    CHECK_OK(vkmoe_stream_wait(a_stream, 0)); // nothing was submitted
     for (int i = 0; i < 100; i++)
-        CHECK_OK(vkmoe_stream_submit(i % 2 ? stream : other, NULL));
+        CHECK_OK(vkmoe_stream_submit(i % 2 ? a_stream : other_stream, NULL));
     CHECK_OK(vkmoe_stream_submit(
-        stream, &(struct vkmoe_submit_params){ VKMOE_INIT(vkmoe_submit_params) }));
-    CHECK_OK(vkmoe_stream_wait(stream, UINT64_MAX));
+        a_stream, &(struct vkmoe_submit_params){ VKMOE_INIT(vkmoe_submit_params) }));
+    CHECK_OK(vkmoe_stream_wait(a_stream, UINT64_MAX));
     CHECK_STATUS(VKMOE_ERROR_INVALID,
-        vkmoe_stream_submit(stream,
+        vkmoe_stream_submit(a_stream,
             &(struct vkmoe_submit_params){ VKMOE_INIT(vkmoe_submit_params), .wait_count = 1 }));
     CHECK_STATUS(VKMOE_ERROR_INVALID,
-        vkmoe_stream_submit(stream,
+        vkmoe_stream_submit(a_stream,
             &(struct vkmoe_submit_params){ VKMOE_INIT(vkmoe_submit_params), .signal_count = 1 }));
     struct vkmoe_semaphore none = { 0 };
     CHECK_STATUS(VKMOE_ERROR_INVALID,
-        vkmoe_stream_submit(stream,
+        vkmoe_stream_submit(a_stream,
             &(struct vkmoe_submit_params){
                 VKMOE_INIT(vkmoe_submit_params), .signals = &none, .signal_count = 1 }));
-    CHECK_STATUS(VKMOE_ERROR_OUT_OF_MEMORY, vkmoe_stream_reserve(stream, UINT64_MAX / 2));
-    CHECK_OK(vkmoe_stream_reserve(stream, 0));
-    CHECK_OK(vkmoe_stream_reserve(stream, 5 * MiB));
-    CHECK_OK(vkmoe_stream_reserve(stream, MiB));
+    CHECK_STATUS(VKMOE_ERROR_OUT_OF_MEMORY, vkmoe_stream_reserve(a_stream, UINT64_MAX / 2));
+    CHECK_OK(vkmoe_stream_reserve(a_stream, 0));
+    CHECK_OK(vkmoe_stream_reserve(a_stream, 5 * MiB));
+    CHECK_OK(vkmoe_stream_reserve(a_stream, MiB));
     // A device of the library's own has no command buffers of the caller's.
     CHECK_STATUS(
-        VKMOE_ERROR_INVALID, vkmoe_stream_record_begin(stream, (VkCommandBuffer)(uintptr_t)8));
-    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_stream_record_end(stream));
-    vkmoe_stream_destroy(&stream);
-    vkmoe_stream_destroy(&other);
-    CHECK(!stream);
-    ok = true;
+        VKMOE_ERROR_INVALID, vkmoe_stream_record_begin(a_stream, (VkCommandBuffer)(uintptr_t)8));
+    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_stream_record_end(a_stream));
+    vkmoe_stream_destroy(&a_stream);
+    vkmoe_stream_destroy(&other_stream);
+    CHECK(!a_stream);
+    return true;
 fail:
-    vkmoe_stream_destroy(&stream);
-    vkmoe_stream_destroy(&other);
-    return ok;
+    return false;
 }
 
 // A layer whose work is repeated; worker_finish() copes with half of it.
@@ -522,6 +519,8 @@ static bool test_validation(void)
 
 static void clean_up(void)
 {
+    vkmoe_stream_destroy(&a_stream);
+    vkmoe_stream_destroy(&other_stream);
     DESTROY_BUFFERS(&other_buffer, &buffer);
     vkmoe_device_destroy(&device);
 }

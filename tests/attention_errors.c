@@ -279,19 +279,23 @@ static bool check_cache(struct environment *e, const struct cache_error *error)
     return ok;
 }
 
-// Far enough apart that no error reaches from one into another by mistake.
+// The parts of the buffer, far enough apart that no error reaches from one into another by mistake.
+#define PART(index) \
+    { \
+        e->buffer, 1024 * (index) \
+    }
 static bool check_forward(struct environment *e, const struct forward_error *error)
 {
     struct forwarding f = {
         .p = { VKMOE_INIT(vkmoe_attention_forward_params),
             .tokens = TOKENS,
-            .x = { e->buffer, 1024 },
-            .y = { e->buffer, 2048 },
-            .positions = { e->buffer, 3072 },
-            .sequences = { e->buffer, 4096 },
-            .lengths = { e->buffer, 5120 },
-            .ids = { e->buffer, 6144 },
-            .weights = { e->buffer, 7168 },
+            .x = PART(1),
+            .y = PART(2),
+            .positions = PART(3),
+            .sequences = PART(4),
+            .lengths = PART(5),
+            .ids = PART(6),
+            .weights = PART(7),
         },
         .e = e,
         .cache = e->cache,

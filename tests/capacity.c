@@ -37,19 +37,10 @@ static bool make_layer(struct job *j, struct rng *rng)
         numbers[i] = (float)rng_normal(rng);
     for (uint32_t e = 0; e < EXPERTS; e++)
         up[e] = (struct vkmoe_view){ .data = numbers + e * WIDTH * WIDTH };
-    CHECK_OK(vkmoe_moe_create(j->device,
-        &(struct vkmoe_moe_params){
-            VKMOE_INIT(vkmoe_moe_params),
-            .hidden = WIDTH,
-            .inner = WIDTH,
-            .experts = EXPERTS,
-            .experts_per_token = K,
-            .activation = VKMOE_ACTIVATION_RELU,
-            .router.weight.data = numbers,
-            .up = up,
-            .down = up,
-        },
-        &j->layer));
+    const struct vkmoe_moe_params params = { VKMOE_INIT(vkmoe_moe_params), .hidden = WIDTH,
+        .inner = WIDTH, .experts = EXPERTS, .experts_per_token = K,
+        .activation = VKMOE_ACTIVATION_RELU, .router.weight.data = numbers, .up = up, .down = up };
+    CHECK_OK(vkmoe_moe_create(j->device, &params, &j->layer));
     return true;
 fail:
     return false;

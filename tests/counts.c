@@ -14,6 +14,7 @@
 struct bench {
     vkmoe_device *device;
     vkmoe_stream *stream;
+    vkmoe_moe *layer; // the test's, if it has one
     vkmoe_buffer *x, *y, *ids, *weights;
     struct record record;
 };
@@ -36,8 +37,9 @@ fail:
 
 static void finish(struct bench *b)
 {
-    DESTROY_BUFFERS(&b->x, &b->y, &b->ids, &b->weights);
     vkmoe_stream_destroy(&b->stream);
+    vkmoe_moe_destroy(&b->layer);
+    DESTROY_BUFFERS(&b->x, &b->y, &b->ids, &b->weights);
     vkmoe_device_destroy(&b->device);
 }
 
@@ -170,18 +172,17 @@ fail:
 
 static bool test_dispatches(void)
 {
-    vkmoe_moe *layer = NULL;
     CHECK(init(&bench, 500 * 256 * 4));
     for (size_t i = 0; i < sizeof dispatch_cases / sizeof *dispatch_cases; i++) {
         const struct dispatch_case *c = &dispatch_cases[i];
         struct vkmoe_moe_params shape = c->layer;
         if (c->token_gate)
             shape.shared.token_gate = some(17, shape.hidden);
-        CHECK_OK(create_layer(bench.device, &shape, c->dtype, &layer));
+        CHECK_OK(create_layer(bench.device, &shape, c->dtype, &bench.layer));
         // Work that nobody submitted goes with its stream, and only then may the layer go.
-        const bool ok = check_dispatches(&bench, layer, c);
+        const bool ok = check_dispatches(&bench, bench.layer, c);
         vkmoe_stream_destroy(&bench.stream);
-        vkmoe_moe_destroy(&layer);
+        vkmoe_moe_destroy(&bench.layer);
         if (!ok)
             tap_note("in %s", c->name);
         CHECK(ok);
@@ -190,67 +191,58 @@ static bool test_dispatches(void)
     CHECK(!bench.record.lines[VKMOE_LOG_ERROR] && !bench.record.lines[VKMOE_LOG_WARNING]);
     return true;
 fail:
-    vkmoe_stream_destroy(&bench.stream);
-    vkmoe_moe_destroy(&layer);
     return false;
 }
 
 // More than 131072 tokens * k take several passes, and no more than they need.
 static bool test_passes(void)
 {
-    bool ok = false;
     static const struct {
         uint32_t k, tokens, passes;
     } cases[] = { { 4, 32768, 1 }, { 4, 32769, 2 }, { 4, 65536, 2 }, { 1, 65536, 1 },
         { 3, 43690, 1 }, { 3, 43691, 2 }, { 16, 8192, 1 }, { 16, 65536, 8 } };
-    vkmoe_moe *layer = NULL;
     CHECK(init(&bench, MAX_TOKENS * 16 * 4));
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         for (uint32_t shared = 0; shared < 2; shared++) {
             CHECK_OK(create_layer(bench.device,
                 &(struct vkmoe_moe_params){ VKMOE_INIT(vkmoe_moe_params), .hidden = 8, .inner = 8,
                     .experts = 16, .experts_per_token = cases[i].k, .shared.inner = shared * 8 },
-                VKMOE_DTYPE_F32, &layer));
-            const uint32_t count = count_dispatches(&bench, layer, cases[i].tokens, true);
+                VKMOE_DTYPE_F32, &bench.layer));
+            const uint32_t count = count_dispatches(&bench, bench.layer, cases[i].tokens, true);
             const uint32_t expected = cases[i].passes * (5 + shared);
             if (count != expected)
                 tap_note("k %u, %u tokens, shared %u: %u dispatches, expected %u", cases[i].k,
                     cases[i].tokens, shared, count, expected);
             CHECK(count == expected);
             vkmoe_stream_destroy(&bench.stream);
-            vkmoe_moe_destroy(&layer);
+            vkmoe_moe_destroy(&bench.layer);
             CHECK_OK(vkmoe_stream_create(bench.device, &bench.stream));
         }
     }
-    ok = true;
+    return true;
 fail:
-    vkmoe_stream_destroy(&bench.stream);
-    vkmoe_moe_destroy(&layer);
-    return ok;
+    return false;
 }
 
 // tokens = 0 touches nothing, whatever else it is given; and can be submitted.
 static bool test_no_tokens(void)
 {
-    bool ok = false;
-    vkmoe_moe *layer = NULL;
     CHECK(init(&bench, 256));
-    CHECK_OK(
-        create_layer(bench.device, &(struct vkmoe_moe_params){ SHARED }, VKMOE_DTYPE_F32, &layer));
-    CHECK(vkmoe_moe_scratch_size(layer, 0) == 0);
-    CHECK_OK(vkmoe_moe_forward(bench.stream, layer,
+    CHECK_OK(create_layer(
+        bench.device, &(struct vkmoe_moe_params){ SHARED }, VKMOE_DTYPE_F32, &bench.layer));
+    CHECK(vkmoe_moe_scratch_size(bench.layer, 0) == 0);
+    CHECK_OK(vkmoe_moe_forward(bench.stream, bench.layer,
         &(struct vkmoe_moe_forward_params){ VKMOE_INIT(vkmoe_moe_forward_params) }));
-    CHECK_OK(vkmoe_moe_forward(bench.stream, layer,
+    CHECK_OK(vkmoe_moe_forward(bench.stream, bench.layer,
         &(struct vkmoe_moe_forward_params){
             VKMOE_INIT(vkmoe_moe_forward_params), .x = { bench.x, 4096 }, .y = { bench.x, 3 } }));
     CHECK(vkmoe_stream_dispatch_count(bench.stream) == 0);
     CHECK_OK(vkmoe_stream_submit(bench.stream, NULL));
     CHECK_OK(vkmoe_stream_wait(bench.stream, UINT64_MAX));
     CHECK(!bench.record.lines[VKMOE_LOG_ERROR] && !bench.record.lines[VKMOE_LOG_WARNING]);
-    ok = true;
+    return true;
 fail:
-    vkmoe_moe_destroy(&layer);
-    return ok;
+    return false;
 }
 
 // ---------------------------------------------------------------------------- scratch
@@ -289,12 +281,10 @@ static bool check_bound(const vkmoe_moe *layer, const struct vkmoe_moe_params *p
 // Shapes that lose most to padding and to bookkeeping: narrow ones, of many experts.
 static bool test_scratch_bound(void)
 {
-    bool ok = false;
     static const uint32_t widths[] = { 1, 2, 3, 7, 8, 9, 16, 24, 33, 64 };
     static const uint32_t experts[] = { 1, 2, 3, 8, 16, 60, 128, 257, MAX_EXPERTS };
     enum { WIDTHS = sizeof widths / sizeof *widths, EXPERTS = sizeof experts / sizeof *experts };
     struct rng rng = rng_for(1, "scratch-bound");
-    vkmoe_moe *layer = NULL;
     double fullest = 0;
     uint32_t layers = 0;
     CHECK(init(&bench, 256));
@@ -315,17 +305,16 @@ static bool test_scratch_bound(void)
                                                 : widths[rng_below(&rng, WIDTHS)];
             if (round % 8 == 3)
                 p.shared.token_gate = some(17, p.hidden);
-            CHECK_OK(create_layer(
-                bench.device, &p, round % 3 == 2 ? VKMOE_DTYPE_F16 : VKMOE_DTYPE_F32, &layer));
-            CHECK(check_bound(layer, &p, &fullest));
-            vkmoe_moe_destroy(&layer);
+            CHECK_OK(create_layer(bench.device, &p,
+                round % 3 == 2 ? VKMOE_DTYPE_F16 : VKMOE_DTYPE_F32, &bench.layer));
+            CHECK(check_bound(bench.layer, &p, &fullest));
+            vkmoe_moe_destroy(&bench.layer);
         }
     }
     tap_note("%u layers; the fullest scratch has %.4f of what is allowed", layers, fullest);
-    ok = true;
+    return true;
 fail:
-    vkmoe_moe_destroy(&layer);
-    return ok;
+    return false;
 }
 
 // Records a forward with so much scratch, and runs what was recorded.
@@ -490,15 +479,13 @@ fail:
 // Repeated work counts no dispatches, as none is recorded, and has its own times each time.
 static bool test_repeated(void)
 {
-    bool ok = false;
-    vkmoe_moe *layer = NULL;
     double first, again;
     CHECK(init(&bench, 40 * 24 * 4));
-    CHECK_OK(
-        create_layer(bench.device, &(struct vkmoe_moe_params){ SHARED }, VKMOE_DTYPE_F32, &layer));
+    CHECK_OK(create_layer(
+        bench.device, &(struct vkmoe_moe_params){ SHARED }, VKMOE_DTYPE_F32, &bench.layer));
     CHECK_OK(vkmoe_buffer_upload(bench.x, 0, numbers, 40 * 24 * 4));
     CHECK_OK(vkmoe_stream_timestamp(bench.stream, 0));
-    const uint32_t count = count_dispatches(&bench, layer, 40, true);
+    const uint32_t count = count_dispatches(&bench, bench.layer, 40, true);
     CHECK_OK(vkmoe_stream_timestamp(bench.stream, 1));
     CHECK_OK(vkmoe_stream_submit(bench.stream, NULL));
     CHECK_OK(vkmoe_stream_wait(bench.stream, UINT64_MAX));
@@ -515,11 +502,9 @@ static bool test_repeated(void)
     CHECK(changes > 0 || first < 0);
     CHECK(vkmoe_stream_dispatch_count(bench.stream) == count);
     CHECK(!bench.record.lines[VKMOE_LOG_ERROR] && !bench.record.lines[VKMOE_LOG_WARNING]);
-    ok = true;
+    return true;
 fail:
-    vkmoe_stream_wait(bench.stream, UINT64_MAX);
-    vkmoe_moe_destroy(&layer);
-    return ok;
+    return false;
 }
 
 static void clean_up(void)

@@ -7,6 +7,7 @@
 #include "compare.h"
 #include "allocate.h"
 #include "harness.h"
+#include "net.h"
 #include "host.h"
 #include "network_reference.h"
 #include "random.h"
@@ -190,15 +191,10 @@ static bool record_range(struct subject *s, uint32_t first, uint32_t end, uint32
     bool ok = true;
     for (uint32_t t = first; ok && t < end; t += chunk) {
         const uint32_t tokens = end - t < chunk ? end - t : chunk;
-        const struct vkmoe_model_forward_params params = {
-            VKMOE_INIT(vkmoe_model_forward_params),
-            .tokens = tokens,
-            .ids = span_from(&s->id_array, t),
-            .positions = span_from(&s->position_array, t),
-            .sequences = span_from(&s->sequence_array, t),
-            .logits = span_from(&s->logits, t * s->reference.vocabulary),
-            .logits_count = tokens,
-        };
+        struct vkmoe_model_forward_params params =
+            forward_from(t, tokens, &s->id_array, &s->position_array, &s->sequence_array);
+        params.logits = span_from(&s->logits, t * s->reference.vocabulary);
+        params.logits_count = tokens;
         ok = is_ok(
             vkmoe_model_forward(s->harness->stream, s->network, &params), "vkmoe_model_forward");
     }

@@ -60,20 +60,23 @@ bool net_batch(struct net *net, uint32_t tokens, const uint32_t *ids, const uint
         && (!k || array_init(&net->attention_expert_ids, device, NULL, routing, true));
 }
 
+struct vkmoe_model_forward_params forward_from(uint32_t first, uint32_t tokens,
+    const struct array *ids, const struct array *positions, const struct array *sequences)
+{
+    return (struct vkmoe_model_forward_params){ VKMOE_INIT(vkmoe_model_forward_params),
+        .tokens = tokens, .ids = span_from(ids, first), .positions = span_from(positions, first),
+        .sequences = span_from(sequences, first) };
+}
+
 bool net_record(struct net *net, uint32_t first, uint32_t tokens)
 {
-    const struct vkmoe_model_forward_params params = {
-        VKMOE_INIT(vkmoe_model_forward_params),
-        .tokens = tokens,
-        .ids = span_from(&net->ids, first),
-        .positions = span_from(&net->positions, first),
-        .sequences = span_from(&net->sequences, first),
-        .longest = net->longest,
-        .logits = span_from(&net->logits, (size_t)first * net->frame.vocabulary),
-        .logits_count = tokens < net->logits_count ? tokens : net->logits_count,
-        .expert_ids = array_span(&net->expert_ids),
-        .attention_expert_ids = array_span(&net->attention_expert_ids),
-    };
+    struct vkmoe_model_forward_params params =
+        forward_from(first, tokens, &net->ids, &net->positions, &net->sequences);
+    params.longest = net->longest;
+    params.logits = span_from(&net->logits, (size_t)first * net->frame.vocabulary);
+    params.logits_count = tokens < net->logits_count ? tokens : net->logits_count;
+    params.expert_ids = array_span(&net->expert_ids);
+    params.attention_expert_ids = array_span(&net->attention_expert_ids);
     return is_ok(
         vkmoe_model_forward(net->harness->stream, net->network, &params), "vkmoe_model_forward");
 }

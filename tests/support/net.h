@@ -16,6 +16,10 @@ struct net {
     struct array ids, positions, sequences, logits, expert_ids, attention_expert_ids;
 };
 
+// The params of a forward of `tokens` tokens, with what these have from the `first` on.
+struct vkmoe_model_forward_params forward_from(uint32_t first, uint32_t tokens,
+    const struct array *ids, const struct array *positions, const struct array *sequences);
+
 void net_finish(struct net *net);
 // The end of a test, which finishes it: `ok`, and the validation layer said nothing.
 bool net_end(struct net *net, bool ok);
