@@ -108,46 +108,44 @@ static void create_rope_odd(struct creation *c) { c->p.rope.size = 7; }
 static void create_rope_above_head(struct creation *c) { c->p.rope.size = c->p.head_size + 2; }
 static void create_rope_base_negative(struct creation *c) { c->p.rope.base = -3.0f; }
 static void create_rope_base_nan(struct creation *c) { c->p.rope.base = NAN; }
+static void scale_rope(
+    struct creation *c, enum vkmoe_rope_scaling scaling, float factor, uint32_t positions)
+{
+    c->p.rope.scaling = scaling;
+    c->p.rope.factor = factor;
+    c->p.rope.original_positions = positions;
+}
 static void create_rope_linear_factor_0(struct creation *c)
 {
     c->p.rope.scaling = VKMOE_ROPE_SCALING_LINEAR;
 }
 static void create_rope_llama3_factors(struct creation *c)
 {
-    c->p.rope.scaling = VKMOE_ROPE_SCALING_LLAMA3;
-    c->p.rope.factor = 8;
-    c->p.rope.original_positions = 64;
+    scale_rope(c, VKMOE_ROPE_SCALING_LLAMA3, 8, 64);
     c->p.rope.low_factor = 4;
     c->p.rope.high_factor = 4;
 }
 static void create_rope_llama3_positions(struct creation *c)
 {
-    c->p.rope.scaling = VKMOE_ROPE_SCALING_LLAMA3;
-    c->p.rope.factor = 8;
+    scale_rope(c, VKMOE_ROPE_SCALING_LLAMA3, 8, 0);
     c->p.rope.low_factor = 1;
     c->p.rope.high_factor = 4;
 }
 static void create_rope_yarn_positions(struct creation *c)
 {
-    c->p.rope.scaling = VKMOE_ROPE_SCALING_YARN;
-    c->p.rope.factor = 8;
+    scale_rope(c, VKMOE_ROPE_SCALING_YARN, 8, 0);
 }
 static void create_rope_dynamic_positions(struct creation *c)
 {
-    c->p.rope.scaling = VKMOE_ROPE_SCALING_DYNAMIC;
-    c->p.rope.factor = 2;
+    scale_rope(c, VKMOE_ROPE_SCALING_DYNAMIC, 2, 0);
 }
 static void create_rope_dynamic_factor(struct creation *c)
 {
-    c->p.rope.scaling = VKMOE_ROPE_SCALING_DYNAMIC;
-    c->p.rope.factor = 0.5f;
-    c->p.rope.original_positions = 64;
+    scale_rope(c, VKMOE_ROPE_SCALING_DYNAMIC, 0.5f, 64);
 }
 static void create_rope_dynamic_one_pair(struct creation *c)
 {
-    c->p.rope.scaling = VKMOE_ROPE_SCALING_DYNAMIC;
-    c->p.rope.factor = 2;
-    c->p.rope.original_positions = 64;
+    scale_rope(c, VKMOE_ROPE_SCALING_DYNAMIC, 2, 64);
     c->p.rope.size = 2;
 }
 static void create_unknown_pattern(struct creation *c)
@@ -184,21 +182,16 @@ static void create_first_kv_head_overflowing(struct creation *c)
     c->p.first_kv_head = first_heads[1];
 }
 static void create_first_kv_head_of_all(struct creation *c) { c->p.first_kv_head = first_heads[2]; }
-static void create_value_beside_experts(struct creation *c)
-{
-    make_mixes(&c->p);
-    c->p.value.matrix = c->p.key.matrix;
-}
-static void create_value_bias_beside_experts(struct creation *c)
-{
-    make_mixes(&c->p);
-    c->p.value.bias = c->p.key.matrix;
-}
-static void create_output_beside_experts(struct creation *c)
-{
-    make_mixes(&c->p);
-    c->p.output.matrices = c->p.query.matrices;
-}
+// Mixes of values and outputs, with one member that is another.
+#define MIXED(name, member, value) \
+    static void create_##name(struct creation *c) \
+    { \
+        make_mixes(&c->p); \
+        c->p.member = value; \
+    }
+MIXED(value_beside_experts, value.matrix, c->p.key.matrix)
+MIXED(value_bias_beside_experts, value.bias, c->p.key.matrix)
+MIXED(output_beside_experts, output.matrices, c->p.query.matrices)
 static void create_value_experts_of_experts(struct creation *c)
 {
     c->p.value.matrix.data = NULL;
@@ -209,106 +202,30 @@ static void create_output_experts_of_experts(struct creation *c)
     c->p.output.matrices = NULL;
     c->p.output.experts = mix_of(&c->p);
 }
-static void create_value_experts_1026(struct creation *c)
-{
-    make_mixes(&c->p);
-    c->p.value.experts.experts = 513;
-}
-static void create_value_experts_overflow(struct creation *c)
-{
-    make_mixes(&c->p);
-    c->p.value.experts.experts = 1u << 31;
-}
-static void create_output_experts_1028(struct creation *c)
-{
-    make_mixes(&c->p);
-    c->p.output.experts.experts = 257;
-}
-static void create_value_experts_k_0(struct creation *c)
-{
-    make_mixes(&c->p);
-    c->p.value.experts.experts_per_token = 0;
-}
-static void create_value_experts_k_above(struct creation *c)
-{
-    make_mixes(&c->p);
-    c->p.value.experts.experts_per_token = 3;
-}
-static void create_output_experts_k_0(struct creation *c)
-{
-    make_mixes(&c->p);
-    c->p.output.experts.experts_per_token = 0;
-}
-static void create_output_experts_k_above(struct creation *c)
-{
-    make_mixes(&c->p);
-    c->p.output.experts.experts_per_token = 3;
-}
-static void create_value_experts_no_matrices(struct creation *c)
-{
-    make_mixes(&c->p);
-    c->p.value.experts.matrices = NULL;
-}
-static void create_output_experts_no_matrices(struct creation *c)
-{
-    make_mixes(&c->p);
-    c->p.output.experts.matrices = NULL;
-}
+MIXED(value_experts_1026, value.experts.experts, 513)
+MIXED(value_experts_overflow, value.experts.experts, 1u << 31)
+MIXED(output_experts_1028, output.experts.experts, 257)
+MIXED(value_experts_k_0, value.experts.experts_per_token, 0)
+MIXED(value_experts_k_above, value.experts.experts_per_token, 3)
+MIXED(output_experts_k_0, output.experts.experts_per_token, 0)
+MIXED(output_experts_k_above, output.experts.experts_per_token, 3)
+MIXED(value_experts_no_matrices, value.experts.matrices, NULL)
+MIXED(output_experts_no_matrices, output.experts.matrices, NULL)
 static void create_value_experts_no_matrix(struct creation *c)
 {
     make_mixes(&c->p);
     mix_matrices[1].data = NULL;
 }
-static void create_value_experts_groups(struct creation *c)
-{
-    make_mixes(&c->p);
-    c->p.value.experts.router.groups.count = 2;
-}
-static void create_output_experts_groups(struct creation *c)
-{
-    make_mixes(&c->p);
-    c->p.output.experts.router.groups.count = 4;
-}
-static void create_value_experts_levels(struct creation *c)
-{
-    make_mixes(&c->p);
-    c->p.value.experts.router.levels = c->p.key.matrix;
-}
-static void create_output_experts_no_router(struct creation *c)
-{
-    make_mixes(&c->p);
-    c->p.output.experts.router.weight.data = NULL;
-}
-static void create_value_experts_softmax(struct creation *c)
-{
-    make_mixes(&c->p);
-    c->p.value.experts.router.score = VKMOE_SCORE_SOFTMAX;
-}
-static void create_value_experts_supplied(struct creation *c)
-{
-    make_mixes(&c->p);
-    c->p.value.experts.router.select = VKMOE_SELECT_SUPPLIED;
-}
-static void create_output_experts_capacity(struct creation *c)
-{
-    make_mixes(&c->p);
-    c->p.output.experts.router.capacity = 3;
-}
-static void create_output_experts_always(struct creation *c)
-{
-    make_mixes(&c->p);
-    c->p.output.experts.router.always = 1;
-}
-static void create_no_value_and_no_experts(struct creation *c)
-{
-    make_mixes(&c->p);
-    c->p.value.experts.experts = 0;
-}
-static void create_no_output_and_no_experts(struct creation *c)
-{
-    make_mixes(&c->p);
-    c->p.output.experts.experts = 0;
-}
+MIXED(value_experts_groups, value.experts.router.groups.count, 2)
+MIXED(output_experts_groups, output.experts.router.groups.count, 4)
+MIXED(value_experts_levels, value.experts.router.levels, c->p.key.matrix)
+MIXED(output_experts_no_router, output.experts.router.weight.data, NULL)
+MIXED(value_experts_softmax, value.experts.router.score, VKMOE_SCORE_SOFTMAX)
+MIXED(value_experts_supplied, value.experts.router.select, VKMOE_SELECT_SUPPLIED)
+MIXED(output_experts_capacity, output.experts.router.capacity, 3)
+MIXED(output_experts_always, output.experts.router.always, 1)
+MIXED(no_value_and_no_experts, value.experts.experts, 0)
+MIXED(no_output_and_no_experts, output.experts.experts, 0)
 static void create_position_reach_0(struct creation *c) { c->p.position.bias = c->p.key.matrix; }
 static void create_position_reach_65536(struct creation *c)
 {
