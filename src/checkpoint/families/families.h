@@ -58,6 +58,8 @@
     .gate_up = parent ".input_linear.weight", .down = parent ".output_linear.weight"
 #define SHARED_INPUT_OUTPUT(parent) \
     .shared_gate_up = parent ".input_linear.weight", .shared_down = parent ".output_linear.weight"
+#define GRANITE_NAMES \
+    .router = "block_sparse_moe.router.layer.weight", STACKED_INPUT_OUTPUT("block_sparse_moe")
 
 #define DENSE_GATE_UP_DOWN(parent, width) \
     .dense_inner = { "intermediate_size", width }, \

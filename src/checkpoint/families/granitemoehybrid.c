@@ -13,16 +13,8 @@ static const struct alias aliases[] = {
     { NULL },
 };
 
-FAMILY(granitemoehybrid, .prefix = BLOCKS,
-    SIZES(32, 4096, "intermediate_size", 11008),
-    EXPERTS("num_local_experts", 8, "num_experts_per_tok", 2),
-    HIDDEN_ACT,
-    .shared_inner = { "shared_intermediate_size", 1024 },
-    .preset.router = { TOP_K_THEN_SOFTMAX },
-    .names = {
-        .router = "block_sparse_moe.router.layer.weight",
-        STACKED_INPUT_OUTPUT("block_sparse_moe"),
-        SHARED_INPUT_OUTPUT("shared_mlp"),
-    },
-    .mark = mark,
+FAMILY(granitemoehybrid, .prefix = BLOCKS, SIZES(32, 4096, "intermediate_size", 11008),
+    EXPERTS("num_local_experts", 8, "num_experts_per_tok", 2), HIDDEN_ACT,
+    .shared_inner = { "shared_intermediate_size", 1024 }, .preset.router = { TOP_K_THEN_SOFTMAX },
+    .names = { GRANITE_NAMES, SHARED_INPUT_OUTPUT("shared_mlp") }, .mark = mark,
     .aliases = aliases);
