@@ -1,11 +1,13 @@
 """Whether the library's folders use only those below them, and src/device has no circles.
 
-    layers.py NM LIBRARY.a
+    layers.py NM LIBRARY.a SRC
 
 Reads what each object defines and what it wants of others; Meson calls the object of
-src/device/queue.c device_queue.c.o.
+src/device/queue.c device_queue.c.o. Symbols do not tell of types and inline functions, so it reads
+the includes as well. layers_selftest.py shows that it fails when it should.
 """
 import collections
+import pathlib
 import re
 import subprocess
 import sys
@@ -40,6 +42,17 @@ def read_objects(nm, library):
             wanted[member]  # an object that wants nothing is one as well
     return {member: [(symbol, defined[symbol]) for symbol in sorted(symbols) if symbol in defined]
             for member, symbols in wanted.items()}
+
+
+def read_includes(source):
+    """[(object, object whose header it includes)], of the library's own headers by folder."""
+    pairs = []
+    for path in sorted(source.glob('*/**/*.[ch]')):
+        member = '_'.join(path.relative_to(source).parts)[:-1] + 'c'
+        for folder, header in re.findall(r'^#include "(\w+)/(\S+)\.h"', path.read_text(), re.M):
+            if (source / folder).is_dir() and folder_of(member) in MAY_USE:
+                pairs.append((member, '%s_%s.c' % (folder, header.replace('/', '_'))))
+    return pairs
 
 
 def find_circle(uses, folder):
@@ -92,6 +105,10 @@ def main():
         for member, other, symbol in wrong:
             print('#', member, 'uses', symbol, 'of', other)
         result(not wrong, folder + ' uses what is below it')
+    wrong = [pair for pair in read_includes(pathlib.Path(sys.argv[3])) if not may_use(*pair)]
+    for pair in wrong:
+        print('# %s includes the header of %s' % pair)
+    result(not wrong, 'no include points upward')
     circle = find_circle(uses, NO_CIRCLES)
     if circle:
         print('# circle:', ' -> '.join(circle))
