@@ -1,5 +1,5 @@
 // pattern.h - what the queries of each expert see. A kind of pattern is a row in pattern.c, a file
-// in shaders/pattern/, and a case in tests/pattern.h.
+// in shaders/pattern/, and a case in tests/support/pattern.h.
 #ifndef VKMOE_ATTENTION_PATTERN_H
 #define VKMOE_ATTENTION_PATTERN_H
 
