@@ -63,6 +63,7 @@ const struct spoilt spoilt_headers[] = {
     { "packed integers", "F32\",\"shape\":[2,4", "U8\",\"shape\":[2,16", UNSUPPORTED,
         "has the dtype U8, only F32" },
     { "dtype size", "F32", "F16", INVALID, "do not match" },
+    { "blocks cut by a row", "F32", "Q8_0", INVALID, "do not suit Q8_0" },
     { "dtype no string", "\"F32\"", "32", INVALID, "dtype" },
     { "dtype twice", "\"dtype\":\"F32\"", "\"dtype\":\"F32\",\"dtype\":\"F32\"", INVALID, "dtype" },
     { "shape no array", "[2,4]", "8", INVALID, "shape" },

@@ -31,6 +31,10 @@ static const struct embed_case cases[] = {
     CASE("q8-0", .timed = true, BOTH, .everywhere = true), SHAPE(33, 320, 128),
         .scale = 1.0f, .dtype = VKMOE_DTYPE_Q8_0},
     CASE("q8-0-multiplier", BOTH), SHAPE(5, 49, 96), .scale = 12.0f, .dtype = VKMOE_DTYPE_Q8_0},
+    CASE("subnormal-f16", BOTH, .shrunk = 16), SHAPE(33, 320, 96), .scale = 1.0f,
+        .dtype = VKMOE_DTYPE_F16},
+    CASE("q8-0-subnormal", BOTH, .shrunk = 6), SHAPE(33, 320, 96), .scale = 1.0f,
+        .dtype = VKMOE_DTYPE_Q8_0},
     CASE("odd-multiplier", .shapes = CPU), SHAPE(5, 49, 45), .scale = -0.3f},
 
     // ------------------------------------------------------ shapes, with mixtral's pipelines

@@ -350,7 +350,7 @@ struct linear io_add_linear(struct kernel_io *io, const char *name, const char *
     for (uint32_t p = 0; p < l.parts; p++) {
         l.weights[p] = io_alloc(io, count, sizeof(double));
         for (size_t i = 0; i < count; i++)
-            l.weights[p][i] = rng_normal(&rng) / sqrt(columns);
+            l.weights[p][i] = rng_normal(&rng) / sqrt(columns) * exp2(-io->test->shrunk);
         format_round(dtype, l.weights[p], count);
     }
     for (uint32_t m = 0; m < l.distinct; m++)

@@ -19,6 +19,7 @@ struct kernel_case {
     // Pipelines cost seconds on CPU drivers, hence:
     bool everywhere; // even in forms of which the device has a better one that is much the same
     bool thorough;   // only if everything is asked for
+    double shrunk;   // its weights are 2^-shrunk times as large
 };
 
 // Freedom that a kernel's specialisation has without a change of meaning. Each kernel
