@@ -8,10 +8,9 @@
 #include <cjson/cJSON.h>
 
 #include "base/common.h"
+#include "formats.h"
 #include "host.h"
 #include "device/pipelines.h"
-
-static const char *const dtype_names[] = { "f32", "f16", "bf16" };
 
 // ------------------------------------------------------------------------------- table
 
@@ -103,7 +102,7 @@ static cJSON *describe_model(const struct entry *entry)
     cJSON_AddNumberToObject(object, "experts_per_token", p->experts_per_token);
     cJSON_AddNumberToObject(object, "shared_inner", p->shared.inner);
     cJSON_AddBoolToObject(object, "gated", !(entry->c.has & CASE_UNGATED));
-    cJSON_AddStringToObject(object, "dtype", dtype_names[entry->c.dtype]);
+    cJSON_AddStringToObject(object, "dtype", test_format(entry->c.dtype)->name);
     return object;
 }
 

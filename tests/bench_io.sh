@@ -33,6 +33,11 @@ has '"schema":'
 [ ! -e - ] || problem "a file '-' was written"
 finish "the device is named, and a CPU is called one"
 
+# A format that no table of cases has.
+"${run[@]}" --dtype q8_0 --json >"$out" 2>"$err" || problem "status $?: $(tail -n 1 "$err")"
+has '"dtype":.*"q8_0"'
+finish "every format has its name"
+
 "${run[@]}" --json none/report.json >/dev/null 2>"$err"
 fails $? "cannot write none/report.json: No such file or directory"
 "${run[@]}" >&- 2>"$err"
