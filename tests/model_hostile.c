@@ -392,6 +392,42 @@ static bool test_late_error(void)
         && strstr(lines.last, "model.layers.1.block_sparse_moe.gate.weight is missing");
 }
 
+// Opens gpt-oss with these dtypes. Its experts are [in][out], and gate and up take turns: blocks,
+// which lie along a tensor's rows, would have to be cut.
+static bool check_across(const char *matrices, const char *bias, int status, const char *text)
+{
+    const bool blocks[] = { strcmp(matrices, "Q8_0") == 0, strcmp(bias, "Q8_0") == 0 };
+    const struct {
+        const char *name, *dtype, *shape;
+        size_t size;
+    } rows[] = { { "router.weight", "F32", "2,32", 256 }, { "router.bias", "F32", "2", 8 },
+        { "experts.gate_up_proj", matrices, "2,32,64", blocks[0] ? 4352 : 16384 },
+        { "experts.gate_up_proj_bias", bias, "2,64", blocks[1] ? 136 : 512 },
+        { "experts.down_proj", matrices, "2,32,32", blocks[0] ? 2176 : 8192 },
+        { "experts.down_proj_bias", "F32", "2,32", 256 } };
+    char header[2000] = "{\"__metadata__\":{}";
+    size_t used = strlen(header), at = 0;
+    for (size_t i = 0; i < COUNT_OF(rows); at += rows[i++].size)
+        used += (size_t)snprintf(header + used, sizeof header - used,
+            ",\"model.layers.0.mlp.%s\":{\"dtype\":\"%s\",\"shape\":[%s],"
+            "\"data_offsets\":[%zu,%zu]}",
+            rows[i].name, rows[i].dtype, rows[i].shape, at, at + rows[i].size);
+    strcat(header, "}");
+    folder_empty();
+    folder_write_text("config.json",
+        "{\"model_type\":\"gpt_oss\",\"hidden_size\":32,\"intermediate_size\":32,"
+        "\"num_hidden_layers\":1,\"num_local_experts\":2,\"num_experts_per_tok\":1}");
+    write_tensors("model.safetensors", header, UINT64_MAX, at);
+    return check_spoilt(&(struct spoilt){ .status = status, .text = text });
+}
+
+static bool test_blocks_across(void)
+{
+    return check_across("F32", "F32", OK, "")
+        && check_across("Q8_0", "F32", UNSUPPORTED, "experts.gate_up_proj is Q8_0, in blocks")
+        && check_across("F32", "Q8_0", UNSUPPORTED, "gate_up_proj_bias is Q8_0, in blocks");
+}
+
 // ----------------------------------------------------------------------------- main
 
 static void run(struct tap *tap, const char *group, const char *name, bool ok)
@@ -455,7 +491,8 @@ int main(int argc, char **argv)
     run_tables(&tap);
     TEST_TABLE(tests, { "config files", test_config_files }, { "tensor files", test_tensor_files },
         { "cut at every byte", test_truncation }, { "index files", test_index_files },
-        { "paths and arguments", test_paths }, { "late error", test_late_error });
+        { "paths and arguments", test_paths }, { "late error", test_late_error },
+        { "blocks across", test_blocks_across });
     for (size_t i = 0; i < COUNT(tests); i++) {
         if (wants(&tap, "files", tests[i].name))
             run(&tap, "files", tests[i].name, tests[i].run());

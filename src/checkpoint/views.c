@@ -66,6 +66,20 @@ static bool is_transposed(struct builder *b)
         && fused->shape[2] == 2 * inner;
 }
 
+// Refuses a view whose rows would cut the blocks that its tensor is stored in.
+static void check_blocks(
+    struct builder *b, const char *patterns, const struct vkmoe_view *view, uint32_t columns)
+{
+    const struct caller nobody = { NULL, "" };
+    const struct named_view named = { patterns, view, columns };
+    if (b->lookup.status != VKMOE_OK || vkmoe_view_check(&nobody, &named) == VKMOE_OK)
+        return;
+    const struct tensor *tensor = vkmoe_lookup_find(&b->lookup, patterns, 0, NULL);
+    LOOKUP_FAIL(&b->lookup, UNSUPPORTED,
+        "%s: tensor %s is %s, in blocks that the rows of its parts would cut", tensor->path,
+        tensor->name, tensor->dtype);
+}
+
 // A [rows][columns] view of one expert, from its own tensor or its part of a stacked one.
 static struct vkmoe_view view_expert(
     struct builder *b, const char *patterns, uint32_t expert, uint32_t rows, uint32_t columns)
@@ -115,6 +129,8 @@ static void view_experts(struct builder *b)
             up[e] = view_expert(b, names->up, e, p->inner, p->hidden);
         }
         down[e] = view_expert(b, names->down, e, p->hidden, p->inner);
+        check_blocks(b, together ? names->gate_up : names->up, &up[e], p->hidden);
+        check_blocks(b, names->down, &down[e], p->inner);
         if (b->lookup.status == VKMOE_OK
             && (up[e].dtype != up[0].dtype || down[e].dtype != up[0].dtype
                 || (names->gate && gate[e].dtype != up[0].dtype)))
@@ -140,6 +156,7 @@ static void view_biases(struct builder *b)
         } else {
             p->up_bias = vkmoe_view_offset(fused, p->inner);
         }
+        check_blocks(b, names->gate_up_bias, &p->up_bias, p->inner);
     }
     p->down_bias = view_matrix(b, names->down_bias, p->experts, p->hidden);
     p->output_bias = view_vector(b, names->output_bias, p->hidden);
