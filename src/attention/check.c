@@ -7,7 +7,6 @@
 #include "weights/view.h"
 
 #include <math.h>
-#include <stdio.h>
 
 static enum vkmoe_status check_shapes(
     const struct caller *caller, const struct vkmoe_attention_params *p)
@@ -89,18 +88,6 @@ static enum vkmoe_status check_mixes(
         : status;
 }
 
-// [count] matrices that are there.
-static enum vkmoe_status check_matrices(const struct caller *caller, const char *kind,
-    const struct vkmoe_view *views, uint32_t count, uint32_t columns)
-{
-    char name[64];
-    for (uint32_t i = 0; views && i < count; i++) {
-        snprintf(name, sizeof name, "%s[%u]", kind, i);
-        TRY_RETURN(vkmoe_view_check(caller, &(struct named_view){ name, &views[i], columns }));
-    }
-    return VKMOE_OK;
-}
-
 static enum vkmoe_status check_views(
     const struct caller *caller, const struct vkmoe_attention_params *p)
 {
@@ -119,8 +106,9 @@ static enum vkmoe_status check_views(
     };
     CHECK(!p->position.bias.data || (p->position.reach >= 1 && p->position.reach <= 65535),
         "position.reach is %u, must be 1 to 65535", p->position.reach);
-    TRY_RETURN(check_matrices(caller, "query", p->query.matrices, p->experts, p->hidden));
-    TRY_RETURN(check_matrices(caller, "output", p->output.matrices, p->experts, width));
+    TRY_RETURN(vkmoe_matrices_check(caller, "query", p->query.matrices, p->experts, p->hidden));
+    if (p->output.matrices)
+        TRY_RETURN(vkmoe_matrices_check(caller, "output", p->output.matrices, p->experts, width));
     return vkmoe_views_check(caller, views, ARRAY_SIZE(views));
 }
 

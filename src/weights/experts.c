@@ -23,15 +23,6 @@ static enum vkmoe_status no_host_memory(const vkmoe_device *device)
             return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, __VA_ARGS__); \
     } while (0)
 
-// One matrix of an expert, "up" or "gate".
-static enum vkmoe_status check_matrix(const struct caller *caller, const struct experts_source *s,
-    const char *kind, const struct vkmoe_view *view, uint32_t expert)
-{
-    char name[64];
-    snprintf(name, sizeof name, "%s[%u]", kind, expert);
-    return vkmoe_view_check(caller, &(struct named_view){ name, view, s->columns });
-}
-
 enum vkmoe_status vkmoe_experts_check(const struct caller *caller, const struct experts_source *s)
 {
     const enum vkmoe_dtype dtype = s->weights[0].dtype;
@@ -40,10 +31,10 @@ enum vkmoe_status vkmoe_experts_check(const struct caller *caller, const struct 
             "%s: the matrix of expert %u is missing", s->name, e);
         CHECK((!s->gate || s->gate[e].dtype == dtype) && s->weights[e].dtype == dtype,
             "%s: the matrix of expert %u differs in dtype from those before", s->name, e);
-        TRY_RETURN(check_matrix(caller, s, s->name, &s->weights[e], e));
-        if (s->gate)
-            TRY_RETURN(check_matrix(caller, s, "gate", &s->gate[e], e));
     }
+    TRY_RETURN(vkmoe_matrices_check(caller, s->name, s->weights, s->count, s->columns));
+    if (s->gate)
+        TRY_RETURN(vkmoe_matrices_check(caller, "gate", s->gate, s->count, s->columns));
     if (s->shared.rows == 0)
         return VKMOE_OK;
     CHECK(

@@ -1,6 +1,7 @@
 // view.c - see view.h.
 #include "weights/view.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,6 +46,17 @@ enum vkmoe_status vkmoe_views_check(
 {
     for (size_t i = 0; i < count; i++)
         TRY_RETURN(vkmoe_view_check(caller, &views[i]));
+    return VKMOE_OK;
+}
+
+enum vkmoe_status vkmoe_matrices_check(const struct caller *caller, const char *name,
+    const struct vkmoe_view *views, uint32_t count, uint32_t columns)
+{
+    char one[64];
+    for (uint32_t i = 0; i < count; i++) {
+        snprintf(one, sizeof one, "%s[%u]", name, i);
+        TRY_RETURN(vkmoe_view_check(caller, &(struct named_view){ one, &views[i], columns }));
+    }
     return VKMOE_OK;
 }
 

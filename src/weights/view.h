@@ -18,6 +18,9 @@ struct named_view {
 enum vkmoe_status vkmoe_view_check(const struct caller *caller, const struct named_view *view);
 enum vkmoe_status vkmoe_views_check(
     const struct caller *caller, const struct named_view *views, size_t count);
+// Of an array of matrices, which are called name[0], name[1], ...
+enum vkmoe_status vkmoe_matrices_check(const struct caller *caller, const char *name,
+    const struct vkmoe_view *views, uint32_t count, uint32_t columns);
 
 // The address of element (row, column), the first of a block, of a resolved view.
 const unsigned char *vkmoe_view_at(const struct vkmoe_view *view, int64_t row, int64_t column);
