@@ -270,7 +270,7 @@ static enum vkmoe_status pack_on_host(struct rectangle *r, void *piece)
     else
         status = fill(r, piece);
     if (status == VKMOE_OK && has_blocks(r))
-        vkmoe_pack_blocks_on_host(&r->push.blocks, r->format, source, matrix);
+        vkmoe_pack_blocks_on_host(&r->push.blocks, r->packing->view->dtype, source, matrix);
     else if (status == VKMOE_OK)
         vkmoe_pack_on_host(&r->push.elements, element_size(r), source, matrix);
     return status;

@@ -54,7 +54,7 @@ enum vkmoe_status vkmoe_loading_finish(struct loading *loading, enum vkmoe_statu
 // where push->matrix is.
 void vkmoe_pack_on_host(
     const struct pack_weights_push *push, uint32_t element_size, const void *source, void *matrix);
-void vkmoe_pack_blocks_on_host(const struct pack_blocks_push *push, const struct format *format,
-    const void *source, void *matrix);
+void vkmoe_pack_blocks_on_host(
+    const struct pack_blocks_push *push, enum vkmoe_dtype dtype, const void *source, void *matrix);
 
 #endif

@@ -100,10 +100,11 @@ void vkmoe_pack_on_host(
 }
 
 void vkmoe_pack_blocks_on_host(
-    const struct pack_blocks_push *p, const struct format *format, const void *source, void *matrix)
+    const struct pack_blocks_push *p, enum vkmoe_dtype dtype, const void *source, void *matrix)
 {
+    const struct format *format = vkmoe_format(dtype);
     const uint32_t chunks = format->bytes / CHUNK, rest = format->bytes % CHUNK;
-    const size_t record = BLOCK * CHUNK * chunks + (size_t)align_up((uint64_t)BLOCK * rest, CHUNK);
+    const size_t record = vkmoe_packed_record(dtype).size;
     for (uint32_t row = 0; row < p->rows_written; row++) {
         const uint32_t r = p->base_row + row, lane = r % BLOCK;
         const uint64_t block = (uint64_t)(r / BLOCK) * p->block_stride + p->block_phase;
