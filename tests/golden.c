@@ -1,10 +1,24 @@
-// golden.c - the reference against Hugging Face's own code: golden/hf.h holds the outputs
-// of 15 MoE blocks, golden/hf.py how they were made. Needs no device.
+// golden.c - the reference against Hugging Face's own code: golden/hf/<model>.h holds the output
+// of its MoE block, golden/hf.py how it was made. Needs no device.
 #include <stdlib.h>
 #include <string.h>
 
 #include "compare.h"
-#include "golden/hf.h"
+#include "golden/hf/deepseek_v3.h"
+#include "golden/hf/deepseek_v4.h"
+#include "golden/hf/ernie4_5_moe.h"
+#include "golden/hf/gemma4.h"
+#include "golden/hf/gpt_oss.h"
+#include "golden/hf/granitemoe.h"
+#include "golden/hf/jetmoe.h"
+#include "golden/hf/lfm2_moe.h"
+#include "golden/hf/llama4.h"
+#include "golden/hf/minimax_m2.h"
+#include "golden/hf/mixtral.h"
+#include "golden/hf/nemotron_h.h"
+#include "golden/hf/phimoe.h"
+#include "golden/hf/qwen2_moe.h"
+#include "golden/hf/qwen3_moe.h"
 #include "random.h"
 #include "reference.h"
 #include "tap.h"

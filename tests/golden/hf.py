@@ -1,11 +1,10 @@
 #!/usr/bin/env python3
-"""Writes hf.h, beside this file: what the MoE blocks of Hugging Face transformers make of weights
-that tests/golden.c
-can make too.
+"""Writes hf/<model>.h, beside this file: what the MoE block of a model of Hugging Face
+transformers makes of weights that tests/golden.c can make too.
 
     python3 tests/golden/hf.py
 
-hf.h was written with transformers 5.12.1 and torch 2.14.1 (Debian sid: python3-transformers,
+They were written with transformers 5.12.1 and torch 2.14.1 (Debian sid: python3-transformers,
 python3-torch,
 libopenblas0-pthread) on a CPU, in f32, with the eager implementation of the experts. Every
 parameter and buffer is
@@ -19,6 +18,7 @@ import torch
 import transformers
 
 HIDDEN, INNER, SHARED, TOKENS = 16, 12, 10, 12
+FOLDER = pathlib.Path(__file__).with_name("hf")
 
 
 class Rng:
@@ -114,7 +114,7 @@ class Gemma4(torch.nn.Module):
         return self.experts(x, ids, weights)
 
 
-def run(out, family, model, block_name, config_name, experts, config, gain=0.25, arguments=()):
+def run(family, model, block_name, config_name, experts, config, gain=0.25, arguments=()):
     module = importlib.import_module(f"transformers.models.{model}.modeling_{model}")
     config_module = importlib.import_module(f"transformers.models.{model}.configuration_{model}")
     config = getattr(config_module, config_name)(hidden_size=HIDDEN, **config)
@@ -126,59 +126,59 @@ def run(out, family, model, block_name, config_name, experts, config, gain=0.25,
         fill(block, family, experts, gain)
         y = block(array(family, "x", 1.0, TOKENS, HIDDEN).reshape(1, TOKENS, HIDDEN))
     y = (y[0] if isinstance(y, tuple) else y).reshape(TOKENS * HIDDEN)
-    print(f"static const float golden_{family}[] = {{", file=out)
-    for i in range(0, len(y), 5):
-        print("    " + " ".join(f"{v:.8e}f," for v in y[i:i + 5].tolist()), file=out)
-    print("};\n", file=out)
+    with open(FOLDER / f"{family}.h", "w") as out:
+        print(f"// {family}.h - written by hf.py with transformers {transformers.__version__}, "
+              f"torch {torch.__version__.split('+')[0]}; f32 [tokens][hidden].\n", file=out)
+        print(f"static const float golden_{family}[] = {{", file=out)
+        for i in range(0, len(y), 5):
+            print("    " + " ".join(f"{v:.8e}f," for v in y[i:i + 5].tolist()), file=out)
+        print("};", file=out)
 
 
-def write(out):
-    print(f"// hf.h - written by hf.py with transformers {transformers.__version__}, "
-          f"torch {torch.__version__.split('+')[0]}; f32 [tokens][hidden].\n", file=out)
+def write():
     moe, local = {"moe_intermediate_size": INNER}, {"intermediate_size": INNER,
         "num_local_experts": 8}
-    run(out, "mixtral", "mixtral", "MixtralSparseMoeBlock", "MixtralConfig", 8, {**local,
+    run("mixtral", "mixtral", "MixtralSparseMoeBlock", "MixtralConfig", 8, {**local,
         "num_experts_per_tok": 2})
-    run(out, "qwen2_moe", "qwen2_moe", "Qwen2MoeSparseMoeBlock", "Qwen2MoeConfig", 8,
+    run("qwen2_moe", "qwen2_moe", "Qwen2MoeSparseMoeBlock", "Qwen2MoeConfig", 8,
         {**moe, "num_experts": 8, "num_experts_per_tok": 4,
             "shared_expert_intermediate_size": SHARED,
          "norm_topk_prob": False})
-    run(out, "qwen3_moe", "qwen3_moe", "Qwen3MoeSparseMoeBlock", "Qwen3MoeConfig", 8,
+    run("qwen3_moe", "qwen3_moe", "Qwen3MoeSparseMoeBlock", "Qwen3MoeConfig", 8,
         {**moe, "num_experts": 8, "num_experts_per_tok": 4, "norm_topk_prob": True})
-    run(out, "deepseek_v3", "deepseek_v3", "DeepseekV3MoE", "DeepseekV3Config", 16,
+    run("deepseek_v3", "deepseek_v3", "DeepseekV3MoE", "DeepseekV3Config", 16,
         {**moe, "n_routed_experts": 16, "num_experts_per_tok": 3, "n_group": 4, "topk_group": 2,
             "n_shared_experts": 1,
          "routed_scaling_factor": 2.5, "norm_topk_prob": True})
-    run(out, "deepseek_v4", "deepseek_v4", "DeepseekV4SparseMoeBlock", "DeepseekV4Config", 8,
+    run("deepseek_v4", "deepseek_v4", "DeepseekV4SparseMoeBlock", "DeepseekV4Config", 8,
         {**moe, "n_routed_experts": 8, "num_experts_per_tok": 3, "n_shared_experts": 1,
             "swiglu_limit": 4.0,
          "routed_scaling_factor": 1.5}, gain=1.0, arguments=(3,))
-    run(out, "gpt_oss", "gpt_oss", "GptOssMLP", "GptOssConfig", 8, {**local,
+    run("gpt_oss", "gpt_oss", "GptOssMLP", "GptOssConfig", 8, {**local,
         "num_experts_per_tok": 3}, gain=2.0)
-    run(out, "phimoe", "phimoe", "PhimoeSparseMoeBlock", "PhimoeConfig", 8,
+    run("phimoe", "phimoe", "PhimoeSparseMoeBlock", "PhimoeConfig", 8,
         {**local, "num_experts_per_tok": 2, "router_jitter_noise": 0.1})
-    run(out, "llama4", "llama4", "Llama4TextMoe", "Llama4TextConfig", 8, {**local,
+    run("llama4", "llama4", "Llama4TextMoe", "Llama4TextConfig", 8, {**local,
         "num_experts_per_tok": 1})
-    run(out, "granitemoe", "granitemoe", "GraniteMoeMoE", "GraniteMoeConfig", 8, {**local,
+    run("granitemoe", "granitemoe", "GraniteMoeMoE", "GraniteMoeConfig", 8, {**local,
         "num_experts_per_tok": 3})
-    run(out, "jetmoe", "jetmoe", "JetMoeMoE", "JetMoeConfig", 8,
+    run("jetmoe", "jetmoe", "JetMoeMoE", "JetMoeConfig", 8,
         {**local, "num_experts_per_tok": 2, "activation_function": "silu"})
-    run(out, "gemma4", "gemma4", None, "Gemma4TextConfig", 8, {**moe, "num_experts": 8,
+    run("gemma4", "gemma4", None, "Gemma4TextConfig", 8, {**moe, "num_experts": 8,
         "top_k_experts": 3})
-    run(out, "lfm2_moe", "lfm2_moe", "Lfm2MoeSparseMoeBlock", "Lfm2MoeConfig", 8,
+    run("lfm2_moe", "lfm2_moe", "Lfm2MoeSparseMoeBlock", "Lfm2MoeConfig", 8,
         {**moe, "num_experts": 8, "num_experts_per_tok": 3, "use_expert_bias": True,
             "norm_topk_prob": True,
          "routed_scaling_factor": 1.0})
-    run(out, "nemotron_h", "nemotron_h", "NemotronHMoE", "NemotronHConfig", 8,
+    run("nemotron_h", "nemotron_h", "NemotronHMoE", "NemotronHConfig", 8,
         {**moe, "n_routed_experts": 8, "num_experts_per_tok": 3,
             "moe_shared_expert_intermediate_size": SHARED,
          "n_group": 1, "topk_group": 1, "routed_scaling_factor": 2.5, "norm_topk_prob": True})
-    run(out, "ernie4_5_moe", "ernie4_5_moe", "Ernie4_5_MoeSparseMoeBlock", "Ernie4_5_MoeConfig", 8,
+    run("ernie4_5_moe", "ernie4_5_moe", "Ernie4_5_MoeSparseMoeBlock", "Ernie4_5_MoeConfig", 8,
         {**moe, "moe_num_experts": 8, "moe_k": 3, "moe_num_shared_experts": 1})
-    run(out, "minimax_m2", "minimax_m2", "MiniMaxM2SparseMoeBlock", "MiniMaxM2Config", 8,
+    run("minimax_m2", "minimax_m2", "MiniMaxM2SparseMoeBlock", "MiniMaxM2Config", 8,
         {**local, "num_experts_per_tok": 3})
 
 
 if __name__ == "__main__":
-    with open(pathlib.Path(__file__).with_name("hf.h"), "w") as header:
-        write(header)
+    write()
