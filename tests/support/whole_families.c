@@ -205,25 +205,23 @@ static const uint32_t jetmoe_windows[] = { 4, 0, 1, 7, 0, 16 };
 #define SOFTMAX_GATE .score = VKMOE_SCORE_SOFTMAX
 #define TOP_K_GATE .score = VKMOE_SCORE_IDENTITY, .weigh = VKMOE_WEIGH_SOFTMAX
 
+#define MIXTRAL(name_, dtype_, hidden_, inner_, head_size_) \
+    MODEL(name_, "mixtral", 37, \
+        "\"hidden_size\":" #hidden_ ",\"intermediate_size\":" #inner_ \
+        ",\"num_hidden_layers\":2,\"num_local_experts\":4,\"num_experts_per_tok\":2," \
+        "\"num_attention_heads\":4,\"num_key_value_heads\":2,\"sliding_window\":5", \
+        STORED(dtype_, 2), .windows = { 5, 5 }, \
+        FRAME(hidden_, 1e-5, 1e-5, .max_positions = 131072, .end_tokens = { 2 }, \
+            .end_token_count = 1), \
+        DENSE(4, 2, head_size_, ROPE(1e6f)), \
+        SILU_EXPERTS(inner_, 4, 2, SOFTMAX_GATE, .renormalize = true), \
+        WRITTEN_BY(write_dense_attention, write_mixtral))
+
 static const struct whole_family families[] = {
     // kv_heads 2 of 4, no head_dim, a window, everything else left to the class
-    MODEL("mixtral", "mixtral", 37,
-        "\"hidden_size\":48,\"intermediate_size\":40,\"num_hidden_layers\":2,"
-        "\"num_local_experts\":4,\"num_experts_per_tok\":2,\"num_attention_heads\":4,"
-        "\"num_key_value_heads\":2,\"sliding_window\":5",
-        STORED(VKMOE_DTYPE_F16, 2), .windows = { 5, 5 },
-        FRAME(48, 1e-5, 1e-5, .max_positions = 131072, .end_tokens = { 2 }, .end_token_count = 1),
-        DENSE(4, 2, 12, ROPE(1e6f)), SILU_EXPERTS(40, 4, 2, SOFTMAX_GATE, .renormalize = true),
-        WRITTEN_BY(write_dense_attention, write_mixtral)),
+    MIXTRAL("mixtral", VKMOE_DTYPE_F16, 48, 40, 12),
     // Everything in blocks, the embedding and the norms as well
-    MODEL("mixtral-q8-0", "mixtral", 37,
-        "\"hidden_size\":64,\"intermediate_size\":96,\"num_hidden_layers\":2,"
-        "\"num_local_experts\":4,\"num_experts_per_tok\":2,\"num_attention_heads\":4,"
-        "\"num_key_value_heads\":2,\"sliding_window\":5",
-        STORED(VKMOE_DTYPE_Q8_0, 2), .windows = { 5, 5 },
-        FRAME(64, 1e-5, 1e-5, .max_positions = 131072, .end_tokens = { 2 }, .end_token_count = 1),
-        DENSE(4, 2, 16, ROPE(1e6f)), SILU_EXPERTS(96, 4, 2, SOFTMAX_GATE, .renormalize = true),
-        WRITTEN_BY(write_dense_attention, write_mixtral)),
+    MIXTRAL("mixtral-q8-0", VKMOE_DTYPE_Q8_0, 64, 96, 16),
     MODEL("jetmoe", "jetmoe", 41,
         "\"hidden_size\":32,\"intermediate_size\":24,\"num_hidden_layers\":2,"
         "\"num_local_experts\":6,\"num_experts_per_tok\":2,\"num_attention_heads\":6,"
