@@ -163,10 +163,4 @@ static uint64_t bytes(const struct kernel_case *test)
     return 3ull * c->tokens * c->k * 4;
 }
 
-static uint64_t flops(const struct kernel_case *test)
-{
-    (void)test;
-    return 0;
-}
-
-KERNEL_SUITE(group_tokens, fits, reference)
+MOVING_SUITE(group_tokens, fits, reference)

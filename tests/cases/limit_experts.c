@@ -173,10 +173,4 @@ static uint64_t bytes(const struct kernel_case *test)
     return 4 * (3ull * c->tokens * c->k + (c->note ? 0 : held * sequences_of(c) * c->k));
 }
 
-static uint64_t flops(const struct kernel_case *test)
-{
-    (void)test;
-    return 0;
-}
-
-KERNEL_SUITE(limit_experts, NULL, reference)
+MOVING_SUITE(limit_experts, NULL, reference)

@@ -169,10 +169,4 @@ static uint64_t bytes(const struct kernel_case *test)
     return 2 * (uint64_t)c->rows * c->columns * c->size;
 }
 
-static uint64_t flops(const struct kernel_case *test)
-{
-    (void)test;
-    return 0;
-}
-
-KERNEL_SUITE(pack_weights, NULL, reference)
+MOVING_SUITE(pack_weights, NULL, reference)

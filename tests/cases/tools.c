@@ -434,3 +434,9 @@ double activation_value(
         return (u + 1.0) * g * sigmoid(alpha * g);
     return act(activation, g, limit) * u;
 }
+
+uint64_t no_flops(const struct kernel_case *test)
+{
+    (void)test;
+    return 0;
+}

@@ -89,7 +89,10 @@ struct kernel_suite {
 };
 
 // The suite of a file that has `cases`, `shapes` and functions of these names.
-#define KERNEL_SUITE(name, may_run, expect) \
+#define KERNEL_SUITE(name, may_run, expect) KERNEL_SUITE_OF(name, may_run, expect, flops)
+// The same of a kernel that computes nothing.
+#define MOVING_SUITE(name, may_run, expect) KERNEL_SUITE_OF(name, may_run, expect, no_flops)
+#define KERNEL_SUITE_OF(name, may_run, expect, flops_) \
     const struct kernel_suite vkmoe_suite_##name = { \
         .kernel = KERNEL_##name, \
         .cases = cases, \
@@ -102,8 +105,10 @@ struct kernel_suite {
         .reference = expect, \
         .dispatch = dispatch, \
         .bytes = bytes, \
-        .flops = flops, \
+        .flops = flops_, \
     };
+
+uint64_t no_flops(const struct kernel_case *test); // 0
 
 #define KERNEL(name) extern const struct kernel_suite vkmoe_suite_##name;
 #include "shaders/kernels.def"
