@@ -84,7 +84,7 @@ static bool check_vectors(enum vkmoe_dtype dtype, bool *there)
     snprintf(path, sizeof path, "%s/%s.f32.npy", VKMOE_TEST_VECTORS, format->name);
     *there = vkmoe_npy_read(path, &(struct vkmoe_log){ 0 }, &values) == VKMOE_OK;
     if (!*there)
-        return true;
+        return format->elements == 1; // what has blocks is compared with another's
     snprintf(path, sizeof path, "%s/%s.bin", VKMOE_TEST_VECTORS, format->name);
     FILE *file = fopen(path, "rb");
     unsigned char block[8 * TEST_FORMAT_MAX_ELEMENTS];
@@ -122,7 +122,7 @@ int main(int argc, char **argv)
         TAP_TEST(&tap, name, check_encoding(dtype));
         const bool ok = check_vectors(dtype, &there);
         snprintf(name, sizeof name, "%s as others decode it", test_format(dtype)->name);
-        if (there)
+        if (there || !ok)
             TAP_TEST(&tap, name, ok);
     }
     return tap_end(&tap);
