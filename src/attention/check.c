@@ -1,7 +1,7 @@
 // check.c - the rules of struct vkmoe_attention_params.
 #include "attention/attention.h"
 
-#include "attention/check.h"
+#include "base/check.h"
 #include "base/common.h"
 #include "base/try.h"
 #include "weights/view.h"

@@ -1,7 +1,7 @@
 // pattern.c - see pattern.h.
 #include "attention/pattern.h"
 
-#include "attention/check.h"
+#include "base/check.h"
 #include "base/common.h"
 #include "base/try.h"
 #include "moe/pairs.h"

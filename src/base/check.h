@@ -1,6 +1,8 @@
 // check.h - for functions that check what a `caller` was given, rule by rule.
-#ifndef VKMOE_ATTENTION_CHECK_H
-#define VKMOE_ATTENTION_CHECK_H
+#ifndef VKMOE_CHECK_H
+#define VKMOE_CHECK_H
+
+#include "base/log.h"
 
 // INVALID, with a line, unless the condition holds.
 #define CHECK(condition, ...) \

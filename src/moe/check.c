@@ -1,17 +1,12 @@
 // check.c - the rules of struct vkmoe_moe_params, checked before anything is made.
 #include "moe/moe.h"
 
+#include "base/check.h"
 #include "base/common.h"
 #include "base/try.h"
 #include "weights/view.h"
 
 #include <math.h>
-
-#define CHECK(condition, ...) \
-    do { \
-        if (!(condition)) \
-            return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, __VA_ARGS__); \
-    } while (0)
 
 static enum vkmoe_status check_shapes(const struct caller *caller, const struct vkmoe_moe_params *p)
 {

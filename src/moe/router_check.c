@@ -1,17 +1,12 @@
 // router_check.c - the rules of struct vkmoe_router_params.
 #include "moe/router.h"
 
+#include "base/check.h"
 #include "base/common.h"
 #include "base/try.h"
 #include "weights/view.h"
 
 #include <math.h>
-
-#define CHECK(condition, ...) \
-    do { \
-        if (!(condition)) \
-            return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, __VA_ARGS__); \
-    } while (0)
 
 static enum vkmoe_status check_groups(const struct caller *caller,
     const struct vkmoe_router_params *r, uint32_t experts, uint32_t experts_per_token)

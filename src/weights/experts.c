@@ -1,6 +1,7 @@
 // experts.c - creates and destroys sets of expert matrices. Multiplying by them: products.c.
 #include "weights/experts.h"
 
+#include "base/check.h"
 #include "base/common.h"
 #include "base/try.h"
 #include "device/fit.h"
@@ -16,12 +17,6 @@ static enum vkmoe_status no_host_memory(const vkmoe_device *device)
 }
 
 // ------------------------------------------------------------------------- source
-
-#define CHECK(condition, ...) \
-    do { \
-        if (!(condition)) \
-            return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, __VA_ARGS__); \
-    } while (0)
 
 enum vkmoe_status vkmoe_experts_check(const struct caller *caller, const struct experts_source *s)
 {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/check.h"
 #include "base/file.h"
 #include "base/try.h"
 
@@ -17,12 +18,6 @@ struct vkmoe_view vkmoe_view_resolve(const struct vkmoe_view *view, uint32_t col
         resolved.row_stride = columns;
     return resolved;
 }
-
-#define CHECK(condition, ...) \
-    do { \
-        if (!(condition)) \
-            return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, __VA_ARGS__); \
-    } while (0)
 
 enum vkmoe_status vkmoe_view_check(const struct caller *caller, const struct named_view *named)
 {
