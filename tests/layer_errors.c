@@ -95,6 +95,11 @@ static const struct layer_case base_case = {
     X(blocks_cut_by_a_row, \
         for (int e = 0; e < 6; e++) gate[e].dtype = up[e].dtype = down[e].dtype = \
             VKMOE_DTYPE_Q8_0) \
+    X( \
+        blocks_cut_by_a_width, IN_BLOCKS; p->inner = 40; for (int e = 0; e < 6; e++) { \
+            down[e].row_stride = 64; \
+            down[e].column_stride = 1; \
+        }) \
     X(blocks_cut_by_rows_apart, IN_BLOCKS; up[2].row_stride = 40; up[2].column_stride = 1) \
     X(blocks_transposed, IN_BLOCKS; down[3].row_stride = 1; down[3].column_stride = 32) \
     X(blocks_of_a_router_cut, p->router.weight.dtype = VKMOE_DTYPE_Q8_0) \
