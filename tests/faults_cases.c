@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "device/stream.h"
+#include "device/transfer.h"
 
 // A stream with one layer, on the device of a scene.
 struct bench {
@@ -356,11 +357,35 @@ static bool test_warm(void)
     return true;
 }
 
+// ------------------------------------------------------------------------ barriers
+
+// What a submission does is parted by barriers from those before and after it, which may be
+// another thread's loading, or pieces of the same matrix.
+static bool check_barriers(struct bench *b)
+{
+    uint32_t before, all;
+    sweep_bare_works(&before);
+    CHECK(renew(b));
+    for (uint32_t tokens = 1; tokens <= TINY_TOKENS; tokens += TINY_TOKENS - 1) {
+        CHECK_OK(forward(b, tokens, 0));
+        CHECK(submit(b));
+    }
+    CHECK_OK(vkmoe_buffer_clear(b->x, 0, TINY_SIZE));
+    CHECK(forget(b, 0));
+    const uint32_t bare = sweep_bare_works(&all);
+    tap_note("%u dispatches, copies and fills, %u without a barrier", all - before, bare);
+    return all - before > 4 && !bare;
+fail:
+    return false;
+}
+OWN_TEST(barriers)
+
 const struct test fault_cases[] = {
     { "case-half-recorded", test_half_recorded },
     { "case-submits", test_submits },
     { "case-lost", test_lost },
     { "case-destruction", test_destruction },
     { "case-warm", test_warm },
+    { "case-barriers", test_barriers },
 };
 const uint32_t fault_case_count = sizeof fault_cases / sizeof *fault_cases;

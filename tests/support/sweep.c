@@ -63,9 +63,46 @@ static bool fails(enum call call, const void *site, bool fills, VkResult *result
     return true;
 }
 
-static void count_command(VkCommandBuffer commands)
+// The command buffer that was begun last, and whether its work is parted from what is before it
+// and, by now, from what may come after.
+static struct {
+    VkCommandBuffer commands;
+    bool parted, open;
+} order;
+static uint32_t works, bare_works;
+
+static void see_command(VkCommandBuffer commands, enum call call)
 {
-    command_count += commands == watched;
+    command_count += commands == watched && !strncmp(call_name(call), "Cmd", 3);
+    if (call == CALL_BeginCommandBuffer) {
+        order.commands = commands;
+        order.parted = order.open = false;
+    }
+    if (commands != order.commands)
+        return;
+    switch (call) {
+    case CALL_CmdPipelineBarrier2:
+        order.parted = true;
+        order.open = false;
+        break;
+    case CALL_CmdDispatch:
+    case CALL_CmdDispatchIndirect:
+    case CALL_CmdCopyBuffer:
+    case CALL_CmdFillBuffer:
+    case CALL_CmdUpdateBuffer:
+        works++;
+        bare_works += !order.parted;
+        order.open = true;
+        break;
+    case CALL_EndCommandBuffer: bare_works += order.open; break;
+    default: break;
+    }
+}
+
+uint32_t sweep_bare_works(uint32_t *all)
+{
+    *all = works;
+    return bare_works;
 }
 
 // ------------------------------------------------------------------------- loader

@@ -37,6 +37,10 @@ bool sweep_reached(void);
 uint32_t sweep_commands(void);
 void sweep_watch(VkCommandBuffer commands);
 
+// Of all work that the library put into command buffers that it began itself (dispatches, copies,
+// fills), how much had no barrier of that buffer before it, or after it at its end.
+uint32_t sweep_bare_works(uint32_t *all);
+
 // Objects and blocks of host memory that were made and not given back, in all; the second notes
 // which, if there are any more than there were when it was called last.
 int64_t sweep_live(void);

@@ -42,8 +42,8 @@ def made(texts):
 def wrapper(name, result, texts, names, objects):
     call = f'real.{name}({", ".join(names)})'
     lines = [f'static VKAPI_ATTR {result} VKAPI_CALL wrapped_{name}({", ".join(texts)})', '{']
-    if name.startswith('Cmd'):
-        lines.append(f'    count_command({names[0]});')
+    if texts[0].startswith('VkCommandBuffer '):
+        lines.append(f'    see_command({names[0]}, CALL_{name});')
     if result == 'VkResult':
         # An enumeration that can be cut short: a count, and an array that may be NULL.
         lists = len(texts) > 1 and re.match(r'(uint32_t|size_t)\*', texts[-2]) and '*' in texts[-1]
@@ -83,7 +83,7 @@ def main():
     out += [f'    PFN_vk{name} {name};' for name, *_ in functions]
     out += ['} real;', 'static int64_t live[OBJECT_COUNT];', '']
     out += ['static bool fails(enum call call, const void *site, bool fills, VkResult *result);',
-            'static void count_command(VkCommandBuffer commands);', '']
+            'static void see_command(VkCommandBuffer commands, enum call call);', '']
     for name, result, texts, names in functions:
         out += wrapper(name, result, texts, names, objects)
     out += ['static const struct wrapped {', '    const char *name;',
