@@ -219,14 +219,17 @@ static double sigmoid(double x)
     return 1.0 / (1.0 + exp(-x));
 }
 
-static double softmax_of(const double *l, uint32_t count, uint32_t i)
+static void softmax(const double *l, double *p, uint32_t count)
 {
-    double most = l[0], sum = 0.0;
-    for (uint32_t e = 1; e < count; e++)
-        most = fmax(most, l[e]);
+    double most = -INFINITY, sum = 0.0;
     for (uint32_t e = 0; e < count; e++)
-        sum += exp(l[e] - most);
-    return exp(l[i] - most) / sum;
+        most = MAX(most, l[e]);
+    for (uint32_t e = 0; e < count; e++) {
+        p[e] = exp(l[e] - most);
+        sum += p[e];
+    }
+    for (uint32_t e = 0; e < count; e++)
+        p[e] /= sum;
 }
 
 static double dot_row(
@@ -259,12 +262,12 @@ static void find_logits(const struct route_case *c, struct route_model *m, const
 
 static void find_scores(const struct route_case *c, struct route_model *m)
 {
+    if (c->score == VKMOE_SCORE_SOFTMAX)
+        softmax(m->logits + c->always, m->scores + c->always, c->experts - c->always);
     for (uint32_t e = c->always; e < c->experts; e++) {
         const double l = m->logits[e];
         switch (c->score) {
-        case VKMOE_SCORE_SOFTMAX:
-            m->scores[e] = softmax_of(m->logits + c->always, c->experts - c->always, e - c->always);
-            break;
+        case VKMOE_SCORE_SOFTMAX: break;
         case VKMOE_SCORE_SIGMOID: m->scores[e] = sigmoid(l); break;
         case VKMOE_SCORE_SQRT_SOFTPLUS: m->scores[e] = sqrt(log1p(exp(l))); break;
         default: m->scores[e] = l;
@@ -278,20 +281,26 @@ static void find_scores(const struct route_case *c, struct route_model *m)
 static void judge(struct route_model *m, double a, double b, double slack)
 {
     const double gap = fabs(a - b);
-    m->is_clear &= !(gap > 0.0 && gap < 1e-4 * fmax(fabs(a), fabs(b)) + slack);
+    m->is_clear &= !(gap > 0.0 && gap < 1e-4 * MAX(fabs(a), fabs(b)) + slack);
 }
 
-// The best of those not `taken`; its lead over the next best has to be clear.
+// The best of those not `taken`; its lead over the next best, ties apart, has to be clear.
 static uint32_t take_best(
     struct route_model *m, const double *values, uint32_t count, bool *taken, double slack)
 {
     uint32_t best = UINT32_MAX;
-    for (uint32_t i = 0; i < count; i++)
-        if (!taken[i] && (best == UINT32_MAX || values[i] > values[best]))
+    double next = -INFINITY;
+    for (uint32_t i = 0; i < count; i++) {
+        if (taken[i])
+            continue;
+        if (best == UINT32_MAX || values[i] > values[best]) {
+            next = best == UINT32_MAX ? next : values[best];
             best = i;
-    for (uint32_t i = 0; i < count; i++)
-        if (!taken[i] && i != best)
-            judge(m, values[best], values[i], slack);
+        } else if (values[i] < values[best]) {
+            next = MAX(next, values[i]);
+        }
+    }
+    judge(m, values[best], next, slack);
     taken[best] = true;
     return best;
 }
@@ -321,13 +330,14 @@ static void weigh(const struct route_case *c, const struct route_model *m, doubl
     double picked[1024];
     for (uint32_t slot = 0; slot < c->k; slot++)
         picked[slot] = m->logits[m->chosen[slot]];
+    softmax(picked, w, c->always);
     for (uint32_t slot = 0; slot < c->always; slot++)
-        w[slot] = c->always * softmax_of(picked, c->always, slot);
-    for (uint32_t slot = c->always; slot < c->k; slot++)
-        w[slot] = c->weigh == VKMOE_WEIGH_SOFTMAX
-            ? softmax_of(picked + c->always, c->k - c->always, slot - c->always)
-            : c->weigh == VKMOE_WEIGH_SIGMOID ? sigmoid(picked[slot])
-                                              : m->scores[m->chosen[slot]];
+        w[slot] *= c->always;
+    if (c->weigh == VKMOE_WEIGH_SOFTMAX)
+        softmax(picked + c->always, w + c->always, c->k - c->always);
+    for (uint32_t slot = c->always; slot < c->k && c->weigh != VKMOE_WEIGH_SOFTMAX; slot++)
+        w[slot] =
+            c->weigh == VKMOE_WEIGH_SIGMOID ? sigmoid(picked[slot]) : m->scores[m->chosen[slot]];
 }
 
 // Chooses for a token; `w` are its weights.
