@@ -118,8 +118,7 @@ static void rename_family(const struct checkpoint *checkpoint, const char *base,
         exit(2);
 }
 
-static bool create(
-    const struct tap *tap, const char *base, const char *directory, struct checkpoint *out)
+static bool create(struct tap *tap, const char *base, const char *directory, struct checkpoint *out)
 {
     for (uint32_t i = 0; i < checkpoint_count(); i++) {
         if (strcmp(checkpoint_name(i), base) == 0)

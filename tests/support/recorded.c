@@ -192,7 +192,7 @@ bool recorded_attention(const char *model, uint32_t block, struct reference_atte
     return ok;
 }
 
-bool recorded_test(const struct tap *tap, const char *name, char test[128], vkmoe_checkpoint **out)
+bool recorded_test(struct tap *tap, const char *name, char test[128], vkmoe_checkpoint **out)
 {
     char path[512];
     snprintf(test, 128, "recorded/%s", name);

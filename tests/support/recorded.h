@@ -38,6 +38,6 @@ bool recorded_attention(const char *model, uint32_t block, struct reference_atte
 
 // For the test "recorded/NAME": its name, and the model, or NULL after a note if it does not open.
 // False: it is not wanted.
-bool recorded_test(const struct tap *tap, const char *name, char test[128], vkmoe_checkpoint **out);
+bool recorded_test(struct tap *tap, const char *name, char test[128], vkmoe_checkpoint **out);
 
 #endif

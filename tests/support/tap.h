@@ -31,6 +31,7 @@ struct tap {
     const char *filter; // NULL: everything
     uint64_t seed;
     bool list;
+    uint32_t share, wanted; // of the tests, one in `share` is run; 0: all
     uint32_t count, failed;
 };
 
@@ -67,9 +68,11 @@ static inline bool tap_begin(struct tap *tap, int argc, char **argv)
 }
 
 // True if the test of this name is to run. With --list prints the name, and is false.
-static inline bool tap_wants(const struct tap *tap, const char *name)
+static inline bool tap_wants(struct tap *tap, const char *name)
 {
     if (tap->filter && !strstr(name, tap->filter))
+        return false;
+    if (tap->share && tap->wanted++ % tap->share != 0)
         return false;
     if (tap->list)
         printf("%s\n", name);

@@ -144,8 +144,10 @@ static void visit_shapes(struct program *program)
     for (uint32_t i = 0; i < count; i++) {
         if (program->shape && strcmp(program->shape, shapes[i].name))
             continue;
+        // A format decides how weights are read, a shape what becomes of them.
         for (uint32_t dtype = 0; dtype < test_format_count; dtype++)
-            visit_layer(program, &shapes[i], (enum vkmoe_dtype)dtype);
+            if (i == 0 || dtype == VKMOE_DTYPE_F16 || program->shape)
+                visit_layer(program, &shapes[i], (enum vkmoe_dtype)dtype);
     }
     free(shapes);
 }
