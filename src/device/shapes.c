@@ -3,18 +3,13 @@
 
 #include "device/tuning.h"
 
-struct shapes vkmoe_shapes_choose(const vkmoe_device *device, enum vkmoe_dtype dtype)
+struct shapes vkmoe_shapes_choose(const vkmoe_device *device)
 {
-    // For however many rows an expert has: no form asks for more.
-    const struct variant *gemm = vkmoe_form_choose(device, KERNEL_experts_gemm, dtype, 0);
     return (struct shapes){
         .lanes = vkmoe_tuning(device, TUNE_LANES),
         .decode_tokens = vkmoe_tuning(device, TUNE_DECODE_TOKENS),
         .decode_blocks = vkmoe_tuning(device, TUNE_DECODE_BLOCKS),
         .route_tokens = vkmoe_tuning(device, TUNE_ROUTE_TOKENS),
         .combine_lanes = vkmoe_tuning(device, TUNE_COMBINE_LANES),
-        .gemm = gemm,
-        .gemm_rows = gemm->tile.rows,
-        .gemm_blocks = gemm->tile.blocks,
     };
 }

@@ -56,14 +56,21 @@ enum vkmoe_status vkmoe_pairs_limit(vkmoe_stream *stream, const struct limit_ope
     return stream_run(stream, &d);
 }
 
-struct sorted_pairs vkmoe_pairs_plan(
-    uint64_t *size, uint32_t pairs, uint32_t experts, uint32_t tile_rows, uint32_t shared_tokens)
+struct sorted_pairs vkmoe_pairs_plan(uint64_t *size, const struct experts *up,
+    const struct experts *down, uint32_t pairs, uint32_t shared_tokens)
 {
+    const uint32_t rows = div_up(pairs, up->count); // an expert, if all get as many
+    struct sorted_pairs sorted = {
+        .up = vkmoe_experts_form(up, rows),
+        .down = down ? vkmoe_experts_form(down, rows) : NULL,
+    };
+    sorted.tile_rows = sorted.up->tile.rows;
+    if (down)
+        sorted.tile_rows = MIN(sorted.tile_rows, sorted.down->tile.rows);
     const uint64_t tiles =
-        pairs / tile_rows + MIN(experts, pairs) + div_up(shared_tokens, tile_rows);
-    struct sorted_pairs sorted = { .tile_rows = tile_rows };
+        pairs / sorted.tile_rows + MIN(up->count, pairs) + div_up(shared_tokens, sorted.tile_rows);
     sorted.rows = vkmoe_scratch_take(size, (uint64_t)pairs * 4);
-    sorted.counts = vkmoe_scratch_take(size, (uint64_t)experts * 8);
+    sorted.counts = vkmoe_scratch_take(size, (uint64_t)up->count * 8);
     sorted.plan = vkmoe_scratch_take(size, 4 * (PLAN_SIZE + 2 * tiles));
     return sorted;
 }
@@ -82,9 +89,9 @@ enum vkmoe_status vkmoe_pairs_sort(vkmoe_stream *stream, const struct sort_opera
         .sequence_tokens = o->capacity ? o->sequence_tokens : o->pairs.tokens,
         .capacity = o->capacity ? o->capacity : UINT32_MAX,
         .tile_rows = sorted->tile_rows,
-        .up_row_tiles = vkmoe_experts_row_tiles(o->up),
-        .down_row_tiles = o->down ? vkmoe_experts_row_tiles(o->down) : 0,
-        .shared_up_row_tiles = vkmoe_experts_shared_row_tiles(o->up),
+        .up_row_tiles = vkmoe_experts_row_tiles(o->up, sorted->up),
+        .down_row_tiles = o->down ? vkmoe_experts_row_tiles(o->down, sorted->down) : 0,
+        .shared_up_row_tiles = vkmoe_experts_shared_row_tiles(o->up, sorted->up),
         .max_groups = o->up->device->max_groups,
     };
     return stream_run(stream,

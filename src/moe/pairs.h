@@ -32,10 +32,11 @@ struct limit_operands {
 // Drops what is over the limit: two dispatches, each after a barrier.
 enum vkmoe_status vkmoe_pairs_limit(vkmoe_stream *stream, const struct limit_operands *operands);
 
-// Room in scratch for `pairs` of them sorted, and tiles of `shared_tokens` tokens as well, cut
-// to at most `tile_rows`.
-struct sorted_pairs vkmoe_pairs_plan(
-    uint64_t *size, uint32_t pairs, uint32_t experts, uint32_t tile_rows, uint32_t shared_tokens);
+// How `pairs` of them are sorted for products by `up` and, unless that is NULL, by `down`: the
+// forms of these, and room in scratch for tiles that both can take, of `shared_tokens` tokens
+// as well.
+struct sorted_pairs vkmoe_pairs_plan(uint64_t *size, const struct experts *up,
+    const struct experts *down, uint32_t pairs, uint32_t shared_tokens);
 
 struct sort_operands {
     struct pairs pairs;

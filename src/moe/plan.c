@@ -31,9 +31,8 @@ static struct moe_plan lay_out(const vkmoe_moe *moe, uint32_t tokens, bool few)
         s.shared_h = vkmoe_scratch_take(&s.size, shared_h_size);
         return s;
     }
-    // Tiles are for both projections, whose forms may differ in how much they take.
-    s.sorted = vkmoe_pairs_plan(&s.size, (uint32_t)pairs, p->experts,
-        MIN(moe->up.shapes.gemm_rows, moe->down.shapes.gemm_rows), p->shared.inner ? tokens : 0);
+    s.sorted = vkmoe_pairs_plan(
+        &s.size, &moe->up, &moe->down, (uint32_t)pairs, p->shared.inner ? tokens : 0);
     uint64_t early = s.size, late = s.size;
     s.logits = vkmoe_scratch_take(&early, logits_size);
     s.ids = vkmoe_scratch_take(&early, pairs * 4);

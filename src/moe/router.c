@@ -87,7 +87,7 @@ enum vkmoe_status vkmoe_router_create(
 {
     *out = (struct router){
         .device = loading->device,
-        .shapes = vkmoe_shapes_choose(loading->device, VKMOE_DTYPE_F32),
+        .shapes = vkmoe_shapes_choose(loading->device),
         .params = *source->params,
         .hidden = source->hidden,
         .experts = source->experts,

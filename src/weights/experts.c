@@ -59,7 +59,7 @@ enum vkmoe_status vkmoe_experts_prepare(vkmoe_device *device, enum vkmoe_dtype d
 {
     *out = (struct experts){
         .device = device,
-        .shapes = vkmoe_shapes_choose(device, dtype),
+        .shapes = vkmoe_shapes_choose(device),
         .dtype = dtype,
         .rows = rows,
         .columns = columns,

@@ -6,6 +6,7 @@
 
 #include "device/shapes.h"
 #include "device/stream.h"
+#include "device/variants.h"
 #include "weights/matrix.h"
 #include "vkmoe/moe.h"
 
@@ -82,8 +83,9 @@ struct pairs {
 
 // The same, sorted by expert and cut into tiles: see shaders/group_tokens.h.
 struct sorted_pairs {
-    uint64_t rows, counts, plan; // byte offsets in the stream's scratch
-    uint32_t tile_rows;          // the largest tile
+    uint64_t rows, counts, plan;     // byte offsets in the stream's scratch
+    const struct variant *up, *down; // the forms of the products; NULL: there is no such product
+    uint32_t tile_rows;              // the largest tile, which both can take
 };
 
 struct activation {
@@ -151,8 +153,11 @@ enum vkmoe_status vkmoe_experts_direct(
 enum vkmoe_status vkmoe_experts_direct_few(
     vkmoe_stream *stream, const struct experts *experts, const struct direct_operands *operands);
 
-// Tiles along a GEMM's outputs; 0 for a matrix that is not there.
-uint32_t vkmoe_experts_row_tiles(const struct experts *experts);
-uint32_t vkmoe_experts_shared_row_tiles(const struct experts *experts);
+// The form of a GEMM of so many rows an expert.
+const struct variant *vkmoe_experts_form(const struct experts *experts, uint32_t rows);
+
+// Its tiles along the outputs; 0 for a matrix that is not there.
+uint32_t vkmoe_experts_row_tiles(const struct experts *experts, const struct variant *form);
+uint32_t vkmoe_experts_shared_row_tiles(const struct experts *experts, const struct variant *form);
 
 #endif

@@ -138,23 +138,23 @@ enum vkmoe_status vkmoe_experts_direct_few(
 
 // -------------------------------------------------------------------- many tokens
 
-static uint32_t row_tiles(const struct experts *e, const struct matrix *matrix)
+const struct variant *vkmoe_experts_form(const struct experts *e, uint32_t rows)
 {
-    return div_up(matrix->blocks, e->shapes.gemm_blocks);
+    return vkmoe_form_choose(e->device, KERNEL_experts_gemm, e->dtype, rows);
 }
 
-uint32_t vkmoe_experts_row_tiles(const struct experts *e)
+uint32_t vkmoe_experts_row_tiles(const struct experts *e, const struct variant *form)
 {
-    return e->count > 0 ? row_tiles(e, &e->matrices[0]) : 0;
+    return e->count > 0 ? div_up(e->matrices[0].blocks, form->tile.blocks) : 0;
 }
 
-uint32_t vkmoe_experts_shared_row_tiles(const struct experts *e)
+uint32_t vkmoe_experts_shared_row_tiles(const struct experts *e, const struct variant *form)
 {
-    return row_tiles(e, &e->shared.matrix);
+    return div_up(e->shared.matrix.blocks, form->tile.blocks);
 }
 
 // A product with every operand a dummy but for what the experts have themselves.
-static struct experts_gemm_push gemm_push(const struct experts *e)
+static struct experts_gemm_push gemm_push(const struct experts *e, const struct variant *form)
 {
     const uint64_t dummy = vkmoe_device_dummy_address(e->device);
     return (struct experts_gemm_push){
@@ -164,17 +164,17 @@ static struct experts_gemm_push gemm_push(const struct experts *e)
         EXPERTS_OPERANDS(e),
         .weights = dummy,
         .units = e->matrices[0].units,
-        .row_tiles = row_tiles(e, &e->matrices[0]),
+        .row_tiles = vkmoe_experts_row_tiles(e, form),
         .bias_stride = bias_stride(e),
-        .tile_rows = e->shapes.gemm_rows,
+        .tile_rows = form->tile.rows,
     };
 }
 
-// The same of pairs sorted by expert.
-static struct experts_gemm_push sorted_push(const struct experts *e, const struct pairs *pairs,
-    const struct sorted_pairs *sorted, const vkmoe_buffer *scratch)
+// The same of pairs sorted by expert; `form` is one of `sorted`.
+static struct experts_gemm_push sorted_push(const struct experts *e, const struct variant *form,
+    const struct pairs *pairs, const struct sorted_pairs *sorted, const vkmoe_buffer *scratch)
 {
-    struct experts_gemm_push push = gemm_push(e);
+    struct experts_gemm_push push = gemm_push(e, form);
     push.plan = vkmoe_buffer_address(scratch) + sorted->plan;
     push.rows = vkmoe_buffer_address(scratch) + sorted->rows;
     push.weights = pairs->weights;
@@ -186,10 +186,10 @@ static struct experts_gemm_push sorted_push(const struct experts *e, const struc
 }
 
 static enum vkmoe_status run_gemm(vkmoe_stream *stream, const struct experts *e,
-    const struct experts_gemm_push *push, struct dispatch *d)
+    const struct variant *form, const struct experts_gemm_push *push, struct dispatch *d)
 {
     d->kernel = KERNEL_experts_gemm;
-    d->variant = e->shapes.gemm;
+    d->variant = form;
     d->spec[GEMM_TYPE] = e->dtype;
     d->spec[GEMM_PACKED] = is_packed(push->source, push->source_columns, 8);
     d->spec[GEMM_RESULT_PACKED] = is_packed(push->result, push->result_stride, 4);
@@ -200,14 +200,14 @@ static enum vkmoe_status run_gemm(vkmoe_stream *stream, const struct experts *e,
 enum vkmoe_status vkmoe_experts_gemm_up(vkmoe_stream *stream, const struct experts *e,
     const struct up_operands *o, const struct sorted_pairs *sorted, const vkmoe_buffer *scratch)
 {
-    struct experts_gemm_push push = sorted_push(e, &o->pairs, sorted, scratch);
+    struct experts_gemm_push push = sorted_push(e, sorted->up, &o->pairs, sorted, scratch);
     push.source = o->x;
     push.result = o->h;
     push.shared_result = o->shared_h;
     push.source_columns = push.source_stride = e->columns;
     push.result_columns = push.result_stride = padded(e->rows);
     push.shared_result_columns = padded(e->shared.rows);
-    push.shared_row_tiles = row_tiles(e, &e->shared.matrix);
+    push.shared_row_tiles = vkmoe_experts_shared_row_tiles(e, sorted->up);
     struct dispatch d = {
         .spec = {
             [GEMM_UP] = 1,
@@ -222,14 +222,14 @@ enum vkmoe_status vkmoe_experts_gemm_up(vkmoe_stream *stream, const struct exper
         .indirect = scratch,
         .indirect_offset = sorted->plan + 4 * PLAN_UP,
     };
-    return run_gemm(stream, e, &push, &d);
+    return run_gemm(stream, e, sorted->up, &push, &d);
 }
 
 enum vkmoe_status vkmoe_experts_gemm_pairs(vkmoe_stream *stream, const struct experts *e,
     const struct pairs *pairs, const struct sorted_pairs *sorted, const vkmoe_buffer *scratch,
     uint64_t source, uint32_t sharing, uint64_t result)
 {
-    struct experts_gemm_push push = sorted_push(e, pairs, sorted, scratch);
+    struct experts_gemm_push push = sorted_push(e, sorted->up, pairs, sorted, scratch);
     push.source = source;
     push.result = result;
     push.k = sharing;
@@ -245,14 +245,14 @@ enum vkmoe_status vkmoe_experts_gemm_pairs(vkmoe_stream *stream, const struct ex
         .indirect = scratch,
         .indirect_offset = sorted->plan + 4 * PLAN_UP,
     };
-    return run_gemm(stream, e, &push, &d);
+    return run_gemm(stream, e, sorted->up, &push, &d);
 }
 
 enum vkmoe_status vkmoe_experts_gemm_down(vkmoe_stream *stream, const struct experts *e,
     const struct pairs *pairs, const struct sorted_pairs *sorted, const vkmoe_buffer *scratch,
     uint64_t h, uint64_t outputs)
 {
-    struct experts_gemm_push push = sorted_push(e, pairs, sorted, scratch);
+    struct experts_gemm_push push = sorted_push(e, sorted->down, pairs, sorted, scratch);
     push.source = h;
     push.result = outputs;
     push.source_columns = push.source_stride = padded(e->columns);
@@ -265,14 +265,15 @@ enum vkmoe_status vkmoe_experts_gemm_down(vkmoe_stream *stream, const struct exp
         .indirect = scratch,
         .indirect_offset = sorted->plan + 4 * PLAN_DOWN,
     };
-    return run_gemm(stream, e, &push, &d);
+    return run_gemm(stream, e, sorted->down, &push, &d);
 }
 
 enum vkmoe_status vkmoe_experts_direct(
     vkmoe_stream *stream, const struct experts *e, const struct direct_operands *o)
 {
     const uint32_t rows = o->shared ? e->shared.rows : e->rows;
-    struct experts_gemm_push push = gemm_push(e);
+    const struct variant *form = vkmoe_experts_form(e, o->tokens);
+    struct experts_gemm_push push = gemm_push(e, form);
     push.source = o->x;
     push.result = o->y;
     push.experts = o->shared ? e->count : 0;
@@ -280,7 +281,7 @@ enum vkmoe_status vkmoe_experts_direct(
     push.units = o->shared ? e->shared.matrix.units : e->matrices[0].units;
     push.source_columns = push.source_stride = o->shared ? padded(e->shared.columns) : e->columns;
     push.result_columns = push.result_stride = rows;
-    push.row_tiles = div_up(div_up(rows, BLOCK_ROWS), e->shapes.gemm_blocks);
+    push.row_tiles = div_up(div_up(rows, BLOCK_ROWS), form->tile.blocks);
     struct dispatch d = {
         .spec = {
             [GEMM_DIRECT] = 1,
@@ -289,5 +290,5 @@ enum vkmoe_status vkmoe_experts_direct(
         },
         .groups = push.row_tiles * div_up(o->tokens, push.tile_rows),
     };
-    return run_gemm(stream, e, &push, &d);
+    return run_gemm(stream, e, form, &push, &d);
 }
