@@ -446,26 +446,29 @@ static bool check_choice(void)
     const struct {
         uint32_t needs;
         enum vkmoe_dtype dtype;
+        uint32_t rows; // an expert
         const char *name;
         struct tile tile;
     } rows[] = {
-        { NEED_none, f32, "experts_gemm_rows_in_lanes", { 16, 4, 8 } },
-        { NEED_int64, f16, "experts_gemm_rows_in_lanes_int64", { 16, 4, 8 } },
-        { lavapipe_26, f32, "experts_gemm_tokens_in_lanes_int64", { 8, 4, 8 } },
-        { lavapipe_26, f16, "experts_gemm_rows_broadcast_int64", { 16, 4, 8 } },
-        { NEED_gpu, f16, "experts_gemm_shared_tile", { 64, 8, 128 } },
-        { NEED_gpu | NEED_int64, f32, "experts_gemm_shared_tile_int64", { 64, 8, 128 } },
+        { NEED_none, f32, 1, "experts_gemm_rows_in_lanes", { 16, 4, 8 } },
+        { NEED_int64, f16, 4096, "experts_gemm_rows_in_lanes_int64", { 16, 4, 8 } },
+        { lavapipe_26, f32, 4096, "experts_gemm_tokens_in_lanes_int64", { 8, 4, 8 } },
+        { lavapipe_26, f16, 0, "experts_gemm_rows_broadcast_int64", { 16, 4, 8 } },
+        { NEED_gpu, f16, 0, "experts_gemm_shared_tile_32", { 32, 8, 128 } },
+        { NEED_gpu, f16, 32, "experts_gemm_shared_tile_32", { 32, 8, 128 } },
+        { NEED_gpu, f16, 33, "experts_gemm_shared_tile", { 64, 8, 128 } },
+        { NEED_gpu | NEED_int64, f32, 4096, "experts_gemm_shared_tile_int64", { 64, 8, 128 } },
     };
     bool ok = true;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         static vkmoe_device device;
         device.needs = rows[i].needs;
         const struct variant *got =
-            vkmoe_form_choose(&device, KERNEL_experts_gemm, rows[i].dtype, 0);
+            vkmoe_form_choose(&device, KERNEL_experts_gemm, rows[i].dtype, rows[i].rows);
         if (strcmp(got->name, rows[i].name)
             || memcmp(&got->tile, &rows[i].tile, sizeof got->tile)) {
-            tap_note("needs %x: %s, %u rows; expected %s", rows[i].needs, got->name, got->tile.rows,
-                rows[i].name);
+            tap_note("needs %x, %u rows: %s, tiles of %u; expected %s", rows[i].needs, rows[i].rows,
+                got->name, got->tile.rows, rows[i].name);
             ok = false;
         }
     }
