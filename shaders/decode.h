@@ -4,7 +4,7 @@
 
 #include "shared.h"
 
-SPEC(0, DECODE_LANES, 32) // workgroup size, a multiple of 8
+SPEC(0, DECODE_LANES, 32) // workgroup size, a multiple of 8; above 64 a power of two
 SPEC(1, DECODE_BLOCKS, 2) // blocks of 8 matrix rows a workgroup makes; up: even
 SPEC(2, DECODE_TOKENS, 1) // up: at most so many tokens of an expert in a workgroup
 SPEC(3, DECODE_TYPE, 0)   // DTYPE_*
@@ -19,6 +19,8 @@ SPEC_FLOAT(11, DECODE_LIMIT, 0.0)
 SPEC(12, DECODE_SHARED, 0) // down: 0 no shared expert, 1 weight 1, 2 weights[]
 SPEC(13, DECODE_OUTPUT_BIAS, 0)
 SPEC(14, DECODE_SHARED_BIAS, 0) // up: bias is the shared expert's; for a single dense matrix
+SPEC(15, DECODE_UNROLL, 1)      // units a lane has under way
+SPEC(16, DECODE_SLOTS, 1)       // down: slots that lanes share among them; a power of two
 
 // up: with more than one token, tokens * k is at most this.
 #define DECODE_MAX_PAIRS 128

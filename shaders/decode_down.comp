@@ -12,13 +12,15 @@ float weight_of(uint pair)
     return DECODE_WEIGHT_INPUT != 0 ? 1.0 : load_f32(pc.weights, pair);
 }
 
-// Adds w * bias to the sums; of the lanes that share a row, one does it.
-void add_bias(uint expert, uint first_block, float scale)
+#define LANES_OF_SLOT (LANES / 8 / DECODE_SLOTS) // that own the same row
+
+// Adds w * bias to the sums; of the lanes that share a slot and a row, the first does it.
+void add_bias(uint expert, uint first_block, float scale, bool is_first)
 {
     const uint at = expert * pc.bias_stride + first_block * 8 + gl_LocalInvocationIndex % 8;
     [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++) {
         const float bias = load_f32(pc.bias, at + b * 8);
-        sums[b] += stores() ? scale * bias : 0.0;
+        sums[b] += is_first ? scale * bias : 0.0;
     }
 }
 
@@ -26,27 +28,29 @@ void add_expert(uint pair, uint first_block)
 {
     const uint expert = expert_of(pc.ids, pc.experts, pair);
     const operand row = operand(pair * pc.h_columns, weight_of(pair));
-    multiply(U32x4(load_u32x2(pc.table, expert)), pc.h_columns / 8, first_block, true, pc.h,
-        pc.h_columns, row);
+    const uint c = column_lane() % LANES_OF_SLOT;
+    multiply(product(U32x4(load_u32x2(pc.table, expert)), pc.h_columns / 8, first_block, pc.h,
+        true, pc.h_columns, row), c, LANES_OF_SLOT);
     if (DECODE_BIAS != 0)
-        add_bias(expert, first_block, row.scale);
+        add_bias(expert, first_block, row.scale, c == 0);
 }
 
 void add_experts(uint token, uint first_block)
 {
-    uint slot = 0;
-    do {
+    uint slot = column_lane() / LANES_OF_SLOT;
+    if (slot < pc.k) do {
         const uint pair = token * pc.k + slot;
         if (!is_dropped(pc.weights, pair))
             add_expert(pair, first_block);
-    } while (++slot < pc.k);
+    } while ((slot += DECODE_SLOTS) < pc.k);
 }
 
 void add_shared(uint token, uint first_block)
 {
     const float scale = DECODE_SHARED == 2 ? load_f32(pc.shared_weights, token) : 1.0;
-    multiply(U32x4(load_u32x2(pc.table, pc.experts)), pc.shared_h_columns / 8, first_block, true,
-        pc.shared_h, pc.shared_h_columns, operand(token * pc.shared_h_columns, scale));
+    multiply(product(U32x4(load_u32x2(pc.table, pc.experts)), pc.shared_h_columns / 8, first_block,
+        pc.shared_h, true, pc.shared_h_columns, operand(token * pc.shared_h_columns, scale)),
+        column_lane(), LANES / 8);
 }
 
 void store(uint token, uint column, float y)

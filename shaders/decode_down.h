@@ -1,6 +1,7 @@
 // decode_down.h - the down projection for few tokens, with weights and combine:
 //     y[t] = sum over slots of w * (down[e] h + bias) + output_bias + shared
-// A workgroup owns DECODE_BLOCKS * 8 outputs of one token and walks through its slots.
+// A workgroup owns DECODE_BLOCKS * 8 outputs of one token and walks through its slots, or
+// gives each a share of its lanes.
 #ifndef DECODE_DOWN_H
 #define DECODE_DOWN_H
 

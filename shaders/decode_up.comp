@@ -86,8 +86,8 @@ void routed(uint pair, uint row_tile)
         const operand row = operand(mine / pc.k * pc.columns,
             DECODE_WEIGHT_INPUT != 0 ? load_f32(pc.weights, mine) : 1.0);
         clear_sums();
-        multiply(U32x4(load_u32x2(pc.table, expert)), pc.units, first_block, DECODE_PACKED != 0,
-            pc.x, pc.columns, row);
+        multiply(product(U32x4(load_u32x2(pc.table, expert)), pc.units, first_block, pc.x,
+            DECODE_PACKED != 0, pc.columns, row), column_lane(), LANES / 8);
         finish(pc.h, mine, pc.h_columns, first_block, DECODE_GATED != 0, DECODE_BIAS != 0,
             expert * pc.bias_stride);
     } while (++i < count);
@@ -100,8 +100,9 @@ void common_expert(uint first_token, uint row_tile)
     uint token = first_token;
     do {
         clear_sums();
-        multiply(U32x4(load_u32x2(pc.table, pc.experts)), pc.units, first_block,
-            DECODE_PACKED != 0, pc.x, pc.columns, operand(token * pc.columns, 1.0));
+        multiply(product(U32x4(load_u32x2(pc.table, pc.experts)), pc.units, first_block, pc.x,
+            DECODE_PACKED != 0, pc.columns, operand(token * pc.columns, 1.0)), column_lane(),
+            LANES / 8);
         finish(pc.shared_h, token, pc.shared_h_columns, first_block, DECODE_SHARED_GATED != 0,
             DECODE_SHARED_BIAS != 0, 0);
     } while (++token < end);

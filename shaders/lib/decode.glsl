@@ -1,5 +1,7 @@
 // decode.glsl - the inner loop of the decode kernels: lane r + 8 c owns row r of each of the
-// workgroup's blocks, and every (LANES / 8)-th unit from c on. Tokens of one expert are
+// workgroup's blocks, and every (LANES / 8)-th unit from c on. A turn of the loop loads
+// DECODE_UNROLL units before it multiplies them: a card waits long for memory, and what it has
+// read of few tokens depends on how much it has asked for. Tokens of one expert are
 // multiplied one after the other: the second finds the workgroup's slice of the matrix in
 // the nearest cache, and a loop over one token has no branches. (Four tokens in one loop,
 // of which one was live, took 1.7 times as long on lavapipe 26.1, f16.)
@@ -28,22 +30,58 @@ void clear_sums()
         sums[b] = 0.0;
 }
 
-// Adds the matrix's blocks first_block ... times a row to the sums.
-void multiply(U32x4 matrix, uint units, uint first_block, bool packed, F32 source, uint columns,
-    operand row)
+// Which of the lanes that own the same row this is.
+uint column_lane()
+{
+    return LANES == 8 ? 0 : gl_LocalInvocationIndex / 8; // shared, see BROADCAST
+}
+
+// Some blocks of a matrix and the row they are multiplied with.
+struct product {
+    U32x4 matrix;
+    uint units, first_block;
+    F32 source;
+    bool packed;
+    uint columns;
+    operand row;
+};
+
+unit load_x(product p, uint i)
+{
+    unit x = load_row(p.packed, p.source, p.row.row, i, p.columns);
+    x.a *= p.row.scale;
+    x.b *= p.row.scale;
+    return x;
+}
+
+unit load_block(product p, uint b, uint i)
 {
     const uint r = gl_LocalInvocationIndex % 8;
-    const uint c = LANES == 8 ? 0 : gl_LocalInvocationIndex / 8; // shared, see BROADCAST
-    uint i = c;
-    if (i < units) do { // not a `for`, see address.glsl
-        unit x = load_row(packed, source, row.row, i, columns);
-        x.a *= row.scale;
-        x.b *= row.scale;
-        [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++) {
-            const unit m = load_weight(DECODE_TYPE, matrix, units, first_block + b, i, r);
-            sums[b] = dot_unit(m, x, sums[b]);
-        }
-    } while ((i += LANES / 8) < units);
+    return load_weight(DECODE_TYPE, p.matrix, p.units, p.first_block + b, i, r);
+}
+
+// Adds units i, i + step, ... of the product to the sums.
+void multiply(product p, uint i, uint step)
+{
+    if (DECODE_UNROLL > 1) {
+        if (i + (DECODE_UNROLL - 1) * step < p.units) do { // not a `for`, see address.glsl
+            unit x[DECODE_UNROLL], m[DECODE_UNROLL * DECODE_BLOCKS];
+            [[unroll]] for (uint n = 0; n < DECODE_UNROLL; n++) {
+                x[n] = load_x(p, i + n * step);
+                [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++)
+                    m[n * DECODE_BLOCKS + b] = load_block(p, b, i + n * step);
+            }
+            [[unroll]] for (uint n = 0; n < DECODE_UNROLL; n++)
+                [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++)
+                    sums[b] = dot_unit(m[n * DECODE_BLOCKS + b], x[n], sums[b]);
+            i += DECODE_UNROLL * step;
+        } while (i + (DECODE_UNROLL - 1) * step < p.units);
+    }
+    if (i < p.units) do {
+        const unit x = load_x(p, i);
+        [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++)
+            sums[b] = dot_unit(load_block(p, b, i), x, sums[b]);
+    } while ((i += step) < p.units);
 }
 
 // Of the lanes that own the same row, this one stores it.

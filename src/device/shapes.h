@@ -7,7 +7,9 @@
 #define DECODE_MAX_TOKENS 8 // of the decode kernels
 
 struct shapes {
-    uint32_t lanes;         // of route and the decode kernels
+    uint32_t lanes;         // of route
+    uint32_t decode_lanes;  // of the decode kernels, at most
+    uint32_t decode_unroll; // units that a lane of theirs has under way, at most
     uint32_t decode_tokens; // the most that the decode kernels get
     uint32_t decode_blocks; // of matrix rows, for a workgroup of theirs
     uint32_t route_tokens;

@@ -21,6 +21,10 @@ struct tuned {
 static const struct tuned rows[] = {
     { TUNE_LANES,         CPU, 8,       false, LAVAPIPE "see BROADCAST in lib/weights.glsl" },
     { TUNE_LANES,         GPU, 32,      true,  NO_GPU },
+    { TUNE_DECODE_LANES,  CPU, 8,       false, LAVAPIPE "see BROADCAST in lib/weights.glsl" },
+    { TUNE_DECODE_LANES,  GPU, 256,     true,  NO_GPU "; weights under way at one token" },
+    { TUNE_DECODE_UNROLL, CPU, 1,       false, LAVAPIPE "more was not faster" },
+    { TUNE_DECODE_UNROLL, GPU, 4,       false, NO_GPU "; weights under way at one token" },
     { TUNE_DECODE_TOKENS, CPU, 4,       false, NOT_KEPT },
     { TUNE_DECODE_TOKENS, GPU, 8,       false, NO_GPU },
     { TUNE_DECODE_BLOCKS, CPU, 4,       false, NOT_KEPT },

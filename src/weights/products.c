@@ -26,14 +26,27 @@ static uint32_t bias_stride(const struct experts *e)
 
 // --------------------------------------------------------------------- few tokens
 
+// How rows of `units` are cut: as many lanes as have something to do, and of their units as many
+// at once as they have; lanes of 8 and more slots are shared among the slots.
 static struct dispatch decode_dispatch(
-    const struct experts *e, enum kernel kernel, bool weigh_input)
+    const struct experts *e, enum kernel kernel, uint32_t units, uint32_t slots, bool weigh_input)
 {
+    const struct shapes *s = &e->shapes;
+    const uint32_t least = MIN(s->decode_lanes, 32);
+    uint32_t lanes = s->decode_lanes, unroll = s->decode_unroll, shared = 1;
+    while (lanes > least && lanes / 2 >= units * slots * BLOCK_ROWS)
+        lanes /= 2;
+    while (shared * 2 <= slots && shared * 2 * least <= lanes)
+        shared *= 2;
+    while (unroll > 1 && unroll / 2 * (lanes / BLOCK_ROWS / shared) >= units)
+        unroll /= 2;
     return (struct dispatch) {
         .kernel = kernel,
         .spec = {
-            [DECODE_LANES] = e->shapes.lanes,
-            [DECODE_BLOCKS] = e->shapes.decode_blocks,
+            [DECODE_LANES] = lanes,
+            [DECODE_BLOCKS] = s->decode_blocks,
+            [DECODE_UNROLL] = unroll,
+            [DECODE_SLOTS] = shared,
             [DECODE_TYPE] = e->dtype,
             [DECODE_WEIGHT_INPUT] = weigh_input,
         },
@@ -64,7 +77,7 @@ enum vkmoe_status vkmoe_experts_decode_up(
         .shared_row_tiles = div_up(e->shared.matrix.blocks, blocks),
         .bias_stride = bias_stride(e),
     };
-    struct dispatch d = decode_dispatch(e, KERNEL_decode_up, o->weigh_input);
+    struct dispatch d = decode_dispatch(e, KERNEL_decode_up, push.units, 1, o->weigh_input);
     d.spec[DECODE_TOKENS] = tile;
     d.spec[DECODE_PACKED] = is_packed(o->x, e->columns, 8);
     d.spec[DECODE_GATED] = e->gated;
@@ -97,7 +110,8 @@ enum vkmoe_status vkmoe_experts_decode_down(
         .row_tiles = div_up(e->rows, BLOCK_ROWS * e->shapes.decode_blocks),
         .bias_stride = bias_stride(e),
     };
-    struct dispatch d = decode_dispatch(e, KERNEL_decode_down, o->weigh_input);
+    struct dispatch d =
+        decode_dispatch(e, KERNEL_decode_down, push.h_columns / BLOCK_ROWS, push.k, o->weigh_input);
     d.spec[DECODE_BIAS] = e->bias != NULL;
     d.spec[DECODE_SHARED] = o->shared;
     d.spec[DECODE_OUTPUT_BIAS] = o->output_bias != NULL;
@@ -126,7 +140,7 @@ enum vkmoe_status vkmoe_experts_direct_few(
         .row_tiles = 1,
         .shared_row_tiles = div_up(div_up(e->rows, BLOCK_ROWS), e->shapes.decode_blocks),
     };
-    struct dispatch d = decode_dispatch(e, KERNEL_decode_up, false);
+    struct dispatch d = decode_dispatch(e, KERNEL_decode_up, push.units, 1, false);
     d.spec[DECODE_TOKENS] = DECODE_MAX_TOKENS;
     d.spec[DECODE_PACKED] = is_packed(o->x, e->columns, 8);
     d.spec[DECODE_ACTIVATION] = VKMOE_ACTIVATION_IDENTITY;

@@ -27,9 +27,9 @@ struct decode_case {
 #define DECODE_TEST_LIMIT 1.25f // within what random inputs reach
 
 // The first one is a GPU's for one token, the next a CPU's.
-static const struct kernel_shape shapes[] = { // lanes, blocks, tokens
-    { 32, 2, 1 }, { 8, 4, 1 }, { 8, 4, 8 }, { 32, 2, 2 }, { 64, 2, 4 }, { 8, 2, 2 }, { 64, 4, 8 },
-    { 64, 2, 1 }
+static const struct kernel_shape shapes[] = { // lanes, blocks, tokens, unroll, slots
+    { 256, 2, 1, 4, 8 }, { 8, 4, 1, 1, 1 }, { 8, 4, 8, 1, 1 }, { 32, 2, 2, 2, 1 },
+    { 256, 2, 4, 2, 2 }, { 8, 2, 2, 1, 1 }, { 64, 4, 8, 1, 2 }, { 128, 2, 1, 3, 4 }
 };
 enum { // masks of shapes
     GPU_1 = 1,
@@ -39,7 +39,7 @@ enum { // masks of shapes
     GPU_4 = 16,
     CPU_2 = 32,
     GPU_8 = 64,
-    GPU_64 = 128,
+    GPU_3 = 128,
     ONE = GPU_1 | CPU_1,  // one token at once
     SOME = GPU_4 | CPU_8, // several
     ALL = 255,

@@ -33,7 +33,7 @@ static const struct decode_case cases[] = {
         .pattern = IDS_DROPPED},
     CASE("llama4", .shapes = GPU_1), SHAPE(3, 1, 16, 80, 40), .weight_input = true,
         .shared_inner = 64},
-    CASE("llama4-bias", .shapes = CPU_1 | GPU_64), SHAPE(3, 2, 16, 80, 40), .weight_input = true,
+    CASE("llama4-bias", .shapes = CPU_1 | GPU_3), SHAPE(3, 2, 16, 80, 40), .weight_input = true,
         .biased = true, .pattern = IDS_DROPPED},
     CASE("jetmoe", .shapes = GPU_1), SHAPE(4, 2, 8, 128, 88), .output_bias = true},
     CASE("everything-at-once", .shapes = ONE), SHAPE(6, 3, 12, 33, 25), .biased = true,
@@ -162,6 +162,8 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
         .spec = {
             [DECODE_LANES] = s->lanes,
             [DECODE_BLOCKS] = s->blocks,
+            [DECODE_UNROLL] = s->unroll,
+            [DECODE_SLOTS] = s->slots,
             [DECODE_TYPE] = c->dtype,
             [DECODE_PACKED] = 1,
             [DECODE_ACTIVATION] = VKMOE_ACTIVATION_IDENTITY,

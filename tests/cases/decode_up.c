@@ -160,6 +160,7 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
         .spec = {
             [DECODE_LANES] = s->lanes,
             [DECODE_BLOCKS] = s->blocks,
+            [DECODE_UNROLL] = s->unroll,
             [DECODE_TOKENS] = s->tokens,
             [DECODE_TYPE] = c->dtype,
             [DECODE_PACKED] = io_is_packed(io, io_find(io, "x"), 8),
