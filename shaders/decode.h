@@ -4,7 +4,7 @@
 
 #include "shared.h"
 
-SPEC(0, DECODE_LANES, 32) // workgroup size, a multiple of 8; above 64 a power of two
+SPEC(0, DECODE_LANES, 32) // workgroup size, a power of two from 8 on
 SPEC(1, DECODE_BLOCKS, 2) // blocks of 8 matrix rows a workgroup makes; up: even
 SPEC(2, DECODE_TOKENS, 1) // up: at most so many tokens of an expert in a workgroup
 SPEC(3, DECODE_TYPE, 0)   // DTYPE_*

@@ -9,7 +9,7 @@
 
 #include "shared.h"
 
-SPEC(0, ROUTE_LANES, 32)  // workgroup size, a multiple of 8
+SPEC(0, ROUTE_LANES, 32)  // workgroup size, a power of two from 8 on
 SPEC(1, ROUTE_BLOCKS, 1)  // blocks of 8 experts per tile
 SPEC(2, ROUTE_TOKENS, 1)  // tokens per tile
 SPEC(3, ROUTE_PACKED, 1)  // rows of x are aligned, see load_row()

@@ -4,13 +4,13 @@
 #include "base/common.h"
 #include "device/tuning.h"
 
-// A power of two that every device of the kind can run.
-static uint32_t decode_lanes(const vkmoe_device *device)
+// What is tuned, as far as the device goes along with it.
+static uint32_t lanes_of(const vkmoe_device *device, enum tune what)
 {
     const VkPhysicalDeviceLimits *limits = &device->gpu.limits;
     const uint32_t most =
         MIN(limits->maxComputeWorkGroupInvocations, limits->maxComputeWorkGroupSize[0]);
-    uint32_t lanes = vkmoe_tuning(device, TUNE_DECODE_LANES);
+    uint32_t lanes = vkmoe_tuning(device, what);
     while (lanes > most)
         lanes /= 2;
     return lanes;
@@ -19,12 +19,20 @@ static uint32_t decode_lanes(const vkmoe_device *device)
 struct shapes vkmoe_shapes_choose(const vkmoe_device *device)
 {
     return (struct shapes){
-        .lanes = vkmoe_tuning(device, TUNE_LANES),
-        .decode_lanes = decode_lanes(device),
+        .route_lanes = lanes_of(device, TUNE_ROUTE_LANES),
+        .decode_lanes = lanes_of(device, TUNE_DECODE_LANES),
         .decode_unroll = vkmoe_tuning(device, TUNE_DECODE_UNROLL),
         .decode_tokens = vkmoe_tuning(device, TUNE_DECODE_TOKENS),
         .decode_blocks = vkmoe_tuning(device, TUNE_DECODE_BLOCKS),
         .route_tokens = vkmoe_tuning(device, TUNE_ROUTE_TOKENS),
         .combine_lanes = vkmoe_tuning(device, TUNE_COMBINE_LANES),
     };
+}
+
+uint32_t vkmoe_lanes_for(uint32_t most, uint32_t units)
+{
+    uint32_t lanes = most;
+    while (lanes > 32 && lanes / 2 >= units * 8)
+        lanes /= 2;
+    return lanes;
 }

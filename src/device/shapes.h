@@ -7,7 +7,7 @@
 #define DECODE_MAX_TOKENS 8 // of the decode kernels
 
 struct shapes {
-    uint32_t lanes;         // of route
+    uint32_t route_lanes;   // at most
     uint32_t decode_lanes;  // of the decode kernels, at most
     uint32_t decode_unroll; // units that a lane of theirs has under way, at most
     uint32_t decode_tokens; // the most that the decode kernels get
@@ -17,5 +17,8 @@ struct shapes {
 };
 
 struct shapes vkmoe_shapes_choose(const vkmoe_device *device);
+
+// Of at most `most` lanes, those that have something to do where 8 of them share a row of `units`.
+uint32_t vkmoe_lanes_for(uint32_t most, uint32_t units);
 
 #endif

@@ -19,8 +19,8 @@ struct tuned {
 #define NOT_KEPT "lavapipe; the figures were not kept"
 #define NO_GPU "no GPU yet"
 static const struct tuned rows[] = {
-    { TUNE_LANES,         CPU, 8,       false, LAVAPIPE "see BROADCAST in lib/weights.glsl" },
-    { TUNE_LANES,         GPU, 32,      true,  NO_GPU },
+    { TUNE_ROUTE_LANES,   CPU, 8,       false, LAVAPIPE "see BROADCAST in lib/weights.glsl" },
+    { TUNE_ROUTE_LANES,   GPU, 256,     true,  NO_GPU "; weights under way at one token" },
     { TUNE_DECODE_LANES,  CPU, 8,       false, LAVAPIPE "see BROADCAST in lib/weights.glsl" },
     { TUNE_DECODE_LANES,  GPU, 256,     true,  NO_GPU "; weights under way at one token" },
     { TUNE_DECODE_UNROLL, CPU, 1,       false, LAVAPIPE "more was not faster" },

@@ -5,7 +5,7 @@
 #include "device/device.h"
 
 enum tune {
-    TUNE_LANES,         // workgroup of route
+    TUNE_ROUTE_LANES,   // workgroup of route
     TUNE_DECODE_LANES,  // of the decode kernels, where a matrix is wide enough for as many
     TUNE_DECODE_UNROLL, // units that a lane of theirs has under way
     TUNE_DECODE_TOKENS, // the most that the decode kernels get

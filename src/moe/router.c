@@ -183,7 +183,7 @@ enum vkmoe_status vkmoe_router_record(
     struct dispatch d = {
         .kernel = KERNEL_route,
         .spec = {
-            [ROUTE_LANES] = router->shapes.lanes,
+            [ROUTE_LANES] = vkmoe_lanes_for(router->shapes.route_lanes, push.units),
             [ROUTE_BLOCKS] = blocks,
             [ROUTE_TOKENS] = tile_tokens,
             [ROUTE_PACKED] = is_packed(o->x, hidden, 8)

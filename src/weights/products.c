@@ -33,9 +33,8 @@ static struct dispatch decode_dispatch(
 {
     const struct shapes *s = &e->shapes;
     const uint32_t least = MIN(s->decode_lanes, 32);
-    uint32_t lanes = s->decode_lanes, unroll = s->decode_unroll, shared = 1;
-    while (lanes > least && lanes / 2 >= units * slots * BLOCK_ROWS)
-        lanes /= 2;
+    const uint32_t lanes = vkmoe_lanes_for(s->decode_lanes, units * slots);
+    uint32_t unroll = s->decode_unroll, shared = 1;
     while (shared * 2 <= slots && shared * 2 * least <= lanes)
         shared *= 2;
     while (unroll > 1 && unroll / 2 * (lanes / BLOCK_ROWS / shared) >= units)
