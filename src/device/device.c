@@ -26,9 +26,7 @@ static vkmoe_device *new_device(const struct vkmoe_log *log)
     return device;
 }
 
-// Everything that follows from the physical device, whose flags by now say what is
-// enabled, not what is possible.
-static void describe(vkmoe_device *device, const struct physical *p)
+void vkmoe_device_describe(vkmoe_device *device, const struct physical *p)
 {
     const uint32_t *groups = p->limits.maxComputeWorkGroupCount;
     device->gpu.info = p->info;
@@ -159,7 +157,7 @@ enum vkmoe_status vkmoe_device_create_for(
 
     struct physical physical = *chosen;
     physical.executable_properties = physical.executable_properties && capture_statistics;
-    describe(device, &physical);
+    vkmoe_device_describe(device, &physical);
     TRY(make_device(device, &physical));
     TRY(start(device, params->cache, params->cache_size));
     free(list);
@@ -314,7 +312,7 @@ enum vkmoe_status vkmoe_device_adopt(const struct vkmoe_adopt_params *params, vk
     TRY(check_queue_family(device, &physical, params->queue_family));
     TRY(check_enabled(params, &physical));
     physical.executable_properties = false; // for tests, and drivers may cache no such pipeline
-    describe(device, &physical);
+    vkmoe_device_describe(device, &physical);
     TRY(start(device, params->cache, params->cache_size));
     *out = device;
     return VKMOE_OK;

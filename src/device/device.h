@@ -20,6 +20,8 @@ struct memory;         // memory.h
 struct transfer;       // transfer.h
 struct pipeline_store; // pipelines.c
 struct fit;            // fit_account.h
+struct observer;       // stream.h
+struct physical;       // vulkan/physical.h
 
 struct vkmoe_device {
     struct gpu gpu;
@@ -29,7 +31,8 @@ struct vkmoe_device {
     struct pipeline_store *pipelines;
     vkmoe_buffer *dummy;                // see vkmoe_device_dummy_address()
     atomic_uint_least64_t scratch_size; // a stream has so much, for networks that come as well
-    struct fit *fit; // not NULL: nothing but a trial of what to create, see fit.h
+    struct fit *fit;                 // not NULL: nothing but a trial of what to create, see fit.h
+    const struct observer *observer; // not NULL: streams show and keep nothing, see rehearsal.h
 
     struct vk_instance_table instance_vk;
     VkInstance instance;
@@ -74,5 +77,9 @@ uint64_t vkmoe_device_dummy_address(const vkmoe_device *device);
 // vkGetPipelineExecutableStatisticsKHR work on every pipeline, where the driver can.
 enum vkmoe_status vkmoe_device_create_for(
     const struct vkmoe_device_params *params, bool capture_statistics, vkmoe_device **out);
+
+// Everything that follows from the physical device, whose flags by now say what is
+// enabled, not what is possible.
+void vkmoe_device_describe(vkmoe_device *device, const struct physical *physical);
 
 #endif

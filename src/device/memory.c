@@ -148,7 +148,8 @@ static VkResult plan_block(struct memory *memory, enum memory_kind kind, struct 
         .memoryTypeBits = memory->type_bits,
     };
     block->allocated_size = requirements.size;
-    block->address = BUFFER_ALIGNMENT;
+    block->address = align_up(memory->planned_end, BUFFER_ALIGNMENT) + BUFFER_ALIGNMENT;
+    memory->planned_end = block->address + requirements.size;
     block->free[block->free_count++] = (struct range){ 0, block->size };
     const VkResult result =
         allocate(memory, kind, &requirements, &block->memory, &block->flags, &block->heap);

@@ -65,7 +65,8 @@ void vkmoe_memory_taken(struct memory *memory, uint64_t taken[VK_MAX_MEMORY_HEAP
 uint32_t vkmoe_memory_heaps(const struct memory *memory);
 
 // For fit.c: another one for `gpu` in which the ranges of `from` stand where they do, but in no
-// memory, and what is taken is counted by `fit`. NULL without host memory.
+// memory, and what is taken is counted by `fit`. `from` NULL: nothing is taken yet, and buffers may
+// have any type. NULL without host memory.
 struct memory *vkmoe_memory_fork(struct memory *from, const struct gpu *gpu, struct fit *fit);
 
 #endif

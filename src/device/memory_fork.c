@@ -33,6 +33,9 @@ struct memory *vkmoe_memory_fork(struct memory *from, const struct gpu *gpu, str
     to->gpu = gpu;
     to->fit = fit;
     pthread_mutex_init(&to->mutex, NULL);
+    to->type_bits = UINT32_MAX;
+    if (!from)
+        return to;
     pthread_mutex_lock(&from->mutex);
     to->shared_size = from->shared_size;
     to->type_bits = from->type_bits;

@@ -34,6 +34,7 @@ struct memory {
     struct memory_block *blocks;
     uint64_t shared_size; // of all shared blocks
     uint32_t type_bits;   // memory types that our buffers may have
+    uint64_t planned_end; // of addresses that blocks of a trial were given
 };
 
 #endif

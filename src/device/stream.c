@@ -76,7 +76,9 @@ static enum vkmoe_status start(vkmoe_stream *stream)
     const uint64_t counters_size = STREAM_COUNTERS * sizeof(uint32_t);
     TRY_RETURN(vkmoe_buffer_create(stream->device, counters_size, &stream->counters));
     TRY_RETURN(vkmoe_buffer_clear(stream->counters, 0, counters_size));
-    return vkmoe_queue_create_timeline(&stream->device->queue, &stream->timeline);
+    return stream->device->observer
+        ? VKMOE_OK // and there is no queue
+        : vkmoe_queue_create_timeline(&stream->device->queue, &stream->timeline);
 }
 
 enum vkmoe_status vkmoe_stream_create(vkmoe_device *device, vkmoe_stream **out)
@@ -212,7 +214,7 @@ static enum vkmoe_status find_slot(vkmoe_stream *stream, struct slot **out)
 static enum vkmoe_status prepare(vkmoe_stream *stream)
 {
     enum vkmoe_status status = gpu_check(&stream->device->gpu, "recording");
-    if (status != VKMOE_OK || stream->external || stream->now.own)
+    if (status != VKMOE_OK || stream->external || stream->now.own || stream->device->observer)
         return status;
     status = find_slot(stream, &stream->now.own);
     stream->now.timestamps = 0;
@@ -286,6 +288,11 @@ static enum vkmoe_status record_dispatch(vkmoe_stream *stream, const struct disp
     VkPipeline pipeline;
     const struct variant *variant =
         d->variant ? d->variant : vkmoe_kernel_choose(device, d->kernel);
+    if (device->observer) {
+        device->observer->dispatch(device->observer->user, variant, d);
+        now->dispatches++;
+        return VKMOE_OK;
+    }
     TRY_RETURN(check_dispatch(stream, d));
     TRY_RETURN(vkmoe_pipeline_get(device, variant, d->spec, &pipeline));
     TRY_RETURN(prepare(stream));
@@ -308,6 +315,11 @@ enum vkmoe_status vkmoe_stream_dispatch(vkmoe_stream *stream, const struct dispa
 
 static enum vkmoe_status record_barrier(vkmoe_stream *stream, const struct stage_barrier *barrier)
 {
+    const struct observer *observer = stream->device->observer;
+    if (observer) {
+        observer->barrier(observer->user);
+        return VKMOE_OK;
+    }
     TRY_RETURN(prepare(stream));
     return appended(stream, vkmoe_commands_barrier(&stream->commands, barrier));
 }
@@ -334,8 +346,8 @@ static enum vkmoe_status begin_transfer(
         VK_PIPELINE_STAGE_2_ALL_TRANSFER_BIT,
         VK_ACCESS_2_TRANSFER_WRITE_BIT,
     };
-    if (!buffer->range.handle || offset % 4 || size % 4 || !size || size > buffer->range.size
-        || offset > buffer->range.size - size)
+    if ((!buffer->range.handle && !stream->device->observer) || offset % 4 || size % 4 || !size
+        || size > buffer->range.size || offset > buffer->range.size - size)
         return vkmoe_fail(&stream->device->gpu.log, VKMOE_ERROR_INVALID,
             "transfer of %llu bytes to %llu: expected multiples of 4, at least 4 bytes, inside a "
             "buffer of the library's",
@@ -352,7 +364,7 @@ static enum vkmoe_status end_transfer(vkmoe_stream *stream)
         KERNEL_STAGES,
         KERNEL_ACCESS,
     };
-    return appended(stream, vkmoe_commands_barrier(&stream->commands, &after));
+    return record_barrier(stream, &after);
 }
 
 // Copies of `value` go to the range, or the bytes of `data` if that is not NULL.
@@ -363,6 +375,8 @@ static enum vkmoe_status record_transfer(vkmoe_stream *stream, const vkmoe_buffe
     VkBuffer to = buffer->range.handle;
     const VkDeviceSize at = buffer->range.offset + offset;
     TRY_RETURN(begin_transfer(stream, buffer, offset, size));
+    if (stream->device->observer)
+        return end_transfer(stream);
     TRY_RETURN(appended(stream,
         data ? vkmoe_commands_update(commands, to, at, data, size)
              : vkmoe_commands_fill(commands, to, at, size, value)));

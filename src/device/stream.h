@@ -17,6 +17,14 @@ struct dispatch {
     uint64_t indirect_offset;
 };
 
+// Is shown what the streams of a device record that is only rehearsed (rehearsal.h): dispatches
+// with a variant, and the barriers between them. What is pointed to lasts for the call.
+struct observer {
+    void (*dispatch)(void *user, const struct variant *variant, const struct dispatch *dispatch);
+    void (*barrier)(void *user);
+    void *user;
+};
+
 // What is recorded between these two is recorded whole, or, if `status` of the second says that
 // something failed, not at all. Returns `status`. Pairs may stand inside each other, of which
 // only the outermost counts; each function below is one by itself.

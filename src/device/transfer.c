@@ -307,6 +307,8 @@ struct transfer *vkmoe_transfer_fork(struct transfer *from)
     if (!t)
         return NULL;
     pthread_mutex_init(&t->mutex, NULL);
+    if (!from)
+        return t;
     pthread_mutex_lock(&from->mutex);
     memcpy(t->staging, from->staging, sizeof t->staging);
     memcpy(t->piece, from->piece, sizeof t->piece);

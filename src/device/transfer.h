@@ -36,7 +36,7 @@ enum vkmoe_status vkmoe_transfer_room(vkmoe_device *device, uint64_t *size);
 enum vkmoe_status vkmoe_transfer_finish(vkmoe_device *device, enum vkmoe_status status);
 
 // What copies need besides memory; the device's own, and a trial's, which has the staging of `from`
-// and is NULL without host memory.
+// (NULL: none yet) and is NULL without host memory.
 struct transfer;
 enum vkmoe_status vkmoe_transfer_create(vkmoe_device *device, struct transfer **out);
 struct transfer *vkmoe_transfer_fork(struct transfer *from);

@@ -1,0 +1,167 @@
+// rehearsal.c - a device that is not there: what it is asked to create takes no memory, and what is
+// recorded on it is what the library would record on such a device.
+#include "device/rehearsal.h"
+
+#include "check.h"
+#include "tiny_layer.h"
+
+#define GB ((uint64_t)1 << 30)
+#define MOST 8
+
+// What an observer saw.
+struct seen {
+    struct {
+        enum kernel kernel;
+        const struct variant *variant;
+        uint32_t lanes, groups, barriers; // barriers before it
+    } dispatches[MOST];
+    uint32_t count, barriers;
+};
+
+static void see_dispatch(void *user, const struct variant *variant, const struct dispatch *d)
+{
+    struct seen *seen = user;
+    if (seen->count == MOST)
+        return;
+    seen->dispatches[seen->count].kernel = variant->kernel;
+    seen->dispatches[seen->count].variant = variant;
+    seen->dispatches[seen->count].lanes = d->spec[0];
+    seen->dispatches[seen->count].groups = d->groups;
+    seen->dispatches[seen->count++].barriers = seen->barriers;
+    seen->barriers = 0;
+}
+
+static void see_barrier(void *user)
+{
+    struct seen *seen = user;
+    seen->barriers++;
+}
+
+static enum vkmoe_status begin(
+    enum vkmoe_device_type type, const struct observer *observer, vkmoe_device **out)
+{
+    return vkmoe_rehearsal_begin(
+        &(struct rehearsal_params){
+            .name = "a card",
+            .type = type,
+            .min_subgroup_size = 16,
+            .max_subgroup_size = 64,
+            .log = printing_log,
+            .observer = observer,
+        },
+        out);
+}
+
+// A forward of the tiny layer, as a device of that type would have it.
+static bool observe(enum vkmoe_device_type type, struct seen *seen)
+{
+    const struct observer observer = { see_dispatch, see_barrier, seen };
+    struct tiny_layer tiny;
+    vkmoe_device *device = NULL;
+    vkmoe_moe *layer = NULL;
+    vkmoe_stream *stream = NULL;
+    vkmoe_buffer *x = NULL, *y = NULL;
+    bool ok = false;
+    *seen = (struct seen){ 0 };
+    tiny_layer_init(&tiny, 1);
+    CHECK_OK(begin(type, &observer, &device));
+    CHECK_OK(tiny_layer_create(&tiny, device, &layer));
+    CHECK_OK(vkmoe_stream_create(device, &stream));
+    CHECK_OK(vkmoe_buffer_create(device, TINY_SIZE, &x));
+    CHECK_OK(vkmoe_buffer_create(device, TINY_SIZE, &y));
+    CHECK(seen->count == 0);
+    CHECK_OK(tiny_layer_forward(stream, layer, x, y));
+    CHECK(seen->count == vkmoe_stream_dispatch_count(stream));
+    CHECK(seen->count > 0 && seen->dispatches[0].barriers > 0 && seen->barriers == 0);
+    ok = true;
+fail:
+    vkmoe_stream_destroy(&stream);
+    DESTROY_BUFFERS(&x, &y);
+    vkmoe_moe_destroy(&layer);
+    vkmoe_rehearsal_end(&device);
+    return ok;
+}
+
+static bool test_card(void)
+{
+    static const enum kernel kernels[] = { KERNEL_route, KERNEL_decode_up, KERNEL_decode_down };
+    struct seen seen;
+    CHECK(observe(VKMOE_DEVICE_TYPE_DISCRETE, &seen));
+    CHECK(seen.count == COUNT_OF(kernels));
+    for (size_t i = 0; i < COUNT_OF(kernels); i++) {
+        CHECK(seen.dispatches[i].kernel == kernels[i]);
+        CHECK(seen.dispatches[i].lanes >= 32 && seen.dispatches[i].groups > 0);
+    }
+    return true;
+fail:
+    return false;
+}
+
+// Five tokens are many on a CPU, and forms for cards are none of its own.
+static bool test_cpu(void)
+{
+    struct seen seen;
+    bool multiplied = false;
+    CHECK(observe(VKMOE_DEVICE_TYPE_CPU, &seen));
+    for (uint32_t i = 0; i < seen.count; i++) {
+        CHECK(!(seen.dispatches[i].variant->needs & NEED_gpu));
+        multiplied |= seen.dispatches[i].kernel == KERNEL_experts_gemm;
+    }
+    CHECK(multiplied);
+    return true;
+fail:
+    return false;
+}
+
+// More than any machine has, and each buffer has a place of its own.
+static bool test_memory(void)
+{
+    struct seen seen = { 0 };
+    const struct observer observer = { see_dispatch, see_barrier, &seen };
+    vkmoe_device *device = NULL;
+    vkmoe_buffer *buffers[64] = { NULL };
+    bool ok = false;
+    CHECK_OK(begin(VKMOE_DEVICE_TYPE_INTEGRATED, &observer, &device));
+    for (size_t i = 0; i < COUNT_OF(buffers); i++) {
+        CHECK_OK(vkmoe_buffer_create(device, i % 2 ? 3 * GB : 5000, &buffers[i]));
+        for (size_t j = 0; j < i; j++) {
+            const uint64_t a = vkmoe_buffer_address(buffers[i]),
+                           b = vkmoe_buffer_address(buffers[j]);
+            CHECK(a >= b + vkmoe_buffer_size(buffers[j]) || b >= a + vkmoe_buffer_size(buffers[i]));
+        }
+    }
+    CHECK_OK(vkmoe_buffer_upload(buffers[0], 0, &(uint32_t){ 1 }, 4));
+    ok = true;
+fail:
+    for (size_t i = 0; i < COUNT_OF(buffers); i++)
+        vkmoe_buffer_destroy(&buffers[i]);
+    vkmoe_rehearsal_end(&device);
+    return ok;
+}
+
+// Between what was dispatched before and what will be.
+static bool test_transfers(void)
+{
+    struct seen seen = { 0 };
+    const struct observer observer = { see_dispatch, see_barrier, &seen };
+    vkmoe_device *device = NULL;
+    vkmoe_stream *stream = NULL;
+    vkmoe_buffer *buffer = NULL;
+    bool ok = false;
+    CHECK_OK(begin(VKMOE_DEVICE_TYPE_DISCRETE, &observer, &device));
+    CHECK_OK(vkmoe_stream_create(device, &stream));
+    CHECK_OK(vkmoe_buffer_create(device, 64, &buffer));
+    CHECK_OK(vkmoe_stream_update(stream, buffer, 0, &(uint32_t){ 1 }, 4));
+    CHECK(seen.barriers == 2 && seen.count == 0);
+    CHECK_OK(vkmoe_stream_fill(stream, buffer, 0, 64, 7));
+    CHECK(seen.barriers == 4 && seen.count == 0);
+    ok = true;
+fail:
+    vkmoe_stream_destroy(&stream);
+    vkmoe_buffer_destroy(&buffer);
+    vkmoe_rehearsal_end(&device);
+    return ok;
+}
+
+TESTS_MAIN(ON_HOST, { "card", test_card }, { "cpu", test_cpu }, { "memory", test_memory },
+    { "transfers", test_transfers })
