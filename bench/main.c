@@ -9,7 +9,7 @@
 #include "cli/terminal.h"
 #include "base/common.h"
 #include "host.h"
-#include "measure.h"
+#include "predict.h"
 #include "report.h"
 
 #define MAX_NUMBERS 32
@@ -21,7 +21,8 @@ static const char *const dtype_names[] = {
 
 struct options {
     const char *filter, *device, *json_path;
-    const char *shapes; // NULL: the small ones
+    const struct card *card; // NULL: times, does not predict
+    const char *shapes;      // NULL: the small ones
     bool json, list, cold;
     uint64_t seed;
     uint32_t tokens[MAX_NUMBERS], token_count;        // 0: those of the table
@@ -53,6 +54,9 @@ static const char usage[] =
     "  --cold              weights that are in no cache: copies of the layer take turns\n"
     "  --seconds N         begins none after N seconds\n"
     "  --device DEVICE     its index (digits alone), or part of its name\n"
+    "  --predict CARD      computes from a card's numbers what qwen3-30b-a3b, or --shape, would\n"
+    "                      take on it, without a device; with --device, timed there\n"
+    "                      as well; --list names the cards\n"
     "  --seed NUMBER       of weights and inputs; 1 if absent\n"
     "  --json [FILE]       one JSON object, to standard output if no file is named, or -\n";
 
@@ -128,6 +132,18 @@ static bool parse_option(struct options *o, const char *name, const char *value)
     return true;
 }
 
+// The card of --predict; if it is none, a line that says so.
+static bool parse_card(struct options *o, const char *name)
+{
+    char names[512];
+    o->card = card_find(name);
+    if (o->card)
+        return true;
+    card_names(names, sizeof names);
+    fprintf(stderr, "vkmoe-bench: '%s' is not one card: expected part of %s\n", name, names);
+    return false;
+}
+
 static bool parse(struct options *o, int argc, char **argv)
 {
     for (int i = 1; i < argc; i++) {
@@ -142,6 +158,9 @@ static bool parse(struct options *o, int argc, char **argv)
                 i++;
             else if (value && value[0] != '-')
                 o->json_path = argv[++i];
+        } else if (value && !strcmp(argv[i], "--predict")) {
+            if (!parse_card(o, argv[++i]))
+                return false;
         } else if (value && parse_option(o, argv[i], value)) {
             i++;
         } else {
@@ -226,8 +245,18 @@ static bool make_plan(struct plan *plan, const struct options *o)
     return plan->count > 0;
 }
 
+// What a prediction is of, unless options say.
+static void choose_predicted(struct options *o)
+{
+    if (!o->shapes)
+        o->shapes = "qwen3-30b-a3b";
+    if (!o->token_count)
+        o->tokens[o->token_count++] = 1;
+}
+
 static void list(const struct plan *plan)
 {
+    char names[512];
     for (uint32_t i = 0; i < plan->count; i++)
         printf("%s\n", plan->entries[i].id);
     printf("\n%-20s %7s %6s %7s %7s %7s %12s\n", "shapes", "hidden", "inner", "experts", "chosen",
@@ -238,6 +267,8 @@ static void list(const struct plan *plan)
             c->layer.inner, c->layer.experts, c->layer.experts_per_token, c->layer.shared.inner,
             weights_size(c) / (1 << 20), plan->shapes[i].published ? ", only by name" : "");
     }
+    card_names(names, sizeof names);
+    printf("\ncards: %s\n", names);
 }
 
 // -------------------------------------------------------------------------------- main
@@ -299,10 +330,17 @@ int main(int argc, char **argv)
     struct plan *plan = calloc(1, sizeof *plan);
     int result = 2;
     cli_guard_descriptors();
-    if (plan && parse(&options, argc, argv) && make_plan(plan, &options)) {
+    bool ok = plan && parse(&options, argc, argv);
+    if (ok && options.card)
+        choose_predicted(&options);
+    if (ok && make_plan(plan, &options)) {
         result = 0;
         if (options.list)
             list(plan);
+        else if (options.card)
+            result = predict_all(&(struct predict_options){ options.card, options.device,
+                                     options.seed, options.json, options.json_path },
+                plan->entries, plan->count);
         else
             result = measure_all(plan, &options);
     }

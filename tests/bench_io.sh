@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# bench_io.sh VKMOE_BENCH - which device it takes and names, and what it does when its report cannot
-# be written.
+# bench_io.sh VKMOE_BENCH - which device it takes and names, what it predicts without one, and what
+# it does when its report cannot be written.
 # VKMOE_TEST_DEVICE, if it is set, is the --device of everything that runs on one.
 set -u
 bench=$(realpath "$1")
@@ -37,6 +37,50 @@ finish "the device is named, and a CPU is called one"
 "${run[@]}" --dtype q8_0 --json >"$out" 2>"$err" || problem "status $?: $(tail -n 1 "$err")"
 has '"dtype":.*"q8_0"'
 finish "every format has its name"
+
+# A loader without a driver: predictions need neither.
+no_driver=(env VK_DRIVER_FILES=/dev/null VK_ICD_FILENAMES=/dev/null)
+readarray -t cards < <("$bench" --list | sed -n 's/^cards: //p' | sed 's/, /\n/g')
+[ "${#cards[@]}" -ge 8 ] || problem "only ${#cards[@]} cards"
+for card in "${cards[@]}"; do
+    "${no_driver[@]}" "$bench" --predict "$card" >"$out" 2>"$err" ||
+        problem "$card: status $?: $(head -n 1 "$err")"
+    head -n 1 "$out" | grep -q '^arithmetic, not a measurement' ||
+        problem "$card: $(head -n 1 "$out")"
+    for text in "^$card: " '    from: ' '    assumed: ' '  layer: ' '  model: ' '  block: ' \
+        'tokens/s of a model of 48 blocks'; do
+        grep -q "$text" "$out" || problem "$card: no '$text'"
+    done
+    [ ! -s "$err" ] || problem "$card: $(head -n 1 "$err")"
+done
+finish "every card is predicted, without a driver"
+
+for card in 'RX 1' RX '' -; do
+    "$bench" --predict "$card" >"$out" 2>"$err"
+    [ $? = 2 ] || problem "--predict '$card': status is not 2"
+    if [ "$(wc -l <"$err")" != 1 ] ||
+        ! grep -qF "vkmoe-bench: '$card' is not one card: " "$err"; then
+        problem "--predict '$card': $(head -n 3 "$err")"
+    fi
+done
+"$bench" --predict "${cards[0]}" --shape none >"$out" 2>"$err"
+[ $? = 2 ] || problem "--predict with an unknown shape: status is not 2"
+"$bench" --predict "${cards[0]}" --json none/report.json >"$out" 2>"$err"
+fails $? "cannot write none/report.json: No such file or directory"
+finish "what is no card is told in one line"
+
+# The same code counts both; other devices have other forms, but no other number of kernels here.
+for tokens in 1 32; do
+    "${run[@]}" --tokens "$tokens" --json 2>/dev/null >"$out"
+    measured=$(grep -m 1 '"dispatches":' "$out")
+    "$bench" --shape floor-block --tokens "$tokens" --dtype f32 --predict 9070 --json - >"$out"
+    has '"kind":.*"arithmetic, not a measurement"'
+    predicted=$(grep -m 1 '"dispatches":' "$out")
+    if [ -z "$predicted" ] || [ "${measured//[^0-9]/}" != "${predicted//[^0-9]/}" ]; then
+        problem "$tokens tokens: measured $measured, predicted $predicted"
+    fi
+done
+finish "as many dispatches are predicted as there are"
 
 "${run[@]}" --json none/report.json >/dev/null 2>"$err"
 fails $? "cannot write none/report.json: No such file or directory"

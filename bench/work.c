@@ -1,0 +1,275 @@
+// work.c - see work.h. Each function knows how one kernel walks over its operands, as the head of
+// shaders/<kernel>.comp tells; how many of its workgroups there are it is told.
+#include "work.h"
+
+#include <stdio.h>
+
+#include "base/common.h"
+#include "weights/format.h"
+
+#include "shaders/attend.h"
+#include "shaders/combine.h"
+#include "shaders/decode_down.h"
+#include "shaders/decode_up.h"
+#include "shaders/embed.h"
+#include "shaders/experts_gemm.h"
+#include "shaders/group_tokens.h"
+#include "shaders/merge_attention.h"
+#include "shaders/norm.h"
+#include "shaders/plan.h"
+#include "shaders/route.h"
+#include "shaders/store_kv.h"
+
+#define BLOCK 8 // rows of a matrix in a block, and columns in a unit
+#define NAME(work, ...) snprintf((work)->what, sizeof(work)->what, __VA_ARGS__)
+
+static double unit_bytes(uint32_t dtype)
+{
+    const struct format *format = vkmoe_format((enum vkmoe_dtype)dtype);
+    return (double)BLOCK * format->bytes / format->elements;
+}
+
+// Experts that got pairs, and the sum of ceil(pairs / tile) over them.
+static uint32_t chosen(const struct scene *scene, uint32_t tile, uint32_t *tiles)
+{
+    uint32_t count = 0;
+    *tiles = 0;
+    for (uint32_t e = 0; e < scene->experts; e++) {
+        count += scene->rows[e] > 0;
+        *tiles += div_up(scene->rows[e], tile);
+    }
+    return count;
+}
+
+// ------------------------------------------------------------------------ few tokens
+
+// Bytes of a workgroup's blocks of rows, and of what its lanes ask for in a turn of the loop: each
+// a unit of every block.
+static void read_blocks(struct work *work, uint32_t blocks, double units, double unit)
+{
+    work->group_bytes = blocks * BLOCK * units * unit;
+    work->turn_bytes = work->lanes * blocks * unit;
+}
+
+static void decode_up(const struct scene *scene, const struct dispatch *d, struct work *work)
+{
+    const struct decode_up_push *push = d->push;
+    const uint32_t blocks = d->spec[DECODE_BLOCKS], tile = d->spec[DECODE_TOKENS];
+    const double unit = unit_bytes(d->spec[DECODE_TYPE]);
+    const double shared_groups = (double)div_up(push->tokens, tile) * push->shared_row_tiles;
+    uint32_t tiles = 0, experts = push->k > 0 ? chosen(scene, tile, &tiles) : 0;
+    work->lanes = d->spec[DECODE_LANES];
+    read_blocks(work, blocks, push->units, unit);
+    work->groups = (double)tiles * push->row_tiles + shared_groups;
+    work->bytes = work->group_bytes
+        * ((double)experts * push->row_tiles + (shared_groups > 0 ? push->shared_row_tiles : 0));
+    work->waits = push->k > 0 ? 2 : 1; // [the pair's expert,] the matrix's address
+    work->flops = 2.0 * blocks * BLOCK * push->units * BLOCK
+        * ((double)push->tokens * push->k * push->row_tiles
+            + (double)push->tokens * push->shared_row_tiles);
+    NAME(work, "%u x %u%s",
+        (push->k > 0 ? push->row_tiles : push->shared_row_tiles) * blocks * BLOCK, push->columns,
+        push->k > 0 ? " of each" : "");
+}
+
+static void decode_down(const struct scene *scene, const struct dispatch *d, struct work *work)
+{
+    const struct decode_down_push *push = d->push;
+    const uint32_t blocks = d->spec[DECODE_BLOCKS];
+    const double unit = unit_bytes(d->spec[DECODE_TYPE]);
+    const double units = (double)push->h_columns / BLOCK;
+    const double shared = d->spec[DECODE_SHARED] ? (double)push->shared_h_columns / BLOCK : 0;
+    uint32_t tiles;
+    work->lanes = d->spec[DECODE_LANES];
+    read_blocks(work, blocks, push->k * units + shared, unit);
+    work->groups = d->groups;
+    work->bytes =
+        push->row_tiles * blocks * BLOCK * unit * (chosen(scene, 1, &tiles) * units + shared);
+    work->waits = 2.0 * (push->k + (shared > 0)); // of slots, which follow each other
+    work->flops = 2 * work->groups * blocks * BLOCK * (push->k * units + shared) * BLOCK;
+    NAME(work, "%u x %u of each", push->columns, push->h_columns);
+}
+
+static void route(const struct dispatch *d, struct work *work)
+{
+    const struct route_push *push = d->push;
+    const double unit = unit_bytes(VKMOE_DTYPE_F32);
+    work->lanes = d->spec[ROUTE_LANES];
+    read_blocks(work, d->spec[ROUTE_BLOCKS], push->units, unit);
+    work->groups = d->groups;
+    work->bytes = push->row_tiles * work->group_bytes;
+    work->waits = 3; // the counter; then, of the last group, logits
+    work->flops = 2.0 * push->tokens * d->spec[ROUTE_EXPERTS] * push->hidden;
+    NAME(work, "%u x %u, f32", d->spec[ROUTE_EXPERTS], push->hidden);
+}
+
+// ----------------------------------------------------------------------- many tokens
+
+// Tiles of rows, and the rows in them that a kernel computes: a tile of up to 16 takes a body for
+// so many.
+static double computed_rows(uint32_t rows, uint32_t tile)
+{
+    const uint32_t rest = rows % tile;
+    return (double)(rows / tile) * tile + (rest > 16 ? tile : rest > 0 ? MIN(16, tile) : 0);
+}
+
+static void experts_gemm(const struct scene *scene, const struct variant *variant,
+    const struct dispatch *d, struct work *work)
+{
+    const struct experts_gemm_push *push = d->push;
+    const struct tile *tile = &variant->tile;
+    const double unit = unit_bytes(d->spec[GEMM_TYPE]);
+    const double row_bytes = (double)push->units * BLOCK * sizeof(float); // of activations
+    const bool direct = d->spec[GEMM_DIRECT] != 0;
+    const bool shared = !direct && push->shared_row_tiles > 0;
+    const double matrix = (double)tile->blocks * BLOCK * push->units * unit; // of a row tile
+    uint32_t tiles, experts = chosen(scene, push->tile_rows, &tiles);
+    if (direct || shared) {
+        work->rows += computed_rows(push->tokens, push->tile_rows);
+        work->live_rows += push->tokens;
+    }
+    if (direct) {
+        experts = 1;
+        tiles = div_up(push->tokens, push->tile_rows);
+    } else {
+        for (uint32_t e = 0; e < scene->experts; e++) {
+            work->rows += computed_rows(scene->rows[e], push->tile_rows);
+            work->live_rows += scene->rows[e];
+        }
+    }
+    const double row_tiles = push->row_tiles;
+    const double shared_groups =
+        shared ? (double)div_up(push->tokens, push->tile_rows) * push->shared_row_tiles : 0;
+    work->lanes = tile->lanes;
+    work->groups = d->indirect ? tiles * row_tiles + shared_groups : d->groups;
+    work->group_bytes = matrix + push->tile_rows * row_bytes;
+    work->turn_bytes = 2 * (work->group_bytes / push->units); // 16 columns of both
+    work->bytes = matrix * (experts * row_tiles + (shared ? push->shared_row_tiles : 0))
+        + work->live_rows * row_bytes;
+    work->waits = 3; // tile, row, address
+    work->flops = 2 * work->rows * row_tiles * tile->blocks * BLOCK * push->units * BLOCK;
+    NAME(work, "%u x %u%s", push->row_tiles * tile->blocks * BLOCK, push->units * BLOCK,
+        direct ? "" : " of each");
+}
+
+static void group_tokens(const struct dispatch *d, struct work *work)
+{
+    const struct group_tokens_push *push = d->push;
+    work->fresh = true;
+    work->lanes = d->spec[GROUP_LANES];
+    work->groups = d->groups;
+    work->group_bytes = 3.0 * push->tokens * push->k * sizeof(uint32_t); // in three passes
+    work->turn_bytes = work->lanes * sizeof(uint32_t);
+    work->bytes = work->group_bytes;
+    work->waits = 4; // the counter; then, of the last group, counts
+    NAME(work, "%u pairs", push->tokens * push->k);
+}
+
+static void combine(const struct dispatch *d, struct work *work)
+{
+    const struct combine_push *push = d->push;
+    const double run = d->spec[COMBINE_RUN] * sizeof(float);
+    work->fresh = true;
+    work->lanes = d->spec[COMBINE_LANES];
+    work->groups = d->groups;
+    work->group_bytes = work->lanes * run * push->k;
+    work->turn_bytes = work->lanes * run;
+    work->bytes = ((double)push->k + 1) * push->tokens * push->columns * sizeof(float);
+    work->waits = 1; // a weight
+    NAME(work, "%u of %u", push->k, push->columns);
+}
+
+// ------------------------------------------------------------------------- attention
+
+static void store_kv(const struct scene *scene, const struct dispatch *d, struct work *work)
+{
+    const struct store_kv_push *push = d->push;
+    const double heads =
+        (double)push->query_rows * scene->heads + 2.0 * push->tokens * scene->kv_heads;
+    const double head = d->spec[STORE_HEAD_SIZE] * sizeof(float);
+    const uint32_t most = MAX(push->query_rows ? scene->heads : 0, 2 * scene->kv_heads); // of a row
+    work->fresh = true;
+    work->lanes = d->spec[STORE_LANES];
+    work->groups = d->groups;
+    work->group_bytes = most * 2 * head; // read twice: for the norm, and to move
+    work->turn_bytes = MIN(work->lanes * sizeof(float), head);
+    work->bytes = heads * head;
+    work->waits = 2; // positions, the table of rotations
+    NAME(work, "%.0f heads", heads);
+}
+
+static void attend(const struct scene *scene, const struct dispatch *d, struct work *work)
+{
+    const struct attend_push *push = d->push;
+    const double element = d->spec[ATTEND_CACHE_F16] ? 2 : 4;
+    const double key = 2 * (double)align_up(d->spec[ATTEND_HEAD_SIZE], 8) * element; // and value
+    work->lanes = d->spec[ATTEND_LANES];
+    work->groups = d->groups;
+    work->group_bytes = key * scene->keys / push->splits;
+    work->turn_bytes = work->lanes * 4 * element; // a lane asks for 4 elements of its key
+    work->bytes = key * scene->keys * scene->kv_heads;
+    work->waits = 3; // positions, constants, the pattern
+    work->flops = 4.0 * push->row_count * scene->heads * scene->keys * d->spec[ATTEND_HEAD_SIZE];
+    NAME(work, "%u keys in %u", scene->keys, push->splits);
+}
+
+static void merge(const struct dispatch *d, struct work *work)
+{
+    const struct merge_attention_push *push = d->push;
+    work->fresh = true;
+    work->lanes = d->spec[MERGE_LANES];
+    work->groups = d->groups;
+    work->group_bytes = push->splits * (2.0 + d->spec[MERGE_HEAD_SIZE]) * sizeof(float);
+    work->turn_bytes = work->lanes * sizeof(float);
+    work->bytes = work->groups * work->group_bytes;
+    work->waits = 1;
+    NAME(work, "%u splits", push->splits);
+}
+
+// ----------------------------------------------------------------------- whole models
+
+static void norm(const struct dispatch *d, struct work *work)
+{
+    const struct norm_push *push = d->push;
+    const double row = push->columns * sizeof(float);
+    work->fresh = true;
+    work->lanes = d->spec[NORM_LANES];
+    work->groups = d->groups;
+    work->group_bytes = 2 * row; // in two passes
+    work->turn_bytes = MIN(work->lanes * 4 * sizeof(float), row);
+    work->bytes = push->tokens * row * (d->spec[NORM_HAS_DELTA] ? 3 : 2);
+    NAME(work, "%u columns", push->columns);
+}
+
+static void embed(const struct dispatch *d, struct work *work)
+{
+    const struct embed_push *push = d->push;
+    const double unit = unit_bytes(d->spec[EMBED_TYPE]);
+    work->lanes = d->spec[EMBED_LANES];
+    work->groups = d->groups;
+    work->group_bytes = work->turn_bytes = work->lanes * unit;
+    work->bytes = (double)push->tokens * push->units * unit;
+    work->waits = 1; // the token's id
+    NAME(work, "%u rows", push->tokens);
+}
+
+struct work work_of(
+    const struct scene *scene, const struct variant *variant, const struct dispatch *d)
+{
+    struct work work = { .groups = d->groups, .lanes = 64, .waits = 1 };
+    switch (variant->kernel) {
+    case KERNEL_decode_up: decode_up(scene, d, &work); break;
+    case KERNEL_decode_down: decode_down(scene, d, &work); break;
+    case KERNEL_route: route(d, &work); break;
+    case KERNEL_experts_gemm: experts_gemm(scene, variant, d, &work); break;
+    case KERNEL_group_tokens: group_tokens(d, &work); break;
+    case KERNEL_combine: combine(d, &work); break;
+    case KERNEL_store_kv: store_kv(scene, d, &work); break;
+    case KERNEL_attend: attend(scene, d, &work); break;
+    case KERNEL_merge_attention: merge(d, &work); break;
+    case KERNEL_norm: norm(d, &work); break;
+    case KERNEL_embed: embed(d, &work); break;
+    default: NAME(&work, "not looked into"); break; // a wait, and nothing else
+    }
+    return work;
+}
