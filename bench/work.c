@@ -44,11 +44,12 @@ static uint32_t chosen(const struct scene *scene, uint32_t tile, uint32_t *tiles
 // ------------------------------------------------------------------------ few tokens
 
 // Bytes of a workgroup's blocks of rows, and of what its lanes ask for in a turn of the loop: each
-// a unit of every block.
-static void read_blocks(struct work *work, uint32_t blocks, double units, double unit)
+// `unroll` units of every block.
+static void read_blocks(
+    struct work *work, uint32_t blocks, double units, double unit, uint32_t unroll)
 {
     work->group_bytes = blocks * BLOCK * units * unit;
-    work->turn_bytes = work->lanes * blocks * unit;
+    work->turn_bytes = work->lanes * blocks * unit * unroll;
 }
 
 static void decode_up(const struct scene *scene, const struct dispatch *d, struct work *work)
@@ -59,7 +60,7 @@ static void decode_up(const struct scene *scene, const struct dispatch *d, struc
     const double shared_groups = (double)div_up(push->tokens, tile) * push->shared_row_tiles;
     uint32_t tiles = 0, experts = push->k > 0 ? chosen(scene, tile, &tiles) : 0;
     work->lanes = d->spec[DECODE_LANES];
-    read_blocks(work, blocks, push->units, unit);
+    read_blocks(work, blocks, push->units, unit, d->spec[DECODE_UNROLL]);
     work->groups = (double)tiles * push->row_tiles + shared_groups;
     work->bytes = work->group_bytes
         * ((double)experts * push->row_tiles + (shared_groups > 0 ? push->shared_row_tiles : 0));
@@ -81,11 +82,12 @@ static void decode_down(const struct scene *scene, const struct dispatch *d, str
     const double shared = d->spec[DECODE_SHARED] ? (double)push->shared_h_columns / BLOCK : 0;
     uint32_t tiles;
     work->lanes = d->spec[DECODE_LANES];
-    read_blocks(work, blocks, push->k * units + shared, unit);
+    read_blocks(work, blocks, push->k * units + shared, unit, d->spec[DECODE_UNROLL]);
     work->groups = d->groups;
     work->bytes =
         push->row_tiles * blocks * BLOCK * unit * (chosen(scene, 1, &tiles) * units + shared);
-    work->waits = 2.0 * (push->k + (shared > 0)); // of slots, which follow each other
+    // Of slots that follow each other.
+    work->waits = 2.0 * (div_up(push->k, d->spec[DECODE_SLOTS]) + (shared > 0));
     work->flops = 2 * work->groups * blocks * BLOCK * (push->k * units + shared) * BLOCK;
     NAME(work, "%u x %u of each", push->columns, push->h_columns);
 }
@@ -95,7 +97,7 @@ static void route(const struct dispatch *d, struct work *work)
     const struct route_push *push = d->push;
     const double unit = unit_bytes(VKMOE_DTYPE_F32);
     work->lanes = d->spec[ROUTE_LANES];
-    read_blocks(work, d->spec[ROUTE_BLOCKS], push->units, unit);
+    read_blocks(work, d->spec[ROUTE_BLOCKS], push->units, unit, 1);
     work->groups = d->groups;
     work->bytes = push->row_tiles * work->group_bytes;
     work->waits = 3; // the counter; then, of the last group, logits
