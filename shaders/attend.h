@@ -34,17 +34,17 @@ SPEC(16, ATTEND_TOP, 0)              // entries of a list in `choices`
 
 struct attend_push {
     ADDRESS(AttentionConstants) constants;
-    ADDRESS(F32) query; // in  [row][query_stride]; out, unless split: the same places
-    ADDRESS(U32) keys;  // in  [sequences][kv_heads][capacity][padded head]
+    ADDRESS(F32Out) query; // in  [row][query_stride]; out, unless split: the same places
+    ADDRESS(U32) keys;     // in  [sequences][kv_heads][capacity][padded head]
     ADDRESS(U32) values;
-    ADDRESS(U32) plan;      // in  mode 1: see plan.h
-    ADDRESS(U32) rows;      // in  mode 1: pairs; mode 2: expert of each pair
-    ADDRESS(U32) choices;   // in  [row][heads][ATTEND_TOP]: see choose_blocks.h
-    ADDRESS(U32) positions; // in  [tokens]
-    ADDRESS(U32) sequences; // in  [tokens]
-    ADDRESS(U32) lengths;   // in  [sequences], for patterns that look both ways
-    ADDRESS(F32) partials;  // out [row][heads][splits][2 + head size]: maximum, sum, values
-    uint row_count;         // mode 0: tokens, mode 2: pairs
+    ADDRESS(U32) plan;        // in  mode 1: see plan.h
+    ADDRESS(U32) rows;        // in  mode 1: pairs; mode 2: expert of each pair
+    ADDRESS(U32) choices;     // in  [row][heads][ATTEND_TOP]: see choose_blocks.h
+    ADDRESS(U32) positions;   // in  [tokens]
+    ADDRESS(U32) sequences;   // in  [tokens]
+    ADDRESS(U32) lengths;     // in  [sequences], for patterns that look both ways
+    ADDRESS(F32Out) partials; // out [row][heads][splits][2 + head size]: maximum, sum, values
+    uint row_count;           // mode 0: tokens, mode 2: pairs
     uint capacity, sequence_count;
     uint first_token; // without positions
     uint splits;      // workgroups that share a row's keys

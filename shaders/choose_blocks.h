@@ -26,7 +26,7 @@ struct choose_blocks_push {
     ADDRESS(AttentionConstants) constants;
     ADDRESS(F32) query; // in  [row][query_stride]
     ADDRESS(F32) means; // in  [sequences][kv_heads][blocks][padded head]: see mean_keys.h
-    ADDRESS(U32)
+    ADDRESS(U32Out)
     choices;           // out [row][heads][CHOOSE_TOP], the query's own block first, at the end
                        //     CHOOSE_NOTHING; not for rows of other patterns
     ADDRESS(U32) plan; // in  this and the following as in attend.h

@@ -41,7 +41,7 @@ void main()
         if (COMBINE_OUTPUT_BIAS != 0)
             y += load_f32(pc.output_bias, column);
         if (COMBINE_SHARED != 0)
-            y = fma(shared_weight, load_f32(pc.y, token * pc.columns + column), y);
+            y = fma(shared_weight, load_f32_out(pc.y, token * pc.columns + column), y);
         store_f32(pc.y, token * pc.columns + column, y);
     }
 }

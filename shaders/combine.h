@@ -16,7 +16,7 @@ struct combine_push {
     ADDRESS(F32) weights;        // in  [tokens][k]; -0.0: dropped, its outputs are not read
     ADDRESS(F32) shared_weights; // in [tokens]
     ADDRESS(F32) output_bias;    // in  [columns]
-    ADDRESS(F32) y;              // in (shared) and out [tokens][columns]
+    ADDRESS(F32Out) y;           // in (shared) and out [tokens][columns]
     uint tokens, k, columns;
     uint runs; // ceil(columns / COMBINE_RUN)
 };

@@ -13,7 +13,7 @@ struct decode_down_push {
     ADDRESS(F32) h;              // in  [tokens * k][h_columns]
     ADDRESS(F32) shared_h;       // in  [tokens][shared_h_columns]
     ADDRESS(F32) shared_weights; // in [tokens]
-    ADDRESS(F32) y;              // out [tokens][columns]
+    ADDRESS(F32Out) y;           // out [tokens][columns]
     ADDRESS(U32x2) table;        // in  addresses of the matrices, [experts + 1]
     ADDRESS(F32) bias;           // in  [experts][bias_stride]
     ADDRESS(F32) output_bias;    // in [columns]

@@ -41,7 +41,7 @@ uint find_members(uint pair)
 
 // Activates and stores row `r` of two neighbouring blocks; gated, they are the gate and
 // the up projection of one column.
-void store(F32 h, uint row, uint columns, uint block, uint r, float first, float second,
+void store(F32Out h, uint row, uint columns, uint block, uint r, float first, float second,
     bool gated, bool biased, uint bias_row)
 {
     if (biased) {
@@ -63,7 +63,8 @@ void store(F32 h, uint row, uint columns, uint block, uint r, float first, float
 }
 
 // Finishes and stores the sums, which become row `row` of h.
-void finish(F32 h, uint row, uint columns, uint first_block, bool gated, bool biased, uint bias_row)
+void finish(F32Out h, uint row, uint columns, uint first_block, bool gated, bool biased,
+    uint bias_row)
 {
     [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b += 2) {
         const float first = row_sum(sums[b]), second = row_sum(sums[b + 1]);

@@ -7,13 +7,13 @@
 #include "decode.h"
 
 struct decode_up_push {
-    ADDRESS(U32) ids;      // in  i32 [tokens][k]
-    ADDRESS(F32) weights;  // in  [tokens][k]; -0.0: dropped
-    ADDRESS(F32) x;        // in  [tokens][columns]
-    ADDRESS(F32) h;        // out [tokens * k][h_columns]
-    ADDRESS(F32) shared_h; // out [tokens][shared_h_columns]
-    ADDRESS(U32x2) table;  // in  addresses of the matrices, [experts + 1]
-    ADDRESS(F32) bias;     // in  [experts][bias_stride] in the matrix's row order
+    ADDRESS(U32) ids;         // in  i32 [tokens][k]
+    ADDRESS(F32) weights;     // in  [tokens][k]; -0.0: dropped
+    ADDRESS(F32) x;           // in  [tokens][columns]
+    ADDRESS(F32Out) h;        // out [tokens * k][h_columns]
+    ADDRESS(F32Out) shared_h; // out [tokens][shared_h_columns]
+    ADDRESS(U32x2) table;     // in  addresses of the matrices, [experts + 1]
+    ADDRESS(F32) bias;        // in  [experts][bias_stride] in the matrix's row order
     uint tokens, k, experts;
     uint columns, units; // of x, and of 8 elements in a matrix row
     uint h_columns, shared_h_columns;

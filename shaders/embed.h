@@ -12,7 +12,7 @@ SPEC_FLOAT(2, EMBED_SCALE, 1.0)
 struct embed_push {
     ADDRESS(U32) ids;      // in  [tokens]; clamped below the vocabulary
     ADDRESS(U32x4) matrix; // in  [vocabulary][columns], packed
-    ADDRESS(F32) x;        // out [tokens][columns]
+    ADDRESS(F32Out) x;     // out [tokens][columns]
     uint tokens, columns, units, vocabulary;
 };
 PUSH(embed_push)

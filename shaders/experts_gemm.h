@@ -24,15 +24,15 @@ SPEC_FLOAT(11, GEMM_LIMIT, 0.0)
 SPEC(12, GEMM_TO_PAIRS, 0) // up: rows go to their pair's place, as down's do
 
 struct experts_gemm_push {
-    ADDRESS(U32) plan;          // in  see group_tokens.h
-    ADDRESS(U32) rows;          // in  pairs sorted by expert
-    ADDRESS(F32) source;        // in  up: x [tokens][hidden]; down: h [row]; direct: [token]
-    ADDRESS(F32) result;        // out up: h [row]; down and GEMM_TO_PAIRS: [pair]; direct: [token]
-    ADDRESS(F32) shared_result; // out up: the shared expert's h [token]
-    ADDRESS(U32x2) table;       // in  addresses of the matrices, [experts + 1]
-    ADDRESS(F32) bias;          // in  [experts][bias_stride] in the matrix's row order
-    ADDRESS(F32) weights;       // in  [pair], for GEMM_WEIGHT_INPUT
-    uint k;                     // up: pairs that share a row of source
+    ADDRESS(U32) plan;      // in  see group_tokens.h
+    ADDRESS(U32) rows;      // in  pairs sorted by expert
+    ADDRESS(F32) source;    // in  up: x [tokens][hidden]; down: h [row]; direct: [token]
+    ADDRESS(F32Out) result; // out up: h [row]; down and GEMM_TO_PAIRS: [pair]; direct: [token]
+    ADDRESS(F32Out) shared_result; // out up: the shared expert's h [token]
+    ADDRESS(U32x2) table;          // in  addresses of the matrices, [experts + 1]
+    ADDRESS(F32) bias;             // in  [experts][bias_stride] in the matrix's row order
+    ADDRESS(F32) weights;          // in  [pair], for GEMM_WEIGHT_INPUT
+    uint k;                        // up: pairs that share a row of source
     uint experts;
     uint tokens; // direct: how many rows there are
     uint units;  // of 8 elements in a matrix row

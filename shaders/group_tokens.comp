@@ -36,7 +36,7 @@ uint expert_of(uint pair)
 
 bool is_dropped(uint pair)
 {
-    return floatBitsToUint(load_f32(pc.weights, pair)) == DROPPED;
+    return floatBitsToUint(load_f32_out(pc.weights, pair)) == DROPPED;
 }
 
 // Queue order within a sequence: first choices of all its tokens, then second ones.

@@ -14,8 +14,8 @@ SPEC(0, GROUP_LANES, 64) // workgroup size
 
 struct group_tokens_push {
     ADDRESS(U32) ids;             // in  i32 [tokens][k]; clamped to 0 .. experts - 1
-    ADDRESS(F32) weights;         // in and out [tokens][k]; -0.0 means dropped
-    ADDRESS(U32) rows;            // out [tokens * k] pairs, sorted by expert
+    ADDRESS(F32Out) weights;      // in and out [tokens][k]; -0.0 means dropped
+    ADDRESS(U32Out) rows;         // out [tokens * k] pairs, sorted by expert
     ADDRESS(U32Coherent) counts;  // scratch [2][experts]: first row, rows
     ADDRESS(U32Coherent) plan;    // out, see PLAN_*
     ADDRESS(U32Coherent) counter; // 0 before and after

@@ -22,7 +22,7 @@ uint expert_of(uint pair)
 
 bool is_dropped(uint pair)
 {
-    return floatBitsToUint(load_f32(pc.weights, pair)) == DROPPED;
+    return floatBitsToUint(load_f32_out(pc.weights, pair)) == DROPPED;
 }
 
 uint position_of(uint token)
@@ -59,7 +59,7 @@ void drop()
     const uint wanted = expert_of(pair) + 1;
     uint mine = 0;
     for (uint i = first + gl_LocalInvocationIndex; i < end; i += LIMIT_LANES)
-        mine += uint(load_u32(pc.choices, i) == wanted);
+        mine += uint(load_u32_out(pc.choices, i) == wanted);
     if (gl_LocalInvocationIndex == 0)
         earlier = 0;
     barrier();

@@ -15,11 +15,11 @@ SPEC(2, LIMIT_HAS_POSITIONS, 1)
 SPEC(3, LIMIT_HAS_SEQUENCES, 1)
 
 struct limit_experts_push {
-    ADDRESS(U32) ids;       // in  i32 [tokens][k]; clamped to 0 .. experts - 1
-    ADDRESS(F32) weights;   // in and out [tokens][k]; -0.0 means dropped
-    ADDRESS(U32) choices;   // in and out [sequences][capacity][k]: expert + 1; 0: none
-    ADDRESS(U32) positions; // in  [tokens]
-    ADDRESS(U32) sequences; // in  [tokens]
+    ADDRESS(U32) ids;        // in  i32 [tokens][k]; clamped to 0 .. experts - 1
+    ADDRESS(F32Out) weights; // in and out [tokens][k]; -0.0 means dropped
+    ADDRESS(U32Out) choices; // in and out [sequences][capacity][k]: expert + 1; 0: none
+    ADDRESS(U32) positions;  // in  [tokens]
+    ADDRESS(U32) sequences;  // in  [tokens]
     uint tokens, k, experts;
     uint limit; // pairs that an expert takes of a sequence: by position, then slot
     uint capacity, sequence_count;

@@ -15,7 +15,7 @@ SPEC(5, MEAN_BLOCK, 64) // positions in a block
 
 struct mean_keys_push {
     ADDRESS(U32) keys;      // in  [sequences][kv_heads][capacity][padded head]
-    ADDRESS(F32) means;     // out [sequences][kv_heads][ceil(capacity / block)][padded head]
+    ADDRESS(F32Out) means;  // out [sequences][kv_heads][ceil(capacity / block)][padded head]
     ADDRESS(U32) positions; // in  [tokens]
     ADDRESS(U32) sequences; // in  [tokens]
     uint tokens, kv_heads, capacity, sequence_count;

@@ -10,8 +10,8 @@ SPEC(2, MERGE_SINK_LOGITS, 0)
 
 struct merge_attention_push {
     ADDRESS(AttentionConstants) constants;
-    ADDRESS(F32) partials; // in  [row][heads][splits][2 + head size]: maximum, sum, values
-    ADDRESS(F32) result;   // out [row][query_stride]
+    ADDRESS(F32) partials;  // in  [row][heads][splits][2 + head size]: maximum, sum, values
+    ADDRESS(F32Out) result; // out [row][query_stride]
     uint rows, splits;
 };
 PUSH(merge_attention_push)

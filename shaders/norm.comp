@@ -20,7 +20,7 @@ void main()
     for (uint run = gl_LocalInvocationIndex * RUN; run < pc.columns; run += LANES * RUN) {
         [[unroll]] for (uint i = 0; i < RUN; i++) {
             const uint c = run + i, at = first + min(c, pc.columns - 1);
-            float x = load_f32(pc.x, at);
+            float x = load_f32_out(pc.x, at);
             if (NORM_HAS_DELTA != 0) {
                 x = fma(NORM_SCALE, load_f32(pc.delta, at), x);
                 if (c < pc.columns)
@@ -34,7 +34,8 @@ void main()
         [[unroll]] for (uint i = 0; i < RUN; i++) {
             const uint c = run + i;
             const uint column = min(c, pc.columns - 1);
-            const float x = load_f32(pc.x, first + column) * scale * load_f32(pc.weight, column);
+            float x = load_f32_out(pc.x, first + column);
+            x = x * scale * load_f32(pc.weight, column);
             if (c < pc.columns)
                 store_f32(pc.result, first + column, x);
         }

@@ -11,10 +11,10 @@ SPEC_FLOAT(2, NORM_EPSILON, 1.0e-6)
 SPEC_FLOAT(3, NORM_SCALE, 1.0) // of delta
 
 struct norm_push {
-    ADDRESS(F32) x;      // in and out [tokens][columns]
-    ADDRESS(F32) delta;  // in  [tokens][columns]
-    ADDRESS(F32) weight; // in  [columns]
-    ADDRESS(F32) result; // out [tokens][columns]
+    ADDRESS(F32Out) x;      // in and out [tokens][columns]
+    ADDRESS(F32) delta;     // in  [tokens][columns]
+    ADDRESS(F32) weight;    // in  [columns]
+    ADDRESS(F32Out) result; // out [tokens][columns]
     uint tokens, columns;
 };
 PUSH(norm_push)

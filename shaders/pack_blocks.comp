@@ -60,7 +60,7 @@ void main()
     const uint at = (to * pc.records + pc.first_record + block) * SLOTS + slot;
     if (slot >= 8 * CHUNKS) {
         const uint first = (slot - 8 * CHUNKS) * 16;
-        store_u32x4(pc.matrix, at, rest_of(load_u32x4(pc.matrix, at), first, first_row, block));
+        store_u32x4(pc.matrix, at, rest_of(load_u32x4_out(pc.matrix, at), first, first_row, block));
         return;
     }
     const int row = first_row + int(slot % 8);

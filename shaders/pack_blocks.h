@@ -14,7 +14,7 @@ SPEC(2, PACK_BLOCKS_LEAD, 2)   // of these, the bytes before the first chunk
 // pack_weights.h. Each of these 8-row blocks has a record for every block along K.
 struct pack_blocks_push {
     ADDRESS(U32) source;                // in, a multiple of 4
-    ADDRESS(U32x4) matrix;              // out; of a record that other rows share, their bytes stay
+    ADDRESS(U32x4Out) matrix;           // out; of a record that other rows share, their bytes stay
     uint row_pitch;                     // bytes
     uint rows;                          // there are in the source
     uint rows_written;                  // from `rows` on they are zeros

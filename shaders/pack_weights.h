@@ -23,7 +23,7 @@ SPEC(2, PACK_FORM, 0) // PACK_ROWS, PACK_ELEMENTS or PACK_COLUMNS
 // take turns: block b of this one is block b * block_stride + block_phase of the packed.
 struct pack_weights_push {
     ADDRESS(U32) source;          // in
-    ADDRESS(U32x4) matrix;        // out
+    ADDRESS(U32x4Out) matrix;     // out
     uint row_pitch, column_pitch; // bytes
     uint rows, columns;           // there are in the source, at least 1
     uint rows_written;            // from `rows` on they are zeros

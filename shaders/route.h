@@ -35,15 +35,15 @@ SPEC(22, ROUTE_ALWAYS, 0)   // the first experts, every token's
 SPEC(23, ROUTE_LEVELS, 0)   // the last two rows of the weights are the levels
 
 struct route_push {
-    ADDRESS(F32) x;                // in  [tokens][hidden]; what the gate sees
-    ADDRESS(F32) shared_x;         // in  [tokens][hidden], with ROUTE_SHARED_X
-    ADDRESS(U32x4) matrix;         // in  f32, E + extra rows, packed as lib/weights.glsl says
-    ADDRESS(F32) vectors;          // in  [3][E]: bias, correction bias, expert scale
-    ADDRESS(F32Coherent) logits;   // scratch [tokens][E], [tokens][E + 2] with levels
-    ADDRESS(U32) ids;              // out [tokens][k], best first; in if supplied
-    ADDRESS(F32) weights;          // out [tokens][k]
-    ADDRESS(F32) shared_weights;   // out [tokens], if there is an extra row
-    ADDRESS(U32Coherent) counters; // [token tiles], 0 before and after
+    ADDRESS(F32) x;                 // in  [tokens][hidden]; what the gate sees
+    ADDRESS(F32) shared_x;          // in  [tokens][hidden], with ROUTE_SHARED_X
+    ADDRESS(U32x4) matrix;          // in  f32, E + extra rows, packed as lib/weights.glsl says
+    ADDRESS(F32) vectors;           // in  [3][E]: bias, correction bias, expert scale
+    ADDRESS(F32Coherent) logits;    // scratch [tokens][E], [tokens][E + 2] with levels
+    ADDRESS(U32Out) ids;            // out [tokens][k], best first; in if supplied
+    ADDRESS(F32Out) weights;        // out [tokens][k]
+    ADDRESS(F32Out) shared_weights; // out [tokens], if there is an extra row
+    ADDRESS(U32Coherent) counters;  // [token tiles], 0 before and after
     uint tokens, hidden;
     uint units;     // of 8 elements in a row of the matrix
     uint row_tiles; // ceil((E + extra rows) / (8 * ROUTE_BLOCKS))

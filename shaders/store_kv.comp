@@ -16,11 +16,11 @@ float clip(float x)
     return STORE_CLIP != 0.0 ? clamp(x, -STORE_CLIP, STORE_CLIP) : x;
 }
 
-float square_sum(F32 source, uint first, uint count)
+float square_sum(F32Out source, uint first, uint count)
 {
     float sum = 0.0;
     for (uint i = gl_LocalInvocationIndex; i < count; i += LANES) {
-        const float x = load_f32(source, first + i);
+        const float x = load_f32_out(source, first + i);
         sum = fma(x, x, sum);
     }
     return workgroup_sum(sum);
@@ -54,14 +54,14 @@ vec2 rotation(uint position, uint c)
 
 // Element `i` of a head that starts at `first`, normalised and clipped: `scale` is the root of the
 // inverse mean square, `norm_at` where the norm's weights for this head begin.
-float normed(F32 source, uint first, uint i, float scale, uint mode, F32 norm, uint norm_at)
+float normed(F32Out source, uint first, uint i, float scale, uint mode, F32 norm, uint norm_at)
 {
-    const float x = load_f32(source, first + i);
+    const float x = load_f32_out(source, first + i);
     return clip(mode == HEAD_NORM_NONE ? x : x * scale * load_f32(norm, norm_at + i));
 }
 
 // Element `i` of that head after RoPE.
-float rotated(F32 source, uint first, uint i, float scale, uint mode, F32 norm, uint norm_at,
+float rotated(F32Out source, uint first, uint i, float scale, uint mode, F32 norm, uint norm_at,
     uint position)
 {
     const float x = normed(source, first, i, scale, mode, norm, norm_at);
@@ -91,13 +91,13 @@ uint sequence_of(uint token)
 
 shared float finished[PADDED]; // one head, before it overwrites its source
 
-float inverse_rms(F32 source, uint first, uint count)
+float inverse_rms(F32Out source, uint first, uint count)
 {
     return inversesqrt(square_sum(source, first, count) / float(count) + STORE_NORM_EPSILON);
 }
 
 // Leaves the finished head in `finished`.
-void finish_head(F32 source, uint first, float row_scale, uint mode, F32 norm, uint head,
+void finish_head(F32Out source, uint first, float row_scale, uint mode, F32 norm, uint head,
     uint position)
 {
     float scale = row_scale;
@@ -158,10 +158,11 @@ void store_token(uint token)
     const uint first = token * pc.constants.v.kv_stride;
     float row_scale = 1.0;
     if (STORE_KEY_NORM == HEAD_NORM_WIDE)
-        row_scale = inverse_rms(pc.key, first, kv_heads * D);
+        row_scale = inverse_rms(F32Out(uvec2(pc.key)), first, kv_heads * D);
     for (uint head = 0; head < kv_heads; head++) {
         const uint at = (sequence_of(token) * kv_heads + head) * pc.capacity + position;
-        finish_head(pc.key, first + head * D, row_scale, STORE_KEY_NORM, norm, head, position);
+        finish_head(F32Out(uvec2(pc.key)), first + head * D, row_scale, STORE_KEY_NORM, norm, head,
+            position);
         write_cache(true, at);
         barrier();
         const uint value = first + head * D;

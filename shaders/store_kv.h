@@ -24,11 +24,11 @@ SPEC_FLOAT(12, STORE_ROPE_MAGNITUDE, 1.0) // of rotations
 
 struct store_kv_push {
     ADDRESS(AttentionConstants) constants;
-    ADDRESS(F32) query;     // in and out [query_rows][query_stride]; heads next to each other
+    ADDRESS(F32Out) query;  // in and out [query_rows][query_stride]; heads next to each other
     ADDRESS(F32) key;       // in  [tokens][kv_stride]: of all kv heads
     ADDRESS(F32) value;     // in  likewise
-    ADDRESS(U32) keys;      // out [sequences][kv_heads][capacity][padded head]
-    ADDRESS(U32) values;    // out likewise
+    ADDRESS(U32Out) keys;   // out [sequences][kv_heads][capacity][padded head]
+    ADDRESS(U32Out) values; // out likewise
     ADDRESS(U32) rows;      // in  pairs, with ROWS_SORTED
     ADDRESS(U32) positions; // in  [tokens]
     ADDRESS(U32) sequences; // in  [tokens]

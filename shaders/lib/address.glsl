@@ -20,20 +20,27 @@
 #extension GL_EXT_shader_explicit_arithmetic_types_int64 : require
 #endif
 
-layout(buffer_reference, std430, buffer_reference_align = 4) buffer F32 { float v[]; };
-layout(buffer_reference, std430, buffer_reference_align = 4) buffer U32 { uint v[]; };
-layout(buffer_reference, std430, buffer_reference_align = 8) buffer U32x2 { uvec2 v[]; };
-layout(buffer_reference, std430, buffer_reference_align = 16) buffer F32x4 { vec4 v[]; };
-layout(buffer_reference, std430, buffer_reference_align = 16) buffer U32x4 { uvec4 v[]; };
+#define REFERENCE(size) layout(buffer_reference, std430, buffer_reference_align = size)
+
+// What a kernel reads. Nothing writes it while the kernel runs: drivers read it early, and through
+// caches that no store reaches.
+REFERENCE(4) readonly buffer F32 { float v[]; };
+REFERENCE(4) readonly buffer U32 { uint v[]; };
+REFERENCE(8) readonly buffer U32x2 { uvec2 v[]; };
+REFERENCE(16) readonly buffer U32x4 { uvec4 v[]; };
 #ifdef INT64
-layout(buffer_reference, std430, buffer_reference_align = 16)
-    readonly buffer U64x2 { u64vec2 v[]; };
+REFERENCE(16) readonly buffer U64x2 { u64vec2 v[]; };
 #endif
+// What a kernel writes, and may read as well; nothing else, as NVK reads past the nearest cache
+// wherever a type is written. glslc takes one of these types for another, in calls as in overloads,
+// and then fails as it optimises: hence load_*_out().
+REFERENCE(4) buffer F32Out { float v[]; };
+REFERENCE(4) buffer U32Out { uint v[]; };
+REFERENCE(16) buffer F32x4Out { vec4 v[]; };
+REFERENCE(16) buffer U32x4Out { uvec4 v[]; };
 // Written by one workgroup and read by another of the same dispatch.
-layout(buffer_reference, std430, buffer_reference_align = 4)
-    coherent buffer F32Coherent { float v[]; };
-layout(buffer_reference, std430, buffer_reference_align = 4)
-    coherent buffer U32Coherent { uint v[]; };
+REFERENCE(4) coherent buffer F32Coherent { float v[]; };
+REFERENCE(4) coherent buffer U32Coherent { uint v[]; };
 
 #ifdef INT64
 #define ELEMENT(type, size, base, i) type(uint64_t(base) + uint64_t(uint(i) * size)).v[0]
@@ -42,14 +49,16 @@ layout(buffer_reference, std430, buffer_reference_align = 4)
 #endif
 
 float load_f32(F32 base, uint i) { return ELEMENT(F32, 4, base, i); }
-void store_f32(F32 base, uint i, float x) { ELEMENT(F32, 4, base, i) = x; }
 uint load_u32(U32 base, uint i) { return ELEMENT(U32, 4, base, i); }
-void store_u32(U32 base, uint i, uint x) { ELEMENT(U32, 4, base, i) = x; }
 uvec2 load_u32x2(U32x2 base, uint i) { return ELEMENT(U32x2, 8, base, i); }
-void store_u32x2(U32x2 base, uint i, uvec2 x) { ELEMENT(U32x2, 8, base, i) = x; }
-void store_f32x4(F32x4 base, uint i, vec4 x) { ELEMENT(F32x4, 16, base, i) = x; }
-void store_u32x4(U32x4 base, uint i, uvec4 x) { ELEMENT(U32x4, 16, base, i) = x; }
 uvec4 load_u32x4(U32x4 base, uint i) { return ELEMENT(U32x4, 16, base, i); }
+float load_f32_out(F32Out base, uint i) { return ELEMENT(F32Out, 4, base, i); }
+uint load_u32_out(U32Out base, uint i) { return ELEMENT(U32Out, 4, base, i); }
+uvec4 load_u32x4_out(U32x4Out base, uint i) { return ELEMENT(U32x4Out, 16, base, i); }
+void store_f32(F32Out base, uint i, float x) { ELEMENT(F32Out, 4, base, i) = x; }
+void store_u32(U32Out base, uint i, uint x) { ELEMENT(U32Out, 4, base, i) = x; }
+void store_f32x4(F32x4Out base, uint i, vec4 x) { ELEMENT(F32x4Out, 16, base, i) = x; }
+void store_u32x4(U32x4Out base, uint i, uvec4 x) { ELEMENT(U32x4Out, 16, base, i) = x; }
 
 // The same 16 bytes where each lane has an address of its own: lavapipe gathers element
 // by element, so two 64-bit elements cost half of four 32-bit ones; GPUs do not care.

@@ -21,7 +21,7 @@ void load_queries(task t)
 {
     for (uint i = LANE; i < QUERIES * PADDED; i += LANES) {
         const uint q = i / PADDED, c = i % PADDED;
-        const float x = load_f32(pc.query, query_row(t, q) + min(c, D - 1));
+        const float x = load_f32_out(pc.query, query_row(t, q) + min(c, D - 1));
         query[i] = c < D ? x * ATTEND_SCALE : 0.0;
     }
     for (uint q = LANE; q < QUERIES; q += LANES)

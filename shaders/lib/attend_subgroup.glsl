@@ -47,7 +47,7 @@ vec4 query_four(uint q, uint c)
 {
     vec4 x;
     [[unroll]] for (uint n = 0; n < 4; n++) {
-        x[n] = load_f32(pc.query, query_at[q] + min(c + n, D - 1));
+        x[n] = load_f32_out(pc.query, query_at[q] + min(c + n, D - 1));
         if (D % 8 != 0)
             x[n] = c + n < D ? x[n] : 0.0;
     }

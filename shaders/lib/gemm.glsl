@@ -136,14 +136,14 @@ void finish(tile t, uint block, uint r, float scale, inout float first, inout fl
 void store_one(place p, uint column, float x)
 {
     if (column < p.columns)
-        store_f32(F32(p.result), p.at + column, x);
+        store_f32(F32Out(p.result), p.at + column, x);
 }
 
 void store_four(place p, uint column, vec4 x)
 {
     if (GEMM_RESULT_PACKED != 0) {
         if (column < p.columns)
-            store_f32x4(F32x4(p.result), (p.at + column) / 4, x);
+            store_f32x4(F32x4Out(p.result), (p.at + column) / 4, x);
         return;
     }
     [[unroll]] for (uint c = 0; c < 4; c++)

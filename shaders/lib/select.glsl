@@ -153,7 +153,7 @@ void choose_sparsemixer()
 void take_supplied(uint token)
 {
     for (uint slot = gl_LocalInvocationIndex; slot < ROUTE_K; slot += LANES) {
-        const int id = int(load_u32(pc.ids, token * ROUTE_K + slot));
+        const int id = int(load_u32_out(pc.ids, token * ROUTE_K + slot));
         chosen[slot] = uint(clamp(id, 0, int(ROUTE_EXPERTS) - 1));
     }
     barrier();
