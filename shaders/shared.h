@@ -1,8 +1,9 @@
 // shared.h - what C and GLSL must agree on to agree on anything.
 //
 // A contract, shaders/<kernel>.h, is read by both: GLSL compilers predefine VULKAN.
-// ADDRESS(type) is a 64-bit device address: a buffer reference there, an integer
-// here. PUSH() makes a struct the kernel's push constants, BUFFER() what ADDRESS(name) points to.
+// ADDRESS(type) is a 64-bit device address: a buffer reference there (the types of
+// lib/address.glsl), an integer here. PUSH() makes a struct the kernel's push constants, BUFFER()
+// what ADDRESS(name) points to.
 #ifndef VKMOE_SHADERS_SHARED_H
 #define VKMOE_SHADERS_SHARED_H
 

@@ -1,5 +1,5 @@
 // registry.c - every embedded SPIR-V module against its contract and its row in kernels.def:
-// push constants, specialisation constants, capabilities, workgroup and shared memory.
+// push constants, specialisation constants, capabilities, buffers, workgroup and shared memory.
 #include <stdlib.h>
 #include <string.h>
 
@@ -105,8 +105,13 @@ enum { // of the SPIR-V specification, as far as needed
     OP_SPEC_CONSTANT_COMPOSITE = 51,
     OP_SPEC_CONSTANT_OP = 52,
     OP_VARIABLE = 59,
+    OP_LOAD = 61,
+    OP_STORE = 62,
+    OP_ACCESS_CHAIN = 65,
     OP_DECORATE = 71,
     OP_MEMBER_DECORATE = 72,
+    OP_CONVERT_U_TO_PTR = 120,
+    OP_BITCAST = 124,
     OP_IADD = 128,
     OP_ISUB = 130,
     OP_IMUL = 132,
@@ -121,8 +126,12 @@ enum { // of the SPIR-V specification, as far as needed
     OP_UGREATER_EQUAL = 174,
     OP_ULESS = 176,
     OP_ULESS_EQUAL = 178,
+    OP_ATOMIC_LOAD = 227,
+    OP_ATOMIC_XOR = 242,
     DECORATION_SPEC_ID = 1,
     DECORATION_BUILTIN = 11,
+    DECORATION_COHERENT = 23,
+    DECORATION_NON_WRITABLE = 24,
     DECORATION_BINDING = 33,
     DECORATION_DESCRIPTOR_SET = 34,
     DECORATION_OFFSET = 35,
@@ -131,6 +140,7 @@ enum { // of the SPIR-V specification, as far as needed
     MODEL_COMPUTE = 5,
     CLASS_WORKGROUP = 4,
     CLASS_PUSH_CONSTANT = 9,
+    CLASS_BUFFER = 5349, // by address
     CAPABILITY_SHADER = 1,
     CAPABILITY_INT64 = 11,
     CAPABILITY_ADDRESSES = 5347,
@@ -145,6 +155,7 @@ struct id {
     uint32_t spec_id;
     bool is_workgroup_size;
     bool is_lanes; // a component of the workgroup's size: glslc presets it to 1
+    bool is_readonly, is_coherent, is_read, is_written; // a type of buffer
 };
 
 struct module {
@@ -182,7 +193,9 @@ static uint32_t result_at(uint32_t op)
 {
     if (op >= OP_TYPE_BOOL - 1 && op <= OP_TYPE_POINTER)
         return 1;
-    return (op >= OP_CONSTANT_TRUE && op <= OP_SPEC_CONSTANT_OP) || op == OP_VARIABLE ? 2 : 0;
+    const bool is_pointer = op == OP_VARIABLE || op == OP_LOAD || op == OP_ACCESS_CHAIN
+        || op == OP_CONVERT_U_TO_PTR || op == OP_BITCAST; // or may be one
+    return (op >= OP_CONSTANT_TRUE && op <= OP_SPEC_CONSTANT_OP) || is_pointer ? 2 : 0;
 }
 
 #define FOR_EACH(m, w) for (const uint32_t *w = (m)->words + 5; w < (m)->end; w += length_of(w))
@@ -384,6 +397,63 @@ static void check_push(struct module *m)
         complain(m, "push constants of %u bytes, registered %u", size, m->variant->push_size);
 }
 
+// The type of buffer that a load, store or atomic goes to, or NULL.
+static struct id *buffer_of(struct module *m, const uint32_t *w)
+{
+    const uint32_t op = op_of(w);
+    if (op != OP_LOAD && op != OP_STORE && (op < OP_ATOMIC_LOAD || op > OP_ATOMIC_XOR))
+        return NULL;
+    const uint32_t *chain = m->ids[w[op == OP_STORE ? 1 : 3]].words;
+    if (!chain || op_of(chain) != OP_ACCESS_CHAIN)
+        return NULL;
+    const uint32_t *base = m->ids[chain[3]].words;
+    if (!base) {
+        complain(m, "a pointer of unknown type");
+        return NULL;
+    }
+    const uint32_t *type = m->ids[base[1]].words;
+    return type[2] == CLASS_BUFFER ? &m->ids[type[3]] : NULL;
+}
+
+// Its contract says "in and out" of an operand: it reads a type of buffer that it writes.
+static bool reads_back(const char *kernel)
+{
+    static const char *const kernels[] = { "attend", "combine", "group_tokens", "limit_experts",
+        "norm", "pack_blocks", "route", "store_kv" };
+    for (size_t i = 0; i < sizeof kernels / sizeof *kernels; i++)
+        if (!strcmp(kernels[i], kernel))
+            return true;
+    return false;
+}
+
+// What is only read is readonly: drivers do not cache the rest, see lib/address.glsl.
+static void check_buffers(struct module *m)
+{
+    FOR_EACH(m, w)
+    {
+        struct id *type = buffer_of(m, w);
+        if (type && op_of(w) == OP_LOAD)
+            type->is_read = true;
+        else if (type)
+            type->is_written = true;
+        if (op_of(w) == OP_MEMBER_DECORATE && w[3] == DECORATION_NON_WRITABLE)
+            m->ids[w[1]].is_readonly = true;
+        if (op_of(w) == OP_MEMBER_DECORATE && w[3] == DECORATION_COHERENT)
+            m->ids[w[1]].is_coherent = true;
+    }
+    bool any = false;
+    for (uint32_t i = 0; i < m->bound; i++) {
+        const struct id *type = &m->ids[i];
+        any |= type->is_read;
+        if (type->is_read && !type->is_written && !type->is_readonly)
+            complain(m, "a type of buffer is only read, and not readonly");
+        if (type->is_read && type->is_written && !type->is_coherent && !reads_back(m->kernel))
+            complain(m, "loads from a type of buffer that it stores to");
+    }
+    if (!any)
+        complain(m, "no loads from buffers");
+}
+
 // With the contract's presets.
 static uint32_t workgroup_size(struct module *m)
 {
@@ -496,6 +566,7 @@ int main(int argc, char **argv)
             check_capabilities(&m);
             check_specs(&m);
             check_push(&m);
+            check_buffers(&m);
             check_limits(&m);
         }
         free(m.ids);
