@@ -2,10 +2,8 @@
 #include "device/shapes.h"
 
 #include "base/common.h"
-#include "device/tuning.h"
 
-// What is tuned, as far as the device goes along with it.
-static uint32_t lanes_of(const vkmoe_device *device, enum tune what)
+uint32_t vkmoe_tuned_lanes(const vkmoe_device *device, enum tune what)
 {
     const VkPhysicalDeviceLimits *limits = &device->gpu.limits;
     const uint32_t most =
@@ -19,8 +17,8 @@ static uint32_t lanes_of(const vkmoe_device *device, enum tune what)
 struct shapes vkmoe_shapes_choose(const vkmoe_device *device)
 {
     return (struct shapes){
-        .route_lanes = lanes_of(device, TUNE_ROUTE_LANES),
-        .decode_lanes = lanes_of(device, TUNE_DECODE_LANES),
+        .route_lanes = vkmoe_tuned_lanes(device, TUNE_ROUTE_LANES),
+        .decode_lanes = vkmoe_tuned_lanes(device, TUNE_DECODE_LANES),
         .decode_unroll = vkmoe_tuning(device, TUNE_DECODE_UNROLL),
         .decode_tokens = vkmoe_tuning(device, TUNE_DECODE_TOKENS),
         .decode_blocks = vkmoe_tuning(device, TUNE_DECODE_BLOCKS),

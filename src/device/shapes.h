@@ -3,6 +3,7 @@
 #define VKMOE_SHAPES_H
 
 #include "device/device.h"
+#include "device/tuning.h"
 
 #define DECODE_MAX_TOKENS 8 // of the decode kernels
 
@@ -17,6 +18,9 @@ struct shapes {
 };
 
 struct shapes vkmoe_shapes_choose(const vkmoe_device *device);
+
+// Lanes as they are tuned, or as many of them, halved, as the device has.
+uint32_t vkmoe_tuned_lanes(const vkmoe_device *device, enum tune what);
 
 // Of at most `most` lanes, those that have something to do where 8 of them share a row of `units`.
 uint32_t vkmoe_lanes_for(uint32_t most, uint32_t units);

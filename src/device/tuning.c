@@ -37,7 +37,7 @@ static const struct tuned rows[] = {
     { TUNE_COMBINE_LANES, CPU, 8,       false, NOT_KEPT },
     { TUNE_COMBINE_LANES, GPU, 64,      false, NO_GPU },
     { TUNE_MODEL_LANES,   CPU, 8,       false, NOT_KEPT },
-    { TUNE_MODEL_LANES,   GPU, 64,      false, NO_GPU },
+    { TUNE_MODEL_LANES,   GPU, 256,     true,  NO_GPU "; norm waits for memory in fewer turns" },
     { TUNE_ATTEND_LANES,  CPU, 8,       false, NOT_KEPT },
     { TUNE_ATTEND_LANES,  GPU, 64,      false, NO_GPU },
     { TUNE_ATTEND_GROUPS, CPU, 4,       false, NOT_KEPT },

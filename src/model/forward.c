@@ -6,14 +6,14 @@
 #include "base/try.h"
 #include "device/operands.h"
 #include "device/span.h"
-#include "device/tuning.h"
+#include "device/shapes.h"
 
 #include "shaders/embed.h"
 #include "shaders/norm.h"
 
 static uint32_t lanes(const vkmoe_model *n)
 {
-    return vkmoe_tuning(n->device, TUNE_MODEL_LANES);
+    return vkmoe_tuned_lanes(n->device, TUNE_MODEL_LANES);
 }
 
 static enum vkmoe_status embed(

@@ -48,7 +48,7 @@ static const struct norm_case cases[] = {
 };
 // clang-format on
 
-static const struct kernel_shape shapes[] = { { .lanes = 8 }, { .lanes = 64 }, { .lanes = 32 } };
+static const struct kernel_shape shapes[] = { { .lanes = 8 }, { .lanes = 256 }, { .lanes = 32 } };
 
 static void fill(struct kernel_io *io)
 {
