@@ -112,7 +112,8 @@ void finish_head(F32Out source, uint first, float row_scale, uint mode, F32 norm
     barrier();
 }
 
-void finish_query(uint row)
+// Heads first_head, first_head + STORE_QUERY_GROUPS, ... of a row.
+void finish_query(uint row, uint first_head)
 {
     const uint heads = pc.constants.v.heads;
     F32 norm = pc.constants.v.query_norm;
@@ -127,12 +128,13 @@ void finish_query(uint row)
     float row_scale = 1.0;
     if (STORE_QUERY_NORM == HEAD_NORM_WIDE)
         row_scale = inverse_rms(pc.query, first, heads * D);
-    for (uint head = 0; head < heads; head++) {
+    uint head = first_head;
+    do { // not a `for`, see lib/address.glsl
         finish_head(pc.query, first + head * D, row_scale, STORE_QUERY_NORM, norm, head, position);
         for (uint i = gl_LocalInvocationIndex; i < D; i += LANES)
             store_f32(pc.query, first + head * D + i, finished[i]);
         barrier();
-    }
+    } while ((head += STORE_QUERY_GROUPS) < heads);
 }
 
 // Writes `finished` as row `at` of a cache.
@@ -150,7 +152,8 @@ void write_cache(bool is_key, uint at)
     }
 }
 
-void store_token(uint token)
+// Heads first_head, first_head + STORE_KV_GROUPS, ... of a token.
+void store_token(uint token, uint first_head)
 {
     const uint position = position_of(token);
     const uint kv_heads = pc.constants.v.kv_heads;
@@ -159,7 +162,8 @@ void store_token(uint token)
     float row_scale = 1.0;
     if (STORE_KEY_NORM == HEAD_NORM_WIDE)
         row_scale = inverse_rms(F32Out(uvec2(pc.key)), first, kv_heads * D);
-    for (uint head = 0; head < kv_heads; head++) {
+    uint head = first_head;
+    do {
         const uint at = (sequence_of(token) * kv_heads + head) * pc.capacity + position;
         finish_head(F32Out(uvec2(pc.key)), first + head * D, row_scale, STORE_KEY_NORM, norm, head,
             position);
@@ -173,14 +177,17 @@ void store_token(uint token)
         barrier();
         write_cache(false, at);
         barrier();
-    }
+    } while ((head += STORE_KV_GROUPS) < kv_heads);
 }
 
 void main()
 {
-    const uint row = group_index();
-    if (row < pc.query_rows)
-        finish_query(row);
-    else if (row - pc.query_rows < pc.tokens)
-        store_token(row - pc.query_rows);
+    const uint group = group_index(), query_groups = pc.query_rows * STORE_QUERY_GROUPS;
+    if (group < query_groups) {
+        finish_query(group / STORE_QUERY_GROUPS, group % STORE_QUERY_GROUPS);
+    } else {
+        const uint token = (group - query_groups) / STORE_KV_GROUPS;
+        if (token < pc.stored)
+            store_token(token, (group - query_groups) % STORE_KV_GROUPS);
+    }
 }

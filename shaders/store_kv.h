@@ -1,8 +1,9 @@
 // store_kv.h - finishes queries and keys (RMS norm, clip, RoPE) and moves keys and values
 // into the cache, at each token's place in its sequence.
 //
-// One workgroup per row: rows 0 .. query_rows - 1 are queries, finished in place; the
-// others are tokens.
+// Rows 0 .. query_rows - 1 are queries, finished in place; the others are tokens. Some workgroups
+// share the heads of a row. Where one norm is over all heads of a row of queries there is but one,
+// since the others would overwrite what it reads.
 #ifndef STORE_KV_H
 #define STORE_KV_H
 
@@ -21,6 +22,8 @@ SPEC(9, STORE_HAS_SEQUENCES, 1)
 SPEC_FLOAT(10, STORE_NORM_EPSILON, 0.0)
 SPEC_FLOAT(11, STORE_CLIP, 0.0)           // 0: none
 SPEC_FLOAT(12, STORE_ROPE_MAGNITUDE, 1.0) // of rotations
+SPEC(13, STORE_QUERY_GROUPS, 1)           // workgroups that share the heads of a row of queries,
+SPEC(14, STORE_KV_GROUPS, 1)              // of a token: at most as many as there are heads
 
 struct store_kv_push {
     ADDRESS(AttentionConstants) constants;
@@ -36,9 +39,14 @@ struct store_kv_push {
     rotations; // in  [STORE_ROPE_SIZE / 2] turns by which one position rotates a
                //     pair: the 64 bits after the point, low word first
     uint tokens, query_rows;
+    uint stored; // tokens whose keys and values are: all, or none
     uint capacity, sequence_count;
     uint first_token; // without positions: token t stands at first_token + t
 };
 PUSH(store_kv_push)
+
+// Workgroups in all.
+#define STORE_GROUPS(spec, push) \
+    ((push).query_rows * (spec)[STORE_QUERY_GROUPS] + (push).stored * (spec)[STORE_KV_GROUPS])
 
 #endif

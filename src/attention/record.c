@@ -3,6 +3,7 @@
 
 #include "base/common.h"
 #include "device/operands.h"
+#include "device/tuning.h"
 
 #include "shaders/attend.h"
 #include "shaders/choose_blocks.h"
@@ -66,6 +67,8 @@ enum vkmoe_status vkmoe_attention_record_store_kv(const struct attention_pass *p
 {
     const vkmoe_attention *a = pass->attention;
     const struct vkmoe_attention_params *p = &a->params;
+    const enum head_norm query_norm = head_norm(a, a->has_query_norm);
+    const uint32_t heads = vkmoe_tuning(a->device, TUNE_STORE_HEADS);
     const struct row_operands where = find_rows(pass);
     const struct store_kv_push push = {
         .constants = constants_address(a),
@@ -79,6 +82,7 @@ enum vkmoe_status vkmoe_attention_record_store_kv(const struct attention_pass *p
         .rotations = rotations_address(pass),
         .tokens = pass->pairs.tokens,
         .query_rows = query_rows(pass),
+        .stored = pass->stores ? pass->pairs.tokens : 0,
     };
     struct dispatch d = {
         .kernel = KERNEL_store_kv,
@@ -89,17 +93,19 @@ enum vkmoe_status vkmoe_attention_record_store_kv(const struct attention_pass *p
             [STORE_CACHE_F16] = pass->cache->params.dtype == VKMOE_DTYPE_F16,
             [STORE_ROPE] = p->rope.kind,
             [STORE_ROPE_SIZE] = p->rope.size,
-            [STORE_QUERY_NORM] = head_norm(a, a->has_query_norm),
+            [STORE_QUERY_NORM] = query_norm,
             [STORE_KEY_NORM] = head_norm(a, a->has_key_norm),
             [STORE_HAS_POSITIONS] = pass->positions != 0,
             [STORE_HAS_SEQUENCES] = pass->sequences != 0,
             [STORE_NORM_EPSILON] = float_bits(p->norm.epsilon),
             [STORE_CLIP] = float_bits(p->value_clip),
             [STORE_ROPE_MAGNITUDE] = float_bits(vkmoe_rope_magnitude(&p->rope)),
+            [STORE_QUERY_GROUPS] = query_norm == HEAD_NORM_WIDE ? 1 : div_up(p->heads, heads),
+            [STORE_KV_GROUPS] = div_up(p->kv_heads, heads),
         },
         .push = &push,
-        .groups = push.query_rows + (pass->stores ? push.tokens : 0),
     };
+    d.groups = STORE_GROUPS(d.spec, push);
     return stream_run(pass->stream, &d);
 }
 

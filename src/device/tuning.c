@@ -40,6 +40,9 @@ static const struct tuned rows[] = {
     { TUNE_MODEL_LANES,   GPU, 256,     true,  NO_GPU "; norm waits for memory in fewer turns" },
     { TUNE_ATTEND_LANES,  CPU, 8,       false, NOT_KEPT },
     { TUNE_ATTEND_LANES,  GPU, 64,      false, NO_GPU },
+    { TUNE_STORE_HEADS,   CPU, 1 << 16, false, "lavapipe of Mesa 22.3, 2 shared cores of a Xeon; "
+        "32 heads of one token took 1.07 times as long one by one" },
+    { TUNE_STORE_HEADS,   GPU, 1,       false, NO_GPU "; one wave a head" },
     { TUNE_ATTEND_GROUPS, CPU, 4,       false, NOT_KEPT },
     { TUNE_ATTEND_GROUPS, GPU, 256,     false, NO_GPU "; some for each core of a large one" },
     { TUNE_SPLIT_KEYS,    ANY, 256,     false, NOT_KEPT },

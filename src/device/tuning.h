@@ -15,6 +15,7 @@ enum tune {
     TUNE_COMBINE_LANES, // workgroup of combine
     TUNE_MODEL_LANES,   // of embed and norm
     TUNE_ATTEND_LANES,  // of the kernels of attention
+    TUNE_STORE_HEADS,   // that a workgroup of store_kv does, one after the other
     TUNE_ATTEND_GROUPS, // workgroups of attend that fill the device
     TUNE_SPLIT_KEYS,    // keys that make a split of attend worth its merge
     TUNE_PARTIALS_SIZE, // bytes of what splits leave, at most

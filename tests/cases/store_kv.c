@@ -78,13 +78,15 @@ static const struct store_case cases[] = {
         PLACED(2, 40000)},
     CASE("far-queries", BOTH, EVERYWHERE), SHAPE(9, 4, 1, 64), ROPE(HALF, 64),
         PLACED(1, 0x80000000), .queries_only = true},
+    CASE("many-queries", .shapes = GPU), SHAPE(2115, 31, 1, 1), .capacity = 2115,
+        .queries_only = true}, // an odd number of workgroups, in two rows
     CASE("far-queries-interleaved", .shapes = CPU), SHAPE(300, 1, 1, 32), ROPE(INTERLEAVED, 32),
         PLACED(1, (1 << 20) + 7), .queries_only = true, .magnitude = 1.25f},
-    CASE("head-7", BOTH), SHAPE(5, 3, 1, 7), ROPE(INTERLEAVED, 6), PLACED(2, 33),
+    CASE("head-7", .shapes = ALL), SHAPE(5, 3, 1, 7), ROPE(INTERLEAVED, 6), PLACED(2, 33),
         .query_norm = HEAD_NORM_EACH},
     CASE("head-7-f16", .shapes = CPU), SHAPE(5, 3, 1, 7), ROPE(INTERLEAVED, 6), PLACED(2, 33),
         .f16 = true, .clip = 0.5f},
-    CASE("head-33", .shapes = CPU), SHAPE(5, 3, 3, 33), ROPE(HALF, 2), PLACED(2, 33),
+    CASE("head-33", .shapes = CPU | ODD), SHAPE(5, 3, 3, 33), ROPE(HALF, 2), PLACED(2, 33),
         .key_norm = HEAD_NORM_EACH},
     CASE("head-33-f16", .shapes = GPU), SHAPE(5, 3, 3, 33), ROPE(HALF, 2), PLACED(2, 33),
         .f16 = true},
@@ -106,7 +108,9 @@ static const struct store_case cases[] = {
 };
 // clang-format on
 
-static const struct kernel_shape shapes[] = { { .lanes = 8 }, { .lanes = 64 }, { .lanes = 32 } };
+// `blocks`: heads that a workgroup does, one after the other; 0: all.
+static const struct kernel_shape shapes[] = { { .lanes = 8 }, { .lanes = 64, .blocks = 1 },
+    { .lanes = 32, .blocks = 2 } };
 
 struct store_model {
     uint32_t query_rows, query_stride, padded;
@@ -245,7 +249,7 @@ static void fill(struct kernel_io *io)
         io_add_floats(
             io, "key_norm", c->key_norm == HEAD_NORM_WIDE ? c->kv_heads : 1, c->head_size, 1.0);
     io_add_attention_constants(io);
-    io_add(io, "dummy", ROLE_IN, 1, 64);
+    memset(io_add(io, "dummy", ROLE_IN, 1, 64)->before, 0x3f, 64 * 4); // no key would leave it so
 }
 
 // ------------------------------------------------------------------------ reference
@@ -364,6 +368,11 @@ static void reference(struct kernel_io *io)
 
 // ------------------------------------------------------------------------- dispatch
 
+static uint32_t groups_of(const struct kernel_io *io, uint32_t heads)
+{
+    return io->shape.blocks ? div_up(heads, io->shape.blocks) : 1;
+}
+
 static void dispatch(struct kernel_io *io, struct dispatch *dispatch)
 {
     const struct store_case *c = (const void *)io->test;
@@ -373,7 +382,7 @@ static void dispatch(struct kernel_io *io, struct dispatch *dispatch)
     numbers.kv_stride = 2 * c->kv_heads * c->head_size;
     SET_PUSH(io, store_kv, .constants = io_fill_attention_constants(io, numbers),
         .key = io_address(io, "kv"), .value = io_address(io, "kv") + 4 * c->kv_heads * c->head_size,
-        .tokens = c->queries_only ? 0 : c->tokens, .query_rows = m->query_rows,
+        .tokens = c->tokens, .query_rows = m->query_rows, .stored = c->queries_only ? 0 : c->tokens,
         .capacity = c->capacity, .sequence_count = MAX(c->sequences, 1),
         .first_token = c->first_token,
         AT(query) AT(keys) AT(values) AT(rows) AT(positions) AT(sequences) AT(rotations));
@@ -393,9 +402,12 @@ static void dispatch(struct kernel_io *io, struct dispatch *dispatch)
             [STORE_NORM_EPSILON] = float_bits(EPSILON),
             [STORE_CLIP] = float_bits(c->clip),
             [STORE_ROPE_MAGNITUDE] = float_bits(c->magnitude ? c->magnitude : 1.0f),
+            [STORE_QUERY_GROUPS] =
+                c->query_norm == HEAD_NORM_WIDE ? 1 : groups_of(io, c->heads),
+            [STORE_KV_GROUPS] = groups_of(io, c->kv_heads),
         },
-        .groups = m->query_rows + push->tokens,
     };
+    dispatch->groups = STORE_GROUPS(dispatch->spec, *push);
 }
 
 static uint64_t bytes(const struct kernel_case *test)
