@@ -84,7 +84,7 @@ void routed(uint pair, uint row_tile)
     uint i = 0;
     do { // not a `for`, see lib/address.glsl
         const uint mine = members[i];
-        const operand row = operand(mine / pc.k * pc.columns,
+        const operand row = operand(mine / pc.k * pc.x_stride,
             DECODE_WEIGHT_INPUT != 0 ? load_f32(pc.weights, mine) : 1.0);
         clear_sums();
         multiply(product(U32x4(load_u32x2(pc.table, expert)), pc.units, first_block, pc.x,
@@ -102,7 +102,7 @@ void common_expert(uint first_token, uint row_tile)
     do {
         clear_sums();
         multiply(product(U32x4(load_u32x2(pc.table, pc.experts)), pc.units, first_block, pc.x,
-            DECODE_PACKED != 0, pc.columns, operand(token * pc.columns, 1.0)), column_lane(),
+            DECODE_PACKED != 0, pc.columns, operand(token * pc.x_stride, 1.0)), column_lane(),
             LANES / 8);
         finish(pc.shared_h, token, pc.shared_h_columns, first_block, DECODE_SHARED_GATED != 0,
             DECODE_SHARED_BIAS != 0, 0);
@@ -118,6 +118,7 @@ void main()
     } else if (pc.shared_row_tiles > 0) {
         const uint first_token = (group - routed_groups) / pc.shared_row_tiles * DECODE_TOKENS;
         if (first_token < pc.tokens)
-            common_expert(first_token, (group - routed_groups) % pc.shared_row_tiles);
+            common_expert(first_token,
+                pc.first_shared_row_tile + (group - routed_groups) % pc.shared_row_tiles);
     }
 }

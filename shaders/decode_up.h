@@ -9,7 +9,7 @@
 struct decode_up_push {
     ADDRESS(U32) ids;         // in  i32 [tokens][k]
     ADDRESS(F32) weights;     // in  [tokens][k]; -0.0: dropped
-    ADDRESS(F32) x;           // in  [tokens][columns]
+    ADDRESS(F32) x;           // in  [tokens][x_stride]
     ADDRESS(F32Out) h;        // out [tokens * k][h_columns]
     ADDRESS(F32Out) shared_h; // out [tokens][shared_h_columns]
     ADDRESS(U32x2) table;     // in  addresses of the matrices, [experts + 1]
@@ -19,6 +19,8 @@ struct decode_up_push {
     uint h_columns, shared_h_columns;
     uint row_tiles, shared_row_tiles; // ceil(blocks / DECODE_BLOCKS)
     uint bias_stride;
+    uint x_stride;
+    uint first_shared_row_tile; // those before are left out
 };
 PUSH(decode_up_push)
 

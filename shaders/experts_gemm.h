@@ -41,7 +41,8 @@ struct experts_gemm_push {
     uint shared_result_columns;       // also its stride
     uint row_tiles, shared_row_tiles; // of the matrices, ceil(blocks / tile's)
     uint bias_stride;
-    uint tile_rows; // direct: rows per tile
+    uint tile_rows;      // direct: rows per tile
+    uint first_row_tile; // direct: those before are left out
 };
 PUSH(experts_gemm_push)
 

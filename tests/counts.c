@@ -245,6 +245,48 @@ fail:
     return false;
 }
 
+// Queries, keys and values take one dispatch if their matrices have one dtype, then there are the
+// cache, attention and the output; keys and values alone, or queries alone, take no more.
+static bool test_attention(void)
+{
+    bool ok = false;
+    vkmoe_attention *attention = NULL;
+    vkmoe_cache *cache = NULL;
+    CHECK(init(&bench, 24 * 4));
+    CHECK_OK(vkmoe_cache_create(bench.device,
+        &(struct vkmoe_cache_params){ VKMOE_INIT(vkmoe_cache_params), .kv_heads = 1, .head_size = 8,
+            .sequences = 1, .capacity = 16 },
+        &cache));
+    for (uint32_t apart = 0; apart < 2; apart++) {
+        struct vkmoe_view query = some(1, 16 * 24), output = some(2, 16 * 24);
+        query.dtype = apart ? VKMOE_DTYPE_F16 : VKMOE_DTYPE_F32;
+        struct vkmoe_attention_forward_params params = { VKMOE_INIT(vkmoe_attention_forward_params),
+            .tokens = 1, .x.buffer = bench.x, .y.buffer = bench.y };
+        CHECK_OK(vkmoe_attention_create(bench.device,
+            &(struct vkmoe_attention_params){ VKMOE_INIT(vkmoe_attention_params), .hidden = 24,
+                .head_size = 8, .heads = 2, .kv_heads = 1, .experts = 1, .experts_per_token = 1,
+                .query.matrices = &query, .key.matrix = some(3, 8 * 24),
+                .value.matrix = some(4, 8 * 24), .output.matrices = &output },
+            &attention));
+        const uint64_t begin = vkmoe_stream_dispatch_count(bench.stream);
+        CHECK_OK(vkmoe_attention_forward(bench.stream, attention, cache, &params));
+        CHECK(vkmoe_stream_dispatch_count(bench.stream) - begin == 4 + apart);
+        CHECK_OK(vkmoe_attention_store(bench.stream, attention, cache, &params));
+        CHECK(vkmoe_stream_dispatch_count(bench.stream) - begin == 4 + apart + 2);
+        params.stored = true;
+        CHECK_OK(vkmoe_attention_forward(bench.stream, attention, cache, &params));
+        CHECK(vkmoe_stream_dispatch_count(bench.stream) - begin == 4 + apart + 2 + 4);
+        CHECK_OK(vkmoe_stream_submit(bench.stream, NULL));
+        CHECK_OK(vkmoe_stream_wait(bench.stream, UINT64_MAX));
+        vkmoe_attention_destroy(&attention);
+    }
+    ok = true;
+fail:
+    vkmoe_attention_destroy(&attention);
+    vkmoe_cache_destroy(&cache);
+    return ok;
+}
+
 // ---------------------------------------------------------------------------- scratch
 
 static uint64_t scratch_bound(const struct vkmoe_moe_params *p, uint64_t tokens)
@@ -515,9 +557,9 @@ static void clean_up(void)
 int main(int argc, char **argv)
 {
     TEST_TABLE(tests, { "dispatches", test_dispatches }, { "passes", test_passes },
-        { "no-tokens", test_no_tokens }, { "scratch-bound", test_scratch_bound },
-        { "scratch-size", test_scratch_size }, { "same-bits", test_same_bits },
-        { "repeated", test_repeated });
+        { "attention", test_attention }, { "no-tokens", test_no_tokens },
+        { "scratch-bound", test_scratch_bound }, { "scratch-size", test_scratch_size },
+        { "same-bits", test_same_bits }, { "repeated", test_repeated });
     struct tap tap;
     int code;
     if (!tests_begin(&tap, argc, argv, &code))

@@ -25,7 +25,7 @@ bool find_tile(out tile t)
         const uint tiles = (pc.tokens + pc.tile_rows - 1) / pc.tile_rows;
         t.first = group % tiles * pc.tile_rows;
         t.rows = min(pc.tokens - t.first, pc.tile_rows);
-        t.block = group / tiles * BLOCKS;
+        t.block = (pc.first_row_tile + group / tiles) * BLOCKS;
         return group / tiles < pc.row_tiles;
     }
     // Neighbours share a matrix tile: tiles of rows run fastest.

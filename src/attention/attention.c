@@ -38,29 +38,55 @@ static enum vkmoe_status create_experts(vkmoe_attention *a, const struct vkmoe_a
     return vkmoe_moe_load(a->loading, &moe, &a->experts);
 }
 
-static enum vkmoe_status create_matrices(vkmoe_attention *a, const struct vkmoe_attention_params *p)
+// Whether queries, keys and values can be one matrix: one dispatch, in which the few rows of keys
+// and values do not leave a card idle.
+static bool can_stack(const vkmoe_attention *a, const struct vkmoe_attention_params *p)
 {
-    const uint32_t kv_rows[] = { p->kv_heads * p->head_size, p->kv_heads * p->head_size };
-    const struct vkmoe_view *kv[] = { &p->key.matrix, &p->value.matrix };
-    const struct vkmoe_view *kv_bias[] = { &p->key.bias, &p->value.bias };
-    const bool mixes_values = p->value.experts.experts > 0;
+    const enum vkmoe_dtype dtype = p->query.matrices[0].dtype;
+    const uint32_t rows = (p->heads + 2 * p->kv_heads) * p->head_size;
+    return !a->routed && p->value.experts.experts == 0 && p->output.experts.experts == 0
+        && p->key.matrix.dtype == dtype && p->value.matrix.dtype == dtype
+        && vkmoe_matrix_size(div_up(rows, BLOCK_ROWS), p->hidden, dtype)
+        <= MIN(UINT32_MAX, a->device->gpu.max_buffer_size);
+}
+
+// The matrices that make queries, keys and values, unless a mix makes these.
+static enum vkmoe_status create_inputs(vkmoe_attention *a, const struct vkmoe_attention_params *p)
+{
+    const uint32_t width = p->heads * p->head_size, kv_width = p->kv_heads * p->head_size;
+    const uint32_t rows[] = { width, kv_width, kv_width };
+    const struct vkmoe_view *views[] = { &p->query.matrices[0], &p->key.matrix, &p->value.matrix };
+    const struct vkmoe_view *biases[] = { &p->query.bias, &p->key.bias, &p->value.bias };
+    const uint32_t kv_count = p->value.experts.experts > 0 ? 1 : 2;
+    a->query_stride = width;
+    a->kv_stride = kv_count * kv_width;
+    a->stacked = can_stack(a, p);
+    if (a->stacked) {
+        vkmoe_fit_name(a->device, "queries, keys and values");
+        TRY_RETURN(vkmoe_linear_create(a->loading, views, biases, rows, 3, p->hidden, &a->query));
+        a->query_stride = a->kv_stride = a->query.rows;
+        return VKMOE_OK;
+    }
     vkmoe_fit_name(a->device, "keys and values");
     TRY_RETURN(vkmoe_linear_create(
-        a->loading, kv, kv_bias, kv_rows, mixes_values ? 1 : 2, p->hidden, &a->kv));
-    if (mixes_values)
+        a->loading, views + 1, biases + 1, rows + 1, kv_count, p->hidden, &a->kv));
+    if (a->routed)
+        return VKMOE_OK;
+    vkmoe_fit_name(a->device, "queries");
+    return vkmoe_linear_create(a->loading, views, biases, rows, 1, p->hidden, &a->query);
+}
+
+static enum vkmoe_status create_matrices(vkmoe_attention *a, const struct vkmoe_attention_params *p)
+{
+    const uint32_t columns = p->heads * p->head_size;
+    TRY_RETURN(create_inputs(a, p));
+    if (p->value.experts.experts > 0)
         TRY_RETURN(vkmoe_mix_create(a->loading, MIX_VALUES, &p->value.experts, p->kv_heads,
             p->hidden, p->head_size, p->hidden, &(struct vkmoe_view){ 0 }, &a->value_mix));
-    a->query_columns = p->heads * p->head_size;
     if (a->routed) {
-        a->query_columns = (uint32_t)align_up(a->query_columns, 8);
+        a->query_stride = (uint32_t)align_up(columns, 8);
         return create_experts(a, p);
     }
-    const uint32_t columns = a->query_columns;
-    vkmoe_fit_name(a->device, "queries");
-    const struct vkmoe_view *query[] = { &p->query.matrices[0] },
-                            *query_bias[] = { &p->query.bias };
-    TRY_RETURN(
-        vkmoe_linear_create(a->loading, query, query_bias, &columns, 1, p->hidden, &a->query));
     vkmoe_fit_name(a->device, "output projection");
     if (p->output.experts.experts > 0)
         return vkmoe_mix_create(a->loading, MIX_OUTPUTS, &p->output.experts, p->heads, p->hidden,
@@ -96,10 +122,9 @@ static void forget_views(struct vkmoe_attention_params *p)
 // `p` has its views, and its defaults filled in.
 static enum vkmoe_status fill(vkmoe_attention *a, const struct vkmoe_attention_params *p)
 {
-    const uint32_t kv_width = p->kv_heads * p->head_size;
     TRY_RETURN(create_matrices(a, p));
-    return vkmoe_constants_create(a->device, p, &a->patterns, a->query_columns,
-        is_mix(&a->value_mix) ? kv_width : 2 * kv_width, &a->constants);
+    return vkmoe_constants_create(
+        a->device, p, &a->patterns, a->query_stride, a->kv_stride, &a->constants);
 }
 
 enum vkmoe_status vkmoe_attention_create(

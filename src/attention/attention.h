@@ -13,12 +13,13 @@ struct vkmoe_attention {
     struct loading *loading;              // while it is created
     struct vkmoe_attention_params params; // without views, defaults filled in
     bool routed;                          // more than one expert
-    uint32_t query_columns;               // of a row of queries in memory
+    uint32_t query_stride, kv_stride;     // of rows of queries, keys and values in memory
     // Routed: the expert projections are a layer whose up is the query, whose down is the
     // output projection, and which is run around attention. Dense: two matrices.
     vkmoe_moe *experts;
     struct experts query, output;
-    struct experts kv;                // keys of all kv heads, then values unless these are a mix
+    struct experts kv; // keys of all kv heads, then values unless these are a mix
+    bool stacked;      // `query` goes on with what `kv` would be, and a row of queries likewise
     struct mix value_mix, output_mix; // where heads have experts of their own
     struct pattern_set patterns;
     struct constants constants;

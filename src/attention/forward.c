@@ -1,6 +1,6 @@
 // forward.c - records attention: its passes, and the order of kernels in each.
 //
-//     dense                query, kv -> store_kv -> attend [-> merge] -> output
+//     dense                query and kv -> store_kv -> attend [-> merge] -> output
 //                          (values and outputs may be mixes, of some dispatches each: mix.h)
 //     routed, few tokens   route -> decode_up (queries), kv -> store_kv -> attend [-> merge]
 //                          -> decode_down
@@ -38,6 +38,21 @@ static struct moe_pass moe_pass_of(const struct attention_pass *pass)
     };
 }
 
+// Queries, keys and values of a row next to each other.
+static enum vkmoe_status project_stacked(const struct attention_pass *pass)
+{
+    const vkmoe_attention *a = pass->attention;
+    const uint32_t width = a->params.heads * a->params.head_size;
+    return vkmoe_linear_record_part(pass->stream, &a->query,
+        &(struct direct_operands){
+            .x = pass->x,
+            .y = scratch_at(pass, pass->plan->query),
+            .tokens = pass->pairs.tokens,
+            .first_row = pass->attends ? 0 : width,
+            .end_row = pass->stores ? a->query.rows : width,
+        });
+}
+
 static enum vkmoe_status project_queries(const struct attention_pass *pass)
 {
     const vkmoe_attention *a = pass->attention;
@@ -71,17 +86,29 @@ static enum vkmoe_status project_outputs(const struct attention_pass *pass)
             pass->scratch,
             &(struct mix_operands){ pass->x, attended, pass->y, pass->pairs.tokens });
     if (!a->routed)
-        return vkmoe_linear_record(pass->stream, &a->output, attended, pass->y, pass->pairs.tokens);
+        return vkmoe_linear_record_part(pass->stream, &a->output,
+            &(struct direct_operands){
+                .x = attended,
+                .y = pass->y,
+                .tokens = pass->pairs.tokens,
+                .x_stride = a->query_stride,
+            });
     const struct moe_pass experts = moe_pass_of(pass);
     return vkmoe_moe_record_down(&experts);
 }
 
-static enum vkmoe_status record_pass(const struct attention_pass *pass)
+static enum vkmoe_status project_inputs(const struct attention_pass *pass)
 {
+    if (pass->attention->stacked)
+        return project_stacked(pass);
     if (pass->attends)
         TRY_RETURN(project_queries(pass));
-    if (pass->stores)
-        TRY_RETURN(project_keys(pass));
+    return pass->stores ? project_keys(pass) : VKMOE_OK;
+}
+
+static enum vkmoe_status record_pass(const struct attention_pass *pass)
+{
+    TRY_RETURN(project_inputs(pass));
     TRY_RETURN(vkmoe_attention_record_store_kv(pass)); // finishes the queries, too
     if (pass->stores)
         TRY_RETURN(vkmoe_attention_record_mean_keys(pass));

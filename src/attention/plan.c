@@ -12,7 +12,7 @@ static uint32_t most_tokens(const vkmoe_attention *a, uint32_t tokens)
     const struct vkmoe_attention_params *p = &a->params;
     const uint64_t choices = (uint64_t)p->experts_per_token * p->heads * a->patterns.top;
     const uint64_t widest =
-        MAX(MAX(a->kv.rows, choices), a->routed ? 0 : MAX(a->query_columns, p->hidden));
+        MAX(MAX(a->kv.rows, choices), a->routed ? 0 : MAX(a->query_stride, p->hidden));
     uint32_t most = (uint32_t)MIN(tokens, PASS_MAX_ELEMENTS / widest);
     if (is_mix(&a->value_mix))
         most = MIN(most, vkmoe_mix_max_tokens(&a->value_mix));
@@ -29,8 +29,7 @@ static void plan_queries(const vkmoe_attention *a, uint32_t tokens, struct atten
     plan->rows_a_token = a->params.experts_per_token; // 1 where there is one expert
     if (!a->routed) {
         plan->mode = ROWS_TOKENS;
-        plan->query =
-            vkmoe_scratch_take(&plan->size, (uint64_t)plan->tokens * a->query_columns * 4);
+        plan->query = vkmoe_scratch_take(&plan->size, (uint64_t)plan->tokens * a->query_stride * 4);
         return;
     }
     const struct moe_plan whole = vkmoe_moe_plan(a->experts, tokens, tokens);
@@ -42,12 +41,16 @@ static void plan_queries(const vkmoe_attention *a, uint32_t tokens, struct atten
     plan->size = align_up(plan->moe.size, BUFFER_ALIGNMENT);
 }
 
-// Fresh keys, and fresh values next to them or by a mix. The two mixes take turns in scratch.
+// Fresh keys, and fresh values next to them or by a mix; stacked, after the queries of their row.
+// The two mixes take turns in scratch.
 static void plan_keys(const vkmoe_attention *a, struct attention_plan *plan)
 {
     const uint64_t row = (uint64_t)a->params.kv_heads * a->params.head_size * 4;
     const uint64_t size = plan->tokens * row;
-    if (is_mix(&a->value_mix)) {
+    if (a->stacked) {
+        plan->key = plan->query + (uint64_t)a->params.heads * a->params.head_size * 4;
+        plan->value = plan->key + row;
+    } else if (is_mix(&a->value_mix)) {
         plan->key = vkmoe_scratch_take(&plan->size, size);
         plan->value = vkmoe_scratch_take(&plan->size, size);
     } else {

@@ -141,11 +141,15 @@ enum vkmoe_status vkmoe_experts_gemm_down(vkmoe_stream *stream, const struct exp
     uint64_t h, uint64_t outputs);
 
 // All tokens by one matrix, the shared expert's (its columns padded in x, no bias) or the
-// first: from x [tokens][columns] to y [tokens][rows].
+// first: from x [tokens][x_stride] to y [tokens][rows].
 struct direct_operands {
     uint64_t x, y;
     uint32_t tokens;
+    uint32_t x_stride; // 0: columns
     bool shared;
+    // The rows of the matrix that are wanted, 0 and 0: all. What else is in their tiles comes
+    // along.
+    uint32_t first_row, end_row;
 };
 enum vkmoe_status vkmoe_experts_direct(
     vkmoe_stream *stream, const struct experts *experts, const struct direct_operands *operands);

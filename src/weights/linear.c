@@ -57,10 +57,16 @@ fail:
 enum vkmoe_status vkmoe_linear_record(
     vkmoe_stream *stream, const struct experts *linear, uint64_t x, uint64_t y, uint32_t tokens)
 {
-    const struct direct_operands operands = { .x = x, .y = y, .tokens = tokens };
-    if (tokens == 0)
+    return vkmoe_linear_record_part(
+        stream, linear, &(struct direct_operands){ .x = x, .y = y, .tokens = tokens });
+}
+
+enum vkmoe_status vkmoe_linear_record_part(
+    vkmoe_stream *stream, const struct experts *linear, const struct direct_operands *operands)
+{
+    if (operands->tokens == 0)
         return VKMOE_OK;
-    return tokens <= linear->shapes.decode_tokens
-        ? vkmoe_experts_direct_few(stream, linear, &operands)
-        : vkmoe_experts_direct(stream, linear, &operands);
+    return operands->tokens <= linear->shapes.decode_tokens
+        ? vkmoe_experts_direct_few(stream, linear, operands)
+        : vkmoe_experts_direct(stream, linear, operands);
 }

@@ -15,5 +15,8 @@ enum vkmoe_status vkmoe_linear_create(struct loading *loading,
 // After a barrier.
 enum vkmoe_status vkmoe_linear_record(
     vkmoe_stream *stream, const struct experts *linear, uint64_t x, uint64_t y, uint32_t tokens);
+// The same where rows of x lie apart, or only some rows of the matrix are wanted.
+enum vkmoe_status vkmoe_linear_record_part(
+    vkmoe_stream *stream, const struct experts *linear, const struct direct_operands *operands);
 
 #endif

@@ -75,6 +75,7 @@ enum vkmoe_status vkmoe_experts_decode_up(
         .row_tiles = div_up(e->matrices[0].blocks, blocks),
         .shared_row_tiles = div_up(e->shared.matrix.blocks, blocks),
         .bias_stride = bias_stride(e),
+        .x_stride = e->columns,
     };
     struct dispatch d = decode_dispatch(e, KERNEL_decode_up, push.units, 1, o->weigh_input);
     d.spec[DECODE_TOKENS] = tile;
@@ -119,12 +120,31 @@ enum vkmoe_status vkmoe_experts_decode_down(
     return stream_run(stream, &d);
 }
 
+// Whether load_row() of lib/weights.glsl can read rows whole.
+static bool rows_are_packed(uint64_t x, uint32_t columns, uint32_t stride)
+{
+    return is_packed(x, columns, 8) && stride % 8 == 0;
+}
+
+// The tiles of a matrix that have the wanted ones of its `rows`.
+struct tiles {
+    uint32_t first, count;
+};
+
+static struct tiles wanted_tiles(const struct direct_operands *o, uint32_t rows, uint32_t blocks)
+{
+    const uint32_t end = o->end_row ? o->end_row : rows;
+    const uint32_t first = o->first_row / (blocks * BLOCK_ROWS);
+    return (struct tiles){ first, div_up(end, blocks * BLOCK_ROWS) - first };
+}
+
 // The kernel knows one matrix for all tokens as its shared expert, which the table has last; here
 // that is the first, and there are no others.
 enum vkmoe_status vkmoe_experts_direct_few(
     vkmoe_stream *stream, const struct experts *e, const struct direct_operands *o)
 {
     const uint64_t dummy = vkmoe_device_dummy_address(e->device);
+    const struct tiles tiles = wanted_tiles(o, e->rows, e->shapes.decode_blocks);
     const struct decode_up_push push = {
         .ids = dummy,
         .weights = dummy,
@@ -137,11 +157,13 @@ enum vkmoe_status vkmoe_experts_direct_few(
         .units = e->matrices[0].units,
         .shared_h_columns = e->rows,
         .row_tiles = 1,
-        .shared_row_tiles = div_up(div_up(e->rows, BLOCK_ROWS), e->shapes.decode_blocks),
+        .shared_row_tiles = tiles.count,
+        .x_stride = o->x_stride ? o->x_stride : e->columns,
+        .first_shared_row_tile = tiles.first,
     };
     struct dispatch d = decode_dispatch(e, KERNEL_decode_up, push.units, 1, false);
     d.spec[DECODE_TOKENS] = DECODE_MAX_TOKENS;
-    d.spec[DECODE_PACKED] = is_packed(o->x, e->columns, 8);
+    d.spec[DECODE_PACKED] = rows_are_packed(o->x, push.columns, push.x_stride);
     d.spec[DECODE_ACTIVATION] = VKMOE_ACTIVATION_IDENTITY;
     d.spec[DECODE_SHARED_BIAS] = e->bias != NULL;
     d.push = &push;
@@ -204,7 +226,7 @@ static enum vkmoe_status run_gemm(vkmoe_stream *stream, const struct experts *e,
     d->kernel = KERNEL_experts_gemm;
     d->variant = form;
     d->spec[GEMM_TYPE] = e->dtype;
-    d->spec[GEMM_PACKED] = is_packed(push->source, push->source_columns, 8);
+    d->spec[GEMM_PACKED] = rows_are_packed(push->source, push->source_columns, push->source_stride);
     d->spec[GEMM_RESULT_PACKED] = is_packed(push->result, push->result_stride, 4);
     d->push = push;
     return stream_run(stream, d);
@@ -286,15 +308,18 @@ enum vkmoe_status vkmoe_experts_direct(
 {
     const uint32_t rows = o->shared ? e->shared.rows : e->rows;
     const struct variant *form = vkmoe_experts_form(e, o->tokens);
+    const struct tiles tiles = wanted_tiles(o, rows, form->tile.blocks);
     struct experts_gemm_push push = gemm_push(e, form);
     push.source = o->x;
     push.result = o->y;
     push.experts = o->shared ? e->count : 0;
     push.tokens = o->tokens;
     push.units = o->shared ? e->shared.matrix.units : e->matrices[0].units;
-    push.source_columns = push.source_stride = o->shared ? padded(e->shared.columns) : e->columns;
+    push.source_columns = o->shared ? padded(e->shared.columns) : e->columns;
+    push.source_stride = o->x_stride ? o->x_stride : push.source_columns;
     push.result_columns = push.result_stride = rows;
-    push.row_tiles = div_up(div_up(rows, BLOCK_ROWS), form->tile.blocks);
+    push.row_tiles = tiles.count;
+    push.first_row_tile = tiles.first;
     struct dispatch d = {
         .spec = {
             [GEMM_DIRECT] = 1,

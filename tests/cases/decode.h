@@ -21,6 +21,7 @@ struct decode_case {
     bool biased, weight_input;
     uint32_t shared_inner;             // 0: no shared expert
     bool shared_weighted, output_bias; // down only
+    uint32_t x_gap, first_shared_tile; // up: between rows of x, and of the shared matrix's tiles
 };
 
 #define DECODE_TEST_ALPHA 1.702f

@@ -81,6 +81,8 @@ static const struct decode_case cases[] = {
     CASE("columns-33", .shapes = ONE | SOME), SHAPE(3, 2, 4, 33, 24), OAI, .shared_inner = 8},
     CASE("misaligned", .shapes = ONE | SOME), SHAPE(3, 2, 4, 64, 24), OAI, .shared_inner = 8,
         .misaligned = true},
+    CASE("part", .shapes = ONE | SOME), SHAPE(3, 2, 4, 64, 24), GATED, .shared_inner = 72,
+        .x_gap = 8, .first_shared_tile = 1},
 };
 // clang-format on
 
@@ -100,7 +102,7 @@ static void fill(struct kernel_io *io)
     const struct decode_case *c = (const void *)io->test;
     struct up_model *m = io->model = io_alloc(io, 1, sizeof *m);
     m->routing = io_add_routing(io, c->pattern, c->tokens, c->k, c->experts);
-    m->x = io_add_floats(io, "x", c->tokens, c->hidden, 1.0);
+    m->x = io_add_floats(io, "x", c->tokens, c->hidden + c->x_gap, 1.0);
     io_find(io, "x")->skew = c->misaligned ? 4 : 0;
     m->up = io_add_linear(
         io, "up", c->biased ? "bias" : NULL, c->experts, c->inner, c->hidden, c->gated, c->dtype);
@@ -133,14 +135,19 @@ static void reference(struct kernel_io *io)
     double *h = io_expect_floats(io, "h");
     for (uint32_t pair = 0; pair < c->tokens * c->k; pair++)
         if (!r->dropped[pair])
-            make_row(c, &m->up, r->expert[pair], m->x + (size_t)(pair / c->k) * c->hidden,
+            make_row(c, &m->up, r->expert[pair],
+                m->x + (size_t)(pair / c->k) * (c->hidden + c->x_gap),
                 c->weight_input ? r->weights[pair] : 1.0, h + (size_t)pair * h_columns(c->inner));
     if (!c->shared_inner)
         return;
     double *shared_h = io_expect_floats(io, "shared_h");
     for (uint32_t t = 0; t < c->tokens; t++)
-        make_row(c, &m->shared, 0, m->x + (size_t)t * c->hidden, 1.0,
+        make_row(c, &m->shared, 0, m->x + (size_t)t * (c->hidden + c->x_gap), 1.0,
             shared_h + (size_t)t * h_columns(c->shared_inner));
+    const uint32_t left_out = c->first_shared_tile * io->shape.blocks / m->shared.parts * 8;
+    for (uint32_t t = 0; t < c->tokens; t++)
+        for (uint32_t i = 0; i < left_out; i++)
+            shared_h[(size_t)t * h_columns(c->shared_inner) + i] = INFINITY;
 }
 
 static void dispatch(struct kernel_io *io, struct dispatch *d)
@@ -150,10 +157,11 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
     const struct kernel_shape *s = &io->shape;
     io_fill_table(io, &m->up, c->shared_inner ? &m->shared : NULL);
     SET_PUSH(io, decode_up, .tokens = c->tokens, .k = c->k, .experts = c->experts,
-        .columns = c->hidden, .units = m->up.units, .h_columns = h_columns(c->inner),
-        .shared_h_columns = h_columns(c->shared_inner),
+        .columns = c->hidden, .x_stride = c->hidden + c->x_gap, .units = m->up.units,
+        .h_columns = h_columns(c->inner), .shared_h_columns = h_columns(c->shared_inner),
         .row_tiles = div_up(m->up.blocks, s->blocks),
-        .shared_row_tiles = div_up(m->shared.blocks, s->blocks), .bias_stride = m->up.blocks * 8,
+        .shared_row_tiles = div_up(m->shared.blocks, s->blocks) - c->first_shared_tile,
+        .first_shared_row_tile = c->first_shared_tile, .bias_stride = m->up.blocks * 8,
         AT(ids) AT(weights) AT(x) AT(h) AT(shared_h) AT(table) AT(bias));
     const struct decode_up_push *push = (const void *)io->push;
     *d = (struct dispatch){

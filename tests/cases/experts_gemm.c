@@ -19,10 +19,11 @@ struct gemm_case {
     enum vkmoe_dtype dtype;
     enum vkmoe_activation activation;
     bool gated, shared_gated, biased, weight_input;
-    uint32_t sharers;  // up: pairs that share a row of the source, and results go to their
-                       // pairs' places; 0: k of them, and results stay sorted
-    bool misaligned;   // source and result are at addresses that are multiples of 4 only
-    uint32_t capacity; // leaves holes in the sorted rows
+    uint32_t sharers;         // up: pairs that share a row of the source, and results go to their
+                              // pairs' places; 0: k of them, and results stay sorted
+    bool misaligned;          // source and result are at addresses that are multiples of 4 only
+    uint32_t capacity;        // leaves holes in the sorted rows
+    uint32_t gap, first_tile; // direct: between rows of the source, and of the matrix's tiles
 };
 
 #define TEST_ALPHA 1.702f
@@ -146,6 +147,8 @@ static const struct gemm_case cases[] = {
     CASE("columns-9-down"), SMALL_DOWN(19, 9, 24)},
     CASE("columns-704-down"), SMALL_DOWN(19, 704, 24)},
     // Rows of a tile: 2, 4, 8, 16, 64.
+    CASE("part-direct"), SMALL_DIRECT(19, 64, 200), .gap = 8, .first_tile = 1},
+    CASE("part-unpacked-direct"), SMALL_DIRECT(19, 40, 200), .gap = 3, .first_tile = 2},
     CASE("tokens-2-direct"), SMALL_DIRECT(2, 24, 40)},
     CASE("tokens-3-direct"), SMALL_DIRECT(3, 24, 40)},
     CASE("tokens-4-direct"), SMALL_DIRECT(4, 24, 40)},
@@ -195,7 +198,7 @@ struct gemm_model {
     struct linear matrices, shared; // direct: only the second
     const float *source;
     uint32_t tile_blocks, tile_rows;
-    uint32_t stride; // of a source row
+    uint32_t columns, stride; // of a source row
     uint32_t result_columns, shared_columns;
     uint32_t tiles, shared_tiles;
 };
@@ -240,11 +243,12 @@ static void add_source(struct kernel_io *io, struct gemm_model *m)
     const uint32_t rows = c->kind == DOWN ? c->tokens * c->k
         : c->kind == DIRECT               ? c->tokens
                                           : c->tokens * c->k / sharers(c);
-    m->stride = c->kind == UP ? c->columns : (uint32_t)align_up(c->columns, 8);
+    m->columns = c->kind == UP ? c->columns : (uint32_t)align_up(c->columns, 8);
+    m->stride = m->columns + c->gap;
     float *source = io_add_floats(io, "source", rows, m->stride, 1.0);
     for (uint32_t row = 0; row < rows; row++)
         for (uint32_t i = c->columns; i < m->stride; i++) // rows of h end in zeros
-            source[(size_t)row * m->stride + i] = 0.0f;
+            source[(size_t)row * m->stride + i] = i < m->columns ? 0.0f : NAN;
     for (uint32_t row = 0; c->kind == DOWN && row < rows; row++)
         for (uint32_t i = 0; m->grouping.rows[row] == UINT32_MAX && i < m->stride; i++)
             source[(size_t)row * m->stride + i] = NAN; // nobody has written these
@@ -301,6 +305,10 @@ static void reference(struct kernel_io *io)
     for (uint32_t t = 0; c->kind == DIRECT && t < c->tokens; t++)
         make_row(c, &m->shared, 0, m->source + (size_t)t * m->stride, 1.0,
             result + (size_t)t * m->result_columns);
+    const uint32_t left_out = c->first_tile * m->tile_blocks * 8;
+    for (uint32_t t = 0; c->kind == DIRECT && t < c->tokens; t++)
+        for (uint32_t i = 0; i < left_out; i++)
+            result[(size_t)t * m->result_columns + i] = INFINITY;
     for (uint32_t pair = 0; c->kind != DIRECT && pair < c->tokens * c->k; pair++) {
         const uint32_t row = m->grouping.row_of[pair];
         if (row == UINT32_MAX)
@@ -346,10 +354,11 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
     const struct linear *main = c->kind == DIRECT ? &m->shared : &m->matrices;
     io_fill_table(io, c->kind == DIRECT ? NULL : &m->matrices, has_shared ? &m->shared : NULL);
     SET_PUSH(io, experts_gemm, .k = sharers(c), .experts = c->experts, .tokens = c->tokens,
-        .units = main->units, .source_columns = m->stride, .source_stride = m->stride,
+        .units = main->units, .source_columns = m->columns, .source_stride = m->stride,
         .result_columns = m->result_columns, .result_stride = m->result_columns,
         .shared_result_columns = m->shared_columns,
-        .row_tiles = div_up(main->blocks, m->tile_blocks),
+        .row_tiles = div_up(main->blocks, m->tile_blocks) - c->first_tile,
+        .first_row_tile = c->first_tile,
         .shared_row_tiles = c->kind == UP ? div_up(m->shared.blocks, m->tile_blocks) : 0,
         .bias_stride = main->blocks * 8, .tile_rows = m->tile_rows,
         AT(plan) AT(rows) AT(source) AT(result) AT(shared_result) AT(table) AT(bias) AT(weights));
