@@ -189,7 +189,9 @@ static void store_kv(const struct scene *scene, const struct dispatch *d, struct
     const double heads =
         (double)push->query_rows * scene->heads + 2.0 * push->tokens * scene->kv_heads;
     const double head = d->spec[STORE_HEAD_SIZE] * sizeof(float);
-    const uint32_t most = MAX(push->query_rows ? scene->heads : 0, 2 * scene->kv_heads); // of a row
+    const uint32_t queries = push->query_rows ? scene->heads : 0;
+    const uint32_t most = MAX(div_up(queries, d->spec[STORE_QUERY_GROUPS]), // of a workgroup
+        2 * div_up(scene->kv_heads, d->spec[STORE_KV_GROUPS]));
     work->fresh = true;
     work->lanes = d->spec[STORE_LANES];
     work->groups = d->groups;
