@@ -17,12 +17,16 @@
 #include "bench/weights.h"
 #include "base/common.h"
 #include "device/pipelines.h"
+#include "device/shapes.h"
 #include "device/transfer.h"
 #include "formats.h"
 #include "weights/pack.h"
 #include "record_attention.h"
 
-// Kernels do not know the widths, but for their being multiples of 8.
+#include "shaders/decode.h"
+#include "shaders/route.h"
+
+// Kernels do not know the widths, but for their being multiples of 8 and what cut_as_models() does.
 #define WIDTH 64
 #define PREFILL_TOKENS 64
 #define STATISTIC_NAME_SIZE VK_MAX_DESCRIPTION_SIZE
@@ -150,6 +154,31 @@ static void visit_shapes(struct program *program)
                 visit_layer(program, &shapes[i], (enum vkmoe_dtype)dtype);
     }
     free(shapes);
+}
+
+// Rows of WIDTH have work for few lanes: cuts what is there once more, as wide rows are.
+static void cut_as_models(struct program *program)
+{
+    const vkmoe_device *device = program->device;
+    for (uint32_t i = 0, count = program->count; i < count; i++) {
+        const struct pipeline p = program->pipelines[i];
+        const enum kernel kernel = p.variant->kernel;
+        uint32_t spec[SPEC_MAX];
+        VkPipeline pipeline;
+        memcpy(spec, p.spec, sizeof spec);
+        if (kernel == KERNEL_route) {
+            spec[ROUTE_LANES] = vkmoe_tuned_lanes(device, TUNE_ROUTE_LANES);
+        } else if (kernel == KERNEL_decode_up || kernel == KERNEL_decode_down) {
+            spec[DECODE_LANES] = vkmoe_tuned_lanes(device, TUNE_DECODE_LANES);
+            spec[DECODE_UNROLL] = vkmoe_tuning(device, TUNE_DECODE_UNROLL);
+        } else {
+            continue;
+        }
+        program->wanted_by = p.wanted_by;
+        program->failed +=
+            vkmoe_pipeline_get(program->device, p.variant, spec, &pipeline) != VKMOE_OK;
+        vkmoe_pipelines_visit(program->device, note_pipeline, program);
+    }
 }
 
 // Layouts of files that no shape above has.
@@ -410,6 +439,7 @@ int main(int argc, char **argv)
         return 2;
     }
     visit_shapes(&program);
+    cut_as_models(&program);
     if (!program.shape) {
         visit_packing(&program);
         record_attentions(program.device, note_attention, &program);
