@@ -21,6 +21,7 @@ SPEC(13, DECODE_OUTPUT_BIAS, 0)
 SPEC(14, DECODE_SHARED_BIAS, 0) // up: bias is the shared expert's; for a single dense matrix
 SPEC(15, DECODE_UNROLL, 1)      // units a lane has under way
 SPEC(16, DECODE_SLOTS, 1)       // down: slots that lanes share among them; a power of two
+SPEC(17, DECODE_TOGETHER, 1)    // up: tokens that a lane has sums of at once; divides DECODE_TOKENS
 
 // up: with more than one token, tokens * k is at most this.
 #define DECODE_MAX_PAIRS 128

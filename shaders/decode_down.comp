@@ -27,12 +27,12 @@ void add_bias(uint expert, uint first_block, float scale, bool is_first)
 void add_expert(uint pair, uint first_block)
 {
     const uint expert = expert_of(pc.ids, pc.experts, pair);
-    const operand row = operand(pair * pc.h_columns, weight_of(pair));
+    operands[0] = operand(pair * pc.h_columns, weight_of(pair));
     const uint c = column_lane() % LANES_OF_SLOT;
     multiply(product(U32x4(load_u32x2(pc.table, expert)), pc.h_columns / 8, first_block, pc.h,
-        true, pc.h_columns, row), c, LANES_OF_SLOT);
+        true, pc.h_columns), c, LANES_OF_SLOT);
     if (DECODE_BIAS != 0)
-        add_bias(expert, first_block, row.scale, c == 0);
+        add_bias(expert, first_block, operands[0].scale, c == 0);
 }
 
 void add_experts(uint token, uint first_block)
@@ -47,10 +47,10 @@ void add_experts(uint token, uint first_block)
 
 void add_shared(uint token, uint first_block)
 {
-    const float scale = DECODE_SHARED == 2 ? load_f32(pc.shared_weights, token) : 1.0;
+    operands[0] = operand(token * pc.shared_h_columns,
+        DECODE_SHARED == 2 ? load_f32(pc.shared_weights, token) : 1.0);
     multiply(product(U32x4(load_u32x2(pc.table, pc.experts)), pc.shared_h_columns / 8, first_block,
-        pc.shared_h, true, pc.shared_h_columns, operand(token * pc.shared_h_columns, scale)),
-        column_lane(), LANES / 8);
+        pc.shared_h, true, pc.shared_h_columns), column_lane(), LANES / 8);
 }
 
 void store(uint token, uint column, float y)

@@ -62,12 +62,13 @@ void store(F32Out h, uint row, uint columns, uint block, uint r, float first, fl
         store_f32(h, row * columns + column + 8, second);
 }
 
-// Finishes and stores the sums, which become row `row` of h.
-void finish(F32Out h, uint row, uint columns, uint first_block, bool gated, bool biased,
+// Finishes and stores the sums of token `t` of those together, which become row `row` of h.
+void finish(uint t, F32Out h, uint row, uint columns, uint first_block, bool gated, bool biased,
     uint bias_row)
 {
     [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b += 2) {
-        const float first = row_sum(sums[b]), second = row_sum(sums[b + 1]);
+        const float first = row_sum(sums[t * DECODE_BLOCKS + b]),
+                    second = row_sum(sums[t * DECODE_BLOCKS + b + 1]);
         if (stores())
             store(h, row, columns, first_block + b, gl_LocalInvocationIndex, first, second, gated,
                 biased, bias_row);
@@ -83,15 +84,20 @@ void routed(uint pair, uint row_tile)
     const uint first_block = row_tile * DECODE_BLOCKS;
     uint i = 0;
     do { // not a `for`, see lib/address.glsl
-        const uint mine = members[i];
-        const operand row = operand(mine / pc.k * pc.x_stride,
-            DECODE_WEIGHT_INPUT != 0 ? load_f32(pc.weights, mine) : 1.0);
+        [[unroll]] for (uint t = 0; t < DECODE_TOGETHER; t++) {
+            const uint mine = members[min(i + t, count - 1)];
+            operands[t] = operand(mine / pc.k * pc.x_stride,
+                DECODE_WEIGHT_INPUT != 0 ? load_f32(pc.weights, mine) : 1.0);
+        }
         clear_sums();
         multiply(product(U32x4(load_u32x2(pc.table, expert)), pc.units, first_block, pc.x,
-            DECODE_PACKED != 0, pc.columns, row), column_lane(), LANES / 8);
-        finish(pc.h, mine, pc.h_columns, first_block, DECODE_GATED != 0, DECODE_BIAS != 0,
-            expert * pc.bias_stride);
-    } while (++i < count);
+            DECODE_PACKED != 0, pc.columns), column_lane(), LANES / 8);
+        [[unroll]] for (uint t = 0; t < DECODE_TOGETHER; t++) {
+            if (i + t < count)
+                finish(t, pc.h, members[i + t], pc.h_columns, first_block, DECODE_GATED != 0,
+                    DECODE_BIAS != 0, expert * pc.bias_stride);
+        }
+    } while ((i += DECODE_TOGETHER) < count);
 }
 
 void common_expert(uint first_token, uint row_tile)
@@ -100,13 +106,17 @@ void common_expert(uint first_token, uint row_tile)
     const uint end = min(first_token + DECODE_TOKENS, pc.tokens);
     uint token = first_token;
     do {
+        [[unroll]] for (uint t = 0; t < DECODE_TOGETHER; t++)
+            operands[t] = operand(min(token + t, end - 1) * pc.x_stride, 1.0);
         clear_sums();
         multiply(product(U32x4(load_u32x2(pc.table, pc.experts)), pc.units, first_block, pc.x,
-            DECODE_PACKED != 0, pc.columns, operand(token * pc.x_stride, 1.0)), column_lane(),
-            LANES / 8);
-        finish(pc.shared_h, token, pc.shared_h_columns, first_block, DECODE_SHARED_GATED != 0,
-            DECODE_SHARED_BIAS != 0, 0);
-    } while (++token < end);
+            DECODE_PACKED != 0, pc.columns), column_lane(), LANES / 8);
+        [[unroll]] for (uint t = 0; t < DECODE_TOGETHER; t++) {
+            if (token + t < end)
+                finish(t, pc.shared_h, token + t, pc.shared_h_columns, first_block,
+                    DECODE_SHARED_GATED != 0, DECODE_SHARED_BIAS != 0, 0);
+        }
+    } while ((token += DECODE_TOGETHER) < end);
 }
 
 void main()
@@ -115,10 +125,12 @@ void main()
     const uint routed_groups = pc.tokens * pc.k * pc.row_tiles;
     if (group < routed_groups) {
         routed(group / pc.row_tiles, group % pc.row_tiles);
-    } else if (pc.shared_row_tiles > 0) {
-        const uint first_token = (group - routed_groups) / pc.shared_row_tiles * DECODE_TOKENS;
-        if (first_token < pc.tokens)
-            common_expert(first_token,
-                pc.first_shared_row_tile + (group - routed_groups) % pc.shared_row_tiles);
+    } else if (pc.shared_row_tiles > 0 && pc.tokens > 0) {
+        // Tokens run fastest: their workgroups meet the same rows of the matrix in the cache.
+        const uint tiles = (pc.tokens + DECODE_TOKENS - 1) / DECODE_TOKENS;
+        const uint first_token = (group - routed_groups) % tiles * DECODE_TOKENS;
+        const uint row_tile = (group - routed_groups) / tiles;
+        if (row_tile < pc.shared_row_tiles)
+            common_expert(first_token, pc.first_shared_row_tile + row_tile);
     }
 }

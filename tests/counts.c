@@ -128,22 +128,22 @@ struct dispatch_case {
     }
 
 static const struct dispatch_case dispatch_cases[] = {
-    F32("plain", 3, 5, 4, 8, PLAIN),
-    { "f16", 3, 5, 4, 8, VKMOE_DTYPE_F16, false, { PLAIN } },
-    F32("one-expert", 3, 5, 4, 8, NARROW, .experts = 1, .experts_per_token = 1),
-    F32("1024-experts", 3, 5, 4, 8, NARROW, .experts = 1024, .experts_per_token = 8),
-    F32("shared", 3, 6, 4, 8, SHARED),
-    { "shared-token-gate", 3, 6, 4, 8, VKMOE_DTYPE_F32, true, { SHARED } },
-    { "shared-bf16", 3, 6, 4, 8, VKMOE_DTYPE_BF16, false, { SHARED } },
+    F32("plain", 3, 5, 4, 16, PLAIN),
+    { "f16", 3, 5, 4, 16, VKMOE_DTYPE_F16, false, { PLAIN } },
+    F32("one-expert", 3, 5, 4, 16, NARROW, .experts = 1, .experts_per_token = 1),
+    F32("1024-experts", 3, 5, 4, 16, NARROW, .experts = 1024, .experts_per_token = 8),
+    F32("shared", 3, 6, 4, 16, SHARED),
+    { "shared-token-gate", 3, 6, 4, 16, VKMOE_DTYPE_F32, true, { SHARED } },
+    { "shared-bf16", 3, 6, 4, 16, VKMOE_DTYPE_BF16, false, { SHARED } },
     // One token always decodes, several only if their pairs fit the kernels' tables.
     F32("k-64", 3, 5, 2, 2, NARROW, .experts = 64, .experts_per_token = 64),
     F32("k-256", 3, 5, 1, 1, NARROW, .experts = 256, .experts_per_token = 256),
     // An expert that has to drop tokens needs them grouped.
     F32("capacity-1", 3, 5, 1, 1, PLAIN, .router.capacity = 1),
     F32("capacity-2", 3, 5, 2, 2, PLAIN, .router.capacity = 2),
-    F32("supplied", 3, 5, 4, 8, PLAIN, BY_ID),
-    F32("supplied-weighted", 2, 4, 4, 8, PLAIN, BY_WEIGHT),
-    F32("supplied-weighted-shared", 2, 5, 4, 8, SHARED, BY_WEIGHT),
+    F32("supplied", 3, 5, 4, 16, PLAIN, BY_ID),
+    F32("supplied-weighted", 2, 4, 4, 16, PLAIN, BY_WEIGHT),
+    F32("supplied-weighted-shared", 2, 5, 4, 16, SHARED, BY_WEIGHT),
 };
 
 // Decode up to some number of tokens, prefill from there on, and nothing in between.

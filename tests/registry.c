@@ -15,7 +15,7 @@ struct spec {
     const char *file, *name;
     uint32_t id, preset; // the preset's bits
 };
-static struct spec specs[128];
+static struct spec specs[256];
 static uint32_t spec_count;
 
 struct push {
@@ -493,6 +493,10 @@ static bool check_contracts(void)
     bool ok = push_count == KERNEL_COUNT;
     if (!ok)
         tap_note("%u contracts for %u kernels", push_count, KERNEL_COUNT);
+    if (spec_count == sizeof specs / sizeof *specs) {
+        tap_note("no room for more than %u constants", spec_count);
+        ok = false;
+    }
     for (uint32_t i = 0; i < spec_count; i++) {
         for (uint32_t j = 0; j < i; j++) {
             if (specs[i].id != specs[j].id || strcmp(specs[i].file, specs[j].file))

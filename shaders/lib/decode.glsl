@@ -1,10 +1,12 @@
 // decode.glsl - the inner loop of the decode kernels: lane r + 8 c owns row r of each of the
 // workgroup's blocks, and every (LANES / 8)-th unit from c on. A turn of the loop loads
 // DECODE_UNROLL units before it multiplies them: a card waits long for memory, and what it has
-// read of few tokens depends on how much it has asked for. Tokens of one expert are
-// multiplied one after the other: the second finds the workgroup's slice of the matrix in
-// the nearest cache, and a loop over one token has no branches. (Four tokens in one loop,
-// of which one was live, took 1.7 times as long on lavapipe 26.1, f16.)
+// read of few tokens depends on how much it has asked for.
+//
+// Of the tokens that share a matrix, DECODE_TOGETHER are multiplied with what was read, and those
+// after them when it is read again: that is one by one on a CPU, where the second finds the
+// workgroup's slice in the nearest cache, and a loop over one token has no branches. (Four tokens
+// in one loop, of which one was live, took 1.7 times as long on lavapipe 26.1, f16.)
 #ifndef DECODE_GLSL
 #define DECODE_GLSL
 
@@ -22,12 +24,13 @@ struct operand {
     float scale; // on the activations
 };
 
-float sums[DECODE_BLOCKS];
+float sums[DECODE_TOGETHER * DECODE_BLOCKS];
+operand operands[DECODE_TOGETHER];
 
 void clear_sums()
 {
-    [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++)
-        sums[b] = 0.0;
+    [[unroll]] for (uint i = 0; i < DECODE_TOGETHER * DECODE_BLOCKS; i++)
+        sums[i] = 0.0;
 }
 
 // Which of the lanes that own the same row this is.
@@ -36,21 +39,20 @@ uint column_lane()
     return LANES == 8 ? 0 : gl_LocalInvocationIndex / 8; // shared, see BROADCAST
 }
 
-// Some blocks of a matrix and the row they are multiplied with.
+// Some blocks of a matrix, and where the rows are that they are multiplied with, `operands`.
 struct product {
     U32x4 matrix;
     uint units, first_block;
     F32 source;
     bool packed;
     uint columns;
-    operand row;
 };
 
-unit load_x(product p, uint i)
+unit load_x(product p, uint t, uint i)
 {
-    unit x = load_row(p.packed, p.source, p.row.row, i, p.columns);
-    x.a *= p.row.scale;
-    x.b *= p.row.scale;
+    unit x = load_row(p.packed, p.source, operands[t].row, i, p.columns);
+    x.a *= operands[t].scale;
+    x.b *= operands[t].scale;
     return x;
 }
 
@@ -65,22 +67,34 @@ void multiply(product p, uint i, uint step)
 {
     if (DECODE_UNROLL > 1) {
         if (i + (DECODE_UNROLL - 1) * step < p.units) do { // not a `for`, see address.glsl
-            unit x[DECODE_UNROLL], m[DECODE_UNROLL * DECODE_BLOCKS];
+            unit first[DECODE_UNROLL], m[DECODE_UNROLL * DECODE_BLOCKS];
             [[unroll]] for (uint n = 0; n < DECODE_UNROLL; n++) {
-                x[n] = load_x(p, i + n * step);
+                first[n] = load_x(p, 0, i + n * step);
                 [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++)
                     m[n * DECODE_BLOCKS + b] = load_block(p, b, i + n * step);
             }
-            [[unroll]] for (uint n = 0; n < DECODE_UNROLL; n++)
-                [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++)
-                    sums[b] = dot_unit(m[n * DECODE_BLOCKS + b], x[n], sums[b]);
+            [[unroll]] for (uint n = 0; n < DECODE_UNROLL; n++) {
+                [[unroll]] for (uint t = 0; t < DECODE_TOGETHER; t++) {
+                    unit x = first[n];
+                    if (t > 0)
+                        x = load_x(p, t, i + n * step);
+                    [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++)
+                        sums[t * DECODE_BLOCKS + b] = dot_unit(
+                            m[n * DECODE_BLOCKS + b], x, sums[t * DECODE_BLOCKS + b]);
+                }
+            }
             i += DECODE_UNROLL * step;
         } while (i + (DECODE_UNROLL - 1) * step < p.units);
     }
     if (i < p.units) do {
-        const unit x = load_x(p, i);
+        unit m[DECODE_BLOCKS];
         [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++)
-            sums[b] = dot_unit(load_block(p, b, i), x, sums[b]);
+            m[b] = load_block(p, b, i);
+        [[unroll]] for (uint t = 0; t < DECODE_TOGETHER; t++) {
+            const unit x = load_x(p, t, i);
+            [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++)
+                sums[t * DECODE_BLOCKS + b] = dot_unit(m[b], x, sums[t * DECODE_BLOCKS + b]);
+        }
     } while ((i += step) < p.units);
 }
 

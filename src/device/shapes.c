@@ -21,6 +21,8 @@ struct shapes vkmoe_shapes_choose(const vkmoe_device *device)
         .decode_lanes = vkmoe_tuned_lanes(device, TUNE_DECODE_LANES),
         .decode_unroll = vkmoe_tuning(device, TUNE_DECODE_UNROLL),
         .decode_tokens = vkmoe_tuning(device, TUNE_DECODE_TOKENS),
+        .direct_tokens = vkmoe_tuning(device, TUNE_DIRECT_TOKENS),
+        .decode_together = vkmoe_tuning(device, TUNE_DECODE_TOGETHER),
         .decode_blocks = vkmoe_tuning(device, TUNE_DECODE_BLOCKS),
         .route_tokens = vkmoe_tuning(device, TUNE_ROUTE_TOKENS),
         .combine_lanes = vkmoe_tuning(device, TUNE_COMBINE_LANES),

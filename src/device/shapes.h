@@ -5,14 +5,17 @@
 #include "device/device.h"
 #include "device/tuning.h"
 
-#define DECODE_MAX_TOKENS 8 // of the decode kernels
+#define DECODE_MAX_TOKENS 16 // that the decode kernels get
+#define DECODE_TILE_TOKENS 8 // of them in a workgroup
 
 struct shapes {
-    uint32_t route_lanes;   // at most
-    uint32_t decode_lanes;  // of the decode kernels, at most
-    uint32_t decode_unroll; // units that a lane of theirs has under way, at most
-    uint32_t decode_tokens; // the most that the decode kernels get
-    uint32_t decode_blocks; // of matrix rows, for a workgroup of theirs
+    uint32_t route_lanes;     // at most
+    uint32_t decode_lanes;    // of the decode kernels, at most
+    uint32_t decode_unroll;   // units that a lane of theirs has under way, at most
+    uint32_t decode_tokens;   // the most that the decode kernels get
+    uint32_t direct_tokens;   // likewise, of one matrix for all of them
+    uint32_t decode_together; // of which a lane has sums at once, at most
+    uint32_t decode_blocks;   // of matrix rows, for a workgroup of theirs
     uint32_t route_tokens;
     uint32_t combine_lanes;
 };

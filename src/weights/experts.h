@@ -153,7 +153,7 @@ struct direct_operands {
 };
 enum vkmoe_status vkmoe_experts_direct(
     vkmoe_stream *stream, const struct experts *experts, const struct direct_operands *operands);
-// The same for few tokens, at most shapes.decode_tokens.
+// The same for few tokens, at most shapes.direct_tokens.
 enum vkmoe_status vkmoe_experts_direct_few(
     vkmoe_stream *stream, const struct experts *experts, const struct direct_operands *operands);
 

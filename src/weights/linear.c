@@ -66,7 +66,7 @@ enum vkmoe_status vkmoe_linear_record_part(
 {
     if (operands->tokens == 0)
         return VKMOE_OK;
-    return operands->tokens <= linear->shapes.decode_tokens
+    return operands->tokens <= linear->shapes.direct_tokens
         ? vkmoe_experts_direct_few(stream, linear, operands)
         : vkmoe_experts_direct(stream, linear, operands);
 }

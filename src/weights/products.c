@@ -27,14 +27,15 @@ static uint32_t bias_stride(const struct experts *e)
 // --------------------------------------------------------------------- few tokens
 
 // How rows of `units` are cut: as many lanes as have something to do, and of their units as many
-// at once as they have; lanes of 8 and more slots are shared among the slots.
+// at once as they have and as registers hold beside the sums of tokens that are `together`; lanes
+// of 8 and more slots are shared among the slots.
 static struct dispatch decode_dispatch(
-    const struct experts *e, enum kernel kernel, uint32_t units, uint32_t slots, bool weigh_input)
+    const struct experts *e, enum kernel kernel, uint32_t units, uint32_t slots, uint32_t together)
 {
     const struct shapes *s = &e->shapes;
     const uint32_t least = MIN(s->decode_lanes, 32);
     const uint32_t lanes = vkmoe_lanes_for(s->decode_lanes, units * slots);
-    uint32_t unroll = s->decode_unroll, shared = 1;
+    uint32_t unroll = MAX(s->decode_unroll / together, 1), shared = 1;
     while (shared * 2 <= slots && shared * 2 * least <= lanes)
         shared *= 2;
     while (unroll > 1 && unroll / 2 * (lanes / BLOCK_ROWS / shared) >= units)
@@ -46,15 +47,15 @@ static struct dispatch decode_dispatch(
             [DECODE_BLOCKS] = s->decode_blocks,
             [DECODE_UNROLL] = unroll,
             [DECODE_SLOTS] = shared,
+            [DECODE_TOGETHER] = together,
             [DECODE_TYPE] = e->dtype,
-            [DECODE_WEIGHT_INPUT] = weigh_input,
         },
     };
 }
 
 static uint32_t decode_tile_tokens(uint32_t tokens)
 {
-    return tokens <= 1 ? 1 : tokens <= 2 ? 2 : tokens <= 4 ? 4 : DECODE_MAX_TOKENS;
+    return tokens <= 1 ? 1 : tokens <= 2 ? 2 : tokens <= 4 ? 4 : DECODE_TILE_TOKENS;
 }
 
 enum vkmoe_status vkmoe_experts_decode_up(
@@ -77,7 +78,9 @@ enum vkmoe_status vkmoe_experts_decode_up(
         .bias_stride = bias_stride(e),
         .x_stride = e->columns,
     };
-    struct dispatch d = decode_dispatch(e, KERNEL_decode_up, push.units, 1, o->weigh_input);
+    const uint32_t together = MIN(tile, e->shapes.decode_together);
+    struct dispatch d = decode_dispatch(e, KERNEL_decode_up, push.units, 1, together);
+    d.spec[DECODE_WEIGHT_INPUT] = o->weigh_input;
     d.spec[DECODE_TOKENS] = tile;
     d.spec[DECODE_PACKED] = is_packed(o->x, e->columns, 8);
     d.spec[DECODE_GATED] = e->gated;
@@ -111,7 +114,8 @@ enum vkmoe_status vkmoe_experts_decode_down(
         .bias_stride = bias_stride(e),
     };
     struct dispatch d =
-        decode_dispatch(e, KERNEL_decode_down, push.h_columns / BLOCK_ROWS, push.k, o->weigh_input);
+        decode_dispatch(e, KERNEL_decode_down, push.h_columns / BLOCK_ROWS, push.k, 1);
+    d.spec[DECODE_WEIGHT_INPUT] = o->weigh_input;
     d.spec[DECODE_BIAS] = e->bias != NULL;
     d.spec[DECODE_SHARED] = o->shared;
     d.spec[DECODE_OUTPUT_BIAS] = o->output_bias != NULL;
@@ -161,13 +165,14 @@ enum vkmoe_status vkmoe_experts_direct_few(
         .x_stride = o->x_stride ? o->x_stride : e->columns,
         .first_shared_row_tile = tiles.first,
     };
-    struct dispatch d = decode_dispatch(e, KERNEL_decode_up, push.units, 1, false);
-    d.spec[DECODE_TOKENS] = DECODE_MAX_TOKENS;
+    const uint32_t together = MIN(decode_tile_tokens(o->tokens), e->shapes.decode_together);
+    struct dispatch d = decode_dispatch(e, KERNEL_decode_up, push.units, 1, together);
+    d.spec[DECODE_TOKENS] = DECODE_TILE_TOKENS;
     d.spec[DECODE_PACKED] = rows_are_packed(o->x, push.columns, push.x_stride);
     d.spec[DECODE_ACTIVATION] = VKMOE_ACTIVATION_IDENTITY;
     d.spec[DECODE_SHARED_BIAS] = e->bias != NULL;
     d.push = &push;
-    d.groups = div_up(o->tokens, DECODE_MAX_TOKENS) * push.shared_row_tiles;
+    d.groups = div_up(o->tokens, DECODE_TILE_TOKENS) * push.shared_row_tiles;
     return stream_run(stream, &d);
 }
 

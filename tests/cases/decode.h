@@ -28,9 +28,9 @@ struct decode_case {
 #define DECODE_TEST_LIMIT 1.25f // within what random inputs reach
 
 // The first one is a GPU's for one token, the next a CPU's.
-static const struct kernel_shape shapes[] = { // lanes, blocks, tokens, unroll, slots
-    { 256, 2, 1, 4, 8 }, { 8, 4, 1, 1, 1 }, { 8, 4, 8, 1, 1 }, { 32, 2, 2, 2, 1 },
-    { 256, 2, 4, 2, 2 }, { 8, 2, 2, 1, 1 }, { 64, 4, 8, 1, 2 }, { 128, 2, 1, 3, 4 }
+static const struct kernel_shape shapes[] = { // lanes, blocks, tokens, unroll, slots, together
+    { 256, 2, 1, 4, 8, 1 }, { 8, 4, 1, 1, 1, 1 }, { 8, 4, 8, 1, 1, 1 }, { 32, 2, 2, 2, 1, 2 },
+    { 256, 2, 4, 1, 2, 4 }, { 8, 2, 2, 1, 1, 2 }, { 64, 2, 8, 1, 2, 4 }, { 128, 2, 1, 3, 4, 1 }
 };
 enum { // masks of shapes
     GPU_1 = 1,

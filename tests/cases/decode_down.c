@@ -164,6 +164,7 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
             [DECODE_BLOCKS] = s->blocks,
             [DECODE_UNROLL] = s->unroll,
             [DECODE_SLOTS] = s->slots,
+            [DECODE_TOGETHER] = 1,
             [DECODE_TYPE] = c->dtype,
             [DECODE_PACKED] = 1,
             [DECODE_ACTIVATION] = VKMOE_ACTIVATION_IDENTITY,

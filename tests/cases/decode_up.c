@@ -169,6 +169,7 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
             [DECODE_LANES] = s->lanes,
             [DECODE_BLOCKS] = s->blocks,
             [DECODE_UNROLL] = s->unroll,
+            [DECODE_TOGETHER] = s->together,
             [DECODE_TOKENS] = s->tokens,
             [DECODE_TYPE] = c->dtype,
             [DECODE_PACKED] = io_is_packed(io, io_find(io, "x"), 8),

@@ -20,10 +20,10 @@ const char *const kernel_names[KERNEL_COUNT] = {
 
 void kernel_shape_name(char *to, size_t size, const struct kernel_shape *s)
 {
-    const uint32_t numbers[] = { s->lanes, s->blocks, s->tokens, s->unroll, s->slots };
+    const uint32_t numbers[] = { s->lanes, s->blocks, s->tokens, s->unroll, s->slots, s->together };
     size_t n = 0;
     *to = '\0';
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < 6; i++)
         if (numbers[i] && n < size)
             n += (size_t)snprintf(to + n, size - n, "%c%u", i ? 'x' : '/', numbers[i]);
 }

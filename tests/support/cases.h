@@ -26,7 +26,7 @@ struct kernel_case {
 // uses what it knows; a zero stands for nothing.
 struct kernel_shape {
     uint32_t lanes, blocks, tokens;
-    uint32_t unroll, slots; // of the decode kernels
+    uint32_t unroll, slots, together; // of the decode kernels
 };
 
 // An array of a kernel's, in memory of its own.

@@ -170,7 +170,7 @@ static void cut_as_models(struct program *program)
             spec[ROUTE_LANES] = vkmoe_tuned_lanes(device, TUNE_ROUTE_LANES);
         } else if (kernel == KERNEL_decode_up || kernel == KERNEL_decode_down) {
             spec[DECODE_LANES] = vkmoe_tuned_lanes(device, TUNE_DECODE_LANES);
-            spec[DECODE_UNROLL] = vkmoe_tuning(device, TUNE_DECODE_UNROLL);
+            spec[DECODE_UNROLL] = vkmoe_tuning(device, TUNE_DECODE_UNROLL) / spec[DECODE_TOGETHER];
         } else {
             continue;
         }
