@@ -1,5 +1,6 @@
 // route.c - cases and reference of the gate.
 #include "cases.h"
+#include "reference.h"
 
 #include <math.h>
 #include <string.h>
@@ -219,19 +220,6 @@ static double sigmoid(double x)
     return 1.0 / (1.0 + exp(-x));
 }
 
-static void softmax(const double *l, double *p, uint32_t count)
-{
-    double most = -INFINITY, sum = 0.0;
-    for (uint32_t e = 0; e < count; e++)
-        most = MAX(most, l[e]);
-    for (uint32_t e = 0; e < count; e++) {
-        p[e] = exp(l[e] - most);
-        sum += p[e];
-    }
-    for (uint32_t e = 0; e < count; e++)
-        p[e] /= sum;
-}
-
 static double dot_row(
     const struct route_case *c, const struct route_model *m, uint32_t row, const float *x)
 {
@@ -263,7 +251,7 @@ static void find_logits(const struct route_case *c, struct route_model *m, const
 static void find_scores(const struct route_case *c, struct route_model *m)
 {
     if (c->score == VKMOE_SCORE_SOFTMAX)
-        softmax(m->logits + c->always, m->scores + c->always, c->experts - c->always);
+        reference_softmax(m->logits + c->always, m->scores + c->always, c->experts - c->always);
     for (uint32_t e = c->always; e < c->experts; e++) {
         const double l = m->logits[e];
         switch (c->score) {
@@ -330,11 +318,11 @@ static void weigh(const struct route_case *c, const struct route_model *m, doubl
     double picked[1024];
     for (uint32_t slot = 0; slot < c->k; slot++)
         picked[slot] = m->logits[m->chosen[slot]];
-    softmax(picked, w, c->always);
+    reference_softmax(picked, w, c->always);
     for (uint32_t slot = 0; slot < c->always; slot++)
         w[slot] *= c->always;
     if (c->weigh == VKMOE_WEIGH_SOFTMAX)
-        softmax(picked + c->always, w + c->always, c->k - c->always);
+        reference_softmax(picked + c->always, w + c->always, c->k - c->always);
     for (uint32_t slot = c->always; slot < c->k && c->weigh != VKMOE_WEIGH_SOFTMAX; slot++)
         w[slot] =
             c->weigh == VKMOE_WEIGH_SIGMOID ? sigmoid(picked[slot]) : m->scores[m->chosen[slot]];

@@ -97,8 +97,7 @@ static void find_logits(const struct reference_layer *layer, const double *r, do
     }
 }
 
-// p = exp(l) / sum exp(l) over `count` values; p may be l.
-static void softmax(const double *l, double *p, uint32_t count)
+void reference_softmax(const double *l, double *p, uint32_t count)
 {
     double largest = -INFINITY, sum = 0.0;
     for (uint32_t i = 0; i < count; i++)
@@ -125,7 +124,8 @@ static void find_scores(const struct reference_layer *layer, const double *logit
     }
     // Those always chosen are not among the candidates.
     if (layer->score == VKMOE_SCORE_SOFTMAX)
-        softmax(logits + layer->always, s + layer->always, layer->experts - layer->always);
+        reference_softmax(
+            logits + layer->always, s + layer->always, layer->experts - layer->always);
 }
 
 // The largest z of a group, or the sum of its two largest.
@@ -237,7 +237,7 @@ static void weigh_choice(const struct reference_layer *layer, const double *l, c
                 w[j] = sigmoid(logit);
         }
         if (layer->weigh == VKMOE_WEIGH_SOFTMAX)
-            softmax(w, w, k);
+            reference_softmax(w, w, k);
     }
 
     double sum = 0.0;
@@ -260,14 +260,14 @@ static void weigh(const struct reference_layer *layer, const double *r, const do
 {
     uint32_t k = layer->experts_per_token, always = layer->always;
     weigh_choice(layer, l, s, ids + always, k - always, w + always);
-    softmax(l, w, always);
+    reference_softmax(l, w, always);
     for (uint32_t j = 0; j < always; j++)
         w[j] *= always;
     if (layer->levels) {
         double levels[2];
         for (uint32_t i = 0; i < 2; i++)
             levels[i] = reference_dot(r, layer->levels + i * gate_width(layer), gate_width(layer));
-        softmax(levels, levels, 2);
+        reference_softmax(levels, levels, 2);
         for (uint32_t j = 0; j < k; j++)
             w[j] *= 2.0 * levels[j < always ? 0 : 1];
     }

@@ -111,4 +111,7 @@ enum reference_routing reference_compare_routing(const struct reference_layer *l
 // The sum of products.
 double reference_dot(const double *a, const double *b, uint32_t count);
 
+// p = exp(l) / sum exp(l) over `count` values; p may be l.
+void reference_softmax(const double *l, double *p, uint32_t count);
+
 #endif
