@@ -87,7 +87,7 @@ use_validation() {
 # The validation layer comes first, so that it sees the card and not the driver.
 use_card() {
     local layers=$PWD/build/tests/discrete name=VK_LAYER_VKMOE_discrete validation
-    [ -f "$layers/VkLayer_vkmoe_discrete.json" ] ||
+    [[ -f $layers/VkLayer_vkmoe_discrete.json && -f $layers/libvkmoe_discrete.so ]] ||
         die "$1: the layer is not built; ninja -C build builds it"
     VK_DRIVER_FILES=$(find_lavapipe) || exit
     export VK_DRIVER_FILES VK_ICD_FILENAMES=$VK_DRIVER_FILES VK_LAYER_PATH=$layers VKMOE_DISCRETE=$1
