@@ -57,13 +57,19 @@ static void decode_up(const struct scene *scene, const struct dispatch *d, struc
     const struct decode_up_push *push = d->push;
     const uint32_t blocks = d->spec[DECODE_BLOCKS], tile = d->spec[DECODE_TOKENS];
     const double unit = unit_bytes(d->spec[DECODE_TYPE]);
+    const uint32_t together = d->spec[DECODE_TOGETHER]; // the next ones read all of it again
     const double shared_groups = (double)div_up(push->tokens, tile) * push->shared_row_tiles;
-    uint32_t tiles = 0, experts = push->k > 0 ? chosen(scene, tile, &tiles) : 0;
+    const double shared_reads = (double)div_up(push->tokens, together) * push->shared_row_tiles;
+    uint32_t tiles = 0, reads = 0, experts = push->k > 0 ? chosen(scene, tile, &tiles) : 0;
+    if (experts > 0)
+        chosen(scene, together, &reads);
     work->lanes = d->spec[DECODE_LANES];
     read_blocks(work, blocks, push->units, unit, d->spec[DECODE_UNROLL]);
     work->groups = (double)tiles * push->row_tiles + shared_groups;
     work->bytes = work->group_bytes
         * ((double)experts * push->row_tiles + (shared_groups > 0 ? push->shared_row_tiles : 0));
+    if (work->groups > 0)
+        work->group_bytes *= ((double)reads * push->row_tiles + shared_reads) / work->groups;
     work->waits = push->k > 0 ? 2 : 1; // [the pair's expert,] the matrix's address
     work->flops = 2.0 * blocks * BLOCK * push->units * BLOCK
         * ((double)push->tokens * push->k * push->row_tiles
