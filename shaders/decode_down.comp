@@ -29,8 +29,8 @@ void add_expert(uint pair, uint first_block)
     const uint expert = expert_of(pc.ids, pc.experts, pair);
     operands[0] = operand(pair * pc.h_columns, weight_of(pair));
     const uint c = column_lane() % LANES_OF_SLOT;
-    multiply(product(U32x4(load_u32x2(pc.table, expert)), pc.h_columns / 8, first_block, pc.h,
-        true, pc.h_columns), c, LANES_OF_SLOT);
+    multiply(product(U32x4(load_u32x2(pc.table, expert)), pc.h_columns / 8, false, first_block,
+        pc.h, true, pc.h_columns), c, LANES_OF_SLOT);
     if (DECODE_BIAS != 0)
         add_bias(expert, first_block, operands[0].scale, c == 0);
 }
@@ -49,8 +49,8 @@ void add_shared(uint token, uint first_block)
 {
     operands[0] = operand(token * pc.shared_h_columns,
         DECODE_SHARED == 2 ? load_f32(pc.shared_weights, token) : 1.0);
-    multiply(product(U32x4(load_u32x2(pc.table, pc.experts)), pc.shared_h_columns / 8, first_block,
-        pc.shared_h, true, pc.shared_h_columns), column_lane(), LANES / 8);
+    multiply(product(U32x4(load_u32x2(pc.table, pc.experts)), pc.shared_h_columns / 8, false,
+        first_block, pc.shared_h, true, pc.shared_h_columns), column_lane(), LANES / 8);
 }
 
 void store(uint token, uint column, float y)

@@ -39,18 +39,19 @@ uint find_members(uint pair)
     return found;
 }
 
-// Activates and stores row `r` of two neighbouring blocks; gated, they are the gate and
-// the up projection of one column.
-void store(F32Out h, uint row, uint columns, uint block, uint r, float first, float second,
+// Activates and stores row `r` of a pair of blocks; gated, they are the gate and the up
+// projection of one column.
+void store(F32Out h, uint row, uint columns, uint pair, uint r, float first, float second,
     bool gated, bool biased, uint bias_row)
 {
+    const uint block = first_of_pair(pair);
     if (biased) {
         first += load_f32(pc.bias, bias_row + block * 8 + r);
-        second += load_f32(pc.bias, bias_row + block * 8 + 8 + r);
+        second += load_f32(pc.bias, bias_row + (block + PARTNER) * 8 + r);
     }
     uint column = block * 8 + r;
     if (gated) {
-        column = block / 2 * 8 + r;
+        column = pair * 8 + r;
         first = activate(DECODE_ACTIVATION, first, second, DECODE_ALPHA, DECODE_LIMIT);
     } else {
         first = activate_one(DECODE_ACTIVATION, first, DECODE_LIMIT);
@@ -58,20 +59,20 @@ void store(F32Out h, uint row, uint columns, uint block, uint r, float first, fl
     }
     if (column < columns)
         store_f32(h, row * columns + column, first);
-    if (!gated && column + 8 < columns)
-        store_f32(h, row * columns + column + 8, second);
+    if (!gated && column + PARTNER * 8 < columns)
+        store_f32(h, row * columns + column + PARTNER * 8, second);
 }
 
 // Finishes and stores the sums of token `t` of those together, which become row `row` of h.
-void finish(uint t, F32Out h, uint row, uint columns, uint first_block, bool gated, bool biased,
+void finish(uint t, F32Out h, uint row, uint columns, uint first_pair, bool gated, bool biased,
     uint bias_row)
 {
     [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b += 2) {
         const float first = row_sum(sums[t * DECODE_BLOCKS + b]),
                     second = row_sum(sums[t * DECODE_BLOCKS + b + 1]);
         if (stores())
-            store(h, row, columns, first_block + b, gl_LocalInvocationIndex, first, second, gated,
-                biased, bias_row);
+            store(h, row, columns, first_pair + b / 2, gl_LocalInvocationIndex, first, second,
+                gated, biased, bias_row);
     }
 }
 
@@ -81,7 +82,7 @@ void routed(uint pair, uint row_tile)
     if (count == 0)
         return;
     const uint expert = expert_of(pc.ids, pc.experts, pair);
-    const uint first_block = row_tile * DECODE_BLOCKS;
+    const uint first_pair = row_tile * (DECODE_BLOCKS / 2);
     uint i = 0;
     do { // not a `for`, see lib/address.glsl
         [[unroll]] for (uint t = 0; t < DECODE_TOGETHER; t++) {
@@ -90,11 +91,11 @@ void routed(uint pair, uint row_tile)
                 DECODE_WEIGHT_INPUT != 0 ? load_f32(pc.weights, mine) : 1.0);
         }
         clear_sums();
-        multiply(product(U32x4(load_u32x2(pc.table, expert)), pc.units, first_block, pc.x,
+        multiply(product(U32x4(load_u32x2(pc.table, expert)), pc.units, true, first_pair, pc.x,
             DECODE_PACKED != 0, pc.columns), column_lane(), LANES / 8);
         [[unroll]] for (uint t = 0; t < DECODE_TOGETHER; t++) {
             if (i + t < count)
-                finish(t, pc.h, members[i + t], pc.h_columns, first_block, DECODE_GATED != 0,
+                finish(t, pc.h, members[i + t], pc.h_columns, first_pair, DECODE_GATED != 0,
                     DECODE_BIAS != 0, expert * pc.bias_stride);
         }
     } while ((i += DECODE_TOGETHER) < count);
@@ -102,18 +103,18 @@ void routed(uint pair, uint row_tile)
 
 void common_expert(uint first_token, uint row_tile)
 {
-    const uint first_block = row_tile * DECODE_BLOCKS;
+    const uint first_pair = row_tile * (DECODE_BLOCKS / 2);
     const uint end = min(first_token + DECODE_TOKENS, pc.tokens);
     uint token = first_token;
     do {
         [[unroll]] for (uint t = 0; t < DECODE_TOGETHER; t++)
             operands[t] = operand(min(token + t, end - 1) * pc.x_stride, 1.0);
         clear_sums();
-        multiply(product(U32x4(load_u32x2(pc.table, pc.experts)), pc.units, first_block, pc.x,
+        multiply(product(U32x4(load_u32x2(pc.table, pc.experts)), pc.units, true, first_pair, pc.x,
             DECODE_PACKED != 0, pc.columns), column_lane(), LANES / 8);
         [[unroll]] for (uint t = 0; t < DECODE_TOGETHER; t++) {
             if (token + t < end)
-                finish(t, pc.shared_h, token + t, pc.shared_h_columns, first_block,
+                finish(t, pc.shared_h, token + t, pc.shared_h_columns, first_pair,
                     DECODE_SHARED_GATED != 0, DECODE_SHARED_BIAS != 0, 0);
         }
     } while ((token += DECODE_TOGETHER) < end);

@@ -2,7 +2,7 @@
 // it: the up projection (gather x, activate in the epilogue, rows stay sorted by expert)
 // and the down projection (rows return to their pair's place).
 //
-// A workgroup makes a few blocks of 8 matrix rows x one tile of token rows; a tile with
+// A workgroup makes a few pairs of blocks of 8 matrix rows x one tile of token rows; a tile with
 // few rows takes a narrower body, so that a cold expert costs what it holds.
 #ifndef EXPERTS_GEMM_H
 #define EXPERTS_GEMM_H
@@ -14,7 +14,7 @@ SPEC(1, GEMM_UP, 0)            // 1: up projection, 0: down
 SPEC(2, GEMM_DIRECT, 0)        // 1: no plan; rows are tokens, the matrix is table[experts]
 SPEC(3, GEMM_PACKED, 1)        // input rows are aligned, see load_row()
 SPEC(4, GEMM_RESULT_PACKED, 1) // result rows are: aligned base, strides multiples of 4
-SPEC(5, GEMM_GATED, 0)         // blocks alternate gate, up
+SPEC(5, GEMM_GATED, 0)         // strips alternate gate, up
 SPEC(6, GEMM_SHARED_GATED, 0)
 SPEC(7, GEMM_ACTIVATION, 5)     // enum vkmoe_activation
 SPEC(8, GEMM_BIAS, 0)           // of routed experts; direct: of table[experts], at row `experts`

@@ -6,10 +6,11 @@
 
 layout(local_size_x_id = 0) in;
 
-// A record: the chunks of 16 bytes of 8 rows, then the rest of each row's block, and padding to 16.
+// A record: the chunks of 16 bytes of 16 rows, two of a row beside each other while there are two,
+// then the rest of each row's block.
 const uint CHUNKS = PACK_BLOCKS_BYTES / 16;
 const uint REST = PACK_BLOCKS_BYTES % 16;
-const uint SLOTS = 8 * CHUNKS + (8 * REST + 15) / 16; // of 16 bytes
+const uint SLOTS = 16 * CHUNKS + REST; // of 16 bytes
 
 // Four bytes from any offset on.
 uint load_bytes(uint at)
@@ -40,7 +41,7 @@ uvec4 rest_of(uvec4 before, uint first, int first_row, uint block)
     for (uint i = 0; i < 16; i++) {
         const uint at = first + i, shift = i % 4 * 8;
         const int row = first_row + int(at / max(REST, 1));
-        if (at >= 8 * REST || row < 0 || row >= int(pc.rows_written))
+        if (row < 0 || row >= int(pc.rows_written))
             continue;
         const uint byte = rest_byte(uint(row), block, at % max(REST, 1));
         bits[i / 4] = bits[i / 4] & ~(0xffu << shift) | byte << shift;
@@ -52,24 +53,26 @@ void main()
 {
     const uint index = group_index() * PACK_BLOCKS_LANES + gl_LocalInvocationIndex;
     const uint slot = index % SLOTS, block = index / SLOTS % pc.records_written;
-    const uint eight = index / SLOTS / pc.records_written; // rows
-    if (eight > (pc.base_row % 8 + pc.rows_written - 1) / 8)
+    const uint strip = index / SLOTS / pc.records_written;
+    if (strip > (pc.base_row % 16 + pc.rows_written - 1) / 16)
         return;
-    const int first_row = int(eight * 8) - int(pc.base_row % 8);
-    const uint to = (pc.base_row / 8 + eight) * pc.block_stride + pc.block_phase;
+    const int first_row = int(strip * 16) - int(pc.base_row % 16);
+    const uint to = (pc.base_row / 16 + strip) * pc.strip_stride + pc.strip_phase;
     const uint at = (to * pc.records + pc.first_record + block) * SLOTS + slot;
-    if (slot >= 8 * CHUNKS) {
-        const uint first = (slot - 8 * CHUNKS) * 16;
+    if (slot >= 16 * CHUNKS) {
+        const uint first = (slot - 16 * CHUNKS) * 16;
         store_u32x4(pc.matrix, at, rest_of(load_u32x4_out(pc.matrix, at), first, first_row, block));
         return;
     }
-    const int row = first_row + int(slot % 8);
+    const bool in_pair = slot < CHUNKS / 2 * 32;
+    const uint chunk = in_pair ? slot / 32 * 2 + slot % 2 : CHUNKS - 1;
+    const int row = first_row + int(in_pair ? slot / 2 % 16 : slot % 16);
     if (row < 0 || row >= int(pc.rows_written))
         return;
     uvec4 bits = uvec4(0);
     if (row < int(pc.rows)) {
         const uint from = uint(row) * pc.row_pitch + block * PACK_BLOCKS_BYTES + PACK_BLOCKS_LEAD
-            + slot / 8 * 16;
+            + chunk * 16;
         [[unroll]] for (uint i = 0; i < 4; i++)
             bits[i] = load_bytes(from + i * 4);
     }

@@ -50,9 +50,10 @@ void main()
     if (PACK_FORM == PACK_COLUMNS) {
         row = index % pc.rows_written;
         chunk = index / pc.rows_written;
-    } else { // as they are written, one behind the other, if the rectangle is whole blocks
-        row = index / (8 * pc.chunks_written) * 8 + index % 8;
-        chunk = index / 8 % pc.chunks_written;
+    } else { // as they are written, one behind the other, if the rectangle is whole records
+        const uint pairs = (pc.chunks_written + 1) / 2; // of chunks
+        row = index / (32 * pairs) * 16 + index / 2 % 16;
+        chunk = index / 32 % pairs * 2 + index % 2;
     }
     if (row >= pc.rows_written || chunk >= pc.chunks_written)
         return;
@@ -65,6 +66,7 @@ void main()
         bits = load_elements(row, column);
     bits = row < pc.rows ? cut(bits, column) : uvec4(0);
     const uint r = pc.base_row + row;
-    const uint block = r / 8 * pc.block_stride + pc.block_phase;
-    store_u32x4(pc.matrix, (block * pc.chunks + pc.first_chunk + chunk) * 8 + r % 8, bits);
+    const uint strip = r / 16 * pc.strip_stride + pc.strip_phase;
+    const uint at = pc.first_chunk + chunk; // along K; a record has two
+    store_u32x4(pc.matrix, ((strip * pc.records + at / 2) * 16 + r % 16) * 2 + at % 2, bits);
 }

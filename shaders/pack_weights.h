@@ -19,8 +19,8 @@ SPEC(2, PACK_FORM, 0) // PACK_ROWS, PACK_ELEMENTS or PACK_COLUMNS
 #define PACK_COLUMNS 2
 
 // The rectangle's element (r, c) is at source + r * row_pitch + c * column_pitch. Its row r is
-// the matrix's row base_row + r; of the matrices that share a packed one, blocks of 8 rows
-// take turns: block b of this one is block b * block_stride + block_phase of the packed.
+// the matrix's row base_row + r; of the matrices that share a packed one, strips of 16 rows
+// take turns: strip s of this one is strip s * strip_stride + strip_phase of the packed.
 struct pack_weights_push {
     ADDRESS(U32) source;          // in
     ADDRESS(U32x4Out) matrix;     // out
@@ -29,8 +29,8 @@ struct pack_weights_push {
     uint rows_written;            // from `rows` on they are zeros
     uint first_chunk;             // of 16 bytes, along K
     uint chunks_written;          // what is past `columns` is zeros
-    uint base_row, block_stride, block_phase;
-    uint chunks; // of a row of the packed matrix
+    uint base_row, strip_stride, strip_phase;
+    uint records; // of a strip of the packed matrix
 };
 PUSH(pack_weights_push)
 

@@ -101,8 +101,8 @@ static void pack_plainly(const struct layout *l, const void *data, unsigned char
         const struct vkmoe_view view = vkmoe_view_resolve(&given, l->columns);
         for (uint32_t r = 0; r < l->rows; r++) {
             const uint32_t stacked = v * l->rows + r;
-            const uint32_t block = l->stacked ? stacked / 8 : r / 8 * l->count + v;
-            const uint32_t row = block * 8 + (l->stacked ? stacked % 8 : r % 8);
+            const uint32_t strip = l->stacked ? stacked / 16 : r / 16 * l->count + v;
+            const uint32_t row = strip * 16 + (l->stacked ? stacked % 16 : r % 16);
             size_t byte = 0;
             for (uint32_t c = 0; c < l->columns; c += format->elements) {
                 const unsigned char *at = vkmoe_view_at(&view, r, c);

@@ -1,8 +1,7 @@
-// f32.glsl - 4 bytes an element.
+// f32.glsl - 4 bytes an element: a record is a unit.
 
-unit unpack_f32(bool own, U32x4 base, uint at, uint r)
+unit unpack_f32(weight_rows m, uint record, uint part)
 {
-    const uint first = at * 16; // a unit of 8 rows is 16 chunks
-    return unit(uintBitsToFloat(load_chunk(own, base, first, r)),
-        uintBitsToFloat(load_chunk(own, base, first + 8, r)));
+    return unit(uintBitsToFloat(load_chunk(m, record * 32, 2)),
+        uintBitsToFloat(load_chunk(m, record * 32 + 1, 2)));
 }

@@ -39,10 +39,13 @@ uint column_lane()
     return LANES == 8 ? 0 : gl_LocalInvocationIndex / 8; // shared, see BROADCAST
 }
 
-// Some blocks of a matrix, and where the rows are that they are multiplied with, `operands`.
+// DECODE_BLOCKS blocks of a matrix, one after the other or in pairs (see first_of_pair()), and
+// where the rows are that they are multiplied with, `operands`.
 struct product {
     U32x4 matrix;
-    uint units, first_block;
+    uint units;
+    bool in_pairs;
+    uint first; // block or pair
     F32 source;
     bool packed;
     uint columns;
@@ -59,7 +62,9 @@ unit load_x(product p, uint t, uint i)
 unit load_block(product p, uint b, uint i)
 {
     const uint r = gl_LocalInvocationIndex % 8;
-    return load_weight(DECODE_TYPE, p.matrix, p.units, p.first_block + b, i, r);
+    const uint block =
+        p.in_pairs ? first_of_pair(p.first + b / 2) + b % 2 * PARTNER : p.first + b;
+    return load_weight(DECODE_TYPE, p.matrix, p.units, block, i, r);
 }
 
 // Adds units i, i + step, ... of the product to the sums.

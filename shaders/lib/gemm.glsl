@@ -1,5 +1,5 @@
 // gemm.glsl - what the forms of experts_gemm share: finding the tile, rows, epilogue.
-// Needs BLOCKS, the blocks of 8 matrix rows that a workgroup makes.
+// Needs BLOCKS, the blocks of 8 matrix rows that a workgroup makes, in pairs.
 #ifndef GEMM_GLSL
 #define GEMM_GLSL
 
@@ -11,7 +11,7 @@
 struct tile {
     uint expert;
     uint first, rows;  // rows first .. first + rows - 1 of the sorted order (shared: tokens)
-    uint block;        // first block of the matrix
+    uint pair;         // of blocks of the matrix, the first
     bool is_shared;
 };
 
@@ -25,7 +25,7 @@ bool find_tile(out tile t)
         const uint tiles = (pc.tokens + pc.tile_rows - 1) / pc.tile_rows;
         t.first = group % tiles * pc.tile_rows;
         t.rows = min(pc.tokens - t.first, pc.tile_rows);
-        t.block = (pc.first_row_tile + group / tiles) * BLOCKS;
+        t.pair = (pc.first_row_tile + group / tiles) * (BLOCKS / 2);
         return group / tiles < pc.row_tiles;
     }
     // Neighbours share a matrix tile: tiles of rows run fastest.
@@ -44,7 +44,7 @@ bool find_tile(out tile t)
     const uint packed = load_u32(pc.plan, at + 1);
     t.expert = packed >> 16;
     t.rows = packed & 0xffffu;
-    t.block = group / tiles * BLOCKS;
+    t.pair = group / tiles * (BLOCKS / 2);
     return true;
 }
 
@@ -105,24 +105,31 @@ place place_of(tile t, uint i)
     return place(uvec2(pc.result), row * pc.result_stride, pc.result_columns);
 }
 
-// True if rows of two neighbouring blocks become one column: gate and up projection.
+// Block `b` of the workgroup's.
+uint block_of(tile t, uint b)
+{
+    return first_of_pair(t.pair + b / 2) + b % 2 * PARTNER;
+}
+
+// True if rows of a pair of blocks become one column: gate and up projection.
 bool merges(tile t)
 {
     return GEMM_UP != 0 && is_gated(t);
 }
 
-// The column of row `r` of an even block.
-uint column_of(tile t, uint block, uint r)
+// The column of row `r` of a pair's first block.
+uint column_of(tile t, uint pair, uint r)
 {
-    return (merges(t) ? block / 2 : block) * 8 + r;
+    return (merges(t) ? pair : first_of_pair(pair)) * 8 + r;
 }
 
-// From dot products of row `r` of an even block and of the next one to results: for
-// column_of(), and, unless they merge, for the column 8 further on.
-void finish(tile t, uint block, uint r, float scale, inout float first, inout float second)
+// From dot products of row `r` of both blocks of a pair to results: for column_of(), and, unless
+// they merge, for the column PARTNER blocks further on.
+void finish(tile t, uint pair, uint r, float scale, inout float first, inout float second)
 {
+    const uint block = first_of_pair(pair);
     first = first * scale + bias_of(t, block, r);
-    second = second * scale + bias_of(t, block + 1, r);
+    second = second * scale + bias_of(t, block + PARTNER, r);
     if (GEMM_UP == 0)
         return;
     if (is_gated(t)) {
@@ -150,18 +157,18 @@ void store_four(place p, uint column, vec4 x)
         store_one(p, column + c, x[c]);
 }
 
-// Finishes and stores rows r .. r + 3 of an even block and of the next one.
-void store_rows(tile t, uint i, uint block, uint r, float scale, vec4 first, vec4 second)
+// Finishes and stores rows r .. r + 3 of both blocks of a pair.
+void store_rows(tile t, uint i, uint pair, uint r, float scale, vec4 first, vec4 second)
 {
     if (i >= t.rows)
         return;
     [[unroll]] for (uint c = 0; c < 4; c++)
-        finish(t, block, r + c, scale, first[c], second[c]);
+        finish(t, pair, r + c, scale, first[c], second[c]);
     place p = place_of(t, i);
-    const uint column = column_of(t, block, r);
+    const uint column = column_of(t, pair, r);
     store_four(p, column, first);
     if (!merges(t))
-        store_four(p, column + 8, second);
+        store_four(p, column + PARTNER * 8, second);
 }
 
 #endif

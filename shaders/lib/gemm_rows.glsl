@@ -18,7 +18,7 @@ void BODY(tile t)
     do {
         unit m[BLOCKS];
         [[unroll]] for (uint b = 0; b < BLOCKS; b++)
-            m[b] = load_weight(GEMM_TYPE, matrix, pc.units, t.block + b, u, r);
+            m[b] = load_weight(GEMM_TYPE, matrix, pc.units, block_of(t, b), u, r);
         [[unroll]] for (uint i = 0; i < ROWS; i++) {
             const unit x = load_row(GEMM_PACKED != 0, pc.source, source[i], u, pc.source_columns);
             [[unroll]] for (uint b = 0; b < BLOCKS; b++)
@@ -32,11 +32,11 @@ void BODY(tile t)
         const float scale = input_weight(t, i);
         [[unroll]] for (uint b = 0; b < BLOCKS; b += 2) {
             float first = sums[i * BLOCKS + b], second = sums[i * BLOCKS + b + 1];
-            finish(t, t.block + b, r, scale, first, second);
-            const uint column = column_of(t, t.block + b, r);
+            finish(t, t.pair + b / 2, r, scale, first, second);
+            const uint column = column_of(t, t.pair + b / 2, r);
             store_one(p, column, first);
             if (!merges(t))
-                store_one(p, column + 8, second);
+                store_one(p, column + PARTNER * 8, second);
         }
     }
 }

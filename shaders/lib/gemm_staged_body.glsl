@@ -13,7 +13,7 @@ void BODY(tile t)
     const uint pair_row = (q / 2) * 16 + (q % 2) * 4;
     U32x4 matrix = matrix_of(t);
     // What this thread loads: one unit of a matrix row, one unit of a token row.
-    const uint load_block = t.block + lane % 64 / 8, load_r = lane % 8;
+    const uint load_block = block_of(t, lane % 64 / 8), load_r = lane % 8;
     const uint load_row_index = lane % 64, load_half = lane / 64;
     const bool loads_row = load_row_index < 16 * WIDE;
     const uint source = source_row(t, load_row_index) * pc.source_stride;
@@ -58,9 +58,8 @@ void BODY(tile t)
         }
     } while (i <= last);
 
-    const uint block = t.block + (q / 2) * 2;
     [[unroll]] for (uint w = 0; w < WIDE; w++) {
         const uint row = s * WIDE + w;
-        store_rows(t, row, block, (q % 2) * 4, input_weight(t, row), low[w], high[w]);
+        store_rows(t, row, t.pair + q / 2, (q % 2) * 4, input_weight(t, row), low[w], high[w]);
     }
 }

@@ -31,7 +31,7 @@ void gemm_tokens(tile t)
         const unit x = own_row(source, u, i);
         [[unroll]] for (uint n = 0; n < BLOCKS * 8; n++) {
             const unit m =
-                load_shared_weight(GEMM_TYPE, matrix, pc.units, t.block + n / 8, u, n % 8);
+                load_shared_weight(GEMM_TYPE, matrix, pc.units, block_of(t, n / 8), u, n % 8);
             sums[n] = dot_unit(m, x, sums[n]);
         }
     } while (++u < pc.units);
@@ -39,7 +39,7 @@ void gemm_tokens(tile t)
     [[unroll]] for (uint b = 0; b < BLOCKS; b += 2) {
         [[unroll]] for (uint r = 0; r < 8; r += 4) {
             const uint n = b * 8 + r;
-            store_rows(t, i, t.block + b, r, scale,
+            store_rows(t, i, t.pair + b / 2, r, scale,
                 vec4(sums[n], sums[n + 1], sums[n + 2], sums[n + 3]),
                 vec4(sums[n + 8], sums[n + 9], sums[n + 10], sums[n + 11]));
         }

@@ -1,16 +1,18 @@
 // weights.glsl - matrices as src/weights/matrix.c packs them.
 //
-// A matrix is cut into blocks of 8 rows. Along K such a block is a row of records, and a record
-// has what the 8 rows have of a unit of 8 columns or, in formats with longer blocks, of a block (K
-// is padded with zeros to whole units). A row's part is cut in chunks of 16 bytes, which lie in
-// the order
-//     [block of 8 rows][record along K][chunk][row]
-// so that 8 lanes that own the 8 rows of a block read 128 consecutive bytes, and one lane that
-// wants all 8 rows does too. (Row-major costs a CPU twice the time: rows a power of two apart
-// share their cache sets.) What remains of a format's block beside whole chunks (its first `lead`
-// bytes, see formats.def, and those at its end) lies at the end of the record, row after row,
-// padded to 16 bytes. All types are read as 32-bit words, so no device needs 16-bit storage;
-// arithmetic is f32.
+// A matrix is cut into strips of 16 rows. Along K a strip is a row of records, and a record has
+// what the 16 rows have of 32 bytes along K (8 columns in f32, 16 in f16 and bf16) or, in formats
+// with blocks, of a block; K is padded with zeros to whole records. What a row has in a record is
+// cut into pieces of 32 bytes, and one of 16 if so much is left, which lie in the order
+//     [strip][record along K][piece][row]
+// so that a tile of 16 x 16 in f16 is 512 consecutive bytes with one stride from row to row, as
+// cooperative matrices of any shape want it, and 8 lanes that own 8 rows read 256 consecutive
+// bytes. What remains of a format's block beside whole pieces (its first `lead` bytes, see
+// formats.def, and those at its end) lies at the end of the record, row after row. All types are
+// read as 32-bit words, so no device needs 16-bit storage; arithmetic is f32.
+//
+// Kernels work on blocks of 8 rows, halves of a strip, and on units of 8 columns. Where gate and
+// up projection are one matrix, their strips take turns.
 //
 // In any product lanes own rows of one operand and share the other, which is read at addresses
 // that they share. Mostly they own matrix rows; in gemm_tokens.glsl they own token rows.
@@ -29,79 +31,104 @@ struct unit { vec4 a, b; }; // 8 consecutive elements along K
 
 unit unit_zero() { return unit(vec4(0), vec4(0)); }
 
-// What formats are read by. `own`: each lane has an `r` of its own; otherwise all have the same.
+// What formats are read by: row r of the block of 8 rows that is a half of a strip. `own`: each
+// lane has an `r` of its own; otherwise all have the same.
+struct weight_rows {
+    bool own;
+    U32x4 matrix;
+    uint side; // which half of the strip
+    uint r;
+};
 
-// The 16 bytes of chunk `r` of the eight from `first` on.
-uvec4 load_chunk(bool own, U32x4 base, uint first, uint r)
+// The 16 bytes of the row's chunk; `first` is that of the strip's first row, and the next rows'
+// follow `stride` chunks apart.
+uvec4 load_chunk(weight_rows m, uint first, uint stride)
 {
+    const uint block = first + m.side * 8 * stride;
     uvec4 bits;
 #ifdef BROADCAST
-    bits = load_u32x4(base, own ? first : first + r);
-    if (own) {
+    bits = load_u32x4(m.matrix, m.own ? block : block + m.r * stride);
+    if (m.own) {
         [[unroll]] for (uint n = 1; n < 8; n++) {
-            const uvec4 other = load_u32x4(base, first + n);
-            bits = r == n ? other : bits;
+            const uvec4 other = load_u32x4(m.matrix, block + n * stride);
+            bits = m.r == n ? other : bits;
         }
     }
 #else
-    if (own)
-        bits = gather_u32x4(base, first + r);
+    if (m.own)
+        bits = gather_u32x4(m.matrix, block + m.r * stride);
     else
-        bits = load_u32x4(base, first + r);
+        bits = load_u32x4(m.matrix, block + m.r * stride);
 #endif
     return bits;
 }
 
 // The first or second 8 bytes, by `second`, of that chunk.
-uvec2 load_half_chunk(bool own, U32x4 base, uint first, uint second, uint r)
+uvec2 load_half_chunk(weight_rows m, uint first, uint stride, uint second)
 {
-    U32x2 halves = U32x2(uvec2(base));
+    U32x2 halves = U32x2(uvec2(m.matrix));
+    const uint block = first + m.side * 8 * stride;
     uvec2 bits;
 #ifdef BROADCAST
-    bits = load_u32x2(halves, (own ? first : first + r) * 2 + second);
-    if (own) {
+    bits = load_u32x2(halves, (m.own ? block : block + m.r * stride) * 2 + second);
+    if (m.own) {
         [[unroll]] for (uint n = 1; n < 8; n++) {
-            const uvec2 other = load_u32x2(halves, (first + n) * 2 + second);
-            bits = r == n ? other : bits;
+            const uvec2 other = load_u32x2(halves, (block + n * stride) * 2 + second);
+            bits = m.r == n ? other : bits;
         }
     }
 #else
-    bits = load_u32x2(halves, (first + r) * 2 + second);
+    bits = load_u32x2(halves, (block + m.r * stride) * 2 + second);
 #endif
     return bits;
 }
 
-// Number `r` of the eight f16 in chunk `at`.
-float load_f16(bool own, U32x4 base, uint at, uint r)
+// The row's of the strip's sixteen f16 that begin with chunk `first`.
+float load_f16(weight_rows m, uint first)
 {
+    const uint at = first + m.side;
     uint bits;
 #ifdef BROADCAST
-    const uvec4 all = load_u32x4(base, at);
-    bits = r < 4 ? (r < 2 ? all.x : all.y) : (r < 6 ? all.z : all.w);
+    const uvec4 all = load_u32x4(m.matrix, at);
+    bits = m.r < 4 ? (m.r < 2 ? all.x : all.y) : (m.r < 6 ? all.z : all.w);
 #else
-    bits = load_u32(U32(uvec2(base)), at * 4 + r / 2);
+    bits = load_u32(U32(uvec2(m.matrix)), at * 4 + m.r / 2);
 #endif
-    return unpackHalf2x16(bits >> (r % 2 * 16)).x;
+    return unpackHalf2x16(bits >> (m.r % 2 * 16)).x;
+}
+
+// Of a strip of `units` units a row, the record of unit `i`; `size` is how many units one has.
+uint record_of(uint size, uint strip, uint units, uint i)
+{
+    return strip * ((units + size - 1) / size) + i / size;
 }
 
 // Generated from src/weights/formats.def: DTYPE_*, and each format's file, which has
-//     unit unpack_<name>(bool own, U32x4 base, uint at, uint r)
-// for unit `at` of row r of a block of 8 rows, counted from the matrix's first unit on, and
-//     unit unpack(uint type, bool own, U32x4 base, uint at, uint r)
-// for any of them.
+//     unit unpack_<name>(weight_rows m, uint record, uint part)
+// for unit `part` of the rows' part of a record, whose number counts from the matrix's first, and
+//     unit unpack(uint type, weight_rows m, uint strip, uint units, uint i)
+// for unit `i` of `units` of the rows' strip, of any of them.
 #include "formats.glsl"
 
 // Unit `i` of row `r` of block `block`, in a matrix of `units` units a row. Each lane has an
 // `r` of its own.
 unit load_weight(uint type, U32x4 base, uint units, uint block, uint i, uint r)
 {
-    return unpack(type, true, base, block * units + i, r);
+    return unpack(type, weight_rows(true, base, block % 2, r), block / 2, units, i);
 }
 
 // The same where all lanes have the same `r`.
 unit load_shared_weight(uint type, U32x4 base, uint units, uint block, uint i, uint r)
 {
-    return unpack(type, false, base, block * units + i, r);
+    return unpack(type, weight_rows(false, base, block % 2, r), block / 2, units, i);
+}
+
+// Blocks of rows whose results meet: of the pair, the block that is returned and the one
+// PARTNER further on. In a gated matrix they are the gate and the up projection of 8 columns.
+#define PARTNER 2
+uint first_of_pair(uint pair)
+{
+    return pair / 2 * 4 + pair % 2;
 }
 
 // Unit `i` of the activation row that starts at element `row`. `packed`: rows start

@@ -92,15 +92,15 @@ static enum vkmoe_status create_matrices(
         &out->shared.matrix);
 }
 
-// Element `row` of a bias goes where the packed matrix has that row; gated, blocks of two
+// Element `row` of a bias goes where the packed matrix has that row; gated, strips of two
 // biases take turns. The second of these is absent otherwise.
 static void place_bias(const float *first, const float *second, uint32_t rows, float *packed)
 {
     for (uint32_t row = 0; row < rows; row++) {
-        const uint32_t at = row / BLOCK_ROWS * 2 * BLOCK_ROWS + row % BLOCK_ROWS;
+        const uint32_t at = row / STRIP_ROWS * 2 * STRIP_ROWS + row % STRIP_ROWS;
         packed[second ? at : row] = first[row];
         if (second)
-            packed[at + BLOCK_ROWS] = second[row];
+            packed[at + STRIP_ROWS] = second[row];
     }
 }
 

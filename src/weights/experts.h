@@ -16,7 +16,7 @@ struct experts {
     enum vkmoe_dtype dtype;
     uint32_t count;          // E
     uint32_t rows, columns;  // of a matrix; gated: of each of its two
-    bool gated;              // gate and up are one matrix, whose blocks take turns
+    bool gated;              // gate and up are one matrix, whose strips take turns
     struct matrix *matrices; // [count]
     struct shared_expert {
         struct matrix matrix;

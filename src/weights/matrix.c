@@ -12,7 +12,8 @@
 uint64_t vkmoe_matrix_size(uint32_t blocks, uint32_t columns, enum vkmoe_dtype dtype)
 {
     const struct packed_record record = vkmoe_packed_record(dtype);
-    return align_up(blocks, PAD_BLOCKS) * div_up(columns, record.columns) * record.size;
+    return align_up(blocks, PAD_BLOCKS) * BLOCK_ROWS / STRIP_ROWS * div_up(columns, record.columns)
+        * record.size;
 }
 
 // Memory for a matrix of `blocks` before padding.
@@ -37,8 +38,8 @@ enum vkmoe_status vkmoe_matrix_create(struct loading *loading, const struct vkmo
 {
     const struct vkmoe_view *views[] = { first, second };
     const uint32_t count = second ? 2 : 1;
-    enum vkmoe_status status =
-        create(loading->device, div_up(rows, BLOCK_ROWS) * count, columns, dtype, out);
+    const uint32_t blocks = div_up(rows, STRIP_ROWS) * (STRIP_ROWS / BLOCK_ROWS) * count;
+    enum vkmoe_status status = create(loading->device, blocks, columns, dtype, out);
     for (uint32_t i = 0; i < count && status == VKMOE_OK; i++) {
         const struct vkmoe_view view = vkmoe_view_resolve(views[i], columns);
         status = vkmoe_pack(loading,
@@ -47,9 +48,8 @@ enum vkmoe_status vkmoe_matrix_create(struct loading *loading, const struct vkmo
                 .rows = rows,
                 .columns = columns,
                 .rows_written = out->blocks / count * BLOCK_ROWS,
-                .block_stride = count,
-                .block_phase = i,
-                .units = out->units,
+                .strip_stride = count,
+                .strip_phase = i,
                 .matrix = out->buffer,
             });
     }
@@ -75,8 +75,7 @@ enum vkmoe_status vkmoe_matrix_create_stacked(struct loading *loading,
                 .columns = columns,
                 .rows_written = last ? out->blocks * BLOCK_ROWS - base_row : rows[i],
                 .base_row = base_row,
-                .block_stride = 1,
-                .units = out->units,
+                .strip_stride = 1,
                 .matrix = out->buffer,
             });
     }

@@ -4,18 +4,18 @@
 
 #include "weights/pack.h"
 
-// Matrix rows are padded to whole tiles of the largest GEMM, so that no kernel guards
-// its loads of weights.
+// Half a strip of the packed order, which is what kernels work on. Matrix rows are padded to whole
+// tiles of the largest GEMM, so that no kernel guards its loads of weights.
 #define BLOCK_ROWS 8
 #define PAD_BLOCKS 8
 
 struct matrix {
     vkmoe_buffer *buffer;
     uint32_t blocks; // of 8 rows, padded
-    uint32_t units;  // of 8 columns, padded
+    uint32_t units;  // of 8 columns
 };
 
-// A matrix from one view, or from two whose blocks of 8 rows take turns (gate and up):
+// A matrix from one view, or from two whose strips of 16 rows take turns (gate and up):
 // [rows][columns] each. `second` may be NULL. On failure *out may hold a buffer, which the
 // device may still be writing to: vkmoe_loading_finish() before it is destroyed.
 enum vkmoe_status vkmoe_matrix_create(struct loading *loading, const struct vkmoe_view *first,

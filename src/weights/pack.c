@@ -17,6 +17,7 @@
 #define PACK_GROUP 64                    // lanes of a workgroup
 #define CHUNK 16                         // bytes: the unit of the packed order
 #define HOST_PIECE ((uint64_t)256 << 10) // stays in a core's cache until it is packed
+#define LINES 16                         // whole strips and records, along and across
 #define MAX_GAP 8                        // stride of elements in a line that is read as it is
 #define PROGRESS_STEP ((uint64_t)8 << 20)
 
@@ -117,7 +118,7 @@ static void set_pitches(struct rectangle *r, uint32_t length)
     r->line_pitch = r->one_read ? (uint64_t)(line_stride * size) : align_up(line, CHUNK);
 }
 
-// The most lines, and elements of each, that fit a piece; both are multiples of 8 unless the
+// The most lines, and elements of each, that fit a piece; both are multiples of 16 unless the
 // matrix ends.
 static void cut(struct rectangle *r, uint64_t piece, uint32_t *lines, uint32_t *length)
 {
@@ -126,20 +127,20 @@ static void cut(struct rectangle *r, uint64_t piece, uint32_t *lines, uint32_t *
     *length = r->transposed ? p->rows : total_columns(r);
     *lines = r->transposed ? total_columns(r) : p->rows;
     set_pitches(r, *length);
-    if (8 * r->line_pitch > piece) {
-        *length = MIN(*length, (uint32_t)((piece / 8 - CHUNK) / r->pitch / 8 * 8));
+    if (LINES * r->line_pitch > piece) {
+        *length = MIN(*length, (uint32_t)((piece / LINES - CHUNK) / r->pitch / LINES * LINES));
         set_pitches(r, *length);
         r->one_read = false;
         r->line_pitch = align_up(line_size(r, *length), CHUNK);
     }
-    *lines = MIN(*lines, (uint32_t)MIN(piece / r->line_pitch / 8 * 8, UINT32_MAX));
+    *lines = MIN(*lines, (uint32_t)MIN(piece / r->line_pitch / LINES * LINES, UINT32_MAX));
 }
 
 // What the push of both kernels says of the rows.
 #define PUSH_ROWS(r) \
     .rows = (r)->rows, .rows_written = rows_written(r), \
-    .base_row = (r)->packing->base_row + (r)->row, .block_stride = (r)->packing->block_stride, \
-    .block_phase = (r)->packing->block_phase
+    .base_row = (r)->packing->base_row + (r)->row, .strip_stride = (r)->packing->strip_stride, \
+    .strip_phase = (r)->packing->strip_phase
 
 static uint32_t rows_written(const struct rectangle *r)
 {
@@ -160,7 +161,7 @@ static void set_push(struct rectangle *r)
         };
         return;
     }
-    const uint32_t elements = CHUNK / element_size(r), chunks = p->units * 8 / elements;
+    const uint32_t elements = CHUNK / element_size(r), records = div_up(p->columns, 2 * elements);
     const bool last = r->column + r->columns == p->columns;
     const uint32_t first_chunk = r->column / elements;
     r->push.elements = (struct pack_weights_push){
@@ -169,8 +170,8 @@ static void set_push(struct rectangle *r)
         .column_pitch = (uint32_t)(r->transposed ? r->line_pitch : r->pitch),
         .columns = r->columns,
         .first_chunk = first_chunk,
-        .chunks_written = (last ? chunks : (r->column + r->columns) / elements) - first_chunk,
-        .chunks = chunks,
+        .chunks_written = (last ? 2 * records : (r->column + r->columns) / elements) - first_chunk,
+        .records = records,
     };
 }
 
@@ -198,11 +199,13 @@ static uint64_t lanes_of(const struct rectangle *r)
     const struct packed_record record = vkmoe_packed_record(r->packing->view->dtype);
     if (has_blocks(r)) {
         const struct pack_blocks_push *p = &r->push.blocks;
-        return (uint64_t)div_up(p->base_row % 8 + p->rows_written, 8) * p->records_written
-            * (record.size / CHUNK);
+        return (uint64_t)div_up(p->base_row % STRIP_ROWS + p->rows_written, STRIP_ROWS)
+            * p->records_written * (record.size / CHUNK);
     }
     const struct pack_weights_push *p = &r->push.elements;
-    return (r->transposed ? p->rows_written : align_up(p->rows_written, 8)) * p->chunks_written;
+    if (r->transposed)
+        return (uint64_t)p->rows_written * p->chunks_written;
+    return align_up(p->rows_written, STRIP_ROWS) * align_up(p->chunks_written, 2);
 }
 
 static void record(void *user, VkCommandBuffer commands, uint64_t source)
@@ -292,10 +295,10 @@ enum vkmoe_status vkmoe_loading_tell(struct loading *loading, uint64_t size)
 struct packed_record vkmoe_packed_record(enum vkmoe_dtype dtype)
 {
     const struct format *format = vkmoe_format(dtype);
-    const uint32_t columns = MAX(8, format->elements);
+    const uint32_t blocks = format->elements > 1 ? 1 : 2 * CHUNK / format->bytes;
     return (struct packed_record){
-        .columns = columns,
-        .size = (uint32_t)align_up(columns / format->elements * 8 * format->bytes, CHUNK),
+        .columns = blocks * format->elements,
+        .size = blocks * format->bytes * STRIP_ROWS,
     };
 }
 

@@ -20,8 +20,8 @@ struct loading {
     uint64_t told;        // `done` at the last call of `progress`
 };
 
-// What the packed order has for 8 rows and, along K, a unit of 8 columns or, if that is longer, a
-// block of the format.
+// What the packed order has for a strip's rows and, along K, 32 bytes or a block of the format.
+#define STRIP_ROWS 16
 struct packed_record {
     uint32_t columns;
     uint32_t size; // bytes
@@ -33,8 +33,7 @@ struct packing {
     const struct vkmoe_view *view; // resolved
     uint32_t rows, columns;
     uint32_t rows_written;                        // zeros from `rows` on
-    uint32_t base_row, block_stride, block_phase; // as in struct pack_weights_push
-    uint32_t units;                               // of 8 columns, of a row of the packed matrix
+    uint32_t base_row, strip_stride, strip_phase; // as in struct pack_weights_push
     vkmoe_buffer *matrix;
 };
 

@@ -7,7 +7,7 @@
 #include "base/common.h"
 
 #define CHUNK 16
-#define BLOCK 8 // rows
+#define RUN (2 * CHUNK) // what a row has of a record
 
 struct task {
     const struct pack_weights_push *push;
@@ -17,13 +17,15 @@ struct task {
     unsigned char *matrix;
 };
 
-// Where the chunk of the row is; the other rows of its block follow.
+// Where the chunk of the row is; those of the strip's other rows follow, a record's two chunks
+// beside each other.
 static unsigned char *target(const struct task *t, uint32_t row, uint32_t chunk)
 {
     const struct pack_weights_push *p = t->push;
-    const uint32_t r = p->base_row + row;
-    const uint64_t block = (uint64_t)(r / BLOCK) * p->block_stride + p->block_phase;
-    return t->matrix + ((block * p->chunks + p->first_chunk + chunk) * BLOCK + r % BLOCK) * CHUNK;
+    const uint32_t r = p->base_row + row, at = p->first_chunk + chunk;
+    const uint64_t strip = (uint64_t)(r / STRIP_ROWS) * p->strip_stride + p->strip_phase;
+    const uint64_t record = strip * p->records + at / 2;
+    return t->matrix + (record * STRIP_ROWS + r % STRIP_ROWS) * RUN + at % 2 * CHUNK;
 }
 
 static void pack_edge(const struct task *t, uint32_t row, uint32_t chunk)
@@ -39,30 +41,30 @@ static void pack_edge(const struct task *t, uint32_t row, uint32_t chunk)
     }
 }
 
-// Eight rows that are a block, and the first `chunks` chunks of each, elements side by side.
-static void pack_rows(const struct task *t, uint32_t row, uint32_t chunks)
+// The rows of a whole strip, and of each the first `runs` runs, elements side by side.
+static void pack_rows(const struct task *t, uint32_t row, uint32_t runs)
 {
     const size_t pitch = t->push->row_pitch;
     const unsigned char *from = t->source + row * pitch;
     unsigned char *to = target(t, row, 0);
-    for (uint32_t c = 0; c < chunks; c++, from += CHUNK, to += BLOCK * CHUNK) {
-        for (uint32_t r = 0; r < BLOCK; r++)
-            memcpy(to + r * CHUNK, from + r * pitch, CHUNK);
+    for (uint32_t i = 0; i < runs; i++, from += RUN, to += STRIP_ROWS * RUN) {
+        for (uint32_t r = 0; r < STRIP_ROWS; r++)
+            memcpy(to + r * RUN, from + r * pitch, RUN);
     }
 }
 
 // The same with other pitches.
 #define PACK_ELEMENTS_OF(type) \
-    static void pack_##type(const struct task *t, uint32_t row, uint32_t chunks) \
+    static void pack_##type(const struct task *t, uint32_t row, uint32_t runs) \
     { \
-        enum { ELEMENTS = CHUNK / sizeof(type) }; \
+        enum { ELEMENTS = RUN / sizeof(type) }; \
         const size_t pitch = t->push->row_pitch, step = t->push->column_pitch; \
         const unsigned char *from = t->source + row * pitch; \
         unsigned char *to = target(t, row, 0); \
-        for (uint32_t c = 0; c < chunks; c++, to += BLOCK * CHUNK, from += ELEMENTS * step) { \
-            type bits[BLOCK][ELEMENTS]; \
+        for (uint32_t n = 0; n < runs; n++, to += STRIP_ROWS * RUN, from += ELEMENTS * step) { \
+            type bits[STRIP_ROWS][ELEMENTS]; \
             for (uint32_t i = 0; i < ELEMENTS; i++) \
-                for (uint32_t r = 0; r < BLOCK; r++) \
+                for (uint32_t r = 0; r < STRIP_ROWS; r++) \
                     memcpy(&bits[r][i], from + i * step + r * pitch, sizeof(type)); \
             memcpy(to, bits, sizeof bits); \
         } \
@@ -80,23 +82,31 @@ void vkmoe_pack_on_host(
         .source = source,
         .matrix = matrix,
     };
-    const uint32_t whole = p->columns / t.elements; // chunks without an edge
+    // Without an edge, from the beginning of a record on.
+    const uint32_t runs = p->first_chunk % 2 == 0 ? p->columns / t.elements / 2 : 0;
     for (uint32_t row = 0; row < p->rows_written;) {
-        const bool is_block =
-            (p->base_row + row) % BLOCK == 0 && p->rows >= BLOCK && row <= p->rows - BLOCK;
-        const uint32_t rows = is_block ? BLOCK : 1;
-        if (is_block && p->column_pitch == element_size)
-            pack_rows(&t, row, whole);
-        else if (is_block && element_size == 2)
-            pack_uint16_t(&t, row, whole);
-        else if (is_block)
-            pack_uint32_t(&t, row, whole);
+        const bool is_strip = (p->base_row + row) % STRIP_ROWS == 0 && p->rows >= STRIP_ROWS
+            && row <= p->rows - STRIP_ROWS;
+        const uint32_t rows = is_strip ? STRIP_ROWS : 1;
+        if (is_strip && p->column_pitch == element_size)
+            pack_rows(&t, row, runs);
+        else if (is_strip && element_size == 2)
+            pack_uint16_t(&t, row, runs);
+        else if (is_strip)
+            pack_uint32_t(&t, row, runs);
         for (uint32_t r = row; r < row + rows; r++) {
-            for (uint32_t c = is_block ? whole : 0; c < p->chunks_written; c++)
+            for (uint32_t c = is_strip ? 2 * runs : 0; c < p->chunks_written; c++)
                 pack_edge(&t, r, c);
         }
         row += rows;
     }
+}
+
+// In a record: pieces of two chunks a row, and one of one where their number is odd.
+static size_t chunk_place(uint32_t chunks, uint32_t r, uint32_t c)
+{
+    const uint32_t width = c < chunks / 2 * 2 ? 2 : 1, piece = c / 2 * 2;
+    return ((size_t)piece * STRIP_ROWS + r * width + c - piece) * CHUNK;
 }
 
 void vkmoe_pack_blocks_on_host(
@@ -106,18 +116,19 @@ void vkmoe_pack_blocks_on_host(
     const uint32_t chunks = format->bytes / CHUNK, rest = format->bytes % CHUNK;
     const size_t record = vkmoe_packed_record(dtype).size;
     for (uint32_t row = 0; row < p->rows_written; row++) {
-        const uint32_t r = p->base_row + row, lane = r % BLOCK;
-        const uint64_t block = (uint64_t)(r / BLOCK) * p->block_stride + p->block_phase;
+        const uint32_t r = (p->base_row + row) % STRIP_ROWS;
+        const uint64_t strip =
+            (uint64_t)((p->base_row + row) / STRIP_ROWS) * p->strip_stride + p->strip_phase;
         unsigned char *to =
-            (unsigned char *)matrix + (block * p->records + p->first_record) * record;
+            (unsigned char *)matrix + (strip * p->records + p->first_record) * record;
         for (uint32_t b = 0; b < p->records_written; b++, to += record) {
-            unsigned char *to_rest = to + (size_t)BLOCK * CHUNK * chunks + (size_t)lane * rest;
+            unsigned char *to_rest = to + STRIP_ROWS * CHUNK * (size_t)chunks + (size_t)r * rest;
             static const unsigned char zeros[CHUNK];
             const unsigned char *from = row < p->rows
                 ? (const unsigned char *)source + (size_t)row * p->row_pitch + b * format->bytes
                 : NULL;
             for (uint32_t c = 0; c < chunks; c++)
-                memcpy(to + (size_t)(c * BLOCK + lane) * CHUNK,
+                memcpy(to + chunk_place(chunks, r, c),
                     from ? from + format->lead + c * CHUNK : zeros, CHUNK);
             memcpy(to_rest, from ? from : zeros, format->lead);
             memcpy(to_rest + format->lead, from ? from + format->lead + chunks * CHUNK : zeros,

@@ -130,7 +130,8 @@ static bool rows_are_packed(uint64_t x, uint32_t columns, uint32_t stride)
     return is_packed(x, columns, 8) && stride % 8 == 0;
 }
 
-// The tiles of a matrix that have the wanted ones of its `rows`.
+// The tiles of a matrix that have the wanted ones of its `rows`; blocks are taken in pairs, so
+// those of two strips belong together.
 struct tiles {
     uint32_t first, count;
 };
@@ -138,8 +139,10 @@ struct tiles {
 static struct tiles wanted_tiles(const struct direct_operands *o, uint32_t rows, uint32_t blocks)
 {
     const uint32_t end = o->end_row ? o->end_row : rows;
-    const uint32_t first = o->first_row / (blocks * BLOCK_ROWS);
-    return (struct tiles){ first, div_up(end, blocks * BLOCK_ROWS) - first };
+    const uint32_t together = MAX(blocks * BLOCK_ROWS, 2 * STRIP_ROWS); // rows
+    const uint32_t tiles = together / (blocks * BLOCK_ROWS);
+    const uint32_t first = o->first_row / together;
+    return (struct tiles){ first * tiles, (div_up(end, together) - first) * tiles };
 }
 
 // The kernel knows one matrix for all tokens as its shared expert, which the table has last; here

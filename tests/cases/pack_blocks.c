@@ -1,6 +1,7 @@
 // pack_blocks.c - cases and reference of the rectangles of blocks that are packed. Every byte is
 // exact, and what is outside of the rectangle stays as it was.
 #include "cases.h"
+#include "formats.h"
 
 #include "shaders/pack_blocks.h"
 
@@ -10,7 +11,7 @@ struct pack_case {
     uint32_t rows, blocks;
     uint32_t zero_rows; // written after the rectangle
     uint32_t base_row, first_record;
-    uint32_t stride, phase; // of blocks of 8 rows; 0: 1
+    uint32_t stride, phase; // of strips; 0: 1
     uint32_t line_gap;      // bytes between lines
 };
 
@@ -53,14 +54,9 @@ static uint32_t line_pitch(const struct pack_case *c)
     return c->blocks * c->size + c->line_gap;
 }
 
-static uint32_t rest(const struct pack_case *c)
-{
-    return c->size % 16;
-}
-
 static uint32_t record_size(const struct pack_case *c)
 {
-    return c->size / 16 * 128 + (uint32_t)align_up(8 * rest(c), 16);
+    return 16 * c->size;
 }
 
 static uint32_t records(const struct pack_case *c)
@@ -68,9 +64,9 @@ static uint32_t records(const struct pack_case *c)
     return c->first_record + c->blocks + 1; // the last is not ours
 }
 
-static uint32_t block_of(const struct pack_case *c, uint32_t row)
+static uint32_t strip_of(const struct pack_case *c, uint32_t row)
 {
-    return row / 8 * MAX(c->stride, 1) + c->phase;
+    return row / 16 * MAX(c->stride, 1) + c->phase;
 }
 
 static void fill(struct kernel_io *io)
@@ -83,16 +79,7 @@ static void fill(struct kernel_io *io)
     for (uint64_t i = 0; i < words; i++)
         bits[i] = rng_below(&rng, 0xffffffff);
     io_add(io, "matrix", ROLE_OUT,
-        (size_t)(block_of(c, last) + 1) * records(c) * record_size(c) / 16, 4);
-}
-
-// Where byte `i` of a block goes within the record of its row.
-static uint32_t place(const struct pack_case *c, uint32_t row, uint32_t i)
-{
-    const uint32_t chunked = c->size / 16 * 16;
-    if (i >= c->lead && i < c->lead + chunked)
-        return ((i - c->lead) / 16 * 8 + row % 8) * 16 + (i - c->lead) % 16;
-    return 8 * chunked + row % 8 * rest(c) + (i < c->lead ? i : i - chunked);
+        (size_t)(strip_of(c, last) + 1) * records(c) * record_size(c) / 16, 4);
 }
 
 static void reference(struct kernel_io *io)
@@ -103,9 +90,9 @@ static void reference(struct kernel_io *io)
     for (uint32_t r = 0; r < c->rows + c->zero_rows; r++) {
         const uint32_t row = c->base_row + r;
         for (uint32_t b = 0; b < c->blocks; b++) {
-            const size_t record = (size_t)block_of(c, row) * records(c) + c->first_record + b;
+            const size_t record = (size_t)strip_of(c, row) * records(c) + c->first_record + b;
             for (uint32_t i = 0; i < c->size; i++)
-                matrix[record * record_size(c) + place(c, row, i)] =
+                matrix[record * record_size(c) + packed_place(c->size, c->lead, row % 16, i)] =
                     r < c->rows ? source[(size_t)r * line_pitch(c) + b * c->size + i] : 0;
         }
     }
@@ -117,7 +104,7 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
     const uint32_t rows = c->rows + c->zero_rows;
     SET_PUSH(io, pack_blocks, .row_pitch = line_pitch(c), .rows = c->rows, .rows_written = rows,
         .first_record = c->first_record, .records_written = c->blocks, .records = records(c),
-        .base_row = c->base_row, .block_stride = MAX(c->stride, 1), .block_phase = c->phase,
+        .base_row = c->base_row, .strip_stride = MAX(c->stride, 1), .strip_phase = c->phase,
         AT(source) AT(matrix));
     *d = (struct dispatch){
         .spec = {
@@ -125,7 +112,7 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
             [PACK_BLOCKS_BYTES] = c->size,
             [PACK_BLOCKS_LEAD] = c->lead,
         },
-        .groups = div_up(div_up(c->base_row % 8 + rows, 8) * c->blocks * (record_size(c) / 16),
+        .groups = div_up(div_up(c->base_row % 16 + rows, 16) * c->blocks * (record_size(c) / 16),
             io->shape.lanes),
     };
 }

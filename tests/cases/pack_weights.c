@@ -13,7 +13,7 @@ struct pack_case {
     uint32_t gap;                    // elements between those of a line: 2 means every second
     uint32_t zero_rows, zero_chunks; // written behind the rectangle
     uint32_t base_row, first_chunk;
-    uint32_t stride, phase; // of blocks; 0: 1
+    uint32_t stride, phase; // of strips; 0: 1
     uint32_t line_gap;      // bytes between lines
     uint32_t skew;          // of the source's end
 };
@@ -58,9 +58,11 @@ static const struct pack_case cases[] = {
     CASE("from-row-3", BOTH), MATRIX(2, ROWS, 10, 40), .base_row = 3},
     CASE("from-row-13-transposed", BOTH), MATRIX(2, COLUMNS, 10, 40), .base_row = 13,
         .zero_rows = 9},
-    CASE("from-row-8-and-chunk-3", BOTH), MATRIX(2, ROWS, 16, 32), .base_row = 8,
+    CASE("from-row-8-and-chunk-3", BOTH), MATRIX(2, ROWS, 40, 32), .base_row = 8,
         .first_chunk = 3},
-    CASE("from-chunk-2-f32-interleaved", BOTH), MATRIX(4, COLUMNS, 16, 24), .first_chunk = 2,
+    CASE("from-row-16-and-chunk-4", BOTH), MATRIX(2, ROWS, 32, 72), .base_row = 16,
+        .first_chunk = 4},
+    CASE("from-chunk-2-f32-interleaved", BOTH), MATRIX(4, COLUMNS, 40, 24), .first_chunk = 2,
         .gap = 2, .stride = 3, .phase = 2},
 };
 // clang-format on
@@ -89,14 +91,14 @@ static uint32_t chunks_written(const struct pack_case *c)
     return div_up(c->columns, 16 / c->size) + c->zero_chunks;
 }
 
-static uint32_t chunks(const struct pack_case *c)
+static uint32_t records(const struct pack_case *c)
 {
-    return c->first_chunk + chunks_written(c) + 1; // the last is not ours
+    return (c->first_chunk + chunks_written(c)) / 2 + 1; // the last chunk is not ours
 }
 
-static uint32_t block_of(const struct pack_case *c, uint32_t row)
+static uint32_t strip_of(const struct pack_case *c, uint32_t row)
 {
-    return row / 8 * MAX(c->stride, 1) + c->phase;
+    return row / 16 * MAX(c->stride, 1) + c->phase;
 }
 
 static uint32_t total_rows(const struct pack_case *c)
@@ -118,7 +120,8 @@ static void fill(struct kernel_io *io)
     uint32_t *bits = source->before;
     for (uint64_t i = 0; i < words; i++)
         bits[i] = rng_below(&rng, 0xffffffff);
-    io_add(io, "matrix", ROLE_OUT, (size_t)(block_of(c, total_rows(c) - 1) + 1) * chunks(c) * 8, 4);
+    io_add(
+        io, "matrix", ROLE_OUT, (size_t)(strip_of(c, total_rows(c) - 1) + 1) * records(c) * 32, 4);
 }
 
 static void reference(struct kernel_io *io)
@@ -130,8 +133,9 @@ static void reference(struct kernel_io *io)
     for (uint32_t r = 0; r < c->rows + c->zero_rows; r++) {
         for (uint32_t i = 0; i < chunks_written(c) * in_chunk; i++) {
             const uint32_t row = c->base_row + r, chunk = c->first_chunk + i / in_chunk;
-            const size_t at = ((size_t)block_of(c, row) * chunks(c) + chunk) * 8 + row % 8;
-            unsigned char *to = matrix + at * 16 + i % in_chunk * c->size;
+            const size_t record = (size_t)strip_of(c, row) * records(c) + chunk / 2;
+            unsigned char *to =
+                matrix + record * 512 + row % 16 * 32 + chunk % 2 * 16 + i % in_chunk * c->size;
             const size_t from = transposed(c) ? (size_t)i * line_pitch(c) + (size_t)r * pitch(c)
                                               : (size_t)r * line_pitch(c) + (size_t)i * pitch(c);
             memset(to, 0, c->size);
@@ -148,18 +152,19 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
         .column_pitch = transposed(c) ? line_pitch(c) : pitch(c), .rows = c->rows,
         .columns = c->columns, .rows_written = c->rows + c->zero_rows,
         .first_chunk = c->first_chunk, .chunks_written = chunks_written(c), .base_row = c->base_row,
-        .block_stride = MAX(c->stride, 1), .block_phase = c->phase, .chunks = chunks(c),
+        .strip_stride = MAX(c->stride, 1), .strip_phase = c->phase, .records = records(c),
         AT(source) AT(matrix));
     const struct pack_weights_push *push = (const void *)io->push;
-    const uint32_t rows =
-        transposed(c) ? push->rows_written : (uint32_t)align_up(push->rows_written, 8);
+    const uint32_t lanes = transposed(c)
+        ? push->rows_written * push->chunks_written
+        : (uint32_t)(align_up(push->rows_written, 16) * align_up(push->chunks_written, 2));
     *d = (struct dispatch){
         .spec = {
             [PACK_LANES] = io->shape.lanes,
             [PACK_SIZE] = c->size,
             [PACK_FORM] = c->form,
         },
-        .groups = div_up(rows * push->chunks_written, io->shape.lanes),
+        .groups = div_up(lanes, io->shape.lanes),
     };
 }
 

@@ -280,7 +280,7 @@ uint32_t make_plan(const struct routing *r, const struct grouping *g, uint32_t t
 // The row in the packed matrix of row `row` of part `part`.
 static uint32_t packed_row(const struct linear *l, uint32_t part, uint32_t row)
 {
-    return (row / 8 * l->parts + part) * 8 + row % 8;
+    return (row / 16 * l->parts + part) * 16 + row % 16;
 }
 
 uint64_t linear_size(const struct linear *l)
@@ -344,7 +344,7 @@ struct linear io_add_linear(struct kernel_io *io, const char *name, const char *
         .units = div_up(columns, 8),
         .first_operand = io->operand_count,
     };
-    l.blocks = (uint32_t)align_up(div_up(rows, 8) * l.parts, 8);
+    l.blocks = (uint32_t)align_up(div_up(rows, 16) * l.parts * 2, 8);
     struct rng rng = io_rng(io, name);
     const size_t count = (size_t)l.distinct * rows * columns;
     for (uint32_t p = 0; p < l.parts; p++) {

@@ -102,7 +102,7 @@ const void *format_at(
 
 // ---------------------------------------------------------------------------- packed
 
-// A record: 8 rows, and along K 8 columns or a longer block.
+// A record: 16 rows, and along K 32 bytes or a longer block.
 struct record {
     size_t row_bytes, chunks, rest, size;
     size_t columns;
@@ -110,30 +110,45 @@ struct record {
 
 static struct record record_of(const struct test_format *format)
 {
-    struct record r = { .columns = format->elements < 8 ? 8 : format->elements };
+    struct record r = { .columns = format->elements };
+    if (format->elements == 1)
+        r.columns = 32 / format->bytes;
     r.row_bytes = r.columns / format->elements * format->bytes;
     r.chunks = r.row_bytes / 16;
     r.rest = r.row_bytes % 16;
-    r.size = 8 * 16 * r.chunks + (8 * r.rest + 15) / 16 * 16;
+    r.size = 16 * r.row_bytes;
     return r;
+}
+
+static size_t records_of(const struct record *r, uint32_t units)
+{
+    return (units * (size_t)8 + r->columns - 1) / r->columns;
 }
 
 size_t packed_size(enum vkmoe_dtype dtype, uint32_t blocks, uint32_t units)
 {
     const struct record r = record_of(test_format(dtype));
-    return (size_t)blocks * (units * (size_t)8 / r.columns) * r.size;
+    return (blocks + 1) / 2 * records_of(&r, units) * r.size;
 }
 
 size_t packed_offset(enum vkmoe_dtype dtype, uint32_t units, uint32_t row, size_t byte)
 {
     const struct test_format *format = test_format(dtype);
     const struct record r = record_of(format);
-    const size_t records = units * (size_t)8 / r.columns, in = byte % r.row_bytes;
-    const size_t begin = (row / 8 * records + byte / r.row_bytes) * r.size;
-    if (in >= format->lead && in < format->lead + 16 * r.chunks) {
-        const size_t at = in - format->lead;
-        return begin + (at / 16 * 8 + row % 8) * 16 + at % 16;
-    }
-    const size_t at = in < format->lead ? in : in - 16 * r.chunks;
-    return begin + 8 * 16 * r.chunks + row % 8 * r.rest + at;
+    const size_t in = byte % r.row_bytes;
+    const size_t begin = (row / 16 * records_of(&r, units) + byte / r.row_bytes) * r.size;
+    return begin + packed_place(r.row_bytes, format->lead, row % 16, in);
+}
+
+size_t packed_place(size_t row_bytes, size_t lead, size_t row, size_t byte)
+{
+    const size_t chunks = row_bytes / 16, rest = row_bytes % 16;
+    if (byte < lead)
+        return 256 * chunks + row * rest + byte;
+    const size_t at = byte - lead, whole = chunks / 2 * 32; // in pieces of 32
+    if (at < whole)
+        return at / 32 * 512 + row * 32 + at % 32;
+    if (at < 16 * chunks)
+        return 16 * whole + row * 16 + at - whole;
+    return 256 * chunks + row * rest + byte - 16 * chunks;
 }
