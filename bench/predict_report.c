@@ -184,8 +184,9 @@ static void show(const struct output *o, const struct entry *entry,
     }
     if (!around)
         return;
-    // All but the embedding, and the last norm and the head.
-    struct prediction block = predict(o->card, r, 1, r->count - 2);
+    // All but the embedding, and the head with its norm, if that is a dispatch of its own.
+    const uint32_t after = (r->count - 1) % around->blocks;
+    struct prediction block = predict(o->card, r, 1, r->count - after);
     block.ns /= around->blocks;
     block.bytes /= around->blocks;
     block.dispatches /= around->blocks;

@@ -103,7 +103,7 @@ static void route(const struct dispatch *d, struct work *work)
     const struct route_push *push = d->push;
     const double unit = unit_bytes(VKMOE_DTYPE_F32);
     work->lanes = d->spec[ROUTE_LANES];
-    read_blocks(work, d->spec[ROUTE_BLOCKS], push->units, unit, 1);
+    read_blocks(work, d->spec[ROUTE_BLOCKS], push->units, unit, d->spec[ROUTE_UNROLL]);
     work->groups = d->groups;
     work->bytes = push->row_tiles * work->group_bytes;
     work->waits = 3; // the counter; then, of the last group, logits

@@ -22,6 +22,10 @@ SPEC(14, DECODE_SHARED_BIAS, 0) // up: bias is the shared expert's; for a single
 SPEC(15, DECODE_UNROLL, 1)      // units a lane has under way
 SPEC(16, DECODE_SLOTS, 1)       // down: slots that lanes share among them; a power of two
 SPEC(17, DECODE_TOGETHER, 1)    // up: tokens that a lane has sums of at once; divides DECODE_TOKENS
+SPEC(18, DECODE_NORM, 0)        // up: divide by the root mean square of `raw`
+SPEC_FLOAT(19, DECODE_NORM_EPSILON, 1.0e-6)
+SPEC(20, DECODE_RESIDUAL, 0) // the result is added to what is there, and `weighted` made of it
+SPEC_FLOAT(21, DECODE_RESIDUAL_SCALE, 1.0)
 
 // up: with more than one token, tokens * k is at most this.
 #define DECODE_MAX_PAIRS 128

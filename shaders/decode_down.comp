@@ -14,25 +14,36 @@ float weight_of(uint pair)
 
 #define LANES_OF_SLOT (LANES / 8 / DECODE_SLOTS) // that own the same row
 
-// Adds w * bias to the sums; of the lanes that share a slot and a row, the first does it.
-void add_bias(uint expert, uint first_block, float scale, bool is_first)
+float totals[DECODE_BLOCKS];
+
+// Of the lanes that share a slot and a row, the first adds the bias.
+void add_bias(uint expert, uint first_block, bool is_first)
 {
     const uint at = expert * pc.bias_stride + first_block * 8 + gl_LocalInvocationIndex % 8;
     [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++) {
         const float bias = load_f32(pc.bias, at + b * 8);
-        sums[b] += is_first ? scale * bias : 0.0;
+        sums[b] += is_first ? bias : 0.0;
     }
+}
+
+// Adds `scale` times the sums to the totals.
+void add_sums(float scale)
+{
+    [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++)
+        totals[b] = fma(scale, sums[b], totals[b]);
 }
 
 void add_expert(uint pair, uint first_block)
 {
     const uint expert = expert_of(pc.ids, pc.experts, pair);
-    operands[0] = operand(pair * pc.h_columns, weight_of(pair));
+    operands[0] = pair * pc.h_columns;
     const uint c = column_lane() % LANES_OF_SLOT;
+    clear_sums();
     multiply(product(U32x4(load_u32x2(pc.table, expert)), pc.h_columns / 8, false, first_block,
-        pc.h, true, pc.h_columns), c, LANES_OF_SLOT);
+        pc.h, true, pc.h_columns, pc.h), c, LANES_OF_SLOT);
     if (DECODE_BIAS != 0)
-        add_bias(expert, first_block, operands[0].scale, c == 0);
+        add_bias(expert, first_block, c == 0);
+    add_sums(weight_of(pair));
 }
 
 void add_experts(uint token, uint first_block)
@@ -47,10 +58,11 @@ void add_experts(uint token, uint first_block)
 
 void add_shared(uint token, uint first_block)
 {
-    operands[0] = operand(token * pc.shared_h_columns,
-        DECODE_SHARED == 2 ? load_f32(pc.shared_weights, token) : 1.0);
+    operands[0] = token * pc.shared_h_columns;
+    clear_sums();
     multiply(product(U32x4(load_u32x2(pc.table, pc.experts)), pc.shared_h_columns / 8, false,
-        first_block, pc.shared_h, true, pc.shared_h_columns), column_lane(), LANES / 8);
+        first_block, pc.shared_h, true, pc.shared_h_columns, pc.h), column_lane(), LANES / 8);
+    add_sums(DECODE_SHARED == 2 ? load_f32(pc.shared_weights, token) : 1.0);
 }
 
 void store(uint token, uint column, float y)
@@ -59,7 +71,7 @@ void store(uint token, uint column, float y)
         return;
     if (DECODE_OUTPUT_BIAS != 0)
         y += load_f32(pc.output_bias, column);
-    store_f32(pc.y, token * pc.columns + column, y);
+    store_result(pc.y, token * pc.columns + column, column, y);
 }
 
 void main()
@@ -71,12 +83,13 @@ void main()
     const uint first_block = group / pc.tokens * DECODE_BLOCKS;
     if (group / pc.tokens >= pc.row_tiles)
         return;
-    clear_sums();
+    [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++)
+        totals[b] = 0.0;
     add_experts(token, first_block);
     if (DECODE_SHARED != 0)
         add_shared(token, first_block);
     [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++) {
-        const float y = row_sum(sums[b]);
+        const float y = row_sum(totals[b]);
         if (stores())
             store(token, (first_block + b) * 8 + gl_LocalInvocationIndex, y);
     }

@@ -17,6 +17,8 @@ struct decode_down_push {
     ADDRESS(U32x2) table;        // in  addresses of the matrices, [experts + 1]
     ADDRESS(F32) bias;           // in  [experts][bias_stride]
     ADDRESS(F32) output_bias;    // in [columns]
+    ADDRESS(F32Out) weighted;    // out [tokens][columns], with DECODE_RESIDUAL: y next_weight
+    ADDRESS(F32) next_weight;    // in  [columns], likewise
     uint tokens, k, experts, columns;
     uint h_columns, shared_h_columns; // multiples of 8
     uint row_tiles;                   // ceil(columns / (8 * DECODE_BLOCKS))

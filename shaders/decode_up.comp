@@ -58,22 +58,30 @@ void store(F32Out h, uint row, uint columns, uint pair, uint r, float first, flo
         second = activate_one(DECODE_ACTIVATION, second, DECODE_LIMIT);
     }
     if (column < columns)
-        store_f32(h, row * columns + column, first);
+        store_result(h, row * columns + column, column, first);
     if (!gated && column + PARTNER * 8 < columns)
-        store_f32(h, row * columns + column + PARTNER * 8, second);
+        store_result(h, row * columns + column + PARTNER * 8, column + PARTNER * 8, second);
 }
 
-// Finishes and stores the sums of token `t` of those together, which become row `row` of h.
-void finish(uint t, F32Out h, uint row, uint columns, uint first_pair, bool gated, bool biased,
-    uint bias_row)
+// Finishes and stores the sums of token `t` of those together, `scale` times, as row `row` of h.
+void finish(uint t, float scale, F32Out h, uint row, uint columns, uint first_pair, bool gated,
+    bool biased, uint bias_row)
 {
+    if (DECODE_NORM != 0)
+        scale *= inverse_rms(squares[t], pc.columns, DECODE_NORM_EPSILON);
     [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b += 2) {
-        const float first = row_sum(sums[t * DECODE_BLOCKS + b]),
-                    second = row_sum(sums[t * DECODE_BLOCKS + b + 1]);
+        const float first = scale * row_sum(sums[t * DECODE_BLOCKS + b]),
+                    second = scale * row_sum(sums[t * DECODE_BLOCKS + b + 1]);
         if (stores())
             store(h, row, columns, first_pair + b / 2, gl_LocalInvocationIndex, first, second,
                 gated, biased, bias_row);
     }
+}
+
+// The factor on a pair's input.
+float weight_of(uint pair)
+{
+    return DECODE_WEIGHT_INPUT != 0 ? load_f32(pc.weights, pair) : 1.0;
 }
 
 void routed(uint pair, uint row_tile)
@@ -86,17 +94,15 @@ void routed(uint pair, uint row_tile)
     uint i = 0;
     do { // not a `for`, see lib/address.glsl
         [[unroll]] for (uint t = 0; t < DECODE_TOGETHER; t++) {
-            const uint mine = members[min(i + t, count - 1)];
-            operands[t] = operand(mine / pc.k * pc.x_stride,
-                DECODE_WEIGHT_INPUT != 0 ? load_f32(pc.weights, mine) : 1.0);
+            operands[t] = members[min(i + t, count - 1)] / pc.k * pc.x_stride;
         }
         clear_sums();
         multiply(product(U32x4(load_u32x2(pc.table, expert)), pc.units, true, first_pair, pc.x,
-            DECODE_PACKED != 0, pc.columns), column_lane(), LANES / 8);
+            DECODE_PACKED != 0, pc.columns, pc.raw), column_lane(), LANES / 8);
         [[unroll]] for (uint t = 0; t < DECODE_TOGETHER; t++) {
             if (i + t < count)
-                finish(t, pc.h, members[i + t], pc.h_columns, first_pair, DECODE_GATED != 0,
-                    DECODE_BIAS != 0, expert * pc.bias_stride);
+                finish(t, weight_of(members[i + t]), pc.h, members[i + t], pc.h_columns,
+                    first_pair, DECODE_GATED != 0, DECODE_BIAS != 0, expert * pc.bias_stride);
         }
     } while ((i += DECODE_TOGETHER) < count);
 }
@@ -108,13 +114,13 @@ void common_expert(uint first_token, uint row_tile)
     uint token = first_token;
     do {
         [[unroll]] for (uint t = 0; t < DECODE_TOGETHER; t++)
-            operands[t] = operand(min(token + t, end - 1) * pc.x_stride, 1.0);
+            operands[t] = min(token + t, end - 1) * pc.x_stride;
         clear_sums();
         multiply(product(U32x4(load_u32x2(pc.table, pc.experts)), pc.units, true, first_pair, pc.x,
-            DECODE_PACKED != 0, pc.columns), column_lane(), LANES / 8);
+            DECODE_PACKED != 0, pc.columns, pc.raw), column_lane(), LANES / 8);
         [[unroll]] for (uint t = 0; t < DECODE_TOGETHER; t++) {
             if (token + t < end)
-                finish(t, pc.shared_h, token + t, pc.shared_h_columns, first_pair,
+                finish(t, 1.0, pc.shared_h, token + t, pc.shared_h_columns, first_pair,
                     DECODE_SHARED_GATED != 0, DECODE_SHARED_BIAS != 0, 0);
         }
     } while ((token += DECODE_TOGETHER) < end);

@@ -14,6 +14,9 @@ struct decode_up_push {
     ADDRESS(F32Out) shared_h; // out [tokens][shared_h_columns]
     ADDRESS(U32x2) table;     // in  addresses of the matrices, [experts + 1]
     ADDRESS(F32) bias;        // in  [experts][bias_stride] in the matrix's row order
+    ADDRESS(F32) raw;         // in  [tokens][columns], with DECODE_NORM
+    ADDRESS(F32Out) weighted; // out, with DECODE_RESIDUAL, beside shared_h: that times next_weight
+    ADDRESS(F32) next_weight; // in  [shared_h_columns], likewise
     uint tokens, k, experts;
     uint columns, units; // of x, and of 8 elements in a matrix row
     uint h_columns, shared_h_columns;

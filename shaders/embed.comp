@@ -17,7 +17,11 @@ void main()
     const unit row = load_weight(EMBED_TYPE, pc.matrix, pc.units, id / 8, i, id % 8);
     [[unroll]] for (uint c = 0; c < 8; c++) {
         const float x = (c < 4 ? row.a[c % 4] : row.b[c % 4]) * EMBED_SCALE;
-        if (8 * i + c < pc.columns)
-            store_f32(pc.x, token * pc.columns + 8 * i + c, x);
+        if (8 * i + c >= pc.columns)
+            break;
+        store_f32(pc.x, token * pc.columns + 8 * i + c, x);
+        if (EMBED_WEIGHTED != 0)
+            store_f32(pc.weighted, token * pc.columns + 8 * i + c,
+                x * load_f32(pc.weight, 8 * i + c));
     }
 }

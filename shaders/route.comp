@@ -6,17 +6,17 @@
 #include "lib/grid.glsl"
 #include "lib/weights.glsl"
 #include "lib/select.glsl"
+#include "lib/norm.glsl"
 
 layout(local_size_x_id = 0) in;
 
 shared bool is_last;
 
-// What a logit still needs after its dot product.
-float finish_logit(float dot_product, uint e, float mean_square)
+// What a logit still needs after its dot product, and division by the root mean square of what
+// the gate sees.
+float finish_logit(float dot_product, uint e)
 {
     float l = dot_product;
-    if (ROUTE_RMS_NORM != 0)
-        l *= inversesqrt(mean_square + ROUTE_RMS_EPSILON);
     if (ROUTE_LEVELS != 0 && e >= ROUTE_EXPERTS)
         return l;
     l += load_f32(pc.vectors, e);
@@ -25,16 +25,20 @@ float finish_logit(float dot_product, uint e, float mean_square)
     return l;
 }
 
-void store_logit(uint token, uint row, float dot_product, float mean_square)
+// `scale`: 1 / rms.
+void store_logit(uint token, uint row, float dot_product, float scale)
 {
     if (token >= pc.tokens || row >= LOGITS + ROUTE_EXTRA_ROW)
         return;
-    if (ROUTE_EXTRA_ROW != 0 && row == ROUTE_EXPERTS) {
+    const bool is_extra = ROUTE_EXTRA_ROW != 0 && row == ROUTE_EXPERTS;
+    if (ROUTE_FOLDED != 0 || (ROUTE_RMS_NORM != 0 && !is_extra))
+        dot_product *= scale;
+    if (is_extra) {
         store_f32(pc.shared_weights, token, sigmoid(dot_product));
         return;
     }
     const uint e = row < ROUTE_EXPERTS ? row : row - ROUTE_EXTRA_ROW;
-    pc.logits.v[token * LOGITS + e] = finish_logit(dot_product, e, mean_square);
+    pc.logits.v[token * LOGITS + e] = finish_logit(dot_product, e);
 }
 
 float square(unit x)
@@ -50,13 +54,59 @@ unit seen_by(uint row, uint x_row, uint i, unit x)
     return load_row(ROUTE_PACKED != 0, pc.shared_x, x_row, i, pc.hidden);
 }
 
-// Lane r + 8 c owns row r of each block and every (LANES / 8)-th unit from c on.
+#define STEP (LANES / 8)
+
+float sums[ROUTE_BLOCKS * ROUTE_TOKENS];
+float squares[ROUTE_TOKENS];
+
+// 1 / rms of what the gate sees, or of what that was made from.
+float scale_of(uint t)
+{
+    if (ROUTE_FOLDED != 0)
+        return inverse_rms(squares[t], pc.hidden, ROUTE_RMS_EPSILON);
+    if (ROUTE_RMS_NORM == 0)
+        return 1.0;
+    return inversesqrt(row_sum(squares[t]) / float(pc.hidden) + ROUTE_RMS_EPSILON);
+}
+
+// Adds ROUTE_UNROLL units from unit `i` on, STEP apart, of all blocks and tokens to the sums.
+void add_units(uint first_block, uint row_of[ROUTE_TOKENS], uint i)
+{
+    const uint r = gl_LocalInvocationIndex % 8;
+    unit w[ROUTE_UNROLL * ROUTE_BLOCKS];
+    [[unroll]] for (uint n = 0; n < ROUTE_UNROLL; n++) {
+        // Clamped, and counted as nothing below.
+        const uint at = n == 0 ? i : min(i + n * STEP, pc.units - 1);
+        [[unroll]] for (uint b = 0; b < ROUTE_BLOCKS; b++)
+            w[n * ROUTE_BLOCKS + b] =
+                load_weight(DTYPE_F32, pc.matrix, pc.units, first_block + b, at, r);
+    }
+    [[unroll]] for (uint t = 0; t < ROUTE_TOKENS; t++) {
+        [[unroll]] for (uint n = 0; n < ROUTE_UNROLL; n++) {
+            const uint at = i + n * STEP;
+            if (n > 0 && at >= pc.units)
+                break;
+            const unit x = load_row(ROUTE_PACKED != 0, pc.x, row_of[t], at, pc.hidden);
+            if (ROUTE_FOLDED != 0) {
+                const float raw = load_raw(pc.raw, row_of[t], at, r, pc.hidden);
+                squares[t] = fma(raw, raw, squares[t]);
+            } else if (ROUTE_RMS_NORM != 0) {
+                squares[t] += square(x);
+            }
+            [[unroll]] for (uint b = 0; b < ROUTE_BLOCKS; b++) {
+                const unit seen = seen_by((first_block + b) * 8 + r, row_of[t], at, x);
+                sums[t * ROUTE_BLOCKS + b] =
+                    dot_unit(w[n * ROUTE_BLOCKS + b], seen, sums[t * ROUTE_BLOCKS + b]);
+            }
+        }
+    }
+}
+
+// Lane r + 8 c owns row r of each block and every STEP-th unit from c on.
 void compute_logits(uint first_block, uint first_token)
 {
     const uint r = gl_LocalInvocationIndex % 8;
     const uint c = LANES == 8 ? 0 : gl_LocalInvocationIndex / 8; // shared, see BROADCAST
-    float sums[ROUTE_BLOCKS * ROUTE_TOKENS];
-    float squares[ROUTE_TOKENS];
     uint row_of[ROUTE_TOKENS];
     [[unroll]] for (uint i = 0; i < ROUTE_BLOCKS * ROUTE_TOKENS; i++)
         sums[i] = 0.0;
@@ -66,26 +116,14 @@ void compute_logits(uint first_block, uint first_token)
     }
     uint i = c;
     if (i < pc.units) do { // not a `for`, see lib/address.glsl
-        unit w[ROUTE_BLOCKS];
-        [[unroll]] for (uint b = 0; b < ROUTE_BLOCKS; b++)
-            w[b] = load_weight(DTYPE_F32, pc.matrix, pc.units, first_block + b, i, r);
-        [[unroll]] for (uint t = 0; t < ROUTE_TOKENS; t++) {
-            const unit x = load_row(ROUTE_PACKED != 0, pc.x, row_of[t], i, pc.hidden);
-            if (ROUTE_RMS_NORM != 0)
-                squares[t] += square(x);
-            [[unroll]] for (uint b = 0; b < ROUTE_BLOCKS; b++) {
-                const unit seen = seen_by((first_block + b) * 8 + r, row_of[t], i, x);
-                sums[t * ROUTE_BLOCKS + b] = dot_unit(w[b], seen, sums[t * ROUTE_BLOCKS + b]);
-            }
-        }
-    } while ((i += LANES / 8) < pc.units);
+        add_units(first_block, row_of, i);
+    } while ((i += ROUTE_UNROLL * STEP) < pc.units);
     [[unroll]] for (uint t = 0; t < ROUTE_TOKENS; t++) {
-        const float mean_square =
-            ROUTE_RMS_NORM != 0 ? row_sum(squares[t]) / float(pc.hidden) : 0.0;
+        const float scale = scale_of(t);
         [[unroll]] for (uint b = 0; b < ROUTE_BLOCKS; b++) {
             const float sum = row_sum(sums[t * ROUTE_BLOCKS + b]);
             if (c == 0)
-                store_logit(first_token + t, (first_block + b) * 8 + r, sum, mean_square);
+                store_logit(first_token + t, (first_block + b) * 8 + r, sum, scale);
         }
     }
 }

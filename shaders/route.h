@@ -33,6 +33,9 @@ SPEC_FLOAT(20, ROUTE_RMS_EPSILON, 0.0)
 SPEC(21, ROUTE_SHARED_X, 0) // the extra row sees shared_x, which is not x
 SPEC(22, ROUTE_ALWAYS, 0)   // the first experts, every token's
 SPEC(23, ROUTE_LEVELS, 0)   // the last two rows of the weights are the levels
+SPEC(24, ROUTE_FOLDED, 0)   // all logits are divided by the root mean square of `raw`, with
+                            // ROUTE_RMS_EPSILON; without ROUTE_RMS_NORM
+SPEC(25, ROUTE_UNROLL, 1)   // units that a lane has under way
 
 struct route_push {
     ADDRESS(F32) x;                 // in  [tokens][hidden]; what the gate sees
@@ -44,6 +47,7 @@ struct route_push {
     ADDRESS(F32Out) weights;        // out [tokens][k]
     ADDRESS(F32Out) shared_weights; // out [tokens], if there is an extra row
     ADDRESS(U32Coherent) counters;  // [token tiles], 0 before and after
+    ADDRESS(F32) raw;               // in  [tokens][hidden], with ROUTE_FOLDED
     uint tokens, hidden;
     uint units;     // of 8 elements in a row of the matrix
     uint row_tiles; // ceil((E + extra rows) / (8 * ROUTE_BLOCKS))

@@ -121,7 +121,7 @@ static bool test_passes(void)
             .ids = { j.ids, 0 },
             .weights = { j.weights, 0 },
         },
-        &limit));
+        &limit, NULL));
     CHECK_OK(vkmoe_stream_submit(j.stream, NULL));
     CHECK_OK(vkmoe_stream_wait(j.stream, UINT64_MAX));
     ok = check_weights(&j) && !record.validation && !record.lines[VKMOE_LOG_ERROR];

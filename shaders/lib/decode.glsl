@@ -14,23 +14,21 @@
 #include "lib/activation.glsl"
 #include "lib/grid.glsl"
 #include "lib/reduce.glsl"
+#include "lib/norm.glsl"
 #include "lib/weights.glsl"
 
 #define DROPPED 0x80000000u // the bits of -0.0: this choice does not count
 
-// A row of activations that a matrix multiplies.
-struct operand {
-    uint row;    // first element
-    float scale; // on the activations
-};
-
 float sums[DECODE_TOGETHER * DECODE_BLOCKS];
-operand operands[DECODE_TOGETHER];
+float squares[DECODE_TOGETHER]; // of the rows' raw x, see norm.glsl
+uint operands[DECODE_TOGETHER]; // first elements of the rows that a matrix multiplies
 
 void clear_sums()
 {
     [[unroll]] for (uint i = 0; i < DECODE_TOGETHER * DECODE_BLOCKS; i++)
         sums[i] = 0.0;
+    [[unroll]] for (uint t = 0; t < DECODE_TOGETHER; t++)
+        squares[t] = 0.0;
 }
 
 // Which of the lanes that own the same row this is.
@@ -49,64 +47,101 @@ struct product {
     F32 source;
     bool packed;
     uint columns;
+    F32 raw; // with DECODE_NORM
 };
 
 unit load_x(product p, uint t, uint i)
 {
-    unit x = load_row(p.packed, p.source, operands[t].row, i, p.columns);
-    x.a *= operands[t].scale;
-    x.b *= operands[t].scale;
-    return x;
+    return load_row(p.packed, p.source, operands[t], i, p.columns);
 }
 
-unit load_block(product p, uint b, uint i)
+float load_raw_x(product p, uint t, uint i)
+{
+    if (DECODE_NORM == 0)
+        return 0.0;
+    return load_raw(p.raw, operands[t], i, gl_LocalInvocationIndex % 8, p.columns);
+}
+
+void add_square(uint t, float x)
+{
+    if (DECODE_NORM != 0)
+        squares[t] = fma(x, x, squares[t]);
+}
+
+unit load_block(product p, uint b, unit_at at)
 {
     const uint r = gl_LocalInvocationIndex % 8;
     const uint block =
         p.in_pairs ? first_of_pair(p.first + b / 2) + b % 2 * PARTNER : p.first + b;
-    return load_weight(DECODE_TYPE, p.matrix, p.units, block, i, r);
+    return load_weight_at(DECODE_TYPE, p.matrix, p.units, block, at, r);
 }
 
-// Adds units i, i + step, ... of the product to the sums.
-void multiply(product p, uint i, uint step)
+// Adds units c, c + step, ... of the product to the sums. Steps of whole fours are counted as such,
+// see unit_at.
+void multiply(product p, uint c, uint step)
 {
+    const bool in_fours = step % 4 == 0;
+    const uint stride = in_fours ? step / 4 : step;
+    uint i = in_fours ? 0 : c;
+#define AT(i) (in_fours ? unit_at(c, i) : unit_at(i, 0))
+#define IS_UNIT(i) (number_of(AT(i)) < p.units)
     if (DECODE_UNROLL > 1) {
-        if (i + (DECODE_UNROLL - 1) * step < p.units) do { // not a `for`, see address.glsl
+        if (IS_UNIT(i + (DECODE_UNROLL - 1) * stride)) do { // not a `for`, see address.glsl
             unit first[DECODE_UNROLL], m[DECODE_UNROLL * DECODE_BLOCKS];
+            float raw[DECODE_UNROLL];
             [[unroll]] for (uint n = 0; n < DECODE_UNROLL; n++) {
-                first[n] = load_x(p, 0, i + n * step);
+                const unit_at at = AT(i + n * stride);
+                first[n] = load_x(p, 0, number_of(at));
+                raw[n] = load_raw_x(p, 0, number_of(at));
                 [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++)
-                    m[n * DECODE_BLOCKS + b] = load_block(p, b, i + n * step);
+                    m[n * DECODE_BLOCKS + b] = load_block(p, b, at);
             }
             [[unroll]] for (uint n = 0; n < DECODE_UNROLL; n++) {
+                const uint number = number_of(AT(i + n * stride));
                 [[unroll]] for (uint t = 0; t < DECODE_TOGETHER; t++) {
                     unit x = first[n];
                     if (t > 0)
-                        x = load_x(p, t, i + n * step);
+                        x = load_x(p, t, number);
+                    add_square(t, t > 0 ? load_raw_x(p, t, number) : raw[n]);
                     [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++)
                         sums[t * DECODE_BLOCKS + b] = dot_unit(
                             m[n * DECODE_BLOCKS + b], x, sums[t * DECODE_BLOCKS + b]);
                 }
             }
-            i += DECODE_UNROLL * step;
-        } while (i + (DECODE_UNROLL - 1) * step < p.units);
+            i += DECODE_UNROLL * stride;
+        } while (IS_UNIT(i + (DECODE_UNROLL - 1) * stride));
     }
-    if (i < p.units) do {
+    if (IS_UNIT(i)) do {
+        const uint number = number_of(AT(i));
         unit m[DECODE_BLOCKS];
         [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++)
-            m[b] = load_block(p, b, i);
+            m[b] = load_block(p, b, AT(i));
         [[unroll]] for (uint t = 0; t < DECODE_TOGETHER; t++) {
-            const unit x = load_x(p, t, i);
+            const unit x = load_x(p, t, number);
+            add_square(t, load_raw_x(p, t, number));
             [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++)
                 sums[t * DECODE_BLOCKS + b] = dot_unit(m[b], x, sums[t * DECODE_BLOCKS + b]);
         }
-    } while ((i += step) < p.units);
+        i += stride;
+    } while (IS_UNIT(i));
+#undef AT
+#undef IS_UNIT
 }
 
 // Of the lanes that own the same row, this one stores it.
 bool stores()
 {
     return gl_LocalInvocationIndex < 8;
+}
+
+// Stores a result for element `at` of y, which is its column `column`.
+void store_result(F32Out y, uint at, uint column, float value)
+{
+    if (DECODE_RESIDUAL != 0) {
+        value = fma(DECODE_RESIDUAL_SCALE, value, load_f32_out(y, at));
+        store_f32(pc.weighted, at, value * load_f32(pc.next_weight, column));
+    }
+    store_f32(y, at, value);
 }
 
 bool is_dropped(F32 weights, uint pair)

@@ -97,30 +97,51 @@ float load_f16(weight_rows m, uint first)
     return unpackHalf2x16(bits >> (m.r % 2 * 16)).x;
 }
 
-// Of a strip of `units` units a row, the record of unit `i`; `size` is how many units one has.
-uint record_of(uint size, uint strip, uint units, uint i)
+// Unit first + 4 * fours of a row. A loop that steps over fours keeps its part of a record.
+struct unit_at {
+    uint first, fours;
+};
+
+uint number_of(unit_at at) { return at.first + 4 * at.fours; }
+
+// Of a strip of `units` units a row, the record of a unit; `size` is how many units one has.
+uint record_of(uint size, uint strip, uint units, unit_at at)
 {
-    return strip * ((units + size - 1) / size) + i / size;
+    const uint record = strip * ((units + size - 1) / size);
+    if (size > 4)
+        return record + number_of(at) / size;
+    return record + at.first / size + at.fours * (4 / size);
+}
+
+// And the unit's part of it.
+uint part_of(uint size, unit_at at)
+{
+    return (size > 4 ? number_of(at) : at.first) % size;
 }
 
 // Generated from src/weights/formats.def: DTYPE_*, and each format's file, which has
 //     unit unpack_<name>(weight_rows m, uint record, uint part)
 // for unit `part` of the rows' part of a record, whose number counts from the matrix's first, and
-//     unit unpack(uint type, weight_rows m, uint strip, uint units, uint i)
-// for unit `i` of `units` of the rows' strip, of any of them.
+//     unit unpack(uint type, weight_rows m, uint strip, uint units, unit_at at)
+// for a unit of `units` of the rows' strip, of any of them.
 #include "formats.glsl"
 
 // Unit `i` of row `r` of block `block`, in a matrix of `units` units a row. Each lane has an
 // `r` of its own.
 unit load_weight(uint type, U32x4 base, uint units, uint block, uint i, uint r)
 {
-    return unpack(type, weight_rows(true, base, block % 2, r), block / 2, units, i);
+    return unpack(type, weight_rows(true, base, block % 2, r), block / 2, units, unit_at(i, 0));
+}
+
+unit load_weight_at(uint type, U32x4 base, uint units, uint block, unit_at at, uint r)
+{
+    return unpack(type, weight_rows(true, base, block % 2, r), block / 2, units, at);
 }
 
 // The same where all lanes have the same `r`.
 unit load_shared_weight(uint type, U32x4 base, uint units, uint block, uint i, uint r)
 {
-    return unpack(type, weight_rows(false, base, block % 2, r), block / 2, units, i);
+    return unpack(type, weight_rows(false, base, block % 2, r), block / 2, units, unit_at(i, 0));
 }
 
 // Blocks of rows whose results meet: of the pair, the block that is returned and the one

@@ -40,9 +40,12 @@ enum vkmoe_status vkmoe_attention_check(
 // The public functions of these names for another function of the API.
 enum vkmoe_status vkmoe_cache_create_for(const struct caller *caller, vkmoe_device *device,
     const struct vkmoe_cache_params *params, vkmoe_cache **out);
+// `folding` may be NULL; otherwise y is added to.
 enum vkmoe_status vkmoe_attention_forward_for(const struct caller *caller, vkmoe_stream *stream,
     const vkmoe_attention *attention, vkmoe_cache *cache,
-    const struct vkmoe_attention_forward_params *params);
+    const struct vkmoe_attention_forward_params *params, const struct folding *folding);
+// Whether the norms before and after it can be folded into it with so many tokens.
+bool vkmoe_attention_folds(const vkmoe_attention *attention, uint32_t tokens);
 enum vkmoe_status vkmoe_attention_store_for(const struct caller *caller, vkmoe_stream *stream,
     const vkmoe_attention *attention, vkmoe_cache *cache,
     const struct vkmoe_attention_forward_params *params);

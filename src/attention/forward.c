@@ -21,6 +21,15 @@
 // What a pass does; one that attends finds keys and values in the cache.
 enum work { WORK_STORE, WORK_ATTEND, WORK_BOTH };
 
+// What is to be done with all tokens.
+struct attention_run {
+    const vkmoe_attention *attention;
+    const vkmoe_cache *cache;
+    const struct vkmoe_attention_forward_params *params;
+    enum work work;
+    const struct folding *folding; // NULL: none
+};
+
 // --------------------------------------------------------------------------- passes
 
 // Of the experts' projections.
@@ -38,6 +47,25 @@ static struct moe_pass moe_pass_of(const struct attention_pass *pass)
     };
 }
 
+static const struct folded_norm *norm_of(const struct attention_pass *pass)
+{
+    return pass->folded ? &pass->folding.norm : NULL;
+}
+
+// `beside`: what was dispatched last makes other rows of the same x.
+static enum vkmoe_status project(
+    const struct attention_pass *pass, const struct experts *linear, uint64_t y, bool beside)
+{
+    return vkmoe_linear_record_part(pass->stream, linear,
+        &(struct direct_operands){
+            .x = pass->x,
+            .y = y,
+            .tokens = pass->pairs.tokens,
+            .beside = beside,
+            .norm = norm_of(pass),
+        });
+}
+
 // Queries, keys and values of a row next to each other.
 static enum vkmoe_status project_stacked(const struct attention_pass *pass)
 {
@@ -50,6 +78,7 @@ static enum vkmoe_status project_stacked(const struct attention_pass *pass)
             .tokens = pass->pairs.tokens,
             .first_row = pass->attends ? 0 : width,
             .end_row = pass->stores ? a->query.rows : width,
+            .norm = norm_of(pass),
         });
 }
 
@@ -57,8 +86,7 @@ static enum vkmoe_status project_queries(const struct attention_pass *pass)
 {
     const vkmoe_attention *a = pass->attention;
     if (!a->routed)
-        return vkmoe_linear_record(pass->stream, &a->query, pass->x,
-            scratch_at(pass, pass->plan->query), pass->pairs.tokens);
+        return project(pass, &a->query, scratch_at(pass, pass->plan->query), false);
     const struct moe_pass experts = moe_pass_of(pass);
     TRY_RETURN(vkmoe_moe_record_route(&experts));
     return vkmoe_moe_record_up(&experts);
@@ -68,8 +96,8 @@ static enum vkmoe_status project_keys(const struct attention_pass *pass)
 {
     const vkmoe_attention *a = pass->attention;
     const struct attention_plan *plan = pass->plan;
-    TRY_RETURN(vkmoe_linear_record(
-        pass->stream, &a->kv, pass->x, scratch_at(pass, plan->key), pass->pairs.tokens));
+    // Queries have just been made, if there are any.
+    TRY_RETURN(project(pass, &a->kv, scratch_at(pass, plan->key), pass->attends));
     if (!is_mix(&a->value_mix))
         return VKMOE_OK;
     return vkmoe_mix_record(pass->stream, &a->value_mix, &plan->value_mix, pass->scratch,
@@ -92,6 +120,7 @@ static enum vkmoe_status project_outputs(const struct attention_pass *pass)
                 .y = pass->y,
                 .tokens = pass->pairs.tokens,
                 .x_stride = a->query_stride,
+                .residual = pass->folded ? &pass->folding.residual : NULL,
             });
     const struct moe_pass experts = moe_pass_of(pass);
     return vkmoe_moe_record_down(&experts);
@@ -122,9 +151,10 @@ static enum vkmoe_status record_pass(const struct attention_pass *pass)
 }
 
 // Points a pass at `tokens` tokens from `first` on.
-static void aim(struct attention_pass *pass, const struct vkmoe_attention_forward_params *f,
-    uint32_t first, uint32_t tokens)
+static void aim(
+    struct attention_pass *pass, const struct attention_run *run, uint32_t first, uint32_t tokens)
 {
+    const struct vkmoe_attention_forward_params *f = run->params;
     const struct vkmoe_attention_params *p = &pass->attention->params;
     const uint64_t row = (uint64_t)first * p->hidden;
     const uint64_t pair = (uint64_t)first * p->experts_per_token;
@@ -143,6 +173,12 @@ static void aim(struct attention_pass *pass, const struct vkmoe_attention_forwar
     pass->sequences = vkmoe_span_element(&f->sequences, first);
     pass->lengths = vkmoe_span_address(&f->lengths);
     pass->shape = first + tokens == f->tokens ? pass->plan->last : pass->plan->shape;
+    if (!run->folding)
+        return;
+    pass->folded = true;
+    pass->folding = *run->folding;
+    pass->folding.norm.raw += row * sizeof(float);
+    pass->folding.residual.weighted += row * sizeof(float);
 }
 
 static enum vkmoe_status update_rotations(const struct attention_pass *pass, uint32_t length)
@@ -220,23 +256,24 @@ static enum vkmoe_status check_walk(const struct caller *caller, const vkmoe_att
 // -------------------------------------------------------------------------- forward
 
 // Records all tokens, in as many passes as they need, or nothing.
-static enum vkmoe_status record(const struct caller *caller, vkmoe_stream *stream,
-    const vkmoe_attention *a, const vkmoe_cache *cache,
-    const struct vkmoe_attention_forward_params *f, enum work work)
+static enum vkmoe_status record(
+    const struct caller *caller, vkmoe_stream *stream, const struct attention_run *run)
 {
-    const uint32_t capacity = cache->params.capacity;
+    const vkmoe_attention *a = run->attention;
+    const struct vkmoe_attention_forward_params *f = run->params;
+    const uint32_t capacity = run->cache->params.capacity;
     const uint32_t longest = f->longest ? MIN(f->longest, capacity) : capacity;
     const struct attention_plan plan = vkmoe_attention_plan(a, f->tokens, longest);
     struct attention_pass pass = {
         .stream = stream,
         .attention = a,
-        .cache = cache,
+        .cache = run->cache,
         .plan = &plan,
-        .stores = work != WORK_ATTEND,
-        .attends = work != WORK_STORE,
+        .stores = run->work != WORK_ATTEND,
+        .attends = run->work != WORK_STORE,
     };
     enum vkmoe_status status;
-    if (a->patterns.both_sides && work == WORK_BOTH && plan.tokens < f->tokens)
+    if (a->patterns.both_sides && run->work == WORK_BOTH && plan.tokens < f->tokens)
         return vkmoe_refuse(caller, VKMOE_ERROR_UNSUPPORTED,
             "a pattern that looks both ways over %u tokens, which need more than one pass",
             f->tokens);
@@ -246,7 +283,7 @@ static enum vkmoe_status record(const struct caller *caller, vkmoe_stream *strea
     TRY(vkmoe_stream_scratch(stream, plan.size, &pass.scratch));
     TRY(update_rotations(&pass, longest));
     for (uint32_t first = 0; first < f->tokens; first += plan.tokens) {
-        aim(&pass, f, first, MIN(plan.tokens, f->tokens - first));
+        aim(&pass, run, first, MIN(plan.tokens, f->tokens - first));
         TRY(record_pass(&pass));
     }
 fail:
@@ -268,7 +305,7 @@ static enum vkmoe_status run(const struct caller *caller, vkmoe_stream *stream,
     if (missing)
         return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "%s is NULL", missing);
     TRY_RETURN(vkmoe_params_read(caller, type, params, &whole));
-    return attends ? vkmoe_attention_forward_for(caller, stream, attention, cache, &whole)
+    return attends ? vkmoe_attention_forward_for(caller, stream, attention, cache, &whole, NULL)
                    : vkmoe_attention_store_for(caller, stream, attention, cache, &whole);
 }
 
@@ -296,12 +333,20 @@ enum vkmoe_status vkmoe_attention_store(vkmoe_stream *stream, const vkmoe_attent
 
 enum vkmoe_status vkmoe_attention_forward_for(const struct caller *caller, vkmoe_stream *stream,
     const vkmoe_attention *attention, vkmoe_cache *cache,
-    const struct vkmoe_attention_forward_params *f)
+    const struct vkmoe_attention_forward_params *f, const struct folding *folding)
 {
     if (f->tokens == 0)
         return VKMOE_OK;
     TRY_RETURN(check(caller, stream, attention, cache, f, true));
-    return record(caller, stream, attention, cache, f, f->stored ? WORK_ATTEND : WORK_BOTH);
+    return record(caller, stream,
+        &(struct attention_run){
+            attention, cache, f, f->stored ? WORK_ATTEND : WORK_BOTH, folding });
+}
+
+bool vkmoe_attention_folds(const vkmoe_attention *a, uint32_t tokens)
+{
+    return !a->routed && !is_mix(&a->value_mix) && !is_mix(&a->output_mix)
+        && tokens <= a->query.shapes.direct_tokens;
 }
 
 enum vkmoe_status vkmoe_attention_store_for(const struct caller *caller, vkmoe_stream *stream,
@@ -314,5 +359,6 @@ enum vkmoe_status vkmoe_attention_store_for(const struct caller *caller, vkmoe_s
     if (f->tokens == 0)
         return VKMOE_OK;
     TRY_RETURN(check(caller, stream, attention, cache, &kept, false));
-    return record(caller, stream, attention, cache, &kept, WORK_STORE);
+    return record(
+        caller, stream, &(struct attention_run){ attention, cache, &kept, WORK_STORE, NULL });
 }

@@ -17,6 +17,8 @@ struct attention_pass {
     struct pairs pairs;   // routed: the caller's, or in scratch; dense: only tokens
     uint64_t x, y;        // f32 [tokens][hidden]
     uint64_t positions, sequences, lengths; // 0: none
+    bool folded;
+    struct folding folding; // of this pass's rows, if it is
 };
 
 static inline uint64_t scratch_at(const struct attention_pass *pass, uint64_t offset)

@@ -15,6 +15,7 @@ struct dispatch {
     uint32_t groups;               // 0: nothing is recorded
     const vkmoe_buffer *indirect;  // not NULL: VkDispatchIndirectCommand here, `groups` ignored
     uint64_t indirect_offset;
+    bool beside; // it and the dispatch before it touch nothing that either writes
 };
 
 // Is shown what the streams of a device record that is only rehearsed (rehearsal.h): dispatches
@@ -37,10 +38,11 @@ enum vkmoe_status vkmoe_stream_dispatch(vkmoe_stream *stream, const struct dispa
 // Makes writes of the dispatches before visible to those after (and to indirect reads).
 enum vkmoe_status vkmoe_stream_barrier(vkmoe_stream *stream);
 
-// The two together: a dispatch that sees what all before it wrote.
+// The two together: a dispatch that sees what all before it wrote, or all before the one that it
+// is beside.
 static inline enum vkmoe_status stream_run(vkmoe_stream *stream, const struct dispatch *dispatch)
 {
-    const enum vkmoe_status status = vkmoe_stream_barrier(stream);
+    const enum vkmoe_status status = dispatch->beside ? VKMOE_OK : vkmoe_stream_barrier(stream);
     return status == VKMOE_OK ? vkmoe_stream_dispatch(stream, dispatch) : status;
 }
 

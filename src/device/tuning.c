@@ -38,6 +38,10 @@ static const struct tuned rows[] = {
     { TUNE_ROUTE_BLOCKS,  CPU, 4,       false, LAVAPIPE
         "8 tokens and 32 experts took 1.3 times as long one by one" },
     { TUNE_ROUTE_BLOCKS,  GPU, 1,       false, NO_GPU },
+    { TUNE_ROUTE_UNROLL,  CPU, 1,       false, NOT_KEPT },
+    { TUNE_ROUTE_UNROLL,  GPU, 8,       false, NO_GPU "; all of the matrix under way" },
+    { TUNE_FOLD_NORMS,    CPU, 0,       false, "nowhere: a dispatch costs a CPU little" },
+    { TUNE_FOLD_NORMS,    GPU, 1,       false, NO_GPU "; a dispatch costs about 2.5 us" },
     { TUNE_COMBINE_LANES, CPU, 8,       false, NOT_KEPT },
     { TUNE_COMBINE_LANES, GPU, 64,      false, NO_GPU },
     { TUNE_MODEL_LANES,   CPU, 8,       false, NOT_KEPT },

@@ -14,6 +14,8 @@ enum tune {
     TUNE_DECODE_BLOCKS,   // blocks of 8 matrix rows for a workgroup of theirs
     TUNE_ROUTE_TOKENS,    // for a workgroup of route
     TUNE_ROUTE_BLOCKS,    // likewise, blocks of 8 experts, at most
+    TUNE_ROUTE_UNROLL,    // units that a lane of it has under way, at one token
+    TUNE_FOLD_NORMS,      // 1: few tokens' norms are part of the products after them
     TUNE_COMBINE_LANES,   // workgroup of combine
     TUNE_MODEL_LANES,     // of embed and norm
     TUNE_ATTEND_LANES,    // of the kernels of attention

@@ -16,13 +16,16 @@ static uint32_t lanes(const vkmoe_model *n)
     return vkmoe_tuned_lanes(n->device, TUNE_MODEL_LANES);
 }
 
-static enum vkmoe_status embed(
-    vkmoe_stream *stream, const vkmoe_model *n, uint64_t ids, uint32_t tokens)
+// With `weight` of a folded norm, normed = x weight as well.
+static enum vkmoe_status embed(vkmoe_stream *stream, const vkmoe_model *n, uint64_t ids,
+    uint32_t tokens, const vkmoe_buffer *weight)
 {
     const struct embed_push push = {
         .ids = ids,
         .matrix = vkmoe_buffer_address(n->embedding.matrices[0].buffer),
         .x = vkmoe_buffer_address(n->x),
+        .weighted = vkmoe_buffer_address(n->normed),
+        .weight = address_or_dummy(n->device, weight),
         .tokens = tokens,
         .columns = n->frame.hidden,
         .units = n->embedding.matrices[0].units,
@@ -34,6 +37,7 @@ static enum vkmoe_status embed(
             [EMBED_LANES] = lanes(n),
             [EMBED_TYPE] = n->embedding.dtype,
             [EMBED_SCALE] = float_bits(n->frame.embedding_scale),
+            [EMBED_WEIGHTED] = weight != NULL,
         },
         .push = &push,
         .groups = div_up(tokens * push.units, lanes(n)),
@@ -83,7 +87,36 @@ struct block_run {
     struct vkmoe_span positions, sequences, lengths;
     uint32_t longest;
     struct vkmoe_span expert_ids, attention_expert_ids; // of the block; may be absent
+    bool folded;                                        // norms are, and results are added to x
+    const vkmoe_buffer *next_norm;                      // what follows the block, if they are
 };
+
+// Norms are folded into the products after them if all of a forward's can be.
+static bool folds(const vkmoe_model *n, uint32_t tokens)
+{
+    if (!vkmoe_tuning(n->device, TUNE_FOLD_NORMS))
+        return false;
+    for (uint32_t b = 0; b < n->decoder.count; b++) {
+        const struct model_block *block = &n->decoder.blocks[b];
+        if (block->cross || !vkmoe_attention_folds(block->attention, tokens)
+            || !vkmoe_moe_folds(block->experts, tokens))
+            return false;
+    }
+    return n->decoder.count > 0;
+}
+
+// Of what stands before the norm of weight `next`.
+static struct folding folding_to(const vkmoe_model *n, const vkmoe_buffer *next)
+{
+    return (struct folding){
+        .norm = { vkmoe_buffer_address(n->x), n->frame.block_norm_epsilon },
+        .residual = {
+            .scale = n->frame.residual_scale,
+            .weighted = vkmoe_buffer_address(n->normed),
+            .next_weight = vkmoe_buffer_address(next),
+        },
+    };
+}
 
 // What all attentions of the decoder and the encoder are given.
 static struct vkmoe_attention_forward_params attention_params(
@@ -93,7 +126,7 @@ static struct vkmoe_attention_forward_params attention_params(
         VKMOE_INIT(vkmoe_attention_forward_params),
         .tokens = r->tokens,
         .x = { n->normed, 0 },
-        .y = { n->delta, 0 },
+        .y = { r->folded ? n->x : n->delta, 0 },
         .positions = r->positions,
         .sequences = r->sequences,
     };
@@ -108,7 +141,8 @@ static enum vkmoe_status record_cross(vkmoe_stream *stream, const vkmoe_model *n
     struct vkmoe_attention_forward_params cross = attention_params(n, r);
     cross.lengths = (struct vkmoe_span){ n->input_lengths, 0 };
     cross.stored = true;
-    return vkmoe_attention_forward_for(r->caller, stream, block->cross, block->cross_cache, &cross);
+    return vkmoe_attention_forward_for(
+        r->caller, stream, block->cross, block->cross_cache, &cross, NULL);
 }
 
 static enum vkmoe_status record_experts(vkmoe_stream *stream, const vkmoe_model *n,
@@ -118,7 +152,7 @@ static enum vkmoe_status record_experts(vkmoe_stream *stream, const vkmoe_model 
         VKMOE_INIT(vkmoe_moe_forward_params),
         .tokens = r->tokens,
         .x = { n->normed, 0 },
-        .y = { n->delta, 0 },
+        .y = { r->folded ? n->x : n->delta, 0 },
         .ids = r->expert_ids,
     };
     if (block->dense) {
@@ -126,8 +160,11 @@ static enum vkmoe_status record_experts(vkmoe_stream *stream, const vkmoe_model 
         experts.weights = (struct vkmoe_span){ n->dense_weights, 0 };
     }
     const struct sequence_limit limit = { &block->history, r->positions, r->sequences };
-    return vkmoe_moe_record(
-        r->caller, stream, block->experts, &experts, block->history.choices ? &limit : NULL);
+    struct folding folding;
+    if (r->folded)
+        folding = folding_to(n, r->next_norm);
+    return vkmoe_moe_record(r->caller, stream, block->experts, &experts,
+        block->history.choices ? &limit : NULL, r->folded ? &folding : NULL);
 }
 
 // `first`: nothing waits in delta yet.
@@ -135,29 +172,42 @@ static enum vkmoe_status record_block(vkmoe_stream *stream, const vkmoe_model *n
     const struct model_block *block, bool first, const struct block_run *r)
 {
     const float epsilon = n->frame.block_norm_epsilon;
-    TRY_RETURN(norm(stream, n, block->attention_norm, epsilon, !first, 0, r->tokens));
+    struct folding folding;
+    if (r->folded)
+        folding = folding_to(n, block->experts_norm);
+    else
+        TRY_RETURN(norm(stream, n, block->attention_norm, epsilon, !first, 0, r->tokens));
     struct vkmoe_attention_forward_params attend = attention_params(n, r);
     attend.lengths = r->lengths;
     attend.longest = r->longest;
     if (block->attention->routed)
         attend.ids = r->attention_expert_ids;
-    TRY_RETURN(vkmoe_attention_forward_for(r->caller, stream, block->attention, r->cache, &attend));
+    TRY_RETURN(vkmoe_attention_forward_for(
+        r->caller, stream, block->attention, r->cache, &attend, r->folded ? &folding : NULL));
     TRY_RETURN(record_cross(stream, n, block, r));
-    TRY_RETURN(norm(stream, n, block->experts_norm, epsilon, true, 0, r->tokens));
+    if (!r->folded)
+        TRY_RETURN(norm(stream, n, block->experts_norm, epsilon, true, 0, r->tokens));
     return record_experts(stream, n, block, r);
 }
 
-static enum vkmoe_status record_logits(
-    vkmoe_stream *stream, const vkmoe_model *n, const struct vkmoe_model_forward_params *f)
+static enum vkmoe_status record_logits(vkmoe_stream *stream, const vkmoe_model *n,
+    const struct vkmoe_model_forward_params *f, bool folded)
 {
     const uint32_t count = f->logits_count, first = f->tokens - count;
     if (count == 0)
         return VKMOE_OK;
-    TRY_RETURN(norm(stream, n, n->decoder.final_norm, n->frame.norm_epsilon, n->frame.blocks > 0,
-        first, count));
+    if (!folded)
+        TRY_RETURN(norm(stream, n, n->decoder.final_norm, n->frame.norm_epsilon,
+            n->frame.blocks > 0, first, count));
     const uint64_t offset = (uint64_t)first * n->frame.hidden * sizeof(float);
-    return vkmoe_linear_record(stream, n->tied ? &n->embedding : &n->head,
-        vkmoe_buffer_address(n->normed) + offset, vkmoe_span_address(&f->logits), count);
+    const struct folded_norm last = { vkmoe_buffer_address(n->x) + offset, n->frame.norm_epsilon };
+    return vkmoe_linear_record_part(stream, n->tied ? &n->embedding : &n->head,
+        &(struct direct_operands){
+            .x = vkmoe_buffer_address(n->normed) + offset,
+            .y = vkmoe_span_address(&f->logits),
+            .tokens = count,
+            .norm = folded ? &last : NULL,
+        });
 }
 
 static enum vkmoe_status check(const struct caller *caller, const vkmoe_stream *stream,
@@ -192,22 +242,28 @@ static enum vkmoe_status record_decoder(const struct caller *caller, vkmoe_strea
 {
     TRY_RETURN(check(caller, stream, n, f));
     TRY_RETURN(stream_reserve_scratch(stream, n->scratch_size));
-    TRY_RETURN(embed(stream, n, vkmoe_span_address(&f->ids), f->tokens));
-    for (uint32_t b = 0; b < n->decoder.count; b++) {
+    const bool folded = folds(n, f->tokens);
+    const struct model_stack *stack = &n->decoder;
+    TRY_RETURN(embed(stream, n, vkmoe_span_address(&f->ids), f->tokens,
+        folded ? stack->blocks[0].attention_norm : NULL));
+    for (uint32_t b = 0; b < stack->count; b++) {
+        const bool last = b + 1 == stack->count;
         const struct block_run r = {
             .caller = caller,
             .tokens = f->tokens,
-            .cache = n->decoder.blocks[b].cache,
+            .cache = stack->blocks[b].cache,
             .positions = f->positions,
             .sequences = f->sequences,
             .longest = f->longest,
             .expert_ids = block_ids(&f->expert_ids, b, f->tokens, n->k),
             .attention_expert_ids =
                 block_ids(&f->attention_expert_ids, b, f->tokens, n->attention_k),
+            .folded = folded,
+            .next_norm = last ? stack->final_norm : stack->blocks[b + 1].attention_norm,
         };
-        TRY_RETURN(record_block(stream, n, &n->decoder.blocks[b], b == 0, &r));
+        TRY_RETURN(record_block(stream, n, &stack->blocks[b], b == 0, &r));
     }
-    return record_logits(stream, n, f);
+    return record_logits(stream, n, f, folded);
 }
 
 enum vkmoe_status vkmoe_model_forward(
@@ -255,7 +311,7 @@ static enum vkmoe_status record_encoder(const struct caller *caller, vkmoe_strea
     TRY_RETURN(check_encode(caller, stream, n, e));
     TRY_RETURN(stream_reserve_scratch(stream, n->scratch_size));
     TRY_RETURN(note_input(stream, n, e));
-    TRY_RETURN(embed(stream, n, vkmoe_span_address(&e->ids), e->tokens));
+    TRY_RETURN(embed(stream, n, vkmoe_span_address(&e->ids), e->tokens, NULL));
     const struct block_run r = {
         .caller = caller,
         .tokens = e->tokens,

@@ -74,7 +74,7 @@ static enum vkmoe_status record_pass(
 
 enum vkmoe_status vkmoe_moe_record(const struct caller *caller, vkmoe_stream *stream,
     const vkmoe_moe *moe, const struct vkmoe_moe_forward_params *f,
-    const struct sequence_limit *limit)
+    const struct sequence_limit *limit, const struct folding *folding)
 {
     if (f->tokens == 0)
         return VKMOE_OK;
@@ -84,6 +84,7 @@ enum vkmoe_status vkmoe_moe_record(const struct caller *caller, vkmoe_stream *st
         .moe = moe,
         .plan = vkmoe_moe_plan(moe, f->tokens, sequence),
         .sequence_tokens = sequence,
+        .folding = folding,
     };
     const uint32_t most = pass.plan.tokens;
     if (most == 0)
@@ -107,5 +108,5 @@ enum vkmoe_status vkmoe_moe_forward(
     if (params->tokens == 0)
         return VKMOE_OK;
     TRY_RETURN(check(&caller, stream, moe, params));
-    return vkmoe_moe_record(&caller, stream, moe, params, NULL);
+    return vkmoe_moe_record(&caller, stream, moe, params, NULL, NULL);
 }

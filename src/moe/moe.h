@@ -43,10 +43,14 @@ struct sequence_limit {
     struct vkmoe_span positions, sequences;
 };
 
+// plan.c: whether the norms before and after the layer can be folded into it with so many tokens.
+bool vkmoe_moe_folds(const vkmoe_moe *moe, uint32_t tokens);
+
 // forward.c: vkmoe_moe_forward() for one who made what `params` has himself: nothing of it is
-// checked. `limit` may be NULL; otherwise the layer has no capacity of its own.
+// checked. `limit` may be NULL; otherwise the layer has no capacity of its own. `folding` may be
+// NULL; otherwise y is added to.
 enum vkmoe_status vkmoe_moe_record(const struct caller *caller, vkmoe_stream *stream,
     const vkmoe_moe *moe, const struct vkmoe_moe_forward_params *params,
-    const struct sequence_limit *limit);
+    const struct sequence_limit *limit, const struct folding *folding);
 
 #endif

@@ -64,6 +64,12 @@ static bool are_few(const vkmoe_moe *moe, uint32_t tokens)
                 && tokens * p->experts_per_token <= DECODE_MAX_PAIRS));
 }
 
+bool vkmoe_moe_folds(const vkmoe_moe *moe, uint32_t tokens)
+{
+    return are_few(moe, tokens) && vkmoe_router_folds(&moe->router)
+        && moe->params.router_hidden == moe->params.hidden;
+}
+
 // The most tokens that arrays and kernels can take at once.
 static uint32_t most_tokens(const vkmoe_moe *moe)
 {

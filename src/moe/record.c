@@ -12,6 +12,7 @@ enum vkmoe_status vkmoe_moe_record_route(const struct moe_pass *pass)
             .logits = scratch_address(pass, pass->plan.logits),
             .shared_weights = scratch_address(pass, pass->plan.shared_weights),
             .pairs = pass->pairs,
+            .norm = pass->folding ? &pass->folding->norm : NULL,
         });
 }
 
@@ -27,6 +28,7 @@ enum vkmoe_status vkmoe_moe_record_up(const struct moe_pass *pass)
         .shared_h = scratch_address(pass, plan->shared_h),
         .activation = { p->activation, p->activation_alpha, p->activation_limit },
         .weigh_input = p->weight_on_input,
+        .norm = pass->folding ? &pass->folding->norm : NULL,
     };
     if (plan->few)
         return vkmoe_experts_decode_up(pass->stream, &moe->up, &operands);
@@ -62,6 +64,7 @@ static enum vkmoe_status record_few_down(const struct moe_pass *pass)
             .output_bias = moe->output_bias,
             .shared = shared_mode(moe),
             .weigh_input = moe->params.weight_on_input,
+            .residual = pass->folding ? &pass->folding->residual : NULL,
         });
 }
 

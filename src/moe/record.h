@@ -10,10 +10,11 @@ struct moe_pass {
     const vkmoe_moe *moe;
     struct moe_plan plan;
     const vkmoe_buffer *scratch;
-    struct pairs pairs;       // the caller's, or in scratch
-    uint32_t sequence_tokens; // with a capacity
-    uint64_t x, router_x;     // f32 [tokens][hidden], [tokens][router_hidden]
-    uint64_t y;               // f32 [tokens][hidden]
+    struct pairs pairs;            // the caller's, or in scratch
+    uint32_t sequence_tokens;      // with a capacity
+    uint64_t x, router_x;          // f32 [tokens][hidden], [tokens][router_hidden]
+    uint64_t y;                    // f32 [tokens][hidden]
+    const struct folding *folding; // few tokens; NULL: none
 };
 
 static inline uint64_t scratch_address(const struct moe_pass *pass, uint64_t offset)

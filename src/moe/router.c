@@ -155,6 +155,20 @@ static uint32_t tile_blocks(const struct router *router, uint32_t rows)
     return MIN(blocks, vkmoe_tuning(router->device, TUNE_ROUTE_BLOCKS));
 }
 
+bool vkmoe_router_folds(const struct router *router)
+{
+    return !has_router(&router->params) || !router->params.rms_norm;
+}
+
+// How many units a lane has under way: with one token, as many as registers hold.
+static uint32_t unroll(const struct router *router, uint32_t units, uint32_t lanes, uint32_t tokens)
+{
+    uint32_t unroll = tokens > 1 ? 1 : vkmoe_tuning(router->device, TUNE_ROUTE_UNROLL);
+    while (unroll > 1 && unroll / 2 * (lanes / BLOCK_ROWS) >= units)
+        unroll /= 2;
+    return unroll;
+}
+
 enum vkmoe_status vkmoe_router_record(
     vkmoe_stream *stream, const struct router *router, const struct route_operands *o)
 {
@@ -165,6 +179,7 @@ enum vkmoe_status vkmoe_router_record(
     const uint32_t blocks = tile_blocks(router, rows);
     const uint32_t most = router->shapes.route_tokens, tile_tokens = tokens >= most ? most : 1;
     const bool shares_x = router->weighs_shared && o->x != o->shared_x;
+    const uint32_t lanes = vkmoe_lanes_for(router->shapes.route_lanes, router->matrix.units);
     const struct route_push push = {
         .x = o->x,
         .shared_x = o->shared_x,
@@ -175,6 +190,7 @@ enum vkmoe_status vkmoe_router_record(
         .weights = o->pairs.weights,
         .shared_weights = o->shared_weights,
         .counters = vkmoe_stream_counters(stream),
+        .raw = o->norm ? o->norm->raw : vkmoe_device_dummy_address(router->device),
         .tokens = tokens,
         .hidden = hidden,
         .units = router->matrix.units,
@@ -183,7 +199,8 @@ enum vkmoe_status vkmoe_router_record(
     struct dispatch d = {
         .kernel = KERNEL_route,
         .spec = {
-            [ROUTE_LANES] = vkmoe_lanes_for(router->shapes.route_lanes, push.units),
+            [ROUTE_LANES] = lanes,
+            [ROUTE_UNROLL] = unroll(router, push.units, lanes, tile_tokens),
             [ROUTE_BLOCKS] = blocks,
             [ROUTE_TOKENS] = tile_tokens,
             [ROUTE_PACKED] = is_packed(o->x, hidden, 8)
@@ -194,5 +211,9 @@ enum vkmoe_status vkmoe_router_record(
         .groups = push.row_tiles * div_up(tokens, tile_tokens),
     };
     set_spec(router, d.spec);
+    if (o->norm) {
+        d.spec[ROUTE_FOLDED] = 1;
+        d.spec[ROUTE_RMS_EPSILON] = float_bits(o->norm->epsilon);
+    }
     return stream_run(stream, &d);
 }

@@ -44,12 +44,16 @@ uint64_t vkmoe_router_size(const struct router *router);
 uint32_t vkmoe_router_logits(const struct router *router);
 
 struct route_operands {
-    uint64_t x;              // [tokens][hidden]
-    uint64_t shared_x;       // what the shared expert's row sees, of the same shape
-    uint64_t logits;         // scratch [tokens][logits]
-    uint64_t shared_weights; // out [tokens], if there is such a row
-    struct pairs pairs;      // out; ids in if they are supplied
+    uint64_t x;                     // [tokens][hidden]
+    uint64_t shared_x;              // what the shared expert's row sees, of the same shape
+    uint64_t logits;                // scratch [tokens][logits]
+    uint64_t shared_weights;        // out [tokens], if there is such a row
+    struct pairs pairs;             // out; ids in if they are supplied
+    const struct folded_norm *norm; // NULL: none
 };
+
+// Whether a norm can be folded into it.
+bool vkmoe_router_folds(const struct router *router);
 
 // One dispatch after a barrier; none without a router.
 enum vkmoe_status vkmoe_router_record(

@@ -70,6 +70,26 @@ uint64_t vkmoe_experts_size(const struct experts *experts); // of device memory
 // Each is one dispatch after a barrier. Operands are device addresses of f32, multiples of 4,
 // unless said otherwise; `padded` means to a multiple of 8.
 
+// An RMS norm before a product that is folded into it (shaders/lib/norm.glsl): what is multiplied
+// is `raw` times the norm's weight.
+struct folded_norm {
+    uint64_t raw; // [tokens][columns]
+    float epsilon;
+};
+
+// Where a product's results are added to what came past it, for the next folded norm.
+struct residual {
+    float scale;          // on what is added
+    uint64_t weighted;    // out [tokens][rows]: the sum times
+    uint64_t next_weight; // the next norm's weight, [rows]
+};
+
+// Both, of a part of a model that stands between two norms.
+struct folding {
+    struct folded_norm norm;
+    struct residual residual;
+};
+
 // Pairs of a token and one of the k experts it goes to: pair token * k + slot.
 struct pairs {
     uint64_t ids;     // i32 [tokens][k]
@@ -100,7 +120,8 @@ struct up_operands {
     uint64_t h;        // [tokens * k][rows, padded]: of pairs, or of sorted rows
     uint64_t shared_h; // [tokens][rows of the shared expert, padded]
     struct activation activation;
-    bool weigh_input; // weights multiply x instead of the outputs
+    bool weigh_input;               // weights multiply x instead of the outputs
+    const struct folded_norm *norm; // few tokens; NULL: none
 };
 
 // Few tokens: h by pair.
@@ -130,7 +151,8 @@ struct decode_down_operands {
     uint64_t y;                      // [tokens][rows]
     const vkmoe_buffer *output_bias; // [rows], or NULL
     enum shared_mode shared;
-    bool weigh_input; // they are weighted already
+    bool weigh_input;                // they are weighted already
+    const struct residual *residual; // NULL: y is what it was not before
 };
 enum vkmoe_status vkmoe_experts_decode_down(vkmoe_stream *stream, const struct experts *experts,
     const struct decode_down_operands *operands);
@@ -150,6 +172,10 @@ struct direct_operands {
     // The rows of the matrix that are wanted, 0 and 0: all. What else is in their tiles comes
     // along.
     uint32_t first_row, end_row;
+    bool beside; // see struct dispatch
+    // Few tokens; NULL: none. With a residual y is added to.
+    const struct folded_norm *norm;
+    const struct residual *residual;
 };
 enum vkmoe_status vkmoe_experts_direct(
     vkmoe_stream *stream, const struct experts *experts, const struct direct_operands *operands);

@@ -58,16 +58,40 @@ static uint32_t decode_tile_tokens(uint32_t tokens)
     return tokens <= 1 ? 1 : tokens <= 2 ? 2 : tokens <= 4 ? 4 : DECODE_TILE_TOKENS;
 }
 
+static void set_norm(const struct folded_norm *norm, uint32_t spec[SPEC_MAX])
+{
+    spec[DECODE_NORM] = norm != NULL;
+    spec[DECODE_NORM_EPSILON] = float_bits(norm ? norm->epsilon : 0);
+}
+
+static void set_residual(const struct residual *residual, uint32_t spec[SPEC_MAX])
+{
+    spec[DECODE_RESIDUAL] = residual != NULL;
+    spec[DECODE_RESIDUAL_SCALE] = float_bits(residual ? residual->scale : 1);
+}
+
+// Addresses of both for the push.
+#define NORM_OPERANDS(e, norm_) \
+    .raw = (norm_) ? (norm_)->raw : vkmoe_device_dummy_address((e)->device)
+#define RESIDUAL_OPERANDS(e, residual_) \
+    .weighted = (residual_) ? (residual_)->weighted : vkmoe_device_dummy_address((e)->device), \
+    .next_weight = \
+        (residual_) ? (residual_)->next_weight : vkmoe_device_dummy_address((e)->device)
+
 enum vkmoe_status vkmoe_experts_decode_up(
     vkmoe_stream *stream, const struct experts *e, const struct up_operands *o)
 {
     const uint32_t blocks = e->shapes.decode_blocks, tile = decode_tile_tokens(o->pairs.tokens);
+    const uint64_t dummy = vkmoe_device_dummy_address(e->device);
     const struct decode_up_push push = {
         PAIRS_OPERANDS(o->pairs),
         .x = o->x,
         .h = o->h,
         .shared_h = o->shared_h,
         EXPERTS_OPERANDS(e),
+        NORM_OPERANDS(e, o->norm),
+        .weighted = dummy,
+        .next_weight = dummy,
         .experts = e->count,
         .columns = e->columns,
         .units = e->matrices[0].units,
@@ -89,6 +113,7 @@ enum vkmoe_status vkmoe_experts_decode_up(
     d.spec[DECODE_ALPHA] = float_bits(o->activation.alpha);
     d.spec[DECODE_LIMIT] = float_bits(o->activation.limit);
     d.spec[DECODE_BIAS] = e->bias != NULL;
+    set_norm(o->norm, d.spec);
     d.push = &push;
     d.groups =
         push.tokens * push.k * push.row_tiles + div_up(push.tokens, tile) * push.shared_row_tiles;
@@ -106,6 +131,7 @@ enum vkmoe_status vkmoe_experts_decode_down(
         .y = o->y,
         EXPERTS_OPERANDS(e),
         .output_bias = address_or_dummy(e->device, o->output_bias),
+        RESIDUAL_OPERANDS(e, o->residual),
         .experts = e->count,
         .columns = e->rows,
         .h_columns = padded(e->columns),
@@ -119,6 +145,7 @@ enum vkmoe_status vkmoe_experts_decode_down(
     d.spec[DECODE_BIAS] = e->bias != NULL;
     d.spec[DECODE_SHARED] = o->shared;
     d.spec[DECODE_OUTPUT_BIAS] = o->output_bias != NULL;
+    set_residual(o->residual, d.spec);
     d.push = &push;
     d.groups = push.row_tiles * push.tokens;
     return stream_run(stream, &d);
@@ -159,6 +186,8 @@ enum vkmoe_status vkmoe_experts_direct_few(
         .h = dummy,
         .shared_h = o->y,
         EXPERTS_OPERANDS(e),
+        NORM_OPERANDS(e, o->norm),
+        RESIDUAL_OPERANDS(e, o->residual),
         .tokens = o->tokens,
         .columns = e->columns,
         .units = e->matrices[0].units,
@@ -174,8 +203,11 @@ enum vkmoe_status vkmoe_experts_direct_few(
     d.spec[DECODE_PACKED] = rows_are_packed(o->x, push.columns, push.x_stride);
     d.spec[DECODE_ACTIVATION] = VKMOE_ACTIVATION_IDENTITY;
     d.spec[DECODE_SHARED_BIAS] = e->bias != NULL;
+    set_norm(o->norm, d.spec);
+    set_residual(o->residual, d.spec);
     d.push = &push;
     d.groups = div_up(o->tokens, DECODE_TILE_TOKENS) * push.shared_row_tiles;
+    d.beside = o->beside;
     return stream_run(stream, &d);
 }
 
@@ -335,6 +367,7 @@ enum vkmoe_status vkmoe_experts_direct(
             [GEMM_BIAS] = !o->shared && e->bias != NULL,
         },
         .groups = push.row_tiles * div_up(o->tokens, push.tile_rows),
+        .beside = o->beside,
     };
     return run_gemm(stream, e, form, &push, &d);
 }

@@ -22,7 +22,12 @@ struct decode_case {
     uint32_t shared_inner;             // 0: no shared expert
     bool shared_weighted, output_bias; // down only
     uint32_t x_gap, first_shared_tile; // up: between rows of x, and of the shared matrix's tiles
+    bool norm;                         // up: a norm is folded in
+    float
+        residual; // what results are scaled by and added to; up: the shared expert's alone. 0: none
 };
+
+#define DECODE_TEST_EPSILON 0.25f // of the folded norm; not to be overlooked
 
 #define DECODE_TEST_ALPHA 1.702f
 #define DECODE_TEST_LIMIT 1.25f // within what random inputs reach
@@ -46,6 +51,19 @@ enum { // masks of shapes
     ALL = 255,
 };
 #define EVERYWHERE .everywhere = true
+
+// From results that are expected in an output to what is there where they are added to `before`,
+// and expects that times `next_weight` in "weighted".
+static inline void add_residual(struct kernel_io *io, double scale, const char *name,
+    const float *before, const float *next_weight)
+{
+    const struct kernel_operand *y = io_find(io, name);
+    double *sums = y->floats, *weighted = io_expect_floats(io, "weighted");
+    for (size_t i = 0; i < y->size / 4; i++) {
+        sums[i] = before[i] + scale * sums[i];
+        weighted[i] = sums[i] * next_weight[i % y->columns];
+    }
+}
 
 static inline bool decode_fits(
     const struct kernel_case *test, const struct variant *variant, const struct kernel_shape *shape)

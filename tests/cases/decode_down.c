@@ -39,6 +39,8 @@ static const struct decode_case cases[] = {
     CASE("everything-at-once", .shapes = ONE), SHAPE(6, 3, 12, 33, 25), .biased = true,
         .output_bias = true, .shared_inner = 40, .shared_weighted = true,
         .pattern = IDS_DROPPED, .dtype = VKMOE_DTYPE_F16},
+    CASE("residual", .shapes = ALL), SHAPE(5, 3, 12, 65, 40), .output_bias = true, SHARED,
+        .residual = 0.75f},
 
     // ----------------------------------------- shapes, with the pipelines of deepseek-v3
     CASE("no-token", .shapes = ONE), SHAPE(0, 2, 8, 64, 96), SHARED},
@@ -83,6 +85,7 @@ struct down_model {
     struct routing routing;
     struct linear down, shared;
     const float *h, *shared_h, *shared_weights, *output_bias;
+    const float *before, *next_weight; // of y, with a residual
 };
 
 // Rows of h are padded with zeros to whole units.
@@ -119,7 +122,14 @@ static void fill(struct kernel_io *io)
     if (c->output_bias)
         m->output_bias = io_add_floats(io, "output_bias", 1, c->hidden, 1.0);
     io_add_table(io, c->experts);
-    io_add(io, "y", ROLE_OUT, c->tokens, c->hidden);
+    if (c->residual != 0.0f) {
+        m->before = io_add_floats(io, "y", c->tokens, c->hidden, 1.0);
+        io_find(io, "y")->role = ROLE_IN_OUT;
+        m->next_weight = io_add_floats(io, "next_weight", 1, c->hidden, 1.0);
+        io_add(io, "weighted", ROLE_OUT, c->tokens, c->hidden);
+    } else {
+        io_add(io, "y", ROLE_OUT, c->tokens, c->hidden);
+    }
 }
 
 static void reference(struct kernel_io *io)
@@ -143,6 +153,8 @@ static void reference(struct kernel_io *io)
             y[(size_t)t * c->hidden + i] = sum;
         }
     }
+    if (c->residual != 0.0f)
+        add_residual(io, c->residual, "y", m->before, m->next_weight);
 }
 
 static void dispatch(struct kernel_io *io, struct dispatch *d)
@@ -156,7 +168,7 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
         .shared_h_columns = m->shared.units * 8, .row_tiles = div_up(c->hidden, 8 * s->blocks),
         .bias_stride = m->down.blocks * 8,
         AT(ids) AT(weights) AT(h) AT(shared_h) AT(shared_weights) AT(y) AT(table) AT(bias)
-            AT(output_bias));
+            AT(output_bias) AT(weighted) AT(next_weight));
     const struct decode_down_push *push = (const void *)io->push;
     *d = (struct dispatch){
         .spec = {
@@ -172,6 +184,8 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
             [DECODE_WEIGHT_INPUT] = c->weight_input,
             [DECODE_SHARED] = c->shared_inner == 0 ? 0 : c->shared_weighted ? 2 : 1,
             [DECODE_OUTPUT_BIAS] = c->output_bias,
+            [DECODE_RESIDUAL] = c->residual != 0.0f,
+            [DECODE_RESIDUAL_SCALE] = float_bits(c->residual),
         },
         .groups = push->row_tiles * c->tokens,
     };

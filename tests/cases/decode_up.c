@@ -1,6 +1,8 @@
 // decode_up.c - cases and reference of the up projection for few tokens.
 #include "decode.h"
 
+#include <math.h>
+
 #include "shaders/decode_up.h"
 
 // A case a row.
@@ -83,6 +85,14 @@ static const struct decode_case cases[] = {
     CASE("columns-33", .shapes = ONE | SOME), SHAPE(3, 2, 4, 33, 24), OAI, .shared_inner = 8},
     CASE("misaligned", .shapes = ONE | SOME), SHAPE(3, 2, 4, 64, 24), OAI, .shared_inner = 8,
         .misaligned = true},
+    CASE("norm", .shapes = ALL), SHAPE(5, 2, 4, 704, 24), GATED, .shared_inner = 8, .norm = true},
+    CASE("norm-unpacked", .shapes = ONE | SOME), SHAPE(3, 2, 4, 45, 24), OAI, .shared_inner = 8,
+        .weight_input = true, .norm = true},
+    CASE("norm-of-one-column", .shapes = ONE | SOME), SHAPE(2, 2, 4, 1, 24), OAI, .norm = true},
+    CASE("residual", .shapes = ALL), SHAPE(5, 0, 0, 64, 0), .shared_inner = 96, .residual = 0.75f,
+        .activation = VKMOE_ACTIVATION_IDENTITY},
+    CASE("norm-and-residual", .shapes = ONE | SOME), SHAPE(3, 0, 0, 72, 0), .shared_inner = 33,
+        .residual = 1.0f, .norm = true, .activation = VKMOE_ACTIVATION_IDENTITY},
     CASE("part", .shapes = ONE | SOME), SHAPE(3, 2, 4, 64, 24), GATED, .shared_inner = 72,
         .x_gap = 8, .first_shared_tile = 1},
 };
@@ -91,7 +101,8 @@ static const struct decode_case cases[] = {
 struct up_model {
     struct routing routing;
     struct linear up, shared;
-    const float *x;
+    const float *x, *raw;
+    const float *before, *next_weight; // of shared_h, with a residual
 };
 
 static uint32_t h_columns(uint32_t inner)
@@ -103,18 +114,39 @@ static void fill(struct kernel_io *io)
 {
     const struct decode_case *c = (const void *)io->test;
     struct up_model *m = io->model = io_alloc(io, 1, sizeof *m);
-    m->routing = io_add_routing(io, c->pattern, c->tokens, c->k, c->experts);
+    if (c->k)
+        m->routing = io_add_routing(io, c->pattern, c->tokens, c->k, c->experts);
     m->x = io_add_floats(io, "x", c->tokens, c->hidden + c->x_gap, 1.0);
     io_find(io, "x")->skew = c->misaligned ? 4 : 0;
-    m->up = io_add_linear(
-        io, "up", c->biased ? "bias" : NULL, c->experts, c->inner, c->hidden, c->gated, c->dtype);
+    if (c->norm)
+        m->raw = io_add_floats(io, "raw", c->tokens, c->hidden, 2.0);
+    if (c->k)
+        m->up = io_add_linear(io, "up", c->biased ? "bias" : NULL, c->experts, c->inner, c->hidden,
+            c->gated, c->dtype);
     if (c->shared_inner)
         m->shared = io_add_linear(
             io, "shared up", NULL, 1, c->shared_inner, c->hidden, c->shared_gated, c->dtype);
     io_add_table(io, c->experts);
-    io_add(io, "h", ROLE_OUT, (size_t)c->tokens * c->k, h_columns(c->inner));
-    if (c->shared_inner)
+    if (c->k)
+        io_add(io, "h", ROLE_OUT, (size_t)c->tokens * c->k, h_columns(c->inner));
+    if (c->residual != 0.0f) {
+        const uint32_t columns = h_columns(c->shared_inner);
+        m->before = io_add_floats(io, "shared_h", c->tokens, columns, 1.0);
+        io_find(io, "shared_h")->role = ROLE_IN_OUT;
+        m->next_weight = io_add_floats(io, "next_weight", 1, columns, 1.0);
+        io_add(io, "weighted", ROLE_OUT, c->tokens, columns);
+    } else if (c->shared_inner) {
         io_add(io, "shared_h", ROLE_OUT, c->tokens, h_columns(c->shared_inner));
+    }
+}
+
+// What a folded norm makes of a token's dot products.
+static double norm_of(const struct decode_case *c, const struct up_model *m, uint32_t token)
+{
+    double squares = 0.0;
+    for (uint32_t i = 0; c->norm && i < c->hidden; i++)
+        squares += pow(m->raw[(size_t)token * c->hidden + i], 2);
+    return c->norm ? 1.0 / sqrt(squares / c->hidden + DECODE_TEST_EPSILON) : 1.0;
 }
 
 // One row of h; its columns past the matrix are zero.
@@ -141,18 +173,21 @@ static void reference(struct kernel_io *io)
     const struct decode_case *c = (const void *)io->test;
     const struct up_model *m = io->model;
     const struct routing *r = &m->routing;
-    double *h = io_expect_floats(io, "h");
+    double *h = c->k ? io_expect_floats(io, "h") : NULL;
     for (uint32_t pair = 0; pair < c->tokens * c->k; pair++)
         if (!r->dropped[pair])
             make_row(c, &m->up, r->expert[pair],
                 m->x + (size_t)(pair / c->k) * (c->hidden + c->x_gap),
-                c->weight_input ? r->weights[pair] : 1.0, h + (size_t)pair * h_columns(c->inner));
+                norm_of(c, m, pair / c->k) * (c->weight_input ? r->weights[pair] : 1.0),
+                h + (size_t)pair * h_columns(c->inner));
     if (!c->shared_inner)
         return;
     double *shared_h = io_expect_floats(io, "shared_h");
     for (uint32_t t = 0; t < c->tokens; t++)
-        make_row(c, &m->shared, 0, m->x + (size_t)t * (c->hidden + c->x_gap), 1.0,
+        make_row(c, &m->shared, 0, m->x + (size_t)t * (c->hidden + c->x_gap), norm_of(c, m, t),
             shared_h + (size_t)t * h_columns(c->shared_inner));
+    if (c->residual != 0.0f)
+        add_residual(io, c->residual, "shared_h", m->before, m->next_weight);
     const uint32_t left_out = c->first_shared_tile * io->shape.blocks / 2;
     for (uint32_t t = 0; t < c->tokens; t++)
         for (uint32_t i = 0; i < c->shared_inner; i++)
@@ -165,14 +200,15 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
     const struct decode_case *c = (const void *)io->test;
     const struct up_model *m = io->model;
     const struct kernel_shape *s = &io->shape;
-    io_fill_table(io, &m->up, c->shared_inner ? &m->shared : NULL);
+    io_fill_table(io, c->k ? &m->up : NULL, c->shared_inner ? &m->shared : NULL);
     SET_PUSH(io, decode_up, .tokens = c->tokens, .k = c->k, .experts = c->experts,
-        .columns = c->hidden, .x_stride = c->hidden + c->x_gap, .units = m->up.units,
+        .columns = c->hidden, .x_stride = c->hidden + c->x_gap, .units = div_up(c->hidden, 8),
         .h_columns = h_columns(c->inner), .shared_h_columns = h_columns(c->shared_inner),
         .row_tiles = div_up(m->up.blocks, s->blocks),
         .shared_row_tiles = div_up(m->shared.blocks, s->blocks) - c->first_shared_tile,
         .first_shared_row_tile = c->first_shared_tile, .bias_stride = m->up.blocks * 8,
-        AT(ids) AT(weights) AT(x) AT(h) AT(shared_h) AT(table) AT(bias));
+        AT(ids) AT(weights) AT(x) AT(h) AT(shared_h) AT(table) AT(bias) AT(raw) AT(weighted)
+            AT(next_weight));
     const struct decode_up_push *push = (const void *)io->push;
     *d = (struct dispatch){
         .spec = {
@@ -188,6 +224,10 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
             [DECODE_ACTIVATION] = c->activation,
             [DECODE_BIAS] = c->biased,
             [DECODE_WEIGHT_INPUT] = c->weight_input,
+            [DECODE_NORM] = c->norm,
+            [DECODE_NORM_EPSILON] = float_bits(DECODE_TEST_EPSILON),
+            [DECODE_RESIDUAL] = c->residual != 0.0f,
+            [DECODE_RESIDUAL_SCALE] = float_bits(c->residual),
             [DECODE_ALPHA] = float_bits(DECODE_TEST_ALPHA),
             [DECODE_LIMIT] = float_bits(DECODE_TEST_LIMIT),
         },

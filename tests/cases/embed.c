@@ -2,6 +2,8 @@
 // element times the scale.
 #include "cases.h"
 
+#include <string.h>
+
 #include "shaders/embed.h"
 
 struct embed_case {
@@ -9,7 +11,8 @@ struct embed_case {
     uint32_t tokens, vocabulary, columns;
     enum vkmoe_dtype dtype;
     float scale;
-    bool wild; // some ids are past the vocabulary
+    bool wild;     // some ids are past the vocabulary
+    bool weighted; // x times a weight is stored as well
 };
 
 enum { CPU = 1, GPU = 2, ALL = 7 }; // masks of shapes
@@ -49,6 +52,7 @@ static const struct embed_case cases[] = {
         .dtype = VKMOE_DTYPE_BF16},
     CASE("wild-ids-q8-0", BOTH), SHAPE(40, 65, 32), .scale = 1.0f, .wild = true,
         .dtype = VKMOE_DTYPE_Q8_0},
+    CASE("weighted", BOTH), SHAPE(9, 100, 45), .scale = 2.0f, .weighted = true},
     CASE("columns-7", BOTH), SHAPE(9, 100, 7), .scale = 1.0f},
     CASE("columns-8", BOTH), SHAPE(9, 100, 8), .scale = 1.0f},
     CASE("columns-9", BOTH), SHAPE(9, 100, 9), .scale = 1.0f},
@@ -73,6 +77,11 @@ static void fill(struct kernel_io *io)
     }
     *matrix = io_add_linear(io, "matrix", NULL, 1, c->vocabulary, c->columns, false, c->dtype);
     io_add(io, "x", ROLE_OUT, c->tokens, c->columns);
+    io_add(io, "dummy", ROLE_IN, 1, 64);
+    if (c->weighted) {
+        io_add_floats(io, "weight", 1, c->columns, 1.0);
+        io_add(io, "weighted", ROLE_OUT, c->tokens, c->columns);
+    }
 }
 
 static void reference(struct kernel_io *io)
@@ -87,6 +96,15 @@ static void reference(struct kernel_io *io)
             x[t * c->columns + i] =
                 float_bits((float)(matrix->weights[0][(size_t)id * c->columns + i] * c->scale));
     }
+    if (!c->weighted)
+        return;
+    const float *weight = io_find(io, "weight")->before;
+    uint32_t *weighted = io_expect_words(io, "weighted");
+    for (uint32_t i = 0; i < c->tokens * c->columns; i++) {
+        float value;
+        memcpy(&value, &x[i], sizeof value);
+        weighted[i] = float_bits(value * weight[i % c->columns]);
+    }
 }
 
 static void dispatch(struct kernel_io *io, struct dispatch *d)
@@ -94,13 +112,14 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
     const struct embed_case *c = (const void *)io->test;
     const struct linear *matrix = io->model;
     SET_PUSH(io, embed, .tokens = c->tokens, .columns = c->columns, .units = matrix->units,
-        .vocabulary = c->vocabulary, AT(ids) AT(matrix) AT(x));
+        .vocabulary = c->vocabulary, AT(ids) AT(matrix) AT(x) AT(weighted) AT(weight));
     const struct embed_push *push = (const void *)io->push;
     *d = (struct dispatch){
         .spec = {
             [EMBED_LANES] = io->shape.lanes,
             [EMBED_TYPE] = c->dtype,
             [EMBED_SCALE] = float_bits(c->scale),
+            [EMBED_WEIGHTED] = c->weighted,
         },
         .groups = div_up(c->tokens * push->units, io->shape.lanes),
     };

@@ -31,6 +31,7 @@ struct route_case {
     uint32_t always;
     bool levels;
     bool bias, correction, expert_scale, misaligned;
+    bool folded; // the root mean square is of other values than the gate's
     float epsilon, scale, soft_cap, threshold, rms_epsilon, gain;
 };
 
@@ -48,14 +49,14 @@ struct route_case {
 
 enum { // masks of shapes; first the CPU's
     CPU = 1, CPU_1 = 2, CPU_BLOCKS = 4, GPU = 8, GPU_1 = 16, GPU_64 = 32, CPU_2_BLOCKS = 64,
-    CPU_BLOCKS_1 = 128,
-    ALL = 255,
+    CPU_BLOCKS_1 = 128, GPU_UNROLLED = 256,
+    ALL = 511,
 };
 #define EVERYWHERE .everywhere = true
 
 static const struct kernel_shape shapes[] = { // lanes, blocks, tokens
-    { 8, 1, 8 }, { 8, 1, 1 }, { 8, 4, 8 }, { 32, 1, 4 }, { 256, 1, 1 }, { 64, 2, 4 },
-    { 8, 2, 8 }, { 8, 4, 1 }
+    { 8, 1, 8 }, { 8, 1, 1 }, { 8, 4, 8 }, { 32, 1, 4 }, { 256, 1, 1, 8 }, { 64, 2, 4 },
+    { 8, 2, 8 }, { 8, 4, 1 }, { 32, 1, 1, 4 }
 };
 
 static const struct route_case cases[] = {
@@ -179,6 +180,10 @@ static const struct route_case cases[] = {
     CASE("experts-64-and-shared", .shapes = CPU | GPU_64), SHAPE(9, 16, 64, 2),
         .extra_row = true},
     CASE("experts-1024", .shapes = CPU), SHAPE(16, 16, 1024, 8), .renormalize = 1},
+    CASE("folded-norm", .shapes = ALL), SHAPE(5, 704, 12, 3), .folded = true, .extra_row = true,
+        .rms_epsilon = 0.25f},
+    CASE("folded-norm-unpacked", .shapes = GPU_1 | GPU_UNROLLED), SHAPE(5, 45, 12, 3),
+        .folded = true, .rms_epsilon = 0.25f, .bias = true},
     CASE("columns-1", .shapes = CPU | GPU_1), SHAPE(9, 1, 8, 2)},
     CASE("columns-7", .shapes = CPU | GPU), SHAPE(9, 7, 8, 2)},
     CASE("columns-9", .shapes = CPU), SHAPE(9, 9, 8, 2), .extra_row = true},
@@ -206,7 +211,7 @@ static uint32_t rows_of(const struct route_case *c)
 
 struct route_model {
     double *weights; // [experts + extra + levels][hidden]
-    float *x, *shared_x, *vectors;
+    float *x, *shared_x, *raw, *vectors;
     const struct routing *supplied;
     // Of the token at hand:
     double *logits, *scores, *z;
@@ -229,14 +234,20 @@ static double dot_row(
     return sum;
 }
 
+// What dot products of the token's row are multiplied with.
+static double norm_of(const struct route_case *c, const struct route_model *m, const float *x)
+{
+    double squares = 0.0;
+    const float *from = c->folded ? m->raw + (x - m->x) : x;
+    for (uint32_t i = 0; i < c->hidden; i++)
+        squares += (double)from[i] * from[i];
+    return c->rms_norm || c->folded ? 1.0 / sqrt(squares / c->hidden + c->rms_epsilon) : 1.0;
+}
+
 static void find_logits(const struct route_case *c, struct route_model *m, const float *x)
 {
-    double squares = 0.0, norm = 1.0;
+    const double norm = norm_of(c, m, x);
     const uint32_t first_level = c->experts + c->extra_row;
-    for (uint32_t i = 0; i < c->hidden; i++)
-        squares += (double)x[i] * x[i];
-    if (c->rms_norm)
-        norm = 1.0 / sqrt(squares / c->hidden + c->rms_epsilon);
     for (uint32_t e = 0; e < c->experts; e++) {
         const double l = dot_row(c, m, e, x) * norm + m->vectors[e];
         m->logits[e] = c->soft_cap != 0.0f ? c->soft_cap * tanh(l / c->soft_cap) : l;
@@ -398,8 +409,9 @@ static void reference(struct kernel_io *io)
     }
     double *shared = c->extra_row ? io_expect_floats(io, "shared_weights") : NULL;
     for (uint32_t t = 0; c->extra_row && t < c->tokens; t++)
-        shared[t] = sigmoid(
-            dot_row(c, m, c->experts, (c->shared_x ? m->shared_x : m->x) + (size_t)t * c->hidden));
+        shared[t] = sigmoid((c->folded ? norm_of(c, m, m->x + (size_t)t * c->hidden) : 1.0)
+            * dot_row(
+                c, m, c->experts, (c->shared_x ? m->shared_x : m->x) + (size_t)t * c->hidden));
 }
 
 // ----------------------------------------------------------------------- contents
@@ -438,6 +450,8 @@ static void fill_tokens(struct kernel_io *io, const struct route_case *c, struct
 {
     struct rng rng = io_rng(io, "x");
     double *w = io_alloc(io, c->k, sizeof *w);
+    if (c->folded)
+        m->raw = io_add_floats(io, "raw", c->tokens, c->hidden, 2.0);
     m->x = io_add(io, "x", ROLE_IN, c->tokens, c->hidden)->before;
     for (uint32_t t = 0; t < c->tokens; t++) {
         float *x = m->x + (size_t)t * c->hidden;
@@ -509,6 +523,8 @@ static void set_spec(struct kernel_io *io, uint32_t spec[SPEC_MAX])
     spec[ROUTE_SHARED_X] = c->shared_x;
     spec[ROUTE_ALWAYS] = c->always;
     spec[ROUTE_LEVELS] = c->levels;
+    spec[ROUTE_FOLDED] = c->folded;
+    spec[ROUTE_UNROLL] = MAX(io->shape.unroll, 1);
 }
 
 static void dispatch(struct kernel_io *io, struct dispatch *d)
@@ -517,8 +533,8 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
     SET_PUSH(io, route, .shared_x = io_address(io, c->shared_x ? "shared_x" : "x"),
         .tokens = c->tokens, .hidden = c->hidden, .units = div_up(c->hidden, 8),
         .row_tiles = div_up(rows_of(c), 8 * io->shape.blocks),
-        AT(x) AT(matrix) AT(vectors) AT(logits) AT(ids) AT(weights) AT(shared_weights)
-            AT(counters));
+        AT(x) AT(matrix) AT(vectors) AT(logits) AT(ids) AT(weights) AT(shared_weights) AT(counters)
+            AT(raw));
     const struct route_push *push = (const void *)io->push;
     *d = (struct dispatch){
         .groups = push->row_tiles * div_up(c->tokens, io->shape.tokens),
