@@ -7,6 +7,10 @@
 #     tests/chroots.sh copy                copies this project's source into it, and prints where,
 #                                          as seen from inside
 #     tests/chroots.sh run DIR COMMAND...  runs a command inside, in a folder of it
+#     tests/chroots.sh add PACKAGE...      installs more packages
+#     tests/chroots.sh unpack PACKAGE...   unpacks packages of Debian unstable, and what else they
+#                                          need of it, into /opt/unstable, where nothing uses them
+#                                          that is not told to
 #
 # Needs root and debootstrap. VKMOE_TESTING names another folder. Remove the folder to have it made
 # anew.
@@ -79,6 +83,58 @@ make() {
     install_packages
 }
 
+# Runs a step that others may be at, and says why it failed.
+locked() { # WHAT COMMAND...
+    local what=$1 log
+    shift
+    [ "$(id -u)" = 0 ] || die "only root can change the chroot"
+    exec 9<"$(dirname "$testing")"
+    flock 9
+    log=$(mktemp)
+    if ! "$@" >"$log" 2>&1; then
+        tail -n 15 "$log" >&2
+        die "$what: $(grep '^[EW]:' "$log" | tail -n 1)"
+    fi
+    rm -f "$log"
+}
+
+# shellcheck disable=SC2016  # dpkg-query's, not the shell's
+has_packages() {
+    local package
+    for package; do
+        run_inside / dpkg-query -W -f '${Status}\n' "$package" 2>/dev/null |
+            grep -q '^install ok installed' || return 1
+    done
+}
+
+add() {
+    has_packages "$@" ||
+        { apt_inside update && apt_inside install -y --no-install-recommends "$@" &&
+            apt_inside clean; }
+}
+
+# Lists of packages of its own, so that the next apt-get installs nothing of it.
+unpack() {
+    local stamp=$testing/opt/unstable/packages
+    [ ! -f "$stamp" ] || [ "$(cat "$stamp")" != "$*" ] || return 0
+    rm -rf --one-file-system "$testing/opt/unstable" "$testing/opt/unstable.new"
+    # shellcheck disable=SC2016  # for the shell inside
+    run_inside / sh -ec '
+        mkdir -p /opt/unstable.new/lists/partial
+        cd /opt/unstable.new
+        sed "s/testing/unstable/g" /etc/apt/sources.list >sources.list
+        options="-qq -o Dir::Etc::sourcelist=$PWD/sources.list -o Dir::Etc::sourceparts=-
+            -o Dir::State::lists=$PWD/lists -o Acquire::Check-Valid-Until=false
+            -o Acquire::Retries=3"
+        apt-get $options update
+        apt-get $options -s install --no-install-recommends "$@" >plan
+        apt-get $options download $(sed -n "s/^Inst \([^ ]*\).*/\1/p" plan)
+        for package in *.deb; do dpkg -x "$package" .; done
+        rm -rf *.deb lists plan' sh "$@"
+    echo "$*" >"$testing/opt/unstable.new/packages"
+    mv "$testing/opt/unstable.new" "$testing/opt/unstable"
+}
+
 complete() {
     [ -f "$stamp" ] && [ "$(cat "$stamp")" = "${packages[*]}" ]
 }
@@ -112,6 +168,8 @@ copy() {
 
 case ${1-} in
     setup | copy) "$1" ;;
+    add) locked "cannot install ${*:2}" add "${@:2}" ;;
+    unpack) locked "cannot unpack ${*:2}" unpack "${@:2}" ;;
     run) run_inside "${@:2}" ;;
     *)
         sed -n '2,/^set /s/^# \{0,1\}//p' "$0" >&2
