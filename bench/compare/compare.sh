@@ -21,7 +21,6 @@ rounds=${1-3}
 read -ra tokens_list <<<"${2-1 32 128}"
 read -ra dtypes <<<"${3-f32 f16}"
 systems=(vkmoe ggml-vulkan ggml-cpu)
-packages=(libggml-dev libggml0-backend-vulkan)
 lavapipe=/usr/share/vulkan/icd.d/lvp_icd.json
 ggml_settings=(VK_DRIVER_FILES="$lavapipe" GGML_VK_VISIBLE_DEVICES=0)
 [ -n "${COOPMAT-}" ] || ggml_settings+=(GGML_VK_DISABLE_COOPMAT=1)
@@ -36,18 +35,11 @@ inside() {
     tests/chroots.sh run "$dir" "$@"
 }
 
-install_ggml() {
-    [ ! -e "$testing/usr/include/ggml.h" ] || return 0
-    dir=/ inside apt-get -qq -o Acquire::Check-Valid-Until=false update >/dev/null
-    dir=/ inside apt-get -qq install -y --no-install-recommends "${packages[@]}" >/dev/null ||
-        die "no ${packages[*]}"
-}
-
 build() {
     inside sh -c 'meson setup build --buildtype=release -Dtests=disabled -Dtools=disabled &&
         ninja -C build bench/vkmoe-bench &&
-        cc -std=c11 -O2 bench/compare/ggml_block.c -o build/ggml_block \
-            -lggml -lggml-base -lm' >"$1" 2>&1 ||
+        cc -std=c11 -O2 bench/compare/ggml_block.c bench/compare/ggml_moe.c \
+            -o build/ggml_block -lggml -lggml-base -lm' >"$1" 2>&1 ||
         { tail -n 20 "$1" >&2 && die "the build in Debian testing failed"; }
 }
 
@@ -143,7 +135,7 @@ print_table() {
 [ "$(id -u)" = 0 ] || die "only root can use the Debian testing chroot"
 testing=${VKMOE_TESTING-}
 [ -n "$testing" ] || testing=$(tests/chroots.sh setup)
-install_ggml
+tests/chroots.sh add libggml-dev libggml0-backend-vulkan
 dir=$(tests/chroots.sh copy)
 trap 'rm -rf "$testing$dir"' EXIT
 mkdir -p "$(dirname "$out")"

@@ -1,5 +1,4 @@
-// ggml_block.c - times the floor block (hidden 1024, inner 512, 16 experts, 4 chosen) in ggml,
-// as a graph of the nodes that llama.cpp makes of such a layer, in its order:
+// ggml_block.c - times the floor block (hidden 1024, inner 512, 16 experts, 4 chosen) in ggml:
 //
 //     ggml_block DEVICE TOKENS f32|f16 [THREADS]      DEVICE: CPU, Vulkan0, ...
 //
@@ -9,6 +8,8 @@
 #include <ggml-alloc.h>
 #include <ggml-backend.h>
 #include <ggml.h>
+
+#include "ggml_moe.h"
 
 #include <math.h>
 #include <stdint.h>
@@ -29,7 +30,9 @@
 struct block {
     ggml_backend_t backend;
     struct ggml_context *weights, *nodes;
-    struct ggml_tensor *router, *gate, *up, *down, *x, *y;
+    struct moe_shape shape;
+    struct moe_weights moe;
+    struct ggml_tensor *x, *y;
     struct ggml_cgraph *graph;
     ggml_backend_buffer_t memory;
     ggml_gallocr_t allocator;
@@ -92,58 +95,24 @@ static struct ggml_context *new_context(void)
 static void make_weights(struct block *b, enum ggml_type type, int64_t tokens)
 {
     struct ggml_context *c = b->weights = new_context();
-    b->router = ggml_new_tensor_2d(c, GGML_TYPE_F32, HIDDEN, EXPERTS);
-    b->gate = ggml_new_tensor_3d(c, type, HIDDEN, INNER, EXPERTS);
-    b->up = ggml_new_tensor_3d(c, type, HIDDEN, INNER, EXPERTS);
-    b->down = ggml_new_tensor_3d(c, type, INNER, HIDDEN, EXPERTS);
+    b->shape = (struct moe_shape){ HIDDEN, INNER, EXPERTS, CHOSEN, type };
+    moe_make_weights(c, &b->shape, &b->moe);
     b->x = ggml_new_tensor_2d(c, GGML_TYPE_F32, HIDDEN, tokens);
     b->memory = ggml_backend_alloc_ctx_tensors(c, b->backend);
     if (!b->memory)
         die("out of device memory");
-    fill(b->router, 3.5f / sqrtf(HIDDEN), 1);
-    fill(b->gate, 1.7f / sqrtf(HIDDEN), 2);
-    fill(b->up, 1.7f / sqrtf(HIDDEN), 3);
-    fill(b->down, 1.7f / sqrtf(INNER), 4);
+    fill(b->moe.router, 3.5f / sqrtf(HIDDEN), 1);
+    fill(b->moe.gate, 1.7f / sqrtf(HIDDEN), 2);
+    fill(b->moe.up, 1.7f / sqrtf(HIDDEN), 3);
+    fill(b->moe.down, 1.7f / sqrtf(INNER), 4);
     fill(b->x, 1.7f, 5);
-}
-
-// softmax, top-k, renormalise
-static struct ggml_tensor *add_gate(struct block *b, struct ggml_tensor **chosen)
-{
-    struct ggml_context *c = b->nodes;
-    const int64_t tokens = b->x->ne[1];
-    struct ggml_tensor *scores = ggml_soft_max(c, ggml_mul_mat(c, b->router, b->x));
-    *chosen = ggml_argsort_top_k(c, scores, CHOSEN);
-    struct ggml_tensor *weights =
-        ggml_get_rows(c, ggml_reshape_3d(c, scores, 1, EXPERTS, tokens), *chosen);
-    weights = ggml_reshape_2d(c, weights, CHOSEN, tokens);
-    struct ggml_tensor *sum = ggml_clamp(c, ggml_sum_rows(c, weights), 6.103515625e-5f, INFINITY);
-    weights = ggml_reshape_3d(c, ggml_div(c, weights, sum), 1, CHOSEN, tokens);
-    ggml_build_forward_expand(b->graph, weights);
-    return weights;
 }
 
 static void make_graph(struct block *b)
 {
     struct ggml_context *c = b->nodes = new_context();
-    const int64_t tokens = b->x->ne[1];
-    struct ggml_tensor *chosen, *views[CHOSEN];
     b->graph = ggml_new_graph(c);
-    struct ggml_tensor *weights = add_gate(b, &chosen);
-    struct ggml_tensor *x = ggml_reshape_3d(c, b->x, HIDDEN, 1, tokens);
-    struct ggml_tensor *up = ggml_mul_mat_id(c, b->up, x, chosen);
-    struct ggml_tensor *gate = ggml_mul_mat_id(c, b->gate, x, chosen);
-    struct ggml_tensor *h = ggml_swiglu_split(c, gate, up);
-    struct ggml_tensor *outputs = ggml_mul(c, ggml_mul_mat_id(c, b->down, h, chosen), weights);
-    ggml_build_forward_expand(b->graph, outputs);
-    for (int slot = 0; slot < CHOSEN; slot++) {
-        views[slot] =
-            ggml_view_2d(c, outputs, HIDDEN, tokens, outputs->nb[2], (size_t)slot * outputs->nb[1]);
-        ggml_build_forward_expand(b->graph, views[slot]);
-    }
-    b->y = views[0];
-    for (int slot = 1; slot < CHOSEN; slot++)
-        b->y = ggml_add(c, b->y, views[slot]);
+    b->y = moe_add_nodes(c, b->graph, &b->shape, &b->moe, b->x);
     ggml_set_output(b->y);
     ggml_build_forward_expand(b->graph, b->y);
     for (int i = 0; i < ggml_graph_n_nodes(b->graph); i++) {
