@@ -4,6 +4,8 @@
 // made by the driver as ever.
 //
 // The linker puts __wrap_vkmoe_vk_loader() in the place of the library's vkmoe_vk_loader().
+#include "no_gpu.h"
+
 #include <string.h>
 
 #include "base/common.h"
@@ -89,6 +91,28 @@ static VKAPI_ATTR VkResult VKAPI_CALL get_semaphore_value(
 }
 #pragma GCC diagnostic pop
 
+// ---------------------------------------------------------------------- pipelines
+
+static bool keeps_code;
+static PFN_vkCreateComputePipelines create_function;
+
+void no_gpu_keeps_code(bool keeps)
+{
+    keeps_code = keeps;
+}
+
+// The library makes them one by one.
+static VKAPI_ATTR VkResult VKAPI_CALL create_pipelines(VkDevice device, VkPipelineCache cache,
+    uint32_t count, const VkComputePipelineCreateInfo *infos,
+    const VkAllocationCallbacks *allocator, VkPipeline *out)
+{
+    VkComputePipelineCreateInfo info = *infos;
+    if (!keeps_code || count != 1)
+        return create_function(device, cache, count, infos, allocator, out);
+    info.flags |= VK_PIPELINE_CREATE_CAPTURE_INTERNAL_REPRESENTATIONS_BIT_KHR;
+    return create_function(device, cache, count, &info, allocator, out);
+}
+
 // ------------------------------------------------------------------------- lookup
 
 static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL get_device_proc(VkDevice device, const char *name)
@@ -98,6 +122,7 @@ static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL get_device_proc(VkDevice device,
         PFN_vkVoidFunction function;
     } ours[] = {
         { "vkGetBufferMemoryRequirements", (PFN_vkVoidFunction)get_requirements },
+        { "vkCreateComputePipelines", (PFN_vkVoidFunction)create_pipelines },
         { "vkCreateSemaphore", (PFN_vkVoidFunction)create_semaphore },
         { "vkDestroySemaphore", (PFN_vkVoidFunction)destroy_semaphore },
         { "vkWaitSemaphores", (PFN_vkVoidFunction)wait_semaphores },
@@ -118,6 +143,8 @@ static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL get_device_proc(VkDevice device,
     };
     get_requirements_function = (PFN_vkGetBufferMemoryRequirements)get_device_function(
         device, "vkGetBufferMemoryRequirements");
+    create_function =
+        (PFN_vkCreateComputePipelines)get_device_function(device, "vkCreateComputePipelines");
     for (size_t i = 0; i < ARRAY_SIZE(ours); i++) {
         if (!strcmp(name, ours[i].name))
             return ours[i].function;

@@ -2,10 +2,14 @@
 // what its compiler says of each:
 //
 //     pipelines --json FILE --label LABEL [--device DEVICE] [--shape NAME]
+//     pipelines --code DIR [--device DEVICE]
 //
 // Fails if a pipeline cannot be made or keeps registers in memory. Nothing is recorded or
 // submitted (no_gpu.c), so a driver without its GPU will do. The output has no times and no
 // addresses: it differs from an earlier one only where the code does.
+//
+// With --code the pipelines are those of the products of one model's layer, of its own widths, and
+// what they were compiled to goes to a file each (executables.h), whose first lines say what it is.
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,16 +24,22 @@
 #include "device/shapes.h"
 #include "device/transfer.h"
 #include "formats.h"
+#include "weights/format.h"
 #include "weights/pack.h"
+#include "executables.h"
+#include "no_gpu.h"
 #include "record_attention.h"
 
 #include "shaders/decode.h"
+#include "shaders/experts_gemm.h"
 #include "shaders/route.h"
 
 // Kernels do not know the widths, but for their being multiples of 8 and what cut_as_models() does.
 #define WIDTH 64
 #define PREFILL_TOKENS 64
 #define STATISTIC_NAME_SIZE VK_MAX_DESCRIPTION_SIZE
+#define CODE_SHAPE "qwen3-30b-a3b"
+#define CODE_EXPERTS 32 // of its 128; 8 are chosen, so that 128 tokens are 32 rows an expert
 
 struct pipeline {
     const struct variant *variant;
@@ -41,10 +51,9 @@ struct pipeline {
 };
 
 struct program {
-    const char *json, *label, *select, *shape;
+    const char *json, *label, *select, *shape, *code;
     vkmoe_device *device;
-    PFN_vkGetPipelineExecutablePropertiesKHR get_executables;
-    PFN_vkGetPipelineExecutableStatisticsKHR get_statistics;
+    struct executables executables;
     struct pipeline *pipelines;
     uint32_t count, room;
     const char *wanted_by; // who is being recorded
@@ -89,9 +98,8 @@ static void note_pipeline(
 }
 
 static enum vkmoe_status record(struct program *program, const struct layer_case *c,
-    const vkmoe_moe *layer, const vkmoe_buffer *memory)
+    const vkmoe_moe *layer, const vkmoe_buffer *memory, uint64_t rows_size)
 {
-    const uint64_t rows = (uint64_t)PREFILL_TOKENS * WIDTH * 4;
     vkmoe_stream *stream = NULL;
     enum vkmoe_status status = vkmoe_stream_create(program->device, &stream);
     if (status == VKMOE_OK)
@@ -100,36 +108,34 @@ static enum vkmoe_status record(struct program *program, const struct layer_case
                 VKMOE_INIT(vkmoe_moe_forward_params),
                 .tokens = c->tokens,
                 .x = { memory, 0 },
-                .y = { memory, rows },
-                .ids = { memory, 2 * rows },
+                .y = { memory, rows_size },
+                .ids = { memory, 2 * rows_size },
             });
     vkmoe_stream_destroy(&stream); // and what was recorded
     return status;
 }
 
-static void visit_layer(struct program *program, const struct shape *shape, enum vkmoe_dtype dtype)
+// Records the layer with each number of tokens, of which the last is the largest.
+static void visit_layer(struct program *program, const char *shape, struct layer_case c,
+    const uint32_t *tokens, uint32_t count)
 {
-    static const uint32_t tokens[] = { 1, 2, 4, 8, PREFILL_TOKENS };
-    const uint64_t memory_size = (uint64_t)PREFILL_TOKENS * (2 * WIDTH + 64) * 4;
-    struct layer_case c = shape->base;
+    const uint64_t rows_size = (uint64_t)tokens[count - 1] * c.layer.hidden * 4;
+    const uint64_t ids_size = (uint64_t)tokens[count - 1] * 64 * 4;
     struct weights weights;
     vkmoe_moe *layer = NULL;
     vkmoe_buffer *memory = NULL;
-    c.dtype = dtype;
-    c.layer.hidden = c.layer.inner = WIDTH;
-    c.layer.shared.inner = c.layer.shared.inner ? WIDTH : 0;
     if (!weights_init(&weights, &c, 1))
         checked(NULL);
     enum vkmoe_status status = vkmoe_moe_create(program->device, &weights.params, &layer);
     if (status == VKMOE_OK)
-        status = vkmoe_buffer_create(program->device, memory_size, &memory);
+        status = vkmoe_buffer_create(program->device, 2 * rows_size + ids_size, &memory);
     weights_finish(&weights);
     program->failed += status != VKMOE_OK;
-    for (size_t i = 0; i < ARRAY_SIZE(tokens) && layer && memory; i++) {
+    for (size_t i = 0; i < count && layer && memory; i++) {
         char name[64];
-        snprintf(name, sizeof name, "%s %s t%u", shape->name, test_format(dtype)->name, tokens[i]);
+        snprintf(name, sizeof name, "%s %s t%u", shape, test_format(c.dtype)->name, tokens[i]);
         c.tokens = tokens[i];
-        status = record(program, &c, layer, memory);
+        status = record(program, &c, layer, memory, rows_size);
         if (status != VKMOE_OK) {
             printf("%s: %s\n", name, vkmoe_status_name(status));
             program->failed++;
@@ -139,6 +145,16 @@ static void visit_layer(struct program *program, const struct shape *shape, enum
     }
     vkmoe_buffer_destroy(&memory);
     vkmoe_moe_destroy(&layer);
+}
+
+static void visit_small(struct program *program, const struct shape *shape, enum vkmoe_dtype dtype)
+{
+    static const uint32_t tokens[] = { 1, 2, 4, 8, PREFILL_TOKENS };
+    struct layer_case c = shape->base;
+    c.dtype = dtype;
+    c.layer.hidden = c.layer.inner = WIDTH;
+    c.layer.shared.inner = c.layer.shared.inner ? WIDTH : 0;
+    visit_layer(program, shape->name, c, tokens, ARRAY_SIZE(tokens));
 }
 
 static void visit_shapes(struct program *program)
@@ -151,7 +167,26 @@ static void visit_shapes(struct program *program)
         // A format decides how weights are read, a shape what becomes of them.
         for (uint32_t dtype = 0; dtype < test_format_count; dtype++)
             if (i == 0 || dtype == VKMOE_DTYPE_F16 || program->shape)
-                visit_layer(program, &shapes[i], (enum vkmoe_dtype)dtype);
+                visit_small(program, &shapes[i], (enum vkmoe_dtype)dtype);
+    }
+    free(shapes);
+}
+
+// The model's layer for --code, of its own widths.
+static void visit_model(struct program *program)
+{
+    static const uint32_t tokens[] = { 1, 128, 512 };
+    struct shape *shapes = checked(malloc(MAX_SHAPES * sizeof *shapes));
+    const uint32_t count = shapes_list(shapes);
+    for (uint32_t i = 0; i < count; i++) {
+        struct layer_case c = shapes[i].base;
+        if (strcmp(CODE_SHAPE, shapes[i].name))
+            continue;
+        c.layer.experts = CODE_EXPERTS;
+        c.dtype = VKMOE_DTYPE_F16;
+        visit_layer(program, CODE_SHAPE, c, tokens, ARRAY_SIZE(tokens));
+        c.dtype = VKMOE_DTYPE_Q8_0;
+        visit_layer(program, CODE_SHAPE, c, tokens, ARRAY_SIZE(tokens));
     }
     free(shapes);
 }
@@ -239,60 +274,23 @@ static bool is_spill(const char *name, double value)
 }
 
 static void add_statistic(
-    struct pipeline *pipeline, const char *prefix, const VkPipelineExecutableStatisticKHR *s)
+    void *user, const char *executable, const VkPipelineExecutableStatisticKHR *s)
 {
+    struct pipeline *pipeline = user;
+    const double value = statistic_value(s);
     char name[2 * STATISTIC_NAME_SIZE + 2];
-    snprintf(name, sizeof name, "%s%s%s", prefix, *prefix ? ": " : "", s->name);
-    double value = 0;
-    switch (s->format) {
-    case VK_PIPELINE_EXECUTABLE_STATISTIC_FORMAT_BOOL32_KHR: value = s->value.b32; break;
-    case VK_PIPELINE_EXECUTABLE_STATISTIC_FORMAT_INT64_KHR: value = (double)s->value.i64; break;
-    case VK_PIPELINE_EXECUTABLE_STATISTIC_FORMAT_UINT64_KHR: value = (double)s->value.u64; break;
-    case VK_PIPELINE_EXECUTABLE_STATISTIC_FORMAT_FLOAT64_KHR: value = s->value.f64; break;
-    default: return;
-    }
     if (says(s->name, "hash")) // of a compiler's own data, not of the code
         return;
+    snprintf(name, sizeof name, "%s%s%s", executable, *executable ? ": " : "", s->name);
     pipeline->spills |= is_spill(s->name, value);
     cJSON_AddNumberToObject(pipeline->statistics, name, value);
 }
 
-static void add_executable(
-    struct program *program, struct pipeline *pipeline, uint32_t index, const char *prefix)
-{
-    VkPipelineExecutableStatisticKHR list[64];
-    uint32_t count = ARRAY_SIZE(list);
-    for (uint32_t i = 0; i < count; i++)
-        list[i] = (VkPipelineExecutableStatisticKHR){
-            VK_STRUCTURE_TYPE_PIPELINE_EXECUTABLE_STATISTIC_KHR
-        };
-    const VkPipelineExecutableInfoKHR info = {
-        .sType = VK_STRUCTURE_TYPE_PIPELINE_EXECUTABLE_INFO_KHR,
-        .pipeline = pipeline->handle,
-        .executableIndex = index,
-    };
-    if (program->get_statistics(program->device->gpu.handle, &info, &count, list) < 0)
-        return;
-    for (uint32_t i = 0; i < count; i++)
-        add_statistic(pipeline, prefix, &list[i]);
-}
-
 static void add_statistics(struct program *program, struct pipeline *pipeline)
 {
-    VkPipelineExecutablePropertiesKHR list[8];
-    uint32_t count = ARRAY_SIZE(list);
     pipeline->statistics = checked(cJSON_CreateObject());
-    if (!program->device->capture_statistics)
-        return;
-    for (uint32_t i = 0; i < count; i++)
-        list[i] = (VkPipelineExecutablePropertiesKHR){
-            VK_STRUCTURE_TYPE_PIPELINE_EXECUTABLE_PROPERTIES_KHR
-        };
-    const VkPipelineInfoKHR info = { VK_STRUCTURE_TYPE_PIPELINE_INFO_KHR, NULL, pipeline->handle };
-    if (program->get_executables(program->device->gpu.handle, &info, &count, list) < 0)
-        return;
-    for (uint32_t i = 0; i < count; i++)
-        add_executable(program, pipeline, i, count > 1 ? list[i].name : "");
+    if (program->device->capture_statistics)
+        executables_visit(&program->executables, pipeline->handle, add_statistic, pipeline);
 }
 
 // ------------------------------------------------------------------------------ report
@@ -377,6 +375,57 @@ static bool write_json(const struct program *program)
     return ok;
 }
 
+// -------------------------------------------------------------------------------- code
+
+static bool is_product(enum kernel kernel)
+{
+    return kernel == KERNEL_decode_up || kernel == KERNEL_decode_down
+        || kernel == KERNEL_experts_gemm;
+}
+
+// What counts are measured by. Of decode: what a lane multiplies in a turn of the source's loop,
+// and the bytes that it loads for that, 8 elements of f32 for each unit beside the weights.
+static void write_measure(FILE *file, const struct pipeline *p)
+{
+    const enum kernel kernel = p->variant->kernel;
+    if (kernel == KERNEL_experts_gemm) {
+        fprintf(file, "up %u\n", p->spec[GEMM_UP]);
+        return;
+    }
+    const struct format *format = vkmoe_format((enum vkmoe_dtype)p->spec[DECODE_TYPE]);
+    const uint32_t weights = 8 * p->spec[DECODE_BLOCKS] * p->spec[DECODE_UNROLL];
+    fprintf(file, "up %d\nweights %u\nbytes %u\n", kernel == KERNEL_decode_up, weights,
+        weights * format->bytes / format->elements + 8 * p->spec[DECODE_UNROLL] * 4);
+}
+
+static bool write_code(const struct program *program, const struct pipeline *p, uint32_t number)
+{
+    char path[4096];
+    const uint32_t length = spec_length(p);
+    snprintf(path, sizeof path, "%s/%03u.txt", program->code, number);
+    FILE *file = fopen(path, "w");
+    if (!file) {
+        fprintf(stderr, "pipelines: cannot write %s\n", path);
+        return false;
+    }
+    fprintf(file, "name %s\nfor %s\nspec", p->variant->name, p->wanted_by);
+    for (uint32_t i = 0; i < length; i++)
+        fprintf(file, " %u=%u", i, p->spec[i]);
+    fprintf(file, "\n");
+    write_measure(file, p);
+    executables_write(&program->executables, p->handle, file);
+    return !fclose(file);
+}
+
+static bool write_codes(const struct program *program)
+{
+    bool ok = true;
+    for (uint32_t i = 0; i < program->count && ok; i++)
+        if (is_product(program->pipelines[i].variant->kernel))
+            ok = write_code(program, &program->pipelines[i], i);
+    return ok;
+}
+
 // -------------------------------------------------------------------------------- main
 
 static bool parse(struct program *program, int argc, char **argv)
@@ -389,6 +438,7 @@ static bool parse(struct program *program, int argc, char **argv)
         { "--label", &program->label },
         { "--device", &program->select },
         { "--shape", &program->shape },
+        { "--code", &program->code },
     };
     for (int i = 1; i < argc; i += 2) {
         size_t o = 0;
@@ -396,7 +446,8 @@ static bool parse(struct program *program, int argc, char **argv)
             o++;
         if (o == ARRAY_SIZE(options) || i + 1 == argc) {
             fprintf(stderr,
-                "usage: %s [--json FILE] [--label LABEL] [--device DEVICE] [--shape NAME]\n",
+                "usage: %s [--json FILE] [--label LABEL] [--code DIR] [--device DEVICE]\n"
+                "       [--shape NAME]\n",
                 argv[0]);
             return false;
         }
@@ -416,11 +467,8 @@ static enum vkmoe_status open_device(struct program *program)
     if (status != VKMOE_OK)
         return status;
     vkmoe_device *device = program->device;
-#define LOAD(name) \
-    (PFN_##name)(void (*)(void)) device->instance_vk.GetDeviceProcAddr(device->gpu.handle, #name)
-    program->get_executables = LOAD(vkGetPipelineExecutablePropertiesKHR);
-    program->get_statistics = LOAD(vkGetPipelineExecutableStatisticsKHR);
-#undef LOAD
+    executables_init(
+        &program->executables, device->instance_vk.GetDeviceProcAddr, device->gpu.handle);
     printf("%s, %s%s\n", device->gpu.info.name, device->gpu.info.driver,
         device->capture_statistics ? "" : ": tells no statistics");
     return status;
@@ -433,14 +481,19 @@ int main(int argc, char **argv)
     if (!parse(&program, argc, argv))
         return 2;
     setvbuf(stdout, NULL, _IOLBF, 0); // what came before a driver's crash shall be seen
+    no_gpu_keeps_code(program.code != NULL);
     const enum vkmoe_status status = open_device(&program);
     if (status != VKMOE_OK) {
         fprintf(stderr, "pipelines: no device: %s\n", vkmoe_status_name(status));
         return 2;
     }
-    visit_shapes(&program);
-    cut_as_models(&program);
-    if (!program.shape) {
+    if (program.code) {
+        visit_model(&program);
+    } else {
+        visit_shapes(&program);
+        cut_as_models(&program);
+    }
+    if (!program.shape && !program.code) {
         visit_packing(&program);
         record_attentions(program.device, note_attention, &program);
     }
@@ -451,7 +504,8 @@ int main(int argc, char **argv)
         spilling += program.pipelines[i].spills;
     }
     printf("%u pipelines, %u spill, %u layers failed\n", program.count, spilling, program.failed);
-    const bool written = !program.json || write_json(&program);
+    const bool written =
+        (!program.json || write_json(&program)) && (!program.code || write_codes(&program));
     for (uint32_t i = 0; i < program.count; i++)
         cJSON_Delete(program.pipelines[i].statistics);
     free(program.pipelines);

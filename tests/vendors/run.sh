@@ -8,41 +8,19 @@
 # change shows as a difference. Then the command and the benchmark run to their ends on it, although
 # nothing is computed. All but one of the drivers live in the Debian testing chroot
 # (tests/chroots.sh), so this needs root. DIR is a folder of the chroot that has the project, built
-# or not; without it, a copy is made.
-#
-# The devices accept pipelines and report statistics; work submitted to them does nothing. Mesa's
-# drm-shim plays the kernel driver for RADV, NVK, Turnip and Honeykrisp, and intel_stub.c plays it
-# for ANV.
+# or not; without it, a copy is made. lanes.sh has the drivers; bars.sh looks into what they made.
 set -euo pipefail
 export LC_ALL=C  # the order of the labels
 cd "$(dirname "$0")/../.."
+
+# shellcheck source=tests/vendors/lanes.sh
+. tests/vendors/lanes.sh
 
 file=${1-bench/results/static.json}
 out=build/static  # one file for each driver, then all of them
 programs=(tests/vendors/pipelines vkmoe bench/vkmoe-bench)
 model=tests/models/tiny-mixtral
 passed=0 failed=0 skipped=0
-
-# label, ICD, library to preload, what it is told. Tried with Mesa 26.1:
-# RADV_FORCE_FAMILY is gone from RADV there; the shim knows the names that it took.
-# The shim for NVK knows no chip after Ampere: NOUVEAU_CHIPSET=190 and later find no device.
-# The shim for Turnip lists what it knows when FD_GPU_ID is unknown to it; 7xx and 8xx have Vulkan
-# 1.4, 6xx has 1.3. The shim for Honeykrisp is always an M1.
-drivers='
-anv-alchemist     intel      intel_stub.so                     INTEL_STUB_DEVICE=56a0
-anv-battlemage    intel      intel_stub.so                     INTEL_STUB_DEVICE=e20b
-anv-tigerlake     intel      intel_stub.so                     INTEL_STUB_DEVICE=9a49
-honeykrisp-m1     asahi      libasahi_noop_drm_shim.so         -
-nvk-ampere        nouveau    libnouveau_noop_drm_shim.so       NOUVEAU_CHIPSET=172
-nvk-turing        nouveau    libnouveau_noop_drm_shim.so       NOUVEAU_CHIPSET=162
-radv-gfx1201      radeon     libamdgpu_noop_drm_shim.so        AMDGPU_GPU_ID=gfx1201
-radv-navi21       radeon     libamdgpu_noop_drm_shim.so        AMDGPU_GPU_ID=navi21
-radv-navi31       radeon     libamdgpu_noop_drm_shim.so        AMDGPU_GPU_ID=navi31
-radv-vega20       radeon     libamdgpu_noop_drm_shim.so        AMDGPU_GPU_ID=vega20
-turnip-a660       freedreno  libfreedreno_noop_drm_shim.so     FD_GPU_ID=660
-turnip-a740       freedreno  libfreedreno_noop_drm_shim.so     FD_GPU_ID=740
-turnip-a830       freedreno  libfreedreno_noop_drm_shim.so     FD_GPU_ID=830
-'
 
 die() {
     echo "tests/vendors/run.sh: $*" >&2
@@ -124,31 +102,15 @@ compile_here() {
     fi
 }
 
-build_in_chroot() {
-    tests/chroots.sh run "$dir" sh -c 'meson setup build && ninja -C build "$@" &&
-        cc -std=gnu11 -O1 -shared -fPIC -I/usr/include/drm tests/vendors/intel_stub.c \
-            -o build/intel_stub.so' \
-        sh "${programs[@]}"
-}
-
 compile_in_chroot() {
-    local label icd library settings there said
-    while read -r label icd library settings; do
-        [ -n "$label" ] || continue
-        case $library in
-            intel_stub.so) library=$dir/build/$library ;;
-            *) library=/usr/lib/x86_64-linux-gnu/$library ;;
-        esac
-        there=(tests/chroots.sh run "$dir" timeout 600
-            env "${settings/#-/SHIM=only}" MESA_SHADER_CACHE_DISABLE=true
-            VK_DRIVER_FILES="/usr/share/vulkan/icd.d/${icd}_icd.json" LD_PRELOAD="$library")
-        # Compilers use one core each.
-        while [ "$(jobs -rp | wc -l)" -ge "$(nproc)" ]; do wait -n || true; done
+    local label said
+    for label in $(lane_labels); do
+        wait_for_core
         {
-            compile "$label" "$testing$dir" "${there[@]}"
-            try_programs "$label" "${there[@]}"
+            compile "$label" "$testing$dir" on_lane "$dir" "$label"
+            try_programs "$label" on_lane "$dir" "$label"
         } >"$out/$label.said" </dev/null &
-    done <<<"$drivers"
+    done
     wait
     said=$(cat "$out"/*.said)
     echo "$said"
@@ -172,7 +134,7 @@ if [ -z "$dir" ]; then
     dir=$(tests/chroots.sh copy)
     trap 'rm -rf "$testing$dir"' EXIT
 fi
-build_in_chroot >"$out/build.log" 2>&1 || {
+build_lanes "$dir" "${programs[@]}" >"$out/build.log" 2>&1 || {
     tail -n 20 "$out/build.log" >&2
     die "the build in Debian testing failed"
 }
