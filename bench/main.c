@@ -9,6 +9,7 @@
 #include "cli/terminal.h"
 #include "base/common.h"
 #include "host.h"
+#include "host_time.h"
 #include "predict.h"
 #include "report.h"
 
@@ -23,7 +24,7 @@ struct options {
     const char *filter, *device, *json_path;
     const struct card *card; // NULL: times, does not predict
     const char *shapes;      // NULL: the small ones
-    bool json, list, cold;
+    bool json, list, cold, host;
     uint64_t seed;
     uint32_t tokens[MAX_NUMBERS], token_count;        // 0: those of the table
     bool dtypes[ARRAY_SIZE(dtype_names)], has_dtypes; // none: those of the table
@@ -57,6 +58,8 @@ static const char usage[] =
     "  --predict CARD      computes from a card's numbers what qwen3-30b-a3b, or --shape, would\n"
     "                      take on it, without a device; with --device, timed there\n"
     "                      as well; --list names the cards\n"
+    "  --host              times what the host does for a forward: of the whole model, if the\n"
+    "                      shape's is known\n"
     "  --seed NUMBER       of weights and inputs; 1 if absent\n"
     "  --json [FILE]       one JSON object, to standard output if no file is named, or -\n";
 
@@ -152,6 +155,8 @@ static bool parse(struct options *o, int argc, char **argv)
             o->list = true;
         } else if (!strcmp(argv[i], "--cold")) {
             o->cold = true;
+        } else if (!strcmp(argv[i], "--host")) {
+            o->host = true;
         } else if (!strcmp(argv[i], "--json")) {
             o->json = true;
             if (value && !strcmp(value, "-"))
@@ -341,6 +346,8 @@ int main(int argc, char **argv)
             result = predict_all(&(struct predict_options){ options.card, options.device,
                                      options.seed, options.json, options.json_path },
                 plan->entries, plan->count);
+        else if (options.host)
+            result = host_time_all(options.device, options.seed, plan->entries, plan->count);
         else
             result = measure_all(plan, &options);
     }

@@ -5,19 +5,8 @@
 
 #include "cards.h"
 #include "measure.h"
+#include "subject.h"
 #include "work.h"
-
-// The rest of a published model, all of whose blocks are alike.
-struct surroundings {
-    const char *shape; // the name of its layer in shapes.c
-    uint32_t blocks, heads, kv_heads, head_size, vocabulary;
-    bool head_norms, wide; // of queries and keys, and whether over all heads at once
-    bool sinks, biases;
-    bool tied; // the output head is the embedding
-};
-
-// NULL: there is no model of this shape, or its blocks are not of one kind that the library runs.
-const struct surroundings *surroundings_of(const char *shape);
 
 struct recorded_dispatch {
     const struct variant *variant;
@@ -35,8 +24,7 @@ struct rehearsal {
     char message[160]; // the library's last
 };
 
-#define CACHE_POSITIONS 4096 // that a cache has room for: the library's default
-#define SEEN_KEYS 1024       // of these, that are there and seen
+#define SEEN_KEYS 1024 // of a cache, that are there and seen
 
 // Records entry->c on the card: the layer, or the model if `around` is not NULL.
 enum vkmoe_status rehearse(struct rehearsal *rehearsal, const struct card *card,

@@ -38,6 +38,10 @@ finish "the device is named, and a CPU is called one"
 has '"dtype":.*"q8_0"'
 finish "every format has its name"
 
+"${run[@]}" --host >"$out" 2>"$err" || problem "status $?: $(tail -n 1 "$err")"
+has '^floor-block/t1/f32: [0-9.]* us a forward, of which [0-9.]* us recording; 3 dispatches, '
+finish "what a forward costs the host"
+
 # A loader without a driver: predictions need neither.
 no_driver=(env VK_DRIVER_FILES=/dev/null VK_ICD_FILENAMES=/dev/null)
 readarray -t cards < <("$bench" --list | sed -n 's/^cards: //p' | sed 's/, /\n/g')
