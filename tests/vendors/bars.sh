@@ -1,0 +1,143 @@
+#!/usr/bin/env bash
+# Looks into what compilers of GPUs that are not here make of the products of a layer, and of
+# ggml-vulkan's for the same work, and says which of the project's bars hold:
+#
+#     tests/vendors/bars.sh [FILE [DIR]]
+#
+# Counted are the instructions of the loop that multiplies and adds (isa.py), of 6 drivers of Mesa
+# as Debian unstable has it. Then come what a model's dispatches would keep in flight (vkmoe-bench
+# --predict), and what a token costs the host where the device does nothing. Fails if a bar is
+# missed that holds in bench/results/bars.json; those that have never been reached are called open.
+# The figures go to FILE, bench/results/bars.json if none is named. DIR is as for run.sh.
+#
+# ggml comes from Debian's packages. Nothing of it is kept but figures; where it cannot be had, they
+# are those of bench/results/bars.json.
+set -euo pipefail
+export LC_ALL=C
+cd "$(dirname "$0")/../.."
+# shellcheck source=tests/vendors/lanes.sh
+. tests/vendors/lanes.sh
+
+kept=bench/results/bars.json
+file=${1-$kept}
+out=build/bars
+host_label=radv-navi31
+host_model=granite-1b-a400m
+labels=(nvk-ampere anv-battlemage anv-alchemist radv-navi31 radv-gfx1201 radv-navi21)
+programs=(tests/vendors/pipelines tests/vendors/libvkmoe_capture.so bench/vkmoe-bench)
+ggml=(libggml-dev libggml0-backend-vulkan)
+ggml_settings=(GGML_VK_VISIBLE_DEVICES=0 GGML_VK_DEBUG_MARKERS=1)
+skipped=0
+
+die() {
+    echo "tests/vendors/bars.sh: $*" >&2
+    exit 1
+}
+
+skip() {
+    echo "SKIP: $*"
+    skipped=$((skipped + 1))
+}
+
+# Ours and ggml's of one driver, each in a folder of its own.
+capture() {
+    local label=$1 dtype tokens to
+    mkdir -p "$inside/$label/ours"
+    on_lane "$dir" "$label" build/tests/vendors/pipelines --code "build/bars/$label/ours"
+    [ -n "$has_ggml" ] || return 0
+    for dtype in f16 q8_0; do
+        for tokens in 1 512; do
+            to=build/bars/$label/ggml-$dtype-$tokens
+            mkdir -p "$testing$dir/$to"
+            on_lane "$dir" "$label" env VK_ADD_LAYER_PATH=build/tests/vendors \
+                VK_INSTANCE_LAYERS=VK_LAYER_VKMOE_capture VKMOE_CAPTURE="$to" \
+                "${ggml_settings[@]}" build/ggml_model qwen3-30b-a3b "$dtype" "$tokens"
+        done
+    done
+}
+
+capture_all() {
+    local label
+    for label in "${labels[@]}"; do
+        wait_for_core
+        {
+            capture "$label" >"$out/$label.log" 2>&1 || touch "$out/$label.failed"
+        } </dev/null &
+    done
+    wait
+    for label in "${labels[@]}"; do
+        [ -e "$out/$label.failed" ] || continue
+        tail -n 10 "$out/$label.log" | cut -c 1-150
+        echo "not ok - $label"
+        failed=$((failed + 1))
+    done
+}
+
+predict() {
+    local tokens
+    mkdir -p "$out/predicted"
+    for tokens in 1 512; do
+        tests/chroots.sh run "$dir" build/bench/vkmoe-bench --predict H200 --shape qwen3-30b-a3b \
+            --dtype f16 --tokens "$tokens" --json >"$out/predicted/$tokens.json"
+    done
+}
+
+# What a token costs the host, in turns, since other work on this machine costs both.
+time_host() {
+    local ours ggml
+    for _ in 1 2 3; do
+        ours=$(on_lane "$dir" "$host_label" build/bench/vkmoe-bench --host --shape "$host_model" \
+            --tokens 1 --dtype f16 2>>"$out/host.log" | sed -n 's/^[^ ]*: \([0-9.]*\) us .*/\1e3/p')
+        [ -n "$ours" ] || return 1
+        echo "ours $ours"
+        [ -n "$has_ggml" ] || continue
+        ggml=$(on_lane "$dir" "$host_label" env "${ggml_settings[@]}" build/ggml_model \
+            "$host_model" f16 1 300 2>>"$out/host.log")
+        echo "ggml $ggml"
+    done
+}
+
+[ "$(id -u)" = 0 ] || die "only root can use the Debian testing chroot"
+rm -rf "$out"
+mkdir -p "$out"
+testing=$(tests/chroots.sh setup)
+dir=${2-}
+if [ -z "$dir" ]; then
+    dir=$(tests/chroots.sh copy)
+    trap 'rm -rf "$testing$dir"' EXIT
+fi
+inside=$testing$dir/build/bars
+build_lanes "$dir" "${programs[@]}" >"$out/build.log" 2>&1 ||
+    { tail -n 20 "$out/build.log" >&2 && die "the build in Debian testing failed"; }
+rm -rf "$inside"
+has_ggml=
+if tests/chroots.sh add "${ggml[@]}" 2>"$out/why" && tests/chroots.sh run "$dir" \
+    cc -std=gnu11 -O2 tests/vendors/ggml_model.c bench/compare/ggml_moe.c -o build/ggml_model \
+    -lggml -lggml-base -lm 2>>"$out/why"; then
+    has_ggml=1
+else
+    skip "ggml beside ours: $(tail -n 1 "$out/why"); its figures are those of $kept"
+fi
+mesa=/opt/unstable
+failed=0
+if tests/chroots.sh unpack mesa-vulkan-drivers mesa-drm-shim 2>"$out/why"; then
+    capture_all
+    time_host >"$out/host" || {
+        tail -n 5 "$out/host.log"
+        echo "not ok - $host_label: the host's time of a token"
+        failed=$((failed + 1))
+    }
+else
+    skip "bars 1 to 7, and the host's time: $(tail -n 1 "$out/why")"
+fi
+predict
+python3 tests/vendors/bars.py "$out.json" "$inside" "$out/predicted" "$out/host" "$kept" \
+    >"$out/said" || failed=$((failed + $(grep -c ' BROKEN ' "$out/said" || echo 1)))
+cat "$out/said"
+if [ "$skipped" = 0 ] && [ "$failed" = 0 ]; then
+    [ "$file" -ef "$out.json" ] || cp "$out.json" "$file"
+else
+    echo "$file is left as it was; what there is lies in $out.json"
+fi
+echo "$(grep -c '"holds": true' "$out.json" || true) passed, $failed failed, $skipped skipped"
+[ "$failed" = 0 ]
