@@ -8,9 +8,11 @@ PREDICTIONS a folder of 1.json and 512.json (vkmoe-bench --predict --json); HOST
 missing of these is left out, but for ggml's figures, which are then those of KEPT. All of it goes
 to OUT.
 
-A bar that holds in KEPT, the file of an earlier run, has to hold: if not, this fails. Those that
-have not held yet are open.
+A bar that holds in KEPT, the file of an earlier run, has to hold: if not, this fails. (But if the
+compiler is another one than then, it is only said to have moved.) Those that have not held yet are
+open.
 """
+import collections
 import json
 import pathlib
 import sys
@@ -32,6 +34,10 @@ UNITS = {label: unit for label, _, unit, _ in LANES}
 
 # Bytes in flight, waves and dispatches are of this model's.
 MODEL = 'qwen3-30b-a3b'
+
+# `number` of the issue's list; `sense`: whether ours shall be "at most" or "at least" the limit;
+# `label`: whose compiler decides, or None.
+Bar = collections.namedtuple('Bar', 'number text ours ggml limit sense label', defaults=(None,))
 
 # ------------------------------------------------------------------------------------- reading
 
@@ -88,11 +94,20 @@ def read_rows(folder, unit, who, dtype, tokens):
         told = isa.read_file(path)
         if not work_of(told) or not told['loop']:
             continue
+        precision = []
         if who == 'ours':
-            _, dtype, tokens = told['for'].split()
+            _, dtype, *precision, tokens = told['for'].split()
             tokens = int(tokens[1:])
-        rows.append({'who': who, 'dtype': dtype, 'tokens': tokens, **figures(told, unit)})
+        rows.append({'who': who, 'dtype': dtype, 'precision': ' '.join(precision),
+                     'tokens': tokens, **figures(told, unit)})
     return rows
+
+
+def driver_of(folder, label):
+    """The name and version of the compiler, from any of our files."""
+    for path in (folder / label / 'ours').glob('*.txt'):
+        return isa.read_file(path).get('driver')
+    return None
 
 
 def read_lane(folder, label):
@@ -132,7 +147,8 @@ def print_tables(lanes):
             for row in lanes.get(label, []):
                 if row['work'] == work:
                     part = '' if row['part'] == '-' else ' ' + row['part']
-                    rows.append([name, row['who'], f"{row['dtype']} t{row['tokens']}{part}",
+                    kind = f"{row['dtype']} {row['precision']}".rstrip()
+                    rows.append([name, row['who'], f"{kind} t{row['tokens']}{part}",
                                  row['kernel']] + [shown(row.get(key)) for key in more + common])
         if rows:
             print_rows(heading, ['device', 'whose', 'for', 'kernel'] + more + common, rows)
@@ -166,7 +182,8 @@ def prefill_bars(lanes):
         if name not in limits or label not in lanes:
             continue
         rows = select(lanes[label], work='prefill', dtype='f16', who='ours')
-        rows = [row for row in rows if row['matrix'] and row['part'] == 'up']
+        rows = [row for row in rows if row['matrix'] and row['part'] == 'up'
+                and row['precision'] in ('', 'fast')]
         ggml = select(lanes[label], work='prefill', dtype='f16', who='ggml')
         for row in rows + ggml:
             op = row.get('matrix_op', '')
@@ -177,8 +194,9 @@ def prefill_bars(lanes):
             ours = rows[0].get(key) if rows else None
             if key == 'spills' and rows:
                 ours = max(row['spills'] for row in rows)
-            yield (number, f'f16 prefill, {name}: {names[key].format(unit)}', ours,
-                   best(ggml, key), value, 'at least' if key in ('waves', 'f32') else 'at most')
+            yield Bar(number, f'f16 prefill, {name}: {names[key].format(unit)}', ours,
+                      best(ggml, key), value,
+                      'at least' if key in ('waves', 'f32') else 'at most', label)
 
 
 def decode_bars(lanes):
@@ -191,58 +209,67 @@ def decode_bars(lanes):
             rows = select(lanes[label], work='decode', dtype=dtype, tokens=1)
             for part in ('up', 'down'):
                 ours = best(select(rows, who='ours', part=part), 'instructions')
-                yield (number, f'{dtype} decode {part}, {name}: instructions a weight', ours,
-                       best(select(rows, who='ggml'), 'instructions'),
-                       limits[vendor][number - 6], 'at most')
+                yield Bar(number, f'{dtype} decode {part}, {name}: instructions a weight', ours,
+                          best(select(rows, who='ggml'), 'instructions'),
+                          limits[vendor][number - 6], 'at most', label)
 
 
 def predicted_bars(predictions):
     one = predictions.get(1, {})
     if 'block' in one:
-        yield (8, 'in flight at one token, of 3.4 MB or what there is, least '
-               f"({one['block']['least_of']})", one['block']['least_in_flight'], None, 1,
-               'at least')
-        yield (9, f"waves of a block's smallest dispatch ({one['block']['smallest']})",
-               one['block']['smallest_waves'], None, 64, 'at least')
-        yield 10, 'dispatches a token, 48 blocks', one['model']['dispatches'], None, 350, 'at most'
-    many = predictions.get(512, {})
-    if 'layer' in many:
-        layer = many['layer']
-        yield (11, 'rows computed for each live one, 512 tokens',
-               layer['rows'] / layer['live_rows'], None, 1.25, 'at most')
+        block = one['block']
+        yield Bar(8, f"in flight at one token, of 3.4 MB or all there is ({block['least_of']})",
+                  block['least_in_flight'], None, 1, 'at least')
+        yield Bar(9, f"waves of a block's smallest dispatch ({block['smallest']})",
+                  block['smallest_waves'], None, 64, 'at least')
+        yield Bar(10, 'dispatches a token, 48 blocks', one['model']['dispatches'], None, 350,
+                  'at most')
+    layer = predictions.get(512, {}).get('layer')
+    if layer:
+        yield Bar(11, 'rows computed for each live one, 512 tokens',
+                  layer['rows'] / layer['live_rows'], None, 1.25, 'at most')
 
 
 def host_bars(host):
     if 'ours' in host and 'ggml' in host:
-        yield ('host', 'us of a token where the device does nothing, granite-1b-a400m',
-               host['ours'] / 1e3, host['ggml'] / 1e3, host['ggml'] / 2e3, 'at most')
+        yield Bar('host', 'us of a token where the device does nothing, granite-1b-a400m',
+                  host['ours'] / 1e3, host['ggml'] / 1e3, host['ggml'] / 2e3, 'at most')
 
 
 def holds(bar):
-    _, _, ours, _, limit, sense = bar
-    if ours is None:
+    if bar.ours is None:
         return False
-    return ours <= limit if sense == 'at most' else ours >= limit
+    return bar.ours <= bar.limit if bar.sense == 'at most' else bar.ours >= bar.limit
 
 
 def name_of(bar):
     """The name that stays the same from run to run."""
-    return f"{bar[0]} {bar[1].split(' (')[0]}"
+    return f"{bar.number} {bar.text.split(' (')[0]}"
 
 
-def judge(bars, kept):
-    """Prints each; returns how many hold, how many are broken, how many are open."""
-    held = {entry['bar'] for entry in kept.get('bars', []) if entry['holds']}
-    counts = {'holds': 0, 'BROKEN': 0, 'open': 0}
+def verdict_of(bar, kept, drivers):
+    if holds(bar):
+        return 'holds'
+    held = any(entry['bar'] == name_of(bar) and entry['holds'] for entry in kept.get('bars', []))
+    if not held:
+        return 'open'
+    before = kept.get('drivers', {}).get(bar.label)
+    return 'BROKEN' if before == drivers.get(bar.label) else 'moved'
+
+
+def judge(bars, kept, drivers):
+    """Prints each; returns how many there are of each verdict."""
+    counts = collections.Counter()
     rows = []
     for bar in bars:
-        number, text, ours, ggml, limit, sense = bar
-        verdict = 'holds' if holds(bar) else 'BROKEN' if name_of(bar) in held else 'open'
+        verdict = verdict_of(bar, kept, drivers)
         counts[verdict] += 1
-        sign = '<=' if sense == 'at most' else '>='
-        rows.append([str(number), text, verdict, f'{sign} {limit:.5g}']
-                    + ['-' if value is None else f'{value:.4g}' for value in (ours, ggml)])
+        sign = '<=' if bar.sense == 'at most' else '>='
+        rows.append([str(bar.number), bar.text, verdict, f'{sign} {bar.limit:.5g}']
+                    + ['-' if value is None else f'{value:.4g}' for value in (bar.ours, bar.ggml)])
     print_rows('Bars', ['bar', 'what', '', 'wanted', 'ours', 'ggml'], rows)
+    print(f"\n{counts['holds']} of {len(bars)} hold, {counts['open']} are open, "
+          f"{counts['BROKEN']} that held are broken, {counts['moved']} moved with their compiler")
     return counts
 
 # ---------------------------------------------------------------------------------------- main
@@ -266,37 +293,38 @@ def read_host(path):
     return host
 
 
-def write(path, lanes, bars):
+def write(path, lanes, drivers, bars):
     """One line for each entry, for the sake of `diff`."""
     def lines(entries):
         return ',\n'.join(json.dumps(entry) for entry in entries)
     text = [f'"{label}": [\n{lines(rows)}\n]' for label, rows in lanes.items()]
     kept = []
     for bar in bars:
-        figures_of = {'ours': bar[2], 'ggml': bar[3], 'limit': bar[4]}
-        if bar[0] == 'host':  # times, which differ from run to run
-            figures_of = {}
-        kept.append({'bar': name_of(bar), **figures_of, 'holds': holds(bar)})
-    path.write_text('{"lanes": {\n' + ',\n'.join(text) + '\n},\n"bars": [\n' + lines(kept)
-                    + '\n]}\n')
+        numbers = {'ours': bar.ours, 'ggml': bar.ggml, 'limit': bar.limit}
+        if bar.number == 'host':  # times, which differ from run to run
+            numbers = {}
+        kept.append({'bar': name_of(bar), **numbers, 'holds': holds(bar)})
+    path.write_text('{"drivers": ' + json.dumps(drivers) + ',\n"lanes": {\n' + ',\n'.join(text)
+                    + '\n},\n"bars": [\n' + lines(kept) + '\n]}\n')
 
 
 def main():
     out, folder, predictions, host, kept = map(pathlib.Path, sys.argv[1:])
     before = json.loads(kept.read_text()) if kept.exists() else {}
-    lanes = {}
+    lanes, drivers = {}, {}
     for label, _, _, _ in LANES:
-        if (folder / label).exists():
-            lanes[label] = read_lane(folder, label)
-            if not select(lanes[label], who='ggml'):
-                lanes[label] += select(before.get('lanes', {}).get(label, []), who='ggml')
+        if not (folder / label).exists():
+            continue
+        lanes[label] = read_lane(folder, label)
+        drivers[label] = driver_of(folder, label)
+        if not select(lanes[label], who='ggml'):
+            lanes[label] += select(before.get('lanes', {}).get(label, []), who='ggml')
+    print('Compilers:', ', '.join(sorted({str(driver) for driver in drivers.values()})))
     print_tables(lanes)
-    bars = [*sorted(prefill_bars(lanes), key=lambda bar: bar[0]), *decode_bars(lanes),
+    bars = [*sorted(prefill_bars(lanes), key=lambda bar: bar.number), *decode_bars(lanes),
             *predicted_bars(read_predictions(predictions)), *host_bars(read_host(host))]
-    counts = judge(bars, before)
-    write(out, lanes, bars)
-    print(f"\n{counts['holds']} of {len(bars)} hold, {counts['open']} are open, "
-          f"{counts['BROKEN']} that held are broken")
+    counts = judge(bars, before, drivers)
+    write(out, lanes, drivers, bars)
     sys.exit(counts['BROKEN'] > 0)
 
 

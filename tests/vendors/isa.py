@@ -297,7 +297,7 @@ STATISTICS = {
 def read(text):
     """What one file says, and what its main loop holds (None if there is no multiply-add)."""
     head, _, assembly = text.partition('====\n')
-    keys = 'name|for|spec|weights|bytes|up|subgroup'
+    keys = 'name|for|driver|spec|weights|bytes|up|subgroup'
     told = dict(re.findall(rf'^({keys}) (.*)$', head, re.M))
     statistics = {name: float(value)
                   for name, value in re.findall(r'^  (.+?) = (\S+)$', head, re.M)}

@@ -408,7 +408,8 @@ static bool write_code(const struct program *program, const struct pipeline *p, 
         fprintf(stderr, "pipelines: cannot write %s\n", path);
         return false;
     }
-    fprintf(file, "name %s\nfor %s\nspec", p->variant->name, p->wanted_by);
+    fprintf(file, "name %s\nfor %s\ndriver %s\nspec", p->variant->name, p->wanted_by,
+        program->device->gpu.info.driver);
     for (uint32_t i = 0; i < length; i++)
         fprintf(file, " %u=%u", i, p->spec[i]);
     fprintf(file, "\n");
