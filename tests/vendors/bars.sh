@@ -92,23 +92,13 @@ time_host() {
         echo "ours $ours"
         [ -n "$has_ggml" ] || continue
         ggml=$(on_lane "$dir" "$host_label" env "${ggml_settings[@]}" build/ggml_model \
-            "$host_model" f16 1 300 2>>"$out/host.log")
+            "$host_model" f16 1 300 2>>"$out/host.log") || return 1
         echo "ggml $ggml"
     done
 }
 
-[ "$(id -u)" = 0 ] || die "only root can use the Debian testing chroot"
-rm -rf "$out"
-mkdir -p "$out"
-testing=$(tests/chroots.sh setup)
-dir=${2-}
-if [ -z "$dir" ]; then
-    dir=$(tests/chroots.sh copy)
-    trap 'rm -rf "$testing$dir"' EXIT
-fi
+build_lanes "$out" "${2-}" "${programs[@]}"
 inside=$testing$dir/build/bars
-build_lanes "$dir" "${programs[@]}" >"$out/build.log" 2>&1 ||
-    { tail -n 20 "$out/build.log" >&2 && die "the build in Debian testing failed"; }
 rm -rf "$inside"
 has_ggml=
 if tests/chroots.sh add "${ggml[@]}" 2>"$out/why" && tests/chroots.sh run "$dir" \
@@ -132,7 +122,10 @@ else
 fi
 predict
 python3 tests/vendors/bars.py "$out.json" "$inside" "$out/predicted" "$out/host" "$kept" \
-    >"$out/said" || failed=$((failed + $(grep -c '  BROKEN  ' "$out/said" || echo 1)))
+    >"$out/said" || {
+    broken=$(grep -c '  BROKEN  ' "$out/said" || true)
+    failed=$((failed + (broken > 0 ? broken : 1))) # or it could not read what is there
+}
 cat "$out/said"
 skipped=$((skipped + $(grep -c '  moved  ' "$out/said" || true)))
 if [ -n "$whole" ] && [ "$failed" = 0 ]; then

@@ -26,12 +26,25 @@ turnip-a740       freedreno  libfreedreno_noop_drm_shim.so     FD_GPU_ID=740
 turnip-a830       freedreno  libfreedreno_noop_drm_shim.so     FD_GPU_ID=830
 '
 
-# build_lanes DIR TARGET... - builds these in a folder of the chroot, and what the lanes need.
+# build_lanes OUT DIR TARGET... - makes the folder OUT anew, and builds these and what the lanes
+# need in `dir` of the chroot `testing`, both of which it sets; a copy of the project if DIR is "".
 build_lanes() {
-    tests/chroots.sh run "$1" sh -c 'meson setup build && ninja -C build "$@" &&
+    local out=$1
+    [ "$(id -u)" = 0 ] || die "only root can use the Debian testing chroot"
+    rm -rf "$out"
+    mkdir -p "$out"
+    testing=$(tests/chroots.sh setup)
+    dir=$2
+    if [ -z "$dir" ]; then
+        dir=$(tests/chroots.sh copy)
+        trap 'rm -rf "$testing$dir"' EXIT
+    fi
+    if ! tests/chroots.sh run "$dir" sh -c 'meson setup build && ninja -C build "$@" &&
         cc -std=gnu11 -O1 -shared -fPIC -I/usr/include/drm tests/vendors/intel_stub.c \
-            -o build/intel_stub.so' \
-        sh "${@:2}"
+            -o build/intel_stub.so' sh "${@:3}" >"$out/build.log" 2>&1; then
+        tail -n 20 "$out/build.log" >&2
+        die "the build in Debian testing failed"
+    fi
 }
 
 lane_labels() {
