@@ -182,8 +182,10 @@ def prefill_bars(lanes):
         if name not in limits or label not in lanes:
             continue
         rows = select(lanes[label], work='prefill', dtype='f16', who='ours')
-        rows = [row for row in rows if row['matrix'] and row['part'] == 'up'
-                and row['precision'] in ('', 'fast')]
+        rows = [row for row in rows if row['matrix']]
+        rows = select(rows, precision='fast') or rows
+        spills = max([row['spills'] for row in rows], default=None)
+        rows = select(rows, part='up')
         ggml = select(lanes[label], work='prefill', dtype='f16', who='ggml')
         for row in rows + ggml:
             op = row.get('matrix_op', '')
@@ -192,8 +194,8 @@ def prefill_bars(lanes):
         number, limit = limits[name]
         for key, value in limit.items():
             ours = rows[0].get(key) if rows else None
-            if key == 'spills' and rows:
-                ours = max(row['spills'] for row in rows)
+            if key == 'spills':
+                ours = spills  # of any of them
             yield Bar(number, f'f16 prefill, {name}: {names[key].format(unit)}', ours,
                       best(ggml, key), value,
                       'at least' if key in ('waves', 'f32') else 'at most', label)

@@ -4,7 +4,8 @@
 
 A FILE is what executables.c writes: lines about the pipeline, statistics of the driver, and the
 assembly of RADV, ANV or NVK (Mesa 26.2). Nothing is counted by the turns of a loop, which compilers
-unroll as they like, but by the multiply-adds in it.
+unroll as they like, but by the multiply-adds in it; a loop of so many turns, a constant, counts as
+if it were unrolled into the loop around it.
 
 An instruction is what a wave issues: a pair that issues as one (VOPD) is one. A multiply-add is one
 of a lane; an instruction of a matrix unit makes thousands for the wave.
@@ -21,7 +22,12 @@ Instruction = collections.namedtuple(
     'Instruction', 'op kind macs size target depth strong width',
     defaults=(0, 0, None, 0, False, 0))
 
-Block = collections.namedtuple('Block', 'name instructions successors')
+Block = collections.namedtuple('Block', 'name instructions successors lines')
+
+# How a compiler writes a loop of a constant number of turns: the comparison of its counter with the
+# end, the step, and the start, with the counter's name in place of REG.
+Counter = collections.namedtuple('Counter', 'end step start')
+NUMBER = r'(0x[0-9a-f]+|\d+)'
 
 # ----------------------------------------------------------------------------- AMD, as LLVM writes
 
@@ -80,12 +86,18 @@ def amd_instruction(op, arguments, lanes):
     return Instruction(op, 'scalar')
 
 
+AMD_COUNTER = Counter(rf's_cmp_(?:ge|lt)_[ui]32 (s\d+), {NUMBER} ',
+                      rf's_add(?:_co)?_[ui]32 REG, REG, {NUMBER} ', rf's_mov_b32 REG, {NUMBER} ')
+
+
 def amd_blocks(text, lanes):
     blocks = []
     for line in text.split('\n'):
         label = re.match(r'(BB\d+):', line)
         if label:
-            blocks.append(Block(label.group(1), [], []))
+            blocks.append(Block(label.group(1), [], [], []))
+        if blocks:
+            blocks[-1].lines.append(line)
         line = re.match(r'\s+([a-z]\w+)\s*([^;]*)', line)
         if not line or not blocks:
             continue
@@ -139,23 +151,29 @@ def intel_instruction(op, width, line, lanes):
     return Instruction(op, 'vector', macs, 0, None, 0, False, width if macs else 0)
 
 
+INTEL_COUNTER = Counter(rf'cmp \(\d+\)\s+\((?:ge|lt)\)\S+\s+null\S*\s+(r\d+)\s+{NUMBER}\b',
+                        rf'\sadd \(\d+\)\s+REG:d\s+REG:d\s+{NUMBER}:d',
+                        rf'\smov \(\d+\)\s+REG\s+{NUMBER}\b')
+
+
 def intel_blocks(text, lanes):
-    blocks = [Block('start', [], [])]
+    blocks = [Block('start', [], [], [])]
     cut = 0
     for line in text.split('\n'):
         label = re.match(r'(L\d+):', line)
         found = re.match(r'(?:\([^)]*\))?\s+([a-z][\w.]*)\s*\((\d+)\S*\)(.*)', line)
         if label:
             blocks[-1].successors.append(label.group(1))
-            blocks.append(Block(label.group(1), [], []))
+            blocks.append(Block(label.group(1), [], [], []))
         if not found:
             continue
+        blocks[-1].lines.append(line)
         op, width, rest = found.groups()
         blocks[-1].instructions.append(intel_instruction(op, int(width), line, lanes))
         if op in ('if', 'else', 'while', 'break', 'cont', 'goto', 'jmpi', 'halt'):
             cut += 1
             blocks[-1].successors.extend(re.findall(r'\bL\d+', rest) + [f'after {cut}'])
-            blocks.append(Block(f'after {cut}', [], []))
+            blocks.append(Block(f'after {cut}', [], [], []))
     return blocks
 
 # -------------------------------------------------------------------------------------- NVIDIA
@@ -191,12 +209,19 @@ def nvidia_instruction(op, targets):
     return Instruction(op, 'scalar' if SCALAR.match(targets) else 'vector', 32 * macs)
 
 
+NVIDIA_COUNTER = Counter(rf'= isetp\.(?:ge|lt)\.[ui]32 (u?r\d+) {NUMBER} ',
+                         rf'\bREG\s+= iadd3 REG {NUMBER} u?rZ ',
+                         r'\bREG\s+= mov (0x[0-9a-f]+|\d+|u?rZ) ')
+
+
 def nvidia_blocks(text, _):
     blocks = []
     for line in text.split('\n'):
         head = re.match(r'block(?:\.u)? (\d+) ', line)
         if head:
-            blocks.append(Block(head.group(1), [], []))
+            blocks.append(Block(head.group(1), [], [], []))
+        if blocks:
+            blocks[-1].lines.append(line)
         tail = re.match(r'\} -> \[([^\]]*)\]', line)
         if tail:
             blocks[-1].successors.extend(tail.group(1).replace(' ', '').split(','))
@@ -233,12 +258,41 @@ def find_loops(blocks):
     return sorted(loops, key=len)
 
 
-def instructions_of(blocks, numbers):
-    return [instruction for i in sorted(numbers) for instruction in blocks[i].instructions]
+def turns_of(blocks, body, counter):
+    """How many turns the loop has, or None if that is no constant."""
+    inside = '\n'.join(line for i in sorted(body) for line in blocks[i].lines)
+    before = '\n'.join(line for block in blocks[:min(body)] for line in block.lines)
+    for register, end in re.findall(counter.end, inside):
+        name = re.escape(register)
+        steps = re.findall(counter.step.replace('REG', name), inside)
+        starts = re.findall(counter.start.replace('REG', name), before)
+        if len(steps) == 1 and starts and int(steps[0], 0) > 0:
+            start = 0 if starts[-1].endswith('rZ') else int(starts[-1], 0)
+            return max(1, -((start - int(end, 0)) // int(steps[0], 0)))
+    return None
 
 
-def main_loop(blocks):
-    """The instructions of the loop with most multiply-adds, without loops around it."""
+def unrolled(blocks, body, loops, counter):
+    """The instructions of the loop, those of loops in it as often as they are run, if that is
+    known, else once."""
+    found, done = [], set()
+    for i in sorted(body):
+        if i in done:
+            continue
+        inner = [loop for loop in loops if loop < body and i in loop]
+        if not inner:
+            found += blocks[i].instructions
+            continue
+        largest = max(inner, key=len)
+        turns = turns_of(blocks, largest, counter) or 1
+        found += unrolled(blocks, largest, loops, counter) * turns
+        done |= largest
+    return found
+
+
+def main_loop(blocks, counter):
+    """The instructions of the loop with most multiply-adds: the innermost, or if that has a
+    constant number of turns the next one around it, and so on."""
     loops = find_loops(blocks)
     best, most = None, 0
     for body in loops:
@@ -248,18 +302,20 @@ def main_loop(blocks):
         if macs > most:
             best, most = body, macs
     if not best:
-        return [], []
+        return []
     around = [body for body in loops if best < body]
-    return instructions_of(blocks, best), instructions_of(blocks, around[0]) if around else []
+    while around and turns_of(blocks, best, counter):
+        best = around.pop(0)
+    return unrolled(blocks, best, loops, counter)
 
 
 def macs_in(blocks, numbers):
-    return sum(instruction.macs for instruction in instructions_of(blocks, numbers))
+    return sum(instruction.macs for i in numbers for instruction in blocks[i].instructions)
 
 # ------------------------------------------------------------------------------------- counting
 
 
-def count(loop, around, lanes):
+def count(loop, lanes):
     kinds = collections.Counter(instruction.kind for instruction in loop)
     matrix = [instruction for instruction in loop if instruction.kind == 'matrix']
     counted = {
@@ -278,8 +334,6 @@ def count(loop, around, lanes):
         targets = len({instruction.target for instruction in matrix})
         counted['columns'] = len(matrix) / targets * matrix[0].depth
         counted['matrix_op'] = matrix[0].op
-    elif not kinds['barrier']:
-        counted['barriers_around'] = sum(i.kind == 'barrier' for i in around)
     return counted
 
 
@@ -303,17 +357,17 @@ def read(text):
                   for name, value in re.findall(r'^  (.+?) = (\S+)$', head, re.M)}
     lanes = int(told.get('subgroup') or 1) or 32
     if re.search(r'^BB\d+:', assembly, re.M):
-        blocks = amd_blocks(assembly, lanes)
+        blocks, counter = amd_blocks(assembly, lanes), AMD_COUNTER
     elif re.search(r'^block(\.u)? \d+ ', assembly, re.M):
-        blocks = nvidia_blocks(assembly, lanes)
+        blocks, counter = nvidia_blocks(assembly, lanes), NVIDIA_COUNTER
     else:
-        blocks = intel_blocks(assembly, lanes)
+        blocks, counter = intel_blocks(assembly, lanes), INTEL_COUNTER
     told['lanes'] = lanes
     for key, names in STATISTICS.items():
         values = [statistics[name] for name in names if name in statistics]
         told[key] = int(sum(values)) if values else None
-    loop, around = main_loop(blocks)
-    told['loop'] = count(loop, around, lanes) if loop else None
+    loop = main_loop(blocks, counter)
+    told['loop'] = count(loop, lanes) if loop else None
     return told
 
 

@@ -144,11 +144,71 @@ block 0 L1 [0] -> {
 } -> [0]
 """
 
+# Three turns of a loop, each of three instructions and two turns of another, which has four; and
+# what is around them has seven, in turns of a number that is no constant.
+AMD_ROLLED = """subgroup 64
+====
+BB0:
+\ts_mov_b32 s9, 0                                             ; be890080
+BB1:
+\ts_barrier                                                   ; bfbd0000
+\ts_mov_b32 s6, 16                                            ; be860090
+\ts_mov_b32 s6, 0                                             ; be860080
+BB2:
+\ts_mov_b32 s7, 2                                             ; be870082
+BB3:
+\tv_fma_f32 v6, v0, v5, v6                                    ; d6130006 041a0b00
+\ts_add_u32 s7, s7, 3                                         ; 80078307
+\ts_cmp_ge_u32 s7, 8                                          ; bf098807
+\ts_cbranch_scc0 BB3                                          ; bfa1ffc7
+BB4:
+\ts_add_co_u32 s6, s6, 1                                      ; 80068106
+\ts_cmp_lt_u32 s6, 3                                          ; bf098306
+\ts_cbranch_scc1 BB2                                          ; bfa1ffc7
+BB5:
+\ts_add_u32 s9, s9, 1                                         ; 80098109
+\ts_cmp_lt_u32 s9, s5                                         ; bf0a0509
+\ts_cbranch_scc1 BB1                                          ; bfa1ff48
+"""
+
+INTEL_ROLLED = """subgroup 16
+====
+        mov (16)                  r106          0x00000000                        {Compacted,@4}
+L2:
+        mad (16)                  r5:f          r6:f              r7:f   r8:f     {F@1}
+        add (16)                  r106:d        r106:d            16:d
+        cmp (16)       (ge)f0.0   null          r106              0x00000028      {I@1}
+(~f0.0) while (16)                            L2
+"""
+
+NVIDIA_ROLLED = """subgroup 32
+====
+block 0 L1 [] -> {
+      ur8      = mov urZ                                    // delay=1
+} -> [1]
+block 1 L2 [0, 3] -> {
+      ur9      = mov 0x4                                    // delay=1
+} -> [2]
+block 2 L3 [1, 2] -> {
+      r13      = ffma.ftz r14 r17 r13                       // delay=2 wt=001000
+      ur9      = iadd3 ur9 0x4 rZ                           // delay=1
+      up1      = isetp.ge.u32 ur9 0x10                      // delay=4
+                 bra !up1 L3                                // delay=1
+} -> [3, 2]
+block 3 L4 [2] -> {
+      up1      = isetp.lt.u32 ur4 ur5                       // delay=9
+                 bra !up1 L2                                // delay=1
+} -> [4, 1]
+block 4 L5 [3] -> {
+                 exit                                       // delay=1
+} -> []
+"""
+
 # sample, what is asked for, what it is. In `loop` unless it begins with a dot.
 EXPECTED = [
     ('AMD', AMD_LOOPS, {
         'instructions': 9, 'vector': 3, 'macs': 128, 'matrix': 0, 'load_bytes': 20,
-        'shared_bytes': 8, 'barriers': 0, 'barriers_around': 1, 'width': 64, '.spills': 3,
+        'shared_bytes': 8, 'barriers': 0, 'width': 64, '.spills': 3,
         '.registers': 48, '.waves': 20, '.shared': 512, '.weights': '2', '.up': '1'}),
     ("AMD's matrix unit", AMD_MATRIX, {
         'instructions': 9, 'vector': 1, 'matrix': 4, 'macs': 4 * 4096, 'columns': 32,
@@ -163,6 +223,10 @@ EXPECTED = [
         'strong_loads': 1, 'barriers': 1, '.registers': 72, '.waves': 28}),
     ("NVIDIA's matrix unit", NVIDIA_MATRIX, {
         'instructions': 4, 'matrix': 2, 'macs': 2 * 2048, 'columns': 16, 'shared_bytes': 8}),
+    ('loops in loops', AMD_ROLLED, {
+        'instructions': 3 * (1 + 2 * 4 + 3) + 6, 'macs': 64 * 6, 'barriers': 1}),
+    ("Intel's", INTEL_ROLLED, {'instructions': 4, 'macs': 16}),
+    ("NVIDIA's", NVIDIA_ROLLED, {'instructions': 1 + 3 * 4 + 2, 'macs': 32 * 3}),
     ('no loop', AMD_HEAD + 'BB0:\n\tv_fma_f32 v6, v0, v5, v6 ; d6130006\n', {'.loop': None}),
 ]
 
