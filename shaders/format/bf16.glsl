@@ -1,8 +1,8 @@
 // bf16.glsl - 2 bytes an element, the upper half of an f32.
 
-unit unpack_bf16(weight_rows m, uint record, uint part)
+unit unpack_bf16(weight_rows m, record_at at)
 {
-    const uvec4 bits = load_chunk(m, record * 32 + part, 2);
+    const uvec4 bits = load_chunk(m, at.chunk + at.part, 2, at.ahead);
     return unit(uintBitsToFloat(uvec4(bits.x << 16, bits.x & 0xffff0000u,
                                       bits.y << 16, bits.y & 0xffff0000u)),
         uintBitsToFloat(uvec4(bits.z << 16, bits.z & 0xffff0000u,

@@ -44,8 +44,12 @@ REFERENCE(4) coherent buffer U32Coherent { uint v[]; };
 
 #ifdef INT64
 #define ELEMENT(type, size, base, i) type(uint64_t(base) + uint64_t(uint(i) * size)).v[0]
+// `ahead` elements after i. A constant is part of the instruction then, as 64 bits do not wrap.
+#define ELEMENT_AHEAD(type, size, base, i, ahead) \
+    type(uint64_t(base) + uint64_t(uint(i) * size) + uint64_t(uint(ahead) * size)).v[0]
 #else
 #define ELEMENT(type, size, base, i) base.v[i]
+#define ELEMENT_AHEAD(type, size, base, i, ahead) base.v[(i) + (ahead)]
 #endif
 
 float load_f32(F32 base, uint i) { return ELEMENT(F32, 4, base, i); }
@@ -60,16 +64,32 @@ void store_u32(U32Out base, uint i, uint x) { ELEMENT(U32Out, 4, base, i) = x; }
 void store_f32x4(F32x4Out base, uint i, vec4 x) { ELEMENT(F32x4Out, 16, base, i) = x; }
 void store_u32x4(U32x4Out base, uint i, uvec4 x) { ELEMENT(U32x4Out, 16, base, i) = x; }
 
+float load_f32_ahead(F32 base, uint i, uint ahead) { return ELEMENT_AHEAD(F32, 4, base, i, ahead); }
+uint load_u32_ahead(U32 base, uint i, uint ahead) { return ELEMENT_AHEAD(U32, 4, base, i, ahead); }
+uvec2 load_u32x2_ahead(U32x2 base, uint i, uint ahead)
+{
+    return ELEMENT_AHEAD(U32x2, 8, base, i, ahead);
+}
+uvec4 load_u32x4_ahead(U32x4 base, uint i, uint ahead)
+{
+    return ELEMENT_AHEAD(U32x4, 16, base, i, ahead);
+}
+
 // The same 16 bytes where each lane has an address of its own: lavapipe gathers element
 // by element, so two 64-bit elements cost half of four 32-bit ones; GPUs do not care.
-uvec4 gather_u32x4(U32x4 base, uint i)
+uvec4 gather_u32x4_ahead(U32x4 base, uint i, uint ahead)
 {
 #ifdef INT64
-    const u64vec2 x = U64x2(uint64_t(base) + uint64_t(i * 16)).v[0];
+    const u64vec2 x = ELEMENT_AHEAD(U64x2, 16, base, i, ahead);
     return uvec4(unpackUint2x32(x.x), unpackUint2x32(x.y));
 #else
-    return load_u32x4(base, i);
+    return load_u32x4_ahead(base, i, ahead);
 #endif
+}
+
+uvec4 gather_u32x4(U32x4 base, uint i)
+{
+    return gather_u32x4_ahead(base, i, 0);
 }
 
 #endif

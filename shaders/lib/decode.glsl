@@ -50,16 +50,16 @@ struct product {
     F32 raw; // with DECODE_NORM
 };
 
-unit load_x(product p, uint t, uint i)
+unit load_x(product p, uint t, unit_at at)
 {
-    return load_row(p.packed, p.source, operands[t], i, p.columns);
+    return load_row_at(p.packed, p.source, operands[t], at, p.columns);
 }
 
-float load_raw_x(product p, uint t, uint i)
+float load_raw_x(product p, uint t, unit_at at)
 {
     if (DECODE_NORM == 0)
         return 0.0;
-    return load_raw(p.raw, operands[t], i, gl_LocalInvocationIndex % 8, p.columns);
+    return load_raw(p.raw, operands[t], number_of(at), gl_LocalInvocationIndex % 8, p.columns);
 }
 
 void add_square(uint t, float x)
@@ -76,56 +76,67 @@ unit load_block(product p, uint b, unit_at at)
     return load_weight_at(DECODE_TYPE, p.matrix, p.units, block, at, r);
 }
 
-// Adds units c, c + step, ... of the product to the sums. Steps of whole fours are counted as such,
-// see unit_at.
+// Adds the product of one unit to the sums.
+void multiply_unit(product p, unit_at at)
+{
+    unit m[DECODE_BLOCKS];
+    [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++)
+        m[b] = load_block(p, b, at);
+    [[unroll]] for (uint t = 0; t < DECODE_TOGETHER; t++) {
+        const unit x = load_x(p, t, at);
+        add_square(t, load_raw_x(p, t, at));
+        [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++)
+            sums[t * DECODE_BLOCKS + b] = dot_unit(m[b], x, sums[t * DECODE_BLOCKS + b]);
+    }
+}
+
+// Those of units at, at + `ahead`, ..., DECODE_UNROLL of them; all are loaded before the first is
+// multiplied.
+void multiply_units(product p, unit_at at, uint ahead)
+{
+    unit first[DECODE_UNROLL], m[DECODE_UNROLL * DECODE_BLOCKS];
+    float raw[DECODE_UNROLL];
+    [[unroll]] for (uint n = 0; n < DECODE_UNROLL; n++) {
+        at.ahead = n * ahead;
+        first[n] = load_x(p, 0, at);
+        raw[n] = load_raw_x(p, 0, at);
+        [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++)
+            m[n * DECODE_BLOCKS + b] = load_block(p, b, at);
+    }
+    [[unroll]] for (uint n = 0; n < DECODE_UNROLL; n++) {
+        at.ahead = n * ahead;
+        [[unroll]] for (uint t = 0; t < DECODE_TOGETHER; t++) {
+            unit x = first[n];
+            if (t > 0)
+                x = load_x(p, t, at);
+            add_square(t, t > 0 ? load_raw_x(p, t, at) : raw[n]);
+            [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++)
+                sums[t * DECODE_BLOCKS + b] =
+                    dot_unit(m[n * DECODE_BLOCKS + b], x, sums[t * DECODE_BLOCKS + b]);
+        }
+    }
+}
+
+// Adds this lane's share of the product to the sums: the `step` lanes that share a row take turns,
+// this one is number c. Where they are whole fours, each takes DECODE_UNROLL fours in a row at
+// once, of which it owns one unit each: constant distances, which are part of a load.
 void multiply(product p, uint c, uint step)
 {
-    const bool in_fours = step % 4 == 0;
-    const uint stride = in_fours ? step / 4 : step;
-    uint i = in_fours ? 0 : c;
-#define AT(i) (in_fours ? unit_at(c, i) : unit_at(i, 0))
-#define IS_UNIT(i) (number_of(AT(i)) < p.units)
-    if (DECODE_UNROLL > 1) {
-        if (IS_UNIT(i + (DECODE_UNROLL - 1) * stride)) do { // not a `for`, see address.glsl
-            unit first[DECODE_UNROLL], m[DECODE_UNROLL * DECODE_BLOCKS];
-            float raw[DECODE_UNROLL];
-            [[unroll]] for (uint n = 0; n < DECODE_UNROLL; n++) {
-                const unit_at at = AT(i + n * stride);
-                first[n] = load_x(p, 0, number_of(at));
-                raw[n] = load_raw_x(p, 0, number_of(at));
-                [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++)
-                    m[n * DECODE_BLOCKS + b] = load_block(p, b, at);
-            }
-            [[unroll]] for (uint n = 0; n < DECODE_UNROLL; n++) {
-                const uint number = number_of(AT(i + n * stride));
-                [[unroll]] for (uint t = 0; t < DECODE_TOGETHER; t++) {
-                    unit x = first[n];
-                    if (t > 0)
-                        x = load_x(p, t, number);
-                    add_square(t, t > 0 ? load_raw_x(p, t, number) : raw[n]);
-                    [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++)
-                        sums[t * DECODE_BLOCKS + b] = dot_unit(
-                            m[n * DECODE_BLOCKS + b], x, sums[t * DECODE_BLOCKS + b]);
-                }
-            }
-            i += DECODE_UNROLL * stride;
-        } while (IS_UNIT(i + (DECODE_UNROLL - 1) * stride));
+    uint i = c;
+    if (DECODE_UNROLL > 1 && step % 4 == 0) {
+        const uint turn = DECODE_UNROLL * step; // units of all lanes
+        uint fours = c / 4 * DECODE_UNROLL;
+        uint end = turn;
+        if (end <= p.units) do { // not a `for`, see address.glsl
+            multiply_units(p, unit_at(c % 4, fours, 0), 1);
+            fours += turn / 4;
+            end += turn;
+        } while (end <= p.units);
+        i += end - turn;
     }
-    if (IS_UNIT(i)) do {
-        const uint number = number_of(AT(i));
-        unit m[DECODE_BLOCKS];
-        [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++)
-            m[b] = load_block(p, b, AT(i));
-        [[unroll]] for (uint t = 0; t < DECODE_TOGETHER; t++) {
-            const unit x = load_x(p, t, number);
-            add_square(t, load_raw_x(p, t, number));
-            [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++)
-                sums[t * DECODE_BLOCKS + b] = dot_unit(m[b], x, sums[t * DECODE_BLOCKS + b]);
-        }
-        i += stride;
-    } while (IS_UNIT(i));
-#undef AT
-#undef IS_UNIT
+    if (i < p.units) do {
+        multiply_unit(p, unit_at(i, 0, 0));
+    } while ((i += step) < p.units);
 }
 
 // Of the lanes that own the same row, this one stores it.

@@ -40,88 +40,93 @@ struct weight_rows {
     uint r;
 };
 
-// The 16 bytes of the row's chunk; `first` is that of the strip's first row, and the next rows'
-// follow `stride` chunks apart.
-uvec4 load_chunk(weight_rows m, uint first, uint stride)
+// Where in a row a unit is: unit first + 4 * (fours + ahead). A loop that steps over fours keeps
+// its part of a record, and `ahead` is a constant in it.
+struct unit_at {
+    uint first, fours, ahead;
+};
+
+uint number_of(unit_at at) { return at.first + 4 * (at.fours + at.ahead); }
+
+// The 16 bytes of the row's chunk, `ahead` chunks after it; `first` is that of the strip's first
+// row, and the next rows' follow `stride` chunks apart.
+uvec4 load_chunk(weight_rows m, uint first, uint stride, uint ahead)
 {
     const uint block = first + m.side * 8 * stride;
     uvec4 bits;
 #ifdef BROADCAST
-    bits = load_u32x4(m.matrix, m.own ? block : block + m.r * stride);
+    bits = load_u32x4_ahead(m.matrix, m.own ? block : block + m.r * stride, ahead);
     if (m.own) {
         [[unroll]] for (uint n = 1; n < 8; n++) {
-            const uvec4 other = load_u32x4(m.matrix, block + n * stride);
+            const uvec4 other = load_u32x4_ahead(m.matrix, block + n * stride, ahead);
             bits = m.r == n ? other : bits;
         }
     }
 #else
     if (m.own)
-        bits = gather_u32x4(m.matrix, block + m.r * stride);
+        bits = gather_u32x4_ahead(m.matrix, block + m.r * stride, ahead);
     else
-        bits = load_u32x4(m.matrix, block + m.r * stride);
+        bits = load_u32x4_ahead(m.matrix, block + m.r * stride, ahead);
 #endif
     return bits;
 }
 
 // The first or second 8 bytes, by `second`, of that chunk.
-uvec2 load_half_chunk(weight_rows m, uint first, uint stride, uint second)
+uvec2 load_half_chunk(weight_rows m, uint first, uint stride, uint ahead, uint second)
 {
     U32x2 halves = U32x2(uvec2(m.matrix));
     const uint block = first + m.side * 8 * stride;
     uvec2 bits;
 #ifdef BROADCAST
-    bits = load_u32x2(halves, (m.own ? block : block + m.r * stride) * 2 + second);
+    bits = load_u32x2_ahead(
+        halves, (m.own ? block : block + m.r * stride) * 2 + second, ahead * 2);
     if (m.own) {
         [[unroll]] for (uint n = 1; n < 8; n++) {
-            const uvec2 other = load_u32x2(halves, (block + n * stride) * 2 + second);
+            const uvec2 other =
+                load_u32x2_ahead(halves, (block + n * stride) * 2 + second, ahead * 2);
             bits = m.r == n ? other : bits;
         }
     }
 #else
-    bits = load_u32x2(halves, (block + m.r * stride) * 2 + second);
+    bits = load_u32x2_ahead(halves, (block + m.r * stride) * 2 + second, ahead * 2);
 #endif
     return bits;
 }
 
-// The row's of the strip's sixteen f16 that begin with chunk `first`.
-float load_f16(weight_rows m, uint first)
+// The row's of the strip's sixteen f16 that begin `ahead` chunks after chunk `first`.
+float load_f16(weight_rows m, uint first, uint ahead)
 {
     const uint at = first + m.side;
     uint bits;
 #ifdef BROADCAST
-    const uvec4 all = load_u32x4(m.matrix, at);
+    const uvec4 all = load_u32x4_ahead(m.matrix, at, ahead);
     bits = m.r < 4 ? (m.r < 2 ? all.x : all.y) : (m.r < 6 ? all.z : all.w);
 #else
-    bits = load_u32(U32(uvec2(m.matrix)), at * 4 + m.r / 2);
+    bits = load_u32_ahead(U32(uvec2(m.matrix)), at * 4 + m.r / 2, ahead * 4);
 #endif
     return unpackHalf2x16(bits >> (m.r % 2 * 16)).x;
 }
 
-// Unit first + 4 * fours of a row. A loop that steps over fours keeps its part of a record.
-struct unit_at {
-    uint first, fours;
+// Of a strip of `units` units a row, the unit: `size` is how many a record has, `chunks` of how
+// many chunks it is made.
+struct record_at {
+    uint chunk; // the first of the record
+    uint ahead; // in chunks
+    uint part;  // of the record, in units
 };
 
-uint number_of(unit_at at) { return at.first + 4 * at.fours; }
-
-// Of a strip of `units` units a row, the record of a unit; `size` is how many units one has.
-uint record_of(uint size, uint strip, uint units, unit_at at)
+record_at record_of(uint size, uint chunks, uint strip, uint units, unit_at at)
 {
     const uint record = strip * ((units + size - 1) / size);
     if (size > 4)
-        return record + number_of(at) / size;
-    return record + at.first / size + at.fours * (4 / size);
-}
-
-// And the unit's part of it.
-uint part_of(uint size, unit_at at)
-{
-    return (size > 4 ? number_of(at) : at.first) % size;
+        return record_at((record + number_of(at) / size) * chunks, 0, number_of(at) % size);
+    return record_at((record + at.first / size) * chunks + at.fours * (4 / size * chunks),
+        at.ahead * (4 / size * chunks), at.first % size);
 }
 
 // Generated from src/weights/formats.def: DTYPE_*, and each format's file, which has
-//     unit unpack_<name>(weight_rows m, uint record, uint part)
-// for unit `part` of the rows' part of a record, whose number counts from the matrix's first, and
+//     unit unpack_<name>(weight_rows m, record_at at)
+// for a unit of the rows, and
 //     unit unpack(uint type, weight_rows m, uint strip, uint units, unit_at at)
 // for a unit of `units` of the rows' strip, of any of them.
 #include "formats.glsl"
@@ -130,7 +135,7 @@ uint part_of(uint size, unit_at at)
 // `r` of its own.
 unit load_weight(uint type, U32x4 base, uint units, uint block, uint i, uint r)
 {
-    return unpack(type, weight_rows(true, base, block % 2, r), block / 2, units, unit_at(i, 0));
+    return unpack(type, weight_rows(true, base, block % 2, r), block / 2, units, unit_at(i, 0, 0));
 }
 
 unit load_weight_at(uint type, U32x4 base, uint units, uint block, unit_at at, uint r)
@@ -141,7 +146,7 @@ unit load_weight_at(uint type, U32x4 base, uint units, uint block, unit_at at, u
 // The same where all lanes have the same `r`.
 unit load_shared_weight(uint type, U32x4 base, uint units, uint block, uint i, uint r)
 {
-    return unpack(type, weight_rows(false, base, block % 2, r), block / 2, units, unit_at(i, 0));
+    return unpack(type, weight_rows(false, base, block % 2, r), block / 2, units, unit_at(i, 0, 0));
 }
 
 // Blocks of rows whose results meet: of the pair, the block that is returned and the one
@@ -152,19 +157,21 @@ uint first_of_pair(uint pair)
     return pair / 2 * 4 + pair % 2;
 }
 
-// Unit `i` of the activation row that starts at element `row`. `packed`: rows start
-// at multiples of 8 elements of a 16-byte aligned array. Otherwise each element is
-// read by itself, and those from `columns` on are zero, as the weights' padding is.
-unit load_row(bool packed, F32 base, uint row, uint i, uint columns)
+// A unit of the activation row that starts at element `row`. `packed`: rows start at multiples of 8
+// elements of a 16-byte aligned array. Otherwise each element is read by itself, and those from
+// `columns` on are zero, as the weights' padding is.
+unit load_row_at(bool packed, F32 base, uint row, unit_at at, uint columns)
 {
     unit x;
     if (packed) {
-        x.a = uintBitsToFloat(load_u32x4(U32x4(uvec2(base)), row / 4 + 2 * i));
-        x.b = uintBitsToFloat(load_u32x4(U32x4(uvec2(base)), row / 4 + 2 * i + 1));
+        const uint chunk = row / 4 + 2 * at.first + 8 * at.fours;
+        U32x4 chunks = U32x4(uvec2(base));
+        x.a = uintBitsToFloat(load_u32x4_ahead(chunks, chunk, 8 * at.ahead));
+        x.b = uintBitsToFloat(load_u32x4_ahead(chunks, chunk, 8 * at.ahead + 1));
         return x;
     }
     [[unroll]] for (uint c = 0; c < 4; c++) {
-        const uint k = 8 * i + c, l = k + 4;
+        const uint k = 8 * number_of(at) + c, l = k + 4;
         // Clamped, not guarded: a driver may load at a guarded address all the same.
         const float first = load_f32(base, row + min(k, columns - 1));
         const float second = load_f32(base, row + min(l, columns - 1));
@@ -172,6 +179,12 @@ unit load_row(bool packed, F32 base, uint row, uint i, uint columns)
         x.b[c] = l < columns ? second : 0.0;
     }
     return x;
+}
+
+// Unit `i` of it.
+unit load_row(bool packed, F32 base, uint row, uint i, uint columns)
+{
+    return load_row_at(packed, base, row, unit_at(i, 0, 0), columns);
 }
 
 // sum + w . x in one fixed order. The 8 products are summed by themselves first: that

@@ -38,7 +38,7 @@ static struct dispatch decode_dispatch(
     uint32_t unroll = MAX(s->decode_unroll / together, 1), shared = 1;
     while (shared * 2 <= slots && shared * 2 * least <= lanes)
         shared *= 2;
-    while (unroll > 1 && unroll / 2 * (lanes / BLOCK_ROWS / shared) >= units)
+    while (unroll > 1 && unroll * (lanes / BLOCK_ROWS / shared) > units)
         unroll /= 2;
     return (struct dispatch) {
         .kernel = kernel,
