@@ -18,6 +18,7 @@ static const struct {
     { "storageBuffer16BitAccess", HOST_F16_STORAGE },
     { "shaderFloat16", HOST_F16_ARITHMETIC },
     { "pipelineExecutableInfo", HOST_EXECUTABLE },
+    { "cooperativeMatrix", HOST_MATRIX },
 };
 
 static struct record record;
@@ -102,6 +103,9 @@ static VKAPI_ATTR void VKAPI_CALL get_features(
             == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR) {
             VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR *executable = (void *)s;
             executable->pipelineExecutableInfo &= !(lacking & HOST_EXECUTABLE);
+        } else if (s->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR) {
+            VkPhysicalDeviceCooperativeMatrixFeaturesKHR *matrix = (void *)s;
+            matrix->cooperativeMatrix &= !(lacking & HOST_MATRIX);
         }
     }
 }
@@ -163,17 +167,23 @@ static bool uses(const vkmoe_device *device, uint32_t enabled, const vkmoe_devic
     const struct vkmoe_device_info *info = &device->gpu.info;
     const bool sized = enabled & HOST_SUBGROUP_SIZE || !own->fixed_subgroup_size;
     const uint32_t subgroup = NEED_subgroup | NEED_ballot | NEED_lanes_8;
+    const uint32_t matrix = HOST_MATRIX | HOST_F16_STORAGE | HOST_F16_ARITHMETIC | HOST_INT64
+        | HOST_FULL_SUBGROUPS | (own->fixed_subgroup_size ? HOST_SUBGROUP_SIZE : 0);
     CHECK(info->int64 == !!(enabled & HOST_INT64));
     CHECK(info->f16_storage == !!(enabled & HOST_F16_STORAGE));
     CHECK(info->f16_arithmetic == !!(enabled & HOST_F16_ARITHMETIC));
     CHECK(info->subgroup_arithmetic == (own->gpu.info.subgroup_arithmetic && sized));
-    CHECK(!info->cooperative_matrix);
+    CHECK(info->cooperative_matrix == !!(enabled & HOST_MATRIX));
+    CHECK((device->matrix_units.m > 0) == (own->matrix_units.m > 0 && !(matrix & ~enabled)));
+    CHECK(!(device->needs & NEED_ANY_MATRIX) == !device->matrix_units.m);
+    CHECK(!info->matrix_m || info->matrix_m == device->matrix_units.m);
     CHECK(!!(device->needs & NEED_int64) == !!(enabled & HOST_INT64));
     CHECK(!(device->needs & NEED_subgroup) == !info->subgroup_arithmetic);
     CHECK(device->full_subgroups == !!(enabled & HOST_FULL_SUBGROUPS));
     CHECK(!device->capture_statistics);
     if (enabled & HOST_INT64 && sized)
-        CHECK(device->needs == own->needs && device->subgroup_size == own->subgroup_size);
+        CHECK(!((device->needs ^ own->needs) & ~(uint32_t)NEED_ANY_MATRIX)
+            && device->subgroup_size == own->subgroup_size);
     else
         CHECK(!(device->needs & ~own->needs) && (sized || !(device->needs & subgroup)));
     return true;

@@ -165,12 +165,15 @@ struct vkmoe_device_info {
     char reason[128];            // what is missing if it is not usable, else ""
     // Optional features: of a device in a list, or made by vkmoe_device_create(), those that the
     // hardware and its driver offer; of an adopted one, those that are enabled. Kernels use the
-    // first two. The rest is for information: no kernel of this version uses it.
+    // first two, and the last three together.
     bool int64;               // 64-bit integers in shaders: fewer instructions for addresses
     bool subgroup_arithmetic; // in compute shaders, with subgroups of a size that can be relied on
     bool f16_storage, f16_arithmetic, cooperative_matrix;
     // The sizes that subgroups may have; 0 before Vulkan 1.3.
     uint32_t min_subgroup_size, max_subgroup_size;
+    // The cooperative matrices of f16 that kernels use for many rows: m x k by k x n. 0: they use
+    // none, for want of a shape that they know or of a feature that they need as well.
+    uint32_t matrix_m, matrix_n, matrix_k;
 };
 
 struct vkmoe_device_params {

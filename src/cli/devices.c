@@ -8,17 +8,17 @@
 
 static const struct {
     const char *key, *words;
-    size_t offset; // of its bool
-    bool used;     // by kernels of this version
+    size_t offset;      // of its bool
+    bool with_matrices; // used only where cooperative matrices are
 } features[] = {
-    { "int64", "64-bit integers", offsetof(struct vkmoe_device_info, int64), true },
-    { "f16_storage", "f16 storage", offsetof(struct vkmoe_device_info, f16_storage), false },
+    { "int64", "64-bit integers", offsetof(struct vkmoe_device_info, int64), false },
+    { "f16_storage", "f16 storage", offsetof(struct vkmoe_device_info, f16_storage), true },
     { "f16_arithmetic", "f16 arithmetic", offsetof(struct vkmoe_device_info, f16_arithmetic),
-        false },
+        true },
     { "subgroup_arithmetic", "subgroup arithmetic",
-        offsetof(struct vkmoe_device_info, subgroup_arithmetic), true },
+        offsetof(struct vkmoe_device_info, subgroup_arithmetic), false },
     { "cooperative_matrix", "cooperative matrix",
-        offsetof(struct vkmoe_device_info, cooperative_matrix), false },
+        offsetof(struct vkmoe_device_info, cooperative_matrix), true },
 };
 
 enum { FEATURE_COUNT = sizeof features / sizeof features[0] };
@@ -47,10 +47,13 @@ static void add_features(struct cli_table *table, const struct vkmoe_device_info
     char text[160] = "none of the optional ones";
     size_t length = 0;
     for (int i = 0; i < FEATURE_COUNT; i++) {
-        if (features[i].used == used && has_feature(info, i))
+        if ((!features[i].with_matrices || info->matrix_m) == used && has_feature(info, i))
             length += (size_t)snprintf(
                 text + length, sizeof text - length, "%s%s", length ? ", " : "", features[i].words);
     }
+    if (used && info->matrix_m)
+        snprintf(text + length, sizeof text - length, " (%u x %u x %u)", info->matrix_m,
+            info->matrix_n, info->matrix_k);
     if (!used && !length)
         return;
     cli_table_add(table, CLI_PLAIN, used ? "uses" : "has unused");
@@ -100,6 +103,10 @@ static cJSON *device_json(uint32_t index, bool is_default, const struct vkmoe_de
     cJSON_AddNumberToObject(json, "memory_size", (double)info->memory_size);
     cJSON_AddNumberToObject(json, "shared_memory_size", info->shared_memory_size);
     cJSON_AddNumberToObject(json, "subgroup_size", info->subgroup_size);
+    cJSON *shape = cJSON_AddArrayToObject(json, "matrix");
+    cJSON_AddItemToArray(shape, cJSON_CreateNumber(info->matrix_m));
+    cJSON_AddItemToArray(shape, cJSON_CreateNumber(info->matrix_n));
+    cJSON_AddItemToArray(shape, cJSON_CreateNumber(info->matrix_k));
     cJSON *flags = cJSON_AddObjectToObject(json, "features");
     for (int i = 0; i < FEATURE_COUNT; i++)
         cJSON_AddBoolToObject(flags, features[i].key, has_feature(info, i));

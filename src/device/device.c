@@ -26,6 +26,16 @@ static vkmoe_device *new_device(const struct vkmoe_log *log)
     return device;
 }
 
+static uint32_t matrix_needs(const struct matrix_units *units)
+{
+    if (units->m == 0)
+        return 0;
+    const bool k_8 = units->k == 8;
+    return units->m == 16 ? NEED_matrix_16x16
+        : units->n == 16  ? NEED_matrix_8x16
+                          : NEED_matrix_8x8 | (k_8 ? NEED_matrix_8x8x8 : 0);
+}
+
 void vkmoe_device_describe(vkmoe_device *device, const struct physical *p)
 {
     const uint32_t *groups = p->limits.maxComputeWorkGroupCount;
@@ -46,12 +56,14 @@ void vkmoe_device_describe(vkmoe_device *device, const struct physical *p)
     device->capture_statistics = p->executable_properties;
     device->subgroup_size = vkmoe_physical_subgroup_size(p);
     device->fixed_subgroup_size = p->min_subgroup_size != p->max_subgroup_size;
+    device->matrix_units = p->matrix_units;
     device->gpu.info.subgroup_size = device->subgroup_size;
     device->gpu.info.subgroup_arithmetic = p->subgroup_arithmetic;
     device->needs = (p->info.int64 ? NEED_int64 : 0) | (device->is_cpu ? 0 : NEED_gpu)
         | (device->is_cpu && p->quirks & QUIRK_UNIFORM_LOADS_SCALAR ? NEED_uniform_loads : 0)
         | (p->subgroup_arithmetic ? NEED_subgroup : 0) | (p->subgroup_ballot ? NEED_ballot : 0)
-        | (p->subgroup_arithmetic && device->subgroup_size == 8 ? NEED_lanes_8 : 0);
+        | (p->subgroup_arithmetic && device->subgroup_size == 8 ? NEED_lanes_8 : 0)
+        | matrix_needs(&p->matrix_units);
 }
 
 static enum vkmoe_status start(vkmoe_device *device, const void *cache, size_t cache_size)
@@ -84,13 +96,19 @@ static enum vkmoe_status start(vkmoe_device *device, const void *cache, size_t c
 static enum vkmoe_status make_device(vkmoe_device *device, const struct physical *p)
 {
     const float priority = 1;
+    const bool has_matrices = p->matrix_units.m != 0;
     VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR executable = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR,
         .pipelineExecutableInfo = VK_TRUE,
     };
+    VkPhysicalDeviceCooperativeMatrixFeaturesKHR matrices = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR,
+        .pNext = p->executable_properties ? &executable : NULL,
+        .cooperativeMatrix = VK_TRUE,
+    };
     VkPhysicalDeviceVulkan13Features v13 = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_3_FEATURES,
-        .pNext = p->executable_properties ? &executable : NULL,
+        .pNext = has_matrices ? &matrices : matrices.pNext,
         .synchronization2 = VK_TRUE,
         .subgroupSizeControl = p->subgroup_size_control,
         .computeFullSubgroups = p->full_subgroups,
@@ -101,18 +119,28 @@ static enum vkmoe_status make_device(vkmoe_device *device, const struct physical
         .pNext = &v13,
         .bufferDeviceAddress = VK_TRUE,
         .timelineSemaphore = VK_TRUE,
+        .shaderFloat16 = has_matrices,
+        .vulkanMemoryModel = has_matrices,
+        .vulkanMemoryModelDeviceScope = has_matrices, // other kernels use it
+    };
+    VkPhysicalDeviceVulkan11Features v11 = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES,
+        .pNext = &v12,
+        .storageBuffer16BitAccess = has_matrices,
     };
     VkPhysicalDeviceFeatures2 features = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
-        .pNext = &v12,
+        .pNext = &v11,
         .features.shaderInt64 = p->info.int64,
     };
-    const char *extensions[2];
+    const char *extensions[3];
     uint32_t extension_count = 0;
     if (p->portability_subset) // who has it, insists on its being enabled
         extensions[extension_count++] = "VK_KHR_portability_subset";
     if (p->executable_properties)
         extensions[extension_count++] = VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME;
+    if (has_matrices)
+        extensions[extension_count++] = VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME;
     const VkDeviceQueueCreateInfo queue = {
         .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
         .queueFamilyIndex = p->queue_family,

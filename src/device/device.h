@@ -3,6 +3,7 @@
 #define VKMOE_DEVICE_H
 
 #include "device/queue.h"
+#include "vulkan/physical.h"
 #include "vulkan/quirks.h"
 
 // What a form of a kernel may need of a device; kernels.def names them.
@@ -14,14 +15,20 @@ enum need {
     NEED_subgroup = 1 << 3,      // arithmetic in compute; subgroups have subgroup_size lanes
     NEED_ballot = 1 << 4,        // likewise
     NEED_lanes_8 = 1 << 5,       // subgroups of 8 lanes
+    // Cooperative matrices of m x n, with all else that their form takes.
+    NEED_matrix_16x16 = 1 << 6,
+    NEED_matrix_8x16 = 1 << 7,
+    NEED_matrix_8x8 = 1 << 8,
+    NEED_matrix_8x8x8 = 1 << 9, // and k of 8 at that
+    NEED_fast = 1 << 10,        // not the device's but the work's: VKMOE_PRECISION_FAST
 };
+#define NEED_ANY_MATRIX (NEED_matrix_16x16 | NEED_matrix_8x16 | NEED_matrix_8x8 | NEED_matrix_8x8x8)
 
 struct memory;         // memory.h
 struct transfer;       // transfer.h
 struct pipeline_store; // pipelines.c
 struct fit;            // fit_account.h
 struct observer;       // stream.h
-struct physical;       // vulkan/physical.h
 
 struct vkmoe_device {
     struct gpu gpu;
@@ -42,15 +49,16 @@ struct vkmoe_device {
     PFN_vkGetInstanceProcAddr get_instance_proc_addr;
     VkDebugUtilsMessengerEXT debug_messenger; // when validating
 
-    uint32_t needs;           // mask of enum need that it satisfies
-    bool is_cpu;              // a software driver: kernels take CPU shapes
-    bool packs_on_host;       // weights are packed by the host, which is faster at it (pack.c)
-    uint32_t quirks;          // mask of enum quirk
-    uint32_t subgroup_size;   // the size kernels run with
-    bool fixed_subgroup_size; // it must be required explicitly (sizes vary)
-    bool full_subgroups;      // computeFullSubgroups is enabled
-    bool memory_budget;       // the driver has VK_EXT_memory_budget
-    uint32_t max_groups;      // per dimension, at most 65535
+    uint32_t needs;         // mask of enum need that it satisfies
+    bool is_cpu;            // a software driver: kernels take CPU shapes
+    bool packs_on_host;     // weights are packed by the host, which is faster at it (pack.c)
+    uint32_t quirks;        // mask of enum quirk
+    uint32_t subgroup_size; // the size kernels run with
+    struct matrix_units matrix_units;
+    bool fixed_subgroup_size;         // it must be required explicitly (sizes vary)
+    bool full_subgroups;              // computeFullSubgroups is enabled
+    bool memory_budget;               // the driver has VK_EXT_memory_budget
+    uint32_t max_groups;              // per dimension, at most 65535
     uint8_t cache_uuid[VK_UUID_SIZE]; // pipelineCacheUUID
 };
 

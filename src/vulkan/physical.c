@@ -3,6 +3,7 @@
 #include "vulkan/physical.h"
 
 #include "base/common.h"
+#include "vulkan/matrix_units.h"
 #include "vulkan/quirks.h"
 
 #include <ctype.h>
@@ -113,6 +114,17 @@ static void probe_properties(const struct instance *instance, struct physical *p
     info->max_subgroup_size = p->max_subgroup_size;
 }
 
+// A software driver has them to show that it can; its forms of kernels do without.
+static void describe_matrix_units(struct physical *p)
+{
+    const struct matrix_units none = { 0 };
+    const bool used = p->info.type != VKMOE_DEVICE_TYPE_CPU;
+    const struct matrix_units *units = used ? &p->matrix_units : &none;
+    p->info.matrix_m = units->m;
+    p->info.matrix_n = units->n;
+    p->info.matrix_k = units->k;
+}
+
 // Switches off what is not in `set`.
 static void keep_enabled(struct physical *p, const struct feature_set *set)
 {
@@ -124,6 +136,9 @@ static void keep_enabled(struct physical *p, const struct feature_set *set)
     p->full_subgroups = p->full_subgroups && set->computeFullSubgroups;
     p->maintenance4 = p->maintenance4 && set->maintenance4;
     p->executable_properties = p->executable_properties && set->pipelineExecutableInfo;
+    if (!p->info.cooperative_matrix || !vkmoe_matrix_units_enabled(p, set))
+        p->matrix_units = (struct matrix_units){ 0 };
+    describe_matrix_units(p);
 }
 
 // Sizes that vary and cannot be chosen are of no use: kernels must know theirs.
@@ -251,6 +266,8 @@ void vkmoe_physical_probe(
         snprintf(info->reason, sizeof info->reason, "the driver reports subgroups of %u", size);
     }
     refuse_varying_subgroups(out);
+    out->matrix_units = vkmoe_matrix_units_probe(instance, out);
+    describe_matrix_units(out);
     info->subgroup_arithmetic = out->subgroup_arithmetic;
     info->subgroup_size = vkmoe_physical_subgroup_size(out);
     info->usable = !info->reason[0];

@@ -5,6 +5,13 @@
 #include "vulkan/feature_set.h"
 #include "vulkan/instance.h"
 
+// Of cooperative matrices: tiles of m x k by tiles of k x n in f16, with sums in f32, by a subgroup
+// of so many lanes.
+struct matrix_units {
+    uint32_t m, n, k; // 0: none that kernels can use
+    uint32_t subgroup_size;
+};
+
 struct physical {
     VkPhysicalDevice handle;
     struct vkmoe_device_info info;
@@ -26,7 +33,8 @@ struct physical {
     bool portability_subset;
     bool memory_budget; // VK_EXT_memory_budget, which asks the physical device alone
     bool executable_properties;
-    struct feature_set features; // all that it offers, used or not
+    struct matrix_units matrix_units; // with all else that kernels need to use them
+    struct feature_set features;      // all that it offers, used or not
 };
 
 // Switches off what is not among what is enabled on a device: `features`, and the extensions

@@ -64,6 +64,17 @@ static bool find_queue(struct host *host)
     return host->queue_family < count;
 }
 
+#define MATRIX_EXTENSION "VK_KHR_cooperative_matrix"
+#define STRUCTURE_TYPE_MATRIX ((VkStructureType)1000506000)
+
+// Behind those of Vulkan's versions, the structs of extensions that are there, or enabled.
+static void link_extensions(struct host_features *f, bool executable, bool matrix)
+{
+    f->matrix.pNext = NULL;
+    f->executable.pNext = matrix ? &f->matrix : NULL;
+    f->v13.pNext = f->memory_model.pNext = executable ? &f->executable : f->executable.pNext;
+}
+
 void host_features_init(struct host_features *f, bool single, uint32_t optional)
 {
     *f = (struct host_features){
@@ -73,8 +84,10 @@ void host_features_init(struct host_features *f, bool single, uint32_t optional)
             .storageBuffer16BitAccess = !!(optional & HOST_F16_STORAGE) },
         .v12 = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES, &f->v13,
             .bufferDeviceAddress = VK_TRUE, .timelineSemaphore = VK_TRUE,
+            .vulkanMemoryModel = !!(optional & HOST_MATRIX),
+            .vulkanMemoryModelDeviceScope = !!(optional & HOST_MATRIX),
             .shaderFloat16 = !!(optional & HOST_F16_ARITHMETIC) },
-        .v13 = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_3_FEATURES, &f->executable,
+        .v13 = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_3_FEATURES, NULL,
             .synchronization2 = VK_TRUE, .subgroupSizeControl = !!(optional & HOST_SUBGROUP_SIZE),
             .computeFullSubgroups = !!(optional & HOST_FULL_SUBGROUPS),
             .maintenance4 = !!(optional & HOST_MAINTENANCE4) },
@@ -91,14 +104,18 @@ void host_features_init(struct host_features *f, bool single, uint32_t optional)
             !!(optional & HOST_MAINTENANCE4) },
         .storage16 = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES, &f->float16,
             .storageBuffer16BitAccess = !!(optional & HOST_F16_STORAGE) },
-        .float16 = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES, &f->executable,
-            .shaderFloat16 = !!(optional & HOST_F16_ARITHMETIC) },
+        .float16 = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES,
+            &f->memory_model, .shaderFloat16 = !!(optional & HOST_F16_ARITHMETIC) },
+        .memory_model = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_MEMORY_MODEL_FEATURES, NULL,
+            .vulkanMemoryModel = !!(optional & HOST_MATRIX),
+            .vulkanMemoryModelDeviceScope = !!(optional & HOST_MATRIX) },
         .executable.sType =
             VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR,
         .executable.pipelineExecutableInfo = !!(optional & HOST_EXECUTABLE),
+        .matrix.sType = STRUCTURE_TYPE_MATRIX,
+        .matrix.cooperativeMatrix = !!(optional & HOST_MATRIX),
     };
-    if (!(optional & HOST_EXECUTABLE)) // a struct of an extension that is not enabled
-        f->v13.pNext = f->float16.pNext = NULL;
+    link_extensions(f, optional & HOST_EXECUTABLE, optional & HOST_MATRIX);
 }
 
 // Of the optional features those that the device has.
@@ -106,15 +123,18 @@ static uint32_t find_optional(struct host *host)
 {
     struct host_features f;
     uint32_t count = 0, optional = 0;
+    bool executable = false, matrix = false;
     VkExtensionProperties list[512];
     host_features_init(&f, false, 0);
     if (!vkEnumerateDeviceExtensionProperties(host->physical_device, NULL, &count, NULL)
         && count <= 512
         && !vkEnumerateDeviceExtensionProperties(host->physical_device, NULL, &count, list))
-        for (uint32_t i = 0; i < count; i++)
-            if (!strcmp(
-                    list[i].extensionName, VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME))
-                f.v13.pNext = &f.executable;
+        for (uint32_t i = 0; i < count; i++) {
+            executable |= !strcmp(
+                list[i].extensionName, VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME);
+            matrix |= !strcmp(list[i].extensionName, MATRIX_EXTENSION);
+        }
+    link_extensions(&f, executable, matrix);
     vkGetPhysicalDeviceFeatures2(host->physical_device, &f.base);
     optional |= f.base.features.shaderInt64 ? HOST_INT64 : 0;
     optional |= f.v13.subgroupSizeControl ? HOST_SUBGROUP_SIZE : 0;
@@ -123,6 +143,7 @@ static uint32_t find_optional(struct host *host)
     optional |= f.v11.storageBuffer16BitAccess ? HOST_F16_STORAGE : 0;
     optional |= f.v12.shaderFloat16 ? HOST_F16_ARITHMETIC : 0;
     optional |= f.executable.pipelineExecutableInfo ? HOST_EXECUTABLE : 0;
+    optional |= f.matrix.cooperativeMatrix && f.v12.vulkanMemoryModelDeviceScope ? HOST_MATRIX : 0;
     return optional;
 }
 
@@ -134,6 +155,8 @@ static bool make_device(struct host *host, bool single, uint32_t optional, const
     if (host->optional & HOST_EXECUTABLE)
         host->extensions[host->extension_count++] =
             VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME;
+    if (host->optional & HOST_MATRIX)
+        host->extensions[host->extension_count++] = MATRIX_EXTENSION;
     if (extension)
         host->extensions[host->extension_count++] = extension;
     const VkDeviceQueueCreateInfo queue = { VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,

@@ -30,7 +30,8 @@ enum {
     HOST_F16_STORAGE = 1 << 4,
     HOST_F16_ARITHMETIC = 1 << 5,
     HOST_EXECUTABLE = 1 << 6, // pipelineExecutableInfo, of an extension
-    HOST_OPTIONAL = 7,        // so many there are
+    HOST_MATRIX = 1 << 7,     // cooperativeMatrix, of an extension, and vulkanMemoryModel*
+    HOST_OPTIONAL = 8,        // so many there are
 };
 
 // A chain for vkCreateDevice, as far as it is linked from `base`.
@@ -46,7 +47,13 @@ struct host_features {
     VkPhysicalDeviceMaintenance4Features maintenance4;
     VkPhysicalDevice16BitStorageFeatures storage16;
     VkPhysicalDeviceShaderFloat16Int8Features float16;
+    VkPhysicalDeviceVulkanMemoryModelFeatures memory_model;
     VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR executable;
+    struct { // VkPhysicalDeviceCooperativeMatrixFeaturesKHR, which old headers do not have
+        VkStructureType sType;
+        void *pNext;
+        VkBool32 cooperativeMatrix, cooperativeMatrixRobustBufferAccess;
+    } matrix;
 };
 
 // All that is required and the `optional` ones, in the structs of Vulkan's versions or, if
@@ -63,7 +70,7 @@ struct host {
     VkSemaphore timeline;
     struct host_features features; // enabled
     uint32_t optional;             // of these
-    const char *extensions[2];     // enabled
+    const char *extensions[3];     // enabled
     uint32_t extension_count;
     int locked; // the queue is, by the library
     uint32_t lock_count;
