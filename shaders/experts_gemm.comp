@@ -7,11 +7,41 @@
 // body makes a tile of as many rows as it has, or fewer; narrow ones are for few rows an expert,
 // as many experts or short inputs have.
 #define BLOCKS TILE_BLOCKS
+#if defined(SM)
+layout(local_size_x_id = 13) in; // GEMM_LANES
+#else
 layout(local_size_x = TILE_LANES) in;
+#endif
 
 #include "lib/gemm.glsl"
 
-#if defined(SHARED_TILE)
+#if defined(SM)
+#include "lib/gemm_matrix.glsl"
+#define BODY gemm_1
+#define WIDE 1
+#include "lib/gemm_matrix_body.glsl"
+#undef BODY
+#undef WIDE
+#if TILE_ROWS > SN
+#define BODY gemm_2
+#define WIDE 2
+#include "lib/gemm_matrix_body.glsl"
+#undef BODY
+#undef WIDE
+#endif
+#if TILE_ROWS > 2 * SN
+#define BODY gemm_3
+#define WIDE 3
+#include "lib/gemm_matrix_body.glsl"
+#undef BODY
+#undef WIDE
+#define BODY gemm_4
+#define WIDE 4
+#include "lib/gemm_matrix_body.glsl"
+#undef BODY
+#undef WIDE
+#endif
+#elif defined(SHARED_TILE)
 #include "lib/gemm_staged.glsl"
 #define BODY gemm_wide
 #define WIDE (TILE_ROWS / 16)
@@ -51,7 +81,20 @@ void main()
     tile t;
     if (!find_tile(t))
         return;
-#if defined(SHARED_TILE)
+#if defined(SM)
+    if (t.rows <= SN)
+        gemm_1(t);
+#if TILE_ROWS > SN
+    else if (t.rows <= 2 * SN)
+        gemm_2(t);
+#endif
+#if TILE_ROWS > 2 * SN
+    else if (t.rows <= 3 * SN)
+        gemm_3(t);
+    else
+        gemm_4(t);
+#endif
+#elif defined(SHARED_TILE)
     if (t.rows > 16)
         gemm_wide(t);
     else

@@ -22,6 +22,12 @@ SPEC(9, GEMM_WEIGHT_INPUT, 0)   // expert(w x) instead of w expert(x)
 SPEC_FLOAT(10, GEMM_ALPHA, 0.0) // the activation's constants
 SPEC_FLOAT(11, GEMM_LIMIT, 0.0)
 SPEC(12, GEMM_TO_PAIRS, 0) // up: rows go to their pair's place, as down's do
+// Of the form for matrix units, see lib/gemm_matrix.glsl:
+SPEC(13, GEMM_LANES, 64)
+SPEC(14, GEMM_MATRIX_K, 16) // of the device's matrices
+SPEC(15, GEMM_SLICE, 16)    // columns at a time, of which there are a multiple
+SPEC(16, GEMM_WHOLE, 0)     // 1: input rows are aligned, and slices are of nothing else
+SPEC(17, GEMM_FAST, 0)      // 1: x is rounded to f16
 
 struct experts_gemm_push {
     ADDRESS(U32) plan;      // in  see group_tokens.h

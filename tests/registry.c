@@ -5,6 +5,7 @@
 
 #include "device/pipelines.h"
 
+#include "registry_choice.h"
 #include "tap.h"
 
 // --------------------------------------------------------------- what contracts say
@@ -142,8 +143,12 @@ enum { // of the SPIR-V specification, as far as needed
     CLASS_PUSH_CONSTANT = 9,
     CLASS_BUFFER = 5349, // by address
     CAPABILITY_SHADER = 1,
+    CAPABILITY_FLOAT16 = 9,
     CAPABILITY_INT64 = 11,
+    CAPABILITY_16BIT_STORAGE = 4433,
+    CAPABILITY_MEMORY_MODEL = 5345,
     CAPABILITY_ADDRESSES = 5347,
+    CAPABILITY_COOPERATIVE_MATRIX = 6022,
     CAPABILITY_SUBGROUP = 61,
     CAPABILITY_SUBGROUP_ARITHMETIC = 63,
     CAPABILITY_SUBGROUP_BALLOT = 64,
@@ -332,11 +337,14 @@ static void check_capabilities(struct module *m)
             continue;
         const bool subgroup = w[1] == CAPABILITY_SUBGROUP || w[1] == CAPABILITY_SUBGROUP_ARITHMETIC
             || (w[1] == CAPABILITY_SUBGROUP_BALLOT && needs & NEED_ballot);
+        const bool matrix = w[1] == CAPABILITY_FLOAT16 || w[1] == CAPABILITY_16BIT_STORAGE
+            || w[1] == CAPABILITY_MEMORY_MODEL || w[1] == CAPABILITY_COOPERATIVE_MATRIX
+            || w[1] == CAPABILITY_SUBGROUP || w[1] == CAPABILITY_SUBGROUP_ARITHMETIC;
         int64 |= w[1] == CAPABILITY_INT64;
         addresses |= w[1] == CAPABILITY_ADDRESSES;
         if (w[1] != CAPABILITY_SHADER && w[1] != CAPABILITY_ADDRESSES
             && !(w[1] == CAPABILITY_INT64 && needs & NEED_int64)
-            && !(subgroup && needs & NEED_subgroup))
+            && !(subgroup && needs & NEED_subgroup) && !(matrix && needs & NEED_ANY_MATRIX))
             complain(m, "capability %u, which its needs do not cover", w[1]);
     }
     if (!addresses)
@@ -483,8 +491,9 @@ static void check_limits(struct module *m)
     const uint32_t lanes = workgroup_size(m);
     if (lanes == 0 || lanes % 8 || lanes > 128)
         complain(m, "%u invocations, expected a multiple of 8 up to 128", lanes);
-    if (shared > 16384)
-        complain(m, "%u bytes of shared memory, expected 16384 at most", shared);
+    const uint32_t most = m->variant->needs & NEED_ANY_MATRIX ? 32768 : 16384;
+    if (shared > most)
+        complain(m, "%u bytes of shared memory, expected %u at most", shared, most);
 }
 
 // No id twice, none too large.
@@ -512,50 +521,13 @@ static bool check_contracts(void)
     return ok;
 }
 
-// What devices of some kinds get for their GEMMs.
-static bool check_choice(void)
-{
-    const uint32_t lavapipe_26 = NEED_int64 | NEED_uniform_loads;
-    const enum vkmoe_dtype f32 = VKMOE_DTYPE_F32, f16 = VKMOE_DTYPE_F16;
-    const struct {
-        uint32_t needs;
-        enum vkmoe_dtype dtype;
-        uint32_t rows; // an expert
-        const char *name;
-        struct tile tile;
-    } rows[] = {
-        { NEED_none, f32, 1, "experts_gemm_rows_in_lanes", { 16, 4, 8 } },
-        { NEED_int64, f16, 4096, "experts_gemm_rows_in_lanes_int64", { 16, 4, 8 } },
-        { lavapipe_26, f32, 4096, "experts_gemm_tokens_in_lanes_int64", { 8, 4, 8 } },
-        { lavapipe_26, f16, 0, "experts_gemm_rows_broadcast_int64", { 16, 4, 8 } },
-        { NEED_gpu, f16, 0, "experts_gemm_shared_tile_32", { 32, 8, 128 } },
-        { NEED_gpu, f16, 32, "experts_gemm_shared_tile_32", { 32, 8, 128 } },
-        { NEED_gpu, f16, 33, "experts_gemm_shared_tile", { 64, 8, 128 } },
-        { NEED_gpu | NEED_int64, f32, 4096, "experts_gemm_shared_tile_int64", { 64, 8, 128 } },
-    };
-    bool ok = true;
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        static vkmoe_device device;
-        device.needs = rows[i].needs;
-        const struct variant *got =
-            vkmoe_form_choose(&device, KERNEL_experts_gemm, rows[i].dtype, rows[i].rows);
-        if (strcmp(got->name, rows[i].name)
-            || memcmp(&got->tile, &rows[i].tile, sizeof got->tile)) {
-            tap_note("needs %x, %u rows: %s, tiles of %u; expected %s", rows[i].needs, rows[i].rows,
-                got->name, got->tile.rows, rows[i].name);
-            ok = false;
-        }
-    }
-    return ok;
-}
-
 int main(int argc, char **argv)
 {
     struct tap tap;
     if (!tap_begin(&tap, argc, argv))
         return 2;
     TAP_TEST(&tap, "contracts", check_contracts());
-    TAP_TEST(&tap, "choice", check_choice());
+    TAP_TEST(&tap, "choice", registry_choice());
     for (uint32_t i = 0; i < vkmoe_variant_count; i++) {
         const struct variant *variant = &vkmoe_variants[i];
         struct module m;

@@ -111,6 +111,12 @@ uint block_of(tile t, uint b)
     return first_of_pair(t.pair + b / 2) + b % 2 * PARTNER;
 }
 
+// Columns of results that the tile's matrix makes, with their padding where it is written.
+uint result_columns_of(tile t)
+{
+    return t.is_shared && GEMM_DIRECT == 0 ? pc.shared_result_columns : pc.result_columns;
+}
+
 // True if rows of a pair of blocks become one column: gate and up projection.
 bool merges(tile t)
 {

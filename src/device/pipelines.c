@@ -74,9 +74,11 @@ static enum vkmoe_status create_pipeline(
         map[i] = (VkSpecializationMapEntry){ i, i * sizeof *spec, sizeof *spec };
     const VkPipelineShaderStageRequiredSubgroupSizeCreateInfo required = {
         .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO,
-        .requiredSubgroupSize = device->subgroup_size,
+        .requiredSubgroupSize = variant->needs & NEED_ANY_MATRIX
+            ? device->matrix_units.subgroup_size
+            : device->subgroup_size,
     };
-    const bool subgroups = variant->needs & NEED_subgroup;
+    const bool subgroups = variant->needs & (NEED_subgroup | NEED_ANY_MATRIX);
     snprintf(call, sizeof call, "%s: vkCreateShaderModule", variant->name);
     VkResult result = device->gpu.vk.CreateShaderModule(device->gpu.handle,
         &(VkShaderModuleCreateInfo){
@@ -128,7 +130,7 @@ enum vkmoe_status vkmoe_pipeline_get(vkmoe_device *device, const struct variant 
     struct pipeline_store *store = device->pipelines;
     enum vkmoe_status status = VKMOE_OK;
     *out = VK_NULL_HANDLE;
-    if (!*variant->spirv_size || (variant->needs & ~device->needs))
+    if (!*variant->spirv_size || (variant->needs & ~(device->needs | NEED_fast)))
         return vkmoe_fail(&device->gpu.log, VKMOE_ERROR_UNSUPPORTED, "kernel %s: %s", variant->name,
             *variant->spirv_size ? "the device lacks what it needs" : "it was not compiled");
     // A pipeline is compiled under the lock, too: that two threads would otherwise

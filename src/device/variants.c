@@ -39,27 +39,28 @@ const struct variant vkmoe_variants[] = {
 const uint32_t vkmoe_variant_count = ARRAY_SIZE(vkmoe_variants);
 
 static const struct variant *choose(
-    const vkmoe_device *device, enum kernel kernel, uint32_t formats, uint32_t rows)
+    const vkmoe_device *device, enum kernel kernel, uint32_t formats, uint32_t rows, bool fast)
 {
+    const uint32_t needs = device->needs | (fast ? NEED_fast : 0);
     const struct variant *best = NULL;
     for (uint32_t i = 0; i < vkmoe_variant_count; i++) {
         const struct variant *variant = &vkmoe_variants[i];
         if (variant->kernel != kernel)
             continue;
-        const bool runs = !(variant->needs & ~device->needs) && *variant->spirv_size;
+        const bool runs = !(variant->needs & ~needs) && *variant->spirv_size;
         if (!best || (runs && !(formats & ~variant->formats) && rows >= variant->from))
             best = variant;
     }
     return best;
 }
 
-const struct variant *vkmoe_form_choose(
-    const vkmoe_device *device, enum kernel kernel, enum vkmoe_dtype dtype, uint32_t rows)
+const struct variant *vkmoe_form_choose(const vkmoe_device *device, enum kernel kernel,
+    enum vkmoe_dtype dtype, uint32_t rows, bool fast)
 {
-    return choose(device, kernel, 1u << dtype, rows);
+    return choose(device, kernel, 1u << dtype, rows, fast);
 }
 
 const struct variant *vkmoe_kernel_choose(const vkmoe_device *device, enum kernel kernel)
 {
-    return choose(device, kernel, FORMATS_all, 0);
+    return choose(device, kernel, FORMATS_all, 0, false);
 }

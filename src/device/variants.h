@@ -16,10 +16,11 @@ enum kernel {
 struct tile {
     uint32_t rows;   // of tokens
     uint32_t blocks; // of 8 matrix rows
-    uint32_t lanes;  // invocations
+    uint32_t lanes;  // invocations; of forms for matrix units: subgroups
 };
 
 #define FORMAT_f32 (1u << VKMOE_DTYPE_F32)
+#define FORMAT_f16 (1u << VKMOE_DTYPE_F16)
 #define FORMATS_all UINT32_MAX
 
 // One SPIR-V module: a form, with one way to compute addresses.
@@ -42,9 +43,9 @@ extern const struct variant vkmoe_variants[];
 extern const uint32_t vkmoe_variant_count;
 
 // The best form for weights of `dtype` and so many rows an expert, with its tile; never NULL,
-// since a kernel's first row needs nothing.
-const struct variant *vkmoe_form_choose(
-    const vkmoe_device *device, enum kernel kernel, enum vkmoe_dtype dtype, uint32_t rows);
+// since a kernel's first row needs nothing. `fast`: what NEED_fast asks for.
+const struct variant *vkmoe_form_choose(const vkmoe_device *device, enum kernel kernel,
+    enum vkmoe_dtype dtype, uint32_t rows, bool fast);
 
 // The best form for anything.
 const struct variant *vkmoe_kernel_choose(const vkmoe_device *device, enum kernel kernel);

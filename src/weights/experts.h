@@ -17,6 +17,7 @@ struct experts {
     uint32_t count;          // E
     uint32_t rows, columns;  // of a matrix; gated: of each of its two
     bool gated;              // gate and up are one matrix, whose strips take turns
+    bool fast;               // products may round x to f16: VKMOE_PRECISION_FAST
     struct matrix *matrices; // [count]
     struct shared_expert {
         struct matrix matrix;
@@ -182,6 +183,12 @@ enum vkmoe_status vkmoe_experts_direct(
 // The same for few tokens, at most shapes.direct_tokens.
 enum vkmoe_status vkmoe_experts_direct_few(
     vkmoe_stream *stream, const struct experts *experts, const struct direct_operands *operands);
+
+// How a form for matrix units is cut on this device: sets its constants beside those set before,
+// which are GEMM_PACKED and GEMM_FAST. Rows of x have so many columns; those of the matrix,
+// `units`.
+void vkmoe_gemm_cut(const vkmoe_device *device, const struct variant *form, uint32_t units,
+    uint32_t source_columns, uint32_t *spec);
 
 // The form of a GEMM of so many rows an expert.
 const struct variant *vkmoe_experts_form(const struct experts *experts, uint32_t rows);

@@ -215,7 +215,7 @@ enum vkmoe_status vkmoe_experts_direct_few(
 
 const struct variant *vkmoe_experts_form(const struct experts *e, uint32_t rows)
 {
-    return vkmoe_form_choose(e->device, KERNEL_experts_gemm, e->dtype, rows);
+    return vkmoe_form_choose(e->device, KERNEL_experts_gemm, e->dtype, rows, e->fast);
 }
 
 uint32_t vkmoe_experts_row_tiles(const struct experts *e, const struct variant *form)
@@ -260,6 +260,18 @@ static struct experts_gemm_push sorted_push(const struct experts *e, const struc
     return push;
 }
 
+// K is padded to 16. Slices of 32 need half the barriers, but more registers than Xe-HPG has.
+void vkmoe_gemm_cut(const vkmoe_device *device, const struct variant *form, uint32_t units,
+    uint32_t source_columns, uint32_t *spec)
+{
+    const struct matrix_units *matrices = &device->matrix_units;
+    const uint32_t slice = matrices->n == 16 && div_up(units, 2) % 2 == 0 ? 32 : 16;
+    spec[GEMM_LANES] = form->tile.lanes * matrices->subgroup_size;
+    spec[GEMM_MATRIX_K] = matrices->k;
+    spec[GEMM_SLICE] = slice;
+    spec[GEMM_WHOLE] = spec[GEMM_PACKED] && source_columns % slice == 0;
+}
+
 static enum vkmoe_status run_gemm(vkmoe_stream *stream, const struct experts *e,
     const struct variant *form, const struct experts_gemm_push *push, struct dispatch *d)
 {
@@ -268,6 +280,10 @@ static enum vkmoe_status run_gemm(vkmoe_stream *stream, const struct experts *e,
     d->spec[GEMM_TYPE] = e->dtype;
     d->spec[GEMM_PACKED] = rows_are_packed(push->source, push->source_columns, push->source_stride);
     d->spec[GEMM_RESULT_PACKED] = is_packed(push->result, push->result_stride, 4);
+    if (form->needs & NEED_ANY_MATRIX) {
+        d->spec[GEMM_FAST] = e->fast;
+        vkmoe_gemm_cut(e->device, form, push->units, push->source_columns, d->spec);
+    }
     d->push = push;
     return stream_run(stream, d);
 }

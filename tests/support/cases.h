@@ -44,10 +44,12 @@ struct kernel_operand {
     uint32_t columns; // elements in a row, to name places
     void *before;     // its contents
     // What has to be in it afterwards; one of the two, if any.
-    double *floats;   // within the tolerance; NaN: still as it was, infinite: anything
-    uint32_t *words;  // exactly
-    bool weights;     // of floats: a zero's sign counts, and only there
-    uint64_t address; // on the device; set by who runs it
+    double *floats;       // within the tolerance; NaN: still as it was, infinite: anything
+    uint32_t *words;      // exactly
+    double tolerance;     // of floats, as a share of their rms; 0: COMPARE_F32_TOLERANCE
+    double rms_tolerance; // likewise, of the rms of all errors; 0: there is none
+    bool weights;         // of floats: a zero's sign counts, and only there
+    uint64_t address;     // on the device; set by who runs it
 };
 
 #define IO_OPERANDS 32
@@ -58,6 +60,7 @@ struct kernel_io {
     const struct kernel_case *test;
     const struct variant *variant;
     struct kernel_shape shape;
+    const vkmoe_device *device; // it will run on
     uint64_t seed;
     struct kernel_operand operands[IO_OPERANDS];
     uint32_t operand_count;

@@ -47,7 +47,7 @@ bool kernel_device_init(struct kernel_device *d)
     if (!host_find(&d->host))
         return false;
     probe_import(d);
-    return host_start(&d->host, false, HOST_INT64 | HOST_SUBGROUP_SIZE,
+    return host_start(&d->host, false, ~(uint32_t)HOST_EXECUTABLE,
         d->has_guard_pages ? VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME : NULL);
 }
 

@@ -35,7 +35,7 @@ struct harness *harness_create(void)
     // and not the other, was not done with a case of attend's after minutes.
     if (!(h->own_needs & NEED_uniform_loads))
         h->vkmoe->needs &= ~(uint32_t)NEED_lanes_8;
-    h->vkmoe->needs |= NEED_gpu | NEED_uniform_loads;
+    h->vkmoe->needs |= NEED_gpu | NEED_uniform_loads | NEED_fast;
     return h;
 fail:
     harness_destroy(h);
@@ -124,14 +124,32 @@ static void upload(struct harness *h, const struct kernel_io *io)
 
 // The tolerance as a share of the rms. Few results may all be small by cancellation, of
 // sums whose terms are not: they are held against what such sums usually are.
-static double tolerance_for(const double *reference, uint64_t count)
+static double tolerance_for(double tolerance, const double *reference, uint64_t count)
 {
     const double usual = 0.1;
     double squares = 0.0;
     for (uint64_t i = 0; i < count; i++)
         squares += reference[i] * reference[i];
     const double rms = sqrt(squares / (double)(count ? count : 1));
-    return COMPARE_F32_TOLERANCE * (rms > 0.0 && rms < usual ? usual / rms : 1.0);
+    return (tolerance > 0.0 ? tolerance : COMPARE_F32_TOLERANCE)
+        * (rms > 0.0 && rms < usual ? usual / rms : 1.0);
+}
+
+// Errors of many values together, as a share of these.
+static bool check_rms(const struct kernel_operand *operand, const double *reference,
+    const float *written, uint64_t count)
+{
+    double squares = 0.0, errors = 0.0;
+    for (uint64_t i = 0; i < count; i++) {
+        squares += reference[i] * reference[i];
+        errors += (written[i] - reference[i]) * (written[i] - reference[i]);
+    }
+    const bool ok =
+        operand->rms_tolerance == 0.0 || sqrt(errors) <= operand->rms_tolerance * sqrt(squares);
+    if (!ok)
+        tap_note("%s: the rms of errors is %.3g of that of values", operand->name,
+            sqrt(errors / squares));
+    return ok;
 }
 
 // Floats within the tolerance where they are expected, all else as it was.
@@ -160,8 +178,9 @@ static bool check_floats(const struct kernel_operand *operand, const float *actu
             operand->name, reference, written, count, operand->columns, COMPARE_F32_TOLERANCE);
     else if (ok)
         ok = compare_floats(operand->name, reference, written, count, operand->columns,
-            tolerance_for(reference, count))
-                 .ok;
+                 tolerance_for(operand->tolerance, reference, count))
+                 .ok
+            && check_rms(operand, reference, written, count);
     free(reference);
     free(written);
     return ok;
@@ -251,6 +270,7 @@ bool harness_run(struct harness *h, const struct kernel_suite *suite,
         .test = test,
         .variant = variant,
         .shape = *shape,
+        .device = h->vkmoe,
         .seed = seed,
     };
     struct dispatch d;
@@ -298,9 +318,12 @@ bool harness_time(struct harness *h, const struct kernel_suite *suite,
     const struct kernel_case *test, const struct variant *variant, const struct kernel_shape *shape,
     uint32_t runs, struct samples *samples)
 {
-    struct kernel_io io = {
-        .suite = suite, .test = test, .variant = variant, .shape = *shape, .seed = 1
-    };
+    struct kernel_io io = { .suite = suite,
+        .test = test,
+        .variant = variant,
+        .shape = *shape,
+        .device = h->vkmoe,
+        .seed = 1 };
     struct dispatch d;
     double ns = -1;
     if (prepare(h, &io, &d)) {

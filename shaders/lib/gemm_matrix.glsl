@@ -1,0 +1,139 @@
+// gemm_matrix.glsl - what the bodies of the GEMM for matrix units (cooperative matrices) share.
+//
+// Tiles of weights go straight from memory into matrix registers, each into those of one subgroup;
+// subgroups stand along the matrix rows. Slices of GEMM_SLICE columns of the token rows become f16
+// in shared memory, one while the other is multiplied, with one barrier a slice. Sums are f32.
+//
+// Exactly (GEMM_FAST is 0), what f16 leaves of an element is a second plane of the slice.
+//
+// Token rows are scaled by a power of two, since f16 ends at 65504 and thins out below 6e-5. The
+// scale that nearly all rows can do with is tried first; the largest element of each is found on
+// the way, and if that did not fit, all is done once more with scales that do.
+//
+// #defines: SM, SN: of the device's matrices, rows of weights and of tokens; LEAN: what a body
+// keeps of its rows lies in shared memory; ROLLED: its columns are a loop. Both are for compilers
+// that otherwise run out of registers.
+#ifndef GEMM_MATRIX_GLSL
+#define GEMM_MATRIX_GLSL
+
+#extension GL_KHR_cooperative_matrix : require
+#extension GL_KHR_memory_scope_semantics : require
+#extension GL_KHR_shader_subgroup_arithmetic : require
+#extension GL_EXT_shader_explicit_arithmetic_types_float16 : require
+#extension GL_EXT_shader_16bit_storage : require
+
+#define SK GEMM_MATRIX_K
+#define HIGH (8 * BLOCKS / (SM * TILE_LANES)) // matrices along the matrix rows of a subgroup
+#define MATRIX(type, rows, columns, use) \
+    coopmat<type, gl_ScopeSubgroup, rows, columns, gl_MatrixUse##use>
+#define RUNS (HIGH * SM / 16) // strips of a subgroup
+
+// Shared memory, in runs of 16 bytes: two slices, whose rows are skewed by one; then sums.
+#define CHUNKS (GEMM_SLICE / 8) // of a row of a slice
+#define STRIDE (CHUNKS + 1)
+#define PLANE (TILE_ROWS * STRIDE)
+#define PLANES (GEMM_FAST != 0 ? 1 : 2)
+#define SUMS_STRIDE (BLOCKS * 2 + 1)
+#define SLICES_SIZE (2 * PLANES * PLANE)
+#define SUMS_SIZE (SN * SUMS_STRIDE)
+shared uvec4 staged[SLICES_SIZE > SUMS_SIZE ? SLICES_SIZE : SUMS_SIZE];
+shared float staged_top[TILE_ROWS * CHUNKS];
+shared float staged_scale[TILE_ROWS];
+shared uint staged_source[TILE_ROWS];
+shared uint staged_again;
+
+REFERENCE(16) readonly buffer F16 { float16_t v[]; };
+
+// Rows whose largest element is within these bounds need no scale of their own.
+#define USUAL_SCALE 64.0
+#define USUAL_MOST 1000.0
+#define USUAL_LEAST 0.001
+
+// The power of two that brings `top` to 2^14 or more, and below 2^15.
+float scale_for(float top)
+{
+    const uint exponent = floatBitsToUint(top) >> 23;
+    return uintBitsToFloat(uint(clamp(268 - int(exponent), 1, 253)) << 23);
+}
+
+uvec4 to_f16(unit x)
+{
+    return uvec4(packFloat2x16(f16vec2(x.a.xy)), packFloat2x16(f16vec2(x.a.zw)),
+        packFloat2x16(f16vec2(x.b.xy)), packFloat2x16(f16vec2(x.b.zw)));
+}
+
+// What f16 holds of x exactly. By its bits, as compilers may take a conversion to f16 and back for
+// nothing.
+vec4 high_part(vec4 x)
+{
+    return uintBitsToFloat(floatBitsToUint(x) & 0xffffe000u);
+}
+
+float largest(unit x)
+{
+    const vec4 y = max(abs(x.a), abs(x.b));
+    return max(max(y.x, y.y), max(y.z, y.w));
+}
+
+// Unit `u` of a row of x, zeros past its end.
+unit fetch_unit(uint source, uint u)
+{
+    if (GEMM_WHOLE != 0)
+        return load_row(true, pc.source, source, u, pc.source_columns);
+    const uint last = (pc.source_columns - 1) / 8;
+    unit x = load_row(GEMM_PACKED != 0, pc.source, source, min(u, last), pc.source_columns);
+    if (u > last)
+        x = unit_zero();
+    return x;
+}
+
+// Chunk `chunk` of the slice that begins at `side`.
+void stage_unit(uint side, uint chunk, unit x, float scale)
+{
+    const uint at = side + chunk / CHUNKS * STRIDE + chunk % CHUNKS;
+    x.a *= scale;
+    x.b *= scale;
+    if (GEMM_FAST != 0) {
+        staged[at] = to_f16(x);
+    } else {
+        const unit high = unit(high_part(x.a), high_part(x.b));
+        staged[at] = to_f16(high);
+        staged[at + PLANE] = to_f16(unit(x.a - high.a, x.b - high.b));
+    }
+}
+
+// From the largest elements in `staged_top`: true if one does not suit the usual scale. Leaves the
+// scales that do.
+bool find_scales()
+{
+    barrier();
+    const uint row = gl_LocalInvocationIndex;
+    if (row < TILE_ROWS) {
+        float most = staged_top[row * CHUNKS];
+        [[unroll]] for (uint n = 1; n < CHUNKS; n++)
+            most = max(most, staged_top[row * CHUNKS + n]);
+        staged_scale[row] = scale_for(most);
+        if (most > USUAL_MOST || (most > 0.0 && most < USUAL_LEAST))
+            staged_again = 1;
+    }
+    barrier();
+    return subgroupMax(staged_again) != 0; // by which compilers see that it is the same for all
+}
+
+// Finishes and stores what `staged` has of the sums of the SN token rows from `first` on. A tile
+// may reach beyond the matrix.
+void store_sums(tile t, uint first, bool scaled)
+{
+    [[dont_unroll]] for (uint c = gl_LocalInvocationIndex; c < SN * BLOCKS; c += GEMM_LANES) {
+        const uint token = c / BLOCKS, pair = c % BLOCKS / 2, r = c % 2 * 4;
+        const uint at = token * SUMS_STRIDE + (first_of_pair(pair) * 8 + r) / 4;
+        const uint row = first + token;
+        if (row >= t.rows || column_of(t, t.pair + pair, r) >= result_columns_of(t))
+            continue;
+        const float unscale = 1.0 / (scaled ? staged_scale[row] : USUAL_SCALE);
+        store_rows(t, row, t.pair + pair, r, input_weight(t, row) * unscale,
+            uintBitsToFloat(staged[at]), uintBitsToFloat(staged[at + PARTNER * 2]));
+    }
+}
+
+#endif

@@ -1,0 +1,69 @@
+// registry_choice.c - see registry_choice.h.
+#include "registry_choice.h"
+
+#include <string.h>
+
+#include "device/variants.h"
+
+#include "tap.h"
+
+static bool is_compiled(const char *name)
+{
+    for (uint32_t i = 0; i < vkmoe_variant_count; i++)
+        if (!strcmp(vkmoe_variants[i].name, name) && !*vkmoe_variants[i].spirv_size)
+            return false;
+    return true;
+}
+
+#define MATRIX(form) "experts_gemm_matrix_" form "_int64"
+
+bool registry_choice(void)
+{
+    const uint32_t lavapipe_26 = NEED_int64 | NEED_uniform_loads;
+    const uint32_t card = NEED_gpu | NEED_int64, rdna = card | NEED_matrix_16x16;
+    const uint32_t xe2 = card | NEED_matrix_8x16, xe_hpg = card | NEED_matrix_8x8;
+    const enum vkmoe_dtype f32 = VKMOE_DTYPE_F32, f16 = VKMOE_DTYPE_F16;
+    const struct {
+        uint32_t needs;
+        enum vkmoe_dtype dtype;
+        uint32_t rows; // an expert
+        const char *name;
+        struct tile tile;
+        bool fast;
+    } rows[] = {
+        { NEED_none, f32, 1, "experts_gemm_rows_in_lanes", { 16, 4, 8 } },
+        { NEED_int64, f16, 4096, "experts_gemm_rows_in_lanes_int64", { 16, 4, 8 } },
+        { lavapipe_26, f32, 4096, "experts_gemm_tokens_in_lanes_int64", { 8, 4, 8 } },
+        { lavapipe_26, f16, 0, "experts_gemm_rows_broadcast_int64", { 16, 4, 8 } },
+        { NEED_gpu, f16, 0, "experts_gemm_shared_tile_32", { 32, 8, 128 } },
+        { NEED_gpu, f16, 32, "experts_gemm_shared_tile_32", { 32, 8, 128 } },
+        { NEED_gpu, f16, 33, "experts_gemm_shared_tile", { 64, 8, 128 } },
+        { NEED_gpu | NEED_int64, f32, 4096, "experts_gemm_shared_tile_int64", { 64, 8, 128 } },
+        { rdna, f32, 4096, "experts_gemm_shared_tile_int64", { 64, 8, 128 } },
+        { rdna, f16, 8, MATRIX("16x16_16"), { 16, 32, 4 } },
+        { rdna, f16, 20, MATRIX("16x16_32"), { 32, 32, 4 } },
+        { rdna, f16, 21, MATRIX("16x16_64"), { 64, 32, 4 }, true },
+        { xe2, f16, 21, MATRIX("8x16"), { 32, 32, 16 } },
+        { xe2, f16, 21, MATRIX("8x16_fast"), { 32, 32, 8 }, true },
+        { xe_hpg, f16, 21, MATRIX("8x8"), { 16, 32, 16 } },
+        { xe_hpg, f16, 21, MATRIX("8x8_fast"), { 32, 32, 16 }, true },
+        { lavapipe_26 | NEED_matrix_8x8, f16, 21, "experts_gemm_rows_broadcast_int64",
+            { 16, 4, 8 } },
+    };
+    bool ok = true;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        static vkmoe_device device;
+        device.needs = rows[i].needs;
+        const struct variant *got = vkmoe_form_choose(
+            &device, KERNEL_experts_gemm, rows[i].dtype, rows[i].rows, rows[i].fast);
+        if (!is_compiled(rows[i].name))
+            continue;
+        if (strcmp(got->name, rows[i].name)
+            || memcmp(&got->tile, &rows[i].tile, sizeof got->tile)) {
+            tap_note("needs %x, %u rows: %s, tiles of %u; expected %s", rows[i].needs, rows[i].rows,
+                got->name, got->tile.rows, rows[i].name);
+            ok = false;
+        }
+    }
+    return ok;
+}

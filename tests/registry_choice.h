@@ -1,0 +1,10 @@
+// registry_choice.h - which forms devices get.
+#ifndef VKMOE_TESTS_REGISTRY_CHOICE_H
+#define VKMOE_TESTS_REGISTRY_CHOICE_H
+
+#include <stdbool.h>
+
+// That devices of some kinds get the forms for their GEMMs that are meant for them.
+bool registry_choice(void);
+
+#endif
