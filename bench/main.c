@@ -24,7 +24,7 @@ struct options {
     const char *filter, *device, *json_path;
     const struct card *card; // NULL: times, does not predict
     const char *shapes;      // NULL: the small ones
-    bool json, list, cold, host;
+    bool json, list, cold, exact, host;
     uint64_t seed;
     uint32_t tokens[MAX_NUMBERS], token_count;        // 0: those of the table
     bool dtypes[ARRAY_SIZE(dtype_names)], has_dtypes; // none: those of the table
@@ -53,6 +53,7 @@ static const char usage[] =
     "  --routing NAME,...  uniform (the default), zipf, hot\n"
     "  --filter TEXT       only entries whose name contains TEXT\n"
     "  --cold              weights that are in no cache: copies of the layer take turns\n"
+    "  --exact             products as in f32, where cards would round x to f16\n"
     "  --seconds N         begins none after N seconds\n"
     "  --device DEVICE     its index (digits alone), or part of its name\n"
     "  --predict CARD      computes from a card's numbers what qwen3-30b-a3b, or --shape, would\n"
@@ -157,6 +158,8 @@ static bool parse(struct options *o, int argc, char **argv)
             o->cold = true;
         } else if (!strcmp(argv[i], "--host")) {
             o->host = true;
+        } else if (!strcmp(argv[i], "--exact")) {
+            o->exact = true;
         } else if (!strcmp(argv[i], "--json")) {
             o->json = true;
             if (value && !strcmp(value, "-"))
@@ -287,6 +290,7 @@ static int measure_all(struct plan *plan, const struct options *o)
     struct bench bench;
     uint32_t bad = 0;
     const enum vkmoe_status status = bench_init(&bench, o->device, o->seed, o->cold);
+    bench.exact = o->exact;
     if (status != VKMOE_OK) {
         fprintf(stderr, "vkmoe-bench: %s\n",
             bench.message[0] ? bench.message : vkmoe_status_name(status));

@@ -116,6 +116,7 @@ static bool load_layers(struct bench *bench, struct entry *entry)
         return false;
     if (!weights_init(&weights, &entry->c, bench->seed))
         return fail(entry, bench, "weights", VKMOE_ERROR_OUT_OF_MEMORY);
+    weights.params.precision = bench->exact ? VKMOE_PRECISION_EXACT : VKMOE_PRECISION_FAST;
     const double copies = bench->cold ? ceil(COLD_SIZE / weights_size(&entry->c)) : 1;
     enum vkmoe_status status = VKMOE_OK;
     do

@@ -45,7 +45,8 @@ struct bench {
     vkmoe_device *device;
     vkmoe_stream *stream;
     uint64_t seed;
-    bool cold; // forwards take turns among layers, which together outgrow the caches
+    bool exact; // VKMOE_PRECISION_EXACT
+    bool cold;  // forwards take turns among layers, which together outgrow the caches
     vkmoe_moe *layers[MAX_LAYERS];
     uint32_t layer_count, turn;
     const struct shape *shape; // of `layers`

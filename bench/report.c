@@ -139,6 +139,7 @@ static cJSON *describe_entry(const struct bench *bench, const struct entry *entr
         return object;
     }
     cJSON_AddBoolToObject(object, "cold", bench->cold);
+    cJSON_AddBoolToObject(object, "exact", bench->exact);
     cJSON_AddStringToObject(object, "clock", entry->has_timestamps ? "gpu" : "wall");
     cJSON_AddNumberToObject(object, "samples", entry->samples);
     cJSON_AddNumberToObject(object, "forwards_per_sample", entry->forwards);

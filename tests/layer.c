@@ -107,6 +107,8 @@ static double tolerance_of(const struct vkmoe_moe_params *p)
     uint32_t longest = p->hidden > p->inner ? p->hidden : p->inner;
     if (p->shared.inner > longest)
         longest = p->shared.inner;
+    if (p->precision == VKMOE_PRECISION_FAST)
+        return COMPARE_FAST_TOLERANCE;
     return COMPARE_F32_TOLERANCE * (longest > 4096 ? sqrt(longest / 4096.0) : 1.0);
 }
 
@@ -147,8 +149,10 @@ static bool check_results(const struct run *run)
         ok = compare_weights(
             "weights", weights, array_range(&run->weights), choices, k, COMPARE_F32_TOLERANCE);
     if (ok)
-        ok = compare_floats("y", y, array_range(&run->y), values, hidden, tolerance_of(&c->layer))
-                 .ok;
+        ok =
+            compare_floats("y", y, array_range(&run->y), values, hidden, tolerance_of(&c->layer)).ok
+            && (c->layer.precision != VKMOE_PRECISION_FAST
+                || compare_rms("y", y, array_range(&run->y), values, COMPARE_FAST_RMS));
     free(ids);
     free(weights);
     free(scores);

@@ -206,6 +206,7 @@ struct vkmoe_model_params {
     // CANCELLED. May be NULL.
     bool (*progress)(void *user, uint64_t done, uint64_t total);
     void *progress_user;
+    enum vkmoe_precision precision; // of all matrices but the routers'
 };
 
 // Reads the weights of the model, each byte of the files once or twice, and packs them on the

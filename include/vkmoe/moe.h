@@ -161,6 +161,7 @@ struct vkmoe_moe_params {
         struct vkmoe_view down;       // [hidden][inner]
         struct vkmoe_view token_gate; // [hidden]
     } shared;
+    enum vkmoe_precision precision; // of the experts, not of the router
 };
 
 // ---------------------------------------------------------------------------- MoE
@@ -355,6 +356,7 @@ struct vkmoe_attention_params {
     float value_clip; // 0: none; q, k and v are clamped to +- this, after the norm (OLMoE)
     struct vkmoe_rope rope;
     const struct vkmoe_pattern *patterns; // [experts]; NULL: causal over everything
+    enum vkmoe_precision precision;       // of the projections
 };
 
 typedef struct vkmoe_attention vkmoe_attention; // its weights on the device; any thread

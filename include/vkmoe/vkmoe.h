@@ -138,6 +138,17 @@ struct vkmoe_log {
     enum vkmoe_log_level level; // messages above it are not even formatted; zero: errors only
 };
 
+// How products of many rows may treat what is multiplied by weights, which they never change; sums
+// are f32 in either case.
+enum vkmoe_precision {
+    // As f32: errors of a layer stay below 2e-5 of its outputs' rms.
+    VKMOE_PRECISION_EXACT,
+    // It may be rounded to f16, each row scaled into its range first: half the work on devices with
+    // cooperative matrices, and more formats are multiplied by them. The rms of a layer's errors
+    // stays below 1e-3 of its outputs'.
+    VKMOE_PRECISION_FAST,
+};
+
 // ------------------------------------------------------------------------- device
 
 typedef struct vkmoe_device vkmoe_device; // a Vulkan device with one compute queue; any thread

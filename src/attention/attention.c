@@ -131,7 +131,10 @@ enum vkmoe_status vkmoe_attention_create(
     vkmoe_device *device, const struct vkmoe_attention_params *params, vkmoe_attention **out)
 {
     NEED_TO_CREATE(device, vkmoe_attention_params, params, out);
-    struct loading loading = { .caller = { device_log(device), __func__ } };
+    struct loading loading = {
+        .caller = { device_log(device), __func__ },
+        .fast = params->precision == VKMOE_PRECISION_FAST,
+    };
     TRY_FIT(device, loading.device, vkmoe_attention_load(&loading, params, out),
         vkmoe_attention_destroy(out));
     return vkmoe_attention_load(&loading, params, out);

@@ -11,6 +11,7 @@
 static enum vkmoe_status check_shapes(
     const struct caller *caller, const struct vkmoe_attention_params *p)
 {
+    CHECK_PRECISION(p);
     CHECK(p->hidden >= 1 && p->hidden <= MAX_WIDTH, "hidden is %u, must be 1 to %u", p->hidden,
         MAX_WIDTH);
     CHECK(p->head_size >= 1 && p->head_size <= 256, "head_size is %u, must be 1 to 256",

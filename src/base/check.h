@@ -11,4 +11,9 @@
             return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, __VA_ARGS__); \
     } while (0)
 
+// Of a struct's field `precision`.
+#define CHECK_PRECISION(p) \
+    CHECK((unsigned)(p)->precision <= VKMOE_PRECISION_FAST, \
+        "precision is %d, must be EXACT or FAST", (int)(p)->precision)
+
 #endif

@@ -72,6 +72,11 @@ struct cli_option {
         .name = "no-capacity", .flag = (target), \
         .help = "no expert turns tokens away (Switch Transformer)" \
     }
+#define CLI_EXACT(target) \
+    { \
+        .name = "exact", .flag = (target), \
+        .help = "as f32 where graphics cards would round what weights multiply to f16" \
+    }
 #define CLI_JSON(target) \
     { \
         .name = "json", .help = "print JSON", .flag = (target) \

@@ -40,7 +40,7 @@ struct job {
     struct cli_prompt prompt;
     const char *temperature, *top_p, *seed;
     uint32_t count;
-    bool greedy, no_capacity, validate;
+    bool greedy, no_capacity, exact, validate;
 
     struct cli_sampler sampler;
     uint64_t first_state; // the seed
@@ -276,6 +276,7 @@ static int run_job(struct job *job)
             .capacity = capacity,
             .chunk_logits = 1,
             .no_capacity = job->no_capacity,
+            .fast = !job->exact,
             .interrupted = &interrupted,
         });
     if (status != 0)
@@ -373,6 +374,7 @@ static int parse(struct job *job, int argc, char **argv)
             "top-p", "P", &job->top_p, "then among the likeliest that are P of the whole, 0 to 1"),
         CLI_TEXT("seed", "S", &job->seed, "the same seed draws the same text; else one is made up"),
         CLI_NO_CAPACITY(&job->no_capacity),
+        CLI_EXACT(&job->exact),
         CLI_WHERE(&job->device, &job->validate),
     };
     return CLI_PARSE_MODEL(argc, argv, "generate", &job->checkpoint, options, about);

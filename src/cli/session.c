@@ -237,6 +237,7 @@ int cli_session_start(struct cli_session *s, const struct cli_session_params *pa
                                                    : VKMOE_EXPERT_CAPACITY_TRAINED,
             .progress = cli_loading_show,
             .progress_user = &loading,
+            .precision = params->fast ? VKMOE_PRECISION_FAST : VKMOE_PRECISION_EXACT,
         },
         &s->model));
     TRY(inspect(s));

@@ -53,6 +53,7 @@ struct cli_session_params {
     uint32_t chunk_logits; // tokens of a forward whose logits are wanted, at most
     bool routing;          // wants the experts chosen
     bool no_capacity;      // as in vkmoe_model_params
+    bool fast;             // VKMOE_PRECISION_FAST
     const volatile sig_atomic_t *interrupted; // ends the loading when it is set; or NULL
 };
 // Loads the model and hands it the text.

@@ -1,6 +1,7 @@
 // model.c - loads a whole model onto a device. Running it: forward.c.
 #include "model/model.h"
 
+#include "base/check.h"
 #include "base/common.h"
 #include "base/params.h"
 #include "weights/format.h"
@@ -257,6 +258,7 @@ static enum vkmoe_status start_loading(vkmoe_model *n, vkmoe_checkpoint *checkpo
         .caller = creator(n),
         .progress = n->device->fit ? NULL : n->params.progress,
         .user = n->params.progress_user,
+        .fast = n->params.precision == VKMOE_PRECISION_FAST,
         .total = vkmoe_format_size(f->embedding.dtype, elements)
             + (tied ? 0 : vkmoe_format_size(f->head.dtype, elements)),
     };
@@ -280,6 +282,8 @@ static enum vkmoe_status fill(vkmoe_model *n, vkmoe_checkpoint *checkpoint)
         return vkmoe_fail(device_log(n->device), VKMOE_ERROR_INVALID,
             "vkmoe_model_create: %s is %u, must be 1 to %u",
             n->params.chunk > MAX_TOKENS ? "chunk" : "encoder_capacity", n->rows, MAX_TOKENS);
+    const struct caller who = creator(n), *caller = &who;
+    CHECK_PRECISION(&n->params);
     TRY_RETURN(start_loading(n, checkpoint));
     TRY_RETURN(create_ends(n));
     TRY_RETURN(create_helpers(n));

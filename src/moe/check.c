@@ -10,6 +10,7 @@
 
 static enum vkmoe_status check_shapes(const struct caller *caller, const struct vkmoe_moe_params *p)
 {
+    CHECK_PRECISION(p);
     CHECK(p->hidden >= 1 && p->hidden <= MAX_WIDTH, "hidden is %u, must be 1 to %u", p->hidden,
         MAX_WIDTH);
     CHECK(p->inner >= 1 && p->inner <= MAX_WIDTH, "inner is %u, must be 1 to %u", p->inner,

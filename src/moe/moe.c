@@ -104,7 +104,10 @@ enum vkmoe_status vkmoe_moe_create(
     vkmoe_device *device, const struct vkmoe_moe_params *params, vkmoe_moe **out)
 {
     NEED_TO_CREATE(device, vkmoe_moe_params, params, out);
-    struct loading loading = { .caller = { device_log(device), __func__ } };
+    struct loading loading = {
+        .caller = { device_log(device), __func__ },
+        .fast = params->precision == VKMOE_PRECISION_FAST,
+    };
     TRY_FIT(device, loading.device, vkmoe_moe_load(&loading, params, out), vkmoe_moe_destroy(out));
     return vkmoe_moe_load(&loading, params, out);
 }

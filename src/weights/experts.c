@@ -149,6 +149,7 @@ enum vkmoe_status vkmoe_experts_create(
     TRY_RETURN(vkmoe_experts_prepare(loading->device, source->weights[0].dtype, source->count,
         source->rows, source->columns, out));
     out->gated = source->gate != NULL;
+    out->fast = loading->fast;
     TRY_RETURN(create_matrices(loading, source, out));
     TRY_RETURN(create_bias(source, out));
     return vkmoe_experts_finish(out);

@@ -42,6 +42,7 @@ enum vkmoe_status vkmoe_linear_create(struct loading *loading,
     }
     enum vkmoe_status status;
     TRY(vkmoe_experts_prepare(loading->device, dtype, 1, total, columns, out));
+    out->fast = loading->fast;
     TRY(vkmoe_matrix_create_stacked(
         loading, views, rows, count, columns, dtype, &out->matrices[0]));
     if (biased)

@@ -1,5 +1,6 @@
 // experts_gemm.c - cases and reference of the matrix products over rows sorted by expert.
 #include "cases.h"
+#include "compare.h"
 
 #include <math.h>
 #include <string.h>
@@ -355,8 +356,8 @@ static void set_tolerance(struct kernel_io *io, const char *name)
     struct kernel_operand *operand = io_find(io, name);
     if (!operand)
         return;
-    operand->tolerance = is_fast(c, io->variant) ? 1e-2 : 2e-5;
-    operand->rms_tolerance = is_fast(c, io->variant) ? 1e-3 : 0.0;
+    operand->tolerance = is_fast(c, io->variant) ? COMPARE_FAST_TOLERANCE : COMPARE_F32_TOLERANCE;
+    operand->rms_tolerance = is_fast(c, io->variant) ? COMPARE_FAST_RMS : 0.0;
     if (c->gain > 0.0 && c->gain < 1.0 && !c->mixed)
         operand->tolerance *= c->gain * 10.0;
 }

@@ -62,6 +62,21 @@ static bool is_dropped(double weight)
     return weight == 0.0 && signbit(weight);
 }
 
+bool compare_rms(const char *what, const double *reference, const float *actual, uint64_t count,
+    double tolerance)
+{
+    double squares = 0.0, errors = 0.0;
+    for (uint64_t i = 0; i < count; i++) {
+        squares += reference[i] * reference[i];
+        errors += (actual[i] - reference[i]) * (actual[i] - reference[i]);
+    }
+    const bool ok = sqrt(errors) <= tolerance * sqrt(squares);
+    if (!ok)
+        tap_note("%s: the rms of errors is %.3g of that of values, above %.1g", what,
+            sqrt(errors / squares), tolerance);
+    return ok;
+}
+
 bool compare_weights(const char *what, const double *reference, const float *actual, uint64_t count,
     uint32_t columns, double tolerance)
 {

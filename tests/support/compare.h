@@ -26,6 +26,15 @@ struct compare_result {
 struct compare_result compare_floats(const char *what, const double *reference, const float *actual,
     uint64_t count, uint32_t columns, double tolerance);
 
+// What VKMOE_PRECISION_FAST promises of the errors of a layer together, and what may befall one
+// value.
+#define COMPARE_FAST_RMS 1e-3
+#define COMPARE_FAST_TOLERANCE 1e-2
+
+// That the rms of the errors is no more than `tolerance` of that of the reference.
+bool compare_rms(const char *what, const double *reference, const float *actual, uint64_t count,
+    double tolerance);
+
 // As compare_floats(), and a weight is -0.0 exactly where the reference's is.
 bool compare_weights(const char *what, const double *reference, const float *actual, uint64_t count,
     uint32_t columns, double tolerance);

@@ -135,23 +135,6 @@ static double tolerance_for(double tolerance, const double *reference, uint64_t 
         * (rms > 0.0 && rms < usual ? usual / rms : 1.0);
 }
 
-// Errors of many values together, as a share of these.
-static bool check_rms(const struct kernel_operand *operand, const double *reference,
-    const float *written, uint64_t count)
-{
-    double squares = 0.0, errors = 0.0;
-    for (uint64_t i = 0; i < count; i++) {
-        squares += reference[i] * reference[i];
-        errors += (written[i] - reference[i]) * (written[i] - reference[i]);
-    }
-    const bool ok =
-        operand->rms_tolerance == 0.0 || sqrt(errors) <= operand->rms_tolerance * sqrt(squares);
-    if (!ok)
-        tap_note("%s: the rms of errors is %.3g of that of values", operand->name,
-            sqrt(errors / squares));
-    return ok;
-}
-
 // Floats within the tolerance where they are expected, all else as it was.
 static bool check_floats(const struct kernel_operand *operand, const float *actual)
 {
@@ -180,7 +163,8 @@ static bool check_floats(const struct kernel_operand *operand, const float *actu
         ok = compare_floats(operand->name, reference, written, count, operand->columns,
                  tolerance_for(operand->tolerance, reference, count))
                  .ok
-            && check_rms(operand, reference, written, count);
+            && (operand->rms_tolerance == 0.0
+                || compare_rms(operand->name, reference, written, count, operand->rms_tolerance));
     free(reference);
     free(written);
     return ok;
