@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/common.h"
+#include "vulkan/quirks.h"
 
 // As much shared memory, and as large workgroups, as the forms for matrix units have.
 #define SHARED_MEMORY_SIZE (32 << 10)
@@ -75,6 +76,8 @@ struct matrix_units vkmoe_matrix_units_probe(
     };
     VkCooperativeMatrixPropertiesKHR *list = NULL;
     uint32_t count = 0, best = 0;
+    if (p->quirks & QUIRK_MATRICES_SPILL)
+        return none;
     if (!source.get || !p->info.cooperative_matrix || !vkmoe_matrix_units_enabled(p, &p->features)
         || !p->subgroup_arithmetic || p->limits.maxComputeSharedMemorySize < SHARED_MEMORY_SIZE
         || p->limits.maxComputeWorkGroupInvocations < INVOCATIONS

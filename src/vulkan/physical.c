@@ -94,7 +94,7 @@ static void probe_properties(const struct instance *instance, struct physical *p
     info->api_version = base->apiVersion;
     info->driver_version = base->driverVersion;
     info->shared_memory_size = base->limits.maxComputeSharedMemorySize;
-    p->quirks = vkmoe_quirks_of(q.v12.driverID, VK_API_VERSION_MAJOR(base->driverVersion));
+    p->quirks = vkmoe_quirks_of(q.v12.driverID, base->driverVersion);
     p->limits = base->limits;
     memcpy(p->cache_uuid, base->pipelineCacheUUID, sizeof p->cache_uuid);
     p->max_buffer_size = MIN(q.v11.maxMemoryAllocationSize, q.v13.maxBufferSize);

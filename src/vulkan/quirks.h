@@ -10,9 +10,11 @@ enum quirk {
     QUIRK_LOOPS_END = 1 << 0,
     // A load at an address that is the same for the whole subgroup is a scalar one.
     QUIRK_UNIFORM_LOADS_SCALAR = 1 << 1,
+    // Cooperative matrices end in memory, for want of registers.
+    QUIRK_MATRICES_SPILL = 1 << 2,
 };
 
-// A mask of enum quirk. `major` is VK_API_VERSION_MAJOR() of the driver's version.
-uint32_t vkmoe_quirks_of(VkDriverId driver, uint32_t major);
+// A mask of enum quirk. `version` is the driver's, as those of Mesa have it.
+uint32_t vkmoe_quirks_of(VkDriverId driver, uint32_t version);
 
 #endif
