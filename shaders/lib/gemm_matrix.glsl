@@ -39,8 +39,11 @@
 shared uvec4 staged[SLICES_SIZE > SUMS_SIZE ? SLICES_SIZE : SUMS_SIZE];
 shared float staged_top[TILE_ROWS * CHUNKS];
 shared float staged_scale[TILE_ROWS];
-shared uint staged_source[TILE_ROWS];
 shared uint staged_again;
+#ifdef LEAN
+shared uint staged_source[TILE_ROWS];
+shared tile staged_tile;
+#endif
 
 REFERENCE(16) readonly buffer F16 { float16_t v[]; };
 

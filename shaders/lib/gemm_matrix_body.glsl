@@ -79,11 +79,11 @@ void BODY(tile t)
 {
     const uint first_row = gl_SubgroupID * (HIGH * SM); // of the workgroup's
     const uint columns = (pc.units + 1) / 2 * 16;
-    const uint strips = (result_columns_of(t) + 15) / 16 * (merges(t) ? 2 : 1);
-    const uint64_t base = packUint2x32(load_u32x2(pc.table, t.expert));
     if (gl_LocalInvocationIndex == 0)
         staged_again = 0;
 #ifdef LEAN
+    if (gl_LocalInvocationIndex == 0)
+        staged_tile = t;
     if (gl_LocalInvocationIndex < WIDE * SN) {
         staged_source[gl_LocalInvocationIndex] =
             source_row(t, gl_LocalInvocationIndex) * pc.source_stride;
@@ -102,6 +102,11 @@ void BODY(tile t)
     MATRIX(float, SM, SN, Accumulator) sums[HIGH * WIDE];
     bool again = false;
     do {
+#ifdef LEAN
+        t = staged_tile;
+#endif
+        const uint strips = (result_columns_of(t) + 15) / 16 * (merges(t) ? 2 : 1);
+        const uint64_t base = packUint2x32(load_u32x2(pc.table, t.expert));
         uint64_t weights[RUNS];
         unit x[MOST_OWN];
         // Subgroups past the matrix have its last rows, and store nothing.
@@ -158,6 +163,9 @@ void BODY(tile t)
 #endif
     } while (again);
 
+#ifdef LEAN
+    t = staged_tile;
+#endif
     FINISH(0)
 #if WIDE > 1
     FINISH(1)
