@@ -24,6 +24,7 @@
 #include "device/shapes.h"
 #include "device/transfer.h"
 #include "formats.h"
+#include "weights/experts.h"
 #include "weights/format.h"
 #include "weights/pack.h"
 #include "executables.h"
@@ -191,6 +192,27 @@ static void visit_model(struct program *program)
     free(shapes);
 }
 
+// What `p` is for many or few rows an expert, and fast.
+static void cut_for_matrix_units(struct program *program, const struct pipeline *p)
+{
+    const vkmoe_device *device = program->device;
+    for (uint32_t i = 0; i < vkmoe_variant_count; i++) {
+        const struct variant *variant = &vkmoe_variants[i];
+        if (variant->kernel != KERNEL_experts_gemm || !(variant->needs & NEED_ANY_MATRIX)
+            || variant->needs & ~(device->needs | NEED_fast) || !*variant->spirv_size)
+            continue;
+        for (uint32_t fast = variant->needs & NEED_fast ? 1 : 0; fast < 2; fast++) {
+            uint32_t spec[SPEC_MAX];
+            VkPipeline pipeline;
+            memcpy(spec, p->spec, sizeof spec);
+            spec[GEMM_FAST] = fast;
+            vkmoe_gemm_cut(device, variant, WIDTH / 8, WIDTH, spec);
+            program->failed +=
+                vkmoe_pipeline_get(program->device, variant, spec, &pipeline) != VKMOE_OK;
+        }
+    }
+}
+
 // Rows of WIDTH have work for few lanes: cuts what is there once more, as wide rows are.
 static void cut_as_models(struct program *program)
 {
@@ -206,6 +228,8 @@ static void cut_as_models(struct program *program)
         } else if (kernel == KERNEL_decode_up || kernel == KERNEL_decode_down) {
             spec[DECODE_LANES] = vkmoe_tuned_lanes(device, TUNE_DECODE_LANES);
             spec[DECODE_UNROLL] = vkmoe_tuning(device, TUNE_DECODE_UNROLL) / spec[DECODE_TOGETHER];
+        } else if (kernel == KERNEL_experts_gemm && p.variant->needs & NEED_ANY_MATRIX) {
+            cut_for_matrix_units(program, &p);
         } else {
             continue;
         }
