@@ -138,14 +138,15 @@ struct vkmoe_log {
     enum vkmoe_log_level level; // messages above it are not even formatted; zero: errors only
 };
 
-// How products of many rows may treat what is multiplied by weights, which they never change; sums
-// are f32 in either case.
+// How products of many rows are made on devices with cooperative matrices. Sums are f32 in either
+// case, and elsewhere there is no difference.
 enum vkmoe_precision {
-    // As f32: errors of a layer stay below 2e-5 of its outputs' rms.
+    // As in f32: errors of a layer stay below 2e-5 of its outputs' rms. Weights in f16 only are
+    // multiplied by the matrices.
     VKMOE_PRECISION_EXACT,
-    // It may be rounded to f16, each row scaled into its range first: half the work on devices with
-    // cooperative matrices, and more formats are multiplied by them. The rms of a layer's errors
-    // stays below 1e-3 of its outputs'.
+    // What weights multiply is rounded to f16, each row scaled into its range first, and so are
+    // weights in bf16 and Q8_0, which must be below 65504. The rms of a layer's errors stays below
+    // 1e-3 of its outputs'.
     VKMOE_PRECISION_FAST,
 };
 

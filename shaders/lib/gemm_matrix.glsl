@@ -12,7 +12,8 @@
 //
 // #defines: SM, SN: of the device's matrices, rows of weights and of tokens; LEAN: what a body
 // keeps of its rows lies in shared memory; ROLLED: its columns are a loop. Both are for compilers
-// that otherwise run out of registers.
+// that otherwise run out of registers. UNPACK: weights of any format, which become f16 in a part of
+// shared memory that is their subgroup's alone.
 #ifndef GEMM_MATRIX_GLSL
 #define GEMM_MATRIX_GLSL
 
@@ -28,15 +29,21 @@
     coopmat<type, gl_ScopeSubgroup, rows, columns, gl_MatrixUse##use>
 #define RUNS (HIGH * SM / 16) // strips of a subgroup
 
-// Shared memory, in runs of 16 bytes: two slices, whose rows are skewed by one; then sums.
+// Shared memory, in runs of 16 bytes: two slices, whose rows are skewed by one, and weights where
+// they are unpacked; then sums.
 #define CHUNKS (GEMM_SLICE / 8) // of a row of a slice
 #define STRIDE (CHUNKS + 1)
 #define PLANE (TILE_ROWS * STRIDE)
 #define PLANES (GEMM_FAST != 0 ? 1 : 2)
 #define SUMS_STRIDE (BLOCKS * 2 + 1)
 #define SLICES_SIZE (2 * PLANES * PLANE)
+#ifdef UNPACK
+#define INPUTS_SIZE (SLICES_SIZE + 8 * BLOCKS * STRIDE)
+#else
+#define INPUTS_SIZE SLICES_SIZE
+#endif
 #define SUMS_SIZE (SN * SUMS_STRIDE)
-shared uvec4 staged[SLICES_SIZE > SUMS_SIZE ? SLICES_SIZE : SUMS_SIZE];
+shared uvec4 staged[INPUTS_SIZE > SUMS_SIZE ? INPUTS_SIZE : SUMS_SIZE];
 shared float staged_top[TILE_ROWS * CHUNKS];
 shared float staged_scale[TILE_ROWS];
 shared uint staged_again;

@@ -26,13 +26,21 @@
     { \
         MATRIX(float16_t, SM, SK, A) a[HIGH]; \
         EACH_HIGH(i) \
-        { \
-            F16 at = F16(weights[i * SM / 16] \
-                + uint64_t(i * SM % 16 * 32 + (s) / 16 * 512 + (s) % 16 * 2)); \
-            coopMatLoad(a[i], at.v, 0, 16, gl_CooperativeMatrixLayoutRowMajor); \
-        } \
+            LOAD_WEIGHTS(i, s) \
         MULTIPLY_PLANES(s) \
     }
+#ifdef UNPACK
+#define LOAD_WEIGHTS(i, s) \
+    coopMatLoad(a[i], staged, SLICES_SIZE + (first_row + i * SM) * STRIDE + (s) / 8, STRIDE, \
+        gl_CooperativeMatrixLayoutRowMajor);
+#else
+#define LOAD_WEIGHTS(i, s) \
+    { \
+        F16 at = F16(weights[i * SM / 16] \
+            + uint64_t(i * SM % 16 * 32 + (s) / 16 * 512 + (s) % 16 * 2)); \
+        coopMatLoad(a[i], at.v, 0, 16, gl_CooperativeMatrixLayoutRowMajor); \
+    }
+#endif
 #ifdef ROLLED
 #define MULTIPLY_PLANES(s) \
     uint plane = 0; \
@@ -47,6 +55,26 @@
         if (GEMM_FAST == 0) \
             MULTIPLY_PLANE(s, j, PLANE) \
     }
+#endif
+#ifdef UNPACK
+// Of the subgroup's weights in a slice, the chunks that this invocation brings.
+#define MOST_UNPACKED 8
+#define SUBGROUP_LANES (GEMM_LANES / TILE_LANES)
+#define EACH_UNPACKED(n) \
+    [[unroll]] for (uint n = 0; n < MOST_UNPACKED; n++) \
+        if (n * SUBGROUP_LANES < HIGH * SM * CHUNKS)
+#define UNPACKED(n) ((n) * SUBGROUP_LANES + gl_SubgroupInvocationID)
+#define FETCH_WEIGHTS(column) \
+    EACH_UNPACKED(n) { \
+        const uint row = first_row + UNPACKED(n) / CHUNKS; \
+        const uint strip = min(t.pair + row / 16, strips - 1); \
+        weights[n] = load_weight(GEMM_TYPE, matrix_of(t), pc.units, strip * 2 + row % 16 / 8, \
+            (column) / 8 + UNPACKED(n) % CHUNKS, row % 8); \
+    }
+#define STAGE_WEIGHTS() \
+    EACH_UNPACKED(n) \
+        staged[SLICES_SIZE + (first_row + UNPACKED(n) / CHUNKS) * STRIDE \
+            + UNPACKED(n) % CHUNKS] = to_f16(weights[n]);
 #endif
 // Of chunk `n`: its row's place and scale, and the largest element so far.
 #ifdef LEAN
@@ -106,13 +134,19 @@ void BODY(tile t)
         t = staged_tile;
 #endif
         const uint strips = (result_columns_of(t) + 15) / 16 * (merges(t) ? 2 : 1);
+        unit x[MOST_OWN];
+#ifdef UNPACK
+        unit weights[MOST_UNPACKED];
+        FETCH_WEIGHTS(0)
+        STAGE_WEIGHTS()
+#else
         const uint64_t base = packUint2x32(load_u32x2(pc.table, t.expert));
         uint64_t weights[RUNS];
-        unit x[MOST_OWN];
         // Subgroups past the matrix have its last rows, and store nothing.
         [[unroll]] for (uint i = 0; i < RUNS; i++)
             weights[i] = base
                 + uint64_t(min(t.pair + first_row / 16 + i, strips - 1) * (columns * 32));
+#endif
         [[unroll]] for (uint i = 0; i < HIGH * WIDE; i++)
             sums[i] = MATRIX(float, SM, SN, Accumulator)(0.0);
         FETCH(0)
@@ -133,6 +167,9 @@ void BODY(tile t)
             FETCH(next)
 #else
             FETCH(next)
+#ifdef UNPACK
+            FETCH_WEIGHTS(next)
+#endif
             barrier();
             MULTIPLY(0)
             if (GEMM_SLICE > SK)
@@ -144,8 +181,13 @@ void BODY(tile t)
                     TOP(n) = max(TOP(n), largest(x[n]));
                     stage_unit(side, CHUNK(n), x[n], SCALE(n));
                 }
+#ifdef UNPACK
+            subgroupBarrier(); // the weights before have been read
+            STAGE_WEIGHTS()
+#else
             [[unroll]] for (uint i = 0; i < RUNS; i++)
                 weights[i] += uint64_t(GEMM_SLICE * 32);
+#endif
             k += GEMM_SLICE;
         } while (k < columns);
         if (again)
@@ -188,6 +230,13 @@ void BODY(tile t)
 #undef MULTIPLY_PLANE
 #undef MULTIPLY
 #undef MULTIPLY_PLANES
+#undef LOAD_WEIGHTS
+#undef MOST_UNPACKED
+#undef SUBGROUP_LANES
+#undef EACH_UNPACKED
+#undef UNPACKED
+#undef FETCH_WEIGHTS
+#undef STAGE_WEIGHTS
 #undef SOURCE
 #undef SCALE
 #undef TOP

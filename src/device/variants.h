@@ -21,6 +21,8 @@ struct tile {
 
 #define FORMAT_f32 (1u << VKMOE_DTYPE_F32)
 #define FORMAT_f16 (1u << VKMOE_DTYPE_F16)
+#define FORMAT_bf16 (1u << VKMOE_DTYPE_BF16)
+#define FORMAT_q8_0 (1u << VKMOE_DTYPE_Q8_0)
 #define FORMATS_all UINT32_MAX
 
 // One SPIR-V module: a form, with one way to compute addresses.

@@ -206,6 +206,8 @@ static void cut_for_matrix_units(struct program *program, const struct pipeline 
             VkPipeline pipeline;
             memcpy(spec, p->spec, sizeof spec);
             spec[GEMM_FAST] = fast;
+            if (!(variant->formats >> spec[GEMM_TYPE] & 1))
+                continue;
             vkmoe_gemm_cut(device, variant, WIDTH / 8, WIDTH, spec);
             program->failed +=
                 vkmoe_pipeline_get(program->device, variant, spec, &pipeline) != VKMOE_OK;
@@ -228,7 +230,7 @@ static void cut_as_models(struct program *program)
         } else if (kernel == KERNEL_decode_up || kernel == KERNEL_decode_down) {
             spec[DECODE_LANES] = vkmoe_tuned_lanes(device, TUNE_DECODE_LANES);
             spec[DECODE_UNROLL] = vkmoe_tuning(device, TUNE_DECODE_UNROLL) / spec[DECODE_TOGETHER];
-        } else if (kernel == KERNEL_experts_gemm && p.variant->needs & NEED_ANY_MATRIX) {
+        } else if (kernel == KERNEL_experts_gemm) {
             cut_for_matrix_units(program, &p);
         } else {
             continue;
