@@ -7,7 +7,7 @@
 
 #define LIVE_CHUNKS (WIDE * SN * CHUNKS) // of a slice
 #define OWN ((LIVE_CHUNKS + GEMM_LANES - 1) / GEMM_LANES)
-#define MOST_OWN 4
+#define MOST_OWN 2
 #define EACH_OWN(n) [[unroll]] for (uint n = 0; n < MOST_OWN; n++) if (n < OWN)
 #define CHUNK(n) ((n) * GEMM_LANES + gl_LocalInvocationIndex)
 #define HAS_CHUNK(n) (LIVE_CHUNKS % GEMM_LANES == 0 || CHUNK(n) < LIVE_CHUNKS)
@@ -58,7 +58,7 @@
 #endif
 #ifdef UNPACK
 // Of the subgroup's weights in a slice, the chunks that this invocation brings.
-#define MOST_UNPACKED 8
+#define MOST_UNPACKED 4
 #define SUBGROUP_LANES (GEMM_LANES / TILE_LANES)
 #define EACH_UNPACKED(n) \
     [[unroll]] for (uint n = 0; n < MOST_UNPACKED; n++) \
@@ -92,15 +92,12 @@
             if (HAS_CHUNK(n)) \
                 x[n] = fetch_unit(SOURCE(n), (column) / 8 + CHUNK(n) % CHUNKS); \
     }
-// Tile `j` of the sums, by way of shared memory.
-#define FINISH(j) \
-    { \
-        barrier(); \
+// Tile `n` of the sums goes to shared memory if it is the one.
+#define STAGE_SUMS(n) \
+    if (j == n) { \
         EACH_HIGH(i) \
-            coopMatStore(sums[i * WIDE + j], staged, (first_row + i * SM) / 4, SUMS_STRIDE, \
+            coopMatStore(sums[i * WIDE + n], staged, (first_row + i * SM) / 4, SUMS_STRIDE, \
                 gl_CooperativeMatrixLayoutColumnMajor); \
-        barrier(); \
-        store_sums(t, (j) * SN, again); \
     }
 
 void BODY(tile t)
@@ -208,16 +205,23 @@ void BODY(tile t)
 #ifdef LEAN
     t = staged_tile;
 #endif
-    FINISH(0)
+    // Not unrolled: what finishes sums is long.
+    uint j = 0;
+    [[dont_unroll]] do {
+        barrier();
+        STAGE_SUMS(0)
 #if WIDE > 1
-    FINISH(1)
+        STAGE_SUMS(1)
 #endif
 #if WIDE > 2
-    FINISH(2)
+        STAGE_SUMS(2)
 #endif
 #if WIDE > 3
-    FINISH(3)
+        STAGE_SUMS(3)
 #endif
+        barrier();
+        store_sums(t, j * SN, again);
+    } while (++j < WIDE);
 }
 
 #undef LIVE_CHUNKS
@@ -241,4 +245,4 @@ void BODY(tile t)
 #undef SCALE
 #undef TOP
 #undef FETCH
-#undef FINISH
+#undef STAGE_SUMS

@@ -93,5 +93,6 @@ struct matrix_units vkmoe_matrix_units_probe(
         return none;
     struct matrix_units units = known[best - 1];
     units.subgroup_size = subgroup_size(p, &units);
-    return units;
+    // Fewer lanes would have more to bring than the forms let them.
+    return units.subgroup_size * 2 >= units.m * units.n / 4 ? units : none;
 }
