@@ -112,13 +112,13 @@ void stage_unit(uint side, uint chunk, unit x, float scale)
     }
 }
 
-// From the largest elements in `staged_top`: true if one does not suit the usual scale. Leaves the
-// scales that do.
-bool find_scales()
+// From the largest elements in `staged_top` of so many rows: true if one does not suit the usual
+// scale. Leaves the scales that do.
+bool find_scales(uint rows)
 {
     barrier();
     const uint row = gl_LocalInvocationIndex;
-    if (row < TILE_ROWS) {
+    if (row < rows) {
         float most = staged_top[row * CHUNKS];
         [[unroll]] for (uint n = 1; n < CHUNKS; n++)
             most = max(most, staged_top[row * CHUNKS + n]);

@@ -190,12 +190,12 @@ void BODY(tile t)
         if (again)
             break;
 #ifdef LEAN
-        again = find_scales();
+        again = find_scales(WIDE * SN);
 #else
         EACH_OWN(n)
             if (HAS_CHUNK(n))
                 staged_top[CHUNK(n)] = top[n];
-        again = find_scales();
+        again = find_scales(WIDE * SN);
         EACH_OWN(n)
             if (HAS_CHUNK(n))
                 scale[n] = staged_scale[CHUNK(n) / CHUNKS];
