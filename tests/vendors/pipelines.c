@@ -134,7 +134,8 @@ static void visit_layer(struct program *program, const char *shape, struct layer
     program->failed += status != VKMOE_OK;
     for (size_t i = 0; i < count && layer && memory; i++) {
         char name[64];
-        snprintf(name, sizeof name, "%s %s t%u", shape, test_format(c.dtype)->name, tokens[i]);
+        snprintf(name, sizeof name, "%s %s%s t%u", shape, test_format(c.dtype)->name,
+            c.layer.precision == VKMOE_PRECISION_FAST ? " fast" : "", tokens[i]);
         c.tokens = tokens[i];
         status = record(program, &c, layer, memory, rows_size);
         if (status != VKMOE_OK) {
@@ -184,10 +185,13 @@ static void visit_model(struct program *program)
         if (strcmp(CODE_SHAPE, shapes[i].name))
             continue;
         c.layer.experts = CODE_EXPERTS;
-        c.dtype = VKMOE_DTYPE_F16;
-        visit_layer(program, CODE_SHAPE, c, tokens, ARRAY_SIZE(tokens));
-        c.dtype = VKMOE_DTYPE_Q8_0;
-        visit_layer(program, CODE_SHAPE, c, tokens, ARRAY_SIZE(tokens));
+        for (uint32_t p = VKMOE_PRECISION_EXACT; p <= VKMOE_PRECISION_FAST; p++) {
+            c.layer.precision = (enum vkmoe_precision)p;
+            c.dtype = VKMOE_DTYPE_F16;
+            visit_layer(program, CODE_SHAPE, c, tokens, ARRAY_SIZE(tokens));
+            c.dtype = VKMOE_DTYPE_Q8_0;
+            visit_layer(program, CODE_SHAPE, c, tokens, ARRAY_SIZE(tokens));
+        }
     }
     free(shapes);
 }
