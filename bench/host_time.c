@@ -50,6 +50,7 @@ static enum vkmoe_status time_entry(
     enum vkmoe_status status = VKMOE_ERROR_OUT_OF_MEMORY;
     if (!weights_init(&weights, &entry->c, seed))
         goto fail;
+    weights.params.precision = VKMOE_PRECISION_FAST;
     TRY(subject_init(&subject, device, &entry->c, around, &weights));
     for (uint32_t i = 0; i < WARM_UP; i++)
         TRY(run(&subject, &entry->c, &warm));

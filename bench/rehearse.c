@@ -81,6 +81,7 @@ enum vkmoe_status rehearse(struct rehearsal *r, const struct card *card, const s
     enum vkmoe_status status = VKMOE_ERROR_OUT_OF_MEMORY;
     if (!set_scene(r, entry, seed) || !weights_init(&weights, &entry->c, seed))
         goto fail;
+    weights.params.precision = VKMOE_PRECISION_FAST; // as layers are timed
     if (around) {
         r->scene.heads = around->heads;
         r->scene.kv_heads = around->kv_heads;

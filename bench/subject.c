@@ -48,7 +48,7 @@ static enum vkmoe_status record_layer(struct subject *o, const struct layer_case
 // -------------------------------------------------------------------------- the model
 
 static enum vkmoe_status create_attention(vkmoe_device *device, const struct surroundings *s,
-    const struct layer_case *c, struct subject *o)
+    const struct layer_case *c, enum vkmoe_precision precision, struct subject *o)
 {
     const struct vkmoe_view vector = { .data = o->zeros };
     const struct vkmoe_view matrix = { .data = o->zeros, .dtype = c->dtype };
@@ -66,6 +66,7 @@ static enum vkmoe_status create_attention(vkmoe_device *device, const struct sur
         .output.matrices = &matrix,
         .norm = { .wide = s->wide, .epsilon = 1e-6f },
         .rope.kind = VKMOE_ROPE_HALF,
+        .precision = precision,
     };
     if (s->head_norms)
         p.query.norm = p.key.norm = vector;
@@ -83,7 +84,7 @@ static enum vkmoe_status create_attention(vkmoe_device *device, const struct sur
 
 // A model as model.c loads it, but of one block that stands in all places.
 static enum vkmoe_status create_model(vkmoe_device *device, const struct surroundings *s,
-    const struct layer_case *c, struct subject *o)
+    const struct layer_case *c, enum vkmoe_precision precision, struct subject *o)
 {
     const uint32_t hidden = c->layer.hidden;
     vkmoe_model *m = o->model = calloc(1, sizeof *m);
@@ -93,7 +94,7 @@ static enum vkmoe_status create_model(vkmoe_device *device, const struct surroun
         return VKMOE_ERROR_OUT_OF_MEMORY;
     const struct vkmoe_view zeros = { .data = o->zeros, .dtype = c->dtype }, *matrix = &zeros;
     TRY_RETURN(vkmoe_buffer_create(device, s->vocabulary * sizeof(float), &o->logits));
-    TRY_RETURN(create_attention(device, s, c, o));
+    TRY_RETURN(create_attention(device, s, c, precision, o));
     for (uint32_t b = 0; b < s->blocks; b++)
         o->blocks[b] = (struct model_block){
             .attention = o->attention,
@@ -123,7 +124,11 @@ static enum vkmoe_status create_model(vkmoe_device *device, const struct surroun
     m->x = o->memory;
     m->normed = o->normed;
     m->delta = o->result;
-    o->loading = (struct loading){ .device = device, .caller = { device_log(device), __func__ } };
+    o->loading = (struct loading){
+        .device = device,
+        .caller = { device_log(device), __func__ },
+        .fast = precision == VKMOE_PRECISION_FAST,
+    };
     TRY_RETURN(
         vkmoe_linear_create(&o->loading, &matrix, NULL, &s->vocabulary, 1, hidden, &m->embedding));
     if (!s->tied)
@@ -175,7 +180,7 @@ enum vkmoe_status subject_init(struct subject *o, vkmoe_device *device, const st
     TRY(vkmoe_buffer_create(device, size, &o->result));
     TRY(vkmoe_buffer_create(device, 8 * (uint64_t)c->tokens * c->layer.experts_per_token, &o->ids));
     if (around)
-        TRY(create_model(device, around, c, o));
+        TRY(create_model(device, around, c, weights->params.precision, o));
     TRY(vkmoe_stream_create(device, &o->stream));
     return VKMOE_OK;
 fail:
