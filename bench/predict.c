@@ -29,7 +29,9 @@ static double round_up(double value)
 struct cost cost_of(const struct card *card, uint32_t wave, const struct recorded_dispatch *d)
 {
     const struct work *w = &d->work;
-    const double group_waves = round_up(w->lanes / wave);
+    const bool matrices = d->variant->needs & NEED_ANY_MATRIX;
+    const double group_waves =
+        round_up(w->lanes / (matrices ? card->matrix_units.subgroup_size : wave));
     const double room = MAX((double)card->units * card->waves_a_unit / group_waves, 1);
     const double read = w->groups * w->group_bytes;
     const double cold = w->fresh || read <= 0 ? 0 : MIN(w->bytes / read, 1); // share of memory
@@ -38,7 +40,7 @@ struct cost cost_of(const struct card *card, uint32_t wave, const struct recorde
         .waves = w->groups * group_waves,
         .in_flight = MIN(w->groups, room) * MIN(w->turn_bytes, w->group_bytes),
         .memory_ns = w->bytes / card->bandwidth * 1e9,
-        .flops_ns = w->flops / card->flops * 1e9,
+        .flops_ns = w->flops / (matrices ? card->matrix_flops : card->flops) * 1e9,
         .first_ns = w->waits * CACHED_NS,
     };
     if (c.in_flight > 0) {

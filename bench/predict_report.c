@@ -15,14 +15,14 @@
 
 static void print_card(const struct card *card)
 {
-    printf("%s: %u units of %u waves, %.0f GB/s, %.1f TFLOP/s, a load %.0f ns, "
+    printf("%s: %u units of %u waves, %.0f GB/s, %.1f TFLOP/s, of matrices %.1f, a load %.0f ns, "
            "of a cache %.0f ns, a dependent dispatch %.1f us\n"
            "    from: %s\n    assumed: %s\n"
            "    %.0f KB must be in flight; what is, are the workgroups that fit, times what their "
            "lanes ask for before they wait\n",
         card->name, card->units, card->waves_a_unit, card->bandwidth / 1e9, card->flops / 1e12,
-        card->load_ns, CACHED_NS, card->dispatch_ns / 1e3, card->source, card->assumed,
-        card_needs(card) / 1e3);
+        card->matrix_flops / 1e12, card->load_ns, CACHED_NS, card->dispatch_ns / 1e3, card->source,
+        card->assumed, card_needs(card) / 1e3);
 }
 
 static bool is_alike(const struct recorded_dispatch *a, const struct recorded_dispatch *b)
@@ -132,8 +132,9 @@ static cJSON *describe_card(const struct card *card)
     cJSON *object = cJSON_CreateObject();
     const struct number numbers[] = { { "units", card->units },
         { "waves_a_unit", card->waves_a_unit }, { "bandwidth", card->bandwidth },
-        { "flops", card->flops }, { "load_ns", card->load_ns },
-        { "dispatch_ns", card->dispatch_ns }, { "needs_bytes", card_needs(card) } };
+        { "flops", card->flops }, { "matrix_flops", card->matrix_flops },
+        { "load_ns", card->load_ns }, { "dispatch_ns", card->dispatch_ns },
+        { "needs_bytes", card_needs(card) } };
     cJSON_AddStringToObject(object, "name", card->name);
     add_numbers(object, numbers, ARRAY_SIZE(numbers));
     cJSON_AddStringToObject(object, "source", card->source);

@@ -92,7 +92,7 @@ enum vkmoe_status rehearse(struct rehearsal *r, const struct card *card, const s
             .type = card->type,
             .min_subgroup_size = card->min_wave,
             .max_subgroup_size = card->max_wave,
-            .cooperative_matrix = card->cooperative_matrix,
+            .matrix_units = card->matrix_units,
             .log = { .write = keep_message, .user = r, .level = VKMOE_LOG_ERROR },
             .observer = &observer,
         },

@@ -113,10 +113,14 @@ static void route(const struct dispatch *d, struct work *work)
 
 // ----------------------------------------------------------------------- many tokens
 
-// Tiles of rows, and the rows in them that a kernel computes: a tile of up to 16 takes a body for
-// so many.
-static double computed_rows(uint32_t rows, uint32_t tile)
+// Tiles of rows, and the rows in them that a kernel computes. Forms for matrix units have a body
+// for each number of matrices in a tile; of others, one of up to 16 rows takes a body for so many.
+static double computed_rows(const struct variant *variant, uint32_t rows, uint32_t tile)
 {
+    if (variant->needs & NEED_ANY_MATRIX) {
+        const uint32_t matrix = variant->needs & NEED_matrix_8x8 ? 8 : 16;
+        return (double)div_up(rows, matrix) * matrix;
+    }
     const uint32_t rest = rows % tile;
     return (double)(rows / tile) * tile + (rest > 16 ? tile : rest > 0 ? MIN(16, tile) : 0);
 }
@@ -133,7 +137,7 @@ static void experts_gemm(const struct scene *scene, const struct variant *varian
     const double matrix = (double)tile->blocks * BLOCK * push->units * unit; // of a row tile
     uint32_t tiles, experts = chosen(scene, push->tile_rows, &tiles);
     if (direct || shared) {
-        work->rows += computed_rows(push->tokens, push->tile_rows);
+        work->rows += computed_rows(variant, push->tokens, push->tile_rows);
         work->live_rows += push->tokens;
     }
     if (direct) {
@@ -141,17 +145,19 @@ static void experts_gemm(const struct scene *scene, const struct variant *varian
         tiles = div_up(push->tokens, push->tile_rows);
     } else {
         for (uint32_t e = 0; e < scene->experts; e++) {
-            work->rows += computed_rows(scene->rows[e], push->tile_rows);
+            work->rows += computed_rows(variant, scene->rows[e], push->tile_rows);
             work->live_rows += scene->rows[e];
         }
     }
     const double row_tiles = push->row_tiles;
     const double shared_groups =
         shared ? (double)div_up(push->tokens, push->tile_rows) * push->shared_row_tiles : 0;
-    work->lanes = tile->lanes;
+    const bool matrices = variant->needs & NEED_ANY_MATRIX;
+    const double slice = matrices ? d->spec[GEMM_SLICE] : 16; // columns that it asks for at once
+    work->lanes = matrices ? d->spec[GEMM_LANES] : tile->lanes;
     work->groups = d->indirect ? tiles * row_tiles + shared_groups : d->groups;
     work->group_bytes = matrix + push->tile_rows * row_bytes;
-    work->turn_bytes = 2 * (work->group_bytes / push->units); // 16 columns of both
+    work->turn_bytes = slice / BLOCK * (work->group_bytes / push->units);
     work->bytes = matrix * (experts * row_tiles + (shared ? push->shared_row_tiles : 0))
         + work->live_rows * row_bytes;
     work->waits = 3; // tile, row, address

@@ -17,7 +17,7 @@ struct scene {
 };
 
 struct work {
-    char what[28]; // the matrix it multiplies by, say
+    char what[40]; // the matrix it multiplies by, say
     double groups; // that do not end at once
     double lanes;  // of a group
     double bytes;  // out of memory, each once: weights, keys and values

@@ -11,7 +11,7 @@ struct rehearsal_params {
     const char *name;
     enum vkmoe_device_type type;
     uint32_t min_subgroup_size, max_subgroup_size; // both powers of two
-    bool cooperative_matrix;
+    struct matrix_units matrix_units;              // zeros: it has none
     struct vkmoe_log log;
     const struct observer *observer; // outlives the device
 };
