@@ -20,7 +20,7 @@ struct tuned {
 #define NO_GPU "no GPU yet"
 static const struct tuned rows[] = {
     { TUNE_ROUTE_LANES,   CPU, 8,       false, LAVAPIPE "see BROADCAST in lib/weights.glsl" },
-    { TUNE_ROUTE_LANES,   GPU, 256,     true,  NO_GPU "; weights under way at one token" },
+    { TUNE_ROUTE_LANES,   GPU, 512,     true,  NO_GPU "; weights under way at one token" },
     { TUNE_DECODE_LANES,  CPU, 8,       false, LAVAPIPE "see BROADCAST in lib/weights.glsl" },
     { TUNE_DECODE_LANES,  GPU, 256,     true,  NO_GPU "; weights under way at one token" },
     { TUNE_DECODE_UNROLL, CPU, 1,       false, LAVAPIPE "more was not faster" },
@@ -39,7 +39,7 @@ static const struct tuned rows[] = {
         "8 tokens and 32 experts took 1.3 times as long one by one" },
     { TUNE_ROUTE_BLOCKS,  GPU, 1,       false, NO_GPU },
     { TUNE_ROUTE_UNROLL,  CPU, 1,       false, NOT_KEPT },
-    { TUNE_ROUTE_UNROLL,  GPU, 8,       false, NO_GPU "; all of the matrix under way" },
+    { TUNE_ROUTE_UNROLL,  GPU, 4,       false, NO_GPU "; all under way; 8 spill on NVK" },
     { TUNE_FOLD_NORMS,    CPU, 0,       false, "nowhere: a dispatch costs a CPU little" },
     { TUNE_FOLD_NORMS,    GPU, 1,       false, NO_GPU "; a dispatch costs about 2.5 us" },
     { TUNE_COMBINE_LANES, CPU, 8,       false, NOT_KEPT },
