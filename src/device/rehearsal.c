@@ -55,6 +55,7 @@ static struct physical describe(const struct rehearsal_params *p)
             },
         },
         .max_buffer_size = UINT32_MAX,
+        .quirks = p->min_subgroup_size < 32 ? QUIRK_FEW_REGISTERS : 0, // Intel's
         .default_subgroup_size = p->max_subgroup_size,
         .min_subgroup_size = p->min_subgroup_size,
         .max_subgroup_size = p->max_subgroup_size,

@@ -6,6 +6,9 @@
 #define NEWEST UINT32_MAX
 #define BEFORE(major, minor) (VK_MAKE_API_VERSION(0, major, minor, 0) - 1)
 #define FROM(major, minor) VK_MAKE_API_VERSION(0, major, minor, 0)
+#define MESA_HONEYKRISP ((VkDriverId)26) // headers of 2022 do not name it
+#define FEW "Of attend with 8 queries and 4 loads under way Mesa 26.1 spills registers, as many as "
+#define SAME_HARDWARE "As Mesa's driver for the same hardware; not tried"
 
 static const struct {
     VkDriverId driver;
@@ -24,6 +27,11 @@ static const struct {
     { VK_DRIVER_ID_INTEL_OPEN_SOURCE_MESA, 0, BEFORE(26, 2), QUIRK_MATRICES_SPILL,
         "The GEMM of experts_gemm for 8 x 16 spills 93 registers on a B580, and that for 8 x 8 151 "
         "on an A770, with Mesa 26.1.6; with 26.2.6 they spill none." },
+    { VK_DRIVER_ID_INTEL_OPEN_SOURCE_MESA, 0, NEWEST, QUIRK_FEW_REGISTERS, FEW "200 and more" },
+    { VK_DRIVER_ID_INTEL_PROPRIETARY_WINDOWS, 0, NEWEST, QUIRK_FEW_REGISTERS, SAME_HARDWARE },
+    { VK_DRIVER_ID_MESA_TURNIP, 0, NEWEST, QUIRK_FEW_REGISTERS, FEW "70" },
+    { VK_DRIVER_ID_QUALCOMM_PROPRIETARY, 0, NEWEST, QUIRK_FEW_REGISTERS, SAME_HARDWARE },
+    { MESA_HONEYKRISP, 0, NEWEST, QUIRK_FEW_REGISTERS, FEW "12" },
 };
 
 uint32_t vkmoe_quirks_of(VkDriverId driver, uint32_t version)

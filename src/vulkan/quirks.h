@@ -12,6 +12,8 @@ enum quirk {
     QUIRK_UNIFORM_LOADS_SCALAR = 1 << 1,
     // Cooperative matrices end in memory, for want of registers.
     QUIRK_MATRICES_SPILL = 1 << 2,
+    // A lane has 128 registers or fewer, whichever way its device is asked.
+    QUIRK_FEW_REGISTERS = 1 << 3,
 };
 
 // A mask of enum quirk. `version` is the driver's, as those of Mesa have it.
