@@ -23,13 +23,10 @@ layout(local_size_x_id = 0) in;
 #define D ATTEND_HEAD_SIZE
 #define PADDED ((D + 7) / 8 * 8)
 #define QUERIES (ATTEND_ROWS * ATTEND_HEADS)         // query q: row q / HEADS, head q % HEADS
-#define COLUMNS_A_LANE ((PADDED + LANES - 1) / LANES) // of the values
-#define KEYS_AT_ONCE (LANES > 8 ? 4 : 8) // with 8, Adreno would spill
 #define LOWEST -1.0e38 // below any score, and finite: exp(LOWEST - LOWEST) is 1, not NaN
 
-float sums[QUERIES];                     // of this lane's keys
-float values[QUERIES * COLUMNS_A_LANE];  // of this lane's columns
-F32 position_biases;                     // the attention's
+F32 position_biases; // the attention's
+uint used_splits;    // that have keys, of those that share the workgroup's queries; 1 at least
 
 // Where query q begins in pc.query.
 uint query_row(task t, uint q)
@@ -39,7 +36,7 @@ uint query_row(task t, uint q)
     return (t.first + min(q / ATTEND_HEADS, t.rows - 1)) * query_stride + head * D;
 }
 
-// A block of at most LANES keys.
+// A block of at most BLOCK_KEYS keys.
 struct key_block { uint head_row, begin, step, count; };
 
 // Key n of the block; past the last one that again.
@@ -54,11 +51,26 @@ uint row_of(key_block k, uint n)
     return k.head_row + min(key_of(k, n), pc.capacity - 1);
 }
 
+#ifdef COLUMNS_IN_LANES
+#define LANE gl_LocalInvocationIndex
+#define KEY_LANES 4 // that share a key
+#define KEYS_A_LANE (QUERIES > 8 || ATTEND_LOADS == 1 ? 1 : 2) // registers
+#define BLOCK_KEYS (LANES / KEY_LANES * KEYS_A_LANE)
+#define BLOCKS_ARE_FIXED (ATTEND_ROWS > 1) // else no key need be loaded in vain
+void wait_for_lanes() { barrier(); }
+void wait_for_scores() { barrier(); }
+#else
+#define BLOCK_KEYS LANES
+#define BLOCKS_ARE_FIXED true
+#define COLUMNS_A_LANE ((PADDED + LANES - 1) / LANES) // of the values
+float sums[QUERIES];                    // of this lane's keys
+float values[QUERIES * COLUMNS_A_LANE]; // of this lane's columns
 // How lanes load and share, in two forms that have the same functions.
 #ifdef SUBGROUP
 #include "lib/attend_subgroup.glsl"
 #else
 #include "lib/attend_shared.glsl"
+#endif
 #endif
 #include "pattern/visit.glsl"
 
@@ -72,54 +84,21 @@ float position_bias(task t, uint q, int distance)
         + uint(clamp(distance, -reach, reach) + reach));
 }
 
-// This lane's scores against its key for rows first .. end - 1. The mask `askers` has the
-// queries that picked the key's block, all where there are none.
-void score_key(task t, uint first, uint end, uint askers, key_block k, uint run, uint length)
+// The score of query q and key j, of which x is the product.
+float finish_score(task t, uint q, float x, uint j)
 {
-    float s[QUERIES];
-    [[unroll]] for (uint q = 0; q < QUERIES; q++)
-        s[q] = 0.0;
-    SCORE_LOOP for (uint c = 0; c < PADDED; c += 8) {
-        const vec4 low = load_key(k, c), high = load_key(k, c + 4);
-        [[unroll]] for (uint q = 0; q < QUERIES; q++)
-            s[q] += dot(query_four(q, c), low) + dot(query_four(q, c + 4), high);
-    }
-    const uint j = key_of(k, LANE), mark = key_mark(t, j);
-    [[unroll]] for (uint q = 0; q < QUERIES; q++) {
-        const uint r = q / ATTEND_HEADS;
-        float x = s[q] * QUERY_SCALE;
-        if (ATTEND_SOFT_CAP != 0.0)
-            x = soft_cap(x, ATTEND_SOFT_CAP);
-        if (ATTEND_BIAS_REACH != 0)
-            x += position_bias(t, q, int(j) - int(row_position[r]));
-        const bool seen = LANE < k.count && r >= first && r < end
-            && sees(t, r, j, mark, run, length, (askers >> q & 1) != 0);
-        keep_score(q, seen ? x : 2.0 * LOWEST);
-    }
+    if (ATTEND_SOFT_CAP != 0.0)
+        x = soft_cap(x, ATTEND_SOFT_CAP);
+    if (ATTEND_BIAS_REACH != 0)
+        x += position_bias(t, q, int(j) - int(row_position[q / ATTEND_HEADS]));
+    return x;
 }
 
-void add_block(task t, uint first, uint end, uint askers, key_block k, uint run, uint length)
-{
-    score_key(t, first, end, askers, k, run, length);
-    update_maxima();
-    // Some keys an iteration; those past the last one have the weight 0 and repeat it.
-    uint i = 0;
-    do {
-        [[unroll]] for (uint n = 0; n < KEYS_AT_ONCE; n++) {
-            const uint row = row_of(k, i + n);
-            [[unroll]] for (uint c = 0; c < COLUMNS_A_LANE; c++) {
-                const float v = load_value(row, c);
-                [[unroll]] for (uint q = 0; q < QUERIES; q++) {
-                    // Not 0 * v: a NaN or infinity that a row does not see stays unseen.
-                    const float p = weight_of(q, i + n);
-                    const uint at = q * COLUMNS_A_LANE + c;
-                    values[at] = p == 0.0 ? values[at] : fma(p, v, values[at]);
-                }
-            }
-        }
-        i += KEYS_AT_ONCE;
-    } while (KEYS_AT_ONCE < LANES && i < k.count);
-}
+#ifdef COLUMNS_IN_LANES
+#include "lib/attend_columns.glsl"
+#else
+#include "lib/attend_keys.glsl"
+#endif
 
 // All keys for rows first .. end - 1, which are of one sequence; of those blocks this
 // split's share.
@@ -144,10 +123,11 @@ void add_keys(task t, uint first, uint end)
     uint blocks[3];
     uint total = 0;
     [[unroll]] for (uint run = 0; run < 3; run++) {
-        blocks[run] = run == 1 && by_blocks ? pieces : (v.count[run] + LANES - 1) / LANES;
+        blocks[run] = run == 1 && by_blocks ? pieces : (v.count[run] + BLOCK_KEYS - 1) / BLOCK_KEYS;
         total += blocks[run];
     }
     const uint share = (total + pc.splits - 1) / pc.splits;
+    used_splits = ATTEND_ROWS > 1 ? pc.splits : total > 0 ? (total + share - 1) / share : 1;
     const uint begin_of_share = t.split * share, last = min(begin_of_share + share, total);
     walk w = walk(0, 0, 0);
     if (by_blocks)
@@ -159,62 +139,26 @@ void add_keys(task t, uint first, uint end)
         const uint step = run == 1 ? v.step : 1;
         uint begin = run == 0 ? v.begin[0] : run == 1 ? v.begin[1] : v.begin[2];
         uint count = run == 0 ? v.count[0] : run == 1 ? v.count[1] : v.count[2];
-        begin += in_run * LANES * step;
-        count = min(count - in_run * LANES, LANES);
+        begin += in_run * BLOCK_KEYS * step;
+        count = min(count - in_run * BLOCK_KEYS, BLOCK_KEYS);
         if (run == 1 && by_blocks) {
             const bool is_first = b == begin_of_share || in_run == 0;
             if (!is_first)
                 walk_on(t, w);
             if (is_first || w.piece == 0)
                 askers = find_askers(t, first, end, block_of(w));
-            begin = block_of(w) * size + w.piece * LANES;
-            count = begin < v.end ? min(min(size - w.piece * LANES, v.end - begin), LANES) : 0;
+            begin = block_of(w) * size + w.piece * BLOCK_KEYS;
+            count = begin < v.end
+                ? min(min(size - w.piece * BLOCK_KEYS, v.end - begin), BLOCK_KEYS) : 0;
         }
         if (run == 2 && by_blocks)
-            askers = find_key_askers(t, first, end,
-                begin + min(LANE, count - 1));
+            askers = find_key_askers(t, first, end, begin, count);
         wait_for_scores();
         // Only blocks can be empty; lavapipe leaves out here what it would do once more, see
         // lib/address.glsl, and with a `do` AMD's compiler spills scalars.
         if (count > 0)
             add_block(t, first, end, askers,
                 key_block(first_key(t, row_sequence[first]), begin, step, count), run, length);
-    }
-}
-
-void store_partial(task t, uint q, uint head, float sum, bool exists)
-{
-    const uint row = t.first + q / ATTEND_HEADS;
-    const uint at = ((row * heads + head) * pc.splits + t.split) * (2 + D);
-    if (!exists)
-        return;
-    if (LANE == 0) {
-        store_f32(pc.partials, at, most_of(q));
-        store_f32(pc.partials, at + 1, sum);
-    }
-    [[unroll]] for (uint c = 0; c < COLUMNS_A_LANE; c++) {
-        const uint column = LANE + c * LANES;
-        if (column < D)
-            store_f32(pc.partials, at + 2 + column, values[q * COLUMNS_A_LANE + c]);
-    }
-}
-
-void store_result(task t, uint q, uint head, float sum, bool exists)
-{
-    float shrink = 1.0;
-    if (ATTEND_SINK_LOGITS != 0) {
-        F32 sinks = pc.constants.v.sinks;
-        const float sink = load_f32(sinks, head);
-        const float m = max(most_of(q), sink);
-        shrink = exp(most_of(q) - m);
-        sum = sum * shrink + exp(sink - m);
-    }
-    const float factor = sum > 0.0 ? shrink / sum : 0.0;
-    const uint at = (t.first + q / ATTEND_HEADS) * query_stride + head * D;
-    [[unroll]] for (uint c = 0; c < COLUMNS_A_LANE; c++) {
-        const uint column = LANE + c * LANES;
-        if (exists && column < D)
-            store_f32(pc.query, at + column, values[q * COLUMNS_A_LANE + c] * factor);
     }
 }
 
@@ -227,10 +171,7 @@ void main()
     load_rows(t);
     load_queries(t);
     wait_for_lanes();
-    [[unroll]] for (uint q = 0; q < QUERIES; q++)
-        sums[q] = 0.0;
-    [[unroll]] for (uint i = 0; i < QUERIES * COLUMNS_A_LANE; i++)
-        values[i] = 0.0;
+    clear_sums();
     const bool alone = rows_walk_alone(t);
     uint first = 0;
     do {
@@ -240,14 +181,5 @@ void main()
         add_keys(t, first, end);
         first = end;
     } while (first < t.rows);
-
-    add_up_lanes();
-    [[unroll]] for (uint q = 0; q < QUERIES; q++) {
-        bool exists;
-        const uint head = head_of(t, q, exists);
-        if (ATTEND_SPLIT != 0)
-            store_partial(t, q, head, total_of(q), exists);
-        else
-            store_result(t, q, head, total_of(q), exists);
-    }
+    finish(t);
 }

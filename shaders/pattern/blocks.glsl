@@ -1,6 +1,6 @@
 // blocks.glsl - the pattern that shows keys of some blocks: those on a list, or those that each
-// head of each query chose (choose_blocks.h). It is gone through in pieces of at most LANES keys,
-// of the blocks that any query of the workgroup sees.
+// head of each query chose (choose_blocks.h). It is gone through in pieces of at most BLOCK_KEYS
+// keys, of the blocks that any query of the workgroup sees.
 #ifndef PATTERN_BLOCKS_GLSL
 #define PATTERN_BLOCKS_GLSL
 
@@ -67,10 +67,10 @@ uint block_size(task t)
     return clamp(pattern(t, PATTERN_BLOCK), 1, pc.capacity);
 }
 
-// A block is gone through in pieces of at most LANES keys.
+// A block is gone through in pieces of at most BLOCK_KEYS keys.
 uint pieces_a_block(task t)
 {
-    return (block_size(t) + LANES - 1) / LANES;
+    return (block_size(t) + BLOCK_KEYS - 1) / BLOCK_KEYS;
 }
 
 // Pieces in the picked blocks.
@@ -130,15 +130,6 @@ uint find_askers(task t, uint first, uint end, uint block)
         atomicOr(asking, uint(is_picked_by(t, q, block)) << q);
     wait_for_lanes();
     return asking;
-}
-
-// The same of the block that this lane's key `j` is in.
-uint find_key_askers(task t, uint first, uint end, uint j)
-{
-    uint askers = 0;
-    for (uint q = first * ATTEND_HEADS; q < end * ATTEND_HEADS; q++)
-        askers |= uint(is_picked_by(t, q, j / block_size(t))) << q;
-    return askers;
 }
 
 #endif

@@ -1,7 +1,7 @@
 // visit.glsl - which keys attend visits, and which of them each query sees. What all patterns have
 // in common is here: window, sinks, local keys. A kind of pattern is a file: it says at which key a
 // visit begins, and marks: a query sees keys that have its own mark, of the blocks it picked.
-// Needs lib/attend_task.glsl, and LANE and wait_for_lanes().
+// Needs lib/attend_task.glsl, and LANE, wait_for_lanes(), BLOCK_KEYS and BLOCKS_ARE_FIXED.
 #ifndef PATTERN_VISIT_GLSL
 #define PATTERN_VISIT_GLSL
 
@@ -69,12 +69,14 @@ visit plan_visit(task t, uint lowest, uint highest, uint length)
         begin = dilated_visit(t, begin, highest); // of one row: lowest == highest
     // Blocks begin at fixed places, whoever else is in the tile: blocks in which a row sees
     // nothing leave it as it is, so its bits do not depend on its neighbours.
-    if (!rows_walk_alone(t))
-        begin -= begin / v.step % LANES * v.step;
+    if (BLOCKS_ARE_FIXED && !rows_walk_alone(t))
+        begin -= begin / v.step % BLOCK_KEYS * v.step;
     v.begin[1] = begin;
     v.count[1] = end > begin ? (end - begin + v.step - 1) / v.step : 0;
     const uint near = pattern(t, PATTERN_LOCAL);
-    v.begin[2] = lowest + 1 > near ? (lowest + 1 - near) / LANES * LANES : 0;
+    v.begin[2] = lowest + 1 > near ? lowest + 1 - near : 0;
+    if (BLOCKS_ARE_FIXED)
+        v.begin[2] -= v.begin[2] % BLOCK_KEYS;
     v.count[2] = near == 0 ? 0 : highest + 1 - v.begin[2];
     return v;
 }

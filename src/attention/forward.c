@@ -145,7 +145,7 @@ static enum vkmoe_status record_pass(const struct attention_pass *pass)
         return VKMOE_OK;
     TRY_RETURN(vkmoe_attention_record_choose_blocks(pass));
     TRY_RETURN(vkmoe_attention_record_attend(pass));
-    if (pass->shape.splits > 1)
+    if (pass->shape.splits > 1 && !pass->shape.merges)
         TRY_RETURN(vkmoe_attention_record_merge(pass));
     return project_outputs(pass);
 }

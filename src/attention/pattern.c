@@ -6,11 +6,11 @@
 #include "base/try.h"
 #include "moe/pairs.h"
 
+#include "shaders/attend.h"
 #include "shaders/choose_blocks.h"
 #include "shaders/pattern.h"
 
 #define MAX_LENGTH (1u << 30) // of anything that is counted in positions, exclusive
-#define ROWS_A_WORKGROUP 8    // at most; each may choose blocks of its own
 
 // What only one kind of pattern knows. All have a window, sinks and local keys besides.
 struct pattern_kind {
@@ -67,7 +67,7 @@ static enum vkmoe_status check_blocks(
 
 static uint64_t reach_in_blocks(const struct vkmoe_pattern *p, uint64_t window)
 {
-    const uint64_t blocks = p->top > 0 ? p->top * ROWS_A_WORKGROUP : p->block_count;
+    const uint64_t blocks = p->top > 0 ? p->top * ATTEND_MOST_QUERIES : p->block_count;
     return MIN(window, p->block * blocks);
 }
 

@@ -2,7 +2,9 @@
 #include "attention/plan.h"
 
 #include "base/common.h"
-#include "device/tuning.h"
+#include "device/shapes.h"
+
+#include "shaders/attend.h"
 
 #define MAX_SPLITS 64
 
@@ -68,24 +70,73 @@ static void plan_keys(const vkmoe_attention *a, struct attention_plan *plan)
     }
 }
 
+// Queries of a workgroup: registers, and shared memory, are bounds. Heads that share a kv head are
+// cut evenly, rows only as far as there are workgroups enough without.
+static void choose_queries(const vkmoe_attention *a, const struct attention_plan *plan,
+    uint32_t rows, struct attend_shape *s)
+{
+    const struct vkmoe_attention_params *p = &a->params;
+    const uint32_t heads = p->heads / p->expert_kv_heads; // that share one
+    if (s->merges) {
+        const uint32_t few = a->patterns.by_blocks ? 2 : 4;
+        const uint32_t queries = s->loads > 1 ? ATTEND_MOST_QUERIES : few;
+        const uint32_t most = p->head_size > 128 ? queries / 2 : queries;
+        const uint32_t parts = div_up(heads, most);
+        const uint64_t groups = (uint64_t)rows * p->expert_kv_heads * parts;
+        const uint64_t spare = groups / vkmoe_tuning(a->device, TUNE_COLUMN_GROUPS);
+        s->heads = div_up(heads, parts);
+        s->rows = (uint32_t)MIN(MIN(most / s->heads, MAX(rows, 1)), MAX(spare, 1));
+    } else {
+        const uint32_t most = p->head_size > 128 ? 2 : p->head_size > 64 ? 4 : 8;
+        s->heads = MIN(heads, most);
+        s->rows = MIN(most / s->heads, MAX(rows, 1));
+    }
+    // Pairs of a pass of few tokens may be of different experts, so each stands alone.
+    if (plan->mode == ROWS_PAIRS)
+        s->rows = 1;
+}
+
+// Bytes of what a split leaves of all rows.
+static uint64_t partial_size(const struct vkmoe_attention_params *p, const struct attend_shape *s,
+    uint32_t rows, uint32_t groups)
+{
+    return s->merges ? (uint64_t)groups * s->rows * s->heads * (4 + align_up(p->head_size, 4)) * 4
+                     : (uint64_t)rows * p->heads * (2 + p->head_size) * 4;
+}
+
+// Of the form in which lanes own columns; with as many, it takes 25 KiB of shared memory.
+static uint32_t column_lanes(const vkmoe_device *device)
+{
+    const uint32_t lanes = vkmoe_tuned_lanes(device, TUNE_COLUMN_LANES);
+    return device->gpu.info.shared_memory_size < 32 << 10 ? MIN(lanes, 64) : lanes;
+}
+
 // How `tokens` of a pass are attended to.
 static struct attend_shape choose_shape(
     const vkmoe_attention *a, const struct attention_plan *plan, uint32_t tokens, uint32_t longest)
 {
     const struct vkmoe_attention_params *p = &a->params;
+    const struct variant *variant = vkmoe_kernel_choose(a->device, KERNEL_attend);
+    const bool merges = variant->needs & NEED_gpu;
     const uint32_t rows = tokens * plan->rows_a_token;
-    struct attend_shape s = { .lanes = vkmoe_tuning(a->device, TUNE_ATTEND_LANES), .splits = 1 };
-    const uint32_t queries = p->head_size > 128 ? 2 : p->head_size > 64 ? 4 : 8; // registers
-    s.heads = MIN(p->heads / p->expert_kv_heads, queries);
-    // Pairs of a pass of few tokens may be of different experts, so each stands alone.
-    s.rows = plan->mode == ROWS_PAIRS ? 1 : MIN(queries / s.heads, MAX(rows, 1));
+    struct attend_shape s = {
+        .variant = variant,
+        .merges = merges,
+        .lanes = merges ? column_lanes(a->device) : vkmoe_tuning(a->device, TUNE_ATTEND_LANES),
+        .splits = 1,
+        .loads = a->device->quirks & QUIRK_FEW_REGISTERS ? 1 : 4,
+    };
+    choose_queries(a, plan, rows, &s);
     const uint32_t groups =
         div_up(rows, s.rows) * p->expert_kv_heads * div_up(p->heads / p->expert_kv_heads, s.heads);
-    const uint32_t wanted = vkmoe_tuning(a->device, TUNE_ATTEND_GROUPS);
-    const uint64_t partial = (uint64_t)rows * p->heads * (2 + p->head_size) * 4;
+    const uint32_t wanted =
+        vkmoe_tuning(a->device, merges ? TUNE_COLUMN_GROUPS : TUNE_ATTEND_GROUPS);
+    const uint32_t keys = vkmoe_tuning(a->device, merges ? TUNE_COLUMN_KEYS : TUNE_SPLIT_KEYS);
     if (plan->mode != ROWS_SORTED && groups < wanted) {
-        const uint32_t worth = div_up(longest, vkmoe_tuning(a->device, TUNE_SPLIT_KEYS));
-        const uint64_t room = vkmoe_tuning(a->device, TUNE_PARTIALS_SIZE) / MAX(partial, 1);
+        const uint32_t seen = merges ? (uint32_t)MIN(longest, a->patterns.reach) : longest;
+        const uint32_t worth = div_up(seen, keys);
+        const uint64_t room =
+            vkmoe_tuning(a->device, TUNE_PARTIALS_SIZE) / MAX(partial_size(p, &s, rows, groups), 1);
         s.splits = MIN(MIN(worth, div_up(wanted, groups)), MIN(MAX_SPLITS, (uint32_t)room));
     }
     s.splits = MAX(s.splits, 1);

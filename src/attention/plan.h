@@ -4,15 +4,19 @@
 #define VKMOE_ATTENTION_PLAN_H
 
 #include "attention/attention.h"
+#include "device/variants.h"
 #include "moe/plan.h"
 #include "shaders/shared.h"
 
 // How attend cuts its work.
 struct attend_shape {
+    const struct variant *variant;
+    bool merges; // its splits: the last one to end adds up what all left
     uint32_t lanes;
     uint32_t rows;  // of queries a workgroup
     uint32_t heads; // that share a kv head, a workgroup
     uint32_t splits;
+    uint32_t loads; // that a lane has under way, of splits that merge
 };
 
 struct attention_plan {

@@ -22,6 +22,12 @@ static uint64_t or_dummy(const struct attention_pass *pass, uint64_t address)
     .sequences = or_dummy(pass, (pass)->sequences), .capacity = (pass)->cache->params.capacity, \
     .sequence_count = (pass)->cache->params.sequences, .first_token = (pass)->first_token
 
+// Of all these kernels but attend.
+static uint32_t lanes_of(const struct attention_pass *pass)
+{
+    return vkmoe_tuning(pass->attention->device, TUNE_ATTEND_LANES);
+}
+
 static uint32_t query_rows(const struct attention_pass *pass)
 {
     return pass->attends ? pass->pairs.tokens * pass->plan->rows_a_token : 0;
@@ -87,7 +93,7 @@ enum vkmoe_status vkmoe_attention_record_store_kv(const struct attention_pass *p
     struct dispatch d = {
         .kernel = KERNEL_store_kv,
         .spec = {
-            [STORE_LANES] = pass->shape.lanes,
+            [STORE_LANES] = lanes_of(pass),
             [STORE_HEAD_SIZE] = p->head_size,
             [STORE_ROWS] = pass->plan->mode,
             [STORE_CACHE_F16] = pass->cache->params.dtype == VKMOE_DTYPE_F16,
@@ -143,7 +149,7 @@ enum vkmoe_status vkmoe_attention_record_mean_keys(const struct attention_pass *
     struct dispatch d = {
         .kernel = KERNEL_mean_keys,
         .spec = {
-            [MEAN_LANES] = pass->shape.lanes,
+            [MEAN_LANES] = lanes_of(pass),
             [MEAN_HEAD_SIZE] = cache->head_size,
             [MEAN_CACHE_F16] = cache->dtype == VKMOE_DTYPE_F16,
             [MEAN_HAS_POSITIONS] = pass->positions != 0,
@@ -178,7 +184,7 @@ enum vkmoe_status vkmoe_attention_record_choose_blocks(const struct attention_pa
     struct dispatch d = {
         .kernel = KERNEL_choose_blocks,
         .spec = {
-            [CHOOSE_LANES] = pass->shape.lanes,
+            [CHOOSE_LANES] = lanes_of(pass),
             [CHOOSE_HEAD_SIZE] = p->head_size,
             [CHOOSE_MODE] = pass->plan->mode,
             [CHOOSE_TILED_KV] = p->tiled_kv,
@@ -225,6 +231,7 @@ enum vkmoe_status vkmoe_attention_record_attend(const struct attention_pass *pas
         CACHE_OPERANDS(pass),
         .lengths = or_dummy(pass, pass->lengths),
         .partials = scratch_at(pass, pass->plan->partials),
+        .counters = vkmoe_stream_counters(pass->stream),
         .row_count = query_rows(pass),
         .splits = pass->shape.splits,
         .tile_rows = pass->plan->tile_rows,
@@ -232,6 +239,7 @@ enum vkmoe_status vkmoe_attention_record_attend(const struct attention_pass *pas
     const uint32_t head_groups = div_up(p->heads / p->expert_kv_heads, pass->shape.heads);
     struct dispatch d = {
         .kernel = KERNEL_attend,
+        .variant = pass->shape.variant,
         .spec = {
             [ATTEND_LANES] = pass->shape.lanes,
             [ATTEND_HEAD_SIZE] = p->head_size,
@@ -250,6 +258,7 @@ enum vkmoe_status vkmoe_attention_record_attend(const struct attention_pass *pas
             [ATTEND_BIAS_REACH] = p->position.reach,
             [ATTEND_PICKED_WORDS] = picked_words(pass),
             [ATTEND_TOP] = a->patterns.top,
+            [ATTEND_LOADS] = pass->shape.loads,
         },
         .push = &push,
         .groups = count_tiles(pass, pass->shape.rows) * p->expert_kv_heads * head_groups
@@ -271,7 +280,7 @@ enum vkmoe_status vkmoe_attention_record_merge(const struct attention_pass *pass
     struct dispatch d = {
         .kernel = KERNEL_merge_attention,
         .spec = {
-            [MERGE_LANES] = pass->shape.lanes,
+            [MERGE_LANES] = lanes_of(pass),
             [MERGE_HEAD_SIZE] = a->params.head_size,
             [MERGE_SINK_LOGITS] = a->has_sinks,
         },

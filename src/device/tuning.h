@@ -22,6 +22,9 @@ enum tune {
     TUNE_STORE_HEADS,     // that a workgroup of store_kv does, one after the other
     TUNE_ATTEND_GROUPS,   // workgroups of attend that fill the device
     TUNE_SPLIT_KEYS,      // keys that make a split of attend worth its merge
+    TUNE_COLUMN_LANES,    // of attend where lanes own columns
+    TUNE_COLUMN_GROUPS,   // likewise: workgroups that fill the device
+    TUNE_COLUMN_KEYS,     // likewise: keys that make a split worth its merge
     TUNE_PARTIALS_SIZE,   // bytes of what splits leave, at most
     TUNE_PIECE_SIZE,      // bytes of a buffer for staging
     TUNE_HOST_PACKS,      // 1: the host is faster at packing weights than the device

@@ -9,7 +9,7 @@
 #include "shaders/attend.h"
 #include "shaders/plan.h"
 
-enum { CPU = 1, GPU = 2 }; // masks of shapes
+enum { CPU = 1, GPU = 2, WIDE = 8, NARROW = 16 }; // masks of shapes
 
 // A case a row.
 // clang-format off
@@ -31,6 +31,7 @@ enum { CPU = 1, GPU = 2 }; // masks of shapes
 #define LISTED(...) .kind = VKMOE_PATTERN_BLOCKS, .blocks = (const uint32_t[]){__VA_ARGS__}, \
     .block_count = sizeof (const uint32_t[]){__VA_ARGS__} / sizeof(uint32_t)
 #define CHOSEN(n) .kind = VKMOE_PATTERN_BLOCKS, .top = n
+#define DECODE .columns = true, .alone = true
 #define PICKED CORE, .words = 2, .top = 3 // one more pipeline, for all blocks
 #define MOH SHAPE(13, 4, 6, 32), HELD(2, 40, 60), .expert_kv = 2, .words = 1, .top = 3, \
     .reach = 4, .pattern_count = 4, .patterns = {{CHOSEN(3), .block = 3, .local = 2}, \
@@ -193,6 +194,45 @@ static const struct attend_case cases[] = {
     CASE("pairs-wild-split", BOTH), SHAPE(3, 4, 4, 32), HELD(3, 70, 100), PAIRS(2, 8),
         .tiled = true, .ids = IDS_WILD, PATTERNS_4, .splits = 3},
 
+    // ------------------------- where columns lie in lanes: few rows have a workgroup each
+    CASE("qwen3-decode", .timed = true, .shapes = WIDE), DECODE, SHAPE(1, 16, 2, 128),
+        HELD(1, 700, 720), .f16 = true, .splits = 8},
+    CASE("gpt-oss-batch", .shapes = WIDE), DECODE, SHAPE(3, 16, 2, 64), HELD(3, 400, 420),
+        .f16 = true, .sinks = true, .alternate = true, .splits = 3},
+    CASE("heads-16-of-one", .shapes = WIDE), DECODE, SHAPE(2, 16, 1, 128), HELD(2, 300, 310),
+        .splits = 4},
+    CASE("heads-20-of-one", .shapes = GPU | NARROW), DECODE, SHAPE(2, 20, 1, 64), HELD(1, 150, 160),
+        .f16 = true, .splits = 2},
+    CASE("heads-7-of-one", .shapes = GPU | NARROW), DECODE, SHAPE(2, 14, 2, 80), HELD(1, 150, 160),
+        .splits = 3},
+    CASE("heads-3-of-one", .shapes = GPU), DECODE, SHAPE(2, 6, 2, 33), HELD(1, 150, 160),
+        .f16 = true, .splits = 2, .tiled = true},
+    CASE("gemma-decode", .shapes = WIDE | NARROW), DECODE, SHAPE(1, 4, 2, 256), HELD(1, 200, 210),
+        .f16 = true, .soft_cap = 2.0f, .splits = 2, PATTERN(.left = 120)},
+    CASE("many-keys", .shapes = GPU | NARROW), DECODE, SHAPE(1, 2, 1, 32), HELD(1, 1000, 1010),
+        .splits = 64},
+    CASE("decode-everything", .shapes = GPU), DECODE, CORE},
+    CASE("decode-splits", .shapes = GPU | NARROW), DECODE, CORE, .splits = 5, .alternate = true},
+    CASE("decode-splits-of-one-block", .shapes = GPU), DECODE, SHAPE(4, 4, 2, 32),
+        HELD(4, 0, 120), .splits = 5, .alternate = true},
+    CASE("decode-window", .shapes = GPU), DECODE, CORE, .splits = 3,
+        PATTERN(.left = 40, .sinks = 3)},
+    CASE("decode-strided", .shapes = GPU), DECODE, CORE, .splits = 2,
+        PATTERN(STRIDED, .step = 2, .phase = 1, .local = 37, .sinks = 2)},
+    CASE("decode-strided-sees-none", .shapes = GPU), DECODE, SHAPE(11, 4, 2, 32),
+        HELD(3, 0, 120), .splits = 2, PATTERN(STRIDED, .step = 7, .phase = 5)},
+    CASE("decode-dilated", .shapes = GPU), DECODE, CORE, .splits = 2,
+        PATTERN(DILATED, .step = 2, .phase = 1, .local = 9, .sinks = 10)},
+    CASE("decode-both-sides", .shapes = GPU), DECODE, CORE, .ahead = true, .splits = 2,
+        PATTERN(AROUND, .left = 40, .right = 6)},
+    CASE("decode-bias-sinks", .shapes = GPU), DECODE, CORE, .reach = 40, .sinks = true,
+        .splits = 3},
+    CASE("decode-blocks-listed", .shapes = GPU), DECODE, PICKED, .splits = 3,
+        PATTERN(LISTED(2, 4, 7), .block = 12, .sinks = 3, .local = 39)},
+    CASE("decode-blocks-top", .shapes = GPU | NARROW), DECODE, PICKED, .splits = 2,
+        .alternate = true,
+        PATTERN(CHOSEN(2), .block = 11, .left = 77, .sinks = 10, .local = 12)},
+
     // ----------------------------------------------------------------------- ugly shapes
     CASE("one-of-each", BOTH), SHAPE(1, 1, 1, 1), .capacity = 1},
     CASE("head-1", .shapes = CPU), SHAPE(9, 3, 3, 1), HELD(2, 10, 30), .sinks = true},
@@ -207,24 +247,39 @@ static const struct attend_case cases[] = {
 };
 // clang-format on
 
-static const struct kernel_shape shapes[] = { { .lanes = 8 }, { .lanes = 64 }, { .lanes = 32 } };
+static const struct kernel_shape shapes[] = { { .lanes = 8 }, { .lanes = 64 }, { .lanes = 32 },
+    { .lanes = 256 }, { .lanes = 64, .unroll = 1 } };
+
+static bool in_columns(const struct variant *variant)
+{
+    return !strcmp(variant->form, "columns_in_lanes");
+}
 
 static bool fits(
     const struct kernel_case *test, const struct variant *variant, const struct kernel_shape *shape)
 {
-    (void)test;
-    return strcmp(variant->form, "subgroup") || shape->lanes == 8;
+    const struct attend_case *c = (const void *)test;
+    if (in_columns(variant))
+        return shape->lanes >= 64;
+    return !c->columns && shape->lanes <= 64 && !shape->unroll
+        && (strcmp(variant->form, "subgroup") || shape->lanes == 8);
 }
 
-// As choose_shape() of src/attention/plan.c.
+// As choose_queries() of src/attention/plan.c; where columns lie in lanes, with few rows or many.
 static void choose_group(const struct kernel_io *io, struct attend_model *m)
 {
     const struct attend_case *c = (const void *)io->test;
-    const uint32_t queries = c->head_size > 128 ? 2 : c->head_size > 64 ? 4 : 8;
+    const bool in_lanes = in_columns(io->variant);
+    const uint32_t d = c->head_size, columns = io->shape.unroll ? 4 : 16;
+    const uint32_t keys = d > 128 ? 2 : d > 64 ? 4 : 8;
+    const uint32_t most = !in_lanes ? keys : d > 128 ? columns / 2 : columns;
     m->expert_kv = c->expert_kv ? c->expert_kv : c->kv_heads;
     m->kv_share = c->heads / m->expert_kv;
-    m->group_heads = MIN(m->kv_share, queries);
-    m->group_rows = c->rows == ROWS_PAIRS ? 1 : MIN(queries / m->group_heads, MAX(m->row_count, 1));
+    m->group_heads =
+        in_lanes ? div_up(m->kv_share, div_up(m->kv_share, most)) : MIN(m->kv_share, most);
+    m->group_rows =
+        c->rows == ROWS_PAIRS || c->alone ? 1 : MIN(most / m->group_heads, MAX(m->row_count, 1));
+    m->merges = in_lanes && c->splits;
 }
 
 // ------------------------------------------------------------------------- operands
@@ -410,6 +465,24 @@ static void add_head_vectors(struct kernel_io *io)
         io_add_floats(io, "position_bias", c->heads, 2 * c->reach + 1, 2.0);
 }
 
+// Workgroups, of which the splits of some queries count as one.
+static uint32_t count_groups(const struct attend_case *c, const struct attend_model *m)
+{
+    const uint32_t tiles =
+        c->rows == ROWS_SORTED ? m->tiles * div_up(c->tile_rows, m->group_rows) : m->tiles;
+    return tiles * m->expert_kv * div_up(m->kv_share, m->group_heads);
+}
+
+// What splits that merge have for themselves.
+static void add_merged(struct kernel_io *io, const struct attend_model *m)
+{
+    const struct attend_case *c = (const void *)io->test;
+    const uint32_t groups = count_groups(c, m), queries = m->group_rows * m->group_heads;
+    io_add(io, "partials", ROLE_SCRATCH, (size_t)groups * c->splits * queries,
+        4 + (uint32_t)align_up(c->head_size, 4));
+    io_add(io, "counters", ROLE_IN, groups, 1); // 0 again afterwards
+}
+
 static void fill(struct kernel_io *io)
 {
     const struct attend_case *c = (const void *)io->test;
@@ -431,10 +504,12 @@ static void fill(struct kernel_io *io)
     add_patterns(io);
     add_choices(io, m);
     add_head_vectors(io);
-    if (c->splits)
+    if (m->merges)
+        add_merged(io, m);
+    else if (c->splits)
         io_add(io, "partials", ROLE_OUT, (size_t)m->row_count * c->heads * c->splits,
             2 + c->head_size);
-    else
+    if (m->merges || !c->splits)
         io_find(io, "query")->role = ROLE_IN_OUT;
     io_add_attention_constants(io);
     io_add(io, "dummy", ROLE_IN, 1, 64);
@@ -453,9 +528,7 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
         .capacity = c->capacity, .sequence_count = MAX(c->sequences, 1), .first_token = c->start,
         .splits = MAX(c->splits, 1), .tile_rows = c->tile_rows,
         AT(query) AT(keys) AT(values) AT(plan) AT(choices) AT(positions) AT(sequences) AT(lengths)
-            AT(partials));
-    const uint32_t tiles =
-        c->rows == ROWS_SORTED ? m->tiles * div_up(c->tile_rows, m->group_rows) : m->tiles;
+            AT(partials) AT(counters));
     *d = (struct dispatch){
         .spec = {
             [ATTEND_LANES] = io->shape.lanes,
@@ -475,8 +548,9 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
             [ATTEND_BIAS_REACH] = c->reach,
             [ATTEND_PICKED_WORDS] = c->words,
             [ATTEND_TOP] = c->top,
+            [ATTEND_LOADS] = io->shape.unroll ? io->shape.unroll : 4,
         },
-        .groups = tiles * m->expert_kv * div_up(m->kv_share, m->group_heads) * MAX(c->splits, 1),
+        .groups = count_groups(c, m) * MAX(c->splits, 1),
     };
 }
 

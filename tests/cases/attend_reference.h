@@ -26,6 +26,8 @@ struct attend_case {
     bool alternate;           // neighbouring tokens are of different sequences
     uint32_t capacity, start; // positions held before these tokens
     bool placed;              // positions are given
+    bool columns;             // for the form in which columns lie in lanes
+    bool alone;               // there each row has a workgroup
     bool wild;                // a position, a sequence and a length are out of range
     bool ahead;               // there are lengths, beyond the tokens
     uint32_t words, top;      // ATTEND_PICKED_WORDS and ATTEND_TOP, at least the patterns'
@@ -38,6 +40,7 @@ struct attend_model {
     uint32_t row_count, query_stride, padded;
     uint32_t expert_kv, kv_share;     // kv heads of an expert, heads that share one
     uint32_t group_rows, group_heads; // of a workgroup
+    bool merges;                      // the workgroups themselves add their splits up
     uint32_t tiles;                   // of group_rows, or the plan's
     uint32_t *row_token, *row_expert; // [row_count]; token ~0: nobody's
     uint32_t *position, *sequence;    // [tokens], in range
