@@ -214,19 +214,47 @@ static void store_kv(const struct scene *scene, const struct dispatch *d, struct
     NAME(work, "%.0f heads", heads);
 }
 
-static void attend(const struct scene *scene, const struct dispatch *d, struct work *work)
+// Where lanes own columns: keys of a block, and what a lane has under way while it waits for the
+// first of them.
+static uint32_t block_keys(const struct dispatch *d)
+{
+    return d->spec[ATTEND_LANES] / 4
+        * (d->spec[ATTEND_ROWS] * d->spec[ATTEND_HEADS] > 8 || d->spec[ATTEND_LOADS] == 1 ? 1 : 2);
+}
+
+static double columns_under_way(const struct dispatch *d)
+{
+    const bool f16 = d->spec[ATTEND_CACHE_F16];
+    const uint32_t lanes = d->spec[ATTEND_LANES], keys = block_keys(d);
+    const uint32_t loads = d->spec[ATTEND_LOADS];
+    const uint32_t chunks = div_up(d->spec[ATTEND_HEAD_SIZE], f16 ? 8 : 4); // of 16 bytes
+    return MIN(div_up(chunks, 4), loads) * 16.0 * (4.0 * keys / lanes)      // keys
+        + (f16 ? 2 * loads * 8.0 : (loads == 1 ? 2 : loads) * 16.0);        // values
+}
+
+static void attend(const struct scene *scene, const struct variant *variant,
+    const struct dispatch *d, struct work *work)
 {
     const struct attend_push *push = d->push;
     const double element = d->spec[ATTEND_CACHE_F16] ? 2 : 4;
     const double key = 2 * (double)align_up(d->spec[ATTEND_HEAD_SIZE], 8) * element; // and value
+    const bool columns = variant->needs & NEED_gpu;
+    const uint32_t block = columns ? block_keys(d) : d->spec[ATTEND_LANES];
+    const uint32_t blocks = div_up(scene->keys, block), share = div_up(blocks, push->splits);
+    const uint32_t used = columns ? div_up(blocks, share) : push->splits; // the rest ends at once
     work->lanes = d->spec[ATTEND_LANES];
-    work->groups = d->groups;
-    work->group_bytes = key * scene->keys / push->splits;
-    work->turn_bytes = work->lanes * 4 * element; // a lane asks for 4 elements of its key
+    work->groups = (double)d->groups / push->splits * used;
+    work->group_bytes = key * scene->keys / used;
+    // Else a lane asks for 4 elements of its key.
+    work->turn_bytes = work->lanes * (columns ? columns_under_way(d) : 4 * element);
     work->bytes = key * scene->keys * scene->kv_heads;
     work->waits = 3; // positions, constants, the pattern
+    if (columns && used > 1)
+        work->waits += 2
+            + div_up(used,
+                2 * d->spec[ATTEND_LOADS]); // the counter, then partial results, of the last group
     work->flops = 4.0 * push->row_count * scene->heads * scene->keys * d->spec[ATTEND_HEAD_SIZE];
-    NAME(work, "%u keys in %u", scene->keys, push->splits);
+    NAME(work, "%u keys in %u", scene->keys, used);
 }
 
 static void merge(const struct dispatch *d, struct work *work)
@@ -281,7 +309,7 @@ struct work work_of(
     case KERNEL_group_tokens: group_tokens(d, &work); break;
     case KERNEL_combine: combine(d, &work); break;
     case KERNEL_store_kv: store_kv(scene, d, &work); break;
-    case KERNEL_attend: attend(scene, d, &work); break;
+    case KERNEL_attend: attend(scene, variant, d, &work); break;
     case KERNEL_merge_attention: merge(d, &work); break;
     case KERNEL_norm: norm(d, &work); break;
     case KERNEL_embed: embed(d, &work); break;

@@ -12,7 +12,7 @@
 #include <vkmoe/moe.h>
 
 #define HIDDEN 64
-#define MAX_TOKENS_HERE 64
+#define MAX_TOKENS_HERE 512 // enough for workgroups of several rows
 #define CAPACITY 4096
 #define EXPERTS 4
 
