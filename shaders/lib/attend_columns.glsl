@@ -194,9 +194,8 @@ float find_score(task t, uint first, uint end, bool picked, key_block k, uint ru
     const uint key = own_key(n), r = q / ATTEND_HEADS, j = key_of(k, key);
     const vec4 parts = score[q * BLOCK_KEYS + min(key, BLOCK_KEYS - 1)];
     const float x = finish_score(t, q, parts.x + parts.y + parts.z + parts.w, j);
-    const bool seen = key < k.count && r >= first && r < end
-        && sees(t, r, j, key_mark(t, j), run, length, picked);
-    return seen ? x : 2.0 * LOWEST;
+    const bool visible = sees(t, r, j, key_mark(t, j), run, length, picked);
+    return visible && key < k.count && r >= first && r < end ? x : 2.0 * LOWEST;
 }
 
 // Scores become weights; `correction` has by how much old sums shrink.

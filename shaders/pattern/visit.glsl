@@ -86,20 +86,13 @@ visit plan_visit(task t, uint lowest, uint highest, uint length)
 bool sees(task t, uint r, uint j, uint mark, uint run, uint length, bool picked)
 {
     const uint i = row_position[r];
-    const bool both = pattern(t, PATTERN_BOTH_SIDES) != 0;
-    if (both ? j >= length : j > i)
-        return false;
-    if (run == 0)
-        return true;
-    if (j < pattern(t, PATTERN_SINKS))
-        return false;
     const uint left = pattern(t, PATTERN_LEFT), right = pattern(t, PATTERN_RIGHT);
     const uint near = pattern(t, PATTERN_LOCAL);
+    const bool there = pattern(t, PATTERN_BOTH_SIDES) != 0 ? j < length : j <= i;
     const bool in_kind = picked && (left == 0 || j > i || i - j < left)
         && (right == 0 || j <= i || j - i <= right) && mark == row_mark[r];
-    if (run == 1)
-        return in_kind;
-    return !in_kind && j <= i && i - j < near;
+    const bool in_run = run == 1 ? in_kind : !in_kind && j <= i && i - j < near;
+    return there && (run == 0 || (j >= pattern(t, PATTERN_SINKS) && in_run));
 }
 
 #endif
