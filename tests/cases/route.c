@@ -55,7 +55,7 @@ enum { // masks of shapes; first the CPU's
 #define EVERYWHERE .everywhere = true
 
 static const struct kernel_shape shapes[] = { // lanes, blocks, tokens
-    { 8, 1, 8 }, { 8, 1, 1 }, { 8, 4, 8 }, { 32, 1, 4 }, { 512, 1, 1, 4 }, { 64, 2, 4 },
+    { 8, 1, 8 }, { 8, 1, 1 }, { 8, 4, 8 }, { 32, 1, 4 }, { 256, 1, 1, 4 }, { 64, 2, 4 },
     { 8, 2, 8 }, { 8, 4, 1 }, { 32, 1, 1, 4 }
 };
 
