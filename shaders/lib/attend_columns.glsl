@@ -32,7 +32,8 @@ const uint WEIGHTS = (QUERIES + 3) / 4; // of a key, in fours
 // Values: a piece is four columns. Where all queries would take too many registers, waves share
 // them, and load the same values.
 const uint PIECES = PADDED / 4;
-const uint PIECE_LANES = LESS(POWER_FROM(PIECES), LANES);
+// At least 4 lanes: streams must not outnumber the keys of a block.
+const uint PIECE_LANES = LESS(PIECES > 4 ? POWER_FROM(PIECES) : 4, LANES);
 const uint PIECE_TURNS = (PIECES + PIECE_LANES - 1) / PIECE_LANES;
 const uint ALL_SUMS = QUERIES * PIECE_TURNS * 4;
 const uint SHARES = LESS(ALL_SUMS <= 32 ? 1 : ALL_SUMS <= 64 ? 2 : 4, LANES / PIECE_LANES);
