@@ -93,6 +93,11 @@ struct matrix_units vkmoe_matrix_units_probe(
         return none;
     struct matrix_units units = known[best - 1];
     units.subgroup_size = subgroup_size(p, &units);
-    // Fewer lanes would have more to bring than the forms let them.
-    return units.subgroup_size * 2 >= units.m * units.n / 4 ? units : none;
+    // Fewer lanes would have more to bring than the forms let them, and more make a larger
+    // workgroup than was asked for.
+    const uint32_t subgroups = units.m == 16 ? 4 : 16; // the most that a form has
+    const bool fits = units.subgroup_size * 2 >= units.m * units.n / 4
+        && units.subgroup_size * subgroups <= INVOCATIONS
+        && units.subgroup_size >= p->min_subgroup_size;
+    return fits ? units : none;
 }
