@@ -315,6 +315,11 @@ static bool test_impossible(void)
     f.v11.protectedMemory = VK_TRUE;
     params.features = &f.base;
     CHECK(is_refused(&params, VKMOE_ERROR_INVALID, "protectedMemory"));
+    // What kernels ask for, whether the host does or not. (22.3 lacks it: the line is another one.)
+    host_features_init(&f, false, 0);
+    f.v12.vulkanMemoryModel = VK_TRUE;
+    f.v12.vulkanMemoryModelDeviceScope = VK_FALSE;
+    CHECK(is_refused(&params, VKMOE_ERROR_INVALID, "vulkanMemoryModel"));
     return true;
 fail:
     return false;

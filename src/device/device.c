@@ -285,6 +285,10 @@ static enum vkmoe_status check_enabled(const struct vkmoe_adopt_params *params, 
         return vkmoe_fail(log, VKMOE_ERROR_INVALID,
             "vkmoe_device_adopt: the feature %s cannot be enabled: %s lacks it", feature,
             p->info.name);
+    if (enabled.vulkanMemoryModel && !enabled.vulkanMemoryModelDeviceScope)
+        return vkmoe_fail(log, VKMOE_ERROR_INVALID,
+            "vkmoe_device_adopt: the feature vulkanMemoryModel is enabled without "
+            "vulkanMemoryModelDeviceScope, which kernels need then");
     vkmoe_physical_restrict(p, &enabled, params->extensions, params->extension_count);
     return VKMOE_OK;
 }
