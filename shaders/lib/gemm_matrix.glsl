@@ -57,7 +57,7 @@ REFERENCE(16) readonly buffer F16 { float16_t v[]; };
 // Rows whose largest element is within these bounds need no scale of their own.
 #define USUAL_SCALE 64.0
 #define USUAL_MOST 1000.0
-#define USUAL_LEAST 0.001
+#define USUAL_LEAST 0.125 // what f16 leaves of smaller ones is not normal in f16, and may be lost
 
 // The power of two that brings `top` to 2^14 or more, and below 2^15.
 float scale_for(float top)
