@@ -1,7 +1,7 @@
 // decode.glsl - the inner loop of the decode kernels: lane r + 8 c owns row r of each of the
-// workgroup's blocks, and every (LANES / 8)-th unit from c on. A turn of the loop loads
-// DECODE_UNROLL units before it multiplies them: a card waits long for memory, and what it has
-// read of few tokens depends on how much it has asked for.
+// workgroup's blocks, and shares their units with the others that do, see multiply(). A turn of the
+// loop loads DECODE_UNROLL units before it multiplies them: a card waits long for memory, and what
+// it has read of few tokens depends on how much it has asked for.
 //
 // Of the tokens that share a matrix, DECODE_TOGETHER are multiplied with what was read, and those
 // after them when it is read again: that is one by one on a CPU, where the second finds the

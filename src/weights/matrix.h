@@ -4,8 +4,9 @@
 
 #include "weights/pack.h"
 
-// Half a strip of the packed order, which is what kernels work on. Matrix rows are padded to whole
-// tiles of the largest GEMM, so that no kernel guards its loads of weights.
+// Half a strip of the packed order, which is what kernels work on. Matrix rows are padded to 64,
+// which are whole tiles of all kernels without matrix units, so that those need not guard their
+// loads of weights.
 #define BLOCK_ROWS 8
 #define PAD_BLOCKS 8
 
