@@ -258,9 +258,10 @@ def find_loops(blocks):
     return sorted(loops, key=len)
 
 
-def turns_of(blocks, body, counter):
+def turns_of(blocks, body, loops, counter):
     """How many turns the loop has, or None if that is no constant."""
-    inside = '\n'.join(line for i in sorted(body) for line in blocks[i].lines)
+    own = sorted(body.difference(*(loop for loop in loops if loop < body)))  # not of loops in it
+    inside = '\n'.join(line for i in own for line in blocks[i].lines)
     before = '\n'.join(line for block in blocks[:min(body)] for line in block.lines)
     for register, end in re.findall(counter.end, inside):
         name = re.escape(register)
@@ -284,7 +285,7 @@ def unrolled(blocks, body, loops, counter):
             found += blocks[i].instructions
             continue
         largest = max(inner, key=len)
-        turns = turns_of(blocks, largest, counter) or 1
+        turns = turns_of(blocks, largest, loops, counter) or 1
         found += unrolled(blocks, largest, loops, counter) * turns
         done |= largest
     return found
@@ -304,7 +305,7 @@ def main_loop(blocks, counter):
     if not best:
         return []
     around = [body for body in loops if best < body]
-    while around and turns_of(blocks, best, counter):
+    while around and turns_of(blocks, best, loops, counter):
         best = around.pop(0)
     return unrolled(blocks, best, loops, counter)
 
