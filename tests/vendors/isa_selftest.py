@@ -145,11 +145,14 @@ block 0 L1 [0] -> {
 """
 
 # Three turns of a loop, each of three instructions and two turns of another, which has four; and
-# what is around them has seven, in turns of a number that is no constant.
+# what is around them has seven, in turns of a number that is no constant, though what counts the
+# inner ones was zero before, too; around that is one more, which is none of it.
 AMD_ROLLED = """subgroup 64
 ====
 BB0:
 \ts_mov_b32 s9, 0                                             ; be890080
+\ts_mov_b32 s7, 0                                             ; be870080
+\ts_mov_b32 s6, 0                                             ; be860080
 BB1:
 \ts_barrier                                                   ; bfbd0000
 \ts_mov_b32 s6, 16                                            ; be860090
@@ -169,6 +172,10 @@ BB5:
 \ts_add_u32 s9, s9, 1                                         ; 80098109
 \ts_cmp_lt_u32 s9, s5                                         ; bf0a0509
 \ts_cbranch_scc1 BB1                                          ; bfa1ff48
+BB6:
+\tv_mov_b32_e32 v6, 0                                         ; 7e0c0280
+\ts_cmp_lt_u32 s8, s5                                         ; bf0a0508
+\ts_cbranch_scc1 BB0                                          ; bfa1ff48
 """
 
 INTEL_ROLLED = """subgroup 16
