@@ -32,6 +32,8 @@
 // driver's, so a queue must not wait for what is submitted to another one later.
 #include "discrete.h"
 
+#include "../support/layer_link.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -118,18 +120,13 @@ struct physical *find_physical(VkPhysicalDevice handle)
 static VKAPI_ATTR VkResult VKAPI_CALL create_instance(
     const VkInstanceCreateInfo *info, const VkAllocationCallbacks *allocator, VkInstance *out)
 {
-    VkLayerInstanceCreateInfo *link = (VkLayerInstanceCreateInfo *)info->pNext;
-    while (link
-        && (link->sType != VK_STRUCTURE_TYPE_LOADER_INSTANCE_CREATE_INFO
-            || link->function != VK_LAYER_LINK_INFO))
-        link = (VkLayerInstanceCreateInfo *)link->pNext;
+    const VkLayerInstanceLink *link = take_instance_link(info);
     struct instance *instance = calloc(1, sizeof *instance);
     if (!link || !instance) {
         free(instance);
         return VK_ERROR_INITIALIZATION_FAILED;
     }
-    instance->get = link->u.pLayerInfo->pfnNextGetInstanceProcAddr;
-    link->u.pLayerInfo = link->u.pLayerInfo->pNext;
+    instance->get = link->pfnNextGetInstanceProcAddr;
     PFN_vkCreateInstance create = (PFN_vkCreateInstance)instance->get(NULL, "vkCreateInstance");
     VkResult result = create ? create(info, allocator, out) : VK_ERROR_INITIALIZATION_FAILED;
     if (result != VK_SUCCESS) {
@@ -226,17 +223,12 @@ static void destroy(struct device *device, const VkAllocationCallbacks *allocato
 static VKAPI_ATTR VkResult VKAPI_CALL create_device(VkPhysicalDevice handle,
     const VkDeviceCreateInfo *info, const VkAllocationCallbacks *allocator, VkDevice *out)
 {
-    VkLayerDeviceLink *link = NULL;
+    const VkLayerDeviceLink *link = take_device_link(info);
     PFN_vkSetDeviceLoaderData set_loader_data = NULL;
     for (VkLayerDeviceCreateInfo *s = (void *)info->pNext; s; s = (void *)s->pNext) {
-        if (s->sType != VK_STRUCTURE_TYPE_LOADER_DEVICE_CREATE_INFO)
-            continue;
-        if (s->function == VK_LAYER_LINK_INFO) {
-            link = s->u.pLayerInfo;
-            s->u.pLayerInfo = link->pNext;
-        } else if (s->function == VK_LOADER_DATA_CALLBACK) {
+        if (s->sType == VK_STRUCTURE_TYPE_LOADER_DEVICE_CREATE_INFO
+            && s->function == VK_LOADER_DATA_CALLBACK)
             set_loader_data = s->u.pfnSetDeviceLoaderData;
-        }
     }
     struct device *device = calloc(1, sizeof *device);
     if (!link || !set_loader_data || !device) {

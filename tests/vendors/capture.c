@@ -11,7 +11,7 @@
 // One device at a time.
 #include "executables.h"
 
-#include <vulkan/vk_layer.h>
+#include "../support/layer_link.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -169,15 +169,10 @@ static VKAPI_ATTR VkResult VKAPI_CALL set_name(
 static VKAPI_ATTR VkResult VKAPI_CALL create_instance(
     const VkInstanceCreateInfo *info, const VkAllocationCallbacks *allocator, VkInstance *out)
 {
-    VkLayerInstanceCreateInfo *link = (VkLayerInstanceCreateInfo *)info->pNext;
-    while (link
-        && (link->sType != VK_STRUCTURE_TYPE_LOADER_INSTANCE_CREATE_INFO
-            || link->function != VK_LAYER_LINK_INFO))
-        link = (VkLayerInstanceCreateInfo *)link->pNext;
+    const VkLayerInstanceLink *link = take_instance_link(info);
     if (!link)
         return VK_ERROR_INITIALIZATION_FAILED;
-    get_instance = link->u.pLayerInfo->pfnNextGetInstanceProcAddr;
-    link->u.pLayerInfo = link->u.pLayerInfo->pNext;
+    get_instance = link->pfnNextGetInstanceProcAddr;
     PFN_vkCreateInstance create = (PFN_vkCreateInstance)get_instance(NULL, "vkCreateInstance");
     const VkResult result = create(info, allocator, out);
     if (result == VK_SUCCESS)
@@ -229,17 +224,12 @@ static VkResult create_with_feature(PFN_vkCreateDevice create, VkPhysicalDevice 
 static VKAPI_ATTR VkResult VKAPI_CALL create_device(VkPhysicalDevice physical,
     const VkDeviceCreateInfo *info, const VkAllocationCallbacks *allocator, VkDevice *out)
 {
-    VkLayerDeviceCreateInfo *link = (VkLayerDeviceCreateInfo *)info->pNext;
-    while (link
-        && (link->sType != VK_STRUCTURE_TYPE_LOADER_DEVICE_CREATE_INFO
-            || link->function != VK_LAYER_LINK_INFO))
-        link = (VkLayerDeviceCreateInfo *)link->pNext;
+    const VkLayerDeviceLink *link = take_device_link(info);
     if (!link)
         return VK_ERROR_INITIALIZATION_FAILED;
-    get_device = link->u.pLayerInfo->pfnNextGetDeviceProcAddr;
-    PFN_vkCreateDevice create = (PFN_vkCreateDevice)link->u.pLayerInfo->pfnNextGetInstanceProcAddr(
-        instance, "vkCreateDevice");
-    link->u.pLayerInfo = link->u.pLayerInfo->pNext;
+    get_device = link->pfnNextGetDeviceProcAddr;
+    PFN_vkCreateDevice create =
+        (PFN_vkCreateDevice)link->pfnNextGetInstanceProcAddr(instance, "vkCreateDevice");
     const VkResult result = create_with_feature(create, physical, info, allocator, out);
     if (result != VK_SUCCESS)
         return result;
