@@ -70,7 +70,6 @@ void store_f32x4_coherent(F32x4Coherent base, uint i, vec4 x)
     ELEMENT(F32x4Coherent, 16, base, i) = x;
 }
 
-float load_f32_ahead(F32 base, uint i, uint ahead) { return ELEMENT_AHEAD(F32, 4, base, i, ahead); }
 uint load_u32_ahead(U32 base, uint i, uint ahead) { return ELEMENT_AHEAD(U32, 4, base, i, ahead); }
 uvec2 load_u32x2_ahead(U32x2 base, uint i, uint ahead)
 {

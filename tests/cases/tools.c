@@ -283,11 +283,6 @@ static uint32_t packed_row(const struct linear *l, uint32_t part, uint32_t row)
     return (row / 16 * l->parts + part) * 16 + row % 16;
 }
 
-uint64_t linear_size(const struct linear *l)
-{
-    return (uint64_t)l->blocks * l->units * 64;
-}
-
 // Packs a row of values.
 static void pack_row(unsigned char *packed, enum vkmoe_dtype dtype, uint32_t units, uint32_t row,
     const double *values, uint32_t columns)

@@ -223,9 +223,6 @@ struct linear io_add_linear(struct kernel_io *io, const char *name, const char *
 double linear_row(const struct linear *linear, uint32_t part, uint32_t expert, uint32_t row,
     const float *x, double scale);
 
-// Elements of the packed matrix.
-uint64_t linear_size(const struct linear *linear);
-
 // Adds the table of addresses, and, in dispatch(), fills it. `shared` may be NULL.
 void io_add_table(struct kernel_io *io, uint32_t experts);
 void io_fill_table(struct kernel_io *io, const struct linear *routed, const struct linear *shared);
