@@ -353,12 +353,17 @@ fail:
     return status;
 }
 
-void vkmoe_device_destroy(vkmoe_device **address)
+void vkmoe_device_free_memory(vkmoe_device *device)
 {
-    TAKE_OR_RETURN(vkmoe_device, device, address);
     vkmoe_transfer_destroy(device, &device->transfer);
     vkmoe_buffer_destroy(&device->dummy);
     vkmoe_memory_destroy(&device->memory);
+}
+
+void vkmoe_device_destroy(vkmoe_device **address)
+{
+    TAKE_OR_RETURN(vkmoe_device, device, address);
+    vkmoe_device_free_memory(device);
     vkmoe_pipelines_finish(device);
     if (device->owned) {
         struct instance instance = { device->get_instance_proc_addr, device->instance,

@@ -81,6 +81,9 @@ static inline const struct vkmoe_log *device_log(const vkmoe_device *device)
 // that a kernel does not use, since no kernel ever gets a null address.
 uint64_t vkmoe_device_dummy_address(const vkmoe_device *device);
 
+// Everything in memory that a device has of its own, when no object is left.
+void vkmoe_device_free_memory(vkmoe_device *device);
+
 // vkmoe_device_create() with what only tests ask for: `capture_statistics` lets
 // vkGetPipelineExecutableStatisticsKHR work on every pipeline, where the driver can.
 enum vkmoe_status vkmoe_device_create_for(

@@ -101,9 +101,7 @@ enum vkmoe_status vkmoe_rehearsal_begin(const struct rehearsal_params *params, v
 void vkmoe_rehearsal_end(vkmoe_device **address)
 {
     TAKE_OR_RETURN(vkmoe_device, device, address);
-    vkmoe_transfer_destroy(device, &device->transfer);
-    vkmoe_buffer_destroy(&device->dummy);
-    vkmoe_memory_destroy(&device->memory);
+    vkmoe_device_free_memory(device);
     vkmoe_queue_finish(&device->queue);
     free(device->fit);
     free(device);

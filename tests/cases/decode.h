@@ -52,6 +52,13 @@ enum { // masks of shapes
 };
 #define EVERYWHERE .everywhere = true
 
+// What both specialise alike.
+#define DECODE_SPEC(c, s) \
+    [DECODE_LANES] = (s)->lanes, [DECODE_BLOCKS] = (s)->blocks, [DECODE_UNROLL] = (s)->unroll, \
+    [DECODE_TYPE] = (c)->dtype, [DECODE_BIAS] = (c)->biased, \
+    [DECODE_WEIGHT_INPUT] = (c)->weight_input, [DECODE_RESIDUAL] = (c)->residual != 0.0f, \
+    [DECODE_RESIDUAL_SCALE] = float_bits((c)->residual)
+
 // From results that are expected in an output to what is there where they are added to `before`,
 // and expects that times `next_weight` in "weighted".
 static inline void add_residual(struct kernel_io *io, double scale, const char *name,

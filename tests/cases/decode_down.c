@@ -172,20 +172,13 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
     const struct decode_down_push *push = (const void *)io->push;
     *d = (struct dispatch){
         .spec = {
-            [DECODE_LANES] = s->lanes,
-            [DECODE_BLOCKS] = s->blocks,
-            [DECODE_UNROLL] = s->unroll,
+            DECODE_SPEC(c, s),
             [DECODE_SLOTS] = s->slots,
             [DECODE_TOGETHER] = 1,
-            [DECODE_TYPE] = c->dtype,
             [DECODE_PACKED] = 1,
             [DECODE_ACTIVATION] = VKMOE_ACTIVATION_IDENTITY,
-            [DECODE_BIAS] = c->biased,
-            [DECODE_WEIGHT_INPUT] = c->weight_input,
             [DECODE_SHARED] = c->shared_inner == 0 ? 0 : c->shared_weighted ? 2 : 1,
             [DECODE_OUTPUT_BIAS] = c->output_bias,
-            [DECODE_RESIDUAL] = c->residual != 0.0f,
-            [DECODE_RESIDUAL_SCALE] = float_bits(c->residual),
         },
         .groups = push->row_tiles * c->tokens,
     };

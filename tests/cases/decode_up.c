@@ -212,22 +212,15 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
     const struct decode_up_push *push = (const void *)io->push;
     *d = (struct dispatch){
         .spec = {
-            [DECODE_LANES] = s->lanes,
-            [DECODE_BLOCKS] = s->blocks,
-            [DECODE_UNROLL] = s->unroll,
+            DECODE_SPEC(c, s),
             [DECODE_TOGETHER] = s->together,
             [DECODE_TOKENS] = s->tokens,
-            [DECODE_TYPE] = c->dtype,
             [DECODE_PACKED] = io_is_packed(io, io_find(io, "x"), 8),
             [DECODE_GATED] = c->gated,
             [DECODE_SHARED_GATED] = c->shared_gated,
             [DECODE_ACTIVATION] = c->activation,
-            [DECODE_BIAS] = c->biased,
-            [DECODE_WEIGHT_INPUT] = c->weight_input,
             [DECODE_NORM] = c->norm,
             [DECODE_NORM_EPSILON] = float_bits(DECODE_TEST_EPSILON),
-            [DECODE_RESIDUAL] = c->residual != 0.0f,
-            [DECODE_RESIDUAL_SCALE] = float_bits(c->residual),
             [DECODE_ALPHA] = float_bits(DECODE_TEST_ALPHA),
             [DECODE_LIMIT] = float_bits(DECODE_TEST_LIMIT),
         },

@@ -56,19 +56,36 @@ static VkPipelineExecutableInfoKHR executable_info(VkPipeline pipeline, uint32_t
     };
 }
 
+struct executable {
+    VkPipelineExecutableInfoKHR info;
+    VkPipelineExecutablePropertiesKHR properties;
+    VkPipelineExecutableStatisticKHR statistics[MOST_STATISTICS];
+    uint32_t count;
+};
+
+static uint32_t get_executables(const struct executables *executables, VkPipeline pipeline,
+    struct executable list[MOST_EXECUTABLES])
+{
+    VkPipelineExecutablePropertiesKHR properties[MOST_EXECUTABLES];
+    const uint32_t count = get_properties(executables, pipeline, properties);
+    for (uint32_t i = 0; i < count; i++) {
+        list[i].info = executable_info(pipeline, i);
+        list[i].properties = properties[i];
+        list[i].count = get_statistics(executables, &list[i].info, list[i].statistics);
+    }
+    return count;
+}
+
 void executables_visit(const struct executables *executables, VkPipeline pipeline,
     void (*visit)(
         void *user, const char *executable, const VkPipelineExecutableStatisticKHR *statistic),
     void *user)
 {
-    VkPipelineExecutablePropertiesKHR list[MOST_EXECUTABLES];
-    VkPipelineExecutableStatisticKHR statistics[MOST_STATISTICS];
-    const uint32_t count = get_properties(executables, pipeline, list);
+    struct executable list[MOST_EXECUTABLES];
+    const uint32_t count = get_executables(executables, pipeline, list);
     for (uint32_t i = 0; i < count; i++) {
-        const VkPipelineExecutableInfoKHR info = executable_info(pipeline, i);
-        const uint32_t told = get_statistics(executables, &info, statistics);
-        for (uint32_t s = 0; s < told; s++)
-            visit(user, count > 1 ? list[i].name : "", &statistics[s]);
+        for (uint32_t s = 0; s < list[i].count; s++)
+            visit(user, count > 1 ? list[i].properties.name : "", &list[i].statistics[s]);
     }
 }
 
@@ -114,15 +131,13 @@ static void write_assembly(
 
 void executables_write(const struct executables *executables, VkPipeline pipeline, FILE *file)
 {
-    VkPipelineExecutablePropertiesKHR list[MOST_EXECUTABLES];
-    VkPipelineExecutableStatisticKHR statistics[MOST_STATISTICS];
-    const uint32_t count = get_properties(executables, pipeline, list);
+    struct executable list[MOST_EXECUTABLES];
+    const uint32_t count = get_executables(executables, pipeline, list);
     for (uint32_t i = 0; i < count; i++) {
-        const VkPipelineExecutableInfoKHR info = executable_info(pipeline, i);
-        const uint32_t told = get_statistics(executables, &info, statistics);
-        fprintf(file, "subgroup %u\n", list[i].subgroupSize);
-        for (uint32_t s = 0; s < told; s++)
-            fprintf(file, "  %s = %.10g\n", statistics[s].name, statistic_value(&statistics[s]));
-        write_assembly(executables, &info, file);
+        const VkPipelineExecutableStatisticKHR *all = list[i].statistics;
+        fprintf(file, "subgroup %u\n", list[i].properties.subgroupSize);
+        for (const VkPipelineExecutableStatisticKHR *s = all; s < all + list[i].count; s++)
+            fprintf(file, "  %s = %.10g\n", s->name, statistic_value(s));
+        write_assembly(executables, &list[i].info, file);
     }
 }

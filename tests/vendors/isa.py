@@ -29,6 +29,15 @@ Block = collections.namedtuple('Block', 'name instructions successors lines')
 Counter = collections.namedtuple('Counter', 'end step start')
 NUMBER = r'(0x[0-9a-f]+|\d+)'
 
+
+def take_line(blocks, line, head):
+    """Adds a line to the block that it is in, or begins one where `head` matched its name."""
+    if head:
+        blocks.append(Block(head.group(1), [], [], []))
+    if blocks:
+        blocks[-1].lines.append(line)
+
+
 # ----------------------------------------------------------------------------- AMD, as LLVM writes
 
 AMD_SIZES = {'b8': 1, 'u8': 1, 'i8': 1, 'ubyte': 1, 'sbyte': 1, 'b16': 2, 'u16': 2, 'i16': 2,
@@ -93,11 +102,7 @@ AMD_COUNTER = Counter(rf's_cmp_(?:ge|lt)_[ui]32 (s\d+), {NUMBER} ',
 def amd_blocks(text, lanes):
     blocks = []
     for line in text.split('\n'):
-        label = re.match(r'(BB\d+):', line)
-        if label:
-            blocks.append(Block(label.group(1), [], [], []))
-        if blocks:
-            blocks[-1].lines.append(line)
+        take_line(blocks, line, re.match(r'(BB\d+):', line))
         line = re.match(r'\s+([a-z]\w+)\s*([^;]*)', line)
         if not line or not blocks:
             continue
@@ -218,10 +223,7 @@ def nvidia_blocks(text, _):
     blocks = []
     for line in text.split('\n'):
         head = re.match(r'block(?:\.u)? (\d+) ', line)
-        if head:
-            blocks.append(Block(head.group(1), [], [], []))
-        if blocks:
-            blocks[-1].lines.append(line)
+        take_line(blocks, line, head)
         tail = re.match(r'\} -> \[([^\]]*)\]', line)
         if tail:
             blocks[-1].successors.extend(tail.group(1).replace(' ', '').split(','))

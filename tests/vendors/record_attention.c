@@ -139,18 +139,17 @@ static enum vkmoe_status record_frame(vkmoe_device *device)
     const struct embed_push embed = { dummy, dummy, dummy, 1, 1, 1, 1 };
     vkmoe_stream *stream = NULL;
     enum vkmoe_status status = vkmoe_stream_create(device, &stream);
-    for (uint32_t i = 0; i < 2 && status == VKMOE_OK; i++)
-        status = vkmoe_stream_dispatch(stream,
-            &(struct dispatch){ .kernel = KERNEL_norm,
-                .spec = { [NORM_LANES] = 64, [NORM_HAS_DELTA] = i },
-                .push = &norm,
-                .groups = 1 });
-    for (uint32_t i = 0; i < 3 && status == VKMOE_OK; i++)
-        status = vkmoe_stream_dispatch(stream,
-            &(struct dispatch){ .kernel = KERNEL_embed,
-                .spec = { [EMBED_LANES] = 64, [EMBED_TYPE] = i },
-                .push = &embed,
-                .groups = 1 });
+    struct dispatch d[] = {
+        { KERNEL_norm, .spec = { [NORM_LANES] = 64, [NORM_HAS_DELTA] = 0 }, .push = &norm },
+        { KERNEL_norm, .spec = { [NORM_LANES] = 64, [NORM_HAS_DELTA] = 1 }, .push = &norm },
+        { KERNEL_embed, .spec = { [EMBED_LANES] = 64, [EMBED_TYPE] = 0 }, .push = &embed },
+        { KERNEL_embed, .spec = { [EMBED_LANES] = 64, [EMBED_TYPE] = 1 }, .push = &embed },
+        { KERNEL_embed, .spec = { [EMBED_LANES] = 64, [EMBED_TYPE] = 2 }, .push = &embed },
+    };
+    for (uint32_t i = 0; i < sizeof d / sizeof *d && status == VKMOE_OK; i++) {
+        d[i].groups = 1;
+        status = vkmoe_stream_dispatch(stream, &d[i]);
+    }
     vkmoe_stream_destroy(&stream);
     return status;
 }
