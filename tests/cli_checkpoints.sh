@@ -321,7 +321,8 @@ printf 'version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n' \
 refuse_info pointer "model.safetensors: is a Git LFS pointer"
 refuse 1 "git lfs pull" generate "$tmp/pointer" --tokens "$tmp/ids.npy"
 touch "$tmp/m.gguf"
-refuse_info mixtral/model.safetensors "is a file, expected the directory"
+refuse_info m.gguf "is empty"
+refuse_info mixtral/model.safetensors "is a file and no GGUF, expected the directory"
 refuse_info nowhere "is not there, expected a directory"
 finish "something else than a checkpoint"
 

@@ -3,7 +3,7 @@
 // A checkpoint gives the parts of a model as params for moe.h, so that a program may run one
 // layer of it; vkmoe_model_create() runs all of them:
 //
-//     vkmoe_checkpoint_open()    config.json and *.safetensors of a directory
+//     vkmoe_checkpoint_open()    config.json and *.safetensors of a directory, or a GGUF file
 //     vkmoe_model_create()       its weights, packed on the device, and a cache
 //     vkmoe_model_forward()      some tokens of one or several sequences
 //
@@ -24,14 +24,15 @@ typedef struct vkmoe_checkpoint vkmoe_checkpoint;
 
 struct vkmoe_checkpoint_info {
     uint32_t struct_size;    // VKMOE_INIT()
-    char family[32];         // "mixtral", "qwen3_moe", ...: model_type in config.json
+    char family[32];         // "mixtral", "qwen3_moe", ...: model_type in config.json; of a GGUF
+                             // file "llama", "qwen3moe", ...: general.architecture
     uint32_t blocks;         // of an encoder-decoder, the encoder's
     uint32_t decoder_blocks; // of an encoder-decoder, else 0
     uint32_t moe_blocks;     // how many of all these have experts
     uint32_t hidden, inner, experts, experts_per_token;
     uint32_t shared_inner; // width of the shared expert; 0: there is none
     uint32_t vocabulary;
-    enum vkmoe_dtype dtype; // of the experts' weights
+    enum vkmoe_dtype dtype; // of the experts' weights, those up of the first block that has any
     uint64_t parameters;    // elements in all tensors
     uint64_t file_size;     // bytes in all files
     uint32_t tensors, files;
@@ -43,6 +44,10 @@ struct vkmoe_checkpoint_info {
 // files stay open, with a file descriptor each, and mapped until the checkpoint is destroyed,
 // and must not change. Nothing is copied: views of the checkpoint are read by those who use
 // them, which is INVALID if a file was cut short.
+//
+// Or opens a GGUF file, of version 2 or 3, or the first of those that a model is split into,
+// PREFIX-00001-of-0000N.gguf. It is the same model to whoever asks, whatever it is kept in;
+// strides and RoPE say how rows lie.
 //
 // A tensor that the index names but nobody needs may be missing, and a file with only such
 // tensors may be a Git LFS pointer, empty or damaged.
@@ -137,7 +142,7 @@ typedef struct vkmoe_inventory vkmoe_inventory;
 
 struct vkmoe_inventory_info {
     uint32_t struct_size;    // VKMOE_INIT()
-    char model_type[64];     // of config.json; "": it has none
+    char model_type[64];     // of config.json, or general.architecture; "": it has none
     char quantisation[64];   // "fp8", "NVFP4", "gptq", ...; "": none, or none that is recognised
     uint32_t absent_tensors; // named by the index, but not there
     uint32_t missing_files;  // named by the index, but not there or not readable
@@ -155,9 +160,9 @@ struct vkmoe_tensor_info {
     bool absent;   // named by the index alone: only `name` and `file` mean anything
 };
 
-// As vkmoe_checkpoint_open(), but UNSUPPORTED only for a GGUF file. Wrong settings in
-// config.json do not matter, nor does a file beside it that cannot be read and would say how
-// the weights are quantised.
+// As vkmoe_checkpoint_open(), but UNSUPPORTED only for a GGUF file of a version that is not read.
+// Wrong settings in config.json do not matter, nor does a file beside it that cannot be read and
+// would say how the weights are quantised.
 VKMOE_API enum vkmoe_status vkmoe_inventory_open(
     const char *path, const struct vkmoe_log *log, vkmoe_inventory **out);
 
@@ -166,9 +171,9 @@ VKMOE_API void vkmoe_inventory_destroy(vkmoe_inventory **inventory);
 VKMOE_API void vkmoe_inventory_get_info(
     const vkmoe_inventory *inventory, struct vkmoe_inventory_info *info);
 
-// What config.json says of a family that is known, without a look at the tensors; `dtype` means
-// nothing here. Of another family only parameters, file_size, tensors and files are filled, and
-// `treated_as` is "".
+// What config.json, or a GGUF file, says of a family that is known, without a look at the tensors;
+// `dtype` means nothing here. Of another family only parameters, file_size, tensors and files are
+// filled, and `treated_as` is "".
 VKMOE_API void vkmoe_inventory_get_checkpoint_info(
     const vkmoe_inventory *inventory, struct vkmoe_checkpoint_info *info);
 

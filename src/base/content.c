@@ -35,7 +35,7 @@ const char *vkmoe_content_other(const void *data, uint64_t size)
             "is a server's message that access is restricted; log in "
             "and download it anew",
             false },
-        { "GGUF", "is a GGUF file, " NOT_READ "get the safetensors that it was made from", true },
+        { "GGUF", "is a GGUF file; give its own path as the model, not the folder's", true },
         { "PK\3\4", "is a PyTorch file, " NOT_READ TO_SAFETENSORS, true },
         { "\x89HDF", "is an HDF5 file, " NOT_READ TO_SAFETENSORS, true },
     };

@@ -9,32 +9,6 @@
 #include "base/content.h"
 #include "base/log.h"
 
-// The length of the well-formed UTF-8 sequence at p (Unicode table 3-7), or 0.
-static size_t sequence_length(const unsigned char *p, size_t left)
-{
-    if (p[0] < 0x80)
-        return 1;
-    unsigned low = 0x80, high = 0xbf; // of the second byte
-    size_t length = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
-    if (p[0] < 0xc2 || p[0] > 0xf4 || left < length)
-        return 0;
-    if (p[0] == 0xe0)
-        low = 0xa0;
-    else if (p[0] == 0xed)
-        high = 0x9f;
-    else if (p[0] == 0xf0)
-        low = 0x90;
-    else if (p[0] == 0xf4)
-        high = 0x8f;
-    if (p[1] < low || p[1] > high)
-        return 0;
-    for (size_t i = 2; i < length; i++) {
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-    }
-    return length;
-}
-
 // Replaces a Python float that is no JSON at text[0], if there is one, by "". Returns
 // the length of what is there now, at least 1.
 static size_t replace_float(char *text)
@@ -57,7 +31,7 @@ static const char *find_fault(char *text, size_t size)
     bool in_string = false;
     uint32_t values = 0;
     for (size_t i = 0; i < size;) {
-        size_t length = sequence_length((const unsigned char *)text + i, size - i);
+        size_t length = vkmoe_utf8_length((const unsigned char *)text + i, size - i);
         if (length == 0)
             return "is not UTF-8";
         char c = text[i];

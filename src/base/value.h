@@ -67,4 +67,8 @@ const char *vkmoe_printable(const char *text, char *buffer, size_t size);
 // Whether it has characters that vkmoe_printable() would replace.
 bool vkmoe_has_control_character(const char *text);
 
+// The length of the well-formed UTF-8 sequence at p (Unicode table 3-7), or 0. `left` is at
+// least 1.
+size_t vkmoe_utf8_length(const unsigned char *p, size_t left);
+
 #endif

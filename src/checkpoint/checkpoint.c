@@ -7,9 +7,11 @@
 #include "base/common.h"
 #include "base/log.h"
 #include "base/try.h"
+#include "checkpoint/gguf.h"
 #include "checkpoint/huggingface.h"
 
 static const struct opener *const openers[] = {
+    &vkmoe_gguf,
     &vkmoe_huggingface, // the last: it takes every path
 };
 

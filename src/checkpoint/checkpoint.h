@@ -4,6 +4,7 @@
 #ifndef VKMOE_CHECKPOINT_H
 #define VKMOE_CHECKPOINT_H
 
+#include "checkpoint/family.h"
 #include "checkpoint/settings.h"
 #include "checkpoint/tensors.h"
 #include "vkmoe/model.h"
@@ -33,11 +34,15 @@ struct opener {
     const char *name;
     // Whether the path leads to one; without a line.
     bool (*recognises)(const char *path);
-    // Fills in `settings` of a container of which path and log are known. Settings are read
-    // first, since they are small and may show that the rest is of no use.
+    // Fills in the values, of which settings are made, of a container of which path and log are
+    // known. Settings are read first, since they are small and may show that the rest is of no
+    // use.
     enum vkmoe_status (*open)(struct container *container);
     // Fills in `tensors`.
     enum vkmoe_status (*open_tensors)(struct container *container);
+    // The family of the model, as vkmoe_family_find() has it, for containers with other settings
+    // and names of tensors than Hugging Face's; it lives as long as the container. NULL: these.
+    struct kind (*family)(const struct container *container, struct settings *settings);
     // Settings of other programs, by the name of their file: OK and NULL if there are none.
     // free(). NULL: there never are.
     enum vkmoe_status (*open_side)(const struct container *container, const char *name,

@@ -38,7 +38,8 @@ struct names {
     const char *gate, *up;    // either these
     const char *gate_up;      // or both fused: [2 inner][hidden]; both names: whichever is there
     const char *down;
-    const char *gate_up_bias; // [experts][2 inner], fused as gate_up is
+    const char *gate_up_bias;        // [experts][2 inner], fused as gate_up is
+    const char *gate_bias, *up_bias; // [experts][inner], where they are not
     const char *down_bias;
     const char *output_bias;
     const char *shared_gate, *shared_up, *shared_gate_up, *shared_down;
@@ -77,6 +78,7 @@ struct family {
 
     const struct alias *aliases; // the last has no name; NULL: none
     const struct whole *whole;   // what is around the experts; NULL: this version does not know it
+    const char *not_whole;       // why, after "this version reads the experts only: "; may be NULL
 };
 
 // What a model's settings say it is.

@@ -54,10 +54,7 @@ static const struct kind {
     { "consolidated", ".pth", "the maker's own format",
         "get the model's files for transformers, model*.safetensors and config.json", false },
     { "pytorch_model", "", PYTORCH, false },
-    { "", ".gguf",
-        "GGUF, "
-        "which this version does not read",
-        "get the safetensors that it was made from", false },
+    { "", ".gguf", "GGUF", "give its own path as the model, not the folder's", false },
     { "tf_model", "", "TensorFlow's format", TO_SAFETENSORS, false },
     { "flax_model", "", "Flax's format", TO_SAFETENSORS, false },
     { "", ".npz", "MLX's old format", TO_SAFETENSORS, false },
@@ -257,18 +254,10 @@ static const char *describe_cache(const char *root, char text[PATH_SIZE])
 
 static enum vkmoe_status refuse_file(const char *path, const struct vkmoe_log *log)
 {
-    char begin[32] = { 0 };
-    FILE *file = fopen(path, "rb");
-    size_t size = file ? fread(begin, 1, sizeof begin - 1, file) : 0;
-    if (file)
-        fclose(file);
-    const char *other = vkmoe_content_other(begin, size);
-    if (other && strstr(other, "GGUF"))
-        return vkmoe_fail(
-            log, VKMOE_ERROR_UNSUPPORTED, "%s: %s, with their config.json", path, other);
     const char *slash = strrchr(path, '/');
     return vkmoe_fail(log, VKMOE_ERROR_NOT_FOUND,
-        "%s: is a file, expected the directory with config.json and *.safetensors, such as %.*s",
+        "%s: is a file and no GGUF, expected the directory with config.json and *.safetensors, "
+        "such as %.*s",
         path,
         slash == path ? 1
             : slash   ? (int)(slash - path)
@@ -282,8 +271,9 @@ static enum vkmoe_status refuse_absent(const char *path, const struct vkmoe_log 
     bool is_name = slash && slash != path && slash[1] && !strchr(slash + 1, '/') && path[0] != '.'
         && path[0] != '~';
     return vkmoe_fail(log, VKMOE_ERROR_NOT_FOUND,
-        "%s: is not there, expected a directory with config.json and *.safetensors%s", path,
-        is_name ? "; if this is a model's name on a hub, download it first" : "");
+        "%s: is not there, expected a directory with config.json and *.safetensors, or a GGUF "
+        "file%s",
+        path, is_name ? "; if this is a model's name on a hub, download it first" : "");
 }
 
 // What a directory without config.json is, as the rest of its line.

@@ -17,8 +17,10 @@ static enum vkmoe_status begin(
     const struct whole *whole = alias ? NULL : checkpoint->kind.family->whole;
     if (!whole)
         return vkmoe_fail(&checkpoint->log, VKMOE_ERROR_UNSUPPORTED,
-            "%s: of the family %s this version reads the experts only", checkpoint->container.path,
-            alias ? alias->name : checkpoint->kind.family->name);
+            "%s: of the family %s this version reads the experts only%s%s",
+            checkpoint->container.path, alias ? alias->name : checkpoint->kind.family->name,
+            checkpoint->kind.family->not_whole ? ": " : "",
+            checkpoint->kind.family->not_whole ? checkpoint->kind.family->not_whole : "");
     *settings = checkpoint->settings;
     settings->status = VKMOE_OK;
     *out = (struct whole_tensors){

@@ -36,6 +36,7 @@ static enum vkmoe_status read_family(struct vkmoe_inventory *inventory)
         return vkmoe_fail(
             &inventory->log, VKMOE_ERROR_OUT_OF_MEMORY, "%s: no memory to read it", settings.path);
     settings.log = NULL;
+    checkpoint->container = inventory->container; // lent
     if (vkmoe_checkpoint_read_settings(checkpoint, &settings) == VKMOE_OK)
         inventory->checkpoint = checkpoint->info;
     free(checkpoint);

@@ -22,7 +22,9 @@ enum vkmoe_status vkmoe_checkpoint_read_settings(
     struct vkmoe_checkpoint_info *info = &checkpoint->info;
     snprintf(
         info->family, sizeof info->family, "%s", vkmoe_setting_string(settings, "model_type", ""));
-    checkpoint->kind = vkmoe_family_find(settings);
+    const struct container *container = &checkpoint->container;
+    checkpoint->kind = container->opener->family ? container->opener->family(container, settings)
+                                                 : vkmoe_family_find(settings);
     const struct family *family = checkpoint->kind.family;
     if (!family)
         return settings->status;

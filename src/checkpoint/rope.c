@@ -156,7 +156,7 @@ static void read_object(struct settings *settings, const struct value *item, uin
         vkmoe_setting_u32(settings, "original_max_position_embeddings", 0, 1, INT32_MAX);
     struct settings object = *settings;
     object.object = item;
-    *out = (struct vkmoe_rope){ .kind = out->kind, .base = out->base };
+    *out = (struct vkmoe_rope){ .kind = out->kind, .size = out->size, .base = out->base };
     float base = read_above(&object, "rope_theta", out->base, 1.0);
     if (has_base && base != out->base)
         vkmoe_setting_fail(&object, VKMOE_ERROR_INVALID, "rope_theta is both %g and %g",
@@ -171,11 +171,12 @@ static void read_object(struct settings *settings, const struct value *item, uin
 
 static bool is_same(const struct vkmoe_rope *a, const struct vkmoe_rope *b)
 {
-    return a->kind == b->kind && a->base == b->base && a->scaling == b->scaling
-        && a->factor == b->factor && a->original_positions == b->original_positions
-        && a->low_factor == b->low_factor && a->high_factor == b->high_factor
-        && a->beta_fast == b->beta_fast && a->beta_slow == b->beta_slow
-        && a->attention_factor == b->attention_factor && a->exact_range == b->exact_range;
+    return a->kind == b->kind && a->size == b->size && a->base == b->base
+        && a->scaling == b->scaling && a->factor == b->factor
+        && a->original_positions == b->original_positions && a->low_factor == b->low_factor
+        && a->high_factor == b->high_factor && a->beta_fast == b->beta_fast
+        && a->beta_slow == b->beta_slow && a->attention_factor == b->attention_factor
+        && a->exact_range == b->exact_range;
 }
 
 void vkmoe_rope_read(struct settings *settings, const struct vkmoe_rope *preset,

@@ -8,8 +8,6 @@
 #include "base/log.h"
 #include "base/try.h"
 
-enum { MAX_TENSORS = 1 << 20 };
-
 const char *vkmoe_base_name(const char *path)
 {
     const char *slash = strrchr(path, '/');

@@ -7,7 +7,7 @@
 
 #include "base/file.h"
 
-enum { TENSOR_MAX_RANK = 8 };
+enum { TENSOR_MAX_RANK = 8, MAX_TENSORS = 1 << 20 };
 
 // Why a tensor that is named somewhere cannot be read.
 enum absence {

@@ -132,7 +132,7 @@ static void view_experts(struct builder *b)
         check_blocks(b, together ? names->gate_up : names->up, &up[e], p->hidden);
         check_blocks(b, names->down, &down[e], p->inner);
         if (b->lookup.status == VKMOE_OK
-            && (up[e].dtype != up[0].dtype || down[e].dtype != up[0].dtype
+            && (up[e].dtype != up[0].dtype || down[e].dtype != down[0].dtype
                 || (names->gate && gate[e].dtype != up[0].dtype)))
             LOOKUP_FAIL(&b->lookup, UNSUPPORTED,
                 "%s: the experts of %s have tensors of different dtypes", b->source->directory,
@@ -147,6 +147,8 @@ static void view_biases(struct builder *b)
 {
     const struct names *names = b->source->names;
     struct vkmoe_moe_params *p = &b->out->params;
+    p->gate_bias = view_matrix(b, names->gate_bias, p->experts, p->inner);
+    p->up_bias = view_matrix(b, names->up_bias, p->experts, p->inner);
     if (names->gate_up_bias) {
         struct vkmoe_view fused = view_matrix(b, names->gate_up_bias, p->experts, 2 * p->inner);
         p->gate_bias = p->up_bias = fused;
@@ -181,7 +183,7 @@ static void view_shared(struct builder *b)
     p->shared.token_gate = view_matrix(b, names->shared_token_gate, 1, p->hidden);
     if (b->lookup.status == VKMOE_OK
         && ((p->shared.gate.data && p->shared.gate.dtype != p->up[0].dtype)
-            || p->shared.up.dtype != p->up[0].dtype || p->shared.down.dtype != p->up[0].dtype))
+            || p->shared.up.dtype != p->up[0].dtype || p->shared.down.dtype != p->down[0].dtype))
         LOOKUP_FAIL(&b->lookup, UNSUPPORTED,
             "%s: the shared expert of %s has another dtype than the others", b->source->directory,
             b->lookup.prefix);

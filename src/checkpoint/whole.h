@@ -23,7 +23,9 @@ struct attention_names {
     const char *query, *output;
     const char *key, *value; // either these
     const char *key_value;   // or both fused: [2 kv_heads * head_size][hidden]
+    const char *fused;       // or these with the query before them, if this is set
     const char *query_bias, *key_bias, *value_bias; // there if `bias` says so
+    const char *fused_bias;                         // instead of these, if it is set
     const char *projection_bias;                    // of the output, likewise
     const char *output_bias;                        // always there
     const char *query_norm, *key_norm;

@@ -51,13 +51,26 @@ static void view_experts(
         views[e] = vkmoe_view_offset(all, (int64_t)e * rows * columns);
 }
 
+// Queries, keys and values of one matrix, one below the other.
+static void view_fused(struct builder *b, uint32_t width, uint32_t kv_width)
+{
+    struct vkmoe_attention_params *p = &b->out->params;
+    b->out->views[0] =
+        vkmoe_lookup_matrix(&b->lookup, b->names->fused, width + 2 * kv_width, p->hidden);
+    p->key.matrix = vkmoe_view_offset(b->out->views[0], (int64_t)width * p->hidden);
+    p->value.matrix = vkmoe_view_offset(p->key.matrix, (int64_t)kv_width * p->hidden);
+}
+
 static void view_projections(struct builder *b)
 {
     struct vkmoe_attention_params *p = &b->out->params;
     struct vkmoe_view *query = b->out->views, *output = query + p->experts;
     uint32_t width = p->heads * p->head_size, kv_width = p->kv_heads * p->head_size;
     p->router.weight = vkmoe_lookup_matrix(&b->lookup, b->names->router, p->experts, p->hidden);
-    view_experts(b, b->names->query, width, p->hidden, query);
+    if (b->names->fused)
+        view_fused(b, width, kv_width);
+    else
+        view_experts(b, b->names->query, width, p->hidden, query);
     view_experts(b, b->names->output, p->hidden, width, output);
     p->query.matrices = query;
     p->output.matrices = output;
@@ -65,15 +78,13 @@ static void view_projections(struct builder *b)
         p->key.matrix =
             vkmoe_lookup_matrix(&b->lookup, b->names->key_value, 2 * kv_width, p->hidden);
         p->value.matrix = vkmoe_view_offset(p->key.matrix, (int64_t)kv_width * p->hidden);
-    } else {
+    } else if (!b->names->fused) {
         p->key.matrix = vkmoe_lookup_matrix(&b->lookup, b->names->key, kv_width, p->hidden);
         p->value.matrix = vkmoe_lookup_matrix(&b->lookup, b->names->value, kv_width, p->hidden);
     }
-    if (b->lookup.status == VKMOE_OK
-        && (output[0].dtype != query[0].dtype || p->key.matrix.dtype != query[0].dtype
-            || p->value.matrix.dtype != query[0].dtype))
+    if (b->lookup.status == VKMOE_OK && p->value.matrix.dtype != p->key.matrix.dtype)
         LOOKUP_FAIL(&b->lookup, UNSUPPORTED,
-            "%s: the attention of %s has matrices of different dtypes", b->lookup.directory,
+            "%s: the attention of %s has keys and values of different dtypes", b->lookup.directory,
             b->lookup.prefix);
 }
 
@@ -84,13 +95,17 @@ static void view_vectors(struct builder *b, bool norm_wide)
     struct lookup *lookup = &b->lookup;
     uint32_t width = p->heads * p->head_size, kv_width = p->kv_heads * p->head_size;
     p->output.bias = vkmoe_lookup_vector(lookup, names->output_bias, p->hidden);
-    if (b->bias) {
+    if (b->bias && names->fused_bias) {
+        p->query.bias = vkmoe_lookup_vector(lookup, names->fused_bias, width + 2 * kv_width);
+        p->key.bias = vkmoe_view_offset(p->query.bias, width);
+        p->value.bias = vkmoe_view_offset(p->key.bias, kv_width);
+    } else if (b->bias) {
         p->query.bias = vkmoe_lookup_vector(lookup, names->query_bias, width);
         p->key.bias = vkmoe_lookup_vector(lookup, names->key_bias, kv_width);
         p->value.bias = vkmoe_lookup_vector(lookup, names->value_bias, kv_width);
-        if (names->projection_bias)
-            p->output.bias = vkmoe_lookup_vector(lookup, names->projection_bias, p->hidden);
     }
+    if (b->bias && names->projection_bias)
+        p->output.bias = vkmoe_lookup_vector(lookup, names->projection_bias, p->hidden);
     p->query.norm =
         vkmoe_lookup_vector(lookup, names->query_norm, norm_wide ? width : p->head_size);
     p->key.norm = vkmoe_lookup_vector(lookup, names->key_norm, norm_wide ? kv_width : p->head_size);
@@ -126,11 +141,13 @@ static void view_position_bias(struct builder *b)
 static bool is_used(const struct builder *b, const char *name)
 {
     const struct attention_names *n = b->names;
-    bool bias = b->bias;
-    const char *const used[] = { n->router, n->query, n->output, n->key, n->value, n->key_value,
-        n->output_bias, n->query_norm, n->key_norm, n->sinks, n->ignored,
-        b->block.index == 0 ? n->position_bias : NULL, bias ? n->query_bias : NULL,
-        bias ? n->key_bias : NULL, bias ? n->value_bias : NULL, bias ? n->projection_bias : NULL };
+    const bool bias = b->bias, apart = !n->fused, biases_apart = bias && !n->fused_bias;
+    const char *const used[] = { n->router, apart ? n->query : n->fused, n->output,
+        apart ? n->key : NULL, apart ? n->value : NULL, n->key_value, n->output_bias, n->query_norm,
+        n->key_norm, n->sinks, n->ignored, n->attention_norm,
+        b->block.index == 0 ? n->position_bias : NULL, biases_apart ? n->query_bias : NULL,
+        biases_apart ? n->key_bias : NULL, biases_apart ? n->value_bias : NULL,
+        bias ? n->fused_bias : NULL, bias ? n->projection_bias : NULL };
     for (size_t i = 0; i < ARRAY_SIZE(used); i++) {
         if (used[i] && strcmp(used[i], name) == 0)
             return true;

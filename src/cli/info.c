@@ -13,7 +13,7 @@
 static const char about[] =
     "Says what a model is made of, which commands run with it, and what stands in\n"
     "the way of others. MODEL is a directory as published on model hubs: config.json\n"
-    "and *.safetensors, of any family, quantised or not.\n";
+    "and *.safetensors, of any family, quantised or not; or a GGUF file.\n";
 
 enum { REASON_SIZE = 1024, MAX_DTYPES = 32 };
 
@@ -100,9 +100,11 @@ static void describe(struct facts *facts)
     const struct vkmoe_moe_params *p = &facts->params;
     cli_describe_router(p, facts->router, sizeof facts->router);
     cli_describe_activation(p, facts->activation, sizeof facts->activation);
-    const uint64_t matrices = p->gate ? 3 : 2, shared_matrices = p->shared.gate.data ? 3 : 2;
-    facts->block_size = vkmoe_format_size(facts->info.dtype,
-        p->hidden * (matrices * p->inner * p->experts + shared_matrices * p->shared.inner));
+    const uint64_t experts = (uint64_t)p->hidden * p->inner * p->experts;
+    const uint64_t shared = (uint64_t)p->hidden * p->shared.inner;
+    const uint64_t up = (p->gate ? 2 : 1) * experts + (p->shared.gate.data ? 2 : 1) * shared;
+    facts->block_size = vkmoe_format_size(p->up[0].dtype, up)
+        + vkmoe_format_size(p->down[0].dtype, experts + shared);
 }
 
 // Every block with experts, as `layer` would read it.

@@ -1,0 +1,36 @@
+// gguf.h - GGUF files, whole or in parts: what llama.cpp and its kin have models in.
+#ifndef VKMOE_GGUF_H
+#define VKMOE_GGUF_H
+
+#include "checkpoint/checkpoint.h"
+#include "checkpoint/gguf_file.h"
+#include "checkpoint/gguf_names.h"
+#include "checkpoint/whole.h"
+
+extern const struct opener vkmoe_gguf;
+
+// What the opener has of a container.
+struct gguf {
+    struct arena arena;
+    struct gguf_file file; // the first part's
+    const char *name;      // general.architecture; NULL: it is not there
+    uint32_t blocks;       // those that run, whether or not their number can be right
+    struct gguf_survey survey;
+    // The family of its blocks, with what a GGUF file calls things.
+    struct family family;
+    struct whole whole;
+    char not_whole[256];
+};
+
+// Makes the settings of a container whose tensors are known: the architecture's own keys without
+// its name before them, all others as they are, and under Hugging Face's names what is not asked
+// for by names that a family gives. gguf_settings.c
+enum vkmoe_status vkmoe_gguf_read_settings(struct container *container);
+
+// As opener.family. gguf_family.c
+struct kind vkmoe_gguf_family(const struct container *container, struct settings *settings);
+
+// Of an integer, or else 0.
+uint32_t vkmoe_gguf_integer(const struct value *value);
+
+#endif

@@ -1,0 +1,301 @@
+// gguf_family.c - the architectures of GGUF files, each as the family whose block it is: gate,
+// activation and presets are the family's, keys and names those of every GGUF file. Sources: the
+// graphs and converters of llama.cpp, and what models were published with (docs/semantics.md).
+#include "checkpoint/gguf.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/common.h"
+#include "checkpoint/families/families.h"
+
+// The values of expert_gating_func.
+enum gating { GATING_SOFTMAX = 1, GATING_SIGMOID, GATING_CHOSEN, GATING_SQRT_SOFTPLUS, GATINGS };
+
+// Whether the weights of the chosen experts are divided by their sum.
+enum weights { WEIGHTS_AS_THEY_ARE, WEIGHTS_SUM, WEIGHTS_BY_KEY };
+
+struct architecture {
+    const char *name;
+    const char *family; // whose block it is
+    enum vkmoe_rope_kind rope;
+    enum gating gating; // unless the file says another
+    enum weights weights;
+    const char *not_whole; // why no model of it runs whole, or NULL
+};
+
+// What converters reorder the rows of queries and keys for is interleaved here, whatever the
+// model was published as: pairs are what RoPE turns, wherever their elements lie.
+#define PAIRS VKMOE_ROPE_INTERLEAVED
+#define HALVES VKMOE_ROPE_HALF
+#define MLA "latent attention (MLA)"
+#define MAMBA "blocks with Mamba instead of attention"
+#define DELTA_NET "blocks with a gated delta net instead of attention"
+
+// clang-format off
+static const struct architecture architectures[] = {
+    { "llama", "mixtral", PAIRS, GATING_SOFTMAX, WEIGHTS_SUM, NULL },
+    { "qwen2moe", "qwen2_moe", HALVES, GATING_SOFTMAX, WEIGHTS_AS_THEY_ARE, NULL },
+    { "qwen3moe", "qwen3_moe", HALVES, GATING_SOFTMAX, WEIGHTS_SUM, NULL },
+    { "qwen3vlmoe", "qwen3_moe", HALVES, GATING_SOFTMAX, WEIGHTS_SUM, NULL },
+    { "qwen3next", "qwen2_moe", HALVES, GATING_SOFTMAX, WEIGHTS_SUM, DELTA_NET },
+    { "qwen35moe", "qwen2_moe", HALVES, GATING_SOFTMAX, WEIGHTS_SUM, DELTA_NET },
+    { "olmoe", "olmoe", HALVES, GATING_SOFTMAX, WEIGHTS_AS_THEY_ARE, NULL },
+    { "granitemoe", "granitemoe", PAIRS, GATING_SOFTMAX, WEIGHTS_SUM, NULL },
+    { "granitehybrid", "granitemoehybrid", PAIRS, GATING_SOFTMAX, WEIGHTS_SUM, MAMBA },
+    { "gpt-oss", "gpt_oss", HALVES, GATING_CHOSEN, WEIGHTS_AS_THEY_ARE, NULL },
+    { "deepseek", "deepseek", PAIRS, GATING_SOFTMAX, WEIGHTS_BY_KEY, NULL },
+    { "deepseek2", "deepseek_v3", PAIRS, GATING_SOFTMAX, WEIGHTS_BY_KEY, MLA },
+    { "glm4moe", "glm4_moe", HALVES, GATING_SIGMOID, WEIGHTS_BY_KEY, NULL },
+    { "ernie4_5-moe", "ernie4_5_moe", PAIRS, GATING_SOFTMAX, WEIGHTS_SUM, NULL },
+    { "minimax-m2", "minimax_m2", HALVES, GATING_SIGMOID, WEIGHTS_SUM, NULL },
+    { "hunyuan-moe", "hunyuan_v1_moe", HALVES, GATING_SOFTMAX, WEIGHTS_SUM,
+        "norms of queries and keys after RoPE" },
+    { "dots1", "dots1", HALVES, GATING_SIGMOID, WEIGHTS_BY_KEY, NULL },
+    { "bailingmoe", "bailing_moe", PAIRS, GATING_SOFTMAX, WEIGHTS_BY_KEY, NULL },
+    { "bailingmoe2", "bailing_moe_v2", HALVES, GATING_SIGMOID, WEIGHTS_BY_KEY, NULL },
+    { "phimoe", "phimoe", HALVES, GATING_CHOSEN, WEIGHTS_AS_THEY_ARE, "LayerNorm with biases" },
+    { "llama4", "llama4", PAIRS, GATING_CHOSEN, WEIGHTS_AS_THEY_ARE,
+        "attention in chunks, and queries scaled by position" },
+    { "gemma4", "gemma4", HALVES, GATING_SOFTMAX, WEIGHTS_SUM,
+        "dense networks beside the experts" },
+    { "jamba", "jamba", HALVES, GATING_SOFTMAX, WEIGHTS_AS_THEY_ARE, MAMBA },
+    { "nemotron_h_moe", "nemotron_h", HALVES, GATING_SIGMOID, WEIGHTS_BY_KEY, MAMBA },
+    { "lfm2moe", "lfm2_moe", HALVES, GATING_SIGMOID, WEIGHTS_SUM,
+        "blocks with short convolutions instead of attention" },
+    { "kimi-linear", "kimi_linear", PAIRS, GATING_SIGMOID, WEIGHTS_SUM,
+        "blocks with linear attention" },
+};
+// clang-format on
+
+static const struct architecture *find_architecture(const char *name)
+{
+    for (size_t i = 0; name && i < ARRAY_SIZE(architectures); i++) {
+        if (strcmp(architectures[i].name, name) == 0)
+            return &architectures[i];
+    }
+    return NULL;
+}
+
+static void mark(const struct family *family, struct settings *settings, struct blocks *blocks)
+{
+    (void)family;
+    vkmoe_mark_listed(settings, blocks, "expert_blocks", true);
+}
+
+// ------------------------------------------------------------------------------- gate
+
+// Of the family, which may have it otherwise by a setting of its own.
+static void set_gate(
+    const struct architecture *architecture, struct settings *settings, struct family *family)
+{
+    struct vkmoe_router_params *router = &family->preset.router;
+    const uint32_t gating = vkmoe_setting_u32(
+        settings, "expert_gating_func", (uint32_t)architecture->gating, 0, GATINGS - 1);
+    static const enum vkmoe_score scores[GATINGS] = {
+        [GATING_SOFTMAX] = VKMOE_SCORE_SOFTMAX,
+        [GATING_SIGMOID] = VKMOE_SCORE_SIGMOID,
+        [GATING_CHOSEN] = VKMOE_SCORE_IDENTITY,
+        [GATING_SQRT_SOFTPLUS] = VKMOE_SCORE_SQRT_SOFTPLUS,
+    };
+    const enum gating known = gating ? (enum gating)gating : architecture->gating;
+    if (router->select == VKMOE_SELECT_TOP_K) { // others have a way of their own
+        router->score = scores[known];
+        if (known != GATING_CHOSEN)
+            router->weigh = VKMOE_WEIGH_SCORE;
+        else if (router->weigh == VKMOE_WEIGH_SCORE)
+            router->weigh = VKMOE_WEIGH_SOFTMAX;
+    }
+    // What softmax of the chosen ones gives is renormalised already.
+    router->renormalize.mode =
+        architecture->weights == WEIGHTS_SUM ? VKMOE_RENORMALIZE_SUM : VKMOE_RENORMALIZE_NONE;
+    family->renormalize_key =
+        architecture->weights == WEIGHTS_BY_KEY ? "expert_weights_norm" : NULL;
+    router->scale = 1.0f;
+    family->scale_key = vkmoe_setting_number(settings, "expert_weights_scale", 0.0) != 0.0
+        ? "expert_weights_scale"
+        : NULL;
+    router->groups.count = router->groups.kept = 0;
+    router->groups.score = VKMOE_GROUP_SCORE_SUM_TOP_2;
+    router->groups.mode = VKMOE_GROUP_MODE_MASK;
+    const bool grouped = vkmoe_setting_u32(settings, "expert_group_count", 0, 0, MAX_EXPERTS) > 1;
+    family->groups_key = grouped ? "expert_group_count" : NULL;
+    family->groups_kept_key = grouped ? "expert_group_used_count" : NULL;
+}
+
+// ------------------------------------------------------------------------------ names
+
+static void set_expert_names(const struct gguf *own, struct family *family)
+{
+    const struct gguf_survey *s = &own->survey;
+    const bool each = s->there[GGUF_UP_EACH];
+    // What the family has must be there; a line says which name is missing.
+    const bool gated = family->names.gate || family->names.gate_up || !family->names.up;
+    const bool biased = family->names.gate_up_bias != NULL;
+    family->names = (struct names){
+        .router = "ffn_gate_inp.weight",
+        .router_bias = vkmoe_gguf_name(s, GGUF_ROUTER_BIAS),
+        .correction_bias = s->there[GGUF_CORRECTION_BIAS]
+            ? "exp_probs_b.bias"
+            : vkmoe_gguf_name(s, GGUF_OLD_CORRECTION_BIAS),
+        .expert_scale = vkmoe_gguf_name(s, GGUF_EXPERT_SCALE),
+        .router_scale = vkmoe_gguf_name(s, GGUF_ROUTER_SCALE),
+        .gate = !gated ? NULL
+            : each     ? "ffn_gate.{e}.weight"
+                       : "ffn_gate_exps.weight",
+        .up = each ? "ffn_up.{e}.weight" : "ffn_up_exps.weight",
+        .gate_up = vkmoe_gguf_name(s, GGUF_GATE_UP),
+        .down = each ? "ffn_down.{e}.weight" : "ffn_down_exps.weight",
+        .gate_bias = biased ? "ffn_gate_exps.bias" : vkmoe_gguf_name(s, GGUF_GATE_BIAS),
+        .up_bias = biased ? "ffn_up_exps.bias" : vkmoe_gguf_name(s, GGUF_UP_BIAS),
+        .gate_up_bias = vkmoe_gguf_name(s, GGUF_GATE_UP_BIAS),
+        .down_bias = biased ? "ffn_down_exps.bias" : vkmoe_gguf_name(s, GGUF_DOWN_BIAS),
+        .shared_gate = vkmoe_gguf_name(s, GGUF_SHARED_GATE),
+        .shared_up = "ffn_up_shexp.weight",
+        .shared_down = "ffn_down_shexp.weight",
+        .shared_token_gate = vkmoe_gguf_name(s, GGUF_SHARED_TOKEN_GATE),
+    };
+    family->dense = (struct names){
+        .gate = gated ? "ffn_gate.weight" : NULL,
+        .up = "ffn_up.weight",
+        .down = "ffn_down.weight",
+    };
+}
+
+static void set_attention_names(const struct gguf *own, struct whole *whole)
+{
+    const struct gguf_survey *s = &own->survey;
+    const bool fused = s->there[GGUF_FUSED];
+    whole->names[PLACE_BLOCKS] = (struct attention_names){
+        .module = "attn_",
+        .query = "attn_q.weight",
+        .key = "attn_k.weight",
+        .value = "attn_v.weight",
+        .fused = fused ? "attn_qkv.weight" : NULL,
+        .output = "attn_output.weight",
+        .query_bias = "attn_q.bias",
+        .key_bias = "attn_k.bias",
+        .value_bias = "attn_v.bias",
+        .fused_bias = vkmoe_gguf_name(s, GGUF_FUSED_BIAS),
+        .output_bias = vkmoe_gguf_name(s, GGUF_OUTPUT_BIAS),
+        .query_norm = vkmoe_gguf_name(s, GGUF_QUERY_NORM),
+        .key_norm = vkmoe_gguf_name(s, GGUF_KEY_NORM),
+        .sinks = vkmoe_gguf_name(s, GGUF_SINKS),
+        .attention_norm = "attn_norm.weight",
+        .experts_norm =
+            s->there[GGUF_EXPERTS_NORM] ? "ffn_norm.weight" : "post_attention_norm.weight",
+    };
+    whole->ends = (struct end_names){
+        .embedding = GGUF_EMBEDDING,
+        .final_norm = GGUF_FINAL_NORM,
+        .head = GGUF_HEAD,
+    };
+}
+
+// -------------------------------------------------------------------------- attention
+
+// What only some families have: Granite its scales, gpt-oss windows in every other block.
+static void set_whole(const struct gguf *own, const struct architecture *architecture,
+    struct settings *settings, const struct whole *published, struct whole *whole)
+{
+    const struct gguf_survey *s = &own->survey;
+    const uint32_t heads = vkmoe_setting_u32(settings, "attention.head_count", 1, 1, MAX_WIDTH);
+    const uint32_t hidden = vkmoe_setting_u32(settings, "embedding_length", 1, 1, MAX_WIDTH);
+    const uint32_t head =
+        vkmoe_setting_u32(settings, "attention.key_length", hidden / heads, 1, MAX_WIDTH);
+    const uint32_t turned = vkmoe_setting_u32(settings, "rope.dimension_count", head, 1, MAX_WIDTH);
+    const bool granite = published && published->embedding_scale_key;
+    if (turned % 2 || turned > head)
+        vkmoe_setting_fail(settings, VKMOE_ERROR_INVALID,
+            "rope.dimension_count is %u, expected an even number up to the heads' %u", turned,
+            head);
+    *whole = (struct whole){
+        .heads = { "attention.head_count", 0 },
+        .kv_heads = { "attention.head_count_kv", 0 },
+        .head_size = { "attention.key_length", 0 },
+        .vocabulary = 0,
+        .max_positions_key = "context_length",
+        .max_positions = 4096,
+        .end_token = -1,
+        .norm_epsilon_key = "attention.layer_norm_rms_epsilon",
+        .norm_epsilon = 1e-5,
+        .rope = { .kind = architecture->rope, .base = 1e4f, .size = turned < head ? turned : 0 },
+        .bias = { NULL, s->there[GGUF_QUERY_BIAS] || s->there[GGUF_FUSED_BIAS] },
+        .norm_wide = s->query_norm > head,
+        .window =
+            published && published->window == WINDOW_ALTERNATE ? WINDOW_ALTERNATE : WINDOW_ALL,
+        .clip_key = "attention.clamp_kqv",
+        .scale_key = "attention.scale",
+        .embedding_scale_key = granite ? "embedding_scale" : NULL,
+        .residual_scale_key = granite ? "residual_scale" : NULL,
+        .logits_divisor_key = granite ? "logit_scale" : NULL,
+    };
+    set_attention_names(own, whole);
+}
+
+// Why a model does not run whole; "": it does.
+static void find_obstacle(
+    struct gguf *own, const struct architecture *architecture, struct settings *settings)
+{
+    char *text = own->not_whole;
+    const uint32_t key = vkmoe_setting_u32(settings, "attention.key_length", 0, 0, UINT32_MAX);
+    const uint32_t value =
+        vkmoe_setting_u32(settings, "attention.value_length", key, 0, UINT32_MAX);
+    const double cap = vkmoe_setting_number(settings, "attn_logit_softcapping", 0.0)
+        + vkmoe_setting_number(settings, "final_logit_softcapping", 0.0);
+    *text = '\0';
+    if (architecture->not_whole)
+        snprintf(text, sizeof own->not_whole, "the architecture has %s", architecture->not_whole);
+    else if (own->survey.unknown)
+        snprintf(text, sizeof own->not_whole, "it does not know what tensor %s is for",
+            own->survey.unknown->name);
+    else if (key != value)
+        snprintf(text, sizeof own->not_whole, "keys and values differ in size");
+    else if (cap != 0.0)
+        snprintf(text, sizeof own->not_whole, "the logits are capped");
+}
+
+// ------------------------------------------------------------------------------- all
+
+struct kind vkmoe_gguf_family(const struct container *container, struct settings *settings)
+{
+    struct gguf *own = container->own;
+    const struct architecture *architecture = find_architecture(own->name);
+    char name[64];
+    if (!own->name)
+        vkmoe_setting_fail(settings, VKMOE_ERROR_INVALID, "needs general.architecture, a string");
+    else if (!architecture)
+        vkmoe_setting_fail(settings, VKMOE_ERROR_UNSUPPORTED,
+            "general.architecture is \"%s\", which this version does not know",
+            vkmoe_printable(own->name, name, sizeof name));
+    if (!architecture)
+        return (struct kind){ 0 };
+    static const struct family blank = { HIDDEN_ACT };
+    const struct family *base = vkmoe_family_named(architecture->family).family;
+    struct family *family = &own->family;
+    *family = base ? *base : blank;
+    family->name =
+        base && strcmp(base->name, architecture->family) == 0 ? base->name : architecture->family;
+    family->prefix = "blk.{b}.";
+    family->blocks = (struct setting){ "block_count", 0 };
+    family->hidden = (struct setting){ "embedding_length", 0 };
+    family->inner = (struct setting){ "expert_feed_forward_length|feed_forward_length", 0 };
+    family->dense_inner = (struct setting){ "feed_forward_length", 0 };
+    family->experts = (struct setting){ "expert_count", 0 };
+    family->experts_per_token = (struct setting){ "expert_used_count", 0 };
+    family->shared_inner = (struct setting){ "shared_inner", 0 };
+    family->shared_count = family->router_bias = family->correction_bias =
+        (struct setting){ NULL, 1 };
+    family->layout = 0;
+    family->mark = mark;
+    memset(family->expect, 0, sizeof family->expect);
+    set_gate(architecture, settings, family);
+    set_expert_names(own, family);
+    if (!architecture->not_whole)
+        set_whole(own, architecture, settings, base ? base->whole : NULL, &own->whole);
+    find_obstacle(own, architecture, settings);
+    family->aliases = NULL;
+    family->whole = *own->not_whole ? NULL : &own->whole;
+    family->not_whole = own->not_whole;
+    return settings->status == VKMOE_OK ? (struct kind){ .family = family } : (struct kind){ 0 };
+}

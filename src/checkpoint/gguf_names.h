@@ -1,0 +1,78 @@
+// gguf_names.h - what tensors are called in GGUF files, whatever the architecture, and which of
+// them a file has.
+#ifndef VKMOE_GGUF_NAMES_H
+#define VKMOE_GGUF_NAMES_H
+
+#include "checkpoint/family.h"
+#include "checkpoint/tensors.h"
+
+// After "blk.N.".
+#define GGUF_BLOCK_NAMES(NAME) \
+    NAME(ATTENTION_NORM, "attn_norm.weight") \
+    NAME(QUERY, "attn_q.weight") \
+    NAME(KEY, "attn_k.weight") \
+    NAME(VALUE, "attn_v.weight") \
+    NAME(FUSED, "attn_qkv.weight") \
+    NAME(OUTPUT, "attn_output.weight") \
+    NAME(QUERY_BIAS, "attn_q.bias") \
+    NAME(KEY_BIAS, "attn_k.bias") \
+    NAME(VALUE_BIAS, "attn_v.bias") \
+    NAME(FUSED_BIAS, "attn_qkv.bias") \
+    NAME(OUTPUT_BIAS, "attn_output.bias") \
+    NAME(QUERY_NORM, "attn_q_norm.weight") \
+    NAME(KEY_NORM, "attn_k_norm.weight") \
+    NAME(SINKS, "attn_sinks.weight") \
+    NAME(EXPERTS_NORM, "ffn_norm.weight") \
+    NAME(POST_ATTENTION_NORM, "post_attention_norm.weight") \
+    NAME(DENSE_GATE, "ffn_gate.weight") \
+    NAME(DENSE_UP, "ffn_up.weight") \
+    NAME(DENSE_DOWN, "ffn_down.weight") \
+    NAME(ROUTER, "ffn_gate_inp.weight") \
+    NAME(ROUTER_BIAS, "ffn_gate_inp.bias") \
+    NAME(ROUTER_SCALE, "ffn_gate_inp.scale") \
+    NAME(CORRECTION_BIAS, "exp_probs_b.bias") \
+    NAME(OLD_CORRECTION_BIAS, "exp_probs_b") \
+    NAME(GATE, "ffn_gate_exps.weight") \
+    NAME(UP, "ffn_up_exps.weight") \
+    NAME(GATE_UP, "ffn_gate_up_exps.weight") \
+    NAME(DOWN, "ffn_down_exps.weight") \
+    NAME(GATE_EACH, "ffn_gate.{e}.weight") \
+    NAME(UP_EACH, "ffn_up.{e}.weight") \
+    NAME(DOWN_EACH, "ffn_down.{e}.weight") \
+    NAME(GATE_BIAS, "ffn_gate_exps.bias") \
+    NAME(UP_BIAS, "ffn_up_exps.bias") \
+    NAME(GATE_UP_BIAS, "ffn_gate_up_exps.bias") \
+    NAME(DOWN_BIAS, "ffn_down_exps.bias") \
+    NAME(EXPERT_SCALE, "ffn_down_exps.scale") \
+    NAME(SHARED_GATE, "ffn_gate_shexp.weight") \
+    NAME(SHARED_UP, "ffn_up_shexp.weight") \
+    NAME(SHARED_DOWN, "ffn_down_shexp.weight") \
+    NAME(SHARED_TOKEN_GATE, "ffn_gate_inp_shexp.weight")
+
+enum gguf_name {
+#define NAME(name, text) GGUF_##name,
+    GGUF_BLOCK_NAMES(NAME)
+#undef NAME
+        GGUF_NAMES
+};
+
+#define GGUF_EMBEDDING "token_embd.weight"
+#define GGUF_FINAL_NORM "output_norm.weight"
+#define GGUF_HEAD "output.weight"
+
+struct gguf_survey {
+    bool there[GGUF_NAMES]; // in one block at least
+    bool has_head;
+    bool moe[MAX_BLOCKS];         // which blocks have a router
+    uint32_t shared_inner;        // rows of the first shared expert; 0: there is none
+    uint64_t query_norm;          // elements of the first one
+    const struct tensor *unknown; // the first that has none of these names; NULL: all have
+};
+
+// Of the first `blocks` blocks; others are prediction heads, which nobody runs.
+void vkmoe_gguf_survey(const struct tensors *tensors, uint32_t blocks, struct gguf_survey *out);
+
+// NULL if no block has it.
+const char *vkmoe_gguf_name(const struct gguf_survey *survey, enum gguf_name name);
+
+#endif

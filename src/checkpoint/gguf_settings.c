@@ -1,0 +1,256 @@
+// gguf_settings.c - what the keys of a GGUF file are to families.
+#include "checkpoint/gguf.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/common.h"
+#include "base/log.h"
+
+enum {
+    MAX_ADDED = 16,
+    MAX_SCALING = 16,
+    MAX_ENDS = 4,
+    SPARE = MAX_SCALING + MAX_ENDS + 2 * MAX_BLOCKS, // for what is in lists and objects
+};
+
+// The settings as they grow.
+struct writer {
+    struct gguf *own;
+    struct value *items, *spare;
+    uint32_t count;
+};
+
+static struct value *take_values(struct writer *w, uint32_t count)
+{
+    struct value *values = w->spare;
+    w->spare += count;
+    return values;
+}
+
+static struct value *find(const struct writer *w, const char *name)
+{
+    for (uint32_t i = 0; i < w->count; i++) {
+        if (strcmp(w->items[i].name, name) == 0)
+            return w->items[i].kind == VALUE_NULL ? NULL : &w->items[i];
+    }
+    return NULL;
+}
+
+static void add(struct writer *w, const char *name, struct value value)
+{
+    value.name = name;
+    w->items[w->count++] = value;
+}
+
+static struct value number(double value)
+{
+    return (struct value){ .kind = VALUE_NUMBER, .number = value };
+}
+
+static struct value text(const char *value)
+{
+    return (struct value){ .kind = VALUE_STRING, .text = value };
+}
+
+static struct value list(const struct value *items, uint32_t count)
+{
+    return (struct value){ .kind = VALUE_LIST, .count = count, .items = items };
+}
+
+// ------------------------------------------------------------------------- own keys
+
+// A list of one number for each block is that number if all are alike but for zeros, which are
+// those of blocks that have no such thing.
+static struct value settle(const struct value *value)
+{
+    const struct value *first = NULL;
+    bool alike = value_is(value, VALUE_LIST) && value->count > 0;
+    VALUE_EACH(item, value)
+    {
+        if (!first || first->number == 0.0)
+            first = item;
+        alike = alike && item->kind == VALUE_NUMBER
+            && (item->number == 0.0 || item->number == first->number);
+    }
+    struct value settled = alike ? *first : *value;
+    settled.name = value->name;
+    return settled;
+}
+
+static void add_own(struct writer *w, const struct value *value)
+{
+    static const char *const of_blocks[] = { "attention.head_count", "attention.head_count_kv",
+        "feed_forward_length", "expert_feed_forward_length", "expert_used_count", "expert_count" };
+    const char *architecture = w->own->name, *name = value->name;
+    const size_t length = architecture ? strlen(architecture) : 0;
+    struct value copy = *value;
+    if (length && strncmp(name, architecture, length) == 0 && name[length] == '.')
+        name += length + 1;
+    for (size_t i = 0; i < ARRAY_SIZE(of_blocks); i++) {
+        if (strcmp(name, of_blocks[i]) == 0)
+            copy = settle(value);
+    }
+    add(w, name, copy);
+}
+
+// Those at the end that predict more tokens at once are not run.
+static void count_blocks(struct writer *w)
+{
+    struct value *blocks = find(w, "block_count");
+    const uint32_t predictors = vkmoe_gguf_integer(find(w, "nextn_predict_layers"));
+    const uint32_t all = vkmoe_gguf_integer(blocks);
+    w->own->blocks = all > predictors ? all - predictors : 0;
+    if (blocks && predictors)
+        blocks->number = w->own->blocks;
+}
+
+// ---------------------------------------------------------------- Hugging Face's names
+
+static void add_frame(struct writer *w)
+{
+    const struct gguf *own = w->own;
+    static const char *const keys[] = { "tokenizer.ggml.eos_token_id",
+        "tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id" };
+    struct value *tokens = take_values(w, MAX_ENDS);
+    uint32_t count = 0;
+    for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+        const struct value *token = find(w, keys[i]);
+        if (token)
+            tokens[count++] = *token;
+    }
+    if (count > 0)
+        add(w, "eos_token_id", list(tokens, count));
+    const struct value *epsilon = find(w, "attention.layer_norm_rms_epsilon");
+    if (epsilon)
+        add(w, "rms_norm_eps", *epsilon);
+    if (own->name)
+        add(w, "model_type", text(own->name));
+    if (!find(w, "vocab_size") && own->file.token_count)
+        add(w, "vocab_size", number(own->file.token_count));
+    add(w, "tie_word_embeddings",
+        (struct value){ .kind = VALUE_BOOL, .number = !own->survey.has_head });
+}
+
+static void add_blocks(struct writer *w)
+{
+    const uint32_t blocks = MIN(w->own->blocks, MAX_BLOCKS);
+    struct value *moe = take_values(w, blocks);
+    uint32_t count = 0;
+    for (uint32_t b = 0; b < blocks; b++) {
+        if (w->own->survey.moe[b])
+            moe[count++] = number(b);
+    }
+    add(w, "expert_blocks", list(moe, count));
+    if (w->own->survey.shared_inner)
+        add(w, "shared_inner", number(w->own->survey.shared_inner));
+}
+
+// Windows, and which blocks have them: every one but each so-manieth, or as a list has it.
+static void add_windows(struct writer *w)
+{
+    const struct value *window = find(w, "attention.sliding_window");
+    const struct value *pattern = find(w, "attention.sliding_window_pattern");
+    const uint32_t blocks = MIN(w->own->blocks, MAX_BLOCKS);
+    const uint32_t period = vkmoe_gguf_integer(pattern);
+    if (vkmoe_gguf_integer(window) == 0)
+        return;
+    add(w, "sliding_window", *window);
+    if (!pattern)
+        return;
+    struct value *types = take_values(w, blocks);
+    for (uint32_t b = 0; b < blocks; b++) {
+        const bool listed = value_is(pattern, VALUE_LIST) && b < pattern->count;
+        const bool sliding =
+            listed ? pattern->items[b].number != 0.0 : period && b % period < period - 1;
+        types[b] = text(sliding ? "sliding_attention" : "full_attention");
+    }
+    add(w, "layer_types", list(types, blocks));
+}
+
+static double get_number(const struct writer *w, const char *key, double preset)
+{
+    const struct value *value = find(w, key);
+    return value_is(value, VALUE_NUMBER) ? value->number : preset;
+}
+
+// The scaling of RoPE, with the names that rope.c reads. What is 0, or off, is absent.
+static void add_scaling(struct writer *w)
+{
+    static const struct {
+        const char *from, *to;
+        double off; // the value that says nothing
+    } keys[] = {
+        { "rope.scaling.original_context_length", "original_max_position_embeddings", 0.0 },
+        { "rope.scaling.yarn_beta_fast", "beta_fast", 0.0 },
+        { "rope.scaling.yarn_beta_slow", "beta_slow", 0.0 },
+        { "rope.scaling.yarn_ext_factor", "yarn_ext_factor", 1.0 },
+        { "rope.scaling.yarn_log_multiplier", "yarn_log_multiplier", 0.0 },
+    };
+    const struct value *type = find(w, "rope.scaling.type");
+    const char *name = value_text(type);
+    const bool yarn = name && strcmp(name, "yarn") == 0;
+    const double factor =
+        get_number(w, "rope.scaling.factor", get_number(w, "rope.scale_linear", 0.0));
+    if ((name && strcmp(name, "none") == 0)
+        || (!yarn && (factor == 0.0 || factor == 1.0) && !(name && strcmp(name, "linear") != 0)))
+        return;
+    struct value *items = take_values(w, MAX_SCALING);
+    struct writer scaling = { .items = items };
+    add(&scaling, "rope_type", text(name ? name : "linear"));
+    add(&scaling, "factor", number(factor == 0.0 ? 1.0 : factor));
+    for (size_t i = 0; i < ARRAY_SIZE(keys) && yarn; i++) {
+        const struct value *value = find(w, keys[i].from);
+        if (value && !(value_is(value, VALUE_NUMBER) && value->number == keys[i].off))
+            add(&scaling, keys[i].to, *value);
+    }
+    const double stretch = get_number(w, "rope.scaling.attn_factor", 1.0)
+        * get_number(w, "rope.scaling.yarn_attn_factor", 1.0);
+    if (stretch != 1.0 && yarn)
+        add(&scaling, "attention_factor", number(stretch * (1.0 + 0.1 * log(MAX(factor, 1.0)))));
+    else if (stretch != 1.0)
+        add(&scaling, "attn_factor", number(stretch)); // rope.c refuses it
+    const struct value *truncate = find(w, "rope.scaling.yarn_truncate");
+    if (truncate && yarn)
+        add(&scaling, "truncate", *truncate);
+    add(w, "rope_scaling",
+        (struct value){ .kind = VALUE_OBJECT, .count = scaling.count, .items = items });
+}
+
+static void add_rope(struct writer *w)
+{
+    const struct value *base = find(w, "rope.freq_base");
+    if (base)
+        add(w, "rope_theta", *base);
+    add_scaling(w);
+}
+
+// ------------------------------------------------------------------------------ all
+
+enum vkmoe_status vkmoe_gguf_read_settings(struct container *container)
+{
+    struct gguf *own = container->own;
+    const struct value *name = vkmoe_gguf_value(&own->file, "general.architecture");
+    if (name && name->kind != VALUE_STRING)
+        return vkmoe_fail(container->log, VKMOE_ERROR_INVALID,
+            "%s: general.architecture is no string", container->path);
+    own->name = value_text(name);
+    struct value *root = container->values = calloc(1, sizeof *root);
+    struct writer w = { .own = own };
+    const uint64_t room = (uint64_t)own->file.value_count + MAX_ADDED;
+    w.items = vkmoe_arena_take(&own->arena, (room + SPARE) * sizeof *w.items);
+    if (!w.items || !root)
+        return vkmoe_fail(container->log, VKMOE_ERROR_OUT_OF_MEMORY,
+            "%s: no memory for its settings", container->path);
+    w.spare = w.items + room;
+    for (uint32_t i = 0; i < own->file.value_count; i++)
+        add_own(&w, &own->file.values[i]);
+    count_blocks(&w);
+    vkmoe_gguf_survey(&container->tensors, own->blocks, &own->survey);
+    add_frame(&w);
+    add_blocks(&w);
+    add_windows(&w);
+    add_rope(&w);
+    *root = (struct value){ .kind = VALUE_OBJECT, .count = w.count, .items = w.items };
+    return VKMOE_OK;
+}

@@ -1,0 +1,279 @@
+// gguf_convert.c - see gguf_writer.h: what llama.cpp's converters do, by docs/semantics.md A.2 and
+// their own words, from the views of a checkpoint.
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gguf_writer.h"
+#include "attention_reference.h"
+#include "tap.h"
+
+#define SHAPE(...) \
+    (const uint64_t[4]) \
+    { \
+        __VA_ARGS__ \
+    }
+
+enum { MAX_PARTS = 3 };
+
+static const struct architecture {
+    const char *family, *name;
+    bool pairs; // rows of queries and keys are reordered, so that what RoPE pairs are neighbours
+    bool granite, own_inner;
+    const char *experts_norm;
+} architectures[] = {
+    { "mixtral", "llama", .pairs = true },
+    { "qwen3_moe", "qwen3moe", .own_inner = true },
+    { "gpt_oss", "gpt-oss", .own_inner = true, .experts_norm = "post_attention_norm.weight" },
+    { "granitemoe", "granitemoe", .pairs = true, .granite = true },
+};
+
+static const struct architecture *find(const char *family)
+{
+    for (size_t i = 0; i < sizeof architectures / sizeof architectures[0]; i++) {
+        if (strcmp(architectures[i].family, family) == 0)
+            return &architectures[i];
+    }
+    return NULL;
+}
+
+const char *gguf_architecture(const char *family)
+{
+    const struct architecture *found = find(family);
+    return found ? found->name : NULL;
+}
+
+struct converter {
+    const struct architecture *architecture;
+    struct gguf_writer parts[MAX_PARTS];
+    uint32_t count, tensors; // parts, and tensors so far
+    uint32_t block;
+};
+
+// ------------------------------------------------------------------------------ keys
+
+static void write_u32(struct converter *c, const char *key, uint32_t value)
+{
+    char name[128];
+    snprintf(name, sizeof name, "%s.%s", c->architecture->name, key);
+    gguf_key_u32(&c->parts[0], name, value);
+}
+
+static void write_f32(struct converter *c, const char *key, double value)
+{
+    char name[128];
+    snprintf(name, sizeof name, "%s.%s", c->architecture->name, key);
+    gguf_key_f32(&c->parts[0], name, value);
+}
+
+static void write_rope(struct converter *c, const struct vkmoe_rope *rope, uint32_t head_size)
+{
+    char key[64];
+    write_f32(c, "rope.freq_base", (double)rope->base);
+    write_u32(c, "rope.dimension_count", rope->size ? rope->size : head_size);
+    if (rope->scaling != VKMOE_ROPE_SCALING_LINEAR && rope->scaling != VKMOE_ROPE_SCALING_YARN)
+        return;
+    const bool yarn = rope->scaling == VKMOE_ROPE_SCALING_YARN;
+    snprintf(key, sizeof key, "%s.rope.scaling.type", c->architecture->name);
+    gguf_key_text(&c->parts[0], key, yarn ? "yarn" : "linear");
+    write_f32(c, "rope.scaling.factor", (double)rope->factor);
+    if (!yarn)
+        return;
+    write_u32(c, "rope.scaling.original_context_length", rope->original_positions);
+    write_f32(c, "rope.scaling.yarn_beta_fast", (double)rope->beta_fast);
+    write_f32(c, "rope.scaling.yarn_beta_slow", (double)rope->beta_slow);
+    snprintf(key, sizeof key, "%s.rope.scaling.yarn_truncate", c->architecture->name);
+    gguf_key_bool(&c->parts[0], key, !rope->exact_range);
+}
+
+static void write_keys(struct converter *c, const struct vkmoe_frame *frame,
+    const struct vkmoe_attention_params *attention, const struct vkmoe_moe_params *moe)
+{
+    gguf_key_text(&c->parts[0], "general.architecture", c->architecture->name);
+    const struct {
+        const char *key;
+        uint32_t value;
+    } numbers[] = { { "block_count", frame->blocks }, { "context_length", frame->max_positions },
+        { "embedding_length", frame->hidden }, { "feed_forward_length", moe->inner },
+        { "expert_count", moe->experts }, { "expert_used_count", moe->experts_per_token },
+        { "vocab_size", frame->vocabulary }, { "attention.head_count", attention->heads },
+        { "attention.head_count_kv", attention->kv_heads },
+        { "attention.key_length", attention->head_size },
+        { "attention.value_length", attention->head_size } };
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+        write_u32(c, numbers[i].key, numbers[i].value);
+    if (c->architecture->own_inner)
+        write_u32(c, "expert_feed_forward_length", moe->inner);
+    write_f32(c, "attention.layer_norm_rms_epsilon", (double)frame->norm_epsilon);
+    if (attention->value_clip != 0.0f)
+        write_f32(c, "attention.clamp_kqv", (double)attention->value_clip);
+    if (attention->patterns)
+        write_u32(c, "attention.sliding_window", (uint32_t)attention->patterns[0].left);
+    write_rope(c, &attention->rope, attention->head_size);
+    if (c->architecture->granite) {
+        write_f32(c, "attention.scale", (double)attention->scale);
+        write_f32(c, "embedding_scale", (double)frame->embedding_scale);
+        write_f32(c, "residual_scale", (double)frame->residual_scale);
+        write_f32(c, "logit_scale", 1.0 / (double)frame->logits_scale);
+    }
+    static const char *const ends[] = { "tokenizer.ggml.eos_token_id",
+        "tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id" };
+    for (uint32_t i = 0; i < frame->end_token_count && i < 3; i++)
+        gguf_key_u32(&c->parts[0], ends[i], frame->end_tokens[i]);
+}
+
+// --------------------------------------------------------------------------- tensors
+
+static void write_tensor(
+    struct converter *c, const char *name, const double *values, const uint64_t shape[4])
+{
+    struct gguf_writer *part = &c->parts[c->tensors++ % c->count];
+    gguf_tensor(part, name, values, shape);
+}
+
+static void write_view(struct converter *c, const char *name, const struct vkmoe_view *view,
+    uint64_t rows, uint64_t columns)
+{
+    char full[128];
+    if (!view->data)
+        return;
+    double *values = reference_read_view(view, (uint32_t)rows, (uint32_t)columns);
+    snprintf(full, sizeof full, "blk.%u.%s", c->block, name);
+    write_tensor(c, full, values, rows > 1 ? SHAPE(rows, columns) : SHAPE(columns));
+    free(values);
+}
+
+// A matrix of queries or keys, or its biases, of `columns` 1.
+static void write_heads(struct converter *c, const char *name, const struct vkmoe_view *view,
+    const struct vkmoe_attention_params *p, uint32_t heads, uint32_t columns)
+{
+    char full[128];
+    const uint32_t size = p->head_size, rows = heads * size;
+    if (!view->data)
+        return;
+    double *values =
+        columns > 1 ? reference_read_view(view, rows, columns) : reference_read_view(view, 1, rows);
+    double *out = calloc((size_t)rows * columns, sizeof *out);
+    for (uint32_t row = 0; out && row < rows; row++) {
+        const uint32_t within = row % size, first = row - within;
+        const uint32_t from =
+            c->architecture->pairs ? first + within / 2 + within % 2 * (size / 2) : row;
+        memcpy(out + (size_t)row * columns, values + (size_t)from * columns, columns * sizeof *out);
+    }
+    snprintf(full, sizeof full, "blk.%u.%s", c->block, name);
+    write_tensor(c, full, out, columns > 1 ? SHAPE(rows, columns) : SHAPE(rows));
+    free(values);
+    free(out);
+}
+
+static void write_attention(struct converter *c, const struct vkmoe_attention_params *p)
+{
+    const uint32_t kv = p->kv_heads * p->head_size, all = p->heads * p->head_size;
+    write_heads(c, "attn_q.weight", &p->query.matrices[0], p, p->heads, p->hidden);
+    write_heads(c, "attn_q.bias", &p->query.bias, p, p->heads, 1);
+    write_heads(c, "attn_k.weight", &p->key.matrix, p, p->kv_heads, p->hidden);
+    write_heads(c, "attn_k.bias", &p->key.bias, p, p->kv_heads, 1);
+    write_view(c, "attn_v.weight", &p->value.matrix, kv, p->hidden);
+    write_view(c, "attn_v.bias", &p->value.bias, 1, kv);
+    write_view(c, "attn_output.weight", &p->output.matrices[0], p->hidden, all);
+    write_view(c, "attn_output.bias", &p->output.bias, 1, p->hidden);
+    write_view(c, "attn_q_norm.weight", &p->query.norm, 1, p->norm.wide ? all : p->head_size);
+    write_view(c, "attn_k_norm.weight", &p->key.norm, 1, p->norm.wide ? kv : p->head_size);
+    write_view(c, "attn_sinks.weight", &p->sinks, 1, p->heads);
+}
+
+static void write_experts(struct converter *c, const char *name, const struct vkmoe_view *views,
+    uint32_t experts, uint64_t rows, uint64_t columns)
+{
+    char full[128];
+    double *all = calloc(experts * rows * columns, sizeof *all);
+    for (uint32_t e = 0; all && e < experts; e++) {
+        double *one = reference_read_view(&views[e], (uint32_t)rows, (uint32_t)columns);
+        memcpy(all + e * rows * columns, one, rows * columns * sizeof *one);
+        free(one);
+    }
+    snprintf(full, sizeof full, "blk.%u.%s", c->block, name);
+    write_tensor(c, full, all, SHAPE(experts, rows, columns));
+    free(all);
+}
+
+static void write_moe(struct converter *c, const struct vkmoe_moe_params *p)
+{
+    write_view(c, "ffn_gate_inp.weight", &p->router.weight, p->experts, p->hidden);
+    write_view(c, "ffn_gate_inp.bias", &p->router.bias, 1, p->experts);
+    write_experts(c, "ffn_gate_exps.weight", p->gate, p->experts, p->inner, p->hidden);
+    write_experts(c, "ffn_up_exps.weight", p->up, p->experts, p->inner, p->hidden);
+    write_experts(c, "ffn_down_exps.weight", p->down, p->experts, p->hidden, p->inner);
+    write_view(c, "ffn_gate_exps.bias", &p->gate_bias, p->experts, p->inner);
+    write_view(c, "ffn_up_exps.bias", &p->up_bias, p->experts, p->inner);
+    write_view(c, "ffn_down_exps.bias", &p->down_bias, p->experts, p->hidden);
+}
+
+static void write_end(struct converter *c, const char *name, const struct vkmoe_view *view,
+    uint32_t rows, uint32_t columns)
+{
+    double *values = reference_read_view(view, rows, columns);
+    write_tensor(c, name, values, rows > 1 ? SHAPE(rows, columns) : SHAPE(columns));
+    free(values);
+}
+
+// ------------------------------------------------------------------------------- all
+
+static bool write_block(
+    struct converter *c, vkmoe_checkpoint *checkpoint, const struct vkmoe_frame *frame)
+{
+    struct vkmoe_attention_params attention = { VKMOE_INIT(vkmoe_attention_params) };
+    struct vkmoe_moe_params moe = { VKMOE_INIT(vkmoe_moe_params) };
+    struct vkmoe_view norms[2];
+    const struct vkmoe_block block = { .index = c->block };
+    const char *experts_norm = c->architecture->experts_norm;
+    if (vkmoe_checkpoint_get_attention(checkpoint, block, &attention) != VKMOE_OK
+        || vkmoe_checkpoint_get_moe(checkpoint, block, &moe) != VKMOE_OK
+        || vkmoe_checkpoint_get_norms(checkpoint, block, &norms[0], &norms[1]) != VKMOE_OK)
+        return false;
+    if (c->block == 0)
+        write_keys(c, frame, &attention, &moe);
+    write_view(c, "attn_norm.weight", &norms[0], 1, frame->hidden);
+    write_view(c, experts_norm ? experts_norm : "ffn_norm.weight", &norms[1], 1, frame->hidden);
+    write_attention(c, &attention);
+    write_moe(c, &moe);
+    return true;
+}
+
+static bool write_parts(struct converter *c, const char *path)
+{
+    for (uint32_t i = 0; i < c->count; i++) {
+        char part[1024];
+        const char *tail = strstr(path, "-00001-of-");
+        if (c->count > 1) {
+            gguf_key_u16(&c->parts[i], "split.no", (uint16_t)i);
+            gguf_key_u16(&c->parts[i], "split.count", (uint16_t)c->count);
+            gguf_key_u32(&c->parts[i], "split.tensors.count", c->tensors);
+        }
+        snprintf(part, sizeof part, "%.*s-%05u-of-%05u.gguf", tail ? (int)(tail - path) : 0, path,
+            i + 1, c->count);
+        if (!gguf_write(&c->parts[i], c->count > 1 ? part : path))
+            return false;
+    }
+    return true;
+}
+
+bool gguf_convert(vkmoe_checkpoint *checkpoint, const char *path, uint32_t parts)
+{
+    struct vkmoe_checkpoint_info info = { VKMOE_INIT(vkmoe_checkpoint_info) };
+    struct vkmoe_frame frame = { VKMOE_INIT(vkmoe_frame) };
+    vkmoe_checkpoint_get_info(checkpoint, &info);
+    struct converter c = { .architecture = find(info.treated_as), .count = parts };
+    bool ok = c.architecture && vkmoe_checkpoint_get_frame(checkpoint, &frame) == VKMOE_OK;
+    for (c.block = 0; ok && c.block < frame.blocks; c.block++)
+        ok = write_block(&c, checkpoint, &frame);
+    if (ok) {
+        write_end(&c, "token_embd.weight", &frame.embedding, frame.vocabulary, frame.hidden);
+        write_end(&c, "output_norm.weight", &frame.final_norm, 1, frame.hidden);
+        if (frame.head.data != frame.embedding.data)
+            write_end(&c, "output.weight", &frame.head, frame.vocabulary, frame.hidden);
+    }
+    if (!ok)
+        tap_note("%s cannot be made of a %s", path, info.treated_as);
+    return ok && write_parts(&c, path);
+}

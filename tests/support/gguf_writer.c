@@ -1,0 +1,139 @@
+// gguf_writer.c - see gguf_writer.h.
+#include "gguf_writer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "tap.h"
+
+enum {
+    ALIGNMENT = 32,
+    TYPE_U16 = 2,
+    TYPE_U32 = 4,
+    TYPE_F32 = 6,
+    TYPE_BOOL = 7,
+    TYPE_TEXT = 8,
+    TYPE_LIST = 9
+};
+
+// What is little-endian here is so in the file.
+static void put(struct gguf_text *text, const void *bytes, size_t size)
+{
+    if (!text->file)
+        text->file = open_memstream(&text->bytes, &text->size);
+    if (!text->file || fwrite(bytes, 1, size, text->file) != size)
+        abort();
+}
+
+#define PUT(text, type, value) put(text, &(type){ value }, sizeof(type))
+
+static void put_string(struct gguf_text *text, const char *string)
+{
+    PUT(text, uint64_t, strlen(string));
+    put(text, string, strlen(string));
+}
+
+static struct gguf_text *begin_key(struct gguf_writer *writer, const char *key, uint32_t type)
+{
+    writer->key_count++;
+    put_string(&writer->keys, key);
+    PUT(&writer->keys, uint32_t, type);
+    return &writer->keys;
+}
+
+void gguf_key_u32(struct gguf_writer *writer, const char *key, uint32_t value)
+{
+    PUT(begin_key(writer, key, TYPE_U32), uint32_t, value);
+}
+
+void gguf_key_u16(struct gguf_writer *writer, const char *key, uint16_t value)
+{
+    PUT(begin_key(writer, key, TYPE_U16), uint16_t, value);
+}
+
+void gguf_key_f32(struct gguf_writer *writer, const char *key, double value)
+{
+    PUT(begin_key(writer, key, TYPE_F32), float, (float)value);
+}
+
+void gguf_key_bool(struct gguf_writer *writer, const char *key, bool value)
+{
+    PUT(begin_key(writer, key, TYPE_BOOL), uint8_t, value);
+}
+
+void gguf_key_text(struct gguf_writer *writer, const char *key, const char *value)
+{
+    put_string(begin_key(writer, key, TYPE_TEXT), value);
+}
+
+void gguf_key_u32s(
+    struct gguf_writer *writer, const char *key, const uint32_t *values, uint32_t count)
+{
+    struct gguf_text *text = begin_key(writer, key, TYPE_LIST);
+    PUT(text, uint32_t, TYPE_U32);
+    PUT(text, uint64_t, count);
+    put(text, values, count * sizeof *values);
+}
+
+static void pad(struct gguf_text *text, uint64_t from)
+{
+    static const char zeros[ALIGNMENT];
+    fflush(text->file);
+    put(text, zeros, (size_t)(-(from + text->size) % ALIGNMENT));
+    fflush(text->file);
+}
+
+void gguf_tensor(
+    struct gguf_writer *writer, const char *name, const double *values, const uint64_t shape[4])
+{
+    uint32_t rank = 0;
+    uint64_t elements = 1;
+    while (rank < 4 && shape[rank])
+        elements *= shape[rank++];
+    writer->tensor_count++;
+    put_string(&writer->tensors, name);
+    PUT(&writer->tensors, uint32_t, rank);
+    for (uint32_t i = rank; i-- > 0;)
+        PUT(&writer->tensors, uint64_t, shape[i]);
+    PUT(&writer->tensors, uint32_t, 0);
+    put(&writer->data, "", 0);
+    pad(&writer->data, 0);
+    PUT(&writer->tensors, uint64_t, writer->data.size);
+    for (uint64_t i = 0; i < elements; i++)
+        PUT(&writer->data, float, (float)values[i]);
+}
+
+static void finish(struct gguf_text *text)
+{
+    if (text->file)
+        fclose(text->file);
+    free(text->bytes);
+    *text = (struct gguf_text){ 0 };
+}
+
+bool gguf_write(struct gguf_writer *writer, const char *path)
+{
+    struct gguf_text all = { 0 };
+    put(&all, "GGUF", 4);
+    PUT(&all, uint32_t, 3);
+    PUT(&all, uint64_t, writer->tensor_count);
+    PUT(&all, uint64_t, writer->key_count);
+    struct gguf_text *const parts[] = { &writer->keys, &writer->tensors, &writer->data };
+    for (int i = 0; i < 3; i++) {
+        if (i == 2)
+            pad(&all, 0);
+        if (parts[i]->file && fflush(parts[i]->file) == 0)
+            put(&all, parts[i]->bytes, parts[i]->size);
+        finish(parts[i]);
+    }
+    fflush(all.file);
+    FILE *file = fopen(path, "wb");
+    bool ok = file && fwrite(all.bytes, 1, all.size, file) == all.size;
+    if (file)
+        ok = fclose(file) == 0 && ok;
+    if (!ok)
+        tap_note("%s cannot be written", path);
+    finish(&all);
+    *writer = (struct gguf_writer){ 0 };
+    return ok;
+}

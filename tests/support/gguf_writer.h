@@ -1,0 +1,45 @@
+// gguf_writer.h - GGUF files for tests, version 3, written from the format's description and not
+// from src/checkpoint, so that each checks the other.
+#ifndef VKMOE_TESTS_GGUF_WRITER_H
+#define VKMOE_TESTS_GGUF_WRITER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <vkmoe/model.h>
+
+// Zeroed at first.
+struct gguf_writer {
+    struct gguf_text {
+        FILE *file; // of what is below
+        char *bytes;
+        size_t size;
+    } keys, tensors, data;
+    uint64_t key_count, tensor_count;
+};
+
+void gguf_key_u32(struct gguf_writer *writer, const char *key, uint32_t value);
+void gguf_key_u16(struct gguf_writer *writer, const char *key, uint16_t value);
+void gguf_key_f32(struct gguf_writer *writer, const char *key, double value);
+void gguf_key_bool(struct gguf_writer *writer, const char *key, bool value);
+void gguf_key_text(struct gguf_writer *writer, const char *key, const char *value);
+void gguf_key_u32s(
+    struct gguf_writer *writer, const char *key, const uint32_t *values, uint32_t count);
+
+// In f32, of rank 1 to 3; `shape` as files elsewhere have it, the slowest first, 0 ends it.
+void gguf_tensor(
+    struct gguf_writer *writer, const char *name, const double *values, const uint64_t shape[4]);
+
+// The whole file, and nothing is left of the writer; false after a note.
+bool gguf_write(struct gguf_writer *writer, const char *path);
+
+// The checkpoint, which is of one of the families that run whole, as a converter makes a GGUF file
+// of it; in `parts` if these are more than 1, `path` being the first. False after a note.
+bool gguf_convert(vkmoe_checkpoint *checkpoint, const char *path, uint32_t parts);
+
+// What converters call a family; NULL: it has no GGUF files here.
+const char *gguf_architecture(const char *family);
+
+#endif
