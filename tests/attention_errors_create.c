@@ -104,6 +104,23 @@ static void create_unknown_scaling(struct creation *c)
 {
     c->p.rope.scaling = (enum vkmoe_rope_scaling)UNKNOWN;
 }
+static void create_divisors_dynamic(struct creation *c)
+{
+    c->p.rope = (struct vkmoe_rope){ .kind = VKMOE_ROPE_HALF,
+        .scaling = VKMOE_ROPE_SCALING_DYNAMIC,
+        .factor = 2,
+        .original_positions = 8 };
+    c->p.rope_divisors = c->p.key.matrix;
+}
+static void create_divisors_zero(struct creation *c)
+{
+    c->p.rope_divisors = (struct vkmoe_view){ .data = zeros };
+}
+static void create_unknown_dtype_of_divisors(struct creation *c)
+{
+    c->p.rope_divisors = c->p.key.matrix;
+    c->p.rope_divisors.dtype = (enum vkmoe_dtype)UNKNOWN;
+}
 static void create_rope_odd(struct creation *c) { c->p.rope.size = 7; }
 static void create_rope_above_head(struct creation *c) { c->p.rope.size = c->p.head_size + 2; }
 static void create_rope_base_negative(struct creation *c) { c->p.rope.base = -3.0f; }
@@ -321,6 +338,7 @@ const struct create_error create_errors[] = {
     INVALID(unknown_dtype_of_sinks), INVALID(unknown_dtype_of_norm), INVALID(scale_nan),
     INVALID(soft_cap_negative), INVALID(soft_cap_infinite), INVALID(clip_negative),
     INVALID(epsilon_negative), INVALID(unknown_rope), INVALID(unknown_scaling), INVALID(rope_odd),
+    INVALID(divisors_dynamic), INVALID(divisors_zero), INVALID(unknown_dtype_of_divisors),
     INVALID(rope_above_head), INVALID(rope_base_negative), INVALID(rope_base_nan),
     INVALID(rope_linear_factor_0), INVALID(rope_llama3_factors), INVALID(rope_llama3_positions),
     INVALID(rope_yarn_positions), INVALID(rope_dynamic_positions), INVALID(rope_dynamic_factor),

@@ -357,6 +357,9 @@ struct vkmoe_attention_params {
     struct vkmoe_rope rope;
     const struct vkmoe_pattern *patterns; // [experts]; NULL: causal over everything
     enum vkmoe_precision precision;       // of the projections
+    // Instead of a scaling by formula, or besides: what the frequency of each pair is divided by,
+    // [rope.size / 2], above 0 (GGUF's rope_freqs). Not with DYNAMIC.
+    struct vkmoe_view rope_divisors;
 };
 
 typedef struct vkmoe_attention vkmoe_attention; // its weights on the device; any thread

@@ -58,7 +58,9 @@ uint64_t vkmoe_attention_load_size(const struct vkmoe_attention_params *params);
 
 // rope.c: the turns of each pair, as shaders/store_kv.h wants them. `out` has `size` words;
 // `length` of the context counts for dynamic scaling only.
-void vkmoe_rope_table(const struct vkmoe_rope *rope, uint32_t size, uint32_t length, uint32_t *out);
+// `divisors` of frequencies may be NULL.
+void vkmoe_rope_table(const struct vkmoe_rope *rope, const float *divisors, uint32_t size,
+    uint32_t length, uint32_t *out);
 // What cosines and sines are multiplied with.
 float vkmoe_rope_magnitude(const struct vkmoe_rope *rope);
 // The frequencies of a dynamic scaling belong to a forward, not to the attention.

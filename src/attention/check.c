@@ -113,6 +113,22 @@ static enum vkmoe_status check_views(
     return vkmoe_views_check(caller, views, ARRAY_SIZE(views));
 }
 
+static enum vkmoe_status check_divisors(
+    const struct caller *caller, const struct vkmoe_view *view, uint32_t pairs)
+{
+    float *divisors;
+    uint32_t wrong = 0;
+    if (!view->data)
+        return VKMOE_OK;
+    TRY_RETURN(vkmoe_view_check(caller, &(struct named_view){ "rope_divisors", view, pairs }));
+    TRY_RETURN(vkmoe_view_floats(view, caller->log, 1, pairs, &divisors));
+    while (wrong < pairs && divisors[wrong] > 0)
+        wrong++;
+    free(divisors);
+    CHECK(wrong == pairs, "rope_divisors[%u] is not above 0", wrong);
+    return VKMOE_OK;
+}
+
 static enum vkmoe_status check_rope(
     const struct caller *caller, const struct vkmoe_attention_params *p)
 {
@@ -138,7 +154,9 @@ static enum vkmoe_status check_rope(
     CHECK(r->scaling != VKMOE_ROPE_SCALING_DYNAMIC
             || (r->original_positions > 0 && r->factor >= 1 && (r->size ? r->size : head_size) > 2),
         "rope: DYNAMIC needs original_positions, a factor of 1 or more and a size above 2");
-    return VKMOE_OK;
+    CHECK(r->scaling != VKMOE_ROPE_SCALING_DYNAMIC || !p->rope_divisors.data,
+        "rope: DYNAMIC has no rope_divisors");
+    return check_divisors(caller, &p->rope_divisors, (r->size ? r->size : head_size) / 2);
 }
 
 enum vkmoe_status vkmoe_attention_check(

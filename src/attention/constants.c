@@ -69,6 +69,17 @@ static enum vkmoe_status write_vector(
     return VKMOE_OK;
 }
 
+static enum vkmoe_status write_rotations(
+    const struct vkmoe_log *log, const struct vkmoe_attention_params *p, uint32_t *rotations)
+{
+    float *divisors = NULL;
+    if (p->rope_divisors.data)
+        TRY_RETURN(vkmoe_view_floats(&p->rope_divisors, log, 1, p->rope.size / 2, &divisors));
+    vkmoe_rope_table(&p->rope, divisors, p->rope.size, 0, rotations);
+    free(divisors);
+    return VKMOE_OK;
+}
+
 // All that the constants point to.
 static enum vkmoe_status write_arrays(const struct vkmoe_log *log,
     const struct vkmoe_attention_params *p, struct layout *at, unsigned char *data)
@@ -78,9 +89,7 @@ static enum vkmoe_status write_arrays(const struct vkmoe_log *log,
     for (size_t i = 0; i < VECTORS; i++)
         TRY_RETURN(write_vector(&vectors[i], log, data));
     vkmoe_patterns_encode(p, (void *)(data + at->patterns));
-    if (at->rotations)
-        vkmoe_rope_table(&p->rope, p->rope.size, 0, (void *)(data + at->rotations));
-    return VKMOE_OK;
+    return at->rotations ? write_rotations(log, p, (void *)(data + at->rotations)) : VKMOE_OK;
 }
 
 enum vkmoe_status vkmoe_constants_create(vkmoe_device *device,

@@ -76,10 +76,12 @@ float vkmoe_rope_magnitude(const struct vkmoe_rope *rope)
     return rope->factor > 1 ? (float)(0.1 * log(rope->factor) + 1) : 1;
 }
 
-void vkmoe_rope_table(const struct vkmoe_rope *rope, uint32_t size, uint32_t length, uint32_t *out)
+void vkmoe_rope_table(const struct vkmoe_rope *rope, const float *divisors, uint32_t size,
+    uint32_t length, uint32_t *out)
 {
     for (uint32_t c = 0; c < size / 2; c++) {
-        const double turns = frequency_of(rope, size, length, c) / (2 * PI); // whole ones are none
+        const double frequency = frequency_of(rope, size, length, c) / (divisors ? divisors[c] : 1);
+        const double turns = frequency / (2 * PI); // whole ones are none
         const uint64_t fraction = (uint64_t)ldexp(turns - floor(turns), 64);
         out[2 * c] = (uint32_t)fraction;
         out[2 * c + 1] = (uint32_t)(fraction >> 32);

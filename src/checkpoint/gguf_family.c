@@ -189,6 +189,7 @@ static void set_attention_names(const struct gguf *own, struct whole *whole)
         .embedding = GGUF_EMBEDDING,
         .final_norm = GGUF_FINAL_NORM,
         .head = GGUF_HEAD,
+        .rope_divisors = s->has_divisors ? GGUF_ROPE_DIVISORS : NULL,
     };
 }
 

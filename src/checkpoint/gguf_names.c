@@ -70,6 +70,8 @@ void vkmoe_gguf_survey(const struct tensors *tensors, uint32_t blocks, struct gg
                 note_block(tensor, name + 1, block, out);
         } else if (strcmp(name, GGUF_HEAD) == 0) {
             out->has_head = true;
+        } else if (strcmp(name, GGUF_ROPE_DIVISORS) == 0) {
+            out->has_divisors = true;
         } else if (strcmp(name, GGUF_EMBEDDING) != 0 && strcmp(name, GGUF_FINAL_NORM) != 0) {
             out->unknown = out->unknown ? out->unknown : tensor;
         }

@@ -59,10 +59,11 @@ enum gguf_name {
 #define GGUF_EMBEDDING "token_embd.weight"
 #define GGUF_FINAL_NORM "output_norm.weight"
 #define GGUF_HEAD "output.weight"
+#define GGUF_ROPE_DIVISORS "rope_freqs.weight"
 
 struct gguf_survey {
     bool there[GGUF_NAMES]; // in one block at least
-    bool has_head;
+    bool has_head, has_divisors;
     bool moe[MAX_BLOCKS];         // which blocks have a router
     uint32_t shared_inner;        // rows of the first shared expert; 0: there is none
     uint64_t query_norm;          // elements of the first one

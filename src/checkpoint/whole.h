@@ -40,6 +40,7 @@ struct end_names {
     const char *embedding, *head;
     const char *copies[2]; // of the embedding, in some files
     const char *final_norm, *encoder_norm;
+    const char *rope_divisors; // of all blocks; NULL: there are none
 };
 
 enum window_rule {

@@ -27,6 +27,16 @@ static void choose_block(struct lookup *lookup, const struct whole_source *sourc
     vkmoe_lookup_choose(lookup, prefix ? prefix : source->family->prefix, block.index, name);
 }
 
+// The tensor of one of several full names, of one dimension if `columns` is 0.
+static struct vkmoe_view view_end(
+    struct lookup *lookup, const char *names, uint32_t rows, uint32_t columns)
+{
+    if (!names)
+        return (struct vkmoe_view){ 0 };
+    vkmoe_lookup_choose(lookup, names, 0, "");
+    return vkmoe_lookup_view(lookup, "", 0, (const uint64_t[4]){ rows, columns });
+}
+
 // ------------------------------------------------------------------------ attention
 
 struct builder {
@@ -138,6 +148,15 @@ static void view_position_bias(struct builder *b)
         .column_stride = 1 };
 }
 
+static void view_divisors(struct builder *b)
+{
+    struct vkmoe_attention_params *p = &b->out->params;
+    struct lookup lookup = b->lookup;
+    const uint32_t size = p->rope.size ? p->rope.size : p->head_size;
+    p->rope_divisors = view_end(&lookup, b->source->whole->ends.rope_divisors, size / 2, 0);
+    b->lookup.status = lookup.status;
+}
+
 static bool is_used(const struct builder *b, const char *name)
 {
     const struct attention_names *n = b->names;
@@ -244,6 +263,7 @@ enum vkmoe_status vkmoe_attention_views_create(
     view_projections(&b);
     view_vectors(&b, source->whole->norm_wide);
     view_position_bias(&b);
+    view_divisors(&b);
     refuse_others(&b);
     if (b.lookup.status == VKMOE_OK)
         *out = views;
@@ -253,16 +273,6 @@ enum vkmoe_status vkmoe_attention_views_create(
 }
 
 // -------------------------------------------------------------------- frame and norms
-
-// The tensor of one of several full names, of one dimension if `columns` is 0.
-static struct vkmoe_view view_end(
-    struct lookup *lookup, const char *names, uint32_t rows, uint32_t columns)
-{
-    if (!names)
-        return (struct vkmoe_view){ 0 };
-    vkmoe_lookup_choose(lookup, names, 0, "");
-    return vkmoe_lookup_view(lookup, "", 0, (const uint64_t[4]){ rows, columns });
-}
 
 static enum vkmoe_status fetch(const struct vkmoe_view *view, const struct vkmoe_log *log,
     uint64_t at, void *to, uint64_t size)

@@ -261,6 +261,11 @@ const struct attention_case attention_cases[] = {
     {"rope-interleaved", DENSE(19, 48, 16, 2, 2), INTERLEAVED, .history = 20},
     {"rope-interleaved-norms", DENSE(19, 48, 16, 2, 2), INTERLEAVED, .has = ATTENTION_NORMS,
         .attention.norm.epsilon = 1e-2f},
+    {"rope-divisors", DENSE(19, 48, 16, 2, 2), INTERLEAVED, .history = 20,
+        .has = ATTENTION_ROPE_DIVISORS},
+    {"rope-divisors-yarn", DENSE(1, 48, 32, 2, 2), .history = 30, .has = ATTENTION_ROPE_DIVISORS,
+        .attention.rope = {.kind = VKMOE_ROPE_HALF, .size = 24, .factor = 4,
+            .scaling = VKMOE_ROPE_SCALING_YARN, .original_positions = 256}},
     {"rope-linear", DENSE(19, 48, 16, 2, 2), .history = 20, .attention.rope = {
         .kind = VKMOE_ROPE_HALF, .scaling = VKMOE_ROPE_SCALING_LINEAR, .factor = 4}},
     // Contexts so short that all three ranges of frequencies are met.

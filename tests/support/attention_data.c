@@ -195,6 +195,9 @@ static void make_vectors(const struct maker *m)
             make_vector(m, "position bias", p->heads, 2 * p->position.reach + 1, 0.0, 1.0);
     if (c->has & ATTENTION_SINKS)
         p->sinks = make_vector(m, "sinks", 1, p->heads, 0.5, 1.0);
+    if (c->has & ATTENTION_ROPE_DIVISORS)
+        p->rope_divisors = make_vector(
+            m, "divisors", 1, (p->rope.size ? p->rope.size : p->head_size) / 2, 4.0, 1.0);
 }
 
 // Dense, as few heads as there may be, and a window of one key.

@@ -31,6 +31,7 @@ void reference_attention_finish(struct reference_attention *attention)
         attention->query_norm,
         attention->key_norm,
         attention->sinks,
+        attention->rope_divisors,
     };
     for (size_t i = 0; i < sizeof(arrays) / sizeof(arrays[0]); i++)
         free(arrays[i]);
@@ -110,22 +111,24 @@ double reference_rope_factor(const struct vkmoe_rope *rope)
 }
 
 // Rotates the start of one head in place.
-static void rotate(const struct vkmoe_rope *rope, uint32_t head_size, uint32_t length,
+static void rotate(const struct reference_attention *a, uint32_t head_size, uint32_t length,
     uint32_t position, double *head)
 {
+    const struct vkmoe_rope *rope = &a->rope;
     if (rope->kind == VKMOE_ROPE_NONE)
         return;
     uint32_t size = rope->size ? rope->size : head_size;
     double factor = reference_rope_factor(rope);
     for (uint32_t pair = 0; pair < size / 2; pair++) {
         bool half = rope->kind == VKMOE_ROPE_HALF;
-        double *a = head + (half ? pair : 2 * pair);
-        double *b = head + (half ? pair + size / 2 : 2 * pair + 1);
+        double *x = head + (half ? pair : 2 * pair);
+        double *y = head + (half ? pair + size / 2 : 2 * pair + 1);
         double angle = reference_rope_angle(rope, size, length, pair, position);
+        angle /= a->rope_divisors ? a->rope_divisors[pair] : 1.0;
         double c = factor * cos(angle), s = factor * sin(angle);
-        double first = *a * c - *b * s;
-        *b = *b * c + *a * s;
-        *a = first;
+        double first = *x * c - *y * s;
+        *y = *y * c + *x * s;
+        *x = first;
     }
 }
 
@@ -160,7 +163,7 @@ static void rotate_heads(const struct reference_attention *a, uint32_t heads, ui
     uint32_t position, double *values)
 {
     for (uint32_t h = 0; h < heads; h++)
-        rotate(&a->rope, a->head_size, length, position, values + h * a->head_size);
+        rotate(a, a->head_size, length, position, values + h * a->head_size);
 }
 
 static void widen(const float *x, uint32_t count, double *out)
@@ -422,7 +425,7 @@ static void attend_token(const struct reference_attention *a, const struct view_
     for (uint32_t d = 0; d < a->hidden; d++)
         y[d] = a->output_bias ? a->output_bias[d] : 0.0;
     if (a->rope_before_projection)
-        rotate(&a->rope, a->hidden, context_of(keys->history), keys->position, scratch->x);
+        rotate(a, a->hidden, context_of(keys->history), keys->position, scratch->x);
     for (uint32_t j = 0; j < a->experts_per_token; j++) {
         if (!is_dropped(weights[j]))
             add_expert(a, *keys, j, (uint32_t)ids[j], weights[j], scratch, y);

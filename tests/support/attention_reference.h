@@ -50,6 +50,7 @@ struct reference_attention {
     uint32_t position_reach;
     double value_clip;
     struct vkmoe_rope rope;
+    double *rope_divisors;          // [rope.size / 2]
     struct vkmoe_pattern *patterns; // [experts]; lists of blocks stay the caller's
 
     // Wrong on purpose, for the tests of tests.

@@ -118,6 +118,8 @@ void reference_attention_from(
         .position_reach = p->position.reach,
         .value_clip = p->value_clip,
         .rope = p->rope,
+        .rope_divisors = reference_read_view(
+            &p->rope_divisors, 1, (p->rope.size ? p->rope.size : p->head_size) / 2),
     };
     reference_router_from(&p->router, p->hidden, experts, out->experts_per_token, &out->router);
     read_head_experts(

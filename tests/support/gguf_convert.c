@@ -23,6 +23,7 @@ static const struct architecture {
     const char *experts_norm;
 } architectures[] = {
     { "mixtral", "llama", .pairs = true },
+    { "olmoe", "olmoe" },
     { "qwen3_moe", "qwen3moe", .own_inner = true },
     { "gpt_oss", "gpt-oss", .own_inner = true, .experts_norm = "post_attention_norm.weight" },
     { "granitemoe", "granitemoe", .pairs = true, .granite = true },
@@ -219,6 +220,26 @@ static void write_end(struct converter *c, const char *name, const struct vkmoe_
 
 // ------------------------------------------------------------------------------- all
 
+// Llama 3's scaling, which has no keys.
+static void write_divisors(struct converter *c, const struct vkmoe_attention_params *p)
+{
+    const struct vkmoe_rope *rope = &p->rope;
+    const uint32_t pairs = (rope->size ? rope->size : p->head_size) / 2;
+    double divisors[256];
+    if (rope->scaling != VKMOE_ROPE_SCALING_LLAMA3)
+        return;
+    for (uint32_t i = 0; i < pairs && i < 256; i++) {
+        const double length =
+            2 * 3.14159265358979323846 * pow((double)rope->base, (double)i / pairs);
+        const double turns = rope->original_positions / length;
+        const double smooth = (turns - (double)rope->low_factor)
+            / ((double)rope->high_factor - (double)rope->low_factor);
+        const double kept = fmin(fmax(smooth, 0.0), 1.0);
+        divisors[i] = 1.0 / (kept + (1.0 - kept) / (double)rope->factor);
+    }
+    write_tensor(c, "rope_freqs.weight", divisors, SHAPE(pairs));
+}
+
 static bool write_block(
     struct converter *c, vkmoe_checkpoint *checkpoint, const struct vkmoe_frame *frame)
 {
@@ -231,8 +252,10 @@ static bool write_block(
         || vkmoe_checkpoint_get_moe(checkpoint, block, &moe) != VKMOE_OK
         || vkmoe_checkpoint_get_norms(checkpoint, block, &norms[0], &norms[1]) != VKMOE_OK)
         return false;
-    if (c->block == 0)
+    if (c->block == 0) {
         write_keys(c, frame, &attention, &moe);
+        write_divisors(c, &attention);
+    }
     write_view(c, "attn_norm.weight", &norms[0], 1, frame->hidden);
     write_view(c, experts_norm ? experts_norm : "ffn_norm.weight", &norms[1], 1, frame->hidden);
     write_attention(c, &attention);
