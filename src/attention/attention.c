@@ -57,7 +57,9 @@ static enum vkmoe_status create_inputs(vkmoe_attention *a, const struct vkmoe_at
     const uint32_t rows[] = { width, kv_width, kv_width };
     const struct vkmoe_view *views[] = { &p->query.matrices[0], &p->key.matrix, &p->value.matrix };
     const struct vkmoe_view *biases[] = { &p->query.bias, &p->key.bias, &p->value.bias };
-    const uint32_t kv_count = p->value.experts.experts > 0 ? 1 : 2;
+    const bool mixed = p->value.experts.experts > 0;
+    const bool apart = !mixed && p->value.matrix.dtype != p->key.matrix.dtype;
+    const uint32_t kv_count = mixed || apart ? 1 : 2;
     a->query_stride = width;
     a->kv_stride = kv_count * kv_width;
     a->stacked = can_stack(a, p);
@@ -70,6 +72,9 @@ static enum vkmoe_status create_inputs(vkmoe_attention *a, const struct vkmoe_at
     vkmoe_fit_name(a->device, "keys and values");
     TRY_RETURN(vkmoe_linear_create(
         a->loading, views + 1, biases + 1, rows + 1, kv_count, p->hidden, &a->kv));
+    if (apart)
+        TRY_RETURN(vkmoe_linear_create(
+            a->loading, views + 2, biases + 2, rows + 2, 1, p->hidden, &a->value));
     if (a->routed)
         return VKMOE_OK;
     vkmoe_fit_name(a->device, "queries");
@@ -193,7 +198,7 @@ void vkmoe_attention_destroy(vkmoe_attention **attention)
 {
     TAKE_OR_RETURN(vkmoe_attention, a, attention);
     vkmoe_moe_destroy(&a->experts);
-    EXPERTS_DESTROY(&a->query, &a->output, &a->kv);
+    EXPERTS_DESTROY(&a->query, &a->output, &a->kv, &a->value);
     vkmoe_mix_destroy(&a->value_mix);
     vkmoe_mix_destroy(&a->output_mix);
     vkmoe_buffer_destroy(&a->constants.buffer);
@@ -207,5 +212,5 @@ uint64_t vkmoe_attention_device_size(const vkmoe_attention *a)
     return vkmoe_experts_size(&a->kv) + vkmoe_mix_size(&a->value_mix)
         + vkmoe_mix_size(&a->output_mix) + vkmoe_moe_device_size(a->experts)
         + vkmoe_experts_size(&a->query) + vkmoe_experts_size(&a->output)
-        + vkmoe_buffer_taken(a->constants.buffer);
+        + vkmoe_experts_size(&a->value) + vkmoe_buffer_taken(a->constants.buffer);
 }

@@ -18,13 +18,20 @@ struct vkmoe_attention {
     // output projection, and which is run around attention. Dense: two matrices.
     vkmoe_moe *experts;
     struct experts query, output;
-    struct experts kv; // keys of all kv heads, then values unless these are a mix
-    bool stacked;      // `query` goes on with what `kv` would be, and a row of queries likewise
+    struct experts kv;    // keys of all kv heads, then values unless these are a mix or apart
+    struct experts value; // apart: values of another dtype than keys; else zeroed
+    bool stacked;         // `query` goes on with what `kv` would be, and a row of queries likewise
     struct mix value_mix, output_mix; // where heads have experts of their own
     struct pattern_set patterns;
     struct constants constants;
     bool has_sinks, has_query_norm, has_key_norm;
 };
+
+// Whether values are made by themselves, into an array of their own.
+static inline bool values_are_apart(const vkmoe_attention *a)
+{
+    return is_mix(&a->value_mix) || a->value.rows > 0;
+}
 
 struct vkmoe_cache {
     vkmoe_device *device;

@@ -98,6 +98,8 @@ static enum vkmoe_status project_keys(const struct attention_pass *pass)
     const struct attention_plan *plan = pass->plan;
     // Queries have just been made, if there are any.
     TRY_RETURN(project(pass, &a->kv, scratch_at(pass, plan->key), pass->attends));
+    if (a->value.rows > 0)
+        return project(pass, &a->value, scratch_at(pass, plan->value), true);
     if (!is_mix(&a->value_mix))
         return VKMOE_OK;
     return vkmoe_mix_record(pass->stream, &a->value_mix, &plan->value_mix, pass->scratch,

@@ -43,7 +43,7 @@ static void plan_queries(const vkmoe_attention *a, uint32_t tokens, struct atten
     plan->size = align_up(plan->moe.size, BUFFER_ALIGNMENT);
 }
 
-// Fresh keys, and fresh values next to them or by a mix; stacked, after the queries of their row.
+// Fresh keys, and fresh values next to them or apart; stacked, after the queries of their row.
 // The two mixes take turns in scratch.
 static void plan_keys(const vkmoe_attention *a, struct attention_plan *plan)
 {
@@ -52,7 +52,7 @@ static void plan_keys(const vkmoe_attention *a, struct attention_plan *plan)
     if (a->stacked) {
         plan->key = plan->query + (uint64_t)a->params.heads * a->params.head_size * 4;
         plan->value = plan->key + row;
-    } else if (is_mix(&a->value_mix)) {
+    } else if (values_are_apart(a)) {
         plan->key = vkmoe_scratch_take(&plan->size, size);
         plan->value = vkmoe_scratch_take(&plan->size, size);
     } else {

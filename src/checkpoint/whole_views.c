@@ -92,10 +92,6 @@ static void view_projections(struct builder *b)
         p->key.matrix = vkmoe_lookup_matrix(&b->lookup, b->names->key, kv_width, p->hidden);
         p->value.matrix = vkmoe_lookup_matrix(&b->lookup, b->names->value, kv_width, p->hidden);
     }
-    if (b->lookup.status == VKMOE_OK && p->value.matrix.dtype != p->key.matrix.dtype)
-        LOOKUP_FAIL(&b->lookup, UNSUPPORTED,
-            "%s: the attention of %s has keys and values of different dtypes", b->lookup.directory,
-            b->lookup.prefix);
 }
 
 static void view_vectors(struct builder *b, bool norm_wide)

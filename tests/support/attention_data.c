@@ -141,6 +141,8 @@ static void make_keys(const struct maker *m)
         deviation = power_below(1.5 * deviation);
     struct rng rng = rng_for(m->seed, "keys");
     p->key.matrix = make(m, &rng, width, a->hidden, dtype, 0.0, deviation, exact);
+    if (m->c->has & ATTENTION_VALUES_F32)
+        dtype = VKMOE_DTYPE_F32;
     if (a->value.experts.experts == 0)
         p->value.matrix = make(m, &rng, width, a->hidden, dtype, 0.0, deviation, exact);
     make_head_experts(m, "value experts", a->kv_heads, a->head_size, a->hidden, &p->value.experts);
@@ -388,7 +390,7 @@ struct attention_case attention_case_stored_as(
 {
     struct attention_case stored = *c;
     stored.dtype = dtype;
-    stored.has &= ~(unsigned)(ATTENTION_TRANSPOSED | ATTENTION_KEYS_F32);
+    stored.has &= ~(unsigned)(ATTENTION_TRANSPOSED | ATTENTION_KEYS_F32 | ATTENTION_VALUES_F32);
     stored.attention.hidden = format_width(dtype, c->attention.hidden);
     stored.attention.head_size = format_width(dtype, c->attention.head_size);
     return stored;
