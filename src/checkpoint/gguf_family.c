@@ -219,7 +219,7 @@ static void set_whole(const struct gguf *own, const struct architecture *archite
         .max_positions = 4096,
         .end_token = -1,
         .norm_epsilon_key = "attention.layer_norm_rms_epsilon",
-        .norm_epsilon = 1e-5,
+        .norm_epsilon = -1.0,
         .rope = { .kind = architecture->rope, .base = 1e4f, .size = turned < head ? turned : 0 },
         .bias = { NULL, s->there[GGUF_QUERY_BIAS] || s->there[GGUF_FUSED_BIAS] },
         .norm_wide = s->query_norm > head,

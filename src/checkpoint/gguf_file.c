@@ -23,6 +23,7 @@ enum {
     MAX_RANK = 4,
     MAX_TEXT = 1 << 16,   // of a value that is kept
     MAX_ITEMS = 1 << 12,  // likewise: no model has as many blocks
+    MAX_KEPT = 1 << 17,   // items of all arrays: in memory they are larger than in a file
     MIN_KEY_SIZE = 13,    // of any key with its value
     MIN_TENSOR_SIZE = 32, // likewise
 };
@@ -55,6 +56,7 @@ struct reader {
     enum vkmoe_status status;
     uint64_t at; // of what is read next
     uint64_t alignment;
+    uint64_t kept; // items of arrays
     uint64_t window_at, window_size;
     uint8_t window[WINDOW]; // what the file has from window_at on
 };
@@ -280,10 +282,11 @@ static uint64_t read_array(struct reader *r, struct value *out)
     if (type == TYPE_STRING) {
         for (uint64_t i = 0; i < count && r->status == VKMOE_OK; i++)
             read_string(r, 0, out->name);
-    } else if (count > MAX_ITEMS) {
+    } else if (count > MAX_ITEMS || count > MAX_KEPT - r->kept) {
         r->at += count * size;
     } else {
         struct value *items = take(r, MAX(count, 1), sizeof *items);
+        r->kept += count;
         for (uint64_t i = 0; i < count && r->status == VKMOE_OK; i++) {
             items[i].name = out->name;
             read_scalar(r, type, &items[i]);
@@ -480,7 +483,7 @@ enum vkmoe_status vkmoe_gguf_read(const struct vkmoe_file *file, const struct vk
     r->log = log;
     r->arena = arena;
     r->status = VKMOE_OK;
-    r->at = r->window_at = r->window_size = 0;
+    r->at = r->window_at = r->window_size = r->kept = 0;
     r->alignment = 32;
     read_version(r);
     const uint64_t tensors = read_integer(r, 8, "the number of tensors");

@@ -82,6 +82,9 @@ static void add_own(struct writer *w, const struct value *value)
 {
     static const char *const of_blocks[] = { "attention.head_count", "attention.head_count_kv",
         "feed_forward_length", "expert_feed_forward_length", "expert_used_count", "expert_count" };
+    // Written as 0 by who means that there is none.
+    static const char *const factors[] = { "attention.scale", "attention.clamp_kqv",
+        "embedding_scale", "residual_scale", "logit_scale" };
     const char *architecture = w->own->name, *name = value->name;
     const size_t length = architecture ? strlen(architecture) : 0;
     struct value copy = *value;
@@ -90,6 +93,10 @@ static void add_own(struct writer *w, const struct value *value)
     for (size_t i = 0; i < ARRAY_SIZE(of_blocks); i++) {
         if (strcmp(name, of_blocks[i]) == 0)
             copy = settle(value);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(factors); i++) {
+        if (strcmp(name, factors[i]) == 0 && value_is(value, VALUE_NUMBER) && value->number == 0.0)
+            copy = (struct value){ .kind = VALUE_NULL };
     }
     add(w, name, copy);
 }

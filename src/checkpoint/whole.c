@@ -91,7 +91,10 @@ static float read_epsilon(const struct whole_source *source)
     const char *key = source->whole->norm_epsilon_key;
     key = key ? key : "rms_norm_eps";
     double epsilon = vkmoe_setting_number(source->settings, key, source->whole->norm_epsilon);
-    if (epsilon < 0.0)
+    if (epsilon < 0.0 && !vkmoe_setting_find(source->settings, key))
+        vkmoe_setting_fail(
+            source->settings, VKMOE_ERROR_INVALID, "needs %s, a number of at least 0", key);
+    else if (epsilon < 0.0)
         vkmoe_setting_fail(
             source->settings, VKMOE_ERROR_INVALID, "%s is %g, expected at least 0", key, epsilon);
     return (float)epsilon;

@@ -57,8 +57,8 @@ struct whole {
     int32_t end_token;                                // where no file names any; -1: none
     int32_t start_token;                              // of a decoder
     const char *max_positions_key, *norm_epsilon_key; // NULL: the usual ones
-    double norm_epsilon;
-    double block_norm_epsilon; // 0: norm_epsilon too
+    double norm_epsilon;                              // below 0: it must be there
+    double block_norm_epsilon;                        // 0: norm_epsilon too
     struct vkmoe_rope rope;
     struct setting bias; // of the projections; no key: fixed
     bool norm_wide;      // see vkmoe_attention_params

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "allocate.h"
 #include "gguf_writer.h"
 #include "attention_reference.h"
 #include "tap.h"
@@ -49,6 +50,7 @@ struct converter {
     struct gguf_writer parts[MAX_PARTS];
     uint32_t count, tensors; // parts, and tensors so far
     uint32_t block;
+    bool fused;
 };
 
 // ------------------------------------------------------------------------------ keys
@@ -144,38 +146,81 @@ static void write_view(struct converter *c, const char *name, const struct vkmoe
     free(values);
 }
 
-// A matrix of queries or keys, or its biases, of `columns` 1.
-static void write_heads(struct converter *c, const char *name, const struct vkmoe_view *view,
-    const struct vkmoe_attention_params *p, uint32_t heads, uint32_t columns)
+// Writes and frees.
+static void write_array(
+    struct converter *c, const char *name, double *values, uint64_t rows, uint64_t columns)
 {
     char full[128];
-    const uint32_t size = p->head_size, rows = heads * size;
-    if (!view->data)
-        return;
-    double *values =
-        columns > 1 ? reference_read_view(view, rows, columns) : reference_read_view(view, 1, rows);
-    double *out = calloc((size_t)rows * columns, sizeof *out);
-    for (uint32_t row = 0; out && row < rows; row++) {
+    snprintf(full, sizeof full, "blk.%u.%s", c->block, name);
+    write_tensor(c, full, values, columns > 1 ? SHAPE(rows, columns) : SHAPE(rows));
+    free(values);
+}
+
+// What is there for queries, keys or values: a matrix, or its biases, of `columns` 1.
+struct rows {
+    const char *name;
+    const struct vkmoe_view *view;
+    uint32_t heads;
+    bool turned; // by RoPE
+};
+
+// Adds the rows to `out`, and says how many they are.
+static uint32_t copy_rows(const struct converter *c, const struct rows *rows, uint32_t size,
+    uint32_t columns, double *out)
+{
+    const uint32_t count = rows->heads * size;
+    double *values = columns > 1 ? reference_read_view(rows->view, count, columns)
+                                 : reference_read_view(rows->view, 1, count);
+    for (uint32_t row = 0; row < count; row++) {
         const uint32_t within = row % size, first = row - within;
-        const uint32_t from =
-            c->architecture->pairs ? first + within / 2 + within % 2 * (size / 2) : row;
+        const uint32_t from = c->architecture->pairs && rows->turned
+            ? first + within / 2 + within % 2 * (size / 2)
+            : row;
         memcpy(out + (size_t)row * columns, values + (size_t)from * columns, columns * sizeof *out);
     }
-    snprintf(full, sizeof full, "blk.%u.%s", c->block, name);
-    write_tensor(c, full, out, columns > 1 ? SHAPE(rows, columns) : SHAPE(rows));
     free(values);
-    free(out);
+    return count;
+}
+
+static void write_inputs(struct converter *c, const struct rows rows[3], const char *fused,
+    uint32_t size, uint32_t columns)
+{
+    uint32_t count = 0;
+    if (!rows[0].view->data)
+        return;
+    const uint32_t all = (rows[0].heads + rows[1].heads + rows[2].heads) * size;
+    double *together = allocate((size_t)all * columns, sizeof *together);
+    for (int i = 0; i < 3; i++) {
+        double *out = together + (size_t)count * columns;
+        const uint32_t own = copy_rows(c, &rows[i], size, columns, out);
+        if (!c->fused) {
+            double *alone = allocate((size_t)own * columns, sizeof *alone);
+            memcpy(alone, out, (size_t)own * columns * sizeof *alone);
+            write_array(c, rows[i].name, alone, own, columns);
+        }
+        count += own;
+    }
+    if (c->fused)
+        write_array(c, fused, together, all, columns);
+    else
+        free(together);
 }
 
 static void write_attention(struct converter *c, const struct vkmoe_attention_params *p)
 {
     const uint32_t kv = p->kv_heads * p->head_size, all = p->heads * p->head_size;
-    write_heads(c, "attn_q.weight", &p->query.matrices[0], p, p->heads, p->hidden);
-    write_heads(c, "attn_q.bias", &p->query.bias, p, p->heads, 1);
-    write_heads(c, "attn_k.weight", &p->key.matrix, p, p->kv_heads, p->hidden);
-    write_heads(c, "attn_k.bias", &p->key.bias, p, p->kv_heads, 1);
-    write_view(c, "attn_v.weight", &p->value.matrix, kv, p->hidden);
-    write_view(c, "attn_v.bias", &p->value.bias, 1, kv);
+    const struct rows weights[] = {
+        { "attn_q.weight", &p->query.matrices[0], p->heads, true },
+        { "attn_k.weight", &p->key.matrix, p->kv_heads, true },
+        { "attn_v.weight", &p->value.matrix, p->kv_heads, false },
+    };
+    const struct rows biases[] = {
+        { "attn_q.bias", &p->query.bias, p->heads, true },
+        { "attn_k.bias", &p->key.bias, p->kv_heads, true },
+        { "attn_v.bias", &p->value.bias, p->kv_heads, false },
+    };
+    write_inputs(c, weights, "attn_qkv.weight", p->head_size, p->hidden);
+    write_inputs(c, biases, "attn_qkv.bias", p->head_size, 1);
     write_view(c, "attn_output.weight", &p->output.matrices[0], p->hidden, all);
     write_view(c, "attn_output.bias", &p->output.bias, 1, p->hidden);
     write_view(c, "attn_q_norm.weight", &p->query.norm, 1, p->norm.wide ? all : p->head_size);
@@ -183,18 +228,22 @@ static void write_attention(struct converter *c, const struct vkmoe_attention_pa
     write_view(c, "attn_sinks.weight", &p->sinks, 1, p->heads);
 }
 
+// Of each expert `views`, and then `others` if there are any.
 static void write_experts(struct converter *c, const char *name, const struct vkmoe_view *views,
-    uint32_t experts, uint64_t rows, uint64_t columns)
+    const struct vkmoe_view *others, const struct vkmoe_moe_params *p, bool down)
 {
     char full[128];
-    double *all = calloc(experts * rows * columns, sizeof *all);
-    for (uint32_t e = 0; all && e < experts; e++) {
-        double *one = reference_read_view(&views[e], (uint32_t)rows, (uint32_t)columns);
-        memcpy(all + e * rows * columns, one, rows * columns * sizeof *one);
-        free(one);
+    const uint32_t rows = down ? p->hidden : p->inner, columns = down ? p->inner : p->hidden;
+    const size_t one = (size_t)rows * columns, parts = others ? 2 : 1;
+    double *all = allocate(p->experts * parts * one, sizeof *all);
+    for (size_t i = 0; i < p->experts * parts; i++) {
+        const struct vkmoe_view *view = i % parts ? &others[i / parts] : &views[i / parts];
+        double *values = reference_read_view(view, rows, columns);
+        memcpy(all + i * one, values, one * sizeof *values);
+        free(values);
     }
     snprintf(full, sizeof full, "blk.%u.%s", c->block, name);
-    write_tensor(c, full, all, SHAPE(experts, rows, columns));
+    write_tensor(c, full, all, SHAPE(p->experts, parts * rows, columns));
     free(all);
 }
 
@@ -202,9 +251,13 @@ static void write_moe(struct converter *c, const struct vkmoe_moe_params *p)
 {
     write_view(c, "ffn_gate_inp.weight", &p->router.weight, p->experts, p->hidden);
     write_view(c, "ffn_gate_inp.bias", &p->router.bias, 1, p->experts);
-    write_experts(c, "ffn_gate_exps.weight", p->gate, p->experts, p->inner, p->hidden);
-    write_experts(c, "ffn_up_exps.weight", p->up, p->experts, p->inner, p->hidden);
-    write_experts(c, "ffn_down_exps.weight", p->down, p->experts, p->hidden, p->inner);
+    if (c->fused) {
+        write_experts(c, "ffn_gate_up_exps.weight", p->gate, p->up, p, false);
+    } else {
+        write_experts(c, "ffn_gate_exps.weight", p->gate, NULL, p, false);
+        write_experts(c, "ffn_up_exps.weight", p->up, NULL, p, false);
+    }
+    write_experts(c, "ffn_down_exps.weight", p->down, NULL, p, true);
     write_view(c, "ffn_gate_exps.bias", &p->gate_bias, p->experts, p->inner);
     write_view(c, "ffn_up_exps.bias", &p->up_bias, p->experts, p->inner);
     write_view(c, "ffn_down_exps.bias", &p->down_bias, p->experts, p->hidden);
@@ -281,12 +334,12 @@ static bool write_parts(struct converter *c, const char *path)
     return true;
 }
 
-bool gguf_convert(vkmoe_checkpoint *checkpoint, const char *path, uint32_t parts)
+bool gguf_convert(vkmoe_checkpoint *checkpoint, const char *path, uint32_t parts, bool fused)
 {
     struct vkmoe_checkpoint_info info = { VKMOE_INIT(vkmoe_checkpoint_info) };
     struct vkmoe_frame frame = { VKMOE_INIT(vkmoe_frame) };
     vkmoe_checkpoint_get_info(checkpoint, &info);
-    struct converter c = { .architecture = find(info.treated_as), .count = parts };
+    struct converter c = { .architecture = find(info.treated_as), .count = parts, .fused = fused };
     bool ok = c.architecture && vkmoe_checkpoint_get_frame(checkpoint, &frame) == VKMOE_OK;
     for (c.block = 0; ok && c.block < frame.blocks; c.block++)
         ok = write_block(&c, checkpoint, &frame);

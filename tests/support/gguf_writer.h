@@ -36,8 +36,9 @@ void gguf_tensor(
 bool gguf_write(struct gguf_writer *writer, const char *path);
 
 // The checkpoint, which is of one of the families that run whole, as a converter makes a GGUF file
-// of it; in `parts` if these are more than 1, `path` being the first. False after a note.
-bool gguf_convert(vkmoe_checkpoint *checkpoint, const char *path, uint32_t parts);
+// of it; in `parts` if these are more than 1, `path` being the first. Fused: matrices with the
+// same input are one, which no architecture forbids. False after a note.
+bool gguf_convert(vkmoe_checkpoint *checkpoint, const char *path, uint32_t parts, bool fused);
 
 // What converters call a family; NULL: it has no GGUF files here.
 const char *gguf_architecture(const char *family);
