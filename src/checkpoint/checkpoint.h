@@ -57,6 +57,8 @@ struct opener {
     void (*close)(struct container *container);
 };
 
+#define OPENER(name_, ...) const struct opener vkmoe_##name_ = { .name = #name_, __VA_ARGS__ }
+
 // The first of the library's that recognises the path. One always does: that for folders says
 // what any other path is.
 const struct opener *vkmoe_opener_find(const char *path);

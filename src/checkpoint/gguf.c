@@ -164,9 +164,6 @@ static void close_all(struct container *container)
     free(own);
 }
 
-const struct opener vkmoe_gguf = { .name = "gguf",
-    .recognises = recognises,
-    .open = open_all,
-    .open_tensors = open_tensors,
-    .family = vkmoe_gguf_family,
-    .close = close_all };
+OPENER(gguf, .recognises = recognises, .open = open_all, .open_tensors = open_tensors,
+    .family = vkmoe_gguf_family, .has_file = vkmoe_gguf_has_file, .read_file = vkmoe_gguf_read_file,
+    .close = close_all);

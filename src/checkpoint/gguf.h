@@ -27,6 +27,12 @@ struct gguf {
 // for by names that a family gives. gguf_settings.c
 enum vkmoe_status vkmoe_gguf_read_settings(struct container *container);
 
+// As opener.has_file and opener.read_file: a vocabulary of sentencepiece's kind is a
+// tokenizer.model, and what is said of it a tokenizer_config.json. gguf_tokenizer.c
+bool vkmoe_gguf_has_file(const char *path, const char *name);
+enum vkmoe_status vkmoe_gguf_read_file(const char *path, const char *name, uint64_t max_size,
+    const struct vkmoe_log *log, struct blob *out);
+
 // As opener.family. gguf_family.c
 struct kind vkmoe_gguf_family(const struct container *container, struct settings *settings);
 

@@ -266,36 +266,53 @@ static void read_scalar(struct reader *r, uint32_t type, struct value *out)
     }
 }
 
-// Its number of items, those passed over included.
-static uint64_t read_array(struct reader *r, struct value *out)
+static void pass_strings(struct reader *r, uint64_t count, const char *what)
+{
+    for (uint64_t i = 0; i < count && r->status == VKMOE_OK; i++) {
+        const uint64_t size = read_integer(r, 8, what);
+        if (has(r, size, 1, what))
+            r->at += size;
+    }
+}
+
+static void read_items(struct reader *r, uint32_t type, uint64_t count, struct value *out)
+{
+    struct value *items = take(r, MAX(count, 1), sizeof *items);
+    r->kept += count;
+    for (uint64_t i = 0; i < count && r->status == VKMOE_OK; i++) {
+        items[i].name = out->name;
+        read_scalar(r, type, &items[i]);
+    }
+    *out = (struct value){
+        .name = out->name, .kind = VALUE_LIST, .count = (uint32_t)count, .items = items
+    };
+}
+
+// `place` becomes where its items are, those passed over included.
+static void read_array(struct reader *r, struct value *out, struct gguf_place *place)
 {
     const uint32_t type = read_u32(r, out->name);
     const uint64_t count = read_integer(r, 8, out->name);
     if (r->status == VKMOE_OK && (type >= TYPES || type == TYPE_ARRAY)) {
         struct value nothing = { .name = out->name };
         read_scalar(r, type, &nothing);
-        return 0;
+        return;
     }
     const uint64_t size = r->status != VKMOE_OK ? 1 : type == TYPE_STRING ? 8 : type_size[type];
     if (!has(r, count, size, out->name))
-        return 0;
-    if (type == TYPE_STRING) {
-        for (uint64_t i = 0; i < count && r->status == VKMOE_OK; i++)
-            read_string(r, 0, out->name);
-    } else if (count > MAX_ITEMS || count > MAX_KEPT - r->kept) {
+        return;
+    const uint64_t begin = r->at;
+    if (type == TYPE_STRING)
+        pass_strings(r, count, out->name);
+    else if (count > MAX_ITEMS || count > MAX_KEPT - r->kept)
         r->at += count * size;
-    } else {
-        struct value *items = take(r, MAX(count, 1), sizeof *items);
-        r->kept += count;
-        for (uint64_t i = 0; i < count && r->status == VKMOE_OK; i++) {
-            items[i].name = out->name;
-            read_scalar(r, type, &items[i]);
-        }
-        *out = (struct value){
-            .name = out->name, .kind = VALUE_LIST, .count = (uint32_t)count, .items = items
-        };
-    }
-    return count;
+    else
+        read_items(r, type, count, out);
+    *place = (struct gguf_place){ .at = begin,
+        .size = r->at - begin,
+        .count = count,
+        .strings = type == TYPE_STRING,
+        .floats = type == TYPE_F32 };
 }
 
 // The one key that says how the file itself is to be read.
@@ -327,6 +344,23 @@ static void refuse_duplicates(struct reader *r, const struct gguf_file *out)
     }
 }
 
+// Where to note the place of this array.
+static struct gguf_place *find_place(struct gguf_file *out, const char *key)
+{
+    const struct {
+        const char *key;
+        struct gguf_place *place;
+    } noted[] = { { "tokens", &out->tokens }, { "scores", &out->scores },
+        { "token_type", &out->token_types } };
+    static const char head[] = "tokenizer.ggml.";
+    const size_t length = sizeof head - 1;
+    for (size_t i = 0; i < ARRAY_SIZE(noted) && strncmp(key, head, length) == 0; i++) {
+        if (strcmp(key + length, noted[i].key) == 0)
+            return noted[i].place;
+    }
+    return &out->elsewhere;
+}
+
 static void read_values(struct reader *r, uint64_t count, struct gguf_file *out)
 {
     check_count(r, count, MIN_KEY_SIZE, MAX_KEYS, "the list of keys");
@@ -337,12 +371,11 @@ static void read_values(struct reader *r, uint64_t count, struct gguf_file *out)
         const uint32_t type = read_u32(r, "the type of a value");
         if (r->status != VKMOE_OK)
             return;
-        const uint64_t items = type == TYPE_ARRAY ? read_array(r, value) : 0;
-        if (type != TYPE_ARRAY)
+        if (type == TYPE_ARRAY)
+            read_array(r, value, find_place(out, value->name));
+        else
             read_scalar(r, type, value);
-        if (strcmp(value->name, "tokenizer.ggml.tokens") == 0)
-            out->token_count = (uint32_t)MIN(items, UINT32_MAX);
-        else if (strcmp(value->name, "general.alignment") == 0)
+        if (strcmp(value->name, "general.alignment") == 0)
             read_alignment(r, type, value);
         out->value_count++;
     }

@@ -15,6 +15,13 @@ struct arena {
 void *vkmoe_arena_take(struct arena *arena, uint64_t size);
 void vkmoe_arena_finish(struct arena *arena); // accepts a zeroed one, and leaves one
 
+// Where the items of an array lie, which may be too many or too long for a value.
+struct gguf_place {
+    uint64_t at, size; // bytes in the file
+    uint64_t count;    // of items; 0: there is no such array
+    bool strings, floats;
+};
+
 struct gguf_file {
     // Named by the keys, each of them once. Arrays of strings, and what is longer than anybody
     // needs, are null.
@@ -22,7 +29,8 @@ struct gguf_file {
     uint32_t value_count;
     struct tensor *tensors; // in the order of the file
     uint32_t tensor_count;
-    uint32_t token_count; // how many names tokenizer.ggml.tokens has; 0: it is not there
+    // Of the tokenizer: a string for each token, f32 or i32 (or u32), and i32 (or u32).
+    struct gguf_place tokens, scores, token_types, elsewhere;
 };
 
 // Reads all that comes before the data of `file`, which must stay open. What `out` points to is

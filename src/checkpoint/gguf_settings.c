@@ -133,8 +133,8 @@ static void add_frame(struct writer *w)
         add(w, "rms_norm_eps", *epsilon);
     if (own->name)
         add(w, "model_type", text(own->name));
-    if (!find(w, "vocab_size") && own->file.token_count)
-        add(w, "vocab_size", number(own->file.token_count));
+    if (!find(w, "vocab_size") && own->file.tokens.count)
+        add(w, "vocab_size", number((double)own->file.tokens.count));
     add(w, "tie_word_embeddings",
         (struct value){ .kind = VALUE_BOOL, .number = !own->survey.has_head });
 }

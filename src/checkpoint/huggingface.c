@@ -104,12 +104,5 @@ static enum vkmoe_status read_file(const char *directory, const char *name, uint
     return status;
 }
 
-const struct opener vkmoe_huggingface = {
-    .name = "huggingface",
-    .recognises = recognises,
-    .open = open_settings,
-    .open_tensors = open_tensors,
-    .open_side = open_side,
-    .has_file = has_file,
-    .read_file = read_file,
-};
+OPENER(huggingface, .recognises = recognises, .open = open_settings, .open_tensors = open_tensors,
+    .open_side = open_side, .has_file = has_file, .read_file = read_file);

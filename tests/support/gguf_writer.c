@@ -66,13 +66,32 @@ void gguf_key_text(struct gguf_writer *writer, const char *key, const char *valu
     put_string(begin_key(writer, key, TYPE_TEXT), value);
 }
 
+static struct gguf_text *begin_list(
+    struct gguf_writer *writer, const char *key, uint32_t type, uint32_t count)
+{
+    struct gguf_text *text = begin_key(writer, key, TYPE_LIST);
+    PUT(text, uint32_t, type);
+    PUT(text, uint64_t, count);
+    return text;
+}
+
 void gguf_key_u32s(
     struct gguf_writer *writer, const char *key, const uint32_t *values, uint32_t count)
 {
-    struct gguf_text *text = begin_key(writer, key, TYPE_LIST);
-    PUT(text, uint32_t, TYPE_U32);
-    PUT(text, uint64_t, count);
-    put(text, values, count * sizeof *values);
+    put(begin_list(writer, key, TYPE_U32, count), values, count * sizeof *values);
+}
+
+void gguf_key_f32s(struct gguf_writer *writer, const char *key, const float *values, uint32_t count)
+{
+    put(begin_list(writer, key, TYPE_F32, count), values, count * sizeof *values);
+}
+
+void gguf_key_texts(
+    struct gguf_writer *writer, const char *key, const char *const *values, uint32_t count)
+{
+    struct gguf_text *text = begin_list(writer, key, TYPE_TEXT, count);
+    for (uint32_t i = 0; i < count; i++)
+        put_string(text, values[i]);
 }
 
 static void pad(struct gguf_text *text, uint64_t from)

@@ -27,6 +27,10 @@ void gguf_key_bool(struct gguf_writer *writer, const char *key, bool value);
 void gguf_key_text(struct gguf_writer *writer, const char *key, const char *value);
 void gguf_key_u32s(
     struct gguf_writer *writer, const char *key, const uint32_t *values, uint32_t count);
+void gguf_key_f32s(
+    struct gguf_writer *writer, const char *key, const float *values, uint32_t count);
+void gguf_key_texts(
+    struct gguf_writer *writer, const char *key, const char *const *values, uint32_t count);
 
 // In f32, of rank 1 to 3; `shape` as files elsewhere have it, the slowest first, 0 ends it.
 void gguf_tensor(
