@@ -87,6 +87,22 @@ static enum vkmoe_status refuse_part(
     return status;
 }
 
+// That the others can be found by the first one's name.
+static enum vkmoe_status check_name(const struct container *container, uint32_t count)
+{
+    char *first = part_path(container->path, 1, count);
+    enum vkmoe_status status = VKMOE_OK;
+    if (!first)
+        status = FAIL(container, OUT_OF_MEMORY, "%s: no memory for a path", container->path);
+    else if (strcmp(first, container->path) != 0)
+        status = FAIL(container, INVALID,
+            "%s: is the first of %u parts, but its name does not end in -00001-of-%05u.gguf, by "
+            "which the others are found",
+            container->path, count, count);
+    free(first);
+    return status;
+}
+
 // The parts after the first.
 static enum vkmoe_status add_parts(struct container *container, uint32_t count)
 {
@@ -94,16 +110,9 @@ static enum vkmoe_status add_parts(struct container *container, uint32_t count)
     const uint32_t index = get_integer(&own->file, "split.no");
     if (index != 0)
         return refuse_part(container, index + 1, count);
+    TRY_RETURN(check_name(container, count));
     for (uint32_t i = 1; i < count; i++) {
         struct gguf_file part;
-        char *first = part_path(container->path, 1, count);
-        const bool named = first && strcmp(first, container->path) == 0;
-        free(first);
-        if (!named)
-            return FAIL(container, INVALID,
-                "%s: is the first of %u parts, but its name does not end in -00001-of-%05u.gguf, "
-                "by which the others are found",
-                container->path, count, count);
         char *path = part_path(container->path, i + 1, count);
         if (!path)
             return FAIL(container, OUT_OF_MEMORY, "%s: no memory for a path", container->path);
