@@ -25,7 +25,6 @@ host_label=radv-navi31
 host_model=granite-1b-a400m
 labels=(nvk-ampere anv-battlemage anv-alchemist radv-navi31 radv-gfx1201 radv-navi21)
 programs=(tests/vendors/pipelines tests/vendors/libvkmoe_capture.so bench/vkmoe-bench)
-ggml=(libggml-dev libggml0-backend-vulkan)
 ggml_settings=(GGML_VK_VISIBLE_DEVICES=0 GGML_VK_DEBUG_MARKERS=1)
 skipped=0 whole=1
 
@@ -110,7 +109,7 @@ else
 fi
 mesa=/opt/unstable
 failed=0
-if tests/chroots.sh unpack mesa-vulkan-drivers mesa-drm-shim 2>"$out/why"; then
+if tests/chroots.sh unpack "${newest[@]}" 2>"$out/why"; then
     capture_all
     time_host >"$out/host" || {
         tail -n 5 "$out/host.log"

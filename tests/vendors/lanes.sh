@@ -26,6 +26,12 @@ turnip-a740       freedreno  libfreedreno_noop_drm_shim.so     FD_GPU_ID=740
 turnip-a830       freedreno  libfreedreno_noop_drm_shim.so     FD_GPU_ID=830
 '
 
+# What bars.sh adds to the chroot, and unpacks of Debian unstable.
+# shellcheck disable=SC2034  # used by those who read this
+ggml=(libggml-dev libggml0-backend-vulkan)
+# shellcheck disable=SC2034
+newest=(mesa-vulkan-drivers mesa-drm-shim)
+
 # build_lanes OUT DIR TARGET... - makes the folder OUT anew, and builds these and what the lanes
 # need in `dir` of the chroot `testing`, both of which it sets; a copy of the project if DIR is "".
 build_lanes() {
