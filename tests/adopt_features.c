@@ -19,6 +19,7 @@ static const struct {
     { "shaderFloat16", HOST_F16_ARITHMETIC },
     { "pipelineExecutableInfo", HOST_EXECUTABLE },
     { "cooperativeMatrix", HOST_MATRIX },
+    { "shaderIntegerDotProduct", HOST_INTEGER_DOT },
 };
 
 static struct record record;
@@ -99,6 +100,7 @@ static VKAPI_ATTR void VKAPI_CALL get_features(
             v13->subgroupSizeControl &= !(lacking & HOST_SUBGROUP_SIZE);
             v13->computeFullSubgroups &= !(lacking & HOST_FULL_SUBGROUPS);
             v13->maintenance4 &= !(lacking & HOST_MAINTENANCE4);
+            v13->shaderIntegerDotProduct &= !(lacking & HOST_INTEGER_DOT);
         } else if (s->sType
             == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR) {
             VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR *executable = (void *)s;
@@ -166,7 +168,7 @@ static bool uses(const vkmoe_device *device, uint32_t enabled, const vkmoe_devic
 {
     const struct vkmoe_device_info *info = &device->gpu.info;
     const bool sized = enabled & HOST_SUBGROUP_SIZE || !own->fixed_subgroup_size;
-    const uint32_t subgroup = NEED_subgroup | NEED_ballot | NEED_lanes_8;
+    const uint32_t subgroup = NEED_subgroup | NEED_ballot | NEED_lanes_8 | NEED_shuffle;
     const uint32_t matrix = HOST_MATRIX | HOST_F16_STORAGE | HOST_F16_ARITHMETIC | HOST_INT64
         | HOST_FULL_SUBGROUPS | (own->fixed_subgroup_size ? HOST_SUBGROUP_SIZE : 0);
     CHECK(info->int64 == !!(enabled & HOST_INT64));
@@ -179,10 +181,12 @@ static bool uses(const vkmoe_device *device, uint32_t enabled, const vkmoe_devic
     CHECK(!info->matrix_m || info->matrix_m == device->matrix_units.m);
     CHECK(!!(device->needs & NEED_int64) == !!(enabled & HOST_INT64));
     CHECK(!(device->needs & NEED_subgroup) == !info->subgroup_arithmetic);
+    CHECK(!(device->needs & NEED_integer_dot)
+        == !(own->needs & NEED_integer_dot && enabled & HOST_INTEGER_DOT));
     CHECK(device->full_subgroups == !!(enabled & HOST_FULL_SUBGROUPS));
     CHECK(!device->capture_statistics);
     if (enabled & HOST_INT64 && sized)
-        CHECK(!((device->needs ^ own->needs) & ~(uint32_t)NEED_ANY_MATRIX)
+        CHECK(!((device->needs ^ own->needs) & ~(uint32_t)(NEED_ANY_MATRIX | NEED_integer_dot))
             && device->subgroup_size == own->subgroup_size);
     else
         CHECK(!(device->needs & ~own->needs) && (sized || !(device->needs & subgroup)));

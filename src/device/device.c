@@ -55,6 +55,9 @@ void vkmoe_device_describe(vkmoe_device *device, const struct physical *p)
     device->full_subgroups = p->full_subgroups;
     device->capture_statistics = p->executable_properties;
     device->subgroup_size = vkmoe_physical_subgroup_size(p);
+    device->least_subgroup_size = !device->is_cpu && p->subgroup_size_control
+        ? MIN(MAX(8, p->min_subgroup_size), p->max_subgroup_size)
+        : device->subgroup_size;
     device->fixed_subgroup_size = p->min_subgroup_size != p->max_subgroup_size;
     device->matrix_units = p->matrix_units;
     device->gpu.info.subgroup_size = device->subgroup_size;
@@ -63,7 +66,8 @@ void vkmoe_device_describe(vkmoe_device *device, const struct physical *p)
         | (device->is_cpu && p->quirks & QUIRK_UNIFORM_LOADS_SCALAR ? NEED_uniform_loads : 0)
         | (p->subgroup_arithmetic ? NEED_subgroup : 0) | (p->subgroup_ballot ? NEED_ballot : 0)
         | (p->subgroup_arithmetic && device->subgroup_size == 8 ? NEED_lanes_8 : 0)
-        | matrix_needs(&p->matrix_units);
+        | (p->subgroup_shuffle && device->least_subgroup_size >= 8 ? NEED_shuffle : 0)
+        | (p->integer_dot ? NEED_integer_dot : 0) | matrix_needs(&p->matrix_units);
 }
 
 static enum vkmoe_status start(vkmoe_device *device, const void *cache, size_t cache_size)
@@ -112,6 +116,7 @@ static enum vkmoe_status make_device(vkmoe_device *device, const struct physical
         .synchronization2 = VK_TRUE,
         .subgroupSizeControl = p->subgroup_size_control,
         .computeFullSubgroups = p->full_subgroups,
+        .shaderIntegerDotProduct = p->integer_dot,
         .maintenance4 = p->maintenance4,
     };
     VkPhysicalDeviceVulkan12Features v12 = {

@@ -21,6 +21,8 @@ enum need {
     NEED_matrix_8x8 = 1 << 8,
     NEED_matrix_8x8x8 = 1 << 9, // and k of 8 at that
     NEED_fast = 1 << 10,        // not the device's but the work's: VKMOE_PRECISION_FAST
+    NEED_shuffle = 1 << 11,     // 8 neighbours can exchange values, and subgroups are all as large
+    NEED_integer_dot = 1 << 12, // shaderIntegerDotProduct, of 4 signed bytes in an instruction
 };
 #define NEED_ANY_MATRIX (NEED_matrix_16x16 | NEED_matrix_8x16 | NEED_matrix_8x8 | NEED_matrix_8x8x8)
 
@@ -49,11 +51,12 @@ struct vkmoe_device {
     PFN_vkGetInstanceProcAddr get_instance_proc_addr;
     VkDebugUtilsMessengerEXT debug_messenger; // when validating
 
-    uint32_t needs;         // mask of enum need that it satisfies
-    bool is_cpu;            // a software driver: kernels take CPU shapes
-    bool packs_on_host;     // weights are packed by the host, which is faster at it (pack.c)
-    uint32_t quirks;        // mask of enum quirk
-    uint32_t subgroup_size; // the size kernels run with
+    uint32_t needs;               // mask of enum need that it satisfies
+    bool is_cpu;                  // a software driver: kernels take CPU shapes
+    bool packs_on_host;           // weights are packed by the host, which is faster at it (pack.c)
+    uint32_t quirks;              // mask of enum quirk
+    uint32_t subgroup_size;       // the size kernels run with
+    uint32_t least_subgroup_size; // of 8 lanes and more the least: for NEED_shuffle
     struct matrix_units matrix_units;
     bool fixed_subgroup_size;         // it must be required explicitly (sizes vary)
     bool full_subgroups;              // computeFullSubgroups is enabled

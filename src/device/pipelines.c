@@ -76,9 +76,10 @@ static enum vkmoe_status create_pipeline(
         .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO,
         .requiredSubgroupSize = variant->needs & NEED_ANY_MATRIX
             ? device->matrix_units.subgroup_size
-            : device->subgroup_size,
+            : variant->needs & NEED_shuffle ? device->least_subgroup_size
+                                            : device->subgroup_size,
     };
-    const bool subgroups = variant->needs & (NEED_subgroup | NEED_ANY_MATRIX);
+    const bool subgroups = variant->needs & (NEED_subgroup | NEED_shuffle | NEED_ANY_MATRIX);
     snprintf(call, sizeof call, "%s: vkCreateShaderModule", variant->name);
     VkResult result = device->gpu.vk.CreateShaderModule(device->gpu.handle,
         &(VkShaderModuleCreateInfo){

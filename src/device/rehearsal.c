@@ -62,8 +62,10 @@ static struct physical describe(const struct rehearsal_params *p)
         .matrix_units = p->matrix_units,
         .subgroup_arithmetic = true,
         .subgroup_ballot = true,
+        .subgroup_shuffle = true,
         .subgroup_size_control = true,
         .full_subgroups = true,
+        .integer_dot = true,
         .maintenance4 = true,
     };
     snprintf(physical.info.name, sizeof physical.info.name, "%s", p->name);

@@ -105,6 +105,11 @@ static void probe_properties(const struct instance *instance, struct physical *p
         && (q.v11.subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT);
     p->subgroup_ballot = p->subgroup_arithmetic
         && (q.v11.subgroupSupportedOperations & VK_SUBGROUP_FEATURE_BALLOT_BIT);
+    const VkSubgroupFeatureFlags shuffle =
+        VK_SUBGROUP_FEATURE_SHUFFLE_BIT | VK_SUBGROUP_FEATURE_QUAD_BIT;
+    p->subgroup_shuffle =
+        p->subgroup_arithmetic && (q.v11.subgroupSupportedOperations & shuffle) == shuffle;
+    p->integer_dot = q.v13.integerDotProduct4x8BitPackedSignedAccelerated;
     p->subgroup_size_control =
         (q.v13.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0;
     p->default_subgroup_size = q.v11.subgroupSize;
@@ -134,6 +139,7 @@ static void keep_enabled(struct physical *p, const struct feature_set *set)
     p->info.cooperative_matrix = p->info.cooperative_matrix && set->cooperativeMatrix;
     p->subgroup_size_control = p->subgroup_size_control && set->subgroupSizeControl;
     p->full_subgroups = p->full_subgroups && set->computeFullSubgroups;
+    p->integer_dot = p->integer_dot && set->shaderIntegerDotProduct;
     p->maintenance4 = p->maintenance4 && set->maintenance4;
     p->executable_properties = p->executable_properties && set->pipelineExecutableInfo;
     if (!p->info.cooperative_matrix || !vkmoe_matrix_units_enabled(p, set))
@@ -145,7 +151,7 @@ static void keep_enabled(struct physical *p, const struct feature_set *set)
 static void refuse_varying_subgroups(struct physical *p)
 {
     if (p->min_subgroup_size != p->max_subgroup_size && !p->subgroup_size_control)
-        p->subgroup_arithmetic = p->subgroup_ballot = false;
+        p->subgroup_arithmetic = p->subgroup_ballot = p->subgroup_shuffle = false;
 }
 
 // Names what is missing, NULL if nothing is.

@@ -27,8 +27,10 @@ struct physical {
     // Features and extensions, to be switched off when they are not enabled:
     bool subgroup_arithmetic;   // in compute shaders
     bool subgroup_ballot;       // there, too
+    bool subgroup_shuffle;      // likewise, and by quads
     bool subgroup_size_control; // and compute pipelines can require a size
     bool full_subgroups;
+    bool integer_dot; // and the device has an instruction for 4 signed bytes
     bool maintenance4;
     bool portability_subset;
     bool memory_budget; // VK_EXT_memory_budget, which asks the physical device alone

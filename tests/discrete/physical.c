@@ -127,8 +127,10 @@ static VKAPI_ATTR void VKAPI_CALL get_properties2(
         lower(&v11->maxMemoryAllocationSize, card->max_allocation);
     if (maintenance4)
         lower(&maintenance4->maxBufferSize, card->max_buffer);
-    if (v13)
+    if (v13) {
         lower(&v13->maxBufferSize, card->max_buffer);
+        v13->integerDotProduct4x8BitPackedSignedAccelerated = VK_TRUE;
+    }
 }
 
 // -------------------------------------------------------------------------- memory

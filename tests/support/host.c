@@ -90,6 +90,7 @@ void host_features_init(struct host_features *f, bool single, uint32_t optional)
         .v13 = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_3_FEATURES, NULL,
             .synchronization2 = VK_TRUE, .subgroupSizeControl = !!(optional & HOST_SUBGROUP_SIZE),
             .computeFullSubgroups = !!(optional & HOST_FULL_SUBGROUPS),
+            .shaderIntegerDotProduct = !!(optional & HOST_INTEGER_DOT),
             .maintenance4 = !!(optional & HOST_MAINTENANCE4) },
         .address = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_BUFFER_DEVICE_ADDRESS_FEATURES, &f->timeline,
             .bufferDeviceAddress = VK_TRUE },
@@ -100,8 +101,10 @@ void host_features_init(struct host_features *f, bool single, uint32_t optional)
         .subgroup_size = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES,
             &f->maintenance4, !!(optional & HOST_SUBGROUP_SIZE),
             !!(optional & HOST_FULL_SUBGROUPS) },
-        .maintenance4 = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_4_FEATURES, &f->storage16,
+        .maintenance4 = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_4_FEATURES, &f->integer_dot,
             !!(optional & HOST_MAINTENANCE4) },
+        .integer_dot = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES,
+            &f->storage16, !!(optional & HOST_INTEGER_DOT) },
         .storage16 = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES, &f->float16,
             .storageBuffer16BitAccess = !!(optional & HOST_F16_STORAGE) },
         .float16 = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES,
@@ -139,6 +142,7 @@ static uint32_t find_optional(struct host *host)
     optional |= f.base.features.shaderInt64 ? HOST_INT64 : 0;
     optional |= f.v13.subgroupSizeControl ? HOST_SUBGROUP_SIZE : 0;
     optional |= f.v13.computeFullSubgroups ? HOST_FULL_SUBGROUPS : 0;
+    optional |= f.v13.shaderIntegerDotProduct ? HOST_INTEGER_DOT : 0;
     optional |= f.v13.maintenance4 ? HOST_MAINTENANCE4 : 0;
     optional |= f.v11.storageBuffer16BitAccess ? HOST_F16_STORAGE : 0;
     optional |= f.v12.shaderFloat16 ? HOST_F16_ARITHMETIC : 0;

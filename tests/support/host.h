@@ -31,7 +31,8 @@ enum {
     HOST_F16_ARITHMETIC = 1 << 5,
     HOST_EXECUTABLE = 1 << 6, // pipelineExecutableInfo, of an extension
     HOST_MATRIX = 1 << 7,     // cooperativeMatrix, of an extension, and vulkanMemoryModel*
-    HOST_OPTIONAL = 8,        // so many there are
+    HOST_INTEGER_DOT = 1 << 8,
+    HOST_OPTIONAL = 9, // so many there are
 };
 
 // A chain for vkCreateDevice, as far as it is linked from `base`.
@@ -45,6 +46,7 @@ struct host_features {
     VkPhysicalDeviceSynchronization2Features synchronization2;
     VkPhysicalDeviceSubgroupSizeControlFeatures subgroup_size;
     VkPhysicalDeviceMaintenance4Features maintenance4;
+    VkPhysicalDeviceShaderIntegerDotProductFeatures integer_dot;
     VkPhysicalDevice16BitStorageFeatures storage16;
     VkPhysicalDeviceShaderFloat16Int8Features float16;
     VkPhysicalDeviceVulkanMemoryModelFeatures memory_model;

@@ -36,6 +36,8 @@ struct harness *harness_create(void)
     if (!(h->own_needs & NEED_uniform_loads))
         h->vkmoe->needs &= ~(uint32_t)NEED_lanes_8;
     h->vkmoe->needs |= NEED_gpu | NEED_uniform_loads | NEED_fast;
+    if (h->device.host.optional & HOST_INTEGER_DOT)
+        h->vkmoe->needs |= NEED_integer_dot;
     return h;
 fail:
     harness_destroy(h);
