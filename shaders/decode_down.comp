@@ -33,11 +33,11 @@ void add_sums(float scale)
         totals[b] = fma(scale, sums[b], totals[b]);
 }
 
-void add_expert(uint pair, uint first_block)
+// Adds the share of lane c of those of the slot.
+void add_expert(uint pair, uint first_block, uint c)
 {
     const uint expert = expert_of(pc.ids, pc.experts, pair);
     operands[0] = pair * pc.h_columns;
-    const uint c = column_lane() % LANES_OF_SLOT;
     clear_sums();
     multiply(product(U32x4(load_u32x2(pc.table, expert)), pc.h_columns / 8, false, first_block,
         pc.h, true, pc.h_columns, pc.h), c, LANES_OF_SLOT);
@@ -48,12 +48,24 @@ void add_expert(uint pair, uint first_block)
 
 void add_experts(uint token, uint first_block)
 {
+    const uint c = column_lane() % LANES_OF_SLOT;
+#ifdef INTEGER_DOT
+    // The same in all lanes of a subgroup, as compilers shall know; and no lane misses a barrier.
+    const uint own = subgroupShuffle(column_lane() / LANES_OF_SLOT, 0);
+    uint slot = 0; // the first of the turn
+    if (pc.k > 0) do {
+        const uint pair = token * pc.k + min(slot + own, pc.k - 1);
+        const bool counts = slot + own < pc.k && !is_dropped(pc.weights, pair);
+        add_expert(pair, first_block, counts ? c : NO_LANE);
+    } while ((slot += DECODE_SLOTS) < pc.k);
+#else
     uint slot = column_lane() / LANES_OF_SLOT;
     if (slot < pc.k) do {
         const uint pair = token * pc.k + slot;
         if (!is_dropped(pc.weights, pair))
-            add_expert(pair, first_block);
+            add_expert(pair, first_block, c);
     } while ((slot += DECODE_SLOTS) < pc.k);
+#endif
 }
 
 void add_shared(uint token, uint first_block)

@@ -152,6 +152,10 @@ enum { // of the SPIR-V specification, as far as needed
     CAPABILITY_SUBGROUP = 61,
     CAPABILITY_SUBGROUP_ARITHMETIC = 63,
     CAPABILITY_SUBGROUP_BALLOT = 64,
+    CAPABILITY_SUBGROUP_SHUFFLE = 65,
+    CAPABILITY_SUBGROUP_QUAD = 68,
+    CAPABILITY_PACKED_BYTES = 6018, // of dot products
+    CAPABILITY_INTEGER_DOT = 6019,
 };
 
 #define NO_SPEC_ID ~0u
@@ -340,11 +344,15 @@ static void check_capabilities(struct module *m)
         const bool matrix = w[1] == CAPABILITY_FLOAT16 || w[1] == CAPABILITY_16BIT_STORAGE
             || w[1] == CAPABILITY_MEMORY_MODEL || w[1] == CAPABILITY_COOPERATIVE_MATRIX
             || w[1] == CAPABILITY_SUBGROUP || w[1] == CAPABILITY_SUBGROUP_ARITHMETIC;
+        const bool shuffle = w[1] == CAPABILITY_SUBGROUP || w[1] == CAPABILITY_SUBGROUP_SHUFFLE
+            || w[1] == CAPABILITY_SUBGROUP_QUAD;
+        const bool dot = w[1] == CAPABILITY_PACKED_BYTES || w[1] == CAPABILITY_INTEGER_DOT;
         int64 |= w[1] == CAPABILITY_INT64;
         addresses |= w[1] == CAPABILITY_ADDRESSES;
         if (w[1] != CAPABILITY_SHADER && w[1] != CAPABILITY_ADDRESSES
             && !(w[1] == CAPABILITY_INT64 && needs & NEED_int64)
-            && !(subgroup && needs & NEED_subgroup) && !(matrix && needs & NEED_ANY_MATRIX))
+            && !(subgroup && needs & NEED_subgroup) && !(matrix && needs & NEED_ANY_MATRIX)
+            && !(shuffle && needs & NEED_shuffle) && !(dot && needs & NEED_integer_dot))
             complain(m, "capability %u, which its needs do not cover", w[1]);
     }
     if (!addresses)

@@ -17,6 +17,38 @@ static bool is_compiled(const char *name)
 
 #define MATRIX(form) "experts_gemm_matrix_" form "_int64"
 
+// Integers for few tokens, of one format, and only where they may be.
+static bool decoding_choice(void)
+{
+    const uint32_t card = NEED_gpu | NEED_int64 | NEED_shuffle | NEED_integer_dot;
+    const struct {
+        uint32_t needs;
+        enum vkmoe_dtype dtype;
+        bool fast;
+        const char *form;
+    } rows[] = {
+        { card, VKMOE_DTYPE_Q8_0, true, "integers" },
+        { card, VKMOE_DTYPE_Q8_0, false, "plain" },
+        { card, VKMOE_DTYPE_F16, true, "plain" },
+        { card & ~(uint32_t)NEED_shuffle, VKMOE_DTYPE_Q8_0, true, "plain" },
+        { card & ~(uint32_t)NEED_integer_dot, VKMOE_DTYPE_Q8_0, true, "plain" },
+        { card & ~(uint32_t)NEED_gpu, VKMOE_DTYPE_Q8_0, true, "plain" },
+    };
+    bool ok = true;
+    for (size_t i = 0; i < 2 * sizeof rows / sizeof *rows; i++) {
+        static vkmoe_device device;
+        const enum kernel kernel = i % 2 ? KERNEL_decode_up : KERNEL_decode_down;
+        device.needs = rows[i / 2].needs;
+        const struct variant *got =
+            vkmoe_form_choose(&device, kernel, rows[i / 2].dtype, 0, rows[i / 2].fast);
+        if (strcmp(got->form, rows[i / 2].form)) {
+            tap_note("needs %x: %s, expected %s", device.needs, got->name, rows[i / 2].form);
+            ok = false;
+        }
+    }
+    return ok;
+}
+
 bool registry_choice(void)
 {
     const uint32_t lavapipe_26 = NEED_int64 | NEED_uniform_loads;
@@ -53,7 +85,7 @@ bool registry_choice(void)
         { lavapipe_26 | NEED_matrix_8x8, f16, 21, "experts_gemm_rows_broadcast_int64",
             { 16, 4, 8 } },
     };
-    bool ok = true;
+    bool ok = decoding_choice();
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         static vkmoe_device device;
         device.needs = rows[i].needs;

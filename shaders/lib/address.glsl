@@ -48,7 +48,11 @@ REFERENCE(16) coherent buffer F32x4Coherent { vec4 v[]; };
 // `ahead` elements after i. A constant is part of the instruction then, as 64 bits do not wrap.
 #define ELEMENT_AHEAD(type, size, base, i, ahead) \
     type(uint64_t(base) + uint64_t(uint(i) * size) + uint64_t(uint(ahead) * size)).v[0]
+// `offset` and `ahead` bytes from the base.
+#define ELEMENT_AT(type, size, base, offset, ahead) \
+    type(uint64_t(base) + uint64_t(uint(offset)) + uint64_t(uint(ahead))).v[0]
 #else
+#define ELEMENT_AT(type, size, base, offset, ahead) base.v[((offset) + (ahead)) / size]
 #define ELEMENT(type, size, base, i) base.v[i]
 #define ELEMENT_AHEAD(type, size, base, i, ahead) base.v[(i) + (ahead)]
 #endif
@@ -78,6 +82,25 @@ uvec2 load_u32x2_ahead(U32x2 base, uint i, uint ahead)
 uvec4 load_u32x4_ahead(U32x4 base, uint i, uint ahead)
 {
     return ELEMENT_AHEAD(U32x4, 16, base, i, ahead);
+}
+
+uint load_u32_at(U32 base, uint offset) { return ELEMENT_AT(U32, 4, base, offset, 0); }
+uvec4 load_u32x4_at(U32x4 base, uint offset, uint ahead)
+{
+    return ELEMENT_AT(U32x4, 16, base, offset, ahead);
+}
+
+// The address so many bytes on.
+uvec2 further(U32x4 base, uint bytes)
+{
+#ifdef INT64
+    return unpackUint2x32(uint64_t(base) + uint64_t(bytes));
+#else
+    uvec2 at = uvec2(base);
+    uint carry;
+    at.x = uaddCarry(at.x, bytes, carry);
+    return uvec2(at.x, at.y + carry);
+#endif
 }
 
 // The same 16 bytes where each lane has an address of its own: lavapipe gathers element

@@ -7,6 +7,8 @@
 // after them when it is read again: that is one by one on a CPU, where the second finds the
 // workgroup's slice in the nearest cache, and a loop over one token has no branches. (Four tokens
 // in one loop, of which one was live, took 1.7 times as long on lavapipe 26.1, f16.)
+//
+// With INTEGER_DOT what is multiplied are integers, see decode_integer.glsl.
 #ifndef DECODE_GLSL
 #define DECODE_GLSL
 
@@ -50,6 +52,22 @@ struct product {
     F32 raw; // with DECODE_NORM
 };
 
+void add_square(uint t, float x)
+{
+    if (DECODE_NORM != 0)
+        squares[t] = fma(x, x, squares[t]);
+}
+
+// Of the workgroup's blocks the number in the matrix.
+uint block_of(product p, uint b)
+{
+    return p.in_pairs ? first_of_pair(p.first + b / 2) + b % 2 * PARTNER : p.first + b;
+}
+
+#ifdef INTEGER_DOT
+#include "lib/decode_integer.glsl"
+#else
+
 unit load_x(product p, uint t, unit_at at)
 {
     return load_row_at(p.packed, p.source, operands[t], at, p.columns);
@@ -62,18 +80,10 @@ float load_raw_x(product p, uint t, unit_at at)
     return load_raw(p.raw, operands[t], number_of(at), gl_LocalInvocationIndex % 8, p.columns);
 }
 
-void add_square(uint t, float x)
-{
-    if (DECODE_NORM != 0)
-        squares[t] = fma(x, x, squares[t]);
-}
-
 unit load_block(product p, uint b, unit_at at)
 {
     const uint r = gl_LocalInvocationIndex % 8;
-    const uint block =
-        p.in_pairs ? first_of_pair(p.first + b / 2) + b % 2 * PARTNER : p.first + b;
-    return load_weight_at(DECODE_TYPE, p.matrix, p.units, block, at, r);
+    return load_weight_at(DECODE_TYPE, p.matrix, p.units, block_of(p, b), at, r);
 }
 
 // Adds the product of one unit to the sums.
@@ -138,6 +148,8 @@ void multiply(product p, uint c, uint step)
         multiply_unit(p, unit_at(i, 0, 0));
     } while ((i += step) < p.units);
 }
+
+#endif
 
 // Of the lanes that own the same row, this one stores it.
 bool stores()

@@ -31,6 +31,10 @@ struct unit { vec4 a, b; }; // 8 consecutive elements along K
 
 unit unit_zero() { return unit(vec4(0), vec4(0)); }
 
+// Of formats whose weights are bytes with a scale, see decode_integer.glsl.
+struct integer_rows { uvec2 bytes, scales; };      // addresses in the first record of 8 rows
+struct integer_block { uvec4 a, b; float scale; }; // 32 signed bytes of a row, and their scale
+
 // What formats are read by: row r of the block of 8 rows that is a half of a strip. `own`: each
 // lane has an `r` of its own; otherwise all have the same.
 struct weight_rows {

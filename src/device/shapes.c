@@ -20,6 +20,7 @@ struct shapes vkmoe_shapes_choose(const vkmoe_device *device)
         .route_lanes = vkmoe_tuned_lanes(device, TUNE_ROUTE_LANES),
         .decode_lanes = vkmoe_tuned_lanes(device, TUNE_DECODE_LANES),
         .decode_unroll = vkmoe_tuning(device, TUNE_DECODE_UNROLL),
+        .integer_unroll = vkmoe_tuning(device, TUNE_INTEGER_UNROLL),
         .decode_tokens = vkmoe_tuning(device, TUNE_DECODE_TOKENS),
         .direct_tokens = vkmoe_tuning(device, TUNE_DIRECT_TOKENS),
         .decode_together = vkmoe_tuning(device, TUNE_DECODE_TOGETHER),

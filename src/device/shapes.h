@@ -12,6 +12,7 @@ struct shapes {
     uint32_t route_lanes;     // at most
     uint32_t decode_lanes;    // of the decode kernels, at most
     uint32_t decode_unroll;   // units that a lane of theirs has under way, at most
+    uint32_t integer_unroll;  // likewise, in integers
     uint32_t decode_tokens;   // the most that the decode kernels get
     uint32_t direct_tokens;   // likewise, of one matrix for all of them
     uint32_t decode_together; // of which a lane has sums at once, at most

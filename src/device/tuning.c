@@ -25,6 +25,7 @@ static const struct tuned rows[] = {
     { TUNE_DECODE_LANES,  GPU, 256,     true,  NO_GPU "; weights under way at one token" },
     { TUNE_DECODE_UNROLL, CPU, 1,       false, LAVAPIPE "more was not faster" },
     { TUNE_DECODE_UNROLL, GPU, 4,       false, NO_GPU "; weights under way at one token" },
+    { TUNE_INTEGER_UNROLL, GPU, 8,      false, NO_GPU "; by instructions that compilers make" },
     { TUNE_DECODE_TOKENS, CPU, 4,       false, NOT_KEPT },
     { TUNE_DECODE_TOKENS, GPU, 16,      false, NO_GPU "; more are bound by arithmetic" },
     { TUNE_DIRECT_TOKENS, CPU, 4,       false, NOT_KEPT },

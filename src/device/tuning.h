@@ -8,6 +8,7 @@ enum tune {
     TUNE_ROUTE_LANES,     // workgroup of route
     TUNE_DECODE_LANES,    // of the decode kernels, where a matrix is wide enough for as many
     TUNE_DECODE_UNROLL,   // units that a lane of theirs has under way
+    TUNE_INTEGER_UNROLL,  // likewise, where they multiply integers, in blocks of 4 units
     TUNE_DECODE_TOKENS,   // the most that the decode kernels get
     TUNE_DIRECT_TOKENS,   // likewise, of one matrix for all of them
     TUNE_DECODE_TOGETHER, // of which a lane has sums at once

@@ -28,20 +28,27 @@ static uint32_t bias_stride(const struct experts *e)
 
 // How rows of `units` are cut: as many lanes as have something to do, and of their units as many
 // at once as they have and as registers hold beside the sums of tokens that are `together`; lanes
-// of 8 and more slots are shared among the slots.
+// of 8 and more slots are shared among the slots. In integers lanes take whole blocks of 4 units,
+// and those of a subgroup stay together.
 static struct dispatch decode_dispatch(
     const struct experts *e, enum kernel kernel, uint32_t units, uint32_t slots, uint32_t together)
 {
     const struct shapes *s = &e->shapes;
-    const uint32_t least = MIN(s->decode_lanes, 32);
-    const uint32_t lanes = vkmoe_lanes_for(s->decode_lanes, units * slots);
-    uint32_t unroll = MAX(s->decode_unroll / together, 1), shared = 1;
+    const struct variant *form = vkmoe_form_choose(e->device, kernel, e->dtype, 0, e->fast);
+    const bool integers = form->needs & NEED_integer_dot;
+    const uint32_t step = integers ? 4 : 1, whole = integers ? e->device->least_subgroup_size : 1;
+    const uint32_t least = MAX(MIN(s->decode_lanes, 32), whole);
+    const uint32_t lanes =
+        MAX(vkmoe_lanes_for(s->decode_lanes, div_up(units, step) * slots), whole);
+    const uint32_t most = integers ? s->integer_unroll : s->decode_unroll;
+    uint32_t unroll = MAX(most / together, step), shared = 1;
     while (shared * 2 <= slots && shared * 2 * least <= lanes)
         shared *= 2;
-    while (unroll > 1 && unroll * (lanes / BLOCK_ROWS / shared) > units)
+    while (unroll > step && unroll * (lanes / BLOCK_ROWS / shared) > units)
         unroll /= 2;
     return (struct dispatch) {
         .kernel = kernel,
+        .variant = form,
         .spec = {
             [DECODE_LANES] = lanes,
             [DECODE_BLOCKS] = s->decode_blocks,

@@ -23,6 +23,7 @@ struct decode_case {
     bool shared_weighted, output_bias; // down only
     uint32_t x_gap, first_shared_tile; // up: between rows of x, and of the shared matrix's tiles
     bool norm;                         // up: a norm is folded in
+    float gain;                        // on what is multiplied; 0: none
     float
         residual; // what results are scaled by and added to; up: the shared expert's alone. 0: none
 };
@@ -54,10 +55,9 @@ enum { // masks of shapes
 
 // What both specialise alike.
 #define DECODE_SPEC(c, s) \
-    [DECODE_LANES] = (s)->lanes, [DECODE_BLOCKS] = (s)->blocks, [DECODE_UNROLL] = (s)->unroll, \
-    [DECODE_TYPE] = (c)->dtype, [DECODE_BIAS] = (c)->biased, \
-    [DECODE_WEIGHT_INPUT] = (c)->weight_input, [DECODE_RESIDUAL] = (c)->residual != 0.0f, \
-    [DECODE_RESIDUAL_SCALE] = float_bits((c)->residual)
+    [DECODE_LANES] = (s)->lanes, [DECODE_BLOCKS] = (s)->blocks, [DECODE_TYPE] = (c)->dtype, \
+    [DECODE_BIAS] = (c)->biased, [DECODE_WEIGHT_INPUT] = (c)->weight_input, \
+    [DECODE_RESIDUAL] = (c)->residual != 0.0f, [DECODE_RESIDUAL_SCALE] = float_bits((c)->residual)
 
 // From results that are expected in an output to what is there where they are added to `before`,
 // and expects that times `next_weight` in "weighted".
@@ -70,6 +70,36 @@ static inline void add_residual(struct kernel_io *io, double scale, const char *
         sums[i] = before[i] + scale * sums[i];
         weighted[i] = sums[i] * next_weight[i % y->columns];
     }
+}
+
+static inline bool is_integer(const struct variant *variant)
+{
+    return variant->needs & NEED_integer_dot;
+}
+
+// In integers whole blocks of 4 units, at times more than one.
+static inline uint32_t decode_unroll(const struct kernel_io *io)
+{
+    return io->shape.unroll * (is_integer(io->variant) ? 2 : 1);
+}
+
+// Tighter than what a layer may show: x in f16 would fail it.
+static inline void set_tolerance(struct kernel_io *io, const char *name)
+{
+    struct kernel_operand *operand = io_find(io, name);
+    if (operand && is_integer(io->variant)) {
+        operand->tolerance = 1e-3;
+        operand->rms_tolerance = 1e-4;
+    }
+}
+
+// Integers are of one format. A card's subgroups have 32 lanes, which have to be of one slot.
+static inline bool decode_suits(
+    const struct kernel_case *test, const struct variant *variant, const struct kernel_shape *shape)
+{
+    const struct decode_case *c = (const void *)test;
+    return !is_integer(variant)
+        || (c->dtype == VKMOE_DTYPE_Q8_0 && shape->lanes >= 32 * MAX(shape->slots, 1));
 }
 
 static inline bool decode_fits(

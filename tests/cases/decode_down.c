@@ -67,6 +67,8 @@ static const struct decode_case cases[] = {
     CASE("rows-63", .shapes = ONE), SHAPE(3, 2, 4, 63, 24), SHARED},
     CASE("rows-64", .shapes = ONE), SHAPE(3, 2, 4, 64, 24), SHARED},
     CASE("rows-65", .shapes = ONE), SHAPE(3, 2, 4, 65, 24), SHARED},
+    CASE("blocks-43", .shapes = ONE | GPU_3), SHAPE(3, 5, 9, 24, 1376),
+        .shared_inner = 96, .pattern = IDS_DROPPED, .dtype = VKMOE_DTYPE_Q8_0},
     CASE("inner-1", .shapes = ONE), SHAPE(3, 2, 4, 24, 1), SHARED},
     CASE("inner-7", .shapes = ONE), SHAPE(3, 2, 4, 24, 7), SHARED},
     CASE("inner-8", .shapes = ONE), SHAPE(3, 2, 4, 24, 8), SHARED},
@@ -78,7 +80,8 @@ static const struct decode_case cases[] = {
 static bool fits(
     const struct kernel_case *test, const struct variant *variant, const struct kernel_shape *shape)
 {
-    return shape->tokens == 1 && decode_fits(test, variant, shape);
+    return shape->tokens == 1 && decode_suits(test, variant, shape)
+        && decode_fits(test, variant, shape);
 }
 
 struct down_model {
@@ -138,6 +141,8 @@ static void reference(struct kernel_io *io)
     const struct down_model *m = io->model;
     const struct routing *r = &m->routing;
     double *y = io_expect_floats(io, "y");
+    set_tolerance(io, "y");
+    set_tolerance(io, "weighted");
     for (uint32_t t = 0; t < c->tokens; t++) {
         for (uint32_t i = 0; i < c->hidden; i++) {
             double sum = m->output_bias ? m->output_bias[i] : 0.0;
@@ -173,6 +178,7 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
     *d = (struct dispatch){
         .spec = {
             DECODE_SPEC(c, s),
+            [DECODE_UNROLL] = decode_unroll(io),
             [DECODE_SLOTS] = s->slots,
             [DECODE_TOGETHER] = 1,
             [DECODE_PACKED] = 1,

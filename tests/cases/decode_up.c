@@ -93,6 +93,14 @@ static const struct decode_case cases[] = {
         .activation = VKMOE_ACTIVATION_IDENTITY},
     CASE("norm-and-residual", .shapes = ONE | SOME), SHAPE(3, 0, 0, 72, 0), .shared_inner = 33,
         .residual = 1.0f, .norm = true, .activation = VKMOE_ACTIVATION_IDENTITY},
+    CASE("blocks-43", .shapes = ONE), SHAPE(5, 2, 4, 1376, 24), GATED, .shared_inner = 8,
+        .dtype = VKMOE_DTYPE_Q8_0},
+    CASE("blocks-43-norm", .shapes = GPU_4), SHAPE(5, 2, 4, 1376, 24), GATED,
+        .shared_inner = 8, .dtype = VKMOE_DTYPE_Q8_0, .norm = true},
+    CASE("blocks-2-unpacked", .shapes = GPU_2), SHAPE(3, 2, 4, 64, 24), OAI,
+        .shared_inner = 8, .misaligned = true, .dtype = VKMOE_DTYPE_Q8_0},
+    CASE("huge-x", .shapes = GPU_1), SHAPE(3, 0, 0, 96, 0), .shared_inner = 40, .gain = 1e30f,
+        .activation = VKMOE_ACTIVATION_IDENTITY, .dtype = VKMOE_DTYPE_Q8_0},
     CASE("part", .shapes = ONE | SOME), SHAPE(3, 2, 4, 64, 24), GATED, .shared_inner = 72,
         .x_gap = 8, .first_shared_tile = 1},
 };
@@ -116,7 +124,7 @@ static void fill(struct kernel_io *io)
     struct up_model *m = io->model = io_alloc(io, 1, sizeof *m);
     if (c->k)
         m->routing = io_add_routing(io, c->pattern, c->tokens, c->k, c->experts);
-    m->x = io_add_floats(io, "x", c->tokens, c->hidden + c->x_gap, 1.0);
+    m->x = io_add_floats(io, "x", c->tokens, c->hidden + c->x_gap, c->gain > 0.0f ? c->gain : 1.0);
     io_find(io, "x")->skew = c->misaligned ? 4 : 0;
     if (c->norm)
         m->raw = io_add_floats(io, "raw", c->tokens, c->hidden, 2.0);
@@ -180,6 +188,9 @@ static void reference(struct kernel_io *io)
                 m->x + (size_t)(pair / c->k) * (c->hidden + c->x_gap),
                 norm_of(c, m, pair / c->k) * (c->weight_input ? r->weights[pair] : 1.0),
                 h + (size_t)pair * h_columns(c->inner));
+    set_tolerance(io, "h");
+    set_tolerance(io, "shared_h");
+    set_tolerance(io, "weighted");
     if (!c->shared_inner)
         return;
     double *shared_h = io_expect_floats(io, "shared_h");
@@ -213,6 +224,7 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
     *d = (struct dispatch){
         .spec = {
             DECODE_SPEC(c, s),
+            [DECODE_UNROLL] = decode_unroll(io),
             [DECODE_TOGETHER] = s->together,
             [DECODE_TOKENS] = s->tokens,
             [DECODE_PACKED] = io_is_packed(io, io_find(io, "x"), 8),
@@ -252,4 +264,4 @@ static uint64_t flops(const struct kernel_case *test)
         * (c->k * c->inner * parts(c, false) + c->shared_inner * parts(c, true));
 }
 
-KERNEL_SUITE(decode_up, NULL, reference)
+KERNEL_SUITE(decode_up, decode_suits, reference)
