@@ -149,11 +149,13 @@ static void visit_layer(struct program *program, const char *shape, struct layer
     vkmoe_moe_destroy(&layer);
 }
 
-static void visit_small(struct program *program, const struct shape *shape, enum vkmoe_dtype dtype)
+static void visit_small(struct program *program, const struct shape *shape, enum vkmoe_dtype dtype,
+    enum vkmoe_precision precision)
 {
     static const uint32_t tokens[] = { 1, 2, 4, 8, PREFILL_TOKENS };
     struct layer_case c = shape->base;
     c.dtype = dtype;
+    c.layer.precision = precision;
     c.layer.hidden = c.layer.inner = WIDTH;
     c.layer.shared.inner = c.layer.shared.inner ? WIDTH : 0;
     visit_layer(program, shape->name, c, tokens, ARRAY_SIZE(tokens));
@@ -169,7 +171,10 @@ static void visit_shapes(struct program *program)
         // A format decides how weights are read, a shape what becomes of them.
         for (uint32_t dtype = 0; dtype < test_format_count; dtype++)
             if (i == 0 || dtype == VKMOE_DTYPE_F16 || program->shape)
-                visit_small(program, &shapes[i], (enum vkmoe_dtype)dtype);
+                visit_small(program, &shapes[i], (enum vkmoe_dtype)dtype, VKMOE_PRECISION_EXACT);
+        for (uint32_t dtype = 0; dtype < test_format_count; dtype++)
+            if (i == 0 || program->shape)
+                visit_small(program, &shapes[i], (enum vkmoe_dtype)dtype, VKMOE_PRECISION_FAST);
     }
     free(shapes);
 }
@@ -233,7 +238,10 @@ static void cut_as_models(struct program *program)
             spec[ROUTE_LANES] = vkmoe_tuned_lanes(device, TUNE_ROUTE_LANES);
         } else if (kernel == KERNEL_decode_up || kernel == KERNEL_decode_down) {
             spec[DECODE_LANES] = vkmoe_tuned_lanes(device, TUNE_DECODE_LANES);
-            spec[DECODE_UNROLL] = vkmoe_tuning(device, TUNE_DECODE_UNROLL) / spec[DECODE_TOGETHER];
+            const bool integers = p.variant->needs & NEED_integer_dot;
+            const uint32_t unroll =
+                vkmoe_tuning(device, integers ? TUNE_INTEGER_UNROLL : TUNE_DECODE_UNROLL);
+            spec[DECODE_UNROLL] = MAX(unroll / spec[DECODE_TOGETHER], spec[DECODE_UNROLL]);
         } else if (kernel == KERNEL_experts_gemm) {
             cut_for_matrix_units(program, &p);
         } else {
@@ -414,7 +422,8 @@ static bool is_product(enum kernel kernel)
 }
 
 // What counts are measured by. Of decode: what a lane multiplies in a turn of the source's loop,
-// and the bytes that it loads for that, 8 elements of f32 for each unit beside the weights.
+// and the bytes that it loads for that, 8 elements of f32 for each unit beside the weights; in
+// integers an eighth of those, and 4 bytes of scales for each block of 32.
 static void write_measure(FILE *file, const struct pipeline *p)
 {
     const enum kernel kernel = p->variant->kernel;
@@ -423,9 +432,12 @@ static void write_measure(FILE *file, const struct pipeline *p)
         return;
     }
     const struct format *format = vkmoe_format((enum vkmoe_dtype)p->spec[DECODE_TYPE]);
+    const bool integers = p->variant->needs & NEED_integer_dot;
     const uint32_t weights = 8 * p->spec[DECODE_BLOCKS] * p->spec[DECODE_UNROLL];
-    fprintf(file, "up %d\nweights %u\nbytes %u\n", kernel == KERNEL_decode_up, weights,
-        weights * format->bytes / format->elements + 8 * p->spec[DECODE_UNROLL] * 4);
+    const uint32_t bytes = integers
+        ? weights + weights / 32 * 4 + p->spec[DECODE_UNROLL] * 4
+        : weights * format->bytes / format->elements + 8 * p->spec[DECODE_UNROLL] * 4;
+    fprintf(file, "up %d\nweights %u\nbytes %u\n", kernel == KERNEL_decode_up, weights, bytes);
 }
 
 static bool write_code(const struct program *program, const struct pipeline *p, uint32_t number)
