@@ -77,7 +77,8 @@ visit plan_visit(task t, uint lowest, uint highest, uint length)
     v.begin[2] = lowest + 1 > near ? lowest + 1 - near : 0;
     if (BLOCKS_ARE_FIXED)
         v.begin[2] -= v.begin[2] % BLOCK_KEYS;
-    v.count[2] = near == 0 ? 0 : highest + 1 - v.begin[2];
+    const uint near_end = both ? min(length, highest + 1) : highest + 1;
+    v.count[2] = near == 0 || near_end <= v.begin[2] ? 0 : near_end - v.begin[2];
     return v;
 }
 

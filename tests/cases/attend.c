@@ -228,6 +228,8 @@ static const struct attend_case cases[] = {
         PATTERN(DILATED, .step = 2, .phase = 1, .local = 9, .sinks = 10)},
     CASE("decode-both-sides", .shapes = GPU), DECODE, CORE, .ahead = true, .splits = 2,
         PATTERN(AROUND, .left = 40, .right = 6)},
+    CASE("decode-behind", .shapes = GPU), DECODE, CORE, .ahead = true, .behind = 20,
+        PATTERN(AROUND, STRIDED, .step = 4, .phase = 2, .left = 40, .local = 16)},
     CASE("decode-bias-sinks", .shapes = GPU), DECODE, CORE, .reach = 40, .sinks = true,
         .splits = 3},
     CASE("decode-blocks-listed", .shapes = GPU), DECODE, PICKED, .splits = 3,
@@ -318,6 +320,8 @@ static void add_places(struct kernel_io *io, struct attend_model *m)
         m->length[s] = MIN(held[s] + (c->ahead ? 7 : 0), c->capacity);
     for (uint32_t t = 0; t < c->tokens; t++)
         m->length[m->sequence[t]] = MAX(m->length[m->sequence[t]], m->position[t] + 1);
+    for (uint32_t s = 0; s < sequences && c->behind; s++)
+        m->length[s] = m->length[s] > c->behind ? m->length[s] - c->behind : 1;
     if (c->placed) {
         uint32_t *positions = add_words(io, "positions", m->position, c->tokens);
         if (c->wild)

@@ -30,6 +30,7 @@ struct attend_case {
     bool alone;               // there each row has a workgroup
     bool wild;                // a position, a sequence and a length are out of range
     bool ahead;               // there are lengths, beyond the tokens
+    uint32_t behind;          // by which those fall short of the tokens instead
     uint32_t words, top;      // ATTEND_PICKED_WORDS and ATTEND_TOP, at least the patterns'
     struct vkmoe_pattern patterns[MAX_PATTERNS]; // expert e has e % pattern_count
     uint32_t pattern_count;                      // 0: 1
