@@ -536,6 +536,7 @@ int main(int argc, char **argv)
         return 2;
     TAP_TEST(&tap, "contracts", check_contracts());
     TAP_TEST(&tap, "choice", registry_choice());
+    TAP_TEST(&tap, "lanes", registry_lanes());
     for (uint32_t i = 0; i < vkmoe_variant_count; i++) {
         const struct variant *variant = &vkmoe_variants[i];
         struct module m;

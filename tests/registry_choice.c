@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "attention/plan.h"
 #include "device/variants.h"
 
 #include "tap.h"
@@ -97,6 +98,34 @@ bool registry_choice(void)
             || memcmp(&got->tile, &rows[i].tile, sizeof got->tile)) {
             tap_note("needs %x, %u rows: %s, tiles of %u; expected %s", rows[i].needs, rows[i].rows,
                 got->name, got->tile.rows, rows[i].name);
+            ok = false;
+        }
+    }
+    return ok;
+}
+
+bool registry_lanes(void)
+{
+    const struct {
+        uint32_t shared_memory, words, lanes;
+    } rows[] = {
+        { 32 << 10, 0, 256 },
+        { 32 << 10, 1024, 256 },
+        { 32 << 10, 2048, 64 }, // of a list with block 65535
+        { 48 << 10, 2048, 256 },
+        { 16 << 10, 0, 64 },
+    };
+    bool ok = true;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        static vkmoe_device device;
+        device.gpu.info.shared_memory_size = rows[i].shared_memory;
+        device.gpu.limits.maxComputeWorkGroupInvocations = 1024;
+        device.gpu.limits.maxComputeWorkGroupSize[0] = 1024;
+        const struct attend_shape shape = { .merges = true };
+        const uint32_t got = vkmoe_attend_lanes(&device, &shape, rows[i].words);
+        if (got != rows[i].lanes) {
+            tap_note("%u bytes of shared memory, %u words: %u lanes, expected %u",
+                rows[i].shared_memory, rows[i].words, got, rows[i].lanes);
             ok = false;
         }
     }

@@ -7,4 +7,7 @@
 // That devices of some kinds get the forms for their GEMMs that are meant for them.
 bool registry_choice(void);
 
+// That workgroups of attend are small enough for the shared memory that there is.
+bool registry_lanes(void);
+
 #endif

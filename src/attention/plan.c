@@ -8,6 +8,9 @@
 
 #define MAX_SPLITS 64
 
+// Shared memory, rounded up, where lanes own columns, but for what patterns that pick blocks take.
+#define COLUMNS_SIZE (26 << 10)
+
 // The most tokens of one pass.
 static uint32_t most_tokens(const vkmoe_attention *a, uint32_t tokens)
 {
@@ -104,13 +107,6 @@ static uint64_t partial_size(const struct vkmoe_attention_params *p, const struc
                      : (uint64_t)rows * p->heads * (2 + p->head_size) * 4;
 }
 
-// Of the form in which lanes own columns; with as many, it takes 25 KiB of shared memory.
-static uint32_t column_lanes(const vkmoe_device *device)
-{
-    const uint32_t lanes = vkmoe_tuned_lanes(device, TUNE_COLUMN_LANES);
-    return device->gpu.info.shared_memory_size < 32 << 10 ? MIN(lanes, 64) : lanes;
-}
-
 // How `tokens` of a pass are attended to.
 static struct attend_shape choose_shape(
     const vkmoe_attention *a, const struct attention_plan *plan, uint32_t tokens, uint32_t longest)
@@ -122,7 +118,6 @@ static struct attend_shape choose_shape(
     struct attend_shape s = {
         .variant = variant,
         .merges = merges,
-        .lanes = merges ? column_lanes(a->device) : vkmoe_tuning(a->device, TUNE_ATTEND_LANES),
         .splits = 1,
         .loads = a->device->quirks & QUIRK_FEW_REGISTERS ? 1 : 4,
     };
@@ -141,6 +136,16 @@ static struct attend_shape choose_shape(
     }
     s.splits = MAX(s.splits, 1);
     return s;
+}
+
+uint32_t vkmoe_attend_lanes(
+    const vkmoe_device *device, const struct attend_shape *shape, uint32_t picked_words)
+{
+    if (!shape->merges)
+        return vkmoe_tuning(device, TUNE_ATTEND_LANES);
+    const uint32_t lanes = vkmoe_tuned_lanes(device, TUNE_COLUMN_LANES);
+    const uint64_t size = COLUMNS_SIZE + (uint64_t)picked_words * 4;
+    return device->gpu.info.shared_memory_size < size ? MIN(lanes, 64) : lanes;
 }
 
 struct attention_plan vkmoe_attention_plan(

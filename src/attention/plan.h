@@ -11,8 +11,7 @@
 // How attend cuts its work.
 struct attend_shape {
     const struct variant *variant;
-    bool merges; // its splits: the last one to end adds up what all left
-    uint32_t lanes;
+    bool merges;    // its splits: the last one to end adds up what all left
     uint32_t rows;  // of queries a workgroup
     uint32_t heads; // that share a kv head, a workgroup
     uint32_t splits;
@@ -36,5 +35,9 @@ struct attention_plan {
 // For `tokens` in all, at least 1, in sequences that hold at most `longest`.
 struct attention_plan vkmoe_attention_plan(
     const vkmoe_attention *attention, uint32_t tokens, uint32_t longest);
+
+// Of a workgroup of attend, whose patterns pick blocks by so many words of bits.
+uint32_t vkmoe_attend_lanes(
+    const vkmoe_device *device, const struct attend_shape *shape, uint32_t picked_words);
 
 #endif

@@ -241,7 +241,7 @@ enum vkmoe_status vkmoe_attention_record_attend(const struct attention_pass *pas
         .kernel = KERNEL_attend,
         .variant = pass->shape.variant,
         .spec = {
-            [ATTEND_LANES] = pass->shape.lanes,
+            [ATTEND_LANES] = vkmoe_attend_lanes(a->device, &pass->shape, picked_words(pass)),
             [ATTEND_HEAD_SIZE] = p->head_size,
             [ATTEND_ROWS] = pass->shape.rows,
             [ATTEND_HEADS] = pass->shape.heads,
