@@ -6,6 +6,8 @@
 #ifndef ATTEND_COLUMNS_GLSL
 #define ATTEND_COLUMNS_GLSL
 
+#include "lib/attend_splits.glsl"
+
 // A power of two: the next one up to 32, or down to 4.
 #define POWER_FROM(n) \
     ((n) <= 1 ? 1 : (n) <= 2 ? 2 : (n) <= 4 ? 4 : (n) <= 8 ? 8 : (n) <= 16 ? 16 : 32)
@@ -51,11 +53,9 @@ const uint VALUE_LOADS = VALUES_AT_ONCE * PIECE_TURNS; // under way
 const uint PART_ROOM = QUERIES * BLOCK_KEYS;
 const uint HALF_ROOM = OWN_PIECES * LANES / 2; // half of the streams, to be added to the others
 const uint SCORE_ROOM = PART_ROOM > HALF_ROOM ? PART_ROOM : HALF_ROOM;
-const uint SPLIT_PIECES = 1 + (D + 3) / 4; // of a partial result: maximum and sum, then the values
 const uint SLOTS = QUERY_TURNS * LANES;
 const uint OWN_SCORES = QUERIES * KEYS_A_LANE;
 const uint OWN_WEIGHTS = QUERY_TURNS * WEIGHT_TURNS;
-const uint SPLITS_AT_ONCE = 2 * ATTEND_LOADS;
 
 // Vectors, so that they are loaded as such.
 shared vec4 query[QUERIES * QUERY_FOURS];
@@ -63,7 +63,6 @@ shared vec4 query[QUERIES * QUERY_FOURS];
 shared vec4 score[SCORE_ROOM];
 shared vec4 slot[SLOTS / 4];
 shared float most[QUERIES], correction[QUERIES], total[QUERIES];
-shared bool is_last;
 
 float own_most[QUERY_TURNS], own_sum[QUERY_TURNS]; // of this lane's queries, and of its keys
 vec4 values[OWN_PIECES];           // of its stream
@@ -349,32 +348,6 @@ void add_up_streams()
     barrier();
 }
 
-// A piece of the result of query q, of which the keys' maximum and sum are given.
-void store_piece(task t, uint q, uint piece, vec4 value, float m, float sum)
-{
-    bool exists;
-    const uint head = head_of(t, q, exists);
-    float shrink = 1.0;
-    if (ATTEND_SINK_LOGITS != 0) {
-        F32 sinks = pc.constants.v.sinks;
-        const float sink = load_f32(sinks, head), all = max(m, sink);
-        shrink = exp(m - all);
-        sum = sum * shrink + exp(sink - all);
-    }
-    const float factor = sum > 0.0 ? shrink / sum : 0.0;
-    const uint at = query_row(t, q) + piece * 4;
-    [[unroll]] for (uint n = 0; n < 4; n++)
-        if (exists && piece * 4 + n < D)
-            store_f32(pc.query, at + n, value[n] * factor);
-}
-
-// Where query q's partial result begins, of the split `split` of those that share the workgroup's
-// queries: in pieces.
-uint partial_of(uint split, uint q)
-{
-    return ((group_index() / pc.splits * pc.splits + split) * QUERIES + q) * SPLIT_PIECES;
-}
-
 void store_partials(task t)
 {
     F32x4Coherent partials = F32x4Coherent(uvec2(pc.partials));
@@ -388,53 +361,6 @@ void store_partials(task t)
     }
 }
 
-// Adds up what all splits left, in their order, whoever does it.
-void merge_piece(task t, uint q, uint piece)
-{
-    F32x4Coherent partials = F32x4Coherent(uvec2(pc.partials));
-    float m = LOWEST, sum = 0.0;
-    vec4 value = vec4(0.0);
-    uint s = 0;
-    do {
-        vec4 head[SPLITS_AT_ONCE], part[SPLITS_AT_ONCE];
-        [[unroll]] for (uint i = 0; i < SPLITS_AT_ONCE; i++) {
-            const uint at = partial_of(min(s + i, used_splits - 1), q);
-            head[i] = load_f32x4_coherent(partials, at);
-            part[i] = load_f32x4_coherent(partials, at + 1 + piece);
-        }
-        float higher = m;
-        [[unroll]] for (uint i = 0; i < SPLITS_AT_ONCE; i++)
-            higher = max(higher, head[i].x);
-        const float shrink = exp(m - higher);
-        m = higher;
-        sum *= shrink;
-        value *= shrink;
-        [[unroll]] for (uint i = 0; i < SPLITS_AT_ONCE; i++) {
-            const float weight = s + i < used_splits ? exp(head[i].x - m) : 0.0;
-            sum = fma(weight, head[i].y, sum);
-            value = fma(vec4(weight), part[i], value);
-        }
-        s += SPLITS_AT_ONCE;
-    } while (s < used_splits);
-    store_piece(t, q, piece, value, m, sum);
-}
-
-// Whether all other splits have left what they have. Nobody waits, see route.h.
-bool is_last_split()
-{
-    const uint queries = group_index() / pc.splits;
-    memoryBarrierBuffer(); // this workgroup's partial results before its count
-    barrier();
-    if (LANE == 0) {
-        is_last = atomicAdd(pc.counters.v[queries], 1) == used_splits - 1;
-        if (is_last)
-            atomicExchange(pc.counters.v[queries], 0);
-    }
-    barrier();
-    memoryBarrierBuffer(); // the others' counts before their partial results
-    return is_last;
-}
-
 void finish(task t)
 {
     if (t.split >= used_splits)
@@ -442,10 +368,7 @@ void finish(task t)
     add_up_streams();
     if (used_splits > 1) {
         store_partials(t);
-        if (!is_last_split())
-            return;
-        for (uint i = LANE; i < QUERIES * (SPLIT_PIECES - 1); i += LANES)
-            merge_piece(t, i / (SPLIT_PIECES - 1), i % (SPLIT_PIECES - 1));
+        merge_splits(t);
         return;
     }
     [[unroll]] for (uint i = 0; i < OWN_PIECES; i++) {
