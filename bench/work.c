@@ -239,14 +239,18 @@ static void attend(const struct scene *scene, const struct variant *variant,
     const double element = d->spec[ATTEND_CACHE_F16] ? 2 : 4;
     const double key = 2 * (double)align_up(d->spec[ATTEND_HEAD_SIZE], 8) * element; // and value
     const bool columns = variant->needs & NEED_gpu;
-    const uint32_t block = columns ? block_keys(d) : d->spec[ATTEND_LANES];
+    const bool matrices = variant->needs & NEED_ANY_MATRIX;
+    const uint32_t block = matrices ? ATTEND_MATRIX_KEYS
+        : columns                   ? block_keys(d)
+                                    : d->spec[ATTEND_LANES];
     const uint32_t blocks = div_up(scene->keys, block), share = div_up(blocks, push->splits);
     const uint32_t used = columns ? div_up(blocks, share) : push->splits; // the rest ends at once
     work->lanes = d->spec[ATTEND_LANES];
     work->groups = (double)d->groups / push->splits * used;
     work->group_bytes = key * scene->keys / used;
     // Else a lane asks for 4 elements of its key.
-    work->turn_bytes = work->lanes * (columns ? columns_under_way(d) : 4 * element);
+    work->turn_bytes =
+        matrices ? block * key : work->lanes * (columns ? columns_under_way(d) : 4 * element);
     work->bytes = key * scene->keys * scene->kv_heads;
     work->waits = 3; // positions, constants, the pattern
     if (columns && used > 1)

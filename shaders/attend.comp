@@ -4,6 +4,13 @@
 #extension GL_KHR_shader_subgroup_basic : require
 #extension GL_KHR_shader_subgroup_ballot : require
 #endif
+#ifdef SM
+#extension GL_KHR_cooperative_matrix : require
+#extension GL_KHR_memory_scope_semantics : require
+#extension GL_KHR_shader_subgroup_basic : require
+#extension GL_KHR_shader_subgroup_arithmetic : require
+#extension GL_EXT_shader_explicit_arithmetic_types_float16 : require
+#endif
 #include "lib/address.glsl"
 #include "attend.h"
 #define LANES ATTEND_LANES
@@ -59,6 +66,12 @@ uint row_of(key_block k, uint n)
 #define BLOCKS_ARE_FIXED (ATTEND_ROWS > 1) // else no key need be loaded in vain
 void wait_for_lanes() { barrier(); }
 void wait_for_scores() { barrier(); }
+#elif defined(SM)
+#define LANE (gl_SubgroupID * (LANES / TILE_LANES) + gl_SubgroupInvocationID)
+#define BLOCK_KEYS ATTEND_MATRIX_KEYS
+#define BLOCKS_ARE_FIXED true
+void wait_for_lanes() { barrier(); }
+void wait_for_scores() {}
 #else
 #define BLOCK_KEYS LANES
 #define BLOCKS_ARE_FIXED true
@@ -96,6 +109,8 @@ float finish_score(task t, uint q, float x, uint j)
 
 #ifdef COLUMNS_IN_LANES
 #include "lib/attend_columns.glsl"
+#elif defined(SM)
+#include "lib/attend_matrix.glsl"
 #else
 #include "lib/attend_keys.glsl"
 #endif
@@ -109,6 +124,10 @@ void add_keys(task t, uint first, uint end)
         lowest = min(lowest, row_position[r]);
         highest = max(highest, row_position[r]);
     }
+#ifdef SM
+    lowest_position = lowest;
+    highest_position = highest;
+#endif
     const bool both = pattern(t, PATTERN_BOTH_SIDES) != 0;
     const uint sequence_length = load_u32(pc.lengths, both ? row_sequence[first] : 0);
     const uint length = both ? min(sequence_length, pc.capacity) : pc.capacity;

@@ -5,10 +5,11 @@
 // share a kv head. It walks over blocks of keys: as many as it has lanes, each of which owns a key
 // and then columns of the values, and how they share what they have comes in two forms
 // (lib/attend_shared.glsl, lib/attend_subgroup.glsl); or, on GPUs, a number that lanes own columns
-// of all along (lib/attend_columns.glsl). Only blocks that a row of the tile can see are visited,
-// so the cost follows the pattern. (Patterns that pick blocks of keys mean others, which are gone
-// through in pieces.) With splits the blocks are dealt out to several workgroups, whose partial
-// results merge_attention adds up; or, where columns lie in lanes, the last of those that got some.
+// of all along (lib/attend_columns.glsl), or that matrix units multiply (lib/attend_matrix.glsl).
+// Only blocks that a row of the tile can see are visited, so the cost follows the pattern.
+// (Patterns that pick blocks of keys mean others, which are gone through in pieces.) With splits
+// the blocks are dealt out to several workgroups, whose partial results merge_attention adds up;
+// or, on GPUs, the last of those that got some.
 #ifndef ATTEND_H
 #define ATTEND_H
 
@@ -32,10 +33,13 @@ SPEC(13, ATTEND_EXPERT_KV_HEADS, 0)  // that one expert uses, from PATTERN_KV_HE
 SPEC(14, ATTEND_BIAS_REACH, 0)       // of the position bias; 0: none
 SPEC(15, ATTEND_PICKED_WORDS, 0)     // bits for all blocks of keys that patterns pick; 0: none does
 SPEC(16, ATTEND_TOP, 0)              // entries of a list in `choices`
-SPEC(17, ATTEND_LOADS, 4) // under way, where lanes own columns: 4, or 1 for few registers
+SPEC(17, ATTEND_LOADS, 4)     // under way, where lanes own columns: 4, or 1 for few registers
+SPEC(18, ATTEND_MATRIX_K, 16) // of the device's matrices, where those multiply
 
-// Rows x heads, of any form.
+// Rows x heads, of forms without matrix units.
 #define ATTEND_MOST_QUERIES 16
+// Keys of a block of those with them.
+#define ATTEND_MATRIX_KEYS 32
 
 struct attend_push {
     ADDRESS(AttentionConstants) constants;

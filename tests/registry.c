@@ -537,6 +537,7 @@ int main(int argc, char **argv)
     TAP_TEST(&tap, "contracts", check_contracts());
     TAP_TEST(&tap, "choice", registry_choice());
     TAP_TEST(&tap, "lanes", registry_lanes());
+    TAP_TEST(&tap, "attend", registry_attend());
     for (uint32_t i = 0; i < vkmoe_variant_count; i++) {
         const struct variant *variant = &vkmoe_variants[i];
         struct module m;

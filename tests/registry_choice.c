@@ -121,11 +121,68 @@ bool registry_lanes(void)
         device.gpu.info.shared_memory_size = rows[i].shared_memory;
         device.gpu.limits.maxComputeWorkGroupInvocations = 1024;
         device.gpu.limits.maxComputeWorkGroupSize[0] = 1024;
-        const struct attend_shape shape = { .merges = true };
+        const struct attend_shape shape = { .variant = &vkmoe_variants[0], .merges = true };
         const uint32_t got = vkmoe_attend_lanes(&device, &shape, rows[i].words);
         if (got != rows[i].lanes) {
             tap_note("%u bytes of shared memory, %u words: %u lanes, expected %u",
                 rows[i].shared_memory, rows[i].words, got, rows[i].lanes);
+            ok = false;
+        }
+    }
+    return ok;
+}
+
+bool registry_attend(void)
+{
+    const uint32_t lanes = NEED_gpu | NEED_int64, units = lanes | NEED_matrix_16x16;
+    const char *in_lanes = "attend_columns_in_lanes_int64", *by_units = "attend_matrix_16x16_int64";
+    const struct {
+        uint32_t needs, head_size, heads, kv_heads, tokens, sequences;
+        bool by_blocks, by_row, exact;
+        const char *name;
+        uint32_t rows, group_heads;
+    } rows[] = {
+        { units, 128, 32, 4, 512, 1, .name = by_units, .rows = 8, .group_heads = 8 },
+        { units, 64, 8, 8, 64, 1, .name = by_units, .rows = 64, .group_heads = 1 },
+        { units, 80, 7, 1, 512, 1, .name = by_units, .rows = 9, .group_heads = 7 },
+        { units, 80, 70, 1, 2, 1, .name = by_units, .rows = 1, .group_heads = 35 },
+        { units, 64, 8, 8, 63, 1, .name = in_lanes, .rows = 3, .group_heads = 1 },
+        { units, 128, 32, 4, 512, 128, .name = in_lanes, .rows = 2, .group_heads = 8 },
+        { units, 192, 32, 4, 512, 1, .name = in_lanes, .rows = 1, .group_heads = 8 },
+        { units, 72, 32, 4, 512, 1, .name = in_lanes, .rows = 2, .group_heads = 8 },
+        { units, 128, 32, 4, 512, 1, .by_blocks = true, .name = in_lanes, 2, 8 },
+        { units, 128, 32, 4, 512, 1, .by_row = true, .name = in_lanes, 2, 8 },
+        { units, 128, 32, 4, 512, 1, .exact = true, .name = in_lanes, 2, 8 },
+        { lanes, 128, 32, 4, 512, 1, .name = in_lanes, 2, 8 },
+    };
+    bool ok = true;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        static vkmoe_device device;
+        device.needs = rows[i].needs;
+        const uint32_t stride = rows[i].heads * rows[i].head_size;
+        const vkmoe_attention a = {
+            .device = &device,
+            .params = { .hidden = stride,
+                .head_size = rows[i].head_size,
+                .heads = rows[i].heads,
+                .kv_heads = rows[i].kv_heads,
+                .expert_kv_heads = rows[i].kv_heads,
+                .experts = 1,
+                .experts_per_token = 1,
+                .precision = rows[i].exact ? VKMOE_PRECISION_EXACT : VKMOE_PRECISION_FAST },
+            .query_stride = stride,
+            .kv.rows = stride,
+            .patterns = { .by_blocks = rows[i].by_blocks, .by_row = rows[i].by_row, .reach = 4096 },
+        };
+        const struct attention_plan plan =
+            vkmoe_attention_plan(&a, rows[i].tokens, rows[i].sequences, 4096);
+        const struct attend_shape *got = &plan.shape;
+        if (is_compiled(rows[i].name)
+            && (strcmp(got->variant->name, rows[i].name) || got->rows != rows[i].rows
+                || got->heads != rows[i].group_heads)) {
+            tap_note("row %zu: %s, %u rows and %u heads; expected %s, %u and %u", i,
+                got->variant->name, got->rows, got->heads, rows[i].name, rows[i].rows,
+                rows[i].group_heads);
             ok = false;
         }
     }

@@ -10,4 +10,7 @@ bool registry_choice(void);
 // That workgroups of attend are small enough for the shared memory that there is.
 bool registry_lanes(void);
 
+// That attend is done by matrix units where that suits the work, and by lanes elsewhere.
+bool registry_attend(void);
+
 #endif

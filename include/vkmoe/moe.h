@@ -356,7 +356,7 @@ struct vkmoe_attention_params {
     float value_clip; // 0: none; q, k and v are clamped to +- this, after the norm (OLMoE)
     struct vkmoe_rope rope;
     const struct vkmoe_pattern *patterns; // [experts]; NULL: causal over everything
-    enum vkmoe_precision precision;       // of the projections
+    enum vkmoe_precision precision;       // of the projections, and between them
     // Instead of a scaling by formula, or besides: what the frequency of each pair is divided by,
     // [rope.size / 2], above 0 (GGUF's rope_freqs). Not with DYNAMIC.
     struct vkmoe_view rope_divisors;

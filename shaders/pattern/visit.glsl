@@ -82,6 +82,15 @@ visit plan_visit(task t, uint lowest, uint highest, uint length)
     return v;
 }
 
+// Whether all rows from position `lowest` to `highest` are sure to see all keys from `begin` to
+// before `end`, which were found in run 1.
+bool all_see(task t, uint lowest, uint highest, uint begin, uint end)
+{
+    const uint left = pattern(t, PATTERN_LEFT);
+    return pattern(t, PATTERN_KIND) == PATTERN_WINDOW && end <= lowest + 1
+        && begin >= pattern(t, PATTERN_SINKS) && (left == 0 || highest - begin < left);
+}
+
 // Whether a query of row r sees key `j` of this mark, which was found in run `run`. `picked`: its
 // block is one of the query's, where the pattern has blocks.
 bool sees(task t, uint r, uint j, uint mark, uint run, uint length, bool picked)

@@ -265,7 +265,8 @@ static enum vkmoe_status record(
     const struct vkmoe_attention_forward_params *f = run->params;
     const uint32_t capacity = run->cache->params.capacity;
     const uint32_t longest = f->longest ? MIN(f->longest, capacity) : capacity;
-    const struct attention_plan plan = vkmoe_attention_plan(a, f->tokens, longest);
+    const uint32_t sequences = f->sequences.buffer ? run->cache->params.sequences : 1;
+    const struct attention_plan plan = vkmoe_attention_plan(a, f->tokens, sequences, longest);
     struct attention_pass pass = {
         .stream = stream,
         .attention = a,

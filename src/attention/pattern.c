@@ -166,6 +166,7 @@ struct pattern_set vkmoe_patterns_describe(const struct vkmoe_attention_params *
         set.list_words = MAX(set.list_words, list_words);
         set.both_sides |= p->both_sides;
         set.by_blocks |= p->kind == VKMOE_PATTERN_BLOCKS;
+        set.by_row |= p->kind == VKMOE_PATTERN_DILATED;
         set.reach = MAX(set.reach, reach_of(p));
         if (chooses_blocks(p)) {
             set.top = MAX(set.top, p->top);

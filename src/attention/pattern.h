@@ -13,6 +13,7 @@ struct pattern_set {
     uint32_t words;      // as the kernels read them: shaders/pattern.h
     bool both_sides;     // some pattern sees keys after the query
     bool by_blocks;      // some pattern picks blocks of keys
+    bool by_row;         // some pattern lets each query see keys of its own
     uint32_t list_words; // of the longest list's mask
     uint64_t reach;      // the most keys that a workgroup walks over for some pattern
     uint32_t top, block; // the most blocks that a query chooses, and their size; 0: none does

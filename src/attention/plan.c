@@ -80,7 +80,11 @@ static void choose_queries(const vkmoe_attention *a, const struct attention_plan
 {
     const struct vkmoe_attention_params *p = &a->params;
     const uint32_t heads = p->heads / p->expert_kv_heads; // that share one
-    if (s->merges) {
+    if (s->variant->tile.rows) {
+        const uint32_t parts = div_up(heads, s->variant->tile.rows);
+        s->heads = div_up(heads, parts);
+        s->rows = MIN(s->variant->tile.rows / s->heads, MAX(rows, 1));
+    } else if (s->merges) {
         const uint32_t few = a->patterns.by_blocks ? 2 : 4;
         const uint32_t queries = s->loads > 1 ? ATTEND_MOST_QUERIES : few;
         const uint32_t most = p->head_size > 128 ? queries / 2 : queries;
@@ -107,14 +111,26 @@ static uint64_t partial_size(const struct vkmoe_attention_params *p, const struc
                      : (uint64_t)rows * p->heads * (2 + p->head_size) * 4;
 }
 
-// How `tokens` of a pass are attended to.
-static struct attend_shape choose_shape(
-    const vkmoe_attention *a, const struct attention_plan *plan, uint32_t tokens, uint32_t longest)
+// Of so many rows that see the same keys, more or less.
+static const struct variant *choose_form(
+    const vkmoe_attention *a, const struct attention_plan *plan, uint32_t rows)
 {
     const struct vkmoe_attention_params *p = &a->params;
-    const struct variant *variant = vkmoe_kernel_choose(a->device, KERNEL_attend);
-    const bool merges = variant->needs & NEED_gpu;
+    const bool suits = p->head_size % 16 == 0 && p->head_size <= 128 && !a->patterns.by_blocks
+        && !a->patterns.by_row && plan->mode != ROWS_PAIRS;
+    return vkmoe_form_choose(a->device, KERNEL_attend, VKMOE_DTYPE_F32,
+        rows * (p->heads / p->expert_kv_heads), suits && p->precision == VKMOE_PRECISION_FAST);
+}
+
+// How `tokens` of a pass are attended to, of so many sequences.
+static struct attend_shape choose_shape(const vkmoe_attention *a, const struct attention_plan *plan,
+    uint32_t tokens, uint32_t sequences, uint32_t longest)
+{
+    const struct vkmoe_attention_params *p = &a->params;
     const uint32_t rows = tokens * plan->rows_a_token;
+    const uint32_t alike = rows / (plan->mode == ROWS_SORTED ? p->experts : 1) / sequences;
+    const struct variant *variant = choose_form(a, plan, alike);
+    const bool merges = variant->needs & NEED_gpu;
     struct attend_shape s = {
         .variant = variant,
         .merges = merges,
@@ -143,13 +159,15 @@ uint32_t vkmoe_attend_lanes(
 {
     if (!shape->merges)
         return vkmoe_tuning(device, TUNE_ATTEND_LANES);
+    if (shape->variant->needs & NEED_ANY_MATRIX)
+        return shape->variant->tile.lanes * device->matrix_units.subgroup_size;
     const uint32_t lanes = vkmoe_tuned_lanes(device, TUNE_COLUMN_LANES);
     const uint64_t size = COLUMNS_SIZE + (uint64_t)picked_words * 4;
     return device->gpu.info.shared_memory_size < size ? MIN(lanes, 64) : lanes;
 }
 
 struct attention_plan vkmoe_attention_plan(
-    const vkmoe_attention *a, uint32_t tokens, uint32_t longest)
+    const vkmoe_attention *a, uint32_t tokens, uint32_t sequences, uint32_t longest)
 {
     const struct vkmoe_attention_params *p = &a->params;
     struct attention_plan plan = { 0 };
@@ -160,12 +178,12 @@ struct attention_plan vkmoe_attention_plan(
         vkmoe_scratch_take(&plan.size, rope_is_dynamic(&p->rope) ? p->rope.size * 4 : 0);
     const uint64_t rows = (uint64_t)plan.tokens * plan.rows_a_token;
     plan.choices = vkmoe_scratch_take(&plan.size, rows * p->heads * a->patterns.top * 4);
-    plan.shape = choose_shape(a, &plan, plan.tokens, longest);
-    plan.last = choose_shape(a, &plan, (tokens - 1) % plan.tokens + 1, longest);
+    plan.shape = choose_shape(a, &plan, plan.tokens, sequences, longest);
+    plan.last = choose_shape(a, &plan, (tokens - 1) % plan.tokens + 1, sequences, longest);
     return plan;
 }
 
 uint64_t vkmoe_attention_scratch_size(const vkmoe_attention *a, uint32_t tokens)
 {
-    return a && tokens > 0 ? vkmoe_attention_plan(a, tokens, 0).size : 0;
+    return a && tokens > 0 ? vkmoe_attention_plan(a, tokens, 1, 0).size : 0;
 }

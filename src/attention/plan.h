@@ -32,9 +32,9 @@ struct attention_plan {
     uint64_t size;
 };
 
-// For `tokens` in all, at least 1, in sequences that hold at most `longest`.
+// For `tokens` in all, at least 1, in so many sequences that hold at most `longest`.
 struct attention_plan vkmoe_attention_plan(
-    const vkmoe_attention *attention, uint32_t tokens, uint32_t longest);
+    const vkmoe_attention *attention, uint32_t tokens, uint32_t sequences, uint32_t longest);
 
 // Of a workgroup of attend, whose patterns pick blocks by so many words of bits.
 uint32_t vkmoe_attend_lanes(

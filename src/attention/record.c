@@ -259,6 +259,7 @@ enum vkmoe_status vkmoe_attention_record_attend(const struct attention_pass *pas
             [ATTEND_PICKED_WORDS] = picked_words(pass),
             [ATTEND_TOP] = a->patterns.top,
             [ATTEND_LOADS] = pass->shape.loads,
+            [ATTEND_MATRIX_K] = a->device->matrix_units.k,
         },
         .push = &push,
         .groups = count_tiles(pass, pass->shape.rows) * p->expert_kv_heads * head_groups

@@ -2,6 +2,7 @@
 // Reference: attend_reference.c.
 #include "attend_reference.h"
 #include "attention_constants.h"
+#include "compare.h"
 
 #include <math.h>
 #include <string.h>
@@ -32,6 +33,7 @@ enum { CPU = 1, GPU = 2, WIDE = 8, NARROW = 16 }; // masks of shapes
     .block_count = sizeof (const uint32_t[]){__VA_ARGS__} / sizeof(uint32_t)
 #define CHOSEN(n) .kind = VKMOE_PATTERN_BLOCKS, .top = n
 #define DECODE .columns = true, .alone = true
+#define PREFILL .matrices = true
 #define PICKED CORE, .words = 2, .top = 3 // one more pipeline, for all blocks
 #define MOH SHAPE(13, 4, 6, 32), HELD(2, 40, 60), .expert_kv = 2, .words = 1, .top = 3, \
     .reach = 4, .pattern_count = 4, .patterns = {{CHOSEN(3), .block = 3, .local = 2}, \
@@ -74,6 +76,7 @@ static const struct attend_case cases[] = {
     CASE("streaming", BOTH), CORE, PATTERN(.left = 7, .sinks = 4)},
     CASE("sinks-everywhere", BOTH), CORE, PATTERN(.left = 7, .sinks = 1000)},
     CASE("window-and-local", BOTH), CORE, PATTERN(.left = 3, .local = 8)},
+    CASE("window-around-local", BOTH), CORE, PATTERN(.left = 80, .local = 70)},
     CASE("strided", BOTH), CORE, PATTERN(STRIDED, .step = 4, .phase = 3)},
     CASE("strided-local-sinks", BOTH), CORE,
         PATTERN(STRIDED, .step = 4, .phase = 1, .local = 6, .sinks = 2)},
@@ -88,6 +91,7 @@ static const struct attend_case cases[] = {
     CASE("dilated-sees-none", BOTH), SHAPE(11, 4, 2, 32), HELD(3, 0, 120),
         PATTERN(DILATED, .step = 9, .phase = 8)},
     CASE("both-sides", BOTH), CORE, PATTERN(AROUND), .ahead = true},
+    CASE("both-sides-behind", BOTH), CORE, PATTERN(AROUND), .ahead = true, .behind = 40},
     CASE("both-sides-right-3", BOTH), CORE, PATTERN(AROUND, .right = 3), .ahead = true},
     CASE("both-sides-right-huge", BOTH), CORE, PATTERN(AROUND, .right = (1u << 30) - 1),
         .ahead = true},
@@ -238,6 +242,18 @@ static const struct attend_case cases[] = {
         .alternate = true,
         PATTERN(CHOSEN(2), .block = 11, .left = 77, .sinks = 10, .local = 12)},
 
+    // ------------------------- on matrix units, besides all of the above that suits them
+    CASE("qwen3-prefill", .timed = true, .shapes = GPU), PREFILL, SHAPE(70, 8, 1, 128),
+        HELD(1, 100, 180), .f16 = true},
+    CASE("prefill-splits", .shapes = GPU), PREFILL, SHAPE(40, 3, 1, 80), HELD(2, 150, 220),
+        .sinks = true, .soft_cap = 30.0f, .reach = 9, .splits = 3,
+        PATTERN(.left = 133, .sinks = 5)},
+    CASE("prefill-poison-f16", .shapes = GPU), PREFILL, SHAPE(9, 70, 1, 16), HELD(2, 50, 70),
+        .f16 = true, .poison = true, PATTERN(.left = 14)},
+    CASE("prefill-poison", .shapes = GPU), PREFILL, CORE, .poison = true, PATTERN(.left = 14)},
+    CASE("prefill-huge", .shapes = GPU), PREFILL, CORE, .gain = 1e5f},
+    CASE("prefill-tiny", .shapes = GPU), PREFILL, CORE, .gain = 1e-6f},
+
     // ----------------------------------------------------------------------- ugly shapes
     CASE("one-of-each", BOTH), SHAPE(1, 1, 1, 1), .capacity = 1},
     CASE("head-1", .shapes = CPU), SHAPE(9, 3, 3, 1), HELD(2, 10, 30), .sinks = true},
@@ -260,10 +276,27 @@ static bool in_columns(const struct variant *variant)
     return !strcmp(variant->form, "columns_in_lanes");
 }
 
+static bool on_matrices(const struct variant *variant)
+{
+    return variant->needs & NEED_ANY_MATRIX;
+}
+
+// Few pipelines have all patterns, since compiling them takes long.
+static bool suits_matrices(const struct attend_case *c)
+{
+    const bool core = c->tokens == 11 && c->head_size == 32 && !c->words && !c->columns && !c->reach
+        && !c->splits && c->patterns[0].kind != VKMOE_PATTERN_DILATED;
+    return c->matrices || core || (c->rows == ROWS_SORTED && c->tiled && !c->pattern_count);
+}
+
 static bool fits(
     const struct kernel_case *test, const struct variant *variant, const struct kernel_shape *shape)
 {
     const struct attend_case *c = (const void *)test;
+    if (on_matrices(variant))
+        return shape->lanes == 64 && !shape->unroll && suits_matrices(c);
+    if (c->matrices)
+        return false;
     if (in_columns(variant))
         return shape->lanes >= 64;
     return !c->columns && shape->lanes <= 64 && !shape->unroll
@@ -274,10 +307,11 @@ static bool fits(
 static void choose_group(const struct kernel_io *io, struct attend_model *m)
 {
     const struct attend_case *c = (const void *)io->test;
-    const bool in_lanes = in_columns(io->variant);
+    const bool in_lanes = io->variant->needs & NEED_gpu;
     const uint32_t d = c->head_size, columns = io->shape.unroll ? 4 : 16;
+    const uint32_t tile = io->variant->tile.rows; // for matrix units
     const uint32_t keys = d > 128 ? 2 : d > 64 ? 4 : 8;
-    const uint32_t most = !in_lanes ? keys : d > 128 ? columns / 2 : columns;
+    const uint32_t most = tile ? tile : !in_lanes ? keys : d > 128 ? columns / 2 : columns;
     m->expert_kv = c->expert_kv ? c->expert_kv : c->kv_heads;
     m->kv_share = c->heads / m->expert_kv;
     m->group_heads =
@@ -349,8 +383,10 @@ static void add_cache(
     float *x = *out = io_alloc(io, count, sizeof *x);
     for (size_t i = 0; i < count; i++) {
         const size_t row = i / m->padded;
-        const bool held = row % c->capacity < m->length[row / c->capacity / c->kv_heads];
-        const double value = rng_normal(&rng);
+        const uint32_t sequence = (uint32_t)(row / c->capacity / c->kv_heads);
+        const uint32_t before = c->poison ? c->start / (sequence + 1) + 1 - c->patterns[0].left : 0;
+        const bool held = row % c->capacity >= before && row % c->capacity < m->length[sequence];
+        const double value = rng_normal(&rng) * (c->gain ? c->gain : 1.0);
         x[i] = !held                        ? NAN
             : i % m->padded >= c->head_size ? 0.0f
                                             : (float)(c->f16 ? round_to_f16(value) : value);
@@ -398,71 +434,6 @@ static void add_rows(struct kernel_io *io, struct attend_model *m)
     }
 }
 
-// The mask of a pattern's list, as short as it can be; returns how many words that is.
-static uint32_t write_list(const struct vkmoe_pattern *p, uint32_t *mask)
-{
-    uint32_t words = 0;
-    for (uint32_t i = 0; i < p->block_count; i++) {
-        mask[p->blocks[i] / 32] |= 1u << p->blocks[i] % 32;
-        words = MAX(words, p->blocks[i] / 32 + 1);
-    }
-    return words;
-}
-
-static void add_patterns(struct kernel_io *io)
-{
-    const struct attend_case *c = (const void *)io->test;
-    const uint32_t experts = MAX(c->experts, 1);
-    uint32_t *words = io_alloc(io, experts * (PATTERN_WORDS + c->words), sizeof *words);
-    uint32_t used = experts * PATTERN_WORDS;
-    for (uint32_t e = 0; e < experts; e++) {
-        const struct vkmoe_pattern *p = pattern_of(c, e);
-        uint32_t *to = words + e * PATTERN_WORDS;
-        to[PATTERN_KIND] = p->kind;
-        to[PATTERN_LEFT] = p->left;
-        to[PATTERN_RIGHT] = p->right;
-        to[PATTERN_STEP] = p->step;
-        to[PATTERN_PHASE] = p->phase;
-        to[PATTERN_SINKS] = p->sinks;
-        to[PATTERN_LOCAL] = p->local;
-        to[PATTERN_BOTH_SIDES] = p->both_sides;
-        to[PATTERN_KV_HEAD] = first_kv_head(c, e);
-        to[PATTERN_BLOCK] = p->block;
-        to[PATTERN_TOP] = p->top;
-        to[PATTERN_LIST] = used;
-        to[PATTERN_LIST_WORDS] = write_list(p, words + used);
-        used += to[PATTERN_LIST_WORDS];
-    }
-    add_words(io, "patterns", words, used);
-}
-
-// For every head of every row whose pattern has a choice its own block and others before it,
-// in any order; what other rows have there is nobody's business.
-static void add_choices(struct kernel_io *io, struct attend_model *m)
-{
-    const struct attend_case *c = (const void *)io->test;
-    if (c->top == 0)
-        return;
-    struct rng rng = io_rng(io, "choices");
-    uint32_t *to = io_add(io, "choices", ROLE_IN, (size_t)m->row_count * c->heads, c->top)->before;
-    m->choices = to;
-    for (uint32_t i = 0; i < m->row_count * c->heads; i++, to += c->top) {
-        const uint32_t token = m->row_token[i / c->heads];
-        const struct vkmoe_pattern *p = pattern_of(c, m->row_expert[i / c->heads]);
-        const bool chooses = token != UINT32_MAX && p->top > 0;
-        const uint32_t own = chooses ? m->position[token] / p->block : 0;
-        for (uint32_t n = 0; n < c->top; n++)
-            to[n] = !chooses ? rng_below(&rng, 64) : n < p->top && n <= own ? own - n : UINT32_MAX;
-        for (uint32_t n = 1; chooses && n < MIN(p->top, own + 1); n++) {
-            const uint32_t other = rng_below(&rng, own); // not twice
-            bool free = true;
-            for (uint32_t before = 0; before < p->top; before++)
-                free = free && to[before] != other;
-            to[n] = free ? other : to[n];
-        }
-    }
-}
-
 static void add_head_vectors(struct kernel_io *io)
 {
     const struct attend_case *c = (const void *)io->test;
@@ -501,6 +472,8 @@ static void fill(struct kernel_io *io)
     add_places(io, m);
     add_rows(io, m);
     float *query = io_add_floats(io, "query", m->row_count, m->query_stride, 1.0);
+    for (uint32_t i = 0; c->gain && i < m->row_count * m->query_stride; i++)
+        query[i] /= c->gain;
     if (c->gap && m->row_count) // nothing behind the last row's heads
         io_find(io, "query")->size -= c->gap * 4;
     for (uint32_t row = 0; row < m->row_count; row++)
@@ -508,8 +481,8 @@ static void fill(struct kernel_io *io)
             query[(size_t)row * m->query_stride + i] = NAN; // nobody has written these
     add_cache(io, m, "keys", &m->keys);
     add_cache(io, m, "values", &m->values);
-    add_patterns(io);
-    add_choices(io, m);
+    attend_add_patterns(io);
+    attend_add_choices(io, m);
     add_head_vectors(io);
     if (m->merges)
         add_merged(io, m);
@@ -518,6 +491,10 @@ static void fill(struct kernel_io *io)
             2 + c->head_size);
     if (m->merges || !c->splits)
         io_find(io, "query")->role = ROLE_IN_OUT;
+    if (on_matrices(io->variant)) {
+        io_find(io, "query")->tolerance = COMPARE_FAST_TOLERANCE * (c->gain ? c->gain : 1.0);
+        io_find(io, "query")->rms_tolerance = COMPARE_FAST_RMS;
+    }
     io_add_attention_constants(io);
     io_add(io, "dummy", ROLE_IN, 1, 64);
 }
@@ -538,7 +515,9 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
             AT(partials) AT(counters));
     *d = (struct dispatch){
         .spec = {
-            [ATTEND_LANES] = io->shape.lanes,
+            [ATTEND_LANES] = on_matrices(io->variant)
+                ? io->variant->tile.lanes * io->device->matrix_units.subgroup_size
+                : io->shape.lanes,
             [ATTEND_HEAD_SIZE] = c->head_size,
             [ATTEND_ROWS] = m->group_rows,
             [ATTEND_HEADS] = m->group_heads,
@@ -556,6 +535,7 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
             [ATTEND_PICKED_WORDS] = c->words,
             [ATTEND_TOP] = c->top,
             [ATTEND_LOADS] = io->shape.unroll ? io->shape.unroll : 4,
+            [ATTEND_MATRIX_K] = io->device->matrix_units.k,
         },
         .groups = count_groups(c, m) * MAX(c->splits, 1),
     };

@@ -6,7 +6,74 @@
 #include <math.h>
 #include <string.h>
 
+#include "shaders/pattern.h"
+
 // ------------------------------------------------------------------------- patterns
+
+// The mask of a pattern's list, as short as it can be; returns how many words that is.
+static uint32_t write_list(const struct vkmoe_pattern *p, uint32_t *mask)
+{
+    uint32_t words = 0;
+    for (uint32_t i = 0; i < p->block_count; i++) {
+        mask[p->blocks[i] / 32] |= 1u << p->blocks[i] % 32;
+        words = MAX(words, p->blocks[i] / 32 + 1);
+    }
+    return words;
+}
+
+void attend_add_patterns(struct kernel_io *io)
+{
+    const struct attend_case *c = (const void *)io->test;
+    const uint32_t experts = MAX(c->experts, 1);
+    uint32_t *words = io_alloc(io, experts * (PATTERN_WORDS + c->words), sizeof *words);
+    uint32_t used = experts * PATTERN_WORDS;
+    for (uint32_t e = 0; e < experts; e++) {
+        const struct vkmoe_pattern *p = pattern_of(c, e);
+        uint32_t *to = words + e * PATTERN_WORDS;
+        to[PATTERN_KIND] = p->kind;
+        to[PATTERN_LEFT] = p->left;
+        to[PATTERN_RIGHT] = p->right;
+        to[PATTERN_STEP] = p->step;
+        to[PATTERN_PHASE] = p->phase;
+        to[PATTERN_SINKS] = p->sinks;
+        to[PATTERN_LOCAL] = p->local;
+        to[PATTERN_BOTH_SIDES] = p->both_sides;
+        to[PATTERN_KV_HEAD] = first_kv_head(c, e);
+        to[PATTERN_BLOCK] = p->block;
+        to[PATTERN_TOP] = p->top;
+        to[PATTERN_LIST] = used;
+        to[PATTERN_LIST_WORDS] = write_list(p, words + used);
+        used += to[PATTERN_LIST_WORDS];
+    }
+    memcpy(io_add(io, "patterns", ROLE_IN, used, 1)->before, words, used * sizeof *words);
+}
+
+// For every head of every row whose pattern has a choice its own block and others before it,
+// in any order; what other rows have there is nobody's business.
+void attend_add_choices(struct kernel_io *io, struct attend_model *m)
+{
+    const struct attend_case *c = (const void *)io->test;
+    if (c->top == 0)
+        return;
+    struct rng rng = io_rng(io, "choices");
+    uint32_t *to = io_add(io, "choices", ROLE_IN, (size_t)m->row_count * c->heads, c->top)->before;
+    m->choices = to;
+    for (uint32_t i = 0; i < m->row_count * c->heads; i++, to += c->top) {
+        const uint32_t token = m->row_token[i / c->heads];
+        const struct vkmoe_pattern *p = pattern_of(c, m->row_expert[i / c->heads]);
+        const bool chooses = token != UINT32_MAX && p->top > 0;
+        const uint32_t own = chooses ? m->position[token] / p->block : 0;
+        for (uint32_t n = 0; n < c->top; n++)
+            to[n] = !chooses ? rng_below(&rng, 64) : n < p->top && n <= own ? own - n : UINT32_MAX;
+        for (uint32_t n = 1; chooses && n < MIN(p->top, own + 1); n++) {
+            const uint32_t other = rng_below(&rng, own); // not twice
+            bool free = true;
+            for (uint32_t before = 0; before < p->top; before++)
+                free = free && to[before] != other;
+            to[n] = free ? other : to[n];
+        }
+    }
+}
 
 // Positions in a block: nobody can tell those that are longer than the cache apart.
 static uint32_t block_size(const struct attend_case *c, const struct vkmoe_pattern *p)

@@ -27,6 +27,9 @@ struct attend_case {
     uint32_t capacity, start; // positions held before these tokens
     bool placed;              // positions are given
     bool columns;             // for the form in which columns lie in lanes
+    bool matrices;            // for forms for matrix units
+    bool poison;              // NaN in what is held before all windows
+    float gain;               // of keys and values, and 1 / gain of queries; 0: 1
     bool alone;               // there each row has a workgroup
     bool wild;                // a position, a sequence and a length are out of range
     bool ahead;               // there are lengths, beyond the tokens
@@ -59,6 +62,10 @@ static inline uint32_t first_kv_head(const struct attend_case *c, uint32_t exper
 {
     return c->expert_kv ? (3 * expert + 1) % (c->kv_heads - c->expert_kv + 1) : 0;
 }
+
+// What patterns show, as the kernel reads it: operands "patterns" and "choices".
+void attend_add_patterns(struct kernel_io *io);
+void attend_add_choices(struct kernel_io *io, struct attend_model *m);
 
 void attend_reference(struct kernel_io *io);
 

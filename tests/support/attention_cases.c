@@ -13,6 +13,7 @@
 #define ROUTED(t, d, size, h, kv, e, k) \
     SHAPE(t, d, size, h, kv), .attention.experts = e, .attention.experts_per_token = k
 
+#define FAST .attention.precision = VKMOE_PRECISION_FAST
 #define HALF .attention.rope = { .kind = VKMOE_ROPE_HALF }
 #define INTERLEAVED .attention.rope = { .kind = VKMOE_ROPE_INTERLEAVED }
 #define DYNAMIC(way, trained, times) \
@@ -109,6 +110,9 @@ const struct attention_case attention_cases[] = {
     {"mixtral-prefill", LLAMA(100)},
     {"mixtral-decode", LLAMA(1), .history = 40},
     {"mixtral-prefill-f16", LLAMA(100), .dtype = VKMOE_DTYPE_F16, .cache_dtype = VKMOE_DTYPE_F16},
+    {"mixtral-prefill-fast", LLAMA(100), .history = 30, FAST},
+    {"mixtral-window-fast-f16", LLAMA(100), .cache_dtype = VKMOE_DTYPE_F16, FAST,
+        PATTERNS({.left = 20})},
     {"mixtral-decode-bf16", LLAMA(1), .history = 40, .dtype = VKMOE_DTYPE_BF16},
     {"mixtral-sliding-window", LLAMA(100), .history = 10, PATTERNS({.left = 20})},
     {"llama-3.1", DENSE(40, 64, 32, 8, 2), .attention.rope = {.kind = VKMOE_ROPE_HALF,
@@ -136,6 +140,7 @@ const struct attention_case attention_cases[] = {
     {"moa-decode", MOA(1, 16, 4), .history = 30, .dtype = VKMOE_DTYPE_F16},
     {"moa-paper-16-of-32", MOA(20, 32, 16)},
     {"jetmoe-prefill", JETMOE(100), .has = ATTENTION_OUTPUT_BIAS},
+    {"jetmoe-prefill-fast", JETMOE(300), FAST},
     {"jetmoe-prefill-f16", JETMOE(160), .dtype = VKMOE_DTYPE_F16, .has = ATTENTION_OUTPUT_BIAS},
     {"jetmoe-decode", JETMOE(1), .history = 150, .has = ATTENTION_OUTPUT_BIAS},
     {"jetmoe-decode-batch", JETMOE(6), .history = 150, .sequences = 6,

@@ -154,6 +154,8 @@ bool attention_run_init(struct attention_run *run, struct harness *harness,
     run->tolerance = COMPARE_F32_TOLERANCE * fmax(c->score_gain / 5.0, 1.0);
     if (c->cache_dtype == VKMOE_DTYPE_F16 && !(c->has & ATTENTION_EXACT))
         run->tolerance = F16_CACHE_TOLERANCE;
+    if (c->attention.precision == VKMOE_PRECISION_FAST)
+        run->tolerance = fmax(run->tolerance, COMPARE_FAST_TOLERANCE);
     return is_ok(vkmoe_attention_create(harness->device, &run->data.params, &run->attention),
                "vkmoe_attention_create")
         && attention_run_renew_cache(run) && init_arrays(run);
@@ -294,6 +296,8 @@ bool attention_run_check_results(const struct attention_run *run, bool with_rout
     if (ok)
         ok = compare_floats("y", expected.y, array_range(&run->y), values, hidden, run->tolerance)
                  .ok;
+    if (ok && run->c->attention.precision == VKMOE_PRECISION_FAST)
+        ok = compare_rms("y", expected.y, array_range(&run->y), values, COMPARE_FAST_RMS);
     if (!y)
         free(expected.y);
     free(expected.weights);

@@ -43,7 +43,7 @@ static const struct attention_shape shapes[] = {
     { "t5", 64, 4, 4, 1, .reach = 128, .cache = VKMOE_DTYPE_F16 },
 };
 
-static enum vkmoe_status create(vkmoe_device *device, const struct attention_shape *s,
+static enum vkmoe_status create(vkmoe_device *device, const struct attention_shape *s, bool fast,
     vkmoe_attention **attention, vkmoe_cache **cache)
 {
     static const float zeros[HIDDEN * 8 * 256];
@@ -70,6 +70,7 @@ static enum vkmoe_status create(vkmoe_device *device, const struct attention_sha
         .value.matrix = view,
         .rope.kind = VKMOE_ROPE_HALF,
         .norm.wide = s->wide,
+        .precision = fast ? VKMOE_PRECISION_FAST : VKMOE_PRECISION_EXACT,
     };
     const struct vkmoe_head_experts head_experts = { .experts = s->head_experts,
         .experts_per_token = 2,
@@ -107,14 +108,14 @@ static enum vkmoe_status create(vkmoe_device *device, const struct attention_sha
 }
 
 static enum vkmoe_status record(
-    vkmoe_device *device, const struct attention_shape *s, uint32_t tokens)
+    vkmoe_device *device, const struct attention_shape *s, bool fast, uint32_t tokens)
 {
     const uint64_t rows = MAX_TOKENS_HERE * HIDDEN * 4;
     vkmoe_attention *attention = NULL;
     vkmoe_cache *cache = NULL;
     vkmoe_buffer *memory = NULL;
     vkmoe_stream *stream = NULL;
-    enum vkmoe_status status = create(device, s, &attention, &cache);
+    enum vkmoe_status status = create(device, s, fast, &attention, &cache);
     if (status == VKMOE_OK)
         status = vkmoe_buffer_create(device, 3 * rows, &memory);
     if (status == VKMOE_OK)
@@ -157,12 +158,16 @@ static enum vkmoe_status record_frame(vkmoe_device *device)
 void record_attentions(vkmoe_device *device,
     void (*recorded)(void *user, const char *name, enum vkmoe_status status), void *user)
 {
-    static const uint32_t tokens[] = { 1, 8, MAX_TOKENS_HERE };
+    static const struct {
+        uint32_t tokens;
+        bool fast;
+    } runs[] = { { 1 }, { 8 }, { MAX_TOKENS_HERE }, { MAX_TOKENS_HERE, true } };
     for (size_t i = 0; i < ARRAY_SIZE(shapes); i++) {
-        for (size_t t = 0; t < ARRAY_SIZE(tokens); t++) {
+        for (size_t r = 0; r < ARRAY_SIZE(runs); r++) {
             char name[64];
-            snprintf(name, sizeof name, "%s attention t%u", shapes[i].name, tokens[t]);
-            recorded(user, name, record(device, &shapes[i], tokens[t]));
+            snprintf(name, sizeof name, "%s attention %st%u", shapes[i].name,
+                runs[r].fast ? "fast " : "", runs[r].tokens);
+            recorded(user, name, record(device, &shapes[i], runs[r].fast, runs[r].tokens));
         }
     }
     recorded(user, "embedding and norms", record_frame(device));
