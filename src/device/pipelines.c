@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/common.h"
+#include "base/hash.h"
 
 struct entry {
     const struct variant *variant; // NULL: free
@@ -21,15 +22,6 @@ struct pipeline_store {
     uint32_t capacity;     // 0 or a power of two
     uint32_t count;
 };
-
-static uint64_t hash_bytes(uint64_t hash, const void *data, size_t size)
-{
-    const unsigned char *bytes = data; // FNV-1a
-    for (size_t i = 0; i < size; i++)
-        hash = (hash ^ bytes[i]) * 0x100000001b3u;
-    return hash;
-}
-#define HASH_START 0xcbf29ce484222325u
 
 // Where the pipeline is, or where it would go.
 static struct entry *find_entry(
