@@ -199,6 +199,7 @@ static void call_device(void)
     const struct vkmoe_device_params params = { VKMOE_INIT(vkmoe_device_params), .log = to_record,
         .select = device_under_test() };
     const struct vkmoe_adopt_params adopt = { VKMOE_INIT(vkmoe_adopt_params), .log = to_record };
+    const struct vkmoe_tune_params tune = { VKMOE_INIT(vkmoe_tune_params) };
     REFUSED(vkmoe_device_list, "count", 1, (&to_record, NULL, NULL));
     count = 1;
     REFUSED(vkmoe_device_list, "infos", 1, (&to_record, NULL, &count));
@@ -214,6 +215,14 @@ static void call_device(void)
     REFUSED(vkmoe_device_get_cache, "device", 0, (NULL, NULL, &size));
     REFUSED(vkmoe_device_get_cache, "size", 1, (device, NULL, NULL));
     QUIET(vkmoe_device_get_cache, "data", vkmoe_device_get_cache(device, NULL, &size) == VKMOE_OK);
+    REFUSED(vkmoe_device_set_tuning, "device", 0, (NULL, "", 0));
+    REFUSED(vkmoe_device_set_tuning, "text", 1, (device, NULL, 0));
+    REFUSED(vkmoe_device_get_tuning, "device", 0, (NULL, NULL, &size));
+    REFUSED(vkmoe_device_get_tuning, "size", 1, (device, NULL, NULL));
+    QUIET(
+        vkmoe_device_get_tuning, "text", vkmoe_device_get_tuning(device, NULL, &size) == VKMOE_OK);
+    REFUSED(vkmoe_device_tune, "device", 0, (NULL, &tune));
+    REFUSED(vkmoe_device_tune, "params", 1, (device, NULL));
     vkmoe_device_destroy(NULL);
     QUIET(vkmoe_device_destroy, "device", (vkmoe_device_destroy(&out), !out));
 }
@@ -440,6 +449,7 @@ static void call_with_tails(void)
     TAIL(vkmoe_device_adopt, (tail, &no_device), vkmoe_adopt_params, .log = to_record);
     TAIL(vkmoe_stream_submit, (stream, tail), vkmoe_submit_params, 0);
     TAIL(vkmoe_stream_repeat, (stream, tail), vkmoe_submit_params, 0);
+    TAIL(vkmoe_device_tune, (device, tail), vkmoe_tune_params, 0);
     TAIL(vkmoe_moe_create, (device, tail, &no_layer), vkmoe_moe_params, 0);
     TAIL(vkmoe_moe_forward, (stream, layer, tail), vkmoe_moe_forward_params, 0);
     TAIL(vkmoe_attention_create, (device, tail, &no_attention), vkmoe_attention_params, 0);

@@ -218,6 +218,35 @@ struct vkmoe_moe_forward_params {
 VKMOE_API enum vkmoe_status vkmoe_moe_forward(
     vkmoe_stream *stream, const vkmoe_moe *moe, const struct vkmoe_moe_forward_params *params);
 
+// ------------------------------------------------------------------------- tuning
+
+struct vkmoe_tune_params {
+    uint32_t struct_size;   // VKMOE_INIT()
+    uint32_t hidden, inner; // a layer's sizes, as in vkmoe_moe_params
+    uint32_t experts, experts_per_token;
+    enum vkmoe_dtype dtype;
+    enum vkmoe_precision precision;
+    uint64_t budget_ns; // how long it may take, by and large; 0: ten seconds
+    // Called between measurements and at the end, with times in ns. False ends it: what was found
+    // until then counts. May be NULL.
+    bool (*progress)(void *user, uint64_t done, uint64_t total);
+    void *user;
+};
+
+// Measures what is fastest on the device for a layer of these sizes, whose weights it makes up,
+// and has it count from then on, as vkmoe_device_set_tuning() would: vkmoe_device_get_tuning()
+// gives the text. What it measures is how the decode kernels cut their work, up to how many tokens
+// they get it, and which forms of a product are best from how many rows an expert on, for weights
+// of this dtype in this precision. Each candidate's outputs are compared with those of the plainest
+// kernels; one that is wrong is left out, with a line of level warning. What was better is a line
+// of level info.
+//
+// It takes up to 1 GiB of device memory, 128 MiB on a CPU, or what k experts take, if that is
+// more, and waits for the device. Rules for threads and other objects are as of
+// vkmoe_device_set_tuning(). When it fails, the tuning is as it was.
+VKMOE_API enum vkmoe_status vkmoe_device_tune(
+    vkmoe_device *device, const struct vkmoe_tune_params *params);
+
 // ---------------------------------------------------------------------- attention
 //
 // Mixture-of-Experts attention: a gate picks k of E attention experts for each token. An expert

@@ -235,6 +235,22 @@ VKMOE_API void vkmoe_device_get_info(const vkmoe_device *device, struct vkmoe_de
 // `data` NULL asks for it. INVALID, with nothing written, if the room is too small.
 VKMOE_API enum vkmoe_status vkmoe_device_get_cache(vkmoe_device *device, void *data, size_t *size);
 
+// The tuning of a device: how kernels cut their work, and which of their forms are taken, as
+// vkmoe_device_tune() (moe.h) found it by measuring. It is text, of at most 16 KiB and without a
+// terminating zero, that a program keeps and hands over at its next start.
+//
+// vkmoe_device_set_tuning() has it count for all objects that are made from the device later, in
+// the place of what counted before. Text that is malformed, or was measured with another device,
+// driver or version of the library, is ignored: OK, with one line of level warning. It is to be
+// called before anything else is made from the device, and not while another thread uses it.
+VKMOE_API enum vkmoe_status vkmoe_device_set_tuning(
+    vkmoe_device *device, const char *text, size_t size);
+
+// Copies what counts. On input *size is the room in `text`, on return the size needed; `text`
+// NULL asks for it. INVALID, with nothing written, if the room is too small.
+VKMOE_API enum vkmoe_status vkmoe_device_get_tuning(
+    const vkmoe_device *device, char *text, size_t *size);
+
 // ------------------------------------------------------------------------- buffer
 
 typedef struct vkmoe_buffer vkmoe_buffer; // device memory

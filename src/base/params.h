@@ -22,6 +22,7 @@ enum {
     PARAMS_FIRST(vkmoe_submit_params, signal_count),
     PARAMS_FIRST(vkmoe_moe_params, shared),
     PARAMS_FIRST(vkmoe_moe_forward_params, weights),
+    PARAMS_FIRST(vkmoe_tune_params, user),
     PARAMS_FIRST(vkmoe_attention_params, patterns),
     PARAMS_FIRST(vkmoe_cache_params, block),
     PARAMS_FIRST(vkmoe_attention_forward_params, weights),

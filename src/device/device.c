@@ -378,6 +378,7 @@ void vkmoe_device_destroy(vkmoe_device **address)
         vkmoe_instance_finish(&instance);
     }
     vkmoe_queue_finish(&device->queue);
+    free(device->overrides);
     free(device);
 }
 

@@ -31,6 +31,7 @@ struct transfer;       // transfer.h
 struct pipeline_store; // pipelines.c
 struct fit;            // fit_account.h
 struct observer;       // stream.h
+struct overrides;      // overrides.h
 
 struct vkmoe_device {
     struct gpu gpu;
@@ -42,6 +43,7 @@ struct vkmoe_device {
     atomic_uint_least64_t scratch_size; // a stream has so much, for networks that come as well
     struct fit *fit;                 // not NULL: nothing but a trial of what to create, see fit.h
     const struct observer *observer; // not NULL: streams show and keep nothing, see rehearsal.h
+    struct overrides *overrides;     // NULL: nothing was measured on it
 
     struct vk_instance_table instance_vk;
     VkInstance instance;

@@ -82,6 +82,7 @@ static enum vkmoe_status copy_device(vkmoe_device *device, vkmoe_device *copy)
     copy->subgroup_size = device->subgroup_size;
     copy->max_groups = device->max_groups;
     copy->dummy = device->dummy;
+    copy->overrides = device->overrides;
     copy->fit = calloc(1, sizeof *copy->fit);
     if (copy->fit)
         copy->memory = vkmoe_memory_fork(device->memory, &copy->gpu, copy->fit);

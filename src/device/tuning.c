@@ -2,6 +2,7 @@
 #include "device/tuning.h"
 
 #include "base/common.h"
+#include "device/overrides.h"
 
 // Of devices that fit several rows of one figure the last counts.
 enum device_class { ANY, CPU, GPU };
@@ -68,11 +69,14 @@ static const struct tuned rows[] = {
 uint32_t vkmoe_tuning(const vkmoe_device *device, enum tune what)
 {
     const enum device_class class = device->is_cpu ? CPU : GPU;
+    const uint32_t measured = device->overrides ? device->overrides->values[what] : 0;
     uint32_t value = 0;
     for (uint32_t i = 0; i < ARRAY_SIZE(rows); i++) {
         if (rows[i].what != what || (rows[i].device != ANY && rows[i].device != class))
             continue;
-        value = rows[i].whole_subgroup ? MAX(rows[i].value, device->subgroup_size) : rows[i].value;
+        value = measured ? measured : rows[i].value;
+        if (rows[i].whole_subgroup)
+            value = MAX(value, device->subgroup_size);
     }
     return value;
 }

@@ -2,6 +2,7 @@
 #include "device/variants.h"
 
 #include "base/common.h"
+#include "device/overrides.h"
 #include "contracts.h" // every shaders/<kernel>.h
 
 // A row makes a module for each way to compute addresses, as shaders/meson.build does.
@@ -54,10 +55,43 @@ static const struct variant *choose(
     return best;
 }
 
+bool vkmoe_variant_runs(
+    const vkmoe_device *device, const struct variant *variant, enum vkmoe_dtype dtype, bool fast)
+{
+    const uint32_t needs = device->needs | (fast ? NEED_fast : 0);
+    return !(variant->needs & ~needs) && *variant->spirv_size && variant->formats >> dtype & 1;
+}
+
+bool vkmoe_precision_matters(const vkmoe_device *device, enum vkmoe_dtype dtype)
+{
+    for (uint32_t i = 0; i < vkmoe_variant_count; i++)
+        if (vkmoe_variants[i].needs & (NEED_fast | NEED_ANY_MATRIX)
+            && vkmoe_variant_runs(device, &vkmoe_variants[i], dtype, true))
+            return true;
+    return false;
+}
+
+// As it was measured; NULL: it was not.
+static const struct variant *measured(const vkmoe_device *device, enum kernel kernel,
+    enum vkmoe_dtype dtype, uint32_t rows, bool fast)
+{
+    const struct overrides *o = device->overrides;
+    const struct form_override *best = NULL;
+    const bool rounds = fast && o && o->form_count && vkmoe_precision_matters(device, dtype);
+    for (uint32_t i = 0; o && i < o->form_count; i++) {
+        const struct form_override *form = &o->forms[i];
+        if (form->variant->kernel == kernel && form->dtype == dtype && form->fast == rounds
+            && rows >= form->from && (!best || form->from >= best->from))
+            best = form;
+    }
+    return best ? best->variant : NULL;
+}
+
 const struct variant *vkmoe_form_choose(const vkmoe_device *device, enum kernel kernel,
     enum vkmoe_dtype dtype, uint32_t rows, bool fast)
 {
-    return choose(device, kernel, 1u << dtype, rows, fast);
+    const struct variant *form = measured(device, kernel, dtype, rows, fast);
+    return form ? form : choose(device, kernel, 1u << dtype, rows, fast);
 }
 
 const struct variant *vkmoe_kernel_choose(const vkmoe_device *device, enum kernel kernel)

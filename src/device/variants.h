@@ -44,10 +44,18 @@ struct variant {
 extern const struct variant vkmoe_variants[];
 extern const uint32_t vkmoe_variant_count;
 
-// The best form for weights of `dtype` and so many rows an expert, with its tile; never NULL,
-// since a kernel's first row needs nothing. `fast`: what NEED_fast asks for.
+// The best form for weights of `dtype` and so many rows an expert, with its tile, as measured on
+// the device (overrides.h) or as the rows have it; never NULL, since a kernel's first row needs
+// nothing. `fast`: what NEED_fast asks for.
 const struct variant *vkmoe_form_choose(const vkmoe_device *device, enum kernel kernel,
     enum vkmoe_dtype dtype, uint32_t rows, bool fast);
+
+// Whether the device can run it for weights of `dtype`.
+bool vkmoe_variant_runs(
+    const vkmoe_device *device, const struct variant *variant, enum vkmoe_dtype dtype, bool fast);
+
+// Whether VKMOE_PRECISION_FAST makes a difference for weights of `dtype`.
+bool vkmoe_precision_matters(const vkmoe_device *device, enum vkmoe_dtype dtype);
 
 // The best form for anything.
 const struct variant *vkmoe_kernel_choose(const vkmoe_device *device, enum kernel kernel);

@@ -26,6 +26,7 @@ struct experts {
     } shared;
     vkmoe_buffer *table; // addresses of the matrices, [count + 1]: the last is the shared one's
     vkmoe_buffer *bias;  // f32 [count][padded rows], in the matrices' row order; NULL: none
+    const struct variant *form; // of every GEMM, for who compares forms; NULL: the best
 };
 
 // What they are made from. Views are the caller's; one without data is absent.

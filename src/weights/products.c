@@ -222,7 +222,8 @@ enum vkmoe_status vkmoe_experts_direct_few(
 
 const struct variant *vkmoe_experts_form(const struct experts *e, uint32_t rows)
 {
-    return vkmoe_form_choose(e->device, KERNEL_experts_gemm, e->dtype, rows, e->fast);
+    return e->form ? e->form
+                   : vkmoe_form_choose(e->device, KERNEL_experts_gemm, e->dtype, rows, e->fast);
 }
 
 uint32_t vkmoe_experts_row_tiles(const struct experts *e, const struct variant *form)
