@@ -5,6 +5,7 @@
 #ifndef VKMOE_CLI_H
 #define VKMOE_CLI_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -22,6 +23,7 @@
     X(attention, "run one block's attention on an array") \
     X(logits, "run a whole model on a text and write its logits") \
     X(generate, "continue a text") \
+    X(tune, "find what is fastest on a device, and keep it") \
     X(route, "show which experts a text's tokens go to") \
     X(check, "compare a model's blocks with the outputs recorded with it")
 
@@ -58,14 +60,15 @@ struct cli_option {
         .name = name_, .value = value_, .count = (target), .help = words \
     }
 // Options that several commands have.
-// The device to run on, by two options.
+// The device to run on, by three options.
 #define CLI_WHERE(device_, validate_) \
     { .name = "device", \
         .value = "D", \
         .text = (device_), \
         .help = "index (digits alone), or part of the name; else the best" }, \
+        { .name = "validate", .help = "enable Vulkan's validation layer", .flag = (validate_) }, \
     { \
-        .name = "validate", .help = "enable Vulkan's validation layer", .flag = (validate_) \
+        .name = "no-tuning", .help = "leave out what 'vkmoe tune' found", .flag = &cli_no_tuning \
     }
 #define CLI_NO_CAPACITY(target) \
     { \
@@ -86,6 +89,7 @@ struct cli_usage {
     const char *command;
     const char *operand; // its one operand's name, or NULL
     const char **operand_target;
+    bool may_lack_operand;
     const char *about; // lines for the help
     const struct cli_option *options;
     uint32_t option_count;
@@ -114,6 +118,9 @@ struct cli_label cli_block_label(struct vkmoe_block block);
 // Prints "vkmoe: ..." to stderr and returns 1, or 2 with a hint at the help.
 int cli_fail(const char *format, ...) VKMOE_PRINTF(1, 2);
 int cli_misuse(const char *command, const char *format, ...) VKMOE_PRINTF(2, 3);
+
+// What is said until this is called with NULL is said of it: "PATH: ...".
+void cli_about(const char *name);
 
 // 0 if the status is OK. Else 1, after saying that `what` failed unless something has
 // been said already.
@@ -226,12 +233,17 @@ int cli_output_check(const char *path, const char *const *inputs, uint32_t input
 // Writes [rows][columns] to the file that cli_output_open() prepared for `path`.
 int cli_output_write_f32(const char *path, const float *data, uint64_t rows, uint64_t columns);
 int cli_output_write_i32(const char *path, const int32_t *data, uint64_t rows, uint64_t columns);
+int cli_output_write_text(const char *path, const char *text);
 // Gives all outputs their names.
 int cli_output_commit(void);
 
 // ------------------------------------------------------------------- work.c: model and device
 
+extern bool cli_no_tuning; // the option
 int cli_open_device(const char *select, bool validate, vkmoe_device **out);
+// The same with another log than cli_log.
+int cli_open_device_for(
+    const struct vkmoe_log *log, const char *select, bool validate, vkmoe_device **out);
 int cli_open_model(const char *path, vkmoe_checkpoint **out);
 uint64_t cli_now(void); // ns
 
@@ -260,6 +272,12 @@ struct cli_run {
 // Uploads the layer, runs it, and releases it. `label` names it in what is printed.
 int cli_run_layer(vkmoe_device *device, const struct vkmoe_moe_params *params, const char *label,
     struct cli_run *run);
+
+// --------------------------------------------------------------------- interrupt.c: Ctrl-C
+
+// From now on the first sets this, the second ends the program.
+void cli_catch_interrupt(void);
+extern volatile sig_atomic_t cli_interrupted;
 
 // ----------------------------------------------------------------- describe.c: names and words
 

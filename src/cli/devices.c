@@ -1,5 +1,5 @@
 // devices.c - `vkmoe devices`.
-#include "cli.h"
+#include "tuning_file.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,7 +60,41 @@ static void add_features(struct cli_table *table, const struct vkmoe_device_info
     cli_table_add(table, CLI_PLAIN, "%s", text);
 }
 
-static void print_device(uint32_t index, bool is_default, const struct vkmoe_device_info *info)
+// What `vkmoe tune` found for it. False: it could not be opened, which is said.
+static bool get_tuning(uint32_t index, struct cli_tuning *out)
+{
+    char select[12];
+    vkmoe_device *device = NULL;
+    snprintf(select, sizeof select, "%u", index);
+    int status = cli_open_device(select, false, &device);
+    if (status == 0)
+        status = cli_tuning_get(device, out);
+    vkmoe_device_destroy(&device);
+    return status == 0;
+}
+
+static void add_tuning(struct cli_table *table, uint32_t index)
+{
+    struct cli_tuning *tuning = cli_alloc(sizeof *tuning);
+    if (get_tuning(index, tuning)) {
+        const char *name = "changes";
+        char *at = tuning->text;
+        cli_table_add(table, CLI_PLAIN, "tuning");
+        cli_table_add(table, CLI_PLAIN, "%s%s", tuning->exists ? "" : "none, would be ",
+            *tuning->path ? tuning->path : "in the cache directory, which is missing");
+        cli_table_add(table, CLI_PLAIN, "key");
+        cli_table_add(table, CLI_PLAIN, "%s", tuning->key);
+        for (const char *row = cli_tuning_next(&at); row; row = cli_tuning_next(&at)) {
+            cli_table_add(table, CLI_PLAIN, "%s", name);
+            cli_table_add(table, CLI_PLAIN, "%s", row);
+            name = "";
+        }
+    }
+    free(tuning);
+}
+
+static void print_device(
+    uint32_t index, bool is_default, const struct vkmoe_device_info *info, bool verbose)
 {
     printf("%s%u  %s%s%s\n", cli_style_on(CLI_BOLD), index, info->name, cli_style_off(CLI_BOLD),
         is_default ? "  (taken unless --device says otherwise)" : "");
@@ -80,10 +114,13 @@ static void print_device(uint32_t index, bool is_default, const struct vkmoe_dev
         add_features(&table, info, true);
         add_features(&table, info, false);
     }
+    if (info->usable && verbose)
+        add_tuning(&table, index);
     cli_table_print(&table, 3);
 }
 
-static cJSON *device_json(uint32_t index, bool is_default, const struct vkmoe_device_info *info)
+static cJSON *device_json(
+    uint32_t index, bool is_default, const struct vkmoe_device_info *info, bool verbose)
 {
     char version[40];
     snprintf(version, sizeof version, "%u.%u.%u", VK_API_VERSION_MAJOR(info->api_version),
@@ -110,16 +147,21 @@ static cJSON *device_json(uint32_t index, bool is_default, const struct vkmoe_de
     cJSON *flags = cJSON_AddObjectToObject(json, "features");
     for (int i = 0; i < FEATURE_COUNT; i++)
         cJSON_AddBoolToObject(flags, features[i].key, has_feature(info, i));
+    struct cli_tuning *tuning = cli_alloc(sizeof *tuning);
+    if (info->usable && verbose && get_tuning(index, tuning))
+        cli_tuning_json(json, tuning);
+    free(tuning);
     return json;
 }
 
-static int list_devices(const struct vkmoe_device_info *infos, uint32_t count, bool json)
+static int list_devices(
+    const struct vkmoe_device_info *infos, uint32_t count, bool json, bool verbose)
 {
     const uint32_t best = find_default(infos, count);
     if (json) {
         cJSON *root = cJSON_CreateObject(), *array = cJSON_AddArrayToObject(root, "devices");
         for (uint32_t i = 0; i < count; i++)
-            cJSON_AddItemToArray(array, device_json(i, i == best, &infos[i]));
+            cJSON_AddItemToArray(array, device_json(i, i == best, &infos[i], verbose));
         int status = cli_print_json(root);
         if (status != 0)
             return status;
@@ -127,7 +169,7 @@ static int list_devices(const struct vkmoe_device_info *infos, uint32_t count, b
     for (uint32_t i = 0; i < count && !json; i++) {
         if (i > 0)
             printf("\n");
-        print_device(i, i == best, &infos[i]);
+        print_device(i, i == best, &infos[i], verbose);
     }
     if (count == 0)
         return cli_fail("there is no Vulkan device; a driver is missing "
@@ -137,8 +179,11 @@ static int list_devices(const struct vkmoe_device_info *infos, uint32_t count, b
 
 int cli_command_devices(int argc, char **argv)
 {
-    bool json = false;
-    const struct cli_option options[] = { CLI_JSON(&json) };
+    bool json = false, verbose = false;
+    const struct cli_option options[] = {
+        { .name = "verbose", .flag = &verbose, .help = "and what 'vkmoe tune' found for each" },
+        CLI_JSON(&json),
+    };
     int status = cli_parse(
         &(struct cli_usage){
             .command = "devices",
@@ -162,7 +207,7 @@ int cli_command_devices(int argc, char **argv)
         infos->struct_size = sizeof *infos;
     status = cli_result(vkmoe_device_list(&cli_log, infos, &count), "no list of devices");
     if (status == 0)
-        status = list_devices(infos, count < room ? count : room, json);
+        status = list_devices(infos, count < room ? count : room, json, verbose);
     free(infos);
     return status;
 }

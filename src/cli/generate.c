@@ -54,25 +54,6 @@ struct job {
     char full[64];
 };
 
-// ------------------------------------------------------------------------- Ctrl-C
-
-static volatile sig_atomic_t interrupted;
-
-static void on_interrupt(int number)
-{
-    (void)number;
-    interrupted = 1;
-}
-
-// The first ends the text, the second the program.
-static void catch_interrupt(void)
-{
-    struct sigaction old, action = { .sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND };
-    sigemptyset(&action.sa_mask);
-    if (sigaction(SIGINT, NULL, &old) == 0 && old.sa_handler != SIG_IGN)
-        sigaction(SIGINT, &action, NULL);
-}
-
 // ------------------------------------------------------------------------- output
 
 // A terminal gets no control characters of a model's invention, and whole characters only.
@@ -166,7 +147,8 @@ static int run_prompt(struct job *job)
     struct cli_session *s = &job->session;
     const uint64_t start = cli_now();
     int status = 0;
-    for (uint32_t first = 0; status == 0 && first < s->count && !interrupted; first += s->chunk) {
+    for (uint32_t first = 0; status == 0 && first < s->count && !cli_interrupted;
+         first += s->chunk) {
         const uint32_t left = s->count - first, tokens = left < s->chunk ? left : s->chunk;
         if (first)
             cli_progress("prompt: token %u of %u", first, s->count);
@@ -205,7 +187,7 @@ static int generate(struct job *job, struct screen *screen)
     uint32_t token = 0, at = s->count;
     int status = 0;
     for (;;) {
-        if (interrupted)
+        if (cli_interrupted)
             job->stopped = "interrupted";
         else
             status = choose(job, &token);
@@ -268,7 +250,7 @@ static int run_job(struct job *job)
         return status;
     const uint64_t wanted = (uint64_t)s->count + job->count;
     const uint32_t capacity = wanted < s->context ? (uint32_t)wanted : s->context;
-    catch_interrupt();
+    cli_catch_interrupt();
     status = cli_session_start(s,
         &(struct cli_session_params){
             .device = job->device,
@@ -277,7 +259,7 @@ static int run_job(struct job *job)
             .chunk_logits = 1,
             .no_capacity = job->no_capacity,
             .fast = !job->exact,
-            .interrupted = &interrupted,
+            .interrupted = &cli_interrupted,
         });
     if (status != 0)
         return status;

@@ -17,7 +17,7 @@ static void print_help(const struct cli_usage *usage)
 {
     printf("usage: vkmoe %s", usage->command);
     if (usage->operand)
-        printf(" %s", usage->operand);
+        printf(usage->may_lack_operand ? " [%s]" : " %s", usage->operand);
     bool optional = false;
     for (uint32_t i = 0; i < usage->option_count; i++) {
         const struct cli_option *option = &usage->options[i];
@@ -117,7 +117,7 @@ static int refuse(const struct cli_usage *usage, int code, int option, const cha
 
 static int check_complete(const struct cli_usage *usage, const bool *seen, const char *operand)
 {
-    if (usage->operand && !operand)
+    if (usage->operand && !operand && !usage->may_lack_operand)
         return cli_misuse(usage->command, "%s is missing", usage->operand);
     for (uint32_t i = 0; i < usage->option_count; i++) {
         if (usage->options[i].required && !seen[i])

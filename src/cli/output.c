@@ -220,25 +220,36 @@ int cli_output_open(const char *path, const char *const *inputs, uint32_t input_
     return status;
 }
 
+static const struct output *find_output(const char *path)
+{
+    const struct output *output = outputs;
+    while (strcmp(output->path, path) != 0)
+        output++;
+    return output;
+}
+
+// A crash of the machine must not leave a new name on an empty file.
+static bool is_on_disk(const struct output *output)
+{
+    return !output->temporary || fsync(output->descriptor) == 0 || errno == EINVAL
+        || errno == ENOSYS;
+}
+
 static int write_array(
     const char *path, const float *floats, const int32_t *ints, uint64_t rows, uint64_t columns)
 {
     if (!path)
         return 0;
-    const struct output *output = outputs;
     const char *name = cli_output_name(path);
     if (cli_is_stdout(path))
         path = "-";
-    while (strcmp(output->path, path) != 0)
-        output++;
+    const struct output *output = find_output(path);
     const uint64_t shape[] = { rows, columns };
     const char *to = output->temporary ? output->temporary : path;
     errno = 0;
     enum vkmoe_status status = floats ? vkmoe_npy_write_f32(to, NULL, floats, shape, 2)
                                       : vkmoe_npy_write_i32(to, NULL, ints, shape, 2);
-    // A crash of the machine must not leave a new name on an empty file.
-    if (status == VKMOE_OK && output->temporary && fsync(output->descriptor) != 0 && errno != EINVAL
-        && errno != ENOSYS)
+    if (status == VKMOE_OK && !is_on_disk(output))
         status = VKMOE_ERROR_INVALID;
     if (status != VKMOE_OK && strcmp(path, "-") == 0)
         return cli_fail_stdout(errno);
@@ -255,6 +266,17 @@ int cli_output_write_f32(const char *path, const float *data, uint64_t rows, uin
 int cli_output_write_i32(const char *path, const int32_t *data, uint64_t rows, uint64_t columns)
 {
     return write_array(path, NULL, data, rows, columns);
+}
+
+int cli_output_write_text(const char *path, const char *text)
+{
+    const struct output *output = find_output(path);
+    FILE *file = fopen(output->temporary ? output->temporary : path, "w");
+    const bool written = file && fputs(text, file) >= 0 && fflush(file) == 0 && is_on_disk(output);
+    const int error = errno;
+    if (file)
+        fclose(file);
+    return written ? 0 : cli_fail("%s: cannot write: %s", path, strerror(error));
 }
 
 int cli_output_commit(void)

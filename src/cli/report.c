@@ -15,6 +15,7 @@ static bool progress_shown, stdout_failed;
 // Where messages go that are not for stderr.
 static char *capture;
 static size_t capture_size;
+static const char *about; // what warnings are about; NULL: they say so themselves
 
 // ----------------------------------------------------------------------- messages
 
@@ -32,6 +33,11 @@ void cli_capture(char *text, size_t size)
     capture_size = size;
     if (text)
         *text = '\0';
+}
+
+void cli_about(const char *name)
+{
+    about = name;
 }
 
 int cli_fail(const char *format, ...)
@@ -78,7 +84,7 @@ static void write_log(void *user, enum vkmoe_log_level level, const char *line)
         cli_fail("%s", line);
     } else {
         cli_progress(NULL);
-        fprintf(stderr, "vkmoe: warning: %s\n", line);
+        fprintf(stderr, "vkmoe: warning: %s%s%s\n", about ? about : "", about ? ": " : "", line);
     }
 }
 

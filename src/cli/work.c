@@ -1,22 +1,31 @@
 // work.c - opens models and devices, and runs a layer on arrays of the host.
-#include "cli.h"
+#include "tuning_file.h"
 
 #include "base/try.h"
 
 #include <stdlib.h>
 #include <time.h>
 
+bool cli_no_tuning;
+
+int cli_open_device_for(
+    const struct vkmoe_log *log, const char *select, bool validate, vkmoe_device **out)
+{
+    const struct vkmoe_device_params params = {
+        VKMOE_INIT(vkmoe_device_params),
+        .log = *log,
+        .select = select,
+        .validate = validate,
+    };
+    const int status = cli_result(vkmoe_device_create(&params, out), "no device");
+    if (status == 0 && !cli_no_tuning)
+        cli_tuning_load(*out);
+    return status;
+}
+
 int cli_open_device(const char *select, bool validate, vkmoe_device **out)
 {
-    return cli_result(vkmoe_device_create(
-                          &(struct vkmoe_device_params){
-                              VKMOE_INIT(vkmoe_device_params),
-                              .log = cli_log,
-                              .select = select,
-                              .validate = validate,
-                          },
-                          out),
-        "no device");
+    return cli_open_device_for(&cli_log, select, validate, out);
 }
 
 int cli_open_model(const char *path, vkmoe_checkpoint **out)

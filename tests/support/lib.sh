@@ -10,6 +10,9 @@ trap 'rm -rf "$tmp"' EXIT
 out=$tmp/out err=$tmp/err
 count=0 failed=0
 unset NO_COLOR COLUMNS
+# Not what the user's own device was tuned to; what drivers compiled stays where it is.
+export MESA_SHADER_CACHE_DIR=${MESA_SHADER_CACHE_DIR-${XDG_CACHE_HOME:-${HOME-/var/tmp}/.cache}}
+export XDG_CACHE_HOME=$tmp/cache
 export LC_ALL=C.UTF-8
 
 # Everything since the last call was one test; `problem` says what was wrong in it.
