@@ -41,6 +41,8 @@ enum vkmoe_status bench_init(struct bench *bench, const char *device, uint64_t s
         VKMOE_INIT(vkmoe_device_params),
         .log = { .write = keep_message, .user = bench },
         .select = device,
+        // Drivers without a GPU compute nothing.
+        .no_self_test = true,
     };
     enum vkmoe_status status = vkmoe_device_create(&params, &bench->device);
     if (status == VKMOE_OK)

@@ -84,6 +84,7 @@ static enum vkmoe_status make_device(struct scene *s, vkmoe_device **out)
             .get_instance_proc_addr = (void (*)(void))sweep_loader(),
             .cache = s->cache,
             .cache_size = s->cache_size,
+            .no_self_test = true,
         },
         out);
 }

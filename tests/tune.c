@@ -42,16 +42,6 @@ fail:
     return false;
 }
 
-static bool make_tiny(void)
-{
-    static struct tiny_layer tiny;
-    tiny_layer_init(&tiny, 1);
-    CHECK_OK(tiny_layer_create(&tiny, device, &moe));
-    return true;
-fail:
-    return false;
-}
-
 // Each form that the device has, in its turn, is what a layer takes, with the right result.
 static bool test_forms(void)
 {
@@ -65,7 +55,8 @@ static bool test_forms(void)
             continue;
         snprintf(rows, sizeof rows, "decode_tokens 1\nform experts_gemm f32 exact 0 %s\n", v->form);
         vkmoe_device_destroy(&device);
-        CHECK(begin() && set_rows(rows) && make_tiny());
+        CHECK(begin() && set_rows(rows));
+        CHECK_OK(tiny_layer_make(device, &moe));
         CHECK(vkmoe_experts_form(&moe->up, 1) == v && vkmoe_experts_form(&moe->down, 1000) == v);
         CHECK(moe->up.shapes.decode_tokens == 1);
         vkmoe_moe_destroy(&moe);
@@ -84,7 +75,7 @@ static bool test_values(void)
     CHECK(begin());
     CHECK(set_rows(device->is_cpu ? "decode_unroll 2\ndecode_together 2\ndecode_tokens 16\n"
                                   : "decode_lanes 64\ndecode_unroll 8\ndecode_tokens 16\n"));
-    CHECK(make_tiny());
+    CHECK_OK(tiny_layer_make(device, &moe));
     CHECK(moe->up.shapes.decode_unroll == (device->is_cpu ? 2 : 8));
     CHECK(moe->down.shapes.decode_tokens == 16);
     CHECK(device->is_cpu || moe->down.shapes.decode_lanes == 64);

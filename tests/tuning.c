@@ -259,22 +259,16 @@ static bool test_hostile(uint64_t seed)
         CHECK(record.lines[VKMOE_LOG_WARNING] <= 1);
         followed += record.lines[VKMOE_LOG_WARNING] == 0;
     }
-    CHECK(followed > 0 && followed < HOSTILE_ROUNDS / 2);
-    return true;
+    tap_note("%u of %u counted", followed, HOSTILE_ROUNDS);
+    return followed > 0 && followed < HOSTILE_ROUNDS / 2;
 fail:
     return false;
 }
 
 int main(int argc, char **argv)
 {
-    static const struct test tests[] = {
-        { "round-trip", test_round_trip },
-        { "forms", test_forms },
-        { "stale", test_stale },
-        { "cut", test_cut },
-        { "rows", test_rows },
-        { "much", test_much },
-    };
+    TEST_TABLE(tests, { "round-trip", test_round_trip }, { "forms", test_forms },
+        { "stale", test_stale }, { "cut", test_cut }, { "rows", test_rows }, { "much", test_much });
     struct tap tap;
     begin();
     if (!tap_begin(&tap, argc, argv))

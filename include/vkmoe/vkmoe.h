@@ -210,6 +210,9 @@ struct vkmoe_device_params {
     const void *cache;
     size_t cache_size;
     const char *application; // what drivers and tools may call the program; NULL: nothing
+    // The driver is known to compute right, or it does not matter: forms of kernels are taken
+    // without the test that vkmoe_moe_create() (moe.h) describes.
+    bool no_self_test;
 };
 
 // Lists the Vulkan devices of this machine, usable or not. On input *count is the room in

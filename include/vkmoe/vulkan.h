@@ -50,6 +50,7 @@ struct vkmoe_adopt_params {
     void *queue_user;
     const void *cache; // as in vkmoe_device_params
     size_t cache_size;
+    bool no_self_test; // as in vkmoe_device_params
 };
 
 // Required are the features bufferDeviceAddress, timelineSemaphore and synchronization2:

@@ -6,6 +6,7 @@
 #include "base/params.h"
 #include "base/try.h"
 #include "device/fit.h"
+#include "moe/self_test.h"
 #include "weights/format.h"
 
 #include <math.h>
@@ -177,6 +178,7 @@ enum vkmoe_status vkmoe_attention_load(
     struct loading *loading, const struct vkmoe_attention_params *params, vkmoe_attention **out)
 {
     TRY_RETURN(vkmoe_attention_check(&loading->caller, params));
+    TRY_RETURN(vkmoe_self_test(loading, params->query.matrices[0].dtype));
     NEW_OR_RETURN(vkmoe_attention, a, device_log(loading->device), "attention: ");
     a->device = loading->device;
     a->loading = loading;

@@ -7,6 +7,7 @@
 #include "device/pipelines.h"
 #include "device/transfer.h"
 #include "device/tuning.h"
+#include "device/verdicts.h"
 #include "vulkan/physical.h"
 
 #include <stdlib.h>
@@ -84,6 +85,8 @@ static enum vkmoe_status start(vkmoe_device *device, const void *cache, size_t c
     if (!device->queue.handle)
         return vkmoe_fail(&device->gpu.log, VKMOE_ERROR_DRIVER,
             "%s: vkGetDeviceQueue gave no queue", device->gpu.info.name);
+    if (!device->trusted && !(device->verdicts = vkmoe_verdicts_create()))
+        return vkmoe_fail(&device->gpu.log, VKMOE_ERROR_OUT_OF_MEMORY, "out of host memory");
     TRY_RETURN(vkmoe_pipelines_init(device, cache, cache_size));
     TRY_RETURN(vkmoe_memory_create(&device->gpu, &device->memory));
     TRY_RETURN(vkmoe_transfer_create(device, &device->transfer));
@@ -178,6 +181,7 @@ enum vkmoe_status vkmoe_device_create_for(
     if (!device)
         goto fail;
     device->owned = true;
+    device->trusted = params->no_self_test;
     TRY(vkmoe_instance_init(&instance, &device->gpu.log,
         (PFN_vkGetInstanceProcAddr)params->get_instance_proc_addr, params->application,
         params->validate));
@@ -330,6 +334,7 @@ enum vkmoe_status vkmoe_device_adopt(const struct vkmoe_adopt_params *params, vk
     device->queue.lock = params->lock_queue;
     device->queue.unlock = params->unlock_queue;
     device->queue.user = params->queue_user;
+    device->trusted = params->no_self_test;
     TRY(load_instance(device, params->get_instance_proc_addr));
 
     struct instance instance = { device->get_instance_proc_addr, device->instance,
@@ -379,6 +384,7 @@ void vkmoe_device_destroy(vkmoe_device **address)
     }
     vkmoe_queue_finish(&device->queue);
     free(device->overrides);
+    vkmoe_verdicts_destroy(&device->verdicts);
     free(device);
 }
 

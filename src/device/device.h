@@ -32,6 +32,7 @@ struct pipeline_store; // pipelines.c
 struct fit;            // fit_account.h
 struct observer;       // stream.h
 struct overrides;      // overrides.h
+struct verdicts;       // verdicts.h
 
 struct vkmoe_device {
     struct gpu gpu;
@@ -44,11 +45,13 @@ struct vkmoe_device {
     struct fit *fit;                 // not NULL: nothing but a trial of what to create, see fit.h
     const struct observer *observer; // not NULL: streams show and keep nothing, see rehearsal.h
     struct overrides *overrides;     // NULL: nothing was measured on it
+    struct verdicts *verdicts;       // NULL: nothing runs on it, or it is trusted
 
     struct vk_instance_table instance_vk;
     VkInstance instance;
     VkPhysicalDevice physical_device;
     bool owned;              // instance and device are ours to destroy
+    bool trusted;            // no_self_test
     bool capture_statistics; // pipelines keep what VK_KHR_pipeline_executable_properties tells
     PFN_vkGetInstanceProcAddr get_instance_proc_addr;
     VkDebugUtilsMessengerEXT debug_messenger; // when validating

@@ -83,6 +83,7 @@ static enum vkmoe_status copy_device(vkmoe_device *device, vkmoe_device *copy)
     copy->max_groups = device->max_groups;
     copy->dummy = device->dummy;
     copy->overrides = device->overrides;
+    copy->verdicts = device->verdicts;
     copy->fit = calloc(1, sizeof *copy->fit);
     if (copy->fit)
         copy->memory = vkmoe_memory_fork(device->memory, &copy->gpu, copy->fit);

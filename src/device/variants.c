@@ -3,6 +3,7 @@
 
 #include "base/common.h"
 #include "device/overrides.h"
+#include "device/verdicts.h"
 #include "contracts.h" // every shaders/<kernel>.h
 
 // A row makes a module for each way to compute addresses, as shaders/meson.build does.
@@ -38,6 +39,7 @@ const struct variant vkmoe_variants[] = {
 #include "shaders/kernels.def"
 };
 const uint32_t vkmoe_variant_count = ARRAY_SIZE(vkmoe_variants);
+_Static_assert(ARRAY_SIZE(vkmoe_variants) <= VERDICTS_MAX, "verdicts have no room for all");
 
 static const struct variant *choose(
     const vkmoe_device *device, enum kernel kernel, uint32_t formats, uint32_t rows, bool fast)
@@ -48,7 +50,8 @@ static const struct variant *choose(
         const struct variant *variant = &vkmoe_variants[i];
         if (variant->kernel != kernel)
             continue;
-        const bool runs = !(variant->needs & ~needs) && *variant->spirv_size;
+        const bool runs = !(variant->needs & ~needs) && *variant->spirv_size
+            && !verdict_is_wrong(device->verdicts, variant, formats, fast);
         if (!best || (runs && !(formats & ~variant->formats) && rows >= variant->from))
             best = variant;
     }
@@ -81,7 +84,8 @@ static const struct variant *measured(const vkmoe_device *device, enum kernel ke
     for (uint32_t i = 0; o && i < o->form_count; i++) {
         const struct form_override *form = &o->forms[i];
         if (form->variant->kernel == kernel && form->dtype == dtype && form->fast == rounds
-            && rows >= form->from && (!best || form->from >= best->from))
+            && rows >= form->from && (!best || form->from >= best->from)
+            && !verdict_is_wrong(device->verdicts, form->variant, 1u << dtype, fast))
             best = form;
     }
     return best ? best->variant : NULL;

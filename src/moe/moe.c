@@ -5,6 +5,7 @@
 #include "base/params.h"
 #include "base/try.h"
 #include "device/fit.h"
+#include "moe/self_test.h"
 
 #include <stdlib.h>
 
@@ -91,6 +92,7 @@ enum vkmoe_status vkmoe_moe_load(
     struct loading *loading, const struct vkmoe_moe_params *params, vkmoe_moe **out)
 {
     TRY_RETURN(vkmoe_moe_check(&loading->caller, params));
+    TRY_RETURN(vkmoe_self_test(loading, params->up[0].dtype));
     NEW_OR_RETURN(vkmoe_moe, moe, device_log(loading->device), "moe: ");
     moe->device = loading->device;
     moe->params = *params;

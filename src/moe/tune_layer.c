@@ -128,7 +128,9 @@ static enum vkmoe_status make_moe(
         .down = views + 2 * experts,
         .precision = p->precision,
     };
-    struct loading loading = { .caller = *caller, .fast = p->precision == VKMOE_PRECISION_FAST };
+    struct loading loading = {
+        .caller = *caller, .fast = p->precision == VKMOE_PRECISION_FAST, .is_test = true
+    };
     TRY(load(&loading, &params, layer));
 fail:
     free(views);
@@ -223,13 +225,19 @@ static enum vkmoe_status run(struct tune_layer *layer, uint32_t tokens, float *t
     return vkmoe_buffer_download(layer->y, 0, to, size);
 }
 
-enum vkmoe_status vkmoe_tune_layer_expect(
+enum vkmoe_status vkmoe_tune_layer_choose(
     struct tune_layer *layer, uint32_t tokens, uint32_t active)
 {
     const uint32_t pairs = tokens * layer->moe->params.experts_per_token;
     for (uint32_t i = 0; i < pairs; i++)
         layer->choice[i] = (int32_t)(i % active);
-    TRY_RETURN(vkmoe_buffer_upload(layer->ids, 0, layer->choice, (uint64_t)pairs * 4));
+    return vkmoe_buffer_upload(layer->ids, 0, layer->choice, (uint64_t)pairs * 4);
+}
+
+enum vkmoe_status vkmoe_tune_layer_expect(
+    struct tune_layer *layer, uint32_t tokens, uint32_t active)
+{
+    TRY_RETURN(vkmoe_tune_layer_choose(layer, tokens, active));
     return run(layer, tokens, layer->expected);
 }
 
@@ -246,6 +254,13 @@ static double error_of(const struct tune_layer *layer, uint32_t tokens)
         errors += error * error;
     }
     return sqrt(errors / (squares > 0 ? squares : 1));
+}
+
+enum vkmoe_status vkmoe_tune_layer_compare(struct tune_layer *layer, uint32_t tokens, double *error)
+{
+    TRY_RETURN(run(layer, tokens, layer->got));
+    *error = error_of(layer, tokens);
+    return VKMOE_OK;
 }
 
 static enum vkmoe_status time_once(struct tune_layer *layer, double *ns)
@@ -290,8 +305,7 @@ static void demote(void *user, enum vkmoe_log_level level, const char *line)
 static enum vkmoe_status try_candidate(
     struct tune_layer *layer, uint32_t tokens, double limit, double *error, double *ns)
 {
-    TRY_RETURN(run(layer, tokens, layer->got));
-    *error = error_of(layer, tokens);
+    TRY_RETURN(vkmoe_tune_layer_compare(layer, tokens, error));
     return *error <= layer->tolerance ? time_many(layer, limit, ns) : VKMOE_OK;
 }
 

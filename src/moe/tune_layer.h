@@ -38,10 +38,17 @@ void vkmoe_tune_layer_update(struct tune_layer *layer);
 // Has every product of many rows take this form; NULL: what it takes by itself.
 void vkmoe_tune_layer_force(struct tune_layer *layer, const struct variant *form);
 
-// Lets `active` experts take turns, at least k. What comes out for the first `tokens` now, at least
-// 2, is what is expected from then on.
+// Lets `active` experts take turns, at least k, among pairs of the first `tokens`.
+enum vkmoe_status vkmoe_tune_layer_choose(
+    struct tune_layer *layer, uint32_t tokens, uint32_t active);
+
+// The same; and what comes out for them now is what is expected from then on.
 enum vkmoe_status vkmoe_tune_layer_expect(
     struct tune_layer *layer, uint32_t tokens, uint32_t active);
+
+// Runs them once: the rms of what comes out minus what is expected, to the rms of the latter.
+enum vkmoe_status vkmoe_tune_layer_compare(
+    struct tune_layer *layer, uint32_t tokens, double *error);
 
 // The median time of a forward of the first `tokens` of them, in *ns: INFINITY if it is wrong or
 // cannot be run, which is said in a line of level warning that begins with `what`. One that is

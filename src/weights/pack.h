@@ -19,6 +19,7 @@ struct loading {
     uint64_t done, total; // bytes of matrices, as they lie in the file
     uint64_t told;        // `done` at the last call of `progress`
     bool fast;            // VKMOE_PRECISION_FAST
+    bool is_test;         // part of a self-test, which is not tested itself
 };
 
 // What the packed order has for a strip's rows and, along K, 32 bytes or a block of the format.

@@ -96,6 +96,9 @@ static enum vkmoe_status open(struct record *record, bool validate, vkmoe_device
 {
     struct vkmoe_device_params params = { VKMOE_INIT(vkmoe_device_params),
         .select = device_under_test(), .validate = validate };
+#ifndef VKMOE_TESTS_ABI // whose headers do not have it
+    params.no_self_test = true;
+#endif
     if (record)
         params.log = log_to(record);
     return vkmoe_device_create(&params, out);

@@ -50,6 +50,8 @@ bool harness_init(struct harness *harness, struct tap *tap, int *code)
         .log = harness->log,
         .select = device_under_test(),
         .validate = getenv("VKMOE_TEST_VALIDATE") != NULL,
+        // Tests are what it would do.
+        .no_self_test = true,
     };
     enum vkmoe_status status = vkmoe_device_create(&params, &harness->device);
     if (status == VKMOE_ERROR_NOT_FOUND || status == VKMOE_ERROR_UNSUPPORTED) {

@@ -248,6 +248,7 @@ struct vkmoe_adopt_params host_adopt_params(struct host *host)
         .lock_queue = lock,
         .unlock_queue = unlock,
         .queue_user = host,
+        .no_self_test = true,
     };
 }
 

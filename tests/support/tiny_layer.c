@@ -87,6 +87,13 @@ enum vkmoe_status tiny_layer_create(
         out);
 }
 
+enum vkmoe_status tiny_layer_make(vkmoe_device *device, vkmoe_moe **out)
+{
+    struct tiny_layer tiny;
+    tiny_layer_init(&tiny, 1);
+    return tiny_layer_create(&tiny, device, out);
+}
+
 enum vkmoe_status tiny_layer_forward(
     vkmoe_stream *stream, const vkmoe_moe *layer, const vkmoe_buffer *x, const vkmoe_buffer *y)
 {

@@ -29,6 +29,9 @@ void tiny_layer_init(struct tiny_layer *tiny, uint64_t seed);
 enum vkmoe_status tiny_layer_create(
     const struct tiny_layer *tiny, vkmoe_device *device, vkmoe_moe **out);
 
+// One of any weights.
+enum vkmoe_status tiny_layer_make(vkmoe_device *device, vkmoe_moe **out);
+
 // Records a forward from `x` to `y`, both at offset 0.
 enum vkmoe_status tiny_layer_forward(
     vkmoe_stream *stream, const vkmoe_moe *layer, const vkmoe_buffer *x, const vkmoe_buffer *y);

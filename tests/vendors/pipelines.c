@@ -505,6 +505,8 @@ static enum vkmoe_status open_device(struct program *program)
         VKMOE_INIT(vkmoe_device_params),
         .log = { .write = write_log, .level = VKMOE_LOG_WARNING },
         .select = program->select,
+        // There is no GPU.
+        .no_self_test = true,
     };
     const enum vkmoe_status status = vkmoe_device_create_for(&params, true, &program->device);
     if (status != VKMOE_OK)

@@ -1,0 +1,33 @@
+// verdicts.h - which forms a device's driver computes wrongly, as self-tests found
+// (src/moe/self_test.c): nothing takes them on this device.
+#ifndef VKMOE_VERDICTS_H
+#define VKMOE_VERDICTS_H
+
+#include <pthread.h>
+
+#include "device/variants.h"
+
+#define VERDICTS_MAX 256 // variants
+
+struct verdicts {
+    pthread_mutex_t mutex; // of who tests
+    uint32_t tested[2];    // masks of 1 << dtype, by precision: under the mutex
+    atomic_uint wrong[2][VERDICTS_MAX];
+};
+
+// NULL: no host memory.
+struct verdicts *vkmoe_verdicts_create(void);
+void vkmoe_verdicts_destroy(struct verdicts **verdicts);
+
+// That the variant is wrong for weights of `dtype`.
+void vkmoe_verdicts_add(
+    struct verdicts *verdicts, const struct variant *variant, enum vkmoe_dtype dtype, bool fast);
+
+// Whether it is for any of these formats. Any thread.
+static inline bool verdict_is_wrong(
+    struct verdicts *verdicts, const struct variant *variant, uint32_t formats, bool fast)
+{
+    return verdicts && atomic_load(&verdicts->wrong[fast][variant - vkmoe_variants]) & formats;
+}
+
+#endif

@@ -1,0 +1,191 @@
+// self_test.c - drivers that compute a form wrongly are found out when the first object is made,
+// and the form is not taken. What is wrong with the driver is done to modules on their way to it.
+#include <string.h>
+#include <time.h>
+
+#include "check.h"
+#include "device/verdicts.h"
+#include "moe/moe.h"
+#include "moe/self_test.h"
+#include "tiny_layer.h"
+
+#define MAX_WRONG 16
+#define SPIRV_HEADER 5
+#define OP_EXT_INST 12
+#define GLSL_FMIX 46
+#define GLSL_FMA 50
+
+static struct record record;
+static vkmoe_device *device;
+static vkmoe_moe *moe;
+static PFN_vkCreateShaderModule create_module;
+static const struct variant *wrong[MAX_WRONG];
+static uint32_t wrong_count, changed;
+
+static bool is_gemm(const struct variant *v)
+{
+    return v->kernel == KERNEL_experts_gemm;
+}
+
+// A driver that makes fma(a, b, c) of these forms mix(a, b, c).
+static VKAPI_ATTR VkResult VKAPI_CALL create_wrong(VkDevice handle,
+    const VkShaderModuleCreateInfo *create, const VkAllocationCallbacks *allocator,
+    VkShaderModule *out)
+{
+    VkShaderModuleCreateInfo info = *create;
+    uint32_t *code = malloc(create->codeSize);
+    memcpy(code, create->pCode, create->codeSize);
+    info.pCode = code;
+    for (uint32_t i = 0; i < wrong_count; i++) {
+        if (wrong[i]->spirv != create->pCode)
+            continue;
+        for (size_t at = SPIRV_HEADER; at < create->codeSize / 4; at += code[at] >> 16)
+            if ((code[at] & 0xffff) == OP_EXT_INST && code[at + 4] == GLSL_FMA) {
+                code[at + 4] = GLSL_FMIX;
+                changed++;
+            }
+    }
+    const VkResult result = create_module(handle, &info, allocator, out);
+    free(code);
+    return result;
+}
+
+static enum vkmoe_status begin(bool trusted)
+{
+    const struct vkmoe_device_params params = {
+        VKMOE_INIT(vkmoe_device_params),
+        .log = log_to(&record),
+        .select = device_under_test(),
+        .validate = getenv("VK_INSTANCE_LAYERS") != NULL, // tests/drivers.sh found the layer
+        .no_self_test = trusted,
+    };
+    record = (struct record){ .last = "" };
+    wrong_count = changed = 0;
+    const enum vkmoe_status status = vkmoe_device_create(&params, &device);
+    if (status == VKMOE_OK) {
+        create_module = device->gpu.vk.CreateShaderModule;
+        device->gpu.vk.CreateShaderModule = create_wrong;
+    }
+    return status;
+}
+
+static void clean_up(void)
+{
+    vkmoe_moe_destroy(&moe);
+    vkmoe_device_destroy(&device);
+}
+
+static const struct variant *chosen(uint32_t rows)
+{
+    return vkmoe_form_choose(device, KERNEL_experts_gemm, VKMOE_DTYPE_F32, rows, false);
+}
+
+// The device's forms, the plainest left out; those that unpack by matrix units have no fma.
+static bool is_other(const struct variant *v)
+{
+    return is_gemm(v) && strcmp(v->form, "rows_in_lanes") != 0
+        && vkmoe_variant_runs(device, v, VKMOE_DTYPE_F32, false);
+}
+
+// Forms that are right are taken, without a word, and the test is short.
+static bool test_right(void)
+{
+    struct timespec from, to;
+    CHECK_OK(begin(false));
+    const struct variant *before[] = { chosen(0), chosen(40), chosen(1000) };
+    CHECK_OK(tiny_layer_make(device, &moe)); // and what it compiles is in the device's cache
+    CHECK(record.lines[VKMOE_LOG_WARNING] == 0 && record.lines[VKMOE_LOG_ERROR] == 0);
+    CHECK(chosen(0) == before[0] && chosen(40) == before[1] && chosen(1000) == before[2]);
+    CHECK(device->verdicts->tested[0] == 1u << VKMOE_DTYPE_F32);
+    const struct loading loading = { .device = device, .caller = { &device->gpu.log, "again" } };
+    device->verdicts->tested[0] = 0;
+    timespec_get(&from, TIME_UTC);
+    CHECK_OK(vkmoe_self_test(&loading, VKMOE_DTYPE_F32));
+    timespec_get(&to, TIME_UTC);
+    tap_note("%.1f ms once compiled",
+        (double)(to.tv_sec - from.tv_sec) * 1e3 + (double)(to.tv_nsec - from.tv_nsec) * 1e-6);
+    return true;
+fail:
+    return false;
+}
+
+// Nor is any said to be wrong for weights of other formats.
+static bool test_formats(void)
+{
+    CHECK_OK(begin(false));
+    for (int dtype = 0; vkmoe_format((enum vkmoe_dtype)dtype); dtype++) {
+        for (int fast = 0; fast < 2; fast++) {
+            const struct loading loading = {
+                .device = device,
+                .caller = { &device->gpu.log, "formats" },
+                .fast = fast != 0,
+            };
+            CHECK_OK(vkmoe_self_test(&loading, (enum vkmoe_dtype)dtype));
+            if (record.lines[VKMOE_LOG_WARNING] != 0)
+                tap_note("%s", record.last);
+        }
+    }
+    return record.lines[VKMOE_LOG_WARNING] == 0;
+fail:
+    return false;
+}
+
+// The form for many rows is wrong: another is taken for them.
+static bool test_one(void)
+{
+    CHECK_OK(begin(false));
+    const struct variant *best = wrong[0] = chosen(1000);
+    wrong_count = 1;
+    if (!is_other(best)) {
+        tap_note("%s is all that the device has", best->name);
+        return true;
+    }
+    CHECK_OK(tiny_layer_make(device, &moe));
+    CHECK(changed > 0);
+    CHECK(record.lines[VKMOE_LOG_WARNING] == 1 && record.lines[VKMOE_LOG_ERROR] == 0);
+    CHECK(strstr(record.last, best->name) && strstr(record.last, "f32"));
+    CHECK(!strncmp(record.last, "vkmoe_moe_create: ", 18));
+    CHECK(chosen(1000) != best);
+    CHECK(vkmoe_experts_form(&moe->up, 1000) == chosen(1000));
+    // Said once, and other formats are not concerned.
+    vkmoe_moe_destroy(&moe);
+    CHECK_OK(tiny_layer_make(device, &moe));
+    CHECK(record.lines[VKMOE_LOG_WARNING] == 1);
+    CHECK(vkmoe_form_choose(device, KERNEL_experts_gemm, VKMOE_DTYPE_BF16, 1000, false) != NULL);
+    return tiny_layer_works(device, 2, vkmoe_buffer_create);
+fail:
+    tap_note("%s", record.last);
+    return false;
+}
+
+// All of them are: the plainest is left.
+static bool test_all(void)
+{
+    CHECK_OK(begin(false));
+    for (uint32_t i = 0; i < vkmoe_variant_count && wrong_count < MAX_WRONG; i++)
+        if (is_other(&vkmoe_variants[i]))
+            wrong[wrong_count++] = &vkmoe_variants[i];
+    CHECK_OK(tiny_layer_make(device, &moe));
+    CHECK(!strcmp(chosen(0)->form, "rows_in_lanes") && !strcmp(chosen(99)->form, "rows_in_lanes"));
+    CHECK(wrong_count == 0 || record.lines[VKMOE_LOG_WARNING] > 0);
+    CHECK(tiny_layer_works(device, 3, vkmoe_buffer_create));
+    tap_note("%u of %u found", record.lines[VKMOE_LOG_WARNING], wrong_count);
+    return true;
+fail:
+    return false;
+}
+
+// Who trusts the driver takes what it gives.
+static bool test_trusted(void)
+{
+    CHECK_OK(begin(true));
+    wrong[wrong_count++] = chosen(1000);
+    CHECK_OK(tiny_layer_make(device, &moe));
+    CHECK(changed == 0 && record.lines[VKMOE_LOG_WARNING] == 0);
+    return chosen(1000) == wrong[0];
+fail:
+    return false;
+}
+
+CLEAN_TESTS_MAIN(ON_DEVICE, clean_up, { "right", test_right }, { "formats", test_formats },
+    { "one", test_one }, { "all", test_all }, { "trusted", test_trusted })
