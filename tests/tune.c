@@ -162,6 +162,9 @@ static bool test_refused(void)
     REFUSED(hidden, 65537);
     REFUSED(hidden, 97); // Q8_0 has blocks of 32
     REFUSED(inner, 0);
+    params = small_params();
+    params.hidden = params.inner = 65536;
+    CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_device_tune(device, &params));
     REFUSED(experts, 0);
     REFUSED(experts, 1025);
     REFUSED(experts_per_token, 0);

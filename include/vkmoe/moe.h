@@ -228,7 +228,7 @@ VKMOE_API enum vkmoe_status vkmoe_moe_forward(
 
 struct vkmoe_tune_params {
     uint32_t struct_size;   // VKMOE_INIT()
-    uint32_t hidden, inner; // a layer's sizes, as in vkmoe_moe_params
+    uint32_t hidden, inner; // a layer's sizes, as in vkmoe_moe_params; their product at most 2^28
     uint32_t experts, experts_per_token;
     enum vkmoe_dtype dtype;
     enum vkmoe_precision precision;

@@ -12,11 +12,12 @@
 #include "shaders/decode.h"
 
 #define DEFAULT_BUDGET_NS 10000000000u
-#define GAIN 1.05        // less may be chance
-#define FORMS_UNTIL 0.85 // of the budget; the rest is for decode_tokens
-#define HOPELESS 3.0     // so many times as slow: one sample will do
-#define ACTIVE_ON_CPU 8u // experts that rows of products go to, where these take long
-#define MOST_PAIRS 8192u // of one measurement, if k experts need no more
+#define GAIN 1.05                // less may be chance
+#define FORMS_UNTIL 0.85         // of the budget; the rest is for decode_tokens
+#define HOPELESS 3.0             // so many times as slow: one sample will do
+#define ACTIVE_ON_CPU 8u         // experts that rows of products go to, where these take long
+#define MOST_ELEMENTS (1u << 28) // of a matrix, which the host makes up
+#define MOST_PAIRS 8192u         // of one measurement, if k experts need no more
 #define CLASSES ARRAY_SIZE(classes)
 #define MOST_ROWS 128u
 static const uint32_t classes[] = { 4, 8, 16, 32, 64, MOST_ROWS }; // rows an expert
@@ -318,6 +319,9 @@ static enum vkmoe_status check(const struct caller *caller, const struct vkmoe_t
 {
     CHECK(p->hidden - 1 < MAX_WIDTH && p->inner - 1 < MAX_WIDTH,
         "hidden is %u and inner %u, must be 1 to %u", p->hidden, p->inner, MAX_WIDTH);
+    CHECK((uint64_t)p->hidden * p->inner <= MOST_ELEMENTS,
+        "hidden times inner is %llu, must be at most %u", (unsigned long long)p->hidden * p->inner,
+        MOST_ELEMENTS);
     CHECK(p->experts - 1 < MAX_EXPERTS, "experts is %u, must be 1 to %u", p->experts, MAX_EXPERTS);
     CHECK(p->experts_per_token - 1 < p->experts, "experts_per_token is %u, must be 1 to %u",
         p->experts_per_token, p->experts);
