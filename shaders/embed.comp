@@ -3,6 +3,7 @@
 #include "lib/address.glsl"
 #include "embed.h"
 #include "lib/grid.glsl"
+#define WEIGHT_TYPE EMBED_TYPE
 #include "lib/weights.glsl"
 
 layout(local_size_x_id = 0) in;

@@ -6,11 +6,9 @@
 
 layout(local_size_x_id = 0) in;
 
-// A record: the chunks of 16 bytes of 16 rows, two of a row beside each other while there are two,
-// then the rest of each row's block.
+// A record: the 16 rows' pieces of 32 and 16 bytes, then those of 8, 4, 2 and 1, which share slots.
 const uint CHUNKS = PACK_BLOCKS_BYTES / 16;
-const uint REST = PACK_BLOCKS_BYTES % 16;
-const uint SLOTS = 16 * CHUNKS + REST; // of 16 bytes
+const uint SLOTS = PACK_BLOCKS_BYTES; // of 16 bytes
 
 // Four bytes from any offset on.
 uint load_bytes(uint at)
@@ -26,24 +24,31 @@ uint load_byte(uint at)
     return load_u32(pc.source, at / 4) >> (at % 4 * 8) & 0xffu;
 }
 
-// Byte `i` of what the rectangle's row and block have besides their chunks.
-uint rest_byte(uint row, uint block, uint i)
+// Where byte `i` of the rectangle's row and block is, counted from `lead` on.
+uint source_of(uint row, uint block, uint i)
 {
-    const uint at = row * pc.row_pitch + block * PACK_BLOCKS_BYTES;
-    return row < pc.rows ? load_byte(at + (i < PACK_BLOCKS_LEAD ? i : i + 16 * CHUNKS)) : 0;
+    const uint from_lead = PACK_BLOCKS_BYTES - PACK_BLOCKS_LEAD;
+    return row * pc.row_pitch + block * PACK_BLOCKS_BYTES
+        + (i < from_lead ? PACK_BLOCKS_LEAD + i : i - from_lead);
 }
 
-// Sixteen bytes of what the rows of a record have besides their chunks, from byte `first` on;
-// `before` is what is there.
-uvec4 rest_of(uvec4 before, uint first, int first_row, uint block)
+// Slot `slot` of a record, in which rows have pieces of fewer than 16 bytes; `before` is what is
+// there.
+uvec4 small_pieces(uvec4 before, uint slot, int first_row, uint block)
 {
+    uint begin = 16 * CHUNKS, size = 8; // of the piece
+    while (size > PACK_BLOCKS_BYTES - begin || slot >= begin + size) {
+        begin += PACK_BLOCKS_BYTES - begin < size ? 0 : size;
+        size /= 2;
+    }
     uvec4 bits = before;
     for (uint i = 0; i < 16; i++) {
-        const uint at = first + i, shift = i % 4 * 8;
-        const int row = first_row + int(at / max(REST, 1));
+        const uint at = (slot - begin) * 16 + i, shift = i % 4 * 8;
+        const int row = first_row + int(at / size);
         if (row < 0 || row >= int(pc.rows_written))
             continue;
-        const uint byte = rest_byte(uint(row), block, at % max(REST, 1));
+        const uint byte =
+            row < int(pc.rows) ? load_byte(source_of(uint(row), block, begin + at % size)) : 0;
         bits[i / 4] = bits[i / 4] & ~(0xffu << shift) | byte << shift;
     }
     return bits;
@@ -60,8 +65,8 @@ void main()
     const uint to = (pc.base_row / 16 + strip) * pc.strip_stride + pc.strip_phase;
     const uint at = (to * pc.records + pc.first_record + block) * SLOTS + slot;
     if (slot >= 16 * CHUNKS) {
-        const uint first = (slot - 16 * CHUNKS) * 16;
-        store_u32x4(pc.matrix, at, rest_of(load_u32x4_out(pc.matrix, at), first, first_row, block));
+        const uvec4 before = load_u32x4_out(pc.matrix, at);
+        store_u32x4(pc.matrix, at, small_pieces(before, slot, first_row, block));
         return;
     }
     const bool in_pair = slot < CHUNKS / 2 * 32;
@@ -71,10 +76,8 @@ void main()
         return;
     uvec4 bits = uvec4(0);
     if (row < int(pc.rows)) {
-        const uint from = uint(row) * pc.row_pitch + block * PACK_BLOCKS_BYTES + PACK_BLOCKS_LEAD
-            + chunk * 16;
         [[unroll]] for (uint i = 0; i < 4; i++)
-            bits[i] = load_bytes(from + i * 4);
+            bits[i] = load_bytes(source_of(uint(row), block, chunk * 16 + i * 4));
     }
     store_u32x4(pc.matrix, at, bits);
 }

@@ -7,7 +7,7 @@
 
 SPEC(0, PACK_BLOCKS_LANES, 64)
 SPEC(1, PACK_BLOCKS_BYTES, 34) // of a block
-SPEC(2, PACK_BLOCKS_LEAD, 2)   // of these, the bytes before the first chunk
+SPEC(2, PACK_BLOCKS_LEAD, 2)   // of these, those at its begin that are packed last
 
 // Row r of the rectangle is at source + r * row_pitch, block after block. It is the matrix's row
 // base_row + r; of the matrices that share a packed one, strips of 16 rows take turns, as in

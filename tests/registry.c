@@ -105,6 +105,7 @@ enum { // of the SPIR-V specification, as far as needed
     OP_SPEC_CONSTANT = 50,
     OP_SPEC_CONSTANT_COMPOSITE = 51,
     OP_SPEC_CONSTANT_OP = 52,
+    OP_FUNCTION_PARAMETER = 55,
     OP_VARIABLE = 59,
     OP_LOAD = 61,
     OP_STORE = 62,
@@ -202,8 +203,8 @@ static uint32_t result_at(uint32_t op)
 {
     if (op >= OP_TYPE_BOOL - 1 && op <= OP_TYPE_POINTER)
         return 1;
-    const bool is_pointer = op == OP_VARIABLE || op == OP_LOAD || op == OP_ACCESS_CHAIN
-        || op == OP_CONVERT_U_TO_PTR || op == OP_BITCAST; // or may be one
+    const bool is_pointer = op == OP_FUNCTION_PARAMETER || op == OP_VARIABLE || op == OP_LOAD
+        || op == OP_ACCESS_CHAIN || op == OP_CONVERT_U_TO_PTR || op == OP_BITCAST; // or may be one
     return (op >= OP_CONSTANT_TRUE && op <= OP_SPEC_CONSTANT_OP) || is_pointer ? 2 : 0;
 }
 

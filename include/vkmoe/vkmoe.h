@@ -349,6 +349,20 @@ enum vkmoe_dtype {
     VKMOE_DTYPE_F16,
     VKMOE_DTYPE_BF16,
     VKMOE_DTYPE_Q8_0, // blocks of 32: an f16 scale, then 32 signed bytes; 34 bytes
+    // Likewise, with fewer bits an element; a matrix of them is multiplied as it is stored, in f32.
+    VKMOE_DTYPE_Q4_0,   // of 32, 18 bytes
+    VKMOE_DTYPE_Q4_K,   // of 256, 144 bytes
+    VKMOE_DTYPE_Q6_K,   // of 256, 210 bytes
+    VKMOE_DTYPE_Q5_K,   // of 256, 176 bytes
+    VKMOE_DTYPE_Q5_0,   // of 32, 22 bytes
+    VKMOE_DTYPE_Q4_1,   // of 32, 20 bytes
+    VKMOE_DTYPE_Q5_1,   // of 32, 24 bytes
+    VKMOE_DTYPE_Q2_K,   // of 256, 84 bytes
+    VKMOE_DTYPE_Q3_K,   // of 256, 110 bytes
+    VKMOE_DTYPE_MXFP4,  // of 32, 17 bytes: a power of two, then floats of 4 bits
+    VKMOE_DTYPE_IQ4_NL, // of 32, 18 bytes
+    VKMOE_DTYPE_IQ4_XS, // of 256, 136 bytes
+    VKMOE_DTYPE_NVFP4,  // of 64, 36 bytes, without the factor that a whole tensor may have
 };
 
 struct vkmoe_file; // of an open checkpoint

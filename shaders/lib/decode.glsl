@@ -17,6 +17,7 @@
 #include "lib/grid.glsl"
 #include "lib/reduce.glsl"
 #include "lib/norm.glsl"
+#define WEIGHT_TYPE DECODE_TYPE
 #include "lib/weights.glsl"
 
 #define DROPPED 0x80000000u // the bits of -0.0: this choice does not count

@@ -5,6 +5,7 @@
 
 #include "lib/activation.glsl"
 #include "lib/grid.glsl"
+#define WEIGHT_TYPE GEMM_TYPE
 #include "lib/weights.glsl"
 #include "plan.h"
 

@@ -3,13 +3,14 @@
 // A matrix is cut into strips of 16 rows. Along K a strip is a row of records, and a record has
 // what the 16 rows have of 32 bytes along K (8 columns in f32, 16 in f16 and bf16) or, in formats
 // with blocks, of a block; K is padded with zeros to whole records. What a row has in a record is
-// cut into pieces of 32 bytes, and one of 16 if so much is left, which lie in the order
+// cut into pieces of 32 bytes, and of 16, 8, 4, 2 and 1 as far as so much is left, which lie in
+// the order
 //     [strip][record along K][piece][row]
 // so that a tile of 16 x 16 in f16 is 512 consecutive bytes with one stride from row to row, as
 // cooperative matrices of any shape want it, and 8 lanes that own 8 rows read 256 consecutive
-// bytes. What remains of a format's block beside whole pieces (its first `lead` bytes, see
-// formats.def, and those at its end) lies at the end of the record, row after row. All types are
-// read as 32-bit words, so no device needs 16-bit storage; arithmetic is f32.
+// bytes. The first `lead` bytes of a format's block (see formats.def) are cut last, after those at
+// its end. All types are read as 32-bit words, so no device needs 16-bit storage; arithmetic is
+// f32.
 //
 // Kernels work on blocks of 8 rows, halves of a strip, and on units of 8 columns. Where gate and
 // up projection are one matrix, their strips take turns.
@@ -97,8 +98,9 @@ uvec2 load_half_chunk(weight_rows m, uint first, uint stride, uint ahead, uint s
     return bits;
 }
 
-// The row's of the strip's sixteen f16 that begin `ahead` chunks after chunk `first`.
-float load_f16(weight_rows m, uint first, uint ahead)
+// The row's of the strip's sixteen numbers of 2 bytes that begin `ahead` chunks after chunk
+// `first`, in the lower half; the upper is another row's.
+uint load_u16(weight_rows m, uint first, uint ahead)
 {
     const uint at = first + m.side;
     uint bits;
@@ -108,25 +110,39 @@ float load_f16(weight_rows m, uint first, uint ahead)
 #else
     bits = load_u32_ahead(U32(uvec2(m.matrix)), at * 4 + m.r / 2, ahead * 4);
 #endif
-    return unpackHalf2x16(bits >> (m.r % 2 * 16)).x;
+    return bits >> (m.r % 2 * 16);
+}
+
+// The same as an f16.
+float load_f16(weight_rows m, uint first, uint ahead)
+{
+    return unpackHalf2x16(load_u16(m, first, ahead)).x;
 }
 
 // Of a strip of `units` units a row, the unit: `size` is how many a record has, `chunks` of how
 // many chunks it is made.
 struct record_at {
-    uint chunk; // the first of the record
-    uint ahead; // in chunks
-    uint part;  // of the record, in units
+    uint chunk;   // the first of the record
+    uint ahead;   // in chunks
+    uint part;    // of the record, in units
+    uint further; // units after `part`: its bits and those of `part` are different ones
 };
 
+// In records of more than four units `at.ahead` adds to `at.fours` without a carry, as loops step
+// over whole powers of two.
 record_at record_of(uint size, uint chunks, uint strip, uint units, unit_at at)
 {
     const uint record = strip * ((units + size - 1) / size);
-    if (size > 4)
-        return record_at((record + number_of(at) / size) * chunks, 0, number_of(at) % size);
+    if (size > 4) {
+        const uint before = at.first + 4 * at.fours;
+        return record_at((record + before / size) * chunks, 4 * at.ahead / size * chunks,
+            before % size, 4 * at.ahead % size);
+    }
     return record_at((record + at.first / size) * chunks + at.fours * (4 / size * chunks),
-        at.ahead * (4 / size * chunks), at.first % size);
+        at.ahead * (4 / size * chunks), at.first % size, 0);
 }
+
+#include "lib/pieces.glsl"
 
 // Generated from src/weights/formats.def: DTYPE_*, and each format's file, which has
 //     unit unpack_<name>(weight_rows m, record_at at)

@@ -48,14 +48,22 @@ static const struct variant *choose(
     const struct variant *best = NULL;
     for (uint32_t i = 0; i < vkmoe_variant_count; i++) {
         const struct variant *variant = &vkmoe_variants[i];
-        if (variant->kernel != kernel)
+        if (variant->kernel != kernel || formats & ~variant->formats)
             continue;
         const bool runs = !(variant->needs & ~needs) && *variant->spirv_size
             && !verdict_is_wrong(device->verdicts, variant, formats, fast);
-        if (!best || (runs && !(formats & ~variant->formats) && rows >= variant->from))
+        if (!best || (runs && rows >= variant->from))
             best = variant;
     }
     return best;
+}
+
+const struct variant *vkmoe_form_plainest(enum kernel kernel, enum vkmoe_dtype dtype)
+{
+    const struct variant *variant = vkmoe_variants;
+    while (variant->kernel != kernel || !(variant->formats >> dtype & 1))
+        variant++;
+    return variant;
 }
 
 bool vkmoe_variant_runs(

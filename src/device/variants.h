@@ -23,6 +23,8 @@ struct tile {
 #define FORMAT_f16 (1u << VKMOE_DTYPE_F16)
 #define FORMAT_bf16 (1u << VKMOE_DTYPE_BF16)
 #define FORMAT_q8_0 (1u << VKMOE_DTYPE_Q8_0)
+#define FORMATS_wide (FORMAT_f32 | FORMAT_f16 | FORMAT_bf16 | FORMAT_q8_0)
+#define FORMATS_narrow (~FORMATS_wide) // of fewer than 8 bits an element, see kernels.def
 #define FORMATS_all UINT32_MAX
 
 // One SPIR-V module: a form, with one way to compute addresses.
@@ -45,10 +47,13 @@ extern const struct variant vkmoe_variants[];
 extern const uint32_t vkmoe_variant_count;
 
 // The best form for weights of `dtype` and so many rows an expert, with its tile, as measured on
-// the device (overrides.h) or as the rows have it; never NULL, since a kernel's first row needs
-// nothing. `fast`: what NEED_fast asks for.
+// the device (overrides.h) or as the rows have it; never NULL, since a kernel's first row for a
+// format needs nothing. `fast`: what NEED_fast asks for.
 const struct variant *vkmoe_form_choose(const vkmoe_device *device, enum kernel kernel,
     enum vkmoe_dtype dtype, uint32_t rows, bool fast);
+
+// That row: the form that others are compared with.
+const struct variant *vkmoe_form_plainest(enum kernel kernel, enum vkmoe_dtype dtype);
 
 // Whether the device can run it for weights of `dtype`.
 bool vkmoe_variant_runs(
@@ -57,7 +62,7 @@ bool vkmoe_variant_runs(
 // Whether VKMOE_PRECISION_FAST makes a difference for weights of `dtype`.
 bool vkmoe_precision_matters(const vkmoe_device *device, enum vkmoe_dtype dtype);
 
-// The best form for anything.
+// The best form of a kernel that reads no weights.
 const struct variant *vkmoe_kernel_choose(const vkmoe_device *device, enum kernel kernel);
 
 #endif

@@ -33,6 +33,7 @@ static enum vkmoe_status embed(vkmoe_stream *stream, const vkmoe_model *n, uint6
     };
     return stream_run(stream, &(struct dispatch) {
         .kernel = KERNEL_embed,
+        .variant = vkmoe_form_choose(n->device, KERNEL_embed, n->embedding.dtype, 0, false),
         .spec = {
             [EMBED_LANES] = lanes(n),
             [EMBED_TYPE] = n->embedding.dtype,

@@ -75,7 +75,8 @@ static bool expect_by_host(struct tune_layer *layer)
 static enum vkmoe_status make_layer(
     const struct loading *loading, enum vkmoe_dtype dtype, struct tune_layer *out)
 {
-    const uint32_t width = MAX(WIDTH, vkmoe_format(dtype)->elements);
+    const uint32_t block = vkmoe_format(dtype)->elements;
+    const uint32_t width = div_up(WIDTH, block) * block;
     const struct vkmoe_tune_params params = {
         .hidden = width,
         .inner = width,
@@ -97,13 +98,11 @@ static const struct variant *next_form(
     const vkmoe_device *device, enum vkmoe_dtype dtype, bool fast, const bool *seen)
 {
     const struct overrides *o = device->overrides;
-    const char *plain = NULL;
+    const char *plain = vkmoe_form_plainest(KERNEL_experts_gemm, dtype)->form;
     for (uint32_t i = 0; i < vkmoe_variant_count + (o ? o->form_count : 0); i++) {
         const bool is_row = i < vkmoe_variant_count;
         if (is_row && vkmoe_variants[i].kernel != KERNEL_experts_gemm)
             continue;
-        if (!plain)
-            plain = vkmoe_variants[i].form;
         const uint32_t rows =
             is_row ? vkmoe_variants[i].from : o->forms[i - vkmoe_variant_count].from;
         const struct variant *v = vkmoe_form_choose(device, KERNEL_experts_gemm, dtype, rows, fast);

@@ -62,10 +62,7 @@ static void set_value(struct tuner *t, enum tune what, uint32_t value)
 static enum vkmoe_status expect_plain(struct tuner *t, uint32_t tokens, uint32_t active)
 {
     const uint32_t kept = t->now->values[TUNE_DECODE_TOKENS];
-    uint32_t plain = 0;
-    while (vkmoe_variants[plain].kernel != KERNEL_experts_gemm)
-        plain++;
-    vkmoe_tune_layer_force(&t->layer, &vkmoe_variants[plain]);
+    vkmoe_tune_layer_force(&t->layer, vkmoe_form_plainest(KERNEL_experts_gemm, t->layer.dtype));
     set_value(t, TUNE_DECODE_TOKENS, 1);
     const enum vkmoe_status status = vkmoe_tune_layer_expect(&t->layer, MAX(tokens, 2), active);
     vkmoe_tune_layer_force(&t->layer, NULL);

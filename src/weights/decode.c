@@ -1,4 +1,4 @@
-// decode.c - one block of each format as floats: what shaders/format/<name>.glsl does for kernels.
+// decode.c - formats without blocks: elements as floats, as shaders/format/<name>.glsl has them.
 #include "weights/format.h"
 
 #include <string.h>
@@ -40,13 +40,4 @@ void vkmoe_decode_bf16(const void *block, float *to)
     memcpy(&bits, block, sizeof bits);
     const uint32_t wide = (uint32_t)bits << 16;
     memcpy(to, &wide, sizeof *to);
-}
-
-void vkmoe_decode_q8_0(const void *block, float *to)
-{
-    const signed char *bytes = (const signed char *)block + 2;
-    float scale;
-    vkmoe_decode_f16(block, &scale);
-    for (uint32_t i = 0; i < 32; i++)
-        to[i] = scale * (float)bytes[i];
 }

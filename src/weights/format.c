@@ -21,7 +21,9 @@ static const struct format formats[] = {
 
 #define FORMAT(name, NAME, value, elements, bytes, lead, checkpoints) \
     static_assert(VKMOE_DTYPE_##NAME == (value), #name ": vkmoe.h has another value"); \
-    static_assert((elements) <= FORMAT_MAX_ELEMENTS && (lead) <= (bytes) % 16, #name ": sizes");
+    static_assert((elements) <= FORMAT_MAX_ELEMENTS && (bytes) <= FORMAT_MAX_BYTES \
+            && (lead) <= (bytes) % 16, \
+        #name ": sizes");
 #include "weights/formats.def"
 
 #define FORMAT(name, NAME, value, elements, bytes, lead, checkpoints) ", " checkpoints

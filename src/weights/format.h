@@ -15,6 +15,7 @@ struct format {
 };
 
 #define FORMAT_MAX_ELEMENTS 256 // of a block
+#define FORMAT_MAX_BYTES 256
 
 // NULL: there is none such.
 const struct format *vkmoe_format(enum vkmoe_dtype dtype);
@@ -29,7 +30,7 @@ bool vkmoe_format_named(const char *in_checkpoints, enum vkmoe_dtype *out);
 int64_t vkmoe_format_offset(enum vkmoe_dtype dtype, int64_t elements);
 uint64_t vkmoe_format_size(enum vkmoe_dtype dtype, uint64_t elements);
 
-// decode.c: one block as floats, exactly.
+// decode*.c: one block as floats, exactly.
 #define FORMAT(name, ...) void vkmoe_decode_##name(const void *block, float *to);
 #include "weights/formats.def"
 

@@ -102,37 +102,44 @@ void vkmoe_pack_on_host(
     }
 }
 
-// In a record: pieces of two chunks a row, and one of one where their number is odd.
-static size_t chunk_place(uint32_t chunks, uint32_t r, uint32_t c)
+// Where in a record the bytes from `at` on of a row's block are, counted from its `lead` on: up to
+// the end of the piece that they begin, `size` bytes.
+static size_t piece_place(size_t bytes, uint32_t row, size_t at, size_t *size)
 {
-    const uint32_t width = c < chunks / 2 * 2 ? 2 : 1, piece = c / 2 * 2;
-    return ((size_t)piece * STRIP_ROWS + r * width + c - piece) * CHUNK;
+    *size = 2 * CHUNK;
+    while (*size > bytes - at)
+        *size /= 2;
+    return at * STRIP_ROWS + row * *size;
+}
+
+static void pack_block(
+    const struct format *format, uint32_t row, const unsigned char *from, unsigned char *record)
+{
+    unsigned char block[FORMAT_MAX_BYTES] = { 0 };
+    if (from) {
+        const size_t rest = format->bytes - format->lead;
+        memcpy(block, from + format->lead, rest);
+        memcpy(block + rest, from, format->lead);
+    }
+    for (size_t at = 0, size; at < format->bytes; at += size) {
+        unsigned char *to = record + piece_place(format->bytes, row, at, &size);
+        memcpy(to, block + at, size);
+    }
 }
 
 void vkmoe_pack_blocks_on_host(
     const struct pack_blocks_push *p, enum vkmoe_dtype dtype, const void *source, void *matrix)
 {
     const struct format *format = vkmoe_format(dtype);
-    const uint32_t chunks = format->bytes / CHUNK, rest = format->bytes % CHUNK;
     const size_t record = vkmoe_packed_record(dtype).size;
     for (uint32_t row = 0; row < p->rows_written; row++) {
-        const uint32_t r = (p->base_row + row) % STRIP_ROWS;
-        const uint64_t strip =
-            (uint64_t)((p->base_row + row) / STRIP_ROWS) * p->strip_stride + p->strip_phase;
+        const uint32_t r = p->base_row + row;
+        const uint64_t strip = (uint64_t)(r / STRIP_ROWS) * p->strip_stride + p->strip_phase;
         unsigned char *to =
             (unsigned char *)matrix + (strip * p->records + p->first_record) * record;
-        for (uint32_t b = 0; b < p->records_written; b++, to += record) {
-            unsigned char *to_rest = to + STRIP_ROWS * CHUNK * (size_t)chunks + (size_t)r * rest;
-            static const unsigned char zeros[CHUNK];
-            const unsigned char *from = row < p->rows
-                ? (const unsigned char *)source + (size_t)row * p->row_pitch + b * format->bytes
-                : NULL;
-            for (uint32_t c = 0; c < chunks; c++)
-                memcpy(to + chunk_place(chunks, r, c),
-                    from ? from + format->lead + c * CHUNK : zeros, CHUNK);
-            memcpy(to_rest, from ? from : zeros, format->lead);
-            memcpy(to_rest + format->lead, from ? from + format->lead + chunks * CHUNK : zeros,
-                rest - format->lead);
-        }
+        const unsigned char *from =
+            row < p->rows ? (const unsigned char *)source + (size_t)row * p->row_pitch : NULL;
+        for (uint32_t b = 0; b < p->records_written; b++, to += record)
+            pack_block(format, r % STRIP_ROWS, from ? from + (size_t)b * format->bytes : NULL, to);
     }
 }

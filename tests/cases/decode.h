@@ -98,15 +98,16 @@ static inline bool decode_suits(
     const struct kernel_case *test, const struct variant *variant, const struct kernel_shape *shape)
 {
     const struct decode_case *c = (const void *)test;
-    return !is_integer(variant)
-        || (c->dtype == VKMOE_DTYPE_Q8_0 && shape->lanes >= 32 * MAX(shape->slots, 1));
+    if (!is_integer(variant))
+        return form_has(variant, c->dtype);
+    return c->dtype == VKMOE_DTYPE_Q8_0 && shape->lanes >= 32 * MAX(shape->slots, 1);
 }
 
 static inline bool decode_fits(
     const struct kernel_case *test, const struct variant *variant, const struct kernel_shape *shape)
 {
     const struct decode_case *c = (const void *)test;
-    if (!strcmp(variant->form, "broadcast") && shape->lanes != 8)
+    if (strstr(variant->form, "broadcast") && shape->lanes != 8)
         return false;
     return shape->tokens == 1 || c->tokens * c->k <= DECODE_MAX_PAIRS;
 }

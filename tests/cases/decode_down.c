@@ -42,6 +42,12 @@ static const struct decode_case cases[] = {
     CASE("residual", .shapes = ALL), SHAPE(5, 3, 12, 65, 40), .output_bias = true, SHARED,
         .residual = 0.75f},
 
+    // ------------------------------------------------------------------ formats with blocks
+    CASE("q4-k", .shapes = ONE), SHAPE(4, 2, 8, 40, 256), .dtype = VKMOE_DTYPE_Q4_K},
+    CASE("q6-k", .shapes = GPU_1), SHAPE(4, 2, 8, 40, 768), .dtype = VKMOE_DTYPE_Q6_K},
+    CASE("q5-0", .shapes = ONE), SHAPE(4, 2, 8, 40, 96), .dtype = VKMOE_DTYPE_Q5_0},
+    CASE("mxfp4", .shapes = ONE), SHAPE(4, 2, 8, 40, 96), .dtype = VKMOE_DTYPE_MXFP4},
+
     // ----------------------------------------- shapes, with the pipelines of deepseek-v3
     CASE("no-token", .shapes = ONE), SHAPE(0, 2, 8, 64, 96), SHARED},
     CASE("one-of-each", .shapes = ONE), SHAPE(1, 1, 1, 1, 1), .shared_inner = 1},

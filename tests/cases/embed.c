@@ -2,7 +2,11 @@
 // element times the scale.
 #include "cases.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "cli/npy.h"
 
 #include "shaders/embed.h"
 
@@ -13,6 +17,7 @@ struct embed_case {
     float scale;
     bool wild;     // some ids are past the vocabulary
     bool weighted; // x times a weight is stored as well
+    bool vectors;  // the matrix is tests/vectors/<format>.bin and .f32.npy
 };
 
 enum { CPU = 1, GPU = 2, ALL = 7 }; // masks of shapes
@@ -40,6 +45,24 @@ static const struct embed_case cases[] = {
         .dtype = VKMOE_DTYPE_Q8_0},
     CASE("odd-multiplier", .shapes = CPU), SHAPE(5, 49, 45), .scale = -0.3f},
 
+    // ------------------------------------------- what tests/vectors has, as others decode it
+#define VECTORS(name, NAME) CASE(name, BOTH, .everywhere = true), SHAPE(9, 4, 256), \
+    .scale = 1.0f, .dtype = VKMOE_DTYPE_##NAME, .vectors = true}
+    VECTORS("vectors-q8-0", Q8_0),
+    VECTORS("vectors-q4-0", Q4_0),
+    VECTORS("vectors-q4-k", Q4_K),
+    VECTORS("vectors-q6-k", Q6_K),
+    VECTORS("vectors-q5-k", Q5_K),
+    VECTORS("vectors-q5-0", Q5_0),
+    VECTORS("vectors-q4-1", Q4_1),
+    VECTORS("vectors-q5-1", Q5_1),
+    VECTORS("vectors-q2-k", Q2_K),
+    VECTORS("vectors-q3-k", Q3_K),
+    VECTORS("vectors-mxfp4", MXFP4),
+    VECTORS("vectors-iq4-nl", IQ4_NL),
+    VECTORS("vectors-iq4-xs", IQ4_XS),
+    VECTORS("vectors-nvfp4", NVFP4),
+
     // ------------------------------------------------------ shapes, with mixtral's pipelines
     CASE("no-token", .shapes = CPU), SHAPE(0, 320, 64), .scale = 1.0f},
     CASE("one-of-each", BOTH), SHAPE(1, 1, 1), .scale = 1.0f},
@@ -63,6 +86,32 @@ static const struct embed_case cases[] = {
 
 static const struct kernel_shape shapes[] = { { .lanes = 8 }, { .lanes = 64 }, { .lanes = 32 } };
 
+// The matrix, and its values, from files.
+static void read_vectors(struct kernel_io *io, struct linear *matrix)
+{
+    const struct test_format *format = test_format(matrix->dtype);
+    const size_t count = (size_t)matrix->rows * matrix->columns;
+    const size_t row_size = format_bytes(matrix->dtype, matrix->columns);
+    unsigned char *bytes = io_alloc(io, matrix->rows, row_size);
+    unsigned char *packed = io_find(io, "matrix")->before;
+    struct vkmoe_npy values = { 0 };
+    char path[512];
+    snprintf(path, sizeof path, "%s/%s.f32.npy", VKMOE_TEST_VECTORS, format->name);
+    const bool read = vkmoe_npy_read(path, &(struct vkmoe_log){ 0 }, &values) == VKMOE_OK;
+    snprintf(path, sizeof path, "%s/%s.bin", VKMOE_TEST_VECTORS, format->name);
+    FILE *file = fopen(path, "rb");
+    if (!read || !file || values.elements < count
+        || fread(bytes, row_size, matrix->rows, file) != matrix->rows)
+        abort(); // the tree lacks what it has
+    fclose(file);
+    for (size_t i = 0; i < count; i++)
+        matrix->weights[0][i] = ((const float *)values.data)[i];
+    for (size_t i = 0; i < matrix->rows * row_size; i++)
+        packed[packed_offset(
+            matrix->dtype, matrix->units, (uint32_t)(i / row_size), i % row_size)] = bytes[i];
+    free(values.data);
+}
+
 static void fill(struct kernel_io *io)
 {
     const struct embed_case *c = (const void *)io->test;
@@ -76,6 +125,8 @@ static void fill(struct kernel_io *io)
             ids[t] = odd[t / 3 % 4];
     }
     *matrix = io_add_linear(io, "matrix", NULL, 1, c->vocabulary, c->columns, false, c->dtype);
+    if (c->vectors)
+        read_vectors(io, matrix);
     io_add(io, "x", ROLE_OUT, c->tokens, c->columns);
     io_add(io, "dummy", ROLE_IN, 1, 64);
     if (c->weighted) {
@@ -90,6 +141,7 @@ static void reference(struct kernel_io *io)
     const struct linear *matrix = io->model;
     const uint32_t *ids = io_find(io, "ids")->before;
     uint32_t *x = io_expect_words(io, "x");
+    io_find(io, "x")->may_flush = c->vectors;
     for (uint32_t t = 0; t < c->tokens; t++) {
         const uint32_t id = MIN(ids[t], c->vocabulary - 1);
         for (uint32_t i = 0; i < c->columns; i++)
@@ -125,6 +177,13 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
     };
 }
 
+static bool fits(
+    const struct kernel_case *test, const struct variant *variant, const struct kernel_shape *shape)
+{
+    (void)shape;
+    return form_has(variant, ((const struct embed_case *)(const void *)test)->dtype);
+}
+
 static uint64_t bytes(const struct kernel_case *test)
 {
     const struct embed_case *c = (const void *)test;
@@ -137,4 +196,4 @@ static uint64_t flops(const struct kernel_case *test)
     return (uint64_t)c->tokens * c->columns;
 }
 
-KERNEL_SUITE(embed, NULL, reference)
+KERNEL_SUITE(embed, fits, reference)

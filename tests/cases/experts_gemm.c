@@ -62,6 +62,12 @@ static const struct gemm_case cases[] = {
         .dtype = VKMOE_DTYPE_F16},
     CASE("mixtral-up-q8-0", TIMED), UP_GATED, SHAPE(40, 2, 8, 64, 96), .dtype = VKMOE_DTYPE_Q8_0},
     CASE("mixtral-down-q8-0"), .kind = DOWN, SHAPE(40, 2, 8, 96, 64), .dtype = VKMOE_DTYPE_Q8_0},
+#define NARROW(name, NAME) CASE(name), .kind = DIRECT, SHAPE(35, 1, 4, 256, 40), \
+    .dtype = VKMOE_DTYPE_##NAME}
+    NARROW("q4-0", Q4_0),
+    NARROW("q4-k", Q4_K),
+    NARROW("mxfp4", MXFP4),
+    CASE("q4-k-up", EVERYWHERE), UP_GATED, SHAPE(40, 2, 8, 512, 24), .dtype = VKMOE_DTYPE_Q4_K},
     CASE("shared-down-q8-0"), .kind = DIRECT, SHAPE(17, 1, 8, 32, 45), .dtype = VKMOE_DTYPE_Q8_0},
     CASE("qwen3-moe-up-bf16", .thorough = true), UP_GATED, SHAPE(96, 8, 128, 64, 48),
         .dtype = VKMOE_DTYPE_BF16},
@@ -235,7 +241,9 @@ static bool fits(
 {
     const struct gemm_case *c = (const void *)test;
     (void)shape;
-    return !c->fast || variant->needs & NEED_ANY_MATRIX;
+    if (variant->needs & NEED_ANY_MATRIX)
+        return true;
+    return !c->fast && form_has(variant, c->dtype);
 }
 
 struct gemm_model {

@@ -263,6 +263,7 @@ const struct attention_case attention_cases[] = {
     {"q8-0-decode", ROUTED(2, 96, 16, 2, 1, 4, 2), HALF, TOP_K_NORM, .history = 5,
         .dtype = VKMOE_DTYPE_Q8_0},
     {"q8-0-dense", DENSE(33, 64, 80, 4, 2), HALF, .dtype = VKMOE_DTYPE_Q8_0},
+    {"q5-k-dense", DENSE(9, 256, 64, 4, 2), HALF, .dtype = VKMOE_DTYPE_Q5_K},
     // Rows of keys and values that do not begin at a block of 8 in what is multiplied together.
     {"q8-0-stacked", DENSE(5, 64, 4, 8, 1), HALF, .dtype = VKMOE_DTYPE_Q8_0},
     {"transposed-dense", DENSE(19, 40, 16, 2, 1), HALF, .has = ATTENTION_TRANSPOSED},

@@ -48,6 +48,7 @@ struct kernel_operand {
     uint32_t *words;      // exactly
     double tolerance;     // of floats, as a share of their rms; 0: COMPARE_F32_TOLERANCE
     double rms_tolerance; // likewise, of the rms of all errors; 0: there is none
+    bool may_flush;       // of words that are floats: subnormals may be zeros, of either sign
     bool weights;         // of floats: a zero's sign counts, and only there
     uint64_t address;     // on the device; set by who runs it
 };
@@ -91,6 +92,12 @@ struct kernel_suite {
     uint64_t (*bytes)(const struct kernel_case *test);
     uint64_t (*flops)(const struct kernel_case *test);
 };
+
+// True if the form's module has code for weights of `dtype`: narrow ones have modules of their own.
+static inline bool form_has(const struct variant *variant, enum vkmoe_dtype dtype)
+{
+    return (variant->formats == FORMATS_narrow) == (FORMATS_narrow >> dtype & 1);
+}
 
 // The suite of a file that has `cases`, `shapes` and functions of these names.
 #define KERNEL_SUITE(name, may_run, expect) KERNEL_SUITE_OF(name, may_run, expect, flops)

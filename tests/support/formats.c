@@ -104,7 +104,7 @@ const void *format_at(
 
 // A record: 16 rows, and along K 32 bytes or a longer block.
 struct record {
-    size_t row_bytes, chunks, rest, size;
+    size_t row_bytes, size;
     size_t columns;
 };
 
@@ -114,8 +114,6 @@ static struct record record_of(const struct test_format *format)
     if (format->elements == 1)
         r.columns = 32 / format->bytes;
     r.row_bytes = r.columns / format->elements * format->bytes;
-    r.chunks = r.row_bytes / 16;
-    r.rest = r.row_bytes % 16;
     r.size = 16 * r.row_bytes;
     return r;
 }
@@ -142,13 +140,14 @@ size_t packed_offset(enum vkmoe_dtype dtype, uint32_t units, uint32_t row, size_
 
 size_t packed_place(size_t row_bytes, size_t lead, size_t row, size_t byte)
 {
-    const size_t chunks = row_bytes / 16, rest = row_bytes % 16;
-    if (byte < lead)
-        return 256 * chunks + row * rest + byte;
-    const size_t at = byte - lead, whole = chunks / 2 * 32; // in pieces of 32
-    if (at < whole)
-        return at / 32 * 512 + row * 32 + at % 32;
-    if (at < 16 * chunks)
-        return 16 * whole + row * 16 + at - whole;
-    return 256 * chunks + row * rest + byte - 16 * chunks;
+    const size_t at = (byte + row_bytes - lead) % row_bytes;
+    size_t begin = 0;
+    for (size_t piece = 32; piece > 0; piece /= 2) {
+        while (row_bytes - begin >= piece) {
+            if (at < begin + piece)
+                return 16 * begin + row * piece + at - begin;
+            begin += piece;
+        }
+    }
+    return SIZE_MAX; // there is no such byte
 }

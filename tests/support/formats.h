@@ -56,8 +56,8 @@ uint32_t format_width(enum vkmoe_dtype dtype, uint32_t width);
 // and units of 8 columns, and the place in it of a row's byte, counted as in a file.
 size_t packed_size(enum vkmoe_dtype dtype, uint32_t blocks, uint32_t units);
 size_t packed_offset(enum vkmoe_dtype dtype, uint32_t units, uint32_t row, size_t byte);
-// Within a record: of byte `byte` of what one of its 16 rows has in it, `row_bytes`, of which
-// `lead` come before the pieces.
+// Within a record: of byte `byte` of what one of its 16 rows has in it, `row_bytes`, whose
+// pieces begin at byte `lead`.
 size_t packed_place(size_t row_bytes, size_t lead, size_t row, size_t byte);
 
 #endif

@@ -149,6 +149,7 @@ static enum vkmoe_status record_frame(vkmoe_device *device)
     };
     for (uint32_t i = 0; i < sizeof d / sizeof *d && status == VKMOE_OK; i++) {
         d[i].groups = 1;
+        d[i].variant = vkmoe_form_choose(device, d[i].kernel, VKMOE_DTYPE_F32, 0, false);
         status = vkmoe_stream_dispatch(stream, &d[i]);
     }
     vkmoe_stream_destroy(&stream);
