@@ -110,7 +110,7 @@ fail:
     return false;
 }
 
-// Nor is any said to be wrong for weights of other formats: one of each size of block.
+// Nor is any said to be wrong for weights of other formats: of one of each kind.
 static bool test_formats(void)
 {
     static const enum vkmoe_dtype dtypes[] = { VKMOE_DTYPE_F16, VKMOE_DTYPE_Q8_0, VKMOE_DTYPE_Q4_K,

@@ -11,6 +11,17 @@
 #include "formats.h"
 #include "random.h"
 
+// encode() and decode() of a format by two expressions.
+#define FUNCTIONS(encoded, decoded) \
+    static void encode(const double *values, void *block) \
+    { \
+        encoded; \
+    } \
+    static void decode(const void *block, double *values) \
+    { \
+        decoded; \
+    }
+
 #define BLOCK_FORMAT(name, elements, bytes, lead) \
     const struct test_format test_format_##name = { #name, elements, bytes, lead, encode, decode };
 
@@ -138,24 +149,12 @@ static inline void decode_minimum_32(const void *block, double *values, struct p
 
 // Formats that are those with other numbers.
 #define SYMMETRIC_32(name, bytes, lead, places, middle) \
-    static void encode(const double *values, void *block) \
-    { \
-        encode_symmetric_32(values, block, bytes, places, middle); \
-    } \
-    static void decode(const void *block, double *values) \
-    { \
-        decode_symmetric_32(block, values, places, middle); \
-    } \
+    FUNCTIONS(encode_symmetric_32(values, block, bytes, places, middle), \
+        decode_symmetric_32(block, values, places, middle)) \
     BLOCK_FORMAT(name, 32, bytes, lead)
 #define MINIMUM_32(name, bytes, lead, places, most) \
-    static void encode(const double *values, void *block) \
-    { \
-        encode_minimum_32(values, block, bytes, places, most); \
-    } \
-    static void decode(const void *block, double *values) \
-    { \
-        decode_minimum_32(block, values, places); \
-    } \
+    FUNCTIONS(encode_minimum_32(values, block, bytes, places, most), \
+        decode_minimum_32(block, values, places)) \
     BLOCK_FORMAT(name, 32, bytes, lead)
 
 // ------------------------------------------------------------------------ 256 elements
@@ -229,15 +228,15 @@ static inline void encode_runs(const struct runs *f, const double *values, void 
     }
 }
 
-#define RUNS_FORMAT(name, bytes, lead) \
-    static void encode(const double *values, void *block) \
-    { \
-        encode_runs(&runs, values, block); \
-    } \
-    static void decode(const void *block, double *values) \
-    { \
-        decode_runs(&runs, block, values); \
-    } \
-    BLOCK_FORMAT(name, 256, bytes, lead)
+// The rest is what `runs` has beside its functions, which are called as in struct runs.
+#define RUNS_FORMAT(name, size, lead, ...) \
+    static const struct runs runs = { .bytes = size, \
+        .code = code, \
+        .put_code = put_code, \
+        .scale = scale, \
+        .put_scale = put_scale, \
+        __VA_ARGS__ }; \
+    FUNCTIONS(encode_runs(&runs, values, block), decode_runs(&runs, block, values)) \
+    BLOCK_FORMAT(name, 256, size, lead)
 
 #endif

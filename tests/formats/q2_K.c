@@ -28,16 +28,5 @@ static void put_scale(void *block, int j, int scale_, int minimum_)
     put_bits(block, (size_t)j, 0, (uint32_t)(scale_ + 16 * minimum_));
 }
 
-static const struct runs runs = { .bytes = 84,
-    .run = 16,
-    .high = 3,
-    .most = 15,
-    .d = 80,
-    .minimums = true,
-    .code = code,
-    .put_code = put_code,
-    .scale = scale,
-    .minimum = minimum,
-    .put_scale = put_scale };
-
-RUNS_FORMAT(q2_K, 84, 0)
+RUNS_FORMAT(
+    q2_K, 84, 0, .run = 16, .high = 3, .most = 15, .d = 80, .minimums = true, .minimum = minimum)

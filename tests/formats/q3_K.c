@@ -29,15 +29,4 @@ static void put_scale(void *block, int j, int scale_, int minimum)
     put_bits(block, (size_t)(104 + j % 4), (uint32_t)(2 * (j / 4)), (uint32_t)(scale_ + 32) >> 4);
 }
 
-static const struct runs runs = { .bytes = 110,
-    .run = 16,
-    .low = -4,
-    .high = 3,
-    .most = 31,
-    .d = 108,
-    .code = code,
-    .put_code = put_code,
-    .scale = scale,
-    .put_scale = put_scale };
-
-RUNS_FORMAT(q3_K, 110, 0)
+RUNS_FORMAT(q3_K, 110, 0, .run = 16, .low = -4, .high = 3, .most = 31, .d = 108)

@@ -11,6 +11,4 @@ static void put_code(void *block, int i, int value)
     put_nibble(block, 16, i, value);
 }
 
-RUNS_6(144, 15)
-
-RUNS_FORMAT(q4_K, 144, 0)
+RUNS_6(q4_K, 144, 15)

@@ -13,6 +13,4 @@ static void put_code(void *block, int i, int value)
     put_bits(block, (size_t)(16 + i % 32), (uint32_t)(i / 32), (uint32_t)value / 16);
 }
 
-RUNS_6(176, 31)
-
-RUNS_FORMAT(q5_K, 176, 0)
+RUNS_6(q5_K, 176, 31)

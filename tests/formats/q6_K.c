@@ -36,15 +36,4 @@ static void put_scale(void *block, int j, int scale_, int minimum)
     ((signed char *)block)[192 + j] = (signed char)scale_;
 }
 
-static const struct runs runs = { .bytes = 210,
-    .run = 16,
-    .low = -32,
-    .high = 31,
-    .most = 127,
-    .d = 208,
-    .code = code,
-    .put_code = put_code,
-    .scale = scale,
-    .put_scale = put_scale };
-
-RUNS_FORMAT(q6_K, 210, 0)
+RUNS_FORMAT(q6_K, 210, 0, .run = 16, .low = -32, .high = 31, .most = 127, .d = 208)

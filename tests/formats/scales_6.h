@@ -44,17 +44,8 @@ static inline void put_nibble(void *block, size_t at, int i, int code)
         block, at + (size_t)(32 * (i / 64) + i % 32), i % 64 < 32 ? 0 : 4, (uint32_t)code % 16);
 }
 
-#define RUNS_6(size, most_) \
-    static const struct runs runs = { .bytes = size, \
-        .run = 32, \
-        .high = most_, \
-        .most = 63, \
-        .d = 0, \
-        .minimums = true, \
-        .code = code, \
-        .put_code = put_code, \
-        .scale = scale, \
-        .minimum = minimum, \
-        .put_scale = put_scale };
+#define RUNS_6(name, size, most_) \
+    RUNS_FORMAT( \
+        name, size, 0, .run = 32, .high = most_, .most = 63, .minimums = true, .minimum = minimum)
 
 #endif
