@@ -8,6 +8,7 @@
 #include <cjson/cJSON.h>
 
 #include "base/common.h"
+#include "base/hash.h"
 #include "formats.h"
 #include "host.h"
 #include "device/pipelines.h"
@@ -201,13 +202,11 @@ static cJSON *describe_device(const vkmoe_device *device)
 // Of every module, so that a run tells whether it saw the same shaders as another.
 static cJSON *describe_tool(void)
 {
-    uint64_t hash = 0xcbf29ce484222325u; // FNV-1a
+    uint64_t hash = HASH_START;
     cJSON *object = cJSON_CreateObject();
     char text[24];
-    for (uint32_t i = 0; i < vkmoe_variant_count; i++) {
-        for (size_t w = 0; w < *vkmoe_variants[i].spirv_size / 4; w++)
-            hash = (hash ^ vkmoe_variants[i].spirv[w]) * 0x100000001b3u;
-    }
+    for (uint32_t i = 0; i < vkmoe_variant_count; i++)
+        hash = vkmoe_variant_hash(&vkmoe_variants[i], hash);
     snprintf(text, sizeof text, "%016llx", (unsigned long long)hash);
     cJSON_AddStringToObject(object, "name", "vkmoe-bench");
     cJSON_AddStringToObject(object, "version", VKMOE_BENCH_VERSION);

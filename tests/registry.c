@@ -171,7 +171,8 @@ struct id {
 struct module {
     const struct variant *variant;
     const char *kernel;
-    const uint32_t *words, *end;
+    uint32_t *words; // to be freed
+    const uint32_t *end;
     struct id *ids;
     uint32_t bound;
     bool ok;
@@ -217,9 +218,9 @@ static bool open_module(struct module *m, const struct variant *variant)
 #include "shaders/kernels.def"
     };
     *m = (struct module){ .variant = variant, .kernel = names[variant->kernel], .ok = true };
-    m->words = variant->spirv;
+    m->words = vkmoe_variant_spirv(variant);
     m->end = m->words + *variant->spirv_size / 4;
-    if (*variant->spirv_size < 20 || m->words[0] != 0x07230203) {
+    if (!m->words || *variant->spirv_size < 20 || m->words[0] != 0x07230203) {
         complain(m, "no SPIR-V");
         return false;
     }
@@ -557,6 +558,7 @@ int main(int argc, char **argv)
             check_limits(&m);
         }
         free(m.ids);
+        free(m.words);
         tap_result(&tap, m.ok, variant->name);
     }
     return tap_end(&tap);

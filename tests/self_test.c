@@ -28,6 +28,15 @@ static bool is_gemm(const struct variant *v)
     return v->kernel == KERNEL_experts_gemm;
 }
 
+static bool is_module(const struct variant *variant, const VkShaderModuleCreateInfo *create)
+{
+    uint32_t *words = vkmoe_variant_spirv(variant);
+    const bool is_same = words && create->codeSize == *variant->spirv_size
+        && !memcmp(words, create->pCode, create->codeSize);
+    free(words);
+    return is_same;
+}
+
 // A driver that makes fma(a, b, c) of these forms mix(a, b, c).
 static VKAPI_ATTR VkResult VKAPI_CALL create_wrong(VkDevice handle,
     const VkShaderModuleCreateInfo *create, const VkAllocationCallbacks *allocator,
@@ -38,7 +47,7 @@ static VKAPI_ATTR VkResult VKAPI_CALL create_wrong(VkDevice handle,
     memcpy(code, create->pCode, create->codeSize);
     info.pCode = code;
     for (uint32_t i = 0; i < wrong_count; i++) {
-        if (wrong[i]->spirv != create->pCode)
+        if (!is_module(wrong[i], create))
             continue;
         for (size_t at = SPIRV_HEADER; at < create->codeSize / 4; at += code[at] >> 16)
             if ((code[at] & 0xffff) == OP_EXT_INST && code[at + 4] == GLSL_FMA) {

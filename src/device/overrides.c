@@ -63,14 +63,6 @@ const struct variant *vkmoe_form_named(const vkmoe_device *device, const char *k
     return found;
 }
 
-// There are megabytes of them.
-static uint64_t hash_words(uint64_t hash, const uint32_t *words, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        hash = (hash ^ words[i]) * HASH_PRIME;
-    return hash;
-}
-
 // Of all that a figure may hang on.
 static uint64_t make_key(const vkmoe_device *device)
 {
@@ -83,7 +75,7 @@ static uint64_t make_key(const vkmoe_device *device)
     hash = hash_bytes(hash, info->driver, strlen(info->driver));
     hash = hash_bytes(hash, device->cache_uuid, sizeof device->cache_uuid);
     for (uint32_t i = 0; i < vkmoe_variant_count; i++)
-        hash = hash_words(hash, vkmoe_variants[i].spirv, *vkmoe_variants[i].spirv_size / 4);
+        hash = vkmoe_variant_hash(&vkmoe_variants[i], hash);
     return hash;
 }
 

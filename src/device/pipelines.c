@@ -71,15 +71,19 @@ static enum vkmoe_status create_pipeline(
             : variant->needs & NEED_shuffle ? device->least_subgroup_size
                                             : device->subgroup_size,
     };
+    uint32_t *words = vkmoe_variant_spirv(variant);
     const bool subgroups = variant->needs & (NEED_subgroup | NEED_shuffle | NEED_ANY_MATRIX);
     snprintf(call, sizeof call, "%s: vkCreateShaderModule", variant->name);
-    VkResult result = device->gpu.vk.CreateShaderModule(device->gpu.handle,
-        &(VkShaderModuleCreateInfo){
-            .sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
-            .codeSize = *variant->spirv_size,
-            .pCode = variant->spirv,
-        },
-        NULL, &module);
+    VkResult result = VK_ERROR_OUT_OF_HOST_MEMORY;
+    if (words)
+        result = device->gpu.vk.CreateShaderModule(device->gpu.handle,
+            &(VkShaderModuleCreateInfo){
+                .sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
+                .codeSize = *variant->spirv_size,
+                .pCode = words,
+            },
+            NULL, &module);
+    free(words);
     if (result < 0)
         goto fail;
     const VkComputePipelineCreateInfo create = {

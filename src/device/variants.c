@@ -1,7 +1,10 @@
 // variants.c - see variants.h.
 #include "device/variants.h"
 
+#include <stdlib.h>
+
 #include "base/common.h"
+#include "base/hash.h"
 #include "device/overrides.h"
 #include "device/verdicts.h"
 #include "contracts.h" // every shaders/<kernel>.h
@@ -15,7 +18,7 @@
     FORM_plain(kernel, form, __VA_ARGS__) FORM_int64(kernel, form, __VA_ARGS__)
 
 #define MODULE(name, ...) \
-    extern const uint32_t vkmoe_spv_##name[]; \
+    extern const unsigned char vkmoe_spv_##name[]; \
     extern const size_t vkmoe_spv_size_##name;
 #include "shaders/kernels.def"
 #undef MODULE
@@ -40,6 +43,34 @@ const struct variant vkmoe_variants[] = {
 };
 const uint32_t vkmoe_variant_count = ARRAY_SIZE(vkmoe_variants);
 _Static_assert(ARRAY_SIZE(vkmoe_variants) <= VERDICTS_MAX, "verdicts have no room for all");
+
+// The next one of a packed module.
+static uint32_t unpack_word(const unsigned char **at)
+{
+    uint32_t word = 0, shift = 0;
+    while (**at > 127) {
+        word |= (uint32_t)(*(*at)++ & 127) << shift;
+        shift += 7;
+    }
+    return word | (uint32_t) * (*at)++ << shift;
+}
+
+uint32_t *vkmoe_variant_spirv(const struct variant *variant)
+{
+    const unsigned char *at = variant->spirv;
+    uint32_t *words = malloc(MAX(*variant->spirv_size, 1));
+    for (size_t i = 0; words && i < *variant->spirv_size / 4; i++)
+        words[i] = unpack_word(&at);
+    return words;
+}
+
+uint64_t vkmoe_variant_hash(const struct variant *variant, uint64_t hash)
+{
+    const unsigned char *at = variant->spirv;
+    for (size_t i = 0; i < *variant->spirv_size / 4; i++)
+        hash = (hash ^ unpack_word(&at)) * HASH_PRIME;
+    return hash;
+}
 
 static const struct variant *choose(
     const vkmoe_device *device, enum kernel kernel, uint32_t formats, uint32_t rows, bool fast)

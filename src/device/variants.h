@@ -36,8 +36,8 @@ struct variant {
     uint32_t formats; // mask of 1 << enum vkmoe_dtype that it takes
     uint32_t from;    // rows an expert from which on it pays
     struct tile tile;
-    const uint32_t *spirv;
-    const size_t *spirv_size; // 0: the compiler was too old for it
+    const unsigned char *spirv; // packed by shaders/pack.py
+    const size_t *spirv_size;   // in bytes, unpacked; 0: the compiler was too old for it
     uint32_t push_size;
 };
 
@@ -45,6 +45,12 @@ struct variant {
 // last is the best.
 extern const struct variant vkmoe_variants[];
 extern const uint32_t vkmoe_variant_count;
+
+// Its module in *spirv_size bytes, which the caller frees; NULL: out of host memory.
+uint32_t *vkmoe_variant_spirv(const struct variant *variant);
+
+// Adds the words of the module to an FNV-1a hash.
+uint64_t vkmoe_variant_hash(const struct variant *variant, uint64_t hash);
 
 // The best form for weights of `dtype` and so many rows an expert, with its tile, as measured on
 // the device (overrides.h) or as the rows have it; never NULL, since a kernel's first row for a
