@@ -49,13 +49,15 @@ static const struct decode_case cases[] = {
         .activation = VKMOE_ACTIVATION_SWIGLU_STEP},
 
     // ------------------------------------------------------------------ formats with blocks
-#define NARROW(name, NAME) CASE(name, .shapes = GPU_1), SHAPE(3, 2, 4, 512, 24), GATED, \
-    .dtype = VKMOE_DTYPE_##NAME}
-    NARROW("q4-0", Q4_0), NARROW("q4-k", Q4_K), NARROW("q6-k", Q6_K),
-    NARROW("q5-k", Q5_K), NARROW("q5-0", Q5_0), NARROW("q4-1", Q4_1),
-    NARROW("q5-1", Q5_1), NARROW("q2-k", Q2_K), NARROW("q3-k", Q3_K),
-    NARROW("mxfp4", MXFP4), NARROW("iq4-nl", IQ4_NL), NARROW("iq4-xs", IQ4_XS),
-    NARROW("nvfp4", NVFP4),
+    // Compilers take seconds for each, and embed has every format.
+#define BLOCKS(name, NAME, seldom) CASE(name, .shapes = GPU_1, .thorough = seldom), \
+    SHAPE(3, 2, 4, 512, 24), GATED, .dtype = VKMOE_DTYPE_##NAME}
+#define NARROW(name, NAME) BLOCKS(name, NAME, false)
+#define SELDOM(name, NAME) BLOCKS(name, NAME, true)
+    NARROW("q4-0", Q4_0), NARROW("q4-k", Q4_K), NARROW("q6-k", Q6_K), NARROW("q3-k", Q3_K),
+    NARROW("mxfp4", MXFP4), NARROW("iq4-xs", IQ4_XS),
+    SELDOM("q4-1", Q4_1), SELDOM("q5-0", Q5_0), SELDOM("q5-1", Q5_1), SELDOM("q2-k", Q2_K),
+    SELDOM("q5-k", Q5_K), SELDOM("iq4-nl", IQ4_NL), SELDOM("nvfp4", NVFP4),
 
     // --------------------------------------------- shapes, with the pipelines of mixtral
     CASE("no-token", .shapes = ONE), SHAPE(0, 2, 8, 64, 96), GATED, .shared_inner = 72},

@@ -46,7 +46,7 @@ static const struct embed_case cases[] = {
     CASE("odd-multiplier", .shapes = CPU), SHAPE(5, 49, 45), .scale = -0.3f},
 
     // ------------------------------------------- what tests/vectors has, as others decode it
-#define VECTORS(name, NAME) CASE(name, BOTH, .everywhere = true), SHAPE(9, 4, 256), \
+#define VECTORS(name, NAME) CASE(name, .shapes = GPU, .everywhere = true), SHAPE(9, 4, 256), \
     .scale = 1.0f, .dtype = VKMOE_DTYPE_##NAME, .vectors = true}
     VECTORS("vectors-q8-0", Q8_0),
     VECTORS("vectors-q4-0", Q4_0),
