@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# cli_models.sh VKMOE MODELS NPY_NEAR TOKENIZER - the commands that run whole models, and attention
-# alone, against what is
-# recorded. TOKENIZER is "sentencepiece" or "none", as VKMOE was built. VKMOE_TEST_DEVICE, if it is
-# set, is the --device of everything that runs.
+# cli_models.sh VKMOE MODELS NPY_NEAR TOKENIZER BPE - the commands that run whole models, and
+# attention alone, against what is recorded. TOKENIZER is "sentencepiece" or "none", BPE "bpe" or
+# "none", as VKMOE was built. VKMOE_TEST_DEVICE, if it is set, is the --device of everything that
+# runs.
 set -u
-vkmoe=$(realpath "$1") models=$2 near=$3 tokenizer=$4
+vkmoe=$(realpath "$1") models=$2 near=$3 tokenizer=$4 bpe=$5
 mixtral=$models/tiny-mixtral jetmoe=$models/tiny-jetmoe \
     switch=$models/../golden/whole/switch_transformers
 # shellcheck source=tests/support/lib.sh
@@ -386,13 +386,22 @@ open(sys.argv[2] + '/model.safetensors', 'wb').write(struct.pack('<Q', len(heade
 PYTHON
     expect 0 generate "$tmp/short" --tokens "$tmp/ids.npy" --count 2
     for command in generate route; do
-        refuse 1 "its 255 tokens are not bytes, and there is no tokenizer.model or spiece.model" \
+        refuse 1 "its 255 tokens are not bytes, and there is no tokenizer.model, spiece.model" \
             $command "$tmp/short" --prompt a
         touch "$tmp/short/tokenizer.json"
-        refuse 1 "only tokenizer.model is read, not tokenizer.json; give ids with --tokens" \
+        refuse 1 "tokenizer.json: " \
             $command "$tmp/short" --prompt a
         rm "$tmp/short/tokenizer.json"
     done
+    echo '{"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false},"model":{"type":"BPE",' \
+        '"vocab":{"a":7,"b":8,"ab":9},"merges":["a b"]}}' >"$tmp/short/tokenizer.json"
+    if [ "$bpe" = bpe ]; then
+        expect 0 generate "$tmp/short" --prompt aab --count 1
+        says '^prompt: 2 tokens, '
+    else
+        refuse 1 "built without PCRE2" generate "$tmp/short" --prompt aab
+    fi
+    rm "$tmp/short/tokenizer.json"
     finish "no tokenizer"
 else
     skip "no tokenizer" "there is no Python"

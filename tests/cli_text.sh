@@ -241,7 +241,7 @@ mv "$sentinels/spiece.model" "$sentinels/tokenizer.model"
 expect 0 generate "$sentinels" --prompt 'The <extra_id_0> of' --count 1 --no-special
 says '^input: ([5-9]|[1-9][0-9]) tokens; '
 rm "$sentinels/tokenizer.model"
-refuse 1 "there is no tokenizer.model or spiece.model; give ids with --tokens" generate \
+refuse 1 "there is no tokenizer.model, spiece.model or tokenizer.json; give" generate \
     "$sentinels" --prompt The
 finish "an encoder-decoder's text"
 

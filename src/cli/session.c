@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 enum {
     BYTE_VOCABULARY = 256,
@@ -40,13 +39,11 @@ static int read_ids(
 
 static int refuse_text(const struct cli_session *s)
 {
-    char path[4096];
-    snprintf(path, sizeof path, "%s/tokenizer.json", s->path);
-    return cli_fail("%s: its %u tokens are not bytes, and %s; give ids with --tokens instead of "
-                    "--prompt, and ids are printed",
-        s->path, s->frame.vocabulary,
-        access(path, F_OK) == 0 ? "of tokenizers only tokenizer.model is read, not tokenizer.json"
-                                : "there is no tokenizer.model or spiece.model");
+    return cli_fail(
+        "%s: its %u tokens are not bytes, and there is no tokenizer.model, spiece.model "
+        "or tokenizer.json; give ids with --tokens instead of --prompt, and ids are "
+        "printed",
+        s->path, s->frame.vocabulary);
 }
 
 static int check_prompt(const struct cli_session *s, size_t count)

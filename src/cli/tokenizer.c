@@ -13,13 +13,17 @@
 
 #include "base/content.h"
 #include "base/value.h"
+#include "bpe_json.h"
 #include "checkpoint/checkpoint.h"
 
 #define MAX_FILE ((uint64_t)1 << 30)
 
 static const char replacement[] = "\xef\xbf\xbd"; // U+FFFD, for each byte that is no UTF-8
 
-static const char *const names[] = { "tokenizer.model", "spiece.model" }; // the latter T5's
+enum { MODEL, T5_MODEL, BPE };
+
+// BPE last: where there are two, sentencepiece's is the one that the other was made from.
+static const char *const names[] = { "tokenizer.model", "spiece.model", "tokenizer.json" };
 
 // Which of them is there, readable or not; NULL: none.
 static const char *find_file(const char *checkpoint)
@@ -69,33 +73,43 @@ static int read_settings(struct cli_tokenizer *t, const struct blob *file)
     return status;
 }
 
+static int open_file(struct cli_tokenizer *t, const struct blob *file, bool bpe)
+{
+    if (bpe)
+        return cli_bpe_read(t->checkpoint, file, t->vocabulary, &t->files, &t->bpe);
+    const int status = open_pieces(t, file);
+    return status == 0 ? read_settings(t, file) : status;
+}
+
 int cli_tokenizer_init(
     struct cli_tokenizer *t, const char *checkpoint, uint32_t vocabulary, bool is_t5)
 {
     const char *name = find_file(checkpoint);
     *t = (struct cli_tokenizer){ .checkpoint = checkpoint, .vocabulary = vocabulary };
     if (!name)
-        name = names[0];
-    t->files.is_t5 = is_t5 || name == names[1];
+        name = names[MODEL];
+    const bool bpe = name == names[BPE];
+    t->files.is_t5 = is_t5 || name == names[T5_MODEL];
+    t->unknown = -1;
     cli_tokenizer_rewind(t);
-    if (!cli_pieces_are_built())
-        return cli_fail("%s/%s: cannot be used, since vkmoe was built without sentencepiece; give "
+    if (bpe ? !cli_bpe_is_built() : !cli_pieces_are_built())
+        return cli_fail("%s/%s: cannot be used, since vkmoe was built without %s; give "
                         "ids with --tokens instead of --prompt, and ids are printed",
-            checkpoint, name);
+            checkpoint, name, bpe ? "PCRE2 and utf8proc" : "sentencepiece");
     struct blob file;
     int status = cli_result(
         vkmoe_checkpoint_read_file(checkpoint, name, MAX_FILE, &cli_log, &file), checkpoint);
     if (status == 0)
-        status = open_pieces(t, &file);
-    if (status == 0)
-        status = read_settings(t, &file);
+        status = open_file(t, &file, bpe);
     vkmoe_blob_finish(&file);
     return status;
 }
 
 void cli_tokenizer_finish(struct cli_tokenizer *t)
 {
-    cli_pieces_close(&t->pieces);
+    if (t->pieces)
+        cli_pieces_close(&t->pieces);
+    cli_bpe_close(&t->bpe);
     cli_special_finish(&t->files.special);
     free(t->text);
     *t = (struct cli_tokenizer){ 0 };
@@ -125,7 +139,9 @@ static void append(struct list *list, const uint32_t *tokens, uint32_t count)
 static int append_section(
     const struct cli_tokenizer *t, const char *text, size_t size, bool prefix, struct list *list)
 {
-    uint32_t count, *tokens = cli_pieces_encode(t->pieces, text, size, prefix, &count);
+    uint32_t count,
+        *tokens = t->bpe ? cli_bpe_encode(t->bpe, text, size, &count)
+                         : cli_pieces_encode(t->pieces, text, size, prefix, &count);
     if (!tokens)
         return cli_fail("the tokenizer fails on a text of %zu bytes", size);
     append(list, tokens, count);
@@ -225,7 +241,8 @@ static void put_section(struct cli_tokenizer *t, const uint32_t *tokens, uint32_
     size_t size;
     if (count == 0)
         return;
-    char *text = cli_pieces_decode(t->pieces, tokens + t->first, count, t->prefix, &size);
+    char *text = t->bpe ? cli_bpe_decode(t->bpe, tokens + t->first, count, &size)
+                        : cli_pieces_decode(t->pieces, tokens + t->first, count, t->prefix, &size);
     if (!text)
         exit(cli_fail("the tokenizer fails on %u tokens", count));
     // A character of n bytes lacks one at least: up to n - 1 replacements may be it.
@@ -244,7 +261,7 @@ static void put_section(struct cli_tokenizer *t, const uint32_t *tokens, uint32_
 static const struct cli_special_token *find_name(const struct cli_tokenizer *t, uint32_t id)
 {
     const struct cli_special_token *token = cli_special_name(&t->files.special, id);
-    return !token && id >= cli_pieces_count(t->pieces) && t->unknown >= 0
+    return !token && t->unknown >= 0 && id >= cli_pieces_count(t->pieces)
         ? cli_special_name(&t->files.special, (uint32_t)t->unknown)
         : token;
 }

@@ -1,14 +1,17 @@
-// tokenizer.h - a model's tokenizer.model or spiece.model: text to tokens, and back as they come.
+// tokenizer.h - a model's tokenizer.model, spiece.model or tokenizer.json: text to tokens, and
+// back as they come.
 #ifndef VKMOE_CLI_TOKENIZER_H
 #define VKMOE_CLI_TOKENIZER_H
 
+#include "bpe.h"
 #include "cli.h"
 #include "sentencepiece.h"
 #include "tokenizer_files.h"
 
 struct cli_tokenizer {
-    const char *checkpoint; // its folder
-    struct cli_pieces *pieces;
+    const char *checkpoint;    // its folder
+    struct cli_pieces *pieces; // NULL where there is `bpe`
+    struct cli_bpe *bpe;
     struct cli_tokenizer_files files;
     uint32_t vocabulary;
     int64_t unknown; // the piece for what has no other; -1: none

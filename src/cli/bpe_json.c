@@ -1,0 +1,311 @@
+// bpe_json.c - see bpe_json.h. What is not understood is refused: a tokenizer that is nearly the
+// right one makes a model worse without a word.
+#include "bpe_json.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "cli.h"
+
+enum { MAX_CONFIG = 16 << 20 };
+
+static const char gpt2_pattern[] = "'(?:[sdmt]|ll|ve|re)| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|"
+                                   "\\s+(?!\\S)|\\s+";
+
+struct reader {
+    const char *path;
+    const struct value *json, *model;
+    struct cli_tokenizer_files *files;
+    struct cli_bpe *bpe;
+    uint32_t vocabulary;
+};
+
+static const struct value *find(const struct value *object, const char *key)
+{
+    const struct value *item = vkmoe_value_member(object, key);
+    return value_is(item, VALUE_NULL) ? NULL : item;
+}
+
+static bool is_true(const struct value *object, const char *key)
+{
+    return value_is_true(find(object, key));
+}
+
+static bool is_type(const struct value *object, const char *type)
+{
+    const char *text = value_text(find(object, "type"));
+    return text && strcmp(text, type) == 0;
+}
+
+static int refuse(const struct reader *r, const char *what, const char *text)
+{
+    char shown[64];
+    return cli_fail("%s: %s \"%s\"", r->path, what, vkmoe_printable(text, shown, sizeof shown));
+}
+
+static int refuse_type(const struct reader *r, const char *what, const struct value *object)
+{
+    const char *type = value_text(find(object, "type"));
+    return refuse(r, what, type ? type : "");
+}
+
+// ------------------------------------------------------------------------------ model
+
+static int add_merge(struct reader *r, const struct value *item)
+{
+    const char *left = value_text(item), *right = NULL;
+    size_t size = 0;
+    if (left && *left && (right = strchr(left + 1, ' '))) {
+        size = (size_t)(right++ - left);
+    } else if (value_is(item, VALUE_LIST) && item->count == 2) {
+        left = value_text(&item->items[0]);
+        right = value_text(&item->items[1]);
+        size = left ? strlen(left) : 0;
+    }
+    if (!left || !right)
+        return cli_fail("%s: a merge is not of two tokens", r->path);
+    return cli_bpe_add_merge(r->bpe, left, size, right, strlen(right))
+        ? 0
+        : refuse(r, "there is no such token, or none for what it becomes, as merges has it:", left);
+}
+
+static int read_id(const struct reader *r, const struct value *item, const char *text, uint32_t *id)
+{
+    uint64_t value;
+    if (!vkmoe_value_integer(item, &value))
+        return refuse(r, "has no id, an integer from 0, for", text);
+    if (value >= r->vocabulary) {
+        char shown[64];
+        return cli_fail("%s: \"%s\" is token %llu, the model's vocabulary ends at %u", r->path,
+            vkmoe_printable(text, shown, sizeof shown), (unsigned long long)value,
+            r->vocabulary - 1);
+    }
+    *id = (uint32_t)value;
+    return 0;
+}
+
+static int read_model(struct reader *r)
+{
+    static const char *const strange[] = { "continuing_subword_prefix", "end_of_word_suffix" };
+    const struct value *vocabulary = find(r->model, "vocab"), *merges = find(r->model, "merges");
+    if (!is_type(r->model, "BPE"))
+        return refuse_type(r, "only tokenizers of type BPE are read, not", r->model);
+    for (size_t i = 0; i < sizeof strange / sizeof *strange; i++) {
+        const char *text = value_text(find(r->model, strange[i]));
+        if (text && *text)
+            return refuse(r, "cannot be used with", strange[i]);
+    }
+    if (is_true(r->model, "byte_fallback"))
+        return refuse(r, "cannot be used with", "byte_fallback");
+    if (!value_is(vocabulary, VALUE_OBJECT) || !value_is(merges, VALUE_LIST))
+        return cli_fail("%s: its model has no vocab, an object, or no merges, a list", r->path);
+    r->bpe = cli_bpe_open(r->vocabulary, merges->count, is_true(r->model, "ignore_merges"));
+    int status = 0;
+    VALUE_EACH(item, vocabulary)
+    {
+        uint32_t id;
+        status = read_id(r, item, item->name, &id);
+        if (status == 0 && !cli_bpe_add_token(r->bpe, item->name, strlen(item->name), id))
+            status = refuse(r, "there is another token of the text, or the id, of", item->name);
+        if (status != 0)
+            return status;
+    }
+    VALUE_EACH(item, merges)
+    {
+        status = add_merge(r, item);
+        if (status != 0)
+            return status;
+    }
+    return 0;
+}
+
+// --------------------------------------------------------------------------- patterns
+
+static int add_pattern(struct reader *r, const char *pattern)
+{
+    char why[128];
+    return cli_split_add(cli_bpe_split(r->bpe), pattern, why, sizeof why)
+        ? 0
+        : cli_fail("%s: a pattern of its pre_tokenizer cannot be used: %s", r->path, why);
+}
+
+static int add_split(struct reader *r, const struct value *step)
+{
+    const char *pattern = value_text(find(find(step, "pattern"), "Regex"));
+    const char *behavior = value_text(find(step, "behavior"));
+    if (!pattern)
+        return cli_fail("%s: its pre_tokenizer splits by something other than a Regex", r->path);
+    if (!behavior || strcmp(behavior, "Isolated") != 0 || is_true(step, "invert"))
+        return refuse(r, "splits only as \"Isolated\", not inverted, are done, not",
+            behavior ? behavior : "");
+    return add_pattern(r, pattern);
+}
+
+// *bytes: ByteLevel was there; what would come after it does not see the text any more.
+static int add_step(struct reader *r, const struct value *step, bool *bytes)
+{
+    if (*bytes)
+        return refuse_type(r, "its pre_tokenizer goes on after ByteLevel with", step);
+    if (is_type(step, "Split"))
+        return add_split(r, step);
+    if (is_type(step, "Digits"))
+        return add_pattern(r, is_true(step, "individual_digits") ? "\\p{N}" : "\\p{N}+");
+    if (!is_type(step, "ByteLevel"))
+        return refuse_type(r, "cannot be used with a pre_tokenizer of type", step);
+    *bytes = true;
+    if (is_true(step, "add_prefix_space"))
+        return refuse(r, "cannot be used with", "add_prefix_space");
+    const struct value *regex = find(step, "use_regex");
+    return !regex || value_is_true(regex) ? add_pattern(r, gpt2_pattern) : 0;
+}
+
+static int read_patterns(struct reader *r)
+{
+    const struct value *all = find(r->json, "pre_tokenizer");
+    const bool sequence = is_type(all, "Sequence");
+    bool bytes = false;
+    int status = 0;
+    if (!sequence)
+        status = add_step(r, all, &bytes);
+    if (sequence) {
+        VALUE_EACH(step, find(all, "pretokenizers"))
+        {
+            status = add_step(r, step, &bytes);
+            if (status != 0)
+                return status;
+        }
+    }
+    return status == 0 && !bytes
+        ? cli_fail("%s: only byte-level BPE is read, its pre_tokenizer has no ByteLevel", r->path)
+        : status;
+}
+
+static int read_normalizer(struct reader *r)
+{
+    const struct value *all = find(r->json, "normalizer");
+    if (is_type(all, "NFC"))
+        cli_split_use_nfc(cli_bpe_split(r->bpe));
+    else if (all && (!is_type(all, "Sequence") || vkmoe_value_begin(find(all, "normalizers"))))
+        return refuse_type(r, "cannot be used with a normalizer of type", all);
+    return 0;
+}
+
+// ------------------------------------------------------------------------ added tokens
+
+static int read_added(struct reader *r)
+{
+    VALUE_EACH(item, find(r->json, "added_tokens"))
+    {
+        struct cli_special_token token = { .file = "tokenizer.json", .has_flags = true };
+        token.text = value_text(find(item, "content"));
+        if (!token.text)
+            return cli_fail("%s: an added token has no content", r->path);
+        const int status = read_id(r, find(item, "id"), token.text, &token.id);
+        if (status != 0)
+            return status;
+        token.size = strlen(token.text);
+        token.left_strip = is_true(item, "lstrip");
+        token.right_strip = is_true(item, "rstrip");
+        token.single_word = is_true(item, "single_word");
+        cli_special_add(&r->files->special, token);
+    }
+    const struct cli_special_token *torn = cli_special_sort(&r->files->special);
+    return torn ? refuse(r, "there are two ids for", torn->text) : 0;
+}
+
+static int64_t find_token(const struct reader *r, const struct value *item)
+{
+    const char *text =
+        value_is(item, VALUE_OBJECT) ? value_text(find(item, "content")) : value_text(item);
+    const size_t size = text ? strlen(text) : 0;
+    const struct cli_special_token *added =
+        text ? cli_special_find(&r->files->special, text, size) : NULL;
+    return added ? added->id : text ? cli_bpe_find(r->bpe, text, size) : -1;
+}
+
+// {"single": [{"SpecialToken": {"id": "<s>", ...}}, {"Sequence": ...}, {"SpecialToken": ...}]}
+static int read_template(struct reader *r, const struct value *template)
+{
+    bool after = false;
+    VALUE_EACH(item, find(template, "single"))
+    {
+        const struct value *token = find(item, "SpecialToken");
+        int64_t *place = after ? &r->files->end : &r->files->begin;
+        if (find(item, "Sequence")) {
+            after = true;
+            continue;
+        }
+        if (*place >= 0 || (*place = find_token(r, find(token, "id"))) < 0)
+            return refuse_type(r, "puts more than one known token at an end of texts by", template);
+    }
+    return 0;
+}
+
+static int read_ends(struct reader *r, const struct value *config)
+{
+    const struct value *all = find(r->json, "post_processor"), *one = all;
+    int status = 0;
+    if (is_type(all, "Sequence")) {
+        one = NULL;
+        VALUE_EACH(item, find(all, "processors"))
+        {
+            if (is_type(item, "TemplateProcessing"))
+                one = item;
+            else if (!is_type(item, "ByteLevel"))
+                return refuse_type(r, "cannot be used with a post_processor of type", item);
+        }
+    }
+    if (is_type(one, "TemplateProcessing"))
+        status = read_template(r, one);
+    else if (one && !is_type(one, "ByteLevel"))
+        return refuse_type(r, "cannot be used with a post_processor of type", one);
+    if (is_true(config, "add_bos_token"))
+        r->files->begin = find_token(r, find(config, "bos_token"));
+    if (is_true(config, "add_eos_token"))
+        r->files->end = find_token(r, find(config, "eos_token"));
+    return status;
+}
+
+// ------------------------------------------------------------------------------- file
+
+static int read_config(const char *checkpoint, struct value **out)
+{
+    struct blob file;
+    enum vkmoe_status status = vkmoe_checkpoint_read_file(
+        checkpoint, "tokenizer_config.json", MAX_CONFIG, &cli_log, &file);
+    if (status == VKMOE_OK && file.data)
+        status = vkmoe_json_parse(file.path, file.data, file.size, &cli_log, out);
+    vkmoe_blob_finish(&file);
+    return cli_result(status, checkpoint);
+}
+
+int cli_bpe_read(const char *checkpoint, const struct blob *file, uint32_t vocabulary,
+    struct cli_tokenizer_files *files, struct cli_bpe **out)
+{
+    struct value *json = NULL, *config = NULL;
+    int status = cli_result(
+        vkmoe_json_parse(file->path, file->data, file->size, &cli_log, &json), checkpoint);
+    struct reader r = {
+        .path = file->path, .json = json, .files = files, .vocabulary = vocabulary
+    };
+    r.model = find(json, "model");
+    files->begin = files->end = -1;
+    files->legacy = files->prefix = false; // of sentencepiece's only
+    if (status == 0)
+        status = read_model(&r);
+    if (status == 0)
+        status = read_normalizer(&r);
+    if (status == 0)
+        status = read_patterns(&r);
+    if (status == 0)
+        status = read_added(&r);
+    if (status == 0)
+        status = read_config(checkpoint, &config);
+    if (status == 0)
+        status = read_ends(&r, config);
+    free(json);
+    free(config);
+    *out = r.bpe;
+    return status;
+}

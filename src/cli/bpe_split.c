@@ -1,0 +1,119 @@
+// bpe_split.c - see bpe.h: patterns by PCRE2, normalisation by utf8proc. Patterns come from files,
+// so that what matching may cost is limited.
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utf8proc.h>
+
+#include "bpe.h"
+#include "cli.h"
+
+enum { MAX_PATTERNS = 16 };
+
+struct cli_split {
+    pcre2_code *patterns[MAX_PATTERNS];
+    uint32_t count;
+    bool nfc;
+};
+
+bool cli_bpe_is_built(void)
+{
+    return true;
+}
+
+struct cli_split *cli_split_open(void)
+{
+    return cli_alloc(sizeof(struct cli_split));
+}
+
+void cli_split_close(struct cli_split *split)
+{
+    for (uint32_t i = 0; i < split->count; i++)
+        pcre2_code_free(split->patterns[i]);
+    free(split);
+}
+
+void cli_split_use_nfc(struct cli_split *split)
+{
+    split->nfc = true;
+}
+
+bool cli_split_add(struct cli_split *split, const char *pattern, char *why, size_t room)
+{
+    int error;
+    size_t at;
+    // In Oniguruma, whose patterns these are, they mean something that PCRE2 has no word for.
+    if (strstr(pattern, "&&") || strstr(pattern, "\\h") || split->count == MAX_PATTERNS) {
+        snprintf(why, room, "%s",
+            split->count == MAX_PATTERNS ? "there are too many" : "\"&&\" or \"\\h\" is used");
+        return false;
+    }
+    pcre2_code *code = pcre2_compile(
+        (PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED, PCRE2_UTF | PCRE2_UCP, &error, &at, NULL);
+    if (!code) {
+        pcre2_get_error_message(error, (PCRE2_UCHAR *)why, room);
+        return false;
+    }
+    split->patterns[split->count++] = code;
+    return true;
+}
+
+char *cli_split_normalize(const struct cli_split *split, const char *text, size_t *size)
+{
+    char *repaired = cli_bpe_repair(text, *size, size);
+    utf8proc_uint8_t *normal = NULL;
+    if (!split->nfc)
+        return repaired;
+    const utf8proc_ssize_t length = utf8proc_map((const utf8proc_uint8_t *)repaired,
+        (utf8proc_ssize_t)*size, &normal, UTF8PROC_STABLE | UTF8PROC_COMPOSE);
+    free(repaired);
+    if (length < 0)
+        return NULL;
+    *size = (size_t)length;
+    return (char *)normal;
+}
+
+struct cut {
+    const struct cli_split *split;
+    void (*use)(void *data, const char *piece, size_t size);
+    void *data;
+};
+
+// A piece of one pattern is the whole text of the next.
+static bool cut(const struct cut *c, uint32_t pattern, const char *text, size_t size)
+{
+    if (size == 0)
+        return true;
+    if (pattern == c->split->count) {
+        c->use(c->data, text, size);
+        return true;
+    }
+    const pcre2_code *code = c->split->patterns[pattern];
+    pcre2_match_data *match = pcre2_match_data_create_from_pattern(code, NULL);
+    bool good = match;
+    size_t from = 0;
+    while (good && from < size) {
+        const int found = pcre2_match(
+            code, (PCRE2_SPTR)text, size, from, PCRE2_NO_UTF_CHECK | PCRE2_NOTEMPTY, match, NULL);
+        const size_t *bounds = pcre2_get_ovector_pointer(match);
+        if (found <= 0) {
+            good = found == PCRE2_ERROR_NOMATCH && cut(c, pattern + 1, text + from, size - from);
+            break;
+        }
+        const size_t begin = bounds[0], end = bounds[1];
+        good = begin >= from && end > begin && cut(c, pattern + 1, text + from, begin - from)
+            && cut(c, pattern + 1, text + begin, end - begin);
+        from = end;
+    }
+    pcre2_match_data_free(match);
+    return good;
+}
+
+bool cli_split_cut(const struct cli_split *split, const char *text, size_t size,
+    void (*use)(void *data, const char *piece, size_t size), void *data)
+{
+    const struct cut c = { split, use, data };
+    return cut(&c, 0, text, size);
+}

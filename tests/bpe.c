@@ -1,0 +1,228 @@
+// bpe.c - byte-level BPE: the tokens that Hugging Face's tokenizers made of awkward texts, back to
+// text, a long piece, and files that are refused.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "allocate.h"
+#include "base/json.h"
+#include "check.h"
+#include "tokenizer_tools.h"
+
+enum { VOCABULARY = 512, MAX_TEXT = 4096, LONG = 100000 };
+
+static const char *const names[] = { "llama-bpe", "qwen2", "gpt-4o", "deepseek-v3", "olmo",
+    "refact" };
+
+static char *read_model(const char *name, const char *kind, size_t *size)
+{
+    char file[64];
+    snprintf(file, sizeof file, "bpe/%s%s.json", name, kind);
+    return tools_read_model(file, size);
+}
+
+static bool init(const char *data, size_t size)
+{
+    return tools_write("tokenizer.json", data, size)
+        && cli_tokenizer_init(&tools_tokenizer, tools_directory, VOCABULARY, false) == 0;
+}
+
+static bool init_named(const char *name)
+{
+    size_t size;
+    const char *data = read_model(name, "", &size);
+    return size && init(data, size);
+}
+
+// What comes out if the tokens come one at a time.
+static bool decodes_to(const char *expected)
+{
+    char text[MAX_TEXT];
+    size_t used = 0, size;
+    for (uint32_t i = 0; i <= tools_count; i++) {
+        const char *part =
+            cli_tokenizer_extend(&tools_tokenizer, tools_tokens, i, i == tools_count, &size);
+        CHECK(used + size < MAX_TEXT);
+        memcpy(text + used, part, size);
+        used += size;
+    }
+    return used == strlen(expected) && memcmp(text, expected, used) == 0;
+fail:
+    return false;
+}
+
+static bool check_case(const char *name, const struct value *item)
+{
+    const char *text = value_text(vkmoe_value_member(item, "text"));
+    const struct value *ids = vkmoe_value_member(item, "ids");
+    CHECK(text && tools_encode(text, false));
+    if (tools_count != ids->count)
+        tap_note("%s, '%s': %u tokens", name, text, tools_count);
+    CHECK(tools_count == ids->count);
+    for (uint32_t i = 0; i < tools_count; i++) {
+        if ((double)tools_tokens[i] != ids->items[i].number)
+            tap_note("%s, '%s': [%u] is %u", name, text, i, tools_tokens[i]);
+        CHECK((double)tools_tokens[i] == ids->items[i].number);
+    }
+    CHECK(decodes_to(value_text(vkmoe_value_member(item, "decoded"))));
+    return true;
+fail:
+    return false;
+}
+
+static bool test_expected(void)
+{
+    struct value *json = NULL;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        size_t size;
+        CHECK(init_named(names[i]) && cli_tokenizer_exists(tools_directory));
+        const char *data = read_model(names[i], ".expected", &size);
+        CHECK(vkmoe_json_parse(names[i], data, size, NULL, &json) == VKMOE_OK);
+        const struct value *cases = vkmoe_value_member(json, "cases");
+        CHECK(cases && cases->count == 43);
+        VALUE_EACH(item, cases)
+        CHECK(check_case(names[i], item));
+        free(json);
+        json = NULL;
+        tools_clean_up();
+    }
+    return true;
+fail:
+    free(json);
+    return false;
+}
+
+// Quadratic, this would take minutes.
+static bool test_long_piece(void)
+{
+    char *text = allocate(LONG + 1, 1);
+    memset(text, 'a', LONG);
+    text[LONG] = 0;
+    CHECK(init_named("llama-bpe") && tools_encode(text, true));
+    CHECK(tools_count > 0 && tools_count <= LONG);
+    memset(text, ' ', LONG);
+    CHECK(tools_encode(text, true) && tools_count <= LONG / 2);
+    free(text);
+    return true;
+fail:
+    free(text);
+    return false;
+}
+
+// Bytes that are no UTF-8 are U+FFFD, in texts as in tokens; half a character is held back.
+static bool test_bytes(void)
+{
+    size_t size;
+    CHECK(init_named("llama-bpe") && tools_encode("\xc3\xbc", true));
+    if (tools_count == 2) {
+        cli_tokenizer_extend(&tools_tokenizer, tools_tokens, 1, false, &size);
+        CHECK(size == 0);
+        cli_tokenizer_extend(&tools_tokenizer, tools_tokens, 1, true, &size);
+        CHECK(size == 3);
+        cli_tokenizer_rewind(&tools_tokenizer);
+    }
+    CHECK(tools_count == 2 && decodes_to("\xc3\xbc"));
+    free(tools_tokens);
+    tools_tokens = NULL;
+    CHECK(cli_tokenizer_encode(&tools_tokenizer, "\0\1\x7f", 3, true, &tools_tokens, &tools_count)
+        == 0);
+    CHECK(tools_count == 3 && tools_tokens[0] == 188 && tools_tokens[1] == 189);
+    CHECK(tools_tokens[2] == 221);
+    CHECK(tools_encode("a\xff\xe2\x82z", true) && decodes_to("a\xef\xbf\xbd\xef\xbf\xbdz"));
+    return true;
+fail:
+    return false;
+}
+
+// In NFC "e" and U+0301 are U+00E9.
+static bool test_nfc(void)
+{
+    static const char head[] = "{\"normalizer\":{\"type\":\"NFC\"},\"pre_tokenizer\":{\"type\":"
+                               "\"ByteLevel\",\"add_prefix_space\":false},\"model\":{\"type\":"
+                               "\"BPE\",\"vocab\":{\"e\":0,\"\u00c3\":1,\"\u00a9\":2},"
+                               "\"merges\":[]}}";
+    CHECK(init(head, sizeof head - 1) && tools_encode("e\u0301", true));
+    CHECK(tools_count == 2 && tools_tokens[0] == 1 && tools_tokens[1] == 2);
+    return true;
+fail:
+    return false;
+}
+
+// BOS of the template, of tokenizer_config.json, and not twice.
+static bool test_ends(void)
+{
+    static const char json[] =
+        "{\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false},\"added_tokens\":"
+        "[{\"id\":9,\"content\":\"<s>\"}],\"post_processor\":{\"type\":\"TemplateProcessing\","
+        "\"single\":[{\"SpecialToken\":{\"id\":\"<s>\"}},{\"Sequence\":{\"id\":\"A\"}}]},"
+        "\"model\":{\"type\":\"BPE\",\"vocab\":{\"e\":0},\"merges\":[]}}";
+    CHECK(init(json, sizeof json - 1) && tools_encode("e", false));
+    CHECK(tools_count == 2 && tools_tokens[0] == 9 && tools_tokens[1] == 0);
+    CHECK(decodes_to("e"));
+    CHECK(tools_encode("<s>e", false) && tools_count == 2);
+    return true;
+fail:
+    return false;
+}
+
+#define BYTES "\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false}"
+#define AB "\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"ab\":2}"
+
+static const struct {
+    const char *json, *said;
+} broken[] = {
+    { "", "is not JSON" },
+    { "{}", "only tokenizers of type BPE" },
+    { "{\"model\":{\"type\":\"Unigram\"}}", "not \"Unigram\"" },
+    { "{\"model\":{\"type\":\"BPE\"}}", "has no vocab" },
+    { "{\"model\":{" AB "}}", "or no merges" },
+    { "{\"model\":{" AB ",\"merges\":[\"a c\"]}}", "no such token" },
+    { "{\"model\":{" AB ",\"merges\":[[\"b\",\"a\"]]}}", "no such token" },
+    { "{\"model\":{" AB ",\"merges\":[\"ab\"]}}", "not of two tokens" },
+    { "{\"model\":{" AB ",\"merges\":[[\"a\"]]}}", "not of two tokens" },
+    { "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":0},\"merges\":[]}}", "another token" },
+    { "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"a\":1},\"merges\":[]}}", "another token" },
+    { "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":-1},\"merges\":[]}}", "has no id" },
+    { "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":512},\"merges\":[]}}", "ends at 511" },
+    { "{\"model\":{" AB ",\"byte_fallback\":true,\"merges\":[]}}", "byte_fallback" },
+    { "{\"model\":{" AB ",\"merges\":[]}}", "pre_tokenizer of type \"\"" },
+    { "{\"pre_tokenizer\":{\"type\":\"Metaspace\"},\"model\":{" AB ",\"merges\":[]}}",
+        "Metaspace" },
+    { "{\"pre_tokenizer\":{\"type\":\"Digits\"},\"model\":{" AB ",\"merges\":[]}}",
+        "no ByteLevel" },
+    { "{\"pre_tokenizer\":{\"type\":\"Split\",\"behavior\":\"Isolated\",\"pattern\":{\"Regex\":"
+      "\"(\"}},\"model\":{" AB ",\"merges\":[]}}",
+        "cannot be used: missing closing parenthesis" },
+    { "{\"normalizer\":{\"type\":\"NFKC\"}," BYTES ",\"model\":{" AB ",\"merges\":[]}}", "NFKC" },
+    { "{" BYTES ",\"added_tokens\":[{\"id\":3}],\"model\":{" AB ",\"merges\":[]}}", "no content" },
+    { "{" BYTES ",\"post_processor\":{\"type\":\"X\"},\"model\":{" AB ",\"merges\":[]}}", "\"X\"" },
+};
+
+static bool test_broken(void)
+{
+    for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) {
+        tools_begin_listening();
+        const bool opened = init(broken[i].json, strlen(broken[i].json));
+        const uint32_t lines = tools_end_listening();
+        if (opened || lines != 1 || !strstr(tools_said, broken[i].said))
+            tap_note("%s: %u lines: %s", broken[i].json, lines, tools_said);
+        CHECK(!opened && lines == 1 && strstr(tools_said, broken[i].said));
+        tools_clean_up();
+    }
+    return true;
+fail:
+    return false;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct test tests[] = {
+        { "expected tokens", test_expected },
+        { "a long piece", test_long_piece },
+        { "bytes", test_bytes },
+        { "NFC", test_nfc },
+        { "before and after texts", test_ends },
+        { "broken files", test_broken },
+    };
+    return tools_main(argc, argv, NULL, tests, sizeof tests / sizeof *tests);
+}
