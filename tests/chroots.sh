@@ -21,7 +21,7 @@ testing=${VKMOE_TESTING:-/var/tmp/vkmoe-testing}
 stamp=$testing/etc/vkmoe-packages  # written last: what is installed, once all of it is
 packages=(
     gcc libc6-dev meson ninja-build pkgconf glslc spirv-tools
-    libvulkan-dev libvulkan-volk-dev libcjson-dev
+    libvulkan-dev libvulkan-volk-dev libcjson-dev libpcre2-dev libutf8proc-dev
     mesa-vulkan-drivers vulkan-validationlayers
     mesa-drm-shim libdrm-dev linux-libc-dev  # tests/vendors
 )
