@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <vkmoe/model.h>
 
@@ -320,6 +321,65 @@ fail:
     return false;
 }
 
+// Models that a key or a tensor more or less spoils, or not.
+static const struct edited {
+    const char *name, *family;
+    const char *line; // in the line of the refusal; NULL: it opens
+    struct gguf_edit edit;
+    bool fused;
+} edited[] = {
+    { "as-it-is", "mixtral", NULL, { 0 } },
+    { "no-heads", "mixtral", "needs attention.head_count",
+        { "attention.head_count|key_length|value_length" } },
+};
+
+static bool check_edited(const struct edited *row)
+{
+    struct whole_checkpoint whole;
+    vkmoe_checkpoint *checkpoint = NULL;
+    struct record record = { 0 };
+    enum vkmoe_status status = VKMOE_OK;
+    const char *path = folder_path("edited.gguf");
+    const bool made = whole_checkpoint_write(row->family, 1, &whole)
+        && vkmoe_checkpoint_open(whole.path, &printing_log, &checkpoint) == VKMOE_OK
+        && gguf_convert_edited(checkpoint, path, row->fused, &row->edit);
+    vkmoe_checkpoint_destroy(&checkpoint);
+    whole_checkpoint_finish(&whole);
+    const bool one = made && try_file(path, &status, &record);
+    const bool ok = one
+        && (row->line ? strstr(record.last, row->line) != NULL
+                      : record.lines[VKMOE_LOG_ERROR] == 0 && record.last[0] == '\0');
+    if (!ok)
+        tap_note("%s", record.last);
+    folder_empty();
+    return ok;
+}
+
+// More strings than are worth looking at: of no bytes each, in a file that is a hole.
+static bool check_strings(void)
+{
+    enum { STRINGS = (1 << 24) + 1 };
+    struct gguf_writer writer = { 0 };
+    struct record record = { 0 };
+    enum vkmoe_status status;
+    const char *path = folder_path("strings.gguf");
+    gguf_key_texts(&writer, "x", (const char *[]){ "" }, 1);
+    CHECK(gguf_write(&writer, path));
+    FILE *file = fopen(path, "r+b");
+    CHECK(file);
+    const uint64_t count = STRINGS;
+    fseek(file, 24 + 9 + 8, SEEK_SET); // after the key and the types
+    fwrite(&count, sizeof count, 1, file);
+    CHECK(fclose(file) == 0 && truncate(path, 49 + 8 * (off_t)STRINGS) == 0);
+    CHECK(try_file(path, &status, &record) && status == VKMOE_ERROR_INVALID);
+    CHECK(strstr(record.last, "x has 16777217 strings, more than 16777216"));
+    folder_empty();
+    return true;
+fail:
+    tap_note("%s", record.last);
+    return false;
+}
+
 // What is named by its architecture: one that nobody knows, and one of which layers run alone.
 static bool check_architecture(void)
 {
@@ -443,6 +503,8 @@ int main(int argc, char **argv)
     check_families(&tap);
     TAP_ROWS(&tap, "hostile", hostile, COUNT_OF(hostile), check_hostile);
     TAP_ROWS(&tap, "key", spoilt, COUNT_OF(spoilt), check_spoilt);
+    TAP_ROWS(&tap, "edited", edited, COUNT_OF(edited), check_edited);
+    TAP_TEST(&tap, "strings", check_strings());
     TAP_TEST(&tap, "architecture", check_architecture());
     TAP_TEST(&tap, "parts", check_parts());
     TAP_TEST(&tap, "any", check_any(tap.seed));

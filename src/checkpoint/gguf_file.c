@@ -21,11 +21,12 @@ enum {
     MAX_KEYS = 1 << 16,
     MAX_NAME = 63, // ggml has no room for more
     MAX_RANK = 4,
-    MAX_TEXT = 1 << 16,   // of a value that is kept
-    MAX_ITEMS = 1 << 12,  // likewise: no model has as many blocks
-    MAX_KEPT = 1 << 17,   // items of all arrays: in memory they are larger than in a file
-    MIN_KEY_SIZE = 13,    // of any key with its value
-    MIN_TENSOR_SIZE = 32, // likewise
+    MAX_TEXT = 1 << 16,    // of a value that is kept
+    MAX_ITEMS = 1 << 12,   // likewise: no model has as many blocks
+    MAX_KEPT = 1 << 17,    // items of all arrays: in memory they are larger than in a file
+    MAX_STRINGS = 1 << 24, // of an array: each is looked at, and no vocabulary has as many
+    MIN_KEY_SIZE = 13,     // of any key with its value
+    MIN_TENSOR_SIZE = 32,  // likewise
 };
 
 enum type {
@@ -268,6 +269,9 @@ static void read_scalar(struct reader *r, uint32_t type, struct value *out)
 
 static void pass_strings(struct reader *r, uint64_t count, const char *what)
 {
+    if (count > MAX_STRINGS)
+        FAIL(r, INVALID, "%s: %s has %llu strings, more than %d", r->file->path, what,
+            (unsigned long long)count, MAX_STRINGS);
     for (uint64_t i = 0; i < count && r->status == VKMOE_OK; i++) {
         const uint64_t size = read_integer(r, 8, what);
         if (has(r, size, 1, what))

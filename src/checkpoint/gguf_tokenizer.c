@@ -181,9 +181,15 @@ static enum vkmoe_status put_pieces(struct vocabulary *v)
     const struct gguf_place *place = &v->source->keys.tokens;
     uint64_t at = 0;
     for (uint64_t i = 0; i < place->count; i++) {
-        uint64_t size;
-        memcpy(&size, v->tokens + at, sizeof size); // that it lies in the array was checked
-        at += sizeof size;
+        // That all lie in the array was checked when the header was read, but files change.
+        uint64_t size = UINT64_MAX;
+        if (place->size - at >= sizeof size) {
+            memcpy(&size, v->tokens + at, sizeof size);
+            at += sizeof size;
+        }
+        if (size > place->size - at)
+            return FAIL(v, INVALID, "tokens: token %llu ends beyond the array",
+                v->source->file->path, (unsigned long long)i);
         TRY_RETURN(put_piece(v, i, v->tokens + at, size));
         at += size;
     }
@@ -222,14 +228,23 @@ static void put_ends(struct vocabulary *v)
     put_bytes(&v->out, 3, normalizer.bytes, normalizer.size);
 }
 
+static enum vkmoe_status refuse_size(
+    const struct source *source, const struct vkmoe_log *log, uint64_t max_size)
+{
+    return vkmoe_fail(log, VKMOE_ERROR_INVALID, "%s: its tokenizer has more than %llu MiB",
+        source->file->path, (unsigned long long)(max_size >> 20));
+}
+
 static enum vkmoe_status make_model(
-    const struct source *source, const struct vkmoe_log *log, struct blob *out)
+    const struct source *source, uint64_t max_size, const struct vkmoe_log *log, struct blob *out)
 {
     const struct gguf_file *keys = &source->keys;
     struct vocabulary v = { .log = log, .source = source };
     enum vkmoe_status status;
     if (!keys->tokens.strings)
         return FAIL(&v, INVALID, "tokens is no array of strings", source->file->path);
+    if (keys->tokens.size > max_size) // before there is memory for it
+        return refuse_size(source, log, max_size);
     TRY(fetch(&v, &keys->tokens, &v.tokens));
     TRY(fetch_numbers(&v, "scores", &keys->scores, &v.scores));
     TRY(fetch_numbers(&v, "token_type", &keys->token_types, &v.types));
@@ -290,10 +305,9 @@ enum vkmoe_status vkmoe_gguf_read_file(const char *path, const char *name, uint6
         TRY(vkmoe_fail(log, VKMOE_ERROR_OUT_OF_MEMORY, "%s: no memory for a path", path));
     strcpy(out->path, path);
     if (is_sentencepiece(&source))
-        TRY(model ? make_model(&source, log, out) : make_config(&source, log, out));
+        TRY(model ? make_model(&source, max_size, log, out) : make_config(&source, log, out));
     if (out->size > max_size)
-        status = vkmoe_fail(log, VKMOE_ERROR_INVALID, "%s: its tokenizer has more than %llu MiB",
-            path, (unsigned long long)(max_size >> 20));
+        status = refuse_size(&source, log, max_size);
 fail:
     close_source(&source);
     return status;

@@ -29,6 +29,8 @@ static void read_heads(const struct whole_source *source, struct vkmoe_attention
     const struct whole *whole = source->whole;
     struct settings *settings = source->settings;
     params->heads = vkmoe_setting_read(&whole->heads, settings, 1, MAX_WIDTH);
+    if (settings->status != VKMOE_OK)
+        return; // there may be no heads to divide by
     uint32_t preset =
         vkmoe_setting_is_null(settings, "num_key_value_heads") ? 0 : whole->kv_heads.preset;
     params->kv_heads = preset ? preset : params->heads;

@@ -334,12 +334,38 @@ static bool write_parts(struct converter *c, const char *path)
     return true;
 }
 
-bool gguf_convert(vkmoe_checkpoint *checkpoint, const char *path, uint32_t parts, bool fused)
+// A tensor has ones, a list one item.
+static void write_edit(struct gguf_writer *writer, const struct gguf_edit *edit)
+{
+    uint64_t elements = 1;
+    writer->without = NULL;
+    if (edit->key && edit->kind == GGUF_TEXT)
+        gguf_key_text(writer, edit->key, edit->value);
+    else if (edit->key && edit->kind == GGUF_F32)
+        gguf_key_f32(writer, edit->key, atof(edit->value));
+    else if (edit->key && edit->kind == GGUF_U32S)
+        gguf_key_u32s(writer, edit->key, &(uint32_t){ (uint32_t)atoi(edit->value) }, 1);
+    else if (edit->key)
+        gguf_key_u32(writer, edit->key, (uint32_t)atoi(edit->value));
+    if (!edit->tensor)
+        return;
+    for (int i = 0; i < 4 && edit->shape[i]; i++)
+        elements *= edit->shape[i];
+    double *ones = allocate(elements, sizeof *ones);
+    for (uint64_t i = 0; i < elements; i++)
+        ones[i] = 1.0;
+    gguf_tensor(writer, edit->tensor, ones, edit->shape);
+    free(ones);
+}
+
+static bool convert(vkmoe_checkpoint *checkpoint, const char *path, uint32_t parts, bool fused,
+    const struct gguf_edit *edit)
 {
     struct vkmoe_checkpoint_info info = { VKMOE_INIT(vkmoe_checkpoint_info) };
     struct vkmoe_frame frame = { VKMOE_INIT(vkmoe_frame) };
     vkmoe_checkpoint_get_info(checkpoint, &info);
     struct converter c = { .architecture = find(info.treated_as), .count = parts, .fused = fused };
+    c.parts[0].without = edit->without;
     bool ok = c.architecture && vkmoe_checkpoint_get_frame(checkpoint, &frame) == VKMOE_OK;
     for (c.block = 0; ok && c.block < frame.blocks; c.block++)
         ok = write_block(&c, checkpoint, &frame);
@@ -351,5 +377,17 @@ bool gguf_convert(vkmoe_checkpoint *checkpoint, const char *path, uint32_t parts
     }
     if (!ok)
         tap_note("%s cannot be made of a %s", path, info.treated_as);
+    write_edit(&c.parts[0], edit);
     return ok && write_parts(&c, path);
+}
+
+bool gguf_convert(vkmoe_checkpoint *checkpoint, const char *path, uint32_t parts, bool fused)
+{
+    return convert(checkpoint, path, parts, fused, &(struct gguf_edit){ 0 });
+}
+
+bool gguf_convert_edited(
+    vkmoe_checkpoint *checkpoint, const char *path, bool fused, const struct gguf_edit *edit)
+{
+    return convert(checkpoint, path, 1, fused, edit);
 }

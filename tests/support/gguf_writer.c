@@ -33,10 +33,24 @@ static void put_string(struct gguf_text *text, const char *string)
     put(text, string, strlen(string));
 }
 
+static bool is_left_out(const struct gguf_writer *writer, const char *name)
+{
+    for (const char *part = writer->without; part && *part; part += *part == '|') {
+        char text[64];
+        const size_t length = strcspn(part, "|");
+        snprintf(text, sizeof text, "%.*s", (int)length, part);
+        if (strstr(name, text))
+            return true;
+        part += length;
+    }
+    return false;
+}
+
 static struct gguf_text *begin_key(struct gguf_writer *writer, const char *key, uint32_t type)
 {
-    writer->key_count++;
-    put_string(&writer->keys, key);
+    char other[32];
+    snprintf(other, sizeof other, "left-out.%u", (unsigned)writer->key_count++);
+    put_string(&writer->keys, is_left_out(writer, key) ? other : key);
     PUT(&writer->keys, uint32_t, type);
     return &writer->keys;
 }
@@ -109,6 +123,8 @@ void gguf_tensor(
     uint64_t elements = 1;
     while (rank < 4 && shape[rank])
         elements *= shape[rank++];
+    if (is_left_out(writer, name))
+        return;
     writer->tensor_count++;
     put_string(&writer->tensors, name);
     PUT(&writer->tensors, uint32_t, rank);

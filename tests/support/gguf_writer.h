@@ -18,6 +18,7 @@ struct gguf_writer {
         size_t size;
     } keys, tensors, data;
     uint64_t key_count, tensor_count;
+    const char *without; // what has one of these, "a|b", in its name is left out
 };
 
 void gguf_key_u32(struct gguf_writer *writer, const char *key, uint32_t value);
@@ -43,6 +44,18 @@ bool gguf_write(struct gguf_writer *writer, const char *path);
 // of it; in `parts` if these are more than 1, `path` being the first. Fused: matrices with the
 // same input are one, which no architecture forbids. False after a note.
 bool gguf_convert(vkmoe_checkpoint *checkpoint, const char *path, uint32_t parts, bool fused);
+
+// The same in one part, but for what an edit leaves out and adds.
+struct gguf_edit {
+    const char *without;
+    const char *key, *value;                                          // NULL: none is added
+    enum gguf_kind { GGUF_TEXT, GGUF_U32, GGUF_F32, GGUF_U32S } kind; // of the value
+    const char *tensor;                                               // NULL: none is added
+    uint64_t shape[4];
+};
+
+bool gguf_convert_edited(
+    vkmoe_checkpoint *checkpoint, const char *path, bool fused, const struct gguf_edit *edit);
 
 // What converters call a family; NULL: it has no GGUF files here.
 const char *gguf_architecture(const char *family);
