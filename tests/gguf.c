@@ -322,6 +322,20 @@ fail:
 }
 
 // Models that a key or a tensor more or less spoils, or not.
+#define KEY(name, line, key, kind, value) \
+    { \
+        name, "mixtral", line, \
+        { \
+            "llama." key, "llama." key, value, GGUF_##kind \
+        } \
+    }
+#define PATTERN(name, line, kind, value) \
+    { \
+        name, "mixtral", line, \
+        { \
+            NULL, "llama.attention.sliding_window_pattern", value, GGUF_##kind \
+        } \
+    }
 static const struct edited {
     const char *name, *family;
     const char *line; // in the line of the refusal; NULL: it opens
@@ -331,6 +345,31 @@ static const struct edited {
     { "as-it-is", "mixtral", NULL, { 0 } },
     { "no-heads", "mixtral", "needs attention.head_count",
         { "attention.head_count|key_length|value_length" } },
+    // Of another kind than is asked for, which is not the same as absent.
+    KEY("scaling-factor", "rope.scaling.factor is \"4.0\", expected a finite number",
+        "rope.scaling.factor", TEXT, "4.0"),
+    KEY("scaling-type", "rope.scaling.type is 2, expected a string", "rope.scaling.type", U32, "2"),
+    KEY("window-text", "sliding_window is \"16\", expected an integer", "attention.sliding_window",
+        TEXT, "16"),
+    KEY("window-below", "sliding_window is -16, expected an integer", "attention.sliding_window",
+        F32, "-16"),
+    KEY("window-half", "sliding_window is 16.5, expected an integer", "attention.sliding_window",
+        F32, "16.5"),
+    KEY("window-texts", "attention.sliding_window is an array of strings",
+        "attention.sliding_window", TEXTS, "16"),
+    KEY("predictors-text", "nextn_predict_layers is \"1\", expected an integer",
+        "nextn_predict_layers", TEXT, "1"),
+    { "split-text", "mixtral", "split.count is \"3\", expected an integer",
+        { NULL, "split.count", "3", GGUF_TEXT } },
+    PATTERN("pattern-none", "sliding_window_pattern is 0, expected an integer", U32, "0"),
+    PATTERN("pattern-text", "sliding_window_pattern is \"x\", expected an integer", TEXT, "x"),
+    PATTERN(
+        "pattern-short", "sliding_window_pattern has 1 items, expected one for each", U32S, "1"),
+    PATTERN("pattern-texts", "sliding_window_pattern is an array of strings", TEXTS, "x"),
+    PATTERN("pattern", NULL, U32, "2"),
+    { "caps", "mixtral", "the logits are capped",
+        { NULL, "llama.attn_logit_softcapping", "-5", GGUF_F32, "llama.final_logit_softcapping",
+            "5" } },
 };
 
 static bool check_edited(const struct edited *row)

@@ -42,9 +42,18 @@ uint32_t vkmoe_gguf_integer(const struct value *value)
     return vkmoe_value_integer(value, &number) ? (uint32_t)MIN(number, UINT32_MAX) : 0;
 }
 
-static uint32_t get_integer(const struct gguf_file *file, const char *key)
+// 0 without such a key.
+static enum vkmoe_status get_integer(const struct container *container, const char *path,
+    const struct gguf_file *file, const char *key, uint32_t *out)
 {
-    return vkmoe_gguf_integer(vkmoe_gguf_value(file, key));
+    const struct value keys = {
+        .kind = VALUE_OBJECT, .count = file->value_count, .items = file->values
+    };
+    struct settings settings = {
+        .log = container->log, .path = path, .root = &keys, .object = &keys
+    };
+    *out = vkmoe_setting_u32(&settings, key, 0, 0, UINT32_MAX);
+    return settings.status;
 }
 
 // Adds the tensors of a file, taking `path`.
@@ -107,7 +116,8 @@ static enum vkmoe_status check_name(const struct container *container, uint32_t 
 static enum vkmoe_status add_parts(struct container *container, uint32_t count)
 {
     const struct gguf *own = container->own;
-    const uint32_t index = get_integer(&own->file, "split.no");
+    uint32_t index, own_count, total;
+    TRY_RETURN(get_integer(container, container->path, &own->file, "split.no", &index));
     if (index != 0)
         return refuse_part(container, index + 1, count);
     TRY_RETURN(check_name(container, count));
@@ -117,14 +127,17 @@ static enum vkmoe_status add_parts(struct container *container, uint32_t count)
         if (!path)
             return FAIL(container, OUT_OF_MEMORY, "%s: no memory for a path", container->path);
         TRY_RETURN(add_file(container, path, &part));
-        if (get_integer(&part, "split.no") != i || get_integer(&part, "split.count") != count)
+        TRY_RETURN(get_integer(container, path, &part, "split.no", &index));
+        TRY_RETURN(get_integer(container, path, &part, "split.count", &own_count));
+        if (index != i || own_count != count)
             return FAIL(container, INVALID, "%s: is not part %u of %u, as its name has it", path,
                 i + 1, count);
     }
-    const struct value *total = vkmoe_gguf_value(&own->file, "split.tensors.count");
-    if (total && vkmoe_gguf_integer(total) != container->tensors.count)
+    static const char all[] = "split.tensors.count";
+    TRY_RETURN(get_integer(container, container->path, &own->file, all, &total));
+    if (vkmoe_gguf_value(&own->file, all) && total != container->tensors.count)
         return FAIL(container, INVALID, "%s: its %u parts have %u tensors, expected %u",
-            container->path, count, container->tensors.count, vkmoe_gguf_integer(total));
+            container->path, count, container->tensors.count, total);
     return VKMOE_OK;
 }
 
@@ -152,7 +165,8 @@ static enum vkmoe_status open_all(struct container *container)
         return FAIL(container, OUT_OF_MEMORY, "%s: no memory for it", container->path);
     }
     TRY_RETURN(add_file(container, strcpy(path, container->path), &own->file));
-    const uint32_t parts = get_integer(&own->file, "split.count");
+    uint32_t parts;
+    TRY_RETURN(get_integer(container, path, &own->file, "split.count", &parts));
     if (parts > 1)
         TRY_RETURN(add_parts(container, parts));
     TRY_RETURN(sort_tensors(container));

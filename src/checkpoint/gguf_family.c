@@ -242,8 +242,8 @@ static void find_obstacle(
     const uint32_t key = vkmoe_setting_u32(settings, "attention.key_length", 0, 0, UINT32_MAX);
     const uint32_t value =
         vkmoe_setting_u32(settings, "attention.value_length", key, 0, UINT32_MAX);
-    const double cap = vkmoe_setting_number(settings, "attn_logit_softcapping", 0.0)
-        + vkmoe_setting_number(settings, "final_logit_softcapping", 0.0);
+    const bool capped = vkmoe_setting_number(settings, "attn_logit_softcapping", 0.0) != 0.0
+        || vkmoe_setting_number(settings, "final_logit_softcapping", 0.0) != 0.0;
     *text = '\0';
     if (architecture->not_whole)
         snprintf(text, sizeof own->not_whole, "the architecture has %s", architecture->not_whole);
@@ -252,7 +252,7 @@ static void find_obstacle(
             own->survey.unknown->name);
     else if (key != value)
         snprintf(text, sizeof own->not_whole, "keys and values differ in size");
-    else if (cap != 0.0)
+    else if (capped)
         snprintf(text, sizeof own->not_whole, "the logits are capped");
 }
 

@@ -18,7 +18,9 @@ enum {
 struct writer {
     struct gguf *own;
     struct value *items, *spare;
-    uint32_t count;
+    uint32_t count, blocks; // of the latter, those that predict included
+    struct value root;
+    struct settings settings; // the root's, which fail for all
 };
 
 static struct value *take_values(struct writer *w, uint32_t count)
@@ -41,6 +43,7 @@ static void add(struct writer *w, const char *name, struct value value)
 {
     value.name = name;
     w->items[w->count++] = value;
+    w->root = (struct value){ .kind = VALUE_OBJECT, .count = w->count, .items = w->items };
 }
 
 static struct value number(double value)
@@ -78,6 +81,17 @@ static struct value settle(const struct value *value)
     return settled;
 }
 
+// What has no value here, as arrays of strings have none, would count as absent.
+static void refuse_strings(struct writer *w, const char *name, const struct value *value)
+{
+    static const char *const read[] = { "attention.", "rope.", "expert_", "nextn_" };
+    for (size_t i = 0; i < ARRAY_SIZE(read) && value->kind == VALUE_NULL; i++) {
+        if (strncmp(name, read[i], strlen(read[i])) == 0)
+            vkmoe_setting_fail(
+                &w->settings, VKMOE_ERROR_INVALID, "%s is an array of strings, or too long", name);
+    }
+}
+
 static void add_own(struct writer *w, const struct value *value)
 {
     static const char *const of_blocks[] = { "attention.head_count", "attention.head_count_kv",
@@ -98,6 +112,7 @@ static void add_own(struct writer *w, const struct value *value)
         if (strcmp(name, factors[i]) == 0 && value_is(value, VALUE_NUMBER) && value->number == 0.0)
             copy = (struct value){ .kind = VALUE_NULL };
     }
+    refuse_strings(w, name, value);
     add(w, name, copy);
 }
 
@@ -105,8 +120,10 @@ static void add_own(struct writer *w, const struct value *value)
 static void count_blocks(struct writer *w)
 {
     struct value *blocks = find(w, "block_count");
-    const uint32_t predictors = vkmoe_gguf_integer(find(w, "nextn_predict_layers"));
-    const uint32_t all = vkmoe_gguf_integer(blocks);
+    const uint32_t predictors =
+        vkmoe_setting_u32(&w->settings, "nextn_predict_layers", 0, 0, UINT32_MAX);
+    const uint32_t all = vkmoe_setting_u32(&w->settings, "block_count", 0, 0, UINT32_MAX);
+    w->blocks = all;
     w->own->blocks = all > predictors ? all - predictors : 0;
     if (blocks && predictors)
         blocks->number = w->own->blocks;
@@ -156,29 +173,31 @@ static void add_blocks(struct writer *w)
 // Windows, and which blocks have them: every one but each so-manieth, or as a list has it.
 static void add_windows(struct writer *w)
 {
-    const struct value *window = find(w, "attention.sliding_window");
     const struct value *pattern = find(w, "attention.sliding_window_pattern");
     const uint32_t blocks = MIN(w->own->blocks, MAX_BLOCKS);
-    const uint32_t period = vkmoe_gguf_integer(pattern);
-    if (vkmoe_gguf_integer(window) == 0)
+    const uint32_t window =
+        vkmoe_setting_u32(&w->settings, "attention.sliding_window", 0, 0, INT32_MAX);
+    const bool listed = value_is(pattern, VALUE_LIST);
+    if (window == 0)
         return;
-    add(w, "sliding_window", *window);
+    add(w, "sliding_window", number(window));
     if (!pattern)
+        return;
+    const uint32_t period = listed
+        ? 0
+        : vkmoe_setting_u32(&w->settings, "attention.sliding_window_pattern", 1, 1, UINT32_MAX);
+    if (listed && pattern->count != w->own->blocks && pattern->count != w->blocks)
+        vkmoe_setting_fail(&w->settings, VKMOE_ERROR_INVALID,
+            "attention.sliding_window_pattern has %u items, expected one for each of %u blocks",
+            pattern->count, w->blocks);
+    if (w->settings.status != VKMOE_OK)
         return;
     struct value *types = take_values(w, blocks);
     for (uint32_t b = 0; b < blocks; b++) {
-        const bool listed = value_is(pattern, VALUE_LIST) && b < pattern->count;
-        const bool sliding =
-            listed ? pattern->items[b].number != 0.0 : period && b % period < period - 1;
+        const bool sliding = listed ? pattern->items[b].number != 0.0 : b % period < period - 1;
         types[b] = text(sliding ? "sliding_attention" : "full_attention");
     }
     add(w, "layer_types", list(types, blocks));
-}
-
-static double get_number(const struct writer *w, const char *key, double preset)
-{
-    const struct value *value = find(w, key);
-    return value_is(value, VALUE_NUMBER) ? value->number : preset;
 }
 
 // The scaling of RoPE, with the names that rope.c reads. What is 0, or off, is absent.
@@ -194,11 +213,11 @@ static void add_scaling(struct writer *w)
         { "rope.scaling.yarn_ext_factor", "yarn_ext_factor", 1.0 },
         { "rope.scaling.yarn_log_multiplier", "yarn_log_multiplier", 0.0 },
     };
-    const struct value *type = find(w, "rope.scaling.type");
-    const char *name = value_text(type);
+    struct settings *settings = &w->settings;
+    const char *name = vkmoe_setting_string(settings, "rope.scaling.type", NULL);
     const bool yarn = name && strcmp(name, "yarn") == 0;
-    const double factor =
-        get_number(w, "rope.scaling.factor", get_number(w, "rope.scale_linear", 0.0));
+    const double old = vkmoe_setting_number(settings, "rope.scale_linear", 0.0);
+    const double factor = vkmoe_setting_number(settings, "rope.scaling.factor", old);
     if ((name && strcmp(name, "none") == 0)
         || (!yarn && (factor == 0.0 || factor == 1.0) && !(name && strcmp(name, "linear") != 0)))
         return;
@@ -211,8 +230,8 @@ static void add_scaling(struct writer *w)
         if (value && !(value_is(value, VALUE_NUMBER) && value->number == keys[i].off))
             add(&scaling, keys[i].to, *value);
     }
-    const double stretch = get_number(w, "rope.scaling.attn_factor", 1.0)
-        * get_number(w, "rope.scaling.yarn_attn_factor", 1.0);
+    const double stretch = vkmoe_setting_number(settings, "rope.scaling.attn_factor", 1.0)
+        * vkmoe_setting_number(settings, "rope.scaling.yarn_attn_factor", 1.0);
     if (stretch != 1.0 && yarn)
         add(&scaling, "attention_factor", number(stretch * (1.0 + 0.1 * log(MAX(factor, 1.0)))));
     else if (stretch != 1.0)
@@ -243,7 +262,9 @@ enum vkmoe_status vkmoe_gguf_read_settings(struct container *container)
             "%s: general.architecture is no string", container->path);
     own->name = value_text(name);
     struct value *root = container->values = calloc(1, sizeof *root);
-    struct writer w = { .own = own };
+    struct writer w = { .own = own,
+        .settings = { .log = container->log, .path = container->path } };
+    w.settings.root = w.settings.object = &w.root;
     const uint64_t room = (uint64_t)own->file.value_count + MAX_ADDED;
     w.items = vkmoe_arena_take(&own->arena, (room + SPARE) * sizeof *w.items);
     if (!w.items || !root)
@@ -258,6 +279,6 @@ enum vkmoe_status vkmoe_gguf_read_settings(struct container *container)
     add_blocks(&w);
     add_windows(&w);
     add_rope(&w);
-    *root = (struct value){ .kind = VALUE_OBJECT, .count = w.count, .items = w.items };
-    return VKMOE_OK;
+    *root = w.root;
+    return w.settings.status;
 }

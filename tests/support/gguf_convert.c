@@ -334,7 +334,7 @@ static bool write_parts(struct converter *c, const char *path)
     return true;
 }
 
-// A tensor has ones, a list one item.
+// Lists have one item.
 static void write_edit(struct gguf_writer *writer, const struct gguf_edit *edit)
 {
     uint64_t elements = 1;
@@ -343,10 +343,14 @@ static void write_edit(struct gguf_writer *writer, const struct gguf_edit *edit)
         gguf_key_text(writer, edit->key, edit->value);
     else if (edit->key && edit->kind == GGUF_F32)
         gguf_key_f32(writer, edit->key, atof(edit->value));
+    else if (edit->key && edit->kind == GGUF_TEXTS)
+        gguf_key_texts(writer, edit->key, &edit->value, 1);
     else if (edit->key && edit->kind == GGUF_U32S)
         gguf_key_u32s(writer, edit->key, &(uint32_t){ (uint32_t)atoi(edit->value) }, 1);
     else if (edit->key)
         gguf_key_u32(writer, edit->key, (uint32_t)atoi(edit->value));
+    if (edit->number_key)
+        gguf_key_f32(writer, edit->number_key, atof(edit->number));
     if (!edit->tensor)
         return;
     for (int i = 0; i < 4 && edit->shape[i]; i++)

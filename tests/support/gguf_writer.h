@@ -48,9 +48,10 @@ bool gguf_convert(vkmoe_checkpoint *checkpoint, const char *path, uint32_t parts
 // The same in one part, but for what an edit leaves out and adds.
 struct gguf_edit {
     const char *without;
-    const char *key, *value;                                          // NULL: none is added
-    enum gguf_kind { GGUF_TEXT, GGUF_U32, GGUF_F32, GGUF_U32S } kind; // of the value
-    const char *tensor;                                               // NULL: none is added
+    const char *key, *value; // NULL: none is added; likewise below
+    enum gguf_kind { GGUF_TEXT, GGUF_U32, GGUF_F32, GGUF_U32S, GGUF_TEXTS } kind; // of the value
+    const char *number_key, *number;                                              // in f32
+    const char *tensor;                                                           // of ones
     uint64_t shape[4];
 };
 
