@@ -336,6 +336,24 @@ fail:
             NULL, "llama.attention.sliding_window_pattern", value, GGUF_##kind \
         } \
     }
+#define MISSING(family, tensor, architecture) \
+    { \
+        family "/" tensor, family, \
+            "no block has " tensor ", which those of " architecture " must have", \
+        { \
+            tensor \
+        } \
+    }
+#define UNKNOWN(name, tensor, ...) \
+    { \
+        name, "mixtral", "it does not know what tensor " tensor " is for", \
+        { \
+            NULL, NULL, NULL, 0, NULL, NULL, tensor, \
+            { \
+                __VA_ARGS__ \
+            } \
+        } \
+    }
 static const struct edited {
     const char *name, *family;
     const char *line; // in the line of the refusal; NULL: it opens
@@ -370,6 +388,24 @@ static const struct edited {
     { "caps", "mixtral", "the logits are capped",
         { NULL, "llama.attn_logit_softcapping", "-5", GGUF_F32, "llama.final_logit_softcapping",
             "5" } },
+    MISSING("qwen3_moe", "attn_q_norm.weight", "qwen3moe"),
+    MISSING("qwen3_moe", "attn_k_norm.weight", "qwen3moe"),
+    MISSING("olmoe", "attn_k_norm.weight", "olmoe"),
+    MISSING("gpt_oss", "attn_sinks.weight", "gpt-oss"),
+    MISSING("gpt_oss", "ffn_gate_inp.bias", "gpt-oss"),
+    MISSING("gpt_oss", "attn_v.bias", "gpt-oss"),
+    // Tensors that nobody would read.
+    UNKNOWN("block-more", "blk.2.attn_q.weight", 8, 8),
+    UNKNOWN("block-none", "blk.attn_q.weight", 8),
+    { "block-predicts", "mixtral", NULL,
+        { "block_count", "llama.block_count", "3", GGUF_U32, "llama.nextn_predict_layers", "1",
+            "blk.2.attn_q.weight", { 8, 8 } } },
+    UNKNOWN("norm-other", "blk.0.post_attention_norm.weight", 48),
+    UNKNOWN("dense", "blk.0.ffn_up.weight", 8, 48),
+    UNKNOWN("shared-gate", "blk.0.ffn_gate_shexp.weight", 8, 48),
+    UNKNOWN("expert-more", "blk.0.ffn_up.77.weight", 8, 48),
+    { "shared-ungated", "mixtral", "blk.0.ffn_gate_shexp.weight",
+        { NULL, NULL, NULL, 0, NULL, NULL, "blk.0.ffn_up_shexp.weight", { 8, 48 } } },
 };
 
 static bool check_edited(const struct edited *row)

@@ -22,12 +22,17 @@ struct architecture {
     enum gating gating; // unless the file says another
     enum weights weights;
     const char *not_whole; // why no model of it runs whole, or NULL
+    uint64_t needs;        // a bit for each name that its blocks must have
 };
 
 // What converters reorder the rows of queries and keys for is interleaved here, whatever the
 // model was published as: pairs are what RoPE turns, wherever their elements lie.
 #define PAIRS VKMOE_ROPE_INTERLEAVED
 #define HALVES VKMOE_ROPE_HALF
+#define BIT(name) (UINT64_C(1) << GGUF_##name)
+#define NEEDS_NORMS (BIT(QUERY_NORM) | BIT(KEY_NORM))
+#define NEEDS_BIASES (BIT(QUERY_BIAS) | BIT(KEY_BIAS) | BIT(VALUE_BIAS))
+#define NEEDS_SHARED (BIT(SHARED_GATE) | BIT(SHARED_UP) | BIT(SHARED_DOWN) | BIT(SHARED_TOKEN_GATE))
 #define MLA "latent attention (MLA)"
 #define MAMBA "blocks with Mamba instead of attention"
 #define DELTA_NET "blocks with a gated delta net instead of attention"
@@ -35,23 +40,25 @@ struct architecture {
 // clang-format off
 static const struct architecture architectures[] = {
     { "llama", "mixtral", PAIRS, GATING_SOFTMAX, WEIGHTS_SUM, NULL },
-    { "qwen2moe", "qwen2_moe", HALVES, GATING_SOFTMAX, WEIGHTS_AS_THEY_ARE, NULL },
-    { "qwen3moe", "qwen3_moe", HALVES, GATING_SOFTMAX, WEIGHTS_SUM, NULL },
-    { "qwen3vlmoe", "qwen3_moe", HALVES, GATING_SOFTMAX, WEIGHTS_SUM, NULL },
-    { "qwen3next", "qwen2_moe", HALVES, GATING_SOFTMAX, WEIGHTS_SUM, DELTA_NET },
-    { "qwen35moe", "qwen2_moe", HALVES, GATING_SOFTMAX, WEIGHTS_SUM, DELTA_NET },
-    { "olmoe", "olmoe", HALVES, GATING_SOFTMAX, WEIGHTS_AS_THEY_ARE, NULL },
+    { "qwen2moe", "qwen2_moe", HALVES, GATING_SOFTMAX, WEIGHTS_AS_THEY_ARE, NULL,
+        NEEDS_BIASES | NEEDS_SHARED },
+    { "qwen3moe", "qwen3_moe", HALVES, GATING_SOFTMAX, WEIGHTS_SUM, NULL, NEEDS_NORMS },
+    { "qwen3vlmoe", "qwen3_moe", HALVES, GATING_SOFTMAX, WEIGHTS_SUM, NULL, NEEDS_NORMS },
+    { "qwen3next", "qwen2_moe", HALVES, GATING_SOFTMAX, WEIGHTS_SUM, DELTA_NET, NEEDS_SHARED },
+    { "qwen35moe", "qwen2_moe", HALVES, GATING_SOFTMAX, WEIGHTS_SUM, DELTA_NET, NEEDS_SHARED },
+    { "olmoe", "olmoe", HALVES, GATING_SOFTMAX, WEIGHTS_AS_THEY_ARE, NULL, NEEDS_NORMS },
     { "granitemoe", "granitemoe", PAIRS, GATING_SOFTMAX, WEIGHTS_SUM, NULL },
     { "granitehybrid", "granitemoehybrid", PAIRS, GATING_SOFTMAX, WEIGHTS_SUM, MAMBA },
-    { "gpt-oss", "gpt_oss", HALVES, GATING_CHOSEN, WEIGHTS_AS_THEY_ARE, NULL },
+    { "gpt-oss", "gpt_oss", HALVES, GATING_CHOSEN, WEIGHTS_AS_THEY_ARE, NULL,
+        NEEDS_BIASES | BIT(OUTPUT_BIAS) | BIT(SINKS) | BIT(ROUTER_BIAS) },
     { "deepseek", "deepseek", PAIRS, GATING_SOFTMAX, WEIGHTS_BY_KEY, NULL },
     { "deepseek2", "deepseek_v3", PAIRS, GATING_SOFTMAX, WEIGHTS_BY_KEY, MLA },
     { "glm4moe", "glm4_moe", HALVES, GATING_SIGMOID, WEIGHTS_BY_KEY, NULL },
     { "ernie4_5-moe", "ernie4_5_moe", PAIRS, GATING_SOFTMAX, WEIGHTS_SUM, NULL },
-    { "minimax-m2", "minimax_m2", HALVES, GATING_SIGMOID, WEIGHTS_SUM, NULL },
+    { "minimax-m2", "minimax_m2", HALVES, GATING_SIGMOID, WEIGHTS_SUM, NULL, NEEDS_NORMS },
     { "hunyuan-moe", "hunyuan_v1_moe", HALVES, GATING_SOFTMAX, WEIGHTS_SUM,
         "norms of queries and keys after RoPE" },
-    { "dots1", "dots1", HALVES, GATING_SIGMOID, WEIGHTS_BY_KEY, NULL },
+    { "dots1", "dots1", HALVES, GATING_SIGMOID, WEIGHTS_BY_KEY, NULL, NEEDS_NORMS },
     { "bailingmoe", "bailing_moe", PAIRS, GATING_SOFTMAX, WEIGHTS_BY_KEY, NULL },
     { "bailingmoe2", "bailing_moe_v2", HALVES, GATING_SIGMOID, WEIGHTS_BY_KEY, NULL },
     { "phimoe", "phimoe", HALVES, GATING_CHOSEN, WEIGHTS_AS_THEY_ARE, "LayerNorm with biases" },
@@ -150,7 +157,7 @@ static void set_expert_names(const struct gguf *own, struct family *family)
         .up_bias = biased ? "ffn_up_exps.bias" : vkmoe_gguf_name(s, GGUF_UP_BIAS),
         .gate_up_bias = vkmoe_gguf_name(s, GGUF_GATE_UP_BIAS),
         .down_bias = biased ? "ffn_down_exps.bias" : vkmoe_gguf_name(s, GGUF_DOWN_BIAS),
-        .shared_gate = vkmoe_gguf_name(s, GGUF_SHARED_GATE),
+        .shared_gate = gated ? "ffn_gate_shexp.weight" : NULL,
         .shared_up = "ffn_up_shexp.weight",
         .shared_down = "ffn_down_shexp.weight",
         .shared_token_gate = vkmoe_gguf_name(s, GGUF_SHARED_TOKEN_GATE),
@@ -234,6 +241,20 @@ static void set_whole(const struct gguf *own, const struct architecture *archite
     set_attention_names(own, whole);
 }
 
+// What would only be left out if it were absent, and is not what the architecture computes.
+static void check_needed(
+    const struct gguf *own, const struct architecture *architecture, struct settings *settings)
+{
+    const struct gguf_survey *s = &own->survey;
+    const uint64_t fused = s->there[GGUF_FUSED_BIAS] ? NEEDS_BIASES : 0;
+    for (uint32_t i = 0; i < GGUF_NAMES && own->blocks > 0; i++) {
+        if ((architecture->needs & ~fused) >> i & 1 && !s->there[i])
+            vkmoe_setting_fail(settings, VKMOE_ERROR_INVALID,
+                "no block has %s, which those of %s must have", vkmoe_gguf_text((enum gguf_name)i),
+                architecture->name);
+    }
+}
+
 // Why a model does not run whole; "": it does.
 static void find_obstacle(
     struct gguf *own, const struct architecture *architecture, struct settings *settings)
@@ -294,6 +315,7 @@ struct kind vkmoe_gguf_family(const struct container *container, struct settings
     set_expert_names(own, family);
     if (!architecture->not_whole)
         set_whole(own, architecture, settings, base ? base->whole : NULL, &own->whole);
+    check_needed(own, architecture, settings);
     find_obstacle(own, architecture, settings);
     family->aliases = NULL;
     family->whole = *own->not_whole ? NULL : &own->whole;

@@ -24,8 +24,8 @@ static bool read_index(const char **text, uint32_t *out)
     return found;
 }
 
-// {e} in a pattern stands for a number.
-static bool matches(const char *pattern, const char *name)
+// {e} in a pattern stands for a number, below `count`.
+static bool matches(const char *pattern, const char *name, uint32_t count)
 {
     const char *brace = strchr(pattern, '{');
     const size_t head = brace ? (size_t)(brace - pattern) : 0;
@@ -35,30 +35,60 @@ static bool matches(const char *pattern, const char *name)
     if (strncmp(pattern, name, head) != 0)
         return false;
     name += head;
-    return read_index(&name, &index) && strcmp(brace + strlen("{e}"), name) == 0;
+    return read_index(&name, &index) && index < count && strcmp(brace + strlen("{e}"), name) == 0;
 }
 
-static void note_block(
-    const struct tensor *tensor, const char *name, uint32_t block, struct gguf_survey *out)
+static void note_unknown(const struct tensor *tensor, struct gguf_survey *out)
+{
+    out->unknown = out->unknown ? out->unknown : tensor;
+}
+
+// GGUF_NAMES: none of these.
+static enum gguf_name find_name(const char *name, uint32_t experts)
 {
     enum gguf_name i = 0;
-    while (i < GGUF_NAMES && !matches(block_names[i], name))
+    while (i < GGUF_NAMES && !matches(block_names[i], name, experts))
         i++;
-    if (i == GGUF_NAMES) {
-        out->unknown = out->unknown ? out->unknown : tensor;
-        return;
-    }
-    if (i == GGUF_ROUTER)
-        out->moe[block] = true;
-    else if (i == GGUF_SHARED_UP && !out->there[i])
-        out->shared_inner = (uint32_t)MIN(tensor->shape[0], UINT32_MAX);
-    else if (i == GGUF_QUERY_NORM && !out->there[i])
-        out->query_norm = tensor->elements;
-    out->there[i] = true;
+    return i;
 }
 
-void vkmoe_gguf_survey(const struct tensors *tensors, uint32_t blocks, struct gguf_survey *out)
+static void note_block(const struct tensor *tensor, enum gguf_name name, uint32_t block,
+    const struct tensor *dense[], struct gguf_survey *out)
 {
+    const bool first = !out->there[name];
+    if (name == GGUF_ROUTER)
+        out->moe[block] = true;
+    else if (name == GGUF_DENSE_GATE || name == GGUF_DENSE_UP || name == GGUF_DENSE_DOWN)
+        dense[block] = tensor;
+    else if (name == GGUF_SHARED_UP && first)
+        out->shared_inner = (uint32_t)MIN(tensor->shape[0], UINT32_MAX);
+    else if (name == GGUF_QUERY_NORM && first)
+        out->query_norm = tensor->elements;
+    if (first)
+        out->there[name] = tensor;
+}
+
+// What has a name, but beside others that are read instead of it, or without.
+static void note_unread(
+    const struct tensor *const dense[], uint32_t blocks, struct gguf_survey *out)
+{
+    static const enum gguf_name shared[] = { GGUF_SHARED_GATE, GGUF_SHARED_DOWN,
+        GGUF_SHARED_TOKEN_GATE };
+    if (out->there[GGUF_EXPERTS_NORM])
+        note_unknown(out->there[GGUF_POST_ATTENTION_NORM], out);
+    for (size_t i = 0; i < ARRAY_SIZE(shared) && !out->there[GGUF_SHARED_UP]; i++)
+        note_unknown(out->there[shared[i]], out);
+    for (uint32_t b = 0; b < blocks; b++) {
+        if (out->moe[b])
+            note_unknown(dense[b], out);
+    }
+}
+
+void vkmoe_gguf_survey(
+    const struct tensors *tensors, const struct gguf_counts *counts, struct gguf_survey *out)
+{
+    const struct tensor *dense[MAX_BLOCKS] = { NULL };
+    const uint32_t blocks = MIN(counts->blocks, MAX_BLOCKS);
     *out = (struct gguf_survey){ 0 };
     for (uint32_t i = 0; i < tensors->count; i++) {
         const struct tensor *tensor = &tensors->items[i];
@@ -66,16 +96,27 @@ void vkmoe_gguf_survey(const struct tensors *tensors, uint32_t blocks, struct gg
         uint32_t block;
         if (strncmp(name, "blk.", 4) == 0) {
             name += 4;
-            if (read_index(&name, &block) && *name == '.' && block < MIN(blocks, MAX_BLOCKS))
-                note_block(tensor, name + 1, block, out);
+            const bool found = read_index(&name, &block) && *name == '.';
+            const enum gguf_name known =
+                found && block < blocks ? find_name(name + 1, counts->experts) : GGUF_NAMES;
+            if (known != GGUF_NAMES)
+                note_block(tensor, known, block, dense, out);
+            else if (!found || block < blocks || block >= counts->all)
+                note_unknown(tensor, out);
         } else if (strcmp(name, GGUF_HEAD) == 0) {
             out->has_head = true;
         } else if (strcmp(name, GGUF_ROPE_DIVISORS) == 0) {
             out->has_divisors = true;
         } else if (strcmp(name, GGUF_EMBEDDING) != 0 && strcmp(name, GGUF_FINAL_NORM) != 0) {
-            out->unknown = out->unknown ? out->unknown : tensor;
+            note_unknown(tensor, out);
         }
     }
+    note_unread(dense, blocks, out);
+}
+
+const char *vkmoe_gguf_text(enum gguf_name name)
+{
+    return block_names[name];
 }
 
 const char *vkmoe_gguf_name(const struct gguf_survey *survey, enum gguf_name name)

@@ -62,18 +62,27 @@ enum gguf_name {
 #define GGUF_ROPE_DIVISORS "rope_freqs.weight"
 
 struct gguf_survey {
-    bool there[GGUF_NAMES]; // in one block at least
+    const struct tensor *there[GGUF_NAMES]; // the first of them; NULL: no block has it
     bool has_head, has_divisors;
     bool moe[MAX_BLOCKS];         // which blocks have a router
     uint32_t shared_inner;        // rows of the first shared expert; 0: there is none
     uint64_t query_norm;          // elements of the first one
-    const struct tensor *unknown; // the first that has none of these names; NULL: all have
+    const struct tensor *unknown; // the first that nobody reads; NULL: all are read
 };
 
-// Of the first `blocks` blocks; others are prediction heads, which nobody runs.
-void vkmoe_gguf_survey(const struct tensors *tensors, uint32_t blocks, struct gguf_survey *out);
+// What a file says that it has.
+struct gguf_counts {
+    uint32_t blocks, all; // those that run, and with the prediction heads that follow them
+    uint32_t experts;
+};
 
-// NULL if no block has it.
+void vkmoe_gguf_survey(
+    const struct tensors *tensors, const struct gguf_counts *counts, struct gguf_survey *out);
+
+// Without "blk.N.".
+const char *vkmoe_gguf_text(enum gguf_name name);
+
+// The same; NULL if no block has it.
 const char *vkmoe_gguf_name(const struct gguf_survey *survey, enum gguf_name name);
 
 #endif

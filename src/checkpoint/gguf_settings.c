@@ -274,7 +274,10 @@ enum vkmoe_status vkmoe_gguf_read_settings(struct container *container)
     for (uint32_t i = 0; i < own->file.value_count; i++)
         add_own(&w, &own->file.values[i]);
     count_blocks(&w);
-    vkmoe_gguf_survey(&container->tensors, own->blocks, &own->survey);
+    const struct gguf_counts counts = { .blocks = own->blocks,
+        .all = w.blocks,
+        .experts = vkmoe_gguf_integer(find(&w, "expert_count")) };
+    vkmoe_gguf_survey(&container->tensors, &counts, &own->survey);
     add_frame(&w);
     add_blocks(&w);
     add_windows(&w);
