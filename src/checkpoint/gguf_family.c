@@ -139,6 +139,7 @@ static void set_expert_names(const struct gguf *own, struct family *family)
     // What the family has must be there; a line says which name is missing.
     const bool gated = family->names.gate || family->names.gate_up || !family->names.up;
     const bool biased = family->names.gate_up_bias != NULL;
+    const bool biases_apart = biased && !s->there[GGUF_GATE_UP_BIAS];
     family->names = (struct names){
         .router = "ffn_gate_inp.weight",
         .router_bias = vkmoe_gguf_name(s, GGUF_ROUTER_BIAS),
@@ -153,8 +154,8 @@ static void set_expert_names(const struct gguf *own, struct family *family)
         .up = each ? "ffn_up.{e}.weight" : "ffn_up_exps.weight",
         .gate_up = vkmoe_gguf_name(s, GGUF_GATE_UP),
         .down = each ? "ffn_down.{e}.weight" : "ffn_down_exps.weight",
-        .gate_bias = biased ? "ffn_gate_exps.bias" : vkmoe_gguf_name(s, GGUF_GATE_BIAS),
-        .up_bias = biased ? "ffn_up_exps.bias" : vkmoe_gguf_name(s, GGUF_UP_BIAS),
+        .gate_bias = biases_apart ? "ffn_gate_exps.bias" : vkmoe_gguf_name(s, GGUF_GATE_BIAS),
+        .up_bias = biases_apart ? "ffn_up_exps.bias" : vkmoe_gguf_name(s, GGUF_UP_BIAS),
         .gate_up_bias = vkmoe_gguf_name(s, GGUF_GATE_UP_BIAS),
         .down_bias = biased ? "ffn_down_exps.bias" : vkmoe_gguf_name(s, GGUF_DOWN_BIAS),
         .shared_gate = gated ? "ffn_gate_shexp.weight" : NULL,
@@ -213,7 +214,10 @@ static void set_whole(const struct gguf *own, const struct architecture *archite
         vkmoe_setting_u32(settings, "attention.key_length", hidden / heads, 1, MAX_WIDTH);
     const uint32_t turned = vkmoe_setting_u32(settings, "rope.dimension_count", head, 1, MAX_WIDTH);
     const bool granite = published && published->embedding_scale_key;
-    if (turned % 2 || turned > head)
+    const bool has_head = vkmoe_setting_find(settings, "attention.key_length")
+        || (vkmoe_setting_find(settings, "embedding_length")
+            && vkmoe_setting_find(settings, "attention.head_count"));
+    if (has_head && (turned % 2 || turned > head))
         vkmoe_setting_fail(settings, VKMOE_ERROR_INVALID,
             "rope.dimension_count is %u, expected an even number up to the heads' %u", turned,
             head);
@@ -265,12 +269,18 @@ static void find_obstacle(
         vkmoe_setting_u32(settings, "attention.value_length", key, 0, UINT32_MAX);
     const bool capped = vkmoe_setting_number(settings, "attn_logit_softcapping", 0.0) != 0.0
         || vkmoe_setting_number(settings, "final_logit_softcapping", 0.0) != 0.0;
+    const char *scaling = vkmoe_setting_string(settings, "rope.scaling.type", NULL);
+    char shown[64];
     *text = '\0';
     if (architecture->not_whole)
         snprintf(text, sizeof own->not_whole, "the architecture has %s", architecture->not_whole);
     else if (own->survey.unknown)
         snprintf(text, sizeof own->not_whole, "it does not know what tensor %s is for",
             own->survey.unknown->name);
+    else if (scaling && strcmp(scaling, "none") != 0 && strcmp(scaling, "linear") != 0
+        && strcmp(scaling, "yarn") != 0)
+        snprintf(text, sizeof own->not_whole, "rope.scaling.type is \"%s\"",
+            vkmoe_printable(scaling, shown, sizeof shown));
     else if (key != value)
         snprintf(text, sizeof own->not_whole, "keys and values differ in size");
     else if (capped)
@@ -311,6 +321,10 @@ struct kind vkmoe_gguf_family(const struct container *container, struct settings
     family->layout = 0;
     family->mark = mark;
     memset(family->expect, 0, sizeof family->expect);
+    if (family->preset.router.select == VKMOE_SELECT_SPARSEMIXER)
+        family->expect[0] = "expert_used_count=2"; // one after the other, as it is defined
+    if (architecture->weights == WEIGHTS_BY_KEY)
+        family->adjust = NULL; // keys say all of the weights
     set_gate(architecture, settings, family);
     set_expert_names(own, family);
     if (!architecture->not_whole)

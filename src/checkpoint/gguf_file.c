@@ -415,6 +415,10 @@ static void read_shape(struct reader *r, struct tensor *tensor)
         else
             tensor->elements *= size;
     }
+    if (r->status == VKMOE_OK && tensor->elements == tensor->shape[tensor->rank - 1]) {
+        tensor->shape[0] = tensor->elements; // a vector, whatever ones come after its length
+        tensor->rank = 1;
+    }
 }
 
 static void read_type(struct reader *r, struct tensor *tensor)
@@ -438,6 +442,12 @@ static void read_type(struct reader *r, struct tensor *tensor)
     tensor->size = tensor->elements / type->elements * type->bytes;
 }
 
+static void refuse_end(struct reader *r, const struct tensor *tensor)
+{
+    REFUSE_TENSOR(r, tensor, "ends beyond the end of the file, whose download %s finished",
+        vkmoe_foreign_is_unfinished(r->file->path) ? "is not" : "may not be");
+}
+
 // One follows the other, each from a multiple of the alignment on: all files are so, and what
 // overlaps is nothing that can be meant.
 static void read_tensor(struct reader *r, struct tensor *tensor, uint64_t *next)
@@ -455,7 +465,9 @@ static void read_tensor(struct reader *r, struct tensor *tensor, uint64_t *next)
     if (offset != *next)
         REFUSE_TENSOR(r, tensor, "begins at data offset %llu, expected %llu",
             (unsigned long long)offset, (unsigned long long)*next);
-    else if (tensor->size > r->file->size || *next > r->file->size)
+    else if (*next > r->file->size)
+        refuse_end(r, tensor);
+    else if (tensor->size > r->file->size)
         REFUSE_TENSOR(r, tensor, "has %llu bytes, more than the whole file%s",
             (unsigned long long)tensor->size, ", whose download may not be finished");
     else
@@ -471,8 +483,7 @@ static void place_tensors(struct reader *r, struct gguf_file *out)
         struct tensor *tensor = &out->tensors[i];
         if (begin > r->file->size || offset > r->file->size - begin
             || tensor->size > r->file->size - begin - offset)
-            REFUSE_TENSOR(r, tensor, "ends beyond the end of the file, whose download %s finished",
-                vkmoe_foreign_is_unfinished(r->file->path) ? "is not" : "may not be");
+            refuse_end(r, tensor);
         else
             tensor->data = r->file->data + begin + offset;
         offset = align_up(offset + tensor->size, r->alignment);

@@ -247,6 +247,20 @@ static void write_experts(struct converter *c, const char *name, const struct vk
     free(all);
 }
 
+static void write_fused_bias(struct converter *c, const struct vkmoe_moe_params *p)
+{
+    double *gate = reference_read_view(&p->gate_bias, p->experts, p->inner);
+    double *up = reference_read_view(&p->up_bias, p->experts, p->inner);
+    double *all = allocate((size_t)p->experts * p->inner * 2, sizeof *all);
+    for (uint32_t e = 0; e < p->experts; e++) {
+        memcpy(all + 2 * e * p->inner, gate + e * p->inner, p->inner * sizeof *all);
+        memcpy(all + (2 * e + 1) * p->inner, up + e * p->inner, p->inner * sizeof *all);
+    }
+    write_array(c, "ffn_gate_up_exps.bias", all, p->experts, 2 * p->inner);
+    free(gate);
+    free(up);
+}
+
 static void write_moe(struct converter *c, const struct vkmoe_moe_params *p)
 {
     write_view(c, "ffn_gate_inp.weight", &p->router.weight, p->experts, p->hidden);
@@ -258,8 +272,12 @@ static void write_moe(struct converter *c, const struct vkmoe_moe_params *p)
         write_experts(c, "ffn_up_exps.weight", p->up, NULL, p, false);
     }
     write_experts(c, "ffn_down_exps.weight", p->down, NULL, p, true);
-    write_view(c, "ffn_gate_exps.bias", &p->gate_bias, p->experts, p->inner);
-    write_view(c, "ffn_up_exps.bias", &p->up_bias, p->experts, p->inner);
+    if (c->fused && p->gate_bias.data) {
+        write_fused_bias(c, p);
+    } else {
+        write_view(c, "ffn_gate_exps.bias", &p->gate_bias, p->experts, p->inner);
+        write_view(c, "ffn_up_exps.bias", &p->up_bias, p->experts, p->inner);
+    }
     write_view(c, "ffn_down_exps.bias", &p->down_bias, p->experts, p->hidden);
 }
 
@@ -343,6 +361,8 @@ static void write_edit(struct gguf_writer *writer, const struct gguf_edit *edit)
         gguf_key_text(writer, edit->key, edit->value);
     else if (edit->key && edit->kind == GGUF_F32)
         gguf_key_f32(writer, edit->key, atof(edit->value));
+    else if (edit->key && edit->kind == GGUF_BOOL)
+        gguf_key_bool(writer, edit->key, atoi(edit->value));
     else if (edit->key && edit->kind == GGUF_TEXTS)
         gguf_key_texts(writer, edit->key, &edit->value, 1);
     else if (edit->key && edit->kind == GGUF_U32S)
@@ -369,6 +389,12 @@ static bool convert(vkmoe_checkpoint *checkpoint, const char *path, uint32_t par
     struct vkmoe_frame frame = { VKMOE_INIT(vkmoe_frame) };
     vkmoe_checkpoint_get_info(checkpoint, &info);
     struct converter c = { .architecture = find(info.treated_as), .count = parts, .fused = fused };
+    struct architecture other;
+    if (c.architecture && edit->architecture) {
+        other = *c.architecture;
+        other.name = edit->architecture;
+        c.architecture = &other;
+    }
     c.parts[0].without = edit->without;
     bool ok = c.architecture && vkmoe_checkpoint_get_frame(checkpoint, &frame) == VKMOE_OK;
     for (c.block = 0; ok && c.block < frame.blocks; c.block++)
@@ -391,7 +417,7 @@ bool gguf_convert(vkmoe_checkpoint *checkpoint, const char *path, uint32_t parts
 }
 
 bool gguf_convert_edited(
-    vkmoe_checkpoint *checkpoint, const char *path, bool fused, const struct gguf_edit *edit)
+    vkmoe_checkpoint *checkpoint, const char *path, const struct gguf_edit *edit)
 {
-    return convert(checkpoint, path, 1, fused, edit);
+    return convert(checkpoint, path, 1, false, edit);
 }

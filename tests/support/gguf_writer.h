@@ -49,14 +49,22 @@ bool gguf_convert(vkmoe_checkpoint *checkpoint, const char *path, uint32_t parts
 struct gguf_edit {
     const char *without;
     const char *key, *value; // NULL: none is added; likewise below
-    enum gguf_kind { GGUF_TEXT, GGUF_U32, GGUF_F32, GGUF_U32S, GGUF_TEXTS } kind; // of the value
-    const char *number_key, *number;                                              // in f32
-    const char *tensor;                                                           // of ones
+    enum gguf_kind {
+        GGUF_TEXT,
+        GGUF_U32,
+        GGUF_F32,
+        GGUF_U32S,
+        GGUF_TEXTS,
+        GGUF_BOOL
+    } kind;                          // of the value
+    const char *number_key, *number; // in f32
+    const char *tensor;              // of ones
     uint64_t shape[4];
+    const char *architecture; // instead of the family's own; NULL: that
 };
 
 bool gguf_convert_edited(
-    vkmoe_checkpoint *checkpoint, const char *path, bool fused, const struct gguf_edit *edit);
+    vkmoe_checkpoint *checkpoint, const char *path, const struct gguf_edit *edit);
 
 // What converters call a family; NULL: it has no GGUF files here.
 const char *gguf_architecture(const char *family);

@@ -1,0 +1,246 @@
+// gguf_edited.c - GGUF files with a key or a tensor more or less than a model has: refused with a
+// line that says what is wrong, if what they say is not what would run. No device is needed.
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <vkmoe/model.h>
+
+#include "check.h"
+#include "folder.h"
+#include "gguf_writer.h"
+#include "whole_checkpoints.h"
+
+// Models that a key or a tensor more or less spoils, or not.
+#define KEY(name, line, key, kind, value) \
+    { \
+        name, "mixtral", line, \
+        { \
+            "llama." key, "llama." key, value, GGUF_##kind \
+        } \
+    }
+#define PATTERN(name, line, kind, value) \
+    { \
+        name, "mixtral", line, \
+        { \
+            NULL, "llama.attention.sliding_window_pattern", value, GGUF_##kind \
+        } \
+    }
+#define MISSING(family, tensor, architecture) \
+    { \
+        family "/" tensor, family, \
+            "no block has " tensor ", which those of " architecture " must have", \
+        { \
+            tensor \
+        } \
+    }
+#define UNKNOWN(name, tensor, ...) \
+    { \
+        name, "mixtral", "it does not know what tensor " tensor " is for", \
+        { \
+            NULL, NULL, NULL, 0, NULL, NULL, tensor, \
+            { \
+                __VA_ARGS__ \
+            } \
+        } \
+    }
+static const struct edited {
+    const char *name, *family;
+    const char *line; // in the line of the refusal; NULL: it opens
+    struct gguf_edit edit;
+} edited[] = {
+    { "as-it-is", "mixtral", NULL, { 0 } },
+    { "no-heads", "mixtral", "needs attention.head_count",
+        { "attention.head_count|key_length|value_length" } },
+    // Of another kind than is asked for, which is not the same as absent.
+    KEY("scaling-factor", "rope.scaling.factor is \"4.0\", expected a finite number",
+        "rope.scaling.factor", TEXT, "4.0"),
+    KEY("scaling-type", "rope.scaling.type is 2, expected a string", "rope.scaling.type", U32, "2"),
+    KEY("window-text", "sliding_window is \"16\", expected an integer", "attention.sliding_window",
+        TEXT, "16"),
+    KEY("window-below", "sliding_window is -16, expected an integer", "attention.sliding_window",
+        F32, "-16"),
+    KEY("window-half", "sliding_window is 16.5, expected an integer", "attention.sliding_window",
+        F32, "16.5"),
+    KEY("window-texts", "attention.sliding_window is an array of strings",
+        "attention.sliding_window", TEXTS, "16"),
+    KEY("predictors-text", "nextn_predict_layers is \"1\", expected an integer",
+        "nextn_predict_layers", TEXT, "1"),
+    { "split-text", "mixtral", "split.count is \"3\", expected an integer",
+        { NULL, "split.count", "3", GGUF_TEXT } },
+    PATTERN("pattern-none", "sliding_window_pattern is 0, expected an integer", U32, "0"),
+    PATTERN("pattern-text", "sliding_window_pattern is \"x\", expected an integer", TEXT, "x"),
+    PATTERN(
+        "pattern-short", "sliding_window_pattern has 1 items, expected one for each", U32S, "1"),
+    PATTERN("pattern-texts", "sliding_window_pattern is an array of strings", TEXTS, "x"),
+    PATTERN("pattern", NULL, U32, "2"),
+    { "caps", "mixtral", "the logits are capped",
+        { NULL, "llama.attn_logit_softcapping", "-5", GGUF_F32, "llama.final_logit_softcapping",
+            "5" } },
+    MISSING("qwen3_moe", "attn_q_norm.weight", "qwen3moe"),
+    MISSING("qwen3_moe", "attn_k_norm.weight", "qwen3moe"),
+    MISSING("olmoe", "attn_k_norm.weight", "olmoe"),
+    MISSING("gpt_oss", "attn_sinks.weight", "gpt-oss"),
+    MISSING("gpt_oss", "ffn_gate_inp.bias", "gpt-oss"),
+    MISSING("gpt_oss", "attn_v.bias", "gpt-oss"),
+    // Tensors that nobody would read.
+    UNKNOWN("block-more", "blk.2.attn_q.weight", 8, 8),
+    UNKNOWN("block-none", "blk.attn_q.weight", 8),
+    { "block-predicts", "mixtral", NULL,
+        { "block_count", "llama.block_count", "3", GGUF_U32, "llama.nextn_predict_layers", "1",
+            "blk.2.attn_q.weight", { 8, 8 } } },
+    UNKNOWN("norm-other", "blk.0.post_attention_norm.weight", 48),
+    UNKNOWN("dense", "blk.0.ffn_up.weight", 8, 48),
+    UNKNOWN("shared-gate", "blk.0.ffn_gate_shexp.weight", 8, 48),
+    UNKNOWN("expert-more", "blk.0.ffn_up.77.weight", 8, 48),
+    // What was said of something else, or not at all.
+    { "sparsemixer-three", "mixtral", "expert_used_count is",
+        { .without = "expert_used_count",
+            .key = "phimoe.expert_used_count",
+            .value = "3",
+            .kind = GGUF_U32,
+            .architecture = "phimoe" } },
+    { "width-missing-too", "mixtral", "needs embedding_length",
+        { .without = "embedding_length|key_length|value_length" } },
+    { "rope-odd-too", "mixtral", "rope.dimension_count is 7, expected an even",
+        { .without = "rope.dimension_count",
+            .key = "llama.rope.dimension_count",
+            .value = "7",
+            .kind = GGUF_U32 } },
+    KEY("scaling-dynamic", "reads the experts only: rope.scaling.type is \"dynamic\"",
+        "rope.scaling.type", TEXT, "dynamic"),
+    { "norm-of-rank-2", "mixtral", NULL,
+        { .without = "output_norm", .tensor = "output_norm.weight", .shape = { 1, 48 } } },
+    { "shared-ungated", "mixtral", "blk.0.ffn_gate_shexp.weight",
+        { NULL, NULL, NULL, 0, NULL, NULL, "blk.0.ffn_up_shexp.weight", { 8, 48 } } },
+};
+
+// The parameters of the first block's experts, or why there are none.
+static enum vkmoe_status try_moe(
+    const char *path, const struct vkmoe_log *log, struct vkmoe_moe_params *params)
+{
+    vkmoe_checkpoint *checkpoint = NULL;
+    *params = (struct vkmoe_moe_params){ VKMOE_INIT(vkmoe_moe_params) };
+    enum vkmoe_status status = vkmoe_checkpoint_open(path, log, &checkpoint);
+    if (status == VKMOE_OK)
+        status = vkmoe_checkpoint_get_moe(checkpoint, (struct vkmoe_block){ 0 }, params);
+    vkmoe_checkpoint_destroy(&checkpoint);
+    return status;
+}
+
+// What it comes to, to run it whole; false if that takes more than one line, or none for a failure.
+static bool try_whole(const char *path, struct record *record)
+{
+    const struct vkmoe_log log = log_to(record);
+    vkmoe_checkpoint *checkpoint = NULL;
+    struct vkmoe_frame frame = { VKMOE_INIT(vkmoe_frame) };
+    struct vkmoe_attention_params attention = { VKMOE_INIT(vkmoe_attention_params) };
+    const bool whole = vkmoe_checkpoint_open(path, &log, &checkpoint) == VKMOE_OK
+        && vkmoe_checkpoint_get_frame(checkpoint, &frame) == VKMOE_OK
+        && vkmoe_checkpoint_get_attention(checkpoint, (struct vkmoe_block){ 0 }, &attention)
+            == VKMOE_OK;
+    vkmoe_checkpoint_destroy(&checkpoint);
+    return record->lines[VKMOE_LOG_ERROR] == !whole;
+}
+
+static bool write_edited(const char *family, const struct gguf_edit *edit, const char *path)
+{
+    struct whole_checkpoint whole;
+    vkmoe_checkpoint *checkpoint = NULL;
+    const bool made = whole_checkpoint_write(family, 1, &whole)
+        && vkmoe_checkpoint_open(whole.path, &printing_log, &checkpoint) == VKMOE_OK
+        && gguf_convert_edited(checkpoint, path, edit);
+    vkmoe_checkpoint_destroy(&checkpoint);
+    whole_checkpoint_finish(&whole);
+    return made;
+}
+
+static bool check_edited(const struct edited *row)
+{
+    struct record record = { 0 }, of_moe = { 0 };
+    const struct vkmoe_log log = log_to(&of_moe);
+    struct vkmoe_moe_params params;
+    const char *path = folder_path("edited.gguf");
+    bool ok = write_edited(row->family, &row->edit, path) && try_whole(path, &record);
+    if (ok && row->line)
+        ok = strstr(record.last, row->line)
+            || (try_moe(path, &log, &params) != VKMOE_OK && strstr(of_moe.last, row->line));
+    else if (ok)
+        ok = record.lines[VKMOE_LOG_ERROR] == 0 && record.last[0] == '\0';
+    if (!ok)
+        tap_note("%s; %s", record.last, of_moe.last);
+    folder_empty();
+    return ok;
+}
+
+// The first DeepSeek's weights are divided by their sum and then scaled, if the file has it so.
+static bool check_scale(void)
+{
+    static const struct gguf_edit edit = { .key = "deepseek.expert_weights_norm",
+        .value = "1",
+        .kind = GGUF_BOOL,
+        .number_key = "deepseek.expert_weights_scale",
+        .number = "2.5",
+        .architecture = "deepseek" };
+    struct vkmoe_moe_params params;
+    const char *path = folder_path("scale.gguf");
+    const bool ok = write_edited("mixtral", &edit, path)
+        && try_moe(path, &printing_log, &params) == VKMOE_OK && params.router.scale == 2.5f
+        && params.router.renormalize.mode == VKMOE_RENORMALIZE_SUM;
+    folder_empty();
+    return ok;
+}
+
+// Half a file: no tensor is larger than that, but some begin where it has ended.
+static bool check_half(void)
+{
+    struct record record = { 0 };
+    struct stat info;
+    const char *path = folder_path("half.gguf");
+    const bool ok = write_edited("mixtral", &(struct gguf_edit){ 0 }, path)
+        && stat(path, &info) == 0 && truncate(path, info.st_size / 2) == 0
+        && try_whole(path, &record)
+        && strstr(record.last, "ends beyond the end of the file, whose download may not be");
+    if (!ok)
+        tap_note("%s", record.last);
+    folder_empty();
+    return ok;
+}
+
+// More strings than are worth looking at: of no bytes each, in a file that is a hole.
+static bool check_strings(void)
+{
+    enum { STRINGS = (1 << 24) + 1 };
+    struct gguf_writer writer = { 0 };
+    struct record record = { 0 };
+    const char *path = folder_path("strings.gguf");
+    gguf_key_texts(&writer, "x", (const char *[]){ "" }, 1);
+    CHECK(gguf_write(&writer, path));
+    FILE *file = fopen(path, "r+b");
+    CHECK(file);
+    const uint64_t count = STRINGS;
+    fseek(file, 24 + 9 + 8, SEEK_SET); // after the key and the types
+    fwrite(&count, sizeof count, 1, file);
+    CHECK(fclose(file) == 0 && truncate(path, 49 + 8 * (off_t)STRINGS) == 0);
+    CHECK(try_whole(path, &record));
+    CHECK(strstr(record.last, "x has 16777217 strings, more than 16777216"));
+    folder_empty();
+    return true;
+fail:
+    tap_note("%s", record.last);
+    return false;
+}
+
+int main(int argc, char **argv)
+{
+    struct tap tap;
+    if (!tap_begin(&tap, argc, argv) || !folder_begin("gguf_edited"))
+        return 2;
+    TAP_ROWS(&tap, "edited", edited, COUNT_OF(edited), check_edited);
+    TAP_TEST(&tap, "scale", check_scale());
+    TAP_TEST(&tap, "half", check_half());
+    TAP_TEST(&tap, "strings", check_strings());
+    folder_finish();
+    return tap_end(&tap);
+}
