@@ -112,6 +112,20 @@ static void split_fused(const struct builder *b, struct vkmoe_view fused, uint32
     *gate = fused;
 }
 
+// That a tensor is of the same dtype as the first expert's.
+static void check_dtype(struct builder *b, const char *patterns, uint32_t expert,
+    const struct vkmoe_view *view, const char *first_patterns, const struct vkmoe_view *first)
+{
+    if (b->lookup.status != VKMOE_OK || view->dtype == first->dtype)
+        return;
+    const struct tensor *tensor = vkmoe_lookup_find(&b->lookup, patterns, expert, NULL);
+    const struct tensor *other = vkmoe_lookup_find(&b->lookup, first_patterns, 0, NULL);
+    LOOKUP_FAIL(&b->lookup, UNSUPPORTED,
+        "%s: the experts of %s have tensors of different dtypes: %s is %s, %s %s",
+        b->source->directory, b->lookup.prefix, tensor->name, tensor->dtype, other->name,
+        other->dtype);
+}
+
 static void view_experts(struct builder *b)
 {
     const struct names *names = b->source->names;
@@ -131,12 +145,11 @@ static void view_experts(struct builder *b)
         down[e] = view_expert(b, names->down, e, p->hidden, p->inner);
         check_blocks(b, together ? names->gate_up : names->up, &up[e], p->hidden);
         check_blocks(b, names->down, &down[e], p->inner);
-        if (b->lookup.status == VKMOE_OK
-            && (up[e].dtype != up[0].dtype || down[e].dtype != down[0].dtype
-                || (names->gate && gate[e].dtype != up[0].dtype)))
-            LOOKUP_FAIL(&b->lookup, UNSUPPORTED,
-                "%s: the experts of %s have tensors of different dtypes", b->source->directory,
-                b->lookup.prefix);
+        const char *up_name = together ? names->gate_up : names->up;
+        check_dtype(b, up_name, e, &up[e], up_name, &up[0]);
+        check_dtype(b, names->down, e, &down[e], names->down, &down[0]);
+        if (names->gate && !together)
+            check_dtype(b, names->gate, e, &gate[e], up_name, &up[0]);
     }
     p->gate = names->gate || names->gate_up ? gate : NULL;
     p->up = up;
@@ -181,12 +194,14 @@ static void view_shared(struct builder *b)
     }
     p->shared.down = view_matrix(b, names->shared_down, p->hidden, p->shared.inner);
     p->shared.token_gate = view_matrix(b, names->shared_token_gate, 1, p->hidden);
-    if (b->lookup.status == VKMOE_OK
-        && ((p->shared.gate.data && p->shared.gate.dtype != p->up[0].dtype)
-            || p->shared.up.dtype != p->up[0].dtype || p->shared.down.dtype != p->down[0].dtype))
-        LOOKUP_FAIL(&b->lookup, UNSUPPORTED,
-            "%s: the shared expert of %s has another dtype than the others", b->source->directory,
-            b->lookup.prefix);
+    const char *up = is_fused(b) ? names->gate_up : names->up;
+    if (names->shared_gate_up)
+        check_dtype(b, names->shared_gate_up, 0, &p->shared.up, up, &p->up[0]);
+    else
+        check_dtype(b, names->shared_up, 0, &p->shared.up, up, &p->up[0]);
+    if (names->shared_gate && p->shared.gate.data)
+        check_dtype(b, names->shared_gate, 0, &p->shared.gate, up, &p->up[0]);
+    check_dtype(b, names->shared_down, 0, &p->shared.down, names->down, &p->down[0]);
 }
 
 static void view_router(struct builder *b)

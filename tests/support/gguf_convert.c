@@ -357,6 +357,7 @@ static void write_edit(struct gguf_writer *writer, const struct gguf_edit *edit)
 {
     uint64_t elements = 1;
     writer->without = NULL;
+    writer->halves = edit->halves;
     if (edit->key && edit->kind == GGUF_TEXT)
         gguf_key_text(writer, edit->key, edit->value);
     else if (edit->key && edit->kind == GGUF_F32)

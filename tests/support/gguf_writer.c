@@ -130,11 +130,13 @@ void gguf_tensor(
     PUT(&writer->tensors, uint32_t, rank);
     for (uint32_t i = rank; i-- > 0;)
         PUT(&writer->tensors, uint64_t, shape[i]);
-    PUT(&writer->tensors, uint32_t, 0);
+    PUT(&writer->tensors, uint32_t, writer->halves);
     put(&writer->data, "", 0);
     pad(&writer->data, 0);
     PUT(&writer->tensors, uint64_t, writer->data.size);
-    for (uint64_t i = 0; i < elements; i++)
+    for (uint64_t i = 0; i < elements && writer->halves; i++)
+        PUT(&writer->data, uint16_t, 0x3c00);
+    for (uint64_t i = 0; i < elements && !writer->halves; i++)
         PUT(&writer->data, float, (float)values[i]);
 }
 

@@ -18,6 +18,7 @@ struct gguf_writer {
         size_t size;
     } keys, tensors, data;
     uint64_t key_count, tensor_count;
+    bool halves;         // tensors are f16, all 1
     const char *without; // what has one of these, "a|b", in its name is left out
 };
 
@@ -60,6 +61,7 @@ struct gguf_edit {
     const char *number_key, *number; // in f32
     const char *tensor;              // of ones
     uint64_t shape[4];
+    bool halves;              // it is in f16
     const char *architecture; // instead of the family's own; NULL: that
 };
 
