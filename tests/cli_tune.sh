@@ -63,6 +63,8 @@ ignored() {
 }
 
 expect 0 "${layer[@]}" --output "$tmp/plain.npy" --no-tuning
+expect 0 "${layer[@]}" --output "$tmp/trusted.npy" --no-tuning --no-self-test
+same "$tmp/trusted.npy" "$tmp/plain.npy"
 cp "$file" "$tmp/good"
 sed 's/^key .*/key 0123456789abcdef/' "$tmp/good" >"$file"
 ignored "stale" 'another device, driver or version'

@@ -60,15 +60,19 @@ struct cli_option {
         .name = name_, .value = value_, .count = (target), .help = words \
     }
 // Options that several commands have.
-// The device to run on, by three options.
+// The device to run on, and how.
 #define CLI_WHERE(device_, validate_) \
     { .name = "device", \
         .value = "D", \
         .text = (device_), \
         .help = "index (digits alone), or part of the name; else the best" }, \
         { .name = "validate", .help = "enable Vulkan's validation layer", .flag = (validate_) }, \
+        { .name = "no-tuning", \
+            .help = "leave out what 'vkmoe tune' found", \
+            .flag = &cli_no_tuning }, \
     { \
-        .name = "no-tuning", .help = "leave out what 'vkmoe tune' found", .flag = &cli_no_tuning \
+        .name = "no-self-test", .help = "take the driver to compute right", \
+        .flag = &cli_no_self_test \
     }
 #define CLI_NO_CAPACITY(target) \
     { \
@@ -239,7 +243,7 @@ int cli_output_commit(void);
 
 // ------------------------------------------------------------------- work.c: model and device
 
-extern bool cli_no_tuning; // the option
+extern bool cli_no_tuning, cli_no_self_test; // the options
 int cli_open_device(const char *select, bool validate, vkmoe_device **out);
 // The same with another log than cli_log.
 int cli_open_device_for(

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-bool cli_no_tuning;
+bool cli_no_tuning, cli_no_self_test;
 
 int cli_open_device_for(
     const struct vkmoe_log *log, const char *select, bool validate, vkmoe_device **out)
@@ -16,6 +16,7 @@ int cli_open_device_for(
         .log = *log,
         .select = select,
         .validate = validate,
+        .no_self_test = cli_no_self_test,
     };
     const int status = cli_result(vkmoe_device_create(&params, out), "no device");
     if (status == 0 && !cli_no_tuning)
