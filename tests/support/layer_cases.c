@@ -370,7 +370,7 @@ const struct layer_case layer_cases[] = {
         .dtype = VKMOE_DTYPE_Q8_0, .vector_dtype = VKMOE_DTYPE_Q8_0},
     {"q8-0-down-f16", SHAPE(33, 64, 44, 6, 2), TOP_K, .has = CASE_OTHER_DOWN,
         .dtype = VKMOE_DTYPE_Q8_0, .down_dtype = VKMOE_DTYPE_F16},
-    {"q4-k-down-q6-k", SHAPE(40, 256, 256, 6, 2), TOP_K, .has = CASE_OTHER_DOWN,
+    {"q4-k-down-q6-k", SHAPE(38, 256, 256, 6, 2), TOP_K, .has = CASE_OTHER_DOWN,
         .dtype = VKMOE_DTYPE_Q4_K, .down_dtype = VKMOE_DTYPE_Q6_K},
     {"q4-k-decode-down-q5-0", SHAPE(1, 512, 96, 6, 2), TOP_K, .has = CASE_OTHER_DOWN,
         .dtype = VKMOE_DTYPE_Q4_K, .down_dtype = VKMOE_DTYPE_Q5_0},
