@@ -193,6 +193,9 @@ static const struct {
     { "{\"pre_tokenizer\":{\"type\":\"Split\",\"behavior\":\"Isolated\",\"pattern\":{\"Regex\":"
       "\"(\"}},\"model\":{" AB ",\"merges\":[]}}",
         "cannot be used: missing closing parenthesis" },
+    { "{\"pre_tokenizer\":{\"type\":\"Split\",\"behavior\":\"Isolated\",\"pattern\":{\"Regex\":"
+      "\"\\\\C\"}},\"model\":{" AB ",\"merges\":[]}}",
+        "cannot be used: using \\C" },
     { "{\"normalizer\":{\"type\":\"NFKC\"}," BYTES ",\"model\":{" AB ",\"merges\":[]}}", "NFKC" },
     { "{" BYTES ",\"added_tokens\":[{\"id\":3}],\"model\":{" AB ",\"merges\":[]}}", "no content" },
     { "{" BYTES ",\"post_processor\":{\"type\":\"X\"},\"model\":{" AB ",\"merges\":[]}}", "\"X\"" },

@@ -50,8 +50,9 @@ bool cli_split_add(struct cli_split *split, const char *pattern, char *why, size
             split->count == MAX_PATTERNS ? "there are too many" : "\"&&\" or \"\\h\" is used");
         return false;
     }
-    pcre2_code *code = pcre2_compile(
-        (PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED, PCRE2_UTF | PCRE2_UCP, &error, &at, NULL);
+    // \C would cut within a character.
+    pcre2_code *code = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED,
+        PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C, &error, &at, NULL);
     if (!code) {
         pcre2_get_error_message(error, (PCRE2_UCHAR *)why, room);
         return false;
@@ -103,7 +104,8 @@ static bool cut(const struct cut *c, uint32_t pattern, const char *text, size_t 
             break;
         }
         const size_t begin = bounds[0], end = bounds[1];
-        good = begin >= from && end > begin && cut(c, pattern + 1, text + from, begin - from)
+        good = begin >= from && end > begin && end <= size
+            && cut(c, pattern + 1, text + from, begin - from)
             && cut(c, pattern + 1, text + begin, end - begin);
         from = end;
     }
