@@ -174,11 +174,24 @@ uint64_t vkmoe_attention_load_size(const struct vkmoe_attention_params *p)
     return size + vkmoe_format_size(p->output.matrices[0].dtype, matrix);
 }
 
+static enum vkmoe_status self_test(
+    const struct loading *loading, const struct vkmoe_attention_params *p)
+{
+    const struct vkmoe_view *value =
+        p->value.experts.experts > 0 ? p->value.experts.matrices : &p->value.matrix;
+    const struct vkmoe_view *output =
+        p->output.experts.experts > 0 ? p->output.experts.matrices : p->output.matrices;
+    TRY_RETURN(vkmoe_self_test(loading, p->query.matrices[0].dtype));
+    TRY_RETURN(vkmoe_self_test(loading, p->key.matrix.dtype));
+    TRY_RETURN(vkmoe_self_test(loading, value[0].dtype));
+    return vkmoe_self_test(loading, output[0].dtype);
+}
+
 enum vkmoe_status vkmoe_attention_load(
     struct loading *loading, const struct vkmoe_attention_params *params, vkmoe_attention **out)
 {
     TRY_RETURN(vkmoe_attention_check(&loading->caller, params));
-    TRY_RETURN(vkmoe_self_test(loading, params->query.matrices[0].dtype));
+    TRY_RETURN(self_test(loading, params));
     NEW_OR_RETURN(vkmoe_attention, a, device_log(loading->device), "attention: ");
     a->device = loading->device;
     a->loading = loading;

@@ -93,6 +93,7 @@ enum vkmoe_status vkmoe_moe_load(
 {
     TRY_RETURN(vkmoe_moe_check(&loading->caller, params));
     TRY_RETURN(vkmoe_self_test(loading, params->up[0].dtype));
+    TRY_RETURN(vkmoe_self_test(loading, params->down[0].dtype));
     NEW_OR_RETURN(vkmoe_moe, moe, device_log(loading->device), "moe: ");
     moe->device = loading->device;
     moe->params = *params;

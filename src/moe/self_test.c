@@ -73,7 +73,7 @@ static bool expect_by_host(struct tune_layer *layer)
 // -------------------------------------------------------------------- on the device
 
 static enum vkmoe_status make_layer(
-    const struct loading *loading, enum vkmoe_dtype dtype, struct tune_layer *out)
+    const struct loading *loading, enum vkmoe_dtype dtype, bool fast, struct tune_layer *out)
 {
     const uint32_t block = vkmoe_format(dtype)->elements;
     const uint32_t width = div_up(WIDTH, block) * block;
@@ -83,7 +83,7 @@ static enum vkmoe_status make_layer(
         .experts = EXPERTS,
         .experts_per_token = K,
         .dtype = dtype,
-        .precision = loading->fast ? VKMOE_PRECISION_FAST : VKMOE_PRECISION_EXACT,
+        .precision = fast ? VKMOE_PRECISION_FAST : VKMOE_PRECISION_EXACT,
     };
     TRY_RETURN(vkmoe_tune_layer_init(&loading->caller, loading->device, &params, TOKENS, out));
     if (!expect_by_host(out))
@@ -139,7 +139,7 @@ static enum vkmoe_status test_forms(struct test *t)
     while ((form = next_form(device, t->dtype, t->fast, seen)) != NULL) {
         double error;
         if (!t->layer.device)
-            TRY_RETURN(make_layer(t->loading, t->dtype, &t->layer));
+            TRY_RETURN(make_layer(t->loading, t->dtype, t->fast, &t->layer));
         seen[form - vkmoe_variants] = true;
         vkmoe_tune_layer_force(&t->layer, form);
         TRY_RETURN(vkmoe_tune_layer_compare(&t->layer, TOKENS, &error));

@@ -15,6 +15,8 @@
 #define WEIGHTS_SIZE ((uint64_t)1 << 30)       // of a layer, about: more than a card's caches hold
 #define WEIGHTS_SIZE_CPU ((uint64_t)128 << 20) // which takes long to make them
 #define POOL_BLOCKS 4099                       // different ones; a prime, so that rows differ
+#define PARTS 16                               // of a block, drawn one by one
+#define MOST_TRIES 1000000                     // to draw the first one
 #define LEAST_WEIGHT 1e-3f
 #define MOST_WEIGHT 0.1f
 #define MIN_SAMPLES 5
@@ -49,16 +51,41 @@ static float largest(const float *values, uint32_t count)
     return most;
 }
 
-// A block of any format, by chance: bytes that come to elements of a usual size.
-static void make_block(const struct format *format, uint32_t *state, unsigned char *block)
+static bool is_usual(const struct format *format, const unsigned char *block)
 {
     float values[FORMAT_MAX_ELEMENTS];
-    float most = 0;
-    for (int tries = 0; !(most >= LEAST_WEIGHT && most <= MOST_WEIGHT) && tries < 100000; tries++) {
-        for (uint32_t i = 0; i < format->bytes; i++)
-            block[i] = (unsigned char)(next_random(state) >> 24);
-        format->decode(block, values);
-        most = largest(values, format->elements);
+    format->decode(block, values);
+    const float most = largest(values, format->elements);
+    return most >= LEAST_WEIGHT && most <= MOST_WEIGHT;
+}
+
+static void draw(unsigned char *bytes, uint32_t count, uint32_t *state)
+{
+    for (uint32_t i = 0; i < count; i++)
+        bytes[i] = (unsigned char)(next_random(state) >> 24);
+}
+
+// A block of any format, by chance: bytes that come to elements of a usual size. In some formats
+// one in 20,000 does, so that only the first is drawn until it does: the others are the one before
+// them with other bytes, part by part, where that leaves it usual.
+static void make_block(
+    const struct format *format, uint32_t *state, unsigned char *block, bool is_first)
+{
+    const uint32_t step = div_up(format->bytes, PARTS);
+    unsigned char kept[FORMAT_MAX_ELEMENTS];
+    if (is_first) {
+        for (int tries = 0; tries < MOST_TRIES; tries++) {
+            draw(block, format->bytes, state);
+            if (is_usual(format, block))
+                return;
+        }
+    }
+    for (uint32_t at = 0; at < format->bytes; at += step) {
+        const uint32_t count = MIN(step, format->bytes - at);
+        memcpy(kept, block + at, count);
+        draw(block + at, count, state);
+        if (!is_usual(format, block))
+            memcpy(block + at, kept, count);
     }
 }
 
@@ -69,8 +96,11 @@ static void *make_matrices(const struct format *format, uint64_t size)
     const uint64_t pool = (uint64_t)POOL_BLOCKS * format->bytes, all = size + pool;
     unsigned char *blocks = malloc(all);
     uint32_t state = 1;
-    for (uint64_t at = 0; blocks && at < pool; at += format->bytes)
-        make_block(format, &state, blocks + at);
+    for (uint64_t at = 0; blocks && at < pool; at += format->bytes) {
+        if (at > 0)
+            memcpy(blocks + at, blocks + at - format->bytes, format->bytes);
+        make_block(format, &state, blocks + at, at == 0);
+    }
     for (uint64_t at = pool; blocks && at < all; at += pool)
         memcpy(blocks + at, blocks, MIN(pool, all - at));
     return blocks;
