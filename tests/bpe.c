@@ -143,6 +143,14 @@ static bool test_nfc(void)
                                "\"merges\":[]}}";
     CHECK(init(head, sizeof head - 1) && tools_encode("e\u0301", true));
     CHECK(tools_count == 2 && tools_tokens[0] == 1 && tools_tokens[1] == 2);
+    // No language has that many marks on a letter, and sorting them is quadratic.
+    char *text = allocate(2 * LONG + 1, 1);
+    for (size_t i = 0; i < LONG; i++)
+        memcpy(text + 2 * i, i % 2 ? "\u0301" : "\u0323", 2);
+    text[2 * LONG] = 0;
+    const bool refused = !tools_encode(text, true);
+    free(text);
+    CHECK(refused);
     return true;
 fail:
     return false;

@@ -1,5 +1,5 @@
-// bpe_split.c - see bpe.h: patterns by PCRE2, normalisation by utf8proc. Patterns come from files,
-// so that what matching may cost is limited.
+// bpe_split.c - see bpe.h: patterns by PCRE2, normalisation by utf8proc. Patterns come from files:
+// what one match may take of memory is limited here, and of steps by PCRE2.
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 #include <stdio.h>
@@ -10,7 +10,11 @@
 #include "bpe.h"
 #include "cli.h"
 
-enum { MAX_PATTERNS = 16 };
+enum {
+    MAX_PATTERNS = 16,
+    MAX_MARKS = 1000,   // in a row, which utf8proc sorts in quadratic time
+    MATCH_KIB = 262144, // of memory for one match, which may be the whole text
+};
 
 struct cli_split {
     pcre2_code *patterns[MAX_PATTERNS];
@@ -61,14 +65,30 @@ bool cli_split_add(struct cli_split *split, const char *pattern, char *why, size
     return true;
 }
 
+// Whether the text has more combining marks in a row than any language.
+static bool has_many_marks(const char *text, size_t size)
+{
+    const utf8proc_uint8_t *at = (const utf8proc_uint8_t *)text, *end = at + size;
+    uint32_t marks = 0;
+    while (at < end && marks <= MAX_MARKS) {
+        utf8proc_int32_t code;
+        const utf8proc_ssize_t length = utf8proc_iterate(at, end - at, &code);
+        at += length > 0 ? length : 1;
+        marks = length > 0 && utf8proc_get_property(code)->combining_class ? marks + 1 : 0;
+    }
+    return marks > MAX_MARKS;
+}
+
 char *cli_split_normalize(const struct cli_split *split, const char *text, size_t *size)
 {
     char *repaired = cli_bpe_repair(text, *size, size);
     utf8proc_uint8_t *normal = NULL;
     if (!split->nfc)
         return repaired;
-    const utf8proc_ssize_t length = utf8proc_map((const utf8proc_uint8_t *)repaired,
-        (utf8proc_ssize_t)*size, &normal, UTF8PROC_STABLE | UTF8PROC_COMPOSE);
+    const utf8proc_ssize_t length = has_many_marks(repaired, *size)
+        ? UTF8PROC_ERROR_OVERFLOW
+        : utf8proc_map((const utf8proc_uint8_t *)repaired, (utf8proc_ssize_t)*size, &normal,
+            UTF8PROC_STABLE | UTF8PROC_COMPOSE);
     free(repaired);
     if (length < 0)
         return NULL;
@@ -93,11 +113,14 @@ static bool cut(const struct cut *c, uint32_t pattern, const char *text, size_t 
     }
     const pcre2_code *code = c->split->patterns[pattern];
     pcre2_match_data *match = pcre2_match_data_create_from_pattern(code, NULL);
-    bool good = match;
+    pcre2_match_context *limits = pcre2_match_context_create(NULL);
+    bool good = match && limits;
+    if (limits)
+        pcre2_set_heap_limit(limits, MATCH_KIB);
     size_t from = 0;
     while (good && from < size) {
         const int found = pcre2_match(
-            code, (PCRE2_SPTR)text, size, from, PCRE2_NO_UTF_CHECK | PCRE2_NOTEMPTY, match, NULL);
+            code, (PCRE2_SPTR)text, size, from, PCRE2_NO_UTF_CHECK | PCRE2_NOTEMPTY, match, limits);
         const size_t *bounds = pcre2_get_ovector_pointer(match);
         if (found <= 0) {
             good = found == PCRE2_ERROR_NOMATCH && cut(c, pattern + 1, text + from, size - from);
@@ -109,6 +132,7 @@ static bool cut(const struct cut *c, uint32_t pattern, const char *text, size_t 
             && cut(c, pattern + 1, text + begin, end - begin);
         from = end;
     }
+    pcre2_match_context_free(limits);
     pcre2_match_data_free(match);
     return good;
 }
