@@ -393,7 +393,8 @@ struct vkmoe_attention_params {
     const struct vkmoe_pattern *patterns; // [experts]; NULL: causal over everything
     enum vkmoe_precision precision;       // of the projections, and between them
     // Instead of a scaling by formula, or besides: what the frequency of each pair is divided by,
-    // [rope.size / 2], above 0 (GGUF's rope_freqs). Not with DYNAMIC.
+    // [rope.size / 2], or [head_size / 2] if that size is 0, above 0 (GGUF's rope_freqs). No data:
+    // by nothing. Not with DYNAMIC; without RoPE they are not looked at.
     struct vkmoe_view rope_divisors;
 };
 
