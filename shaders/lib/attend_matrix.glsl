@@ -29,12 +29,12 @@ const uint VALUE_STRIDE = BLOCK_KEYS / 8 + 1; // of a column of the values
 const uint SCORE_STRIDE = BLOCK_KEYS / 4 + 1; // of scores; of weights in f16, then corrections
 const uint CORRECTIONS = BLOCK_KEYS / 8;
 const uint VALUES_AT = BLOCK_KEYS * KEY_STRIDE;
-const uint SCORES_AT = VALUES_AT + D * VALUE_STRIDE;
-const uint ALL_AT = SCORES_AT + TILE_ROWS * SCORE_STRIDE;
 const uint QUERIES_SIZE = TILE_ROWS * KEY_STRIDE; // before all else
 const uint SUMS_SIZE = TILE_LANES * SM * SN / 4;  // instead of keys and values
-const uint LARGER_SIZE = QUERIES_SIZE > SUMS_SIZE ? QUERIES_SIZE : SUMS_SIZE;
-shared uvec4 staged[ALL_AT > LARGER_SIZE ? ALL_AT : LARGER_SIZE];
+const uint BLOCK_SIZE = VALUES_AT + D * VALUE_STRIDE;
+const uint SCORES_AT = BLOCK_SIZE > SUMS_SIZE ? BLOCK_SIZE : SUMS_SIZE;
+const uint ALL_AT = SCORES_AT + TILE_ROWS * SCORE_STRIDE;
+shared uvec4 staged[ALL_AT > QUERIES_SIZE ? ALL_AT : QUERIES_SIZE];
 shared vec4 slot[LANES / 4];
 shared float most[TILE_ROWS], total[TILE_ROWS];
 // The last block of whose keys and values some are out of range, and some large enough.
@@ -53,6 +53,9 @@ const uint COLUMN_TILES = D / SN;
 const uint OWN_TILES = (COLUMN_TILES + SHARE - 1) / SHARE;
 #define MOST_TILES (MOST_COLUMNS / SN / SHARE)
 
+// Of the weights of keys, at most 1: in f16 one of 1e-8 is still a normal number. All that comes
+// after one dominant key, a sink, may be as small.
+#define WEIGHT_SCALE 32768.0
 // Of keys and of values: what is in this range needs no more than this factor.
 #define CACHE_SCALE (ATTEND_CACHE_F16 != 0 ? 1.0 : 64.0)
 #define MOST_USUAL 0x447a0000u  // 1000
@@ -303,8 +306,8 @@ void weigh_keys(task t, uint first, uint end, key_block k, uint run, uint length
     }
     [[unroll]] for (uint n = 0; n < OWN_KEYS / 8; n++)
         staged[at + ROW_PART * (OWN_KEYS / 8) + n] =
-            pack_chunk(vec4(x[n * 8], x[n * 8 + 1], x[n * 8 + 2], x[n * 8 + 3]),
-                vec4(x[n * 8 + 4], x[n * 8 + 5], x[n * 8 + 6], x[n * 8 + 7]));
+            pack_chunk(WEIGHT_SCALE * vec4(x[n * 8], x[n * 8 + 1], x[n * 8 + 2], x[n * 8 + 3]),
+                WEIGHT_SCALE * vec4(x[n * 8 + 4], x[n * 8 + 5], x[n * 8 + 6], x[n * 8 + 7]));
     for (uint n = ROW_PART; n < SN / 4; n += ROW_LANES)
         staged[at + CORRECTIONS + n] = uvec4(floatBitsToUint(shrink));
 }
@@ -444,7 +447,8 @@ void store_tiles(task t, bool partial)
         EACH_PIECE(e) {
             const uint q = FIRST_ROW + e / (SN / 4);
             const uint piece = column_tile(i) * (SN / 4) + e % (SN / 4);
-            const vec4 value = uintBitsToFloat(staged[MATRIX_AT + e]) / CACHE_SCALE;
+            const vec4 value =
+                uintBitsToFloat(staged[MATRIX_AT + e]) / (CACHE_SCALE * WEIGHT_SCALE);
             if (q >= QUERIES || column_tile(i) >= COLUMN_TILES)
                 continue;
             if (partial)
