@@ -30,6 +30,8 @@ spirv_instruction(extensions = ["SPV_KHR_integer_dot_product"], capabilities = [
 #define LEAST 1e-33      // for the largest; with less LARGEST / it would be infinite
 #define ROUND 12582912.0 // 1.5 * 2^23: has no bits below 1, and 16 zeros there
 
+#define INFINITE 0x7f800000u // as bits, above which are NaNs
+#define NOT_A_NUMBER 0x7fc00000u
 #define NO_LANE 0x10000000u // in place of c: past the end
 
 #define GROUPS (LANES / 8)
@@ -73,7 +75,8 @@ void add_squares(product p, uint t, uint block)
                 column % 8 + i, p.columns));
 }
 
-// Hands over the lane's columns of block n; returns the block's scale.
+// Hands over the lane's columns of block n; returns the block's scale, a NaN if any of them is one
+// or is infinite.
 float share(uint n, vec4 x)
 {
     // As integers, of which a NaN is the largest.
@@ -93,7 +96,7 @@ float share(uint n, vec4 x)
     shared_bytes[at][r % 4] = (even >> 8 & 0xff00ffu) | (odd & 0xff00ff00u);
     shared_bytes[at + 2 * GROUPS][r % 4] =
         ((even & 0xff00ffu) | (odd << 8 & 0xff00ff00u)) ^ 0x80808080u;
-    return most * (1.0 / LARGEST);
+    return largest < INFINITE ? most * (1.0 / LARGEST) : uintBitsToFloat(NOT_A_NUMBER);
 }
 
 // Of shared memory alone: loads of weights stay under way.
@@ -130,8 +133,7 @@ void multiply_blocks(product p, uint blocks, uint first)
     }
     wait_for_subgroup();
     [[unroll]] for (uint n = 0; n < SHARED_BLOCKS; n++) {
-        const float scale = share(n, x[n]);
-        scales[n] = first + n % AT_ONCE < blocks ? scale : 0.0;
+        scales[n] = share(n, x[n]);
     }
     wait_for_subgroup();
     [[unroll]] for (uint n = 0; n < SHARED_BLOCKS; n++) {
@@ -143,7 +145,9 @@ void multiply_blocks(product p, uint blocks, uint first)
             const int high = dot_16(w.b, high_b, dot_16(w.a, high_a, 0));
             const int dot = dot_16(w.b, low_b, dot_16(w.a, low_a, high * 256));
             const uint i = n / AT_ONCE * DECODE_BLOCKS + b;
-            sums[i] = fma(w.scale * scales[n], float(dot), sums[i]);
+            // What does not count may have scales that no factor of 0 takes away.
+            const float scale = first + n % AT_ONCE < blocks ? w.scale * scales[n] : 0.0;
+            sums[i] = fma(scale, float(dot), sums[i]);
         }
     }
 }
