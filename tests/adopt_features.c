@@ -185,8 +185,11 @@ static bool uses(const vkmoe_device *device, uint32_t enabled, const vkmoe_devic
         == !(own->needs & NEED_integer_dot && enabled & HOST_INTEGER_DOT));
     CHECK(device->full_subgroups == !!(enabled & HOST_FULL_SUBGROUPS));
     CHECK(!device->capture_statistics);
+    CHECK(!(device->needs & NEED_shuffle)
+        == !(own->needs & NEED_shuffle && sized && enabled & HOST_FULL_SUBGROUPS));
+    const uint32_t others = NEED_ANY_MATRIX | NEED_integer_dot | NEED_shuffle;
     if (enabled & HOST_INT64 && sized)
-        CHECK(!((device->needs ^ own->needs) & ~(uint32_t)(NEED_ANY_MATRIX | NEED_integer_dot))
+        CHECK(!((device->needs ^ own->needs) & ~others)
             && device->subgroup_size == own->subgroup_size);
     else
         CHECK(!(device->needs & ~own->needs) && (sized || !(device->needs & subgroup)));

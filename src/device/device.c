@@ -67,7 +67,9 @@ void vkmoe_device_describe(vkmoe_device *device, const struct physical *p)
         | (device->is_cpu && p->quirks & QUIRK_UNIFORM_LOADS_SCALAR ? NEED_uniform_loads : 0)
         | (p->subgroup_arithmetic ? NEED_subgroup : 0) | (p->subgroup_ballot ? NEED_ballot : 0)
         | (p->subgroup_arithmetic && device->subgroup_size == 8 ? NEED_lanes_8 : 0)
-        | (p->subgroup_shuffle && device->least_subgroup_size >= 8 ? NEED_shuffle : 0)
+        | (p->subgroup_shuffle && p->full_subgroups && device->least_subgroup_size >= 8
+                ? NEED_shuffle
+                : 0)
         | (p->integer_dot ? NEED_integer_dot : 0) | matrix_needs(&p->matrix_units);
 }
 

@@ -17,7 +17,7 @@ const struct tunable vkmoe_tunables[] = {
     { TUNE_DECODE_LANES, "decode_lanes", 32, 512, true, 1 },
     { TUNE_DECODE_UNROLL, "decode_unroll", 1, 8, false, 1 },
     { TUNE_DECODE_BLOCKS, "decode_blocks", 2, 4, false, 1 },
-    { TUNE_DECODE_TOGETHER, "decode_together", 1, 8, false, 4 },
+    { TUNE_DECODE_TOGETHER, "decode_together", 1, 4, false, 4 },
     // See vkmoe_device_tune(): it is compared with what follows it.
     { TUNE_DECODE_TOKENS, "decode_tokens", 1, 16, false, 0 },
 };

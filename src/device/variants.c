@@ -107,7 +107,8 @@ bool vkmoe_variant_runs(
 bool vkmoe_precision_matters(const vkmoe_device *device, enum vkmoe_dtype dtype)
 {
     for (uint32_t i = 0; i < vkmoe_variant_count; i++)
-        if (vkmoe_variants[i].needs & (NEED_fast | NEED_ANY_MATRIX)
+        if (vkmoe_variants[i].kernel != KERNEL_attend // which reads no weights
+            && vkmoe_variants[i].needs & (NEED_fast | NEED_ANY_MATRIX)
             && vkmoe_variant_runs(device, &vkmoe_variants[i], dtype, true))
             return true;
     return false;
