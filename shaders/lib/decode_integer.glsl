@@ -133,7 +133,8 @@ void multiply_blocks(product p, uint blocks, uint first)
     }
     wait_for_subgroup();
     [[unroll]] for (uint n = 0; n < SHARED_BLOCKS; n++) {
-        scales[n] = share(n, x[n]);
+        const float scale = share(n, x[n]);
+        scales[n] = first + n % AT_ONCE < blocks ? scale : 0.0;
     }
     wait_for_subgroup();
     [[unroll]] for (uint n = 0; n < SHARED_BLOCKS; n++) {
@@ -145,9 +146,7 @@ void multiply_blocks(product p, uint blocks, uint first)
             const int high = dot_16(w.b, high_b, dot_16(w.a, high_a, 0));
             const int dot = dot_16(w.b, low_b, dot_16(w.a, low_a, high * 256));
             const uint i = n / AT_ONCE * DECODE_BLOCKS + b;
-            // What does not count may have scales that no factor of 0 takes away.
-            const float scale = first + n % AT_ONCE < blocks ? w.scale * scales[n] : 0.0;
-            sums[i] = fma(scale, float(dot), sums[i]);
+            sums[i] = fma(w.scale * scales[n], float(dot), sums[i]);
         }
     }
 }
