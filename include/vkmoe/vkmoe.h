@@ -150,7 +150,8 @@ enum vkmoe_precision {
     // what weights in Q8_0 multiply is rounded to integers of 16 bits, which share a scale with
     // those of the same 32 columns, and the weights are not; an infinity makes a NaN. The rms of a
     // layer's errors stays below 1e-3 of its outputs', if weights have an rms of 1e-4 or more.
-    // Where many tokens attend, queries, keys, values and what these count for are rounded too.
+    // Where many tokens attend, queries, keys, values and what these count for are rounded too: a
+    // score may be off by a thousandth of itself.
     VKMOE_PRECISION_FAST,
 };
 

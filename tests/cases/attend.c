@@ -253,6 +253,9 @@ static const struct attend_case cases[] = {
     CASE("prefill-poison", .shapes = GPU), PREFILL, CORE, .poison = true, PATTERN(.left = 14)},
     CASE("prefill-huge", .shapes = GPU), PREFILL, CORE, .gain = 1e5f},
     CASE("prefill-tiny", .shapes = GPU), PREFILL, CORE, .gain = 1e-6f},
+    // Of a head size by whose root scores are divided exactly: only the weights are rounded.
+    CASE("prefill-dominant", .shapes = GPU), PREFILL, SHAPE(9, 70, 1, 16), HELD(2, 50, 70),
+        .f16 = true, .dominant = true},
 
     // ----------------------------------------------------------------------- ugly shapes
     CASE("one-of-each", BOTH), SHAPE(1, 1, 1, 1), .capacity = 1},
@@ -379,6 +382,7 @@ static void add_cache(
     const struct attend_case *c = (const void *)io->test;
     const uint32_t heads = MAX(c->sequences, 1) * c->kv_heads;
     struct rng rng = io_rng(io, name);
+    const bool is_key = !strcmp(name, "keys");
     const size_t count = (size_t)heads * c->capacity * m->padded;
     float *x = *out = io_alloc(io, count, sizeof *x);
     for (size_t i = 0; i < count; i++) {
@@ -386,7 +390,11 @@ static void add_cache(
         const uint32_t sequence = (uint32_t)(row / c->capacity / c->kv_heads);
         const uint32_t before = c->poison ? c->start / (sequence + 1) + 1 - c->patterns[0].left : 0;
         const bool held = row % c->capacity >= before && row % c->capacity < m->length[sequence];
-        const double value = rng_normal(&rng) * (c->gain ? c->gain : 1.0);
+        double value = rng_normal(&rng) * (c->gain ? c->gain : 1.0);
+        if (c->dominant && (row % c->capacity == 0 || (is_key && i % m->padded == 0)))
+            value = is_key && row % c->capacity == 0 && i % m->padded == 0
+                ? 7.0 * sqrt(c->head_size)
+                : 0.0;
         x[i] = !held                        ? NAN
             : i % m->padded >= c->head_size ? 0.0f
                                             : (float)(c->f16 ? round_to_f16(value) : value);
@@ -474,6 +482,8 @@ static void fill(struct kernel_io *io)
     float *query = io_add_floats(io, "query", m->row_count, m->query_stride, 1.0);
     for (uint32_t i = 0; c->gain && i < m->row_count * m->query_stride; i++)
         query[i] /= c->gain;
+    for (uint32_t i = 0; c->dominant && i < m->row_count * m->query_stride; i += c->head_size)
+        query[i] = 2.0f;
     if (c->gap && m->row_count) // nothing behind the last row's heads
         io_find(io, "query")->size -= c->gap * 4;
     for (uint32_t row = 0; row < m->row_count; row++)

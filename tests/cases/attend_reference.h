@@ -30,6 +30,7 @@ struct attend_case {
     bool matrices;            // for forms for matrix units
     bool poison;              // NaN in what is held before all windows
     float gain;               // of keys and values, and 1 / gain of queries; 0: 1
+    bool dominant;            // key 0 is 14 ahead of a usual one, and its value 0
     bool alone;               // there each row has a workgroup
     bool wild;                // a position, a sequence and a length are out of range
     bool ahead;               // there are lengths, beyond the tokens

@@ -112,6 +112,8 @@ static const struct decode_case cases[] = {
         .shared_inner = 8, .misaligned = true, .dtype = VKMOE_DTYPE_Q8_0},
     CASE("huge-x", .shapes = GPU_1), SHAPE(3, 0, 0, 96, 0), .shared_inner = 40, .gain = 1e30f,
         .activation = VKMOE_ACTIVATION_IDENTITY, .dtype = VKMOE_DTYPE_Q8_0},
+    CASE("infinite-x", .shapes = GPU_1), SHAPE(3, 0, 0, 96, 0), .shared_inner = 40,
+        .infinite = true, .activation = VKMOE_ACTIVATION_IDENTITY, .dtype = VKMOE_DTYPE_Q8_0},
     CASE("part", .shapes = ONE | SOME), SHAPE(3, 2, 4, 64, 24), GATED, .shared_inner = 72,
         .x_gap = 8, .first_shared_tile = 1},
 };
@@ -120,7 +122,8 @@ static const struct decode_case cases[] = {
 struct up_model {
     struct routing routing;
     struct linear up, shared;
-    const float *x, *raw;
+    float *x;
+    const float *raw;
     const float *before, *next_weight; // of shared_h, with a residual
 };
 
@@ -136,6 +139,8 @@ static void fill(struct kernel_io *io)
     if (c->k)
         m->routing = io_add_routing(io, c->pattern, c->tokens, c->k, c->experts);
     m->x = io_add_floats(io, "x", c->tokens, c->hidden + c->x_gap, c->gain > 0.0f ? c->gain : 1.0);
+    if (c->infinite)
+        m->x[(size_t)(c->tokens - 1) * (c->hidden + c->x_gap) + 40] = -INFINITY;
     io_find(io, "x")->skew = c->misaligned ? 4 : 0;
     if (c->norm)
         m->raw = io_add_floats(io, "raw", c->tokens, c->hidden, 2.0);
@@ -210,6 +215,9 @@ static void reference(struct kernel_io *io)
             shared_h + (size_t)t * h_columns(c->shared_inner));
     if (c->residual != 0.0f)
         add_residual(io, c->residual, "shared_h", m->before, m->next_weight);
+    for (uint32_t i = 0; c->infinite && i < c->shared_inner; i++)
+        shared_h[(size_t)(c->tokens - 1) * h_columns(c->shared_inner) + i] = INFINITY;
+    io_find(io, "shared_h")->nan = c->infinite && is_integer(io->variant);
     const uint32_t left_out = c->first_shared_tile * io->shape.blocks / 2;
     for (uint32_t t = 0; t < c->tokens; t++)
         for (uint32_t i = 0; i < c->shared_inner; i++)

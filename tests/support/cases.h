@@ -48,6 +48,7 @@ struct kernel_operand {
     uint32_t *words;      // exactly
     double tolerance;     // of floats, as a share of their rms; 0: COMPARE_F32_TOLERANCE
     double rms_tolerance; // likewise, of the rms of all errors; 0: there is none
+    bool nan;             // of floats that are infinite: a NaN, not anything
     bool may_flush;       // of words that are floats: subnormals may be zeros, of either sign
     bool weights;         // of floats: a zero's sign counts, and only there
     uint64_t address;     // on the device; set by who runs it

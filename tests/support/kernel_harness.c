@@ -151,6 +151,11 @@ static bool check_floats(const struct kernel_operand *operand, const float *actu
             continue;
         const bool anything = isinf(reference[i]);
         reference[i] = written[i] = 0.0;
+        if (anything && operand->nan && !isnan(actual[i])) {
+            tap_note("%s: [%llu] is %.9g, expected a NaN", operand->name, (unsigned long long)i,
+                (double)actual[i]);
+            ok = false;
+        }
         if (!anything && memcmp(&actual[i], (const char *)operand->before + i * 4, 4)) {
             tap_note("%s: [%llu][%llu] is %.9g, expected not to be written", operand->name,
                 (unsigned long long)(i / operand->columns),
