@@ -234,7 +234,7 @@ struct vkmoe_tune_params {
     enum vkmoe_precision precision;
     uint64_t budget_ns; // how long it may take, by and large; 0: ten seconds
     // Called between measurements and at the end, with times in ns. False ends it: what was found
-    // until then counts. May be NULL.
+    // until then counts, and the rest stays as it was. May be NULL.
     bool (*progress)(void *user, uint64_t done, uint64_t total);
     void *user;
 };

@@ -1,6 +1,7 @@
 // tune.c - finds what is fastest on a device, by trying.
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/check.h"
 #include "base/common.h"
@@ -31,6 +32,8 @@ struct tuner {
     uint64_t start, budget;
     uint64_t longest; // that a measurement took
     bool ended;       // by `progress`
+    uint32_t values;  // 1 << enum tune of those that were measured to the end
+    bool forms;       // likewise
 };
 
 // To be asked before each measurement: whether this part of the budget has room for another.
@@ -88,8 +91,8 @@ static void tell(const struct tuner *t, const char *what, const char *now, const
 struct climb {
     const struct tunable *tunable;
     uint32_t best;
-    double ns; // of it
-    bool moved;
+    double ns;       // of it
+    bool moved, cut; // there was no time for another
 };
 
 static enum vkmoe_status try_value(struct tuner *t, struct climb *c, uint32_t value, bool *better)
@@ -98,7 +101,10 @@ static enum vkmoe_status try_value(struct tuner *t, struct climb *c, uint32_t va
     char what[48];
     double ns;
     *better = false;
-    if (value < tunable->least || value > tunable->most || !goes_on(t, 1))
+    if (value < tunable->least || value > tunable->most)
+        return VKMOE_OK;
+    c->cut = !goes_on(t, 1);
+    if (c->cut)
         return VKMOE_OK;
     snprintf(what, sizeof what, "%s %u", tunable->name, value);
     set_value(t, tunable->what, value);
@@ -134,6 +140,8 @@ static enum vkmoe_status climb(struct tuner *t, const struct tunable *tunable)
     for (better = !c.moved; better;)
         TRY_RETURN(try_value(t, &c, c.best / 2, &better));
     set_value(t, tunable->what, c.moved ? c.best : 0);
+    if (c.moved || !c.cut)
+        t->values |= 1u << tunable->what;
     if (c.moved) {
         char now[16], old[16];
         snprintf(now, sizeof now, "%u", c.best);
@@ -168,7 +176,7 @@ static enum vkmoe_status tune_decode_tokens(struct tuner *t)
     uint32_t best = 1;
     for (uint32_t tokens = 2; tokens <= DECODE_MAX_TOKENS && are_few(t, tokens); tokens *= 2) {
         double few, many;
-        if (!goes_on(t, 1)) // what was not measured stays as it was
+        if (!goes_on(t, 1))
             return VKMOE_OK;
         TRY_RETURN(expect_plain(t, tokens, t->layer.moe->params.experts));
         set_value(t, TUNE_DECODE_TOKENS, DECODE_MAX_TOKENS);
@@ -182,6 +190,7 @@ static enum vkmoe_status tune_decode_tokens(struct tuner *t)
         best = tokens;
     }
     set_value(t, TUNE_DECODE_TOKENS, best != table ? best : 0);
+    t->values |= 1u << TUNE_DECODE_TOKENS;
     if (best != table)
         vkmoe_log(&t->device->gpu.log, VKMOE_LOG_INFO,
             "vkmoe_device_tune: decode_tokens: %u instead of %u", best, table);
@@ -192,6 +201,7 @@ static enum vkmoe_status tune_decode_tokens(struct tuner *t)
 
 struct form_class {
     uint32_t rows, from;
+    bool cut; // there was no time for all forms
     const struct variant *table, *best;
 };
 
@@ -223,7 +233,10 @@ static enum vkmoe_status tune_class(
     const uint32_t tokens = c->rows * active / k;
     double best = INFINITY, table = INFINITY;
     const struct variant *form = NULL;
-    if (tokens < 2 || !goes_on(t, FORMS_UNTIL))
+    if (tokens < 2)
+        return VKMOE_OK;
+    c->cut = true;
+    if (!goes_on(t, FORMS_UNTIL))
         return VKMOE_OK;
     TRY_RETURN(expect_plain(t, tokens, active));
     set_value(t, TUNE_DECODE_TOKENS, 1);
@@ -241,6 +254,7 @@ static enum vkmoe_status tune_class(
         if (v == c->table)
             table = ns;
     }
+    c->cut = false;
     if (form && best * GAIN < table) { // by chance?
         vkmoe_tune_layer_force(&t->layer, c->table);
         TRY_RETURN(measure(t, c->table->form, tokens, INFINITY, &table));
@@ -279,6 +293,7 @@ static enum vkmoe_status tune_forms(struct tuner *t)
     const struct candidates all = list_forms(t);
     struct form_class c[CLASSES];
     enum vkmoe_status status = VKMOE_OK;
+    bool cut = t->ended;
     for (uint32_t i = 0; i < CLASSES; i++) {
         c[i] = (struct form_class){
             .rows = classes[i],
@@ -290,10 +305,13 @@ static enum vkmoe_status tune_forms(struct tuner *t)
     }
     for (uint32_t i = 0; all.count > 1 && i < CLASSES && status == VKMOE_OK; i++) {
         status = tune_class(t, &all, &c[i]);
+        cut |= c[i].cut;
         vkmoe_tune_layer_force(&t->layer, NULL);
         set_value(t, TUNE_DECODE_TOKENS, 0);
     }
+    const uint32_t others = t->now->form_count;
     add_forms(t, c);
+    t->forms = !cut || t->now->form_count > others;
     return status;
 }
 
@@ -310,6 +328,20 @@ static void forget(struct tuner *t)
         if (o->forms[i].dtype != t->params->dtype || o->forms[i].fast != t->fast)
             o->forms[count++] = o->forms[i];
     o->form_count = count;
+}
+
+// What there was no time for stays as it was.
+static void remember(struct tuner *t, const struct overrides *before)
+{
+    for (uint32_t i = 0; i < vkmoe_tunable_count; i++) {
+        const enum tune what = vkmoe_tunables[i].what;
+        if (!(t->values >> what & 1))
+            t->now->values[what] = before->values[what];
+    }
+    if (t->forms)
+        return;
+    memcpy(t->now->forms, before->forms, sizeof before->forms);
+    t->now->form_count = before->form_count;
 }
 
 static enum vkmoe_status check(const struct caller *caller, const struct vkmoe_tune_params *p)
@@ -348,11 +380,14 @@ enum vkmoe_status vkmoe_device_tune(vkmoe_device *device, const struct vkmoe_tun
     VKMOE_NEED(caller.log, params, "params");
     PARAMS_WHOLE(caller.log, vkmoe_tune_params, params);
     TRY_RETURN(check(&caller, params));
+    // Where precision does not matter, rows count for both, and are compared as exact.
+    struct vkmoe_tune_params own = *params;
+    if (!vkmoe_precision_matters(device, own.dtype))
+        own.precision = VKMOE_PRECISION_EXACT;
     struct tuner tuner = {
         .device = device,
-        .params = params,
-        .fast = params->precision == VKMOE_PRECISION_FAST
-            && vkmoe_precision_matters(device, params->dtype),
+        .params = &own,
+        .fast = own.precision == VKMOE_PRECISION_FAST,
         .now = vkmoe_overrides(device),
         .start = vkmoe_tune_now(),
         .budget = params->budget_ns ? params->budget_ns : DEFAULT_BUDGET_NS,
@@ -365,5 +400,7 @@ enum vkmoe_status vkmoe_device_tune(vkmoe_device *device, const struct vkmoe_tun
     vkmoe_tune_layer_finish(&tuner.layer);
     if (status != VKMOE_OK)
         *tuner.now = before;
+    else
+        remember(&tuner, &before);
     return status;
 }
