@@ -18,7 +18,7 @@ static bool is_compiled(const char *name)
 
 #define MATRIX(form) "experts_gemm_matrix_" form "_int64"
 
-// Integers for few tokens, of one format, and only where they may be.
+// Integers for few tokens, of some formats, and only where they may be.
 static bool decoding_choice(void)
 {
     const uint32_t card = NEED_gpu | NEED_int64 | NEED_shuffle | NEED_integer_dot;
@@ -30,6 +30,11 @@ static bool decoding_choice(void)
     } rows[] = {
         { card, VKMOE_DTYPE_Q8_0, true, "integers" },
         { card, VKMOE_DTYPE_Q8_0, false, "plain" },
+        { card, VKMOE_DTYPE_Q4_0, true, "narrow_integers" },
+        { card, VKMOE_DTYPE_Q4_K, true, "narrow_integers" },
+        { card, VKMOE_DTYPE_Q6_K, true, "narrow_integers" },
+        { card, VKMOE_DTYPE_Q6_K, false, "narrow" },
+        { card, VKMOE_DTYPE_Q5_K, true, "narrow" },
         { card, VKMOE_DTYPE_F16, true, "plain" },
         { card & ~(uint32_t)NEED_shuffle, VKMOE_DTYPE_Q8_0, true, "plain" },
         { card & ~(uint32_t)NEED_integer_dot, VKMOE_DTYPE_Q8_0, true, "plain" },

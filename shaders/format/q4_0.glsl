@@ -7,3 +7,24 @@ unit unpack_q4_0(weight_rows m, record_at at)
     const float d = load_f16_of(m, at, 16);
     return to_unit(q, d, -8.0 * d);
 }
+
+#ifdef INTEGER_DOT
+#define RECORD_Q4_0 288 // bytes
+
+nibbles load_nibbles_q4_0(U32x4 strip, uint row, uint first, uint second)
+{
+    nibbles w;
+    const uint at = row * 16, d = 256 + row / 2 * 4, shift = row % 2 * 16;
+    w.a = load_u32x4_at(strip, first * RECORD_Q4_0 + at, 0);
+    w.b = load_u32x4_at(strip, second * RECORD_Q4_0 + at, 0);
+    U32 words = U32(uvec2(strip));
+    w.scales.x = load_u32_at(words, first * RECORD_Q4_0 + d) >> shift;
+    w.scales.y = load_u32_at(words, second * RECORD_Q4_0 + d) >> shift;
+    return w;
+}
+
+integer_block integers_q4_0(uvec4 bytes)
+{
+    return integer_block(bytes & 0x0f0f0f0fu, bytes >> 4 & 0x0f0f0f0fu, 1.0);
+}
+#endif

@@ -11,3 +11,37 @@ unit unpack_q4_K(weight_rows m, record_at at)
     const vec2 s = scales_6(scales, j);
     return to_unit(bytes >> j % 2 * 4 & 0x0f0f0f0fu, s.x, s.y);
 }
+
+#ifdef INTEGER_DOT
+#define RECORD_Q4_K 2304 // bytes
+
+// Of pair i the 32 bytes with runs 2 i and 2 i + 1; their second half is in the record's last piece
+// of 16 bytes, or in that of 32 after the first half's.
+nibbles load_nibbles_q4_K(U32x4 strip, uint row, uint pair)
+{
+    nibbles w;
+    const uint record = pair / 4 * RECORD_Q4_K, at = record + row * 32, in_record = pair % 4;
+    w.scales = load_u32x4_at(strip, at, 0);
+    w.a = load_u32x4_at(strip, at + in_record * 512, 16);
+    w.b = load_u32x4_at(
+        strip, in_record == 3 ? record + row * 16 + 2048 : at + in_record * 512 + 512, 0);
+    return w;
+}
+
+integer_block integers_q4_K(nibbles w, uint n)
+{
+    return n == 0 ? integer_block(w.a & 0x0f0f0f0fu, w.b & 0x0f0f0f0fu, 1.0)
+                  : integer_block(w.a >> 4 & 0x0f0f0f0fu, w.b >> 4 & 0x0f0f0f0fu, 1.0);
+}
+
+// As scales_6(), of both runs at once.
+nibble_scales scales_q4_K(nibbles w, uint pair)
+{
+    const uvec3 two = w.scales.yzw >> pair % 2 * 16;
+    const uvec2 low = two.xy & 0x3f3fu;
+    const uvec2 high = uvec2(two.z, two.z >> 4) & 0x0f0fu | two.xy >> 2 & 0x3030u;
+    const uvec2 s = pair % 4 < 2 ? low : high;
+    return nibble_scales(vec2(s.x & 0xff, s.x >> 8), vec2(s.y & 0xff, s.y >> 8),
+        unpackHalf2x16(w.scales.x));
+}
+#endif

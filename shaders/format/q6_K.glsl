@@ -15,3 +15,41 @@ unit unpack_q6_K(weight_rows m, record_at at)
     const float scale = load_f16_of(m, at, 208) * float(s);
     return unit(scale * (to_floats(q.x) - 32.0), scale * (to_floats(q.y) - 32.0));
 }
+
+#ifdef INTEGER_DOT
+#define RECORD_Q6_K 3360 // bytes
+
+// Pair i has the nibbles of bytes 32 i to 32 i + 31: of 128 elements blocks 0 and 2, or 1 and 3.
+nibbles load_nibbles_q6_K(U32x4 strip, uint row, uint pair)
+{
+    nibbles w;
+    const uint record = pair / 4 * RECORD_Q6_K, at = record + row * 32;
+    const uint low = at + pair % 4 * 512, high = at + pair / 2 % 2 * 512 + 2048;
+    w.a = load_u32x4_at(strip, low, 0);
+    w.b = load_u32x4_at(strip, low, 16);
+    w.high_a = load_u32x4_at(strip, high, 0);
+    w.high_b = load_u32x4_at(strip, high, 16);
+    const uvec2 s = load_u32x2_at(
+        U32x2(uvec2(strip)), record + row * 16 + 3072 + pair / 2 % 2 * 8);
+    w.scales.xy = s;
+    w.scales.z = load_u32_at(U32(uvec2(strip)), record + 3328 + row / 2 * 4) >> row % 2 * 16;
+    return w;
+}
+
+integer_block integers_q6_K(nibbles w, uint pair, uint n)
+{
+    const uint high = pair % 2 * 2;
+    const uvec4 a = w.high_a >> high, b = w.high_b >> high;
+    return n == 0 ? integer_block((w.a & 0x0f0f0f0fu) | (a << 4 & 0x30303030u),
+                        (w.b & 0x0f0f0f0fu) | (b << 4 & 0x30303030u), 1.0)
+                  : integer_block((w.a >> 4 & 0x0f0f0f0fu) | (a & 0x30303030u),
+                        (w.b >> 4 & 0x0f0f0f0fu) | (b & 0x30303030u), 1.0);
+}
+
+// Of the halves of both blocks, without d.
+vec4 scales_q6_K(nibbles w, uint pair)
+{
+    const ivec2 s = ivec2(w.scales.xy >> pair % 2 * 16);
+    return vec4(s.x << 24 >> 24, s.x << 16 >> 24, s.y << 24 >> 24, s.y << 16 >> 24);
+}
+#endif

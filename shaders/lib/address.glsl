@@ -85,6 +85,7 @@ uvec4 load_u32x4_ahead(U32x4 base, uint i, uint ahead)
 }
 
 uint load_u32_at(U32 base, uint offset) { return ELEMENT_AT(U32, 4, base, offset, 0); }
+uvec2 load_u32x2_at(U32x2 base, uint offset) { return ELEMENT_AT(U32x2, 8, base, offset, 0); }
 uvec4 load_u32x4_at(U32x4 base, uint offset, uint ahead)
 {
     return ELEMENT_AT(U32x4, 16, base, offset, ahead);

@@ -1,5 +1,6 @@
-// decode_integer.glsl - the inner loop of the decode kernels where weights are bytes with a scale
-// for each 32 columns: four products in an instruction, summed in integers over the block.
+// decode_integer.glsl - the inner loop of the decode kernels where weights are integers with a
+// scale for each 16 or 32 columns: four products in an instruction, summed in integers over the
+// block.
 //
 // x becomes integers of 16 bits, which have a scale for the same 32 columns: the 32512th part of
 // the largest. Each is cut in two signed bytes, x = 256 high + low, and both are multiplied with
@@ -8,10 +9,13 @@
 //
 // No kernel leaves x as integers, since none has 32 neighbours of it in one place. The 8 lanes that
 // share a block of x make them when they need them, of 4 columns each, and hand them over in shared
-// memory. So a workgroup makes each column once, for its 16 matrix rows, as it would if it made all
+// memory. So a workgroup makes each column once, for its matrix rows, as it would if it made all
 // of x at its start; but without a barrier, and without memory for all of x. The 8 lanes have to be
 // of one subgroup. All lanes of the workgroup come here, those that have nothing to add as NO_LANE,
 // since lavapipe 26 takes a subgroup's barrier for one of the workgroup.
+//
+// How the weights of a turn are loaded and multiplied is in decode_bytes.glsl for those that are
+// bytes, and in decode_nibbles.glsl for narrower ones (NARROW).
 #ifndef DECODE_INTEGER_GLSL
 #define DECODE_INTEGER_GLSL
 
@@ -35,7 +39,11 @@ spirv_instruction(extensions = ["SPV_KHR_integer_dot_product"], capabilities = [
 #define NO_LANE 0x10000000u // in place of c: past the end
 
 #define GROUPS (LANES / 8)
-#define AT_ONCE ((DECODE_UNROLL + 3) / 4) // blocks
+#ifdef NARROW
+#define AT_ONCE 2 // blocks of a turn
+#else
+#define AT_ONCE ((DECODE_UNROLL + 3) / 4)
+#endif
 #define SHARED_BLOCKS (DECODE_TOGETHER * AT_ONCE)
 
 // Of block n of the 8 lanes from 8 c on, at (4 n + i) GROUPS + c: the high bytes of columns 0 to 15
@@ -43,15 +51,12 @@ spirv_instruction(extensions = ["SPV_KHR_integer_dot_product"], capabilities = [
 shared uvec4 shared_bytes[SHARED_BLOCKS * 4 * GROUPS];
 
 uvec2 sources[DECODE_TOGETHER]; // addresses of the rows of x
-integer_rows weights[DECODE_BLOCKS];
 
 // Finds what the loop's addresses begin with, since not every compiler does.
-void begin(product p, uint blocks)
+void find_sources(product p)
 {
     [[unroll]] for (uint t = 0; t < DECODE_TOGETHER; t++)
         sources[t] = further(U32x4(uvec2(p.source)), operands[t] * 4);
-    [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++)
-        weights[b] = integers_q8_0(p.matrix, blocks, block_of(p, b));
 }
 
 // This lane's 4 columns of block `block`.
@@ -75,9 +80,11 @@ void add_squares(product p, uint t, uint block)
                 column % 8 + i, p.columns));
 }
 
-// Hands over the lane's columns of block n; returns the block's scale, a NaN if any of them is one
-// or is infinite.
-float share(uint n, vec4 x)
+// This lane's columns of a block of x as integers, high and low bytes, and the block's scale: a NaN
+// if any of them is one or is infinite.
+struct cut_x { uint high, low; float scale; };
+
+cut_x cut(vec4 x)
 {
     // As integers, of which a NaN is the largest.
     const uvec4 bits = floatBitsToUint(x) & 0x7fffffffu;
@@ -91,12 +98,18 @@ float share(uint n, vec4 x)
     // is to be multiplied.
     const uvec4 v = floatBitsToUint(fma(x, vec4(factor), vec4(ROUND + 128.0)));
     const uint even = bitfieldInsert(v.x, v.z, 16, 16), odd = bitfieldInsert(v.y, v.w, 16, 16);
+    return cut_x((even >> 8 & 0xff00ffu) | (odd & 0xff00ff00u),
+        ((even & 0xff00ffu) | (odd << 8 & 0xff00ff00u)) ^ 0x80808080u,
+        largest < INFINITE ? most * (1.0 / LARGEST) : uintBitsToFloat(NOT_A_NUMBER));
+}
+
+// Hands over the lane's columns of block n.
+void share(uint n, cut_x x)
+{
     const uint r = gl_LocalInvocationIndex % 8;
     const uint at = (n * 4 + r / 4) * GROUPS + gl_LocalInvocationIndex / 8;
-    shared_bytes[at][r % 4] = (even >> 8 & 0xff00ffu) | (odd & 0xff00ff00u);
-    shared_bytes[at + 2 * GROUPS][r % 4] =
-        ((even & 0xff00ffu) | (odd << 8 & 0xff00ff00u)) ^ 0x80808080u;
-    return largest < INFINITE ? most * (1.0 / LARGEST) : uintBitsToFloat(NOT_A_NUMBER);
+    shared_bytes[at][r % 4] = x.high;
+    shared_bytes[at + 2 * GROUPS][r % 4] = x.low;
 }
 
 // Of shared memory alone: loads of weights stay under way.
@@ -113,54 +126,10 @@ int dot_16(uvec4 w, uvec4 x, int sum)
     return sum;
 }
 
-// Adds the products of blocks first, first + 1, ... to the sums, AT_ONCE of them; all are
-// loaded before the first is multiplied.
-void multiply_blocks(product p, uint blocks, uint first)
-{
-    integer_block m[AT_ONCE * DECODE_BLOCKS];
-    vec4 x[SHARED_BLOCKS];
-    float scales[SHARED_BLOCKS];
-    const uint r = gl_LocalInvocationIndex % 8;
-    [[unroll]] for (uint n = 0; n < AT_ONCE; n++) {
-        // Clamped, not guarded, as in load_row_at().
-        const uint block = min(first + n, blocks - 1);
-        [[unroll]] for (uint t = 0; t < DECODE_TOGETHER; t++) {
-            x[t * AT_ONCE + n] = load_x(p, t, block);
-            add_squares(p, t, first + n);
-        }
-        [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++)
-            m[n * DECODE_BLOCKS + b] = load_integers_q8_0(weights[b], r, block);
-    }
-    wait_for_subgroup();
-    [[unroll]] for (uint n = 0; n < SHARED_BLOCKS; n++) {
-        const float scale = share(n, x[n]);
-        scales[n] = first + n % AT_ONCE < blocks ? scale : 0.0;
-    }
-    wait_for_subgroup();
-    [[unroll]] for (uint n = 0; n < SHARED_BLOCKS; n++) {
-        const uint at = n * 4 * GROUPS + gl_LocalInvocationIndex / 8;
-        const uvec4 high_a = shared_bytes[at], high_b = shared_bytes[at + GROUPS];
-        const uvec4 low_a = shared_bytes[at + 2 * GROUPS], low_b = shared_bytes[at + 3 * GROUPS];
-        [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++) {
-            const integer_block w = m[n % AT_ONCE * DECODE_BLOCKS + b];
-            const int high = dot_16(w.b, high_b, dot_16(w.a, high_a, 0));
-            const int dot = dot_16(w.b, low_b, dot_16(w.a, low_a, high * 256));
-            const uint i = n / AT_ONCE * DECODE_BLOCKS + b;
-            sums[i] = fma(w.scale * scales[n], float(dot), sums[i]);
-        }
-    }
-}
-
-// As in decode.glsl, in blocks: of each turn AT_ONCE neighbours are this lane's. What is past the
-// end is read from the last one, and counts for nothing.
-void multiply(product p, uint c, uint step)
-{
-    const uint blocks = (p.units + BLOCK / 8 - 1) / (BLOCK / 8);
-    uint turn = 0; // its first block
-    begin(p, blocks);
-    do { // not a `for`, see address.glsl
-        multiply_blocks(p, blocks, turn + c * AT_ONCE);
-    } while ((turn += step * AT_ONCE) < blocks);
-}
+#ifdef NARROW
+#include "lib/decode_nibbles.glsl"
+#else
+#include "lib/decode_bytes.glsl"
+#endif
 
 #endif

@@ -35,6 +35,9 @@ unit unit_zero() { return unit(vec4(0), vec4(0)); }
 // Of formats whose weights are bytes with a scale, see decode_integer.glsl.
 struct integer_rows { uvec2 bytes, scales; };      // addresses in the first record of 8 rows
 struct integer_block { uvec4 a, b; float scale; }; // 32 signed bytes of a row, and their scale
+// And of those that decode_nibbles.glsl multiplies: what of a row it needs at once.
+struct nibbles { uvec4 a, b, high_a, high_b, scales; };
+struct nibble_scales { vec2 scale, offset, d; }; // of two blocks; d of scales and of offsets
 
 // What formats are read by: row r of the block of 8 rows that is a half of a strip. `own`: each
 // lane has an `r` of its own; otherwise all have the same.

@@ -26,17 +26,39 @@ static uint32_t bias_stride(const struct experts *e)
 
 // --------------------------------------------------------------------- few tokens
 
+static const struct variant *decode_form(const struct experts *e, enum kernel kernel)
+{
+    return vkmoe_form_choose(e->device, kernel, e->dtype, 0, e->fast);
+}
+
+// Of matrix rows, for a workgroup.
+static uint32_t decode_blocks(const struct experts *e, enum kernel kernel)
+{
+    const uint32_t blocks = decode_form(e, kernel)->tile.blocks;
+    return blocks ? blocks : e->shapes.decode_blocks;
+}
+
+// How many of `tokens` are multiplied with what was read once. In nibbles two: more of x would not
+// fit into the 16 KiB of shared memory that every device has.
+static uint32_t decode_together(const struct experts *e, uint32_t tokens)
+{
+    const struct variant *form = decode_form(e, KERNEL_decode_up);
+    const bool in_nibbles = form->needs & NEED_integer_dot && form->tile.blocks;
+    return MIN(tokens, MIN(e->shapes.decode_together, in_nibbles ? 2 : DECODE_TILE_TOKENS));
+}
+
 // How rows of `units` are cut: as many lanes as have something to do, and of their units as many
 // at once as they have and as registers hold beside the sums of tokens that are `together`; lanes
 // of 8 and more slots are shared among the slots. In integers lanes take whole blocks of 4 units,
-// and those of a subgroup stay together.
+// or pairs of them, and those of a subgroup stay together.
 static struct dispatch decode_dispatch(
     const struct experts *e, enum kernel kernel, uint32_t units, uint32_t slots, uint32_t together)
 {
     const struct shapes *s = &e->shapes;
-    const struct variant *form = vkmoe_form_choose(e->device, kernel, e->dtype, 0, e->fast);
+    const struct variant *form = decode_form(e, kernel);
     const bool integers = form->needs & NEED_integer_dot;
-    const uint32_t step = integers ? 4 : 1, whole = integers ? e->device->least_subgroup_size : 1;
+    const uint32_t step = !integers ? 1 : form->tile.blocks ? 8 : 4;
+    const uint32_t whole = integers ? e->device->least_subgroup_size : 1;
     const uint32_t least = MAX(MIN(s->decode_lanes, 32), whole);
     const uint32_t lanes =
         MAX(vkmoe_lanes_for(s->decode_lanes, div_up(units, step) * slots), whole);
@@ -51,7 +73,7 @@ static struct dispatch decode_dispatch(
         .variant = form,
         .spec = {
             [DECODE_LANES] = lanes,
-            [DECODE_BLOCKS] = s->decode_blocks,
+            [DECODE_BLOCKS] = decode_blocks(e, kernel),
             [DECODE_UNROLL] = unroll,
             [DECODE_SLOTS] = shared,
             [DECODE_TOGETHER] = together,
@@ -88,7 +110,8 @@ static void set_residual(const struct residual *residual, uint32_t spec[SPEC_MAX
 enum vkmoe_status vkmoe_experts_decode_up(
     vkmoe_stream *stream, const struct experts *e, const struct up_operands *o)
 {
-    const uint32_t blocks = e->shapes.decode_blocks, tile = decode_tile_tokens(o->pairs.tokens);
+    const uint32_t blocks = decode_blocks(e, KERNEL_decode_up);
+    const uint32_t tile = decode_tile_tokens(o->pairs.tokens);
     const uint64_t dummy = vkmoe_device_dummy_address(e->device);
     const struct decode_up_push push = {
         PAIRS_OPERANDS(o->pairs),
@@ -109,7 +132,7 @@ enum vkmoe_status vkmoe_experts_decode_up(
         .bias_stride = bias_stride(e),
         .x_stride = e->columns,
     };
-    const uint32_t together = MIN(tile, e->shapes.decode_together);
+    const uint32_t together = decode_together(e, tile);
     struct dispatch d = decode_dispatch(e, KERNEL_decode_up, push.units, 1, together);
     d.spec[DECODE_WEIGHT_INPUT] = o->weigh_input;
     d.spec[DECODE_TOKENS] = tile;
@@ -143,7 +166,7 @@ enum vkmoe_status vkmoe_experts_decode_down(
         .columns = e->rows,
         .h_columns = padded(e->columns),
         .shared_h_columns = padded(e->shared.columns),
-        .row_tiles = div_up(e->rows, BLOCK_ROWS * e->shapes.decode_blocks),
+        .row_tiles = div_up(e->rows, BLOCK_ROWS * decode_blocks(e, KERNEL_decode_down)),
         .bias_stride = bias_stride(e),
     };
     struct dispatch d =
@@ -185,7 +208,7 @@ enum vkmoe_status vkmoe_experts_direct_few(
     vkmoe_stream *stream, const struct experts *e, const struct direct_operands *o)
 {
     const uint64_t dummy = vkmoe_device_dummy_address(e->device);
-    const struct tiles tiles = wanted_tiles(o, e->rows, e->shapes.decode_blocks);
+    const struct tiles tiles = wanted_tiles(o, e->rows, decode_blocks(e, KERNEL_decode_up));
     const struct decode_up_push push = {
         .ids = dummy,
         .weights = dummy,
@@ -204,7 +227,7 @@ enum vkmoe_status vkmoe_experts_direct_few(
         .x_stride = o->x_stride ? o->x_stride : e->columns,
         .first_shared_row_tile = tiles.first,
     };
-    const uint32_t together = MIN(decode_tile_tokens(o->tokens), e->shapes.decode_together);
+    const uint32_t together = decode_together(e, decode_tile_tokens(o->tokens));
     struct dispatch d = decode_dispatch(e, KERNEL_decode_up, push.units, 1, together);
     d.spec[DECODE_TOKENS] = DECODE_TILE_TOKENS;
     d.spec[DECODE_PACKED] = rows_are_packed(o->x, push.columns, push.x_stride);

@@ -94,14 +94,16 @@ static inline void set_tolerance(struct kernel_io *io, const char *name)
     }
 }
 
-// Integers are of one format. A card's subgroups have 32 lanes, which have to be of one slot.
+// Integers are of some formats. A card's subgroups have 32 lanes, which have to be of one slot; two
+// rows of x for nibbles are what shared memory holds.
 static inline bool decode_suits(
     const struct kernel_case *test, const struct variant *variant, const struct kernel_shape *shape)
 {
     const struct decode_case *c = (const void *)test;
     if (!is_integer(variant))
         return form_has(variant, c->dtype);
-    return c->dtype == VKMOE_DTYPE_Q8_0 && shape->lanes >= 32 * MAX(shape->slots, 1);
+    return variant->formats >> c->dtype & 1 && shape->lanes >= 32 * MAX(shape->slots, 1)
+        && (!variant->tile.blocks || shape->together <= 2);
 }
 
 static inline bool decode_fits(

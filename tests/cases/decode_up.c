@@ -114,6 +114,15 @@ static const struct decode_case cases[] = {
         .activation = VKMOE_ACTIVATION_IDENTITY, .dtype = VKMOE_DTYPE_Q8_0},
     CASE("infinite-x", .shapes = GPU_1), SHAPE(3, 0, 0, 96, 0), .shared_inner = 40,
         .infinite = true, .activation = VKMOE_ACTIVATION_IDENTITY, .dtype = VKMOE_DTYPE_Q8_0},
+    // In pairs of blocks, of which the last is a half, or of lanes that have none.
+    CASE("pairs-11", .shapes = GPU_1), SHAPE(5, 2, 4, 352, 24), GATED, .shared_inner = 8,
+        .dtype = VKMOE_DTYPE_Q4_0, .norm = true},
+    CASE("pairs-12", .shapes = GPU_1 | GPU_2), SHAPE(5, 2, 4, 768, 40), OAI, .shared_inner = 72,
+        .misaligned = true, .dtype = VKMOE_DTYPE_Q4_K},
+    CASE("pairs-36", .shapes = GPU_1 | GPU_2), SHAPE(2, 2, 4, 2304, 24), GATED,
+        .shared_inner = 24, .dtype = VKMOE_DTYPE_Q6_K, .norm = true},
+    CASE("pairs-infinite-x", .shapes = GPU_1), SHAPE(3, 0, 0, 256, 0), .shared_inner = 40,
+        .infinite = true, .activation = VKMOE_ACTIVATION_IDENTITY, .dtype = VKMOE_DTYPE_Q4_K},
     CASE("part", .shapes = ONE | SOME), SHAPE(3, 2, 4, 64, 24), GATED, .shared_inner = 72,
         .x_gap = 8, .first_shared_tile = 1},
 };

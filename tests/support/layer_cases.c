@@ -95,6 +95,8 @@ const struct layer_case layer_cases[] = {
     {"mixtral-decode-q8-0", MIXTRAL(1), .dtype = VKMOE_DTYPE_Q8_0},
     {"mixtral-decode-q8-0-fast", MIXTRAL(1), .dtype = VKMOE_DTYPE_Q8_0,
         .layer.precision = VKMOE_PRECISION_FAST},
+    {"tiny-few-q4-k-fast", SHAPE(7, 256, 512, 8, 2), TOP_K_NORM, .dtype = VKMOE_DTYPE_Q4_K,
+        .layer.precision = VKMOE_PRECISION_FAST},
     {"mixtral-few-q8-0-fast", MIXTRAL(7), .dtype = VKMOE_DTYPE_Q8_0,
         .layer.precision = VKMOE_PRECISION_FAST},
     {"mixtral-prefill", MIXTRAL(160)},

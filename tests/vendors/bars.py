@@ -202,8 +202,10 @@ def prefill_bars(lanes):
 
 
 def decode_bars(lanes):
-    limits = {'AMD': (2, 2.5), 'NVK': (2, 3.3), 'Intel': (3, 5)}
-    for number, dtype in ((6, 'q8_0'), (7, 'f16')):
+    limits = {'AMD': {'q8_0': 2, 'q4_K': 1.5, 'f16': 2.5},
+              'NVK': {'q8_0': 2, 'q4_K': 1.5, 'f16': 3.3},
+              'Intel': {'q8_0': 3, 'q4_K': 2.5, 'f16': 5}}
+    for number, dtype in ((6, 'q8_0'), (6, 'q4_K'), (7, 'f16')):
         for label, name, _, _ in LANES:
             if label not in lanes:
                 continue
@@ -213,7 +215,7 @@ def decode_bars(lanes):
                 ours = best(select(rows, who='ours', part=part), 'instructions')
                 yield Bar(number, f'{dtype} decode {part}, {name}: instructions a weight', ours,
                           best(select(rows, who='ggml'), 'instructions'),
-                          limits[vendor][number - 6], 'at most', label)
+                          limits[vendor][dtype], 'at most', label)
 
 
 def predicted_bars(predictions):

@@ -1,7 +1,7 @@
 // ggml_model.c - decodes with a model in ggml on a Vulkan device, as llama.cpp would: attention
 // over a cache, experts, and the head:
 //
-//     ggml_model MODEL f16|q8_0 TOKENS [COUNT]
+//     ggml_model MODEL f16|q8_0|q4_K TOKENS [COUNT]
 //
 // For devices that compute nothing (lanes.sh): weights are left as they are, and so is what comes
 // out. Prints the median of COUNT forwards (1 if absent), in nanoseconds, each from setting its
@@ -203,6 +203,13 @@ static void time_forwards(const struct model *m, int count)
     free(ns);
 }
 
+static enum ggml_type type_of(const char *name)
+{
+    return strcmp(name, "q8_0") == 0 ? GGML_TYPE_Q8_0
+        : strcmp(name, "q4_K") == 0  ? GGML_TYPE_Q4_K
+                                     : GGML_TYPE_F16;
+}
+
 int main(int argc, char **argv)
 {
     struct model m = { 0 };
@@ -212,7 +219,7 @@ int main(int argc, char **argv)
         if (!strcmp(argv[1], shapes[i].name))
             m.shape = &shapes[i];
     if (!m.shape || tokens < 1 || tokens > 512 || count < 1) {
-        fprintf(stderr, "usage: %s MODEL f16|q8_0 TOKENS [COUNT]\n", argv[0]);
+        fprintf(stderr, "usage: %s MODEL f16|q8_0|q4_K TOKENS [COUNT]\n", argv[0]);
         return 2;
     }
     ggml_backend_load_all();
@@ -220,7 +227,7 @@ int main(int argc, char **argv)
     m.backend = device ? ggml_backend_dev_init(device, NULL) : NULL;
     if (!m.backend)
         die("no Vulkan device");
-    make_weights(&m, strcmp(argv[2], "q8_0") ? GGML_TYPE_F16 : GGML_TYPE_Q8_0, tokens);
+    make_weights(&m, type_of(argv[2]), tokens);
     make_graph(&m);
     forward(&m); // compiles
     if (count > 1)

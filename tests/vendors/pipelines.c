@@ -180,8 +180,8 @@ static void visit_shapes(struct program *program)
             if (!is_one_of_many((enum vkmoe_dtype)dtype)
                 && (i == 0 || dtype == VKMOE_DTYPE_F16 || program->shape))
                 visit_small(program, &shapes[i], (enum vkmoe_dtype)dtype, VKMOE_PRECISION_EXACT);
-        // To formats below 8 bits precision means nothing.
-        for (uint32_t dtype = 0; dtype <= VKMOE_DTYPE_Q8_0; dtype++)
+        // To most formats below 8 bits precision means nothing.
+        for (uint32_t dtype = 0; dtype <= VKMOE_DTYPE_Q4_K; dtype++)
             if (i == 0 || program->shape)
                 visit_small(program, &shapes[i], (enum vkmoe_dtype)dtype, VKMOE_PRECISION_FAST);
     }
@@ -205,6 +205,8 @@ static void visit_model(struct program *program)
             visit_layer(program, CODE_SHAPE, c, tokens, ARRAY_SIZE(tokens));
             c.dtype = VKMOE_DTYPE_Q8_0;
             visit_layer(program, CODE_SHAPE, c, tokens, ARRAY_SIZE(tokens));
+            c.dtype = VKMOE_DTYPE_Q4_K;
+            visit_layer(program, CODE_SHAPE, c, tokens, 1);
         }
     }
     free(shapes);
@@ -432,7 +434,7 @@ static bool is_product(enum kernel kernel)
 
 // What counts are measured by. Of decode: what a lane multiplies in a turn of the source's loop,
 // and the bytes that it loads for that, 8 elements of f32 for each unit beside the weights; in
-// integers an eighth of those, and 4 bytes of scales for each block of 32.
+// integers an eighth of those.
 static void write_measure(FILE *file, const struct pipeline *p)
 {
     const enum kernel kernel = p->variant->kernel;
@@ -443,9 +445,8 @@ static void write_measure(FILE *file, const struct pipeline *p)
     const struct format *format = vkmoe_format((enum vkmoe_dtype)p->spec[DECODE_TYPE]);
     const bool integers = p->variant->needs & NEED_integer_dot;
     const uint32_t weights = 8 * p->spec[DECODE_BLOCKS] * p->spec[DECODE_UNROLL];
-    const uint32_t bytes = integers
-        ? weights + weights / 32 * 4 + p->spec[DECODE_UNROLL] * 4
-        : weights * format->bytes / format->elements + 8 * p->spec[DECODE_UNROLL] * 4;
+    const uint32_t packed = weights * format->bytes / format->elements;
+    const uint32_t bytes = packed + p->spec[DECODE_UNROLL] * (integers ? 4 : 32);
     fprintf(file, "up %d\nweights %u\nbytes %u\n", kernel == KERNEL_decode_up, weights, bytes);
 }
 
