@@ -80,15 +80,16 @@ int cli_tuning_prepare(const struct cli_tuning *tuning)
             return cli_fail("%s/: cannot create: %s", path, strerror(errno));
         *slash = '/';
     }
-    return 0;
+    return cli_output_open(tuning->path, NULL, 0);
 }
 
-int cli_tuning_store(const struct cli_tuning *tuning)
+int cli_tuning_store(struct cli_tuning *tuning)
 {
-    int status = cli_output_open(tuning->path, NULL, 0);
+    int status = cli_output_write_text(tuning->path, tuning->text);
     if (status == 0)
-        status = cli_output_write_text(tuning->path, tuning->text);
-    return status == 0 ? cli_output_commit() : status;
+        status = cli_output_commit();
+    tuning->exists = tuning->exists || status == 0;
+    return status;
 }
 
 const char *cli_tuning_next(char **at)

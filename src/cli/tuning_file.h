@@ -20,9 +20,10 @@ void cli_tuning_load(vkmoe_device *device);
 // What counts, and where it is kept.
 int cli_tuning_get(const vkmoe_device *device, struct cli_tuning *out);
 
-// Makes the directories for it; then writes it.
+// Makes the directories for it, and shows that it can be written, before the work that would be in
+// vain; then writes it.
 int cli_tuning_prepare(const struct cli_tuning *tuning);
-int cli_tuning_store(const struct cli_tuning *tuning);
+int cli_tuning_store(struct cli_tuning *tuning);
 
 // Adds "tuning": file, key and rows.
 void cli_tuning_json(cJSON *object, const struct cli_tuning *tuning);

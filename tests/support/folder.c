@@ -14,8 +14,10 @@ char folder[64];
 
 bool folder_begin(const char *name)
 {
-    snprintf(folder, sizeof folder, "/tmp/vkmoe-%s-XXXXXX", name);
-    if (mkdtemp(folder))
+    const char *base = getenv("TMPDIR");
+    const int size =
+        snprintf(folder, sizeof folder, "%s/vkmoe-%s-XXXXXX", base && *base ? base : "/tmp", name);
+    if ((size_t)size < sizeof folder && mkdtemp(folder))
         return true;
     perror(folder);
     return false;

@@ -7,7 +7,7 @@
 
 extern char folder[64]; // its path
 
-// Below /tmp; false, after a message, if there cannot be one.
+// Below TMPDIR, or else /tmp; false, after a message, if there cannot be one.
 bool folder_begin(const char *name);
 void folder_finish(void);
 
