@@ -23,6 +23,7 @@ static vkmoe_attention *attention;
 static PFN_vkCreateShaderModule create_module;
 static const struct variant *wrong[MAX_WRONG];
 static uint32_t wrong_count, changed;
+static VkResult refusal; // instead of what is wrong
 
 static bool is_gemm(const struct variant *v)
 {
@@ -38,7 +39,7 @@ static bool is_module(const struct variant *variant, const VkShaderModuleCreateI
     return is_same;
 }
 
-// A driver that makes fma(a, b, c) of these forms mix(a, b, c).
+// A driver that makes fma(a, b, c) of these forms mix(a, b, c), or does not compile them.
 static VKAPI_ATTR VkResult VKAPI_CALL create_wrong(VkDevice handle,
     const VkShaderModuleCreateInfo *create, const VkAllocationCallbacks *allocator,
     VkShaderModule *out)
@@ -47,16 +48,19 @@ static VKAPI_ATTR VkResult VKAPI_CALL create_wrong(VkDevice handle,
     uint32_t *code = malloc(create->codeSize);
     memcpy(code, create->pCode, create->codeSize);
     info.pCode = code;
+    VkResult result = VK_SUCCESS;
     for (uint32_t i = 0; i < wrong_count; i++) {
         if (!is_module(wrong[i], create))
             continue;
+        result = refusal;
         for (size_t at = SPIRV_HEADER; at < create->codeSize / 4; at += code[at] >> 16)
             if ((code[at] & 0xffff) == OP_EXT_INST && code[at + 4] == GLSL_FMA) {
                 code[at + 4] = GLSL_FMIX;
                 changed++;
             }
     }
-    const VkResult result = create_module(handle, &info, allocator, out);
+    if (result == VK_SUCCESS)
+        result = create_module(handle, &info, allocator, out);
     free(code);
     return result;
 }
@@ -72,6 +76,7 @@ static enum vkmoe_status begin(bool trusted)
     };
     record = (struct record){ .last = "" };
     wrong_count = changed = 0;
+    refusal = VK_SUCCESS;
     const enum vkmoe_status status = vkmoe_device_create(&params, &device);
     if (status == VKMOE_OK) {
         create_module = device->gpu.vk.CreateShaderModule;
@@ -143,10 +148,11 @@ fail:
     return false;
 }
 
-// The form for many rows is wrong: another is taken for them.
-static bool test_one(void)
+// The form for many rows is wrong, or the driver refuses it: another is taken for them.
+static bool test_one(int refused)
 {
     CHECK_OK(begin(false));
+    refusal = (VkResult)refused;
     const struct variant *best = wrong[0] = chosen(1000);
     wrong_count = 1;
     if (!is_other(best)) {
@@ -155,7 +161,8 @@ static bool test_one(void)
     }
     CHECK_OK(tiny_layer_make(device, &moe));
     CHECK(changed > 0);
-    CHECK(record.lines[VKMOE_LOG_WARNING] == 1 && record.lines[VKMOE_LOG_ERROR] == 0);
+    const uint32_t lines = refused ? 2 : 1; // what the driver said comes first
+    CHECK(record.lines[VKMOE_LOG_WARNING] == lines && record.lines[VKMOE_LOG_ERROR] == 0);
     CHECK(strstr(record.last, best->name) && strstr(record.last, "f32"));
     CHECK(!strncmp(record.last, "vkmoe_moe_create: ", 18));
     CHECK(chosen(1000) != best);
@@ -163,9 +170,29 @@ static bool test_one(void)
     // Said once, and other formats are not concerned.
     vkmoe_moe_destroy(&moe);
     CHECK_OK(tiny_layer_make(device, &moe));
-    CHECK(record.lines[VKMOE_LOG_WARNING] == 1);
+    CHECK(record.lines[VKMOE_LOG_WARNING] == lines);
     CHECK(vkmoe_form_choose(device, KERNEL_experts_gemm, VKMOE_DTYPE_BF16, 1000, false) != NULL);
     return tiny_layer_works(device, 2, vkmoe_buffer_create);
+fail:
+    tap_note("%s", record.last);
+    return false;
+}
+
+// That there is no memory is not the form's fault: the call fails, and the next one may not.
+static bool test_no_memory(void)
+{
+    CHECK_OK(begin(false));
+    const struct variant *best = wrong[0] = chosen(1000);
+    wrong_count = is_other(best);
+    refusal = VK_ERROR_OUT_OF_DEVICE_MEMORY;
+    CHECK_STATUS(wrong_count ? VKMOE_ERROR_OUT_OF_MEMORY : VKMOE_OK, tiny_layer_make(device, &moe));
+    CHECK(record.lines[VKMOE_LOG_ERROR] == wrong_count && record.lines[VKMOE_LOG_WARNING] == 0);
+    refusal = VK_SUCCESS;
+    wrong_count = 0;
+    vkmoe_moe_destroy(&moe);
+    CHECK_OK(tiny_layer_make(device, &moe));
+    CHECK(chosen(1000) == best);
+    return true;
 fail:
     tap_note("%s", record.last);
     return false;
@@ -228,4 +255,7 @@ fail:
 }
 
 CLEAN_TESTS_MAIN(ON_DEVICE, clean_up, { "right", test_right }, { "formats", test_formats },
-    { "one", test_one }, { "all", test_all }, { "mixed", test_mixed }, { "trusted", test_trusted })
+    { "one", .run_with = test_one, .argument = VK_SUCCESS },
+    { "not-compiled", .run_with = test_one, .argument = VK_ERROR_INVALID_SHADER_NV },
+    { "no-memory", test_no_memory }, { "all", test_all }, { "mixed", test_mixed },
+    { "trusted", test_trusted })

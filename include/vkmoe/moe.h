@@ -180,8 +180,8 @@ typedef struct vkmoe_moe vkmoe_moe; // a router and its experts on the device; a
 // Before the first layer with weights of a dtype, alone or in a model, is made on a device, each
 // form in which the device would multiply many rows by them computes a small layer, and is
 // compared with what the host computes: some tens of ms, beside compiling it. A form that the
-// driver computes wrongly is not used, which is a line of level warning. The plainest form is not
-// tested; most CPU drivers have no other.
+// driver computes wrongly, or does not compile, is not used, which is a line of level warning. The
+// plainest form is not tested; most CPU drivers have no other.
 VKMOE_API enum vkmoe_status vkmoe_moe_create(
     vkmoe_device *device, const struct vkmoe_moe_params *params, vkmoe_moe **out);
 

@@ -43,6 +43,11 @@ enum vkmoe_status vkmoe_refuse(
     return vkmoe_fail(caller->log, status, "%s: %s", caller->function, line);
 }
 
+void vkmoe_log_demote(void *log, enum vkmoe_log_level level, const char *line)
+{
+    vkmoe_log(log, level == VKMOE_LOG_ERROR ? VKMOE_LOG_WARNING : level, "%s", line);
+}
+
 const char *vkmoe_status_name(enum vkmoe_status status)
 {
     switch (status) {

@@ -20,6 +20,10 @@ void vkmoe_log(const struct vkmoe_log *log, enum vkmoe_log_level level, const ch
 enum vkmoe_status vkmoe_fail(const struct vkmoe_log *log, enum vkmoe_status status,
     const char *format, ...) VKMOE_PRINTF(3, 4);
 
+// The write() of a log whose user is another log, to which what fails here is only a warning: the
+// call goes on without it.
+void vkmoe_log_demote(void *log, enum vkmoe_log_level level, const char *line);
+
 // The public function that is at work, for checks that several of them share: what they
 // refuse is said in its name.
 struct caller {

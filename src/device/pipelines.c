@@ -7,6 +7,7 @@
 
 #include "base/common.h"
 #include "base/hash.h"
+#include "device/verdicts.h"
 
 struct entry {
     const struct variant *variant; // NULL: free
@@ -54,6 +55,21 @@ static bool grow_entries(struct pipeline_store *store)
     store->entries = larger.entries;
     store->capacity = larger.capacity;
     return true;
+}
+
+// A form that is only tested need not compile; but that memory or the device is gone says nothing
+// of the form.
+static enum vkmoe_status refuse_pipeline(
+    vkmoe_device *device, const struct variant *variant, VkResult result, const char *call)
+{
+    struct vkmoe_log log = device->gpu.log;
+    const bool is_of_form = result != VK_ERROR_OUT_OF_HOST_MEMORY
+        && result != VK_ERROR_OUT_OF_DEVICE_MEMORY && result != VK_ERROR_DEVICE_LOST;
+    if (is_of_form && vkmoe_verdicts_note_refusal(device->verdicts, variant)) {
+        log.write = vkmoe_log_demote;
+        log.user = &device->gpu.log;
+    }
+    return vkmoe_vk_status(&log, result, call);
 }
 
 static enum vkmoe_status create_pipeline(
@@ -118,7 +134,7 @@ fail:
     if (module)
         device->gpu.vk.DestroyShaderModule(device->gpu.handle, module, NULL);
     *out = VK_NULL_HANDLE;
-    return vkmoe_vk_status(&device->gpu.log, result, call);
+    return refuse_pipeline(device, variant, result, call);
 }
 
 enum vkmoe_status vkmoe_pipeline_get(vkmoe_device *device, const struct variant *variant,

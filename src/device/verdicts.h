@@ -13,6 +13,10 @@ struct verdicts {
     pthread_mutex_t mutex; // of who tests
     uint32_t tested[2];    // masks of 1 << dtype, by precision: under the mutex
     atomic_uint wrong[2][VERDICTS_MAX];
+    // Of the thread that tests: an address that it alone has, or NULL.
+    _Atomic(const void *) tester;
+    const struct variant *tested_form; // by it
+    bool refused;                      // the driver did not compile it
 };
 
 // NULL: no host memory.
@@ -22,6 +26,13 @@ void vkmoe_verdicts_destroy(struct verdicts **verdicts);
 // That the variant is wrong for weights of `dtype`.
 void vkmoe_verdicts_add(
     struct verdicts *verdicts, const struct variant *variant, enum vkmoe_dtype dtype, bool fast);
+
+// While the calling thread tests a form, that the driver does not compile it is no error. Under the
+// mutex.
+void vkmoe_verdicts_begin(struct verdicts *verdicts, const struct variant *form);
+void vkmoe_verdicts_end(struct verdicts *verdicts);
+// Notes that a variant was not compiled. False: it is not one that this thread tests.
+bool vkmoe_verdicts_note_refusal(struct verdicts *verdicts, const struct variant *variant);
 
 // Whether it is for any of these formats. Any thread.
 static inline bool verdict_is_wrong(

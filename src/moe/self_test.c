@@ -2,6 +2,7 @@
 #include "moe/self_test.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -120,15 +121,37 @@ struct test {
     struct tune_layer layer;
 };
 
-static void condemn(const struct test *t, const struct variant *form, double error)
+// `why` is what the driver does with it.
+static void condemn(
+    const struct test *t, const struct variant *form, const char *why, const char *how_much)
 {
     vkmoe_device *device = t->loading->device;
     vkmoe_verdicts_add(device->verdicts, form, t->dtype, t->fast);
     if (!t->matters)
         vkmoe_verdicts_add(device->verdicts, form, t->dtype, true);
     vkmoe_log(&device->gpu.log, VKMOE_LOG_WARNING,
-        "%s: this driver computes %s wrongly for %s weights, by %.1e of rms: it is not used",
-        t->loading->caller.function, form->name, vkmoe_format(t->dtype)->name, error);
+        "%s: this driver %s %s for %s weights%s: it is not used", t->loading->caller.function, why,
+        form->name, vkmoe_format(t->dtype)->name, how_much);
+}
+
+static enum vkmoe_status test_form(struct test *t, const struct variant *form)
+{
+    struct verdicts *verdicts = t->loading->device->verdicts;
+    double error;
+    char how_much[48];
+    vkmoe_tune_layer_force(&t->layer, form);
+    vkmoe_verdicts_begin(verdicts, form);
+    const enum vkmoe_status status = vkmoe_tune_layer_compare(&t->layer, TOKENS, &error);
+    vkmoe_verdicts_end(verdicts);
+    if (status != VKMOE_OK && verdicts->refused) {
+        condemn(t, form, "does not compile", "");
+        return VKMOE_OK;
+    }
+    TRY_RETURN(status);
+    snprintf(how_much, sizeof how_much, ", by %.1e of rms", error);
+    if (!(error <= t->layer.tolerance))
+        condemn(t, form, "wrongly computes", how_much);
+    return VKMOE_OK;
 }
 
 static enum vkmoe_status test_forms(struct test *t)
@@ -137,14 +160,10 @@ static enum vkmoe_status test_forms(struct test *t)
     bool seen[VERDICTS_MAX] = { false };
     const struct variant *form;
     while ((form = next_form(device, t->dtype, t->fast, seen)) != NULL) {
-        double error;
         if (!t->layer.device)
             TRY_RETURN(make_layer(t->loading, t->dtype, t->fast, &t->layer));
         seen[form - vkmoe_variants] = true;
-        vkmoe_tune_layer_force(&t->layer, form);
-        TRY_RETURN(vkmoe_tune_layer_compare(&t->layer, TOKENS, &error));
-        if (!(error <= t->layer.tolerance))
-            condemn(t, form, error);
+        TRY_RETURN(test_form(t, form));
     }
     return VKMOE_OK;
 }

@@ -326,12 +326,6 @@ static enum vkmoe_status time_many(struct tune_layer *layer, double limit, doubl
     return VKMOE_OK;
 }
 
-// A candidate's failure is not one of the call.
-static void demote(void *user, enum vkmoe_log_level level, const char *line)
-{
-    vkmoe_log(user, level == VKMOE_LOG_ERROR ? VKMOE_LOG_WARNING : level, "%s", line);
-}
-
 static enum vkmoe_status try_candidate(
     struct tune_layer *layer, uint32_t tokens, double limit, double *error, double *ns)
 {
@@ -346,7 +340,7 @@ enum vkmoe_status vkmoe_tune_layer_time(
     struct vkmoe_log log = gpu->log;
     double error = 0;
     *ns = INFINITY;
-    gpu->log.write = demote;
+    gpu->log.write = vkmoe_log_demote; // a candidate's failure is not one of the call
     gpu->log.user = &log;
     const enum vkmoe_status status = try_candidate(layer, tokens, limit, &error, ns);
     gpu->log = log;
