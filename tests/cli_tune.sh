@@ -28,6 +28,7 @@ expect 0 tune --shape olmoe-1b-7b --dtype q8_0 --exact --seconds 1 --json
 has '"hidden":[[:space:]]*2048'
 has '"dtype":[[:space:]]*"q8_0"'
 has '"file":[[:space:]]*".*/vkmoe/tuning-'
+has '"exists":[[:space:]]*true'
 finish "a published shape, as JSON"
 
 # What was found may be nothing.
@@ -92,6 +93,12 @@ mkdir -p "$tmp/elsewhere"
 echo >"$tmp/elsewhere/vkmoe"
 XDG_CACHE_HOME=$tmp/elsewhere refuse 1 "$tmp/elsewhere/vkmoe/" tune "$model"
 XDG_CACHE_HOME=relative HOME='' refuse 1 "there is no cache directory" tune "$model"
+name=${file##*/}
+mkdir -p "$tmp/taken/vkmoe/$name"
+began=$SECONDS
+XDG_CACHE_HOME=$tmp/taken refuse 1 "/vkmoe/$name: cannot create: it is a directory" \
+    tune "$model" --seconds 60 --no-tuning
+[ $((SECONDS - began)) -lt 30 ] || problem "it measured before it found that it cannot write"
 finish "what is refused"
 
 XDG_CACHE_HOME='' HOME=$tmp/home "$vkmoe" devices --verbose >"$out" 2>"$err"
@@ -106,5 +113,17 @@ has "wrote $file"
 [ -s "$err" ] && problem "unexpected on stderr: $(head -n 1 "$err")"
 find_file
 finish "interrupted, it keeps what was found so far"
+
+(
+    set -m # or SIGINT is ignored
+    "$vkmoe" tune "${device[@]}" --seconds 60 >"$out" 2>"$err" &
+    sleep 1.5
+    kill -INT $!
+    sleep 0.02
+    kill -INT $! 2>/dev/null
+    wait $!
+) 2>/dev/null
+no_leftovers "$kept"
+finish "interrupted twice, it leaves nothing half done"
 
 tests_end

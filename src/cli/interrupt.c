@@ -3,16 +3,18 @@
 
 volatile sig_atomic_t cli_interrupted;
 
+static struct sigaction before; // that of the second one, which may have files to remove
+
 static void on_interrupt(int number)
 {
-    (void)number;
+    sigaction(number, &before, NULL);
     cli_interrupted = 1;
 }
 
 void cli_catch_interrupt(void)
 {
-    struct sigaction old, action = { .sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND };
+    struct sigaction action = { .sa_handler = on_interrupt };
     sigemptyset(&action.sa_mask);
-    if (sigaction(SIGINT, NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+    if (sigaction(SIGINT, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
         sigaction(SIGINT, &action, NULL);
 }
