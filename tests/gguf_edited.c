@@ -78,6 +78,11 @@ static const struct edited {
     { "caps", "mixtral", "the logits are capped",
         { NULL, "llama.attn_logit_softcapping", "-5", GGUF_F32, "llama.final_logit_softcapping",
             "5" } },
+    // Zeros are those of blocks that have no such thing.
+    { "kv-heads-none", "mixtral", "some blocks have no attention",
+        { "head_count_kv", "llama.attention.head_count_kv", "2,0", GGUF_U32S } },
+    { "kv-heads-listed", "mixtral", NULL,
+        { "head_count_kv", "llama.attention.head_count_kv", "2,2", GGUF_U32S } },
     MISSING("qwen3_moe", "attn_q_norm.weight", "qwen3moe"),
     MISSING("qwen3_moe", "attn_k_norm.weight", "qwen3moe"),
     MISSING("olmoe", "attn_k_norm.weight", "olmoe"),

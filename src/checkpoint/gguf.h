@@ -15,6 +15,7 @@ struct gguf {
     struct gguf_file file; // the first part's
     const char *name;      // general.architecture; NULL: it is not there
     uint32_t blocks;       // those that run, whether or not their number can be right
+    bool lacks_heads;      // some block has none, as its keys say
     struct gguf_survey survey;
     // The family of its blocks, with what a GGUF file calls things.
     struct family family;

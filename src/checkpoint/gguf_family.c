@@ -281,6 +281,9 @@ static void find_obstacle(
         && strcmp(scaling, "yarn") != 0)
         snprintf(text, sizeof own->not_whole, "rope.scaling.type is \"%s\"",
             vkmoe_printable(scaling, shown, sizeof shown));
+    else if (own->lacks_heads)
+        snprintf(
+            text, sizeof own->not_whole, "some blocks have no attention, as head counts of 0 say");
     else if (key != value)
         snprintf(text, sizeof own->not_whole, "keys and values differ in size");
     else if (capped)

@@ -81,6 +81,16 @@ static struct value settle(const struct value *value)
     return settled;
 }
 
+static bool has_zero(const struct value *list)
+{
+    VALUE_EACH(item, list)
+    {
+        if (item->kind == VALUE_NUMBER && item->number == 0.0)
+            return true;
+    }
+    return false;
+}
+
 // What has no value here, as arrays of strings have none, would count as absent.
 static void refuse_strings(struct writer *w, const char *name, const struct value *value)
 {
@@ -94,6 +104,7 @@ static void refuse_strings(struct writer *w, const char *name, const struct valu
 
 static void add_own(struct writer *w, const struct value *value)
 {
+    enum { HEAD_COUNTS = 2 };
     static const char *const of_blocks[] = { "attention.head_count", "attention.head_count_kv",
         "feed_forward_length", "expert_feed_forward_length", "expert_used_count", "expert_count" };
     // Written as 0 by who means that there is none.
@@ -107,6 +118,8 @@ static void add_own(struct writer *w, const struct value *value)
     for (size_t i = 0; i < ARRAY_SIZE(of_blocks); i++) {
         if (strcmp(name, of_blocks[i]) == 0)
             copy = settle(value);
+        if (strcmp(name, of_blocks[i]) == 0 && i < HEAD_COUNTS)
+            w->own->lacks_heads = w->own->lacks_heads || has_zero(value);
     }
     for (size_t i = 0; i < ARRAY_SIZE(factors); i++) {
         if (strcmp(name, factors[i]) == 0 && value_is(value, VALUE_NUMBER) && value->number == 0.0)

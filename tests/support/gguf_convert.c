@@ -352,7 +352,18 @@ static bool write_parts(struct converter *c, const char *path)
     return true;
 }
 
-// Lists have one item.
+// Of a list "2,0".
+static void write_u32s(struct gguf_writer *writer, const char *key, const char *text)
+{
+    uint32_t values[8], count = 0;
+    for (const char *at = text; at && count < 8; at = strchr(at, ',')) {
+        at += *at == ',';
+        values[count++] = (uint32_t)atoi(at);
+    }
+    gguf_key_u32s(writer, key, values, count);
+}
+
+// A list of texts has one.
 static void write_edit(struct gguf_writer *writer, const struct gguf_edit *edit)
 {
     uint64_t elements = 1;
@@ -367,7 +378,7 @@ static void write_edit(struct gguf_writer *writer, const struct gguf_edit *edit)
     else if (edit->key && edit->kind == GGUF_TEXTS)
         gguf_key_texts(writer, edit->key, &edit->value, 1);
     else if (edit->key && edit->kind == GGUF_U32S)
-        gguf_key_u32s(writer, edit->key, &(uint32_t){ (uint32_t)atoi(edit->value) }, 1);
+        write_u32s(writer, edit->key, edit->value);
     else if (edit->key)
         gguf_key_u32(writer, edit->key, (uint32_t)atoi(edit->value));
     if (edit->number_key)

@@ -54,7 +54,7 @@ struct gguf_edit {
         GGUF_TEXT,
         GGUF_U32,
         GGUF_F32,
-        GGUF_U32S,
+        GGUF_U32S, // "2,0"
         GGUF_TEXTS,
         GGUF_BOOL
     } kind;                          // of the value
