@@ -2,6 +2,8 @@
 // was said by spm_encode.
 #include "tokenizer.h"
 
+#include <time.h>
+
 #include "check.h"
 #include "tokenizer_tools.h"
 
@@ -145,6 +147,29 @@ fail:
     return false;
 }
 
+// A long answer takes no time by its square, which would be a minute here.
+static bool test_long(void)
+{
+    enum { LONG = 50000 };
+    static uint32_t tokens[LONG];
+    size_t all, size, sum = 0;
+    CHECK(init_named(&tools_tokenizer, "bytes.model"));
+    CHECK(tools_encode("na\u00efve \u4f60 x  \U0001f600 and Permission", false));
+    for (uint32_t i = 0; i < LONG; i++)
+        tokens[i] = tools_tokens[1 + i % (tools_count - 1)];
+    cli_tokenizer_extend(&tools_tokenizer, tokens, LONG, true, &all);
+    cli_tokenizer_rewind(&tools_tokenizer);
+    const clock_t began = clock();
+    for (uint32_t i = 1; i <= LONG; i++, sum += size)
+        cli_tokenizer_extend(&tools_tokenizer, tokens, i, i == LONG, &size);
+    const double seconds = (double)(clock() - began) / CLOCKS_PER_SEC;
+    tap_note("%.2f s", seconds);
+    CHECK(sum == all && seconds < 5);
+    return true;
+fail:
+    return false;
+}
+
 // -------------------------------------------------------------------------- configuration
 
 static bool test_ends(void)
@@ -273,7 +298,7 @@ fail:
 int main(int argc, char **argv)
 {
     TEST_TABLE(tests, { "encode", test_encode }, { "round-trip", test_round_trip },
-        { "strange-tokens", test_strange_tokens }, { "ends", test_ends },
+        { "strange-tokens", test_strange_tokens }, { "long", test_long }, { "ends", test_ends },
         { "damaged", test_damaged }, { "unfit", test_unfit });
     return tools_main(argc, argv, NULL, tests, COUNT_OF(tests));
 }

@@ -74,3 +74,16 @@ char *cli_pieces_decode(const struct cli_pieces *pieces, const uint32_t *tokens,
     (void)pieces, (void)tokens, (void)count, (void)prefix, (void)size;
     return NULL;
 }
+
+bool cli_pieces_go_on(const struct cli_pieces *pieces)
+{
+    (void)pieces;
+    return false;
+}
+
+char *cli_pieces_decode_inside(
+    const struct cli_pieces *pieces, const uint32_t *tokens, uint32_t count, size_t *size)
+{
+    (void)pieces, (void)tokens, (void)count, (void)size;
+    return NULL;
+}

@@ -16,6 +16,7 @@ struct cli_pieces {
     sentencepiece::SentencePieceProcessor processor;
     std::unique_ptr<sentencepiece::SentencePieceProcessor> plain; // adds no blank before a text
     bool strips = false; // decoding takes away the blank that a text was begun with
+    int letter = -1;     // a piece that is not blank, and stands for a text before; -1: none
 };
 
 static const char blank[] = "\xe2\x96\x81"; // U+2581, as which pieces have it
@@ -78,6 +79,18 @@ static bool find_strips(const sentencepiece::SentencePieceProcessor &processor)
     return false;
 }
 
+static int find_letter(const sentencepiece::SentencePieceProcessor &processor)
+{
+    std::string text;
+    for (int id = 0; id < processor.GetPieceSize(); id++) {
+        if (!processor.IsControl(id) && !processor.IsUnknown(id) && !processor.IsByte(id)
+            && processor.Decode(std::vector<int>{ id }, &text).ok() && !text.empty()
+            && text == processor.IdToPiece(id))
+            return id;
+    }
+    return -1;
+}
+
 struct cli_pieces *cli_pieces_open(const char *data, size_t size)
 {
     struct cli_pieces *pieces = nullptr;
@@ -86,6 +99,7 @@ struct cli_pieces *cli_pieces_open(const char *data, size_t size)
         pieces = new cli_pieces;
         if (pieces->processor.LoadFromSerializedProto({ data, size }).ok()) {
             pieces->strips = find_strips(pieces->processor);
+            pieces->letter = find_letter(pieces->processor);
             return pieces;
         }
     } catch (...) {
@@ -224,16 +238,24 @@ uint32_t *cli_pieces_encode(
     }
 }
 
+// What is beyond the pieces is unknown.
+static std::vector<int> known_ids(
+    const struct cli_pieces *pieces, const uint32_t *tokens, uint32_t count)
+{
+    const uint32_t known = cli_pieces_count(pieces);
+    std::vector<int> ids(tokens, tokens + count);
+    for (uint32_t i = 0; i < count; i++) {
+        if (tokens[i] >= known)
+            ids[i] = pieces->processor.unk_id();
+    }
+    return ids;
+}
+
 char *cli_pieces_decode(const struct cli_pieces *pieces, const uint32_t *tokens, uint32_t count,
     bool prefix, size_t *size)
 {
     try {
-        const uint32_t known = cli_pieces_count(pieces);
-        std::vector<int> ids(tokens, tokens + count);
-        for (uint32_t i = 0; i < count; i++) {
-            if (tokens[i] >= known)
-                ids[i] = pieces->processor.unk_id();
-        }
+        const std::vector<int> ids = known_ids(pieces, tokens, count);
         std::string text;
         if (!pieces->processor.Decode(ids, &text).ok())
             return nullptr;
@@ -241,6 +263,28 @@ char *cli_pieces_decode(const struct cli_pieces *pieces, const uint32_t *tokens,
             text.insert(0, 1, ' ');
         *size = text.size();
         return copy(text.data(), text.size());
+    } catch (...) {
+        return nullptr;
+    }
+}
+
+bool cli_pieces_go_on(const struct cli_pieces *pieces)
+{
+    return pieces->letter >= 0;
+}
+
+char *cli_pieces_decode_inside(
+    const struct cli_pieces *pieces, const uint32_t *tokens, uint32_t count, size_t *size)
+{
+    try {
+        std::vector<int> ids = known_ids(pieces, tokens, count);
+        std::string text;
+        ids.insert(ids.begin(), pieces->letter);
+        const size_t before = pieces->processor.IdToPiece(pieces->letter).size();
+        if (!pieces->processor.Decode(ids, &text).ok() || text.size() < before)
+            return nullptr;
+        *size = text.size() - before;
+        return copy(text.data() + before, *size);
     } catch (...) {
         return nullptr;
     }

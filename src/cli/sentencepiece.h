@@ -43,6 +43,10 @@ uint32_t *cli_pieces_encode(
 // `prefix` a blank at the beginning is one of the text.
 char *cli_pieces_decode(const struct cli_pieces *pieces, const uint32_t *tokens, uint32_t count,
     bool prefix, size_t *size);
+// The same of what goes on after a whole character, if cli_pieces_go_on().
+char *cli_pieces_decode_inside(
+    const struct cli_pieces *pieces, const uint32_t *tokens, uint32_t count, size_t *size);
+bool cli_pieces_go_on(const struct cli_pieces *pieces);
 
 #ifdef __cplusplus
 }

@@ -215,6 +215,7 @@ void cli_tokenizer_rewind(struct cli_tokenizer *t)
 {
     t->first = t->seen = 0;
     t->shown = 0;
+    t->inside = false;
     t->prefix = t->files.legacy || t->files.prefix;
 }
 
@@ -233,18 +234,28 @@ static void put(struct cli_tokenizer *t, const char *text, size_t size)
     t->text_size += size;
 }
 
-// The section from t->first on, as far as it is not yet shown.
+// Tokens of a section; does not return if that fails.
+static char *decode(
+    const struct cli_tokenizer *t, const uint32_t *tokens, uint32_t count, size_t *size)
+{
+    char *text = t->bpe ? cli_bpe_decode(t->bpe, tokens, count, size)
+        : t->inside     ? cli_pieces_decode_inside(t->pieces, tokens, count, size)
+                        : cli_pieces_decode(t->pieces, tokens, count, t->prefix, size);
+    if (!text)
+        exit(cli_fail("the tokenizer fails on %u tokens", count));
+    return text;
+}
+
+// The section from t->first on, as far as it is not yet shown. What was shown to the last byte is
+// not looked at again, or a long answer would take time by its square.
 static void put_section(struct cli_tokenizer *t, const uint32_t *tokens, uint32_t end, bool last)
 {
     const size_t length = sizeof replacement - 1;
-    const uint32_t count = end - t->first;
-    size_t size;
-    if (count == 0)
+    size_t size, whole;
+    if (end == t->first)
         return;
-    char *text = t->bpe ? cli_bpe_decode(t->bpe, tokens + t->first, count, &size)
-                        : cli_pieces_decode(t->pieces, tokens + t->first, count, t->prefix, &size);
-    if (!text)
-        exit(cli_fail("the tokenizer fails on %u tokens", count));
+    char *text = decode(t, tokens + t->first, end - t->first, &size);
+    whole = size;
     // A character of n bytes lacks one at least: up to n - 1 replacements may be it.
     for (int i = 0; !last && i < 3 && size >= length; i++) {
         if (memcmp(text + size - length, replacement, length) == 0)
@@ -255,6 +266,11 @@ static void put_section(struct cli_tokenizer *t, const uint32_t *tokens, uint32_
         t->shown = size;
     }
     free(text);
+    if (t->shown == whole && (t->bpe || cli_pieces_go_on(t->pieces))) {
+        t->first = end;
+        t->shown = 0;
+        t->inside = true;
+    }
 }
 
 // Ids beyond the pieces that no file names are as the unknown piece.
@@ -293,6 +309,7 @@ const char *cli_tokenizer_extend(
             put(t, name->text, name->size);
         t->first = t->seen + 1;
         t->shown = 0;
+        t->inside = false;
         if (!begins)
             t->prefix = restarts(t, name);
     }

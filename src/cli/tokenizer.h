@@ -23,7 +23,8 @@ struct cli_tokenizer {
     // then `shown` bytes. Tokens before `seen` hold no boundary after `first`.
     uint32_t first, seen;
     size_t shown;
-    bool prefix; // the text since then begins as one at the beginning does
+    bool inside; // the text since then goes on after a whole character; else:
+    bool prefix; // it begins as one at the beginning does
     char *text;  // returned last
     size_t text_size, text_room;
 };
