@@ -140,12 +140,14 @@ bool registry_lanes(void)
 bool registry_attend(void)
 {
     const uint32_t lanes = NEED_gpu | NEED_int64, units = lanes | NEED_matrix_16x16;
+    const uint32_t small = lanes | NEED_matrix_8x8x8;
     const char *in_lanes = "attend_columns_in_lanes_int64", *by_units = "attend_matrix_16x16_int64";
+    const char *by_small = "attend_matrix_8x8x8_int64";
     const struct {
         uint32_t needs, head_size, heads, kv_heads, tokens, sequences;
         bool by_blocks, by_row, exact;
         const char *name;
-        uint32_t rows, group_heads;
+        uint32_t rows, group_heads, subgroup_size, list_words, shared_memory;
     } rows[] = {
         { units, 128, 32, 4, 512, 1, .name = by_units, .rows = 8, .group_heads = 8 },
         { units, 64, 8, 8, 64, 1, .name = by_units, .rows = 64, .group_heads = 1 },
@@ -159,11 +161,20 @@ bool registry_attend(void)
         { units, 128, 32, 4, 512, 1, .by_row = true, .name = in_lanes, 2, 8 },
         { units, 128, 32, 4, 512, 1, .exact = true, .name = in_lanes, 2, 8 },
         { lanes, 128, 32, 4, 512, 1, .name = in_lanes, 2, 8 },
+        { small, 64, 8, 8, 64, 1, .name = by_small, 32, 1, .subgroup_size = 8 },
+        { small, 64, 8, 8, 64, 1, .name = in_lanes, 4, 1, .subgroup_size = 16 },
+        // A list with block 65535 takes 8 KiB.
+        { lanes, 128, 32, 4, 512, 1, .by_blocks = true, .name = in_lanes, 2, 8, .list_words = 2048,
+            .shared_memory = 32 << 10 },
+        { lanes, 128, 32, 4, 512, 1, .by_blocks = true, .name = in_lanes, 1, 2, .list_words = 2048,
+            .shared_memory = 16 << 10 },
     };
     bool ok = true;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         static vkmoe_device device;
         device.needs = rows[i].needs;
+        device.matrix_units.subgroup_size = rows[i].subgroup_size;
+        device.gpu.info.shared_memory_size = rows[i].shared_memory;
         const uint32_t stride = rows[i].heads * rows[i].head_size;
         const vkmoe_attention a = {
             .device = &device,
@@ -177,7 +188,10 @@ bool registry_attend(void)
                 .precision = rows[i].exact ? VKMOE_PRECISION_EXACT : VKMOE_PRECISION_FAST },
             .query_stride = stride,
             .kv.rows = stride,
-            .patterns = { .by_blocks = rows[i].by_blocks, .by_row = rows[i].by_row, .reach = 4096 },
+            .patterns = { .by_blocks = rows[i].by_blocks,
+                .by_row = rows[i].by_row,
+                .list_words = rows[i].list_words,
+                .reach = 4096 },
         };
         const struct attention_plan plan =
             vkmoe_attention_plan(&a, rows[i].tokens, rows[i].sequences, 4096);

@@ -10,6 +10,7 @@
 
 // Shared memory, rounded up, where lanes own columns, but for what patterns that pick blocks take.
 #define COLUMNS_SIZE (26 << 10)
+#define COLUMNS_LEAST_SIZE (13 << 10) // by few lanes
 
 // The most tokens of one pass.
 static uint32_t most_tokens(const vkmoe_attention *a, uint32_t tokens)
@@ -86,7 +87,11 @@ static void choose_queries(const vkmoe_attention *a, const struct attention_plan
         s->rows = MIN(s->variant->tile.rows / s->heads, MAX(rows, 1));
     } else if (s->merges) {
         const uint32_t few = a->patterns.by_blocks ? 2 : 4;
-        const uint32_t queries = s->loads > 1 ? ATTEND_MOST_QUERIES : few;
+        // Lists of blocks with large numbers leave a small shared memory no room for more.
+        const bool crowded = a->patterns.list_words > 0
+            && a->device->gpu.info.shared_memory_size
+                < COLUMNS_LEAST_SIZE + a->patterns.list_words * 4;
+        const uint32_t queries = s->loads > 1 && !crowded ? ATTEND_MOST_QUERIES : few;
         const uint32_t most = p->head_size > 128 ? queries / 2 : queries;
         const uint32_t parts = div_up(heads, most);
         const uint64_t groups = (uint64_t)rows * p->expert_kv_heads * parts;
@@ -118,8 +123,15 @@ static const struct variant *choose_form(
     const struct vkmoe_attention_params *p = &a->params;
     const bool suits = p->head_size % 16 == 0 && p->head_size <= 128 && !a->patterns.by_blocks
         && !a->patterns.by_row && plan->mode != ROWS_PAIRS;
-    return vkmoe_form_choose(a->device, KERNEL_attend, VKMOE_DTYPE_F32,
-        rows * (p->heads / p->expert_kv_heads), suits && p->precision == VKMOE_PRECISION_FAST);
+    const uint32_t alike = rows * (p->heads / p->expert_kv_heads);
+    const struct variant *form = vkmoe_form_choose(a->device, KERNEL_attend, VKMOE_DTYPE_F32, alike,
+        suits && p->precision == VKMOE_PRECISION_FAST);
+    // On matrix units a lane owns keys of one row, eight at least: with so many lanes in a subgroup
+    // there would be fewer.
+    const uint32_t lanes = form->tile.lanes * a->device->matrix_units.subgroup_size;
+    return form->needs & NEED_ANY_MATRIX && form->tile.rows * ATTEND_MATRIX_KEYS < lanes * 8
+        ? vkmoe_form_choose(a->device, KERNEL_attend, VKMOE_DTYPE_F32, alike, false)
+        : form;
 }
 
 // How `tokens` of a pass are attended to, of so many sequences.
