@@ -242,6 +242,29 @@ fail:
     return false;
 }
 
+// A name that is no text, of characters that a line cuts; and a path of two lines.
+static bool check_lines(void)
+{
+    struct gguf_writer writer = { 0 };
+    struct record record = { 0 };
+    char key[600] = "x";
+    for (size_t i = 0; i < 250; i++)
+        strcat(key, "\u00fc");
+    strcat(key, "\n");
+    const char *path = folder_path("lines.gguf");
+    gguf_key_u32(&writer, key, 1);
+    CHECK(gguf_write(&writer, path) && try_whole(path, &record));
+    CHECK(strstr(record.last, "\u00fc?\" at byte 24 is not printable UTF-8"));
+    record = (struct record){ 0 };
+    CHECK(try_whole(folder_path("two\nlines.gguf"), &record));
+    CHECK(strstr(record.last, "two?lines.gguf"));
+    folder_empty();
+    return true;
+fail:
+    tap_note("%s", record.last);
+    return false;
+}
+
 int main(int argc, char **argv)
 {
     struct tap tap;
@@ -251,6 +274,7 @@ int main(int argc, char **argv)
     TAP_TEST(&tap, "scale", check_scale());
     TAP_TEST(&tap, "half", check_half());
     TAP_TEST(&tap, "strings", check_strings());
+    TAP_TEST(&tap, "lines", check_lines());
     folder_finish();
     return tap_end(&tap);
 }

@@ -129,7 +129,8 @@ VKMOE_API const char *vkmoe_status_name(enum vkmoe_status status);
 
 enum vkmoe_log_level { VKMOE_LOG_ERROR, VKMOE_LOG_WARNING, VKMOE_LOG_INFO, VKMOE_LOG_DEBUG };
 
-// Where messages go. `write` gets one line without a newline, valid during the call. It may be
+// Where messages go. `write` gets one line without a newline, valid during the call: UTF-8, with a
+// question mark for what else a file, a path or a driver has, control characters too. It may be
 // called from any thread that is inside a vkmoe function, and must not call vkmoe. Objects
 // made from a device or checkpoint use the log of the latter.
 struct vkmoe_log {

@@ -3,6 +3,9 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
+
+#include "base/value.h"
 
 static void write_line(
     const struct vkmoe_log *log, enum vkmoe_log_level level, const char *format, va_list args)
@@ -11,6 +14,7 @@ static void write_line(
         return;
     char line[1024];
     vsnprintf(line, sizeof line, format, args);
+    vkmoe_make_printable(line, strlen(line)); // of names that are cut, or anything
     log->write(log->user, level, line);
 }
 

@@ -69,6 +69,16 @@ const char *vkmoe_printable(const char *text, char *buffer, size_t size)
     return buffer;
 }
 
+void vkmoe_make_printable(char *text, size_t size)
+{
+    for (size_t i = 0; i < size;) {
+        const size_t length = vkmoe_utf8_length((const unsigned char *)text + i, size - i);
+        if (length == 0 || (length == 1 && is_control(text[i])))
+            text[i] = '?';
+        i += length ? length : 1;
+    }
+}
+
 bool vkmoe_has_control_character(const char *text)
 {
     for (; *text; text++) {

@@ -64,6 +64,9 @@ bool vkmoe_value_integer(const struct value *value, uint64_t *out);
 // `text` for a log line: control characters become '?', what exceeds `size` is cut.
 const char *vkmoe_printable(const char *text, char *buffer, size_t size);
 
+// The same in place: no control characters, and nothing that is not UTF-8.
+void vkmoe_make_printable(char *text, size_t size);
+
 // Whether it has characters that vkmoe_printable() would replace.
 bool vkmoe_has_control_character(const char *text);
 

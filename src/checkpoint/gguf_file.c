@@ -174,17 +174,6 @@ static uint32_t read_u32(struct reader *r, const char *what)
     return (uint32_t)read_integer(r, 4, what);
 }
 
-// What a log line can show: no control characters, and nothing that is not UTF-8.
-static void make_printable(char *text, uint64_t size)
-{
-    for (uint64_t i = 0; i < size;) {
-        const size_t length = vkmoe_utf8_length((const unsigned char *)text + i, size - i);
-        if (length == 0 || (length == 1 && ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)))
-            text[i] = '?';
-        i += MAX(length, 1);
-    }
-}
-
 // NULL: it is longer than `max`, and was passed over, or there is a failure.
 static char *read_string(struct reader *r, uint64_t max, const char *what)
 {
@@ -218,7 +207,7 @@ static char *read_name(struct reader *r, uint64_t max, const char *what)
     if (!shown)
         return NULL;
     memcpy(shown, text, (size_t)size);
-    make_printable(shown, size);
+    vkmoe_make_printable(shown, size);
     if (memcmp(shown, text, (size_t)size) != 0)
         FAIL(r, INVALID, "%s: %s \"%.200s\" at byte %llu is not printable UTF-8", r->file->path,
             what, shown, (unsigned long long)at);
@@ -257,7 +246,7 @@ static void read_scalar(struct reader *r, uint32_t type, struct value *out)
         const uint64_t at = r->at;
         char *text = read_string(r, MAX_TEXT, out->name);
         if (text) {
-            make_printable(text, r->at - at - 8);
+            vkmoe_make_printable(text, r->at - at - 8);
             out->kind = VALUE_STRING;
             out->text = text;
         }
