@@ -37,6 +37,21 @@ enum vkmoe_status vkmoe_gguf_read_file(const char *path, const char *name, uint6
 // As opener.family. gguf_family.c
 struct kind vkmoe_gguf_family(const struct container *container, struct settings *settings);
 
+// What GGUF files have for the models of a family, whose model_type comes first: the way back from
+// vkmoe_gguf_family(). False: there is no architecture for them that runs whole.
+struct gguf_target {
+    const char *name;
+    enum vkmoe_rope_kind rope;
+    enum vkmoe_score score;
+    bool chosen_softmax;   // the weights are the softmax of the chosen logits
+    bool gate_by_keys;     // which say how the gate computes; else it is as above
+    bool renormalizes;     // if it is not by keys
+    bool has_scales;       // Granite's
+    bool post_norm;        // its norm before experts is called so
+    bool alternate_window; // of its own, in every other block
+};
+bool vkmoe_gguf_target(const char *model_type, const char *family, struct gguf_target *out);
+
 // Of an integer, or else 0.
 uint32_t vkmoe_gguf_integer(const struct value *value);
 

@@ -12,6 +12,13 @@
 // The values of expert_gating_func.
 enum gating { GATING_SOFTMAX = 1, GATING_SIGMOID, GATING_CHOSEN, GATING_SQRT_SOFTPLUS, GATINGS };
 
+static const enum vkmoe_score scores[GATINGS] = {
+    [GATING_SOFTMAX] = VKMOE_SCORE_SOFTMAX,
+    [GATING_SIGMOID] = VKMOE_SCORE_SIGMOID,
+    [GATING_CHOSEN] = VKMOE_SCORE_IDENTITY,
+    [GATING_SQRT_SOFTPLUS] = VKMOE_SCORE_SQRT_SOFTPLUS,
+};
+
 // Whether the weights of the chosen experts are divided by their sum.
 enum weights { WEIGHTS_AS_THEY_ARE, WEIGHTS_SUM, WEIGHTS_BY_KEY };
 
@@ -50,10 +57,12 @@ static const struct architecture architectures[] = {
     { "granitemoe", "granitemoe", PAIRS, GATING_SOFTMAX, WEIGHTS_SUM, NULL },
     { "granitehybrid", "granitemoehybrid", PAIRS, GATING_SOFTMAX, WEIGHTS_SUM, MAMBA },
     { "gpt-oss", "gpt_oss", HALVES, GATING_CHOSEN, WEIGHTS_AS_THEY_ARE, NULL,
-        NEEDS_BIASES | BIT(OUTPUT_BIAS) | BIT(SINKS) | BIT(ROUTER_BIAS) },
+        NEEDS_BIASES | BIT(OUTPUT_BIAS) | BIT(SINKS) | BIT(ROUTER_BIAS)
+            | BIT(POST_ATTENTION_NORM) },
     { "deepseek", "deepseek", PAIRS, GATING_SOFTMAX, WEIGHTS_BY_KEY, NULL },
     { "deepseek2", "deepseek_v3", PAIRS, GATING_SOFTMAX, WEIGHTS_BY_KEY, MLA },
-    { "glm4moe", "glm4_moe", HALVES, GATING_SIGMOID, WEIGHTS_BY_KEY, NULL },
+    { "glm4moe", "glm4_moe", HALVES, GATING_SIGMOID, WEIGHTS_BY_KEY, NULL,
+        BIT(POST_ATTENTION_NORM) },
     { "ernie4_5-moe", "ernie4_5_moe", PAIRS, GATING_SOFTMAX, WEIGHTS_SUM, NULL },
     { "minimax-m2", "minimax_m2", HALVES, GATING_SIGMOID, WEIGHTS_SUM, NULL, NEEDS_NORMS },
     { "hunyuan-moe", "hunyuan_v1_moe", HALVES, GATING_SOFTMAX, WEIGHTS_SUM,
@@ -90,6 +99,33 @@ static void mark(const struct family *family, struct settings *settings, struct 
     vkmoe_mark_listed(settings, blocks, "expert_blocks", true);
 }
 
+bool vkmoe_gguf_target(const char *model_type, const char *family, struct gguf_target *out)
+{
+    const struct architecture *found = NULL;
+    for (size_t i = 0; i < ARRAY_SIZE(architectures); i++) {
+        const struct architecture *a = &architectures[i];
+        const bool exact = strcmp(a->family, model_type) == 0;
+        if (!a->not_whole && (exact || (!found && strcmp(a->family, family) == 0)))
+            found = a;
+        if (!a->not_whole && exact)
+            break;
+    }
+    if (!found)
+        return false;
+    const struct family *base = vkmoe_family_named(found->family).family;
+    const struct whole *whole = base ? base->whole : NULL;
+    *out = (struct gguf_target){ .name = found->name,
+        .rope = found->rope,
+        .score = scores[found->gating],
+        .chosen_softmax = found->gating == GATING_CHOSEN,
+        .gate_by_keys = found->weights == WEIGHTS_BY_KEY,
+        .renormalizes = found->weights == WEIGHTS_SUM,
+        .has_scales = whole && whole->embedding_scale_key,
+        .post_norm = found->needs & BIT(POST_ATTENTION_NORM),
+        .alternate_window = whole && whole->window == WINDOW_ALTERNATE };
+    return true;
+}
+
 // ------------------------------------------------------------------------------- gate
 
 // Of the family, which may have it otherwise by a setting of its own.
@@ -99,12 +135,6 @@ static void set_gate(
     struct vkmoe_router_params *router = &family->preset.router;
     const uint32_t gating = vkmoe_setting_u32(
         settings, "expert_gating_func", (uint32_t)architecture->gating, 0, GATINGS - 1);
-    static const enum vkmoe_score scores[GATINGS] = {
-        [GATING_SOFTMAX] = VKMOE_SCORE_SOFTMAX,
-        [GATING_SIGMOID] = VKMOE_SCORE_SIGMOID,
-        [GATING_CHOSEN] = VKMOE_SCORE_IDENTITY,
-        [GATING_SQRT_SOFTPLUS] = VKMOE_SCORE_SQRT_SOFTPLUS,
-    };
     const enum gating known = gating ? (enum gating)gating : architecture->gating;
     if (router->select == VKMOE_SELECT_TOP_K) { // others have a way of their own
         router->score = scores[known];

@@ -358,8 +358,10 @@ static void read_values(struct reader *r, uint64_t count, struct gguf_file *out)
 {
     check_count(r, count, MIN_KEY_SIZE, MAX_KEYS, "the list of keys");
     out->values = take(r, MAX(count, 1), sizeof *out->values);
+    out->entries = take(r, MAX(count, 1), sizeof *out->entries);
     for (uint64_t i = 0; i < count && r->status == VKMOE_OK; i++) {
         struct value *value = &out->values[i];
+        const uint64_t at = r->at;
         value->name = read_name(r, MAX_TEXT, "key");
         const uint32_t type = read_u32(r, "the type of a value");
         if (r->status != VKMOE_OK)
@@ -370,6 +372,7 @@ static void read_values(struct reader *r, uint64_t count, struct gguf_file *out)
             read_scalar(r, type, value);
         if (strcmp(value->name, "general.alignment") == 0)
             read_alignment(r, type, value);
+        out->entries[i] = (struct gguf_entry){ .at = at, .size = r->at - at };
         out->value_count++;
     }
     refuse_duplicates(r, out);

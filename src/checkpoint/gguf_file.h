@@ -22,10 +22,16 @@ struct gguf_place {
     bool strings, floats;
 };
 
+// Where a key lies, with the type and the value that follow it.
+struct gguf_entry {
+    uint64_t at, size;
+};
+
 struct gguf_file {
     // Named by the keys, each of them once. Arrays of strings, and what is longer than anybody
     // needs, are null.
     struct value *values;
+    struct gguf_entry *entries; // one for each value
     uint32_t value_count;
     struct tensor *tensors; // in the order of the file
     uint32_t tensor_count;

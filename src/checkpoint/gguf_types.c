@@ -2,6 +2,7 @@
 #include "checkpoint/gguf_types.h"
 
 #include <stddef.h>
+#include <string.h>
 
 #include "base/common.h"
 
@@ -46,4 +47,12 @@ static const struct gguf_type types[] = {
 const struct gguf_type *vkmoe_gguf_type(uint32_t number)
 {
     return number < ARRAY_SIZE(types) ? &types[number] : NULL;
+}
+
+uint32_t vkmoe_gguf_type_number(const char *name)
+{
+    uint32_t number = 0;
+    while (!types[number].name || strcmp(types[number].name, name) != 0)
+        number++;
+    return number;
 }

@@ -12,4 +12,7 @@ struct gguf_type {
 // NULL: no type has this number. One without a name was withdrawn.
 const struct gguf_type *vkmoe_gguf_type(uint32_t number);
 
+// The number of the type that is called so, which there must be.
+uint32_t vkmoe_gguf_type_number(const char *name);
+
 #endif

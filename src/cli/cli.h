@@ -23,6 +23,7 @@
     X(attention, "run one block's attention on an array") \
     X(logits, "run a whole model on a text and write its logits") \
     X(generate, "continue a text") \
+    X(quantize, "write a model as a GGUF file, in fewer bits") \
     X(tune, "find what is fastest on a device, and keep it") \
     X(route, "show which experts a text's tokens go to") \
     X(check, "compare a model's blocks with the outputs recorded with it")
@@ -44,6 +45,13 @@ struct cli_option {
     const char **text;
     uint32_t *count;           // at least 1
     struct vkmoe_block *block; // "3" or "decoder.3"
+    struct cli_texts *texts;   // one for each time that it is given
+};
+
+enum { CLI_MAX_TEXTS = 64 };
+struct cli_texts {
+    const char *items[CLI_MAX_TEXTS];
+    uint32_t count;
 };
 
 // A text; one that is required; a number.
@@ -91,9 +99,11 @@ struct cli_option {
 
 struct cli_usage {
     const char *command;
-    const char *operand; // its one operand's name, or NULL
+    const char *operand; // its operand's name, or NULL
     const char **operand_target;
     bool may_lack_operand;
+    const char *second; // of another operand, or NULL
+    const char **second_target;
     const char *about; // lines for the help
     const struct cli_option *options;
     uint32_t option_count;
@@ -238,6 +248,10 @@ int cli_output_check(const char *path, const char *const *inputs, uint32_t input
 int cli_output_write_f32(const char *path, const float *data, uint64_t rows, uint64_t columns);
 int cli_output_write_i32(const char *path, const int32_t *data, uint64_t rows, uint64_t columns);
 int cli_output_write_text(const char *path, const char *text);
+// The same piece by piece: a file to write to, NULL after a message, and its end, which says what
+// could not be written. `errno` is that of the write that failed.
+FILE *cli_output_start(const char *path);
+int cli_output_end(const char *path, FILE *file);
 // Gives all outputs their names.
 int cli_output_commit(void);
 

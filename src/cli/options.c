@@ -18,6 +18,8 @@ static void print_help(const struct cli_usage *usage)
     printf("usage: vkmoe %s", usage->command);
     if (usage->operand)
         printf(usage->may_lack_operand ? " [%s]" : " %s", usage->operand);
+    if (usage->second)
+        printf(" %s", usage->second);
     bool optional = false;
     for (uint32_t i = 0; i < usage->option_count; i++) {
         const struct cli_option *option = &usage->options[i];
@@ -78,7 +80,12 @@ static int set_option(
     }
     if (!*value && !option->may_be_empty)
         return cli_misuse(usage->command, "--%s needs a value", option->name);
-    if (option->text)
+    if (option->texts && option->texts->count == CLI_MAX_TEXTS)
+        return cli_misuse(
+            usage->command, "--%s is given more than %d times", option->name, CLI_MAX_TEXTS);
+    if (option->texts)
+        option->texts->items[option->texts->count++] = value;
+    else if (option->text)
         *option->text = value;
     else if (option->count && (!parse_number(value, option->count) || *option->count == 0))
         return cli_misuse(
@@ -90,13 +97,16 @@ static int set_option(
     return -1;
 }
 
-static int set_operand(const struct cli_usage *usage, const char **operand, const char *value)
+// `operands`: the first and the second.
+static int set_operand(const struct cli_usage *usage, const char *operands[2], const char *value)
 {
-    if (!usage->operand || *operand)
+    const uint32_t i = operands[0] != NULL;
+    const char *name = i ? usage->second : usage->operand;
+    if (!name || operands[i])
         return cli_misuse(usage->command, "unexpected operand '%s'", value);
     if (!*value)
-        return cli_misuse(usage->command, "%s is empty", usage->operand);
-    *operand = value;
+        return cli_misuse(usage->command, "%s is empty", name);
+    operands[i] = value;
     return -1;
 }
 
@@ -115,10 +125,13 @@ static int refuse(const struct cli_usage *usage, int code, int option, const cha
     return cli_misuse(usage->command, "unknown option '%.*s'", (int)strcspn(text, "="), text);
 }
 
-static int check_complete(const struct cli_usage *usage, const bool *seen, const char *operand)
+static int check_complete(
+    const struct cli_usage *usage, const bool *seen, const char *const operands[2])
 {
-    if (usage->operand && !operand && !usage->may_lack_operand)
+    if (usage->operand && !operands[0] && !usage->may_lack_operand)
         return cli_misuse(usage->command, "%s is missing", usage->operand);
+    if (usage->second && !operands[1])
+        return cli_misuse(usage->command, "%s is missing", usage->second);
     for (uint32_t i = 0; i < usage->option_count; i++) {
         if (usage->options[i].required && !seen[i])
             return cli_misuse(usage->command, "--%s is missing", usage->options[i].name);
@@ -136,7 +149,7 @@ int cli_parse(const struct cli_usage *usage, int argc, char **argv)
             .has_arg = usage->options[i].flag ? no_argument : required_argument };
     longs[usage->option_count] = (struct option){ .name = "help", .val = 'h' };
 
-    const char *operand = NULL;
+    const char *operands[2] = { NULL };
     int status = -1, code;
     opterr = 0;
     // "-": operands are options of value 1, wherever they stand and whatever
@@ -148,17 +161,19 @@ int cli_parse(const struct cli_usage *usage, int argc, char **argv)
         } else if (code == '?' || code == ':') {
             status = refuse(usage, code, optopt, argv[optind - 1]);
         } else if (code == 1) {
-            status = set_operand(usage, &operand, optarg);
+            status = set_operand(usage, operands, optarg);
         } else {
             seen[code - FIRST_LONG] = true;
             status = set_option(usage, &usage->options[code - FIRST_LONG], optarg);
         }
     }
     for (; status < 0 && optind < argc; optind++) // after "--"
-        status = set_operand(usage, &operand, argv[optind]);
+        status = set_operand(usage, operands, argv[optind]);
     if (status < 0)
-        status = check_complete(usage, seen, operand);
+        status = check_complete(usage, seen, operands);
     if (status < 0 && usage->operand)
-        *usage->operand_target = operand;
+        *usage->operand_target = operands[0];
+    if (status < 0 && usage->second)
+        *usage->second_target = operands[1];
     return status;
 }

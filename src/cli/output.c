@@ -268,15 +268,34 @@ int cli_output_write_i32(const char *path, const int32_t *data, uint64_t rows, u
     return write_array(path, NULL, data, rows, columns);
 }
 
-int cli_output_write_text(const char *path, const char *text)
+FILE *cli_output_start(const char *path)
 {
+    if (cli_is_stdout(path))
+        return stdout;
     const struct output *output = find_output(path);
     FILE *file = fopen(output->temporary ? output->temporary : path, "w");
-    const bool written = file && fputs(text, file) >= 0 && fflush(file) == 0 && is_on_disk(output);
+    if (!file)
+        cli_fail("%s: cannot write: %s", path, strerror(errno));
+    return file;
+}
+
+int cli_output_end(const char *path, FILE *file)
+{
+    if (file == stdout)
+        return cli_flush();
+    const bool written = !ferror(file) && fflush(file) == 0 && is_on_disk(find_output(path));
     const int error = errno;
-    if (file)
-        fclose(file);
+    fclose(file);
     return written ? 0 : cli_fail("%s: cannot write: %s", path, strerror(error));
+}
+
+int cli_output_write_text(const char *path, const char *text)
+{
+    FILE *file = cli_output_start(path);
+    if (!file)
+        return 1;
+    (void)!fputs(text, file);
+    return cli_output_end(path, file);
 }
 
 int cli_output_commit(void)

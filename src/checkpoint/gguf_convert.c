@@ -1,0 +1,228 @@
+// gguf_convert.c - a model as llama.cpp's converters would have it, from the views of its parts:
+// the tensors. gguf_convert_keys.c has what is said of them.
+#include "checkpoint/gguf_convert.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/common.h"
+#include "base/log.h"
+#include "base/try.h"
+#include "weights/view.h"
+
+// ---------------------------------------------------------------------------- tensors
+
+// Matrices [rows][columns], as a tensor of `rank` dimensions. Nothing if they are not there.
+struct part {
+    const char *name;
+    const struct vkmoe_view *views;
+    uint32_t rank, count, rows, columns;
+    uint32_t turned;
+};
+
+static void add_part(struct gguf_converter *c, const struct part *part)
+{
+    if (!part->views || !part->views[0].data)
+        return;
+    struct gguf_tensor tensor = { .rank = part->rank,
+        .shape = { part->columns, part->rows, part->count },
+        .views = part->views,
+        .count = part->count,
+        .rows = part->rows,
+        .turned = part->turned };
+    snprintf(tensor.name, sizeof tensor.name, "%s", part->name);
+    vkmoe_gguf_add(c->out, &tensor, true);
+}
+
+struct label {
+    char text[64];
+};
+
+static struct label label_of(const struct gguf_converter *c, enum gguf_name name)
+{
+    struct label label;
+    snprintf(label.text, sizeof label.text, "blk.%u.%s", c->block, vkmoe_gguf_text(name));
+    return label;
+}
+
+static void add_vector(
+    struct gguf_converter *c, enum gguf_name name, const struct vkmoe_view *view, uint32_t size)
+{
+    add_part(c, &(struct part){ label_of(c, name).text, view, 1, 1, 1, size, 0 });
+}
+
+static void add_matrix(struct gguf_converter *c, enum gguf_name name, const struct vkmoe_view *view,
+    uint32_t rows, uint32_t columns)
+{
+    add_part(c, &(struct part){ label_of(c, name).text, view, 2, 1, rows, columns, 0 });
+}
+
+static void add_stack(struct gguf_converter *c, enum gguf_name name, const struct vkmoe_view *views,
+    uint32_t count, uint32_t rows, uint32_t columns)
+{
+    add_part(c, &(struct part){ label_of(c, name).text, views, 3, count, rows, columns, 0 });
+}
+
+// Floats of our own.
+static float *take_floats(struct gguf_converter *c, uint32_t count)
+{
+    float *values = vkmoe_arena_take(&c->out->arena, count * sizeof *values);
+    if (!values)
+        GGUF_OUTPUT_FAIL(c->out, OUT_OF_MEMORY, "%s: no memory to convert it", c->out->path);
+    return values;
+}
+
+// What is added to queries or keys, in the order of their rows.
+static void add_turned_bias(struct gguf_converter *c, enum gguf_name name,
+    const struct vkmoe_view *view, uint32_t size, uint32_t head)
+{
+    float *values = NULL, *turned = view->data ? take_floats(c, size) : NULL;
+    if (!turned)
+        return;
+    if (c->out->status == VKMOE_OK)
+        c->out->status = vkmoe_view_floats(view, c->out->log, 1, size, &values);
+    for (uint32_t i = 0; i < size && c->out->status == VKMOE_OK; i++) {
+        const uint32_t within = i % head;
+        turned[i] = values[i - within + within / 2 + within % 2 * (head / 2)];
+    }
+    free(values);
+    add_vector(c, name, &(struct vkmoe_view){ .data = turned, .dtype = VKMOE_DTYPE_F32 }, size);
+}
+
+// -------------------------------------------------------------------------- attention
+
+static void add_attention(struct gguf_converter *c, const struct vkmoe_attention_params *p)
+{
+    const uint32_t all = p->heads * p->head_size, kv = p->kv_heads * p->head_size;
+    const uint32_t turned = c->turned ? p->head_size : 0;
+    add_part(c,
+        &(struct part){
+            label_of(c, GGUF_QUERY).text, p->query.matrices, 2, 1, all, p->hidden, turned });
+    add_part(c,
+        &(struct part){ label_of(c, GGUF_KEY).text, &p->key.matrix, 2, 1, kv, p->hidden, turned });
+    add_matrix(c, GGUF_VALUE, &p->value.matrix, kv, p->hidden);
+    add_matrix(c, GGUF_OUTPUT, p->output.matrices, p->hidden, all);
+    if (turned) {
+        add_turned_bias(c, GGUF_QUERY_BIAS, &p->query.bias, all, turned);
+        add_turned_bias(c, GGUF_KEY_BIAS, &p->key.bias, kv, turned);
+    } else {
+        add_vector(c, GGUF_QUERY_BIAS, &p->query.bias, all);
+        add_vector(c, GGUF_KEY_BIAS, &p->key.bias, kv);
+    }
+    add_vector(c, GGUF_VALUE_BIAS, &p->value.bias, kv);
+    add_vector(c, GGUF_OUTPUT_BIAS, &p->output.bias, p->hidden);
+    add_vector(c, GGUF_QUERY_NORM, &p->query.norm, p->norm.wide ? all : p->head_size);
+    add_vector(c, GGUF_KEY_NORM, &p->key.norm, p->norm.wide ? kv : p->head_size);
+    add_vector(c, GGUF_SINKS, &p->sinks, p->heads);
+}
+
+// ---------------------------------------------------------------------------- experts
+
+static void add_experts(struct gguf_converter *c, const struct vkmoe_moe_params *p)
+{
+    const uint32_t e = p->experts;
+    add_matrix(c, GGUF_ROUTER, &p->router.weight, e, p->hidden);
+    add_vector(c, GGUF_ROUTER_BIAS, &p->router.bias, e);
+    add_vector(c, GGUF_CORRECTION_BIAS, &p->router.correction_bias, e);
+    add_stack(c, GGUF_GATE, p->gate, e, p->inner, p->hidden);
+    add_stack(c, GGUF_UP, p->up, e, p->inner, p->hidden);
+    add_stack(c, GGUF_DOWN, p->down, e, p->hidden, p->inner);
+    add_matrix(c, GGUF_GATE_BIAS, &p->gate_bias, e, p->inner);
+    add_matrix(c, GGUF_UP_BIAS, &p->up_bias, e, p->inner);
+    add_matrix(c, GGUF_DOWN_BIAS, &p->down_bias, e, p->hidden);
+    add_matrix(c, GGUF_SHARED_GATE, &p->shared.gate, p->shared.inner, p->hidden);
+    add_matrix(c, GGUF_SHARED_UP, &p->shared.up, p->shared.inner, p->hidden);
+    add_matrix(c, GGUF_SHARED_DOWN, &p->shared.down, p->hidden, p->shared.inner);
+    add_vector(c, GGUF_SHARED_TOKEN_GATE, &p->shared.token_gate, p->hidden);
+}
+
+static void add_dense(struct gguf_converter *c, const struct vkmoe_moe_params *p)
+{
+    add_matrix(c, GGUF_DENSE_GATE, p->gate, p->inner, p->hidden);
+    add_matrix(c, GGUF_DENSE_UP, p->up, p->inner, p->hidden);
+    add_matrix(c, GGUF_DENSE_DOWN, p->down, p->hidden, p->inner);
+}
+
+static enum vkmoe_status add_block(struct gguf_converter *c)
+{
+    struct vkmoe_attention_params attention = { VKMOE_INIT(vkmoe_attention_params) };
+    struct vkmoe_moe_params moe = { VKMOE_INIT(vkmoe_moe_params) };
+    struct vkmoe_view norms[2];
+    const struct vkmoe_block block = { .index = c->block };
+    const bool experts = vkmoe_checkpoint_is_moe(c->checkpoint, block);
+    TRY_RETURN(vkmoe_checkpoint_get_attention(c->checkpoint, block, &attention));
+    TRY_RETURN(vkmoe_checkpoint_get_norms(c->checkpoint, block, &norms[0], &norms[1]));
+    TRY_RETURN(experts ? vkmoe_checkpoint_get_moe(c->checkpoint, block, &moe)
+                       : vkmoe_checkpoint_get_mlp(c->checkpoint, block, &moe));
+    add_vector(c, GGUF_ATTENTION_NORM, &norms[0], c->frame.hidden);
+    add_attention(c, &attention);
+    add_vector(c, c->target.post_norm ? GGUF_POST_ATTENTION_NORM : GGUF_EXPERTS_NORM, &norms[1],
+        c->frame.hidden);
+    if (experts)
+        add_experts(c, &moe);
+    else
+        add_dense(c, &moe);
+    return c->out->status;
+}
+
+// -------------------------------------------------------------------------------- ends
+
+// Llama 3's scaling, which has no keys: by wavelength, see moe.h.
+static void add_divisors(struct gguf_converter *c)
+{
+    const struct vkmoe_rope *rope = &c->attention.rope;
+    const uint32_t pairs = (rope->size ? rope->size : c->attention.head_size) / 2;
+    struct part part = { GGUF_ROPE_DIVISORS, &c->attention.rope_divisors, 1, 1, 1, pairs, 0 };
+    float *divisors = rope->scaling == VKMOE_ROPE_SCALING_LLAMA3 ? take_floats(c, pairs) : NULL;
+    struct vkmoe_view own = { .data = divisors, .dtype = VKMOE_DTYPE_F32 };
+    const double low = (double)rope->low_factor, high = (double)rope->high_factor;
+    for (uint32_t i = 0; divisors && i < pairs; i++) {
+        const double length =
+            2 * 3.14159265358979323846 * pow((double)rope->base, (double)i / pairs);
+        const double kept = (rope->original_positions / length - low) / (high - low);
+        const double smooth = fmin(fmax(kept, 0.0), 1.0);
+        divisors[i] = (float)(1.0 / (smooth + (1.0 - smooth) / (double)rope->factor));
+    }
+    if (divisors)
+        part.views = &own;
+    add_part(c, &part);
+}
+
+static void add_ends(struct gguf_converter *c)
+{
+    const struct vkmoe_frame *frame = &c->frame;
+    const uint32_t tokens = frame->vocabulary, hidden = frame->hidden;
+    add_part(c, &(struct part){ GGUF_EMBEDDING, &frame->embedding, 2, 1, tokens, hidden, 0 });
+    add_part(c, &(struct part){ GGUF_FINAL_NORM, &frame->final_norm, 1, 1, 1, hidden, 0 });
+    if (frame->head.data != frame->embedding.data)
+        add_part(c, &(struct part){ GGUF_HEAD, &frame->head, 2, 1, tokens, hidden, 0 });
+    add_divisors(c);
+}
+
+static enum vkmoe_status convert(struct gguf_converter *c)
+{
+    const struct vkmoe_checkpoint_info *info = &c->checkpoint->info;
+    if (!vkmoe_gguf_target(info->family, info->treated_as, &c->target))
+        return vkmoe_fail(c->out->log, VKMOE_ERROR_UNSUPPORTED,
+            "%s: GGUF has no architecture that this version could write for %s", c->out->path,
+            info->family);
+    TRY_RETURN(vkmoe_checkpoint_get_frame(c->checkpoint, &c->frame));
+    TRY_RETURN(vkmoe_gguf_put_keys(c));
+    add_ends(c);
+    for (c->block = 0; c->block < c->frame.blocks && c->out->status == VKMOE_OK; c->block++)
+        TRY_RETURN(add_block(c));
+    return c->out->status;
+}
+
+void vkmoe_gguf_convert(struct vkmoe_checkpoint *checkpoint, struct gguf_output *out)
+{
+    struct gguf_converter converter = { .checkpoint = checkpoint,
+        .out = out,
+        .frame = { VKMOE_INIT(vkmoe_frame) },
+        .attention = { VKMOE_INIT(vkmoe_attention_params) },
+        .moe = { VKMOE_INIT(vkmoe_moe_params) } };
+    if (out->status == VKMOE_OK)
+        out->status = convert(&converter);
+}

@@ -1,0 +1,322 @@
+// gguf_vocabulary.c - the tokenizer of a folder as GGUF's keys: tokenizer.model of sentencepiece
+// (github.com/google/sentencepiece, sentencepiece_model.proto), or tokenizer.json. What they cannot
+// say is refused.
+#include "checkpoint/gguf_vocabulary.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/common.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/try.h"
+#include "checkpoint/opened.h"
+
+enum { MAX_MODEL = 64 << 20, MAX_CONFIG = 16 << 20 };
+
+// ----------------------------------------------------------------------------- tokens
+
+void vkmoe_vocabulary_set(struct vocabulary *v, uint64_t id, struct token token)
+{
+    if (id >= v->count)
+        VOCABULARY_FAIL(v, INVALID, "%s: has a token %llu, the model's vocabulary ends at %u",
+            v->path, (unsigned long long)id, v->count - 1);
+    else
+        v->tokens[id] = token;
+}
+
+int64_t vkmoe_vocabulary_find(const struct vocabulary *v, const char *text)
+{
+    const size_t size = text ? strlen(text) : 0;
+    for (uint32_t i = 0; text && i < v->count; i++) {
+        if (v->tokens[i].kind != TOKEN_NONE && v->tokens[i].size == size
+            && memcmp(v->tokens[i].text, text, size) == 0)
+            return i;
+    }
+    return -1;
+}
+
+const char *vkmoe_vocabulary_text(const struct value *value)
+{
+    return value_is(value, VALUE_OBJECT) ? value_text(vkmoe_value_member(value, "content"))
+                                         : value_text(value);
+}
+
+// -------------------------------------------------------------------------- protobuf
+
+// What is left of a message, and the field that was read last.
+struct message {
+    const unsigned char *at, *end;
+    uint32_t field;
+    uint64_t number;           // of a number or the bits of a float
+    const unsigned char *data; // of bytes, `number` of them
+    bool torn;
+};
+
+static uint64_t read_number(struct message *m)
+{
+    uint64_t value = 0;
+    for (uint32_t shift = 0; shift < 64 && m->at < m->end; shift += 7) {
+        const unsigned char byte = *m->at++;
+        value |= (uint64_t)(byte & 127) << shift;
+        if (byte < 128)
+            return value;
+    }
+    m->torn = true;
+    return 0;
+}
+
+static uint64_t read_fixed(struct message *m, uint32_t size)
+{
+    uint64_t value = 0;
+    m->torn = m->torn || (size_t)(m->end - m->at) < size;
+    for (uint32_t i = 0; i < size && !m->torn; i++)
+        value |= (uint64_t)*m->at++ << 8 * i;
+    return value;
+}
+
+// The next field; false at the end, or where the message is torn.
+static bool next_field(struct message *m)
+{
+    enum { NUMBER, FIXED_64, BYTES, FIXED_32 = 5 };
+    if (m->at == m->end || m->torn)
+        return false;
+    const uint64_t tag = read_number(m);
+    m->field = (uint32_t)(tag >> 3);
+    switch (tag & 7) {
+    case NUMBER: m->number = read_number(m); break;
+    case FIXED_64: m->number = read_fixed(m, 8); break;
+    case FIXED_32: m->number = read_fixed(m, 4); break;
+    case BYTES:
+        m->number = read_number(m);
+        m->data = m->at;
+        m->torn = m->torn || m->number > (uint64_t)(m->end - m->at);
+        m->at += m->torn ? 0 : m->number;
+        break;
+    default: m->torn = true;
+    }
+    return !m->torn;
+}
+
+static struct message inner_message(const struct message *m)
+{
+    return (struct message){ .at = m->data, .end = m->data + m->number };
+}
+
+// ----------------------------------------------------------------------- sentencepiece
+
+// What tokenizer.model says besides its pieces.
+struct pieces {
+    uint64_t count, model_type;
+    int32_t unknown, begin, end; // ids; -1: none
+    bool prefix;
+};
+
+static bool read_piece(struct vocabulary *v, struct message m, uint64_t id)
+{
+    struct token token = { .kind = TOKEN_NORMAL };
+    while (next_field(&m)) {
+        const uint32_t bits = (uint32_t)m.number;
+        if (m.field == 1) {
+            token.text = (const char *)m.data;
+            token.size = (size_t)m.number;
+        } else if (m.field == 2) {
+            memcpy(&token.score, &bits, sizeof token.score);
+        } else if (m.field == 3) {
+            token.kind = m.number >= TOKEN_NORMAL && m.number <= TOKEN_BYTE
+                ? (enum token_kind)m.number
+                : TOKEN_UNUSED;
+        }
+    }
+    vkmoe_vocabulary_set(v, id, token);
+    return !m.torn && isfinite(token.score);
+}
+
+static bool read_ids(struct message m, struct pieces *out)
+{
+    while (next_field(&m)) {
+        if (m.field == 3)
+            out->model_type = m.number;
+        else if (m.field == 40)
+            out->unknown = (int32_t)m.number;
+        else if (m.field == 41)
+            out->begin = (int32_t)m.number;
+        else if (m.field == 42)
+            out->end = (int32_t)m.number;
+    }
+    return !m.torn;
+}
+
+static bool read_normalizer(struct message m, struct pieces *out)
+{
+    while (next_field(&m)) {
+        if (m.field == 3)
+            out->prefix = m.number != 0;
+    }
+    return !m.torn;
+}
+
+static void read_pieces(struct vocabulary *v, const struct blob *file, struct pieces *out)
+{
+    enum { BPE = 2 };
+    const unsigned char *data = (const unsigned char *)file->data;
+    struct message m = { .at = data, .end = data + file->size };
+    bool ok = true;
+    *out = (struct pieces){ .model_type = 1, .unknown = 0, .begin = 1, .end = 2, .prefix = true };
+    while (ok && v->out->status == VKMOE_OK && next_field(&m)) {
+        if (m.field == 1)
+            ok = read_piece(v, inner_message(&m), out->count++);
+        else if (m.field == 2)
+            ok = read_ids(inner_message(&m), out);
+        else if (m.field == 3)
+            ok = read_normalizer(inner_message(&m), out);
+    }
+    if (!ok || m.torn)
+        VOCABULARY_FAIL(v, INVALID, "%s: is no model of sentencepiece, or a damaged one", v->path);
+    if (out->model_type != BPE)
+        VOCABULARY_FAIL(v, UNSUPPORTED,
+            "%s: is of sentencepiece's type %llu, of which GGUF's llama can only say 2, BPE",
+            v->path, (unsigned long long)out->model_type);
+}
+
+// Beside a tokenizer.model: {"32000": {"content": "<|im_start|>", "special": true}}
+static void read_added(struct vocabulary *v)
+{
+    VALUE_EACH(item, vkmoe_value_member(v->config, "added_tokens_decoder"))
+    {
+        char *end;
+        const char *text = vkmoe_vocabulary_text(item);
+        const unsigned long long id = strtoull(item->name, &end, 10);
+        if (!text || *end || end == item->name)
+            continue;
+        if (id < v->count && v->tokens[id].kind != TOKEN_NONE)
+            continue; // a piece, whose kind is known
+        const bool special = value_is_true(vkmoe_value_member(item, "special"));
+        vkmoe_vocabulary_set(v, id,
+            (struct token){ .text = text,
+                .size = strlen(text),
+                .kind = special ? TOKEN_CONTROL : TOKEN_USER_DEFINED });
+    }
+}
+
+// -------------------------------------------------------------------------------- keys
+
+static void put_id(struct vocabulary *v, const char *key, int64_t id)
+{
+    if (id >= 0 && id < v->count)
+        vkmoe_gguf_put_u32(v->out, key, (uint32_t)id);
+}
+
+// With tokens in the gaps that nothing can be.
+static void put_tokens(struct vocabulary *v, bool scores)
+{
+    char name[32];
+    vkmoe_gguf_put_array(v->out, "tokenizer.ggml.tokens", GGUF_ITEMS_TEXT, v->count);
+    for (uint32_t i = 0; i < v->count; i++) {
+        const struct token *token = &v->tokens[i];
+        snprintf(name, sizeof name, "[PAD%u]", i);
+        if (token->kind == TOKEN_NONE)
+            vkmoe_gguf_put_item(v->out, name, strlen(name));
+        else
+            vkmoe_gguf_put_item(v->out, token->text, token->size);
+    }
+    if (scores)
+        vkmoe_gguf_put_array(v->out, "tokenizer.ggml.scores", GGUF_ITEMS_F32, v->count);
+    for (uint32_t i = 0; i < v->count && scores; i++)
+        vkmoe_gguf_put_bytes(v->out, &v->tokens[i].score, sizeof v->tokens[i].score);
+    vkmoe_gguf_put_array(v->out, "tokenizer.ggml.token_type", GGUF_ITEMS_I32, v->count);
+    for (uint32_t i = 0; i < v->count; i++) {
+        const int32_t kind = v->tokens[i].kind == TOKEN_NONE ? TOKEN_UNUSED : v->tokens[i].kind;
+        vkmoe_gguf_put_bytes(v->out, &kind, sizeof kind);
+    }
+}
+
+// What tokenizer_config.json says; the token that ends texts is the model's own.
+static void put_config(struct vocabulary *v, bool begins)
+{
+    static const struct {
+        const char *name, *key;
+    } ids[] = { { "bos_token", "tokenizer.ggml.bos_token_id" },
+        { "unk_token", "tokenizer.ggml.unknown_token_id" },
+        { "pad_token", "tokenizer.ggml.padding_token_id" } };
+    const struct value *begin = vkmoe_value_member(v->config, "add_bos_token");
+    const struct value *end = vkmoe_value_member(v->config, "add_eos_token");
+    for (size_t i = 0; i < ARRAY_SIZE(ids); i++) {
+        const char *text = vkmoe_vocabulary_text(vkmoe_value_member(v->config, ids[i].name));
+        put_id(v, ids[i].key, vkmoe_vocabulary_find(v, text));
+    }
+    vkmoe_gguf_put_bool(v->out, "tokenizer.ggml.add_bos_token",
+        value_is(begin, VALUE_BOOL) ? value_is_true(begin) : begins);
+    vkmoe_gguf_put_bool(v->out, "tokenizer.ggml.add_eos_token", value_is_true(end));
+    const struct value *template = vkmoe_value_member(v->config, "chat_template");
+    if (value_text(template))
+        vkmoe_gguf_put_text(v->out, "tokenizer.chat_template", value_text(template));
+}
+
+static void put_pieces(struct vocabulary *v, const struct blob *file)
+{
+    struct pieces pieces;
+    read_pieces(v, file, &pieces);
+    read_added(v);
+    vkmoe_gguf_put_text(v->out, "tokenizer.ggml.model", "llama");
+    vkmoe_gguf_put_text(v->out, "tokenizer.ggml.pre", "default");
+    put_tokens(v, true);
+    if (!v->config) {
+        put_id(v, "tokenizer.ggml.bos_token_id", pieces.begin);
+        put_id(v, "tokenizer.ggml.unknown_token_id", pieces.unknown);
+    }
+    put_config(v, true);
+    if (!pieces.prefix)
+        vkmoe_gguf_put_bool(v->out, "tokenizer.ggml.add_space_prefix", false);
+}
+
+// -------------------------------------------------------------------------------- files
+
+static enum vkmoe_status read_json(struct vocabulary *v, struct blob *file, struct value **out)
+{
+    return file->data ? vkmoe_json_parse(file->path, file->data, file->size, v->out->log, out)
+                      : VKMOE_OK;
+}
+
+void vkmoe_gguf_put_vocabulary(struct vkmoe_checkpoint *checkpoint, struct gguf_output *out)
+{
+    struct vocabulary v = { .out = out, .count = checkpoint->info.vocabulary };
+    struct blob model = { 0 }, json = { 0 }, config = { 0 };
+    struct value *value = NULL, *said = NULL;
+    const char *path = checkpoint->container.path;
+    enum vkmoe_status status = VKMOE_OK;
+    v.tokens = vkmoe_arena_take(&out->arena, (uint64_t)v.count * sizeof *v.tokens);
+    if (!v.tokens)
+        TRY(vkmoe_fail(out->log, VKMOE_ERROR_OUT_OF_MEMORY, "%s: no memory for its tokens", path));
+    TRY(vkmoe_checkpoint_read_file(path, "tokenizer_config.json", MAX_CONFIG, out->log, &config));
+    TRY(read_json(&v, &config, &said));
+    v.config = said;
+    TRY(vkmoe_checkpoint_read_file(path, "tokenizer.model", MAX_MODEL, out->log, &model));
+    if (model.data) {
+        v.path = model.path;
+        put_pieces(&v, &model);
+        goto fail;
+    }
+    TRY(vkmoe_checkpoint_read_file(path, "tokenizer.json", VKMOE_JSON_MAX_SIZE, out->log, &json));
+    TRY(read_json(&v, &json, &value));
+    v.path = json.path;
+    if (value) {
+        vkmoe_vocabulary_read_bpe(&v, value);
+        vkmoe_gguf_put_text(out, "tokenizer.ggml.model", "gpt2");
+        vkmoe_vocabulary_put_bpe(&v, value);
+        put_tokens(&v, false);
+        put_config(&v, vkmoe_vocabulary_begins(value));
+    } else {
+        vkmoe_gguf_put_no_vocabulary(out);
+    }
+fail:
+    if (out->status == VKMOE_OK)
+        out->status = status;
+    vkmoe_blob_finish(&model);
+    vkmoe_blob_finish(&json);
+    vkmoe_blob_finish(&config);
+    free(value);
+    free(said);
+}
