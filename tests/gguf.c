@@ -9,6 +9,8 @@
 #include <vkmoe/model.h>
 
 #include "check.h"
+#include "checkpoint/gguf_write.h"
+#include "checkpoint/opened.h"
 #include "folder.h"
 #include "gguf_writer.h"
 #include "network_reference.h"
@@ -99,6 +101,52 @@ static bool check_same(const char *family, uint32_t parts, bool fused)
         && same_infos(first, second, parts) && same_logits(first, second);
     vkmoe_checkpoint_destroy(&first);
     vkmoe_checkpoint_destroy(&second);
+    whole_checkpoint_finish(&whole);
+    folder_empty();
+    return ok;
+}
+
+// Of a checkpoint as the library writes it, all in f32 or in the types that it has.
+static enum vkmoe_status write_file(vkmoe_checkpoint *checkpoint, const char *path, bool f32)
+{
+    struct gguf_output output;
+    enum vkmoe_status status = vkmoe_gguf_output_make(checkpoint, true, &output);
+    FILE *file = status == VKMOE_OK ? fopen(path, "wb") : NULL;
+    for (uint32_t i = 0; f32 && i < output.tensor_count; i++)
+        output.tensors[i].dtype = VKMOE_DTYPE_F32;
+    if (file)
+        status = vkmoe_gguf_write(&output, &(struct gguf_write_params){ .file = file });
+    if (file)
+        fclose(file);
+    vkmoe_gguf_output_finish(&output);
+    return status;
+}
+
+// Written, and what was written once more; a family that GGUF has not is refused with one line.
+static bool check_written(const char *family, bool f32)
+{
+    struct whole_checkpoint whole;
+    struct record record = { 0 };
+    const struct vkmoe_log log = log_to(&record);
+    vkmoe_checkpoint *checkpoints[3] = { NULL };
+    char paths[2][600];
+    snprintf(paths[0], sizeof paths[0], "%s", folder_path("written.gguf"));
+    snprintf(paths[1], sizeof paths[1], "%s", folder_path("again.gguf"));
+    bool ok = whole_checkpoint_write(family, 1, &whole)
+        && vkmoe_checkpoint_open(whole.path, &log, &checkpoints[0]) == VKMOE_OK;
+    const bool refused = !gguf_architecture(checkpoints[0]->info.treated_as);
+    if (ok && refused)
+        ok = write_file(checkpoints[0], paths[0], f32) == VKMOE_ERROR_UNSUPPORTED
+            && record.lines[VKMOE_LOG_ERROR] == 1 && strstr(record.last, "GGUF");
+    for (int i = 0; ok && !refused && i < 2; i++)
+        ok = write_file(checkpoints[i], paths[i], f32) == VKMOE_OK
+            && vkmoe_checkpoint_open(paths[i], &printing_log, &checkpoints[i + 1]) == VKMOE_OK
+            && same_infos(checkpoints[0], checkpoints[i + 1], 1)
+            && same_logits(checkpoints[0], checkpoints[i + 1]);
+    if (!ok && record.lines[VKMOE_LOG_ERROR])
+        tap_note("%s", record.last);
+    for (int i = 0; i < 3; i++)
+        vkmoe_checkpoint_destroy(&checkpoints[i]);
     whole_checkpoint_finish(&whole);
     folder_empty();
     return ok;
@@ -427,6 +475,10 @@ static void check_families(struct tap *tap)
         snprintf(name, sizeof name, "same/%s", family);
         if (gguf_architecture(model_type))
             TAP_TEST(tap, name, check_same(family, 1, false));
+        snprintf(name, sizeof name, "written/%s", family);
+        TAP_TEST(tap, name, check_written(family, true));
+        snprintf(name, sizeof name, "written/%s-as-it-is", family);
+        TAP_TEST(tap, name, check_written(family, false));
     }
     TAP_TEST(tap, "same/in-parts", check_same("mixtral", 3, false));
     TAP_TEST(tap, "same/fused", check_same("mixtral", 1, true));
