@@ -52,7 +52,7 @@ input=$recorded/layer0_moe_input.npy
 # --------------------------------------------------------------------------------- the command line
 
 expect 0 --help
-for command in devices info layer tune check; do
+for command in devices info layer quantize tune check; do
     has "^  $command  "
 done
 expect 0 -h
@@ -66,6 +66,8 @@ for command in devices info layer tune check; do
     has '^  --json'
     grep -qE '.{101}' "$out" && problem "$command: long lines"
 done
+expect 0 quantize --help
+has '^usage: vkmoe quantize SRC DST --type T \[OPTION\]...$'
 finish "help of every command"
 
 "$vkmoe" >"$out" 2>"$err"

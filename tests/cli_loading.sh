@@ -54,28 +54,7 @@ expect 0 generate "$model" --prompt abc --count 1
 grep -q loading "$err" && problem "progress without a terminal: $(cat "$err")"
 finish "no bar where there is no terminal"
 
-# on_terminal COMMAND... - what it writes to standard error, which is one.
-on_terminal() {
-    TERM=xterm python3 - "$@" >"$out" <<'PY'
-import os, subprocess, sys
-master, slave = os.openpty()
-nowhere = subprocess.DEVNULL
-command = subprocess.Popen(sys.argv[1:], stdin=nowhere, stdout=nowhere, stderr=slave)
-os.close(slave)
-text = b""
-while True:
-    try:
-        part = os.read(master, 4096)
-    except OSError:
-        break
-    if not part:
-        break
-    text += part
-os.write(1, text)
-sys.exit(command.wait())
-PY
-}
-if python3 -c 'import os; os.openpty()' 2>/dev/null; then
+if has_terminals; then
     on_terminal "$vkmoe" generate "${device[@]}" "$model" --prompt abc \
         --count 1 || problem "status $?"
     size=$(python3 -c "print('%.2f' % ($whole / 1e9))")

@@ -70,13 +70,34 @@ static void copy_tensor(const struct tensor *tensor, struct gguf_output *out)
     vkmoe_gguf_add(out, &copy, true);
 }
 
+// As they lie in the files, which are parts in the order of their names.
+static int compare_places(const void *a, const void *b)
+{
+    const struct tensor *const *x = a, *const *y = b;
+    const int order = strcmp((*x)->path, (*y)->path);
+    return order ? order : ((*x)->data > (*y)->data) - ((*x)->data < (*y)->data);
+}
+
+static void copy_tensors(const struct tensors *tensors, struct gguf_output *out)
+{
+    const struct tensor **sorted =
+        vkmoe_arena_take(&out->arena, MAX(tensors->count, 1) * sizeof *sorted);
+    if (!sorted) {
+        GGUF_OUTPUT_FAIL(out, OUT_OF_MEMORY, "%s: no memory to convert it", out->path);
+        return;
+    }
+    for (uint32_t i = 0; i < tensors->count; i++)
+        sorted[i] = &tensors->items[i];
+    qsort(sorted, tensors->count, sizeof *sorted, compare_places);
+    for (uint32_t i = 0; i < tensors->count; i++)
+        copy_tensor(sorted[i], out);
+}
+
 void vkmoe_gguf_copy(
     const struct vkmoe_checkpoint *checkpoint, bool tokenizer, struct gguf_output *out)
 {
     const struct container *container = &checkpoint->container;
-    const struct tensors *tensors = &container->tensors;
     const struct gguf *own = container->own;
-    copy_keys(tensors->files[0].file, &own->file, tokenizer, out);
-    for (uint32_t i = 0; i < tensors->count; i++)
-        copy_tensor(&tensors->items[i], out);
+    copy_keys(container->tensors.files[0].file, &own->file, tokenizer, out);
+    copy_tensors(&container->tensors, out);
 }

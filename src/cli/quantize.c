@@ -24,6 +24,7 @@ struct job {
     struct cli_keep keeps[CLI_MAX_TEXTS];
 };
 
+// As cli_parse().
 static int read_types(struct job *job)
 {
     job->recipe = cli_recipe_find(job->type);
@@ -36,7 +37,7 @@ static int read_types(struct job *job)
                 "--keep is '%s', expected PATTERN=T, T being a type that is no mixture, or PATTERN",
                 job->keep.items[i]);
     }
-    return 0;
+    return -1;
 }
 
 // --------------------------------------------------------------------------- progress
@@ -193,35 +194,40 @@ static int run(const struct job *job, vkmoe_checkpoint *checkpoint, struct gguf_
     return status;
 }
 
+static int parse(struct job *job, int argc, char **argv)
+{
+    const struct cli_option options[] = {
+        CLI_REQUIRED("type", "T", &job->type,
+            "f32 f16 bf16 q8_0 q6_K q5_K_M q5_K q5_1 q5_0 q4_K_M q4_K q4_1 q4_0 q3_K q2_K"),
+        { .name = "keep",
+            .value = "PATTERN=T",
+            .texts = &job->keep,
+            .help =
+                "another type for tensors of such names, '*attn_v*=q8_0'; any number of times" },
+        { .name = "no-tokenizer", .flag = &job->no_tokenizer, .help = "leave the tokenizer out" },
+    };
+    const struct cli_usage usage = {
+        .command = "quantize",
+        .operand = "SRC",
+        .operand_target = &job->source,
+        .second = "DST",
+        .second_target = &job->target,
+        .about = about,
+        .options = options,
+        .option_count = sizeof options / sizeof options[0],
+    };
+    const int status = cli_parse(&usage, argc, argv);
+    return status < 0 ? read_types(job) : status;
+}
+
 int cli_command_quantize(int argc, char **argv)
 {
     struct job job = { 0 };
-    const struct cli_option options[] = {
-        CLI_REQUIRED("type", "T", &job.type,
-            "f32 f16 bf16 q8_0 q6_K q5_K_M q5_K q5_1 q5_0 q4_K_M q4_K q4_1 q4_0 q3_K or q2_K"),
-        { .name = "keep",
-            .value = "PATTERN=T",
-            .texts = &job.keep,
-            .help =
-                "another type for tensors of such names, '*attn_v.weight=q8_0'; may be repeated" },
-        { .name = "no-tokenizer", .flag = &job.no_tokenizer, .help = "leave the tokenizer out" },
-    };
-    int status = cli_parse(&(struct cli_usage){ .command = "quantize",
-                               .operand = "SRC",
-                               .operand_target = &job.source,
-                               .second = "DST",
-                               .second_target = &job.target,
-                               .about = about,
-                               .options = options,
-                               .option_count = sizeof options / sizeof options[0] },
-        argc, argv);
-    if (status >= 0)
-        return status;
-    status = read_types(&job);
-    if (status != 0)
-        return status;
     vkmoe_checkpoint *checkpoint = NULL;
     struct gguf_output output = { 0 };
+    int status = parse(&job, argc, argv);
+    if (status >= 0)
+        return status;
     status = cli_open_model(job.source, &checkpoint);
     if (status == 0)
         status = run(&job, checkpoint, &output);

@@ -66,26 +66,14 @@ static void encode_minimum(
     put_codes(codes, tops, nibbles);
 }
 
-void vkmoe_encode_q4_0(const float *from, void *block)
-{
-    unsigned char *b = block;
-    encode_symmetric(from, 8, b, NULL, b + 2);
-}
+#define ENCODE(name, way, number, tops, nibbles) \
+    void vkmoe_encode_##name(const float *from, void *block) \
+    { \
+        unsigned char *b = block; \
+        way(from, number, b, tops, nibbles); \
+    }
 
-void vkmoe_encode_q5_0(const float *from, void *block)
-{
-    unsigned char *b = block;
-    encode_symmetric(from, 16, b, b + 2, b + 6);
-}
-
-void vkmoe_encode_q4_1(const float *from, void *block)
-{
-    unsigned char *b = block;
-    encode_minimum(from, 15, b, NULL, b + 4);
-}
-
-void vkmoe_encode_q5_1(const float *from, void *block)
-{
-    unsigned char *b = block;
-    encode_minimum(from, 31, b, b + 4, b + 8);
-}
+ENCODE(q4_0, encode_symmetric, 8, NULL, b + 2)
+ENCODE(q5_0, encode_symmetric, 16, b + 2, b + 6)
+ENCODE(q4_1, encode_minimum, 15, NULL, b + 4)
+ENCODE(q5_1, encode_minimum, 31, b + 4, b + 8)

@@ -102,3 +102,29 @@ no_leftovers() {
     found=$(find "$1" -name '.vkmoe-*')
     [ -z "$found" ] || problem "left behind: $found"
 }
+
+# on_terminal COMMAND... - what it writes to standard error, which is one.
+on_terminal() {
+    TERM=xterm python3 - "$@" >"$out" <<'PY'
+import os, subprocess, sys
+master, slave = os.openpty()
+nowhere = subprocess.DEVNULL
+command = subprocess.Popen(sys.argv[1:], stdin=nowhere, stdout=nowhere, stderr=slave)
+os.close(slave)
+text = b""
+while True:
+    try:
+        part = os.read(master, 4096)
+    except OSError:
+        break
+    if not part:
+        break
+    text += part
+os.write(1, text)
+sys.exit(command.wait())
+PY
+}
+
+has_terminals() {
+    python3 -c 'import os; os.openpty()' 2>/dev/null
+}

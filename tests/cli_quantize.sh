@@ -1,0 +1,230 @@
+#!/usr/bin/env bash
+# cli_quantize.sh VKMOE MODELS NPY_NEAR - `vkmoe quantize`: what it writes opens again and gives the
+# logits of what it was made of, but for what its types lose. That encoders are right, and that
+# every family is written as it is, tests/encode.c and tests/gguf.c show. VKMOE_TEST_DEVICE, if it
+# is set, is the --device of everything that runs.
+set -u
+vkmoe=$(realpath "$1") models=$(realpath "$2") near=$(realpath "$3")
+here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=tests/support/lib.sh
+. "$here/support/lib.sh"
+command -v python3 >/dev/null || { echo "1..0 # SKIP no python3"; exit 0; }
+model=$models/tiny-mixtral
+
+quantize() {
+    "$vkmoe" quantize "$@" >"$out" 2>"$err" </dev/null || problem "vkmoe quantize $*: status $?: \
+$(head -n 3 "$err")"
+}
+
+# wrong STATUS TEXT ARGUMENT... - refused with one line that holds TEXT.
+wrong() {
+    local device=()
+    refuse "$1" "$2" quantize "${@:3}"
+}
+
+# The command line, types and what is wrong with them.
+wrong 2 "--type is missing" "$model" "$tmp/x.gguf"
+wrong 2 "DST is missing" "$model" --type f16
+wrong 2 "SRC is missing" --type f16
+wrong 2 "unexpected operand 'c'" a b c --type f16
+wrong 2 "--type is 'q7', expected one of f32 f16 bf16 q8_0" "$model" "$tmp/x.gguf" --type q7
+wrong 2 "--keep is '=f16', expected PATTERN=T" "$model" "$tmp/x.gguf" --type f16 --keep =f16
+wrong 2 "--keep is 'a=b', expected PATTERN=T" "$model" "$tmp/x.gguf" --type f16 --keep a=b
+wrong 2 "--keep is 'a=q4_K_M', expected" "$model" "$tmp/x.gguf" --type f16 --keep a=q4_K_M
+wrong 1 "$tmp/none: is not there" "$tmp/none" "$tmp/x.gguf" --type f16
+[ ! -e "$tmp/x.gguf" ] || problem "there is a file"
+finish "wrong usage"
+
+# From a folder, each as near as its format is.
+printf 'class Stack:\n    def ' >"$tmp/text"
+od -A n -v -t u1 -w1 "$tmp/text" | while read -r id; do
+    printf '%b' "\\x$(printf %02x "$id")\0\0\0"
+done | npy "$tmp/ids.npy" '<i4' "$(wc -c <"$tmp/text"),"
+logits() {
+    expect 0 logits "$1" --tokens "$tmp/ids.npy" --output "$2"
+}
+logits "$model" "$tmp/expected.npy"
+while read -r type tolerance bits; do
+    quantize "$model" "$tmp/$type.gguf" --type "$type"
+    has "^3.4 million weights in .* MiB, $bits bits each\$"
+    has "^wrote $tmp/$type.gguf\$"
+    has '^attn_norm.weight +4  f32 +2.0 KiB +0$'
+    has '^ffn_gate_inp.weight +4  f32 +16.0 KiB +0$'
+    logits "$tmp/$type.gguf" "$tmp/$type.npy"
+    "$near" "$tmp/$type.npy" "$tmp/expected.npy" "$tolerance" >"$out" || problem "$(cat "$out")"
+    finish "$type"
+done <<'EOT'
+f16 1e-5 16.02
+q8_0 0.05 8.54
+q4_0 0.35 4.54
+q4_K_M 0.06 5.65
+EOT
+
+quantize "$model" "$tmp/m.gguf" --type Q4_k_m
+has '^ffn_down_exps.weight +4  q4_K, q6_K +708.0 KiB +0.04'
+has '^ffn_gate_exps.weight +4  q5_0 ' # rows of 128
+has '^output.weight +1  q8_0 '
+has '^attn_output.weight +4  q5_1 '
+same "$tmp/m.gguf" "$tmp/q4_K_M.gguf"
+finish "a mixture, and what takes the place of types that rows do not fit"
+
+# From files.
+quantize "$tmp/f16.gguf" "$tmp/again.gguf" --type f16
+same "$tmp/f16.gguf" "$tmp/again.gguf"
+quantize "$tmp/f16.gguf" "$tmp/again.gguf" --type q8_0
+same "$tmp/q8_0.gguf" "$tmp/again.gguf"
+quantize "$tmp/q4_K_M.gguf" "$tmp/again.gguf" --type f32 --keep '*'
+cmp -s <(tail -c 2000000 "$tmp/q4_K_M.gguf") <(tail -c 2000000 "$tmp/again.gguf") ||
+    problem "what is kept is another"
+finish "a file as another file"
+
+quantize "$model" "$tmp/k.gguf" --type q4_0 --keep 'blk.0.*=f16' --keep 'attn_?.weight=q8_0' \
+    --keep 'token_embd.weight' --keep '*norm*=f16'
+has '^attn_q.weight +4  f16, q8_0 '
+has '^attn_norm.weight +4  f16 '
+has '^token_embd.weight +1  f16 '
+has '^ffn_up_exps.weight +4  f16, q4_0 '
+finish "--keep"
+
+# Where it goes to.
+cp "$tmp/f16.gguf" "$tmp/own.gguf"
+wrong 1 "is an input too, and would be overwritten" "$tmp/own.gguf" "$tmp/own.gguf" --type q8_0
+ln "$tmp/own.gguf" "$tmp/other.gguf"
+wrong 1 "is an input too, and would be overwritten" "$tmp/own.gguf" "$tmp/other.gguf" --type q8_0
+same "$tmp/own.gguf" "$tmp/f16.gguf"
+wrong 1 "/dev/full: cannot write: No space left" "$model" /dev/full --type q4_0
+wrong 1 "it is a directory" "$model" "$tmp" --type q4_0
+before=$(ulimit -f)
+ulimit -S -f 1000
+wrong 1 "$tmp/full.gguf: cannot write: File too large" "$model" "$tmp/full.gguf" --type f16
+ulimit -S -f "$before"
+[ ! -e "$tmp/full.gguf" ] || problem "there is half a file"
+no_leftovers "$tmp"
+"$vkmoe" quantize "$model" - --type q8_0 2>"$err" | cmp - "$tmp/q8_0.gguf" || problem "a pipe"
+says '^wrote standard output$'
+finish "where it goes to"
+
+if has_terminals; then
+    on_terminal "$vkmoe" quantize "$model" "$tmp/again.gguf" --type q8_0 || problem "status $?"
+    grep -q '\[K *0% of 3.4 million weights' "$out" || problem "no beginning: $(cat -v "$out")"
+    grep -q '\[K100% of 3.4 million weights' "$out" || problem "no end: $(cat -v "$out")"
+    finish "progress on a terminal"
+else
+    skip "progress on a terminal" "no terminal can be made here"
+fi
+
+# make NAME FAMILY VOCABULARY [SETTING...] - a tiny checkpoint.
+make() {
+    PYTHONDONTWRITEBYTECODE=1 python3 "$here/tiny_checkpoint.py" "$2" "$tmp/$1" "${@:3}" ||
+        problem "cannot make $1"
+}
+
+# keys FILE - its keys, each with its value; of an array how many there are, and some of them.
+keys() {
+    python3 - "$@" <<'PY'
+import struct, sys
+data, at = open(sys.argv[1], "rb").read(), 16
+def take(form):
+    global at
+    values = struct.unpack_from("<" + form, data, at)
+    at += struct.calcsize("<" + form)
+    return values[0]
+def text():
+    global at
+    size = take("Q")
+    at += size
+    return data[at - size:at].decode()
+def value(kind):
+    if kind == 8:
+        return text()
+    if kind == 9:
+        kind, count = take("I"), take("Q")
+        items = [value(kind) for _ in range(count)]
+        return " ".join(str(item) for item in [count] + items[:3] + items[-2:])
+    return take("BbHhIif?..Qqd"[kind])
+for _ in range(take("Q")):
+    name = text()
+    print(name, value(take("I")), sep=" = ")
+PY
+}
+
+# is KEY VALUE - in t.gguf; "": there is no such key.
+is() {
+    local found
+    [ "$tmp/keys" -nt "$tmp/t.gguf" ] || keys "$tmp/t.gguf" >"$tmp/keys"
+    found=$(grep -F -- "$1 = " "$tmp/keys")
+    [ "${found#"$1 = "}" = "$2" ] || problem "$found, not $2"
+}
+
+# Tokenizers. Of sentencepiece's, the tiny model's tokens are what they were.
+is_none() {
+    is tokenizer.ggml.model none
+    is tokenizer.ggml.tokens ""
+}
+quantize "$model" "$tmp/t.gguf" --type q4_0
+is_none
+is tokenizer.ggml.eos_token_id 0
+is general.architecture llama
+is general.file_type 2
+make spm mixtral 340
+cp "$models/tokenizers/bytes.model" "$tmp/spm/tokenizer.model"
+echo '{"bos_token": "<s>", "add_bos_token": false, "chat_template": "{{ x }}",
+    "added_tokens_decoder": {"1": {"content": "<s>", "special": true},
+        "331": {"content": "<|im_start|>", "special": true},
+        "332": {"content": "<tool>", "special": false}}}' >"$tmp/spm/tokenizer_config.json"
+quantize "$tmp/spm" "$tmp/t.gguf" --type f16
+is tokenizer.ggml.model llama
+is tokenizer.ggml.tokens "340 <unk> <s> </s> [PAD338] [PAD339]"
+is tokenizer.ggml.token_type "340 2 3 3 5 5"
+is tokenizer.ggml.bos_token_id 1
+is tokenizer.ggml.add_bos_token False
+is tokenizer.chat_template "{{ x }}"
+quantize "$tmp/t.gguf" "$tmp/u.gguf" --type f16
+same "$tmp/t.gguf" "$tmp/u.gguf"
+quantize "$tmp/t.gguf" "$tmp/t.gguf.2" --type f16 --no-tokenizer
+mv "$tmp/t.gguf.2" "$tmp/t.gguf"
+is_none
+is tokenizer.ggml.bos_token_id 1
+quantize "$tmp/spm" "$tmp/t.gguf" --type f16 --no-tokenizer
+is_none
+make less mixtral 300
+cp "$models/tokenizers/bytes.model" "$tmp/less/tokenizer.model"
+wrong 1 "has a token 300, the model's vocabulary ends at 299" "$tmp/less" "$tmp/x.gguf" --type f16
+head -c 3000 "$models/tokenizers/bytes.model" >"$tmp/less/tokenizer.model"
+wrong 1 "is no model of sentencepiece, or a damaged one" "$tmp/less" "$tmp/x.gguf" --type f16
+finish "sentencepiece"
+
+make bpe qwen3_moe 516
+for json in "$models"/tokenizers/bpe/*.json; do
+    name=$(basename "$json" .json)
+    [[ $name != *expected ]] || continue
+    cp "$json" "$tmp/bpe/tokenizer.json"
+    quantize "$tmp/bpe" "$tmp/t.gguf" --type f16
+    is tokenizer.ggml.model gpt2
+    is tokenizer.ggml.pre "${name/olmo/gpt-2}" # without NFC
+    is tokenizer.ggml.tokens '516 ! " # [PAD514] [PAD515]'
+    is tokenizer.ggml.token_type "516 1 1 1 5 5"
+    is tokenizer.ggml.merges "$(python3 -c "
+import json
+merges = [' '.join(m) for m in json.load(open('$json'))['model']['merges']]
+print(len(merges), *merges[:3], *merges[-2:])")"
+    is general.architecture qwen3moe
+done
+sed 's/{1,3}/{1,4}/' "$models/tokenizers/bpe/llama-bpe.json" >"$tmp/bpe/tokenizer.json"
+wrong 1 "knows no name in GGUF for how its pre_tokenizer" "$tmp/bpe" "$tmp/x.gguf" --type f16
+sed 's/"type": *"BPE"/"type":"Unigram"/' "$models/tokenizers/bpe/qwen2.json" \
+    >"$tmp/bpe/tokenizer.json"
+wrong 1 "only tokenizers of byte-level BPE are written" "$tmp/bpe" "$tmp/x.gguf" --type f16
+quantize "$tmp/bpe" "$tmp/t.gguf" --type f16 --no-tokenizer
+finish "byte-level BPE"
+
+# What GGUF cannot say.
+make olmoe olmoe 64 norm_topk_prob=true
+wrong 1 "GGUF's olmoe cannot say how its gate weighs experts" "$tmp/olmoe" "$tmp/x.gguf" --type f16
+make switch switch_transformers 64
+wrong 1 "GGUF has no architecture that this version could write for switch_transformers" \
+    "$tmp/switch" "$tmp/x.gguf" --type f16
+[ ! -e "$tmp/x.gguf" ] || problem "there is a file"
+no_leftovers "$tmp"
+finish "what GGUF cannot say"
+tests_end
