@@ -14,7 +14,8 @@
 #include "weights/encode.h"
 #include "weights/view.h"
 
-enum { ALIGNMENT = 32, TYPE_U32 = 4, TYPE_F32 = 6, TYPE_BOOL = 7, TYPE_TEXT = 8, TYPE_ARRAY = 9 };
+enum { ALIGNMENT = 32, SLICES = 64 };
+enum { TYPE_U32 = 4, TYPE_F32 = 6, TYPE_BOOL = 7, TYPE_TEXT = 8, TYPE_ARRAY = 9 };
 
 // ----------------------------------------------------------------------------- bytes
 
@@ -195,23 +196,56 @@ static enum vkmoe_status turn_rows(
     return VKMOE_OK;
 }
 
+// Elements to be encoded, in slices that know nothing of each other.
+struct slices {
+    const struct format *format;
+    encoder encode;
+    const float *values;
+    unsigned char *blocks;
+    uint64_t count, each; // elements, of all and of a slice
+    struct {
+        double error, power;
+    } sums[SLICES];
+};
+
+static void encode_slice(void *data, uint32_t index)
+{
+    struct slices *s = data;
+    const struct format *format = s->format;
+    const uint64_t first = index * s->each, end = MIN(s->count, first + s->each);
+    float back[FORMAT_MAX_ELEMENTS];
+    double error = 0.0, power = 0.0;
+    for (uint64_t i = first; i < end; i += format->elements) {
+        unsigned char *block = s->blocks + i / format->elements * format->bytes;
+        s->encode(s->values + i, block);
+        format->decode(block, back);
+        for (uint32_t e = 0; e < format->elements; e++) {
+            const double value = (double)s->values[i + e], off = (double)back[e] - value;
+            error += off * off;
+            power += value * value;
+        }
+    }
+    s->sums[index].error = error;
+    s->sums[index].power = power;
+}
+
 // Encodes `count` elements to work.blocks; what is lost is added to the tensor's.
 static enum vkmoe_status encode(
     struct work *work, struct gguf_tensor *tensor, const float *values, uint64_t count)
 {
-    const struct format *format = vkmoe_format(tensor->dtype);
-    const encoder encode_block = vkmoe_encoder(tensor->dtype);
-    float back[FORMAT_MAX_ELEMENTS];
-    unsigned char *block = work->blocks;
-    for (uint64_t i = 0; i < count; i += format->elements, block += format->bytes) {
-        encode_block(values + i, block);
-        format->decode(block, back);
-        double error = 0.0, power = 0.0;
-        for (uint32_t e = 0; e < format->elements; e++) {
-            const double value = (double)values[i + e], off = (double)back[e] - value;
-            error += off * off;
-            power += value * value;
-        }
+    struct slices slices = { .format = vkmoe_format(tensor->dtype),
+        .encode = vkmoe_encoder(tensor->dtype),
+        .values = values,
+        .blocks = work->blocks,
+        .count = count };
+    slices.each = align_up(count / SLICES + 1, FORMAT_MAX_ELEMENTS);
+    const uint32_t used = (uint32_t)((count + slices.each - 1) / slices.each);
+    if (work->params->spread)
+        work->params->spread(encode_slice, &slices, used);
+    for (uint32_t i = 0; i < used; i++) {
+        if (!work->params->spread)
+            encode_slice(&slices, i);
+        const double error = slices.sums[i].error, power = slices.sums[i].power;
         if (!isfinite(error))
             return vkmoe_fail(work->output->log, VKMOE_ERROR_INVALID, "%s: tensor %s has %s",
                 work->output->path, tensor->name,
@@ -290,7 +324,7 @@ static enum vkmoe_status write_rows(
 static enum vkmoe_status write_matrix(
     struct work *work, struct gguf_tensor *tensor, const struct vkmoe_view *matrix)
 {
-    enum { AT_ONCE = 1 << 21 }; // elements
+    enum { AT_ONCE = 1 << 22 }; // elements
     const struct vkmoe_view view = vkmoe_view_resolve(matrix, (uint32_t)tensor->shape[0]);
     const bool by_rows = llabs(view.row_stride) >= llabs(view.column_stride);
     const uint32_t unit = MAX(tensor->turned, 1);

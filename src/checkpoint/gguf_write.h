@@ -54,6 +54,9 @@ struct gguf_write_params {
     // As of vkmoe_model_params, in elements. NULL: nobody asks.
     bool (*progress)(void *user, uint64_t done, uint64_t total);
     void *user;
+    // Calls work(data, i) for each i below `count`, in any order, on as many threads as it likes,
+    // and returns when all are done. NULL: they are done one after the other.
+    void (*spread)(void (*work)(void *data, uint32_t i), void *data, uint32_t count);
 };
 
 // Writes all of it. CANCELLED if the user wants it so; INVALID if an element is no finite number

@@ -3,8 +3,11 @@
 
 #include <errno.h>
 #include <math.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "checkpoint/opened.h"
 
@@ -59,6 +62,40 @@ static bool show(void *user, uint64_t done, uint64_t total)
     cli_progress("%3d%% of %s weights, %.0f million/s", (int)(100.0 * (double)done / (double)total),
         cli_quantity(total).text, (double)done * 1e3 / ((double)(now - shown->start_ns) + 1.0));
     return true;
+}
+
+// ---------------------------------------------------------------------------- threads
+
+struct shared_work {
+    void (*work)(void *data, uint32_t i);
+    void *data;
+    uint32_t count;
+    _Atomic uint32_t next;
+};
+
+static void *take_work(void *user)
+{
+    struct shared_work *shared = user;
+    for (uint32_t i; (i = atomic_fetch_add(&shared->next, 1)) < shared->count;)
+        shared->work(shared->data, i);
+    return NULL;
+}
+
+// On all processors; where no thread can be made, with fewer.
+static void spread(void (*work)(void *data, uint32_t i), void *data, uint32_t count)
+{
+    enum { MAX_THREADS = 64 };
+    const long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    struct shared_work shared = { .work = work, .data = data, .count = count };
+    pthread_t threads[MAX_THREADS];
+    uint32_t others = 0;
+    atomic_init(&shared.next, 0);
+    while (others < MAX_THREADS && others + 1 < count && others + 1 < processors
+        && pthread_create(&threads[others], NULL, take_work, &shared) == 0)
+        others++;
+    take_work(&shared);
+    while (others > 0)
+        pthread_join(threads[--others], NULL);
 }
 
 // ----------------------------------------------------------------------------- report
@@ -161,8 +198,11 @@ static int write_target(const struct job *job, struct gguf_output *output)
         return 1;
     errno = 0;
     const enum vkmoe_status done = vkmoe_gguf_write(output,
-        &(struct gguf_write_params){
-            .file = file, .file_type = job->recipe->file_type, .progress = show, .user = &shown });
+        &(struct gguf_write_params){ .file = file,
+            .file_type = job->recipe->file_type,
+            .progress = show,
+            .user = &shown,
+            .spread = spread });
     const int error = errno;
     cli_progress(NULL);
     if (done != VKMOE_OK && ferror(file)) {

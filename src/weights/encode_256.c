@@ -8,12 +8,53 @@
 
 #include "base/common.h"
 
-enum { ELEMENTS = 256, MAX_RUNS = 16, MAX_RUN = 32 };
+enum { ELEMENTS = 256, MAX_RUNS = 16, MAX_RUN = 32, LANES = 4 };
 
+// To the nearest, halves up; what is no number to `low`.
 static int clamp_round(float value, int low, int high)
 {
-    const float code = rintf(value);
-    return code < (float)low ? low : code > (float)high ? high : (int)code;
+    const float steps = value - (float)low + 0.5f, most = (float)(high - low);
+    return !(steps > 0.0f) ? low : steps > most ? high : low + (int)steps;
+}
+
+// What a run is made of.
+struct run {
+    float x[MAX_RUN], weights[MAX_RUN];
+    uint32_t count; // whole lanes
+};
+
+// Weighted sums of codes, of their squares, and of their products with elements.
+struct sums {
+    float c, cc, cx;
+};
+
+// Of the codes that x * inverse + offset gives when it is cut to 0..most and to an integer, less
+// `middle`. In pieces of which compilers make vectors.
+static struct sums sum_codes(
+    const struct run *run, float inverse, float offset, float most, float middle)
+{
+    float codes[MAX_RUN], c[LANES] = { 0 }, cc[LANES] = { 0 }, cx[LANES] = { 0 };
+    for (uint32_t i = 0; i < run->count; i += LANES * 4) {
+        for (uint32_t l = 0; l < LANES * 4; l++) {
+            const float raw = run->x[i + l] * inverse + offset;
+            const float floor = raw > 0.0f ? raw : 0.0f;
+            const float cut = floor < most ? floor : most;
+            codes[i + l] = (float)(int)cut - middle;
+        }
+    }
+    for (uint32_t i = 0; i < run->count; i += LANES) {
+        float weighted[LANES];
+        for (uint32_t l = 0; l < LANES; l++)
+            weighted[l] = run->weights[i + l] * codes[i + l];
+        for (uint32_t l = 0; l < LANES; l++)
+            c[l] += weighted[l];
+        for (uint32_t l = 0; l < LANES; l++)
+            cc[l] += weighted[l] * codes[i + l];
+        for (uint32_t l = 0; l < LANES; l++)
+            cx[l] += weighted[l] * run->x[i + l];
+    }
+    return (struct sums){ (c[0] + c[1]) + (c[2] + c[3]), (cc[0] + cc[1]) + (cc[2] + cc[3]),
+        (cx[0] + cx[1]) + (cx[2] + cx[3]) };
 }
 
 // ---------------------------------------------------------------- scales with minimums
@@ -23,55 +64,34 @@ struct fit {
     float scale, minimum;
 };
 
-struct sums {
-    float w, x, c, cc, cx; // of weights, and weighted
+// Weighted sums of a run: of ones, and of its elements.
+struct totals {
+    float w, x;
 };
 
-// The best pair for given codes; false if all of these are alike.
-static bool solve(const struct sums *s, struct fit *out)
+// The best pair for given codes, and by how much less its error is than that of zeros; false if no
+// scale is.
+static bool solve(const struct totals *t, const struct sums *s, struct fit *out, float *gain)
 {
-    const float determinant = s->w * s->cc - s->c * s->c;
+    const float determinant = t->w * s->cc - s->c * s->c;
     if (determinant <= 0.0f)
         return false;
-    out->scale = (s->w * s->cx - s->c * s->x) / determinant;
-    out->minimum = (s->c * s->cx - s->cc * s->x) / determinant;
+    out->scale = (t->w * s->cx - s->c * t->x) / determinant;
+    out->minimum = (s->c * s->cx - s->cc * t->x) / determinant;
     if (out->minimum < 0.0f) {
         out->minimum = 0.0f;
         out->scale = s->cx / s->cc;
     }
+    *gain = out->scale * s->cx - out->minimum * t->x; // as the pair is a least square's
     return out->scale > 0.0f;
-}
-
-// Makes `fit` the best for the codes that it gives; false if there is none. Says what error it has
-// then.
-static bool try_scale(
-    const float *x, const float *weights, uint32_t count, int most, struct fit *fit, float *error)
-{
-    const float inverse = 1.0f / fit->scale, minimum = fit->minimum;
-    float codes[MAX_RUN];
-    struct sums s = { 0 };
-    for (uint32_t i = 0; i < count; i++) {
-        codes[i] = (float)clamp_round((x[i] + minimum) * inverse, 0, most);
-        s.w += weights[i];
-        s.x += weights[i] * x[i];
-        s.c += weights[i] * codes[i];
-        s.cc += weights[i] * codes[i] * codes[i];
-        s.cx += weights[i] * codes[i] * x[i];
-    }
-    if (!solve(&s, fit))
-        return false;
-    *error = 0.0f;
-    for (uint32_t i = 0; i < count; i++) {
-        const float off = fit->scale * codes[i] - fit->minimum - x[i];
-        *error += weights[i] * off * off;
-    }
-    return true;
 }
 
 static struct fit fit_run(const float *x, uint32_t count, int most)
 {
-    enum { TRIES = 24, STEPS = 3 };
-    float low = 0.0f, high = x[0], squares = 0.0f, weights[MAX_RUN], least = INFINITY;
+    enum { TRIES = 20, STEPS = 2 };
+    struct run run = { .count = count };
+    struct totals totals = { 0 };
+    float low = 0.0f, high = x[0], squares = 0.0f, largest = 0.0f;
     for (uint32_t i = 0; i < count; i++) {
         low = MIN(low, x[i]);
         high = MAX(high, x[i]);
@@ -81,19 +101,26 @@ static struct fit fit_run(const float *x, uint32_t count, int most)
     if (high <= low)
         return best;
     best.scale = (high - low) / (float)most;
-    for (uint32_t i = 0; i < count; i++)
-        weights[i] = sqrtf(squares / (float)count) + fabsf(x[i]);
+    for (uint32_t i = 0; i < count; i++) {
+        run.x[i] = x[i];
+        run.weights[i] = sqrtf(squares / (float)count) + fabsf(x[i]);
+        totals.w += run.weights[i];
+        totals.x += run.weights[i] * x[i];
+    }
     for (int t = 0; t <= TRIES; t++) {
         // From one code less than there are to one and a half more; then with the codes that the
         // best pair so far gives.
         const float span = (float)most - 1.0f + 2.5f * (float)t / TRIES;
         struct fit fit = { (high - low) / span, -low };
         for (int step = 0; step < STEPS; step++) {
-            float error;
-            if (!try_scale(x, weights, count, most, &fit, &error))
+            const float inverse = 1.0f / fit.scale;
+            const struct sums sums =
+                sum_codes(&run, inverse, fit.minimum * inverse + 0.5f, (float)most, 0.0f);
+            float gain;
+            if (!solve(&totals, &sums, &fit, &gain))
                 break;
-            if (error < least) {
-                least = error;
+            if (gain > largest) {
+                largest = gain;
                 best = fit;
             }
         }
@@ -138,23 +165,22 @@ static void encode_minimums(const float *from, uint32_t run, int most_code, int 
 // the scale has.
 static float fit_symmetric(const float *x, uint32_t count, int half)
 {
-    enum { TRIES = 18, STEPS = 3 };
-    const float furthest = furthest_of(x, count);
-    float best = furthest / (float)-half, most = 0.0f;
+    enum { TRIES = 18, STEPS = 2 };
+    struct run run = { .count = count };
+    const float furthest = furthest_of(x, count), most = (float)(2 * half - 1);
+    float best = furthest / (float)-half, largest = 0.0f;
+    for (uint32_t i = 0; i < count; i++) {
+        run.x[i] = x[i];
+        run.weights[i] = fabsf(x[i]);
+    }
     for (int t = 0; t <= TRIES && furthest != 0.0f; t++) {
         float scale = -furthest / ((float)half - 0.9f + 0.1f * (float)t);
         for (int step = 0; step < STEPS && scale != 0.0f; step++) {
-            const float inverse = 1.0f / scale;
-            float cx = 0.0f, cc = 0.0f;
-            for (uint32_t i = 0; i < count; i++) {
-                const float code = (float)clamp_round(x[i] * inverse, -half, half - 1);
-                const float weight = fabsf(x[i]);
-                cx += weight * code * x[i];
-                cc += weight * code * code;
-            }
-            scale = cc > 0.0f ? cx / cc : 0.0f;
-            if (cc > 0.0f && cx * scale > most) { // the error is a constant less cx^2 / cc
-                most = cx * scale;
+            const struct sums sums =
+                sum_codes(&run, 1.0f / scale, (float)half + 0.5f, most, (float)half);
+            scale = sums.cc > 0.0f ? sums.cx / sums.cc : 0.0f;
+            if (sums.cx * scale > largest) { // the error is a constant less this
+                largest = sums.cx * scale;
                 best = scale;
             }
         }
