@@ -162,6 +162,7 @@ is_none() {
     is tokenizer.ggml.tokens ""
 }
 quantize "$model" "$tmp/t.gguf" --type q4_0
+[ ! -s "$err" ] || problem "says: $(cat "$err")"
 is_none
 is tokenizer.ggml.eos_token_id 0
 is general.architecture llama
@@ -195,6 +196,7 @@ wrong 1 "is no model of sentencepiece, or a damaged one" "$tmp/less" "$tmp/x.ggu
 finish "sentencepiece"
 
 make bpe qwen3_moe 516
+printf '{{ y }}' >"$tmp/bpe/chat_template.jinja"
 for json in "$models"/tokenizers/bpe/*.json; do
     name=$(basename "$json" .json)
     [[ $name != *expected ]] || continue
@@ -209,6 +211,7 @@ import json
 merges = [' '.join(m) for m in json.load(open('$json'))['model']['merges']]
 print(len(merges), *merges[:3], *merges[-2:])")"
     is general.architecture qwen3moe
+    is tokenizer.chat_template "{{ y }}"
 done
 sed 's/{1,3}/{1,4}/' "$models/tokenizers/bpe/llama-bpe.json" >"$tmp/bpe/tokenizer.json"
 wrong 1 "knows no name in GGUF for how its pre_tokenizer" "$tmp/bpe" "$tmp/x.gguf" --type f16
@@ -219,6 +222,10 @@ quantize "$tmp/bpe" "$tmp/t.gguf" --type f16 --no-tokenizer
 finish "byte-level BPE"
 
 # What GGUF cannot say.
+make ends mixtral 64 'eos_token_id=[3,4,5,6]'
+quantize "$tmp/ends" "$tmp/t.gguf" --type f16
+says 'of its 4 tokens that end a text GGUF has room for 3$'
+is tokenizer.ggml.eom_token_id 5
 make olmoe olmoe 64 norm_topk_prob=true
 wrong 1 "GGUF's olmoe cannot say how its gate weighs experts" "$tmp/olmoe" "$tmp/x.gguf" --type f16
 make switch switch_transformers 64

@@ -229,6 +229,10 @@ static void put_end_tokens(struct gguf_converter *c)
 {
     static const char *const keys[] = { "tokenizer.ggml.eos_token_id",
         "tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id" };
+    if (c->frame.end_token_count > ARRAY_SIZE(keys))
+        vkmoe_log(c->out->log, VKMOE_LOG_WARNING,
+            "%s: of its %u tokens that end a text GGUF has room for %u", c->out->path,
+            c->frame.end_token_count, (uint32_t)ARRAY_SIZE(keys));
     for (uint32_t i = 0; i < c->frame.end_token_count && i < ARRAY_SIZE(keys); i++)
         vkmoe_gguf_put_u32(c->out, keys[i], c->frame.end_tokens[i]);
 }

@@ -49,10 +49,13 @@ const struct gguf_type *vkmoe_gguf_type(uint32_t number)
     return number < ARRAY_SIZE(types) ? &types[number] : NULL;
 }
 
-uint32_t vkmoe_gguf_type_number(const char *name)
+bool vkmoe_gguf_type_number(const char *name, uint32_t *out)
 {
-    uint32_t number = 0;
-    while (!types[number].name || strcmp(types[number].name, name) != 0)
-        number++;
-    return number;
+    for (uint32_t i = 0; i < ARRAY_SIZE(types); i++) {
+        if (types[i].name && strcmp(types[i].name, name) == 0) {
+            *out = i;
+            return true;
+        }
+    }
+    return false;
 }

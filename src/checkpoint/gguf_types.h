@@ -2,6 +2,7 @@
 #ifndef VKMOE_GGUF_TYPES_H
 #define VKMOE_GGUF_TYPES_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct gguf_type {
@@ -12,7 +13,7 @@ struct gguf_type {
 // NULL: no type has this number. One without a name was withdrawn.
 const struct gguf_type *vkmoe_gguf_type(uint32_t number);
 
-// The number of the type that is called so, which there must be.
-uint32_t vkmoe_gguf_type_number(const char *name);
+// The number of the type that is called so; false: none is.
+bool vkmoe_gguf_type_number(const char *name, uint32_t *out);
 
 #endif

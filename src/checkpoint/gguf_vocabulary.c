@@ -250,9 +250,22 @@ static void put_config(struct vocabulary *v, bool begins)
     vkmoe_gguf_put_bool(v->out, "tokenizer.ggml.add_bos_token",
         value_is(begin, VALUE_BOOL) ? value_is_true(begin) : begins);
     vkmoe_gguf_put_bool(v->out, "tokenizer.ggml.add_eos_token", value_is_true(end));
-    const struct value *template = vkmoe_value_member(v->config, "chat_template");
-    if (value_text(template))
-        vkmoe_gguf_put_text(v->out, "tokenizer.chat_template", value_text(template));
+}
+
+// Of tokenizer_config.json, or a file of its own.
+static enum vkmoe_status put_template(struct vocabulary *v, const char *checkpoint)
+{
+    const char *said = value_text(vkmoe_value_member(v->config, "chat_template"));
+    struct blob file = { 0 };
+    enum vkmoe_status status = VKMOE_OK;
+    if (!said)
+        TRY(vkmoe_checkpoint_read_file(
+            checkpoint, "chat_template.jinja", MAX_CONFIG, v->out->log, &file));
+    if (said || file.data)
+        vkmoe_gguf_put_text(v->out, "tokenizer.chat_template", said ? said : file.data);
+fail:
+    vkmoe_blob_finish(&file);
+    return status;
 }
 
 static void put_pieces(struct vocabulary *v, const struct blob *file)
@@ -293,6 +306,7 @@ void vkmoe_gguf_put_vocabulary(struct vkmoe_checkpoint *checkpoint, struct gguf_
     TRY(vkmoe_checkpoint_read_file(path, "tokenizer_config.json", MAX_CONFIG, out->log, &config));
     TRY(read_json(&v, &config, &said));
     v.config = said;
+    TRY(put_template(&v, path));
     TRY(vkmoe_checkpoint_read_file(path, "tokenizer.model", MAX_MODEL, out->log, &model));
     if (model.data) {
         v.path = model.path;

@@ -275,9 +275,11 @@ static enum vkmoe_status report(struct work *work)
 static enum vkmoe_status fetch_rows(struct work *work, const struct gguf_tensor *tensor,
     const struct vkmoe_view *view, uint32_t rows, size_t row_size)
 {
-    for (uint32_t row = 0; row < rows; row++)
+    const bool together = view->row_stride == (int64_t)tensor->shape[0];
+    const uint32_t step = together ? rows : 1;
+    for (uint32_t row = 0; row < rows; row += step)
         TRY_RETURN(vkmoe_view_fetch(
-            view, work->output->log, row, 0, work->blocks + row * row_size, row_size));
+            view, work->output->log, row, 0, work->blocks + row * row_size, step * row_size));
     return tensor->turned ? turn_rows(work->output, work->blocks, rows, row_size, tensor->turned)
                           : VKMOE_OK;
 }
@@ -353,6 +355,21 @@ static enum vkmoe_status write_tensor(struct work *work, struct gguf_tensor *ten
 
 // ------------------------------------------------------------------------------ file
 
+static bool put_tensor(struct gguf_output *output, const struct gguf_tensor *tensor,
+    uint64_t offset, struct gguf_bytes *out)
+{
+    const char *type = vkmoe_format(tensor->dtype)->in_checkpoints;
+    uint32_t number = 0;
+    if (!vkmoe_gguf_type_number(type, &number))
+        GGUF_OUTPUT_FAIL(output, UNSUPPORTED, "%s: tensor %s is %s, which GGUF does not have",
+            output->path, tensor->name, type);
+    bool ok = put_u64(out, strlen(tensor->name)) && put(out, tensor->name, strlen(tensor->name))
+        && put_u32(out, tensor->rank);
+    for (uint32_t d = 0; ok && d < tensor->rank; d++)
+        ok = put_u64(out, tensor->shape[d]);
+    return ok && put_u32(out, number) && put_u64(out, offset);
+}
+
 // What comes before the data; sets the tensors' sizes.
 static bool put_header(struct work *work, struct gguf_bytes *out)
 {
@@ -362,17 +379,11 @@ static bool put_header(struct work *work, struct gguf_bytes *out)
     uint64_t offset = 0;
     for (uint32_t i = 0; ok && i < output->tensor_count; i++) {
         struct gguf_tensor *tensor = &output->tensors[i];
-        const struct format *format = vkmoe_format(tensor->dtype);
         const uint64_t rows = (uint64_t)tensor->count * tensor->rows;
         tensor->size = rows * vkmoe_format_size(tensor->dtype, tensor->shape[0]);
         tensor->error = tensor->power = 0.0;
         work->total += rows * tensor->shape[0];
-        ok = put_u64(out, strlen(tensor->name)) && put(out, tensor->name, strlen(tensor->name))
-            && put_u32(out, tensor->rank);
-        for (uint32_t d = 0; ok && d < tensor->rank; d++)
-            ok = put_u64(out, tensor->shape[d]);
-        ok = ok && put_u32(out, vkmoe_gguf_type_number(format->in_checkpoints))
-            && put_u64(out, offset);
+        ok = put_tensor(output, tensor, offset, out);
         offset += align_up(tensor->size, ALIGNMENT);
     }
     return ok;
