@@ -213,6 +213,13 @@ print(len(merges), *merges[:3], *merges[-2:])")"
     is general.architecture qwen3moe
     is tokenizer.chat_template "{{ y }}"
 done
+# As DeepSeek-V3 is published: a normalizer that does nothing, line ends without backslashes.
+plain='{"type":"Sequence","normalizers":[]}'
+sed 's/"normalizer": *null/"normalizer":'"$plain"'/; s/\\\\\([rn]\)/\\\1/g' \
+    "$models/tokenizers/bpe/deepseek-v3.json" >"$tmp/bpe/tokenizer.json"
+grep -qF "$plain" "$tmp/bpe/tokenizer.json" || problem "the normalizer is another"
+quantize "$tmp/bpe" "$tmp/t.gguf" --type f16
+is tokenizer.ggml.pre deepseek-v3
 sed 's/{1,3}/{1,4}/' "$models/tokenizers/bpe/llama-bpe.json" >"$tmp/bpe/tokenizer.json"
 wrong 1 "knows no name in GGUF for how its pre_tokenizer" "$tmp/bpe" "$tmp/x.gguf" --type f16
 sed 's/"type": *"BPE"/"type":"Unigram"/' "$models/tokenizers/bpe/qwen2.json" \

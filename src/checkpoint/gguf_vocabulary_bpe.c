@@ -53,22 +53,31 @@ static bool is_type(const struct value *object, const char *type)
 
 // -------------------------------------------------------------------------------- cuts
 
-// Alike but for backslashes before quotation marks, which mean nothing.
+// The next character, the same whether it is written as it is or behind a backslash.
+static int next_character(const char **at)
+{
+    const char *c = *at;
+    if (c[0] != '\\' || !c[1]) {
+        *at += *c != '\0';
+        return (unsigned char)*c;
+    }
+    *at += 2;
+    switch (c[1]) {
+    case 'r': return '\r';
+    case 'n': return '\n';
+    case '"': return '"';
+    default: return 256 | (unsigned char)c[1];
+    }
+}
+
 static bool same_pattern(const char *a, const char *b)
 {
-    while (*a || *b) {
-        a += a[0] == '\\' && a[1] == '"';
-        b += b[0] == '\\' && b[1] == '"';
-        if (*a != *b)
-            return false;
-        if (a[0] == '\\' && a[1] && a[1] == b[1]) {
-            a++;
-            b++;
-        }
-        a++;
-        b++;
-    }
-    return true;
+    int x, y;
+    do {
+        x = next_character(&a);
+        y = next_character(&b);
+    } while (x == y && x != '\0');
+    return x == y;
 }
 
 // What the table has for a step; "": none, and it cuts nothing; NULL: nothing it could have.
@@ -131,8 +140,9 @@ static void set_token(
 void vkmoe_vocabulary_read_bpe(struct vocabulary *v, const struct value *json)
 {
     const struct value *model = find(json, "model"), *normalizer = find(json, "normalizer");
+    const struct value *steps = find(normalizer, "normalizers");
     const bool plain = !normalizer || value_is(normalizer, VALUE_NULL) || is_type(normalizer, "NFC")
-        || (is_type(normalizer, "Sequence") && !vkmoe_value_begin(find(normalizer, "normalizers")));
+        || (is_type(normalizer, "Sequence") && value_is(steps, VALUE_LIST) && steps->count == 0);
     if (!is_type(model, "BPE") || value_is_true(find(model, "byte_fallback")))
         VOCABULARY_FAIL(
             v, UNSUPPORTED, "%s: only tokenizers of byte-level BPE are written", v->path);
