@@ -90,7 +90,7 @@ static bool is_better_block(const struct gguf_output *output, const char *name)
 static enum vkmoe_dtype mixed_type(const struct gguf_output *output,
     const struct cli_recipe *recipe, const struct gguf_tensor *tensor, bool tied)
 {
-    static const char *const in_some[] = { "attn_v.weight", "ffn_down.weight",
+    static const char *const in_some[] = { "attn_v.weight", "attn_qkv.weight", "ffn_down.weight",
         "ffn_down_exps.weight", "ffn_down_shexp.weight" };
     static const char *const small[] = { "attn_k.weight", "attn_v.weight" };
     const char *name = tensor->name, *kind = cli_tensor_kind(name);
@@ -103,8 +103,6 @@ static enum vkmoe_dtype mixed_type(const struct gguf_output *output,
         return VKMOE_DTYPE_Q8_0;
     if (output->experts == 8 && strcmp(kind, "attn_output.weight") == 0)
         return VKMOE_DTYPE_Q5_K;
-    if (strcmp(kind, "attn_qkv.weight") == 0)
-        return recipe->dtype == VKMOE_DTYPE_Q4_K ? VKMOE_DTYPE_Q5_K : VKMOE_DTYPE_Q6_K;
     return is_one_of(kind, in_some, ARRAY_SIZE(in_some)) && is_better_block(output, name)
         ? recipe->better
         : recipe->dtype;
