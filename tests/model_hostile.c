@@ -173,10 +173,10 @@ static const struct hostile_file family_configs[] = {
         "needs moe_intermediate_size" },
     { "gpt-oss activation", "{\"model_type\":\"gpt_oss\",\"hidden_act\":\"relu\"}", UNSUPPORTED,
         "hidden_act is \"relu\", only silu" },
-    { "gpt-oss in mxfp4",
+    { "gpt-oss in quark",
         "{\"model_type\":\"gpt_oss\",\"quantization_config\":"
-        "{\"quant_method\":\"mxfp4\"}}",
-        UNSUPPORTED, "quantised (mxfp4)" },
+        "{\"quant_method\":\"quark\"}}",
+        UNSUPPORTED, "quantised (quark)" },
     { "switch gated", "{\"model_type\":\"switch_transformers\",\"is_gated_act\":true}", UNSUPPORTED,
         "is_gated_act is true" },
     { "switch capacity", "{\"model_type\":\"switch_transformers\",\"expert_capacity\":0}", INVALID,

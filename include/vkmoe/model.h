@@ -53,8 +53,8 @@ struct vkmoe_checkpoint_info {
 // tensors may be a Git LFS pointer, empty or damaged.
 //
 // INVALID or NOT_FOUND with a line that names the file and what is wrong with it, or what was
-// found in its place. UNSUPPORTED for a family that this version does not know, and for
-// quantised weights, which the line calls by their name. `log` may be NULL.
+// found in its place. UNSUPPORTED for a family that this version does not know, and for weights
+// quantised in a way that it does not, which the line calls by its name. `log` may be NULL.
 VKMOE_API enum vkmoe_status vkmoe_checkpoint_open(
     const char *path, const struct vkmoe_log *log, vkmoe_checkpoint **out);
 

@@ -385,7 +385,9 @@ struct vkmoe_file; // of an open checkpoint
 // mapping. The library does not read there but from the file itself, so that a file which was
 // cut short is an error, INVALID with a line that names it. A program may read `data` as well,
 // but gets a signal (SIGBUS) in that case. It may move `data` and set strides as with any view,
-// as long as what they reach lies in the same file.
+// as long as what they reach lies in the same file. Of a matrix that a folder keeps in several
+// tensors, values here and scales there, the library makes the blocks while it reads them: `data`
+// is then an address that nothing is at.
 struct vkmoe_view {
     const void *data;
     enum vkmoe_dtype dtype;

@@ -1,4 +1,5 @@
 // file.c - see file.h. POSIX.
+#define _DEFAULT_SOURCE // MAP_ANONYMOUS
 #include "base/file.h"
 
 #include <errno.h>
@@ -14,6 +15,24 @@
 
 #define LARGEST_READ ((uint64_t)1 << 30) // Linux reads at most 2 GiB at once
 
+static enum vkmoe_status map_bytes(
+    struct vkmoe_file *file, int protection, int flags, const struct vkmoe_log *log)
+{
+    if (file->size > SIZE_MAX)
+        return vkmoe_fail(log, VKMOE_ERROR_OUT_OF_MEMORY,
+            "%s: has %llu bytes, more than this process can address", file->path,
+            (unsigned long long)file->size);
+    void *data = mmap(NULL, (size_t)file->size, protection, flags, file->descriptor, 0);
+    if (data == MAP_FAILED) {
+        enum vkmoe_status status =
+            errno == ENOMEM ? VKMOE_ERROR_OUT_OF_MEMORY : VKMOE_ERROR_INVALID;
+        return vkmoe_fail(log, status, "%s: cannot map %llu bytes: %s", file->path,
+            (unsigned long long)file->size, strerror(errno));
+    }
+    file->data = data;
+    return VKMOE_OK;
+}
+
 static enum vkmoe_status map(struct vkmoe_file *file, const struct vkmoe_log *log)
 {
     struct stat info;
@@ -25,30 +44,45 @@ static enum vkmoe_status map(struct vkmoe_file *file, const struct vkmoe_log *lo
     if (info.st_size <= 0)
         return vkmoe_fail(log, VKMOE_ERROR_INVALID, "%s: is empty", file->path);
     file->size = (uint64_t)info.st_size;
-    if (file->size > SIZE_MAX)
-        return vkmoe_fail(log, VKMOE_ERROR_OUT_OF_MEMORY,
-            "%s: has %llu bytes, more than this process can address", file->path,
-            (unsigned long long)file->size);
-    void *data = mmap(NULL, (size_t)file->size, PROT_READ, MAP_PRIVATE, file->descriptor, 0);
-    if (data == MAP_FAILED) {
-        enum vkmoe_status status =
-            errno == ENOMEM ? VKMOE_ERROR_OUT_OF_MEMORY : VKMOE_ERROR_INVALID;
-        return vkmoe_fail(log, status, "%s: cannot map %llu bytes: %s", file->path,
-            (unsigned long long)file->size, strerror(errno));
+    return map_bytes(file, PROT_READ, MAP_PRIVATE, log);
+}
+
+// NULL, after a line, without memory.
+static struct vkmoe_file *create(const char *path, const struct vkmoe_log *log)
+{
+    const size_t length = strlen(path) + 1;
+    struct vkmoe_file *file = calloc(1, sizeof *file + length);
+    if (!file) {
+        vkmoe_fail(log, VKMOE_ERROR_OUT_OF_MEMORY, "%s: no memory to open it", path);
+        return NULL;
     }
-    file->data = data;
-    return VKMOE_OK;
+    memcpy(file->path, path, length);
+    file->descriptor = -1;
+    return file;
+}
+
+enum vkmoe_status vkmoe_file_make(const char *path, uint64_t size, file_read *read, void *user,
+    const struct vkmoe_log *log, struct vkmoe_file **out)
+{
+    struct vkmoe_file *file = *out = create(path, log);
+    if (!file)
+        return VKMOE_ERROR_OUT_OF_MEMORY;
+    file->size = size;
+    file->read = read;
+    file->user = user;
+    const enum vkmoe_status status =
+        map_bytes(file, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, log);
+    if (status != VKMOE_OK)
+        vkmoe_file_close(out);
+    return status;
 }
 
 enum vkmoe_status vkmoe_file_open(
     const char *path, const struct vkmoe_log *log, struct vkmoe_file **out)
 {
-    *out = NULL;
-    const size_t length = strlen(path) + 1;
-    struct vkmoe_file *file = calloc(1, sizeof *file + length);
+    struct vkmoe_file *file = *out = create(path, log);
     if (!file)
-        return vkmoe_fail(log, VKMOE_ERROR_OUT_OF_MEMORY, "%s: no memory to open it", path);
-    memcpy(file->path, path, length);
+        return VKMOE_ERROR_OUT_OF_MEMORY;
     // Without O_NONBLOCK the open of a named pipe would wait for a writer.
     file->descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     enum vkmoe_status status;
@@ -94,6 +128,8 @@ enum vkmoe_status vkmoe_file_read(const struct vkmoe_file *file, const struct vk
     if (offset > file->size || size > file->size - offset)
         return vkmoe_fail(
             log, VKMOE_ERROR_INVALID, "%s: a view of it lies outside of the file", file->path);
+    if (file->read)
+        return file->read(file->user, log, offset, to, size);
     for (char *out = to; size > 0;) {
         const ssize_t count =
             pread(file->descriptor, out, (size_t)MIN(size, LARGEST_READ), (off_t)offset);

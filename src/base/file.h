@@ -10,16 +10,29 @@
 
 #include "vkmoe/vkmoe.h"
 
+struct vkmoe_file;
+
+// Copies what a file that others make up has at byte `offset`. Any thread.
+typedef enum vkmoe_status file_read(
+    void *user, const struct vkmoe_log *log, uint64_t offset, void *to, uint64_t size);
+
 struct vkmoe_file {
     int descriptor;
     const uint8_t *data; // the file, mapped; page-aligned
     uint64_t size;       // when it was opened, at least 1
+    file_read *read;     // NULL: it is one of the operating system's
+    void *user;          // of `read`
     char path[];
 };
 
 // Opens and maps a regular file. NOT_FOUND if there is none, INVALID if it is empty or no file.
 enum vkmoe_status vkmoe_file_open(
     const char *path, const struct vkmoe_log *log, struct vkmoe_file **out);
+
+// A file that there is nowhere: `read` makes what is asked for. Its `data` are addresses that
+// nothing is at.
+enum vkmoe_status vkmoe_file_make(const char *path, uint64_t size, file_read *read, void *user,
+    const struct vkmoe_log *log, struct vkmoe_file **out);
 
 // Accepts a file that is NULL, and leaves one.
 void vkmoe_file_close(struct vkmoe_file **file);

@@ -7,6 +7,7 @@
 #include "base/common.h"
 #include "base/log.h"
 #include "base/try.h"
+#include "checkpoint/assembly.h"
 #include "checkpoint/gguf.h"
 #include "checkpoint/huggingface.h"
 
@@ -56,6 +57,7 @@ void vkmoe_container_close(struct container *container)
     if (container->opener && container->opener->close)
         container->opener->close(container);
     vkmoe_tensors_close(&container->tensors);
+    vkmoe_assembly_destroy(&container->assembly);
     free(container->values);
     free(container->settings_path);
     free(container->path);

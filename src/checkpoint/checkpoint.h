@@ -10,6 +10,7 @@
 #include "vkmoe/model.h"
 
 struct opener;
+struct assembly;
 
 struct container {
     const struct opener *opener;
@@ -17,9 +18,10 @@ struct container {
     char *path;                  // as it was given; for messages, and for the opener
     struct settings settings;    // under the names that families know, without fault so far
     struct tensors tensors;
-    struct value *values; // those of the settings, free()
-    char *settings_path;  // likewise
-    void *own;            // the opener's
+    struct assembly *assembly; // of those that are quantised; NULL: none, or not looked for
+    struct value *values;      // those of the settings, free()
+    char *settings_path;       // likewise
+    void *own;                 // the opener's
 };
 
 // Bytes of a file, for those who know what to make of them.

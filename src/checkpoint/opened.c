@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/params.h"
 #include "base/try.h"
+#include "checkpoint/assembly.h"
 #include "checkpoint/quantised.h"
 
 static bool read_flag(struct settings *settings, const struct setting *setting)
@@ -139,6 +140,8 @@ static enum vkmoe_status open_container(
     checkpoint->settings = container->settings;
     TRY_RETURN(vkmoe_checkpoint_read_settings(checkpoint, &checkpoint->settings));
     TRY_RETURN(vkmoe_container_open_tensors(container));
+    TRY_RETURN(vkmoe_assembly_create(
+        &container->tensors, &quantisation, container->path, log, &container->assembly));
     vkmoe_quantisation_guess(&container->tensors, &quantisation);
     TRY_RETURN(vkmoe_quantisation_refuse(&quantisation, log));
     vkmoe_checkpoint_count_tensors(&container->tensors, &checkpoint->info);

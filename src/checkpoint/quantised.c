@@ -1,9 +1,11 @@
 // quantised.c - see quantised.h.
 #include "checkpoint/quantised.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/common.h"
 #include "base/log.h"
@@ -41,6 +43,109 @@ static void name_method(const struct value *object, bool is_mlx, struct quantisa
     set_name(out, text);
 }
 
+// --------------------------------------------------------------------------- details
+
+static uint32_t get_count(const struct value *object, const char *key)
+{
+    uint64_t number;
+    return vkmoe_value_integer(vkmoe_value_member(object, key), &number) && number <= UINT32_MAX
+        ? (uint32_t)number
+        : 0;
+}
+
+static void refuse(struct quantisation *out, const char *format, ...) VKMOE_PRINTF(2, 3);
+static void refuse(struct quantisation *out, const char *format, ...)
+{
+    va_list arguments;
+    char text[sizeof out->reason];
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    if (!out->reason[0])
+        vkmoe_printable(text, out->reason, sizeof out->reason);
+}
+
+static void read_pair(const struct value *list, uint32_t pair[2])
+{
+    uint64_t number;
+    for (uint32_t i = 0; value_is(list, VALUE_LIST) && list->count == 2 && i < 2; i++)
+        pair[i] = vkmoe_value_integer(&list->items[i], &number) && number <= UINT32_MAX
+            ? (uint32_t)number
+            : 0;
+}
+
+static bool is_one_of(const char *text, const char *const *names, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(text, names[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+// config_groups of compressed-tensors: what they say of weights has to be the same in all.
+static void read_groups(const struct value *object, struct quantisation *out)
+{
+    static const char *const formats[] = { "float-quantized", "pack-quantized", "int-quantized",
+        "naive-quantized", "nvfp4-pack-quantized", "mxfp4-pack-quantized", "mixed-precision",
+        "dense" };
+    const char *format = get_string(object, "format");
+    const struct value *sparsity = vkmoe_value_member(object, "sparsity_config");
+    const char *sparse = get_string(sparsity, "format");
+    if (format && !is_one_of(format, formats, ARRAY_SIZE(formats)))
+        refuse(out, "its format is %.60s", format);
+    if (sparse && strcmp(sparse, "dense") != 0)
+        refuse(out, "its weights are sparse, %.60s", sparse);
+    VALUE_EACH(group, vkmoe_value_member(object, "config_groups"))
+    {
+        const struct value *weights = vkmoe_value_member(group, "weights");
+        const uint32_t bits = get_count(weights, "num_bits");
+        const uint32_t columns = get_count(weights, "group_size");
+        if ((out->bits && bits && bits != out->bits)
+            || (out->group && columns && columns != out->group))
+            refuse(out, "its groups of modules differ in bits or in group_size");
+        out->bits = bits ? bits : out->bits;
+        out->group = columns ? columns : out->group;
+        read_pair(vkmoe_value_member(weights, "block_structure"), out->block);
+    }
+}
+
+static void read_integers(const struct value *object, bool is_awq, struct quantisation *out)
+{
+    const char *version = get_string(object, "version");
+    const char *format = get_string(object, "checkpoint_format");
+    const uint32_t bits = get_count(object, "bits");
+    out->bits = bits ? bits : get_count(object, "w_bit");
+    const uint32_t group = get_count(object, "group_size");
+    out->group = group ? group : get_count(object, "q_group_size");
+    if (is_awq && version && strcasecmp(version, "gemm") != 0)
+        refuse(out, "its version is %.60s, only gemm is read", version);
+    if (format && strcmp(format, "gptq") != 0 && strcmp(format, "gptq_v2") != 0)
+        refuse(out, "its checkpoint_format is %.60s", format);
+    out->plain_zeros = is_awq || (format && strcmp(format, "gptq_v2") == 0);
+}
+
+// What an object says of a method that there are schemes for.
+static void read_details(const struct value *object, const char *method, struct quantisation *out)
+{
+    static const char *const readable[] = { "fp8", "fbgemm_fp8", "mxfp4", "gptq", "awq",
+        "compressed-tensors", "modelopt", "modelopt_fp4" };
+    static const char *const algorithms[] = { "FP8", "NVFP4", "FP8_PB_WO",
+        "FP8_PER_CHANNEL_PER_TOKEN", "MXFP4", "W4A16_NVFP4" };
+    const char *algorithm = get_string(object, "quant_algo");
+    out->readable = is_one_of(method, readable, ARRAY_SIZE(readable));
+    if (strncmp(method, "modelopt", 8) == 0 && algorithm
+        && !is_one_of(algorithm, algorithms, ARRAY_SIZE(algorithms)))
+        out->readable = false;
+    read_pair(vkmoe_value_member(object, "weight_block_size"), out->block);
+    if (strcmp(method, "compressed-tensors") == 0)
+        read_groups(object, out);
+    if (strcmp(method, "gptq") == 0 || strcmp(method, "awq") == 0)
+        read_integers(object, strcmp(method, "awq") == 0, out);
+    if (out->reason[0])
+        out->readable = false;
+}
+
 // What one level of config.json says.
 static void read_level(struct settings *settings, struct quantisation *out)
 {
@@ -50,6 +155,9 @@ static void read_level(struct settings *settings, struct quantisation *out)
     if (out->name[0] || (!item && !value_is(mlx, VALUE_OBJECT)))
         return;
     name_method(item ? item : mlx, value_is(mlx, VALUE_OBJECT), out);
+    const char *method = item ? get_string(item, "quant_method") : NULL;
+    if (method)
+        read_details(item, method, out);
     snprintf(
         out->source, sizeof out->source, "%s: %s", settings->path, item ? item->name : mlx->name);
 }
@@ -60,22 +168,28 @@ static void read_modelopt(const struct value *root, struct quantisation *out)
 {
     const struct value *object = vkmoe_value_member(root, "quantization");
     const char *algorithm = get_string(object, "quant_algo");
-    if (algorithm) // else no more than the cache of keys and values is
-        set_name(out, algorithm);
+    if (!algorithm) // no more than the cache of keys and values is
+        return;
+    set_name(out, algorithm);
+    read_details(object, "modelopt", out);
 }
 
 static void read_gptq(const struct value *root, struct quantisation *out)
 {
     const char *method = get_string(root, "quant_method");
-    if (method || vkmoe_value_member(root, "bits"))
-        set_name(out, method ? method : "gptq");
+    if (!method && !vkmoe_value_member(root, "bits"))
+        return;
+    set_name(out, method ? method : "gptq");
+    read_details(root, method ? method : "gptq", out);
 }
 
 static void read_awq(const struct value *root, struct quantisation *out)
 {
     const char *method = get_string(root, "quant_method");
-    if (method || vkmoe_value_member(root, "w_bit"))
-        set_name(out, method ? method : "awq");
+    if (!method && !vkmoe_value_member(root, "w_bit"))
+        return;
+    set_name(out, method ? method : "awq");
+    read_details(root, method ? method : "awq", out);
 }
 
 static enum vkmoe_status read_file(const struct container *container, const char *name,
@@ -186,26 +300,33 @@ void vkmoe_quantisation_guess(const struct tensors *tensors, struct quantisation
 {
     // Of all marks the most telling counts, wherever its tensor is in the list.
     const struct mark *best = NULL;
-    for (uint32_t i = 0; i < tensors->count && !out->name[0]; i++) {
+    const bool known = out->name[0] && !out->readable;
+    for (uint32_t i = 0; i < tensors->count && !known; i++) {
         const struct tensor *tensor = &tensors->items[i];
         const struct mark *mark =
             tensor->absence == TENSOR_NOT_IN_FILE ? NULL : find_mark(tensors, tensor->name);
         if (mark && (!best || mark < best)) {
             best = mark;
+            out->readable = false;
             snprintf(out->source, sizeof out->source, "%.600s: tensor %.300s", tensor->path,
                 tensor->name);
         }
     }
-    if (best)
+    if (best && !out->name[0])
         set_name(out, best->name);
+    else if (best)
+        refuse(out, "it goes with no others as it should");
 }
 
 enum vkmoe_status vkmoe_quantisation_refuse(
     const struct quantisation *quantisation, const struct vkmoe_log *log)
 {
-    if (!quantisation->name[0])
+    if (!quantisation->name[0] || quantisation->readable)
         return VKMOE_OK;
+    const bool reason = quantisation->reason[0] != '\0';
     return vkmoe_fail(log, VKMOE_ERROR_UNSUPPORTED,
-        "%s: the checkpoint is quantised (%s); only %s are supported", quantisation->source,
-        quantisation->name, vkmoe_format_list);
+        "%s: the checkpoint is quantised (%s)%s%s; only %s are supported, and fp8, mxfp4, NVFP4, "
+        "gptq, awq and compressed-tensors of some kinds",
+        quantisation->source, quantisation->name, reason ? ": " : "",
+        reason ? quantisation->reason : "", vkmoe_format_list);
 }

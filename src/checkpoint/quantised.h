@@ -1,5 +1,5 @@
 // quantised.h - how a checkpoint's weights are quantised, as its files say or as its tensors
-// show: this version reads none of these, but calls them by name.
+// show. What this version does not read (see assembly.h) it calls by name.
 #ifndef VKMOE_QUANTISED_H
 #define VKMOE_QUANTISED_H
 
@@ -8,6 +8,13 @@
 struct quantisation {
     char name[64];     // "fp8", "NVFP4", "gptq"; "": none
     char source[1024]; // the file, and what in it says so
+    // What else is said of it; 0: nothing.
+    bool readable;     // the method is one whose tensors there are schemes for
+    char reason[160];  // why it is not, if the name does not tell
+    uint32_t bits;     // of integers
+    uint32_t group;    // columns that share a scale
+    uint32_t block[2]; // rows and columns that do
+    bool plain_zeros;  // zeros are stored as they are; else as one less, as gptq has it
 };
 
 // From its settings, or else from the files that some tools write beside them. INVALID or
@@ -16,10 +23,10 @@ enum vkmoe_status vkmoe_quantisation_read(
     const struct container *container, const struct vkmoe_log *log, struct quantisation *out);
 
 // From tensors that only quantised checkpoints have. Leaves `out` alone if there are none, or if
-// it is known already.
+// one that is not read is known already; those that are there belong to none that is.
 void vkmoe_quantisation_guess(const struct tensors *tensors, struct quantisation *out);
 
-// UNSUPPORTED with a line if there is any.
+// UNSUPPORTED with a line if there is one that is not read.
 enum vkmoe_status vkmoe_quantisation_refuse(
     const struct quantisation *quantisation, const struct vkmoe_log *log);
 

@@ -48,20 +48,31 @@ static bool is_fused(struct builder *b)
     return fused && (!up || !fused->absence);
 }
 
+// True if it is [experts][rows][columns] in a format with blocks, which lie along rows.
+static bool has_block_rows(const struct tensor *tensor, uint64_t rows, uint64_t columns)
+{
+    enum vkmoe_dtype dtype;
+    return tensor && vkmoe_format_named(tensor->dtype, &dtype) && vkmoe_format(dtype)->elements > 1
+        && tensor->rank == 3 && tensor->shape[1] == rows && tensor->shape[2] == columns;
+}
+
 // True if the stacked tensors are [experts][in][out]. Where the family does not say, the shapes
-// do: no hidden width is both once and twice the inner one, so one of the two tells.
+// do: no hidden width is both once and twice the inner one, so one of the two tells. gpt-oss is
+// [experts][out][in] where it is quantised.
 static bool is_transposed(struct builder *b)
 {
     const struct names *names = b->source->names;
     const struct vkmoe_moe_params *p = &b->out->params;
     const uint64_t hidden = p->hidden, inner = p->inner;
+    const struct tensor *fused =
+        names->gate_up ? vkmoe_lookup_find(&b->lookup, names->gate_up, 0, NULL) : NULL;
+    if (has_block_rows(fused, 2 * inner, hidden))
+        return false;
     if (is_dense(b) || !names->up || b->source->family->layout & LAYOUT_TRANSPOSED)
         return b->source->family->layout & LAYOUT_TRANSPOSED;
     const struct tensor *down = vkmoe_lookup_find(&b->lookup, names->down, 0, NULL);
     if (down && down->rank == 3 && hidden != inner)
         return down->shape[1] == inner && down->shape[2] == hidden;
-    const struct tensor *fused =
-        names->gate_up ? vkmoe_lookup_find(&b->lookup, names->gate_up, 0, NULL) : NULL;
     return fused && fused->rank == 3 && hidden != 2 * inner && fused->shape[1] == hidden
         && fused->shape[2] == 2 * inner;
 }

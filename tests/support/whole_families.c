@@ -265,7 +265,7 @@ static const struct whole_family families[] = {
         SILU_EXPERTS(24, 8, 3, SOFTMAX_GATE), WRITTEN_BY(write_dense_attention, write_qwen)),
     // Every other block with a window, YaRN without rounding
     MODEL("gpt_oss", "gpt_oss", 32,
-        "\"hidden_size\":48,\"intermediate_size\":32,\"num_hidden_layers\":3,"
+        "\"hidden_size\":64,\"intermediate_size\":32,\"num_hidden_layers\":3,"
         "\"num_local_experts\":4,\"num_experts_per_tok\":2,\"num_attention_heads\":4,"
         "\"num_key_value_heads\":2,\"head_dim\":16,\"sliding_window\":6,"
         "\"rope_theta\":150000,\"rope_scaling\":{\"rope_type\":\"yarn\",\"factor\":4.0,"
@@ -273,7 +273,7 @@ static const struct whole_family families[] = {
         "\"truncate\":false},\"max_position_embeddings\":256,\"eos_token_id\":7",
         STORED(VKMOE_DTYPE_BF16, 3), .has = HAS_BIASES | HAS_SINKS | HAS_EXPERT_BIASES,
         .windows = { 6, 0, 6 },
-        FRAME(48, 1e-5, 1e-5, .max_positions = 256, .end_tokens = { 7 }, .end_token_count = 1),
+        FRAME(64, 1e-5, 1e-5, .max_positions = 256, .end_tokens = { 7 }, .end_token_count = 1),
         DENSE(4, 2, 16,
             SCALED_ROPE(150000.0f, .scaling = VKMOE_ROPE_SCALING_YARN, .factor = 4.0f,
                 .original_positions = 64, .beta_fast = 32.0f, .beta_slow = 1.0f,

@@ -1,0 +1,51 @@
+// scheme.h - what the schemes of assembly.h share.
+#ifndef VKMOE_SCHEME_H
+#define VKMOE_SCHEME_H
+
+#include "checkpoint/assembly.h"
+
+// UNSUPPORTED or INVALID with a line about a tensor.
+#define SCHEME_FAIL(candidate, code, tensor, format, ...) \
+    vkmoe_fail((candidate)->log, VKMOE_ERROR_##code, "%s: tensor %s " format, (tensor)->path, \
+        (tensor)->name, __VA_ARGS__)
+
+// INVALID: the shape of a tensor does not go with that of the values.
+enum vkmoe_status vkmoe_scheme_misfit(
+    const struct candidate *candidate, const struct tensor *tensor);
+
+// Rows and columns of values [rows][words] or [experts][rows][words], each word being so many
+// columns, and what they become.
+enum vkmoe_status vkmoe_scheme_rows(const struct candidate *candidate, uint64_t columns_of_word,
+    enum vkmoe_dtype dtype, struct assembled *out);
+
+// What each scale is for, as the shape says: for all, for an expert, for a row, or for so many
+// rows and columns.
+enum vkmoe_status vkmoe_scheme_scales(const struct candidate *candidate, uint64_t block_rows,
+    uint64_t block_columns, struct assembled *out);
+
+// How many a row has, and these as floats. INVALID for one that is no number.
+uint64_t vkmoe_scheme_row_scales(const struct assembled *matrix);
+enum vkmoe_status vkmoe_scheme_read_scales(
+    const struct assembled *matrix, const struct vkmoe_log *log, uint64_t row, float *to);
+
+// Reads `size` bytes of a part to memory of its own; free(*out), which is NULL on failure.
+enum vkmoe_status vkmoe_scheme_read(const struct assembled *matrix, const struct vkmoe_log *log,
+    enum part part, uint64_t offset, uint64_t size, unsigned char **out);
+
+// Element i of nibbles, the lower first.
+static inline unsigned vkmoe_nibble_at(const unsigned char *bytes, uint64_t i)
+{
+    return bytes[i / 2] >> i % 2 * 4 & 15;
+}
+
+// The functions of each.
+#define SCHEMES(S) S(mxfp4_blocks)
+
+#define SCHEME_FUNCTIONS(name) \
+    enum vkmoe_status vkmoe_##name##_describe( \
+        const struct candidate *candidate, struct assembled *out); \
+    enum vkmoe_status vkmoe_##name##_make(const struct assembled *matrix, \
+        const struct vkmoe_log *log, uint64_t row, uint64_t rows, unsigned char *to);
+SCHEMES(SCHEME_FUNCTIONS)
+
+#endif
