@@ -10,7 +10,7 @@
 #include "formats.h"
 #include "random.h"
 #include "tap.h"
-#include "weights/format.h"
+#include "weights/view.h"
 
 #define BLOCKS 65536 // every value of two bytes
 
@@ -104,6 +104,34 @@ static bool check_vectors(enum vkmoe_dtype dtype, bool *there)
     return ok;
 }
 
+// Rows of 40 elements in two blocks of 32 each, if the stride says so.
+static bool test_unused_elements(void)
+{
+    unsigned char blocks[4 * 34];
+    float expected[2][64], *values = NULL;
+    struct rng rng = rng_for(3, "unused elements");
+    for (size_t i = 0; i < sizeof blocks; i++)
+        blocks[i] = i % 34 == 1 ? 0x2e : (unsigned char)rng_next(&rng);
+    for (uint32_t b = 0; b < 4; b++)
+        vkmoe_format(VKMOE_DTYPE_Q8_0)->decode(blocks + 34 * b, &expected[b / 2][b % 2 * 32]);
+    struct vkmoe_view view = {
+        .data = blocks, .dtype = VKMOE_DTYPE_Q8_0, .row_stride = 64, .column_stride = 1
+    };
+    const struct caller nobody = { NULL, "" };
+    const struct named_view named = { "view", &view, 40 };
+    bool ok = vkmoe_view_check(&nobody, &named) == VKMOE_OK
+        && vkmoe_view_floats(&view, NULL, 2, 40, &values) == VKMOE_OK;
+    for (uint32_t r = 0; ok && r < 2; r++)
+        ok = same_values(values + 40 * (size_t)r, expected[r], 40);
+    free(values);
+    const int64_t refused[] = { 0, 32, 40, 60 };
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        view.row_stride = refused[i];
+        ok = ok && vkmoe_view_check(&nobody, &named) == VKMOE_ERROR_INVALID;
+    }
+    return ok;
+}
+
 int main(int argc, char **argv)
 {
     struct tap tap;
@@ -112,6 +140,7 @@ int main(int argc, char **argv)
     TAP_TEST(&tap, "none beyond the last",
         !vkmoe_format((enum vkmoe_dtype)test_format_count)
             && !vkmoe_format((enum vkmoe_dtype) - 1));
+    TAP_TEST(&tap, "blocks with elements that are not used", test_unused_elements());
     for (uint32_t i = 0; i < test_format_count; i++) {
         const enum vkmoe_dtype dtype = (enum vkmoe_dtype)i;
         char name[64];

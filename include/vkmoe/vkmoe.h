@@ -379,7 +379,9 @@ struct vkmoe_file; // of an open checkpoint
 // needed.
 //
 // Formats that store elements in blocks do so along rows: a row is whole blocks, column_stride is
-// 1, and row_stride is a multiple of a block's elements. `data` is where a block begins.
+// 1, and row_stride is a multiple of a block's elements. `data` is where a block begins. With a
+// row_stride that covers them, a row's last block may have more elements than there are columns;
+// these are zeros.
 //
 // The views of a checkpoint (model.h) have a `file`, and their `data` is an address inside its
 // mapping. The library does not read there but from the file itself, so that a file which was

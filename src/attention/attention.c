@@ -150,28 +150,28 @@ static uint64_t mix_load_size(const struct vkmoe_head_experts *e, uint32_t heads
     uint32_t rows, uint32_t columns)
 {
     const uint64_t experts = (uint64_t)heads * e->experts;
-    return vkmoe_format_size(e->matrices[0].dtype, experts * rows * columns)
+    return vkmoe_format_matrix_size(e->matrices[0].dtype, experts * rows, columns)
         + (experts + (e->router.levels.data ? 2 : 0)) * hidden * sizeof(float);
 }
 
 uint64_t vkmoe_attention_load_size(const struct vkmoe_attention_params *p)
 {
-    const uint64_t matrix = (uint64_t)p->heads * p->head_size * p->hidden;
-    const uint64_t kv_matrix = (uint64_t)p->kv_heads * p->head_size * p->hidden;
-    uint64_t size = vkmoe_format_size(p->key.matrix.dtype, kv_matrix);
+    const uint64_t width = (uint64_t)p->heads * p->head_size;
+    const uint64_t kv_width = (uint64_t)p->kv_heads * p->head_size;
+    uint64_t size = vkmoe_format_matrix_size(p->key.matrix.dtype, kv_width, p->hidden);
     if (p->value.experts.experts > 0)
         size += mix_load_size(&p->value.experts, p->kv_heads, p->hidden, p->head_size, p->hidden);
     else
-        size += vkmoe_format_size(p->value.matrix.dtype, kv_matrix);
+        size += vkmoe_format_matrix_size(p->value.matrix.dtype, kv_width, p->hidden);
     if (p->experts > 1) {
         const struct vkmoe_moe_params moe = layer_of(p);
         return size + vkmoe_moe_load_size(&moe);
     }
-    size += vkmoe_format_size(p->query.matrices[0].dtype, matrix);
+    size += vkmoe_format_matrix_size(p->query.matrices[0].dtype, width, p->hidden);
     if (p->output.experts.experts > 0)
         return size
             + mix_load_size(&p->output.experts, p->heads, p->hidden, p->hidden, p->head_size);
-    return size + vkmoe_format_size(p->output.matrices[0].dtype, matrix);
+    return size + vkmoe_format_matrix_size(p->output.matrices[0].dtype, p->hidden, width);
 }
 
 static enum vkmoe_status self_test(

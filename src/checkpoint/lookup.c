@@ -129,15 +129,16 @@ struct vkmoe_view vkmoe_lookup_view(
             tensor->path, tensor->name, tensor->dtype, vkmoe_format_list);
         return view;
     }
-    const uint64_t row = shape[rank - 1], block = vkmoe_format(view.dtype)->elements;
-    if (row % block || tensor->size != vkmoe_format_size(view.dtype, tensor->elements)) {
+    const uint64_t row = shape[rank - 1];
+    if (tensor->size
+        != vkmoe_format_matrix_size(view.dtype, row ? tensor->elements / row : 0, row)) {
         LOOKUP_FAIL(lookup, INVALID, "%s: tensor %s has %llu bytes, or rows, that do not suit %s",
             tensor->path, tensor->name, (unsigned long long)tensor->size, tensor->dtype);
         return view;
     }
     view.data = tensor->data;
     view.file = tensor->file;
-    view.row_stride = (int64_t)shape[rank - 1];
+    view.row_stride = (int64_t)vkmoe_format_width(view.dtype, row);
     view.column_stride = 1;
     return view;
 }

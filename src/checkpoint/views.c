@@ -106,7 +106,8 @@ static struct vkmoe_view view_expert(
         view.row_stride = 1;
         view.column_stride = rows;
     }
-    return vkmoe_view_offset(view, (int64_t)expert * rows * columns);
+    return vkmoe_view_offset(
+        view, (int64_t)expert * (b->transposed ? (int64_t)rows * columns : rows * view.row_stride));
 }
 
 // Parts a view of twice `rows` into gate and up.

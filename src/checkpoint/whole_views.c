@@ -58,7 +58,7 @@ static void view_experts(
     struct vkmoe_view all =
         vkmoe_lookup_view(&b->lookup, name, 0, b->names->router ? stacked : single);
     for (uint32_t e = 0; e < experts; e++)
-        views[e] = vkmoe_view_offset(all, (int64_t)e * rows * columns);
+        views[e] = vkmoe_view_offset(all, (int64_t)e * rows * all.row_stride);
 }
 
 // Queries, keys and values of one matrix, one below the other.
@@ -67,8 +67,8 @@ static void view_fused(struct builder *b, uint32_t width, uint32_t kv_width)
     struct vkmoe_attention_params *p = &b->out->params;
     b->out->views[0] =
         vkmoe_lookup_matrix(&b->lookup, b->names->fused, width + 2 * kv_width, p->hidden);
-    p->key.matrix = vkmoe_view_offset(b->out->views[0], (int64_t)width * p->hidden);
-    p->value.matrix = vkmoe_view_offset(p->key.matrix, (int64_t)kv_width * p->hidden);
+    p->key.matrix = vkmoe_view_offset(b->out->views[0], width * b->out->views[0].row_stride);
+    p->value.matrix = vkmoe_view_offset(p->key.matrix, kv_width * p->key.matrix.row_stride);
 }
 
 static void view_projections(struct builder *b)
@@ -87,7 +87,7 @@ static void view_projections(struct builder *b)
     if (b->names->key_value) {
         p->key.matrix =
             vkmoe_lookup_matrix(&b->lookup, b->names->key_value, 2 * kv_width, p->hidden);
-        p->value.matrix = vkmoe_view_offset(p->key.matrix, (int64_t)kv_width * p->hidden);
+        p->value.matrix = vkmoe_view_offset(p->key.matrix, kv_width * p->key.matrix.row_stride);
     } else if (!b->names->fused) {
         p->key.matrix = vkmoe_lookup_matrix(&b->lookup, b->names->key, kv_width, p->hidden);
         p->value.matrix = vkmoe_lookup_matrix(&b->lookup, b->names->value, kv_width, p->hidden);

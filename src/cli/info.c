@@ -100,11 +100,12 @@ static void describe(struct facts *facts)
     const struct vkmoe_moe_params *p = &facts->params;
     cli_describe_router(p, facts->router, sizeof facts->router);
     cli_describe_activation(p, facts->activation, sizeof facts->activation);
-    const uint64_t experts = (uint64_t)p->hidden * p->inner * p->experts;
-    const uint64_t shared = (uint64_t)p->hidden * p->shared.inner;
-    const uint64_t up = (p->gate ? 2 : 1) * experts + (p->shared.gate.data ? 2 : 1) * shared;
-    facts->block_size = vkmoe_format_size(p->up[0].dtype, up)
-        + vkmoe_format_size(p->down[0].dtype, experts + shared);
+    const enum vkmoe_dtype down = p->down[0].dtype;
+    const uint64_t shared = p->shared.inner, inner = (uint64_t)p->inner * p->experts;
+    const uint64_t up = (p->gate ? 2 : 1) * inner + (p->shared.gate.data ? 2 : 1) * shared;
+    facts->block_size = vkmoe_format_matrix_size(p->up[0].dtype, up, p->hidden)
+        + vkmoe_format_matrix_size(down, (uint64_t)p->hidden * p->experts, p->inner)
+        + vkmoe_format_matrix_size(down, p->hidden, shared);
 }
 
 // Every block with experts, as `layer` would read it.

@@ -251,7 +251,6 @@ static enum vkmoe_status count_block(
 static enum vkmoe_status start_loading(vkmoe_model *n, vkmoe_checkpoint *checkpoint)
 {
     const struct vkmoe_frame *f = &n->frame;
-    const uint64_t elements = (uint64_t)f->vocabulary * f->hidden;
     const bool tied = f->head.data == f->embedding.data;
     n->loading = (struct loading){
         .device = n->device,
@@ -259,8 +258,8 @@ static enum vkmoe_status start_loading(vkmoe_model *n, vkmoe_checkpoint *checkpo
         .progress = n->device->fit ? NULL : n->params.progress,
         .user = n->params.progress_user,
         .fast = n->params.precision == VKMOE_PRECISION_FAST,
-        .total = vkmoe_format_size(f->embedding.dtype, elements)
-            + (tied ? 0 : vkmoe_format_size(f->head.dtype, elements)),
+        .total = vkmoe_format_matrix_size(f->embedding.dtype, f->vocabulary, f->hidden)
+            + (tied ? 0 : vkmoe_format_matrix_size(f->head.dtype, f->vocabulary, f->hidden)),
     };
     if (!n->loading.progress)
         return VKMOE_OK;

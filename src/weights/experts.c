@@ -46,10 +46,11 @@ enum vkmoe_status vkmoe_experts_check(const struct caller *caller, const struct 
 
 uint64_t vkmoe_experts_load_size(const struct experts_source *s)
 {
-    const uint64_t shared = (uint64_t)s->shared.rows * s->shared.columns;
-    const uint64_t elements = (uint64_t)s->count * s->rows * s->columns * (s->gate ? 2 : 1)
-        + shared * (s->shared.gate.data ? 2 : 1);
-    return vkmoe_format_size(s->weights[0].dtype, elements);
+    const enum vkmoe_dtype dtype = s->weights[0].dtype;
+    const uint64_t rows = (uint64_t)s->count * s->rows * (s->gate ? 2 : 1);
+    const uint64_t shared_rows = (uint64_t)s->shared.rows * (s->shared.gate.data ? 2 : 1);
+    return vkmoe_format_matrix_size(dtype, rows, s->columns)
+        + vkmoe_format_matrix_size(dtype, shared_rows, s->shared.columns);
 }
 
 // ------------------------------------------------------------------------- create

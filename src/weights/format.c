@@ -56,5 +56,16 @@ int64_t vkmoe_format_offset(enum vkmoe_dtype dtype, int64_t elements)
 uint64_t vkmoe_format_size(enum vkmoe_dtype dtype, uint64_t elements)
 {
     const struct format *format = vkmoe_format(dtype);
-    return elements / format->elements * format->bytes;
+    return (elements + format->elements - 1) / format->elements * format->bytes;
+}
+
+uint64_t vkmoe_format_matrix_size(enum vkmoe_dtype dtype, uint64_t rows, uint64_t columns)
+{
+    return rows * vkmoe_format_size(dtype, columns);
+}
+
+uint64_t vkmoe_format_width(enum vkmoe_dtype dtype, uint64_t columns)
+{
+    const uint64_t elements = vkmoe_format(dtype)->elements;
+    return (columns + elements - 1) / elements * elements;
 }

@@ -28,7 +28,11 @@ bool vkmoe_format_named(const char *in_checkpoints, enum vkmoe_dtype *out);
 
 // The bytes of elements that are whole blocks; those of a negative number are negative.
 int64_t vkmoe_format_offset(enum vkmoe_dtype dtype, int64_t elements);
+// Those of a row, whose last block may have more than is used of it, and of several rows.
 uint64_t vkmoe_format_size(enum vkmoe_dtype dtype, uint64_t elements);
+uint64_t vkmoe_format_matrix_size(enum vkmoe_dtype dtype, uint64_t rows, uint64_t columns);
+// The elements of these blocks.
+uint64_t vkmoe_format_width(enum vkmoe_dtype dtype, uint64_t columns);
 
 // decode*.c: one block as floats, exactly.
 #define FORMAT(name, ...) void vkmoe_decode_##name(const void *block, float *to);

@@ -50,7 +50,7 @@ static bool has_blocks(const struct rectangle *r)
 
 static uint32_t total_columns(const struct rectangle *r)
 {
-    return r->packing->columns / r->format->elements;
+    return div_up(r->packing->columns, r->format->elements);
 }
 
 // ------------------------------------------------------------------------ reading

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/common.h"
 #include "base/file.h"
 #include "base/try.h"
 
@@ -26,7 +27,8 @@ enum vkmoe_status vkmoe_view_check(const struct caller *caller, const struct nam
         return VKMOE_OK;
     const struct format *format = vkmoe_format(view.dtype);
     CHECK(format, "%s.dtype %d is unknown", named->name, (int)view.dtype);
-    CHECK(named->columns % format->elements == 0,
+    CHECK(named->columns % format->elements == 0
+            || llabs(view.row_stride) >= (int64_t)vkmoe_format_width(view.dtype, named->columns),
         "%s: rows of %u elements are not whole blocks of %s, which has %u in each", named->name,
         named->columns, format->name, format->elements);
     CHECK(format->elements == 1
@@ -72,7 +74,7 @@ enum vkmoe_status vkmoe_view_fetch(const struct vkmoe_view *view, const struct v
 }
 
 // The elements of a [lines][length] view, `file` NULL, as floats whose places are `line_step`
-// and `step` apart. Lines are whole blocks.
+// and `step` apart. Lines begin with blocks.
 static void convert(const struct vkmoe_view *view, uint64_t lines, uint64_t length,
     uint64_t line_step, uint64_t step, float *to)
 {
@@ -81,7 +83,7 @@ static void convert(const struct vkmoe_view *view, uint64_t lines, uint64_t leng
     for (uint64_t l = 0; l < lines; l++) {
         for (uint64_t i = 0; i < length; i += format->elements) {
             format->decode(vkmoe_view_at(view, (int64_t)l, (int64_t)i), values);
-            for (uint64_t e = 0; e < format->elements; e++)
+            for (uint64_t e = 0; e < MIN(format->elements, length - i); e++)
                 to[l * line_step + (i + e) * step] = values[e];
         }
     }
