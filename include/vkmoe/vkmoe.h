@@ -366,6 +366,12 @@ enum vkmoe_dtype {
     VKMOE_DTYPE_IQ4_NL, // of 32, 18 bytes
     VKMOE_DTYPE_IQ4_XS, // of 256, 136 bytes
     VKMOE_DTYPE_NVFP4,  // of 64, 36 bytes, without the factor that a whole tensor may have
+    // What folders have in several tensors each, with scales in f32.
+    VKMOE_DTYPE_E4M3,         // of 128, 132 bytes: the scale, then floats of 8 bits
+    VKMOE_DTYPE_INT4_32,      // of 32, 21 bytes: the scale, a zero of 8 bits, nibbles as in q4_0
+    VKMOE_DTYPE_INT4_128,     // of 128, 69 bytes: likewise, 32 elements in each 16 bytes
+    VKMOE_DTYPE_INT8,         // of 32, 38 bytes: the scale, a zero of 16 bits, unsigned bytes
+    VKMOE_DTYPE_NVFP4_SCALED, // of 64, 40 bytes: a factor, then as NVFP4
 };
 
 struct vkmoe_file; // of an open checkpoint

@@ -62,6 +62,11 @@ static const struct embed_case cases[] = {
     VECTORS("vectors-iq4-nl", IQ4_NL),
     VECTORS("vectors-iq4-xs", IQ4_XS),
     VECTORS("vectors-nvfp4", NVFP4),
+    VECTORS("vectors-e4m3", E4M3),
+    VECTORS("vectors-int4-32", INT4_32),
+    VECTORS("vectors-int4-128", INT4_128),
+    VECTORS("vectors-int8", INT8),
+    VECTORS("vectors-nvfp4-scaled", NVFP4_SCALED),
 
     // ------------------------------------------------------ shapes, with mixtral's pipelines
     CASE("no-token", .shapes = CPU), SHAPE(0, 320, 64), .scale = 1.0f},

@@ -44,6 +44,9 @@ static const struct pack_case cases[] = {
     CASE("iq2-xs", BOTH), MATRIX(74, 2, 17, 2), .base_row = 1},
     CASE("mxfp4", BOTH), MATRIX(17, 1, 19, 5), .line_gap = 3},
     CASE("nvfp4", BOTH), MATRIX(36, 4, 8, 4)},
+    CASE("e4m3", BOTH), MATRIX(132, 4, 18, 2), .base_row = 2},
+    CASE("int4-128", BOTH), MATRIX(69, 5, 21, 2)},
+    CASE("int8", BOTH), MATRIX(38, 6, 9, 3), .zero_rows = 7},
 };
 // clang-format on
 
