@@ -267,12 +267,14 @@ c.save(to)'
 info "$tmp/quantised"
 has '^quantised +NVFP4$'
 has '^experts +4 in a block, of which a token takes 2$'
-has '^layer +does not run: .*the checkpoint is quantised \(NVFP4\)'
-echo '{"quantization": {"quant_algo": "NVFP4"}}' >"$tmp/quantised/hf_quant_config.json"
-refuse 1 "hf_quant_config.json: the checkpoint is quantised (NVFP4)" generate "$tmp/quantised" \
+has '^layer +runs$'
+echo '{"quantization": {"quant_algo": "W4A8_AWQ"}}' >"$tmp/quantised/hf_quant_config.json"
+info "$tmp/quantised"
+has '^layer +does not run: .*the checkpoint is quantised \(W4A8_AWQ\)'
+refuse 1 "hf_quant_config.json: the checkpoint is quantised (W4A8_AWQ)" generate "$tmp/quantised" \
     --tokens "$tmp/ids.npy"
 info --json "$tmp/quantised"
-has '"quantisation":.*"NVFP4"'
+has '"quantisation":.*"W4A8_AWQ"'
 finish "info: a quantised checkpoint"
 
 # What says how the weights are quantised, and cannot be read.

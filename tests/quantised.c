@@ -14,6 +14,7 @@
 #include "folder.h"
 #include "net.h"
 #include "quantise.h"
+#include "random.h"
 #include "weights/view.h"
 #include "whole_checkpoints.h"
 
@@ -43,9 +44,7 @@ static float *values_of(const struct tensor *tensor)
     struct vkmoe_view view = { .data = tensor->data, .file = tensor->file };
     if (!vkmoe_format_named(tensor->dtype, &view.dtype))
         return NULL;
-    const struct format *format = vkmoe_format(view.dtype);
-    view.row_stride =
-        (int64_t)((columns + format->elements - 1) / format->elements * format->elements);
+    view.row_stride = (int64_t)vkmoe_format_width(view.dtype, columns);
     float *values, *row;
     if (vkmoe_view_floats(&view, NULL, (uint32_t)rows, (uint32_t)columns, &values) != VKMOE_OK)
         return NULL;
@@ -152,8 +151,8 @@ static void test_way(struct tap *tap, struct harness *harness, const struct way 
     const bool model_wanted = tap_wants(tap, model);
     if (!wanted && !model_wanted)
         return;
-    bool ok = whole_checkpoint_write(way->stacked ? "gpt_oss" : "mixtral", 5, &whole)
-        && quantise_folder(whole.path, way) > 0;
+    const char *family = way->stacked ? "gpt_oss" : way->group > 1 ? "olmoe" : "qwen3_moe";
+    bool ok = whole_checkpoint_write(family, 5, &whole) && quantise_folder(whole.path, way) > 0;
     char path[256];
     snprintf(path, sizeof path, "%s", folder_path("quantised"));
     if (wanted)
@@ -161,6 +160,162 @@ static void test_way(struct tap *tap, struct harness *harness, const struct way 
     if (model_wanted)
         tap_result(tap, ok && check_model(harness), model);
     whole_checkpoint_finish(&whole);
+}
+
+// A matrix of more rows than are made at once.
+static void test_bands(struct tap *tap, const struct way *way)
+{
+    enum { ROWS = 72, COLUMNS = 32768 };
+    char name[128];
+    snprintf(name, sizeof name, "%s/bands", way->name);
+    if (!tap_wants(tap, name))
+        return;
+    struct rng rng = rng_for(1, name);
+    struct quantise_file file = { 0 };
+    struct container container = { 0 };
+    struct quantisation quantisation;
+    double *values = allocate((size_t)ROWS * COLUMNS, sizeof *values);
+    float *expected = allocate((size_t)ROWS * COLUMNS, sizeof *expected);
+    for (size_t i = 0; i < (size_t)ROWS * COLUMNS; i++)
+        values[i] = rng_normal(&rng);
+    way->store(&file, "m", values, 0, ROWS, COLUMNS);
+    for (size_t i = 0; i < (size_t)ROWS * COLUMNS; i++)
+        expected[i] = (float)values[i];
+    char config[1024];
+    snprintf(config, sizeof config, "{\"quantization_config\":%s}", way->config);
+    folder_empty();
+    folder_write_text("config.json", config);
+    quantise_write(&file, "model.safetensors");
+    const bool ok = is_ok(open_tensors(folder, &printing_log, &quantisation, &container), "bands")
+        && container.tensors.count == 1
+        && same_bits(container.tensors.items, expected, (uint64_t)ROWS * COLUMNS, 0, 1);
+    vkmoe_container_close(&container);
+    free(values);
+    free(expected);
+    tap_result(tap, ok, name);
+}
+
+// ---------------------------------------------------------------------- refused
+
+#define FP8 "{\"quant_method\":\"fp8\",\"weight_block_size\":[128,128]}"
+#define GPTQ(more) "{\"quant_method\":\"gptq\"," more "}"
+#define PACKED(more) "{\"quant_method\":\"compressed-tensors\"" more "}"
+
+// All columns are of the first group.
+#define OUT_OF_ORDER \
+    "m.qweight:I32:8,32:1024 m.scales:F16:2,32:128 m.qzeros:I32:2,4:32 m.g_idx:I32:64:256", 0, \
+        VKMOE_ERROR_UNSUPPORTED, "desc_act"
+
+// Tensors of a byte that is everywhere, "name:dtype:rows,columns:bytes name...".
+static const struct {
+    const char *name, *config, *tensors;
+    int byte;
+    enum vkmoe_status status;
+    const char *line;
+} refused[] = {
+    { "scales of another shape", FP8,
+        "m.weight:F8_E4M3:256,256:65536 m.weight_scale_inv:F32:2,3:24", 0, VKMOE_ERROR_INVALID,
+        "m.weight_scale_inv has the shape [2, 3] in F32, which does not suit m.weight, [256" },
+    { "scales of another dtype", FP8,
+        "m.weight:F8_E4M3:256,256:65536 m.weight_scale_inv:I32:2,2:16", 0, VKMOE_ERROR_UNSUPPORTED,
+        "as scales only F32" },
+    { "blocks of few columns", "{\"quant_method\":\"fp8\",\"weight_block_size\":[1,32]}",
+        "m.weight:F8_E4M3:4,64:256 m.weight_scale_inv:F32:4,2:32", 0, VKMOE_ERROR_UNSUPPORTED,
+        "a scale for each 32 columns; of FP8 only multiples of 128" },
+    { "a scale that is none", FP8, "m.weight:F8_E4M3:4,64:256 m.weight_scale_inv:F32:1,1:4", 255,
+        VKMOE_ERROR_INVALID, "m.weight has a scale that is no number" },
+    { "a power of two that is none", NULL, "e.up_blocks:U8:1,2,1,16:32 e.up_scales:U8:1,2,1:2", 255,
+        VKMOE_ERROR_INVALID, "e.up has a scale that is no number" },
+    { "a vector", FP8, "m.weight:F8_E4M3:256:256 m.weight_scale_inv:F32:2:8", 0,
+        VKMOE_ERROR_INVALID, "m.weight has the shape [256]" },
+    { "nothing", FP8, "m.weight:F8_E4M3:0,256:0 m.weight_scale_inv:F32:0,2:0", 0,
+        VKMOE_ERROR_INVALID, "m.weight has the shape [0, 256]" },
+    { "both", FP8, "m.weight_packed:I32:8,8:256 m.weight_scale:F32:8,1:32 m.weight:F32:8,64:2048",
+        0, VKMOE_ERROR_INVALID, "m.weight is there twice" },
+    { "3 bits", GPTQ("\"bits\":3"),
+        "m.qweight:I32:6,32:768 m.scales:F16:2,32:128 m.qzeros:I32:2,3:24", 0,
+        VKMOE_ERROR_UNSUPPORTED, "integers of 3 bits; only 4 and 8" },
+    { "small groups", GPTQ("\"bits\":4,\"group_size\":16"),
+        "m.qweight:I32:8,32:1024 m.scales:F16:4,32:256 m.qzeros:I32:4,4:64", 0,
+        VKMOE_ERROR_UNSUPPORTED, "groups of 16 columns" },
+    { "no zeros", GPTQ("\"bits\":4"), "m.qweight:I32:8,32:1024 m.scales:F16:2,32:128", 0,
+        VKMOE_ERROR_INVALID, "has no zeros" },
+    { "columns in another order", GPTQ("\"bits\":4,\"desc_act\":true"), OUT_OF_ORDER },
+    { "columns in another order, unsaid", GPTQ("\"bits\":4"), OUT_OF_ORDER },
+    { "no factor", PACKED(""), "m.weight_packed:U8:8,32:256 m.weight_scale:F8_E4M3:8,4:32", 0,
+        VKMOE_ERROR_INVALID, "the factor of all its scales is missing" },
+    { "sparse", PACKED(",\"format\":\"marlin-24\""), "m.weight:F32:1:4", 0, VKMOE_ERROR_UNSUPPORTED,
+        "quantised (compressed-tensors): its format is marlin-24" },
+    { "gemv", "{\"quant_method\":\"awq\",\"version\":\"gemv\"}", "m.weight:F32:1:4", 0,
+        VKMOE_ERROR_UNSUPPORTED, "quantised (awq): its version is gemv, only gemm" },
+    { "other widths",
+        PACKED(",\"config_groups\":{\"a\":{\"weights\":{\"num_bits\":4}},"
+               "\"b\":{\"weights\":{\"num_bits\":8}}}"),
+        "m.weight:F32:1:4", 0, VKMOE_ERROR_UNSUPPORTED, "differ in bits" },
+};
+
+static void write_refused(size_t i)
+{
+    struct quantise_file file = { 0 };
+    char copy[512], config[512], name[64], dtype[16], sizes[64];
+    unsigned bytes;
+    void *data = allocate(1 << 16, 1);
+    memset(data, refused[i].byte, 1 << 16);
+    snprintf(copy, sizeof copy, "%s", refused[i].tensors);
+    for (char *entry = strtok(copy, " "); entry; entry = strtok(NULL, " ")) {
+        if (sscanf(entry, "%63[^:]:%15[^:]:%63[^:]:%u", name, dtype, sizes, &bytes) != 4)
+            abort();
+        quantise_add_sized(&file, name, dtype, sizes, data, bytes);
+    }
+    free(data);
+    folder_empty();
+    snprintf(config, sizeof config, "{\"quantization_config\":%s}",
+        refused[i].config ? refused[i].config : "null");
+    folder_write_text("config.json", config);
+    quantise_write(&file, "model.safetensors");
+}
+
+// When it is opened, or when the first matrix is read.
+static enum vkmoe_status read_refused(const struct vkmoe_log *log)
+{
+    struct container container = { 0 };
+    struct quantisation quantisation = { 0 };
+    float *values = NULL;
+    enum vkmoe_status status = open_tensors(folder, log, &quantisation, &container);
+    if (status == VKMOE_OK)
+        status = vkmoe_quantisation_refuse(&quantisation, log);
+    if (status == VKMOE_OK) {
+        const struct tensor *tensor = &container.tensors.items[0];
+        struct vkmoe_view view = { .data = tensor->data, .file = tensor->file };
+        const uint64_t columns = tensor->shape[tensor->rank - 1];
+        if (!vkmoe_format_named(tensor->dtype, &view.dtype))
+            abort();
+        view.row_stride = (int64_t)vkmoe_format_width(view.dtype, columns);
+        status = vkmoe_view_floats(
+            &view, log, (uint32_t)(tensor->elements / columns), (uint32_t)columns, &values);
+        free(values);
+    }
+    vkmoe_container_close(&container);
+    return status;
+}
+
+static void test_refused(struct tap *tap)
+{
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        char name[128];
+        struct record record = { 0 };
+        const struct vkmoe_log log = log_to(&record);
+        snprintf(name, sizeof name, "refused/%s", refused[i].name);
+        if (!tap_wants(tap, name))
+            continue;
+        write_refused(i);
+        const enum vkmoe_status status = read_refused(&log);
+        const bool ok = status == refused[i].status && record.lines[VKMOE_LOG_ERROR] == 1
+            && strstr(record.last, refused[i].line);
+        if (!ok)
+            tap_note("%d: %s", (int)status, record.last);
+        tap_result(tap, ok, name);
+    }
 }
 
 // ---------------------------------------------------------------------- vectors
@@ -242,6 +397,12 @@ static void check_all(struct tap *tap, struct harness *harness)
         return;
     for (uint32_t i = 0; i < quantise_way_count; i++)
         test_way(tap, harness, &quantise_ways[i]);
+    for (uint32_t i = 0; i < quantise_way_count; i++) {
+        if (quantise_ways[i].group == 32 && !strchr(quantise_ways[i].name, '8')
+            && !quantise_ways[i].stacked)
+            test_bands(tap, &quantise_ways[i]);
+    }
+    test_refused(tap);
     const int count = scandir(vectors(), &entries, is_file, alphasort);
     for (int i = 0; i < count; i++) {
         *strstr(entries[i]->d_name, ".safetensors") = '\0';

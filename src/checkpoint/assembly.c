@@ -13,7 +13,7 @@
 
 // Bytes of rows that are made at once, and the least of rows: what is stored by columns has those
 // of several rows side by side.
-enum { BAND = 256 << 10, BAND_ROWS = 64 };
+enum { BAND = 1 << 20, BAND_ROWS = 64 };
 
 // Rows that were made last.
 struct band {
@@ -179,7 +179,6 @@ static enum vkmoe_status add(
     m->absence = values->absence ? values->absence : scales->absence;
     m->parts[PART_VALUES] = vkmoe_stored_of(values->absence || !m->absence ? values : scales);
     m->parts[PART_SCALES] = vkmoe_stored_of(scales);
-    m->factor = 1.0f;
     use_others(candidate, m->name);
     return m->absence ? VKMOE_OK : scheme->describe(candidate, m);
 }
@@ -264,6 +263,16 @@ static void replace(const struct assembly *assembly, const bool *used, struct te
     vkmoe_tensors_sort(tensors);
 }
 
+// Factors of a cache that keeps keys and values in few bits, which ours does not take.
+static void use_cache_scales(const struct tensors *tensors, bool *used)
+{
+    for (uint32_t i = 0; i < tensors->count; i++) {
+        const char *tail = strrchr(tensors->items[i].name, '.');
+        used[i] =
+            used[i] || (tail && (strcmp(tail, ".k_scale") == 0 || strcmp(tail, ".v_scale") == 0));
+    }
+}
+
 static enum vkmoe_status check_names(const struct tensors *tensors, const struct vkmoe_log *log)
 {
     for (uint32_t i = 1; i < tensors->count; i++) {
@@ -297,6 +306,7 @@ enum vkmoe_status vkmoe_assembly_create(struct tensors *tensors,
     }
     if (status == VKMOE_OK && assembly->count > 0) {
         TRY(place(assembly, path, log));
+        use_cache_scales(tensors, candidate.used);
         replace(assembly, candidate.used, tensors);
         TRY(check_names(tensors, log));
     }

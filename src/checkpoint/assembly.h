@@ -11,14 +11,14 @@
 struct assembly;
 
 // What a matrix is made of.
-enum part { PART_VALUES, PART_SCALES, PART_ZEROS, PART_ORDER, PARTS };
+enum part { PART_VALUES, PART_SCALES, PART_ZEROS, PART_ORDER, PART_FACTOR, PARTS };
 struct stored {
     const char *path;              // of its file, for messages
     const struct vkmoe_file *file; // as a tensor's
     const uint8_t *data;
 };
 
-enum scale_type { SCALE_F32, SCALE_F16, SCALE_BF16, SCALE_E8M0, SCALE_E4M3, SCALE_TYPES };
+enum scale_type { SCALE_F32, SCALE_F16, SCALE_BF16, SCALE_E8M0, SCALE_TYPES };
 
 struct assembled {
     const struct scheme *scheme;
@@ -32,12 +32,12 @@ struct assembled {
     uint64_t offset;            // in the assembly's file
     // The scale of an element is that of number
     //     expert * expert_scales + row / scale_rows * row_scales + column / scale_columns
-    // and all are times the factor.
     enum scale_type scale_type;
     uint64_t scale_rows, scale_columns, row_scales, expert_scales;
-    float factor;
     uint32_t bits;       // of a stored integer
     uint32_t zero_added; // to what is stored of a zero
+    bool is_awq;
+    bool factor_divides;
 };
 
 // What is asked of a scheme: of the tensor that it goes by.

@@ -106,6 +106,8 @@ static void read_groups(const struct value *object, struct quantisation *out)
             refuse(out, "its groups of modules differ in bits or in group_size");
         out->bits = bits ? bits : out->bits;
         out->group = columns ? columns : out->group;
+        const char *order = get_string(weights, "actorder");
+        out->reordered = out->reordered || (order && strcmp(order, "group") == 0);
         read_pair(vkmoe_value_member(weights, "block_structure"), out->block);
     }
 }
@@ -122,6 +124,7 @@ static void read_integers(const struct value *object, bool is_awq, struct quanti
         refuse(out, "its version is %.60s, only gemm is read", version);
     if (format && strcmp(format, "gptq") != 0 && strcmp(format, "gptq_v2") != 0)
         refuse(out, "its checkpoint_format is %.60s", format);
+    out->reordered = value_is_true(vkmoe_value_member(object, "desc_act"));
     out->plain_zeros = is_awq || (format && strcmp(format, "gptq_v2") == 0);
 }
 
@@ -174,22 +177,25 @@ static void read_modelopt(const struct value *root, struct quantisation *out)
     read_details(object, "modelopt", out);
 }
 
-static void read_gptq(const struct value *root, struct quantisation *out)
+// A file that need not name its method, since only its tool writes this key.
+static void read_own(
+    const struct value *root, const char *key, const char *preset, struct quantisation *out)
 {
     const char *method = get_string(root, "quant_method");
-    if (!method && !vkmoe_value_member(root, "bits"))
+    if (!method && !vkmoe_value_member(root, key))
         return;
-    set_name(out, method ? method : "gptq");
-    read_details(root, method ? method : "gptq", out);
+    set_name(out, method ? method : preset);
+    read_details(root, method ? method : preset, out);
+}
+
+static void read_gptq(const struct value *root, struct quantisation *out)
+{
+    read_own(root, "bits", "gptq", out);
 }
 
 static void read_awq(const struct value *root, struct quantisation *out)
 {
-    const char *method = get_string(root, "quant_method");
-    if (!method && !vkmoe_value_member(root, "w_bit"))
-        return;
-    set_name(out, method ? method : "awq");
-    read_details(root, method ? method : "awq", out);
+    read_own(root, "w_bit", "awq", out);
 }
 
 static enum vkmoe_status read_file(const struct container *container, const char *name,

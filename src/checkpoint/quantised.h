@@ -14,6 +14,7 @@ struct quantisation {
     uint32_t bits;     // of integers
     uint32_t group;    // columns that share a scale
     uint32_t block[2]; // rows and columns that do
+    bool reordered;    // groups may not be runs of columns: desc_act, actorder
     bool plain_zeros;  // zeros are stored as they are; else as one less, as gptq has it
 };
 

@@ -14,6 +14,17 @@
 #define SCHEME(name) vkmoe_##name##_describe, vkmoe_##name##_make
 const struct scheme vkmoe_schemes[] = {
     { "_blocks", "U8", "_scales", "", SCHEME(mxfp4_blocks) }, // gpt-oss, as published
+    // DeepSeek's, Qwen's and others', compressed-tensors', ModelOpt's; of single matrices, whose
+    // names end in .weight, and of stacked ones.
+    { "", "F8_E4M3", "_scale_inv", "", SCHEME(e4m3) },
+    { "", "F8_E4M3", "_scale", "", SCHEME(e4m3) },
+    { "", "I8", "_scale", "", SCHEME(int8) },
+    // ModelOpt, whose second scale multiplies the first; compressed-tensors, where it divides.
+    { "", "U8", "_scale", "", SCHEME(nvfp4) },
+    { ".weight_packed", "U8", ".weight_scale", ".weight", SCHEME(nvfp4) },
+    { ".weight_packed", "I32", ".weight_scale", ".weight", SCHEME(packed) },
+    // GPTQ and AWQ.
+    { ".qweight", "I32", ".scales", ".weight", SCHEME(words) },
     { 0 },
 };
 
@@ -68,5 +79,141 @@ enum vkmoe_status vkmoe_scheme_read(const struct assembled *m, const struct vkmo
         free(*out);
         *out = NULL;
     }
+    return status;
+}
+
+// ---------------------------------------------------------------------------- scales
+
+static const struct {
+    const char *dtype;
+    uint32_t size;
+} scale_types[SCALE_TYPES] = {
+    [SCALE_F32] = { "F32", 4 },
+    [SCALE_F16] = { "F16", 2 },
+    [SCALE_BF16] = { "BF16", 2 },
+    [SCALE_E8M0] = { "F8_E8M0", 1 },
+};
+
+// Sets everything but the type; false: the shape does not suit.
+static bool place_scales(
+    const struct tensor *scales, uint64_t block_rows, uint64_t block_columns, struct assembled *m)
+{
+    const uint64_t experts = MAX(m->experts, 1), rows = m->rows / experts;
+    const uint64_t last = scales->rank ? scales->shape[scales->rank - 1] : 1;
+    const uint64_t next = scales->rank > 1 ? scales->shape[scales->rank - 2] : 1;
+    const uint64_t down = block_rows ? (rows + block_rows - 1) / block_rows : 0;
+    const uint64_t across = block_columns ? (m->columns + block_columns - 1) / block_columns : 0;
+    m->scale_rows = rows;
+    m->scale_columns = m->columns;
+    m->row_scales = 1;
+    m->expert_scales = 0;
+    if (scales->elements == 1)
+        return true;
+    if (scales->elements == experts) {
+        m->expert_scales = 1;
+        return true;
+    }
+    if (scales->elements == experts * rows && (last == rows || (last == 1 && next == rows))) {
+        m->scale_rows = 1;
+        m->expert_scales = rows;
+        return true;
+    }
+    m->scale_rows = block_rows;
+    m->scale_columns = block_columns;
+    m->row_scales = across;
+    m->expert_scales = down * across;
+    return down && across && last == across && next == down
+        && scales->elements == experts * m->expert_scales;
+}
+
+enum vkmoe_status vkmoe_scheme_scale_type(const struct candidate *candidate, struct assembled *out)
+{
+    const struct tensor *scales = candidate->scales;
+    uint32_t type = 0;
+    while (type < SCALE_TYPES
+        && (!scale_types[type].dtype || strcmp(scale_types[type].dtype, scales->dtype) != 0))
+        type++;
+    if (type == SCALE_TYPES)
+        return SCHEME_FAIL(candidate, UNSUPPORTED, scales,
+            "has the dtype %s; as scales only F32, F16, BF16 and F8_E8M0 are supported",
+            scales->dtype);
+    out->scale_type = (enum scale_type)type;
+    return VKMOE_OK;
+}
+
+enum vkmoe_status vkmoe_scheme_scales(const struct candidate *candidate, uint64_t block_rows,
+    uint64_t block_columns, struct assembled *out)
+{
+    const struct tensor *scales = candidate->scales;
+    TRY_RETURN(vkmoe_scheme_scale_type(candidate, out));
+    if (!place_scales(scales, block_rows, block_columns, out))
+        return vkmoe_scheme_misfit(candidate, scales);
+    return VKMOE_OK;
+}
+
+static float scale_at(enum scale_type type, const unsigned char *bytes)
+{
+    float value;
+    switch (type) {
+    case SCALE_F16: vkmoe_decode_f16(bytes, &value); break;
+    case SCALE_BF16: vkmoe_decode_bf16(bytes, &value); break;
+    case SCALE_E8M0: value = bytes[0] == 255 ? NAN : ldexpf(1.0f, bytes[0] - 127); break;
+    default: vkmoe_decode_f32(bytes, &value); break;
+    }
+    return value;
+}
+
+enum vkmoe_status vkmoe_scheme_scales_decode(const struct assembled *m, const struct vkmoe_log *log,
+    const unsigned char *bytes, uint64_t count, float *to)
+{
+    for (uint64_t i = 0; i < count; i++) {
+        to[i] = scale_at(m->scale_type, bytes + i * scale_types[m->scale_type].size);
+        if (!isfinite(to[i]))
+            return vkmoe_fail(log, VKMOE_ERROR_INVALID,
+                "%s: tensor %s has a scale that is no number", m->parts[PART_SCALES].path, m->name);
+    }
+    return VKMOE_OK;
+}
+
+uint32_t vkmoe_scheme_scale_size(const struct assembled *m)
+{
+    return scale_types[m->scale_type].size;
+}
+
+// Of a row, the number of its first.
+static uint64_t first_scale(const struct assembled *m, uint64_t row)
+{
+    const uint64_t rows = m->rows / MAX(m->experts, 1);
+    return row / rows * m->expert_scales + row % rows / m->scale_rows * m->row_scales;
+}
+
+enum vkmoe_status vkmoe_scheme_each_row(const struct assembled *m, const struct vkmoe_log *log,
+    uint64_t row, uint64_t rows, uint64_t bytes, make_row *make, unsigned char *to)
+{
+    const uint64_t size = vkmoe_scheme_scale_size(m);
+    unsigned char *values = NULL, *stored = NULL;
+    float *scales = malloc(m->row_scales * sizeof *scales);
+    enum vkmoe_status status = scales
+        ? VKMOE_OK
+        : vkmoe_fail(log, VKMOE_ERROR_OUT_OF_MEMORY, "%s: no memory for scales of tensor %s",
+            m->parts[PART_SCALES].path, m->name);
+    TRY(status);
+    TRY(vkmoe_scheme_read(m, log, PART_VALUES, row * bytes, rows * bytes, &values));
+    uint64_t known = UINT64_MAX;
+    for (uint64_t r = 0; r < rows; r++) {
+        const uint64_t first = first_scale(m, row + r);
+        if (first != known) {
+            free(stored);
+            TRY(vkmoe_scheme_read(
+                m, log, PART_SCALES, first * size, m->row_scales * size, &stored));
+            TRY(vkmoe_scheme_scales_decode(m, log, stored, m->row_scales, scales));
+        }
+        known = first;
+        make(m, values + r * bytes, scales, to + r * m->row_size);
+    }
+fail:
+    free(values);
+    free(stored);
+    free(scales);
     return status;
 }

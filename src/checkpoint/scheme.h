@@ -23,10 +23,19 @@ enum vkmoe_status vkmoe_scheme_rows(const struct candidate *candidate, uint64_t 
 enum vkmoe_status vkmoe_scheme_scales(const struct candidate *candidate, uint64_t block_rows,
     uint64_t block_columns, struct assembled *out);
 
-// How many a row has, and these as floats. INVALID for one that is no number.
-uint64_t vkmoe_scheme_row_scales(const struct assembled *matrix);
-enum vkmoe_status vkmoe_scheme_read_scales(
-    const struct assembled *matrix, const struct vkmoe_log *log, uint64_t row, float *to);
+// No more than what they are stored as.
+enum vkmoe_status vkmoe_scheme_scale_type(const struct candidate *candidate, struct assembled *out);
+
+// `count` of them as floats. INVALID for one that is no number.
+enum vkmoe_status vkmoe_scheme_scales_decode(const struct assembled *matrix,
+    const struct vkmoe_log *log, const unsigned char *bytes, uint64_t count, float *to);
+uint32_t vkmoe_scheme_scale_size(const struct assembled *matrix); // in bytes
+
+// Makes rows whose values are `bytes` bytes each, by a function that gets a row's and its scales.
+typedef void make_row(const struct assembled *matrix, const unsigned char *values,
+    const float *scales, unsigned char *to);
+enum vkmoe_status vkmoe_scheme_each_row(const struct assembled *matrix, const struct vkmoe_log *log,
+    uint64_t row, uint64_t rows, uint64_t bytes, make_row *make, unsigned char *to);
 
 // Reads `size` bytes of a part to memory of its own; free(*out), which is NULL on failure.
 enum vkmoe_status vkmoe_scheme_read(const struct assembled *matrix, const struct vkmoe_log *log,
@@ -39,7 +48,13 @@ static inline unsigned vkmoe_nibble_at(const unsigned char *bytes, uint64_t i)
 }
 
 // The functions of each.
-#define SCHEMES(S) S(mxfp4_blocks)
+#define SCHEMES(S) \
+    S(mxfp4_blocks) \
+    S(nvfp4) \
+    S(e4m3) \
+    S(int8) \
+    S(packed) \
+    S(words)
 
 #define SCHEME_FUNCTIONS(name) \
     enum vkmoe_status vkmoe_##name##_describe( \

@@ -25,19 +25,26 @@ static void append(char **bytes, size_t *size, size_t *room, const void *more, s
     *size += more_size;
 }
 
+void quantise_add_sized(struct quantise_file *file, const char *name, const char *dtype,
+    const char *sizes, const void *data, size_t size)
+{
+    char entry[1024];
+    const int used = snprintf(entry, sizeof entry,
+        "%c\"%s\":{\"dtype\":\"%s\",\"shape\":[%s],\"data_offsets\":[%zu,%zu]}",
+        file->header ? ',' : '{', name, dtype, sizes, file->data_size, file->data_size + size);
+    append(&file->header, &file->header_size, &file->room[0], entry, (size_t)used);
+    append(&file->data, &file->data_size, &file->room[1], data, size);
+}
+
 void quantise_add(struct quantise_file *file, const char *name, const char *tail, const char *dtype,
     const uint64_t shape[4], const void *data, size_t size)
 {
-    char entry[1024];
-    int used = snprintf(entry, sizeof entry, "%c\"%s%s\":{\"dtype\":\"%s\",\"shape\":[",
-        file->header ? ',' : '{', name, tail, dtype);
-    for (uint32_t i = 0; i < 4 && shape[i]; i++)
-        used += snprintf(entry + used, sizeof entry - (size_t)used, "%s%llu", i ? "," : "",
+    char full[512], sizes[100] = "";
+    snprintf(full, sizeof full, "%s%s", name, tail);
+    for (uint32_t i = 0, used = 0; i < 4 && shape[i]; i++)
+        used += (uint32_t)snprintf(sizes + used, sizeof sizes - used, "%s%llu", i ? "," : "",
             (unsigned long long)shape[i]);
-    used += snprintf(entry + used, sizeof entry - (size_t)used, "],\"data_offsets\":[%zu,%zu]}",
-        file->data_size, file->data_size + size);
-    append(&file->header, &file->header_size, &file->room[0], entry, (size_t)used);
-    append(&file->data, &file->data_size, &file->room[1], data, size);
+    quantise_add_sized(file, full, dtype, sizes, data, size);
 }
 
 void quantise_write(struct quantise_file *file, const char *path)
@@ -68,7 +75,8 @@ static bool is_wanted(const struct tensor *tensor, const struct way *way)
 {
     if (way->stacked)
         return tensor->rank == 3;
-    return tensor->rank == 2 && ends_in(tensor->name, ".weight") && !strstr(tensor->name, "router")
+    return tensor->rank == 2 && tensor->shape[1] % way->group == 0 && tensor->shape[0] % 8 == 0
+        && ends_in(tensor->name, ".weight") && !strstr(tensor->name, "router")
         && !ends_in(tensor->name, "gate.weight") && !strstr(tensor->name, "embed")
         && !strstr(tensor->name, "lm_head");
 }

@@ -16,6 +16,9 @@ struct quantise_file {
 
 void quantise_add(struct quantise_file *file, const char *name, const char *tail, const char *dtype,
     const uint64_t shape[4], const void *data, size_t size);
+// The shape as it is in JSON, without brackets.
+void quantise_add_sized(struct quantise_file *file, const char *name, const char *dtype,
+    const char *sizes, const void *data, size_t size);
 // Writes it below the test's folder (folder.h), and frees it.
 void quantise_write(struct quantise_file *file, const char *path);
 
