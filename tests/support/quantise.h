@@ -26,6 +26,7 @@ struct way {
     const char *name, *config; // quantization_config
     uint32_t group;            // columns must be a multiple
     bool stacked; // it is for stacked experts, [experts][in][out], otherwise for matrices
+    bool model;   // of the ways that become one format, the one that a model is run with
     // Adds the tensors of the matrix, which is called `name` with .weight behind, or stacked
     // ones; `values` [rows][columns] become what is stored.
     void (*store)(struct quantise_file *file, const char *name, double *values, uint32_t experts,
