@@ -24,7 +24,8 @@ SPEC(16, DECODE_SLOTS, 1)       // down: slots that lanes share among them; a po
 SPEC(17, DECODE_TOGETHER, 1)    // up: tokens that a lane has sums of at once; divides DECODE_TOKENS
 SPEC(18, DECODE_NORM, 0)        // up: divide by the root mean square of `raw`
 SPEC_FLOAT(19, DECODE_NORM_EPSILON, 1.0e-6)
-SPEC(20, DECODE_RESIDUAL, 0) // the result is added to what is there, and `weighted` made of it
+// The result is added to what is there, and `weighted` made of it, unless this is 2.
+SPEC(20, DECODE_RESIDUAL, 0)
 SPEC_FLOAT(21, DECODE_RESIDUAL_SCALE, 1.0)
 
 // up: with more than one token, tokens * k is at most this.

@@ -88,7 +88,6 @@ static const struct layer_case base_case = {
     X(mixed_dtypes_down, down[1].dtype = VKMOE_DTYPE_BF16) \
     X(mixed_dtypes_shared_gate, p->shared.gate.dtype = VKMOE_DTYPE_F16) \
     X(mixed_dtypes_shared_up, p->shared.up.dtype = VKMOE_DTYPE_F16) \
-    X(mixed_dtypes_shared_down, p->shared.down.dtype = VKMOE_DTYPE_F16) \
     X(unknown_dtype, \
         for (int e = 0; e < 6; e++) gate[e].dtype = up[e].dtype = down[e].dtype = \
             (enum vkmoe_dtype)99) \
@@ -97,7 +96,7 @@ static const struct layer_case base_case = {
             VKMOE_DTYPE_Q8_0) \
     X( \
         blocks_cut_by_a_width, IN_BLOCKS; p->inner = 40; for (int e = 0; e < 6; e++) { \
-            down[e].row_stride = 64; \
+            down[e].row_stride = 32; \
             down[e].column_stride = 1; \
         }) \
     X(blocks_cut_by_rows_apart, IN_BLOCKS; up[2].row_stride = 40; up[2].column_stride = 1) \

@@ -131,8 +131,9 @@ enum vkmoe_activation {         // act of g, the gate, and u; experts without a 
 //     h = act(x gate[e]t + gate_bias[e], x up[e]t + up_bias[e])
 //     o = h down[e]t + down_bias[e]
 //
-// Gate and up, those of the shared expert included, have one dtype; all down matrices have one,
-// which may be another. A view without data is absent.
+// Gate and up of all experts have one dtype; all down matrices have one, which may be another. So
+// it is with the shared expert, which is then a product more in each half where its dtype is not
+// that of the others. A view without data is absent.
 struct vkmoe_moe_params {
     uint32_t struct_size;       // VKMOE_INIT()
     uint32_t hidden, inner;     // widths of x and of h, 1 to 65536

@@ -163,7 +163,8 @@ void store_result(F32Out y, uint at, uint column, float value)
 {
     if (DECODE_RESIDUAL != 0) {
         value = fma(DECODE_RESIDUAL_SCALE, value, load_f32_out(y, at));
-        store_f32(pc.weighted, at, value * load_f32(pc.next_weight, column));
+        if (DECODE_RESIDUAL == 1)
+            store_f32(pc.weighted, at, value * load_f32(pc.next_weight, column));
     }
     store_f32(y, at, value);
 }

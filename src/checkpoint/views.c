@@ -206,14 +206,8 @@ static void view_shared(struct builder *b)
     }
     p->shared.down = view_matrix(b, names->shared_down, p->hidden, p->shared.inner);
     p->shared.token_gate = view_matrix(b, names->shared_token_gate, 1, p->hidden);
-    const char *up = is_fused(b) ? names->gate_up : names->up;
-    if (names->shared_gate_up)
-        check_dtype(b, names->shared_gate_up, 0, &p->shared.up, up, &p->up[0]);
-    else
-        check_dtype(b, names->shared_up, 0, &p->shared.up, up, &p->up[0]);
     if (names->shared_gate && p->shared.gate.data)
-        check_dtype(b, names->shared_gate, 0, &p->shared.gate, up, &p->up[0]);
-    check_dtype(b, names->shared_down, 0, &p->shared.down, names->down, &p->down[0]);
+        check_dtype(b, names->shared_gate, 0, &p->shared.gate, names->shared_up, &p->shared.up);
 }
 
 static void view_router(struct builder *b)

@@ -94,6 +94,10 @@ enum vkmoe_status vkmoe_moe_load(
     TRY_RETURN(vkmoe_moe_check(&loading->caller, params));
     TRY_RETURN(vkmoe_self_test(loading, params->up[0].dtype));
     TRY_RETURN(vkmoe_self_test(loading, params->down[0].dtype));
+    if (params->shared.inner > 0) {
+        TRY_RETURN(vkmoe_self_test(loading, params->shared.up.dtype));
+        TRY_RETURN(vkmoe_self_test(loading, params->shared.down.dtype));
+    }
     NEW_OR_RETURN(vkmoe_moe, moe, device_log(loading->device), "moe: ");
     moe->device = loading->device;
     moe->params = *params;

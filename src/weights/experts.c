@@ -32,9 +32,8 @@ enum vkmoe_status vkmoe_experts_check(const struct caller *caller, const struct 
         TRY_RETURN(vkmoe_matrices_check(caller, "gate", s->gate, s->count, s->columns));
     if (s->shared.rows == 0)
         return VKMOE_OK;
-    CHECK(
-        (!s->shared.gate.data || s->shared.gate.dtype == dtype) && s->shared.weights.dtype == dtype,
-        "%s: the shared expert's dtype differs from the others'", s->name);
+    CHECK(!s->shared.gate.data || s->shared.gate.dtype == s->shared.weights.dtype,
+        "%s: the shared expert's gate is of another dtype", s->name);
     char name[64];
     snprintf(name, sizeof name, "shared.%s", s->name);
     const struct named_view shared[] = {
@@ -50,7 +49,9 @@ uint64_t vkmoe_experts_load_size(const struct experts_source *s)
     const uint64_t rows = (uint64_t)s->count * s->rows * (s->gate ? 2 : 1);
     const uint64_t shared_rows = (uint64_t)s->shared.rows * (s->shared.gate.data ? 2 : 1);
     return vkmoe_format_matrix_size(dtype, rows, s->columns)
-        + vkmoe_format_matrix_size(dtype, shared_rows, s->shared.columns);
+        + (shared_rows
+                ? vkmoe_format_matrix_size(s->shared.weights.dtype, shared_rows, s->shared.columns)
+                : 0);
 }
 
 // ------------------------------------------------------------------------- create
@@ -87,9 +88,10 @@ static enum vkmoe_status create_matrices(
     out->shared.rows = s->shared.rows;
     out->shared.columns = s->shared.columns;
     out->shared.gated = gated;
+    out->shared.dtype = s->shared.weights.dtype;
     vkmoe_fit_name(loading->device, "shared expert");
     return vkmoe_matrix_create(loading, gated ? &s->shared.gate : &s->shared.weights,
-        gated ? &s->shared.weights : NULL, s->shared.rows, s->shared.columns, out->dtype,
+        gated ? &s->shared.weights : NULL, s->shared.rows, s->shared.columns, out->shared.dtype,
         &out->shared.matrix);
 }
 

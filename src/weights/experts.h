@@ -21,6 +21,7 @@ struct experts {
     struct matrix *matrices; // [count]
     struct shared_expert {
         struct matrix matrix;
+        enum vkmoe_dtype dtype; // another one: it is multiplied by itself
         uint32_t rows, columns; // 0: there is none
         bool gated;
     } shared;
@@ -42,7 +43,8 @@ struct experts_source {
     } shared;
 };
 
-// INVALID if a matrix is missing or they are not of one format.
+// INVALID if a matrix is missing or they are not of one format, or those of the shared expert not
+// of one, which may be another.
 enum vkmoe_status vkmoe_experts_check(
     const struct caller *caller, const struct experts_source *source);
 

@@ -3,6 +3,7 @@
 #include "weights/experts.h"
 
 #include "base/common.h"
+#include "base/try.h"
 #include "device/operands.h"
 
 #include "shaders/decode_down.h"
@@ -19,6 +20,21 @@ static uint32_t padded(uint32_t columns)
 static uint32_t bias_stride(const struct experts *e)
 {
     return e->matrices[0].blocks * BLOCK_ROWS;
+}
+
+// The shared expert is in a format of its own, so that no dispatch has both.
+static bool is_apart(const struct experts *e)
+{
+    return e->shared.rows > 0 && e->shared.dtype != e->dtype;
+}
+
+// As if all were in the format of the shared expert.
+static struct experts in_shared_format(const struct experts *e)
+{
+    struct experts shared = *e;
+    shared.dtype = e->shared.dtype;
+    shared.form = is_apart(e) ? NULL : e->form;
+    return shared;
 }
 
 #define EXPERTS_OPERANDS(e) \
@@ -82,6 +98,16 @@ static struct dispatch decode_dispatch(
     };
 }
 
+// Cuts a dispatch as another, of another format.
+static void set_format(struct dispatch *d, struct dispatch other)
+{
+    static const uint32_t constants[] = { DECODE_LANES, DECODE_BLOCKS, DECODE_UNROLL, DECODE_SLOTS,
+        DECODE_TOGETHER, DECODE_TYPE };
+    d->variant = other.variant;
+    for (size_t i = 0; i < ARRAY_SIZE(constants); i++)
+        d->spec[constants[i]] = other.spec[constants[i]];
+}
+
 static uint32_t decode_tile_tokens(uint32_t tokens)
 {
     return tokens <= 1 ? 1 : tokens <= 2 ? 2 : tokens <= 4 ? 4 : DECODE_TILE_TOKENS;
@@ -113,7 +139,7 @@ enum vkmoe_status vkmoe_experts_decode_up(
     const uint32_t blocks = decode_blocks(e, KERNEL_decode_up);
     const uint32_t tile = decode_tile_tokens(o->pairs.tokens);
     const uint64_t dummy = vkmoe_device_dummy_address(e->device);
-    const struct decode_up_push push = {
+    struct decode_up_push push = {
         PAIRS_OPERANDS(o->pairs),
         .x = o->x,
         .h = o->h,
@@ -128,7 +154,7 @@ enum vkmoe_status vkmoe_experts_decode_up(
         .h_columns = padded(e->rows),
         .shared_h_columns = padded(e->shared.rows),
         .row_tiles = div_up(e->matrices[0].blocks, blocks),
-        .shared_row_tiles = div_up(e->shared.matrix.blocks, blocks),
+        .shared_row_tiles = is_apart(e) ? 0 : div_up(e->shared.matrix.blocks, blocks),
         .bias_stride = bias_stride(e),
         .x_stride = e->columns,
     };
@@ -147,13 +173,24 @@ enum vkmoe_status vkmoe_experts_decode_up(
     d.push = &push;
     d.groups =
         push.tokens * push.k * push.row_tiles + div_up(push.tokens, tile) * push.shared_row_tiles;
+    TRY_RETURN(stream_run(stream, &d));
+    if (!is_apart(e))
+        return VKMOE_OK;
+    const struct experts shared = in_shared_format(e);
+    push.row_tiles = 0;
+    push.shared_row_tiles =
+        div_up(e->shared.matrix.blocks, decode_blocks(&shared, KERNEL_decode_up));
+    set_format(&d,
+        decode_dispatch(&shared, KERNEL_decode_up, push.units, 1, decode_together(&shared, tile)));
+    d.groups = div_up(push.tokens, tile) * push.shared_row_tiles;
+    d.beside = true;
     return stream_run(stream, &d);
 }
 
 enum vkmoe_status vkmoe_experts_decode_down(
     vkmoe_stream *stream, const struct experts *e, const struct decode_down_operands *o)
 {
-    const struct decode_down_push push = {
+    struct decode_down_push push = {
         PAIRS_OPERANDS(o->pairs),
         .h = o->h,
         .shared_h = o->shared_h,
@@ -173,11 +210,24 @@ enum vkmoe_status vkmoe_experts_decode_down(
         decode_dispatch(e, KERNEL_decode_down, push.h_columns / BLOCK_ROWS, push.k, 1);
     d.spec[DECODE_WEIGHT_INPUT] = o->weigh_input;
     d.spec[DECODE_BIAS] = e->bias != NULL;
-    d.spec[DECODE_SHARED] = o->shared;
+    d.spec[DECODE_SHARED] = is_apart(e) ? SHARED_NONE : o->shared;
     d.spec[DECODE_OUTPUT_BIAS] = o->output_bias != NULL;
     set_residual(o->residual, d.spec);
     d.push = &push;
     d.groups = push.row_tiles * push.tokens;
+    TRY_RETURN(stream_run(stream, &d));
+    if (!is_apart(e))
+        return VKMOE_OK;
+    // The shared expert is added to that: what is the next norm's is made again.
+    const struct experts shared = in_shared_format(e);
+    push.k = 0;
+    push.row_tiles = div_up(e->rows, BLOCK_ROWS * decode_blocks(&shared, KERNEL_decode_down));
+    d.groups = push.row_tiles * push.tokens;
+    set_format(
+        &d, decode_dispatch(&shared, KERNEL_decode_down, push.shared_h_columns / BLOCK_ROWS, 1, 1));
+    d.spec[DECODE_SHARED] = o->shared;
+    d.spec[DECODE_OUTPUT_BIAS] = 0;
+    d.spec[DECODE_RESIDUAL] = o->residual ? 1 : 2;
     return stream_run(stream, &d);
 }
 
@@ -256,7 +306,7 @@ uint32_t vkmoe_experts_row_tiles(const struct experts *e, const struct variant *
 
 uint32_t vkmoe_experts_shared_row_tiles(const struct experts *e, const struct variant *form)
 {
-    return div_up(e->shared.matrix.blocks, form->tile.blocks);
+    return is_apart(e) ? 0 : div_up(e->shared.matrix.blocks, form->tile.blocks);
 }
 
 // A product with every operand a dummy but for what the experts have themselves.
@@ -321,6 +371,36 @@ static enum vkmoe_status run_gemm(vkmoe_stream *stream, const struct experts *e,
     return stream_run(stream, d);
 }
 
+// The shared expert by itself, beside the others: all tokens by one matrix.
+static enum vkmoe_status gemm_shared_up(
+    vkmoe_stream *stream, const struct experts *e, const struct up_operands *o)
+{
+    const struct experts shared = in_shared_format(e);
+    const struct variant *form = vkmoe_experts_form(&shared, o->pairs.tokens);
+    struct experts_gemm_push push = gemm_push(&shared, form);
+    push.source = o->x;
+    push.result = o->shared_h;
+    push.experts = e->count;
+    push.tokens = o->pairs.tokens;
+    push.units = e->shared.matrix.units;
+    push.source_columns = push.source_stride = e->columns;
+    push.result_columns = push.result_stride = padded(e->shared.rows);
+    push.row_tiles = div_up(e->shared.matrix.blocks, form->tile.blocks);
+    struct dispatch d = {
+        .spec = {
+            [GEMM_DIRECT] = 1,
+            [GEMM_UP] = 1,
+            [GEMM_SHARED_GATED] = e->shared.gated,
+            [GEMM_ACTIVATION] = o->activation.kind,
+            [GEMM_ALPHA] = float_bits(o->activation.alpha),
+            [GEMM_LIMIT] = float_bits(o->activation.limit),
+        },
+        .groups = push.row_tiles * div_up(push.tokens, push.tile_rows),
+        .beside = true,
+    };
+    return run_gemm(stream, &shared, form, &push, &d);
+}
+
 enum vkmoe_status vkmoe_experts_gemm_up(vkmoe_stream *stream, const struct experts *e,
     const struct up_operands *o, const struct sorted_pairs *sorted, const vkmoe_buffer *scratch)
 {
@@ -346,7 +426,8 @@ enum vkmoe_status vkmoe_experts_gemm_up(vkmoe_stream *stream, const struct exper
         .indirect = scratch,
         .indirect_offset = sorted->plan + 4 * PLAN_UP,
     };
-    return run_gemm(stream, e, sorted->up, &push, &d);
+    TRY_RETURN(run_gemm(stream, e, sorted->up, &push, &d));
+    return is_apart(e) ? gemm_shared_up(stream, e, o) : VKMOE_OK;
 }
 
 enum vkmoe_status vkmoe_experts_gemm_pairs(vkmoe_stream *stream, const struct experts *e,
@@ -396,7 +477,8 @@ enum vkmoe_status vkmoe_experts_direct(
     vkmoe_stream *stream, const struct experts *e, const struct direct_operands *o)
 {
     const uint32_t rows = o->shared ? e->shared.rows : e->rows;
-    const struct variant *form = vkmoe_experts_form(e, o->tokens);
+    const struct experts own = o->shared ? in_shared_format(e) : *e;
+    const struct variant *form = vkmoe_experts_form(&own, o->tokens);
     const struct tiles tiles = wanted_tiles(o, rows, form->tile.blocks);
     struct experts_gemm_push push = gemm_push(e, form);
     push.source = o->x;
@@ -418,5 +500,5 @@ enum vkmoe_status vkmoe_experts_direct(
         .groups = push.row_tiles * div_up(o->tokens, push.tile_rows),
         .beside = o->beside,
     };
-    return run_gemm(stream, e, form, &push, &d);
+    return run_gemm(stream, &own, form, &push, &d);
 }

@@ -209,7 +209,7 @@ struct layer_case layer_case_stored_as(const struct layer_case *c, enum vkmoe_dt
 {
     struct layer_case stored = *c;
     stored.dtype = dtype;
-    stored.has &= ~(unsigned)CASE_OTHER_DOWN;
+    stored.has &= ~(unsigned)(CASE_OTHER_DOWN | CASE_OTHER_SHARED);
     stored.layer.hidden = format_width(dtype, c->layer.hidden);
     stored.layer.inner = format_width(dtype, c->layer.inner);
     stored.layer.router_hidden = format_width(dtype, c->layer.router_hidden);
@@ -303,18 +303,25 @@ static void make_shared(const struct maker *m)
     uint32_t hidden = c->layer.hidden, inner = c->layer.shared.inner;
     if (!inner)
         return;
+    const bool other = c->has & CASE_OTHER_SHARED;
+    const enum vkmoe_dtype up_dtype = other ? c->shared_dtype : c->dtype;
+    const enum vkmoe_dtype down_dtype = other ? c->shared_dtype : layer_case_down_dtype(c);
     double deviation = (c->expert_gain != 0.0 ? c->expert_gain : 1.0) / sqrt(hidden);
     if (!(c->has & CASE_SHARED_UNGATED))
         params->shared.gate = make_dense(
-            m, "shared gate", inner, hidden, c->dtype, 0.0, deviation, &reference->shared_gate);
+            m, "shared gate", inner, hidden, up_dtype, 0.0, deviation, &reference->shared_gate);
     params->shared.up =
-        make_dense(m, "shared up", inner, hidden, c->dtype, 0.0, deviation, &reference->shared_up);
+        make_dense(m, "shared up", inner, hidden, up_dtype, 0.0, deviation, &reference->shared_up);
 
     double *down = allocate((size_t)inner * hidden, sizeof(double));
-    fill_normal(down, (size_t)inner * hidden, layer_case_down_dtype(c),
-        rng_for(m->seed, "shared down"), 0.0, 1.0 / sqrt(inner));
-    params->shared.down =
-        write_view(down, hidden, inner, layer_case_down_dtype(c), place_down(m, inner));
+    fill_normal(down, (size_t)inner * hidden, down_dtype, rng_for(m->seed, "shared down"), 0.0,
+        1.0 / sqrt(inner));
+    struct place place = { 0 };
+    if (other)
+        place.base = keep(m->data, format_bytes(down_dtype, (size_t)inner * hidden));
+    else
+        place = place_down(m, inner);
+    params->shared.down = write_view(down, hidden, inner, down_dtype, place);
     give(m, &reference->shared_down, down);
     if (c->has & CASE_SHARED_TOKEN_GATE)
         params->shared.token_gate = make_dense(m, "shared token gate", 1, hidden, c->dtype, 0.0,
