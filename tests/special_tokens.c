@@ -459,9 +459,71 @@ fail:
     return ok;
 }
 
+// ------------------------------------------------------------------- in some places only
+
+// Texts in which [ and ] of MARKS stand where special tokens are looked for, both included.
+static const struct marked_case {
+    const char *name, *config, *text, *marks;
+    bool later; // it follows another text
+    uint32_t tokens[16], count;
+} marked_cases[] = {
+    { "all", NULL, "w[INST]w", "[      ]", false, { 1, BLANK, W, INST, BLANK, W }, 6 },
+    { "first", NULL, "[INST]w</s>", "[    ]", false, { 1, INST }, 0 },
+    { "around", NULL, "[INST]w<ud>w[/INST]", "[    ]      [     ]", false,
+        { 1, INST, BLANK, W, USER, W, END_INST }, 7 },
+    { "between", NULL, "[INST]</s>ww", "[    ]    []", false, { 1, INST }, 0 },
+    { "shorter", NULL, "[INST]w[/INST]", "[   ]", false, { 1, INST_CUT }, 0 },
+    { "begin", NULL, "<s>[INST]w", "[       ]", false, { 1, INST, BLANK, W }, 4 },
+    { "later", NULL, "</s>[INST]w", "[        ]", true, { 2, INST, BLANK, W }, 4 },
+    { "later-text", NULL, "w[INST]w", "[      ]", true, { BLANK, W, INST, BLANK, W }, 5 },
+    { "later-begin", NULL, "<s>w", "[ ]", true, { 1, BLANK, W }, 3 },
+    { "new", LEGACY_OFF, "w[INST]w", "[      ]", false, { 1, BLANK, W, INST, W }, 5 },
+    { "new-later", LEGACY_OFF, "w[INST]w", "[      ]", true, { W, INST, W }, 3 },
+    { "no-end", "{\"add_eos_token\":true}", "[INST]w", "[    ]", false, { 1, INST, BLANK, W }, 4 },
+    { "no-begin", "{\"add_bos_token\":false}", "[INST]w", "[    ]", false, { INST, BLANK, W }, 3 },
+    { "nothing", NULL, "", "", false, { 1 }, 1 },
+    { "nothing-later", NULL, "", "", true, { 0 }, 0 },
+};
+
+// Without a count only what the tokens begin with, and that none of the rest is special.
+static bool check_marked(const struct marked_case *c)
+{
+    struct cli_marked_text text = { .data = c->text, .size = strlen(c->text) };
+    bool within = false;
+    for (size_t i = 0; c->marks[i]; i++) {
+        if (c->marks[i] == '[')
+            text.marks[text.mark_count].begin = i;
+        if (c->marks[i] == ']')
+            text.marks[text.mark_count++].end = i + 1;
+    }
+    tools_clean_up();
+    CHECK(write_model("tokenizer.model") && open_with(&tools_tokenizer, c->config, NULL, NULL));
+    CHECK(tools_encode("w", false)); // whose first token is not shown
+    free(tools_tokens);
+    tools_tokens = NULL;
+    CHECK(
+        cli_tokenizer_encode_marked(&tools_tokenizer, &text, !c->later, &tools_tokens, &tools_count)
+        == 0);
+    const uint32_t count = c->count ? c->count : c->text[0] ? 2 : 0;
+    CHECK(tools_count >= count && (tools_count == count || !c->count));
+    CHECK(count == 0 || memcmp(tools_tokens, c->tokens, count * sizeof *c->tokens) == 0);
+    for (uint32_t i = count; i < tools_count; i++)
+        within = within || tools_tokens[i] <= 2 || tools_tokens[i] >= PIECES;
+    CHECK(!within);
+    // What is shown next are the tokens that follow, from their first one on.
+    size_t size;
+    const char *shown = cli_tokenizer_extend(&tools_tokenizer, &(uint32_t){ 1 }, 1, true, &size);
+    CHECK(size == 3 && memcmp(shown, "<s>", 3) == 0);
+    tools_clean_up();
+    return true;
+fail:
+    return false;
+}
+
 static void check_rows(struct tap *tap)
 {
     TAP_ROWS(tap, "encode", encode_cases, COUNT_OF(encode_cases), check_encode);
+    TAP_ROWS(tap, "marked", marked_cases, COUNT_OF(marked_cases), check_marked);
     TAP_ROWS(tap, "refused", refused_cases, COUNT_OF(refused_cases), check_refused);
 }
 

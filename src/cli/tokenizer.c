@@ -163,20 +163,37 @@ static int append_special(
     return 0;
 }
 
-static int append_sections(
-    const struct cli_tokenizer *t, const char *text, size_t size, bool plain, struct list *list)
+// The first special token from `from` on that lies where such are looked for.
+static const struct cli_special_token *next_special(
+    const struct cli_tokenizer *t, const struct cli_marked_text *text, size_t from, size_t *at)
+{
+    const struct cli_special_token *token = NULL;
+    for (uint32_t i = 0; i < text->mark_count && !token; i++) {
+        const size_t begin = text->marks[i].begin > from ? text->marks[i].begin : from;
+        const size_t end = text->marks[i].end;
+        if (begin < end)
+            token = cli_special_next(&t->files.special, text->data, end, begin, at);
+    }
+    return token;
+}
+
+// `first`: the text is the beginning of all that there is.
+static int append_sections(const struct cli_tokenizer *t, const struct cli_marked_text *marked,
+    bool first, struct list *list)
 {
     const struct cli_special_token *before = NULL, *token;
+    const char *text = marked->data;
+    const size_t size = marked->size;
     size_t at = 0, next = size;
     int status = 0;
     do {
-        token = plain ? NULL : cli_special_next(&t->files.special, text, size, at, &next);
+        token = next_special(t, marked, at, &next);
         const size_t stop = token ? next : size;
         const size_t begin = before && before->right_strip ? cli_skip_blanks(text, at, stop) : at;
         const size_t end = token && token->left_strip ? cli_trim_blanks(text, begin, stop) : stop;
         if (begin < end)
             status = append_section(t, text + begin, end - begin,
-                t->files.legacy || (!before && t->files.prefix), list);
+                t->files.legacy || (first && !before && t->files.prefix), list);
         if (status == 0 && token)
             status = append_special(t, token, list);
         at = token ? next + token->size : size;
@@ -189,8 +206,11 @@ int cli_tokenizer_encode(struct cli_tokenizer *t, const char *text, size_t size,
     uint32_t **tokens, uint32_t *count)
 {
     const struct cli_tokenizer_files *files = &t->files;
+    const struct cli_marked_text marked = {
+        .data = text, .size = size, .marks = { { 0, size } }, .mark_count = plain ? 0 : 1
+    };
     struct list list = { 0 }, inner = { 0 };
-    int status = append_sections(t, text, size, plain, &inner);
+    const int status = append_sections(t, &marked, true, &inner);
     // Prompts made from a chat template begin with it already, and may end with it.
     t->begin_added =
         files->begin >= 0 && (plain || inner.count == 0 || inner.tokens[0] != files->begin);
@@ -203,6 +223,25 @@ int cli_tokenizer_encode(struct cli_tokenizer *t, const char *text, size_t size,
     if (t->end_added)
         append(&list, &(uint32_t){ (uint32_t)files->end }, 1);
     free(inner.tokens);
+    *tokens = list.tokens;
+    *count = list.count;
+    cli_tokenizer_rewind(t);
+    return status;
+}
+
+int cli_tokenizer_encode_marked(struct cli_tokenizer *t, const struct cli_marked_text *text,
+    bool first, uint32_t **tokens, uint32_t *count)
+{
+    const int64_t begin = t->files.begin;
+    struct list list = { 0 };
+    if (first && begin >= 0)
+        append(&list, &(uint32_t){ (uint32_t)begin }, 1);
+    const uint32_t added = list.count;
+    const int status = append_sections(t, text, first, &list);
+    // A template that begins with it is not given it twice.
+    if (added && list.count > added && list.tokens[added] == list.tokens[0])
+        memmove(list.tokens, list.tokens + added, --list.count * sizeof *list.tokens);
+    t->begin_added = t->end_added = false;
     *tokens = list.tokens;
     *count = list.count;
     cli_tokenizer_rewind(t);

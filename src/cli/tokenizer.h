@@ -43,6 +43,24 @@ void cli_tokenizer_finish(struct cli_tokenizer *tokenizer);
 int cli_tokenizer_encode(struct cli_tokenizer *tokenizer, const char *text, size_t size, bool plain,
     uint32_t **tokens, uint32_t *count);
 
+// A text in which special tokens are looked for in these places only, in their order. Elsewhere
+// what looks like one is text.
+enum { CLI_MAX_MARKS = 4 };
+struct cli_marked_text {
+    const char *data;
+    size_t size;
+    struct {
+        size_t begin, end;
+    } marks[CLI_MAX_MARKS];
+    uint32_t mark_count;
+};
+
+// The tokens of a text that begins a conversation, with the token before every text, or that goes
+// on with one. No token comes after it. What cli_tokenizer_extend() is then given are the tokens
+// that follow. free(); fails with a message.
+int cli_tokenizer_encode_marked(struct cli_tokenizer *tokenizer, const struct cli_marked_text *text,
+    bool first, uint32_t **tokens, uint32_t *count);
+
 // What all tokens so far are as text, without what was returned before: valid until the next
 // call, *size may be 0. Bytes at the end that may become a character are held back, unless
 // these are the `last` tokens. Special tokens are as they are written, except those that
