@@ -179,6 +179,14 @@ static enum vkmoe_status open_tensors(struct container *container)
     return VKMOE_OK;
 }
 
+static enum vkmoe_status read_file(const char *path, const char *name, uint64_t max_size,
+    const struct vkmoe_log *log, struct blob *out)
+{
+    return strcmp(name, "chat_template.jinja") == 0
+        ? vkmoe_gguf_read_template(path, log, out)
+        : vkmoe_gguf_read_file(path, name, max_size, log, out);
+}
+
 static void close_all(struct container *container)
 {
     struct gguf *own = container->own;
@@ -188,5 +196,5 @@ static void close_all(struct container *container)
 }
 
 OPENER(gguf, .recognises = recognises, .open = open_all, .open_tensors = open_tensors,
-    .family = vkmoe_gguf_family, .has_file = vkmoe_gguf_has_file, .read_file = vkmoe_gguf_read_file,
+    .family = vkmoe_gguf_family, .has_file = vkmoe_gguf_has_file, .read_file = read_file,
     .close = close_all);

@@ -34,6 +34,11 @@ bool vkmoe_gguf_has_file(const char *path, const char *name);
 enum vkmoe_status vkmoe_gguf_read_file(const char *path, const char *name, uint64_t max_size,
     const struct vkmoe_log *log, struct blob *out);
 
+// The chat template, which others have in chat_template.jinja; no data if there is none, or one of
+// more than 64 KiB. gguf_template.c
+enum vkmoe_status vkmoe_gguf_read_template(
+    const char *path, const struct vkmoe_log *log, struct blob *out);
+
 // As opener.family. gguf_family.c
 struct kind vkmoe_gguf_family(const struct container *container, struct settings *settings);
 
