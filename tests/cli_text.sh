@@ -235,6 +235,9 @@ cp "$t5/spiece.model" "$sentinels"
 expect 0 generate "$sentinels" --prompt-file "$tmp/text" --count 2 --temperature 100000 --seed 3
 says '^input: 4 tokens; '
 grep -qE $'\u2047' "$out" && problem "U+2047 is printed: $(cat "$out")"
+# Each token of the answer is shown, also where the input had got its end token.
+expect 0 generate "$sentinels" --prompt-file "$tmp/text" --count 8 --temperature 100000 --seed 3
+has '^(<extra_id_[0-9]+>){3}n(<extra_id_[0-9]+>){4}$'
 expect 0 generate "$sentinels" --prompt '' --count 1
 says '^input: 1 token; '
 mv "$sentinels/spiece.model" "$sentinels/tokenizer.model"

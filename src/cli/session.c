@@ -37,13 +37,12 @@ static int read_ids(
     return cli_read_text(path, s->frame.vocabulary, s->context, tokens, count);
 }
 
-static int refuse_text(const struct cli_session *s)
+static int refuse_text(const struct cli_session *s, const char *advice)
 {
     return cli_fail(
         "%s: its %u tokens are not bytes, and there is no tokenizer.model, spiece.model "
-        "or tokenizer.json; give ids with --tokens instead of --prompt, and ids are "
-        "printed",
-        s->path, s->frame.vocabulary);
+        "or tokenizer.json%s",
+        s->path, s->frame.vocabulary, advice);
 }
 
 static int check_prompt(const struct cli_session *s, size_t count)
@@ -55,31 +54,39 @@ static int check_prompt(const struct cli_session *s, size_t count)
         : cli_fail("the prompt has %zu tokens, the model's context holds %u", count, s->context);
 }
 
-static int read_pieces(struct cli_session *s, const struct cli_prompt *prompt)
+// Unless tokens are bytes.
+static int open_tokenizer(struct cli_session *s, const char *advice)
 {
-    int status = cli_tokenizer_init(
-        &s->tokenizer, s->path, s->frame.vocabulary, s->frame.encoder_blocks > 0);
-    if (status != 0)
-        return status;
+    if (s->bytes)
+        return 0;
+    if (!cli_tokenizer_exists(s->path))
+        return refuse_text(s, advice);
     s->pieces = true;
-    status = cli_tokenizer_encode(
-        &s->tokenizer, prompt->data, prompt->size, prompt->no_special, &s->tokens, &s->count);
-    return status == 0 ? check_prompt(s, s->count) : status;
+    return cli_tokenizer_init(
+        &s->tokenizer, s->path, s->frame.vocabulary, s->frame.encoder_blocks > 0);
+}
+
+static uint32_t *bytes_to_tokens(const char *text, size_t size)
+{
+    uint32_t *tokens = cli_alloc(size * sizeof *tokens);
+    for (size_t i = 0; i < size; i++)
+        tokens[i] = (unsigned char)text[i];
+    return tokens;
 }
 
 static int read_text(struct cli_session *s, const struct cli_prompt *prompt)
 {
-    if (cli_tokenizer_exists(s->path))
-        return read_pieces(s, prompt);
-    if (!s->bytes)
-        return refuse_text(s);
-    const int status = check_prompt(s, prompt->size);
-    if (status != 0)
+    int status =
+        open_tokenizer(s, "; give ids with --tokens instead of --prompt, and ids are printed");
+    if (status == 0 && s->pieces)
+        status = cli_tokenizer_encode(
+            &s->tokenizer, prompt->data, prompt->size, prompt->no_special, &s->tokens, &s->count);
+    if (status == 0)
+        status = check_prompt(s, s->pieces ? s->count : prompt->size);
+    if (status != 0 || s->pieces)
         return status;
     s->count = (uint32_t)prompt->size;
-    s->tokens = cli_alloc(s->count * sizeof *s->tokens);
-    for (uint32_t i = 0; i < s->count; i++)
-        s->tokens[i] = (unsigned char)prompt->data[i];
+    s->tokens = bytes_to_tokens(prompt->data, prompt->size);
     return 0;
 }
 
@@ -119,6 +126,7 @@ int cli_session_open(
         return status;
     s->input = s->tokens;
     s->input_count = s->count;
+    s->tokenizer.begin_added = s->tokenizer.end_added = false; // of the input, which is not shown
     s->count = 1;
     s->tokens = cli_alloc(sizeof *s->tokens);
     s->tokens[0] = (uint32_t)s->frame.start_token;
@@ -136,6 +144,53 @@ int cli_session_open_ids(
     if (status == 0 && s->frame.encoder_blocks > 0 && !input)
         return cli_fail("%s: has an encoder; expected --input IDS.npy, what it reads", path);
     return status == 0 && input ? read_ids(s, input, &s->input, &s->input_count) : status;
+}
+
+int cli_session_open_empty(struct cli_session *s, const char *path)
+{
+    const int status = open_model(s, path);
+    if (status == 0 && s->frame.encoder_blocks > 0)
+        return cli_fail("%s: is an encoder-decoder, which answers one text and knows no turns; "
+                        "'vkmoe generate' runs it",
+            path);
+    return status == 0 ? open_tokenizer(s, ", so it cannot read text") : status;
+}
+
+int cli_session_encode(struct cli_session *s, const struct cli_marked_text *text, bool first,
+    uint32_t **tokens, uint32_t *count)
+{
+    if (s->pieces)
+        return cli_tokenizer_encode_marked(&s->tokenizer, text, first, tokens, count);
+    *tokens = bytes_to_tokens(text->data, text->size);
+    *count = (uint32_t)text->size;
+    return 0;
+}
+
+void cli_session_append(struct cli_session *s, const uint32_t *tokens, uint32_t count)
+{
+    memcpy(s->tokens + s->count, tokens, count * sizeof *tokens);
+    s->count += count;
+}
+
+void cli_session_cut(struct cli_session *s, uint32_t count)
+{
+    s->count = count;
+    s->uploaded = least(s->uploaded, count);
+}
+
+static bool is_among(const uint32_t *tokens, uint32_t count, uint32_t token)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (tokens[i] == token)
+            return true;
+    }
+    return false;
+}
+
+bool cli_session_is_end(const struct cli_session *s, uint32_t token)
+{
+    return is_among(s->frame.end_tokens, s->frame.end_token_count, token)
+        || is_among(s->more_ends, s->more_end_count, token);
 }
 
 // ------------------------------------------------------------------------- device
@@ -172,8 +227,8 @@ static enum vkmoe_status create_buffers(
     struct cli_session *s, const struct cli_session_params *params)
 {
     const uint64_t pairs = (uint64_t)s->frame.blocks * s->chunk;
-    TRY_RETURN(create(s, s->count, &s->ids));
-    TRY_RETURN(create(s, s->count, &s->positions));
+    TRY_RETURN(create(s, s->capacity, &s->ids));
+    TRY_RETURN(create(s, s->capacity, &s->positions));
     TRY_RETURN(create(s, sizeof(struct step) / sizeof(uint32_t), &s->step));
     if (params->chunk_logits)
         TRY_RETURN(create(
@@ -185,16 +240,35 @@ static enum vkmoe_status create_buffers(
     return VKMOE_OK;
 }
 
-static enum vkmoe_status upload(struct cli_session *s)
+static enum vkmoe_status upload_positions(struct cli_session *s)
 {
-    uint32_t *positions = cli_alloc(s->count * sizeof *positions);
-    for (uint32_t i = 0; i < s->count; i++)
+    uint32_t *positions = cli_alloc(s->capacity * sizeof *positions);
+    for (uint32_t i = 0; i < s->capacity; i++)
         positions[i] = i;
-    enum vkmoe_status status =
-        vkmoe_buffer_upload(s->positions, 0, positions, s->count * sizeof *positions);
+    const enum vkmoe_status status =
+        vkmoe_buffer_upload(s->positions, 0, positions, s->capacity * sizeof *positions);
     free(positions);
-    TRY_RETURN(status);
-    return vkmoe_buffer_upload(s->ids, 0, s->tokens, s->count * sizeof *s->tokens);
+    return status;
+}
+
+static enum vkmoe_status upload_ids(struct cli_session *s, uint32_t end)
+{
+    const uint32_t from = s->uploaded;
+    if (end <= from)
+        return VKMOE_OK;
+    s->uploaded = end;
+    return vkmoe_buffer_upload(s->ids, from * sizeof(uint32_t), s->tokens + from,
+        (uint64_t)(end - from) * sizeof(uint32_t));
+}
+
+// The text may grow to one token more than there are positions: none comes after that one.
+static void reserve(struct cli_session *s)
+{
+    uint32_t *tokens = cli_alloc(((size_t)s->capacity + 1) * sizeof *tokens);
+    if (s->count)
+        memcpy(tokens, s->tokens, s->count * sizeof *tokens);
+    free(s->tokens);
+    s->tokens = tokens;
 }
 
 static enum vkmoe_status encode(struct cli_session *s)
@@ -215,7 +289,9 @@ fail:
 int cli_session_start(struct cli_session *s, const struct cli_session_params *params)
 {
     s->capacity = params->capacity ? params->capacity : s->count;
-    s->chunk = least(params->chunk ? params->chunk : DEFAULT_CHUNK, least(s->count, MAX_CHUNK));
+    s->chunk = least(params->chunk ? params->chunk : DEFAULT_CHUNK,
+        least(s->count ? s->count : s->capacity, MAX_CHUNK));
+    reserve(s);
     // Unless the user wants it so, not more logits at once than are worth their memory.
     if (!params->chunk && params->chunk_logits > 1)
         s->chunk = least(s->chunk, LOGITS_AT_ONCE / s->frame.vocabulary + 1);
@@ -239,7 +315,7 @@ int cli_session_start(struct cli_session *s, const struct cli_session_params *pa
         &s->model));
     TRY(inspect(s));
     TRY(create_buffers(s, params));
-    TRY(upload(s));
+    TRY(upload_positions(s));
     TRY(vkmoe_stream_create(s->device, &s->stream));
     if (s->input)
         TRY(encode(s));
@@ -266,7 +342,9 @@ int cli_session_forward(
     const uint64_t offset = first * sizeof(uint32_t);
     const uint32_t end = first + tokens;
     s->step_longest = 0;
-    enum vkmoe_status status = vkmoe_model_forward(s->stream, s->model,
+    enum vkmoe_status status;
+    TRY(upload_ids(s, end));
+    TRY(vkmoe_model_forward(s->stream, s->model,
         &(struct vkmoe_model_forward_params){
             VKMOE_INIT(vkmoe_model_forward_params),
             .tokens = tokens,
@@ -277,9 +355,9 @@ int cli_session_forward(
             .logits_count = logits_count,
             .expert_ids = { s->expert_ids, 0 },
             .attention_expert_ids = { s->attention_ids, 0 },
-        });
-    if (status == VKMOE_OK)
-        status = vkmoe_stream_submit(s->stream, NULL);
+        }));
+    TRY(vkmoe_stream_submit(s->stream, NULL));
+fail:
     return finish_forward(s, status, logits_count, logits);
 }
 

@@ -1,4 +1,4 @@
-// session.h - a whole model and one text, as `logits`, `generate` and `route` run them.
+// session.h - a whole model and one text, as `logits`, `generate`, `chat` and `route` run them.
 #ifndef VKMOE_CLI_SESSION_H
 #define VKMOE_CLI_SESSION_H
 
@@ -6,6 +6,7 @@
 
 #include "cli.h"
 #include "prompt.h"
+#include "template.h"
 #include "tokenizer.h"
 
 struct cli_session {
@@ -18,7 +19,9 @@ struct cli_session {
     uint32_t context; // positions that the model knows
     uint32_t *tokens; // the text
     uint32_t count;
-    uint32_t *input; // what an encoder-decoder's encoder reads, else NULL
+    uint32_t more_ends[CLI_MAX_ENDS], more_end_count; // than the model's files name, if set
+    uint32_t uploaded; // tokens of the text whose ids are on the device
+    uint32_t *input;   // what an encoder-decoder's encoder reads, else NULL
     uint32_t input_count;
 
     // Since cli_session_start():
@@ -45,10 +48,14 @@ int cli_session_open(struct cli_session *session, const char *path, const struct
 int cli_session_open_ids(
     struct cli_session *session, const char *path, const char *ids, const char *input);
 
+// The same without a text, which the functions below give it, for a model without an encoder. Its
+// tokens are bytes or have a tokenizer.
+int cli_session_open_empty(struct cli_session *session, const char *path);
+
 struct cli_session_params {
     const char *device;
     bool validate;
-    uint32_t capacity;     // positions, at least the text's; 0: the text's
+    uint32_t capacity;     // positions, at least the text's, or 1; 0: the text's
     uint32_t chunk;        // 0: as is good for this device
     uint32_t chunk_logits; // tokens of a forward whose logits are wanted, at most
     bool routing;          // wants the experts chosen
@@ -58,6 +65,17 @@ struct cli_session_params {
 };
 // Loads the model and hands it the text.
 int cli_session_start(struct cli_session *session, const struct cli_session_params *params);
+
+// What the text becomes that follows what there is, or that is the first: free(). Fails with a
+// message.
+int cli_session_encode(struct cli_session *session, const struct cli_marked_text *text, bool first,
+    uint32_t **tokens, uint32_t *count);
+// Lengthens the text, to a token more than the capacity at most.
+void cli_session_append(struct cli_session *session, const uint32_t *tokens, uint32_t count);
+// Keeps the first `count` tokens of the text.
+void cli_session_cut(struct cli_session *session, uint32_t count);
+
+bool cli_session_is_end(const struct cli_session *session, uint32_t token);
 
 // Runs `tokens` of the text from position `first` on, and reads the logits of the last
 // `logits_count`.

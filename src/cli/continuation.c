@@ -1,0 +1,138 @@
+// continuation.c - see continuation.h.
+#include "continuation.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+void cli_continuation_init(
+    struct cli_continuation *c, struct cli_session *session, struct cli_sampling *sampling)
+{
+    *c = (struct cli_continuation){ .session = session, .sampling = sampling };
+    cli_screen_init(&c->screen, session->bytes, session->pieces ? &session->tokenizer : NULL);
+    c->logits = cli_alloc(session->frame.vocabulary * sizeof *c->logits);
+}
+
+void cli_continuation_finish(struct cli_continuation *c)
+{
+    free(c->logits);
+    *c = (struct cli_continuation){ 0 };
+}
+
+int cli_continuation_read(struct cli_continuation *c)
+{
+    struct cli_session *s = c->session;
+    const uint64_t start = cli_now();
+    const uint32_t from = c->run;
+    int status = 0;
+    while (status == 0 && c->run < s->count && !cli_interrupted) {
+        const uint32_t left = s->count - c->run, tokens = left < s->chunk ? left : s->chunk;
+        if (c->run > from)
+            cli_progress("prompt: token %u of %u", c->run - from, s->count - from);
+        status = cli_session_forward(s, c->run, tokens, tokens == left, c->logits);
+        c->run += tokens;
+    }
+    cli_progress(NULL);
+    c->read += c->run - from;
+    c->read_ns += cli_now() - start;
+    return status;
+}
+
+// Sets *token, or says why there is none.
+static int choose(struct cli_continuation *c, uint32_t *token)
+{
+    const struct cli_session *s = c->session;
+    const int64_t id = cli_sample(&c->sampling->sampler, c->logits, s->frame.vocabulary);
+    if (id < 0) {
+        const struct cli_bad bad = cli_find_bad(c->logits, s->frame.vocabulary, 1);
+        return cli_fail("%s: token %u cannot be chosen: the logits are not finite (%llu of %u; "
+                        "that of %llu is %s)",
+            s->path, s->count, (unsigned long long)bad.rows, s->frame.vocabulary,
+            (unsigned long long)bad.row, cli_name_bad(bad.value));
+    }
+    *token = (uint32_t)id;
+    c->ended = cli_session_is_end(s, *token);
+    if (c->ended)
+        c->stopped = "the model ended the text";
+    return 0;
+}
+
+static int show(struct cli_continuation *c)
+{
+    const struct cli_session *s = c->session;
+    cli_screen_show(&c->screen, s->tokens + c->begin, s->count - c->begin);
+    return cli_flush();
+}
+
+static void stop_full(struct cli_continuation *c)
+{
+    const struct cli_session *s = c->session;
+    snprintf(c->full, sizeof c->full, "the %scontext of %u tokens is full",
+        s->capacity == s->context ? "model's " : "", s->capacity);
+    c->stopped = c->full;
+}
+
+// Runs the last token. The first step of a text may wait for the compiler and is not timed.
+static int step(struct cli_continuation *c, bool timed, uint64_t *last)
+{
+    struct cli_session *s = c->session;
+    const int status = cli_session_step(s, c->run, s->tokens[c->run], c->logits);
+    const uint64_t now = cli_now();
+    c->run++;
+    c->timed += timed;
+    c->timed_ns += timed ? now - *last : 0;
+    *last = now;
+    return status;
+}
+
+int cli_continuation_write(struct cli_continuation *c, uint32_t count)
+{
+    struct cli_session *s = c->session;
+    uint64_t last = 0;
+    uint32_t token = 0, written = 0;
+    int status = 0;
+    c->stopped = NULL;
+    c->ended = false;
+    while (status == 0) {
+        if (cli_interrupted)
+            c->stopped = "interrupted";
+        else
+            status = choose(c, &token);
+        if (status != 0 || c->stopped)
+            break;
+        cli_session_append(s, &token, 1);
+        c->generated++;
+        status = show(c);
+        if (status != 0 || ++written == count)
+            break;
+        if (c->run == s->capacity) {
+            stop_full(c);
+            break;
+        }
+        status = step(c, written > 1, &last);
+    }
+    return status;
+}
+
+int cli_continuation_end(struct cli_continuation *c)
+{
+    const struct cli_session *s = c->session;
+    cli_screen_end(&c->screen, s->tokens + c->begin, s->count - c->begin);
+    return cli_flush();
+}
+
+void cli_continuation_report(const struct cli_continuation *c)
+{
+    struct vkmoe_device_info info = { VKMOE_INIT(vkmoe_device_info) };
+    if (c->session->input) // read before the clock was started
+        fprintf(stderr, "input: %u token%s; ", c->session->input_count,
+            c->session->input_count == 1 ? "" : "s");
+    else
+        fprintf(stderr, "prompt: %u token%s, %.1f tokens/s with the time to get ready; ", c->read,
+            c->read == 1 ? "" : "s", c->read * 1e9 / (double)(c->read_ns + 1));
+    fprintf(stderr, "generated: %u token%s", c->generated, c->generated == 1 ? "" : "s");
+    if (c->timed)
+        fprintf(stderr, ", %.1f tokens/s", c->timed * 1e9 / (double)(c->timed_ns + 1));
+    fprintf(stderr, "; %s\n", cli_sampling_text(c->sampling).text);
+    vkmoe_device_get_info(c->session->device, &info);
+    fprintf(stderr, "device: %s\n", cli_device_label(&info).text);
+}
