@@ -23,6 +23,7 @@
     X(attention, "run one block's attention on an array") \
     X(logits, "run a whole model on a text and write its logits") \
     X(generate, "continue a text") \
+    X(chat, "talk with a model, turn by turn") \
     X(quantize, "write a model as a GGUF file, in fewer bits") \
     X(tune, "find what is fastest on a device, and keep it") \
     X(route, "show which experts a text's tokens go to") \

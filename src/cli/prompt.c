@@ -6,10 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    MAX_SIZE = 8 << 20, // two million tokens of English; sentencepiece takes 2 GB for it
-    FIRST_ROOM = 1 << 16,
-};
+enum { FIRST_ROOM = 1 << 16 };
 
 int cli_prompt_check(const char *command, const struct cli_prompt *prompt, const char *ids)
 {
@@ -30,7 +27,7 @@ static int read_all(struct cli_prompt *prompt, const char *name, FILE *file)
     size_t room = FIRST_ROOM, got = 1;
     prompt->data = cli_alloc(room);
     errno = 0;
-    while (got > 0 && prompt->size <= MAX_SIZE) {
+    while (got > 0 && prompt->size <= CLI_MAX_PROMPT) {
         if (prompt->size == room) {
             char *more = realloc(prompt->data, room *= 2);
             if (!more)
@@ -42,9 +39,9 @@ static int read_all(struct cli_prompt *prompt, const char *name, FILE *file)
     }
     if (ferror(file))
         return cli_fail("%s: cannot read: %s", name, strerror(errno ? errno : EIO));
-    return prompt->size <= MAX_SIZE
+    return prompt->size <= CLI_MAX_PROMPT
         ? 0
-        : cli_fail("%s: has more than %d MiB, too much for a prompt", name, MAX_SIZE >> 20);
+        : cli_fail("%s: has more than %d MiB, too much for a prompt", name, CLI_MAX_PROMPT >> 20);
 }
 
 int cli_prompt_read(struct cli_prompt *prompt)

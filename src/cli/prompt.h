@@ -4,6 +4,10 @@
 
 #include "cli.h"
 
+enum {
+    CLI_MAX_PROMPT = 8 << 20, // two million tokens of English; sentencepiece takes 2 GB for it
+};
+
 struct cli_prompt {
     const char *text, *file; // of the command line, at most one
     bool no_special;         // what looks like a special token is text

@@ -1,0 +1,266 @@
+// chat.c - `vkmoe chat`.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "chat_lines.h"
+#include "continuation.h"
+
+static const char about[] =
+    "Talks with a model: each line of standard input is a turn, to which the model\n"
+    "answers. What was said stays in its memory, so that a turn costs no more than\n"
+    "its own tokens. Ctrl-C ends an answer; a second one, or the end of the input\n"
+    "(Ctrl-D), ends the conversation. The line /clear begins a new one. Empty lines\n"
+    "are passed over. Speed and device are printed to standard error.\n"
+    "\n"
+    "Who says what is put in the words of the model's own template, which is not\n"
+    "run but recognised: from chat_template.jinja, tokenizer_config.json or\n"
+    "chat_template.json, or from a GGUF file's tokenizer.chat_template. --template\n"
+    "takes one by its name; 'vkmoe generate' continues a text without any.\n"
+    "\n"
+    "Special tokens are read in the template only: what looks like one in a turn or\n"
+    "in --system is text. Where a template's marks are no tokens of their own, as\n"
+    "[INST] of Mixtral, nothing tells them from the same words in a turn.\n"
+    "\n"
+    "An answer ends at the tokens that end the model's texts, at those that end a\n"
+    "turn in its template, after --count tokens, or where the context is full.\n";
+
+enum { DEFAULT_CONTEXT = 4096 };
+
+static const char clear[] = "/clear";
+
+struct chat {
+    const char *checkpoint, *system, *template_name, *device;
+    uint32_t count, context;
+    struct cli_sampling sampling;
+    bool exact, validate;
+
+    const struct cli_template *template;
+    struct cli_session session;
+    struct cli_continuation text;
+    struct cli_lines lines;
+    FILE *prompt;   // where a person is asked for a turn; NULL: there is none
+    uint32_t turns; // since the beginning, or /clear
+};
+
+// -------------------------------------------------------------------------- template
+
+static int refuse_template(const struct chat *chat, const char *what)
+{
+    char *names = cli_template_names();
+    const int status = cli_fail("%s: %s; --template takes one of %s; 'vkmoe generate' continues a "
+                                "text without one",
+        chat->checkpoint, what, names);
+    free(names);
+    return status;
+}
+
+static int find_template(struct chat *chat)
+{
+    char *text = NULL;
+    if (chat->template) // named
+        return 0;
+    int status = cli_template_read(chat->checkpoint, &text);
+    if (text)
+        chat->template = cli_template_recognise(text);
+    if (status == 0 && !chat->template)
+        status =
+            refuse_template(chat, text ? "its chat template is not known" : "has no chat template");
+    free(text);
+    return status;
+}
+
+// ----------------------------------------------------------------------------- turns
+
+// What can be done is said to a person, who can do it; for others it is the end.
+static int refuse_turn(const struct chat *chat, uint32_t count)
+{
+    const struct cli_session *s = &chat->session;
+    const uint32_t taken = s->count < s->capacity ? s->count : s->capacity;
+    char text[256], more[64] = "";
+    if (s->capacity < s->context)
+        snprintf(more, sizeof more, "; --context makes room for up to %u", s->context);
+    snprintf(text, sizeof text,
+        "this turn's %u tokens do not fit: %u of the context's %u are taken%s%s", count, taken,
+        s->capacity, taken ? "; /clear forgets them" : "", more);
+    if (!chat->prompt)
+        return cli_fail("%s", text);
+    fprintf(stderr, "vkmoe: %s\n", text);
+    return 0;
+}
+
+static void forget(struct chat *chat, uint32_t count)
+{
+    cli_session_cut(&chat->session, count);
+    if (chat->text.run > count)
+        chat->text.run = count;
+}
+
+static int answer(struct chat *chat)
+{
+    struct cli_session *s = &chat->session;
+    struct cli_continuation *text = &chat->text;
+    text->begin = s->count;
+    int status = cli_continuation_write(text, chat->count ? chat->count : UINT32_MAX);
+    const int ended = cli_continuation_end(text);
+    if (status == 0 && text->stopped && !text->ended)
+        fprintf(stderr, "stopped: %s\n", text->stopped);
+    return status == 0 ? ended : status;
+}
+
+static int read_turn(struct chat *chat, const uint32_t *tokens, uint32_t count)
+{
+    struct cli_session *s = &chat->session;
+    const uint32_t before = s->count;
+    if (count > s->capacity || s->count > s->capacity - count)
+        return refuse_turn(chat, count);
+    cli_session_append(s, tokens, count);
+    cli_interrupted = 0;
+    cli_catch_interrupt();
+    int status = cli_continuation_read(&chat->text);
+    if (status == 0 && chat->text.run < s->count) {
+        forget(chat, before);
+        fprintf(
+            stderr, "%sstopped: interrupted; the turn is forgotten\n", chat->prompt ? "\n" : "");
+        return 0;
+    }
+    chat->turns++;
+    return status == 0 ? answer(chat) : status;
+}
+
+static int take_turn(struct chat *chat, const char *line, size_t size)
+{
+    const struct cli_turn turn = {
+        .system = chat->system, .user = line, .user_size = size, .first = chat->turns == 0
+    };
+    struct cli_marked_text text;
+    uint32_t *tokens = NULL, count = 0;
+    char *memory = cli_template_turn(chat->template, &turn, &text);
+    int status = cli_session_encode(&chat->session, &text, turn.first, &tokens, &count);
+    free(memory);
+    if (status == 0)
+        status = read_turn(chat, tokens, count);
+    free(tokens);
+    return status;
+}
+
+// The line is NULL when there are no more.
+static int ask(struct chat *chat, const char **line, size_t *size)
+{
+    cli_interrupted = 0;
+    cli_catch_interrupt();
+    if (chat->prompt) {
+        fprintf(chat->prompt, "%s> ", cli_style_on(CLI_BOLD));
+        fflush(chat->prompt);
+    }
+    const int status = cli_lines_next(&chat->lines, line, size);
+    if (chat->prompt)
+        fprintf(chat->prompt, "%s%s", cli_style_off(CLI_BOLD), status == 0 && !*line ? "\n" : "");
+    return status;
+}
+
+static int talk(struct chat *chat)
+{
+    const char *line;
+    size_t size;
+    int status;
+    while ((status = ask(chat, &line, &size)) == 0 && line) {
+        if (size == sizeof clear - 1 && memcmp(line, clear, size) == 0) {
+            forget(chat, 0);
+            chat->turns = 0;
+        } else if (size > 0) {
+            status = take_turn(chat, line, size);
+        }
+        if (status != 0)
+            break;
+    }
+    if (status == 0 && chat->text.read > 0)
+        cli_continuation_report(&chat->text);
+    return status;
+}
+
+// ------------------------------------------------------------------------------ work
+
+static int start(struct chat *chat)
+{
+    struct cli_session *s = &chat->session;
+    if (chat->context > s->context)
+        return cli_fail(
+            "%s: knows %u positions, --context is %u", chat->checkpoint, s->context, chat->context);
+    const uint32_t preset = s->context < DEFAULT_CONTEXT ? s->context : DEFAULT_CONTEXT;
+    cli_catch_interrupt();
+    return cli_session_start(s,
+        &(struct cli_session_params){
+            .device = chat->device,
+            .validate = chat->validate,
+            .capacity = chat->context ? chat->context : preset,
+            .chunk_logits = 1,
+            .fast = !chat->exact,
+            .interrupted = &cli_interrupted,
+        });
+}
+
+static int run(struct chat *chat)
+{
+    struct cli_session *s = &chat->session;
+    int status = cli_session_open_empty(s, chat->checkpoint);
+    if (status != 0 || (status = find_template(chat)) != 0 || (status = start(chat)) != 0)
+        return status;
+    s->more_end_count =
+        cli_template_ends(chat->template, &s->tokenizer.files.special, s->more_ends);
+    cli_continuation_init(&chat->text, s, &chat->sampling);
+    if (isatty(STDIN_FILENO))
+        chat->prompt = isatty(STDOUT_FILENO) ? stdout : stderr;
+    if (chat->prompt)
+        fprintf(stderr, "template: %s; context: %u tokens; /clear forgets, Ctrl-D ends\n",
+            cli_template_name(chat->template), s->capacity);
+    return talk(chat);
+}
+
+static int parse(struct chat *chat, int argc, char **argv)
+{
+    const struct cli_option options[] = {
+        { .name = "system",
+            .value = "TEXT",
+            .text = &chat->system,
+            .may_be_empty = true,
+            .help = "what the model is told before the first turn" },
+        CLI_TEXT("template", "NAME", &chat->template_name,
+            "the chat template, if the model's is not known or not meant; ? lists them"),
+        CLI_COUNT("context", "N", &chat->context,
+            "tokens to have room for, at most the model's context; else 4096"),
+        CLI_COUNT("count", "N", &chat->count, "an answer has at most N tokens"),
+        CLI_SAMPLING(&chat->sampling),
+        CLI_EXACT(&chat->exact),
+        CLI_WHERE(&chat->device, &chat->validate),
+    };
+    const int status = CLI_PARSE_MODEL(argc, argv, "chat", &chat->checkpoint, options, about);
+    if (status >= 0)
+        return status;
+    if (chat->template_name)
+        chat->template = cli_template_find(chat->template_name);
+    if (chat->template || !chat->template_name)
+        return cli_sampling_parse(&chat->sampling, "chat");
+    char *names = cli_template_names();
+    const int refused =
+        cli_misuse("chat", "--template is '%s', expected one of %s", chat->template_name, names);
+    free(names);
+    return refused;
+}
+
+int cli_command_chat(int argc, char **argv)
+{
+    struct chat chat = { 0 };
+    const int refused = parse(&chat, argc, argv);
+    if (refused >= 0)
+        return refused;
+    if (chat.system && !*chat.system)
+        chat.system = NULL;
+    const int status = run(&chat);
+    cli_continuation_finish(&chat.text);
+    cli_session_close(&chat.session);
+    cli_lines_finish(&chat.lines);
+    cli_sampling_finish(&chat.sampling);
+    return status;
+}
