@@ -5,21 +5,10 @@
 #include <string.h>
 
 #include "allocate.h"
-#include "base/json.h"
 #include "check.h"
 #include "tokenizer_tools.h"
 
-enum { VOCABULARY = 512, MAX_TEXT = 4096, LONG = 100000 };
-
-static const char *const names[] = { "llama-bpe", "qwen2", "gpt-4o", "deepseek-v3", "olmo",
-    "refact" };
-
-static char *read_model(const char *name, const char *kind, size_t *size)
-{
-    char file[64];
-    snprintf(file, sizeof file, "bpe/%s%s.json", name, kind);
-    return tools_read_model(file, size);
-}
+enum { VOCABULARY = 512, LONG = 100000 };
 
 static bool init(const char *data, size_t size)
 {
@@ -30,65 +19,19 @@ static bool init(const char *data, size_t size)
 static bool init_named(const char *name)
 {
     size_t size;
-    const char *data = read_model(name, "", &size);
+    const char *data = tools_read_bpe(name, "", &size);
     return size && init(data, size);
-}
-
-// What comes out if the tokens come one at a time.
-static bool decodes_to(const char *expected)
-{
-    char text[MAX_TEXT];
-    size_t used = 0, size;
-    for (uint32_t i = 0; i <= tools_count; i++) {
-        const char *part =
-            cli_tokenizer_extend(&tools_tokenizer, tools_tokens, i, i == tools_count, &size);
-        CHECK(used + size < MAX_TEXT);
-        memcpy(text + used, part, size);
-        used += size;
-    }
-    return used == strlen(expected) && memcmp(text, expected, used) == 0;
-fail:
-    return false;
-}
-
-static bool check_case(const char *name, const struct value *item)
-{
-    const char *text = value_text(vkmoe_value_member(item, "text"));
-    const struct value *ids = vkmoe_value_member(item, "ids");
-    CHECK(text && tools_encode(text, false));
-    if (tools_count != ids->count)
-        tap_note("%s, '%s': %u tokens", name, text, tools_count);
-    CHECK(tools_count == ids->count);
-    for (uint32_t i = 0; i < tools_count; i++) {
-        if ((double)tools_tokens[i] != ids->items[i].number)
-            tap_note("%s, '%s': [%u] is %u", name, text, i, tools_tokens[i]);
-        CHECK((double)tools_tokens[i] == ids->items[i].number);
-    }
-    CHECK(decodes_to(value_text(vkmoe_value_member(item, "decoded"))));
-    return true;
-fail:
-    return false;
 }
 
 static bool test_expected(void)
 {
-    struct value *json = NULL;
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        size_t size;
-        CHECK(init_named(names[i]) && cli_tokenizer_exists(tools_directory));
-        const char *data = read_model(names[i], ".expected", &size);
-        CHECK(vkmoe_json_parse(names[i], data, size, NULL, &json) == VKMOE_OK);
-        const struct value *cases = vkmoe_value_member(json, "cases");
-        CHECK(cases && cases->count == 43);
-        VALUE_EACH(item, cases)
-        CHECK(check_case(names[i], item));
-        free(json);
-        json = NULL;
+    for (size_t i = 0; i < TOOLS_BPE_NAMES; i++) {
+        CHECK(init_named(tools_bpe_names[i]) && cli_tokenizer_exists(tools_directory));
+        CHECK(tools_encode_as_expected(tools_bpe_names[i]));
         tools_clean_up();
     }
     return true;
 fail:
-    free(json);
     return false;
 }
 
@@ -121,14 +64,14 @@ static bool test_bytes(void)
         CHECK(size == 3);
         cli_tokenizer_rewind(&tools_tokenizer);
     }
-    CHECK(tools_count == 2 && decodes_to("\xc3\xbc"));
+    CHECK(tools_count == 2 && tools_decode_to("\xc3\xbc"));
     free(tools_tokens);
     tools_tokens = NULL;
     CHECK(cli_tokenizer_encode(&tools_tokenizer, "\0\1\x7f", 3, true, &tools_tokens, &tools_count)
         == 0);
     CHECK(tools_count == 3 && tools_tokens[0] == 188 && tools_tokens[1] == 189);
     CHECK(tools_tokens[2] == 221);
-    CHECK(tools_encode("a\xff\xe2\x82z", true) && decodes_to("a\xef\xbf\xbd\xef\xbf\xbdz"));
+    CHECK(tools_encode("a\xff\xe2\x82z", true) && tools_decode_to("a\xef\xbf\xbd\xef\xbf\xbdz"));
     return true;
 fail:
     return false;
@@ -166,10 +109,16 @@ static bool test_ends(void)
         "\"model\":{\"type\":\"BPE\",\"vocab\":{\"e\":0},\"merges\":[]}}";
     CHECK(init(json, sizeof json - 1) && tools_encode("e", false));
     CHECK(tools_count == 2 && tools_tokens[0] == 9 && tools_tokens[1] == 0);
-    CHECK(decodes_to("e"));
+    CHECK(tools_decode_to("e"));
     CHECK(tools_encode("<s>e", false) && tools_count == 2);
+    tools_clean_up();
+    CHECK(tools_write("tokenizer_config.json", "{\"add_bos_token\":false}", 23));
+    CHECK(init(json, sizeof json - 1) && tools_encode("e", false));
+    CHECK(tools_count == 1 && tools_tokens[0] == 0);
+    tools_remove("tokenizer_config.json");
     return true;
 fail:
+    tools_remove("tokenizer_config.json");
     return false;
 }
 

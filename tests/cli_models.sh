@@ -362,6 +362,21 @@ else
     finish "a tokenizer without sentencepiece"
 fi
 
+# A GGUF file's own vocabulary.
+qwen=$models/../gguf/qwen3moe-q8_0/model.gguf
+if [ "$bpe" = bpe ]; then
+    expect 0 generate "$qwen" --prompt 'Hello world' --count 1
+    says '^prompt: 7 tokens, '
+    [ "$(head -c 11 "$out")" = 'Hello world' ] || problem "'Hello world' became $(cat "$out")"
+    expect 0 generate "$qwen" --prompt '<|im_end|>' --count 1
+    says '^prompt: 1 token, '
+    expect 0 generate "$qwen" --no-special --prompt '<|im_end|>' --count 1
+    says '^prompt: [2-9] tokens, '
+else
+    refuse 1 "built without PCRE2" generate "$qwen" --prompt a
+fi
+finish "the vocabulary of a GGUF file"
+
 # tiny-mixtral without its last token, so that tokens are no bytes.
 if command -v python3 >/dev/null && python3 -c 'import json' 2>/dev/null; then
     mkdir "$tmp/short"

@@ -61,22 +61,37 @@ static void read_pieces(const char *data, size_t size, struct pieces *out)
     }
 }
 
-static void finish_pieces(struct pieces *pieces)
+static struct pieces pieces;
+static uint32_t begin; // the token before a text
+
+static void finish_pieces(void)
 {
-    for (uint32_t i = 0; i < pieces->count; i++)
-        free((void *)(uintptr_t)pieces->texts[i]);
+    for (uint32_t i = 0; i < pieces.count; i++)
+        free((void *)(uintptr_t)pieces.texts[i]);
+    pieces.count = 0;
+}
+
+// Those of bytes.model.
+static bool load_pieces(void)
+{
+    size_t size;
+    const char *data = tools_read_model("bytes.model", &size);
+    finish_pieces();
+    read_pieces(data, size, &pieces);
+    begin = 1;
+    return pieces.count == VOCABULARY && tools_write("tokenizer.model", data, size);
 }
 
 // With fewer scores than there are pieces, if `lost` of them are.
-static bool write_vocabulary(const struct pieces *pieces, uint32_t lost, bool prefix)
+static bool write_vocabulary(uint32_t lost, bool prefix)
 {
     struct gguf_writer writer = { 0 };
     gguf_key_text(&writer, "general.architecture", "llama");
     gguf_key_text(&writer, "tokenizer.ggml.model", "llama");
-    gguf_key_texts(&writer, "tokenizer.ggml.tokens", pieces->texts, pieces->count);
-    gguf_key_f32s(&writer, "tokenizer.ggml.scores", pieces->scores, pieces->count - lost);
-    gguf_key_u32s(&writer, "tokenizer.ggml.token_type", pieces->kinds, pieces->count);
-    gguf_key_u32(&writer, "tokenizer.ggml.bos_token_id", 1);
+    gguf_key_texts(&writer, "tokenizer.ggml.tokens", pieces.texts, pieces.count);
+    gguf_key_f32s(&writer, "tokenizer.ggml.scores", pieces.scores, pieces.count - lost);
+    gguf_key_u32s(&writer, "tokenizer.ggml.token_type", pieces.kinds, pieces.count);
+    gguf_key_u32(&writer, "tokenizer.ggml.bos_token_id", begin);
     if (!prefix)
         gguf_key_bool(&writer, "tokenizer.ggml.add_space_prefix", false);
     return gguf_write(&writer, tools_path("m.gguf"));
@@ -96,11 +111,7 @@ static const char *const texts[] = { "Permission is hereby granted", "  two lead
 static bool test_same(void)
 {
     size_t size, length;
-    struct pieces pieces;
-    const char *data = tools_read_model("bytes.model", &size);
-    read_pieces(data, size, &pieces);
-    CHECK(pieces.count == VOCABULARY && tools_write("tokenizer.model", data, size));
-    CHECK(write_vocabulary(&pieces, 0, true));
+    CHECK(load_pieces() && write_vocabulary(0, true));
     CHECK(cli_tokenizer_exists(tools_path("m.gguf")));
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         uint32_t tokens[MAX_TOKENS], count;
@@ -119,40 +130,46 @@ static bool test_same(void)
         CHECK(length == size && memcmp(text, shown, size) == 0);
         cli_tokenizer_finish(&tools_tokenizer);
     }
-    finish_pieces(&pieces);
     return true;
 fail:
-    finish_pieces(&pieces);
     return false;
 }
 
 // Without the blank that is put before a text.
 static bool test_prefix(void)
 {
-    size_t size;
-    struct pieces pieces;
-    const char *data = tools_read_model("bytes.model", &size);
-    read_pieces(data, size, &pieces);
-    CHECK(write_vocabulary(&pieces, 0, true) && init_gguf(&tools_tokenizer));
+    CHECK(load_pieces() && write_vocabulary(0, true) && init_gguf(&tools_tokenizer));
     CHECK(tools_encode("a", false) && tools_count > 0);
     const uint32_t with = tools_tokens[1];
     cli_tokenizer_finish(&tools_tokenizer);
-    CHECK(write_vocabulary(&pieces, 0, false) && init_gguf(&tools_tokenizer));
+    CHECK(write_vocabulary(0, false) && init_gguf(&tools_tokenizer));
     CHECK(tools_encode("a", false) && tools_count == 2 && tools_tokens[1] != with);
-    finish_pieces(&pieces);
     return true;
 fail:
-    finish_pieces(&pieces);
     return false;
 }
 
-static bool is_refused(const char *line)
+// Which token begins a text is said by its id alone, whatever it is called and whatever its kind.
+static bool test_begin(void)
+{
+    CHECK(load_pieces());
+    for (begin = 2; begin < VOCABULARY; begin += 300) {
+        CHECK(write_vocabulary(0, true) && init_gguf(&tools_tokenizer));
+        CHECK(tools_encode("a", false) && tools_count > 1 && tools_tokens[0] == begin);
+        cli_tokenizer_finish(&tools_tokenizer);
+    }
+    return true;
+fail:
+    return false;
+}
+
+static bool is_refused(const char *name, const char *line)
 {
     struct record record = { 0 };
     const struct vkmoe_log log = log_to(&record);
     struct blob blob;
     const enum vkmoe_status status =
-        vkmoe_checkpoint_read_file(tools_path("m.gguf"), "tokenizer.model", 1 << 20, &log, &blob);
+        vkmoe_checkpoint_read_file(tools_path("m.gguf"), name, 1 << 20, &log, &blob);
     vkmoe_blob_finish(&blob);
     if (status == VKMOE_ERROR_INVALID && record.lines[VKMOE_LOG_ERROR] == 1
         && strstr(record.last, line))
@@ -164,28 +181,29 @@ static bool is_refused(const char *line)
 // What does not belong together.
 static bool test_wrong(void)
 {
-    size_t size;
-    struct pieces pieces;
-    const char *data = tools_read_model("bytes.model", &size);
-    read_pieces(data, size, &pieces);
-    CHECK(write_vocabulary(&pieces, 1, true));
-    CHECK(is_refused("scores is not one number for each of 330 tokens"));
+    static const char model[] = "tokenizer.model";
+    CHECK(load_pieces() && write_vocabulary(1, true));
+    CHECK(is_refused(model, "scores is not one number for each of 330 tokens"));
     pieces.scores[7] = NAN;
-    CHECK(write_vocabulary(&pieces, 0, true));
-    CHECK(is_refused("tokens: token 7 has a score that is no number"));
+    CHECK(write_vocabulary(0, true));
+    CHECK(is_refused(model, "tokens: token 7 has a score that is no number"));
     pieces.scores[7] = 0;
     pieces.kinds[9] = 7;
-    CHECK(write_vocabulary(&pieces, 0, true));
-    CHECK(is_refused("tokens: token 9 has an unknown type"));
-    finish_pieces(&pieces);
+    CHECK(write_vocabulary(0, true));
+    CHECK(is_refused(model, "tokens: token 9 has an unknown type"));
+    begin = VOCABULARY;
+    CHECK(write_vocabulary(0, true));
+    CHECK(is_refused("tokenizer_config.json", "bos_token_id is not one of its 330 tokens"));
     return true;
 fail:
-    finish_pieces(&pieces);
     return false;
 }
 
 int main(int argc, char **argv)
 {
-    TEST_TABLE(tests, { "same", test_same }, { "prefix", test_prefix }, { "wrong", test_wrong });
-    return tools_main(argc, argv, NULL, tests, COUNT_OF(tests));
+    TEST_TABLE(tests, { "same", test_same }, { "prefix", test_prefix }, { "begin", test_begin },
+        { "wrong", test_wrong });
+    const int status = tools_main(argc, argv, NULL, tests, COUNT_OF(tests));
+    finish_pieces();
+    return status;
 }

@@ -29,7 +29,8 @@ struct gguf {
 enum vkmoe_status vkmoe_gguf_read_settings(struct container *container);
 
 // As opener.has_file and opener.read_file: a vocabulary of sentencepiece's kind is a
-// tokenizer.model, and what is said of it a tokenizer_config.json. gguf_tokenizer.c
+// tokenizer.model, and what is said of it a tokenizer_config.json; one of byte-level BPE is a
+// tokenizer.json. gguf_tokenizer.c
 bool vkmoe_gguf_has_file(const char *path, const char *name);
 enum vkmoe_status vkmoe_gguf_read_file(const char *path, const char *name, uint64_t max_size,
     const struct vkmoe_log *log, struct blob *out);

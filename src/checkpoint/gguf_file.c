@@ -344,7 +344,7 @@ static struct gguf_place *find_place(struct gguf_file *out, const char *key)
         const char *key;
         struct gguf_place *place;
     } noted[] = { { "tokens", &out->tokens }, { "scores", &out->scores },
-        { "token_type", &out->token_types } };
+        { "token_type", &out->token_types }, { "merges", &out->merges } };
     static const char head[] = "tokenizer.ggml.";
     const size_t length = sizeof head - 1;
     for (size_t i = 0; i < ARRAY_SIZE(noted) && strncmp(key, head, length) == 0; i++) {

@@ -35,8 +35,9 @@ struct gguf_file {
     uint32_t value_count;
     struct tensor *tensors; // in the order of the file
     uint32_t tensor_count;
-    // Of the tokenizer: a string for each token, f32 or i32 (or u32), and i32 (or u32).
-    struct gguf_place tokens, scores, token_types, elsewhere;
+    // Of the tokenizer: a string for each token, f32 or i32 (or u32), and i32 (or u32); and strings
+    // of two tokens each.
+    struct gguf_place tokens, scores, token_types, merges, elsewhere;
 };
 
 // Reads all that comes before the data of `file`, which must stay open. What `out` points to is

@@ -1,10 +1,7 @@
-// gguf_tokenizer.c - the tokenizer of a GGUF file as the files that other checkpoints have. What
-// GGUF calls `llama` is sentencepiece's vocabulary, pieces, scores and kinds alike: written in
-// the form of its own files (github.com/google/sentencepiece, sentencepiece_model.proto), it is
-// used as one of those is.
-#include "checkpoint/gguf.h"
+// gguf_tokenizer.c - the tokenizer of a GGUF file as the files that other checkpoints have, so that
+// it is used as one of those is.
+#include "checkpoint/gguf_tokenizer.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,303 +9,298 @@
 #include "base/common.h"
 #include "base/log.h"
 #include "base/try.h"
+#include "checkpoint/gguf.h"
 
-static const char model_name[] = "tokenizer.model", config_name[] = "tokenizer_config.json";
+#define FAIL GGUF_VOCABULARY_FAIL
 
-struct source {
-    struct vkmoe_file *file;
-    struct arena arena;
-    struct gguf_file keys;
-};
+static const char model_name[] = "tokenizer.model", config_name[] = "tokenizer_config.json",
+                  bpe_name[] = "tokenizer.json";
 
-static enum vkmoe_status open_source(
-    const char *path, const struct vkmoe_log *log, struct source *out)
+// ------------------------------------------------------------------------------ keys
+
+static const struct value *find(const struct gguf_vocabulary *v, const char *name)
 {
-    *out = (struct source){ 0 };
-    TRY_RETURN(vkmoe_file_open(path, log, &out->file));
-    return vkmoe_gguf_read(out->file, log, &out->arena, &out->keys);
+    char key[64];
+    snprintf(key, sizeof key, "tokenizer.ggml.%s", name);
+    return vkmoe_gguf_value(&v->keys, key);
 }
 
-static void close_source(struct source *source)
+enum vkmoe_status vkmoe_gguf_token_bool(
+    const struct gguf_vocabulary *v, const char *name, bool preset, bool *out)
 {
-    vkmoe_file_close(&source->file);
-    vkmoe_arena_finish(&source->arena);
+    const struct value *value = find(v, name);
+    if (value && !value_is(value, VALUE_BOOL))
+        return FAIL(v, INVALID, "%s is neither true nor false", v->file->path, name);
+    *out = value ? value_is_true(value) : preset;
+    return VKMOE_OK;
 }
 
-static bool is_sentencepiece(const struct source *source)
+enum vkmoe_status vkmoe_gguf_token_id(
+    const struct gguf_vocabulary *v, const char *name, int64_t preset, int64_t *out)
 {
-    const char *model = value_text(vkmoe_gguf_value(&source->keys, "tokenizer.ggml.model"));
-    return model && strcmp(model, "llama") == 0 && source->keys.tokens.count > 0;
+    const struct value *value = find(v, name);
+    const uint64_t count = v->keys.tokens.count;
+    uint64_t id = 0;
+    if (value && (!vkmoe_value_integer(value, &id) || id >= count))
+        return FAIL(v, INVALID, "%s is not one of its %llu tokens", v->file->path, name,
+            (unsigned long long)count);
+    *out = value ? (int64_t)id : preset < (int64_t)count ? preset : -1;
+    return VKMOE_OK;
 }
 
-bool vkmoe_gguf_has_file(const char *path, const char *name)
+// NULL: the file has no vocabulary at all.
+static const char *kind_of(const struct gguf_vocabulary *v)
 {
-    struct source source;
-    const bool wanted = strcmp(name, model_name) == 0;
-    bool has = false;
-    if (wanted)
-        has = open_source(path, NULL, &source) == VKMOE_OK && is_sentencepiece(&source);
-    if (wanted)
-        close_source(&source);
-    return has;
+    const char *model = value_text(find(v, "model"));
+    return v->keys.tokens.count > 0 ? model : NULL;
 }
 
-// -------------------------------------------------------------------------- protobuf
-
-struct message {
-    char *bytes;
-    size_t size;
-};
-
-static void put(struct message *m, const void *bytes, size_t size)
+static bool is_kind(const struct gguf_vocabulary *v, const char *kind)
 {
-    memcpy(m->bytes + m->size, bytes, size);
-    m->size += size;
+    const char *model = kind_of(v);
+    return model && strcmp(model, kind) == 0;
 }
 
-static void put_number(struct message *m, uint64_t value)
+// -------------------------------------------------------------------------- arrays
+
+static enum vkmoe_status refuse_size(const struct gguf_vocabulary *v)
 {
-    for (; value > 0x7f; value >>= 7)
-        m->bytes[m->size++] = (char)(value | 0x80);
-    m->bytes[m->size++] = (char)value;
+    return vkmoe_fail(v->log, VKMOE_ERROR_INVALID, "%s: its tokenizer has more than %llu MiB",
+        v->file->path, (unsigned long long)(v->max_size >> 20));
 }
 
-enum wire { WIRE_NUMBER, WIRE_BYTES = 2, WIRE_FLOAT = 5 };
-
-static void put_tag(struct message *m, uint32_t field, enum wire wire)
+static enum vkmoe_status refuse_memory(const struct gguf_vocabulary *v)
 {
-    put_number(m, field << 3 | (uint32_t)wire);
+    return vkmoe_fail(
+        v->log, VKMOE_ERROR_OUT_OF_MEMORY, "%s: no memory for its tokenizer", v->file->path);
 }
-
-static void put_field(struct message *m, uint32_t field, uint64_t value)
-{
-    put_tag(m, field, WIRE_NUMBER);
-    put_number(m, value);
-}
-
-static void put_bytes(struct message *m, uint32_t field, const void *bytes, size_t size)
-{
-    put_tag(m, field, WIRE_BYTES);
-    put_number(m, size);
-    put(m, bytes, size);
-}
-
-// ------------------------------------------------------------------------ vocabulary
-
-enum piece_kind { KIND_NORMAL = 1, KIND_BYTE = 6 }; // the same in GGUF and there
-
-enum {
-    PIECE_ROOM = 40,    // of a piece but for its text
-    ENDS_ROOM = 256,    // of all that is no piece
-    MAX_PIECE = 1 << 16 // bytes
-};
-
-struct vocabulary {
-    const struct vkmoe_log *log;
-    const struct source *source;
-    char *tokens, *scores, *types; // as they are in the file; scores and types may be NULL
-    bool has_bytes;
-    struct message out;
-};
-
-#define FAIL(v, status, ...) \
-    vkmoe_fail((v)->log, VKMOE_ERROR_##status, "%s: tokenizer.ggml." __VA_ARGS__)
 
 static enum vkmoe_status fetch(
-    const struct vocabulary *v, const struct gguf_place *place, char **out)
+    const struct gguf_vocabulary *v, const struct gguf_place *place, char **out)
 {
-    const struct vkmoe_file *file = v->source->file;
+    if (place->size > v->max_size) // before there is memory for it
+        return refuse_size(v);
     *out = malloc((size_t)place->size + 1);
     if (!*out)
-        return vkmoe_fail(
-            v->log, VKMOE_ERROR_OUT_OF_MEMORY, "%s: no memory for its tokenizer", file->path);
-    return vkmoe_file_read(file, v->log, file->data + place->at, *out, place->size);
+        return refuse_memory(v);
+    return vkmoe_file_read(v->file, v->log, v->file->data + place->at, *out, place->size);
 }
 
-// One for each token, of four bytes.
-static enum vkmoe_status fetch_numbers(
-    const struct vocabulary *v, const char *name, const struct gguf_place *place, char **out)
+enum vkmoe_status vkmoe_gguf_fetch_strings(
+    const struct gguf_vocabulary *v, const char *name, const struct gguf_place *place, char **out)
 {
-    const uint64_t count = v->source->keys.tokens.count;
-    if (place->count == 0)
-        return VKMOE_OK;
-    if (place->count != count || place->strings || place->size != 4 * count)
-        return FAIL(v, INVALID, "%s is not one number for each of %llu tokens",
-            v->source->file->path, name, (unsigned long long)count);
+    if (!place->strings)
+        return FAIL(v, INVALID, "%s is no array of strings", v->file->path, name);
     return fetch(v, place, out);
 }
 
-static float score_of(const struct vocabulary *v, uint64_t index)
+enum vkmoe_status vkmoe_gguf_fetch_numbers(
+    const struct gguf_vocabulary *v, const char *name, const struct gguf_place *place, char **out)
 {
-    float score = 0.0f;
-    int32_t number;
-    if (!v->scores)
-        return score;
-    if (v->source->keys.scores.floats) {
-        memcpy(&score, v->scores + 4 * index, sizeof score);
-        return score;
-    }
-    memcpy(&number, v->scores + 4 * index, sizeof number);
-    return (float)number;
+    const uint64_t count = v->keys.tokens.count;
+    if (place->count == 0)
+        return VKMOE_OK;
+    if (place->count != count || place->strings || place->size != 4 * count)
+        return FAIL(v, INVALID, "%s is not one number for each of %llu tokens", v->file->path, name,
+            (unsigned long long)count);
+    return fetch(v, place, out);
 }
 
-static enum vkmoe_status put_piece(
-    struct vocabulary *v, uint64_t index, const char *text, uint64_t size)
+enum vkmoe_status vkmoe_gguf_next_string(const struct gguf_vocabulary *v, const char *name,
+    const struct gguf_place *place, const char *bytes, struct gguf_string *string)
 {
-    const float score = score_of(v, index);
-    int32_t kind = KIND_NORMAL;
+    // That all lie in the array was checked when the header was read, but files change.
+    uint64_t size = UINT64_MAX;
+    if (place->size - string->next >= sizeof size) {
+        memcpy(&size, bytes + string->next, sizeof size);
+        string->next += sizeof size;
+    }
+    if (size > place->size - string->next)
+        return FAIL(v, INVALID, "%s: one ends beyond the array", v->file->path, name);
+    string->text = bytes + string->next;
+    string->size = size;
+    string->next += size;
+    return VKMOE_OK;
+}
+
+enum vkmoe_status vkmoe_gguf_find_token(
+    const struct gguf_vocabulary *v, int64_t id, struct gguf_string *out)
+{
+    *out = (struct gguf_string){ 0 };
+    for (int64_t i = 0; i <= id; i++)
+        TRY_RETURN(vkmoe_gguf_next_string(v, "tokens", &v->keys.tokens, v->tokens, out));
+    return VKMOE_OK;
+}
+
+enum vkmoe_status vkmoe_gguf_token_kind(
+    const struct gguf_vocabulary *v, uint64_t index, enum gguf_token_kind *out)
+{
+    int32_t kind = GGUF_TOKEN_NORMAL;
     if (v->types)
         memcpy(&kind, v->types + 4 * index, sizeof kind);
-    if (size > MAX_PIECE || !isfinite(score) || kind < KIND_NORMAL || kind > KIND_BYTE)
-        return FAIL(v, INVALID, "tokens: token %llu has %s", v->source->file->path,
-            (unsigned long long)index,
-            size > MAX_PIECE       ? "too long a name"
-                : !isfinite(score) ? "a score that is no number"
-                                   : "an unknown type");
-    v->has_bytes = v->has_bytes || kind == KIND_BYTE;
-    char bytes[MAX_PIECE + PIECE_ROOM];
-    struct message piece = { .bytes = bytes };
-    put_bytes(&piece, 1, text, (size_t)size);
-    put_tag(&piece, 2, WIRE_FLOAT);
-    put(&piece, &score, sizeof score);
-    put_field(&piece, 3, (uint64_t)kind);
-    put_bytes(&v->out, 1, piece.bytes, piece.size);
+    if (kind < GGUF_TOKEN_NORMAL || kind > GGUF_TOKEN_BYTE)
+        return FAIL(v, INVALID, "tokens: token %llu has an unknown type", v->file->path,
+            (unsigned long long)index);
+    *out = (enum gguf_token_kind)kind;
     return VKMOE_OK;
 }
 
-static enum vkmoe_status put_pieces(struct vocabulary *v)
+// -------------------------------------------------------------------------- messages
+
+void vkmoe_gguf_message_put(struct gguf_message *m, const void *bytes, size_t size)
 {
-    const struct gguf_place *place = &v->source->keys.tokens;
-    uint64_t at = 0;
-    for (uint64_t i = 0; i < place->count; i++) {
-        // That all lie in the array was checked when the header was read, but files change.
-        uint64_t size = UINT64_MAX;
-        if (place->size - at >= sizeof size) {
-            memcpy(&size, v->tokens + at, sizeof size);
-            at += sizeof size;
-        }
-        if (size > place->size - at)
-            return FAIL(v, INVALID, "tokens: token %llu ends beyond the array",
-                v->source->file->path, (unsigned long long)i);
-        TRY_RETURN(put_piece(v, i, v->tokens + at, size));
-        at += size;
+    if (m->bytes)
+        memcpy(m->bytes + m->size, bytes, size);
+    m->size += size;
+}
+
+void vkmoe_gguf_message_text(struct gguf_message *m, const char *text)
+{
+    vkmoe_gguf_message_put(m, text, strlen(text));
+}
+
+void vkmoe_gguf_message_json(struct gguf_message *m, const char *text, uint64_t size)
+{
+    vkmoe_gguf_message_text(m, "\"");
+    for (uint64_t i = 0; i < size; i++) {
+        const unsigned char c = (unsigned char)text[i];
+        char escaped[8] = { (char)c };
+        if (c == '"' || c == '\\')
+            snprintf(escaped, sizeof escaped, "\\%c", c);
+        else if (c < 0x20)
+            snprintf(escaped, sizeof escaped, "\\u%04x", c);
+        vkmoe_gguf_message_text(m, escaped);
     }
-    return VKMOE_OK;
+    vkmoe_gguf_message_text(m, "\"");
 }
 
-// Trainer and normalizer, as far as they count for those who do not train.
-static void put_ends(struct vocabulary *v)
+enum vkmoe_status vkmoe_gguf_write_message(struct gguf_vocabulary *v,
+    enum vkmoe_status (*write)(struct gguf_vocabulary *v, struct gguf_message *m),
+    struct gguf_message *out)
 {
-    static const struct {
-        const char *key;
-        uint32_t field;
-        uint64_t preset; // -1: none
-    } ids[] = {
-        { "tokenizer.ggml.unknown_token_id", 40, 0 },
-        { "tokenizer.ggml.bos_token_id", 41, 1 },
-        { "tokenizer.ggml.eos_token_id", 42, 2 },
-        { "tokenizer.ggml.padding_token_id", 43, UINT64_MAX },
-    };
-    enum { BPE = 2, MODEL_TYPE = 3, BYTE_FALLBACK = 35 };
-    char bytes[ENDS_ROOM];
-    struct message trainer = { .bytes = bytes };
-    put_field(&trainer, MODEL_TYPE, BPE);
-    put_field(&trainer, BYTE_FALLBACK, v->has_bytes);
-    for (size_t i = 0; i < ARRAY_SIZE(ids); i++) {
-        const struct value *id = vkmoe_gguf_value(&v->source->keys, ids[i].key);
-        put_field(&trainer, ids[i].field, id ? vkmoe_gguf_integer(id) : ids[i].preset);
-    }
-    put_bytes(&v->out, 2, trainer.bytes, trainer.size);
-    struct message normalizer = { .bytes = bytes };
-    enum { NAME = 1, ADD_PREFIX = 3, REMOVE_BLANKS = 4, ESCAPE_BLANKS = 5 };
-    put_bytes(&normalizer, NAME, "identity", 8);
-    put_field(&normalizer, ADD_PREFIX, true);
-    put_field(&normalizer, REMOVE_BLANKS, false);
-    put_field(&normalizer, ESCAPE_BLANKS, true);
-    put_bytes(&v->out, 3, normalizer.bytes, normalizer.size);
-}
-
-static enum vkmoe_status refuse_size(
-    const struct source *source, const struct vkmoe_log *log, uint64_t max_size)
-{
-    return vkmoe_fail(log, VKMOE_ERROR_INVALID, "%s: its tokenizer has more than %llu MiB",
-        source->file->path, (unsigned long long)(max_size >> 20));
-}
-
-static enum vkmoe_status make_model(
-    const struct source *source, uint64_t max_size, const struct vkmoe_log *log, struct blob *out)
-{
-    const struct gguf_file *keys = &source->keys;
-    struct vocabulary v = { .log = log, .source = source };
-    enum vkmoe_status status;
-    if (!keys->tokens.strings)
-        return FAIL(&v, INVALID, "tokens is no array of strings", source->file->path);
-    if (keys->tokens.size > max_size) // before there is memory for it
-        return refuse_size(source, log, max_size);
-    TRY(fetch(&v, &keys->tokens, &v.tokens));
-    TRY(fetch_numbers(&v, "scores", &keys->scores, &v.scores));
-    TRY(fetch_numbers(&v, "token_type", &keys->token_types, &v.types));
-    v.out.bytes = malloc((size_t)(keys->tokens.size + PIECE_ROOM * keys->tokens.count) + ENDS_ROOM);
-    if (!v.out.bytes)
-        TRY(vkmoe_fail(
-            log, VKMOE_ERROR_OUT_OF_MEMORY, "%s: no memory for its tokenizer", source->file->path));
-    TRY(put_pieces(&v));
-    put_ends(&v);
-    out->data = v.out.bytes;
-    out->size = v.out.size;
-    v.out.bytes = NULL;
-fail:
-    free(v.tokens);
-    free(v.scores);
-    free(v.types);
-    free(v.out.bytes);
-    return status;
+    struct gguf_message counted = { 0 };
+    TRY_RETURN(write(v, &counted));
+    if (counted.size > v->max_size)
+        return refuse_size(v);
+    *out = (struct gguf_message){ .bytes = malloc(counted.size + 1) };
+    return out->bytes ? write(v, out) : refuse_memory(v);
 }
 
 // ------------------------------------------------------------------------------ files
 
-static bool get_bool(const struct source *source, const char *key, bool preset)
+static enum vkmoe_status put_end(struct gguf_vocabulary *v, struct gguf_message *m,
+    const char *name, const char *id, int64_t preset)
 {
-    const struct value *value = vkmoe_gguf_value(&source->keys, key);
-    return value_is(value, VALUE_BOOL) ? value_is_true(value) : preset;
+    struct gguf_string token;
+    int64_t number;
+    TRY_RETURN(vkmoe_gguf_token_id(v, id, preset, &number));
+    if (number < 0)
+        return VKMOE_OK;
+    TRY_RETURN(vkmoe_gguf_find_token(v, number, &token));
+    vkmoe_gguf_message_json(m, name, strlen(name));
+    vkmoe_gguf_message_text(m, ":");
+    vkmoe_gguf_message_json(m, token.text, token.size);
+    vkmoe_gguf_message_text(m, ",");
+    return VKMOE_OK;
 }
 
-// Without a blank before a text there is none before its sections either.
-static enum vkmoe_status make_config(
-    const struct source *source, const struct vkmoe_log *log, struct blob *out)
+// What a tokenizer.model does not say. Without a blank before a text there is none before its
+// sections either.
+static enum vkmoe_status write_config(struct gguf_vocabulary *v, struct gguf_message *m)
 {
-    const bool prefix = get_bool(source, "tokenizer.ggml.add_space_prefix", true);
-    enum { ROOM = 256 };
-    out->data = malloc(ROOM);
-    if (!out->data)
-        return vkmoe_fail(
-            log, VKMOE_ERROR_OUT_OF_MEMORY, "%s: no memory for what it says", source->file->path);
-    out->size = (size_t)snprintf(out->data, ROOM,
-        "{\"add_bos_token\":%s,\"add_eos_token\":%s,\"legacy\":%s,\"add_prefix_space\":%s}",
-        get_bool(source, "tokenizer.ggml.add_bos_token", true) ? "true" : "false",
-        get_bool(source, "tokenizer.ggml.add_eos_token", false) ? "true" : "false",
-        prefix ? "true" : "false", prefix ? "true" : "false");
+    bool prefix, begin, end;
+    char text[128];
+    TRY_RETURN(vkmoe_gguf_token_bool(v, "add_space_prefix", true, &prefix));
+    TRY_RETURN(vkmoe_gguf_token_bool(v, "add_bos_token", true, &begin));
+    TRY_RETURN(vkmoe_gguf_token_bool(v, "add_eos_token", false, &end));
+    vkmoe_gguf_message_text(m, "{");
+    TRY_RETURN(put_end(v, m, "bos_token", "bos_token_id", 1));
+    TRY_RETURN(put_end(v, m, "eos_token", "eos_token_id", 2));
+    snprintf(text, sizeof text,
+        "\"add_bos_token\":%s,\"add_eos_token\":%s,\"legacy\":%s,\"add_prefix_space\":%s}",
+        begin ? "true" : "false", end ? "true" : "false", prefix ? "true" : "false",
+        prefix ? "true" : "false");
+    vkmoe_gguf_message_text(m, text);
     return VKMOE_OK;
+}
+
+static enum vkmoe_status make_file(
+    struct gguf_vocabulary *v, const char *name, struct gguf_message *out)
+{
+    const bool pieces = is_kind(v, "llama"), bpe = strcmp(name, bpe_name) == 0;
+    if (pieces == bpe || !kind_of(v))
+        return VKMOE_OK;
+    if (bpe && !is_kind(v, "gpt2"))
+        return FAIL(v, UNSUPPORTED, "model is \"%s\", only llama and gpt2 are read", v->file->path,
+            kind_of(v));
+    TRY_RETURN(vkmoe_gguf_fetch_strings(v, "tokens", &v->keys.tokens, &v->tokens));
+    TRY_RETURN(vkmoe_gguf_fetch_numbers(v, "token_type", &v->keys.token_types, &v->types));
+    if (strcmp(name, config_name) == 0)
+        return vkmoe_gguf_write_message(v, write_config, out);
+    if (bpe) {
+        TRY_RETURN(vkmoe_gguf_fetch_strings(v, "merges", &v->keys.merges, &v->merges));
+        return vkmoe_gguf_write_message(v, vkmoe_gguf_write_bpe, out);
+    }
+    TRY_RETURN(vkmoe_gguf_fetch_numbers(v, "scores", &v->keys.scores, &v->scores));
+    return vkmoe_gguf_write_message(v, vkmoe_gguf_write_pieces, out);
+}
+
+static enum vkmoe_status open_vocabulary(
+    const char *path, uint64_t max_size, const struct vkmoe_log *log, struct gguf_vocabulary *v)
+{
+    *v = (struct gguf_vocabulary){ .log = log, .max_size = max_size };
+    TRY_RETURN(vkmoe_file_open(path, log, &v->file));
+    return vkmoe_gguf_read(v->file, log, &v->arena, &v->keys);
+}
+
+static void close_vocabulary(struct gguf_vocabulary *v)
+{
+    char *const fetched[] = { v->tokens, v->scores, v->types, v->merges };
+    for (size_t i = 0; i < ARRAY_SIZE(fetched); i++)
+        free(fetched[i]);
+    vkmoe_arena_finish(&v->arena);
+    vkmoe_file_close(&v->file);
+}
+
+// A vocabulary of a kind that is not read counts as a tokenizer.json, so that it is refused by
+// name.
+bool vkmoe_gguf_has_file(const char *path, const char *name)
+{
+    struct gguf_vocabulary v;
+    const bool model = strcmp(name, model_name) == 0, bpe = strcmp(name, bpe_name) == 0;
+    bool has = false;
+    if (!model && !bpe)
+        return false;
+    if (open_vocabulary(path, 0, NULL, &v) == VKMOE_OK && kind_of(&v) && !is_kind(&v, "none")
+        && !is_kind(&v, "no_vocab"))
+        has = is_kind(&v, "llama") == model;
+    close_vocabulary(&v);
+    return has;
 }
 
 enum vkmoe_status vkmoe_gguf_read_file(const char *path, const char *name, uint64_t max_size,
     const struct vkmoe_log *log, struct blob *out)
 {
-    const bool model = strcmp(name, model_name) == 0, config = strcmp(name, config_name) == 0;
-    struct source source;
-    enum vkmoe_status status = VKMOE_OK;
-    if (!model && !config)
+    static const char *const names[] = { model_name, config_name, bpe_name };
+    struct gguf_vocabulary v;
+    struct gguf_message made = { 0 };
+    enum vkmoe_status status;
+    bool known = false;
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+        known = known || strcmp(name, names[i]) == 0;
+    if (!known)
         return VKMOE_OK;
-    TRY(open_source(path, log, &source));
+    TRY(open_vocabulary(path, max_size, log, &v));
     out->path = malloc(strlen(path) + 1);
     if (!out->path)
         TRY(vkmoe_fail(log, VKMOE_ERROR_OUT_OF_MEMORY, "%s: no memory for a path", path));
     strcpy(out->path, path);
-    if (is_sentencepiece(&source))
-        TRY(model ? make_model(&source, max_size, log, out) : make_config(&source, log, out));
-    if (out->size > max_size)
-        status = refuse_size(&source, log, max_size);
+    TRY(make_file(&v, name, &made));
+    out->data = made.bytes;
+    out->size = made.size;
+    made.bytes = NULL;
 fail:
-    close_source(&source);
+    free(made.bytes);
+    close_vocabulary(&v);
     return status;
 }

@@ -65,7 +65,9 @@ static int add_merge(struct reader *r, const struct value *item)
     }
     if (!left || !right)
         return cli_fail("%s: a merge is not of two tokens", r->path);
+    // GGUF files may have merges of what is no token, and mean nothing by them.
     return cli_bpe_add_merge(r->bpe, left, size, right, strlen(right))
+            || is_true(r->model, "skip_merges")
         ? 0
         : refuse(r, "there is no such token, or none for what it becomes, as merges has it:", left);
 }
@@ -242,6 +244,15 @@ static int read_template(struct reader *r, const struct value *template)
     return 0;
 }
 
+// Said in tokenizer_config.json, it is so whatever the template has.
+static void read_end(const struct reader *r, const struct value *config, const char *flag,
+    const char *name, int64_t *token)
+{
+    const struct value *wanted = find(config, flag);
+    if (value_is(wanted, VALUE_BOOL))
+        *token = value_is_true(wanted) ? find_token(r, find(config, name)) : -1;
+}
+
 static int read_ends(struct reader *r, const struct value *config)
 {
     const struct value *all = find(r->json, "post_processor"), *one = all;
@@ -260,10 +271,8 @@ static int read_ends(struct reader *r, const struct value *config)
         status = read_template(r, one);
     else if (one && !is_type(one, "ByteLevel"))
         return refuse_type(r, "cannot be used with a post_processor of type", one);
-    if (is_true(config, "add_bos_token"))
-        r->files->begin = find_token(r, find(config, "bos_token"));
-    if (is_true(config, "add_eos_token"))
-        r->files->end = find_token(r, find(config, "eos_token"));
+    read_end(r, config, "add_bos_token", "bos_token", &r->files->begin);
+    read_end(r, config, "add_eos_token", "eos_token", &r->files->end);
     return status;
 }
 

@@ -7,10 +7,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/json.h"
+
 char tools_directory[] = "/tmp/vkmoe-tokenizer-XXXXXX";
 char tools_said[TOOLS_MAX_SAID];
 struct cli_tokenizer tools_tokenizer;
 uint32_t *tools_tokens, tools_count;
+const char *const tools_bpe_names[TOOLS_BPE_NAMES] = { "llama-bpe", "qwen2", "gpt-4o",
+    "deepseek-v3", "olmo", "refact" };
 static int saved_stderr;
 
 static void remove_folder(void)
@@ -70,12 +74,71 @@ char *tools_read_model(const char *name, size_t *size)
     return data;
 }
 
+char *tools_read_bpe(const char *name, const char *kind, size_t *size)
+{
+    char file[64];
+    snprintf(file, sizeof file, "bpe/%s%s.json", name, kind);
+    return tools_read_model(file, size);
+}
+
 bool tools_encode(const char *text, bool plain)
 {
     free(tools_tokens);
     tools_tokens = NULL;
     return !cli_tokenizer_encode(
         &tools_tokenizer, text, strlen(text), plain, &tools_tokens, &tools_count);
+}
+
+bool tools_decode_to(const char *expected)
+{
+    char text[TOOLS_MAX_TEXT];
+    size_t used = 0, size;
+    for (uint32_t i = 0; i <= tools_count; i++) {
+        const char *part =
+            cli_tokenizer_extend(&tools_tokenizer, tools_tokens, i, i == tools_count, &size);
+        CHECK(used + size < TOOLS_MAX_TEXT);
+        memcpy(text + used, part, size);
+        used += size;
+    }
+    return used == strlen(expected) && memcmp(text, expected, used) == 0;
+fail:
+    return false;
+}
+
+static bool check_case(const char *name, const struct value *item)
+{
+    const char *text = value_text(vkmoe_value_member(item, "text"));
+    const struct value *ids = vkmoe_value_member(item, "ids");
+    CHECK(text && tools_encode(text, false));
+    if (tools_count != ids->count)
+        tap_note("%s, '%s': %u tokens", name, text, tools_count);
+    CHECK(tools_count == ids->count);
+    for (uint32_t i = 0; i < tools_count; i++) {
+        if ((double)tools_tokens[i] != ids->items[i].number)
+            tap_note("%s, '%s': [%u] is %u", name, text, i, tools_tokens[i]);
+        CHECK((double)tools_tokens[i] == ids->items[i].number);
+    }
+    CHECK(tools_decode_to(value_text(vkmoe_value_member(item, "decoded"))));
+    return true;
+fail:
+    return false;
+}
+
+bool tools_encode_as_expected(const char *name)
+{
+    struct value *json = NULL;
+    size_t size;
+    const char *data = tools_read_bpe(name, ".expected", &size);
+    CHECK(vkmoe_json_parse(name, data, size, NULL, &json) == VKMOE_OK);
+    const struct value *cases = vkmoe_value_member(json, "cases");
+    CHECK(cases && cases->count == 43);
+    VALUE_EACH(item, cases)
+    CHECK(check_case(name, item));
+    free(json);
+    return true;
+fail:
+    free(json);
+    return false;
 }
 
 void tools_clean_up(void)

@@ -24,11 +24,20 @@ void tools_remove(const char *name); // nothing if it is not there
 // One of tests/models/tokenizers, with room for more, until the next call.
 enum { TOOLS_MODEL_ROOM = 1 << 16 };
 char *tools_read_model(const char *name, size_t *size);
+// Likewise bpe/NAME.json, with `kind` before its end.
+enum { TOOLS_BPE_NAMES = 6 };
+extern const char *const tools_bpe_names[TOOLS_BPE_NAMES];
+char *tools_read_bpe(const char *name, const char *kind, size_t *size);
 
 // The tokenizer under test, and the tokens that it made last.
 extern struct cli_tokenizer tools_tokenizer;
 extern uint32_t *tools_tokens, tools_count;
 bool tools_encode(const char *text, bool plain);
+// What comes out if the tokens that were made last come one at a time.
+enum { TOOLS_MAX_TEXT = 4096 };
+bool tools_decode_to(const char *expected);
+// Whether all texts of bpe/NAME.expected.json become their tokens, and text again.
+bool tools_encode_as_expected(const char *name);
 // After each test.
 void tools_clean_up(void);
 
