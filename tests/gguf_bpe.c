@@ -8,7 +8,7 @@
 #include "gguf_writer.h"
 #include "tokenizer_tools.h"
 
-enum { VOCABULARY = 512, MAX_MERGES = 512, MAX_PAIR = 64 };
+enum { VOCABULARY = 512, MAX_MERGES = 512, MAX_PAIR = 64, LONG = 100000 };
 
 // What a converter reads of a tokenizer.json.
 struct vocabulary {
@@ -177,6 +177,31 @@ fail:
     return false;
 }
 
+// Quadratic, one of these would take minutes, or more steps than a match may take.
+static bool test_long(void)
+{
+    static const char *const units[] = { "a", "A", "aA", " ", "\n", " \n", "1", "!", "a ",
+        "\u4f60" };
+    static char text[LONG + 2];
+    CHECK(read_vocabulary("qwen2"));
+    for (size_t i = 0; i < COUNT_OF(cuts); i++) {
+        CHECK(init(&(struct change){ .pre = cuts[i].name }));
+        for (size_t k = 0; k < COUNT_OF(units); k++) {
+            const size_t size = strlen(units[k]);
+            memset(text, 0, sizeof text);
+            for (size_t at = 0; at + size <= LONG; at += size)
+                memcpy(text + at, units[k], size);
+            if (tools_encode(text, true) && tools_encode(strcat(text, "1"), true))
+                continue;
+            tap_note("%s of '%s'", cuts[i].name, units[k]);
+            CHECK(false);
+        }
+    }
+    return true;
+fail:
+    return false;
+}
+
 // In NFC where the model's own tokenizer has it, though GGUF has no word for that.
 static bool test_nfc(void)
 {
@@ -309,8 +334,8 @@ fail:
 int main(int argc, char **argv)
 {
     TEST_TABLE(tests, { "expected tokens", test_expected }, { "patterns", test_cuts },
-        { "NFC", test_nfc }, { "before and after texts", test_ends }, { "odd", test_odd },
-        { "refused", test_refused }, { "broken", test_broken });
+        { "long pieces", test_long }, { "NFC", test_nfc }, { "before and after texts", test_ends },
+        { "odd", test_odd }, { "refused", test_refused }, { "broken", test_broken });
     const int status = tools_main(argc, argv, NULL, tests, COUNT_OF(tests));
     free(vocabulary.json);
     return status;
