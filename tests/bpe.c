@@ -45,6 +45,10 @@ static bool test_long_piece(void)
     CHECK(tools_count > 0 && tools_count <= LONG);
     memset(text, ' ', LONG);
     CHECK(tools_encode(text, true) && tools_count <= LONG / 2);
+    tools_clean_up();
+    CHECK(init_named("spm-bare") && tools_encode(text, true) && tools_count <= LONG);
+    memset(text, 'e', LONG);
+    CHECK(tools_encode(text, true) && tools_count <= LONG);
     free(text);
     return true;
 fail:
@@ -72,6 +76,29 @@ static bool test_bytes(void)
     CHECK(tools_count == 3 && tools_tokens[0] == 188 && tools_tokens[1] == 189);
     CHECK(tools_tokens[2] == 221);
     CHECK(tools_encode("a\xff\xe2\x82z", true) && tools_decode_to("a\xef\xbf\xbd\xef\xbf\xbdz"));
+    return true;
+fail:
+    return false;
+}
+
+// Blanks of the tokenizer's own are left out again where they were put: before a text only, or
+// before each of its sections.
+static bool test_blanks(void)
+{
+    static const char *const names[] = { "spm-prepend", "spm-first", "spm-bare" };
+    static const char *const texts[] = { "he<s>he", " he <s> he", "<s> <s>", "  ", " <s>" };
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        CHECK(init_named(names[i]));
+        for (size_t k = 0; k < COUNT_OF(texts); k++)
+            // Metaspace has no second blank before one.
+            CHECK(tools_encode(texts[k], false)
+                && (tools_decode_to(texts[k]) || (i == 1 && *texts[k] == ' ')));
+        tools_clean_up();
+    }
+    CHECK(init_named("spm-first") && tools_encode("<s>he", false));
+    const uint32_t bare = tools_count;
+    tools_clean_up();
+    CHECK(init_named("spm-prepend") && tools_encode("<s>he", false) && tools_count > bare);
     return true;
 fail:
     return false;
@@ -123,6 +150,9 @@ fail:
 }
 
 #define BYTES "\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false}"
+#define MARKS \
+    "\"normalizer\":{\"type\":\"Replace\",\"pattern\":{\"String\":\" \"},\"content\":" \
+    "\"\u2581\"}"
 #define AB "\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"ab\":2}"
 
 static const struct {
@@ -145,6 +175,17 @@ static const struct {
     { "{\"model\":{" AB ",\"merges\":[]}}", "pre_tokenizer of type \"\"" },
     { "{\"pre_tokenizer\":{\"type\":\"Metaspace\"},\"model\":{" AB ",\"merges\":[]}}",
         "Metaspace" },
+    { "{\"pre_tokenizer\":{\"type\":\"Whitespace\"},\"model\":{" AB ",\"merges\":[]}}",
+        "\"Whitespace\"" },
+    { "{" MARKS ",\"pre_tokenizer\":{\"type\":\"Digits\"},\"model\":{" AB ",\"merges\":[]}}",
+        "pre_tokenizer of type \"Digits\"" },
+    { "{" MARKS ",\"decoder\":{\"type\":\"CTC\"},\"model\":{" AB ",\"merges\":[]}}",
+        "decoder of type \"CTC\"" },
+    { "{\"normalizer\":{\"type\":\"Prepend\",\"prepend\":\"\u2581\"},\"model\":{" AB
+      ",\"merges\":[]}}",
+        "does not mark blanks" },
+    { "{\"normalizer\":{\"type\":\"Prepend\",\"prepend\":\"x\"},\"model\":{" AB ",\"merges\":[]}}",
+        "normalizer of type \"Prepend\", or what" },
     { "{\"pre_tokenizer\":{\"type\":\"Digits\"},\"model\":{" AB ",\"merges\":[]}}",
         "no ByteLevel" },
     { "{\"pre_tokenizer\":{\"type\":\"Split\",\"behavior\":\"Isolated\",\"pattern\":{\"Regex\":"
@@ -180,6 +221,7 @@ int main(int argc, char **argv)
         { "expected tokens", test_expected },
         { "a long piece", test_long_piece },
         { "bytes", test_bytes },
+        { "blanks", test_blanks },
         { "NFC", test_nfc },
         { "before and after texts", test_ends },
         { "broken files", test_broken },

@@ -98,9 +98,9 @@ static bool init(const struct change *change)
 // names here are of the same patterns without it.
 static bool test_expected(void)
 {
-    static const char *const names[TOOLS_BPE_NAMES] = { "llama-bpe", "grok-2", "gpt-4o",
+    static const char *const names[TOOLS_BYTE_NAMES] = { "llama-bpe", "grok-2", "gpt-4o",
         "deepseek-v3", "gpt-2", "refact" };
-    for (size_t i = 0; i < TOOLS_BPE_NAMES; i++) {
+    for (size_t i = 0; i < TOOLS_BYTE_NAMES; i++) {
         CHECK(read_vocabulary(tools_bpe_names[i]));
         CHECK(init(&(struct change){ .pre = names[i] }));
         CHECK(cli_tokenizer_exists(tools_path("m.gguf")));

@@ -8,6 +8,8 @@
 #include "cli.h"
 #include "utf8.h"
 
+static const char mark[] = "\xe2\x96\x81"; // U+2581, for a blank of a text
+
 struct token {
     char *text; // NULL: there is none of this id
     size_t size;
@@ -27,6 +29,9 @@ struct cli_bpe {
     unsigned char values[324]; // the byte that a character stands for
     bool known[324];
     bool ignore_merges;
+    bool is_text;
+    struct cli_bpe_text how; // if it is
+    int64_t unknown;
     struct cli_split *split;
 };
 
@@ -58,8 +63,25 @@ struct cli_bpe *cli_bpe_open(uint32_t tokens, uint32_t merges, bool ignore_merge
         bpe->known[code] = true;
         bpe->bytes[byte] = -1;
     }
+    bpe->unknown = -1;
     bpe->split = cli_split_open();
     return bpe;
+}
+
+void cli_bpe_use_text(struct cli_bpe *bpe, const struct cli_bpe_text *how)
+{
+    bpe->is_text = true;
+    bpe->how = *how;
+}
+
+void cli_bpe_set_unknown(struct cli_bpe *bpe, int64_t id)
+{
+    bpe->unknown = id;
+}
+
+int64_t cli_bpe_unknown(const struct cli_bpe *bpe)
+{
+    return bpe->is_text && !bpe->how.byte_fallback ? bpe->unknown : -1;
 }
 
 void cli_bpe_close(struct cli_bpe **out)
@@ -113,7 +135,7 @@ static char *read_bytes(const struct cli_bpe *bpe, const char *text, size_t size
     for (size_t at = 0; at < size;) {
         uint32_t code;
         const int length = cli_utf8_decode((const unsigned char *)text + at, size - at, &code);
-        if (length <= 0 || code >= sizeof bpe->known || !bpe->known[code]) {
+        if (bpe->is_text || length <= 0 || code >= sizeof bpe->known || !bpe->known[code]) {
             memcpy(bytes, text, size);
             *out_size = size;
             return bytes;
@@ -123,6 +145,16 @@ static char *read_bytes(const struct cli_bpe *bpe, const char *text, size_t size
     }
     *out_size = count;
     return bytes;
+}
+
+// The byte of a token <0x00> to <0xFF>; -1: it is another.
+static int fallback_of(const char *text, size_t size)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    if (size != 6 || memcmp(text, "<0x", 3) != 0 || text[5] != '>' || !text[3] || !text[4])
+        return -1;
+    const char *high = strchr(digits, text[3]), *low = strchr(digits, text[4]);
+    return high && low ? (int)(16 * (high - digits) + (low - digits)) : -1;
 }
 
 bool cli_bpe_add_token(struct cli_bpe *bpe, const char *text, size_t size, uint32_t id)
@@ -138,20 +170,28 @@ bool cli_bpe_add_token(struct cli_bpe *bpe, const char *text, size_t size, uint3
     }
     bpe->tokens[id] = (struct token){ bytes, length };
     bpe->texts[slot] = id + 1;
-    if (length == 1)
-        bpe->bytes[(unsigned char)bytes[0]] = id;
+    const int byte = bpe->is_text ? fallback_of(bytes, length)
+        : length == 1             ? (unsigned char)bytes[0]
+                                  : -1;
+    if (byte >= 0)
+        bpe->bytes[byte] = id;
     if (id >= bpe->count)
         bpe->count = id + 1;
     return true;
+}
+
+static int64_t find_id(const struct cli_bpe *bpe, const char *bytes, size_t size)
+{
+    return (int64_t)bpe->texts[find_slot(bpe, bytes, size)] - 1;
 }
 
 int64_t cli_bpe_find(const struct cli_bpe *bpe, const char *text, size_t size)
 {
     size_t length;
     char *bytes = read_bytes(bpe, text, size, &length);
-    const uint32_t slot = find_slot(bpe, bytes, length);
+    const int64_t id = find_id(bpe, bytes, length);
     free(bytes);
-    return (int64_t)bpe->texts[slot] - 1;
+    return id;
 }
 
 static struct merge *find_merge(const struct cli_bpe *bpe, uint32_t left, uint32_t right)
@@ -198,6 +238,7 @@ struct candidate {
 struct work {
     const struct cli_bpe *bpe;
     struct symbol *symbols;
+    uint32_t symbol_count;
     struct candidate *heap; // the lowest rank first, of equal ones the leftmost
     size_t count;
 };
@@ -256,28 +297,67 @@ static void apply(struct work *w, const struct candidate *c)
     push(w, c->at);
 }
 
+static void add_symbol(struct work *w, int64_t id)
+{
+    const uint32_t at = w->symbol_count;
+    if (id < 0) // is left out
+        return;
+    w->symbols[at] = (struct symbol){ (uint32_t)id, at ? at - 1 : NONE, NONE, false };
+    if (at)
+        w->symbols[at - 1].after = at;
+    w->symbol_count++;
+}
+
+static void add_bytes(struct work *w, const char *text, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        add_symbol(w, w->bpe->bytes[(unsigned char)text[i]]);
+}
+
+static bool has_bytes(const struct cli_bpe *bpe, const char *text, size_t size)
+{
+    bool all = bpe->how.byte_fallback;
+    for (size_t i = 0; i < size; i++)
+        all = all && bpe->bytes[(unsigned char)text[i]] >= 0;
+    return all;
+}
+
+static void add_characters(struct work *w, const char *text, size_t size)
+{
+    bool unknown = false; // the one before
+    for (size_t at = 0; at < size;) {
+        uint32_t code;
+        const int read = cli_utf8_decode((const unsigned char *)text + at, size - at, &code);
+        const size_t length = read > 0 ? (size_t)read : 1;
+        const int64_t id = find_id(w->bpe, text + at, length);
+        const bool bytes = id < 0 && has_bytes(w->bpe, text + at, length);
+        if (id >= 0)
+            add_symbol(w, id);
+        else if (bytes)
+            add_bytes(w, text + at, length);
+        else if (!unknown || !w->bpe->how.fuse_unknown)
+            add_symbol(w, w->bpe->unknown);
+        unknown = id < 0 && !bytes;
+        at += length;
+    }
+}
+
 size_t cli_bpe_merge(const struct cli_bpe *bpe, const char *text, size_t size, uint32_t *tokens)
 {
-    const uint32_t whole = bpe->ignore_merges ? bpe->texts[find_slot(bpe, text, size)] : 0;
-    if (whole) {
-        tokens[0] = whole - 1;
+    const int64_t whole = bpe->ignore_merges ? find_id(bpe, text, size) : -1;
+    if (whole >= 0) {
+        tokens[0] = (uint32_t)whole;
         return 1;
     }
     struct work w = { .bpe = bpe };
     w.symbols = cli_alloc((size + 1) * sizeof *w.symbols);
     // Each pair at first, and two for each merge.
     w.heap = cli_alloc((3 * size + 1) * sizeof *w.heap);
-    uint32_t count = 0;
-    for (size_t i = 0; i < size; i++) {
-        const int64_t id = bpe->bytes[(unsigned char)text[i]];
-        if (id >= 0) { // a byte that is no token is left out
-            w.symbols[count] =
-                (struct symbol){ (uint32_t)id, count ? count - 1 : NONE, NONE, false };
-            if (count)
-                w.symbols[count - 1].after = count;
-            count++;
-        }
-    }
+    if (bpe->is_text)
+        add_characters(&w, text, size);
+    else
+        add_bytes(&w, text, size);
+    const uint32_t count = w.symbol_count;
     for (uint32_t i = 0; i < count; i++)
         push(&w, i);
     while (w.count) {
@@ -308,13 +388,59 @@ static void use_piece(void *data, const char *piece, size_t size)
     out->count += cli_bpe_merge(out->bpe, piece, size, out->tokens + out->count);
 }
 
-uint32_t *cli_bpe_encode(const struct cli_bpe *bpe, const char *text, size_t size, uint32_t *count)
+// With U+2581 for blanks, and one before all.
+static char *mark_blanks(
+    const struct cli_bpe *bpe, const char *text, size_t size, bool prefix, size_t *out_size)
+{
+    const size_t length = sizeof mark - 1;
+    const bool begins =
+        size > 0 && (text[0] == ' ' || (size >= length && memcmp(text, mark, length) == 0));
+    char *out = cli_alloc(length * (size + 1) + 1);
+    size_t made = 0;
+    if (prefix && size > 0 && !(begins && bpe->how.prefix_once))
+        made = length;
+    memcpy(out, mark, made);
+    for (size_t i = 0; i < size; i++) {
+        if (text[i] == ' ')
+            memcpy(out + made, mark, length);
+        else
+            out[made] = text[i];
+        made += text[i] == ' ' ? length : 1;
+    }
+    *out_size = made;
+    return out;
+}
+
+// Words begin with their blank.
+static void use_words(struct output *out, const char *text, size_t size)
+{
+    const size_t length = sizeof mark - 1;
+    size_t begin = 0;
+    for (size_t at = 1; at < size; at++) {
+        if (at + length <= size && memcmp(text + at, mark, length) == 0) {
+            use_piece(out, text + begin, at - begin);
+            begin = at;
+        }
+    }
+    if (begin < size)
+        use_piece(out, text + begin, size - begin);
+}
+
+uint32_t *cli_bpe_encode(
+    const struct cli_bpe *bpe, const char *text, size_t size, bool prefix, uint32_t *count)
 {
     char *normal = cli_split_normalize(bpe->split, text, &size);
     if (!normal)
         return NULL;
+    if (bpe->is_text) {
+        char *marked = mark_blanks(bpe, normal, size, prefix, &size);
+        free(normal);
+        normal = marked;
+    }
     struct output out = { bpe, cli_alloc((size + 1) * sizeof *out.tokens), 0 };
-    if (!cli_split_cut(bpe->split, normal, size, use_piece, &out)) {
+    if (bpe->is_text && bpe->how.words) {
+        use_words(&out, normal, size);
+    } else if (!cli_split_cut(bpe->split, normal, size, use_piece, &out)) {
         free(out.tokens);
         out.tokens = NULL;
     }
@@ -347,23 +473,49 @@ char *cli_bpe_repair(const char *bytes, size_t size, size_t *out_size)
     return out;
 }
 
+// The text with blanks for their mark; returns its size.
+static size_t put_text(char *to, const char *text, size_t size)
+{
+    const size_t length = sizeof mark - 1;
+    size_t made = 0;
+    for (size_t at = 0; at < size;) {
+        const bool blank = size - at >= length && memcmp(text + at, mark, length) == 0;
+        to[made++] = blank ? ' ' : text[at];
+        at += blank ? length : 1;
+    }
+    return made;
+}
+
+static size_t put_token(const struct cli_bpe *bpe, uint32_t id, char *to)
+{
+    const struct token *token = id < bpe->count ? &bpe->tokens[id] : NULL;
+    const int byte =
+        token && token->text && bpe->is_text ? fallback_of(token->text, token->size) : -1;
+    if (!token || !token->text) {
+        *to = (char)0xff; // is no UTF-8 anywhere
+        return 1;
+    }
+    if (byte >= 0 && bpe->how.byte_fallback) {
+        *to = (char)byte;
+        return 1;
+    }
+    if (bpe->is_text)
+        return put_text(to, token->text, token->size);
+    memcpy(to, token->text, token->size);
+    return token->size;
+}
+
 char *cli_bpe_decode(
-    const struct cli_bpe *bpe, const uint32_t *tokens, uint32_t count, size_t *size)
+    const struct cli_bpe *bpe, const uint32_t *tokens, uint32_t count, bool prefix, size_t *size)
 {
     size_t room = 1, made = 0;
     for (uint32_t i = 0; i < count; i++)
         room += tokens[i] < bpe->count ? bpe->tokens[tokens[i]].size + 1 : 1;
     char *bytes = cli_alloc(room);
-    for (uint32_t i = 0; i < count; i++) {
-        const struct token *token = tokens[i] < bpe->count ? &bpe->tokens[tokens[i]] : NULL;
-        if (token && token->text) {
-            memcpy(bytes + made, token->text, token->size);
-            made += token->size;
-        } else {
-            bytes[made++] = (char)0xff; // is no UTF-8 anywhere
-        }
-    }
-    char *text = cli_bpe_repair(bytes, made, size);
+    for (uint32_t i = 0; i < count; i++)
+        made += put_token(bpe, tokens[i], bytes + made);
+    const size_t skipped = bpe->is_text && prefix && made > 0 && bytes[0] == ' ';
+    char *text = cli_bpe_repair(bytes + skipped, made - skipped, size);
     free(bytes);
     return text;
 }

@@ -1,5 +1,6 @@
-// bpe.h - byte-level BPE, as a tokenizer.json describes it: a text is cut into pieces by patterns,
-// and in each piece, begun as single bytes, pairs of tokens are merged by their rank.
+// bpe.h - BPE, as a tokenizer.json describes it: a text is cut into pieces by patterns, and in each
+// piece, begun as single bytes, pairs of tokens are merged by their rank. The kind that is made of
+// sentencepiece's files begins with single characters instead, and has U+2581 for blanks.
 #ifndef VKMOE_CLI_BPE_H
 #define VKMOE_CLI_BPE_H
 
@@ -18,8 +19,20 @@ bool cli_bpe_is_built(void); // else nothing can be opened
 struct cli_bpe *cli_bpe_open(uint32_t tokens, uint32_t merges, bool ignore_merges);
 void cli_bpe_close(struct cli_bpe **bpe); // its patterns too
 
-// A token as the files write it, a character for each byte; copied. False: there is another token
-// of this id or text.
+// Tokens are texts, and not bytes. To be called before there are any.
+struct cli_bpe_text {
+    bool byte_fallback; // of what is no token each byte is one, <0x00> to <0xFF>
+    bool fuse_unknown;  // of others, one unknown token stands for all in a row
+    bool words;         // no token goes on beyond a blank
+    bool prefix_once;   // a text that begins with a blank gets no other before it
+};
+void cli_bpe_use_text(struct cli_bpe *bpe, const struct cli_bpe_text *how);
+void cli_bpe_set_unknown(struct cli_bpe *bpe, int64_t id); // -1: what is unknown is left out
+// What stands for characters of a text; -1: there is none, or every byte is known.
+int64_t cli_bpe_unknown(const struct cli_bpe *bpe);
+
+// A token as the files write it, of bytes a character for each; copied. False: there is another
+// token of this id or text.
 bool cli_bpe_add_token(struct cli_bpe *bpe, const char *text, size_t size, uint32_t id);
 // The next merge by rank, after all tokens. False: one of the two, or what they become, is no
 // token.
@@ -32,11 +45,13 @@ uint32_t cli_bpe_count(const struct cli_bpe *bpe); // all ids are below
 // Merges within one piece; appends at most `size` tokens, returns how many.
 size_t cli_bpe_merge(const struct cli_bpe *bpe, const char *text, size_t size, uint32_t *tokens);
 
-// What is returned is to be freed. NULL, after a message: a pattern cannot be applied.
-uint32_t *cli_bpe_encode(const struct cli_bpe *bpe, const char *text, size_t size, uint32_t *count);
+// What is returned is to be freed. NULL: a pattern cannot be applied. `prefix`, of texts: a blank
+// is put before it, or was.
+uint32_t *cli_bpe_encode(
+    const struct cli_bpe *bpe, const char *text, size_t size, bool prefix, uint32_t *count);
 // Bytes that are no UTF-8, perhaps not yet, and ids that are no token are replaced.
 char *cli_bpe_decode(
-    const struct cli_bpe *bpe, const uint32_t *tokens, uint32_t count, size_t *size);
+    const struct cli_bpe *bpe, const uint32_t *tokens, uint32_t count, bool prefix, size_t *size);
 
 // ------------------------------------------------------------------------- patterns
 

@@ -6,7 +6,9 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "bpe_text.h"
 #include "cli.h"
+#include "tokenizer_json.h"
 
 enum { MAX_CONFIG = 16 << 20 };
 
@@ -19,24 +21,8 @@ struct reader {
     struct cli_tokenizer_files *files;
     struct cli_bpe *bpe;
     uint32_t vocabulary;
+    bool is_text;
 };
-
-static const struct value *find(const struct value *object, const char *key)
-{
-    const struct value *item = vkmoe_value_member(object, key);
-    return value_is(item, VALUE_NULL) ? NULL : item;
-}
-
-static bool is_true(const struct value *object, const char *key)
-{
-    return value_is_true(find(object, key));
-}
-
-static bool is_type(const struct value *object, const char *type)
-{
-    const char *text = value_text(find(object, "type"));
-    return text && strcmp(text, type) == 0;
-}
 
 static int refuse(const struct reader *r, const char *what, const char *text)
 {
@@ -46,7 +32,7 @@ static int refuse(const struct reader *r, const char *what, const char *text)
 
 static int refuse_type(const struct reader *r, const char *what, const struct value *object)
 {
-    const char *type = value_text(find(object, "type"));
+    const char *type = value_text(cli_json_find(object, "type"));
     return refuse(r, what, type ? type : "");
 }
 
@@ -67,7 +53,7 @@ static int add_merge(struct reader *r, const struct value *item)
         return cli_fail("%s: a merge is not of two tokens", r->path);
     // GGUF files may have merges of what is no token, and mean nothing by them.
     return cli_bpe_add_merge(r->bpe, left, size, right, strlen(right))
-            || is_true(r->model, "skip_merges")
+            || cli_json_is_true(r->model, "skip_merges")
         ? 0
         : refuse(r, "there is no such token, or none for what it becomes, as merges has it:", left);
 }
@@ -90,20 +76,25 @@ static int read_id(const struct reader *r, const struct value *item, const char 
 static int read_model(struct reader *r)
 {
     static const char *const strange[] = { "continuing_subword_prefix", "end_of_word_suffix" };
-    const struct value *vocabulary = find(r->model, "vocab"), *merges = find(r->model, "merges");
-    if (!is_type(r->model, "BPE"))
+    const struct value *vocabulary = cli_json_find(r->model, "vocab"),
+                       *merges = cli_json_find(r->model, "merges");
+    if (!cli_json_says(r->model, "type", "BPE"))
         return refuse_type(r, "only tokenizers of type BPE are read, not", r->model);
     for (size_t i = 0; i < sizeof strange / sizeof *strange; i++) {
-        const char *text = value_text(find(r->model, strange[i]));
+        const char *text = value_text(cli_json_find(r->model, strange[i]));
         if (text && *text)
             return refuse(r, "cannot be used with", strange[i]);
     }
-    if (is_true(r->model, "byte_fallback"))
+    r->is_text = cli_bpe_is_text(r->json);
+    if (!r->is_text && cli_json_is_true(r->model, "byte_fallback"))
         return refuse(r, "cannot be used with", "byte_fallback");
     if (!value_is(vocabulary, VALUE_OBJECT) || !value_is(merges, VALUE_LIST))
         return cli_fail("%s: its model has no vocab, an object, or no merges, a list", r->path);
-    r->bpe = cli_bpe_open(r->vocabulary, merges->count, is_true(r->model, "ignore_merges"));
-    int status = 0;
+    r->bpe =
+        cli_bpe_open(r->vocabulary, merges->count, cli_json_is_true(r->model, "ignore_merges"));
+    int status = r->is_text ? cli_bpe_read_text(r->path, r->json, r->bpe, r->files) : 0;
+    if (status != 0)
+        return status;
     VALUE_EACH(item, vocabulary)
     {
         uint32_t id;
@@ -119,6 +110,9 @@ static int read_model(struct reader *r)
         if (status != 0)
             return status;
     }
+    const char *unknown = value_text(cli_json_find(r->model, "unk_token"));
+    if (unknown)
+        cli_bpe_set_unknown(r->bpe, cli_bpe_find(r->bpe, unknown, strlen(unknown)));
     return 0;
 }
 
@@ -134,11 +128,11 @@ static int add_pattern(struct reader *r, const char *pattern)
 
 static int add_split(struct reader *r, const struct value *step)
 {
-    const char *pattern = value_text(find(find(step, "pattern"), "Regex"));
-    const char *behavior = value_text(find(step, "behavior"));
+    const char *pattern = value_text(cli_json_find(cli_json_find(step, "pattern"), "Regex"));
+    const char *behavior = value_text(cli_json_find(step, "behavior"));
     if (!pattern)
         return cli_fail("%s: its pre_tokenizer splits by something other than a Regex", r->path);
-    if (!behavior || strcmp(behavior, "Isolated") != 0 || is_true(step, "invert"))
+    if (!behavior || strcmp(behavior, "Isolated") != 0 || cli_json_is_true(step, "invert"))
         return refuse(r, "splits only as \"Isolated\", not inverted, are done, not",
             behavior ? behavior : "");
     return add_pattern(r, pattern);
@@ -149,47 +143,45 @@ static int add_step(struct reader *r, const struct value *step, bool *bytes)
 {
     if (*bytes)
         return refuse_type(r, "its pre_tokenizer goes on after ByteLevel with", step);
-    if (is_type(step, "Split"))
+    if (cli_json_says(step, "type", "Split"))
         return add_split(r, step);
-    if (is_type(step, "Digits"))
-        return add_pattern(r, is_true(step, "individual_digits") ? "\\p{N}" : "\\p{N}+");
-    if (!is_type(step, "ByteLevel"))
+    if (cli_json_says(step, "type", "Digits"))
+        return add_pattern(r, cli_json_is_true(step, "individual_digits") ? "\\p{N}" : "\\p{N}+");
+    if (!cli_json_says(step, "type", "ByteLevel"))
         return refuse_type(r, "cannot be used with a pre_tokenizer of type", step);
     *bytes = true;
-    if (is_true(step, "add_prefix_space"))
+    if (cli_json_is_true(step, "add_prefix_space"))
         return refuse(r, "cannot be used with", "add_prefix_space");
-    const struct value *regex = find(step, "use_regex");
+    const struct value *regex = cli_json_find(step, "use_regex");
     return !regex || value_is_true(regex) ? add_pattern(r, gpt2_pattern) : 0;
 }
 
 static int read_patterns(struct reader *r)
 {
-    const struct value *all = find(r->json, "pre_tokenizer");
-    const bool sequence = is_type(all, "Sequence");
+    const struct value *all = cli_json_find(r->json, "pre_tokenizer");
     bool bytes = false;
-    int status = 0;
-    if (!sequence)
-        status = add_step(r, all, &bytes);
-    if (sequence) {
-        VALUE_EACH(step, find(all, "pretokenizers"))
-        {
-            status = add_step(r, step, &bytes);
-            if (status != 0)
-                return status;
-        }
+    if (!all)
+        return refuse_type(r, "cannot be used with a pre_tokenizer of type", all);
+    CLI_JSON_EACH(step, all, "pretokenizers")
+    {
+        const int status = add_step(r, step, &bytes);
+        if (status != 0)
+            return status;
     }
-    return status == 0 && !bytes
-        ? cli_fail("%s: only byte-level BPE is read, its pre_tokenizer has no ByteLevel", r->path)
-        : status;
+    return bytes
+        ? 0
+        : cli_fail("%s: only byte-level BPE is read, its pre_tokenizer has no ByteLevel", r->path);
 }
 
 static int read_normalizer(struct reader *r)
 {
-    const struct value *all = find(r->json, "normalizer");
-    if (is_type(all, "NFC"))
+    const struct value *all = cli_json_find(r->json, "normalizer");
+    CLI_JSON_EACH(step, all, "normalizers")
+    {
+        if (!cli_json_says(step, "type", "NFC"))
+            return refuse_type(r, "cannot be used with a normalizer of type", step);
         cli_split_use_nfc(cli_bpe_split(r->bpe));
-    else if (all && (!is_type(all, "Sequence") || vkmoe_value_begin(find(all, "normalizers"))))
-        return refuse_type(r, "cannot be used with a normalizer of type", all);
+    }
     return 0;
 }
 
@@ -197,19 +189,19 @@ static int read_normalizer(struct reader *r)
 
 static int read_added(struct reader *r)
 {
-    VALUE_EACH(item, find(r->json, "added_tokens"))
+    VALUE_EACH(item, cli_json_find(r->json, "added_tokens"))
     {
         struct cli_special_token token = { .file = "tokenizer.json", .has_flags = true };
-        token.text = value_text(find(item, "content"));
+        token.text = value_text(cli_json_find(item, "content"));
         if (!token.text)
             return cli_fail("%s: an added token has no content", r->path);
-        const int status = read_id(r, find(item, "id"), token.text, &token.id);
+        const int status = read_id(r, cli_json_find(item, "id"), token.text, &token.id);
         if (status != 0)
             return status;
         token.size = strlen(token.text);
-        token.left_strip = is_true(item, "lstrip");
-        token.right_strip = is_true(item, "rstrip");
-        token.single_word = is_true(item, "single_word");
+        token.left_strip = cli_json_is_true(item, "lstrip");
+        token.right_strip = cli_json_is_true(item, "rstrip");
+        token.single_word = cli_json_is_true(item, "single_word");
         cli_special_add(&r->files->special, token);
     }
     const struct cli_special_token *torn = cli_special_sort(&r->files->special);
@@ -218,8 +210,8 @@ static int read_added(struct reader *r)
 
 static int64_t find_token(const struct reader *r, const struct value *item)
 {
-    const char *text =
-        value_is(item, VALUE_OBJECT) ? value_text(find(item, "content")) : value_text(item);
+    const char *text = value_is(item, VALUE_OBJECT) ? value_text(cli_json_find(item, "content"))
+                                                    : value_text(item);
     const size_t size = text ? strlen(text) : 0;
     const struct cli_special_token *added =
         text ? cli_special_find(&r->files->special, text, size) : NULL;
@@ -230,15 +222,15 @@ static int64_t find_token(const struct reader *r, const struct value *item)
 static int read_template(struct reader *r, const struct value *template)
 {
     bool after = false;
-    VALUE_EACH(item, find(template, "single"))
+    VALUE_EACH(item, cli_json_find(template, "single"))
     {
-        const struct value *token = find(item, "SpecialToken");
+        const struct value *token = cli_json_find(item, "SpecialToken");
         int64_t *place = after ? &r->files->end : &r->files->begin;
-        if (find(item, "Sequence")) {
+        if (cli_json_find(item, "Sequence")) {
             after = true;
             continue;
         }
-        if (*place >= 0 || (*place = find_token(r, find(token, "id"))) < 0)
+        if (*place >= 0 || (*place = find_token(r, cli_json_find(token, "id"))) < 0)
             return refuse_type(r, "puts more than one known token at an end of texts by", template);
     }
     return 0;
@@ -248,28 +240,28 @@ static int read_template(struct reader *r, const struct value *template)
 static void read_end(const struct reader *r, const struct value *config, const char *flag,
     const char *name, int64_t *token)
 {
-    const struct value *wanted = find(config, flag);
+    const struct value *wanted = cli_json_find(config, flag);
     if (value_is(wanted, VALUE_BOOL))
-        *token = value_is_true(wanted) ? find_token(r, find(config, name)) : -1;
+        *token = value_is_true(wanted) ? find_token(r, cli_json_find(config, name)) : -1;
 }
 
 static int read_ends(struct reader *r, const struct value *config)
 {
-    const struct value *all = find(r->json, "post_processor"), *one = all;
+    const struct value *all = cli_json_find(r->json, "post_processor"), *one = all;
     int status = 0;
-    if (is_type(all, "Sequence")) {
+    if (cli_json_says(all, "type", "Sequence")) {
         one = NULL;
-        VALUE_EACH(item, find(all, "processors"))
+        VALUE_EACH(item, cli_json_find(all, "processors"))
         {
-            if (is_type(item, "TemplateProcessing"))
+            if (cli_json_says(item, "type", "TemplateProcessing"))
                 one = item;
-            else if (!is_type(item, "ByteLevel"))
+            else if (!cli_json_says(item, "type", "ByteLevel"))
                 return refuse_type(r, "cannot be used with a post_processor of type", item);
         }
     }
-    if (is_type(one, "TemplateProcessing"))
+    if (cli_json_says(one, "type", "TemplateProcessing"))
         status = read_template(r, one);
-    else if (one && !is_type(one, "ByteLevel"))
+    else if (one && !cli_json_says(one, "type", "ByteLevel"))
         return refuse_type(r, "cannot be used with a post_processor of type", one);
     read_end(r, config, "add_bos_token", "bos_token", &r->files->begin);
     read_end(r, config, "add_eos_token", "eos_token", &r->files->end);
@@ -298,14 +290,14 @@ int cli_bpe_read(const char *checkpoint, const struct blob *file, uint32_t vocab
     struct reader r = {
         .path = file->path, .json = json, .files = files, .vocabulary = vocabulary
     };
-    r.model = find(json, "model");
+    r.model = cli_json_find(json, "model");
     files->begin = files->end = -1;
     files->legacy = files->prefix = false; // of sentencepiece's only
     if (status == 0)
         status = read_model(&r);
-    if (status == 0)
+    if (status == 0 && !r.is_text)
         status = read_normalizer(&r);
-    if (status == 0)
+    if (status == 0 && !r.is_text)
         status = read_patterns(&r);
     if (status == 0)
         status = read_added(&r);

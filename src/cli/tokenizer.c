@@ -75,10 +75,13 @@ static int read_settings(struct cli_tokenizer *t, const struct blob *file)
 
 static int open_file(struct cli_tokenizer *t, const struct blob *file, bool bpe)
 {
-    if (bpe)
-        return cli_bpe_read(t->checkpoint, file, t->vocabulary, &t->files, &t->bpe);
-    const int status = open_pieces(t, file);
-    return status == 0 ? read_settings(t, file) : status;
+    int status = bpe ? cli_bpe_read(t->checkpoint, file, t->vocabulary, &t->files, &t->bpe)
+                     : open_pieces(t, file);
+    if (status == 0 && bpe)
+        t->unknown = cli_bpe_unknown(t->bpe);
+    else if (status == 0)
+        status = read_settings(t, file);
+    return status;
 }
 
 int cli_tokenizer_init(
@@ -140,7 +143,7 @@ static int append_section(
     const struct cli_tokenizer *t, const char *text, size_t size, bool prefix, struct list *list)
 {
     uint32_t count,
-        *tokens = t->bpe ? cli_bpe_encode(t->bpe, text, size, &count)
+        *tokens = t->bpe ? cli_bpe_encode(t->bpe, text, size, prefix, &count)
                          : cli_pieces_encode(t->pieces, text, size, prefix, &count);
     if (!tokens)
         return cli_fail("the tokenizer fails on a text of %zu bytes", size);
@@ -277,7 +280,7 @@ static void put(struct cli_tokenizer *t, const char *text, size_t size)
 static char *decode(
     const struct cli_tokenizer *t, const uint32_t *tokens, uint32_t count, size_t *size)
 {
-    char *text = t->bpe ? cli_bpe_decode(t->bpe, tokens, count, size)
+    char *text = t->bpe ? cli_bpe_decode(t->bpe, tokens, count, t->prefix && !t->inside, size)
         : t->inside     ? cli_pieces_decode_inside(t->pieces, tokens, count, size)
                         : cli_pieces_decode(t->pieces, tokens, count, t->prefix, size);
     if (!text)
@@ -316,7 +319,7 @@ static void put_section(struct cli_tokenizer *t, const uint32_t *tokens, uint32_
 static const struct cli_special_token *find_name(const struct cli_tokenizer *t, uint32_t id)
 {
     const struct cli_special_token *token = cli_special_name(&t->files.special, id);
-    return !token && t->unknown >= 0 && id >= cli_pieces_count(t->pieces)
+    return !token && t->pieces && t->unknown >= 0 && id >= cli_pieces_count(t->pieces)
         ? cli_special_name(&t->files.special, (uint32_t)t->unknown)
         : token;
 }
@@ -328,7 +331,8 @@ static bool restarts(const struct cli_tokenizer *t, const struct cli_special_tok
 {
     if (!t->files.legacy || t->files.is_t5 || (name && name->right_strip))
         return false;
-    return !name || name->id != t->unknown || cli_pieces_find(t->pieces, "<0x00>", 6) >= 0;
+    return !name || name->id != t->unknown
+        || (t->pieces && cli_pieces_find(t->pieces, "<0x00>", 6) >= 0);
 }
 
 const char *cli_tokenizer_extend(
