@@ -49,6 +49,10 @@ static bool test_long_piece(void)
     CHECK(init_named("spm-bare") && tools_encode(text, true) && tools_count <= LONG);
     memset(text, 'e', LONG);
     CHECK(tools_encode(text, true) && tools_count <= LONG);
+    tools_clean_up();
+    CHECK(init_named("unigram-bytes") && tools_encode(text, true) && tools_count <= LONG + 1);
+    memset(text, ' ', LONG);
+    CHECK(tools_encode(text, true) && tools_count <= LONG);
     free(text);
     return true;
 fail:
@@ -160,7 +164,20 @@ static const struct {
 } broken[] = {
     { "", "is not JSON" },
     { "{}", "only tokenizers of type BPE" },
-    { "{\"model\":{\"type\":\"Unigram\"}}", "not \"Unigram\"" },
+    { "{\"model\":{\"type\":\"WordPiece\"}}", "not \"WordPiece\"" },
+    { "{\"model\":{\"type\":\"Unigram\"}}", "does not mark blanks" },
+    { "{" MARKS ",\"model\":{\"type\":\"Unigram\"}}", "has no vocab, a list" },
+    { "{" MARKS ",\"model\":{\"type\":\"Unigram\",\"vocab\":[[\"a\",0],[\"b\"]]}}",
+        "token 1 is not a text" },
+    { "{" MARKS ",\"model\":{\"type\":\"Unigram\",\"vocab\":[[\"a\",0],[\"a\",0]]}}",
+        "another token" },
+    { "{" MARKS ",\"model\":{\"type\":\"Unigram\",\"unk_id\":1,\"vocab\":[[\"a\",0]]}}",
+        "unk_id is none of its tokens" },
+    { "{\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"Precompiled\","
+      "\"precompiled_charsmap\":\"AAA\"}]},\"pre_tokenizer\":{\"type\":\"Metaspace\","
+      "\"replacement\":"
+      "\"\u2581\"},\"model\":{\"type\":\"Unigram\",\"vocab\":[]}}",
+        "normalizer of type \"Precompiled\", or what" },
     { "{\"model\":{\"type\":\"BPE\"}}", "has no vocab" },
     { "{\"model\":{" AB "}}", "or no merges" },
     { "{\"model\":{" AB ",\"merges\":[\"a c\"]}}", "no such token" },

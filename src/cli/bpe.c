@@ -5,10 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "blanks.h"
+#include "charsmap.h"
 #include "cli.h"
+#include "unigram.h"
 #include "utf8.h"
-
-static const char mark[] = "\xe2\x96\x81"; // U+2581, for a blank of a text
 
 struct token {
     char *text; // NULL: there is none of this id
@@ -32,6 +33,8 @@ struct cli_bpe {
     bool is_text;
     struct cli_bpe_text how; // if it is
     int64_t unknown;
+    struct cli_charsmap *map; // NULL: there is none, likewise below
+    struct cli_unigram *unigram;
     struct cli_split *split;
 };
 
@@ -74,6 +77,18 @@ void cli_bpe_use_text(struct cli_bpe *bpe, const struct cli_bpe_text *how)
     bpe->how = *how;
 }
 
+void cli_bpe_use_charsmap(struct cli_bpe *bpe, struct cli_charsmap *map)
+{
+    cli_charsmap_close(bpe->map);
+    bpe->map = map;
+}
+
+void cli_bpe_use_unigram(struct cli_bpe *bpe, struct cli_unigram *unigram)
+{
+    cli_unigram_close(bpe->unigram);
+    bpe->unigram = unigram;
+}
+
 void cli_bpe_set_unknown(struct cli_bpe *bpe, int64_t id)
 {
     bpe->unknown = id;
@@ -95,6 +110,8 @@ void cli_bpe_close(struct cli_bpe **out)
     free(bpe->tokens);
     free(bpe->texts);
     free(bpe->merges);
+    cli_charsmap_close(bpe->map);
+    cli_unigram_close(bpe->unigram);
     cli_split_close(bpe->split);
     free(bpe);
 }
@@ -322,6 +339,17 @@ static bool has_bytes(const struct cli_bpe *bpe, const char *text, size_t size)
     return all;
 }
 
+// `after`: what came before is unknown, too. Returns whether this is.
+static bool add_unknown(struct work *w, const char *text, size_t size, bool after)
+{
+    const bool bytes = has_bytes(w->bpe, text, size);
+    if (bytes)
+        add_bytes(w, text, size);
+    else if (!after || !w->bpe->how.fuse_unknown)
+        add_symbol(w, w->bpe->unknown);
+    return !bytes;
+}
+
 static void add_characters(struct work *w, const char *text, size_t size)
 {
     bool unknown = false; // the one before
@@ -330,16 +358,24 @@ static void add_characters(struct work *w, const char *text, size_t size)
         const int read = cli_utf8_decode((const unsigned char *)text + at, size - at, &code);
         const size_t length = read > 0 ? (size_t)read : 1;
         const int64_t id = find_id(w->bpe, text + at, length);
-        const bool bytes = id < 0 && has_bytes(w->bpe, text + at, length);
         if (id >= 0)
             add_symbol(w, id);
-        else if (bytes)
-            add_bytes(w, text + at, length);
-        else if (!unknown || !w->bpe->how.fuse_unknown)
-            add_symbol(w, w->bpe->unknown);
-        unknown = id < 0 && !bytes;
+        unknown = id < 0 && add_unknown(w, text + at, length, unknown);
         at += length;
     }
+}
+
+static void add_parts(struct work *w, const char *text, size_t size)
+{
+    struct cli_unigram_part *parts = cli_alloc((size + 1) * sizeof *parts);
+    const size_t count = cli_unigram_cut(w->bpe->unigram, text, size, parts);
+    for (size_t i = 0; i < count; i++) {
+        if (parts[i].id >= 0)
+            add_symbol(w, parts[i].id);
+        else
+            add_unknown(w, text + parts[i].begin, parts[i].end - parts[i].begin, false);
+    }
+    free(parts);
 }
 
 size_t cli_bpe_merge(const struct cli_bpe *bpe, const char *text, size_t size, uint32_t *tokens)
@@ -353,7 +389,9 @@ size_t cli_bpe_merge(const struct cli_bpe *bpe, const char *text, size_t size, u
     w.symbols = cli_alloc((size + 1) * sizeof *w.symbols);
     // Each pair at first, and two for each merge.
     w.heap = cli_alloc((3 * size + 1) * sizeof *w.heap);
-    if (bpe->is_text)
+    if (bpe->unigram)
+        add_parts(&w, text, size);
+    else if (bpe->is_text)
         add_characters(&w, text, size);
     else
         add_bytes(&w, text, size);
@@ -388,42 +426,27 @@ static void use_piece(void *data, const char *piece, size_t size)
     out->count += cli_bpe_merge(out->bpe, piece, size, out->tokens + out->count);
 }
 
-// With U+2581 for blanks, and one before all.
-static char *mark_blanks(
-    const struct cli_bpe *bpe, const char *text, size_t size, bool prefix, size_t *out_size)
+// The text as its steps leave it, in place of `text`.
+static char *prepare_text(const struct cli_bpe *bpe, char *text, size_t *size, bool prefix)
 {
-    const size_t length = sizeof mark - 1;
-    const bool begins =
-        size > 0 && (text[0] == ' ' || (size >= length && memcmp(text, mark, length) == 0));
-    char *out = cli_alloc(length * (size + 1) + 1);
-    size_t made = 0;
-    if (prefix && size > 0 && !(begins && bpe->how.prefix_once))
-        made = length;
-    memcpy(out, mark, made);
-    for (size_t i = 0; i < size; i++) {
-        if (text[i] == ' ')
-            memcpy(out + made, mark, length);
-        else
-            out[made] = text[i];
-        made += text[i] == ' ' ? length : 1;
+    if (bpe->map) {
+        char *mapped = cli_charsmap_apply(bpe->map, text, *size, size);
+        free(text);
+        text = mapped;
     }
-    *out_size = made;
-    return out;
+    *size = cli_blanks_drop(&bpe->how, text, *size);
+    char *marked = cli_blanks_mark(&bpe->how, text, *size, prefix, size);
+    free(text);
+    return marked;
 }
 
-// Words begin with their blank.
 static void use_words(struct output *out, const char *text, size_t size)
 {
-    const size_t length = sizeof mark - 1;
-    size_t begin = 0;
-    for (size_t at = 1; at < size; at++) {
-        if (at + length <= size && memcmp(text + at, mark, length) == 0) {
-            use_piece(out, text + begin, at - begin);
-            begin = at;
-        }
+    for (size_t at = 0; at < size;) {
+        const size_t end = cli_blanks_word(text, at, size);
+        use_piece(out, text + at, end - at);
+        at = end;
     }
-    if (begin < size)
-        use_piece(out, text + begin, size - begin);
 }
 
 uint32_t *cli_bpe_encode(
@@ -432,11 +455,8 @@ uint32_t *cli_bpe_encode(
     char *normal = cli_split_normalize(bpe->split, text, &size);
     if (!normal)
         return NULL;
-    if (bpe->is_text) {
-        char *marked = mark_blanks(bpe, normal, size, prefix, &size);
-        free(normal);
-        normal = marked;
-    }
+    if (bpe->is_text)
+        normal = prepare_text(bpe, normal, &size, prefix);
     struct output out = { bpe, cli_alloc((size + 1) * sizeof *out.tokens), 0 };
     if (bpe->is_text && bpe->how.words) {
         use_words(&out, normal, size);
@@ -473,19 +493,6 @@ char *cli_bpe_repair(const char *bytes, size_t size, size_t *out_size)
     return out;
 }
 
-// The text with blanks for their mark; returns its size.
-static size_t put_text(char *to, const char *text, size_t size)
-{
-    const size_t length = sizeof mark - 1;
-    size_t made = 0;
-    for (size_t at = 0; at < size;) {
-        const bool blank = size - at >= length && memcmp(text + at, mark, length) == 0;
-        to[made++] = blank ? ' ' : text[at];
-        at += blank ? length : 1;
-    }
-    return made;
-}
-
 static size_t put_token(const struct cli_bpe *bpe, uint32_t id, char *to)
 {
     const struct token *token = id < bpe->count ? &bpe->tokens[id] : NULL;
@@ -500,7 +507,7 @@ static size_t put_token(const struct cli_bpe *bpe, uint32_t id, char *to)
         return 1;
     }
     if (bpe->is_text)
-        return put_text(to, token->text, token->size);
+        return cli_blanks_unmark(to, token->text, token->size);
     memcpy(to, token->text, token->size);
     return token->size;
 }

@@ -9,7 +9,9 @@
 #include <stdint.h>
 
 struct cli_bpe;
+struct cli_charsmap;
 struct cli_split;
+struct cli_unigram;
 
 bool cli_bpe_is_built(void); // else nothing can be opened
 
@@ -25,8 +27,14 @@ struct cli_bpe_text {
     bool fuse_unknown;  // of others, one unknown token stands for all in a row
     bool words;         // no token goes on beyond a blank
     bool prefix_once;   // a text that begins with a blank gets no other before it
+    bool one_blank;     // stands for all in a row
+    bool no_last_blank; // at the end of a text
+    bool only_words;    // of all that is blank, one blank between words is left, and none around
 };
 void cli_bpe_use_text(struct cli_bpe *bpe, const struct cli_bpe_text *how);
+// What is done to a text before it is cut, and what cuts it instead of merges: taken.
+void cli_bpe_use_charsmap(struct cli_bpe *bpe, struct cli_charsmap *map);
+void cli_bpe_use_unigram(struct cli_bpe *bpe, struct cli_unigram *unigram);
 void cli_bpe_set_unknown(struct cli_bpe *bpe, int64_t id); // -1: what is unknown is left out
 // What stands for characters of a text; -1: there is none, or every byte is known.
 int64_t cli_bpe_unknown(const struct cli_bpe *bpe);

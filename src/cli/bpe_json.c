@@ -9,6 +9,7 @@
 #include "bpe_text.h"
 #include "cli.h"
 #include "tokenizer_json.h"
+#include "unigram.h"
 
 enum { MAX_CONFIG = 16 << 20 };
 
@@ -73,34 +74,77 @@ static int read_id(const struct reader *r, const struct value *item, const char 
     return 0;
 }
 
-static int read_model(struct reader *r)
+static int add_token(struct reader *r, const char *text, uint32_t id)
+{
+    return cli_bpe_add_token(r->bpe, text, strlen(text), id)
+        ? 0
+        : refuse(r, "there is another token of the text, or the id, of", text);
+}
+
+static int open_model(struct reader *r, uint32_t merges)
+{
+    r->bpe = cli_bpe_open(r->vocabulary, merges, cli_json_is_true(r->model, "ignore_merges"));
+    return r->is_text ? cli_bpe_read_text(r->path, r->json, r->bpe, r->files) : 0;
+}
+
+// [["<unk>", 0.0], ["a", -1.5], ...]: ids are the places.
+static int read_unigram(struct reader *r)
+{
+    const struct value *vocabulary = cli_json_find(r->model, "vocab"),
+                       *unknown = cli_json_find(r->model, "unk_id");
+    uint64_t id = 0;
+    if (!r->is_text)
+        return cli_fail("%s: its pre_tokenizer or normalizer does not mark blanks", r->path);
+    if (!value_is(vocabulary, VALUE_LIST) || vocabulary->count > r->vocabulary)
+        return cli_fail("%s: its model has no vocab, a list, of at most the model's %u tokens",
+            r->path, r->vocabulary);
+    int status = open_model(r, 0);
+    if (status != 0)
+        return status;
+    struct cli_unigram *unigram = cli_unigram_open(vocabulary->count);
+    cli_bpe_use_unigram(r->bpe, unigram);
+    VALUE_EACH(item, vocabulary)
+    {
+        const char *text =
+            value_is(item, VALUE_LIST) && item->count == 2 ? value_text(&item->items[0]) : NULL;
+        if (!text || !value_is(&item->items[1], VALUE_NUMBER)
+            || strlen(text) > CLI_UNIGRAM_MAX_SIZE)
+            return cli_fail("%s: token %llu is not a text of at most %d bytes, and a score",
+                r->path, (unsigned long long)id, CLI_UNIGRAM_MAX_SIZE);
+        status = add_token(r, text, (uint32_t)id);
+        if (status != 0)
+            return status;
+        cli_unigram_add(unigram, text, strlen(text), (uint32_t)id++, item->items[1].number);
+    }
+    cli_unigram_finish(unigram);
+    if (unknown && (!vkmoe_value_integer(unknown, &id) || id >= vocabulary->count))
+        return cli_fail("%s: unk_id is none of its tokens", r->path);
+    cli_bpe_set_unknown(r->bpe, unknown ? (int64_t)id : -1);
+    return 0;
+}
+
+static int read_bpe(struct reader *r)
 {
     static const char *const strange[] = { "continuing_subword_prefix", "end_of_word_suffix" };
     const struct value *vocabulary = cli_json_find(r->model, "vocab"),
                        *merges = cli_json_find(r->model, "merges");
-    if (!cli_json_says(r->model, "type", "BPE"))
-        return refuse_type(r, "only tokenizers of type BPE are read, not", r->model);
     for (size_t i = 0; i < sizeof strange / sizeof *strange; i++) {
         const char *text = value_text(cli_json_find(r->model, strange[i]));
         if (text && *text)
             return refuse(r, "cannot be used with", strange[i]);
     }
-    r->is_text = cli_bpe_is_text(r->json);
     if (!r->is_text && cli_json_is_true(r->model, "byte_fallback"))
         return refuse(r, "cannot be used with", "byte_fallback");
     if (!value_is(vocabulary, VALUE_OBJECT) || !value_is(merges, VALUE_LIST))
         return cli_fail("%s: its model has no vocab, an object, or no merges, a list", r->path);
-    r->bpe =
-        cli_bpe_open(r->vocabulary, merges->count, cli_json_is_true(r->model, "ignore_merges"));
-    int status = r->is_text ? cli_bpe_read_text(r->path, r->json, r->bpe, r->files) : 0;
-    if (status != 0)
-        return status;
+    int status = open_model(r, merges->count);
     VALUE_EACH(item, vocabulary)
     {
         uint32_t id;
-        status = read_id(r, item, item->name, &id);
-        if (status == 0 && !cli_bpe_add_token(r->bpe, item->name, strlen(item->name), id))
-            status = refuse(r, "there is another token of the text, or the id, of", item->name);
+        if (status == 0)
+            status = read_id(r, item, item->name, &id);
+        if (status == 0)
+            status = add_token(r, item->name, id);
         if (status != 0)
             return status;
     }
@@ -113,7 +157,17 @@ static int read_model(struct reader *r)
     const char *unknown = value_text(cli_json_find(r->model, "unk_token"));
     if (unknown)
         cli_bpe_set_unknown(r->bpe, cli_bpe_find(r->bpe, unknown, strlen(unknown)));
-    return 0;
+    return status;
+}
+
+static int read_model(struct reader *r)
+{
+    r->is_text = cli_bpe_is_text(r->json);
+    if (cli_json_says(r->model, "type", "Unigram"))
+        return read_unigram(r);
+    if (!cli_json_says(r->model, "type", "BPE"))
+        return refuse_type(r, "only tokenizers of type BPE or Unigram are read, not", r->model);
+    return read_bpe(r);
 }
 
 // --------------------------------------------------------------------------- patterns

@@ -3,6 +3,10 @@
 // also cut the text into words.
 #include "bpe_text.h"
 
+#include <stdlib.h>
+
+#include "base64.h"
+#include "charsmap.h"
 #include "cli.h"
 #include "tokenizer_json.h"
 
@@ -49,16 +53,35 @@ static bool is_blank_pattern(const struct value *step)
     return cli_json_says(cli_json_find(step, "pattern"), "String", " ");
 }
 
+static bool read_charsmap(struct reader *r, const struct value *step)
+{
+    const char *text = value_text(cli_json_find(step, "precompiled_charsmap"));
+    const size_t size = text ? strlen(text) : 0;
+    char *bytes = cli_alloc(size + 1);
+    size_t count;
+    struct cli_charsmap *map = cli_base64_decode(text ? text : "", size, bytes, &count)
+        ? cli_charsmap_open(bytes, count)
+        : NULL;
+    free(bytes);
+    cli_bpe_use_charsmap(r->bpe, map);
+    return map;
+}
+
 static int read_normalizer(struct reader *r, const struct value *step)
 {
+    const char *regex = value_text(cli_json_find(cli_json_find(step, "pattern"), "Regex"));
+    const bool replaces = is_type(step, "Replace") && cli_json_says(step, "content", mark);
     if (is_type(step, "NFC"))
         cli_split_use_nfc(cli_bpe_split(r->bpe));
     else if (is_type(step, "Prepend") && cli_json_says(step, "prepend", mark))
         r->always = true;
-    else if (is_type(step, "Replace") && is_blank_pattern(step)
-        && cli_json_says(step, "content", mark))
+    else if (replaces && is_blank_pattern(step))
         r->marks = true;
-    else
+    else if (replaces && regex && strcmp(regex, " {2,}") == 0)
+        r->how.one_blank = true;
+    else if (is_type(step, "Strip") && !cli_json_is_true(step, "strip_left"))
+        r->how.no_last_blank = cli_json_is_true(step, "strip_right");
+    else if (!is_type(step, "Precompiled") || !read_charsmap(r, step))
         return refuse(r, "normalizer", step);
     return 0;
 }
@@ -83,6 +106,10 @@ static bool read_metaspace(struct reader *r, const struct value *step)
 
 static int read_cutter(struct reader *r, const struct value *step)
 {
+    if (is_type(step, "WhitespaceSplit") && !r->marks) {
+        r->how.only_words = true;
+        return 0;
+    }
     // Of blanks that are no longer there.
     if (is_type(step, "Split") && is_blank_pattern(step) && r->marks)
         return 0;
@@ -126,6 +153,8 @@ int cli_bpe_read_text(const char *path, const struct value *json, struct cli_bpe
         if (!is_known_decoder(step))
             return refuse(&r, "decoder", step);
     }
+    if (r.how.only_words && !(r.always && r.how.words))
+        return cli_fail("%s: its words are not all begun with a blank", path);
     if (!r.marks)
         return cli_fail("%s: its normalizer does not mark blanks", path);
     files->legacy = r.always;

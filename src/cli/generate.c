@@ -12,7 +12,7 @@ static const char about[] =
     "Ctrl-C. The speed and the device are printed to standard error.\n"
     "\n"
     "Text becomes tokens by the model's tokenizer.model or spiece.model, if it has\n"
-    "one (sentencepiece), else by a tokenizer.json (BPE), or by a GGUF\n"
+    "one (sentencepiece), else by a tokenizer.json, or by a GGUF\n"
     "file's vocabulary of either kind. If that says so, its first token, BOS, is put\n"
     "before a text that does not begin with it, so that an empty one can be\n"
     "continued. A tokenizer of T5's class puts its last token, EOS, after a text\n"

@@ -190,19 +190,31 @@ static uint32_t bound(
     return low;
 }
 
+const struct cli_special_token *cli_special_longer(const struct cli_special *set, const char *text,
+    size_t size, size_t at, struct cli_special_walk *walk)
+{
+    const struct cli_special_token *found = NULL;
+    if (walk->depth == 0)
+        walk->high = set->count;
+    while (!found && walk->low < walk->high && at + walk->depth < size) {
+        const unsigned byte = (unsigned char)text[at + walk->depth];
+        walk->low = bound(set, walk->low, walk->high, walk->depth, byte);
+        walk->high = bound(set, walk->low, walk->high, walk->depth, byte + 1);
+        walk->depth++;
+        // One that ends here comes before all that go on.
+        if (walk->low < walk->high && set->tokens[walk->low].size == walk->depth)
+            found = &set->tokens[walk->low];
+    }
+    return found;
+}
+
 static const struct cli_special_token *match(
     const struct cli_special *set, const char *text, size_t size, size_t at)
 {
-    const struct cli_special_token *longest = NULL;
-    uint32_t low = 0, high = set->count;
-    for (size_t depth = 0; low < high && at + depth < size; depth++) {
-        const unsigned byte = (unsigned char)text[at + depth];
-        low = bound(set, low, high, depth, byte);
-        high = bound(set, low, high, depth, byte + 1);
-        // One that ends here comes before all that go on.
-        const struct cli_special_token *token = &set->tokens[low];
-        if (low < high && token->size == depth + 1
-            && !(token->single_word && touches_word(text, size, at, at + depth + 1)))
+    const struct cli_special_token *longest = NULL, *token;
+    struct cli_special_walk walk = { 0 };
+    while ((token = cli_special_longer(set, text, size, at, &walk))) {
+        if (!(token->single_word && touches_word(text, size, at, at + token->size)))
             longest = token;
     }
     return longest;

@@ -40,6 +40,14 @@ struct cli_special_token *cli_special_find(struct cli_special *set, const char *
 const struct cli_special_token *cli_special_next(
     const struct cli_special *set, const char *text, size_t size, size_t from, size_t *at);
 
+// All tokens at one place, the shortest first: each call returns the next, NULL after the last.
+struct cli_special_walk { // zeroed at first
+    uint32_t low, high;
+    size_t depth;
+};
+const struct cli_special_token *cli_special_longer(const struct cli_special *set, const char *text,
+    size_t size, size_t at, struct cli_special_walk *walk);
+
 // What was added first under this id.
 const struct cli_special_token *cli_special_name(const struct cli_special *set, uint32_t id);
 

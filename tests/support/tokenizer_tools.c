@@ -14,7 +14,8 @@ char tools_said[TOOLS_MAX_SAID];
 struct cli_tokenizer tools_tokenizer;
 uint32_t *tools_tokens, tools_count;
 const char *const tools_bpe_names[TOOLS_BPE_NAMES] = { "llama-bpe", "qwen2", "gpt-4o",
-    "deepseek-v3", "olmo", "refact", "spm-prepend", "spm-first", "spm-words", "spm-bare" };
+    "deepseek-v3", "olmo", "refact", "spm-prepend", "spm-first", "spm-words", "spm-bare",
+    "unigram-bytes", "unigram-words", "unigram-split" };
 static int saved_stderr;
 
 static void remove_folder(void)

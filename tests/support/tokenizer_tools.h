@@ -25,7 +25,7 @@ void tools_remove(const char *name); // nothing if it is not there
 enum { TOOLS_MODEL_ROOM = 1 << 16 };
 char *tools_read_model(const char *name, size_t *size);
 // Likewise bpe/NAME.json, with `kind` before its end; of the names the first are of bytes.
-enum { TOOLS_BYTE_NAMES = 6, TOOLS_BPE_NAMES = 10 };
+enum { TOOLS_BYTE_NAMES = 6, TOOLS_BPE_NAMES = 13 };
 extern const char *const tools_bpe_names[TOOLS_BPE_NAMES];
 char *tools_read_bpe(const char *name, const char *kind, size_t *size);
 

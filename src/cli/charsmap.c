@@ -1,0 +1,100 @@
+// charsmap.c - see charsmap.h. The trie is a double array in the form of darts-clone
+// (github.com/s-yata/darts-clone): a unit has the label of the byte that leads to it, and the
+// distance, by exclusive or, to where those that follow it are; one with a value has that where a
+// zero would lead. Nothing of it is believed: a step out of the array leads nowhere.
+#include "charsmap.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+#include "utf8.h"
+
+struct cli_charsmap {
+    uint32_t *units, unit_count;
+    char *texts; // with a zero after the last
+    size_t texts_size;
+};
+
+struct cli_charsmap *cli_charsmap_open(const char *data, size_t size)
+{
+    uint32_t trie = 0;
+    if (size >= sizeof trie)
+        memcpy(&trie, data, sizeof trie);
+    if (trie == 0 || trie % sizeof trie != 0 || trie > size - sizeof trie)
+        return NULL;
+    struct cli_charsmap *map = cli_alloc(sizeof *map);
+    map->unit_count = trie / sizeof trie;
+    map->units = cli_alloc(trie);
+    memcpy(map->units, data + sizeof trie, trie);
+    map->texts_size = size - sizeof trie - trie;
+    map->texts = cli_alloc(map->texts_size + 1);
+    memcpy(map->texts, data + sizeof trie + trie, map->texts_size);
+    return map;
+}
+
+void cli_charsmap_close(struct cli_charsmap *map)
+{
+    if (!map)
+        return;
+    free(map->units);
+    free(map->texts);
+    free(map);
+}
+
+static uint32_t unit_at(const struct cli_charsmap *map, uint32_t at)
+{
+    return at < map->unit_count ? map->units[at] : UINT32_MAX; // no byte's
+}
+
+static uint32_t distance(uint32_t unit)
+{
+    return (unit >> 10) << ((unit & 1u << 9) >> 6);
+}
+
+// What the longest match at the beginning becomes; NULL: there is none.
+static const char *find(
+    const struct cli_charsmap *map, const char *text, size_t size, size_t *length)
+{
+    const char *found = NULL;
+    uint32_t at = distance(unit_at(map, 0));
+    for (size_t i = 0; i < size; i++) {
+        const uint32_t byte = (unsigned char)text[i];
+        const uint32_t unit = unit_at(map, at ^ byte);
+        if (byte == 0 || (unit & (1u << 31 | 0xff)) != byte)
+            break;
+        at ^= byte ^ distance(unit);
+        const uint32_t value = unit >> 8 & 1 ? unit_at(map, at) & ~(1u << 31) : UINT32_MAX;
+        if (value < map->texts_size) {
+            found = map->texts + value;
+            *length = i + 1;
+        }
+    }
+    return found;
+}
+
+char *cli_charsmap_apply(
+    const struct cli_charsmap *map, const char *text, size_t size, size_t *out_size)
+{
+    size_t room = 2 * size + 64, made = 0;
+    char *out = cli_alloc(room);
+    for (size_t at = 0; at < size;) {
+        uint32_t code;
+        const int character = cli_utf8_decode((const unsigned char *)text + at, size - at, &code);
+        size_t length = character > 0 ? (size_t)character : 1;
+        const char *put = find(map, text + at, size - at, &length);
+        const size_t put_size = put ? strlen(put) : length;
+        if (made + put_size > room) {
+            room = 2 * (made + put_size);
+            char *more = cli_alloc(room);
+            memcpy(more, out, made);
+            free(out);
+            out = more;
+        }
+        memcpy(out + made, put ? put : text + at, put_size);
+        made += put_size;
+        at += length;
+    }
+    *out_size = made;
+    return out;
+}
