@@ -164,6 +164,11 @@ static char *read_bytes(const struct cli_bpe *bpe, const char *text, size_t size
     return bytes;
 }
 
+static int64_t find_id(const struct cli_bpe *bpe, const char *bytes, size_t size)
+{
+    return (int64_t)bpe->texts[find_slot(bpe, bytes, size)] - 1;
+}
+
 // The byte of a token <0x00> to <0xFF>; -1: it is another.
 static int fallback_of(const char *text, size_t size)
 {
@@ -174,21 +179,17 @@ static int fallback_of(const char *text, size_t size)
     return high && low ? (int)(16 * (high - digits) + (low - digits)) : -1;
 }
 
-bool cli_bpe_add_token(struct cli_bpe *bpe, const char *text, size_t size, uint32_t id)
+// Takes the bytes.
+static bool add_token(struct cli_bpe *bpe, char *bytes, size_t size, uint32_t id)
 {
-    size_t length;
-    if (id >= bpe->room || bpe->tokens[id].text)
-        return false;
-    char *bytes = read_bytes(bpe, text, size, &length);
-    const uint32_t slot = find_slot(bpe, bytes, length);
-    if (bpe->texts[slot]) {
+    if (id >= bpe->room || bpe->tokens[id].text || find_id(bpe, bytes, size) >= 0) {
         free(bytes);
         return false;
     }
-    bpe->tokens[id] = (struct token){ bytes, length };
-    bpe->texts[slot] = id + 1;
-    const int byte = bpe->is_text ? fallback_of(bytes, length)
-        : length == 1             ? (unsigned char)bytes[0]
+    bpe->texts[find_slot(bpe, bytes, size)] = id + 1;
+    bpe->tokens[id] = (struct token){ bytes, size };
+    const int byte = bpe->is_text ? fallback_of(bytes, size)
+        : size == 1               ? (unsigned char)bytes[0]
                                   : -1;
     if (byte >= 0)
         bpe->bytes[byte] = id;
@@ -197,9 +198,18 @@ bool cli_bpe_add_token(struct cli_bpe *bpe, const char *text, size_t size, uint3
     return true;
 }
 
-static int64_t find_id(const struct cli_bpe *bpe, const char *bytes, size_t size)
+bool cli_bpe_add_token(struct cli_bpe *bpe, const char *text, size_t size, uint32_t id)
 {
-    return (int64_t)bpe->texts[find_slot(bpe, bytes, size)] - 1;
+    size_t length;
+    char *bytes = read_bytes(bpe, text, size, &length);
+    return add_token(bpe, bytes, length, id);
+}
+
+bool cli_bpe_add_bytes(struct cli_bpe *bpe, const char *bytes, size_t size, uint32_t id)
+{
+    char *copy = cli_alloc(size + 1);
+    memcpy(copy, bytes, size);
+    return add_token(bpe, copy, size, id);
 }
 
 int64_t cli_bpe_find(const struct cli_bpe *bpe, const char *text, size_t size)
@@ -237,6 +247,36 @@ bool cli_bpe_add_merge(
     *merge =
         (struct merge){ (uint32_t)first, (uint32_t)second, ++bpe->merges_count, (uint32_t)result };
     return true;
+}
+
+// Those of one token; counts them, and adds them if `add`.
+static uint32_t derive(struct cli_bpe *bpe, uint32_t id, bool add)
+{
+    const struct token *token = &bpe->tokens[id];
+    uint32_t count = 0;
+    for (size_t cut = 1; cut < token->size; cut++) {
+        const int64_t left = find_id(bpe, token->text, cut);
+        const int64_t right = find_id(bpe, token->text + cut, token->size - cut);
+        if (left < 0 || right < 0)
+            continue;
+        count++;
+        if (add)
+            *find_merge(bpe, (uint32_t)left, (uint32_t)right) =
+                (struct merge){ (uint32_t)left, (uint32_t)right, id + 1, id };
+    }
+    return count;
+}
+
+void cli_bpe_derive_merges(struct cli_bpe *bpe)
+{
+    bpe->merges_count = 0;
+    for (uint32_t id = 0; id < bpe->count; id++)
+        bpe->merges_count += derive(bpe, id, false);
+    free(bpe->merges);
+    bpe->merges_mask = slots(bpe->merges_count) - 1;
+    bpe->merges = cli_alloc((bpe->merges_mask + (size_t)1) * sizeof *bpe->merges);
+    for (uint32_t id = 0; id < bpe->count; id++)
+        derive(bpe, id, true);
 }
 
 // ------------------------------------------------------------------------------ merge

@@ -42,6 +42,10 @@ int64_t cli_bpe_unknown(const struct cli_bpe *bpe);
 // A token as the files write it, of bytes a character for each; copied. False: there is another
 // token of this id or text.
 bool cli_bpe_add_token(struct cli_bpe *bpe, const char *text, size_t size, uint32_t id);
+// The same with the bytes themselves.
+bool cli_bpe_add_bytes(struct cli_bpe *bpe, const char *bytes, size_t size, uint32_t id);
+// All pairs that become a token are merges, and its id is their rank. In place of the next.
+void cli_bpe_derive_merges(struct cli_bpe *bpe);
 // The next merge by rank, after all tokens. False: one of the two, or what they become, is no
 // token.
 bool cli_bpe_add_merge(

@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "bpe_text.h"
 #include "cli.h"
+#include "tiktoken.h"
 #include "tokenizer_json.h"
 #include "unigram.h"
 
@@ -241,25 +242,55 @@ static int read_normalizer(struct reader *r)
 
 // ------------------------------------------------------------------------ added tokens
 
-static int read_added(struct reader *r)
+static int add_added(
+    struct reader *r, const struct value *item, const struct value *id, const char *file)
 {
-    VALUE_EACH(item, cli_json_find(r->json, "added_tokens"))
-    {
-        struct cli_special_token token = { .file = "tokenizer.json", .has_flags = true };
-        token.text = value_text(cli_json_find(item, "content"));
-        if (!token.text)
-            return cli_fail("%s: an added token has no content", r->path);
-        const int status = read_id(r, cli_json_find(item, "id"), token.text, &token.id);
-        if (status != 0)
-            return status;
-        token.size = strlen(token.text);
-        token.left_strip = cli_json_is_true(item, "lstrip");
-        token.right_strip = cli_json_is_true(item, "rstrip");
-        token.single_word = cli_json_is_true(item, "single_word");
-        cli_special_add(&r->files->special, token);
-    }
+    struct cli_special_token token = { .file = file, .has_flags = true };
+    token.text = value_text(cli_json_find(item, "content"));
+    if (!token.text)
+        return cli_fail("%s: an added token has no content", r->path);
+    const int status = read_id(r, id, token.text, &token.id);
+    if (status != 0)
+        return status;
+    token.size = strlen(token.text);
+    token.left_strip = cli_json_is_true(item, "lstrip");
+    token.right_strip = cli_json_is_true(item, "rstrip");
+    token.single_word = cli_json_is_true(item, "single_word");
+    cli_special_add(&r->files->special, token);
+    return 0;
+}
+
+static int sort_added(struct reader *r)
+{
     const struct cli_special_token *torn = cli_special_sort(&r->files->special);
     return torn ? refuse(r, "there are two ids for", torn->text) : 0;
+}
+
+static int read_added(struct reader *r)
+{
+    int status = 0;
+    VALUE_EACH(item, cli_json_find(r->json, "added_tokens"))
+    {
+        if (status == 0)
+            status = add_added(r, item, cli_json_find(item, "id"), "tokenizer.json");
+    }
+    return status == 0 ? sort_added(r) : status;
+}
+
+// {"163584": {"content": "[BOS]", ...}, ...}
+static int read_decoder(struct reader *r, const struct value *config)
+{
+    int status = 0;
+    VALUE_EACH(item, cli_json_find(config, "added_tokens_decoder"))
+    {
+        char *end;
+        const struct value id = { .kind = VALUE_NUMBER, .number = strtod(item->name, &end) };
+        if (*end || end == item->name)
+            return refuse(r, "added_tokens_decoder has no id in", item->name);
+        if (status == 0)
+            status = add_added(r, item, &id, "tokenizer_config.json");
+    }
+    return status == 0 ? sort_added(r) : status;
 }
 
 static int64_t find_token(const struct reader *r, const struct value *item)
@@ -335,28 +366,42 @@ static int read_config(const char *checkpoint, struct value **out)
     return cli_result(status, checkpoint);
 }
 
-int cli_bpe_read(const char *checkpoint, const struct blob *file, uint32_t vocabulary,
-    struct cli_tokenizer_files *files, struct cli_bpe **out)
+static int read_json(struct reader *r)
+{
+    int status = read_model(r);
+    if (status == 0 && !r->is_text)
+        status = read_normalizer(r);
+    if (status == 0 && !r->is_text)
+        status = read_patterns(r);
+    return status == 0 ? read_added(r) : status;
+}
+
+static int read_tiktoken(struct reader *r, const struct blob *file, const struct value *config)
+{
+    const int status = cli_tiktoken_read(file, config, r->vocabulary, &r->bpe);
+    return status == 0 ? read_decoder(r, config) : status;
+}
+
+int cli_bpe_read(const char *checkpoint, const struct blob *file, bool tiktoken,
+    uint32_t vocabulary, struct cli_tokenizer_files *files, struct cli_bpe **out)
 {
     struct value *json = NULL, *config = NULL;
-    int status = cli_result(
-        vkmoe_json_parse(file->path, file->data, file->size, &cli_log, &json), checkpoint);
+    int status = tiktoken
+        ? 0
+        : cli_result(
+            vkmoe_json_parse(file->path, file->data, file->size, &cli_log, &json), checkpoint);
     struct reader r = {
         .path = file->path, .json = json, .files = files, .vocabulary = vocabulary
     };
     r.model = cli_json_find(json, "model");
     files->begin = files->end = -1;
-    files->legacy = files->prefix = false; // of sentencepiece's only
-    if (status == 0)
-        status = read_model(&r);
-    if (status == 0 && !r.is_text)
-        status = read_normalizer(&r);
-    if (status == 0 && !r.is_text)
-        status = read_patterns(&r);
-    if (status == 0)
-        status = read_added(&r);
+    files->legacy = files->prefix = false; // of texts only
+    if (status == 0 && !tiktoken)
+        status = read_json(&r);
     if (status == 0)
         status = read_config(checkpoint, &config);
+    if (status == 0 && tiktoken)
+        status = read_tiktoken(&r, file, config);
     if (status == 0)
         status = read_ends(&r, config);
     free(json);

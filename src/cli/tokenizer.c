@@ -7,6 +7,7 @@
 // out again where it was put, so that a text is printed as it was written.
 #include "tokenizer.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 #include "base/value.h"
 #include "bpe_json.h"
 #include "checkpoint/checkpoint.h"
+#include "tiktoken.h"
 
 #define MAX_FILE ((uint64_t)1 << 30)
 
@@ -22,22 +24,45 @@ static const char replacement[] = "\xef\xbf\xbd"; // U+FFFD, for each byte that 
 
 enum { MODEL, T5_MODEL, BPE };
 
-// BPE last: where there are two, sentencepiece's is the one that the other was made from.
-static const char *const names[] = { "tokenizer.model", "spiece.model", "tokenizer.json" };
+// BPE last: where there are two, sentencepiece's is the one that the other was made from, and so
+// is tiktoken's, but that says less.
+static const char *const names[] = { "tokenizer.model", "spiece.model", "tokenizer.json",
+    "tiktoken.model" };
 
-// Which of them is there, readable or not; NULL: none.
-static const char *find_file(const char *checkpoint)
+// The first of a folder's files of tiktoken's form by their end; an empty name: there is none.
+static void find_tiktoken(const char *checkpoint, char *name, size_t room)
+{
+    static const char tail[] = ".tiktoken";
+    DIR *folder = opendir(checkpoint);
+    const struct dirent *entry;
+    *name = 0;
+    while (folder && (entry = readdir(folder))) {
+        const size_t size = strlen(entry->d_name), tail_size = sizeof tail - 1;
+        if (size > tail_size && size < room && strcmp(entry->d_name + size - tail_size, tail) == 0
+            && (!*name || strcmp(entry->d_name, name) < 0))
+            strcpy(name, entry->d_name);
+    }
+    if (folder)
+        closedir(folder);
+}
+
+enum { MAX_NAME = 256 };
+
+// Which of them is there, readable or not; NULL: none. What has no name here gets it in `other`.
+static const char *find_file(const char *checkpoint, char other[MAX_NAME])
 {
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (vkmoe_checkpoint_has_file(checkpoint, names[i]))
             return names[i];
     }
-    return NULL;
+    find_tiktoken(checkpoint, other, MAX_NAME);
+    return *other ? other : NULL;
 }
 
 bool cli_tokenizer_exists(const char *checkpoint)
 {
-    return find_file(checkpoint);
+    char other[MAX_NAME];
+    return find_file(checkpoint, other);
 }
 
 static int open_pieces(struct cli_tokenizer *t, const struct blob *file)
@@ -73,25 +98,30 @@ static int read_settings(struct cli_tokenizer *t, const struct blob *file)
     return status;
 }
 
-static int open_file(struct cli_tokenizer *t, const struct blob *file, bool bpe)
+static int open_file(struct cli_tokenizer *t, const struct blob *file, const char *name, bool bpe)
 {
-    int status = bpe ? cli_bpe_read(t->checkpoint, file, t->vocabulary, &t->files, &t->bpe)
-                     : open_pieces(t, file);
-    if (status == 0 && bpe)
+    // GLM-4's tokenizer.model is of tiktoken's form.
+    const bool tiktoken = name != names[BPE] && (bpe || cli_tiktoken_is(file));
+    if (!bpe && !tiktoken) {
+        const int status = open_pieces(t, file);
+        return status == 0 ? read_settings(t, file) : status;
+    }
+    const int status =
+        cli_bpe_read(t->checkpoint, file, tiktoken, t->vocabulary, &t->files, &t->bpe);
+    if (status == 0)
         t->unknown = cli_bpe_unknown(t->bpe);
-    else if (status == 0)
-        status = read_settings(t, file);
     return status;
 }
 
 int cli_tokenizer_init(
     struct cli_tokenizer *t, const char *checkpoint, uint32_t vocabulary, bool is_t5)
 {
-    const char *name = find_file(checkpoint);
+    char other[MAX_NAME];
+    const char *name = find_file(checkpoint, other);
     *t = (struct cli_tokenizer){ .checkpoint = checkpoint, .vocabulary = vocabulary };
     if (!name)
         name = names[MODEL];
-    const bool bpe = name == names[BPE];
+    const bool bpe = name != names[MODEL] && name != names[T5_MODEL];
     t->files.is_t5 = is_t5 || name == names[T5_MODEL];
     t->unknown = -1;
     cli_tokenizer_rewind(t);
@@ -103,7 +133,7 @@ int cli_tokenizer_init(
     int status = cli_result(
         vkmoe_checkpoint_read_file(checkpoint, name, MAX_FILE, &cli_log, &file), checkpoint);
     if (status == 0)
-        status = open_file(t, &file, bpe);
+        status = open_file(t, &file, name, bpe);
     vkmoe_blob_finish(&file);
     return status;
 }

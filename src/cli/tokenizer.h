@@ -1,5 +1,5 @@
-// tokenizer.h - a model's tokenizer.model, spiece.model or tokenizer.json: text to tokens, and
-// back as they come.
+// tokenizer.h - a model's tokenizer.model, spiece.model, tokenizer.json or file of tiktoken's form:
+// text to tokens, and back as they come.
 #ifndef VKMOE_CLI_TOKENIZER_H
 #define VKMOE_CLI_TOKENIZER_H
 

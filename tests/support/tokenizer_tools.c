@@ -22,7 +22,7 @@ static void remove_folder(void)
 {
     static const char *const names[] = { "tokenizer.model", "spiece.model", "tokenizer.json",
         "tokenizer_config.json", "added_tokens.json", "special_tokens_map.json", "m.gguf",
-        "stderr" };
+        "tiktoken.model", "x.tiktoken", "stderr" };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         tools_remove(names[i]);
     rmdir(tools_directory);

@@ -1,0 +1,138 @@
+// tiktoken.c - see tiktoken.h. How a text is cut is not in such a file but in the code that reads
+// it; what that is, is known of classes that were looked at.
+#include "tiktoken.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base64.h"
+#include "checkpoint/gguf_tokenizer.h"
+#include "cli.h"
+#include "tokenizer_json.h"
+
+enum { MAX_TOKEN = 1024 }; // bytes: what is merged to it is looked for at each
+
+static const struct {
+    const char *name, *split; // as GGUF files call it
+    bool nfc;
+} classes[] = {
+    { "TikTokenTokenizer", "kimi-k2", false },
+    { "QWenTokenizer", "qwen2", true },
+    { "HYTokenizer", "hunyuan", false },
+    { "ChatGLM4Tokenizer", "glm4", false },
+};
+
+// ----------------------------------------------------------------------------- tokens
+
+struct line {
+    const char *text;
+    size_t size;
+    uint64_t rank;
+};
+
+// The line at *at, with its end; false: it is not of this form.
+static bool read_line(const struct blob *file, size_t *at, struct line *out)
+{
+    const char *text = file->data + *at, *blank = NULL;
+    size_t size = 0;
+    while (*at + size < file->size && text[size] != '\n')
+        size++;
+    *at += size + (*at + size < file->size);
+    if (size > 0 && text[size - 1] == '\r')
+        size--;
+    blank = memchr(text, ' ', size);
+    if (!blank || blank == text)
+        return false;
+    *out = (struct line){ text, (size_t)(blank - text), 0 };
+    const char *end = text + size;
+    for (const char *digit = blank + 1; digit < end; digit++) {
+        if (*digit < '0' || *digit > '9' || out->rank > UINT32_MAX)
+            return false;
+        out->rank = 10 * out->rank + (uint64_t)(*digit - '0');
+    }
+    return blank + 1 < end && out->size <= 2 * MAX_TOKEN;
+}
+
+bool cli_tiktoken_is(const struct blob *file)
+{
+    char bytes[2 * MAX_TOKEN];
+    struct line line;
+    size_t at = 0, size;
+    return file->size > 0 && read_line(file, &at, &line)
+        && cli_base64_decode(line.text, line.size, bytes, &size);
+}
+
+static int add_line(
+    struct cli_bpe *bpe, const struct blob *file, size_t *at, uint32_t number, uint32_t vocabulary)
+{
+    char bytes[2 * MAX_TOKEN];
+    struct line line;
+    size_t size;
+    if (!read_line(file, at, &line) || !cli_base64_decode(line.text, line.size, bytes, &size)
+        || size > MAX_TOKEN)
+        return cli_fail("%s: line %u is not a token of at most %d bytes, in base64, and its rank",
+            file->path, number, MAX_TOKEN);
+    if (line.rank >= vocabulary)
+        return cli_fail("%s: line %u is token %llu, the model's vocabulary ends at %u", file->path,
+            number, (unsigned long long)line.rank, vocabulary - 1);
+    return cli_bpe_add_bytes(bpe, bytes, size, (uint32_t)line.rank)
+        ? 0
+        : cli_fail(
+            "%s: line %u is a token, or has a rank, that was there before", file->path, number);
+}
+
+// --------------------------------------------------------------------------- patterns
+
+static int add_pattern(struct cli_bpe *bpe, const char *path, const char *pattern)
+{
+    char why[128];
+    return cli_split_add(cli_bpe_split(bpe), pattern, why, sizeof why)
+        ? 0
+        : cli_fail(
+            "%s: the pattern that tokenizer_config.json has for it cannot be used: %s", path, why);
+}
+
+static int add_patterns(struct cli_bpe *bpe, const char *path, const struct value *config)
+{
+    const char *pattern = value_text(cli_json_find(config, "pattern"));
+    const char *class = value_text(cli_json_find(config, "tokenizer_class"));
+    char shown[64];
+    if (!pattern)
+        pattern = value_text(cli_json_find(config, "pat_str"));
+    if (pattern)
+        return add_pattern(bpe, path, pattern);
+    for (size_t i = 0; class && i < sizeof classes / sizeof *classes; i++) {
+        if (strcmp(class, classes[i].name) != 0)
+            continue;
+        // That code has names for them, too, which other files repeat.
+        if (!value_is(cli_json_find(config, "added_tokens_decoder"), VALUE_OBJECT))
+            return cli_fail("%s: its tokenizer_config.json has no added_tokens_decoder", path);
+        const struct gguf_split *split = vkmoe_gguf_find_split(classes[i].split);
+        int status = 0;
+        for (const char *const *at = split->patterns; status == 0 && *at; at++)
+            status = add_pattern(bpe, path, *at);
+        if (classes[i].nfc)
+            cli_split_use_nfc(cli_bpe_split(bpe));
+        return status;
+    }
+    return class ? cli_fail("%s: how a tokenizer of class \"%s\" cuts a text is not known", path,
+               vkmoe_printable(class, shown, sizeof shown))
+                 : cli_fail("%s: no tokenizer_config.json says how a text is cut", path);
+}
+
+int cli_tiktoken_read(
+    const struct blob *file, const struct value *config, uint32_t vocabulary, struct cli_bpe **out)
+{
+    // A piece that is a token becomes that.
+    struct cli_bpe *bpe = *out = cli_bpe_open(vocabulary, 0, true);
+    int status = add_patterns(bpe, file->path, config);
+    uint32_t number = 1;
+    for (size_t at = 0; status == 0 && at < file->size; number++)
+        status = add_line(bpe, file, &at, number, vocabulary);
+    if (status == 0 && number == 1)
+        status = cli_fail("%s: is empty", file->path);
+    if (status == 0)
+        cli_bpe_derive_merges(bpe);
+    return status;
+}
