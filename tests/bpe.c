@@ -85,6 +85,12 @@ fail:
     return false;
 }
 
+#define BYTES "\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false}"
+#define MARKS \
+    "\"normalizer\":{\"type\":\"Replace\",\"pattern\":{\"String\":\" \"},\"content\":" \
+    "\"\u2581\"}"
+#define AB "\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"ab\":2}"
+
 // Blanks of the tokenizer's own are left out again where they were put: before a text only, or
 // before each of its sections.
 static bool test_blanks(void)
@@ -103,6 +109,14 @@ static bool test_blanks(void)
     const uint32_t bare = tools_count;
     tools_clean_up();
     CHECK(init_named("spm-prepend") && tools_encode("<s>he", false) && tools_count > bare);
+    tools_clean_up();
+    // An added token that texts become as well is shown as their part.
+    static const char runs[] =
+        "{" MARKS ",\"added_tokens\":[{\"id\":3,\"content\":\"\u2581\u2581\","
+        "\"special\":false}],\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,"
+        "\"\u2581\":1,\"\u2581\u2581\":3},\"merges\":[\"\u2581 \u2581\"]}}";
+    CHECK(init(runs, sizeof runs - 1) && tools_encode("a  a", false));
+    CHECK(tools_count == 3 && tools_tokens[1] == 3 && tools_decode_to("a  a"));
     return true;
 fail:
     return false;
@@ -152,12 +166,6 @@ fail:
     tools_remove("tokenizer_config.json");
     return false;
 }
-
-#define BYTES "\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false}"
-#define MARKS \
-    "\"normalizer\":{\"type\":\"Replace\",\"pattern\":{\"String\":\" \"},\"content\":" \
-    "\"\u2581\"}"
-#define AB "\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"ab\":2}"
 
 static const struct {
     const char *json, *said;

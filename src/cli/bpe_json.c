@@ -256,6 +256,9 @@ static int add_added(
     token.left_strip = cli_json_is_true(item, "lstrip");
     token.right_strip = cli_json_is_true(item, "rstrip");
     token.single_word = cli_json_is_true(item, "single_word");
+    // Gemma's runs of blanks, which it has as U+2581.
+    token.is_piece = r->is_text && !cli_json_is_true(item, "special")
+        && cli_bpe_find(r->bpe, token.text, token.size) == token.id;
     cli_special_add(&r->files->special, token);
     return 0;
 }

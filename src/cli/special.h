@@ -14,6 +14,7 @@ struct cli_special_token {
     const char *file;             // that names it; NULL: no file does
     bool left_strip, right_strip; // eats the blanks on that side
     bool single_word;             // only where no letter or digit touches it
+    bool is_piece;                // a text without it becomes it as well, and is shown for it
     bool has_flags;               // the file says so, be it that all are false
     uint32_t order;               // of cli_special_add()
 };

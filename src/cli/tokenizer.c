@@ -345,13 +345,15 @@ static void put_section(struct cli_tokenizer *t, const uint32_t *tokens, uint32_
     }
 }
 
-// Ids beyond the pieces that no file names are as the unknown piece.
+// NULL: the token is text. Ids beyond the pieces that no file names are as the unknown piece.
 static const struct cli_special_token *find_name(const struct cli_tokenizer *t, uint32_t id)
 {
     const struct cli_special_token *token = cli_special_name(&t->files.special, id);
-    return !token && t->pieces && t->unknown >= 0 && id >= cli_pieces_count(t->pieces)
+    if (token)
+        return token->is_piece ? NULL : token;
+    return t->pieces && t->unknown >= 0 && id >= cli_pieces_count(t->pieces)
         ? cli_special_name(&t->files.special, (uint32_t)t->unknown)
-        : token;
+        : NULL;
 }
 
 // Whether what follows this token begins as a text does. T5's sentinels, and others that strip on
