@@ -10,10 +10,35 @@
 #include "base/try.h"
 #include "checkpoint/gguf.h"
 
-static bool is_added(enum gguf_token_kind kind)
+#define MARK "\xe2\x96\x81" // U+2581, for a blank
+
+static bool is_blank(const struct gguf_string *token)
+{
+    uint64_t blanks = 0;
+    while (blanks < token->size && token->text[blanks] == ' ')
+        blanks++;
+    return blanks > 0 && blanks == token->size;
+}
+
+// Blanks in a row are users' tokens in Gemma, and of merges nevertheless.
+static bool is_added(
+    const struct gguf_vocabulary *v, const struct gguf_string *token, enum gguf_token_kind kind)
 {
     return kind == GGUF_TOKEN_UNKNOWN || kind == GGUF_TOKEN_CONTROL
-        || kind == GGUF_TOKEN_USER_DEFINED;
+        || (kind == GGUF_TOKEN_USER_DEFINED && !(v->text && is_blank(token)));
+}
+
+static void put_name(
+    const struct gguf_vocabulary *v, struct gguf_message *m, const struct gguf_string *token)
+{
+    if (!v->text || !is_blank(token)) {
+        vkmoe_gguf_message_json(m, token->text, token->size);
+        return;
+    }
+    vkmoe_gguf_message_text(m, "\"");
+    for (uint64_t i = 0; i < token->size; i++)
+        vkmoe_gguf_message_text(m, MARK);
+    vkmoe_gguf_message_text(m, "\"");
 }
 
 static void put_id(struct gguf_message *m, uint64_t id)
@@ -58,7 +83,7 @@ static enum vkmoe_status put_tokens(struct gguf_vocabulary *v, struct gguf_messa
         if (!is_text(&token))
             return GGUF_VOCABULARY_FAIL(
                 v, INVALID, "tokens: token %llu is no UTF-8", v->file->path, (unsigned long long)i);
-        if (is_added(kind) != added || token.size == 0)
+        if (is_added(v, &token, kind) != added || token.size == 0)
             continue;
         vkmoe_gguf_message_text(m, between);
         between = ",";
@@ -66,7 +91,7 @@ static enum vkmoe_status put_tokens(struct gguf_vocabulary *v, struct gguf_messa
             put_added(m, &token, i, kind);
             continue;
         }
-        vkmoe_gguf_message_json(m, token.text, token.size);
+        put_name(v, m, &token);
         vkmoe_gguf_message_text(m, ":");
         put_id(m, i);
     }
@@ -145,14 +170,30 @@ static enum vkmoe_status find_split(const struct gguf_vocabulary *v, const struc
                     "pre is not there, which says how a text is cut", v->file->path);
 }
 
+static const struct gguf_split text_split = { .begin = true }; // Gemma's, which is not cut
+
+static void put_steps(
+    const struct gguf_vocabulary *v, struct gguf_message *m, const struct gguf_split *split)
+{
+    vkmoe_gguf_message_text(m, "{");
+    if (v->text)
+        vkmoe_gguf_message_text(m,
+            "\"normalizer\":{\"type\":\"Replace\",\"pattern\":{\"String\":\" \"},"
+            "\"content\":\"" MARK "\"}");
+    else if (split->nfc)
+        vkmoe_gguf_message_text(m, "\"normalizer\":{\"type\":\"NFC\"},");
+    if (!v->text)
+        put_split(m, split);
+}
+
 enum vkmoe_status vkmoe_gguf_write_bpe(struct gguf_vocabulary *v, struct gguf_message *m)
 {
-    const struct gguf_split *split;
+    const struct gguf_split *split = &text_split;
     struct end begin = { "add_bos_token", "bos_token_id", .before = "", .after = "," };
     const struct end end = { "add_eos_token", "eos_token_id", .before = ",", .after = "" };
-    TRY_RETURN(find_split(v, &split));
-    vkmoe_gguf_message_text(m, split->nfc ? "{\"normalizer\":{\"type\":\"NFC\"}," : "{");
-    put_split(m, split);
+    if (!v->text)
+        TRY_RETURN(find_split(v, &split));
+    put_steps(v, m, split);
     vkmoe_gguf_message_text(m, ",\"added_tokens\":[");
     TRY_RETURN(put_tokens(v, m, true));
     vkmoe_gguf_message_text(
@@ -161,9 +202,10 @@ enum vkmoe_status vkmoe_gguf_write_bpe(struct gguf_vocabulary *v, struct gguf_me
     TRY_RETURN(put_end(v, m, &begin));
     vkmoe_gguf_message_text(m, "{\"Sequence\":{\"id\":\"A\"}}");
     TRY_RETURN(put_end(v, m, &end));
-    vkmoe_gguf_message_text(
-        m, "]},\"model\":{\"type\":\"BPE\",\"skip_merges\":true,\"ignore_merges\":");
-    vkmoe_gguf_message_text(m, split->ignore_merges ? "true,\"vocab\":{" : "false,\"vocab\":{");
+    vkmoe_gguf_message_text(m, "]},\"model\":{\"type\":\"BPE\",\"skip_merges\":true,");
+    vkmoe_gguf_message_text(m, v->text ? "\"byte_fallback\":true," : "");
+    vkmoe_gguf_message_text(m, split->ignore_merges ? "\"ignore_merges\":true," : "");
+    vkmoe_gguf_message_text(m, "\"vocab\":{");
     TRY_RETURN(put_tokens(v, m, false));
     vkmoe_gguf_message_text(m, "},\"merges\":[");
     TRY_RETURN(put_merges(v, m));

@@ -230,9 +230,10 @@ static enum vkmoe_status make_file(
     const bool pieces = is_kind(v, "llama"), bpe = strcmp(name, bpe_name) == 0;
     if (pieces == bpe || !kind_of(v))
         return VKMOE_OK;
-    if (bpe && !is_kind(v, "gpt2"))
-        return FAIL(v, UNSUPPORTED, "model is \"%s\", only llama and gpt2 are read", v->file->path,
-            kind_of(v));
+    v->text = is_kind(v, "gemma4");
+    if (bpe && !v->text && !is_kind(v, "gpt2"))
+        return FAIL(v, UNSUPPORTED, "model is \"%s\", only llama, gpt2 and gemma4 are read",
+            v->file->path, kind_of(v));
     TRY_RETURN(vkmoe_gguf_fetch_strings(v, "tokens", &v->keys.tokens, &v->tokens));
     TRY_RETURN(vkmoe_gguf_fetch_numbers(v, "token_type", &v->keys.token_types, &v->types));
     if (strcmp(name, config_name) == 0)

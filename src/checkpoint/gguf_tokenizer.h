@@ -19,7 +19,8 @@ struct gguf_vocabulary {
     struct vkmoe_file *file;
     struct arena arena;
     struct gguf_file keys;
-    uint64_t max_size;                      // of what is fetched, and of what is made
+    bool text;         // tokens of BPE are texts with U+2581 for blanks, and not bytes
+    uint64_t max_size; // of what is fetched, and of what is made
     char *tokens, *scores, *types, *merges; // as they are in the file; may be NULL
 };
 
@@ -76,7 +77,8 @@ enum vkmoe_status vkmoe_gguf_write_message(struct gguf_vocabulary *v,
 // sentencepiece's. gguf_pieces.c
 enum vkmoe_status vkmoe_gguf_write_pieces(struct gguf_vocabulary *v, struct gguf_message *m);
 
-// A tokenizer.json, of what GGUF calls a gpt2 vocabulary: byte-level BPE. gguf_bpe.c
+// A tokenizer.json, of what GGUF calls a gpt2 vocabulary: byte-level BPE; or gemma4: BPE of texts.
+// gguf_bpe.c
 enum vkmoe_status vkmoe_gguf_write_bpe(struct gguf_vocabulary *v, struct gguf_message *m);
 
 // How vocabularies of byte-level BPE cut a text, by what tokenizer.ggml.pre calls them.
