@@ -55,34 +55,36 @@
 static const struct gguf_split splits[] = {
     { "gpt-2 mpt", .gpt2 = true },
     { "olmo", .gpt2 = true, .nfc = true },
-    { "refact starcoder smollm exaone", { "\\p{N}" }, .gpt2 = true },
-    { "qwen2", { QWEN2 }, .nfc = true },
-    { "deepseek-r1-qwen megrez hunyuan grok-2", { QWEN2 } },
+    { "refact starcoder smollm exaone", .patterns = { "\\p{N}" }, .gpt2 = true },
+    { "qwen2", .patterns = { QWEN2 }, .nfc = true },
+    { "deepseek-r1-qwen megrez hunyuan grok-2", .patterns = { QWEN2 } },
     { "qwen35",
-        { ENDINGS "|" BEFORE
-                  "[\\p{L}\\p{M}]+|\\p{N}| ?[^\\s\\p{L}\\p{M}\\p{N}]+[\\r\\n]*|" BLANKS },
+        .patterns = { ENDINGS
+            "|" BEFORE "[\\p{L}\\p{M}]+|\\p{N}| ?[^\\s\\p{L}\\p{M}\\p{N}]+[\\r\\n]*|" BLANKS },
         .nfc = true },
-    { "llama-bpe llama3 llama-v3 falcon3 lfm2 pixtral", { LLAMA3 }, .ignore_merges = true,
+    { "llama-bpe llama3 llama-v3 falcon3 lfm2 pixtral", .patterns = { LLAMA3 },
+        .ignore_merges = true, .begin = true },
+    { "dbrx glm4 chatglm-bpe", .patterns = { LLAMA3 } },
+    { "gpt-4o llama4 kanana2", .patterns = { GPT4O }, .ignore_merges = true },
+    { "minimax-m2", .patterns = { GPT4O } },
+    { "tekken", .patterns = { CASED_WORDS("") "\\p{N}|" PATHS BLANKS }, .ignore_merges = true,
         .begin = true },
-    { "dbrx glm4 chatglm-bpe", { LLAMA3 } },
-    { "gpt-4o llama4 kanana2", { GPT4O }, .ignore_merges = true },
-    { "minimax-m2", { GPT4O } },
-    { "tekken", { CASED_WORDS("") "\\p{N}|" PATHS BLANKS }, .ignore_merges = true, .begin = true },
     { "deepseek-v3 hunyuan-dense joyai-llm hy_v4",
-        { "\\p{N}{1,3}", "[\\x{4e00}-\\x{9fa5}\\x{3040}-\\x{30ff}]+",
+        .patterns = { "\\p{N}{1,3}", "[\\x{4e00}-\\x{9fa5}\\x{3040}-\\x{30ff}]+",
             "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|"
             "[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\\r\\n]*|" BLANKS } },
     { "deepseek-llm",
-        { "[\\r\\n]", "\\s?[" CASED_LETTERS "]+",
+        .patterns = { "[\\r\\n]", "\\s?[" CASED_LETTERS "]+",
             "\\s?[!-/:-~\\x{ff01}-\\x{ff0f}\\x{ff1a}-\\x{ff5e}\\x{2018}-\\x{201f}"
             "\\x{3000}-\\x{3002}]+",
             // As "\\s+$", which is tried anew at every blank of many.
             "(?<!\\s)\\s++$", EAST_ASIA, "\\p{N}+" } },
-    { "deepseek-coder", { "[\\r\\n]", "\\s?\\p{L}+", "\\s?\\p{P}+", EAST_ASIA, "\\p{N}" } },
-    { "kimi-k2", { "\\p{Han}+|" NO_HAN_WORDS "\\p{N}{1,3}|" SIGNS BLANKS } },
+    { "deepseek-coder",
+        .patterns = { "[\\r\\n]", "\\s?\\p{L}+", "\\s?\\p{P}+", EAST_ASIA, "\\p{N}" } },
+    { "kimi-k2", .patterns = { "\\p{Han}+|" NO_HAN_WORDS "\\p{N}{1,3}|" SIGNS BLANKS } },
     { "bailingmoe bailingmoe2 llada-moe",
-        { "'(?i:[sdmt]|ll|ve|re)|[^\\r\\n\\p{L}\\p{N}]?+\\p{L}+|\\p{N}|"
-          " ?[^\\s\\p{L}\\p{N}]++[\\r\\n]*|\\s*[\\r\\n]|\\s+(?!\\S)|\\s+" } },
+        .patterns = { "'(?i:[sdmt]|ll|ve|re)|[^\\r\\n\\p{L}\\p{N}]?+\\p{L}+|\\p{N}|"
+                      " ?[^\\s\\p{L}\\p{N}]++[\\r\\n]*|\\s*[\\r\\n]|\\s+(?!\\S)|\\s+" } },
 };
 
 const struct gguf_split *vkmoe_gguf_find_split(const char *name)
