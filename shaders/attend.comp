@@ -29,6 +29,8 @@ layout(local_size_x_id = 0) in;
 
 #define D ATTEND_HEAD_SIZE
 #define PADDED ((D + 7) / 8 * 8)
+#define V (ATTEND_VALUE_SIZE != 0 ? ATTEND_VALUE_SIZE : D)
+#define PADDED_V ((V + 7) / 8 * 8)
 #define QUERIES (ATTEND_ROWS * ATTEND_HEADS)         // query q: row q / HEADS, head q % HEADS
 #define LOWEST -1.0e38 // below any score, and finite: exp(LOWEST - LOWEST) is 1, not NaN
 
@@ -75,7 +77,7 @@ void wait_for_scores() {}
 #else
 #define BLOCK_KEYS LANES
 #define BLOCKS_ARE_FIXED true
-#define COLUMNS_A_LANE ((PADDED + LANES - 1) / LANES) // of the values
+#define COLUMNS_A_LANE ((PADDED_V + LANES - 1) / LANES) // of the values
 float sums[QUERIES];                    // of this lane's keys
 float values[QUERIES * COLUMNS_A_LANE]; // of this lane's columns
 // How lanes load and share, in two forms that have the same functions.

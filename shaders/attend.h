@@ -33,8 +33,9 @@ SPEC(13, ATTEND_EXPERT_KV_HEADS, 0)  // that one expert uses, from PATTERN_KV_HE
 SPEC(14, ATTEND_BIAS_REACH, 0)       // of the position bias; 0: none
 SPEC(15, ATTEND_PICKED_WORDS, 0)     // bits for all blocks of keys that patterns pick; 0: none does
 SPEC(16, ATTEND_TOP, 0)              // entries of a list in `choices`
-SPEC(17, ATTEND_LOADS, 4)     // under way, where lanes own columns: 4, or 1 for few registers
-SPEC(18, ATTEND_MATRIX_K, 16) // of the device's matrices, where those multiply
+SPEC(17, ATTEND_LOADS, 4)      // under way, where lanes own columns: 4, or 1 for few registers
+SPEC(18, ATTEND_MATRIX_K, 16)  // of the device's matrices, where those multiply
+SPEC(19, ATTEND_VALUE_SIZE, 0) // of a value, which is the start of a row like a key's; 0: all of it
 
 // Rows x heads, of forms without matrix units.
 #define ATTEND_MOST_QUERIES 16
@@ -43,7 +44,7 @@ SPEC(18, ATTEND_MATRIX_K, 16) // of the device's matrices, where those multiply
 
 struct attend_push {
     ADDRESS(AttentionConstants) constants;
-    ADDRESS(F32Out) query; // in  [row][query_stride]; out, unless split: the same places
+    ADDRESS(F32Out) query; // in  [row][query_stride]; out, unless split: where heads begin
     ADDRESS(U32) keys;     // in  [sequences][kv_heads][capacity][padded head]
     ADDRESS(U32) values;
     ADDRESS(U32) plan;      // in  mode 1: see plan.h
@@ -53,8 +54,8 @@ struct attend_push {
     ADDRESS(U32) sequences; // in  [tokens]
     ADDRESS(U32) lengths;   // in  [sequences], for patterns that look both ways
     ADDRESS(F32Out)
-    partials; // out [row][heads][splits][2 + head size]: maximum, sum, values;
-              // of splits that merge scratch, of (4 + head size up to a multiple
+    partials; // out [row][heads][splits][2 + value size]: maximum, sum, values;
+              // of splits that merge scratch, of (4 + value size up to a multiple
               // of 4) floats for each query of each workgroup
     ADDRESS(U32Coherent) counters; // [groups / splits], 0 before and after, where splits merge
     uint row_count;                // mode 0: tokens, mode 2: pairs

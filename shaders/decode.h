@@ -27,6 +27,10 @@ SPEC_FLOAT(19, DECODE_NORM_EPSILON, 1.0e-6)
 // The result is added to what is there, and `weighted` made of it, unless this is 2.
 SPEC(20, DECODE_RESIDUAL, 0)
 SPEC_FLOAT(21, DECODE_RESIDUAL_SCALE, 1.0)
+// up: so many matrices from table[experts] on instead of the shared expert's, one for each head;
+// x and shared_h have a row for each token and head, the latter's so far apart.
+SPEC(22, DECODE_HEADS, 0)
+SPEC(23, DECODE_HEAD_STRIDE, 0)
 
 // up: with more than one token, tokens * k is at most this.
 #define DECODE_MAX_PAIRS 128

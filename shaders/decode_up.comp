@@ -7,6 +7,7 @@
 layout(local_size_x_id = 0) in;
 
 #define NONE ~0u
+#define HEADS max(DECODE_HEADS, 1)
 
 shared uint experts_of[DECODE_MAX_PAIRS]; // of each pair; NONE if dropped
 shared uint members[DECODE_TOKENS];       // pairs that this workgroup serves
@@ -41,7 +42,7 @@ uint find_members(uint pair)
 
 // Activates and stores row `r` of a pair of blocks; gated, they are the gate and the up
 // projection of one column.
-void store(F32Out h, uint row, uint columns, uint pair, uint r, float first, float second,
+void store(F32Out h, uint row_at, uint columns, uint pair, uint r, float first, float second,
     bool gated, bool biased, uint bias_row)
 {
     const uint block = first_of_pair(pair);
@@ -58,13 +59,14 @@ void store(F32Out h, uint row, uint columns, uint pair, uint r, float first, flo
         second = activate_one(DECODE_ACTIVATION, second, DECODE_LIMIT);
     }
     if (column < columns)
-        store_result(h, row * columns + column, column, first);
+        store_result(h, row_at + column, column, first);
     if (!gated && column + PARTNER * 8 < columns)
-        store_result(h, row * columns + column + PARTNER * 8, column + PARTNER * 8, second);
+        store_result(h, row_at + column + PARTNER * 8, column + PARTNER * 8, second);
 }
 
-// Finishes and stores the sums of token `t` of those together, `scale` times, as row `row` of h.
-void finish(uint t, float scale, F32Out h, uint row, uint columns, uint first_pair, bool gated,
+// Finishes and stores the sums of token `t` of those together, `scale` times, as the row of h that
+// begins at `row_at`.
+void finish(uint t, float scale, F32Out h, uint row_at, uint columns, uint first_pair, bool gated,
     bool biased, uint bias_row)
 {
     if (DECODE_NORM != 0)
@@ -73,7 +75,7 @@ void finish(uint t, float scale, F32Out h, uint row, uint columns, uint first_pa
         const float first = scale * row_sum(sums[t * DECODE_BLOCKS + b]),
                     second = scale * row_sum(sums[t * DECODE_BLOCKS + b + 1]);
         if (stores())
-            store(h, row, columns, first_pair + b / 2, gl_LocalInvocationIndex, first, second,
+            store(h, row_at, columns, first_pair + b / 2, gl_LocalInvocationIndex, first, second,
                 gated, biased, bias_row);
     }
 }
@@ -101,27 +103,31 @@ void routed(uint pair, uint row_tile)
             DECODE_PACKED != 0, pc.columns, pc.raw), column_lane(), LANES / 8);
         [[unroll]] for (uint t = 0; t < DECODE_TOGETHER; t++) {
             if (i + t < count)
-                finish(t, weight_of(members[i + t]), pc.h, members[i + t], pc.h_columns,
-                    first_pair, DECODE_GATED != 0, DECODE_BIAS != 0, expert * pc.bias_stride);
+                finish(t, weight_of(members[i + t]), pc.h, members[i + t] * pc.h_columns,
+                    pc.h_columns, first_pair, DECODE_GATED != 0, DECODE_BIAS != 0,
+                    expert * pc.bias_stride);
         }
     } while ((i += DECODE_TOGETHER) < count);
 }
 
-void common_expert(uint first_token, uint row_tile)
+// The shared expert, or a head's matrix.
+void common_expert(uint first_token, uint row_tile, uint head)
 {
+    const uint stride = DECODE_HEADS > 0 ? DECODE_HEAD_STRIDE : pc.shared_h_columns;
     const uint first_pair = row_tile * (DECODE_BLOCKS / 2);
     const uint end = min(first_token + DECODE_TOKENS, pc.tokens);
     uint token = first_token;
     do {
         [[unroll]] for (uint t = 0; t < DECODE_TOGETHER; t++)
-            operands[t] = min(token + t, end - 1) * pc.x_stride;
+            operands[t] = (min(token + t, end - 1) * HEADS + head) * pc.x_stride;
         clear_sums();
-        multiply(product(U32x4(load_u32x2(pc.table, pc.experts)), pc.units, true, first_pair, pc.x,
-            DECODE_PACKED != 0, pc.columns, pc.raw), column_lane(), LANES / 8);
+        multiply(product(U32x4(load_u32x2(pc.table, pc.experts + head)), pc.units, true,
+            first_pair, pc.x, DECODE_PACKED != 0, pc.columns, pc.raw), column_lane(), LANES / 8);
         [[unroll]] for (uint t = 0; t < DECODE_TOGETHER; t++) {
             if (token + t < end)
-                finish(t, 1.0, pc.shared_h, token + t, pc.shared_h_columns, first_pair,
-                    DECODE_SHARED_GATED != 0, DECODE_SHARED_BIAS != 0, 0);
+                finish(t, 1.0, pc.shared_h, ((token + t) * HEADS + head) * stride,
+                    pc.shared_h_columns, first_pair, DECODE_SHARED_GATED != 0,
+                    DECODE_SHARED_BIAS != 0, 0);
         }
     } while ((token += DECODE_TOGETHER) < end);
 }
@@ -136,8 +142,12 @@ void main()
         // Tokens run fastest: their workgroups meet the same rows of the matrix in the cache.
         const uint tiles = (pc.tokens + DECODE_TOKENS - 1) / DECODE_TOKENS;
         const uint first_token = (group - routed_groups) % tiles * DECODE_TOKENS;
-        const uint row_tile = (group - routed_groups) / tiles;
-        if (row_tile < pc.shared_row_tiles)
-            common_expert(first_token, pc.first_shared_row_tile + row_tile);
+        uint row_tile = (group - routed_groups) / tiles, head = 0;
+        if (DECODE_HEADS > 0) {
+            head = row_tile / pc.shared_row_tiles;
+            row_tile %= pc.shared_row_tiles;
+        }
+        if (row_tile < pc.shared_row_tiles && head < HEADS)
+            common_expert(first_token, pc.first_shared_row_tile + row_tile, head);
     }
 }

@@ -28,6 +28,9 @@ SPEC(14, GEMM_MATRIX_K, 16) // of the device's matrices
 SPEC(15, GEMM_SLICE, 16)    // columns at a time, of which there are a multiple
 SPEC(16, GEMM_WHOLE, 0)     // 1: input rows are aligned, and slices are of nothing else
 SPEC(17, GEMM_FAST, 0)      // 1: x is rounded to f16
+// Direct: so many matrices from table[experts] on, one for each head; source and result have a row
+// for each token and head.
+SPEC(18, GEMM_HEADS, 0)
 
 struct experts_gemm_push {
     ADDRESS(U32) plan;      // in  see group_tokens.h

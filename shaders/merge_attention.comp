@@ -6,7 +6,8 @@
 
 layout(local_size_x_id = 0) in;
 
-#define STRIDE (2 + MERGE_HEAD_SIZE)
+#define V (MERGE_VALUE_SIZE != 0 ? MERGE_VALUE_SIZE : MERGE_HEAD_SIZE)
+#define STRIDE (2 + V)
 
 // Word `i` of split `s` of the row and head whose first one is at `first`. Clamped: drivers
 // load ahead of a loop's exit.
@@ -32,7 +33,7 @@ void main()
     float sum = MERGE_SINK_LOGITS != 0 ? exp(load_f32(sinks, head) - most) : 0.0;
     for (uint s = 0; s < pc.splits; s++)
         sum += exp(load_partial(first, s, 0) - most) * load_partial(first, s, 1);
-    for (uint c = gl_LocalInvocationIndex; c < MERGE_HEAD_SIZE; c += MERGE_LANES) {
+    for (uint c = gl_LocalInvocationIndex; c < V; c += MERGE_LANES) {
         float value = 0.0;
         for (uint s = 0; s < pc.splits; s++)
             value = fma(exp(load_partial(first, s, 0) - most), load_partial(first, s, 2 + c),

@@ -57,7 +57,8 @@ vec2 rotation(uint position, uint c)
 float normed(F32Out source, uint first, uint i, float scale, uint mode, F32 norm, uint norm_at)
 {
     const float x = load_f32_out(source, first + i);
-    return clip(mode == HEAD_NORM_NONE ? x : x * scale * load_f32(norm, norm_at + i));
+    const bool is_scaled = mode != HEAD_NORM_NONE && (STORE_LATENT == 0 || i < STORE_LATENT);
+    return clip(is_scaled ? x * scale * load_f32(norm, norm_at + i) : x);
 }
 
 // Element `i` of that head after RoPE.
@@ -65,14 +66,15 @@ float rotated(F32Out source, uint first, uint i, float scale, uint mode, F32 nor
     uint position)
 {
     const float x = normed(source, first, i, scale, mode, norm, norm_at);
-    if (STORE_ROPE == ROPE_NONE || i >= STORE_ROPE_SIZE)
+    const uint n = i - STORE_LATENT; // of those that are turned
+    if (STORE_ROPE == ROPE_NONE || i < STORE_LATENT || n >= STORE_ROPE_SIZE)
         return x;
     const uint half_size = STORE_ROPE_SIZE / 2;
-    const uint c = STORE_ROPE == ROPE_HALF ? i % half_size : i / 2;
-    const bool is_second = STORE_ROPE == ROPE_HALF ? i >= half_size : i % 2 == 1;
+    const uint c = STORE_ROPE == ROPE_HALF ? n % half_size : n / 2;
+    const bool is_second = STORE_ROPE == ROPE_HALF ? n >= half_size : n % 2 == 1;
     const uint other =
-        STORE_ROPE == ROPE_HALF ? (is_second ? i - half_size : i + half_size) : i ^ 1;
-    const float y = normed(source, first, other, scale, mode, norm, norm_at);
+        STORE_ROPE == ROPE_HALF ? (is_second ? n - half_size : n + half_size) : n ^ 1;
+    const float y = normed(source, first, STORE_LATENT + other, scale, mode, norm, norm_at);
     const vec2 r = rotation(position, c);
     return is_second ? fma(x, r.x, y * r.y) : fma(x, r.x, -(y * r.y));
 }
@@ -102,7 +104,7 @@ void finish_head(F32Out source, uint first, float row_scale, uint mode, F32 norm
 {
     float scale = row_scale;
     if (mode == HEAD_NORM_EACH)
-        scale = inverse_rms(source, first, D);
+        scale = inverse_rms(source, first, STORE_LATENT != 0 ? STORE_LATENT : D);
     const uint norm_at = mode == HEAD_NORM_WIDE ? head * D : 0;
     barrier();
     for (uint i = gl_LocalInvocationIndex; i < PADDED; i += LANES) {
@@ -110,6 +112,16 @@ void finish_head(F32Out source, uint first, float row_scale, uint mode, F32 norm
         finished[i] = i < D ? x : 0.0;
     }
     barrier();
+}
+
+// What RoPE turns of this head, from the projection to its place. The rest is there already.
+void finish_latent_query(uint row, uint head, uint to, uint position)
+{
+    const uint end = (row * pc.constants.v.heads + head + 1) * STORE_QUERY_SIZE;
+    F32 none = pc.constants.v.query_norm;
+    for (uint i = STORE_LATENT + gl_LocalInvocationIndex; i < D; i += LANES)
+        store_f32(pc.query, to + i, rotated(F32Out(uvec2(pc.value)), end - D, i, 1.0,
+            HEAD_NORM_NONE, none, 0, position));
 }
 
 // Heads first_head, first_head + STORE_QUERY_GROUPS, ... of a row.
@@ -130,6 +142,10 @@ void finish_query(uint row, uint first_head)
         row_scale = inverse_rms(pc.query, first, heads * D);
     uint head = first_head;
     do { // not a `for`, see lib/address.glsl
+        if (STORE_LATENT != 0) {
+            finish_latent_query(row, head, first + head * D, position);
+            continue;
+        }
         finish_head(pc.query, first + head * D, row_scale, STORE_QUERY_NORM, norm, head, position);
         for (uint i = gl_LocalInvocationIndex; i < D; i += LANES)
             store_f32(pc.query, first + head * D + i, finished[i]);
@@ -169,6 +185,8 @@ void store_token(uint token, uint first_head)
             position);
         write_cache(true, at);
         barrier();
+        if (STORE_LATENT != 0)
+            continue;
         const uint value = first + head * D;
         for (uint i = gl_LocalInvocationIndex; i < PADDED; i += LANES) {
             const float x = load_f32(pc.value, value + min(i, D - 1));

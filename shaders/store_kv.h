@@ -24,12 +24,19 @@ SPEC_FLOAT(11, STORE_CLIP, 0.0)           // 0: none
 SPEC_FLOAT(12, STORE_ROPE_MAGNITUDE, 1.0) // of rotations
 SPEC(13, STORE_QUERY_GROUPS, 1)           // workgroups that share the heads of a row of queries,
 SPEC(14, STORE_KV_GROUPS, 1)              // of a token: at most as many as there are heads
+// So many elements of a key, at its start, are the value as well, and all that its norm is over;
+// RoPE turns those behind them. 0: values are apart.
+SPEC(15, STORE_LATENT, 0)
+SPEC(16, STORE_QUERY_SIZE, 0) // with STORE_LATENT: of a head of queries as they were projected
 
 struct store_kv_push {
     ADDRESS(AttentionConstants) constants;
-    ADDRESS(F32Out) query;  // in and out [query_rows][query_stride]; heads next to each other
-    ADDRESS(F32) key;       // in  [tokens][kv_stride]: of all kv heads
-    ADDRESS(F32) value;     // in  likewise
+    ADDRESS(F32Out) query; // in and out [query_rows][query_stride]; heads next to each other
+    ADDRESS(F32) key;      // in  [tokens][kv_stride]: of all kv heads
+    ADDRESS(F32)
+    value;                  // in  likewise; with STORE_LATENT queries as they were projected,
+                            //     [query_rows][heads][STORE_QUERY_SIZE], of which the last
+                            //     elements of each head are finished into those of `query`
     ADDRESS(U32Out) keys;   // out [sequences][kv_heads][capacity][padded head]
     ADDRESS(U32Out) values; // out likewise
     ADDRESS(U32) rows;      // in  pairs, with ROWS_SORTED

@@ -33,7 +33,7 @@ const uint WEIGHTS = (QUERIES + 3) / 4; // of a key, in fours
 
 // Values: a piece is four columns. Where all queries would take too many registers, waves share
 // them, and load the same values.
-const uint PIECES = PADDED / 4;
+const uint PIECES = PADDED_V / 4;
 // At least 4 lanes: streams must not outnumber the keys of a block.
 const uint PIECE_LANES = LESS(PIECES > 4 ? POWER_FROM(PIECES) : 4, LANES);
 const uint PIECE_TURNS = (PIECES + PIECE_LANES - 1) / PIECE_LANES;
@@ -252,7 +252,8 @@ void load_values(key_block k, uint n, out uvec4 own[VALUE_LOADS])
     [[unroll]] for (uint v = 0; v < VALUES_AT_ONCE; v++) {
         const uint row = row_of(k, STREAM + (n + v) * STREAMS);
         [[unroll]] for (uint c = 0; c < PIECE_TURNS; c++) {
-            const uint at = row * PIECES + min(LANE % PIECE_LANES + c * PIECE_LANES, PIECES - 1);
+            const uint piece = min(LANE % PIECE_LANES + c * PIECE_LANES, PIECES - 1);
+            const uint at = row * (PADDED / 4) + piece;
             own[v * PIECE_TURNS + c] = ATTEND_CACHE_F16 != 0
                 ? uvec4(load_u32x2(U32x2(uvec2(pc.values)), at), 0, 0)
                 : load_u32x4(U32x4(uvec2(pc.values)), at);

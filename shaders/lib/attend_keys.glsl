@@ -72,7 +72,7 @@ void add_block(task t, uint first, uint end, uint askers, key_block k, uint run,
 void store_partial(task t, uint q, uint head, float sum, bool exists)
 {
     const uint row = t.first + q / ATTEND_HEADS;
-    const uint at = ((row * heads + head) * pc.splits + t.split) * (2 + D);
+    const uint at = ((row * heads + head) * pc.splits + t.split) * (2 + V);
     if (!exists)
         return;
     if (LANE == 0) {
@@ -81,7 +81,7 @@ void store_partial(task t, uint q, uint head, float sum, bool exists)
     }
     [[unroll]] for (uint c = 0; c < COLUMNS_A_LANE; c++) {
         const uint column = LANE + c * LANES;
-        if (column < D)
+        if (column < V)
             store_f32(pc.partials, at + 2 + column, values[q * COLUMNS_A_LANE + c]);
     }
 }
@@ -100,7 +100,7 @@ void store_result(task t, uint q, uint head, float sum, bool exists)
     const uint at = (t.first + q / ATTEND_HEADS) * query_stride + head * D;
     [[unroll]] for (uint c = 0; c < COLUMNS_A_LANE; c++) {
         const uint column = LANE + c * LANES;
-        if (exists && column < D)
+        if (exists && column < V)
             store_f32(pc.query, at + column, values[q * COLUMNS_A_LANE + c] * factor);
     }
 }

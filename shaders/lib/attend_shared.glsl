@@ -49,7 +49,7 @@ vec4 load_key(key_block k, uint c)
 // The c-th of the elements of a row of the values that this lane owns.
 float load_value(uint row, uint c)
 {
-    const uint at = row * PADDED + min(LANE + c * LANES, PADDED - 1);
+    const uint at = row * PADDED + min(LANE + c * LANES, PADDED_V - 1);
     if (ATTEND_CACHE_F16 != 0) {
         const vec2 pair = unpackHalf2x16(load_u32(pc.values, at / 2));
         return at % 2 == 0 ? pair.x : pair.y;

@@ -2,7 +2,7 @@
 #ifndef ATTEND_SPLITS_GLSL
 #define ATTEND_SPLITS_GLSL
 
-const uint SPLIT_PIECES = 1 + (D + 3) / 4; // of a partial result: maximum and sum, then the values
+const uint SPLIT_PIECES = 1 + (V + 3) / 4; // of a partial result: maximum and sum, then the values
 const uint SPLITS_AT_ONCE = 2 * ATTEND_LOADS;
 
 shared bool is_last;
@@ -22,7 +22,7 @@ void store_piece(task t, uint q, uint piece, vec4 value, float m, float sum)
     const float factor = sum > 0.0 ? shrink / sum : 0.0;
     const uint at = query_row(t, q) + piece * 4;
     [[unroll]] for (uint n = 0; n < 4; n++)
-        if (exists && piece * 4 + n < D)
+        if (exists && piece * 4 + n < V)
             store_f32(pc.query, at + n, value[n] * factor);
 }
 

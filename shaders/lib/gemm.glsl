@@ -26,8 +26,14 @@ bool find_tile(out tile t)
         const uint tiles = (pc.tokens + pc.tile_rows - 1) / pc.tile_rows;
         t.first = group % tiles * pc.tile_rows;
         t.rows = min(pc.tokens - t.first, pc.tile_rows);
-        t.pair = (pc.first_row_tile + group / tiles) * (BLOCKS / 2);
-        return group / tiles < pc.row_tiles;
+        group /= tiles;
+        if (GEMM_HEADS > 1) {
+            t.expert += group / pc.row_tiles;
+            t.pair = (pc.first_row_tile + group % pc.row_tiles) * (BLOCKS / 2);
+            return group / pc.row_tiles < GEMM_HEADS;
+        }
+        t.pair = (pc.first_row_tile + group) * (BLOCKS / 2);
+        return group < pc.row_tiles;
     }
     // Neighbours share a matrix tile: tiles of rows run fastest.
     uint first_tile = 0;
@@ -60,11 +66,19 @@ uint pair_of(tile t, uint i)
     return load_u32(pc.rows, t.first + min(i, t.rows - 1));
 }
 
+// Where in memory a token's row of the tile's matrix is, of a tile that knows no pairs.
+uint row_of_token(tile t, uint token)
+{
+    return GEMM_HEADS > 1 ? token * GEMM_HEADS + t.expert - pc.experts : token;
+}
+
 // Where row `i` of the tile reads its input.
 uint source_row(tile t, uint i)
 {
     const uint row = t.first + min(i, t.rows - 1);
-    if (t.is_shared || GEMM_UP == 0)
+    if (t.is_shared)
+        return row_of_token(t, row);
+    if (GEMM_UP == 0)
         return row;
     return pair_of(t, i) / pc.k;
 }
@@ -101,8 +115,8 @@ place place_of(tile t, uint i)
     if (t.is_shared && GEMM_DIRECT == 0)
         return place(uvec2(pc.shared_result), (t.first + i) * pc.shared_result_columns,
             pc.shared_result_columns);
-    const uint row =
-        t.is_shared || (GEMM_UP != 0 && GEMM_TO_PAIRS == 0) ? t.first + i : pair_of(t, i);
+    const uint row = t.is_shared ? row_of_token(t, t.first + i)
+        : GEMM_UP != 0 && GEMM_TO_PAIRS == 0 ? t.first + i : pair_of(t, i);
     return place(uvec2(pc.result), row * pc.result_stride, pc.result_columns);
 }
 

@@ -167,11 +167,15 @@ enum vkmoe_status vkmoe_experts_gemm_down(vkmoe_stream *stream, const struct exp
     uint64_t h, uint64_t outputs);
 
 // All tokens by one matrix, the shared expert's (its columns padded in x, no bias) or the
-// first: from x [tokens][x_stride] to y [tokens][rows].
+// first: from x [tokens][x_stride] to y [tokens][rows]. Or each of a token's heads by a matrix of
+// its own, of which there are as many: from x [tokens][heads][x_stride] to y
+// [tokens][heads][y_stride].
 struct direct_operands {
     uint64_t x, y;
     uint32_t tokens;
     uint32_t x_stride; // 0: columns
+    uint32_t heads;    // 0: one matrix, whose rows of y lie next to each other
+    uint32_t y_stride; // with heads
     bool shared;
     // The rows of the matrix that are wanted, 0 and 0: all. What else is in their tiles comes
     // along.

@@ -283,10 +283,12 @@ enum vkmoe_status vkmoe_experts_direct_few(
     d.spec[DECODE_PACKED] = rows_are_packed(o->x, push.columns, push.x_stride);
     d.spec[DECODE_ACTIVATION] = VKMOE_ACTIVATION_IDENTITY;
     d.spec[DECODE_SHARED_BIAS] = e->bias != NULL;
+    d.spec[DECODE_HEADS] = o->heads;
+    d.spec[DECODE_HEAD_STRIDE] = o->y_stride;
     set_norm(o->norm, d.spec);
     set_residual(o->residual, d.spec);
     d.push = &push;
-    d.groups = div_up(o->tokens, DECODE_TILE_TOKENS) * push.shared_row_tiles;
+    d.groups = div_up(o->tokens, DECODE_TILE_TOKENS) * push.shared_row_tiles * MAX(o->heads, 1);
     d.beside = o->beside;
     return stream_run(stream, &d);
 }
@@ -362,7 +364,8 @@ static enum vkmoe_status run_gemm(vkmoe_stream *stream, const struct experts *e,
     d->variant = form;
     d->spec[GEMM_TYPE] = e->dtype;
     d->spec[GEMM_PACKED] = rows_are_packed(push->source, push->source_columns, push->source_stride);
-    d->spec[GEMM_RESULT_PACKED] = is_packed(push->result, push->result_stride, 4);
+    d->spec[GEMM_RESULT_PACKED] = is_packed(push->result, push->result_stride, 4)
+        && is_packed(push->result, push->result_columns, 4);
     if (form->needs & NEED_ANY_MATRIX) {
         d->spec[GEMM_FAST] = e->fast;
         vkmoe_gemm_cut(e->device, form, push->units, push->source_columns, d->spec);
@@ -488,7 +491,8 @@ enum vkmoe_status vkmoe_experts_direct(
     push.units = o->shared ? e->shared.matrix.units : e->matrices[0].units;
     push.source_columns = o->shared ? padded(e->shared.columns) : e->columns;
     push.source_stride = o->x_stride ? o->x_stride : push.source_columns;
-    push.result_columns = push.result_stride = rows;
+    push.result_columns = rows;
+    push.result_stride = o->heads ? o->y_stride : rows;
     push.row_tiles = tiles.count;
     push.first_row_tile = tiles.first;
     struct dispatch d = {
@@ -496,8 +500,9 @@ enum vkmoe_status vkmoe_experts_direct(
             [GEMM_DIRECT] = 1,
             [GEMM_ACTIVATION] = VKMOE_ACTIVATION_IDENTITY,
             [GEMM_BIAS] = !o->shared && e->bias != NULL,
+            [GEMM_HEADS] = o->heads,
         },
-        .groups = push.row_tiles * div_up(o->tokens, push.tile_rows),
+        .groups = push.row_tiles * div_up(o->tokens, push.tile_rows) * MAX(o->heads, 1),
         .beside = o->beside,
     };
     return run_gemm(stream, &own, form, &push, &d);

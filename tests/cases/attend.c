@@ -257,6 +257,17 @@ static const struct attend_case cases[] = {
     CASE("prefill-dominant", .shapes = GPU), PREFILL, SHAPE(9, 70, 1, 16), HELD(2, 50, 70),
         .f16 = true, .dominant = true},
 
+    // ----------------------------------------------- values that are the start of their keys
+    CASE("deepseek", .timed = true, .shapes = CPU), SHAPE(3, 4, 1, 576), HELD(1, 40, 50),
+        .value = 512},
+    CASE("deepseek-decode", .shapes = WIDE | NARROW), DECODE, SHAPE(1, 16, 1, 576),
+        HELD(1, 300, 310), .f16 = true, .splits = 4, .value = 512},
+    CASE("latent", BOTH, EVERYWHERE), SHAPE(5, 6, 1, 40), HELD(2, 30, 50), .value = 32},
+    CASE("latent-odd-f16", BOTH), SHAPE(5, 3, 1, 39), HELD(2, 70, 80), .value = 33, .f16 = true,
+        .sinks = true, .gap = 3},
+    CASE("latent-splits", BOTH), SHAPE(3, 5, 1, 72), HELD(3, 90, 100), .value = 64, .splits = 3,
+        .alternate = true},
+
     // ----------------------------------------------------------------------- ugly shapes
     CASE("one-of-each", BOTH), SHAPE(1, 1, 1, 1), .capacity = 1},
     CASE("head-1", .shapes = CPU), SHAPE(9, 3, 3, 1), HELD(2, 10, 30), .sinks = true},
@@ -314,7 +325,8 @@ static void choose_group(const struct kernel_io *io, struct attend_model *m)
     const uint32_t d = c->head_size, columns = io->shape.unroll ? 4 : 16;
     const uint32_t tile = io->variant->tile.rows; // for matrix units
     const uint32_t keys = d > 128 ? 2 : d > 64 ? 4 : 8;
-    const uint32_t most = tile ? tile : !in_lanes ? keys : d > 128 ? columns / 2 : columns;
+    const uint32_t part = d > 256 ? MAX(columns / 8, 1) : d > 128 ? columns / 2 : columns;
+    const uint32_t most = tile ? tile : !in_lanes ? keys : part;
     m->expert_kv = c->expert_kv ? c->expert_kv : c->kv_heads;
     m->kv_share = c->heads / m->expert_kv;
     m->group_heads =
@@ -465,7 +477,7 @@ static void add_merged(struct kernel_io *io, const struct attend_model *m)
     const struct attend_case *c = (const void *)io->test;
     const uint32_t groups = count_groups(c, m), queries = m->group_rows * m->group_heads;
     io_add(io, "partials", ROLE_SCRATCH, (size_t)groups * c->splits * queries,
-        4 + (uint32_t)align_up(c->head_size, 4));
+        4 + (uint32_t)align_up(value_size(c), 4));
     io_add(io, "counters", ROLE_IN, groups, 1); // 0 again afterwards
 }
 
@@ -490,7 +502,10 @@ static void fill(struct kernel_io *io)
         for (uint32_t i = 0; m->row_token[row] == UINT32_MAX && i < c->heads * c->head_size; i++)
             query[(size_t)row * m->query_stride + i] = NAN; // nobody has written these
     add_cache(io, m, "keys", &m->keys);
-    add_cache(io, m, "values", &m->values);
+    if (c->value)
+        m->values = m->keys;
+    else
+        add_cache(io, m, "values", &m->values);
     attend_add_patterns(io);
     attend_add_choices(io, m);
     add_head_vectors(io);
@@ -498,7 +513,7 @@ static void fill(struct kernel_io *io)
         add_merged(io, m);
     else if (c->splits)
         io_add(io, "partials", ROLE_OUT, (size_t)m->row_count * c->heads * c->splits,
-            2 + c->head_size);
+            2 + value_size(c));
     if (m->merges || !c->splits)
         io_find(io, "query")->role = ROLE_IN_OUT;
     if (on_matrices(io->variant)) {
@@ -521,8 +536,9 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
         .rows = io_address(io, c->rows == ROWS_PAIRS ? "ids" : "rows"), .row_count = m->row_count,
         .capacity = c->capacity, .sequence_count = MAX(c->sequences, 1), .first_token = c->start,
         .splits = MAX(c->splits, 1), .tile_rows = c->tile_rows,
-        AT(query) AT(keys) AT(values) AT(plan) AT(choices) AT(positions) AT(sequences) AT(lengths)
-            AT(partials) AT(counters));
+        .values = io_address(io, c->value ? "keys" : "values"),
+        AT(query) AT(keys) AT(plan) AT(choices) AT(positions) AT(sequences) AT(lengths) AT(partials)
+            AT(counters));
     *d = (struct dispatch){
         .spec = {
             [ATTEND_LANES] = on_matrices(io->variant)
@@ -546,6 +562,7 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
             [ATTEND_TOP] = c->top,
             [ATTEND_LOADS] = io->shape.unroll ? io->shape.unroll : 4,
             [ATTEND_MATRIX_K] = io->device->matrix_units.k,
+            [ATTEND_VALUE_SIZE] = c->value,
         },
         .groups = count_groups(c, m) * MAX(c->splits, 1),
     };

@@ -264,7 +264,7 @@ static void attend_head(
     double *score = io_alloc(io, m->length[sequence], sizeof *score);
     out->most = -INFINITY;
     out->sum = 0.0;
-    memset(out->values, 0, d * sizeof *out->values);
+    memset(out->values, 0, value_size(c) * sizeof *out->values);
     for (uint32_t j = 0; j < m->length[sequence]; j++) {
         score[j] = -INFINITY;
         if (!sees(c, m, row, head, j))
@@ -285,7 +285,7 @@ static void attend_head(
             continue;
         const double weight = exp(score[j] - out->most);
         out->sum += weight;
-        for (uint32_t i = 0; i < d; i++)
+        for (uint32_t i = 0; i < value_size(c); i++)
             out->values[i] += weight * m->values[first + (size_t)j * m->padded + i];
     }
 }
@@ -297,9 +297,9 @@ static void expect_partials(struct kernel_io *io, uint32_t row, uint32_t head, d
     const struct attend_model *m = io->model;
     for (uint32_t s = 0; s < c->splits; s++) {
         double *to =
-            partials + (((size_t)row * c->heads + head) * c->splits + s) * (2 + c->head_size);
+            partials + (((size_t)row * c->heads + head) * c->splits + s) * (2 + value_size(c));
         struct sums sums = { .values = to + 2 };
-        for (uint32_t i = 0; m->row_token[row] == UINT32_MAX && i < 2 + c->head_size; i++)
+        for (uint32_t i = 0; m->row_token[row] == UINT32_MAX && i < 2 + value_size(c); i++)
             to[i] = INFINITY;
         if (m->row_token[row] == UINT32_MAX)
             continue;
@@ -323,8 +323,11 @@ static void expect_result(struct kernel_io *io, uint32_t row, uint32_t head, dou
     attend_head(io, row, head, UINT32_MAX, &sums);
     if (c->sinks && sums.sum > 0.0)
         sums.sum += exp(((const float *)io_find(io, "sinks")->before)[head] - sums.most);
-    for (uint32_t i = 0; i < c->head_size; i++)
+    for (uint32_t i = 0; i < value_size(c); i++)
         to[i] = sums.sum > 0.0 ? to[i] / sums.sum : 0.0;
+    const float *before = (const float *)io_find(io, "query")->before + (to - query);
+    for (uint32_t i = value_size(c); i < c->head_size; i++)
+        to[i] = before[i];
 }
 
 void attend_reference(struct kernel_io *io)

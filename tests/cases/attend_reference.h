@@ -18,6 +18,7 @@ struct attend_case {
     uint32_t tile_rows;  // of the plan
     enum ids_pattern ids;
     bool f16, tiled, sinks;
+    uint32_t value; // so many columns of a key, the first, are its value; 0: values are apart
     float soft_cap;
     uint32_t reach;           // of the position bias; 0: none
     uint32_t splits;          // 0: none
@@ -57,6 +58,11 @@ struct attend_model {
 static inline const struct vkmoe_pattern *pattern_of(const struct attend_case *c, uint32_t expert)
 {
     return &c->patterns[expert % MAX(c->pattern_count, 1)];
+}
+
+static inline uint32_t value_size(const struct attend_case *c)
+{
+    return c->value ? c->value : c->head_size;
 }
 
 static inline uint32_t first_kv_head(const struct attend_case *c, uint32_t expert)

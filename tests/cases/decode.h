@@ -22,9 +22,11 @@ struct decode_case {
     uint32_t shared_inner;             // 0: no shared expert
     bool shared_weighted, output_bias; // down only
     uint32_t x_gap, first_shared_tile; // up: between rows of x, and of the shared matrix's tiles
-    bool infinite;                     // up: an element of the last token
-    bool norm;                         // up: a norm is folded in
-    float gain;                        // on what is multiplied; 0: none
+    uint32_t heads, y_gap; // up: rows of x and of results for each token, each by a matrix of its
+                           // own instead of the shared one; columns between two results
+    bool infinite;         // up: an element of the last token
+    bool norm;             // up: a norm is folded in
+    float gain;            // on what is multiplied; 0: none
     float
         residual; // what results are scaled by and added to; up: the shared expert's alone. 0: none
 };

@@ -10,6 +10,8 @@
 #define CASE(...) {.base = {__VA_ARGS__}
 #define SHAPE(t, slots, e, d, f) .tokens = t, .k = slots, .experts = e, .hidden = d, .inner = f
 #define GATED .gated = true, .shared_gated = true
+#define HEADS(t, n, d, f) .tokens = t, .heads = n, .hidden = d, .shared_inner = f, \
+    .activation = VKMOE_ACTIVATION_IDENTITY
 
 #define OAI GATED, .biased = true, .activation = VKMOE_ACTIVATION_SWIGLU_OAI
 
@@ -127,6 +129,15 @@ static const struct decode_case cases[] = {
         .infinite = true, .activation = VKMOE_ACTIVATION_IDENTITY, .dtype = VKMOE_DTYPE_Q4_K},
     CASE("part", .shapes = ONE | SOME), SHAPE(3, 2, 4, 64, 24), GATED, .shared_inner = 72,
         .x_gap = 8, .first_shared_tile = 1},
+
+    // ------------------------------------------------------------ each head's own matrix
+    CASE("deepseek-keys", .timed = true, .shapes = ALL, EVERYWHERE), HEADS(3, 16, 128, 512),
+        .x_gap = 64, .y_gap = 64},
+    CASE("deepseek-values", .shapes = ONE | SOME), HEADS(3, 16, 512, 128)},
+    CASE("heads-3", .shapes = ALL), HEADS(5, 3, 45, 33), .x_gap = 3, .y_gap = 2},
+    CASE("heads-1", .shapes = ONE | SOME), HEADS(5, 1, 16, 24), .x_gap = 8, .y_gap = 1},
+    CASE("heads-20-q8-0", .shapes = ONE | SOME), HEADS(2, 20, 64, 40), .dtype = VKMOE_DTYPE_Q8_0},
+    CASE("heads-no-token", .shapes = ONE), HEADS(0, 4, 16, 24)},
 };
 // clang-format on
 
@@ -143,13 +154,20 @@ static uint32_t h_columns(uint32_t inner)
     return (uint32_t)align_up(inner, 8);
 }
 
+// Between two rows of shared_h.
+static uint32_t shared_stride(const struct decode_case *c)
+{
+    return c->heads ? c->shared_inner + c->y_gap : h_columns(c->shared_inner);
+}
+
 static void fill(struct kernel_io *io)
 {
     const struct decode_case *c = (const void *)io->test;
     struct up_model *m = io->model = io_alloc(io, 1, sizeof *m);
     if (c->k)
         m->routing = io_add_routing(io, c->pattern, c->tokens, c->k, c->experts);
-    m->x = io_add_floats(io, "x", c->tokens, c->hidden + c->x_gap, c->gain > 0.0f ? c->gain : 1.0);
+    m->x = io_add_floats(io, "x", c->tokens * MAX(c->heads, 1), c->hidden + c->x_gap,
+        c->gain > 0.0f ? c->gain : 1.0);
     if (c->infinite)
         m->x[(size_t)(c->tokens - 1) * (c->hidden + c->x_gap) + 40] = -INFINITY;
     io_find(io, "x")->skew = c->misaligned ? 4 : 0;
@@ -159,9 +177,9 @@ static void fill(struct kernel_io *io)
         m->up = io_add_linear(io, "up", c->biased ? "bias" : NULL, c->experts, c->inner, c->hidden,
             c->gated, c->dtype);
     if (c->shared_inner)
-        m->shared = io_add_linear(
-            io, "shared up", NULL, 1, c->shared_inner, c->hidden, c->shared_gated, c->dtype);
-    io_add_table(io, c->experts);
+        m->shared = io_add_linear(io, "shared up", NULL, MAX(c->heads, 1), c->shared_inner,
+            c->hidden, c->shared_gated, c->dtype);
+    io_add_table(io, MAX(c->experts, c->heads));
     if (c->k)
         io_add(io, "h", ROLE_OUT, (size_t)c->tokens * c->k, h_columns(c->inner));
     if (c->residual != 0.0f) {
@@ -171,7 +189,7 @@ static void fill(struct kernel_io *io)
         m->next_weight = io_add_floats(io, "next_weight", 1, columns, 1.0);
         io_add(io, "weighted", ROLE_OUT, c->tokens, columns);
     } else if (c->shared_inner) {
-        io_add(io, "shared_h", ROLE_OUT, c->tokens, h_columns(c->shared_inner));
+        io_add(io, "shared_h", ROLE_OUT, (size_t)c->tokens * MAX(c->heads, 1), shared_stride(c));
     }
 }
 
@@ -189,7 +207,7 @@ static void make_row(const struct decode_case *c, const struct linear *up, uint3
     const float *x, double scale, double *h)
 {
     const bool gated = up->parts == 2;
-    for (uint32_t i = 0; i < h_columns(up->rows); i++) {
+    for (uint32_t i = 0; i < (c->heads ? up->rows : h_columns(up->rows)); i++) {
         const double g = gated ? linear_row(up, 0, expert, i, x, scale) : 0.0;
         const double u = linear_row(up, gated ? 1 : 0, expert, i, x, scale);
         h[i] = activation_value(c->activation, gated, g, u, DECODE_TEST_ALPHA, DECODE_TEST_LIMIT);
@@ -221,7 +239,10 @@ static void reference(struct kernel_io *io)
     if (!c->shared_inner)
         return;
     double *shared_h = io_expect_floats(io, "shared_h");
-    for (uint32_t t = 0; t < c->tokens; t++)
+    for (uint32_t row = 0; row < c->tokens * c->heads; row++)
+        make_row(c, &m->shared, row % c->heads, m->x + (size_t)row * (c->hidden + c->x_gap), 1.0,
+            shared_h + (size_t)row * shared_stride(c));
+    for (uint32_t t = 0; t < c->tokens && !c->heads; t++)
         make_row(c, &m->shared, 0, m->x + (size_t)t * (c->hidden + c->x_gap), norm_of(c, m, t),
             shared_h + (size_t)t * h_columns(c->shared_inner));
     if (c->residual != 0.0f)
@@ -241,10 +262,15 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
     const struct decode_case *c = (const void *)io->test;
     const struct up_model *m = io->model;
     const struct kernel_shape *s = &io->shape;
-    io_fill_table(io, c->k ? &m->up : NULL, c->shared_inner ? &m->shared : NULL);
+    io_fill_table(io,
+        c->heads   ? &m->shared
+            : c->k ? &m->up
+                   : NULL,
+        c->shared_inner ? &m->shared : NULL);
     SET_PUSH(io, decode_up, .tokens = c->tokens, .k = c->k, .experts = c->experts,
         .columns = c->hidden, .x_stride = c->hidden + c->x_gap, .units = div_up(c->hidden, 8),
-        .h_columns = h_columns(c->inner), .shared_h_columns = h_columns(c->shared_inner),
+        .h_columns = h_columns(c->inner),
+        .shared_h_columns = c->heads ? c->shared_inner : h_columns(c->shared_inner),
         .row_tiles = div_up(m->up.blocks, s->blocks),
         .shared_row_tiles = div_up(m->shared.blocks, s->blocks) - c->first_shared_tile,
         .first_shared_row_tile = c->first_shared_tile, .bias_stride = m->up.blocks * 8,
@@ -265,9 +291,11 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
             [DECODE_NORM_EPSILON] = float_bits(DECODE_TEST_EPSILON),
             [DECODE_ALPHA] = float_bits(DECODE_TEST_ALPHA),
             [DECODE_LIMIT] = float_bits(DECODE_TEST_LIMIT),
+            [DECODE_HEADS] = c->heads,
+            [DECODE_HEAD_STRIDE] = shared_stride(c),
         },
         .groups = c->tokens * c->k * push->row_tiles
-            + div_up(c->tokens, s->tokens) * push->shared_row_tiles,
+            + div_up(c->tokens, s->tokens) * push->shared_row_tiles * MAX(c->heads, 1),
     };
 }
 
@@ -283,14 +311,15 @@ static uint64_t bytes(const struct kernel_case *test)
     const uint64_t pairs = c->tokens * c->k;
     const uint64_t rows =
         MIN(pairs, c->experts) * c->inner * parts(c, false) + c->shared_inner * parts(c, true);
-    return format_bytes(c->dtype, rows * c->hidden)
-        + (c->tokens * (c->hidden + c->shared_inner) + pairs * c->inner) * 4;
+    const uint64_t heads = MAX(c->heads, 1);
+    return heads * format_bytes(c->dtype, rows * c->hidden)
+        + (c->tokens * heads * (c->hidden + c->shared_inner) + pairs * c->inner) * 4;
 }
 
 static uint64_t flops(const struct kernel_case *test)
 {
     const struct decode_case *c = (const void *)test;
-    return 2ull * c->tokens * c->hidden
+    return 2ull * c->tokens * MAX(c->heads, 1) * c->hidden
         * (c->k * c->inner * parts(c, false) + c->shared_inner * parts(c, true));
 }
 

@@ -22,14 +22,16 @@ struct gemm_case {
     enum vkmoe_dtype dtype;
     enum vkmoe_activation activation;
     bool gated, shared_gated, biased, weight_input;
-    uint32_t sharers;         // up: pairs that share a row of the source, and results go to their
-                              // pairs' places; 0: k of them, and results stay sorted
-    bool misaligned;          // source and result are at addresses that are multiples of 4 only
-    uint32_t capacity;        // leaves holes in the sorted rows
-    uint32_t gap, first_tile; // direct: between rows of the source, and of the matrix's tiles
-    bool fast;                // of forms for matrix units, those that can be exact as well
-    double gain;              // of x; 0: 1
-    bool mixed;               // of every third row of it only
+    uint32_t sharers;           // up: pairs that share a row of the source, and results go to their
+                                // pairs' places; 0: k of them, and results stay sorted
+    bool misaligned;            // source and result are at addresses that are multiples of 4 only
+    uint32_t capacity;          // leaves holes in the sorted rows
+    uint32_t gap, first_tile;   // direct: between rows of the source, and of the matrix's tiles
+    uint32_t heads, result_gap; // direct: rows of source and result for each token, each by its own
+                                // matrix; columns between two results
+    bool fast;                  // of forms for matrix units, those that can be exact as well
+    double gain;                // of x; 0: 1
+    bool mixed;                 // of every third row of it only
 };
 
 #define TEST_ALPHA 1.702f
@@ -50,6 +52,7 @@ struct gemm_case {
     .activation = VKMOE_ACTIVATION_IDENTITY
 #define SMALL_DOWN(t, from, to) .kind = DOWN, SHAPE(t, 2, 4, from, to)
 #define SMALL_DIRECT(t, from, to) .kind = DIRECT, SHAPE(t, 1, 1, from, to)
+#define HEADS(t, n, from, to) .kind = DIRECT, SHAPE(t, 1, 0, from, to), .heads = n
 #define HUGE_X .gain = 1e6
 #define TINY_X .gain = 1e-6
 
@@ -120,6 +123,18 @@ static const struct gemm_case cases[] = {
     CASE("mix-dropped"), MIX(2, 33, 4, 7, 24, 20), .pattern = IDS_DROPPED},
     CASE("mix-no-token"), MIX(2, 0, 4, 7, 24, 20)},
     CASE("mix-gated", .thorough = true), MIX(2, 33, 4, 7, 24, 21), .gated = true},
+
+    // ------------------------------------------------------------ each head's own matrix
+    CASE("deepseek-keys", TIMED, EVERYWHERE), HEADS(40, 16, 128, 512), .gap = 64,
+        .result_gap = 64},
+    CASE("deepseek-values", .thorough = true), HEADS(40, 16, 512, 128)},
+    CASE("heads-3", EVERYWHERE), HEADS(19, 3, 45, 33), .gap = 3, .result_gap = 2},
+    CASE("heads-20-f16"), HEADS(70, 20, 64, 40), .dtype = VKMOE_DTYPE_F16, .gap = 16,
+        .result_gap = 8},
+    CASE("heads-7-q8-0"), HEADS(33, 7, 64, 40), .dtype = VKMOE_DTYPE_Q8_0},
+    CASE("heads-1"), HEADS(19, 1, 24, 40), .gap = 8, .result_gap = 2},
+    CASE("heads-rows-18"), HEADS(9, 5, 16, 18), .result_gap = 2},
+    CASE("heads-no-token"), HEADS(0, 4, 24, 40)},
 
     // ------------------- shapes, with the pipelines of mixtral, gpt-oss and deepseek-v3
     CASE("no-token-up"), SMALL_UP(0, 64, 40)},
@@ -296,7 +311,7 @@ static void add_source(struct kernel_io *io, struct gemm_model *m)
 {
     const struct gemm_case *c = (const void *)io->test;
     const uint32_t rows = c->kind == DOWN ? c->tokens * c->k
-        : c->kind == DIRECT               ? c->tokens
+        : c->kind == DIRECT               ? c->tokens * MAX(c->heads, 1)
                                           : c->tokens * c->k / sharers(c);
     m->columns = c->kind == UP ? c->columns : (uint32_t)align_up(c->columns, 8);
     m->stride = m->columns + c->gap;
@@ -327,15 +342,16 @@ static void fill(struct kernel_io *io)
     }
     const uint32_t shared_rows = c->kind == DIRECT ? c->rows : c->shared_rows;
     if (shared_rows)
-        m->shared = io_add_linear(io, "shared", NULL, 1, shared_rows, c->columns, c->shared_gated,
-            dtype_of(c, io->variant));
+        m->shared = io_add_linear(io, "shared", NULL, MAX(c->heads, 1), shared_rows, c->columns,
+            c->shared_gated, dtype_of(c, io->variant));
     add_source(io, m);
-    io_add_table(io, c->experts);
+    io_add_table(io, MAX(c->experts, c->heads));
     m->first_tile = MIN(c->first_tile, (c->rows - 1) / (m->tile_blocks * 8));
     m->result_columns = padded(c, c->rows);
     m->shared_columns = padded(c, c->shared_rows);
-    io_add(io, "result", ROLE_OUT, c->kind == DIRECT ? c->tokens : c->tokens * c->k,
-        m->result_columns);
+    io_add(io, "result", ROLE_OUT,
+        c->kind == DIRECT ? c->tokens * MAX(c->heads, 1) : c->tokens * c->k,
+        m->result_columns + c->result_gap);
     io_find(io, "result")->skew = c->misaligned ? 4 : 0;
     if (c->kind == UP && c->shared_rows) {
         io_add(io, "shared_result", ROLE_OUT, c->tokens, m->shared_columns);
@@ -377,13 +393,14 @@ static void reference(struct kernel_io *io)
     set_tolerance(io, "result");
     set_tolerance(io, "shared_result");
     double *result = io_expect_floats(io, "result");
-    for (uint32_t t = 0; c->kind == DIRECT && t < c->tokens; t++)
-        make_row(c, &m->shared, 0, m->source + (size_t)t * m->stride, 1.0,
-            result + (size_t)t * m->result_columns);
+    const uint32_t heads = MAX(c->heads, 1);
+    for (uint32_t row = 0; c->kind == DIRECT && row < c->tokens * heads; row++)
+        make_row(c, &m->shared, row % heads, m->source + (size_t)row * m->stride, 1.0,
+            result + (size_t)row * (m->result_columns + c->result_gap));
     const uint32_t left_out = m->first_tile * m->tile_blocks * 8;
     for (uint32_t t = 0; c->kind == DIRECT && t < c->tokens; t++)
         for (uint32_t i = 0; i < left_out; i++)
-            result[(size_t)t * m->result_columns + i] = INFINITY;
+            result[(size_t)t * (m->result_columns + c->result_gap) + i] = INFINITY;
     for (uint32_t pair = 0; c->kind != DIRECT && pair < c->tokens * c->k; pair++) {
         const uint32_t row = m->grouping.row_of[pair];
         if (row == UINT32_MAX)
@@ -410,8 +427,8 @@ static void set_spec(struct kernel_io *io, uint32_t spec[SPEC_MAX])
     spec[GEMM_UP] = c->kind == UP;
     spec[GEMM_DIRECT] = c->kind == DIRECT;
     spec[GEMM_PACKED] = io_is_packed(io, io_find(io, "source"), 8);
-    spec[GEMM_RESULT_PACKED] =
-        io_is_packed(io, io_find(io, "result"), 4) && (!shared || io_is_packed(io, shared, 4));
+    spec[GEMM_RESULT_PACKED] = push->result_columns % 4 == 0
+        && io_is_packed(io, io_find(io, "result"), 4) && (!shared || io_is_packed(io, shared, 4));
     spec[GEMM_GATED] = c->gated;
     spec[GEMM_SHARED_GATED] = c->shared_gated;
     spec[GEMM_ACTIVATION] = c->kind == UP ? c->activation : VKMOE_ACTIVATION_IDENTITY;
@@ -421,6 +438,7 @@ static void set_spec(struct kernel_io *io, uint32_t spec[SPEC_MAX])
     spec[GEMM_LIMIT] = float_bits(TEST_LIMIT);
     spec[GEMM_TO_PAIRS] = c->sharers > 0;
     spec[GEMM_FAST] = is_fast(c, io->variant);
+    spec[GEMM_HEADS] = c->heads;
     if (io->variant->needs & NEED_ANY_MATRIX)
         vkmoe_gemm_cut(io->device, io->variant, push->units, push->source_columns, spec);
 }
@@ -431,10 +449,14 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
     const struct gemm_model *m = io->model;
     const bool has_shared = c->kind == DIRECT || c->shared_rows;
     const struct linear *main = c->kind == DIRECT ? &m->shared : &m->matrices;
-    io_fill_table(io, c->kind == DIRECT ? NULL : &m->matrices, has_shared ? &m->shared : NULL);
+    io_fill_table(io,
+        c->heads                ? &m->shared
+            : c->kind == DIRECT ? NULL
+                                : &m->matrices,
+        has_shared ? &m->shared : NULL);
     SET_PUSH(io, experts_gemm, .k = sharers(c), .experts = c->experts, .tokens = c->tokens,
         .units = main->units, .source_columns = m->columns, .source_stride = m->stride,
-        .result_columns = m->result_columns, .result_stride = m->result_columns,
+        .result_columns = m->result_columns, .result_stride = m->result_columns + c->result_gap,
         .shared_result_columns = m->shared_columns,
         .row_tiles = div_up(main->blocks, m->tile_blocks) - m->first_tile,
         .first_row_tile = m->first_tile,
@@ -444,7 +466,7 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
     const struct experts_gemm_push *push = (const void *)io->push;
     *d = (struct dispatch){
         .groups = c->kind == DIRECT
-            ? push->row_tiles * div_up(c->tokens, m->tile_rows)
+            ? push->row_tiles * div_up(c->tokens, m->tile_rows) * MAX(c->heads, 1)
             : m->tiles * push->row_tiles + m->shared_tiles * push->shared_row_tiles,
     };
     set_spec(io, d->spec);
@@ -461,18 +483,19 @@ static uint64_t matrix_rows(const struct gemm_case *c, bool shared)
 static uint64_t bytes(const struct kernel_case *test)
 {
     const struct gemm_case *c = (const void *)test;
-    const uint64_t pairs = c->tokens * c->k;
+    const uint64_t pairs = c->tokens * c->k, heads = MAX(c->heads, 1);
     const uint64_t sources = c->kind == DOWN ? pairs : c->sharers ? pairs / c->sharers : c->tokens;
     const uint64_t results = c->kind == DIRECT ? c->tokens : pairs;
     const uint64_t rows = MIN(pairs, c->experts) * matrix_rows(c, false) + matrix_rows(c, true);
-    return format_bytes(c->dtype, rows * c->columns)
-        + (sources * c->columns + results * c->rows + c->tokens * c->shared_rows) * 4;
+    return heads * format_bytes(c->dtype, rows * c->columns)
+        + (heads * (sources * c->columns + results * c->rows) + c->tokens * c->shared_rows) * 4;
 }
 
 static uint64_t flops(const struct kernel_case *test)
 {
     const struct gemm_case *c = (const void *)test;
-    return 2ull * c->tokens * c->columns * (c->k * matrix_rows(c, false) + matrix_rows(c, true));
+    return 2ull * c->tokens * MAX(c->heads, 1) * c->columns
+        * (c->k * matrix_rows(c, false) + matrix_rows(c, true));
 }
 
 KERNEL_SUITE(experts_gemm, fits, reference)

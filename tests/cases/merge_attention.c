@@ -9,7 +9,8 @@
 struct merge_case {
     struct kernel_case base;
     uint32_t rows, heads, head_size, splits;
-    uint32_t gap; // columns between two rows of the result
+    uint32_t value; // of a head's columns so many, the first, are results; 0: all
+    uint32_t gap;   // columns between two rows of the result
     bool sinks;
     enum { FULL, SOME_EMPTY, ALL_EMPTY } keys; // splits that met no key
     double spread;                             // of the splits' maxima; 0: 1
@@ -45,16 +46,23 @@ static const struct merge_case cases[] = {
     CASE("head-7", .shapes = CPU), SHAPE(3, 2, 7, 3)},
     CASE("head-33", .shapes = CPU), SHAPE(3, 2, 33, 3)},
     CASE("head-80", .shapes = GPU), SHAPE(3, 2, 80, 3)},
+    CASE("deepseek", BOTH), SHAPE(2, 3, 576, 4), .value = 512},
+    CASE("value-33-of-40", BOTH), SHAPE(3, 3, 40, 3), .value = 33, .gap = 2},
     CASE("head-256", BOTH), SHAPE(2, 2, 256, 2), .keys = SOME_EMPTY},
 };
 // clang-format on
 
 static const struct kernel_shape shapes[] = { { .lanes = 8 }, { .lanes = 64 }, { .lanes = 32 } };
 
+static uint32_t value_size(const struct merge_case *c)
+{
+    return c->value ? c->value : c->head_size;
+}
+
 static void fill(struct kernel_io *io)
 {
     const struct merge_case *c = (const void *)io->test;
-    const uint32_t columns = 2 + c->head_size, stride = c->heads * c->head_size + c->gap;
+    const uint32_t columns = 2 + value_size(c), stride = c->heads * c->head_size + c->gap;
     struct rng rng = io_rng(io, "splits");
     float *partials =
         io_add_floats(io, "partials", (size_t)c->rows * c->heads * c->splits, columns, 1.0);
@@ -79,7 +87,7 @@ static void fill(struct kernel_io *io)
 static void reference(struct kernel_io *io)
 {
     const struct merge_case *c = (const void *)io->test;
-    const uint32_t columns = 2 + c->head_size, stride = c->heads * c->head_size + c->gap;
+    const uint32_t columns = 2 + value_size(c), stride = c->heads * c->head_size + c->gap;
     const float *sinks = c->sinks ? io_find(io, "sinks")->before : NULL;
     const float *partials = io_find(io, "partials")->before;
     double *result = io_expect_floats(io, "result");
@@ -92,7 +100,7 @@ static void reference(struct kernel_io *io)
             double sum = sinks ? exp(sinks[h] - most) : 0.0;
             for (uint32_t s = 0; s < c->splits; s++)
                 sum += exp(p[s * columns] - most) * p[s * columns + 1];
-            for (uint32_t i = 0; i < c->head_size; i++) {
+            for (uint32_t i = 0; i < value_size(c); i++) {
                 double value = 0.0;
                 for (uint32_t s = 0; s < c->splits; s++)
                     value += exp(p[s * columns] - most) * p[s * columns + 2 + i];
@@ -115,6 +123,7 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
             [MERGE_LANES] = io->shape.lanes,
             [MERGE_HEAD_SIZE] = c->head_size,
             [MERGE_SINK_LOGITS] = c->sinks,
+            [MERGE_VALUE_SIZE] = c->value,
         },
         .groups = c->rows * c->heads,
     };
@@ -123,13 +132,13 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
 static uint64_t bytes(const struct kernel_case *test)
 {
     const struct merge_case *c = (const void *)test;
-    return (uint64_t)c->rows * c->heads * (c->splits * (2 + c->head_size) + c->head_size) * 4;
+    return (uint64_t)c->rows * c->heads * (c->splits * (2 + value_size(c)) + value_size(c)) * 4;
 }
 
 static uint64_t flops(const struct kernel_case *test)
 {
     const struct merge_case *c = (const void *)test;
-    return 2ull * c->rows * c->heads * c->splits * (1 + c->head_size);
+    return 2ull * c->rows * c->heads * c->splits * (1 + value_size(c));
 }
 
 KERNEL_SUITE(merge_attention, NULL, reference)

@@ -26,7 +26,9 @@ struct store_case {
     bool placed; // positions are given
     bool wild;   // a position and a sequence are out of range
     uint32_t first_token;
-    bool queries_only; // so that a capacity may be what no cache could hold
+    uint32_t latent;     // elements of a key that are its value too; 0: values are apart
+    uint32_t query_size; // then: of a head of queries as they were projected
+    bool queries_only;   // so that a capacity may be what no cache could hold
 };
 
 enum { CPU = 1, GPU = 2, ODD = 4, ALL = 7 }; // masks of shapes
@@ -66,6 +68,17 @@ static const struct store_case cases[] = {
         PLACED(2, 33)},
     CASE("glm-partial-interleaved", BOTH), SHAPE(5, 4, 2, 64), ROPE(INTERLEAVED, 32),
         PLACED(2, 33)},
+    CASE("deepseek-latent", .timed = true, BOTH, EVERYWHERE), SHAPE(5, 16, 1, 576),
+        ROPE(INTERLEAVED, 64), PLACED(2, 33), .key_norm = HEAD_NORM_EACH, .latent = 512,
+        .query_size = 192},
+    CASE("latent-f16", BOTH), SHAPE(5, 3, 1, 40), ROPE(HALF, 8), PLACED(2, 33), .latent = 32,
+        .query_size = 24, .f16 = true},
+    CASE("latent-odd", ALL), SHAPE(5, 5, 1, 39), ROPE(HALF, 6), PLACED(2, 33),
+        .key_norm = HEAD_NORM_EACH, .latent = 33, .query_size = 7, .gap = 2},
+    CASE("latent-wide", BOTH), SHAPE(3, 2, 1, 36), ROPE(INTERLEAVED, 4), PLACED(1, 33),
+        .key_norm = HEAD_NORM_EACH, .latent = 32, .query_size = 100, .magnitude = 1.25f},
+    CASE("latent-unturned", BOTH), SHAPE(3, 2, 1, 36), PLACED(1, 33), .latent = 32,
+        .query_size = 9},
     CASE("phi-partial", .shapes = CPU), SHAPE(5, 4, 4, 80), ROPE(HALF, 32), PLACED(2, 33)},
     CASE("gemma", .shapes = GPU), SHAPE(3, 4, 2, 256), ROPE(HALF, 256), PLACED(2, 33)},
     CASE("nothing-to-do", .shapes = CPU), SHAPE(5, 4, 2, 64), PLACED(2, 33)},
@@ -206,16 +219,29 @@ static void round_floats(float *x, size_t count)
         x[i] = fabsf(x[i]) < 0.001f ? 0.5f : (float)round_to_f16(x[i]);
 }
 
+// Between rows of fresh keys.
+static uint32_t kv_stride(const struct store_case *c)
+{
+    return (c->latent ? 1 : 2) * c->kv_heads * c->head_size;
+}
+
 static void add_keys(struct kernel_io *io, const struct store_model *m)
 {
     const struct store_case *c = (const void *)io->test;
-    const uint32_t kv_columns = 2 * c->kv_heads * c->head_size;
+    const uint32_t kv_columns = kv_stride(c);
     float *kv = io_add_floats(io, "kv", c->tokens, kv_columns, 1.0);
     if (c->f16)
         round_floats(kv, (size_t)c->tokens * kv_columns);
     const size_t cache_rows = (size_t)MAX(c->sequences, 1) * c->kv_heads * c->capacity;
     io_add(io, "keys", ROLE_OUT, cache_rows, c->f16 ? m->padded / 2 : m->padded);
-    io_add(io, "values", ROLE_OUT, cache_rows, c->f16 ? m->padded / 2 : m->padded);
+    if (!c->latent)
+        io_add(io, "values", ROLE_OUT, cache_rows, c->f16 ? m->padded / 2 : m->padded);
+}
+
+// Elements that each head's norm is over.
+static uint32_t norm_size(const struct store_case *c)
+{
+    return c->latent ? c->latent : c->head_size;
 }
 
 static void fill(struct kernel_io *io)
@@ -240,6 +266,8 @@ static void fill(struct kernel_io *io)
             query[(size_t)row * m->query_stride + i] = NAN; // nobody has written these
     if (!c->queries_only)
         add_keys(io, m);
+    if (c->latent)
+        io_add_floats(io, "raw", m->query_rows, c->heads * c->query_size, 1.0);
     if (c->rope != ROPE_NONE)
         add_rotations(io);
     if (c->query_norm)
@@ -247,7 +275,7 @@ static void fill(struct kernel_io *io)
             io, "query_norm", c->query_norm == HEAD_NORM_WIDE ? c->heads : 1, c->head_size, 1.0);
     if (c->key_norm)
         io_add_floats(
-            io, "key_norm", c->key_norm == HEAD_NORM_WIDE ? c->kv_heads : 1, c->head_size, 1.0);
+            io, "key_norm", c->key_norm == HEAD_NORM_WIDE ? c->kv_heads : 1, norm_size(c), 1.0);
     io_add_attention_constants(io);
     memset(io_add(io, "dummy", ROLE_IN, 1, 64)->before, 0x3f, 64 * 4); // no key would leave it so
 }
@@ -293,10 +321,10 @@ static void finish(const struct store_case *c, const float *from, uint32_t heads
     if (mode == HEAD_NORM_WIDE)
         normalise(norm, heads * d, to);
     for (uint32_t h = 0; mode == HEAD_NORM_EACH && h < heads; h++)
-        normalise(norm, d, to + h * d);
+        normalise(norm, norm_size(c), to + h * d);
     clip(c, heads * d, to);
     for (uint32_t h = 0; h < heads; h++)
-        rotate(c, position, to + h * d);
+        rotate(c, position, to + h * d + c->latent);
 }
 
 // One head in its row of a cache, with zeros behind it.
@@ -321,6 +349,29 @@ static const float *floats_of(struct kernel_io *io, const char *name)
     return operand ? operand->before : NULL;
 }
 
+// What RoPE turns comes from the projection, the rest stays.
+static void reference_latent_queries(struct kernel_io *io)
+{
+    const struct store_case *c = (const void *)io->test;
+    const struct store_model *m = io->model;
+    const uint32_t turned = c->head_size - c->latent;
+    const float *raw = floats_of(io, "raw"), *before = floats_of(io, "query");
+    double *query = io_expect_floats(io, "query");
+    for (uint32_t i = 0; i < m->query_rows * c->heads; i++) {
+        const uint32_t row = i / c->heads,
+                       first = row * m->query_stride + i % c->heads * c->head_size;
+        for (uint32_t n = 0; n < c->head_size; n++)
+            query[first + n] = n < c->latent
+                ? (double)before[first + n]
+                : (double)raw[(i + 1) * c->query_size - turned + n - c->latent];
+        rotate(c, m->position[row], query + first + c->latent);
+    }
+    for (uint32_t row = 0; row + 1 < m->query_rows; row++)
+        for (uint32_t n = 0; n < c->gap; n++)
+            query[(row + 1) * m->query_stride - c->gap + n] =
+                before[(row + 1) * m->query_stride - c->gap + n];
+}
+
 static void reference_queries(struct kernel_io *io)
 {
     const struct store_case *c = (const void *)io->test;
@@ -343,25 +394,29 @@ static void reference(struct kernel_io *io)
     const struct store_case *c = (const void *)io->test;
     const struct store_model *m = io->model;
     const uint32_t d = c->head_size, width = c->kv_heads * d;
-    reference_queries(io);
+    if (c->latent)
+        reference_latent_queries(io);
+    else
+        reference_queries(io);
     if (c->queries_only)
         return;
     double *key_floats = c->f16 ? NULL : io_expect_floats(io, "keys");
-    double *value_floats = c->f16 ? NULL : io_expect_floats(io, "values");
+    double *value_floats = c->f16 || c->latent ? NULL : io_expect_floats(io, "values");
     uint32_t *key_words = c->f16 ? io_expect_words(io, "keys") : NULL;
-    uint32_t *value_words = c->f16 ? io_expect_words(io, "values") : NULL;
+    uint32_t *value_words = c->f16 && !c->latent ? io_expect_words(io, "values") : NULL;
     double *key = io_alloc(io, width, sizeof *key), *value = io_alloc(io, width, sizeof *value);
     for (uint32_t t = 0; t < c->tokens; t++) {
-        const float *kv = floats_of(io, "kv") + (size_t)t * 2 * width;
+        const float *kv = floats_of(io, "kv") + (size_t)t * kv_stride(c);
         finish(c, kv, c->kv_heads, c->key_norm, floats_of(io, "key_norm"), m->position[t], key);
-        for (uint32_t i = 0; i < width; i++)
+        for (uint32_t i = 0; i < width && !c->latent; i++)
             value[i] = kv[width + i];
         clip(c, width, value);
         for (uint32_t h = 0; h < c->kv_heads; h++) {
             const size_t row =
                 ((size_t)m->sequence[t] * c->kv_heads + h) * c->capacity + m->position[t];
             expect_row(c, m, row, key + h * d, key_floats, key_words);
-            expect_row(c, m, row, value + h * d, value_floats, value_words);
+            if (!c->latent)
+                expect_row(c, m, row, value + h * d, value_floats, value_words);
         }
     }
 }
@@ -379,10 +434,12 @@ static void dispatch(struct kernel_io *io, struct dispatch *dispatch)
     const struct store_model *m = io->model;
     struct attention_constants numbers =
         attention_numbers(c->heads, c->kv_heads, 0, c->k, m->query_stride);
-    numbers.kv_stride = 2 * c->kv_heads * c->head_size;
+    numbers.kv_stride = kv_stride(c);
+    const uint64_t value =
+        c->latent ? io_address(io, "raw") : io_address(io, "kv") + 4 * c->kv_heads * c->head_size;
     SET_PUSH(io, store_kv, .constants = io_fill_attention_constants(io, numbers),
-        .key = io_address(io, "kv"), .value = io_address(io, "kv") + 4 * c->kv_heads * c->head_size,
-        .tokens = c->tokens, .query_rows = m->query_rows, .stored = c->queries_only ? 0 : c->tokens,
+        .key = io_address(io, "kv"), .value = value, .tokens = c->tokens,
+        .query_rows = m->query_rows, .stored = c->queries_only ? 0 : c->tokens,
         .capacity = c->capacity, .sequence_count = MAX(c->sequences, 1),
         .first_token = c->first_token,
         AT(query) AT(keys) AT(values) AT(rows) AT(positions) AT(sequences) AT(rotations));
@@ -405,6 +462,8 @@ static void dispatch(struct kernel_io *io, struct dispatch *dispatch)
             [STORE_QUERY_GROUPS] =
                 c->query_norm == HEAD_NORM_WIDE ? 1 : groups_of(io, c->heads),
             [STORE_KV_GROUPS] = groups_of(io, c->kv_heads),
+            [STORE_LATENT] = c->latent,
+            [STORE_QUERY_SIZE] = c->query_size,
         },
     };
     dispatch->groups = STORE_GROUPS(dispatch->spec, *push);
