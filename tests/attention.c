@@ -19,6 +19,13 @@ static uint64_t mix_bound(const struct vkmoe_head_experts *h, uint64_t heads, ui
     return heads * (h->experts_per_token * (rows + 2) + h->experts) * 4;
 }
 
+static uint64_t latent_bound(const struct vkmoe_attention_params *p)
+{
+    const struct vkmoe_latent *l = &p->latent;
+    uint64_t query = l->key_size + p->head_size - l->rank;
+    return p->heads * (query > l->value_size ? query : l->value_size) + 2 * l->query_rank;
+}
+
 // The bound that vkmoe_attention_scratch_size() documents.
 static bool check_scratch(const struct attention_run *run)
 {
@@ -36,6 +43,8 @@ static bool check_scratch(const struct attention_run *run)
         uint64_t bound = t * (k * width + k * p->hidden + 2 * p->kv_heads * p->head_size) * 4
             + t * p->experts * 4 + t * k * p->heads * top * 4
             + t * (values > outputs ? values : outputs) + (2 << 20);
+        if (p->latent.rank)
+            bound += t * latent_bound(p) * 4;
         uint64_t size = vkmoe_attention_scratch_size(run->attention, tokens[i]);
         if (size > bound) {
             tap_note("scratch for %" PRIu32 " tokens is %" PRIu64 ", at most %" PRIu64, tokens[i],
@@ -53,13 +62,18 @@ static bool check_sizes(const struct attention_run *run)
     uint64_t kv_width = (uint64_t)p->kv_heads * p->head_size;
     uint64_t matrices = format_bytes(run->c->dtype,
         (2 * (uint64_t)p->experts * p->heads * p->head_size + 2 * kv_width) * p->hidden);
-    uint64_t cached = 2 * kv_width * run->data.capacity * run->data.sequences
+    const struct vkmoe_latent *l = &p->latent;
+    if (l->rank)
+        matrices = format_bytes(run->c->dtype,
+            (uint64_t)p->heads * l->rank * (l->key_size + l->value_size)
+                + (uint64_t)p->hidden * (p->heads * l->value_size + p->head_size + l->query_rank));
+    uint64_t cached = (l->rank ? 1 : 2) * kv_width * run->data.capacity * run->data.sequences
         * (run->c->cache_dtype == VKMOE_DTYPE_F32 ? 4 : 2);
     uint64_t size = vkmoe_attention_device_size(run->attention);
     uint64_t cache_size = vkmoe_cache_device_size(run->cache);
     if (size < matrices)
         tap_note("attention's size is %" PRIu64 ", its matrices' %" PRIu64, size, matrices);
-    if (cache_size < cached)
+    if (cache_size < cached || (l->rank && cache_size > cached + cached / 2 + (1 << 16)))
         tap_note("cache's size is %" PRIu64 ", its contents' %" PRIu64, cache_size, cached);
     return size >= matrices && cache_size >= cached;
 }
@@ -403,24 +417,25 @@ static const struct behaviour behaviours[] = {
     { "chunks", check_chunks,
         { "mixtral-prefill", "mixtral-sliding-window", "jetmoe-prefill", "founding-prefill",
             "founding-chunk", "gpt-oss-prefill", "dilated", "seed-prefill", "moba-prefill",
-            "t5-decoder", "rope-dynamic" } },
+            "t5-decoder", "rope-dynamic", "deepseek-v3-prefill" } },
     { "independence", check_independence,
         { "sequences-4", "sequences-4-interleaved", "sequences-4-routed",
             "sequences-4-routed-shuffled", "sequences-16-decode", "sequences-16-decode-routed",
             "sequences-6-decode-k3", "sequences-6-decode-k3-f16", "bert-both-sides",
-            "both-sides-some", "moba-sequences" } },
+            "both-sides-some", "moba-sequences", "deepseek-v3-decode-batch" } },
     { "nan-contained", check_nan_contained,
         { "sequences-4", "sequences-4-interleaved", "sequences-4-routed", "sequences-16-decode",
-            "sequences-16-decode-routed", "moba-sequences" } },
+            "sequences-16-decode-routed", "moba-sequences", "deepseek-v3-decode-batch" } },
     { "going-back", check_going_back,
         { "mixtral-prefill", "mixtral-prefill-f16", "jetmoe-prefill", "founding-prefill",
-            "tokens-2", "founding-decode-batch", "seed-prefill", "moba-prefill" } },
+            "tokens-2", "founding-decode-batch", "seed-prefill", "moba-prefill", "latent-odd" } },
     { "no-positions", check_no_positions, { "tokens-31", "tokens-1-alone-routed" } },
     { "wild-places", check_wild_places,
         { "sequences-4-shuffled", "tokens-31-routed", "tokens-1-alone", "bert-both-sides",
             "seed-prefill", "moba-prefill" } },
     { "stored", check_stored,
-        { "t5-encoder", "sequences-4", "jetmoe-prefill", "moba-sequences", "tokens-2" } },
+        { "t5-encoder", "sequences-4", "jetmoe-prefill", "moba-sequences", "tokens-2",
+            "deepseek-v3-prefill", "latent-nope" } },
     { "far", check_far, { "tokens-1-alone" } },
 };
 

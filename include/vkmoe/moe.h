@@ -337,9 +337,44 @@ struct vkmoe_head_experts {
     const struct vkmoe_view *matrices; // [heads * E], of one dtype
 };
 
+// Multi-head latent attention (DeepSeek-V2, arXiv 2405.04434, section 2.1): what a position leaves
+// in the cache is one vector c, of which each head would make its key and its value, and one
+// rotated key r for all heads. Neither is ever made: a head's matrices are applied to its query
+// and to its sum of c instead.
+//
+//     [c r] = x key.matrixt                     c after an RMS norm with key.norm, r after RoPE
+//     [n p] = q Wqt                             of each head; q = x, or with a query_rank
+//                                               q = RMS norm(x query_matrixt), of weight query_norm
+//     a = softmax over s (scale ((n keyst) . c[s] + rope(p) . r[s])) c[s]
+//     y = (a valuest of all heads) Wot
+//
+// Of vkmoe_attention_params then
+//
+//     kv_heads          is 1, and experts too
+//     head_size         is rank and the size of r, which is 0 to 128 and what RoPE turns
+//     query.matrices    [heads * (key_size + size of r)][hidden, or query_rank]
+//     key.matrix        [head_size][hidden]
+//     key.norm          [rank]; norm.epsilon is of both norms
+//     output.matrices   [hidden][heads * value_size]
+//     scale             0: 1 / sqrt(key_size + size of r)
+//
+// and value, biases but that of the output, query.norm, norm.wide, value_clip and patterns with a
+// `top` are absent. The cache is one with keys_only.
+struct vkmoe_latent {
+    uint32_t rank;                  // of c, 1 to 512; 0: none of this
+    uint32_t key_size, value_size;  // of a head, without r; each times heads at most 65536
+    uint32_t query_rank;            // 0: queries are made of x
+    struct vkmoe_view query_matrix; // [query_rank][hidden]
+    struct vkmoe_view query_norm;   // [query_rank]; no data: no norm
+    // A matrix for each head, all of one dtype: [heads] of [rank][key_size], and of
+    // [value_size][rank]. As published both lie in one tensor, the first as its transpose: strides
+    // tell, row_stride 1. Of a dtype with blocks a transposed matrix is f32 on the device.
+    const struct vkmoe_view *keys, *values;
+};
+
 struct vkmoe_attention_params {
     uint32_t struct_size;       // VKMOE_INIT()
-    uint32_t hidden, head_size; // head_size 1 to 256
+    uint32_t hidden, head_size; // head_size 1 to 256, with `latent` 1 to 640
     uint32_t heads;             // of one expert; heads * head_size at most 65536
     uint32_t kv_heads;          // likewise; divides heads, unless expert_kv_heads is set
     // Which kv heads an expert's heads use: `expert_kv_heads` of them, which divides heads, from
@@ -397,6 +432,7 @@ struct vkmoe_attention_params {
     // [rope.size / 2], or [head_size / 2] if that size is 0, above 0 (GGUF's rope_freqs). No data:
     // by nothing. Not with DYNAMIC; without RoPE they are not looked at.
     struct vkmoe_view rope_divisors;
+    struct vkmoe_latent latent;
 };
 
 typedef struct vkmoe_attention vkmoe_attention; // its weights on the device; any thread
@@ -419,6 +455,8 @@ struct vkmoe_cache_params {
     // The block size of patterns that have a `top`, of which there may be 2048 blocks; 0: no
     // pattern has.
     uint32_t block;
+    // Values are the start of keys, as of `latent`: there is no memory of their own for them.
+    bool keys_only;
 };
 
 VKMOE_API enum vkmoe_status vkmoe_cache_create(
@@ -437,6 +475,8 @@ VKMOE_API uint64_t vkmoe_cache_device_size(const vkmoe_cache *cache);
 //     with value.experts or output.experts, of n heads and matrices of r rows, and the larger
 //         one if there are both:                       tokens * n * (k * (r + 2) + E) * 4
 //     with router.levels:                              tokens * 8
+//     with latent, where r is the size of the rotated key:
+//         tokens * (heads * max(key_size + r, value_size) + 2 * query_rank) * 4
 VKMOE_API uint64_t vkmoe_attention_scratch_size(const vkmoe_attention *attention, uint32_t tokens);
 
 struct vkmoe_attention_forward_params {
@@ -462,7 +502,7 @@ struct vkmoe_attention_forward_params {
 // Records one attention. Buffers, repetition and errors are as of vkmoe_moe_forward().
 // UNSUPPORTED, in addition, if a pattern looks both ways over more tokens than one pass takes,
 // or if a query would walk over more keys than the driver allows a loop: lavapipe before Mesa
-// 26 ends it after 12000 to 30000, depending on the head size.
+// 26 ends it after 12000 to 30000, depending on the head size, and after 6000 with `latent`.
 VKMOE_API enum vkmoe_status vkmoe_attention_forward(vkmoe_stream *stream,
     const vkmoe_attention *attention, vkmoe_cache *cache,
     const struct vkmoe_attention_forward_params *params);

@@ -84,8 +84,8 @@ static enum vkmoe_status create_inputs(vkmoe_attention *a, const struct vkmoe_at
 
 static enum vkmoe_status create_matrices(vkmoe_attention *a, const struct vkmoe_attention_params *p)
 {
-    const uint32_t columns = p->heads * p->head_size;
-    TRY_RETURN(create_inputs(a, p));
+    const uint32_t columns = p->heads * (is_latent(a) ? p->latent.value_size : p->head_size);
+    TRY_RETURN(is_latent(a) ? vkmoe_latent_create(a, p) : create_inputs(a, p));
     if (p->value.experts.experts > 0)
         TRY_RETURN(vkmoe_mix_create(a->loading, MIX_VALUES, &p->value.experts, p->kv_heads,
             p->hidden, p->head_size, p->hidden, &(struct vkmoe_view){ 0 }, &a->value_mix));
@@ -104,12 +104,13 @@ static enum vkmoe_status create_matrices(vkmoe_attention *a, const struct vkmoe_
 
 static void set_defaults(struct vkmoe_attention_params *p)
 {
+    const bool latent = p->latent.rank > 0;
     if (p->scale == 0)
-        p->scale = 1 / sqrtf((float)p->head_size);
+        p->scale = 1 / sqrtf((float)(latent ? latent_query_size(p) : p->head_size));
     if (p->rope.base == 0)
         p->rope.base = 10000;
     if (p->rope.size == 0)
-        p->rope.size = p->head_size;
+        p->rope.size = latent ? turned_size(p) : p->head_size;
     if (p->expert_kv_heads == 0)
         p->expert_kv_heads = p->kv_heads;
     if (!p->position.bias.data)
@@ -123,6 +124,7 @@ static void forget_views(struct vkmoe_attention_params *p)
     p->patterns = NULL;
     p->first_kv_head = NULL;
     p->value.experts.matrices = p->output.experts.matrices = NULL;
+    p->latent.keys = p->latent.values = NULL;
 }
 
 // `p` has its views, and its defaults filled in.
@@ -156,6 +158,10 @@ static uint64_t mix_load_size(const struct vkmoe_head_experts *e, uint32_t heads
 
 uint64_t vkmoe_attention_load_size(const struct vkmoe_attention_params *p)
 {
+    if (p->latent.rank > 0)
+        return vkmoe_latent_load_size(p)
+            + vkmoe_format_matrix_size(
+                p->output.matrices[0].dtype, p->hidden, (uint64_t)p->heads * p->latent.value_size);
     const uint64_t width = (uint64_t)p->heads * p->head_size;
     const uint64_t kv_width = (uint64_t)p->kv_heads * p->head_size;
     uint64_t size = vkmoe_format_matrix_size(p->key.matrix.dtype, kv_width, p->hidden);
@@ -183,7 +189,10 @@ static enum vkmoe_status self_test(
         p->output.experts.experts > 0 ? p->output.experts.matrices : p->output.matrices;
     TRY_RETURN(vkmoe_self_test(loading, p->query.matrices[0].dtype));
     TRY_RETURN(vkmoe_self_test(loading, p->key.matrix.dtype));
-    TRY_RETURN(vkmoe_self_test(loading, value[0].dtype));
+    if (p->latent.rank > 0)
+        TRY_RETURN(vkmoe_latent_self_test(loading, p));
+    else
+        TRY_RETURN(vkmoe_self_test(loading, value[0].dtype));
     return vkmoe_self_test(loading, output[0].dtype);
 }
 
@@ -214,6 +223,7 @@ void vkmoe_attention_destroy(vkmoe_attention **attention)
     TAKE_OR_RETURN(vkmoe_attention, a, attention);
     vkmoe_moe_destroy(&a->experts);
     EXPERTS_DESTROY(&a->query, &a->output, &a->kv, &a->value);
+    vkmoe_latent_destroy(&a->latent);
     vkmoe_mix_destroy(&a->value_mix);
     vkmoe_mix_destroy(&a->output_mix);
     vkmoe_buffer_destroy(&a->constants.buffer);
@@ -227,5 +237,6 @@ uint64_t vkmoe_attention_device_size(const vkmoe_attention *a)
     return vkmoe_experts_size(&a->kv) + vkmoe_mix_size(&a->value_mix)
         + vkmoe_mix_size(&a->output_mix) + vkmoe_moe_device_size(a->experts)
         + vkmoe_experts_size(&a->query) + vkmoe_experts_size(&a->output)
-        + vkmoe_experts_size(&a->value) + vkmoe_buffer_taken(a->constants.buffer);
+        + vkmoe_experts_size(&a->value) + vkmoe_latent_size(&a->latent)
+        + vkmoe_buffer_taken(a->constants.buffer);
 }

@@ -3,6 +3,7 @@
 #define VKMOE_ATTENTION_H
 
 #include "attention/constants.h"
+#include "attention/latent.h"
 #include "weights/linear.h"
 #include "moe/mix.h"
 #include "moe/moe.h"
@@ -22,6 +23,7 @@ struct vkmoe_attention {
     struct experts value; // apart: values of another dtype than keys; else zeroed
     bool stacked;         // `query` goes on with what `kv` would be, and a row of queries likewise
     struct mix value_mix, output_mix; // where heads have experts of their own
+    struct latent latent;             // where the cache has what keys and values are made of
     struct pattern_set patterns;
     struct constants constants;
     bool has_sinks, has_query_norm, has_key_norm;
@@ -33,10 +35,22 @@ static inline bool values_are_apart(const vkmoe_attention *a)
     return is_mix(&a->value_mix) || a->value.rows > 0;
 }
 
+static inline bool is_latent(const vkmoe_attention *a)
+{
+    return a->params.latent.rank > 0;
+}
+
+// Of what attend leaves of a head.
+static inline uint32_t attended_size(const struct vkmoe_attention_params *p)
+{
+    return p->latent.rank > 0 ? p->latent.rank : p->head_size;
+}
+
 struct vkmoe_cache {
     vkmoe_device *device;
     struct vkmoe_cache_params params;
-    vkmoe_buffer *keys, *values; // [sequences][kv_heads][capacity][head size padded to 8]
+    vkmoe_buffer *keys, *values; // [sequences][kv_heads][capacity][head size padded to 8]; the
+                                 // latter may be NULL: keys_only
     vkmoe_buffer *means;         // of blocks of keys, see shaders/mean_keys.h; NULL: no blocks
 };
 

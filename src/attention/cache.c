@@ -28,7 +28,8 @@ static enum vkmoe_status fill(vkmoe_cache *cache)
     const struct vkmoe_cache_params *p = &cache->params;
     const uint64_t size = (uint64_t)count_elements(p) * (p->dtype == VKMOE_DTYPE_F16 ? 2 : 4);
     TRY_RETURN(create_zeros(cache->device, size, &cache->keys));
-    TRY_RETURN(create_zeros(cache->device, size, &cache->values));
+    if (!p->keys_only)
+        TRY_RETURN(create_zeros(cache->device, size, &cache->values));
     if (p->block == 0)
         return VKMOE_OK;
     const uint64_t means = (uint64_t)p->sequences * p->kv_heads * div_up(p->capacity, p->block);
@@ -47,10 +48,13 @@ enum vkmoe_status vkmoe_cache_create(
 static enum vkmoe_status check(const struct caller *caller, const vkmoe_device *device,
     const struct vkmoe_cache_params *params)
 {
-    if (params->kv_heads == 0 || params->head_size == 0 || params->head_size > 256
+    const uint32_t most = params->keys_only ? MAX_RANK + MAX_TURNED : 256;
+    if (params->kv_heads == 0 || params->head_size == 0 || params->head_size > most
         || params->sequences == 0 || params->capacity == 0)
         return vkmoe_refuse(caller, VKMOE_ERROR_INVALID,
-            "kv_heads, sequences, capacity must be above 0 and head_size 1 to 256");
+            "kv_heads, sequences, capacity must be above 0 and head_size 1 to %u", most);
+    if (params->keys_only && params->block > 0)
+        return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "keys_only has no blocks");
     if (params->dtype != VKMOE_DTYPE_F32 && params->dtype != VKMOE_DTYPE_F16)
         return vkmoe_refuse(
             caller, VKMOE_ERROR_INVALID, "dtype must be VKMOE_DTYPE_F32 or VKMOE_DTYPE_F16");

@@ -14,9 +14,11 @@ static enum vkmoe_status check_shapes(
     CHECK_PRECISION(p);
     CHECK(p->hidden >= 1 && p->hidden <= MAX_WIDTH, "hidden is %u, must be 1 to %u", p->hidden,
         MAX_WIDTH);
-    CHECK(p->head_size >= 1 && p->head_size <= 256, "head_size is %u, must be 1 to 256",
-        p->head_size);
-    const uint32_t most = MIN(MAX_WIDTH / p->head_size, 0xffff);
+    const bool latent = p->latent.rank > 0;
+    const uint32_t widest = latent ? MAX_RANK + MAX_TURNED : 256;
+    CHECK(p->head_size >= 1 && p->head_size <= widest, "head_size is %u, must be 1 to %u",
+        p->head_size, widest);
+    const uint32_t most = latent ? MAX_EXPERTS : MIN(MAX_WIDTH / p->head_size, 0xffff);
     CHECK(p->heads >= 1 && p->heads <= most, "heads is %u, must be 1 to %u", p->heads, most);
     CHECK(p->kv_heads >= 1 && p->kv_heads <= most, "kv_heads is %u, must be 1 to %u", p->kv_heads,
         most);
@@ -25,7 +27,7 @@ static enum vkmoe_status check_shapes(
     CHECK(p->experts_per_token >= 1 && p->experts_per_token <= p->experts,
         "experts_per_token is %u, must be 1 to experts (%u)", p->experts_per_token, p->experts);
     const bool has_output = p->output.experts.experts == 0,
-               has_value = p->value.experts.experts == 0;
+               has_value = p->value.experts.experts == 0 && !latent;
     CHECK(p->query.matrices && (p->output.matrices || !has_output) && p->key.matrix.data
             && (p->value.matrix.data || !has_value),
         "query, output, key and value are required");
@@ -92,6 +94,9 @@ static enum vkmoe_status check_mixes(
 static enum vkmoe_status check_views(
     const struct caller *caller, const struct vkmoe_attention_params *p)
 {
+    const struct vkmoe_latent *latent = p->latent.rank > 0 ? &p->latent : NULL;
+    const uint32_t output_columns = p->heads * (latent ? latent->value_size : p->head_size);
+    const uint32_t query_columns = latent && latent->query_rank ? latent->query_rank : p->hidden;
     const uint32_t width = p->heads * p->head_size, kv_width = p->kv_heads * p->head_size;
     const struct named_view views[] = {
         { "key", &p->key.matrix, p->hidden },
@@ -101,15 +106,16 @@ static enum vkmoe_status check_views(
         { "value.bias", &p->value.bias, kv_width },
         { "output.bias", &p->output.bias, p->hidden },
         { "query.norm", &p->query.norm, p->norm.wide ? width : p->head_size },
-        { "key.norm", &p->key.norm, p->norm.wide ? kv_width : p->head_size },
+        { "key.norm", &p->key.norm, p->norm.wide ? kv_width : attended_size(p) },
         { "sinks", &p->sinks, p->heads },
         { "position.bias", &p->position.bias, 2 * p->position.reach + 1 },
     };
     CHECK(!p->position.bias.data || (p->position.reach >= 1 && p->position.reach <= 65535),
         "position.reach is %u, must be 1 to 65535", p->position.reach);
-    TRY_RETURN(vkmoe_matrices_check(caller, "query", p->query.matrices, p->experts, p->hidden));
+    TRY_RETURN(vkmoe_matrices_check(caller, "query", p->query.matrices, p->experts, query_columns));
     if (p->output.matrices)
-        TRY_RETURN(vkmoe_matrices_check(caller, "output", p->output.matrices, p->experts, width));
+        TRY_RETURN(
+            vkmoe_matrices_check(caller, "output", p->output.matrices, p->experts, output_columns));
     return vkmoe_views_check(caller, views, ARRAY_SIZE(views));
 }
 
@@ -133,7 +139,7 @@ static enum vkmoe_status check_rope(
     const struct caller *caller, const struct vkmoe_attention_params *p)
 {
     const struct vkmoe_rope *r = &p->rope;
-    const uint32_t head_size = p->head_size;
+    const uint32_t head_size = p->latent.rank > 0 ? turned_size(p) : p->head_size;
     CHECK((unsigned)r->kind <= VKMOE_ROPE_INTERLEAVED, "rope.kind %d is unknown", (int)r->kind);
     if (r->kind == VKMOE_ROPE_NONE)
         return VKMOE_OK;
@@ -141,6 +147,7 @@ static enum vkmoe_status check_rope(
         (int)r->scaling);
     CHECK(r->size <= head_size && r->size % 2 == 0 && (r->size > 0 || head_size % 2 == 0),
         "rope.size is %u, must be even and at most head_size (%u)", r->size, head_size);
+    CHECK(head_size > 0, "rope: there is nothing to turn behind latent.rank");
     CHECK(isfinite(r->base) && r->base >= 0 && r->base != 1, "rope.base must be above 0 and not 1");
     CHECK(r->scaling == VKMOE_ROPE_SCALING_PLAIN || (isfinite(r->factor) && r->factor > 0),
         "rope.factor must be above 0");
@@ -162,9 +169,9 @@ static enum vkmoe_status check_rope(
 enum vkmoe_status vkmoe_attention_check(
     const struct caller *caller, const struct vkmoe_attention_params *params)
 {
-    enum vkmoe_status (*const checks[])(
-        const struct caller *, const struct vkmoe_attention_params *) = { check_shapes,
-        check_kv_heads, check_mixes, check_views, check_rope, vkmoe_patterns_check };
+    enum vkmoe_status (*const checks[])(const struct caller *,
+        const struct vkmoe_attention_params *) = { check_shapes, vkmoe_latent_check, check_kv_heads,
+        check_mixes, check_views, check_rope, vkmoe_patterns_check };
     for (size_t i = 0; i < ARRAY_SIZE(checks); i++)
         TRY_RETURN(checks[i](caller, params));
     return VKMOE_OK;

@@ -52,8 +52,7 @@ static const struct folded_norm *norm_of(const struct attention_pass *pass)
     return pass->folded ? &pass->folding.norm : NULL;
 }
 
-// `beside`: what was dispatched last makes other rows of the same x.
-static enum vkmoe_status project(
+enum vkmoe_status vkmoe_attention_project(
     const struct attention_pass *pass, const struct experts *linear, uint64_t y, bool beside)
 {
     return vkmoe_linear_record_part(pass->stream, linear,
@@ -86,7 +85,7 @@ static enum vkmoe_status project_queries(const struct attention_pass *pass)
 {
     const vkmoe_attention *a = pass->attention;
     if (!a->routed)
-        return project(pass, &a->query, scratch_at(pass, pass->plan->query), false);
+        return vkmoe_attention_project(pass, &a->query, scratch_at(pass, pass->plan->query), false);
     const struct moe_pass experts = moe_pass_of(pass);
     TRY_RETURN(vkmoe_moe_record_route(&experts));
     return vkmoe_moe_record_up(&experts);
@@ -97,9 +96,9 @@ static enum vkmoe_status project_keys(const struct attention_pass *pass)
     const vkmoe_attention *a = pass->attention;
     const struct attention_plan *plan = pass->plan;
     // Queries have just been made, if there are any.
-    TRY_RETURN(project(pass, &a->kv, scratch_at(pass, plan->key), pass->attends));
+    TRY_RETURN(vkmoe_attention_project(pass, &a->kv, scratch_at(pass, plan->key), pass->attends));
     if (a->value.rows > 0)
-        return project(pass, &a->value, scratch_at(pass, plan->value), true);
+        return vkmoe_attention_project(pass, &a->value, scratch_at(pass, plan->value), true);
     if (!is_mix(&a->value_mix))
         return VKMOE_OK;
     return vkmoe_mix_record(pass->stream, &a->value_mix, &plan->value_mix, pass->scratch,
@@ -115,13 +114,15 @@ static enum vkmoe_status project_outputs(const struct attention_pass *pass)
         return vkmoe_mix_record(pass->stream, &a->output_mix, &pass->plan->output_mix,
             pass->scratch,
             &(struct mix_operands){ pass->x, attended, pass->y, pass->pairs.tokens });
+    if (is_latent(a))
+        TRY_RETURN(vkmoe_latent_record_values(pass));
     if (!a->routed)
         return vkmoe_linear_record_part(pass->stream, &a->output,
             &(struct direct_operands){
-                .x = attended,
+                .x = is_latent(a) ? scratch_at(pass, pass->plan->latent.heads) : attended,
                 .y = pass->y,
                 .tokens = pass->pairs.tokens,
-                .x_stride = a->query_stride,
+                .x_stride = is_latent(a) ? 0 : a->query_stride,
                 .residual = pass->folded ? &pass->folding.residual : NULL,
             });
     const struct moe_pass experts = moe_pass_of(pass);
@@ -130,6 +131,8 @@ static enum vkmoe_status project_outputs(const struct attention_pass *pass)
 
 static enum vkmoe_status project_inputs(const struct attention_pass *pass)
 {
+    if (is_latent(pass->attention))
+        return vkmoe_latent_record_inputs(pass);
     if (pass->attention->stacked)
         return project_stacked(pass);
     if (pass->attends)
@@ -206,6 +209,10 @@ static enum vkmoe_status check_cache(
         return vkmoe_refuse(caller, VKMOE_ERROR_INVALID,
             "the cache holds %u kv heads of %u, the attention has %u of %u", cache->params.kv_heads,
             cache->params.head_size, a->params.kv_heads, a->params.head_size);
+    if (cache->params.keys_only != is_latent(a))
+        return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "the cache %s, the attention %s",
+            cache->params.keys_only ? "has keys only" : "has values besides keys",
+            is_latent(a) ? "is latent" : "is not latent");
     if (a->patterns.top > 0 && cache->params.block != a->patterns.block)
         return vkmoe_refuse(caller, VKMOE_ERROR_INVALID,
             "the cache has blocks of %u, the patterns choose blocks of %u", cache->params.block,

@@ -51,6 +51,10 @@ static void plan_queries(const vkmoe_attention *a, uint32_t tokens, struct atten
 // The two mixes take turns in scratch.
 static void plan_keys(const vkmoe_attention *a, struct attention_plan *plan)
 {
+    if (is_latent(a)) {
+        vkmoe_latent_plan(a, plan);
+        return;
+    }
     const uint64_t row = (uint64_t)a->params.kv_heads * a->params.head_size * 4;
     const uint64_t size = plan->tokens * row;
     if (a->stacked) {
@@ -92,7 +96,9 @@ static void choose_queries(const vkmoe_attention *a, const struct attention_plan
             && a->device->gpu.info.shared_memory_size
                 < COLUMNS_LEAST_SIZE + a->patterns.list_words * 4;
         const uint32_t queries = s->loads > 1 && !crowded ? ATTEND_MOST_QUERIES : few;
-        const uint32_t most = p->head_size > 128 ? queries / 2 : queries;
+        const uint32_t most = p->head_size > 256 ? MAX(queries / 8, 1)
+            : p->head_size > 128                 ? queries / 2
+                                                 : queries;
         const uint32_t parts = div_up(heads, most);
         const uint64_t groups = (uint64_t)rows * p->expert_kv_heads * parts;
         const uint64_t spare = groups / vkmoe_tuning(a->device, TUNE_COLUMN_GROUPS);
@@ -112,8 +118,9 @@ static void choose_queries(const vkmoe_attention *a, const struct attention_plan
 static uint64_t partial_size(const struct vkmoe_attention_params *p, const struct attend_shape *s,
     uint32_t rows, uint32_t groups)
 {
-    return s->merges ? (uint64_t)groups * s->rows * s->heads * (4 + align_up(p->head_size, 4)) * 4
-                     : (uint64_t)rows * p->heads * (2 + p->head_size) * 4;
+    const uint64_t size = attended_size(p);
+    return s->merges ? groups * s->rows * s->heads * (4 + align_up(size, 4)) * 4
+                     : rows * p->heads * (2 + size) * 4;
 }
 
 // Of so many rows that see the same keys, more or less.
@@ -121,8 +128,8 @@ static const struct variant *choose_form(
     const vkmoe_attention *a, const struct attention_plan *plan, uint32_t rows)
 {
     const struct vkmoe_attention_params *p = &a->params;
-    const bool suits = p->head_size % 16 == 0 && p->head_size <= 128 && !a->patterns.by_blocks
-        && !a->patterns.by_row && plan->mode != ROWS_PAIRS;
+    const bool suits = p->head_size % 16 == 0 && p->head_size <= 128 && !is_latent(a)
+        && !a->patterns.by_blocks && !a->patterns.by_row && plan->mode != ROWS_PAIRS;
     const uint32_t alike = rows * (p->heads / p->expert_kv_heads);
     const struct variant *form = vkmoe_form_choose(a->device, KERNEL_attend, VKMOE_DTYPE_F32, alike,
         suits && p->precision == VKMOE_PRECISION_FAST);

@@ -26,6 +26,7 @@ struct attention_plan {
     struct attend_shape shape, last; // of all passes but the last, and of that
     struct moe_plan moe;             // routed: of the experts' projections
     struct mix_plan value_mix, output_mix;
+    struct latent_plan latent;
     // Where things lie in scratch: byte offsets.
     uint64_t query, key, value; // of this pass's tokens
     uint64_t partials, rotations, choices;

@@ -64,6 +64,13 @@ static uint64_t constants_address(const vkmoe_attention *a)
     return vkmoe_buffer_address(a->constants.buffer);
 }
 
+// Of latent attention the start of keys.
+static uint64_t values_address(const struct attention_pass *pass)
+{
+    const vkmoe_cache *cache = pass->cache;
+    return vkmoe_buffer_address(cache->values ? cache->values : cache->keys);
+}
+
 static enum head_norm head_norm(const vkmoe_attention *a, bool has_norm)
 {
     return !has_norm ? HEAD_NORM_NONE : a->params.norm.wide ? HEAD_NORM_WIDE : HEAD_NORM_EACH;
@@ -76,18 +83,19 @@ enum vkmoe_status vkmoe_attention_record_store_kv(const struct attention_pass *p
     const enum head_norm query_norm = head_norm(a, a->has_query_norm);
     const uint32_t heads = vkmoe_tuning(a->device, TUNE_STORE_HEADS);
     const struct row_operands where = find_rows(pass);
+    const bool has_rows = !is_latent(a) || turned_size(p) > 0; // of queries
     const struct store_kv_push push = {
         .constants = constants_address(a),
         .query = scratch_at(pass, pass->plan->query),
         .key = scratch_at(pass, pass->plan->key),
         .value = scratch_at(pass, pass->plan->value),
         .keys = vkmoe_buffer_address(pass->cache->keys),
-        .values = vkmoe_buffer_address(pass->cache->values),
+        .values = values_address(pass),
         .rows = where.rows,
         CACHE_OPERANDS(pass),
         .rotations = rotations_address(pass),
         .tokens = pass->pairs.tokens,
-        .query_rows = query_rows(pass),
+        .query_rows = has_rows ? query_rows(pass) : 0,
         .stored = pass->stores ? pass->pairs.tokens : 0,
     };
     struct dispatch d = {
@@ -108,11 +116,13 @@ enum vkmoe_status vkmoe_attention_record_store_kv(const struct attention_pass *p
             [STORE_ROPE_MAGNITUDE] = float_bits(vkmoe_rope_magnitude(&p->rope)),
             [STORE_QUERY_GROUPS] = query_norm == HEAD_NORM_WIDE ? 1 : div_up(p->heads, heads),
             [STORE_KV_GROUPS] = div_up(p->kv_heads, heads),
+            [STORE_LATENT] = p->latent.rank,
+            [STORE_QUERY_SIZE] = is_latent(a) ? latent_query_size(p) : 0,
         },
         .push = &push,
     };
     d.groups = STORE_GROUPS(d.spec, push);
-    return stream_run(pass->stream, &d);
+    return d.groups > 0 ? stream_run(pass->stream, &d) : VKMOE_OK;
 }
 
 // Tiles of `tile` rows that a kernel may meet; of the sorted ones an upper bound, the rest ends at
@@ -224,7 +234,7 @@ enum vkmoe_status vkmoe_attention_record_attend(const struct attention_pass *pas
         .constants = constants_address(a),
         .query = scratch_at(pass, pass->plan->query),
         .keys = vkmoe_buffer_address(pass->cache->keys),
-        .values = vkmoe_buffer_address(pass->cache->values),
+        .values = values_address(pass),
         .plan = where.plan,
         .rows = where.rows,
         .choices = or_dummy(pass, a->patterns.top > 0 ? scratch_at(pass, pass->plan->choices) : 0),
@@ -260,6 +270,7 @@ enum vkmoe_status vkmoe_attention_record_attend(const struct attention_pass *pas
             [ATTEND_TOP] = a->patterns.top,
             [ATTEND_LOADS] = pass->shape.loads,
             [ATTEND_MATRIX_K] = a->device->matrix_units.k,
+            [ATTEND_VALUE_SIZE] = p->latent.rank,
         },
         .push = &push,
         .groups = count_tiles(pass, pass->shape.rows) * p->expert_kv_heads * head_groups
@@ -284,6 +295,7 @@ enum vkmoe_status vkmoe_attention_record_merge(const struct attention_pass *pass
             [MERGE_LANES] = lanes_of(pass),
             [MERGE_HEAD_SIZE] = a->params.head_size,
             [MERGE_SINK_LOGITS] = a->has_sinks,
+            [MERGE_VALUE_SIZE] = a->params.latent.rank,
         },
         .push = &push,
         .groups = push.rows * a->params.heads,

@@ -26,6 +26,11 @@ static inline uint64_t scratch_at(const struct attention_pass *pass, uint64_t of
     return vkmoe_buffer_address(pass->scratch) + offset;
 }
 
+// x through a matrix, in forward.c. `beside`: what was dispatched last makes something else of the
+// same x.
+enum vkmoe_status vkmoe_attention_project(
+    const struct attention_pass *pass, const struct experts *linear, uint64_t y, bool beside);
+
 // Each records one dispatch, after a barrier.
 enum vkmoe_status vkmoe_attention_record_store_kv(const struct attention_pass *pass);
 enum vkmoe_status vkmoe_attention_record_mean_keys(const struct attention_pass *pass);

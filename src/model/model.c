@@ -41,6 +41,7 @@ static enum vkmoe_status create_cache(vkmoe_model *n,
         .capacity = capacity,
         .dtype = n->params.cache_dtype,
         .block = block,
+        .keys_only = attention->latent.rank > 0,
     };
     const struct caller caller = creator(n);
     vkmoe_fit_name(n->device, "keys and values in the cache");

@@ -101,6 +101,19 @@
     DENSE(t, 64, 16, 4, 4), HALF, .has = ATTENTION_NORMS, .attention.norm.wide = true, \
                                   .attention.norm.epsilon = 1e-5f, .attention.value_clip = 1.25f
 
+// DeepSeek: heads, rank, rope, the key's and the value's part of a head, query rank.
+#define KV_B ATTENTION_KEY_NORM | ATTENTION_KV_B
+#define LATENT(t, h, r, rope_, key, value, q, flags) \
+    DENSE(t, 64, (r) + (rope_), h, 1), \
+        .has = flags, .attention.norm.epsilon = 1e-6f, \
+        .attention.latent = { .rank = r, .key_size = key, .value_size = value, .query_rank = q }
+#define DEEPSEEK_YARN \
+    .attention.rope = { .kind = VKMOE_ROPE_INTERLEAVED, \
+        .scaling = VKMOE_ROPE_SCALING_YARN, \
+        .factor = 40, \
+        .original_positions = 4096, \
+        .attention_factor = 1 }
+
 // A case a row.
 // clang-format off
 const struct attention_case attention_cases[] = {
@@ -191,6 +204,49 @@ const struct attention_case attention_cases[] = {
         .sequences = 3, .has = ATTENTION_STORED, PATTERNS({.both_sides = true})},
     {"cross-routed", JETMOE(30), .history = 40, .has = ATTENTION_STORED},
     {"cross-moba", MOBA(30), .history = 60, .has = ATTENTION_STORED},
+
+    {"deepseek-v2-lite-prefill", LATENT(33, 4, 64, 16, 32, 32, 0, KV_B), DEEPSEEK_YARN},
+    {"deepseek-v2-lite-decode", LATENT(1, 4, 64, 16, 32, 32, 0, KV_B), DEEPSEEK_YARN,
+        .history = 40},
+    {"deepseek-v3-prefill", LATENT(33, 16, 128, 32, 32, 32, 48, KV_B), DEEPSEEK_YARN},
+    {"deepseek-v3-decode", LATENT(1, 16, 128, 32, 32, 32, 48, KV_B), DEEPSEEK_YARN, .history = 40},
+    {"deepseek-v3-decode-batch", LATENT(3, 16, 128, 32, 32, 32, 48, KV_B), DEEPSEEK_YARN,
+        .history = 40, .sequences = 3, .dtype = VKMOE_DTYPE_BF16},
+    {"deepseek-v3-f16", LATENT(40, 8, 128, 32, 32, 32, 48, KV_B), DEEPSEEK_YARN,
+        .dtype = VKMOE_DTYPE_F16, .cache_dtype = VKMOE_DTYPE_F16},
+    {"deepseek-v3-q8-0", LATENT(9, 8, 128, 32, 32, 32, 64, KV_B), DEEPSEEK_YARN,
+        .dtype = VKMOE_DTYPE_Q8_0, .history = 20},
+    {"deepseek-v3-fast", LATENT(70, 8, 128, 32, 32, 32, 48, KV_B), DEEPSEEK_YARN, FAST},
+    {"glm-4.7-flash", LATENT(19, 20, 64, 16, 24, 40, 48, KV_B), INTERLEAVED, .history = 9},
+    {"latent-512", LATENT(7, 5, 512, 64, 128, 128, 0, KV_B), INTERLEAVED, .history = 70},
+    {"latent-512-decode", LATENT(1, 5, 512, 64, 128, 128, 0,
+        ATTENTION_KEY_NORM | ATTENTION_LONGEST), INTERLEAVED, .history = 300,
+        .cache_dtype = VKMOE_DTYPE_F16},
+    {"latent-apart", LATENT(19, 6, 32, 8, 16, 16, 0, ATTENTION_KEY_NORM), INTERLEAVED,
+        .history = 20, .dtype = VKMOE_DTYPE_F16},
+    {"latent-apart-q8-0", LATENT(3, 6, 32, 8, 32, 16, 0, ATTENTION_KEY_NORM), INTERLEAVED,
+        .history = 20, .dtype = VKMOE_DTYPE_Q8_0},
+    {"latent-nope", LATENT(19, 3, 48, 0, 16, 16, 24, KV_B), .history = 20},
+    {"latent-nope-decode", LATENT(1, 3, 48, 0, 16, 16, 24, KV_B), .history = 20},
+    {"latent-unturned", LATENT(19, 3, 48, 8, 16, 16, 0, KV_B), .history = 20},
+    {"latent-no-norms", LATENT(19, 3, 48, 8, 16, 16, 24, ATTENTION_KV_B), HALF},
+    {"latent-odd", LATENT(19, 7, 33, 6, 13, 21, 19, KV_B), HALF, .history = 11},
+    {"latent-odd-decode", LATENT(2, 7, 33, 6, 13, 21, 19, KV_B), HALF, .history = 11,
+        .sequences = 2},
+    {"latent-1", LATENT(9, 2, 1, 2, 1, 1, 1, KV_B), HALF, .history = 3},
+    {"latent-one-head", LATENT(9, 1, 32, 8, 16, 16, 0,
+        ATTENTION_KEY_NORM | ATTENTION_OUTPUT_BIAS | ATTENTION_SINKS | ATTENTION_FULL),
+        INTERLEAVED, .history = 300},
+    {"latent-window", LATENT(50, 6, 32, 8, 16, 16, 0, KV_B), INTERLEAVED, PATTERNS({.left = 9,
+        .sinks = 2})},
+    {"latent-long", LATENT(2, 4, 64, 16, 32, 32, 24, KV_B), INTERLEAVED, .history = 500,
+        .sequences = 2},
+    {"latent-stored", LATENT(9, 4, 64, 16, 32, 32, 24, KV_B | ATTENTION_STORED), INTERLEAVED,
+        .history = 33},
+    {"latent-divisors", LATENT(9, 4, 64, 16, 32, 32, 24, KV_B | ATTENTION_ROPE_DIVISORS),
+        INTERLEAVED, .history = 33},
+    {"latent-dynamic", LATENT(30, 4, 32, 16, 16, 16, 0, ATTENTION_KEY_NORM | ATTENTION_LONGEST),
+        DYNAMIC(HALF, 32, 4), .history = 30},
 
     // --------------------------------------------------------------- numbers of tokens
     {"tokens-0", LLAMA(0), .history = 3},

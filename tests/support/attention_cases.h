@@ -42,6 +42,7 @@ enum {
     ATTENTION_SLOW = 1 << 20,       // takes its time on a CPU driver, most of it to compile
     ATTENTION_ROPE_DIVISORS = 1 << 24,
     ATTENTION_VALUES_F32 = 1 << 25, // values are, whatever keys are
+    ATTENTION_KV_B = 1 << 26,       // latent keys and values lie in one tensor
     // Short for what goes together
     ATTENTION_BIASES = ATTENTION_QUERY_BIAS | ATTENTION_KEY_BIAS | ATTENTION_VALUE_BIAS,
     ATTENTION_NORMS = ATTENTION_QUERY_NORM | ATTENTION_KEY_NORM,

@@ -87,11 +87,47 @@ static void make_router(const struct maker *m)
     router->bias = (struct vkmoe_view){ .data = bias };
 }
 
+// Keys and values of all heads, apart or as checkpoints have them: in one tensor, each head's keys
+// above its values.
+static void make_latent(const struct maker *m)
+{
+    const struct vkmoe_latent *l = &m->c->attention.latent;
+    uint32_t heads = m->c->attention.heads, rows = l->key_size + l->value_size;
+    struct vkmoe_view *keys = keep(m->data, heads * sizeof(*keys));
+    struct vkmoe_view *values = keep(m->data, heads * sizeof(*values));
+    struct rng rng = rng_for(m->seed, "latent");
+    double deviation = 1.0 / sqrt(l->rank);
+    bool one = m->c->has & ATTENTION_KV_B;
+    struct vkmoe_view all = { 0 };
+    if (one)
+        all = make(m, &rng, heads * rows, l->rank, m->c->dtype, 0.0, deviation, false);
+    for (uint32_t h = 0; h < heads; h++) {
+        if (one) {
+            keys[h] = values[h] = all;
+            keys[h].data = format_at(&all, l->rank, h * rows, 0);
+            keys[h].row_stride = 1;
+            keys[h].column_stride = l->rank;
+            values[h].data = format_at(&all, l->rank, h * rows + l->key_size, 0);
+        } else {
+            keys[h] = make(m, &rng, l->rank, l->key_size, m->c->dtype, 0.0, deviation, false);
+            values[h] = make(m, &rng, l->value_size, l->rank, m->c->dtype, 0.0, deviation, false);
+        }
+    }
+    m->data->params.latent.keys = keys;
+    m->data->params.latent.values = values;
+    if (l->query_rank)
+        m->data->params.latent.query_matrix = make(m, &rng, l->query_rank, m->c->attention.hidden,
+            m->c->dtype, 0.0, 1.0 / sqrt(m->c->attention.hidden), false);
+}
+
 // Query weights such that scale * q . k has the case's deviation.
 static void make_experts(const struct maker *m)
 {
     const struct vkmoe_attention_params *a = &m->c->attention;
-    uint32_t width = a->heads * a->head_size;
+    const struct vkmoe_latent *l = a->latent.rank ? &a->latent : NULL;
+    uint32_t width = a->heads * (l ? l->key_size + a->head_size - l->rank : a->head_size);
+    uint32_t columns = l && l->query_rank ? l->query_rank : a->hidden;
+    uint32_t outputs_width = l ? a->heads * l->value_size : width;
     double gain = m->c->score_gain != 0.0 ? m->c->score_gain : 1.5;
     if (a->scale != 0.0f)
         gain /= fabs(a->scale) * sqrt(a->head_size);
@@ -100,9 +136,9 @@ static void make_experts(const struct maker *m)
     struct rng rng = rng_for(m->seed, "experts");
     bool has_outputs = a->output.experts.experts == 0;
     for (uint32_t e = 0; e < a->experts; e++) {
-        queries[e] =
-            make(m, &rng, width, a->hidden, m->c->dtype, 0.0, gain / sqrt(a->hidden), false);
-        outputs[e] = make(m, &rng, a->hidden, width, m->c->dtype, 0.0, 1.0 / sqrt(width), false);
+        queries[e] = make(m, &rng, width, columns, m->c->dtype, 0.0, gain / sqrt(columns), false);
+        outputs[e] = make(
+            m, &rng, a->hidden, outputs_width, m->c->dtype, 0.0, 1.0 / sqrt(outputs_width), false);
     }
     m->data->params.query.matrices = queries;
     m->data->params.output.matrices = has_outputs ? outputs : NULL;
@@ -143,6 +179,10 @@ static void make_keys(const struct maker *m)
     p->key.matrix = make(m, &rng, width, a->hidden, dtype, 0.0, deviation, exact);
     if (m->c->has & ATTENTION_VALUES_F32)
         dtype = VKMOE_DTYPE_F32;
+    if (a->latent.rank) {
+        make_latent(m);
+        return;
+    }
     if (a->value.experts.experts == 0)
         p->value.matrix = make(m, &rng, width, a->hidden, dtype, 0.0, deviation, exact);
     make_head_experts(m, "value experts", a->kv_heads, a->head_size, a->hidden, &p->value.experts);
@@ -191,15 +231,21 @@ static void make_vectors(const struct maker *m)
     if (c->has & ATTENTION_QUERY_NORM)
         p->query.norm = make_vector(m, "query norm", 1, all ? width : p->head_size, 1.0, 0.25);
     if (c->has & ATTENTION_KEY_NORM)
-        p->key.norm = make_vector(m, "key norm", 1, all ? kv_width : p->head_size, 1.0, 0.25);
+        p->key.norm = make_vector(m, "key norm", 1,
+            all                  ? kv_width
+                : p->latent.rank ? p->latent.rank
+                                 : p->head_size,
+            1.0, 0.25);
+    if (c->has & ATTENTION_KEY_NORM && p->latent.query_rank)
+        p->latent.query_norm =
+            make_vector(m, "latent query norm", 1, p->latent.query_rank, 1.0, 0.25);
     if (c->has & ATTENTION_POSITION_BIAS)
         p->position.bias =
             make_vector(m, "position bias", p->heads, 2 * p->position.reach + 1, 0.0, 1.0);
     if (c->has & ATTENTION_SINKS)
         p->sinks = make_vector(m, "sinks", 1, p->heads, 0.5, 1.0);
     if (c->has & ATTENTION_ROPE_DIVISORS)
-        p->rope_divisors = make_vector(
-            m, "divisors", 1, (p->rope.size ? p->rope.size : p->head_size) / 2, 4.0, 1.0);
+        p->rope_divisors = make_vector(m, "divisors", 1, attention_rope_size(p) / 2, 4.0, 1.0);
 }
 
 // Dense, as few heads as there may be, and a window of one key.
@@ -208,7 +254,9 @@ static void make_filler(const struct maker *m)
     static const struct vkmoe_pattern itself = { .left = 1 };
     const struct attention_data *data = m->data;
     struct vkmoe_attention_params *p = &m->data->filler;
-    uint32_t width = data->params.heads * data->params.head_size;
+    *p = data->params;
+    uint32_t size = p->latent.rank ? p->latent.value_size : p->head_size;
+    uint32_t width = data->params.heads * size;
     struct vkmoe_view *output = keep(m->data, sizeof(*output));
     *output = data->params.output.matrices ? data->params.output.matrices[0]
                                            : data->params.query.matrices[0];
@@ -216,7 +264,6 @@ static void make_filler(const struct maker *m)
         output->row_stride = width;
         output->column_stride = 1;
     }
-    *p = data->params;
     p->heads = p->kv_heads;
     p->experts = p->experts_per_token = 1;
     p->router = (struct vkmoe_router_params){ 0 };
@@ -392,6 +439,16 @@ struct attention_case attention_case_stored_as(
     stored.dtype = dtype;
     stored.has &= ~(unsigned)(ATTENTION_TRANSPOSED | ATTENTION_KEYS_F32 | ATTENTION_VALUES_F32);
     stored.attention.hidden = format_width(dtype, c->attention.hidden);
+    struct vkmoe_latent *l = &stored.attention.latent;
+    if (l->rank) {
+        const uint32_t turned = c->attention.head_size - l->rank;
+        l->rank = format_width(dtype, l->rank);
+        l->key_size = format_width(dtype, l->key_size);
+        l->value_size = format_width(dtype, l->value_size);
+        l->query_rank = format_width(dtype, l->query_rank);
+        stored.attention.head_size = l->rank + turned;
+        return stored;
+    }
     stored.attention.head_size = format_width(dtype, c->attention.head_size);
     return stored;
 }

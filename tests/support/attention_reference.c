@@ -16,6 +16,7 @@ void reference_attention_finish(struct reference_attention *attention)
     reference_layer_finish(&attention->router);
     reference_layer_finish(&attention->value_experts.router);
     reference_layer_finish(&attention->output_experts.router);
+    reference_latent_finish(&attention->latent);
     double *arrays[] = {
         attention->value_experts.matrices,
         attention->output_experts.matrices,
@@ -111,7 +112,7 @@ double reference_rope_factor(const struct vkmoe_rope *rope)
 }
 
 // Rotates the start of one head in place.
-static void rotate(const struct reference_attention *a, uint32_t head_size, uint32_t length,
+void reference_rotate(const struct reference_attention *a, uint32_t head_size, uint32_t length,
     uint32_t position, double *head)
 {
     const struct vkmoe_rope *rope = &a->rope;
@@ -134,7 +135,7 @@ static void rotate(const struct reference_attention *a, uint32_t head_size, uint
 
 // ------------------------------------------------------------------------ projections
 
-static void normalize(const double *norm, double epsilon, uint32_t count, double *values)
+void reference_normalize(const double *norm, double epsilon, uint32_t count, double *values)
 {
     double rms = sqrt(reference_dot(values, values, count) / count + epsilon);
     for (uint32_t i = 0; i < count; i++)
@@ -150,10 +151,10 @@ static void project(const struct reference_attention *a, const double *x, const 
         out[i] =
             reference_dot(x, matrix + (size_t)i * a->hidden, a->hidden) + (bias ? bias[i] : 0.0);
     if (norm && a->norm_wide) {
-        normalize(norm, a->norm_epsilon, width, out);
+        reference_normalize(norm, a->norm_epsilon, width, out);
     } else if (norm) {
         for (uint32_t h = 0; h < heads; h++)
-            normalize(norm, a->norm_epsilon, a->head_size, out + h * a->head_size);
+            reference_normalize(norm, a->norm_epsilon, a->head_size, out + h * a->head_size);
     }
     for (uint32_t i = 0; a->value_clip != 0.0 && i < width; i++)
         out[i] = fmin(fmax(out[i], -a->value_clip), a->value_clip);
@@ -163,7 +164,7 @@ static void rotate_heads(const struct reference_attention *a, uint32_t heads, ui
     uint32_t position, double *values)
 {
     for (uint32_t h = 0; h < heads; h++)
-        rotate(a, a->head_size, length, position, values + h * a->head_size);
+        reference_rotate(a, a->head_size, length, position, values + h * a->head_size);
 }
 
 static void widen(const float *x, uint32_t count, double *out)
@@ -246,6 +247,11 @@ void reference_remember(const struct reference_attention *a, uint32_t tokens, co
         size_t place = find_place(history, sequences ? sequences[t] : 0, positions[t]);
         double *key = history->keys + place, *value = history->values + place;
         widen(x + (size_t)t * a->hidden, a->hidden, x_token);
+        if (a->latent.rank) {
+            reference_latent_remember(a, context_of(history), positions[t],
+                history->dtype == VKMOE_DTYPE_F16, x_token, key, value);
+            continue;
+        }
         project(a, x_token, a->key, a->key_bias, a->key_norm, a->kv_heads, key);
         if (a->value_experts.experts)
             mix_values(a, x + (size_t)t * a->hidden, value);
@@ -392,10 +398,14 @@ static void add_expert(const struct reference_attention *a, struct view_of_keys 
     static const struct vkmoe_pattern everything = { 0 };
     uint32_t width = a->heads * a->head_size;
     keys.pattern = a->patterns ? &a->patterns[expert] : &everything;
-    project(a, scratch->x, a->query + (size_t)expert * width * a->hidden,
-        a->query_bias ? a->query_bias + (size_t)expert * width : NULL, a->query_norm, a->heads,
-        scratch->query);
-    if (!a->rope_before_projection)
+    if (a->latent.rank)
+        reference_latent_query(
+            a, context_of(keys.history), keys.position, scratch->x, scratch->query);
+    else
+        project(a, scratch->x, a->query + (size_t)expert * width * a->hidden,
+            a->query_bias ? a->query_bias + (size_t)expert * width : NULL, a->query_norm, a->heads,
+            scratch->query);
+    if (!a->rope_before_projection && !a->latent.rank)
         rotate_heads(a, a->heads, context_of(keys.history), keys.position, scratch->query);
     for (uint32_t h = 0; h < a->heads; h++) {
         keys.kv_head = find_kv_head(a, slot, expert, h);
@@ -406,6 +416,10 @@ static void add_expert(const struct reference_attention *a, struct view_of_keys 
     }
     if (a->output_experts.experts) {
         mix_outputs(a, keys.x, scratch->heads, y);
+        return;
+    }
+    if (a->latent.rank) {
+        reference_latent_output(a, scratch->heads, y);
         return;
     }
     const double *output = a->output + (size_t)expert * a->hidden * width;
@@ -425,7 +439,7 @@ static void attend_token(const struct reference_attention *a, const struct view_
     for (uint32_t d = 0; d < a->hidden; d++)
         y[d] = a->output_bias ? a->output_bias[d] : 0.0;
     if (a->rope_before_projection)
-        rotate(a, a->hidden, context_of(keys->history), keys->position, scratch->x);
+        reference_rotate(a, a->hidden, context_of(keys->history), keys->position, scratch->x);
     for (uint32_t j = 0; j < a->experts_per_token; j++) {
         if (!is_dropped(weights[j]))
             add_expert(a, *keys, j, (uint32_t)ids[j], weights[j], scratch, y);

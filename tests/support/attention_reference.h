@@ -20,6 +20,15 @@ struct reference_head_experts {
     double *matrices; // [heads * experts][rows][columns]
 };
 
+// struct vkmoe_latent likewise.
+struct reference_latent {
+    uint32_t rank, key_size, value_size, query_rank; // rank 0: there is none
+    uint32_t turned;                                 // elements that RoPE turns
+    double *query_matrix, *query_norm;
+    double *keys;   // [heads][rank][key_size]
+    double *values; // [heads][value_size][rank]
+};
+
 // struct vkmoe_attention_params with every weight as a dense, row-major array of double.
 // Names, meanings and defaults (for zero) are those there. Of `router` only the gate is
 // used: hidden, experts, experts_per_token and what comes before the activation.
@@ -50,13 +59,19 @@ struct reference_attention {
     uint32_t position_reach;
     double value_clip;
     struct vkmoe_rope rope;
-    double *rope_divisors;          // [rope.size / 2]
+    double *rope_divisors; // [rope.size / 2]
+    // Then there are as many kv heads as heads, head_size is that of keys or values, whichever is
+    // longer, and query, key, key_norm and output are as struct vkmoe_latent has them.
+    struct reference_latent latent;
     struct vkmoe_pattern *patterns; // [experts]; lists of blocks stay the caller's
 
     // Wrong on purpose, for the tests of tests.
     bool rope_before_projection; // x is rotated, not q
     bool kv_head_over_slots;     // kv head of (slot * heads + head) / k, as grouped queries have it
 };
+
+// How many elements of a head RoPE turns.
+uint32_t attention_rope_size(const struct vkmoe_attention_params *params);
 
 // Frees the arrays and zeroes the struct; accepts NULL and a zeroed one.
 void reference_attention_finish(struct reference_attention *attention);
@@ -107,6 +122,27 @@ void reference_attention_from(
 
 // [rows][columns] of a view, dense; NULL if it is absent.
 double *reference_read_view(const struct vkmoe_view *view, uint32_t rows, uint32_t columns);
+
+// The same of [count] views: [count][rows][columns].
+double *reference_read_views(
+    const struct vkmoe_view *views, uint32_t count, uint32_t rows, uint32_t columns);
+
+// values /= their root mean square, *= norm; and the rotation of a run of `size` elements.
+void reference_normalize(const double *norm, double epsilon, uint32_t count, double *values);
+void reference_rotate(const struct reference_attention *attention, uint32_t size, uint32_t length,
+    uint32_t position, double *values);
+
+// latent_reference.c: what latent attention has of its own. `out`, `key` and `value` are
+// [heads * head_size]; y is added to.
+void reference_latent_from(
+    const struct vkmoe_attention_params *params, struct reference_attention *out);
+void reference_latent_finish(struct reference_latent *latent);
+void reference_latent_query(const struct reference_attention *attention, uint32_t length,
+    uint32_t position, const double *x, double *out);
+void reference_latent_remember(const struct reference_attention *attention, uint32_t length,
+    uint32_t position, bool f16, const double *x, double *key, double *value);
+void reference_latent_output(
+    const struct reference_attention *attention, const double *heads, double *y);
 
 // The gate's part of a reference_layer, from params.
 void reference_router_from(const struct vkmoe_router_params *params, uint32_t hidden,

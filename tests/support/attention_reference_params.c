@@ -19,8 +19,7 @@ double *reference_read_view(const struct vkmoe_view *view, uint32_t rows, uint32
     return values;
 }
 
-// [experts][rows][columns] from one view per expert.
-static double *read_views(
+double *reference_read_views(
     const struct vkmoe_view *views, uint32_t experts, uint32_t rows, uint32_t columns)
 {
     size_t count = (size_t)rows * columns;
@@ -75,7 +74,7 @@ static void read_head_experts(const struct vkmoe_head_experts *h, uint32_t heads
         return;
     out->experts = h->experts;
     out->experts_per_token = h->experts_per_token;
-    out->matrices = read_views(h->matrices, heads * h->experts, rows, columns);
+    out->matrices = reference_read_views(h->matrices, heads * h->experts, rows, columns);
     struct vkmoe_router_params router = h->router;
     router.groups.count = heads;
     router.groups.mode = VKMOE_GROUP_MODE_EACH;
@@ -83,11 +82,17 @@ static void read_head_experts(const struct vkmoe_head_experts *h, uint32_t heads
         &router, hidden, heads * h->experts, heads * h->experts_per_token, &out->router);
 }
 
+uint32_t attention_rope_size(const struct vkmoe_attention_params *p)
+{
+    return p->rope.size ? p->rope.size : p->head_size - p->latent.rank;
+}
+
 void reference_attention_from(
     const struct vkmoe_attention_params *p, struct reference_attention *out)
 {
     uint32_t width = p->heads * p->head_size, kv_width = p->kv_heads * p->head_size;
     uint32_t experts = p->experts ? p->experts : 1;
+    bool latent = p->latent.rank > 0;
     *out = (struct reference_attention){
         .hidden = p->hidden,
         .head_size = p->head_size,
@@ -97,18 +102,21 @@ void reference_attention_from(
         .tiled_kv = p->tiled_kv,
         .experts = experts,
         .experts_per_token = p->experts_per_token ? p->experts_per_token : 1,
-        .query = read_views(p->query.matrices, experts, width, p->hidden),
-        .output =
-            p->output.matrices ? read_views(p->output.matrices, experts, p->hidden, width) : NULL,
+        .query = latent ? NULL : reference_read_views(p->query.matrices, experts, width, p->hidden),
+        .output = p->output.matrices && !latent
+            ? reference_read_views(p->output.matrices, experts, p->hidden, width)
+            : NULL,
         .query_bias = reference_read_view(&p->query.bias, experts, width),
-        .key = reference_read_view(&p->key.matrix, kv_width, p->hidden),
+        .key = latent ? NULL : reference_read_view(&p->key.matrix, kv_width, p->hidden),
         .value = reference_read_view(&p->value.matrix, kv_width, p->hidden),
         .key_bias = reference_read_view(&p->key.bias, 1, kv_width),
         .value_bias = reference_read_view(&p->value.bias, 1, kv_width),
         .output_bias = reference_read_view(&p->output.bias, 1, p->hidden),
         .norm_wide = p->norm.wide,
         .query_norm = reference_read_view(&p->query.norm, 1, p->norm.wide ? width : p->head_size),
-        .key_norm = reference_read_view(&p->key.norm, 1, p->norm.wide ? kv_width : p->head_size),
+        .key_norm = latent
+            ? NULL
+            : reference_read_view(&p->key.norm, 1, p->norm.wide ? kv_width : p->head_size),
         .norm_epsilon = p->norm.epsilon,
         .sinks = reference_read_view(&p->sinks, 1, p->heads),
         .scale = p->scale,
@@ -118,9 +126,10 @@ void reference_attention_from(
         .position_reach = p->position.reach,
         .value_clip = p->value_clip,
         .rope = p->rope,
-        .rope_divisors = reference_read_view(
-            &p->rope_divisors, 1, (p->rope.size ? p->rope.size : p->head_size) / 2),
+        .rope_divisors = reference_read_view(&p->rope_divisors, 1, attention_rope_size(p) / 2),
     };
+    if (latent)
+        reference_latent_from(p, out);
     reference_router_from(&p->router, p->hidden, experts, out->experts_per_token, &out->router);
     read_head_experts(
         &p->value.experts, p->kv_heads, p->hidden, p->head_size, p->hidden, &out->value_experts);

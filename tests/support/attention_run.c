@@ -115,6 +115,7 @@ bool attention_run_renew_cache(struct attention_run *run)
                          .capacity = run->data.capacity,
                          .dtype = run->c->cache_dtype,
                          .block = block_of(&run->c->attention),
+                         .keys_only = run->c->attention.latent.rank > 0,
                      },
                      &run->cache),
                "vkmoe_cache_create")

@@ -1,0 +1,326 @@
+// latent.c - see latent.h.
+#include "attention/record.h"
+
+#include "base/check.h"
+#include "base/common.h"
+#include "base/try.h"
+#include "device/fit.h"
+#include "device/operands.h"
+#include "device/shapes.h"
+#include "moe/self_test.h"
+#include "weights/format.h"
+#include "weights/view.h"
+
+#include "shaders/norm.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+// ---------------------------------------------------------------------------- checks
+
+// A transposed matrix of a format whose blocks lie along what are its columns then. No kernel reads
+// such: it is f32 on the device.
+static bool is_across_blocks(const struct vkmoe_view *view)
+{
+    return vkmoe_format(view->dtype)->elements > 1 && view->column_stride > 1;
+}
+
+static enum vkmoe_status check_key(
+    const struct caller *caller, const struct vkmoe_latent *l, uint32_t head)
+{
+    const struct vkmoe_view *view = &l->keys[head];
+    const struct format *format = vkmoe_format(view->dtype);
+    char name[64];
+    snprintf(name, sizeof name, "latent.keys[%u]", head);
+    if (!format || !is_across_blocks(view))
+        return vkmoe_view_check(caller, &(struct named_view){ name, view, l->key_size });
+    CHECK(view->row_stride == 1 && view->column_stride % (int64_t)format->elements == 0
+            && l->rank % format->elements == 0,
+        "%s: a transposed matrix of %s needs a row_stride of 1, and a column_stride and rank that "
+        "are multiples of %u",
+        name, format->name, format->elements);
+    return VKMOE_OK;
+}
+
+static enum vkmoe_status check_matrices(
+    const struct caller *caller, const struct vkmoe_attention_params *p)
+{
+    const struct vkmoe_latent *l = &p->latent;
+    CHECK(l->keys && l->values, "latent.keys and latent.values are required");
+    for (uint32_t h = 0; h < p->heads; h++) {
+        CHECK(l->keys[h].data && l->values[h].data, "latent: a matrix of head %u is missing", h);
+        CHECK(l->keys[h].dtype == l->keys[0].dtype && l->values[h].dtype == l->values[0].dtype,
+            "latent: a matrix of head %u differs in dtype from those before", h);
+        CHECK(is_across_blocks(&l->keys[h]) == is_across_blocks(&l->keys[0]),
+            "latent.keys[%u] is transposed, others are not", h);
+        TRY_RETURN(check_key(caller, l, h));
+    }
+    CHECK(l->query_rank == 0 || l->query_matrix.data, "latent.query_matrix is missing");
+    TRY_RETURN(vkmoe_matrices_check(caller, "latent.values", l->values, p->heads, l->rank));
+    const struct named_view views[] = {
+        { "latent.query_matrix", &l->query_matrix, p->hidden },
+        { "latent.query_norm", &l->query_norm, l->query_rank },
+    };
+    return vkmoe_views_check(caller, views, ARRAY_SIZE(views));
+}
+
+// What the formulas have no place for.
+static enum vkmoe_status check_others(
+    const struct caller *caller, const struct vkmoe_attention_params *p)
+{
+    CHECK(p->kv_heads == 1 && p->expert_kv_heads <= 1 && !p->first_kv_head,
+        "latent: kv_heads is %u, must be 1", p->kv_heads);
+    CHECK(p->experts == 1, "latent: experts is %u, must be 1", p->experts);
+    CHECK(!p->value.matrix.data && !p->value.bias.data && p->value.experts.experts == 0,
+        "latent: value is a part of the keys");
+    CHECK(!p->query.bias.data && !p->key.bias.data && !p->query.norm.data && !p->norm.wide
+            && p->value_clip == 0 && p->output.experts.experts == 0,
+        "latent: no biases of queries and keys, query.norm, norm.wide, value_clip or "
+        "output.experts");
+    CHECK(!p->patterns || p->patterns[0].top == 0, "latent: patterns[0].top is %u, must be 0",
+        p->patterns[0].top);
+    return VKMOE_OK;
+}
+
+enum vkmoe_status vkmoe_latent_check(
+    const struct caller *caller, const struct vkmoe_attention_params *p)
+{
+    const struct vkmoe_latent *l = &p->latent;
+    if (l->rank == 0)
+        return VKMOE_OK;
+    CHECK(l->rank <= MAX_RANK, "latent.rank is %u, must be 1 to %d", l->rank, MAX_RANK);
+    CHECK(p->head_size >= l->rank && turned_size(p) <= MAX_TURNED,
+        "head_size is %u, must be latent.rank (%u) and at most %d more", p->head_size, l->rank,
+        MAX_TURNED);
+    CHECK(l->key_size >= 1 && l->key_size <= MAX_WIDTH && l->value_size >= 1
+            && l->query_rank <= MAX_WIDTH,
+        "latent.key_size and value_size must be above 0, and query_rank at most %u", MAX_WIDTH);
+    CHECK((uint64_t)p->heads * latent_query_size(p) <= MAX_WIDTH
+            && (uint64_t)p->heads * l->value_size <= MAX_WIDTH,
+        "latent: %u heads of queries of %u and of values of %u are wider than %u", p->heads,
+        latent_query_size(p), l->value_size, MAX_WIDTH);
+    TRY_RETURN(check_others(caller, p));
+    return check_matrices(caller, p);
+}
+
+// ---------------------------------------------------------------------------- create
+
+static enum vkmoe_dtype keys_dtype(const struct vkmoe_latent *l)
+{
+    return is_across_blocks(&l->keys[0]) ? VKMOE_DTYPE_F32 : l->keys[0].dtype;
+}
+
+enum vkmoe_status vkmoe_latent_self_test(
+    const struct loading *loading, const struct vkmoe_attention_params *p)
+{
+    if (p->latent.query_rank > 0)
+        TRY_RETURN(vkmoe_self_test(loading, p->latent.query_matrix.dtype));
+    TRY_RETURN(vkmoe_self_test(loading, keys_dtype(&p->latent)));
+    return vkmoe_self_test(loading, p->latent.values[0].dtype);
+}
+
+static enum vkmoe_status create_heads(struct loading *loading, const char *name,
+    const struct vkmoe_view *views, uint32_t heads, uint32_t rows, uint32_t columns,
+    struct experts *out)
+{
+    const struct experts_source source = {
+        .name = name,
+        .weights = views,
+        .count = heads,
+        .rows = rows,
+        .columns = columns,
+    };
+    return vkmoe_loading_finish(loading, vkmoe_experts_create(loading, &source, out));
+}
+
+// The same matrix as f32, `*values` in host memory. A trial reads nothing.
+static enum vkmoe_status read_across_blocks(const vkmoe_device *device,
+    const struct vkmoe_latent *l, struct vkmoe_view *view, float **values)
+{
+    struct vkmoe_view stored = *view;
+    stored.row_stride = view->column_stride;
+    stored.column_stride = 1;
+    if (!device->fit)
+        TRY_RETURN(vkmoe_view_floats(&stored, device_log(device), l->key_size, l->rank, values));
+    *view = (struct vkmoe_view){
+        .data = *values ? *values : view->data,
+        .dtype = VKMOE_DTYPE_F32,
+        .row_stride = 1,
+        .column_stride = l->rank,
+    };
+    return VKMOE_OK;
+}
+
+static enum vkmoe_status create_keys_of_floats(
+    vkmoe_attention *a, const struct vkmoe_attention_params *p)
+{
+    const struct vkmoe_latent *l = &p->latent;
+    struct vkmoe_view *views = calloc(p->heads, sizeof *views);
+    float **values = calloc(p->heads, sizeof *values);
+    enum vkmoe_status status;
+    TRY(views && values ? VKMOE_OK
+                        : vkmoe_fail(device_log(a->device), VKMOE_ERROR_OUT_OF_MEMORY,
+                            "attention: out of host memory"));
+    for (uint32_t h = 0; h < p->heads; h++) {
+        views[h] = l->keys[h];
+        TRY(read_across_blocks(a->device, l, &views[h], &values[h]));
+    }
+    TRY(create_heads(
+        a->loading, "latent.keys", views, p->heads, l->rank, l->key_size, &a->latent.keys));
+fail:
+    for (uint32_t h = 0; values && h < p->heads; h++)
+        free(values[h]);
+    free(values);
+    free(views);
+    return status;
+}
+
+static enum vkmoe_status create_query(vkmoe_attention *a, const struct vkmoe_attention_params *p)
+{
+    const struct vkmoe_latent *l = &p->latent;
+    const struct vkmoe_view *query[] = { &p->query.matrices[0] }, *down[] = { &l->query_matrix };
+    const uint32_t rows = p->heads * latent_query_size(p);
+    vkmoe_fit_name(a->device, "queries");
+    if (l->query_rank > 0) {
+        TRY_RETURN(vkmoe_linear_create(
+            a->loading, down, NULL, &l->query_rank, 1, p->hidden, &a->latent.query_down));
+        TRY_RETURN(vkmoe_vector_upload(
+            a->device, &l->query_norm, l->query_rank, 1, &a->latent.query_norm));
+    }
+    return vkmoe_linear_create(a->loading, query, NULL, &rows, 1,
+        l->query_rank > 0 ? l->query_rank : p->hidden, &a->query);
+}
+
+enum vkmoe_status vkmoe_latent_create(vkmoe_attention *a, const struct vkmoe_attention_params *p)
+{
+    const struct vkmoe_latent *l = &p->latent;
+    const struct vkmoe_view *key[] = { &p->key.matrix };
+    a->query_stride = p->heads * p->head_size;
+    a->kv_stride = p->head_size;
+    TRY_RETURN(create_query(a, p));
+    vkmoe_fit_name(a->device, "latent keys and values");
+    TRY_RETURN(vkmoe_linear_create(a->loading, key, NULL, &p->head_size, 1, p->hidden, &a->kv));
+    if (is_across_blocks(&l->keys[0]))
+        TRY_RETURN(create_keys_of_floats(a, p));
+    else
+        TRY_RETURN(create_heads(
+            a->loading, "latent.keys", l->keys, p->heads, l->rank, l->key_size, &a->latent.keys));
+    return create_heads(a->loading, "latent.values", l->values, p->heads, l->value_size, l->rank,
+        &a->latent.values);
+}
+
+void vkmoe_latent_destroy(struct latent *latent)
+{
+    EXPERTS_DESTROY(&latent->query_down, &latent->keys, &latent->values);
+    vkmoe_buffer_destroy(&latent->query_norm);
+}
+
+uint64_t vkmoe_latent_size(const struct latent *latent)
+{
+    return vkmoe_experts_size(&latent->query_down) + vkmoe_buffer_taken(latent->query_norm)
+        + vkmoe_experts_size(&latent->keys) + vkmoe_experts_size(&latent->values);
+}
+
+uint64_t vkmoe_latent_load_size(const struct vkmoe_attention_params *p)
+{
+    const struct vkmoe_latent *l = &p->latent;
+    const uint64_t heads = p->heads, queries = heads * latent_query_size(p);
+    const bool down = l->query_rank > 0;
+    return vkmoe_format_matrix_size(p->key.matrix.dtype, p->head_size, p->hidden)
+        + (down ? vkmoe_format_matrix_size(l->query_matrix.dtype, l->query_rank, p->hidden) : 0)
+        + vkmoe_format_matrix_size(
+            p->query.matrices[0].dtype, queries, down ? l->query_rank : p->hidden)
+        + vkmoe_format_matrix_size(keys_dtype(l), heads * l->rank, l->key_size)
+        + vkmoe_format_matrix_size(l->values[0].dtype, heads * l->value_size, l->rank);
+}
+
+// ------------------------------------------------------------------------------ plan
+
+// Queries as projected are done with when values of heads are made.
+void vkmoe_latent_plan(const vkmoe_attention *a, struct attention_plan *plan)
+{
+    const struct vkmoe_attention_params *p = &a->params;
+    const uint64_t down = (uint64_t)plan->tokens * p->latent.query_rank * 4;
+    const uint64_t head = MAX(latent_query_size(p), p->latent.value_size);
+    plan->key = vkmoe_scratch_take(&plan->size, (uint64_t)plan->tokens * p->head_size * 4);
+    plan->latent = (struct latent_plan){
+        .query_down = vkmoe_scratch_take(&plan->size, down),
+        .query_normed = vkmoe_scratch_take(&plan->size, a->latent.query_norm ? down : 0),
+        .heads = vkmoe_scratch_take(&plan->size, (uint64_t)plan->tokens * p->heads * head * 4),
+    };
+    plan->value = plan->latent.heads; // where store_kv finds what it turns
+}
+
+// --------------------------------------------------------------------------- record
+
+// What of a token makes its queries; normalised, where that is wanted.
+static enum vkmoe_status record_query_norm(const struct attention_pass *pass, uint64_t *at)
+{
+    const vkmoe_attention *a = pass->attention;
+    const struct norm_push push = {
+        .x = scratch_at(pass, pass->plan->latent.query_down),
+        .delta = vkmoe_device_dummy_address(a->device),
+        .weight = address_or_dummy(a->device, a->latent.query_norm),
+        .result = scratch_at(pass, pass->plan->latent.query_normed),
+        .tokens = pass->pairs.tokens,
+        .columns = a->params.latent.query_rank,
+    };
+    *at = a->latent.query_norm ? push.result : push.x;
+    if (!a->latent.query_norm)
+        return VKMOE_OK;
+    return stream_run(pass->stream, &(struct dispatch) {
+        .kernel = KERNEL_norm,
+        .spec = {
+            [NORM_LANES] = vkmoe_tuned_lanes(a->device, TUNE_MODEL_LANES),
+            [NORM_EPSILON] = float_bits(a->params.norm.epsilon),
+        },
+        .push = &push,
+        .groups = push.tokens,
+    });
+}
+
+// Each head's own product, from rows of `x_stride` a head to rows of `y_stride`.
+static enum vkmoe_status record_heads(const struct attention_pass *pass,
+    const struct experts *matrices, uint64_t x, uint32_t x_stride, uint64_t y, uint32_t y_stride)
+{
+    return vkmoe_linear_record_part(pass->stream, matrices,
+        &(struct direct_operands){
+            .x = x,
+            .y = y,
+            .tokens = pass->pairs.tokens,
+            .x_stride = x_stride,
+            .heads = pass->attention->params.heads,
+            .y_stride = y_stride,
+        });
+}
+
+enum vkmoe_status vkmoe_latent_record_inputs(const struct attention_pass *pass)
+{
+    const vkmoe_attention *a = pass->attention;
+    const struct attention_plan *plan = pass->plan;
+    const uint64_t heads = scratch_at(pass, plan->latent.heads);
+    const bool down = a->latent.query_down.rows > 0;
+    uint64_t query;
+    if (pass->attends)
+        TRY_RETURN(vkmoe_attention_project(pass, down ? &a->latent.query_down : &a->query,
+            down ? scratch_at(pass, plan->latent.query_down) : heads, false));
+    if (pass->stores)
+        TRY_RETURN(
+            vkmoe_attention_project(pass, &a->kv, scratch_at(pass, plan->key), pass->attends));
+    if (!pass->attends)
+        return VKMOE_OK;
+    if (down) {
+        TRY_RETURN(record_query_norm(pass, &query));
+        TRY_RETURN(vkmoe_linear_record(pass->stream, &a->query, query, heads, pass->pairs.tokens));
+    }
+    return record_heads(pass, &a->latent.keys, heads, latent_query_size(&a->params),
+        scratch_at(pass, plan->query), a->params.head_size);
+}
+
+enum vkmoe_status vkmoe_latent_record_values(const struct attention_pass *pass)
+{
+    const vkmoe_attention *a = pass->attention;
+    return record_heads(pass, &a->latent.values, scratch_at(pass, pass->plan->query),
+        a->params.head_size, scratch_at(pass, pass->plan->latent.heads),
+        a->params.latent.value_size);
+}
