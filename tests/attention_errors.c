@@ -16,6 +16,7 @@ struct environment {
     struct harness harness;
     vkmoe_attention *attention;
     vkmoe_cache *cache, *other_heads, *other_head_size, *other_blocks, *without_blocks, *short_one;
+    vkmoe_cache *keys_only;
     vkmoe_buffer *buffer;
     uint64_t x_size;
     unsigned char before[TOTAL], after[TOTAL];
@@ -32,6 +33,21 @@ struct forwarding {
 static void create_cache_heads_0(struct vkmoe_cache_params *p) { p->kv_heads = 0; }
 static void create_cache_head_size_0(struct vkmoe_cache_params *p) { p->head_size = 0; }
 static void create_cache_head_size_257(struct vkmoe_cache_params *p) { p->head_size = 257; }
+static void create_cache_keys_only_641(struct vkmoe_cache_params *p)
+{
+    p->keys_only = true;
+    p->head_size = 641;
+}
+static void create_cache_keys_only_blocks(struct vkmoe_cache_params *p)
+{
+    p->keys_only = true;
+    p->block = 4;
+}
+static void create_cache_keys_only(struct vkmoe_cache_params *p)
+{
+    p->keys_only = true;
+    p->head_size = 640;
+}
 static void create_cache_sequences_0(struct vkmoe_cache_params *p) { p->sequences = 0; }
 static void create_cache_capacity_0(struct vkmoe_cache_params *p) { p->capacity = 0; }
 static void create_cache_bf16(struct vkmoe_cache_params *p) { p->dtype = VKMOE_DTYPE_BF16; }
@@ -112,6 +128,7 @@ static void forward_cache_of_other_head_size(struct forwarding *f)
     f->cache = f->e->other_head_size;
 }
 static void forward_cache_of_other_blocks(struct forwarding *f) { f->cache = f->e->other_blocks; }
+static void forward_cache_of_keys_only(struct forwarding *f) { f->cache = f->e->keys_only; }
 static void forward_cache_without_blocks(struct forwarding *f) { f->cache = f->e->without_blocks; }
 static void forward_cache_too_short(struct forwarding *f)
 {
@@ -190,7 +207,8 @@ struct forward_error {
 static const struct cache_error cache_errors[] = {
     INVALID(cache_heads_0), INVALID(cache_head_size_0), INVALID(cache_head_size_257),
     INVALID(cache_sequences_0), INVALID(cache_capacity_0), INVALID(cache_bf16),
-    INVALID(cache_unknown_dtype), INVALID(cache_block_huge),
+    INVALID(cache_unknown_dtype), INVALID(cache_block_huge), INVALID(cache_keys_only_641),
+    INVALID(cache_keys_only_blocks), VALID(cache_keys_only),
     UNSUPPORTED(cache_blocks_2049), UNSUPPORTED(cache_blocks_2049_of_3),
     UNSUPPORTED(cache_elements),
     VALID(cache_blocks_2048), VALID(cache_blocks_2048_of_3), VALID(cache_of_one_block),
@@ -205,6 +223,7 @@ static const struct forward_error forward_errors[] = {
     FORWARD(ids_misaligned), FORWARD(weights_misaligned), FORWARD(y_is_x), FORWARD(y_starts_in_x),
     FORWARD(y_over_positions), FORWARD(cache_of_other_heads), FORWARD(cache_of_other_head_size),
     FORWARD(cache_of_other_blocks), FORWARD(cache_without_blocks), FORWARD(cache_too_short),
+    FORWARD(cache_of_keys_only),
     FORWARD(stored_no_x), FORWARD(stored_no_y), FORWARD(stored_no_lengths),
     FORWARD(stored_cache_of_other_blocks),
     STORE(tokens_65537), STORE(no_x), STORE(x_short), STORE(x_misaligned), STORE(positions_short),
@@ -324,15 +343,18 @@ static bool make_caches(struct environment *e)
     struct vkmoe_cache_params fits = { VKMOE_INIT(vkmoe_cache_params), .kv_heads = 2,
         .head_size = 8, .capacity = 9, .block = 4 };
     struct vkmoe_cache_params heads = fits, head_size = fits, blocks = fits, none = fits;
-    struct vkmoe_cache_params tight = fits;
+    struct vkmoe_cache_params tight = fits, keys = none;
     heads.kv_heads = 1;
     head_size.head_size = 4;
     blocks.block = 5;
     none.block = 0;
     tight.capacity = TOKENS - 1;
+    keys.block = 0;
+    keys.keys_only = true;
     return make_cache(e, fits, &e->cache) && make_cache(e, heads, &e->other_heads)
         && make_cache(e, head_size, &e->other_head_size) && make_cache(e, blocks, &e->other_blocks)
-        && make_cache(e, none, &e->without_blocks) && make_cache(e, tight, &e->short_one);
+        && make_cache(e, none, &e->without_blocks) && make_cache(e, tight, &e->short_one)
+        && make_cache(e, keys, &e->keys_only);
 }
 
 static bool environment_init(struct environment *e, const struct vkmoe_attention_params *params)
@@ -349,7 +371,7 @@ static void environment_finish(struct environment *e)
 {
     vkmoe_attention_destroy(&e->attention);
     vkmoe_cache **caches[] = { &e->cache, &e->other_heads, &e->other_head_size, &e->other_blocks,
-        &e->without_blocks, &e->short_one };
+        &e->without_blocks, &e->short_one, &e->keys_only };
     for (size_t i = 0; i < sizeof caches / sizeof *caches; i++)
         vkmoe_cache_destroy(caches[i]);
     vkmoe_buffer_destroy(&e->buffer);

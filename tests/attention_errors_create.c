@@ -44,6 +44,34 @@ static void make_narrow(struct vkmoe_attention_params *p, uint32_t heads, uint32
     p->query.matrices = p->output.matrices = &wide_view;
 }
 
+// DeepSeek's, in small: four heads, c of 32, r of 4.
+static void make_latent(struct vkmoe_attention_params *p)
+{
+    static struct vkmoe_view keys[4], values[4];
+    for (size_t h = 0; h < 4; h++)
+        keys[h] = values[h] = wide_view;
+    p->experts = p->experts_per_token = p->kv_heads = 1;
+    p->head_size = 36;
+    p->value.matrix.data = NULL;
+    p->key.matrix = p->key.norm = wide_view;
+    p->query.matrices = p->output.matrices = &wide_view;
+    p->latent = (struct vkmoe_latent){ .rank = 32,
+        .key_size = 6,
+        .value_size = 5,
+        .query_rank = 3,
+        .query_matrix = wide_view,
+        .query_norm = wide_view,
+        .keys = keys,
+        .values = values };
+}
+
+// The key matrices of two heads, which are the test's own.
+static struct vkmoe_view *latent_keys(struct creation *c)
+{
+    make_latent(&c->p);
+    return (struct vkmoe_view *)c->p.latent.keys;
+}
+
 // clang-format off
 // What attention must refuse.
 static void create_hidden_0(struct creation *c) { c->p.hidden = 0; }
@@ -288,7 +316,75 @@ static void create_listed_65536(struct creation *c)
     c->patterns[3].block_count = 3;
 }
 
+#define LATENT(name, field, value_) \
+    static void create_latent_##name(struct creation *c) \
+    { \
+        make_latent(&c->p); \
+        c->p.field = value_; \
+    }
+LATENT(rank_513, latent.rank, 513)
+LATENT(rank_above_head, latent.rank, 37)
+LATENT(head_size_641, head_size, 641)
+LATENT(turned_130, head_size, 32 + 130)
+LATENT(nothing_turned, head_size, 32)
+LATENT(rope_size_6, rope.size, 6)
+LATENT(key_size_0, latent.key_size, 0)
+LATENT(value_size_0, latent.value_size, 0)
+LATENT(key_size_huge, latent.key_size, 65536 / 4)
+LATENT(value_size_huge, latent.value_size, 65536 / 4 + 1)
+LATENT(key_size_overflow, latent.key_size, UINT32_MAX - 1)
+LATENT(query_rank_huge, latent.query_rank, 65537)
+LATENT(kv_heads_2, kv_heads, 2)
+LATENT(experts_2, experts, 2)
+LATENT(heads_1025, heads, 1025)
+LATENT(value, value.matrix, c->p.key.matrix)
+LATENT(value_bias, value.bias, c->p.key.matrix)
+LATENT(query_bias, query.bias, c->p.key.matrix)
+LATENT(key_bias, key.bias, c->p.key.matrix)
+LATENT(query_head_norm, query.norm, c->p.key.matrix)
+LATENT(wide_norm, norm.wide, true)
+LATENT(clip, value_clip, 1.0f)
+LATENT(no_keys, latent.keys, NULL)
+LATENT(no_values, latent.values, NULL)
+LATENT(no_query_matrix, latent.query_matrix.data, NULL)
+LATENT(no_key, key.matrix.data, NULL)
+LATENT(no_output, output.matrices, NULL)
+static void create_latent_top(struct creation *c)
+{
+    make_latent(&c->p);
+    c->patterns[0] = c->patterns[3];
+}
+static void create_latent_no_key_of_head(struct creation *c) { latent_keys(c)[3].data = NULL; }
+static void create_latent_dtypes(struct creation *c)
+{
+    latent_keys(c)[2].dtype = VKMOE_DTYPE_F16;
+}
+static void create_latent_unknown_dtype(struct creation *c)
+{
+    for (size_t h = 0; h < 4; h++)
+        latent_keys(c)[h].dtype = (enum vkmoe_dtype)UNKNOWN;
+}
+// Of a format with blocks: [32][6] that lies as [6][32].
+static void store_keys(struct creation *c, int64_t row_stride, int64_t column_stride)
+{
+    struct vkmoe_view *keys = latent_keys(c);
+    for (size_t h = 0; h < 4; h++)
+        keys[h] = (struct vkmoe_view){ .data = zeros, .dtype = VKMOE_DTYPE_Q8_0,
+            .row_stride = row_stride, .column_stride = column_stride };
+}
+static void create_latent_cut_blocks(struct creation *c) { store_keys(c, 1, 33); }
+static void create_latent_blocks_apart(struct creation *c) { store_keys(c, 2, 64); }
+static void create_latent_rows_of_6(struct creation *c) { store_keys(c, 0, 0); }
+static void create_latent_transposed_some(struct creation *c)
+{
+    store_keys(c, 1, 32);
+    ((struct vkmoe_view *)c->p.latent.keys)[1].column_stride = 1;
+}
+
 // And what has to be accepted: what the rules above start from, and their limits.
+static void create_latent(struct creation *c) { make_latent(&c->p); }
+static void create_latent_transposed(struct creation *c) { store_keys(c, 1, 32); }
+LATENT(direct, latent.query_rank, 0)
 static void create_base(struct creation *c) { (void)c; }
 static void create_heads_65535(struct creation *c) { make_narrow(&c->p, 65535, 1); }
 static void create_mixes(struct creation *c) { make_mixes(&c->p); }
@@ -362,6 +458,19 @@ const struct create_error create_errors[] = {
     INVALID(right_of_one_side), INVALID(kind_behind_blocks), INVALID(block_0), INVALID(block_huge),
     INVALID(top_65), INVALID(top_and_list), INVALID(top_both_sides), INVALID(tops_of_two_blocks),
     INVALID(no_list), INVALID(listed_65536),
+    INVALID(latent_rank_513), INVALID(latent_rank_above_head), INVALID(latent_head_size_641),
+    INVALID(latent_turned_130), INVALID(latent_nothing_turned), INVALID(latent_rope_size_6),
+    INVALID(latent_key_size_0), INVALID(latent_value_size_0), INVALID(latent_key_size_huge),
+    INVALID(latent_value_size_huge), INVALID(latent_key_size_overflow),
+    INVALID(latent_query_rank_huge), INVALID(latent_kv_heads_2), INVALID(latent_experts_2),
+    INVALID(latent_heads_1025), INVALID(latent_value), INVALID(latent_value_bias),
+    INVALID(latent_query_bias), INVALID(latent_key_bias), INVALID(latent_query_head_norm),
+    INVALID(latent_wide_norm), INVALID(latent_clip), INVALID(latent_no_keys),
+    INVALID(latent_no_values), INVALID(latent_no_query_matrix), INVALID(latent_no_key),
+    INVALID(latent_no_output), INVALID(latent_top), INVALID(latent_no_key_of_head),
+    INVALID(latent_dtypes), INVALID(latent_unknown_dtype), INVALID(latent_cut_blocks),
+    INVALID(latent_blocks_apart), INVALID(latent_rows_of_6), INVALID(latent_transposed_some),
+    VALID(latent), VALID(latent_transposed), VALID(latent_direct),
     VALID(base), VALID(heads_65535), VALID(mixes), VALID(value_mix_alone),
     VALID(kv_heads_of_experts), VALID(position_reach_65535), VALID(largest_blocks),
     VALID(listed_65535), VALID(blocks_of_two_sizes),
