@@ -48,6 +48,32 @@ static bool same_patterns(
     return true;
 }
 
+static bool same_latent(
+    const struct reference_attention *expected, const struct reference_attention *actual)
+{
+    bool ok = true;
+    const struct reference_latent *l = &expected->latent;
+    SAME(latent.rank);
+    SAME(latent.key_size);
+    SAME(latent.value_size);
+    SAME(latent.query_rank);
+    SAME(latent.turned);
+    if (!ok)
+        return false;
+    const size_t d = expected->hidden, heads = expected->heads, rank = l->rank;
+    const size_t from = l->query_rank ? l->query_rank : d;
+    SAME_ARRAY(latent.query_matrix, l->query_rank * d);
+    SAME_ARRAY(latent.query_norm, l->query_rank);
+    SAME_ARRAY(latent.keys, heads * rank * l->key_size);
+    SAME_ARRAY(latent.values, heads * rank * l->value_size);
+    SAME_ARRAY(query, heads * (l->key_size + l->turned) * from);
+    SAME_ARRAY(output, d * heads * l->value_size);
+    SAME_ARRAY(key, (rank + l->turned) * d);
+    SAME_ARRAY(key_norm, rank);
+    SAME_ARRAY(value, 0);
+    return ok;
+}
+
 static bool same_attention(
     const struct reference_attention *expected, const struct reference_attention *actual)
 {
@@ -60,6 +86,8 @@ static bool same_attention(
     SAME(experts_per_token);
     if (!ok)
         return false; // the arrays have other sizes
+    if (expected->latent.rank && !same_latent(expected, actual))
+        return false;
     size_t d = expected->hidden, e = expected->experts;
     size_t width = (size_t)expected->heads * expected->head_size;
     size_t kv_width = (size_t)expected->kv_heads * expected->head_size;
@@ -73,6 +101,9 @@ static bool same_attention(
     SAME(router.select);
     SAME(router.weigh);
     SAME(router.renormalize);
+    ok = same_rope(&expected->rope, &actual->rope) && ok;
+    if (expected->latent.rank) // which has these in other sizes
+        return same_patterns(expected->patterns, actual->patterns, expected->experts) && ok;
     SAME_ARRAY(router.router, e * d);
     SAME_ARRAY(router.router_bias, e);
     SAME_ARRAY(query, e * width * d);
@@ -86,7 +117,6 @@ static bool same_attention(
     SAME_ARRAY(query_norm, expected->norm_wide ? width : expected->head_size);
     SAME_ARRAY(key_norm, expected->norm_wide ? kv_width : expected->head_size);
     SAME_ARRAY(sinks, expected->heads);
-    ok = same_rope(&expected->rope, &actual->rope) && ok;
     return same_patterns(expected->patterns, actual->patterns, expected->experts) && ok;
 }
 

@@ -5,6 +5,7 @@
 // ...) have other names or another gate, and are refused by name.
 #include "checkpoint/aliases.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/common.h"
@@ -44,6 +45,19 @@ static void check_alias(const struct kind *kind, struct settings *settings)
         require(settings, kind, keys[i]);
     if (alias->expect)
         vkmoe_setting_expect(settings, alias->expect);
+}
+
+bool vkmoe_alias_is_whole(const struct kind *kind, struct settings *settings)
+{
+    char key[64];
+    const char *keys = kind->alias ? kind->alias->whole : "";
+    for (const char *at = keys; at && *at; at += strspn(at, " ")) {
+        const size_t length = strcspn(at, " ");
+        snprintf(key, sizeof key, "%.*s", (int)length, at);
+        require(settings, kind, key);
+        at += length;
+    }
+    return keys;
 }
 
 static void refuse_unknown(struct settings *settings, const char *name, const char *text_name)

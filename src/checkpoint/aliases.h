@@ -12,6 +12,16 @@ struct alias {
     const char *expect; // "key=value", besides what the family expects
     const char *accept; // "key=value" that is as good as what the family expects
     bool renormalize;   // always, whatever a setting says
+    // What is around the experts is the family's, too; settings "a b" of that which must be there.
+    // NULL: nothing is said of it.
+    const char *whole;
 };
+
+struct kind;
+struct settings;
+
+// Whether a model may be called the family's around its experts, too: false for an alias of which
+// nothing is said. Settings that an alias lacks are a failure of these.
+bool vkmoe_alias_is_whole(const struct kind *kind, struct settings *settings);
 
 #endif

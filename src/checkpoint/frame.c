@@ -12,17 +12,17 @@
 static enum vkmoe_status begin(
     struct vkmoe_checkpoint *checkpoint, struct settings *settings, struct whole_tensors *out)
 {
-    // An alias shares its family's experts, and nothing is said of what is around them.
     const struct alias *alias = checkpoint->kind.alias;
-    const struct whole *whole = alias ? NULL : checkpoint->kind.family->whole;
+    *settings = checkpoint->settings;
+    settings->status = VKMOE_OK;
+    const bool is_whole = vkmoe_alias_is_whole(&checkpoint->kind, settings);
+    const struct whole *whole = is_whole ? checkpoint->kind.family->whole : NULL;
     if (!whole)
         return vkmoe_fail(&checkpoint->log, VKMOE_ERROR_UNSUPPORTED,
             "%s: of the family %s this version reads the experts only%s%s",
             checkpoint->container.path, alias ? alias->name : checkpoint->kind.family->name,
             checkpoint->kind.family->not_whole ? ": " : "",
             checkpoint->kind.family->not_whole ? checkpoint->kind.family->not_whole : "");
-    *settings = checkpoint->settings;
-    settings->status = VKMOE_OK;
     *out = (struct whole_tensors){
         .source = {
             .whole = whole,
@@ -34,7 +34,7 @@ static enum vkmoe_status begin(
         .log = &checkpoint->log,
         .directory = checkpoint->container.path,
     };
-    return VKMOE_OK;
+    return settings->status;
 }
 
 // What is missing among the arguments of `function`, or that there is no such block.

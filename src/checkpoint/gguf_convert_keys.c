@@ -184,6 +184,11 @@ static void put_attention(struct gguf_converter *c)
 {
     const struct vkmoe_attention_params *p = &c->attention;
     const float usual = 1.0f / sqrtf((float)p->head_size);
+    if (p->latent.rank) {
+        GGUF_OUTPUT_FAIL(c->out, UNSUPPORTED,
+            "%s: this version does not write latent attention to GGUF", c->out->path);
+        return;
+    }
     if (p->experts != 1 || p->value.experts.experts || p->output.experts.experts
         || p->position.bias.data || p->tiled_kv || p->soft_cap != 0.0f || p->expert_kv_heads)
         REFUSE(c, "what its attention computes");

@@ -40,7 +40,6 @@ struct architecture {
 #define NEEDS_NORMS (BIT(QUERY_NORM) | BIT(KEY_NORM))
 #define NEEDS_BIASES (BIT(QUERY_BIAS) | BIT(KEY_BIAS) | BIT(VALUE_BIAS))
 #define NEEDS_SHARED (BIT(SHARED_GATE) | BIT(SHARED_UP) | BIT(SHARED_DOWN) | BIT(SHARED_TOKEN_GATE))
-#define MLA "latent attention (MLA)"
 #define MAMBA "blocks with Mamba instead of attention"
 #define DELTA_NET "blocks with a gated delta net instead of attention"
 
@@ -60,7 +59,8 @@ static const struct architecture architectures[] = {
         NEEDS_BIASES | BIT(OUTPUT_BIAS) | BIT(SINKS) | BIT(ROUTER_BIAS)
             | BIT(POST_ATTENTION_NORM) },
     { "deepseek", "deepseek", PAIRS, GATING_SOFTMAX, WEIGHTS_BY_KEY, NULL },
-    { "deepseek2", "deepseek_v3", PAIRS, GATING_SOFTMAX, WEIGHTS_BY_KEY, MLA },
+    { "deepseek2", "deepseek_v3", PAIRS, GATING_SOFTMAX, WEIGHTS_BY_KEY, NULL,
+        BIT(LATENT) | BIT(LATENT_NORM) },
     { "glm4moe", "glm4_moe", HALVES, GATING_SIGMOID, WEIGHTS_BY_KEY, NULL,
         BIT(POST_ATTENTION_NORM) },
     { "ernie4_5-moe", "ernie4_5_moe", PAIRS, GATING_SOFTMAX, WEIGHTS_SUM, NULL },
@@ -219,10 +219,21 @@ static void set_attention_names(const struct gguf *own, struct whole *whole)
         .query_norm = vkmoe_gguf_name(s, GGUF_QUERY_NORM),
         .key_norm = vkmoe_gguf_name(s, GGUF_KEY_NORM),
         .sinks = vkmoe_gguf_name(s, GGUF_SINKS),
+        .query_down = "attn_q_a.weight",
+        .query_down_norm = "attn_q_a_norm.weight",
+        .query_up = "attn_q_b.weight",
+        .latent_keys = "attn_k_b.weight",
+        .latent_values = "attn_v_b.weight",
+        .latent_both = s->there[GGUF_LATENT_KEYS] ? NULL : vkmoe_gguf_name(s, GGUF_LATENT_BOTH),
         .attention_norm = "attn_norm.weight",
         .experts_norm =
             s->there[GGUF_EXPERTS_NORM] ? "ffn_norm.weight" : "post_attention_norm.weight",
     };
+    if (whole->latent.is_latent) { // some files have the older tensor beside those made of it
+        whole->names[PLACE_BLOCKS].ignored = s->there[GGUF_LATENT_KEYS] ? "attn_kv_b.weight" : NULL;
+        whole->names[PLACE_BLOCKS].key = "attn_kv_a_mqa.weight";
+        whole->names[PLACE_BLOCKS].key_norm = "attn_kv_a_norm.weight";
+    }
     whole->ends = (struct end_names){
         .embedding = GGUF_EMBEDDING,
         .final_norm = GGUF_FINAL_NORM,
@@ -244,6 +255,7 @@ static void set_whole(const struct gguf *own, const struct architecture *archite
         vkmoe_setting_u32(settings, "attention.key_length", hidden / heads, 1, MAX_WIDTH);
     const uint32_t turned = vkmoe_setting_u32(settings, "rope.dimension_count", head, 1, MAX_WIDTH);
     const bool granite = published && published->embedding_scale_key;
+    const bool latent = published && published->latent.is_latent;
     const bool has_head = vkmoe_setting_find(settings, "attention.key_length")
         || (vkmoe_setting_find(settings, "embedding_length")
             && vkmoe_setting_find(settings, "attention.head_count"));
@@ -271,6 +283,7 @@ static void set_whole(const struct gguf *own, const struct architecture *archite
         .embedding_scale_key = granite ? "embedding_scale" : NULL,
         .residual_scale_key = granite ? "residual_scale" : NULL,
         .logits_divisor_key = granite ? "logit_scale" : NULL,
+        .latent.is_latent = latent,
     };
     set_attention_names(own, whole);
 }
@@ -314,7 +327,7 @@ static void find_obstacle(
     else if (own->lacks_heads)
         snprintf(
             text, sizeof own->not_whole, "some blocks have no attention, as head counts of 0 say");
-    else if (key != value)
+    else if (key != value && !vkmoe_setting_find(settings, "kv_lora_rank"))
         snprintf(text, sizeof own->not_whole, "keys and values differ in size");
     else if (capped)
         snprintf(text, sizeof own->not_whole, "the logits are capped");

@@ -22,6 +22,14 @@
     NAME(QUERY_NORM, "attn_q_norm.weight") \
     NAME(KEY_NORM, "attn_k_norm.weight") \
     NAME(SINKS, "attn_sinks.weight") \
+    NAME(QUERY_DOWN, "attn_q_a.weight") \
+    NAME(QUERY_DOWN_NORM, "attn_q_a_norm.weight") \
+    NAME(QUERY_UP, "attn_q_b.weight") \
+    NAME(LATENT, "attn_kv_a_mqa.weight") \
+    NAME(LATENT_NORM, "attn_kv_a_norm.weight") \
+    NAME(LATENT_KEYS, "attn_k_b.weight") \
+    NAME(LATENT_VALUES, "attn_v_b.weight") \
+    NAME(LATENT_BOTH, "attn_kv_b.weight") \
     NAME(EXPERTS_NORM, "ffn_norm.weight") \
     NAME(POST_ATTENTION_NORM, "post_attention_norm.weight") \
     NAME(DENSE_GATE, "ffn_gate.weight") \

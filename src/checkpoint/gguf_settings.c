@@ -8,7 +8,7 @@
 #include "base/log.h"
 
 enum {
-    MAX_ADDED = 16,
+    MAX_ADDED = 24,
     MAX_SCALING = 16,
     MAX_ENDS = 4,
     SPARE = MAX_SCALING + MAX_ENDS + 2 * MAX_BLOCKS, // for what is in lists and objects
@@ -213,6 +213,31 @@ static void add_windows(struct writer *w)
     add(w, "layer_types", list(types, blocks));
 }
 
+// The sizes of latent attention. Old files have those of a head under the keys of other attentions.
+static void add_latent(struct writer *w)
+{
+    struct settings *settings = &w->settings;
+    const struct tensor *down = w->own->survey.there[GGUF_QUERY_DOWN];
+    const struct value *rank = find(w, "attention.kv_lora_rank");
+    if (!rank)
+        return;
+    const uint32_t turned = vkmoe_setting_u32(settings, "rope.dimension_count", 0, 1, MAX_WIDTH);
+    const uint32_t key = vkmoe_setting_u32(
+        settings, "attention.key_length_mla|attention.key_length", 0, 1, MAX_WIDTH);
+    const uint32_t value = vkmoe_setting_u32(
+        settings, "attention.value_length_mla|attention.value_length", 0, 1, MAX_WIDTH);
+    if (key <= turned)
+        vkmoe_setting_fail(settings, VKMOE_ERROR_INVALID,
+            "rope.dimension_count is %u, expected less than the heads' %u", turned, key);
+    if (settings->status != VKMOE_OK)
+        return;
+    add(w, "kv_lora_rank", *rank);
+    add(w, "q_lora_rank", number(down ? (double)down->shape[0] : 0.0));
+    add(w, "qk_nope_head_dim", number(key - turned));
+    add(w, "qk_rope_head_dim", number(turned));
+    add(w, "v_head_dim", number(value));
+}
+
 // The scaling of RoPE, with the names that rope.c reads. What is 0, or off, is absent.
 static void add_scaling(struct writer *w)
 {
@@ -224,7 +249,6 @@ static void add_scaling(struct writer *w)
         { "rope.scaling.yarn_beta_fast", "beta_fast", 0.0 },
         { "rope.scaling.yarn_beta_slow", "beta_slow", 0.0 },
         { "rope.scaling.yarn_ext_factor", "yarn_ext_factor", 1.0 },
-        { "rope.scaling.yarn_log_multiplier", "yarn_log_multiplier", 0.0 },
     };
     struct settings *settings = &w->settings;
     const char *name = vkmoe_setting_string(settings, "rope.scaling.type", NULL);
@@ -243,9 +267,19 @@ static void add_scaling(struct writer *w)
         if (value && !(value_is(value, VALUE_NUMBER) && value->number == keys[i].off))
             add(&scaling, keys[i].to, *value);
     }
+    const double grows = vkmoe_setting_number(settings, "rope.scaling.yarn_log_multiplier", 0.0);
+    const bool latent = find(w, "attention.kv_lora_rank");
+    // Of DeepSeek, a tenth of mscale_all_dim: scores grow, and what is rotated does not.
+    if (yarn && latent) {
+        add(&scaling, "mscale", number(10.0 * grows));
+        add(&scaling, "mscale_all_dim", number(10.0 * grows));
+        add(&scaling, "attention_factor", number(1.0));
+    } else if (yarn && grows != 0.0) {
+        add(&scaling, "yarn_log_multiplier", number(grows)); // rope.c refuses it
+    }
     const double stretch = vkmoe_setting_number(settings, "rope.scaling.attn_factor", 1.0)
         * vkmoe_setting_number(settings, "rope.scaling.yarn_attn_factor", 1.0);
-    if (stretch != 1.0 && yarn)
+    if (stretch != 1.0 && yarn && !latent)
         add(&scaling, "attention_factor", number(stretch * (1.0 + 0.1 * log(MAX(factor, 1.0)))));
     else if (stretch != 1.0)
         add(&scaling, "attn_factor", number(stretch)); // rope.c refuses it
@@ -294,6 +328,7 @@ enum vkmoe_status vkmoe_gguf_read_settings(struct container *container)
     add_frame(&w);
     add_blocks(&w);
     add_windows(&w);
+    add_latent(&w);
     add_rope(&w);
     *root = w.root;
     return w.settings.status;

@@ -87,6 +87,19 @@ static double grow(double factor, double scale)
     return factor <= 1.0 ? 1.0 : 0.1 * scale * log(factor) + 1.0;
 }
 
+double vkmoe_rope_score_scale(struct settings *settings, const struct vkmoe_rope *rope)
+{
+    const struct value *item = vkmoe_setting_object(settings, "rope_parameters");
+    item = item ? item : vkmoe_setting_object(settings, "rope_scaling");
+    if (rope->scaling != VKMOE_ROPE_SCALING_YARN || !item)
+        return 1.0;
+    struct settings object = *settings;
+    object.object = item;
+    const double once = grow(rope->factor, vkmoe_setting_number(&object, "mscale_all_dim", 0.0));
+    settings->status = object.status;
+    return once * once;
+}
+
 static void read_yarn(struct settings *object, struct vkmoe_rope *rope)
 {
     rope->beta_fast = read_above(object, "beta_fast", 32.0, 0.0);

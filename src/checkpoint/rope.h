@@ -11,4 +11,8 @@
 void vkmoe_rope_read(struct settings *settings, const struct vkmoe_rope *preset,
     uint32_t max_positions, struct vkmoe_rope *out);
 
+// What scores are multiplied with for YaRN's sake where a model says so (DeepSeek's
+// mscale_all_dim); 1: nothing.
+double vkmoe_rope_score_scale(struct settings *settings, const struct vkmoe_rope *rope);
+
 #endif

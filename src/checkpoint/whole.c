@@ -59,6 +59,49 @@ static void read_heads(const struct whole_source *source, struct vkmoe_attention
             params->heads, params->head_size);
 }
 
+static uint32_t read_size(struct settings *settings, const char *key, uint32_t preset)
+{
+    return vkmoe_setting_read(&(struct setting){ key, preset }, settings, 1, MAX_WIDTH);
+}
+
+// Of which each head has a key and a value, and the cache what these are made of.
+static void read_latent(const struct whole_source *source, struct vkmoe_attention_params *params)
+{
+    const struct latent_rule *rule = &source->whole->latent;
+    struct settings *settings = source->settings;
+    struct vkmoe_latent *l = &params->latent;
+    const bool direct = vkmoe_setting_is_null(settings, "q_lora_rank");
+    params->heads = vkmoe_setting_read(&source->whole->heads, settings, 1, MAX_WIDTH);
+    l->rank = read_size(settings, "kv_lora_rank", rule->rank);
+    l->query_rank =
+        direct ? 0 : vkmoe_setting_u32(settings, "q_lora_rank", rule->query_rank, 0, MAX_WIDTH);
+    l->key_size = read_size(settings, "qk_nope_head_dim", rule->key_size);
+    l->value_size = read_size(settings, "v_head_dim", rule->value_size);
+    const uint32_t turned = read_size(settings, "qk_rope_head_dim", rule->rope_size);
+    params->kv_heads = 1;
+    params->head_size = l->rank + turned;
+    if (turned % 2)
+        vkmoe_setting_fail(settings, VKMOE_ERROR_INVALID,
+            "qk_rope_head_dim is %u, expected an even number", turned);
+    const uint64_t largest = MAX(MAX(l->key_size + turned, l->value_size), params->head_size);
+    if (params->heads * largest > INT32_MAX)
+        vkmoe_setting_fail(settings, VKMOE_ERROR_INVALID, "%u heads of %llu elements are too many",
+            params->heads, (unsigned long long)largest);
+}
+
+// The rotation's, and YaRN's part of the scores.
+static void read_latent_rope(
+    const struct whole_source *source, struct vkmoe_attention_params *params)
+{
+    struct settings *settings = source->settings;
+    const uint32_t turned = params->head_size - params->latent.rank;
+    if (!vkmoe_setting_bool(settings, "rope_interleave", true))
+        params->rope.kind = VKMOE_ROPE_HALF;
+    if (settings->status == VKMOE_OK)
+        params->scale = (float)(vkmoe_rope_score_scale(settings, &params->rope)
+            / sqrt(params->latent.key_size + turned));
+}
+
 static void read_experts(const struct whole_source *source, struct vkmoe_attention_params *params)
 {
     struct settings *settings = source->settings;
@@ -117,14 +160,21 @@ void vkmoe_whole_read_attention(
         .tiled_kv = whole->tiled_kv, .norm.wide = whole->norm_wide };
     check_expected(source);
     params->hidden = vkmoe_setting_read(&source->family->hidden, settings, 1, MAX_WIDTH);
-    read_heads(source, params);
+    if (whole->latent.is_latent)
+        read_latent(source, params);
+    else
+        read_heads(source, params);
     read_experts(source, params);
-    if (whole->names[PLACE_BLOCKS].query_norm)
+    if (whole->names[PLACE_BLOCKS].query_norm || whole->latent.is_latent)
         params->norm.epsilon = read_epsilon(source);
+    if (whole->latent.norm_epsilon != 0.0)
+        params->norm.epsilon = (float)whole->latent.norm_epsilon;
     params->scale = read_scale(settings, whole->scale_key, whole->scale);
     params->value_clip = read_scale(settings, whole->clip_key, 0.0);
     if (whole->rope.kind != VKMOE_ROPE_NONE)
         vkmoe_rope_read(settings, &whole->rope, read_max_positions(source), &params->rope);
+    if (whole->latent.is_latent)
+        read_latent_rope(source, params);
     *bias = whole->bias.preset;
     if (whole->bias.key)
         *bias = vkmoe_setting_bool(settings, whole->bias.key, *bias);

@@ -29,6 +29,12 @@ struct attention_names {
     const char *projection_bias;                    // of the output, likewise
     const char *output_bias;                        // always there
     const char *query_norm, *key_norm;
+    // Of latent attention: `query` is there instead of the next three where there is no query rank,
+    // `key` and `key_norm` make what is cached.
+    const char *query_down, *query_down_norm, *query_up;
+    const char *latent_keys, *latent_values; // [heads][rank][key], [heads][value][rank]
+    const char *latent_both; // instead, if it is set: [heads * (key + value)][rank], of each head
+                             // the key's rows, transposed, above the value's
     const char *sinks;
     const char *position_bias; // [buckets][heads], in the first block for all of them
     const char *ignored;       // a name in the module that means nothing
@@ -41,6 +47,13 @@ struct end_names {
     const char *copies[2]; // of the embedding, in some files
     const char *final_norm, *encoder_norm;
     const char *rope_divisors; // of all blocks; NULL: there are none
+};
+
+// Latent attention, whose sizes the settings that DeepSeek has of them say; false: another.
+struct latent_rule {
+    bool is_latent;
+    uint32_t rank, query_rank, key_size, rope_size, value_size; // presets
+    double norm_epsilon;                                        // of its own norms; 0: the model's
 };
 
 enum window_rule {
@@ -69,6 +82,7 @@ struct whole {
     const char *clip_key, *scale_key;     // value_clip; scale
     double scale;                         // without it; 0: 1 / sqrt(head_size)
     struct setting buckets, max_distance; // of position_bias
+    struct latent_rule latent;
     const char *embedding_scale_key, *residual_scale_key, *logits_divisor_key;
     bool tied_root;        // logits of a tied head are divided by sqrt(hidden)
     const char *expect[4]; // as in vkmoe_family

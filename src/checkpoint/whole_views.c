@@ -94,6 +94,60 @@ static void view_projections(struct builder *b)
     }
 }
 
+// The products with the parts of one tensor, which has both of each head, or with those of two.
+static void view_latent_heads(struct builder *b, struct vkmoe_view *keys, struct vkmoe_view *values)
+{
+    const struct vkmoe_attention_params *p = &b->out->params;
+    const struct vkmoe_latent *l = &p->latent;
+    const uint32_t rows = l->key_size + l->value_size;
+    const uint64_t of_keys[4] = { p->heads, l->rank, l->key_size };
+    const uint64_t of_values[4] = { p->heads, l->value_size, l->rank };
+    const struct vkmoe_view both =
+        vkmoe_lookup_matrix(&b->lookup, b->names->latent_both, p->heads * rows, l->rank);
+    const char *apart = b->names->latent_both ? NULL : b->names->latent_keys;
+    const struct vkmoe_view all_keys = vkmoe_lookup_view(&b->lookup, apart, 0, of_keys);
+    const struct vkmoe_view all_values =
+        vkmoe_lookup_view(&b->lookup, apart ? b->names->latent_values : NULL, 0, of_values);
+    for (uint32_t h = 0; h < p->heads; h++) {
+        const int64_t first = (int64_t)h * rows;
+        if (apart) {
+            keys[h] = vkmoe_view_offset(all_keys, (int64_t)h * l->rank * all_keys.row_stride);
+            values[h] =
+                vkmoe_view_offset(all_values, (int64_t)h * l->value_size * all_values.row_stride);
+            continue;
+        }
+        keys[h] = vkmoe_view_offset(both, first * both.row_stride);
+        values[h] = vkmoe_view_offset(both, (first + l->key_size) * both.row_stride);
+        keys[h].row_stride = 1;
+        keys[h].column_stride = both.row_stride;
+    }
+}
+
+static void view_latent(struct builder *b)
+{
+    struct vkmoe_attention_params *p = &b->out->params;
+    struct vkmoe_latent *l = &p->latent;
+    struct vkmoe_view *query = b->out->views, *output = query + 1, *keys = output + 1;
+    const uint32_t query_rows = p->heads * (l->key_size + p->head_size - l->rank);
+    const bool down = l->query_rank > 0;
+    if (down) {
+        l->query_matrix =
+            vkmoe_lookup_matrix(&b->lookup, b->names->query_down, l->query_rank, p->hidden);
+        l->query_norm = vkmoe_lookup_vector(&b->lookup, b->names->query_down_norm, l->query_rank);
+    }
+    *query = vkmoe_lookup_matrix(&b->lookup, down ? b->names->query_up : b->names->query,
+        query_rows, down ? l->query_rank : p->hidden);
+    *output =
+        vkmoe_lookup_matrix(&b->lookup, b->names->output, p->hidden, p->heads * l->value_size);
+    p->query.matrices = query;
+    p->output.matrices = output;
+    p->key.matrix = vkmoe_lookup_matrix(&b->lookup, b->names->key, p->head_size, p->hidden);
+    p->key.norm = vkmoe_lookup_vector(&b->lookup, b->names->key_norm, l->rank);
+    view_latent_heads(b, keys, keys + p->heads);
+    l->keys = keys;
+    l->values = keys + p->heads;
+}
+
 static void view_vectors(struct builder *b, bool norm_wide)
 {
     const struct attention_names *names = b->names;
@@ -148,7 +202,7 @@ static void view_divisors(struct builder *b)
 {
     struct vkmoe_attention_params *p = &b->out->params;
     struct lookup lookup = b->lookup;
-    const uint32_t size = p->rope.size ? p->rope.size : p->head_size;
+    const uint32_t size = p->rope.size ? p->rope.size : p->head_size - p->latent.rank;
     p->rope_divisors = view_end(&lookup, b->source->whole->ends.rope_divisors, size / 2, 0);
     b->lookup.status = lookup.status;
 }
@@ -157,12 +211,19 @@ static bool is_used(const struct builder *b, const char *name)
 {
     const struct attention_names *n = b->names;
     const bool bias = b->bias, apart = !n->fused, biases_apart = bias && !n->fused_bias;
-    const char *const used[] = { n->router, apart ? n->query : n->fused, n->output,
-        apart ? n->key : NULL, apart ? n->value : NULL, n->key_value, n->output_bias, n->query_norm,
-        n->key_norm, n->sinks, n->ignored, n->attention_norm,
+    const bool down = b->out->params.latent.query_rank > 0;
+    const char *const used[] = { n->router,
+        down        ? NULL
+            : apart ? n->query
+                    : n->fused,
+        n->output, apart ? n->key : NULL, apart ? n->value : NULL, n->key_value, n->output_bias,
+        n->query_norm, n->key_norm, n->sinks, n->ignored, n->attention_norm,
         b->block.index == 0 ? n->position_bias : NULL, biases_apart ? n->query_bias : NULL,
         biases_apart ? n->key_bias : NULL, biases_apart ? n->value_bias : NULL,
-        bias ? n->fused_bias : NULL, bias ? n->projection_bias : NULL };
+        bias ? n->fused_bias : NULL, bias ? n->projection_bias : NULL, down ? n->query_down : NULL,
+        down ? n->query_down_norm : NULL, down ? n->query_up : NULL,
+        n->latent_both ? n->latent_both : n->latent_keys,
+        n->latent_both ? NULL : n->latent_values };
     for (size_t i = 0; i < ARRAY_SIZE(used); i++) {
         if (used[i] && strcmp(used[i], name) == 0)
             return true;
@@ -222,7 +283,8 @@ static enum vkmoe_status read_params(const struct whole_tensors *from, struct bu
     if (settings->status != VKMOE_OK)
         return settings->status;
 
-    size_t views_size = 2 * (size_t)params.experts * sizeof(struct vkmoe_view);
+    const size_t heads = params.latent.rank ? params.heads : 0; // with matrices of their own
+    size_t views_size = 2 * (params.experts + heads) * sizeof(struct vkmoe_view);
     size_t patterns_size = (size_t)params.experts * sizeof(struct vkmoe_pattern);
     struct attention_views *views =
         calloc(1, sizeof(*views) + views_size + patterns_size + biases * sizeof(float));
@@ -255,9 +317,13 @@ enum vkmoe_status vkmoe_attention_views_create(
     if (vkmoe_whole_read_patterns(source, block, views->params.experts, views->patterns))
         views->params.patterns = views->patterns;
     b.lookup.status = source->settings->status;
-    choose_block(&b.lookup, source, block, b.names->query);
-    view_projections(&b);
-    view_vectors(&b, source->whole->norm_wide);
+    choose_block(&b.lookup, source, block, b.names->output);
+    if (views->params.latent.rank) {
+        view_latent(&b);
+    } else {
+        view_projections(&b);
+        view_vectors(&b, source->whole->norm_wide);
+    }
     view_position_bias(&b);
     view_divisors(&b);
     refuse_others(&b);

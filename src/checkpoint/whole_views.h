@@ -17,7 +17,7 @@ struct attention_views {
     struct vkmoe_attention_params params;
     struct vkmoe_pattern *patterns; // [experts]
     float *position_bias;           // [heads][2 position_reach + 1]; none: not valid
-    struct vkmoe_view views[];      // query, output: [experts] each
+    struct vkmoe_view views[];      // query, output: [experts] each; latent keys, values: [heads]
 };
 
 // All three as vkmoe_block_views_create(); the config's faults come first. A vector's

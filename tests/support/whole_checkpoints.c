@@ -104,6 +104,26 @@ static double *random_array(
     return values;
 }
 
+static void fill_latent(const struct source *s, struct reference_attention *a)
+{
+    struct reference_latent *l = &a->latent;
+    size_t d = a->hidden, heads = a->heads, rank = l->rank;
+    size_t queries = heads * (l->key_size + l->turned), from = l->query_rank ? l->query_rank : d;
+    double in = 1.5 / sqrt((double)d), out = 1.0 / sqrt((double)(heads * l->value_size));
+    a->query = random_array(s, "query", queries * from, 1.5 / sqrt((double)from), 0.0);
+    a->output = random_array(s, "output", d * heads * l->value_size, out, 0.0);
+    a->key = random_array(s, "key", (rank + l->turned) * d, in, 0.0);
+    a->key_norm = random_array(s, "key norm", rank, 0.3, 1.0);
+    l->keys =
+        random_array(s, "latent keys", heads * rank * l->key_size, 1.0 / sqrt((double)rank), 0.0);
+    l->values = random_array(
+        s, "latent values", heads * rank * l->value_size, 1.0 / sqrt((double)rank), 0.0);
+    if (!l->query_rank)
+        return;
+    l->query_matrix = random_array(s, "latent query", l->query_rank * d, in, 0.0);
+    l->query_norm = random_array(s, "latent query norm", l->query_rank, 0.3, 1.0);
+}
+
 static void fill_attention(const struct source *s, const struct whole_family *family,
     uint32_t block, struct reference_attention *a)
 {
@@ -111,10 +131,14 @@ static void fill_attention(const struct source *s, const struct whole_family *fa
     size_t d = a->hidden = family->frame.hidden, e = a->experts;
     size_t width = (size_t)a->heads * a->head_size, kv = (size_t)a->kv_heads * a->head_size;
     double in = 1.5 / sqrt((double)d), out = 1.0 / sqrt((double)width);
-    a->query = random_array(s, "query", e * width * d, in, 0.0);
-    a->output = random_array(s, "output", e * d * width, out, 0.0);
-    a->key = random_array(s, "key", kv * d, in, 0.0);
-    a->value = random_array(s, "value", kv * d, in, 0.0);
+    if (a->latent.rank) {
+        fill_latent(s, a);
+    } else {
+        a->query = random_array(s, "query", e * width * d, in, 0.0);
+        a->output = random_array(s, "output", e * d * width, out, 0.0);
+        a->key = random_array(s, "key", kv * d, in, 0.0);
+        a->value = random_array(s, "value", kv * d, in, 0.0);
+    }
     if (e > 1) {
         a->router.hidden = a->hidden;
         a->router.experts = a->experts;
@@ -160,6 +184,14 @@ static void fill_experts(const struct source *s, const struct whole_family *fami
         l->gate = random_array(s, "gate", e * f * d, in, 0.0);
     l->up = random_array(s, "up", e * f * d, in, 0.0);
     l->down = random_array(s, "down", e * d * f, out, 0.0);
+    if (!dense && family->has & HAS_CORRECTION_BIAS)
+        l->correction_bias = random_array(s, "correction bias", e, 0.2, 0.0);
+    if (l->shared_inner) {
+        size_t shared = l->shared_inner;
+        l->shared_gate = random_array(s, "shared gate", shared * d, in, 0.0);
+        l->shared_up = random_array(s, "shared up", shared * d, in, 0.0);
+        l->shared_down = random_array(s, "shared down", shared * d, out, 0.0);
+    }
     if (family->has & HAS_EXPERT_BIASES) {
         l->router_bias = random_array(s, "router bias", e, 0.5, 0.0);
         l->gate_bias = random_array(s, "gate bias", e * f, 0.5, 0.0);

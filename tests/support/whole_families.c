@@ -23,6 +23,34 @@ static void write_dense_attention(struct file *file, const struct reference_atte
     whole_add(file, "self_attn.sinks", a->sinks, SHAPE(a->heads));
 }
 
+// Keys and values of a head next to each other, the former transposed.
+static void write_latent_attention(struct file *file, const struct reference_attention *a)
+{
+    const struct reference_latent *l = &a->latent;
+    size_t rank = l->rank, rows = l->key_size + l->value_size, d = a->hidden;
+    uint32_t queries = a->heads * (l->key_size + l->turned);
+    double *both = allocate(a->heads * rows * rank, sizeof(double));
+    for (size_t h = 0; h < a->heads; h++) {
+        for (size_t i = 0; i < l->key_size * rank; i++)
+            both[h * rows * rank + i] =
+                l->keys[h * rank * l->key_size + i % rank * l->key_size + i / rank];
+        memcpy(both + (h * rows + l->key_size) * rank, l->values + h * l->value_size * rank,
+            l->value_size * rank * sizeof(double));
+    }
+    if (l->query_rank) {
+        whole_add(file, "self_attn.q_a_proj.weight", l->query_matrix, SHAPE(l->query_rank, d));
+        whole_add(file, "self_attn.q_a_layernorm.weight", l->query_norm, SHAPE(l->query_rank));
+        whole_add(file, "self_attn.q_b_proj.weight", a->query, SHAPE(queries, l->query_rank));
+    } else {
+        whole_add(file, "self_attn.q_proj.weight", a->query, SHAPE(queries, d));
+    }
+    whole_add(file, "self_attn.kv_a_proj_with_mqa.weight", a->key, SHAPE(rank + l->turned, d));
+    whole_add(file, "self_attn.kv_a_layernorm.weight", a->key_norm, SHAPE(rank));
+    whole_add(file, "self_attn.kv_b_proj.weight", both, SHAPE(a->heads * rows, rank));
+    whole_add(file, "self_attn.o_proj.weight", a->output, SHAPE(d, a->heads * l->value_size));
+    free(both);
+}
+
 static void write_routed_attention(struct file *file, const struct reference_attention *a)
 {
     uint32_t width = a->heads * a->head_size, kv_width = a->kv_heads * a->head_size;
@@ -65,6 +93,24 @@ static void write_qwen(struct file *file, const struct reference_layer *l)
     whole_add(file, "mlp.gate.weight", l->router, SHAPE(l->experts, l->hidden));
     write_separate(file, l, "mlp.experts.%u.gate_proj.weight", "mlp.experts.%u.up_proj.weight",
         "mlp.experts.%u.down_proj.weight");
+}
+
+// With a dense network in the first blocks.
+static void write_deepseek(struct file *file, const struct reference_layer *l)
+{
+    if (!l->router) {
+        write_separate(
+            file, l, "mlp.gate_proj.weight", "mlp.up_proj.weight", "mlp.down_proj.weight");
+        return;
+    }
+    write_qwen(file, l);
+    whole_add(file, "mlp.gate.e_score_correction_bias", l->correction_bias, SHAPE(l->experts));
+    whole_add(file, "mlp.shared_experts.gate_proj.weight", l->shared_gate,
+        SHAPE(l->shared_inner, l->hidden));
+    whole_add(
+        file, "mlp.shared_experts.up_proj.weight", l->shared_up, SHAPE(l->shared_inner, l->hidden));
+    whole_add(file, "mlp.shared_experts.down_proj.weight", l->shared_down,
+        SHAPE(l->hidden, l->shared_inner));
 }
 
 // Gate above up, all experts in one tensor.
@@ -188,6 +234,16 @@ static const uint32_t jetmoe_windows[] = { 4, 0, 1, 7, 0, 16 };
 #define DENSE(...) ATTENTION(__VA_ARGS__, .experts = 1, .experts_per_token = 1)
 #define ROPE(base_) .rope = { .kind = VKMOE_ROPE_HALF, .base = base_ }
 #define SCALED_ROPE(base_, ...) .rope = { .kind = VKMOE_ROPE_HALF, .base = base_, __VA_ARGS__ }
+#define LATENT_ROPE(size_) \
+    .rope = { .kind = VKMOE_ROPE_INTERLEAVED, \
+        .scaling = VKMOE_ROPE_SCALING_YARN, \
+        .size = size_, \
+        .base = 1e4f, \
+        .factor = 40.0f, \
+        .original_positions = 64, \
+        .beta_fast = 32.0f, \
+        .beta_slow = 1.0f, \
+        .attention_factor = 1.0f }
 #define EXPERTS(inner_, experts_, k, ...) \
     .experts = { .inner = inner_, .experts = experts_, .experts_per_token = k, __VA_ARGS__ }
 #define SILU_EXPERTS(...) EXPERTS(__VA_ARGS__, .activation = VKMOE_ACTIVATION_SILU)
@@ -293,6 +349,52 @@ static const struct whole_family families[] = {
             .end_token_count = 1),
         DENSE(3, 3, 12, .scale = 0.25, ROPE(1e4f)), SILU_EXPERTS(20, 5, 2, TOP_K_GATE),
         WRITTEN_BY(write_dense_attention, write_granite)),
+    // Latent attention, with and without a rank of queries; its norms do not have the model's
+    // epsilon.
+    MODEL("deepseek_v2", "deepseek_v2", 32,
+        "\"hidden_size\":40,\"intermediate_size\":24,\"moe_intermediate_size\":24,"
+        "\"num_hidden_layers\":2,\"n_shared_experts\":2,\"n_routed_experts\":6,"
+        "\"num_experts_per_tok\":2,\"first_k_dense_replace\":1,\"moe_layer_freq\":1,"
+        "\"topk_method\":\"greedy\",\"norm_topk_prob\":false,\"routed_scaling_factor\":1.5,"
+        "\"num_attention_heads\":3,\"num_key_value_heads\":3,\"kv_lora_rank\":24,"
+        "\"q_lora_rank\":null,\"qk_nope_head_dim\":12,\"qk_rope_head_dim\":6,"
+        "\"v_head_dim\":10,\"rope_scaling\":{\"type\":\"yarn\",\"factor\":40,"
+        "\"beta_fast\":32,\"beta_slow\":1,\"mscale\":0.707,\"mscale_all_dim\":0.707,"
+        "\"original_max_position_embeddings\":64},\"max_position_embeddings\":2560,"
+        "\"rms_norm_eps\":1e-3,\"eos_token_id\":5",
+        STORED(VKMOE_DTYPE_BF16, 2), .moe = { "-x" },
+        FRAME(40, 1e-3, 1e-3, .max_positions = 2560, .end_tokens = { 5 }, .end_token_count = 1),
+        DENSE(3, 3, 18, .norm_epsilon = 1e-6, .scale = 0.37467848030284545,
+            .latent = { .rank = 24, .key_size = 12, .value_size = 10, .turned = 6 },
+            LATENT_ROPE(6)),
+        SILU_EXPERTS(24, 6, 2, SOFTMAX_GATE, .scale = 1.5, .shared_inner = 48),
+        WRITTEN_BY(write_latent_attention, write_deepseek)),
+    MODEL("deepseek_v3", "deepseek_v3", 32,
+        "\"hidden_size\":40,\"intermediate_size\":24,\"moe_intermediate_size\":24,"
+        "\"num_hidden_layers\":3,\"n_shared_experts\":1,\"n_routed_experts\":8,"
+        "\"num_experts_per_tok\":3,\"n_group\":4,\"topk_group\":2,"
+        "\"first_k_dense_replace\":1,\"scoring_func\":\"sigmoid\","
+        "\"topk_method\":\"noaux_tc\",\"norm_topk_prob\":true,\"routed_scaling_factor\":2.5,"
+        "\"num_attention_heads\":3,\"num_key_value_heads\":3,\"kv_lora_rank\":24,"
+        "\"q_lora_rank\":20,\"qk_nope_head_dim\":12,\"qk_rope_head_dim\":8,"
+        "\"v_head_dim\":28,\"rope_theta\":10000,\"rope_scaling\":{\"type\":\"yarn\","
+        "\"factor\":40,\"beta_fast\":32,\"beta_slow\":1,\"mscale\":1.0,"
+        "\"mscale_all_dim\":1.0,\"original_max_position_embeddings\":64},"
+        "\"max_position_embeddings\":2560,\"rms_norm_eps\":1e-6,\"attention_bias\":false,"
+        "\"num_nextn_predict_layers\":1",
+        STORED(VKMOE_DTYPE_F32, 3), .moe = { "-xx" }, .has = HAS_CORRECTION_BIAS,
+        FRAME(40, 1e-6, 1e-6, .max_positions = 2560, .end_tokens = { 1 }, .end_token_count = 1),
+        DENSE(3, 3, 28, .norm_epsilon = 1e-6, .scale = 0.4190065386983081,
+            .latent = { .rank = 24,
+                .key_size = 12,
+                .value_size = 28,
+                .turned = 8,
+                .query_rank = 20 },
+            LATENT_ROPE(8)),
+        SILU_EXPERTS(24, 8, 3, .score = VKMOE_SCORE_SIGMOID,
+            .group_score = VKMOE_GROUP_SCORE_SUM_TOP_2, .groups = 4, .groups_kept = 2,
+            .renormalize = true, .renormalize_epsilon = 1e-20, .scale = 2.5, .shared_inner = 24),
+        WRITTEN_BY(write_latent_attention, write_deepseek)),
     // Tied, with dense blocks between; attention is narrower than the model, and as wide
     // as the vocabulary is large.
     MODEL("switch_transformers", "switch_transformers", 36,

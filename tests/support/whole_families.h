@@ -37,6 +37,7 @@ enum {
     HAS_EXPERT_BIASES = 1 << 4, // and one of the router
     HAS_TIED_HEAD = 1 << 5,
     HAS_NO_GATE = 1 << 6, // in the experts
+    HAS_CORRECTION_BIAS = 1 << 7,
 };
 
 struct whole_family {

@@ -20,6 +20,10 @@ static void adjust(struct settings *settings, struct vkmoe_moe_params *params)
     }
 }
 
+WHOLE(whole, .heads = { "num_attention_heads", 32 }, TEXT(32000, 2048, 2, 1e-6),
+    .rope = { .kind = VKMOE_ROPE_INTERLEAVED, .base = 1e4f }, LATENT_SIZES,
+    .expect = { "attention_bias=false" }, .names = { { LATENT_PROJECTIONS("self_attn") } }, ENDS);
+
 static const struct alias aliases[] = {
     { "deepseek", DENSE_FIRST },
     { NULL },
@@ -40,4 +44,5 @@ FAMILY(deepseek_v2, .prefix = BLOCKS,
     },
     .names = { DEEPSEEK_NAMES },
     .adjust = adjust,
-    .aliases = aliases);
+    .aliases = aliases,
+    .whole = &whole);

@@ -103,6 +103,18 @@
     BLOCK_NORMS, .module = parent ".", .query = parent ".q_proj.weight", \
                  .output = parent ".o_proj.weight", .key = parent ".k_proj.weight", \
                  .value = parent ".v_proj.weight"
+// Of latent attention, as DeepSeek has it.
+#define LATENT_PROJECTIONS(parent) \
+    BLOCK_NORMS, \
+        .module = parent ".", .query = parent ".q_proj.weight", \
+        .query_down = parent ".q_a_proj.weight", \
+        .query_down_norm = parent ".q_a_layernorm.weight", .query_up = parent ".q_b_proj.weight", \
+        .key = parent ".kv_a_proj_with_mqa.weight", .key_norm = parent ".kv_a_layernorm.weight", \
+        .latent_both = parent ".kv_b_proj.weight", .output = parent ".o_proj.weight"
+// Its own norms have an epsilon that no setting changes.
+#define LATENT_SIZES \
+    .latent = { true, .rank = 512, .query_rank = 1536, .key_size = 128, .rope_size = 64, \
+        .value_size = 128, .norm_epsilon = 1e-6 }
 #define BIASES(parent) \
     .query_bias = parent ".q_proj.bias", .projection_bias = parent ".o_proj.bias", \
     .key_bias = parent ".k_proj.bias", .value_bias = parent ".v_proj.bias"

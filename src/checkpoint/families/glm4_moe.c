@@ -4,7 +4,6 @@
 static const struct alias aliases[] = {
     { "glm4v_moe", DENSE_FIRST },
     { "glm4v_moe_text", DENSE_FIRST },
-    { "glm4_moe_lite", DENSE_FIRST },
     { "glm_moe_dsa", DENSE_FIRST },
     { NULL },
 };
