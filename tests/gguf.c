@@ -485,6 +485,7 @@ static void check_families(struct tap *tap)
     TAP_TEST(tap, "same/fused", check_same("mixtral", 1, true));
     TAP_TEST(tap, "same/fused-experts-biases", check_same("gpt_oss", 1, true));
     TAP_TEST(tap, "same/fused-biases", check_same("qwen3_moe", 1, true));
+    TAP_TEST(tap, "same/deepseek-old", check_same("deepseek_v3", 1, true));
 }
 
 int main(int argc, char **argv)

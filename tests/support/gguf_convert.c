@@ -21,6 +21,7 @@ static const struct architecture {
     const char *family, *name;
     bool pairs; // rows of queries and keys are reordered, so that what RoPE pairs are neighbours
     bool granite, own_inner;
+    bool deepseek; // and if experts are fused, keys and values of heads as in old files
     const char *experts_norm;
 } architectures[] = {
     { "mixtral", "llama", .pairs = true },
@@ -28,6 +29,7 @@ static const struct architecture {
     { "qwen3_moe", "qwen3moe", .own_inner = true },
     { "gpt_oss", "gpt-oss", .own_inner = true, .experts_norm = "post_attention_norm.weight" },
     { "granitemoe", "granitemoe", .pairs = true, .granite = true },
+    { "deepseek_v3", "deepseek2", .own_inner = true, .deepseek = true },
 };
 
 static const struct architecture *find(const char *family)
@@ -89,6 +91,33 @@ static void write_rope(struct converter *c, const struct vkmoe_rope *rope, uint3
     gguf_key_bool(&c->parts[0], key, !rope->exact_range);
 }
 
+static void write_latent_keys(
+    struct converter *c, const struct vkmoe_attention_params *p, const struct vkmoe_moe_params *moe)
+{
+    char key[64];
+    const struct vkmoe_latent *l = &p->latent;
+    const uint32_t query_size = l->key_size + p->head_size - l->rank;
+    // What the scale has beside the root: m^2, with m = 1 + yarn_log_multiplier ln factor.
+    const double m = sqrt((double)p->scale * sqrt(query_size));
+    const bool old = c->fused;
+    write_u32(c, "attention.head_count_kv", old ? p->heads : 1);
+    write_u32(c, "attention.key_length", old ? query_size : p->head_size);
+    write_u32(c, "attention.value_length", old ? l->value_size : l->rank);
+    write_u32(c, "attention.kv_lora_rank", l->rank);
+    write_u32(c, "attention.q_lora_rank", l->query_rank);
+    if (!old) {
+        write_u32(c, "attention.key_length_mla", query_size);
+        write_u32(c, "attention.value_length_mla", l->value_size);
+    }
+    write_f32(c, "rope.scaling.yarn_log_multiplier", (m - 1.0) / log((double)p->rope.factor));
+    write_u32(c, "expert_gating_func", 2);
+    write_u32(c, "expert_group_count", moe->router.groups.count);
+    write_u32(c, "expert_group_used_count", moe->router.groups.kept);
+    write_f32(c, "expert_weights_scale", (double)moe->router.scale);
+    snprintf(key, sizeof key, "%s.expert_weights_norm", c->architecture->name);
+    gguf_key_bool(&c->parts[0], key, true);
+}
+
 static void write_keys(struct converter *c, const struct vkmoe_frame *frame,
     const struct vkmoe_attention_params *attention, const struct vkmoe_moe_params *moe)
 {
@@ -103,8 +132,11 @@ static void write_keys(struct converter *c, const struct vkmoe_frame *frame,
         { "attention.head_count_kv", attention->kv_heads },
         { "attention.key_length", attention->head_size },
         { "attention.value_length", attention->head_size } };
-    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+    const size_t count = sizeof numbers / sizeof numbers[0];
+    for (size_t i = 0; i < (c->architecture->deepseek ? count - 3 : count); i++)
         write_u32(c, numbers[i].key, numbers[i].value);
+    if (c->architecture->deepseek)
+        write_latent_keys(c, attention, moe);
     if (c->architecture->own_inner)
         write_u32(c, "expert_feed_forward_length", moe->inner);
     write_f32(c, "attention.layer_norm_rms_epsilon", (double)frame->norm_epsilon);
@@ -112,7 +144,7 @@ static void write_keys(struct converter *c, const struct vkmoe_frame *frame,
         write_f32(c, "attention.clamp_kqv", (double)attention->value_clip);
     if (attention->patterns)
         write_u32(c, "attention.sliding_window", (uint32_t)attention->patterns[0].left);
-    write_rope(c, &attention->rope, attention->head_size);
+    write_rope(c, &attention->rope, attention->head_size - attention->latent.rank);
     if (c->architecture->granite) {
         write_f32(c, "attention.scale", (double)attention->scale);
         write_f32(c, "embedding_scale", (double)frame->embedding_scale);
@@ -228,6 +260,51 @@ static void write_attention(struct converter *c, const struct vkmoe_attention_pa
     write_view(c, "attn_sinks.weight", &p->sinks, 1, p->heads);
 }
 
+static void write_heads(struct converter *c, const char *name, const double *values, uint32_t heads,
+    uint32_t rows, uint32_t columns)
+{
+    char full[128];
+    snprintf(full, sizeof full, "blk.%u.%s", c->block, name);
+    write_tensor(c, full, values, SHAPE(heads, rows, columns));
+}
+
+// Of each head the key's rows, transposed, and then the value's.
+static void write_old_heads(struct converter *c, const struct reference_attention *a)
+{
+    const struct reference_latent *l = &a->latent;
+    const size_t rank = l->rank, rows = l->key_size + l->value_size;
+    double *both = allocate(a->heads * rows * rank, sizeof *both);
+    for (size_t i = 0; i < a->heads * rows * rank; i++) {
+        const size_t h = i / rank / rows, row = i / rank % rows, r = i % rank;
+        both[i] = row < l->key_size ? l->keys[(h * rank + r) * l->key_size + row]
+                                    : l->values[(h * l->value_size + row - l->key_size) * rank + r];
+    }
+    write_array(c, "attn_kv_b.weight", both, a->heads * rows, rank);
+}
+
+static void write_latent(struct converter *c, const struct vkmoe_attention_params *p)
+{
+    const struct vkmoe_latent *l = &p->latent;
+    const uint32_t queries = p->heads * (l->key_size + p->head_size - l->rank);
+    struct reference_attention a;
+    reference_attention_from(p, &a);
+    write_view(c, "attn_q_a.weight", &l->query_matrix, l->query_rank, p->hidden);
+    write_view(c, "attn_q_a_norm.weight", &l->query_norm, 1, l->query_rank);
+    write_view(c, l->query_rank ? "attn_q_b.weight" : "attn_q.weight", &p->query.matrices[0],
+        queries, l->query_rank ? l->query_rank : p->hidden);
+    write_view(c, "attn_kv_a_mqa.weight", &p->key.matrix, p->head_size, p->hidden);
+    write_view(c, "attn_kv_a_norm.weight", &p->key.norm, 1, l->rank);
+    write_view(c, "attn_output.weight", &p->output.matrices[0], p->hidden,
+        (uint64_t)p->heads * l->value_size);
+    if (c->fused) {
+        write_old_heads(c, &a);
+    } else {
+        write_heads(c, "attn_k_b.weight", a.latent.keys, p->heads, l->rank, l->key_size);
+        write_heads(c, "attn_v_b.weight", a.latent.values, p->heads, l->value_size, l->rank);
+    }
+    reference_attention_finish(&a);
+}
+
 // Of each expert `views`, and then `others` if there are any.
 static void write_experts(struct converter *c, const char *name, const struct vkmoe_view *views,
     const struct vkmoe_view *others, const struct vkmoe_moe_params *p, bool down)
@@ -279,6 +356,17 @@ static void write_moe(struct converter *c, const struct vkmoe_moe_params *p)
         write_view(c, "ffn_up_exps.bias", &p->up_bias, p->experts, p->inner);
     }
     write_view(c, "ffn_down_exps.bias", &p->down_bias, p->experts, p->hidden);
+    write_view(c, "exp_probs_b.bias", &p->router.correction_bias, 1, p->experts);
+    write_view(c, "ffn_gate_shexp.weight", &p->shared.gate, p->shared.inner, p->hidden);
+    write_view(c, "ffn_up_shexp.weight", &p->shared.up, p->shared.inner, p->hidden);
+    write_view(c, "ffn_down_shexp.weight", &p->shared.down, p->hidden, p->shared.inner);
+}
+
+static void write_dense(struct converter *c, const struct vkmoe_moe_params *p)
+{
+    write_view(c, "ffn_gate.weight", &p->gate[0], p->inner, p->hidden);
+    write_view(c, "ffn_up.weight", &p->up[0], p->inner, p->hidden);
+    write_view(c, "ffn_down.weight", &p->down[0], p->hidden, p->inner);
 }
 
 static void write_end(struct converter *c, const char *name, const struct vkmoe_view *view,
@@ -295,7 +383,7 @@ static void write_end(struct converter *c, const char *name, const struct vkmoe_
 static void write_divisors(struct converter *c, const struct vkmoe_attention_params *p)
 {
     const struct vkmoe_rope *rope = &p->rope;
-    const uint32_t pairs = (rope->size ? rope->size : p->head_size) / 2;
+    const uint32_t pairs = attention_rope_size(p) / 2;
     double divisors[256];
     if (rope->scaling != VKMOE_ROPE_SCALING_LLAMA3)
         return;
@@ -315,12 +403,17 @@ static bool write_block(
     struct converter *c, vkmoe_checkpoint *checkpoint, const struct vkmoe_frame *frame)
 {
     struct vkmoe_attention_params attention = { VKMOE_INIT(vkmoe_attention_params) };
-    struct vkmoe_moe_params moe = { VKMOE_INIT(vkmoe_moe_params) };
+    struct vkmoe_moe_params moe = { VKMOE_INIT(vkmoe_moe_params) }, dense = moe;
     struct vkmoe_view norms[2];
     const struct vkmoe_block block = { .index = c->block };
+    struct vkmoe_block sparse = block; // the next one with experts
     const char *experts_norm = c->architecture->experts_norm;
+    while (!vkmoe_checkpoint_is_moe(checkpoint, sparse) && sparse.index + 1 < frame->blocks)
+        sparse.index++;
+    const bool is_dense = sparse.index != block.index;
     if (vkmoe_checkpoint_get_attention(checkpoint, block, &attention) != VKMOE_OK
-        || vkmoe_checkpoint_get_moe(checkpoint, block, &moe) != VKMOE_OK
+        || vkmoe_checkpoint_get_moe(checkpoint, sparse, &moe) != VKMOE_OK
+        || (is_dense && vkmoe_checkpoint_get_mlp(checkpoint, block, &dense) != VKMOE_OK)
         || vkmoe_checkpoint_get_norms(checkpoint, block, &norms[0], &norms[1]) != VKMOE_OK)
         return false;
     if (c->block == 0) {
@@ -329,8 +422,14 @@ static bool write_block(
     }
     write_view(c, "attn_norm.weight", &norms[0], 1, frame->hidden);
     write_view(c, experts_norm ? experts_norm : "ffn_norm.weight", &norms[1], 1, frame->hidden);
-    write_attention(c, &attention);
-    write_moe(c, &moe);
+    if (attention.latent.rank)
+        write_latent(c, &attention);
+    else
+        write_attention(c, &attention);
+    if (is_dense)
+        write_dense(c, &dense);
+    else
+        write_moe(c, &moe);
     return true;
 }
 

@@ -50,6 +50,14 @@ void reference_layer_from(const struct vkmoe_moe_params *p, struct reference_lay
     out->shared_token_gate = reference_read_view(&p->shared.token_gate, 1, hidden);
 }
 
+// Of experts, or dense.
+static enum vkmoe_status get_layer(
+    vkmoe_checkpoint *model, struct vkmoe_block where, struct vkmoe_moe_params *out)
+{
+    return vkmoe_checkpoint_is_moe(model, where) ? vkmoe_checkpoint_get_moe(model, where, out)
+                                                 : vkmoe_checkpoint_get_mlp(model, where, out);
+}
+
 static bool read_block(vkmoe_checkpoint *model, uint32_t index, struct reference_block *out)
 {
     const struct vkmoe_block where = { .index = index };
@@ -57,7 +65,7 @@ static bool read_block(vkmoe_checkpoint *model, uint32_t index, struct reference
     struct vkmoe_moe_params experts = { VKMOE_INIT(vkmoe_moe_params) };
     struct vkmoe_view attention_norm, experts_norm;
     if (vkmoe_checkpoint_get_attention(model, where, &attention) != VKMOE_OK
-        || vkmoe_checkpoint_get_moe(model, where, &experts) != VKMOE_OK
+        || get_layer(model, where, &experts) != VKMOE_OK
         || vkmoe_checkpoint_get_norms(model, where, &attention_norm, &experts_norm) != VKMOE_OK) {
         tap_note("block %u cannot be read", index);
         return false;
