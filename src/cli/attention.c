@@ -75,6 +75,7 @@ static enum vkmoe_status create_objects(
             .head_size = job->params.head_size,
             .sequences = 1,
             .capacity = job->block.run.tokens,
+            .keys_only = job->params.latent.rank > 0,
         },
         &o->cache));
     TRY_RETURN(vkmoe_stream_create(device, &o->stream));
