@@ -124,11 +124,7 @@ static enum vkmoe_status create_heads(struct loading *loading, const char *name,
     struct experts *out)
 {
     const struct experts_source source = {
-        .name = name,
-        .weights = views,
-        .count = heads,
-        .rows = rows,
-        .columns = columns,
+        .name = name, .weights = views, .count = heads, .rows = rows, .columns = columns
     };
     return vkmoe_loading_finish(loading, vkmoe_experts_create(loading, &source, out));
 }
