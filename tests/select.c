@@ -74,6 +74,15 @@ static const struct {
     { NULL, 0, NONE },
 };
 
+// As a line of the log shows it. Returns where it ends.
+static char *show(const char *select, char *to)
+{
+    for (const char *c = select ? select : "NULL"; *c; c++)
+        *to++ = *c < ' ' && *c > 0 ? '?' : *c;
+    *to = '\0';
+    return to;
+}
+
 static bool check(size_t i)
 {
     struct record lines = { 0 };
@@ -85,16 +94,17 @@ static bool check(size_t i)
     const enum vkmoe_status wanted = expected == NONE ? VKMOE_ERROR_NOT_FOUND
         : machine[expected].info.usable               ? VKMOE_OK
                                                       : VKMOE_ERROR_UNSUPPORTED;
-    char range[64];
+    char range[64], shown[64];
+    show(cases[i].select, shown);
     snprintf(range, sizeof range, "expected part of a name, or 0 to %u", cases[i].count - 1);
     bool ok = status == wanted && lines.lines[VKMOE_LOG_ERROR] == (wanted != VKMOE_OK)
         && (expected == NONE || out == &machine[expected]);
     if (expected == NONE && cases[i].count > 0)
-        ok = ok && strstr(lines.last, range) && strstr(lines.last, cases[i].select);
+        ok = ok && strstr(lines.last, range) && strstr(lines.last, shown);
     if (!ok)
-        tap_note("'%s' of %u: %s, device %d, %u lines: %s",
-            cases[i].select ? cases[i].select : "NULL", cases[i].count, vkmoe_status_name(status),
-            out ? (int)(out - machine) : NONE, lines.lines[VKMOE_LOG_ERROR], lines.last);
+        tap_note("'%s' of %u: %s, device %d, %u lines: %s", shown, cases[i].count,
+            vkmoe_status_name(status), out ? (int)(out - machine) : NONE,
+            lines.lines[VKMOE_LOG_ERROR], lines.last);
     return ok;
 }
 
@@ -104,10 +114,8 @@ int main(int argc, char **argv)
     if (!tap_begin(&tap, argc, argv))
         return 2;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        char name[80], *to = name;
-        for (const char *c = cases[i].select ? cases[i].select : "NULL"; *c; c++)
-            *to++ = *c < ' ' ? '?' : *c;
-        snprintf(to, 24, " of %u devices", cases[i].count);
+        char name[80];
+        snprintf(show(cases[i].select, name), 24, " of %u devices", cases[i].count);
         if (tap_wants(&tap, name))
             tap_result(&tap, check(i), name);
     }
