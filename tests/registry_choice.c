@@ -5,6 +5,7 @@
 
 #include "attention/plan.h"
 #include "device/variants.h"
+#include "weights/experts.h"
 
 #include "tap.h"
 
@@ -55,6 +56,34 @@ static bool decoding_choice(void)
     return ok;
 }
 
+// Nor where a row ends within a block: integers would read what is behind x.
+static bool odd_choice(void)
+{
+    static vkmoe_device device;
+    device.needs = NEED_gpu | NEED_int64 | NEED_shuffle | NEED_integer_dot;
+    const struct {
+        uint32_t columns, shared_columns;
+        const char *form;
+    } rows[] = { { 96, 0, "integers" }, { 72, 0, "plain" }, { 96, 64, "integers" },
+        { 96, 40, "plain" } };
+    bool ok = true;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct experts experts = {
+            .device = &device,
+            .dtype = VKMOE_DTYPE_Q8_0,
+            .columns = rows[i].columns,
+            .fast = true,
+            .shared = { .rows = rows[i].shared_columns, .columns = rows[i].shared_columns },
+        };
+        const struct variant *got = vkmoe_experts_decode_form(&experts, KERNEL_decode_down);
+        if (strcmp(got->form, rows[i].form)) {
+            tap_note("%u columns: %s, expected %s", rows[i].columns, got->name, rows[i].form);
+            ok = false;
+        }
+    }
+    return ok;
+}
+
 bool registry_choice(void)
 {
     const uint32_t lavapipe_26 = NEED_int64 | NEED_uniform_loads;
@@ -91,7 +120,7 @@ bool registry_choice(void)
         { lavapipe_26 | NEED_matrix_8x8, f16, 21, "experts_gemm_rows_broadcast_int64",
             { 16, 4, 8 } },
     };
-    bool ok = decoding_choice();
+    bool ok = decoding_choice() && odd_choice();
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         static vkmoe_device device;
         device.needs = rows[i].needs;

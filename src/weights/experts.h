@@ -197,6 +197,9 @@ enum vkmoe_status vkmoe_experts_direct_few(
 void vkmoe_gemm_cut(const vkmoe_device *device, const struct variant *form, uint32_t units,
     uint32_t source_columns, uint32_t *spec);
 
+// The form of decode_up or decode_down.
+const struct variant *vkmoe_experts_decode_form(const struct experts *experts, enum kernel kernel);
+
 // The form of a GEMM of so many rows an expert.
 const struct variant *vkmoe_experts_form(const struct experts *experts, uint32_t rows);
 

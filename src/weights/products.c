@@ -42,23 +42,32 @@ static struct experts in_shared_format(const struct experts *e)
 
 // --------------------------------------------------------------------- few tokens
 
-static const struct variant *decode_form(const struct experts *e, enum kernel kernel)
+// Whether rows end with a block of the format. Where one is not all used, integers would need zeros
+// in x after the row.
+static bool has_whole_blocks(const struct experts *e)
 {
-    return vkmoe_form_choose(e->device, kernel, e->dtype, 0, e->fast);
+    const uint32_t elements = vkmoe_format(e->dtype)->elements;
+    return e->columns % elements == 0 && (e->shared.rows == 0 || e->shared.columns % elements == 0);
+}
+
+const struct variant *vkmoe_experts_decode_form(const struct experts *e, enum kernel kernel)
+{
+    return vkmoe_form_choose(e->device, kernel, e->dtype, 0, e->fast && has_whole_blocks(e));
 }
 
 // Of matrix rows, for a workgroup.
 static uint32_t decode_blocks(const struct experts *e, enum kernel kernel)
 {
-    const uint32_t blocks = decode_form(e, kernel)->tile.blocks;
+    const uint32_t blocks = vkmoe_experts_decode_form(e, kernel)->tile.blocks;
     return blocks ? blocks : e->shapes.decode_blocks;
 }
 
-// How many of `tokens` are multiplied with what was read once. In nibbles two: more of x would not
-// fit into the 16 KiB of shared memory that every device has.
+#define INTEGER_LANES 256 // at most: more of x would not fit into shared memory of 16 KiB
+
+// How many of `tokens` are multiplied with what was read once; in nibbles two, for the same reason.
 static uint32_t decode_together(const struct experts *e, uint32_t tokens)
 {
-    const struct variant *form = decode_form(e, KERNEL_decode_up);
+    const struct variant *form = vkmoe_experts_decode_form(e, KERNEL_decode_up);
     const bool in_nibbles = form->needs & NEED_integer_dot && form->tile.blocks;
     return MIN(tokens, MIN(e->shapes.decode_together, in_nibbles ? 2 : DECODE_TILE_TOKENS));
 }
@@ -71,13 +80,13 @@ static struct dispatch decode_dispatch(
     const struct experts *e, enum kernel kernel, uint32_t units, uint32_t slots, uint32_t together)
 {
     const struct shapes *s = &e->shapes;
-    const struct variant *form = decode_form(e, kernel);
+    const struct variant *form = vkmoe_experts_decode_form(e, kernel);
     const bool integers = form->needs & NEED_integer_dot;
     const uint32_t step = !integers ? 1 : form->tile.blocks ? 8 : 4;
     const uint32_t whole = integers ? e->device->least_subgroup_size : 1;
-    const uint32_t least = MAX(MIN(s->decode_lanes, 32), whole);
-    const uint32_t lanes =
-        MAX(vkmoe_lanes_for(s->decode_lanes, div_up(units, step) * slots), whole);
+    const uint32_t most_lanes = integers ? MIN(s->decode_lanes, INTEGER_LANES) : s->decode_lanes;
+    const uint32_t least = MAX(MIN(most_lanes, 32), whole);
+    const uint32_t lanes = MAX(vkmoe_lanes_for(most_lanes, div_up(units, step) * slots), whole);
     const uint32_t most = integers ? s->integer_unroll : s->decode_unroll;
     uint32_t unroll = MAX(most / together, step), shared = 1;
     while (shared * 2 <= slots && shared * 2 * least <= lanes)
