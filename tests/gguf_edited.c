@@ -35,6 +35,16 @@
             tensor \
         } \
     }
+#define LATENT_UNKNOWN(tensor, ...) \
+    { \
+        "latent/" tensor, "deepseek_v3", "blk.0." tensor, \
+        { \
+            NULL, NULL, NULL, 0, NULL, NULL, "blk.0." tensor, \
+            { \
+                __VA_ARGS__ \
+            } \
+        } \
+    }
 #define UNKNOWN(name, tensor, ...) \
     { \
         name, "mixtral", "it does not know what tensor " tensor " is for", \
@@ -99,6 +109,10 @@ static const struct edited {
     UNKNOWN("dense", "blk.0.ffn_up.weight", 8, 48),
     UNKNOWN("shared-gate", "blk.0.ffn_gate_shexp.weight", 8, 48),
     UNKNOWN("expert-more", "blk.0.ffn_up.77.weight", 8, 48),
+    LATENT_UNKNOWN("attn_output.bias", 40),
+    LATENT_UNKNOWN("attn_sinks.weight", 3),
+    LATENT_UNKNOWN("attn_q_norm.weight", 8),
+    LATENT_UNKNOWN("attn_qkv.bias", 40),
     // What was said of something else, or not at all.
     { "sparsemixer-three", "mixtral", "expert_used_count is",
         { .without = "expert_used_count",

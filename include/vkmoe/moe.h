@@ -375,7 +375,7 @@ struct vkmoe_latent {
 struct vkmoe_attention_params {
     uint32_t struct_size;       // VKMOE_INIT()
     uint32_t hidden, head_size; // head_size 1 to 256, with `latent` 1 to 640
-    uint32_t heads;             // of one expert; heads * head_size at most 65536
+    uint32_t heads;             // of one expert; head_size times that at most 65536; `latent`: 1024
     uint32_t kv_heads;          // likewise; divides heads, unless expert_kv_heads is set
     // Which kv heads an expert's heads use: `expert_kv_heads` of them, which divides heads, from
     // first_kv_head[e] on (MoH, where each expert is a head with a kv head of its own). 0 and
@@ -502,7 +502,7 @@ struct vkmoe_attention_forward_params {
 // Records one attention. Buffers, repetition and errors are as of vkmoe_moe_forward().
 // UNSUPPORTED, in addition, if a pattern looks both ways over more tokens than one pass takes,
 // or if a query would walk over more keys than the driver allows a loop: lavapipe before Mesa
-// 26 ends it after 12000 to 30000, depending on the head size, and after 6000 with `latent`.
+// 26 ends it after 12000 to 30000, depending on the head size, and after 5700 with `latent`.
 VKMOE_API enum vkmoe_status vkmoe_attention_forward(vkmoe_stream *stream,
     const vkmoe_attention *attention, vkmoe_cache *cache,
     const struct vkmoe_attention_forward_params *params);

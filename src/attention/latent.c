@@ -22,7 +22,8 @@
 // such: it is f32 on the device.
 static bool is_across_blocks(const struct vkmoe_view *view)
 {
-    return vkmoe_format(view->dtype)->elements > 1 && view->column_stride > 1;
+    const struct format *format = vkmoe_format(view->dtype);
+    return format && format->elements > 1 && view->column_stride > 1;
 }
 
 static enum vkmoe_status check_key(
@@ -233,16 +234,27 @@ uint64_t vkmoe_latent_load_size(const struct vkmoe_attention_params *p)
 // ------------------------------------------------------------------------------ plan
 
 // Queries as projected are done with when values of heads are made.
+// What of a token heads have side by side: what their queries are made of, then results.
+static uint64_t heads_elements(const struct vkmoe_attention_params *p)
+{
+    return (uint64_t)p->heads * MAX(latent_query_size(p), p->latent.value_size);
+}
+
+uint64_t vkmoe_latent_elements(const vkmoe_attention *a)
+{
+    const struct vkmoe_attention_params *p = &a->params;
+    return p->head_size + 2 * (uint64_t)p->latent.query_rank + heads_elements(p);
+}
+
 void vkmoe_latent_plan(const vkmoe_attention *a, struct attention_plan *plan)
 {
     const struct vkmoe_attention_params *p = &a->params;
     const uint64_t down = (uint64_t)plan->tokens * p->latent.query_rank * 4;
-    const uint64_t head = MAX(latent_query_size(p), p->latent.value_size);
     plan->key = vkmoe_scratch_take(&plan->size, (uint64_t)plan->tokens * p->head_size * 4);
     plan->latent = (struct latent_plan){
         .query_down = vkmoe_scratch_take(&plan->size, down),
         .query_normed = vkmoe_scratch_take(&plan->size, a->latent.query_norm ? down : 0),
-        .heads = vkmoe_scratch_take(&plan->size, (uint64_t)plan->tokens * p->heads * head * 4),
+        .heads = vkmoe_scratch_take(&plan->size, plan->tokens * heads_elements(p) * 4),
     };
     plan->value = plan->latent.heads; // where store_kv finds what it turns
 }

@@ -11,8 +11,8 @@
 #include "weights/linear.h"
 
 // The largest rank, and how many elements RoPE turns behind those at most.
-#define MAX_RANK 512
-#define MAX_TURNED 128
+#define MAX_RANK MAX_LATENT_RANK
+#define MAX_TURNED MAX_LATENT_TURNED
 
 struct latent {
     struct experts query_down;   // no rows: queries are made of x
@@ -57,6 +57,8 @@ uint64_t vkmoe_latent_size(const struct latent *latent);
 // Of the same matrices, as they count in struct loading.
 uint64_t vkmoe_latent_load_size(const struct vkmoe_attention_params *params);
 
+// Of all that it takes in scratch, the elements of a token.
+uint64_t vkmoe_latent_elements(const vkmoe_attention *attention);
 void vkmoe_latent_plan(const vkmoe_attention *attention, struct attention_plan *plan);
 
 // What of a pass comes before store_kv, and the products with the heads' values after attend.

@@ -19,7 +19,10 @@ static uint32_t most_tokens(const vkmoe_attention *a, uint32_t tokens)
     const uint64_t choices = (uint64_t)p->experts_per_token * p->heads * a->patterns.top;
     const uint64_t widest =
         MAX(MAX(a->kv.rows, choices), a->routed ? 0 : MAX(a->query_stride, p->hidden));
-    uint32_t most = (uint32_t)MIN(tokens, PASS_MAX_ELEMENTS / widest);
+    // All that a token of latent attention takes, as its parts are so wide that together they would
+    // be more than a buffer of many drivers can hold.
+    const uint64_t latent = is_latent(a) ? vkmoe_latent_elements(a) + a->query_stride : 0;
+    uint32_t most = (uint32_t)MIN(tokens, PASS_MAX_ELEMENTS / MAX(widest, latent));
     if (is_mix(&a->value_mix))
         most = MIN(most, vkmoe_mix_max_tokens(&a->value_mix));
     if (is_mix(&a->output_mix))

@@ -4,5 +4,8 @@
 
 #define MAX_EXPERTS 1024
 #define MAX_WIDTH 65536
+// Of latent attention: the elements that a head's key and value are made of, and those turned.
+#define MAX_LATENT_RANK 512
+#define MAX_LATENT_TURNED 128
 
 #endif

@@ -59,9 +59,10 @@ static void read_heads(const struct whole_source *source, struct vkmoe_attention
             params->heads, params->head_size);
 }
 
-static uint32_t read_size(struct settings *settings, const char *key, uint32_t preset)
+static uint32_t read_size(
+    struct settings *settings, const char *key, uint32_t preset, uint32_t most)
 {
-    return vkmoe_setting_read(&(struct setting){ key, preset }, settings, 1, MAX_WIDTH);
+    return vkmoe_setting_read(&(struct setting){ key, preset }, settings, 1, most);
 }
 
 // Of which each head has a key and a value, and the cache what these are made of.
@@ -71,13 +72,14 @@ static void read_latent(const struct whole_source *source, struct vkmoe_attentio
     struct settings *settings = source->settings;
     struct vkmoe_latent *l = &params->latent;
     const bool direct = vkmoe_setting_is_null(settings, "q_lora_rank");
-    params->heads = vkmoe_setting_read(&source->whole->heads, settings, 1, MAX_WIDTH);
-    l->rank = read_size(settings, "kv_lora_rank", rule->rank);
+    params->heads = vkmoe_setting_read(&source->whole->heads, settings, 1, MAX_EXPERTS);
+    l->rank = read_size(settings, "kv_lora_rank", rule->rank, MAX_LATENT_RANK);
     l->query_rank =
         direct ? 0 : vkmoe_setting_u32(settings, "q_lora_rank", rule->query_rank, 0, MAX_WIDTH);
-    l->key_size = read_size(settings, "qk_nope_head_dim", rule->key_size);
-    l->value_size = read_size(settings, "v_head_dim", rule->value_size);
-    const uint32_t turned = read_size(settings, "qk_rope_head_dim", rule->rope_size);
+    l->key_size = read_size(settings, "qk_nope_head_dim", rule->key_size, MAX_WIDTH);
+    l->value_size = read_size(settings, "v_head_dim", rule->value_size, MAX_WIDTH);
+    const uint32_t turned =
+        read_size(settings, "qk_rope_head_dim", rule->rope_size, MAX_LATENT_TURNED);
     params->kv_heads = 1;
     params->head_size = l->rank + turned;
     if (turned % 2)

@@ -210,14 +210,17 @@ static void view_divisors(struct builder *b)
 static bool is_used(const struct builder *b, const char *name)
 {
     const struct attention_names *n = b->names;
-    const bool bias = b->bias, apart = !n->fused, biases_apart = bias && !n->fused_bias;
-    const bool down = b->out->params.latent.query_rank > 0;
+    // Latent attention reads no biases, sinks and norms of heads, and no fused matrix.
+    const bool plain = b->out->params.latent.rank == 0;
+    const bool bias = b->bias && plain, biases_apart = bias && !n->fused_bias;
+    const bool apart = !n->fused || !plain, down = b->out->params.latent.query_rank > 0;
     const char *const used[] = { n->router,
         down        ? NULL
             : apart ? n->query
                     : n->fused,
-        n->output, apart ? n->key : NULL, apart ? n->value : NULL, n->key_value, n->output_bias,
-        n->query_norm, n->key_norm, n->sinks, n->ignored, n->attention_norm,
+        n->output, apart ? n->key : NULL, apart ? n->value : NULL, n->key_value,
+        plain ? n->output_bias : NULL, plain ? n->query_norm : NULL, n->key_norm,
+        plain ? n->sinks : NULL, n->ignored, n->attention_norm,
         b->block.index == 0 ? n->position_bias : NULL, biases_apart ? n->query_bias : NULL,
         biases_apart ? n->key_bias : NULL, biases_apart ? n->value_bias : NULL,
         bias ? n->fused_bias : NULL, bias ? n->projection_bias : NULL, down ? n->query_down : NULL,
