@@ -203,7 +203,12 @@ for json in "$models"/tokenizers/bpe/*.json; do
     cp "$json" "$tmp/bpe/tokenizer.json"
     quantize "$tmp/bpe" "$tmp/t.gguf" --type f16
     is tokenizer.ggml.model gpt2
-    is tokenizer.ggml.pre "${name/olmo/gpt-2}" # without NFC
+    case $name in # without NFC, or merges that are ignored
+    olmo) name=gpt-2 ;;
+    qwen2) name=deepseek-r1-qwen ;;
+    gpt-4o) name=minimax-m2 ;;
+    esac
+    is tokenizer.ggml.pre "$name"
     is tokenizer.ggml.tokens '516 ! " # [PAD514] [PAD515]'
     is tokenizer.ggml.token_type "516 1 1 1 5 5"
     is tokenizer.ggml.merges "$(python3 -c "
@@ -220,6 +225,23 @@ sed 's/"normalizer": *null/"normalizer":'"$plain"'/; s/\\\\\([rn]\)/\\\1/g' \
 grep -qF "$plain" "$tmp/bpe/tokenizer.json" || problem "the normalizer is another"
 quantize "$tmp/bpe" "$tmp/t.gguf" --type f16
 is tokenizer.ggml.pre deepseek-v3
+# What a name says besides the patterns.
+changed() {
+    sed "s/\"$2\": *[a-z]*/\"$2\":$3/" "$models/tokenizers/bpe/$1.json" >"$tmp/bpe/tokenizer.json"
+}
+while read -r name key value expected; do
+    changed "$name" "$key" "$value"
+    quantize "$tmp/bpe" "$tmp/t.gguf" --type f16
+    is tokenizer.ggml.pre "$expected"
+done <<'EOT'
+qwen2 normalizer {"type":"NFC"} qwen2
+olmo normalizer {"type":"NFC"} olmo
+llama-bpe ignore_merges false dbrx
+gpt-4o ignore_merges true gpt-4o
+EOT
+changed llama-bpe normalizer '{"type":"NFC"}'
+wrong 1 "GGUF cannot say its pre_tokenizer with NFC and with ignore_merges; dbrx is another" \
+    "$tmp/bpe" "$tmp/x.gguf" --type f16
 sed 's/{1,3}/{1,4}/' "$models/tokenizers/bpe/llama-bpe.json" >"$tmp/bpe/tokenizer.json"
 wrong 1 "knows no name in GGUF for how its pre_tokenizer" "$tmp/bpe" "$tmp/x.gguf" --type f16
 sed 's/"type": *"BPE"/"type":"Unigram"/' "$models/tokenizers/bpe/qwen2.json" \

@@ -70,7 +70,7 @@ static const struct gguf_split splits[] = {
     { "tekken", .patterns = { CASED_WORDS("") "\\p{N}|" PATHS BLANKS }, .ignore_merges = true,
         .begin = true },
     { "deepseek-v3 hunyuan-dense joyai-llm hy_v4",
-        .patterns = { "\\p{N}{1,3}", "[\\x{4e00}-\\x{9fa5}\\x{3040}-\\x{30ff}]+",
+        .patterns = { "\\p{N}{1,3}", "[\u4e00-\u9fa5\u3040-\u309f\u30a0-\u30ff]+",
             "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|"
             "[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\\r\\n]*|" BLANKS } },
     { "deepseek-llm",
@@ -99,4 +99,9 @@ const struct gguf_split *vkmoe_gguf_find_split(const char *name)
         }
     }
     return NULL;
+}
+
+const struct gguf_split *vkmoe_gguf_split_at(uint32_t index)
+{
+    return index < ARRAY_SIZE(splits) ? &splits[index] : NULL;
 }

@@ -94,4 +94,7 @@ struct gguf_split {
 // NULL: nobody knows. gguf_splits.c
 const struct gguf_split *vkmoe_gguf_find_split(const char *name);
 
+// All of them one after the other; NULL at the end.
+const struct gguf_split *vkmoe_gguf_split_at(uint32_t index);
+
 #endif

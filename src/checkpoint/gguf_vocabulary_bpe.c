@@ -2,43 +2,12 @@
 // before they are merged, not the patterns: one that is not known here is refused.
 #include "checkpoint/gguf_vocabulary.h"
 
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/common.h"
 #include "base/log.h"
-
-#define CLITICS "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
-#define MARKS_AND_BLANKS " ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
-#define UPPER "[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]"
-#define LOWER "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]"
-#define CASED(clitics, digits) \
-    "[^\\r\\n\\p{L}\\p{N}]?" UPPER "*" LOWER "+" clitics "|[^\\r\\n\\p{L}\\p{N}]?" UPPER "+" LOWER \
-    "*" clitics "|\\p{N}" digits "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
-#define LETTERS(digits) CLITICS "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}" digits "|" MARKS_AND_BLANKS
-
-enum { MAX_STEPS = 3 };
-
-// Patterns one after the other. GPT2: ByteLevel's own; DIGITS: each by itself.
-#define GPT2 "ByteLevel"
-#define DIGITS "Digits"
-static const struct {
-    const char *pre, *steps[MAX_STEPS];
-    bool nfc; // with this normalizer; without it the next name of the same patterns is meant
-} names[] = {
-    { "qwen2", { LETTERS("") } },
-    { "llama-bpe", { LETTERS("{1,3}") } },
-    { "gpt-4o", { CASED(CLITICS "?", "{1,3}") } },
-    { "tekken", { CASED("", "") } },
-    { "deepseek-v3",
-        { "\\p{N}{1,3}", "[\u4e00-\u9fa5\u3040-\u309f\u30a0-\u30ff]+",
-            "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+"
-            "|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+"
-            "| ?[\\p{P}\\p{S}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+" } },
-    { "olmo", { GPT2 }, .nfc = true },
-    { "gpt-2", { GPT2 } },
-    { "refact", { DIGITS, GPT2 } },
-};
+#include "checkpoint/gguf_tokenizer.h"
 
 static const struct value *find(const struct value *object, const char *key)
 {
@@ -80,48 +49,70 @@ static bool same_pattern(const char *a, const char *b)
     return x == y;
 }
 
-// What the table has for a step; "": none, and it cuts nothing; NULL: nothing it could have.
-static const char *step_of(const struct value *step)
+// Whether a pattern is the next of a split's, and the one after it is then.
+static bool take_pattern(const char *const **next, const char *pattern)
+{
+    return pattern && **next && same_pattern(pattern, *(*next)++);
+}
+
+// *last: ByteLevel was there, which is GPT-2's pattern or none.
+static bool take_step(
+    const struct value *step, const struct gguf_split *split, const char *const **next, bool *last)
 {
     const struct value *regex = find(step, "use_regex");
     const char *behavior = value_text(find(step, "behavior"));
-    if (is_type(step, "ByteLevel") && !value_is_true(find(step, "add_prefix_space")))
-        return !regex || value_is_true(regex) ? GPT2 : "";
+    if (*last)
+        return false;
+    *last = is_type(step, "ByteLevel");
+    if (*last)
+        return !value_is_true(find(step, "add_prefix_space"))
+            && split->gpt2 == (!regex || value_is_true(regex));
     if (is_type(step, "Digits"))
-        return value_is_true(find(step, "individual_digits")) ? DIGITS : NULL;
-    if (is_type(step, "Split") && behavior && strcmp(behavior, "Isolated") == 0
-        && !value_is_true(find(step, "invert")))
-        return value_text(find(find(step, "pattern"), "Regex"));
-    return NULL;
+        return value_is_true(find(step, "individual_digits")) && take_pattern(next, "\\p{N}");
+    return is_type(step, "Split") && behavior && strcmp(behavior, "Isolated") == 0
+        && !value_is_true(find(step, "invert"))
+        && take_pattern(next, value_text(find(find(step, "pattern"), "Regex")));
 }
 
-// The name of how a tokenizer cuts texts, or NULL.
-static const char *find_name(const struct value *json)
+static bool same_cuts(const struct value *json, const struct gguf_split *split)
 {
     const struct value *all = find(json, "pre_tokenizer");
-    const char *steps[MAX_STEPS] = { NULL };
-    uint32_t count = 0;
     const bool sequence = is_type(all, "Sequence");
     const struct value *items = sequence ? find(all, "pretokenizers") : NULL;
     const struct value *first = sequence ? vkmoe_value_begin(items) : all;
     const struct value *end = sequence ? vkmoe_value_end(items) : all ? all + 1 : NULL;
-    for (const struct value *item = first; item < end; item++) {
-        const char *step = step_of(item);
-        if (!step || (*step && count == MAX_STEPS))
-            return NULL;
-        if (*step)
-            steps[count++] = step;
-    }
+    const char *const *next = split->patterns;
+    bool last = false, same = true;
+    for (const struct value *item = first; same && item < end; item++)
+        same = take_step(item, split, &next, &last);
+    return same && last && !*next;
+}
+
+// Of two names for the same cuts the one that does the same before and after them.
+static void put_name(struct vocabulary *v, const struct value *json)
+{
     const bool nfc = is_type(find(json, "normalizer"), "NFC");
-    for (size_t n = 0; n < ARRAY_SIZE(names); n++) {
-        bool same = count > 0 && (nfc || !names[n].nfc);
-        for (uint32_t i = 0; same && i < MAX_STEPS; i++)
-            same = steps[i] && names[n].steps[i] ? same_pattern(steps[i], names[n].steps[i])
-                                                 : !steps[i] && !names[n].steps[i];
-        if (same)
-            return names[n].pre;
+    const bool ignore_merges = value_is_true(find(find(json, "model"), "ignore_merges"));
+    const struct gguf_split *other = NULL;
+    char name[32];
+    for (uint32_t i = 0; vkmoe_gguf_split_at(i); i++) {
+        const struct gguf_split *split = vkmoe_gguf_split_at(i);
+        if (!same_cuts(json, split))
+            continue;
+        snprintf(name, sizeof name, "%.*s", (int)strcspn(split->names, " "), split->names);
+        if (split->nfc == nfc && split->ignore_merges == ignore_merges) {
+            vkmoe_gguf_put_text(v->out, "tokenizer.ggml.pre", name);
+            return;
+        }
+        other = split;
     }
-    return NULL;
+    if (other)
+        VOCABULARY_FAIL(v, UNSUPPORTED,
+            "%s: GGUF cannot say its pre_tokenizer %s NFC and %s ignore_merges; %s is another",
+            v->path, nfc ? "with" : "without", ignore_merges ? "with" : "without", name);
+    else
+        VOCABULARY_FAIL(v, UNSUPPORTED,
+            "%s: this version knows no name in GGUF for how its pre_tokenizer cuts texts", v->path);
 }
 
 // ------------------------------------------------------------------------------ tokens
@@ -198,13 +189,7 @@ static void put_merge(struct vocabulary *v, const struct value *item)
 void vkmoe_vocabulary_put_bpe(struct vocabulary *v, const struct value *json)
 {
     const struct value *merges = find(find(json, "model"), "merges");
-    const char *pre = find_name(json);
-    if (!pre) {
-        VOCABULARY_FAIL(v, UNSUPPORTED,
-            "%s: this version knows no name in GGUF for how its pre_tokenizer cuts texts", v->path);
-        return;
-    }
-    vkmoe_gguf_put_text(v->out, "tokenizer.ggml.pre", pre);
+    put_name(v, json);
     vkmoe_gguf_put_array(v->out, "tokenizer.ggml.merges", GGUF_ITEMS_TEXT,
         value_is(merges, VALUE_LIST) ? merges->count : 0);
     VALUE_EACH(item, merges)
