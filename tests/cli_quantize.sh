@@ -242,6 +242,26 @@ EOT
 changed llama-bpe normalizer '{"type":"NFC"}'
 wrong 1 "GGUF cannot say its pre_tokenizer with NFC and with ignore_merges; dbrx is another" \
     "$tmp/bpe" "$tmp/x.gguf" --type f16
+# The tokens at the ends of texts, of which only the tokenizer knows. 508 is <|endoftext|>.
+ends() {
+    local text='{"Sequence":{"id":"A"}}' token='{"SpecialToken":{"id":"<|endoftext|>"}}' single
+    single=$(sed "s/text/$text/g; s/token/$token/g" <<<"$1")
+    changed qwen2 normalizer "null,\"post_processor\":{\"type\":\"Sequence\",\"processors\":[\
+{\"type\":\"ByteLevel\"},{\"type\":\"TemplateProcessing\",\"single\":[$single]}]}"
+}
+make ended qwen3_moe 516 eos_token_id=508
+ends token,text,token
+cp "$tmp/bpe/tokenizer.json" "$tmp/ended"
+quantize "$tmp/ended" "$tmp/t.gguf" --type f16
+is tokenizer.ggml.add_bos_token True
+is tokenizer.ggml.bos_token_id 508
+is tokenizer.ggml.add_eos_token True
+is tokenizer.ggml.eos_token_id 508
+wrong 1 "puts token 508 after texts, GGUF can only say 2 there" "$tmp/bpe" "$tmp/x.gguf" --type f16
+ends token,token,text
+wrong 1 "puts more than one known token at an end of texts" "$tmp/bpe" "$tmp/x.gguf" --type f16
+changed qwen2 normalizer 'null,"post_processor":{"type":"RobertaProcessing"}'
+wrong 1 "GGUF cannot say what its post_processor does" "$tmp/bpe" "$tmp/x.gguf" --type f16
 sed 's/{1,3}/{1,4}/' "$models/tokenizers/bpe/llama-bpe.json" >"$tmp/bpe/tokenizer.json"
 wrong 1 "knows no name in GGUF for how its pre_tokenizer" "$tmp/bpe" "$tmp/x.gguf" --type f16
 sed 's/"type": *"BPE"/"type":"Unigram"/' "$models/tokenizers/bpe/qwen2.json" \

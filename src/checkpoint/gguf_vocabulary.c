@@ -233,23 +233,49 @@ static void put_tokens(struct vocabulary *v, bool scores)
     }
 }
 
-// What tokenizer_config.json says; the token that ends texts is the model's own.
-static void put_config(struct vocabulary *v, bool begins)
+// The token that tokenizer_config.json names so; `piece` if it names none that there is, and -1 if
+// it names null.
+static int64_t find_named(const struct vocabulary *v, const char *name, int64_t piece)
 {
-    static const struct {
-        const char *name, *key;
-    } ids[] = { { "bos_token", "tokenizer.ggml.bos_token_id" },
-        { "unk_token", "tokenizer.ggml.unknown_token_id" },
-        { "pad_token", "tokenizer.ggml.padding_token_id" } };
-    const struct value *begin = vkmoe_value_member(v->config, "add_bos_token");
-    const struct value *end = vkmoe_value_member(v->config, "add_eos_token");
-    for (size_t i = 0; i < ARRAY_SIZE(ids); i++) {
-        const char *text = vkmoe_vocabulary_text(vkmoe_value_member(v->config, ids[i].name));
-        put_id(v, ids[i].key, vkmoe_vocabulary_find(v, text));
-    }
-    vkmoe_gguf_put_bool(v->out, "tokenizer.ggml.add_bos_token",
-        value_is(begin, VALUE_BOOL) ? value_is_true(begin) : begins);
-    vkmoe_gguf_put_bool(v->out, "tokenizer.ggml.add_eos_token", value_is_true(end));
+    const struct value *item = vkmoe_value_member(v->config, name);
+    const int64_t id = vkmoe_vocabulary_find(v, vkmoe_vocabulary_text(item));
+    return value_is(item, VALUE_NULL) ? -1 : id >= 0 ? id : piece;
+}
+
+static int64_t find_end(
+    const struct vocabulary *v, const char *flag, const char *name, int64_t piece, int64_t unsaid)
+{
+    const struct value *wanted = vkmoe_value_member(v->config, flag);
+    if (!value_is(wanted, VALUE_BOOL))
+        return unsaid;
+    return value_is_true(wanted) ? find_named(v, name, piece) : -1;
+}
+
+// GGUF has one key for what ends a text that the model reads, and what ends its own.
+static void put_text_end(struct vocabulary *v, int64_t end, int64_t named)
+{
+    if (!v->model_end)
+        put_id(v, "tokenizer.ggml.eos_token_id", end >= 0 ? end : named);
+    else if (end >= 0 && end != *v->model_end)
+        VOCABULARY_FAIL(v, UNSUPPORTED,
+            "%s: puts token %lld after texts, GGUF can only say %u there, which ends the model's",
+            v->path, (long long)end, *v->model_end);
+    vkmoe_gguf_put_bool(v->out, "tokenizer.ggml.add_eos_token", end >= 0);
+}
+
+// What tokenizer_config.json says, and if it does not, the tokenizer: `pieces` are what its tokens
+// for the ends are, `unsaid` those that it uses.
+static void put_config(
+    struct vocabulary *v, const struct pieces *pieces, const struct text_ends *unsaid)
+{
+    const int64_t begin = find_end(v, "add_bos_token", "bos_token", pieces->begin, unsaid->begin);
+    const int64_t end = find_end(v, "add_eos_token", "eos_token", pieces->end, unsaid->end);
+    put_id(v, "tokenizer.ggml.bos_token_id",
+        begin >= 0 ? begin : find_named(v, "bos_token", pieces->begin));
+    put_id(v, "tokenizer.ggml.unknown_token_id", find_named(v, "unk_token", pieces->unknown));
+    put_id(v, "tokenizer.ggml.padding_token_id", find_named(v, "pad_token", -1));
+    vkmoe_gguf_put_bool(v->out, "tokenizer.ggml.add_bos_token", begin >= 0);
+    put_text_end(v, end, find_named(v, "eos_token", pieces->end));
 }
 
 // Of tokenizer_config.json, or a file of its own.
@@ -271,16 +297,14 @@ fail:
 static void put_pieces(struct vocabulary *v, const struct blob *file)
 {
     struct pieces pieces;
+    struct text_ends ends = { .end = -1 };
     read_pieces(v, file, &pieces);
     read_added(v);
     vkmoe_gguf_put_text(v->out, "tokenizer.ggml.model", "llama");
     vkmoe_gguf_put_text(v->out, "tokenizer.ggml.pre", "default");
     put_tokens(v, true);
-    if (!v->config) {
-        put_id(v, "tokenizer.ggml.bos_token_id", pieces.begin);
-        put_id(v, "tokenizer.ggml.unknown_token_id", pieces.unknown);
-    }
-    put_config(v, true);
+    ends.begin = find_named(v, "bos_token", pieces.begin);
+    put_config(v, &pieces, &ends);
     if (!pieces.prefix)
         vkmoe_gguf_put_bool(v->out, "tokenizer.ggml.add_space_prefix", false);
 }
@@ -295,6 +319,8 @@ static enum vkmoe_status read_json(struct vocabulary *v, struct blob *file, stru
 
 void vkmoe_gguf_put_vocabulary(struct vkmoe_checkpoint *checkpoint, struct gguf_output *out)
 {
+    static const struct pieces no_pieces = { .unknown = -1, .begin = -1, .end = -1 };
+    struct vkmoe_frame frame = { VKMOE_INIT(vkmoe_frame) };
     struct vocabulary v = { .out = out, .count = checkpoint->info.vocabulary };
     struct blob model = { 0 }, json = { 0 }, config = { 0 };
     struct value *value = NULL, *said = NULL;
@@ -303,6 +329,8 @@ void vkmoe_gguf_put_vocabulary(struct vkmoe_checkpoint *checkpoint, struct gguf_
     v.tokens = vkmoe_arena_take(&out->arena, (uint64_t)v.count * sizeof *v.tokens);
     if (!v.tokens)
         TRY(vkmoe_fail(out->log, VKMOE_ERROR_OUT_OF_MEMORY, "%s: no memory for its tokens", path));
+    TRY(vkmoe_checkpoint_get_frame(checkpoint, &frame));
+    v.model_end = frame.end_token_count ? frame.end_tokens : NULL;
     TRY(vkmoe_checkpoint_read_file(path, "tokenizer_config.json", MAX_CONFIG, out->log, &config));
     TRY(read_json(&v, &config, &said));
     v.config = said;
@@ -321,7 +349,8 @@ void vkmoe_gguf_put_vocabulary(struct vkmoe_checkpoint *checkpoint, struct gguf_
         vkmoe_gguf_put_text(out, "tokenizer.ggml.model", "gpt2");
         vkmoe_vocabulary_put_bpe(&v, value);
         put_tokens(&v, false);
-        put_config(&v, vkmoe_vocabulary_begins(value));
+        const struct text_ends ends = vkmoe_vocabulary_read_ends(&v, value);
+        put_config(&v, &no_pieces, &ends);
     } else {
         vkmoe_gguf_put_no_vocabulary(out);
     }

@@ -30,6 +30,12 @@ struct vocabulary {
     const struct value *config; // tokenizer_config.json; NULL: there is none
     struct token *tokens;       // [count], as many as the embedding has
     uint32_t count;
+    const uint32_t *model_end; // the token that ends the model's texts; NULL: none is known
+};
+
+// The tokens before and after every text; -1: none.
+struct text_ends {
+    int64_t begin, end;
 };
 
 #define VOCABULARY_FAIL(v, code, ...) GGUF_OUTPUT_FAIL((v)->out, code, __VA_ARGS__)
@@ -46,7 +52,7 @@ const char *vkmoe_vocabulary_text(const struct value *value);
 // tokenizer.json: byte-level BPE. gguf_vocabulary_bpe.c
 void vkmoe_vocabulary_read_bpe(struct vocabulary *v, const struct value *json);
 void vkmoe_vocabulary_put_bpe(struct vocabulary *v, const struct value *json);
-// Whether every text begins with a token of its own.
-bool vkmoe_vocabulary_begins(const struct value *json);
+// What its post_processor puts there.
+struct text_ends vkmoe_vocabulary_read_ends(struct vocabulary *v, const struct value *json);
 
 #endif

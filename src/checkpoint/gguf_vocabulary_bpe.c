@@ -151,17 +151,42 @@ void vkmoe_vocabulary_read_bpe(struct vocabulary *v, const struct value *json)
     }
 }
 
-bool vkmoe_vocabulary_begins(const struct value *json)
+static void read_template(
+    struct vocabulary *v, const struct value *template, struct text_ends *ends)
 {
-    const struct value *all = find(json, "post_processor"), *template = all;
-    if (is_type(all, "Sequence")) {
-        VALUE_EACH(item, find(all, "processors"))
-        {
-            template = is_type(item, "TemplateProcessing") ? item : template;
+    int64_t *place = &ends->begin;
+    if (find(template, "type") && !is_type(template, "ByteLevel")
+        && !is_type(template, "TemplateProcessing"))
+        VOCABULARY_FAIL(
+            v, UNSUPPORTED, "%s: GGUF cannot say what its post_processor does", v->path);
+    VALUE_EACH(item, find(template, "single"))
+    {
+        const char *text = value_text(find(find(item, "SpecialToken"), "id"));
+        if (!text && find(item, "Sequence")) {
+            place = &ends->end;
+            continue;
         }
+        const int64_t id = *place < 0 ? vkmoe_vocabulary_find(v, text) : -1;
+        if (id < 0)
+            VOCABULARY_FAIL(v, UNSUPPORTED,
+                "%s: its post_processor puts more than one known token at an end of texts",
+                v->path);
+        *place = id;
     }
-    const struct value *first = vkmoe_value_begin(find(template, "single"));
-    return first && find(first, "SpecialToken");
+}
+
+struct text_ends vkmoe_vocabulary_read_ends(struct vocabulary *v, const struct value *json)
+{
+    const struct value *all = find(json, "post_processor");
+    const struct value *list = is_type(all, "Sequence") ? find(all, "processors") : NULL;
+    struct text_ends ends = { .begin = -1, .end = -1 };
+    if (!list)
+        read_template(v, all, &ends);
+    VALUE_EACH(item, list)
+    {
+        read_template(v, item, &ends);
+    }
+    return ends;
 }
 
 // As one string with a blank between the two.
