@@ -175,6 +175,7 @@ echo '{"bos_token": "<s>", "add_bos_token": false, "chat_template": "{{ x }}",
         "332": {"content": "<tool>", "special": false}}}' >"$tmp/spm/tokenizer_config.json"
 quantize "$tmp/spm" "$tmp/t.gguf" --type f16
 is tokenizer.ggml.model llama
+[ ! -s "$err" ] || problem "says: $(cat "$err")"
 is tokenizer.ggml.tokens "340 <unk> <s> </s> [PAD338] [PAD339]"
 is tokenizer.ggml.token_type "340 2 3 3 5 5"
 is tokenizer.ggml.bos_token_id 1
@@ -186,6 +187,9 @@ quantize "$tmp/t.gguf" "$tmp/t.gguf.2" --type f16 --no-tokenizer
 mv "$tmp/t.gguf.2" "$tmp/t.gguf"
 is_none
 is tokenizer.ggml.bos_token_id 1
+sed -i 's/"<tool>"/&, "rstrip": true/' "$tmp/spm/tokenizer_config.json"
+quantize "$tmp/spm" "$tmp/t.gguf" --type f16
+says 'GGUF cannot say of 1 added tokens, as "<tool>", that they take the blanks beside them'
 quantize "$tmp/spm" "$tmp/t.gguf" --type f16 --no-tokenizer
 is_none
 make less mixtral 300
@@ -242,6 +246,11 @@ EOT
 changed llama-bpe normalizer '{"type":"NFC"}'
 wrong 1 "GGUF cannot say its pre_tokenizer with NFC and with ignore_merges; dbrx is another" \
     "$tmp/bpe" "$tmp/x.gguf" --type f16
+for flag in lstrip single_word; do
+    changed qwen2 "$flag" true
+    quantize "$tmp/bpe" "$tmp/t.gguf" --type f16
+    says 'GGUF cannot say of [0-9]* added tokens, as "<.endoftext.>", that they take'
+done
 # The tokens at the ends of texts, of which only the tokenizer knows. 508 is <|endoftext|>.
 ends() {
     local text='{"Sequence":{"id":"A"}}' token='{"SpecialToken":{"id":"<|endoftext|>"}}' single

@@ -27,6 +27,27 @@ void vkmoe_vocabulary_set(struct vocabulary *v, uint64_t id, struct token token)
         v->tokens[id] = token;
 }
 
+void vkmoe_vocabulary_check(struct vocabulary *v, const struct value *added)
+{
+    static const char *const flags[] = { "lstrip", "rstrip", "single_word" };
+    bool flagged = false;
+    for (size_t i = 0; i < ARRAY_SIZE(flags); i++)
+        flagged = flagged || value_is_true(vkmoe_value_member(added, flags[i]));
+    if (flagged && v->flagged++ == 0)
+        v->first_flagged = vkmoe_vocabulary_text(added);
+}
+
+static void warn_flagged(const struct vocabulary *v)
+{
+    char shown[64];
+    if (v->flagged && v->out->status == VKMOE_OK)
+        vkmoe_log(v->out->log, VKMOE_LOG_WARNING,
+            "%s: GGUF cannot say of %u added tokens, as \"%s\", that they take the blanks beside "
+            "them, or are whole words only",
+            v->path, v->flagged,
+            vkmoe_printable(v->first_flagged ? v->first_flagged : "", shown, sizeof shown));
+}
+
 int64_t vkmoe_vocabulary_find(const struct vocabulary *v, const char *text)
 {
     const size_t size = text ? strlen(text) : 0;
@@ -189,6 +210,7 @@ static void read_added(struct vocabulary *v)
         char *end;
         const char *text = vkmoe_vocabulary_text(item);
         const unsigned long long id = strtoull(item->name, &end, 10);
+        vkmoe_vocabulary_check(v, item);
         if (!text || *end || end == item->name)
             continue;
         if (id < v->count && v->tokens[id].kind != TOKEN_NONE)
@@ -339,6 +361,7 @@ void vkmoe_gguf_put_vocabulary(struct vkmoe_checkpoint *checkpoint, struct gguf_
     if (model.data) {
         v.path = model.path;
         put_pieces(&v, &model);
+        warn_flagged(&v);
         goto fail;
     }
     TRY(vkmoe_checkpoint_read_file(path, "tokenizer.json", VKMOE_JSON_MAX_SIZE, out->log, &json));
@@ -351,6 +374,7 @@ void vkmoe_gguf_put_vocabulary(struct vkmoe_checkpoint *checkpoint, struct gguf_
         put_tokens(&v, false);
         const struct text_ends ends = vkmoe_vocabulary_read_ends(&v, value);
         put_config(&v, &no_pieces, &ends);
+        warn_flagged(&v);
     } else {
         vkmoe_gguf_put_no_vocabulary(out);
     }

@@ -30,6 +30,8 @@ struct vocabulary {
     const struct value *config; // tokenizer_config.json; NULL: there is none
     struct token *tokens;       // [count], as many as the embedding has
     uint32_t count;
+    uint32_t flagged; // added tokens that GGUF cannot say all of, the first of which is
+    const char *first_flagged;
     const uint32_t *model_end; // the token that ends the model's texts; NULL: none is known
 };
 
@@ -42,6 +44,9 @@ struct text_ends {
 
 // Puts a token in its place, over what is there. INVALID, with a line, beyond the vocabulary.
 void vkmoe_vocabulary_set(struct vocabulary *v, uint64_t id, struct token token);
+
+// Counts an added token as flagged if its text alone does not say where it is found.
+void vkmoe_vocabulary_check(struct vocabulary *v, const struct value *added);
 
 // The id of a text, or -1.
 int64_t vkmoe_vocabulary_find(const struct vocabulary *v, const char *text);

@@ -148,6 +148,7 @@ void vkmoe_vocabulary_read_bpe(struct vocabulary *v, const struct value *json)
         const bool special = value_is_true(find(item, "special"));
         set_token(v, find(item, "id"), value_text(find(item, "content")),
             special ? TOKEN_CONTROL : TOKEN_USER_DEFINED);
+        vkmoe_vocabulary_check(v, item);
     }
 }
 
