@@ -192,6 +192,21 @@ quantize "$tmp/spm" "$tmp/t.gguf" --type f16
 says 'GGUF cannot say of 1 added tokens, as "<tool>", that they take the blanks beside them'
 quantize "$tmp/spm" "$tmp/t.gguf" --type f16 --no-tokenizer
 is_none
+# What sentencepiece does with a text before it is cut: one more normalizer_spec adds to the first.
+normalizes() {
+    { cat "$models/tokenizers/bytes.model"; printf '%b' "$1"; } >"$tmp/spm/tokenizer.model"
+    wrong 1 "$2, which GGUF cannot say" "$tmp/spm" "$tmp/x.gguf" --type f16
+}
+normalizes '\x1a\x02\x20\x01' "removes blanks of which there are several"
+normalizes '\x1a\x03\x12\x01a' "replaces characters of a text"
+python3 - "$models/tokenizers/bytes.model" "$tmp/spm/tokenizer.model" <<'PY'
+import re, sys
+old = open(sys.argv[1], "rb").read()
+new = re.sub(rb"(\x1a.\n\x08identity.*?)\x20\0", lambda m: m[1] + b"\x18\1", old, flags=re.DOTALL)
+assert len(new) == len(old) and new != old
+open(sys.argv[2], "wb").write(new)
+PY
+wrong 1 "removes blanks of which there are several" "$tmp/spm" "$tmp/x.gguf" --type f16
 make less mixtral 300
 cp "$models/tokenizers/bytes.model" "$tmp/less/tokenizer.model"
 wrong 1 "has a token 300, the model's vocabulary ends at 299" "$tmp/less" "$tmp/x.gguf" --type f16

@@ -133,6 +133,8 @@ struct pieces {
     uint64_t count, model_type;
     int32_t unknown, begin, end; // ids; -1: none
     bool prefix;
+    bool removes_blanks; // where there are several, and at the ends
+    uint64_t map_size;   // of what replaces characters
 };
 
 static bool read_piece(struct vocabulary *v, struct message m, uint64_t id)
@@ -173,8 +175,12 @@ static bool read_ids(struct message m, struct pieces *out)
 static bool read_normalizer(struct message m, struct pieces *out)
 {
     while (next_field(&m)) {
-        if (m.field == 3)
+        if (m.field == 2)
+            out->map_size = m.number;
+        else if (m.field == 3)
             out->prefix = m.number != 0;
+        else if (m.field == 4)
+            out->removes_blanks = m.number != 0;
     }
     return !m.torn;
 }
@@ -185,7 +191,9 @@ static void read_pieces(struct vocabulary *v, const struct blob *file, struct pi
     const unsigned char *data = (const unsigned char *)file->data;
     struct message m = { .at = data, .end = data + file->size };
     bool ok = true;
-    *out = (struct pieces){ .model_type = 1, .unknown = 0, .begin = 1, .end = 2, .prefix = true };
+    *out = (struct pieces){
+        .model_type = 1, .unknown = 0, .begin = 1, .end = 2, .prefix = true, .removes_blanks = true
+    };
     while (ok && v->out->status == VKMOE_OK && next_field(&m)) {
         if (m.field == 1)
             ok = read_piece(v, inner_message(&m), out->count++);
@@ -200,6 +208,10 @@ static void read_pieces(struct vocabulary *v, const struct blob *file, struct pi
         VOCABULARY_FAIL(v, UNSUPPORTED,
             "%s: is of sentencepiece's type %llu, of which GGUF's llama can only say 2, BPE",
             v->path, (unsigned long long)out->model_type);
+    if (out->removes_blanks || out->map_size > 0)
+        VOCABULARY_FAIL(v, UNSUPPORTED, "%s: %s, which GGUF cannot say", v->path,
+            out->removes_blanks ? "removes blanks of which there are several"
+                                : "replaces characters of a text");
 }
 
 // Beside a tokenizer.model: {"32000": {"content": "<|im_start|>", "special": true}}
