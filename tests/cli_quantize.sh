@@ -187,6 +187,14 @@ quantize "$tmp/t.gguf" "$tmp/t.gguf.2" --type f16 --no-tokenizer
 mv "$tmp/t.gguf.2" "$tmp/t.gguf"
 is_none
 is tokenizer.ggml.bos_token_id 1
+# Of two files for the same the newer counts, and both are read.
+echo '{"<|im_start|>": 339, "<late>": 338, "<last>": 339}' >"$tmp/spm/added_tokens.json"
+quantize "$tmp/spm" "$tmp/t.gguf" --type f16
+is tokenizer.ggml.tokens "340 <unk> <s> </s> <late> <last>"
+is tokenizer.ggml.token_type "340 2 3 3 3 3"
+echo '{"<late>": "x"}' >"$tmp/spm/added_tokens.json"
+wrong 1 "added_tokens.json has no id for a token" "$tmp/spm" "$tmp/x.gguf" --type f16
+rm "$tmp/spm/added_tokens.json"
 sed -i 's/"<tool>"/&, "rstrip": true/' "$tmp/spm/tokenizer_config.json"
 quantize "$tmp/spm" "$tmp/t.gguf" --type f16
 says 'GGUF cannot say of 1 added tokens, as "<tool>", that they take the blanks beside them'

@@ -214,24 +214,36 @@ static void read_pieces(struct vocabulary *v, const struct blob *file, struct pi
                                 : "replaces characters of a text");
 }
 
-// Beside a tokenizer.model: {"32000": {"content": "<|im_start|>", "special": true}}
+// Where there is no piece, whose kind is known.
+static void set_added(struct vocabulary *v, uint64_t id, const char *text, bool special)
+{
+    if (id >= v->count || v->tokens[id].kind == TOKEN_NONE)
+        vkmoe_vocabulary_set(v, id,
+            (struct token){ .text = text,
+                .size = strlen(text),
+                .kind = special ? TOKEN_CONTROL : TOKEN_USER_DEFINED });
+}
+
+// Beside a tokenizer.model: {"32000": {"content": "<|im_start|>", "special": true}}, and the older
+// {"<|im_start|>": 32000} for what that does not have, all of which split texts.
 static void read_added(struct vocabulary *v)
 {
+    uint64_t number;
     VALUE_EACH(item, vkmoe_value_member(v->config, "added_tokens_decoder"))
     {
         char *end;
         const char *text = vkmoe_vocabulary_text(item);
         const unsigned long long id = strtoull(item->name, &end, 10);
         vkmoe_vocabulary_check(v, item);
-        if (!text || *end || end == item->name)
-            continue;
-        if (id < v->count && v->tokens[id].kind != TOKEN_NONE)
-            continue; // a piece, whose kind is known
-        const bool special = value_is_true(vkmoe_value_member(item, "special"));
-        vkmoe_vocabulary_set(v, id,
-            (struct token){ .text = text,
-                .size = strlen(text),
-                .kind = special ? TOKEN_CONTROL : TOKEN_USER_DEFINED });
+        if (text && !*end && end != item->name)
+            set_added(v, id, text, value_is_true(vkmoe_value_member(item, "special")));
+    }
+    VALUE_EACH(item, v->added)
+    {
+        if (!vkmoe_value_integer(item, &number))
+            VOCABULARY_FAIL(v, INVALID, "%s: added_tokens.json has no id for a token", v->path);
+        else if (vkmoe_vocabulary_find(v, item->name) < 0)
+            set_added(v, number, item->name, true);
     }
 }
 
@@ -345,10 +357,23 @@ static void put_pieces(struct vocabulary *v, const struct blob *file)
 
 // -------------------------------------------------------------------------------- files
 
-static enum vkmoe_status read_json(struct vocabulary *v, struct blob *file, struct value **out)
+static enum vkmoe_status parse(struct vocabulary *v, struct blob *file, struct value **out)
 {
     return file->data ? vkmoe_json_parse(file->path, file->data, file->size, v->out->log, out)
                       : VKMOE_OK;
+}
+
+// NULL if there is no such file.
+static enum vkmoe_status read_json(
+    struct vocabulary *v, const char *checkpoint, const char *name, struct value **out)
+{
+    struct blob file = { 0 };
+    enum vkmoe_status status;
+    TRY(vkmoe_checkpoint_read_file(checkpoint, name, MAX_CONFIG, v->out->log, &file));
+    TRY(parse(v, &file, out));
+fail:
+    vkmoe_blob_finish(&file);
+    return status;
 }
 
 void vkmoe_gguf_put_vocabulary(struct vkmoe_checkpoint *checkpoint, struct gguf_output *out)
@@ -356,8 +381,8 @@ void vkmoe_gguf_put_vocabulary(struct vkmoe_checkpoint *checkpoint, struct gguf_
     static const struct pieces no_pieces = { .unknown = -1, .begin = -1, .end = -1 };
     struct vkmoe_frame frame = { VKMOE_INIT(vkmoe_frame) };
     struct vocabulary v = { .out = out, .count = checkpoint->info.vocabulary };
-    struct blob model = { 0 }, json = { 0 }, config = { 0 };
-    struct value *value = NULL, *said = NULL;
+    struct blob model = { 0 }, json = { 0 };
+    struct value *value = NULL, *said = NULL, *added = NULL;
     const char *path = checkpoint->container.path;
     enum vkmoe_status status = VKMOE_OK;
     v.tokens = vkmoe_arena_take(&out->arena, (uint64_t)v.count * sizeof *v.tokens);
@@ -365,9 +390,10 @@ void vkmoe_gguf_put_vocabulary(struct vkmoe_checkpoint *checkpoint, struct gguf_
         TRY(vkmoe_fail(out->log, VKMOE_ERROR_OUT_OF_MEMORY, "%s: no memory for its tokens", path));
     TRY(vkmoe_checkpoint_get_frame(checkpoint, &frame));
     v.model_end = frame.end_token_count ? frame.end_tokens : NULL;
-    TRY(vkmoe_checkpoint_read_file(path, "tokenizer_config.json", MAX_CONFIG, out->log, &config));
-    TRY(read_json(&v, &config, &said));
+    TRY(read_json(&v, path, "tokenizer_config.json", &said));
+    TRY(read_json(&v, path, "added_tokens.json", &added));
     v.config = said;
+    v.added = added;
     TRY(put_template(&v, path));
     TRY(vkmoe_checkpoint_read_file(path, "tokenizer.model", MAX_MODEL, out->log, &model));
     if (model.data) {
@@ -377,7 +403,7 @@ void vkmoe_gguf_put_vocabulary(struct vkmoe_checkpoint *checkpoint, struct gguf_
         goto fail;
     }
     TRY(vkmoe_checkpoint_read_file(path, "tokenizer.json", VKMOE_JSON_MAX_SIZE, out->log, &json));
-    TRY(read_json(&v, &json, &value));
+    TRY(parse(&v, &json, &value));
     v.path = json.path;
     if (value) {
         vkmoe_vocabulary_read_bpe(&v, value);
@@ -395,7 +421,7 @@ fail:
         out->status = status;
     vkmoe_blob_finish(&model);
     vkmoe_blob_finish(&json);
-    vkmoe_blob_finish(&config);
     free(value);
     free(said);
+    free(added);
 }
