@@ -245,6 +245,17 @@ print(len(merges), *merges[:3], *merges[-2:])")"
     is general.architecture qwen3moe
     is tokenizer.chat_template "{{ y }}"
 done
+# Where the template is: tests/template.c has all of it.
+echo '{"chat_template": [{"name": "tools", "template": "{{ a }}"},
+    {"name": "default", "template": "{{ b }}"}]}' >"$tmp/bpe/tokenizer_config.json"
+quantize "$tmp/bpe" "$tmp/t.gguf" --type f16
+is tokenizer.chat_template "{{ y }}"
+rm "$tmp/bpe/chat_template.jinja"
+quantize "$tmp/bpe" "$tmp/t.gguf" --type f16
+is tokenizer.chat_template "{{ b }}"
+mv "$tmp/bpe/tokenizer_config.json" "$tmp/bpe/chat_template.json"
+quantize "$tmp/bpe" "$tmp/t.gguf" --type f16
+is tokenizer.chat_template "{{ b }}"
 # As DeepSeek-V3 is published: a normalizer that does nothing, line ends without backslashes.
 plain='{"type":"Sequence","normalizers":[]}'
 sed 's/"normalizer": *null/"normalizer":'"$plain"'/; s/\\\\\([rn]\)/\\\1/g' \

@@ -84,6 +84,11 @@ enum vkmoe_status vkmoe_checkpoint_read_file(const char *path, const char *name,
     const struct vkmoe_log *log, struct blob *out);
 void vkmoe_blob_finish(struct blob *blob);
 
+// The text of the chat template, of the first file that has one; free(). NULL if none has.
+// chat_template.c
+enum vkmoe_status vkmoe_checkpoint_read_template(
+    const char *path, const struct vkmoe_log *log, char **text);
+
 // vkmoe_checkpoint_open() with this opener, which need not be the library's. opened.c
 enum vkmoe_status vkmoe_checkpoint_open_with(const struct opener *opener, const char *path,
     const struct vkmoe_log *log, vkmoe_checkpoint **out);

@@ -324,19 +324,13 @@ static void put_config(
     put_text_end(v, end, find_named(v, "eos_token", pieces->end));
 }
 
-// Of tokenizer_config.json, or a file of its own.
 static enum vkmoe_status put_template(struct vocabulary *v, const char *checkpoint)
 {
-    const char *said = value_text(vkmoe_value_member(v->config, "chat_template"));
-    struct blob file = { 0 };
-    enum vkmoe_status status = VKMOE_OK;
-    if (!said)
-        TRY(vkmoe_checkpoint_read_file(
-            checkpoint, "chat_template.jinja", MAX_CONFIG, v->out->log, &file));
-    if (said || file.data)
-        vkmoe_gguf_put_text(v->out, "tokenizer.chat_template", said ? said : file.data);
-fail:
-    vkmoe_blob_finish(&file);
+    char *text = NULL;
+    const enum vkmoe_status status = vkmoe_checkpoint_read_template(checkpoint, v->out->log, &text);
+    if (text)
+        vkmoe_gguf_put_text(v->out, "tokenizer.chat_template", text);
+    free(text);
     return status;
 }
 
