@@ -122,6 +122,30 @@ fail:
     return false;
 }
 
+// What is special, unknown or a byte is a name in a vocabulary, and no text becomes it by that.
+static bool test_unwritten(void)
+{
+    static const char json[] =
+        "{" MARKS ",\"added_tokens\":[{\"id\":1,\"content\":\"</s>\",\"special\":true}],"
+        "\"model\":{\"type\":\"Unigram\",\"unk_id\":0,\"byte_fallback\":%s,\"vocab\":"
+        "[[\"<unk>\",0],[\"</s>\",0],[\"<\",-2],[\"/\",-2],[\"s\",-2],[\">\",-2],[\"a\",-2],"
+        "[\"b\",-2],[\"<0x41>\",0],[\"<0x0A>\",0],[\"0\",-3],[\"x\",-3],[\"4\",-3],[\"1\",-3],"
+        "[\"A\",-3],[\"u\",-3],[\"n\",-3],[\"k\",-3]]}}";
+    char text[sizeof json + 8];
+    for (int bytes = 0; bytes < 2; bytes++) {
+        CHECK(init(text, (size_t)snprintf(text, sizeof text, json, bytes ? "true" : "false")));
+        CHECK(tools_encode("</s>", true) && tools_count == 4 && tools_tokens[0] == 2);
+        CHECK(tools_encode("</s>", false) && tools_count == 1 && tools_tokens[0] == 1);
+        CHECK(tools_encode("<unk>", true) && tools_count == 5);
+        CHECK(tools_encode("a<0x41><0x0A>b", true) && tools_count == (bytes ? 14 : 4));
+        CHECK(tools_decode_to("a<0x41><0x0A>b"));
+        tools_clean_up();
+    }
+    return true;
+fail:
+    return false;
+}
+
 // In NFC "e" and U+0301 are U+00E9.
 static bool test_nfc(void)
 {
@@ -247,6 +271,7 @@ int main(int argc, char **argv)
         { "a long piece", test_long_piece },
         { "bytes", test_bytes },
         { "blanks", test_blanks },
+        { "names that no text becomes", test_unwritten },
         { "NFC", test_nfc },
         { "before and after texts", test_ends },
         { "broken files", test_broken },

@@ -221,6 +221,12 @@ int64_t cli_bpe_find(const struct cli_bpe *bpe, const char *text, size_t size)
     return id;
 }
 
+bool cli_bpe_is_byte(const struct cli_bpe *bpe, uint32_t id)
+{
+    const struct token *token = &bpe->tokens[id];
+    return bpe->how.byte_fallback && fallback_of(token->text, token->size) >= 0;
+}
+
 static struct merge *find_merge(const struct cli_bpe *bpe, uint32_t left, uint32_t right)
 {
     const uint64_t pair = ((uint64_t)left << 32 | right) * 0x9e3779b97f4a7c15u;

@@ -52,6 +52,8 @@ bool cli_bpe_add_merge(
     struct cli_bpe *bpe, const char *left, size_t left_size, const char *right, size_t right_size);
 // -1: none.
 int64_t cli_bpe_find(const struct cli_bpe *bpe, const char *text, size_t size);
+// Whether a token is a byte of `byte_fallback`, which no text becomes by its name.
+bool cli_bpe_is_byte(const struct cli_bpe *bpe, uint32_t id);
 uint32_t cli_bpe_count(const struct cli_bpe *bpe); // all ids are below
 
 // Merges within one piece; appends at most `size` tokens, returns how many.

@@ -88,7 +88,46 @@ static int open_model(struct reader *r, uint32_t merges)
     return r->is_text ? cli_bpe_read_text(r->path, r->json, r->bpe, r->files) : 0;
 }
 
+// By their ids, those of the vocabulary that no text becomes: the unknown one, and what is special.
+static bool *find_unwritten(const struct reader *r, uint32_t count, const uint64_t *unknown)
+{
+    bool *unwritten = cli_alloc(count + (size_t)1);
+    uint64_t id;
+    VALUE_EACH(item, cli_json_find(r->json, "added_tokens"))
+    {
+        if (cli_json_is_true(item, "special") && vkmoe_value_integer(cli_json_find(item, "id"), &id)
+            && id < count)
+            unwritten[id] = true;
+    }
+    if (unknown)
+        unwritten[*unknown] = true;
+    return unwritten;
+}
+
 // [["<unk>", 0.0], ["a", -1.5], ...]: ids are the places.
+static int add_pieces(struct reader *r, const struct value *vocabulary, const bool *unwritten,
+    struct cli_unigram *unigram)
+{
+    uint32_t id = 0;
+    VALUE_EACH(item, vocabulary)
+    {
+        const char *text =
+            value_is(item, VALUE_LIST) && item->count == 2 ? value_text(&item->items[0]) : NULL;
+        if (!text || !value_is(&item->items[1], VALUE_NUMBER)
+            || strlen(text) > CLI_UNIGRAM_MAX_SIZE)
+            return cli_fail("%s: token %u is not a text of at most %d bytes, and a score", r->path,
+                id, CLI_UNIGRAM_MAX_SIZE);
+        const int status = add_token(r, text, id);
+        if (status != 0)
+            return status;
+        if (!unwritten[id] && !cli_bpe_is_byte(r->bpe, id))
+            cli_unigram_add(unigram, text, strlen(text), id, item->items[1].number);
+        id++;
+    }
+    cli_unigram_finish(unigram);
+    return 0;
+}
+
 static int read_unigram(struct reader *r)
 {
     const struct value *vocabulary = cli_json_find(r->model, "vocab"),
@@ -99,29 +138,18 @@ static int read_unigram(struct reader *r)
     if (!value_is(vocabulary, VALUE_LIST) || vocabulary->count > r->vocabulary)
         return cli_fail("%s: its model has no vocab, a list, of at most the model's %u tokens",
             r->path, r->vocabulary);
+    if (unknown && (!vkmoe_value_integer(unknown, &id) || id >= vocabulary->count))
+        return cli_fail("%s: unk_id is none of its tokens", r->path);
     int status = open_model(r, 0);
     if (status != 0)
         return status;
     struct cli_unigram *unigram = cli_unigram_open(vocabulary->count);
     cli_bpe_use_unigram(r->bpe, unigram);
-    VALUE_EACH(item, vocabulary)
-    {
-        const char *text =
-            value_is(item, VALUE_LIST) && item->count == 2 ? value_text(&item->items[0]) : NULL;
-        if (!text || !value_is(&item->items[1], VALUE_NUMBER)
-            || strlen(text) > CLI_UNIGRAM_MAX_SIZE)
-            return cli_fail("%s: token %llu is not a text of at most %d bytes, and a score",
-                r->path, (unsigned long long)id, CLI_UNIGRAM_MAX_SIZE);
-        status = add_token(r, text, (uint32_t)id);
-        if (status != 0)
-            return status;
-        cli_unigram_add(unigram, text, strlen(text), (uint32_t)id++, item->items[1].number);
-    }
-    cli_unigram_finish(unigram);
-    if (unknown && (!vkmoe_value_integer(unknown, &id) || id >= vocabulary->count))
-        return cli_fail("%s: unk_id is none of its tokens", r->path);
     cli_bpe_set_unknown(r->bpe, unknown ? (int64_t)id : -1);
-    return 0;
+    bool *unwritten = find_unwritten(r, vocabulary->count, unknown ? &id : NULL);
+    status = add_pieces(r, vocabulary, unwritten, unigram);
+    free(unwritten);
+    return status;
 }
 
 static int read_bpe(struct reader *r)
