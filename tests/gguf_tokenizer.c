@@ -163,6 +163,30 @@ fail:
     return false;
 }
 
+// A mark that users defined is a special token, not text; blanks that they did are text.
+static bool test_user_defined(void)
+{
+    enum { USER_DEFINED = 4, MARK = 266, BLANK = 287 };
+    char *mark = allocate(16, 1);
+    CHECK(load_pieces());
+    free((void *)(uintptr_t)pieces.texts[MARK]);
+    pieces.texts[MARK] = strcpy(mark, "<|im_end|>");
+    pieces.kinds[MARK] = pieces.kinds[BLANK] = USER_DEFINED;
+    CHECK(write_vocabulary(0, true) && init_gguf(&tools_tokenizer));
+    CHECK(tools_encode("w <|im_end|>", true) && tools_count > 8 && tools_tokens[3] == BLANK);
+    for (uint32_t i = 0; i < tools_count; i++)
+        CHECK(tools_tokens[i] != MARK);
+    CHECK(tools_decode_to("w <|im_end|>"));
+    CHECK(tools_encode("w <|im_end|>", false) && tools_count == 5 && tools_tokens[4] == MARK);
+    CHECK(tools_decode_to("w <|im_end|>"));
+    // As cli_template_ends() asks.
+    CHECK(cli_special_find(&tools_tokenizer.files.special, mark, strlen(mark)));
+    CHECK(!cli_special_find(&tools_tokenizer.files.special, "\u2581", 3));
+    return true;
+fail:
+    return false;
+}
+
 static bool is_refused(const char *name, const char *line)
 {
     struct record record = { 0 };
@@ -202,7 +226,7 @@ fail:
 int main(int argc, char **argv)
 {
     TEST_TABLE(tests, { "same", test_same }, { "prefix", test_prefix }, { "begin", test_begin },
-        { "wrong", test_wrong });
+        { "user-defined", test_user_defined }, { "wrong", test_wrong });
     const int status = tools_main(argc, argv, NULL, tests, COUNT_OF(tests));
     finish_pieces();
     return status;

@@ -15,6 +15,7 @@
 enum { PIECES = 330, BYTE = 3, BLANK = 287, W = 318, O = 288 };
 // What is put behind them, and a model with room for more.
 enum { INST = PIECES, END_INST, INST_CUT, USER, SPACED, ALL_PIECES, VOCABULARY = 440 };
+#define UD BYTE + '<', 312, 308, BYTE + '>' // what <ud> is as text
 enum { TEXT = 1, CONTROL = 3, USER_DEFINED = 4 };
 
 static const struct {
@@ -97,10 +98,10 @@ static const struct encode_case {
     { "end-typed", NULL, NULL, NULL, "w</s>", { 1, BLANK, W, 2 }, 4 },
     { "unknown-typed", NULL, NULL, NULL, "<unk>w", { 1, 0, BLANK, W }, 4 },
     { "byte-typed", NULL, NULL, NULL, "<0x41>", { 0 }, 0 },
-    { "user-defined", NULL, NULL, NULL, "w<ud>w", { 1, BLANK, W, USER, W }, 5 },
+    { "user-defined", NULL, NULL, NULL, "w<ud>w", { 1, BLANK, W, USER, BLANK, W }, 6 },
     { "plain", NULL, NULL, NULL, "<s>[INST]w</s>[A B]", { 0 }, 0, NULL, true },
     { "plain-added", NULL, AB, NULL, "<|a|>b", { 0 }, 0, NULL, true },
-    { "plain-user-defined", NULL, NULL, NULL, "w<ud>w", { 1, BLANK, W, USER, W }, 5, NULL, true },
+    { "plain-user-defined", NULL, NULL, NULL, "w<ud>w", { 1, BLANK, W, UD, W }, 8, NULL, true },
     { "added", NULL, AB, NULL, "w<|a|>w", { 1, BLANK, W, 340, BLANK, W }, 6 },
     { "added-longest", NULL, AB, NULL, "w<|a|>b", { 1, BLANK, W, 341 }, 4 },
     { "added-last-id", NULL, AB, NULL, "<|a|><|b|>", { 1, 340, 439 }, 3 },
@@ -470,7 +471,7 @@ static const struct marked_case {
     { "all", NULL, "w[INST]w", "[      ]", false, { 1, BLANK, W, INST, BLANK, W }, 6 },
     { "first", NULL, "[INST]w</s>", "[    ]", false, { 1, INST }, 0 },
     { "around", NULL, "[INST]w<ud>w[/INST]", "[    ]      [     ]", false,
-        { 1, INST, BLANK, W, USER, W, END_INST }, 7 },
+        { 1, INST, BLANK, W, UD, W, END_INST }, 10 },
     { "between", NULL, "[INST]</s>ww", "[    ]    []", false, { 1, INST }, 0 },
     { "shorter", NULL, "[INST]w[/INST]", "[   ]", false, { 1, INST_CUT }, 0 },
     { "begin", NULL, "<s>[INST]w", "[       ]", false, { 1, INST, BLANK, W }, 4 },

@@ -91,13 +91,113 @@ static int find_letter(const sentencepiece::SentencePieceProcessor &processor)
     return -1;
 }
 
+// ------------------------------------------------------------------------ protobuf
+
+// The number at `at` in protobuf's encoding, 7 bits a byte.
+static uint64_t read_number(const std::string &data, size_t &at)
+{
+    uint64_t number = 0;
+    for (unsigned shift = 0; at < data.size() && shift < 64; shift += 7) {
+        const unsigned char byte = static_cast<unsigned char>(data[at++]);
+        number |= static_cast<uint64_t>(byte & 0x7f) << shift;
+        if (byte < 0x80)
+            break;
+    }
+    return number;
+}
+
+struct field {
+    uint64_t number;
+    size_t begin, value, end; // of its key, and of what that is the key of
+};
+
+// The field at `at`, which is then behind it.
+static field read_field(const std::string &data, size_t &at)
+{
+    field read = { 0, at, 0, 0 };
+    const uint64_t key = read_number(data, at);
+    uint64_t size = 0;
+    read.number = key >> 3;
+    read.value = at;
+    if ((key & 7) == 0)
+        read_number(data, at);
+    else
+        size = (key & 7) == 2 ? read_number(data, at) : (key & 7) == 1 ? 8 : 4;
+    if ((key & 7) == 2)
+        read.value = at;
+    at = size < data.size() - at ? at + static_cast<size_t>(size) : data.size();
+    read.end = at;
+    return read;
+}
+
+// A ModelProto without its self-test (field 4), which a changed model would fail.
+static std::string drop_tests(const std::string &data)
+{
+    std::string out;
+    for (size_t at = 0; at < data.size();) {
+        const field read = read_field(data, at);
+        if (read.number != 4)
+            out.append(data, read.begin, read.end - read.begin);
+    }
+    return out;
+}
+
+static bool is_blank(const std::string &text)
+{
+    for (size_t at = 0; at < text.size();) {
+        const bool mark = text.compare(at, sizeof blank - 1, blank) == 0;
+        if (!mark && !std::strchr(" \t\r\n", text[at]))
+            return false;
+        at += mark ? sizeof blank - 1 : 1;
+    }
+    return true;
+}
+
+// Whether a SentencePiece, { piece (1), score (2), type (3) }, was defined by users as more than
+// blanks: `type` is then where it says so.
+static bool is_defined(const std::string &piece, size_t &type)
+{
+    enum { USER_DEFINED = 4 };
+    std::string text;
+    bool defined = false;
+    for (size_t at = 0; at < piece.size();) {
+        const field read = read_field(piece, at);
+        if (read.number == 1)
+            text = piece.substr(read.value, read.end - read.value);
+        if (read.number == 3 && read.end == read.value + 1) {
+            defined = piece[read.value] == USER_DEFINED;
+            type = read.value;
+        }
+    }
+    return defined && !is_blank(text);
+}
+
+// What users defined is as a rule a mark of a conversation, which the library would find in any
+// text: control pieces instead, which are looked for where special tokens are.
+static std::string hide_marks(std::string data)
+{
+    enum { CONTROL = 3 };
+    bool changed = false;
+    for (size_t at = 0; at < data.size();) {
+        const field read = read_field(data, at);
+        size_t type;
+        if (read.number != 1 || !is_defined(data.substr(read.value, read.end - read.value), type))
+            continue;
+        data[read.value + type] = CONTROL;
+        changed = true;
+    }
+    return changed ? drop_tests(data) : data;
+}
+
+// ---------------------------------------------------------------------------- pieces
+
 struct cli_pieces *cli_pieces_open(const char *data, size_t size)
 {
     struct cli_pieces *pieces = nullptr;
     try {
         const silence until_loaded;
         pieces = new cli_pieces;
-        if (pieces->processor.LoadFromSerializedProto({ data, size }).ok()) {
+        if (pieces->processor.LoadFromSerializedProto(hide_marks(std::string(data, size))).ok()) {
             pieces->strips = find_strips(pieces->processor);
             pieces->letter = find_letter(pieces->processor);
             return pieces;
@@ -157,38 +257,6 @@ int64_t cli_pieces_find(const struct cli_pieces *pieces, const char *text, size_
 }
 
 // ------------------------------------------------------------------------- no prefix
-
-// The number at `at` in protobuf's encoding, 7 bits a byte.
-static uint64_t read_number(const std::string &data, size_t &at)
-{
-    uint64_t number = 0;
-    for (unsigned shift = 0; at < data.size() && shift < 64; shift += 7) {
-        const unsigned char byte = static_cast<unsigned char>(data[at++]);
-        number |= static_cast<uint64_t>(byte & 0x7f) << shift;
-        if (byte < 0x80)
-            break;
-    }
-    return number;
-}
-
-// A ModelProto without its self-test (field 4), which a changed model would fail.
-static std::string drop_tests(const std::string &data)
-{
-    std::string out;
-    for (size_t at = 0; at < data.size();) {
-        const size_t begin = at;
-        const uint64_t key = read_number(data, at);
-        uint64_t size = 0;
-        if ((key & 7) == 0)
-            read_number(data, at);
-        else
-            size = (key & 7) == 2 ? read_number(data, at) : (key & 7) == 1 ? 8 : 4;
-        at = size < data.size() - at ? at + static_cast<size_t>(size) : data.size();
-        if (key >> 3 != 4)
-            out.append(data, begin, at - begin);
-    }
-    return out;
-}
 
 // What follows in a protobuf counts: normalizer_spec (3) { add_dummy_prefix (3): false }.
 bool cli_pieces_forget_prefix(struct cli_pieces *pieces)
