@@ -10,9 +10,10 @@
 static const char about[] =
     "Talks with a model: each line of standard input is a turn, to which the model\n"
     "answers. What was said stays in its memory, so that a turn costs no more than\n"
-    "its own tokens. Ctrl-C ends an answer; a second one, or the end of the input\n"
-    "(Ctrl-D), ends the conversation. The line /clear begins a new one. Empty lines\n"
-    "are passed over. Speed and device are printed to standard error.\n"
+    "its own tokens. Ctrl-C ends an answer; at the prompt it, or the end of the\n"
+    "input (Ctrl-D), ends the conversation, and a second one before the prompt is\n"
+    "there ends vkmoe. The line /clear begins a new conversation. Empty lines are\n"
+    "passed over. Speed and device are printed to standard error.\n"
     "\n"
     "Who says what is put in the words of the model's own template, which is not\n"
     "run but recognised: from chat_template.jinja, tokenizer_config.json or\n"

@@ -11,10 +11,14 @@ static void on_interrupt(int number)
     cli_interrupted = 1;
 }
 
+// Where it is caught already, `before` stays: else a second one would be caught without an end.
 void cli_catch_interrupt(void)
 {
-    struct sigaction action = { .sa_handler = on_interrupt };
+    struct sigaction action = { .sa_handler = on_interrupt }, old;
     sigemptyset(&action.sa_mask);
-    if (sigaction(SIGINT, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
-        sigaction(SIGINT, &action, NULL);
+    if (sigaction(SIGINT, NULL, &old) != 0 || old.sa_handler == SIG_IGN
+        || old.sa_handler == on_interrupt)
+        return;
+    before = old;
+    sigaction(SIGINT, &action, NULL);
 }
