@@ -203,6 +203,21 @@ PYTHON
     grep '^stopped' "$err" && problem "an answer's own end is nothing to talk of"
     finish "what ends an answer"
 
+    # A tokenizer that knows one letter, and leaves out all others.
+    python3 "$here/tiny_checkpoint.py" mixtral "$tmp/letter" 120 || problem "no model"
+    echo '{"pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false}, "model": {"type":
+        "BPE", "vocab": {"x": 1}, "merges": []}}' >"$tmp/letter/tokenizer.json"
+    "$vkmoe" chat "${device[@]}" "$tmp/letter" --template deepseek2 >"$out" 2>"$err" </dev/null
+    if ! grep -q 'was built without' "$err"; then
+        chat 0 'x\n' "$tmp/letter" --template deepseek2 --count 2
+        says '^prompt: 1 token, '
+        chat 1 'x\nw\n' "$tmp/letter" --template deepseek2 --count 2
+        says '^vkmoe: the prompt has no tokens, expected at least one$'
+        finish "a turn of no tokens"
+    else
+        skip "a turn of no tokens" "no PCRE2"
+    fi
+
     python3 "$here/tiny_checkpoint.py" switch_transformers "$tmp/switch" 120 || problem "no model"
     refuse 1 "$tmp/switch: is an encoder-decoder" chat "$tmp/switch" --template chatml
     python3 "$here/tiny_checkpoint.py" mixtral "$tmp/mute" 120 || problem "no model"
@@ -212,6 +227,7 @@ PYTHON
 else
     skip "special tokens in a turn are text" "no sentencepiece, or no Python"
     skip "what ends an answer" "no sentencepiece, or no Python"
+    skip "a turn of no tokens" "no sentencepiece, or no Python"
     skip "models that cannot talk" "no sentencepiece, or no Python"
 fi
 

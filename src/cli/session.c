@@ -45,10 +45,15 @@ static int refuse_text(const struct cli_session *s, const char *advice)
         s->path, s->frame.vocabulary, advice);
 }
 
+static int refuse_empty(void)
+{
+    return cli_fail("the prompt has no tokens, expected at least one");
+}
+
 static int check_prompt(const struct cli_session *s, size_t count)
 {
     if (count == 0)
-        return cli_fail("the prompt has no tokens, expected at least one");
+        return refuse_empty();
     return count <= s->context
         ? 0
         : cli_fail("the prompt has %zu tokens, the model's context holds %u", count, s->context);
@@ -159,11 +164,14 @@ int cli_session_open_empty(struct cli_session *s, const char *path)
 int cli_session_encode(struct cli_session *s, const struct cli_marked_text *text, bool first,
     uint32_t **tokens, uint32_t *count)
 {
-    if (s->pieces)
-        return cli_tokenizer_encode_marked(&s->tokenizer, text, first, tokens, count);
-    *tokens = bytes_to_tokens(text->data, text->size);
-    *count = (uint32_t)text->size;
-    return 0;
+    int status = 0;
+    if (s->pieces) {
+        status = cli_tokenizer_encode_marked(&s->tokenizer, text, first, tokens, count);
+    } else {
+        *tokens = bytes_to_tokens(text->data, text->size);
+        *count = (uint32_t)text->size;
+    }
+    return status == 0 && *count == 0 ? refuse_empty() : status;
 }
 
 void cli_session_append(struct cli_session *s, const uint32_t *tokens, uint32_t count)
