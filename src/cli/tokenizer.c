@@ -51,6 +51,10 @@ enum { MAX_NAME = 256 };
 // Which of them is there, readable or not; NULL: none. What has no name here gets it in `other`.
 static const char *find_file(const char *checkpoint, char other[MAX_NAME])
 {
+    // The one that can be read, if only one can.
+    if (!cli_pieces_are_built() && cli_bpe_is_built()
+        && vkmoe_checkpoint_has_file(checkpoint, names[BPE]))
+        return names[BPE];
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (vkmoe_checkpoint_has_file(checkpoint, names[i]))
             return names[i];
@@ -102,7 +106,12 @@ static int open_file(struct cli_tokenizer *t, const struct blob *file, const cha
 {
     // GLM-4's tokenizer.model is of tiktoken's form.
     const bool tiktoken = name != names[BPE] && (bpe || cli_tiktoken_is(file));
-    if (!bpe && !tiktoken) {
+    bpe = bpe || tiktoken;
+    if (bpe ? !cli_bpe_is_built() : !cli_pieces_are_built())
+        return cli_fail("%s/%s: cannot be used, since vkmoe was built without %s; give "
+                        "ids with --tokens instead of --prompt, and ids are printed",
+            t->checkpoint, name, bpe ? "PCRE2 and utf8proc" : "sentencepiece");
+    if (!bpe) {
         const int status = open_pieces(t, file);
         return status == 0 ? read_settings(t, file) : status;
     }
@@ -125,10 +134,6 @@ int cli_tokenizer_init(
     t->files.is_t5 = is_t5 || name == names[T5_MODEL];
     t->unknown = -1;
     cli_tokenizer_rewind(t);
-    if (bpe ? !cli_bpe_is_built() : !cli_pieces_are_built())
-        return cli_fail("%s/%s: cannot be used, since vkmoe was built without %s; give "
-                        "ids with --tokens instead of --prompt, and ids are printed",
-            checkpoint, name, bpe ? "PCRE2 and utf8proc" : "sentencepiece");
     struct blob file;
     int status = cli_result(
         vkmoe_checkpoint_read_file(checkpoint, name, MAX_FILE, &cli_log, &file), checkpoint);

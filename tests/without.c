@@ -1,0 +1,77 @@
+// without.c - a command that was built without sentencepiece, or without PCRE2 as well: what it
+// says of files that it cannot read, and which it takes instead.
+#include <string.h>
+
+#include "tokenizer_tools.h"
+
+enum { VOCABULARY = 512 };
+
+static bool is_refused(const char *file, const char *library)
+{
+    tools_begin_listening();
+    const int status = cli_tokenizer_init(&tools_tokenizer, tools_directory, VOCABULARY, false);
+    const uint32_t lines = tools_end_listening();
+    tools_clean_up();
+    if (status != 0 && lines == 1 && strstr(tools_said, file) && strstr(tools_said, library))
+        return true;
+    tap_note("status %d, %u lines: %s", status, lines, tools_said);
+    return false;
+}
+
+static bool write_model(void)
+{
+    size_t size;
+    const char *data = tools_read_model("bytes.model", &size);
+    return size && tools_write("tokenizer.model", data, size);
+}
+
+static bool test_pieces(void)
+{
+    CHECK(write_model() && is_refused("/tokenizer.model: ", "without sentencepiece"));
+    return true;
+fail:
+    return false;
+}
+
+// GLM-4's is known by what it holds.
+static bool test_tiktoken(void)
+{
+    CHECK(tools_write("tokenizer.model", "IQ== 0\n", 7));
+    CHECK(tools_write("tokenizer_config.json", "{\"pattern\":\"a\"}", 15));
+    if (cli_bpe_is_built()) {
+        CHECK(cli_tokenizer_init(&tools_tokenizer, tools_directory, VOCABULARY, false) == 0);
+        CHECK(tools_encode("!", true) && tools_count == 1 && tools_tokens[0] == 0);
+    } else {
+        CHECK(is_refused("/tokenizer.model: ", "without PCRE2 and utf8proc"));
+    }
+    tools_remove("tokenizer_config.json");
+    return true;
+fail:
+    tools_remove("tokenizer_config.json");
+    return false;
+}
+
+static bool test_both(void)
+{
+    size_t size;
+    const char *data = tools_read_bpe("llama-bpe", "", &size);
+    CHECK(size && tools_write("tokenizer.json", data, size) && write_model());
+    if (cli_bpe_is_built()) {
+        CHECK(cli_tokenizer_init(&tools_tokenizer, tools_directory, VOCABULARY, false) == 0);
+        CHECK(tools_encode_as_expected("llama-bpe"));
+    } else {
+        CHECK(is_refused("/tokenizer.model: ", "without sentencepiece"));
+    }
+    tools_remove("tokenizer.json");
+    return true;
+fail:
+    tools_remove("tokenizer.json");
+    return false;
+}
+
+int main(int argc, char **argv)
+{
+    TEST_TABLE(
+        tests, { "pieces", test_pieces }, { "tiktoken", test_tiktoken }, { "both", test_both });
+    return tools_main(argc, argv, NULL, tests, COUNT_OF(tests));
+}
