@@ -77,8 +77,7 @@ static const struct gguf_split splits[] = {
         .patterns = { "[\\r\\n]", "\\s?[" CASED_LETTERS "]+",
             "\\s?[!-/:-~\\x{ff01}-\\x{ff0f}\\x{ff1a}-\\x{ff5e}\\x{2018}-\\x{201f}"
             "\\x{3000}-\\x{3002}]+",
-            // As "\\s+$", which is tried anew at every blank of many.
-            "(?<!\\s)\\s++$", EAST_ASIA, "\\p{N}+" } },
+            GGUF_LAST_BLANKS, EAST_ASIA, "\\p{N}+" } },
     { "deepseek-coder",
         .patterns = { "[\\r\\n]", "\\s?\\p{L}+", "\\s?\\p{P}+", EAST_ASIA, "\\p{N}" } },
     { "kimi-k2", .patterns = { "\\p{Han}+|" NO_HAN_WORDS "\\p{N}{1,3}|" SIGNS BLANKS } },

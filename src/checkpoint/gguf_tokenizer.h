@@ -81,6 +81,9 @@ enum vkmoe_status vkmoe_gguf_write_pieces(struct gguf_vocabulary *v, struct gguf
 // gguf_bpe.c
 enum vkmoe_status vkmoe_gguf_write_bpe(struct gguf_vocabulary *v, struct gguf_message *m);
 
+// The same as "\\s+$", which is tried anew at every blank of many.
+#define GGUF_LAST_BLANKS "(?<!\\s)\\s++$"
+
 // How vocabularies of byte-level BPE cut a text, by what tokenizer.ggml.pre calls them.
 struct gguf_split {
     const char *names;       // with a blank between two

@@ -7,6 +7,7 @@
 
 #include "base/json.h"
 #include "bpe_text.h"
+#include "checkpoint/gguf_tokenizer.h"
 #include "cli.h"
 #include "tiktoken.h"
 #include "tokenizer_json.h"
@@ -218,7 +219,7 @@ static int add_split(struct reader *r, const struct value *step)
     if (!behavior || strcmp(behavior, "Isolated") != 0 || cli_json_is_true(step, "invert"))
         return refuse(r, "splits only as \"Isolated\", not inverted, are done, not",
             behavior ? behavior : "");
-    return add_pattern(r, pattern);
+    return add_pattern(r, strcmp(pattern, "\\s+$") == 0 ? GGUF_LAST_BLANKS : pattern);
 }
 
 // *bytes: ByteLevel was there; what would come after it does not see the text any more.
