@@ -133,6 +133,34 @@ fail:
     return false;
 }
 
+// An added token that the model has no row for, as some have for padding: of no account until a
+// text has it, or a text is to begin with it.
+static bool test_far_added(void)
+{
+    static const char *const ids[] = { "512", "4294967296", "1e15" };
+    char json[512];
+    for (size_t i = 0; i < COUNT_OF(ids); i++) {
+        const int size = snprintf(json, sizeof json,
+            "{" BYTES ",\"added_tokens\":[{\"id\":%s,\"content\":\"[PAD]\",\"special\":true}],"
+            "\"model\":{" AB ",\"merges\":[\"a b\"]}}",
+            ids[i]);
+        CHECK(tools_write(
+            "tokenizer_config.json", "{\"add_bos_token\":true,\"bos_token\":\"[PAD]\"}", 42));
+        CHECK(init(json, (size_t)size) && tools_encode("ab", false) && tools_count == 1);
+        tools_begin_listening();
+        const bool done = tools_encode("ab[PAD]", false);
+        CHECK(tools_end_listening() == 1 && !done);
+        CHECK(strstr(tools_said, "tokenizer.json: \"[PAD]\"") && strstr(tools_said, "ends at 511"));
+        CHECK(tools_encode("ab[PAD]", true));
+        tools_clean_up();
+    }
+    tools_remove("tokenizer_config.json");
+    return true;
+fail:
+    tools_remove("tokenizer_config.json");
+    return false;
+}
+
 // What is special, unknown or a byte is a name in a vocabulary, and no text becomes it by that.
 static bool test_unwritten(void)
 {
@@ -282,6 +310,7 @@ int main(int argc, char **argv)
         { "a long piece", test_long_piece },
         { "bytes", test_bytes },
         { "blanks", test_blanks },
+        { "added tokens beyond the vocabulary", test_far_added },
         { "names that no text becomes", test_unwritten },
         { "NFC", test_nfc },
         { "before and after texts", test_ends },

@@ -61,19 +61,25 @@ static int add_merge(struct reader *r, const struct value *item)
         : refuse(r, "there is no such token, or none for what it becomes, as merges has it:", left);
 }
 
+static int read_integer(
+    const struct reader *r, const struct value *item, const char *text, uint64_t *value)
+{
+    return vkmoe_value_integer(item, value) ? 0
+                                            : refuse(r, "has no id, an integer from 0, for", text);
+}
+
 static int read_id(const struct reader *r, const struct value *item, const char *text, uint32_t *id)
 {
-    uint64_t value;
-    if (!vkmoe_value_integer(item, &value))
-        return refuse(r, "has no id, an integer from 0, for", text);
-    if (value >= r->vocabulary) {
+    uint64_t value = 0;
+    const int status = read_integer(r, item, text, &value);
+    if (status == 0 && value >= r->vocabulary) {
         char shown[64];
         return cli_fail("%s: \"%s\" is token %llu, the model's vocabulary ends at %u", r->path,
             vkmoe_printable(text, shown, sizeof shown), (unsigned long long)value,
             r->vocabulary - 1);
     }
     *id = (uint32_t)value;
-    return 0;
+    return status;
 }
 
 static int add_token(struct reader *r, const char *text, uint32_t id)
@@ -170,7 +176,7 @@ static int read_bpe(struct reader *r)
     int status = open_model(r, merges->count);
     VALUE_EACH(item, vocabulary)
     {
-        uint32_t id;
+        uint32_t id = 0;
         if (status == 0)
             status = read_id(r, item, item->name, &id);
         if (status == 0)
@@ -275,12 +281,15 @@ static int add_added(
     struct reader *r, const struct value *item, const struct value *id, const char *file)
 {
     struct cli_special_token token = { .file = file, .has_flags = true };
+    uint64_t number = 0;
     token.text = value_text(cli_json_find(item, "content"));
     if (!token.text)
         return cli_fail("%s: an added token has no content", r->path);
-    const int status = read_id(r, id, token.text, &token.id);
+    const int status = read_integer(r, id, token.text, &number);
     if (status != 0)
         return status;
+    // One that the model has no row for is refused where a text has it.
+    token.id = number < UINT32_MAX ? (uint32_t)number : UINT32_MAX;
     token.size = strlen(token.text);
     token.left_strip = cli_json_is_true(item, "lstrip");
     token.right_strip = cli_json_is_true(item, "rstrip");
@@ -332,7 +341,9 @@ static int64_t find_token(const struct reader *r, const struct value *item)
     const size_t size = text ? strlen(text) : 0;
     const struct cli_special_token *added =
         text ? cli_special_find(&r->files->special, text, size) : NULL;
-    return added ? added->id : text ? cli_bpe_find(r->bpe, text, size) : -1;
+    return added && added->id < r->vocabulary ? added->id
+        : text                                ? cli_bpe_find(r->bpe, text, size)
+                                              : -1;
 }
 
 // {"single": [{"SpecialToken": {"id": "<s>", ...}}, {"Sequence": ...}, {"SpecialToken": ...}]}
