@@ -19,7 +19,7 @@ static const struct {
 } classes[] = {
     { "TikTokenTokenizer", "kimi-k2", false },
     { "QWenTokenizer", "qwen2", true },
-    { "HYTokenizer", "hunyuan", false },
+    { "HYTokenizer", "hunyuan", true },
     { "ChatGLM4Tokenizer", "glm4", false },
 };
 
