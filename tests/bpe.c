@@ -71,6 +71,32 @@ fail:
     return false;
 }
 
+#define BYTES "\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false}"
+#define MARKS \
+    "\"normalizer\":{\"type\":\"Replace\",\"pattern\":{\"String\":\" \"},\"content\":" \
+    "\"\u2581\"}"
+#define AB "\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"ab\":2}"
+
+// What a pattern may take ends a text, and not the command.
+static bool test_steps(void)
+{
+    static const char json[] =
+        "{\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Split\","
+        "\"behavior\":\"Isolated\",\"pattern\":{\"Regex\":\"(a|aa)+$\"}},{\"type\":"
+        "\"ByteLevel\",\"add_prefix_space\":false,\"use_regex\":false}]},\"model\":{" AB
+        ",\"merges\":[]}}";
+    CHECK(init(json, sizeof json - 1) && tools_encode("aaab", true) && tools_count == 4);
+    tools_begin_listening();
+    const bool done =
+        tools_encode("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab", true);
+    CHECK(tools_end_listening() == 1 && !done);
+    CHECK(strstr(tools_said, "bytes: a pattern that cuts it takes too many steps, or too much"));
+    CHECK(tools_encode("b", true) && tools_count == 1);
+    return true;
+fail:
+    return false;
+}
+
 // Bytes that are no UTF-8 are U+FFFD, in texts as in tokens; half a character is held back.
 static bool test_bytes(void)
 {
@@ -95,12 +121,6 @@ static bool test_bytes(void)
 fail:
     return false;
 }
-
-#define BYTES "\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false}"
-#define MARKS \
-    "\"normalizer\":{\"type\":\"Replace\",\"pattern\":{\"String\":\" \"},\"content\":" \
-    "\"\u2581\"}"
-#define AB "\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"ab\":2}"
 
 // Blanks of the tokenizer's own are left out again where they were put: before a text only, or
 // before each of its sections.
@@ -199,9 +219,11 @@ static bool test_nfc(void)
     for (size_t i = 0; i < LONG; i++)
         memcpy(text + 2 * i, i % 2 ? "\u0301" : "\u0323", 2);
     text[2 * LONG] = 0;
+    tools_begin_listening();
     const bool refused = !tools_encode(text, true);
     free(text);
-    CHECK(refused);
+    CHECK(tools_end_listening() == 1 && refused);
+    CHECK(strstr(tools_said, "200000 bytes: it has more than 1000 combining marks in a row"));
     return true;
 fail:
     return false;
@@ -308,6 +330,7 @@ int main(int argc, char **argv)
     static const struct test tests[] = {
         { "expected tokens", test_expected },
         { "a long piece", test_long_piece },
+        { "steps", test_steps },
         { "bytes", test_bytes },
         { "blanks", test_blanks },
         { "added tokens beyond the vocabulary", test_far_added },

@@ -214,8 +214,37 @@ PYTHON
         chat 1 'x\nw\n' "$tmp/letter" --template deepseek2 --count 2
         says '^vkmoe: the prompt has no tokens, expected at least one$'
         finish "a turn of no tokens"
+        # To a person it is said, who may have another turn.
+        if python3 - "$vkmoe" chat "${device[@]}" "$tmp/letter" --template deepseek2 --count 2 \
+            >"$out" 2>"$err" <<'PYTHON'; then
+import os, pty, sys
+child, terminal = pty.fork()
+if child == 0:
+    os.environ["TERM"] = "dumb"
+    os.execv(sys.argv[1], sys.argv[1:])
+os.write(terminal, b"w\nx\n\x04")
+heard = b""
+try:
+    while not heard or part:
+        part = os.read(terminal, 4096)
+        heard += part
+except OSError:  # the end
+    pass
+sys.stdout.buffer.write(heard)
+sys.exit(os.waitpid(child, 0)[1] != 0)
+PYTHON
+            grep -q 'vkmoe: the prompt has no tokens' "$out" || problem "$(tail -n 3 "$out")"
+            grep -q '; generated: 2 tokens' "$out" || problem "$(tail -n 3 "$out")"
+            finish "a conversation goes on after it"
+        elif python3 -c 'import pty; pty.openpty()' 2>/dev/null; then
+            problem "the conversation ended: $(tail -n 3 "$out")"
+            finish "a conversation goes on after it"
+        else
+            skip "a conversation goes on after it" "no Python can make a terminal here"
+        fi
     else
         skip "a turn of no tokens" "no PCRE2"
+        skip "a conversation goes on after it" "no PCRE2"
     fi
 
     python3 "$here/tiny_checkpoint.py" switch_transformers "$tmp/switch" 120 || problem "no model"
@@ -228,6 +257,7 @@ else
     skip "special tokens in a turn are text" "no sentencepiece, or no Python"
     skip "what ends an answer" "no sentencepiece, or no Python"
     skip "a turn of no tokens" "no sentencepiece, or no Python"
+    skip "a conversation goes on after it" "no sentencepiece, or no Python"
     skip "models that cannot talk" "no sentencepiece, or no Python"
 fi
 

@@ -495,10 +495,10 @@ static void use_words(struct output *out, const char *text, size_t size)
     }
 }
 
-uint32_t *cli_bpe_encode(
-    const struct cli_bpe *bpe, const char *text, size_t size, bool prefix, uint32_t *count)
+uint32_t *cli_bpe_encode(const struct cli_bpe *bpe, const char *text, size_t size, bool prefix,
+    uint32_t *count, const char **why)
 {
-    char *normal = cli_split_normalize(bpe->split, text, &size);
+    char *normal = cli_split_normalize(bpe->split, text, &size, why);
     if (!normal)
         return NULL;
     if (bpe->is_text)
@@ -507,6 +507,7 @@ uint32_t *cli_bpe_encode(
     if (bpe->is_text && bpe->how.words) {
         use_words(&out, normal, size);
     } else if (!cli_split_cut(bpe->split, normal, size, use_piece, &out)) {
+        *why = "a pattern that cuts it takes too many steps, or too much memory";
         free(out.tokens);
         out.tokens = NULL;
     }

@@ -59,10 +59,10 @@ uint32_t cli_bpe_count(const struct cli_bpe *bpe); // all ids are below
 // Merges within one piece; appends at most `size` tokens, returns how many.
 size_t cli_bpe_merge(const struct cli_bpe *bpe, const char *text, size_t size, uint32_t *tokens);
 
-// What is returned is to be freed. NULL: a pattern cannot be applied. `prefix`, of texts: a blank
-// is put before it, or was.
-uint32_t *cli_bpe_encode(
-    const struct cli_bpe *bpe, const char *text, size_t size, bool prefix, uint32_t *count);
+// What is returned is to be freed. NULL: it fails, and *why, which is kept, says of what.
+// `prefix`, of texts: a blank is put before it, or was.
+uint32_t *cli_bpe_encode(const struct cli_bpe *bpe, const char *text, size_t size, bool prefix,
+    uint32_t *count, const char **why);
 // Bytes that are no UTF-8, perhaps not yet, and ids that are no token are replaced.
 char *cli_bpe_decode(
     const struct cli_bpe *bpe, const uint32_t *tokens, uint32_t count, bool prefix, size_t *size);
@@ -78,8 +78,9 @@ void cli_split_use_nfc(struct cli_split *split);
 // Matches and the gaps between them become pieces. False, with `why`: it is no pattern.
 bool cli_split_add(struct cli_split *split, const char *pattern, char *why, size_t room);
 
-// The text in NFC if that is used, else a copy; UTF-8 in any case. NULL: it fails.
-char *cli_split_normalize(const struct cli_split *split, const char *text, size_t *size);
+// The text in NFC if that is used, else a copy; UTF-8 in any case. NULL: it fails, of *why.
+char *cli_split_normalize(
+    const struct cli_split *split, const char *text, size_t *size, const char **why);
 // Calls `use` with each piece of a text that cli_split_normalize() returned. False: it fails.
 bool cli_split_cut(const struct cli_split *split, const char *text, size_t size,
     void (*use)(void *data, const char *piece, size_t size), void *data);

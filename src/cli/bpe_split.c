@@ -1,6 +1,7 @@
 // bpe_split.c - see bpe.h: patterns by PCRE2, normalisation by utf8proc. Patterns come from files:
 // what one match may take of memory is limited here, and of steps by PCRE2.
 #define PCRE2_CODE_UNIT_WIDTH 8
+#include <assert.h>
 #include <pcre2.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -79,19 +80,24 @@ static bool has_many_marks(const char *text, size_t size)
     return marks > MAX_MARKS;
 }
 
-char *cli_split_normalize(const struct cli_split *split, const char *text, size_t *size)
+char *cli_split_normalize(
+    const struct cli_split *split, const char *text, size_t *size, const char **why)
 {
     char *repaired = cli_bpe_repair(text, *size, size);
     utf8proc_uint8_t *normal = NULL;
     if (!split->nfc)
         return repaired;
-    const utf8proc_ssize_t length = has_many_marks(repaired, *size)
+    const bool many = has_many_marks(repaired, *size);
+    const utf8proc_ssize_t length = many
         ? UTF8PROC_ERROR_OVERFLOW
         : utf8proc_map((const utf8proc_uint8_t *)repaired, (utf8proc_ssize_t)*size, &normal,
             UTF8PROC_STABLE | UTF8PROC_COMPOSE);
     free(repaired);
-    if (length < 0)
+    if (length < 0) {
+        static_assert(MAX_MARKS == 1000, "as the line has it");
+        *why = many ? "it has more than 1000 combining marks in a row" : utf8proc_errmsg(length);
         return NULL;
+    }
     *size = (size_t)length;
     return (char *)normal;
 }

@@ -74,8 +74,16 @@ static int find_template(struct chat *chat)
 
 // ----------------------------------------------------------------------------- turns
 
-// What can be done is said to a person, who can do it; for others it is the end.
-static int refuse_turn(const struct chat *chat, uint32_t count)
+// It is said to a person, who can do something else; for others it is the end.
+static int refuse_turn(const struct chat *chat, const char *why)
+{
+    if (!chat->prompt)
+        return cli_fail("%s", why);
+    fprintf(stderr, "vkmoe: %s\n", why);
+    return 0;
+}
+
+static int refuse_long(const struct chat *chat, uint32_t count)
 {
     const struct cli_session *s = &chat->session;
     const uint32_t taken = s->count < s->capacity ? s->count : s->capacity;
@@ -85,10 +93,7 @@ static int refuse_turn(const struct chat *chat, uint32_t count)
     snprintf(text, sizeof text,
         "this turn's %u tokens do not fit: %u of the context's %u are taken%s%s", count, taken,
         s->capacity, taken ? "; /clear forgets them" : "", more);
-    if (!chat->prompt)
-        return cli_fail("%s", text);
-    fprintf(stderr, "vkmoe: %s\n", text);
-    return 0;
+    return refuse_turn(chat, text);
 }
 
 static void forget(struct chat *chat, uint32_t count)
@@ -115,7 +120,7 @@ static int read_turn(struct chat *chat, const uint32_t *tokens, uint32_t count)
     struct cli_session *s = &chat->session;
     const uint32_t before = s->count;
     if (count > s->capacity || s->count > s->capacity - count)
-        return refuse_turn(chat, count);
+        return refuse_long(chat, count);
     cli_session_append(s, tokens, count);
     cli_interrupted = 0;
     cli_catch_interrupt();
@@ -137,11 +142,13 @@ static int take_turn(struct chat *chat, const char *line, size_t size)
     };
     struct cli_marked_text text;
     uint32_t *tokens = NULL, count = 0;
+    char why[1024] = "";
     char *memory = cli_template_turn(chat->template, &turn, &text);
+    cli_capture(why, sizeof why);
     int status = cli_session_encode(&chat->session, &text, turn.first, &tokens, &count);
+    cli_capture(NULL, 0);
     free(memory);
-    if (status == 0)
-        status = read_turn(chat, tokens, count);
+    status = status == 0 ? read_turn(chat, tokens, count) : refuse_turn(chat, why);
     free(tokens);
     return status;
 }

@@ -31,9 +31,11 @@ bool cli_split_add(struct cli_split *split, const char *pattern, char *why, size
     return false;
 }
 
-char *cli_split_normalize(const struct cli_split *split, const char *text, size_t *size)
+char *cli_split_normalize(
+    const struct cli_split *split, const char *text, size_t *size, const char **why)
 {
     (void)split, (void)text, (void)size;
+    *why = "there is no PCRE2";
     return NULL;
 }
 

@@ -177,11 +177,12 @@ static void append(struct list *list, const uint32_t *tokens, uint32_t count)
 static int append_section(
     const struct cli_tokenizer *t, const char *text, size_t size, bool prefix, struct list *list)
 {
+    const char *why = "sentencepiece refuses it, or lacks memory";
     uint32_t count,
-        *tokens = t->bpe ? cli_bpe_encode(t->bpe, text, size, prefix, &count)
+        *tokens = t->bpe ? cli_bpe_encode(t->bpe, text, size, prefix, &count, &why)
                          : cli_pieces_encode(t->pieces, text, size, prefix, &count);
     if (!tokens)
-        return cli_fail("the tokenizer fails on a text of %zu bytes", size);
+        return cli_fail("the tokenizer fails on a text of %zu bytes: %s", size, why);
     append(list, tokens, count);
     free(tokens);
     return 0;
