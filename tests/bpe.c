@@ -35,6 +35,13 @@ fail:
     return false;
 }
 
+// DeepSeek's.
+static const char last_blanks[] =
+    "{\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Split\","
+    "\"behavior\":\"Isolated\",\"pattern\":{\"Regex\":\"\\\\s+$\"}},{\"type\":"
+    "\"ByteLevel\",\"add_prefix_space\":false,\"use_regex\":false}]},\"model\":{\"type\":"
+    "\"BPE\",\"vocab\":{\"a\":0,\"\u0120\":1,\"a\u0120\":2},\"merges\":[\"a \u0120\"]}}";
+
 // Quadratic, this would take minutes.
 static bool test_long_piece(void)
 {
@@ -54,12 +61,6 @@ static bool test_long_piece(void)
     memset(text, ' ', LONG);
     CHECK(tools_encode(text, true) && tools_count <= LONG);
     tools_clean_up();
-    // DeepSeek's.
-    static const char last_blanks[] =
-        "{\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Split\","
-        "\"behavior\":\"Isolated\",\"pattern\":{\"Regex\":\"\\\\s+$\"}},{\"type\":"
-        "\"ByteLevel\",\"add_prefix_space\":false,\"use_regex\":false}]},\"model\":{\"type\":"
-        "\"BPE\",\"vocab\":{\"a\":0,\"\u0120\":1,\"a\u0120\":2},\"merges\":[\"a \u0120\"]}}";
     CHECK(init(last_blanks, sizeof last_blanks - 1) && tools_encode("a  a  ", true));
     CHECK(tools_count == 5 && tools_tokens[0] == 2 && tools_tokens[2] == 0);
     text[LONG - 1] = 'a';
