@@ -24,7 +24,7 @@ struct assembled {
     const struct scheme *scheme;
     char *name;
     struct stored parts[PARTS]; // without data: there is none
-    enum absence absence;       // of one of the first two
+    enum absence absence;       // of one of the first three
     uint64_t rows, columns;     // rows of all experts, if they are stacked
     uint32_t experts;           // 0: not stacked
     enum vkmoe_dtype dtype;     // that it becomes

@@ -180,6 +180,57 @@ uint32_t vkmoe_scheme_scale_size(const struct assembled *m)
     return scale_types[m->scale_type].size;
 }
 
+// ------------------------------------------------------------- zeros and order
+
+static enum vkmoe_status refuse_order(const struct assembled *m, const struct vkmoe_log *log)
+{
+    return vkmoe_fail(log, VKMOE_ERROR_UNSUPPORTED,
+        "%s: tensor %s has groups whose columns are not side by side (desc_act, or actorder), "
+        "which is not supported",
+        m->parts[PART_ORDER].path, m->name);
+}
+
+// A group of -1 says so of any column.
+enum vkmoe_status vkmoe_scheme_check_order(const struct assembled *m, const struct vkmoe_log *log)
+{
+    unsigned char *order;
+    enum vkmoe_status status = VKMOE_OK;
+    if (!m->parts[PART_ORDER].data)
+        return VKMOE_OK;
+    TRY_RETURN(vkmoe_scheme_read(m, log, PART_ORDER, 0, 4 * m->columns, &order));
+    for (uint64_t k = 0; k < m->columns && status == VKMOE_OK; k++) {
+        const uint32_t group = vkmoe_word_at(order, k);
+        if (group != UINT32_MAX && group != k / m->scale_columns)
+            status = refuse_order(m, log);
+    }
+    free(order);
+    return status;
+}
+
+enum vkmoe_status vkmoe_scheme_others(const struct candidate *candidate, const char *zeros_tail,
+    const char *order_tail, const char *zeros_dtype, uint64_t zeros_count, struct assembled *m)
+{
+    const struct tensor *zeros = vkmoe_assembly_sibling(candidate, zeros_tail);
+    const struct tensor *order = vkmoe_assembly_sibling(candidate, order_tail);
+    if (zeros && !zeros->absence) {
+        if (strcmp(zeros->dtype, zeros_dtype) != 0 || zeros->elements != zeros_count)
+            return vkmoe_scheme_misfit(candidate, zeros);
+        m->parts[PART_ZEROS] = vkmoe_stored_of(zeros);
+    } else if (zeros) {
+        m->absence = zeros->absence;
+    }
+    if (order && !order->absence) {
+        if (strcmp(order->dtype, "I32") != 0 || order->elements != m->columns)
+            return vkmoe_scheme_misfit(candidate, order);
+        m->parts[PART_ORDER] = vkmoe_stored_of(order);
+    }
+    // Else it is looked at when rows are made, as it is large.
+    return candidate->quantisation->reordered ? vkmoe_scheme_check_order(m, candidate->log)
+                                              : VKMOE_OK;
+}
+
+// ------------------------------------------------------------------------ rows
+
 // Of a row, the number of its first.
 static uint64_t first_scale(const struct assembled *m, uint64_t row)
 {
@@ -191,29 +242,36 @@ enum vkmoe_status vkmoe_scheme_each_row(const struct assembled *m, const struct 
     uint64_t row, uint64_t rows, uint64_t bytes, make_row *make, unsigned char *to)
 {
     const uint64_t size = vkmoe_scheme_scale_size(m);
-    unsigned char *values = NULL, *stored = NULL;
+    const bool has_zeros = m->parts[PART_ZEROS].data != NULL;
+    unsigned char *values = NULL, *stored = NULL, *zeros = NULL;
     float *scales = malloc(m->row_scales * sizeof *scales);
     enum vkmoe_status status = scales
         ? VKMOE_OK
         : vkmoe_fail(log, VKMOE_ERROR_OUT_OF_MEMORY, "%s: no memory for scales of tensor %s",
             m->parts[PART_SCALES].path, m->name);
     TRY(status);
+    TRY(vkmoe_scheme_check_order(m, log));
     TRY(vkmoe_scheme_read(m, log, PART_VALUES, row * bytes, rows * bytes, &values));
     uint64_t known = UINT64_MAX;
     for (uint64_t r = 0; r < rows; r++) {
         const uint64_t first = first_scale(m, row + r);
         if (first != known) {
             free(stored);
+            free(zeros);
+            zeros = NULL;
             TRY(vkmoe_scheme_read(
                 m, log, PART_SCALES, first * size, m->row_scales * size, &stored));
             TRY(vkmoe_scheme_scales_decode(m, log, stored, m->row_scales, scales));
+            if (has_zeros)
+                TRY(vkmoe_scheme_read(m, log, PART_ZEROS, first, m->row_scales, &zeros));
         }
         known = first;
-        make(m, values + r * bytes, scales, to + r * m->row_size);
+        make(m, values + r * bytes, scales, zeros, to + r * m->row_size);
     }
 fail:
     free(values);
     free(stored);
+    free(zeros);
     free(scales);
     return status;
 }

@@ -31,15 +31,31 @@ enum vkmoe_status vkmoe_scheme_scales_decode(const struct assembled *matrix,
     const struct vkmoe_log *log, const unsigned char *bytes, uint64_t count, float *to);
 uint32_t vkmoe_scheme_scale_size(const struct assembled *matrix); // in bytes
 
-// Makes rows whose values are `bytes` bytes each, by a function that gets a row's and its scales.
+// The tensors beside values and scales, those that are there. UNSUPPORTED or INVALID with a line.
+enum vkmoe_status vkmoe_scheme_others(const struct candidate *candidate, const char *zeros_tail,
+    const char *order_tail, const char *zeros_dtype, uint64_t zeros_count, struct assembled *out);
+
+// That each column is of the group that its place says.
+enum vkmoe_status vkmoe_scheme_check_order(
+    const struct assembled *matrix, const struct vkmoe_log *log);
+
+// Makes rows whose values are `bytes` bytes each, by a function that gets a row's, its scales and
+// as many zeros of a byte each, or NULL.
 typedef void make_row(const struct assembled *matrix, const unsigned char *values,
-    const float *scales, unsigned char *to);
+    const float *scales, const unsigned char *zeros, unsigned char *to);
 enum vkmoe_status vkmoe_scheme_each_row(const struct assembled *matrix, const struct vkmoe_log *log,
     uint64_t row, uint64_t rows, uint64_t bytes, make_row *make, unsigned char *to);
 
 // Reads `size` bytes of a part to memory of its own; free(*out), which is NULL on failure.
 enum vkmoe_status vkmoe_scheme_read(const struct assembled *matrix, const struct vkmoe_log *log,
     enum part part, uint64_t offset, uint64_t size, unsigned char **out);
+
+// Word i of little-endian ones.
+static inline uint32_t vkmoe_word_at(const unsigned char *words, uint64_t i)
+{
+    const unsigned char *w = words + 4 * i;
+    return w[0] | (uint32_t)w[1] << 8 | (uint32_t)w[2] << 16 | (uint32_t)w[3] << 24;
+}
 
 // Element i of nibbles, the lower first.
 static inline unsigned vkmoe_nibble_at(const unsigned char *bytes, uint64_t i)

@@ -31,9 +31,10 @@ enum vkmoe_status vkmoe_e4m3_describe(const struct candidate *candidate, struct 
     return check_cut(candidate, out, BLOCK, "FP8");
 }
 
-static void make_e4m3(
-    const struct assembled *m, const unsigned char *values, const float *scales, unsigned char *to)
+static void make_e4m3(const struct assembled *m, const unsigned char *values, const float *scales,
+    const unsigned char *zeros, unsigned char *to)
 {
+    (void)zeros;
     memset(to, 0, (size_t)m->row_size);
     for (uint64_t k = 0; k < m->columns; k += BLOCK, to += 4 + BLOCK) {
         memcpy(to, &scales[k / m->scale_columns], 4);
@@ -54,19 +55,22 @@ enum vkmoe_status vkmoe_int8_describe(const struct candidate *candidate, struct 
     const uint32_t group = candidate->quantisation->group;
     TRY_RETURN(vkmoe_scheme_rows(candidate, 1, VKMOE_DTYPE_INT8, out));
     TRY_RETURN(vkmoe_scheme_scales(candidate, 1, group ? group : out->columns, out));
-    return check_cut(candidate, out, INT8_BLOCK, "int8");
+    TRY_RETURN(check_cut(candidate, out, INT8_BLOCK, "int8"));
+    return vkmoe_scheme_others(
+        candidate, "_zero_point", "_g_idx", "I8", candidate->scales->elements, out);
 }
 
-// Signed, and so around a zero of 128.
-static void make_int8(
-    const struct assembled *m, const unsigned char *values, const float *scales, unsigned char *to)
+// Signed, and so around a zero of 128 or so much more.
+static void make_int8(const struct assembled *m, const unsigned char *values, const float *scales,
+    const unsigned char *zeros, unsigned char *to)
 {
     for (uint64_t k = 0; k < m->columns; k += INT8_BLOCK, to += 6 + INT8_BLOCK) {
-        memcpy(to, &scales[k / m->scale_columns], 4);
-        to[4] = 128;
+        const uint64_t group = k / m->scale_columns;
+        memcpy(to, &scales[group], 4);
+        to[4] = zeros ? zeros[group] ^ 128 : 128;
         to[5] = 0;
         for (uint64_t i = 0; i < INT8_BLOCK; i++)
-            to[6 + i] = k + i < m->columns ? values[k + i] ^ 128 : 128;
+            to[6 + i] = k + i < m->columns ? values[k + i] ^ 128 : to[4];
     }
 }
 

@@ -11,17 +11,11 @@
 #include "base/try.h"
 #include "weights/format.h"
 
-static uint32_t word_at(const unsigned char *words, uint64_t i)
-{
-    const unsigned char *w = words + 4 * i;
-    return w[0] | (uint32_t)w[1] << 8 | (uint32_t)w[2] << 16 | (uint32_t)w[3] << 24;
-}
-
 // Field i of words that hold fields from their low end on.
 static uint32_t field_at(const unsigned char *words, uint32_t bits, uint64_t i)
 {
     const uint32_t per_word = 32 / bits;
-    return word_at(words, i / per_word) >> i % per_word * bits & ((1u << bits) - 1);
+    return vkmoe_word_at(words, i / per_word) >> i % per_word * bits & ((1u << bits) - 1);
 }
 
 // AWQ's words have columns 0, 2, 4, 6, 1, 3, 5, 7 of eight.
@@ -75,51 +69,6 @@ static bool set_groups(const struct candidate *candidate, uint64_t groups, struc
     return true;
 }
 
-static enum vkmoe_status refuse_order(const struct assembled *m, const struct vkmoe_log *log)
-{
-    return vkmoe_fail(log, VKMOE_ERROR_UNSUPPORTED,
-        "%s: tensor %s has groups whose columns are not side by side (desc_act, or actorder), "
-        "which is not supported",
-        m->parts[PART_ORDER].path, m->name);
-}
-
-// That each column is of the group that its place says. -1 stands for that.
-static enum vkmoe_status check_order(const struct assembled *m, const struct vkmoe_log *log)
-{
-    unsigned char *order;
-    enum vkmoe_status status = VKMOE_OK;
-    if (!m->parts[PART_ORDER].data)
-        return VKMOE_OK;
-    TRY_RETURN(vkmoe_scheme_read(m, log, PART_ORDER, 0, 4 * m->columns, &order));
-    for (uint64_t k = 0; k < m->columns && status == VKMOE_OK; k++) {
-        const uint32_t group = word_at(order, k);
-        if (group != UINT32_MAX && group != k / m->scale_columns)
-            status = refuse_order(m, log);
-    }
-    free(order);
-    return status;
-}
-
-// The tensors beside values and scales; those that are there.
-static enum vkmoe_status set_others(const struct candidate *candidate, const char *zeros_tail,
-    const char *order_tail, uint64_t zeros_size, struct assembled *m)
-{
-    const struct tensor *zeros = vkmoe_assembly_sibling(candidate, zeros_tail);
-    const struct tensor *order = vkmoe_assembly_sibling(candidate, order_tail);
-    if (zeros && !zeros->absence) {
-        if (strcmp(zeros->dtype, "I32") != 0 || zeros->elements != zeros_size)
-            return vkmoe_scheme_misfit(candidate, zeros);
-        m->parts[PART_ZEROS] = vkmoe_stored_of(zeros);
-    }
-    if (order && !order->absence) {
-        if (strcmp(order->dtype, "I32") != 0 || order->elements != m->columns)
-            return vkmoe_scheme_misfit(candidate, order);
-        m->parts[PART_ORDER] = vkmoe_stored_of(order);
-    }
-    // Else it is looked at when rows are made, as it is large.
-    return candidate->quantisation->reordered ? check_order(m, candidate->log) : VKMOE_OK;
-}
-
 enum vkmoe_status vkmoe_packed_describe(const struct candidate *candidate, struct assembled *out)
 {
     const struct tensor *values = candidate->values, *scales = candidate->scales;
@@ -133,7 +82,7 @@ enum vkmoe_status vkmoe_packed_describe(const struct candidate *candidate, struc
     if (out->scale_rows != 1)
         return vkmoe_scheme_misfit(candidate, scales);
     TRY_RETURN(set_dtype(candidate, out));
-    return set_others(candidate, ".weight_zero_point", ".weight_g_idx",
+    return vkmoe_scheme_others(candidate, ".weight_zero_point", ".weight_g_idx", "I32",
         (out->rows + 32 / out->bits - 1) / (32 / out->bits) * groups, out);
 }
 
@@ -155,9 +104,9 @@ enum vkmoe_status vkmoe_words_describe(const struct candidate *candidate, struct
     TRY_RETURN(vkmoe_scheme_scale_type(candidate, out));
     out->zero_added = out->is_awq || candidate->quantisation->plain_zeros ? 0 : 1;
     TRY_RETURN(set_dtype(candidate, out));
-    TRY_RETURN(
-        set_others(candidate, ".qzeros", ".g_idx", scales->shape[0] * (rows / per_word), out));
-    if (!out->parts[PART_ZEROS].data)
+    TRY_RETURN(vkmoe_scheme_others(
+        candidate, ".qzeros", ".g_idx", "I32", scales->shape[0] * (rows / per_word), out));
+    if (!out->parts[PART_ZEROS].data && !out->absence)
         return SCHEME_FAIL(
             candidate, INVALID, values, "has no zeros, in a tensor %s.qzeros", candidate->stem);
     return VKMOE_OK;
@@ -232,7 +181,7 @@ static uint32_t code_of(
         return field_at(band->values + 4 * r * band->words, m->bits, k);
     if (m->is_awq)
         return field_at(band->values + k * (band->rows / 2), 4, awq_place(r));
-    return word_at(band->values, k / per_word * band->rows + r) >> k % per_word * m->bits
+    return vkmoe_word_at(band->values, k / per_word * band->rows + r) >> k % per_word * m->bits
         & ((1u << m->bits) - 1);
 }
 
@@ -246,7 +195,7 @@ static uint32_t zero_of(
                    m->is_awq ? awq_place(r) : r)
             + m->zero_added;
     const uint64_t per_word = 32 / m->bits;
-    return word_at(band->zeros, r / per_word * band->groups + g) >> r % per_word * m->bits
+    return vkmoe_word_at(band->zeros, r / per_word * band->groups + g) >> r % per_word * m->bits
         & ((1u << m->bits) - 1);
 }
 
@@ -275,7 +224,7 @@ enum vkmoe_status vkmoe_packed_make(const struct assembled *m, const struct vkmo
     struct band band = { .rows = rows, .words = m->columns / per_word, .groups = m->row_scales };
     const uint64_t line = 4 * band.words, zero_lines = (rows + per_word - 1) / per_word;
     enum vkmoe_status status;
-    TRY(check_order(m, log));
+    TRY(vkmoe_scheme_check_order(m, log));
     TRY(vkmoe_scheme_read(m, log, PART_VALUES, row * line, rows * line, &band.values));
     TRY(vkmoe_scheme_read(
         m, log, PART_SCALES, row * band.groups * scale, rows * band.groups * scale, &band.stored));
@@ -297,7 +246,7 @@ enum vkmoe_status vkmoe_words_make(const struct assembled *m, const struct vkmoe
     const uint64_t lines = m->is_awq ? m->columns : m->columns / per_word;
     const uint64_t word_rows = m->is_awq ? per_word : 1; // rows in a word of values
     enum vkmoe_status status;
-    TRY(check_order(m, log));
+    TRY(vkmoe_scheme_check_order(m, log));
     TRY(read_across(m, log, PART_VALUES, lines, m->rows / word_rows * 4, row / word_rows * 4,
         rows / word_rows * 4, &band.values));
     TRY(read_across(m, log, PART_ZEROS, band.groups, m->rows / per_word * 4, row / per_word * 4,

@@ -175,19 +175,21 @@ static void store_fp8_block(struct quantise_file *file, const char *name, double
     free(scales);
 }
 
-// A scale in bf16 for each row, of floats or of signed integers.
+// A scale in bf16 for each row, of floats or of signed integers, which may have zeros.
 static void store_rows(struct quantise_file *file, const char *name, double *values, uint32_t rows,
-    uint32_t columns, bool floats)
+    uint32_t columns, bool floats, bool zeros)
 {
     unsigned char *codes = allocate((size_t)rows * columns, 1);
+    signed char *zero = allocate(rows, 1);
     uint16_t *scales = allocate(rows, sizeof *scales);
     for (uint32_t r = 0; r < rows; r++) {
         double *row = values + (size_t)r * columns, scale;
-        scales[r] = to_bf16(largest(row, columns) / (floats ? 440 : 126), &scale);
+        scales[r] = to_bf16(largest(row, columns) / (floats ? 440 : zeros ? 60 : 126), &scale);
+        zero[r] = (signed char)(zeros ? r % 7 * 20 - 60 : 0);
         for (uint32_t k = 0; k < columns; k++) {
             const double code = floats ? 0.0 : nearbyint(row[k] / scale);
             codes[(size_t)r * columns + k] =
-                floats ? put_e4m3(&row[k], scale) : (unsigned char)(signed char)code;
+                floats ? put_e4m3(&row[k], scale) : (unsigned char)(signed char)(code + zero[r]);
             row[k] = floats ? row[k] : code * scale;
         }
     }
@@ -195,11 +197,15 @@ static void store_rows(struct quantise_file *file, const char *name, double *val
         (size_t)rows * columns);
     quantise_add(
         file, name, ".weight_scale", "BF16", SHAPE(rows, 1), scales, rows * sizeof *scales);
+    if (zeros)
+        quantise_add(file, name, ".weight_zero_point", "I8", SHAPE(rows, 1), zero, rows);
     free(codes);
+    free(zero);
     free(scales);
 }
-STORE(fp8_rows, store_rows(file, name, values, rows, columns, true))
-STORE(int8_rows, store_rows(file, name, values, rows, columns, false))
+STORE(fp8_rows, store_rows(file, name, values, rows, columns, true, false))
+STORE(int8_rows, store_rows(file, name, values, rows, columns, false, false))
+STORE(int8_zeros, store_rows(file, name, values, rows, columns, false, true))
 
 // -------------------------------------------------------------------- integers in words
 
@@ -302,6 +308,9 @@ const struct way quantise_ways[] = {
         false, false, store_fp8_rows },
     { "int8 rows", COMPRESSED("int-quantized", "\"num_bits\":8,\"strategy\":\"channel\""), 1, false,
         true, store_int8_rows },
+    { "int8 rows and zeros",
+        COMPRESSED("int-quantized", "\"num_bits\":8,\"strategy\":\"channel\",\"symmetric\":false"),
+        1, false, false, store_int8_zeros },
     { "int4 packed", COMPRESSED("pack-quantized", "\"num_bits\":4,\"group_size\":32"), 32, false,
         false, store_packed_4 },
     { "int8 packed", COMPRESSED("pack-quantized", "\"num_bits\":8,\"group_size\":32"), 32, false,
