@@ -220,6 +220,10 @@ cp "$models/tokenizers/bytes.model" "$tmp/less/tokenizer.model"
 wrong 1 "has a token 300, the model's vocabulary ends at 299" "$tmp/less" "$tmp/x.gguf" --type f16
 head -c 3000 "$models/tokenizers/bytes.model" >"$tmp/less/tokenizer.model"
 wrong 1 "is no model of sentencepiece, or a damaged one" "$tmp/less" "$tmp/x.gguf" --type f16
+for bytes in '\x08\x05' '\x15\0\0\0\0' '\x18\x01' '\x0a\x02\x08\x05'; do # wire types
+    printf '%b' "$bytes" >"$tmp/less/tokenizer.model"
+    wrong 1 "is no model of sentencepiece, or a damaged one" "$tmp/less" "$tmp/x.gguf" --type f16
+done
 finish "sentencepiece"
 
 make bpe qwen3_moe 516

@@ -70,7 +70,7 @@ const char *vkmoe_vocabulary_text(const struct value *value)
 // What is left of a message, and the field that was read last.
 struct message {
     const unsigned char *at, *end;
-    uint32_t field;
+    uint32_t field, wire;
     uint64_t number;           // of a number or the bits of a float
     const unsigned char *data; // of bytes, `number` of them
     bool torn;
@@ -98,15 +98,17 @@ static uint64_t read_fixed(struct message *m, uint32_t size)
     return value;
 }
 
+enum { NUMBER, FIXED_64, BYTES, FIXED_32 = 5 }; // wires
+
 // The next field; false at the end, or where the message is torn.
 static bool next_field(struct message *m)
 {
-    enum { NUMBER, FIXED_64, BYTES, FIXED_32 = 5 };
     if (m->at == m->end || m->torn)
         return false;
     const uint64_t tag = read_number(m);
     m->field = (uint32_t)(tag >> 3);
-    switch (tag & 7) {
+    m->wire = tag & 7;
+    switch (m->wire) {
     case NUMBER: m->number = read_number(m); break;
     case FIXED_64: m->number = read_fixed(m, 8); break;
     case FIXED_32: m->number = read_fixed(m, 4); break;
@@ -143,6 +145,8 @@ static bool read_piece(struct vocabulary *v, struct message m, uint64_t id)
     while (next_field(&m)) {
         const uint32_t bits = (uint32_t)m.number;
         if (m.field == 1) {
+            if (m.wire != BYTES)
+                return false;
             token.text = (const char *)m.data;
             token.size = (size_t)m.number;
         } else if (m.field == 2) {
@@ -195,7 +199,9 @@ static void read_pieces(struct vocabulary *v, const struct blob *file, struct pi
         .model_type = 1, .unknown = 0, .begin = 1, .end = 2, .prefix = true, .removes_blanks = true
     };
     while (ok && v->out->status == VKMOE_OK && next_field(&m)) {
-        if (m.field == 1)
+        if (m.field >= 1 && m.field <= 3 && m.wire != BYTES)
+            ok = false;
+        else if (m.field == 1)
             ok = read_piece(v, inner_message(&m), out->count++);
         else if (m.field == 2)
             ok = read_ids(inner_message(&m), out);
