@@ -113,17 +113,19 @@ static bool place_scales(
         m->expert_scales = 1;
         return true;
     }
-    if (scales->elements == experts * rows && (last == rows || (last == 1 && next == rows))) {
-        m->scale_rows = 1;
-        m->expert_scales = rows;
+    const uint32_t rank = m->experts ? 3 : 2; // of a table
+    if (down && across && scales->rank == rank && last == across && next == down
+        && scales->elements == experts * down * across) {
+        m->scale_rows = block_rows;
+        m->scale_columns = block_columns;
+        m->row_scales = across;
+        m->expert_scales = down * across;
         return true;
     }
-    m->scale_rows = block_rows;
-    m->scale_columns = block_columns;
-    m->row_scales = across;
-    m->expert_scales = down * across;
-    return down && across && last == across && next == down
-        && scales->elements == experts * m->expert_scales;
+    const bool is_list = last == rows && scales->rank == rank - 1;
+    m->scale_rows = 1;
+    m->expert_scales = rows;
+    return scales->elements == experts * rows && (is_list || (last == 1 && next == rows));
 }
 
 enum vkmoe_status vkmoe_scheme_scale_type(const struct candidate *candidate, struct assembled *out)
