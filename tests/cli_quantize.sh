@@ -314,6 +314,18 @@ wrong 1 "knows no name in GGUF for how its pre_tokenizer" "$tmp/bpe" "$tmp/x.ggu
 sed 's/"type": *"BPE"/"type":"Unigram"/' "$models/tokenizers/bpe/qwen2.json" \
     >"$tmp/bpe/tokenizer.json"
 wrong 1 "only tokenizers of byte-level BPE are written" "$tmp/bpe" "$tmp/x.gguf" --type f16
+while read -r key value; do
+    python3 -c "import json, sys
+tokenizer = json.load(open('$models/tokenizers/bpe/qwen2.json'))
+tokenizer['model']['$key'] = $value
+json.dump(tokenizer, sys.stdout)" >"$tmp/bpe/tokenizer.json"
+    wrong 1 "has no tokens, or no list of merges" "$tmp/bpe" "$tmp/x.gguf" --type f16
+done <<'EOT'
+merges {"a": "b c"}
+merges None
+vocab {}
+vocab ["a", "b"]
+EOT
 quantize "$tmp/bpe" "$tmp/t.gguf" --type f16 --no-tokenizer
 finish "byte-level BPE"
 

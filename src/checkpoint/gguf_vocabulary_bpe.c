@@ -131,7 +131,7 @@ static void set_token(
 void vkmoe_vocabulary_read_bpe(struct vocabulary *v, const struct value *json)
 {
     const struct value *model = find(json, "model"), *normalizer = find(json, "normalizer");
-    const struct value *steps = find(normalizer, "normalizers");
+    const struct value *steps = find(normalizer, "normalizers"), *vocab = find(model, "vocab");
     const bool plain = !normalizer || value_is(normalizer, VALUE_NULL) || is_type(normalizer, "NFC")
         || (is_type(normalizer, "Sequence") && value_is(steps, VALUE_LIST) && steps->count == 0);
     if (!is_type(model, "BPE") || value_is_true(find(model, "byte_fallback")))
@@ -139,7 +139,10 @@ void vkmoe_vocabulary_read_bpe(struct vocabulary *v, const struct value *json)
             v, UNSUPPORTED, "%s: only tokenizers of byte-level BPE are written", v->path);
     else if (!plain)
         VOCABULARY_FAIL(v, UNSUPPORTED, "%s: GGUF cannot say what its normalizer does", v->path);
-    VALUE_EACH(item, find(model, "vocab"))
+    else if (!value_is(find(model, "merges"), VALUE_LIST) || !value_is(vocab, VALUE_OBJECT)
+        || vocab->count == 0)
+        VOCABULARY_FAIL(v, INVALID, "%s: has no tokens, or no list of merges", v->path);
+    VALUE_EACH(item, vocab)
     {
         set_token(v, item, item->name, TOKEN_NORMAL);
     }
