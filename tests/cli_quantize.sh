@@ -336,6 +336,20 @@ says 'of its 4 tokens that end a text GGUF has room for 3$'
 is tokenizer.ggml.eom_token_id 5
 make olmoe olmoe 64 norm_topk_prob=true
 wrong 1 "GGUF's olmoe cannot say how its gate weighs experts" "$tmp/olmoe" "$tmp/x.gguf" --type f16
+PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$here python3 - "$tmp/last" <<'PY' || problem "cannot make last"
+import sys
+from tiny_checkpoint import Checkpoint
+c = Checkpoint("qwen3_moe", 64)
+c.config["mlp_only_layers"] = [1]
+for name in [name for name in c.tensors if name.startswith("model.layers.1.mlp.")]:
+    expert = name.replace("mlp.experts.0.", "mlp.")
+    if expert != name:
+        c.tensors[expert] = c.tensors[name]
+    del c.tensors[name]
+c.save(sys.argv[1])
+PY
+wrong 1 "GGUF's qwen3moe cannot say which of its blocks have experts" "$tmp/last" "$tmp/x.gguf" \
+    --type f16
 make switch switch_transformers 64
 wrong 1 "GGUF has no architecture that this version could write for switch_transformers" \
     "$tmp/switch" "$tmp/x.gguf" --type f16

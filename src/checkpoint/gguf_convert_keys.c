@@ -255,6 +255,12 @@ static enum vkmoe_status find_blocks(
         REFUSE(c, "that it has no experts");
         return c->out->status;
     }
+    for (struct vkmoe_block later = block; later.index < c->frame.blocks; later.index++) {
+        if (!vkmoe_checkpoint_is_moe(c->checkpoint, later)) {
+            REFUSE(c, "which of its blocks have experts");
+            return c->out->status;
+        }
+    }
     TRY_RETURN(vkmoe_checkpoint_get_moe(c->checkpoint, block, &c->moe));
     TRY_RETURN(vkmoe_checkpoint_get_attention(
         c->checkpoint, (struct vkmoe_block){ .index = 0 }, &c->attention));
