@@ -162,6 +162,22 @@ static void test_way(struct tap *tap, struct harness *harness, const struct way 
     whole_checkpoint_finish(&whole);
 }
 
+// A folder of this config and these tensors has one tensor, of these values.
+static bool check_only(
+    struct quantise_file *file, const char *config, const float *expected, uint64_t count)
+{
+    struct container container = { 0 };
+    struct quantisation quantisation;
+    folder_empty();
+    folder_write_text("config.json", config);
+    quantise_write(file, "model.safetensors");
+    const bool ok = is_ok(open_tensors(folder, &printing_log, &quantisation, &container), "open")
+        && container.tensors.count == 1
+        && same_bits(container.tensors.items, expected, count, 0, 1);
+    vkmoe_container_close(&container);
+    return ok;
+}
+
 // A matrix of more rows than are made at once.
 static void test_bands(struct tap *tap, const struct way *way)
 {
@@ -172,8 +188,6 @@ static void test_bands(struct tap *tap, const struct way *way)
         return;
     struct rng rng = rng_for(1, name);
     struct quantise_file file = { 0 };
-    struct container container = { 0 };
-    struct quantisation quantisation;
     double *values = allocate((size_t)ROWS * COLUMNS, sizeof *values);
     float *expected = allocate((size_t)ROWS * COLUMNS, sizeof *expected);
     for (size_t i = 0; i < (size_t)ROWS * COLUMNS; i++)
@@ -183,13 +197,7 @@ static void test_bands(struct tap *tap, const struct way *way)
         expected[i] = (float)values[i];
     char config[1024];
     snprintf(config, sizeof config, "{\"quantization_config\":%s}", way->config);
-    folder_empty();
-    folder_write_text("config.json", config);
-    quantise_write(&file, "model.safetensors");
-    const bool ok = is_ok(open_tensors(folder, &printing_log, &quantisation, &container), "bands")
-        && container.tensors.count == 1
-        && same_bits(container.tensors.items, expected, (uint64_t)ROWS * COLUMNS, 0, 1);
-    vkmoe_container_close(&container);
+    const bool ok = check_only(&file, config, expected, (uint64_t)ROWS * COLUMNS);
     free(values);
     free(expected);
     tap_result(tap, ok, name);
@@ -316,6 +324,17 @@ static enum vkmoe_status read_refused(const struct vkmoe_log *log)
     return status;
 }
 
+// In a folder that has no other quantised part.
+static bool check_cache_scales(void)
+{
+    const float values[] = { 1.0f, 0.5f };
+    struct quantise_file file = { 0 };
+    quantise_add_sized(&file, "m.weight", "F32", "1,2", values, sizeof values);
+    quantise_add_sized(&file, "m.k_scale", "F32", "1", values, sizeof *values);
+    quantise_add_sized(&file, "m.v_scale", "F32", "1", values, sizeof *values);
+    return check_only(&file, "{}", values, 2);
+}
+
 static void test_refused(struct tap *tap)
 {
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
@@ -420,6 +439,7 @@ static void check_all(struct tap *tap, struct harness *harness)
             test_bands(tap, &quantise_ways[i]);
     }
     test_refused(tap);
+    TAP_TEST(tap, "scales of the cache alone", check_cache_scales());
     const int count = scandir(vectors(), &entries, is_file, alphasort);
     for (int i = 0; i < count; i++) {
         *strstr(entries[i]->d_name, ".safetensors") = '\0';

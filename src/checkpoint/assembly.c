@@ -304,12 +304,13 @@ enum vkmoe_status vkmoe_assembly_create(struct tensors *tensors,
         candidate.values = &tensors->items[i];
         status = look(assembly, &candidate);
     }
-    if (status == VKMOE_OK && assembly->count > 0) {
+    TRY(status);
+    if (assembly->count > 0)
         TRY(place(assembly, path, log));
-        use_cache_scales(tensors, candidate.used);
-        replace(assembly, candidate.used, tensors);
+    use_cache_scales(tensors, candidate.used);
+    replace(assembly, candidate.used, tensors);
+    if (assembly->count > 0)
         TRY(check_names(tensors, log));
-    }
 fail:
     free(candidate.used);
     if (status != VKMOE_OK || assembly->count == 0)
