@@ -271,6 +271,8 @@ static const struct {
         VKMOE_ERROR_INVALID, "the factor of all its scales is missing" },
     { "sparse", PACKED(",\"format\":\"marlin-24\""), "m.weight:F32:1:4", 0, VKMOE_ERROR_UNSUPPORTED,
         "quantised (compressed-tensors): its format is marlin-24" },
+    { "rotated", PACKED(",\"transform_config\":{\"config_groups\":{\"u\":{}}}"), "m.weight:F32:1:4",
+        0, VKMOE_ERROR_UNSUPPORTED, "its weights are rotated (transform_config)" },
     { "gemv", "{\"quant_method\":\"awq\",\"version\":\"gemv\"}", "m.weight:F32:1:4", 0,
         VKMOE_ERROR_UNSUPPORTED, "quantised (awq): its version is gemv, only gemm" },
     { "other widths",

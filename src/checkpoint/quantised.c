@@ -96,6 +96,10 @@ static void read_groups(const struct value *object, struct quantisation *out)
         refuse(out, "its format is %.60s", format);
     if (sparse && strcmp(sparse, "dense") != 0)
         refuse(out, "its weights are sparse, %.60s", sparse);
+    const struct value *rotations = vkmoe_value_member(object, "transform_config");
+    const struct value *rotated = vkmoe_value_member(rotations, "config_groups");
+    if (vkmoe_value_begin(rotated) != vkmoe_value_end(rotated))
+        refuse(out, "its weights are rotated (transform_config)");
     VALUE_EACH(group, vkmoe_value_member(object, "config_groups"))
     {
         const struct value *weights = vkmoe_value_member(group, "weights");
