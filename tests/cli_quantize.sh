@@ -92,6 +92,12 @@ wrong 1 "is an input too, and would be overwritten" "$tmp/own.gguf" "$tmp/own.gg
 ln "$tmp/own.gguf" "$tmp/other.gguf"
 wrong 1 "is an input too, and would be overwritten" "$tmp/own.gguf" "$tmp/other.gguf" --type q8_0
 same "$tmp/own.gguf" "$tmp/f16.gguf"
+cp -r "$model" "$tmp/folder"
+for name in config.json chat_template.jinja cl100k.tiktoken; do
+    [ -e "$tmp/folder/$name" ] || echo text >"$tmp/folder/$name"
+    wrong 1 "is an input too, and would be overwritten" "$tmp/folder" "$tmp/folder/$name" \
+        --type q8_0
+done
 wrong 1 "/dev/full: cannot write: No space left" "$model" /dev/full --type q4_0
 wrong 1 "it is a directory" "$model" "$tmp" --type q4_0
 before=$(ulimit -f)

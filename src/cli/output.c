@@ -125,7 +125,8 @@ static bool is_same(const struct stat *a, const struct stat *b)
 // Whether `path` is in the folder of a model and one of the files that make it up.
 static bool is_of_model(const char *path, const struct stat *folder)
 {
-    static const char *const suffixes[] = { ".json", ".safetensors", ".model", ".txt" };
+    static const char *const suffixes[] = { ".json", ".safetensors", ".model", ".txt", ".jinja",
+        ".tiktoken" };
     const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
     const char *suffix = strrchr(name, '.');
     char *parent = cli_alloc(strlen(path) + 2);
