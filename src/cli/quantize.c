@@ -225,6 +225,10 @@ static int run(const struct job *job, vkmoe_checkpoint *checkpoint, struct gguf_
             cli_result(vkmoe_gguf_output_make(checkpoint, !job->no_tokenizer, output), job->source);
     if (status != 0)
         return status;
+    for (uint32_t i = 0; i < job->keep.count; i++) {
+        if (!cli_keep_fits(&job->keeps[i], output))
+            return cli_fail("--keep: '%s' fits no tensor's name", job->keeps[i].pattern);
+    }
     cli_choose_types(output, job->recipe, job->keeps, job->keep.count);
     status = write_target(job, output);
     if (status == 0)

@@ -26,6 +26,9 @@ struct cli_keep {
 // "PATTERN=TYPE" or "PATTERN"; false: it is no such thing.
 bool cli_keep_parse(const char *text, struct cli_keep *out);
 
+// Whether there is a tensor that its pattern fits.
+bool cli_keep_fits(const struct cli_keep *keep, const struct gguf_output *output);
+
 // After "blk.N.", or all of it.
 const char *cli_tensor_kind(const char *name);
 

@@ -108,12 +108,26 @@ static enum vkmoe_dtype mixed_type(const struct gguf_output *output,
         : recipe->dtype;
 }
 
+static bool fits(const struct cli_keep *keep, const char *name)
+{
+    return fnmatch(keep->pattern, name, 0) == 0
+        || fnmatch(keep->pattern, cli_tensor_kind(name), 0) == 0;
+}
+
+bool cli_keep_fits(const struct cli_keep *keep, const struct gguf_output *output)
+{
+    for (uint32_t i = 0; i < output->tensor_count; i++) {
+        if (fits(keep, output->tensors[i].name))
+            return true;
+    }
+    return false;
+}
+
 static const struct cli_keep *find_keep(
     const char *name, const struct cli_keep *keeps, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
-        if (fnmatch(keeps[i].pattern, name, 0) == 0
-            || fnmatch(keeps[i].pattern, cli_tensor_kind(name), 0) == 0)
+        if (fits(&keeps[i], name))
             return &keeps[i];
     }
     return NULL;
