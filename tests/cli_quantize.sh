@@ -128,6 +128,16 @@ make() {
         problem "cannot make $1"
 }
 
+# tiny NAME - one of Qwen 3, c, edited by the Python that is read.
+tiny() {
+    PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$here python3 -c "
+import sys
+from tiny_checkpoint import Checkpoint, Tensor, tensor
+c = Checkpoint('qwen3_moe', 64)
+exec(sys.stdin.read())
+c.save('$tmp/$1')" || problem "cannot make $1"
+}
+
 # keys FILE - its keys, each with its value; of an array how many there are, and some of them.
 keys() {
     python3 - "$@" <<'PY'
@@ -345,20 +355,24 @@ says 'of its 4 tokens that end a text GGUF has room for 3$'
 is tokenizer.ggml.eom_token_id 5
 make olmoe olmoe 64 norm_topk_prob=true
 wrong 1 "GGUF's olmoe cannot say how its gate weighs experts" "$tmp/olmoe" "$tmp/x.gguf" --type f16
-PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$here python3 - "$tmp/last" <<'PY' || problem "cannot make last"
-import sys
-from tiny_checkpoint import Checkpoint
-c = Checkpoint("qwen3_moe", 64)
+tiny last <<'PY'
 c.config["mlp_only_layers"] = [1]
 for name in [name for name in c.tensors if name.startswith("model.layers.1.mlp.")]:
     expert = name.replace("mlp.experts.0.", "mlp.")
     if expert != name:
         c.tensors[expert] = c.tensors[name]
     del c.tensors[name]
-c.save(sys.argv[1])
 PY
 wrong 1 "GGUF's qwen3moe cannot say which of its blocks have experts" "$tmp/last" "$tmp/x.gguf" \
     --type f16
+tiny int8 <<'PY'
+c.config["quantization_config"] = {"quant_method": "compressed-tensors"}
+for name in [name for name in c.tensors if name.endswith("down_proj.weight")]:
+    c.tensors[name] = Tensor("I8", c.tensors[name].shape, bytes(32 * 48))
+    c.tensors[name + "_scale"] = tensor([1], [1.0])
+PY
+wrong 1 "blk.0.ffn_down_exps.weight is INT8, which GGUF does not have" "$tmp/int8" "$tmp/x.gguf" \
+    --type f16 --keep ffn_down_exps.weight
 make switch switch_transformers 64
 wrong 1 "GGUF has no architecture that this version could write for switch_transformers" \
     "$tmp/switch" "$tmp/x.gguf" --type f16

@@ -363,6 +363,10 @@ static bool put_tensor(struct gguf_output *output, const struct gguf_tensor *ten
     if (!vkmoe_gguf_type_number(type, &number))
         GGUF_OUTPUT_FAIL(output, UNSUPPORTED, "%s: tensor %s is %s, which GGUF does not have",
             output->path, tensor->name, type);
+    if (tensor->shape[0] % vkmoe_format(tensor->dtype)->elements)
+        GGUF_OUTPUT_FAIL(output, UNSUPPORTED,
+            "%s: tensor %s has rows of %llu elements, no blocks of %s", output->path, tensor->name,
+            (unsigned long long)tensor->shape[0], type);
     bool ok = put_u64(out, strlen(tensor->name)) && put(out, tensor->name, strlen(tensor->name))
         && put_u32(out, tensor->rank);
     for (uint32_t d = 0; ok && d < tensor->rank; d++)

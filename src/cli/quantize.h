@@ -33,7 +33,7 @@ bool cli_keep_fits(const struct cli_keep *keep, const struct gguf_output *output
 const char *cli_tensor_kind(const char *name);
 
 // Sets the type of each tensor: the first of `keeps` whose pattern fits decides, else the recipe.
-// Rows that are no whole blocks get another type.
+// Rows that are no whole blocks of a type get another, unless it is kept.
 void cli_choose_types(struct gguf_output *output, const struct cli_recipe *recipe,
     const struct cli_keep *keeps, uint32_t keep_count);
 

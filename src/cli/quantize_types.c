@@ -160,8 +160,10 @@ void cli_choose_types(struct gguf_output *output, const struct cli_recipe *recip
         struct gguf_tensor *tensor = &output->tensors[i];
         const struct cli_keep *keep = find_keep(tensor->name, keeps, keep_count);
         enum vkmoe_dtype dtype = recipe->dtype;
+        if (keep && !keep->recipe)
+            continue;
         if (keep)
-            dtype = keep->recipe ? keep->recipe->dtype : tensor->dtype;
+            dtype = keep->recipe->dtype;
         else if (stays_f32(tensor))
             dtype = VKMOE_DTYPE_F32;
         else if (recipe->better != recipe->dtype)
