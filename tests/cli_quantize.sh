@@ -84,6 +84,8 @@ has '^attn_q.weight +4  f16, q8_0 '
 has '^attn_norm.weight +4  f16 '
 has '^token_embd.weight +1  f16 '
 has '^ffn_up_exps.weight +4  f16, q4_0 '
+quantize "$model" "$tmp/k.gguf" --type bf16 --keep 'blk.1.*=f16'
+has '^ffn_up_exps.weight +4  bf16, f16 '
 wrong 1 "--keep: 'attn_x*' fits no tensor's name" "$model" "$tmp/x.gguf" --type f16 \
     --keep '*norm*' --keep 'attn_x*=q8_0'
 [ ! -e "$tmp/x.gguf" ] || problem "there is a file"

@@ -104,6 +104,7 @@ static void spread(void (*work)(void *data, uint32_t i), void *data, uint32_t co
 struct tensor_kind {
     const char *name;
     char types[64];
+    uint32_t known; // of these, a bit for each dtype
     uint32_t count;
     uint64_t size;
     double error, power;
@@ -113,8 +114,9 @@ static void add_to_kind(struct tensor_kind *kind, const struct gguf_tensor *tens
 {
     const char *type = cli_dtype_name(tensor->dtype);
     const size_t used = strlen(kind->types);
-    if (!strstr(kind->types, type))
+    if (!(kind->known >> tensor->dtype & 1))
         snprintf(kind->types + used, sizeof kind->types - used, "%s%s", used ? ", " : "", type);
+    kind->known |= 1u << tensor->dtype;
     kind->count++;
     kind->size += tensor->size;
     kind->error += tensor->error;
