@@ -332,10 +332,10 @@ static enum vkmoe_status write_matrix(
     const uint32_t unit = MAX(tensor->turned, 1);
     const uint64_t rows = by_rows ? AT_ONCE / tensor->shape[0] / unit * unit : tensor->rows;
     const uint32_t step = (uint32_t)MIN(MAX(rows, unit), tensor->rows);
-    for (uint32_t row = 0; row < tensor->rows; row += step) {
+    for (uint64_t row = 0; row < tensor->rows; row += step) {
         struct vkmoe_view part = view;
-        part.data = vkmoe_view_at(&view, row, 0);
-        TRY_RETURN(write_rows(work, tensor, &part, MIN(step, tensor->rows - row)));
+        part.data = vkmoe_view_at(&view, (int64_t)row, 0);
+        TRY_RETURN(write_rows(work, tensor, &part, (uint32_t)MIN(step, tensor->rows - row)));
     }
     return VKMOE_OK;
 }
