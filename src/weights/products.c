@@ -55,11 +55,18 @@ const struct variant *vkmoe_experts_decode_form(const struct experts *e, enum ke
     return vkmoe_form_choose(e->device, kernel, e->dtype, 0, e->fast && has_whole_blocks(e));
 }
 
+// Intel's lanes, of which few make a subgroup, have half of the registers that others have: they
+// take half the rows of a workgroup that a form names, and one token.
+static bool has_few_registers(const struct experts *e)
+{
+    return e->device->least_subgroup_size < 32;
+}
+
 // Of matrix rows, for a workgroup.
 static uint32_t decode_blocks(const struct experts *e, enum kernel kernel)
 {
     const uint32_t blocks = vkmoe_experts_decode_form(e, kernel)->tile.blocks;
-    return blocks ? blocks : e->shapes.decode_blocks;
+    return !blocks ? e->shapes.decode_blocks : has_few_registers(e) ? blocks / 2 : blocks;
 }
 
 #define INTEGER_LANES 256 // at most: more of x would not fit into shared memory of 16 KiB
@@ -69,7 +76,8 @@ static uint32_t decode_together(const struct experts *e, uint32_t tokens)
 {
     const struct variant *form = vkmoe_experts_decode_form(e, KERNEL_decode_up);
     const bool in_nibbles = form->needs & NEED_integer_dot && form->tile.blocks;
-    return MIN(tokens, MIN(e->shapes.decode_together, in_nibbles ? 2 : DECODE_TILE_TOKENS));
+    const uint32_t most = !in_nibbles ? DECODE_TILE_TOKENS : has_few_registers(e) ? 1 : 2;
+    return MIN(tokens, MIN(e->shapes.decode_together, most));
 }
 
 // How rows of `units` are cut: as many lanes as have something to do, and of their units as many
