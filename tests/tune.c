@@ -146,8 +146,9 @@ static bool test_other_rows(void)
     CHECK_OK(vkmoe_device_tune(device, &params));
     CHECK(device->overrides->form_count >= 1 && device->overrides->forms[0].from == 7);
     CHECK(device->overrides->forms[0].dtype == VKMOE_DTYPE_F32);
-    // Another form where there is none to choose from: nothing was cut short.
-    CHECK(!device->is_cpu || device->overrides->form_count == 1);
+    // Where there is none to choose from nothing is cut short, however slow the machine is.
+    const bool chooses = !device->is_cpu || device->needs & NEED_uniform_loads;
+    CHECK(chooses || device->overrides->form_count == 1);
     return true;
 fail:
     return false;
