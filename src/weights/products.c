@@ -195,6 +195,7 @@ enum vkmoe_status vkmoe_experts_decode_up(
         return VKMOE_OK;
     const struct experts shared = in_shared_format(e);
     push.row_tiles = 0;
+    push.units = e->shared.matrix.units; // rows are padded as their format has it
     push.shared_row_tiles =
         div_up(e->shared.matrix.blocks, decode_blocks(&shared, KERNEL_decode_up));
     set_format(&d,
