@@ -361,8 +361,9 @@ static void create_latent_dtypes(struct creation *c)
 }
 static void create_latent_unknown_dtype(struct creation *c)
 {
+    struct vkmoe_view *keys = latent_keys(c);
     for (size_t h = 0; h < 4; h++)
-        latent_keys(c)[h] = (struct vkmoe_view){ .data = zeros, .dtype = (enum vkmoe_dtype)UNKNOWN,
+        keys[h] = (struct vkmoe_view){ .data = zeros, .dtype = (enum vkmoe_dtype)UNKNOWN,
             .row_stride = 1, .column_stride = 32 };
 }
 // Of a format with blocks: [32][6] that lies as [6][32].

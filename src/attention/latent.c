@@ -233,8 +233,8 @@ uint64_t vkmoe_latent_load_size(const struct vkmoe_attention_params *p)
 
 // ------------------------------------------------------------------------------ plan
 
-// Queries as projected are done with when values of heads are made.
-// What of a token heads have side by side: what their queries are made of, then results.
+// What of a token heads have side by side: queries as projected, which are done with when results
+// are made, then these.
 static uint64_t heads_elements(const struct vkmoe_attention_params *p)
 {
     return (uint64_t)p->heads * MAX(latent_query_size(p), p->latent.value_size);
