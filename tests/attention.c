@@ -348,7 +348,18 @@ static bool check_wide_passes(struct harness *harness)
         .head_size = 64, .heads = 1, .kv_heads = 1024, .expert_kv_heads = 1, .experts = 2,
         .experts_per_token = 1, .query.matrices = views, .output.matrices = views,
         .router.weight = view, .key.matrix = view, .value.matrix = view };
-    return check_wide(harness, &choices) && check_wide(harness, &keys);
+    // Queries as projected are much wider than what is made of them.
+    struct vkmoe_view matrices[128];
+    for (size_t h = 0; h < COUNT_OF(matrices); h++)
+        matrices[h] = view;
+    const struct vkmoe_attention_params latent = { VKMOE_INIT(vkmoe_attention_params), .hidden = 1,
+        .head_size = 3, .heads = COUNT_OF(matrices), .kv_heads = 1, .experts = 1,
+        .experts_per_token = 1, .query.matrices = views, .output.matrices = views,
+        .key.matrix = view, .key.norm = view, .rope.kind = VKMOE_ROPE_HALF,
+        .latent = {
+            .rank = 1, .key_size = 510, .value_size = 1, .keys = matrices, .values = matrices } };
+    return check_wide(harness, &choices) && check_wide(harness, &keys)
+        && check_wide(harness, &latent);
 }
 
 // One token far behind keys that are all zero, as a new cache holds them: with a query of zero
