@@ -126,6 +126,8 @@ static const struct value_case value_cases[] = {
         .has_windows = true, .windows = { 0, 0, 9 } },
     { "window-of-the-class", "gpt_oss", "\"sliding_window\":6,", "", .has_windows = true,
         .windows = { 128, 0, 128 } },
+    { "window-later", CHANGED("dots1", "sliding_window", "null", "4,\"max_window_layers\":2"),
+        .has_windows = true, .windows = { 0, 0, 4 } },
     { "window-switched-on", "qwen3_moe",
         "\"use_sliding_window\":false,\"sliding_window\":4096,"
         "\"max_window_layers\":3",

@@ -10,7 +10,6 @@ struct alias {
     const char *name;   // model_type
     const char *needs;  // alternatives "a|b", one of which must be there too
     const char *expect; // "key=value", besides what the family expects
-    const char *accept; // "key=value" that is as good as what the family expects
     bool renormalize;   // always, whatever a setting says
     // What is around the experts is the family's, too; settings "a b" of that which must be there.
     // NULL: nothing is said of it.

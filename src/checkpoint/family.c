@@ -140,18 +140,6 @@ static void check_groups(struct settings *settings, struct vkmoe_moe_params *par
     }
 }
 
-static void check_expected(const struct kind *kind, struct settings *settings)
-{
-    const struct family *family = kind->family;
-    const char *accept = kind->alias ? kind->alias->accept : NULL;
-    size_t key = accept ? strcspn(accept, "=") + 1 : 0;
-    for (size_t i = 0; i < ARRAY_SIZE(family->expect) && family->expect[i]; i++) {
-        if (!accept || strncmp(accept, family->expect[i], key) != 0
-            || !vkmoe_setting_is(settings, accept))
-            vkmoe_setting_expect(settings, family->expect[i]);
-    }
-}
-
 void vkmoe_family_read_experts(
     const struct family *family, struct settings *settings, uint32_t *experts, uint32_t *k)
 {
@@ -167,7 +155,7 @@ void vkmoe_family_read_params(
 {
     const struct family *family = kind->family;
     *params = family->preset;
-    check_expected(kind, settings);
+    vkmoe_setting_expect_all(settings, family->expect, ARRAY_SIZE(family->expect));
     params->hidden = vkmoe_setting_read(&family->hidden, settings, 1, MAX_WIDTH);
     params->inner = vkmoe_setting_read(&family->inner, settings, 1, MAX_WIDTH);
     vkmoe_family_read_experts(family, settings, &params->experts, &params->experts_per_token);
@@ -185,7 +173,7 @@ void vkmoe_family_read_dense(
     const struct family *family = kind->family;
     *params = (struct vkmoe_moe_params){ VKMOE_INIT(vkmoe_moe_params), .experts = 1,
         .experts_per_token = 1, .router.select = VKMOE_SELECT_SUPPLIED_WEIGHTED };
-    check_expected(kind, settings);
+    vkmoe_setting_expect_all(settings, family->expect, ARRAY_SIZE(family->expect));
     params->hidden = vkmoe_setting_read(&family->hidden, settings, 1, MAX_WIDTH);
     params->inner = vkmoe_setting_read(&family->dense_inner, settings, 1, MAX_WIDTH);
     read_activation(family, settings, params);

@@ -111,11 +111,12 @@ struct vkmoe_view vkmoe_lookup_view(
     uint32_t rank = 0;
     while (rank < 4 && shape[rank])
         rank++;
-    // A matrix of one row may be a vector.
+    // A matrix of one row may be a vector, and the other way round.
     const uint32_t skip = rank == 2 && shape[0] == 1 && tensor->rank == 1;
-    bool same = tensor->rank == rank - skip;
-    for (uint32_t i = 0; same && i < tensor->rank; i++)
-        same = tensor->shape[i] == shape[i + skip];
+    const uint32_t lead = rank == 1 && tensor->shape[0] == 1 && tensor->rank == 2;
+    bool same = tensor->rank - lead == rank - skip;
+    for (uint32_t i = 0; same && i + lead < tensor->rank; i++)
+        same = tensor->shape[i + lead] == shape[i + skip];
     if (!same && !is_packed(tensor->dtype)) {
         char is[200], should[200];
         print_shape(tensor->shape, tensor->rank, is, sizeof is);

@@ -9,12 +9,14 @@
 #include "base/common.h"
 #include "base/value.h"
 
-#define COMMON_KEYS "rope_type", "type", "rope_theta", "partial_rotary_factor"
+// In a text, which is all that is read here, a position is the same number in every section.
+#define COMMON_KEYS \
+    "rope_type", "type", "rope_theta", "partial_rotary_factor", "mrope_section", "mrope_interleaved"
 
 struct scaling {
     const char *name;
     enum vkmoe_rope_scaling scaling;
-    const char *keys[14]; // what it knows
+    const char *keys[16]; // what it knows
 };
 
 static const struct scaling scalings[] = {
@@ -160,6 +162,27 @@ static void read_scaling(struct settings *object, const struct scaling *scaling,
     }
 }
 
+double vkmoe_rope_part(struct settings *settings, double preset)
+{
+    const struct value *const places[] = { settings->object,
+        vkmoe_setting_object(settings, "rope_scaling"),
+        vkmoe_setting_object(settings, "rope_parameters") };
+    double part = preset != 0.0 ? preset : 1.0;
+    struct settings place = *settings;
+    for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+        place.object = places[i];
+        if (places[i] && preset == 0.0)
+            vkmoe_setting_expect(&place, "partial_rotary_factor=1");
+        else if (places[i])
+            part = vkmoe_setting_number(&place, "partial_rotary_factor", part);
+    }
+    settings->status = place.status;
+    if (!(part > 0.0 && part <= 1.0))
+        vkmoe_setting_fail(settings, VKMOE_ERROR_INVALID,
+            "partial_rotary_factor is %g, expected more than 0 and at most 1", part);
+    return part;
+}
+
 // What an object says. It starts from `out->kind` and `out->base`.
 static void read_object(struct settings *settings, const struct value *item, uint32_t max_positions,
     struct vkmoe_rope *out)
@@ -177,7 +200,6 @@ static void read_object(struct settings *settings, const struct value *item, uin
     out->base = base;
     const struct scaling *scaling = find_scaling(&object, item->name);
     check_keys(&object, scaling, item->name);
-    vkmoe_setting_expect(&object, "partial_rotary_factor=1");
     read_scaling(&object, scaling, max_positions, original, out);
     settings->status = object.status;
 }
@@ -196,7 +218,6 @@ void vkmoe_rope_read(struct settings *settings, const struct vkmoe_rope *preset,
     uint32_t max_positions, struct vkmoe_rope *out)
 {
     *out = *preset;
-    vkmoe_setting_expect(settings, "partial_rotary_factor=1");
     out->base = read_above(settings, "rope_theta", preset->base, 1.0);
     if (preset->scaling == VKMOE_ROPE_SCALING_YARN)
         out->attention_factor = (float)grow(preset->factor, 1.0);

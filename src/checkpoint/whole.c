@@ -153,6 +153,30 @@ static void check_expected(const struct whole_source *source)
     vkmoe_setting_expect_all(source->settings, whole->expect, ARRAY_SIZE(whole->expect));
 }
 
+static void read_rope(const struct whole_source *source, struct vkmoe_attention_params *params)
+{
+    const struct whole *whole = source->whole;
+    struct settings *settings = source->settings;
+    vkmoe_rope_read(settings, &whole->rope, read_max_positions(source), &params->rope);
+    const double part = vkmoe_rope_part(settings, whole->rope_part);
+    uint32_t size = (uint32_t)(params->head_size * part);
+    if (whole->rope_size_key)
+        size = vkmoe_setting_u32(settings, whole->rope_size_key, size, 2, params->head_size);
+    if (size == params->head_size)
+        return;
+    params->rope.size = size;
+    if (size % 2 || size == 0)
+        vkmoe_setting_fail(settings, VKMOE_ERROR_INVALID,
+            "%u elements of each head are turned, expected an even number", size);
+}
+
+bool vkmoe_whole_has_head_norms(const struct whole_source *source)
+{
+    const struct setting *norms = &source->whole->head_norms;
+    return source->whole->names[PLACE_BLOCKS].query_norm
+        && (!norms->key || vkmoe_setting_bool(source->settings, norms->key, norms->preset));
+}
+
 void vkmoe_whole_read_attention(
     const struct whole_source *source, struct vkmoe_attention_params *params, bool *bias)
 {
@@ -167,14 +191,14 @@ void vkmoe_whole_read_attention(
     else
         read_heads(source, params);
     read_experts(source, params);
-    if (whole->names[PLACE_BLOCKS].query_norm || whole->latent.is_latent)
+    if (vkmoe_whole_has_head_norms(source) || whole->latent.is_latent)
         params->norm.epsilon = read_epsilon(source);
     if (whole->latent.norm_epsilon != 0.0)
         params->norm.epsilon = (float)whole->latent.norm_epsilon;
     params->scale = read_scale(settings, whole->scale_key, whole->scale);
     params->value_clip = read_scale(settings, whole->clip_key, 0.0);
     if (whole->rope.kind != VKMOE_ROPE_NONE)
-        vkmoe_rope_read(settings, &whole->rope, read_max_positions(source), &params->rope);
+        read_rope(source, params);
     if (whole->latent.is_latent)
         read_latent_rope(source, params);
     *bias = whole->bias.preset;
@@ -224,8 +248,14 @@ static uint32_t read_window(const struct whole_source *source, struct vkmoe_bloc
         window = vkmoe_setting_u32(settings, "sliding_window",
             vkmoe_setting_is_null(settings, "sliding_window") ? 0 : whole->window_preset, 1,
             INT32_MAX);
-    bool alternate = whole->window == WINDOW_ALTERNATE;
-    bool sliding = is_sliding(source, block, alternate ? block.index % 2 == 0 : on && window);
+    bool preset = on && window;
+    if (whole->window == WINDOW_ALTERNATE)
+        preset = block.index % 2 == 0;
+    else if (whole->window == WINDOW_LATER)
+        preset = window
+            && block.index
+                >= vkmoe_setting_u32(settings, "max_window_layers", MAX_BLOCKS, 0, UINT32_MAX);
+    bool sliding = is_sliding(source, block, preset);
     if (sliding && window == 0)
         vkmoe_setting_fail(settings, VKMOE_ERROR_INVALID,
             "block %u has sliding_attention, but there is no sliding_window", block.index);

@@ -60,6 +60,7 @@ enum window_rule {
     WINDOW_NONE,      // sliding_window is not the family's
     WINDOW_ALL,       // every block has sliding_window
     WINDOW_ALTERNATE, // every other one, the first included, unless layer_types differ
+    WINDOW_LATER,     // those from max_window_layers on, unless layer_types differ
 };
 
 struct whole {
@@ -73,8 +74,11 @@ struct whole {
     double norm_epsilon;                              // below 0: it must be there
     double block_norm_epsilon;                        // 0: norm_epsilon too
     struct vkmoe_rope rope;
-    struct setting bias; // of the projections; no key: fixed
-    bool norm_wide;      // see vkmoe_attention_params
+    double rope_part;          // preset of partial_rotary_factor; 0: the family has all of it
+    const char *rope_size_key; // elements of a head, instead of that factor; NULL: none
+    struct setting bias;       // of the projections; no key: fixed
+    struct setting head_norms; // of queries and keys; no key: as `names` say
+    bool norm_wide;            // see vkmoe_attention_params
     enum window_rule window;
     uint32_t window_preset;
     const char *window_switch;            // the setting that must be true for windows
@@ -106,6 +110,9 @@ enum place vkmoe_whole_place(struct vkmoe_block block);
 // projections have biases.
 void vkmoe_whole_read_attention(
     const struct whole_source *source, struct vkmoe_attention_params *params, bool *bias);
+
+// Whether queries and keys have norms of their own.
+bool vkmoe_whole_has_head_norms(const struct whole_source *source);
 
 // The patterns of a block's experts. False if all see everything before them.
 bool vkmoe_whole_read_patterns(const struct whole_source *source, struct vkmoe_block block,

@@ -44,7 +44,8 @@ struct builder {
     const struct whole_source *source;
     const struct attention_names *names;
     struct vkmoe_block block;
-    bool bias; // of the projections
+    bool bias;       // of the projections
+    bool head_norms; // of queries and keys
     struct buckets buckets;
     struct attention_views *out;
 };
@@ -166,9 +167,12 @@ static void view_vectors(struct builder *b, bool norm_wide)
     }
     if (b->bias && names->projection_bias)
         p->output.bias = vkmoe_lookup_vector(lookup, names->projection_bias, p->hidden);
-    p->query.norm =
-        vkmoe_lookup_vector(lookup, names->query_norm, norm_wide ? width : p->head_size);
-    p->key.norm = vkmoe_lookup_vector(lookup, names->key_norm, norm_wide ? kv_width : p->head_size);
+    if (b->head_norms) {
+        p->query.norm =
+            vkmoe_lookup_vector(lookup, names->query_norm, norm_wide ? width : p->head_size);
+        p->key.norm =
+            vkmoe_lookup_vector(lookup, names->key_norm, norm_wide ? kv_width : p->head_size);
+    }
     p->sinks = vkmoe_lookup_vector(lookup, names->sinks, p->heads);
 }
 
@@ -213,17 +217,19 @@ static bool is_used(const struct builder *b, const char *name)
     // Latent attention reads no biases, sinks and norms of heads, and no fused matrix.
     const bool plain = b->out->params.latent.rank == 0;
     const bool bias = b->bias && plain, biases_apart = bias && !n->fused_bias;
+    const bool norms = b->head_norms && plain;
     const bool apart = !n->fused || !plain, down = b->out->params.latent.query_rank > 0;
     const char *const used[] = { n->router,
         down        ? NULL
             : apart ? n->query
                     : n->fused,
         n->output, apart ? n->key : NULL, apart ? n->value : NULL, n->key_value,
-        plain ? n->output_bias : NULL, plain ? n->query_norm : NULL, n->key_norm,
-        plain ? n->sinks : NULL, n->ignored, n->attention_norm,
-        b->block.index == 0 ? n->position_bias : NULL, biases_apart ? n->query_bias : NULL,
-        biases_apart ? n->key_bias : NULL, biases_apart ? n->value_bias : NULL,
-        bias ? n->fused_bias : NULL, bias ? n->projection_bias : NULL, down ? n->query_down : NULL,
+        plain ? n->output_bias : NULL, norms ? n->query_norm : NULL,
+        norms || !plain ? n->key_norm : NULL, plain ? n->sinks : NULL, n->ignored,
+        n->attention_norm, b->block.index == 0 ? n->position_bias : NULL,
+        biases_apart ? n->query_bias : NULL, biases_apart ? n->key_bias : NULL,
+        biases_apart ? n->value_bias : NULL, bias ? n->fused_bias : NULL,
+        bias ? n->projection_bias : NULL, down ? n->query_down : NULL,
         down ? n->query_down_norm : NULL, down ? n->query_up : NULL,
         n->latent_both ? n->latent_both : n->latent_keys,
         n->latent_both ? NULL : n->latent_values };
@@ -272,6 +278,7 @@ static enum vkmoe_status read_params(const struct whole_tensors *from, struct bu
     struct settings *settings = from->source.settings;
     struct vkmoe_attention_params params = { VKMOE_INIT(vkmoe_attention_params) };
     vkmoe_whole_read_attention(&from->source, &params, &b->bias);
+    b->head_norms = vkmoe_whole_has_head_norms(&from->source);
     size_t biases = 0;
     if (b->names->position_bias) {
         vkmoe_buckets_read(settings, &whole->buckets, &whole->max_distance,

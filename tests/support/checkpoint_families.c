@@ -145,16 +145,21 @@ void family_write_qwen(struct writer *w, family_t *f, const char *prefix, layer_
         SHAPE(1, l->hidden));
 }
 
-// DeepSeek and GLM.
-void family_write_deepseek(struct writer *w, family_t *f, const char *prefix, layer_t *l)
+void family_write_corrected(
+    struct writer *w, family_t *f, const char *prefix, layer_t *l, const char *correction)
 {
     family_add_router(w, f, prefix, l, "mlp.gate.weight");
-    if (l->correction_bias)
-        family_add_correction(w, f, prefix, l, "mlp.gate.e_score_correction_bias");
+    if (l->correction_bias && correction)
+        family_add_correction(w, f, prefix, l, correction);
     family_add_experts(w, f, prefix, l, "mlp.experts.%u.gate_proj.weight",
         "mlp.experts.%u.up_proj.weight", "mlp.experts.%u.down_proj.weight");
     family_add_shared(w, f, prefix, l, "mlp.shared_experts.gate_proj.weight",
         "mlp.shared_experts.up_proj.weight", "mlp.shared_experts.down_proj.weight");
+}
+
+void family_write_deepseek(struct writer *w, family_t *f, const char *prefix, layer_t *l)
+{
+    family_write_corrected(w, f, prefix, l, "mlp.gate.e_score_correction_bias");
 }
 
 void family_write_granite(struct writer *w, family_t *f, const char *prefix, layer_t *l)

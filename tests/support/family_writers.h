@@ -69,8 +69,10 @@ void family_add_correction(
 void family_write_gated_dense(struct writer *w, family_t *f, const char *prefix, layer_t *l);
 void family_write_mixtral(struct writer *w, family_t *f, const char *prefix, layer_t *l);
 void family_write_qwen(struct writer *w, family_t *f, const char *prefix, layer_t *l);
-// DeepSeek and GLM.
+// DeepSeek, GLM and dots; the same with another name of the bias that selects.
 void family_write_deepseek(struct writer *w, family_t *f, const char *prefix, layer_t *l);
+void family_write_corrected(
+    struct writer *w, family_t *f, const char *prefix, layer_t *l, const char *correction);
 void family_write_granite(struct writer *w, family_t *f, const char *prefix, layer_t *l);
 
 #endif

@@ -23,6 +23,7 @@ static const struct architecture {
     bool granite, own_inner;
     bool deepseek; // and if experts are fused, keys and values of heads as in old files
     const char *experts_norm;
+    bool name_only; // files of it are not made here
 } architectures[] = {
     { "mixtral", "llama", .pairs = true },
     { "olmoe", "olmoe" },
@@ -30,6 +31,14 @@ static const struct architecture {
     { "gpt_oss", "gpt-oss", .own_inner = true, .experts_norm = "post_attention_norm.weight" },
     { "granitemoe", "granitemoe", .pairs = true, .granite = true },
     { "deepseek_v3", "deepseek2", .own_inner = true, .deepseek = true },
+    { "qwen2_moe", "qwen2moe", .name_only = true },
+    { "glm4_moe", "glm4moe", .name_only = true },
+    { "dots1", "dots1", .name_only = true },
+    { "deepseek", "deepseek", .name_only = true },
+    { "ernie4_5_moe", "ernie4_5-moe", .name_only = true },
+    { "minimax_m2", "minimax-m2", .name_only = true },
+    { "bailing_moe", "bailingmoe", .name_only = true },
+    { "bailing_moe_v2", "bailingmoe2", .name_only = true },
 };
 
 static const struct architecture *find(const char *family)
@@ -45,6 +54,12 @@ const char *gguf_architecture(const char *family)
 {
     const struct architecture *found = find(family);
     return found ? found->name : NULL;
+}
+
+bool gguf_converts(const char *family)
+{
+    const struct architecture *found = find(family);
+    return found && !found->name_only;
 }
 
 struct converter {

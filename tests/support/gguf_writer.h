@@ -70,5 +70,7 @@ bool gguf_convert_edited(
 
 // What converters call a family; NULL: it has no GGUF files here.
 const char *gguf_architecture(const char *family);
+// Whether gguf_convert() knows it.
+bool gguf_converts(const char *family);
 
 #endif

@@ -145,7 +145,7 @@ static void fill_attention(const struct source *s, const struct whole_family *fa
         a->router.experts_per_token = a->experts_per_token;
         a->router.router = random_array(s, "attention router", e * d, in, 0.0);
     }
-    if (family->has & HAS_BIASES) {
+    if (family->has & (HAS_BIASES | HAS_INPUT_BIASES)) {
         a->query_bias = random_array(s, "query bias", width, 0.5, 0.0);
         a->key_bias = random_array(s, "key bias", kv, 0.5, 0.0);
         a->value_bias = random_array(s, "value bias", kv, 0.5, 0.0);
@@ -192,6 +192,8 @@ static void fill_experts(const struct source *s, const struct whole_family *fami
         l->shared_up = random_array(s, "shared up", shared * d, in, 0.0);
         l->shared_down = random_array(s, "shared down", shared * d, out, 0.0);
     }
+    if (family->has & HAS_TOKEN_GATE)
+        l->shared_token_gate = random_array(s, "shared token gate", d, in, 0.0);
     if (family->has & HAS_EXPERT_BIASES) {
         l->router_bias = random_array(s, "router bias", e, 0.5, 0.0);
         l->gate_bias = random_array(s, "gate bias", e * f, 0.5, 0.0);
@@ -334,7 +336,8 @@ static void add_decoder_only(
     struct file *file, const struct whole_family *family, const struct whole_checkpoint *c)
 {
     const uint64_t *table = SHAPE(c->vocabulary, c->hidden);
-    whole_add(file, "model.embed_tokens.weight", c->embedding, table);
+    const char *embedding = family->embedding ? family->embedding : "model.embed_tokens.weight";
+    whole_add(file, embedding, c->embedding, table);
     whole_add(file, "model.norm.weight", c->final_norm, SHAPE(c->hidden));
     if (!c->tied)
         whole_add(file, "lm_head.weight", c->head, table);

@@ -1,226 +1,6 @@
 // whole_families.c - see whole_families.h.
 #include "whole_families.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-static void write_dense_attention(struct file *file, const struct reference_attention *a)
-{
-    uint32_t width = a->heads * a->head_size, kv_width = a->kv_heads * a->head_size;
-    whole_add(file, "self_attn.q_proj.weight", a->query, SHAPE(width, a->hidden));
-    whole_add(file, "self_attn.k_proj.weight", a->key, SHAPE(kv_width, a->hidden));
-    whole_add(file, "self_attn.v_proj.weight", a->value, SHAPE(kv_width, a->hidden));
-    whole_add(file, "self_attn.o_proj.weight", a->output, SHAPE(a->hidden, width));
-    whole_add(file, "self_attn.q_proj.bias", a->query_bias, SHAPE(width));
-    whole_add(file, "self_attn.k_proj.bias", a->key_bias, SHAPE(kv_width));
-    whole_add(file, "self_attn.v_proj.bias", a->value_bias, SHAPE(kv_width));
-    whole_add(file, "self_attn.o_proj.bias", a->output_bias, SHAPE(a->hidden));
-    whole_add(
-        file, "self_attn.q_norm.weight", a->query_norm, SHAPE(a->norm_wide ? width : a->head_size));
-    whole_add(file, "self_attn.k_norm.weight", a->key_norm,
-        SHAPE(a->norm_wide ? kv_width : a->head_size));
-    whole_add(file, "self_attn.sinks", a->sinks, SHAPE(a->heads));
-}
-
-// Keys and values of a head next to each other, the former transposed.
-static void write_latent_attention(struct file *file, const struct reference_attention *a)
-{
-    const struct reference_latent *l = &a->latent;
-    size_t rank = l->rank, rows = l->key_size + l->value_size, d = a->hidden;
-    uint32_t queries = a->heads * (l->key_size + l->turned);
-    double *both = allocate(a->heads * rows * rank, sizeof(double));
-    for (size_t h = 0; h < a->heads; h++) {
-        for (size_t i = 0; i < l->key_size * rank; i++)
-            both[h * rows * rank + i] =
-                l->keys[h * rank * l->key_size + i % rank * l->key_size + i / rank];
-        memcpy(both + (h * rows + l->key_size) * rank, l->values + h * l->value_size * rank,
-            l->value_size * rank * sizeof(double));
-    }
-    if (l->query_rank) {
-        whole_add(file, "self_attn.q_a_proj.weight", l->query_matrix, SHAPE(l->query_rank, d));
-        whole_add(file, "self_attn.q_a_layernorm.weight", l->query_norm, SHAPE(l->query_rank));
-        whole_add(file, "self_attn.q_b_proj.weight", a->query, SHAPE(queries, l->query_rank));
-    } else {
-        whole_add(file, "self_attn.q_proj.weight", a->query, SHAPE(queries, d));
-    }
-    whole_add(file, "self_attn.kv_a_proj_with_mqa.weight", a->key, SHAPE(rank + l->turned, d));
-    whole_add(file, "self_attn.kv_a_layernorm.weight", a->key_norm, SHAPE(rank));
-    whole_add(file, "self_attn.kv_b_proj.weight", both, SHAPE(a->heads * rows, rank));
-    whole_add(file, "self_attn.o_proj.weight", a->output, SHAPE(d, a->heads * l->value_size));
-    free(both);
-}
-
-static void write_routed_attention(struct file *file, const struct reference_attention *a)
-{
-    uint32_t width = a->heads * a->head_size, kv_width = a->kv_heads * a->head_size;
-    size_t half = (size_t)kv_width * a->hidden;
-    double *both = allocate(2 * half, sizeof(double)); // keys first
-    memcpy(both, a->key, half * sizeof(double));
-    memcpy(both + half, a->value, half * sizeof(double));
-    whole_add(file, "self_attention.kv_proj.weight", both, SHAPE(2 * kv_width, a->hidden));
-    free(both);
-    whole_add(file, "self_attention.experts.router.layer.weight", a->router.router,
-        SHAPE(a->experts, a->hidden));
-    whole_add(file, "self_attention.experts.input_linear.weight", a->query,
-        SHAPE(a->experts, width, a->hidden));
-    whole_add(file, "self_attention.experts.output_linear.weight", a->output,
-        SHAPE(a->experts, a->hidden, width));
-    whole_add(file, "self_attention.experts.bias", a->output_bias, SHAPE(a->hidden));
-}
-
-static void write_separate(struct file *file, const struct reference_layer *l, const char *gate,
-    const char *up, const char *down)
-{
-    size_t size = (size_t)l->inner * l->hidden;
-    for (uint32_t e = 0; e < l->experts; e++) {
-        if (l->gate)
-            whole_add_numbered(file, gate, e, l->gate + e * size, SHAPE(l->inner, l->hidden));
-        whole_add_numbered(file, up, e, l->up + e * size, SHAPE(l->inner, l->hidden));
-        whole_add_numbered(file, down, e, l->down + e * size, SHAPE(l->hidden, l->inner));
-    }
-}
-
-static void write_mixtral(struct file *file, const struct reference_layer *l)
-{
-    whole_add(file, "block_sparse_moe.gate.weight", l->router, SHAPE(l->experts, l->hidden));
-    write_separate(file, l, "block_sparse_moe.experts.%u.w1.weight",
-        "block_sparse_moe.experts.%u.w3.weight", "block_sparse_moe.experts.%u.w2.weight");
-}
-
-static void write_qwen(struct file *file, const struct reference_layer *l)
-{
-    whole_add(file, "mlp.gate.weight", l->router, SHAPE(l->experts, l->hidden));
-    write_separate(file, l, "mlp.experts.%u.gate_proj.weight", "mlp.experts.%u.up_proj.weight",
-        "mlp.experts.%u.down_proj.weight");
-}
-
-// With a dense network in the first blocks.
-static void write_deepseek(struct file *file, const struct reference_layer *l)
-{
-    if (!l->router) {
-        write_separate(
-            file, l, "mlp.gate_proj.weight", "mlp.up_proj.weight", "mlp.down_proj.weight");
-        return;
-    }
-    write_qwen(file, l);
-    whole_add(file, "mlp.gate.e_score_correction_bias", l->correction_bias, SHAPE(l->experts));
-    whole_add(file, "mlp.shared_experts.gate_proj.weight", l->shared_gate,
-        SHAPE(l->shared_inner, l->hidden));
-    whole_add(
-        file, "mlp.shared_experts.up_proj.weight", l->shared_up, SHAPE(l->shared_inner, l->hidden));
-    whole_add(file, "mlp.shared_experts.down_proj.weight", l->shared_down,
-        SHAPE(l->hidden, l->shared_inner));
-}
-
-// Gate above up, all experts in one tensor.
-static void write_stacked(struct file *file, const struct reference_layer *l, const char *parent)
-{
-    size_t size = (size_t)l->inner * l->hidden;
-    double *both = allocate(2 * l->experts * size, sizeof(double));
-    for (uint32_t e = 0; e < l->experts; e++) {
-        memcpy(both + 2 * e * size, l->gate + e * size, size * sizeof(double));
-        memcpy(both + (2 * e + 1) * size, l->up + e * size, size * sizeof(double));
-    }
-    char name[100];
-    snprintf(name, sizeof name, "%s.router.layer.weight", parent);
-    whole_add(file, name, l->router, SHAPE(l->experts, l->hidden));
-    snprintf(name, sizeof name, "%s.input_linear.weight", parent);
-    whole_add(file, name, both, SHAPE(l->experts, 2 * l->inner, l->hidden));
-    snprintf(name, sizeof name, "%s.output_linear.weight", parent);
-    whole_add(file, name, l->down, SHAPE(l->experts, l->hidden, l->inner));
-    snprintf(name, sizeof name, "%s.bias", parent);
-    whole_add(file, name, l->output_bias, SHAPE(l->hidden));
-    free(both);
-}
-
-static void write_granite(struct file *file, const struct reference_layer *l)
-{
-    write_stacked(file, l, "block_sparse_moe");
-}
-
-static void write_jetmoe(struct file *file, const struct reference_layer *l)
-{
-    write_stacked(file, l, "mlp");
-}
-
-// [experts][in][out], gate and up taking turns.
-static void write_gpt_oss(struct file *file, const struct reference_layer *l)
-{
-    size_t d = l->hidden, f = l->inner, experts = l->experts;
-    double *both = allocate(2 * experts * d * f, sizeof(double));
-    double *down = allocate(experts * d * f, sizeof(double));
-    double *bias = allocate(2 * experts * f, sizeof(double));
-    for (size_t e = 0; e < experts; e++) {
-        for (size_t i = 0; i < f; i++) {
-            bias[2 * (e * f + i)] = l->gate_bias[e * f + i];
-            bias[2 * (e * f + i) + 1] = l->up_bias[e * f + i];
-            for (size_t j = 0; j < d; j++) {
-                both[((e * d + j) * f + i) * 2] = l->gate[(e * f + i) * d + j];
-                both[((e * d + j) * f + i) * 2 + 1] = l->up[(e * f + i) * d + j];
-                down[(e * f + i) * d + j] = l->down[(e * d + j) * f + i];
-            }
-        }
-    }
-    whole_add(file, "mlp.router.weight", l->router, SHAPE(experts, d));
-    whole_add(file, "mlp.router.bias", l->router_bias, SHAPE(experts));
-    whole_add(file, "mlp.experts.gate_up_proj", both, SHAPE(experts, d, 2 * f));
-    whole_add(file, "mlp.experts.gate_up_proj_bias", bias, SHAPE(experts, 2 * f));
-    whole_add(file, "mlp.experts.down_proj", down, SHAPE(experts, f, d));
-    whole_add(file, "mlp.experts.down_proj_bias", l->down_bias, SHAPE(experts, d));
-    free(both);
-    free(down);
-    free(bias);
-}
-
-// `layer` counts the sublayers of a block.
-static void write_t5_attention(
-    struct file *file, uint32_t layer, const char *name, const struct reference_attention *a)
-{
-    const struct {
-        const char *name;
-        const double *values;
-        uint32_t rows, columns;
-    } parts[] = {
-        { "q", a->query, a->heads * a->head_size, a->hidden },
-        { "k", a->key, a->heads * a->head_size, a->hidden },
-        { "v", a->value, a->heads * a->head_size, a->hidden },
-        { "o", a->output, a->hidden, a->heads * a->head_size },
-    };
-    for (size_t i = 0; i < COUNT(parts); i++) {
-        char full[100];
-        snprintf(full, sizeof full, "layer.%u.%s.%s.weight", layer, name, parts[i].name);
-        whole_add(file, full, parts[i].values, SHAPE(parts[i].rows, parts[i].columns));
-    }
-}
-
-static void write_switch_experts(
-    struct file *file, uint32_t layer, const char *names, const struct reference_layer *l)
-{
-    char up[100], down[100];
-    snprintf(up, sizeof up, "layer.%u.mlp.%swi.weight", layer, names);
-    snprintf(down, sizeof down, "layer.%u.mlp.%swo.weight", layer, names);
-    write_separate(file, l, up, up, down);
-}
-
-void whole_write_switch_block(struct file *file, const struct whole_checkpoint_block *block)
-{
-    const struct reference_layer *l = &block->experts;
-    uint32_t layer = 0, d = l->hidden;
-    write_t5_attention(file, layer, "SelfAttention", &block->attention);
-    whole_add_numbered(
-        file, "layer.%u.layer_norm.weight", layer++, block->attention_norm, SHAPE(d));
-    if (block->cross_norm) {
-        write_t5_attention(file, layer, "EncDecAttention", &block->cross);
-        whole_add_numbered(
-            file, "layer.%u.layer_norm.weight", layer++, block->cross_norm, SHAPE(d));
-    }
-    whole_add_numbered(file, "layer.%u.layer_norm.weight", layer, block->experts_norm, SHAPE(d));
-    whole_add_numbered(
-        file, "layer.%u.mlp.router.classifier.weight", layer, l->router, SHAPE(l->experts, d));
-    write_switch_experts(file, layer, l->router ? "experts.expert_%u." : "", l);
-}
-
 static const uint32_t jetmoe_windows[] = { 4, 0, 1, 7, 0, 16 };
 
 // Sizes, and what else there is to say.
@@ -259,6 +39,9 @@ static const uint32_t jetmoe_windows[] = { 4, 0, 1, 7, 0, 16 };
 #define WRITTEN_BY(attention_, experts_) .write_attention = attention_, .write_experts = experts_
 
 #define SOFTMAX_GATE .score = VKMOE_SCORE_SOFTMAX
+#define V3_GATE \
+    .score = VKMOE_SCORE_SIGMOID, .group_score = VKMOE_GROUP_SCORE_SUM_TOP_2, .renormalize = true, \
+    .renormalize_epsilon = 1e-20
 #define TOP_K_GATE .score = VKMOE_SCORE_IDENTITY, .weigh = VKMOE_WEIGH_SOFTMAX
 
 #define MIXTRAL(name_, dtype_, hidden_, inner_, head_size_) \
@@ -271,7 +54,7 @@ static const uint32_t jetmoe_windows[] = { 4, 0, 1, 7, 0, 16 };
             .end_token_count = 1), \
         DENSE(4, 2, head_size_, ROPE(1e6f)), \
         SILU_EXPERTS(inner_, 4, 2, SOFTMAX_GATE, .renormalize = true), \
-        WRITTEN_BY(write_dense_attention, write_mixtral))
+        WRITTEN_BY(whole_write_dense_attention, whole_write_mixtral))
 
 static const struct whole_family families[] = {
     // kv_heads 2 of 4, no head_dim, a window, everything else left to the class
@@ -289,7 +72,8 @@ static const struct whole_family families[] = {
         FRAME(32, 1e-5, 1e-6, .max_positions = 64, .end_tokens = { 5, 2 }, .end_token_count = 2),
         ATTENTION(3, 3, 8, .tiled_kv = true, .experts = 6, .experts_per_token = 2,
             .router = { TOP_K_GATE }, ROPE(500.0f)),
-        SILU_EXPERTS(24, 6, 2, TOP_K_GATE), WRITTEN_BY(write_routed_attention, write_jetmoe)),
+        SILU_EXPERTS(24, 6, 2, TOP_K_GATE),
+        WRITTEN_BY(whole_write_routed_attention, whole_write_jetmoe)),
     // A window that is switched off, heads wider than hidden, linear RoPE in the old form
     MODEL("qwen3_moe", "qwen3_moe", 32,
         "\"hidden_size\":40,\"intermediate_size\":99,\"moe_intermediate_size\":24,"
@@ -304,7 +88,7 @@ static const struct whole_family families[] = {
         DENSE(4, 2, 16, .norm_epsilon = 1e-6,
             SCALED_ROPE(1e6f, .scaling = VKMOE_ROPE_SCALING_LINEAR, .factor = 4.0f)),
         SILU_EXPERTS(24, 8, 3, SOFTMAX_GATE, .renormalize = true),
-        WRITTEN_BY(write_dense_attention, write_qwen)),
+        WRITTEN_BY(whole_write_dense_attention, whole_write_qwen)),
     // Norms over all heads, a clip that is felt, Llama 3's RoPE in the new form
     MODEL("olmoe", "olmoe", 32,
         "\"hidden_size\":32,\"intermediate_size\":24,\"num_hidden_layers\":2,"
@@ -318,7 +102,8 @@ static const struct whole_family families[] = {
         DENSE(4, 2, 8, .norm_wide = true, .norm_epsilon = 1e-5, .value_clip = 0.75,
             SCALED_ROPE(1e4f, .scaling = VKMOE_ROPE_SCALING_LLAMA3, .factor = 8.0f,
                 .original_positions = 32, .low_factor = 1.0f, .high_factor = 4.0f)),
-        SILU_EXPERTS(24, 8, 3, SOFTMAX_GATE), WRITTEN_BY(write_dense_attention, write_qwen)),
+        SILU_EXPERTS(24, 8, 3, SOFTMAX_GATE),
+        WRITTEN_BY(whole_write_dense_attention, whole_write_qwen)),
     // Every other block with a window, YaRN without rounding
     MODEL("gpt_oss", "gpt_oss", 32,
         "\"hidden_size\":64,\"intermediate_size\":32,\"num_hidden_layers\":3,"
@@ -336,7 +121,7 @@ static const struct whole_family families[] = {
                 .attention_factor = 1.138629436f, .exact_range = true)),
         EXPERTS(32, 4, 2, TOP_K_GATE, .activation = VKMOE_ACTIVATION_SWIGLU_OAI,
             .activation_alpha = 1.702, .activation_limit = 7.0),
-        WRITTEN_BY(write_dense_attention, write_gpt_oss)),
+        WRITTEN_BY(whole_write_dense_attention, whole_write_gpt_oss)),
     MODEL("granitemoe", "granitemoe", 32,
         "\"hidden_size\":36,\"intermediate_size\":20,\"num_hidden_layers\":2,"
         "\"num_local_experts\":5,\"num_experts_per_tok\":2,\"num_attention_heads\":3,"
@@ -348,7 +133,7 @@ static const struct whole_family families[] = {
             .logits_scale = 0.125, .max_positions = 2048, .end_tokens = { 0 },
             .end_token_count = 1),
         DENSE(3, 3, 12, .scale = 0.25, ROPE(1e4f)), SILU_EXPERTS(20, 5, 2, TOP_K_GATE),
-        WRITTEN_BY(write_dense_attention, write_granite)),
+        WRITTEN_BY(whole_write_dense_attention, whole_write_granite)),
     // Latent attention, with and without a rank of queries; its norms do not have the model's
     // epsilon.
     MODEL("deepseek_v2", "deepseek_v2", 32,
@@ -368,7 +153,7 @@ static const struct whole_family families[] = {
             .latent = { .rank = 24, .key_size = 12, .value_size = 10, .turned = 6 },
             LATENT_ROPE(6)),
         SILU_EXPERTS(24, 6, 2, SOFTMAX_GATE, .scale = 1.5, .shared_inner = 48),
-        WRITTEN_BY(write_latent_attention, write_deepseek)),
+        WRITTEN_BY(whole_write_latent_attention, whole_write_deepseek)),
     MODEL("deepseek_v3", "deepseek_v3", 32,
         "\"hidden_size\":40,\"intermediate_size\":24,\"moe_intermediate_size\":24,"
         "\"num_hidden_layers\":3,\"n_shared_experts\":1,\"n_routed_experts\":8,"
@@ -394,7 +179,141 @@ static const struct whole_family families[] = {
         SILU_EXPERTS(24, 8, 3, .score = VKMOE_SCORE_SIGMOID,
             .group_score = VKMOE_GROUP_SCORE_SUM_TOP_2, .groups = 4, .groups_kept = 2,
             .renormalize = true, .renormalize_epsilon = 1e-20, .scale = 2.5, .shared_inner = 24),
-        WRITTEN_BY(write_latent_attention, write_deepseek)),
+        WRITTEN_BY(whole_write_latent_attention, whole_write_deepseek)),
+    // Biases of what the attention reads alone, a gated shared expert
+    MODEL("qwen2_moe", "qwen2_moe", 32,
+        "\"hidden_size\":40,\"intermediate_size\":99,\"moe_intermediate_size\":24,"
+        "\"shared_expert_intermediate_size\":56,\"num_hidden_layers\":2,\"num_experts\":8,"
+        "\"num_experts_per_tok\":3,\"norm_topk_prob\":false,\"num_attention_heads\":4,"
+        "\"num_key_value_heads\":2,\"use_sliding_window\":false,\"sliding_window\":32768,"
+        "\"max_window_layers\":21,\"rope_theta\":1000000.0,\"eos_token_id\":3",
+        STORED(VKMOE_DTYPE_BF16, 2), .has = HAS_INPUT_BIASES | HAS_TOKEN_GATE,
+        FRAME(40, 1e-6, 1e-6, .max_positions = 32768, .end_tokens = { 3 }, .end_token_count = 1),
+        DENSE(4, 2, 10, ROPE(1e6f)), SILU_EXPERTS(24, 8, 3, SOFTMAX_GATE, .shared_inner = 56),
+        WRITTEN_BY(whole_write_dense_attention, whole_write_qwen)),
+    // A part of each head turned, norms of heads that a setting asks for
+    MODEL("glm4_moe", "glm4_moe", 32,
+        "\"hidden_size\":40,\"intermediate_size\":24,\"moe_intermediate_size\":24,"
+        "\"num_hidden_layers\":3,\"n_shared_experts\":1,\"n_routed_experts\":8,"
+        "\"num_experts_per_tok\":3,\"n_group\":1,\"topk_group\":1,"
+        "\"first_k_dense_replace\":1,\"norm_topk_prob\":true,\"routed_scaling_factor\":1.5,"
+        "\"num_attention_heads\":4,\"num_key_value_heads\":2,\"head_dim\":12,"
+        "\"attention_bias\":true,\"use_qk_norm\":true,\"partial_rotary_factor\":0.5,"
+        "\"rope_theta\":1000000,\"max_position_embeddings\":4096,\"num_nextn_predict_layers\":1,"
+        "\"eos_token_id\":[5,6,7]",
+        STORED(VKMOE_DTYPE_BF16, 3), .moe = { "-xx" },
+        .has = HAS_INPUT_BIASES | HAS_NORMS | HAS_CORRECTION_BIAS,
+        FRAME(
+            40, 1e-5, 1e-5, .max_positions = 4096, .end_tokens = { 5, 6, 7 }, .end_token_count = 3),
+        DENSE(4, 2, 12, .norm_epsilon = 1e-5, SCALED_ROPE(1e6f, .size = 6)),
+        SILU_EXPERTS(24, 8, 3, V3_GATE, .scale = 1.5, .shared_inner = 24),
+        WRITTEN_BY(whole_write_dense_attention, whole_write_deepseek)),
+    // The same without biases and norms, and the part as transformers 5 says it
+    MODEL("glm4_moe-plain", "glm4_moe", 32,
+        "\"hidden_size\":40,\"intermediate_size\":24,\"moe_intermediate_size\":24,"
+        "\"num_hidden_layers\":1,\"n_shared_experts\":1,\"n_routed_experts\":8,"
+        "\"num_experts_per_tok\":3,\"first_k_dense_replace\":0,\"num_attention_heads\":4,"
+        "\"num_key_value_heads\":2,\"head_dim\":16,"
+        "\"rope_parameters\":{\"rope_type\":\"default\",\"rope_theta\":10000.0,"
+        "\"partial_rotary_factor\":0.25},\"rms_norm_eps\":1e-6",
+        STORED(VKMOE_DTYPE_F32, 1), .has = HAS_CORRECTION_BIAS,
+        FRAME(40, 1e-6, 1e-6, .max_positions = 131072),
+        DENSE(4, 2, 16, SCALED_ROPE(1e4f, .size = 4)),
+        SILU_EXPERTS(24, 8, 3, V3_GATE, .scale = 1.0, .shared_inner = 24),
+        WRITTEN_BY(whole_write_dense_attention, whole_write_deepseek)),
+    // As published
+    MODEL("dots1", "dots1", 32,
+        "\"hidden_size\":40,\"intermediate_size\":24,\"moe_intermediate_size\":24,"
+        "\"num_hidden_layers\":3,\"n_shared_experts\":2,\"n_routed_experts\":8,"
+        "\"num_experts_per_tok\":3,\"n_group\":1,\"topk_group\":1,\"moe_layer_freq\":1,"
+        "\"topk_method\":\"noaux_tc\",\"scoring_func\":\"noaux_tc\",\"qk_layernorm\":true,"
+        "\"first_k_dense_replace\":1,\"norm_topk_prob\":true,\"routed_scaling_factor\":2.5,"
+        "\"num_attention_heads\":4,\"num_key_value_heads\":4,\"attention_bias\":false,"
+        "\"sliding_window\":null,\"rope_theta\":10000000,"
+        "\"rms_norm_eps\":1e-5,\"max_position_embeddings\":32768,\"eos_token_id\":8",
+        STORED(VKMOE_DTYPE_BF16, 3), .moe = { "-xx" }, .has = HAS_NORMS | HAS_CORRECTION_BIAS,
+        FRAME(40, 1e-5, 1e-5, .max_positions = 32768, .end_tokens = { 8 }, .end_token_count = 1),
+        DENSE(4, 4, 10, .norm_epsilon = 1e-5, ROPE(1e7f)),
+        SILU_EXPERTS(24, 8, 3, V3_GATE, .scale = 2.5, .shared_inner = 48),
+        WRITTEN_BY(whole_write_dense_attention, whole_write_deepseek)),
+    MODEL("deepseek", "deepseek", 32,
+        "\"hidden_size\":40,\"intermediate_size\":24,\"moe_intermediate_size\":24,"
+        "\"num_hidden_layers\":2,\"n_shared_experts\":2,\"n_routed_experts\":6,"
+        "\"num_experts_per_tok\":2,\"first_k_dense_replace\":1,\"moe_layer_freq\":1,"
+        "\"norm_topk_prob\":false,\"scoring_func\":\"softmax\",\"num_attention_heads\":4,"
+        "\"num_key_value_heads\":4,\"rope_theta\":10000,\"rope_scaling\":null",
+        STORED(VKMOE_DTYPE_BF16, 2), .moe = { "-x" },
+        FRAME(
+            40, 1e-6, 1e-6, .max_positions = 2048, .end_tokens = { 100001 }, .end_token_count = 1),
+        DENSE(4, 4, 10, ROPE(1e4f)),
+        SILU_EXPERTS(24, 6, 2, SOFTMAX_GATE, .renormalize_epsilon = 1e-20, .shared_inner = 48),
+        WRITTEN_BY(whole_write_dense_attention, whole_write_deepseek)),
+    MODEL("granitemoeshared", "granitemoeshared", 32,
+        "\"hidden_size\":36,\"intermediate_size\":20,\"shared_intermediate_size\":28,"
+        "\"num_hidden_layers\":2,\"num_local_experts\":5,\"num_experts_per_tok\":2,"
+        "\"num_attention_heads\":3,\"attention_multiplier\":0.25,"
+        "\"embedding_multiplier\":12.0,\"residual_multiplier\":0.22,\"logits_scaling\":8.0,"
+        "\"eos_token_id\":0",
+        STORED(VKMOE_DTYPE_F32, 2),
+        FRAME(36, 1e-6, 1e-6, .embedding_scale = 12.0, .residual_scale = 0.22,
+            .logits_scale = 0.125, .max_positions = 2048, .end_tokens = { 0 },
+            .end_token_count = 1),
+        DENSE(3, 3, 12, .scale = 0.25, ROPE(1e4f)),
+        SILU_EXPERTS(20, 5, 2, TOP_K_GATE, .shared_inner = 28),
+        WRITTEN_BY(whole_write_dense_attention, whole_write_granite)),
+    MODEL("ernie4_5_moe", "ernie4_5_moe", 32,
+        "\"hidden_size\":40,\"intermediate_size\":24,\"moe_intermediate_size\":24,"
+        "\"num_hidden_layers\":3,\"moe_num_experts\":8,\"moe_k\":3,"
+        "\"moe_num_shared_experts\":2,\"moe_layer_start_index\":1,\"moe_layer_end_index\":2,"
+        "\"moe_layer_interval\":1,\"use_bias\":false,\"num_attention_heads\":4,"
+        "\"num_key_value_heads\":2,\"rope_theta\":500000.0,\"tie_word_embeddings\":true",
+        STORED(VKMOE_DTYPE_BF16, 3), .moe = { "-xx" }, .has = HAS_CORRECTION_BIAS | HAS_TIED_HEAD,
+        FRAME(40, 1e-5, 1e-5, .max_positions = 131072, .end_tokens = { 2 }, .end_token_count = 1),
+        DENSE(4, 2, 10, .rope = { .kind = VKMOE_ROPE_INTERLEAVED, .base = 5e5f }),
+        SILU_EXPERTS(24, 8, 3, SOFTMAX_GATE, .weigh = VKMOE_WEIGH_SCORE, .renormalize = true,
+            .renormalize_max = true, .renormalize_epsilon = 1e-12, .shared_inner = 48),
+        WRITTEN_BY(whole_write_dense_attention, whole_write_ernie)),
+    // Norms over all heads, and a part of each head turned, which is a number of elements
+    MODEL("minimax_m2", "minimax_m2", 32,
+        "\"hidden_size\":40,\"intermediate_size\":24,\"num_hidden_layers\":2,"
+        "\"num_local_experts\":8,\"num_experts_per_tok\":3,\"scoring_func\":\"sigmoid\","
+        "\"use_qk_norm\":true,\"qk_norm_type\":\"per_layer\",\"use_routing_bias\":true,"
+        "\"num_attention_heads\":4,\"num_key_value_heads\":2,\"head_dim\":12,"
+        "\"rotary_dim\":8,\"rope_theta\":5000000,\"attn_type_list\":[1,1],"
+        "\"max_position_embeddings\":204800,\"use_mtp\":true,\"eos_token_id\":9",
+        STORED(VKMOE_DTYPE_BF16, 2), .has = HAS_NORMS | HAS_CORRECTION_BIAS,
+        FRAME(40, 1e-6, 1e-6, .max_positions = 204800, .end_tokens = { 9 }, .end_token_count = 1),
+        DENSE(4, 2, 12, .norm_wide = true, .norm_epsilon = 1e-6, SCALED_ROPE(5e6f, .size = 8)),
+        SILU_EXPERTS(24, 8, 3, .score = VKMOE_SCORE_SIGMOID, .renormalize = true),
+        WRITTEN_BY(whole_write_dense_attention, whole_write_minimax)),
+    // Queries, keys and values fused, an embedding of another name
+    MODEL("bailing_moe", "bailing_moe", 32,
+        "\"hidden_size\":40,\"intermediate_size\":24,\"moe_intermediate_size\":24,"
+        "\"num_hidden_layers\":2,\"num_experts\":8,\"num_experts_per_tok\":3,"
+        "\"num_shared_experts\":2,\"first_k_dense_replace\":0,\"norm_topk_prob\":true,"
+        "\"num_attention_heads\":4,\"num_key_value_heads\":2,\"use_qkv_bias\":false,"
+        "\"use_bias\":false,\"norm_head\":false,\"rope_theta\":600000,\"eos_token_id\":4",
+        STORED(VKMOE_DTYPE_BF16, 2), .embedding = "model.word_embeddings.weight",
+        FRAME(40, 1e-6, 1e-6, .max_positions = 16384, .end_tokens = { 4 }, .end_token_count = 1),
+        DENSE(4, 2, 10, ROPE(6e5f)),
+        SILU_EXPERTS(24, 8, 3, SOFTMAX_GATE, .renormalize = true, .shared_inner = 48),
+        WRITTEN_BY(whole_write_fused_attention, whole_write_deepseek)),
+    MODEL("bailing_moe_v2", "bailing_moe_v2", 32,
+        "\"hidden_size\":40,\"intermediate_size\":24,\"moe_intermediate_size\":24,"
+        "\"moe_shared_expert_intermediate_size\":32,\"num_hidden_layers\":2,"
+        "\"num_experts\":8,\"num_experts_per_tok\":3,\"num_shared_experts\":1,"
+        "\"n_group\":4,\"topk_group\":2,\"first_k_dense_replace\":1,\"norm_topk_prob\":true,"
+        "\"score_function\":\"sigmoid\",\"moe_router_enable_expert_bias\":true,"
+        "\"routed_scaling_factor\":2.5,\"num_attention_heads\":4,\"num_key_value_heads\":2,"
+        "\"head_dim\":16,\"partial_rotary_factor\":0.5,\"use_qk_norm\":true,"
+        "\"use_qkv_bias\":false,\"use_bias\":false,\"rope_theta\":600000,\"eos_token_id\":4",
+        STORED(VKMOE_DTYPE_BF16, 2), .embedding = "model.word_embeddings.weight", .moe = { "-x" },
+        .has = HAS_NORMS | HAS_CORRECTION_BIAS,
+        FRAME(40, 1e-6, 1e-6, .max_positions = 32768, .end_tokens = { 4 }, .end_token_count = 1),
+        DENSE(4, 2, 16, .norm_epsilon = 1e-6, SCALED_ROPE(6e5f, .size = 8)),
+        SILU_EXPERTS(
+            24, 8, 3, V3_GATE, .groups = 4, .groups_kept = 2, .scale = 2.5, .shared_inner = 32),
+        WRITTEN_BY(whole_write_fused_attention, whole_write_bailing)),
     // Tied, with dense blocks between; attention is narrower than the model, and as wide
     // as the vocabulary is large.
     MODEL("switch_transformers", "switch_transformers", 36,

@@ -38,10 +38,13 @@ enum {
     HAS_TIED_HEAD = 1 << 5,
     HAS_NO_GATE = 1 << 6, // in the experts
     HAS_CORRECTION_BIAS = 1 << 7,
+    HAS_INPUT_BIASES = 1 << 8, // of q, k and v
+    HAS_TOKEN_GATE = 1 << 9,   // of the shared expert
 };
 
 struct whole_family {
     const char *name, *config;
+    const char *embedding; // the tensor's name; NULL: the usual one
     enum vkmoe_dtype dtype;
     uint32_t blocks, vocabulary;
     unsigned has;
@@ -58,6 +61,21 @@ struct whole_family {
     const char *moe[2]; // [0] the encoder's blocks, [1] the decoder's: 'x' with experts, '-' dense
     uint32_t buckets, max_distance;
 };
+
+// Writers of attention and experts. whole_writers.c
+void whole_write_dense_attention(struct file *file, const struct reference_attention *a);
+void whole_write_fused_attention(struct file *file, const struct reference_attention *a);
+void whole_write_latent_attention(struct file *file, const struct reference_attention *a);
+void whole_write_routed_attention(struct file *file, const struct reference_attention *a);
+void whole_write_mixtral(struct file *file, const struct reference_layer *l);
+void whole_write_minimax(struct file *file, const struct reference_layer *l);
+void whole_write_qwen(struct file *file, const struct reference_layer *l);
+void whole_write_deepseek(struct file *file, const struct reference_layer *l);
+void whole_write_ernie(struct file *file, const struct reference_layer *l);
+void whole_write_bailing(struct file *file, const struct reference_layer *l);
+void whole_write_granite(struct file *file, const struct reference_layer *l);
+void whole_write_jetmoe(struct file *file, const struct reference_layer *l);
+void whole_write_gpt_oss(struct file *file, const struct reference_layer *l);
 
 // By index; NULL after the last.
 const struct whole_family *whole_family_at(uint32_t index);

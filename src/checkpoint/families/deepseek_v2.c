@@ -24,11 +24,6 @@ WHOLE(whole, .heads = { "num_attention_heads", 32 }, TEXT(32000, 2048, 2, 1e-6),
     .rope = { .kind = VKMOE_ROPE_INTERLEAVED, .base = 1e4f }, LATENT_SIZES,
     .expect = { "attention_bias=false" }, .names = { { LATENT_PROJECTIONS("self_attn") } }, ENDS);
 
-static const struct alias aliases[] = {
-    { "deepseek", DENSE_FIRST },
-    { NULL },
-};
-
 FAMILY(deepseek_v2, .prefix = BLOCKS,
     SIZES(32, 4096, "moe_intermediate_size", 1407),
     EXPERTS("n_routed_experts", 64, "num_experts_per_tok", 0),
@@ -44,5 +39,4 @@ FAMILY(deepseek_v2, .prefix = BLOCKS,
     },
     .names = { DEEPSEEK_NAMES },
     .adjust = adjust,
-    .aliases = aliases,
     .whole = &whole);

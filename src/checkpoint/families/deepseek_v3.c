@@ -13,8 +13,6 @@ static const struct alias aliases[] = {
     { "kimi_k2", DENSE_FIRST, SAME_ATTENTION },
     { "glm4_moe_lite", DENSE_FIRST, SAME_ATTENTION },
     { "deepseek_v32", DENSE_FIRST },
-    // What it calls a scoring function is the method; the scores are sigmoids.
-    { "dots1", DENSE_FIRST, .accept = "scoring_func=noaux_tc" },
     { NULL },
 };
 

@@ -115,9 +115,10 @@
 #define LATENT_SIZES \
     .latent = { true, .rank = 512, .query_rank = 1536, .key_size = 128, .rope_size = 64, \
         .value_size = 128, .norm_epsilon = 1e-6 }
-#define BIASES(parent) \
-    .query_bias = parent ".q_proj.bias", .projection_bias = parent ".o_proj.bias", \
-    .key_bias = parent ".k_proj.bias", .value_bias = parent ".v_proj.bias"
+#define INPUT_BIASES(parent) \
+    .query_bias = parent ".q_proj.bias", .key_bias = parent ".k_proj.bias", \
+    .value_bias = parent ".v_proj.bias"
+#define BIASES(parent) INPUT_BIASES(parent), .projection_bias = parent ".o_proj.bias"
 #define NORMS(parent) .query_norm = parent ".q_norm.weight", .key_norm = parent ".k_norm.weight"
 
 // Where a decoder-only model's parts are: the same alternatives as those of its blocks. The
@@ -128,5 +129,29 @@
     .ends = { .embedding = PART("embed_tokens.weight"), \
         .final_norm = PART("norm.weight"), \
         .head = "lm_head.weight|language_model.lm_head.weight" }
+
+// ------------------------------------------------------------------- of two families each
+
+#define GRANITE_WHOLE \
+    HEADS(32, 0, 0), TEXT(32000, 2048, 2, 1e-6), \
+        .rope = { .kind = VKMOE_ROPE_HALF, .base = 1e4f }, .bias = { "attention_bias", false }, \
+        .scale_key = "attention_multiplier", .scale = 1.0, \
+        .embedding_scale_key = "embedding_multiplier", \
+        .residual_scale_key = "residual_multiplier", .logits_divisor_key = "logits_scaling", \
+        .expect = { "position_embedding_type=rope" }, \
+        .names = { { PROJECTIONS("self_attn"), BIASES("self_attn") } }, ENDS
+
+#define BAILING_BLOCKS(dense_blocks) \
+    .shared_inner = { "moe_shared_expert_intermediate_size|moe_intermediate_size", 0 }, \
+    .shared_count = { "num_shared_experts", 0 }, DENSE_GATE_UP_DOWN("mlp", 5632), \
+    .dense_first = { "first_k_dense_replace", dense_blocks }, .mark = vkmoe_mark_after_dense
+#define BAILING_PROJECTIONS \
+    BLOCK_NORMS, .module = "attention.", .fused = "attention.query_key_value.weight", \
+                 .fused_bias = "attention.query_key_value.bias", \
+                 .output = "attention.dense.weight"
+#define BAILING_ENDS \
+    .ends = { .embedding = PART("word_embeddings.weight"), \
+        .final_norm = PART("norm.weight"), \
+        .head = "lm_head.weight" }
 
 #endif

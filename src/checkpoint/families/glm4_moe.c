@@ -1,6 +1,11 @@
 // glm4_moe.c - GLM 4.5.
 #include "checkpoint/families/families.h"
 
+WHOLE(whole, HEADS(96, 8, 0), TEXT(151552, 131072, -1, 1e-5),
+    .rope = { .kind = VKMOE_ROPE_HALF, .base = 1e4f }, .rope_part = 0.5,
+    .bias = { "attention_bias", false }, .head_norms = { "use_qk_norm", false },
+    .names = { { PROJECTIONS("self_attn"), INPUT_BIASES("self_attn"), NORMS("self_attn") } }, ENDS);
+
 static const struct alias aliases[] = {
     { "glm4v_moe", DENSE_FIRST },
     { "glm4v_moe_text", DENSE_FIRST },
@@ -14,4 +19,4 @@ FAMILY(glm4_moe, .prefix = BLOCKS, SIZES(46, 4096, "moe_intermediate_size", 1408
     .expect = { "scoring_func=sigmoid", "topk_method=noaux_tc" },
     .preset.router = { V3_ROUTER, .groups.count = 1, .groups.kept = 1, .scale = 1.0f },
     .names = { DEEPSEEK_NAMES, .correction_bias = "mlp.gate.e_score_correction_bias" },
-    .aliases = aliases);
+    .aliases = aliases, .whole = &whole);

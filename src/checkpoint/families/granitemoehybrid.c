@@ -8,13 +8,7 @@ static void mark(const struct family *family, struct settings *settings, struct 
         vkmoe_mark_all(family, settings, blocks);
 }
 
-static const struct alias aliases[] = {
-    { "granitemoeshared" },
-    { NULL },
-};
-
 FAMILY(granitemoehybrid, .prefix = BLOCKS, SIZES(32, 4096, "intermediate_size", 11008),
     EXPERTS("num_local_experts", 8, "num_experts_per_tok", 2), HIDDEN_ACT,
     .shared_inner = { "shared_intermediate_size", 1024 }, .preset.router = { TOP_K_THEN_SOFTMAX },
-    .names = { GRANITE_NAMES, SHARED_INPUT_OUTPUT("shared_mlp") }, .mark = mark,
-    .aliases = aliases);
+    .names = { GRANITE_NAMES, SHARED_INPUT_OUTPUT("shared_mlp") }, .mark = mark);

@@ -1,6 +1,11 @@
 // qwen2_moe.c - Qwen 1.5 and 2.
 #include "checkpoint/families/families.h"
 
+WHOLE(whole, HEADS(16, 16, 0), TEXT(151936, 32768, -1, 1e-6),
+    .rope = { .kind = VKMOE_ROPE_HALF, .base = 1e4f }, .bias = { "qkv_bias", true },
+    .window = WINDOW_ALL, .window_preset = 4096, .window_switch = "use_sliding_window",
+    .names = { { PROJECTIONS("self_attn"), INPUT_BIASES("self_attn") } }, ENDS);
+
 static const struct alias aliases[] = {
     { "qwen3_next" },
     { "qwen3_5_moe", .renormalize = true },
@@ -23,4 +28,5 @@ FAMILY(qwen2_moe, .prefix = BLOCKS,
     },
     DENSE_GATE_UP_DOWN("mlp", 5632),
     .mark = vkmoe_mark_qwen,
+    .whole = &whole,
     .aliases = aliases);

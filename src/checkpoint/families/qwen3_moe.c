@@ -6,9 +6,14 @@ WHOLE(whole, HEADS(32, 4, 0), TEXT(151936, 32768, -1, 1e-6),
     .window = WINDOW_ALL, .window_preset = 4096, .window_switch = "use_sliding_window",
     .names = { { PROJECTIONS("self_attn"), BIASES("self_attn"), NORMS("self_attn") } }, ENDS);
 
+// The positions of a text's tokens are the same in all sections of RoPE.
+#define SAME_ATTENTION \
+    .whole = "num_attention_heads num_key_value_heads vocab_size rms_norm_eps " \
+             "rope_theta|rope_parameters"
+
 static const struct alias aliases[] = {
-    { "qwen3_vl_moe", .renormalize = true },
-    { "qwen3_vl_moe_text", .renormalize = true },
+    { "qwen3_vl_moe", .renormalize = true, SAME_ATTENTION },
+    { "qwen3_vl_moe_text", .renormalize = true, SAME_ATTENTION },
     { NULL },
 };
 
