@@ -14,9 +14,6 @@ FAMILY_MODELS(bailing_moe_v2,
         "\"first_k_dense_replace\":1,\"n_group\":8,\"topk_group\":4,"
         "\"score_function\":\"sigmoid\",\"moe_router_enable_expert_bias\":true,"
         "\"norm_topk_prob\":true,\"routed_scaling_factor\":2.5",
-        STORED(VKMOE_DTYPE_BF16, 1, 2, "-xx"), .correction_dtype = VKMOE_DTYPE_F32,
-        .arrays = HAS_GATE | HAS_SHARED_GATE | HAS_CORRECTION_BIAS,
-        SILU_LAYER(40, 24, 32, 8, .score = VKMOE_SCORE_SIGMOID,
-            .group_score = VKMOE_GROUP_SCORE_SUM_TOP_2, .groups = 8, .groups_kept = 4,
-            .renormalize = true, .renormalize_epsilon = 1e-20, .scale = 2.5, .shared_inner = 56),
-        WRITTEN_BY(write_bailing), .dense_inner = 99, .write_dense = family_write_gated_dense));
+        V3_MODEL(write_bailing, STORED(VKMOE_DTYPE_BF16, 1, 2, "-xx"),
+            V3_LAYER(
+                40, 24, 32, 8, .groups = 8, .groups_kept = 4, .scale = 2.5, .shared_inner = 56))));

@@ -8,10 +8,5 @@ FAMILY_MODELS(dots1,
         "\"num_hidden_layers\":3,\"first_k_dense_replace\":1,\"moe_layer_freq\":1,"
         "\"n_group\":1,\"topk_group\":1,\"topk_method\":\"noaux_tc\","
         "\"scoring_func\":\"noaux_tc\",\"norm_topk_prob\":true,\"routed_scaling_factor\":2.5",
-        STORED(VKMOE_DTYPE_BF16, 1, 2, "-xx"), .correction_dtype = VKMOE_DTYPE_F32,
-        .arrays = HAS_GATE | HAS_SHARED_GATE | HAS_CORRECTION_BIAS,
-        SILU_LAYER(40, 24, 12, 3, .score = VKMOE_SCORE_SIGMOID,
-            .group_score = VKMOE_GROUP_SCORE_SUM_TOP_2, .renormalize = true,
-            .renormalize_epsilon = 1e-20, .scale = 2.5, .shared_inner = 48),
-        WRITTEN_BY(family_write_deepseek), .dense_inner = 99,
-        .write_dense = family_write_gated_dense));
+        V3_MODEL(family_write_deepseek, STORED(VKMOE_DTYPE_BF16, 1, 2, "-xx"),
+            V3_LAYER(40, 24, 12, 3, .scale = 2.5, .shared_inner = 48))));

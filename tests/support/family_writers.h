@@ -43,6 +43,24 @@ typedef const struct reference_layer layer_t;
         .experts_per_token = k, \
         __VA_ARGS__ }
 #define SILU_LAYER(...) LAYER(__VA_ARGS__, .activation = VKMOE_ACTIVATION_SILU)
+// One with the gate of DeepSeek-V3, dense networks of 99 in blocks without experts, and what of it
+// differs.
+#define V3_MODEL(writer_, stored, layer_) \
+    stored, .correction_dtype = VKMOE_DTYPE_F32, \
+            .arrays = HAS_GATE | HAS_SHARED_GATE | HAS_CORRECTION_BIAS, layer_, \
+            WRITTEN_BY(writer_), .dense_inner = 99, .write_dense = family_write_gated_dense
+#define V3_LAYER(hidden_, inner_, experts_, k, ...) \
+    SILU_LAYER(hidden_, inner_, experts_, k, .score = VKMOE_SCORE_SIGMOID, \
+        .group_score = VKMOE_GROUP_SCORE_SUM_TOP_2, .renormalize = true, \
+        .renormalize_epsilon = 1e-20, __VA_ARGS__)
+#define GRANITE_SHARED_MODEL(type) \
+    MODEL(type, type, \
+        "\"hidden_size\":40,\"intermediate_size\":24,\"shared_intermediate_size\":56," \
+        "\"num_hidden_layers\":2,\"num_local_experts\":8,\"num_experts_per_tok\":3", \
+        STORED(VKMOE_DTYPE_BF16, 1, 1, "xx"), .arrays = HAS_GATE | HAS_SHARED_GATE, \
+        SILU_LAYER(40, 24, 8, 3, .score = VKMOE_SCORE_IDENTITY, .weigh = VKMOE_WEIGH_SOFTMAX, \
+            .shared_inner = 56), \
+        WRITTEN_BY(family_write_granite))
 #define WRITTEN_BY(function) .write = function, .prefix = MODEL_PREFIX
 
 // A family's file ends with its models.

@@ -42,6 +42,15 @@ enum {
     HAS_TOKEN_GATE = 1 << 9,   // of the shared expert
 };
 
+// Writers of attention and experts. whole_writers.c
+typedef void attention_writer(struct file *file, const struct reference_attention *a);
+typedef void experts_writer(struct file *file, const struct reference_layer *l);
+attention_writer whole_write_dense_attention, whole_write_fused_attention;
+attention_writer whole_write_latent_attention, whole_write_routed_attention;
+experts_writer whole_write_mixtral, whole_write_minimax, whole_write_qwen, whole_write_deepseek;
+experts_writer whole_write_ernie, whole_write_bailing, whole_write_granite, whole_write_jetmoe;
+experts_writer whole_write_gpt_oss;
+
 struct whole_family {
     const char *name, *config;
     const char *embedding; // the tensor's name; NULL: the usual one
@@ -53,29 +62,14 @@ struct whole_family {
     struct whole_checkpoint frame;                 // the numbers that are not above
     struct reference_attention attention;          // without arrays, and hidden as in `frame`
     struct reference_layer experts;
-    void (*write_attention)(struct file *file, const struct reference_attention *a);
-    void (*write_experts)(struct file *file, const struct reference_layer *l);
+    attention_writer *write_attention;
+    experts_writer *write_experts;
 
     // Of encoder-decoders only.
     uint32_t encoder_blocks;
     const char *moe[2]; // [0] the encoder's blocks, [1] the decoder's: 'x' with experts, '-' dense
     uint32_t buckets, max_distance;
 };
-
-// Writers of attention and experts. whole_writers.c
-void whole_write_dense_attention(struct file *file, const struct reference_attention *a);
-void whole_write_fused_attention(struct file *file, const struct reference_attention *a);
-void whole_write_latent_attention(struct file *file, const struct reference_attention *a);
-void whole_write_routed_attention(struct file *file, const struct reference_attention *a);
-void whole_write_mixtral(struct file *file, const struct reference_layer *l);
-void whole_write_minimax(struct file *file, const struct reference_layer *l);
-void whole_write_qwen(struct file *file, const struct reference_layer *l);
-void whole_write_deepseek(struct file *file, const struct reference_layer *l);
-void whole_write_ernie(struct file *file, const struct reference_layer *l);
-void whole_write_bailing(struct file *file, const struct reference_layer *l);
-void whole_write_granite(struct file *file, const struct reference_layer *l);
-void whole_write_jetmoe(struct file *file, const struct reference_layer *l);
-void whole_write_gpt_oss(struct file *file, const struct reference_layer *l);
 
 // By index; NULL after the last.
 const struct whole_family *whole_family_at(uint32_t index);
