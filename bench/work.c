@@ -283,7 +283,7 @@ static void norm(const struct dispatch *d, struct work *work)
     work->fresh = true;
     work->lanes = d->spec[NORM_LANES];
     work->groups = d->groups;
-    work->group_bytes = 2 * row; // in two passes
+    work->group_bytes = (d->spec[NORM_CENTERED] ? 3 : 2) * row; // in so many passes
     work->turn_bytes = MIN(work->lanes * 4 * sizeof(float), row);
     work->bytes = push->tokens * row * (d->spec[NORM_HAS_DELTA] ? 3 : 2);
     NAME(work, "%u columns", push->columns);

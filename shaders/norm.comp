@@ -10,6 +10,19 @@ layout(local_size_x_id = 0) in;
 
 #define RUN 4 // neighbouring columns a lane handles at once
 
+// The sum over a row of squared distances from `mean`; each lane reads what it wrote.
+float spread(uint first, float mean)
+{
+    float sum = 0.0;
+    for (uint run = gl_LocalInvocationIndex * RUN; run < pc.columns; run += LANES * RUN) {
+        [[unroll]] for (uint i = 0; i < RUN; i++) {
+            const float x = load_f32_out(pc.x, first + min(run + i, pc.columns - 1)) - mean;
+            sum += run + i < pc.columns ? x * x : 0.0;
+        }
+    }
+    return workgroup_sum(sum);
+}
+
 void main()
 {
     const uint token = group_index();
@@ -26,16 +39,22 @@ void main()
                 if (c < pc.columns)
                     store_f32(pc.x, at, x);
             }
-            sum += c < pc.columns ? x * x : 0.0;
+            sum += c >= pc.columns ? 0.0 : NORM_CENTERED != 0 ? x : x * x;
         }
     }
-    const float scale = inversesqrt(workgroup_sum(sum) / float(pc.columns) + NORM_EPSILON);
+    sum = workgroup_sum(sum);
+    const float mean = NORM_CENTERED != 0 ? sum / float(pc.columns) : 0.0;
+    if (NORM_CENTERED != 0)
+        sum = spread(first, mean);
+    const float scale = inversesqrt(sum / float(pc.columns) + NORM_EPSILON);
     for (uint run = gl_LocalInvocationIndex * RUN; run < pc.columns; run += LANES * RUN) {
         [[unroll]] for (uint i = 0; i < RUN; i++) {
             const uint c = run + i;
             const uint column = min(c, pc.columns - 1);
             float x = load_f32_out(pc.x, first + column);
-            x = x * scale * load_f32(pc.weight, column);
+            x = (x - mean) * scale * load_f32(pc.weight, column);
+            if (NORM_CENTERED != 0)
+                x += load_f32(pc.weight, pc.columns + column);
             if (c < pc.columns)
                 store_f32(pc.result, first + column, x);
         }

@@ -1,5 +1,7 @@
 // norm.h - residual and RMS norm (arXiv 1910.07467), one workgroup per token:
 //     x += scale * delta;  out = x / sqrt(mean(x^2) + epsilon) * weight
+// or with NORM_CENTERED LayerNorm (arXiv 1607.06450):
+//     out = (x - mean(x)) / sqrt(mean((x - mean(x))^2) + epsilon) * weight + bias
 #ifndef NORM_H
 #define NORM_H
 
@@ -9,11 +11,12 @@ SPEC(0, NORM_LANES, 64)
 SPEC(1, NORM_HAS_DELTA, 1)
 SPEC_FLOAT(2, NORM_EPSILON, 1.0e-6)
 SPEC_FLOAT(3, NORM_SCALE, 1.0) // of delta
+SPEC(4, NORM_CENTERED, 0)
 
 struct norm_push {
     ADDRESS(F32Out) x;      // in and out [tokens][columns]
     ADDRESS(F32) delta;     // in  [tokens][columns]
-    ADDRESS(F32) weight;    // in  [columns]
+    ADDRESS(F32) weight;    // in  [columns]; with NORM_CENTERED the bias after it, [2][columns]
     ADDRESS(F32Out) result; // out [tokens][columns]
     uint tokens, columns;
 };

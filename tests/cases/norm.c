@@ -1,4 +1,4 @@
-// norm.c - cases and reference of the residual and RMS norm.
+// norm.c - cases and reference of the residual and RMS norm, or LayerNorm.
 #include "cases.h"
 
 #include <math.h>
@@ -12,6 +12,8 @@ struct norm_case {
     bool delta;
     float scale; // of delta
     bool zeros;  // a row of x is zero
+    bool centered;
+    float offset; // of all of x, far from 0 for its mean to matter
 };
 
 enum { CPU = 1, GPU = 2, ALL = 7 }; // masks of shapes
@@ -22,6 +24,7 @@ enum { CPU = 1, GPU = 2, ALL = 7 }; // masks of shapes
 #define SHAPE(t, width) .tokens = t, .columns = width
 #define FIRST .epsilon = 1e-6f                              // nothing to add yet
 #define LATER .epsilon = 1e-6f, .delta = true, .scale = 1.0f
+#define LAYER .epsilon = 1e-5f, .delta = true, .scale = 0.75f, .centered = true
 #define PLAIN(name, t, width, kind) CASE(name, .shapes = CPU | GPU), SHAPE(t, width), kind}
 
 static const struct norm_case cases[] = {
@@ -35,6 +38,13 @@ static const struct norm_case cases[] = {
         .delta = true, .scale = 0.22f},
     CASE("epsilon-large", .shapes = CPU), SHAPE(5, 40), .epsilon = 0.75f, .delta = true,
         .scale = -1.5f},
+    CASE("phimoe", .timed = true, .shapes = ALL, .everywhere = true), SHAPE(7, 256), LAYER},
+    CASE("phimoe-first", .shapes = CPU | GPU), SHAPE(7, 256), .epsilon = 1e-5f, .centered = true},
+    CASE("centered-far", .shapes = CPU | GPU), SHAPE(3, 200), LAYER, .offset = 40.0f},
+    CASE("centered-zeros", .shapes = CPU | GPU), SHAPE(3, 33), .epsilon = 1e-5f,
+        .centered = true, .zeros = true},
+    PLAIN("centered-1", 3, 1, LAYER), PLAIN("centered-5", 3, 5, LAYER),
+    PLAIN("centered-257", 2, 257, LAYER), PLAIN("centered-4095", 1, 4095, LAYER),
 
     // ------------------------------------------------- shapes, with two pipelines each
     CASE("no-token", .shapes = CPU), SHAPE(0, 64), LATER},
@@ -55,11 +65,13 @@ static void fill(struct kernel_io *io)
     const struct norm_case *c = (const void *)io->test;
     float *x = io_add_floats(io, "x", c->tokens, c->columns, 2.0);
     io_find(io, "x")->role = c->delta ? ROLE_IN_OUT : ROLE_IN;
+    for (size_t i = 0; i < (size_t)c->tokens * c->columns; i++)
+        x[i] += c->offset;
     for (uint32_t i = 0; c->zeros && i < c->columns; i++)
         x[c->columns + i] = 0.0f;
     if (c->delta)
         io_add_floats(io, "delta", c->tokens, c->columns, 1.0);
-    io_add_floats(io, "weight", 1, c->columns, 1.0);
+    io_add_floats(io, "weight", c->centered ? 2 : 1, c->columns, 1.0);
     io_add(io, "result", ROLE_OUT, c->tokens, c->columns);
     io_add(io, "dummy", ROLE_IN, 1, 64);
 }
@@ -73,14 +85,17 @@ static void reference(struct kernel_io *io)
     double *sum = c->delta ? io_expect_floats(io, "x") : io_alloc(io, io_find(io, "x")->size, 2);
     for (uint32_t t = 0; t < c->tokens; t++) {
         const size_t first = (size_t)t * c->columns;
-        double square = 0.0;
+        double mean = 0.0, square = 0.0;
         for (size_t i = first; i < first + c->columns; i++) {
             sum[i] = x[i] + (delta ? (double)c->scale * delta[i] : 0.0);
-            square += sum[i] * sum[i];
+            mean += c->centered ? sum[i] / c->columns : 0.0;
         }
+        for (size_t i = first; i < first + c->columns; i++)
+            square += (sum[i] - mean) * (sum[i] - mean);
         const double rms = sqrt(square / c->columns + c->epsilon);
         for (uint32_t i = 0; i < c->columns; i++)
-            result[first + i] = sum[first + i] / rms * weight[i];
+            result[first + i] = (sum[first + i] - mean) / rms * weight[i]
+                + (c->centered ? weight[c->columns + i] : 0.0);
     }
 }
 
@@ -95,6 +110,7 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
             [NORM_HAS_DELTA] = c->delta,
             [NORM_EPSILON] = float_bits(c->epsilon),
             [NORM_SCALE] = float_bits(c->delta ? c->scale : 1.0f),
+            [NORM_CENTERED] = c->centered,
         },
         .groups = c->tokens,
     };
