@@ -16,11 +16,14 @@ float clip(float x)
     return STORE_CLIP != 0.0 ? clamp(x, -STORE_CLIP, STORE_CLIP) : x;
 }
 
-float square_sum(F32Out source, uint first, uint count)
+// `turned`: of them after RoPE, which changes no sum of squares but by its magnitude.
+float square_sum(F32Out source, uint first, uint count, bool turned)
 {
     float sum = 0.0;
     for (uint i = gl_LocalInvocationIndex; i < count; i += LANES) {
-        const float x = load_f32_out(source, first + i);
+        float x = load_f32_out(source, first + i);
+        if (turned && STORE_ROPE != ROPE_NONE && i < STORE_ROPE_SIZE)
+            x *= STORE_ROPE_MAGNITUDE;
         sum = fma(x, x, sum);
     }
     return workgroup_sum(sum);
@@ -57,7 +60,8 @@ vec2 rotation(uint position, uint c)
 float normed(F32Out source, uint first, uint i, float scale, uint mode, F32 norm, uint norm_at)
 {
     const float x = load_f32_out(source, first + i);
-    const bool is_scaled = mode != HEAD_NORM_NONE && (STORE_LATENT == 0 || i < STORE_LATENT);
+    const bool is_scaled = (mode == HEAD_NORM_EACH || mode == HEAD_NORM_WIDE)
+        && (STORE_LATENT == 0 || i < STORE_LATENT);
     return clip(is_scaled ? x * scale * load_f32(norm, norm_at + i) : x);
 }
 
@@ -93,9 +97,10 @@ uint sequence_of(uint token)
 
 shared float finished[PADDED]; // one head, before it overwrites its source
 
-float inverse_rms(F32Out source, uint first, uint count)
+float inverse_rms(F32Out source, uint first, uint count, bool turned)
 {
-    return inversesqrt(square_sum(source, first, count) / float(count) + STORE_NORM_EPSILON);
+    const float square = square_sum(source, first, count, turned) / float(count);
+    return inversesqrt(square + STORE_NORM_EPSILON);
 }
 
 // Leaves the finished head in `finished`.
@@ -103,12 +108,16 @@ void finish_head(F32Out source, uint first, float row_scale, uint mode, F32 norm
     uint position)
 {
     float scale = row_scale;
-    if (mode == HEAD_NORM_EACH)
-        scale = inverse_rms(source, first, STORE_LATENT != 0 ? STORE_LATENT : D);
+    if (mode == HEAD_NORM_EACH || mode == HEAD_NORM_AFTER)
+        scale = inverse_rms(
+            source, first, STORE_LATENT != 0 ? STORE_LATENT : D, mode == HEAD_NORM_AFTER);
     const uint norm_at = mode == HEAD_NORM_WIDE ? head * D : 0;
     barrier();
     for (uint i = gl_LocalInvocationIndex; i < PADDED; i += LANES) {
-        const float x = rotated(source, first, min(i, D - 1), scale, mode, norm, norm_at, position);
+        const uint c = min(i, D - 1);
+        float x = rotated(source, first, c, scale, mode, norm, norm_at, position);
+        if (mode == HEAD_NORM_AFTER)
+            x *= scale * load_f32(norm, c);
         finished[i] = i < D ? x : 0.0;
     }
     barrier();
@@ -139,7 +148,7 @@ void finish_query(uint row, uint first_head)
     const uint first = row * pc.constants.v.query_stride;
     float row_scale = 1.0;
     if (STORE_QUERY_NORM == HEAD_NORM_WIDE)
-        row_scale = inverse_rms(pc.query, first, heads * D);
+        row_scale = inverse_rms(pc.query, first, heads * D, false);
     uint head = first_head;
     do { // not a `for`, see lib/address.glsl
         if (STORE_LATENT != 0) {
@@ -177,7 +186,7 @@ void store_token(uint token, uint first_head)
     const uint first = token * pc.constants.v.kv_stride;
     float row_scale = 1.0;
     if (STORE_KEY_NORM == HEAD_NORM_WIDE)
-        row_scale = inverse_rms(F32Out(uvec2(pc.key)), first, kv_heads * D);
+        row_scale = inverse_rms(F32Out(uvec2(pc.key)), first, kv_heads * D, false);
     uint head = first_head;
     do {
         const uint at = (sequence_of(token) * kv_heads + head) * pc.capacity + position;

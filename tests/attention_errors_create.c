@@ -193,6 +193,51 @@ static void create_rope_dynamic_one_pair(struct creation *c)
     scale_rope(c, VKMOE_ROPE_SCALING_DYNAMIC, 2, 64);
     c->p.rope.size = 2;
 }
+static void create_norm_after_clip(struct creation *c)
+{
+    c->p.norm_after_rope = true;
+    c->p.value_clip = 1.0f;
+}
+static void create_norm_after_wide(struct creation *c)
+{
+    c->p.norm_after_rope = true;
+    c->p.norm.wide = true;
+}
+// LongRoPE that is as it should be.
+static void make_long(struct creation *c)
+{
+    static float ones[256];
+    for (size_t i = 0; i < sizeof ones / sizeof ones[0]; i++)
+        ones[i] = 1.0f;
+    scale_rope(c, VKMOE_ROPE_SCALING_LONGROPE, 0, 8);
+    c->p.rope_divisors = c->p.long_rope.divisors = (struct vkmoe_view){ .data = ones };
+}
+static void create_longrope(struct creation *c) { make_long(c); }
+static void create_longrope_positions(struct creation *c)
+{
+    make_long(c);
+    c->p.rope.original_positions = 0;
+}
+static void create_longrope_divisors(struct creation *c)
+{
+    make_long(c);
+    c->p.long_rope.divisors.data = NULL;
+}
+static void create_longrope_zero(struct creation *c)
+{
+    make_long(c);
+    c->p.long_rope.divisors.data = zeros;
+}
+static void create_longrope_factor(struct creation *c)
+{
+    make_long(c);
+    c->p.long_rope.attention_factor = NAN;
+}
+static void create_long_divisors_of_others(struct creation *c)
+{
+    make_long(c);
+    c->p.rope.scaling = VKMOE_ROPE_SCALING_PLAIN;
+}
 static void create_unknown_pattern(struct creation *c)
 {
     c->patterns[2].kind = (enum vkmoe_pattern_kind)UNKNOWN;
@@ -440,7 +485,10 @@ const struct create_error create_errors[] = {
     INVALID(rope_above_head), INVALID(rope_base_negative), INVALID(rope_base_nan),
     INVALID(rope_linear_factor_0), INVALID(rope_llama3_factors), INVALID(rope_llama3_positions),
     INVALID(rope_yarn_positions), INVALID(rope_dynamic_positions), INVALID(rope_dynamic_factor),
-    INVALID(rope_dynamic_one_pair), INVALID(unknown_pattern), INVALID(step_0),
+    INVALID(norm_after_clip), INVALID(norm_after_wide), INVALID(longrope_positions),
+    INVALID(longrope_divisors), INVALID(longrope_zero), INVALID(longrope_factor),
+    INVALID(long_divisors_of_others), INVALID(rope_dynamic_one_pair), INVALID(unknown_pattern),
+    INVALID(step_0),
     INVALID(phase_is_step), INVALID(heads_65536), INVALID(kv_heads_65536),
     INVALID(expert_kv_heads_above_kv_heads), INVALID(expert_kv_heads_do_not_divide),
     INVALID(first_kv_head_beyond), INVALID(first_kv_head_overflowing),
@@ -473,7 +521,7 @@ const struct create_error create_errors[] = {
     INVALID(latent_dtypes), INVALID(latent_unknown_dtype), INVALID(latent_cut_blocks),
     INVALID(latent_blocks_apart), INVALID(latent_rows_of_6), INVALID(latent_transposed_some),
     VALID(latent), VALID(latent_transposed), VALID(latent_direct),
-    VALID(base), VALID(heads_65535), VALID(mixes), VALID(value_mix_alone),
+    VALID(longrope), VALID(base), VALID(heads_65535), VALID(mixes), VALID(value_mix_alone),
     VALID(kv_heads_of_experts), VALID(position_reach_65535), VALID(largest_blocks),
     VALID(listed_65535), VALID(blocks_of_two_sizes),
     {0},

@@ -310,6 +310,10 @@ enum vkmoe_rope_scaling {
     // A forward rotates its own queries and keys for its own L, which is `longest` of
     // vkmoe_attention_forward_params; keys in the cache stay as they were rotated.
     VKMOE_ROPE_SCALING_DYNAMIC,
+    // LongRoPE, arXiv 2402.13753: each pair's frequency is divided by rope_divisors up to a context
+    // of original_positions, by long_rope.divisors in a longer one. Which it is, L says as it does
+    // for DYNAMIC.
+    VKMOE_ROPE_SCALING_LONGROPE,
 };
 
 // Rotary position embedding, arXiv 2104.09864, of queries and keys.
@@ -319,10 +323,10 @@ struct vkmoe_rope {
     uint32_t size;                 // rotated elements at the head's start; 0: all of it
     float base;                    // 0: 10000
     float factor;                  // of the scaling; DYNAMIC: at least 1
-    uint32_t original_positions;   // LLAMA3, YARN, DYNAMIC: the trained context
+    uint32_t original_positions;   // LLAMA3, YARN, DYNAMIC, LONGROPE: the trained context
     float low_factor, high_factor; // LLAMA3: low_freq_factor, high_freq_factor
     float beta_fast, beta_slow;    // YARN; 0: 32 and 1
-    float attention_factor;        // YARN; 0: 0.1 ln(factor) + 1
+    float attention_factor;        // YARN; 0: 0.1 ln(factor) + 1. LONGROPE; 0: 1
     bool exact_range; // YARN: the correction range is not rounded to whole pairs (gpt-oss)
 };
 
@@ -433,6 +437,15 @@ struct vkmoe_attention_params {
     // by nothing. Not with DYNAMIC; without RoPE they are not looked at.
     struct vkmoe_view rope_divisors;
     struct vkmoe_latent latent;
+    // The RMS norms of queries and keys come after RoPE, not before it (Hunyuan). Not with
+    // norm.wide, value_clip or `latent`.
+    bool norm_after_rope;
+    // LONGROPE: what holds of a context longer than rope.original_positions instead of
+    // rope_divisors and rope.attention_factor. The divisors of both are required.
+    struct {
+        struct vkmoe_view divisors; // [rope.size / 2]
+        float attention_factor;     // 0: 1
+    } long_rope;
 };
 
 typedef struct vkmoe_attention vkmoe_attention; // its weights on the device; any thread
@@ -492,9 +505,9 @@ struct vkmoe_attention_forward_params {
     struct vkmoe_span lengths; // in, u32 [sequences]: positions held; for both_sides only
     bool stored;               // keys and values are there already: x gives queries alone
     // An upper bound of positions + 1, by which the work is sized; 0: the capacity. With
-    // VKMOE_ROPE_SCALING_DYNAMIC it is the exact length of the context, and part of the formula:
-    // a prompt that is fed in chunks gives what it gives at once only if each chunk's `longest`
-    // is the length of the whole prompt, not the length reached so far.
+    // VKMOE_ROPE_SCALING_DYNAMIC and _LONGROPE it is the exact length of the context, and part of
+    // the formula: a prompt that is fed in chunks gives what it gives at once only if each chunk's
+    // `longest` is the length of the whole prompt, not the length reached so far.
     uint32_t longest;
     struct vkmoe_span ids, weights; // as in vkmoe_moe_forward_params
 };
@@ -509,8 +522,8 @@ VKMOE_API enum vkmoe_status vkmoe_attention_forward(vkmoe_stream *stream,
 
 // Writes the keys and values of x to their places and does nothing else, which is what a
 // decoder's attention to an encoder needs before it runs with `stored`. Only tokens, x,
-// positions and sequences count, and `longest` with VKMOE_ROPE_SCALING_DYNAMIC. The scratch of
-// a forward suffices.
+// positions and sequences count, and `longest` with VKMOE_ROPE_SCALING_DYNAMIC and _LONGROPE. The
+// scratch of a forward suffices.
 VKMOE_API enum vkmoe_status vkmoe_attention_store(vkmoe_stream *stream,
     const vkmoe_attention *attention, vkmoe_cache *cache,
     const struct vkmoe_attention_forward_params *params);

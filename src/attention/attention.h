@@ -78,12 +78,18 @@ enum vkmoe_status vkmoe_attention_load(
 uint64_t vkmoe_attention_load_size(const struct vkmoe_attention_params *params);
 
 // rope.c: the turns of each pair, as shaders/store_kv.h wants them. `out` has `size` words;
-// `length` of the context counts for dynamic scaling only.
+// `length` of the context counts for dynamic scaling only; LongRoPE's divisors are given.
 // `divisors` of frequencies may be NULL.
 void vkmoe_rope_table(const struct vkmoe_rope *rope, const float *divisors, uint32_t size,
     uint32_t length, uint32_t *out);
-// What cosines and sines are multiplied with.
-float vkmoe_rope_magnitude(const struct vkmoe_rope *rope);
+// What cosines and sines are multiplied with in a context of so many positions.
+float vkmoe_rope_magnitude(const struct vkmoe_attention_params *params, uint32_t length);
+// Whether that has LongRoPE's other divisors.
+static inline bool rope_is_long(const struct vkmoe_rope *rope, uint32_t length)
+{
+    return rope->kind != VKMOE_ROPE_NONE && rope->scaling == VKMOE_ROPE_SCALING_LONGROPE
+        && length > rope->original_positions;
+}
 // The frequencies of a dynamic scaling belong to a forward, not to the attention.
 static inline bool rope_is_dynamic(const struct vkmoe_rope *rope)
 {

@@ -37,6 +37,8 @@ static enum vkmoe_status check_shapes(
     CHECK(isfinite(p->scale) && isfinite(p->soft_cap) && p->soft_cap >= 0 && isfinite(p->value_clip)
             && p->value_clip >= 0 && isfinite(p->norm.epsilon) && p->norm.epsilon >= 0,
         "scale, soft_cap, value_clip and norm.epsilon must be finite");
+    CHECK(!p->norm_after_rope || (!p->norm.wide && p->value_clip == 0 && !latent),
+        "norm_after_rope goes with neither norm.wide nor value_clip nor latent");
     return VKMOE_OK;
 }
 
@@ -120,18 +122,34 @@ static enum vkmoe_status check_views(
 }
 
 static enum vkmoe_status check_divisors(
-    const struct caller *caller, const struct vkmoe_view *view, uint32_t pairs)
+    const struct caller *caller, const char *name, const struct vkmoe_view *view, uint32_t pairs)
 {
     float *divisors;
     uint32_t wrong = 0;
     if (!view->data)
         return VKMOE_OK;
-    TRY_RETURN(vkmoe_view_check(caller, &(struct named_view){ "rope_divisors", view, pairs }));
+    TRY_RETURN(vkmoe_view_check(caller, &(struct named_view){ name, view, pairs }));
     TRY_RETURN(vkmoe_view_floats(view, caller->log, 1, pairs, &divisors));
     while (wrong < pairs && divisors[wrong] > 0)
         wrong++;
     free(divisors);
-    CHECK(wrong == pairs, "rope_divisors[%u] is not above 0", wrong);
+    CHECK(wrong == pairs, "%s[%u] is not above 0", name, wrong);
+    return VKMOE_OK;
+}
+
+static enum vkmoe_status check_long_rope(
+    const struct caller *caller, const struct vkmoe_attention_params *p)
+{
+    const struct vkmoe_rope *r = &p->rope;
+    const bool is_long = r->scaling == VKMOE_ROPE_SCALING_LONGROPE;
+    const bool has_both = p->rope_divisors.data && p->long_rope.divisors.data;
+    CHECK(!is_long || (has_both && r->original_positions > 0),
+        "rope: LONGROPE needs original_positions, rope_divisors and long_rope.divisors");
+    CHECK(is_long || !p->long_rope.divisors.data, "long_rope.divisors are there without LONGROPE");
+    CHECK(!is_long
+            || (isfinite(r->attention_factor) && isfinite(p->long_rope.attention_factor)
+                && r->attention_factor >= 0 && p->long_rope.attention_factor >= 0),
+        "rope: attention factors of LONGROPE must be finite and not below 0");
     return VKMOE_OK;
 }
 
@@ -143,13 +161,14 @@ static enum vkmoe_status check_rope(
     CHECK((unsigned)r->kind <= VKMOE_ROPE_INTERLEAVED, "rope.kind %d is unknown", (int)r->kind);
     if (r->kind == VKMOE_ROPE_NONE)
         return VKMOE_OK;
-    CHECK((unsigned)r->scaling <= VKMOE_ROPE_SCALING_DYNAMIC, "rope.scaling %d is unknown",
+    CHECK((unsigned)r->scaling <= VKMOE_ROPE_SCALING_LONGROPE, "rope.scaling %d is unknown",
         (int)r->scaling);
     CHECK(r->size <= head_size && r->size % 2 == 0 && (r->size > 0 || head_size % 2 == 0),
         "rope.size is %u, must be even and at most head_size (%u)", r->size, head_size);
     CHECK(head_size > 0, "rope: there is nothing to turn behind latent.rank");
     CHECK(isfinite(r->base) && r->base >= 0 && r->base != 1, "rope.base must be above 0 and not 1");
-    CHECK(r->scaling == VKMOE_ROPE_SCALING_PLAIN || (isfinite(r->factor) && r->factor > 0),
+    CHECK(r->scaling == VKMOE_ROPE_SCALING_PLAIN || r->scaling == VKMOE_ROPE_SCALING_LONGROPE
+            || (isfinite(r->factor) && r->factor > 0),
         "rope.factor must be above 0");
     CHECK(r->scaling != VKMOE_ROPE_SCALING_LLAMA3
             || (r->original_positions > 0 && r->high_factor > r->low_factor && r->low_factor > 0),
@@ -163,7 +182,10 @@ static enum vkmoe_status check_rope(
         "rope: DYNAMIC needs original_positions, a factor of 1 or more and a size above 2");
     CHECK(r->scaling != VKMOE_ROPE_SCALING_DYNAMIC || !p->rope_divisors.data,
         "rope: DYNAMIC has no rope_divisors");
-    return check_divisors(caller, &p->rope_divisors, (r->size ? r->size : head_size) / 2);
+    const uint32_t pairs = (r->size ? r->size : head_size) / 2;
+    TRY_RETURN(check_long_rope(caller, p));
+    TRY_RETURN(check_divisors(caller, "rope_divisors", &p->rope_divisors, pairs));
+    return check_divisors(caller, "long_rope.divisors", &p->long_rope.divisors, pairs);
 }
 
 enum vkmoe_status vkmoe_attention_check(

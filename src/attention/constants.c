@@ -13,7 +13,7 @@
 
 // Where things lie in the buffer: byte offsets, 0 for what there is not.
 struct layout {
-    uint64_t patterns, sinks, position_bias, query_norm, key_norm, rotations, size;
+    uint64_t patterns, sinks, position_bias, query_norm, key_norm, rotations, long_rotations, size;
 };
 
 // A matrix of floats that may be absent. A view of a vector is one row.
@@ -54,6 +54,7 @@ static struct layout lay_out(
         *v->at = take(&at, v->view->data ? (uint64_t)v->rows * v->columns : 0);
     }
     at.rotations = take(&at, rope_is_fixed(&p->rope) ? p->rope.size : 0);
+    at.long_rotations = take(&at, p->long_rope.divisors.data && at.rotations ? p->rope.size : 0);
     return at;
 }
 
@@ -69,12 +70,12 @@ static enum vkmoe_status write_vector(
     return VKMOE_OK;
 }
 
-static enum vkmoe_status write_rotations(
-    const struct vkmoe_log *log, const struct vkmoe_attention_params *p, uint32_t *rotations)
+static enum vkmoe_status write_rotations(const struct vkmoe_log *log,
+    const struct vkmoe_attention_params *p, const struct vkmoe_view *view, uint32_t *rotations)
 {
     float *divisors = NULL;
-    if (p->rope_divisors.data)
-        TRY_RETURN(vkmoe_view_floats(&p->rope_divisors, log, 1, p->rope.size / 2, &divisors));
+    if (view->data)
+        TRY_RETURN(vkmoe_view_floats(view, log, 1, p->rope.size / 2, &divisors));
     vkmoe_rope_table(&p->rope, divisors, p->rope.size, 0, rotations);
     free(divisors);
     return VKMOE_OK;
@@ -89,7 +90,12 @@ static enum vkmoe_status write_arrays(const struct vkmoe_log *log,
     for (size_t i = 0; i < VECTORS; i++)
         TRY_RETURN(write_vector(&vectors[i], log, data));
     vkmoe_patterns_encode(p, (void *)(data + at->patterns));
-    return at->rotations ? write_rotations(log, p, (void *)(data + at->rotations)) : VKMOE_OK;
+    if (at->long_rotations)
+        TRY_RETURN(
+            write_rotations(log, p, &p->long_rope.divisors, (void *)(data + at->long_rotations)));
+    return at->rotations
+        ? write_rotations(log, p, &p->rope_divisors, (void *)(data + at->rotations))
+        : VKMOE_OK;
 }
 
 enum vkmoe_status vkmoe_constants_create(vkmoe_device *device,
@@ -120,6 +126,7 @@ enum vkmoe_status vkmoe_constants_create(vkmoe_device *device,
         .kv_stride = kv_stride,
     };
     out->rotations = at.rotations ? base + at.rotations : dummy;
+    out->long_rotations = at.long_rotations ? base + at.long_rotations : dummy;
     TRY(vkmoe_buffer_upload(out->buffer, 0, data, at.size));
 fail:
     free(data);

@@ -9,6 +9,7 @@
 struct constants {
     vkmoe_buffer *buffer; // struct attention_constants (shaders/attention.h) and what it points to
     uint64_t rotations;   // see shaders/store_kv.h; a dummy where there are none for all forwards
+    uint64_t long_rotations; // likewise; of LongRoPE, in contexts longer than the trained one
 };
 
 // From params with their views, and defaults filled in.

@@ -281,6 +281,7 @@ static enum vkmoe_status record(
         .plan = &plan,
         .stores = run->work != WORK_ATTEND,
         .attends = run->work != WORK_STORE,
+        .length = longest,
     };
     enum vkmoe_status status;
     if (a->patterns.both_sides && run->work == WORK_BOTH && plan.tokens < f->tokens)

@@ -55,8 +55,10 @@ static struct row_operands find_rows(const struct attention_pass *pass)
 static uint64_t rotations_address(const struct attention_pass *pass)
 {
     const vkmoe_attention *a = pass->attention;
-    return rope_is_dynamic(&a->params.rope) ? scratch_at(pass, pass->plan->rotations)
-                                            : a->constants.rotations;
+    const struct vkmoe_rope *rope = &a->params.rope;
+    return rope_is_dynamic(rope)           ? scratch_at(pass, pass->plan->rotations)
+        : rope_is_long(rope, pass->length) ? a->constants.long_rotations
+                                           : a->constants.rotations;
 }
 
 static uint64_t constants_address(const vkmoe_attention *a)
@@ -73,7 +75,10 @@ static uint64_t values_address(const struct attention_pass *pass)
 
 static enum head_norm head_norm(const vkmoe_attention *a, bool has_norm)
 {
-    return !has_norm ? HEAD_NORM_NONE : a->params.norm.wide ? HEAD_NORM_WIDE : HEAD_NORM_EACH;
+    return !has_norm                ? HEAD_NORM_NONE
+        : a->params.norm_after_rope ? HEAD_NORM_AFTER
+        : a->params.norm.wide       ? HEAD_NORM_WIDE
+                                    : HEAD_NORM_EACH;
 }
 
 enum vkmoe_status vkmoe_attention_record_store_kv(const struct attention_pass *pass)
@@ -113,7 +118,7 @@ enum vkmoe_status vkmoe_attention_record_store_kv(const struct attention_pass *p
             [STORE_HAS_SEQUENCES] = pass->sequences != 0,
             [STORE_NORM_EPSILON] = float_bits(p->norm.epsilon),
             [STORE_CLIP] = float_bits(p->value_clip),
-            [STORE_ROPE_MAGNITUDE] = float_bits(vkmoe_rope_magnitude(&p->rope)),
+            [STORE_ROPE_MAGNITUDE] = float_bits(vkmoe_rope_magnitude(p, pass->length)),
             [STORE_QUERY_GROUPS] = query_norm == HEAD_NORM_WIDE ? 1 : div_up(p->heads, heads),
             [STORE_KV_GROUPS] = div_up(p->kv_heads, heads),
             [STORE_LATENT] = p->latent.rank,

@@ -13,6 +13,7 @@ struct attention_pass {
     bool stores;  // the tokens' keys and values go into the cache
     bool attends; // there are queries
     struct attend_shape shape;
+    uint32_t length;      // of the context, where it is part of RoPE
     uint32_t first_token; // where the first stands, if there are no positions
     struct pairs pairs;   // routed: the caller's, or in scratch; dense: only tokens
     uint64_t x, y;        // f32 [tokens][hidden]

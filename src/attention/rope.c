@@ -66,9 +66,15 @@ static double frequency_of(
     }
 }
 
-// YaRN scales queries and keys alike, and so the rotation itself.
-float vkmoe_rope_magnitude(const struct vkmoe_rope *rope)
+// YaRN and LongRoPE scale queries and keys alike, and so the rotation itself.
+float vkmoe_rope_magnitude(const struct vkmoe_attention_params *p, uint32_t length)
 {
+    const struct vkmoe_rope *rope = &p->rope;
+    if (rope->scaling == VKMOE_ROPE_SCALING_LONGROPE) {
+        const float factor =
+            rope_is_long(rope, length) ? p->long_rope.attention_factor : rope->attention_factor;
+        return factor != 0 ? factor : 1;
+    }
     if (rope->scaling != VKMOE_ROPE_SCALING_YARN)
         return 1;
     if (rope->attention_factor != 0)

@@ -16,6 +16,7 @@ IS_AFTER(vkmoe_device_info, min_subgroup_size);
 IS_AFTER(vkmoe_device_params, application);
 IS_AFTER(vkmoe_moe_params, precision);
 IS_AFTER(vkmoe_attention_params, precision);
+IS_AFTER(vkmoe_attention_params, norm_after_rope);
 IS_AFTER(vkmoe_cache_params, keys_only);
 IS_AFTER(vkmoe_model_params, precision);
 

@@ -63,6 +63,12 @@ static const struct store_case cases[] = {
         .query_norm = HEAD_NORM_EACH, .key_norm = HEAD_NORM_EACH},
     CASE("olmoe", ALL), SHAPE(5, 4, 4, 32), ROPE(HALF, 32), PLACED(2, 33),
         .query_norm = HEAD_NORM_WIDE, .key_norm = HEAD_NORM_WIDE, .clip = 1.0f},
+    CASE("hunyuan", ALL, EVERYWHERE), SHAPE(5, 8, 2, 64), ROPE(HALF, 64), PLACED(2, 33),
+        .query_norm = HEAD_NORM_AFTER, .key_norm = HEAD_NORM_AFTER},
+    CASE("norm-after-partial", BOTH), SHAPE(5, 3, 1, 33), ROPE(INTERLEAVED, 10), PLACED(2, 33),
+        .query_norm = HEAD_NORM_AFTER, .key_norm = HEAD_NORM_AFTER, .magnitude = 3.0f},
+    CASE("norm-after-unturned", .shapes = CPU), SHAPE(5, 3, 1, 33), PLACED(2, 33),
+        .query_norm = HEAD_NORM_AFTER},
     CASE("dbrx-clip", BOTH), SHAPE(5, 6, 2, 64), ROPE(HALF, 64), PLACED(2, 33), .clip = 0.5f},
     CASE("deepseek-interleaved", BOTH), SHAPE(5, 4, 1, 64), ROPE(INTERLEAVED, 64),
         PLACED(2, 33)},
@@ -311,7 +317,7 @@ static void clip(const struct store_case *c, uint32_t count, double *x)
         x[i] = fmax(-c->clip, fmin(x[i], c->clip));
 }
 
-// `heads` heads as they are after norm, clip and RoPE.
+// `heads` heads as they are after norm, clip and RoPE, or RoPE and norm.
 static void finish(const struct store_case *c, const float *from, uint32_t heads, uint32_t mode,
     const float *norm, uint32_t position, double *to)
 {
@@ -325,6 +331,8 @@ static void finish(const struct store_case *c, const float *from, uint32_t heads
     clip(c, heads * d, to);
     for (uint32_t h = 0; h < heads; h++)
         rotate(c, position, to + h * d + c->latent);
+    for (uint32_t h = 0; mode == HEAD_NORM_AFTER && h < heads; h++)
+        normalise(norm, d, to + h * d);
 }
 
 // One head in its row of a cache, with zeros behind it.

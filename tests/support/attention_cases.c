@@ -21,6 +21,13 @@
         .scaling = VKMOE_ROPE_SCALING_DYNAMIC, \
         .factor = times, \
         .original_positions = trained }
+#define LONGROPE(way, trained) \
+    .attention.rope = { .kind = VKMOE_ROPE_##way, \
+        .scaling = VKMOE_ROPE_SCALING_LONGROPE, \
+        .original_positions = trained, \
+        .attention_factor = 1.25f }, \
+    .attention.long_rope.attention_factor = 0.75f
+#define LONG_ROPE (ATTENTION_ROPE_DIVISORS | ATTENTION_LONG_ROPE)
 #define TOP_K_OF_LOGITS \
     .attention.router = { .score = VKMOE_SCORE_IDENTITY, .weigh = VKMOE_WEIGH_SOFTMAX }
 #define TOP_K_NORM .attention.router = { .renormalize.mode = VKMOE_RENORMALIZE_SUM }
@@ -367,6 +374,19 @@ const struct attention_case attention_cases[] = {
         .history = 20, .has = ATTENTION_LONGEST},
     {"rope-dynamic-routed-decode", ROUTED(3, 48, 16, 2, 1, 4, 2), TOP_K_NORM,
         DYNAMIC(HALF, 16, 2), .history = 20, .sequences = 3, .has = ATTENTION_LONGEST},
+    // Within the trained context, and past it.
+    {"longrope-within", DENSE(30, 48, 32, 2, 2), LONGROPE(HALF, 256), .history = 30,
+        .has = LONG_ROPE | ATTENTION_LONGEST},
+    {"longrope", DENSE(30, 48, 32, 2, 2), LONGROPE(HALF, 32), .history = 30,
+        .has = LONG_ROPE | ATTENTION_LONGEST},
+    {"longrope-decode", DENSE(1, 48, 32, 4, 2), LONGROPE(HALF, 8), .history = 50,
+        .cache_dtype = VKMOE_DTYPE_F16, .has = LONG_ROPE | ATTENTION_LONGEST | ATTENTION_BIASES},
+    {"norm-after-rope", DENSE(19, 64, 32, 4, 2), HALF, .history = 20, .has = ATTENTION_NORMS,
+        .attention.norm_after_rope = true, .attention.norm.epsilon = 1e-2f},
+    {"norm-after-rope-decode", DENSE(1, 64, 32, 4, 2), .history = 30, .attention.rope = {
+        .kind = VKMOE_ROPE_HALF, .size = 12, .factor = 4, .scaling = VKMOE_ROPE_SCALING_YARN,
+        .original_positions = 256}, .has = ATTENTION_NORMS, .attention.norm_after_rope = true,
+        .attention.norm.epsilon = 1e-5f},
     {"rope-far", DENSE(4, 32, 32, 2, 1), HALF, .history = 20000, .has = ATTENTION_SLOW},
 
     // ------------------------------------------------------------------------ patterns

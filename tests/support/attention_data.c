@@ -246,6 +246,9 @@ static void make_vectors(const struct maker *m)
         p->sinks = make_vector(m, "sinks", 1, p->heads, 0.5, 1.0);
     if (c->has & ATTENTION_ROPE_DIVISORS)
         p->rope_divisors = make_vector(m, "divisors", 1, attention_rope_size(p) / 2, 4.0, 1.0);
+    if (c->has & ATTENTION_LONG_ROPE)
+        p->long_rope.divisors =
+            make_vector(m, "long divisors", 1, attention_rope_size(p) / 2, 9.0, 2.0);
 }
 
 // Dense, as few heads as there may be, and a window of one key.

@@ -33,6 +33,7 @@ void reference_attention_finish(struct reference_attention *attention)
         attention->key_norm,
         attention->sinks,
         attention->rope_divisors,
+        attention->long_divisors,
     };
     for (size_t i = 0; i < sizeof(arrays) / sizeof(arrays[0]); i++)
         free(arrays[i]);
@@ -83,7 +84,8 @@ double reference_rope_angle(
     double frequency = pow(base, -2.0 * pair / size);
     switch (rope->scaling) {
     case VKMOE_ROPE_SCALING_PLAIN:
-    case VKMOE_ROPE_SCALING_DYNAMIC: // in the base
+    case VKMOE_ROPE_SCALING_LONGROPE: // in the divisors
+    case VKMOE_ROPE_SCALING_DYNAMIC:  // in the base
         break;
     case VKMOE_ROPE_SCALING_LINEAR: frequency /= rope->factor; break;
     case VKMOE_ROPE_SCALING_LLAMA3: {
@@ -120,12 +122,19 @@ void reference_rotate(const struct reference_attention *a, uint32_t head_size, u
         return;
     uint32_t size = rope->size ? rope->size : head_size;
     double factor = reference_rope_factor(rope);
+    const double *divisors = a->rope_divisors;
+    if (rope->scaling == VKMOE_ROPE_SCALING_LONGROPE) {
+        bool is_long = length > rope->original_positions;
+        divisors = is_long ? a->long_divisors : a->rope_divisors;
+        factor = is_long ? a->long_attention_factor : rope->attention_factor;
+        factor = factor == 0.0 ? 1.0 : factor;
+    }
     for (uint32_t pair = 0; pair < size / 2; pair++) {
         bool half = rope->kind == VKMOE_ROPE_HALF;
         double *x = head + (half ? pair : 2 * pair);
         double *y = head + (half ? pair + size / 2 : 2 * pair + 1);
         double angle = reference_rope_angle(rope, size, length, pair, position);
-        angle /= a->rope_divisors ? a->rope_divisors[pair] : 1.0;
+        angle /= divisors ? divisors[pair] : 1.0;
         double c = factor * cos(angle), s = factor * sin(angle);
         double first = *x * c - *y * s;
         *y = *y * c + *x * s;
@@ -152,7 +161,7 @@ static void project(const struct reference_attention *a, const double *x, const 
             reference_dot(x, matrix + (size_t)i * a->hidden, a->hidden) + (bias ? bias[i] : 0.0);
     if (norm && a->norm_wide) {
         reference_normalize(norm, a->norm_epsilon, width, out);
-    } else if (norm) {
+    } else if (norm && !a->norm_after_rope) {
         for (uint32_t h = 0; h < heads; h++)
             reference_normalize(norm, a->norm_epsilon, a->head_size, out + h * a->head_size);
     }
@@ -160,11 +169,16 @@ static void project(const struct reference_attention *a, const double *x, const 
         out[i] = fmin(fmax(out[i], -a->value_clip), a->value_clip);
 }
 
-static void rotate_heads(const struct reference_attention *a, uint32_t heads, uint32_t length,
-    uint32_t position, double *values)
+// With the norm of each head, if it comes afterwards.
+static void rotate_heads(const struct reference_attention *a, const double *norm, uint32_t heads,
+    uint32_t length, uint32_t position, double *values)
 {
-    for (uint32_t h = 0; h < heads; h++)
-        reference_rotate(a, a->head_size, length, position, values + h * a->head_size);
+    for (uint32_t h = 0; h < heads; h++) {
+        double *head = values + h * a->head_size;
+        reference_rotate(a, a->head_size, length, position, head);
+        if (norm && a->norm_after_rope)
+            reference_normalize(norm, a->norm_epsilon, a->head_size, head);
+    }
 }
 
 static void widen(const float *x, uint32_t count, double *out)
@@ -257,7 +271,7 @@ void reference_remember(const struct reference_attention *a, uint32_t tokens, co
             mix_values(a, x + (size_t)t * a->hidden, value);
         else
             project(a, x_token, a->value, a->value_bias, NULL, a->kv_heads, value);
-        rotate_heads(a, a->kv_heads, context_of(history), positions[t], key);
+        rotate_heads(a, a->key_norm, a->kv_heads, context_of(history), positions[t], key);
         for (uint32_t i = 0; history->dtype == VKMOE_DTYPE_F16 && i < history->width; i++) {
             key[i] = round_to_f16(key[i]);
             value[i] = round_to_f16(value[i]);
@@ -406,7 +420,8 @@ static void add_expert(const struct reference_attention *a, struct view_of_keys 
             a->query_bias ? a->query_bias + (size_t)expert * width : NULL, a->query_norm, a->heads,
             scratch->query);
     if (!a->rope_before_projection && !a->latent.rank)
-        rotate_heads(a, a->heads, context_of(keys.history), keys.position, scratch->query);
+        rotate_heads(
+            a, a->query_norm, a->heads, context_of(keys.history), keys.position, scratch->query);
     for (uint32_t h = 0; h < a->heads; h++) {
         keys.kv_head = find_kv_head(a, slot, expert, h);
         if (a->position_bias)

@@ -60,6 +60,9 @@ struct reference_attention {
     double value_clip;
     struct vkmoe_rope rope;
     double *rope_divisors; // [rope.size / 2]
+    bool norm_after_rope;
+    double *long_divisors; // [rope.size / 2]
+    double long_attention_factor;
     // Then there are as many kv heads as heads, head_size is that of keys or values, whichever is
     // longer, and query, key, key_norm and output are as struct vkmoe_latent has them.
     struct reference_latent latent;
@@ -76,8 +79,8 @@ uint32_t attention_rope_size(const struct vkmoe_attention_params *params);
 // Frees the arrays and zeroes the struct; accepts NULL and a zeroed one.
 void reference_attention_finish(struct reference_attention *attention);
 
-// The angle of pair `pair` at `position`, and what cosine and sine are multiplied with.
-// `size` is the number of rotated elements, `length` that of the context.
+// The angle of pair `pair` at `position`, without divisors, and what cosine and sine are multiplied
+// with, LongRoPE's aside. `size` is the number of rotated elements, `length` that of the context.
 double reference_rope_angle(const struct vkmoe_rope *rope, uint32_t size, uint32_t length,
     uint32_t pair, uint32_t position);
 double reference_rope_factor(const struct vkmoe_rope *rope);

@@ -127,6 +127,9 @@ void reference_attention_from(
         .value_clip = p->value_clip,
         .rope = p->rope,
         .rope_divisors = reference_read_view(&p->rope_divisors, 1, attention_rope_size(p) / 2),
+        .norm_after_rope = p->norm_after_rope,
+        .long_divisors = reference_read_view(&p->long_rope.divisors, 1, attention_rope_size(p) / 2),
+        .long_attention_factor = p->long_rope.attention_factor,
     };
     if (latent)
         reference_latent_from(p, out);
