@@ -361,6 +361,10 @@ static void call_model(void)
     REFUSED(vkmoe_checkpoint_get_norms, "checkpoint", 0, (NULL, first_block, &norm, &norm));
     REFUSED(vkmoe_checkpoint_get_norms, "attention_norm", 1, (model, first_block, NULL, &norm));
     REFUSED(vkmoe_checkpoint_get_norms, "experts_norm", 1, (model, first_block, &norm, NULL));
+    REFUSED(vkmoe_checkpoint_get_norm_biases, "checkpoint", 0, (NULL, first_block, &norm, &norm));
+    REFUSED(
+        vkmoe_checkpoint_get_norm_biases, "attention_norm", 1, (model, first_block, NULL, &norm));
+    REFUSED(vkmoe_checkpoint_get_norm_biases, "experts_norm", 1, (model, first_block, &norm, NULL));
     vkmoe_checkpoint_destroy(NULL);
     QUIET(vkmoe_checkpoint_destroy, "checkpoint", (vkmoe_checkpoint_destroy(&out), !out));
 }

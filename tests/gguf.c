@@ -17,11 +17,12 @@
 #include "random.h"
 #include "whole_checkpoints.h"
 
-enum { TOKENS = 11, CUTS = 200 };
+enum { TOKENS = 11, FIRST = 5, CAPACITY = 24, CUTS = 200 };
 
 // ------------------------------------------------------------------------ the same
 
-// The logits of a few tokens, which are free()d, and what experts they chose.
+// The logits of a few tokens, which are free()d, and what experts the first of them chose. The
+// context is said to be longer for the others, as LongRoPE has it.
 static double *run(vkmoe_checkpoint *checkpoint, uint32_t *count, int32_t **experts)
 {
     struct reference_network network;
@@ -37,9 +38,15 @@ static double *run(vkmoe_checkpoint *checkpoint, uint32_t *count, int32_t **expe
         *count = TOKENS * network.vocabulary;
         logits = allocate(*count, sizeof *logits);
         *experts = allocate((size_t)network.block_count * TOKENS * 16, sizeof **experts);
-        reference_memory_init(&memory, &network, 1, TOKENS, VKMOE_DTYPE_F32);
+        reference_memory_init(&memory, &network, 1, CAPACITY, VKMOE_DTYPE_F32);
+        for (uint32_t b = 0; b < network.block_count; b++)
+            memory.blocks[b].longest = TOKENS;
         reference_network_forward(
-            &network, TOKENS, ids, positions, NULL, &memory, logits, *experts, NULL);
+            &network, FIRST, ids, positions, NULL, &memory, logits, *experts, NULL);
+        for (uint32_t b = 0; b < network.block_count; b++)
+            memory.blocks[b].longest = CAPACITY;
+        reference_network_forward(&network, TOKENS - FIRST, ids + FIRST, positions + FIRST, NULL,
+            &memory, logits + FIRST * network.vocabulary, NULL, NULL);
         reference_memory_finish(&memory);
     }
     reference_network_finish(&network);

@@ -59,7 +59,7 @@ static const struct {
         "\"shared_intermediate_size\":9,\"vocab_size\"", "shared_intermediate_size is 9" },
     // What only looks like it.
     { "minimax_m3", "mixtral", "\"vocab_size\"", "\"vocab_size\"", "model_type is \"minimax_m3\"" },
-    { "hunyuan_v1_moe", "qwen3_moe", "\"vocab_size\"", "\"vocab_size\"", "\"hunyuan_v1_moe\"" },
+    { "hunyuan", "qwen3_moe", "\"vocab_size\"", "\"vocab_size\"", "\"hunyuan\"" },
     { "afmoe", "deepseek_v3", "\"n_group\"", "\"n_group\"", "\"afmoe\"" },
     { "bailing_hybrid", "deepseek_v3", "\"n_group\"", "\"n_group\"", "\"bailing_hybrid\"" },
     { "mistral4", "deepseek_v3", "\"n_group\"", "\"n_group\"", "\"mistral4\"" },

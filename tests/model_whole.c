@@ -102,6 +102,10 @@ static bool same_attention(
     SAME(router.weigh);
     SAME(router.renormalize);
     ok = same_rope(&expected->rope, &actual->rope) && ok;
+    SAME(norm_after_rope);
+    SAME(long_attention_factor);
+    SAME_ARRAY(rope_divisors, expected->head_size / 2);
+    SAME_ARRAY(long_divisors, expected->head_size / 2);
     if (expected->latent.rank) // which has these in other sizes
         return same_patterns(expected->patterns, actual->patterns, expected->experts) && ok;
     SAME_ARRAY(router.router, e * d);
@@ -164,12 +168,13 @@ static bool check_block(
     const struct whole_checkpoint_block *expected =
         encoder ? &checkpoint->encoder[block.index] : &checkpoint->blocks[block.index];
     struct vkmoe_moe_params experts = { VKMOE_INIT(vkmoe_moe_params) };
-    struct vkmoe_view norms[2];
+    struct vkmoe_view norms[2], biases[2];
     bool ok = check_attention_of(model, block, &expected->attention,
         checkpoint->position_bias[block.part != VKMOE_PART_BLOCKS],
         checkpoint->position_reach[block.part != VKMOE_PART_BLOCKS]);
     bool moe = vkmoe_checkpoint_is_moe(model, block);
     if (vkmoe_checkpoint_get_norms(model, block, &norms[0], &norms[1]) != VKMOE_OK
+        || vkmoe_checkpoint_get_norm_biases(model, block, &biases[0], &biases[1]) != VKMOE_OK
         || (moe ? vkmoe_checkpoint_get_moe : vkmoe_checkpoint_get_mlp)(model, block, &experts)
             != VKMOE_OK)
         return false;
@@ -180,6 +185,8 @@ static bool check_block(
     uint32_t d = checkpoint->hidden;
     ok = same_view("attention norm", expected->attention_norm, &norms[0], 1, d) && ok;
     ok = same_view("experts norm", expected->experts_norm, &norms[1], 1, d) && ok;
+    ok = same_view("its bias", expected->experts_norm_bias, &biases[1], 1, d) && ok;
+    ok = same_view("attention norm's bias", expected->attention_norm_bias, &biases[0], 1, d) && ok;
     return (block.part == VKMOE_PART_BLOCKS || check_cross(model, checkpoint, block.index)) && ok;
 }
 
@@ -211,6 +218,10 @@ static bool check_frame(vkmoe_checkpoint *model, const struct whole_checkpoint *
     uint32_t v = expected->vocabulary, d = expected->hidden;
     ok = same_view("embedding", expected->embedding, &frame.embedding, v, d) && ok;
     ok = same_view("head", expected->head, &frame.head, v, d) && ok;
+    SAME(layer_norm);
+    ok = same_view("final norm's bias", expected->final_norm_bias, &frame.final_norm_bias, 1, d)
+        && ok;
+    ok = same_view("head's bias", expected->head_bias, &frame.head_bias, 1, v) && ok;
     ok = same_view("encoder norm", expected->encoder_norm, &frame.encoder_norm, 1, d) && ok;
     return same_view("final norm", expected->final_norm, &frame.final_norm, 1, d) && ok;
 }

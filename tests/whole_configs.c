@@ -54,6 +54,7 @@ struct value_case {
     bool has_windows;
     bool tied;              // the head must be the embedding
     double scale;           // if not 0
+    double long_factor;     // likewise
     uint32_t max_positions; // likewise
     int32_t start_token;    // if has_start_token
     bool has_start_token;
@@ -61,6 +62,7 @@ struct value_case {
 
 #define HALF .kind = VKMOE_ROPE_HALF
 #define DYNAMIC HALF, .scaling = VKMOE_ROPE_SCALING_DYNAMIC
+#define LONGROPE HALF, .scaling = VKMOE_ROPE_SCALING_LONGROPE
 #define YARN HALF, .scaling = VKMOE_ROPE_SCALING_YARN, .beta_fast = 32.0f, .beta_slow = 1.0f
 #define SCALED(kind, base_, factor_, positions, ...) \
     .rope = { kind, .base = base_, .factor = factor_, .original_positions = positions, __VA_ARGS__ }
@@ -118,6 +120,25 @@ static const struct value_case value_cases[] = {
         "\"beta_fast\":32.0,\"beta_slow\":1.0,\"original_max_position_embeddings\":64,"
         "\"truncate\":false}",
         SCALED(YARN, 150000.0f, 4.0f, 64, .attention_factor = 1.138629436f, .exact_range = true) },
+    // By the formula, from the ratio of contexts; as Phi has it; with one factor for both
+    { "longrope", "qwen3_moe", QWEN_ROPE,
+        "\"rope_scaling\":{\"rope_type\":\"longrope\",\"short_factor\":[1,1,1,1,1,1,1,2.5],"
+        "\"long_factor\":[1,2,3,4,5,6,7,8],\"original_max_position_embeddings\":8192}",
+        .long_factor = 1.0741723110591492,
+        SCALED(LONGROPE, 10000.0f, 0.0f, 8192, .attention_factor = 1.07417231f) },
+    { "longrope-two-factors", CHANGED("phimoe", "long_mscale", "1.25", "1.75"), .long_factor = 1.75,
+        SCALED(LONGROPE, 10000.0f, 0.0f, 22, .attention_factor = 1.25f) },
+    { "longrope-one-factor", "phimoe", "\"short_mscale\":1.25,\"long_mscale\":1.25",
+        "\"attention_factor\":1.125,\"factor\":3", .long_factor = 1.125,
+        SCALED(LONGROPE, 10000.0f, 0.0f, 22, .attention_factor = 1.125f) },
+    { "rope-alpha-5", "hunyuan_v1_moe", "\"rope_theta\":10000.0,\"rope_scaling\":{",
+        "\"rope_parameters\":{\"rope_theta\":10000.0,", .rope = { HALF, .base = 26826958.0f } },
+    { "rope-no-alpha",
+        CHANGED("hunyuan_v1_moe", "alpha",
+            "1000.0,\"beta_fast\":32,\"beta_slow\":1,"
+            "\"factor\":1.0,\"mscale\":1.0,\"mscale_all_dim\":1.0",
+            "null,\"factor\":2.5"),
+        .rope = { DYNAMIC, .base = 10000.0f, .factor = 2.5f, .original_positions = 64 } },
     { "window-null", CHANGED("mixtral", "sliding_window", "5", "null"), .has_windows = true },
     { "window-absent", "mixtral", "\"sliding_window\":5,", "", .has_windows = true },
     { "window-layer-types", "gpt_oss", "\"sliding_window\":6",
@@ -169,6 +190,8 @@ static bool check_value(const struct value_case *c)
             ok = same_rope(&c->rope, &params.rope);
         if (ok && c->scale != 0.0)
             ok = same_number("scale", c->scale, params.scale);
+        if (ok && c->long_factor != 0.0)
+            ok = same_number("long factor", c->long_factor, params.long_rope.attention_factor);
         if (ok && c->has_windows)
             ok = same_number("window", c->windows[b], params.patterns ? params.patterns->left : 0);
         if (ok && c->has_windows && c->windows[b] == 0)

@@ -97,9 +97,13 @@ VKMOE_API enum vkmoe_status vkmoe_checkpoint_get_mlp(
 VKMOE_API enum vkmoe_status vkmoe_checkpoint_get_attention(
     vkmoe_checkpoint *checkpoint, struct vkmoe_block block, struct vkmoe_attention_params *params);
 
-// The weights of the two RMS norms of a block, [hidden] each; with VKMOE_PART_CROSS only
-// `attention_norm` is set.
+// The weights of the two norms of a block, [hidden] each; with VKMOE_PART_CROSS only
+// `attention_norm` is set. They are RMS norms, or LayerNorms if the frame says so.
 VKMOE_API enum vkmoe_status vkmoe_checkpoint_get_norms(vkmoe_checkpoint *checkpoint,
+    struct vkmoe_block block, struct vkmoe_view *attention_norm, struct vkmoe_view *experts_norm);
+
+// The same for their biases, without data where there are none.
+VKMOE_API enum vkmoe_status vkmoe_checkpoint_get_norm_biases(vkmoe_checkpoint *checkpoint,
     struct vkmoe_block block, struct vkmoe_view *attention_norm, struct vkmoe_view *experts_norm);
 
 // What a model has around its blocks. A block is
@@ -129,6 +133,11 @@ struct vkmoe_frame {
     const uint32_t *end_tokens;
     uint32_t end_token_count;
     int32_t start_token; // with which a decoder begins that follows an encoder, else -1
+    // What all norms are: LayerNorm (arXiv 1607.06450), (x - mean) / sqrt(variance + epsilon) *
+    // weight + bias; else RMS norm, which has no bias.
+    bool layer_norm;
+    struct vkmoe_view final_norm_bias; // [hidden]; may be absent
+    struct vkmoe_view head_bias;       // [vocabulary], added to logits; may be absent
 };
 
 VKMOE_API enum vkmoe_status vkmoe_checkpoint_get_frame(

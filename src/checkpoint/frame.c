@@ -113,20 +113,34 @@ enum vkmoe_status vkmoe_checkpoint_get_frame(vkmoe_checkpoint *checkpoint, struc
         &(struct caller){ &checkpoint->log, __func__ }, PARAMS_TYPE(vkmoe_frame), &frame, out);
 }
 
-enum vkmoe_status vkmoe_checkpoint_get_norms(vkmoe_checkpoint *checkpoint, struct vkmoe_block block,
-    struct vkmoe_view *attention_norm, struct vkmoe_view *experts_norm)
+// Of a block's two norms, for `function`.
+static enum vkmoe_status get_norms(const char *function, vkmoe_checkpoint *checkpoint,
+    struct vkmoe_block block, bool biases, struct vkmoe_view *attention_norm,
+    struct vkmoe_view *experts_norm)
 {
     struct whole_tensors from;
     struct settings settings;
     struct vkmoe_view first, second;
-    TRY_RETURN(check("vkmoe_checkpoint_get_norms", checkpoint,
+    TRY_RETURN(check(function, checkpoint,
         !attention_norm     ? "attention_norm"
             : !experts_norm ? "experts_norm"
                             : NULL,
         block));
     TRY_RETURN(begin(checkpoint, &settings, &from));
-    TRY_RETURN(vkmoe_norms_view(&from, block, &first, &second));
+    TRY_RETURN(vkmoe_norms_view(&from, block, biases, &first, &second));
     *attention_norm = first;
     *experts_norm = second;
     return VKMOE_OK;
+}
+
+enum vkmoe_status vkmoe_checkpoint_get_norms(vkmoe_checkpoint *checkpoint, struct vkmoe_block block,
+    struct vkmoe_view *attention_norm, struct vkmoe_view *experts_norm)
+{
+    return get_norms(__func__, checkpoint, block, false, attention_norm, experts_norm);
+}
+
+enum vkmoe_status vkmoe_checkpoint_get_norm_biases(vkmoe_checkpoint *checkpoint,
+    struct vkmoe_block block, struct vkmoe_view *attention_norm, struct vkmoe_view *experts_norm)
+{
+    return get_norms(__func__, checkpoint, block, true, attention_norm, experts_norm);
 }

@@ -55,6 +55,9 @@ struct gguf_target {
     bool has_scales;       // Granite's
     bool post_norm;        // its norm before experts is called so
     bool alternate_window; // of its own, in every other block
+    bool sparsemixer;      // with the jitter that was published
+    bool layer_norm;       // norms have biases, and the head may have one
+    bool norm_after_rope;
 };
 bool vkmoe_gguf_target(const char *model_type, const char *family, struct gguf_target *out);
 

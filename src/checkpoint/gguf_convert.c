@@ -149,14 +149,17 @@ static enum vkmoe_status add_block(struct gguf_converter *c)
 {
     struct vkmoe_attention_params attention = { VKMOE_INIT(vkmoe_attention_params) };
     struct vkmoe_moe_params moe = { VKMOE_INIT(vkmoe_moe_params) };
-    struct vkmoe_view norms[2];
+    struct vkmoe_view norms[2], biases[2];
     const struct vkmoe_block block = { .index = c->block };
     const bool experts = vkmoe_checkpoint_is_moe(c->checkpoint, block);
     TRY_RETURN(vkmoe_checkpoint_get_attention(c->checkpoint, block, &attention));
     TRY_RETURN(vkmoe_checkpoint_get_norms(c->checkpoint, block, &norms[0], &norms[1]));
+    TRY_RETURN(vkmoe_checkpoint_get_norm_biases(c->checkpoint, block, &biases[0], &biases[1]));
     TRY_RETURN(experts ? vkmoe_checkpoint_get_moe(c->checkpoint, block, &moe)
                        : vkmoe_checkpoint_get_mlp(c->checkpoint, block, &moe));
     add_vector(c, GGUF_ATTENTION_NORM, &norms[0], c->frame.hidden);
+    add_vector(c, GGUF_ATTENTION_NORM_BIAS, &biases[0], c->frame.hidden);
+    add_vector(c, GGUF_EXPERTS_NORM_BIAS, &biases[1], c->frame.hidden);
     add_attention(c, &attention);
     add_vector(c, c->target.post_norm ? GGUF_POST_ATTENTION_NORM : GGUF_EXPERTS_NORM, &norms[1],
         c->frame.hidden);
@@ -169,12 +172,15 @@ static enum vkmoe_status add_block(struct gguf_converter *c)
 
 // -------------------------------------------------------------------------------- ends
 
-// Llama 3's scaling, which has no keys: by wavelength, see moe.h.
+// LongRoPE's, or Llama 3's scaling, which has no keys: by wavelength, see moe.h.
 static void add_divisors(struct gguf_converter *c)
 {
     const struct vkmoe_rope *rope = &c->attention.rope;
     const uint32_t pairs = (rope->size ? rope->size : c->attention.head_size) / 2;
-    struct part part = { GGUF_ROPE_DIVISORS, &c->attention.rope_divisors, 1, 1, 1, pairs, 0 };
+    const struct part further = { GGUF_LONG_DIVISORS, &c->attention.long_rope.divisors, 1, 1, 1,
+        pairs, 0 };
+    struct part part = { further.views->data ? GGUF_SHORT_DIVISORS : GGUF_ROPE_DIVISORS,
+        &c->attention.rope_divisors, 1, 1, 1, pairs, 0 };
     float *divisors = rope->scaling == VKMOE_ROPE_SCALING_LLAMA3 ? take_floats(c, pairs) : NULL;
     struct vkmoe_view own = { .data = divisors, .dtype = VKMOE_DTYPE_F32 };
     const double low = (double)rope->low_factor, high = (double)rope->high_factor;
@@ -188,6 +194,7 @@ static void add_divisors(struct gguf_converter *c)
     if (divisors)
         part.views = &own;
     add_part(c, &part);
+    add_part(c, &further);
 }
 
 static void add_ends(struct gguf_converter *c)
@@ -196,6 +203,9 @@ static void add_ends(struct gguf_converter *c)
     const uint32_t tokens = frame->vocabulary, hidden = frame->hidden;
     add_part(c, &(struct part){ GGUF_EMBEDDING, &frame->embedding, 2, 1, tokens, hidden, 0 });
     add_part(c, &(struct part){ GGUF_FINAL_NORM, &frame->final_norm, 1, 1, 1, hidden, 0 });
+    add_part(
+        c, &(struct part){ GGUF_FINAL_NORM_BIAS, &frame->final_norm_bias, 1, 1, 1, hidden, 0 });
+    add_part(c, &(struct part){ GGUF_HEAD_BIAS, &frame->head_bias, 1, 1, 1, tokens, 0 });
     if (frame->head.data != frame->embedding.data)
         add_part(c, &(struct part){ GGUF_HEAD, &frame->head, 2, 1, tokens, hidden, 0 });
     add_divisors(c);

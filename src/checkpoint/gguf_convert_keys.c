@@ -75,10 +75,14 @@ static void check_fixed_gate(struct gguf_converter *c, const struct vkmoe_router
 static void put_gate(struct gguf_converter *c)
 {
     const struct vkmoe_router_params *router = &c->moe.router;
-    if (router->select != VKMOE_SELECT_TOP_K || router->rms_norm || router->soft_cap != 0.0f
-        || router->always || router->capacity || router->input_scale.data
-        || router->expert_scale.data)
+    const bool mixes = router->select == VKMOE_SELECT_SPARSEMIXER && c->target.sparsemixer
+        && fabsf(router->sparsemixer_threshold - 0.02f) < 1e-6f;
+    if ((router->select != VKMOE_SELECT_TOP_K && !mixes) || router->rms_norm
+        || router->soft_cap != 0.0f || router->always || router->capacity
+        || router->input_scale.data || router->expert_scale.data)
         REFUSE(c, "how its gate chooses experts");
+    if (mixes)
+        return; // the architecture says all of it
     if (!c->target.gate_by_keys) {
         check_fixed_gate(c, router);
         return;
@@ -118,6 +122,18 @@ static void put_experts(struct gguf_converter *c, uint32_t dense_inner)
 
 // --------------------------------------------------------------------------- attention
 
+// Whose divisors are tensors. Published with two attention factors, which are one.
+static void put_longrope(struct gguf_converter *c)
+{
+    const struct vkmoe_rope *rope = &c->attention.rope;
+    const float factor = rope->attention_factor;
+    if (fabsf(c->attention.long_rope.attention_factor - factor) > 1e-6f * factor)
+        REFUSE(c, "that its attention factor changes with the context");
+    vkmoe_gguf_put_text(c->out, own_key(c, "rope.scaling.type").text, "longrope");
+    put_u32(c, "rope.scaling.original_context_length", rope->original_positions);
+    put_f32(c, "rope.scaling.attn_factor", factor != 0.0f ? factor : 1.0f);
+}
+
 static void put_rope(struct gguf_converter *c)
 {
     const struct vkmoe_rope *rope = &c->attention.rope;
@@ -131,6 +147,8 @@ static void put_rope(struct gguf_converter *c)
     if (c->turned
         && ((rope->size && rope->size != c->attention.head_size) || c->attention.query.norm.data))
         REFUSE(c, "how its heads are rotated");
+    if (rope->scaling == VKMOE_ROPE_SCALING_LONGROPE)
+        put_longrope(c);
     if (!yarn && rope->scaling != VKMOE_ROPE_SCALING_LINEAR)
         return;
     vkmoe_gguf_put_text(c->out, own_key(c, "rope.scaling.type").text, yarn ? "yarn" : "linear");
@@ -190,7 +208,8 @@ static void put_attention(struct gguf_converter *c)
         return;
     }
     if (p->experts != 1 || p->value.experts.experts || p->output.experts.experts
-        || p->position.bias.data || p->tiled_kv || p->soft_cap != 0.0f || p->expert_kv_heads)
+        || p->position.bias.data || p->tiled_kv || p->soft_cap != 0.0f || p->expert_kv_heads
+        || p->norm_after_rope != c->target.norm_after_rope)
         REFUSE(c, "what its attention computes");
     put_u32(c, "attention.head_count", p->heads);
     put_u32(c, "attention.head_count_kv", p->kv_heads);
@@ -213,7 +232,9 @@ static void put_frame(struct gguf_converter *c)
     const struct vkmoe_frame *frame = &c->frame;
     const float scales[] = { frame->embedding_scale, frame->residual_scale, frame->logits_scale };
     static const char *const names[] = { "embedding_scale", "residual_scale", "logit_scale" };
-    if (frame->encoder_blocks || frame->norm_epsilon != frame->block_norm_epsilon)
+    if (frame->encoder_blocks || frame->norm_epsilon != frame->block_norm_epsilon
+        || frame->layer_norm != c->target.layer_norm
+        || (frame->head_bias.data && !c->target.layer_norm))
         REFUSE(c, "what is around its blocks");
     put_u32(c, "block_count", frame->blocks);
     put_u32(c, "context_length", frame->max_positions);

@@ -65,12 +65,12 @@ static const struct architecture architectures[] = {
         BIT(POST_ATTENTION_NORM) },
     { "ernie4_5-moe", "ernie4_5_moe", PAIRS, GATING_SOFTMAX, WEIGHTS_SUM, NULL },
     { "minimax-m2", "minimax_m2", HALVES, GATING_SIGMOID, WEIGHTS_SUM, NULL, NEEDS_NORMS },
-    { "hunyuan-moe", "hunyuan_v1_moe", HALVES, GATING_SOFTMAX, WEIGHTS_SUM,
-        "norms of queries and keys after RoPE" },
     { "dots1", "dots1", HALVES, GATING_SIGMOID, WEIGHTS_BY_KEY, NULL, NEEDS_NORMS },
     { "bailingmoe", "bailing_moe", PAIRS, GATING_SOFTMAX, WEIGHTS_BY_KEY, NULL },
     { "bailingmoe2", "bailing_moe_v2", HALVES, GATING_SIGMOID, WEIGHTS_BY_KEY, NULL },
-    { "phimoe", "phimoe", HALVES, GATING_CHOSEN, WEIGHTS_AS_THEY_ARE, "LayerNorm with biases" },
+    { "phimoe", "phimoe", HALVES, GATING_CHOSEN, WEIGHTS_AS_THEY_ARE, NULL,
+        BIT(ATTENTION_NORM_BIAS) | BIT(EXPERTS_NORM_BIAS) },
+    { "hunyuan-moe", "hunyuan_v1_moe", HALVES, GATING_SOFTMAX, WEIGHTS_SUM, NULL, NEEDS_NORMS },
     { "llama4", "llama4", PAIRS, GATING_CHOSEN, WEIGHTS_AS_THEY_ARE,
         "attention in chunks, and queries scaled by position" },
     { "gemma4", "gemma4", HALVES, GATING_SOFTMAX, WEIGHTS_SUM,
@@ -114,15 +114,19 @@ bool vkmoe_gguf_target(const char *model_type, const char *family, struct gguf_t
         return false;
     const struct family *base = vkmoe_family_named(found->family).family;
     const struct whole *whole = base ? base->whole : NULL;
+    const bool sparsemixer = base && base->preset.router.select == VKMOE_SELECT_SPARSEMIXER;
     *out = (struct gguf_target){ .name = found->name,
         .rope = found->rope,
         .score = scores[found->gating],
-        .chosen_softmax = found->gating == GATING_CHOSEN,
+        .chosen_softmax = found->gating == GATING_CHOSEN && !sparsemixer,
         .gate_by_keys = found->weights == WEIGHTS_BY_KEY,
         .renormalizes = found->weights == WEIGHTS_SUM,
         .has_scales = whole && whole->embedding_scale_key,
         .post_norm = found->needs & BIT(POST_ATTENTION_NORM),
-        .alternate_window = whole && whole->window == WINDOW_ALTERNATE };
+        .alternate_window = whole && whole->window == WINDOW_ALTERNATE,
+        .sparsemixer = sparsemixer,
+        .layer_norm = whole && whole->layer_norm,
+        .norm_after_rope = whole && whole->norm_after_rope };
     return true;
 }
 
@@ -226,6 +230,8 @@ static void set_attention_names(const struct gguf *own, struct whole *whole)
         .latent_values = "attn_v_b.weight",
         .latent_both = s->there[GGUF_LATENT_KEYS] ? NULL : vkmoe_gguf_name(s, GGUF_LATENT_BOTH),
         .attention_norm = "attn_norm.weight",
+        .attention_norm_bias = vkmoe_gguf_name(s, GGUF_ATTENTION_NORM_BIAS),
+        .experts_norm_bias = vkmoe_gguf_name(s, GGUF_EXPERTS_NORM_BIAS),
         .experts_norm =
             s->there[GGUF_EXPERTS_NORM] ? "ffn_norm.weight" : "post_attention_norm.weight",
     };
@@ -237,8 +243,13 @@ static void set_attention_names(const struct gguf *own, struct whole *whole)
     whole->ends = (struct end_names){
         .embedding = GGUF_EMBEDDING,
         .final_norm = GGUF_FINAL_NORM,
+        .final_norm_bias = whole->layer_norm ? GGUF_FINAL_NORM_BIAS : NULL,
         .head = GGUF_HEAD,
-        .rope_divisors = s->has_divisors ? GGUF_ROPE_DIVISORS : NULL,
+        .head_bias = GGUF_HEAD_BIAS,
+        .rope_divisors = s->has_divisors ? GGUF_ROPE_DIVISORS
+            : s->has_long_divisors       ? GGUF_SHORT_DIVISORS
+                                         : NULL,
+        .long_rope_divisors = s->has_long_divisors ? GGUF_LONG_DIVISORS : NULL,
     };
 }
 
@@ -254,6 +265,10 @@ static void set_whole(const struct gguf *own, const struct architecture *archite
     const uint32_t head =
         vkmoe_setting_u32(settings, "attention.key_length", hidden / heads, 1, MAX_WIDTH);
     const uint32_t turned = vkmoe_setting_u32(settings, "rope.dimension_count", head, 1, MAX_WIDTH);
+    static const char *const epsilons[] = { "attention.layer_norm_rms_epsilon",
+        "attention.layer_norm_epsilon" };
+    const bool other_epsilon =
+        !vkmoe_setting_find(settings, epsilons[0]) && vkmoe_setting_find(settings, epsilons[1]);
     const bool granite = published && published->embedding_scale_key;
     const bool latent = published && published->latent.is_latent;
     const bool has_head = vkmoe_setting_find(settings, "attention.key_length")
@@ -271,8 +286,11 @@ static void set_whole(const struct gguf *own, const struct architecture *archite
         .max_positions_key = "context_length",
         .max_positions = 4096,
         .end_token = -1,
-        .norm_epsilon_key = "attention.layer_norm_rms_epsilon",
+        .norm_epsilon_key = other_epsilon ? epsilons[1] : epsilons[0],
         .norm_epsilon = -1.0,
+        .layer_norm = published && published->layer_norm,
+        .norm_after_rope = published && published->norm_after_rope,
+        .head_bias = { NULL, s->has_head_bias },
         .rope = { .kind = architecture->rope, .base = 1e4f, .size = turned < head ? turned : 0 },
         .bias = { NULL, s->there[GGUF_QUERY_BIAS] || s->there[GGUF_FUSED_BIAS] },
         .norm_wide = s->query_norm > head,
@@ -302,6 +320,27 @@ static void check_needed(
     }
 }
 
+static bool is_known_scaling(const struct gguf *own, const char *name)
+{
+    static const char *const known[] = { "none", "linear", "yarn" };
+    for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
+        if (strcmp(name, known[i]) == 0)
+            return !own->survey.has_long_divisors;
+    }
+    return strcmp(name, "longrope") == 0 && own->survey.has_long_divisors;
+}
+
+// A tensor that nobody reads; NULL: there is none.
+static const struct tensor *find_unread(const struct gguf_survey *s, const struct whole *whole)
+{
+    const struct tensor *const biases[] = { s->there[GGUF_ATTENTION_NORM_BIAS],
+        s->there[GGUF_EXPERTS_NORM_BIAS], s->final_norm_bias };
+    const struct tensor *found = s->unknown;
+    for (size_t i = 0; i < ARRAY_SIZE(biases) && !whole->layer_norm && !found; i++)
+        found = biases[i];
+    return found;
+}
+
 // Why a model does not run whole; "": it does.
 static void find_obstacle(
     struct gguf *own, const struct architecture *architecture, struct settings *settings)
@@ -313,15 +352,15 @@ static void find_obstacle(
     const bool capped = vkmoe_setting_number(settings, "attn_logit_softcapping", 0.0) != 0.0
         || vkmoe_setting_number(settings, "final_logit_softcapping", 0.0) != 0.0;
     const char *scaling = vkmoe_setting_string(settings, "rope.scaling.type", NULL);
+    const struct tensor *unread = find_unread(&own->survey, &own->whole);
     char shown[64];
     *text = '\0';
     if (architecture->not_whole)
         snprintf(text, sizeof own->not_whole, "the architecture has %s", architecture->not_whole);
-    else if (own->survey.unknown)
-        snprintf(text, sizeof own->not_whole, "it does not know what tensor %s is for",
-            own->survey.unknown->name);
-    else if (scaling && strcmp(scaling, "none") != 0 && strcmp(scaling, "linear") != 0
-        && strcmp(scaling, "yarn") != 0)
+    else if (unread)
+        snprintf(
+            text, sizeof own->not_whole, "it does not know what tensor %s is for", unread->name);
+    else if (scaling && !is_known_scaling(own, scaling))
         snprintf(text, sizeof own->not_whole, "rope.scaling.type is \"%s\"",
             vkmoe_printable(scaling, shown, sizeof shown));
     else if (own->lacks_heads)

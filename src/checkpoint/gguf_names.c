@@ -84,6 +84,15 @@ static void note_unread(
     }
 }
 
+// Of which there are two, or none that is known.
+static bool is_long_divisors(const struct tensors *tensors, const char *name)
+{
+    const bool is_short = strcmp(name, GGUF_SHORT_DIVISORS) == 0;
+    if (!is_short && strcmp(name, GGUF_LONG_DIVISORS) != 0)
+        return false;
+    return vkmoe_tensors_find(tensors, is_short ? GGUF_LONG_DIVISORS : GGUF_SHORT_DIVISORS);
+}
+
 void vkmoe_gguf_survey(
     const struct tensors *tensors, const struct gguf_counts *counts, struct gguf_survey *out)
 {
@@ -107,6 +116,12 @@ void vkmoe_gguf_survey(
             out->has_head = true;
         } else if (strcmp(name, GGUF_ROPE_DIVISORS) == 0) {
             out->has_divisors = true;
+        } else if (strcmp(name, GGUF_HEAD_BIAS) == 0) {
+            out->has_head_bias = true;
+        } else if (strcmp(name, GGUF_FINAL_NORM_BIAS) == 0) {
+            out->final_norm_bias = tensor;
+        } else if (is_long_divisors(tensors, name)) {
+            out->has_long_divisors = true;
         } else if (strcmp(name, GGUF_EMBEDDING) != 0 && strcmp(name, GGUF_FINAL_NORM) != 0) {
             note_unknown(tensor, out);
         }

@@ -9,6 +9,7 @@
 // After "blk.N.".
 #define GGUF_BLOCK_NAMES(NAME) \
     NAME(ATTENTION_NORM, "attn_norm.weight") \
+    NAME(ATTENTION_NORM_BIAS, "attn_norm.bias") \
     NAME(QUERY, "attn_q.weight") \
     NAME(KEY, "attn_k.weight") \
     NAME(VALUE, "attn_v.weight") \
@@ -31,6 +32,7 @@
     NAME(LATENT_VALUES, "attn_v_b.weight") \
     NAME(LATENT_BOTH, "attn_kv_b.weight") \
     NAME(EXPERTS_NORM, "ffn_norm.weight") \
+    NAME(EXPERTS_NORM_BIAS, "ffn_norm.bias") \
     NAME(POST_ATTENTION_NORM, "post_attention_norm.weight") \
     NAME(DENSE_GATE, "ffn_gate.weight") \
     NAME(DENSE_UP, "ffn_up.weight") \
@@ -66,12 +68,18 @@ enum gguf_name {
 
 #define GGUF_EMBEDDING "token_embd.weight"
 #define GGUF_FINAL_NORM "output_norm.weight"
+#define GGUF_FINAL_NORM_BIAS "output_norm.bias"
 #define GGUF_HEAD "output.weight"
+#define GGUF_HEAD_BIAS "output.bias"
 #define GGUF_ROPE_DIVISORS "rope_freqs.weight"
+#define GGUF_SHORT_DIVISORS "rope_factors_short.weight"
+#define GGUF_LONG_DIVISORS "rope_factors_long.weight"
 
 struct gguf_survey {
     const struct tensor *there[GGUF_NAMES]; // the first of them; NULL: no block has it
-    bool has_head, has_divisors;
+    bool has_head, has_head_bias, has_divisors;
+    bool has_long_divisors; // LongRoPE's, both of them
+    const struct tensor *final_norm_bias;
     bool moe[MAX_BLOCKS];         // which blocks have a router
     uint32_t shared_inner;        // rows of the first shared expert; 0: there is none
     uint64_t query_norm;          // elements of the first one

@@ -238,6 +238,25 @@ static void add_latent(struct writer *w)
     add(w, "v_head_dim", number(value));
 }
 
+// LongRoPE, which tensors tell, as most files have no type for it. A factor would be of angles,
+// which the divisors have already.
+static void add_longrope(struct writer *w)
+{
+    struct settings *settings = &w->settings;
+    struct value *items = take_values(w, MAX_SCALING);
+    struct writer scaling = { .items = items };
+    const char *name = vkmoe_setting_string(settings, "rope.scaling.type", "longrope");
+    const uint32_t context = vkmoe_setting_u32(settings, "context_length", 0, 0, UINT32_MAX);
+    const uint32_t trained =
+        vkmoe_setting_u32(settings, "rope.scaling.original_context_length", 0, 0, UINT32_MAX);
+    add(&scaling, "rope_type", text(name));
+    add(&scaling, "original_max_position_embeddings", number(trained ? trained : context));
+    add(&scaling, "attention_factor",
+        number(vkmoe_setting_number(settings, "rope.scaling.attn_factor", 1.0)));
+    add(w, "rope_scaling",
+        (struct value){ .kind = VALUE_OBJECT, .count = scaling.count, .items = items });
+}
+
 // The scaling of RoPE, with the names that rope.c reads. What is 0, or off, is absent.
 static void add_scaling(struct writer *w)
 {
@@ -253,6 +272,10 @@ static void add_scaling(struct writer *w)
     struct settings *settings = &w->settings;
     const char *name = vkmoe_setting_string(settings, "rope.scaling.type", NULL);
     const bool yarn = name && strcmp(name, "yarn") == 0;
+    if (w->own->survey.has_long_divisors) {
+        add_longrope(w);
+        return;
+    }
     const double old = vkmoe_setting_number(settings, "rope.scale_linear", 0.0);
     const double factor = vkmoe_setting_number(settings, "rope.scaling.factor", old);
     if ((name && strcmp(name, "none") == 0)

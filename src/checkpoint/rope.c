@@ -30,6 +30,9 @@ static const struct scaling scalings[] = {
     { "yarn", VKMOE_ROPE_SCALING_YARN,
         { COMMON_KEYS, "factor", "original_max_position_embeddings", "attention_factor",
             "beta_fast", "beta_slow", "mscale", "mscale_all_dim", "truncate" } },
+    { "longrope", VKMOE_ROPE_SCALING_LONGROPE,
+        { COMMON_KEYS, "factor", "original_max_position_embeddings", "attention_factor",
+            "short_factor", "long_factor", "short_mscale", "long_mscale" } },
 };
 
 // A number above `floor` that a float holds. A preset that is none: it must be there.
@@ -62,7 +65,8 @@ static const struct scaling *find_scaling(struct settings *object, const char *p
     }
     char text[64];
     vkmoe_setting_fail(object, VKMOE_ERROR_UNSUPPORTED,
-        "%s has the type \"%s\", only default, linear, dynamic, llama3 and yarn are supported",
+        "%s has the type \"%s\", only default, linear, dynamic, llama3, yarn and longrope are "
+        "supported",
         parent, vkmoe_printable(name, text, sizeof text));
     return &scalings[0];
 }
@@ -89,10 +93,16 @@ static double grow(double factor, double scale)
     return factor <= 1.0 ? 1.0 : 0.1 * scale * log(factor) + 1.0;
 }
 
-double vkmoe_rope_score_scale(struct settings *settings, const struct vkmoe_rope *rope)
+// Where a scaling stands; NULL: nowhere.
+static const struct value *find_object(struct settings *settings)
 {
     const struct value *item = vkmoe_setting_object(settings, "rope_parameters");
-    item = item ? item : vkmoe_setting_object(settings, "rope_scaling");
+    return item ? item : vkmoe_setting_object(settings, "rope_scaling");
+}
+
+double vkmoe_rope_score_scale(struct settings *settings, const struct vkmoe_rope *rope)
+{
+    const struct value *item = find_object(settings);
     if (rope->scaling != VKMOE_ROPE_SCALING_YARN || !item)
         return 1.0;
     struct settings object = *settings;
@@ -134,6 +144,15 @@ static void check_dynamic(
             "factor is %g, expected at least 1 for dynamic RoPE", (double)rope->factor);
 }
 
+// Of the paper, section 3.3, unless Phi's settings say another.
+static void read_longrope(struct settings *object, struct vkmoe_rope *rope)
+{
+    const double factor = (double)rope->factor, trained = rope->original_positions;
+    const double preset = factor <= 1.0 ? 1.0 : sqrt(1.0 + log(factor) / log(fmax(trained, 2.0)));
+    rope->attention_factor = read_above(object, "short_mscale|attention_factor", preset, 0.0);
+    rope->factor = 0.0f; // which is for this alone
+}
+
 static void read_scaling(struct settings *object, const struct scaling *scaling,
     uint32_t max_positions, uint32_t original_positions, struct vkmoe_rope *rope)
 {
@@ -148,7 +167,8 @@ static void read_scaling(struct settings *object, const struct scaling *scaling,
             vkmoe_setting_fail(object, VKMOE_ERROR_INVALID,
                 "original_max_position_embeddings is both %u and %u", original_positions,
                 rope->original_positions);
-        if (scaling->scaling == VKMOE_ROPE_SCALING_YARN)
+        if (scaling->scaling == VKMOE_ROPE_SCALING_YARN
+            || scaling->scaling == VKMOE_ROPE_SCALING_LONGROPE)
             preset = (double)max_positions / rope->original_positions;
     }
     rope->factor = read_above(object, "factor", preset, 0.0);
@@ -159,6 +179,8 @@ static void read_scaling(struct settings *object, const struct scaling *scaling,
         read_yarn(object, rope);
     } else if (scaling->scaling == VKMOE_ROPE_SCALING_DYNAMIC) {
         check_dynamic(object, rope, max_positions);
+    } else if (scaling->scaling == VKMOE_ROPE_SCALING_LONGROPE) {
+        read_longrope(object, rope);
     }
 }
 
@@ -214,6 +236,18 @@ static bool is_same(const struct vkmoe_rope *a, const struct vkmoe_rope *b)
         && a->exact_range == b->exact_range;
 }
 
+// Whether two objects have the same list, or neither of them.
+static bool has_same_list(const struct value *a, const struct value *b, const char *key)
+{
+    const struct value *x = vkmoe_value_member(a, key), *y = vkmoe_value_member(b, key);
+    if (!value_is(x, VALUE_LIST) || !value_is(y, VALUE_LIST))
+        return value_is(x, VALUE_LIST) == value_is(y, VALUE_LIST);
+    bool same = x->count == y->count;
+    for (uint32_t i = 0; same && i < x->count; i++)
+        same = x->items[i].number == y->items[i].number;
+    return same;
+}
+
 void vkmoe_rope_read(struct settings *settings, const struct vkmoe_rope *preset,
     uint32_t max_positions, struct vkmoe_rope *out)
 {
@@ -233,10 +267,80 @@ void vkmoe_rope_read(struct settings *settings, const struct vkmoe_rope *preset,
         struct vkmoe_rope other = *out;
         read_object(settings, old, max_positions, &other);
         read_object(settings, new, max_positions, out);
-        if (!is_same(&other, out))
+        if (!is_same(&other, out) || !has_same_list(old, new, "short_factor")
+            || !has_same_list(old, new, "long_factor"))
             vkmoe_setting_fail(settings, VKMOE_ERROR_INVALID,
                 "rope_scaling and rope_parameters say different things");
         return;
     }
     read_object(settings, new ? new : old, max_positions, out);
+}
+
+// ------------------------------------------------------------------------- of some families
+
+bool vkmoe_rope_read_alpha(struct settings *settings, const struct vkmoe_rope *preset,
+    uint32_t head_size, struct vkmoe_rope *out)
+{
+    // Called dynamic, but the base is another once and for all: the slowest pair turns alpha times
+    // slower, the fastest as ever. What YaRN would need stands beside it, and means nothing.
+    static const struct scaling fixed = { "dynamic", VKMOE_ROPE_SCALING_PLAIN,
+        { COMMON_KEYS, "alpha", "factor", "original_max_position_embeddings", "beta_fast",
+            "beta_slow", "mscale", "mscale_all_dim" } };
+    const struct value *item = find_object(settings);
+    struct settings object = *settings;
+    object.object = item;
+    if (!item || !vkmoe_setting_find(&object, "alpha")
+        || find_scaling(&object, item->name)->scaling != VKMOE_ROPE_SCALING_DYNAMIC)
+        return false;
+    *out = *preset;
+    const double size = head_size, alpha = read_above(&object, "alpha", 0.0, 0.0);
+    const double base = vkmoe_setting_number(settings, "rope_theta", preset->base);
+    const double theta = read_above(&object, "rope_theta", base, 1.0);
+    check_keys(&object, &fixed, item->name);
+    out->base = (float)(theta * pow(alpha, size / (size - 2.0)));
+    if (head_size <= 2 || !(out->base > 1.0f) || !isfinite(out->base))
+        vkmoe_setting_fail(&object, VKMOE_ERROR_INVALID,
+            "alpha is %g, which no base of heads of %u elements stands", alpha, head_size);
+    settings->status = object.status;
+    return true;
+}
+
+float vkmoe_rope_read_long_factor(struct settings *settings, const struct vkmoe_rope *rope)
+{
+    struct settings object = *settings;
+    object.object = find_object(settings);
+    if (rope->scaling != VKMOE_ROPE_SCALING_LONGROPE || !object.object)
+        return 0.0f;
+    const float factor = read_above(&object, "long_mscale", (double)rope->attention_factor, 0.0);
+    settings->status = object.status;
+    return factor;
+}
+
+static void read_list(struct settings *object, const char *key, uint32_t pairs, float *out)
+{
+    const struct value *list;
+    if (!vkmoe_setting_list_of(object, key, pairs, "number", "pairs", &list)) {
+        vkmoe_setting_fail(
+            object, VKMOE_ERROR_INVALID, "needs %s, an array of %u numbers, for RoPE", key, pairs);
+        return;
+    }
+    for (uint32_t i = 0; i < pairs && object->status == VKMOE_OK; i++) {
+        const struct value *item = &list->items[i];
+        out[i] = item->kind == VALUE_NUMBER && item->number <= 1e30 ? (float)item->number : 0.0f;
+        if (!(out[i] > 0.0f))
+            vkmoe_setting_fail(
+                object, VKMOE_ERROR_INVALID, "%s has something else than numbers above 0", key);
+    }
+}
+
+void vkmoe_rope_read_divisors(
+    struct settings *settings, uint32_t pairs, float *within, float *beyond)
+{
+    struct settings object = *settings;
+    object.object = find_object(settings);
+    if (!object.object)
+        return;
+    read_list(&object, "short_factor", pairs, within);
+    read_list(&object, "long_factor", pairs, beyond);
+    settings->status = object.status;
 }

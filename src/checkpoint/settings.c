@@ -163,11 +163,38 @@ bool vkmoe_setting_list_of(struct settings *settings, const char *key, uint32_t 
     return false;
 }
 
+// The number that all items of a list are, by its own name in an object of its own.
+static bool settle(struct settings *settings, const char *keys, struct value *out)
+{
+    const struct value *list = vkmoe_setting_find(settings, keys);
+    if (!value_is(list, VALUE_LIST) || list->count == 0)
+        return false;
+    *out = list->items[0];
+    out->name = list->name;
+    VALUE_EACH(item, list)
+    {
+        if (item->kind != VALUE_NUMBER || item->number != out->number)
+            vkmoe_setting_fail(settings, VKMOE_ERROR_UNSUPPORTED,
+                "%s differs from block to block, which is not supported", list->name);
+    }
+    return settings->status == VKMOE_OK;
+}
+
 uint32_t vkmoe_setting_read(
     const struct setting *setting, struct settings *settings, uint32_t min, uint32_t max)
 {
+    struct value number;
     if (!setting->key)
         return setting->preset;
+    if (setting->listed && settle(settings, setting->key, &number)) {
+        const struct value object = { .kind = VALUE_OBJECT, .count = 1, .items = &number };
+        const struct setting one = { setting->key, setting->preset, false };
+        struct settings level = *settings;
+        level.object = &object;
+        const uint32_t value = vkmoe_setting_read(&one, &level, min, max);
+        settings->status = level.status;
+        return value;
+    }
     uint32_t value = vkmoe_setting_u32(settings, setting->key, setting->preset, min, max);
     if (value < min) // a preset of 0: the class has none
         vkmoe_setting_fail(settings, VKMOE_ERROR_INVALID, "needs %s, an integer from %u to %u",

@@ -23,6 +23,7 @@ struct settings {
 struct setting {
     const char *key;
     uint32_t preset;
+    bool listed; // it may be a list with a number for each block, if these are all alike
 };
 
 // Logs "path: ..." and sets `status`, if nothing was wrong before.

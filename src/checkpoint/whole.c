@@ -157,7 +157,10 @@ static void read_rope(const struct whole_source *source, struct vkmoe_attention_
 {
     const struct whole *whole = source->whole;
     struct settings *settings = source->settings;
-    vkmoe_rope_read(settings, &whole->rope, read_max_positions(source), &params->rope);
+    if (!whole->rope_alpha
+        || !vkmoe_rope_read_alpha(settings, &whole->rope, params->head_size, &params->rope))
+        vkmoe_rope_read(settings, &whole->rope, read_max_positions(source), &params->rope);
+    params->long_rope.attention_factor = vkmoe_rope_read_long_factor(settings, &params->rope);
     const double part = vkmoe_rope_part(settings, whole->rope_part);
     uint32_t size = (uint32_t)(params->head_size * part);
     if (whole->rope_size_key)
@@ -177,13 +180,20 @@ bool vkmoe_whole_has_head_norms(const struct whole_source *source)
         && (!norms->key || vkmoe_setting_bool(source->settings, norms->key, norms->preset));
 }
 
+bool vkmoe_whole_read_bias(const struct whole_source *source, const struct setting *setting)
+{
+    const bool preset = setting->preset != 0;
+    return setting->key ? vkmoe_setting_bool(source->settings, setting->key, preset) : preset;
+}
+
 void vkmoe_whole_read_attention(
     const struct whole_source *source, struct vkmoe_attention_params *params, bool *bias)
 {
     const struct whole *whole = source->whole;
     struct settings *settings = source->settings;
     *params = (struct vkmoe_attention_params){ VKMOE_INIT(vkmoe_attention_params),
-        .tiled_kv = whole->tiled_kv, .norm.wide = whole->norm_wide };
+        .tiled_kv = whole->tiled_kv, .norm.wide = whole->norm_wide,
+        .norm_after_rope = whole->norm_after_rope };
     check_expected(source);
     params->hidden = vkmoe_setting_read(&source->family->hidden, settings, 1, MAX_WIDTH);
     if (whole->latent.is_latent)
@@ -201,9 +211,7 @@ void vkmoe_whole_read_attention(
         read_rope(source, params);
     if (whole->latent.is_latent)
         read_latent_rope(source, params);
-    *bias = whole->bias.preset;
-    if (whole->bias.key)
-        *bias = vkmoe_setting_bool(settings, whole->bias.key, *bias);
+    *bias = vkmoe_whole_read_bias(source, &whole->bias);
 }
 
 // ------------------------------------------------------------------------- patterns
@@ -330,6 +338,7 @@ void vkmoe_whole_read_frame(
     frame->hidden = vkmoe_setting_read(&source->family->hidden, settings, 1, MAX_WIDTH);
     frame->vocabulary = vkmoe_setting_u32(settings, "vocab_size", whole->vocabulary, 1, INT32_MAX);
     frame->norm_epsilon = read_epsilon(source);
+    frame->layer_norm = whole->layer_norm;
     frame->block_norm_epsilon =
         whole->block_norm_epsilon != 0.0 ? (float)whole->block_norm_epsilon : frame->norm_epsilon;
     frame->embedding_scale = read_scale(settings, whole->embedding_scale_key, 1.0);

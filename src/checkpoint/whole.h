@@ -39,6 +39,7 @@ struct attention_names {
     const char *position_bias; // [buckets][heads], in the first block for all of them
     const char *ignored;       // a name in the module that means nothing
     const char *attention_norm, *experts_norm; // outside the module
+    const char *attention_norm_bias, *experts_norm_bias;
 };
 
 // Tensor names of the ends, each with alternatives "a|b".
@@ -46,7 +47,9 @@ struct end_names {
     const char *embedding, *head;
     const char *copies[2]; // of the embedding, in some files
     const char *final_norm, *encoder_norm;
-    const char *rope_divisors; // of all blocks; NULL: there are none
+    const char *final_norm_bias, *head_bias; // the second if `head_bias` of the family says so
+    const char *rope_divisors;               // of all blocks; NULL: there are none
+    const char *long_rope_divisors;          // LongRoPE's; NULL: the settings have both
 };
 
 // Latent attention, whose sizes the settings that DeepSeek has of them say; false: another.
@@ -73,10 +76,14 @@ struct whole {
     const char *max_positions_key, *norm_epsilon_key; // NULL: the usual ones
     double norm_epsilon;                              // below 0: it must be there
     double block_norm_epsilon;                        // 0: norm_epsilon too
+    bool layer_norm;                                  // norms are LayerNorms
     struct vkmoe_rope rope;
     double rope_part;          // preset of partial_rotary_factor; 0: the family has all of it
     const char *rope_size_key; // elements of a head, instead of that factor; NULL: none
+    bool rope_alpha;           // its dynamic scaling may have an alpha
+    bool norm_after_rope;      // see vkmoe_attention_params
     struct setting bias;       // of the projections; no key: fixed
+    struct setting head_bias;  // likewise
     struct setting head_norms; // of queries and keys; no key: as `names` say
     bool norm_wide;            // see vkmoe_attention_params
     enum window_rule window;
@@ -113,6 +120,9 @@ void vkmoe_whole_read_attention(
 
 // Whether queries and keys have norms of their own.
 bool vkmoe_whole_has_head_norms(const struct whole_source *source);
+
+// Whether there is a bias that `setting` is about, such as whole.head_bias.
+bool vkmoe_whole_read_bias(const struct whole_source *source, const struct setting *setting);
 
 // The patterns of a block's experts. False if all see everything before them.
 bool vkmoe_whole_read_patterns(const struct whole_source *source, struct vkmoe_block block,

@@ -9,6 +9,7 @@
 #include "weights/view.h"
 #include "checkpoint/buckets.h"
 #include "checkpoint/lookup.h"
+#include "checkpoint/rope.h"
 
 // More than any model has, and few enough to be made from a file that is up to no good.
 enum { MAX_POSITION_BIASES = 1 << 24 };
@@ -202,12 +203,40 @@ static void view_position_bias(struct builder *b)
         .column_stride = 1 };
 }
 
+// Pairs of a head that RoPE turns.
+static uint32_t count_pairs(const struct vkmoe_attention_params *p)
+{
+    return (p->rope.size ? p->rope.size : p->head_size - p->latent.rank) / 2;
+}
+
+static bool has_listed_divisors(
+    const struct whole_source *source, const struct vkmoe_attention_params *p)
+{
+    return p->rope.scaling == VKMOE_ROPE_SCALING_LONGROPE
+        && !source->whole->ends.long_rope_divisors;
+}
+
 static void view_divisors(struct builder *b)
 {
     struct vkmoe_attention_params *p = &b->out->params;
+    const struct end_names *ends = &b->source->whole->ends;
+    struct settings *settings = b->source->settings;
     struct lookup lookup = b->lookup;
-    const uint32_t size = p->rope.size ? p->rope.size : p->head_size - p->latent.rank;
-    p->rope_divisors = view_end(&lookup, b->source->whole->ends.rope_divisors, size / 2, 0);
+    const uint32_t pairs = count_pairs(p);
+    if (b->lookup.status == VKMOE_OK && has_listed_divisors(b->source, p)) {
+        const struct vkmoe_view first = { .data = b->out->divisors,
+            .dtype = VKMOE_DTYPE_F32,
+            .row_stride = pairs,
+            .column_stride = 1 };
+        vkmoe_rope_read_divisors(settings, pairs, b->out->divisors, b->out->divisors + pairs);
+        p->rope_divisors = first;
+        p->long_rope.divisors = vkmoe_view_offset(first, pairs);
+        b->lookup.status = settings->status;
+        return;
+    }
+    p->rope_divisors = view_end(&lookup, ends->rope_divisors, pairs, 0);
+    if (p->rope.scaling == VKMOE_ROPE_SCALING_LONGROPE)
+        p->long_rope.divisors = view_end(&lookup, ends->long_rope_divisors, pairs, 0);
     b->lookup.status = lookup.status;
 }
 
@@ -226,7 +255,7 @@ static bool is_used(const struct builder *b, const char *name)
         n->output, apart ? n->key : NULL, apart ? n->value : NULL, n->key_value,
         plain ? n->output_bias : NULL, norms ? n->query_norm : NULL,
         norms || !plain ? n->key_norm : NULL, plain ? n->sinks : NULL, n->ignored,
-        n->attention_norm, b->block.index == 0 ? n->position_bias : NULL,
+        n->attention_norm, n->attention_norm_bias, b->block.index == 0 ? n->position_bias : NULL,
         biases_apart ? n->query_bias : NULL, biases_apart ? n->key_bias : NULL,
         biases_apart ? n->value_bias : NULL, bias ? n->fused_bias : NULL,
         bias ? n->projection_bias : NULL, down ? n->query_down : NULL,
@@ -296,8 +325,10 @@ static enum vkmoe_status read_params(const struct whole_tensors *from, struct bu
     const size_t heads = params.latent.rank ? params.heads : 0; // with matrices of their own
     size_t views_size = 2 * (params.experts + heads) * sizeof(struct vkmoe_view);
     size_t patterns_size = (size_t)params.experts * sizeof(struct vkmoe_pattern);
-    struct attention_views *views =
-        calloc(1, sizeof(*views) + views_size + patterns_size + biases * sizeof(float));
+    const size_t divisors =
+        has_listed_divisors(&from->source, &params) ? 2 * count_pairs(&params) : 0;
+    struct attention_views *views = calloc(
+        1, sizeof(*views) + views_size + patterns_size + (biases + divisors) * sizeof(float));
     if (!views)
         return vkmoe_fail(
             from->log, VKMOE_ERROR_OUT_OF_MEMORY, "%s: no memory for views", from->directory);
@@ -305,6 +336,7 @@ static enum vkmoe_status read_params(const struct whole_tensors *from, struct bu
     char *rest = (char *)views->views + views_size;
     views->patterns = (struct vkmoe_pattern *)(void *)rest;
     views->position_bias = (float *)(void *)(rest + patterns_size);
+    views->divisors = views->position_bias + biases;
     b->out = views;
     return VKMOE_OK;
 }
@@ -400,12 +432,14 @@ enum vkmoe_status vkmoe_frame_view(const struct whole_tensors *from, struct vkmo
 {
     bool tied;
     vkmoe_whole_read_frame(&from->source, frame, &tied);
+    const bool head_bias = vkmoe_whole_read_bias(&from->source, &from->source.whole->head_bias);
     if (from->source.settings->status != VKMOE_OK)
         return from->source.settings->status;
     const struct end_names *names = &from->source.whole->ends;
     struct lookup lookup = start(from);
     frame->embedding = view_end(&lookup, names->embedding, frame->vocabulary, frame->hidden);
     frame->final_norm = view_end(&lookup, names->final_norm, frame->hidden, 0);
+    frame->final_norm_bias = view_end(&lookup, names->final_norm_bias, frame->hidden, 0);
     frame->encoder_norm = view_end(&lookup, names->encoder_norm, frame->hidden, 0);
     for (size_t i = 0; i < ARRAY_SIZE(names->copies); i++)
         check_copy(&lookup, names->copies[i], "models of this family share it", frame);
@@ -415,11 +449,13 @@ enum vkmoe_status vkmoe_frame_view(const struct whole_tensors *from, struct vkmo
     } else {
         frame->head = view_end(&lookup, names->head, frame->vocabulary, frame->hidden);
     }
+    if (head_bias)
+        frame->head_bias = view_end(&lookup, names->head_bias, frame->vocabulary, 0);
     return lookup.status;
 }
 
 enum vkmoe_status vkmoe_norms_view(const struct whole_tensors *from, struct vkmoe_block block,
-    struct vkmoe_view *attention_norm, struct vkmoe_view *experts_norm)
+    bool biases, struct vkmoe_view *attention_norm, struct vkmoe_view *experts_norm)
 {
     const struct attention_names *names = &from->source.whole->names[vkmoe_whole_place(block)];
     struct settings *settings = from->source.settings;
@@ -427,7 +463,9 @@ enum vkmoe_status vkmoe_norms_view(const struct whole_tensors *from, struct vkmo
     struct lookup lookup = start(from);
     lookup.status = settings->status;
     choose_block(&lookup, &from->source, block, names->attention_norm);
-    *attention_norm = vkmoe_lookup_vector(&lookup, names->attention_norm, hidden);
-    *experts_norm = vkmoe_lookup_vector(&lookup, names->experts_norm, hidden);
+    *attention_norm = vkmoe_lookup_vector(
+        &lookup, biases ? names->attention_norm_bias : names->attention_norm, hidden);
+    *experts_norm = vkmoe_lookup_vector(
+        &lookup, biases ? names->experts_norm_bias : names->experts_norm, hidden);
     return lookup.status;
 }

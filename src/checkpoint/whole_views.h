@@ -17,6 +17,7 @@ struct attention_views {
     struct vkmoe_attention_params params;
     struct vkmoe_pattern *patterns; // [experts]
     float *position_bias;           // [heads][2 position_reach + 1]; none: not valid
+    float *divisors;                // LongRoPE's, [2][pairs], that settings have; none: not valid
     struct vkmoe_view views[];      // query, output: [experts] each; latent keys, values: [heads]
 };
 
@@ -25,7 +26,8 @@ struct attention_views {
 enum vkmoe_status vkmoe_attention_views_create(
     const struct whole_tensors *from, struct vkmoe_block block, struct attention_views **out);
 enum vkmoe_status vkmoe_frame_view(const struct whole_tensors *from, struct vkmoe_frame *frame);
+// The weights of norms, or their biases.
 enum vkmoe_status vkmoe_norms_view(const struct whole_tensors *from, struct vkmoe_block block,
-    struct vkmoe_view *attention_norm, struct vkmoe_view *experts_norm);
+    bool biases, struct vkmoe_view *attention_norm, struct vkmoe_view *experts_norm);
 
 #endif

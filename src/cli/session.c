@@ -220,7 +220,9 @@ static enum vkmoe_status inspect(struct cli_session *s)
     s->k = layer.experts_per_token;
     s->experts = layer.experts;
     s->exact_longest = attention.rope.kind != VKMOE_ROPE_NONE
-        && attention.rope.scaling == VKMOE_ROPE_SCALING_DYNAMIC;
+        && (attention.rope.scaling == VKMOE_ROPE_SCALING_DYNAMIC
+            || (attention.rope.scaling == VKMOE_ROPE_SCALING_LONGROPE
+                && s->capacity > attention.rope.original_positions));
     s->attention_experts = attention.experts;
     s->attention_k = attention.experts > 1 ? attention.experts_per_token : 0;
     return VKMOE_OK;

@@ -65,6 +65,7 @@ static enum vkmoe_status norm(vkmoe_stream *stream, const vkmoe_model *n,
             [NORM_HAS_DELTA] = has_delta,
             [NORM_EPSILON] = float_bits(epsilon),
             [NORM_SCALE] = float_bits(n->frame.residual_scale),
+            [NORM_CENTERED] = n->frame.layer_norm,
         },
         .push = &push,
         .groups = tokens,
@@ -92,10 +93,10 @@ struct block_run {
     const vkmoe_buffer *next_norm;                      // what follows the block, if they are
 };
 
-// Norms are folded into the products after them if all of a forward's can be.
+// RMS norms are folded into the products after them if all of a forward's can be.
 static bool folds(const vkmoe_model *n, uint32_t tokens)
 {
-    if (!vkmoe_tuning(n->device, TUNE_FOLD_NORMS))
+    if (!vkmoe_tuning(n->device, TUNE_FOLD_NORMS) || n->frame.layer_norm)
         return false;
     for (uint32_t b = 0; b < n->decoder.count; b++) {
         const struct model_block *block = &n->decoder.blocks[b];

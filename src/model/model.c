@@ -19,11 +19,27 @@ static struct caller creator(const vkmoe_model *n)
     return (struct caller){ device_log(n->device), "vkmoe_model_create" };
 }
 
-// A norm's weights times `scale`.
-static enum vkmoe_status upload_norm(
-    vkmoe_model *n, const struct vkmoe_view *view, float scale, vkmoe_buffer **out)
+// A norm's weights times `scale`, and the same of its bias after them if norms are LayerNorms.
+static enum vkmoe_status upload_norm(vkmoe_model *n, const struct vkmoe_view *weight,
+    const struct vkmoe_view *bias, float scale, vkmoe_buffer **out)
 {
-    return vkmoe_vector_upload(n->device, view, n->frame.hidden, scale, out);
+    const uint32_t size = n->frame.hidden;
+    if (!n->frame.layer_norm)
+        return vkmoe_vector_upload(n->device, weight, size, scale, out);
+    enum vkmoe_status status = VKMOE_OK;
+    float *values = calloc((size_t)2 * size, sizeof *values);
+    if (!values)
+        return vkmoe_fail(
+            device_log(n->device), VKMOE_ERROR_OUT_OF_MEMORY, "model: out of host memory");
+    TRY(vkmoe_view_read(n->device, weight, 1, size, values));
+    if (bias->data)
+        TRY(vkmoe_view_read(n->device, bias, 1, size, values + size));
+    for (uint32_t i = 0; i < 2 * size; i++)
+        values[i] *= scale;
+    TRY(vkmoe_buffer_create_from(n->device, values, 2 * size * sizeof *values, out));
+fail:
+    free(values);
+    return status;
 }
 
 static enum vkmoe_status create_cache(vkmoe_model *n,
@@ -111,12 +127,13 @@ static enum vkmoe_status create_experts(vkmoe_model *n, vkmoe_checkpoint *checkp
 static enum vkmoe_status create_norms(vkmoe_model *n, vkmoe_checkpoint *checkpoint,
     struct vkmoe_block where, struct model_block *block)
 {
-    struct vkmoe_view attention_norm, experts_norm;
-    TRY_RETURN(vkmoe_checkpoint_get_norms(checkpoint, where, &attention_norm, &experts_norm));
+    struct vkmoe_view weights[2], biases[2];
+    TRY_RETURN(vkmoe_checkpoint_get_norms(checkpoint, where, &weights[0], &weights[1]));
+    TRY_RETURN(vkmoe_checkpoint_get_norm_biases(checkpoint, where, &biases[0], &biases[1]));
     if (where.part == VKMOE_PART_CROSS)
-        return upload_norm(n, &attention_norm, 1, &block->cross_norm);
-    TRY_RETURN(upload_norm(n, &attention_norm, 1, &block->attention_norm));
-    return upload_norm(n, &experts_norm, 1, &block->experts_norm);
+        return upload_norm(n, &weights[0], &biases[0], 1, &block->cross_norm);
+    TRY_RETURN(upload_norm(n, &weights[0], &biases[0], 1, &block->attention_norm));
+    return upload_norm(n, &weights[1], &biases[1], 1, &block->experts_norm);
 }
 
 static enum vkmoe_status create_block(
@@ -190,17 +207,19 @@ static enum vkmoe_status create_ends(vkmoe_model *n)
 {
     const struct vkmoe_frame *f = &n->frame;
     const struct vkmoe_view *embedding[] = { &f->embedding }, *head[] = { &f->head };
+    const struct vkmoe_view *bias[] = { &f->head_bias }, none = { 0 };
     vkmoe_fit_name(n->device, "embedding");
-    TRY_RETURN(vkmoe_linear_create(
-        &n->loading, embedding, NULL, &f->vocabulary, 1, f->hidden, &n->embedding));
-    vkmoe_fit_name(n->device, "head");
     n->tied = f->head.data == f->embedding.data;
+    TRY_RETURN(vkmoe_linear_create(&n->loading, embedding, n->tied ? bias : NULL, &f->vocabulary, 1,
+        f->hidden, &n->embedding));
+    vkmoe_fit_name(n->device, "head");
     if (!n->tied)
         TRY_RETURN(
-            vkmoe_linear_create(&n->loading, head, NULL, &f->vocabulary, 1, f->hidden, &n->head));
-    TRY_RETURN(upload_norm(n, &f->final_norm, f->logits_scale, &n->decoder.final_norm));
+            vkmoe_linear_create(&n->loading, head, bias, &f->vocabulary, 1, f->hidden, &n->head));
+    TRY_RETURN(upload_norm(
+        n, &f->final_norm, &f->final_norm_bias, f->logits_scale, &n->decoder.final_norm));
     if (f->encoder_blocks > 0)
-        TRY_RETURN(upload_norm(n, &f->encoder_norm, 1, &n->encoder.final_norm));
+        TRY_RETURN(upload_norm(n, &f->encoder_norm, &none, 1, &n->encoder.final_norm));
     const uint64_t rows = (uint64_t)n->rows * f->hidden * sizeof(float);
     vkmoe_fit_name(n->device, "rows of the residual stream");
     vkmoe_fit_enter(n->device, FIT_SCRATCH);

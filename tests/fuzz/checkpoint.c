@@ -69,6 +69,7 @@ static void look_at_block(struct look *look, struct vkmoe_block block)
         read_view(&attention.rope_divisors, 1,
             (attention.rope.size ? attention.rope.size : attention.head_size) / 2);
     }
+    status = vkmoe_checkpoint_get_norm_biases(checkpoint, block, &norms[0], &norms[1]);
     status = vkmoe_checkpoint_get_norms(checkpoint, block, &norms[0], &norms[1]);
     fuzz_expect(status, &look->record);
 }

@@ -30,6 +30,8 @@ static const struct architecture {
     { "qwen3_moe", "qwen3moe", .own_inner = true },
     { "gpt_oss", "gpt-oss", .own_inner = true, .experts_norm = "post_attention_norm.weight" },
     { "granitemoe", "granitemoe", .pairs = true, .granite = true },
+    { "phimoe", "phimoe" },
+    { "hunyuan_v1_moe", "hunyuan-moe", .own_inner = true },
     { "deepseek_v3", "deepseek2", .own_inner = true, .deepseek = true },
     { "qwen2_moe", "qwen2moe", .name_only = true },
     { "glm4_moe", "glm4moe", .name_only = true },
@@ -91,6 +93,10 @@ static void write_rope(struct converter *c, const struct vkmoe_rope *rope, uint3
     char key[64];
     write_f32(c, "rope.freq_base", (double)rope->base);
     write_u32(c, "rope.dimension_count", rope->size ? rope->size : head_size);
+    if (rope->scaling == VKMOE_ROPE_SCALING_LONGROPE) { // tensors say that it is
+        write_u32(c, "rope.scaling.original_context_length", rope->original_positions);
+        write_f32(c, "rope.scaling.attn_factor", (double)rope->attention_factor);
+    }
     if (rope->scaling != VKMOE_ROPE_SCALING_LINEAR && rope->scaling != VKMOE_ROPE_SCALING_YARN)
         return;
     const bool yarn = rope->scaling == VKMOE_ROPE_SCALING_YARN;
@@ -387,6 +393,8 @@ static void write_dense(struct converter *c, const struct vkmoe_moe_params *p)
 static void write_end(struct converter *c, const char *name, const struct vkmoe_view *view,
     uint32_t rows, uint32_t columns)
 {
+    if (!view->data)
+        return;
     double *values = reference_read_view(view, rows, columns);
     write_tensor(c, name, values, rows > 1 ? SHAPE(rows, columns) : SHAPE(columns));
     free(values);
@@ -400,6 +408,8 @@ static void write_divisors(struct converter *c, const struct vkmoe_attention_par
     const struct vkmoe_rope *rope = &p->rope;
     const uint32_t pairs = attention_rope_size(p) / 2;
     double divisors[256];
+    write_end(c, "rope_factors_short.weight", &p->rope_divisors, 1, pairs);
+    write_end(c, "rope_factors_long.weight", &p->long_rope.divisors, 1, pairs);
     if (rope->scaling != VKMOE_ROPE_SCALING_LLAMA3)
         return;
     for (uint32_t i = 0; i < pairs && i < 256; i++) {
@@ -419,7 +429,7 @@ static bool write_block(
 {
     struct vkmoe_attention_params attention = { VKMOE_INIT(vkmoe_attention_params) };
     struct vkmoe_moe_params moe = { VKMOE_INIT(vkmoe_moe_params) }, dense = moe;
-    struct vkmoe_view norms[2];
+    struct vkmoe_view norms[2], biases[2];
     const struct vkmoe_block block = { .index = c->block };
     struct vkmoe_block sparse = block; // the next one with experts
     const char *experts_norm = c->architecture->experts_norm;
@@ -429,13 +439,16 @@ static bool write_block(
     if (vkmoe_checkpoint_get_attention(checkpoint, block, &attention) != VKMOE_OK
         || vkmoe_checkpoint_get_moe(checkpoint, sparse, &moe) != VKMOE_OK
         || (is_dense && vkmoe_checkpoint_get_mlp(checkpoint, block, &dense) != VKMOE_OK)
-        || vkmoe_checkpoint_get_norms(checkpoint, block, &norms[0], &norms[1]) != VKMOE_OK)
+        || vkmoe_checkpoint_get_norms(checkpoint, block, &norms[0], &norms[1]) != VKMOE_OK
+        || vkmoe_checkpoint_get_norm_biases(checkpoint, block, &biases[0], &biases[1]) != VKMOE_OK)
         return false;
     if (c->block == 0) {
         write_keys(c, frame, &attention, &moe);
         write_divisors(c, &attention);
     }
     write_view(c, "attn_norm.weight", &norms[0], 1, frame->hidden);
+    write_view(c, "attn_norm.bias", &biases[0], 1, frame->hidden);
+    write_view(c, "ffn_norm.bias", &biases[1], 1, frame->hidden);
     write_view(c, experts_norm ? experts_norm : "ffn_norm.weight", &norms[1], 1, frame->hidden);
     if (attention.latent.rank)
         write_latent(c, &attention);
@@ -528,6 +541,8 @@ static bool convert(vkmoe_checkpoint *checkpoint, const char *path, uint32_t par
     if (ok) {
         write_end(&c, "token_embd.weight", &frame.embedding, frame.vocabulary, frame.hidden);
         write_end(&c, "output_norm.weight", &frame.final_norm, 1, frame.hidden);
+        write_end(&c, "output_norm.bias", &frame.final_norm_bias, 1, frame.hidden);
+        write_end(&c, "output.bias", &frame.head_bias, 1, frame.vocabulary);
         if (frame.head.data != frame.embedding.data)
             write_end(&c, "output.weight", &frame.head, frame.vocabulary, frame.hidden);
     }

@@ -63,10 +63,11 @@ static bool read_block(vkmoe_checkpoint *model, uint32_t index, struct reference
     const struct vkmoe_block where = { .index = index };
     struct vkmoe_attention_params attention = { VKMOE_INIT(vkmoe_attention_params) };
     struct vkmoe_moe_params experts = { VKMOE_INIT(vkmoe_moe_params) };
-    struct vkmoe_view attention_norm, experts_norm;
+    struct vkmoe_view attention_norm, experts_norm, biases[2];
     if (vkmoe_checkpoint_get_attention(model, where, &attention) != VKMOE_OK
         || get_layer(model, where, &experts) != VKMOE_OK
-        || vkmoe_checkpoint_get_norms(model, where, &attention_norm, &experts_norm) != VKMOE_OK) {
+        || vkmoe_checkpoint_get_norms(model, where, &attention_norm, &experts_norm) != VKMOE_OK
+        || vkmoe_checkpoint_get_norm_biases(model, where, &biases[0], &biases[1]) != VKMOE_OK) {
         tap_note("block %u cannot be read", index);
         return false;
     }
@@ -74,6 +75,8 @@ static bool read_block(vkmoe_checkpoint *model, uint32_t index, struct reference
     reference_layer_from(&experts, &out->experts);
     out->attention_norm = reference_read_view(&attention_norm, 1, attention.hidden);
     out->experts_norm = reference_read_view(&experts_norm, 1, attention.hidden);
+    out->attention_norm_bias = reference_read_view(&biases[0], 1, attention.hidden);
+    out->experts_norm_bias = reference_read_view(&biases[1], 1, attention.hidden);
     return true;
 }
 
@@ -93,6 +96,9 @@ bool reference_network_from(vkmoe_checkpoint *model, struct reference_network *o
         .embedding = reference_read_view(&frame.embedding, frame.vocabulary, frame.hidden),
         .head = reference_read_view(&frame.head, frame.vocabulary, frame.hidden),
         .final_norm = reference_read_view(&frame.final_norm, 1, frame.hidden),
+        .layer_norm = frame.layer_norm,
+        .final_norm_bias = reference_read_view(&frame.final_norm_bias, 1, frame.hidden),
+        .head_bias = reference_read_view(&frame.head_bias, 1, frame.vocabulary),
         .norm_epsilon = frame.norm_epsilon,
         .block_norm_epsilon = frame.block_norm_epsilon,
         .embedding_scale = frame.embedding_scale,
@@ -111,13 +117,15 @@ void reference_network_finish(struct reference_network *network)
         struct reference_block *block = &network->blocks[b];
         free(block->attention_norm);
         free(block->experts_norm);
+        free(block->attention_norm_bias);
+        free(block->experts_norm_bias);
         reference_attention_finish(&block->attention);
         reference_layer_finish(&block->experts);
     }
-    free(network->blocks);
-    free(network->embedding);
-    free(network->head);
-    free(network->final_norm);
+    void *const arrays[] = { network->blocks, network->embedding, network->head,
+        network->final_norm, network->final_norm_bias, network->head_bias };
+    for (size_t i = 0; i < sizeof(arrays) / sizeof(arrays[0]); i++)
+        free(arrays[i]);
     *network = (struct reference_network){ 0 };
 }
 
@@ -169,18 +177,28 @@ static double or_one(double scale)
     return scale != 0.0 ? scale : 1.0;
 }
 
-// Rows of x divided by their rms, times weight.
-static void normalize(const double *x, const double *weight, double epsilon, uint32_t tokens,
-    uint32_t hidden, double scale, float *out)
+// One of the model's norms; `bias` may be NULL.
+struct norm {
+    const double *weight, *bias;
+    double epsilon;
+};
+
+// Rows of x, for LayerNorm less their mean, divided by their rms, times weight, plus bias.
+static void normalize(const struct reference_network *n, const double *x, struct norm norm,
+    uint32_t tokens, double scale, float *out)
 {
     for (uint32_t t = 0; t < tokens; t++) {
-        const double *row = x + (size_t)t * hidden;
-        double sum = 0.0;
-        for (uint32_t i = 0; i < hidden; i++)
-            sum += row[i] * row[i];
-        double rms = sqrt(sum / hidden + epsilon);
-        for (uint32_t i = 0; i < hidden; i++)
-            out[(size_t)t * hidden + i] = (float)(row[i] / rms * weight[i] * scale);
+        const double *row = x + (size_t)t * n->hidden;
+        double mean = 0.0, sum = 0.0;
+        for (uint32_t i = 0; n->layer_norm && i < n->hidden; i++)
+            mean += row[i] / n->hidden;
+        for (uint32_t i = 0; i < n->hidden; i++)
+            sum += (row[i] - mean) * (row[i] - mean);
+        double rms = sqrt(sum / n->hidden + norm.epsilon);
+        for (uint32_t i = 0; i < n->hidden; i++) {
+            double y = (row[i] - mean) / rms * norm.weight[i] + (norm.bias ? norm.bias[i] : 0.0);
+            out[(size_t)t * n->hidden + i] = (float)(y * scale);
+        }
     }
 }
 
@@ -195,7 +213,7 @@ static void find_logits(
 {
     for (uint32_t t = 0; t < tokens; t++) {
         for (uint32_t v = 0; v < n->vocabulary; v++) {
-            double sum = 0.0;
+            double sum = n->head_bias ? n->head_bias[v] : 0.0;
             for (uint32_t i = 0; i < n->hidden; i++)
                 sum += n->head[(size_t)v * n->hidden + i] * normed[(size_t)t * n->hidden + i];
             logits[(size_t)t * n->vocabulary + v] = sum;
@@ -234,10 +252,10 @@ static void end(struct rows *r)
     free(r->normed);
 }
 
-static void norm_block(struct rows *r, const double *weight)
+static void norm_block(struct rows *r, const double *weight, const double *bias)
 {
-    normalize(r->x, weight, r->network->block_norm_epsilon, r->tokens, r->network->hidden, 1.0,
-        r->normed);
+    normalize(r->network, r->x, (struct norm){ weight, bias, r->network->block_norm_epsilon },
+        r->tokens, 1.0, r->normed);
 }
 
 static void add_delta(struct rows *r)
@@ -310,19 +328,19 @@ void reference_network_forward(const struct reference_network *n, uint32_t token
         const struct reference_block *block = &n->blocks[b];
         size_t chosen = (size_t)b * tokens * block->experts.experts_per_token;
         size_t attending = (size_t)b * tokens * block->attention.experts_per_token;
-        norm_block(&r, block->attention_norm);
+        norm_block(&r, block->attention_norm, block->attention_norm_bias);
         reference_attend(&block->attention, tokens, r.normed, positions, sequences, NULL,
             &memory->blocks[b], false, NULL, NULL, r.delta,
             attention_expert_ids ? attention_expert_ids + attending : NULL, NULL, NULL);
         add_delta(&r);
         if (block->cross_norm) {
-            norm_block(&r, block->cross_norm);
+            norm_block(&r, block->cross_norm, NULL);
             reference_attend(&block->cross, tokens, r.normed, positions, sequences,
                 memory->input_lengths, &memory->cross[b], true, NULL, NULL, r.delta, NULL, NULL,
                 NULL);
             add_delta(&r);
         }
-        norm_block(&r, block->experts_norm);
+        norm_block(&r, block->experts_norm, block->experts_norm_bias);
         int32_t *block_ids = expert_ids ? expert_ids + chosen : NULL;
         if (memory->chosen[b])
             feed_limited(&r, &block->experts, memory->chosen[b], memory->capacity, block_ids);
@@ -330,8 +348,8 @@ void reference_network_forward(const struct reference_network *n, uint32_t token
             feed_forward(&r, &block->experts, block_ids);
         add_delta(&r);
     }
-    normalize(
-        r.x, n->final_norm, n->norm_epsilon, tokens, n->hidden, or_one(n->logits_scale), r.normed);
+    normalize(n, r.x, (struct norm){ n->final_norm, n->final_norm_bias, n->norm_epsilon }, tokens,
+        or_one(n->logits_scale), r.normed);
     if (logits)
         find_logits(n, r.normed, tokens, logits);
     end(&r);
@@ -351,16 +369,17 @@ void reference_network_encode(const struct reference_network *n, uint32_t sequen
         const struct reference_block *block = &n->encoder[b];
         struct reference_history history;
         reference_history_init(&history, &block->attention, 1, tokens, VKMOE_DTYPE_F32);
-        norm_block(&r, block->attention_norm);
+        norm_block(&r, block->attention_norm, NULL);
         reference_attend(&block->attention, tokens, r.normed, positions, NULL, &tokens, &history,
             false, NULL, NULL, r.delta, NULL, NULL, NULL);
         reference_history_finish(&history);
         add_delta(&r);
-        norm_block(&r, block->experts_norm);
+        norm_block(&r, block->experts_norm, NULL);
         feed_forward(&r, &block->experts, NULL);
         add_delta(&r);
     }
-    normalize(r.x, n->encoder_norm, n->norm_epsilon, tokens, n->hidden, 1.0, r.normed);
+    normalize(
+        n, r.x, (struct norm){ n->encoder_norm, NULL, n->norm_epsilon }, tokens, 1.0, r.normed);
     memory->input_lengths[sequence] = tokens;
     for (uint32_t b = 0; b < n->block_count; b++)
         reference_remember(

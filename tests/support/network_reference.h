@@ -15,17 +15,20 @@ struct reference_block {
     struct reference_attention attention;
     double *cross_norm; // [hidden]; NULL: there is no encoder
     struct reference_attention cross;
-    double *experts_norm;           // [hidden]
-    struct reference_layer experts; // without a router: one that every token takes
+    double *experts_norm;                            // [hidden]
+    double *attention_norm_bias, *experts_norm_bias; // [hidden]; NULL: there is none
+    struct reference_layer experts;                  // without a router: one that every token takes
 };
 
 // struct vkmoe_frame and the blocks. It owns its arrays.
 struct reference_network {
     uint32_t hidden, vocabulary, block_count;
     struct reference_block *blocks;
-    double *embedding;  // [vocabulary][hidden]
-    double *head;       // [vocabulary][hidden]
-    double *final_norm; // [hidden]
+    double *embedding;                   // [vocabulary][hidden]
+    double *head;                        // [vocabulary][hidden]
+    double *final_norm;                  // [hidden]
+    bool layer_norm;                     // all norms are LayerNorms
+    double *final_norm_bias, *head_bias; // [hidden], [vocabulary]; NULL: there is none
     uint32_t encoder_count;
     struct reference_block *encoder;
     double *encoder_norm; // [hidden]

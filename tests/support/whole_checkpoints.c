@@ -157,6 +157,12 @@ static void fill_attention(const struct source *s, const struct whole_family *fa
             random_array(s, "query norm", a->norm_wide ? width : a->head_size, 0.3, 1.0);
         a->key_norm = random_array(s, "key norm", a->norm_wide ? kv : a->head_size, 0.3, 1.0);
     }
+    if (family->has & HAS_LONG_ROPE) {
+        a->rope_divisors = allocate(COUNT(whole_short_factor), sizeof(double));
+        a->long_divisors = allocate(COUNT(whole_long_factor), sizeof(double));
+        memcpy(a->rope_divisors, whole_short_factor, sizeof whole_short_factor);
+        memcpy(a->long_divisors, whole_long_factor, sizeof whole_long_factor);
+    }
     if (family->has & HAS_SINKS)
         a->sinks = random_array(s, "sinks", a->heads, 1.0, 1.0);
     a->patterns = allocate(e, sizeof(*a->patterns));
@@ -212,6 +218,10 @@ static void fill_block(const struct source *s, const struct whole_family *family
     bool dense = family->moe[stack] && family->moe[stack][index] == '-';
     block->attention_norm = random_array(s, "attention norm", d, 0.3, 1.0);
     block->experts_norm = random_array(s, "experts norm", d, 0.3, 1.0);
+    if (family->has & HAS_NORM_BIASES) {
+        block->attention_norm_bias = random_array(s, "attention norm bias", d, 0.3, 0.0);
+        block->experts_norm_bias = random_array(s, "experts norm bias", d, 0.3, 0.0);
+    }
     fill_attention(s, family, index, &block->attention);
     fill_experts(s, family, dense, &block->experts);
     if (!family->encoder_blocks)
@@ -284,6 +294,11 @@ static void fill(const struct whole_family *family, uint64_t seed, struct whole_
     out->embedding = random_array(&around, "embedding", size, 1.0, 0.0);
     out->head = random_array(&around, out->tied ? "embedding" : "head", size, 1.0, 0.0);
     out->final_norm = random_array(&around, "final norm", d, 0.3, 1.0);
+    out->layer_norm = family->has & HAS_NORM_BIASES;
+    if (out->layer_norm)
+        out->final_norm_bias = random_array(&around, "final norm bias", d, 0.3, 0.0);
+    if (family->has & HAS_HEAD_BIAS)
+        out->head_bias = random_array(&around, "head bias", out->vocabulary, 0.5, 0.0);
     for (uint32_t b = 0; b < out->block_count; b++) {
         const struct source source = { .seed = seed + 1000 + b, .dtype = family->dtype };
         fill_block(&source, family, out->encoder_count ? 1 : 0, b, &out->blocks[b]);
@@ -339,6 +354,8 @@ static void add_decoder_only(
     const char *embedding = family->embedding ? family->embedding : "model.embed_tokens.weight";
     whole_add(file, embedding, c->embedding, table);
     whole_add(file, "model.norm.weight", c->final_norm, SHAPE(c->hidden));
+    whole_add(file, "model.norm.bias", c->final_norm_bias, SHAPE(c->hidden));
+    whole_add(file, "lm_head.bias", c->head_bias, SHAPE(c->vocabulary));
     if (!c->tied)
         whole_add(file, "lm_head.weight", c->head, table);
     for (uint32_t b = 0; b < c->block_count; b++) {
@@ -346,6 +363,9 @@ static void add_decoder_only(
         snprintf(file->prefix, sizeof file->prefix, "model.layers.%u.", b);
         whole_add(file, "input_layernorm.weight", block->attention_norm, SHAPE(c->hidden));
         whole_add(file, "post_attention_layernorm.weight", block->experts_norm, SHAPE(c->hidden));
+        whole_add(file, "input_layernorm.bias", block->attention_norm_bias, SHAPE(c->hidden));
+        whole_add(
+            file, "post_attention_layernorm.bias", block->experts_norm_bias, SHAPE(c->hidden));
         family->write_attention(file, &block->attention);
         family->write_experts(file, &block->experts);
     }
@@ -408,10 +428,10 @@ void whole_checkpoint_finish(struct whole_checkpoint *checkpoint)
     }
     if (checkpoint->path[0])
         rmdir(checkpoint->path);
-    free(checkpoint->embedding);
-    free(checkpoint->head);
-    free(checkpoint->final_norm);
-    free(checkpoint->encoder_norm);
+    double *const arrays[] = { checkpoint->embedding, checkpoint->head, checkpoint->final_norm,
+        checkpoint->encoder_norm, checkpoint->final_norm_bias, checkpoint->head_bias };
+    for (size_t i = 0; i < COUNT(arrays); i++)
+        free(arrays[i]);
     for (int stack = 0; stack < 2; stack++) {
         free(checkpoint->position_bias[stack]);
         free(checkpoint->bucket_bias[stack]);
@@ -424,6 +444,8 @@ void whole_checkpoint_finish(struct whole_checkpoint *checkpoint)
         free(block->cross_norm);
         reference_attention_finish(&block->cross);
         free(block->experts_norm);
+        free(block->attention_norm_bias);
+        free(block->experts_norm_bias);
         reference_attention_finish(&block->attention);
         reference_layer_finish(&block->experts);
     }

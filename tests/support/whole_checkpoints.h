@@ -25,8 +25,9 @@ struct whole_checkpoint_block {
     // Between the two, of a decoder that follows an encoder; else NULL and zeroed.
     double *cross_norm; // [hidden]
     struct reference_attention cross;
-    double *experts_norm;           // [hidden]
-    struct reference_layer experts; // of a dense block one, SUPPLIED_WEIGHTED
+    double *experts_norm;                            // [hidden]
+    double *attention_norm_bias, *experts_norm_bias; // [hidden]; NULL: there are none
+    struct reference_layer experts;                  // of a dense block one, SUPPLIED_WEIGHTED
 };
 
 struct whole_checkpoint {
@@ -47,7 +48,8 @@ struct whole_checkpoint {
     double *embedding;      // [vocabulary][hidden]
     double *head;           // likewise; a copy of the embedding if tied
     double *final_norm;     // [hidden]
-    bool tied;
+    bool tied, layer_norm;
+    double *final_norm_bias, *head_bias; // [hidden], [vocabulary]; NULL: there are none
     double norm_epsilon, block_norm_epsilon;
     double embedding_scale, residual_scale, logits_scale;
     uint32_t max_positions;

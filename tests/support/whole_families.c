@@ -1,6 +1,8 @@
 // whole_families.c - see whole_families.h.
 #include "whole_families.h"
 
+const double whole_short_factor[] = { 1.0, 1.25, 1.5, 1.0625, 2.0, 3.0 };
+const double whole_long_factor[] = { 1.5, 2.0, 4.0, 8.0, 16.0, 40.0 };
 static const uint32_t jetmoe_windows[] = { 4, 0, 1, 7, 0, 16 };
 
 // Sizes, and what else there is to say.
@@ -314,6 +316,45 @@ static const struct whole_family families[] = {
         SILU_EXPERTS(
             24, 8, 3, V3_GATE, .groups = 4, .groups_kept = 2, .scale = 2.5, .shared_inner = 32),
         WRITTEN_BY(whole_write_fused_attention, whole_write_bailing)),
+    // LayerNorms, biases of everything, LongRoPE as published: the frame has more positions than
+    // the model was trained with at first, and tests have texts of both kinds.
+    MODEL("phimoe", "phimoe", 40,
+        "\"hidden_size\":48,\"intermediate_size\":40,\"num_hidden_layers\":2,"
+        "\"num_local_experts\":4,\"num_experts_per_tok\":2,\"num_attention_heads\":4,"
+        "\"num_key_value_heads\":2,\"router_jitter_noise\":0.01,\"input_jitter_noise\":0.01,"
+        "\"attention_bias\":true,\"lm_head_bias\":true,\"rms_norm_eps\":1e-5,"
+        "\"max_position_embeddings\":96,\"original_max_position_embeddings\":22,"
+        "\"rope_theta\":10000.0,\"rope_scaling\":{\"type\":\"longrope\","
+        "\"short_factor\":[1.0,1.25,1.5,1.0625,2.0,3.0],"
+        "\"long_factor\":[1.5,2,4,8,16,40.0],\"short_mscale\":1.25,\"long_mscale\":1.25,"
+        "\"original_max_position_embeddings\":22},\"sliding_window\":90,"
+        "\"tie_word_embeddings\":false,\"eos_token_id\":7",
+        STORED(VKMOE_DTYPE_F16, 2),
+        .has = HAS_BIASES | HAS_NORM_BIASES | HAS_HEAD_BIAS | HAS_LONG_ROPE, .windows = { 90, 90 },
+        FRAME(48, 1e-5, 1e-5, .max_positions = 96, .end_tokens = { 7 }, .end_token_count = 1),
+        DENSE(4, 2, 12, .long_attention_factor = 1.25,
+            SCALED_ROPE(1e4f, .scaling = VKMOE_ROPE_SCALING_LONGROPE, .original_positions = 22,
+                .attention_factor = 1.25f)),
+        SILU_EXPERTS(40, 4, 2, .score = VKMOE_SCORE_IDENTITY, .select = VKMOE_SELECT_SPARSEMIXER,
+            .sparsemixer_threshold = 0.02),
+        WRITTEN_BY(whole_write_dense_attention, whole_write_mixtral)),
+    // Norms after RoPE, whose base alpha has changed; lists of one number; a dense block first
+    MODEL("hunyuan_v1_moe", "hunyuan_v1_moe", 32,
+        "\"hidden_size\":40,\"intermediate_size\":24,\"moe_intermediate_size\":[24,24],"
+        "\"num_hidden_layers\":2,\"num_experts\":5,\"moe_topk\":[2,2],"
+        "\"num_shared_expert\":[1,1],\"moe_layer_num_skipped\":1,\"use_mixed_mlp_moe\":true,"
+        "\"use_qk_norm\":true,\"use_cla\":false,\"norm_type\":\"rms\",\"mlp_bias\":false,"
+        "\"attention_bias\":false,\"num_attention_heads\":4,\"num_key_value_heads\":2,"
+        "\"head_dim\":16,\"attention_head_dim\":16,\"rope_theta\":10000.0,"
+        "\"rope_scaling\":{\"alpha\":1000.0,\"beta_fast\":32,\"beta_slow\":1,\"factor\":1.0,"
+        "\"mscale\":1.0,\"mscale_all_dim\":1.0,\"type\":\"dynamic\"},"
+        "\"max_position_embeddings\":64,\"rms_norm_eps\":1e-5,\"tie_word_embeddings\":true,"
+        "\"eos_token_id\":9",
+        STORED(VKMOE_DTYPE_BF16, 2), .moe = { "-x" }, .has = HAS_NORMS | HAS_TIED_HEAD,
+        FRAME(40, 1e-5, 1e-5, .max_positions = 64, .end_tokens = { 9 }, .end_token_count = 1),
+        DENSE(4, 2, 16, .norm_epsilon = 1e-5, .norm_after_rope = true, ROPE(26826958.0f)),
+        SILU_EXPERTS(24, 5, 2, SOFTMAX_GATE, .renormalize = true, .shared_inner = 24),
+        WRITTEN_BY(whole_write_dense_attention, whole_write_hunyuan)),
     // Tied, with dense blocks between; attention is narrower than the model, and as wide
     // as the vocabulary is large.
     MODEL("switch_transformers", "switch_transformers", 36,

@@ -40,6 +40,9 @@ enum {
     HAS_CORRECTION_BIAS = 1 << 7,
     HAS_INPUT_BIASES = 1 << 8, // of q, k and v
     HAS_TOKEN_GATE = 1 << 9,   // of the shared expert
+    HAS_NORM_BIASES = 1 << 10, // of all norms, which are LayerNorms
+    HAS_HEAD_BIAS = 1 << 11,
+    HAS_LONG_ROPE = 1 << 12, // divisors as whole_short_factor[] and whole_long_factor[]
 };
 
 // Writers of attention and experts. whole_writers.c
@@ -49,7 +52,7 @@ attention_writer whole_write_dense_attention, whole_write_fused_attention;
 attention_writer whole_write_latent_attention, whole_write_routed_attention;
 experts_writer whole_write_mixtral, whole_write_minimax, whole_write_qwen, whole_write_deepseek;
 experts_writer whole_write_ernie, whole_write_bailing, whole_write_granite, whole_write_jetmoe;
-experts_writer whole_write_gpt_oss;
+experts_writer whole_write_gpt_oss, whole_write_hunyuan;
 
 struct whole_family {
     const char *name, *config;
@@ -70,6 +73,9 @@ struct whole_family {
     const char *moe[2]; // [0] the encoder's blocks, [1] the decoder's: 'x' with experts, '-' dense
     uint32_t buckets, max_distance;
 };
+
+// LongRoPE's, of heads of 12.
+extern const double whole_short_factor[6], whole_long_factor[6];
 
 // By index; NULL after the last.
 const struct whole_family *whole_family_at(uint32_t index);

@@ -17,10 +17,12 @@ void whole_write_dense_attention(struct file *file, const struct reference_atten
     whole_add(file, "self_attn.k_proj.bias", a->key_bias, SHAPE(kv_width));
     whole_add(file, "self_attn.v_proj.bias", a->value_bias, SHAPE(kv_width));
     whole_add(file, "self_attn.o_proj.bias", a->output_bias, SHAPE(a->hidden));
-    whole_add(
-        file, "self_attn.q_norm.weight", a->query_norm, SHAPE(a->norm_wide ? width : a->head_size));
-    whole_add(file, "self_attn.k_norm.weight", a->key_norm,
-        SHAPE(a->norm_wide ? kv_width : a->head_size));
+    // Hunyuan's norms, which come later than others', have longer names, too.
+    const bool after = a->norm_after_rope;
+    whole_add(file, after ? "self_attn.query_layernorm.weight" : "self_attn.q_norm.weight",
+        a->query_norm, SHAPE(a->norm_wide ? width : a->head_size));
+    whole_add(file, after ? "self_attn.key_layernorm.weight" : "self_attn.k_norm.weight",
+        a->key_norm, SHAPE(a->norm_wide ? kv_width : a->head_size));
     whole_add(file, "self_attn.sinks", a->sinks, SHAPE(a->heads));
 }
 
@@ -131,15 +133,32 @@ void whole_write_qwen(struct file *file, const struct reference_layer *l)
     whole_add(file, "mlp.shared_expert_gate.weight", l->shared_token_gate, SHAPE(1, l->hidden));
 }
 
+// Instead of experts, if these are none: true.
+static bool write_dense(struct file *file, const struct reference_layer *l)
+{
+    if (!l->router)
+        write_separate(
+            file, l, "mlp.gate_proj.weight", "mlp.up_proj.weight", "mlp.down_proj.weight");
+    return !l->router;
+}
+
+void whole_write_hunyuan(struct file *file, const struct reference_layer *l)
+{
+    if (write_dense(file, l))
+        return;
+    whole_add(file, "mlp.gate.wg.weight", l->router, SHAPE(l->experts, l->hidden));
+    write_separate(file, l, "mlp.experts.%u.gate_proj.weight", "mlp.experts.%u.up_proj.weight",
+        "mlp.experts.%u.down_proj.weight");
+    write_shared(file, l, "mlp.shared_mlp.gate_proj.weight", "mlp.shared_mlp.up_proj.weight",
+        "mlp.shared_mlp.down_proj.weight");
+}
+
 // With a dense network in some blocks.
 static void write_corrected(
     struct file *file, const struct reference_layer *l, const char *correction, uint32_t rows)
 {
-    if (!l->router) {
-        write_separate(
-            file, l, "mlp.gate_proj.weight", "mlp.up_proj.weight", "mlp.down_proj.weight");
+    if (write_dense(file, l))
         return;
-    }
     whole_write_qwen(file, l);
     whole_add(
         file, correction, l->correction_bias, rows ? SHAPE(rows, l->experts) : SHAPE(l->experts));

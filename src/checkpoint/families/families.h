@@ -125,10 +125,10 @@
 // head is beside the model, not in it.
 #define PART(name) \
     "model." name "|language_model.model." name "|model.language_model." name "|" name
-#define ENDS \
-    .ends = { .embedding = PART("embed_tokens.weight"), \
-        .final_norm = PART("norm.weight"), \
-        .head = "lm_head.weight|language_model.lm_head.weight" }
+#define ENDS_OF_TEXT \
+    .embedding = PART("embed_tokens.weight"), .final_norm = PART("norm.weight"), \
+    .head = "lm_head.weight|language_model.lm_head.weight"
+#define ENDS .ends = { ENDS_OF_TEXT }
 
 // ------------------------------------------------------------------- of two families each
 
