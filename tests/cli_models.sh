@@ -56,6 +56,27 @@ ln -s "$(realpath "$jetmoe/model.safetensors")" "$(realpath "$jetmoe/recorded")"
 logits "logits of tiny-jetmoe without windows" "$tmp/unwindowed" \
     "$jetmoe/recorded/logits_unwindowed.npy"
 
+# LongRoPE: a text that outgrows the trained context goes on as one that was longer from the start,
+# and however it is cut into chunks.
+mkdir "$tmp/outgrown"
+ln -s "$(realpath "$mixtral/model.safetensors")" "$tmp/outgrown"
+ones=$(printf '1,%.0s' {1..15})1
+rope='"type":"longrope","original_max_position_embeddings":40'
+rope+=",\"short_factor\":[$ones],\"long_factor\":[${ones//1/3}]"
+tr -d '\n' <"$mixtral/config.json" | sed "s/^{/{\"rope_scaling\":{$rope},/" \
+    >"$tmp/outgrown/config.json"
+expect 0 generate "$tmp/outgrown" --prompt $'class Stack:\n    def __init__(' --count 30
+cp "$out" "$tmp/grown"
+head -c 45 "$tmp/grown" >"$tmp/begin"
+expect 0 generate "$tmp/outgrown" --prompt-file "$tmp/begin" --count 15
+cmp -s "$tmp/grown" "$out" || problem "went on otherwise: $(cat "$tmp/grown" "$out")"
+for chunk in 512 1; do
+    expect 0 logits "$tmp/outgrown" --tokens "$mixtral/recorded/tokens.npy" \
+        --output "$tmp/long$chunk.npy" --chunk $chunk
+done
+near "$tmp/long1.npy" "$tmp/long512.npy" 1e-4
+finish "LongRoPE"
+
 # An encoder-decoder, and what Hugging Face's class, which knows no capacity, makes of it.
 for chunk in 512 1; do
     expect 0 logits "$switch" --input "$switch/ids.npy" --tokens "$switch/decoder_ids.npy" \

@@ -223,6 +223,8 @@ static enum vkmoe_status inspect(struct cli_session *s)
         && (attention.rope.scaling == VKMOE_ROPE_SCALING_DYNAMIC
             || (attention.rope.scaling == VKMOE_ROPE_SCALING_LONGROPE
                 && s->capacity > attention.rope.original_positions));
+    if (s->exact_longest && attention.rope.scaling == VKMOE_ROPE_SCALING_LONGROPE)
+        s->trained = attention.rope.original_positions;
     s->attention_experts = attention.experts;
     s->attention_k = attention.experts > 1 ? attention.experts_per_token : 0;
     return VKMOE_OK;
@@ -346,11 +348,35 @@ static int finish_forward(
     return cli_result(status, "the model could not be run");
 }
 
+// The length of the context of what ends there: all chunks of the text are one.
+static uint32_t context_of(const struct cli_session *s, uint32_t end)
+{
+    return end < s->count ? s->count : end;
+}
+
+// Where a text outgrows the context that LongRoPE's first factors are for, or is cut to less, the
+// tokens before `first` are run again, as Phi's own code does it.
+static int renew_cache(struct cli_session *s, uint32_t first, uint32_t end)
+{
+    const bool is_long = s->trained > 0 && context_of(s, end) > s->trained;
+    int status = 0;
+    if (is_long == s->is_long)
+        return status;
+    s->is_long = is_long;
+    for (uint32_t at = 0, tokens; status == 0 && at < first; at += tokens) {
+        tokens = least(s->chunk, first - at);
+        status = cli_session_forward(s, at, tokens, 0, NULL);
+    }
+    return status;
+}
+
 int cli_session_forward(
     struct cli_session *s, uint32_t first, uint32_t tokens, uint32_t logits_count, float *logits)
 {
     const uint64_t offset = first * sizeof(uint32_t);
     const uint32_t end = first + tokens;
+    if (renew_cache(s, first, end) != 0)
+        return 1;
     s->step_longest = 0;
     enum vkmoe_status status;
     TRY(upload_ids(s, end));
@@ -360,7 +386,7 @@ int cli_session_forward(
             .tokens = tokens,
             .ids = { s->ids, offset },
             .positions = { s->positions, offset },
-            .longest = end < s->count ? s->count : end, // all chunks of the text are one context
+            .longest = context_of(s, end),
             .logits = { logits_count ? s->logits : NULL, 0 },
             .logits_count = logits_count,
             .expert_ids = { s->expert_ids, 0 },
@@ -383,7 +409,7 @@ static enum vkmoe_status submit_step(struct cli_session *s, uint32_t position)
     uint64_t reach = STEP_LONGEST;
     while (reach <= position)
         reach *= 2;
-    const uint32_t longest = s->exact_longest ? position + 1
+    const uint32_t longest = s->exact_longest ? context_of(s, position + 1)
         : reach < s->capacity                 ? (uint32_t)reach
                                               : s->capacity;
     s->step_longest = 0;
@@ -405,6 +431,8 @@ static enum vkmoe_status submit_step(struct cli_session *s, uint32_t position)
 int cli_session_step(struct cli_session *s, uint32_t position, uint32_t token, float *logits)
 {
     const struct step step = { .id = token, .position = position };
+    if (renew_cache(s, position, position + 1) != 0)
+        return 1;
     enum vkmoe_status status = vkmoe_buffer_upload(s->step, 0, &step, sizeof step);
     if (status == VKMOE_OK && can_repeat(s, position))
         status = vkmoe_stream_repeat(s->stream, NULL);

@@ -31,6 +31,8 @@ struct cli_session {
     uint32_t chunk, capacity;
     uint32_t step_longest; // below it, the position of a step does not matter; 0: none is recorded
     bool exact_longest;    // RoPE changes with the length of the context: no step is like another
+    uint32_t trained;      // LongRoPE: beyond so many positions it has other factors; else 0
+    bool is_long;          // those are what the cache's keys were rotated with
     uint32_t k, attention_k; // experts a token chooses; 0: attention is dense
     uint32_t experts, attention_experts;
     vkmoe_buffer *ids, *positions, *step, *logits, *expert_ids, *attention_ids;
