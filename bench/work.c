@@ -7,6 +7,7 @@
 #include "base/common.h"
 #include "weights/format.h"
 
+#include "shaders/activate.h"
 #include "shaders/attend.h"
 #include "shaders/combine.h"
 #include "shaders/decode_down.h"
@@ -179,6 +180,18 @@ static void group_tokens(const struct dispatch *d, struct work *work)
     NAME(work, "%u pairs", push->tokens * push->k);
 }
 
+static void activate(const struct dispatch *d, struct work *work)
+{
+    const struct activate_push *push = d->push;
+    work->fresh = true;
+    work->lanes = d->spec[ACTIVATE_LANES];
+    work->groups = d->groups;
+    work->turn_bytes = work->lanes * (d->spec[ACTIVATE_GATED] ? 2.0 : 1.0) * sizeof(float);
+    work->group_bytes = work->turn_bytes * d->spec[ACTIVATE_RUN];
+    work->bytes = push->elements * (d->spec[ACTIVATE_GATED] ? 3.0 : 2.0) * sizeof(float);
+    NAME(work, "%u elements", push->elements);
+}
+
 static void combine(const struct dispatch *d, struct work *work)
 {
     const struct combine_push *push = d->push;
@@ -311,6 +324,7 @@ struct work work_of(
     case KERNEL_route: route(d, &work); break;
     case KERNEL_experts_gemm: experts_gemm(scene, variant, d, &work); break;
     case KERNEL_group_tokens: group_tokens(d, &work); break;
+    case KERNEL_activate: activate(d, &work); break;
     case KERNEL_combine: combine(d, &work); break;
     case KERNEL_store_kv: store_kv(scene, d, &work); break;
     case KERNEL_attend: attend(scene, variant, d, &work); break;

@@ -91,6 +91,15 @@ wrong 1 "--keep: 'attn_x*' fits no tensor's name" "$model" "$tmp/x.gguf" --type 
 [ ! -e "$tmp/x.gguf" ] || problem "there is a file"
 finish "--keep"
 
+# Types of which f32 holds each value: the same model, whose gate and up are of different ones.
+quantize "$tmp/q8_0.gguf" "$tmp/mixed.gguf" --type f32 --keep ffn_gate_exps.weight
+has '^ffn_gate_exps.weight +4  q8_0 '
+has '^ffn_up_exps.weight +4  f32 '
+logits "$tmp/mixed.gguf" "$tmp/mixed.npy"
+"$near" "$tmp/mixed.npy" "$tmp/q8_0.npy" 1e-5 >"$out" || problem "$(cat "$out")"
+rm "$tmp/mixed.gguf"
+finish "gate and up of different types"
+
 # Where it goes to.
 cp "$tmp/f16.gguf" "$tmp/own.gguf"
 wrong 1 "is an input too, and would be overwritten" "$tmp/own.gguf" "$tmp/own.gguf" --type q8_0

@@ -54,8 +54,8 @@ static struct vkmoe_view some(uint32_t at, uint32_t size)
 }
 
 // Fills in the weights: the router and three matrices an expert.
-static enum vkmoe_status create_layer(vkmoe_device *device, const struct vkmoe_moe_params *shape,
-    enum vkmoe_dtype dtype, vkmoe_moe **out)
+static enum vkmoe_status create_mixed(vkmoe_device *device, const struct vkmoe_moe_params *shape,
+    enum vkmoe_dtype dtype, enum vkmoe_dtype gate_dtype, vkmoe_moe **out)
 {
     static struct vkmoe_view views[3][MAX_EXPERTS];
     struct vkmoe_moe_params p = *shape;
@@ -64,7 +64,7 @@ static enum vkmoe_status create_layer(vkmoe_device *device, const struct vkmoe_m
     for (uint32_t e = 0; e < p.experts; e++)
         for (uint32_t i = 0; i < 3; i++) {
             views[i][e] = some(3 * e + i, size);
-            views[i][e].dtype = dtype;
+            views[i][e].dtype = i == 0 ? gate_dtype : dtype;
         }
     p.gate = views[0];
     p.up = views[1];
@@ -77,9 +77,16 @@ static enum vkmoe_status create_layer(vkmoe_device *device, const struct vkmoe_m
         p.shared.gate = some(7, shared_size);
         p.shared.up = some(11, shared_size);
         p.shared.down = some(13, shared_size);
-        p.shared.gate.dtype = p.shared.up.dtype = p.shared.down.dtype = dtype;
+        p.shared.up.dtype = p.shared.down.dtype = dtype;
+        p.shared.gate.dtype = gate_dtype;
     }
     return vkmoe_moe_create(device, &p, out);
+}
+
+static enum vkmoe_status create_layer(vkmoe_device *device, const struct vkmoe_moe_params *shape,
+    enum vkmoe_dtype dtype, vkmoe_moe **out)
+{
+    return create_mixed(device, shape, dtype, dtype, out);
 }
 
 // UINT32_MAX when the forward fails.
@@ -117,6 +124,7 @@ struct dispatch_case {
     enum vkmoe_dtype dtype;
     bool token_gate;
     struct vkmoe_moe_params layer;
+    bool gate_apart;
 };
 
 #define F32(name, decode, prefill, least, most, ...) \
@@ -144,6 +152,8 @@ static const struct dispatch_case dispatch_cases[] = {
     F32("supplied", 3, 5, 4, 16, PLAIN, BY_ID),
     F32("supplied-weighted", 2, 4, 4, 16, PLAIN, BY_WEIGHT),
     F32("supplied-weighted-shared", 2, 5, 4, 16, SHARED, BY_WEIGHT),
+    { "gate-apart", 5, 7, 4, 16, VKMOE_DTYPE_F32, false, { PLAIN }, true },
+    { "gate-apart-shared", 6, 9, 4, 16, VKMOE_DTYPE_BF16, false, { SHARED }, true },
 };
 
 // Decode up to some number of tokens, prefill from there on, and nothing in between.
@@ -178,7 +188,8 @@ static bool test_dispatches(void)
         struct vkmoe_moe_params shape = c->layer;
         if (c->token_gate)
             shape.shared.token_gate = some(17, shape.hidden);
-        CHECK_OK(create_layer(bench.device, &shape, c->dtype, &bench.layer));
+        CHECK_OK(create_mixed(bench.device, &shape, c->dtype,
+            c->gate_apart ? VKMOE_DTYPE_F16 : c->dtype, &bench.layer));
         // Work that nobody submitted goes with its stream, and only then may the layer go.
         const bool ok = check_dispatches(&bench, bench.layer, c);
         vkmoe_stream_destroy(&bench.stream);
@@ -289,23 +300,26 @@ fail:
 
 // ---------------------------------------------------------------------------- scratch
 
-static uint64_t scratch_bound(const struct vkmoe_moe_params *p, uint64_t tokens)
+static uint64_t scratch_bound(const struct vkmoe_moe_params *p, bool gate_apart, uint64_t tokens)
 {
     const uint64_t k = p->experts_per_token;
     uint64_t bound = tokens * k * (p->inner + p->hidden) * 4 + tokens * p->experts * 4 + (1 << 20);
     if (p->shared.inner > k * p->hidden)
         bound += tokens * (p->shared.inner - k * p->hidden) * 4;
+    if (gate_apart)
+        bound += tokens * (k * p->inner + p->shared.inner) * 4;
     return bound;
 }
 
-static bool check_bound(const vkmoe_moe *layer, const struct vkmoe_moe_params *p, double *fullest)
+static bool check_bound(
+    const vkmoe_moe *layer, const struct vkmoe_moe_params *p, bool gate_apart, double *fullest)
 {
     static const uint32_t counts[] = { 0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 31, 33, 64, 100, 127, 129,
         255, 300, 512, 1000, 1024, 2047, 4096, 8191, 10000, 16384, 32767, 32768, 32769, 43691,
         50000, 65535, MAX_TOKENS };
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
         const uint64_t size = vkmoe_moe_scratch_size(layer, counts[i]);
-        const uint64_t bound = scratch_bound(p, counts[i]);
+        const uint64_t bound = scratch_bound(p, gate_apart, counts[i]);
         const double share = (double)size / (double)bound;
         if (share > *fullest)
             *fullest = share;
@@ -347,9 +361,11 @@ static bool test_scratch_bound(void)
                                                 : widths[rng_below(&rng, WIDTHS)];
             if (round % 8 == 3)
                 p.shared.token_gate = some(17, p.hidden);
-            CHECK_OK(create_layer(bench.device, &p,
-                round % 3 == 2 ? VKMOE_DTYPE_F16 : VKMOE_DTYPE_F32, &bench.layer));
-            CHECK(check_bound(bench.layer, &p, &fullest));
+            const bool gate_apart = round % 3 == 1;
+            CHECK_OK(
+                create_mixed(bench.device, &p, round % 3 == 2 ? VKMOE_DTYPE_F16 : VKMOE_DTYPE_F32,
+                    round % 3 > 0 ? VKMOE_DTYPE_F16 : VKMOE_DTYPE_F32, &bench.layer));
+            CHECK(check_bound(bench.layer, &p, gate_apart, &fullest));
             vkmoe_moe_destroy(&bench.layer);
         }
     }

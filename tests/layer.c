@@ -172,6 +172,8 @@ static bool check_scratch(const struct run *run)
         uint64_t bound = t * k * (p->inner + p->hidden) * 4 + t * logits * 4 + (1 << 20);
         if (p->shared.inner > routed)
             bound += t * (p->shared.inner - routed) * 4;
+        if (run->c->has & (CASE_OTHER_GATE | CASE_OTHER_SHARED_GATE))
+            bound += t * (k * p->inner + p->shared.inner) * 4;
         uint64_t size = vkmoe_moe_scratch_size(run->layer, tokens[i]);
         if (size > bound) {
             tap_note("scratch for %" PRIu32 " tokens is %" PRIu64 ", at most %" PRIu64, tokens[i],
@@ -187,8 +189,10 @@ static bool check_size(const struct run *run)
 {
     const struct vkmoe_moe_params *p = &run->c->layer;
     uint64_t elements = (uint64_t)p->experts * p->inner * p->hidden;
-    uint64_t least = format_bytes(run->c->dtype, (run->c->has & CASE_UNGATED ? 1 : 2) * elements)
+    uint64_t least = format_bytes(run->c->dtype, elements)
         + format_bytes(layer_case_down_dtype(run->c), elements);
+    if (!(run->c->has & CASE_UNGATED))
+        least += format_bytes(layer_case_gate_dtype(run->c), elements);
     uint64_t size = vkmoe_moe_device_size(run->layer);
     if (size >= least)
         return true;

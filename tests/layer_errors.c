@@ -86,8 +86,12 @@ static const struct layer_case base_case = {
     X(mixed_dtypes, up[1].dtype = VKMOE_DTYPE_BF16) \
     X(mixed_dtypes_gate, gate[0].dtype = VKMOE_DTYPE_BF16) \
     X(mixed_dtypes_down, down[1].dtype = VKMOE_DTYPE_BF16) \
-    X(mixed_dtypes_shared_gate, p->shared.gate.dtype = VKMOE_DTYPE_F16) \
-    X(mixed_dtypes_shared_up, p->shared.up.dtype = VKMOE_DTYPE_F16) \
+    X(mixed_dtypes_gate_of_others, gate[5].dtype = VKMOE_DTYPE_F16) \
+    X(mixed_dtypes_shared_gate, p->gate = NULL; p->shared.gate.dtype = VKMOE_DTYPE_F16) \
+    X(mixed_dtypes_shared_up, p->gate = NULL; p->shared.up.dtype = VKMOE_DTYPE_F16) \
+    X(unknown_dtype_of_gate, for (int e = 0; e < 6; e++) gate[e].dtype = (enum vkmoe_dtype)99) \
+    X(blocks_of_gate_cut, for (int e = 0; e < 6; e++) gate[e].dtype = VKMOE_DTYPE_Q8_0) \
+    X(no_first_gate_of_another_dtype, gate[0] = (struct vkmoe_view){ .dtype = VKMOE_DTYPE_F16 }) \
     X(unknown_dtype, \
         for (int e = 0; e < 6; e++) gate[e].dtype = up[e].dtype = down[e].dtype = \
             (enum vkmoe_dtype)99) \

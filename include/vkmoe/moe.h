@@ -131,9 +131,10 @@ enum vkmoe_activation {         // act of g, the gate, and u; experts without a 
 //     h = act(x gate[e]t + gate_bias[e], x up[e]t + up_bias[e])
 //     o = h down[e]t + down_bias[e]
 //
-// Gate and up of all experts have one dtype; all down matrices have one, which may be another. So
-// it is with the shared expert, which is then a product more in each half where its dtype is not
-// that of the others. A view without data is absent.
+// All gate matrices have one dtype, so have all of up, and all of down; the three may differ, and
+// so may those of the shared expert, but its gate and up only where the others have a gate, too.
+// The shared expert is a product more in each half where its dtype is not that of the others. A
+// view without data is absent.
 struct vkmoe_moe_params {
     uint32_t struct_size;       // VKMOE_INIT()
     uint32_t hidden, inner;     // widths of x and of h, 1 to 65536
@@ -196,7 +197,8 @@ VKMOE_API uint64_t vkmoe_moe_device_size(const vkmoe_moe *moe);
 //     tokens * k * (inner + hidden) * 4 + tokens * experts * 4 + 1 MiB
 //
 // and tokens * (shared.inner - k * hidden) * 4 more with a shared expert wider than k * hidden,
-// tokens * 8 more with router.levels.
+// tokens * 8 more with router.levels, tokens * (k * inner + shared.inner) * 4 more where a gate has
+// another dtype than up.
 VKMOE_API uint64_t vkmoe_moe_scratch_size(const vkmoe_moe *moe, uint32_t tokens);
 
 struct vkmoe_moe_forward_params {
@@ -216,9 +218,11 @@ struct vkmoe_moe_forward_params {
 };
 
 // Records one MoE forward: three dispatches for few tokens, otherwise five, or six with a
-// shared expert; one less if routing is supplied with its weights. More than 131072 tokens * k
-// are worked off in several passes of so many dispatches each. Inputs must not be written, nor
-// any buffer freed, before the stream has finished.
+// shared expert; one less if routing is supplied with its weights. Where a gate, of the shared
+// expert or of the others, has another dtype than up, gate and up are products of their own, which
+// makes two more, and one more with a shared expert. More than 131072 tokens * k are worked off in
+// several passes of so many dispatches each. Inputs must not be written, nor any buffer freed,
+// before the stream has finished.
 //
 // INVALID if a span is too short or misaligned; OUT_OF_MEMORY if scratch could not grow or a
 // pipeline could not be made. Nothing is recorded when it fails.

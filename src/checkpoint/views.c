@@ -124,14 +124,14 @@ static void split_fused(const struct builder *b, struct vkmoe_view fused, uint32
     *gate = fused;
 }
 
-// That a tensor is of the same dtype as the first expert's.
+// That the tensor of this expert is of the same dtype as the first one's.
 static void check_dtype(struct builder *b, const char *patterns, uint32_t expert,
-    const struct vkmoe_view *view, const char *first_patterns, const struct vkmoe_view *first)
+    const struct vkmoe_view *view, const struct vkmoe_view *first)
 {
     if (b->lookup.status != VKMOE_OK || view->dtype == first->dtype)
         return;
     const struct tensor *tensor = vkmoe_lookup_find(&b->lookup, patterns, expert, NULL);
-    const struct tensor *other = vkmoe_lookup_find(&b->lookup, first_patterns, 0, NULL);
+    const struct tensor *other = vkmoe_lookup_find(&b->lookup, patterns, 0, NULL);
     LOOKUP_FAIL(&b->lookup, UNSUPPORTED,
         "%s: the experts of %s have tensors of different dtypes: %s is %s, %s %s",
         b->source->directory, b->lookup.prefix, tensor->name, tensor->dtype, other->name,
@@ -157,11 +157,12 @@ static void view_experts(struct builder *b)
         down[e] = view_expert(b, names->down, e, p->hidden, p->inner);
         check_blocks(b, together ? names->gate_up : names->up, &up[e], p->hidden);
         check_blocks(b, names->down, &down[e], p->inner);
-        const char *up_name = together ? names->gate_up : names->up;
-        check_dtype(b, up_name, e, &up[e], up_name, &up[0]);
-        check_dtype(b, names->down, e, &down[e], names->down, &down[0]);
-        if (names->gate && !together)
-            check_dtype(b, names->gate, e, &gate[e], up_name, &up[0]);
+        check_dtype(b, together ? names->gate_up : names->up, e, &up[e], &up[0]);
+        check_dtype(b, names->down, e, &down[e], &down[0]);
+        if (names->gate && !together) {
+            check_blocks(b, names->gate, &gate[e], p->hidden);
+            check_dtype(b, names->gate, e, &gate[e], &gate[0]);
+        }
     }
     p->gate = names->gate || names->gate_up ? gate : NULL;
     p->up = up;
@@ -206,8 +207,6 @@ static void view_shared(struct builder *b)
     }
     p->shared.down = view_matrix(b, names->shared_down, p->hidden, p->shared.inner);
     p->shared.token_gate = view_matrix(b, names->shared_token_gate, 1, p->hidden);
-    if (names->shared_gate && p->shared.gate.data)
-        check_dtype(b, names->shared_gate, 0, &p->shared.gate, names->shared_up, &p->shared.up);
 }
 
 static void view_router(struct builder *b)

@@ -95,17 +95,23 @@ static struct vkmoe_block block_at(const struct facts *facts, uint32_t index)
         : (struct vkmoe_block){ .index = index - first, .part = VKMOE_PART_DECODER };
 }
 
+// Of `rows` of it, or of as many matrices as there are; 0 if it is not there.
+static uint64_t size_of(const struct vkmoe_view *view, uint64_t rows, uint32_t columns)
+{
+    return view && view->data ? vkmoe_format_matrix_size(view->dtype, rows, columns) : 0;
+}
+
 static void describe(struct facts *facts)
 {
     const struct vkmoe_moe_params *p = &facts->params;
     cli_describe_router(p, facts->router, sizeof facts->router);
     cli_describe_activation(p, facts->activation, sizeof facts->activation);
-    const enum vkmoe_dtype down = p->down[0].dtype;
-    const uint64_t shared = p->shared.inner, inner = (uint64_t)p->inner * p->experts;
-    const uint64_t up = (p->gate ? 2 : 1) * inner + (p->shared.gate.data ? 2 : 1) * shared;
-    facts->block_size = vkmoe_format_matrix_size(p->up[0].dtype, up, p->hidden)
-        + vkmoe_format_matrix_size(down, (uint64_t)p->hidden * p->experts, p->inner)
-        + vkmoe_format_matrix_size(down, p->hidden, shared);
+    const uint64_t inner = (uint64_t)p->inner * p->experts;
+    facts->block_size = size_of(p->gate, inner, p->hidden) + size_of(p->up, inner, p->hidden)
+        + size_of(p->down, (uint64_t)p->hidden * p->experts, p->inner)
+        + size_of(&p->shared.gate, p->shared.inner, p->hidden)
+        + size_of(&p->shared.up, p->shared.inner, p->hidden)
+        + size_of(&p->shared.down, p->hidden, p->shared.inner);
 }
 
 // Every block with experts, as `layer` would read it.

@@ -53,6 +53,8 @@ static enum vkmoe_status check_shared(const struct caller *caller, const struct 
     CHECK(p->shared.up.data && p->shared.down.data, "shared.up and shared.down are required");
     CHECK(
         p->shared.gate.data || !gated_only, "activation %d needs shared.gate", (int)p->activation);
+    CHECK(p->gate || !p->shared.gate.data || p->shared.gate.dtype == p->shared.up.dtype,
+        "shared.gate and shared.up differ in dtype; only where the others have a gate they may");
     CHECK(!p->shared.token_gate.data || has_router(&p->router),
         "shared.token_gate needs a router; none runs with supplied weights");
     return VKMOE_OK;
@@ -66,7 +68,10 @@ static enum vkmoe_status check_experts(
         "activation %d needs a gate matrix", (int)p->activation);
     CHECK(p->gate || !p->gate_bias.data, "gate_bias without gate");
     TRY_RETURN(check_shared(caller, p));
-    const struct experts_source up = vkmoe_moe_up(p), down = vkmoe_moe_down(p);
+    const struct experts_source gate = vkmoe_moe_gate(p), up = vkmoe_moe_up(p),
+                                down = vkmoe_moe_down(p);
+    if (gate.count > 0)
+        TRY_RETURN(vkmoe_experts_check(caller, &gate));
     TRY_RETURN(vkmoe_experts_check(caller, &up));
     return vkmoe_experts_check(caller, &down);
 }

@@ -3,6 +3,8 @@
 //     few tokens   route [-> limit_experts] -> decode_up -> decode_down
 //     many         route [-> limit_experts] -> group_tokens -> experts_gemm up
 //                  [-> shared expert's down] -> experts_gemm down -> combine
+//
+// Where gate is apart, the product up is gate, up and activate.
 #include "moe/record.h"
 
 #include "base/common.h"

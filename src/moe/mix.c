@@ -70,7 +70,8 @@ struct mix_plan vkmoe_mix_plan(const struct mix *mix, uint32_t tokens, uint64_t 
     const uint32_t pairs = tokens * r->experts_per_token;
     struct mix_plan plan = { .size = begin };
     plan.weights = vkmoe_scratch_take(&plan.size, (uint64_t)pairs * 4);
-    plan.sorted = vkmoe_pairs_plan(&plan.size, &mix->experts, NULL, pairs, 0);
+    plan.sorted =
+        vkmoe_pairs_plan(&plan.size, &(struct sorted_products){ .up = &mix->experts }, pairs, 0);
     uint64_t early = plan.size;
     plan.logits = vkmoe_scratch_take(&early, (uint64_t)tokens * r->experts * 4);
     plan.ids = vkmoe_scratch_take(&early, (uint64_t)pairs * 4);
@@ -106,8 +107,8 @@ enum vkmoe_status vkmoe_mix_record(vkmoe_stream *stream, const struct mix *mix,
             .shared_weights = address + plan->weights, // none are written
             .pairs = pairs,
         }));
-    TRY_RETURN(vkmoe_pairs_sort(
-        stream, &(struct sort_operands){ .pairs = pairs, .up = experts }, &plan->sorted, scratch));
+    TRY_RETURN(vkmoe_pairs_sort(stream,
+        &(struct sort_operands){ .pairs = pairs, .products.up = experts }, &plan->sorted, scratch));
     TRY_RETURN(vkmoe_experts_gemm_pairs(stream, experts, &pairs, &plan->sorted, scratch, o->source,
         by_head ? pairs.k : mix->choices, address + plan->products));
     return vkmoe_pairs_combine(stream, experts->device, &experts->shapes,

@@ -20,24 +20,54 @@ struct router_source vkmoe_moe_router(const struct vkmoe_moe_params *p)
     };
 }
 
+// Of the routed experts or of the shared one: then of both, so that a layer has one way.
+static bool needs_gate_apart(const struct vkmoe_moe_params *p)
+{
+    const bool shared = p->shared.inner > 0 && p->shared.gate.data != NULL;
+    return (p->gate && p->gate[0].dtype != p->up[0].dtype)
+        || (shared && p->shared.gate.dtype != p->shared.up.dtype);
+}
+
+struct experts_source vkmoe_moe_gate(const struct vkmoe_moe_params *p)
+{
+    if (!needs_gate_apart(p))
+        return (struct experts_source){ .count = 0 };
+    return (struct experts_source){
+        .name = "gate",
+        .weights = p->gate,
+        .count = p->experts,
+        .rows = p->inner,
+        .columns = p->hidden,
+        .bias = p->gate_bias,
+        .shared = {
+            .weights = p->shared.gate,
+            .rows = p->shared.gate.data ? p->shared.inner : 0,
+            .columns = p->hidden,
+        },
+    };
+}
+
 struct experts_source vkmoe_moe_up(const struct vkmoe_moe_params *p)
 {
-    return (struct experts_source){
+    struct experts_source source = {
         .name = "up",
-        .gate = p->gate,
         .weights = p->up,
         .count = p->experts,
         .rows = p->inner,
         .columns = p->hidden,
-        .gate_bias = p->gate_bias,
         .bias = p->up_bias,
         .shared = {
-            .gate = p->shared.gate,
             .weights = p->shared.up,
             .rows = p->shared.inner,
             .columns = p->hidden,
         },
     };
+    if (needs_gate_apart(p))
+        return source;
+    source.gate = p->gate;
+    source.gate_bias = p->gate_bias;
+    source.shared.gate = p->shared.gate;
+    return source;
 }
 
 struct experts_source vkmoe_moe_down(const struct vkmoe_moe_params *p)
@@ -60,9 +90,10 @@ struct experts_source vkmoe_moe_down(const struct vkmoe_moe_params *p)
 uint64_t vkmoe_moe_load_size(const struct vkmoe_moe_params *p)
 {
     const struct router_source router = vkmoe_moe_router(p);
-    const struct experts_source up = vkmoe_moe_up(p), down = vkmoe_moe_down(p);
-    return vkmoe_router_load_size(&router) + vkmoe_experts_load_size(&up)
-        + vkmoe_experts_load_size(&down);
+    const struct experts_source gate = vkmoe_moe_gate(p), up = vkmoe_moe_up(p),
+                                down = vkmoe_moe_down(p);
+    return vkmoe_router_load_size(&router) + (gate.count ? vkmoe_experts_load_size(&gate) : 0)
+        + vkmoe_experts_load_size(&up) + vkmoe_experts_load_size(&down);
 }
 
 static void set_defaults(struct vkmoe_moe_params *p)
@@ -81,23 +112,32 @@ static enum vkmoe_status fill(
     struct loading *loading, const struct vkmoe_moe_params *p, vkmoe_moe *moe)
 {
     const struct router_source router = vkmoe_moe_router(p);
-    const struct experts_source up = vkmoe_moe_up(p), down = vkmoe_moe_down(p);
+    const struct experts_source gate = vkmoe_moe_gate(p), up = vkmoe_moe_up(p),
+                                down = vkmoe_moe_down(p);
     TRY_RETURN(vkmoe_router_create(loading, &router, &moe->router));
+    if (gate.count > 0)
+        TRY_RETURN(vkmoe_experts_create(loading, &gate, &moe->gate));
     TRY_RETURN(vkmoe_experts_create(loading, &up, &moe->up));
     TRY_RETURN(vkmoe_experts_create(loading, &down, &moe->down));
     return vkmoe_vector_upload(moe->device, &p->output_bias, p->hidden, 1, &moe->output_bias);
+}
+
+// Of the products, in the dtypes that they have.
+static enum vkmoe_status test_forms(struct loading *loading, const struct vkmoe_moe_params *p)
+{
+    const struct vkmoe_view *views[] = { p->gate, p->up, p->down, &p->shared.gate, &p->shared.up,
+        &p->shared.down };
+    for (size_t i = 0; i < (p->shared.inner > 0 ? 6 : 3); i++)
+        if (views[i] && views[i]->data)
+            TRY_RETURN(vkmoe_self_test(loading, views[i]->dtype));
+    return VKMOE_OK;
 }
 
 enum vkmoe_status vkmoe_moe_load(
     struct loading *loading, const struct vkmoe_moe_params *params, vkmoe_moe **out)
 {
     TRY_RETURN(vkmoe_moe_check(&loading->caller, params));
-    TRY_RETURN(vkmoe_self_test(loading, params->up[0].dtype));
-    TRY_RETURN(vkmoe_self_test(loading, params->down[0].dtype));
-    if (params->shared.inner > 0) {
-        TRY_RETURN(vkmoe_self_test(loading, params->shared.up.dtype));
-        TRY_RETURN(vkmoe_self_test(loading, params->shared.down.dtype));
-    }
+    TRY_RETURN(test_forms(loading, params));
     NEW_OR_RETURN(vkmoe_moe, moe, device_log(loading->device), "moe: ");
     moe->device = loading->device;
     moe->params = *params;
@@ -123,14 +163,15 @@ void vkmoe_moe_destroy(vkmoe_moe **moe)
 {
     TAKE_OR_RETURN(vkmoe_moe, m, moe);
     vkmoe_router_destroy(&m->router);
-    EXPERTS_DESTROY(&m->up, &m->down);
+    EXPERTS_DESTROY(&m->gate, &m->up, &m->down);
     vkmoe_buffer_destroy(&m->output_bias);
     free(m);
 }
 
 uint64_t vkmoe_moe_device_size(const vkmoe_moe *moe)
 {
-    return moe ? vkmoe_router_size(&moe->router) + vkmoe_experts_size(&moe->up)
-            + vkmoe_experts_size(&moe->down) + vkmoe_buffer_taken(moe->output_bias)
+    return moe ? vkmoe_router_size(&moe->router) + vkmoe_experts_size(&moe->gate)
+            + vkmoe_experts_size(&moe->up) + vkmoe_experts_size(&moe->down)
+            + vkmoe_buffer_taken(moe->output_bias)
                : 0;
 }

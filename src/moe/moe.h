@@ -1,4 +1,5 @@
-// moe.h - a MoE layer: a router, experts up, experts down. How it is run: plan.h, record.h.
+// moe.h - a MoE layer: a router, experts up, experts down. Gate and up are one set, or, where their
+// dtypes differ, two, and act() is a dispatch more. How it is run: plan.h, record.h.
 #ifndef VKMOE_MOE_OBJECT_H
 #define VKMOE_MOE_OBJECT_H
 
@@ -16,12 +17,19 @@ struct vkmoe_moe {
     vkmoe_device *device;
     struct vkmoe_moe_params params; // without views, defaults filled in
     struct router router;
+    struct experts gate; // apart: of another dtype than up; else zeroed, and up has it
     struct experts up, down;
     vkmoe_buffer *output_bias; // f32 [hidden], or NULL
 };
 
-// What the three are made from, as the caller has it.
+static inline bool gate_is_apart(const struct vkmoe_moe *moe)
+{
+    return moe->gate.count > 0;
+}
+
+// What these are made from, as the caller has it; no experts: gate is not apart.
 struct router_source vkmoe_moe_router(const struct vkmoe_moe_params *params);
+struct experts_source vkmoe_moe_gate(const struct vkmoe_moe_params *params);
 struct experts_source vkmoe_moe_up(const struct vkmoe_moe_params *params);
 struct experts_source vkmoe_moe_down(const struct vkmoe_moe_params *params);
 

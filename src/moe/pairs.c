@@ -5,6 +5,7 @@
 #include "base/try.h"
 #include "device/operands.h"
 
+#include "shaders/activate.h"
 #include "shaders/combine.h"
 #include "shaders/group_tokens.h"
 #include "shaders/limit_experts.h"
@@ -56,43 +57,57 @@ enum vkmoe_status vkmoe_pairs_limit(vkmoe_stream *stream, const struct limit_ope
     return stream_run(stream, &d);
 }
 
-struct sorted_pairs vkmoe_pairs_plan(uint64_t *size, const struct experts *up,
-    const struct experts *down, uint32_t pairs, uint32_t shared_tokens)
+struct sorted_pairs vkmoe_pairs_plan(
+    uint64_t *size, const struct sorted_products *p, uint32_t pairs, uint32_t shared_tokens)
 {
-    const uint32_t rows = div_up(pairs, up->count); // an expert, if all get as many
+    const uint32_t experts = p->up->count;
+    const uint32_t rows = div_up(pairs, experts); // an expert, if all get as many
     struct sorted_pairs sorted = {
-        .up = vkmoe_experts_form(up, rows),
-        .down = down ? vkmoe_experts_form(down, rows) : NULL,
+        .gate = p->gate ? vkmoe_experts_form(p->gate, rows) : NULL,
+        .up = vkmoe_experts_form(p->up, rows),
+        .down = p->down ? vkmoe_experts_form(p->down, rows) : NULL,
     };
     sorted.tile_rows = sorted.up->tile.rows;
-    if (down)
+    if (p->gate)
+        sorted.tile_rows = MIN(sorted.tile_rows, sorted.gate->tile.rows);
+    if (p->down)
         sorted.tile_rows = MIN(sorted.tile_rows, sorted.down->tile.rows);
     const uint64_t tiles =
-        pairs / sorted.tile_rows + MIN(up->count, pairs) + div_up(shared_tokens, sorted.tile_rows);
+        pairs / sorted.tile_rows + MIN(experts, pairs) + div_up(shared_tokens, sorted.tile_rows);
     sorted.rows = vkmoe_scratch_take(size, (uint64_t)pairs * 4);
-    sorted.counts = vkmoe_scratch_take(size, (uint64_t)up->count * 8);
+    sorted.counts = vkmoe_scratch_take(size, (uint64_t)experts * 8);
     sorted.plan = vkmoe_scratch_take(size, 4 * (PLAN_SIZE + 2 * tiles));
     return sorted;
+}
+
+// The row tiles of gate and up, whose dispatches have their arguments in common: those of the one
+// with the larger tiles are more workgroups than it needs, which end at once.
+static uint32_t up_row_tiles(const struct sorted_products *p, const struct sorted_pairs *sorted,
+    uint32_t (*row_tiles)(const struct experts *, const struct variant *))
+{
+    const uint32_t up = row_tiles(p->up, sorted->up);
+    return p->gate ? MAX(up, row_tiles(p->gate, sorted->gate)) : up;
 }
 
 enum vkmoe_status vkmoe_pairs_sort(vkmoe_stream *stream, const struct sort_operands *o,
     const struct sorted_pairs *sorted, const vkmoe_buffer *scratch)
 {
     const uint64_t address = vkmoe_buffer_address(scratch);
+    const struct sorted_products *p = &o->products;
     const struct group_tokens_push push = {
         PAIRS_OPERANDS(o->pairs),
         .rows = address + sorted->rows,
         .counts = address + sorted->counts,
         .plan = address + sorted->plan,
         .counter = vkmoe_stream_counters(stream),
-        .experts = o->up->count,
+        .experts = p->up->count,
         .sequence_tokens = o->capacity ? o->sequence_tokens : o->pairs.tokens,
         .capacity = o->capacity ? o->capacity : UINT32_MAX,
         .tile_rows = sorted->tile_rows,
-        .up_row_tiles = vkmoe_experts_row_tiles(o->up, sorted->up),
-        .down_row_tiles = o->down ? vkmoe_experts_row_tiles(o->down, sorted->down) : 0,
-        .shared_up_row_tiles = vkmoe_experts_shared_row_tiles(o->up, sorted->up),
-        .max_groups = o->up->device->max_groups,
+        .up_row_tiles = up_row_tiles(p, sorted, vkmoe_experts_row_tiles),
+        .down_row_tiles = p->down ? vkmoe_experts_row_tiles(p->down, sorted->down) : 0,
+        .shared_up_row_tiles = up_row_tiles(p, sorted, vkmoe_experts_shared_row_tiles),
+        .max_groups = p->up->device->max_groups,
     };
     return stream_run(stream,
         &(struct dispatch){
@@ -101,6 +116,31 @@ enum vkmoe_status vkmoe_pairs_sort(vkmoe_stream *stream, const struct sort_opera
             .push = &push,
             .groups = push.experts,
         });
+}
+
+enum vkmoe_status vkmoe_pairs_activate(vkmoe_stream *stream, vkmoe_device *device,
+    const struct shapes *shapes, const struct activate_operands *o)
+{
+    const uint32_t run_length = 4;
+    const struct activate_push push = {
+        .gate = o->gate ? o->gate : vkmoe_device_dummy_address(device),
+        .h = o->h,
+        .elements = o->elements,
+    };
+    return stream_run(stream, &(struct dispatch) {
+        .kernel = KERNEL_activate,
+        .spec = {
+            [ACTIVATE_LANES] = shapes->combine_lanes,
+            [ACTIVATE_KIND] = o->activation.kind,
+            [ACTIVATE_ALPHA] = float_bits(o->activation.alpha),
+            [ACTIVATE_LIMIT] = float_bits(o->activation.limit),
+            [ACTIVATE_GATED] = o->gate != 0,
+            [ACTIVATE_RUN] = run_length,
+        },
+        .push = &push,
+        .groups = div_up(o->elements, shapes->combine_lanes * run_length),
+        .beside = o->beside,
+    });
 }
 
 enum vkmoe_status vkmoe_pairs_combine(vkmoe_stream *stream, vkmoe_device *device,

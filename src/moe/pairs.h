@@ -32,22 +32,42 @@ struct limit_operands {
 // Drops what is over the limit: two dispatches, each after a barrier.
 enum vkmoe_status vkmoe_pairs_limit(vkmoe_stream *stream, const struct limit_operands *operands);
 
-// How `pairs` of them are sorted for products by `up` and, unless that is NULL, by `down`: the
-// forms of these, and room in scratch for tiles that both can take, of `shared_tokens` tokens
-// as well.
-struct sorted_pairs vkmoe_pairs_plan(uint64_t *size, const struct experts *up,
-    const struct experts *down, uint32_t pairs, uint32_t shared_tokens);
+// By what pairs are multiplied: what their tiles are for.
+struct sorted_products {
+    const struct experts *gate; // of as many rows as up; NULL: is in `up`, or there is none
+    const struct experts *up;
+    const struct experts *down; // NULL: there is none
+};
+
+// How `pairs` of them are sorted for these products: the forms, and room in scratch for tiles that
+// all can take, of `shared_tokens` tokens as well.
+struct sorted_pairs vkmoe_pairs_plan(
+    uint64_t *size, const struct sorted_products *products, uint32_t pairs, uint32_t shared_tokens);
 
 struct sort_operands {
     struct pairs pairs;
-    const struct experts *up, *down; // what the tiles are for; down may be NULL
-    uint32_t capacity;               // pairs an expert takes of a sequence; 0: no limit
-    uint32_t sequence_tokens;        // of each sequence, with a capacity
+    struct sorted_products products;
+    uint32_t capacity;        // pairs an expert takes of a sequence; 0: no limit
+    uint32_t sequence_tokens; // of each sequence, with a capacity
 };
 
 // Fills `sorted`. One dispatch after a barrier.
 enum vkmoe_status vkmoe_pairs_sort(vkmoe_stream *stream, const struct sort_operands *operands,
     const struct sorted_pairs *sorted, const vkmoe_buffer *scratch);
+
+// What experts whose gate is apart make of its product and that of up; without `gate`, of the
+// latter alone.
+struct activate_operands {
+    uint64_t gate; // f32 [elements]; 0: there is none
+    uint64_t h;    // f32 [elements]: up's product before, act(gate, up) after
+    uint32_t elements;
+    struct activation activation;
+    bool beside; // see struct dispatch
+};
+
+// One dispatch after a barrier.
+enum vkmoe_status vkmoe_pairs_activate(vkmoe_stream *stream, vkmoe_device *device,
+    const struct shapes *shapes, const struct activate_operands *operands);
 
 struct combine_operands {
     uint64_t outputs;                // f32 [tokens][k][columns]

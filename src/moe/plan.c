@@ -7,9 +7,23 @@
 
 #define SCRATCH_SLACK (1u << 20)
 
-static uint32_t padded(uint32_t columns)
+struct sorted_products vkmoe_moe_products(const vkmoe_moe *moe)
 {
-    return (uint32_t)align_up(columns, 8);
+    return (struct sorted_products){
+        .gate = gate_is_apart(moe) ? &moe->gate : NULL,
+        .up = &moe->up,
+        .down = &moe->down,
+    };
+}
+
+// Room for the products of a gate that is apart.
+static void lay_out_gate(
+    const vkmoe_moe *moe, uint64_t h_size, uint64_t shared_h_size, struct moe_plan *s)
+{
+    if (!gate_is_apart(moe))
+        return;
+    s->gate = vkmoe_scratch_take(&s->size, h_size);
+    s->shared_gate = vkmoe_scratch_take(&s->size, moe->gate.shared.rows > 0 ? shared_h_size : 0);
 }
 
 // The scratch of a pass.
@@ -18,8 +32,8 @@ static struct moe_plan lay_out(const vkmoe_moe *moe, uint32_t tokens, bool few)
     const struct vkmoe_moe_params *p = &moe->params;
     const uint64_t pairs = (uint64_t)tokens * p->experts_per_token;
     const uint64_t logits_size = (uint64_t)tokens * vkmoe_router_logits(&moe->router) * 4;
-    const uint64_t h_size = pairs * padded(p->inner) * 4;
-    const uint64_t shared_h_size = (uint64_t)tokens * padded(p->shared.inner) * 4;
+    const uint64_t h_size = pairs * padded_columns(p->inner) * 4;
+    const uint64_t shared_h_size = (uint64_t)tokens * padded_columns(p->shared.inner) * 4;
     struct moe_plan s = { .few = few, .tokens = tokens };
     s.weights = vkmoe_scratch_take(&s.size, pairs * 4);
     s.shared_weights =
@@ -29,17 +43,20 @@ static struct moe_plan lay_out(const vkmoe_moe *moe, uint32_t tokens, bool few)
         s.ids = vkmoe_scratch_take(&s.size, pairs * 4);
         s.h = vkmoe_scratch_take(&s.size, h_size);
         s.shared_h = vkmoe_scratch_take(&s.size, shared_h_size);
+        lay_out_gate(moe, h_size, shared_h_size, &s);
         return s;
     }
-    s.sorted = vkmoe_pairs_plan(
-        &s.size, &moe->up, &moe->down, (uint32_t)pairs, p->shared.inner ? tokens : 0);
+    const struct sorted_products products = vkmoe_moe_products(moe);
+    s.sorted = vkmoe_pairs_plan(&s.size, &products, (uint32_t)pairs, p->shared.inner ? tokens : 0);
     uint64_t early = s.size, late = s.size;
     s.logits = vkmoe_scratch_take(&early, logits_size);
     s.ids = vkmoe_scratch_take(&early, pairs * 4);
     s.h = vkmoe_scratch_take(&late, h_size);
     // The shared expert's h waits where the routed outputs will be.
     s.shared_h = s.outputs = vkmoe_scratch_take(&late, MAX(pairs * p->hidden * 4, shared_h_size));
-    s.size = MAX(early, late);
+    s.size = late;
+    lay_out_gate(moe, h_size, shared_h_size, &s);
+    s.size = MAX(early, s.size);
     return s;
 }
 
@@ -51,7 +68,10 @@ static uint64_t scratch_bound(const vkmoe_moe *moe, uint32_t tokens)
     const uint64_t outputs = (uint64_t)p->experts_per_token * p->hidden;
     const uint64_t excess = p->shared.inner > outputs ? (p->shared.inner - outputs) * 4 : 0;
     const uint64_t logits = (uint64_t)vkmoe_router_logits(&moe->router) * 4;
-    return tokens * (p->experts_per_token * per_pair + logits + excess) + SCRATCH_SLACK;
+    const uint64_t gate = ((uint64_t)p->experts_per_token * p->inner + p->shared.inner) * 4;
+    return tokens
+        * (p->experts_per_token * per_pair + logits + excess + (gate_is_apart(moe) ? gate : 0))
+        + SCRATCH_SLACK;
 }
 
 static bool are_few(const vkmoe_moe *moe, uint32_t tokens)
@@ -74,10 +94,10 @@ bool vkmoe_moe_folds(const vkmoe_moe *moe, uint32_t tokens)
 static uint32_t most_tokens(const vkmoe_moe *moe)
 {
     const struct vkmoe_moe_params *p = &moe->params;
-    const uint64_t widest = MAX(padded(p->inner), p->hidden);
+    const uint64_t widest = MAX(padded_columns(p->inner), p->hidden);
     const uint64_t per_token =
         MAX(MAX(widest * p->experts_per_token, vkmoe_router_logits(&moe->router)),
-            MAX(padded(p->shared.inner), p->router_hidden));
+            MAX(padded_columns(p->shared.inner), p->router_hidden));
     return (uint32_t)MAX(
         MIN(PASS_MAX_PAIRS / p->experts_per_token, PASS_MAX_ELEMENTS / per_token), 1);
 }

@@ -11,10 +11,14 @@ struct moe_plan {
     // Where things lie in scratch: byte offsets. Logits and ids die when the pairs are sorted, and
     // share memory with h and the outputs, which are born later.
     uint64_t logits, ids, weights, shared_weights;
+    uint64_t gate, shared_gate; // where gate is apart: its products, which h and shared_h join
     uint64_t h, shared_h, outputs;
     struct sorted_pairs sorted; // unless few
     uint64_t size;
 };
+
+// What the pairs of a layer are multiplied by.
+struct sorted_products vkmoe_moe_products(const vkmoe_moe *moe);
 
 // For `tokens` in all, at least 1; with a capacity, sequences of `sequence_tokens` stay whole.
 struct moe_plan vkmoe_moe_plan(const vkmoe_moe *moe, uint32_t tokens, uint32_t sequence_tokens);

@@ -16,6 +16,46 @@ enum vkmoe_status vkmoe_moe_record_route(const struct moe_pass *pass)
         });
 }
 
+// The form is one of the plan's.
+static enum vkmoe_status record_product(const struct moe_pass *pass, const struct experts *experts,
+    const struct up_operands *operands, const struct variant *form)
+{
+    struct sorted_pairs sorted = pass->plan.sorted;
+    sorted.up = form;
+    return pass->plan.few
+        ? vkmoe_experts_decode_up(pass->stream, experts, operands)
+        : vkmoe_experts_gemm_up(pass->stream, experts, operands, &sorted, pass->scratch);
+}
+
+// Gate and up, each by itself, and what is made of them.
+static enum vkmoe_status record_apart(const struct moe_pass *pass, const struct up_operands *o)
+{
+    const vkmoe_moe *moe = pass->moe;
+    const struct moe_plan *plan = &pass->plan;
+    const uint32_t tokens = o->pairs.tokens;
+    struct up_operands gate = *o, up = *o;
+    gate.activation.kind = up.activation.kind = VKMOE_ACTIVATION_IDENTITY;
+    gate.h = scratch_address(pass, plan->gate);
+    gate.shared_h = scratch_address(pass, plan->shared_gate);
+    up.beside = true;
+    TRY_RETURN(record_product(pass, &moe->gate, &gate, plan->sorted.gate));
+    TRY_RETURN(record_product(pass, &moe->up, &up, plan->sorted.up));
+    struct activate_operands activate = {
+        .gate = gate.h,
+        .h = o->h,
+        .elements = tokens * o->pairs.k * padded_columns(moe->up.rows),
+        .activation = o->activation,
+    };
+    TRY_RETURN(vkmoe_pairs_activate(pass->stream, moe->device, &moe->up.shapes, &activate));
+    if (moe->up.shared.rows == 0)
+        return VKMOE_OK;
+    activate.gate = moe->gate.shared.rows > 0 ? gate.shared_h : 0;
+    activate.h = o->shared_h;
+    activate.elements = tokens * padded_columns(moe->up.shared.rows);
+    activate.beside = true;
+    return vkmoe_pairs_activate(pass->stream, moe->device, &moe->up.shapes, &activate);
+}
+
 enum vkmoe_status vkmoe_moe_record_up(const struct moe_pass *pass)
 {
     const vkmoe_moe *moe = pass->moe;
@@ -30,18 +70,17 @@ enum vkmoe_status vkmoe_moe_record_up(const struct moe_pass *pass)
         .weigh_input = p->weight_on_input,
         .norm = pass->folding ? &pass->folding->norm : NULL,
     };
-    if (plan->few)
-        return vkmoe_experts_decode_up(pass->stream, &moe->up, &operands);
-    TRY_RETURN(vkmoe_pairs_sort(pass->stream,
-        &(struct sort_operands){
-            .pairs = pass->pairs,
-            .up = &moe->up,
-            .down = &moe->down,
-            .capacity = p->router.capacity,
-            .sequence_tokens = pass->sequence_tokens,
-        },
-        &plan->sorted, pass->scratch));
-    return vkmoe_experts_gemm_up(pass->stream, &moe->up, &operands, &plan->sorted, pass->scratch);
+    if (!plan->few)
+        TRY_RETURN(vkmoe_pairs_sort(pass->stream,
+            &(struct sort_operands){
+                .pairs = pass->pairs,
+                .products = vkmoe_moe_products(moe),
+                .capacity = p->router.capacity,
+                .sequence_tokens = pass->sequence_tokens,
+            },
+            &plan->sorted, pass->scratch));
+    return gate_is_apart(moe) ? record_apart(pass, &operands)
+                              : record_product(pass, &moe->up, &operands, plan->sorted.up);
 }
 
 static enum shared_mode shared_mode(const vkmoe_moe *moe)

@@ -32,8 +32,6 @@ enum vkmoe_status vkmoe_experts_check(const struct caller *caller, const struct 
         TRY_RETURN(vkmoe_matrices_check(caller, "gate", s->gate, s->count, s->columns));
     if (s->shared.rows == 0)
         return VKMOE_OK;
-    CHECK(!s->shared.gate.data || s->shared.gate.dtype == s->shared.weights.dtype,
-        "%s: the shared expert's gate is of another dtype", s->name);
     char name[64];
     snprintf(name, sizeof name, "shared.%s", s->name);
     const struct named_view shared[] = {

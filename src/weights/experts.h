@@ -4,6 +4,7 @@
 #ifndef VKMOE_EXPERTS_H
 #define VKMOE_EXPERTS_H
 
+#include "base/common.h"
 #include "device/shapes.h"
 #include "device/stream.h"
 #include "device/variants.h"
@@ -74,6 +75,11 @@ uint64_t vkmoe_experts_size(const struct experts *experts); // of device memory
 // Each is one dispatch after a barrier. Operands are device addresses of f32, multiples of 4,
 // unless said otherwise; `padded` means to a multiple of 8.
 
+static inline uint32_t padded_columns(uint32_t columns)
+{
+    return (uint32_t)align_up(columns, 8);
+}
+
 // An RMS norm before a product that is folded into it (shaders/lib/norm.glsl): what is multiplied
 // is `raw` times the norm's weight.
 struct folded_norm {
@@ -107,9 +113,9 @@ struct pairs {
 
 // The same, sorted by expert and cut into tiles: see shaders/group_tokens.h.
 struct sorted_pairs {
-    uint64_t rows, counts, plan;     // byte offsets in the stream's scratch
-    const struct variant *up, *down; // the forms of the products; NULL: there is no such product
-    uint32_t tile_rows;              // the largest tile, which both can take
+    uint64_t rows, counts, plan;            // byte offsets in the stream's scratch
+    const struct variant *gate, *up, *down; // the products' forms; NULL: there is no such product
+    uint32_t tile_rows;                     // the largest tile, which all can take
 };
 
 struct activation {
@@ -124,6 +130,7 @@ struct up_operands {
     uint64_t h;        // [tokens * k][rows, padded]: of pairs, or of sorted rows
     uint64_t shared_h; // [tokens][rows of the shared expert, padded]
     struct activation activation;
+    bool beside;                    // see struct dispatch
     bool weigh_input;               // weights multiply x instead of the outputs
     const struct folded_norm *norm; // few tokens; NULL: none
 };

@@ -11,11 +11,6 @@
 #include "shaders/experts_gemm.h"
 #include "shaders/plan.h"
 
-static uint32_t padded(uint32_t columns)
-{
-    return (uint32_t)align_up(columns, 8);
-}
-
 // Of a bias, in elements.
 static uint32_t bias_stride(const struct experts *e)
 {
@@ -168,8 +163,8 @@ enum vkmoe_status vkmoe_experts_decode_up(
         .experts = e->count,
         .columns = e->columns,
         .units = e->matrices[0].units,
-        .h_columns = padded(e->rows),
-        .shared_h_columns = padded(e->shared.rows),
+        .h_columns = padded_columns(e->rows),
+        .shared_h_columns = padded_columns(e->shared.rows),
         .row_tiles = div_up(e->matrices[0].blocks, blocks),
         .shared_row_tiles = is_apart(e) ? 0 : div_up(e->shared.matrix.blocks, blocks),
         .bias_stride = bias_stride(e),
@@ -188,6 +183,7 @@ enum vkmoe_status vkmoe_experts_decode_up(
     d.spec[DECODE_BIAS] = e->bias != NULL;
     set_norm(o->norm, d.spec);
     d.push = &push;
+    d.beside = o->beside;
     d.groups =
         push.tokens * push.k * push.row_tiles + div_up(push.tokens, tile) * push.shared_row_tiles;
     TRY_RETURN(stream_run(stream, &d));
@@ -219,8 +215,8 @@ enum vkmoe_status vkmoe_experts_decode_down(
         RESIDUAL_OPERANDS(e, o->residual),
         .experts = e->count,
         .columns = e->rows,
-        .h_columns = padded(e->columns),
-        .shared_h_columns = padded(e->shared.columns),
+        .h_columns = padded_columns(e->columns),
+        .shared_h_columns = padded_columns(e->shared.columns),
         .row_tiles = div_up(e->rows, BLOCK_ROWS * decode_blocks(e, KERNEL_decode_down)),
         .bias_stride = bias_stride(e),
     };
@@ -405,7 +401,7 @@ static enum vkmoe_status gemm_shared_up(
     push.tokens = o->pairs.tokens;
     push.units = e->shared.matrix.units;
     push.source_columns = push.source_stride = e->columns;
-    push.result_columns = push.result_stride = padded(e->shared.rows);
+    push.result_columns = push.result_stride = padded_columns(e->shared.rows);
     push.row_tiles = div_up(e->shared.matrix.blocks, form->tile.blocks);
     struct dispatch d = {
         .spec = {
@@ -430,8 +426,8 @@ enum vkmoe_status vkmoe_experts_gemm_up(vkmoe_stream *stream, const struct exper
     push.result = o->h;
     push.shared_result = o->shared_h;
     push.source_columns = push.source_stride = e->columns;
-    push.result_columns = push.result_stride = padded(e->rows);
-    push.shared_result_columns = padded(e->shared.rows);
+    push.result_columns = push.result_stride = padded_columns(e->rows);
+    push.shared_result_columns = padded_columns(e->shared.rows);
     push.shared_row_tiles = vkmoe_experts_shared_row_tiles(e, sorted->up);
     struct dispatch d = {
         .spec = {
@@ -446,6 +442,7 @@ enum vkmoe_status vkmoe_experts_gemm_up(vkmoe_stream *stream, const struct exper
         },
         .indirect = scratch,
         .indirect_offset = sorted->plan + 4 * PLAN_UP,
+        .beside = o->beside,
     };
     TRY_RETURN(run_gemm(stream, e, sorted->up, &push, &d));
     return is_apart(e) ? gemm_shared_up(stream, e, o) : VKMOE_OK;
@@ -481,7 +478,7 @@ enum vkmoe_status vkmoe_experts_gemm_down(vkmoe_stream *stream, const struct exp
     struct experts_gemm_push push = sorted_push(e, sorted->down, pairs, sorted, scratch);
     push.source = h;
     push.result = outputs;
-    push.source_columns = push.source_stride = padded(e->columns);
+    push.source_columns = push.source_stride = padded_columns(e->columns);
     push.result_columns = push.result_stride = e->rows;
     struct dispatch d = {
         .spec = {
@@ -507,7 +504,7 @@ enum vkmoe_status vkmoe_experts_direct(
     push.experts = o->shared ? e->count : 0;
     push.tokens = o->tokens;
     push.units = o->shared ? e->shared.matrix.units : e->matrices[0].units;
-    push.source_columns = o->shared ? padded(e->shared.columns) : e->columns;
+    push.source_columns = o->shared ? padded_columns(e->shared.columns) : e->columns;
     push.source_stride = o->x_stride ? o->x_stride : push.source_columns;
     push.result_columns = rows;
     push.result_stride = o->heads ? o->y_stride : rows;

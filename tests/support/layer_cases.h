@@ -36,11 +36,13 @@ enum {
     CASE_WILD_IDS = 1 << 17,      // some supplied ids lie outside 0 .. experts - 1
     CASE_DROPPED = 1 << 18,       // some supplied weights are -0.0, some 0.0 or negative
     // The caller's memory
-    CASE_MISALIGNED = 1 << 19,   // spans start at odd multiples of 4
-    CASE_SLOW = 1 << 20,         // a second or more on a CPU driver
-    CASE_TIMED = 1 << 21,        // for bench; too large to be checked everywhere
-    CASE_OTHER_DOWN = 1 << 23,   // down has another dtype than up: down_dtype
-    CASE_OTHER_SHARED = 1 << 24, // the shared expert has another dtype: shared_dtype
+    CASE_MISALIGNED = 1 << 19,        // spans start at odd multiples of 4
+    CASE_SLOW = 1 << 20,              // a second or more on a CPU driver
+    CASE_TIMED = 1 << 21,             // for bench; too large to be checked everywhere
+    CASE_OTHER_DOWN = 1 << 23,        // down has another dtype than up: down_dtype
+    CASE_OTHER_SHARED = 1 << 24,      // the shared expert has another dtype: shared_dtype
+    CASE_OTHER_GATE = 1 << 25,        // gate has another dtype than up: gate_dtype
+    CASE_OTHER_SHARED_GATE = 1 << 26, // so has that of the shared expert
     // Short for all biases of the experts
     CASE_EXPERT_BIASES = CASE_GATE_BIAS | CASE_UP_BIAS | CASE_DOWN_BIAS,
 };
@@ -61,6 +63,7 @@ struct layer_case {
     enum vkmoe_dtype dtype;        // of experts, shared expert and router
     enum vkmoe_dtype vector_dtype; // of biases and scales
     enum vkmoe_dtype down_dtype;   // of the down projections, with CASE_OTHER_DOWN
+    enum vkmoe_dtype gate_dtype;   // of the gate's matrices, with CASE_OTHER_..GATE; LAYOUT_DENSE
     enum vkmoe_dtype shared_dtype; // of the shared expert, with CASE_OTHER_SHARED
     enum layer_layout layout;
     uint32_t has;       // CASE_* flags
@@ -69,6 +72,9 @@ struct layer_case {
 };
 
 extern const struct layer_case layer_cases[];
+
+// Of the gate's matrices, but for that of a shared expert.
+enum vkmoe_dtype layer_case_gate_dtype(const struct layer_case *c);
 
 // Of the down projections, but for that of a shared expert with a dtype of its own.
 enum vkmoe_dtype layer_case_down_dtype(const struct layer_case *c);

@@ -198,6 +198,13 @@ static void place_gate_up(const struct maker *m, struct place *gate, struct plac
     }
     if (m->c->layout == LAYOUT_DENSE && gated)
         up->base = keep(m->data, size);
+    if (m->c->has & CASE_OTHER_GATE)
+        gate->base = keep(m->data, format_bytes(m->c->gate_dtype, (size_t)(inner * hidden)));
+}
+
+enum vkmoe_dtype layer_case_gate_dtype(const struct layer_case *c)
+{
+    return c->has & CASE_OTHER_GATE ? c->gate_dtype : c->dtype;
 }
 
 enum vkmoe_dtype layer_case_down_dtype(const struct layer_case *c)
@@ -209,7 +216,8 @@ struct layer_case layer_case_stored_as(const struct layer_case *c, enum vkmoe_dt
 {
     struct layer_case stored = *c;
     stored.dtype = dtype;
-    stored.has &= ~(unsigned)(CASE_OTHER_DOWN | CASE_OTHER_SHARED);
+    stored.has &=
+        ~(unsigned)(CASE_OTHER_DOWN | CASE_OTHER_SHARED | CASE_OTHER_GATE | CASE_OTHER_SHARED_GATE);
     stored.layer.hidden = format_width(dtype, c->layer.hidden);
     stored.layer.inner = format_width(dtype, c->layer.inner);
     stored.layer.router_hidden = format_width(dtype, c->layer.router_hidden);
@@ -264,8 +272,8 @@ static void make_experts(const struct maker *m)
         struct place gate, up;
         place_gate_up(m, &gate, &up);
         if (gated)
-            gates[e] =
-                make_expert_matrix(&rng, e, inner, hidden, c->dtype, gain, gate, reference->gate);
+            gates[e] = make_expert_matrix(
+                &rng, e, inner, hidden, layer_case_gate_dtype(c), gain, gate, reference->gate);
         ups[e] = make_expert_matrix(&rng, e, inner, hidden, c->dtype, gain, up, reference->up);
         downs[e] = make_expert_matrix(&rng, e, hidden, inner, layer_case_down_dtype(c), 1.0,
             place_down(m, inner), reference->down);
@@ -306,10 +314,11 @@ static void make_shared(const struct maker *m)
     const bool other = c->has & CASE_OTHER_SHARED;
     const enum vkmoe_dtype up_dtype = other ? c->shared_dtype : c->dtype;
     const enum vkmoe_dtype down_dtype = other ? c->shared_dtype : layer_case_down_dtype(c);
+    const enum vkmoe_dtype gate_dtype = c->has & CASE_OTHER_SHARED_GATE ? c->gate_dtype : up_dtype;
     double deviation = (c->expert_gain != 0.0 ? c->expert_gain : 1.0) / sqrt(hidden);
     if (!(c->has & CASE_SHARED_UNGATED))
         params->shared.gate = make_dense(
-            m, "shared gate", inner, hidden, up_dtype, 0.0, deviation, &reference->shared_gate);
+            m, "shared gate", inner, hidden, gate_dtype, 0.0, deviation, &reference->shared_gate);
     params->shared.up =
         make_dense(m, "shared up", inner, hidden, up_dtype, 0.0, deviation, &reference->shared_up);
 
