@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tap.h"
 
@@ -116,28 +117,50 @@ static void pad(struct gguf_text *text, uint64_t from)
     fflush(text->file);
 }
 
-void gguf_tensor(
-    struct gguf_writer *writer, const char *name, const double *values, const uint64_t shape[4])
+static uint64_t count_elements(const uint64_t shape[4], uint32_t *rank)
 {
-    uint32_t rank = 0;
     uint64_t elements = 1;
-    while (rank < 4 && shape[rank])
-        elements *= shape[rank++];
-    if (is_left_out(writer, name))
-        return;
+    for (*rank = 0; *rank < 4 && shape[*rank]; ++*rank)
+        elements *= shape[*rank];
+    return elements;
+}
+
+// A tensor whose data begins so many bytes after those of the first.
+static void put_tensor(struct gguf_writer *writer, const char *name, uint32_t type, uint64_t at,
+    const uint64_t shape[4])
+{
+    uint32_t rank;
+    count_elements(shape, &rank);
     writer->tensor_count++;
     put_string(&writer->tensors, name);
     PUT(&writer->tensors, uint32_t, rank);
     for (uint32_t i = rank; i-- > 0;)
         PUT(&writer->tensors, uint64_t, shape[i]);
-    PUT(&writer->tensors, uint32_t, writer->halves);
+    PUT(&writer->tensors, uint32_t, type);
+    PUT(&writer->tensors, uint64_t, at);
+}
+
+void gguf_tensor(
+    struct gguf_writer *writer, const char *name, const double *values, const uint64_t shape[4])
+{
+    uint32_t rank;
+    const uint64_t elements = count_elements(shape, &rank);
+    if (is_left_out(writer, name))
+        return;
     put(&writer->data, "", 0);
     pad(&writer->data, 0);
-    PUT(&writer->tensors, uint64_t, writer->data.size);
+    put_tensor(writer, name, writer->halves, writer->data.size, shape);
     for (uint64_t i = 0; i < elements && writer->halves; i++)
         PUT(&writer->data, uint16_t, 0x3c00);
     for (uint64_t i = 0; i < elements && !writer->halves; i++)
         PUT(&writer->data, float, (float)values[i]);
+}
+
+void gguf_hole(struct gguf_writer *writer, const char *name, uint32_t type, uint64_t size,
+    const uint64_t shape[4])
+{
+    put_tensor(writer, name, type, writer->hole, shape);
+    writer->hole += (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
 }
 
 static void finish(struct gguf_text *text)
@@ -166,6 +189,8 @@ bool gguf_write(struct gguf_writer *writer, const char *path)
     fflush(all.file);
     FILE *file = fopen(path, "wb");
     bool ok = file && fwrite(all.bytes, 1, all.size, file) == all.size;
+    if (ok && writer->hole)
+        ok = fflush(file) == 0 && ftruncate(fileno(file), (off_t)(all.size + writer->hole)) == 0;
     if (file)
         ok = fclose(file) == 0 && ok;
     if (!ok)

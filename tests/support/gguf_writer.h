@@ -18,6 +18,7 @@ struct gguf_writer {
         size_t size;
     } keys, tensors, data;
     uint64_t key_count, tensor_count;
+    uint64_t hole;       // bytes of what gguf_hole() added
     bool halves;         // tensors are f16, all 1
     const char *without; // what has one of these, "a|b", in its name is left out
 };
@@ -37,6 +38,11 @@ void gguf_key_texts(
 // In f32, of rank 1 to 3; `shape` as files elsewhere have it, the slowest first, 0 ends it.
 void gguf_tensor(
     struct gguf_writer *writer, const char *name, const double *values, const uint64_t shape[4]);
+
+// Of zeros that take no room on the disk, `size` bytes of the type that GGUF has under this number.
+// A file has these or those with values.
+void gguf_hole(struct gguf_writer *writer, const char *name, uint32_t type, uint64_t size,
+    const uint64_t shape[4]);
 
 // The whole file, and nothing is left of the writer; false after a note.
 bool gguf_write(struct gguf_writer *writer, const char *path);
