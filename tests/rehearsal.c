@@ -1,9 +1,14 @@
 // rehearsal.c - a device that is not there: what it is asked to create takes no memory, and what is
 // recorded on it is what the library would record on such a device.
+#include "device/overrides.h"
 #include "device/rehearsal.h"
+#include "moe/moe.h"
 
 #include "check.h"
 #include "tiny_layer.h"
+
+#include "shaders/experts_gemm.h"
+#include "shaders/group_tokens.h"
 
 #define GB ((uint64_t)1 << 30)
 #define MOST 8
@@ -35,6 +40,11 @@ static void see_barrier(void *user)
 {
     struct seen *seen = user;
     seen->barriers++;
+}
+
+static void see_nothing(void *user)
+{
+    (void)user;
 }
 
 static enum vkmoe_status begin(
@@ -113,6 +123,80 @@ fail:
     return false;
 }
 
+// The sort and the products behind it.
+struct products {
+    struct group_tokens_push sort;
+    struct experts_gemm_push pushes[3]; // gate, up, down
+    const struct variant *forms[3];
+    uint32_t count;
+};
+
+static void see_product(void *user, const struct variant *variant, const struct dispatch *d)
+{
+    struct products *seen = user;
+    if (variant->kernel == KERNEL_group_tokens)
+        seen->sort = *(const struct group_tokens_push *)d->push;
+    if (variant->kernel != KERNEL_experts_gemm || seen->count == 3)
+        return;
+    seen->forms[seen->count] = variant;
+    seen->pushes[seen->count++] = *(const struct experts_gemm_push *)d->push;
+}
+
+// Gate and up in forms with tiles of other sizes: the sort makes tiles of rows that all products
+// take, and workgroups enough for either.
+static bool test_gate_apart(void)
+{
+    enum { HIDDEN = 256, INNER = 320, EXPERTS = 4, TOKENS = 400 };
+    static const unsigned char zeros[HIDDEN * INNER * 4];
+    struct products seen = { .count = 0 };
+    const struct observer observer = { see_product, see_nothing, &seen };
+    struct vkmoe_view gate[EXPERTS], up[EXPERTS], down[EXPERTS];
+    vkmoe_device *device = NULL;
+    vkmoe_moe *layer = NULL;
+    vkmoe_stream *stream = NULL;
+    vkmoe_buffer *x = NULL, *y = NULL;
+    bool ok = false;
+    for (uint32_t e = 0; e < EXPERTS; e++) {
+        gate[e] = (struct vkmoe_view){ .data = zeros, .dtype = VKMOE_DTYPE_F16 };
+        up[e] = (struct vkmoe_view){ .data = zeros, .dtype = VKMOE_DTYPE_Q4_K };
+        down[e] = (struct vkmoe_view){ .data = zeros, .dtype = VKMOE_DTYPE_BF16 };
+    }
+    CHECK_OK(begin(VKMOE_DEVICE_TYPE_DISCRETE, &observer, &device));
+    CHECK_OK(vkmoe_moe_create(device,
+        &(struct vkmoe_moe_params){ VKMOE_INIT(vkmoe_moe_params), .hidden = HIDDEN, .inner = INNER,
+            .experts = EXPERTS, .experts_per_token = 2, .router.weight.data = zeros, .gate = gate,
+            .up = up, .down = down },
+        &layer));
+    layer->gate.form =
+        vkmoe_form_named(device, "experts_gemm", "rows_in_lanes", VKMOE_DTYPE_F16, false);
+    layer->up.form =
+        vkmoe_form_named(device, "experts_gemm", "narrow_tile", VKMOE_DTYPE_Q4_K, false);
+    CHECK(layer->gate.form && layer->up.form);
+    CHECK(layer->gate.form->tile.blocks < layer->up.form->tile.blocks);
+    CHECK(layer->gate.form->tile.rows < layer->up.form->tile.rows);
+    CHECK_OK(vkmoe_stream_create(device, &stream));
+    CHECK_OK(vkmoe_buffer_create(device, TOKENS * HIDDEN * 4, &x));
+    CHECK_OK(vkmoe_buffer_create(device, TOKENS * HIDDEN * 4, &y));
+    CHECK_OK(vkmoe_moe_forward(stream, layer,
+        &(struct vkmoe_moe_forward_params){ VKMOE_INIT(vkmoe_moe_forward_params), .tokens = TOKENS,
+            .x.buffer = x, .y.buffer = y }));
+    CHECK(seen.count == 3);
+    CHECK(seen.forms[0] == layer->gate.form && seen.forms[1] == layer->up.form);
+    for (uint32_t i = 0; i < 3; i++) {
+        CHECK(seen.forms[i]->tile.rows >= seen.sort.tile_rows);
+        CHECK(seen.pushes[i].tile_rows == seen.sort.tile_rows);
+        CHECK((i < 2 ? seen.sort.up_row_tiles : seen.sort.down_row_tiles)
+            >= seen.pushes[i].row_tiles);
+    }
+    ok = true;
+fail:
+    vkmoe_stream_destroy(&stream);
+    DESTROY_BUFFERS(&x, &y);
+    vkmoe_moe_destroy(&layer);
+    vkmoe_rehearsal_end(&device);
+    return ok;
+}
+
 // More than any machine has, and each buffer has a place of its own.
 static bool test_memory(void)
 {
@@ -163,5 +247,5 @@ fail:
     return ok;
 }
 
-TESTS_MAIN(ON_HOST, { "card", test_card }, { "cpu", test_cpu }, { "memory", test_memory },
-    { "transfers", test_transfers })
+TESTS_MAIN(ON_HOST, { "card", test_card }, { "cpu", test_cpu }, { "gate-apart", test_gate_apart },
+    { "memory", test_memory }, { "transfers", test_transfers })
