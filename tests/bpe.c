@@ -13,7 +13,7 @@ enum { VOCABULARY = 512, LONG = 100000 };
 static bool init(const char *data, size_t size)
 {
     return tools_write("tokenizer.json", data, size)
-        && cli_tokenizer_init(&tools_tokenizer, tools_directory, VOCABULARY, false) == 0;
+        && tools_init(&tools_tokenizer, tools_directory, VOCABULARY, false) == 0;
 }
 
 static bool init_named(const char *name)
@@ -26,7 +26,7 @@ static bool init_named(const char *name)
 static bool test_expected(void)
 {
     for (size_t i = 0; i < TOOLS_BPE_NAMES; i++) {
-        CHECK(init_named(tools_bpe_names[i]) && cli_tokenizer_exists(tools_directory));
+        CHECK(init_named(tools_bpe_names[i]) && vkmoe_tokenizer_exists(tools_directory));
         CHECK(tools_encode_as_expected(tools_bpe_names[i]));
         tools_clean_up();
     }
@@ -104,17 +104,17 @@ static bool test_bytes(void)
     size_t size;
     CHECK(init_named("llama-bpe") && tools_encode("\xc3\xbc", true));
     if (tools_count == 2) {
-        cli_tokenizer_extend(&tools_tokenizer, tools_tokens, 1, false, &size);
+        tools_extend(&tools_tokenizer, tools_tokens, 1, false, &size);
         CHECK(size == 0);
-        cli_tokenizer_extend(&tools_tokenizer, tools_tokens, 1, true, &size);
+        tools_extend(&tools_tokenizer, tools_tokens, 1, true, &size);
         CHECK(size == 3);
-        cli_tokenizer_rewind(&tools_tokenizer);
+        tools_rewind(&tools_tokenizer);
     }
     CHECK(tools_count == 2 && tools_decode_to("\xc3\xbc"));
     free(tools_tokens);
     tools_tokens = NULL;
-    CHECK(cli_tokenizer_encode(&tools_tokenizer, "\0\1\x7f", 3, true, &tools_tokens, &tools_count)
-        == 0);
+    CHECK(
+        tools_encode_with(&tools_tokenizer, "\0\1\x7f", 3, true, &tools_tokens, &tools_count) == 0);
     CHECK(tools_count == 3 && tools_tokens[0] == 188 && tools_tokens[1] == 189);
     CHECK(tools_tokens[2] == 221);
     CHECK(tools_encode("a\xff\xe2\x82z", true) && tools_decode_to("a\xef\xbf\xbd\xef\xbf\xbdz"));

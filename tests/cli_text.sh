@@ -158,7 +158,7 @@ echo "$added" >"$chat/added_tokens.json"
 becomes '1 341 287 318 340' "$chat" --prompt '<|im_start|>w<|im_end|>'
 refuse 2 "--no-special does nothing without a prompt" route "$chat" --tokens a.npy --no-special
 refuse 1 \
-    'added_tokens.json: "<|far|>", which is in the prompt, is token 360, the model' \
+    'added_tokens.json: "<|far|>", which is in the text, is token 360, the model' \
     route "$chat" --prompt 'w<|far|>'
 expect 0 route "$chat" --prompt 'w<|far|>' --no-special
 finish "special tokens in a text"

@@ -93,7 +93,7 @@ static bool init(const struct change *change)
     if (!write_file(change))
         return false;
     snprintf(path, sizeof path, "%s", tools_path("m.gguf"));
-    return cli_tokenizer_init(&tools_tokenizer, path, VOCABULARY, false) == 0;
+    return tools_init(&tools_tokenizer, path, VOCABULARY, false) == 0;
 }
 
 // The tiny tokenizers that are named after qwen2 and olmo leave out the NFC that these have; the
@@ -105,7 +105,7 @@ static bool test_expected(void)
     for (size_t i = 0; i < TOOLS_BYTE_NAMES; i++) {
         CHECK(read_vocabulary(tools_bpe_names[i]));
         CHECK(init(&(struct change){ .pre = names[i] }));
-        CHECK(cli_tokenizer_exists(tools_path("m.gguf")));
+        CHECK(vkmoe_tokenizer_exists(tools_path("m.gguf")));
         CHECK(tools_encode_as_expected(tools_bpe_names[i]));
     }
     return true;
@@ -132,8 +132,8 @@ static bool cuts_to(const char *text, const char *expected)
 {
     size_t used = 0;
     pieces[0] = 0;
-    const bool ok =
-        cli_split_cut(cli_bpe_split(tools_tokenizer.bpe), text, strlen(text), add_piece, &used);
+    const bool ok = vkmoe_split_cut(
+        vkmoe_bpe_split(tools_tokenizer.tokenizer->bpe), text, strlen(text), add_piece, &used);
     if (!ok || strcmp(pieces, expected) != 0)
         tap_note("'%s' is cut to '%s'", text, pieces);
     return ok && strcmp(pieces, expected) == 0;

@@ -97,11 +97,11 @@ static bool write_vocabulary(uint32_t lost, bool prefix)
     return gguf_write(&writer, tools_path("m.gguf"));
 }
 
-static bool init_gguf(struct cli_tokenizer *t)
+static bool init_gguf(struct tools_tokenizer *t)
 {
     char path[128];
     snprintf(path, sizeof path, "%s", tools_path("m.gguf"));
-    return cli_tokenizer_init(t, path, VOCABULARY, false) == 0;
+    return tools_init(t, path, VOCABULARY, false) == 0;
 }
 
 static const char *const texts[] = { "Permission is hereby granted", "  two leading", "trailing ",
@@ -112,23 +112,23 @@ static bool test_same(void)
 {
     size_t size, length;
     CHECK(load_pieces() && write_vocabulary(0, true));
-    CHECK(cli_tokenizer_exists(tools_path("m.gguf")));
+    CHECK(vkmoe_tokenizer_exists(tools_path("m.gguf")));
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         uint32_t tokens[MAX_TOKENS], count;
-        CHECK(cli_tokenizer_init(&tools_tokenizer, tools_directory, VOCABULARY, false) == 0);
+        CHECK(tools_init(&tools_tokenizer, tools_directory, VOCABULARY, false) == 0);
         CHECK(tools_encode(texts[i], false) && tools_count <= MAX_TOKENS);
         count = tools_count;
         memcpy(tokens, tools_tokens, count * sizeof *tokens);
-        const char *text = cli_tokenizer_extend(&tools_tokenizer, tokens, count, true, &size);
+        const char *text = tools_extend(&tools_tokenizer, tokens, count, true, &size);
         char shown[256];
         CHECK(size < sizeof shown);
         memcpy(shown, text, size);
-        cli_tokenizer_finish(&tools_tokenizer);
+        tools_finish(&tools_tokenizer);
         CHECK(init_gguf(&tools_tokenizer) && tools_encode(texts[i], false));
         CHECK(count == tools_count && !memcmp(tokens, tools_tokens, count * sizeof *tokens));
-        text = cli_tokenizer_extend(&tools_tokenizer, tokens, count, true, &length);
+        text = tools_extend(&tools_tokenizer, tokens, count, true, &length);
         CHECK(length == size && memcmp(text, shown, size) == 0);
-        cli_tokenizer_finish(&tools_tokenizer);
+        tools_finish(&tools_tokenizer);
     }
     return true;
 fail:
@@ -141,7 +141,7 @@ static bool test_prefix(void)
     CHECK(load_pieces() && write_vocabulary(0, true) && init_gguf(&tools_tokenizer));
     CHECK(tools_encode("a", false) && tools_count > 0);
     const uint32_t with = tools_tokens[1];
-    cli_tokenizer_finish(&tools_tokenizer);
+    tools_finish(&tools_tokenizer);
     CHECK(write_vocabulary(0, false) && init_gguf(&tools_tokenizer));
     CHECK(tools_encode("a", false) && tools_count == 2 && tools_tokens[1] != with);
     return true;
@@ -156,7 +156,7 @@ static bool test_begin(void)
     for (begin = 2; begin < VOCABULARY; begin += 300) {
         CHECK(write_vocabulary(0, true) && init_gguf(&tools_tokenizer));
         CHECK(tools_encode("a", false) && tools_count > 1 && tools_tokens[0] == begin);
-        cli_tokenizer_finish(&tools_tokenizer);
+        tools_finish(&tools_tokenizer);
     }
     return true;
 fail:
@@ -180,8 +180,8 @@ static bool test_user_defined(void)
     CHECK(tools_encode("w <|im_end|>", false) && tools_count == 5 && tools_tokens[4] == MARK);
     CHECK(tools_decode_to("w <|im_end|>"));
     // As cli_template_ends() asks.
-    CHECK(cli_special_find(&tools_tokenizer.files.special, mark, strlen(mark)));
-    CHECK(!cli_special_find(&tools_tokenizer.files.special, "\u2581", 3));
+    CHECK(vkmoe_special_find(&tools_tokenizer.tokenizer->files.special, mark, strlen(mark)));
+    CHECK(!vkmoe_special_find(&tools_tokenizer.tokenizer->files.special, "\u2581", 3));
     return true;
 fail:
     return false;

@@ -16,6 +16,7 @@ ORDER = ['generated', 'base', 'vulkan', 'device', 'weights', 'moe', 'attention',
 MAY_USE = {folder: set(ORDER[:i + 1]) for i, folder in enumerate(ORDER)}
 MAY_USE['checkpoint'] = {'base', 'checkpoint'}  # files, which only a whole model asks for
 MAY_USE['model'].add('checkpoint')
+MAY_USE['tokenizer'] = {'base', 'checkpoint', 'tokenizer'}  # which nothing else asks for
 # How what files hold is read and written, which needs no device.
 READERS = {'weights_decode.c', 'weights_decode_256.c', 'weights_decode_32.c',
     'weights_decode_bits.c', 'weights_decode_folder.c', 'weights_encode.c', 'weights_encode_256.c',

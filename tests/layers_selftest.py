@@ -18,6 +18,7 @@ RIGHT = {
     'moe/router.c': 'int experts(void); int moe(void) { return experts(); }',
     'attention/cache.c': 'int moe(void); int attention(void) { return moe(); }',
     'checkpoint/files.c': 'int base(void); int checkpoint(void) { return base(); }',
+    'tokenizer/text.c': 'int checkpoint(void); int tokenizer(void) { return checkpoint(); }',
     'model/forward.c': 'int attention(void); int model(void) { return attention(); }',
 }
 
@@ -27,6 +28,10 @@ WRONG = [
      'base uses what is below it'),
     ('beside', 'checkpoint/files.c', 'int memory(void); int checkpoint(void) { return memory(); }',
      'checkpoint uses what is below it'),
+    ('no use', 'model/forward.c', 'int tokenizer(void); int model(void) { return tokenizer(); }',
+     'model uses what is below it'),
+    ('a device', 'tokenizer/text.c', 'int memory(void); int tokenizer(void) { return memory(); }',
+     'tokenizer uses what is below it'),
     ('a circle', 'device/queue.c', 'int memory(void); int queue(void) { return memory(); }',
      'no circle in device'),
     ('an include', 'weights/experts.c', '#include "moe/router.h"\nint memory(void);\n'

@@ -8,8 +8,6 @@
 #include "random.h"
 #include "tokenizer_tools.h"
 
-#include "tokenizer.h"
-
 // bytes.model has <unk>, <s>, </s>, the bytes from BYTE on, and these pieces. No piece begins
 // with a blank and w or o.
 enum { PIECES = 330, BYTE = 3, BLANK = 287, W = 318, O = 288 };
@@ -57,10 +55,10 @@ static bool write_text(const char *name, const char *text)
 }
 
 static bool open_with(
-    struct cli_tokenizer *t, const char *config, const char *added, const char *map)
+    struct tools_tokenizer *t, const char *config, const char *added, const char *map)
 {
     return write_text(CONFIG, config) && write_text(ADDED, added) && write_text(MAP, map)
-        && cli_tokenizer_init(t, tools_directory, VOCABULARY, false) == 0;
+        && tools_init(t, tools_directory, VOCABULARY, false) == 0;
 }
 
 // ------------------------------------------------------------------------------ encoding
@@ -191,15 +189,15 @@ static const struct encode_case {
 };
 
 // What comes out if the tokens come `step` at a time, behind the first `step`.
-static bool prints(struct cli_tokenizer *t, const uint32_t *tokens, uint32_t count, uint32_t step,
+static bool prints(struct tools_tokenizer *t, const uint32_t *tokens, uint32_t count, uint32_t step,
     const char *expected)
 {
     char text[256] = "";
     size_t size;
-    cli_tokenizer_rewind(t);
+    tools_rewind(t);
     for (uint32_t i = step; i < count + step; i += step) {
         const uint32_t some = i < count ? i : count;
-        const char *part = cli_tokenizer_extend(t, tokens, some, some == count, &size);
+        const char *part = tools_extend(t, tokens, some, some == count, &size);
         strncat(text, part, size);
     }
     if (strcmp(text, expected) != 0)
@@ -252,7 +250,7 @@ static bool test_output(void)
         CHECK(open_with(&tools_tokenizer, cases[i].config, NULL, NULL));
         for (uint32_t step = 1; step <= 3; step++)
             CHECK(prints(&tools_tokenizer, cases[i].tokens, cases[i].count, step, cases[i].text));
-        cli_tokenizer_finish(&tools_tokenizer);
+        tools_finish(&tools_tokenizer);
     }
     return true;
 fail:
@@ -279,23 +277,23 @@ fail:
 static bool test_spiece(void)
 {
     tools_remove("tokenizer.model");
-    CHECK(!cli_tokenizer_exists(tools_directory));
-    CHECK(write_model("spiece.model") && cli_tokenizer_exists(tools_directory));
+    CHECK(!vkmoe_tokenizer_exists(tools_directory));
+    CHECK(write_model("spiece.model") && vkmoe_tokenizer_exists(tools_directory));
     CHECK(open_with(&tools_tokenizer, "{}", NULL, NULL));
-    CHECK(tools_tokenizer.files.is_t5 && tools_tokenizer.files.begin == -1
-        && tools_tokenizer.files.end == 2);
-    cli_tokenizer_finish(&tools_tokenizer);
+    CHECK(tools_tokenizer.tokenizer->files.is_t5 && tools_tokenizer.tokenizer->files.begin == -1
+        && tools_tokenizer.tokenizer->files.end == 2);
+    tools_finish(&tools_tokenizer);
     CHECK(open_with(&tools_tokenizer, "{\"tokenizer_class\":\"LlamaTokenizer\"}", NULL, NULL));
-    CHECK(!tools_tokenizer.files.is_t5 && tools_tokenizer.files.begin == 1
-        && tools_tokenizer.files.end == -1);
-    cli_tokenizer_finish(&tools_tokenizer);
+    CHECK(!tools_tokenizer.tokenizer->files.is_t5 && tools_tokenizer.tokenizer->files.begin == 1
+        && tools_tokenizer.tokenizer->files.end == -1);
+    tools_finish(&tools_tokenizer);
     tools_remove("spiece.model");
     // An encoder-decoder's is T5's by any name.
     CHECK(write_model("tokenizer.model") && write_text(CONFIG, NULL));
-    CHECK(cli_tokenizer_init(&tools_tokenizer, tools_directory, VOCABULARY, true) == 0);
-    CHECK(tools_tokenizer.files.is_t5 && tools_tokenizer.files.begin == -1
-        && tools_tokenizer.files.end == 2);
-    cli_tokenizer_finish(&tools_tokenizer);
+    CHECK(tools_init(&tools_tokenizer, tools_directory, VOCABULARY, true) == 0);
+    CHECK(tools_tokenizer.tokenizer->files.is_t5 && tools_tokenizer.tokenizer->files.begin == -1
+        && tools_tokenizer.tokenizer->files.end == 2);
+    tools_finish(&tools_tokenizer);
     return true;
 fail:
     tools_remove("spiece.model");
@@ -336,7 +334,7 @@ static const struct refused_case {
 static bool check_refused(const struct refused_case *c)
 {
     bool ok = false;
-    struct cli_tokenizer t;
+    struct tools_tokenizer t;
     const char *files[] = { ADDED, CONFIG, MAP };
     CHECK(write_model("tokenizer.model"));
     for (int i = 0; i < 3; i++)
@@ -344,9 +342,9 @@ static bool check_refused(const struct refused_case *c)
     CHECK(c->text ? tools_write(c->file, c->text, strlen(c->text))
                   : mkdir(tools_path(c->file), 0700) == 0);
     tools_begin_listening();
-    const int status = cli_tokenizer_init(&t, tools_directory, VOCABULARY, false);
+    const int status = tools_init(&t, tools_directory, VOCABULARY, false);
     const uint32_t lines = tools_end_listening();
-    cli_tokenizer_finish(&t);
+    tools_finish(&t);
     if (lines != 1 || !strstr(tools_said, c->said) || !strstr(tools_said, c->file))
         tap_note("said: %s", tools_said);
     CHECK(status == 1 && lines == 1 && strstr(tools_said, c->said) && strstr(tools_said, c->file));
@@ -360,16 +358,16 @@ fail:
 static bool test_huge_and_pipe(void)
 {
     bool ok = false;
-    struct cli_tokenizer t;
+    struct tools_tokenizer t;
     CHECK(write_model("tokenizer.model") && write_text(CONFIG, NULL) && write_text(MAP, NULL));
     for (int pipe = 0; pipe < 2; pipe++) {
         tools_remove(ADDED);
         CHECK(pipe ? mkfifo(tools_path(ADDED), 0600) == 0
                    : write_text(ADDED, "{}") && truncate(tools_path(ADDED), (16 << 20) + 1) == 0);
         tools_begin_listening();
-        const int status = cli_tokenizer_init(&t, tools_directory, VOCABULARY, false);
+        const int status = tools_init(&t, tools_directory, VOCABULARY, false);
         const uint32_t lines = tools_end_listening();
-        cli_tokenizer_finish(&t);
+        tools_finish(&t);
         CHECK(status == 1 && lines == 1 && strstr(tools_said, ADDED));
         CHECK(strstr(tools_said, pipe ? "is not a regular file" : "has more than 16 MiB"));
     }
@@ -394,15 +392,14 @@ static bool test_far_token(void)
         CHECK(tools_end_listening() == 1 && !done);
         CHECK(strstr(tools_said, ADDED) && strstr(tools_said, "ends at 439"));
         CHECK(tools_encode(text, true));
-        cli_tokenizer_finish(&tools_tokenizer);
+        tools_finish(&tools_tokenizer);
     }
-    CHECK(write_text(ADDED, NULL)
-        && !cli_tokenizer_init(&tools_tokenizer, tools_directory, 434, true));
+    CHECK(write_text(ADDED, NULL) && !tools_init(&tools_tokenizer, tools_directory, 434, true));
     tools_begin_listening();
     const bool done = tools_encode("<extra_id_0>", false);
     CHECK(tools_end_listening() == 1 && !done && strstr(tools_said, "is token 434"));
     CHECK(tools_encode("<extra_id_1>", false) && *tools_tokens == 433);
-    cli_tokenizer_finish(&tools_tokenizer);
+    tools_finish(&tools_tokenizer);
     return true;
 fail:
     return false;
@@ -416,7 +413,7 @@ static bool test_search(void)
     bool ok = false;
     struct rng rng = rng_for(1, "special tokens");
     char texts[24][8], text[64];
-    struct cli_special set = { 0 };
+    struct special set = { 0 };
     for (uint32_t round = 0; round < 500; round++) {
         const uint32_t count = rng_below(&rng, 24);
         for (uint32_t i = 0; i < count; i++) {
@@ -424,10 +421,10 @@ static bool test_search(void)
             for (uint32_t j = 0; j < size; j++)
                 texts[i][j] = "ab\xc3"[rng_below(&rng, 3)];
             texts[i][size] = '\0';
-            cli_special_add(
-                &set, (struct cli_special_token){ .text = texts[i], .size = size, .id = i });
+            vkmoe_special_add(
+                &set, (struct special_token){ .text = texts[i], .size = size, .id = i });
         }
-        CHECK(cli_special_sort(&set) == NULL);
+        CHECK(vkmoe_special_sort(&set) == NULL);
         const uint32_t size = rng_below(&rng, 64);
         for (uint32_t i = 0; i < size; i++)
             text[i] = "ab\xc3"[rng_below(&rng, 3)];
@@ -444,19 +441,18 @@ static bool test_search(void)
                     }
                 }
             }
-            const struct cli_special_token *token =
-                cli_special_next(&set, text, size, from, &found);
+            const struct special_token *token = vkmoe_special_next(&set, text, size, from, &found);
             CHECK(!token == (best == UINT32_MAX));
             CHECK(!token || (found == at && token->id == best && token->size == longest));
-            CHECK(!token || cli_special_name(&set, token->id) == token);
-            CHECK(!token || cli_special_find(&set, texts[best], longest) == token);
+            CHECK(!token || vkmoe_special_name(&set, token->id) == token);
+            CHECK(!token || vkmoe_special_find(&set, texts[best], longest) == token);
         }
-        CHECK(!cli_special_name(&set, 24) && !cli_special_find(&set, "c", 1));
-        cli_special_finish(&set);
+        CHECK(!vkmoe_special_name(&set, 24) && !vkmoe_special_find(&set, "c", 1));
+        vkmoe_special_finish(&set);
     }
     ok = true;
 fail:
-    cli_special_finish(&set);
+    vkmoe_special_finish(&set);
     return ok;
 }
 
@@ -489,22 +485,24 @@ static const struct marked_case {
 // Without a count only what the tokens begin with, and that none of the rest is special.
 static bool check_marked(const struct marked_case *c)
 {
-    struct cli_marked_text text = { .data = c->text, .size = strlen(c->text) };
+    struct vkmoe_text_range marks[4] = { { 0 } };
+    struct vkmoe_encode_params params = { VKMOE_INIT(vkmoe_encode_params), .text = c->text,
+        .size = strlen(c->text), .special = VKMOE_SPECIAL_TOKENS_RANGES, .ranges = marks,
+        .goes_on = c->later, .no_end = true };
     bool within = false;
     for (size_t i = 0; c->marks[i]; i++) {
         if (c->marks[i] == '[')
-            text.marks[text.mark_count].begin = i;
+            marks[params.range_count].begin = i;
         if (c->marks[i] == ']')
-            text.marks[text.mark_count++].end = i + 1;
+            marks[params.range_count++].end = i + 1;
     }
     tools_clean_up();
     CHECK(write_model("tokenizer.model") && open_with(&tools_tokenizer, c->config, NULL, NULL));
     CHECK(tools_encode("w", false)); // whose first token is not shown
     free(tools_tokens);
     tools_tokens = NULL;
-    CHECK(
-        cli_tokenizer_encode_marked(&tools_tokenizer, &text, !c->later, &tools_tokens, &tools_count)
-        == 0);
+    CHECK(tools_encode_params(&tools_tokenizer, &params, &tools_tokens, &tools_count) == 0);
+    tools_tokenizer.begin_added = false;
     const uint32_t count = c->count ? c->count : c->text[0] ? 2 : 0;
     CHECK(tools_count >= count && (tools_count == count || !c->count));
     CHECK(count == 0 || memcmp(tools_tokens, c->tokens, count * sizeof *c->tokens) == 0);
@@ -513,7 +511,7 @@ static bool check_marked(const struct marked_case *c)
     CHECK(!within);
     // What is shown next are the tokens that follow, from their first one on.
     size_t size;
-    const char *shown = cli_tokenizer_extend(&tools_tokenizer, &(uint32_t){ 1 }, 1, true, &size);
+    const char *shown = tools_extend(&tools_tokenizer, &(uint32_t){ 1 }, 1, true, &size);
     CHECK(size == 3 && memcmp(shown, "<s>", 3) == 0);
     tools_clean_up();
     return true;

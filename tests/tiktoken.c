@@ -68,15 +68,15 @@ static bool init(const char *config)
 {
     tools_clean_up();
     return tools_write("tokenizer_config.json", config, strlen(config))
-        && cli_tokenizer_init(&tools_tokenizer, tools_directory, VOCABULARY, false) == 0;
+        && tools_init(&tools_tokenizer, tools_directory, VOCABULARY, false) == 0;
 }
 
 static bool test_expected(void)
 {
     static const char *const paths[] = { "tiktoken.model", "x.tiktoken", "tokenizer.model" };
     for (size_t i = 0; i < COUNT_OF(paths); i++) {
-        CHECK(!cli_tokenizer_exists(tools_directory));
-        CHECK(write_tokens("llama-bpe", paths[i]) && cli_tokenizer_exists(tools_directory));
+        CHECK(!vkmoe_tokenizer_exists(tools_directory));
+        CHECK(write_tokens("llama-bpe", paths[i]) && vkmoe_tokenizer_exists(tools_directory));
         CHECK(init(glm) && tools_encode_as_expected("llama-bpe"));
         tools_remove(paths[i]);
     }

@@ -1,7 +1,5 @@
 // tokenizer.c - text to tokens and back, as `vkmoe generate` does it. What the tokens should be
 // was said by spm_encode.
-#include "tokenizer.h"
-
 #include <time.h>
 
 #include "check.h"
@@ -10,14 +8,14 @@
 enum { VOCABULARY = 330, MAX_TEXT = 4096 };
 
 // The directory as it is with a tokenizer.model of these bytes.
-static int init(struct cli_tokenizer *t, const void *data, size_t size, uint32_t vocabulary)
+static int init(struct tools_tokenizer *t, const void *data, size_t size, uint32_t vocabulary)
 {
     if (!tools_write("tokenizer.model", data, size))
         return -1;
-    return cli_tokenizer_init(t, tools_directory, vocabulary, false);
+    return tools_init(t, tools_directory, vocabulary, false);
 }
 
-static bool init_named(struct cli_tokenizer *t, const char *name)
+static bool init_named(struct tools_tokenizer *t, const char *name)
 {
     size_t size;
     char *data = tools_read_model(name, &size);
@@ -44,7 +42,7 @@ static const struct {
 static bool test_encode(void)
 {
     CHECK(init_named(&tools_tokenizer, "bytes.model"));
-    CHECK(cli_tokenizer_exists(tools_directory) && tools_tokenizer.files.begin == 1);
+    CHECK(vkmoe_tokenizer_exists(tools_directory) && tools_tokenizer.tokenizer->files.begin == 1);
     for (size_t i = 0; i < sizeof encoded / sizeof *encoded; i++) {
         CHECK(tools_encode(encoded[i].text, false));
         for (uint32_t j = 0; j < tools_count; j++) {
@@ -62,14 +60,14 @@ fail:
 // ------------------------------------------------------------------------------ decoding
 
 // What comes out if the tokens come `step` at a time.
-static bool decode(struct cli_tokenizer *t, const uint32_t *tokens, uint32_t count, uint32_t step,
+static bool decode(struct tools_tokenizer *t, const uint32_t *tokens, uint32_t count, uint32_t step,
     const char *expected)
 {
     char text[MAX_TEXT];
     size_t used = 0, size;
-    cli_tokenizer_rewind(t);
+    tools_rewind(t);
     for (uint32_t i = step; i < count; i += step) {
-        const char *part = cli_tokenizer_extend(t, tokens, i, false, &size);
+        const char *part = tools_extend(t, tokens, i, false, &size);
         CHECK(used + size < sizeof text);
         memcpy(text + used, part, size);
         used += size;
@@ -77,7 +75,7 @@ static bool decode(struct cli_tokenizer *t, const uint32_t *tokens, uint32_t cou
         CHECK(used <= strlen(expected) && !memcmp(text, expected, used));
         CHECK(((unsigned char)expected[used] & 0xc0) != 0x80);
     }
-    const char *rest = cli_tokenizer_extend(t, tokens, count, true, &size);
+    const char *rest = tools_extend(t, tokens, count, true, &size);
     CHECK(used + size < sizeof text);
     memcpy(text + used, rest, size);
     text[used + size] = '\0';
@@ -132,12 +130,11 @@ static bool test_strange_tokens(void)
     size_t size;
     CHECK(init_named(&tools_tokenizer, "bytes.model"));
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        cli_tokenizer_rewind(&tools_tokenizer);
+        tools_rewind(&tools_tokenizer);
         if (cases[i].text)
             CHECK(decode(&tools_tokenizer, cases[i].tokens, cases[i].count, 1, cases[i].text));
         else
-            CHECK(
-                cli_tokenizer_extend(&tools_tokenizer, cases[i].tokens, cases[i].count, true, &size)
+            CHECK(tools_extend(&tools_tokenizer, cases[i].tokens, cases[i].count, true, &size)
                 && size);
     }
     // Bytes that are no text become tokens all the same.
@@ -157,11 +154,11 @@ static bool test_long(void)
     CHECK(tools_encode("na\u00efve \u4f60 x  \U0001f600 and Permission", false));
     for (uint32_t i = 0; i < LONG; i++)
         tokens[i] = tools_tokens[1 + i % (tools_count - 1)];
-    cli_tokenizer_extend(&tools_tokenizer, tokens, LONG, true, &all);
-    cli_tokenizer_rewind(&tools_tokenizer);
+    tools_extend(&tools_tokenizer, tokens, LONG, true, &all);
+    tools_rewind(&tools_tokenizer);
     const clock_t began = clock();
     for (uint32_t i = 1; i <= LONG; i++, sum += size)
-        cli_tokenizer_extend(&tools_tokenizer, tokens, i, i == LONG, &size);
+        tools_extend(&tools_tokenizer, tokens, i, i == LONG, &size);
     const double seconds = (double)(clock() - began) / CLOCKS_PER_SEC;
     tap_note("%.2f s", seconds);
     CHECK(sum == all && seconds < 5);
@@ -191,23 +188,24 @@ static bool test_ends(void)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         CHECK(tools_write("tokenizer_config.json", cases[i].config, strlen(cases[i].config)));
         CHECK(init_named(&tools_tokenizer, "bytes.model"));
-        if (tools_tokenizer.files.begin != cases[i].begin
-            || tools_tokenizer.files.end != cases[i].end)
+        if (tools_tokenizer.tokenizer->files.begin != cases[i].begin
+            || tools_tokenizer.tokenizer->files.end != cases[i].end)
             tap_note("%s", cases[i].config);
-        CHECK(tools_tokenizer.files.begin == cases[i].begin
-            && tools_tokenizer.files.end == cases[i].end);
+        CHECK(tools_tokenizer.tokenizer->files.begin == cases[i].begin
+            && tools_tokenizer.tokenizer->files.end == cases[i].end);
         CHECK(tools_encode(" ", false));
         CHECK(tools_count
-            == (tools_tokenizer.files.begin < 0 ? 2u : 3u) + (tools_tokenizer.files.end >= 0));
-        CHECK(tools_tokens[0] == (tools_tokenizer.files.begin < 0 ? 287 : 1));
-        CHECK(tools_tokenizer.files.end < 0 || tools_tokens[tools_count - 1] == 2);
-        cli_tokenizer_finish(&tools_tokenizer);
+            == (tools_tokenizer.tokenizer->files.begin < 0 ? 2u : 3u)
+                + (tools_tokenizer.tokenizer->files.end >= 0));
+        CHECK(tools_tokens[0] == (tools_tokenizer.tokenizer->files.begin < 0 ? 287 : 1));
+        CHECK(tools_tokenizer.tokenizer->files.end < 0 || tools_tokens[tools_count - 1] == 2);
+        tools_finish(&tools_tokenizer);
     }
     CHECK(tools_write("tokenizer_config.json", "{\"add", 5));
     tools_begin_listening();
     const bool read = init_named(&tools_tokenizer, "bytes.model");
     const uint32_t lines = tools_end_listening();
-    cli_tokenizer_finish(&tools_tokenizer);
+    tools_finish(&tools_tokenizer);
     tools_remove("tokenizer_config.json");
     CHECK(!read && lines == 1 && strstr(tools_said, "tokenizer_config.json"));
     ok = true;
@@ -222,18 +220,18 @@ fail:
 static bool survives(const char *data, size_t size, bool *taken)
 {
     bool ok = false;
-    struct cli_tokenizer t;
+    struct tools_tokenizer t;
     uint32_t count;
     size_t shown;
     tools_begin_listening();
     *taken = init(&t, data, size, VOCABULARY) == 0;
     if (*taken) {
         uint32_t *tokens = NULL;
-        cli_tokenizer_encode(&t, "Permission \u2702", 14, false, &tokens, &count);
-        cli_tokenizer_extend(&t, tokens, count, true, &shown);
+        tools_encode_with(&t, "Permission \u2702", 14, false, &tokens, &count);
+        tools_extend(&t, tokens, count, true, &shown);
         free(tokens);
     }
-    cli_tokenizer_finish(&t);
+    tools_finish(&t);
     const uint32_t lines = tools_end_listening();
     CHECK(lines == !*taken && (*taken || !strncmp(tools_said, "vkmoe: ", 7)));
     ok = true;
@@ -277,19 +275,19 @@ static bool test_unfit(void)
 {
     size_t size;
     char *data = tools_read_model("bytes.model", &size);
-    struct cli_tokenizer t;
+    struct tools_tokenizer t;
     CHECK(size);
     tools_begin_listening();
     const int status = init(&t, data, size, VOCABULARY - 1);
     const uint32_t lines = tools_end_listening();
-    cli_tokenizer_finish(&t);
+    tools_finish(&t);
     CHECK(status == 1 && lines == 1 && strstr(tools_said, "330 tokens"));
     tools_remove("tokenizer.model");
-    CHECK(!cli_tokenizer_exists(tools_directory));
+    CHECK(!vkmoe_tokenizer_exists(tools_directory));
     tools_begin_listening();
-    const int missing = cli_tokenizer_init(&t, tools_directory, VOCABULARY, false);
+    const int missing = tools_init(&t, tools_directory, VOCABULARY, false);
     CHECK(tools_end_listening() == 1 && missing == 1 && strstr(tools_said, "tokenizer.model"));
-    cli_tokenizer_finish(&t);
+    tools_finish(&t);
     return true;
 fail:
     return false;

@@ -9,7 +9,7 @@ enum { VOCABULARY = 512 };
 static bool is_refused(const char *file, const char *library)
 {
     tools_begin_listening();
-    const int status = cli_tokenizer_init(&tools_tokenizer, tools_directory, VOCABULARY, false);
+    const int status = tools_init(&tools_tokenizer, tools_directory, VOCABULARY, false);
     const uint32_t lines = tools_end_listening();
     tools_clean_up();
     if (status != 0 && lines == 1 && strstr(tools_said, file) && strstr(tools_said, library))
@@ -35,7 +35,7 @@ fail:
 
 static bool is_opened(void)
 {
-    return cli_tokenizer_init(&tools_tokenizer, tools_directory, VOCABULARY, false) == 0;
+    return tools_init(&tools_tokenizer, tools_directory, VOCABULARY, false) == 0;
 }
 
 // GLM-4's is known by what it holds.
@@ -43,7 +43,7 @@ static bool test_tiktoken(void)
 {
     bool ok = tools_write("tokenizer.model", "IQ== 0\n", 7)
         && tools_write("tokenizer_config.json", "{\"pattern\":\"a\"}", 15);
-    if (cli_bpe_is_built())
+    if (vkmoe_bpe_is_built())
         ok = ok && is_opened() && tools_encode("!", true) && tools_tokens[0] == 0;
     else
         ok = ok && is_refused("/tokenizer.model: ", "without PCRE2 and utf8proc");
@@ -56,7 +56,7 @@ static bool test_both(void)
     size_t size;
     const char *data = tools_read_bpe("llama-bpe", "", &size);
     bool ok = size && tools_write("tokenizer.json", data, size) && write_model();
-    if (cli_bpe_is_built())
+    if (vkmoe_bpe_is_built())
         ok = ok && is_opened() && tools_encode_as_expected("llama-bpe");
     else
         ok = ok && is_refused("/tokenizer.model: ", "without sentencepiece");

@@ -7,7 +7,7 @@
 //     vkmoe_model_create()       its weights, packed on the device, and a cache
 //     vkmoe_model_forward()      some tokens of one or several sequences
 //
-// The rules of vkmoe.h hold. The library has no tokenizer; the command `vkmoe` does.
+// The rules of vkmoe.h hold. Text becomes ids, and ids text, with tokenizer.h.
 #ifndef VKMOE_MODEL_H
 #define VKMOE_MODEL_H
 

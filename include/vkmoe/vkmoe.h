@@ -1,14 +1,15 @@
 // vkmoe.h - devices, buffers, streams and weights of vkmoe, a library that runs
 // Mixture-of-Experts layers, and whole models made of them, on any GPU that speaks Vulkan.
 //
-// Four headers, each of which is the manual of what it declares:
+// Five headers, each of which is the manual of what it declares:
 //
-//     vkmoe.h    this one: status, log, device, buffer, stream, weights in host memory
-//     moe.h      one layer: router and experts, attention, the cache of keys and values
-//     model.h    checkpoints in files, and a whole model on the device
-//     vulkan.h   for programs that have a Vulkan device of their own; needs Vulkan's headers
+//     vkmoe.h      this one: status, log, device, buffer, stream, weights in host memory
+//     moe.h        one layer: router and experts, attention, the cache of keys and values
+//     model.h      checkpoints in files, and a whole model on the device
+//     tokenizer.h  text to tokens and back, as a model's files say
+//     vulkan.h     for programs that have a Vulkan device of their own; needs Vulkan's headers
 //
-// moe.h includes this header, and model.h includes moe.h.
+// moe.h includes this header, model.h includes moe.h, and tokenizer.h includes model.h.
 //
 // A program makes a device, objects that hold weights on it, and a stream. Functions that
 // compute record their work into the stream, and vkmoe_stream_submit() has the device do it:
@@ -17,7 +18,7 @@
 //     vkmoe_buffer_upload()   vkmoe_moe_forward()   vkmoe_stream_submit()
 //     vkmoe_stream_wait()     vkmoe_buffer_download()
 //
-// The rules below hold for all four headers.
+// The rules below hold for all five headers.
 //
 // Units. Sizes are in bytes, counts in elements, times in nanoseconds. Arrays are row-major
 // and written [rows][columns]; a matrix W that maps x to x Wt is [out][in], as checkpoints

@@ -5,7 +5,7 @@
 
 #include "base/log.h"
 #include "base/try.h"
-#include "vkmoe/model.h"
+#include "vkmoe/tokenizer.h"
 
 // What the size of `type` was when `last` was its last field.
 #define PARAMS_SIZE(type, last) \
@@ -33,6 +33,10 @@ enum {
     PARAMS_FIRST(vkmoe_model_params, progress_user),
     PARAMS_FIRST(vkmoe_model_forward_params, attention_expert_ids),
     PARAMS_FIRST(vkmoe_model_encode_params, ids),
+    PARAMS_FIRST(vkmoe_tokenizer_params, vocabulary),
+    PARAMS_FIRST(vkmoe_tokenizer_info, end_of_turn),
+    PARAMS_FIRST(vkmoe_encode_params, no_end),
+    PARAMS_FIRST(vkmoe_encoding, end_added),
 };
 
 struct params_type {

@@ -215,8 +215,7 @@ static int run(struct chat *chat)
     int status = cli_session_open_empty(s, chat->checkpoint);
     if (status != 0 || (status = find_template(chat)) != 0 || (status = start(chat)) != 0)
         return status;
-    s->more_end_count =
-        cli_template_ends(chat->template, &s->tokenizer.files.special, s->more_ends);
+    s->more_end_count = cli_template_ends(chat->template, s->tokenizer, s->more_ends);
     cli_continuation_init(&chat->text, s, &chat->sampling);
     if (isatty(STDIN_FILENO))
         chat->prompt = isatty(STDOUT_FILENO) ? stdout : stderr;

@@ -8,13 +8,14 @@ void cli_continuation_init(
     struct cli_continuation *c, struct cli_session *session, struct cli_sampling *sampling)
 {
     *c = (struct cli_continuation){ .session = session, .sampling = sampling };
-    cli_screen_init(&c->screen, session->bytes, session->pieces ? &session->tokenizer : NULL);
+    cli_screen_init(&c->screen, session);
     c->logits = cli_alloc(session->frame.vocabulary * sizeof *c->logits);
 }
 
 void cli_continuation_finish(struct cli_continuation *c)
 {
     free(c->logits);
+    cli_screen_finish(&c->screen);
     *c = (struct cli_continuation){ 0 };
 }
 

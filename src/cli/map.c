@@ -7,6 +7,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "base/utf8.h"
 #include "utf8.h"
 
 enum {
@@ -159,7 +160,7 @@ static bool find_character(
         uint32_t size = 0;
         for (; size < 4 && position - back + size < map->count; size++)
             bytes[size] = (unsigned char)map->tokens[position - back + size];
-        *length = cli_utf8_decode(bytes, size, code);
+        *length = vkmoe_utf8_decode(bytes, size, code);
         if (*length > (int)back) {
             *length = back ? 0 : *length;
             return true;

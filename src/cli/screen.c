@@ -2,19 +2,35 @@
 #include "screen.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/utf8.h"
 #include "utf8.h"
 
-void cli_screen_init(struct cli_screen *screen, bool bytes, struct cli_tokenizer *tokenizer)
+// A text that cannot be shown is the end.
+static void must(enum vkmoe_status status)
+{
+    if (cli_result(status, "the tokenizer") != 0)
+        exit(1);
+}
+
+void cli_screen_init(struct cli_screen *screen, const struct cli_session *session)
 {
     *screen = (struct cli_screen){
-        .bytes = bytes,
+        .bytes = session->bytes,
         .terminal = isatty(STDOUT_FILENO),
         .utf8 = cli_utf8_shown(),
-        .tokenizer = tokenizer,
+        .session = session,
     };
+    if (session->pieces)
+        must(vkmoe_decoder_create(session->tokenizer, &screen->decoder));
+}
+
+void cli_screen_finish(struct cli_screen *screen)
+{
+    vkmoe_decoder_destroy(&screen->decoder);
 }
 
 static void show(struct cli_screen *screen, const char *text, size_t size)
@@ -28,7 +44,7 @@ static void show_rest(struct cli_screen *screen, bool last)
 {
     while (screen->rest_count > 0) {
         uint32_t code = 0;
-        int length = cli_utf8_decode(screen->rest, screen->rest_count, &code);
+        int length = vkmoe_utf8_decode(screen->rest, screen->rest_count, &code);
         if (length < 0 && !last)
             return;
         const bool control = code < 0x20 ? code != '\n' && code != '\t'
@@ -58,21 +74,27 @@ static void show_text(struct cli_screen *screen, const char *text, size_t size)
     }
 }
 
-static void show_pieces(
-    struct cli_screen *screen, const uint32_t *tokens, uint32_t count, bool last)
+static void show_piece(struct cli_screen *screen, uint32_t token)
 {
+    const struct cli_session *s = screen->session;
+    const uint32_t at = screen->count;
+    const char *text;
     size_t size;
-    const char *text = cli_tokenizer_extend(screen->tokenizer, tokens, count, last, &size);
+    if ((s->begin_added && at == 0) || (s->end_added && at == s->end_at)) {
+        must(vkmoe_decoder_skip(screen->decoder, token));
+        return;
+    }
+    must(vkmoe_decoder_put(screen->decoder, &token, 1, &text, &size));
     show_text(screen, text, size);
 }
 
 void cli_screen_show(struct cli_screen *screen, const uint32_t *tokens, uint32_t count)
 {
-    if (screen->tokenizer)
-        show_pieces(screen, tokens, count, false);
-    for (; !screen->tokenizer && screen->count < count; screen->count++) {
+    for (; screen->count < count; screen->count++) {
         const char byte = (char)tokens[screen->count];
-        if (screen->bytes)
+        if (screen->decoder)
+            show_piece(screen, tokens[screen->count]);
+        else if (screen->bytes)
             show_text(screen, &byte, 1);
         else
             printf("%u\n", tokens[screen->count]);
@@ -81,8 +103,13 @@ void cli_screen_show(struct cli_screen *screen, const uint32_t *tokens, uint32_t
 
 void cli_screen_end(struct cli_screen *screen, const uint32_t *tokens, uint32_t count)
 {
-    if (screen->tokenizer)
-        show_pieces(screen, tokens, count, true);
+    const char *text;
+    size_t size;
+    cli_screen_show(screen, tokens, count);
+    if (screen->decoder) {
+        must(vkmoe_decoder_end(screen->decoder, &text, &size));
+        show_text(screen, text, size);
+    }
     show_rest(screen, true);
     if (screen->middle)
         show(screen, "\n", 1);

@@ -6,18 +6,21 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "tokenizer.h"
+#include "session.h"
 
 struct cli_screen {
     bool bytes, terminal, utf8;
-    struct cli_tokenizer *tokenizer; // NULL: tokens are bytes, or shown as numbers
-    uint32_t count;                  // tokens shown, without a tokenizer
-    bool middle;                     // of a line
+    vkmoe_decoder *decoder; // NULL: tokens are bytes, or shown as numbers
+    const struct cli_session *session;
+    uint32_t count; // tokens shown
+    bool middle;    // of a line
     unsigned char rest[4];
     uint32_t rest_count;
 };
 
-void cli_screen_init(struct cli_screen *screen, bool bytes, struct cli_tokenizer *tokenizer);
+// Of the session's text. To be finished.
+void cli_screen_init(struct cli_screen *screen, const struct cli_session *session);
+void cli_screen_finish(struct cli_screen *screen);
 
 // `tokens` are all that the text has so far; shows those that are new.
 void cli_screen_show(struct cli_screen *screen, const uint32_t *tokens, uint32_t count);

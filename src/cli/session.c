@@ -64,11 +64,57 @@ static int open_tokenizer(struct cli_session *s, const char *advice)
 {
     if (s->bytes)
         return 0;
-    if (!cli_tokenizer_exists(s->path))
+    if (!vkmoe_tokenizer_exists(s->path))
         return refuse_text(s, advice);
     s->pieces = true;
-    return cli_tokenizer_init(
-        &s->tokenizer, s->path, s->frame.vocabulary, s->frame.encoder_blocks > 0);
+    char why[1024] = "";
+    cli_capture(why, sizeof why);
+    const enum vkmoe_status status = vkmoe_tokenizer_create(
+        &(struct vkmoe_tokenizer_params){ VKMOE_INIT(vkmoe_tokenizer_params), .log = cli_log,
+            .checkpoint = s->checkpoint, .vocabulary = s->frame.vocabulary },
+        &s->tokenizer);
+    cli_capture(NULL, 0);
+    return status == VKMOE_OK
+        ? 0
+        : cli_fail("%s%s", why, status == VKMOE_ERROR_UNSUPPORTED ? advice : "");
+}
+
+// The text's tokens: free().
+static enum vkmoe_status encode_text(const struct cli_session *s,
+    const struct vkmoe_encode_params *params, uint32_t **tokens, struct vkmoe_encoding *encoding)
+{
+    enum vkmoe_status status = VKMOE_OK;
+    *encoding =
+        (struct vkmoe_encoding){ VKMOE_INIT(vkmoe_encoding), .room = (uint32_t)params->size + 16 };
+    do {
+        free(encoding->tokens);
+        encoding->room = encoding->count > encoding->room ? encoding->count : encoding->room;
+        encoding->tokens = *tokens = cli_alloc(encoding->room * sizeof **tokens);
+        status = vkmoe_tokenizer_encode(s->tokenizer, params, encoding);
+    } while (status == VKMOE_OK && encoding->count > encoding->room);
+    return status;
+}
+
+static int encode_prompt(struct cli_session *s, const struct cli_prompt *prompt)
+{
+    const struct vkmoe_encode_params params = { VKMOE_INIT(vkmoe_encode_params),
+        .text = prompt->data, .size = prompt->size,
+        .special =
+            prompt->no_special ? VKMOE_SPECIAL_TOKENS_NOWHERE : VKMOE_SPECIAL_TOKENS_EVERYWHERE };
+    struct vkmoe_encoding encoding;
+    char why[1024] = "";
+    cli_capture(why, sizeof why);
+    const enum vkmoe_status status = encode_text(s, &params, &s->tokens, &encoding);
+    cli_capture(NULL, 0);
+    if (status != VKMOE_OK)
+        return cli_fail("%s%s", why,
+            status == VKMOE_ERROR_INVALID && !prompt->no_special ? "; --no-special takes it as text"
+                                                                 : "");
+    s->count = encoding.count;
+    s->begin_added = encoding.begin_added;
+    s->end_added = encoding.end_added;
+    s->end_at = encoding.count - 1;
+    return 0;
 }
 
 static uint32_t *bytes_to_tokens(const char *text, size_t size)
@@ -84,8 +130,7 @@ static int read_text(struct cli_session *s, const struct cli_prompt *prompt)
     int status =
         open_tokenizer(s, "; give ids with --tokens instead of --prompt, and ids are printed");
     if (status == 0 && s->pieces)
-        status = cli_tokenizer_encode(
-            &s->tokenizer, prompt->data, prompt->size, prompt->no_special, &s->tokens, &s->count);
+        status = encode_prompt(s, prompt);
     if (status == 0)
         status = check_prompt(s, s->pieces ? s->count : prompt->size);
     if (status != 0 || s->pieces)
@@ -116,7 +161,7 @@ static int open_model(struct cli_session *s, const char *path)
         status = cli_result(vkmoe_checkpoint_get_frame(s->checkpoint, &s->frame), path);
     if (status != 0)
         return status;
-    s->bytes = s->frame.vocabulary == BYTE_VOCABULARY && !cli_tokenizer_exists(path);
+    s->bytes = s->frame.vocabulary == BYTE_VOCABULARY && !vkmoe_tokenizer_exists(path);
     s->context = s->frame.max_positions ? s->frame.max_positions : DEFAULT_CONTEXT;
     return stretch_context(s);
 }
@@ -131,7 +176,7 @@ int cli_session_open(
         return status;
     s->input = s->tokens;
     s->input_count = s->count;
-    s->tokenizer.begin_added = s->tokenizer.end_added = false; // of the input, which is not shown
+    s->begin_added = s->end_added = false; // of the input, which is not shown
     s->count = 1;
     s->tokens = cli_alloc(sizeof *s->tokens);
     s->tokens[0] = (uint32_t)s->frame.start_token;
@@ -166,7 +211,13 @@ int cli_session_encode(struct cli_session *s, const struct cli_marked_text *text
 {
     int status = 0;
     if (s->pieces) {
-        status = cli_tokenizer_encode_marked(&s->tokenizer, text, first, tokens, count);
+        const struct vkmoe_encode_params params = { VKMOE_INIT(vkmoe_encode_params),
+            .text = text->data, .size = text->size, .special = VKMOE_SPECIAL_TOKENS_RANGES,
+            .ranges = text->marks, .range_count = text->mark_count, .goes_on = !first,
+            .no_end = true };
+        struct vkmoe_encoding encoding;
+        status = cli_result(encode_text(s, &params, tokens, &encoding), s->path);
+        *count = encoding.count;
     } else {
         *tokens = bytes_to_tokens(text->data, text->size);
         *count = (uint32_t)text->size;
@@ -470,7 +521,7 @@ void cli_session_close(struct cli_session *s)
     vkmoe_model_destroy(&s->model);
     vkmoe_device_destroy(&s->device);
     vkmoe_checkpoint_destroy(&s->checkpoint);
-    cli_tokenizer_finish(&s->tokenizer);
+    vkmoe_tokenizer_destroy(&s->tokenizer);
     free(s->tokens);
     free(s->input);
     *s = (struct cli_session){ 0 };

@@ -7,7 +7,6 @@
 #include "cli.h"
 #include "prompt.h"
 #include "template.h"
-#include "tokenizer.h"
 
 struct cli_session {
     const char *path;
@@ -15,9 +14,11 @@ struct cli_session {
     struct vkmoe_frame frame;
     bool bytes;  // a token is a byte
     bool pieces; // the text was given as such, and `tokenizer` cut it
-    struct cli_tokenizer tokenizer;
-    uint32_t context; // positions that the model knows
-    uint32_t *tokens; // the text
+    vkmoe_tokenizer *tokenizer;
+    bool begin_added, end_added; // tokens of the text that are not to be shown: the first,
+    uint32_t end_at;             // and this one
+    uint32_t context;            // positions that the model knows
+    uint32_t *tokens;            // the text
     uint32_t count;
     uint32_t more_ends[CLI_MAX_ENDS], more_end_count; // than the model's files name, if set
     uint32_t uploaded; // tokens of the text whose ids are on the device

@@ -1,7 +1,6 @@
 // template.c - see template.h.
 #include "template.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -70,11 +69,6 @@ static const struct cli_template templates[] = {
     { "bailing", { "<role>ASSISTANT</role>" }, .system = { "<role>SYSTEM</role>", "" },
         .user = { "<role>HUMAN</role>", "" }, .answer = { "<role>ASSISTANT</role>", "" } },
 };
-
-// End tokens of published models. What gpt-oss calls <|end|> ends a part of an answer only.
-static const char *const ends[] = { "<|eot_id|>", "<|im_end|>", "<|end|>", "<|return|>", "<|call|>",
-    "<|endoftext|>", "<end_of_turn>", "<|eom_id|>", "<EOT>", "[EOT]", "[EOS]", "</s>",
-    "<|end_of_text|>", "<｜end▁of▁sentence｜>", "[e~[" };
 
 const char *cli_template_name(const struct cli_template *chat)
 {
@@ -178,27 +172,41 @@ char *cli_template_turn(
 
 // ------------------------------------------------------------------------------ ends
 
-static bool has_token(struct cli_special *special, const char *name)
+// The first special token in a text; -1: there is none.
+static int64_t first_special(const vkmoe_tokenizer *tokenizer, const char *text)
 {
-    return cli_special_find(special, name, strlen(name));
+    uint32_t tokens[64];
+    struct vkmoe_encoding encoding = { VKMOE_INIT(vkmoe_encoding), .tokens = tokens,
+        .room = (uint32_t)ARRAY_SIZE(tokens) };
+    const struct vkmoe_encode_params params = { VKMOE_INIT(vkmoe_encode_params), .text = text,
+        .size = strlen(text), .special = VKMOE_SPECIAL_TOKENS_EVERYWHERE, .goes_on = true,
+        .no_end = true };
+    int64_t found = -1;
+    char why[64];
+    cli_capture(why, sizeof why); // it may have one that the model has no room for
+    if (vkmoe_tokenizer_encode(tokenizer, &params, &encoding) != VKMOE_OK
+        || encoding.count > encoding.room)
+        encoding.count = 0;
+    cli_capture(NULL, 0);
+    for (uint32_t i = encoding.count; i-- > 0;) {
+        if (vkmoe_tokenizer_is_special(tokenizer, tokens[i]))
+            found = tokens[i];
+    }
+    return found;
 }
 
 uint32_t cli_template_ends(
-    const struct cli_template *chat, struct cli_special *special, uint32_t ids[CLI_MAX_ENDS])
+    const struct cli_template *chat, const vkmoe_tokenizer *tokenizer, uint32_t ids[CLI_MAX_ENDS])
 {
-    const bool is_part = has_token(special, "<|return|>") && has_token(special, "<|call|>");
     const char *after = *chat->answer[AFTER] ? chat->answer[AFTER] : chat->user[BEFORE];
-    size_t at;
-    const struct cli_special_token *token = cli_special_next(special, after, strlen(after), 0, &at);
-    uint32_t count = 0;
-    if (token)
-        ids[count++] = token->id;
-    for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
-        token = cli_special_find(special, ends[i], strlen(ends[i]));
-        if (token && !(is_part && strcmp(ends[i], "<|end|>") == 0))
-            ids[count++] = token->id;
-    }
+    uint32_t count = 0, more;
+    if (!tokenizer)
+        return 0;
+    const int64_t own = first_special(tokenizer, after);
+    if (own >= 0)
+        ids[count++] = (uint32_t)own;
+    more = CLI_MAX_ENDS - count;
+    if (vkmoe_tokenizer_get_ends(tokenizer, ids + count, &more) == VKMOE_OK)
+        count += more;
     return count;
 }
-
-static_assert(ARRAY_SIZE(ends) < CLI_MAX_ENDS, "each, and what the template goes on with");

@@ -3,9 +3,18 @@
 #ifndef VKMOE_CLI_TEMPLATE_H
 #define VKMOE_CLI_TEMPLATE_H
 
-#include "tokenizer.h"
+#include "cli.h"
+#include "vkmoe/tokenizer.h"
 
-enum { CLI_MAX_ENDS = 32 };
+enum { CLI_MAX_ENDS = 33, CLI_MAX_MARKS = 4 };
+
+// A text in which special tokens are looked for in these places only.
+struct cli_marked_text {
+    const char *data;
+    size_t size;
+    struct vkmoe_text_range marks[CLI_MAX_MARKS];
+    uint32_t mark_count;
+};
 
 struct cli_template;
 
@@ -33,8 +42,8 @@ char *cli_template_turn(
 
 // An answer ends where the template goes on after one, and at what ends the answers of any other,
 // since not all models' files name theirs: writes the ids of those that are among the tokenizer's
-// special tokens, and returns how many.
+// special tokens, and returns how many. `tokenizer` NULL: none.
 uint32_t cli_template_ends(
-    const struct cli_template *chat, struct cli_special *special, uint32_t ids[CLI_MAX_ENDS]);
+    const struct cli_template *chat, const vkmoe_tokenizer *tokenizer, uint32_t ids[CLI_MAX_ENDS]);
 
 #endif

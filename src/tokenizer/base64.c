@@ -1,5 +1,5 @@
 // base64.c - see base64.h.
-#include "base64.h"
+#include "tokenizer/base64.h"
 
 #include <stdint.h>
 #include <string.h>
@@ -11,7 +11,7 @@ static int value_of(char c)
     return at ? (int)(at - digits) : -1;
 }
 
-bool cli_base64_decode(const char *text, size_t size, char *out, size_t *out_size)
+bool vkmoe_base64_decode(const char *text, size_t size, char *out, size_t *out_size)
 {
     size_t padding = 0;
     *out_size = 0;

@@ -1,10 +1,10 @@
 // blanks.c - see blanks.h.
-#include "blanks.h"
+#include "tokenizer/blanks.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-#include "cli.h"
-#include "utf8.h"
+#include "base/utf8.h"
 
 static const char mark[] = "\xe2\x96\x81"; // U+2581
 
@@ -15,15 +15,15 @@ static bool is_mark(const char *text, size_t at, size_t size)
     return size - at >= MARK_SIZE && memcmp(text + at, mark, MARK_SIZE) == 0;
 }
 
-size_t cli_blanks_drop(const struct cli_bpe_text *how, char *text, size_t size)
+size_t vkmoe_blanks_drop(const struct bpe_text *how, char *text, size_t size)
 {
     size_t made = 0;
     bool blank = false; // before what comes next
     for (size_t at = 0; at < size;) {
         uint32_t code = 0;
-        const int read = cli_utf8_decode((const unsigned char *)text + at, size - at, &code);
+        const int read = vkmoe_utf8_decode((const unsigned char *)text + at, size - at, &code);
         const size_t length = read > 0 ? (size_t)read : 1;
-        const bool is_blank = how->only_words ? cli_utf8_is_blank(code) : code == ' ';
+        const bool is_blank = how->only_words ? vkmoe_utf8_is_blank(code) : code == ' ';
         if (is_blank && !(blank && (how->one_blank || how->only_words))) {
             text[made++] = ' ';
         } else if (!is_blank) {
@@ -40,13 +40,15 @@ size_t cli_blanks_drop(const struct cli_bpe_text *how, char *text, size_t size)
     return made - skipped;
 }
 
-char *cli_blanks_mark(
-    const struct cli_bpe_text *how, const char *text, size_t size, bool prefix, size_t *out_size)
+char *vkmoe_blanks_mark(
+    const struct bpe_text *how, const char *text, size_t size, bool prefix, size_t *out_size)
 {
     const bool begins =
         size > 0 && (text[0] == ' ' || (size >= MARK_SIZE && memcmp(text, mark, MARK_SIZE) == 0));
-    char *out = cli_alloc(MARK_SIZE * (size + 1) + 1);
+    char *out = calloc(size + 1, MARK_SIZE);
     size_t made = 0;
+    if (!out)
+        return NULL;
     if (prefix && size > 0 && !(begins && how->prefix_once))
         made = MARK_SIZE;
     memcpy(out, mark, made);
@@ -61,7 +63,7 @@ char *cli_blanks_mark(
     return out;
 }
 
-size_t cli_blanks_word(const char *text, size_t at, size_t size)
+size_t vkmoe_blanks_word(const char *text, size_t at, size_t size)
 {
     size_t end = at + 1;
     while (end < size && !is_mark(text, end, size))
@@ -69,7 +71,7 @@ size_t cli_blanks_word(const char *text, size_t at, size_t size)
     return end;
 }
 
-size_t cli_blanks_unmark(char *to, const char *text, size_t size)
+size_t vkmoe_blanks_unmark(char *to, const char *text, size_t size)
 {
     size_t made = 0;
     for (size_t at = 0; at < size;) {

@@ -1,42 +1,15 @@
 // bpe.c - see bpe.h. Tokens are kept as bytes; what the files write for a byte is a printable
 // character (GPT-2's table): itself where it is printable in Latin-1, else the next from U+0100 on.
-#include "bpe.h"
+#include "tokenizer/bpe.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "blanks.h"
-#include "charsmap.h"
-#include "cli.h"
-#include "unigram.h"
-#include "utf8.h"
-
-struct token {
-    char *text; // NULL: there is none of this id
-    size_t size;
-};
-
-struct merge {
-    uint32_t left, right, rank, result;
-};
-
-struct cli_bpe {
-    struct token *tokens;
-    uint32_t room, count;
-    uint32_t *texts, texts_mask; // ids + 1 by the hash of their bytes; 0: free
-    struct merge *merges;        // by the hash of the pair; rank is from 1; 0: free
-    uint32_t merges_mask, merges_count;
-    int64_t bytes[256];        // the token of a byte; -1: none
-    unsigned char values[324]; // the byte that a character stands for
-    bool known[324];
-    bool ignore_merges;
-    bool is_text;
-    struct cli_bpe_text how; // if it is
-    int64_t unknown;
-    struct cli_charsmap *map; // NULL: there is none, likewise below
-    struct cli_unigram *unigram;
-    struct cli_split *split;
-};
+#include "base/utf8.h"
+#include "tokenizer/blanks.h"
+#include "tokenizer/bpe_parts.h"
+#include "tokenizer/charsmap.h"
+#include "tokenizer/unigram.h"
 
 // ------------------------------------------------------------------------------ open
 
@@ -48,16 +21,18 @@ static uint32_t slots(uint32_t count)
     return room;
 }
 
-struct cli_bpe *cli_bpe_open(uint32_t tokens, uint32_t merges, bool ignore_merges)
+struct bpe *vkmoe_bpe_open(uint32_t tokens, uint32_t merges, bool ignore_merges)
 {
-    struct cli_bpe *bpe = cli_alloc(sizeof *bpe);
+    struct bpe *bpe = calloc(1, sizeof *bpe);
+    if (!bpe)
+        return NULL;
     bpe->ignore_merges = ignore_merges;
     bpe->room = tokens;
-    bpe->tokens = cli_alloc((tokens + (size_t)1) * sizeof *bpe->tokens);
+    bpe->tokens = calloc(tokens + (size_t)1, sizeof *bpe->tokens);
     bpe->texts_mask = slots(tokens) - 1;
-    bpe->texts = cli_alloc((bpe->texts_mask + (size_t)1) * sizeof *bpe->texts);
+    bpe->texts = calloc(bpe->texts_mask + (size_t)1, sizeof *bpe->texts);
     bpe->merges_mask = slots(merges) - 1;
-    bpe->merges = cli_alloc((bpe->merges_mask + (size_t)1) * sizeof *bpe->merges);
+    bpe->merges = calloc(bpe->merges_mask + (size_t)1, sizeof *bpe->merges);
     uint32_t next = 256;
     for (uint32_t byte = 0; byte < 256; byte++) {
         const bool itself = (byte >= 33 && byte <= 126) || (byte >= 161 && byte != 173);
@@ -67,41 +42,43 @@ struct cli_bpe *cli_bpe_open(uint32_t tokens, uint32_t merges, bool ignore_merge
         bpe->bytes[byte] = -1;
     }
     bpe->unknown = -1;
-    bpe->split = cli_split_open();
+    bpe->split = vkmoe_split_open();
+    if (!bpe->tokens || !bpe->texts || !bpe->merges || !bpe->split)
+        vkmoe_bpe_close(&bpe);
     return bpe;
 }
 
-void cli_bpe_use_text(struct cli_bpe *bpe, const struct cli_bpe_text *how)
+void vkmoe_bpe_use_text(struct bpe *bpe, const struct bpe_text *how)
 {
     bpe->is_text = true;
     bpe->how = *how;
 }
 
-void cli_bpe_use_charsmap(struct cli_bpe *bpe, struct cli_charsmap *map)
+void vkmoe_bpe_use_charsmap(struct bpe *bpe, struct charsmap *map)
 {
-    cli_charsmap_close(bpe->map);
+    vkmoe_charsmap_close(bpe->map);
     bpe->map = map;
 }
 
-void cli_bpe_use_unigram(struct cli_bpe *bpe, struct cli_unigram *unigram)
+void vkmoe_bpe_use_unigram(struct bpe *bpe, struct unigram *unigram)
 {
-    cli_unigram_close(bpe->unigram);
+    vkmoe_unigram_close(bpe->unigram);
     bpe->unigram = unigram;
 }
 
-void cli_bpe_set_unknown(struct cli_bpe *bpe, int64_t id)
+void vkmoe_bpe_set_unknown(struct bpe *bpe, int64_t id)
 {
     bpe->unknown = id;
 }
 
-int64_t cli_bpe_unknown(const struct cli_bpe *bpe)
+int64_t vkmoe_bpe_unknown(const struct bpe *bpe)
 {
     return bpe->is_text && !bpe->how.byte_fallback ? bpe->unknown : -1;
 }
 
-void cli_bpe_close(struct cli_bpe **out)
+void vkmoe_bpe_close(struct bpe **out)
 {
-    struct cli_bpe *bpe = *out;
+    struct bpe *bpe = *out;
     *out = NULL;
     if (!bpe)
         return;
@@ -110,18 +87,28 @@ void cli_bpe_close(struct cli_bpe **out)
     free(bpe->tokens);
     free(bpe->texts);
     free(bpe->merges);
-    cli_charsmap_close(bpe->map);
-    cli_unigram_close(bpe->unigram);
-    cli_split_close(bpe->split);
+    vkmoe_charsmap_close(bpe->map);
+    vkmoe_unigram_close(bpe->unigram);
+    vkmoe_split_close(bpe->split);
     free(bpe);
 }
 
-struct cli_split *cli_bpe_split(struct cli_bpe *bpe)
+void vkmoe_bpe_lack_memory(struct bpe *bpe)
+{
+    bpe->lacks_memory = true;
+}
+
+bool vkmoe_bpe_lacks_memory(const struct bpe *bpe)
+{
+    return bpe->lacks_memory;
+}
+
+struct split *vkmoe_bpe_split(struct bpe *bpe)
 {
     return bpe->split;
 }
 
-uint32_t cli_bpe_count(const struct cli_bpe *bpe)
+uint32_t vkmoe_bpe_count(const struct bpe *bpe)
 {
     return bpe->count;
 }
@@ -129,7 +116,7 @@ uint32_t cli_bpe_count(const struct cli_bpe *bpe)
 // ------------------------------------------------------------------------ vocabulary
 
 // The slot of these bytes, or the free one where they would go.
-static uint32_t find_slot(const struct cli_bpe *bpe, const char *bytes, size_t size)
+static uint32_t find_slot(const struct bpe *bpe, const char *bytes, size_t size)
 {
     uint32_t hash = 2166136261u;
     for (size_t i = 0; i < size; i++)
@@ -144,14 +131,15 @@ static uint32_t find_slot(const struct cli_bpe *bpe, const char *bytes, size_t s
 }
 
 // The bytes that a text stands for; a text that is not of such characters, as an added token may
-// be, stands for itself.
-static char *read_bytes(const struct cli_bpe *bpe, const char *text, size_t size, size_t *out_size)
+// be, stands for itself. NULL: there is no memory.
+static char *read_bytes(struct bpe *bpe, const char *text, size_t size, size_t *out_size)
 {
-    char *bytes = cli_alloc(size + 1);
+    char *bytes = calloc(size + 1, 1);
     size_t count = 0;
-    for (size_t at = 0; at < size;) {
+    bpe->lacks_memory = bpe->lacks_memory || !bytes;
+    for (size_t at = 0; bytes && at < size;) {
         uint32_t code;
-        const int length = cli_utf8_decode((const unsigned char *)text + at, size - at, &code);
+        const int length = vkmoe_utf8_decode((const unsigned char *)text + at, size - at, &code);
         if (bpe->is_text || length <= 0 || code >= sizeof bpe->known || !bpe->known[code]) {
             memcpy(bytes, text, size);
             *out_size = size;
@@ -164,7 +152,7 @@ static char *read_bytes(const struct cli_bpe *bpe, const char *text, size_t size
     return bytes;
 }
 
-static int64_t find_id(const struct cli_bpe *bpe, const char *bytes, size_t size)
+int64_t vkmoe_bpe_find_bytes(const struct bpe *bpe, const char *bytes, size_t size)
 {
     return (int64_t)bpe->texts[find_slot(bpe, bytes, size)] - 1;
 }
@@ -179,10 +167,11 @@ static int fallback_of(const char *text, size_t size)
     return high && low ? (int)(16 * (high - digits) + (low - digits)) : -1;
 }
 
-// Takes the bytes.
-static bool add_token(struct cli_bpe *bpe, char *bytes, size_t size, uint32_t id)
+// Takes the bytes, which may be NULL.
+static bool add_token(struct bpe *bpe, char *bytes, size_t size, uint32_t id)
 {
-    if (id >= bpe->room || bpe->tokens[id].text || find_id(bpe, bytes, size) >= 0) {
+    if (!bytes || id >= bpe->room || bpe->tokens[id].text
+        || vkmoe_bpe_find_bytes(bpe, bytes, size) >= 0) {
         free(bytes);
         return false;
     }
@@ -198,36 +187,38 @@ static bool add_token(struct cli_bpe *bpe, char *bytes, size_t size, uint32_t id
     return true;
 }
 
-bool cli_bpe_add_token(struct cli_bpe *bpe, const char *text, size_t size, uint32_t id)
+bool vkmoe_bpe_add_token(struct bpe *bpe, const char *text, size_t size, uint32_t id)
 {
-    size_t length;
+    size_t length = 0;
     char *bytes = read_bytes(bpe, text, size, &length);
     return add_token(bpe, bytes, length, id);
 }
 
-bool cli_bpe_add_bytes(struct cli_bpe *bpe, const char *bytes, size_t size, uint32_t id)
+bool vkmoe_bpe_add_bytes(struct bpe *bpe, const char *bytes, size_t size, uint32_t id)
 {
-    char *copy = cli_alloc(size + 1);
-    memcpy(copy, bytes, size);
+    char *copy = calloc(size + 1, 1);
+    if (copy && size)
+        memcpy(copy, bytes, size);
+    bpe->lacks_memory = bpe->lacks_memory || !copy;
     return add_token(bpe, copy, size, id);
 }
 
-int64_t cli_bpe_find(const struct cli_bpe *bpe, const char *text, size_t size)
+int64_t vkmoe_bpe_find(struct bpe *bpe, const char *text, size_t size)
 {
     size_t length;
     char *bytes = read_bytes(bpe, text, size, &length);
-    const int64_t id = find_id(bpe, bytes, length);
+    const int64_t id = bytes ? vkmoe_bpe_find_bytes(bpe, bytes, length) : -1;
     free(bytes);
     return id;
 }
 
-bool cli_bpe_is_byte(const struct cli_bpe *bpe, uint32_t id)
+bool vkmoe_bpe_is_byte(const struct bpe *bpe, uint32_t id)
 {
     const struct token *token = &bpe->tokens[id];
     return bpe->how.byte_fallback && fallback_of(token->text, token->size) >= 0;
 }
 
-static struct merge *find_merge(const struct cli_bpe *bpe, uint32_t left, uint32_t right)
+struct merge *vkmoe_bpe_find_merge(const struct bpe *bpe, uint32_t left, uint32_t right)
 {
     const uint64_t pair = ((uint64_t)left << 32 | right) * 0x9e3779b97f4a7c15u;
     uint32_t slot = (uint32_t)(pair >> 32) & bpe->merges_mask;
@@ -237,251 +228,93 @@ static struct merge *find_merge(const struct cli_bpe *bpe, uint32_t left, uint32
     return &bpe->merges[slot];
 }
 
-bool cli_bpe_add_merge(
-    struct cli_bpe *bpe, const char *left, size_t left_size, const char *right, size_t right_size)
+bool vkmoe_bpe_add_merge(
+    struct bpe *bpe, const char *left, size_t left_size, const char *right, size_t right_size)
 {
-    const int64_t first = cli_bpe_find(bpe, left, left_size);
-    const int64_t second = cli_bpe_find(bpe, right, right_size);
-    char *both = cli_alloc(left_size + right_size + 1);
+    const int64_t first = vkmoe_bpe_find(bpe, left, left_size);
+    const int64_t second = vkmoe_bpe_find(bpe, right, right_size);
+    char *both = calloc(left_size + right_size + 1, 1);
+    bpe->lacks_memory = bpe->lacks_memory || !both;
+    if (!both)
+        return false;
     memcpy(both, left, left_size);
     memcpy(both + left_size, right, right_size);
-    const int64_t result = cli_bpe_find(bpe, both, left_size + right_size);
+    const int64_t result = vkmoe_bpe_find(bpe, both, left_size + right_size);
     free(both);
     if (first < 0 || second < 0 || result < 0 || bpe->merges_count > bpe->merges_mask / 2)
         return false;
-    struct merge *merge = find_merge(bpe, (uint32_t)first, (uint32_t)second);
+    struct merge *merge = vkmoe_bpe_find_merge(bpe, (uint32_t)first, (uint32_t)second);
     *merge =
         (struct merge){ (uint32_t)first, (uint32_t)second, ++bpe->merges_count, (uint32_t)result };
     return true;
 }
 
 // Those of one token; counts them, and adds them if `add`.
-static uint32_t derive(struct cli_bpe *bpe, uint32_t id, bool add)
+static uint32_t derive(struct bpe *bpe, uint32_t id, bool add)
 {
     const struct token *token = &bpe->tokens[id];
     uint32_t count = 0;
     for (size_t cut = 1; cut < token->size; cut++) {
-        const int64_t left = find_id(bpe, token->text, cut);
-        const int64_t right = find_id(bpe, token->text + cut, token->size - cut);
+        const int64_t left = vkmoe_bpe_find_bytes(bpe, token->text, cut);
+        const int64_t right = vkmoe_bpe_find_bytes(bpe, token->text + cut, token->size - cut);
         if (left < 0 || right < 0)
             continue;
         count++;
         if (add)
-            *find_merge(bpe, (uint32_t)left, (uint32_t)right) =
+            *vkmoe_bpe_find_merge(bpe, (uint32_t)left, (uint32_t)right) =
                 (struct merge){ (uint32_t)left, (uint32_t)right, id + 1, id };
     }
     return count;
 }
 
-void cli_bpe_derive_merges(struct cli_bpe *bpe)
+void vkmoe_bpe_derive_merges(struct bpe *bpe)
 {
     bpe->merges_count = 0;
     for (uint32_t id = 0; id < bpe->count; id++)
         bpe->merges_count += derive(bpe, id, false);
+    const uint32_t mask = slots(bpe->merges_count) - 1;
+    struct merge *merges = calloc(mask + (size_t)1, sizeof *merges);
+    bpe->lacks_memory = bpe->lacks_memory || !merges;
+    if (!merges)
+        return;
     free(bpe->merges);
-    bpe->merges_mask = slots(bpe->merges_count) - 1;
-    bpe->merges = cli_alloc((bpe->merges_mask + (size_t)1) * sizeof *bpe->merges);
+    bpe->merges = merges;
+    bpe->merges_mask = mask;
     for (uint32_t id = 0; id < bpe->count; id++)
         derive(bpe, id, true);
-}
-
-// ------------------------------------------------------------------------------ merge
-
-struct symbol {
-    uint32_t id;
-    uint32_t before, after; // NONE: none
-    bool gone;
-};
-
-struct candidate {
-    uint32_t rank, at, left, right, result;
-};
-
-// Of a candidate whose tokens are others by now, nothing is done: it is stale.
-struct work {
-    const struct cli_bpe *bpe;
-    struct symbol *symbols;
-    uint32_t symbol_count;
-    struct candidate *heap; // the lowest rank first, of equal ones the leftmost
-    size_t count;
-};
-
-#define NONE UINT32_MAX
-
-static bool goes_first(const struct candidate *a, const struct candidate *b)
-{
-    return a->rank != b->rank ? a->rank < b->rank : a->at < b->at;
-}
-
-static void push(struct work *w, uint32_t at)
-{
-    if (at == NONE || w->symbols[at].after == NONE)
-        return;
-    const uint32_t left = w->symbols[at].id, right = w->symbols[w->symbols[at].after].id;
-    const struct merge *merge = find_merge(w->bpe, left, right);
-    if (!merge->rank)
-        return;
-    const struct candidate added = { merge->rank, at, left, right, merge->result };
-    size_t place = w->count++;
-    for (; place > 0 && goes_first(&added, &w->heap[(place - 1) / 2]); place = (place - 1) / 2)
-        w->heap[place] = w->heap[(place - 1) / 2];
-    w->heap[place] = added;
-}
-
-static struct candidate pop(struct work *w)
-{
-    const struct candidate first = w->heap[0], last = w->heap[--w->count];
-    size_t place = 0;
-    for (size_t next = 1; next < w->count; next = 2 * place + 1) {
-        if (next + 1 < w->count && goes_first(&w->heap[next + 1], &w->heap[next]))
-            next++;
-        if (!goes_first(&w->heap[next], &last))
-            break;
-        w->heap[place] = w->heap[next];
-        place = next;
-    }
-    w->heap[place] = last;
-    return first;
-}
-
-static void apply(struct work *w, const struct candidate *c)
-{
-    struct symbol *left = &w->symbols[c->at];
-    if (left->gone || left->id != c->left || left->after == NONE
-        || w->symbols[left->after].id != c->right)
-        return;
-    struct symbol *right = &w->symbols[left->after];
-    right->gone = true;
-    left->id = c->result;
-    left->after = right->after;
-    if (left->after != NONE)
-        w->symbols[left->after].before = c->at;
-    push(w, left->before);
-    push(w, c->at);
-}
-
-static void add_symbol(struct work *w, int64_t id)
-{
-    const uint32_t at = w->symbol_count;
-    if (id < 0) // is left out
-        return;
-    w->symbols[at] = (struct symbol){ (uint32_t)id, at ? at - 1 : NONE, NONE, false };
-    if (at)
-        w->symbols[at - 1].after = at;
-    w->symbol_count++;
-}
-
-static void add_bytes(struct work *w, const char *text, size_t size)
-{
-    for (size_t i = 0; i < size; i++)
-        add_symbol(w, w->bpe->bytes[(unsigned char)text[i]]);
-}
-
-static bool has_bytes(const struct cli_bpe *bpe, const char *text, size_t size)
-{
-    bool all = bpe->how.byte_fallback;
-    for (size_t i = 0; i < size; i++)
-        all = all && bpe->bytes[(unsigned char)text[i]] >= 0;
-    return all;
-}
-
-// `after`: what came before is unknown, too. Returns whether this is.
-static bool add_unknown(struct work *w, const char *text, size_t size, bool after)
-{
-    const bool bytes = has_bytes(w->bpe, text, size);
-    if (bytes)
-        add_bytes(w, text, size);
-    else if (!after || !w->bpe->how.fuse_unknown)
-        add_symbol(w, w->bpe->unknown);
-    return !bytes;
-}
-
-static void add_characters(struct work *w, const char *text, size_t size)
-{
-    bool unknown = false; // the one before
-    for (size_t at = 0; at < size;) {
-        uint32_t code;
-        const int read = cli_utf8_decode((const unsigned char *)text + at, size - at, &code);
-        const size_t length = read > 0 ? (size_t)read : 1;
-        const int64_t id = find_id(w->bpe, text + at, length);
-        if (id >= 0)
-            add_symbol(w, id);
-        unknown = id < 0 && add_unknown(w, text + at, length, unknown);
-        at += length;
-    }
-}
-
-static void add_parts(struct work *w, const char *text, size_t size)
-{
-    struct cli_unigram_part *parts = cli_alloc((size + 1) * sizeof *parts);
-    const size_t count = cli_unigram_cut(w->bpe->unigram, text, size, parts);
-    for (size_t i = 0; i < count; i++) {
-        if (parts[i].id >= 0)
-            add_symbol(w, parts[i].id);
-        else
-            add_unknown(w, text + parts[i].begin, parts[i].end - parts[i].begin, false);
-    }
-    free(parts);
-}
-
-size_t cli_bpe_merge(const struct cli_bpe *bpe, const char *text, size_t size, uint32_t *tokens)
-{
-    const int64_t whole = bpe->ignore_merges ? find_id(bpe, text, size) : -1;
-    if (whole >= 0) {
-        tokens[0] = (uint32_t)whole;
-        return 1;
-    }
-    struct work w = { .bpe = bpe };
-    w.symbols = cli_alloc((size + 1) * sizeof *w.symbols);
-    // Each pair at first, and two for each merge.
-    w.heap = cli_alloc((3 * size + 1) * sizeof *w.heap);
-    if (bpe->unigram)
-        add_parts(&w, text, size);
-    else if (bpe->is_text)
-        add_characters(&w, text, size);
-    else
-        add_bytes(&w, text, size);
-    const uint32_t count = w.symbol_count;
-    for (uint32_t i = 0; i < count; i++)
-        push(&w, i);
-    while (w.count) {
-        const struct candidate next = pop(&w);
-        apply(&w, &next);
-    }
-    size_t made = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        if (!w.symbols[i].gone)
-            tokens[made++] = w.symbols[i].id;
-    }
-    free(w.symbols);
-    free(w.heap);
-    return made;
 }
 
 // ---------------------------------------------------------------------- text and back
 
 struct output {
-    const struct cli_bpe *bpe;
+    const struct bpe *bpe;
     uint32_t *tokens;
     size_t count;
+    bool lacks_memory;
 };
 
 static void use_piece(void *data, const char *piece, size_t size)
 {
     struct output *out = data;
-    out->count += cli_bpe_merge(out->bpe, piece, size, out->tokens + out->count);
+    const size_t made = out->lacks_memory
+        ? SIZE_MAX
+        : vkmoe_bpe_merge(out->bpe, piece, size, out->tokens + out->count);
+    out->lacks_memory = made == SIZE_MAX;
+    out->count += out->lacks_memory ? 0 : made;
 }
 
-// The text as its steps leave it, in place of `text`.
-static char *prepare_text(const struct cli_bpe *bpe, char *text, size_t *size, bool prefix)
+// The text as its steps leave it, in place of `text`. NULL: there is no memory.
+static char *prepare_text(const struct bpe *bpe, char *text, size_t *size, bool prefix)
 {
     if (bpe->map) {
-        char *mapped = cli_charsmap_apply(bpe->map, text, *size, size);
+        char *mapped = vkmoe_charsmap_apply(bpe->map, text, *size, size);
         free(text);
         text = mapped;
     }
-    *size = cli_blanks_drop(&bpe->how, text, *size);
-    char *marked = cli_blanks_mark(&bpe->how, text, *size, prefix, size);
+    if (!text)
+        return NULL;
+    *size = vkmoe_blanks_drop(&bpe->how, text, *size);
+    char *marked = vkmoe_blanks_mark(&bpe->how, text, *size, prefix, size);
     free(text);
     return marked;
 }
@@ -489,25 +322,30 @@ static char *prepare_text(const struct cli_bpe *bpe, char *text, size_t *size, b
 static void use_words(struct output *out, const char *text, size_t size)
 {
     for (size_t at = 0; at < size;) {
-        const size_t end = cli_blanks_word(text, at, size);
+        const size_t end = vkmoe_blanks_word(text, at, size);
         use_piece(out, text + at, end - at);
         at = end;
     }
 }
 
-uint32_t *cli_bpe_encode(const struct cli_bpe *bpe, const char *text, size_t size, bool prefix,
+uint32_t *vkmoe_bpe_encode(const struct bpe *bpe, const char *text, size_t size, bool prefix,
     uint32_t *count, const char **why)
 {
-    char *normal = cli_split_normalize(bpe->split, text, &size, why);
-    if (!normal)
-        return NULL;
-    if (bpe->is_text)
+    *why = NULL;
+    char *normal = vkmoe_split_normalize(bpe->split, text, &size, why);
+    if (normal && bpe->is_text)
         normal = prepare_text(bpe, normal, &size, prefix);
-    struct output out = { bpe, cli_alloc((size + 1) * sizeof *out.tokens), 0 };
-    if (bpe->is_text && bpe->how.words) {
+    struct output out = { .bpe = bpe };
+    bool good = true;
+    if (normal)
+        out.tokens = calloc(size + 1, sizeof *out.tokens);
+    if (out.tokens && bpe->is_text && bpe->how.words)
         use_words(&out, normal, size);
-    } else if (!cli_split_cut(bpe->split, normal, size, use_piece, &out)) {
+    else if (out.tokens)
+        good = vkmoe_split_cut(bpe->split, normal, size, use_piece, &out);
+    if (!good && !out.lacks_memory)
         *why = "a pattern that cuts it takes too many steps, or too much memory";
+    if (!good || out.lacks_memory) {
         free(out.tokens);
         out.tokens = NULL;
     }
@@ -516,14 +354,14 @@ uint32_t *cli_bpe_encode(const struct cli_bpe *bpe, const char *text, size_t siz
     return out.tokens;
 }
 
-char *cli_bpe_repair(const char *bytes, size_t size, size_t *out_size)
+char *vkmoe_bpe_repair(const char *bytes, size_t size, size_t *out_size)
 {
-    char *out = cli_alloc(3 * size + 1);
+    char *out = calloc(3 * size + 1, 1);
     size_t made = 0;
-    for (size_t at = 0; at < size;) {
+    for (size_t at = 0; out && at < size;) {
         const unsigned char *s = (const unsigned char *)bytes + at;
         uint32_t code;
-        int length = cli_utf8_decode(s, size - at, &code);
+        int length = vkmoe_utf8_decode(s, size - at, &code);
         if (length > 0) {
             memcpy(out + made, s, (size_t)length);
             made += (size_t)length;
@@ -531,7 +369,7 @@ char *cli_bpe_repair(const char *bytes, size_t size, size_t *out_size)
             memcpy(out + made, "\xef\xbf\xbd", 3);
             made += 3;
             for (length = 1; length < 3 && at + (size_t)length < size
-                 && cli_utf8_decode(s, (size_t)length + 1, &code) < 0;)
+                 && vkmoe_utf8_decode(s, (size_t)length + 1, &code) < 0;)
                 length++;
         }
         at += (size_t)length;
@@ -540,7 +378,7 @@ char *cli_bpe_repair(const char *bytes, size_t size, size_t *out_size)
     return out;
 }
 
-static size_t put_token(const struct cli_bpe *bpe, uint32_t id, char *to)
+static size_t put_token(const struct bpe *bpe, uint32_t id, char *to)
 {
     const struct token *token = id < bpe->count ? &bpe->tokens[id] : NULL;
     const int byte =
@@ -554,22 +392,38 @@ static size_t put_token(const struct cli_bpe *bpe, uint32_t id, char *to)
         return 1;
     }
     if (bpe->is_text)
-        return cli_blanks_unmark(to, token->text, token->size);
+        return vkmoe_blanks_unmark(to, token->text, token->size);
     memcpy(to, token->text, token->size);
     return token->size;
 }
 
-char *cli_bpe_decode(
-    const struct cli_bpe *bpe, const uint32_t *tokens, uint32_t count, bool prefix, size_t *size)
+char *vkmoe_bpe_decode(
+    const struct bpe *bpe, const uint32_t *tokens, uint32_t count, bool prefix, size_t *size)
 {
     size_t room = 1, made = 0;
     for (uint32_t i = 0; i < count; i++)
         room += tokens[i] < bpe->count ? bpe->tokens[tokens[i]].size + 1 : 1;
-    char *bytes = cli_alloc(room);
+    char *bytes = malloc(room);
+    if (!bytes)
+        return NULL;
     for (uint32_t i = 0; i < count; i++)
         made += put_token(bpe, tokens[i], bytes + made);
     const size_t skipped = bpe->is_text && prefix && made > 0 && bytes[0] == ' ';
-    char *text = cli_bpe_repair(bytes + skipped, made - skipped, size);
+    char *text = vkmoe_bpe_repair(bytes + skipped, made - skipped, size);
     free(bytes);
     return text;
+}
+
+char *vkmoe_bpe_text(const struct bpe *bpe, uint32_t id, size_t *size)
+{
+    const size_t room = id < bpe->count ? bpe->tokens[id].size : 0;
+    char *text = malloc(room + 1);
+    if (text)
+        *size = put_token(bpe, id, text);
+    return text;
+}
+
+bool vkmoe_bpe_has(const struct bpe *bpe, uint32_t id)
+{
+    return id < bpe->count && bpe->tokens[id].text;
 }

@@ -8,8 +8,7 @@
 #include <string.h>
 #include <utf8proc.h>
 
-#include "bpe.h"
-#include "cli.h"
+#include "tokenizer/bpe.h"
 
 enum {
     MAX_PATTERNS = 16,
@@ -17,35 +16,35 @@ enum {
     MATCH_KIB = 262144, // of memory for one match, which may be the whole text
 };
 
-struct cli_split {
+struct split {
     pcre2_code *patterns[MAX_PATTERNS];
     uint32_t count;
     bool nfc;
 };
 
-bool cli_bpe_is_built(void)
+bool vkmoe_bpe_is_built(void)
 {
     return true;
 }
 
-struct cli_split *cli_split_open(void)
+struct split *vkmoe_split_open(void)
 {
-    return cli_alloc(sizeof(struct cli_split));
+    return calloc(1, sizeof(struct split));
 }
 
-void cli_split_close(struct cli_split *split)
+void vkmoe_split_close(struct split *split)
 {
-    for (uint32_t i = 0; i < split->count; i++)
+    for (uint32_t i = 0; split && i < split->count; i++)
         pcre2_code_free(split->patterns[i]);
     free(split);
 }
 
-void cli_split_use_nfc(struct cli_split *split)
+void vkmoe_split_use_nfc(struct split *split)
 {
     split->nfc = true;
 }
 
-bool cli_split_add(struct cli_split *split, const char *pattern, char *why, size_t room)
+bool vkmoe_split_add(struct split *split, const char *pattern, char *why, size_t room)
 {
     int error;
     size_t at;
@@ -59,7 +58,10 @@ bool cli_split_add(struct cli_split *split, const char *pattern, char *why, size
     pcre2_code *code = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED,
         PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C, &error, &at, NULL);
     if (!code) {
-        pcre2_get_error_message(error, (PCRE2_UCHAR *)why, room);
+        if (error == PCRE2_ERROR_HEAP_FAILED)
+            *why = 0;
+        else
+            pcre2_get_error_message(error, (PCRE2_UCHAR *)why, room);
         return false;
     }
     split->patterns[split->count++] = code;
@@ -80,12 +82,12 @@ static bool has_many_marks(const char *text, size_t size)
     return marks > MAX_MARKS;
 }
 
-char *cli_split_normalize(
-    const struct cli_split *split, const char *text, size_t *size, const char **why)
+char *vkmoe_split_normalize(
+    const struct split *split, const char *text, size_t *size, const char **why)
 {
-    char *repaired = cli_bpe_repair(text, *size, size);
+    char *repaired = vkmoe_bpe_repair(text, *size, size);
     utf8proc_uint8_t *normal = NULL;
-    if (!split->nfc)
+    if (!split->nfc || !repaired)
         return repaired;
     const bool many = has_many_marks(repaired, *size);
     const utf8proc_ssize_t length = many
@@ -95,7 +97,9 @@ char *cli_split_normalize(
     free(repaired);
     if (length < 0) {
         static_assert(MAX_MARKS == 1000, "as the line has it");
-        *why = many ? "it has more than 1000 combining marks in a row" : utf8proc_errmsg(length);
+        if (length != UTF8PROC_ERROR_NOMEM)
+            *why =
+                many ? "it has more than 1000 combining marks in a row" : utf8proc_errmsg(length);
         return NULL;
     }
     *size = (size_t)length;
@@ -103,7 +107,7 @@ char *cli_split_normalize(
 }
 
 struct cut {
-    const struct cli_split *split;
+    const struct split *split;
     void (*use)(void *data, const char *piece, size_t size);
     void *data;
 };
@@ -143,7 +147,7 @@ static bool cut(const struct cut *c, uint32_t pattern, const char *text, size_t 
     return good;
 }
 
-bool cli_split_cut(const struct cli_split *split, const char *text, size_t size,
+bool vkmoe_split_cut(const struct split *split, const char *text, size_t size,
     void (*use)(void *data, const char *piece, size_t size), void *data)
 {
     const struct cut c = { split, use, data };

@@ -1,89 +1,96 @@
 // no_sentencepiece.c - in place of sentencepiece.cc where the library is not there.
-#include "sentencepiece.h"
+#include "tokenizer/sentencepiece.h"
 
-bool cli_pieces_are_built(void)
+bool vkmoe_pieces_are_built(void)
 {
     return false;
 }
 
-struct cli_pieces *cli_pieces_open(const char *data, size_t size)
+struct pieces *vkmoe_pieces_open(const char *data, size_t size)
 {
     (void)data;
     (void)size;
     return NULL;
 }
 
-void cli_pieces_close(struct cli_pieces **pieces)
+void vkmoe_pieces_close(struct pieces **pieces)
 {
     *pieces = NULL;
 }
 
-uint32_t cli_pieces_count(const struct cli_pieces *pieces)
+uint32_t vkmoe_pieces_count(const struct pieces *pieces)
 {
     (void)pieces;
     return 0;
 }
 
-int64_t cli_pieces_begin(const struct cli_pieces *pieces)
+int64_t vkmoe_pieces_begin(const struct pieces *pieces)
 {
     (void)pieces;
     return -1;
 }
 
-int64_t cli_pieces_end(const struct cli_pieces *pieces)
+int64_t vkmoe_pieces_end(const struct pieces *pieces)
 {
     (void)pieces;
     return -1;
 }
 
-enum cli_piece_kind cli_pieces_kind(const struct cli_pieces *pieces, uint32_t id)
+enum piece_kind vkmoe_pieces_kind(const struct pieces *pieces, uint32_t id)
 {
     (void)pieces, (void)id;
-    return CLI_PIECE_UNKNOWN;
+    return PIECE_UNKNOWN;
 }
 
-const char *cli_pieces_text(const struct cli_pieces *pieces, uint32_t id, size_t *size)
+const char *vkmoe_pieces_text(const struct pieces *pieces, uint32_t id, size_t *size)
 {
     (void)pieces, (void)id;
     *size = 0;
     return "";
 }
 
-int64_t cli_pieces_find(const struct cli_pieces *pieces, const char *text, size_t size)
+int64_t vkmoe_pieces_find(const struct pieces *pieces, const char *text, size_t size)
 {
     (void)pieces, (void)text, (void)size;
     return -1;
 }
 
-bool cli_pieces_forget_prefix(struct cli_pieces *pieces)
+bool vkmoe_pieces_forget_prefix(struct pieces *pieces)
 {
     (void)pieces;
     return false;
 }
 
-uint32_t *cli_pieces_encode(
-    const struct cli_pieces *pieces, const char *text, size_t size, bool prefix, uint32_t *count)
+uint32_t *vkmoe_pieces_encode(const struct pieces *pieces, const char *text, size_t size,
+    bool prefix, uint32_t *count, const char **why)
 {
     (void)pieces, (void)text, (void)size, (void)prefix, (void)count;
+    *why = NULL;
     return NULL;
 }
 
-char *cli_pieces_decode(const struct cli_pieces *pieces, const uint32_t *tokens, uint32_t count,
-    bool prefix, size_t *size)
+char *vkmoe_pieces_decode(
+    const struct pieces *pieces, const uint32_t *tokens, uint32_t count, bool prefix, size_t *size)
 {
     (void)pieces, (void)tokens, (void)count, (void)prefix, (void)size;
     return NULL;
 }
 
-bool cli_pieces_go_on(const struct cli_pieces *pieces)
+bool vkmoe_pieces_go_on(const struct pieces *pieces)
 {
     (void)pieces;
     return false;
 }
 
-char *cli_pieces_decode_inside(
-    const struct cli_pieces *pieces, const uint32_t *tokens, uint32_t count, size_t *size)
+char *vkmoe_pieces_decode_inside(
+    const struct pieces *pieces, const uint32_t *tokens, uint32_t count, size_t *size)
 {
     (void)pieces, (void)tokens, (void)count, (void)size;
+    return NULL;
+}
+
+char *vkmoe_pieces_bytes(const struct pieces *pieces, uint32_t id, size_t *size)
+{
+    (void)pieces, (void)id, (void)size;
     return NULL;
 }

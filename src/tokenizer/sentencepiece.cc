@@ -1,5 +1,5 @@
 // sentencepiece.cc - see sentencepiece.h. The only C++ here, as the library speaks nothing else.
-#include "sentencepiece.h"
+#include "tokenizer/sentencepiece.h"
 
 #include <cstdlib>
 #include <cstring>
@@ -7,12 +7,9 @@
 #include <string>
 #include <vector>
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <sentencepiece_processor.h>
 
-struct cli_pieces {
+struct pieces {
     sentencepiece::SentencePieceProcessor processor;
     std::unique_ptr<sentencepiece::SentencePieceProcessor> plain; // adds no blank before a text
     bool strips = false; // decoding takes away the blank that a text was begun with
@@ -26,29 +23,41 @@ static bool begins_blank(const std::string &piece)
     return piece.compare(0, sizeof blank - 1, blank) == 0;
 }
 
-// While it lives nothing gets to standard error, where the library writes about files that it
-// refuses. How to forbid that differs between its versions.
+// Not in its public headers, but in the library, of all versions that were looked at.
+namespace sentencepiece {
+namespace logging {
+int GetMinLogLevel() __attribute__((weak));
+void SetMinLogLevel(int level) __attribute__((weak));
+} // namespace logging
+} // namespace sentencepiece
+
+// While it lives the library writes no errors about files that it refuses to standard error.
 class silence {
   public:
-    silence() : saved(dup(STDERR_FILENO))
+    silence() : saved(sentencepiece::logging::GetMinLogLevel ? get() : 0)
     {
-        const int null = open("/dev/null", O_WRONLY);
-        if (saved >= 0 && null >= 0)
-            dup2(null, STDERR_FILENO);
-        if (null >= 0)
-            close(null);
+        set(fatal);
     }
     ~silence()
     {
-        if (saved >= 0) {
-            dup2(saved, STDERR_FILENO);
-            close(saved);
-        }
+        set(saved);
     }
     silence(const silence &) = delete;
     silence &operator=(const silence &) = delete;
 
   private:
+    enum { fatal = 3 };
+
+    static int get()
+    {
+        return sentencepiece::logging::GetMinLogLevel();
+    }
+    static void set(int level)
+    {
+        if (sentencepiece::logging::SetMinLogLevel)
+            sentencepiece::logging::SetMinLogLevel(level);
+    }
+
     int saved;
 };
 
@@ -61,7 +70,7 @@ template <typename T> static T *copy(const T *data, size_t count)
     return to;
 }
 
-bool cli_pieces_are_built(void)
+bool vkmoe_pieces_are_built(void)
 {
     return true;
 }
@@ -191,12 +200,12 @@ static std::string hide_marks(std::string data)
 
 // ---------------------------------------------------------------------------- pieces
 
-struct cli_pieces *cli_pieces_open(const char *data, size_t size)
+struct pieces *vkmoe_pieces_open(const char *data, size_t size)
 {
-    struct cli_pieces *pieces = nullptr;
+    struct pieces *pieces = nullptr;
     try {
         const silence until_loaded;
-        pieces = new cli_pieces;
+        pieces = new struct pieces;
         if (pieces->processor.LoadFromSerializedProto(hide_marks(std::string(data, size))).ok()) {
             pieces->strips = find_strips(pieces->processor);
             pieces->letter = find_letter(pieces->processor);
@@ -204,47 +213,47 @@ struct cli_pieces *cli_pieces_open(const char *data, size_t size)
         }
     } catch (...) {
     }
-    cli_pieces_close(&pieces);
+    vkmoe_pieces_close(&pieces);
     return nullptr;
 }
 
-void cli_pieces_close(struct cli_pieces **pieces)
+void vkmoe_pieces_close(struct pieces **pieces)
 {
     delete *pieces;
     *pieces = nullptr;
 }
 
-uint32_t cli_pieces_count(const struct cli_pieces *pieces)
+uint32_t vkmoe_pieces_count(const struct pieces *pieces)
 {
     return static_cast<uint32_t>(pieces->processor.GetPieceSize());
 }
 
-int64_t cli_pieces_begin(const struct cli_pieces *pieces)
+int64_t vkmoe_pieces_begin(const struct pieces *pieces)
 {
     return pieces->processor.bos_id();
 }
 
-int64_t cli_pieces_end(const struct cli_pieces *pieces)
+int64_t vkmoe_pieces_end(const struct pieces *pieces)
 {
     return pieces->processor.eos_id();
 }
 
-enum cli_piece_kind cli_pieces_kind(const struct cli_pieces *pieces, uint32_t id)
+enum piece_kind vkmoe_pieces_kind(const struct pieces *pieces, uint32_t id)
 {
     const int piece = static_cast<int>(id);
-    return pieces->processor.IsControl(piece) ? CLI_PIECE_CONTROL
-        : pieces->processor.IsUnknown(piece)  ? CLI_PIECE_UNKNOWN
-                                              : CLI_PIECE_TEXT;
+    return pieces->processor.IsControl(piece) ? PIECE_CONTROL
+        : pieces->processor.IsUnknown(piece)  ? PIECE_UNKNOWN
+                                              : PIECE_TEXT;
 }
 
-const char *cli_pieces_text(const struct cli_pieces *pieces, uint32_t id, size_t *size)
+const char *vkmoe_pieces_text(const struct pieces *pieces, uint32_t id, size_t *size)
 {
     const std::string &text = pieces->processor.IdToPiece(static_cast<int>(id));
     *size = text.size();
     return text.data();
 }
 
-int64_t cli_pieces_find(const struct cli_pieces *pieces, const char *text, size_t size)
+int64_t vkmoe_pieces_find(const struct pieces *pieces, const char *text, size_t size)
 {
     try {
         const std::string piece(text, size);
@@ -259,7 +268,7 @@ int64_t cli_pieces_find(const struct cli_pieces *pieces, const char *text, size_
 // ------------------------------------------------------------------------- no prefix
 
 // What follows in a protobuf counts: normalizer_spec (3) { add_dummy_prefix (3): false }.
-bool cli_pieces_forget_prefix(struct cli_pieces *pieces)
+bool vkmoe_pieces_forget_prefix(struct pieces *pieces)
 {
     try {
         const silence until_loaded;
@@ -277,7 +286,7 @@ bool cli_pieces_forget_prefix(struct cli_pieces *pieces)
 // A blank at the beginning is lost if the tokenizer strips blanks there. Hugging Face's classes
 // put the unknown piece's name before it, and take away its tokens; so they have it from here.
 static bool encode_plain(
-    const struct cli_pieces *pieces, const std::string &text, std::vector<int> *ids)
+    const struct pieces *pieces, const std::string &text, std::vector<int> *ids)
 {
     const int unknown = pieces->processor.unk_id();
     const std::string guard =
@@ -290,14 +299,17 @@ static bool encode_plain(
     return true;
 }
 
-uint32_t *cli_pieces_encode(
-    const struct cli_pieces *pieces, const char *text, size_t size, bool prefix, uint32_t *count)
+uint32_t *vkmoe_pieces_encode(const struct pieces *pieces, const char *text, size_t size,
+    bool prefix, uint32_t *count, const char **why)
 {
+    *why = nullptr;
     try {
         std::vector<int> ids;
         if (prefix || !pieces->plain ? !pieces->processor.Encode({ text, size }, &ids).ok()
-                                     : !encode_plain(pieces, std::string(text, size), &ids))
+                                     : !encode_plain(pieces, std::string(text, size), &ids)) {
+            *why = "sentencepiece refuses it";
             return nullptr;
+        }
         const std::vector<uint32_t> tokens(ids.begin(), ids.end());
         *count = static_cast<uint32_t>(tokens.size());
         return copy(tokens.data(), tokens.size());
@@ -308,9 +320,9 @@ uint32_t *cli_pieces_encode(
 
 // What is beyond the pieces is unknown.
 static std::vector<int> known_ids(
-    const struct cli_pieces *pieces, const uint32_t *tokens, uint32_t count)
+    const struct pieces *pieces, const uint32_t *tokens, uint32_t count)
 {
-    const uint32_t known = cli_pieces_count(pieces);
+    const uint32_t known = vkmoe_pieces_count(pieces);
     std::vector<int> ids(tokens, tokens + count);
     for (uint32_t i = 0; i < count; i++) {
         if (tokens[i] >= known)
@@ -319,8 +331,8 @@ static std::vector<int> known_ids(
     return ids;
 }
 
-char *cli_pieces_decode(const struct cli_pieces *pieces, const uint32_t *tokens, uint32_t count,
-    bool prefix, size_t *size)
+char *vkmoe_pieces_decode(
+    const struct pieces *pieces, const uint32_t *tokens, uint32_t count, bool prefix, size_t *size)
 {
     try {
         const std::vector<int> ids = known_ids(pieces, tokens, count);
@@ -336,13 +348,13 @@ char *cli_pieces_decode(const struct cli_pieces *pieces, const uint32_t *tokens,
     }
 }
 
-bool cli_pieces_go_on(const struct cli_pieces *pieces)
+bool vkmoe_pieces_go_on(const struct pieces *pieces)
 {
     return pieces->letter >= 0;
 }
 
-char *cli_pieces_decode_inside(
-    const struct cli_pieces *pieces, const uint32_t *tokens, uint32_t count, size_t *size)
+char *vkmoe_pieces_decode_inside(
+    const struct pieces *pieces, const uint32_t *tokens, uint32_t count, size_t *size)
 {
     try {
         std::vector<int> ids = known_ids(pieces, tokens, count);
@@ -353,6 +365,22 @@ char *cli_pieces_decode_inside(
             return nullptr;
         *size = text.size() - before;
         return copy(text.data() + before, *size);
+    } catch (...) {
+        return nullptr;
+    }
+}
+
+char *vkmoe_pieces_bytes(const struct pieces *pieces, uint32_t id, size_t *size)
+{
+    try {
+        const int piece = static_cast<int>(id);
+        std::string text = pieces->processor.IdToPiece(piece);
+        if (pieces->processor.IsByte(piece))
+            text = std::string(1, static_cast<char>(std::stoi(text.substr(3, 2), nullptr, 16)));
+        for (size_t at = 0; (at = text.find(blank, at)) != std::string::npos; at++)
+            text.replace(at, sizeof blank - 1, " ");
+        *size = text.size();
+        return copy(text.data(), text.size());
     } catch (...) {
         return nullptr;
     }

@@ -1,11 +1,10 @@
 // special.c - see special.h.
-#include "special.h"
+#include "tokenizer/special.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli.h"
-#include "utf8.h"
+#include "base/utf8.h"
 
 static int compare_texts(const char *a, size_t a_size, const char *b, size_t b_size)
 {
@@ -15,24 +14,40 @@ static int compare_texts(const char *a, size_t a_size, const char *b, size_t b_s
 
 static int compare_tokens(const void *a, const void *b)
 {
-    const struct cli_special_token *x = a, *y = b;
+    const struct special_token *x = a, *y = b;
     const int order = compare_texts(x->text, x->size, y->text, y->size);
     return order ? order : x->order < y->order ? -1 : 1;
 }
 
-void cli_special_add(struct cli_special *set, struct cli_special_token token)
+// It has no tokens any more.
+static void lack_memory(struct special *set)
 {
-    if (token.size == 0)
+    vkmoe_special_finish(set);
+    set->lacks_memory = true;
+}
+
+static bool make_room(struct special *set)
+{
+    if (set->count < set->capacity)
+        return true;
+    const uint32_t capacity = set->capacity ? 2 * set->capacity : 64;
+    struct special_token *more = realloc(set->tokens, capacity * sizeof *more);
+    if (!more)
+        return false;
+    set->tokens = more;
+    set->capacity = capacity;
+    return true;
+}
+
+void vkmoe_special_add(struct special *set, struct special_token token)
+{
+    if (token.size == 0 || set->lacks_memory)
         return;
-    if (set->count == set->capacity) {
-        set->capacity = set->capacity ? 2 * set->capacity : 64;
-        struct cli_special_token *more = cli_alloc(set->capacity * sizeof *more);
-        if (set->count)
-            memcpy(more, set->tokens, set->count * sizeof *more);
-        free(set->tokens);
-        set->tokens = more;
+    char *text = make_room(set) ? calloc(token.size + 1, 1) : NULL;
+    if (!text) {
+        lack_memory(set);
+        return;
     }
-    char *text = cli_alloc(token.size + 1);
     memcpy(text, token.text, token.size);
     token.text = text;
     token.order = set->added++;
@@ -50,27 +65,33 @@ static int compare_ids(const void *a, const void *b)
     return x->id != y->id ? (x->id < y->id ? -1 : 1) : x->order < y->order ? -1 : 1;
 }
 
-static void sort_ids(struct cli_special *set)
+static bool sort_ids(struct special *set)
 {
-    struct numbered *sorted = cli_alloc(set->count * sizeof *sorted);
+    struct numbered *sorted = calloc(set->count + (size_t)1, sizeof *sorted);
+    uint32_t *by_id = realloc(set->by_id, (set->count + (size_t)1) * sizeof *by_id);
+    if (by_id)
+        set->by_id = by_id;
+    if (!sorted || !by_id) {
+        free(sorted);
+        return false;
+    }
     for (uint32_t i = 0; i < set->count; i++)
         sorted[i] = (struct numbered){ set->tokens[i].id, set->tokens[i].order, i };
     qsort(sorted, set->count, sizeof *sorted, compare_ids);
-    free(set->by_id);
-    set->by_id = cli_alloc(set->count * sizeof *set->by_id);
     for (uint32_t i = 0; i < set->count; i++)
         set->by_id[i] = sorted[i].index;
     free(sorted);
+    return true;
 }
 
-const struct cli_special_token *cli_special_sort(struct cli_special *set)
+const struct special_token *vkmoe_special_sort(struct special *set)
 {
-    struct cli_special_token *tokens = set->tokens;
+    struct special_token *tokens = set->tokens;
     uint32_t kept = 0, torn = UINT32_MAX;
     if (set->count)
         qsort(tokens, set->count, sizeof *tokens, compare_tokens);
     for (uint32_t i = 0; i < set->count; i++) {
-        struct cli_special_token *before = kept ? &tokens[kept - 1] : NULL;
+        struct special_token *before = kept ? &tokens[kept - 1] : NULL;
         if (before && !compare_texts(before->text, before->size, tokens[i].text, tokens[i].size)) {
             if (before->id != tokens[i].id && before->file == tokens[i].file && before->file)
                 torn = kept - 1;
@@ -80,25 +101,29 @@ const struct cli_special_token *cli_special_sort(struct cli_special *set)
         }
     }
     set->count = set->sorted = kept;
-    sort_ids(set);
+    if (!sort_ids(set)) {
+        lack_memory(set);
+        return NULL;
+    }
     return torn == UINT32_MAX ? NULL : &tokens[torn];
 }
 
-void cli_special_finish(struct cli_special *set)
+void vkmoe_special_finish(struct special *set)
 {
     for (uint32_t i = 0; i < set->count; i++)
         free((void *)(uintptr_t)set->tokens[i].text);
     free(set->tokens);
     free(set->by_id);
-    *set = (struct cli_special){ 0 };
+    *set = (struct special){ 0 };
 }
 
-struct cli_special_token *cli_special_find(struct cli_special *set, const char *text, size_t size)
+const struct special_token *vkmoe_special_find(
+    const struct special *set, const char *text, size_t size)
 {
     uint32_t low = 0, high = set->sorted;
     while (low < high) {
         const uint32_t middle = low + (high - low) / 2;
-        struct cli_special_token *token = &set->tokens[middle];
+        const struct special_token *token = &set->tokens[middle];
         const int order = compare_texts(text, size, token->text, token->size);
         if (order == 0)
             return token;
@@ -114,7 +139,7 @@ struct cli_special_token *cli_special_find(struct cli_special *set, const char *
     return NULL;
 }
 
-const struct cli_special_token *cli_special_name(const struct cli_special *set, uint32_t id)
+const struct special_token *vkmoe_special_name(const struct special *set, uint32_t id)
 {
     uint32_t low = 0, high = set->count; // the first whose id is not below
     while (low < high) {
@@ -124,7 +149,7 @@ const struct cli_special_token *cli_special_name(const struct cli_special *set, 
         else
             high = middle;
     }
-    const struct cli_special_token *token = low < set->count ? &set->tokens[set->by_id[low]] : NULL;
+    const struct special_token *token = low < set->count ? &set->tokens[set->by_id[low]] : NULL;
     return token && token->id == id ? token : NULL;
 }
 
@@ -136,7 +161,7 @@ static uint32_t character_before(const char *text, size_t begin, size_t end, siz
     uint32_t code;
     for (*length = 1; *length <= 4 && *length <= end - begin; ++*length) {
         const unsigned char *s = (const unsigned char *)text + end - *length;
-        if (cli_utf8_decode(s, *length, &code) == (int)*length)
+        if (vkmoe_utf8_decode(s, *length, &code) == (int)*length)
             return code;
     }
     return 0;
@@ -145,23 +170,23 @@ static uint32_t character_before(const char *text, size_t begin, size_t end, siz
 static uint32_t character_at(const char *text, size_t at, size_t end, size_t *length)
 {
     uint32_t code;
-    const int size = cli_utf8_decode((const unsigned char *)text + at, end - at, &code);
+    const int size = vkmoe_utf8_decode((const unsigned char *)text + at, end - at, &code);
     *length = size > 0 ? (size_t)size : 0;
     return size > 0 ? code : 0;
 }
 
-size_t cli_skip_blanks(const char *text, size_t begin, size_t end)
+size_t vkmoe_skip_blanks(const char *text, size_t begin, size_t end)
 {
     size_t length;
-    while (begin < end && cli_utf8_is_blank(character_at(text, begin, end, &length)))
+    while (begin < end && vkmoe_utf8_is_blank(character_at(text, begin, end, &length)))
         begin += length;
     return begin;
 }
 
-size_t cli_trim_blanks(const char *text, size_t begin, size_t end)
+size_t vkmoe_trim_blanks(const char *text, size_t begin, size_t end)
 {
     size_t length;
-    while (begin < end && cli_utf8_is_blank(character_before(text, begin, end, &length)))
+    while (begin < end && vkmoe_utf8_is_blank(character_before(text, begin, end, &length)))
         end -= length;
     return end;
 }
@@ -171,17 +196,17 @@ size_t cli_trim_blanks(const char *text, size_t begin, size_t end)
 static bool touches_word(const char *text, size_t size, size_t at, size_t end)
 {
     size_t length;
-    return cli_utf8_is_word(character_before(text, 0, at, &length))
-        || (end < size && cli_utf8_is_word(character_at(text, end, size, &length)));
+    return vkmoe_utf8_is_word(character_before(text, 0, at, &length))
+        || (end < size && vkmoe_utf8_is_word(character_at(text, end, size, &length)));
 }
 
 // The bounds of those among [low, high), which agree in `depth` bytes, whose next one is `byte`.
 static uint32_t bound(
-    const struct cli_special *set, uint32_t low, uint32_t high, size_t depth, unsigned byte)
+    const struct special *set, uint32_t low, uint32_t high, size_t depth, unsigned byte)
 {
     while (low < high) {
         const uint32_t middle = low + (high - low) / 2;
-        const struct cli_special_token *token = &set->tokens[middle];
+        const struct special_token *token = &set->tokens[middle];
         if (token->size <= depth || (unsigned char)token->text[depth] < byte)
             low = middle + 1;
         else
@@ -190,10 +215,10 @@ static uint32_t bound(
     return low;
 }
 
-const struct cli_special_token *cli_special_longer(const struct cli_special *set, const char *text,
-    size_t size, size_t at, struct cli_special_walk *walk)
+const struct special_token *vkmoe_special_longer(
+    const struct special *set, const char *text, size_t size, size_t at, struct special_walk *walk)
 {
-    const struct cli_special_token *found = NULL;
+    const struct special_token *found = NULL;
     if (walk->depth == 0)
         walk->high = set->count;
     while (!found && walk->low < walk->high && at + walk->depth < size) {
@@ -208,22 +233,22 @@ const struct cli_special_token *cli_special_longer(const struct cli_special *set
     return found;
 }
 
-static const struct cli_special_token *match(
-    const struct cli_special *set, const char *text, size_t size, size_t at)
+static const struct special_token *match(
+    const struct special *set, const char *text, size_t size, size_t at)
 {
-    const struct cli_special_token *longest = NULL, *token;
-    struct cli_special_walk walk = { 0 };
-    while ((token = cli_special_longer(set, text, size, at, &walk))) {
+    const struct special_token *longest = NULL, *token;
+    struct special_walk walk = { 0 };
+    while ((token = vkmoe_special_longer(set, text, size, at, &walk))) {
         if (!(token->single_word && touches_word(text, size, at, at + token->size)))
             longest = token;
     }
     return longest;
 }
 
-const struct cli_special_token *cli_special_next(
-    const struct cli_special *set, const char *text, size_t size, size_t from, size_t *at)
+const struct special_token *vkmoe_special_next(
+    const struct special *set, const char *text, size_t size, size_t from, size_t *at)
 {
-    const struct cli_special_token *token = NULL;
+    const struct special_token *token = NULL;
     for (*at = from; *at < size && !token; *at += !token)
         token = match(set, text, size, *at);
     return token;

@@ -1,15 +1,15 @@
 // tiktoken.c - see tiktoken.h. How a text is cut is not in such a file but in the code that reads
 // it; what that is, is known of classes that were looked at.
-#include "tiktoken.h"
+#include "tokenizer/tiktoken.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base64.h"
+#include "base/try.h"
 #include "checkpoint/gguf_tokenizer.h"
-#include "cli.h"
-#include "tokenizer_json.h"
+#include "tokenizer/base64.h"
+#include "tokenizer/tokenizer_json.h"
 
 enum { MAX_TOKEN = 1024 }; // bytes: what is merged to it is looked for at each
 
@@ -54,85 +54,113 @@ static bool read_line(const struct blob *file, size_t *at, struct line *out)
     return blank + 1 < end && out->size <= 2 * MAX_TOKEN;
 }
 
-bool cli_tiktoken_is(const struct blob *file)
+bool vkmoe_tiktoken_is(const struct blob *file)
 {
     char bytes[2 * MAX_TOKEN];
     struct line line;
     size_t at = 0, size;
     return file->size > 0 && read_line(file, &at, &line)
-        && cli_base64_decode(line.text, line.size, bytes, &size);
+        && vkmoe_base64_decode(line.text, line.size, bytes, &size);
 }
 
-static int add_line(
-    struct cli_bpe *bpe, const struct blob *file, size_t *at, uint32_t number, uint32_t vocabulary)
+static enum vkmoe_status lack_memory(const struct vkmoe_log *log, const char *path)
+{
+    return vkmoe_fail(log, VKMOE_ERROR_OUT_OF_MEMORY, "%s: out of host memory", path);
+}
+
+static enum vkmoe_status add_line(const struct vkmoe_log *log, struct bpe *bpe,
+    const struct blob *file, size_t *at, uint32_t number, uint32_t vocabulary)
 {
     char bytes[2 * MAX_TOKEN];
     struct line line;
     size_t size;
-    if (!read_line(file, at, &line) || !cli_base64_decode(line.text, line.size, bytes, &size)
+    if (!read_line(file, at, &line) || !vkmoe_base64_decode(line.text, line.size, bytes, &size)
         || size > MAX_TOKEN)
-        return cli_fail("%s: line %u is not a token of at most %d bytes, in base64, and its rank",
-            file->path, number, MAX_TOKEN);
+        return vkmoe_fail(log, VKMOE_ERROR_INVALID,
+            "%s: line %u is not a token of at most %d bytes, in base64, and its rank", file->path,
+            number, MAX_TOKEN);
     if (line.rank >= vocabulary)
-        return cli_fail("%s: line %u is token %llu, the model's vocabulary ends at %u", file->path,
-            number, (unsigned long long)line.rank, vocabulary - 1);
-    return cli_bpe_add_bytes(bpe, bytes, size, (uint32_t)line.rank)
-        ? 0
-        : cli_fail(
+        return vkmoe_fail(log, VKMOE_ERROR_INVALID,
+            "%s: line %u is token %llu, the model's vocabulary ends at %u", file->path, number,
+            (unsigned long long)line.rank, vocabulary - 1);
+    if (vkmoe_bpe_add_bytes(bpe, bytes, size, (uint32_t)line.rank))
+        return VKMOE_OK;
+    return vkmoe_bpe_lacks_memory(bpe)
+        ? lack_memory(log, file->path)
+        : vkmoe_fail(log, VKMOE_ERROR_INVALID,
             "%s: line %u is a token, or has a rank, that was there before", file->path, number);
 }
 
 // --------------------------------------------------------------------------- patterns
 
-static int add_pattern(struct cli_bpe *bpe, const char *path, const char *pattern)
+static enum vkmoe_status add_pattern(
+    const struct vkmoe_log *log, struct bpe *bpe, const char *path, const char *pattern)
 {
     char why[128];
-    return cli_split_add(cli_bpe_split(bpe), pattern, why, sizeof why)
-        ? 0
-        : cli_fail(
+    if (vkmoe_split_add(vkmoe_bpe_split(bpe), pattern, why, sizeof why))
+        return VKMOE_OK;
+    return !*why
+        ? lack_memory(log, path)
+        : vkmoe_fail(log, VKMOE_ERROR_INVALID,
             "%s: the pattern that tokenizer_config.json has for it cannot be used: %s", path, why);
 }
 
-static int add_patterns(struct cli_bpe *bpe, const char *path, const struct value *config)
+static enum vkmoe_status add_patterns(
+    const struct vkmoe_log *log, struct bpe *bpe, const char *path, const struct value *config)
 {
-    const char *pattern = value_text(cli_json_find(config, "pattern"));
-    const char *class = value_text(cli_json_find(config, "tokenizer_class"));
+    const char *pattern = value_text(json_find(config, "pattern"));
+    const char *class = value_text(json_find(config, "tokenizer_class"));
     char shown[64];
     if (!pattern)
-        pattern = value_text(cli_json_find(config, "pat_str"));
+        pattern = value_text(json_find(config, "pat_str"));
     if (pattern)
-        return add_pattern(bpe, path, pattern);
+        return add_pattern(log, bpe, path, pattern);
     for (size_t i = 0; class && i < sizeof classes / sizeof *classes; i++) {
         if (strcmp(class, classes[i].name) != 0)
             continue;
         // That code has names for them, too, which other files repeat.
-        if (!value_is(cli_json_find(config, "added_tokens_decoder"), VALUE_OBJECT))
-            return cli_fail("%s: its tokenizer_config.json has no added_tokens_decoder", path);
+        if (!value_is(json_find(config, "added_tokens_decoder"), VALUE_OBJECT))
+            return vkmoe_fail(log, VKMOE_ERROR_INVALID,
+                "%s: its tokenizer_config.json has no added_tokens_decoder", path);
         const struct gguf_split *split = vkmoe_gguf_find_split(classes[i].split);
-        int status = 0;
-        for (const char *const *at = split->patterns; status == 0 && *at; at++)
-            status = add_pattern(bpe, path, *at);
+        enum vkmoe_status status = 0;
+        for (const char *const *at = split->patterns; status == VKMOE_OK && *at; at++)
+            status = add_pattern(log, bpe, path, *at);
         if (classes[i].nfc)
-            cli_split_use_nfc(cli_bpe_split(bpe));
+            vkmoe_split_use_nfc(vkmoe_bpe_split(bpe));
         return status;
     }
-    return class ? cli_fail("%s: how a tokenizer of class \"%s\" cuts a text is not known", path,
+    return class ? vkmoe_fail(log, VKMOE_ERROR_UNSUPPORTED,
+               "%s: how a tokenizer of class \"%s\" cuts a text is not known", path,
                vkmoe_printable(class, shown, sizeof shown))
-                 : cli_fail("%s: no tokenizer_config.json says how a text is cut", path);
+                 : vkmoe_fail(log, VKMOE_ERROR_INVALID,
+                     "%s: no tokenizer_config.json says how a text is cut", path);
 }
 
-int cli_tiktoken_read(
-    const struct blob *file, const struct value *config, uint32_t vocabulary, struct cli_bpe **out)
+uint64_t vkmoe_tiktoken_count(const struct blob *file)
+{
+    struct line line;
+    uint64_t count = 0;
+    for (size_t at = 0; at < file->size;) {
+        if (read_line(file, &at, &line) && line.rank >= count)
+            count = line.rank + 1;
+    }
+    return count;
+}
+
+enum vkmoe_status vkmoe_tiktoken_read(const struct vkmoe_log *log, const struct blob *file,
+    const struct value *config, uint32_t vocabulary, struct bpe **out)
 {
     // A piece that is a token becomes that.
-    struct cli_bpe *bpe = *out = cli_bpe_open(vocabulary, 0, true);
-    int status = add_patterns(bpe, file->path, config);
+    struct bpe *bpe = *out = vkmoe_bpe_open(vocabulary, 0, true);
+    if (!bpe)
+        return lack_memory(log, file->path);
+    TRY_RETURN(add_patterns(log, bpe, file->path, config));
     uint32_t number = 1;
-    for (size_t at = 0; status == 0 && at < file->size; number++)
-        status = add_line(bpe, file, &at, number, vocabulary);
-    if (status == 0 && number == 1)
-        status = cli_fail("%s: is empty", file->path);
-    if (status == 0)
-        cli_bpe_derive_merges(bpe);
-    return status;
+    for (size_t at = 0; at < file->size; number++)
+        TRY_RETURN(add_line(log, bpe, file, &at, number, vocabulary));
+    if (number == 1)
+        return vkmoe_fail(log, VKMOE_ERROR_INVALID, "%s: is empty", file->path);
+    vkmoe_bpe_derive_merges(bpe);
+    return VKMOE_OK;
 }

@@ -1,400 +1,350 @@
-// tokenizer.c - see tokenizer.h.
-//
-// Special tokens cut a text into sections, each of which sentencepiece makes tokens of by itself.
-// What a section begins with is as Hugging Face has it: with "legacy" in tokenizer_config.json
-// true or absent, as in Mixtral's, a blank of the tokenizer's own is put before each; with
-// "legacy" false only before a text that begins with a section. Back to text, that blank is left
-// out again where it was put, so that a text is printed as it was written.
-#include "tokenizer.h"
+// tokenizer.c - see vkmoe/tokenizer.h: which of the files that are there is taken, and what it has.
+#include "tokenizer/tokenizer.h"
 
-#include <dirent.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
+#include "base/common.h"
 #include "base/content.h"
-#include "base/value.h"
-#include "bpe_json.h"
-#include "checkpoint/checkpoint.h"
-#include "tiktoken.h"
+#include "base/params.h"
+#include "checkpoint/opened.h"
+#include "tokenizer/bpe_json.h"
+#include "tokenizer/tiktoken.h"
 
 #define MAX_FILE ((uint64_t)1 << 30)
 
-static const char replacement[] = "\xef\xbf\xbd"; // U+FFFD, for each byte that is no UTF-8
+enum { MODEL, T5_MODEL, BPE, TIKTOKEN };
 
-enum { MODEL, T5_MODEL, BPE };
-
-// BPE last: where there are two, sentencepiece's is the one that the other was made from, and so
-// is tiktoken's, but that says less.
+// BPE after them: where there are two, sentencepiece's is the one that the other was made from, and
+// so is tiktoken's, but that says less.
 static const char *const names[] = { "tokenizer.model", "spiece.model", "tokenizer.json",
     "tiktoken.model" };
-
-// The first of a folder's files of tiktoken's form by their end; an empty name: there is none.
-static void find_tiktoken(const char *checkpoint, char *name, size_t room)
-{
-    static const char tail[] = ".tiktoken";
-    DIR *folder = opendir(checkpoint);
-    const struct dirent *entry;
-    *name = 0;
-    while (folder && (entry = readdir(folder))) {
-        const size_t size = strlen(entry->d_name), tail_size = sizeof tail - 1;
-        if (size > tail_size && size < room && strcmp(entry->d_name + size - tail_size, tail) == 0
-            && (!*name || strcmp(entry->d_name, name) < 0))
-            strcpy(name, entry->d_name);
-    }
-    if (folder)
-        closedir(folder);
-}
 
 enum { MAX_NAME = 256 };
 
 // Which of them is there, readable or not; NULL: none. What has no name here gets it in `other`.
-static const char *find_file(const char *checkpoint, char other[MAX_NAME])
+static const char *find_file(const struct source *source, char other[MAX_NAME])
 {
+    if (source->name)
+        return source->name;
     // The one that can be read, if only one can.
-    if (!cli_pieces_are_built() && cli_bpe_is_built()
-        && vkmoe_checkpoint_has_file(checkpoint, names[BPE]))
+    if (!vkmoe_pieces_are_built() && vkmoe_bpe_is_built() && vkmoe_source_has(source, names[BPE]))
         return names[BPE];
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        if (vkmoe_checkpoint_has_file(checkpoint, names[i]))
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        if (vkmoe_source_has(source, names[i]))
             return names[i];
     }
-    find_tiktoken(checkpoint, other, MAX_NAME);
+    vkmoe_source_find_end(source, ".tiktoken", other, MAX_NAME);
     return *other ? other : NULL;
 }
 
-bool cli_tokenizer_exists(const char *checkpoint)
+bool vkmoe_tokenizer_exists(const char *path)
 {
     char other[MAX_NAME];
-    return find_file(checkpoint, other);
+    return path && *path && find_file(&(struct source){ .path = path }, other);
 }
 
-static int open_pieces(struct cli_tokenizer *t, const struct blob *file)
+// ------------------------------------------------------------------------------ open
+
+static enum vkmoe_status open_pieces(struct vkmoe_tokenizer *t, const struct blob *file)
 {
     // A line for what sentencepiece would call damaged.
     const char *other = file->size == 0 ? "is empty" : vkmoe_content_other(file->data, file->size);
     if (other)
-        return cli_fail("%s: %s", file->path, other);
-    t->pieces = cli_pieces_open(file->data, file->size);
+        return vkmoe_fail(&t->log, VKMOE_ERROR_INVALID, "%s: %s", file->path, other);
+    t->pieces = vkmoe_pieces_open(file->data, file->size);
     if (!t->pieces)
-        return cli_fail("%s: is damaged, or no sentencepiece model", file->path);
-    if (cli_pieces_count(t->pieces) > t->vocabulary)
-        return cli_fail("%s: has %u tokens, the model's vocabulary only %u", file->path,
-            cli_pieces_count(t->pieces), t->vocabulary);
-    t->unknown = -1;
-    for (uint32_t i = 0; i < cli_pieces_count(t->pieces) && t->unknown < 0; i++)
-        t->unknown = cli_pieces_kind(t->pieces, i) == CLI_PIECE_UNKNOWN ? (int64_t)i : -1;
-    return 0;
+        return vkmoe_fail(
+            &t->log, VKMOE_ERROR_INVALID, "%s: is damaged, or no sentencepiece model", file->path);
+    const uint32_t count = vkmoe_pieces_count(t->pieces);
+    if (t->vocabulary && count > t->vocabulary)
+        return vkmoe_fail(&t->log, VKMOE_ERROR_INVALID,
+            "%s: has %u tokens, the model's vocabulary only %u", file->path, count, t->vocabulary);
+    for (uint32_t i = 0; i < count && t->unknown < 0; i++)
+        t->unknown = vkmoe_pieces_kind(t->pieces, i) == PIECE_UNKNOWN ? (int64_t)i : -1;
+    return VKMOE_OK;
 }
 
 // The files beside it.
-static int read_settings(struct cli_tokenizer *t, const struct blob *file)
+static enum vkmoe_status read_settings(
+    struct vkmoe_tokenizer *t, const struct source *source, const struct blob *file)
 {
-    const int status = cli_tokenizer_files_read(&t->files, t->checkpoint, t->pieces);
-    if (t->files.begin >= t->vocabulary)
-        t->files.begin = cli_pieces_begin(t->pieces);
-    if (t->files.end >= t->vocabulary)
-        t->files.end = cli_pieces_end(t->pieces);
-    if (status == 0 && !t->files.legacy && !cli_pieces_forget_prefix(t->pieces))
-        return cli_fail("%s: cannot be used without its prefix, as \"legacy\": false in "
-                        "tokenizer_config.json has it",
+    struct tokenizer_files *files = &t->files;
+    TRY_RETURN(vkmoe_tokenizer_files_read(files, source, t->pieces));
+    if (!t->vocabulary)
+        t->vocabulary = files->tokens;
+    if (files->begin >= t->vocabulary)
+        files->begin = vkmoe_pieces_begin(t->pieces);
+    if (files->end >= t->vocabulary)
+        files->end = vkmoe_pieces_end(t->pieces);
+    return files->legacy || vkmoe_pieces_forget_prefix(t->pieces)
+        ? VKMOE_OK
+        : vkmoe_fail(&t->log, VKMOE_ERROR_UNSUPPORTED,
+            "%s: cannot be used without its prefix, as \"legacy\": false in "
+            "tokenizer_config.json has it",
             file->path);
-    return status;
 }
 
-static int open_file(struct cli_tokenizer *t, const struct blob *file, const char *name, bool bpe)
+static bool ends_with(const char *name, const char *tail)
 {
-    // GLM-4's tokenizer.model is of tiktoken's form.
-    const bool tiktoken = name != names[BPE] && (bpe || cli_tiktoken_is(file));
-    bpe = bpe || tiktoken;
-    if (bpe ? !cli_bpe_is_built() : !cli_pieces_are_built())
-        return cli_fail("%s/%s: cannot be used, since vkmoe was built without %s; give "
-                        "ids with --tokens instead of --prompt, and ids are printed",
-            t->checkpoint, name, bpe ? "PCRE2 and utf8proc" : "sentencepiece");
-    if (!bpe) {
-        const int status = open_pieces(t, file);
-        return status == 0 ? read_settings(t, file) : status;
-    }
-    const int status =
-        cli_bpe_read(t->checkpoint, file, tiktoken, t->vocabulary, &t->files, &t->bpe);
-    if (status == 0)
-        t->unknown = cli_bpe_unknown(t->bpe);
-    return status;
+    const size_t size = strlen(name), tail_size = strlen(tail);
+    return size >= tail_size && strcmp(name + size - tail_size, tail) == 0;
 }
 
-int cli_tokenizer_init(
-    struct cli_tokenizer *t, const char *checkpoint, uint32_t vocabulary, bool is_t5)
+static enum vkmoe_status open_file(struct vkmoe_tokenizer *t, const struct source *source,
+    const char *name, const struct blob *file)
+{
+    const bool json = ends_with(name, ".json");
+    const bool model = ends_with(name, ".model") && strcmp(name, names[TIKTOKEN]) != 0;
+    // GLM-4's tokenizer.model is of tiktoken's form.
+    const bool tiktoken = !json && (!model || vkmoe_tiktoken_is(file));
+    const bool bpe = json || tiktoken;
+    if (bpe ? !vkmoe_bpe_is_built() : !vkmoe_pieces_are_built())
+        return vkmoe_fail(&t->log, VKMOE_ERROR_UNSUPPORTED,
+            "%s/%s: cannot be used, since vkmoe was built without %s", t->path, name,
+            bpe ? "PCRE2 and utf8proc" : "sentencepiece");
+    if (!bpe) {
+        TRY_RETURN(open_pieces(t, file));
+        return read_settings(t, source, file);
+    }
+    TRY_RETURN(vkmoe_bpe_read(source, file, tiktoken, &t->vocabulary, &t->files, &t->bpe));
+    t->unknown = vkmoe_bpe_unknown(t->bpe);
+    return VKMOE_OK;
+}
+
+static enum vkmoe_status read_source(
+    struct vkmoe_tokenizer *t, const struct source *source, bool is_t5)
 {
     char other[MAX_NAME];
-    const char *name = find_file(checkpoint, other);
-    *t = (struct cli_tokenizer){ .checkpoint = checkpoint, .vocabulary = vocabulary };
-    if (!name)
-        name = names[MODEL];
-    const bool bpe = name != names[MODEL] && name != names[T5_MODEL];
-    t->files.is_t5 = is_t5 || name == names[T5_MODEL];
-    t->unknown = -1;
-    cli_tokenizer_rewind(t);
+    const char *name = find_file(source, other);
     struct blob file;
-    int status = cli_result(
-        vkmoe_checkpoint_read_file(checkpoint, name, MAX_FILE, &cli_log, &file), checkpoint);
-    if (status == 0)
-        status = open_file(t, &file, name, bpe);
+    if (!name)
+        return vkmoe_fail(&t->log, VKMOE_ERROR_NOT_FOUND,
+            "%s: there is no tokenizer.model, spiece.model or tokenizer.json", t->path);
+    t->files.is_t5 = is_t5 || strcmp(name, names[T5_MODEL]) == 0;
+    enum vkmoe_status status = vkmoe_source_read(source, name, MAX_FILE, &file);
+    if (status == VKMOE_OK && !file.data)
+        status = vkmoe_fail(&t->log, VKMOE_ERROR_NOT_FOUND, "%s/%s: is not there", t->path, name);
+    if (status == VKMOE_OK)
+        status = open_file(t, source, name, &file);
     vkmoe_blob_finish(&file);
     return status;
 }
 
-void cli_tokenizer_finish(struct cli_tokenizer *t)
+enum vkmoe_status vkmoe_tokenizer_open(
+    const struct source *source, uint32_t vocabulary, bool is_t5, vkmoe_tokenizer **out)
 {
+    const size_t size = strlen(source->path);
+    enum vkmoe_status status = VKMOE_OK;
+    *out = NULL;
+    NEW_OR_RETURN(vkmoe_tokenizer, t, source->log, "tokenizer: ");
+    t->log = source->log ? *source->log : (struct vkmoe_log){ 0 };
+    t->vocabulary = vocabulary;
+    t->unknown = -1;
+    t->path = calloc(size + 1, 1);
+    if (!t->path)
+        TRY(vkmoe_fail(
+            source->log, VKMOE_ERROR_OUT_OF_MEMORY, "%s: out of host memory", source->path));
+    memcpy(t->path, source->path, size);
+    TRY(read_source(t, source, is_t5));
+    *out = t;
+    return VKMOE_OK;
+fail:
+    vkmoe_tokenizer_destroy(&t);
+    return status;
+}
+
+// --------------------------------------------------------------------------- params
+
+// Cuts a path to a file of a tokenizer's in two, in place: `folder` and the name that is returned;
+// NULL: it is no such path.
+static const char *cut_path(char *folder)
+{
+    struct stat info;
+    char *cut = strrchr(folder, '/');
+    if (strcmp(vkmoe_opener_find(folder)->name, "huggingface") != 0 || stat(folder, &info) != 0
+        || !S_ISREG(info.st_mode))
+        return NULL;
+    if (cut)
+        *cut = '\0';
+    return cut ? cut + 1 : folder;
+}
+
+static enum vkmoe_status open_path(
+    const struct source *source, uint32_t vocabulary, vkmoe_tokenizer **out)
+{
+    struct source whole = *source;
+    char *folder = calloc(strlen(source->path) + 2, 1);
+    if (!folder)
+        return vkmoe_fail(
+            source->log, VKMOE_ERROR_OUT_OF_MEMORY, "%s: out of host memory", source->path);
+    strcpy(folder, source->path);
+    whole.name = cut_path(folder);
+    if (whole.name)
+        whole.path = whole.name == folder ? "." : *folder ? folder : "/";
+    const enum vkmoe_status status = vkmoe_tokenizer_open(&whole, vocabulary, false, out);
+    free(folder);
+    return status;
+}
+
+static enum vkmoe_status check_files(
+    const struct caller *caller, const struct vkmoe_tokenizer_params *params)
+{
+    for (uint32_t i = 0; i < params->file_count; i++) {
+        const struct vkmoe_tokenizer_file *file = &params->files[i];
+        if (!file->name || (!file->data && file->size))
+            return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "files[%u].%s is NULL", i,
+                file->name ? "data" : "name");
+    }
+    return VKMOE_OK;
+}
+
+enum vkmoe_status vkmoe_tokenizer_create(
+    const struct vkmoe_tokenizer_params *params, vkmoe_tokenizer **out)
+{
+    VKMOE_NEED(params ? &params->log : NULL, out, "out");
+    *out = NULL;
+    VKMOE_NEED(NULL, params, "params");
+    PARAMS_WHOLE(&params->log, vkmoe_tokenizer_params, params);
+    const struct caller caller = { &params->log, __func__ };
+    struct source source = { .log = &params->log, .path = params->path };
+    const vkmoe_checkpoint *checkpoint = params->checkpoint;
+    if ((checkpoint != NULL) + (params->path != NULL) + (params->files != NULL) != 1)
+        return vkmoe_refuse(&caller, VKMOE_ERROR_INVALID,
+            "expected one of checkpoint, path and files, and no other of them");
+    if (checkpoint) {
+        const uint32_t vocabulary =
+            params->vocabulary ? params->vocabulary : checkpoint->info.vocabulary;
+        source.path = checkpoint->container.path;
+        return vkmoe_tokenizer_open(&source, vocabulary, checkpoint->info.decoder_blocks > 0, out);
+    }
+    if (params->path) {
+        TRY_RETURN(vkmoe_path_check(&caller, params->path));
+        return open_path(&source, params->vocabulary, out);
+    }
+    TRY_RETURN(check_files(&caller, params));
+    source.path = "memory";
+    source.files = params->files;
+    source.file_count = params->file_count;
+    return vkmoe_tokenizer_open(&source, params->vocabulary, false, out);
+}
+
+void vkmoe_tokenizer_destroy(vkmoe_tokenizer **tokenizer)
+{
+    TAKE_OR_RETURN(vkmoe_tokenizer, t, tokenizer);
     if (t->pieces)
-        cli_pieces_close(&t->pieces);
-    cli_bpe_close(&t->bpe);
-    cli_special_finish(&t->files.special);
-    free(t->text);
-    *t = (struct cli_tokenizer){ 0 };
+        vkmoe_pieces_close(&t->pieces);
+    vkmoe_bpe_close(&t->bpe);
+    vkmoe_special_finish(&t->files.special);
+    free(t->path);
+    free(t);
 }
 
-// -------------------------------------------------------------------- text to tokens
+// --------------------------------------------------------------------------- tokens
 
-struct list {
-    uint32_t *tokens, count, room;
-};
+// End tokens of published models. What gpt-oss calls <|end|> ends a part of an answer only.
+static const char *const ends[] = { "<|eot_id|>", "<|im_end|>", "<|end|>", "<|return|>", "<|call|>",
+    "<|endoftext|>", "<end_of_turn>", "<|eom_id|>", "<EOT>", "[EOT]", "[EOS]", "</s>",
+    "<|end_of_text|>", "<｜end▁of▁sentence｜>", "[e~[" };
 
-static void append(struct list *list, const uint32_t *tokens, uint32_t count)
+_Static_assert(ARRAY_SIZE(ends) <= 32, "as the header has it");
+
+static uint32_t find_ends(const vkmoe_tokenizer *t, uint32_t ids[ARRAY_SIZE(ends)])
 {
-    if (list->count + count > list->room) {
-        list->room = 2 * (list->count + count);
-        uint32_t *more = cli_alloc(list->room * sizeof *more);
-        if (list->count)
-            memcpy(more, list->tokens, list->count * sizeof *more);
-        free(list->tokens);
-        list->tokens = more;
+    const bool is_part = vkmoe_special_find(&t->files.special, "<|return|>", 10)
+        && vkmoe_special_find(&t->files.special, "<|call|>", 8);
+    uint32_t count = 0;
+    for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
+        const struct special_token *token =
+            vkmoe_special_find(&t->files.special, ends[i], strlen(ends[i]));
+        if (token && !(is_part && strcmp(ends[i], "<|end|>") == 0))
+            ids[count++] = token->id;
     }
-    if (count)
-        memcpy(list->tokens + list->count, tokens, count * sizeof *tokens);
-    list->count += count;
+    return count;
 }
 
-static int append_section(
-    const struct cli_tokenizer *t, const char *text, size_t size, bool prefix, struct list *list)
+enum vkmoe_status vkmoe_tokenizer_get_ends(
+    const vkmoe_tokenizer *tokenizer, uint32_t *ids, uint32_t *count)
 {
-    const char *why = "sentencepiece refuses it, or lacks memory";
-    uint32_t count,
-        *tokens = t->bpe ? cli_bpe_encode(t->bpe, text, size, prefix, &count, &why)
-                         : cli_pieces_encode(t->pieces, text, size, prefix, &count);
-    if (!tokens)
-        return cli_fail("the tokenizer fails on a text of %zu bytes: %s", size, why);
-    append(list, tokens, count);
-    free(tokens);
-    return 0;
+    uint32_t found[ARRAY_SIZE(ends)];
+    VKMOE_NEED(tokenizer ? &tokenizer->log : NULL, count, "count");
+    VKMOE_NEED(NULL, tokenizer, "tokenizer");
+    VKMOE_NEED(&tokenizer->log, ids || *count == 0, "ids");
+    const uint32_t there = find_ends(tokenizer, found);
+    for (uint32_t i = 0; i < *count && i < there; i++)
+        ids[i] = found[i];
+    *count = there;
+    return VKMOE_OK;
 }
 
-static int append_special(
-    const struct cli_tokenizer *t, const struct cli_special_token *token, struct list *list)
+void vkmoe_tokenizer_get_info(const vkmoe_tokenizer *tokenizer, struct vkmoe_tokenizer_info *info)
 {
-    char shown[64];
-    if (token->id >= t->vocabulary)
-        return cli_fail(
-            "%s%s%s: \"%s\", which is in the prompt, is token %u, the model's vocabulary "
-            "ends at %u; --no-special takes it as text",
-            t->checkpoint, token->file ? "/" : "", token->file ? token->file : "",
-            vkmoe_printable(token->text, shown, sizeof shown), token->id, t->vocabulary - 1);
-    append(list, &token->id, 1);
-    return 0;
-}
-
-// The first special token from `from` on that lies where such are looked for.
-static const struct cli_special_token *next_special(
-    const struct cli_tokenizer *t, const struct cli_marked_text *text, size_t from, size_t *at)
-{
-    const struct cli_special_token *token = NULL;
-    for (uint32_t i = 0; i < text->mark_count && !token; i++) {
-        const size_t begin = text->marks[i].begin > from ? text->marks[i].begin : from;
-        const size_t end = text->marks[i].end;
-        if (begin < end)
-            token = cli_special_next(&t->files.special, text->data, end, begin, at);
+    const struct caller caller = { tokenizer ? &tokenizer->log : NULL, __func__ };
+    struct vkmoe_tokenizer_info all = { 0 };
+    uint32_t ids[ARRAY_SIZE(ends)];
+    if (tokenizer) {
+        const struct tokenizer_files *files = &tokenizer->files;
+        all = (struct vkmoe_tokenizer_info){ .vocabulary = tokenizer->vocabulary,
+            .begin = files->begin,
+            .end = files->end,
+            .bos = files->bos,
+            .eos = files->eos,
+            .unknown = tokenizer->unknown,
+            .end_of_turn = files->eos };
+        const uint32_t count = find_ends(tokenizer, ids);
+        for (uint32_t i = count; i-- > 0;)
+            all.end_of_turn = ids[i] == files->eos ? all.end_of_turn : (int64_t)ids[i];
     }
-    return token;
+    vkmoe_info_get(&caller, PARAMS_TYPE(vkmoe_tokenizer_info), tokenizer ? &all : NULL, info);
 }
 
-// `first`: the text is the beginning of all that there is.
-static int append_sections(const struct cli_tokenizer *t, const struct cli_marked_text *marked,
-    bool first, struct list *list)
+// The special token of an id that no other way leads to.
+static const struct special_token *find_id(const vkmoe_tokenizer *t, uint32_t id)
 {
-    const struct cli_special_token *before = NULL, *token;
-    const char *text = marked->data;
-    const size_t size = marked->size;
-    size_t at = 0, next = size;
-    int status = 0;
-    do {
-        token = next_special(t, marked, at, &next);
-        const size_t stop = token ? next : size;
-        const size_t begin = before && before->right_strip ? cli_skip_blanks(text, at, stop) : at;
-        const size_t end = token && token->left_strip ? cli_trim_blanks(text, begin, stop) : stop;
-        if (begin < end)
-            status = append_section(t, text + begin, end - begin,
-                t->files.legacy || (first && !before && t->files.prefix), list);
-        if (status == 0 && token)
-            status = append_special(t, token, list);
-        at = token ? next + token->size : size;
-        before = token;
-    } while (status == 0 && token);
-    return status;
+    const struct special_token *token = vkmoe_special_name(&t->files.special, id);
+    return token && !token->is_piece ? token : NULL;
 }
 
-int cli_tokenizer_encode(struct cli_tokenizer *t, const char *text, size_t size, bool plain,
-    uint32_t **tokens, uint32_t *count)
+int64_t vkmoe_tokenizer_find_special(
+    const vkmoe_tokenizer *tokenizer, const char *text, size_t size)
 {
-    const struct cli_tokenizer_files *files = &t->files;
-    const struct cli_marked_text marked = {
-        .data = text, .size = size, .marks = { { 0, size } }, .mark_count = plain ? 0 : 1
-    };
-    struct list list = { 0 }, inner = { 0 };
-    const int status = append_sections(t, &marked, true, &inner);
-    // Prompts made from a chat template begin with it already, and may end with it.
-    t->begin_added =
-        files->begin >= 0 && (plain || inner.count == 0 || inner.tokens[0] != files->begin);
-    t->end_added = files->end >= 0
-        && (plain || inner.count == 0 || inner.tokens[inner.count - 1] != files->end);
-    if (t->begin_added)
-        append(&list, &(uint32_t){ (uint32_t)files->begin }, 1);
-    append(&list, inner.tokens, inner.count);
-    t->end_at = list.count;
-    if (t->end_added)
-        append(&list, &(uint32_t){ (uint32_t)files->end }, 1);
-    free(inner.tokens);
-    *tokens = list.tokens;
-    *count = list.count;
-    cli_tokenizer_rewind(t);
-    return status;
+    const struct special_token *token =
+        tokenizer && text ? vkmoe_special_find(&tokenizer->files.special, text, size) : NULL;
+    return token && !token->is_piece ? (int64_t)token->id : -1;
 }
 
-int cli_tokenizer_encode_marked(struct cli_tokenizer *t, const struct cli_marked_text *text,
-    bool first, uint32_t **tokens, uint32_t *count)
+bool vkmoe_tokenizer_is_special(const vkmoe_tokenizer *tokenizer, uint32_t id)
 {
-    const int64_t begin = t->files.begin;
-    struct list list = { 0 };
-    if (first && begin >= 0)
-        append(&list, &(uint32_t){ (uint32_t)begin }, 1);
-    const uint32_t added = list.count;
-    const int status = append_sections(t, text, first, &list);
-    // A template that begins with it is not given it twice.
-    if (added && list.count > added && list.tokens[added] == list.tokens[0])
-        memmove(list.tokens, list.tokens + added, --list.count * sizeof *list.tokens);
-    t->begin_added = t->end_added = false;
-    *tokens = list.tokens;
-    *count = list.count;
-    cli_tokenizer_rewind(t);
-    return status;
+    return tokenizer && find_id(tokenizer, id);
 }
 
-// -------------------------------------------------------------------- tokens to text
-
-void cli_tokenizer_rewind(struct cli_tokenizer *t)
+static enum vkmoe_status copy_text(const char *from, size_t from_size, char *text, size_t *size)
 {
-    t->first = t->seen = 0;
-    t->shown = 0;
-    t->inside = false;
-    t->prefix = t->files.legacy || t->files.prefix;
+    if (from_size && from_size <= *size)
+        memcpy(text, from, from_size);
+    *size = from_size;
+    return VKMOE_OK;
 }
 
-static void put(struct cli_tokenizer *t, const char *text, size_t size)
+enum vkmoe_status vkmoe_tokenizer_get_text(
+    const vkmoe_tokenizer *tokenizer, uint32_t id, char *text, size_t *size)
 {
-    if (t->text_size + size > t->text_room) {
-        t->text_room = 2 * (t->text_size + size);
-        char *more = cli_alloc(t->text_room);
-        if (t->text_size)
-            memcpy(more, t->text, t->text_size);
-        free(t->text);
-        t->text = more;
-    }
-    if (size)
-        memcpy(t->text + t->text_size, text, size);
-    t->text_size += size;
-}
-
-// Tokens of a section; does not return if that fails.
-static char *decode(
-    const struct cli_tokenizer *t, const uint32_t *tokens, uint32_t count, size_t *size)
-{
-    char *text = t->bpe ? cli_bpe_decode(t->bpe, tokens, count, t->prefix && !t->inside, size)
-        : t->inside     ? cli_pieces_decode_inside(t->pieces, tokens, count, size)
-                        : cli_pieces_decode(t->pieces, tokens, count, t->prefix, size);
-    if (!text)
-        exit(cli_fail("the tokenizer fails on %u tokens", count));
-    return text;
-}
-
-// The section from t->first on, as far as it is not yet shown. What was shown to the last byte is
-// not looked at again, or a long answer would take time by its square.
-static void put_section(struct cli_tokenizer *t, const uint32_t *tokens, uint32_t end, bool last)
-{
-    const size_t length = sizeof replacement - 1;
-    size_t size, whole;
-    if (end == t->first)
-        return;
-    char *text = decode(t, tokens + t->first, end - t->first, &size);
-    whole = size;
-    // A character of n bytes lacks one at least: up to n - 1 replacements may be it.
-    for (int i = 0; !last && i < 3 && size >= length; i++) {
-        if (memcmp(text + size - length, replacement, length) == 0)
-            size -= length;
-    }
-    if (size > t->shown) {
-        put(t, text + t->shown, size - t->shown);
-        t->shown = size;
-    }
-    free(text);
-    if (t->shown == whole && (t->bpe || cli_pieces_go_on(t->pieces))) {
-        t->first = end;
-        t->shown = 0;
-        t->inside = true;
-    }
-}
-
-// NULL: the token is text. Ids beyond the pieces that no file names are as the unknown piece.
-static const struct cli_special_token *find_name(const struct cli_tokenizer *t, uint32_t id)
-{
-    const struct cli_special_token *token = cli_special_name(&t->files.special, id);
-    if (token)
-        return token->is_piece ? NULL : token;
-    return t->pieces && t->unknown >= 0 && id >= cli_pieces_count(t->pieces)
-        ? cli_special_name(&t->files.special, (uint32_t)t->unknown)
-        : NULL;
-}
-
-// Whether what follows this token begins as a text does. T5's sentinels, and others that strip on
-// their right, ate the blank that is shown there; what a text has of unknown characters is within
-// a section, unless every byte is known.
-static bool restarts(const struct cli_tokenizer *t, const struct cli_special_token *name)
-{
-    if (!t->files.legacy || t->files.is_t5 || (name && name->right_strip))
-        return false;
-    return !name || name->id != t->unknown
-        || (t->pieces && cli_pieces_find(t->pieces, "<0x00>", 6) >= 0);
-}
-
-const char *cli_tokenizer_extend(
-    struct cli_tokenizer *t, const uint32_t *tokens, uint32_t count, bool last, size_t *size)
-{
-    t->text_size = 0;
-    put(t, "", 1); // is never NULL
-    t->text_size = 0;
-    for (; t->seen < count; t->seen++) {
-        const bool begins = t->begin_added && t->seen == 0;
-        const bool hidden = begins || (t->end_added && t->seen == t->end_at);
-        const struct cli_special_token *name = hidden ? NULL : find_name(t, tokens[t->seen]);
-        if (!hidden && !name)
-            continue;
-        put_section(t, tokens, t->seen, true);
-        if (name)
-            put(t, name->text, name->size);
-        t->first = t->seen + 1;
-        t->shown = 0;
-        t->inside = false;
-        if (!begins)
-            t->prefix = restarts(t, name);
-    }
-    put_section(t, tokens, count, last);
-    *size = t->text_size;
-    return t->text;
+    const vkmoe_tokenizer *t = tokenizer;
+    VKMOE_NEED(t ? &t->log : NULL, size, "size");
+    VKMOE_NEED(NULL, t, "tokenizer");
+    VKMOE_NEED(&t->log, text || *size == 0, "text");
+    const struct special_token *special = find_id(t, id);
+    if (special)
+        return copy_text(special->text, special->size, text, size);
+    if (t->bpe ? !vkmoe_bpe_has(t->bpe, id) : id >= vkmoe_pieces_count(t->pieces))
+        return vkmoe_fail(&t->log, VKMOE_ERROR_NOT_FOUND, "%s: there is no token %u", t->path, id);
+    size_t made;
+    char *bytes =
+        t->bpe ? vkmoe_bpe_text(t->bpe, id, &made) : vkmoe_pieces_bytes(t->pieces, id, &made);
+    if (!bytes)
+        return vkmoe_fail(&t->log, VKMOE_ERROR_OUT_OF_MEMORY, "%s: out of host memory", t->path);
+    copy_text(bytes, made, text, size);
+    free(bytes);
+    return VKMOE_OK;
 }

@@ -1,29 +1,31 @@
 // unigram.h - tokens with scores: a text is cut so that the sum of them is the highest.
-#ifndef VKMOE_CLI_UNIGRAM_H
-#define VKMOE_CLI_UNIGRAM_H
+#ifndef VKMOE_UNIGRAM_H
+#define VKMOE_UNIGRAM_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-struct cli_unigram;
+struct unigram;
 
-enum { CLI_UNIGRAM_MAX_SIZE = 1024 }; // bytes of a token, which the time of a cut grows with
+enum { UNIGRAM_MAX_SIZE = 1024 }; // bytes of a token, which the time of a cut grows with
 
-struct cli_unigram *cli_unigram_open(uint32_t tokens); // ids are below; to be closed
-void cli_unigram_close(struct cli_unigram *unigram);   // accepts NULL
+struct unigram *vkmoe_unigram_open(uint32_t tokens); // ids are below; NULL: no memory
+void vkmoe_unigram_close(struct unigram *unigram);   // accepts NULL
 // Copied.
-void cli_unigram_add(
-    struct cli_unigram *unigram, const char *text, size_t size, uint32_t id, double score);
-void cli_unigram_finish(struct cli_unigram *unigram); // after all were added
+void vkmoe_unigram_add(
+    struct unigram *unigram, const char *text, size_t size, uint32_t id, double score);
+// After all were added; false: there was no memory for them.
+bool vkmoe_unigram_finish(struct unigram *unigram);
 
-struct cli_unigram_part {
+struct unigram_part {
     size_t begin, end;
     int64_t id; // -1: no token, all characters of the kind in a row
 };
 
-// At most `size` parts, which are returned in their order; their number is returned.
-size_t cli_unigram_cut(const struct cli_unigram *unigram, const char *text, size_t size,
-    struct cli_unigram_part *parts);
+// At most `size` parts, which are returned in their order; their number is returned. SIZE_MAX:
+// there is no memory.
+size_t vkmoe_unigram_cut(
+    const struct unigram *unigram, const char *text, size_t size, struct unigram_part *parts);
 
 #endif

@@ -11,7 +11,7 @@
 
 char tools_directory[] = "/tmp/vkmoe-tokenizer-XXXXXX";
 char tools_said[TOOLS_MAX_SAID];
-struct cli_tokenizer tools_tokenizer;
+struct tools_tokenizer tools_tokenizer;
 uint32_t *tools_tokens, tools_count;
 const char *const tools_bpe_names[TOOLS_BPE_NAMES] = { "llama-bpe", "qwen2", "gpt-4o",
     "deepseek-v3", "olmo", "refact", "spm-prepend", "spm-first", "spm-words", "spm-bare",
@@ -31,12 +31,18 @@ static void remove_folder(void)
 int tools_main(
     int argc, char **argv, void (*rows)(struct tap *tap), const struct test *tests, uint32_t count)
 {
+    return tools_main_with(argc, argv, rows, tests, count, tools_clean_up);
+}
+
+int tools_main_with(int argc, char **argv, void (*rows)(struct tap *tap), const struct test *tests,
+    uint32_t count, void (*clean_up)(void))
+{
     struct tap tap;
     if (!tap_begin(&tap, argc, argv) || (!tap.list && !mkdtemp(tools_directory)))
         return 2;
     if (rows)
         rows(&tap);
-    run_clean_tests(&tap, tests, count, tools_clean_up);
+    run_clean_tests(&tap, tests, count, clean_up);
     if (!tap.list)
         remove_folder();
     return tap_end(&tap);
@@ -82,11 +88,108 @@ char *tools_read_bpe(const char *name, const char *kind, size_t *size)
     return tools_read_model(file, size);
 }
 
+static void say(void *user, enum vkmoe_log_level level, const char *line)
+{
+    (void)user;
+    if (level == VKMOE_LOG_ERROR)
+        fprintf(stderr, "vkmoe: %s\n", line);
+}
+
+int tools_init(struct tools_tokenizer *t, const char *path, uint32_t vocabulary, bool is_t5)
+{
+    const struct vkmoe_log log = { .write = say };
+    *t = (struct tools_tokenizer){ 0 };
+    const enum vkmoe_status status = is_t5
+        ? vkmoe_tokenizer_open(
+            &(struct source){ .log = &log, .path = path }, vocabulary, true, &t->tokenizer)
+        : vkmoe_tokenizer_create(
+            &(struct vkmoe_tokenizer_params){ VKMOE_INIT(vkmoe_tokenizer_params), .log = log,
+                .path = path, .vocabulary = vocabulary },
+            &t->tokenizer);
+    if (status == VKMOE_OK)
+        vkmoe_decoder_create(t->tokenizer, &t->decoder);
+    return status == VKMOE_OK && t->decoder ? 0 : 1;
+}
+
+void tools_finish(struct tools_tokenizer *t)
+{
+    vkmoe_decoder_destroy(&t->decoder);
+    vkmoe_tokenizer_destroy(&t->tokenizer);
+    free(t->text);
+    *t = (struct tools_tokenizer){ 0 };
+}
+
+int tools_encode_params(struct tools_tokenizer *t, const struct vkmoe_encode_params *params,
+    uint32_t **tokens, uint32_t *count)
+{
+    struct vkmoe_encoding encoding = { VKMOE_INIT(vkmoe_encoding) };
+    // Once to learn their number.
+    enum vkmoe_status status = vkmoe_tokenizer_encode(t->tokenizer, params, &encoding);
+    *count = encoding.room = encoding.count;
+    *tokens = encoding.tokens = calloc(encoding.count + (size_t)1, sizeof **tokens);
+    if (status == VKMOE_OK)
+        status = vkmoe_tokenizer_encode(t->tokenizer, params, &encoding);
+    t->begin_added = encoding.begin_added;
+    t->end_added = encoding.end_added;
+    t->end_at = encoding.count - 1;
+    tools_rewind(t);
+    return status == VKMOE_OK && encoding.count == *count ? 0 : 1;
+}
+
+int tools_encode_with(struct tools_tokenizer *t, const char *text, size_t size, bool plain,
+    uint32_t **tokens, uint32_t *count)
+{
+    return tools_encode_params(t,
+        &(struct vkmoe_encode_params){ VKMOE_INIT(vkmoe_encode_params), .text = text, .size = size,
+            .special = plain ? VKMOE_SPECIAL_TOKENS_NOWHERE : VKMOE_SPECIAL_TOKENS_EVERYWHERE },
+        tokens, count);
+}
+
+void tools_rewind(struct tools_tokenizer *t)
+{
+    vkmoe_decoder_rewind(t->decoder);
+    t->seen = 0;
+}
+
+static void add_text(struct tools_tokenizer *t, const char *part, size_t part_size, size_t *size)
+{
+    if (*size + part_size >= t->text_room)
+        t->text = realloc(t->text, t->text_room = 2 * (*size + part_size + 1));
+    memcpy(t->text + *size, part, part_size);
+    *size += part_size;
+    t->text[*size] = '\0';
+}
+
+const char *tools_extend(
+    struct tools_tokenizer *t, const uint32_t *tokens, uint32_t count, bool last, size_t *size)
+{
+    const char *part;
+    size_t part_size = 0;
+    *size = 0;
+    add_text(t, "", 0, size);
+    while (t->seen < count) {
+        const bool skip =
+            (t->begin_added && t->seen == 0) || (t->end_added && t->seen == t->end_at);
+        uint32_t next = skip ? t->seen + 1 : count;
+        if (!skip && t->end_added && t->seen < t->end_at && t->end_at < next)
+            next = t->end_at;
+        if (skip)
+            vkmoe_decoder_skip(t->decoder, tokens[t->seen]);
+        else if (vkmoe_decoder_put(t->decoder, tokens + t->seen, next - t->seen, &part, &part_size)
+            == VKMOE_OK)
+            add_text(t, part, part_size, size);
+        t->seen = next;
+    }
+    if (last && vkmoe_decoder_end(t->decoder, &part, &part_size) == VKMOE_OK)
+        add_text(t, part, part_size, size);
+    return t->text;
+}
+
 bool tools_encode(const char *text, bool plain)
 {
     free(tools_tokens);
     tools_tokens = NULL;
-    return !cli_tokenizer_encode(
+    return !tools_encode_with(
         &tools_tokenizer, text, strlen(text), plain, &tools_tokens, &tools_count);
 }
 
@@ -95,8 +198,7 @@ bool tools_decode_to(const char *expected)
     char text[TOOLS_MAX_TEXT];
     size_t used = 0, size;
     for (uint32_t i = 0; i <= tools_count; i++) {
-        const char *part =
-            cli_tokenizer_extend(&tools_tokenizer, tools_tokens, i, i == tools_count, &size);
+        const char *part = tools_extend(&tools_tokenizer, tools_tokens, i, i == tools_count, &size);
         CHECK(used + size < TOOLS_MAX_TEXT);
         memcpy(text + used, part, size);
         used += size;
@@ -146,7 +248,7 @@ void tools_clean_up(void)
 {
     free(tools_tokens);
     tools_tokens = NULL;
-    cli_tokenizer_finish(&tools_tokenizer);
+    tools_finish(&tools_tokenizer);
 }
 
 void tools_begin_listening(void)

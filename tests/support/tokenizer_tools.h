@@ -7,12 +7,15 @@
 #include <stdint.h>
 
 #include "check.h"
-#include "tokenizer.h"
+#include "tokenizer/tokenizer.h"
 
 // All of a main(): rows(), if it is not NULL, and the tests, in a folder that is made for them and
 // goes afterwards.
 int tools_main(
     int argc, char **argv, void (*rows)(struct tap *tap), const struct test *tests, uint32_t count);
+// The same with another function after each test than tools_clean_up().
+int tools_main_with(int argc, char **argv, void (*rows)(struct tap *tap), const struct test *tests,
+    uint32_t count, void (*clean_up)(void));
 
 extern char tools_directory[];
 // Valid until the next call.
@@ -29,8 +32,32 @@ enum { TOOLS_BYTE_NAMES = 6, TOOLS_BPE_NAMES = 13 };
 extern const char *const tools_bpe_names[TOOLS_BPE_NAMES];
 char *tools_read_bpe(const char *name, const char *kind, size_t *size);
 
+// A tokenizer and one text.
+struct tools_tokenizer {
+    vkmoe_tokenizer *tokenizer;
+    vkmoe_decoder *decoder;
+    bool begin_added, end_added; // to what was encoded last
+    uint32_t end_at;
+    uint32_t seen; // tokens that the decoder was given
+    char *text;    // that it made of them last
+    size_t text_room;
+};
+
+// Of the folder or file. 0, or a line on standard error; to be finished in any case.
+int tools_init(struct tools_tokenizer *t, const char *path, uint32_t vocabulary, bool is_t5);
+void tools_finish(struct tools_tokenizer *t);
+// With the tokens before and after it; `plain`: special tokens are text. free(*tokens).
+int tools_encode_with(struct tools_tokenizer *t, const char *text, size_t size, bool plain,
+    uint32_t **tokens, uint32_t *count);
+int tools_encode_params(struct tools_tokenizer *t, const struct vkmoe_encode_params *params,
+    uint32_t **tokens, uint32_t *count);
+// What `count` tokens, of which the first were given before, have more as text.
+const char *tools_extend(
+    struct tools_tokenizer *t, const uint32_t *tokens, uint32_t count, bool last, size_t *size);
+void tools_rewind(struct tools_tokenizer *t);
+
 // The tokenizer under test, and the tokens that it made last.
-extern struct cli_tokenizer tools_tokenizer;
+extern struct tools_tokenizer tools_tokenizer;
 extern uint32_t *tools_tokens, tools_count;
 bool tools_encode(const char *text, bool plain);
 // What comes out if the tokens that were made last come one at a time.
