@@ -302,6 +302,50 @@ fail:
     return false;
 }
 
+// Runs of blanks that were added to a vocabulary, but are not special, are for any text.
+static bool test_blanks(void)
+{
+    static char json[TOOLS_MODEL_ROOM];
+    static const char *const flags[] = { "\"special\":false", "\"special\":true " };
+    struct vkmoe_tokenizer_file file = bpe_file("qwen2");
+    char blanks[8];
+    size_t size = sizeof blanks;
+    for (uint32_t special = 0; special < 2; special++) {
+        memcpy(json, file.data, file.size);
+        char *token = strstr(json, "<tool>");
+        CHECK(token && (token = memcpy(token, "      ", 6)));
+        char *flag = strstr(token, flags[0]);
+        CHECK(flag && memcpy(flag, flags[special], strlen(flags[0])));
+        const struct vkmoe_tokenizer_file changed = { "tokenizer.json", json, file.size };
+        struct vkmoe_tokenizer_params params = params_for(NULL);
+        params.files = &changed;
+        params.file_count = 1;
+        CHECK_OK(vkmoe_tokenizer_create(&params, &tokenizer));
+        for (uint32_t place = 0; place <= VKMOE_SPECIAL_TOKENS_RANGES; place++) {
+            uint32_t tokens[ROOM], found = 0;
+            struct vkmoe_encoding encoding = { VKMOE_INIT(vkmoe_encoding), .tokens = tokens,
+                .room = ROOM };
+            const struct vkmoe_encode_params of = { VKMOE_INIT(vkmoe_encode_params),
+                .text = "<|im_end|>       x      y", .size = 25,
+                .special = (enum vkmoe_special_tokens)place,
+                .ranges = &(struct vkmoe_text_range){ 0, 4 }, .range_count = 1 };
+            CHECK_OK(encode(&of, &encoding));
+            for (uint32_t i = 0; i < encoding.count; i++)
+                found += tokens[i] == 511;
+            CHECK(found == (special && place != VKMOE_SPECIAL_TOKENS_EVERYWHERE ? 0 : 2));
+            CHECK((tokens[0] == 510) == (place == VKMOE_SPECIAL_TOKENS_EVERYWHERE));
+        }
+        CHECK(vkmoe_tokenizer_is_special(tokenizer, 511) == (special == 1));
+        CHECK_OK(vkmoe_tokenizer_get_text(tokenizer, 511, blanks, &size));
+        CHECK(size == 6 && memcmp(blanks, "      ", 6) == 0);
+        vkmoe_tokenizer_destroy(&tokenizer);
+        file = bpe_file("qwen2");
+    }
+    return true;
+fail:
+    return false;
+}
+
 static bool test_encode_misuse(void)
 {
     struct vkmoe_encoding encoding = { VKMOE_INIT(vkmoe_encoding) };
@@ -411,7 +455,8 @@ int main(int argc, char **argv)
     TEST_TABLE(tests, { "memory", test_memory }, { "path", test_path },
         { "checkpoint", test_checkpoint }, { "create-misuse", test_create_misuse },
         { "info", test_info }, { "text", test_text }, { "room", test_room },
-        { "special", test_special }, { "encode-misuse", test_encode_misuse },
-        { "beyond", test_beyond }, { "decoder", test_decoder });
+        { "special", test_special }, { "blanks", test_blanks },
+        { "encode-misuse", test_encode_misuse }, { "beyond", test_beyond },
+        { "decoder", test_decoder });
     return tools_main_with(argc, argv, NULL, tests, COUNT_OF(tests), clean_up);
 }

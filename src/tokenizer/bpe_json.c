@@ -339,6 +339,7 @@ static enum vkmoe_status add_added(
     token.left_strip = json_is_true(item, "lstrip");
     token.right_strip = json_is_true(item, "rstrip");
     token.single_word = json_is_true(item, "single_word");
+    token.is_blanks = !json_is_true(item, "special") && vkmoe_is_blanks(token.text, token.size);
     // Gemma's runs of blanks, which it has as U+2581.
     token.is_piece = r->is_text && !json_is_true(item, "special")
         && vkmoe_bpe_find(r->bpe, token.text, token.size) == token.id;

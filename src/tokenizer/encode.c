@@ -65,15 +65,24 @@ static enum vkmoe_status append_special(
     return append(list, &token->id, 1);
 }
 
-// The first special token from `from` on that lies where such are looked for.
+// The first special token from `from` on that lies where such are looked for. Added tokens that are
+// blanks alone, and not called special, are found anywhere: they are how a model was taught code.
 static const struct special_token *next_special(
     const vkmoe_tokenizer *t, const struct vkmoe_encode_params *params, size_t from, size_t *at)
 {
+    const struct special *special = &t->files.special;
     const struct special_token *token = NULL;
-    for (uint32_t i = 0; i < params->range_count && !token; i++) {
-        const size_t begin = MAX(params->ranges[i].begin, from), end = params->ranges[i].end;
-        if (begin < end)
-            token = vkmoe_special_next(&t->files.special, params->text, end, begin, at);
+    uint32_t range = 0;
+    for (*at = from; *at < params->size && !token; *at += !token) {
+        while (range < params->range_count && params->ranges[range].end <= *at)
+            range++;
+        const bool last = range == params->range_count;
+        const bool inside = !last && params->ranges[range].begin <= *at;
+        if (inside || special->has_blanks)
+            token = vkmoe_special_at(special, params->text,
+                inside ? params->ranges[range].end : params->size, *at, !inside);
+        else
+            *at = (last ? params->size : params->ranges[range].begin) - 1;
     }
     return token;
 }

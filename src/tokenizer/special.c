@@ -51,6 +51,7 @@ void vkmoe_special_add(struct special *set, struct special_token token)
     memcpy(text, token.text, token.size);
     token.text = text;
     token.order = set->added++;
+    set->has_blanks = set->has_blanks || token.is_blanks;
     set->tokens[set->count++] = token;
 }
 
@@ -191,6 +192,11 @@ size_t vkmoe_trim_blanks(const char *text, size_t begin, size_t end)
     return end;
 }
 
+bool vkmoe_is_blanks(const char *text, size_t size)
+{
+    return vkmoe_skip_blanks(text, 0, size) == size;
+}
+
 // ---------------------------------------------------------------------------- search
 
 static bool touches_word(const char *text, size_t size, size_t at, size_t end)
@@ -233,23 +239,15 @@ const struct special_token *vkmoe_special_longer(
     return found;
 }
 
-static const struct special_token *match(
-    const struct special *set, const char *text, size_t size, size_t at)
+const struct special_token *vkmoe_special_at(
+    const struct special *set, const char *text, size_t size, size_t at, bool blanks)
 {
     const struct special_token *longest = NULL, *token;
     struct special_walk walk = { 0 };
     while ((token = vkmoe_special_longer(set, text, size, at, &walk))) {
-        if (!(token->single_word && touches_word(text, size, at, at + token->size)))
+        if ((!blanks || token->is_blanks)
+            && !(token->single_word && touches_word(text, size, at, at + token->size)))
             longest = token;
     }
     return longest;
-}
-
-const struct special_token *vkmoe_special_next(
-    const struct special *set, const char *text, size_t size, size_t from, size_t *at)
-{
-    const struct special_token *token = NULL;
-    for (*at = from; *at < size && !token; *at += !token)
-        token = match(set, text, size, *at);
-    return token;
 }

@@ -303,7 +303,7 @@ void vkmoe_tokenizer_get_info(const vkmoe_tokenizer *tokenizer, struct vkmoe_tok
 static const struct special_token *find_id(const vkmoe_tokenizer *t, uint32_t id)
 {
     const struct special_token *token = vkmoe_special_name(&t->files.special, id);
-    return token && !token->is_piece ? token : NULL;
+    return token && !token->is_piece && !token->is_blanks ? token : NULL;
 }
 
 int64_t vkmoe_tokenizer_find_special(
@@ -311,7 +311,7 @@ int64_t vkmoe_tokenizer_find_special(
 {
     const struct special_token *token =
         tokenizer && text ? vkmoe_special_find(&tokenizer->files.special, text, size) : NULL;
-    return token && !token->is_piece ? (int64_t)token->id : -1;
+    return token && !token->is_piece && !token->is_blanks ? (int64_t)token->id : -1;
 }
 
 bool vkmoe_tokenizer_is_special(const vkmoe_tokenizer *tokenizer, uint32_t id)
@@ -334,8 +334,8 @@ enum vkmoe_status vkmoe_tokenizer_get_text(
     VKMOE_NEED(t ? &t->log : NULL, size, "size");
     VKMOE_NEED(NULL, t, "tokenizer");
     VKMOE_NEED(&t->log, text || *size == 0, "text");
-    const struct special_token *special = find_id(t, id);
-    if (special)
+    const struct special_token *special = vkmoe_special_name(&t->files.special, id);
+    if (special && !special->is_piece)
         return copy_text(special->text, special->size, text, size);
     if (t->bpe ? !vkmoe_bpe_has(t->bpe, id) : id >= vkmoe_pieces_count(t->pieces))
         return vkmoe_fail(&t->log, VKMOE_ERROR_NOT_FOUND, "%s: there is no token %u", t->path, id);

@@ -84,6 +84,8 @@ static bool read_token(const struct value *item, struct special_token *token)
     token->left_strip = read_bool(item, "lstrip", false);
     token->right_strip = read_bool(item, "rstrip", false);
     token->single_word = read_bool(item, "single_word", false);
+    token->is_blanks = value_is(item, VALUE_OBJECT) && !read_bool(item, "special", false)
+        && vkmoe_is_blanks(token->text, token->size);
     return true;
 }
 
