@@ -225,6 +225,31 @@ is tokenizer.ggml.token_type "340 2 3 3 3 3"
 echo '{"<late>": "x"}' >"$tmp/spm/added_tokens.json"
 wrong 1 "added_tokens.json has no id for a token" "$tmp/spm" "$tmp/x.gguf" --type f16
 rm "$tmp/spm/added_tokens.json"
+# What special_tokens_map.json names is special: a piece, one more token, or what begins a text.
+ids_of() {
+    expect 0 route "$1" --prompt 'granted <|q|>x<|p|>' --json
+    { tr -d ' \t\n' <"$out" && echo; } | sed 's/.*"token_ids":\[\([^]]*\)\].*/\1/'
+}
+cp "$tmp/spm/tokenizer_config.json" "$tmp/config.json"
+sed -i 's/"332"/"337": {"content": "<z>"}, "332"/' "$tmp/spm/tokenizer_config.json"
+echo '{"bos_token": "</s>", "unk_token": {"content": "<tool>"}, "pad_token": "<|im_start|>",
+    "additional_special_tokens": ["<|q|>", "ed", {"content": "<|p|>"}, "<|beyond|>"]}' \
+    >"$tmp/spm/special_tokens_map.json"
+quantize "$tmp/spm" "$tmp/t.gguf" --type f16
+is tokenizer.ggml.bos_token_id 1 # tokenizer_config.json names it as well
+is tokenizer.ggml.unknown_token_id 332
+is tokenizer.ggml.padding_token_id 331
+is tokenizer.ggml.tokens "340 <unk> <s> </s> <|q|> <|p|>"
+is tokenizer.ggml.token_type "340 2 3 3 3 3"
+ids_of "$tmp/spm" >"$tmp/ids"
+ids_of "$tmp/t.gguf" >"$tmp/ids.gguf"
+same "$tmp/ids" "$tmp/ids.gguf"
+grep -q ',338,.*,339$' "$tmp/ids" || problem "special tokens become $(cat "$tmp/ids")"
+sed -i 's/"bos_token": "<s>", //' "$tmp/spm/tokenizer_config.json"
+quantize "$tmp/spm" "$tmp/t.gguf" --type f16
+is tokenizer.ggml.bos_token_id 2
+rm "$tmp/spm/special_tokens_map.json"
+mv "$tmp/config.json" "$tmp/spm/tokenizer_config.json"
 sed -i 's/"<tool>"/&, "rstrip": true/' "$tmp/spm/tokenizer_config.json"
 quantize "$tmp/spm" "$tmp/t.gguf" --type f16
 says 'GGUF cannot say of 1 added tokens, as "<tool>", that they take the blanks beside them'

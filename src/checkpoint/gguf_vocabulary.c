@@ -253,6 +253,35 @@ static void read_added(struct vocabulary *v)
     }
 }
 
+// A token that is special by its name alone: a piece of this text, or the next id that is free,
+// unless the model has no row for it.
+static void set_named(struct vocabulary *v, const struct value *item, uint32_t *next)
+{
+    const char *text = vkmoe_vocabulary_text(item);
+    const int64_t id = vkmoe_vocabulary_find(v, text);
+    if (id >= 0 && v->tokens[id].kind == TOKEN_NORMAL)
+        v->tokens[id].kind = TOKEN_CONTROL;
+    if (id < 0 && text && *text && *next < v->count)
+        set_added(v, (*next)++, text, true);
+}
+
+// Of tokenizer_config.json or special_tokens_map.json, beside a tokenizer.model.
+static void read_named(struct vocabulary *v, const struct value *object)
+{
+    static const char *const names[] = { "bos_token", "eos_token", "unk_token", "sep_token",
+        "pad_token", "cls_token", "mask_token" };
+    static const char *const lists[] = { "additional_special_tokens", "extra_special_tokens" };
+    uint32_t next = v->count;
+    while (next > 0 && v->tokens[next - 1].kind == TOKEN_NONE)
+        next--;
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+        set_named(v, vkmoe_value_member(object, names[i]), &next);
+    for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
+        VALUE_EACH(item, vkmoe_value_member(object, lists[i]))
+        set_named(v, item, &next);
+    }
+}
+
 // -------------------------------------------------------------------------------- keys
 
 static void put_id(struct vocabulary *v, const char *key, int64_t id)
@@ -285,11 +314,13 @@ static void put_tokens(struct vocabulary *v, bool scores)
     }
 }
 
-// The token that tokenizer_config.json names so; `piece` if it names none that there is, and -1 if
-// it names null.
+// The token that tokenizer_config.json or else special_tokens_map.json names so; `piece` if they name
+// none that there is, and -1 for null.
 static int64_t find_named(const struct vocabulary *v, const char *name, int64_t piece)
 {
     const struct value *item = vkmoe_value_member(v->config, name);
+    if (!item)
+        item = vkmoe_value_member(v->map, name);
     const int64_t id = vkmoe_vocabulary_find(v, vkmoe_vocabulary_text(item));
     return value_is(item, VALUE_NULL) ? -1 : id >= 0 ? id : piece;
 }
@@ -346,6 +377,8 @@ static void put_pieces(struct vocabulary *v, const struct blob *file)
     struct text_ends ends = { .end = -1 };
     read_pieces(v, file, &pieces);
     read_added(v);
+    read_named(v, v->config);
+    read_named(v, v->map);
     vkmoe_gguf_put_text(v->out, "tokenizer.ggml.model", "llama");
     vkmoe_gguf_put_text(v->out, "tokenizer.ggml.pre", "default");
     put_tokens(v, true);
@@ -382,7 +415,7 @@ void vkmoe_gguf_put_vocabulary(struct vkmoe_checkpoint *checkpoint, struct gguf_
     struct vkmoe_frame frame = { VKMOE_INIT(vkmoe_frame) };
     struct vocabulary v = { .out = out, .count = checkpoint->info.vocabulary };
     struct blob model = { 0 }, json = { 0 };
-    struct value *value = NULL, *said = NULL, *added = NULL;
+    struct value *value = NULL, *said = NULL, *added = NULL, *map = NULL;
     const char *path = checkpoint->container.path;
     enum vkmoe_status status = VKMOE_OK;
     v.tokens = vkmoe_arena_take(&out->arena, (uint64_t)v.count * sizeof *v.tokens);
@@ -392,7 +425,9 @@ void vkmoe_gguf_put_vocabulary(struct vkmoe_checkpoint *checkpoint, struct gguf_
     v.model_end = frame.end_token_count ? frame.end_tokens : NULL;
     TRY(read_json(&v, path, "tokenizer_config.json", &said));
     TRY(read_json(&v, path, "added_tokens.json", &added));
+    TRY(read_json(&v, path, "special_tokens_map.json", &map));
     v.config = said;
+    v.map = map;
     v.added = added;
     TRY(put_template(&v, path));
     TRY(vkmoe_checkpoint_read_file(path, "tokenizer.model", MAX_MODEL, out->log, &model));
@@ -424,4 +459,5 @@ fail:
     free(value);
     free(said);
     free(added);
+    free(map);
 }

@@ -29,6 +29,7 @@ struct vocabulary {
     const char *path;           // of the tokenizer's file, for messages
     const struct value *config; // tokenizer_config.json; NULL: there is none
     const struct value *added;  // added_tokens.json; NULL: there is none
+    const struct value *map;    // special_tokens_map.json; NULL: there is none
     struct token *tokens;       // [count], as many as the embedding has
     uint32_t count;
     uint32_t flagged; // added tokens that GGUF cannot say all of, the first of which is
