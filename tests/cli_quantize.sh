@@ -227,13 +227,13 @@ wrong 1 "added_tokens.json has no id for a token" "$tmp/spm" "$tmp/x.gguf" --typ
 rm "$tmp/spm/added_tokens.json"
 # What special_tokens_map.json names is special: a piece, one more token, or what begins a text.
 ids_of() {
-    expect 0 route "$1" --prompt 'granted <|q|>x<|p|>' --json
+    expect 0 route "$1" --prompt 'granted <|q|>of x<|p|>' --json
     { tr -d ' \t\n' <"$out" && echo; } | sed 's/.*"token_ids":\[\([^]]*\)\].*/\1/'
 }
 cp "$tmp/spm/tokenizer_config.json" "$tmp/config.json"
 sed -i 's/"332"/"337": {"content": "<z>"}, "332"/' "$tmp/spm/tokenizer_config.json"
 echo '{"bos_token": "</s>", "unk_token": {"content": "<tool>"}, "pad_token": "<|im_start|>",
-    "additional_special_tokens": ["<|q|>", "ed", {"content": "<|p|>"}, "<|beyond|>"]}' \
+    "additional_special_tokens": ["<|q|>", "of", {"content": "<|p|>"}, "<|beyond|>"]}' \
     >"$tmp/spm/special_tokens_map.json"
 quantize "$tmp/spm" "$tmp/t.gguf" --type f16
 is tokenizer.ggml.bos_token_id 1 # tokenizer_config.json names it as well
@@ -250,6 +250,19 @@ quantize "$tmp/spm" "$tmp/t.gguf" --type f16
 is tokenizer.ggml.bos_token_id 2
 rm "$tmp/spm/special_tokens_map.json"
 mv "$tmp/config.json" "$tmp/spm/tokenizer_config.json"
+# A blank before the first text alone cannot be said; none at all can.
+sed -i 's/^{/{"legacy": false, /' "$tmp/spm/tokenizer_config.json"
+quantize "$tmp/spm" "$tmp/t.gguf" --type f16
+says 'GGUF cannot say "legacy": false, as tokenizer_config.json has it'
+is tokenizer.ggml.add_space_prefix ""
+sed -i 's/^{/{"add_prefix_space": false, /' "$tmp/spm/tokenizer_config.json"
+quantize "$tmp/spm" "$tmp/t.gguf" --type f16
+[ ! -s "$err" ] || problem "says: $(cat "$err")"
+is tokenizer.ggml.add_space_prefix False
+ids_of "$tmp/spm" >"$tmp/ids"
+ids_of "$tmp/t.gguf" >"$tmp/ids.gguf"
+same "$tmp/ids" "$tmp/ids.gguf"
+sed -i 's/"add_prefix_space": false, "legacy": false, //' "$tmp/spm/tokenizer_config.json"
 sed -i 's/"<tool>"/&, "rstrip": true/' "$tmp/spm/tokenizer_config.json"
 quantize "$tmp/spm" "$tmp/t.gguf" --type f16
 says 'GGUF cannot say of 1 added tokens, as "<tool>", that they take the blanks beside them'

@@ -314,8 +314,8 @@ static void put_tokens(struct vocabulary *v, bool scores)
     }
 }
 
-// The token that tokenizer_config.json or else special_tokens_map.json names so; `piece` if they name
-// none that there is, and -1 for null.
+// The token that tokenizer_config.json or else special_tokens_map.json names so; `piece` if they
+// name none that there is, and -1 for null.
 static int64_t find_named(const struct vocabulary *v, const char *name, int64_t piece)
 {
     const struct value *item = vkmoe_value_member(v->config, name);
@@ -371,6 +371,22 @@ static enum vkmoe_status put_template(struct vocabulary *v, const char *checkpoi
     return status;
 }
 
+static bool is_false(const struct vocabulary *v, const char *name)
+{
+    const struct value *item = vkmoe_value_member(v->config, name);
+    return value_is(item, VALUE_BOOL) && !value_is_true(item);
+}
+
+// Whether texts are begun with a blank of the tokenizer's own: GGUF's are then everywhere, where
+// "legacy": false has it at the beginning alone.
+static bool put_prefix(struct vocabulary *v, const struct pieces *pieces)
+{
+    const bool first = is_false(v, "legacy");
+    if (!pieces->prefix || (first && is_false(v, "add_prefix_space")))
+        vkmoe_gguf_put_bool(v->out, "tokenizer.ggml.add_space_prefix", false);
+    return first && pieces->prefix && !is_false(v, "add_prefix_space");
+}
+
 static void put_pieces(struct vocabulary *v, const struct blob *file)
 {
     struct pieces pieces;
@@ -384,8 +400,11 @@ static void put_pieces(struct vocabulary *v, const struct blob *file)
     put_tokens(v, true);
     ends.begin = find_named(v, "bos_token", pieces.begin);
     put_config(v, &pieces, &ends);
-    if (!pieces.prefix)
-        vkmoe_gguf_put_bool(v->out, "tokenizer.ggml.add_space_prefix", false);
+    if (put_prefix(v, &pieces) && v->out->status == VKMOE_OK)
+        vkmoe_log(v->out->log, VKMOE_LOG_WARNING,
+            "%s: GGUF cannot say \"legacy\": false, as tokenizer_config.json has it: texts after a "
+            "special token will be begun with a blank, too",
+            v->path);
 }
 
 // -------------------------------------------------------------------------------- files
