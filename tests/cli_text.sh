@@ -221,6 +221,8 @@ becomes '4 109 3 2 5 109 3 6 108 1' "$t5" --prompt 'The <extra_id_0> ? of<extra_
 # it is not stripped.
 echo '{"legacy": false, "extra_ids": 2}' >"$t5/tokenizer_config.json"
 becomes '4 11 9 1' "$t5" --prompt 'The <extra_id_0> .'
+# The blank that is put before a text is no blank that is stripped, nor are those after it.
+becomes '3 4 1' "$t5" --prompt '  The'
 echo '{"legacy": false, "added_tokens_decoder": {"50": {"content": "<extra_id_0>"}}}' \
     >"$t5/tokenizer_config.json"
 becomes '4 50 5 50 6 8 1' "$t5" --prompt 'The <extra_id_0> of<extra_id_0>an'

@@ -283,14 +283,20 @@ bool vkmoe_pieces_forget_prefix(struct pieces *pieces)
 
 // ------------------------------------------------------------------------------ text
 
-// A blank at the beginning is lost if the tokenizer strips blanks there. Hugging Face's classes
-// put the unknown piece's name before it, and take away its tokens; so they have it from here.
+// With a blank of the tokenizer's own before it, or without, the text has its blanks as they are.
+// At the beginning they are lost if the tokenizer strips them there. Hugging Face's classes put the
+// unknown piece's name before it, and take away its tokens; so they have it from here.
 static bool encode_plain(
-    const struct pieces *pieces, const std::string &text, std::vector<int> *ids)
+    const struct pieces *pieces, std::string text, bool prefix, std::vector<int> *ids)
 {
     const int unknown = pieces->processor.unk_id();
-    const std::string guard =
-        text[0] == ' ' && unknown >= 0 ? pieces->processor.IdToPiece(unknown) : std::string();
+    for (size_t at = 0; (at = text.find(blank, at)) != std::string::npos; at++)
+        text.replace(at, sizeof blank - 1, " ");
+    if (prefix)
+        text.insert(0, blank);
+    const std::string guard = (text[0] == ' ' || begins_blank(text)) && unknown >= 0
+        ? pieces->processor.IdToPiece(unknown)
+        : std::string();
     std::vector<int> before;
     if (!pieces->plain->Encode(guard + text, ids).ok()
         || !pieces->plain->Encode(guard, &before).ok() || before.size() > ids->size())
@@ -305,8 +311,8 @@ uint32_t *vkmoe_pieces_encode(const struct pieces *pieces, const char *text, siz
     *why = nullptr;
     try {
         std::vector<int> ids;
-        if (prefix || !pieces->plain ? !pieces->processor.Encode({ text, size }, &ids).ok()
-                                     : !encode_plain(pieces, std::string(text, size), &ids)) {
+        if (pieces->plain ? !encode_plain(pieces, std::string(text, size), prefix, &ids)
+                          : !pieces->processor.Encode({ text, size }, &ids).ok()) {
             *why = "sentencepiece refuses it";
             return nullptr;
         }
