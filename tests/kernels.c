@@ -3,8 +3,10 @@
 //
 // That is what --all asks for, with every shape a case can take (on a CPU driver, which
 // compiles for minutes). Without it cases say what is worth its pipeline.
+// VKMOE_TEST_KERNEL_SHARE=N runs every Nth of what is asked for.
 // With --bench nothing is tested, but kernels are timed: test_kernels --bench --help.
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "check.h"
 #include "kernel_bench.h"
@@ -89,6 +91,8 @@ int main(int argc, char **argv)
     argv[all] = argv[0];
     if (!tap_begin(&tap, argc - all, argv + all))
         return 2;
+    const char *share = getenv("VKMOE_TEST_KERNEL_SHARE");
+    tap.share = share ? (uint32_t)strtoul(share, NULL, 10) : 0;
     struct harness *harness = tap.list ? NULL : harness_create();
     if (!tap.list && !harness)
         return tap_skip_all(&tap, "no Vulkan device");
@@ -96,6 +100,8 @@ int main(int argc, char **argv)
         tap_note("%s, %s: %s", harness_device(harness)->gpu.info.name,
             harness_device(harness)->gpu.info.driver,
             harness_has_guard_pages(harness) ? "guard pages" : "guard zones only");
+    if (tap.share && !tap.list)
+        tap_note("one test in %u is run", tap.share);
     for (uint32_t i = 0; i < vkmoe_variant_count; i++)
         run_variant(&tap, harness, &vkmoe_variants[i], all);
     if (harness)
