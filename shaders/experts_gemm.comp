@@ -35,6 +35,8 @@ layout(local_size_x = TILE_LANES) in;
 #include "lib/gemm_matrix_body.glsl"
 #undef BODY
 #undef WIDE
+#endif
+#if TILE_ROWS > 3 * SN
 #define BODY gemm_4
 #define WIDE 4
 #include "lib/gemm_matrix_body.glsl"
@@ -91,6 +93,8 @@ void main()
 #if TILE_ROWS > 2 * SN
     else if (t.rows <= 3 * SN)
         gemm_3(t);
+#endif
+#if TILE_ROWS > 3 * SN
     else
         gemm_4(t);
 #endif

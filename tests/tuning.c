@@ -172,7 +172,8 @@ static bool test_rows(void)
         // What the device or the format lacks.
         "form experts_gemm f16 exact 0 rows_broadcast\n",
         "form experts_gemm bf16 exact 0 matrix_16x16_16\n",
-        "form experts_gemm bf16 exact 0 matrix_16x16_unpack\n",
+        "form experts_gemm bf16 exact 0 matrix_16x16_unpack_fast\n",
+        "form experts_gemm f16 exact 0 matrix_16x16_unpack\n",
     };
     for (uint32_t i = 0; i < COUNT_OF(rows); i++) {
         begin();

@@ -144,15 +144,16 @@ struct vkmoe_log {
 // with instructions for packed bytes, which multiply few rows by weights in Q8_0, Q4_0, Q4_K and
 // Q6_K. Sums are f32 or exact in either case, and elsewhere there is no difference.
 enum vkmoe_precision {
-    // As in f32: errors of a layer stay below 2e-5 of its outputs' rms. Weights in f16 only are
-    // multiplied by the matrices, and none as bytes.
+    // As in f32: errors of a layer stay below 2e-5 of its outputs' rms. Weights in any format but
+    // f32 are multiplied by the matrices, all but f16 as sums of two, which cost three products;
+    // and none as bytes.
     VKMOE_PRECISION_EXACT,
     // What weights multiply is rounded to f16, each row scaled into its range first, and so are
-    // weights in bf16 and Q8_0, which must be below 65504, and are lost below 6e-8. Of few rows,
-    // what weights in these four formats multiply is rounded to integers of 16 bits, which share a
-    // scale with those of the same 32 columns, and the weights are not; an infinity makes a NaN.
-    // The rms of a layer's errors stays below 1e-3 of its outputs', if weights have an rms of 1e-4
-    // or more.
+    // weights in all formats but f32, which must be below 65504, and are lost below 6e-8. Of few
+    // rows, what weights in these four formats multiply is rounded to integers of 16 bits, which
+    // share a scale with those of the same 32 columns, and the weights are not; an infinity makes a
+    // NaN. The rms of a layer's errors stays below 1e-3 of its outputs', if weights have an rms of
+    // 1e-4 or more.
     // Where many tokens attend, queries, keys, values and what these count for are rounded too: a
     // score may be off by a thousandth of itself.
     VKMOE_PRECISION_FAST,

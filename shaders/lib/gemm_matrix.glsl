@@ -13,7 +13,8 @@
 // #defines: SM, SN: of the device's matrices, rows of weights and of tokens; LEAN: what a body
 // keeps of its rows lies in shared memory; ROLLED: its columns are a loop. Both are for compilers
 // that otherwise run out of registers. UNPACK: weights of any format, which become f16 in a part of
-// shared memory that is their subgroup's alone.
+// shared memory that is their subgroup's alone; exactly in two planes as well, of rows that are
+// scaled likewise. FAST: GEMM_FAST is never 0, for which there is no room.
 #ifndef GEMM_MATRIX_GLSL
 #define GEMM_MATRIX_GLSL
 
@@ -34,11 +35,16 @@
 #define CHUNKS (GEMM_SLICE / 8) // of a row of a slice
 #define STRIDE (CHUNKS + 1)
 #define PLANE (TILE_ROWS * STRIDE)
+#ifdef FAST
+#define PLANES 1
+#else
 #define PLANES (GEMM_FAST != 0 ? 1 : 2)
+#endif
 #define SUMS_STRIDE (BLOCKS * 2 + 1)
 #define SLICES_SIZE (2 * PLANES * PLANE)
 #ifdef UNPACK
-#define INPUTS_SIZE (SLICES_SIZE + 8 * BLOCKS * STRIDE)
+#define WEIGHTS_PLANE (8 * BLOCKS * STRIDE)
+#define INPUTS_SIZE (SLICES_SIZE + PLANES * WEIGHTS_PLANE)
 #else
 #define INPUTS_SIZE SLICES_SIZE
 #endif
@@ -47,6 +53,9 @@ shared uvec4 staged[INPUTS_SIZE > SUMS_SIZE ? INPUTS_SIZE : SUMS_SIZE];
 shared float staged_top[TILE_ROWS * CHUNKS];
 shared float staged_scale[TILE_ROWS];
 shared uint staged_again;
+#ifdef UNPACK
+shared float staged_weight_scale[PLANES == 1 ? 1 : 8 * BLOCKS];
+#endif
 #ifdef LEAN
 shared uint staged_source[TILE_ROWS];
 shared tile staged_tile;
@@ -58,6 +67,16 @@ REFERENCE(16) readonly buffer F16 { float16_t v[]; };
 #define USUAL_SCALE 64.0
 #define USUAL_MOST 1000.0
 #define USUAL_LEAST 0.125 // what f16 leaves of smaller ones is not normal in f16, and may be lost
+
+// The same of a row of weights, of which f16 leaves less.
+#define USUAL_WEIGHT_SCALE 1024.0
+#define USUAL_MOST_WEIGHT 60.0
+#define USUAL_LEAST_WEIGHT 1e-3
+
+bool is_usual_weight(float most)
+{
+    return most <= USUAL_MOST_WEIGHT && (most >= USUAL_LEAST_WEIGHT || most == 0.0);
+}
 
 // The power of two that brings `top` to 2^14 or more, and below 2^15.
 float scale_for(float top)
@@ -78,6 +97,8 @@ vec4 high_part(vec4 x)
 {
     return uintBitsToFloat(floatBitsToUint(x) & 0xffffe000u);
 }
+
+unit high_part(unit x) { return unit(high_part(x.a), high_part(x.b)); }
 
 float largest(unit x)
 {
@@ -106,7 +127,7 @@ void stage_unit(uint side, uint chunk, unit x, float scale)
     if (GEMM_FAST != 0) {
         staged[at] = to_f16(x);
     } else {
-        const unit high = unit(high_part(x.a), high_part(x.b));
+        const unit high = high_part(x);
         staged[at] = to_f16(high);
         staged[at + PLANE] = to_f16(unit(x.a - high.a, x.b - high.b));
     }
@@ -130,19 +151,37 @@ bool find_scales(uint rows)
     return subgroupMax(staged_again) != 0; // by which compilers see that it is the same for all
 }
 
+#ifdef UNPACK
+// What four rows of the workgroup's weights are to be multiplied by after sums, from `row` on.
+vec4 weight_unscale(uint row, bool scaled)
+{
+    if (GEMM_FAST != 0)
+        return vec4(1);
+    if (!scaled)
+        return vec4(1.0 / USUAL_WEIGHT_SCALE);
+    return 1.0 / vec4(staged_weight_scale[row], staged_weight_scale[row + 1],
+        staged_weight_scale[row + 2], staged_weight_scale[row + 3]);
+}
+#else
+vec4 weight_unscale(uint row, bool scaled) { return vec4(1); }
+#endif
+
 // Finishes and stores what `staged` has of the sums of the SN token rows from `first` on. A tile
 // may reach beyond the matrix.
 void store_sums(tile t, uint first, bool scaled)
 {
     [[dont_unroll]] for (uint c = gl_LocalInvocationIndex; c < SN * BLOCKS; c += GEMM_LANES) {
         const uint token = c / BLOCKS, pair = c % BLOCKS / 2, r = c % 2 * 4;
-        const uint at = token * SUMS_STRIDE + (first_of_pair(pair) * 8 + r) / 4;
+        const uint matrix_row = first_of_pair(pair) * 8 + r;
+        const uint at = token * SUMS_STRIDE + matrix_row / 4;
         const uint row = first + token;
         if (row >= t.rows || column_of(t, t.pair + pair, r) >= result_columns_of(t))
             continue;
         const float unscale = 1.0 / (scaled ? staged_scale[row] : USUAL_SCALE);
         store_rows(t, row, t.pair + pair, r, input_weight(t, row) * unscale,
-            uintBitsToFloat(staged[at]), uintBitsToFloat(staged[at + PARTNER * 2]));
+            uintBitsToFloat(staged[at]) * weight_unscale(matrix_row, scaled),
+            uintBitsToFloat(staged[at + PARTNER * 2])
+                * weight_unscale(matrix_row + PARTNER * 8, scaled));
     }
 }
 

@@ -11,29 +11,60 @@
 #define EACH_OWN(n) [[unroll]] for (uint n = 0; n < MOST_OWN; n++) if (n < OWN)
 #define CHUNK(n) ((n) * GEMM_LANES + gl_LocalInvocationIndex)
 #define HAS_CHUNK(n) (LIVE_CHUNKS % GEMM_LANES == 0 || CHUNK(n) < LIVE_CHUNKS)
-#define EACH_HIGH(i) [[unroll]] for (uint i = 0; i < HIGH; i++)
+
+// What does something with each tile of weights, and with each of x, written out.
+#if HIGH > 2
+#define EACH_HIGH(what, with) what(0, with) what(1, with) what(2, with) what(3, with)
+#else
+#define EACH_HIGH(what, with) what(0, with) what(1, with)
+#endif
+#if WIDE == 1
+#define EACH_WIDE(what, with) what(0, with)
+#elif WIDE == 2
+#define EACH_WIDE(what, with) what(0, with) what(1, with)
+#elif WIDE == 3
+#define EACH_WIDE(what, with) what(0, with) what(1, with) what(2, with)
+#else
+#define EACH_WIDE(what, with) what(0, with) what(1, with) what(2, with) what(3, with)
+#endif
 
 // Of the slice's columns from `s` on: tile `j` of x, from `plane`; all tiles.
+#define MULTIPLY_TILE(i, j) sums[i * WIDE + j] = coopMatMulAdd(a[i], b, sums[i * WIDE + j]);
 #define MULTIPLY_PLANE(s, j, plane) \
     { \
         MATRIX(float16_t, SK, SN, B) b; \
         coopMatLoad(b, staged, side + (plane) + (j) * SN * STRIDE + (s) / 8, STRIDE, \
             gl_CooperativeMatrixLayoutColumnMajor); \
-        EACH_HIGH(i) \
-            sums[i * WIDE + j] = coopMatMulAdd(a[i], b, sums[i * WIDE + j]); \
+        EACH_HIGH(MULTIPLY_TILE, j) \
+        MULTIPLY_LOW(j, plane) \
     }
 #define MULTIPLY(s) \
     { \
         MATRIX(float16_t, SM, SK, A) a[HIGH]; \
-        EACH_HIGH(i) \
-            LOAD_WEIGHTS(i, s) \
+        EACH_HIGH(LOAD_WEIGHTS, s) \
+        LOAD_LOW(s) \
         MULTIPLY_PLANES(s) \
     }
 #ifdef UNPACK
-#define LOAD_WEIGHTS(i, s) \
-    coopMatLoad(a[i], staged, SLICES_SIZE + (first_row + i * SM) * STRIDE + (s) / 8, STRIDE, \
-        gl_CooperativeMatrixLayoutRowMajor);
+#define LOAD_STAGED(to, i, s, plane) \
+    coopMatLoad(to, staged, SLICES_SIZE + (plane) + (first_row + i * SM) * STRIDE + (s) / 8, \
+        STRIDE, gl_CooperativeMatrixLayoutRowMajor);
+#define LOAD_WEIGHTS(i, s) LOAD_STAGED(a[i], i, s, 0)
+// Exactly, what f16 leaves of weights as well; with what it leaves of x it counts for nothing.
+#define LOAD_LOW_WEIGHTS(i, s) LOAD_STAGED(low[i], i, s, WEIGHTS_PLANE)
+#define LOAD_LOW(s) \
+    MATRIX(float16_t, SM, SK, A) low[HIGH]; \
+    if (GEMM_FAST == 0) { \
+        EACH_HIGH(LOAD_LOW_WEIGHTS, s) \
+    }
+#define MULTIPLY_LOW_TILE(i, j) sums[i * WIDE + j] = coopMatMulAdd(low[i], b, sums[i * WIDE + j]);
+#define MULTIPLY_LOW(j, plane) \
+    if (GEMM_FAST == 0 && (plane) == 0) { \
+        EACH_HIGH(MULTIPLY_LOW_TILE, j) \
+    }
 #else
+#define LOAD_LOW(s)
+#define MULTIPLY_LOW(j, plane)
 #define LOAD_WEIGHTS(i, s) \
     { \
         F16 at = F16(weights[i * SM / 16] \
@@ -41,40 +72,76 @@
         coopMatLoad(a[i], at.v, 0, 16, gl_CooperativeMatrixLayoutRowMajor); \
     }
 #endif
-#ifdef ROLLED
+#if defined(ROLLED) && !defined(UNPACK)
+#define MULTIPLY_ROLLED(j, s) MULTIPLY_PLANE(s, j, plane)
 #define MULTIPLY_PLANES(s) \
     uint plane = 0; \
     [[dont_unroll]] do { \
-        [[unroll]] for (uint j = 0; j < WIDE; j++) \
-            MULTIPLY_PLANE(s, j, plane) \
+        EACH_WIDE(MULTIPLY_ROLLED, s) \
     } while ((plane += PLANE) < PLANES * PLANE);
 #else
-#define MULTIPLY_PLANES(s) \
-    [[unroll]] for (uint j = 0; j < WIDE; j++) { \
-        MULTIPLY_PLANE(s, j, 0) \
-        if (GEMM_FAST == 0) \
-            MULTIPLY_PLANE(s, j, PLANE) \
-    }
+#define MULTIPLY_BOTH_PLANES(j, s) \
+    MULTIPLY_PLANE(s, j, 0) \
+    if (GEMM_FAST == 0) \
+        MULTIPLY_PLANE(s, j, PLANE)
+#define MULTIPLY_PLANES(s) EACH_WIDE(MULTIPLY_BOTH_PLANES, s)
 #endif
 #ifdef UNPACK
-// Of the subgroup's weights in a slice, the chunks that this invocation brings.
-#define MOST_UNPACKED 4
+// Of the subgroup's weights in a slice, row `n` of those that this invocation brings, all chunks
+// of it. Which of four chunks one is, compilers know where they can.
 #define SUBGROUP_LANES (GEMM_LANES / TILE_LANES)
-#define EACH_UNPACKED(n) \
-    [[unroll]] for (uint n = 0; n < MOST_UNPACKED; n++) \
-        if (n * SUBGROUP_LANES < HIGH * SM * CHUNKS)
-#define UNPACKED(n) ((n) * SUBGROUP_LANES + gl_SubgroupInvocationID)
-#define FETCH_WEIGHTS(column) \
-    EACH_UNPACKED(n) { \
-        const uint row = first_row + UNPACKED(n) / CHUNKS; \
+#define MOST_CHUNKS 4
+#define EACH_WEIGHT_ROW(n) \
+    [[unroll]] for (uint n = 0; n < 2; n++) if (n * SUBGROUP_LANES < HIGH * SM)
+#define EACH_WEIGHT_CHUNK(c) [[unroll]] for (uint c = 0; c < MOST_CHUNKS; c++) if (c < CHUNKS)
+#define WEIGHT_ROW(n) (first_row + (n) * SUBGROUP_LANES + gl_SubgroupInvocationID)
+#define FETCH_WEIGHT_ROW(n, column) \
+    EACH_WEIGHT_CHUNK(c) { \
+        const uint row = WEIGHT_ROW(n); \
         const uint strip = min(t.pair + row / 16, strips - 1); \
-        weights[n] = load_weight(GEMM_TYPE, matrix_of(t), pc.units, strip * 2 + row % 16 / 8, \
-            (column) / 8 + UNPACKED(n) % CHUNKS, row % 8); \
+        const uint before = CHUNKS < MOST_CHUNKS ? (column) / 8 % MOST_CHUNKS : 0; \
+        unit w = load_weight_at(GEMM_TYPE, matrix_of(t), pc.units, strip * 2 + row % 16 / 8, \
+            unit_at(before + c, 0, (column) / 32), row % 8); \
+        if (GEMM_FAST == 0) { \
+            weight_top[n] = max(weight_top[n], largest(w)); \
+            w.a *= weight_scale[n]; \
+            w.b *= weight_scale[n]; \
+            const unit high = high_part(w); \
+            low_weights[n * MOST_CHUNKS + c] = to_f16(unit(w.a - high.a, w.b - high.b)); \
+            w = high; \
+        } \
+        weights[n * MOST_CHUNKS + c] = to_f16(w); \
     }
-#define STAGE_WEIGHTS() \
-    EACH_UNPACKED(n) \
-        staged[SLICES_SIZE + (first_row + UNPACKED(n) / CHUNKS) * STRIDE \
-            + UNPACKED(n) % CHUNKS] = to_f16(weights[n]);
+#define STAGE_WEIGHT_ROW(n) \
+    EACH_WEIGHT_CHUNK(c) { \
+        const uint at = SLICES_SIZE + WEIGHT_ROW(n) * STRIDE + c; \
+        staged[at] = weights[n * MOST_CHUNKS + c]; \
+        if (GEMM_FAST == 0) \
+            staged[at + WEIGHTS_PLANE] = low_weights[n * MOST_CHUNKS + c]; \
+    }
+#define FIND_WEIGHT_SCALES() \
+    if (GEMM_FAST == 0) { \
+        EACH_WEIGHT_ROW(n) { \
+            if (!is_usual_weight(weight_top[n])) \
+                staged_again = 1; \
+            weight_scale[n] = scale_for(weight_top[n]); \
+            staged_weight_scale[WEIGHT_ROW(n)] = weight_scale[n]; \
+        } \
+    }
+// Early, with matrices in registers beside them, where an invocation has one row.
+#define FETCHES_EARLY (SUBGROUP_LANES > 32)
+#define FETCH_WEIGHTS(column) \
+    if (FETCHES_EARLY) \
+        FETCH_WEIGHT_ROW(0, column)
+#define BRING_WEIGHTS(column) \
+    EACH_WEIGHT_ROW(n) { \
+        if (!FETCHES_EARLY) \
+            FETCH_WEIGHT_ROW(n, column) \
+        STAGE_WEIGHT_ROW(n) \
+    }
+#else
+#define FETCH_WEIGHTS(column)
+#define FIND_WEIGHT_SCALES()
 #endif
 // Of chunk `n`: its row's place and scale, and the largest element so far.
 #ifdef LEAN
@@ -93,17 +160,18 @@
                 x[n] = fetch_unit(SOURCE(n), (column) / 8 + CHUNK(n) % CHUNKS); \
     }
 // Tile `n` of the sums goes to shared memory if it is the one.
-#define STAGE_SUMS(n) \
+#define STAGE_SUM(i, n) \
+    coopMatStore(sums[i * WIDE + n], staged, (first_row + i * SM) / 4, SUMS_STRIDE, \
+        gl_CooperativeMatrixLayoutColumnMajor);
+#define STAGE_SUMS(n, j) \
     if (j == n) { \
-        EACH_HIGH(i) \
-            coopMatStore(sums[i * WIDE + n], staged, (first_row + i * SM) / 4, SUMS_STRIDE, \
-                gl_CooperativeMatrixLayoutColumnMajor); \
+        EACH_HIGH(STAGE_SUM, n) \
     }
 
 void BODY(tile t)
 {
     const uint first_row = gl_SubgroupID * (HIGH * SM); // of the workgroup's
-    const uint columns = (pc.units + 1) / 2 * 16;
+    const uint columns = (pc.units * 8 + GEMM_SLICE - 1) / GEMM_SLICE * GEMM_SLICE;
     if (gl_LocalInvocationIndex == 0)
         staged_again = 0;
 #ifdef LEAN
@@ -124,6 +192,14 @@ void BODY(tile t)
     }
 #endif
 
+#ifdef UNPACK
+    float weight_top[2], weight_scale[2];
+    EACH_WEIGHT_ROW(n) {
+        weight_top[n] = 0.0;
+        weight_scale[n] = USUAL_WEIGHT_SCALE;
+    }
+#endif
+
     MATRIX(float, SM, SN, Accumulator) sums[HIGH * WIDE];
     bool again = false;
     do {
@@ -133,9 +209,9 @@ void BODY(tile t)
         const uint strips = (result_columns_of(t) + 15) / 16 * (merges(t) ? 2 : 1);
         unit x[MOST_OWN];
 #ifdef UNPACK
-        unit weights[MOST_UNPACKED];
+        uvec4 weights[2 * MOST_CHUNKS], low_weights[2 * MOST_CHUNKS];
         FETCH_WEIGHTS(0)
-        STAGE_WEIGHTS()
+        BRING_WEIGHTS(0)
 #else
         const uint64_t base = packUint2x32(load_u32x2(pc.table, t.expert));
         uint64_t weights[RUNS];
@@ -164,9 +240,7 @@ void BODY(tile t)
             FETCH(next)
 #else
             FETCH(next)
-#ifdef UNPACK
             FETCH_WEIGHTS(next)
-#endif
             barrier();
             MULTIPLY(0)
             if (GEMM_SLICE > SK)
@@ -180,7 +254,7 @@ void BODY(tile t)
                 }
 #ifdef UNPACK
             subgroupBarrier(); // the weights before have been read
-            STAGE_WEIGHTS()
+            BRING_WEIGHTS(next)
 #else
             [[unroll]] for (uint i = 0; i < RUNS; i++)
                 weights[i] += uint64_t(GEMM_SLICE * 32);
@@ -189,6 +263,7 @@ void BODY(tile t)
         } while (k < columns);
         if (again)
             break;
+        FIND_WEIGHT_SCALES()
 #ifdef LEAN
         again = find_scales(WIDE * SN);
 #else
@@ -209,16 +284,7 @@ void BODY(tile t)
     uint j = 0;
     [[dont_unroll]] do {
         barrier();
-        STAGE_SUMS(0)
-#if WIDE > 1
-        STAGE_SUMS(1)
-#endif
-#if WIDE > 2
-        STAGE_SUMS(2)
-#endif
-#if WIDE > 3
-        STAGE_SUMS(3)
-#endif
+        EACH_WIDE(STAGE_SUMS, j)
         barrier();
         store_sums(t, j * SN, again);
     } while (++j < WIDE);
@@ -231,18 +297,33 @@ void BODY(tile t)
 #undef CHUNK
 #undef HAS_CHUNK
 #undef EACH_HIGH
+#undef EACH_WIDE
+#undef MULTIPLY_TILE
 #undef MULTIPLY_PLANE
 #undef MULTIPLY
-#undef MULTIPLY_PLANES
+#undef LOAD_STAGED
 #undef LOAD_WEIGHTS
-#undef MOST_UNPACKED
+#undef LOAD_LOW_WEIGHTS
+#undef LOAD_LOW
+#undef MULTIPLY_LOW_TILE
+#undef MULTIPLY_LOW
+#undef MULTIPLY_ROLLED
+#undef MULTIPLY_BOTH_PLANES
+#undef MULTIPLY_PLANES
 #undef SUBGROUP_LANES
-#undef EACH_UNPACKED
-#undef UNPACKED
+#undef MOST_CHUNKS
+#undef EACH_WEIGHT_ROW
+#undef EACH_WEIGHT_CHUNK
+#undef WEIGHT_ROW
+#undef FETCH_WEIGHT_ROW
+#undef STAGE_WEIGHT_ROW
+#undef FIND_WEIGHT_SCALES
+#undef FETCHES_EARLY
 #undef FETCH_WEIGHTS
-#undef STAGE_WEIGHTS
+#undef BRING_WEIGHTS
 #undef SOURCE
 #undef SCALE
 #undef TOP
 #undef FETCH
+#undef STAGE_SUM
 #undef STAGE_SUMS

@@ -27,7 +27,8 @@ struct tile {
 #define FORMAT_q4_K (1u << VKMOE_DTYPE_Q4_K)
 #define FORMAT_q6_K (1u << VKMOE_DTYPE_Q6_K)
 #define FORMATS_wide (FORMAT_f32 | FORMAT_f16 | FORMAT_bf16 | FORMAT_q8_0)
-#define FORMATS_narrow (~FORMATS_wide) // all other formats, see kernels.def
+#define FORMATS_narrow (~FORMATS_wide)                // all other formats, see kernels.def
+#define FORMATS_unpacked (~(FORMAT_f32 | FORMAT_f16)) // what matrix units do not take as it is
 #define FORMATS_all UINT32_MAX
 
 // One SPIR-V module: a form, with one way to compute addresses.

@@ -357,14 +357,16 @@ static struct experts_gemm_push sorted_push(const struct experts *e, const struc
     return push;
 }
 
-// K is padded to 16. Slices of 32 need half the barriers, but more registers than Xe-HPG has, and
-// more shared memory where weights are unpacked there.
+// K is padded to 16, or to whole blocks. Slices of 32 need half the barriers, but more registers
+// than Xe-HPG has, and more shared memory than there is for weights that are unpacked exactly.
 void vkmoe_gemm_cut(const vkmoe_device *device, const struct variant *form, uint32_t units,
     uint32_t source_columns, uint32_t *spec)
 {
     const struct matrix_units *matrices = &device->matrix_units;
-    const bool wide = matrices->n == 16 && form->formats & FORMAT_f16;
-    const uint32_t slice = wide && div_up(units, 2) % 2 == 0 ? 32 : 16;
+    const struct format *format = vkmoe_format((enum vkmoe_dtype)spec[GEMM_TYPE]);
+    const bool even = div_up(units, 2) % 2 == 0 || format->elements % 32 == 0;
+    const bool fits = matrices->n == 16 && (form->formats & FORMAT_f16 || spec[GEMM_FAST]);
+    const uint32_t slice = fits && even ? 32 : 16;
     spec[GEMM_LANES] = form->tile.lanes * matrices->subgroup_size;
     spec[GEMM_MATRIX_K] = matrices->k;
     spec[GEMM_SLICE] = slice;

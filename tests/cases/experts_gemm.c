@@ -32,6 +32,8 @@ struct gemm_case {
     bool fast;                  // of forms for matrix units, those that can be exact as well
     double gain;                // of x; 0: 1
     bool mixed;                 // of every third row of it only
+    bool unpacked;              // of forms for matrix units that unpack formats, which have all
+                                // else in common with the others
 };
 
 #define TEST_ALPHA 1.702f
@@ -231,6 +233,17 @@ static const struct gemm_case cases[] = {
     CASE("tiny-x-direct", EVERYWHERE), SMALL_DIRECT(33, 72, 40), TINY_X},
     CASE("tiny-x-fast-direct"), SMALL_DIRECT(33, 72, 40), TINY_X, .fast = true},
     CASE("tiny-x-mixed-direct"), SMALL_DIRECT(33, 72, 40), TINY_X, .mixed = true},
+#define UNPACKED .dtype = VKMOE_DTYPE_Q4_K, .unpacked = true
+    CASE("unpack-down"), SMALL_DOWN(33, 512, 40), UNPACKED},
+    CASE("huge-weights-down", .shrunk = -11), SMALL_DOWN(33, 512, 40), UNPACKED},
+    CASE("tiny-weights-down", .shrunk = 16), SMALL_DOWN(33, 512, 40), UNPACKED},
+    CASE("unpack-fast-up"), SMALL_UP(33, 512, 40), UNPACKED, .fast = true},
+#define FORMAT(name, NAME, ...) \
+    CASE("unpack-" #name, .thorough = true), SMALL_DIRECT(33, 512, 40), \
+        .dtype = VKMOE_DTYPE_##NAME, .unpacked = true}, \
+    CASE("unpack-" #name "-fast", .thorough = true), SMALL_DIRECT(19, 512, 40), \
+        .dtype = VKMOE_DTYPE_##NAME, .unpacked = true, .fast = true},
+#include "weights/formats.def"
 };
 // clang-format on
 
@@ -256,7 +269,11 @@ static bool fits(
 {
     const struct gemm_case *c = (const void *)test;
     (void)shape;
-    if (variant->needs & NEED_ANY_MATRIX)
+    const bool units = variant->needs & NEED_ANY_MATRIX;
+    const bool unpacks = units && !(variant->formats & FORMAT_f16);
+    if (unpacks || c->unpacked)
+        return unpacks && c->unpacked && variant->formats >> c->dtype & 1;
+    if (units)
         return true;
     return !c->fast && form_has(variant, c->dtype);
 }
@@ -384,6 +401,8 @@ static void set_tolerance(struct kernel_io *io, const char *name)
     operand->rms_tolerance = is_fast(c, io->variant) ? COMPARE_FAST_RMS : 0.0;
     if (c->gain > 0.0 && c->gain < 1.0 && !c->mixed)
         operand->tolerance *= c->gain * 10.0;
+    if (c->base.shrunk > 0.0)
+        operand->tolerance *= exp2(-c->base.shrunk) * 10.0;
 }
 
 static void reference(struct kernel_io *io)

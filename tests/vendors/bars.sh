@@ -46,7 +46,6 @@ capture() {
     [ -n "$has_ggml" ] || return 0
     for dtype in f16 q8_0 q4_K; do
         for tokens in 1 512; do
-            [ "$dtype-$tokens" != q4_K-512 ] || continue
             to=build/bars/$label/ggml-$dtype-$tokens
             mkdir -p "$testing$dir/$to"
             on_lane "$dir" "$label" env VK_ADD_LAYER_PATH=build/tests/vendors \

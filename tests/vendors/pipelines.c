@@ -180,7 +180,7 @@ static void visit_shapes(struct program *program)
             if (!is_one_of_many((enum vkmoe_dtype)dtype)
                 && (i == 0 || dtype == VKMOE_DTYPE_F16 || program->shape))
                 visit_small(program, &shapes[i], (enum vkmoe_dtype)dtype, VKMOE_PRECISION_EXACT);
-        // To most formats below 8 bits precision means nothing.
+        // Of formats below 8 bits two again.
         for (uint32_t dtype = 0; dtype <= VKMOE_DTYPE_Q4_K; dtype++)
             if (i == 0 || program->shape)
                 visit_small(program, &shapes[i], (enum vkmoe_dtype)dtype, VKMOE_PRECISION_FAST);
@@ -191,7 +191,7 @@ static void visit_shapes(struct program *program)
 // The model's layer for --code, of its own widths.
 static void visit_model(struct program *program)
 {
-    static const uint32_t tokens[] = { 1, 128, 512 };
+    static const uint32_t tokens[] = { 1, 128, 512 }, fewer[] = { 1, 512 };
     struct shape *shapes = checked(malloc(MAX_SHAPES * sizeof *shapes));
     const uint32_t count = shapes_list(shapes);
     for (uint32_t i = 0; i < count; i++) {
@@ -206,7 +206,8 @@ static void visit_model(struct program *program)
             c.dtype = VKMOE_DTYPE_Q8_0;
             visit_layer(program, CODE_SHAPE, c, tokens, ARRAY_SIZE(tokens));
             c.dtype = VKMOE_DTYPE_Q4_K;
-            visit_layer(program, CODE_SHAPE, c, tokens, 1);
+            visit_layer(
+                program, CODE_SHAPE, c, fewer, c.layer.precision == VKMOE_PRECISION_FAST ? 2 : 1);
         }
     }
     free(shapes);
