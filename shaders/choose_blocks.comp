@@ -18,10 +18,12 @@ layout(local_size_x_id = 0) in;
 
 #define D CHOOSE_HEAD_SIZE
 #define PADDED ((D + 7) / 8 * 8)
-#define NEGATIVE_INFINITY uintBitsToFloat(0xff800000u)
 
 shared float query[PADDED];
 shared float score[CHOOSE_BLOCKS]; // -inf once it is chosen
+#define BEST_BLOCKS CHOOSE_BLOCKS
+#define BEST_SCORE score
+#include "lib/best.glsl"
 
 // Scores of the `count` blocks before the query's own.
 void score_blocks(task t, uint row, uint head, uint sequence, uint count)
@@ -40,27 +42,6 @@ void score_blocks(task t, uint row, uint head, uint sequence, uint count)
         }
         score[b] = isnan(sum) ? NEGATIVE_INFINITY : sum;
     }
-}
-
-// The best block that is left, of equals the lowest; takes it out.
-uint choose_one(uint count)
-{
-    barrier();
-    float most = NEGATIVE_INFINITY;
-    for (uint b = gl_LocalInvocationIndex; b < count; b += LANES)
-        most = max(most, score[b]);
-    most = workgroup_max(most);
-    float lowest = -float(CHOOSE_BLOCKS);
-    for (uint b = gl_LocalInvocationIndex; b < count; b += LANES) {
-        if (score[b] == most)
-            lowest = max(lowest, -float(b));
-    }
-    const uint best = uint(-workgroup_max(lowest));
-    if (best >= count || most == NEGATIVE_INFINITY)
-        return CHOOSE_NOTHING;
-    if (gl_LocalInvocationIndex == 0)
-        score[best] = NEGATIVE_INFINITY;
-    return best;
 }
 
 void main()

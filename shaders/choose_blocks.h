@@ -20,7 +20,6 @@ SPEC(9, CHOOSE_TOP, 1)     // entries of a list
 
 #define CHOOSE_MAX_BLOCKS 2048 // a float each in shared memory
 #define CHOOSE_MAX_TOP 64      // lavapipe 22.3 ends an invocation's loops after 65535 iterations
-#define CHOOSE_NOTHING 0xffffffffu
 
 struct choose_blocks_push {
     ADDRESS(AttentionConstants) constants;

@@ -25,13 +25,14 @@ void main()
         return;
     const uint p = MEAN_HAS_POSITIONS != 0 ? load_u32(pc.positions, token) : pc.first_token + token;
     const uint position = min(p, pc.capacity - 1);
-    if ((position + 1) % MEAN_BLOCK != 0)
+    const uint begin = position + 1 - MEAN_BLOCK; // of the block that it ends, if it does
+    if (position + 1 < MEAN_BLOCK || begin % MEAN_STRIDE != 0)
         return;
     const uint sequence =
         MEAN_HAS_SEQUENCES != 0 ? min(load_u32(pc.sequences, token), pc.sequence_count - 1) : 0;
     const uint stream = sequence * pc.kv_heads + head;
-    const uint first = stream * pc.capacity + position + 1 - MEAN_BLOCK;
-    const uint blocks = (pc.capacity + MEAN_BLOCK - 1) / MEAN_BLOCK;
+    const uint first = stream * pc.capacity + begin;
+    const uint blocks = (pc.capacity + MEAN_STRIDE - 1) / MEAN_STRIDE;
     for (uint c = gl_LocalInvocationIndex; c < PADDED; c += MEAN_LANES) {
         float sum = 0.0;
         [[dont_unroll]] for (uint i = 0; i < MEAN_BLOCK; i += KEYS_A_TURN) { // Intel would spill
@@ -40,7 +41,7 @@ void main()
                 sum += i + n < MEAN_BLOCK ? x : 0.0;
             }
         }
-        store_f32(pc.means, (stream * blocks + position / MEAN_BLOCK) * PADDED + c,
+        store_f32(pc.means, (stream * blocks + begin / MEAN_STRIDE) * PADDED + c,
             sum / float(MEAN_BLOCK));
     }
 }

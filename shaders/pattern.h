@@ -18,4 +18,7 @@
 #define PATTERN_LIST_WORDS 12
 #define PATTERN_WORDS 16
 
+// In a list of chosen blocks, behind the last one.
+#define CHOOSE_NOTHING 0xffffffffu
+
 #endif

@@ -45,6 +45,8 @@ static bool check_scratch(const struct attention_run *run)
             + t * (values > outputs ? values : outputs) + (2 << 20);
         if (p->latent.rank)
             bound += t * latent_bound(p) * 4;
+        if (p->nsa.compressed)
+            bound += t * p->heads * (2 * p->head_size + p->nsa.top + 3) * 4;
         uint64_t size = vkmoe_attention_scratch_size(run->attention, tokens[i]);
         if (size > bound) {
             tap_note("scratch for %" PRIu32 " tokens is %" PRIu64 ", at most %" PRIu64, tokens[i],
@@ -418,35 +420,38 @@ static bool check_far(struct harness *harness, const struct attention_case *c, u
 
 // -------------------------------------------------------------------------------- main
 
+enum { MOST_CASES = 16 };
+
 struct behaviour {
     const char *name;
     bool (*check)(struct harness *harness, const struct attention_case *c, uint64_t seed);
-    const char *cases[12];
+    const char *cases[MOST_CASES];
 };
 
 static const struct behaviour behaviours[] = {
     { "chunks", check_chunks,
         { "mixtral-prefill", "mixtral-sliding-window", "jetmoe-prefill", "founding-prefill",
             "founding-chunk", "gpt-oss-prefill", "dilated", "seed-prefill", "moba-prefill",
-            "t5-decoder", "rope-dynamic", "deepseek-v3-prefill" } },
+            "t5-decoder", "rope-dynamic", "deepseek-v3-prefill", "nsa-prefill" } },
     { "independence", check_independence,
         { "sequences-4", "sequences-4-interleaved", "sequences-4-routed",
             "sequences-4-routed-shuffled", "sequences-16-decode", "sequences-16-decode-routed",
             "sequences-6-decode-k3", "sequences-6-decode-k3-f16", "bert-both-sides",
-            "both-sides-some", "moba-sequences", "deepseek-v3-decode-batch" } },
+            "both-sides-some", "moba-sequences", "deepseek-v3-decode-batch", "nsa-sequences" } },
     { "nan-contained", check_nan_contained,
         { "sequences-4", "sequences-4-interleaved", "sequences-4-routed", "sequences-16-decode",
             "sequences-16-decode-routed", "moba-sequences", "deepseek-v3-decode-batch" } },
     { "going-back", check_going_back,
         { "mixtral-prefill", "mixtral-prefill-f16", "jetmoe-prefill", "founding-prefill",
-            "tokens-2", "founding-decode-batch", "seed-prefill", "moba-prefill", "latent-odd" } },
+            "tokens-2", "founding-decode-batch", "seed-prefill", "moba-prefill", "latent-odd",
+            "nsa-sequences" } },
     { "no-positions", check_no_positions, { "tokens-31", "tokens-1-alone-routed" } },
     { "wild-places", check_wild_places,
         { "sequences-4-shuffled", "tokens-31-routed", "tokens-1-alone", "bert-both-sides",
-            "seed-prefill", "moba-prefill" } },
+            "seed-prefill", "moba-prefill", "nsa-sequences" } },
     { "stored", check_stored,
         { "t5-encoder", "sequences-4", "jetmoe-prefill", "moba-sequences", "tokens-2",
-            "deepseek-v3-prefill", "latent-nope" } },
+            "deepseek-v3-prefill", "latent-nope", "nsa-sequences" } },
     { "far", check_far, { "tokens-1-alone" } },
 };
 
@@ -468,7 +473,7 @@ static void check_all(struct tap *tap, struct harness *harness)
     }
     for (size_t i = 0; i < sizeof(behaviours) / sizeof(behaviours[0]); i++) {
         const struct behaviour *b = &behaviours[i];
-        for (int j = 0; j < 12 && b->cases[j]; j++) {
+        for (int j = 0; j < MOST_CASES && b->cases[j]; j++) {
             char name[128];
             const struct attention_case *c = attention_case_find(b->cases[j]);
             snprintf(name, sizeof(name), "%s-%s", b->name, b->cases[j]);

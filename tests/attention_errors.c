@@ -66,6 +66,26 @@ static void create_cache_blocks_2049_of_3(struct vkmoe_cache_params *p)
     p->capacity = 3 * 2048 + 1;
     p->block = 3;
 }
+static void create_cache_stride_3(struct vkmoe_cache_params *p)
+{
+    p->block = 4;
+    p->stride = 3;
+}
+static void create_cache_stride_alone(struct vkmoe_cache_params *p) { p->stride = 3; }
+static void create_cache_mean_values_alone(struct vkmoe_cache_params *p) { p->mean_values = true; }
+static void create_cache_strides_2049(struct vkmoe_cache_params *p)
+{
+    p->capacity = 2 * 2048 + 1;
+    p->block = 4;
+    p->stride = 2;
+}
+static void create_cache_strides_2048(struct vkmoe_cache_params *p)
+{
+    p->capacity = 2 * 2048;
+    p->block = 4;
+    p->stride = 2;
+    p->mean_values = true;
+}
 static void create_cache_elements(struct vkmoe_cache_params *p) { p->capacity = 1u << 30; }
 static void create_cache_blocks_2048(struct vkmoe_cache_params *p)
 {
@@ -198,9 +218,6 @@ struct forward_error {
     enum vkmoe_status expected;
     bool store;
 };
-#define INVALID(name) {"create-" #name, create_##name, VKMOE_ERROR_INVALID}
-#define UNSUPPORTED(name) {"create-" #name, create_##name, VKMOE_ERROR_UNSUPPORTED}
-#define VALID(name) {"create-" #name, create_##name, VKMOE_OK}
 #define FORWARD(name) {"forward-" #name, forward_##name, VKMOE_ERROR_INVALID, false}
 #define STORE(name) {"store-" #name, store_##name, VKMOE_ERROR_INVALID, true}
 #define STORE_VALID(name) {"store-" #name, store_##name, VKMOE_OK, true}
@@ -210,8 +227,31 @@ static const struct cache_error cache_errors[] = {
     INVALID(cache_unknown_dtype), INVALID(cache_block_huge), INVALID(cache_keys_only_641),
     INVALID(cache_keys_only_blocks), VALID(cache_keys_only),
     UNSUPPORTED(cache_blocks_2049), UNSUPPORTED(cache_blocks_2049_of_3),
-    UNSUPPORTED(cache_elements),
+    UNSUPPORTED(cache_elements), UNSUPPORTED(cache_strides_2049), VALID(cache_strides_2048),
+    INVALID(cache_stride_3), INVALID(cache_stride_alone), INVALID(cache_mean_values_alone),
     VALID(cache_blocks_2048), VALID(cache_blocks_2048_of_3), VALID(cache_of_one_block),
+    {0},
+};
+// What an attention with means of 4 positions, every 2, can have for a cache.
+static void nsa_right(struct vkmoe_cache_params *p) { (void)p; }
+static void nsa_no_means(struct vkmoe_cache_params *p)
+{
+    p->block = p->stride = 0;
+    p->mean_values = false;
+}
+static void nsa_no_mean_values(struct vkmoe_cache_params *p) { p->mean_values = false; }
+static void nsa_other_block(struct vkmoe_cache_params *p) { p->block = 2; }
+static void nsa_other_stride(struct vkmoe_cache_params *p) { p->stride = 0; }
+static void nsa_scores_3073(struct vkmoe_cache_params *p) { p->capacity = 2 * 2048; }
+static void nsa_scores_3072(struct vkmoe_cache_params *p) { p->capacity = 2 * 1536; }
+static const struct cache_error nsa_errors[] = {
+    {"nsa-cache", nsa_right, VKMOE_OK},
+    {"nsa-cache-no-means", nsa_no_means, VKMOE_ERROR_INVALID},
+    {"nsa-cache-no-mean-values", nsa_no_mean_values, VKMOE_ERROR_INVALID},
+    {"nsa-cache-other-block", nsa_other_block, VKMOE_ERROR_INVALID},
+    {"nsa-cache-other-stride", nsa_other_stride, VKMOE_ERROR_INVALID},
+    {"nsa-cache-scores-3073", nsa_scores_3073, VKMOE_ERROR_UNSUPPORTED},
+    {"nsa-cache-scores-3072", nsa_scores_3072, VKMOE_OK},
     {0},
 };
 static const struct forward_error forward_errors[] = {
@@ -377,12 +417,54 @@ static void environment_finish(struct environment *e)
     vkmoe_buffer_destroy(&e->buffer);
 }
 
+// A forward over a cache that may not be one for it.
+static bool check_nsa_cache(struct environment *e, const struct cache_error *error,
+    const struct vkmoe_attention_params *valid)
+{
+    struct vkmoe_attention_params p = *valid;
+    struct vkmoe_cache_params params = { VKMOE_INIT(vkmoe_cache_params), .kv_heads = p.kv_heads,
+        .head_size = p.head_size, .capacity = 64, .block = 4, .stride = 2, .mean_values = true };
+    const struct vkmoe_attention_forward_params forward = { VKMOE_INIT(
+                                                                vkmoe_attention_forward_params),
+        .tokens = TOKENS, .x = { e->buffer, 0 }, .y = { e->buffer, TOTAL / 2 } };
+    vkmoe_attention *attention = NULL;
+    vkmoe_cache *cache = NULL;
+    p.experts = p.experts_per_token = 1;
+    p.patterns = NULL;
+    p.nsa = (struct vkmoe_nsa){
+        .compressed = 4, .stride = 2, .top = 2, .block = 2, .window = 3, .gate = p.key.matrix
+    };
+    error->apply(&params);
+    e->harness.messages = 0;
+    bool ok = is_ok(vkmoe_attention_create(e->harness.device, &p, &attention), "attention")
+        && make_cache(e, params, &cache);
+    if (ok)
+        ok = is_as_expected(&e->harness, "vkmoe_attention_forward",
+            vkmoe_attention_forward(e->harness.stream, attention, cache, &forward), error->expected,
+            NULL, false);
+    ok = harness_run(&e->harness) && ok;
+    vkmoe_attention_destroy(&attention);
+    vkmoe_cache_destroy(&cache);
+    return ok && is_ok(vkmoe_buffer_upload(e->buffer, 0, e->before, TOTAL), "upload");
+}
+
+static void check_creations(struct tap *tap, struct environment *e,
+    const struct create_error *errors, const struct vkmoe_attention_params *valid)
+{
+    for (const struct create_error *error = errors; error->name; error++) {
+        if (tap_wants(tap, error->name))
+            tap_result(tap, check_create(e, error, valid), error->name);
+    }
+}
+
 static void check_all(
     struct tap *tap, struct environment *e, const struct vkmoe_attention_params *valid)
 {
-    for (const struct create_error *error = create_errors; error->name; error++) {
+    check_creations(tap, e, create_errors, valid);
+    check_creations(tap, e, sparse_errors, valid);
+    for (const struct cache_error *error = nsa_errors; error->name; error++) {
         if (tap_wants(tap, error->name))
-            tap_result(tap, check_create(e, error, valid), error->name);
+            tap_result(tap, check_nsa_cache(e, error, valid), error->name);
     }
     for (const struct cache_error *error = cache_errors; error->name; error++) {
         if (tap_wants(tap, error->name))

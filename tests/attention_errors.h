@@ -17,6 +17,13 @@ struct create_error {
     enum vkmoe_status expected;
 };
 
-extern const struct create_error create_errors[]; // up to one without a name
+// clang-format off
+#define INVALID(name) {"create-" #name, create_##name, VKMOE_ERROR_INVALID}
+#define UNSUPPORTED(name) {"create-" #name, create_##name, VKMOE_ERROR_UNSUPPORTED}
+#define VALID(name) {"create-" #name, create_##name, VKMOE_OK}
+// clang-format on
+
+// Up to one without a name.
+extern const struct create_error create_errors[], sparse_errors[];
 
 #endif

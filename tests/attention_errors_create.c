@@ -469,8 +469,6 @@ static void create_blocks_of_two_sizes(struct creation *c)
     c->patterns[1].block++;
 }
 
-#define INVALID(name) {"create-" #name, create_##name, VKMOE_ERROR_INVALID}
-#define VALID(name) {"create-" #name, create_##name, VKMOE_OK}
 const struct create_error create_errors[] = {
     INVALID(hidden_0), INVALID(hidden_65537), INVALID(head_size_0), INVALID(head_size_257),
     INVALID(heads_0), INVALID(heads_many), INVALID(heads_times_size_overflow), INVALID(kv_heads_0),

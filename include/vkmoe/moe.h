@@ -380,6 +380,38 @@ struct vkmoe_latent {
     const struct vkmoe_view *keys, *values;
 };
 
+// Native sparse attention (NSA, arXiv 2502.11089): each head of a query looks at keys in three
+// ways, each with a softmax of its own, and adds up what it finds under gates of its own:
+//
+//     a = g[0] compressed + g[1] selected + g[2] window      g = sigmoid(x gatet) of the head
+//
+//     compressed  the means of `compressed` keys and values in a row, of which one begins at every
+//                 `stride`-th position; those that end at the query or before. 0 if none does
+//     selected    the keys of `top` blocks. A block counts by the sum, over all heads that share
+//                 the kv head, of the compressed branch's probabilities of the means that overlap
+//                 it, each times the strides they share; the lower block wins ties. The first
+//                 first_blocks are among them in any case, and the last local_blocks, of which
+//                 the last is the query's own
+//     window      the keys j with i - j < window, i the query
+//
+// All three share keys and values, which are means of what the cache holds, hence of keys after
+// RoPE: the paper has a learned function in place of the mean, and keys and values of each
+// branch; open implementations (fla-org/native-sparse-attention) are as here. The cache has
+// `compressed` for its `block`, the same `stride`, and mean_values. A mean is taken when its last
+// position is written, as with patterns that have a `top`.
+//
+// Not with experts, expert_kv_heads, first_kv_head, value.experts, output.experts, sinks,
+// soft_cap, position, patterns or latent. A sequence has at most 3072 means and blocks together.
+struct vkmoe_nsa {
+    uint32_t compressed;                 // positions in a mean; 0: none of this
+    uint32_t stride;                     // divides compressed and block; 0: compressed
+    uint32_t block;                      // positions in a block that is selected; 0: compressed
+    uint32_t top;                        // blocks that a query sees, 1 to 64
+    uint32_t first_blocks, local_blocks; // together at most top; local_blocks 0: 1
+    uint32_t window;                     // 1 to 2^30 - 1
+    struct vkmoe_view gate;              // [heads * 3][hidden]: a head's three next to each other
+};
+
 struct vkmoe_attention_params {
     uint32_t struct_size;       // VKMOE_INIT()
     uint32_t hidden, head_size; // head_size 1 to 256, with `latent` 1 to 640
@@ -450,6 +482,7 @@ struct vkmoe_attention_params {
         struct vkmoe_view divisors; // [rope.size / 2]
         float attention_factor;     // 0: 1
     } long_rope;
+    struct vkmoe_nsa nsa;
 };
 
 typedef struct vkmoe_attention vkmoe_attention; // its weights on the device; any thread
@@ -469,11 +502,15 @@ struct vkmoe_cache_params {
     uint32_t sequences;           // at least 1
     uint32_t capacity;            // positions that each may hold
     enum vkmoe_dtype dtype;       // VKMOE_DTYPE_F32 or VKMOE_DTYPE_F16
-    // The block size of patterns that have a `top`, of which there may be 2048 blocks; 0: no
-    // pattern has.
+    // The block size of patterns that have a `top`, of which there may be 2048 blocks, or of
+    // `nsa`; 0: neither is there.
     uint32_t block;
     // Values are the start of keys, as of `latent`: there is no memory of their own for them.
     bool keys_only;
+    // Of `nsa`: blocks begin at every stride-th position, which divides `block` (0: block), and
+    // their values have means as well.
+    uint32_t stride;
+    bool mean_values;
 };
 
 VKMOE_API enum vkmoe_status vkmoe_cache_create(
@@ -494,6 +531,7 @@ VKMOE_API uint64_t vkmoe_cache_device_size(const vkmoe_cache *cache);
 //     with router.levels:                              tokens * 8
 //     with latent, where r is the size of the rotated key:
 //         tokens * (heads * max(key_size + r, value_size) + 2 * query_rank) * 4
+//     with nsa:    tokens * heads * (2 * head_size + top + 3) * 4
 VKMOE_API uint64_t vkmoe_attention_scratch_size(const vkmoe_attention *attention, uint32_t tokens);
 
 struct vkmoe_attention_forward_params {

@@ -115,6 +115,8 @@ static void set_defaults(struct vkmoe_attention_params *p)
         p->expert_kv_heads = p->kv_heads;
     if (!p->position.bias.data)
         p->position.reach = 0;
+    if (p->nsa.compressed > 0)
+        p->nsa = vkmoe_nsa_resolve(&p->nsa);
 }
 
 // Views and patterns belong to the caller.
@@ -131,6 +133,8 @@ static void forget_views(struct vkmoe_attention_params *p)
 static enum vkmoe_status fill(vkmoe_attention *a, const struct vkmoe_attention_params *p)
 {
     TRY_RETURN(create_matrices(a, p));
+    if (is_nsa(a))
+        TRY_RETURN(vkmoe_nsa_create(a, p));
     return vkmoe_constants_create(
         a->device, p, &a->patterns, a->query_stride, a->kv_stride, &a->constants);
 }
@@ -164,7 +168,8 @@ uint64_t vkmoe_attention_load_size(const struct vkmoe_attention_params *p)
                 p->output.matrices[0].dtype, p->hidden, (uint64_t)p->heads * p->latent.value_size);
     const uint64_t width = (uint64_t)p->heads * p->head_size;
     const uint64_t kv_width = (uint64_t)p->kv_heads * p->head_size;
-    uint64_t size = vkmoe_format_matrix_size(p->key.matrix.dtype, kv_width, p->hidden);
+    uint64_t size =
+        vkmoe_format_matrix_size(p->key.matrix.dtype, kv_width, p->hidden) + vkmoe_nsa_load_size(p);
     if (p->value.experts.experts > 0)
         size += mix_load_size(&p->value.experts, p->kv_heads, p->hidden, p->head_size, p->hidden);
     else
@@ -189,6 +194,8 @@ static enum vkmoe_status self_test(
         p->output.experts.experts > 0 ? p->output.experts.matrices : p->output.matrices;
     TRY_RETURN(vkmoe_self_test(loading, p->query.matrices[0].dtype));
     TRY_RETURN(vkmoe_self_test(loading, p->key.matrix.dtype));
+    if (p->nsa.compressed > 0)
+        TRY_RETURN(vkmoe_self_test(loading, p->nsa.gate.dtype));
     if (p->latent.rank > 0)
         TRY_RETURN(vkmoe_latent_self_test(loading, p));
     else
@@ -209,8 +216,11 @@ enum vkmoe_status vkmoe_attention_load(
     a->has_sinks = params->sinks.data != NULL;
     a->has_query_norm = params->query.norm.data != NULL;
     a->has_key_norm = params->key.norm.data != NULL;
-    a->patterns = vkmoe_patterns_describe(params);
     set_defaults(&a->params);
+    const struct vkmoe_pattern selected = vkmoe_nsa_selected(&a->params.nsa);
+    if (is_nsa(a))
+        a->params.patterns = &selected;
+    a->patterns = vkmoe_patterns_describe(&a->params);
     TRY_UNDO(fill(a, &a->params), vkmoe_attention_destroy(&a));
     forget_views(&a->params);
     a->loading = NULL;
@@ -224,6 +234,7 @@ void vkmoe_attention_destroy(vkmoe_attention **attention)
     vkmoe_moe_destroy(&a->experts);
     EXPERTS_DESTROY(&a->query, &a->output, &a->kv, &a->value);
     vkmoe_latent_destroy(&a->latent);
+    vkmoe_nsa_destroy(&a->nsa);
     vkmoe_mix_destroy(&a->value_mix);
     vkmoe_mix_destroy(&a->output_mix);
     vkmoe_buffer_destroy(&a->constants.buffer);
@@ -237,6 +248,6 @@ uint64_t vkmoe_attention_device_size(const vkmoe_attention *a)
     return vkmoe_experts_size(&a->kv) + vkmoe_mix_size(&a->value_mix)
         + vkmoe_mix_size(&a->output_mix) + vkmoe_moe_device_size(a->experts)
         + vkmoe_experts_size(&a->query) + vkmoe_experts_size(&a->output)
-        + vkmoe_experts_size(&a->value) + vkmoe_latent_size(&a->latent)
+        + vkmoe_experts_size(&a->value) + vkmoe_latent_size(&a->latent) + vkmoe_nsa_size(&a->nsa)
         + vkmoe_buffer_taken(a->constants.buffer);
 }

@@ -4,6 +4,7 @@
 
 #include "attention/constants.h"
 #include "attention/latent.h"
+#include "attention/nsa.h"
 #include "weights/linear.h"
 #include "moe/mix.h"
 #include "moe/moe.h"
@@ -24,6 +25,7 @@ struct vkmoe_attention {
     bool stacked;         // `query` goes on with what `kv` would be, and a row of queries likewise
     struct mix value_mix, output_mix; // where heads have experts of their own
     struct latent latent;             // where the cache has what keys and values are made of
+    struct nsa nsa;                   // where each head looks at keys in three ways
     struct pattern_set patterns;
     struct constants constants;
     bool has_sinks, has_query_norm, has_key_norm;
@@ -40,6 +42,11 @@ static inline bool is_latent(const vkmoe_attention *a)
     return a->params.latent.rank > 0;
 }
 
+static inline bool is_nsa(const vkmoe_attention *a)
+{
+    return a->params.nsa.compressed > 0;
+}
+
 // Of what attend leaves of a head.
 static inline uint32_t attended_size(const struct vkmoe_attention_params *p)
 {
@@ -52,7 +59,14 @@ struct vkmoe_cache {
     vkmoe_buffer *keys, *values; // [sequences][kv_heads][capacity][head size padded to 8]; the
                                  // latter may be NULL: keys_only
     vkmoe_buffer *means;         // of blocks of keys, see shaders/mean_keys.h; NULL: no blocks
+    vkmoe_buffer *value_means;   // likewise of values, with mean_values
 };
+
+// Of blocks of keys: how many positions the beginnings of two lie apart.
+static inline uint32_t block_stride(const struct vkmoe_cache_params *p)
+{
+    return p->stride > 0 ? p->stride : p->block;
+}
 
 // check.c: INVALID, with the field's name in the log, if a rule is broken.
 enum vkmoe_status vkmoe_attention_check(

@@ -32,9 +32,11 @@ static enum vkmoe_status fill(vkmoe_cache *cache)
         TRY_RETURN(create_zeros(cache->device, size, &cache->values));
     if (p->block == 0)
         return VKMOE_OK;
-    const uint64_t means = (uint64_t)p->sequences * p->kv_heads * div_up(p->capacity, p->block);
-    return create_zeros(
-        cache->device, means * align_up(p->head_size, 8) * sizeof(float), &cache->means);
+    const uint64_t means =
+        (uint64_t)p->sequences * p->kv_heads * div_up(p->capacity, block_stride(p));
+    const uint64_t means_size = means * align_up(p->head_size, 8) * sizeof(float);
+    TRY_RETURN(create_zeros(cache->device, means_size, &cache->means));
+    return p->mean_values ? create_zeros(cache->device, means_size, &cache->value_means) : VKMOE_OK;
 }
 
 enum vkmoe_status vkmoe_cache_create(
@@ -55,6 +57,11 @@ static enum vkmoe_status check(const struct caller *caller, const vkmoe_device *
             "kv_heads, sequences, capacity must be above 0 and head_size 1 to %u", most);
     if (params->keys_only && params->block > 0)
         return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "keys_only has no blocks");
+    if (params->block == 0 && (params->stride > 0 || params->mean_values))
+        return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "stride and mean_values need a block");
+    if (params->stride > 0 && params->block % params->stride > 0)
+        return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "stride is %u, must divide block (%u)",
+            params->stride, params->block);
     if (params->dtype != VKMOE_DTYPE_F32 && params->dtype != VKMOE_DTYPE_F16)
         return vkmoe_refuse(
             caller, VKMOE_ERROR_INVALID, "dtype must be VKMOE_DTYPE_F32 or VKMOE_DTYPE_F16");
@@ -62,10 +69,10 @@ static enum vkmoe_status check(const struct caller *caller, const vkmoe_device *
         return vkmoe_refuse(
             caller, VKMOE_ERROR_INVALID, "block is %u, must be below 2^30", params->block);
     if (params->block > 0
-        && (uint64_t)params->capacity > (uint64_t)CHOOSE_MAX_BLOCKS * params->block)
+        && (uint64_t)params->capacity > (uint64_t)CHOOSE_MAX_BLOCKS * block_stride(params))
         return vkmoe_refuse(caller, VKMOE_ERROR_UNSUPPORTED,
-            "%u positions in blocks of %u, of which there may be %u", params->capacity,
-            params->block, CHOOSE_MAX_BLOCKS);
+            "%u positions, and a block for each %u, of which there may be %u", params->capacity,
+            block_stride(params), CHOOSE_MAX_BLOCKS);
     const uint64_t turns = (uint64_t)div_up(params->block, 4) * div_up(params->head_size, 8);
     // Of mean_keys, if a block ever becomes whole.
     if (device->quirks & QUIRK_LOOPS_END && params->block <= params->capacity && turns > 65535)
@@ -96,7 +103,7 @@ enum vkmoe_status vkmoe_cache_create_for(const struct caller *caller, vkmoe_devi
 void vkmoe_cache_destroy(vkmoe_cache **address)
 {
     TAKE_OR_RETURN(vkmoe_cache, cache, address);
-    BUFFERS_DESTROY(&cache->keys, &cache->values, &cache->means);
+    BUFFERS_DESTROY(&cache->keys, &cache->values, &cache->means, &cache->value_means);
     free(cache);
 }
 
@@ -104,5 +111,5 @@ uint64_t vkmoe_cache_device_size(const vkmoe_cache *cache)
 {
     return !cache ? 0
                   : vkmoe_buffer_taken(cache->keys) + vkmoe_buffer_taken(cache->values)
-            + vkmoe_buffer_taken(cache->means);
+            + vkmoe_buffer_taken(cache->means) + vkmoe_buffer_taken(cache->value_means);
 }

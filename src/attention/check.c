@@ -191,9 +191,10 @@ static enum vkmoe_status check_rope(
 enum vkmoe_status vkmoe_attention_check(
     const struct caller *caller, const struct vkmoe_attention_params *params)
 {
-    enum vkmoe_status (*const checks[])(const struct caller *,
-        const struct vkmoe_attention_params *) = { check_shapes, vkmoe_latent_check, check_kv_heads,
-        check_mixes, check_views, check_rope, vkmoe_patterns_check };
+    enum vkmoe_status (*const checks[])(
+        const struct caller *, const struct vkmoe_attention_params *) = { check_shapes,
+        vkmoe_latent_check, vkmoe_nsa_check, check_kv_heads, check_mixes, check_views, check_rope,
+        vkmoe_patterns_check };
     for (size_t i = 0; i < ARRAY_SIZE(checks); i++)
         TRY_RETURN(checks[i](caller, params));
     return VKMOE_OK;

@@ -7,7 +7,8 @@
 //     routed, many         route -> group_tokens -> experts_gemm up, kv -> store_kv -> attend
 //                          -> experts_gemm down -> combine
 //
-// Where patterns choose blocks, mean_keys and choose_blocks stand between store_kv and attend.
+// Where patterns choose blocks, mean_keys and choose_blocks stand between store_kv and attend. What
+// stands there in place of attend alone if there is more than one way to look at keys: nsa.h.
 #include "attention/record.h"
 
 #include "base/common.h"
@@ -15,8 +16,6 @@
 #include "base/try.h"
 #include "device/span.h"
 #include "moe/record.h"
-
-#define LOOP_TURNS 65535
 
 // What a pass does; one that attends finds keys and values in the cache.
 enum work { WORK_STORE, WORK_ATTEND, WORK_BOTH };
@@ -143,15 +142,19 @@ static enum vkmoe_status project_inputs(const struct attention_pass *pass)
 static enum vkmoe_status record_pass(const struct attention_pass *pass)
 {
     TRY_RETURN(project_inputs(pass));
+    if (is_nsa(pass->attention) && pass->attends)
+        TRY_RETURN(vkmoe_nsa_record_gates(pass));
     TRY_RETURN(vkmoe_attention_record_store_kv(pass)); // finishes the queries, too
     if (pass->stores)
         TRY_RETURN(vkmoe_attention_record_mean_keys(pass));
     if (!pass->attends)
         return VKMOE_OK;
+    if (is_nsa(pass->attention)) {
+        TRY_RETURN(vkmoe_nsa_record_branches(pass));
+        return project_outputs(pass);
+    }
     TRY_RETURN(vkmoe_attention_record_choose_blocks(pass));
     TRY_RETURN(vkmoe_attention_record_attend(pass));
-    if (pass->shape.splits > 1 && !pass->shape.merges)
-        TRY_RETURN(vkmoe_attention_record_merge(pass));
     return project_outputs(pass);
 }
 
@@ -177,7 +180,11 @@ static void aim(
     pass->positions = vkmoe_span_element(&f->positions, first);
     pass->sequences = vkmoe_span_element(&f->sequences, first);
     pass->lengths = vkmoe_span_address(&f->lengths);
-    pass->shape = first + tokens == f->tokens ? pass->plan->last : pass->plan->shape;
+    pass->is_last = first + tokens == f->tokens;
+    pass->shape = pass->is_last ? pass->plan->last : pass->plan->shape;
+    pass->patterns = &pass->attention->patterns;
+    pass->constants = constants_address(&pass->attention->constants);
+    pass->query = scratch_at(pass, pass->plan->query);
     if (!run->folding)
         return;
     pass->folded = true;
@@ -213,6 +220,11 @@ static enum vkmoe_status check_cache(
         return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "the cache %s, the attention %s",
             cache->params.keys_only ? "has keys only" : "has values besides keys",
             is_latent(a) ? "is latent" : "is not latent");
+    if (is_nsa(a))
+        return vkmoe_nsa_check_cache(caller, a, cache);
+    if (a->patterns.top > 0 && block_stride(&cache->params) != cache->params.block)
+        return vkmoe_refuse(caller, VKMOE_ERROR_INVALID,
+            "the cache's blocks overlap, with a stride of %u", cache->params.stride);
     if (a->patterns.top > 0 && cache->params.block != a->patterns.block)
         return vkmoe_refuse(caller, VKMOE_ERROR_INVALID,
             "the cache has blocks of %u, the patterns choose blocks of %u", cache->params.block,
@@ -251,9 +263,9 @@ static enum vkmoe_status check(const struct caller *caller, const vkmoe_stream *
 // Whether all keys can be walked over: see QUIRK_LOOPS_END. A block of 8
 // keys takes a turn for each 8 elements of a head, and some more.
 static enum vkmoe_status check_walk(const struct caller *caller, const vkmoe_attention *a,
-    const struct attend_shape *shape, uint32_t longest)
+    const struct pattern_set *patterns, const struct attend_shape *shape, uint32_t longest)
 {
-    const uint64_t keys = MIN(longest, a->patterns.reach) / shape->splits;
+    const uint64_t keys = MIN(longest, patterns->reach) / shape->splits;
     const uint64_t turns = (keys / 8 + 1) * (11 + div_up(a->params.head_size, 8));
     if (!(a->device->quirks & QUIRK_LOOPS_END) || turns <= LOOP_TURNS)
         return VKMOE_OK;
@@ -289,7 +301,11 @@ static enum vkmoe_status record(
             "a pattern that looks both ways over %u tokens, which need more than one pass",
             f->tokens);
     if (pass.attends)
-        TRY_RETURN(check_walk(caller, a, &plan.shape, longest));
+        TRY_RETURN(check_walk(caller, a, &a->patterns, &plan.shape, longest));
+    if (pass.attends && is_nsa(a)) {
+        TRY_RETURN(check_walk(caller, a, &a->nsa.window, &plan.window_shape, longest));
+        TRY_RETURN(vkmoe_nsa_check_walk(caller, a, longest));
+    }
     vkmoe_stream_begin(stream);
     TRY(vkmoe_stream_scratch(stream, plan.size, &pass.scratch));
     TRY(update_rotations(&pass, longest));

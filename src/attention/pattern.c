@@ -10,8 +10,6 @@
 #include "shaders/choose_blocks.h"
 #include "shaders/pattern.h"
 
-#define MAX_LENGTH (1u << 30) // of anything that is counted in positions, exclusive
-
 // What only one kind of pattern knows. All have a window, sinks and local keys besides.
 struct pattern_kind {
     const char *name;

@@ -7,6 +7,7 @@
 #include "vkmoe/moe.h"
 
 #define MAX_LISTED_BLOCK 65536
+#define MAX_LENGTH (1u << 30) // of anything that is counted in positions, exclusive
 
 // What there is among the patterns of all experts.
 struct pattern_set {

@@ -22,7 +22,8 @@ static uint32_t most_tokens(const vkmoe_attention *a, uint32_t tokens)
     // All that a token of latent attention takes, as its parts are so wide that together they would
     // be more than a buffer of many drivers can hold.
     const uint64_t latent = is_latent(a) ? vkmoe_latent_elements(a) + a->query_stride : 0;
-    uint32_t most = (uint32_t)MIN(tokens, PASS_MAX_ELEMENTS / MAX(widest, latent));
+    uint32_t most =
+        (uint32_t)MIN(tokens, PASS_MAX_ELEMENTS / MAX(MAX(widest, latent), a->nsa.gate.rows));
     if (is_mix(&a->value_mix))
         most = MIN(most, vkmoe_mix_max_tokens(&a->value_mix));
     if (is_mix(&a->output_mix))
@@ -83,8 +84,8 @@ static void plan_keys(const vkmoe_attention *a, struct attention_plan *plan)
 
 // Queries of a workgroup: registers, and shared memory, are bounds. Heads that share a kv head are
 // cut evenly, rows only as far as there are workgroups enough without.
-static void choose_queries(const vkmoe_attention *a, const struct attention_plan *plan,
-    uint32_t rows, struct attend_shape *s)
+static void choose_queries(const vkmoe_attention *a, const struct pattern_set *patterns,
+    const struct attention_plan *plan, uint32_t rows, struct attend_shape *s)
 {
     const struct vkmoe_attention_params *p = &a->params;
     const uint32_t heads = p->heads / p->expert_kv_heads; // that share one
@@ -93,11 +94,11 @@ static void choose_queries(const vkmoe_attention *a, const struct attention_plan
         s->heads = div_up(heads, parts);
         s->rows = MIN(s->variant->tile.rows / s->heads, MAX(rows, 1));
     } else if (s->merges) {
-        const uint32_t few = a->patterns.by_blocks ? 2 : 4;
+        const uint32_t few = patterns->by_blocks ? 2 : 4;
         // Lists of blocks with large numbers leave a small shared memory no room for more.
-        const bool crowded = a->patterns.list_words > 0
+        const bool crowded = patterns->list_words > 0
             && a->device->gpu.info.shared_memory_size
-                < COLUMNS_LEAST_SIZE + a->patterns.list_words * 4;
+                < COLUMNS_LEAST_SIZE + patterns->list_words * 4;
         const uint32_t queries = s->loads > 1 && !crowded ? ATTEND_MOST_QUERIES : few;
         const uint32_t most = p->head_size > 256 ? MAX(queries / 8, 1)
             : p->head_size > 128                 ? queries / 2
@@ -127,12 +128,12 @@ static uint64_t partial_size(const struct vkmoe_attention_params *p, const struc
 }
 
 // Of so many rows that see the same keys, more or less.
-static const struct variant *choose_form(
-    const vkmoe_attention *a, const struct attention_plan *plan, uint32_t rows)
+static const struct variant *choose_form(const vkmoe_attention *a,
+    const struct pattern_set *patterns, const struct attention_plan *plan, uint32_t rows)
 {
     const struct vkmoe_attention_params *p = &a->params;
     const bool suits = p->head_size % 16 == 0 && p->head_size <= 128 && !is_latent(a)
-        && !a->patterns.by_blocks && !a->patterns.by_row && plan->mode != ROWS_PAIRS;
+        && !patterns->by_blocks && !patterns->by_row && plan->mode != ROWS_PAIRS;
     const uint32_t alike = rows * (p->heads / p->expert_kv_heads);
     const struct variant *form = vkmoe_form_choose(a->device, KERNEL_attend, VKMOE_DTYPE_F32, alike,
         suits && p->precision == VKMOE_PRECISION_FAST);
@@ -144,14 +145,20 @@ static const struct variant *choose_form(
         : form;
 }
 
-// How `tokens` of a pass are attended to, of so many sequences.
+// What is attended to: of so many sequences.
+struct attended {
+    const struct pattern_set *patterns;
+    uint32_t sequences, longest;
+};
+
+// How `tokens` of a pass attend.
 static struct attend_shape choose_shape(const vkmoe_attention *a, const struct attention_plan *plan,
-    uint32_t tokens, uint32_t sequences, uint32_t longest)
+    const struct attended *to, uint32_t tokens)
 {
     const struct vkmoe_attention_params *p = &a->params;
     const uint32_t rows = tokens * plan->rows_a_token;
-    const uint32_t alike = rows / (plan->mode == ROWS_SORTED ? p->experts : 1) / sequences;
-    const struct variant *variant = choose_form(a, plan, alike);
+    const uint32_t alike = rows / (plan->mode == ROWS_SORTED ? p->experts : 1) / to->sequences;
+    const struct variant *variant = choose_form(a, to->patterns, plan, alike);
     const bool merges = variant->needs & NEED_gpu;
     struct attend_shape s = {
         .variant = variant,
@@ -159,14 +166,15 @@ static struct attend_shape choose_shape(const vkmoe_attention *a, const struct a
         .splits = 1,
         .loads = a->device->quirks & QUIRK_FEW_REGISTERS ? 1 : 4,
     };
-    choose_queries(a, plan, rows, &s);
+    choose_queries(a, to->patterns, plan, rows, &s);
     const uint32_t groups =
         div_up(rows, s.rows) * p->expert_kv_heads * div_up(p->heads / p->expert_kv_heads, s.heads);
     const uint32_t wanted =
         vkmoe_tuning(a->device, merges ? TUNE_COLUMN_GROUPS : TUNE_ATTEND_GROUPS);
     const uint32_t keys = vkmoe_tuning(a->device, merges ? TUNE_COLUMN_KEYS : TUNE_SPLIT_KEYS);
     if (plan->mode != ROWS_SORTED && groups < wanted) {
-        const uint32_t seen = merges ? (uint32_t)MIN(longest, a->patterns.reach) : longest;
+        const uint32_t seen =
+            merges ? (uint32_t)MIN(to->longest, to->patterns->reach) : to->longest;
         const uint32_t worth = div_up(seen, keys);
         const uint64_t room =
             vkmoe_tuning(a->device, TUNE_PARTIALS_SIZE) / MAX(partial_size(p, &s, rows, groups), 1);
@@ -200,8 +208,15 @@ struct attention_plan vkmoe_attention_plan(
         vkmoe_scratch_take(&plan.size, rope_is_dynamic(&p->rope) ? p->rope.size * 4 : 0);
     const uint64_t rows = (uint64_t)plan.tokens * plan.rows_a_token;
     plan.choices = vkmoe_scratch_take(&plan.size, rows * p->heads * a->patterns.top * 4);
-    plan.shape = choose_shape(a, &plan, plan.tokens, sequences, longest);
-    plan.last = choose_shape(a, &plan, (tokens - 1) % plan.tokens + 1, sequences, longest);
+    if (is_nsa(a))
+        vkmoe_nsa_plan(a, &plan);
+    const uint32_t rest = (tokens - 1) % plan.tokens + 1; // of the last pass
+    const struct attended all = { &a->patterns, sequences, longest };
+    plan.shape = choose_shape(a, &plan, &all, plan.tokens);
+    plan.last = choose_shape(a, &plan, &all, rest);
+    const struct attended window = { &a->nsa.window, sequences, longest };
+    plan.window_shape = is_nsa(a) ? choose_shape(a, &plan, &window, plan.tokens) : plan.shape;
+    plan.window_last = is_nsa(a) ? choose_shape(a, &plan, &window, rest) : plan.last;
     return plan;
 }
 

@@ -22,11 +22,13 @@ struct attention_plan {
     uint32_t tokens; // of a pass; the last one may have fewer
     enum row_mode mode;
     uint32_t rows_a_token;
-    uint32_t tile_rows;              // of sorted rows: the largest tile
-    struct attend_shape shape, last; // of all passes but the last, and of that
-    struct moe_plan moe;             // routed: of the experts' projections
+    uint32_t tile_rows;                            // of sorted rows: the largest tile
+    struct attend_shape shape, last;               // of all passes but the last, and of that
+    struct attend_shape window_shape, window_last; // nsa: likewise, of the window's branch
+    struct moe_plan moe;                           // routed: of the experts' projections
     struct mix_plan value_mix, output_mix;
     struct latent_plan latent;
+    struct nsa_plan nsa;
     // Where things lie in scratch: byte offsets.
     uint64_t query, key, value; // of this pass's tokens
     uint64_t partials, rotations, choices;

@@ -2,6 +2,7 @@
 #include "attention/record.h"
 
 #include "base/common.h"
+#include "base/try.h"
 #include "device/operands.h"
 #include "device/tuning.h"
 
@@ -10,17 +11,6 @@
 #include "shaders/mean_keys.h"
 #include "shaders/merge_attention.h"
 #include "shaders/store_kv.h"
-
-static uint64_t or_dummy(const struct attention_pass *pass, uint64_t address)
-{
-    return address ? address : vkmoe_device_dummy_address(pass->attention->device);
-}
-
-// What tells kernels where in the cache the tokens stand.
-#define CACHE_OPERANDS(pass) \
-    .positions = or_dummy(pass, (pass)->positions), \
-    .sequences = or_dummy(pass, (pass)->sequences), .capacity = (pass)->cache->params.capacity, \
-    .sequence_count = (pass)->cache->params.sequences, .first_token = (pass)->first_token
 
 // Of all these kernels but attend.
 static uint32_t lanes_of(const struct attention_pass *pass)
@@ -61,11 +51,6 @@ static uint64_t rotations_address(const struct attention_pass *pass)
                                            : a->constants.rotations;
 }
 
-static uint64_t constants_address(const vkmoe_attention *a)
-{
-    return vkmoe_buffer_address(a->constants.buffer);
-}
-
 // Of latent attention the start of keys.
 static uint64_t values_address(const struct attention_pass *pass)
 {
@@ -90,7 +75,7 @@ enum vkmoe_status vkmoe_attention_record_store_kv(const struct attention_pass *p
     const struct row_operands where = find_rows(pass);
     const bool has_rows = !is_latent(a) || turned_size(p) > 0; // of queries
     const struct store_kv_push push = {
-        .constants = constants_address(a),
+        .constants = constants_address(&a->constants),
         .query = scratch_at(pass, pass->plan->query),
         .key = scratch_at(pass, pass->plan->key),
         .value = scratch_at(pass, pass->plan->value),
@@ -149,14 +134,14 @@ static uint32_t own_kv_heads(const struct vkmoe_attention_params *p)
 
 // ------------------------------------------------------------------------- blocks
 
-enum vkmoe_status vkmoe_attention_record_mean_keys(const struct attention_pass *pass)
+// Of keys, or of values.
+static enum vkmoe_status record_means(
+    const struct attention_pass *pass, const vkmoe_buffer *of, const vkmoe_buffer *means)
 {
     const struct vkmoe_cache_params *cache = &pass->cache->params;
-    if (cache->block == 0) // whether this attention chooses blocks or not: another one may
-        return VKMOE_OK;
     const struct mean_keys_push push = {
-        .keys = vkmoe_buffer_address(pass->cache->keys),
-        .means = vkmoe_buffer_address(pass->cache->means),
+        .keys = vkmoe_buffer_address(of),
+        .means = vkmoe_buffer_address(means),
         CACHE_OPERANDS(pass),
         .tokens = pass->pairs.tokens,
         .kv_heads = cache->kv_heads,
@@ -170,11 +155,22 @@ enum vkmoe_status vkmoe_attention_record_mean_keys(const struct attention_pass *
             [MEAN_HAS_POSITIONS] = pass->positions != 0,
             [MEAN_HAS_SEQUENCES] = pass->sequences != 0,
             [MEAN_BLOCK] = cache->block,
+            [MEAN_STRIDE] = block_stride(cache),
         },
         .push = &push,
         .groups = pass->pairs.tokens * cache->kv_heads,
+        .beside = of == pass->cache->values,
     };
     return stream_run(pass->stream, &d);
+}
+
+enum vkmoe_status vkmoe_attention_record_mean_keys(const struct attention_pass *pass)
+{
+    const vkmoe_cache *cache = pass->cache;
+    if (cache->params.block == 0) // whether this attention chooses blocks or not: another one may
+        return VKMOE_OK;
+    TRY_RETURN(record_means(pass, cache->keys, cache->means));
+    return cache->value_means ? record_means(pass, cache->values, cache->value_means) : VKMOE_OK;
 }
 
 enum vkmoe_status vkmoe_attention_record_choose_blocks(const struct attention_pass *pass)
@@ -186,7 +182,7 @@ enum vkmoe_status vkmoe_attention_record_choose_blocks(const struct attention_pa
         return VKMOE_OK;
     const struct row_operands where = find_rows(pass);
     const struct choose_blocks_push push = {
-        .constants = constants_address(a),
+        .constants = constants_address(&a->constants),
         .query = scratch_at(pass, pass->plan->query),
         .means = vkmoe_buffer_address(pass->cache->means),
         .choices = scratch_at(pass, pass->plan->choices),
@@ -219,16 +215,39 @@ enum vkmoe_status vkmoe_attention_record_choose_blocks(const struct attention_pa
 // Words with a bit for each block of keys that a pattern may pick.
 static uint32_t picked_words(const struct attention_pass *pass)
 {
-    const vkmoe_attention *a = pass->attention;
-    if (!a->patterns.by_blocks)
+    const struct pattern_set *patterns = pass->patterns;
+    if (!patterns->by_blocks)
         return 0;
-    const uint32_t chosen = a->patterns.top > 0
-        ? div_up(div_up(pass->cache->params.capacity, a->patterns.block), 32)
-        : 0;
-    return MAX(MAX(a->patterns.list_words, chosen), 1);
+    const uint32_t chosen =
+        patterns->top > 0 ? div_up(div_up(pass->cache->params.capacity, patterns->block), 32) : 0;
+    return MAX(MAX(patterns->list_words, chosen), 1);
 }
 
 // ------------------------------------------------------------------------- attend
+
+static enum vkmoe_status record_merge(const struct attention_pass *pass)
+{
+    const vkmoe_attention *a = pass->attention;
+    const struct merge_attention_push push = {
+        .constants = pass->constants,
+        .partials = scratch_at(pass, pass->plan->partials),
+        .result = pass->query,
+        .rows = query_rows(pass),
+        .splits = pass->shape.splits,
+    };
+    struct dispatch d = {
+        .kernel = KERNEL_merge_attention,
+        .spec = {
+            [MERGE_LANES] = lanes_of(pass),
+            [MERGE_HEAD_SIZE] = a->params.head_size,
+            [MERGE_SINK_LOGITS] = a->has_sinks,
+            [MERGE_VALUE_SIZE] = a->params.latent.rank,
+        },
+        .push = &push,
+        .groups = push.rows * a->params.heads,
+    };
+    return stream_run(pass->stream, &d);
+}
 
 enum vkmoe_status vkmoe_attention_record_attend(const struct attention_pass *pass)
 {
@@ -236,13 +255,14 @@ enum vkmoe_status vkmoe_attention_record_attend(const struct attention_pass *pas
     const struct vkmoe_attention_params *p = &a->params;
     const struct row_operands where = find_rows(pass);
     const struct attend_push push = {
-        .constants = constants_address(a),
-        .query = scratch_at(pass, pass->plan->query),
+        .constants = pass->constants,
+        .query = pass->query,
         .keys = vkmoe_buffer_address(pass->cache->keys),
         .values = values_address(pass),
         .plan = where.plan,
         .rows = where.rows,
-        .choices = or_dummy(pass, a->patterns.top > 0 ? scratch_at(pass, pass->plan->choices) : 0),
+        .choices =
+            or_dummy(pass, pass->patterns->top > 0 ? scratch_at(pass, pass->plan->choices) : 0),
         CACHE_OPERANDS(pass),
         .lengths = or_dummy(pass, pass->lengths),
         .partials = scratch_at(pass, pass->plan->partials),
@@ -272,7 +292,7 @@ enum vkmoe_status vkmoe_attention_record_attend(const struct attention_pass *pas
             [ATTEND_EXPERT_KV_HEADS] = own_kv_heads(p),
             [ATTEND_BIAS_REACH] = p->position.reach,
             [ATTEND_PICKED_WORDS] = picked_words(pass),
-            [ATTEND_TOP] = a->patterns.top,
+            [ATTEND_TOP] = pass->patterns->top,
             [ATTEND_LOADS] = pass->shape.loads,
             [ATTEND_MATRIX_K] = a->device->matrix_units.k,
             [ATTEND_VALUE_SIZE] = p->latent.rank,
@@ -281,29 +301,6 @@ enum vkmoe_status vkmoe_attention_record_attend(const struct attention_pass *pas
         .groups = count_tiles(pass, pass->shape.rows) * p->expert_kv_heads * head_groups
             * pass->shape.splits,
     };
-    return stream_run(pass->stream, &d);
-}
-
-enum vkmoe_status vkmoe_attention_record_merge(const struct attention_pass *pass)
-{
-    const vkmoe_attention *a = pass->attention;
-    const struct merge_attention_push push = {
-        .constants = constants_address(a),
-        .partials = scratch_at(pass, pass->plan->partials),
-        .result = scratch_at(pass, pass->plan->query),
-        .rows = query_rows(pass),
-        .splits = pass->shape.splits,
-    };
-    struct dispatch d = {
-        .kernel = KERNEL_merge_attention,
-        .spec = {
-            [MERGE_LANES] = lanes_of(pass),
-            [MERGE_HEAD_SIZE] = a->params.head_size,
-            [MERGE_SINK_LOGITS] = a->has_sinks,
-            [MERGE_VALUE_SIZE] = a->params.latent.rank,
-        },
-        .push = &push,
-        .groups = push.rows * a->params.heads,
-    };
-    return stream_run(pass->stream, &d);
+    TRY_RETURN(stream_run(pass->stream, &d));
+    return pass->shape.splits > 1 && !pass->shape.merges ? record_merge(pass) : VKMOE_OK;
 }

@@ -12,11 +12,15 @@ struct attention_pass {
     const vkmoe_buffer *scratch;
     bool stores;  // the tokens' keys and values go into the cache
     bool attends; // there are queries
+    // What attend looks at, how, and where its queries are: in its place its results will be.
+    bool is_last;
     struct attend_shape shape;
-    uint32_t length;      // of the context, where it is part of RoPE
-    uint32_t first_token; // where the first stands, if there are no positions
-    struct pairs pairs;   // routed: the caller's, or in scratch; dense: only tokens
-    uint64_t x, y;        // f32 [tokens][hidden]
+    const struct pattern_set *patterns;
+    uint64_t constants, query; // addresses
+    uint32_t length;           // of the context, where it is part of RoPE
+    uint32_t first_token;      // where the first stands, if there are no positions
+    struct pairs pairs;        // routed: the caller's, or in scratch; dense: only tokens
+    uint64_t x, y;             // f32 [tokens][hidden]
     uint64_t positions, sequences, lengths; // 0: none
     bool folded;
     struct folding folding; // of this pass's rows, if it is
@@ -27,16 +31,35 @@ static inline uint64_t scratch_at(const struct attention_pass *pass, uint64_t of
     return vkmoe_buffer_address(pass->scratch) + offset;
 }
 
+// lavapipe 22.3 ends an invocation's loops after so many turns: see QUIRK_LOOPS_END.
+#define LOOP_TURNS 65535
+
+static inline uint64_t constants_address(const struct constants *constants)
+{
+    return vkmoe_buffer_address(constants->buffer);
+}
+
+// A dummy's instead of 0.
+static inline uint64_t or_dummy(const struct attention_pass *pass, uint64_t address)
+{
+    return address ? address : vkmoe_device_dummy_address(pass->attention->device);
+}
+
+// What tells kernels where in the cache the tokens stand.
+#define CACHE_OPERANDS(pass) \
+    .positions = or_dummy(pass, (pass)->positions), \
+    .sequences = or_dummy(pass, (pass)->sequences), .capacity = (pass)->cache->params.capacity, \
+    .sequence_count = (pass)->cache->params.sequences, .first_token = (pass)->first_token
+
 // x through a matrix, in forward.c. `beside`: what was dispatched last makes something else of the
 // same x.
 enum vkmoe_status vkmoe_attention_project(
     const struct attention_pass *pass, const struct experts *linear, uint64_t y, bool beside);
 
-// Each records one dispatch, after a barrier.
+// Each records one dispatch at most, after a barrier, unless it says otherwise.
 enum vkmoe_status vkmoe_attention_record_store_kv(const struct attention_pass *pass);
-enum vkmoe_status vkmoe_attention_record_mean_keys(const struct attention_pass *pass);
+enum vkmoe_status vkmoe_attention_record_mean_keys(const struct attention_pass *pass); // two
 enum vkmoe_status vkmoe_attention_record_choose_blocks(const struct attention_pass *pass);
-enum vkmoe_status vkmoe_attention_record_attend(const struct attention_pass *pass);
-enum vkmoe_status vkmoe_attention_record_merge(const struct attention_pass *pass);
+enum vkmoe_status vkmoe_attention_record_attend(const struct attention_pass *pass); // two, to merge
 
 #endif

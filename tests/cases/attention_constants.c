@@ -44,3 +44,16 @@ void io_copy_places(struct kernel_io *io, bool placed, bool in_sequences, uint32
     if (sequences)
         memcpy(sequences, sequence, tokens * sizeof *sequence);
 }
+
+void io_add_turns(struct kernel_io *io, bool placed, uint32_t sequences, uint32_t tokens,
+    uint32_t start, uint32_t **position, uint32_t **sequence)
+{
+    const uint32_t count = MAX(sequences, 1);
+    *position = io_alloc(io, tokens, sizeof **position);
+    *sequence = io_alloc(io, tokens, sizeof **sequence);
+    for (uint32_t t = 0; t < tokens; t++) {
+        (*sequence)[t] = t % count;
+        (*position)[t] = start + t / count;
+    }
+    io_copy_places(io, placed, sequences != 0, tokens, *position, *sequence);
+}

@@ -20,5 +20,9 @@ uint32_t *io_add_places(struct kernel_io *io, const char *name, bool is_there, u
 // "positions" and "sequences" with these contents.
 void io_copy_places(struct kernel_io *io, bool placed, bool in_sequences, uint32_t tokens,
     const uint32_t *position, const uint32_t *sequence);
+// The same of sequences that take turns, from position `start` on; 0 sequences are one, without an
+// operand. Leaves the places of each token.
+void io_add_turns(struct kernel_io *io, bool placed, uint32_t sequences, uint32_t tokens,
+    uint32_t start, uint32_t **position, uint32_t **sequence);
 
 #endif

@@ -133,13 +133,7 @@ static void fill(struct kernel_io *io)
     const uint32_t sequences = MAX(c->sequences, 1), padded = (uint32_t)align_up(c->head_size, 8);
     const uint32_t blocks = div_up(c->capacity, c->block);
     m->row_count = c->tokens * (c->rows == ROWS_TOKENS ? 1 : c->k);
-    m->position = io_alloc(io, c->tokens, sizeof *m->position);
-    m->sequence = io_alloc(io, c->tokens, sizeof *m->sequence);
-    for (uint32_t t = 0; t < c->tokens; t++) {
-        m->sequence[t] = t % sequences;
-        m->position[t] = c->start + t / sequences;
-    }
-    io_copy_places(io, c->placed, c->sequences != 0, c->tokens, m->position, m->sequence);
+    io_add_turns(io, c->placed, c->sequences, c->tokens, c->start, &m->position, &m->sequence);
     add_rows(io, m);
     add_patterns(io);
     m->query = add_whole_numbers(io, "query", m->row_count, c->heads * c->head_size);

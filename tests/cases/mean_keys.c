@@ -11,6 +11,7 @@
 struct mean_case {
     struct kernel_case base;
     uint32_t tokens, kv_heads, head_size, block, capacity;
+    uint32_t stride;    // 0: block
     uint32_t start;     // positions held before these tokens
     uint32_t sequences; // 0: no array of them
     bool placed;        // positions are given
@@ -43,11 +44,19 @@ static const struct mean_case cases[] = {
     CASE("head-7-f16", BOTH), SHAPE(9, 2, 7, 3, 12), .f16 = true},
     CASE("head-256", BOTH), SHAPE(5, 1, 256, 2, 6)},
     CASE("moba-of-a-million", .shapes = CPU), SHAPE(1, 1, 256, 4096, 4096), .start = 4095},
+    CASE("nsa", BOTH), SHAPE(40, 2, 33, 8, 64), .stride = 4, .start = 9, .placed = true,
+        .sequences = 2},
+    CASE("stride-1-f16", BOTH), SHAPE(20, 1, 7, 5, 30), .stride = 1, .start = 3, .f16 = true},
     CASE("wild-place", BOTH), SHAPE(5, 2, 32, 4, 16), .placed = true, .sequences = 3, .wild = true},
 };
 // clang-format on
 
 static const struct kernel_shape shapes[] = { { .lanes = 8 }, { .lanes = 64 }, { .lanes = 32 } };
+
+static uint32_t stride_of(const struct mean_case *c)
+{
+    return c->stride ? c->stride : c->block;
+}
 
 struct mean_model {
     uint32_t *position, *sequence; // [tokens], in range
@@ -97,7 +106,7 @@ static void fill(struct kernel_io *io)
         else
             ((float *)operand->before)[i] = m->keys[i];
     }
-    io_add(io, "means", ROLE_OUT, (size_t)streams * div_up(c->capacity, c->block), padded);
+    io_add(io, "means", ROLE_OUT, (size_t)streams * div_up(c->capacity, stride_of(c)), padded);
     io_add(io, "dummy", ROLE_IN, 1, 64);
 }
 
@@ -108,13 +117,14 @@ static void reference(struct kernel_io *io)
     const uint32_t padded = (uint32_t)align_up(c->head_size, 8);
     double *means = io_expect_floats(io, "means");
     for (uint32_t t = 0; t < c->tokens; t++) {
-        const uint32_t p = m->position[t], block = p / c->block;
-        if (p % c->block != c->block - 1)
+        const uint32_t stride = stride_of(c), end = m->position[t] + 1;
+        if (end < c->block || (end - c->block) % stride)
             continue;
+        const uint32_t first = end - c->block;
         for (uint32_t h = 0; h < c->kv_heads; h++) {
             const size_t stream = (size_t)m->sequence[t] * c->kv_heads + h;
-            const float *key = m->keys + (stream * c->capacity + block * c->block) * padded;
-            double *to = means + (stream * div_up(c->capacity, c->block) + block) * padded;
+            const float *key = m->keys + (stream * c->capacity + first) * padded;
+            double *to = means + (stream * div_up(c->capacity, stride) + first / stride) * padded;
             for (uint32_t i = 0; i < padded; i++) {
                 to[i] = 0.0;
                 for (uint32_t n = 0; n < c->block; n++)
@@ -138,6 +148,7 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
             [MEAN_HAS_POSITIONS] = c->placed,
             [MEAN_HAS_SEQUENCES] = c->sequences != 0,
             [MEAN_BLOCK] = c->block,
+            [MEAN_STRIDE] = stride_of(c),
         },
         .groups = c->tokens * c->kv_heads,
     };

@@ -67,6 +67,8 @@
             { .kind = VKMOE_PATTERN_BLOCKS, .block = 8, .top = 3 })
 #define MOBA(t) \
     DENSE(t, 48, 16, 4, 2), HALF, PATTERNS({ .kind = VKMOE_PATTERN_BLOCKS, .block = 8, .top = 3 })
+// NSA: means of so many positions, their stride, and what follows in struct vkmoe_nsa.
+#define NSA(t, ...) DENSE(t, 48, 16, 4, 2), HALF, .attention.nsa = { __VA_ARGS__ }
 #define LISTED(...) \
     .kind = VKMOE_PATTERN_BLOCKS, .blocks = (const uint32_t[]){ __VA_ARGS__ }, \
     .block_count = sizeof(const uint32_t[]){ __VA_ARGS__ } / sizeof(uint32_t)
@@ -180,6 +182,23 @@ const struct attention_case attention_cases[] = {
     {"moba-decode", MOBA(1), .history = 100},
     {"moba-decode-splits", MOBA(1), .history = 300, .has = ATTENTION_LONGEST},
     {"moba-sequences", MOBA(60), .sequences = 3, .history = 40, .has = ATTENTION_INTERLEAVED},
+    {"nsa-prefill", NSA(100, .compressed = 8, .top = 4, .window = 12)},
+    {"nsa-decode", NSA(1, .compressed = 8, .top = 4, .window = 12), .history = 100},
+    {"nsa-paper", NSA(70, .compressed = 8, .stride = 4, .block = 16, .top = 4, .first_blocks = 1,
+        .local_blocks = 2, .window = 20), .history = 41},
+    {"nsa-sequences", NSA(60, .compressed = 6, .stride = 2, .block = 4, .top = 3, .window = 5),
+        .sequences = 3, .history = 40, .has = ATTENTION_INTERLEAVED},
+    {"nsa-f16", NSA(40, .compressed = 8, .top = 2, .window = 12), .dtype = VKMOE_DTYPE_F16,
+        .has = ATTENTION_FULL | ATTENTION_BIASES | ATTENTION_OUTPUT_BIAS},
+    {"nsa-tiled-norms", NSA(40, .compressed = 5, .stride = 1, .block = 2, .top = 7, .window = 1),
+        .attention.tiled_kv = true, .has = ATTENTION_NORMS | ATTENTION_SLOW,
+        .attention.scale = 0.4f},
+    {"nsa-no-mean-yet", NSA(20, .compressed = 64, .top = 1, .window = 3), .has = ATTENTION_SLOW},
+    {"nsa-fast", NSA(40, .compressed = 8, .top = 3, .window = 70), .history = 60, FAST,
+        .has = ATTENTION_SLOW},
+    {"nsa-values-f32", NSA(9, .compressed = 8, .top = 64, .first_blocks = 60, .window = 4),
+        .history = 90, .dtype = VKMOE_DTYPE_BF16, .has = ATTENTION_VALUES_F32 | ATTENTION_LONGEST
+            | ATTENTION_SLOW},
     {"moba-f16", MOBA(70), .dtype = VKMOE_DTYPE_F16, .has = ATTENTION_FULL},
     {"moh-prefill", MOH(60), .has = ATTENTION_OUTPUT_BIAS},
     {"moh-decode", MOH(1), .history = 50},

@@ -34,6 +34,7 @@ void reference_attention_finish(struct reference_attention *attention)
         attention->sinks,
         attention->rope_divisors,
         attention->long_divisors,
+        attention->nsa.gate,
     };
     for (size_t i = 0; i < sizeof(arrays) / sizeof(arrays[0]); i++)
         free(arrays[i]);
@@ -213,7 +214,7 @@ void reference_history_finish(struct reference_history *history)
     *history = (struct reference_history){ 0 };
 }
 
-static size_t find_place(
+size_t reference_place(
     const struct reference_history *history, uint32_t sequence, uint32_t position)
 {
     return ((size_t)sequence * history->capacity + position) * history->width;
@@ -258,7 +259,7 @@ void reference_remember(const struct reference_attention *a, uint32_t tokens, co
 {
     double *x_token = allocate(a->hidden, sizeof(double));
     for (uint32_t t = 0; t < tokens; t++) {
-        size_t place = find_place(history, sequences ? sequences[t] : 0, positions[t]);
+        size_t place = reference_place(history, sequences ? sequences[t] : 0, positions[t]);
         double *key = history->keys + place, *value = history->values + place;
         widen(x + (size_t)t * a->hidden, a->hidden, x_token);
         if (a->latent.rank) {
@@ -282,22 +283,13 @@ void reference_remember(const struct reference_attention *a, uint32_t tokens, co
 
 // -------------------------------------------------------------------------- attention
 
-// What one head of one query looks at.
-struct view_of_keys {
-    const struct reference_history *history;
-    const struct vkmoe_pattern *pattern;
-    uint32_t sequence, position, length, kv_head;
-    const float *x;     // of the query's token
-    const double *bias; // by distance, from -position_reach on; NULL: none
-};
-
 // The list of blocks that a pattern with `top` chooses: MoBA, arXiv 2502.13189.
 static uint32_t choose_blocks(const struct reference_attention *a, const struct view_of_keys *keys,
     const double *query, uint32_t *list)
 {
     const struct reference_history *h = keys->history;
     uint32_t block = keys->pattern->block, own = keys->position / block, count = 0;
-    size_t first = find_place(h, keys->sequence, 0) + (size_t)keys->kv_head * a->head_size;
+    size_t first = reference_place(h, keys->sequence, 0) + (size_t)keys->kv_head * a->head_size;
     double *scores = allocate(own, sizeof(double));
     for (uint32_t b = 0; b < own; b++) {
         for (uint32_t n = 0; n < block; n++)
@@ -321,14 +313,14 @@ static uint32_t choose_blocks(const struct reference_attention *a, const struct 
     return count;
 }
 
-// out = softmax(...) V for one head; `scores` is [capacity] scratch.
-static void attend_head(const struct reference_attention *a, const struct view_of_keys *keys,
+// out = softmax(...) V for one head.
+void reference_attend_head(const struct reference_attention *a, const struct view_of_keys *keys,
     const double *query, const double *sink, double *scores, double *out)
 {
     double scale = a->scale != 0.0 ? a->scale : 1.0 / sqrt(a->head_size);
     double largest = sink ? *sink : -INFINITY;
     const struct reference_history *h = keys->history;
-    size_t first = find_place(h, keys->sequence, 0) + (size_t)keys->kv_head * a->head_size;
+    size_t first = reference_place(h, keys->sequence, 0) + (size_t)keys->kv_head * a->head_size;
     uint32_t end = keys->pattern->both_sides ? keys->length : keys->position + 1;
     struct vkmoe_pattern pattern = *keys->pattern;
     uint32_t list[64]; // as many as `top` may be
@@ -422,13 +414,19 @@ static void add_expert(const struct reference_attention *a, struct view_of_keys 
     if (!a->rope_before_projection && !a->latent.rank)
         rotate_heads(
             a, a->query_norm, a->heads, context_of(keys.history), keys.position, scratch->query);
-    for (uint32_t h = 0; h < a->heads; h++) {
-        keys.kv_head = find_kv_head(a, slot, expert, h);
+    uint32_t *kv_heads = allocate(a->heads, sizeof(uint32_t));
+    for (uint32_t h = 0; h < a->heads; h++)
+        kv_heads[h] = find_kv_head(a, slot, expert, h);
+    if (a->nsa.gate)
+        reference_nsa_heads(a, &keys, kv_heads, scratch->query, scratch->heads);
+    for (uint32_t h = 0; !a->nsa.gate && h < a->heads; h++) {
+        keys.kv_head = kv_heads[h];
         if (a->position_bias)
             keys.bias = a->position_bias + (size_t)h * (2 * a->position_reach + 1);
-        attend_head(a, &keys, scratch->query + h * a->head_size, a->sinks ? &a->sinks[h] : NULL,
-            scratch->scores, scratch->heads + h * a->head_size);
+        reference_attend_head(a, &keys, scratch->query + h * a->head_size,
+            a->sinks ? &a->sinks[h] : NULL, scratch->scores, scratch->heads + h * a->head_size);
     }
+    free(kv_heads);
     if (a->output_experts.experts) {
         mix_outputs(a, keys.x, scratch->heads, y);
         return;

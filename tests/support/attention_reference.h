@@ -29,6 +29,12 @@ struct reference_latent {
     double *values; // [heads][value_size][rank]
 };
 
+// struct vkmoe_nsa likewise, with the numbers as they are there.
+struct reference_nsa {
+    struct vkmoe_nsa numbers;
+    double *gate; // [heads * 3][hidden]; NULL: there is none of this
+};
+
 // struct vkmoe_attention_params with every weight as a dense, row-major array of double.
 // Names, meanings and defaults (for zero) are those there. Of `router` only the gate is
 // used: hidden, experts, experts_per_token and what comes before the activation.
@@ -66,6 +72,7 @@ struct reference_attention {
     // Then there are as many kv heads as heads, head_size is that of keys or values, whichever is
     // longer, and query, key, key_norm and output are as struct vkmoe_latent has them.
     struct reference_latent latent;
+    struct reference_nsa nsa;
     struct vkmoe_pattern *patterns; // [experts]; lists of blocks stay the caller's
 
     // Wrong on purpose, for the tests of tests.
@@ -146,6 +153,32 @@ void reference_latent_remember(const struct reference_attention *attention, uint
     uint32_t position, bool f16, const double *x, double *key, double *value);
 void reference_latent_output(
     const struct reference_attention *attention, const double *heads, double *y);
+
+// What one head of one query looks at.
+struct view_of_keys {
+    const struct reference_history *history;
+    const struct vkmoe_pattern *pattern;
+    uint32_t sequence, position, length, kv_head;
+    const float *x;     // of the query's token
+    const double *bias; // by distance, from -position_reach on; NULL: none
+};
+
+// Where the keys and values of a position begin.
+size_t reference_place(
+    const struct reference_history *history, uint32_t sequence, uint32_t position);
+
+// Attention of one head; `scores` is [capacity] scratch.
+void reference_attend_head(const struct reference_attention *attention,
+    const struct view_of_keys *keys, const double *query, const double *sink, double *scores,
+    double *out);
+
+// nsa_reference.c: all heads of a query, where each looks at keys in three ways. `keys` says which
+// query; kv_heads[h] is head h's.
+void reference_nsa_from(
+    const struct vkmoe_attention_params *params, struct reference_attention *out);
+void reference_nsa_heads(const struct reference_attention *attention,
+    const struct view_of_keys *keys, const uint32_t *kv_heads, const double *queries,
+    double *heads);
 
 // The gate's part of a reference_layer, from params.
 void reference_router_from(const struct vkmoe_router_params *params, uint32_t hidden,

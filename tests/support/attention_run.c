@@ -94,10 +94,10 @@ static bool fill_cache(struct attention_run *run)
     return ok;
 }
 
-// Of the patterns that choose blocks.
+// Of the patterns that choose blocks, or of nsa.
 static uint32_t block_of(const struct vkmoe_attention_params *p)
 {
-    uint32_t block = 0;
+    uint32_t block = p->nsa.compressed;
     for (uint32_t e = 0; p->patterns && e < p->experts; e++)
         block = p->patterns[e].top > 0 ? p->patterns[e].block : block;
     return block;
@@ -116,6 +116,8 @@ bool attention_run_renew_cache(struct attention_run *run)
                          .dtype = run->c->cache_dtype,
                          .block = block_of(&run->c->attention),
                          .keys_only = run->c->attention.latent.rank > 0,
+                         .stride = run->c->attention.nsa.stride,
+                         .mean_values = run->c->attention.nsa.compressed > 0,
                      },
                      &run->cache),
                "vkmoe_cache_create")

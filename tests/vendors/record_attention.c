@@ -21,7 +21,8 @@ struct attention_shape {
     uint32_t head_size, heads, kv_heads, experts;
     bool tiled, normed, wide, sinks;
     enum vkmoe_dtype cache;
-    enum { EVERYTHING, BLOCKS } pattern; // BLOCKS: experts choose blocks of keys, or list them
+    // BLOCKS: experts choose blocks of keys, or list them; BRANCHES: nsa.
+    enum { EVERYTHING, BLOCKS, BRANCHES } pattern;
     uint32_t expert_kv_heads;
     uint32_t head_experts; // of values and outputs
     uint32_t reach;        // of a position bias
@@ -37,6 +38,7 @@ static const struct attention_shape shapes[] = {
     { "moa", 64, 1, 1, EXPERTS },
     { "head-256", 256, 2, 1, 1, .cache = VKMOE_DTYPE_F16 },
     { "moba", 128, 4, 1, 1, .pattern = BLOCKS, .cache = VKMOE_DTYPE_F16 },
+    { "nsa", 128, 16, 1, 1, .pattern = BRANCHES, .cache = VKMOE_DTYPE_F16 },
     { "blocks", 64, 2, 1, EXPERTS, .pattern = BLOCKS },
     { "moh", 64, 1, EXPERTS, EXPERTS, .expert_kv_heads = 1, .cache = VKMOE_DTYPE_F16 },
     { "switchhead", 64, 4, 4, 1, .head_experts = 4 },
@@ -80,6 +82,15 @@ static enum vkmoe_status create(vkmoe_device *device, const struct attention_sha
         p.router.weight = view;
     if (s->pattern == BLOCKS)
         p.patterns = blocks;
+    if (s->pattern == BRANCHES)
+        p.nsa = (struct vkmoe_nsa){ .compressed = 32,
+            .stride = 16,
+            .block = 64,
+            .top = 16,
+            .first_blocks = 1,
+            .local_blocks = 2,
+            .window = 512,
+            .gate = view };
     if (s->expert_kv_heads) {
         p.expert_kv_heads = s->expert_kv_heads;
         p.first_kv_head = first_kv_heads;
@@ -102,7 +113,8 @@ static enum vkmoe_status create(vkmoe_device *device, const struct attention_sha
         status = vkmoe_cache_create(device,
             &(struct vkmoe_cache_params){ VKMOE_INIT(vkmoe_cache_params), .kv_heads = s->kv_heads,
                 .head_size = s->head_size, .sequences = 1, .capacity = CAPACITY, .dtype = s->cache,
-                .block = s->pattern == BLOCKS ? blocks[0].block : 0 },
+                .block = s->pattern == BLOCKS ? blocks[0].block : p.nsa.compressed,
+                .stride = p.nsa.stride, .mean_values = s->pattern == BRANCHES },
             cache);
     return status;
 }

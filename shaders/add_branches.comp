@@ -1,0 +1,31 @@
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#include "lib/address.glsl"
+#include "add_branches.h"
+#include "lib/activation.glsl"
+#include "lib/grid.glsl"
+
+layout(local_size_x_id = 0) in;
+
+float gate(uint head, uint branch)
+{
+    return sigmoid(load_f32(pc.gates, head * BRANCHES + branch));
+}
+
+void main()
+{
+    const uint row = group_index();
+    if (row >= pc.rows)
+        return;
+    const uint heads = pc.constants.v.heads, width = heads * BRANCHES_HEAD_SIZE;
+    const uint to = row * pc.constants.v.query_stride;
+    for (uint i = gl_LocalInvocationIndex; i < width; i += BRANCHES_LANES) {
+        // Clamped: drivers load ahead of a loop's exit.
+        const uint at = row * width + min(i, width - 1);
+        const uint head = at / BRANCHES_HEAD_SIZE;
+        const float kept = load_f32_out(pc.selected, to + min(i, width - 1));
+        float sum = gate(head, 0) * load_f32(pc.compressed, at);
+        sum = fma(gate(head, 1), kept, sum);
+        store_f32(pc.selected, to + i, fma(gate(head, 2), load_f32(pc.window, at), sum));
+    }
+}

@@ -1,0 +1,56 @@
+// attention_errors_sparse.c - the rules of struct vkmoe_nsa, a function each.
+#include "attention_errors.h"
+
+#include <stddef.h>
+
+static float zeros[1 << 12]; // rows overlap, so that there may be many
+static const struct vkmoe_view narrow_view = { .data = zeros, .row_stride = 1 };
+
+// clang-format off
+// Dense, with four heads, over means of 8 positions, every 4.
+static void make_nsa(struct creation *c)
+{
+    c->p.experts = c->p.experts_per_token = 1;
+    c->p.patterns = NULL;
+    c->p.nsa = (struct vkmoe_nsa){ .compressed = 8, .stride = 4, .block = 16, .top = 4,
+        .first_blocks = 1, .local_blocks = 3, .window = 5, .gate = narrow_view };
+}
+
+// What is wrong with one member that is another.
+#define NSA_RULES(X) \
+    X(stride_3, nsa.stride, 3) X(stride_16, nsa.stride, 16) X(block_6, nsa.block, 6) \
+    X(block_huge, nsa.block, 1u << 30) X(compressed_huge, nsa.compressed, 1u << 30) \
+    X(top_0, nsa.top, 0) X(top_65, nsa.top, 65) X(forced_above_top, nsa.top, 3) \
+    X(forced_overflow, nsa.first_blocks, UINT32_MAX) X(window_0, nsa.window, 0) \
+    X(window_huge, nsa.window, 1u << 30) X(no_gate, nsa.gate.data, NULL) \
+    X(unknown_dtype_of_gate, nsa.gate.dtype, (enum vkmoe_dtype)UNKNOWN) X(experts_2, experts, 2) \
+    X(expert_kv_heads, expert_kv_heads, 1) \
+    X(first_kv_head, first_kv_head, (const uint32_t[]){ 0 }) X(patterns, patterns, c->patterns) \
+    X(value_experts, value.experts.experts, 2) X(output_experts, output.experts.experts, 2) \
+    X(sinks, sinks, narrow_view) X(soft_cap, soft_cap, 1.0f) \
+    X(position_bias, position.bias, narrow_view) X(latent, latent.rank, 4)
+#define NSA_CHANGED(name, field, value_) \
+    static void create_nsa_##name(struct creation *c) \
+    { \
+        make_nsa(c); \
+        c->p.field = value_; \
+    }
+NSA_RULES(NSA_CHANGED)
+static void create_nsa_heads_21846(struct creation *c)
+{
+    make_nsa(c);
+    c->p.heads = 21846;
+    c->p.head_size = c->p.kv_heads = 1;
+    c->p.rope.kind = VKMOE_ROPE_NONE;
+}
+
+// And what has to be accepted.
+static void create_nsa(struct creation *c) { make_nsa(c); }
+NSA_CHANGED(defaults, nsa, ((struct vkmoe_nsa){ .compressed = 7, .top = 1, .window = 1,
+    .gate = narrow_view }))
+
+#define NSA_ROW(name, field, value_) INVALID(nsa_##name),
+const struct create_error sparse_errors[] = {
+    NSA_RULES(NSA_ROW) INVALID(nsa_heads_21846), VALID(nsa), VALID(nsa_defaults), {0},
+};
+// clang-format on
