@@ -81,7 +81,7 @@ uint count_lower(uint expert)
 {
     uint lower = 0;
     for (uint pair = gl_LocalInvocationIndex; pair < pc.tokens * pc.k; pair += LANES)
-        lower += uint(expert_of(pair) < expert);
+        lower += uint(expert_of(pair) < expert && (GROUP_TIGHT == 0 || !is_dropped(pair)));
     uint total;
     exclusive_sum(lower, total);
     return total;

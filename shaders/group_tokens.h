@@ -11,6 +11,7 @@
 #include "shared.h"
 
 SPEC(0, GROUP_LANES, 64) // workgroup size
+SPEC(1, GROUP_TIGHT, 0)  // 1: dropped pairs leave no gaps between experts; not with a capacity
 
 struct group_tokens_push {
     ADDRESS(U32) ids;             // in  i32 [tokens][k]; clamped to 0 .. experts - 1

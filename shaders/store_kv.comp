@@ -85,6 +85,8 @@ float rotated(F32Out source, uint first, uint i, float scale, uint mode, F32 nor
 
 uint position_of(uint token)
 {
+    if (STORE_COMPACT != 0)
+        return token % pc.capacity;
     const uint p =
         STORE_HAS_POSITIONS != 0 ? load_u32(pc.positions, token) : pc.first_token + token;
     return min(p, pc.capacity - 1);
@@ -133,18 +135,22 @@ void finish_latent_query(uint row, uint head, uint to, uint position)
             HEAD_NORM_NONE, none, 0, position));
 }
 
+// Whose row of queries it is.
+uint token_of(uint row)
+{
+    if (STORE_ROWS == ROWS_TOKENS)
+        return row;
+    const uint pair = STORE_ROWS == ROWS_SORTED ? load_u32(pc.rows, row) : row;
+    // Rows of dropped pairs were never written.
+    return min(pair / pc.constants.v.experts_per_token, pc.tokens - 1);
+}
+
 // Heads first_head, first_head + STORE_QUERY_GROUPS, ... of a row.
 void finish_query(uint row, uint first_head)
 {
     const uint heads = pc.constants.v.heads;
     F32 norm = pc.constants.v.query_norm;
-    uint token = row;
-    if (STORE_ROWS != ROWS_TOKENS) {
-        const uint pair = STORE_ROWS == ROWS_SORTED ? load_u32(pc.rows, row) : row;
-        // Rows of dropped pairs were never written.
-        token = min(pair / pc.constants.v.experts_per_token, pc.tokens - 1);
-    }
-    const uint position = position_of(token);
+    const uint position = position_of(token_of(row));
     const uint first = row * pc.constants.v.query_stride;
     float row_scale = 1.0;
     if (STORE_QUERY_NORM == HEAD_NORM_WIDE)
@@ -177,10 +183,10 @@ void write_cache(bool is_key, uint at)
     }
 }
 
-// Heads first_head, first_head + STORE_KV_GROUPS, ... of a token.
+// Heads first_head, first_head + STORE_KV_GROUPS, ... of a token, or of a row.
 void store_token(uint token, uint first_head)
 {
-    const uint position = position_of(token);
+    const uint position = position_of(STORE_COMPACT != 0 ? token_of(token) : token);
     const uint kv_heads = pc.constants.v.kv_heads;
     F32 norm = pc.constants.v.key_norm;
     const uint first = token * pc.constants.v.kv_stride;
@@ -189,7 +195,8 @@ void store_token(uint token, uint first_head)
         row_scale = inverse_rms(F32Out(uvec2(pc.key)), first, kv_heads * D, false);
     uint head = first_head;
     do {
-        const uint at = (sequence_of(token) * kv_heads + head) * pc.capacity + position;
+        const uint at = STORE_COMPACT != 0
+            ? token : (sequence_of(token) * kv_heads + head) * pc.capacity + position;
         finish_head(F32Out(uvec2(pc.key)), first + head * D, row_scale, STORE_KEY_NORM, norm, head,
             position);
         write_cache(true, at);

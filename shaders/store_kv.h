@@ -28,6 +28,10 @@ SPEC(14, STORE_KV_GROUPS, 1)              // of a token: at most as many as ther
 // RoPE turns those behind them. 0: values are apart.
 SPEC(15, STORE_LATENT, 0)
 SPEC(16, STORE_QUERY_SIZE, 0) // with STORE_LATENT: of a head of queries as they were projected
+// 1: keys and values are of the sorted rows, as queries are, and row n of each goes to row n of the
+// cache; token t stands at t % capacity, `capacity` being the tokens of a sequence. There is one kv
+// head, and no positions.
+SPEC(17, STORE_COMPACT, 0)
 
 struct store_kv_push {
     ADDRESS(AttentionConstants) constants;

@@ -148,6 +148,7 @@ static void forward_cache_of_other_head_size(struct forwarding *f)
     f->cache = f->e->other_head_size;
 }
 static void forward_cache_of_other_blocks(struct forwarding *f) { f->cache = f->e->other_blocks; }
+static void forward_sequence_tokens(struct forwarding *f) { f->p.sequence_tokens = TOKENS; }
 static void forward_cache_of_keys_only(struct forwarding *f) { f->cache = f->e->keys_only; }
 static void forward_cache_without_blocks(struct forwarding *f) { f->cache = f->e->without_blocks; }
 static void forward_cache_too_short(struct forwarding *f)
@@ -263,7 +264,7 @@ static const struct forward_error forward_errors[] = {
     FORWARD(ids_misaligned), FORWARD(weights_misaligned), FORWARD(y_is_x), FORWARD(y_starts_in_x),
     FORWARD(y_over_positions), FORWARD(cache_of_other_heads), FORWARD(cache_of_other_head_size),
     FORWARD(cache_of_other_blocks), FORWARD(cache_without_blocks), FORWARD(cache_too_short),
-    FORWARD(cache_of_keys_only),
+    FORWARD(cache_of_keys_only), FORWARD(sequence_tokens),
     FORWARD(stored_no_x), FORWARD(stored_no_y), FORWARD(stored_no_lengths),
     FORWARD(stored_cache_of_other_blocks),
     STORE(tokens_65537), STORE(no_x), STORE(x_short), STORE(x_misaligned), STORE(positions_short),

@@ -412,6 +412,36 @@ struct vkmoe_nsa {
     struct vkmoe_view gate;              // [heads * 3][hidden]: a head's three next to each other
 };
 
+// Mixture of sparse attention (MoSA, arXiv 2505.00315): each head chooses the tokens of a sequence
+// that it attends from and to, and no other token has a query, a key or a value of it:
+//
+//     r = x routert                                               [tokens][heads]
+//     I = the n tokens of a sequence with the largest r           of each head; the lower one of
+//                                                                 equals
+//     y[t] = sum over the heads that chose t of sigmoid(r[t]) * (a Wo t) + output.bias
+//     a = softmax over the s <= t in I (scale q . k[s]) v[s]
+//
+// n is sequence_tokens / sparsity, at least 2 and at most all. q and k are rotated by the places of
+// their tokens in the sequence. An expert is a head. Of vkmoe_attention_params then
+//
+//     heads                1
+//     experts              heads of the formula, at least 2; experts_per_token and kv_heads as many
+//     key, value           [experts * head_size][hidden], of the dtype of query.matrices
+//
+// and the gate, `router`, is not looked at; expert_kv_heads, first_kv_head, tiled_kv, patterns,
+// sinks, position, norm.wide, value.experts, output.experts, latent, nsa and a DYNAMIC scaling of
+// RoPE are absent.
+//
+// A key is seen by no token before it. But whether a head takes a token depends on all tokens of
+// the sequence, also those after it: what is computed for a sequence says nothing of a longer one.
+// Nothing can be kept in a cache for tokens that come later, and a forward has none: it gets NULL,
+// and whole sequences.
+struct vkmoe_mosa {
+    uint32_t sparsity;        // 0: none of this
+    bool first;               // the first token of a sequence is among every head's n
+    struct vkmoe_view router; // [experts][hidden]
+};
+
 struct vkmoe_attention_params {
     uint32_t struct_size;       // VKMOE_INIT()
     uint32_t hidden, head_size; // head_size 1 to 256, with `latent` 1 to 640
@@ -483,6 +513,7 @@ struct vkmoe_attention_params {
         float attention_factor;     // 0: 1
     } long_rope;
     struct vkmoe_nsa nsa;
+    struct vkmoe_mosa mosa;
 };
 
 typedef struct vkmoe_attention vkmoe_attention; // its weights on the device; any thread
@@ -532,6 +563,7 @@ VKMOE_API uint64_t vkmoe_cache_device_size(const vkmoe_cache *cache);
 //     with latent, where r is the size of the rotated key:
 //         tokens * (heads * max(key_size + r, value_size) + 2 * query_rank) * 4
 //     with nsa:    tokens * heads * (2 * head_size + top + 3) * 4
+//     with mosa:   tokens * experts * (2 * head_size + 44) * 4
 VKMOE_API uint64_t vkmoe_attention_scratch_size(const vkmoe_attention *attention, uint32_t tokens);
 
 struct vkmoe_attention_forward_params {
@@ -552,12 +584,18 @@ struct vkmoe_attention_forward_params {
     // `longest` is the length of the whole prompt, not the length reached so far.
     uint32_t longest;
     struct vkmoe_span ids, weights; // as in vkmoe_moe_forward_params
+    // With `mosa`, and only there: the tokens are sequences of so many each, which divides
+    // `tokens`; 0: one. There are no positions, sequences or lengths. ids and weights are optional
+    // outputs [tokens][experts], in which slot h is head h.
+    uint32_t sequence_tokens;
 };
 
 // Records one attention. Buffers, repetition and errors are as of vkmoe_moe_forward().
 // UNSUPPORTED, in addition, if a pattern looks both ways over more tokens than one pass takes,
 // or if a query would walk over more keys than the driver allows a loop: lavapipe before Mesa
-// 26 ends it after 12000 to 30000, depending on the head size, and after 5700 with `latent`.
+// 26 ends it after 12000 to 30000, depending on the head size, and after 5700 with `latent`; with
+// `mosa`, whose cache is NULL, if tokens * experts are more than 131072, or that times `hidden` or
+// head_size, rounded up to 8, more than 2^30.
 VKMOE_API enum vkmoe_status vkmoe_attention_forward(vkmoe_stream *stream,
     const vkmoe_attention *attention, vkmoe_cache *cache,
     const struct vkmoe_attention_forward_params *params);

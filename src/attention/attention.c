@@ -12,6 +12,14 @@
 #include <math.h>
 #include <stdlib.h>
 
+// Of tokens that heads choose there is no other gate.
+static struct vkmoe_router_params router_of(const struct vkmoe_attention_params *p)
+{
+    return p->mosa.sparsity == 0
+        ? p->router
+        : (struct vkmoe_router_params){ .select = VKMOE_SELECT_SUPPLIED_WEIGHTED };
+}
+
 // The projections of routed attention.
 static struct vkmoe_moe_params layer_of(const struct vkmoe_attention_params *p)
 {
@@ -21,7 +29,7 @@ static struct vkmoe_moe_params layer_of(const struct vkmoe_attention_params *p)
         .inner = p->heads * p->head_size,
         .experts = p->experts,
         .experts_per_token = p->experts_per_token,
-        .router = p->router,
+        .router = router_of(p),
         .activation = VKMOE_ACTIVATION_IDENTITY,
         .up = p->query.matrices,
         .up_bias = p->query.bias,
@@ -85,7 +93,9 @@ static enum vkmoe_status create_inputs(vkmoe_attention *a, const struct vkmoe_at
 static enum vkmoe_status create_matrices(vkmoe_attention *a, const struct vkmoe_attention_params *p)
 {
     const uint32_t columns = p->heads * (is_latent(a) ? p->latent.value_size : p->head_size);
-    TRY_RETURN(is_latent(a) ? vkmoe_latent_create(a, p) : create_inputs(a, p));
+    TRY_RETURN(is_latent(a) ? vkmoe_latent_create(a, p)
+            : is_mosa(a)    ? vkmoe_mosa_create(a, p)
+                            : create_inputs(a, p));
     if (p->value.experts.experts > 0)
         TRY_RETURN(vkmoe_mix_create(a->loading, MIX_VALUES, &p->value.experts, p->kv_heads,
             p->hidden, p->head_size, p->hidden, &(struct vkmoe_view){ 0 }, &a->value_mix));
@@ -111,6 +121,8 @@ static void set_defaults(struct vkmoe_attention_params *p)
         p->rope.base = 10000;
     if (p->rope.size == 0)
         p->rope.size = latent ? turned_size(p) : p->head_size;
+    if (p->mosa.sparsity > 0)
+        p->kv_heads = 1; // that a head sees
     if (p->expert_kv_heads == 0)
         p->expert_kv_heads = p->kv_heads;
     if (!p->position.bias.data)
@@ -196,6 +208,8 @@ static enum vkmoe_status self_test(
     TRY_RETURN(vkmoe_self_test(loading, p->key.matrix.dtype));
     if (p->nsa.compressed > 0)
         TRY_RETURN(vkmoe_self_test(loading, p->nsa.gate.dtype));
+    if (p->mosa.sparsity > 0)
+        TRY_RETURN(vkmoe_self_test(loading, p->mosa.router.dtype));
     if (p->latent.rank > 0)
         TRY_RETURN(vkmoe_latent_self_test(loading, p));
     else
@@ -235,6 +249,7 @@ void vkmoe_attention_destroy(vkmoe_attention **attention)
     EXPERTS_DESTROY(&a->query, &a->output, &a->kv, &a->value);
     vkmoe_latent_destroy(&a->latent);
     vkmoe_nsa_destroy(&a->nsa);
+    vkmoe_mosa_destroy(&a->mosa);
     vkmoe_mix_destroy(&a->value_mix);
     vkmoe_mix_destroy(&a->output_mix);
     vkmoe_buffer_destroy(&a->constants.buffer);
@@ -249,5 +264,5 @@ uint64_t vkmoe_attention_device_size(const vkmoe_attention *a)
         + vkmoe_mix_size(&a->output_mix) + vkmoe_moe_device_size(a->experts)
         + vkmoe_experts_size(&a->query) + vkmoe_experts_size(&a->output)
         + vkmoe_experts_size(&a->value) + vkmoe_latent_size(&a->latent) + vkmoe_nsa_size(&a->nsa)
-        + vkmoe_buffer_taken(a->constants.buffer);
+        + vkmoe_mosa_size(&a->mosa) + vkmoe_buffer_taken(a->constants.buffer);
 }

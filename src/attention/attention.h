@@ -4,6 +4,7 @@
 
 #include "attention/constants.h"
 #include "attention/latent.h"
+#include "attention/mosa.h"
 #include "attention/nsa.h"
 #include "weights/linear.h"
 #include "moe/mix.h"
@@ -25,6 +26,7 @@ struct vkmoe_attention {
     bool stacked;         // `query` goes on with what `kv` would be, and a row of queries likewise
     struct mix value_mix, output_mix; // where heads have experts of their own
     struct latent latent;             // where the cache has what keys and values are made of
+    struct mosa mosa;                 // where each head chooses its tokens
     struct nsa nsa;                   // where each head looks at keys in three ways
     struct pattern_set patterns;
     struct constants constants;
@@ -45,6 +47,11 @@ static inline bool is_latent(const vkmoe_attention *a)
 static inline bool is_nsa(const vkmoe_attention *a)
 {
     return a->params.nsa.compressed > 0;
+}
+
+static inline bool is_mosa(const vkmoe_attention *a)
+{
+    return a->params.mosa.sparsity > 0;
 }
 
 // Of what attend leaves of a head.

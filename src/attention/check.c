@@ -45,6 +45,8 @@ static enum vkmoe_status check_shapes(
 static enum vkmoe_status check_kv_heads(
     const struct caller *caller, const struct vkmoe_attention_params *p)
 {
+    if (p->mosa.sparsity > 0) // each head has one
+        return VKMOE_OK;
     const uint32_t used = p->expert_kv_heads ? p->expert_kv_heads : p->kv_heads;
     CHECK(used <= p->kv_heads, "expert_kv_heads is %u of %u kv_heads", used, p->kv_heads);
     CHECK(p->heads % used == 0, "%s is %u, must divide heads (%u)",
@@ -193,8 +195,8 @@ enum vkmoe_status vkmoe_attention_check(
 {
     enum vkmoe_status (*const checks[])(
         const struct caller *, const struct vkmoe_attention_params *) = { check_shapes,
-        vkmoe_latent_check, vkmoe_nsa_check, check_kv_heads, check_mixes, check_views, check_rope,
-        vkmoe_patterns_check };
+        vkmoe_latent_check, vkmoe_nsa_check, vkmoe_mosa_check, check_kv_heads, check_mixes,
+        check_views, check_rope, vkmoe_patterns_check };
     for (size_t i = 0; i < ARRAY_SIZE(checks); i++)
         TRY_RETURN(checks[i](caller, params));
     return VKMOE_OK;

@@ -31,8 +31,7 @@ struct attention_run {
 
 // --------------------------------------------------------------------------- passes
 
-// Of the experts' projections.
-static struct moe_pass moe_pass_of(const struct attention_pass *pass)
+struct moe_pass vkmoe_attention_experts(const struct attention_pass *pass)
 {
     return (struct moe_pass){
         .stream = pass->stream,
@@ -85,7 +84,7 @@ static enum vkmoe_status project_queries(const struct attention_pass *pass)
     const vkmoe_attention *a = pass->attention;
     if (!a->routed)
         return vkmoe_attention_project(pass, &a->query, scratch_at(pass, pass->plan->query), false);
-    const struct moe_pass experts = moe_pass_of(pass);
+    const struct moe_pass experts = vkmoe_attention_experts(pass);
     TRY_RETURN(vkmoe_moe_record_route(&experts));
     return vkmoe_moe_record_up(&experts);
 }
@@ -124,7 +123,7 @@ static enum vkmoe_status project_outputs(const struct attention_pass *pass)
                 .x_stride = is_latent(a) ? 0 : a->query_stride,
                 .residual = pass->folded ? &pass->folding.residual : NULL,
             });
-    const struct moe_pass experts = moe_pass_of(pass);
+    const struct moe_pass experts = vkmoe_attention_experts(pass);
     return vkmoe_moe_record_down(&experts);
 }
 
@@ -185,6 +184,11 @@ static void aim(
     pass->patterns = &pass->attention->patterns;
     pass->constants = constants_address(&pass->attention->constants);
     pass->query = scratch_at(pass, pass->plan->query);
+    pass->rows = pass->attends ? tokens * pass->plan->rows_a_token : 0;
+    pass->keys = vkmoe_buffer_address(pass->cache->keys);
+    // Of latent attention the start of keys.
+    pass->values =
+        vkmoe_buffer_address(pass->cache->values ? pass->cache->values : pass->cache->keys);
     if (!run->folding)
         return;
     pass->folded = true;
@@ -260,9 +264,8 @@ static enum vkmoe_status check(const struct caller *caller, const vkmoe_stream *
     return check_cache(caller, a, cache);
 }
 
-// Whether all keys can be walked over: see QUIRK_LOOPS_END. A block of 8
-// keys takes a turn for each 8 elements of a head, and some more.
-static enum vkmoe_status check_walk(const struct caller *caller, const vkmoe_attention *a,
+// A block of 8 keys takes a turn for each 8 elements of a head, and some more.
+enum vkmoe_status vkmoe_attention_check_walk(const struct caller *caller, const vkmoe_attention *a,
     const struct pattern_set *patterns, const struct attend_shape *shape, uint32_t longest)
 {
     const uint64_t keys = MIN(longest, patterns->reach) / shape->splits;
@@ -301,9 +304,10 @@ static enum vkmoe_status record(
             "a pattern that looks both ways over %u tokens, which need more than one pass",
             f->tokens);
     if (pass.attends)
-        TRY_RETURN(check_walk(caller, a, &a->patterns, &plan.shape, longest));
+        TRY_RETURN(vkmoe_attention_check_walk(caller, a, &a->patterns, &plan.shape, longest));
     if (pass.attends && is_nsa(a)) {
-        TRY_RETURN(check_walk(caller, a, &a->nsa.window, &plan.window_shape, longest));
+        TRY_RETURN(
+            vkmoe_attention_check_walk(caller, a, &a->nsa.window, &plan.window_shape, longest));
         TRY_RETURN(vkmoe_nsa_check_walk(caller, a, longest));
     }
     vkmoe_stream_begin(stream);
@@ -324,11 +328,11 @@ static enum vkmoe_status run(const struct caller *caller, vkmoe_stream *stream,
 {
     const struct params_type *type = PARAMS_TYPE(vkmoe_attention_forward_params);
     struct vkmoe_attention_forward_params whole;
-    const char *missing = !stream ? "stream"
-        : !attention              ? "attention"
-        : !cache                  ? "cache"
-        : !params                 ? "params"
-                                  : NULL;
+    const char *missing = !stream       ? "stream"
+        : !attention                    ? "attention"
+        : !cache && !is_mosa(attention) ? "cache"
+        : !params                       ? "params"
+                                        : NULL;
     if (missing)
         return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "%s is NULL", missing);
     TRY_RETURN(vkmoe_params_read(caller, type, params, &whole));
@@ -364,6 +368,10 @@ enum vkmoe_status vkmoe_attention_forward_for(const struct caller *caller, vkmoe
 {
     if (f->tokens == 0)
         return VKMOE_OK;
+    if (is_mosa(attention))
+        return vkmoe_mosa_forward(caller, stream, attention, cache, f);
+    if (f->sequence_tokens > 0)
+        return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "sequence_tokens is for mosa alone");
     TRY_RETURN(check(caller, stream, attention, cache, f, true));
     return record(caller, stream,
         &(struct attention_run){
@@ -385,6 +393,9 @@ enum vkmoe_status vkmoe_attention_store_for(const struct caller *caller, vkmoe_s
         .longest = f->longest };
     if (f->tokens == 0)
         return VKMOE_OK;
+    if (is_mosa(attention))
+        return vkmoe_refuse(
+            caller, VKMOE_ERROR_INVALID, "mosa: keys and values do not outlast a forward");
     TRY_RETURN(check(caller, stream, attention, cache, &kept, false));
     return record(
         caller, stream, &(struct attention_run){ attention, cache, &kept, WORK_STORE, NULL });

@@ -85,7 +85,7 @@ static void plan_keys(const vkmoe_attention *a, struct attention_plan *plan)
 // Queries of a workgroup: registers, and shared memory, are bounds. Heads that share a kv head are
 // cut evenly, rows only as far as there are workgroups enough without.
 static void choose_queries(const vkmoe_attention *a, const struct pattern_set *patterns,
-    const struct attention_plan *plan, uint32_t rows, struct attend_shape *s)
+    enum row_mode mode, uint32_t rows, struct attend_shape *s)
 {
     const struct vkmoe_attention_params *p = &a->params;
     const uint32_t heads = p->heads / p->expert_kv_heads; // that share one
@@ -114,7 +114,7 @@ static void choose_queries(const vkmoe_attention *a, const struct pattern_set *p
         s->rows = MIN(most / s->heads, MAX(rows, 1));
     }
     // Pairs of a pass of few tokens may be of different experts, so each stands alone.
-    if (plan->mode == ROWS_PAIRS)
+    if (mode == ROWS_PAIRS)
         s->rows = 1;
 }
 
@@ -128,12 +128,12 @@ static uint64_t partial_size(const struct vkmoe_attention_params *p, const struc
 }
 
 // Of so many rows that see the same keys, more or less.
-static const struct variant *choose_form(const vkmoe_attention *a,
-    const struct pattern_set *patterns, const struct attention_plan *plan, uint32_t rows)
+static const struct variant *choose_form(
+    const vkmoe_attention *a, const struct pattern_set *patterns, enum row_mode mode, uint32_t rows)
 {
     const struct vkmoe_attention_params *p = &a->params;
     const bool suits = p->head_size % 16 == 0 && p->head_size <= 128 && !is_latent(a)
-        && !patterns->by_blocks && !patterns->by_row && plan->mode != ROWS_PAIRS;
+        && !patterns->by_blocks && !patterns->by_row && mode != ROWS_PAIRS;
     const uint32_t alike = rows * (p->heads / p->expert_kv_heads);
     const struct variant *form = vkmoe_form_choose(a->device, KERNEL_attend, VKMOE_DTYPE_F32, alike,
         suits && p->precision == VKMOE_PRECISION_FAST);
@@ -145,20 +145,12 @@ static const struct variant *choose_form(const vkmoe_attention *a,
         : form;
 }
 
-// What is attended to: of so many sequences.
-struct attended {
-    const struct pattern_set *patterns;
-    uint32_t sequences, longest;
-};
-
-// How `tokens` of a pass attend.
-static struct attend_shape choose_shape(const vkmoe_attention *a, const struct attention_plan *plan,
-    const struct attended *to, uint32_t tokens)
+struct attend_shape vkmoe_attend_shape(
+    const vkmoe_attention *a, enum row_mode mode, const struct attended *to, uint32_t rows)
 {
     const struct vkmoe_attention_params *p = &a->params;
-    const uint32_t rows = tokens * plan->rows_a_token;
-    const uint32_t alike = rows / (plan->mode == ROWS_SORTED ? p->experts : 1) / to->sequences;
-    const struct variant *variant = choose_form(a, to->patterns, plan, alike);
+    const uint32_t alike = rows / (mode == ROWS_SORTED ? p->experts : 1) / to->sequences;
+    const struct variant *variant = choose_form(a, to->patterns, mode, alike);
     const bool merges = variant->needs & NEED_gpu;
     struct attend_shape s = {
         .variant = variant,
@@ -166,13 +158,13 @@ static struct attend_shape choose_shape(const vkmoe_attention *a, const struct a
         .splits = 1,
         .loads = a->device->quirks & QUIRK_FEW_REGISTERS ? 1 : 4,
     };
-    choose_queries(a, to->patterns, plan, rows, &s);
+    choose_queries(a, to->patterns, mode, rows, &s);
     const uint32_t groups =
         div_up(rows, s.rows) * p->expert_kv_heads * div_up(p->heads / p->expert_kv_heads, s.heads);
     const uint32_t wanted =
         vkmoe_tuning(a->device, merges ? TUNE_COLUMN_GROUPS : TUNE_ATTEND_GROUPS);
     const uint32_t keys = vkmoe_tuning(a->device, merges ? TUNE_COLUMN_KEYS : TUNE_SPLIT_KEYS);
-    if (plan->mode != ROWS_SORTED && groups < wanted) {
+    if (mode != ROWS_SORTED && groups < wanted) {
         const uint32_t seen =
             merges ? (uint32_t)MIN(to->longest, to->patterns->reach) : to->longest;
         const uint32_t worth = div_up(seen, keys);
@@ -201,6 +193,8 @@ struct attention_plan vkmoe_attention_plan(
 {
     const struct vkmoe_attention_params *p = &a->params;
     struct attention_plan plan = { 0 };
+    if (is_mosa(a))
+        return vkmoe_mosa_plan(a, tokens);
     plan_queries(a, tokens, &plan);
     plan_keys(a, &plan);
     plan.partials = vkmoe_scratch_take(&plan.size, vkmoe_tuning(a->device, TUNE_PARTIALS_SIZE));
@@ -210,13 +204,15 @@ struct attention_plan vkmoe_attention_plan(
     plan.choices = vkmoe_scratch_take(&plan.size, rows * p->heads * a->patterns.top * 4);
     if (is_nsa(a))
         vkmoe_nsa_plan(a, &plan);
-    const uint32_t rest = (tokens - 1) % plan.tokens + 1; // of the last pass
+    const uint32_t last_rows = ((tokens - 1) % plan.tokens + 1) * plan.rows_a_token;
     const struct attended all = { &a->patterns, sequences, longest };
-    plan.shape = choose_shape(a, &plan, &all, plan.tokens);
-    plan.last = choose_shape(a, &plan, &all, rest);
+    plan.shape = vkmoe_attend_shape(a, plan.mode, &all, (uint32_t)rows);
+    plan.last = vkmoe_attend_shape(a, plan.mode, &all, last_rows);
     const struct attended window = { &a->nsa.window, sequences, longest };
-    plan.window_shape = is_nsa(a) ? choose_shape(a, &plan, &window, plan.tokens) : plan.shape;
-    plan.window_last = is_nsa(a) ? choose_shape(a, &plan, &window, rest) : plan.last;
+    if (is_nsa(a)) {
+        plan.window_shape = vkmoe_attend_shape(a, plan.mode, &window, (uint32_t)rows);
+        plan.window_last = vkmoe_attend_shape(a, plan.mode, &window, last_rows);
+    }
     return plan;
 }
 

@@ -29,6 +29,7 @@ struct attention_plan {
     struct mix_plan value_mix, output_mix;
     struct latent_plan latent;
     struct nsa_plan nsa;
+    struct mosa_plan mosa;
     // Where things lie in scratch: byte offsets.
     uint64_t query, key, value; // of this pass's tokens
     uint64_t partials, rotations, choices;
@@ -38,6 +39,16 @@ struct attention_plan {
 // For `tokens` in all, at least 1, in so many sequences that hold at most `longest`.
 struct attention_plan vkmoe_attention_plan(
     const vkmoe_attention *attention, uint32_t tokens, uint32_t sequences, uint32_t longest);
+
+// What is attended to: of so many sequences.
+struct attended {
+    const struct pattern_set *patterns;
+    uint32_t sequences, longest;
+};
+
+// How so many rows of queries attend.
+struct attend_shape vkmoe_attend_shape(
+    const vkmoe_attention *attention, enum row_mode mode, const struct attended *to, uint32_t rows);
 
 // Of a workgroup of attend, whose patterns pick blocks by so many words of bits.
 uint32_t vkmoe_attend_lanes(

@@ -18,11 +18,6 @@ static uint32_t lanes_of(const struct attention_pass *pass)
     return vkmoe_tuning(pass->attention->device, TUNE_ATTEND_LANES);
 }
 
-static uint32_t query_rows(const struct attention_pass *pass)
-{
-    return pass->attends ? pass->pairs.tokens * pass->plan->rows_a_token : 0;
-}
-
 // What tells kernels whose the rows of queries are.
 struct row_operands {
     uint64_t plan; // of sorted rows
@@ -51,13 +46,6 @@ static uint64_t rotations_address(const struct attention_pass *pass)
                                            : a->constants.rotations;
 }
 
-// Of latent attention the start of keys.
-static uint64_t values_address(const struct attention_pass *pass)
-{
-    const vkmoe_cache *cache = pass->cache;
-    return vkmoe_buffer_address(cache->values ? cache->values : cache->keys);
-}
-
 static enum head_norm head_norm(const vkmoe_attention *a, bool has_norm)
 {
     return !has_norm                ? HEAD_NORM_NONE
@@ -79,14 +67,16 @@ enum vkmoe_status vkmoe_attention_record_store_kv(const struct attention_pass *p
         .query = scratch_at(pass, pass->plan->query),
         .key = scratch_at(pass, pass->plan->key),
         .value = scratch_at(pass, pass->plan->value),
-        .keys = vkmoe_buffer_address(pass->cache->keys),
-        .values = values_address(pass),
+        .keys = pass->keys,
+        .values = pass->values,
         .rows = where.rows,
         CACHE_OPERANDS(pass),
         .rotations = rotations_address(pass),
         .tokens = pass->pairs.tokens,
-        .query_rows = has_rows ? query_rows(pass) : 0,
-        .stored = pass->stores ? pass->pairs.tokens : 0,
+        .query_rows = has_rows ? pass->rows : 0,
+        .stored = !pass->stores ? 0
+            : pass->compact     ? pass->rows
+                                : pass->pairs.tokens,
     };
     struct dispatch d = {
         .kernel = KERNEL_store_kv,
@@ -107,6 +97,7 @@ enum vkmoe_status vkmoe_attention_record_store_kv(const struct attention_pass *p
             [STORE_QUERY_GROUPS] = query_norm == HEAD_NORM_WIDE ? 1 : div_up(p->heads, heads),
             [STORE_KV_GROUPS] = div_up(p->kv_heads, heads),
             [STORE_LATENT] = p->latent.rank,
+            [STORE_COMPACT] = pass->compact,
             [STORE_QUERY_SIZE] = is_latent(a) ? latent_query_size(p) : 0,
         },
         .push = &push,
@@ -119,7 +110,7 @@ enum vkmoe_status vkmoe_attention_record_store_kv(const struct attention_pass *p
 // once.
 static uint32_t count_tiles(const struct attention_pass *pass, uint32_t tile)
 {
-    const uint32_t rows = query_rows(pass), tile_rows = pass->plan->tile_rows;
+    const uint32_t rows = pass->rows, tile_rows = pass->plan->tile_rows;
     if (pass->plan->mode != ROWS_SORTED)
         return div_up(rows, tile);
     return (rows / tile_rows + MIN(pass->attention->params.experts, rows))
@@ -189,7 +180,7 @@ enum vkmoe_status vkmoe_attention_record_choose_blocks(const struct attention_pa
         .plan = where.plan,
         .rows = where.rows,
         CACHE_OPERANDS(pass),
-        .row_count = query_rows(pass),
+        .row_count = pass->rows,
         .tile_rows = pass->plan->tile_rows,
     };
     struct dispatch d = {
@@ -232,7 +223,7 @@ static enum vkmoe_status record_merge(const struct attention_pass *pass)
         .constants = pass->constants,
         .partials = scratch_at(pass, pass->plan->partials),
         .result = pass->query,
-        .rows = query_rows(pass),
+        .rows = pass->rows,
         .splits = pass->shape.splits,
     };
     struct dispatch d = {
@@ -257,8 +248,8 @@ enum vkmoe_status vkmoe_attention_record_attend(const struct attention_pass *pas
     const struct attend_push push = {
         .constants = pass->constants,
         .query = pass->query,
-        .keys = vkmoe_buffer_address(pass->cache->keys),
-        .values = values_address(pass),
+        .keys = pass->keys,
+        .values = pass->values,
         .plan = where.plan,
         .rows = where.rows,
         .choices =
@@ -267,7 +258,7 @@ enum vkmoe_status vkmoe_attention_record_attend(const struct attention_pass *pas
         .lengths = or_dummy(pass, pass->lengths),
         .partials = scratch_at(pass, pass->plan->partials),
         .counters = vkmoe_stream_counters(pass->stream),
-        .row_count = query_rows(pass),
+        .row_count = pass->rows,
         .splits = pass->shape.splits,
         .tile_rows = pass->plan->tile_rows,
     };

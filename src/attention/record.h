@@ -3,6 +3,7 @@
 #define VKMOE_ATTENTION_RECORD_H
 
 #include "attention/plan.h"
+#include "moe/record.h"
 
 struct attention_pass {
     vkmoe_stream *stream;
@@ -10,8 +11,11 @@ struct attention_pass {
     const vkmoe_cache *cache;
     const struct attention_plan *plan;
     const vkmoe_buffer *scratch;
-    bool stores;  // the tokens' keys and values go into the cache
-    bool attends; // there are queries
+    bool stores;           // the tokens' keys and values go into the cache
+    bool attends;          // there are queries
+    bool compact;          // keys and values are of rows, as queries are: see shaders/store_kv.h
+    uint32_t rows;         // of queries
+    uint64_t keys, values; // addresses: of the cache's
     // What attend looks at, how, and where its queries are: in its place its results will be.
     bool is_last;
     struct attend_shape shape;
@@ -55,6 +59,13 @@ static inline uint64_t or_dummy(const struct attention_pass *pass, uint64_t addr
 // same x.
 enum vkmoe_status vkmoe_attention_project(
     const struct attention_pass *pass, const struct experts *linear, uint64_t y, bool beside);
+
+// As the experts' projections know it, in forward.c.
+struct moe_pass vkmoe_attention_experts(const struct attention_pass *pass);
+
+// Whether all keys can be walked over: see QUIRK_LOOPS_END. In forward.c.
+enum vkmoe_status vkmoe_attention_check_walk(const struct caller *caller, const vkmoe_attention *a,
+    const struct pattern_set *patterns, const struct attend_shape *shape, uint32_t longest);
 
 // Each records one dispatch at most, after a barrier, unless it says otherwise.
 enum vkmoe_status vkmoe_attention_record_store_kv(const struct attention_pass *pass);

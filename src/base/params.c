@@ -19,6 +19,7 @@ IS_AFTER(vkmoe_attention_params, precision);
 IS_AFTER(vkmoe_attention_params, norm_after_rope);
 IS_AFTER(vkmoe_cache_params, keys_only);
 IS_AFTER(vkmoe_frame, layer_norm);
+IS_AFTER(vkmoe_attention_forward_params, sequence_tokens);
 IS_AFTER(vkmoe_model_params, precision);
 
 static uint32_t size_of(const void *given)

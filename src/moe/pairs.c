@@ -112,7 +112,7 @@ enum vkmoe_status vkmoe_pairs_sort(vkmoe_stream *stream, const struct sort_opera
     return stream_run(stream,
         &(struct dispatch){
             .kernel = KERNEL_group_tokens,
-            .spec = { [GROUP_LANES] = GROUP_TOKENS_LANES },
+            .spec = { [GROUP_LANES] = GROUP_TOKENS_LANES, [GROUP_TIGHT] = o->tight },
             .push = &push,
             .groups = push.experts,
         });

@@ -49,6 +49,7 @@ struct sort_operands {
     struct sorted_products products;
     uint32_t capacity;        // pairs an expert takes of a sequence; 0: no limit
     uint32_t sequence_tokens; // of each sequence, with a capacity
+    bool tight;               // dropped pairs leave no gaps; not with a capacity
 };
 
 // Fills `sorted`. One dispatch after a barrier.

@@ -123,6 +123,13 @@ struct moe_plan vkmoe_moe_plan_cut(
     return plan->few || tokens >= plan->tokens ? *plan : lay_out(moe, tokens, false);
 }
 
+struct moe_plan vkmoe_moe_plan_sorted(const vkmoe_moe *moe, uint32_t tokens)
+{
+    struct moe_plan plan = lay_out(moe, tokens, false);
+    plan.tight = true;
+    return plan;
+}
+
 uint64_t vkmoe_moe_scratch_size(const vkmoe_moe *moe, uint32_t tokens)
 {
     return moe && tokens > 0 ? vkmoe_moe_plan(moe, tokens, 1).size : 0;

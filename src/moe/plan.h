@@ -7,6 +7,7 @@
 
 struct moe_plan {
     bool few;        // the decode kernels, in one pass
+    bool tight;      // rows of pairs that are not dropped follow each other without gaps
     uint32_t tokens; // of a pass; 0: a sequence with a capacity needs more than one
     // Where things lie in scratch: byte offsets. Logits and ids die when the pairs are sorted, and
     // share memory with h and the outputs, which are born later.
@@ -26,5 +27,8 @@ struct moe_plan vkmoe_moe_plan(const vkmoe_moe *moe, uint32_t tokens, uint32_t s
 // The same with passes of at most `tokens`, unless they are few.
 struct moe_plan vkmoe_moe_plan_cut(
     const vkmoe_moe *moe, const struct moe_plan *plan, uint32_t tokens);
+
+// For all tokens in one pass, sorted without gaps, however few they are.
+struct moe_plan vkmoe_moe_plan_sorted(const vkmoe_moe *moe, uint32_t tokens);
 
 #endif

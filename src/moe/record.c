@@ -77,6 +77,7 @@ enum vkmoe_status vkmoe_moe_record_up(const struct moe_pass *pass)
                 .products = vkmoe_moe_products(moe),
                 .capacity = p->router.capacity,
                 .sequence_tokens = pass->sequence_tokens,
+                .tight = plan->tight,
             },
             &plan->sorted, pass->scratch));
     return gate_is_apart(moe) ? record_apart(pass, &operands)

@@ -12,6 +12,7 @@ struct group_case {
     uint32_t sequence_tokens, capacity; // capacity 0: no limit
     uint32_t tile_rows;                 // 0: 16
     bool shared;
+    bool tight;          // no gaps where pairs are dropped
     uint32_t max_groups; // 0: 65535
 };
 
@@ -48,6 +49,7 @@ static const struct group_case cases[] = {
     CASE("wild-ids", .shapes = 7), SHAPE(33, 2, 8), .pattern = IDS_WILD},
     CASE("twice-the-same", .shapes = 7), SHAPE(33, 2, 8), .pattern = IDS_TWICE},
     CASE("dropped", .shapes = 7), SHAPE(65, 2, 8), .pattern = IDS_DROPPED, .shared = true},
+    CASE("dropped-tight", .shapes = 7), SHAPE(65, 3, 8), .pattern = IDS_DROPPED, .tight = true},
     CASE("everything-dropped"), SHAPE(9, 2, 8), .pattern = IDS_ALL_DROPPED},
     CASE("everything-dropped-shared"), SHAPE(9, 2, 8), .pattern = IDS_ALL_DROPPED,
         .shared = true},
@@ -123,6 +125,18 @@ static void expect_dispatch(uint32_t *plan, uint32_t groups, uint32_t max_groups
     plan[2] = 1;
 }
 
+// Moves the rows of each expert behind those of the one before.
+static void close_gaps(const struct group_case *c, struct grouping *g)
+{
+    uint32_t used = 0;
+    for (uint32_t e = 0; e < c->experts; e++) {
+        memmove(g->rows + used, g->rows + g->first[e], g->count[e] * sizeof *g->rows);
+        g->first[e] = used;
+        used += g->count[e];
+    }
+    memset(g->rows + used, 0xff, (c->tokens * c->k - used) * sizeof *g->rows);
+}
+
 static void reference(struct kernel_io *io)
 {
     const struct group_case *c = (const void *)io->test;
@@ -133,6 +147,8 @@ static void reference(struct kernel_io *io)
     uint32_t *rows = io_expect_words(io, "rows");
 
     model->grouping = group_pairs(io, routing, sequence_of(c), capacity_of(c));
+    if (c->tight)
+        close_gaps(c, &model->grouping);
     for (uint32_t pair = 0; pair < c->tokens * c->k; pair++)
         weights[pair] = float_bits(routing->dropped[pair] ? -0.0f : routing->weights[pair]);
     memcpy(rows, model->grouping.rows, (size_t)c->tokens * c->k * sizeof *rows);
@@ -152,7 +168,7 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
         .max_groups = c->max_groups ? c->max_groups : 65535,
         AT(ids) AT(weights) AT(rows) AT(counts) AT(plan) AT(counter));
     *d = (struct dispatch){
-        .spec = { [GROUP_LANES] = io->shape.lanes },
+        .spec = { [GROUP_LANES] = io->shape.lanes, [GROUP_TIGHT] = c->tight },
         .groups = c->experts,
     };
 }

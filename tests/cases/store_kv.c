@@ -28,6 +28,7 @@ struct store_case {
     uint32_t first_token;
     uint32_t latent;     // elements of a key that are its value too; 0: values are apart
     uint32_t query_size; // then: of a head of queries as they were projected
+    bool compact;        // a key and a value for each row, with ROWS_SORTED
     bool queries_only;   // so that a capacity may be what no cache could hold
 };
 
@@ -57,6 +58,8 @@ static const struct store_case cases[] = {
     CASE("jetmoe-sorted", BOTH), SHAPE(11, 4, 4, 32), ROPE(HALF, 32), PLACED(3, 40), SORTED(2)},
     CASE("jetmoe-sorted-dropped", BOTH), SHAPE(11, 4, 4, 32), ROPE(HALF, 32), PLACED(3, 40),
         SORTED(2), .dropped = true},
+    CASE("mosa", BOTH), SHAPE(9, 1, 1, 20), ROPE(HALF, 8), SORTED(3), .capacity = 3, .gap = 4,
+        .compact = true},
     CASE("gpt-oss", BOTH), SHAPE(5, 16, 2, 64), ROPE(HALF, 64), PLACED(1, 70),
         .magnitude = 1.34657359f},
     CASE("qwen3", ALL), SHAPE(5, 8, 2, 64), ROPE(HALF, 64), PLACED(2, 33),
@@ -179,7 +182,7 @@ static void add_places(struct kernel_io *io, struct store_model *m)
     const uint32_t start = c->placed ? rng_below(&rng, c->capacity) : c->first_token;
     const uint32_t step = c->placed ? MAX(c->capacity / MAX(c->tokens, 1), 1) : 1;
     for (uint32_t t = 0; t < c->tokens; t++) {
-        m->position[t] = (start + t * step) % c->capacity;
+        m->position[t] = (c->compact ? t : start + t * step) % c->capacity;
         m->sequence[t] = c->sequences ? rng_below(&rng, c->sequences) : 0;
     }
     if (c->placed && c->tokens > 0)
@@ -231,14 +234,21 @@ static uint32_t kv_stride(const struct store_case *c)
     return (c->latent ? 1 : 2) * c->kv_heads * c->head_size;
 }
 
+// Whose keys and values there are: of tokens, or of rows.
+static uint32_t key_rows(const struct store_case *c, const struct store_model *m)
+{
+    return c->compact ? m->query_rows : c->tokens;
+}
+
 static void add_keys(struct kernel_io *io, const struct store_model *m)
 {
     const struct store_case *c = (const void *)io->test;
     const uint32_t kv_columns = kv_stride(c);
-    float *kv = io_add_floats(io, "kv", c->tokens, kv_columns, 1.0);
+    float *kv = io_add_floats(io, "kv", key_rows(c, m), kv_columns, 1.0);
     if (c->f16)
         round_floats(kv, (size_t)c->tokens * kv_columns);
-    const size_t cache_rows = (size_t)MAX(c->sequences, 1) * c->kv_heads * c->capacity;
+    const size_t cache_rows =
+        c->compact ? m->query_rows : (size_t)MAX(c->sequences, 1) * c->kv_heads * c->capacity;
     io_add(io, "keys", ROLE_OUT, cache_rows, c->f16 ? m->padded / 2 : m->padded);
     if (!c->latent)
         io_add(io, "values", ROLE_OUT, cache_rows, c->f16 ? m->padded / 2 : m->padded);
@@ -413,15 +423,17 @@ static void reference(struct kernel_io *io)
     uint32_t *key_words = c->f16 ? io_expect_words(io, "keys") : NULL;
     uint32_t *value_words = c->f16 && !c->latent ? io_expect_words(io, "values") : NULL;
     double *key = io_alloc(io, width, sizeof *key), *value = io_alloc(io, width, sizeof *value);
-    for (uint32_t t = 0; t < c->tokens; t++) {
+    for (uint32_t t = 0; t < key_rows(c, m); t++) {
         const float *kv = floats_of(io, "kv") + (size_t)t * kv_stride(c);
-        finish(c, kv, c->kv_heads, c->key_norm, floats_of(io, "key_norm"), m->position[t], key);
+        const uint32_t token = c->compact ? m->row_token[t] : t;
+        finish(c, kv, c->kv_heads, c->key_norm, floats_of(io, "key_norm"), m->position[token], key);
         for (uint32_t i = 0; i < width && !c->latent; i++)
             value[i] = kv[width + i];
         clip(c, width, value);
         for (uint32_t h = 0; h < c->kv_heads; h++) {
-            const size_t row =
-                ((size_t)m->sequence[t] * c->kv_heads + h) * c->capacity + m->position[t];
+            const size_t row = c->compact
+                ? t
+                : ((size_t)m->sequence[t] * c->kv_heads + h) * c->capacity + m->position[t];
             expect_row(c, m, row, key + h * d, key_floats, key_words);
             if (!c->latent)
                 expect_row(c, m, row, value + h * d, value_floats, value_words);
@@ -447,7 +459,7 @@ static void dispatch(struct kernel_io *io, struct dispatch *dispatch)
         c->latent ? io_address(io, "raw") : io_address(io, "kv") + 4 * c->kv_heads * c->head_size;
     SET_PUSH(io, store_kv, .constants = io_fill_attention_constants(io, numbers),
         .key = io_address(io, "kv"), .value = value, .tokens = c->tokens,
-        .query_rows = m->query_rows, .stored = c->queries_only ? 0 : c->tokens,
+        .query_rows = m->query_rows, .stored = c->queries_only ? 0 : key_rows(c, m),
         .capacity = c->capacity, .sequence_count = MAX(c->sequences, 1),
         .first_token = c->first_token,
         AT(query) AT(keys) AT(values) AT(rows) AT(positions) AT(sequences) AT(rotations));
@@ -472,6 +484,7 @@ static void dispatch(struct kernel_io *io, struct dispatch *dispatch)
             [STORE_KV_GROUPS] = groups_of(io, c->kv_heads),
             [STORE_LATENT] = c->latent,
             [STORE_QUERY_SIZE] = c->query_size,
+            [STORE_COMPACT] = c->compact,
         },
     };
     dispatch->groups = STORE_GROUPS(dispatch->spec, *push);

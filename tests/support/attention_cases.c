@@ -193,12 +193,8 @@ const struct attention_case attention_cases[] = {
     {"nsa-tiled-norms", NSA(40, .compressed = 5, .stride = 1, .block = 2, .top = 7, .window = 1),
         .attention.tiled_kv = true, .has = ATTENTION_NORMS | ATTENTION_SLOW,
         .attention.scale = 0.4f},
-    {"nsa-no-mean-yet", NSA(20, .compressed = 64, .top = 1, .window = 3), .has = ATTENTION_SLOW},
     {"nsa-fast", NSA(40, .compressed = 8, .top = 3, .window = 70), .history = 60, FAST,
         .has = ATTENTION_SLOW},
-    {"nsa-values-f32", NSA(9, .compressed = 8, .top = 64, .first_blocks = 60, .window = 4),
-        .history = 90, .dtype = VKMOE_DTYPE_BF16, .has = ATTENTION_VALUES_F32 | ATTENTION_LONGEST
-            | ATTENTION_SLOW},
     {"moba-f16", MOBA(70), .dtype = VKMOE_DTYPE_F16, .has = ATTENTION_FULL},
     {"moh-prefill", MOH(60), .has = ATTENTION_OUTPUT_BIAS},
     {"moh-decode", MOH(1), .history = 50},

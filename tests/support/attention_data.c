@@ -186,6 +186,9 @@ static void make_keys(const struct maker *m)
     if (a->value.experts.experts == 0)
         p->value.matrix = make(m, &rng, width, a->hidden, dtype, 0.0, deviation, exact);
     make_head_experts(m, "value experts", a->kv_heads, a->head_size, a->hidden, &p->value.experts);
+    if (a->mosa.sparsity)
+        p->mosa.router =
+            make_named(m, "choice", a->experts, a->hidden, m->c->dtype, 0.0, 1.0 / sqrt(a->hidden));
     if (a->nsa.compressed)
         p->nsa.gate = make_named(
             m, "branches", a->heads * 3, a->hidden, m->c->dtype, 0.0, 1.0 / sqrt(a->hidden));
@@ -281,6 +284,7 @@ static void make_filler(const struct maker *m)
     p->first_kv_head = NULL;
     p->patterns = &itself;
     p->nsa = (struct vkmoe_nsa){ 0 };
+    p->mosa = (struct vkmoe_mosa){ 0 };
 }
 
 // ----------------------------------------------------------------------------- inputs

@@ -35,6 +35,7 @@ void reference_attention_finish(struct reference_attention *attention)
         attention->rope_divisors,
         attention->long_divisors,
         attention->nsa.gate,
+        attention->mosa.router,
     };
     for (size_t i = 0; i < sizeof(arrays) / sizeof(arrays[0]); i++)
         free(arrays[i]);

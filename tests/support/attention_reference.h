@@ -29,6 +29,13 @@ struct reference_latent {
     double *values; // [heads][value_size][rank]
 };
 
+// struct vkmoe_mosa likewise.
+struct reference_mosa {
+    uint32_t sparsity;
+    bool first;
+    double *router; // [heads][hidden]; NULL: there is none of this
+};
+
 // struct vkmoe_nsa likewise, with the numbers as they are there.
 struct reference_nsa {
     struct vkmoe_nsa numbers;
@@ -73,6 +80,7 @@ struct reference_attention {
     // longer, and query, key, key_norm and output are as struct vkmoe_latent has them.
     struct reference_latent latent;
     struct reference_nsa nsa;
+    struct reference_mosa mosa;     // then query, key, value and output are [experts] of a head's
     struct vkmoe_pattern *patterns; // [experts]; lists of blocks stay the caller's
 
     // Wrong on purpose, for the tests of tests.
@@ -171,6 +179,13 @@ size_t reference_place(
 void reference_attend_head(const struct reference_attention *attention,
     const struct view_of_keys *keys, const double *query, const double *sink, double *scores,
     double *out);
+
+// mosa_reference.c: a forward of whole sequences, where each head chooses its tokens. `y` and
+// `weights` are [tokens][hidden] and [tokens][experts], of which -0.0 is what was not chosen.
+void reference_mosa_from(
+    const struct vkmoe_attention_params *params, struct reference_attention *out);
+void reference_mosa(const struct reference_attention *attention, uint32_t tokens,
+    uint32_t sequence_tokens, const float *x, double *y, double *weights);
 
 // nsa_reference.c: all heads of a query, where each looks at keys in three ways. `keys` says which
 // query; kv_heads[h] is head h's.

@@ -133,6 +133,8 @@ void reference_attention_from(
     };
     if (latent)
         reference_latent_from(p, out);
+    if (p->mosa.sparsity > 0)
+        reference_mosa_from(p, out);
     if (p->nsa.compressed > 0)
         reference_nsa_from(p, out);
     reference_router_from(&p->router, p->hidden, experts, out->experts_per_token, &out->router);

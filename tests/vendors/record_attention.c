@@ -22,7 +22,7 @@ struct attention_shape {
     bool tiled, normed, wide, sinks;
     enum vkmoe_dtype cache;
     // BLOCKS: experts choose blocks of keys, or list them; BRANCHES: nsa.
-    enum { EVERYTHING, BLOCKS, BRANCHES } pattern;
+    enum { EVERYTHING, BLOCKS, BRANCHES, TOKENS } pattern; // TOKENS: mosa
     uint32_t expert_kv_heads;
     uint32_t head_experts; // of values and outputs
     uint32_t reach;        // of a position bias
@@ -39,6 +39,7 @@ static const struct attention_shape shapes[] = {
     { "head-256", 256, 2, 1, 1, .cache = VKMOE_DTYPE_F16 },
     { "moba", 128, 4, 1, 1, .pattern = BLOCKS, .cache = VKMOE_DTYPE_F16 },
     { "nsa", 128, 16, 1, 1, .pattern = BRANCHES, .cache = VKMOE_DTYPE_F16 },
+    { "mosa", 64, 1, EXPERTS, EXPERTS, .pattern = TOKENS },
     { "blocks", 64, 2, 1, EXPERTS, .pattern = BLOCKS },
     { "moh", 64, 1, EXPERTS, EXPERTS, .expert_kv_heads = 1, .cache = VKMOE_DTYPE_F16 },
     { "switchhead", 64, 4, 4, 1, .head_experts = 4 },
@@ -91,6 +92,10 @@ static enum vkmoe_status create(vkmoe_device *device, const struct attention_sha
             .local_blocks = 2,
             .window = 512,
             .gate = view };
+    if (s->pattern == TOKENS) {
+        p.experts_per_token = s->experts;
+        p.mosa = (struct vkmoe_mosa){ .sparsity = 2, .router = view };
+    }
     if (s->expert_kv_heads) {
         p.expert_kv_heads = s->expert_kv_heads;
         p.first_kv_head = first_kv_heads;
@@ -109,7 +114,7 @@ static enum vkmoe_status create(vkmoe_device *device, const struct attention_sha
     if (s->sinks)
         p.sinks = view;
     enum vkmoe_status status = vkmoe_attention_create(device, &p, attention);
-    if (status == VKMOE_OK)
+    if (status == VKMOE_OK && s->pattern != TOKENS)
         status = vkmoe_cache_create(device,
             &(struct vkmoe_cache_params){ VKMOE_INIT(vkmoe_cache_params), .kv_heads = s->kv_heads,
                 .head_size = s->head_size, .sequences = 1, .capacity = CAPACITY, .dtype = s->cache,
@@ -136,7 +141,7 @@ static enum vkmoe_status record(
         status = vkmoe_attention_forward(stream, attention, cache,
             &(struct vkmoe_attention_forward_params){ VKMOE_INIT(vkmoe_attention_forward_params),
                 .tokens = tokens, .x = { memory, 0 }, .y = { memory, rows },
-                .positions = { memory, 2 * rows } });
+                .positions = { s->pattern == TOKENS ? NULL : memory, 2 * rows } });
     vkmoe_stream_destroy(&stream);
     vkmoe_buffer_destroy(&memory);
     vkmoe_cache_destroy(&cache);
