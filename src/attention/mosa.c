@@ -33,7 +33,8 @@ static enum vkmoe_status check_others(
     CHECK(!p->sinks.data && !p->position.bias.data && !p->norm.wide,
         "mosa: no sinks, position.bias or norm.wide");
     CHECK(!rope_is_dynamic(&p->rope), "mosa: no DYNAMIC scaling of rope");
-    return VKMOE_OK;
+    return vkmoe_view_check(
+        caller, &(struct named_view){ "mosa.router", &p->mosa.router, p->hidden });
 }
 
 enum vkmoe_status vkmoe_mosa_check(
@@ -47,11 +48,10 @@ enum vkmoe_status vkmoe_mosa_check(
         "mosa: experts is %u, must be 2 or more; experts_per_token (%u) and kv_heads (%u) as many",
         p->experts, p->experts_per_token, p->kv_heads);
     CHECK(m->router.data, "mosa.router is missing");
-    TRY_RETURN(check_others(caller, p));
     CHECK(p->key.matrix.dtype == p->query.matrices[0].dtype
             && p->value.matrix.dtype == p->key.matrix.dtype,
         "mosa: query, key and value differ in dtype");
-    return vkmoe_view_check(caller, &(struct named_view){ "mosa.router", &m->router, p->hidden });
+    return check_others(caller, p);
 }
 
 // Nothing that a cache could give or take.

@@ -23,18 +23,19 @@ struct mosa_plan {
 
 struct attention_plan;
 
-// INVALID if a rule of struct vkmoe_mosa is broken; nothing is checked if there is none.
-enum vkmoe_status vkmoe_mosa_check(
-    const struct caller *caller, const struct vkmoe_attention_params *params);
-
 // All matrices but the queries' and the output's, which are the experts'. What there is on failure
 // is the attention's to destroy.
 enum vkmoe_status vkmoe_mosa_create(
     vkmoe_attention *attention, const struct vkmoe_attention_params *params);
 void vkmoe_mosa_destroy(struct mosa *mosa);
-uint64_t vkmoe_mosa_size(const struct mosa *mosa);
-// Of the router, as it counts in struct loading.
+
+// INVALID if a rule of struct vkmoe_mosa is broken; nothing is checked if there is none.
+enum vkmoe_status vkmoe_mosa_check(
+    const struct caller *caller, const struct vkmoe_attention_params *params);
+
+// Of the router, as it counts in struct loading; and of all matrices, on the device.
 uint64_t vkmoe_mosa_load_size(const struct vkmoe_attention_params *params);
+uint64_t vkmoe_mosa_size(const struct mosa *mosa);
 
 // All of it, however the tokens are cut into sequences, but the shape of attend.
 struct attention_plan vkmoe_mosa_plan(const vkmoe_attention *attention, uint32_t tokens);

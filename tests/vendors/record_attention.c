@@ -84,14 +84,7 @@ static enum vkmoe_status create(vkmoe_device *device, const struct attention_sha
     if (s->pattern == BLOCKS)
         p.patterns = blocks;
     if (s->pattern == BRANCHES)
-        p.nsa = (struct vkmoe_nsa){ .compressed = 32,
-            .stride = 16,
-            .block = 64,
-            .top = 16,
-            .first_blocks = 1,
-            .local_blocks = 2,
-            .window = 512,
-            .gate = view };
+        p.nsa = (struct vkmoe_nsa){ 32, 16, 64, 16, 1, 2, 512, view };
     if (s->pattern == TOKENS) {
         p.experts_per_token = s->experts;
         p.mosa = (struct vkmoe_mosa){ .sparsity = 2, .router = view };
