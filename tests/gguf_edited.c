@@ -150,11 +150,6 @@ static const struct edited {
         "rope.scaling.type", TEXT, "dynamic"),
     { "norm-of-rank-2", "mixtral", NULL,
         { .without = "output_norm", .tensor = "output_norm.weight", .shape = { 1, 48 } } },
-    { "dtypes", "mixtral", "blk.0.ffn_gate_exps.weight is F16, blk.0.ffn_up_exps.weight F32",
-        { .without = "blk.0.ffn_gate_exps",
-            .tensor = "blk.0.ffn_gate_exps.weight",
-            .shape = { 4, 40, 48 },
-            .halves = true } },
     { "shared-ungated", "mixtral", "blk.0.ffn_gate_shexp.weight",
         { NULL, NULL, NULL, 0, NULL, NULL, "blk.0.ffn_up_shexp.weight", { 8, 48 } } },
 };
