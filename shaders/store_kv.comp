@@ -145,6 +145,13 @@ uint token_of(uint row)
     return min(pair / pc.constants.v.experts_per_token, pc.tokens - 1);
 }
 
+float query_factor(uint position)
+{
+    if (STORE_TEMPERATURE == 0.0)
+        return 1.0;
+    return fma(STORE_TEMPERATURE, log(float((position + 1) / max(STORE_FLOOR, 1) + 1)), 1.0);
+}
+
 // Heads first_head, first_head + STORE_QUERY_GROUPS, ... of a row.
 void finish_query(uint row, uint first_head)
 {
@@ -155,6 +162,7 @@ void finish_query(uint row, uint first_head)
     float row_scale = 1.0;
     if (STORE_QUERY_NORM == HEAD_NORM_WIDE)
         row_scale = inverse_rms(pc.query, first, heads * D, false);
+    const float factor = query_factor(position);
     uint head = first_head;
     do { // not a `for`, see lib/address.glsl
         if (STORE_LATENT != 0) {
@@ -163,7 +171,7 @@ void finish_query(uint row, uint first_head)
         }
         finish_head(pc.query, first + head * D, row_scale, STORE_QUERY_NORM, norm, head, position);
         for (uint i = gl_LocalInvocationIndex; i < D; i += LANES)
-            store_f32(pc.query, first + head * D + i, finished[i]);
+            store_f32(pc.query, first + head * D + i, factor * finished[i]);
         barrier();
     } while ((head += STORE_QUERY_GROUPS) < heads);
 }
@@ -204,8 +212,11 @@ void store_token(uint token, uint first_head)
         if (STORE_LATENT != 0)
             continue;
         const uint value = first + head * D;
+        float scale = 1.0;
+        if (STORE_VALUE_NORM != 0)
+            scale = inverse_rms(F32Out(uvec2(pc.value)), value, D, false);
         for (uint i = gl_LocalInvocationIndex; i < PADDED; i += LANES) {
-            const float x = load_f32(pc.value, value + min(i, D - 1));
+            const float x = scale * load_f32(pc.value, value + min(i, D - 1));
             finished[i] = i < D ? clip(x) : 0.0;
         }
         barrier();

@@ -1,5 +1,6 @@
-// store_kv.h - finishes queries and keys (RMS norm, clip, RoPE, or RoPE and RMS norm) and moves
-// keys and values into the cache, at each token's place in its sequence.
+// store_kv.h - finishes queries and keys (RMS norm, clip, RoPE, or RoPE and RMS norm; queries then by
+// a factor that grows with the position) and moves keys and values into the cache, at each token's
+// place in its sequence.
 //
 // Rows 0 .. query_rows - 1 are queries, finished in place; the others are tokens. Some workgroups
 // share the heads of a row. Where one norm is over all heads of a row of queries there is but one,
@@ -32,6 +33,11 @@ SPEC(16, STORE_QUERY_SIZE, 0) // with STORE_LATENT: of a head of queries as they
 // cache; token t stands at t % capacity, `capacity` being the tokens of a sequence. There is one kv
 // head, and no positions.
 SPEC(17, STORE_COMPACT, 0)
+SPEC(18, STORE_VALUE_NORM, 0) // values are divided by their root mean square, each head by its own
+// Queries at position i are multiplied by 1 + STORE_TEMPERATURE * ln((i + 1) / STORE_FLOOR + 1),
+// the quotient rounded down. 0: they are not.
+SPEC_FLOAT(19, STORE_TEMPERATURE, 0.0)
+SPEC(20, STORE_FLOOR, 1)
 
 struct store_kv_push {
     ADDRESS(AttentionConstants) constants;

@@ -32,7 +32,7 @@ struct forwarding {
 // Caches that are invalid, not supported, and valid.
 static void create_cache_heads_0(struct vkmoe_cache_params *p) { p->kv_heads = 0; }
 static void create_cache_head_size_0(struct vkmoe_cache_params *p) { p->head_size = 0; }
-static void create_cache_head_size_257(struct vkmoe_cache_params *p) { p->head_size = 257; }
+static void create_cache_head_size_513(struct vkmoe_cache_params *p) { p->head_size = 513; }
 static void create_cache_keys_only_641(struct vkmoe_cache_params *p)
 {
     p->keys_only = true;
@@ -223,7 +223,7 @@ struct forward_error {
 #define STORE(name) {"store-" #name, store_##name, VKMOE_ERROR_INVALID, true}
 #define STORE_VALID(name) {"store-" #name, store_##name, VKMOE_OK, true}
 static const struct cache_error cache_errors[] = {
-    INVALID(cache_heads_0), INVALID(cache_head_size_0), INVALID(cache_head_size_257),
+    INVALID(cache_heads_0), INVALID(cache_head_size_0), INVALID(cache_head_size_513),
     INVALID(cache_sequences_0), INVALID(cache_capacity_0), INVALID(cache_bf16),
     INVALID(cache_unknown_dtype), INVALID(cache_block_huge), INVALID(cache_keys_only_641),
     INVALID(cache_keys_only_blocks), VALID(cache_keys_only),

@@ -77,7 +77,7 @@ static struct vkmoe_view *latent_keys(struct creation *c)
 static void create_hidden_0(struct creation *c) { c->p.hidden = 0; }
 static void create_hidden_65537(struct creation *c) { c->p.hidden = 65537; }
 static void create_head_size_0(struct creation *c) { c->p.head_size = 0; }
-static void create_head_size_257(struct creation *c) { c->p.head_size = 257; }
+static void create_head_size_513(struct creation *c) { c->p.head_size = 513; }
 static void create_heads_0(struct creation *c) { c->p.heads = 0; }
 static void create_heads_many(struct creation *c) { c->p.heads = UINT32_MAX; }
 static void create_heads_times_size_overflow(struct creation *c)
@@ -168,7 +168,7 @@ static void create_rope_llama3_factors(struct creation *c)
 {
     scale_rope(c, VKMOE_ROPE_SCALING_LLAMA3, 8, 64);
     c->p.rope.low_factor = 4;
-    c->p.rope.high_factor = 4;
+    c->p.rope.high_factor = 3.5f;
 }
 static void create_rope_llama3_positions(struct creation *c)
 {
@@ -331,10 +331,20 @@ static void create_unknown_dtype_of_position_bias(struct creation *c)
 static void create_left_huge(struct creation *c) { c->patterns[1].left = 1u << 30; }
 static void create_local_huge(struct creation *c) { c->patterns[1].local = 1u << 30; }
 static void create_right_of_one_side(struct creation *c) { c->patterns[1].right = 1; }
-static void create_kind_behind_blocks(struct creation *c)
+static void create_kind_behind_chunks(struct creation *c)
 {
-    c->patterns[1].kind = (enum vkmoe_pattern_kind)(VKMOE_PATTERN_BLOCKS + 1);
+    c->patterns[1].kind = (enum vkmoe_pattern_kind)(VKMOE_PATTERN_CHUNKED + 1);
 }
+static void create_chunk_0(struct creation *c) { c->patterns[1].kind = VKMOE_PATTERN_CHUNKED; }
+static void create_chunk_both_sides(struct creation *c)
+{
+    c->patterns[1] = (struct vkmoe_pattern){ .kind = VKMOE_PATTERN_CHUNKED,
+        .block = 8,
+        .both_sides = true };
+}
+static void create_temperature_nan(struct creation *c) { c->p.temperature.scale = NAN; }
+static void create_temperature_floor_0(struct creation *c) { c->p.temperature.scale = 0.1f; }
+MIXED(value_norm_of_experts, value_norm, true)
 static void create_block_0(struct creation *c) { c->patterns[3].block = 0; }
 static void create_block_huge(struct creation *c) { c->patterns[3].block = 1u << 30; }
 static void create_top_65(struct creation *c) { c->patterns[3].top = 65; }
@@ -368,6 +378,13 @@ static void create_listed_65536(struct creation *c)
         c->p.field = value_; \
     }
 LATENT(rank_513, latent.rank, 513)
+LATENT(value_norm, value_norm, true)
+static void create_latent_temperature(struct creation *c)
+{
+    make_latent(&c->p);
+    c->p.temperature.scale = 0.1f;
+    c->p.temperature.floor = 8;
+}
 LATENT(rank_above_head, latent.rank, 37)
 LATENT(head_size_641, head_size, 641)
 LATENT(turned_130, head_size, 32 + 130)
@@ -470,7 +487,7 @@ static void create_blocks_of_two_sizes(struct creation *c)
 }
 
 const struct create_error create_errors[] = {
-    INVALID(hidden_0), INVALID(hidden_65537), INVALID(head_size_0), INVALID(head_size_257),
+    INVALID(hidden_0), INVALID(hidden_65537), INVALID(head_size_0), INVALID(head_size_513),
     INVALID(heads_0), INVALID(heads_many), INVALID(heads_times_size_overflow), INVALID(kv_heads_0),
     INVALID(kv_heads_do_not_divide), INVALID(kv_heads_above_heads), INVALID(experts_0),
     INVALID(experts_1025), INVALID(k_0), INVALID(k_above_experts), INVALID(no_router),
@@ -503,10 +520,13 @@ const struct create_error create_errors[] = {
     INVALID(output_experts_always), INVALID(no_value_and_no_experts),
     INVALID(no_output_and_no_experts), INVALID(position_reach_0), INVALID(position_reach_65536),
     INVALID(unknown_dtype_of_position_bias), INVALID(left_huge), INVALID(local_huge),
-    INVALID(right_of_one_side), INVALID(kind_behind_blocks), INVALID(block_0), INVALID(block_huge),
+    INVALID(right_of_one_side), INVALID(kind_behind_chunks), INVALID(chunk_0),
+    INVALID(chunk_both_sides), INVALID(temperature_nan), INVALID(temperature_floor_0),
+    INVALID(value_norm_of_experts), INVALID(block_0), INVALID(block_huge),
     INVALID(top_65), INVALID(top_and_list), INVALID(top_both_sides), INVALID(tops_of_two_blocks),
     INVALID(no_list), INVALID(listed_65536),
-    INVALID(latent_rank_513), INVALID(latent_rank_above_head), INVALID(latent_head_size_641),
+    INVALID(latent_value_norm), INVALID(latent_temperature), INVALID(latent_rank_513),
+    INVALID(latent_rank_above_head), INVALID(latent_head_size_641),
     INVALID(latent_turned_130), INVALID(latent_nothing_turned), INVALID(latent_rope_size_6),
     INVALID(latent_key_size_0), INVALID(latent_value_size_0), INVALID(latent_key_size_huge),
     INVALID(latent_value_size_huge), INVALID(latent_key_size_overflow),

@@ -275,6 +275,7 @@ enum vkmoe_pattern_kind {
     VKMOE_PATTERN_STRIDED, // of those, the keys j with j % step == phase
     VKMOE_PATTERN_DILATED, // of those, the keys j with (i - j) % step == phase
     VKMOE_PATTERN_BLOCKS,  // of those, the keys of chosen blocks; key j is in block j / block
+    VKMOE_PATTERN_CHUNKED, // of those, the keys of the query's own block (Llama 4)
 };
 
 // The keys j that a query at position i sees, of those up to i unless `both_sides`. Lengths and
@@ -287,13 +288,15 @@ enum vkmoe_pattern_kind {
 // positions must have been written by the same forward or an earlier one.
 struct vkmoe_pattern {
     enum vkmoe_pattern_kind kind;
-    uint32_t left;          // only keys with i - j < left; 0: any
-    uint32_t right;         // with both_sides: only keys with j - i <= right; 0: any
-    uint32_t step, phase;   // STRIDED, DILATED: step at least 1, phase below it
-    uint32_t sinks;         // and the first `sinks` keys
-    uint32_t local;         // and keys with i - j < local
-    bool both_sides;        // keys after the query as well; not with `top`
-    uint32_t block;         // BLOCKS: positions in a block, at least 1; one size for all with `top`
+    uint32_t left;        // only keys with i - j < left; 0: any
+    uint32_t right;       // with both_sides: only keys with j - i <= right; 0: any
+    uint32_t step, phase; // STRIDED, DILATED: step at least 1, phase below it
+    uint32_t sinks;       // and the first `sinks` keys
+    uint32_t local;       // and keys with i - j < local
+    bool both_sides;      // keys after the query as well; not with `top`
+    // BLOCKS, CHUNKED: positions in a block, at least 1; one size for all with `top`. With CHUNKED
+    // there is no `both_sides`.
+    uint32_t block;
     uint32_t top;           // BLOCKS: how many blocks a query sees, at most 64; 0: those listed
     const uint32_t *blocks; // BLOCKS: the list, [block_count], each below 65536
     uint32_t block_count;
@@ -328,7 +331,7 @@ struct vkmoe_rope {
     float base;                    // 0: 10000
     float factor;                  // of the scaling; DYNAMIC: at least 1
     uint32_t original_positions;   // LLAMA3, YARN, DYNAMIC, LONGROPE: the trained context
-    float low_factor, high_factor; // LLAMA3: low_freq_factor, high_freq_factor
+    float low_factor, high_factor; // LLAMA3: low_freq_factor and high_freq_factor, at least that
     float beta_fast, beta_slow;    // YARN; 0: 32 and 1
     float attention_factor;        // YARN; 0: 0.1 ln(factor) + 1. LONGROPE; 0: 1
     bool exact_range; // YARN: the correction range is not rounded to whole pairs (gpt-oss)
@@ -444,7 +447,7 @@ struct vkmoe_mosa {
 
 struct vkmoe_attention_params {
     uint32_t struct_size;       // VKMOE_INIT()
-    uint32_t hidden, head_size; // head_size 1 to 256, with `latent` 1 to 640
+    uint32_t hidden, head_size; // head_size 1 to 512, with `latent` 1 to 640
     uint32_t heads;             // of one expert; head_size times that at most 65536; `latent`: 1024
     uint32_t kv_heads;          // likewise; divides heads, unless expert_kv_heads is set
     // Which kv heads an expert's heads use: `expert_kv_heads` of them, which divides heads, from
@@ -514,6 +517,15 @@ struct vkmoe_attention_params {
     } long_rope;
     struct vkmoe_nsa nsa;
     struct vkmoe_mosa mosa;
+    // Queries at position i are multiplied by 1 + scale * ln(floor((i + 1) / floor) + 1) (Llama 4).
+    // Not with latent.
+    struct {
+        float scale;    // 0: they are not
+        uint32_t floor; // above 0
+    } temperature;
+    // Values of each kv head are divided by their root mean square, of norm.epsilon (Gemma 4). Not
+    // with latent, nor with value.experts.
+    bool value_norm;
 };
 
 typedef struct vkmoe_attention vkmoe_attention; // its weights on the device; any thread

@@ -8,6 +8,7 @@
 #include "pattern/strided.glsl"
 #include "pattern/dilated.glsl"
 #include "pattern/blocks.glsl"
+#include "pattern/chunked.glsl"
 
 shared uint row_position[ATTEND_ROWS], row_sequence[ATTEND_ROWS];
 shared uint row_mark[ATTEND_ROWS];
@@ -17,12 +18,16 @@ uint query_mark(task t, uint i)
     const uint kind = pattern(t, PATTERN_KIND);
     if (kind == PATTERN_STRIDED)
         return strided_query_mark(t);
+    if (kind == PATTERN_CHUNKED)
+        return chunked_mark(t, i);
     return kind == PATTERN_DILATED ? dilated_query_mark(t, i) : 0;
 }
 
 uint key_mark(task t, uint j)
 {
     const uint kind = pattern(t, PATTERN_KIND);
+    if (kind == PATTERN_CHUNKED)
+        return chunked_mark(t, j);
     return kind == PATTERN_STRIDED || kind == PATTERN_DILATED ? strided_key_mark(t, j) : 0;
 }
 
@@ -65,6 +70,8 @@ visit plan_visit(task t, uint lowest, uint highest, uint length)
     uint begin = left != 0 && lowest + 1 > left ? lowest + 1 - left : 0;
     if (kind == PATTERN_STRIDED)
         begin = strided_visit(t, begin);
+    if (kind == PATTERN_CHUNKED)
+        begin = chunked_visit(t, begin, lowest);
     if (kind == PATTERN_DILATED)
         begin = dilated_visit(t, begin, highest); // of one row: lowest == highest
     // Blocks begin at fixed places, whoever else is in the tile: blocks in which a row sees
@@ -86,8 +93,10 @@ visit plan_visit(task t, uint lowest, uint highest, uint length)
 // before `end`, which were found in run 1.
 bool all_see(task t, uint lowest, uint highest, uint begin, uint end)
 {
-    const uint left = pattern(t, PATTERN_LEFT);
-    return pattern(t, PATTERN_KIND) == PATTERN_WINDOW && end <= lowest + 1
+    const uint left = pattern(t, PATTERN_LEFT), kind = pattern(t, PATTERN_KIND);
+    const bool alike = kind == PATTERN_WINDOW
+        || (kind == PATTERN_CHUNKED && chunked_mark(t, begin) == chunked_mark(t, highest));
+    return alike && end <= lowest + 1
         && begin >= pattern(t, PATTERN_SINKS) && (left == 0 || highest - begin < left);
 }
 

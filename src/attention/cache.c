@@ -50,7 +50,7 @@ enum vkmoe_status vkmoe_cache_create(
 static enum vkmoe_status check(const struct caller *caller, const vkmoe_device *device,
     const struct vkmoe_cache_params *params)
 {
-    const uint32_t most = params->keys_only ? MAX_RANK + MAX_TURNED : 256;
+    const uint32_t most = params->keys_only ? MAX_RANK + MAX_TURNED : MAX_HEAD_SIZE;
     if (params->kv_heads == 0 || params->head_size == 0 || params->head_size > most
         || params->sequences == 0 || params->capacity == 0)
         return vkmoe_refuse(caller, VKMOE_ERROR_INVALID,

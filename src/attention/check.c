@@ -15,7 +15,7 @@ static enum vkmoe_status check_shapes(
     CHECK(p->hidden >= 1 && p->hidden <= MAX_WIDTH, "hidden is %u, must be 1 to %u", p->hidden,
         MAX_WIDTH);
     const bool latent = p->latent.rank > 0;
-    const uint32_t widest = latent ? MAX_RANK + MAX_TURNED : 256;
+    const uint32_t widest = latent ? MAX_RANK + MAX_TURNED : MAX_HEAD_SIZE;
     CHECK(p->head_size >= 1 && p->head_size <= widest, "head_size is %u, must be 1 to %u",
         p->head_size, widest);
     const uint32_t most = latent ? MAX_EXPERTS : MIN(MAX_WIDTH / p->head_size, 0xffff);
@@ -39,6 +39,10 @@ static enum vkmoe_status check_shapes(
         "scale, soft_cap, value_clip and norm.epsilon must be finite");
     CHECK(!p->norm_after_rope || (!p->norm.wide && p->value_clip == 0 && !latent),
         "norm_after_rope goes with neither norm.wide nor value_clip nor latent");
+    CHECK(isfinite(p->temperature.scale), "temperature.scale is not finite");
+    CHECK(p->temperature.scale == 0 || (p->temperature.floor > 0 && !latent),
+        "temperature needs a floor above 0, and no latent");
+    CHECK(!p->value_norm || has_value, "value_norm is not for latent or value.experts");
     return VKMOE_OK;
 }
 
@@ -173,8 +177,8 @@ static enum vkmoe_status check_rope(
             || (isfinite(r->factor) && r->factor > 0),
         "rope.factor must be above 0");
     CHECK(r->scaling != VKMOE_ROPE_SCALING_LLAMA3
-            || (r->original_positions > 0 && r->high_factor > r->low_factor && r->low_factor > 0),
-        "rope: LLAMA3 needs original_positions and low_factor below high_factor");
+            || (r->original_positions > 0 && r->high_factor >= r->low_factor && r->low_factor > 0),
+        "rope: LLAMA3 needs original_positions and low_factor up to high_factor");
     CHECK(r->scaling != VKMOE_ROPE_SCALING_YARN
             || (r->original_positions > 0 && isfinite(r->attention_factor) && isfinite(r->beta_fast)
                 && isfinite(r->beta_slow)),

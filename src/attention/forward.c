@@ -202,7 +202,7 @@ static enum vkmoe_status update_rotations(const struct attention_pass *pass, uin
     const struct vkmoe_rope *rope = &pass->attention->params.rope;
     if (!rope_is_dynamic(rope))
         return VKMOE_OK;
-    uint32_t table[256]; // the largest head_size
+    uint32_t table[MAX_HEAD_SIZE];
     vkmoe_rope_table(rope, NULL, rope->size, length, table);
     return vkmoe_stream_update(
         pass->stream, pass->scratch, pass->plan->rotations, table, rope->size * sizeof table[0]);

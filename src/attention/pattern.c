@@ -85,6 +85,28 @@ static void encode_blocks(const struct vkmoe_pattern *p, uint32_t *words, uint32
         list[p->blocks[i] / 32] |= 1u << p->blocks[i] % 32;
 }
 
+// --------------------------------------------------------------------------- chunks
+
+static enum vkmoe_status check_chunk(
+    const struct caller *caller, uint32_t e, const struct vkmoe_pattern *p)
+{
+    CHECK(p->block >= 1 && p->block < MAX_LENGTH, "patterns[%u].block is %u, must be 1 to 2^30 - 1",
+        e, p->block);
+    CHECK(!p->both_sides, "patterns[%u]: chunks show nothing behind the query", e);
+    return VKMOE_OK;
+}
+
+static uint64_t reach_in_chunk(const struct vkmoe_pattern *p, uint64_t window)
+{
+    return MIN(window, p->block);
+}
+
+static void encode_chunk(const struct vkmoe_pattern *p, uint32_t *words, uint32_t *list)
+{
+    (void)list;
+    words[PATTERN_BLOCK] = p->block;
+}
+
 // ------------------------------------------------------------------------ all kinds
 
 static const struct pattern_kind kinds[] = {
@@ -93,6 +115,7 @@ static const struct pattern_kind kinds[] = {
     [VKMOE_PATTERN_DILATED] = { "dilated", check_step, reach_in_steps, NULL, encode_step },
     [VKMOE_PATTERN_BLOCKS] = { "blocks", check_blocks, reach_in_blocks, count_list_words,
         encode_blocks },
+    [VKMOE_PATTERN_CHUNKED] = { "chunked", check_chunk, reach_in_chunk, NULL, encode_chunk },
 };
 
 static const struct vkmoe_pattern *pattern_of(const struct vkmoe_attention_params *p, uint32_t e)

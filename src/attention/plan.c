@@ -109,7 +109,10 @@ static void choose_queries(const vkmoe_attention *a, const struct pattern_set *p
         s->heads = div_up(heads, parts);
         s->rows = (uint32_t)MIN(MIN(most / s->heads, MAX(rows, 1)), MAX(spare, 1));
     } else {
-        const uint32_t most = p->head_size > 128 ? 2 : p->head_size > 64 ? 4 : 8;
+        const uint32_t most = p->head_size > 256 ? 1
+            : p->head_size > 128                 ? 2
+            : p->head_size > 64                  ? 4
+                                                 : 8;
         s->heads = MIN(heads, most);
         s->rows = MIN(most / s->heads, MAX(rows, 1));
     }

@@ -99,6 +99,9 @@ enum vkmoe_status vkmoe_attention_record_store_kv(const struct attention_pass *p
             [STORE_LATENT] = p->latent.rank,
             [STORE_COMPACT] = pass->compact,
             [STORE_QUERY_SIZE] = is_latent(a) ? latent_query_size(p) : 0,
+            [STORE_VALUE_NORM] = p->value_norm,
+            [STORE_TEMPERATURE] = float_bits(p->temperature.scale),
+            [STORE_FLOOR] = p->temperature.floor,
         },
         .push = &push,
     };

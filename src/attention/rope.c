@@ -35,7 +35,7 @@ static double llama3_frequency(const struct vkmoe_rope *rope, double frequency)
     const double turns = rope->original_positions * frequency / (2 * PI);
     if (turns < rope->low_factor)
         return frequency / rope->factor;
-    if (turns > rope->high_factor)
+    if (turns >= rope->high_factor) // which low_factor may be as well
         return frequency;
     const double smooth = (turns - rope->low_factor) / (rope->high_factor - rope->low_factor);
     return (1 - smooth) * frequency / rope->factor + smooth * frequency;

@@ -25,6 +25,7 @@ enum { CPU = 1, GPU = 2, WIDE = 8, NARROW = 16 }; // masks of shapes
 #define CORE SHAPE(11, 4, 2, 32), HELD(3, 90, 120) // one pipeline for all patterns
 #define STRIDED .kind = VKMOE_PATTERN_STRIDED
 #define DILATED .kind = VKMOE_PATTERN_DILATED
+#define CHUNKED .kind = VKMOE_PATTERN_CHUNKED
 #define AROUND .both_sides = true
 #define PATTERNS_4 .pattern_count = 4, .patterns = { \
     {0}, {.left = 9, .sinks = 2}, {STRIDED, .step = 4, .phase = 1, .local = 3}, \
@@ -90,6 +91,11 @@ static const struct attend_case cases[] = {
         PATTERN(DILATED, .step = 3, .phase = 1, .local = 2, .sinks = 2, .left = 44)},
     CASE("dilated-sees-none", BOTH), SHAPE(11, 4, 2, 32), HELD(3, 0, 120),
         PATTERN(DILATED, .step = 9, .phase = 8)},
+    CASE("chunked", BOTH), CORE, PATTERN(CHUNKED, .block = 31)},
+    CASE("chunked-window-local-sinks", BOTH), CORE,
+        PATTERN(CHUNKED, .block = 24, .left = 9, .sinks = 2, .local = 4), .alternate = true},
+    CASE("chunked-of-1", BOTH), CORE, PATTERN(CHUNKED, .block = 1)},
+    CASE("chunked-of-all", BOTH), CORE, PATTERN(CHUNKED, .block = 1000)},
     CASE("both-sides", BOTH), CORE, PATTERN(AROUND), .ahead = true},
     CASE("both-sides-behind", BOTH), CORE, PATTERN(AROUND), .ahead = true, .behind = 40},
     CASE("both-sides-right-3", BOTH), CORE, PATTERN(AROUND, .right = 3), .ahead = true},
@@ -230,6 +236,8 @@ static const struct attend_case cases[] = {
         HELD(3, 0, 120), .splits = 2, PATTERN(STRIDED, .step = 7, .phase = 5)},
     CASE("decode-dilated", .shapes = GPU), DECODE, CORE, .splits = 2,
         PATTERN(DILATED, .step = 2, .phase = 1, .local = 9, .sinks = 10)},
+    CASE("decode-chunked", .shapes = GPU), DECODE, CORE, .splits = 2,
+        PATTERN(CHUNKED, .block = 93)},
     CASE("decode-both-sides", .shapes = GPU), DECODE, CORE, .ahead = true, .splits = 2,
         PATTERN(AROUND, .left = 40, .right = 6)},
     CASE("decode-behind", .shapes = GPU), DECODE, CORE, .ahead = true, .behind = 20,
@@ -248,6 +256,8 @@ static const struct attend_case cases[] = {
     CASE("prefill-splits", .shapes = GPU), PREFILL, SHAPE(40, 3, 1, 80), HELD(2, 150, 220),
         .sinks = true, .soft_cap = 30.0f, .reach = 9, .splits = 3,
         PATTERN(.left = 133, .sinks = 5)},
+    CASE("prefill-chunked", .shapes = GPU), PREFILL, SHAPE(70, 8, 1, 128),
+        HELD(1, 100, 180), .f16 = true, PATTERN(CHUNKED, .block = 64)},
     CASE("prefill-poison-f16", .shapes = GPU), PREFILL, SHAPE(9, 70, 1, 16), HELD(2, 50, 70),
         .f16 = true, .poison = true, PATTERN(.left = 14)},
     CASE("prefill-poison", .shapes = GPU), PREFILL, CORE, .poison = true, PATTERN(.left = 14)},

@@ -190,6 +190,8 @@ static struct run runs_of_kind(const struct attend_case *c, const struct attend_
     // Blocks begin at fixed places, in steps of the kind's; dilated ones at the row's own.
     const uint32_t step = MAX(p->step, 1);
     uint32_t begin = p->left && w->lowest + 1 > p->left ? w->lowest + 1 - p->left : 0;
+    if (p->kind == VKMOE_PATTERN_CHUNKED)
+        begin = MAX(begin, w->lowest - w->lowest % p->block);
     while (p->kind == VKMOE_PATTERN_STRIDED ? begin % step != p->phase
                                             : p->kind == VKMOE_PATTERN_DILATED
                 && ((int64_t)i - begin + ((int64_t)step << 20)) % step != p->phase)

@@ -30,6 +30,9 @@ struct store_case {
     uint32_t query_size; // then: of a head of queries as they were projected
     bool compact;        // a key and a value for each row, with ROWS_SORTED
     bool queries_only;   // so that a capacity may be what no cache could hold
+    bool value_norm;
+    float temperature;
+    uint32_t floor;
 };
 
 enum { CPU = 1, GPU = 2, ODD = 4, ALL = 7 }; // masks of shapes
@@ -88,6 +91,12 @@ static const struct store_case cases[] = {
         .key_norm = HEAD_NORM_EACH, .latent = 32, .query_size = 100, .magnitude = 1.25f},
     CASE("latent-unturned", BOTH), SHAPE(3, 2, 1, 36), PLACED(1, 33), .latent = 32,
         .query_size = 9},
+    CASE("llama4", BOTH), SHAPE(7, 5, 1, 64), PLACED(2, 40), .temperature = 0.75f, .floor = 9},
+    CASE("llama4-far", BOTH), SHAPE(9, 3, 1, 64), PLACED(1, 0x80000000), .queries_only = true,
+        .temperature = 0.1f, .floor = 8192},
+    CASE("gemma4", ALL), SHAPE(5, 4, 2, 512), ROPE(HALF, 512), PLACED(2, 33), .value_norm = true,
+        .query_norm = HEAD_NORM_EACH, .key_norm = HEAD_NORM_EACH},
+    CASE("gemma4-odd", ALL), SHAPE(5, 3, 3, 33), PLACED(2, 33), .value_norm = true},
     CASE("phi-partial", .shapes = CPU), SHAPE(5, 4, 4, 80), ROPE(HALF, 32), PLACED(2, 33)},
     CASE("gemma", .shapes = GPU), SHAPE(3, 4, 2, 256), ROPE(HALF, 256), PLACED(2, 33)},
     CASE("nothing-to-do", .shapes = CPU), SHAPE(5, 4, 2, 64), PLACED(2, 33)},
@@ -402,6 +411,9 @@ static void reference_queries(struct kernel_io *io)
         if (token != UINT32_MAX)
             finish(c, floats_of(io, "query") + first, c->heads, c->query_norm,
                 floats_of(io, "query_norm"), m->position[token], query + first);
+        for (uint32_t i = 0; token != UINT32_MAX && i < width; i++)
+            query[first + i] *=
+                1.0 + c->temperature * log((m->position[token] + 1) / MAX(c->floor, 1) + 1);
         for (uint32_t i = 0; token == UINT32_MAX && i < width; i++)
             query[first + i] = INFINITY;
     }
@@ -423,12 +435,17 @@ static void reference(struct kernel_io *io)
     uint32_t *key_words = c->f16 ? io_expect_words(io, "keys") : NULL;
     uint32_t *value_words = c->f16 && !c->latent ? io_expect_words(io, "values") : NULL;
     double *key = io_alloc(io, width, sizeof *key), *value = io_alloc(io, width, sizeof *value);
+    float *ones = io_alloc(io, d, sizeof *ones);
+    for (uint32_t i = 0; i < d; i++)
+        ones[i] = 1.0f;
     for (uint32_t t = 0; t < key_rows(c, m); t++) {
         const float *kv = floats_of(io, "kv") + (size_t)t * kv_stride(c);
         const uint32_t token = c->compact ? m->row_token[t] : t;
         finish(c, kv, c->kv_heads, c->key_norm, floats_of(io, "key_norm"), m->position[token], key);
         for (uint32_t i = 0; i < width && !c->latent; i++)
             value[i] = kv[width + i];
+        for (uint32_t h = 0; c->value_norm && h < c->kv_heads; h++)
+            normalise(ones, d, value + h * d);
         clip(c, width, value);
         for (uint32_t h = 0; h < c->kv_heads; h++) {
             const size_t row = c->compact
@@ -485,6 +502,9 @@ static void dispatch(struct kernel_io *io, struct dispatch *dispatch)
             [STORE_LATENT] = c->latent,
             [STORE_QUERY_SIZE] = c->query_size,
             [STORE_COMPACT] = c->compact,
+            [STORE_VALUE_NORM] = c->value_norm,
+            [STORE_TEMPERATURE] = float_bits(c->temperature),
+            [STORE_FLOOR] = c->floor,
         },
     };
     dispatch->groups = STORE_GROUPS(dispatch->spec, *push);

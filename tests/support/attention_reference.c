@@ -171,6 +171,17 @@ static void project(const struct reference_attention *a, const double *x, const 
         out[i] = fmin(fmax(out[i], -a->value_clip), a->value_clip);
 }
 
+// Values over their root mean square, each head alone.
+static void normalize_values(const struct reference_attention *a, double *values)
+{
+    double *ones = allocate(a->head_size, sizeof(double));
+    for (uint32_t i = 0; i < a->head_size; i++)
+        ones[i] = 1.0;
+    for (uint32_t h = 0; a->value_norm && h < a->kv_heads; h++)
+        reference_normalize(ones, a->norm_epsilon, a->head_size, values + h * a->head_size);
+    free(ones);
+}
+
 // With the norm of each head, if it comes afterwards.
 static void rotate_heads(const struct reference_attention *a, const double *norm, uint32_t heads,
     uint32_t length, uint32_t position, double *values)
@@ -273,6 +284,7 @@ void reference_remember(const struct reference_attention *a, uint32_t tokens, co
             mix_values(a, x + (size_t)t * a->hidden, value);
         else
             project(a, x_token, a->value, a->value_bias, NULL, a->kv_heads, value);
+        normalize_values(a, value);
         rotate_heads(a, a->key_norm, a->kv_heads, context_of(history), positions[t], key);
         for (uint32_t i = 0; history->dtype == VKMOE_DTYPE_F16 && i < history->width; i++) {
             key[i] = round_to_f16(key[i]);
@@ -415,6 +427,9 @@ static void add_expert(const struct reference_attention *a, struct view_of_keys 
     if (!a->rope_before_projection && !a->latent.rank)
         rotate_heads(
             a, a->query_norm, a->heads, context_of(keys.history), keys.position, scratch->query);
+    for (uint32_t i = 0; a->temperature != 0.0 && i < width; i++)
+        scratch->query[i] *=
+            1.0 + a->temperature * log(floor((keys.position + 1.0) / a->temperature_floor) + 1.0);
     uint32_t *kv_heads = allocate(a->heads, sizeof(uint32_t));
     for (uint32_t h = 0; h < a->heads; h++)
         kv_heads[h] = find_kv_head(a, slot, expert, h);

@@ -27,6 +27,7 @@ bool pattern_shows(const struct vkmoe_pattern *pattern, uint32_t position, uint3
     case VKMOE_PATTERN_STRIDED: return modulo(j, step) == (int64_t)pattern->phase;
     case VKMOE_PATTERN_DILATED: return modulo(i - j, step) == (int64_t)pattern->phase;
     case VKMOE_PATTERN_BLOCKS: return is_listed(pattern, key);
+    case VKMOE_PATTERN_CHUNKED: return key / pattern->block == position / pattern->block;
     }
     return false;
 }
