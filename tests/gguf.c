@@ -141,8 +141,8 @@ static bool check_written(const char *family, bool f32)
     snprintf(paths[1], sizeof paths[1], "%s", folder_path("again.gguf"));
     bool ok = whole_checkpoint_write(family, 1, &whole)
         && vkmoe_checkpoint_open(whole.path, &log, &checkpoints[0]) == VKMOE_OK;
-    const bool latent = strncmp(family, "deepseek_v3", strlen("deepseek_v3")) == 0; // not yet
-    const bool refused = ok && (latent || !gguf_architecture(checkpoints[0]->info.treated_as));
+    const bool not_yet = strcmp(family, "deepseek_v3") == 0 || strcmp(family, "llama4") == 0;
+    const bool refused = ok && (not_yet || !gguf_architecture(checkpoints[0]->info.treated_as));
     if (refused)
         ok = write_file(checkpoints[0], paths[0], f32) == VKMOE_ERROR_UNSUPPORTED
             && record.lines[VKMOE_LOG_ERROR] == 1 && strstr(record.last, "GGUF");

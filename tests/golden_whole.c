@@ -189,6 +189,7 @@ static void check_all(struct tap *tap, struct harness *harness)
         { "gpt_oss", "logits" },
         { "mixtral-dynamic", "steps" },
         { "mixtral-llama3", "logits" },
+        { "llama4", "logits" },
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         if (tap_wants(tap, cases[i].name))

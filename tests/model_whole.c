@@ -39,7 +39,8 @@ static bool same_patterns(
         const struct vkmoe_pattern *want = &expected[e], *is = actual ? &actual[e] : &all;
         if (want->kind != is->kind || want->left != is->left || want->right != is->right
             || want->step != is->step || want->phase != is->phase || want->sinks != is->sinks
-            || want->local != is->local || want->both_sides != is->both_sides) {
+            || want->local != is->local || want->both_sides != is->both_sides
+            || want->block != is->block) {
             tap_note("pattern %u: kind %d left %u, expected kind %d left %u", e, (int)is->kind,
                 is->left, (int)want->kind, want->left);
             return false;
@@ -97,6 +98,9 @@ static bool same_attention(
     SAME(scale);
     SAME(soft_cap);
     SAME(value_clip);
+    SAME(temperature);
+    SAME(temperature_floor);
+    SAME(value_norm);
     SAME(router.score);
     SAME(router.select);
     SAME(router.weigh);

@@ -56,6 +56,9 @@ struct value_case {
     double scale;           // if not 0
     double long_factor;     // likewise
     uint32_t max_positions; // likewise
+    const char *turned;     // 'x' for blocks with RoPE, of Llama 4
+    uint32_t chunks[4];     // likewise
+    bool plain;             // no norms, nor queries that grow
     int32_t start_token;    // if has_start_token
     bool has_start_token;
 };
@@ -173,9 +176,33 @@ static const struct value_case value_cases[] = {
         .has_start_token = true, .start_token = 0 },
     { "start-token-foreign", ADDED("mixtral", "\"decoder_start_token_id\":3"),
         .has_start_token = true, .start_token = -1 },
+    { "llama4-nope-every-other", ADDED("llama4", "\"no_rope_layer_interval\":2"), .turned = "x-x-",
+        .chunks = { 8192, 0, 8192, 0 } },
+    { "llama4-nope-listed", CHANGED("llama4", "no_rope_layers", "[]", "[0,1,true,1]"),
+        .turned = "-xxx", .chunks = { 0, 8192, 8192, 8192 } },
+    { "llama4-chunks-listed",
+        CHANGED("llama4", "attention_chunk_size", "8192",
+            "9,\"layer_types\":[\"full_attention\",\"chunked_attention\",\"full_attention\","
+            "\"chunked_attention\"]"),
+        .turned = "xxx-", .chunks = { 0, 9, 0, 9 } },
+    { "llama4-class", CHANGED("llama4", "attention_chunk_size", "8192", "8192,\"rope_theta\":77"),
+        .turned = "xxx-", .chunks = { 8192, 8192, 8192, 0 } },
+    { "llama4-plain",
+        CHANGED("llama4", "attn_temperature_tuning", "4", "false,\"use_qk_norm\":false"),
+        .turned = "xxx-", .chunks = { 8192, 8192, 8192, 0 }, .plain = true },
     { "heads-of-the-attribute-map", "switch_transformers", "\"num_heads\":3",
         "\"num_attention_heads\":3", .scale = 1.0 },
 };
+
+static bool check_llama4(
+    const struct value_case *c, uint32_t block, const struct vkmoe_attention_params *params)
+{
+    const bool turned = c->turned[block] == 'x';
+    return same_number("turned", turned, params->rope.kind != VKMOE_ROPE_NONE)
+        && same_number("chunk", c->chunks[block], params->patterns ? params->patterns->block : 0)
+        && same_number("normed", turned && !c->plain, params->query.norm.data != NULL)
+        && same_number("scaled", !turned && !c->plain, params->temperature.scale != 0.0f);
+}
 
 static bool check_value(const struct value_case *c)
 {
@@ -192,6 +219,8 @@ static bool check_value(const struct value_case *c)
             ok = same_number("scale", c->scale, params.scale);
         if (ok && c->long_factor != 0.0)
             ok = same_number("long factor", c->long_factor, params.long_rope.attention_factor);
+        if (ok && c->turned)
+            ok = check_llama4(c, b, &params);
         if (ok && c->has_windows)
             ok = same_number("window", c->windows[b], params.patterns ? params.patterns->left : 0);
         if (ok && c->has_windows && c->windows[b] == 0)
@@ -463,8 +492,11 @@ static bool test_other_families(void)
         bool whole = false;
         ok = checkpoint_create(i, 1, "/tmp", &checkpoint)
             && vkmoe_checkpoint_open(checkpoint.path, &log, &model) == VKMOE_OK;
+        struct vkmoe_checkpoint_info info = { VKMOE_INIT(vkmoe_checkpoint_info) };
+        if (ok)
+            vkmoe_checkpoint_get_info(model, &info);
         for (uint32_t f = 0; whole_checkpoint_family(f); f++)
-            whole = whole || strcmp(whole_checkpoint_family(f), checkpoint.info.family) == 0;
+            whole = whole || strcmp(whole_checkpoint_family(f), info.treated_as) == 0;
         if (ok && !whole) {
             const char *text = "this version reads the experts only";
             for (int call = ATTENTION; call <= NORMS; call++)

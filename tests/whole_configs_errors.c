@@ -224,6 +224,23 @@ const struct error_case error_cases[] = {
         "is_gated_act is true" },
     { "dense-activation", NO_EXPERTS("56,\"dense_act_fn\":\"gated-gelu\""), MLP, UNSUPPORTED,
         "dense_act_fn is \"gated-gelu\"" },
+    { "llama4-nope-short", CHANGED("llama4", "no_rope_layers", "[]", "[1]"), ATTENTION, INVALID,
+        "no_rope_layers has 1 items for 4 blocks" },
+    { "llama4-nope-text", CHANGED("llama4", "no_rope_layers", "[]", "[\"x\",1,1,1]"), ATTENTION,
+        INVALID, "no_rope_layers has for block 0 something else" },
+    { "llama4-nope-interval", ADDED("llama4", "\"no_rope_layer_interval\":0"), ATTENTION, INVALID,
+        "no_rope_layer_interval is 0" },
+    { "llama4-chunk-0", CHANGED("llama4", "attention_chunk_size", "8192", "0"), ATTENTION, INVALID,
+        "attention_chunk_size is 0" },
+    { "llama4-chunk-null", CHANGED("llama4", "attention_chunk_size", "8192", "null"), ATTENTION,
+        INVALID, "needs attention_chunk_size" },
+    { "llama4-window",
+        ADDED("llama4",
+            "\"layer_types\":[\"sliding_attention\",\"full_attention\",\"full_attention\","
+            "\"full_attention\"]"),
+        ATTENTION, UNSUPPORTED, "only full_attention and chunked_attention are supported" },
+    { "llama4-yarn", ADDED("llama4", "\"rope_scaling\":{\"type\":\"yarn\",\"factor\":4}"),
+        ATTENTION, UNSUPPORTED, "use_qk_norm together with RoPE of type yarn" },
 };
 
 const uint32_t error_case_count = sizeof(error_cases) / sizeof(error_cases[0]);

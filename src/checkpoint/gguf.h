@@ -44,7 +44,7 @@ enum vkmoe_status vkmoe_gguf_read_template(
 struct kind vkmoe_gguf_family(const struct container *container, struct settings *settings);
 
 // What GGUF files have for the models of a family, whose model_type comes first: the way back from
-// vkmoe_gguf_family(). False: there is no architecture for them that runs whole.
+// vkmoe_gguf_family(). False: there is no architecture for them that runs whole and is written.
 struct gguf_target {
     const char *name;
     enum vkmoe_rope_kind rope;

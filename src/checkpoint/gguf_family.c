@@ -71,8 +71,8 @@ static const struct architecture architectures[] = {
     { "phimoe", "phimoe", HALVES, GATING_CHOSEN, WEIGHTS_AS_THEY_ARE, NULL,
         BIT(ATTENTION_NORM_BIAS) | BIT(EXPERTS_NORM_BIAS) },
     { "hunyuan-moe", "hunyuan_v1_moe", HALVES, GATING_SOFTMAX, WEIGHTS_SUM, NULL, NEEDS_NORMS },
-    { "llama4", "llama4", PAIRS, GATING_CHOSEN, WEIGHTS_AS_THEY_ARE,
-        "attention in chunks, and queries scaled by position" },
+    { "llama4", "llama4", PAIRS, GATING_CHOSEN, WEIGHTS_AS_THEY_ARE, NULL,
+        BIT(SHARED_GATE) | BIT(SHARED_UP) | BIT(SHARED_DOWN) },
     { "gemma4", "gemma4", HALVES, GATING_SOFTMAX, WEIGHTS_SUM,
         "dense networks beside the experts" },
     { "jamba", "jamba", HALVES, GATING_SOFTMAX, WEIGHTS_AS_THEY_ARE, MAMBA },
@@ -115,6 +115,8 @@ bool vkmoe_gguf_target(const char *model_type, const char *family, struct gguf_t
     const struct family *base = vkmoe_family_named(found->family).family;
     const struct whole *whole = base ? base->whole : NULL;
     const bool sparsemixer = base && base->preset.router.select == VKMOE_SELECT_SPARSEMIXER;
+    if (whole && whole->adjust) // by rules of its own
+        return false;
     *out = (struct gguf_target){ .name = found->name,
         .rope = found->rope,
         .score = scores[found->gating],
@@ -278,6 +280,7 @@ static void set_whole(const struct gguf *own, const struct architecture *archite
         vkmoe_setting_fail(settings, VKMOE_ERROR_INVALID,
             "rope.dimension_count is %u, expected an even number up to the heads' %u", turned,
             head);
+    const enum window_rule window = published ? published->window : WINDOW_ALL;
     *whole = (struct whole){
         .heads = { "attention.head_count", 0 },
         .kv_heads = { "attention.head_count_kv", 0 },
@@ -294,14 +297,15 @@ static void set_whole(const struct gguf *own, const struct architecture *archite
         .rope = { .kind = architecture->rope, .base = 1e4f, .size = turned < head ? turned : 0 },
         .bias = { NULL, s->there[GGUF_QUERY_BIAS] || s->there[GGUF_FUSED_BIAS] },
         .norm_wide = s->query_norm > head,
-        .window =
-            published && published->window == WINDOW_ALTERNATE ? WINDOW_ALTERNATE : WINDOW_ALL,
+        .window = window == WINDOW_ALTERNATE || window == WINDOW_CHUNKS ? window : WINDOW_ALL,
+        .window_preset = published ? published->window_preset : 0,
         .clip_key = "attention.clamp_kqv",
         .scale_key = "attention.scale",
         .embedding_scale_key = granite ? "embedding_scale" : NULL,
         .residual_scale_key = granite ? "residual_scale" : NULL,
         .logits_divisor_key = granite ? "logit_scale" : NULL,
         .latent.is_latent = latent,
+        .adjust = published ? published->adjust : NULL,
     };
     set_attention_names(own, whole);
 }
@@ -363,6 +367,9 @@ static void find_obstacle(
     else if (scaling && !is_known_scaling(own, scaling))
         snprintf(text, sizeof own->not_whole, "rope.scaling.type is \"%s\"",
             vkmoe_printable(scaling, shown, sizeof shown));
+    else if (own->whole.window == WINDOW_CHUNKS
+        && vkmoe_setting_u32(settings, "attention.sliding_window", 1, 0, UINT32_MAX) == 0)
+        snprintf(text, sizeof own->not_whole, "its attention is without chunks");
     else if (own->lacks_heads)
         snprintf(
             text, sizeof own->not_whole, "some blocks have no attention, as head counts of 0 say");

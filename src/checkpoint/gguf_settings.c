@@ -183,6 +183,20 @@ static void add_blocks(struct writer *w)
         add(w, "shared_inner", number(w->own->survey.shared_inner));
 }
 
+static bool is_llama4(const struct writer *w)
+{
+    return w->own->name && strcmp(w->own->name, "llama4") == 0;
+}
+
+// What Llama 4 has that no key says: of its two sizes the one with more experts has no norms.
+static void add_llama4(struct writer *w)
+{
+    if (is_llama4(w))
+        add(w, "use_qk_norm",
+            (struct value){
+                .kind = VALUE_BOOL, .number = vkmoe_gguf_integer(find(w, "expert_count")) != 128 });
+}
+
 // Windows, and which blocks have them: every one but each so-manieth, or as a list has it.
 static void add_windows(struct writer *w)
 {
@@ -190,10 +204,11 @@ static void add_windows(struct writer *w)
     const uint32_t blocks = MIN(w->own->blocks, MAX_BLOCKS);
     const uint32_t window =
         vkmoe_setting_u32(&w->settings, "attention.sliding_window", 0, 0, INT32_MAX);
-    const bool listed = value_is(pattern, VALUE_LIST);
-    if (window == 0)
+    const bool listed = value_is(pattern, VALUE_LIST), chunks = is_llama4(w);
+    if (window == 0 && !chunks)
         return;
-    add(w, "sliding_window", number(window));
+    if (!chunks) // whose length is the same in all files, whatever they say
+        add(w, "sliding_window", number(window));
     if (!pattern)
         return;
     const uint32_t period = listed
@@ -208,7 +223,9 @@ static void add_windows(struct writer *w)
     struct value *types = take_values(w, blocks);
     for (uint32_t b = 0; b < blocks; b++) {
         const bool sliding = listed ? pattern->items[b].number != 0.0 : b % period < period - 1;
-        types[b] = text(sliding ? "sliding_attention" : "full_attention");
+        types[b] = text(!sliding ? "full_attention"
+                : chunks         ? "chunked_attention"
+                                 : "sliding_attention");
     }
     add(w, "layer_types", list(types, blocks));
 }
@@ -351,6 +368,7 @@ enum vkmoe_status vkmoe_gguf_read_settings(struct container *container)
     add_frame(&w);
     add_blocks(&w);
     add_windows(&w);
+    add_llama4(&w);
     add_latent(&w);
     add_rope(&w);
     *root = w.root;

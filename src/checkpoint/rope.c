@@ -174,7 +174,11 @@ static void read_scaling(struct settings *object, const struct scaling *scaling,
     rope->factor = read_above(object, "factor", preset, 0.0);
     if (scaling->scaling == VKMOE_ROPE_SCALING_LLAMA3) {
         rope->low_factor = read_above(object, "low_freq_factor", 0.0, 0.0);
-        rope->high_factor = read_above(object, "high_freq_factor", 0.0, rope->low_factor);
+        rope->high_factor = read_above(object, "high_freq_factor", 0.0, 0.0);
+        if (rope->high_factor < rope->low_factor)
+            vkmoe_setting_fail(object, VKMOE_ERROR_INVALID,
+                "high_freq_factor is %g, expected at least low_freq_factor, %g",
+                (double)rope->high_factor, (double)rope->low_factor);
     } else if (scaling->scaling == VKMOE_ROPE_SCALING_YARN) {
         read_yarn(object, rope);
     } else if (scaling->scaling == VKMOE_ROPE_SCALING_DYNAMIC) {

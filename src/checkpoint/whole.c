@@ -133,7 +133,7 @@ static float read_scale(struct settings *settings, const char *key, double prese
     return (float)value;
 }
 
-static float read_epsilon(const struct whole_source *source)
+float vkmoe_whole_read_epsilon(const struct whole_source *source)
 {
     const char *key = source->whole->norm_epsilon_key;
     key = key ? key : "rms_norm_eps";
@@ -173,7 +173,7 @@ static void read_rope(const struct whole_source *source, struct vkmoe_attention_
             "%u elements of each head are turned, expected an even number", size);
 }
 
-bool vkmoe_whole_has_head_norms(const struct whole_source *source)
+static bool has_head_norms(const struct whole_source *source)
 {
     const struct setting *norms = &source->whole->head_norms;
     return source->whole->names[PLACE_BLOCKS].query_norm
@@ -186,8 +186,8 @@ bool vkmoe_whole_read_bias(const struct whole_source *source, const struct setti
     return setting->key ? vkmoe_setting_bool(source->settings, setting->key, preset) : preset;
 }
 
-void vkmoe_whole_read_attention(
-    const struct whole_source *source, struct vkmoe_attention_params *params, bool *bias)
+void vkmoe_whole_read_attention(const struct whole_source *source, struct vkmoe_block block,
+    struct vkmoe_attention_params *params, struct traits *traits)
 {
     const struct whole *whole = source->whole;
     struct settings *settings = source->settings;
@@ -201,8 +201,8 @@ void vkmoe_whole_read_attention(
     else
         read_heads(source, params);
     read_experts(source, params);
-    if (vkmoe_whole_has_head_norms(source) || whole->latent.is_latent)
-        params->norm.epsilon = read_epsilon(source);
+    if (has_head_norms(source) || whole->latent.is_latent)
+        params->norm.epsilon = vkmoe_whole_read_epsilon(source);
     if (whole->latent.norm_epsilon != 0.0)
         params->norm.epsilon = (float)whole->latent.norm_epsilon;
     params->scale = read_scale(settings, whole->scale_key, whole->scale);
@@ -211,7 +211,10 @@ void vkmoe_whole_read_attention(
         read_rope(source, params);
     if (whole->latent.is_latent)
         read_latent_rope(source, params);
-    *bias = vkmoe_whole_read_bias(source, &whole->bias);
+    *traits = (struct traits){ .bias = vkmoe_whole_read_bias(source, &whole->bias),
+        .head_norms = has_head_norms(source) };
+    if (whole->adjust && settings->status == VKMOE_OK)
+        whole->adjust(source, block, params, traits);
 }
 
 // ------------------------------------------------------------------------- patterns
@@ -219,19 +222,20 @@ void vkmoe_whole_read_attention(
 // Whether layer_types makes this block one with a window; `preset` without it.
 static bool is_sliding(const struct whole_source *source, struct vkmoe_block block, bool preset)
 {
+    const char *sliding_name =
+        source->whole->window == WINDOW_CHUNKS ? "chunked_attention" : "sliding_attention";
     struct settings *settings = source->settings;
     const struct value *list;
     if (!vkmoe_setting_list_of(settings, "layer_types",
             source->blocks[block.part != VKMOE_PART_BLOCKS], "name", "blocks", &list))
         return preset;
     const char *name = value_text(&list->items[block.index]);
-    bool sliding = name && strcmp(name, "sliding_attention") == 0;
+    bool sliding = name && strcmp(name, sliding_name) == 0;
     if (!sliding && !(name && strcmp(name, "full_attention") == 0)) {
         char text[64];
         vkmoe_setting_fail(settings, VKMOE_ERROR_UNSUPPORTED,
-            "layer_types has \"%s\" for block %u, only full_attention and sliding_attention are "
-            "supported",
-            name ? vkmoe_printable(name, text, sizeof text) : "", block.index);
+            "layer_types has \"%s\" for block %u, only full_attention and %s are supported",
+            name ? vkmoe_printable(name, text, sizeof text) : "", block.index, sliding_name);
     }
     return sliding;
 }
@@ -270,10 +274,29 @@ static uint32_t read_window(const struct whole_source *source, struct vkmoe_bloc
     return sliding ? window : 0;
 }
 
-bool vkmoe_whole_read_patterns(const struct whole_source *source, struct vkmoe_block block,
-    uint32_t experts, struct vkmoe_pattern *patterns)
+// The chunks of a block with RoPE, or without if layer_types says so; 0: none.
+static uint32_t read_chunk(const struct whole_source *source, struct vkmoe_block block, bool turned)
 {
     struct settings *settings = source->settings;
+    if (!is_sliding(source, block, turned))
+        return 0;
+    const bool none = vkmoe_setting_is_null(settings, "attention_chunk_size");
+    return vkmoe_setting_read(
+        &(struct setting){ "attention_chunk_size", none ? 0 : source->whole->window_preset },
+        settings, 1, (1 << 30) - 1);
+}
+
+bool vkmoe_whole_read_patterns(const struct whole_source *source, struct vkmoe_block block,
+    const struct vkmoe_attention_params *params, struct vkmoe_pattern *patterns)
+{
+    struct settings *settings = source->settings;
+    const uint32_t experts = params->experts;
+    if (source->whole->window == WINDOW_CHUNKS) {
+        const bool turned = params->rope.kind != VKMOE_ROPE_NONE;
+        *patterns = (struct vkmoe_pattern){ .kind = VKMOE_PATTERN_CHUNKED,
+            .block = read_chunk(source, block, turned) };
+        return patterns->block > 0;
+    }
     uint32_t window = read_window(source, block);
     bool both_sides = source->whole->both_sides[vkmoe_whole_place(block)];
     for (uint32_t e = 0; e < experts; e++)
@@ -337,7 +360,7 @@ void vkmoe_whole_read_frame(
     check_expected(source);
     frame->hidden = vkmoe_setting_read(&source->family->hidden, settings, 1, MAX_WIDTH);
     frame->vocabulary = vkmoe_setting_u32(settings, "vocab_size", whole->vocabulary, 1, INT32_MAX);
-    frame->norm_epsilon = read_epsilon(source);
+    frame->norm_epsilon = vkmoe_whole_read_epsilon(source);
     frame->layer_norm = whole->layer_norm;
     frame->block_norm_epsilon =
         whole->block_norm_epsilon != 0.0 ? (float)whole->block_norm_epsilon : frame->norm_epsilon;

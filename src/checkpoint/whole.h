@@ -64,7 +64,17 @@ enum window_rule {
     WINDOW_ALL,       // every block has sliding_window
     WINDOW_ALTERNATE, // every other one, the first included, unless layer_types differ
     WINDOW_LATER,     // those from max_window_layers on, unless layer_types differ
+    WINDOW_CHUNKS,    // chunks of attention_chunk_size, of the blocks that have RoPE, likewise
 };
+
+// What a block's attention has besides its parameters.
+struct traits {
+    bool bias;       // of the projections
+    bool head_norms; // of queries and keys
+    bool unit_norms; // the same without weights
+};
+
+struct whole_source;
 
 struct whole {
     // kv_heads 0: as many as heads; head_size 0: hidden / heads.
@@ -102,6 +112,9 @@ struct whole {
     bool both_sides[PLACES]; // sees the keys behind too
     struct attention_names names[PLACES];
     struct end_names ends;
+    // Adjusts what the fields above gave for the attention of a block. May be NULL.
+    void (*adjust)(const struct whole_source *source, struct vkmoe_block block,
+        struct vkmoe_attention_params *params, struct traits *traits);
 };
 
 struct whole_source {
@@ -113,20 +126,20 @@ struct whole_source {
 
 enum place vkmoe_whole_place(struct vkmoe_block block);
 
-// Everything in an attention's parameters but views and patterns; whether the
-// projections have biases.
-void vkmoe_whole_read_attention(
-    const struct whole_source *source, struct vkmoe_attention_params *params, bool *bias);
+// Everything in the parameters of a block's attention but views and patterns.
+void vkmoe_whole_read_attention(const struct whole_source *source, struct vkmoe_block block,
+    struct vkmoe_attention_params *params, struct traits *traits);
 
-// Whether queries and keys have norms of their own.
-bool vkmoe_whole_has_head_norms(const struct whole_source *source);
+// The epsilon of the final norm, and of others that have no other.
+float vkmoe_whole_read_epsilon(const struct whole_source *source);
 
 // Whether there is a bias that `setting` is about, such as whole.head_bias.
 bool vkmoe_whole_read_bias(const struct whole_source *source, const struct setting *setting);
 
-// The patterns of a block's experts. False if all see everything before them.
+// The patterns of the experts of a block's attention, whose `params` are as the above has left
+// them. False if all see everything before them.
 bool vkmoe_whole_read_patterns(const struct whole_source *source, struct vkmoe_block block,
-    uint32_t experts, struct vkmoe_pattern *patterns);
+    const struct vkmoe_attention_params *params, struct vkmoe_pattern *patterns);
 
 // Everything in a frame but the views and the end tokens; whether the head is the embedding.
 void vkmoe_whole_read_frame(

@@ -45,8 +45,7 @@ struct builder {
     const struct whole_source *source;
     const struct attention_names *names;
     struct vkmoe_block block;
-    bool bias;       // of the projections
-    bool head_norms; // of queries and keys
+    struct traits traits;
     struct buckets buckets;
     struct attention_views *out;
 };
@@ -157,24 +156,32 @@ static void view_vectors(struct builder *b, bool norm_wide)
     struct lookup *lookup = &b->lookup;
     uint32_t width = p->heads * p->head_size, kv_width = p->kv_heads * p->head_size;
     p->output.bias = vkmoe_lookup_vector(lookup, names->output_bias, p->hidden);
-    if (b->bias && names->fused_bias) {
+    if (b->traits.bias && names->fused_bias) {
         p->query.bias = vkmoe_lookup_vector(lookup, names->fused_bias, width + 2 * kv_width);
         p->key.bias = vkmoe_view_offset(p->query.bias, width);
         p->value.bias = vkmoe_view_offset(p->key.bias, kv_width);
-    } else if (b->bias) {
+    } else if (b->traits.bias) {
         p->query.bias = vkmoe_lookup_vector(lookup, names->query_bias, width);
         p->key.bias = vkmoe_lookup_vector(lookup, names->key_bias, kv_width);
         p->value.bias = vkmoe_lookup_vector(lookup, names->value_bias, kv_width);
     }
-    if (b->bias && names->projection_bias)
+    if (b->traits.bias && names->projection_bias)
         p->output.bias = vkmoe_lookup_vector(lookup, names->projection_bias, p->hidden);
-    if (b->head_norms) {
+    if (b->traits.head_norms) {
         p->query.norm =
             vkmoe_lookup_vector(lookup, names->query_norm, norm_wide ? width : p->head_size);
         p->key.norm =
             vkmoe_lookup_vector(lookup, names->key_norm, norm_wide ? kv_width : p->head_size);
     }
     p->sinks = vkmoe_lookup_vector(lookup, names->sinks, p->heads);
+    if (!b->traits.unit_norms)
+        return;
+    for (uint32_t i = 0; i < p->head_size; i++)
+        b->out->ones[i] = 1.0f;
+    p->query.norm = p->key.norm = (struct vkmoe_view){ .data = b->out->ones,
+        .dtype = VKMOE_DTYPE_F32,
+        .row_stride = p->head_size,
+        .column_stride = 1 };
 }
 
 // The first block has it for all of its stack.
@@ -245,8 +252,8 @@ static bool is_used(const struct builder *b, const char *name)
     const struct attention_names *n = b->names;
     // Latent attention reads no biases, sinks and norms of heads, and no fused matrix.
     const bool plain = b->out->params.latent.rank == 0;
-    const bool bias = b->bias && plain, biases_apart = bias && !n->fused_bias;
-    const bool norms = b->head_norms && plain;
+    const bool bias = b->traits.bias && plain, biases_apart = bias && !n->fused_bias;
+    const bool norms = b->traits.head_norms && plain;
     const bool apart = !n->fused || !plain, down = b->out->params.latent.query_rank > 0;
     const char *const used[] = { n->router,
         down        ? NULL
@@ -306,8 +313,7 @@ static enum vkmoe_status read_params(const struct whole_tensors *from, struct bu
     const struct whole *whole = from->source.whole;
     struct settings *settings = from->source.settings;
     struct vkmoe_attention_params params = { VKMOE_INIT(vkmoe_attention_params) };
-    vkmoe_whole_read_attention(&from->source, &params, &b->bias);
-    b->head_norms = vkmoe_whole_has_head_norms(&from->source);
+    vkmoe_whole_read_attention(&from->source, b->block, &params, &b->traits);
     size_t biases = 0;
     if (b->names->position_bias) {
         vkmoe_buckets_read(settings, &whole->buckets, &whole->max_distance,
@@ -327,8 +333,9 @@ static enum vkmoe_status read_params(const struct whole_tensors *from, struct bu
     size_t patterns_size = (size_t)params.experts * sizeof(struct vkmoe_pattern);
     const size_t divisors =
         has_listed_divisors(&from->source, &params) ? 2 * count_pairs(&params) : 0;
-    struct attention_views *views = calloc(
-        1, sizeof(*views) + views_size + patterns_size + (biases + divisors) * sizeof(float));
+    const size_t floats = biases + divisors + (b->traits.unit_norms ? params.head_size : 0);
+    struct attention_views *views =
+        calloc(1, sizeof(*views) + views_size + patterns_size + floats * sizeof(float));
     if (!views)
         return vkmoe_fail(
             from->log, VKMOE_ERROR_OUT_OF_MEMORY, "%s: no memory for views", from->directory);
@@ -337,6 +344,7 @@ static enum vkmoe_status read_params(const struct whole_tensors *from, struct bu
     views->patterns = (struct vkmoe_pattern *)(void *)rest;
     views->position_bias = (float *)(void *)(rest + patterns_size);
     views->divisors = views->position_bias + biases;
+    views->ones = views->divisors + divisors;
     b->out = views;
     return VKMOE_OK;
 }
@@ -356,7 +364,7 @@ enum vkmoe_status vkmoe_attention_views_create(
     if (status != VKMOE_OK)
         return status;
     struct attention_views *views = b.out;
-    if (vkmoe_whole_read_patterns(source, block, views->params.experts, views->patterns))
+    if (vkmoe_whole_read_patterns(source, block, &views->params, views->patterns))
         views->params.patterns = views->patterns;
     b.lookup.status = source->settings->status;
     choose_block(&b.lookup, source, block, b.names->output);

@@ -18,6 +18,7 @@ struct attention_views {
     struct vkmoe_pattern *patterns; // [experts]
     float *position_bias;           // [heads][2 position_reach + 1]; none: not valid
     float *divisors;                // LongRoPE's, [2][pairs], that settings have; none: not valid
+    float *ones;                    // [head_size]; unit_norms only
     struct vkmoe_view views[];      // query, output: [experts] each; latent keys, values: [heads]
 };
 

@@ -75,6 +75,16 @@ MODELS = {
         "rope_parameters": {"rope_type": "llama3", "rope_theta": 500.0, "factor": 4.0,
             "low_freq_factor": 1.0,
                             "high_freq_factor": 4.0, "original_max_position_embeddings": 16}}),
+    # Dense and sparse blocks in turns, the last one without RoPE; llama3 without a part between the
+    # low frequencies and the high ones, as Scout was published.
+    "llama4": ("Llama4Text", "ForCausalLM", {
+        **ENDS, **HEADS, "head_dim": 10, "intermediate_size": 12, "intermediate_size_mlp": 20,
+        "num_hidden_layers": 4, "interleave_moe_layer_step": 2, "num_local_experts": 4,
+        "num_experts_per_tok": 1, "attention_chunk_size": 7, "floor_scale": 5, "attn_scale": 0.4,
+        "max_position_embeddings": 256,
+        "rope_parameters": {"rope_type": "llama3", "rope_theta": 500.0, "factor": 16.0,
+                            "low_freq_factor": 1.0, "high_freq_factor": 1.0,
+                            "original_max_position_embeddings": 16}}),
 }
 
 
@@ -86,7 +96,8 @@ def distribution(name, shape):
         return 0.0, 0.5
     if "relative_attention_bias" in name or "embed_tokens" in name or "shared.weight" in name:
         return 0.0, 1.0
-    inputs = shape[-2] if len(shape) == 3 and name.startswith("gpt_oss") else shape[-1]
+    transposed = name.startswith(("gpt_oss", "llama4"))
+    inputs = shape[-2] if len(shape) == 3 and transposed else shape[-1]
     gain = 2.0 if "router" in name or name.endswith(".gate.weight") else 1.5
     return 0.0, gain * inputs**-0.5
 
@@ -156,7 +167,7 @@ def make(label):
     family, ending, settings = MODELS[label]
     config = getattr(transformers, f"{family}Config")(**settings)
     config._experts_implementation = config._attn_implementation = "eager"
-    model = getattr(transformers, family + ending)(config).float().eval()
+    model = getattr(transformers, family.removesuffix("Text") + ending)(config).float().eval()
     assert model.config._experts_implementation == model.config._attn_implementation == "eager"
     fill(model, label)
     if family == "SwitchTransformers":

@@ -21,7 +21,8 @@ static const struct architecture {
     const char *family, *name;
     bool pairs; // rows of queries and keys are reordered, so that what RoPE pairs are neighbours
     bool granite, own_inner;
-    bool deepseek; // and if experts are fused, keys and values of heads as in old files
+    bool unit_norms; // of queries and keys, without tensors
+    bool deepseek;   // and if experts are fused, keys and values of heads as in old files
     const char *experts_norm;
     bool name_only; // files of it are not made here
 } architectures[] = {
@@ -32,6 +33,7 @@ static const struct architecture {
     { "granitemoe", "granitemoe", .pairs = true, .granite = true },
     { "phimoe", "phimoe" },
     { "hunyuan_v1_moe", "hunyuan-moe", .own_inner = true },
+    { "llama4", "llama4", .own_inner = true, .unit_norms = true },
     { "deepseek_v3", "deepseek2", .own_inner = true, .deepseek = true },
     { "qwen2_moe", "qwen2moe", .name_only = true },
     { "glm4_moe", "glm4moe", .name_only = true },
@@ -163,7 +165,7 @@ static void write_keys(struct converter *c, const struct vkmoe_frame *frame,
     write_f32(c, "attention.layer_norm_rms_epsilon", (double)frame->norm_epsilon);
     if (attention->value_clip != 0.0f)
         write_f32(c, "attention.clamp_kqv", (double)attention->value_clip);
-    if (attention->patterns)
+    if (attention->patterns && attention->patterns[0].kind == VKMOE_PATTERN_WINDOW)
         write_u32(c, "attention.sliding_window", (uint32_t)attention->patterns[0].left);
     write_rope(c, &attention->rope, attention->head_size - attention->latent.rank);
     if (c->architecture->granite) {
@@ -276,9 +278,11 @@ static void write_attention(struct converter *c, const struct vkmoe_attention_pa
     write_inputs(c, biases, "attn_qkv.bias", p->head_size, 1);
     write_view(c, "attn_output.weight", &p->output.matrices[0], p->hidden, all);
     write_view(c, "attn_output.bias", &p->output.bias, 1, p->hidden);
+    write_view(c, "attn_sinks.weight", &p->sinks, 1, p->heads);
+    if (c->architecture->unit_norms)
+        return;
     write_view(c, "attn_q_norm.weight", &p->query.norm, 1, p->norm.wide ? all : p->head_size);
     write_view(c, "attn_k_norm.weight", &p->key.norm, 1, p->norm.wide ? kv : p->head_size);
-    write_view(c, "attn_sinks.weight", &p->sinks, 1, p->heads);
 }
 
 static void write_heads(struct converter *c, const char *name, const double *values, uint32_t heads,

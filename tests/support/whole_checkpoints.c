@@ -124,6 +124,23 @@ static void fill_latent(const struct source *s, struct reference_attention *a)
     l->query_norm = random_array(s, "latent query norm", l->query_rank, 0.3, 1.0);
 }
 
+// The last block has no RoPE, and queries that grow; the others have norms without weights.
+static void fill_llama4(uint32_t chunk, bool last, struct reference_attention *a)
+{
+    if (last) {
+        a->rope = (struct vkmoe_rope){ .kind = VKMOE_ROPE_NONE };
+        a->norm_epsilon = 0.0;
+        return;
+    }
+    a->temperature = 0.0;
+    a->temperature_floor = 0;
+    a->patterns[0] = (struct vkmoe_pattern){ .kind = VKMOE_PATTERN_CHUNKED, .block = chunk };
+    a->query_norm = allocate(a->head_size, sizeof(double));
+    a->key_norm = allocate(a->head_size, sizeof(double));
+    for (uint32_t i = 0; i < a->head_size; i++)
+        a->query_norm[i] = a->key_norm[i] = 1.0;
+}
+
 static void fill_attention(const struct source *s, const struct whole_family *family,
     uint32_t block, struct reference_attention *a)
 {
@@ -170,6 +187,8 @@ static void fill_attention(const struct source *s, const struct whole_family *fa
         a->patterns[i] =
             (struct vkmoe_pattern){ .left = family->expert_windows ? family->expert_windows[i]
                                                                    : family->windows[block] };
+    if (family->chunk)
+        fill_llama4(family->chunk, block + 1 == family->blocks, a);
 }
 
 static void fill_experts(const struct source *s, const struct whole_family *family, bool dense,

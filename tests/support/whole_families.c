@@ -124,6 +124,22 @@ static const struct whole_family families[] = {
         EXPERTS(32, 4, 2, TOP_K_GATE, .activation = VKMOE_ACTIVATION_SWIGLU_OAI,
             .activation_alpha = 1.702, .activation_limit = 7.0),
         WRITTEN_BY(whole_write_dense_attention, whole_write_gpt_oss)),
+    // Chunks as long as those of GGUF files, which do not say; the first configs had a number for
+    // a flag, and an empty list for none
+    MODEL("llama4", "llama4_text", 32,
+        "\"hidden_size\":40,\"intermediate_size\":24,\"intermediate_size_mlp\":24,"
+        "\"num_hidden_layers\":4,\"interleave_moe_layer_step\":2,\"num_local_experts\":5,"
+        "\"num_experts_per_tok\":2,\"num_attention_heads\":4,\"num_key_value_heads\":2,"
+        "\"head_dim\":12,\"attn_temperature_tuning\":4,\"no_rope_layers\":[],"
+        "\"attention_chunk_size\":8192,\"floor_scale\":8192,\"attn_scale\":0.1,"
+        "\"max_position_embeddings\":512,\"rms_norm_eps\":1e-4",
+        STORED(VKMOE_DTYPE_BF16, 4), .moe = { "-x-x" }, .chunk = 8192,
+        FRAME(40, 1e-4, 1e-4, .max_positions = 512, .end_tokens = { 2 }, .end_token_count = 1),
+        DENSE(4, 2, 12, .norm_epsilon = 1e-4, .temperature = 0.1f, .temperature_floor = 8192,
+            .rope = { .kind = VKMOE_ROPE_INTERLEAVED, .base = 5e5f }),
+        SILU_EXPERTS(24, 5, 2, .score = VKMOE_SCORE_IDENTITY, .weigh = VKMOE_WEIGH_SIGMOID,
+            .weight_on_input = true, .shared_inner = 24),
+        WRITTEN_BY(whole_write_llama4_attention, whole_write_llama4)),
     MODEL("granitemoe", "granitemoe", 32,
         "\"hidden_size\":36,\"intermediate_size\":20,\"num_hidden_layers\":2,"
         "\"num_local_experts\":5,\"num_experts_per_tok\":2,\"num_attention_heads\":3,"

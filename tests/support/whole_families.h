@@ -50,9 +50,10 @@ typedef void attention_writer(struct file *file, const struct reference_attentio
 typedef void experts_writer(struct file *file, const struct reference_layer *l);
 attention_writer whole_write_dense_attention, whole_write_fused_attention;
 attention_writer whole_write_latent_attention, whole_write_routed_attention;
+attention_writer whole_write_llama4_attention;
 experts_writer whole_write_mixtral, whole_write_minimax, whole_write_qwen, whole_write_deepseek;
 experts_writer whole_write_ernie, whole_write_bailing, whole_write_granite, whole_write_jetmoe;
-experts_writer whole_write_gpt_oss, whole_write_hunyuan;
+experts_writer whole_write_gpt_oss, whole_write_hunyuan, whole_write_llama4;
 
 struct whole_family {
     const char *name, *config;
@@ -62,8 +63,9 @@ struct whole_family {
     unsigned has;
     uint32_t windows[WHOLE_CHECKPOINT_MAX_BLOCKS]; // of a block
     const uint32_t *expert_windows;                // or of an expert
-    struct whole_checkpoint frame;                 // the numbers that are not above
-    struct reference_attention attention;          // without arrays, and hidden as in `frame`
+    uint32_t chunk; // of Llama 4: of all blocks but the last, which alone has no RoPE
+    struct whole_checkpoint frame;        // the numbers that are not above
+    struct reference_attention attention; // without arrays, and hidden as in `frame`
     struct reference_layer experts;
     attention_writer *write_attention;
     experts_writer *write_experts;

@@ -252,6 +252,40 @@ void whole_write_gpt_oss(struct file *file, const struct reference_layer *l)
     free(bias);
 }
 
+// The norms of queries and keys have no weights.
+void whole_write_llama4_attention(struct file *file, const struct reference_attention *a)
+{
+    struct reference_attention without = *a;
+    without.query_norm = without.key_norm = NULL;
+    whole_write_dense_attention(file, &without);
+}
+
+// [experts][in][out], gate before up; in dense blocks as ever.
+void whole_write_llama4(struct file *file, const struct reference_layer *l)
+{
+    const size_t d = l->hidden, f = l->inner, experts = l->experts;
+    if (!l->router) {
+        write_separate(file, l, "feed_forward.gate_proj.weight", "feed_forward.up_proj.weight",
+            "feed_forward.down_proj.weight");
+        return;
+    }
+    double *both = allocate(2 * experts * d * f, sizeof(double));
+    double *down = allocate(experts * d * f, sizeof(double));
+    for (size_t i = 0; i < experts * d * f; i++) {
+        const size_t e = i / (d * f), in = i / f % d, out = i % f;
+        both[(e * d + in) * 2 * f + out] = l->gate[(e * f + out) * d + in];
+        both[(e * d + in) * 2 * f + f + out] = l->up[(e * f + out) * d + in];
+        down[(e * f + out) * d + in] = l->down[(e * d + in) * f + out];
+    }
+    whole_add(file, "feed_forward.router.weight", l->router, SHAPE(experts, d));
+    whole_add(file, "feed_forward.experts.gate_up_proj", both, SHAPE(experts, d, 2 * f));
+    whole_add(file, "feed_forward.experts.down_proj", down, SHAPE(experts, f, d));
+    write_shared(file, l, "feed_forward.shared_expert.gate_proj.weight",
+        "feed_forward.shared_expert.up_proj.weight", "feed_forward.shared_expert.down_proj.weight");
+    free(both);
+    free(down);
+}
+
 // `layer` counts the sublayers of a block.
 static void write_t5_attention(
     struct file *file, uint32_t layer, const char *name, const struct reference_attention *a)

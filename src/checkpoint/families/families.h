@@ -61,8 +61,9 @@
 #define GRANITE_NAMES \
     .router = "block_sparse_moe.router.layer.weight", STACKED_INPUT_OUTPUT("block_sparse_moe")
 
-#define DENSE_GATE_UP_DOWN(parent, width) \
-    .dense_inner = { "intermediate_size", width }, \
+#define DENSE_GATE_UP_DOWN(parent, width) DENSE_GATE_UP_DOWN_OF(parent, "intermediate_size", width)
+#define DENSE_GATE_UP_DOWN_OF(parent, width_key, width) \
+    .dense_inner = { width_key, width }, \
     .dense = { \
         .gate = parent ".gate_proj.weight", \
         .up = parent ".up_proj.weight", \
