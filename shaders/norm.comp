@@ -35,7 +35,7 @@ void main()
             const uint c = run + i, at = first + min(c, pc.columns - 1);
             float x = load_f32_out(pc.x, at);
             if (NORM_HAS_DELTA != 0) {
-                x = fma(NORM_SCALE, load_f32(pc.delta, at), x);
+                x = pc.factor * fma(NORM_SCALE, load_f32(pc.delta, at), x);
                 if (c < pc.columns)
                     store_f32(pc.x, at, x);
             }

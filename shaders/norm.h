@@ -1,7 +1,8 @@
 // norm.h - residual and RMS norm (arXiv 1910.07467), one workgroup per token:
-//     x += scale * delta;  out = x / sqrt(mean(x^2) + epsilon) * weight
+//     x = factor * (x + scale * delta);  out = x / sqrt(mean(x^2) + epsilon) * weight
 // or with NORM_CENTERED LayerNorm (arXiv 1607.06450):
 //     out = (x - mean(x)) / sqrt(mean((x - mean(x))^2) + epsilon) * weight + bias
+// Without a delta x stays as it is, and may be where the result goes.
 #ifndef NORM_H
 #define NORM_H
 
@@ -19,6 +20,7 @@ struct norm_push {
     ADDRESS(F32) weight;    // in  [columns]; with NORM_CENTERED the bias after it, [2][columns]
     ADDRESS(F32Out) result; // out [tokens][columns]
     uint tokens, columns;
+    float factor;
 };
 PUSH(norm_push)
 

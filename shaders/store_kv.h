@@ -1,6 +1,6 @@
-// store_kv.h - finishes queries and keys (RMS norm, clip, RoPE, or RoPE and RMS norm; queries then by
-// a factor that grows with the position) and moves keys and values into the cache, at each token's
-// place in its sequence.
+// store_kv.h - finishes queries and keys (RMS norm, clip, RoPE, or RoPE and RMS norm; queries then
+// by a factor that grows with the position) and moves keys and values into the cache, at each
+// token's place in its sequence.
 //
 // Rows 0 .. query_rows - 1 are queries, finished in place; the others are tokens. Some workgroups
 // share the heads of a row. Where one norm is over all heads of a row of queries there is but one,

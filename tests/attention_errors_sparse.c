@@ -57,7 +57,8 @@ static void make_mosa(struct creation *c)
 }
 #define MOSA_RULES(X) \
     X(heads_2, heads, 2) X(experts_1, experts, 1) X(k_2, experts_per_token, 2) \
-    X(kv_heads_1, kv_heads, 1) X(no_router, mosa.router.data, NULL) \
+    X(norm_after_rope, norm_after_rope, true) X(kv_heads_1, kv_heads, 1) \
+    X(no_router, mosa.router.data, NULL) \
     X(unknown_dtype_of_router, mosa.router.dtype, (enum vkmoe_dtype)UNKNOWN) \
     X(expert_kv_heads, expert_kv_heads, 1) X(tiled, tiled_kv, true) \
     X(first_kv_head, first_kv_head, &first_head) X(patterns, patterns, c->patterns) \

@@ -113,6 +113,20 @@ static bool check_same(const char *family, uint32_t parts, bool fused)
     return ok;
 }
 
+static bool check_gemma4(void)
+{
+    vkmoe_checkpoint *first = NULL, *second = NULL;
+    const char *path = folder_path("m.gguf");
+    bool ok = vkmoe_checkpoint_open(VKMOE_TEST_GOLDEN "/gemma4", &printing_log, &first) == VKMOE_OK
+        && gguf_convert_gemma4(first, path)
+        && vkmoe_checkpoint_open(path, &printing_log, &second) == VKMOE_OK
+        && same_logits(first, second);
+    vkmoe_checkpoint_destroy(&first);
+    vkmoe_checkpoint_destroy(&second);
+    folder_empty();
+    return ok;
+}
+
 // Of a checkpoint as the library writes it, all in f32 or in the types that it has.
 static enum vkmoe_status write_file(vkmoe_checkpoint *checkpoint, const char *path, bool f32)
 {
@@ -488,6 +502,7 @@ static void check_families(struct tap *tap)
         snprintf(name, sizeof name, "written/%s-as-it-is", family);
         TAP_TEST(tap, name, check_written(family, false));
     }
+    TAP_TEST(tap, "same/gemma4", check_gemma4());
     TAP_TEST(tap, "same/in-parts", check_same("mixtral", 3, false));
     TAP_TEST(tap, "same/fused", check_same("mixtral", 1, true));
     TAP_TEST(tap, "same/fused-experts-biases", check_same("gpt_oss", 1, true));

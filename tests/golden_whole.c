@@ -190,6 +190,7 @@ static void check_all(struct tap *tap, struct harness *harness)
         { "mixtral-dynamic", "steps" },
         { "mixtral-llama3", "logits" },
         { "llama4", "logits" },
+        { "gemma4", "logits" },
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         if (tap_wants(tap, cases[i].name))

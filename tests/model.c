@@ -68,6 +68,7 @@ static bool check_blocks(vkmoe_checkpoint *model, const struct checkpoint *check
                 ok = false;
             }
             expected = there && !moe && checkpoint->dense.up ? VKMOE_OK
+                : there && moe && checkpoint->beside         ? VKMOE_ERROR_INVALID
                 : there                                      ? VKMOE_ERROR_UNSUPPORTED
                                                              : VKMOE_ERROR_NOT_FOUND;
             status = vkmoe_checkpoint_get_mlp(model, block, &params);

@@ -436,8 +436,9 @@ static struct id *buffer_of(struct module *m, const uint32_t *w)
 // Its contract says "in and out" of an operand: it reads a type of buffer that it writes.
 static bool reads_back(const char *kernel)
 {
-    static const char *const kernels[] = { "activate", "attend", "combine", "decode_down",
-        "decode_up", "group_tokens", "limit_experts", "norm", "pack_blocks", "route", "store_kv" };
+    static const char *const kernels[] = { "activate", "add_branches", "attend", "cap", "combine",
+        "decode_down", "decode_up", "group_tokens", "limit_experts", "norm", "pack_blocks", "route",
+        "store_kv" };
     for (size_t i = 0; i < sizeof kernels / sizeof *kernels; i++)
         if (!strcmp(kernels[i], kernel))
             return true;

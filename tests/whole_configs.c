@@ -11,6 +11,7 @@
 
 #include "checkpoints.h"
 #include "check.h"
+#include "folder.h"
 #include "same.h"
 #include "whole_checkpoints.h"
 #include "whole_configs.h"
@@ -299,6 +300,60 @@ static bool check_error(const struct error_case *c)
     return ok;
 }
 
+// ---------------------------------------------------------------------------- gemma4
+
+// What is changed in the config of a model that transformers saved, and what then is refused: of
+// the second block, which has no window, or of the frame.
+static const struct gemma4_case {
+    const char *name, *old, *new;
+    enum call call;
+    enum vkmoe_status status;
+    const char *text;
+} gemma4_cases[] = {
+    { "inputs-of-blocks", "_layer_input\": 0", "_layer_input\": 8", ATTENTION, UNSUPPORTED,
+        "hidden_size_per_layer_input is not 0" },
+    { "shared-keys", "kv_shared_layers\": 0", "kv_shared_layers\": 1", ATTENTION, UNSUPPORTED,
+        "num_kv_shared_layers is 1" },
+    { "both-sides", "bidirectional_attention\": null", "bidirectional_attention\": \"all\"",
+        ATTENTION, UNSUPPORTED, "use_bidirectional_attention is \"all\"" },
+    { "yarn", "\"proportional\"", "\"yarn\"", ATTENTION, UNSUPPORTED,
+        "has for full_attention the type \"yarn\"" },
+    { "nothing-turned", "factor\": 0.5", "factor\": 0", ATTENTION, INVALID,
+        "partial_rotary_factor 0" },
+    { "global-heads", "global_key_value_heads\": 1", "global_key_value_heads\": 3", ATTENTION,
+        INVALID, "do not share 3 global key and value heads" },
+    { "global-size", "global_head_dim\": 12", "global_head_dim\": 513", ATTENTION, INVALID,
+        "global_head_dim is 513" },
+    { "values-of-their-own", "k_eq_v\": true", "k_eq_v\": false", ATTENTION, INVALID,
+        "self_attn.k_proj.weight has the shape" },
+    { "cap", "softcapping\": 2.0", "softcapping\": -2.0", FRAME, INVALID,
+        "final_logit_softcapping is -2" },
+};
+
+static bool check_gemma4(const struct gemma4_case *c)
+{
+    struct record lines = { 0 };
+    const struct vkmoe_log log = { .write = record_line, .user = &lines };
+    vkmoe_checkpoint *model = NULL;
+    char text[4096];
+    FILE *file = fopen(VKMOE_TEST_GOLDEN "/gemma4/config.json", "r");
+    if (!file || !folder_begin("gemma4"))
+        abort();
+    text[fread(text, 1, sizeof text - 1, file)] = '\0';
+    fclose(file);
+    char *config = replace(text, c->old, c->new);
+    folder_write_text("config.json", config);
+    free(config);
+    bool ok =
+        symlink(VKMOE_TEST_GOLDEN "/gemma4/model.safetensors", folder_path("model.safetensors"))
+            == 0
+        && vkmoe_checkpoint_open(folder, &log, &model) == VKMOE_OK
+        && refuses(model, c->call, (struct vkmoe_block){ .index = 1 }, c->status, c->text, &lines);
+    vkmoe_checkpoint_destroy(&model);
+    folder_finish();
+    return ok;
+}
+
 // --------------------------------------------------------------------------- tensors
 
 // Overwrites `old` in the header of a checkpoint's file by `new`, of the same length.
@@ -495,6 +550,7 @@ static bool test_other_families(void)
         struct vkmoe_checkpoint_info info = { VKMOE_INIT(vkmoe_checkpoint_info) };
         if (ok)
             vkmoe_checkpoint_get_info(model, &info);
+        whole = strcmp(info.treated_as, "gemma4") == 0; // of which golden_whole.c has one
         for (uint32_t f = 0; whole_checkpoint_family(f); f++)
             whole = whole || strcmp(whole_checkpoint_family(f), info.treated_as) == 0;
         if (ok && !whole) {
@@ -519,6 +575,7 @@ int main(int argc, char **argv)
         return 2;
     TAP_ROWS(&tap, "config", value_cases, COUNT_OF(value_cases), check_value);
     TAP_ROWS(&tap, "error", error_cases, error_case_count, check_error);
+    TAP_ROWS(&tap, "gemma4", gemma4_cases, COUNT_OF(gemma4_cases), check_gemma4);
     TAP_ROWS(&tap, "tensor", tensor_cases, COUNT_OF(tensor_cases), check_tensor);
     TAP_TEST(&tap, "arguments", test_arguments());
     TAP_TEST(&tap, "renamed-embedding", test_renamed_embedding());

@@ -87,8 +87,8 @@ VKMOE_API enum vkmoe_status vkmoe_checkpoint_get_moe(
     vkmoe_checkpoint *checkpoint, struct vkmoe_block block, struct vkmoe_moe_params *params);
 
 // The same for the dense feed-forward network of a block without experts, as one expert with
-// VKMOE_SELECT_SUPPLIED_WEIGHTED. UNSUPPORTED if the block has experts, or if this version does
-// not know the family's dense blocks.
+// VKMOE_SELECT_SUPPLIED_WEIGHTED. UNSUPPORTED if the block has experts and nothing beside them, or
+// if this version does not know the family's dense blocks.
 VKMOE_API enum vkmoe_status vkmoe_checkpoint_get_mlp(
     vkmoe_checkpoint *checkpoint, struct vkmoe_block block, struct vkmoe_moe_params *params);
 
@@ -106,7 +106,30 @@ VKMOE_API enum vkmoe_status vkmoe_checkpoint_get_norms(vkmoe_checkpoint *checkpo
 VKMOE_API enum vkmoe_status vkmoe_checkpoint_get_norm_biases(vkmoe_checkpoint *checkpoint,
     struct vkmoe_block block, struct vkmoe_view *attention_norm, struct vkmoe_view *experts_norm);
 
-// What a model has around its blocks. A block is
+// What only blocks of some families have (Gemma 4): norms of what attention and the rest give, a
+// dense network beside the experts, and a factor. Such a block is
+//
+//     x += attention_post_norm(attention(attention_norm(x)))
+//     d = mlp(experts_norm(x))
+//     e = experts(experts_pre_norm(x))                  whose gate sees x itself
+//     x += post_norm(dense_post_norm(d) + experts_post_norm(e))
+//     x *= scale
+//
+// or without experts x += post_norm(d). Norms are [hidden], of the frame's block_norm_epsilon.
+struct vkmoe_block_extras {
+    uint32_t struct_size;                  // VKMOE_INIT()
+    struct vkmoe_view attention_post_norm; // no data: the block has none of all this
+    struct vkmoe_view post_norm;
+    struct vkmoe_view dense_post_norm, experts_pre_norm, experts_post_norm; // without experts none
+    float scale;                                                            // 0: 1
+};
+
+// As vkmoe_checkpoint_get_norms(). Of a block with experts, vkmoe_checkpoint_get_mlp() gives the
+// dense network beside them, if there are extras.
+VKMOE_API enum vkmoe_status vkmoe_checkpoint_get_extras(
+    vkmoe_checkpoint *checkpoint, struct vkmoe_block block, struct vkmoe_block_extras *extras);
+
+// What a model has around its blocks. Unless it has extras, a block is
 //
 //     x += residual_scale * attention(norm(x))
 //     x += residual_scale * experts(norm(x))
@@ -138,6 +161,7 @@ struct vkmoe_frame {
     bool layer_norm;
     struct vkmoe_view final_norm_bias; // [hidden]; may be absent
     struct vkmoe_view head_bias;       // [vocabulary], added to logits; may be absent
+    float logits_cap; // logits are cap * tanh(logit / cap), after logits_scale; 0: as they are
 };
 
 VKMOE_API enum vkmoe_status vkmoe_checkpoint_get_frame(

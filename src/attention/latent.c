@@ -266,6 +266,7 @@ static enum vkmoe_status record_query_norm(const struct attention_pass *pass, ui
 {
     const vkmoe_attention *a = pass->attention;
     const struct norm_push push = {
+        .factor = 1,
         .x = scratch_at(pass, pass->plan->latent.query_down),
         .delta = vkmoe_device_dummy_address(a->device),
         .weight = address_or_dummy(a->device, a->latent.query_norm),

@@ -32,7 +32,9 @@ static enum vkmoe_status check_others(
         "mosa: no latent, nsa, value.experts or output.experts");
     CHECK(!p->sinks.data && !p->position.bias.data && !p->norm.wide,
         "mosa: no sinks, position.bias or norm.wide");
-    CHECK(!rope_is_dynamic(&p->rope), "mosa: no DYNAMIC scaling of rope");
+    CHECK(!rope_is_dynamic(&p->rope) && p->rope.scaling != VKMOE_ROPE_SCALING_LONGROPE,
+        "mosa: no DYNAMIC or LONGROPE scaling of rope");
+    CHECK(!p->norm_after_rope, "mosa: not with norm_after_rope");
     return vkmoe_view_check(
         caller, &(struct named_view){ "mosa.router", &p->mosa.router, p->hidden });
 }

@@ -28,6 +28,7 @@ enum {
     PARAMS_FIRST(vkmoe_attention_forward_params, weights),
     PARAMS_FIRST(vkmoe_checkpoint_info, treated_as),
     PARAMS_FIRST(vkmoe_frame, start_token),
+    PARAMS_FIRST(vkmoe_block_extras, scale),
     PARAMS_FIRST(vkmoe_inventory_info, missing_files),
     PARAMS_FIRST(vkmoe_tensor_info, absent),
     PARAMS_FIRST(vkmoe_model_params, progress_user),

@@ -144,3 +144,17 @@ enum vkmoe_status vkmoe_checkpoint_get_norm_biases(vkmoe_checkpoint *checkpoint,
 {
     return get_norms(__func__, checkpoint, block, true, attention_norm, experts_norm);
 }
+
+enum vkmoe_status vkmoe_checkpoint_get_extras(
+    vkmoe_checkpoint *checkpoint, struct vkmoe_block block, struct vkmoe_block_extras *out)
+{
+    struct whole_tensors from;
+    struct settings settings;
+    struct vkmoe_block_extras extras;
+    TRY_RETURN(check("vkmoe_checkpoint_get_extras", checkpoint, out ? NULL : "extras", block));
+    TRY_RETURN(begin(checkpoint, &settings, &from));
+    const bool moe = vkmoe_checkpoint_is_moe(checkpoint, block);
+    TRY_RETURN(vkmoe_extras_view(&from, block, moe, &extras));
+    return vkmoe_params_write(&(struct caller){ &checkpoint->log, __func__ },
+        PARAMS_TYPE(vkmoe_block_extras), &extras, out);
+}

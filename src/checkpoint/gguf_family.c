@@ -40,6 +40,9 @@ struct architecture {
 #define NEEDS_NORMS (BIT(QUERY_NORM) | BIT(KEY_NORM))
 #define NEEDS_BIASES (BIT(QUERY_BIAS) | BIT(KEY_BIAS) | BIT(VALUE_BIAS))
 #define NEEDS_SHARED (BIT(SHARED_GATE) | BIT(SHARED_UP) | BIT(SHARED_DOWN) | BIT(SHARED_TOKEN_GATE))
+#define NEEDS_EXTRAS \
+    (BIT(POST_ATTENTION_NORM) | BIT(POST_NORM) | BIT(DENSE_POST_NORM) | BIT(EXPERTS_PRE_NORM) \
+        | BIT(EXPERTS_POST_NORM) | BIT(DENSE_UP))
 #define MAMBA "blocks with Mamba instead of attention"
 #define DELTA_NET "blocks with a gated delta net instead of attention"
 
@@ -73,8 +76,8 @@ static const struct architecture architectures[] = {
     { "hunyuan-moe", "hunyuan_v1_moe", HALVES, GATING_SOFTMAX, WEIGHTS_SUM, NULL, NEEDS_NORMS },
     { "llama4", "llama4", PAIRS, GATING_CHOSEN, WEIGHTS_AS_THEY_ARE, NULL,
         BIT(SHARED_GATE) | BIT(SHARED_UP) | BIT(SHARED_DOWN) },
-    { "gemma4", "gemma4", HALVES, GATING_SOFTMAX, WEIGHTS_SUM,
-        "dense networks beside the experts" },
+    { "gemma4", "gemma4", HALVES, GATING_SOFTMAX, WEIGHTS_SUM, NULL,
+        NEEDS_NORMS | NEEDS_EXTRAS | BIT(ROUTER_SCALE) | BIT(EXPERT_SCALE) },
     { "jamba", "jamba", HALVES, GATING_SOFTMAX, WEIGHTS_AS_THEY_ARE, MAMBA },
     { "nemotron_h_moe", "nemotron_h", HALVES, GATING_SIGMOID, WEIGHTS_BY_KEY, MAMBA },
     { "lfm2moe", "lfm2_moe", HALVES, GATING_SIGMOID, WEIGHTS_SUM,
@@ -206,7 +209,8 @@ static void set_expert_names(const struct gguf *own, struct family *family)
     };
 }
 
-static void set_attention_names(const struct gguf *own, struct whole *whole)
+static void set_attention_names(
+    const struct gguf *own, const struct architecture *architecture, struct whole *whole)
 {
     const struct gguf_survey *s = &own->survey;
     const bool fused = s->there[GGUF_FUSED];
@@ -237,6 +241,15 @@ static void set_attention_names(const struct gguf *own, struct whole *whole)
         .experts_norm =
             s->there[GGUF_EXPERTS_NORM] ? "ffn_norm.weight" : "post_attention_norm.weight",
     };
+    if (architecture->needs & BIT(POST_NORM)) {
+        struct attention_names *names = &whole->names[PLACE_BLOCKS];
+        names->attention_post_norm = "post_attention_norm.weight";
+        names->post_norm = "post_ffw_norm.weight";
+        names->dense_post_norm = "post_ffw_norm_1.weight";
+        names->experts_pre_norm = "pre_ffw_norm_2.weight";
+        names->experts_post_norm = "post_ffw_norm_2.weight";
+        names->block_scale = "layer_output_scale.weight";
+    }
     if (whole->latent.is_latent) { // some files have the older tensor beside those made of it
         whole->names[PLACE_BLOCKS].ignored = s->there[GGUF_LATENT_KEYS] ? "attn_kv_b.weight" : NULL;
         whole->names[PLACE_BLOCKS].key = "attn_kv_a_mqa.weight";
@@ -281,6 +294,8 @@ static void set_whole(const struct gguf *own, const struct architecture *archite
             "rope.dimension_count is %u, expected an even number up to the heads' %u", turned,
             head);
     const enum window_rule window = published ? published->window : WINDOW_ALL;
+    const bool adjusted = published && published->adjust;
+    const bool own_rope = adjusted && published->rope.kind == VKMOE_ROPE_NONE;
     *whole = (struct whole){
         .heads = { "attention.head_count", 0 },
         .kv_heads = { "attention.head_count_kv", 0 },
@@ -294,10 +309,12 @@ static void set_whole(const struct gguf *own, const struct architecture *archite
         .layer_norm = published && published->layer_norm,
         .norm_after_rope = published && published->norm_after_rope,
         .head_bias = { NULL, s->has_head_bias },
-        .rope = { .kind = architecture->rope, .base = 1e4f, .size = turned < head ? turned : 0 },
+        .rope = { .kind = own_rope ? VKMOE_ROPE_NONE : architecture->rope,
+            .base = 1e4f,
+            .size = turned < head ? turned : 0 },
         .bias = { NULL, s->there[GGUF_QUERY_BIAS] || s->there[GGUF_FUSED_BIAS] },
         .norm_wide = s->query_norm > head,
-        .window = window == WINDOW_ALTERNATE || window == WINDOW_CHUNKS ? window : WINDOW_ALL,
+        .window = window == WINDOW_ALTERNATE || adjusted ? window : WINDOW_ALL,
         .window_preset = published ? published->window_preset : 0,
         .clip_key = "attention.clamp_kqv",
         .scale_key = "attention.scale",
@@ -305,9 +322,11 @@ static void set_whole(const struct gguf *own, const struct architecture *archite
         .residual_scale_key = granite ? "residual_scale" : NULL,
         .logits_divisor_key = granite ? "logit_scale" : NULL,
         .latent.is_latent = latent,
+        .embedding_root = published && published->embedding_root,
+        .logits_cap_key = published ? published->logits_cap_key : NULL,
         .adjust = published ? published->adjust : NULL,
     };
-    set_attention_names(own, whole);
+    set_attention_names(own, architecture, whole);
 }
 
 // What would only be left out if it were absent, and is not what the architecture computes.
@@ -354,7 +373,8 @@ static void find_obstacle(
     const uint32_t value =
         vkmoe_setting_u32(settings, "attention.value_length", key, 0, UINT32_MAX);
     const bool capped = vkmoe_setting_number(settings, "attn_logit_softcapping", 0.0) != 0.0
-        || vkmoe_setting_number(settings, "final_logit_softcapping", 0.0) != 0.0;
+        || (!own->whole.logits_cap_key
+            && vkmoe_setting_number(settings, "final_logit_softcapping", 0.0) != 0.0);
     const char *scaling = vkmoe_setting_string(settings, "rope.scaling.type", NULL);
     const struct tensor *unread = find_unread(&own->survey, &own->whole);
     char shown[64];

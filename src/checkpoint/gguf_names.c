@@ -64,21 +64,27 @@ static void note_block(const struct tensor *tensor, enum gguf_name name, uint32_
         out->shared_inner = (uint32_t)MIN(tensor->shape[0], UINT32_MAX);
     else if (name == GGUF_QUERY_NORM && first)
         out->query_norm = tensor->elements;
+    out->keys += name == GGUF_KEY;
+    out->values += name == GGUF_VALUE;
     if (first)
         out->there[name] = tensor;
 }
 
 // What has a name, but beside others that are read instead of it, or without.
 static void note_unread(
-    const struct tensor *const dense[], uint32_t blocks, struct gguf_survey *out)
+    const struct tensor *const dense[], uint32_t blocks, bool extras, struct gguf_survey *out)
 {
+    static const enum gguf_name others[] = { GGUF_POST_NORM, GGUF_DENSE_POST_NORM,
+        GGUF_EXPERTS_PRE_NORM, GGUF_EXPERTS_POST_NORM, GGUF_BLOCK_SCALE };
     static const enum gguf_name shared[] = { GGUF_SHARED_GATE, GGUF_SHARED_DOWN,
         GGUF_SHARED_TOKEN_GATE };
-    if (out->there[GGUF_EXPERTS_NORM])
+    for (size_t i = 0; i < ARRAY_SIZE(others) && !extras; i++)
+        note_unknown(out->there[others[i]], out);
+    if (out->there[GGUF_EXPERTS_NORM] && !extras)
         note_unknown(out->there[GGUF_POST_ATTENTION_NORM], out);
     for (size_t i = 0; i < ARRAY_SIZE(shared) && !out->there[GGUF_SHARED_UP]; i++)
         note_unknown(out->there[shared[i]], out);
-    for (uint32_t b = 0; b < blocks; b++) {
+    for (uint32_t b = 0; b < blocks && !extras; b++) {
         if (out->moe[b])
             note_unknown(dense[b], out);
     }
@@ -126,7 +132,7 @@ void vkmoe_gguf_survey(
             note_unknown(tensor, out);
         }
     }
-    note_unread(dense, blocks, out);
+    note_unread(dense, blocks, counts->extras, out);
 }
 
 const char *vkmoe_gguf_text(enum gguf_name name)

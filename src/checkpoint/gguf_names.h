@@ -34,6 +34,11 @@
     NAME(EXPERTS_NORM, "ffn_norm.weight") \
     NAME(EXPERTS_NORM_BIAS, "ffn_norm.bias") \
     NAME(POST_ATTENTION_NORM, "post_attention_norm.weight") \
+    NAME(POST_NORM, "post_ffw_norm.weight") \
+    NAME(DENSE_POST_NORM, "post_ffw_norm_1.weight") \
+    NAME(EXPERTS_PRE_NORM, "pre_ffw_norm_2.weight") \
+    NAME(EXPERTS_POST_NORM, "post_ffw_norm_2.weight") \
+    NAME(BLOCK_SCALE, "layer_output_scale.weight") \
     NAME(DENSE_GATE, "ffn_gate.weight") \
     NAME(DENSE_UP, "ffn_up.weight") \
     NAME(DENSE_DOWN, "ffn_down.weight") \
@@ -83,6 +88,7 @@ struct gguf_survey {
     bool moe[MAX_BLOCKS];         // which blocks have a router
     uint32_t shared_inner;        // rows of the first shared expert; 0: there is none
     uint64_t query_norm;          // elements of the first one
+    uint32_t keys, values;        // blocks that have them
     const struct tensor *unknown; // the first that nobody reads; NULL: all are read
 };
 
@@ -90,6 +96,7 @@ struct gguf_survey {
 struct gguf_counts {
     uint32_t blocks, all; // those that run, and with the prediction heads that follow them
     uint32_t experts;
+    bool extras; // as in struct vkmoe_block_extras
 };
 
 void vkmoe_gguf_survey(

@@ -8,8 +8,8 @@
 #include "base/log.h"
 
 enum {
-    MAX_ADDED = 24,
-    MAX_SCALING = 16,
+    MAX_ADDED = 36,
+    MAX_SCALING = 24, // and what else objects have
     MAX_ENDS = 4,
     SPARE = MAX_SCALING + MAX_ENDS + 2 * MAX_BLOCKS, // for what is in lists and objects
 };
@@ -109,7 +109,7 @@ static void add_own(struct writer *w, const struct value *value)
         "feed_forward_length", "expert_feed_forward_length", "expert_used_count", "expert_count" };
     // Written as 0 by who means that there is none.
     static const char *const factors[] = { "attention.scale", "attention.clamp_kqv",
-        "embedding_scale", "residual_scale", "logit_scale" };
+        "embedding_scale", "residual_scale", "logit_scale", "final_logit_softcapping" };
     const char *architecture = w->own->name, *name = value->name;
     const size_t length = architecture ? strlen(architecture) : 0;
     struct value copy = *value;
@@ -188,6 +188,11 @@ static bool is_llama4(const struct writer *w)
     return w->own->name && strcmp(w->own->name, "llama4") == 0;
 }
 
+static bool is_gemma4(const struct writer *w)
+{
+    return w->own->name && strcmp(w->own->name, "gemma4") == 0;
+}
+
 // What Llama 4 has that no key says: of its two sizes the one with more experts has no norms.
 static void add_llama4(struct writer *w)
 {
@@ -195,6 +200,70 @@ static void add_llama4(struct writer *w)
         add(w, "use_qk_norm",
             (struct value){
                 .kind = VALUE_BOOL, .number = vkmoe_gguf_integer(find(w, "expert_count")) != 128 });
+}
+
+// Of blocks with a window or without, which have as many heads with keys and values as the first.
+static double count_kv_heads(struct writer *w, const struct value *list, bool sliding)
+{
+    const struct value *types = find(w, "layer_types");
+    const uint32_t count =
+        value_is(types, VALUE_LIST) && list->count >= types->count ? types->count : 0;
+    double first = 0.0;
+    for (uint32_t b = 0; b < count; b++) {
+        if ((strcmp(types->items[b].text, "sliding_attention") == 0) != sliding)
+            continue;
+        if (first != 0.0 && list->items[b].number != first)
+            vkmoe_setting_fail(&w->settings, VKMOE_ERROR_INVALID,
+                "attention.head_count_kv differs among blocks %s windows",
+                sliding ? "with" : "without");
+        first = first != 0.0 ? first : list->items[b].number;
+    }
+    return first;
+}
+
+static struct value object(const struct value *items, uint32_t count)
+{
+    return (struct value){ .kind = VALUE_OBJECT, .count = count, .items = items };
+}
+
+// Gemma 4's two kinds of blocks have heads and RoPE of their own.
+static void add_gemma4(struct writer *w)
+{
+    static const char *const names[] = { "full_attention", "sliding_attention" };
+    static const char *const bases[] = { "rope.freq_base", "rope.freq_base_swa" };
+    struct value *heads = find(w, "attention.head_count_kv");
+    const struct value *size = find(w, "attention.key_length");
+    const struct value *own_size = find(w, "attention.key_length_swa");
+    const struct value *inputs = find(w, "embedding_length_per_layer_input");
+    const struct value *shared = find(w, "attention.shared_kv_layers");
+    if (!is_gemma4(w))
+        return;
+    add(w, "attention_k_eq_v",
+        (struct value){
+            .kind = VALUE_BOOL, .number = w->own->survey.values < w->own->survey.keys });
+    add(w, "hidden_size_per_layer_input", inputs ? *inputs : number(0));
+    if (shared)
+        add(w, "num_kv_shared_layers", *shared);
+    if (size)
+        add(w, "global_head_dim", *size);
+    if (size || own_size)
+        add(w, "head_dim", own_size ? *own_size : *size);
+    if (value_is(heads, VALUE_LIST)) {
+        const double sliding = count_kv_heads(w, heads, true);
+        add(w, "num_global_key_value_heads", number(count_kv_heads(w, heads, false)));
+        *heads = (struct value){ .name = heads->name, .kind = VALUE_NUMBER, .number = sliding };
+    }
+    struct value *kinds = take_values(w, 2), *members = take_values(w, 4);
+    for (int i = 0; i < 2; i++) {
+        const struct value *base = find(w, bases[i]);
+        members[2 * i] = text("default");
+        members[2 * i].name = "rope_type";
+        members[2 * i + 1] = base ? *base : number(1e4);
+        members[2 * i + 1].name = "rope_theta";
+        kinds[i] = object(&members[2 * i], 2);
+        kinds[i].name = names[i];
+    }
+    add(w, "rope_parameters", object(kinds, 2));
 }
 
 // Windows, and which blocks have them: every one but each so-manieth, or as a list has it.
@@ -363,12 +432,14 @@ enum vkmoe_status vkmoe_gguf_read_settings(struct container *container)
     count_blocks(&w);
     const struct gguf_counts counts = { .blocks = own->blocks,
         .all = w.blocks,
-        .experts = vkmoe_gguf_integer(find(&w, "expert_count")) };
+        .experts = vkmoe_gguf_integer(find(&w, "expert_count")),
+        .extras = is_gemma4(&w) };
     vkmoe_gguf_survey(&container->tensors, &counts, &own->survey);
     add_frame(&w);
     add_blocks(&w);
     add_windows(&w);
     add_llama4(&w);
+    add_gemma4(&w);
     add_latent(&w);
     add_rope(&w);
     *root = w.root;

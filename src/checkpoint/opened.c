@@ -55,14 +55,14 @@ enum vkmoe_status vkmoe_checkpoint_read_settings(
 }
 
 // The views of a block's experts or of its dense network, made now if need be.
-static enum vkmoe_status get_views(
-    struct vkmoe_checkpoint *checkpoint, struct vkmoe_block block, struct block_views **out)
+static enum vkmoe_status get_views(struct vkmoe_checkpoint *checkpoint, struct vkmoe_block block,
+    bool moe, struct block_views **out)
 {
     struct vkmoe_moe_params params = checkpoint->params;
     const struct family *family = checkpoint->kind.family;
-    bool moe = vkmoe_checkpoint_is_moe(checkpoint, block);
+    const bool beside = !moe && vkmoe_checkpoint_is_moe(checkpoint, block);
     _Atomic(struct block_views *) *slot =
-        &checkpoint->views[block.part != VKMOE_PART_BLOCKS][block.index];
+        &checkpoint->views[beside ? 2 : block.part != VKMOE_PART_BLOCKS][block.index];
     *out = atomic_load(slot);
     if (*out)
         return VKMOE_OK;
@@ -108,7 +108,7 @@ static enum vkmoe_status read_dtype(struct vkmoe_checkpoint *checkpoint)
             enum vkmoe_status status = get_views(checkpoint,
                 (struct vkmoe_block){
                     .index = b, .part = s == 1 ? VKMOE_PART_DECODER : VKMOE_PART_BLOCKS },
-                &views);
+                true, &views);
             if (status == VKMOE_OK)
                 checkpoint->info.dtype = views->params.up[0].dtype;
             return status;
@@ -168,8 +168,8 @@ enum vkmoe_status vkmoe_checkpoint_open_with(const struct opener *opener, const 
         checkpoint->log = *log;
     atomic_init(&checkpoint->end_tokens, NULL);
     for (uint32_t b = 0; b < MAX_BLOCKS; b++) {
-        atomic_init(&checkpoint->views[0][b], NULL);
-        atomic_init(&checkpoint->views[1][b], NULL);
+        for (int stack = 0; stack < 3; stack++)
+            atomic_init(&checkpoint->views[stack][b], NULL);
         for (int place = 0; place < PLACES; place++)
             atomic_init(&checkpoint->attention[place][b], NULL);
     }
@@ -182,8 +182,8 @@ void vkmoe_checkpoint_destroy(vkmoe_checkpoint **checkpoint)
 {
     TAKE_OR_RETURN(struct vkmoe_checkpoint, m, checkpoint);
     for (uint32_t b = 0; b < MAX_BLOCKS; b++) {
-        free(atomic_load(&m->views[0][b]));
-        free(atomic_load(&m->views[1][b]));
+        for (int stack = 0; stack < 3; stack++)
+            free(atomic_load(&m->views[stack][b]));
         for (int place = 0; place < PLACES; place++)
             free(atomic_load(&m->attention[place][b]));
     }
@@ -218,7 +218,8 @@ static enum vkmoe_status get_layer(struct vkmoe_checkpoint *checkpoint, struct v
         return vkmoe_fail(&checkpoint->log, VKMOE_ERROR_NOT_FOUND,
             "%s: has no %s %u, only %u of them", checkpoint->container.path, stack, block.index,
             checkpoint->blocks.count[block.part != VKMOE_PART_BLOCKS]);
-    if (vkmoe_checkpoint_is_moe(checkpoint, block) != moe)
+    const bool holds = vkmoe_checkpoint_is_moe(checkpoint, block);
+    if (holds != moe && !(holds && vkmoe_family_has_beside(checkpoint->kind.family)))
         return vkmoe_fail(&checkpoint->log, VKMOE_ERROR_UNSUPPORTED, "%s: %s %u holds %s",
             checkpoint->container.path, stack, block.index,
             moe ? "no experts" : "experts, not one network");
@@ -227,7 +228,7 @@ static enum vkmoe_status get_layer(struct vkmoe_checkpoint *checkpoint, struct v
             "%s: of the family %s this version does not read blocks without experts",
             checkpoint->container.path, checkpoint->kind.family->name);
     struct block_views *views;
-    TRY_RETURN(get_views(checkpoint, block, &views));
+    TRY_RETURN(get_views(checkpoint, block, moe, &views));
     return vkmoe_params_write(&(struct caller){ &checkpoint->log, function },
         PARAMS_TYPE(vkmoe_moe_params), &views->params, params);
 }

@@ -20,7 +20,8 @@ struct vkmoe_checkpoint {
     bool router_bias, correction_bias;
     struct vkmoe_checkpoint_info info;
     // Made when first asked for. Atomic, because several threads may be the first.
-    _Atomic(struct block_views *) views[2][MAX_BLOCKS];
+    // The last ones are of dense networks beside experts.
+    _Atomic(struct block_views *) views[3][MAX_BLOCKS];
     _Atomic(struct end_tokens *) end_tokens;
     _Atomic(struct attention_views *) attention[PLACES][MAX_BLOCKS];
 };

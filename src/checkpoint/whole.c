@@ -219,9 +219,14 @@ void vkmoe_whole_read_attention(const struct whole_source *source, struct vkmoe_
 
 // ------------------------------------------------------------------------- patterns
 
-// Whether layer_types makes this block one with a window; `preset` without it.
-static bool is_sliding(const struct whole_source *source, struct vkmoe_block block, bool preset)
+bool vkmoe_whole_is_sliding(
+    const struct whole_source *source, struct vkmoe_block block, bool preset)
 {
+    if (source->whole->window == WINDOW_5_OF_6) {
+        preset = (block.index + 1) % 6 != 0;
+        if (block.index + 1 == source->blocks[0])
+            return false;
+    }
     const char *sliding_name =
         source->whole->window == WINDOW_CHUNKS ? "chunked_attention" : "sliding_attention";
     struct settings *settings = source->settings;
@@ -267,7 +272,7 @@ static uint32_t read_window(const struct whole_source *source, struct vkmoe_bloc
         preset = window
             && block.index
                 >= vkmoe_setting_u32(settings, "max_window_layers", MAX_BLOCKS, 0, UINT32_MAX);
-    bool sliding = is_sliding(source, block, preset);
+    bool sliding = vkmoe_whole_is_sliding(source, block, preset);
     if (sliding && window == 0)
         vkmoe_setting_fail(settings, VKMOE_ERROR_INVALID,
             "block %u has sliding_attention, but there is no sliding_window", block.index);
@@ -278,7 +283,7 @@ static uint32_t read_window(const struct whole_source *source, struct vkmoe_bloc
 static uint32_t read_chunk(const struct whole_source *source, struct vkmoe_block block, bool turned)
 {
     struct settings *settings = source->settings;
-    if (!is_sliding(source, block, turned))
+    if (!vkmoe_whole_is_sliding(source, block, turned))
         return 0;
     const bool none = vkmoe_setting_is_null(settings, "attention_chunk_size");
     return vkmoe_setting_read(
@@ -326,6 +331,11 @@ bool vkmoe_whole_read_patterns(const struct whole_source *source, struct vkmoe_b
 
 // ---------------------------------------------------------------------------- frame
 
+bool vkmoe_family_has_beside(const struct family *family)
+{
+    return family->whole && family->whole->names[PLACE_BLOCKS].experts_pre_norm;
+}
+
 // The config to read a setting from: the language model's, or that of the model around it.
 static struct settings find_level(struct settings *settings, const char *key)
 {
@@ -365,6 +375,9 @@ void vkmoe_whole_read_frame(
     frame->block_norm_epsilon =
         whole->block_norm_epsilon != 0.0 ? (float)whole->block_norm_epsilon : frame->norm_epsilon;
     frame->embedding_scale = read_scale(settings, whole->embedding_scale_key, 1.0);
+    if (whole->embedding_root)
+        frame->embedding_scale *= sqrtf((float)frame->hidden);
+    frame->logits_cap = read_scale(settings, whole->logits_cap_key, 0.0);
     frame->residual_scale = read_scale(settings, whole->residual_scale_key, 1.0);
     frame->logits_scale = 1.0f / read_scale(settings, whole->logits_divisor_key, 1.0);
     frame->max_positions = read_max_positions(source);

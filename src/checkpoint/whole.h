@@ -40,6 +40,10 @@ struct attention_names {
     const char *ignored;       // a name in the module that means nothing
     const char *attention_norm, *experts_norm; // outside the module
     const char *attention_norm_bias, *experts_norm_bias;
+    // Of struct vkmoe_block_extras, likewise; the factor may be absent.
+    const char *attention_post_norm, *post_norm;
+    const char *dense_post_norm, *experts_pre_norm, *experts_post_norm;
+    const char *block_scale;
 };
 
 // Tensor names of the ends, each with alternatives "a|b".
@@ -64,14 +68,18 @@ enum window_rule {
     WINDOW_ALL,       // every block has sliding_window
     WINDOW_ALTERNATE, // every other one, the first included, unless layer_types differ
     WINDOW_LATER,     // those from max_window_layers on, unless layer_types differ
+    WINDOW_5_OF_6,    // each sixth block has none, nor has the last, unless layer_types differ
     WINDOW_CHUNKS,    // chunks of attention_chunk_size, of the blocks that have RoPE, likewise
 };
 
 // What a block's attention has besides its parameters.
 struct traits {
-    bool bias;       // of the projections
-    bool head_norms; // of queries and keys
-    bool unit_norms; // the same without weights
+    bool bias;             // of the projections
+    bool head_norms;       // of queries and keys
+    bool unit_norms;       // the same without weights
+    bool keys_are_values;  // before both have norms
+    bool plain_rope;       // of a block where the model's divisors do not count
+    uint32_t turned_pairs; // of heads, the others stand; 0: all, or as divisors say
 };
 
 struct whole_source;
@@ -105,6 +113,8 @@ struct whole {
     struct setting buckets, max_distance; // of position_bias
     struct latent_rule latent;
     const char *embedding_scale_key, *residual_scale_key, *logits_divisor_key;
+    const char *logits_cap_key;
+    bool embedding_root;   // embeddings are multiplied by sqrt(hidden)
     bool tied_root;        // logits of a tied head are divided by sqrt(hidden)
     const char *expect[4]; // as in vkmoe_family
     bool tiled_kv;
@@ -136,10 +146,18 @@ float vkmoe_whole_read_epsilon(const struct whole_source *source);
 // Whether there is a bias that `setting` is about, such as whole.head_bias.
 bool vkmoe_whole_read_bias(const struct whole_source *source, const struct setting *setting);
 
+// Whether layer_types makes this block one with a window or chunks; without it `preset`, or as
+// WINDOW_5_OF_6 has it.
+bool vkmoe_whole_is_sliding(
+    const struct whole_source *source, struct vkmoe_block block, bool preset);
+
 // The patterns of the experts of a block's attention, whose `params` are as the above has left
 // them. False if all see everything before them.
 bool vkmoe_whole_read_patterns(const struct whole_source *source, struct vkmoe_block block,
     const struct vkmoe_attention_params *params, struct vkmoe_pattern *patterns);
+
+// Whether blocks have dense networks beside their experts.
+bool vkmoe_family_has_beside(const struct family *family);
 
 // Everything in a frame but the views and the end tokens; whether the head is the embedding.
 void vkmoe_whole_read_frame(

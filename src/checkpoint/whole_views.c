@@ -1,6 +1,7 @@
 // whole_views.c - see whole_views.h.
 #include "checkpoint/whole_views.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,7 +92,9 @@ static void view_projections(struct builder *b)
         p->value.matrix = vkmoe_view_offset(p->key.matrix, kv_width * p->key.matrix.row_stride);
     } else if (!b->names->fused) {
         p->key.matrix = vkmoe_lookup_matrix(&b->lookup, b->names->key, kv_width, p->hidden);
-        p->value.matrix = vkmoe_lookup_matrix(&b->lookup, b->names->value, kv_width, p->hidden);
+        p->value.matrix = b->traits.keys_are_values
+            ? p->key.matrix
+            : vkmoe_lookup_matrix(&b->lookup, b->names->value, kv_width, p->hidden);
     }
 }
 
@@ -230,11 +233,17 @@ static void view_divisors(struct builder *b)
     struct settings *settings = b->source->settings;
     struct lookup lookup = b->lookup;
     const uint32_t pairs = count_pairs(p);
+    const struct vkmoe_view first = {
+        .data = b->out->divisors, .dtype = VKMOE_DTYPE_F32, .row_stride = pairs, .column_stride = 1
+    };
+    if (b->traits.turned_pairs) {
+        for (uint32_t i = 0; i < pairs; i++)
+            b->out->divisors[i] = i < b->traits.turned_pairs ? 1.0f : INFINITY;
+        p->rope_divisors = first;
+    }
+    if (b->traits.turned_pairs || b->traits.plain_rope)
+        return;
     if (b->lookup.status == VKMOE_OK && has_listed_divisors(b->source, p)) {
-        const struct vkmoe_view first = { .data = b->out->divisors,
-            .dtype = VKMOE_DTYPE_F32,
-            .row_stride = pairs,
-            .column_stride = 1 };
         vkmoe_rope_read_divisors(settings, pairs, b->out->divisors, b->out->divisors + pairs);
         p->rope_divisors = first;
         p->long_rope.divisors = vkmoe_view_offset(first, pairs);
@@ -331,8 +340,8 @@ static enum vkmoe_status read_params(const struct whole_tensors *from, struct bu
     const size_t heads = params.latent.rank ? params.heads : 0; // with matrices of their own
     size_t views_size = 2 * (params.experts + heads) * sizeof(struct vkmoe_view);
     size_t patterns_size = (size_t)params.experts * sizeof(struct vkmoe_pattern);
-    const size_t divisors =
-        has_listed_divisors(&from->source, &params) ? 2 * count_pairs(&params) : 0;
+    const bool listed = has_listed_divisors(&from->source, &params);
+    const size_t divisors = listed || b->traits.turned_pairs ? 2 * count_pairs(&params) : 0;
     const size_t floats = biases + divisors + (b->traits.unit_norms ? params.head_size : 0);
     struct attention_views *views =
         calloc(1, sizeof(*views) + views_size + patterns_size + floats * sizeof(float));
@@ -475,5 +484,47 @@ enum vkmoe_status vkmoe_norms_view(const struct whole_tensors *from, struct vkmo
         &lookup, biases ? names->attention_norm_bias : names->attention_norm, hidden);
     *experts_norm = vkmoe_lookup_vector(
         &lookup, biases ? names->experts_norm_bias : names->experts_norm, hidden);
+    return lookup.status;
+}
+
+// The factor, which is a tensor of one element.
+static void read_block_scale(struct lookup *lookup, const char *name, float *out)
+{
+    float *value;
+    const struct vkmoe_view view = vkmoe_lookup_find(lookup, name, 0, NULL)
+        ? vkmoe_lookup_vector(lookup, name, 1)
+        : (struct vkmoe_view){ 0 };
+    if (!view.data || lookup->status != VKMOE_OK)
+        return;
+    lookup->status = vkmoe_view_floats(&view, lookup->log, 1, 1, &value);
+    if (lookup->status != VKMOE_OK)
+        return;
+    *out = *value;
+    free(value);
+    if (!isfinite(*out) || *out == 0.0f)
+        LOOKUP_FAIL(lookup, INVALID, "%s: tensor %s%s is %g, expected another number",
+            lookup->directory, lookup->prefix, name, (double)*out);
+}
+
+enum vkmoe_status vkmoe_extras_view(const struct whole_tensors *from, struct vkmoe_block block,
+    bool moe, struct vkmoe_block_extras *extras)
+{
+    const struct attention_names *names = &from->source.whole->names[vkmoe_whole_place(block)];
+    struct settings *settings = from->source.settings;
+    struct lookup lookup = start(from);
+    *extras = (struct vkmoe_block_extras){ VKMOE_INIT(vkmoe_block_extras), .scale = 1.0f };
+    if (!names->post_norm)
+        return VKMOE_OK;
+    const uint32_t d = vkmoe_setting_read(&from->source.family->hidden, settings, 1, MAX_WIDTH);
+    lookup.status = settings->status;
+    choose_block(&lookup, &from->source, block, names->attention_norm);
+    extras->attention_post_norm = vkmoe_lookup_vector(&lookup, names->attention_post_norm, d);
+    extras->post_norm = vkmoe_lookup_vector(&lookup, names->post_norm, d);
+    if (moe) {
+        extras->dense_post_norm = vkmoe_lookup_vector(&lookup, names->dense_post_norm, d);
+        extras->experts_pre_norm = vkmoe_lookup_vector(&lookup, names->experts_pre_norm, d);
+        extras->experts_post_norm = vkmoe_lookup_vector(&lookup, names->experts_post_norm, d);
+    }
+    read_block_scale(&lookup, names->block_scale, &extras->scale);
     return lookup.status;
 }

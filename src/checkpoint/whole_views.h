@@ -17,7 +17,7 @@ struct attention_views {
     struct vkmoe_attention_params params;
     struct vkmoe_pattern *patterns; // [experts]
     float *position_bias;           // [heads][2 position_reach + 1]; none: not valid
-    float *divisors;                // LongRoPE's, [2][pairs], that settings have; none: not valid
+    float *divisors;                // LongRoPE's that settings have, or turned_pairs': [2][pairs]
     float *ones;                    // [head_size]; unit_norms only
     struct vkmoe_view views[];      // query, output: [experts] each; latent keys, values: [heads]
 };
@@ -30,5 +30,7 @@ enum vkmoe_status vkmoe_frame_view(const struct whole_tensors *from, struct vkmo
 // The weights of norms, or their biases.
 enum vkmoe_status vkmoe_norms_view(const struct whole_tensors *from, struct vkmoe_block block,
     bool biases, struct vkmoe_view *attention_norm, struct vkmoe_view *experts_norm);
+enum vkmoe_status vkmoe_extras_view(const struct whole_tensors *from, struct vkmoe_block block,
+    bool moe, struct vkmoe_block_extras *extras);
 
 #endif

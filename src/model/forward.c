@@ -8,6 +8,7 @@
 #include "device/span.h"
 #include "device/shapes.h"
 
+#include "shaders/cap.h"
 #include "shaders/embed.h"
 #include "shaders/norm.h"
 
@@ -45,31 +46,71 @@ static enum vkmoe_status embed(vkmoe_stream *stream, const vkmoe_model *n, uint6
     });
 }
 
-// x += delta (unless it is the first); normed = norm(x), for `tokens` rows from `first` on.
-static enum vkmoe_status norm(vkmoe_stream *stream, const vkmoe_model *n,
-    const vkmoe_buffer *weight, float epsilon, bool has_delta, uint32_t first, uint32_t tokens)
+// x = factor * (x + scale * delta), result = norm(x): for `tokens` rows from `first` on.
+struct norm_step {
+    const vkmoe_buffer *x, *delta, *weight, *result; // delta NULL: x stays as it is
+    float epsilon, scale, factor;
+    uint32_t first, tokens;
+};
+
+static enum vkmoe_status record_norm(
+    vkmoe_stream *stream, const vkmoe_model *n, const struct norm_step *step)
 {
-    const uint64_t offset = (uint64_t)first * n->frame.hidden * sizeof(float);
+    const uint64_t offset = (uint64_t)step->first * n->frame.hidden * sizeof(float);
     const struct norm_push push = {
-        .x = vkmoe_buffer_address(n->x) + offset,
-        .delta = vkmoe_buffer_address(n->delta) + offset,
-        .weight = vkmoe_buffer_address(weight),
-        .result = vkmoe_buffer_address(n->normed) + offset,
-        .tokens = tokens,
+        .x = vkmoe_buffer_address(step->x) + offset,
+        .delta = vkmoe_buffer_address(step->delta ? step->delta : step->x) + offset,
+        .weight = vkmoe_buffer_address(step->weight),
+        .result = vkmoe_buffer_address(step->result) + offset,
+        .tokens = step->tokens,
         .columns = n->frame.hidden,
+        .factor = step->factor,
     };
     return stream_run(stream, &(struct dispatch) {
         .kernel = KERNEL_norm,
         .spec = {
             [NORM_LANES] = lanes(n),
-            [NORM_HAS_DELTA] = has_delta,
-            [NORM_EPSILON] = float_bits(epsilon),
-            [NORM_SCALE] = float_bits(n->frame.residual_scale),
+            [NORM_HAS_DELTA] = step->delta != NULL,
+            [NORM_EPSILON] = float_bits(step->epsilon),
+            [NORM_SCALE] = float_bits(step->scale),
             [NORM_CENTERED] = n->frame.layer_norm,
         },
         .push = &push,
-        .groups = tokens,
+        .groups = step->tokens,
     });
+}
+
+// What norms of blocks have in common: x of the residual stream, to what follows.
+static struct norm_step norm_step(const vkmoe_model *n, const vkmoe_buffer *weight, uint32_t tokens)
+{
+    return (struct norm_step){
+        .x = n->x,
+        .delta = n->delta,
+        .weight = weight,
+        .result = n->normed,
+        .epsilon = n->frame.block_norm_epsilon,
+        .scale = n->frame.residual_scale,
+        .factor = 1,
+        .tokens = tokens,
+    };
+}
+
+// x += delta; normed = norm(x).
+static enum vkmoe_status norm(
+    vkmoe_stream *stream, const vkmoe_model *n, const vkmoe_buffer *weight, uint32_t tokens)
+{
+    const struct norm_step step = norm_step(n, weight, tokens);
+    return record_norm(stream, n, &step);
+}
+
+// rows = norm(rows), of what an attention or a network has left.
+static enum vkmoe_status norm_result(vkmoe_stream *stream, const vkmoe_model *n,
+    const vkmoe_buffer *weight, const vkmoe_buffer *rows, uint32_t tokens)
+{
+    struct norm_step step = norm_step(n, weight, tokens);
+    step.x = step.result = rows;
+    step.delta = NULL;
+    return record_norm(stream, n, &step);
 }
 
 // The part of an [blocks][tokens][k] output that belongs to a block.
@@ -89,6 +130,7 @@ struct block_run {
     struct vkmoe_span positions, sequences, lengths;
     uint32_t longest;
     struct vkmoe_span expert_ids, attention_expert_ids; // of the block; may be absent
+    float factor;                                       // of the block before
     bool folded;                                        // norms are, and results are added to x
     const vkmoe_buffer *next_norm;                      // what follows the block, if they are
 };
@@ -100,7 +142,7 @@ static bool folds(const vkmoe_model *n, uint32_t tokens)
         return false;
     for (uint32_t b = 0; b < n->decoder.count; b++) {
         const struct model_block *block = &n->decoder.blocks[b];
-        if (block->cross || !vkmoe_attention_folds(block->attention, tokens)
+        if (block->cross || has_extras(block) || !vkmoe_attention_folds(block->attention, tokens)
             || !vkmoe_moe_folds(block->experts, tokens))
             return false;
     }
@@ -139,12 +181,27 @@ static enum vkmoe_status record_cross(vkmoe_stream *stream, const vkmoe_model *n
 {
     if (!block->cross)
         return VKMOE_OK;
-    TRY_RETURN(norm(stream, n, block->cross_norm, n->frame.block_norm_epsilon, true, 0, r->tokens));
+    TRY_RETURN(norm(stream, n, block->cross_norm, r->tokens));
     struct vkmoe_attention_forward_params cross = attention_params(n, r);
     cross.lengths = (struct vkmoe_span){ n->input_lengths, 0 };
     cross.stored = true;
     return vkmoe_attention_forward_for(
         r->caller, stream, block->cross, block->cross_cache, &cross, NULL);
+}
+
+// The network that all tokens take, in its place as one of one expert.
+static enum vkmoe_status record_beside(vkmoe_stream *stream, const vkmoe_model *n,
+    const struct model_block *block, const struct block_run *r)
+{
+    const struct vkmoe_moe_forward_params dense = {
+        VKMOE_INIT(vkmoe_moe_forward_params),
+        .tokens = r->tokens,
+        .x = { n->normed, 0 },
+        .y = { n->delta, 0 },
+        .ids = { n->dense_ids, 0 },
+        .weights = { n->dense_weights, 0 },
+    };
+    return vkmoe_moe_record(r->caller, stream, block->beside, &dense, NULL, NULL);
 }
 
 static enum vkmoe_status record_experts(vkmoe_stream *stream, const vkmoe_model *n,
@@ -157,6 +214,10 @@ static enum vkmoe_status record_experts(vkmoe_stream *stream, const vkmoe_model 
         .y = { r->folded ? n->x : n->delta, 0 },
         .ids = r->expert_ids,
     };
+    if (block->beside) {
+        experts.y.buffer = n->other;
+        experts.router_x.buffer = n->x;
+    }
     if (block->dense) {
         experts.ids = (struct vkmoe_span){ n->dense_ids, 0 };
         experts.weights = (struct vkmoe_span){ n->dense_weights, 0 };
@@ -169,16 +230,41 @@ static enum vkmoe_status record_experts(vkmoe_stream *stream, const vkmoe_model 
         block->history.choices ? &limit : NULL, r->folded ? &folding : NULL);
 }
 
+// What stands in for the experts of a block with extras; x has what attention added, normed its
+// norm. Leaves in delta what is to be added.
+static enum vkmoe_status record_extras(vkmoe_stream *stream, const vkmoe_model *n,
+    const struct model_block *block, const struct block_run *r)
+{
+    if (!block->beside) {
+        TRY_RETURN(record_experts(stream, n, block, r));
+        return norm_result(stream, n, block->post_norm, n->delta, r->tokens);
+    }
+    TRY_RETURN(record_beside(stream, n, block, r));
+    TRY_RETURN(norm_result(stream, n, block->dense_post_norm, n->delta, r->tokens));
+    struct norm_step step = norm_step(n, block->experts_pre_norm, r->tokens);
+    step.delta = NULL;
+    TRY_RETURN(record_norm(stream, n, &step));
+    TRY_RETURN(record_experts(stream, n, block, r));
+    TRY_RETURN(norm_result(stream, n, block->experts_post_norm, n->other, r->tokens));
+    step = norm_step(n, block->post_norm, r->tokens);
+    step.x = step.result = n->delta;
+    step.delta = n->other;
+    step.scale = 1;
+    return record_norm(stream, n, &step);
+}
+
 // `first`: nothing waits in delta yet.
 static enum vkmoe_status record_block(vkmoe_stream *stream, const vkmoe_model *n,
     const struct model_block *block, bool first, const struct block_run *r)
 {
-    const float epsilon = n->frame.block_norm_epsilon;
     struct folding folding;
+    struct norm_step step = norm_step(n, block->attention_norm, r->tokens);
+    step.delta = first ? NULL : n->delta;
+    step.factor = r->factor;
     if (r->folded)
         folding = folding_to(n, block->experts_norm);
     else
-        TRY_RETURN(norm(stream, n, block->attention_norm, epsilon, !first, 0, r->tokens));
+        TRY_RETURN(record_norm(stream, n, &step));
     struct vkmoe_attention_forward_params attend = attention_params(n, r);
     attend.lengths = r->lengths;
     attend.longest = r->longest;
@@ -187,9 +273,34 @@ static enum vkmoe_status record_block(vkmoe_stream *stream, const vkmoe_model *n
     TRY_RETURN(vkmoe_attention_forward_for(
         r->caller, stream, block->attention, r->cache, &attend, r->folded ? &folding : NULL));
     TRY_RETURN(record_cross(stream, n, block, r));
+    if (has_extras(block))
+        TRY_RETURN(norm_result(stream, n, block->attention_post_norm, n->delta, r->tokens));
     if (!r->folded)
-        TRY_RETURN(norm(stream, n, block->experts_norm, epsilon, true, 0, r->tokens));
-    return record_experts(stream, n, block, r);
+        TRY_RETURN(norm(stream, n, block->experts_norm, r->tokens));
+    return has_extras(block) ? record_extras(stream, n, block, r)
+                             : record_experts(stream, n, block, r);
+}
+
+// By which x is multiplied in front of block `index`, or behind all.
+static float factor_before(const struct model_stack *stack, uint32_t index)
+{
+    return index > 0 ? stack->blocks[index - 1].scale : 1;
+}
+
+static enum vkmoe_status record_cap(
+    vkmoe_stream *stream, const vkmoe_model *n, const struct vkmoe_model_forward_params *f)
+{
+    const struct cap_push push = {
+        .x = vkmoe_span_address(&f->logits),
+        .count = f->logits_count * n->frame.vocabulary, // below 2^30
+    };
+    return stream_run(stream,
+        &(struct dispatch){
+            .kernel = KERNEL_cap,
+            .spec = { [CAP_LANES] = lanes(n), [CAP_LIMIT] = float_bits(n->frame.logits_cap) },
+            .push = &push,
+            .groups = div_up(push.count, lanes(n)),
+        });
 }
 
 static enum vkmoe_status record_logits(vkmoe_stream *stream, const vkmoe_model *n,
@@ -198,18 +309,23 @@ static enum vkmoe_status record_logits(vkmoe_stream *stream, const vkmoe_model *
     const uint32_t count = f->logits_count, first = f->tokens - count;
     if (count == 0)
         return VKMOE_OK;
+    struct norm_step step = norm_step(n, n->decoder.final_norm, count);
+    step.delta = n->frame.blocks > 0 ? n->delta : NULL;
+    step.epsilon = n->frame.norm_epsilon;
+    step.factor = factor_before(&n->decoder, n->decoder.count);
+    step.first = first;
     if (!folded)
-        TRY_RETURN(norm(stream, n, n->decoder.final_norm, n->frame.norm_epsilon,
-            n->frame.blocks > 0, first, count));
+        TRY_RETURN(record_norm(stream, n, &step));
     const uint64_t offset = (uint64_t)first * n->frame.hidden * sizeof(float);
     const struct folded_norm last = { vkmoe_buffer_address(n->x) + offset, n->frame.norm_epsilon };
-    return vkmoe_linear_record_part(stream, n->tied ? &n->embedding : &n->head,
+    TRY_RETURN(vkmoe_linear_record_part(stream, n->tied ? &n->embedding : &n->head,
         &(struct direct_operands){
             .x = vkmoe_buffer_address(n->normed) + offset,
             .y = vkmoe_span_address(&f->logits),
             .tokens = count,
             .norm = folded ? &last : NULL,
-        });
+        }));
+    return n->frame.logits_cap > 0 ? record_cap(stream, n, f) : VKMOE_OK;
 }
 
 static enum vkmoe_status check(const struct caller *caller, const vkmoe_stream *stream,
@@ -260,6 +376,7 @@ static enum vkmoe_status record_decoder(const struct caller *caller, vkmoe_strea
             .expert_ids = block_ids(&f->expert_ids, b, f->tokens, n->k),
             .attention_expert_ids =
                 block_ids(&f->attention_expert_ids, b, f->tokens, n->attention_k),
+            .factor = factor_before(stack, b),
             .folded = folded,
             .next_norm = last ? stack->final_norm : stack->blocks[b + 1].attention_norm,
         };
@@ -320,10 +437,13 @@ static enum vkmoe_status record_encoder(const struct caller *caller, vkmoe_strea
         .cache = n->encoder_cache,
         .lengths = { n->encoder_length, 0 },
         .longest = e->tokens,
+        .factor = 1,
     };
     for (uint32_t b = 0; b < n->encoder.count; b++)
         TRY_RETURN(record_block(stream, n, &n->encoder.blocks[b], b == 0, &r));
-    TRY_RETURN(norm(stream, n, n->encoder.final_norm, n->frame.norm_epsilon, true, 0, e->tokens));
+    struct norm_step last = norm_step(n, n->encoder.final_norm, e->tokens);
+    last.epsilon = n->frame.norm_epsilon;
+    TRY_RETURN(record_norm(stream, n, &last));
     const struct vkmoe_attention_forward_params output = {
         VKMOE_INIT(vkmoe_attention_forward_params),
         .tokens = e->tokens,
@@ -350,10 +470,13 @@ static uint64_t stack_scratch(const struct model_stack *stack, uint32_t tokens)
     for (uint32_t b = 0; b < stack->count; b++) {
         const struct model_block *block = &stack->blocks[b];
         const vkmoe_attention *const attentions[] = { block->attention, block->cross };
-        size = MAX(size, vkmoe_moe_scratch_size(block->experts, tokens));
-        // Decode passes lay scratch out differently; few tokens may need a little more.
-        for (uint32_t t = 1; t <= MIN(tokens, DECODE_MAX_TOKENS); t++)
-            size = MAX(size, vkmoe_moe_scratch_size(block->experts, t));
+        const vkmoe_moe *const layers[] = { block->experts, block->beside };
+        for (size_t i = 0; i < ARRAY_SIZE(layers) && layers[i]; i++) {
+            size = MAX(size, vkmoe_moe_scratch_size(layers[i], tokens));
+            // Decode passes lay scratch out differently; few tokens may need a little more.
+            for (uint32_t t = 1; t <= MIN(tokens, DECODE_MAX_TOKENS); t++)
+                size = MAX(size, vkmoe_moe_scratch_size(layers[i], t));
+        }
         for (size_t i = 0; i < ARRAY_SIZE(attentions) && attentions[i]; i++) {
             size = MAX(size, vkmoe_attention_scratch_size(attentions[i], tokens));
             for (uint32_t t = 1; t <= MIN(tokens, DECODE_MAX_TOKENS); t++)

@@ -124,6 +124,42 @@ static enum vkmoe_status create_experts(vkmoe_model *n, vkmoe_checkpoint *checkp
     return vkmoe_moe_load(&n->loading, &moe, &block->experts);
 }
 
+// One of RMS norms, which have no bias.
+static enum vkmoe_status upload_rms_norm(
+    vkmoe_model *n, const struct vkmoe_view *weight, vkmoe_buffer **out)
+{
+    return upload_norm(n, weight, &(struct vkmoe_view){ 0 }, 1, out);
+}
+
+// All or none of them are there; those that only blocks with experts have are absent elsewhere.
+static enum vkmoe_status create_extras(vkmoe_model *n, vkmoe_checkpoint *checkpoint,
+    struct vkmoe_block where, struct model_block *block)
+{
+    struct vkmoe_block_extras extras = { VKMOE_INIT(vkmoe_block_extras) };
+    struct vkmoe_moe_params dense = { VKMOE_INIT(vkmoe_moe_params) };
+    TRY_RETURN(vkmoe_checkpoint_get_extras(checkpoint, where, &extras));
+    block->scale = extras.scale != 0 ? extras.scale : 1;
+    if (!extras.post_norm.data)
+        return VKMOE_OK;
+    TRY_RETURN(upload_rms_norm(n, &extras.attention_post_norm, &block->attention_post_norm));
+    TRY_RETURN(upload_rms_norm(n, &extras.post_norm, &block->post_norm));
+    if (block->dense)
+        return VKMOE_OK;
+    TRY_RETURN(upload_rms_norm(n, &extras.dense_post_norm, &block->dense_post_norm));
+    TRY_RETURN(upload_rms_norm(n, &extras.experts_pre_norm, &block->experts_pre_norm));
+    TRY_RETURN(upload_rms_norm(n, &extras.experts_post_norm, &block->experts_post_norm));
+    TRY_RETURN(vkmoe_checkpoint_get_mlp(checkpoint, where, &dense));
+    TRY_RETURN(vkmoe_moe_load(&n->loading, &dense, &block->beside));
+    if (n->other)
+        return VKMOE_OK;
+    vkmoe_fit_name(n->device, "rows of the residual stream");
+    vkmoe_fit_enter(n->device, FIT_SCRATCH);
+    const enum vkmoe_status status = vkmoe_buffer_create(
+        n->device, (uint64_t)n->rows * n->frame.hidden * sizeof(float), &n->other);
+    vkmoe_fit_enter(n->device, FIT_WEIGHTS);
+    return status;
+}
+
 static enum vkmoe_status create_norms(vkmoe_model *n, vkmoe_checkpoint *checkpoint,
     struct vkmoe_block where, struct model_block *block)
 {
@@ -152,6 +188,7 @@ static enum vkmoe_status create_block(
             n, checkpoint, where, p->sequences, p->capacity, &block->attention, &block->cache));
     TRY_RETURN(create_experts(n, checkpoint, in_encoder, where, block));
     TRY_RETURN(create_norms(n, checkpoint, where, block));
+    TRY_RETURN(create_extras(n, checkpoint, where, block));
     if (where.part == VKMOE_PART_BLOCKS)
         return VKMOE_OK;
     where.part = VKMOE_PART_CROSS;
@@ -249,6 +286,20 @@ static void set_defaults(vkmoe_model *n)
     f->logits_scale = f->logits_scale == 0 ? 1 : f->logits_scale;
 }
 
+// A dense network beside the experts.
+static enum vkmoe_status count_beside(
+    vkmoe_model *n, vkmoe_checkpoint *checkpoint, struct vkmoe_block where)
+{
+    struct vkmoe_block_extras extras = { VKMOE_INIT(vkmoe_block_extras) };
+    struct vkmoe_moe_params dense = { VKMOE_INIT(vkmoe_moe_params) };
+    TRY_RETURN(vkmoe_checkpoint_get_extras(checkpoint, where, &extras));
+    if (!extras.experts_pre_norm.data)
+        return VKMOE_OK;
+    TRY_RETURN(vkmoe_checkpoint_get_mlp(checkpoint, where, &dense));
+    n->loading.total += vkmoe_moe_load_size(&dense);
+    return VKMOE_OK;
+}
+
 // Adds what the block's matrices are to what will be loaded.
 static enum vkmoe_status count_block(
     vkmoe_model *n, vkmoe_checkpoint *checkpoint, struct vkmoe_block where)
@@ -261,6 +312,7 @@ static enum vkmoe_status count_block(
         return VKMOE_OK;
     TRY_RETURN(get_layer(checkpoint, where, &moe));
     n->loading.total += vkmoe_moe_load_size(&moe);
+    TRY_RETURN(count_beside(n, checkpoint, where));
     if (where.part == VKMOE_PART_BLOCKS)
         return VKMOE_OK;
     where.part = VKMOE_PART_CROSS;
@@ -372,8 +424,10 @@ static void destroy_stack(struct model_stack *stack)
         vkmoe_attention_destroy(&block->cross);
         vkmoe_cache_destroy(&block->cross_cache);
         vkmoe_moe_destroy(&block->experts);
+        vkmoe_moe_destroy(&block->beside);
         BUFFERS_DESTROY(&block->history.choices, &block->attention_norm, &block->cross_norm,
-            &block->experts_norm);
+            &block->experts_norm, &block->attention_post_norm, &block->post_norm,
+            &block->dense_post_norm, &block->experts_pre_norm, &block->experts_post_norm);
     }
     free(stack->blocks);
     vkmoe_buffer_destroy(&stack->final_norm);
@@ -385,10 +439,18 @@ void vkmoe_model_destroy(vkmoe_model **model)
     destroy_stack(&n->decoder);
     destroy_stack(&n->encoder);
     EXPERTS_DESTROY(&n->embedding, &n->head);
-    BUFFERS_DESTROY(&n->x, &n->normed, &n->delta, &n->dense_ids, &n->dense_weights,
+    BUFFERS_DESTROY(&n->x, &n->normed, &n->delta, &n->other, &n->dense_ids, &n->dense_weights,
         &n->encoder_length, &n->input_lengths, &n->input_sequence);
     vkmoe_cache_destroy(&n->encoder_cache);
     free(n);
+}
+
+static uint64_t extras_size(const struct model_block *block)
+{
+    return vkmoe_moe_device_size(block->beside) + vkmoe_buffer_taken(block->attention_post_norm)
+        + vkmoe_buffer_taken(block->post_norm) + vkmoe_buffer_taken(block->dense_post_norm)
+        + vkmoe_buffer_taken(block->experts_pre_norm)
+        + vkmoe_buffer_taken(block->experts_post_norm);
 }
 
 static uint64_t stack_size(const struct model_stack *stack)
@@ -400,7 +462,8 @@ static uint64_t stack_size(const struct model_stack *stack)
             + vkmoe_cache_device_size(block->cache) + vkmoe_attention_device_size(block->cross)
             + vkmoe_cache_device_size(block->cross_cache) + vkmoe_moe_device_size(block->experts)
             + vkmoe_buffer_taken(block->attention_norm) + vkmoe_buffer_taken(block->cross_norm)
-            + vkmoe_buffer_taken(block->experts_norm) + vkmoe_buffer_taken(block->history.choices);
+            + vkmoe_buffer_taken(block->experts_norm) + vkmoe_buffer_taken(block->history.choices)
+            + extras_size(block);
     }
     return size;
 }
@@ -412,7 +475,7 @@ uint64_t vkmoe_model_device_size(const vkmoe_model *n)
     uint64_t size = vkmoe_experts_size(&n->embedding) + vkmoe_experts_size(&n->head)
         + stack_size(&n->decoder) + stack_size(&n->encoder)
         + vkmoe_cache_device_size(n->encoder_cache);
-    const vkmoe_buffer *const buffers[] = { n->x, n->normed, n->delta, n->dense_ids,
+    const vkmoe_buffer *const buffers[] = { n->x, n->normed, n->delta, n->other, n->dense_ids,
         n->dense_weights, n->encoder_length, n->input_lengths, n->input_sequence };
     for (size_t i = 0; i < ARRAY_SIZE(buffers); i++)
         size += vkmoe_buffer_taken(buffers[i]);

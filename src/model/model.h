@@ -14,7 +14,17 @@ struct model_block {
     struct choice_history history; // of a decoder's block whose experts have a capacity
     bool dense;                    // `experts` is one that every token takes
     vkmoe_buffer *attention_norm, *cross_norm, *experts_norm; // f32 [hidden]
+    // Extras, or NULL: see struct vkmoe_block_extras. Then `experts_norm` is the dense network's.
+    vkmoe_moe *beside; // the dense network of a block with experts
+    vkmoe_buffer *attention_post_norm, *post_norm;
+    vkmoe_buffer *dense_post_norm, *experts_pre_norm, *experts_post_norm;
+    float scale; // of x behind the block
 };
+
+static inline bool has_extras(const struct model_block *block)
+{
+    return block->post_norm != NULL;
+}
 
 // A run of blocks with what follows the last.
 struct model_stack {
@@ -36,6 +46,7 @@ struct vkmoe_model {
     struct experts head;                     // of its own, unless tied
     bool tied;                               // the head is the embedding
     vkmoe_buffer *x, *normed, *delta;        // f32 [rows][hidden]
+    vkmoe_buffer *other;                     // likewise, of experts beside something; or NULL
     vkmoe_buffer *dense_ids, *dense_weights; // [rows] zeros and ones: the routing of dense blocks
     // The encoder's: its blocks take turns with one cache.
     vkmoe_cache *encoder_cache;

@@ -10,8 +10,9 @@ struct norm_case {
     uint32_t tokens, columns;
     float epsilon;
     bool delta;
-    float scale; // of delta
-    bool zeros;  // a row of x is zero
+    float scale;  // of delta
+    float factor; // of the sum; 0: 1
+    bool zeros;   // a row of x is zero
     bool centered;
     float offset; // of all of x, far from 0 for its mean to matter
 };
@@ -36,6 +37,8 @@ static const struct norm_case cases[] = {
         .delta = true, .scale = 1.0f},
     CASE("granite-multiplier", .shapes = CPU | GPU), SHAPE(5, 96), .epsilon = 1e-5f,
         .delta = true, .scale = 0.22f},
+    CASE("gemma4", .shapes = CPU | GPU), SHAPE(5, 96), .epsilon = 1e-6f, .delta = true,
+        .scale = 1.0f, .factor = 0.375f},
     CASE("epsilon-large", .shapes = CPU), SHAPE(5, 40), .epsilon = 0.75f, .delta = true,
         .scale = -1.5f},
     CASE("phimoe", .timed = true, .shapes = ALL, .everywhere = true), SHAPE(7, 256), LAYER},
@@ -88,6 +91,7 @@ static void reference(struct kernel_io *io)
         double mean = 0.0, square = 0.0;
         for (size_t i = first; i < first + c->columns; i++) {
             sum[i] = x[i] + (delta ? (double)c->scale * delta[i] : 0.0);
+            sum[i] *= c->factor != 0.0f ? (double)c->factor : 1.0;
             mean += c->centered ? sum[i] / c->columns : 0.0;
         }
         for (size_t i = first; i < first + c->columns; i++)
@@ -103,7 +107,7 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
 {
     const struct norm_case *c = (const void *)io->test;
     SET_PUSH(io, norm, .tokens = c->tokens, .columns = c->columns,
-        AT(x) AT(delta) AT(weight) AT(result));
+        .factor = c->factor != 0.0f ? c->factor : 1.0f, AT(x) AT(delta) AT(weight) AT(result));
     *d = (struct dispatch){
         .spec = {
             [NORM_LANES] = io->shape.lanes,

@@ -21,4 +21,5 @@ FAMILY_MODELS(gemma4,
         .arrays = HAS_GATE | HAS_INPUT_SCALE | HAS_EXPERT_SCALE,
         LAYER(40, 24, 8, 3, .score = VKMOE_SCORE_SOFTMAX, .renormalize = true, .rms_norm = true,
             .rms_epsilon = 1e-5, .activation = VKMOE_ACTIVATION_GELU_TANH),
-        .write = write_gemma4, .prefix = { "model.language_model.layers.%u.", NULL }));
+        .beside = true, .write = write_gemma4,
+        .prefix = { "model.language_model.layers.%u.", NULL }));

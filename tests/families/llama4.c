@@ -10,6 +10,12 @@ static void write_llama4(struct writer *w, family_t *f, const char *prefix, laye
         "feed_forward.shared_expert.up_proj.weight", "feed_forward.shared_expert.down_proj.weight");
 }
 
+static void write_dense(struct writer *w, family_t *f, const char *prefix, layer_t *l)
+{
+    family_add_experts(w, f, prefix, l, "feed_forward.gate_proj.weight",
+        "feed_forward.up_proj.weight", "feed_forward.down_proj.weight");
+}
+
 FAMILY_MODELS(llama4,
     OTHER_MODEL("llama4",
         "{\"model_type\":\"llama4\",\"text_config\":{\"model_type\":\"llama4_text\","
@@ -20,11 +26,13 @@ FAMILY_MODELS(llama4,
         STORED(VKMOE_DTYPE_BF16, 1, 1, "-x-x"), .arrays = HAS_GATE | HAS_SHARED_GATE,
         SILU_LAYER(40, 24, 8, 1, .score = VKMOE_SCORE_IDENTITY, .weigh = VKMOE_WEIGH_SIGMOID,
             .shared_inner = 24, .weight_on_input = true),
-        .write = write_llama4, .prefix = { "language_model.model.layers.%u.", NULL }),
+        .write = write_llama4, .prefix = { "language_model.model.layers.%u.", NULL },
+        .dense_inner = 99, .write_dense = write_dense),
     MODEL("llama4_text", "llama4_text",
-        "\"hidden_size\":24,\"intermediate_size\":40,\"num_hidden_layers\":3,"
+        "\"hidden_size\":24,\"intermediate_size\":40,\"intermediate_size_mlp\":99,"
+        "\"num_hidden_layers\":3,"
         "\"moe_layers\":[0,2],\"num_local_experts\":4,\"num_experts_per_tok\":2",
         STORED(VKMOE_DTYPE_F16, 1, 2, "x-x"), .arrays = HAS_GATE | HAS_SHARED_GATE,
         SILU_LAYER(24, 40, 4, 2, .score = VKMOE_SCORE_IDENTITY, .weigh = VKMOE_WEIGH_SIGMOID,
             .shared_inner = 40, .weight_on_input = true),
-        WRITTEN_BY(write_llama4)));
+        WRITTEN_BY(write_llama4), .dense_inner = 99, .write_dense = write_dense));

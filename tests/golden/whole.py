@@ -85,12 +85,26 @@ MODELS = {
         "rope_parameters": {"rope_type": "llama3", "rope_theta": 500.0, "factor": 16.0,
                             "low_freq_factor": 1.0, "high_freq_factor": 1.0,
                             "original_max_position_embeddings": 16}}),
+    # Blocks with a window and one without, which turns half of its pairs; a cap that is felt.
+    "gemma4": ("Gemma4Text", "ForCausalLM", {
+        **ENDS, "hidden_size": 24, "num_attention_heads": 4, "num_key_value_heads": 2,
+        "head_dim": 8, "global_head_dim": 12, "num_global_key_value_heads": 1,
+        "attention_k_eq_v": True, "num_hidden_layers": 3, "intermediate_size": 16,
+        "enable_moe_block": True, "moe_intermediate_size": 8, "num_experts": 5,
+        "top_k_experts": 2, "hidden_size_per_layer_input": 0, "sliding_window": 6,
+        "final_logit_softcapping": 2.0, "max_position_embeddings": 256,
+        "layer_types": ["sliding_attention", "full_attention", "full_attention"],
+        "rope_parameters": {
+            "sliding_attention": {"rope_type": "default", "rope_theta": 100.0},
+            "full_attention": {"rope_type": "proportional", "rope_theta": 1000.0,
+                               "partial_rotary_factor": 0.5}}}),
 }
 
 
 def distribution(name, shape):
     """Mean and deviation of a parameter, by its name."""
-    if name.endswith("norm.weight"):
+    if name.endswith(("norm.weight", "scale", "layer_scalar", "layernorm_1.weight",
+            "layernorm_2.weight")):
         return 1.0, 0.3
     if name.endswith("bias") or name.endswith("sinks"):
         return 0.0, 0.5

@@ -76,7 +76,7 @@ struct reference_attention {
     bool norm_after_rope;
     double *long_divisors; // [rope.size / 2]
     double long_attention_factor;
-    double temperature;    // queries grow with the position, by steps of temperature_floor
+    double temperature; // queries grow with the position, by steps of temperature_floor
     uint32_t temperature_floor;
     bool value_norm;
     // Then there are as many kv heads as heads, head_size is that of keys or values, whichever is

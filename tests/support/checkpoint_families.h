@@ -50,6 +50,7 @@ struct checkpoint_family {
     uint32_t dense_inner;
     void (*write_dense)(struct writer *writer, const struct checkpoint_family *family,
         const char *prefix, const struct reference_layer *layer);
+    bool beside; // blocks with experts have such a network as well, which is not written
 };
 
 // Those of one family, from tests/families.

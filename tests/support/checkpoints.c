@@ -137,6 +137,7 @@ static void add_blocks(struct writer *writer, const struct checkpoint_family *fa
     double *embedding = random_array(seed, "embedding",
         (size_t)family->vocabulary * family->layer.hidden, 1.0, 0.0, family->dtype);
     writer_add(writer, "model.embed_tokens.weight", family->dtype, embedding, 2, embedding_shape);
+    out->beside = family->beside;
     for (uint32_t s = 0; s < 2; s++) {
         out->block_count[s] = family->moe[s] ? (uint32_t)strlen(family->moe[s]) : 0;
         for (uint32_t b = 0; b < out->block_count[s]; b++) {

@@ -25,6 +25,7 @@ struct checkpoint {
     uint32_t block_count[2];
     bool moe[2][16]; // [decoder][block]
     bool fused;      // see checkpoint_create_fused()
+    bool beside;     // the network beside the experts is missing
 };
 
 uint32_t checkpoint_count(void);

@@ -52,6 +52,9 @@ bool gguf_write(struct gguf_writer *writer, const char *path);
 // same input are one, which no architecture forbids. False after a note.
 bool gguf_convert(vkmoe_checkpoint *checkpoint, const char *path, uint32_t parts, bool fused);
 
+// The same of a Gemma 4, whose head is its embedding. gguf_gemma4.c
+bool gguf_convert_gemma4(vkmoe_checkpoint *checkpoint, const char *path);
+
 // The same in one part, but for what an edit leaves out and adds.
 struct gguf_edit {
     const char *without;

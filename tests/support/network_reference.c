@@ -58,6 +58,28 @@ static enum vkmoe_status get_layer(
                                                  : vkmoe_checkpoint_get_mlp(model, where, out);
 }
 
+static bool read_extras(vkmoe_checkpoint *model, uint32_t index, struct reference_block *out)
+{
+    const struct vkmoe_block where = { .index = index };
+    struct vkmoe_block_extras extras = { VKMOE_INIT(vkmoe_block_extras) };
+    struct vkmoe_moe_params beside = { VKMOE_INIT(vkmoe_moe_params) };
+    const uint32_t d = out->attention.hidden;
+    if (vkmoe_checkpoint_get_extras(model, where, &extras) != VKMOE_OK)
+        return false;
+    out->attention_post_norm = reference_read_view(&extras.attention_post_norm, 1, d);
+    out->post_norm = reference_read_view(&extras.post_norm, 1, d);
+    out->dense_post_norm = reference_read_view(&extras.dense_post_norm, 1, d);
+    out->experts_pre_norm = reference_read_view(&extras.experts_pre_norm, 1, d);
+    out->experts_post_norm = reference_read_view(&extras.experts_post_norm, 1, d);
+    out->scale = extras.scale;
+    if (!out->dense_post_norm)
+        return true;
+    if (vkmoe_checkpoint_get_mlp(model, where, &beside) != VKMOE_OK)
+        return false;
+    reference_layer_from(&beside, &out->beside);
+    return true;
+}
+
 static bool read_block(vkmoe_checkpoint *model, uint32_t index, struct reference_block *out)
 {
     const struct vkmoe_block where = { .index = index };
@@ -77,7 +99,7 @@ static bool read_block(vkmoe_checkpoint *model, uint32_t index, struct reference
     out->experts_norm = reference_read_view(&experts_norm, 1, attention.hidden);
     out->attention_norm_bias = reference_read_view(&biases[0], 1, attention.hidden);
     out->experts_norm_bias = reference_read_view(&biases[1], 1, attention.hidden);
-    return true;
+    return read_extras(model, index, out);
 }
 
 bool reference_network_from(vkmoe_checkpoint *model, struct reference_network *out)
@@ -104,6 +126,7 @@ bool reference_network_from(vkmoe_checkpoint *model, struct reference_network *o
         .embedding_scale = frame.embedding_scale,
         .residual_scale = frame.residual_scale,
         .logits_scale = frame.logits_scale,
+        .logits_cap = frame.logits_cap,
     };
     bool ok = out->embedding && out->head && out->final_norm;
     for (uint32_t b = 0; ok && b < frame.blocks; b++)
@@ -121,6 +144,12 @@ void reference_network_finish(struct reference_network *network)
         free(block->experts_norm_bias);
         reference_attention_finish(&block->attention);
         reference_layer_finish(&block->experts);
+        reference_layer_finish(&block->beside);
+        free(block->attention_post_norm);
+        free(block->post_norm);
+        free(block->dense_post_norm);
+        free(block->experts_pre_norm);
+        free(block->experts_post_norm);
     }
     void *const arrays[] = { network->blocks, network->embedding, network->head,
         network->final_norm, network->final_norm_bias, network->head_bias };
@@ -216,7 +245,8 @@ static void find_logits(
             double sum = n->head_bias ? n->head_bias[v] : 0.0;
             for (uint32_t i = 0; i < n->hidden; i++)
                 sum += n->head[(size_t)v * n->hidden + i] * normed[(size_t)t * n->hidden + i];
-            logits[(size_t)t * n->vocabulary + v] = sum;
+            logits[(size_t)t * n->vocabulary + v] =
+                n->logits_cap != 0.0 ? n->logits_cap * tanh(sum / n->logits_cap) : sum;
         }
     }
 }
@@ -318,6 +348,40 @@ static void feed_forward(struct rows *r, const struct reference_layer *experts, 
     free(ones);
 }
 
+// delta = norm(delta), if there is a norm.
+static void norm_delta(struct rows *r, const double *weight)
+{
+    const size_t count = (size_t)r->tokens * r->network->hidden;
+    float *normed = allocate(count, sizeof(float));
+    if (weight)
+        normalize(r->network, r->delta,
+            (struct norm){ weight, NULL, r->network->block_norm_epsilon }, r->tokens, 1.0, normed);
+    for (size_t i = 0; weight && i < count; i++)
+        r->delta[i] = normed[i];
+    free(normed);
+}
+
+// The network beside the experts, then these, whose gate sees x.
+static void feed_beside(struct rows *r, const struct reference_block *block, int32_t *ids)
+{
+    const size_t count = (size_t)r->tokens * r->network->hidden;
+    double *dense = allocate(count, sizeof(double));
+    float *raw = allocate(count, sizeof(float));
+    feed_forward(r, &block->beside, NULL);
+    norm_delta(r, block->dense_post_norm);
+    for (size_t i = 0; i < count; i++) {
+        dense[i] = r->delta[i];
+        raw[i] = (float)r->x[i];
+    }
+    norm_block(r, block->experts_pre_norm, NULL);
+    reference_forward(
+        &block->experts, r->tokens, 0, r->normed, raw, NULL, NULL, r->delta, ids, NULL, NULL);
+    norm_delta(r, block->experts_post_norm);
+    add(r->delta, dense, 1.0, count);
+    free(dense);
+    free(raw);
+}
+
 void reference_network_forward(const struct reference_network *n, uint32_t tokens,
     const uint32_t *ids, const uint32_t *positions, const uint32_t *sequences,
     struct reference_memory *memory, double *logits, int32_t *expert_ids,
@@ -332,6 +396,7 @@ void reference_network_forward(const struct reference_network *n, uint32_t token
         reference_attend(&block->attention, tokens, r.normed, positions, sequences, NULL,
             &memory->blocks[b], false, NULL, NULL, r.delta,
             attention_expert_ids ? attention_expert_ids + attending : NULL, NULL, NULL);
+        norm_delta(&r, block->attention_post_norm);
         add_delta(&r);
         if (block->cross_norm) {
             norm_block(&r, block->cross_norm, NULL);
@@ -342,11 +407,16 @@ void reference_network_forward(const struct reference_network *n, uint32_t token
         }
         norm_block(&r, block->experts_norm, block->experts_norm_bias);
         int32_t *block_ids = expert_ids ? expert_ids + chosen : NULL;
-        if (memory->chosen[b])
+        if (block->beside.up)
+            feed_beside(&r, block, block_ids);
+        else if (memory->chosen[b])
             feed_limited(&r, &block->experts, memory->chosen[b], memory->capacity, block_ids);
         else
             feed_forward(&r, &block->experts, block_ids);
+        norm_delta(&r, block->post_norm);
         add_delta(&r);
+        for (size_t i = 0; i < (size_t)tokens * n->hidden; i++)
+            r.x[i] *= or_one(block->scale);
     }
     normalize(n, r.x, (struct norm){ n->final_norm, n->final_norm_bias, n->norm_epsilon }, tokens,
         or_one(n->logits_scale), r.normed);

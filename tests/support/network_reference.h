@@ -18,6 +18,11 @@ struct reference_block {
     double *experts_norm;                            // [hidden]
     double *attention_norm_bias, *experts_norm_bias; // [hidden]; NULL: there is none
     struct reference_layer experts;                  // without a router: one that every token takes
+    // struct vkmoe_block_extras, and the network beside the experts; NULL: there are none
+    double *attention_post_norm, *post_norm;
+    double *dense_post_norm, *experts_pre_norm, *experts_post_norm;
+    double scale; // 0: 1
+    struct reference_layer beside;
 };
 
 // struct vkmoe_frame and the blocks. It owns its arrays.
@@ -34,6 +39,7 @@ struct reference_network {
     double *encoder_norm; // [hidden]
     double norm_epsilon, block_norm_epsilon;
     double embedding_scale, residual_scale, logits_scale; // 0: 1
+    double logits_cap;                                    // 0: none
 };
 
 // An owner of its arrays, like what reference_router_from() makes.

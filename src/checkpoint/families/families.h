@@ -100,10 +100,10 @@
 
 #define BLOCK_NORMS \
     .attention_norm = "input_layernorm.weight", .experts_norm = "post_attention_layernorm.weight"
-#define PROJECTIONS(parent) \
-    BLOCK_NORMS, .module = parent ".", .query = parent ".q_proj.weight", \
-                 .output = parent ".o_proj.weight", .key = parent ".k_proj.weight", \
-                 .value = parent ".v_proj.weight"
+#define PROJECTIONS(parent) BLOCK_NORMS, MATRICES(parent)
+#define MATRICES(parent) \
+    .module = parent ".", .query = parent ".q_proj.weight", .output = parent ".o_proj.weight", \
+    .key = parent ".k_proj.weight", .value = parent ".v_proj.weight"
 // Of latent attention, as DeepSeek has it.
 #define LATENT_PROJECTIONS(parent) \
     BLOCK_NORMS, \
