@@ -88,6 +88,7 @@ void store(uint token, uint column, float y)
 
 void main()
 {
+    load_code_book(pc.table, LANES);
     // Tokens run fastest: those that share an expert meet its rows in the cache, which costs
     // less than the branches of doing them together.
     const uint group = group_index();

@@ -134,6 +134,7 @@ void common_expert(uint first_token, uint row_tile, uint head)
 
 void main()
 {
+    load_code_book(pc.table, LANES);
     const uint group = group_index();
     const uint routed_groups = pc.tokens * pc.k * pc.row_tiles;
     if (group < routed_groups) {

@@ -10,6 +10,7 @@ layout(local_size_x_id = 0) in;
 
 void main()
 {
+    load_code_book(pc.table, EMBED_LANES);
     const uint index = group_index() * EMBED_LANES + gl_LocalInvocationIndex;
     const uint token = index / pc.units, i = index % pc.units;
     if (token >= pc.tokens)

@@ -16,6 +16,7 @@ struct embed_push {
     ADDRESS(F32Out) x;        // out [tokens][columns]
     ADDRESS(F32Out) weighted; // out [tokens][columns], with EMBED_WEIGHTED: x weight
     ADDRESS(F32) weight;      // in  [columns], likewise
+    ADDRESS(U32x2) table;     // in  the matrix's; for the code books before it
     uint tokens, columns, units, vocabulary;
 };
 PUSH(embed_push)

@@ -83,6 +83,7 @@ void main()
     tile t;
     if (!find_tile(t))
         return;
+    load_code_book(pc.table, gl_WorkGroupSize.x);
 #if defined(SM)
     if (t.rows <= SN)
         gemm_1(t);

@@ -56,7 +56,7 @@ static bool check_encoding(enum vkmoe_dtype dtype)
     struct rng rng = rng_for(2, format->name);
     double values[TEST_FORMAT_MAX_ELEMENTS], again[TEST_FORMAT_MAX_ELEMENTS];
     double error = 0.0, total = 0.0;
-    for (uint32_t b = 0; b < 1000; b++) {
+    for (uint32_t b = 0; b < 32000 / format->elements; b++) {
         for (uint32_t i = 0; i < format->elements; i++)
             values[i] = again[i] = rng_normal(&rng);
         format_round(dtype, again, format->elements);

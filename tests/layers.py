@@ -18,8 +18,9 @@ MAY_USE['checkpoint'] = {'base', 'checkpoint'}  # files, which only a whole mode
 MAY_USE['model'].add('checkpoint')
 MAY_USE['tokenizer'] = {'base', 'checkpoint', 'tokenizer'}  # which nothing else asks for
 # How what files hold is read and written, which needs no device.
-READERS = {'weights_decode.c', 'weights_decode_256.c', 'weights_decode_32.c',
-    'weights_decode_bits.c', 'weights_decode_folder.c', 'weights_encode.c', 'weights_encode_256.c',
+READERS = {'weights_code_books.c', 'weights_decode.c', 'weights_decode_256.c',
+    'weights_decode_32.c', 'weights_decode_bits.c', 'weights_decode_books.c',
+    'weights_decode_folder.c', 'weights_encode.c', 'weights_encode_256.c',
     'weights_encode_32.c', 'weights_encode_bits.c', 'weights_format.c', 'weights_view.c'}
 NO_CIRCLES = 'device'
 

@@ -104,6 +104,19 @@ uvec2 further(U32x4 base, uint bytes)
 #endif
 }
 
+// And so many back.
+uvec2 before(U32x2 base, uint bytes)
+{
+#ifdef INT64
+    return unpackUint2x32(uint64_t(base) - uint64_t(bytes));
+#else
+    uvec2 at = uvec2(base);
+    uint borrow;
+    at.x = usubBorrow(at.x, bytes, borrow);
+    return uvec2(at.x, at.y - borrow);
+#endif
+}
+
 // The same 16 bytes where each lane has an address of its own: lavapipe gathers element
 // by element, so two 64-bit elements cost half of four 32-bit ones; GPUs do not care.
 uvec4 gather_u32x4_ahead(U32x4 base, uint i, uint ahead)

@@ -27,6 +27,7 @@ static enum vkmoe_status embed(vkmoe_stream *stream, const vkmoe_model *n, uint6
         .x = vkmoe_buffer_address(n->x),
         .weighted = vkmoe_buffer_address(n->normed),
         .weight = address_or_dummy(n->device, weight),
+        .table = vkmoe_experts_table(&n->embedding),
         .tokens = tokens,
         .columns = n->frame.hidden,
         .units = n->embedding.matrices[0].units,

@@ -6,10 +6,12 @@
 #include "base/try.h"
 #include "device/fit.h"
 #include "device/operands.h"
+#include "weights/code_books.h"
 #include "weights/view.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static enum vkmoe_status no_host_memory(const vkmoe_device *device)
 {
@@ -130,17 +132,33 @@ fail:
     return status;
 }
 
+// The bytes before the addresses.
+static size_t books_size(const struct experts *e)
+{
+    const bool has = vkmoe_format_has_code_book(e->dtype)
+        || (e->shared.rows > 0 && vkmoe_format_has_code_book(e->shared.dtype));
+    return has ? sizeof vkmoe_code_books : 0;
+}
+
+uint64_t vkmoe_experts_table(const struct experts *e)
+{
+    return vkmoe_buffer_address(e->table) + books_size(e);
+}
+
 enum vkmoe_status vkmoe_experts_finish(struct experts *e)
 {
-    uint64_t *addresses = calloc((size_t)e->count + 1, sizeof *addresses);
-    if (!addresses)
+    const size_t books = books_size(e);
+    const size_t size = books + ((size_t)e->count + 1) * sizeof(uint64_t);
+    uint64_t *table = calloc(1, size);
+    if (!table)
         return no_host_memory(e->device);
+    memcpy(table, vkmoe_code_books, books);
+    uint64_t *addresses = table + books / sizeof *table;
     for (uint32_t i = 0; i < e->count; i++)
         addresses[i] = vkmoe_buffer_address(e->matrices[i].buffer);
     addresses[e->count] = address_or_dummy(e->device, e->shared.matrix.buffer);
-    const enum vkmoe_status status = vkmoe_buffer_create_from(
-        e->device, addresses, ((uint64_t)e->count + 1) * sizeof *addresses, &e->table);
-    free(addresses);
+    const enum vkmoe_status status = vkmoe_buffer_create_from(e->device, table, size, &e->table);
+    free(table);
     return status;
 }
 

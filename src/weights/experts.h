@@ -26,7 +26,8 @@ struct experts {
         uint32_t rows, columns; // 0: there is none
         bool gated;
     } shared;
-    vkmoe_buffer *table; // addresses of the matrices, [count + 1]: the last is the shared one's
+    vkmoe_buffer *table; // addresses of the matrices, [count + 1]: the last is the shared one's;
+                         // before them the code books, where a format has one
     vkmoe_buffer *bias;  // f32 [count][padded rows], in the matrices' row order; NULL: none
     const struct variant *form; // of every GEMM, for who compares forms; NULL: the best
 };
@@ -69,6 +70,9 @@ void vkmoe_experts_destroy(struct experts *experts);
 void vkmoe_experts_destroy_all(struct experts *const *experts);
 
 uint64_t vkmoe_experts_size(const struct experts *experts); // of device memory
+
+// The address of the table for kernels: after the code books, if there are such.
+uint64_t vkmoe_experts_table(const struct experts *experts);
 
 // ----------------------------------------------------------------------- products
 //

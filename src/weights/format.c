@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/common.h"
+#include "weights/code_books.h"
 
 static const struct format formats[] = {
 #define FORMAT(name_, NAME, value, elements_, bytes_, lead_, checkpoints) \
@@ -45,6 +46,15 @@ bool vkmoe_format_named(const char *in_checkpoints, enum vkmoe_dtype *out)
         }
     }
     return false;
+}
+
+bool vkmoe_format_has_code_book(enum vkmoe_dtype dtype)
+{
+    static const bool has[ARRAY_SIZE(formats)] = {
+#define HAS_CODE_BOOK(name, first, entries) [VKMOE_DTYPE_##name] = true,
+        CODE_BOOKS(HAS_CODE_BOOK)
+    };
+    return has[dtype];
 }
 
 int64_t vkmoe_format_offset(enum vkmoe_dtype dtype, int64_t elements)

@@ -26,6 +26,9 @@ extern const char *const vkmoe_format_list;
 // The format that files call so; false: none.
 bool vkmoe_format_named(const char *in_checkpoints, enum vkmoe_dtype *out);
 
+// Whether kernels want the code books of weights/code_books.h to read it.
+bool vkmoe_format_has_code_book(enum vkmoe_dtype dtype);
+
 // The bytes of elements that are whole blocks; those of a negative number are negative.
 int64_t vkmoe_format_offset(enum vkmoe_dtype dtype, int64_t elements);
 // Those of a row, whose last block may have more than is used of it, and of several rows.

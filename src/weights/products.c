@@ -33,7 +33,7 @@ static struct experts in_shared_format(const struct experts *e)
 }
 
 #define EXPERTS_OPERANDS(e) \
-    .table = vkmoe_buffer_address((e)->table), .bias = address_or_dummy((e)->device, (e)->bias)
+    .table = vkmoe_experts_table(e), .bias = address_or_dummy((e)->device, (e)->bias)
 
 // --------------------------------------------------------------------- few tokens
 

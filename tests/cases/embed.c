@@ -67,6 +67,7 @@ static const struct embed_case cases[] = {
     VECTORS("vectors-int4-128", INT4_128),
     VECTORS("vectors-int8", INT8),
     VECTORS("vectors-nvfp4-scaled", NVFP4_SCALED),
+    VECTORS("vectors-iq3-s", IQ3_S),
 
     // ------------------------------------------------------ shapes, with mixtral's pipelines
     CASE("no-token", .shapes = CPU), SHAPE(0, 320, 64), .scale = 1.0f},
@@ -133,7 +134,7 @@ static void fill(struct kernel_io *io)
     if (c->vectors)
         read_vectors(io, matrix);
     io_add(io, "x", ROLE_OUT, c->tokens, c->columns);
-    io_add(io, "dummy", ROLE_IN, 1, 64);
+    io_add_table(io, 1);
     if (c->weighted) {
         io_add_floats(io, "weight", 1, c->columns, 1.0);
         io_add(io, "weighted", ROLE_OUT, c->tokens, c->columns);
@@ -168,8 +169,9 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
 {
     const struct embed_case *c = (const void *)io->test;
     const struct linear *matrix = io->model;
+    io_fill_table(io, matrix, NULL);
     SET_PUSH(io, embed, .tokens = c->tokens, .columns = c->columns, .units = matrix->units,
-        .vocabulary = c->vocabulary, AT(ids) AT(matrix) AT(x) AT(weighted) AT(weight));
+        .vocabulary = c->vocabulary, AT(ids) AT(matrix) AT(x) AT(weighted) AT(weight) AT(table));
     const struct embed_push *push = (const void *)io->push;
     *d = (struct dispatch){
         .spec = {

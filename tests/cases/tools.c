@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "weights/code_books.h"
+
 #include "shaders/plan.h"
 
 const struct kernel_suite *const kernel_suites[KERNEL_COUNT] = {
@@ -122,7 +124,7 @@ uint64_t io_address(struct kernel_io *io, const char *name)
     struct kernel_operand *operand = io_find(io, name);
     if (!operand)
         operand = io_find(io, "dummy");
-    return operand->address;
+    return operand->address + operand->begin;
 }
 
 bool io_is_packed(
@@ -370,14 +372,18 @@ double linear_row(const struct linear *l, uint32_t part, uint32_t expert, uint32
 
 void io_add_table(struct kernel_io *io, uint32_t experts)
 {
-    io_add(io, "table", ROLE_IN, experts + 1, 2);
+    struct kernel_operand *table =
+        io_add(io, "table", ROLE_IN, experts + 1 + sizeof vkmoe_code_books / 8, 2);
+    table->begin = sizeof vkmoe_code_books;
+    memcpy(table->before, vkmoe_code_books, sizeof vkmoe_code_books);
     io_add(io, "dummy", ROLE_IN, 1, 64);
 }
 
 void io_fill_table(struct kernel_io *io, const struct linear *routed, const struct linear *shared)
 {
-    uint64_t *table = io_find(io, "table")->before;
-    const uint32_t experts = (uint32_t)(io_find(io, "table")->size / 8 - 1);
+    const size_t books = sizeof vkmoe_code_books / sizeof(uint64_t);
+    uint64_t *table = (uint64_t *)io_find(io, "table")->before + books;
+    const uint32_t experts = (uint32_t)(io_find(io, "table")->size / 8 - books - 1);
     for (uint32_t e = 0; e < experts; e++)
         table[e] = routed ? io->operands[routed->first_operand + e % routed->distinct].address
                           : io_address(io, "dummy");

@@ -41,6 +41,7 @@ struct kernel_operand {
     enum operand_role role;
     size_t size;      // bytes
     uint32_t skew;    // bytes between its end and the end of a 16-byte run: misaligns it
+    uint32_t begin;   // bytes before the address that kernels get
     uint32_t columns; // elements in a row, to name places
     void *before;     // its contents
     // What has to be in it afterwards; one of the two, if any.

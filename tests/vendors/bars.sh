@@ -109,6 +109,10 @@ else
 fi
 mesa=/opt/unstable
 failed=0
+# Data that was made by asking ggml.
+[ -z "$has_ggml" ] || tests/chroots.sh run "$dir" \
+    python3 src/weights/code_books.py --check src/weights/code_books.c ||
+    failed=$((failed + 1))
 if tests/chroots.sh unpack "${newest[@]}" 2>"$out/why"; then
     capture_all
     time_host >"$out/host" || {

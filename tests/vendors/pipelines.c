@@ -152,20 +152,24 @@ static void visit_layer(struct program *program, const char *shape, struct layer
 static void visit_small(struct program *program, const struct shape *shape, enum vkmoe_dtype dtype,
     enum vkmoe_precision precision)
 {
-    static const uint32_t tokens[] = { 1, 2, 4, 8, PREFILL_TOKENS };
+    static const uint32_t tokens[] = { 1, 2, 4, 8, PREFILL_TOKENS }, ends[] = { 1, PREFILL_TOKENS };
+    const bool some = vkmoe_format_has_code_book(dtype); // the rest is as with other formats
     struct layer_case c = shape->base;
     c.dtype = dtype;
     c.layer.precision = precision;
     const uint32_t width = MAX(WIDTH, test_format(dtype)->elements);
     c.layer.hidden = c.layer.inner = width;
     c.layer.shared.inner = c.layer.shared.inner ? width : 0;
-    visit_layer(program, shape->name, c, tokens, ARRAY_SIZE(tokens));
+    visit_layer(program, shape->name, c, some ? ends : tokens,
+        some ? ARRAY_SIZE(ends) : ARRAY_SIZE(tokens));
 }
 
-// Of formats below 8 bits, which are read in much the same way and take long to compile, two.
+// Of formats below 8 bits, which are read in much the same way and take long to compile, two, and
+// one with a code book.
 static bool is_one_of_many(enum vkmoe_dtype dtype)
 {
-    return dtype > VKMOE_DTYPE_Q8_0 && dtype != VKMOE_DTYPE_Q4_K && dtype != VKMOE_DTYPE_IQ4_XS;
+    return dtype > VKMOE_DTYPE_Q8_0 && dtype != VKMOE_DTYPE_Q4_K && dtype != VKMOE_DTYPE_IQ4_XS
+        && dtype != VKMOE_DTYPE_IQ3_S;
 }
 
 static void visit_shapes(struct program *program)

@@ -1,0 +1,30 @@
+// decode_books.c - formats with a code book: blocks of 256 elements, where an index chooses levels
+// of 8 or 4 elements at once. Products are exact.
+#include "weights/code_books.h"
+#include "weights/decode_bits.h"
+
+#define ELEMENTS 256
+
+// Of elements that an entry has `bits` for, that of number i.
+static uint32_t level_of(uint32_t entry, uint32_t i, uint32_t bits)
+{
+    return (uint32_t)vkmoe_code_books[entry] >> i * bits & ((1u << bits) - 1);
+}
+
+static float with_sign(uint32_t sign, float magnitude)
+{
+    return sign ? -magnitude : magnitude;
+}
+
+void vkmoe_decode_iq3_s(const void *block, float *to)
+{
+    const unsigned char *b = block, *tops = b + 66, *signs = b + 74, *scales = b + 106;
+    const float d = f16_at(b);
+    for (uint32_t i = 0; i < ELEMENTS; i++) {
+        const uint32_t j = i / 32, s = scales[j / 2] >> j % 2 * 4 & 15;
+        const uint32_t index = b[2 + i / 4] | (tops[j] >> i / 4 % 8 & 1) << 8;
+        const uint32_t level = level_of(CODE_BOOK_IQ3_S + index, i % 4, 3);
+        const float magnitude = d * (float)(2 * s + 1) * (float)(2 * level + 1);
+        to[i] = with_sign(signs[i / 8] >> i % 8 & 1, magnitude);
+    }
+}
