@@ -56,6 +56,13 @@ uint code_book_entry(uint i)
     return code_book[i / 2] >> i % 2 * 16 & 0xffff;
 }
 
+// Fours of levels, as bytes.
+uint levels_of_2_bits(uint bits)
+{
+    const uint pairs = (bits | bits << 12) & 0x000f000f;
+    return (pairs | pairs << 6) & 0x03030303;
+}
+
 uint levels_of_3_bits(uint bits)
 {
     const uint pairs = (bits & 0x3f) | (bits & 0xfc0) << 10;
@@ -74,6 +81,20 @@ unit with_signs(uvec2 q, float scale, uint signs)
             floatBitsToUint(magnitudes.b[c]) ^ (signs << (27 - c) & 0x80000000u));
     }
     return w;
+}
+
+// The sign of the last of eight elements from those of the others: an even number is negative.
+uint even_signs(uint signs)
+{
+    return signs | (bitCount(signs) & 1) << 7;
+}
+
+// What iq2_xxs, iq2_xs and iq2_s have in common: entry `i`, whose levels are 8, 25 and 43.
+unit from_iq2(uint i, float scale, uint signs)
+{
+    const uint entry = code_book_entry(i);
+    const uvec2 q = uvec2(levels_of_2_bits(entry & 0xff), levels_of_2_bits(entry >> 8));
+    return with_signs(q * 17 + 0x08080808 + (q >> 1 & 0x01010101), scale, signs);
 }
 
 #endif

@@ -16,6 +16,15 @@ static float with_sign(uint32_t sign, float magnitude)
     return sign ? -magnitude : magnitude;
 }
 
+// The sign of element i of 8 where an even number of them is negative, and seven have a bit.
+static uint32_t even_sign(uint32_t signs, uint32_t i)
+{
+    uint32_t count = 0;
+    for (uint32_t n = 0; n < 7; n++)
+        count += signs >> n & 1;
+    return i < 7 ? signs >> i & 1 : count % 2;
+}
+
 void vkmoe_decode_iq3_s(const void *block, float *to)
 {
     const unsigned char *b = block, *tops = b + 66, *signs = b + 74, *scales = b + 106;
@@ -26,5 +35,26 @@ void vkmoe_decode_iq3_s(const void *block, float *to)
         const uint32_t level = level_of(CODE_BOOK_IQ3_S + index, i % 4, 3);
         const float magnitude = d * (float)(2 * s + 1) * (float)(2 * level + 1);
         to[i] = with_sign(signs[i / 8] >> i % 8 & 1, magnitude);
+    }
+}
+
+// What levels of iq2_xs and its kin are, in eighths of the lowest.
+static const unsigned char iq2_levels[] = { 8, 25, 43, 0 };
+
+// Element i of 256, of which eight have entry `entry`.
+static float iq2(float d, uint32_t s, uint32_t entry, uint32_t i)
+{
+    return d * ((float)s + 0.5f) * 0.25f * (float)iq2_levels[level_of(entry, i % 8, 2)];
+}
+
+void vkmoe_decode_iq2_xs(const void *block, float *to)
+{
+    const unsigned char *b = block;
+    const float d = f16_at(b);
+    for (uint32_t i = 0; i < ELEMENTS; i++) {
+        const uint32_t code = b[2 + i / 8 * 2] | (uint32_t)b[3 + i / 8 * 2] << 8;
+        const uint32_t s = b[66 + i / 32] >> i / 16 % 2 * 4 & 15;
+        const float magnitude = iq2(d, s, CODE_BOOK_IQ2_XS + (code & 511), i);
+        to[i] = with_sign(even_sign(code >> 9, i % 8), magnitude);
     }
 }
