@@ -375,8 +375,9 @@ enum vkmoe_dtype {
     VKMOE_DTYPE_INT8,         // of 32, 38 bytes: the scale, a zero of 16 bits, unsigned bytes
     VKMOE_DTYPE_NVFP4_SCALED, // of 64, 40 bytes: a factor, then as NVFP4
     // GGUF's with code books, from which an index takes the magnitudes of several elements at once.
-    VKMOE_DTYPE_IQ3_S,  // 256 in 110 bytes
-    VKMOE_DTYPE_IQ2_XS, // 256 in 74 bytes
+    VKMOE_DTYPE_IQ3_S,   // 256 in 110 bytes
+    VKMOE_DTYPE_IQ2_XS,  // 256 in 74 bytes
+    VKMOE_DTYPE_IQ3_XXS, // 256 in 98 bytes
 };
 
 struct vkmoe_file; // of an open checkpoint

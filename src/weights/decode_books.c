@@ -58,3 +58,16 @@ void vkmoe_decode_iq2_xs(const void *block, float *to)
         to[i] = with_sign(even_sign(code >> 9, i % 8), magnitude);
     }
 }
+
+void vkmoe_decode_iq3_xxs(const void *block, float *to)
+{
+    const unsigned char *b = block;
+    const float d = f16_at(b);
+    for (uint32_t i = 0; i < ELEMENTS; i++) {
+        const uint32_t rest = u32_at(b + 66 + i / 32 * 4);
+        const uint32_t level = level_of(CODE_BOOK_IQ3_XXS + b[2 + i / 4], i % 4, 3);
+        const float magnitude =
+            d * ((float)(rest >> 28) + 0.5f) * 0.5f * (float)(level < 7 ? 8 * level + 4 : 62);
+        to[i] = with_sign(even_sign(rest >> i / 8 % 4 * 7, i % 8), magnitude);
+    }
+}

@@ -47,6 +47,8 @@ static const struct decode_case cases[] = {
     CASE("q6-k", .shapes = GPU_1), SHAPE(4, 2, 8, 40, 768), .dtype = VKMOE_DTYPE_Q6_K},
     CASE("q5-0", .shapes = ONE), SHAPE(4, 2, 8, 40, 96), .dtype = VKMOE_DTYPE_Q5_0},
     CASE("mxfp4", .shapes = ONE), SHAPE(4, 2, 8, 40, 96), .dtype = VKMOE_DTYPE_MXFP4},
+    CASE("iq3-xxs", .shapes = GPU_1, .thorough = true), SHAPE(4, 2, 8, 40, 512),
+        .dtype = VKMOE_DTYPE_IQ3_XXS},
 
     // ----------------------------------------- shapes, with the pipelines of deepseek-v3
     CASE("no-token", .shapes = ONE), SHAPE(0, 2, 8, 64, 96), SHARED},

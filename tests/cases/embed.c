@@ -69,6 +69,7 @@ static const struct embed_case cases[] = {
     VECTORS("vectors-nvfp4-scaled", NVFP4_SCALED),
     VECTORS("vectors-iq3-s", IQ3_S),
     VECTORS("vectors-iq2-xs", IQ2_XS),
+    VECTORS("vectors-iq3-xxs", IQ3_XXS),
 
     // ------------------------------------------------------ shapes, with mixtral's pipelines
     CASE("no-token", .shapes = CPU), SHAPE(0, 320, 64), .scale = 1.0f},
