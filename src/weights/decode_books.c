@@ -71,3 +71,15 @@ void vkmoe_decode_iq3_xxs(const void *block, float *to)
         to[i] = with_sign(even_sign(rest >> i / 8 % 4 * 7, i % 8), magnitude);
     }
 }
+
+void vkmoe_decode_iq2_xxs(const void *block, float *to)
+{
+    const unsigned char *b = block;
+    const float d = f16_at(b);
+    for (uint32_t i = 0; i < ELEMENTS; i++) {
+        const unsigned char *run = b + 2 + i / 32 * 8;
+        const uint32_t rest = u32_at(run + 4);
+        const float magnitude = iq2(d, rest >> 28, CODE_BOOK_IQ2_XXS + run[i / 8 % 4], i);
+        to[i] = with_sign(even_sign(rest >> i / 8 % 4 * 7, i % 8), magnitude);
+    }
+}
