@@ -379,6 +379,7 @@ enum vkmoe_dtype {
     VKMOE_DTYPE_IQ2_XS,  // 256 in 74 bytes
     VKMOE_DTYPE_IQ3_XXS, // 256 in 98 bytes
     VKMOE_DTYPE_IQ2_XXS, // 256 in 66 bytes
+    VKMOE_DTYPE_IQ2_S,   // 256 in 82 bytes
 };
 
 struct vkmoe_file; // of an open checkpoint

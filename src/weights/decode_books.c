@@ -83,3 +83,15 @@ void vkmoe_decode_iq2_xxs(const void *block, float *to)
         to[i] = with_sign(even_sign(rest >> i / 8 % 4 * 7, i % 8), magnitude);
     }
 }
+
+void vkmoe_decode_iq2_s(const void *block, float *to)
+{
+    const unsigned char *b = block, *signs = b + 34, *tops = b + 66, *scales = b + 74;
+    const float d = f16_at(b);
+    for (uint32_t i = 0; i < ELEMENTS; i++) {
+        const uint32_t j = i / 32, index = b[2 + i / 8] | (tops[j] >> i / 8 % 4 * 2 & 3) << 8;
+        const uint32_t s = scales[j] >> i / 16 % 2 * 4 & 15;
+        const float magnitude = iq2(d, s, CODE_BOOK_IQ2_S + index, i);
+        to[i] = with_sign(signs[i / 8] >> i % 8 & 1, magnitude);
+    }
+}

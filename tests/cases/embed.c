@@ -71,6 +71,7 @@ static const struct embed_case cases[] = {
     VECTORS("vectors-iq2-xs", IQ2_XS),
     VECTORS("vectors-iq3-xxs", IQ3_XXS),
     VECTORS("vectors-iq2-xxs", IQ2_XXS),
+    VECTORS("vectors-iq2-s", IQ2_S),
 
     // ------------------------------------------------------ shapes, with mixtral's pipelines
     CASE("no-token", .shapes = CPU), SHAPE(0, 320, 64), .scale = 1.0f},

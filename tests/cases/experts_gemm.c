@@ -72,6 +72,8 @@ static const struct gemm_case cases[] = {
     NARROW("q4-0", Q4_0),
     NARROW("q4-k", Q4_K),
     NARROW("mxfp4", MXFP4),
+    CASE("iq2-s", .thorough = true), .kind = DIRECT, SHAPE(35, 1, 4, 256, 40),
+        .dtype = VKMOE_DTYPE_IQ2_S},
     CASE("q4-k-up", EVERYWHERE), UP_GATED, SHAPE(40, 2, 8, 512, 24), .dtype = VKMOE_DTYPE_Q4_K},
     CASE("shared-down-q8-0"), .kind = DIRECT, SHAPE(17, 1, 8, 32, 45), .dtype = VKMOE_DTYPE_Q8_0},
     CASE("qwen3-moe-up-bf16", .thorough = true), UP_GATED, SHAPE(96, 8, 128, 64, 48),
