@@ -97,4 +97,12 @@ unit from_iq2(uint i, float scale, uint signs)
     return with_signs(q * 17 + 0x08080808 + (q >> 1 & 0x01010101), scale, signs);
 }
 
+// What iq1_s and iq1_m have in common: levels are -1, 0 and 1, and all are moved by 1/8.
+unit from_iq1(uint i, float scale, bool down)
+{
+    const uint entry = code_book_entry(i);
+    return to_unit(uvec2(levels_of_2_bits(entry & 0xff), levels_of_2_bits(entry >> 8)), scale,
+        scale * (down ? -1.125 : -0.875));
+}
+
 #endif

@@ -95,3 +95,21 @@ void vkmoe_decode_iq2_s(const void *block, float *to)
         to[i] = with_sign(signs[i / 8] >> i % 8 & 1, magnitude);
     }
 }
+
+// Of iq1_s and iq1_m: levels are -1, 0 and 1, and moved by an eighth.
+static float iq1(float d, uint32_t s, uint32_t index, uint32_t i, bool down)
+{
+    const float level = (float)level_of(CODE_BOOK_IQ1_S + index, i % 8, 2) - 1.0f;
+    return d * (float)(2 * s + 1) * (level + (down ? -0.125f : 0.125f));
+}
+
+void vkmoe_decode_iq1_s(const void *block, float *to)
+{
+    const unsigned char *b = block;
+    const float d = f16_at(b);
+    for (uint32_t i = 0; i < ELEMENTS; i++) {
+        const uint32_t rest = b[34 + i / 32 * 2] | (uint32_t)b[35 + i / 32 * 2] << 8;
+        const uint32_t index = b[2 + i / 8] | (rest >> i / 8 % 4 * 3 & 7) << 8;
+        to[i] = iq1(d, rest >> 12 & 7, index, i, rest >> 15);
+    }
+}

@@ -63,7 +63,7 @@ static const struct decode_case cases[] = {
     NARROW("e4m3", E4M3), NARROW("int4-128", INT4_128), SELDOM("int4-32", INT4_32),
     SELDOM("int8", INT8), SELDOM("nvfp4-scaled", NVFP4_SCALED),
     SELDOM("iq3-s", IQ3_S), SELDOM("iq2-xs", IQ2_XS), SELDOM("iq3-xxs", IQ3_XXS),
-    SELDOM("iq2-xxs", IQ2_XXS), SELDOM("iq2-s", IQ2_S),
+    SELDOM("iq2-xxs", IQ2_XXS), SELDOM("iq2-s", IQ2_S), SELDOM("iq1-s", IQ1_S),
 
     // --------------------------------------------- shapes, with the pipelines of mixtral
     CASE("no-token", .shapes = ONE), SHAPE(0, 2, 8, 64, 96), GATED, .shared_inner = 72},
