@@ -11,7 +11,8 @@
     V(IQ3_XXS, 3840, 256) \
     V(IQ2_XXS, 0, 256) \
     V(IQ2_S, 768, 1024) \
-    V(IQ1_S, 1792, 2048)
+    V(IQ1_S, 1792, 2048) \
+    V(IQ1_M, 1792, 2048)
 // clang-format on
 
 #define CODE_BOOK_ENTRIES 4608 // of all; the bytes are a multiple of 16

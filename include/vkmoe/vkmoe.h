@@ -381,6 +381,7 @@ enum vkmoe_dtype {
     VKMOE_DTYPE_IQ2_XXS, // 256 in 66 bytes
     VKMOE_DTYPE_IQ2_S,   // 256 in 82 bytes
     VKMOE_DTYPE_IQ1_S,   // 256 in 50 bytes
+    VKMOE_DTYPE_IQ1_M,   // 256 in 56 bytes
 };
 
 struct vkmoe_file; // of an open checkpoint

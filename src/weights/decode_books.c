@@ -113,3 +113,17 @@ void vkmoe_decode_iq1_s(const void *block, float *to)
         to[i] = iq1(d, rest >> 12 & 7, index, i, rest >> 15);
     }
 }
+
+void vkmoe_decode_iq1_m(const void *block, float *to)
+{
+    const unsigned char *b = block, *scales = b + 48;
+    const unsigned char upper[] = { (unsigned char)(scales[1] >> 4 | (scales[3] & 0xf0)),
+        (unsigned char)(scales[5] >> 4 | (scales[7] & 0xf0)) };
+    const float d = f16_at(upper);
+    for (uint32_t i = 0; i < ELEMENTS; i++) {
+        const uint32_t nibble = b[32 + i / 16] >> i / 8 % 2 * 4 & 15;
+        const uint32_t four = scales[i / 64 * 2] | (uint32_t)scales[i / 64 * 2 + 1] << 8;
+        const uint32_t s = four >> i / 16 % 4 * 3 & 7;
+        to[i] = iq1(d, s, b[i / 8] | (nibble & 7) << 8, i, nibble >> 3);
+    }
+}

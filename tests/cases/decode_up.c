@@ -64,6 +64,7 @@ static const struct decode_case cases[] = {
     SELDOM("int8", INT8), SELDOM("nvfp4-scaled", NVFP4_SCALED),
     SELDOM("iq3-s", IQ3_S), SELDOM("iq2-xs", IQ2_XS), SELDOM("iq3-xxs", IQ3_XXS),
     SELDOM("iq2-xxs", IQ2_XXS), SELDOM("iq2-s", IQ2_S), SELDOM("iq1-s", IQ1_S),
+    SELDOM("iq1-m", IQ1_M),
 
     // --------------------------------------------- shapes, with the pipelines of mixtral
     CASE("no-token", .shapes = ONE), SHAPE(0, 2, 8, 64, 96), GATED, .shared_inner = 72},

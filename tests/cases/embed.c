@@ -73,6 +73,7 @@ static const struct embed_case cases[] = {
     VECTORS("vectors-iq2-xxs", IQ2_XXS),
     VECTORS("vectors-iq2-s", IQ2_S),
     VECTORS("vectors-iq1-s", IQ1_S),
+    VECTORS("vectors-iq1-m", IQ1_M),
 
     // ------------------------------------------------------ shapes, with mixtral's pipelines
     CASE("no-token", .shapes = CPU), SHAPE(0, 320, 64), .scale = 1.0f},
