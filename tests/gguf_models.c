@@ -2,6 +2,8 @@
 // that its weights as dequantised give, exactly computed. A file whose types this version does not
 // compute with is skipped.
 //
+// A file with code books is made here of one of them, and gives what its weights as f32 give.
+//
 // Environment: harness.h, and VKMOE_TEST_GGUF_MODELS, another folder of such models: NAME/ with
 // model.gguf or model-00001-of-*.gguf, tokens.npy, logits.npy, layerN_moe_ids.npy, and for layers
 // alone layerN_moe_input.npy, layerN_moe_weights.npy and layerN_moe_output.npy.
@@ -13,7 +15,9 @@
 #include <sys/stat.h>
 
 #include "cli/npy.h"
+#include "check.h"
 #include "compare.h"
+#include "gguf_writer.h"
 #include "net.h"
 #include "network_reference.h"
 
@@ -216,6 +220,65 @@ static bool check_layer(vkmoe_checkpoint *checkpoint, const struct sample *s, ui
     return ok;
 }
 
+// ------------------------------------------------------------------------- code books
+
+static bool convert(const char *from, const struct gguf_stored *stored, const char *to)
+{
+    vkmoe_checkpoint *checkpoint = NULL;
+    const bool ok =
+        is_ok(vkmoe_checkpoint_open(from, &printing_log, &checkpoint), "vkmoe_checkpoint_open")
+        && gguf_convert_edited(checkpoint, to, &(struct gguf_edit){ .stored = stored });
+    vkmoe_checkpoint_destroy(&checkpoint);
+    return ok;
+}
+
+// The logits of the sample's tokens, in chunks, are compared with `expected` and written to `out`,
+// unless these are NULL.
+static bool check_run(struct harness *harness, const struct sample *s, const char *path,
+    uint32_t chunk, const double *expected, double *out)
+{
+    struct net net;
+    bool ok = net_init(&net, harness, path, NULL)
+        && net_batch(&net, s->tokens, s->ids, s->positions, NULL, s->tokens, 0)
+        && net_run(&net, chunk);
+    if (ok) {
+        const float *logits = array_range(&net.logits);
+        const uint32_t columns = net.frame.vocabulary;
+        const uint64_t count = (uint64_t)s->tokens * columns;
+        ok = !expected
+            || compare_floats(path, expected, logits, count, columns, COMPARE_F32_TOLERANCE).ok;
+        for (uint64_t i = 0; out && i < count; i++)
+            out[i] = logits[i];
+    }
+    return net_end(&net, ok);
+}
+
+static bool check_code_books(struct harness *harness)
+{
+    static const struct gguf_stored stored[] = {
+        { "token_embd.", VKMOE_DTYPE_IQ3_S, 21 },
+        { "ffn_gate_exps.", VKMOE_DTYPE_IQ2_XS, 17 },
+        { "ffn_up_exps.", VKMOE_DTYPE_IQ2_XS, 17 },
+        { NULL },
+    };
+    char folder[] = "/tmp/vkmoe-code-books.XXXXXX", books[64], floats[64];
+    struct sample sample;
+    bool ok = read_sample(VKMOE_TEST_GGUF "/qwen3moe-q8_0", &sample) && mkdtemp(folder);
+    double *logits = allocate((size_t)MAX_TOKENS * 512, sizeof *logits);
+    snprintf(books, sizeof books, "%s/books.gguf", folder);
+    snprintf(floats, sizeof floats, "%s/floats.gguf", folder);
+    ok = ok && convert(sample.path, stored, books) && convert(books, NULL, floats)
+        && check_run(harness, &sample, floats, sample.tokens, NULL, logits)
+        && check_run(harness, &sample, books, sample.tokens, logits, NULL)
+        && check_run(harness, &sample, books, 1, logits, NULL);
+    remove(books);
+    remove(floats);
+    remove(folder);
+    free(logits);
+    free(sample.logits);
+    return ok;
+}
+
 // ------------------------------------------------------------------------------- all
 
 // The blocks with known inputs; true if there are none.
@@ -265,6 +328,7 @@ static void check_all(struct tap *tap, struct harness *harness)
 {
     const char *parent = getenv("VKMOE_TEST_GGUF_MODELS");
     struct dirent **entries = NULL;
+    TAP_TEST(tap, "code-books", check_code_books(harness));
     parent = parent ? parent : VKMOE_TEST_GGUF;
     const int count = scandir(parent, &entries, is_model, alphasort);
     for (int i = 0; i < count; i++) {

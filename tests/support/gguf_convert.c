@@ -539,6 +539,7 @@ static bool convert(vkmoe_checkpoint *checkpoint, const char *path, uint32_t par
         c.architecture = &other;
     }
     c.parts[0].without = edit->without;
+    c.parts[0].stored = edit->stored;
     bool ok = c.architecture && vkmoe_checkpoint_get_frame(checkpoint, &frame) == VKMOE_OK;
     for (c.block = 0; ok && c.block < frame.blocks; c.block++)
         ok = write_block(&c, checkpoint, &frame);

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "allocate.h"
+#include "formats.h"
 #include "tap.h"
 
 enum {
@@ -117,6 +119,33 @@ static void pad(struct gguf_text *text, uint64_t from)
     fflush(text->file);
 }
 
+// What the tensor is stored as; NULL: f32, or `halves`.
+static const struct gguf_stored *stored_as(const struct gguf_writer *writer, const char *name)
+{
+    for (const struct gguf_stored *s = writer->stored; s && s->part; s++) {
+        if (strstr(name, s->part))
+            return s;
+    }
+    return NULL;
+}
+
+static void put_values(struct gguf_writer *writer, const double *values, uint64_t elements,
+    const struct gguf_stored *stored)
+{
+    if (stored) {
+        const size_t size = format_bytes(stored->dtype, elements);
+        void *blocks = allocate(size, 1);
+        format_encode(stored->dtype, values, elements, blocks);
+        put(&writer->data, blocks, size);
+        free(blocks);
+        return;
+    }
+    for (uint64_t i = 0; i < elements && writer->halves; i++)
+        PUT(&writer->data, uint16_t, 0x3c00);
+    for (uint64_t i = 0; i < elements && !writer->halves; i++)
+        PUT(&writer->data, float, (float)values[i]);
+}
+
 static uint64_t count_elements(const uint64_t shape[4], uint32_t *rank)
 {
     uint64_t elements = 1;
@@ -143,17 +172,15 @@ static void put_tensor(struct gguf_writer *writer, const char *name, uint32_t ty
 void gguf_tensor(
     struct gguf_writer *writer, const char *name, const double *values, const uint64_t shape[4])
 {
+    const struct gguf_stored *stored = stored_as(writer, name);
     uint32_t rank;
     const uint64_t elements = count_elements(shape, &rank);
     if (is_left_out(writer, name))
         return;
     put(&writer->data, "", 0);
     pad(&writer->data, 0);
-    put_tensor(writer, name, writer->halves, writer->data.size, shape);
-    for (uint64_t i = 0; i < elements && writer->halves; i++)
-        PUT(&writer->data, uint16_t, 0x3c00);
-    for (uint64_t i = 0; i < elements && !writer->halves; i++)
-        PUT(&writer->data, float, (float)values[i]);
+    put_tensor(writer, name, stored ? stored->number : writer->halves, writer->data.size, shape);
+    put_values(writer, values, elements, stored);
 }
 
 void gguf_hole(struct gguf_writer *writer, const char *name, uint32_t type, uint64_t size,

@@ -10,6 +10,14 @@
 
 #include <vkmoe/model.h>
 
+// Tensors with `part` in their names are of this type, whose number in GGUF files is `number`; a
+// list ends with an empty one.
+struct gguf_stored {
+    const char *part;
+    enum vkmoe_dtype dtype;
+    uint32_t number;
+};
+
 // Zeroed at first.
 struct gguf_writer {
     struct gguf_text {
@@ -18,9 +26,10 @@ struct gguf_writer {
         size_t size;
     } keys, tensors, data;
     uint64_t key_count, tensor_count;
-    uint64_t hole;       // bytes of what gguf_hole() added
-    bool halves;         // tensors are f16, all 1
-    const char *without; // what has one of these, "a|b", in its name is left out
+    uint64_t hole;                    // bytes of what gguf_hole() added
+    bool halves;                      // tensors are f16, all 1
+    const char *without;              // what has one of these, "a|b", in its name is left out
+    const struct gguf_stored *stored; // NULL: f32
 };
 
 void gguf_key_u32(struct gguf_writer *writer, const char *key, uint32_t value);
@@ -35,7 +44,8 @@ void gguf_key_f32s(
 void gguf_key_texts(
     struct gguf_writer *writer, const char *key, const char *const *values, uint32_t count);
 
-// In f32, of rank 1 to 3; `shape` as files elsewhere have it, the slowest first, 0 ends it.
+// In f32 unless the writer says so, of rank 1 to 3; `shape` as files elsewhere have it, the slowest
+// first, 0 ends it.
 void gguf_tensor(
     struct gguf_writer *writer, const char *name, const double *values, const uint64_t shape[4]);
 
@@ -72,6 +82,7 @@ struct gguf_edit {
     uint64_t shape[4];
     bool halves;              // it is in f16
     const char *architecture; // instead of the family's own; NULL: that
+    const struct gguf_stored *stored;
 };
 
 bool gguf_convert_edited(
