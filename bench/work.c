@@ -235,21 +235,27 @@ static uint32_t block_keys(const struct dispatch *d)
         * (d->spec[ATTEND_ROWS] * d->spec[ATTEND_HEADS] > 8 || d->spec[ATTEND_LOADS] == 1 ? 1 : 2);
 }
 
+// Bytes of an element of the cache, but for scales.
+static uint32_t cached_size(const struct dispatch *d)
+{
+    return 4 >> d->spec[ATTEND_CACHE];
+}
+
 static double columns_under_way(const struct dispatch *d)
 {
-    const bool f16 = d->spec[ATTEND_CACHE_F16];
+    const bool f32 = d->spec[ATTEND_CACHE] == CACHE_F32;
     const uint32_t lanes = d->spec[ATTEND_LANES], keys = block_keys(d);
-    const uint32_t loads = d->spec[ATTEND_LOADS];
-    const uint32_t chunks = div_up(d->spec[ATTEND_HEAD_SIZE], f16 ? 8 : 4); // of 16 bytes
-    return MIN(div_up(chunks, 4), loads) * 16.0 * (4.0 * keys / lanes)      // keys
-        + (f16 ? 2 * loads * 8.0 : (loads == 1 ? 2 : loads) * 16.0);        // values
+    const uint32_t loads = d->spec[ATTEND_LOADS], chunk = 16 / cached_size(d);
+    const uint32_t chunks = div_up(d->spec[ATTEND_HEAD_SIZE], chunk);            // of 16 bytes
+    return MIN(div_up(chunks, 4), loads) * 16.0 * (4.0 * keys / lanes)           // keys
+        + (f32 ? (loads == 1 ? 2 : loads) * 4 : 2 * loads * 4) * cached_size(d); // values
 }
 
 static void attend(const struct scene *scene, const struct variant *variant,
     const struct dispatch *d, struct work *work)
 {
     const struct attend_push *push = d->push;
-    const double element = d->spec[ATTEND_CACHE_F16] ? 2 : 4;
+    const double element = cached_size(d);
     const double key = 2 * (double)align_up(d->spec[ATTEND_HEAD_SIZE], 8) * element; // and value
     const bool columns = variant->needs & NEED_gpu;
     const bool matrices = variant->needs & NEED_ANY_MATRIX;

@@ -29,6 +29,9 @@ layout(local_size_x_id = 0) in;
 
 #define D ATTEND_HEAD_SIZE
 #define PADDED ((D + 7) / 8 * 8)
+#define CACHE_TYPE ATTEND_CACHE
+#define CACHE_HEAD_SIZE D
+#include "lib/cache.glsl"
 #define V (ATTEND_VALUE_SIZE != 0 ? ATTEND_VALUE_SIZE : D)
 #define PADDED_V ((V + 7) / 8 * 8)
 #define QUERIES (ATTEND_ROWS * ATTEND_HEADS)         // query q: row q / HEADS, head q % HEADS
@@ -189,6 +192,7 @@ void main()
     if (!find_task(t))
         return;
     position_biases = pc.constants.v.position_bias;
+    AIM_AT_SCALES(pc.sequence_count * kv_heads * pc.capacity);
     load_rows(t);
     load_queries(t);
     wait_for_lanes();

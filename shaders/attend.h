@@ -20,8 +20,8 @@ SPEC(0, ATTEND_LANES, 64)
 SPEC(1, ATTEND_HEAD_SIZE, 64)
 SPEC(2, ATTEND_ROWS, 8)
 SPEC(3, ATTEND_HEADS, 1)
-SPEC(4, ATTEND_MODE, 0) // ROWS_*
-SPEC(5, ATTEND_CACHE_F16, 0)
+SPEC(4, ATTEND_MODE, 0)     // ROWS_*
+SPEC(5, ATTEND_CACHE, 0)    // CACHE_*
 SPEC(6, ATTEND_TILED_KV, 0) // head h: kv head h % kv_heads, else h / (heads / kv_heads)
 SPEC(7, ATTEND_SINK_LOGITS, 0)
 SPEC(8, ATTEND_SPLIT, 0) // 1: leave partial results, for merge_attention
@@ -45,7 +45,7 @@ SPEC(19, ATTEND_VALUE_SIZE, 0) // of a value, which is the start of a row like a
 struct attend_push {
     ADDRESS(AttentionConstants) constants;
     ADDRESS(F32Out) query; // in  [row][query_stride]; out, unless split: where heads begin
-    ADDRESS(U32) keys;     // in  [sequences][kv_heads][capacity][padded head]
+    ADDRESS(U32) keys;     // in  rows [sequences][kv_heads][capacity], see lib/cache.glsl
     ADDRESS(U32) values;
     ADDRESS(U32) plan;      // in  mode 1: see plan.h
     ADDRESS(U32) rows;      // in  mode 1: pairs; mode 2: expert of each pair

@@ -84,6 +84,12 @@
     V(HEAD_NORM_WIDE, 2) \
     V(HEAD_NORM_AFTER, 3)
 
+// What a cache has its keys and values in.
+#define CACHE_TYPES(V) \
+    V(CACHE_F32, 0) \
+    V(CACHE_F16, 1) \
+    V(CACHE_Q8_0, 2)
+
 ENUM(, SCORES)
 ENUM(, SELECTS)
 ENUM(, WEIGHS)
@@ -95,6 +101,7 @@ ENUM(, PATTERN_KINDS)
 ENUM(, ROPE_KINDS)
 ENUM(row_mode, ROW_MODES)
 ENUM(head_norm, HEAD_NORMS)
+ENUM(cache_type, CACHE_TYPES)
 // clang-format on
 
 #endif

@@ -3,20 +3,14 @@
 #include "lib/address.glsl"
 #include "mean_keys.h"
 #include "lib/grid.glsl"
+#define CACHE_TYPE MEAN_CACHE
+#define CACHE_HEAD_SIZE MEAN_HEAD_SIZE
+#include "lib/cache.glsl"
 
 layout(local_size_x_id = 0) in;
 
 #define PADDED ((MEAN_HEAD_SIZE + 7) / 8 * 8)
 #define KEYS_A_TURN 4 // lavapipe 22.3 ends an invocation's loops after 65535 iterations
-
-float load_key(uint row, uint c)
-{
-    if (MEAN_CACHE_F16 != 0) {
-        const vec2 pair = unpackHalf2x16(load_u32(pc.keys, (row * PADDED + c) / 2));
-        return c % 2 == 0 ? pair.x : pair.y;
-    }
-    return uintBitsToFloat(load_u32(pc.keys, row * PADDED + c));
-}
 
 void main()
 {
@@ -31,13 +25,14 @@ void main()
     const uint sequence =
         MEAN_HAS_SEQUENCES != 0 ? min(load_u32(pc.sequences, token), pc.sequence_count - 1) : 0;
     const uint stream = sequence * pc.kv_heads + head;
+    AIM_AT_SCALES(pc.sequence_count * pc.kv_heads * pc.capacity);
     const uint first = stream * pc.capacity + begin;
     const uint blocks = (pc.capacity + MEAN_STRIDE - 1) / MEAN_STRIDE;
     for (uint c = gl_LocalInvocationIndex; c < PADDED; c += MEAN_LANES) {
         float sum = 0.0;
         [[dont_unroll]] for (uint i = 0; i < MEAN_BLOCK; i += KEYS_A_TURN) { // Intel would spill
             [[unroll]] for (uint n = 0; n < KEYS_A_TURN; n++) {
-                const float x = load_key(first + min(i + n, MEAN_BLOCK - 1), c);
+                const float x = load_cached(pc.keys, first + min(i + n, MEAN_BLOCK - 1), c);
                 sum += i + n < MEAN_BLOCK ? x : 0.0;
             }
         }

@@ -9,14 +9,14 @@
 
 SPEC(0, MEAN_LANES, 64)
 SPEC(1, MEAN_HEAD_SIZE, 64)
-SPEC(2, MEAN_CACHE_F16, 0)
+SPEC(2, MEAN_CACHE, 0) // CACHE_*
 SPEC(3, MEAN_HAS_POSITIONS, 1)
 SPEC(4, MEAN_HAS_SEQUENCES, 1)
 SPEC(5, MEAN_BLOCK, 64) // positions in a block
 SPEC(6, MEAN_STRIDE, 64)
 
 struct mean_keys_push {
-    ADDRESS(U32) keys;      // in  [sequences][kv_heads][capacity][padded head]
+    ADDRESS(U32) keys;      // in  rows [sequences][kv_heads][capacity], see lib/cache.glsl
     ADDRESS(F32Out) means;  // out [sequences][kv_heads][ceil(capacity / stride)][padded head]
     ADDRESS(U32) positions; // in  [tokens]
     ADDRESS(U32) sequences; // in  [tokens]

@@ -9,7 +9,10 @@
 layout(local_size_x_id = 0) in;
 
 #define D STORE_HEAD_SIZE
-#define PADDED ((D + 7) / 8 * 8)
+#define CACHE_TYPE STORE_CACHE
+#define CACHE_HEAD_SIZE D
+#include "lib/cache.glsl"
+#include "lib/quantise.glsl"
 
 float clip(float x)
 {
@@ -97,7 +100,7 @@ uint sequence_of(uint token)
     return STORE_HAS_SEQUENCES != 0 ? min(load_u32(pc.sequences, token), pc.sequence_count - 1) : 0;
 }
 
-shared float finished[PADDED]; // one head, before it overwrites its source
+shared float finished[ROW_SIZE]; // one head, before it overwrites its source
 
 float inverse_rms(F32Out source, uint first, uint count, bool turned)
 {
@@ -115,7 +118,7 @@ void finish_head(F32Out source, uint first, float row_scale, uint mode, F32 norm
             source, first, STORE_LATENT != 0 ? STORE_LATENT : D, mode == HEAD_NORM_AFTER);
     const uint norm_at = mode == HEAD_NORM_WIDE ? head * D : 0;
     barrier();
-    for (uint i = gl_LocalInvocationIndex; i < PADDED; i += LANES) {
+    for (uint i = gl_LocalInvocationIndex; i < ROW_SIZE; i += LANES) {
         const uint c = min(i, D - 1);
         float x = rotated(source, first, c, scale, mode, norm, norm_at, position);
         if (mode == HEAD_NORM_AFTER)
@@ -176,18 +179,53 @@ void finish_query(uint row, uint first_head)
     } while ((head += STORE_QUERY_GROUPS) < heads);
 }
 
+// The bits of the largest magnitude in a block of `finished`; a NaN has more than any other.
+uint most_of(uint block)
+{
+    uint most = 0;
+    [[dont_unroll]] for (uint i = 0; i < 32; i++)
+        most = max(most, floatBitsToUint(finished[block * 32 + i]) & 0x7fffffffu);
+    return most;
+}
+
+// Four bytes of a row of q8_0, from element `first` on.
+uint bytes_of(uint first)
+{
+    const float inverse = block_inverse(most_of(first / 32));
+    uint word = 0;
+    [[unroll]] for (uint n = 0; n < 4; n++)
+        word |= byte_of(finished[first + n], inverse) << (n * 8);
+    return word;
+}
+
+// The scales of two blocks of it. Of an odd one out the second is 0.
+uint two_scales(uint first)
+{
+    const uint second = first + 1 < ROW_SIZE / 32 ? block_scale(most_of(first + 1)) : 0;
+    return block_scale(most_of(first)) | second << 16;
+}
+
+void write_word(bool is_key, uint at, uint bits)
+{
+    if (is_key)
+        store_u32(pc.keys, at, bits);
+    else
+        store_u32(pc.values, at, bits);
+}
+
 // Writes `finished` as row `at` of a cache.
 void write_cache(bool is_key, uint at)
 {
-    const uint words = STORE_CACHE_F16 != 0 ? PADDED / 2 : PADDED;
-    for (uint i = gl_LocalInvocationIndex; i < words; i += LANES) {
-        const uint bits = STORE_CACHE_F16 != 0
+    for (uint i = gl_LocalInvocationIndex; i < ROW_WORDS; i += LANES) {
+        const uint bits = STORE_CACHE == CACHE_F16
             ? packHalf2x16(vec2(finished[2 * i], finished[2 * i + 1]))
-            : floatBitsToUint(finished[i]);
-        if (is_key)
-            store_u32(pc.keys, at * words + i, bits);
-        else
-            store_u32(pc.values, at * words + i, bits);
+            : STORE_CACHE == CACHE_Q8_0 ? bytes_of(4 * i)
+                                        : floatBitsToUint(finished[i]);
+        write_word(is_key, at * ROW_WORDS + i, bits);
+    }
+    if (STORE_CACHE == CACHE_Q8_0) {
+        for (uint i = gl_LocalInvocationIndex; i < SCALE_WORDS; i += LANES)
+            write_word(is_key, scale_word(at, 64 * i), two_scales(2 * i));
     }
 }
 
@@ -199,6 +237,7 @@ void store_token(uint token, uint first_head)
     F32 norm = pc.constants.v.key_norm;
     const uint first = token * pc.constants.v.kv_stride;
     float row_scale = 1.0;
+    AIM_AT_SCALES(pc.sequence_count * kv_heads * pc.capacity);
     if (STORE_KEY_NORM == HEAD_NORM_WIDE)
         row_scale = inverse_rms(F32Out(uvec2(pc.key)), first, kv_heads * D, false);
     uint head = first_head;
@@ -215,7 +254,7 @@ void store_token(uint token, uint first_head)
         float scale = 1.0;
         if (STORE_VALUE_NORM != 0)
             scale = inverse_rms(F32Out(uvec2(pc.value)), value, D, false);
-        for (uint i = gl_LocalInvocationIndex; i < PADDED; i += LANES) {
+        for (uint i = gl_LocalInvocationIndex; i < ROW_SIZE; i += LANES) {
             const float x = scale * load_f32(pc.value, value + min(i, D - 1));
             finished[i] = i < D ? clip(x) : 0.0;
         }

@@ -12,8 +12,8 @@
 
 SPEC(0, STORE_LANES, 64)
 SPEC(1, STORE_HEAD_SIZE, 64)
-SPEC(2, STORE_ROWS, 0) // ROWS_*: what a query row is
-SPEC(3, STORE_CACHE_F16, 0)
+SPEC(2, STORE_ROWS, 0)       // ROWS_*: what a query row is
+SPEC(3, STORE_CACHE, 0)      // CACHE_*
 SPEC(4, STORE_ROPE, 0)       // ROPE_*
 SPEC(5, STORE_ROPE_SIZE, 64) // rotated elements of a head, even
 SPEC(6, STORE_QUERY_NORM, 0) // HEAD_NORM_*
@@ -47,7 +47,7 @@ struct store_kv_push {
     value;                  // in  likewise; with STORE_LATENT queries as they were projected,
                             //     [query_rows][heads][STORE_QUERY_SIZE], of which the last
                             //     elements of each head are finished into those of `query`
-    ADDRESS(U32Out) keys;   // out [sequences][kv_heads][capacity][padded head]
+    ADDRESS(U32Out) keys;   // out rows [sequences][kv_heads][capacity], see lib/cache.glsl
     ADDRESS(U32Out) values; // out likewise
     ADDRESS(U32) rows;      // in  pairs, with ROWS_SORTED
     ADDRESS(U32) positions; // in  [tokens]

@@ -70,7 +70,9 @@ static bool check_sizes(const struct attention_run *run)
             (uint64_t)p->heads * l->rank * (l->key_size + l->value_size)
                 + (uint64_t)p->hidden * (p->heads * l->value_size + p->head_size + l->query_rank));
     uint64_t cached = (l->rank ? 1 : 2) * kv_width * run->data.capacity * run->data.sequences
-        * (run->c->cache_dtype == VKMOE_DTYPE_F32 ? 4 : 2);
+        * (run->c->cache_dtype == VKMOE_DTYPE_F32        ? 4
+                : run->c->cache_dtype == VKMOE_DTYPE_F16 ? 2
+                                                         : 1);
     uint64_t size = vkmoe_attention_device_size(run->attention);
     uint64_t cache_size = vkmoe_cache_device_size(run->cache);
     if (size < matrices)

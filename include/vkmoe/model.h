@@ -234,7 +234,7 @@ struct vkmoe_model_params {
     uint32_t struct_size; // VKMOE_INIT()
     uint32_t sequences;   // independent sequences; 0: 1
     uint32_t capacity;    // positions that each may hold; 0: the trained context, at most 4096
-    enum vkmoe_dtype cache_dtype; // VKMOE_DTYPE_F32 or VKMOE_DTYPE_F16
+    enum vkmoe_dtype cache_dtype; // as in vkmoe_cache_params
     uint32_t chunk;               // the most tokens of one forward; 0: 512
     uint32_t encoder_capacity;    // the longest input of an encoder-decoder, at most 65536; 0: 512
     enum vkmoe_expert_capacity expert_capacity;

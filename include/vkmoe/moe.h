@@ -544,7 +544,10 @@ struct vkmoe_cache_params {
     uint32_t kv_heads, head_size; // as the attention's
     uint32_t sequences;           // at least 1
     uint32_t capacity;            // positions that each may hold
-    enum vkmoe_dtype dtype;       // VKMOE_DTYPE_F32 or VKMOE_DTYPE_F16
+    // VKMOE_DTYPE_F32, VKMOE_DTYPE_F16 or VKMOE_DTYPE_Q8_0: elements of 4, 2 or 1 bytes, and of the
+    // last 4 bytes more for each 64 that are begun. Heads take up their size rounded up to 8
+    // elements, of Q8_0 to 32. How they are rounded, and what that changes: docs/semantics.md, B.3.
+    enum vkmoe_dtype dtype;
     // The block size of patterns that have a `top`, of which there may be 2048 blocks, or of
     // `nsa`; 0: neither is there.
     uint32_t block;

@@ -15,8 +15,9 @@
 #define LESS(a, b) ((a) < (b) ? (a) : (b))
 
 // Scores: a chunk is 16 bytes of a key.
-const uint CHUNK = ATTEND_CACHE_F16 != 0 ? 8 : 4;
-const uint CHUNKS = PADDED / CHUNK;
+const uint CHUNK = ATTEND_CACHE == CACHE_Q8_0 ? 16 : ATTEND_CACHE == CACHE_F16 ? 8 : 4;
+const uint CHUNKS = (PADDED + CHUNK - 1) / CHUNK;
+const uint ROW_CHUNKS = ROW_SIZE / CHUNK; // from a row to the next
 const uint CHUNK_TURNS = (CHUNKS + KEY_LANES - 1) / KEY_LANES; // of a lane
 const uint TURNS_AT_ONCE = LESS(CHUNK_TURNS, ATTEND_LOADS);
 const uint ALL_TURNS = (CHUNK_TURNS + TURNS_AT_ONCE - 1) / TURNS_AT_ONCE * TURNS_AT_ONCE;
@@ -45,7 +46,7 @@ const uint OWN_PIECES = OWN_QUERIES * PIECE_TURNS;
 const uint STREAMS = LANES / PIECE_LANES / SHARES;
 const uint VALUE_TURNS = (BLOCK_KEYS + STREAMS - 1) / STREAMS;
 const uint VALUES_AT_ONCE = LESS(VALUE_TURNS,
-    ATTEND_CACHE_F16 != 0 || ATTEND_LOADS == 1 ? 2 * ATTEND_LOADS : ATTEND_LOADS);
+    ATTEND_CACHE != CACHE_F32 || ATTEND_LOADS == 1 ? 2 * ATTEND_LOADS : ATTEND_LOADS);
 const uint VALUE_LOADS = VALUES_AT_ONCE * PIECE_TURNS; // under way
 // All queries see whatever key is loaded, in this run or another.
 #define SEE_ALIKE (ATTEND_ROWS == 1 && ATTEND_PICKED_WORDS == 0)
@@ -92,30 +93,34 @@ void clear_sums()
 
 // ------------------------------------------------------------------------------- scores
 
-// Chunks of this lane's keys from turn `turn` on.
-void load_keys(key_block k, uint turn, out uvec4 own[KEY_LOADS])
+// Chunks of this lane's keys from turn `turn` on; of q8_0 with their scales.
+void load_keys(key_block k, uint turn, out uvec4 own[KEY_LOADS], out uint scales[KEY_LOADS])
 {
     U32x4 keys = U32x4(uvec2(pc.keys));
     [[unroll]] for (uint u = 0; u < KEYS_A_LANE; u++) {
-        const uint at = row_of(k, LANE / KEY_LANES + u * KEY_STEP) * CHUNKS;
+        const uint row = row_of(k, LANE / KEY_LANES + u * KEY_STEP), at = row * ROW_CHUNKS;
         [[unroll]] for (uint n = 0; n < TURNS_AT_ONCE; n++) {
             const uint chunk = (turn + n) * KEY_LANES + LANE % KEY_LANES;
             own[n * KEYS_A_LANE + u] = load_u32x4(keys, at + min(chunk, CHUNKS - 1));
+            scales[n * KEYS_A_LANE + u] = ATTEND_CACHE == CACHE_Q8_0
+                ? load_scale(pc.keys, row, min(chunk, CHUNKS - 1) * CHUNK) : 0;
         }
     }
 }
 
-// Elements 4 * half .. of a chunk.
-vec4 chunk_four(uvec4 chunk, uint half_)
+// Elements 4 * part .. of a chunk.
+vec4 chunk_four(uvec4 chunk, uint scale, uint part)
 {
-    if (ATTEND_CACHE_F16 == 0)
+    if (ATTEND_CACHE == CACHE_Q8_0)
+        return bytes_times(chunk[part], scale);
+    if (ATTEND_CACHE == CACHE_F32)
         return uintBitsToFloat(chunk);
-    const uvec2 bits = half_ == 0 ? chunk.xy : chunk.zw;
+    const uvec2 bits = part == 0 ? chunk.xy : chunk.zw;
     return vec4(unpackHalf2x16(bits.x), unpackHalf2x16(bits.y));
 }
 
 // Adds what these chunks make of the scores.
-void score_chunks(uint turn, uvec4 own[KEY_LOADS],
+void score_chunks(uint turn, uvec4 own[KEY_LOADS], uint scales[KEY_LOADS],
     inout float s[OWN_SCORES])
 {
     [[unroll]] for (uint n = 0; n < TURNS_AT_ONCE; n++) {
@@ -123,7 +128,7 @@ void score_chunks(uint turn, uvec4 own[KEY_LOADS],
         [[unroll]] for (uint h = 0; h < CHUNK / 4; h++) {
             vec4 key[KEYS_A_LANE];
             [[unroll]] for (uint u = 0; u < KEYS_A_LANE; u++)
-                key[u] = chunk_four(own[n * KEYS_A_LANE + u], h);
+                key[u] = chunk_four(own[n * KEYS_A_LANE + u], scales[n * KEYS_A_LANE + u], h);
             [[unroll]] for (uint q = 0; q < QUERIES; q++) {
                 const vec4 x = query[q * QUERY_FOURS + first + h];
                 [[unroll]] for (uint u = 0; u < KEYS_A_LANE; u++) {
@@ -136,15 +141,15 @@ void score_chunks(uint turn, uvec4 own[KEY_LOADS],
 }
 
 // The first turn's chunks are there.
-void score_keys(key_block k, uvec4 own[KEY_LOADS])
+void score_keys(key_block k, uvec4 own[KEY_LOADS], uint scales[KEY_LOADS])
 {
     float s[OWN_SCORES];
     [[unroll]] for (uint i = 0; i < OWN_SCORES; i++)
         s[i] = 0.0;
-    score_chunks(0, own, s);
+    score_chunks(0, own, scales, s);
     [[dont_unroll]] for (uint turn = TURNS_AT_ONCE; turn < CHUNK_TURNS; turn += TURNS_AT_ONCE) {
-        load_keys(k, turn, own);
-        score_chunks(turn, own, s);
+        load_keys(k, turn, own, scales);
+        score_chunks(turn, own, scales, s);
     }
     [[unroll]] for (uint q = 0; q < QUERIES; q++) {
         [[unroll]] for (uint u = 0; u < KEYS_A_LANE; u++)
@@ -253,10 +258,11 @@ void load_values(key_block k, uint n, out uvec4 own[VALUE_LOADS])
         const uint row = row_of(k, STREAM + (n + v) * STREAMS);
         [[unroll]] for (uint c = 0; c < PIECE_TURNS; c++) {
             const uint piece = min(LANE % PIECE_LANES + c * PIECE_LANES, PIECES - 1);
-            const uint at = row * (PADDED / 4) + piece;
-            own[v * PIECE_TURNS + c] = ATTEND_CACHE_F16 != 0
-                ? uvec4(load_u32x2(U32x2(uvec2(pc.values)), at), 0, 0)
-                : load_u32x4(U32x4(uvec2(pc.values)), at);
+            const uint at = row * (ROW_SIZE / 4) + piece;
+            own[v * PIECE_TURNS + c] = ATTEND_CACHE == CACHE_Q8_0
+                ? uvec4(load_u32(pc.values, at), load_scale(pc.values, row, piece * 4), 0, 0)
+                : ATTEND_CACHE == CACHE_F16 ? uvec4(load_u32x2(U32x2(uvec2(pc.values)), at), 0, 0)
+                                            : load_u32x4(U32x4(uvec2(pc.values)), at);
         }
     }
 }
@@ -273,7 +279,8 @@ void add_values(uint n, uvec4 own[VALUE_LOADS])
             p[q] = FIRST_QUERY + q < QUERIES ? weight : 0.0;
         }
         [[unroll]] for (uint c = 0; c < PIECE_TURNS; c++) {
-            const vec4 x = chunk_four(own[v * PIECE_TURNS + c], 0);
+            const uvec4 bits = own[v * PIECE_TURNS + c];
+            const vec4 x = chunk_four(bits, bits.y, 0);
             [[unroll]] for (uint q = 0; q < OWN_QUERIES; q++) {
                 const uint at = q * PIECE_TURNS + c;
                 if (SEE_ALIKE)
@@ -297,9 +304,10 @@ void shrink_values()
 void add_block(task t, uint first, uint end, uint askers, key_block k, uint run, uint length)
 {
     uvec4 keys[KEY_LOADS], some[VALUE_LOADS];
-    load_keys(k, 0, keys);
+    uint scales[KEY_LOADS];
+    load_keys(k, 0, keys, scales);
     load_values(k, 0, some); // they come while scores become weights
-    score_keys(k, keys);
+    score_keys(k, keys, scales);
     weigh_keys(t, first, end, askers, k, run, length);
     shrink_values();
     add_values(0, some);

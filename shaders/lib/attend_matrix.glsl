@@ -5,7 +5,7 @@
 // as nobody knows which lane has what of a matrix. Sums are f32.
 //
 // f16 ends at 65504 and thins out below 6e-5. Queries are scaled, each by a power of two; keys and
-// values that are f32 by one for all. A block that does not suit it, or has a NaN that must
+// values of f32 and q8_0 by one for all. A block that does not suit it, or has a NaN that must
 // not reach those who do not see it, is done by lanes, in f32.
 //
 // #defines: SM, SN: of the device's matrices, queries and keys, or columns of values.
@@ -57,7 +57,7 @@ const uint OWN_TILES = (COLUMN_TILES + SHARE - 1) / SHARE;
 // after one dominant key, a sink, may be as small.
 #define WEIGHT_SCALE 32768.0
 // Of keys and of values: what is in this range needs no more than this factor.
-#define CACHE_SCALE (ATTEND_CACHE_F16 != 0 ? 1.0 : 64.0)
+#define CACHE_SCALE (ATTEND_CACHE == CACHE_F16 ? 1.0 : 64.0)
 #define MOST_USUAL 0x447a0000u  // 1000
 #define LEAST_USUAL 0x3a800000u // 2^-10
 
@@ -157,16 +157,24 @@ void note_largest(uint top, bool keys)
         fine_values = blocks_done;
 }
 
+// The bits of columns c .. c + 3 of a row that is not f16, as floats.
+uvec4 load_bits(U32 cache, uint row, uint c)
+{
+    return ATTEND_CACHE == CACHE_Q8_0 ? floatBitsToUint(load_q8_0(cache, row, c))
+        : load_u32x4(U32x4(uvec2(cache)), row * (D / 4) + c / 4);
+}
+
 void stage_keys(key_block k)
 {
     U32x4 keys = U32x4(uvec2(pc.keys));
     [[unroll]] for (uint i = LANE; i < BLOCK_KEYS * CHUNKS; i += LANES) {
-        const uint at = row_in(k, i / CHUNKS) * CHUNKS + i % CHUNKS;
+        const uint row = row_in(k, i / CHUNKS), at = row * CHUNKS + i % CHUNKS;
         const uint to = i / CHUNKS * KEY_STRIDE + i % CHUNKS;
-        if (ATTEND_CACHE_F16 != 0) {
+        if (ATTEND_CACHE == CACHE_F16) {
             staged[to] = load_u32x4(keys, at);
         } else {
-            const uvec4 a = load_u32x4(keys, at * 2), b = load_u32x4(keys, at * 2 + 1);
+            const uvec4 a = load_bits(pc.keys, row, i % CHUNKS * 8);
+            const uvec4 b = load_bits(pc.keys, row, i % CHUNKS * 8 + 4);
             note_largest(max(largest_bits(a), largest_bits(b)), true);
             staged[to] =
                 pack_chunk(uintBitsToFloat(a) * CACHE_SCALE, uintBitsToFloat(b) * CACHE_SCALE);
@@ -184,18 +192,21 @@ void stage_values(key_block k)
         uvec4 low, high;
         uint top = 0;
         [[unroll]] for (uint n = 0; n < 8; n++) {
-            const uint at = row_in(k, first + n) * (D / 2) + pair;
-            if (ATTEND_CACHE_F16 != 0)
+            const uint row = row_in(k, first + n), at = row * (D / 2) + pair;
+            if (ATTEND_CACHE == CACHE_Q8_0)
+                x[n] = floatBitsToUint(vec2(load_cached(pc.values, row, pair * 2),
+                    load_cached(pc.values, row, pair * 2 + 1)));
+            else if (ATTEND_CACHE == CACHE_F16)
                 x[n] = uvec2(load_u32(U32(uvec2(pc.values)), at), 0);
             else
                 x[n] = load_u32x2(U32x2(uvec2(pc.values)), at);
-            top = ATTEND_CACHE_F16 != 0
+            top = ATTEND_CACHE == CACHE_F16
                 ? max(top, max(x[n].x & 0x7fffu, x[n].x >> 16 & 0x7fffu))
                 : max(top, max(x[n].x & 0x7fffffffu, x[n].y & 0x7fffffffu));
         }
         [[unroll]] for (uint n = 0; n < 4; n++) {
             const uvec2 a = x[2 * n], b = x[2 * n + 1];
-            if (ATTEND_CACHE_F16 != 0) {
+            if (ATTEND_CACHE == CACHE_F16) {
                 low[n] = (a.x & 0xffffu) | b.x << 16;
                 high[n] = a.x >> 16 | (b.x & 0xffff0000u);
             } else {
@@ -205,7 +216,7 @@ void stage_values(key_block k)
                 high[n] = pack_pair(c.y, d.y);
             }
         }
-        if (ATTEND_CACHE_F16 == 0)
+        if (ATTEND_CACHE != CACHE_F16)
             note_largest(top, false);
         else if (top >= 0x7c00u) // an infinity or a NaN
             odd_block = blocks_done;
@@ -242,13 +253,6 @@ void score_by_matrices()
         STORE_SCORES(1)
 }
 
-float cached(U32 cache, uint at)
-{
-    if (ATTEND_CACHE_F16 != 0)
-        return unpackHalf2x16(load_u32(cache, at / 2))[at % 2];
-    return uintBitsToFloat(load_u32(cache, at));
-}
-
 // The same for a block that does not suit f16.
 void score_by_lanes(task t, key_block k)
 {
@@ -258,7 +262,7 @@ void score_by_lanes(task t, key_block k)
         float x = 0.0;
         [[dont_unroll]] for (uint c = 0; c < D; c++)
             x = fma(load_f32_out(pc.query, query + c) * ATTEND_SCALE,
-                cached(pc.keys, row * D + c), x);
+                load_cached(pc.keys, row, c), x);
         staged[SCORES_AT + ROW * SCORE_STRIDE + key / 4][key % 4] = floatBitsToUint(x);
     }
 }
@@ -374,9 +378,9 @@ vec4 weigh_values(key_block k, uint row, uint column)
     [[dont_unroll]] for (uint n = 0; n < BLOCK_KEYS; n++) {
         const uint bits = staged[SCORES_AT + row * SCORE_STRIDE + n / 8][n / 2 % 4];
         const float weight = unpackHalf2x16(bits)[n % 2];
-        const uint at = row_of(k, n) * D + column;
+        const uint cached = row_of(k, n);
         [[unroll]] for (uint c = 0; c < 4; c++) {
-            const float value = cached(pc.values, at + c) * CACHE_SCALE;
+            const float value = load_cached(pc.values, cached, column + c) * CACHE_SCALE;
             sum[c] = weight == 0.0 ? sum[c] : fma(weight, value, sum[c]);
         }
     }
@@ -412,7 +416,7 @@ void add_block(task t, uint first, uint end, uint askers, key_block k, uint run,
     stage_keys(k);
     stage_values(k);
     barrier();
-    const bool fine = ATTEND_CACHE_F16 != 0
+    const bool fine = ATTEND_CACHE == CACHE_F16
         || (fine_keys == blocks_done && fine_values == blocks_done);
     // By which compilers see that it is the same for all.
     const bool usual = subgroupMax(uint(!fine || odd_block == blocks_done)) == 0;

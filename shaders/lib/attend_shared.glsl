@@ -38,8 +38,10 @@ vec4 query_four(uint q, uint c)
 // Columns c .. c + 3 of this lane's key.
 vec4 load_key(key_block k, uint c)
 {
+    if (ATTEND_CACHE == CACHE_Q8_0)
+        return load_q8_0(pc.keys, row_of(k, LANE), c);
     const uint at = (row_of(k, LANE) * PADDED + c) / 4;
-    if (ATTEND_CACHE_F16 != 0) {
+    if (ATTEND_CACHE == CACHE_F16) {
         const uvec2 bits = load_u32x2(U32x2(uvec2(pc.keys)), at);
         return vec4(unpackHalf2x16(bits.x), unpackHalf2x16(bits.y));
     }
@@ -49,12 +51,7 @@ vec4 load_key(key_block k, uint c)
 // The c-th of the elements of a row of the values that this lane owns.
 float load_value(uint row, uint c)
 {
-    const uint at = row * PADDED + min(LANE + c * LANES, PADDED_V - 1);
-    if (ATTEND_CACHE_F16 != 0) {
-        const vec2 pair = unpackHalf2x16(load_u32(pc.values, at / 2));
-        return at % 2 == 0 ? pair.x : pair.y;
-    }
-    return uintBitsToFloat(load_u32(pc.values, at));
+    return load_cached(pc.values, row, min(LANE + c * LANES, PADDED_V - 1));
 }
 
 void keep_score(uint q, float x)

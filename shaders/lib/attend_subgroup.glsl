@@ -54,11 +54,13 @@ vec4 query_four(uint q, uint c)
     return x;
 }
 
-// Columns c .. c + 3 of a row of the cache, as they are stored.
+// Columns c .. c + 3 of a row of the cache, as they are stored; of q8_0 with their scale.
 uvec4 load_four(U32 cache, uint row, uint c)
 {
+    if (ATTEND_CACHE == CACHE_Q8_0)
+        return uvec4(load_u32(cache, row * ROW_WORDS + c / 4), load_scale(cache, row, c), 0, 0);
     const uint at = (row * PADDED + c) / 4;
-    return ATTEND_CACHE_F16 != 0 ? uvec4(load_u32x2(U32x2(uvec2(cache)), at), 0, 0)
+    return ATTEND_CACHE == CACHE_F16 ? uvec4(load_u32x2(U32x2(uvec2(cache)), at), 0, 0)
         : load_u32x4(U32x4(uvec2(cache)), at);
 }
 
@@ -71,7 +73,9 @@ vec4 load_key(key_block k, uint c)
         const uvec4 other = load_four(pc.keys, row_of(k, n), c);
         own = LANE == n ? other : own;
     }
-    return ATTEND_CACHE_F16 != 0 ? vec4(unpackHalf2x16(own.x), unpackHalf2x16(own.y))
+    if (ATTEND_CACHE == CACHE_Q8_0)
+        return bytes_times(own.x, own.y);
+    return ATTEND_CACHE == CACHE_F16 ? vec4(unpackHalf2x16(own.x), unpackHalf2x16(own.y))
         : uintBitsToFloat(own);
 }
 
@@ -79,7 +83,11 @@ vec4 load_key(key_block k, uint c)
 float load_value(uint row, uint c)
 {
     const uvec4 low = load_four(pc.values, row, c * 8), high = load_four(pc.values, row, c * 8 + 4);
-    if (ATTEND_CACHE_F16 != 0) {
+    if (ATTEND_CACHE == CACHE_Q8_0) {
+        const int own = int(LANE < 4 ? low.x : high.x);
+        return unpackHalf2x16(low.y).x * float(own << (24 - LANE % 4 * 8) >> 24);
+    }
+    if (ATTEND_CACHE == CACHE_F16) {
         const uint own = LANE < 4 ? (LANE < 2 ? low.x : low.y) : (LANE < 6 ? high.x : high.y);
         const vec2 pair = unpackHalf2x16(own);
         return LANE % 2 == 0 ? pair.x : pair.y;

@@ -63,8 +63,8 @@ static inline uint32_t attended_size(const struct vkmoe_attention_params *p)
 struct vkmoe_cache {
     vkmoe_device *device;
     struct vkmoe_cache_params params;
-    vkmoe_buffer *keys, *values; // [sequences][kv_heads][capacity][head size padded to 8]; the
-                                 // latter may be NULL: keys_only
+    vkmoe_buffer *keys, *values; // [sequences][kv_heads][capacity] rows, see
+                                 // shaders/lib/cache.glsl; the latter may be NULL: keys_only
     vkmoe_buffer *means;         // of blocks of keys, see shaders/mean_keys.h; NULL: no blocks
     vkmoe_buffer *value_means;   // likewise of values, with mean_values
 };

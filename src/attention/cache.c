@@ -9,11 +9,28 @@
 
 #include <stdlib.h>
 
+// Elements of a row, as shaders/lib/cache.glsl has them.
+static uint64_t row_elements(const struct vkmoe_cache_params *params)
+{
+    return align_up(params->head_size, params->dtype == VKMOE_DTYPE_Q8_0 ? 32 : 8);
+}
+
+// Its bytes; of q8_0 those of its scales as well.
+static uint64_t row_size(const struct vkmoe_cache_params *params)
+{
+    const uint64_t elements = row_elements(params);
+    switch (params->dtype) {
+    case VKMOE_DTYPE_F16: return elements * 2;
+    case VKMOE_DTYPE_Q8_0: return elements + div_up(elements, 64) * 4;
+    default: return elements * 4;
+    }
+}
+
 // Of all keys; a double, since they may be too many for an integer.
 static double count_elements(const struct vkmoe_cache_params *params)
 {
     return (double)params->sequences * params->kv_heads * params->capacity
-        * (double)align_up(params->head_size, 8);
+        * (double)row_elements(params);
 }
 
 // Zeros, so that a position nobody wrote weighs in as nothing, not as NaN.
@@ -26,7 +43,7 @@ static enum vkmoe_status create_zeros(vkmoe_device *device, uint64_t size, vkmoe
 static enum vkmoe_status fill(vkmoe_cache *cache)
 {
     const struct vkmoe_cache_params *p = &cache->params;
-    const uint64_t size = (uint64_t)count_elements(p) * (p->dtype == VKMOE_DTYPE_F16 ? 2 : 4);
+    const uint64_t size = (uint64_t)p->sequences * p->kv_heads * p->capacity * row_size(p);
     TRY_RETURN(create_zeros(cache->device, size, &cache->keys));
     if (!p->keys_only)
         TRY_RETURN(create_zeros(cache->device, size, &cache->values));
@@ -62,9 +79,10 @@ static enum vkmoe_status check(const struct caller *caller, const vkmoe_device *
     if (params->stride > 0 && params->block % params->stride > 0)
         return vkmoe_refuse(caller, VKMOE_ERROR_INVALID, "stride is %u, must divide block (%u)",
             params->stride, params->block);
-    if (params->dtype != VKMOE_DTYPE_F32 && params->dtype != VKMOE_DTYPE_F16)
-        return vkmoe_refuse(
-            caller, VKMOE_ERROR_INVALID, "dtype must be VKMOE_DTYPE_F32 or VKMOE_DTYPE_F16");
+    if (params->dtype != VKMOE_DTYPE_F32 && params->dtype != VKMOE_DTYPE_F16
+        && params->dtype != VKMOE_DTYPE_Q8_0)
+        return vkmoe_refuse(caller, VKMOE_ERROR_INVALID,
+            "dtype must be VKMOE_DTYPE_F32, VKMOE_DTYPE_F16 or VKMOE_DTYPE_Q8_0");
     if (params->block >= 1u << 30)
         return vkmoe_refuse(
             caller, VKMOE_ERROR_INVALID, "block is %u, must be below 2^30", params->block);

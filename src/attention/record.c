@@ -46,6 +46,15 @@ static uint64_t rotations_address(const struct attention_pass *pass)
                                            : a->constants.rotations;
 }
 
+static enum cache_type cache_type(const vkmoe_cache *cache)
+{
+    switch (cache->params.dtype) {
+    case VKMOE_DTYPE_F16: return CACHE_F16;
+    case VKMOE_DTYPE_Q8_0: return CACHE_Q8_0;
+    default: return CACHE_F32;
+    }
+}
+
 static enum head_norm head_norm(const vkmoe_attention *a, bool has_norm)
 {
     return !has_norm                ? HEAD_NORM_NONE
@@ -84,7 +93,7 @@ enum vkmoe_status vkmoe_attention_record_store_kv(const struct attention_pass *p
             [STORE_LANES] = lanes_of(pass),
             [STORE_HEAD_SIZE] = p->head_size,
             [STORE_ROWS] = pass->plan->mode,
-            [STORE_CACHE_F16] = pass->cache->params.dtype == VKMOE_DTYPE_F16,
+            [STORE_CACHE] = cache_type(pass->cache),
             [STORE_ROPE] = p->rope.kind,
             [STORE_ROPE_SIZE] = p->rope.size,
             [STORE_QUERY_NORM] = query_norm,
@@ -145,7 +154,7 @@ static enum vkmoe_status record_means(
         .spec = {
             [MEAN_LANES] = lanes_of(pass),
             [MEAN_HEAD_SIZE] = cache->head_size,
-            [MEAN_CACHE_F16] = cache->dtype == VKMOE_DTYPE_F16,
+            [MEAN_CACHE] = cache_type(pass->cache),
             [MEAN_HAS_POSITIONS] = pass->positions != 0,
             [MEAN_HAS_SEQUENCES] = pass->sequences != 0,
             [MEAN_BLOCK] = cache->block,
@@ -275,7 +284,7 @@ enum vkmoe_status vkmoe_attention_record_attend(const struct attention_pass *pas
             [ATTEND_ROWS] = pass->shape.rows,
             [ATTEND_HEADS] = pass->shape.heads,
             [ATTEND_MODE] = pass->plan->mode,
-            [ATTEND_CACHE_F16] = pass->cache->params.dtype == VKMOE_DTYPE_F16,
+            [ATTEND_CACHE] = cache_type(pass->cache),
             [ATTEND_TILED_KV] = p->tiled_kv,
             [ATTEND_SINK_LOGITS] = a->has_sinks,
             [ATTEND_SPLIT] = pass->shape.splits > 1,

@@ -2,6 +2,7 @@
 // Reference: attend_reference.c.
 #include "attend_reference.h"
 #include "attention_constants.h"
+#include "cache_rows.h"
 #include "compare.h"
 
 #include <math.h>
@@ -36,6 +37,8 @@ enum { CPU = 1, GPU = 2, WIDE = 8, NARROW = 16 }; // masks of shapes
 #define DECODE .columns = true, .alone = true
 #define PREFILL .matrices = true
 #define PICKED CORE, .words = 2, .top = 3 // one more pipeline, for all blocks
+#define F16 .cache = CACHE_F16
+#define Q8_0 .cache = CACHE_Q8_0
 #define MOH SHAPE(13, 4, 6, 32), HELD(2, 40, 60), .expert_kv = 2, .words = 1, .top = 3, \
     .reach = 4, .pattern_count = 4, .patterns = {{CHOSEN(3), .block = 3, .local = 2}, \
     {LISTED(0, 3, 4), .block = 11, .sinks = 3}, {.left = 9}, {CHOSEN(2), .block = 3, .left = 30}}
@@ -52,20 +55,18 @@ static const struct attend_case cases[] = {
         PATTERN(.left = 12)},
     CASE("gpt-oss-decode", .shapes = GPU), SHAPE(3, 16, 2, 64), HELD(3, 80, 100), .sinks = true,
         .splits = 3, .alternate = true},
-    CASE("olmoe-f16", .timed = true, .shapes = CPU), SHAPE(10, 4, 4, 32), HELD(2, 25, 50),
-        .f16 = true},
-    CASE("qwen3", .shapes = CPU, .thorough = true), SHAPE(5, 8, 1, 128),
-        HELD(1, 3, 10), .f16 = true},
+    CASE("olmoe-f16", .timed = true, .shapes = CPU), SHAPE(10, 4, 4, 32), HELD(2, 25, 50), F16},
+    CASE("qwen3", .shapes = CPU, .thorough = true), SHAPE(5, 8, 1, 128), HELD(1, 3, 10), F16},
     CASE("gemma-soft-cap", .shapes = GPU), SHAPE(3, 4, 2, 256), HELD(1, 20, 30),
         .soft_cap = 2.0f, PATTERN(.left = 8)},
-    CASE("grok-soft-cap", .shapes = CPU), SHAPE(5, 6, 1, 64), HELD(1, 20, 30),
-        .soft_cap = 30.0f},
+    CASE("grok-soft-cap", .shapes = CPU), SHAPE(5, 6, 1, 64), HELD(1, 20, 30), .soft_cap = 30.0f},
     CASE("jetmoe-sorted", BOTH), SHAPE(13, 4, 4, 32), HELD(2, 30, 50),
         SORTED(2, 8, 8), .tiled = true},
     CASE("jetmoe-pairs", BOTH), SHAPE(3, 4, 4, 32), HELD(3, 30, 50), PAIRS(2, 8),
         .tiled = true, .alternate = true},
     CASE("jetmoe-pairs-split", BOTH), SHAPE(3, 4, 4, 32), HELD(3, 70, 100), PAIRS(2, 8),
         .tiled = true, .splits = 2},
+
 
     // ---------------------------------------------------- patterns, with one pipeline each
     CASE("everything", BOTH, EVERYWHERE), CORE},
@@ -108,8 +109,7 @@ static const struct attend_case cases[] = {
     CASE("both-sides-dilated", BOTH), CORE,
         PATTERN(AROUND, DILATED, .step = 4, .phase = 3, .left = 50, .right = 11, .sinks = 1),
         .ahead = true},
-    CASE("both-sides-wild", BOTH), CORE, PATTERN(AROUND, .right = 4), .ahead = true,
-        .wild = true},
+    CASE("both-sides-wild", BOTH), CORE, PATTERN(AROUND, .right = 4), .ahead = true, .wild = true},
     CASE("wild-places", BOTH), CORE, .wild = true},
     CASE("first-tokens", BOTH), SHAPE(11, 4, 2, 32), HELD(3, 0, 120)},
     CASE("first-token", BOTH), SHAPE(4, 4, 2, 32), HELD(4, 0, 1), .alternate = true},
@@ -206,22 +206,26 @@ static const struct attend_case cases[] = {
 
     // ------------------------- where columns lie in lanes: few rows have a workgroup each
     CASE("qwen3-decode", .timed = true, .shapes = WIDE), DECODE, SHAPE(1, 16, 2, 128),
-        HELD(1, 700, 720), .f16 = true, .splits = 8},
+        HELD(1, 700, 720), F16, .splits = 8},
     CASE("gpt-oss-batch", .shapes = WIDE), DECODE, SHAPE(3, 16, 2, 64), HELD(3, 400, 420),
-        .f16 = true, .sinks = true, .alternate = true, .splits = 3},
+        F16, .sinks = true, .alternate = true, .splits = 3},
     CASE("heads-16-of-one", .shapes = WIDE), DECODE, SHAPE(2, 16, 1, 128), HELD(2, 300, 310),
         .splits = 4},
     CASE("heads-20-of-one", .shapes = GPU | NARROW), DECODE, SHAPE(2, 20, 1, 64), HELD(1, 150, 160),
-        .f16 = true, .splits = 2},
+        F16, .splits = 2},
     CASE("heads-7-of-one", .shapes = GPU | NARROW), DECODE, SHAPE(2, 14, 2, 80), HELD(1, 150, 160),
         .splits = 3},
     CASE("heads-3-of-one", .shapes = GPU), DECODE, SHAPE(2, 6, 2, 33), HELD(1, 150, 160),
-        .f16 = true, .splits = 2, .tiled = true},
+        F16, .splits = 2, .tiled = true},
     CASE("gemma-decode", .shapes = WIDE | NARROW), DECODE, SHAPE(1, 4, 2, 256), HELD(1, 200, 210),
-        .f16 = true, .soft_cap = 2.0f, .splits = 2, PATTERN(.left = 120)},
+        F16, .soft_cap = 2.0f, .splits = 2, PATTERN(.left = 120)},
     CASE("decode-head-8", .shapes = GPU | NARROW), DECODE, SHAPE(1, 2, 1, 8), HELD(1, 140, 150)},
     CASE("decode-head-5", .shapes = GPU | NARROW), DECODE, SHAPE(1, 2, 1, 5), HELD(1, 140, 150),
-        .f16 = true},
+        F16},
+    CASE("decode-q8_0", .timed = true, .shapes = WIDE, .thorough = true), DECODE,
+        SHAPE(1, 16, 2, 128), HELD(1, 700, 720), Q8_0, .splits = 8},
+    CASE("decode-head-40-q8_0", .shapes = GPU), DECODE, SHAPE(2, 6, 2, 40), HELD(2, 150, 160),
+        Q8_0, .alternate = true, PATTERN(.left = 90, .sinks = 2)},
     CASE("many-keys", .shapes = GPU | NARROW), DECODE, SHAPE(1, 2, 1, 32), HELD(1, 1000, 1010),
         .splits = 64},
     CASE("decode-everything", .shapes = GPU), DECODE, CORE},
@@ -247,33 +251,37 @@ static const struct attend_case cases[] = {
     CASE("decode-blocks-listed", .shapes = GPU), DECODE, PICKED, .splits = 3,
         PATTERN(LISTED(2, 4, 7), .block = 12, .sinks = 3, .local = 39)},
     CASE("decode-blocks-top", .shapes = GPU | NARROW), DECODE, PICKED, .splits = 2,
-        .alternate = true,
-        PATTERN(CHOSEN(2), .block = 11, .left = 77, .sinks = 10, .local = 12)},
+        .alternate = true, PATTERN(CHOSEN(2), .block = 11, .left = 77, .sinks = 10, .local = 12)},
 
     // ------------------------- on matrix units, besides all of the above that suits them
     CASE("qwen3-prefill", .timed = true, .shapes = GPU), PREFILL, SHAPE(70, 8, 1, 128),
-        HELD(1, 100, 180), .f16 = true},
+        HELD(1, 100, 180), F16},
     CASE("prefill-splits", .shapes = GPU), PREFILL, SHAPE(40, 3, 1, 80), HELD(2, 150, 220),
         .sinks = true, .soft_cap = 30.0f, .reach = 9, .splits = 3,
         PATTERN(.left = 133, .sinks = 5)},
     CASE("prefill-chunked", .shapes = GPU), PREFILL, SHAPE(70, 8, 1, 128),
-        HELD(1, 100, 180), .f16 = true, PATTERN(CHUNKED, .block = 64)},
+        HELD(1, 100, 180), F16, PATTERN(CHUNKED, .block = 64)},
     CASE("prefill-poison-f16", .shapes = GPU), PREFILL, SHAPE(9, 70, 1, 16), HELD(2, 50, 70),
-        .f16 = true, .poison = true, PATTERN(.left = 14)},
+        F16, .poison = true, PATTERN(.left = 14)},
+    CASE("prefill-q8_0", .shapes = GPU), PREFILL, SHAPE(40, 3, 1, 80), HELD(2, 150, 220), Q8_0,
+        .poison = true, .splits = 3, PATTERN(.left = 60)},
     CASE("prefill-poison", .shapes = GPU), PREFILL, CORE, .poison = true, PATTERN(.left = 14)},
     CASE("prefill-huge", .shapes = GPU), PREFILL, CORE, .gain = 1e5f},
     CASE("prefill-tiny", .shapes = GPU), PREFILL, CORE, .gain = 1e-6f},
     // Of a head size by whose root scores are divided exactly: only the weights are rounded.
     CASE("prefill-dominant", .shapes = GPU), PREFILL, SHAPE(9, 70, 1, 16), HELD(2, 50, 70),
-        .f16 = true, .dominant = true},
+        F16, .dominant = true},
 
     // ----------------------------------------------- values that are the start of their keys
     CASE("deepseek", .timed = true, .shapes = CPU), SHAPE(3, 4, 1, 576), HELD(1, 40, 50),
         .value = 512},
     CASE("deepseek-decode", .shapes = WIDE | NARROW), DECODE, SHAPE(1, 16, 1, 576),
-        HELD(1, 300, 310), .f16 = true, .splits = 4, .value = 512},
+        HELD(1, 300, 310), F16, .splits = 4, .value = 512},
+    CASE("deepseek-decode-q8_0", .shapes = WIDE, .thorough = true), DECODE, SHAPE(1, 16, 1, 576),
+        HELD(1, 300, 310), Q8_0, .splits = 4, .value = 512},
+    CASE("latent-odd-q8_0", .shapes = CPU), SHAPE(5, 3, 1, 39), HELD(2, 70, 80), .value = 33, Q8_0},
     CASE("latent", BOTH, EVERYWHERE), SHAPE(5, 6, 1, 40), HELD(2, 30, 50), .value = 32},
-    CASE("latent-odd-f16", BOTH), SHAPE(5, 3, 1, 39), HELD(2, 70, 80), .value = 33, .f16 = true,
+    CASE("latent-odd-f16", BOTH), SHAPE(5, 3, 1, 39), HELD(2, 70, 80), .value = 33, F16,
         .sinks = true, .gap = 3},
     CASE("latent-splits", BOTH), SHAPE(3, 5, 1, 72), HELD(3, 90, 100), .value = 64, .splits = 3,
         .alternate = true},
@@ -281,13 +289,14 @@ static const struct attend_case cases[] = {
     // ----------------------------------------------------------------------- ugly shapes
     CASE("one-of-each", BOTH), SHAPE(1, 1, 1, 1), .capacity = 1},
     CASE("head-1", .shapes = CPU), SHAPE(9, 3, 3, 1), HELD(2, 10, 30), .sinks = true},
-    CASE("head-7-f16", BOTH), SHAPE(5, 3, 1, 7), HELD(2, 20, 30), .f16 = true},
+    CASE("head-7-f16", BOTH), SHAPE(5, 3, 1, 7), HELD(2, 20, 30), F16},
+    CASE("head-7-q8_0", .shapes = CPU, EVERYWHERE), SHAPE(5, 3, 1, 7), HELD(2, 20, 30), Q8_0},
     CASE("head-33", .shapes = CPU), SHAPE(5, 6, 2, 33), HELD(2, 20, 30), .tiled = true},
-    CASE("head-33-f16", .shapes = GPU), SHAPE(5, 6, 2, 33), HELD(2, 70, 80), .f16 = true,
+    CASE("head-33-f16", .shapes = GPU), SHAPE(5, 6, 2, 33), HELD(2, 70, 80), F16,
         .tiled = true, .sinks = true},
     CASE("head-80", .shapes = GPU), SHAPE(3, 12, 1, 80), HELD(1, 20, 30), PATTERN(.left = 10)},
     CASE("head-256-f16", .shapes = CPU, .thorough = true), SHAPE(3, 2, 1, 256),
-        HELD(1, 20, 30), .f16 = true},
+        HELD(1, 20, 30), F16},
     CASE("heads-12-of-one", .shapes = CPU), SHAPE(3, 12, 1, 8), HELD(1, 40, 50)},
 };
 // clang-format on
@@ -398,36 +407,36 @@ static void add_places(struct kernel_io *io, struct attend_model *m)
     }
 }
 
+// Whether there is something in this row of the cache.
+static bool is_held(const struct attend_case *c, const struct attend_model *m, size_t row)
+{
+    const uint32_t sequence = (uint32_t)(row / c->capacity / c->kv_heads);
+    const uint32_t before = c->poison ? c->start / (sequence + 1) + 1 - c->patterns[0].left : 0;
+    return row % c->capacity >= before && row % c->capacity < m->length[sequence];
+}
+
 static void add_cache(
     struct kernel_io *io, const struct attend_model *m, const char *name, float **out)
 {
     const struct attend_case *c = (const void *)io->test;
-    const uint32_t heads = MAX(c->sequences, 1) * c->kv_heads;
+    const size_t rows = (size_t)MAX(c->sequences, 1) * c->kv_heads * c->capacity;
     struct rng rng = io_rng(io, name);
     const bool is_key = !strcmp(name, "keys");
-    const size_t count = (size_t)heads * c->capacity * m->padded;
-    float *x = *out = io_alloc(io, count, sizeof *x);
-    for (size_t i = 0; i < count; i++) {
-        const size_t row = i / m->padded;
-        const uint32_t sequence = (uint32_t)(row / c->capacity / c->kv_heads);
-        const uint32_t before = c->poison ? c->start / (sequence + 1) + 1 - c->patterns[0].left : 0;
-        const bool held = row % c->capacity >= before && row % c->capacity < m->length[sequence];
-        double value = rng_normal(&rng) * (c->gain ? c->gain : 1.0);
-        if (c->dominant && (row % c->capacity == 0 || (is_key && i % m->padded == 0)))
-            value = is_key && row % c->capacity == 0 && i % m->padded == 0
-                ? 7.0 * sqrt(c->head_size)
-                : 0.0;
-        x[i] = !held                        ? NAN
-            : i % m->padded >= c->head_size ? 0.0f
-                                            : (float)(c->f16 ? round_to_f16(value) : value);
+    float *x = *out = io_alloc(io, rows * m->padded, sizeof *x);
+    uint32_t *cache =
+        io_add(io, name, ROLE_IN, rows, cache_row_words(c->cache, c->head_size))->before;
+    for (size_t row = 0; row < rows; row++) {
+        float *head = x + row * m->padded;
+        for (uint32_t i = 0; i < c->head_size; i++) {
+            const bool first = row % c->capacity == 0;
+            double value = rng_normal(&rng) * (c->gain ? c->gain : 1.0);
+            if (c->dominant && (first || (is_key && i == 0)))
+                value = is_key && first && i == 0 ? 7.0 * sqrt(c->head_size) : 0.0;
+            head[i] = is_held(c, m, row) ? (float)value : NAN;
+        }
+        cache_put_row(c->cache, c->head_size, rows, row, head, cache);
+        cache_get_row(c->cache, c->head_size, rows, row, cache, head);
     }
-    struct kernel_operand *operand =
-        io_add(io, name, ROLE_IN, (size_t)heads * c->capacity, c->f16 ? m->padded / 2 : m->padded);
-    uint16_t *halves = operand->before;
-    if (!c->f16)
-        memcpy(operand->before, x, operand->size);
-    for (size_t i = 0; c->f16 && i < count; i++)
-        halves[i] = f16_bits(x[i]);
 }
 
 static void add_plan(struct kernel_io *io, struct attend_model *m)
@@ -558,7 +567,7 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
             [ATTEND_ROWS] = m->group_rows,
             [ATTEND_HEADS] = m->group_heads,
             [ATTEND_MODE] = c->rows,
-            [ATTEND_CACHE_F16] = c->f16,
+            [ATTEND_CACHE] = c->cache,
             [ATTEND_TILED_KV] = c->tiled,
             [ATTEND_SINK_LOGITS] = c->sinks,
             [ATTEND_SPLIT] = c->splits != 0,
@@ -578,21 +587,14 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
     };
 }
 
-// As if all rows saw everything that their sequence holds.
 static uint64_t bytes(const struct kernel_case *test)
 {
-    const struct attend_case *c = (const void *)test;
-    const uint64_t rows = c->tokens * (c->rows == ROWS_TOKENS ? 1 : c->k);
-    const uint64_t cached = 2ull * c->kv_heads * c->head_size * (c->f16 ? 2 : 4);
-    return rows * c->heads * c->head_size * 8
-        + (c->start + c->tokens) * MAX(c->sequences, 1) * cached;
+    return attend_bytes(test);
 }
 
 static uint64_t flops(const struct kernel_case *test)
 {
-    const struct attend_case *c = (const void *)test;
-    const uint64_t rows = c->tokens * (c->rows == ROWS_TOKENS ? 1 : c->k);
-    return 4ull * rows * c->heads * c->head_size * (c->start + c->tokens);
+    return attend_flops(test);
 }
 
 KERNEL_SUITE(attend, fits, attend_reference)

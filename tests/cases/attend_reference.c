@@ -347,3 +347,20 @@ void attend_reference(struct kernel_io *io)
         }
     }
 }
+
+// As if all rows saw everything that their sequence holds.
+uint64_t attend_bytes(const struct kernel_case *test)
+{
+    const struct attend_case *c = (const void *)test;
+    const uint64_t rows = c->tokens * (c->rows == ROWS_TOKENS ? 1 : c->k);
+    const uint64_t cached = 2ull * c->kv_heads * c->head_size * (4 >> c->cache);
+    return rows * c->heads * c->head_size * 8
+        + (c->start + c->tokens) * MAX(c->sequences, 1) * cached;
+}
+
+uint64_t attend_flops(const struct kernel_case *test)
+{
+    const struct attend_case *c = (const void *)test;
+    const uint64_t rows = c->tokens * (c->rows == ROWS_TOKENS ? 1 : c->k);
+    return 4ull * rows * c->heads * c->head_size * (c->start + c->tokens);
+}

@@ -17,7 +17,8 @@ struct attend_case {
     uint32_t k, experts; // with pairs
     uint32_t tile_rows;  // of the plan
     enum ids_pattern ids;
-    bool f16, tiled, sinks;
+    bool tiled, sinks;
+    enum cache_type cache;
     uint32_t value; // so many columns of a key, the first, are its value; 0: values are apart
     float soft_cap;
     uint32_t reach;           // of the position bias; 0: none
@@ -75,5 +76,9 @@ void attend_add_patterns(struct kernel_io *io);
 void attend_add_choices(struct kernel_io *io, struct attend_model *m);
 
 void attend_reference(struct kernel_io *io);
+
+// What a case reads and computes, as if all rows saw everything that their sequence holds.
+uint64_t attend_bytes(const struct kernel_case *test);
+uint64_t attend_flops(const struct kernel_case *test);
 
 #endif

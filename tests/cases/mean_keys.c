@@ -1,6 +1,7 @@
 // mean_keys.c - cases and reference of the mean keys of blocks. What the cache has not been
 // given yet is NaN, and so is the rest of the means.
 #include "attention_constants.h"
+#include "cache_rows.h"
 #include "cases.h"
 
 #include <math.h>
@@ -15,7 +16,7 @@ struct mean_case {
     uint32_t start;     // positions held before these tokens
     uint32_t sequences; // 0: no array of them
     bool placed;        // positions are given
-    bool f16;
+    enum cache_type cache;
     bool wild; // the last token's place is out of range
 };
 
@@ -31,22 +32,28 @@ enum { CPU = 1, GPU = 2 }; // masks of shapes
 static const struct mean_case cases[] = {
     CASE("moba", .timed = true, BOTH, .everywhere = true), SHAPE(70, 2, 64, 16, 96), .placed = true,
         .sequences = 2},
-    CASE("moba-f16", .timed = true, BOTH), SHAPE(40, 2, 64, 16, 64), .placed = true, .f16 = true},
+    CASE("moba-f16", .timed = true, BOTH), SHAPE(40, 2, 64, 16, 64), .placed = true,
+        .cache = CACHE_F16},
     CASE("decode-completes", BOTH), SHAPE(1, 4, 32, 8, 64), .start = 15},
     CASE("decode-does-not", BOTH), SHAPE(1, 4, 32, 8, 64), .start = 14},
     CASE("no-token", .shapes = CPU), SHAPE(0, 4, 32, 8, 64)},
+    CASE("moba-q8_0", .shapes = GPU), SHAPE(40, 2, 64, 16, 64), .placed = true,
+        .cache = CACHE_Q8_0},
+    CASE("head-7-q8_0", .shapes = CPU, .everywhere = true), SHAPE(9, 2, 7, 3, 12),
+        .cache = CACHE_Q8_0},
     CASE("block-1", BOTH), SHAPE(5, 1, 32, 1, 9), .start = 3},
     CASE("block-5-of-33", BOTH), SHAPE(29, 3, 33, 5, 33), .start = 4, .placed = true,
         .sequences = 1},
     CASE("block-past-capacity", BOTH), SHAPE(9, 1, 32, 100, 16), .placed = true},
     CASE("last-block-not-whole", BOTH), SHAPE(10, 1, 8, 4, 10)},
-    CASE("head-1-f16", BOTH), SHAPE(9, 2, 1, 3, 12), .f16 = true},
-    CASE("head-7-f16", BOTH), SHAPE(9, 2, 7, 3, 12), .f16 = true},
+    CASE("head-1-f16", BOTH), SHAPE(9, 2, 1, 3, 12), .cache = CACHE_F16},
+    CASE("head-7-f16", BOTH), SHAPE(9, 2, 7, 3, 12), .cache = CACHE_F16},
     CASE("head-256", BOTH), SHAPE(5, 1, 256, 2, 6)},
     CASE("moba-of-a-million", .shapes = CPU), SHAPE(1, 1, 256, 4096, 4096), .start = 4095},
     CASE("nsa", BOTH), SHAPE(40, 2, 33, 8, 64), .stride = 4, .start = 9, .placed = true,
         .sequences = 2},
-    CASE("stride-1-f16", BOTH), SHAPE(20, 1, 7, 5, 30), .stride = 1, .start = 3, .f16 = true},
+    CASE("stride-1-f16", BOTH), SHAPE(20, 1, 7, 5, 30), .stride = 1, .start = 3,
+        .cache = CACHE_F16},
     CASE("wild-place", BOTH), SHAPE(5, 2, 32, 4, 16), .placed = true, .sequences = 3, .wild = true},
 };
 // clang-format on
@@ -94,17 +101,16 @@ static void fill(struct kernel_io *io)
     m->sequence = io_alloc(io, c->tokens, sizeof *m->sequence);
     add_places(io);
     struct rng rng = io_rng(io, "keys");
-    const size_t count = (size_t)streams * c->capacity * padded;
-    m->keys = io_alloc(io, count, sizeof *m->keys);
-    struct kernel_operand *operand =
-        io_add(io, "keys", ROLE_IN, (size_t)streams * c->capacity, c->f16 ? padded / 2 : padded);
-    for (size_t i = 0; i < count; i++) {
-        const double x = i % padded < c->head_size ? rng_normal(&rng) : 0.0;
-        m->keys[i] = (float)(c->f16 ? round_to_f16(x) : x);
-        if (c->f16)
-            ((uint16_t *)operand->before)[i] = f16_bits(x);
-        else
-            ((float *)operand->before)[i] = m->keys[i];
+    const size_t rows = (size_t)streams * c->capacity;
+    m->keys = io_alloc(io, rows * padded, sizeof *m->keys);
+    uint32_t *cache =
+        io_add(io, "keys", ROLE_IN, rows, cache_row_words(c->cache, c->head_size))->before;
+    for (size_t row = 0; row < rows; row++) {
+        float *key = m->keys + row * padded;
+        for (uint32_t i = 0; i < c->head_size; i++)
+            key[i] = (float)rng_normal(&rng);
+        cache_put_row(c->cache, c->head_size, rows, row, key, cache);
+        cache_get_row(c->cache, c->head_size, rows, row, cache, key);
     }
     io_add(io, "means", ROLE_OUT, (size_t)streams * div_up(c->capacity, stride_of(c)), padded);
     io_add(io, "dummy", ROLE_IN, 1, 64);
@@ -144,7 +150,7 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
         .spec = {
             [MEAN_LANES] = io->shape.lanes,
             [MEAN_HEAD_SIZE] = c->head_size,
-            [MEAN_CACHE_F16] = c->f16,
+            [MEAN_CACHE] = c->cache,
             [MEAN_HAS_POSITIONS] = c->placed,
             [MEAN_HAS_SEQUENCES] = c->sequences != 0,
             [MEAN_BLOCK] = c->block,
@@ -157,7 +163,7 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
 static uint64_t bytes(const struct kernel_case *test)
 {
     const struct mean_case *c = (const void *)test;
-    return (uint64_t)c->tokens * c->kv_heads * c->head_size * (c->f16 ? 2 : 4);
+    return (uint64_t)c->tokens * c->kv_heads * c->head_size * (4 >> c->cache);
 }
 
 static uint64_t flops(const struct kernel_case *test)

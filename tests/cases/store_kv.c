@@ -1,9 +1,10 @@
 // store_kv.c - cases and reference of what finishes queries and keys and fills the cache.
 //
-// An f16 cache is compared bit by bit, so its cases keep to what f16 holds: no norm,
-// and rotations by quarter turns.
+// A cache of f16 or q8_0 is compared bit by bit, so its cases have no norm, and rotations by
+// quarter turns; those of f16 keep to what f16 holds.
 #include "cases.h"
 #include "attention_constants.h"
+#include "cache_rows.h"
 
 #include <math.h>
 #include <string.h>
@@ -16,7 +17,7 @@ struct store_case {
     uint32_t k;    // with pairs
     uint32_t rows; // ROWS_*
     bool dropped;  // rows of nobody, with ROWS_SORTED
-    bool f16;
+    enum cache_type cache;
     uint32_t rope, rope_size, query_norm, key_norm;
     float clip;
     float magnitude;    // of rotations; 0: 1
@@ -29,6 +30,7 @@ struct store_case {
     uint32_t latent;     // elements of a key that are its value too; 0: values are apart
     uint32_t query_size; // then: of a head of queries as they were projected
     bool compact;        // a key and a value for each row, with ROWS_SORTED
+    bool broken;         // there are infinities and NaN
     bool queries_only;   // so that a capacity may be what no cache could hold
     bool value_norm;
     float temperature;
@@ -36,6 +38,7 @@ struct store_case {
 };
 
 enum { CPU = 1, GPU = 2, ODD = 4, ALL = 7 }; // masks of shapes
+#define MAX_HEAD_SIZE 640
 
 // A case a row.
 // clang-format off
@@ -54,7 +57,7 @@ static const struct store_case cases[] = {
     CASE("mixtral", .timed = true, BOTH, EVERYWHERE), SHAPE(9, 8, 2, 128), ROPE(HALF, 128),
         PLACED(2, 300)},
     CASE("mixtral-f16", .timed = true, BOTH, EVERYWHERE), SHAPE(9, 8, 2, 128), ROPE(HALF, 128),
-        PLACED(2, 300), .f16 = true},
+        PLACED(2, 300), .cache = CACHE_F16},
     CASE("mixtral-no-positions", BOTH), SHAPE(9, 8, 2, 128), ROPE(HALF, 128), .capacity = 300,
         .first_token = 250},
     CASE("jetmoe-pairs", BOTH), SHAPE(3, 4, 4, 32), ROPE(HALF, 32), PLACED(3, 40), PAIRS(2)},
@@ -84,7 +87,7 @@ static const struct store_case cases[] = {
         ROPE(INTERLEAVED, 64), PLACED(2, 33), .key_norm = HEAD_NORM_EACH, .latent = 512,
         .query_size = 192},
     CASE("latent-f16", BOTH), SHAPE(5, 3, 1, 40), ROPE(HALF, 8), PLACED(2, 33), .latent = 32,
-        .query_size = 24, .f16 = true},
+        .query_size = 24, .cache = CACHE_F16},
     CASE("latent-odd", ALL), SHAPE(5, 5, 1, 39), ROPE(HALF, 6), PLACED(2, 33),
         .key_norm = HEAD_NORM_EACH, .latent = 33, .query_size = 7, .gap = 2},
     CASE("latent-wide", BOTH), SHAPE(3, 2, 1, 36), ROPE(INTERLEAVED, 4), PLACED(1, 33),
@@ -104,7 +107,7 @@ static const struct store_case cases[] = {
     // ----------------------------------------------------------------------- ugly ones
     CASE("one-of-each", BOTH, EVERYWHERE), SHAPE(1, 1, 1, 1), .capacity = 1},
     CASE("head-1", BOTH, EVERYWHERE), SHAPE(5, 3, 3, 1), .capacity = 6},
-    CASE("head-1-f16", BOTH), SHAPE(5, 3, 3, 1), .capacity = 6, .f16 = true},
+    CASE("head-1-f16", BOTH), SHAPE(5, 3, 3, 1), .capacity = 6, .cache = CACHE_F16},
     CASE("head-2-far", .shapes = CPU | ODD, EVERYWHERE), SHAPE(9, 2, 1, 2), ROPE(HALF, 2),
         PLACED(2, 40000)},
     CASE("far-queries", BOTH, EVERYWHERE), SHAPE(9, 4, 1, 64), ROPE(HALF, 64),
@@ -116,11 +119,23 @@ static const struct store_case cases[] = {
     CASE("head-7", .shapes = ALL), SHAPE(5, 3, 1, 7), ROPE(INTERLEAVED, 6), PLACED(2, 33),
         .query_norm = HEAD_NORM_EACH},
     CASE("head-7-f16", .shapes = CPU), SHAPE(5, 3, 1, 7), ROPE(INTERLEAVED, 6), PLACED(2, 33),
-        .f16 = true, .clip = 0.5f},
+        .cache = CACHE_F16, .clip = 0.5f},
     CASE("head-33", .shapes = CPU | ODD), SHAPE(5, 3, 3, 33), ROPE(HALF, 2), PLACED(2, 33),
         .key_norm = HEAD_NORM_EACH},
     CASE("head-33-f16", .shapes = GPU), SHAPE(5, 3, 3, 33), ROPE(HALF, 2), PLACED(2, 33),
-        .f16 = true},
+        .cache = CACHE_F16},
+    CASE("mixtral-q8_0", .timed = true, BOTH), SHAPE(9, 8, 2, 128), ROPE(HALF, 128),
+        PLACED(2, 300), .cache = CACHE_Q8_0},
+    CASE("head-64-q8_0", .shapes = CPU, EVERYWHERE), SHAPE(99, 3, 3, 64), PLACED(1, 120),
+        .cache = CACHE_Q8_0},
+    CASE("head-7-q8_0", .shapes = CPU), SHAPE(35, 3, 1, 7), ROPE(INTERLEAVED, 6), PLACED(2, 40),
+        .cache = CACHE_Q8_0},
+    CASE("head-72-q8_0-clip", .shapes = GPU), SHAPE(5, 2, 2, 72), ROPE(HALF, 72), PLACED(2, 33),
+        .cache = CACHE_Q8_0, .clip = 1.0f},
+    CASE("latent-q8_0", .shapes = GPU), SHAPE(5, 3, 1, 104), ROPE(HALF, 8), PLACED(2, 33),
+        .latent = 96, .query_size = 24, .cache = CACHE_Q8_0},
+    CASE("broken-q8_0", .shapes = GPU), SHAPE(5, 2, 2, 96), PLACED(1, 33), .cache = CACHE_Q8_0,
+        .broken = true},
     CASE("head-80-wide", .shapes = GPU), SHAPE(3, 3, 1, 80), ROPE(INTERLEAVED, 80),
         PLACED(2, 33), .query_norm = HEAD_NORM_WIDE, .key_norm = HEAD_NORM_EACH, .clip = 0.75f},
 
@@ -156,7 +171,7 @@ struct store_model {
 // What of a turn, in 64 bits, one position rotates a pair by.
 static uint64_t fraction_of(const struct store_case *c, uint32_t pair)
 {
-    if (c->f16)
+    if (c->cache != CACHE_F32)
         return (uint64_t)(pair + 1) << 62;
     return (uint64_t)ldexp(pow(10000.0, -2.0 * pair / c->rope_size) / TURN, 64);
 }
@@ -170,7 +185,7 @@ static double angle_of(const struct store_case *c, uint32_t p, uint32_t pair)
 // Quarter turns are to be exact.
 static double exact_cos(const struct store_case *c, double angle)
 {
-    return c->f16 ? round(cos(angle)) : cos(angle);
+    return c->cache != CACHE_F32 ? round(cos(angle)) : cos(angle);
 }
 
 static void add_rotations(struct kernel_io *io)
@@ -237,6 +252,24 @@ static void round_floats(float *x, size_t count)
         x[i] = fabsf(x[i]) < 0.001f ? 0.5f : (float)round_to_f16(x[i]);
 }
 
+// What blocks of q8_0 have to be rounded rightly for: magnitudes of which scales are infinite,
+// usual, less than normal in f16, and zero; halves between two bytes; blocks without a scale.
+static void vary_blocks(struct kernel_io *io, float *x, size_t count)
+{
+    static const int exponents[] = { 0, -7, -9, -13, -16, -19, -40, -120, 12, 21, 24, 60 };
+    struct rng rng = io_rng(io, "blocks");
+    for (size_t first = 0; first < count; first += 32) {
+        const uint32_t way = rng_below(&rng, 16);
+        for (size_t i = first; i < MIN(count, first + 32); i++) {
+            const float half = (float)(i % 32) - 16.5f;
+            x[i] = way < ARRAY_SIZE(exponents) ? ldexpf(x[i], exponents[way])
+                : way == 12                    ? 0.0f
+                : way == 13                    ? -x[first]
+                                               : ldexpf(i % 32 ? half : 127.0f, (int)way - 20);
+        }
+    }
+}
+
 // Between rows of fresh keys.
 static uint32_t kv_stride(const struct store_case *c)
 {
@@ -253,14 +286,20 @@ static void add_keys(struct kernel_io *io, const struct store_model *m)
 {
     const struct store_case *c = (const void *)io->test;
     const uint32_t kv_columns = kv_stride(c);
+    const size_t count = (size_t)key_rows(c, m) * kv_columns;
     float *kv = io_add_floats(io, "kv", key_rows(c, m), kv_columns, 1.0);
-    if (c->f16)
-        round_floats(kv, (size_t)c->tokens * kv_columns);
+    if (c->cache == CACHE_F16)
+        round_floats(kv, count);
+    if (c->cache == CACHE_Q8_0)
+        vary_blocks(io, kv, count);
+    for (size_t i = 7; c->broken && i < count; i += 50)
+        kv[i] = i % 3 == 0 ? NAN : i % 3 == 1 ? -INFINITY : INFINITY;
     const size_t cache_rows =
         c->compact ? m->query_rows : (size_t)MAX(c->sequences, 1) * c->kv_heads * c->capacity;
-    io_add(io, "keys", ROLE_OUT, cache_rows, c->f16 ? m->padded / 2 : m->padded);
+    const uint32_t words = cache_row_words(c->cache, c->head_size);
+    io_add(io, "keys", ROLE_OUT, cache_rows, words);
     if (!c->latent)
-        io_add(io, "values", ROLE_OUT, cache_rows, c->f16 ? m->padded / 2 : m->padded);
+        io_add(io, "values", ROLE_OUT, cache_rows, words);
 }
 
 // Elements that each head's norm is over.
@@ -358,16 +397,14 @@ static void finish(const struct store_case *c, const float *from, uint32_t heads
 static void expect_row(const struct store_case *c, const struct store_model *m, size_t row,
     const double *head, double *floats, uint32_t *words)
 {
-    for (uint32_t i = 0; i < m->padded; i++) {
-        const double x = i < c->head_size ? head[i] : 0.0;
-        const uint32_t half = f16_bits(x == 0.0 ? 0.0 : x);
-        if (!c->f16)
-            floats[row * m->padded + i] = x;
-        else if (i % 2 == 0)
-            words[(row * m->padded + i) / 2] = half;
-        else
-            words[(row * m->padded + i) / 2] |= half << 16;
-    }
+    const size_t rows = (size_t)MAX(c->sequences, 1) * c->kv_heads * c->capacity;
+    float rounded[MAX_HEAD_SIZE];
+    for (uint32_t i = 0; i < m->padded && !words; i++)
+        floats[row * m->padded + i] = i < c->head_size ? head[i] : 0.0;
+    for (uint32_t i = 0; i < c->head_size; i++)
+        rounded[i] = head[i] == 0.0 ? 0.0f : (float)head[i];
+    if (words)
+        cache_put_row(c->cache, c->head_size, rows, row, rounded, words);
 }
 
 static const float *floats_of(struct kernel_io *io, const char *name)
@@ -430,10 +467,11 @@ static void reference(struct kernel_io *io)
         reference_queries(io);
     if (c->queries_only)
         return;
-    double *key_floats = c->f16 ? NULL : io_expect_floats(io, "keys");
-    double *value_floats = c->f16 || c->latent ? NULL : io_expect_floats(io, "values");
-    uint32_t *key_words = c->f16 ? io_expect_words(io, "keys") : NULL;
-    uint32_t *value_words = c->f16 && !c->latent ? io_expect_words(io, "values") : NULL;
+    const bool f32 = c->cache == CACHE_F32;
+    double *key_floats = f32 ? io_expect_floats(io, "keys") : NULL;
+    double *value_floats = f32 && !c->latent ? io_expect_floats(io, "values") : NULL;
+    uint32_t *key_words = f32 ? NULL : io_expect_words(io, "keys");
+    uint32_t *value_words = f32 || c->latent ? NULL : io_expect_words(io, "values");
     double *key = io_alloc(io, width, sizeof *key), *value = io_alloc(io, width, sizeof *value);
     float *ones = io_alloc(io, d, sizeof *ones);
     for (uint32_t i = 0; i < d; i++)
@@ -486,7 +524,7 @@ static void dispatch(struct kernel_io *io, struct dispatch *dispatch)
             [STORE_LANES] = io->shape.lanes,
             [STORE_HEAD_SIZE] = c->head_size,
             [STORE_ROWS] = c->rows,
-            [STORE_CACHE_F16] = c->f16,
+            [STORE_CACHE] = c->cache,
             [STORE_ROPE] = c->rope,
             [STORE_ROPE_SIZE] = c->rope_size,
             [STORE_QUERY_NORM] = c->query_norm,
@@ -514,7 +552,7 @@ static uint64_t bytes(const struct kernel_case *test)
 {
     const struct store_case *c = (const void *)test;
     const uint64_t rows = c->rows == ROWS_TOKENS ? 1 : c->k;
-    const uint64_t cached = 2ull * c->kv_heads * align_up(c->head_size, 8) * (c->f16 ? 2 : 4);
+    const uint64_t cached = 2ull * c->kv_heads * align_up(c->head_size, 8) * (4 >> c->cache);
     return c->tokens
         * (rows * 2 * c->heads * c->head_size * 4 + 2ull * c->kv_heads * c->head_size * 4 + cached);
 }

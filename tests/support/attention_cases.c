@@ -136,6 +136,7 @@ const struct attention_case attention_cases[] = {
         .dtype = VKMOE_DTYPE_F16, .cache_dtype = VKMOE_DTYPE_F16},
     {"deepseek-v3-q8-0", LATENT(9, 8, 128, 32, 32, 32, 64, KV_B), DEEPSEEK_YARN,
         .dtype = VKMOE_DTYPE_Q8_0, .history = 20},
+    {"latent-q8_0", LATENT(9, 8, 64, 16, 32, 32, 0, KV_B), .cache_dtype = VKMOE_DTYPE_Q8_0},
     {"deepseek-v3-fast", LATENT(70, 8, 128, 32, 32, 32, 48, KV_B), DEEPSEEK_YARN, FAST},
     {"glm-4.7-flash", LATENT(19, 20, 64, 16, 24, 40, 48, KV_B), INTERLEAVED, .history = 9},
     {"latent-512", LATENT(7, 5, 512, 64, 128, 128, 0, KV_B), INTERLEAVED, .history = 70},
@@ -467,6 +468,8 @@ const struct attention_case attention_cases[] = {
         .has = ATTENTION_EXACT, .dtype = VKMOE_DTYPE_F16},
     {"exact-f16-decode", DENSE(1, 48, 64, 2, 1), .cache_dtype = VKMOE_DTYPE_F16, .history = 300,
         .has = ATTENTION_EXACT},
+    {"exact-q8_0-blocks", DENSE(40, 48, 16, 4, 2), .cache_dtype = VKMOE_DTYPE_Q8_0,
+        PATTERNS({.kind = VKMOE_PATTERN_BLOCKS, .block = 8, .top = 3}), .has = ATTENTION_EXACT},
 
     // ------------------------------------------------------------------- long contexts
     {"long-1000", DENSE(1, 32, 32, 4, 2), HALF, .history = 1000},

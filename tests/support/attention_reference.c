@@ -226,6 +226,26 @@ void reference_history_finish(struct reference_history *history)
     *history = (struct reference_history){ 0 };
 }
 
+// In f32, as the formula is one of f32.
+static void round_to_q8_0(uint32_t count, double *x)
+{
+    float most = 0.0f;
+    for (uint32_t i = 0; i < count; i++)
+        most = fmaxf(most, fabsf((float)x[i]));
+    const float scale = most / 127.0f, inverse = scale > 0.0f ? 1.0f / scale : 0.0f;
+    for (uint32_t i = 0; i < count; i++)
+        x[i] = round_to_f16(scale) * roundf((float)x[i] * inverse);
+}
+
+void reference_round_cached(enum vkmoe_dtype dtype, uint32_t heads, uint32_t size, double *values)
+{
+    for (uint32_t i = 0; dtype == VKMOE_DTYPE_F16 && i < heads * size; i++)
+        values[i] = round_to_f16(values[i]);
+    for (uint32_t h = 0; dtype == VKMOE_DTYPE_Q8_0 && h < heads; h++)
+        for (uint32_t i = 0; i < size; i += 32)
+            round_to_q8_0(size - i < 32 ? size - i : 32, values + h * size + i);
+}
+
 size_t reference_place(
     const struct reference_history *history, uint32_t sequence, uint32_t position)
 {
@@ -275,8 +295,8 @@ void reference_remember(const struct reference_attention *a, uint32_t tokens, co
         double *key = history->keys + place, *value = history->values + place;
         widen(x + (size_t)t * a->hidden, a->hidden, x_token);
         if (a->latent.rank) {
-            reference_latent_remember(a, context_of(history), positions[t],
-                history->dtype == VKMOE_DTYPE_F16, x_token, key, value);
+            reference_latent_remember(
+                a, context_of(history), positions[t], history->dtype, x_token, key, value);
             continue;
         }
         project(a, x_token, a->key, a->key_bias, a->key_norm, a->kv_heads, key);
@@ -286,10 +306,8 @@ void reference_remember(const struct reference_attention *a, uint32_t tokens, co
             project(a, x_token, a->value, a->value_bias, NULL, a->kv_heads, value);
         normalize_values(a, value);
         rotate_heads(a, a->key_norm, a->kv_heads, context_of(history), positions[t], key);
-        for (uint32_t i = 0; history->dtype == VKMOE_DTYPE_F16 && i < history->width; i++) {
-            key[i] = round_to_f16(key[i]);
-            value[i] = round_to_f16(value[i]);
-        }
+        reference_round_cached(history->dtype, a->kv_heads, a->head_size, key);
+        reference_round_cached(history->dtype, a->kv_heads, a->head_size, value);
     }
     free(x_token);
 }

@@ -108,7 +108,7 @@ struct reference_history {
     uint32_t width; // kv_heads * head_size
     uint32_t sequences, capacity;
     uint32_t longest;       // of the next forward, as in vkmoe_attention_forward_params
-    enum vkmoe_dtype dtype; // values are rounded to it
+    enum vkmoe_dtype dtype; // values are rounded to it, see reference_round_cached()
     double *keys, *values;  // [sequences][capacity][width]; keys are rotated
 };
 
@@ -116,6 +116,9 @@ void reference_history_init(struct reference_history *history,
     const struct reference_attention *attention, uint32_t sequences, uint32_t capacity,
     enum vkmoe_dtype dtype);
 void reference_history_finish(struct reference_history *history);
+
+// Heads of `size` elements as a cache of this dtype holds them: docs/semantics.md, B.3.
+void reference_round_cached(enum vkmoe_dtype dtype, uint32_t heads, uint32_t size, double *values);
 
 // Writes the keys and values of `tokens` to their places, and nothing else.
 //
@@ -161,7 +164,7 @@ void reference_latent_finish(struct reference_latent *latent);
 void reference_latent_query(const struct reference_attention *attention, uint32_t length,
     uint32_t position, const double *x, double *out);
 void reference_latent_remember(const struct reference_attention *attention, uint32_t length,
-    uint32_t position, bool f16, const double *x, double *key, double *value);
+    uint32_t position, enum vkmoe_dtype cache, const double *x, double *key, double *value);
 void reference_latent_output(
     const struct reference_attention *attention, const double *heads, double *y);
 

@@ -11,6 +11,8 @@
 // A key that f32 rounds to the one and double to the other side moves by 2^-11, and y by as
 // much if there are few keys.
 #define F16_CACHE_TOLERANCE 1e-3
+// Likewise by a 127th of the largest element of 32.
+#define Q8_0_CACHE_TOLERANCE 1e-2
 
 static bool is_routed(const struct attention_run *run)
 {
@@ -155,8 +157,9 @@ bool attention_run_init(struct attention_run *run, struct harness *harness,
     attention_data_init(&run->data, c, seed);
     // The rounding of a score grows with it, and e^score has that as a relative error.
     run->tolerance = COMPARE_F32_TOLERANCE * fmax(c->score_gain / 5.0, 1.0);
-    if (c->cache_dtype == VKMOE_DTYPE_F16 && !(c->has & ATTENTION_EXACT))
-        run->tolerance = F16_CACHE_TOLERANCE;
+    if (c->cache_dtype != VKMOE_DTYPE_F32 && !(c->has & ATTENTION_EXACT))
+        run->tolerance =
+            c->cache_dtype == VKMOE_DTYPE_F16 ? F16_CACHE_TOLERANCE : Q8_0_CACHE_TOLERANCE;
     if (c->attention.precision == VKMOE_PRECISION_FAST)
         run->tolerance = fmax(run->tolerance, COMPARE_FAST_TOLERANCE);
     return is_ok(vkmoe_attention_create(harness->device, &run->data.params, &run->attention),

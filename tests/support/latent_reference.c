@@ -89,7 +89,7 @@ void reference_latent_query(const struct reference_attention *a, uint32_t length
 }
 
 void reference_latent_remember(const struct reference_attention *a, uint32_t length,
-    uint32_t position, bool f16, const double *x, double *key, double *value)
+    uint32_t position, enum vkmoe_dtype cache, const double *x, double *key, double *value)
 {
     const struct reference_latent *l = &a->latent;
     uint32_t count = l->rank + l->turned;
@@ -99,8 +99,7 @@ void reference_latent_remember(const struct reference_attention *a, uint32_t len
     if (a->key_norm)
         reference_normalize(a->key_norm, a->norm_epsilon, l->rank, c);
     reference_rotate(a, l->turned, length, position, c + l->rank);
-    for (uint32_t i = 0; f16 && i < count; i++)
-        c[i] = round_to_f16(c[i]);
+    reference_round_cached(cache, 1, count, c);
     memset(key, 0, a->heads * a->head_size * sizeof(double));
     memset(value, 0, a->heads * a->head_size * sizeof(double));
     for (uint32_t h = 0; h < a->heads; h++) {

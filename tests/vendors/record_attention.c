@@ -32,6 +32,8 @@ static const struct attention_shape shapes[] = {
     { "mixtral", 128, 4, 1, 1, .cache = VKMOE_DTYPE_F16 },
     { "mixtral-f32", 128, 4, 1, 1 },
     { "qwen3", 128, 8, 1, 1, .normed = true, .cache = VKMOE_DTYPE_F16 },
+    { "qwen3-q8_0", 128, 8, 1, 1, .cache = VKMOE_DTYPE_Q8_0 },
+    { "gemma-q8_0", 256, 2, 1, 1, .cache = VKMOE_DTYPE_Q8_0 },
     { "olmoe", 128, 2, 2, 1, .normed = true, .wide = true, .cache = VKMOE_DTYPE_F16 },
     { "gpt-oss", 64, 8, 1, 1, .sinks = true, .cache = VKMOE_DTYPE_F16 },
     { "jetmoe", 128, 2, 2, EXPERTS, .tiled = true, .cache = VKMOE_DTYPE_F16 },
