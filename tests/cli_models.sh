@@ -53,6 +53,18 @@ mkdir "$tmp/unwindowed"
 tr -d '\n' <"$jetmoe/config.json" | sed 's/"attention_expert_windows": *\[[^]]*\],//' \
     >"$tmp/unwindowed/config.json"
 ln -s "$(realpath "$jetmoe/model.safetensors")" "$(realpath "$jetmoe/recorded")" "$tmp/unwindowed"
+# As test_network has it; and nothing less is rounded.
+expect 0 logits "$mixtral" --tokens "$mixtral/recorded/tokens.npy" --output "$tmp/q8_0.npy" \
+    --cache-type q8_0
+near "$tmp/q8_0.npy" "$mixtral/recorded/logits.npy" 3e-1
+"$near" "$tmp/q8_0.npy" "$tmp/whole.npy" 2e-2 >"$out" && problem "this cache is not in q8_0"
+for command in "generate --prompt x" chat "logits --tokens x --output y"; do
+    # shellcheck disable=SC2086
+    refuse 2 "--cache-type is 'q4_0', expected f32, f16 or q8_0" $command "$mixtral" \
+        --cache-type q4_0
+done
+finish "a cache in q8_0"
+
 logits "logits of tiny-jetmoe without windows" "$tmp/unwindowed" \
     "$jetmoe/recorded/logits_unwindowed.npy"
 

@@ -32,10 +32,11 @@ enum { DEFAULT_CONTEXT = 4096 };
 static const char clear[] = "/clear";
 
 struct chat {
-    const char *checkpoint, *system, *template_name, *device;
+    const char *checkpoint, *system, *template_name, *device, *cache_type;
     uint32_t count, context;
     struct cli_sampling sampling;
     bool exact, validate;
+    enum vkmoe_dtype cache_dtype;
 
     const struct cli_template *template;
     struct cli_session session;
@@ -205,6 +206,7 @@ static int start(struct chat *chat)
             .capacity = chat->context ? chat->context : preset,
             .chunk_logits = 1,
             .fast = !chat->exact,
+            .cache_dtype = chat->cache_dtype,
             .interrupted = &cli_interrupted,
         });
 }
@@ -240,9 +242,12 @@ static int parse(struct chat *chat, int argc, char **argv)
         CLI_COUNT("count", "N", &chat->count, "an answer has at most N tokens"),
         CLI_SAMPLING(&chat->sampling),
         CLI_EXACT(&chat->exact),
+        CLI_CACHE_TYPE(&chat->cache_type),
         CLI_WHERE(&chat->device, &chat->validate),
     };
-    const int status = CLI_PARSE_MODEL(argc, argv, "chat", &chat->checkpoint, options, about);
+    int status = CLI_PARSE_MODEL(argc, argv, "chat", &chat->checkpoint, options, about);
+    if (status < 0)
+        status = cli_cache_parse("chat", chat->cache_type, &chat->cache_dtype);
     if (status >= 0)
         return status;
     if (chat->template_name)

@@ -93,6 +93,8 @@ struct cli_texts {
         .name = "exact", .flag = (target), \
         .help = "as f32 where graphics cards would round what weights multiply to f16" \
     }
+#define CLI_CACHE_TYPE(target) \
+    CLI_TEXT("cache-type", "T", target, "keep keys and values in f32, f16 or q8_0; else f32")
 #define CLI_JSON(target) \
     { \
         .name = "json", .help = "print JSON", .flag = (target) \

@@ -28,7 +28,8 @@ static const char about[] =
 enum { DEFAULT_COUNT = 256 };
 
 struct job {
-    const char *checkpoint, *tokens, *device;
+    const char *checkpoint, *tokens, *device, *cache_type;
+    enum vkmoe_dtype cache_dtype;
     struct cli_prompt prompt;
     struct cli_sampling sampling;
     uint32_t count;
@@ -91,6 +92,7 @@ static int run_job(struct job *job)
             .chunk_logits = 1,
             .no_capacity = job->no_capacity,
             .fast = !job->exact,
+            .cache_dtype = job->cache_dtype,
             .interrupted = &cli_interrupted,
         });
     return status == 0 ? write_text(job) : status;
@@ -108,6 +110,7 @@ static int parse(struct job *job, int argc, char **argv)
         CLI_SAMPLING(&job->sampling),
         CLI_NO_CAPACITY(&job->no_capacity),
         CLI_EXACT(&job->exact),
+        CLI_CACHE_TYPE(&job->cache_type),
         CLI_WHERE(&job->device, &job->validate),
     };
     return CLI_PARSE_MODEL(argc, argv, "generate", &job->checkpoint, options, about);
@@ -121,6 +124,8 @@ int cli_command_generate(int argc, char **argv)
         status = cli_prompt_check("generate", &job.prompt, job.tokens);
     if (status < 0)
         status = cli_sampling_parse(&job.sampling, "generate");
+    if (status < 0)
+        status = cli_cache_parse("generate", job.cache_type, &job.cache_dtype);
     if (status >= 0)
         return status;
     status = run_job(&job);

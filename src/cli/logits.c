@@ -10,7 +10,8 @@ static const char about[] =
     "has written them, if they are not all finite.\n";
 
 struct job {
-    const char *checkpoint, *tokens, *input, *output, *device;
+    const char *checkpoint, *tokens, *input, *output, *device, *cache_type;
+    enum vkmoe_dtype cache_dtype;
     uint32_t chunk;
     bool no_capacity, validate;
 };
@@ -43,6 +44,7 @@ static int run_job(const struct job *job, struct cli_session *s)
                 .chunk = job->chunk,
                 .chunk_logits = UINT32_MAX,
                 .no_capacity = job->no_capacity,
+                .cache_dtype = job->cache_dtype,
             });
     if (status != 0)
         return status;
@@ -77,9 +79,12 @@ int cli_command_logits(int argc, char **argv)
             "where to write f32 [tokens][vocabulary]; -: to standard output"),
         CLI_COUNT("chunk", "N", &job.chunk, "tokens to run at once; the result is the same"),
         CLI_NO_CAPACITY(&job.no_capacity),
+        CLI_CACHE_TYPE(&job.cache_type),
         CLI_WHERE(&job.device, &job.validate),
     };
     int status = CLI_PARSE_MODEL(argc, argv, "logits", &job.checkpoint, options, about);
+    if (status < 0)
+        status = cli_cache_parse("logits", job.cache_type, &job.cache_dtype);
     if (status >= 0)
         return status;
     struct cli_session session = { 0 };

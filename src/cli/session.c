@@ -349,6 +349,21 @@ fail:
     return status;
 }
 
+int cli_cache_parse(const char *command, const char *type, enum vkmoe_dtype *out)
+{
+    static const enum vkmoe_dtype dtypes[] = { VKMOE_DTYPE_F32, VKMOE_DTYPE_F16, VKMOE_DTYPE_Q8_0 };
+    *out = dtypes[0];
+    if (!type)
+        return -1;
+    for (size_t i = 0; i < sizeof dtypes / sizeof dtypes[0]; i++) {
+        if (strcmp(type, cli_dtype_name(dtypes[i])) == 0) {
+            *out = dtypes[i];
+            return -1;
+        }
+    }
+    return cli_misuse(command, "--cache-type is '%s', expected f32, f16 or q8_0", type);
+}
+
 int cli_session_start(struct cli_session *s, const struct cli_session_params *params)
 {
     s->capacity = params->capacity ? params->capacity : s->count;
@@ -367,6 +382,7 @@ int cli_session_start(struct cli_session *s, const struct cli_session_params *pa
         &(struct vkmoe_model_params){
             VKMOE_INIT(vkmoe_model_params),
             .capacity = s->capacity,
+            .cache_dtype = params->cache_dtype,
             .chunk = s->chunk,
             .encoder_capacity = s->input_count,
             .expert_capacity = params->no_capacity ? VKMOE_EXPERT_CAPACITY_UNLIMITED

@@ -64,8 +64,12 @@ struct cli_session_params {
     bool routing;          // wants the experts chosen
     bool no_capacity;      // as in vkmoe_model_params
     bool fast;             // VKMOE_PRECISION_FAST
+    enum vkmoe_dtype cache_dtype;
     const volatile sig_atomic_t *interrupted; // ends the loading when it is set; or NULL
 };
+// What --cache-type says, or NULL. -1, or a misuse of the command.
+int cli_cache_parse(const char *command, const char *type, enum vkmoe_dtype *out);
+
 // Loads the model and hands it the text.
 int cli_session_start(struct cli_session *session, const struct cli_session_params *params);
 
