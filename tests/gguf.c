@@ -143,6 +143,45 @@ static enum vkmoe_status write_file(vkmoe_checkpoint *checkpoint, const char *pa
     return status;
 }
 
+// Keys that llama.cpp's loaders insist on, and their values.
+static const struct wanted_key {
+    const char *family, *key;
+    uint32_t value;
+} wanted_keys[] = {
+    { "deepseek", "deepseek.expert_shared_count", 2 },
+    { "dots1", "dots1.expert_shared_count", 2 },
+    { "glm4_moe", "glm4moe.expert_shared_count", 1 },
+    { "bailing_moe", "bailingmoe.expert_shared_count", 2 },
+    { "bailing_moe", "bailingmoe.leading_dense_block_count", 0 },
+    { "bailing_moe_v2", "bailingmoe2.expert_shared_count", 1 },
+    { "ernie4_5_moe", "ernie4_5-moe.interleave_moe_layer_step", 1 },
+    { "minimax_m2", "minimax-m2.expert_gating_func", 2 },
+};
+
+// That a file has these of its family: after a key come its type, 4, and the value.
+static bool has_wanted_keys(const char *family, const char *path)
+{
+    static char bytes[1 << 16];
+    bool ok = true;
+    FILE *file = fopen(path, "rb");
+    const size_t size = file ? fread(bytes, 1, sizeof bytes, file) : 0;
+    for (size_t i = 0; i < COUNT_OF(wanted_keys); i++) {
+        const struct wanted_key *want = &wanted_keys[i];
+        const uint32_t after[2] = { 4, want->value };
+        const size_t length = strlen(want->key);
+        bool found = strcmp(want->family, family) != 0;
+        for (size_t at = 0; !found && at + length + sizeof after <= size; at++)
+            found = memcmp(bytes + at, want->key, length) == 0
+                && memcmp(bytes + at + length, after, sizeof after) == 0;
+        if (!found)
+            tap_note("%s is not %u", want->key, want->value);
+        ok = ok && found;
+    }
+    if (file)
+        fclose(file);
+    return ok;
+}
+
 // Written, and what was written once more; a family that GGUF has not is refused with one line.
 static bool check_written(const char *family, bool f32)
 {
@@ -164,7 +203,7 @@ static bool check_written(const char *family, bool f32)
         ok = write_file(checkpoints[i], paths[i], f32) == VKMOE_OK
             && vkmoe_checkpoint_open(paths[i], &printing_log, &checkpoints[i + 1]) == VKMOE_OK
             && same_infos(checkpoints[0], checkpoints[i + 1], 1)
-            && same_logits(checkpoints[0], checkpoints[i + 1]);
+            && same_logits(checkpoints[0], checkpoints[i + 1]) && has_wanted_keys(family, paths[i]);
     if (!ok && record.lines[VKMOE_LOG_ERROR])
         tap_note("%s", record.last);
     for (int i = 0; i < 3; i++)

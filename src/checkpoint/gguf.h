@@ -59,7 +59,7 @@ struct gguf_target {
     bool layer_norm;       // norms have biases, and the head may have one
     bool norm_after_rope;
 };
-bool vkmoe_gguf_target(const char *model_type, const char *family, struct gguf_target *out);
+bool vkmoe_gguf_target(const char *family, struct gguf_target *out);
 
 // Of an integer, or else 0.
 uint32_t vkmoe_gguf_integer(const struct value *value);

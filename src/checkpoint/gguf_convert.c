@@ -214,7 +214,7 @@ static void add_ends(struct gguf_converter *c)
 static enum vkmoe_status convert(struct gguf_converter *c)
 {
     const struct vkmoe_checkpoint_info *info = &c->checkpoint->info;
-    if (!vkmoe_gguf_target(info->family, info->treated_as, &c->target))
+    if (!vkmoe_gguf_target(info->treated_as, &c->target))
         return vkmoe_fail(c->out->log, VKMOE_ERROR_UNSUPPORTED,
             "%s: GGUF has no architecture that this version could write for %s", c->out->path,
             info->family);

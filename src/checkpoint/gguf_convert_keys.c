@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/common.h"
 #include "base/log.h"
@@ -85,6 +86,8 @@ static void put_gate(struct gguf_converter *c)
         return; // the architecture says all of it
     if (!c->target.gate_by_keys) {
         check_fixed_gate(c, router);
+        if (c->target.score == VKMOE_SCORE_SIGMOID) // which llama.cpp does not know otherwise
+            put_u32(c, "expert_gating_func", gating_of(router));
         return;
     }
     if (gating_of(router) == 0)
@@ -114,7 +117,10 @@ static void put_experts(struct gguf_converter *c, uint32_t dense_inner)
     put_u32(c, "expert_count", p->experts);
     put_u32(c, "expert_used_count", p->experts_per_token);
     if (p->shared.inner) {
-        put_u32(c, "expert_shared_count", 1);
+        // Their width is the count times the routed experts'; in bailingmoe2 times the other key.
+        const bool by_key = strcmp(c->target.name, "bailingmoe2") == 0;
+        const bool whole = !by_key && p->shared.inner % p->inner == 0;
+        put_u32(c, "expert_shared_count", whole ? p->shared.inner / p->inner : 1);
         put_u32(c, "expert_shared_feed_forward_length", p->shared.inner);
     }
     put_gate(c);
@@ -300,8 +306,9 @@ enum vkmoe_status vkmoe_gguf_put_keys(struct gguf_converter *c)
     vkmoe_gguf_put_text(c->out, "general.type", "model");
     put_frame(c);
     put_experts(c, dense_inner);
-    if (dense_blocks)
-        put_u32(c, "leading_dense_block_count", dense_blocks);
+    put_u32(c, "leading_dense_block_count", dense_blocks);
+    if (strcmp(c->target.name, "ernie4_5-moe") == 0)
+        put_u32(c, "interleave_moe_layer_step", 1);
     put_attention(c);
     put_end_tokens(c);
     return c->out->status == VKMOE_OK ? put_windows(c) : c->out->status;

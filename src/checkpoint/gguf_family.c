@@ -102,16 +102,12 @@ static void mark(const struct family *family, struct settings *settings, struct 
     vkmoe_mark_listed(settings, blocks, "expert_blocks", true);
 }
 
-bool vkmoe_gguf_target(const char *model_type, const char *family, struct gguf_target *out)
+bool vkmoe_gguf_target(const char *family, struct gguf_target *out)
 {
     const struct architecture *found = NULL;
-    for (size_t i = 0; i < ARRAY_SIZE(architectures); i++) {
-        const struct architecture *a = &architectures[i];
-        const bool exact = strcmp(a->family, model_type) == 0;
-        if (!a->not_whole && (exact || (!found && strcmp(a->family, family) == 0)))
-            found = a;
-        if (!a->not_whole && exact)
-            break;
+    for (size_t i = 0; !found && i < ARRAY_SIZE(architectures); i++) {
+        if (!architectures[i].not_whole && strcmp(architectures[i].family, family) == 0)
+            found = &architectures[i];
     }
     if (!found)
         return false;
@@ -164,6 +160,11 @@ static void set_gate(
     router->groups.count = router->groups.kept = 0;
     router->groups.score = VKMOE_GROUP_SCORE_SUM_TOP_2;
     router->groups.mode = VKMOE_GROUP_MODE_MASK;
+    // DeepSeek-V2's, of which files say no more than of V3's that there are groups.
+    if (strcmp(architecture->name, "deepseek2") == 0 && known == GATING_SOFTMAX) {
+        router->groups.score = VKMOE_GROUP_SCORE_MAX;
+        router->groups.mode = VKMOE_GROUP_MODE_MASK_ZERO;
+    }
     const bool grouped = vkmoe_setting_u32(settings, "expert_group_count", 0, 0, MAX_EXPERTS) > 1;
     family->groups_key = grouped ? "expert_group_count" : NULL;
     family->groups_kept_key = grouped ? "expert_group_used_count" : NULL;
