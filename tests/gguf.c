@@ -301,6 +301,8 @@ static const struct hostile {
     { "name_not_utf8", "\"???\" at byte 69 is not printable UTF-8" },
     { "bool_two", "x is neither true nor false" },
     { "key_empty", "key at byte 69 is empty" },
+    { "names_as_integers", "layer_types and attention.head_count_kv are not lists of names" },
+    { "names_as_floats", "layer_types and attention.head_count_kv are not lists of names" },
 };
 
 static bool check_hostile(const struct hostile *row)

@@ -210,13 +210,20 @@ static double count_kv_heads(struct writer *w, const struct value *list, bool sl
         value_is(types, VALUE_LIST) && list->count >= types->count ? types->count : 0;
     double first = 0.0;
     for (uint32_t b = 0; b < count; b++) {
-        if ((strcmp(types->items[b].text, "sliding_attention") == 0) != sliding)
+        const char *kind = value_text(&types->items[b]);
+        uint64_t heads;
+        if (!kind || !vkmoe_value_integer(&list->items[b], &heads)) {
+            vkmoe_setting_fail(&w->settings, VKMOE_ERROR_INVALID,
+                "layer_types and attention.head_count_kv are not lists of names and of integers");
+            break;
+        }
+        if ((strcmp(kind, "sliding_attention") == 0) != sliding)
             continue;
-        if (first != 0.0 && list->items[b].number != first)
+        if (first != 0.0 && (double)heads != first)
             vkmoe_setting_fail(&w->settings, VKMOE_ERROR_INVALID,
                 "attention.head_count_kv differs among blocks %s windows",
                 sliding ? "with" : "without");
-        first = first != 0.0 ? first : list->items[b].number;
+        first = first != 0.0 ? first : (double)heads;
     }
     return first;
 }
