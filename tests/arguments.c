@@ -338,15 +338,19 @@ static void call_checkpoint(void)
     QUIET(vkmoe_inventory_destroy, "inventory", (vkmoe_inventory_destroy(&out), !out));
 }
 
+#define REFUSED_NORMS(function) \
+    REFUSED(function, "checkpoint", 0, (NULL, first_block, &norm, &norm)); \
+    REFUSED(function, "attention_norm", 1, (model, first_block, NULL, &norm)); \
+    REFUSED(function, "experts_norm", 1, (model, first_block, &norm, NULL))
 static void call_model(void)
 {
+    struct vkmoe_block_extras extras = { VKMOE_INIT(vkmoe_block_extras) };
     vkmoe_checkpoint *out = NULL;
     struct vkmoe_moe_params experts = { VKMOE_INIT(vkmoe_moe_params) };
     struct vkmoe_attention_params attends = { VKMOE_INIT(vkmoe_attention_params) };
     struct vkmoe_frame frame = { VKMOE_INIT(vkmoe_frame) };
     struct vkmoe_view norm;
-    const char *path = VKMOE_TEST_MODELS "/tiny-mixtral";
-    REFUSED_OPEN(vkmoe_checkpoint_open, path);
+    REFUSED_OPEN(vkmoe_checkpoint_open, VKMOE_TEST_MODELS "/tiny-mixtral");
     vkmoe_checkpoint_destroy(&out);
     QUIET_INFO(vkmoe_checkpoint_get_info, "checkpoint", model, vkmoe_checkpoint_info);
     QUIET(vkmoe_checkpoint_is_moe, "checkpoint", !vkmoe_checkpoint_is_moe(NULL, first_block));
@@ -358,13 +362,10 @@ static void call_model(void)
     REFUSED(vkmoe_checkpoint_get_attention, "params", 1, (model, first_block, NULL));
     REFUSED(vkmoe_checkpoint_get_frame, "checkpoint", 0, (NULL, &frame));
     REFUSED(vkmoe_checkpoint_get_frame, "frame", 1, (model, NULL));
-    REFUSED(vkmoe_checkpoint_get_norms, "checkpoint", 0, (NULL, first_block, &norm, &norm));
-    REFUSED(vkmoe_checkpoint_get_norms, "attention_norm", 1, (model, first_block, NULL, &norm));
-    REFUSED(vkmoe_checkpoint_get_norms, "experts_norm", 1, (model, first_block, &norm, NULL));
-    REFUSED(vkmoe_checkpoint_get_norm_biases, "checkpoint", 0, (NULL, first_block, &norm, &norm));
-    REFUSED(
-        vkmoe_checkpoint_get_norm_biases, "attention_norm", 1, (model, first_block, NULL, &norm));
-    REFUSED(vkmoe_checkpoint_get_norm_biases, "experts_norm", 1, (model, first_block, &norm, NULL));
+    REFUSED_NORMS(vkmoe_checkpoint_get_norms);
+    REFUSED_NORMS(vkmoe_checkpoint_get_norm_biases);
+    REFUSED(vkmoe_checkpoint_get_extras, "checkpoint", 0, (NULL, first_block, &extras));
+    REFUSED(vkmoe_checkpoint_get_extras, "extras", 1, (model, first_block, NULL));
     vkmoe_checkpoint_destroy(NULL);
     QUIET(vkmoe_checkpoint_destroy, "checkpoint", (vkmoe_checkpoint_destroy(&out), !out));
 }
