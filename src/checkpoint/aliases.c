@@ -90,6 +90,8 @@ struct kind vkmoe_family_find(struct settings *settings)
         if (*text_name)
             kind.alias = text.alias;
     }
+    if (kind.family && kind.family->other_if && vkmoe_setting_is(settings, kind.family->other_if))
+        kind = vkmoe_family_named(kind.family->other);
     if (!kind.family)
         refuse_unknown(settings, name, text_name);
     else if (kind.alias)

@@ -76,6 +76,9 @@ struct family {
     // Adjusts what the fields above gave. May be NULL.
     void (*adjust)(struct settings *settings, struct vkmoe_moe_params *params);
 
+    // "key=value" by which a model of this name is one of another family, `other`; NULL: none.
+    const char *other_if, *other;
+
     const struct alias *aliases; // the last has no name; NULL: none
     const struct whole *whole;   // what is around the experts; NULL: this version does not know it
     const char *not_whole;       // why, after "this version reads the experts only: "; may be NULL

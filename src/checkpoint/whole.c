@@ -54,7 +54,9 @@ static void read_heads(const struct whole_source *source, struct vkmoe_attention
     if (params->head_size % 2 && whole->rope.kind != VKMOE_ROPE_NONE)
         vkmoe_setting_fail(settings, VKMOE_ERROR_INVALID,
             "the heads have %u elements, which do not pair for RoPE", params->head_size);
-    if ((uint64_t)params->heads * params->head_size > INT32_MAX)
+    const uint64_t all =
+        params->heads + 2 * (uint64_t)params->kv_heads; // where they are one matrix
+    if (all * params->head_size > INT32_MAX)
         vkmoe_setting_fail(settings, VKMOE_ERROR_INVALID, "%u heads of %u elements are too many",
             params->heads, params->head_size);
 }

@@ -5,7 +5,9 @@ static void write_ernie(struct writer *w, family_t *f, const char *prefix, layer
 {
     family_write_corrected(w, f, prefix, l, NULL);
     char name[256]; // a matrix of one row
-    snprintf(name, sizeof name, "%smlp.moe_statics.e_score_correction_bias", prefix);
+    snprintf(name, sizeof name, "%s%s.e_score_correction_bias", prefix,
+        f->moe[0][0] == '-' && f->moe[0][1] == 'x' && f->moe[0][2] == '-' ? "mlp.gate.moe_statics"
+                                                                          : "mlp.moe_statics");
     writer_add(w, name, f->correction_dtype, l->correction_bias, 2, SHAPE(1, l->experts));
 }
 

@@ -9,6 +9,8 @@ WHOLE(whole, HEADS(16, 4, 0), TEXT(126464, 16384, -1, 1e-6),
 FAMILY(bailing_moe, .prefix = BLOCKS, SIZES(28, 2048, "moe_intermediate_size", 1408),
     EXPERTS("num_experts", 64, "num_experts_per_tok", 6), HIDDEN_ACT,
     .renormalize_key = "norm_topk_prob", BAILING_BLOCKS(0),
-    .expect = { "use_bias=false", "multi_gate=false" },
+    .expect = { "use_bias=false", "multi_gate=false", "score_function=softmax",
+        "use_qk_norm=false" },
+    .other_if = "score_function=sigmoid", .other = "bailing_moe_v2", // as Ling 2 is published
     .preset.router = { .score = VKMOE_SCORE_SOFTMAX, .renormalize.mode = VKMOE_RENORMALIZE_SUM },
     .names = { DEEPSEEK_NAMES }, .whole = &whole);

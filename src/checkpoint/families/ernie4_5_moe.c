@@ -34,6 +34,8 @@ FAMILY(ernie4_5_moe, .prefix = BLOCKS, SIZES(28, 2560, "moe_intermediate_size", 
     .preset.router = { .score = VKMOE_SCORE_SOFTMAX,
         .weigh = VKMOE_WEIGH_SCORE,
         .renormalize.mode = VKMOE_RENORMALIZE_MAX },
-    .names = { DEEPSEEK_NAMES, .correction_bias = "mlp.moe_statics.e_score_correction_bias" },
+    .names = { DEEPSEEK_NAMES,
+        .correction_bias = "mlp.moe_statics.e_score_correction_bias"
+                           "|mlp.gate.moe_statics.e_score_correction_bias" },
     DENSE_GATE_UP_DOWN("mlp", 12288), .dense_first = { "moe_layer_start_index", 1 }, .mark = mark,
     .adjust = adjust, .whole = &whole);

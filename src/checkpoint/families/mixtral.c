@@ -22,4 +22,6 @@ FAMILY(mixtral, .prefix = BLOCKS,
     },
     .mark = vkmoe_mark_all,
     .whole = &whole,
+    .other_if = "scoring_func=sigmoid", // MiniMax-M2 as "minimax"
+    .other = "minimax_m2",
     .aliases = aliases);
