@@ -142,7 +142,7 @@ static size_t books_size(const struct experts *e)
 
 uint64_t vkmoe_experts_table(const struct experts *e)
 {
-    return vkmoe_buffer_address(e->table) + books_size(e);
+    return vkmoe_buffer_address(e->table) + e->books_size;
 }
 
 enum vkmoe_status vkmoe_experts_finish(struct experts *e)
@@ -152,6 +152,7 @@ enum vkmoe_status vkmoe_experts_finish(struct experts *e)
     uint64_t *table = calloc(1, size);
     if (!table)
         return no_host_memory(e->device);
+    e->books_size = books;
     memcpy(table, vkmoe_code_books, books);
     uint64_t *addresses = table + books / sizeof *table;
     for (uint32_t i = 0; i < e->count; i++)

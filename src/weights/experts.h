@@ -28,6 +28,7 @@ struct experts {
     } shared;
     vkmoe_buffer *table; // addresses of the matrices, [count + 1]: the last is the shared one's;
                          // before them the code books, where a format has one
+    size_t books_size;   // bytes of these, also for who looks at it as if in another format
     vkmoe_buffer *bias;  // f32 [count][padded rows], in the matrices' row order; NULL: none
     const struct variant *form; // of every GEMM, for who compares forms; NULL: the best
 };

@@ -407,6 +407,9 @@ const struct layer_case layer_cases[] = {
     {"shared-f32-down-of-q4-k-decode", SHAPE(2, 256, 256, 6, 2), TOP_K,
         .layer.shared.inner = 20, .has = CASE_OTHER_SHARED,
         .dtype = VKMOE_DTYPE_Q4_K, .shared_dtype = VKMOE_DTYPE_F32},
+    // The code books precede the one table of addresses that both formats have.
+    {"shared-f32-of-iq3-s", SHAPE(40, 256, 256, 6, 2), TOP_K, .layer.shared.inner = 20,
+        .has = CASE_OTHER_SHARED, .dtype = VKMOE_DTYPE_IQ3_S, .shared_dtype = VKMOE_DTYPE_F32},
     // Gate and up are two products there; slow are those that need many pipelines of their own.
     {"gate-q8-0-of-q4-k", SHAPE(38, 256, 256, 6, 2), TOP_K, .has = CASE_OTHER_GATE | CASE_SLOW,
         .dtype = VKMOE_DTYPE_Q4_K, .gate_dtype = VKMOE_DTYPE_Q8_0},
@@ -445,6 +448,9 @@ const struct layer_case layer_cases[] = {
         .has = CASE_OTHER_GATE | CASE_OTHER_SHARED | CASE_OTHER_SHARED_GATE,
         .dtype = VKMOE_DTYPE_BF16, .gate_dtype = VKMOE_DTYPE_F16,
         .shared_dtype = VKMOE_DTYPE_Q8_0},
+    {"gate-iq3-s-shared-of-f32", SHAPE(40, 256, 64, 6, 2), TOP_K, .layer.shared.inner = 20,
+        .has = CASE_OTHER_GATE | CASE_OTHER_SHARED, .gate_dtype = VKMOE_DTYPE_IQ3_S,
+        .shared_dtype = VKMOE_DTYPE_F32},
     {"router-x", PLAIN(21), .has = CASE_ROUTER_X},
     {"router-x-decode-misaligned", PLAIN(1), .has = CASE_ROUTER_X | CASE_MISALIGNED},
     {"router-hidden-wider", PLAIN(21), .layer.router_hidden = 100, .has = CASE_ROUTER_X},
