@@ -175,6 +175,7 @@ struct module {
     const uint32_t *end;
     struct id *ids;
     uint32_t bound;
+    uint32_t is_set, values[SPEC_MAX]; // of specialisation constants, instead of their presets
     bool ok;
 };
 
@@ -249,13 +250,16 @@ static bool open_module(struct module *m, const struct variant *variant)
     return true;
 }
 
-// The value of a constant of 32 bits or a bool, specialisation constants at their preset.
+// The value of a constant of 32 bits or a bool.
 static uint32_t value_of(struct module *m, uint32_t id)
 {
     const uint32_t *w = m->ids[id].words;
     if (!w)
         return 0;
     const uint32_t op = op_of(w);
+    const uint32_t spec = m->ids[id].spec_id;
+    if (spec < SPEC_MAX && m->is_set >> spec & 1)
+        return m->values[spec];
     if (op == OP_CONSTANT_TRUE || op == OP_SPEC_CONSTANT_TRUE)
         return 1;
     if (op == OP_CONSTANT_FALSE || op == OP_SPEC_CONSTANT_FALSE)
@@ -492,19 +496,49 @@ static uint32_t workgroup_size(struct module *m)
     return 0;
 }
 
-// What Vulkan guarantees, and what forms without needs may use.
-static void check_limits(struct module *m)
+static void set(struct module *m, const char *name, uint32_t value)
+{
+    for (uint32_t i = 0; i < spec_count; i++) {
+        if (strcmp(specs[i].name, name) || !is_of(&specs[i], m->kernel))
+            continue;
+        m->values[specs[i].id] = value;
+        m->is_set |= 1u << specs[i].id;
+    }
+}
+
+static void check_shared(struct module *m, uint32_t most)
 {
     uint32_t shared = 0, alignment;
     FOR_EACH(m, w)
     if (op_of(w) == OP_VARIABLE && w[3] == CLASS_WORKGROUP)
         shared += size_of(m, m->ids[w[1]].words[3], &alignment);
-    const uint32_t lanes = workgroup_size(m);
-    if (lanes == 0 || lanes % 8 || lanes > 128)
-        complain(m, "%u invocations, expected a multiple of 8 up to 128", lanes);
-    const uint32_t most = m->variant->needs & NEED_ANY_MATRIX ? 32768 : 16384;
     if (shared > most)
         complain(m, "%u bytes of shared memory, expected %u at most", shared, most);
+}
+
+// What Vulkan guarantees, and what forms without needs may use; then with the largest code book,
+// and as vkmoe_gemm_cut() may cut.
+static void check_limits(struct module *m)
+{
+    const struct variant *v = m->variant;
+    const bool units = v->needs & NEED_ANY_MATRIX, small = v->needs & NEED_matrix_8x8x8;
+    const uint32_t lanes = workgroup_size(m);
+    uint32_t most = units ? 32768 : 16384;
+    if (lanes == 0 || lanes % 8 || lanes > 128)
+        complain(m, "%u invocations, expected a multiple of 8 up to 128", lanes);
+    for (uint32_t book = 0; book < 2; book++) {
+        check_shared(m, most);
+        if (v->needs & (NEED_matrix_16x16 | NEED_matrix_8x16)) {
+            set(m, "GEMM_FAST", !(v->formats & FORMAT_f16));
+            set(m, "GEMM_SLICE", 32);
+            check_shared(m, most);
+        }
+        m->is_set = 0;
+        set(m, "GEMM_TYPE", VKMOE_DTYPE_IQ1_S);
+        set(m, "DECODE_TYPE", VKMOE_DTYPE_IQ1_S);
+        set(m, "EMBED_TYPE", VKMOE_DTYPE_IQ1_S);
+        most = units && !small ? SHARED_MEMORY_WITH_BOOK : most;
+    }
 }
 
 // No id twice, none too large.

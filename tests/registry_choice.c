@@ -97,6 +97,7 @@ bool registry_choice(void)
         const char *name;
         struct tile tile;
         bool fast;
+        uint32_t shared_memory;
     } rows[] = {
         { NEED_none, f32, 1, "experts_gemm_rows_in_lanes", { 16, 4, 8 } },
         { NEED_int64, f16, 4096, "experts_gemm_rows_in_lanes_int64", { 16, 4, 8 } },
@@ -124,11 +125,22 @@ bool registry_choice(void)
         { xe_hpg, f16, 21, MATRIX("8x8_fast"), { 32, 32, 16 }, true },
         { lavapipe_26 | NEED_matrix_8x8, f16, 21, "experts_gemm_rows_broadcast_int64",
             { 16, 4, 8 } },
+        // What is unpacked for matrix units may leave no room for a code book.
+        { rdna, VKMOE_DTYPE_IQ1_S, 20, "experts_gemm_narrow_tile_32_int64", { 32, 8, 128 }, false,
+            (40 << 10) - 1 },
+        { rdna, VKMOE_DTYPE_IQ1_S, 20, MATRIX("16x16_unpack"), { 32, 32, 4 }, false, 40 << 10 },
+        { rdna, VKMOE_DTYPE_IQ3_S, 20, "experts_gemm_narrow_tile_32_int64", { 32, 8, 128 }, true,
+            32 << 10 },
+        { xe2, VKMOE_DTYPE_IQ1_S, 20, "experts_gemm_narrow_tile_32_int64", { 32, 8, 128 }, true,
+            32 << 10 },
+        { xe2, VKMOE_DTYPE_IQ1_S, 20, MATRIX("8x16_unpack_fast"), { 48, 32, 16 }, true, 40 << 10 },
+        { rdna, VKMOE_DTYPE_Q4_K, 20, MATRIX("16x16_unpack"), { 32, 32, 4 }, false, 32 << 10 },
     };
     bool ok = decoding_choice() && odd_choice();
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         static vkmoe_device device;
         device.needs = rows[i].needs;
+        device.gpu.info.shared_memory_size = rows[i].shared_memory;
         const struct variant *got = vkmoe_form_choose(
             &device, KERNEL_experts_gemm, rows[i].dtype, rows[i].rows, rows[i].fast);
         if (!is_compiled(rows[i].name))

@@ -8,6 +8,7 @@
 #include "device/overrides.h"
 #include "device/verdicts.h"
 #include "contracts.h" // every shaders/<kernel>.h
+#include "shaders/code_books.h"
 
 // A row makes a module for each way to compute addresses, as shaders/meson.build does.
 #define FORM(kernel, form, addresses, ...) FORM_##addresses(kernel, form, __VA_ARGS__)
@@ -72,16 +73,33 @@ uint64_t vkmoe_variant_hash(const struct variant *variant, uint64_t hash)
     return hash;
 }
 
+// With a code book as well, forms that unpack for matrix units have more in shared memory than
+// vulkan/matrix_units.c asks of a device; but for those of the smallest tiles.
+static bool fits(const vkmoe_device *device, const struct variant *variant, uint32_t formats)
+{
+#define OR_FORMAT(name, first, entries) | 1u << VKMOE_DTYPE_##name
+    const bool has_book = formats & (0 CODE_BOOKS(OR_FORMAT));
+    return !has_book || variant->formats != FORMATS_unpacked
+        || !(variant->needs & NEED_ANY_MATRIX & ~(uint32_t)NEED_matrix_8x8x8)
+        || device->gpu.info.shared_memory_size >= SHARED_MEMORY_WITH_BOOK;
+}
+
+static bool can_run(
+    const vkmoe_device *device, const struct variant *variant, uint32_t formats, bool fast)
+{
+    const uint32_t needs = device->needs | (fast ? NEED_fast : 0);
+    return !(variant->needs & ~needs) && *variant->spirv_size && fits(device, variant, formats);
+}
+
 static const struct variant *choose(
     const vkmoe_device *device, enum kernel kernel, uint32_t formats, uint32_t rows, bool fast)
 {
-    const uint32_t needs = device->needs | (fast ? NEED_fast : 0);
     const struct variant *best = NULL;
     for (uint32_t i = 0; i < vkmoe_variant_count; i++) {
         const struct variant *variant = &vkmoe_variants[i];
         if (variant->kernel != kernel || formats & ~variant->formats)
             continue;
-        const bool runs = !(variant->needs & ~needs) && *variant->spirv_size
+        const bool runs = can_run(device, variant, formats, fast)
             && !verdict_is_wrong(device->verdicts, variant, formats, fast);
         if (!best || (runs && rows >= variant->from))
             best = variant;
@@ -100,8 +118,7 @@ const struct variant *vkmoe_form_plainest(enum kernel kernel, enum vkmoe_dtype d
 bool vkmoe_variant_runs(
     const vkmoe_device *device, const struct variant *variant, enum vkmoe_dtype dtype, bool fast)
 {
-    const uint32_t needs = device->needs | (fast ? NEED_fast : 0);
-    return !(variant->needs & ~needs) && *variant->spirv_size && variant->formats >> dtype & 1;
+    return variant->formats >> dtype & 1 && can_run(device, variant, 1u << dtype, fast);
 }
 
 bool vkmoe_precision_matters(const vkmoe_device *device, enum vkmoe_dtype dtype)

@@ -31,6 +31,9 @@ struct tile {
 #define FORMATS_unpacked (~(FORMAT_f32 | FORMAT_f16)) // what matrix units do not take as it is
 #define FORMATS_all UINT32_MAX
 
+// What forms of FORMATS_unpacked need for a format with a code book; bytes.
+#define SHARED_MEMORY_WITH_BOOK (40 << 10)
+
 // One SPIR-V module: a form, with one way to compute addresses.
 struct variant {
     const char *name; // "route_plain_int64"
