@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "attention/attention.h"
 #include "attention_cases.h"
 #include "compare.h"
 #include "harness.h"
@@ -173,6 +174,25 @@ static bool check_alone(struct harness *harness, const struct attention_case *c,
     return ok && !harness->messages;
 }
 
+// A model's progress ends where the sizes of its parts say: with all that is read counted.
+static bool check_load_size(
+    struct harness *harness, const struct attention_case *row, uint64_t seed)
+{
+    struct attention_case c = *row;
+    struct attention_data data;
+    vkmoe_attention *attention = NULL;
+    c.attention.router.select = VKMOE_SELECT_SUPPLIED_WEIGHTED;
+    attention_data_init(&data, &c, seed);
+    struct loading loading = { .device = harness->device };
+    const bool ok = is_ok(vkmoe_attention_load(&loading, &data.params, &attention), "load");
+    const uint64_t size = vkmoe_attention_load_size(&data.params);
+    if (loading.done != size)
+        tap_note("%" PRIu64 " bytes read, of %" PRIu64, loading.done, size);
+    vkmoe_attention_destroy(&attention);
+    attention_data_finish(&data);
+    return ok && loading.done == size;
+}
+
 enum {
     FORWARD_VALID,
     FORWARD_CACHE,
@@ -251,6 +271,8 @@ static void check_all(struct tap *tap, struct harness *harness)
     }
     if (tap_wants(tap, "alone"))
         tap_result(tap, check_alone(harness, &cases[0], tap->seed), "alone");
+    if (tap_wants(tap, "load-size"))
+        tap_result(tap, check_load_size(harness, &cases[0], tap->seed), "load-size");
     if (tap_wants(tap, "refusals"))
         tap_result(tap, check_refusals(harness, &cases[0], tap->seed), "refusals");
 }

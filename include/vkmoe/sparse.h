@@ -54,8 +54,8 @@ struct vkmoe_nsa {
 //     key, value           [experts * head_size][hidden], of the dtype of query.matrices
 //
 // and the gate, `router`, is not looked at; expert_kv_heads, first_kv_head, tiled_kv, patterns,
-// sinks, position, norm.wide, value.experts, output.experts, latent, nsa and a DYNAMIC scaling of
-// RoPE are absent.
+// sinks, position, norm.wide, norm_after_rope, value.experts, output.experts, latent, nsa and a
+// DYNAMIC or LONGROPE scaling of RoPE are absent.
 //
 // A key is seen by no token before it. But whether a head takes a token depends on all tokens of
 // the sequence, also those after it: what is computed for a sequence says nothing of a longer one.

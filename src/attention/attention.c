@@ -180,8 +180,8 @@ uint64_t vkmoe_attention_load_size(const struct vkmoe_attention_params *p)
                 p->output.matrices[0].dtype, p->hidden, (uint64_t)p->heads * p->latent.value_size);
     const uint64_t width = (uint64_t)p->heads * p->head_size;
     const uint64_t kv_width = (uint64_t)p->kv_heads * p->head_size;
-    uint64_t size =
-        vkmoe_format_matrix_size(p->key.matrix.dtype, kv_width, p->hidden) + vkmoe_nsa_load_size(p);
+    uint64_t size = vkmoe_format_matrix_size(p->key.matrix.dtype, kv_width, p->hidden)
+        + vkmoe_nsa_load_size(p) + vkmoe_mosa_load_size(p);
     if (p->value.experts.experts > 0)
         size += mix_load_size(&p->value.experts, p->kv_heads, p->hidden, p->head_size, p->hidden);
     else
