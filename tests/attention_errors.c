@@ -16,6 +16,7 @@ struct environment {
     struct harness harness;
     vkmoe_attention *attention;
     vkmoe_cache *cache, *other_heads, *other_head_size, *other_blocks, *without_blocks, *short_one;
+    vkmoe_cache *many_blocks; // as only nsa may have them
     vkmoe_cache *keys_only;
     vkmoe_buffer *buffer;
     uint64_t x_size;
@@ -84,6 +85,10 @@ static void create_cache_strides_2048(struct vkmoe_cache_params *p)
     p->capacity = 2 * 2048;
     p->block = 4;
     p->stride = 2;
+}
+static void create_cache_means_2049(struct vkmoe_cache_params *p)
+{
+    create_cache_strides_2049(p);
     p->mean_values = true;
 }
 static void create_cache_elements(struct vkmoe_cache_params *p) { p->capacity = 1u << 30; }
@@ -147,6 +152,7 @@ static void forward_cache_of_other_head_size(struct forwarding *f)
 {
     f->cache = f->e->other_head_size;
 }
+static void forward_cache_of_2049_blocks(struct forwarding *f) { f->cache = f->e->many_blocks; }
 static void forward_cache_of_other_blocks(struct forwarding *f) { f->cache = f->e->other_blocks; }
 static void forward_sequence_tokens(struct forwarding *f) { f->p.sequence_tokens = TOKENS; }
 static void forward_cache_of_keys_only(struct forwarding *f) { f->cache = f->e->keys_only; }
@@ -229,6 +235,7 @@ static const struct cache_error cache_errors[] = {
     INVALID(cache_keys_only_blocks), VALID(cache_keys_only),
     UNSUPPORTED(cache_blocks_2049), UNSUPPORTED(cache_blocks_2049_of_3),
     UNSUPPORTED(cache_elements), UNSUPPORTED(cache_strides_2049), VALID(cache_strides_2048),
+    VALID(cache_means_2049),
     INVALID(cache_stride_3), INVALID(cache_stride_alone), INVALID(cache_mean_values_alone),
     VALID(cache_blocks_2048), VALID(cache_blocks_2048_of_3), VALID(cache_of_one_block),
     {0},
@@ -267,6 +274,7 @@ static const struct forward_error forward_errors[] = {
     FORWARD(cache_of_keys_only), FORWARD(sequence_tokens),
     FORWARD(stored_no_x), FORWARD(stored_no_y), FORWARD(stored_no_lengths),
     FORWARD(stored_cache_of_other_blocks),
+    {"forward-cache-of-2049-blocks", forward_cache_of_2049_blocks, VKMOE_ERROR_UNSUPPORTED, false},
     STORE(tokens_65537), STORE(no_x), STORE(x_short), STORE(x_misaligned), STORE(positions_short),
     STORE(positions_misaligned), STORE(sequences_short), STORE(cache_of_other_heads),
     STORE(cache_of_other_head_size), STORE(cache_of_other_blocks), STORE(cache_too_short),
@@ -384,7 +392,7 @@ static bool make_caches(struct environment *e)
     struct vkmoe_cache_params fits = { VKMOE_INIT(vkmoe_cache_params), .kv_heads = 2,
         .head_size = 8, .capacity = 9, .block = 4 };
     struct vkmoe_cache_params heads = fits, head_size = fits, blocks = fits, none = fits;
-    struct vkmoe_cache_params tight = fits, keys = none;
+    struct vkmoe_cache_params tight = fits, keys = none, many = fits;
     heads.kv_heads = 1;
     head_size.head_size = 4;
     blocks.block = 5;
@@ -392,10 +400,12 @@ static bool make_caches(struct environment *e)
     tight.capacity = TOKENS - 1;
     keys.block = 0;
     keys.keys_only = true;
+    many.capacity = 4 * 2048 + 1;
+    many.mean_values = true;
     return make_cache(e, fits, &e->cache) && make_cache(e, heads, &e->other_heads)
         && make_cache(e, head_size, &e->other_head_size) && make_cache(e, blocks, &e->other_blocks)
         && make_cache(e, none, &e->without_blocks) && make_cache(e, tight, &e->short_one)
-        && make_cache(e, keys, &e->keys_only);
+        && make_cache(e, keys, &e->keys_only) && make_cache(e, many, &e->many_blocks);
 }
 
 static bool environment_init(struct environment *e, const struct vkmoe_attention_params *params)
@@ -412,7 +422,7 @@ static void environment_finish(struct environment *e)
 {
     vkmoe_attention_destroy(&e->attention);
     vkmoe_cache **caches[] = { &e->cache, &e->other_heads, &e->other_head_size, &e->other_blocks,
-        &e->without_blocks, &e->short_one, &e->keys_only };
+        &e->without_blocks, &e->short_one, &e->keys_only, &e->many_blocks };
     for (size_t i = 0; i < sizeof caches / sizeof *caches; i++)
         vkmoe_cache_destroy(caches[i]);
     vkmoe_buffer_destroy(&e->buffer);

@@ -86,7 +86,8 @@ static enum vkmoe_status check(const struct caller *caller, const vkmoe_device *
     if (params->block >= 1u << 30)
         return vkmoe_refuse(
             caller, VKMOE_ERROR_INVALID, "block is %u, must be below 2^30", params->block);
-    if (params->block > 0
+    // Patterns have no use for means of values; what does has a bound of its own.
+    if (params->block > 0 && !params->mean_values
         && (uint64_t)params->capacity > (uint64_t)CHOOSE_MAX_BLOCKS * block_stride(params))
         return vkmoe_refuse(caller, VKMOE_ERROR_UNSUPPORTED,
             "%u positions, and a block for each %u, of which there may be %u", params->capacity,

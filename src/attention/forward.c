@@ -17,6 +17,8 @@
 #include "device/span.h"
 #include "moe/record.h"
 
+#include "shaders/choose_blocks.h"
+
 // What a pass does; one that attends finds keys and values in the cache.
 enum work { WORK_STORE, WORK_ATTEND, WORK_BOTH };
 
@@ -233,6 +235,11 @@ static enum vkmoe_status check_cache(
         return vkmoe_refuse(caller, VKMOE_ERROR_INVALID,
             "the cache has blocks of %u, the patterns choose blocks of %u", cache->params.block,
             a->patterns.block);
+    const uint32_t blocks = div_up(cache->params.capacity, MAX(cache->params.block, 1));
+    if (a->patterns.top > 0 && blocks > CHOOSE_MAX_BLOCKS) // made for nsa
+        return vkmoe_refuse(caller, VKMOE_ERROR_UNSUPPORTED,
+            "the cache has %u blocks, the patterns choose among %u at most", blocks,
+            CHOOSE_MAX_BLOCKS);
     return VKMOE_OK;
 }
 

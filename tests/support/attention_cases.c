@@ -84,6 +84,9 @@ const struct attention_case attention_cases[] = {
     {"nsa-decode", NSA(1, .compressed = 8, .top = 4, .window = 12), .history = 99},
     {"nsa-paper", NSA(70, .compressed = 8, .stride = 4, .block = 16, .top = 4, .first_blocks = 1,
         .local_blocks = 2, .window = 20), .history = 41},
+    // More means than there may be blocks of patterns.
+    {"nsa-many-means", NSA(2, .compressed = 2, .stride = 1, .block = 64, .top = 2, .window = 5),
+        .history = 2100},
     {"nsa-sequences", NSA(60, .compressed = 6, .stride = 2, .block = 4, .top = 3, .window = 5),
         .sequences = 3, .history = 40, .has = ATTENTION_INTERLEAVED},
     {"nsa-f16", NSA(40, .compressed = 8, .top = 2, .window = 12), .dtype = VKMOE_DTYPE_F16,
