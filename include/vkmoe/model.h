@@ -277,7 +277,9 @@ struct vkmoe_model_forward_params {
 
 // Records the whole model. A step of one token can be recorded once and run for many positions:
 // with `longest` above all of them, ids and positions uploaded before each step, and
-// vkmoe_stream_repeat() for all steps after the first.
+// vkmoe_stream_repeat() for all steps after the first. This is not for a model whose RoPE has a
+// DYNAMIC or LONGROPE scaling: there `longest` is the exact length of the context and part of the
+// formula, so that each step is recorded with its own, and 0 means a text as long as the capacity.
 VKMOE_API enum vkmoe_status vkmoe_model_forward(
     vkmoe_stream *stream, vkmoe_model *model, const struct vkmoe_model_forward_params *params);
 
