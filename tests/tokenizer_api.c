@@ -405,6 +405,41 @@ fail:
     return false;
 }
 
+// Of a model whose config calls its vocabulary huge: memory is for what the files name.
+static bool test_huge(void)
+{
+    static const char tokens[] = "YQ== 0\nYg== 4294967294\n", config[] = "{\"pattern\":\".\"}";
+    static const char absurd[] = "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":4294967294},"
+                                 "\"merges\":[]},\"pre_tokenizer\":{\"type\":\"ByteLevel\"}}";
+    const struct vkmoe_tokenizer_file file = bpe_file("qwen2"),
+                                      json = { "tokenizer.json", absurd, sizeof absurd - 1 };
+    const struct vkmoe_tokenizer_file files[] = { { "x.tiktoken", tokens, sizeof tokens - 1 },
+        { "tokenizer_config.json", config, sizeof config - 1 } };
+    struct vkmoe_tokenizer_params params = params_for(NULL);
+    struct vkmoe_tokenizer_info info = { VKMOE_INIT(vkmoe_tokenizer_info) };
+    const uint32_t sizes[] = { UINT32_MAX, 1u << 31, (1u << 31) - 1 };
+    for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+        params.files = &file;
+        params.file_count = 1;
+        params.vocabulary = sizes[i];
+        CHECK_OK(vkmoe_tokenizer_create(&params, &tokenizer));
+        vkmoe_tokenizer_get_info(tokenizer, &info);
+        CHECK(info.vocabulary == sizes[i]);
+        CHECK(vkmoe_bpe_count(tokenizer->bpe) == 508);
+        vkmoe_tokenizer_destroy(&tokenizer);
+    }
+    params.vocabulary = UINT32_MAX;
+    params.files = &json;
+    CHECK(fails(VKMOE_ERROR_INVALID, &params, "the id is too large, at \"a\""));
+    params.files = files;
+    params.file_count = COUNT_OF(files);
+    CHECK(fails(VKMOE_ERROR_INVALID, &params, "line 2 is token 4294967294, expected up to"));
+    CHECK(!vkmoe_bpe_open(UINT32_MAX, 0, false) && !vkmoe_bpe_open(0, UINT32_MAX, false));
+    return true;
+fail:
+    return false;
+}
+
 // ----------------------------------------------------------------------------- decode
 
 // What comes with these tokens, or at the end.
@@ -456,7 +491,7 @@ int main(int argc, char **argv)
         { "checkpoint", test_checkpoint }, { "create-misuse", test_create_misuse },
         { "info", test_info }, { "text", test_text }, { "room", test_room },
         { "special", test_special }, { "blanks", test_blanks },
-        { "encode-misuse", test_encode_misuse }, { "beyond", test_beyond },
+        { "encode-misuse", test_encode_misuse }, { "beyond", test_beyond }, { "huge", test_huge },
         { "decoder", test_decoder });
     return tools_main_with(argc, argv, NULL, tests, COUNT_OF(tests), clean_up);
 }

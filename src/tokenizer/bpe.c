@@ -13,9 +13,12 @@
 
 // ------------------------------------------------------------------------------ open
 
-static uint32_t slots(uint32_t count)
+enum { MAX_COUNT = 1 << 30 }; // of tokens, and of merges
+
+// At least two for each, a power of two.
+static uint64_t slots(uint64_t count)
 {
-    uint32_t room = 64;
+    uint64_t room = 64;
     while (room / 2 < count)
         room *= 2;
     return room;
@@ -23,15 +26,16 @@ static uint32_t slots(uint32_t count)
 
 struct bpe *vkmoe_bpe_open(uint32_t tokens, uint32_t merges, bool ignore_merges)
 {
-    struct bpe *bpe = calloc(1, sizeof *bpe);
+    const bool good = tokens <= MAX_COUNT && merges <= MAX_COUNT;
+    struct bpe *bpe = good ? calloc(1, sizeof *bpe) : NULL;
     if (!bpe)
         return NULL;
     bpe->ignore_merges = ignore_merges;
     bpe->room = tokens;
     bpe->tokens = calloc(tokens + (size_t)1, sizeof *bpe->tokens);
-    bpe->texts_mask = slots(tokens) - 1;
+    bpe->texts_mask = (uint32_t)(slots(tokens) - 1);
     bpe->texts = calloc(bpe->texts_mask + (size_t)1, sizeof *bpe->texts);
-    bpe->merges_mask = slots(merges) - 1;
+    bpe->merges_mask = (uint32_t)(slots(merges) - 1);
     bpe->merges = calloc(bpe->merges_mask + (size_t)1, sizeof *bpe->merges);
     uint32_t next = 256;
     for (uint32_t byte = 0; byte < 256; byte++) {
@@ -270,10 +274,11 @@ static uint32_t derive(struct bpe *bpe, uint32_t id, bool add)
 void vkmoe_bpe_derive_merges(struct bpe *bpe)
 {
     bpe->merges_count = 0;
-    for (uint32_t id = 0; id < bpe->count; id++)
+    for (uint32_t id = 0; id < bpe->count && bpe->merges_count <= MAX_COUNT; id++)
         bpe->merges_count += derive(bpe, id, false);
-    const uint32_t mask = slots(bpe->merges_count) - 1;
-    struct merge *merges = calloc(mask + (size_t)1, sizeof *merges);
+    const uint32_t mask = (uint32_t)(slots(bpe->merges_count) - 1);
+    struct merge *merges =
+        bpe->merges_count <= MAX_COUNT ? calloc(mask + (size_t)1, sizeof *merges) : NULL;
     bpe->lacks_memory = bpe->lacks_memory || !merges;
     if (!merges)
         return;

@@ -17,7 +17,8 @@ bool vkmoe_bpe_is_built(void); // else nothing can be opened
 
 // ----------------------------------------------------------------------- vocabulary
 
-// For ids below `tokens`, at most `merges` merges. To be closed. NULL: there is no memory.
+// For ids below `tokens`, at most `merges` merges. To be closed. NULL: there is no memory, as for
+// more than 2^30 of either.
 struct bpe *vkmoe_bpe_open(uint32_t tokens, uint32_t merges, bool ignore_merges);
 void vkmoe_bpe_close(struct bpe **bpe); // its patterns too
 // That there was no memory for something that it was given, which is then not in it: asked for

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/common.h"
 #include "base/json.h"
 #include "base/try.h"
 #include "checkpoint/gguf_tokenizer.h"
@@ -13,7 +14,7 @@
 #include "tokenizer/tokenizer_json.h"
 #include "tokenizer/unigram.h"
 
-enum { MAX_IDS = 4 << 20 }; // where nobody says how many there are
+enum { MAX_IDS = 4 << 20 }; // of a vocabulary, whatever the model's is
 
 static const char gpt2_pattern[] = "'(?:[sdmt]|ll|ve|re)| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|"
                                    "\\s+(?!\\S)|\\s+";
@@ -24,7 +25,8 @@ struct reader {
     const struct value *json, *model;
     struct tokenizer_files *files;
     struct bpe *bpe;
-    uint32_t vocabulary;
+    uint32_t vocabulary; // the model's
+    uint32_t room;       // ids that the files name are below, and below that
     bool is_text;
 };
 
@@ -110,6 +112,8 @@ static enum vkmoe_status read_id(
 
 static enum vkmoe_status add_token(struct reader *r, const char *text, uint32_t id)
 {
+    if (id >= r->room)
+        return refuse(r, "there are too many tokens, or the id is too large, at", text);
     return vkmoe_bpe_add_token(r->bpe, text, strlen(text), id)
         ? VKMOE_OK
         : refuse(r, "there is another token of the text, or the id, of", text);
@@ -122,7 +126,7 @@ static enum vkmoe_status lack_memory(const struct reader *r)
 
 static enum vkmoe_status open_model(struct reader *r, uint32_t merges)
 {
-    r->bpe = vkmoe_bpe_open(r->vocabulary, merges, json_is_true(r->model, "ignore_merges"));
+    r->bpe = vkmoe_bpe_open(r->room, merges, json_is_true(r->model, "ignore_merges"));
     if (!r->bpe)
         return lack_memory(r);
     return r->is_text ? vkmoe_bpe_read_text(r->log, r->path, r->json, r->bpe, r->files) : 0;
@@ -454,7 +458,8 @@ static void count_id(const struct value *id, uint64_t *count)
         *count = number + 1;
 }
 
-// All ids that the files name are below, unless they are absurd.
+// All ids that the files name are below, unless they are absurd. Memory is taken for as many, and
+// not for what a config calls the model's vocabulary.
 static uint32_t count_ids(const struct reader *r, uint64_t count, const struct value *config)
 {
     const struct value *vocabulary = json_find(r->model, "vocab");
@@ -485,7 +490,7 @@ static enum vkmoe_status read_json(struct reader *r)
 static enum vkmoe_status read_tiktoken(
     struct reader *r, const struct blob *file, const struct value *config)
 {
-    TRY_RETURN(vkmoe_tiktoken_read(r->log, file, config, r->vocabulary, &r->bpe));
+    TRY_RETURN(vkmoe_tiktoken_read(r->log, file, config, r->room, &r->bpe));
     return read_decoder(r, config);
 }
 
@@ -502,8 +507,9 @@ enum vkmoe_status vkmoe_bpe_read(const struct source *source, const struct blob 
         TRY(vkmoe_json_parse(file->path, file->data, file->size, r.log, &json));
     r.json = json;
     r.model = json_find(json, "model");
-    r.vocabulary = *vocabulary ? *vocabulary
-                               : count_ids(&r, tiktoken ? vkmoe_tiktoken_count(file) : 0, config);
+    r.room = count_ids(&r, tiktoken ? vkmoe_tiktoken_count(file) : 0, config);
+    r.vocabulary = *vocabulary ? *vocabulary : r.room;
+    r.room = MIN(r.room, r.vocabulary);
     TRY(tiktoken ? read_tiktoken(&r, file, config) : read_json(&r));
     TRY(read_ends(&r, config));
     TRY(check_memory(&r));

@@ -69,7 +69,7 @@ static enum vkmoe_status lack_memory(const struct vkmoe_log *log, const char *pa
 }
 
 static enum vkmoe_status add_line(const struct vkmoe_log *log, struct bpe *bpe,
-    const struct blob *file, size_t *at, uint32_t number, uint32_t vocabulary)
+    const struct blob *file, size_t *at, uint32_t number, uint32_t room)
 {
     char bytes[2 * MAX_TOKEN];
     struct line line;
@@ -79,10 +79,9 @@ static enum vkmoe_status add_line(const struct vkmoe_log *log, struct bpe *bpe,
         return vkmoe_fail(log, VKMOE_ERROR_INVALID,
             "%s: line %u is not a token of at most %d bytes, in base64, and its rank", file->path,
             number, MAX_TOKEN);
-    if (line.rank >= vocabulary)
-        return vkmoe_fail(log, VKMOE_ERROR_INVALID,
-            "%s: line %u is token %llu, the model's vocabulary ends at %u", file->path, number,
-            (unsigned long long)line.rank, vocabulary - 1);
+    if (line.rank >= room)
+        return vkmoe_fail(log, VKMOE_ERROR_INVALID, "%s: line %u is token %llu, expected up to %u",
+            file->path, number, (unsigned long long)line.rank, room - 1);
     if (vkmoe_bpe_add_bytes(bpe, bytes, size, (uint32_t)line.rank))
         return VKMOE_OK;
     return vkmoe_bpe_lacks_memory(bpe)
@@ -149,16 +148,16 @@ uint64_t vkmoe_tiktoken_count(const struct blob *file)
 }
 
 enum vkmoe_status vkmoe_tiktoken_read(const struct vkmoe_log *log, const struct blob *file,
-    const struct value *config, uint32_t vocabulary, struct bpe **out)
+    const struct value *config, uint32_t room, struct bpe **out)
 {
     // A piece that is a token becomes that.
-    struct bpe *bpe = *out = vkmoe_bpe_open(vocabulary, 0, true);
+    struct bpe *bpe = *out = vkmoe_bpe_open(room, 0, true);
     if (!bpe)
         return lack_memory(log, file->path);
     TRY_RETURN(add_patterns(log, bpe, file->path, config));
     uint32_t number = 1;
     for (size_t at = 0; at < file->size; number++)
-        TRY_RETURN(add_line(log, bpe, file, &at, number, vocabulary));
+        TRY_RETURN(add_line(log, bpe, file, &at, number, room));
     if (number == 1)
         return vkmoe_fail(log, VKMOE_ERROR_INVALID, "%s: is empty", file->path);
     vkmoe_bpe_derive_merges(bpe);

@@ -13,9 +13,9 @@ bool vkmoe_tiktoken_is(const struct blob *file);
 // All ranks are below.
 uint64_t vkmoe_tiktoken_count(const struct blob *file);
 
-// Its tokens and merges, and the patterns that tokenizer_config.json, NULL if there is none, names:
-// by itself, or by its class.
+// Its tokens, of ids below `room`, and merges, and the patterns that tokenizer_config.json, NULL if
+// there is none, names: by itself, or by its class.
 enum vkmoe_status vkmoe_tiktoken_read(const struct vkmoe_log *log, const struct blob *file,
-    const struct value *config, uint32_t vocabulary, struct bpe **out);
+    const struct value *config, uint32_t room, struct bpe **out);
 
 #endif
