@@ -167,6 +167,28 @@ fail:
     return false;
 }
 
+// Nor do the blanks that a text has as U+2581.
+static bool test_marks(void)
+{
+    enum { MARKS = 300000 };
+    static const char config[] = "{\"legacy\":false}";
+    static char text[3 * MARKS + 1];
+    bool ok = false;
+    for (size_t i = 0; i < MARKS; i++)
+        memcpy(text + 3 * i, "\u2581", 3);
+    CHECK(tools_write("tokenizer_config.json", config, sizeof config - 1));
+    CHECK(init_named(&tools_tokenizer, "bytes.model"));
+    const clock_t began = clock();
+    CHECK(tools_encode(text, false) && tools_count > 1);
+    const double seconds = (double)(clock() - began) / CLOCKS_PER_SEC;
+    tap_note("%.2f s", seconds);
+    CHECK(seconds < 3);
+    ok = true;
+fail:
+    tools_remove("tokenizer_config.json");
+    return ok;
+}
+
 // -------------------------------------------------------------------------- configuration
 
 static bool test_ends(void)
@@ -296,7 +318,7 @@ fail:
 int main(int argc, char **argv)
 {
     TEST_TABLE(tests, { "encode", test_encode }, { "round-trip", test_round_trip },
-        { "strange-tokens", test_strange_tokens }, { "long", test_long }, { "ends", test_ends },
-        { "damaged", test_damaged }, { "unfit", test_unfit });
+        { "strange-tokens", test_strange_tokens }, { "long", test_long }, { "marks", test_marks },
+        { "ends", test_ends }, { "damaged", test_damaged }, { "unfit", test_unfit });
     return tools_main(argc, argv, NULL, tests, COUNT_OF(tests));
 }

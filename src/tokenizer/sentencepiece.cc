@@ -23,6 +23,18 @@ static bool begins_blank(const std::string &piece)
     return piece.compare(0, sizeof blank - 1, blank) == 0;
 }
 
+// The text with blanks for U+2581.
+static std::string unmark(const std::string &text)
+{
+    std::string plain;
+    size_t at = 0;
+    plain.reserve(text.size());
+    for (size_t mark; (mark = text.find(blank, at)) != std::string::npos;
+         at = mark + sizeof blank - 1)
+        plain.append(text, at, mark - at).push_back(' ');
+    return plain.append(text, at, std::string::npos);
+}
+
 // Not in its public headers, but in the library, of all versions that were looked at.
 namespace sentencepiece {
 namespace logging {
@@ -290,8 +302,7 @@ static bool encode_plain(
     const struct pieces *pieces, std::string text, bool prefix, std::vector<int> *ids)
 {
     const int unknown = pieces->processor.unk_id();
-    for (size_t at = 0; (at = text.find(blank, at)) != std::string::npos; at++)
-        text.replace(at, sizeof blank - 1, " ");
+    text = unmark(text);
     if (prefix)
         text.insert(0, blank);
     const std::string guard = (text[0] == ' ' || begins_blank(text)) && unknown >= 0
@@ -380,11 +391,9 @@ char *vkmoe_pieces_bytes(const struct pieces *pieces, uint32_t id, size_t *size)
 {
     try {
         const int piece = static_cast<int>(id);
-        std::string text = pieces->processor.IdToPiece(piece);
+        std::string text = unmark(pieces->processor.IdToPiece(piece));
         if (pieces->processor.IsByte(piece))
             text = std::string(1, static_cast<char>(std::stoi(text.substr(3, 2), nullptr, 16)));
-        for (size_t at = 0; (at = text.find(blank, at)) != std::string::npos; at++)
-            text.replace(at, sizeof blank - 1, " ");
         *size = text.size();
         return copy(text.data(), text.size());
     } catch (...) {
