@@ -1,5 +1,7 @@
 // tokenizer_api.c - what tokenizer.h promises, apart from which tokens a text becomes: where a
 // tokenizer comes from, what it says of itself, and misuse.
+#include <time.h>
+
 #include "tokenizer_tools.h"
 
 enum { VOCABULARY = 512, ROOM = 256 };
@@ -302,6 +304,31 @@ fail:
     return false;
 }
 
+// Many ranges with a special token each: the time is no product of the two.
+static bool test_ranges(void)
+{
+    enum { RANGES = 1 << 18, SIZE = 6 };
+    static struct vkmoe_text_range ranges[RANGES];
+    static char text[RANGES * SIZE];
+    struct vkmoe_encoding encoding = { VKMOE_INIT(vkmoe_encoding) };
+    const struct vkmoe_encode_params params = { VKMOE_INIT(vkmoe_encode_params), .text = text,
+        .size = sizeof text, .special = VKMOE_SPECIAL_TOKENS_RANGES, .ranges = ranges,
+        .range_count = RANGES };
+    for (size_t i = 0; i < RANGES; i++) {
+        memcpy(text + SIZE * i, "<tool>", SIZE);
+        ranges[i] = (struct vkmoe_text_range){ SIZE * i, SIZE * (i + 1) };
+    }
+    CHECK(open_bpe("qwen2"));
+    const clock_t began = clock();
+    CHECK_OK(encode(&params, &encoding));
+    const double seconds = (double)(clock() - began) / CLOCKS_PER_SEC;
+    tap_note("%.2f s", seconds);
+    CHECK(encoding.count == RANGES && seconds < 3);
+    return true;
+fail:
+    return false;
+}
+
 // Runs of blanks that were added to a vocabulary, but are not special, are for any text.
 static bool test_blanks(void)
 {
@@ -490,7 +517,7 @@ int main(int argc, char **argv)
     TEST_TABLE(tests, { "memory", test_memory }, { "path", test_path },
         { "checkpoint", test_checkpoint }, { "create-misuse", test_create_misuse },
         { "info", test_info }, { "text", test_text }, { "room", test_room },
-        { "special", test_special }, { "blanks", test_blanks },
+        { "special", test_special }, { "ranges", test_ranges }, { "blanks", test_blanks },
         { "encode-misuse", test_encode_misuse }, { "beyond", test_beyond }, { "huge", test_huge },
         { "decoder", test_decoder });
     return tools_main_with(argc, argv, NULL, tests, COUNT_OF(tests), clean_up);

@@ -67,22 +67,22 @@ static enum vkmoe_status append_special(
 
 // The first special token from `from` on that lies where such are looked for. Added tokens that are
 // blanks alone, and not called special, are found anywhere: they are how a model was taught code.
-static const struct special_token *next_special(
-    const vkmoe_tokenizer *t, const struct vkmoe_encode_params *params, size_t from, size_t *at)
+// *range: no range before it reaches beyond `from`; moves on with *at.
+static const struct special_token *next_special(const vkmoe_tokenizer *t,
+    const struct vkmoe_encode_params *params, size_t from, uint32_t *range, size_t *at)
 {
     const struct special *special = &t->files.special;
     const struct special_token *token = NULL;
-    uint32_t range = 0;
     for (*at = from; *at < params->size && !token; *at += !token) {
-        while (range < params->range_count && params->ranges[range].end <= *at)
-            range++;
-        const bool last = range == params->range_count;
-        const bool inside = !last && params->ranges[range].begin <= *at;
+        while (*range < params->range_count && params->ranges[*range].end <= *at)
+            ++*range;
+        const bool last = *range == params->range_count;
+        const bool inside = !last && params->ranges[*range].begin <= *at;
         if (inside || special->has_blanks)
             token = vkmoe_special_at(special, params->text,
-                inside ? params->ranges[range].end : params->size, *at, !inside);
+                inside ? params->ranges[*range].end : params->size, *at, !inside);
         else
-            *at = (last ? params->size : params->ranges[range].begin) - 1;
+            *at = (last ? params->size : params->ranges[*range].begin) - 1;
     }
     return token;
 }
@@ -94,8 +94,9 @@ static enum vkmoe_status append_sections(
     const char *text = params->text;
     const size_t size = params->size;
     size_t at = 0, next = size;
+    uint32_t range = 0;
     do {
-        token = next_special(t, params, at, &next);
+        token = next_special(t, params, at, &range, &next);
         const size_t stop = token ? next : size;
         const size_t begin = before && before->right_strip ? vkmoe_skip_blanks(text, at, stop) : at;
         const size_t end = token && token->left_strip ? vkmoe_trim_blanks(text, begin, stop) : stop;
