@@ -70,10 +70,11 @@ size_t vkmoe_bpe_merge(const struct bpe *bpe, const char *text, size_t size, uin
 // `prefix`, of texts: a blank is put before it, or was.
 uint32_t *vkmoe_bpe_encode(const struct bpe *bpe, const char *text, size_t size, bool prefix,
     uint32_t *count, const char **why);
-// Bytes that are no UTF-8, perhaps not yet, and ids that are no token are replaced. NULL: there is
-// no memory.
-char *vkmoe_bpe_decode(
-    const struct bpe *bpe, const uint32_t *tokens, uint32_t count, bool prefix, size_t *size);
+// Bytes that are no UTF-8, perhaps not yet, and ids that are no token are replaced. *unfinished:
+// the bytes at the end that may become a character, for all of which one U+FFFD stands. NULL: there
+// is no memory.
+char *vkmoe_bpe_decode(const struct bpe *bpe, const uint32_t *tokens, uint32_t count, bool prefix,
+    size_t *size, size_t *unfinished);
 bool vkmoe_bpe_has(const struct bpe *bpe, uint32_t id);
 // The bytes of one token that there is; likewise.
 char *vkmoe_bpe_text(const struct bpe *bpe, uint32_t id, size_t *size);

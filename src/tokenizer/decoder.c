@@ -76,38 +76,46 @@ static enum vkmoe_status put(vkmoe_decoder *d, const char *text, size_t size)
     return VKMOE_OK;
 }
 
-static char *decode(const vkmoe_decoder *d, size_t *size)
+// *held: of its bytes, those at the end that may become a character.
+static char *decode(const vkmoe_decoder *d, size_t *size, size_t *held)
 {
     const vkmoe_tokenizer *t = d->tokenizer;
-    return t->bpe   ? vkmoe_bpe_decode(t->bpe, d->tokens, d->count, d->prefix && !d->inside, size)
-        : d->inside ? vkmoe_pieces_decode_inside(t->pieces, d->tokens, d->count, size)
-                    : vkmoe_pieces_decode(t->pieces, d->tokens, d->count, d->prefix, size);
+    const size_t length = sizeof replacement - 1;
+    *held = 0;
+    if (t->bpe) {
+        size_t unfinished = 0;
+        char *text = vkmoe_bpe_decode(
+            t->bpe, d->tokens, d->count, d->prefix && !d->inside, size, &unfinished);
+        *held = unfinished ? length : 0;
+        return text;
+    }
+    char *text = d->inside ? vkmoe_pieces_decode_inside(t->pieces, d->tokens, d->count, size)
+                           : vkmoe_pieces_decode(t->pieces, d->tokens, d->count, d->prefix, size);
+    // A character of n bytes lacks one at least: up to n - 1 replacements may be it.
+    while (text && *held < 3 * length && *size - *held >= length
+        && memcmp(text + *size - *held - length, replacement, length) == 0)
+        *held += length;
+    return text;
 }
 
 // The section as far as it is not yet shown. What was shown to the last byte is not looked at
 // again, or a long answer would take time by its square.
 static enum vkmoe_status put_section(vkmoe_decoder *d, bool last)
 {
-    const size_t length = sizeof replacement - 1;
-    size_t size, whole;
+    size_t size, held;
     enum vkmoe_status status = VKMOE_OK;
     if (d->count == 0)
         return VKMOE_OK;
-    char *text = decode(d, &size);
+    char *text = decode(d, &size, &held);
     if (!text)
         return lack_memory(d);
-    whole = size;
-    // A character of n bytes lacks one at least: up to n - 1 replacements may be it.
-    for (int i = 0; !last && i < 3 && size >= length; i++) {
-        if (memcmp(text + size - length, replacement, length) == 0)
-            size -= length;
-    }
-    if (size > d->shown) {
-        status = put(d, text + d->shown, size - d->shown);
-        d->shown = size;
+    const size_t sure = last ? size : size - held;
+    if (sure > d->shown) {
+        status = put(d, text + d->shown, sure - d->shown);
+        d->shown = sure;
     }
     free(text);
-    if (d->shown == whole && (d->tokenizer->bpe || vkmoe_pieces_go_on(d->tokenizer->pieces))) {
+    if (d->shown == size && (d->tokenizer->bpe || vkmoe_pieces_go_on(d->tokenizer->pieces))) {
         d->count = 0;
         d->shown = 0;
         d->inside = true;
