@@ -1,5 +1,6 @@
 // tokenizer.c - text to tokens and back, as `vkmoe generate` does it. What the tokens should be
 // was said by spm_encode.
+#include <pthread.h>
 #include <time.h>
 
 #include "check.h"
@@ -236,6 +237,42 @@ fail:
     return ok;
 }
 
+// ------------------------------------------------------------------------------- threads
+
+// sentencepiece's, of the whole process, which no public header has.
+extern int log_level(void) __asm__("_ZN13sentencepiece7logging14GetMinLogLevelEv")
+    __attribute__((weak));
+
+static void *open_and_close(void *failed)
+{
+    for (int i = 0; i < 300; i++) {
+        struct tools_tokenizer t;
+        *(bool *)failed |= tools_init(&t, tools_directory, VOCABULARY, false) != 0;
+        tools_finish(&t);
+    }
+    return NULL;
+}
+
+// While files are read its errors are not written. Afterwards they are again.
+static bool test_threads(void)
+{
+    pthread_t threads[2];
+    bool failed[2] = { false, false };
+    CHECK(init_named(&tools_tokenizer, "bytes.model"));
+    const int before = log_level ? log_level() : 0;
+    for (int i = 0; i < 2; i++)
+        CHECK(pthread_create(&threads[i], NULL, open_and_close, &failed[i]) == 0);
+    for (int i = 0; i < 2; i++)
+        CHECK(pthread_join(threads[i], NULL) == 0);
+    if (!log_level)
+        tap_note("this sentencepiece has no such level");
+    CHECK(!failed[0] && !failed[1]);
+    CHECK(!log_level || log_level() == before);
+    return true;
+fail:
+    return false;
+}
+
 // -------------------------------------------------------------------------------- damage
 
 // Refused with one line, which is ours, or taken.
@@ -319,6 +356,7 @@ int main(int argc, char **argv)
 {
     TEST_TABLE(tests, { "encode", test_encode }, { "round-trip", test_round_trip },
         { "strange-tokens", test_strange_tokens }, { "long", test_long }, { "marks", test_marks },
-        { "ends", test_ends }, { "damaged", test_damaged }, { "unfit", test_unfit });
+        { "ends", test_ends }, { "threads", test_threads }, { "damaged", test_damaged },
+        { "unfit", test_unfit });
     return tools_main(argc, argv, NULL, tests, COUNT_OF(tests));
 }

@@ -52,7 +52,9 @@ struct vkmoe_tokenizer_params {
 };
 
 // The checkpoint is not needed afterwards. NOT_FOUND if no such file is there. INVALID for damaged
-// files, and UNSUPPORTED where the library was built without what reads it.
+// files, and UNSUPPORTED where the library was built without what reads it. While one of its files
+// is read, sentencepiece's log level, which is the whole process's, is raised so that it writes
+// nothing; any number of threads may do so at once, and the last puts it back.
 VKMOE_API enum vkmoe_status vkmoe_tokenizer_create(
     const struct vkmoe_tokenizer_params *params, vkmoe_tokenizer **out);
 

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -43,16 +44,23 @@ void SetMinLogLevel(int level) __attribute__((weak));
 } // namespace logging
 } // namespace sentencepiece
 
-// While it lives the library writes no errors about files that it refuses to standard error.
+// While one lives the library writes no errors about files that it refuses to standard error. The
+// level is the process's: of several threads' the first raises it, and the last puts it back.
 class silence {
   public:
-    silence() : saved(sentencepiece::logging::GetMinLogLevel ? get() : 0)
+    silence()
     {
-        set(fatal);
+        const std::lock_guard<std::mutex> lock(mutex);
+        if (alive++ == 0) {
+            saved = get();
+            set(fatal);
+        }
     }
     ~silence()
     {
-        set(saved);
+        const std::lock_guard<std::mutex> lock(mutex);
+        if (--alive == 0)
+            set(saved);
     }
     silence(const silence &) = delete;
     silence &operator=(const silence &) = delete;
@@ -62,7 +70,8 @@ class silence {
 
     static int get()
     {
-        return sentencepiece::logging::GetMinLogLevel();
+        return sentencepiece::logging::GetMinLogLevel ? sentencepiece::logging::GetMinLogLevel()
+                                                      : 0;
     }
     static void set(int level)
     {
@@ -70,8 +79,14 @@ class silence {
             sentencepiece::logging::SetMinLogLevel(level);
     }
 
-    int saved;
+    static std::mutex mutex;
+    static unsigned alive;
+    static int saved;
 };
+
+std::mutex silence::mutex;
+unsigned silence::alive;
+int silence::saved;
 
 // For C to free, with a zero behind it; NULL if there is no memory.
 template <typename T> static T *copy(const T *data, size_t count)

@@ -20,7 +20,8 @@ enum piece_kind {
 
 bool vkmoe_pieces_are_built(void); // else nothing can be opened
 
-// From the bytes of the file, which are not kept. NULL if they are damaged. To be closed.
+// From the bytes of the file, which are not kept. NULL if they are damaged. To be closed. Meanwhile
+// the library's log level, which is the process's, is raised.
 struct pieces *vkmoe_pieces_open(const char *data, size_t size);
 void vkmoe_pieces_close(struct pieces **pieces);
 
