@@ -85,6 +85,29 @@ fail:
     return false;
 }
 
+// A tokenizer.json says more than a tokenizer.model of this form beside it, and is taken, unless
+// the other is asked for by its path.
+static bool test_beside(void)
+{
+    struct tools_tokenizer t;
+    size_t size;
+    bool ok = false;
+    CHECK(write_tokens("llama-bpe", "tokenizer.model"));
+    const char *json = tools_read_bpe("llama-bpe", "", &size);
+    CHECK(tools_write("tokenizer.json", json, size));
+    CHECK(init("{}") && tools_encode_as_expected("llama-bpe"));
+    tools_begin_listening();
+    const int status = tools_init(&t, tools_path("tokenizer.model"), VOCABULARY, false);
+    const uint32_t lines = tools_end_listening();
+    tools_finish(&t);
+    CHECK(status == 1 && lines == 1 && strstr(tools_said, "/tokenizer.model: no tokenizer_config"));
+    ok = true;
+fail:
+    tools_remove("tokenizer.model");
+    tools_remove("tokenizer.json");
+    return ok;
+}
+
 // The lowest rank first, whatever pair it is made of, and a whole piece at once.
 static bool test_ranks(void)
 {
@@ -174,7 +197,8 @@ static bool test_nfc(void)
 
 int main(int argc, char **argv)
 {
-    TEST_TABLE(tests, { "expected tokens", test_expected }, { "ranks", test_ranks },
+    TEST_TABLE(tests, { "expected tokens", test_expected },
+        { "a tokenizer.json beside it", test_beside }, { "ranks", test_ranks },
         { "texts that are put into NFC first", test_nfc }, { "a long piece", test_long_piece },
         { "refused", test_refused });
     return tools_main(argc, argv, NULL, tests, COUNT_OF(tests));

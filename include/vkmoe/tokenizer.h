@@ -10,8 +10,10 @@
 // Read are, in this order: tokenizer.model and spiece.model (sentencepiece's), tokenizer.json (BPE
 // of bytes, BPE and Unigram as they are made of sentencepiece's files), tiktoken.model and
 // *.tiktoken, and a GGUF file's vocabulary of these kinds; tokenizer_config.json, added_tokens.json
-// and special_tokens_map.json add to them. What of a tokenizer is not done here makes it
-// UNSUPPORTED or INVALID, with a line: nearly the right tokens make a model worse without a word.
+// and special_tokens_map.json add to them. A tokenizer.model of tiktoken's form, as GLM-4's is, is
+// read as well, but where there is a tokenizer.json beside it that is read. What of a tokenizer is
+// not done here makes it UNSUPPORTED or INVALID, with a line: nearly the right tokens make a model
+// worse without a word.
 //
 // It is an optional part of the library. Built without sentencepiece, it does not read the first
 // kind, which is UNSUPPORTED then; without PCRE2 and utf8proc, not the others. Of a folder that has

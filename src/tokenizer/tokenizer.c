@@ -113,6 +113,16 @@ static enum vkmoe_status open_file(struct vkmoe_tokenizer *t, const struct sourc
     return VKMOE_OK;
 }
 
+// Its bytes, to be finished in any case.
+static enum vkmoe_status read_named(
+    struct vkmoe_tokenizer *t, const struct source *source, const char *name, struct blob *file)
+{
+    TRY_RETURN(vkmoe_source_read(source, name, MAX_FILE, file));
+    return file->data
+        ? VKMOE_OK
+        : vkmoe_fail(&t->log, VKMOE_ERROR_NOT_FOUND, "%s/%s: is not there", t->path, name);
+}
+
 static enum vkmoe_status read_source(
     struct vkmoe_tokenizer *t, const struct source *source, bool is_t5)
 {
@@ -123,9 +133,14 @@ static enum vkmoe_status read_source(
         return vkmoe_fail(&t->log, VKMOE_ERROR_NOT_FOUND,
             "%s: there is no tokenizer.model, spiece.model or tokenizer.json", t->path);
     t->files.is_t5 = is_t5 || strcmp(name, names[T5_MODEL]) == 0;
-    enum vkmoe_status status = vkmoe_source_read(source, name, MAX_FILE, &file);
-    if (status == VKMOE_OK && !file.data)
-        status = vkmoe_fail(&t->log, VKMOE_ERROR_NOT_FOUND, "%s/%s: is not there", t->path, name);
+    enum vkmoe_status status = read_named(t, source, name, &file);
+    // A tokenizer.json says more than a file of tiktoken's form.
+    if (status == VKMOE_OK && !source->name && name == names[MODEL] && vkmoe_tiktoken_is(&file)
+        && vkmoe_source_has(source, names[BPE])) {
+        vkmoe_blob_finish(&file);
+        name = names[BPE];
+        status = read_named(t, source, name, &file);
+    }
     if (status == VKMOE_OK)
         status = open_file(t, source, name, &file);
     vkmoe_blob_finish(&file);
