@@ -145,6 +145,33 @@ fail:
     return false;
 }
 
+// Bytes that become no character come at once, or each would make them all anew.
+static bool test_held_back(void)
+{
+    enum { BYTE = 3 };
+    static const struct {
+        uint32_t byte;
+        const char *text;
+    } steps[] = { { 0xff, "\ufffd" }, { 0xff, "\ufffd" }, { 0xff, "\ufffd" }, { 0xf0, "" },
+        { 0x9f, "" }, { 0x98, "" }, { 0x80, "\U0001f600" }, { 0x80, "\ufffd" }, { 0xe4, "" },
+        { 0xbd, "" }, { 0xf0, "\ufffd\ufffd" }, { 'a', "\ufffda" }, { 0xc3, "" } };
+    const char *text;
+    size_t size;
+    CHECK(init_named(&tools_tokenizer, "bytes.model"));
+    for (size_t i = 0; i < COUNT_OF(steps); i++) {
+        const uint32_t id = BYTE + steps[i].byte;
+        CHECK_OK(vkmoe_decoder_put(tools_tokenizer.decoder, &id, 1, &text, &size));
+        if (strcmp(text, steps[i].text) != 0)
+            tap_note("step %zu: '%s'", i, text);
+        CHECK(strlen(text) == size && strcmp(text, steps[i].text) == 0);
+    }
+    CHECK_OK(vkmoe_decoder_end(tools_tokenizer.decoder, &text, &size));
+    CHECK(strcmp(text, "\ufffd") == 0);
+    return true;
+fail:
+    return false;
+}
+
 // A long answer takes no time by its square, which would be a minute here.
 static bool test_long(void)
 {
@@ -355,8 +382,8 @@ fail:
 int main(int argc, char **argv)
 {
     TEST_TABLE(tests, { "encode", test_encode }, { "round-trip", test_round_trip },
-        { "strange-tokens", test_strange_tokens }, { "long", test_long }, { "marks", test_marks },
-        { "ends", test_ends }, { "threads", test_threads }, { "damaged", test_damaged },
-        { "unfit", test_unfit });
+        { "strange-tokens", test_strange_tokens }, { "held-back", test_held_back },
+        { "long", test_long }, { "marks", test_marks }, { "ends", test_ends },
+        { "threads", test_threads }, { "damaged", test_damaged }, { "unfit", test_unfit });
     return tools_main(argc, argv, NULL, tests, COUNT_OF(tests));
 }

@@ -43,3 +43,13 @@ bool vkmoe_utf8_is_word(uint32_t code)
         && !(code >= 0x2190 && code < 0x2c00) && !(code >= 0x3000 && code < 0x3005)
         && !(code >= 0x3008 && code < 0x3021) && !(code >= 0xff00 && code < 0xff10);
 }
+
+size_t vkmoe_utf8_count_unfinished(const void *text, size_t size)
+{
+    const unsigned char *end = (const unsigned char *)text + size;
+    uint32_t code;
+    size_t count = size < 3 ? size : 3;
+    while (count && vkmoe_utf8_decode(end - count, count, &code) >= 0)
+        count--;
+    return count;
+}

@@ -14,4 +14,7 @@ int vkmoe_utf8_decode(const unsigned char *s, size_t size, uint32_t *code);
 bool vkmoe_utf8_is_blank(uint32_t code);
 bool vkmoe_utf8_is_word(uint32_t code);
 
+// How many bytes at the end, 3 at most, may become a character with others.
+size_t vkmoe_utf8_count_unfinished(const void *text, size_t size);
+
 #endif

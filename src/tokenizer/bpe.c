@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/common.h"
 #include "base/utf8.h"
 #include "tokenizer/blanks.h"
 #include "tokenizer/bpe_parts.h"
@@ -403,16 +402,6 @@ static size_t put_token(const struct bpe *bpe, uint32_t id, char *to)
     return token->size;
 }
 
-static size_t count_unfinished(const char *bytes, size_t size)
-{
-    uint32_t code;
-    size_t count = MIN(size, 3);
-    while (
-        count && vkmoe_utf8_decode((const unsigned char *)bytes + size - count, count, &code) >= 0)
-        count--;
-    return count;
-}
-
 char *vkmoe_bpe_decode(const struct bpe *bpe, const uint32_t *tokens, uint32_t count, bool prefix,
     size_t *size, size_t *unfinished)
 {
@@ -425,7 +414,7 @@ char *vkmoe_bpe_decode(const struct bpe *bpe, const uint32_t *tokens, uint32_t c
     for (uint32_t i = 0; i < count; i++)
         made += put_token(bpe, tokens[i], bytes + made);
     const size_t skipped = bpe->is_text && prefix && made > 0 && bytes[0] == ' ';
-    *unfinished = count_unfinished(bytes, made);
+    *unfinished = vkmoe_utf8_count_unfinished(bytes, made);
     char *text = vkmoe_bpe_repair(bytes + skipped, made - skipped, size);
     free(bytes);
     return text;

@@ -8,6 +8,7 @@
 #include "base/common.h"
 #include "base/log.h"
 #include "base/try.h"
+#include "base/utf8.h"
 #include "tokenizer/tokenizer.h"
 
 static const char replacement[] = "\xef\xbf\xbd"; // U+FFFD, for each byte that is no UTF-8
@@ -76,23 +77,48 @@ static enum vkmoe_status put(vkmoe_decoder *d, const char *text, size_t size)
     return VKMOE_OK;
 }
 
+// Of pieces, the bytes at the end that may become a character: each is a piece of its own.
+// False: there is no memory.
+static bool count_unfinished(const vkmoe_decoder *d, size_t *count)
+{
+    const struct pieces *pieces = d->tokenizer->pieces;
+    char bytes[3];
+    size_t at = sizeof bytes, size;
+    for (uint32_t i = d->count; i-- > 0 && at > 0;) {
+        if (d->tokens[i] >= vkmoe_pieces_count(pieces))
+            break;
+        char *text = vkmoe_pieces_bytes(pieces, d->tokens[i], &size);
+        if (!text)
+            return false;
+        if (size == 1)
+            bytes[--at] = *text;
+        free(text);
+        if (size != 1)
+            break;
+    }
+    *count = vkmoe_utf8_count_unfinished(bytes + at, sizeof bytes - at);
+    return true;
+}
+
 // *held: of its bytes, those at the end that may become a character.
 static char *decode(const vkmoe_decoder *d, size_t *size, size_t *held)
 {
     const vkmoe_tokenizer *t = d->tokenizer;
     const size_t length = sizeof replacement - 1;
+    size_t unfinished = 0;
     *held = 0;
     if (t->bpe) {
-        size_t unfinished = 0;
         char *text = vkmoe_bpe_decode(
             t->bpe, d->tokens, d->count, d->prefix && !d->inside, size, &unfinished);
         *held = unfinished ? length : 0;
         return text;
     }
+    if (!count_unfinished(d, &unfinished))
+        return NULL;
     char *text = d->inside ? vkmoe_pieces_decode_inside(t->pieces, d->tokens, d->count, size)
                            : vkmoe_pieces_decode(t->pieces, d->tokens, d->count, d->prefix, size);
-    // A character of n bytes lacks one at least: up to n - 1 replacements may be it.
-    while (text && *held < 3 * length && *size - *held >= length
+    // A replacement for each byte.
+    while (text && *held < unfinished * length && *size - *held >= length
         && memcmp(text + *size - *held - length, replacement, length) == 0)
         *held += length;
     return text;
