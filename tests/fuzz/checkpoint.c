@@ -54,6 +54,7 @@ static void look_at_block(struct look *look, struct vkmoe_block block)
     vkmoe_checkpoint *checkpoint = look->checkpoint;
     struct vkmoe_moe_params moe = { VKMOE_INIT(vkmoe_moe_params) };
     struct vkmoe_attention_params attention = { VKMOE_INIT(vkmoe_attention_params) };
+    struct vkmoe_block_extras extras = { VKMOE_INIT(vkmoe_block_extras) };
     struct vkmoe_view norms[2];
     enum vkmoe_status status = vkmoe_checkpoint_is_moe(checkpoint, block)
         ? vkmoe_checkpoint_get_moe(checkpoint, block, &moe)
@@ -70,6 +71,9 @@ static void look_at_block(struct look *look, struct vkmoe_block block)
             (attention.rope.size ? attention.rope.size : attention.head_size) / 2);
     }
     status = vkmoe_checkpoint_get_norm_biases(checkpoint, block, &norms[0], &norms[1]);
+    fuzz_expect(status, &look->record);
+    status = vkmoe_checkpoint_get_extras(checkpoint, block, &extras);
+    fuzz_expect(status, &look->record);
     status = vkmoe_checkpoint_get_norms(checkpoint, block, &norms[0], &norms[1]);
     fuzz_expect(status, &look->record);
 }
