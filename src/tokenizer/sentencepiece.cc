@@ -44,6 +44,8 @@ void SetMinLogLevel(int level) __attribute__((weak));
 } // namespace logging
 } // namespace sentencepiece
 
+namespace { // or the archive would have its names
+
 // While one lives the library writes no errors about files that it refuses to standard error. The
 // level is the process's: of several threads' the first raises it, and the last puts it back.
 class silence {
@@ -87,6 +89,8 @@ class silence {
 std::mutex silence::mutex;
 unsigned silence::alive;
 int silence::saved;
+
+} // namespace
 
 // For C to free, with a zero behind it; NULL if there is no memory.
 template <typename T> static T *copy(const T *data, size_t count)

@@ -408,7 +408,7 @@ const struct layer_case layer_cases[] = {
         .layer.shared.inner = 20, .has = CASE_OTHER_SHARED,
         .dtype = VKMOE_DTYPE_Q4_K, .shared_dtype = VKMOE_DTYPE_F32},
     // The code books precede the one table of addresses that both formats have.
-    {"shared-f32-of-iq3-s", SHAPE(40, 256, 256, 6, 2), TOP_K, .layer.shared.inner = 20,
+    {"shared-f32-of-iq3-s", SHAPE(36, 256, 256, 6, 2), TOP_K, .layer.shared.inner = 20,
         .has = CASE_OTHER_SHARED, .dtype = VKMOE_DTYPE_IQ3_S, .shared_dtype = VKMOE_DTYPE_F32},
     // Gate and up are two products there; slow are those that need many pipelines of their own.
     {"gate-q8-0-of-q4-k", SHAPE(38, 256, 256, 6, 2), TOP_K, .has = CASE_OTHER_GATE | CASE_SLOW,
