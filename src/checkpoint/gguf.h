@@ -43,8 +43,8 @@ enum vkmoe_status vkmoe_gguf_read_template(
 // As opener.family. gguf_family.c
 struct kind vkmoe_gguf_family(const struct container *container, struct settings *settings);
 
-// What GGUF files have for the models of a family, whose model_type comes first: the way back from
-// vkmoe_gguf_family(). False: there is no architecture for them that runs whole and is written.
+// What GGUF files have for the models of a family: the way back from vkmoe_gguf_family(). False:
+// there is no architecture for them that runs whole and is written.
 struct gguf_target {
     const char *name;
     enum vkmoe_rope_kind rope;
@@ -58,6 +58,8 @@ struct gguf_target {
     bool sparsemixer;      // with the jitter that was published
     bool layer_norm;       // norms have biases, and the head may have one
     bool norm_after_rope;
+    bool shared_by_key; // else the width of shared experts is that of the others times their count
+    bool has_interval;  // of blocks with experts
 };
 bool vkmoe_gguf_target(const char *family, struct gguf_target *out);
 

@@ -3,7 +3,6 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "base/common.h"
 #include "base/log.h"
@@ -117,9 +116,7 @@ static void put_experts(struct gguf_converter *c, uint32_t dense_inner)
     put_u32(c, "expert_count", p->experts);
     put_u32(c, "expert_used_count", p->experts_per_token);
     if (p->shared.inner) {
-        // Their width is the count times the routed experts'; in bailingmoe2 times the other key.
-        const bool by_key = strcmp(c->target.name, "bailingmoe2") == 0;
-        const bool whole = !by_key && p->shared.inner % p->inner == 0;
+        const bool whole = !c->target.shared_by_key && p->shared.inner % p->inner == 0;
         put_u32(c, "expert_shared_count", whole ? p->shared.inner / p->inner : 1);
         put_u32(c, "expert_shared_feed_forward_length", p->shared.inner);
     }
@@ -307,7 +304,7 @@ enum vkmoe_status vkmoe_gguf_put_keys(struct gguf_converter *c)
     put_frame(c);
     put_experts(c, dense_inner);
     put_u32(c, "leading_dense_block_count", dense_blocks);
-    if (strcmp(c->target.name, "ernie4_5-moe") == 0)
+    if (c->target.has_interval)
         put_u32(c, "interleave_moe_layer_step", 1);
     put_attention(c);
     put_end_tokens(c);

@@ -30,6 +30,14 @@ struct architecture {
     enum weights weights;
     const char *not_whole; // why no model of it runs whole, or NULL
     uint64_t needs;        // a bit for each name that its blocks must have
+    unsigned ways;         // of enum ways
+};
+
+// What only some architectures do, as llama.cpp has them.
+enum ways {
+    BEST_GROUPS = 1,   // with softmax groups count by their best expert (DeepSeek-V2)
+    SHARED_BY_KEY = 2, // shared experts are of the width that a key says, times their count
+    HAS_INTERVAL = 4,  // a key must say that every block has experts, from the first on
 };
 
 // What converters reorder the rows of queries and keys for is interleaved here, whatever the
@@ -63,14 +71,15 @@ static const struct architecture architectures[] = {
             | BIT(POST_ATTENTION_NORM) },
     { "deepseek", "deepseek", PAIRS, GATING_SOFTMAX, WEIGHTS_BY_KEY, NULL },
     { "deepseek2", "deepseek_v3", PAIRS, GATING_SOFTMAX, WEIGHTS_BY_KEY, NULL,
-        BIT(LATENT) | BIT(LATENT_NORM) },
+        BIT(LATENT) | BIT(LATENT_NORM), BEST_GROUPS },
     { "glm4moe", "glm4_moe", HALVES, GATING_SIGMOID, WEIGHTS_BY_KEY, NULL,
         BIT(POST_ATTENTION_NORM) },
-    { "ernie4_5-moe", "ernie4_5_moe", PAIRS, GATING_SOFTMAX, WEIGHTS_SUM, NULL },
+    { "ernie4_5-moe", "ernie4_5_moe", PAIRS, GATING_SOFTMAX, WEIGHTS_SUM, NULL, 0, HAS_INTERVAL },
     { "minimax-m2", "minimax_m2", HALVES, GATING_SIGMOID, WEIGHTS_SUM, NULL, NEEDS_NORMS },
     { "dots1", "dots1", HALVES, GATING_SIGMOID, WEIGHTS_BY_KEY, NULL, NEEDS_NORMS },
     { "bailingmoe", "bailing_moe", PAIRS, GATING_SOFTMAX, WEIGHTS_BY_KEY, NULL },
-    { "bailingmoe2", "bailing_moe_v2", HALVES, GATING_SIGMOID, WEIGHTS_BY_KEY, NULL },
+    { "bailingmoe2", "bailing_moe_v2", HALVES, GATING_SIGMOID, WEIGHTS_BY_KEY, NULL, 0,
+        SHARED_BY_KEY },
     { "phimoe", "phimoe", HALVES, GATING_CHOSEN, WEIGHTS_AS_THEY_ARE, NULL,
         BIT(ATTENTION_NORM_BIAS) | BIT(EXPERTS_NORM_BIAS) },
     { "hunyuan-moe", "hunyuan_v1_moe", HALVES, GATING_SOFTMAX, WEIGHTS_SUM, NULL, NEEDS_NORMS },
@@ -127,7 +136,9 @@ bool vkmoe_gguf_target(const char *family, struct gguf_target *out)
         .alternate_window = whole && whole->window == WINDOW_ALTERNATE,
         .sparsemixer = sparsemixer,
         .layer_norm = whole && whole->layer_norm,
-        .norm_after_rope = whole && whole->norm_after_rope };
+        .norm_after_rope = whole && whole->norm_after_rope,
+        .shared_by_key = found->ways & SHARED_BY_KEY,
+        .has_interval = found->ways & HAS_INTERVAL };
     return true;
 }
 
@@ -160,8 +171,7 @@ static void set_gate(
     router->groups.count = router->groups.kept = 0;
     router->groups.score = VKMOE_GROUP_SCORE_SUM_TOP_2;
     router->groups.mode = VKMOE_GROUP_MODE_MASK;
-    // DeepSeek-V2's, of which files say no more than of V3's that there are groups.
-    if (strcmp(architecture->name, "deepseek2") == 0 && known == GATING_SOFTMAX) {
+    if (architecture->ways & BEST_GROUPS && known == GATING_SOFTMAX) {
         router->groups.score = VKMOE_GROUP_SCORE_MAX;
         router->groups.mode = VKMOE_GROUP_MODE_MASK_ZERO;
     }

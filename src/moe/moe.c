@@ -28,40 +28,34 @@ static bool needs_gate_apart(const struct vkmoe_moe_params *p)
         || (shared && p->shared.gate.dtype != p->shared.up.dtype);
 }
 
+// A half of what makes h of x.
+static struct experts_source source_of_h(const struct vkmoe_moe_params *p, const char *name,
+    const struct vkmoe_view *weights, struct vkmoe_view bias, struct vkmoe_view shared)
+{
+    return (struct experts_source){
+        .name = name,
+        .weights = weights,
+        .count = p->experts,
+        .rows = p->inner,
+        .columns = p->hidden,
+        .bias = bias,
+        .shared = { .weights = shared, .rows = p->shared.inner, .columns = p->hidden },
+    };
+}
+
 struct experts_source vkmoe_moe_gate(const struct vkmoe_moe_params *p)
 {
     if (!needs_gate_apart(p))
         return (struct experts_source){ .count = 0 };
-    return (struct experts_source){
-        .name = "gate",
-        .weights = p->gate,
-        .count = p->experts,
-        .rows = p->inner,
-        .columns = p->hidden,
-        .bias = p->gate_bias,
-        .shared = {
-            .weights = p->shared.gate,
-            .rows = p->shared.gate.data ? p->shared.inner : 0,
-            .columns = p->hidden,
-        },
-    };
+    struct experts_source source = source_of_h(p, "gate", p->gate, p->gate_bias, p->shared.gate);
+    if (!p->shared.gate.data)
+        source.shared.rows = 0;
+    return source;
 }
 
 struct experts_source vkmoe_moe_up(const struct vkmoe_moe_params *p)
 {
-    struct experts_source source = {
-        .name = "up",
-        .weights = p->up,
-        .count = p->experts,
-        .rows = p->inner,
-        .columns = p->hidden,
-        .bias = p->up_bias,
-        .shared = {
-            .weights = p->shared.up,
-            .rows = p->shared.inner,
-            .columns = p->hidden,
-        },
-    };
+    struct experts_source source = source_of_h(p, "up", p->up, p->up_bias, p->shared.up);
     if (needs_gate_apart(p))
         return source;
     source.gate = p->gate;
