@@ -156,13 +156,14 @@ static const struct edited {
 
 // The parameters of the first block's experts, or why there are none.
 static enum vkmoe_status try_moe(
-    const char *path, const struct vkmoe_log *log, struct vkmoe_moe_params *params)
+    const char *path, const struct vkmoe_log *log, uint32_t block, struct vkmoe_moe_params *params)
 {
     vkmoe_checkpoint *checkpoint = NULL;
     *params = (struct vkmoe_moe_params){ VKMOE_INIT(vkmoe_moe_params) };
     enum vkmoe_status status = vkmoe_checkpoint_open(path, log, &checkpoint);
     if (status == VKMOE_OK)
-        status = vkmoe_checkpoint_get_moe(checkpoint, (struct vkmoe_block){ 0 }, params);
+        status =
+            vkmoe_checkpoint_get_moe(checkpoint, (struct vkmoe_block){ .index = block }, params);
     vkmoe_checkpoint_destroy(&checkpoint);
     return status;
 }
@@ -203,7 +204,7 @@ static bool check_edited(const struct edited *row)
     bool ok = write_edited(row->family, &row->edit, path) && try_whole(path, &record);
     if (ok && row->line)
         ok = strstr(record.last, row->line)
-            || (try_moe(path, &log, &params) != VKMOE_OK && strstr(of_moe.last, row->line));
+            || (try_moe(path, &log, 0, &params) != VKMOE_OK && strstr(of_moe.last, row->line));
     else if (ok)
         ok = record.lines[VKMOE_LOG_ERROR] == 0 && record.last[0] == '\0';
     if (!ok)
@@ -224,8 +225,28 @@ static bool check_scale(void)
     struct vkmoe_moe_params params;
     const char *path = folder_path("scale.gguf");
     const bool ok = write_edited("mixtral", &edit, path)
-        && try_moe(path, &printing_log, &params) == VKMOE_OK && params.router.scale == 2.5f
+        && try_moe(path, &printing_log, 0, &params) == VKMOE_OK && params.router.scale == 2.5f
         && params.router.renormalize.mode == VKMOE_RENORMALIZE_SUM;
+    folder_empty();
+    return ok;
+}
+
+// Of DeepSeek-V2's files keys say no more than of V3's, but that scores are softmax.
+static bool check_groups(void)
+{
+    static const struct gguf_edit as_it_is = { 0 };
+    static const struct gguf_edit softmax = { "deepseek2.expert_gating_func",
+        "deepseek2.expert_gating_func", "1", GGUF_U32 };
+    struct vkmoe_moe_params v3 = { VKMOE_INIT(vkmoe_moe_params) }, v2 = v3;
+    const char *path = folder_path("groups.gguf");
+    const bool ok = write_edited("deepseek_v3", &as_it_is, path)
+        && try_moe(path, &printing_log, 1, &v3) == VKMOE_OK
+        && write_edited("deepseek_v3", &softmax, path)
+        && try_moe(path, &printing_log, 1, &v2) == VKMOE_OK && v3.router.groups.count == 4
+        && v3.router.groups.score == VKMOE_GROUP_SCORE_SUM_TOP_2
+        && v3.router.groups.mode == VKMOE_GROUP_MODE_MASK && v2.router.groups.count == 4
+        && v2.router.groups.score == VKMOE_GROUP_SCORE_MAX
+        && v2.router.groups.mode == VKMOE_GROUP_MODE_MASK_ZERO;
     folder_empty();
     return ok;
 }
@@ -300,6 +321,7 @@ int main(int argc, char **argv)
         return 2;
     TAP_ROWS(&tap, "edited", edited, COUNT_OF(edited), check_edited);
     TAP_TEST(&tap, "scale", check_scale());
+    TAP_TEST(&tap, "groups", check_groups());
     TAP_TEST(&tap, "half", check_half());
     TAP_TEST(&tap, "strings", check_strings());
     TAP_TEST(&tap, "lines", check_lines());

@@ -62,34 +62,45 @@ static enum vkmoe_status begin(
         out);
 }
 
-// A forward of the tiny layer, as a device of that type would have it.
+// A layer and what a forward of it takes.
+struct stage {
+    vkmoe_device *device;
+    vkmoe_moe *layer;
+    vkmoe_stream *stream;
+    vkmoe_buffer *x, *y;
+};
+
+// Returns `ok`.
+static bool stage_finish(struct stage *s, bool ok)
+{
+    vkmoe_stream_destroy(&s->stream);
+    DESTROY_BUFFERS(&s->x, &s->y);
+    vkmoe_moe_destroy(&s->layer);
+    vkmoe_rehearsal_end(&s->device);
+    return ok;
+}
+
+// A forward of the tiny s.layer, as a device of that type would have it.
 static bool observe(enum vkmoe_device_type type, struct seen *seen)
 {
     const struct observer observer = { see_dispatch, see_barrier, seen };
     struct tiny_layer tiny;
-    vkmoe_device *device = NULL;
-    vkmoe_moe *layer = NULL;
-    vkmoe_stream *stream = NULL;
-    vkmoe_buffer *x = NULL, *y = NULL;
+    struct stage s = { NULL };
     bool ok = false;
     *seen = (struct seen){ 0 };
     tiny_layer_init(&tiny, 1);
-    CHECK_OK(begin(type, &observer, &device));
-    CHECK_OK(tiny_layer_create(&tiny, device, &layer));
-    CHECK_OK(vkmoe_stream_create(device, &stream));
-    CHECK_OK(vkmoe_buffer_create(device, TINY_SIZE, &x));
-    CHECK_OK(vkmoe_buffer_create(device, TINY_SIZE, &y));
+    CHECK_OK(begin(type, &observer, &s.device));
+    CHECK_OK(tiny_layer_create(&tiny, s.device, &s.layer));
+    CHECK_OK(vkmoe_stream_create(s.device, &s.stream));
+    CHECK_OK(vkmoe_buffer_create(s.device, TINY_SIZE, &s.x));
+    CHECK_OK(vkmoe_buffer_create(s.device, TINY_SIZE, &s.y));
     CHECK(seen->count == 0);
-    CHECK_OK(tiny_layer_forward(stream, layer, x, y));
-    CHECK(seen->count == vkmoe_stream_dispatch_count(stream));
+    CHECK_OK(tiny_layer_forward(s.stream, s.layer, s.x, s.y));
+    CHECK(seen->count == vkmoe_stream_dispatch_count(s.stream));
     CHECK(seen->count > 0 && seen->dispatches[0].barriers > 0 && seen->barriers == 0);
     ok = true;
 fail:
-    vkmoe_stream_destroy(&stream);
-    DESTROY_BUFFERS(&x, &y);
-    vkmoe_moe_destroy(&layer);
-    vkmoe_rehearsal_end(&device);
-    return ok;
+    return stage_finish(&s, ok);
 }
 
 static bool test_card(void)
@@ -151,37 +162,34 @@ static bool test_gate_apart(void)
     struct products seen = { .count = 0 };
     const struct observer observer = { see_product, see_nothing, &seen };
     struct vkmoe_view gate[EXPERTS], up[EXPERTS], down[EXPERTS];
-    vkmoe_device *device = NULL;
-    vkmoe_moe *layer = NULL;
-    vkmoe_stream *stream = NULL;
-    vkmoe_buffer *x = NULL, *y = NULL;
+    struct stage s = { NULL };
     bool ok = false;
     for (uint32_t e = 0; e < EXPERTS; e++) {
         gate[e] = (struct vkmoe_view){ .data = zeros, .dtype = VKMOE_DTYPE_F16 };
         up[e] = (struct vkmoe_view){ .data = zeros, .dtype = VKMOE_DTYPE_Q4_K };
         down[e] = (struct vkmoe_view){ .data = zeros, .dtype = VKMOE_DTYPE_BF16 };
     }
-    CHECK_OK(begin(VKMOE_DEVICE_TYPE_DISCRETE, &observer, &device));
-    CHECK_OK(vkmoe_moe_create(device,
+    CHECK_OK(begin(VKMOE_DEVICE_TYPE_DISCRETE, &observer, &s.device));
+    CHECK_OK(vkmoe_moe_create(s.device,
         &(struct vkmoe_moe_params){ VKMOE_INIT(vkmoe_moe_params), .hidden = HIDDEN, .inner = INNER,
             .experts = EXPERTS, .experts_per_token = 2, .router.weight.data = zeros, .gate = gate,
             .up = up, .down = down },
-        &layer));
-    layer->gate.form =
-        vkmoe_form_named(device, "experts_gemm", "rows_in_lanes", VKMOE_DTYPE_F16, false);
-    layer->up.form =
-        vkmoe_form_named(device, "experts_gemm", "narrow_tile", VKMOE_DTYPE_Q4_K, false);
-    CHECK(layer->gate.form && layer->up.form);
-    CHECK(layer->gate.form->tile.blocks < layer->up.form->tile.blocks);
-    CHECK(layer->gate.form->tile.rows < layer->up.form->tile.rows);
-    CHECK_OK(vkmoe_stream_create(device, &stream));
-    CHECK_OK(vkmoe_buffer_create(device, TOKENS * HIDDEN * 4, &x));
-    CHECK_OK(vkmoe_buffer_create(device, TOKENS * HIDDEN * 4, &y));
-    CHECK_OK(vkmoe_moe_forward(stream, layer,
+        &s.layer));
+    s.layer->gate.form =
+        vkmoe_form_named(s.device, "experts_gemm", "rows_in_lanes", VKMOE_DTYPE_F16, false);
+    s.layer->up.form =
+        vkmoe_form_named(s.device, "experts_gemm", "narrow_tile", VKMOE_DTYPE_Q4_K, false);
+    CHECK(s.layer->gate.form && s.layer->up.form);
+    CHECK(s.layer->gate.form->tile.blocks < s.layer->up.form->tile.blocks);
+    CHECK(s.layer->gate.form->tile.rows < s.layer->up.form->tile.rows);
+    CHECK_OK(vkmoe_stream_create(s.device, &s.stream));
+    CHECK_OK(vkmoe_buffer_create(s.device, TOKENS * HIDDEN * 4, &s.x));
+    CHECK_OK(vkmoe_buffer_create(s.device, TOKENS * HIDDEN * 4, &s.y));
+    CHECK_OK(vkmoe_moe_forward(s.stream, s.layer,
         &(struct vkmoe_moe_forward_params){ VKMOE_INIT(vkmoe_moe_forward_params), .tokens = TOKENS,
-            .x.buffer = x, .y.buffer = y }));
+            .x.buffer = s.x, .y.buffer = s.y }));
     CHECK(seen.count == 3);
-    CHECK(seen.forms[0] == layer->gate.form && seen.forms[1] == layer->up.form);
+    CHECK(seen.forms[0] == s.layer->gate.form && seen.forms[1] == s.layer->up.form);
     for (uint32_t i = 0; i < 3; i++) {
         CHECK(seen.forms[i]->tile.rows >= seen.sort.tile_rows);
         CHECK(seen.pushes[i].tile_rows == seen.sort.tile_rows);
@@ -190,11 +198,7 @@ static bool test_gate_apart(void)
     }
     ok = true;
 fail:
-    vkmoe_stream_destroy(&stream);
-    DESTROY_BUFFERS(&x, &y);
-    vkmoe_moe_destroy(&layer);
-    vkmoe_rehearsal_end(&device);
-    return ok;
+    return stage_finish(&s, ok);
 }
 
 // More than any machine has, and each buffer has a place of its own.

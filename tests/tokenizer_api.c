@@ -119,31 +119,31 @@ fail:
 
 static bool test_create_misuse(void)
 {
+    static const struct vkmoe_tokenizer_file nameless = { NULL, "", 0 },
+                                             empty = { "tokenizer.json" },
+                                             missing = { "tokenizer.json", NULL, 1 };
+    static const struct {
+        const char *path;
+        const struct vkmoe_tokenizer_file *file;
+        const char *line;
+    } wrong[] = {
+        { NULL, NULL, "one of checkpoint, path and files" },
+        { "x", &nameless, "one of checkpoint, path and files" },
+        { NULL, &nameless, "files[0].name is NULL" },
+        { NULL, &missing, "files[0].data is NULL" },
+        { NULL, &empty, "tokenizer.json: " },
+        { "", NULL, "path is empty" },
+    };
     struct vkmoe_tokenizer_params params = params_for(NULL);
-    const struct vkmoe_tokenizer_file nameless = { NULL, "", 0 }, empty = { "tokenizer.json" };
-    struct vkmoe_tokenizer_file file = { "tokenizer.json", NULL, 1 };
-    CHECK(fails(VKMOE_ERROR_INVALID, &params, "one of checkpoint, path and files"));
-    params = params_for("x");
-    params.files = &nameless;
-    params.file_count = 1;
-    CHECK(fails(VKMOE_ERROR_INVALID, &params, "one of checkpoint, path and files"));
-    params = params_for(NULL);
-    params.files = &nameless;
-    params.file_count = 1;
-    CHECK(fails(VKMOE_ERROR_INVALID, &params, "files[0].name is NULL"));
-    params = params_for(NULL);
-    params.file_count = 1;
-    params.files = &file;
-    CHECK(fails(VKMOE_ERROR_INVALID, &params, "files[0].data is NULL"));
-    params = params_for("");
-    CHECK(fails(VKMOE_ERROR_INVALID, &params, "path is empty"));
+    for (size_t i = 0; i < COUNT_OF(wrong); i++) {
+        params = params_for(wrong[i].path);
+        params.files = wrong[i].file;
+        params.file_count = wrong[i].file != NULL;
+        CHECK(fails(VKMOE_ERROR_INVALID, &params, wrong[i].line));
+    }
     params = params_for("x");
     params.struct_size = 0;
     CHECK(fails(VKMOE_ERROR_INVALID, &params, "vkmoe_tokenizer_params is 0"));
-    params = params_for(NULL);
-    params.file_count = 1;
-    params.files = &empty;
-    CHECK(fails(VKMOE_ERROR_INVALID, &params, "tokenizer.json: "));
     CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_tokenizer_create(&params, NULL));
     CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_tokenizer_create(NULL, &tokenizer));
     vkmoe_tokenizer_destroy(NULL);

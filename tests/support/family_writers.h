@@ -49,18 +49,25 @@ typedef const struct reference_layer layer_t;
     stored, .correction_dtype = VKMOE_DTYPE_F32, \
             .arrays = HAS_GATE | HAS_SHARED_GATE | HAS_CORRECTION_BIAS, layer_, \
             WRITTEN_BY(writer_), .dense_inner = 99, .write_dense = family_write_gated_dense
+#define V3_CONFIG(shared, scale, more) \
+    "\"hidden_size\":40,\"intermediate_size\":99,\"moe_intermediate_size\":24," \
+    "\"n_shared_experts\":" #shared ",\"n_routed_experts\":12,\"num_experts_per_tok\":3," \
+    "\"num_hidden_layers\":3,\"first_k_dense_replace\":1,\"n_group\":1,\"topk_group\":1," \
+    "\"norm_topk_prob\":true,\"routed_scaling_factor\":" #scale "," more
 #define V3_LAYER(hidden_, inner_, experts_, k, ...) \
     SILU_LAYER(hidden_, inner_, experts_, k, .score = VKMOE_SCORE_SIGMOID, \
         .group_score = VKMOE_GROUP_SCORE_SUM_TOP_2, .renormalize = true, \
         .renormalize_epsilon = 1e-20, __VA_ARGS__)
-#define GRANITE_SHARED_MODEL(type) \
-    MODEL(type, type, \
-        "\"hidden_size\":40,\"intermediate_size\":24,\"shared_intermediate_size\":56," \
+#define GRANITE_MODEL(name_, type, shared, arrays_, shared_inner_) \
+    MODEL(name_, type, \
+        "\"hidden_size\":40,\"intermediate_size\":24," shared \
         "\"num_hidden_layers\":2,\"num_local_experts\":8,\"num_experts_per_tok\":3", \
-        STORED(VKMOE_DTYPE_BF16, 1, 1, "xx"), .arrays = HAS_GATE | HAS_SHARED_GATE, \
+        STORED(VKMOE_DTYPE_BF16, 1, 1, "xx"), .arrays = arrays_, \
         SILU_LAYER(40, 24, 8, 3, .score = VKMOE_SCORE_IDENTITY, .weigh = VKMOE_WEIGH_SOFTMAX, \
-            .shared_inner = 56), \
+            .shared_inner = shared_inner_), \
         WRITTEN_BY(family_write_granite))
+#define GRANITE_SHARED_MODEL(type) \
+    GRANITE_MODEL(type, type, "\"shared_intermediate_size\":56,", HAS_GATE | HAS_SHARED_GATE, 56)
 #define WRITTEN_BY(function) .write = function, .prefix = MODEL_PREFIX
 
 // A family's file ends with its models.
