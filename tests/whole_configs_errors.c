@@ -45,6 +45,8 @@ const struct error_case error_cases[] = {
         INVALID, "lm_head_bias is 1" },
     { "rope-alpha-small", CHANGED("hunyuan_v1_moe", "alpha", "1000.0", "1e-9"), ATTENTION, INVALID,
         "alpha is 1e-09" },
+    { "rope-alpha-type", CHANGED("hunyuan_v1_moe", "type", "\"dynamic\"", "\"twist\""), ATTENTION,
+        UNSUPPORTED, "\"twist\"" },
     { "rope-alpha-unknown", CHANGED("hunyuan_v1_moe", "beta_fast", "32", "32,\"gamma\":1"),
         ATTENTION, UNSUPPORTED, "rope_scaling of type dynamic has gamma" },
     { "cross-layer-attention", CHANGED("hunyuan_v1_moe", "use_cla", "false", "true"), ATTENTION,

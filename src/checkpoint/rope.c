@@ -293,8 +293,10 @@ bool vkmoe_rope_read_alpha(struct settings *settings, const struct vkmoe_rope *p
     const struct value *item = find_object(settings);
     struct settings object = *settings;
     object.object = item;
-    if (!item || !vkmoe_setting_find(&object, "alpha")
-        || find_scaling(&object, item->name)->scaling != VKMOE_ROPE_SCALING_DYNAMIC)
+    const bool is_fixed = item && vkmoe_setting_find(&object, "alpha")
+        && find_scaling(&object, item->name)->scaling == VKMOE_ROPE_SCALING_DYNAMIC;
+    settings->status = object.status;
+    if (!is_fixed)
         return false;
     *out = *preset;
     const double size = head_size, alpha = read_above(&object, "alpha", 0.0, 0.0);
