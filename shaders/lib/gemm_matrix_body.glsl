@@ -12,7 +12,15 @@
 #define CHUNK(n) ((n) * GEMM_LANES + gl_LocalInvocationIndex)
 #define HAS_CHUNK(n) (LIVE_CHUNKS % GEMM_LANES == 0 || CHUNK(n) < LIVE_CHUNKS)
 
-// What does something with each tile of weights, and with each of x, written out.
+// What does something with each tile of weights, and with each of x. Written out where weights are
+// unpacked, whose module is not optimized; loops elsewhere, since of what is written out NVK's
+// registers are moved about.
+#ifndef UNPACK
+#define EACH_HIGH(what, with) \
+    [[unroll]] for (uint high = 0; high < HIGH; high++) { what(high, with) }
+#define EACH_WIDE(what, with) \
+    [[unroll]] for (uint wide = 0; wide < WIDE; wide++) { what(wide, with) }
+#else
 #if HIGH > 2
 #define EACH_HIGH(what, with) what(0, with) what(1, with) what(2, with) what(3, with)
 #else
@@ -26,6 +34,7 @@
 #define EACH_WIDE(what, with) what(0, with) what(1, with) what(2, with)
 #else
 #define EACH_WIDE(what, with) what(0, with) what(1, with) what(2, with) what(3, with)
+#endif
 #endif
 
 // Of the slice's columns from `s` on: tile `j` of x, from `plane`; all tiles.
