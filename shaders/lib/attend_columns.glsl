@@ -45,8 +45,14 @@ const uint OWN_QUERIES = LESS(QUERIES, OWN_FOURS * 4);
 const uint OWN_PIECES = OWN_QUERIES * PIECE_TURNS;
 const uint STREAMS = LANES / PIECE_LANES / SHARES;
 const uint VALUE_TURNS = (BLOCK_KEYS + STREAMS - 1) / STREAMS;
-const uint VALUES_AT_ONCE = LESS(VALUE_TURNS,
-    ATTEND_CACHE != CACHE_F32 || ATTEND_LOADS == 1 ? 2 * ATTEND_LOADS : ATTEND_LOADS);
+// Of q8_0 a load brings less, and one of a scale comes with it.
+const uint SCALED_LOADS = ATTEND_LOADS == 1 ? 2 : 16;
+const uint SCALED_VALUES =
+    LESS(2 * ATTEND_LOADS, (SCALED_LOADS + PIECE_TURNS - 1) / PIECE_TURNS);
+const uint PLAIN_VALUES =
+    ATTEND_CACHE != CACHE_F32 || ATTEND_LOADS == 1 ? 2 * ATTEND_LOADS : ATTEND_LOADS;
+const uint MOST_VALUES = ATTEND_CACHE == CACHE_Q8_0 ? SCALED_VALUES : PLAIN_VALUES;
+const uint VALUES_AT_ONCE = LESS(VALUE_TURNS, MOST_VALUES);
 const uint VALUE_LOADS = VALUES_AT_ONCE * PIECE_TURNS; // under way
 // All queries see whatever key is loaded, in this run or another.
 #define SEE_ALIKE (ATTEND_ROWS == 1 && ATTEND_PICKED_WORDS == 0)

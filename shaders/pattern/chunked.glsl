@@ -1,17 +1,12 @@
-// chunked.glsl - the pattern that shows keys of the query's own chunk. The mark of position j is
-// j / chunk.
+// chunked.glsl - the pattern that shows keys of the query's own chunk, up to the query. It is a
+// window whose size differs among queries.
 #ifndef PATTERN_CHUNKED_GLSL
 #define PATTERN_CHUNKED_GLSL
 
-uint chunked_mark(task t, uint j)
+// The first key that a query at position `i` can see.
+uint chunked_first(task t, uint i)
 {
-    return j / max(pattern(t, PATTERN_BLOCK), 1);
-}
-
-// The first key from `begin` on that a query at position `i` or behind it can see.
-uint chunked_visit(task t, uint begin, uint i)
-{
-    return max(begin, i - i % max(pattern(t, PATTERN_BLOCK), 1));
+    return i - i % max(pattern(t, PATTERN_BLOCK), 1);
 }
 
 #endif
