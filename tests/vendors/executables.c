@@ -1,6 +1,7 @@
 // executables.c - see executables.h.
 #include "executables.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -98,6 +99,30 @@ double statistic_value(const VkPipelineExecutableStatisticKHR *statistic)
     case VK_PIPELINE_EXECUTABLE_STATISTIC_FORMAT_FLOAT64_KHR: return statistic->value.f64;
     default: return 0;
     }
+}
+
+static bool says(const char *name, const char *word)
+{
+    const size_t length = strlen(word);
+    for (; *name; name++) {
+        size_t i = 0;
+        while (i < length && tolower((unsigned char)name[i]) == word[i])
+            i++;
+        if (i == length)
+            return true;
+    }
+    return false;
+}
+
+// What compilers call memory of an invocation's own. Registers that spill into other registers
+// are not meant; "STP" and "LDP" are Turnip's stores and loads, "SLM" is what NVK reserves.
+bool statistic_is_spill(const char *name, double value)
+{
+    static const char *const words[] = { "spill", "scratch", "stp count", "ldp count", "slm size" };
+    bool found = false;
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        found |= says(name, words[i]);
+    return value > 0 && found && !says(name, "to reg");
 }
 
 // The text that comes last is the nearest to the machine's code.

@@ -9,6 +9,7 @@
 #include <vulkan/vulkan.h>
 
 #include <stdbool.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 struct executables {
@@ -28,6 +29,10 @@ void executables_visit(const struct executables *executables, VkPipeline pipelin
     void *user);
 
 double statistic_value(const VkPipelineExecutableStatisticKHR *statistic);
+
+// Whether a statistic of this name, which may stand after its executable's, says that registers are
+// kept in memory.
+bool statistic_is_spill(const char *name, double value);
 
 // For each executable the line "subgroup LANES", its statistics as lines "  NAME = VALUE", a line
 // "====" and its assembly, if the pipeline was made to keep that. isa.py reads it.

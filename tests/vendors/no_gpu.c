@@ -1,15 +1,18 @@
 // no_gpu.c - stands between the library and the Vulkan loader, and pretends to record, to
 // submit and to wait: drivers without their GPU do none of these well. RADV of Mesa 22.3 does
 // not even have semaphores then, nor owns to any memory, though it gives some. Pipelines are
-// made by the driver as ever.
+// made by the driver as ever, but for those that are known from before (known.h).
 //
 // The linker puts __wrap_vkmoe_vk_loader() in the place of the library's vkmoe_vk_loader().
 #include "no_gpu.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/common.h"
-#include "vulkan/vk.h"
+#include "base/hash.h"
+#include "vulkan/feature_set.h"
 
 PFN_vkGetInstanceProcAddr __real_vkmoe_vk_loader(void);
 PFN_vkGetInstanceProcAddr __wrap_vkmoe_vk_loader(void);
@@ -91,14 +94,136 @@ static VKAPI_ATTR VkResult VKAPI_CALL get_semaphore_value(
 }
 #pragma GCC diagnostic pop
 
+// --------------------------------------------------------------------------- keys
+
+static PFN_vkGetPhysicalDeviceProperties get_properties_function;
+static PFN_vkCreateDevice create_device_function;
+static PFN_vkCreatePipelineLayout create_layout_function;
+static PFN_vkCreateShaderModule create_module_function;
+static uint64_t device_key, layout_key, module_key;
+static VkShaderModule module; // that of `module_key`
+
+// What stands in for the kernel's driver decides which device the driver sees.
+static uint64_t hash_preloaded(uint64_t hash)
+{
+    const char *path = getenv("LD_PRELOAD");
+    FILE *file = path ? fopen(path, "rb") : NULL;
+    char block[4096];
+    for (size_t size = 1; file && size;) {
+        size = fread(block, 1, sizeof block, file);
+        hash = hash_bytes(hash, block, size);
+    }
+    if (file)
+        fclose(file);
+    return hash;
+}
+
+static VKAPI_ATTR VkResult VKAPI_CALL create_device(VkPhysicalDevice physical,
+    const VkDeviceCreateInfo *info, const VkAllocationCallbacks *allocator, VkDevice *out)
+{
+    VkPhysicalDeviceProperties p;
+    struct feature_set features;
+    get_properties_function(physical, &p);
+    vkmoe_features_read(info->pNext, &features);
+    const uint32_t ids[] = { p.apiVersion, p.driverVersion, p.vendorID, p.deviceID };
+    uint64_t hash = hash_preloaded(HASH_START);
+    hash = hash_bytes(hash, &features, sizeof features);
+    hash = hash_bytes(hash, p.deviceName, strlen(p.deviceName));
+    hash = hash_bytes(hash, ids, sizeof ids);
+    hash = hash_bytes(hash, p.pipelineCacheUUID, sizeof p.pipelineCacheUUID);
+    for (uint32_t i = 0; i < info->enabledExtensionCount; i++)
+        hash = hash_bytes(
+            hash, info->ppEnabledExtensionNames[i], strlen(info->ppEnabledExtensionNames[i]) + 1);
+    device_key = hash;
+    return create_device_function(physical, info, allocator, out);
+}
+
+static VKAPI_ATTR VkResult VKAPI_CALL create_layout(VkDevice device,
+    const VkPipelineLayoutCreateInfo *info, const VkAllocationCallbacks *allocator,
+    VkPipelineLayout *out)
+{
+    layout_key = hash_bytes(device_key, info->pPushConstantRanges,
+        info->pushConstantRangeCount * sizeof *info->pPushConstantRanges);
+    return create_layout_function(device, info, allocator, out);
+}
+
+static VKAPI_ATTR VkResult VKAPI_CALL create_module(VkDevice device,
+    const VkShaderModuleCreateInfo *info, const VkAllocationCallbacks *allocator,
+    VkShaderModule *out)
+{
+    const VkResult result = create_module_function(device, info, allocator, out);
+    module_key = hash_bytes(layout_key, info->pCode, info->codeSize);
+    module = *out;
+    return result;
+}
+
+// 0 of what the library does not do.
+static uint64_t make_key(const VkComputePipelineCreateInfo *info)
+{
+    const VkPipelineShaderStageCreateInfo *stage = &info->stage;
+    const VkPipelineShaderStageRequiredSubgroupSizeCreateInfo *required = stage->pNext;
+    const VkSpecializationInfo *constants = stage->pSpecializationInfo;
+    const VkStructureType type =
+        VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO;
+    if (stage->module != module || info->pNext || !constants
+        || (required && (required->sType != type || required->pNext)))
+        return 0;
+    const uint32_t more[] = { info->flags, stage->flags,
+        required ? required->requiredSubgroupSize : 0 };
+    uint64_t hash = hash_bytes(module_key, more, sizeof more);
+    for (uint32_t i = 0; i < constants->mapEntryCount; i++) {
+        const VkSpecializationMapEntry *entry = &constants->pMapEntries[i];
+        hash = hash_bytes(hash, &entry->constantID, sizeof entry->constantID);
+        hash = hash_bytes(hash, (const char *)constants->pData + entry->offset, entry->size);
+    }
+    return hash ? hash : 1;
+}
+
 // ---------------------------------------------------------------------- pipelines
 
+struct made {
+    VkPipeline handle;
+    uint64_t key;
+    bool is_compiled;
+};
+
 static bool keeps_code;
+static bool (*is_known)(void *user, uint64_t key);
+static void *is_known_user;
+static struct made *all_made; // until the program ends
+static uint32_t made_count;
 static PFN_vkCreateComputePipelines create_function;
+static PFN_vkDestroyPipeline destroy_function;
 
 void no_gpu_keeps_code(bool keeps)
 {
     keeps_code = keeps;
+}
+
+void no_gpu_leaves_out(bool (*is_known_)(void *user, uint64_t key), void *user)
+{
+    is_known = is_known_;
+    is_known_user = user;
+}
+
+static const struct made *find_made(VkPipeline pipeline)
+{
+    static const struct made unknown = { .is_compiled = true };
+    for (uint32_t i = made_count; i--;) { // handles are used again
+        if (all_made[i].handle == pipeline)
+            return &all_made[i];
+    }
+    return &unknown;
+}
+
+uint64_t no_gpu_key(VkPipeline pipeline)
+{
+    return find_made(pipeline)->key;
+}
+
+bool no_gpu_is_compiled(VkPipeline pipeline)
+{
+    return find_made(pipeline)->is_compiled;
 }
 
 // The library makes them one by one.
@@ -107,10 +232,31 @@ static VKAPI_ATTR VkResult VKAPI_CALL create_pipelines(VkDevice device, VkPipeli
     const VkAllocationCallbacks *allocator, VkPipeline *out)
 {
     VkComputePipelineCreateInfo info = *infos;
-    if (!keeps_code || count != 1)
+    VkResult result = VK_SUCCESS;
+    if (count != 1)
         return create_function(device, cache, count, infos, allocator, out);
-    info.flags |= VK_PIPELINE_CREATE_CAPTURE_INTERNAL_REPRESENTATIONS_BIT_KHR;
-    return create_function(device, cache, count, &info, allocator, out);
+    struct made *more = realloc(all_made, (made_count + 1) * sizeof *all_made);
+    if (!more)
+        return VK_ERROR_OUT_OF_HOST_MEMORY;
+    all_made = more;
+    if (keeps_code)
+        info.flags |= VK_PIPELINE_CREATE_CAPTURE_INTERNAL_REPRESENTATIONS_BIT_KHR;
+    const uint64_t key = make_key(&info), handle = UINT64_MAX - made_count; // no address
+    const bool is_compiled = !key || !is_known || !is_known(is_known_user, key);
+    if (is_compiled)
+        result = create_function(device, cache, 1, &info, allocator, out);
+    else
+        memcpy(out, &handle, sizeof *out);
+    if (result >= 0)
+        all_made[made_count++] = (struct made){ *out, key, is_compiled };
+    return result;
+}
+
+static VKAPI_ATTR void VKAPI_CALL destroy_pipeline(
+    VkDevice device, VkPipeline pipeline, const VkAllocationCallbacks *allocator)
+{
+    if (no_gpu_is_compiled(pipeline))
+        destroy_function(device, pipeline, allocator);
 }
 
 // ------------------------------------------------------------------------- lookup
@@ -123,6 +269,9 @@ static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL get_device_proc(VkDevice device,
     } ours[] = {
         { "vkGetBufferMemoryRequirements", (PFN_vkVoidFunction)get_requirements },
         { "vkCreateComputePipelines", (PFN_vkVoidFunction)create_pipelines },
+        { "vkDestroyPipeline", (PFN_vkVoidFunction)destroy_pipeline },
+        { "vkCreatePipelineLayout", (PFN_vkVoidFunction)create_layout },
+        { "vkCreateShaderModule", (PFN_vkVoidFunction)create_module },
         { "vkCreateSemaphore", (PFN_vkVoidFunction)create_semaphore },
         { "vkDestroySemaphore", (PFN_vkVoidFunction)destroy_semaphore },
         { "vkWaitSemaphores", (PFN_vkVoidFunction)wait_semaphores },
@@ -141,10 +290,13 @@ static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL get_device_proc(VkDevice device,
         { "vkCmdCopyBuffer", (PFN_vkVoidFunction)copy },
         { "vkCmdFillBuffer", (PFN_vkVoidFunction)fill },
     };
-    get_requirements_function = (PFN_vkGetBufferMemoryRequirements)get_device_function(
-        device, "vkGetBufferMemoryRequirements");
-    create_function =
-        (PFN_vkCreateComputePipelines)get_device_function(device, "vkCreateComputePipelines");
+#define LOAD(name) (PFN_##name)(void (*)(void)) get_device_function(device, #name)
+    get_requirements_function = LOAD(vkGetBufferMemoryRequirements);
+    create_function = LOAD(vkCreateComputePipelines);
+    destroy_function = LOAD(vkDestroyPipeline);
+    create_layout_function = LOAD(vkCreatePipelineLayout);
+    create_module_function = LOAD(vkCreateShaderModule);
+#undef LOAD
     for (size_t i = 0; i < ARRAY_SIZE(ours); i++) {
         if (!strcmp(name, ours[i].name))
             return ours[i].function;
@@ -161,6 +313,12 @@ static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL get_instance_proc(
     if (!strcmp(name, "vkGetDeviceProcAddr")) {
         get_device_function = (PFN_vkGetDeviceProcAddr)function;
         return (PFN_vkVoidFunction)get_device_proc;
+    }
+    if (!strcmp(name, "vkCreateDevice")) {
+        create_device_function = (PFN_vkCreateDevice)function;
+        get_properties_function = (PFN_vkGetPhysicalDeviceProperties)get_instance_function(
+            instance, "vkGetPhysicalDeviceProperties");
+        return (PFN_vkVoidFunction)create_device;
     }
     if (!strcmp(name, "vkGetPhysicalDeviceMemoryProperties2")) {
         get_memory_function = (PFN_vkGetPhysicalDeviceMemoryProperties2)function;

@@ -1,16 +1,18 @@
 // pipelines.c - makes every pipeline that published layers ask for on a device, and tells
 // what its compiler says of each:
 //
-//     pipelines --json FILE --label LABEL [--device DEVICE] [--shape NAME]
+//     pipelines --json FILE --label LABEL [--known FILE] [--device DEVICE] [--shape NAME]
 //     pipelines --code DIR [--device DEVICE]
 //
 // Fails if a pipeline cannot be made or keeps registers in memory. Nothing is recorded or
 // submitted (no_gpu.c), so a driver without its GPU will do. The output has no times and no
 // addresses: it differs from an earlier one only where the code does.
 //
+// With --known, those that an earlier run has written of are not compiled: its figures are theirs,
+// see known.h.
+//
 // With --code the pipelines are those of the products of one model's layer, of its own widths, and
 // what they were compiled to goes to a file each (executables.h), whose first lines say what it is.
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +30,7 @@
 #include "weights/format.h"
 #include "weights/pack.h"
 #include "executables.h"
+#include "known.h"
 #include "no_gpu.h"
 #include "record_attention.h"
 
@@ -46,13 +49,14 @@ struct pipeline {
     const struct variant *variant;
     uint32_t spec[SPEC_MAX];
     VkPipeline handle;
-    char wanted_by[64]; // the first who asked for it
-    cJSON *statistics;  // name: number
-    bool spills;
+    char wanted_by[64];   // the first who asked for it
+    cJSON *statistics;    // name: number
+    bool spills, differs; // from what is known of it
 };
 
 struct program {
-    const char *json, *label, *select, *shape, *code;
+    const char *json, *label, *select, *shape, *code, *record;
+    struct known known;
     vkmoe_device *device;
     struct executables executables;
     struct pipeline *pipelines;
@@ -303,48 +307,38 @@ static void note_attention(void *user, const char *name, enum vkmoe_status statu
 
 // -------------------------------------------------------------------------- statistics
 
-static bool says(const char *name, const char *word)
-{
-    const size_t length = strlen(word);
-    for (; *name; name++) {
-        size_t i = 0;
-        while (i < length && tolower((unsigned char)name[i]) == word[i])
-            i++;
-        if (i == length)
-            return true;
-    }
-    return false;
-}
-
-// What compilers call memory of an invocation's own. Registers that spill into other registers
-// are not meant; "STP" and "LDP" are Turnip's stores and loads, "SLM" is what NVK reserves.
-static bool is_spill(const char *name, double value)
-{
-    static const char *const words[] = { "spill", "scratch", "stp count", "ldp count", "slm size" };
-    bool found = false;
-    for (size_t i = 0; i < ARRAY_SIZE(words); i++)
-        found |= says(name, words[i]);
-    return value > 0 && found && !says(name, "to reg");
-}
-
 static void add_statistic(
     void *user, const char *executable, const VkPipelineExecutableStatisticKHR *s)
 {
     struct pipeline *pipeline = user;
     const double value = statistic_value(s);
     char name[2 * STATISTIC_NAME_SIZE + 2];
-    if (says(s->name, "hash")) // of a compiler's own data, not of the code
+    if (strstr(s->name, "hash")
+        || strstr(s->name, "Hash")) // of a compiler's own data, not of the code
         return;
     snprintf(name, sizeof name, "%s%s%s", executable, *executable ? ": " : "", s->name);
-    pipeline->spills |= is_spill(s->name, value);
+    pipeline->spills |= statistic_is_spill(s->name, value);
     cJSON_AddNumberToObject(pipeline->statistics, name, value);
 }
 
 static void add_statistics(struct program *program, struct pipeline *pipeline)
 {
-    pipeline->statistics = checked(cJSON_CreateObject());
-    if (program->device->capture_statistics)
-        executables_visit(&program->executables, pipeline->handle, add_statistic, pipeline);
+    const cJSON *known = known_statistics(&program->known, no_gpu_key(pipeline->handle)), *s;
+    if (no_gpu_is_compiled(pipeline->handle)) {
+        pipeline->statistics = checked(cJSON_CreateObject());
+        if (program->device->capture_statistics)
+            executables_visit(&program->executables, pipeline->handle, add_statistic, pipeline);
+        pipeline->differs = known && !cJSON_Compare(known, pipeline->statistics, true);
+        return;
+    }
+    pipeline->statistics = checked(cJSON_Duplicate(known, true));
+    cJSON_ArrayForEach(s, known) pipeline->spills |= statistic_is_spill(s->string, s->valuedouble);
+}
+
+static bool is_left_out(void *user, uint64_t key)
+{
+    const struct program *program = user;
+    return known_statistics(&program->known, key) && !known_is_checked(key);
 }
 
 // ------------------------------------------------------------------------------ report
@@ -376,6 +370,7 @@ static const char *const kernel_names[] = {
 
 static cJSON *describe(const struct pipeline *pipeline)
 {
+    char key[KNOWN_KEY_SIZE];
     cJSON *object = checked(cJSON_CreateObject());
     cJSON *spec = checked(cJSON_CreateArray());
     cJSON_AddStringToObject(object, "kernel", kernel_names[pipeline->variant->kernel]);
@@ -384,6 +379,8 @@ static cJSON *describe(const struct pipeline *pipeline)
     for (uint32_t i = 0; i < spec_length(pipeline); i++)
         cJSON_AddItemToArray(spec, checked(cJSON_CreateNumber(pipeline->spec[i])));
     cJSON_AddItemToObject(object, "spec", spec);
+    known_format_key(no_gpu_key(pipeline->handle), key);
+    cJSON_AddStringToObject(object, "key", key);
     cJSON_AddStringToObject(object, "for", pipeline->wanted_by);
     cJSON_AddItemReferenceToObject(object, "stats", pipeline->statistics);
     return object;
@@ -391,7 +388,8 @@ static cJSON *describe(const struct pipeline *pipeline)
 
 static void print_pipeline(const struct pipeline *pipeline)
 {
-    printf("%s%s (%s):", pipeline->spills ? "SPILLS " : "", pipeline->variant->name,
+    printf("%s%s%s (%s):", pipeline->spills ? "SPILLS " : "",
+        pipeline->differs ? "UNLIKE THE RECORD " : "", pipeline->variant->name,
         pipeline->wanted_by);
     const char *separator = " ";
     for (const cJSON *s = pipeline->statistics->child; s; s = s->next, separator = ", ")
@@ -497,6 +495,7 @@ static bool parse(struct program *program, int argc, char **argv)
         { "--device", &program->select },
         { "--shape", &program->shape },
         { "--code", &program->code },
+        { "--known", &program->record },
     };
     for (int i = 1; i < argc; i += 2) {
         size_t o = 0;
@@ -504,8 +503,8 @@ static bool parse(struct program *program, int argc, char **argv)
             o++;
         if (o == ARRAY_SIZE(options) || i + 1 == argc) {
             fprintf(stderr,
-                "usage: %s [--json FILE] [--label LABEL] [--code DIR] [--device DEVICE]\n"
-                "       [--shape NAME]\n",
+                "usage: %s [--json FILE] [--label LABEL] [--known FILE] [--code DIR]\n"
+                "       [--device DEVICE] [--shape NAME]\n",
                 argv[0]);
             return false;
         }
@@ -537,11 +536,15 @@ static enum vkmoe_status open_device(struct program *program)
 int main(int argc, char **argv)
 {
     struct program program = { .label = "" };
-    uint32_t spilling = 0;
+    uint32_t spilling = 0, left_out = 0, differing = 0;
     if (!parse(&program, argc, argv))
         return 2;
     setvbuf(stdout, NULL, _IOLBF, 0); // what came before a driver's crash shall be seen
     no_gpu_keeps_code(program.code != NULL);
+    if (program.record && !program.code) {
+        known_open(&program.known, program.record, program.label);
+        no_gpu_leaves_out(is_left_out, &program);
+    }
     const enum vkmoe_status status = open_device(&program);
     if (status != VKMOE_OK) {
         fprintf(stderr, "pipelines: no device: %s\n", vkmoe_status_name(status));
@@ -562,8 +565,12 @@ int main(int argc, char **argv)
         add_statistics(&program, &program.pipelines[i]);
         print_pipeline(&program.pipelines[i]);
         spilling += program.pipelines[i].spills;
+        left_out += !no_gpu_is_compiled(program.pipelines[i].handle);
+        differing += program.pipelines[i].differs;
     }
-    printf("%u pipelines, %u spill, %u layers failed\n", program.count, spilling, program.failed);
+    printf("%u pipelines, %u compiled, %u known from before, %u unlike the record, %u spill, "
+           "%u layers failed\n",
+        program.count, program.count - left_out, left_out, differing, spilling, program.failed);
     const bool written =
         (!program.json || write_json(&program)) && (!program.code || write_codes(&program));
     for (uint32_t i = 0; i < program.count; i++)
@@ -571,5 +578,6 @@ int main(int argc, char **argv)
     free(program.pipelines);
     const bool empty = !program.count;
     vkmoe_device_destroy(&program.device);
-    return !written || empty || spilling || program.failed;
+    known_close(&program.known);
+    return !written || empty || spilling || differing || program.failed;
 }
