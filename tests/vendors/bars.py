@@ -1,12 +1,12 @@
 """Prints how the products of a layer were compiled, beside ggml-vulkan's, and which bars hold.
 
-    bars.py OUT LANES PREDICTIONS HOST KEPT
+    bars.py OUT LANES PREDICTIONS HOST KEPT MADE_OF
 
 LANES is a folder of <label>/ours and <label>/ggml-<type>-<tokens>, whose files isa.py reads;
 PREDICTIONS a folder of 1.json and 512.json (vkmoe-bench --predict --json); HOST a file of lines
 "ours|ggml NANOSECONDS", each some times, of a token on a device that computes nothing. What is
 missing of these is left out, but for ggml's figures, which are then those of KEPT. All of it goes
-to OUT.
+to OUT, with MADE_OF, by which bars.sh knows what ggml's figures come from.
 
 A bar that holds in KEPT, the file of an earlier run, has to hold: if not, this fails. (But if the
 compiler is another one than then, it is only said to have moved.) Those that have not held yet are
@@ -115,6 +115,10 @@ def read_lane(folder, label):
     for path in sorted((folder / label).glob('ggml-*')):
         _, dtype, tokens = path.name.split('-')
         rows += read_rows(path, UNITS[label], 'ggml', dtype, int(tokens))
+    return rows
+
+
+def order_rows(rows):
     return sorted(rows, key=lambda row: (row['work'], row['dtype'], row['who'] != 'ours',
                                          row['tokens'], row['part'], row['kernel']))
 
@@ -297,7 +301,7 @@ def read_host(path):
     return host
 
 
-def write(path, lanes, drivers, bars):
+def write(path, lanes, drivers, bars, made_of):
     """One line for each entry, for the sake of `diff`."""
     def lines(entries):
         return ',\n'.join(json.dumps(entry) for entry in entries)
@@ -308,12 +312,13 @@ def write(path, lanes, drivers, bars):
         if bar.number == 'host':  # times, which differ from run to run
             numbers = {}
         kept.append({'bar': name_of(bar), **numbers, 'holds': holds(bar)})
-    path.write_text('{"drivers": ' + json.dumps(drivers) + ',\n"lanes": {\n' + ',\n'.join(text)
+    path.write_text('{"drivers": ' + json.dumps(drivers)
+                    + f',\n"ggml": {json.dumps(made_of)},\n"lanes": {{\n' + ',\n'.join(text)
                     + '\n},\n"bars": [\n' + lines(kept) + '\n]}\n')
 
 
 def main():
-    out, folder, predictions, host, kept = map(pathlib.Path, sys.argv[1:])
+    out, folder, predictions, host, kept = map(pathlib.Path, sys.argv[1:6])
     before = json.loads(kept.read_text()) if kept.exists() else {}
     lanes, drivers = {}, {}
     for label, _, _, _ in LANES:
@@ -323,12 +328,13 @@ def main():
         drivers[label] = driver_of(folder, label)
         if not select(lanes[label], who='ggml'):
             lanes[label] += select(before.get('lanes', {}).get(label, []), who='ggml')
+        lanes[label] = order_rows(lanes[label])
     print('Compilers:', ', '.join(sorted({str(driver) for driver in drivers.values()})))
     print_tables(lanes)
     bars = [*sorted(prefill_bars(lanes), key=lambda bar: bar.number), *decode_bars(lanes),
             *predicted_bars(read_predictions(predictions)), *host_bars(read_host(host))]
     counts = judge(bars, before, drivers)
-    write(out, lanes, drivers, bars)
+    write(out, lanes, drivers, bars, sys.argv[6] or before.get('ggml', ''))
     sys.exit(counts['BROKEN'] > 0)
 
 

@@ -30,7 +30,7 @@ def code(dtype, weights, macs):
     return CODE.format(dtype=dtype, weights=weights, fmas=fma * macs)
 
 
-def run(folder, kept, files):
+def run(folder, kept, files, made_of=''):
     """bars.py on this lane's files; its exit status, its bars, and what it printed."""
     lane = folder / 'lanes' / 'radv-navi31' / 'ours'
     lane.mkdir(parents=True, exist_ok=True)
@@ -40,7 +40,7 @@ def run(folder, kept, files):
     out = folder / 'out'
     done = subprocess.run(
         [sys.executable, pathlib.Path(__file__).with_name('bars.py'), out, folder / 'lanes',
-         folder / 'none', folder / 'none', folder / 'kept'],
+         folder / 'none', folder / 'none', folder / 'kept', made_of],
         stdout=subprocess.PIPE, text=True, check=False)
     return done.returncode, json.loads(out.read_text()), done.stdout
 
@@ -75,6 +75,13 @@ def main():
         check('one that holds again', status == 0 and 'BROKEN' not in said)
         status, _, said = run(folder, held, {'1.txt': code('q8_0', 4, 4)})
         check('one that is gone is broken', status == 1 and 'BROKEN' in said)
+        run(folder, '{}', {'1.txt': code('f16', 4, 4)}, 'abc')
+        made = (folder / 'out').read_text()
+        check("a line of what ggml's figures come from", '\n"ggml": "abc",\n' in made)
+        lane = made.replace('"who": "ours"', '"who": "ggml"')
+        _, found, _ = run(folder, lane, {'1.txt': code('f16', 4, 4)})
+        who = [row['who'] for row in found['lanes']['radv-navi31']]
+        check('which is kept with them', found['ggml'] == 'abc' and who == ['ours', 'ggml'])
     one = {'block': {'least_of': 'a', 'least_in_flight': 0.5, 'smallest': 'b',
                      'smallest_waves': 64}, 'model': {'dispatches': 351}}
     predicted = list(bars.predicted_bars({1: one, 512: {'layer': {'rows': 5, 'live_rows': 4}}}))
