@@ -87,10 +87,7 @@ int harness_main(int argc, char **argv, void (*check_all)(struct tap *tap, struc
     int code = 2;
     if (!tap_begin(&tap, argc, argv))
         return code;
-    const char *share = getenv("VKMOE_TEST_SHARE");
-    tap.share = share ? (uint32_t)strtoul(share, NULL, 10) : 0;
-    if (tap.share && !tap.list)
-        tap_note("one test in %u is run", tap.share);
+    tap_take_share(&tap, "VKMOE_TEST_SHARE");
     if (!tap.list && !harness_init(&harness, &tap, &code))
         return code;
     check_all(&tap, &harness);

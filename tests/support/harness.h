@@ -3,7 +3,8 @@
 //
 // Environment: VKMOE_TEST_DEVICE selects a device as vkmoe_device_params.select does;
 // VKMOE_TEST_VALIDATE enables the validation layer, whose messages then fail the test;
-// VKMOE_TEST_SHARE=N runs every Nth test of a program that has harness_main().
+// VKMOE_TEST_SHARE=N runs every Nth test of a program that has harness_main(), see
+// tap_take_share().
 #ifndef VKMOE_TESTS_HARNESS_H
 #define VKMOE_TESTS_HARNESS_H
 

@@ -32,6 +32,7 @@ struct tap {
     uint64_t seed;
     bool list;
     uint32_t share, wanted; // of the tests, one in `share` is run; 0: all
+    uint32_t share_from;    // the first of them
     uint32_t count, failed;
 };
 
@@ -67,12 +68,25 @@ static inline bool tap_begin(struct tap *tap, int argc, char **argv)
     return true;
 }
 
+// Of what is asked for, "3" in this variable of the environment lets tests 0, 3, 6, ... run, and
+// "3+1" tests 1, 4, 7, ..., so that drivers can share them. Not set, or 0: all.
+static inline void tap_take_share(struct tap *tap, const char *variable)
+{
+    const char *text = getenv(variable);
+    char *end = NULL;
+    tap->share = text ? (uint32_t)strtoul(text, &end, 10) : 0;
+    if (tap->share && *end == '+')
+        tap->share_from = (uint32_t)strtoul(end + 1, NULL, 10) % tap->share;
+    if (tap->share && !tap->list)
+        printf("#   one test in %u is run, from %u on\n", tap->share, tap->share_from);
+}
+
 // True if the test of this name is to run. With --list prints the name, and is false.
 static inline bool tap_wants(struct tap *tap, const char *name)
 {
     if (tap->filter && !strstr(name, tap->filter))
         return false;
-    if (tap->share && tap->wanted++ % tap->share != 0)
+    if (tap->share && tap->wanted++ % tap->share != tap->share_from)
         return false;
     if (tap->list)
         printf("%s\n", name);
