@@ -103,8 +103,10 @@ bool scene_init(struct scene *s, enum use use)
 {
     *s = (struct scene){ .use = use, .answer_count = 0 };
     tiny_layer_init(&s->tiny, 9);
-    if (use != USE_OWN)
+    if (use != USE_OWN) {
         CHECK(host_init(&s->host, true));
+        sweep_pool_adopt(s->host.device);
+    }
     CHECK(whole_checkpoint_write("switch_transformers", 1, &s->checkpoint));
     CHECK_OK(vkmoe_checkpoint_open(s->checkpoint.path,
         &(struct vkmoe_log){ record_line, &s->record, VKMOE_LOG_ERROR }, &s->model));
@@ -120,8 +122,10 @@ void scene_finish(struct scene *s)
     whole_checkpoint_finish(&s->checkpoint);
     free(s->cache);
     s->cache = NULL;
-    if (s->use != USE_OWN)
+    if (s->use != USE_OWN) {
+        sweep_pool_release(s->host.device);
         host_finish(&s->host);
+    }
 }
 
 // Making a device, and what it compiled last time and this time.

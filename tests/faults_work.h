@@ -4,6 +4,7 @@
 #define VKMOE_TESTS_FAULTS_WORK_H
 
 #include "sweep.h" // before host.h: both bring Vulkan's types, this one without prototypes
+#include "sweep_pool.h"
 
 #include "check.h"
 #include "host.h"

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sweep_pool.h"
 #include "tap.h"
 
 #include "sweep_calls.inc" // enum call, enum object, wrapped[], and static wrappers
@@ -123,7 +124,7 @@ static PFN_vkGetDeviceProcAddr real_get_device;
 
 static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL get_device(VkDevice device, const char *name)
 {
-    return wrap(name, real_get_device(device, name));
+    return wrap(name, sweep_pool(name, real_get_device(device, name)));
 }
 
 PFN_vkGetInstanceProcAddr __real_vkmoe_vk_loader(void);
@@ -133,7 +134,7 @@ static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL get_instance(VkInstance instance
 {
     PFN_vkVoidFunction function = __real_vkmoe_vk_loader()(instance, name);
     if (strcmp(name, "vkGetDeviceProcAddr") || !function)
-        return wrap(name, function);
+        return wrap(name, sweep_pool(name, function));
     real_get_device = (PFN_vkGetDeviceProcAddr)function;
     return (PFN_vkVoidFunction)get_device;
 }
