@@ -20,7 +20,9 @@ void main()
         sums[c] = 0.0;
     for (uint slot = 0; slot < pc.k; slot++) {
         const uint pair = token * pc.k + slot;
-        float w = load_f32(pc.weights, pair);
+        float w = 1.0;
+        if (COMBINE_UNWEIGHTED != 2)
+            w = load_f32(pc.weights, pair);
         if (floatBitsToUint(w) == DROPPED)
             continue;
         if (COMBINE_UNWEIGHTED != 0)

@@ -6,7 +6,7 @@
 #include "shared.h"
 
 SPEC(0, COMBINE_LANES, 64)
-SPEC(1, COMBINE_UNWEIGHTED, 0) // 1: o is weighted already (weight on input)
+SPEC(1, COMBINE_UNWEIGHTED, 0) // 1: o is weighted already (weight on input); 2: without weights
 SPEC(2, COMBINE_SHARED, 0)     // 0 no shared expert, 1 weight 1, 2 shared_weights
 SPEC(3, COMBINE_OUTPUT_BIAS, 0)
 SPEC(4, COMBINE_RUN, 4) // consecutive columns a lane makes

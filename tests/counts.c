@@ -80,6 +80,8 @@ static enum vkmoe_status create_mixed(vkmoe_device *device, const struct vkmoe_m
         p.shared.up.dtype = p.shared.down.dtype = dtype;
         p.shared.gate.dtype = gate_dtype;
     }
+    if (p.latent.size)
+        p.latent.down = p.latent.up = some(17, p.latent.size * p.hidden);
     return vkmoe_moe_create(device, &p, out);
 }
 
@@ -154,6 +156,8 @@ static const struct dispatch_case dispatch_cases[] = {
     F32("supplied-weighted-shared", 2, 5, 4, 16, SHARED, BY_WEIGHT),
     { "gate-apart", 5, 7, 4, 16, VKMOE_DTYPE_F32, false, { PLAIN }, true },
     { "gate-apart-shared", 6, 9, 4, 16, VKMOE_DTYPE_BF16, false, { SHARED }, true },
+    F32("latent", 5, 7, 4, 16, PLAIN, .latent.size = 9),
+    F32("latent-shared", 10, 12, 4, 16, SHARED, .latent.size = 9),
 };
 
 // Decode up to some number of tokens, prefill from there on, and nothing in between.
@@ -303,12 +307,14 @@ fail:
 static uint64_t scratch_bound(const struct vkmoe_moe_params *p, bool gate_apart, uint64_t tokens)
 {
     const uint64_t k = p->experts_per_token;
-    uint64_t bound = tokens * k * (p->inner + p->hidden) * 4 + tokens * p->experts * 4 + (1 << 20);
-    if (p->shared.inner > k * p->hidden)
-        bound += tokens * (p->shared.inner - k * p->hidden) * 4;
+    const uint64_t latent = p->latent.size, width = latent ? latent : p->hidden;
+    const uint64_t shared = latent ? 0 : p->shared.inner;
+    uint64_t bound = tokens * k * (p->inner + width) * 4 + tokens * p->experts * 4 + (1 << 20);
+    if (shared > k * p->hidden)
+        bound += tokens * (shared - k * p->hidden) * 4;
     if (gate_apart)
-        bound += tokens * (k * p->inner + p->shared.inner) * 4;
-    return bound;
+        bound += tokens * (k * p->inner + shared) * 4;
+    return bound + (latent ? tokens * (2 * latent + p->hidden + 2ull * p->shared.inner) * 4 : 0);
 }
 
 static bool check_bound(
@@ -361,6 +367,8 @@ static bool test_scratch_bound(void)
                                                 : widths[rng_below(&rng, WIDTHS)];
             if (round % 8 == 3)
                 p.shared.token_gate = some(17, p.hidden);
+            if (round % 5 == 3)
+                p.latent.size = 1 + rng_below(&rng, p.hidden);
             const bool gate_apart = round % 3 == 1;
             CHECK_OK(
                 create_mixed(bench.device, &p, round % 3 == 2 ? VKMOE_DTYPE_F16 : VKMOE_DTYPE_F32,

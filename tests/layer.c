@@ -166,14 +166,18 @@ static bool check_scratch(const struct run *run)
     const struct vkmoe_moe_params *p = &run->c->layer;
     const uint32_t tokens[] = { 0, 1, 2, 7, 33, 64, 300, 4096, 65536, run->c->tokens };
     uint64_t k = p->experts_per_token, routed = k * p->hidden;
+    uint64_t width = layer_case_experts_width(run->c),
+             shared = p->latent.size ? 0 : p->shared.inner;
     uint64_t logits = p->experts + (run->c->has & CASE_LEVELS ? 2 : 0);
     for (size_t i = 0; i < sizeof(tokens) / sizeof(tokens[0]); i++) {
         uint64_t t = tokens[i];
-        uint64_t bound = t * k * (p->inner + p->hidden) * 4 + t * logits * 4 + (1 << 20);
-        if (p->shared.inner > routed)
-            bound += t * (p->shared.inner - routed) * 4;
+        uint64_t bound = t * k * (p->inner + width) * 4 + t * logits * 4 + (1 << 20);
+        if (shared > routed)
+            bound += t * (shared - routed) * 4;
+        if (p->latent.size)
+            bound += t * (2ull * p->latent.size + p->hidden + 2ull * p->shared.inner) * 4;
         if (run->c->has & (CASE_OTHER_GATE | CASE_OTHER_SHARED_GATE))
-            bound += t * (k * p->inner + p->shared.inner) * 4;
+            bound += t * (k * p->inner + shared) * 4;
         uint64_t size = vkmoe_moe_scratch_size(run->layer, tokens[i]);
         if (size > bound) {
             tap_note("scratch for %" PRIu32 " tokens is %" PRIu64 ", at most %" PRIu64, tokens[i],
@@ -188,7 +192,7 @@ static bool check_scratch(const struct run *run)
 static bool check_size(const struct run *run)
 {
     const struct vkmoe_moe_params *p = &run->c->layer;
-    uint64_t elements = (uint64_t)p->experts * p->inner * p->hidden;
+    uint64_t elements = (uint64_t)p->experts * p->inner * layer_case_experts_width(run->c);
     uint64_t least = format_bytes(run->c->dtype, elements)
         + format_bytes(layer_case_down_dtype(run->c), elements);
     if (!(run->c->has & CASE_UNGATED))

@@ -108,7 +108,20 @@ static const struct layer_case base_case = {
     X(blocks_of_a_router_cut, p->router.weight.dtype = VKMOE_DTYPE_Q8_0) \
     X(unknown_dtype_of_router, p->router.weight.dtype = (enum vkmoe_dtype)99) \
     X(no_shared_up, p->shared.up.data = NULL) \
-    X(no_shared_down, p->shared.down.data = NULL)
+    X(no_shared_down, p->shared.down.data = NULL) \
+    X(latent_65537, LATENT; p->latent.size = 65537) \
+    X(no_latent_down, LATENT; p->latent.down.data = NULL) \
+    X(no_latent_up, LATENT; p->latent.up.data = NULL) \
+    X(unknown_dtype_of_latent, LATENT; p->latent.up.dtype = (enum vkmoe_dtype)99) \
+    X(blocks_of_latent_cut, LATENT; p->latent.down.dtype = VKMOE_DTYPE_Q8_0) \
+    X(no_shared_up_beside_latent, LATENT; p->shared.up.data = NULL) \
+    X(no_shared_down_beside_latent, LATENT; p->shared.down.data = NULL) \
+    X(unknown_dtype_of_shared_beside_latent, LATENT; p->shared.down.dtype = (enum vkmoe_dtype)99)
+
+// One as wide as a token.
+#define LATENT \
+    p->latent.size = p->hidden; \
+    p->latent.down = p->latent.up = up[0]
 
 // Layers whose expert matrices could be in blocks.
 #define IN_BLOCKS \

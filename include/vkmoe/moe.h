@@ -165,6 +165,18 @@ struct vkmoe_moe_params {
         struct vkmoe_view token_gate; // [hidden]
     } shared;
     enum vkmoe_precision precision; // of the experts, not of the router
+    // Routed experts that work on a latent of x (Nemotron-3 Super):
+    //
+    //     z = x downt                          y = (sum of weight * expert(z)) upt
+    //
+    // gate, up, down and the first three biases then have `size` where they have `hidden` above.
+    // The router, the shared expert and output_bias stay as they are. Every matrix of the latent
+    // and of the shared expert may have a dtype of its own.
+    struct {
+        uint32_t size;          // 1 to 65536; 0: there is none
+        struct vkmoe_view down; // [size][hidden]
+        struct vkmoe_view up;   // [hidden][size]
+    } latent;
 };
 
 // ---------------------------------------------------------------------------- MoE
@@ -199,7 +211,8 @@ VKMOE_API uint64_t vkmoe_moe_device_size(const vkmoe_moe *moe);
 //
 // and tokens * (shared.inner - k * hidden) * 4 more with a shared expert wider than k * hidden,
 // tokens * 8 more with router.levels, tokens * (k * inner + shared.inner) * 4 more where a gate has
-// another dtype than up.
+// another dtype than up. With a latent its size counts instead of hidden, the shared expert does
+// not, and tokens * (2 * latent.size + hidden + 2 * shared.inner) * 4 more is needed.
 VKMOE_API uint64_t vkmoe_moe_scratch_size(const vkmoe_moe *moe, uint32_t tokens);
 
 struct vkmoe_moe_forward_params {
@@ -221,9 +234,11 @@ struct vkmoe_moe_forward_params {
 // Records one MoE forward: three dispatches for few tokens, otherwise five, or six with a
 // shared expert; one less if routing is supplied with its weights. Where a gate, of the shared
 // expert or of the others, has another dtype than up, gate and up are products of their own, which
-// makes two more, and one more with a shared expert. More than 131072 tokens * k are worked off in
-// several passes of so many dispatches each. Inputs must not be written, nor any buffer freed,
-// before the stream has finished.
+// makes two more, and one more with a shared expert. A latent makes two more without a shared
+// expert; with one, which then is products of its own, there are ten for few tokens and twelve
+// otherwise, one less without shared.gate. More than 131072 tokens * k are worked off in several
+// passes of so many dispatches each. Inputs must not be written, nor any buffer freed, before the
+// stream has finished.
 //
 // INVALID if a span is too short or misaligned; OUT_OF_MEMORY if scratch could not grow or a
 // pipeline could not be made. Nothing is recorded when it fails.

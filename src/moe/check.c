@@ -19,6 +19,8 @@ static enum vkmoe_status check_shapes(const struct caller *caller, const struct 
         MAX_WIDTH);
     CHECK(p->shared.inner <= MAX_WIDTH, "shared.inner is %u, must be 0 to %u", p->shared.inner,
         MAX_WIDTH);
+    CHECK(p->latent.size <= MAX_WIDTH, "latent.size is %u, must be 0 to %u", p->latent.size,
+        MAX_WIDTH);
     CHECK(p->experts >= 1 && p->experts <= MAX_EXPERTS, "experts is %u, must be 1 to %u",
         p->experts, MAX_EXPERTS);
     CHECK(p->experts_per_token >= 1 && p->experts_per_token <= p->experts,
@@ -53,7 +55,8 @@ static enum vkmoe_status check_shared(const struct caller *caller, const struct 
     CHECK(p->shared.up.data && p->shared.down.data, "shared.up and shared.down are required");
     CHECK(
         p->shared.gate.data || !gated_only, "activation %d needs shared.gate", (int)p->activation);
-    CHECK(p->gate || !p->shared.gate.data || p->shared.gate.dtype == p->shared.up.dtype,
+    CHECK(p->gate || has_latent(p) || !p->shared.gate.data
+            || p->shared.gate.dtype == p->shared.up.dtype,
         "shared.gate and shared.up differ in dtype; only where the others have a gate they may");
     CHECK(!p->shared.token_gate.data || has_router(&p->router),
         "shared.token_gate needs a router; none runs with supplied weights");
@@ -82,7 +85,7 @@ static enum vkmoe_status check_vectors(
     const struct named_view views[] = {
         { "gate_bias", &p->gate_bias, p->inner },
         { "up_bias", &p->up_bias, p->inner },
-        { "down_bias", &p->down_bias, p->hidden },
+        { "down_bias", &p->down_bias, experts_width(p) },
         { "output_bias", &p->output_bias, p->hidden },
     };
     return vkmoe_views_check(caller, views, ARRAY_SIZE(views));
@@ -95,6 +98,7 @@ enum vkmoe_status vkmoe_moe_check(const struct caller *caller, const struct vkmo
     TRY_RETURN(vkmoe_router_check(caller, &router));
     TRY_RETURN(check_router_hidden(caller, p));
     TRY_RETURN(check_experts(caller, p));
+    TRY_RETURN(vkmoe_latent_experts_check(caller, p));
     return check_vectors(caller, p);
 }
 

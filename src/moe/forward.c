@@ -4,7 +4,8 @@
 //     many         route [-> limit_experts] -> group_tokens -> experts_gemm up
 //                  [-> shared expert's down] -> experts_gemm down -> combine
 //
-// Where gate is apart, the product up is gate, up and activate.
+// Where gate is apart, the product up is gate, up and activate. What stands around them where
+// experts work on a latent: latent_experts.h.
 #include "moe/record.h"
 
 #include "base/common.h"
@@ -59,6 +60,7 @@ static void aim(struct moe_pass *pass, const struct vkmoe_moe_forward_params *f,
 static enum vkmoe_status record_pass(
     const struct moe_pass *pass, const struct sequence_limit *limit, uint32_t first)
 {
+    TRY_RETURN(vkmoe_latent_experts_record_inputs(pass));
     TRY_RETURN(vkmoe_moe_record_route(pass));
     if (limit)
         TRY_RETURN(vkmoe_pairs_limit(pass->stream,
@@ -71,7 +73,8 @@ static enum vkmoe_status record_pass(
                 .first_token = first,
             }));
     TRY_RETURN(vkmoe_moe_record_up(pass));
-    return vkmoe_moe_record_down(pass);
+    TRY_RETURN(vkmoe_moe_record_down(pass));
+    return vkmoe_latent_experts_record_outputs(pass);
 }
 
 enum vkmoe_status vkmoe_moe_record(const struct caller *caller, vkmoe_stream *stream,

@@ -23,7 +23,7 @@ struct router_source vkmoe_moe_router(const struct vkmoe_moe_params *p)
 // Of the routed experts or of the shared one: then of both, so that a layer has one way.
 static bool needs_gate_apart(const struct vkmoe_moe_params *p)
 {
-    const bool shared = p->shared.inner > 0 && p->shared.gate.data != NULL;
+    const bool shared = shared_beside_routed(p) > 0 && p->shared.gate.data != NULL;
     return (p->gate && p->gate[0].dtype != p->up[0].dtype)
         || (shared && p->shared.gate.dtype != p->shared.up.dtype);
 }
@@ -37,9 +37,13 @@ static struct experts_source source_of_h(const struct vkmoe_moe_params *p, const
         .weights = weights,
         .count = p->experts,
         .rows = p->inner,
-        .columns = p->hidden,
+        .columns = experts_width(p),
         .bias = bias,
-        .shared = { .weights = shared, .rows = p->shared.inner, .columns = p->hidden },
+        .shared = {
+            .weights = shared,
+            .rows = shared_beside_routed(p),
+            .columns = p->hidden,
+        },
     };
 }
 
@@ -70,12 +74,12 @@ struct experts_source vkmoe_moe_down(const struct vkmoe_moe_params *p)
         .name = "down",
         .weights = p->down,
         .count = p->experts,
-        .rows = p->hidden,
+        .rows = experts_width(p),
         .columns = p->inner,
         .bias = p->down_bias,
         .shared = {
             .weights = p->shared.down,
-            .rows = p->shared.inner ? p->hidden : 0,
+            .rows = shared_beside_routed(p) ? p->hidden : 0,
             .columns = p->shared.inner,
         },
     };
@@ -87,7 +91,8 @@ uint64_t vkmoe_moe_load_size(const struct vkmoe_moe_params *p)
     const struct experts_source gate = vkmoe_moe_gate(p), up = vkmoe_moe_up(p),
                                 down = vkmoe_moe_down(p);
     return vkmoe_router_load_size(&router) + (gate.count ? vkmoe_experts_load_size(&gate) : 0)
-        + vkmoe_experts_load_size(&up) + vkmoe_experts_load_size(&down);
+        + vkmoe_experts_load_size(&up) + vkmoe_experts_load_size(&down)
+        + vkmoe_latent_experts_load_size(p);
 }
 
 static void set_defaults(struct vkmoe_moe_params *p)
@@ -113,6 +118,9 @@ static enum vkmoe_status fill(
         TRY_RETURN(vkmoe_experts_create(loading, &gate, &moe->gate));
     TRY_RETURN(vkmoe_experts_create(loading, &up, &moe->up));
     TRY_RETURN(vkmoe_experts_create(loading, &down, &moe->down));
+    TRY_RETURN(vkmoe_latent_experts_create(loading, p, &moe->latent));
+    if (has_latent(p)) // which has output_bias
+        return VKMOE_OK;
     return vkmoe_vector_upload(moe->device, &p->output_bias, p->hidden, 1, &moe->output_bias);
 }
 
@@ -121,10 +129,10 @@ static enum vkmoe_status test_forms(struct loading *loading, const struct vkmoe_
 {
     const struct vkmoe_view *views[] = { p->gate, p->up, p->down, &p->shared.gate, &p->shared.up,
         &p->shared.down };
-    for (size_t i = 0; i < (p->shared.inner > 0 ? 6 : 3); i++)
+    for (size_t i = 0; i < (shared_beside_routed(p) > 0 ? 6 : 3); i++)
         if (views[i] && views[i]->data)
             TRY_RETURN(vkmoe_self_test(loading, views[i]->dtype));
-    return VKMOE_OK;
+    return vkmoe_latent_experts_self_test(loading, p);
 }
 
 enum vkmoe_status vkmoe_moe_load(
@@ -158,6 +166,7 @@ void vkmoe_moe_destroy(vkmoe_moe **moe)
     TAKE_OR_RETURN(vkmoe_moe, m, moe);
     vkmoe_router_destroy(&m->router);
     EXPERTS_DESTROY(&m->gate, &m->up, &m->down);
+    vkmoe_latent_experts_destroy(&m->latent);
     vkmoe_buffer_destroy(&m->output_bias);
     free(m);
 }
@@ -166,6 +175,6 @@ uint64_t vkmoe_moe_device_size(const vkmoe_moe *moe)
 {
     return moe ? vkmoe_router_size(&moe->router) + vkmoe_experts_size(&moe->gate)
             + vkmoe_experts_size(&moe->up) + vkmoe_experts_size(&moe->down)
-            + vkmoe_buffer_taken(moe->output_bias)
+            + vkmoe_latent_experts_size(&moe->latent) + vkmoe_buffer_taken(moe->output_bias)
                : 0;
 }

@@ -4,6 +4,7 @@
 #define VKMOE_MOE_OBJECT_H
 
 #include "base/limits.h"
+#include "moe/latent_experts.h"
 #include "moe/pairs.h"
 #include "moe/router.h"
 #include "vkmoe/moe.h"
@@ -19,8 +20,26 @@ struct vkmoe_moe {
     struct router router;
     struct experts gate; // apart: of another dtype than up; else zeroed, and up has it
     struct experts up, down;
-    vkmoe_buffer *output_bias; // f32 [hidden], or NULL
+    vkmoe_buffer *output_bias;    // f32 [hidden], or NULL
+    struct latent_experts latent; // zeroed: there is none
 };
+
+static inline bool has_latent(const struct vkmoe_moe_params *params)
+{
+    return params->latent.size > 0;
+}
+
+// Of what routed experts see, and of what they make.
+static inline uint32_t experts_width(const struct vkmoe_moe_params *params)
+{
+    return has_latent(params) ? params->latent.size : params->hidden;
+}
+
+// Of the shared expert, where it is one with the others; 0: it is not, or there is none.
+static inline uint32_t shared_beside_routed(const struct vkmoe_moe_params *params)
+{
+    return has_latent(params) ? 0 : params->shared.inner;
+}
 
 static inline bool gate_is_apart(const struct vkmoe_moe *moe)
 {

@@ -149,7 +149,7 @@ enum vkmoe_status vkmoe_pairs_combine(vkmoe_stream *stream, vkmoe_device *device
     const uint32_t run_length = 4;
     const struct combine_push push = {
         .outputs = o->outputs,
-        .weights = o->weights,
+        .weights = o->weights ? o->weights : vkmoe_device_dummy_address(device),
         .shared_weights =
             o->shared_weights ? o->shared_weights : vkmoe_device_dummy_address(device),
         .output_bias = address_or_dummy(device, o->output_bias),
@@ -163,7 +163,7 @@ enum vkmoe_status vkmoe_pairs_combine(vkmoe_stream *stream, vkmoe_device *device
         .kernel = KERNEL_combine,
         .spec = {
             [COMBINE_LANES] = shapes->combine_lanes,
-            [COMBINE_UNWEIGHTED] = o->unweighted,
+            [COMBINE_UNWEIGHTED] = o->weights ? o->unweighted : 2,
             [COMBINE_SHARED] = o->shared,
             [COMBINE_OUTPUT_BIAS] = o->output_bias != NULL,
             [COMBINE_RUN] = run_length,

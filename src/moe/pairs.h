@@ -72,7 +72,7 @@ enum vkmoe_status vkmoe_pairs_activate(vkmoe_stream *stream, vkmoe_device *devic
 
 struct combine_operands {
     uint64_t outputs;                // f32 [tokens][k][columns]
-    uint64_t weights;                // f32 [tokens][k]
+    uint64_t weights;                // f32 [tokens][k]; 0: all are 1
     uint64_t shared_weights;         // f32 [tokens], for SHARED_WEIGHTED
     const vkmoe_buffer *output_bias; // f32 [columns], or NULL
     uint64_t y; // f32 [tokens][columns]: the shared expert's output before, all of it after

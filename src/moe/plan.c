@@ -26,14 +26,15 @@ static void lay_out_gate(
     s->shared_gate = vkmoe_scratch_take(&s->size, moe->gate.shared.rows > 0 ? shared_h_size : 0);
 }
 
-// The scratch of a pass.
-static struct moe_plan lay_out(const vkmoe_moe *moe, uint32_t tokens, bool few)
+// The scratch of a pass, but for what a latent takes.
+static struct moe_plan lay_out_experts(const vkmoe_moe *moe, uint32_t tokens, bool few)
 {
     const struct vkmoe_moe_params *p = &moe->params;
     const uint64_t pairs = (uint64_t)tokens * p->experts_per_token;
     const uint64_t logits_size = (uint64_t)tokens * vkmoe_router_logits(&moe->router) * 4;
     const uint64_t h_size = pairs * padded_columns(p->inner) * 4;
-    const uint64_t shared_h_size = (uint64_t)tokens * padded_columns(p->shared.inner) * 4;
+    const uint32_t shared_inner = shared_beside_routed(p);
+    const uint64_t shared_h_size = (uint64_t)tokens * padded_columns(shared_inner) * 4;
     struct moe_plan s = { .few = few, .tokens = tokens };
     s.weights = vkmoe_scratch_take(&s.size, pairs * 4);
     s.shared_weights =
@@ -47,16 +48,24 @@ static struct moe_plan lay_out(const vkmoe_moe *moe, uint32_t tokens, bool few)
         return s;
     }
     const struct sorted_products products = vkmoe_moe_products(moe);
-    s.sorted = vkmoe_pairs_plan(&s.size, &products, (uint32_t)pairs, p->shared.inner ? tokens : 0);
+    s.sorted = vkmoe_pairs_plan(&s.size, &products, (uint32_t)pairs, shared_inner ? tokens : 0);
     uint64_t early = s.size, late = s.size;
     s.logits = vkmoe_scratch_take(&early, logits_size);
     s.ids = vkmoe_scratch_take(&early, pairs * 4);
     s.h = vkmoe_scratch_take(&late, h_size);
     // The shared expert's h waits where the routed outputs will be.
-    s.shared_h = s.outputs = vkmoe_scratch_take(&late, MAX(pairs * p->hidden * 4, shared_h_size));
+    s.shared_h = s.outputs =
+        vkmoe_scratch_take(&late, MAX(pairs * experts_width(p) * 4, shared_h_size));
     s.size = late;
     lay_out_gate(moe, h_size, shared_h_size, &s);
     s.size = MAX(early, s.size);
+    return s;
+}
+
+static struct moe_plan lay_out(const vkmoe_moe *moe, uint32_t tokens, bool few)
+{
+    struct moe_plan s = lay_out_experts(moe, tokens, few);
+    vkmoe_latent_experts_plan(moe, tokens, &s.size, &s.latent);
     return s;
 }
 
@@ -64,13 +73,17 @@ static struct moe_plan lay_out(const vkmoe_moe *moe, uint32_t tokens, bool few)
 static uint64_t scratch_bound(const vkmoe_moe *moe, uint32_t tokens)
 {
     const struct vkmoe_moe_params *p = &moe->params;
-    const uint64_t per_pair = ((uint64_t)p->inner + p->hidden) * 4;
+    const uint64_t per_pair = ((uint64_t)p->inner + experts_width(p)) * 4;
     const uint64_t outputs = (uint64_t)p->experts_per_token * p->hidden;
-    const uint64_t excess = p->shared.inner > outputs ? (p->shared.inner - outputs) * 4 : 0;
+    const uint32_t shared = shared_beside_routed(p);
+    const uint64_t excess = shared > outputs ? (shared - outputs) * 4 : 0;
+    const uint64_t latent =
+        has_latent(p) ? (2ull * p->latent.size + p->hidden + 2ull * p->shared.inner) * 4 : 0;
     const uint64_t logits = (uint64_t)vkmoe_router_logits(&moe->router) * 4;
-    const uint64_t gate = ((uint64_t)p->experts_per_token * p->inner + p->shared.inner) * 4;
+    const uint64_t gate = ((uint64_t)p->experts_per_token * p->inner + shared) * 4;
     return tokens
-        * (p->experts_per_token * per_pair + logits + excess + (gate_is_apart(moe) ? gate : 0))
+        * (p->experts_per_token * per_pair + logits + excess + latent
+            + (gate_is_apart(moe) ? gate : 0))
         + SCRATCH_SLACK;
 }
 
@@ -87,17 +100,17 @@ static bool are_few(const vkmoe_moe *moe, uint32_t tokens)
 bool vkmoe_moe_folds(const vkmoe_moe *moe, uint32_t tokens)
 {
     return are_few(moe, tokens) && vkmoe_router_folds(&moe->router)
-        && moe->params.router_hidden == moe->params.hidden;
+        && moe->params.router_hidden == moe->params.hidden && !has_latent(&moe->params);
 }
 
 // The most tokens that arrays and kernels can take at once.
 static uint32_t most_tokens(const vkmoe_moe *moe)
 {
     const struct vkmoe_moe_params *p = &moe->params;
-    const uint64_t widest = MAX(padded_columns(p->inner), p->hidden);
+    const uint64_t widest = MAX(padded_columns(p->inner), experts_width(p));
     const uint64_t per_token =
         MAX(MAX(widest * p->experts_per_token, vkmoe_router_logits(&moe->router)),
-            MAX(padded_columns(p->shared.inner), p->router_hidden));
+            MAX(MAX(padded_columns(p->shared.inner), p->router_hidden), p->hidden));
     return (uint32_t)MAX(
         MIN(PASS_MAX_PAIRS / p->experts_per_token, PASS_MAX_ELEMENTS / per_token), 1);
 }

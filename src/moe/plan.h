@@ -15,6 +15,7 @@ struct moe_plan {
     uint64_t gate, shared_gate; // where gate is apart: its products, which h and shared_h join
     uint64_t h, shared_h, outputs;
     struct sorted_pairs sorted; // unless few
+    struct latent_experts_plan latent;
     uint64_t size;
 };
 

@@ -63,7 +63,7 @@ enum vkmoe_status vkmoe_moe_record_up(const struct moe_pass *pass)
     const struct moe_plan *plan = &pass->plan;
     const struct up_operands operands = {
         .pairs = pass->pairs,
-        .x = pass->x,
+        .x = has_latent(p) ? scratch_address(pass, plan->latent.z) : pass->x,
         .h = scratch_address(pass, plan->h),
         .shared_h = scratch_address(pass, plan->shared_h),
         .activation = { p->activation, p->activation_alpha, p->activation_limit },
@@ -86,9 +86,15 @@ enum vkmoe_status vkmoe_moe_record_up(const struct moe_pass *pass)
 
 static enum shared_mode shared_mode(const vkmoe_moe *moe)
 {
-    return moe->params.shared.inner == 0 ? SHARED_NONE
-        : moe->router.weighs_shared      ? SHARED_WEIGHTED
-                                         : SHARED_ADDED;
+    return shared_beside_routed(&moe->params) == 0 ? SHARED_NONE
+        : moe->router.weighs_shared                ? SHARED_WEIGHTED
+                                                   : SHARED_ADDED;
+}
+
+// Where the sum over experts goes.
+static uint64_t result_address(const struct moe_pass *pass)
+{
+    return has_latent(&pass->moe->params) ? scratch_address(pass, pass->plan.latent.sum) : pass->y;
 }
 
 static enum vkmoe_status record_few_down(const struct moe_pass *pass)
@@ -100,7 +106,7 @@ static enum vkmoe_status record_few_down(const struct moe_pass *pass)
             .h = scratch_address(pass, pass->plan.h),
             .shared_h = scratch_address(pass, pass->plan.shared_h),
             .shared_weights = scratch_address(pass, pass->plan.shared_weights),
-            .y = pass->y,
+            .y = result_address(pass),
             .output_bias = moe->output_bias,
             .shared = shared_mode(moe),
             .weigh_input = moe->params.weight_on_input,
@@ -116,7 +122,7 @@ enum vkmoe_status vkmoe_moe_record_down(const struct moe_pass *pass)
     if (plan->few)
         return record_few_down(pass);
     // The shared expert's outputs wait in y until they are combined with the others'.
-    if (moe->params.shared.inner > 0)
+    if (shared_beside_routed(&moe->params) > 0)
         TRY_RETURN(vkmoe_experts_direct(pass->stream, &moe->down,
             &(struct direct_operands){
                 .x = scratch_address(pass, plan->shared_h),
@@ -132,10 +138,10 @@ enum vkmoe_status vkmoe_moe_record_down(const struct moe_pass *pass)
             .weights = pass->pairs.weights,
             .shared_weights = scratch_address(pass, plan->shared_weights),
             .output_bias = moe->output_bias,
-            .y = pass->y,
+            .y = result_address(pass),
             .tokens = pass->pairs.tokens,
             .k = pass->pairs.k,
-            .columns = moe->params.hidden,
+            .columns = experts_width(&moe->params),
             .shared = shared_mode(moe),
             .unweighted = moe->params.weight_on_input,
         });

@@ -9,7 +9,8 @@ struct combine_case {
     struct kernel_case base;
     uint32_t tokens, k, columns;
     enum ids_pattern pattern; // of what is dropped
-    bool unweighted, output_bias;
+    uint32_t unweighted;      // as COMBINE_UNWEIGHTED
+    bool output_bias;
     uint32_t shared; // as COMBINE_SHARED
 };
 
@@ -30,9 +31,11 @@ static const struct combine_case cases[] = {
         SHAPE(65, 8, 112), .shared = 1},
     CASE("qwen2-moe", .shapes = 31), SHAPE(17, 4, 64), .shared = 2},
     CASE("qwen2-moe-odd", .shapes = 9), SHAPE(17, 4, 65), .shared = 2, .pattern = IDS_DROPPED},
-    CASE("llama4-scout", .shapes = 3), SHAPE(33, 1, 80), .unweighted = true, .shared = 1},
-    CASE("llama4-k2-dropped", .shapes = 1), SHAPE(33, 2, 20), .unweighted = true,
+    CASE("llama4-scout", .shapes = 3), SHAPE(33, 1, 80), .unweighted = 1, .shared = 1},
+    CASE("llama4-k2-dropped", .shapes = 1), SHAPE(33, 2, 20), .unweighted = 1,
         .pattern = IDS_DROPPED},
+    CASE("nemotron-3-latent", .shapes = 3), SHAPE(9, 1, 33), .unweighted = 2, .shared = 2,
+        .pattern = IDS_ALL_DROPPED},
     CASE("jetmoe", .shapes = 3), SHAPE(40, 2, 128), .output_bias = true},
     CASE("jetmoe-odd", .shapes = 31, .everywhere = true), SHAPE(7, 2, 45), .output_bias = true},
     CASE("bias-and-weighted-shared", .shapes = 3), SHAPE(5, 3, 31), .output_bias = true,
@@ -57,6 +60,14 @@ static const struct kernel_shape shapes[] = {
     { .lanes = 128, .blocks = 2 },
 };
 
+// Without weights nothing is.
+static bool is_dropped(const struct kernel_io *io, uint32_t pair)
+{
+    const struct combine_case *c = (const void *)io->test;
+    const struct routing *routing = io->model;
+    return c->unweighted < 2 && routing->dropped[pair];
+}
+
 static void fill(struct kernel_io *io)
 {
     const struct combine_case *c = (const void *)io->test;
@@ -64,7 +75,7 @@ static void fill(struct kernel_io *io)
     *routing = io_add_routing(io, c->pattern, c->tokens, c->k, 64 + c->k);
     float *outputs = io_add_floats(io, "outputs", (size_t)c->tokens * c->k, c->columns, 1.0);
     for (uint32_t pair = 0; pair < c->tokens * c->k; pair++) // nobody has written these
-        for (uint32_t i = 0; routing->dropped[pair] && i < c->columns; i++)
+        for (uint32_t i = 0; is_dropped(io, pair) && i < c->columns; i++)
             outputs[(size_t)pair * c->columns + i] = NAN;
     if (c->shared == 2)
         io_add_floats(io, "shared_weights", c->tokens, 1, 1.0);
@@ -98,7 +109,7 @@ static void reference(struct kernel_io *io)
             if (c->shared)
                 sum += weight * y_before[at];
             for (uint32_t pair = t * c->k; pair < (t + 1) * c->k; pair++)
-                if (!routing->dropped[pair])
+                if (!is_dropped(io, pair))
                     sum += (c->unweighted ? 1.0 : routing->weights[pair])
                         * (double)outputs[(size_t)pair * c->columns + i];
             y[at] = sum;

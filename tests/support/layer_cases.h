@@ -79,6 +79,9 @@ enum vkmoe_dtype layer_case_gate_dtype(const struct layer_case *c);
 // Of the down projections, but for that of a shared expert with a dtype of its own.
 enum vkmoe_dtype layer_case_down_dtype(const struct layer_case *c);
 
+// Of what the routed experts see.
+uint32_t layer_case_experts_width(const struct layer_case *c);
+
 // The same case with all matrices in one format, as wide and laid out as its blocks need.
 struct layer_case layer_case_stored_as(const struct layer_case *c, enum vkmoe_dtype dtype);
 

@@ -167,10 +167,15 @@ static void make_router(const struct maker *m)
 
 // ---------------------------------------------------------------------------- experts
 
+uint32_t layer_case_experts_width(const struct layer_case *c)
+{
+    return c->layer.latent.size ? c->layer.latent.size : c->layer.hidden;
+}
+
 // The places of one expert's gate (none if ungated) and up, in memory of their own.
 static void place_gate_up(const struct maker *m, struct place *gate, struct place *up)
 {
-    int64_t inner = m->c->layer.inner, hidden = m->c->layer.hidden;
+    int64_t inner = m->c->layer.inner, hidden = layer_case_experts_width(m->c);
     size_t size = format_bytes(m->c->dtype, (size_t)(inner * hidden)); // of one
     size_t first = format_bytes(m->c->dtype, test_format(m->c->dtype)->elements);
     bool gated = !(m->c->has & CASE_UNGATED);
@@ -219,6 +224,7 @@ struct layer_case layer_case_stored_as(const struct layer_case *c, enum vkmoe_dt
     stored.has &=
         ~(unsigned)(CASE_OTHER_DOWN | CASE_OTHER_SHARED | CASE_OTHER_GATE | CASE_OTHER_SHARED_GATE);
     stored.layer.hidden = format_width(dtype, c->layer.hidden);
+    stored.layer.latent.size = format_width(dtype, c->layer.latent.size);
     stored.layer.inner = format_width(dtype, c->layer.inner);
     stored.layer.router_hidden = format_width(dtype, c->layer.router_hidden);
     stored.layer.shared.inner = format_width(dtype, c->layer.shared.inner);
@@ -227,9 +233,8 @@ struct layer_case layer_case_stored_as(const struct layer_case *c, enum vkmoe_dt
     return stored;
 }
 
-static struct place place_down(const struct maker *m, uint32_t inner)
+static struct place place_down(const struct maker *m, uint32_t hidden, uint32_t inner)
 {
-    uint32_t hidden = m->c->layer.hidden;
     size_t size = format_bytes(layer_case_down_dtype(m->c), (size_t)inner * hidden);
     char *base = keep(m->data, size + 1);
     if (m->c->layout == LAYOUT_TRANSPOSED || m->c->layout == LAYOUT_INTERLEAVED)
@@ -253,7 +258,8 @@ static struct vkmoe_view make_expert_matrix(struct rng *rng, uint32_t expert, ui
 static void make_experts(const struct maker *m)
 {
     const struct layer_case *c = m->c;
-    uint32_t experts = c->layer.experts, hidden = c->layer.hidden, inner = c->layer.inner;
+    uint32_t experts = c->layer.experts, inner = c->layer.inner;
+    uint32_t hidden = layer_case_experts_width(c);
     bool gated = !(c->has & CASE_UNGATED);
     double gain = c->expert_gain != 0.0 ? c->expert_gain : 1.0;
     struct reference_layer *reference = &m->data->reference;
@@ -276,7 +282,7 @@ static void make_experts(const struct maker *m)
                 &rng, e, inner, hidden, layer_case_gate_dtype(c), gain, gate, reference->gate);
         ups[e] = make_expert_matrix(&rng, e, inner, hidden, c->dtype, gain, up, reference->up);
         downs[e] = make_expert_matrix(&rng, e, hidden, inner, layer_case_down_dtype(c), 1.0,
-            place_down(m, inner), reference->down);
+            place_down(m, hidden, inner), reference->down);
     }
     m->data->params.gate = gated ? gates : NULL;
     m->data->params.up = ups;
@@ -296,8 +302,8 @@ static void make_biases(const struct maker *m)
         params->up_bias = make_dense(
             m, "up bias", experts, inner, c->vector_dtype, 0.0, 0.5, &reference->up_bias);
     if (c->has & CASE_DOWN_BIAS)
-        params->down_bias = make_dense(
-            m, "down bias", experts, hidden, c->vector_dtype, 0.0, 0.5, &reference->down_bias);
+        params->down_bias = make_dense(m, "down bias", experts, layer_case_experts_width(c),
+            c->vector_dtype, 0.0, 0.5, &reference->down_bias);
     if (c->has & CASE_OUTPUT_BIAS)
         params->output_bias = make_dense(
             m, "output bias", 1, hidden, c->vector_dtype, 0.0, 0.5, &reference->output_bias);
@@ -329,12 +335,26 @@ static void make_shared(const struct maker *m)
     if (other)
         place.base = keep(m->data, format_bytes(down_dtype, (size_t)inner * hidden));
     else
-        place = place_down(m, inner);
+        place = place_down(m, hidden, inner);
     params->shared.down = write_view(down, hidden, inner, down_dtype, place);
     give(m, &reference->shared_down, down);
     if (c->has & CASE_SHARED_TOKEN_GATE)
         params->shared.token_gate = make_dense(m, "shared token gate", 1, hidden, c->dtype, 0.0,
             1.0 / sqrt(hidden), &reference->shared_token_gate);
+}
+
+static void make_latent(const struct maker *m)
+{
+    const struct layer_case *c = m->c;
+    struct vkmoe_moe_params *params = &m->data->params;
+    struct reference_layer *reference = &m->data->reference;
+    uint32_t hidden = c->layer.hidden, size = c->layer.latent.size;
+    if (!size)
+        return;
+    params->latent.down = make_dense(
+        m, "latent down", size, hidden, c->dtype, 0.0, 1.0 / sqrt(hidden), &reference->latent_down);
+    params->latent.up = make_dense(m, "latent up", hidden, size, layer_case_down_dtype(c), 0.0,
+        1.0 / sqrt(size), &reference->latent_up);
 }
 
 // ----------------------------------------------------------------------------- inputs
@@ -423,6 +443,7 @@ static void copy_parameters(struct reference_layer *to, const struct vkmoe_moe_p
         .activation_limit = from->activation_limit,
         .weight_on_input = from->weight_on_input,
         .shared_inner = from->shared.inner,
+        .latent_size = from->latent.size,
     };
 }
 
@@ -439,6 +460,7 @@ void layer_data_init(
     make_experts(&m);
     make_biases(&m);
     make_shared(&m);
+    make_latent(&m);
     data->x = make_tokens(&m, "x", c->layer.hidden);
     if (c->has & CASE_ROUTER_X)
         data->router_x = make_tokens(&m, "router x", router_hidden_of(c));
@@ -463,7 +485,8 @@ void layer_data_finish(struct layer_data *data)
 double layer_case_flops(const struct layer_case *c)
 {
     double k = c->layer.experts_per_token, hidden = c->layer.hidden;
-    double routed = k * c->layer.inner * (c->has & CASE_UNGATED ? 2.0 : 3.0);
-    double shared = c->layer.shared.inner * (c->has & CASE_SHARED_UNGATED ? 2.0 : 3.0);
-    return 2.0 * c->tokens * hidden * (routed + shared);
+    double latent = c->layer.latent.size, width = latent > 0.0 ? latent : hidden;
+    double routed = k * width * c->layer.inner * (c->has & CASE_UNGATED ? 2.0 : 3.0);
+    double shared = hidden * c->layer.shared.inner * (c->has & CASE_SHARED_UNGATED ? 2.0 : 3.0);
+    return 2.0 * c->tokens * (routed + shared + 2.0 * hidden * latent);
 }

@@ -28,6 +28,8 @@ void reference_layer_finish(struct reference_layer *layer)
         layer->shared_up,
         layer->shared_down,
         layer->shared_token_gate,
+        layer->latent_down,
+        layer->latent_up,
     };
     for (size_t i = 0; i < sizeof(arrays) / sizeof(arrays[0]); i++)
         free(arrays[i]);
@@ -371,7 +373,7 @@ static double activate(const struct reference_layer *layer, bool gated, double g
 
 // One feed-forward network; NULL gate: ungated, NULL biases: none.
 struct network {
-    uint32_t inner;
+    uint32_t width, inner; // of x and y, and between
     const double *gate, *up, *down, *gate_bias, *up_bias, *down_bias;
 };
 
@@ -385,16 +387,15 @@ static void add_network(const struct reference_layer *layer, const struct networ
     const double *x, double weight, double *h, double *y)
 {
     for (uint32_t f = 0; f < n->inner; f++) {
-        double u = reference_dot(x, row_of(n->up, f, layer->hidden), layer->hidden);
-        double g =
-            n->gate ? reference_dot(x, row_of(n->gate, f, layer->hidden), layer->hidden) : 0.0;
+        double u = reference_dot(x, row_of(n->up, f, n->width), n->width);
+        double g = n->gate ? reference_dot(x, row_of(n->gate, f, n->width), n->width) : 0.0;
         if (n->up_bias)
             u += n->up_bias[f];
         if (n->gate_bias)
             g += n->gate_bias[f];
         h[f] = activate(layer, n->gate != NULL, g, u);
     }
-    for (uint32_t d = 0; d < layer->hidden; d++) {
+    for (uint32_t d = 0; d < n->width; d++) {
         double o = reference_dot(h, row_of(n->down, d, n->inner), n->inner);
         if (n->down_bias)
             o += n->down_bias[d];
@@ -402,38 +403,81 @@ static void add_network(const struct reference_layer *layer, const struct networ
     }
 }
 
+// Of routed experts.
+static uint32_t experts_width(const struct reference_layer *layer)
+{
+    return layer->latent_size ? layer->latent_size : layer->hidden;
+}
+
 static struct network routed_expert(const struct reference_layer *layer, int32_t id)
 {
-    size_t e = (size_t)id, matrix = (size_t)layer->inner * layer->hidden;
+    uint32_t width = experts_width(layer);
+    size_t e = (size_t)id, matrix = (size_t)layer->inner * width;
     return (struct network){
+        .width = width,
         .inner = layer->inner,
         .gate = row_of(layer->gate, e, matrix),
         .up = row_of(layer->up, e, matrix),
         .down = row_of(layer->down, e, matrix),
         .gate_bias = row_of(layer->gate_bias, e, layer->inner),
         .up_bias = row_of(layer->up_bias, e, layer->inner),
-        .down_bias = row_of(layer->down_bias, e, layer->hidden),
+        .down_bias = row_of(layer->down_bias, e, width),
     };
 }
 
-// y[t] of one token; scratch is [hidden + max(inner, shared_inner)].
-static void compute_token(const struct reference_layer *layer, const double *x, const int32_t *ids,
-    const double *weights, double *scratch, double *y)
+// y = matrix x, of [rows][columns].
+static void multiply(
+    const double *matrix, uint32_t rows, uint32_t columns, const double *x, double *y)
 {
-    double *scaled = scratch, *h = scratch + layer->hidden;
-    for (uint32_t d = 0; d < layer->hidden; d++)
-        y[d] = layer->output_bias ? layer->output_bias[d] : 0.0;
+    for (uint32_t r = 0; r < rows; r++)
+        y[r] = reference_dot(x, row_of(matrix, r, columns), columns);
+}
+
+// y += what the chosen experts make of x, which are of their own width; h is [inner] scratch.
+static void add_routed(const struct reference_layer *layer, const double *x, const int32_t *ids,
+    const double *weights, double *h, double *y)
+{
+    double *scaled = allocate(experts_width(layer), sizeof(double));
     for (uint32_t j = 0; j < layer->experts_per_token; j++) {
         double w = weights[j];
         if (w == 0.0 && signbit(w))
             continue; // dropped: no bias either
-        for (uint32_t d = 0; d < layer->hidden; d++)
+        for (uint32_t d = 0; d < experts_width(layer); d++)
             scaled[d] = layer->weight_on_input ? w * x[d] : x[d];
         struct network expert = routed_expert(layer, ids[j]);
         add_network(layer, &expert, scaled, layer->weight_on_input ? 1.0 : w, h, y);
     }
+    free(scaled);
+}
+
+// The same around a latent.
+static void add_latent(const struct reference_layer *layer, const double *x, const int32_t *ids,
+    const double *weights, double *h, double *y)
+{
+    const uint32_t size = layer->latent_size, hidden = layer->hidden;
+    double *z = allocate(size, sizeof(double)), *sum = allocate(size, sizeof(double));
+    double *back = allocate(hidden, sizeof(double));
+    memset(sum, 0, size * sizeof(double));
+    multiply(layer->latent_down, size, hidden, x, z);
+    add_routed(layer, z, ids, weights, h, sum);
+    multiply(layer->latent_up, hidden, size, sum, back);
+    for (uint32_t d = 0; d < hidden; d++)
+        y[d] += back[d];
+    free(z);
+    free(sum);
+    free(back);
+}
+
+// y[t] of one token; h is [max(inner, shared_inner)] scratch.
+static void compute_token(const struct reference_layer *layer, const double *x, const int32_t *ids,
+    const double *weights, double *h, double *y)
+{
+    for (uint32_t d = 0; d < layer->hidden; d++)
+        y[d] = layer->output_bias ? layer->output_bias[d] : 0.0;
+    (layer->latent_size ? add_latent : add_routed)(layer, x, ids, weights, h, y);
     if (layer->shared_inner) {
         struct network shared = {
+            .width = layer->hidden,
             .inner = layer->shared_inner,
             .gate = layer->shared_gate,
             .up = layer->shared_up,
@@ -457,20 +501,20 @@ void reference_forward(const struct reference_layer *layer, uint32_t tokens,
         own_weights, scores);
 
     uint32_t widest = layer->inner > layer->shared_inner ? layer->inner : layer->shared_inner;
-    double *scratch = allocate((size_t)layer->hidden + widest, sizeof(double));
+    double *h = allocate(widest, sizeof(double));
     double *x_token = allocate(layer->hidden, sizeof(double));
     for (uint32_t t = 0; y && t < tokens; t++) {
         size_t choice = (size_t)t * layer->experts_per_token;
         for (uint32_t d = 0; d < layer->hidden; d++)
             x_token[d] = x[(size_t)t * layer->hidden + d];
-        compute_token(layer, x_token, own_ids + choice, own_weights + choice, scratch,
+        compute_token(layer, x_token, own_ids + choice, own_weights + choice, h,
             y + (size_t)t * layer->hidden);
     }
     if (ids)
         memcpy(ids, own_ids, choices * sizeof(int32_t));
     if (weights)
         memcpy(weights, own_weights, choices * sizeof(double));
-    free(scratch);
+    free(h);
     free(x_token);
     free(own_ids);
     free(own_weights);

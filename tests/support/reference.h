@@ -61,6 +61,11 @@ struct reference_layer {
     double *shared_up;         // [shared_inner][hidden]
     double *shared_down;       // [hidden][shared_inner]
     double *shared_token_gate; // [hidden]; NULL: the shared expert's weight is 1
+
+    // With one, routed experts have it where they have `hidden` above.
+    uint32_t latent_size;
+    double *latent_down; // [latent_size][hidden]
+    double *latent_up;   // [hidden][latent_size]
 };
 
 // Frees the arrays and zeroes the struct; accepts NULL and a zeroed one.
