@@ -251,6 +251,79 @@ static bool check_groups(void)
     return ok;
 }
 
+// A block of Nemotron-3 Super with these tensors and this width of the latent.
+static bool write_latent(const char *path, const char *without, uint32_t size)
+{
+    enum { HIDDEN = 12, LATENT = 8, INNER = 10, EXPERTS = 4, SHARED = 14 };
+    static const struct {
+        const char *name;
+        uint64_t shape[4];
+    } tensors[] = {
+        { "blk.0.ffn_gate_inp.weight", { EXPERTS, HIDDEN } },
+        { "blk.0.exp_probs_b.bias", { EXPERTS } },
+        { "blk.0.ffn_latent_down.weight", { LATENT, HIDDEN } },
+        { "blk.0.ffn_latent_up.weight", { HIDDEN, LATENT } },
+        { "blk.0.ffn_up_exps.weight", { EXPERTS, INNER, LATENT } },
+        { "blk.0.ffn_down_exps.weight", { EXPERTS, LATENT, INNER } },
+        { "blk.0.ffn_up_shexp.weight", { SHARED, HIDDEN } },
+        { "blk.0.ffn_down_shexp.weight", { HIDDEN, SHARED } },
+    };
+    double values[EXPERTS * INNER * HIDDEN];
+    struct gguf_writer writer = { .without = without };
+    for (uint32_t i = 0; i < COUNT_OF(values); i++)
+        values[i] = i + 1;
+    gguf_key_text(&writer, "general.architecture", "nemotron_h_moe");
+    gguf_key_u32(&writer, "nemotron_h_moe.block_count", 1);
+    gguf_key_u32(&writer, "nemotron_h_moe.embedding_length", HIDDEN);
+    gguf_key_u32(&writer, "nemotron_h_moe.expert_count", EXPERTS);
+    gguf_key_u32(&writer, "nemotron_h_moe.expert_used_count", 2);
+    gguf_key_u32(&writer, "nemotron_h_moe.expert_feed_forward_length", INNER);
+    gguf_key_u32(&writer, "nemotron_h_moe.moe_latent_size", size);
+    for (size_t i = 0; i < COUNT_OF(tensors); i++) {
+        values[0] = (double)i;
+        gguf_tensor(&writer, tensors[i].name, values, tensors[i].shape);
+    }
+    return gguf_write(&writer, path);
+}
+
+static bool check_latent(void)
+{
+    static const struct {
+        const char *without;
+        uint32_t size;
+        const char *line;
+    } spoilt[] = {
+        { "ffn_latent_down", 8, "blk.0.ffn_latent_down.weight" },
+        { "ffn_latent_up", 8, "blk.0.ffn_latent_up.weight" },
+        { NULL, 0, "blk.0.ffn_up_exps.weight" },
+        { NULL, 9, "blk.0.ffn_" },
+    };
+    struct vkmoe_moe_params p = { VKMOE_INIT(vkmoe_moe_params) };
+    struct record record = { 0 };
+    const struct vkmoe_log log = log_to(&record);
+    vkmoe_checkpoint *checkpoint = NULL;
+    const char *path = folder_path("latent.gguf");
+    CHECK(write_latent(path, NULL, 8));
+    CHECK_OK(vkmoe_checkpoint_open(path, &log, &checkpoint));
+    CHECK_OK(vkmoe_checkpoint_get_moe(checkpoint, (struct vkmoe_block){ 0 }, &p));
+    CHECK(p.hidden == 12 && p.latent.size == 8 && p.shared.inner == 14 && !p.gate);
+    CHECK(*(const float *)p.latent.down.data == 2 && *(const float *)p.latent.up.data == 3);
+    CHECK(*(const float *)p.up[0].data == 4 && *(const float *)p.shared.down.data == 7);
+    vkmoe_checkpoint_destroy(&checkpoint);
+    for (size_t i = 0; i < COUNT_OF(spoilt); i++) {
+        record = (struct record){ 0 };
+        CHECK(write_latent(path, spoilt[i].without, spoilt[i].size));
+        CHECK(try_moe(path, &log, 0, &p) != VKMOE_OK);
+        CHECK(record.lines[VKMOE_LOG_ERROR] == 1 && strstr(record.last, spoilt[i].line));
+    }
+    folder_empty();
+    return true;
+fail:
+    tap_note("%s", record.last);
+    vkmoe_checkpoint_destroy(&checkpoint);
+    return false;
+}
+
 // Half a file: no tensor is larger than that, but some begin where it has ended.
 static bool check_half(void)
 {
@@ -322,6 +395,7 @@ int main(int argc, char **argv)
     TAP_ROWS(&tap, "edited", edited, COUNT_OF(edited), check_edited);
     TAP_TEST(&tap, "scale", check_scale());
     TAP_TEST(&tap, "groups", check_groups());
+    TAP_TEST(&tap, "latent", check_latent());
     TAP_TEST(&tap, "half", check_half());
     TAP_TEST(&tap, "strings", check_strings());
     TAP_TEST(&tap, "lines", check_lines());

@@ -133,8 +133,8 @@ struct hostile_file {
 static const struct hostile_file family_configs[] = {
     { "nemotron latent",
         "{\"model_type\":\"nemotron_h\",\"hybrid_override_pattern\":\"E\","
-        "\"moe_latent_size\":1024}",
-        UNSUPPORTED, "moe_latent_size is 1024" },
+        "\"moe_latent_size\":65537}",
+        INVALID, "moe_latent_size" },
     { "nemotron pattern", "{\"model_type\":\"nemotron_h\",\"hybrid_override_pattern\":\"EX\"}",
         INVALID, "hybrid_override_pattern" },
     { "nemotron without blocks", "{\"model_type\":\"nemotron_h\"}", INVALID, "no blocks" },

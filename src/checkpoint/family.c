@@ -161,6 +161,8 @@ void vkmoe_family_read_params(
     vkmoe_family_read_experts(family, settings, &params->experts, &params->experts_per_token);
     read_activation(family, settings, params);
     read_shared(family, settings, params);
+    if (family->latent.key && !vkmoe_setting_is_null(settings, family->latent.key))
+        params->latent.size = vkmoe_setting_read(&family->latent, settings, 0, MAX_WIDTH);
     read_router(kind, settings, params);
     if (family->adjust)
         family->adjust(settings, params);

@@ -44,6 +44,7 @@ struct names {
     const char *output_bias;
     const char *shared_gate, *shared_up, *shared_gate_up, *shared_down;
     const char *shared_token_gate;
+    const char *latent_down, *latent_up; // around routed experts that work on a latent
 };
 
 struct family {
@@ -59,7 +60,8 @@ struct family {
     const char *groups_key, *groups_kept_key;    // override preset.router.groups, .groups_kept
     struct setting router_bias, correction_bias; // whether they are there; no key: yes
     struct setting shared_inner, shared_count;   // width of each, how many; no key: none, 1
-    const char *expect[4];                       // "key=value": any other value is UNSUPPORTED
+    struct setting latent; // width of what routed experts work on; no key, or null: the hidden one
+    const char *expect[4]; // "key=value": any other value is UNSUPPORTED
 
     struct vkmoe_moe_params preset; // what config.json does not say
     struct names names;

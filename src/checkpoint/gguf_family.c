@@ -212,6 +212,8 @@ static void set_expert_names(const struct gguf *own, struct family *family)
         .shared_up = "ffn_up_shexp.weight",
         .shared_down = "ffn_down_shexp.weight",
         .shared_token_gate = vkmoe_gguf_name(s, GGUF_SHARED_TOKEN_GATE),
+        .latent_down = "ffn_latent_down.weight",
+        .latent_up = "ffn_latent_up.weight",
     };
     family->dense = (struct names){
         .gate = gated ? "ffn_gate.weight" : NULL,
@@ -439,6 +441,7 @@ struct kind vkmoe_gguf_family(const struct container *container, struct settings
     family->experts = (struct setting){ "expert_count", 0 };
     family->experts_per_token = (struct setting){ "expert_used_count", 0 };
     family->shared_inner = (struct setting){ "shared_inner", 0 };
+    family->latent = (struct setting){ "moe_latent_size", 0 };
     family->shared_count = family->router_bias = family->correction_bias =
         (struct setting){ NULL, 1 };
     family->layout = 0;

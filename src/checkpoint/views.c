@@ -27,6 +27,12 @@ static struct vkmoe_view view_matrix(
     return vkmoe_lookup_matrix(&b->lookup, name, rows, columns);
 }
 
+// What routed experts work on.
+static uint32_t experts_width(const struct vkmoe_moe_params *p)
+{
+    return p->latent.size ? p->latent.size : p->hidden;
+}
+
 static bool is_dense(const struct builder *b)
 {
     return b->source->names == &b->source->family->dense;
@@ -63,7 +69,7 @@ static bool is_transposed(struct builder *b)
 {
     const struct names *names = b->source->names;
     const struct vkmoe_moe_params *p = &b->out->params;
-    const uint64_t hidden = p->hidden, inner = p->inner;
+    const uint64_t hidden = experts_width(p), inner = p->inner;
     const struct tensor *fused =
         names->gate_up ? vkmoe_lookup_find(&b->lookup, names->gate_up, 0, NULL) : NULL;
     if (has_block_rows(fused, 2 * inner, hidden))
@@ -144,23 +150,24 @@ static void view_experts(struct builder *b)
     struct vkmoe_moe_params *p = &b->out->params;
     struct vkmoe_view *gate = b->out->views, *up = gate + p->experts, *down = up + p->experts;
     const bool together = is_fused(b);
+    const uint32_t width = experts_width(p);
     b->transposed = is_transposed(b);
     for (uint32_t e = 0; e < p->experts && b->lookup.status == VKMOE_OK; e++) {
         if (together) {
-            struct vkmoe_view fused = view_expert(b, names->gate_up, e, 2 * p->inner, p->hidden);
+            struct vkmoe_view fused = view_expert(b, names->gate_up, e, 2 * p->inner, width);
             split_fused(b, fused, p->inner, &gate[e], &up[e]);
         } else {
             if (names->gate)
-                gate[e] = view_expert(b, names->gate, e, p->inner, p->hidden);
-            up[e] = view_expert(b, names->up, e, p->inner, p->hidden);
+                gate[e] = view_expert(b, names->gate, e, p->inner, width);
+            up[e] = view_expert(b, names->up, e, p->inner, width);
         }
-        down[e] = view_expert(b, names->down, e, p->hidden, p->inner);
-        check_blocks(b, together ? names->gate_up : names->up, &up[e], p->hidden);
+        down[e] = view_expert(b, names->down, e, width, p->inner);
+        check_blocks(b, together ? names->gate_up : names->up, &up[e], width);
         check_blocks(b, names->down, &down[e], p->inner);
         check_dtype(b, together ? names->gate_up : names->up, e, &up[e], &up[0]);
         check_dtype(b, names->down, e, &down[e], &down[0]);
         if (names->gate && !together) {
-            check_blocks(b, names->gate, &gate[e], p->hidden);
+            check_blocks(b, names->gate, &gate[e], width);
             check_dtype(b, names->gate, e, &gate[e], &gate[0]);
         }
     }
@@ -186,7 +193,7 @@ static void view_biases(struct builder *b)
         }
         check_blocks(b, names->gate_up_bias, &p->up_bias, p->inner);
     }
-    p->down_bias = view_matrix(b, names->down_bias, p->experts, p->hidden);
+    p->down_bias = view_matrix(b, names->down_bias, p->experts, experts_width(p));
     p->output_bias = view_vector(b, names->output_bias, p->hidden);
 }
 
@@ -207,6 +214,16 @@ static void view_shared(struct builder *b)
     }
     p->shared.down = view_matrix(b, names->shared_down, p->hidden, p->shared.inner);
     p->shared.token_gate = view_matrix(b, names->shared_token_gate, 1, p->hidden);
+}
+
+static void view_latent(struct builder *b)
+{
+    const struct names *names = b->source->names;
+    struct vkmoe_moe_params *p = &b->out->params;
+    if (p->latent.size == 0)
+        return;
+    p->latent.down = view_matrix(b, names->latent_down, p->latent.size, p->hidden);
+    p->latent.up = view_matrix(b, names->latent_up, p->hidden, p->latent.size);
 }
 
 static void view_router(struct builder *b)
@@ -264,6 +281,7 @@ enum vkmoe_status vkmoe_block_views_create(const struct view_source *source,
     view_experts(&b);
     view_biases(&b);
     view_shared(&b);
+    view_latent(&b);
     if (b.lookup.status != VKMOE_OK) {
         free(views);
         return b.lookup.status;

@@ -107,8 +107,11 @@ static void describe(struct facts *facts)
     cli_describe_router(p, facts->router, sizeof facts->router);
     cli_describe_activation(p, facts->activation, sizeof facts->activation);
     const uint64_t inner = (uint64_t)p->inner * p->experts;
-    facts->block_size = size_of(p->gate, inner, p->hidden) + size_of(p->up, inner, p->hidden)
-        + size_of(p->down, (uint64_t)p->hidden * p->experts, p->inner)
+    const uint32_t width = p->latent.size ? p->latent.size : p->hidden;
+    facts->block_size = size_of(p->gate, inner, width) + size_of(p->up, inner, width)
+        + size_of(p->down, (uint64_t)width * p->experts, p->inner)
+        + size_of(&p->latent.down, p->latent.size, p->hidden)
+        + size_of(&p->latent.up, p->hidden, p->latent.size)
         + size_of(&p->shared.gate, p->shared.inner, p->hidden)
         + size_of(&p->shared.up, p->shared.inner, p->hidden)
         + size_of(&p->shared.down, p->hidden, p->shared.inner);
@@ -246,11 +249,13 @@ static void add_experts(struct cli_table *table, const struct facts *facts)
     cli_table_add(table, CLI_PLAIN, "router");
     cli_table_add(table, CLI_PLAIN, "%s", facts->router);
     cli_table_add(table, CLI_PLAIN, "widths");
+    char latent[32] = "", shared[40] = "";
+    if (facts->params.latent.size)
+        snprintf(latent, sizeof latent, ", latent %u", facts->params.latent.size);
     if (info->shared_inner)
-        cli_table_add(table, CLI_PLAIN, "hidden %u, in an expert %u, in the shared one %u",
-            info->hidden, info->inner, info->shared_inner);
-    else
-        cli_table_add(table, CLI_PLAIN, "hidden %u, in an expert %u", info->hidden, info->inner);
+        snprintf(shared, sizeof shared, ", in the shared one %u", info->shared_inner);
+    cli_table_add(table, CLI_PLAIN, "hidden %u%s, in an expert %u%s", info->hidden, latent,
+        info->inner, shared);
     cli_table_add(table, CLI_PLAIN, "activation");
     cli_table_add(table, CLI_PLAIN, "%s", facts->activation);
     cli_table_add(table, CLI_PLAIN, "weights");

@@ -49,9 +49,10 @@ static void add_separate(struct writer *w, family_t *family, const char *prefix,
 void family_add_experts(struct writer *w, family_t *family, const char *prefix, layer_t *l,
     const char *gate, const char *up, const char *down)
 {
-    add_separate(w, family, prefix, gate, l->gate, l->experts, l->inner, l->hidden);
-    add_separate(w, family, prefix, up, l->up, l->experts, l->inner, l->hidden);
-    add_separate(w, family, prefix, down, l->down, l->experts, l->hidden, l->inner);
+    const uint32_t width = l->latent_size ? l->latent_size : l->hidden;
+    add_separate(w, family, prefix, gate, l->gate, l->experts, l->inner, width);
+    add_separate(w, family, prefix, up, l->up, l->experts, l->inner, width);
+    add_separate(w, family, prefix, down, l->down, l->experts, width, l->inner);
 }
 
 // All experts' gate and up in one tensor, down in another.

@@ -74,12 +74,17 @@ static void fill_layer(
     unsigned has = family->arrays;
     enum vkmoe_dtype dtype = family->dtype;
     size_t d = l->hidden, f = l->inner, e = l->experts, s = l->shared_inner;
+    size_t latent = l->latent_size, width = latent ? latent : d; // of what experts see
     double in = 1.0 / sqrt((double)d), out = 1.0 / sqrt((double)f);
     l->router = random_array(seed, "router", e * d, 2.0 * in, 0.0, dtype);
-    l->up = random_array(seed, "up", e * f * d, in, 0.0, dtype);
-    l->down = random_array(seed, "down", e * d * f, out, 0.0, dtype);
+    l->up = random_array(seed, "up", e * f * width, in, 0.0, dtype);
+    l->down = random_array(seed, "down", e * width * f, out, 0.0, dtype);
+    if (latent) {
+        l->latent_down = random_array(seed, "latent_down", latent * d, in, 0.0, dtype);
+        l->latent_up = random_array(seed, "latent_up", d * latent, in, 0.0, dtype);
+    }
     if (has & HAS_GATE)
-        l->gate = random_array(seed, "gate", e * f * d, in, 0.0, dtype);
+        l->gate = random_array(seed, "gate", e * f * width, in, 0.0, dtype);
     if (has & HAS_ROUTER_BIAS)
         l->router_bias = random_array(seed, "router_bias", e, 0.5, 0.0, dtype);
     if (has & HAS_CORRECTION_BIAS) // wide and below zero: the sign matters to group masks
@@ -94,7 +99,7 @@ static void fill_layer(
         l->up_bias = random_array(seed, "up_bias", e * f, 0.5, 0.0, dtype);
     }
     if (has & HAS_DOWN_BIAS)
-        l->down_bias = random_array(seed, "down_bias", e * d, 0.5, 0.0, dtype);
+        l->down_bias = random_array(seed, "down_bias", e * width, 0.5, 0.0, dtype);
     if (has & HAS_OUTPUT_BIAS)
         l->output_bias = random_array(seed, "output_bias", d, 0.5, 0.0, dtype);
     if (s == 0)

@@ -52,12 +52,14 @@ bool same_layer(const struct reference_layer *expected, const struct reference_l
 {
     bool ok = true;
     size_t d = expected->hidden, f = expected->inner, e = expected->experts;
+    size_t w = expected->latent_size ? expected->latent_size : d;
     size_t s = expected->shared_inner;
     SAME(hidden);
     SAME(inner);
     SAME(experts);
     SAME(experts_per_token);
     SAME(shared_inner);
+    SAME(latent_size);
     if (!ok)
         return false; // the arrays have other sizes
     SAME(score);
@@ -92,16 +94,18 @@ bool same_layer(const struct reference_layer *expected, const struct reference_l
     SAME_ARRAY(router_bias, e);
     SAME_ARRAY(correction_bias, e);
     SAME_ARRAY(expert_scale, e);
-    SAME_ARRAY(gate, e * f * d);
-    SAME_ARRAY(up, e * f * d);
-    SAME_ARRAY(down, e * d * f);
+    SAME_ARRAY(gate, e * f * w);
+    SAME_ARRAY(up, e * f * w);
+    SAME_ARRAY(down, e * w * f);
     SAME_ARRAY(gate_bias, e * f);
     SAME_ARRAY(up_bias, e * f);
-    SAME_ARRAY(down_bias, e * d);
+    SAME_ARRAY(down_bias, e * w);
     SAME_ARRAY(output_bias, d);
     SAME_ARRAY(shared_gate, s * d);
     SAME_ARRAY(shared_up, s * d);
     SAME_ARRAY(shared_down, d * s);
     SAME_ARRAY(shared_token_gate, d);
+    SAME_ARRAY(latent_down, expected->latent_size * d);
+    SAME_ARRAY(latent_up, d * expected->latent_size);
     return ok;
 }

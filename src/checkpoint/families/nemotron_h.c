@@ -51,7 +51,8 @@ FAMILY(nemotron_h, .prefix = "backbone.layers.{b}.mixer.|model.layers.{b}.mixer.
     .activation = "relu2",
     DEEPSEEK_SETTINGS,
     .shared_inner = { "moe_shared_expert_intermediate_size", 7688 },
-    .expect = { "moe_latent_size=null", "mlp_bias=false", "n_shared_experts=1" },
+    .latent = { "moe_latent_size", 0 },
+    .expect = { "mlp_bias=false", "n_shared_experts=1" },
     .preset.router = { V3_ROUTER, .groups.count = 1, .groups.kept = 1, .scale = 1.0f },
     .names = {
         .router = "gate.weight",
@@ -60,5 +61,7 @@ FAMILY(nemotron_h, .prefix = "backbone.layers.{b}.mixer.|model.layers.{b}.mixer.
         .down = "experts.{e}.down_proj.weight|experts.down_proj",
         .shared_up = "shared_experts.up_proj.weight",
         .shared_down = "shared_experts.down_proj.weight",
+        .latent_down = "fc1_latent_proj.weight",
+        .latent_up = "fc2_latent_proj.weight",
     },
     .mark = mark);
