@@ -7,9 +7,9 @@
 
 layout(local_size_x_id = 0) in;
 
-float gate(uint head, uint branch)
+float gate(uint at)
 {
-    return sigmoid(load_f32(pc.gates, head * BRANCHES + branch));
+    return sigmoid(load_f32(pc.gates, at));
 }
 
 void main()
@@ -24,8 +24,13 @@ void main()
         const uint at = row * width + min(i, width - 1);
         const uint head = at / BRANCHES_HEAD_SIZE;
         const float kept = load_f32_out(pc.selected, to + min(i, width - 1));
-        float sum = gate(head, 0) * load_f32(pc.compressed, at);
-        sum = fma(gate(head, 1), kept, sum);
-        store_f32(pc.selected, to + i, fma(gate(head, 2), load_f32(pc.window, at), sum));
+        if (BRANCHES_ALONE != 0) {
+            store_f32(pc.selected, to + i, kept * gate(BRANCHES_WIDE != 0 ? at : head));
+            continue;
+        }
+        const uint gates = head * BRANCHES;
+        float sum = gate(gates) * load_f32(pc.compressed, at);
+        sum = fma(gate(gates + 1), kept, sum);
+        store_f32(pc.selected, to + i, fma(gate(gates + 2), load_f32(pc.window, at), sum));
     }
 }

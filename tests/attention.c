@@ -47,6 +47,8 @@ static bool check_scratch(const struct attention_run *run)
             bound += t * latent_bound(p) * 4;
         if (p->nsa.compressed)
             bound += t * p->heads * (2 * p->head_size + p->nsa.top + 3) * 4;
+        if (run->c->has & ATTENTION_GATE)
+            bound += t * p->heads * (p->gate.wide ? p->head_size : 1) * 4;
         uint64_t size = vkmoe_attention_scratch_size(run->attention, tokens[i]);
         if (size > bound) {
             tap_note("scratch for %" PRIu32 " tokens is %" PRIu64 ", at most %" PRIu64, tokens[i],

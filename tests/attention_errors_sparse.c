@@ -1,4 +1,4 @@
-// attention_errors_sparse.c - the rules of struct vkmoe_nsa and struct vkmoe_mosa.
+// attention_errors_sparse.c - the rules of struct vkmoe_nsa and struct vkmoe_mosa, and of gates.
 #include "attention_errors.h"
 
 #include <stddef.h>
@@ -72,7 +72,24 @@ static void make_mosa(struct creation *c)
 #define MOSA_CHANGED(name, field, value_) CHANGED(mosa, name, field, value_)
 MOSA_RULES(MOSA_CHANGED)
 
+static void make_gate(struct creation *c)
+{
+    c->p.experts = c->p.experts_per_token = 1;
+    c->p.patterns = NULL;
+    c->p.gate.matrix = narrow_view;
+}
+static void create_gate_nsa(struct creation *c) { make_nsa(c); c->p.gate.matrix = narrow_view; }
+static void create_gate_mosa(struct creation *c) { make_mosa(c); c->p.gate.matrix = narrow_view; }
+#define GATE_RULES(X) \
+    X(unknown_dtype, gate.matrix.dtype, (enum vkmoe_dtype)UNKNOWN) X(experts_2, experts, 2) \
+    X(cut_blocks, gate.matrix, ((struct vkmoe_view){ .data = zeros, .dtype = VKMOE_DTYPE_Q8_0, \
+        .row_stride = 1 }))
+#define GATE_CHANGED(name, field, value_) CHANGED(gate, name, field, value_)
+GATE_RULES(GATE_CHANGED)
+
 // And what has to be accepted.
+static void create_gate(struct creation *c) { make_gate(c); }
+GATE_CHANGED(wide, gate.wide, true)
 static void create_mosa(struct creation *c) { make_mosa(c); }
 MOSA_CHANGED(first, mosa.first, true)
 static void create_nsa(struct creation *c) { make_nsa(c); }
@@ -80,9 +97,11 @@ NSA_CHANGED(defaults, nsa, ((struct vkmoe_nsa){ .compressed = 7, .top = 1, .wind
     .gate = narrow_view }))
 
 #define NSA_ROW(name, field, value_) INVALID(nsa_##name),
+#define GATE_ROW(name, field, value_) INVALID(gate_##name),
 #define MOSA_ROW(name, field, value_) INVALID(mosa_##name),
 const struct create_error sparse_errors[] = {
     NSA_RULES(NSA_ROW) INVALID(nsa_heads_21846), VALID(nsa), VALID(nsa_defaults),
-    MOSA_RULES(MOSA_ROW) VALID(mosa), VALID(mosa_first), {0},
+    MOSA_RULES(MOSA_ROW) VALID(mosa), VALID(mosa_first),
+    GATE_RULES(GATE_ROW) INVALID(gate_nsa), INVALID(gate_mosa), VALID(gate), VALID(gate_wide), {0},
 };
 // clang-format on

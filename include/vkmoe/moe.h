@@ -480,6 +480,16 @@ struct vkmoe_attention_params {
     // Values of each kv head are divided by their root mean square, of norm.epsilon (Gemma 4). Not
     // with latent, nor with value.experts.
     bool value_norm;
+    // What each head has attended to is multiplied by the sigmoid of a gate before the output
+    // projection (arXiv 2505.06708; Qwen3-Next, AFMoE):
+    //
+    //     y = (a sigmoid(x gate.matrixt)) Wot
+    //
+    // Only with one attention expert, and not with latent or nsa.
+    struct {
+        struct vkmoe_view matrix; // [heads][hidden]; no data: there is no gate
+        bool wide;                // [heads * head_size][hidden]: a gate for each element
+    } gate;
 };
 
 typedef struct vkmoe_attention vkmoe_attention; // its weights on the device; any thread
@@ -533,6 +543,7 @@ VKMOE_API uint64_t vkmoe_cache_device_size(const vkmoe_cache *cache);
 //         tokens * (heads * max(key_size + r, value_size) + 2 * query_rank) * 4
 //     with nsa:    tokens * heads * (2 * head_size + top + 3) * 4
 //     with mosa:   tokens * experts * (2 * head_size + 44) * 4
+//     with a gate: tokens * heads * 4, or if it is wide tokens * heads * head_size * 4
 VKMOE_API uint64_t vkmoe_attention_scratch_size(const vkmoe_attention *attention, uint32_t tokens);
 
 struct vkmoe_attention_forward_params {

@@ -147,6 +147,7 @@ static enum vkmoe_status fill(vkmoe_attention *a, const struct vkmoe_attention_p
     TRY_RETURN(create_matrices(a, p));
     if (is_nsa(a))
         TRY_RETURN(vkmoe_nsa_create(a, p));
+    TRY_RETURN(vkmoe_gate_create(a, p));
     return vkmoe_constants_create(
         a->device, p, &a->patterns, a->query_stride, a->kv_stride, &a->constants);
 }
@@ -181,7 +182,7 @@ uint64_t vkmoe_attention_load_size(const struct vkmoe_attention_params *p)
     const uint64_t width = (uint64_t)p->heads * p->head_size;
     const uint64_t kv_width = (uint64_t)p->kv_heads * p->head_size;
     uint64_t size = vkmoe_format_matrix_size(p->key.matrix.dtype, kv_width, p->hidden)
-        + vkmoe_nsa_load_size(p) + vkmoe_mosa_load_size(p);
+        + vkmoe_nsa_load_size(p) + vkmoe_mosa_load_size(p) + vkmoe_gate_load_size(p);
     if (p->value.experts.experts > 0)
         size += mix_load_size(&p->value.experts, p->kv_heads, p->hidden, p->head_size, p->hidden);
     else
@@ -210,6 +211,8 @@ static enum vkmoe_status self_test(
         TRY_RETURN(vkmoe_self_test(loading, p->nsa.gate.dtype));
     if (p->mosa.sparsity > 0)
         TRY_RETURN(vkmoe_self_test(loading, p->mosa.router.dtype));
+    if (p->gate.matrix.data)
+        TRY_RETURN(vkmoe_self_test(loading, p->gate.matrix.dtype));
     if (p->latent.rank > 0)
         TRY_RETURN(vkmoe_latent_self_test(loading, p));
     else
@@ -246,7 +249,7 @@ void vkmoe_attention_destroy(vkmoe_attention **attention)
 {
     TAKE_OR_RETURN(vkmoe_attention, a, attention);
     vkmoe_moe_destroy(&a->experts);
-    EXPERTS_DESTROY(&a->query, &a->output, &a->kv, &a->value);
+    EXPERTS_DESTROY(&a->query, &a->output, &a->kv, &a->value, &a->gate);
     vkmoe_latent_destroy(&a->latent);
     vkmoe_nsa_destroy(&a->nsa);
     vkmoe_mosa_destroy(&a->mosa);
@@ -264,5 +267,6 @@ uint64_t vkmoe_attention_device_size(const vkmoe_attention *a)
         + vkmoe_mix_size(&a->output_mix) + vkmoe_moe_device_size(a->experts)
         + vkmoe_experts_size(&a->query) + vkmoe_experts_size(&a->output)
         + vkmoe_experts_size(&a->value) + vkmoe_latent_size(&a->latent) + vkmoe_nsa_size(&a->nsa)
-        + vkmoe_mosa_size(&a->mosa) + vkmoe_buffer_taken(a->constants.buffer);
+        + vkmoe_mosa_size(&a->mosa) + vkmoe_experts_size(&a->gate)
+        + vkmoe_buffer_taken(a->constants.buffer);
 }

@@ -3,6 +3,7 @@
 #define VKMOE_ATTENTION_H
 
 #include "attention/constants.h"
+#include "attention/gate.h"
 #include "attention/latent.h"
 #include "attention/mosa.h"
 #include "attention/nsa.h"
@@ -27,6 +28,7 @@ struct vkmoe_attention {
     struct mix value_mix, output_mix; // where heads have experts of their own
     struct latent latent;             // where the cache has what keys and values are made of
     struct mosa mosa;                 // where each head chooses its tokens
+    struct experts gate;              // linear, of heads; zeroed: there is none
     struct nsa nsa;                   // where each head looks at keys in three ways
     struct pattern_set patterns;
     struct constants constants;

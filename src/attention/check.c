@@ -199,8 +199,8 @@ enum vkmoe_status vkmoe_attention_check(
 {
     enum vkmoe_status (*const checks[])(
         const struct caller *, const struct vkmoe_attention_params *) = { check_shapes,
-        vkmoe_latent_check, vkmoe_nsa_check, vkmoe_mosa_check, check_kv_heads, check_mixes,
-        check_views, check_rope, vkmoe_patterns_check };
+        vkmoe_latent_check, vkmoe_nsa_check, vkmoe_mosa_check, vkmoe_gate_check, check_kv_heads,
+        check_mixes, check_views, check_rope, vkmoe_patterns_check };
     for (size_t i = 0; i < ARRAY_SIZE(checks); i++)
         TRY_RETURN(checks[i](caller, params));
     return VKMOE_OK;

@@ -8,7 +8,8 @@
 //                          -> experts_gemm down -> combine
 //
 // Where patterns choose blocks, mean_keys and choose_blocks stand between store_kv and attend. What
-// stands there in place of attend alone if there is more than one way to look at keys: nsa.h.
+// stands there in place of attend alone if there is more than one way to look at keys: nsa.h. A
+// gate is one projection more, and stands before the output: gate.h.
 #include "attention/record.h"
 
 #include "base/common.h"
@@ -145,6 +146,8 @@ static enum vkmoe_status record_pass(const struct attention_pass *pass)
     TRY_RETURN(project_inputs(pass));
     if (is_nsa(pass->attention) && pass->attends)
         TRY_RETURN(vkmoe_nsa_record_gates(pass));
+    if (pass->attends)
+        TRY_RETURN(vkmoe_gate_record_logits(pass));
     TRY_RETURN(vkmoe_attention_record_store_kv(pass)); // finishes the queries, too
     if (pass->stores)
         TRY_RETURN(vkmoe_attention_record_mean_keys(pass));
@@ -156,6 +159,7 @@ static enum vkmoe_status record_pass(const struct attention_pass *pass)
     }
     TRY_RETURN(vkmoe_attention_record_choose_blocks(pass));
     TRY_RETURN(vkmoe_attention_record_attend(pass));
+    TRY_RETURN(vkmoe_gate_record(pass));
     return project_outputs(pass);
 }
 

@@ -22,8 +22,8 @@ static uint32_t most_tokens(const vkmoe_attention *a, uint32_t tokens)
     // All that a token of latent attention takes, as its parts are so wide that together they would
     // be more than a buffer of many drivers can hold.
     const uint64_t latent = is_latent(a) ? vkmoe_latent_elements(a) + a->query_stride : 0;
-    uint32_t most =
-        (uint32_t)MIN(tokens, PASS_MAX_ELEMENTS / MAX(MAX(widest, latent), a->nsa.gate.rows));
+    uint32_t most = (uint32_t)MIN(
+        tokens, PASS_MAX_ELEMENTS / MAX(MAX(widest, latent), MAX(a->nsa.gate.rows, a->gate.rows)));
     if (is_mix(&a->value_mix))
         most = MIN(most, vkmoe_mix_max_tokens(&a->value_mix));
     if (is_mix(&a->output_mix))
@@ -205,6 +205,7 @@ struct attention_plan vkmoe_attention_plan(
         vkmoe_scratch_take(&plan.size, rope_is_dynamic(&p->rope) ? p->rope.size * 4 : 0);
     const uint64_t rows = (uint64_t)plan.tokens * plan.rows_a_token;
     plan.choices = vkmoe_scratch_take(&plan.size, rows * p->heads * a->patterns.top * 4);
+    plan.gates = vkmoe_scratch_take(&plan.size, (uint64_t)plan.tokens * a->gate.rows * 4);
     if (is_nsa(a))
         vkmoe_nsa_plan(a, &plan);
     const uint32_t last_rows = ((tokens - 1) % plan.tokens + 1) * plan.rows_a_token;

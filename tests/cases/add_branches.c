@@ -1,4 +1,5 @@
-// add_branches.c - cases and reference of the gated sum of NSA's branches.
+// add_branches.c - cases and reference of the gated sum of NSA's branches, and of heads under a
+// gate.
 #include "attention_constants.h"
 #include "cases.h"
 
@@ -11,6 +12,7 @@ struct branches_case {
     uint32_t rows, heads, head_size;
     uint32_t gap; // columns between two rows of the result
     double gain;  // of the gates; 0: 1
+    bool alone, wide;
 };
 
 enum { CPU = 1, GPU = 2 }; // masks of shapes
@@ -27,17 +29,26 @@ static const struct branches_case cases[] = {
     CASE("gates-far-out", BOTH), SHAPE(5, 3, 64), .gain = 60.0},
     CASE("head-1-gap", BOTH), SHAPE(7, 3, 1), .gap = 1},
     CASE("head-33", BOTH), SHAPE(2, 5, 33)},
+    CASE("gate", .timed = true, BOTH, .everywhere = true), SHAPE(9, 16, 64), .gap = 128,
+        .alone = true},
+    CASE("gate-wide", BOTH, .everywhere = true), SHAPE(7, 3, 33), .gap = 5, .alone = true,
+        .wide = true, .gain = 20.0},
 };
 // clang-format on
 
 static const struct kernel_shape shapes[] = { { .lanes = 8 }, { .lanes = 64 }, { .lanes = 32 } };
+
+static uint32_t gates_of(const struct branches_case *c)
+{
+    return !c->alone ? BRANCHES : c->wide ? c->head_size : 1;
+}
 
 static void fill(struct kernel_io *io)
 {
     const struct branches_case *c = (const void *)io->test;
     const uint32_t stride = c->heads * c->head_size + c->gap;
     const size_t heads = (size_t)c->rows * c->heads;
-    io_add_floats(io, "gates", heads, BRANCHES, c->gain != 0.0 ? c->gain : 1.0);
+    io_add_floats(io, "gates", heads, gates_of(c), c->gain != 0.0 ? c->gain : 1.0);
     io_add_floats(io, "compressed", heads, c->head_size, 1.0);
     io_add_floats(io, "window", heads, c->head_size, 1.0);
     // The last row ends where its heads do.
@@ -60,8 +71,12 @@ static void reference(struct kernel_io *io)
     const float *window = io_find(io, "window")->before;
     double *sum = io_expect_floats(io, "selected");
     for (uint32_t i = 0; i < c->rows * width; i++) {
-        const float *logits = gates + (size_t)i / c->head_size * BRANCHES;
         const size_t at = (size_t)i / width * stride + i % width;
+        if (c->alone) {
+            sum[at] = selected[at] / (1.0 + exp(-gates[c->wide ? i : i / c->head_size]));
+            continue;
+        }
+        const float *logits = gates + (size_t)i / c->head_size * BRANCHES;
         sum[at] = compressed[i] / (1.0 + exp(-logits[0])) + selected[at] / (1.0 + exp(-logits[1]))
             + window[i] / (1.0 + exp(-logits[2]));
     }
@@ -75,7 +90,12 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
             io, attention_numbers(c->heads, 1, 1, 1, c->heads * c->head_size + c->gap)),
         .rows = c->rows, AT(gates) AT(compressed) AT(selected) AT(window));
     *d = (struct dispatch){
-        .spec = { [BRANCHES_LANES] = io->shape.lanes, [BRANCHES_HEAD_SIZE] = c->head_size },
+        .spec = {
+            [BRANCHES_LANES] = io->shape.lanes,
+            [BRANCHES_HEAD_SIZE] = c->head_size,
+            [BRANCHES_ALONE] = c->alone,
+            [BRANCHES_WIDE] = c->wide,
+        },
         .groups = c->rows,
     };
 }
@@ -83,7 +103,7 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
 static uint64_t bytes(const struct kernel_case *test)
 {
     const struct branches_case *c = (const void *)test;
-    return (uint64_t)c->rows * c->heads * (4 * c->head_size + BRANCHES) * 4;
+    return (uint64_t)c->rows * c->heads * ((c->alone ? 2 : 4) * c->head_size + gates_of(c)) * 4;
 }
 
 static uint64_t flops(const struct kernel_case *test)

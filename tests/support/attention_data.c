@@ -192,6 +192,9 @@ static void make_keys(const struct maker *m)
     if (a->nsa.compressed)
         p->nsa.gate = make_named(
             m, "branches", a->heads * 3, a->hidden, m->c->dtype, 0.0, 1.0 / sqrt(a->hidden));
+    if (m->c->has & ATTENTION_GATE)
+        p->gate.matrix = make_named(m, "gate", a->heads * (a->gate.wide ? a->head_size : 1),
+            a->hidden, m->c->dtype, 0.0, 2.0 / sqrt(a->hidden));
     make_head_experts(m, "output experts", a->heads, a->hidden, a->head_size, &p->output.experts);
 }
 
@@ -285,6 +288,7 @@ static void make_filler(const struct maker *m)
     p->patterns = &itself;
     p->nsa = (struct vkmoe_nsa){ 0 };
     p->mosa = (struct vkmoe_mosa){ 0 };
+    p->gate.matrix = (struct vkmoe_view){ 0 };
 }
 
 // ----------------------------------------------------------------------------- inputs

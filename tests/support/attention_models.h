@@ -103,6 +103,11 @@
 #define QWEN3(t) \
     DENSE(t, 64, 32, 8, 2), .has = ATTENTION_NORMS, .attention.norm.epsilon = 1e-6f, \
                             .attention.rope = { .kind = VKMOE_ROPE_HALF, .base = 1e6f }
+#define QWEN3_NEXT(t) \
+    DENSE(t, 64, 32, 8, 1), .has = ATTENTION_NORMS | ATTENTION_GATE, .attention.gate.wide = true, \
+                            .attention.norm.epsilon = 1e-6f, \
+                            .attention.rope = { .kind = VKMOE_ROPE_HALF, .base = 1e7f, .size = 8 }
+#define GATE_OF_HEADS(t) DENSE(t, 48, 33, 6, 2), .has = ATTENTION_GATE
 #define OLMOE(t) \
     DENSE(t, 64, 16, 4, 4), HALF, .has = ATTENTION_NORMS, .attention.norm.wide = true, \
                                   .attention.norm.epsilon = 1e-5f, .attention.value_clip = 1.25f

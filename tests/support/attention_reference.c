@@ -35,6 +35,7 @@ void reference_attention_finish(struct reference_attention *attention)
         attention->rope_divisors,
         attention->long_divisors,
         attention->nsa.gate,
+        attention->gate,
         attention->mosa.router,
     };
     for (size_t i = 0; i < sizeof(arrays) / sizeof(arrays[0]); i++)
@@ -428,6 +429,18 @@ static void mix_outputs(
     free(weights);
 }
 
+// What each head, or each element of it, has a gate for.
+static void gate_heads(const struct reference_attention *a, const float *x, double *heads)
+{
+    const uint32_t run = a->gate_wide ? 1 : a->head_size; // elements under one gate
+    for (uint32_t i = 0; i < a->heads * a->head_size; i++) {
+        double logit = 0.0;
+        for (uint32_t d = 0; d < a->hidden; d++)
+            logit += a->gate[(size_t)(i / run) * a->hidden + d] * x[d];
+        heads[i] /= 1.0 + exp(-logit);
+    }
+}
+
 // y += weight * (a Wo[e]t) of the expert in one slot.
 static void add_expert(const struct reference_attention *a, struct view_of_keys keys, uint32_t slot,
     uint32_t expert, double weight, const struct scratch *scratch, double *y)
@@ -461,6 +474,8 @@ static void add_expert(const struct reference_attention *a, struct view_of_keys 
             a->sinks ? &a->sinks[h] : NULL, scratch->scores, scratch->heads + h * a->head_size);
     }
     free(kv_heads);
+    if (a->gate)
+        gate_heads(a, keys.x, scratch->heads);
     if (a->output_experts.experts) {
         mix_outputs(a, keys.x, scratch->heads, y);
         return;

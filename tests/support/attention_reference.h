@@ -79,6 +79,8 @@ struct reference_attention {
     double temperature; // queries grow with the position, by steps of temperature_floor
     uint32_t temperature_floor;
     bool value_norm;
+    double *gate; // [heads][hidden], or wide [heads * head_size][hidden]
+    bool gate_wide;
     // Then there are as many kv heads as heads, head_size is that of keys or values, whichever is
     // longer, and query, key, key_norm and output are as struct vkmoe_latent has them.
     struct reference_latent latent;

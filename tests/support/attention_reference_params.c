@@ -129,6 +129,9 @@ void reference_attention_from(
         .temperature = p->temperature.scale,
         .temperature_floor = p->temperature.floor,
         .value_norm = p->value_norm,
+        .gate = reference_read_view(
+            &p->gate.matrix, p->heads * (p->gate.wide ? p->head_size : 1), p->hidden),
+        .gate_wide = p->gate.wide,
         .rope_divisors = reference_read_view(&p->rope_divisors, 1, attention_rope_size(p) / 2),
         .norm_after_rope = p->norm_after_rope,
         .long_divisors = reference_read_view(&p->long_rope.divisors, 1, attention_rope_size(p) / 2),
