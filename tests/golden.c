@@ -16,6 +16,7 @@
 #include "golden/hf/minimax_m2.h"
 #include "golden/hf/mixtral.h"
 #include "golden/hf/nemotron_h.h"
+#include "golden/hf/nemotron_h_latent.h"
 #include "golden/hf/phimoe.h"
 #include "golden/hf/qwen2_moe.h"
 #include "golden/hf/qwen3_moe.h"
@@ -23,7 +24,7 @@
 #include "reference.h"
 #include "tap.h"
 
-enum { HIDDEN = 16, INNER = 12, SHARED = 10, TOKENS = 12 };
+enum { HIDDEN = 16, INNER = 12, SHARED = 10, TOKENS = 12, LATENT = 6 };
 
 struct golden {
     const char *family;           // seeds its arrays
@@ -36,6 +37,9 @@ struct golden {
 // In semantics.md's words: V3's gate, without its groups.
 #define SIGMOID_NORM .score = VKMOE_SCORE_SIGMOID, .renormalize = true, .renormalize_epsilon = 1e-20
 #define TOP_K_OF_LOGITS .score = VKMOE_SCORE_IDENTITY, .weigh = VKMOE_WEIGH_SOFTMAX
+
+#define NEMOTRON_H \
+    SIGMOID_NORM, .scale = 2.5, .activation = VKMOE_ACTIVATION_RELU2, .shared_inner = SHARED
 
 // A layer of so many experts a token.
 #define CHOOSING(k, ...) \
@@ -74,9 +78,9 @@ static const struct golden goldens[] = {
     { "lfm2_moe", golden_lfm2_moe,
         CHOOSING(3, .score = VKMOE_SCORE_SIGMOID, .renormalize = true, .renormalize_epsilon = 1e-6),
         .correction_bias = true },
-    { "nemotron_h", golden_nemotron_h,
-        CHOOSING(3, SIGMOID_NORM, .scale = 2.5, .activation = VKMOE_ACTIVATION_RELU2,
-            .shared_inner = SHARED),
+    { "nemotron_h", golden_nemotron_h, CHOOSING(3, NEMOTRON_H), .correction_bias = true,
+        .ungated = true },
+    { "nemotron_h_latent", golden_nemotron_h_latent, CHOOSING(3, NEMOTRON_H, .latent_size = LATENT),
         .correction_bias = true, .ungated = true },
     { "ernie4_5_moe", golden_ernie4_5_moe,
         CHOOSING(3, .renormalize = true, .renormalize_max = true, .renormalize_epsilon = 1e-12,
@@ -103,7 +107,7 @@ static double *make_array(
 static void fill(const struct golden *g, struct reference_layer *layer)
 {
     uint32_t experts = g->layer.experts ? g->layer.experts : 8, shared = g->layer.shared_inner;
-    size_t matrix = (size_t)experts * INNER * HIDDEN;
+    size_t matrix = (size_t)experts * INNER * (g->layer.latent_size ? LATENT : HIDDEN);
     double gain = g->gain != 0.0 ? g->gain : 0.25;
     *layer = g->layer;
     layer->hidden = HIDDEN;
@@ -135,6 +139,10 @@ static void fill(const struct golden *g, struct reference_layer *layer)
             layer->shared_gate = make_array(g, "shared gate", gain, shared * HIDDEN);
         layer->shared_up = make_array(g, "shared up", gain, shared * HIDDEN);
         layer->shared_down = make_array(g, "shared down", 0.25, HIDDEN * shared);
+    }
+    if (g->layer.latent_size) {
+        layer->latent_down = make_array(g, "latent down", 0.25, LATENT * HIDDEN);
+        layer->latent_up = make_array(g, "latent up", 0.25, HIDDEN * LATENT);
     }
     if (g->token_gate)
         layer->shared_token_gate = make_array(g, "shared token gate", 0.25, HIDDEN);

@@ -17,7 +17,7 @@ import pathlib
 import torch
 import transformers
 
-HIDDEN, INNER, SHARED, TOKENS = 16, 12, 10, 12
+HIDDEN, INNER, SHARED, TOKENS, LATENT = 16, 12, 10, 12, 6
 FOLDER = pathlib.Path(__file__).with_name("hf")
 
 
@@ -63,6 +63,7 @@ NAMES = {
     "down_proj_bias": "down bias", "shared_expert_gate.weight": "shared token gate",
     "gate_proj.weight": "shared gate", "up_proj.weight": "shared up",
         "down_proj.weight": "shared down",
+    "fc1_latent_proj.weight": "latent down", "fc2_latent_proj.weight": "latent up",
 }
 
 
@@ -73,7 +74,7 @@ def fill(block, family, experts, gain):
     for full_name, tensor in block.state_dict().items():
         name = NAMES[max((n for n in NAMES if full_name == n or full_name.endswith("." + n)),
             key=len)]
-        e, d, f = experts, HIDDEN, INNER
+        e, d, f = experts, LATENT if family == "nemotron_h_latent" else HIDDEN, INNER
         s = tensor.shape[1] if name == "shared down" else tensor.shape[0]
         if name in ("gate up", "up"):
             up = array(family, "up", gain, e, f, d)
@@ -90,9 +91,9 @@ def fill(block, family, experts, gain):
             both = [array(family, "gate bias", 0.25, e, f), array(family, "up bias", 0.25, e, f)]
             value = torch.stack(both, dim=2).reshape(e, 2 * f)
         elif name == "shared down":
-            value = array(family, name, 0.25, d, s)
+            value = array(family, name, 0.25, HIDDEN, s)
         elif name in ("shared gate", "shared up"):
-            value = array(family, name, gain, s, d)
+            value = array(family, name, gain, s, HIDDEN)
         else:
             value = array(family, name, 0.5 if name == "router" else 0.25, *tensor.shape)
         assert value.shape == tensor.shape, (family, full_name, value.shape, tensor.shape)
@@ -170,10 +171,11 @@ def write():
         {**moe, "num_experts": 8, "num_experts_per_tok": 3, "use_expert_bias": True,
             "norm_topk_prob": True,
          "routed_scaling_factor": 1.0})
-    run("nemotron_h", "nemotron_h", "NemotronHMoE", "NemotronHConfig", 8,
-        {**moe, "n_routed_experts": 8, "num_experts_per_tok": 3,
-            "moe_shared_expert_intermediate_size": SHARED,
-         "n_group": 1, "topk_group": 1, "routed_scaling_factor": 2.5, "norm_topk_prob": True})
+    for name, more in ("nemotron_h", {}), ("nemotron_h_latent", {"moe_latent_size": LATENT}):
+        run(name, "nemotron_h", "NemotronHMoE", "NemotronHConfig", 8,
+            {**moe, **more, "n_routed_experts": 8, "num_experts_per_tok": 3,
+                "moe_shared_expert_intermediate_size": SHARED,
+             "n_group": 1, "topk_group": 1, "routed_scaling_factor": 2.5, "norm_topk_prob": True})
     run("ernie4_5_moe", "ernie4_5_moe", "Ernie4_5_MoeSparseMoeBlock", "Ernie4_5_MoeConfig", 8,
         {**moe, "moe_num_experts": 8, "moe_k": 3, "moe_num_shared_experts": 1})
     run("minimax_m2", "minimax_m2", "MiniMaxM2SparseMoeBlock", "MiniMaxM2Config", 8,
