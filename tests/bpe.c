@@ -326,19 +326,8 @@ fail:
     return false;
 }
 
-int main(int argc, char **argv)
-{
-    static const struct test tests[] = {
-        { "expected tokens", test_expected },
-        { "a long piece", test_long_piece },
-        { "steps", test_steps },
-        { "bytes", test_bytes },
-        { "blanks", test_blanks },
-        { "added tokens beyond the vocabulary", test_far_added },
-        { "names that no text becomes", test_unwritten },
-        { "NFC", test_nfc },
-        { "before and after texts", test_ends },
-        { "broken files", test_broken },
-    };
-    return tools_main(argc, argv, NULL, tests, sizeof tests / sizeof *tests);
-}
+TOOLS_MAIN(NULL, { "expected tokens", test_expected }, { "a long piece", test_long_piece },
+    { "steps", test_steps }, { "bytes", test_bytes }, { "blanks", test_blanks },
+    { "added tokens beyond the vocabulary", test_far_added },
+    { "names that no text becomes", test_unwritten }, { "NFC", test_nfc },
+    { "before and after texts", test_ends }, { "broken files", test_broken })

@@ -191,7 +191,7 @@ fail:
 
 int main(int argc, char **argv)
 {
-    static const struct test tests[] = { { "long-lists", test_long_lists } };
+    TEST_TABLE(tests, { "long-lists", test_long_lists });
     struct tap tap;
     if (!tap_begin(&tap, argc, argv))
         return 2;
@@ -199,6 +199,6 @@ int main(int argc, char **argv)
         if (tap_wants(&tap, cases[i].name))
             tap_result(&tap, check(&cases[i]), cases[i].name);
     }
-    run_tests(&tap, tests, sizeof tests / sizeof *tests);
+    run_tests(&tap, tests, COUNT_OF(tests));
     return tap_end(&tap);
 }

@@ -352,19 +352,7 @@ fail:
     return false;
 }
 
-static const struct test tests[] = {
-    { .name = "expected tokens", .run = test_expected },
-    { .name = "patterns", .run = test_cuts },
-    { .name = "long pieces", .run = test_long },
-    { .name = "NFC", .run = test_nfc },
-    { .name = "before and after texts", .run = test_ends },
-    { .name = "texts", .run = test_text },
-    { .name = "odd", .run = test_odd },
-    { .name = "refused", .run = test_refused },
-    { .name = "broken", .run = test_broken },
-};
-
-int main(int argc, char **argv)
-{
-    return tools_main(argc, argv, NULL, tests, COUNT_OF(tests));
-}
+TOOLS_MAIN(NULL, { "expected tokens", test_expected }, { "patterns", test_cuts },
+    { "long pieces", test_long }, { "NFC", test_nfc }, { "before and after texts", test_ends },
+    { "texts", test_text }, { "odd", test_odd }, { "refused", test_refused },
+    { "broken", test_broken })

@@ -227,7 +227,7 @@ int main(int argc, char **argv)
 {
     TEST_TABLE(tests, { "same", test_same }, { "prefix", test_prefix }, { "begin", test_begin },
         { "user-defined", test_user_defined }, { "wrong", test_wrong });
-    const int status = tools_main(argc, argv, NULL, tests, COUNT_OF(tests));
+    const int status = tools_main(argc, argv, NULL, tools_clean_up, tests, COUNT_OF(tests));
     finish_pieces();
     return status;
 }

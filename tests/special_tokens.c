@@ -539,10 +539,6 @@ static void check_rows(struct tap *tap)
     TAP_ROWS(tap, "refused", refused_cases, COUNT_OF(refused_cases), check_refused);
 }
 
-int main(int argc, char **argv)
-{
-    TEST_TABLE(tests, { "output", test_output }, { "unknown", test_unknown },
-        { "spiece", test_spiece }, { "huge-and-pipe", test_huge_and_pipe },
-        { "far-token", test_far_token }, { "search", test_search });
-    return tools_main(argc, argv, check_rows, tests, COUNT_OF(tests));
-}
+TOOLS_MAIN(check_rows, { "output", test_output }, { "unknown", test_unknown },
+    { "spiece", test_spiece }, { "huge-and-pipe", test_huge_and_pipe },
+    { "far-token", test_far_token }, { "search", test_search })

@@ -324,9 +324,5 @@ static void check_rows(struct tap *tap)
     TAP_ROWS(tap, "text", text_cases, COUNT_OF(text_cases), check_text);
 }
 
-int main(int argc, char **argv)
-{
-    TEST_TABLE(tests, { "names", test_names }, { "marks", test_marks }, { "files", test_files },
-        { "gguf", test_gguf }, { "ends", test_ends });
-    return tools_main(argc, argv, check_rows, tests, COUNT_OF(tests));
-}
+TOOLS_MAIN(check_rows, { "names", test_names }, { "marks", test_marks }, { "files", test_files },
+    { "gguf", test_gguf }, { "ends", test_ends })

@@ -67,16 +67,14 @@ fail:
 
 int main(int argc, char **argv)
 {
-    static const struct test tests[] = {
-        { "two-devices-two-threads", test_two_devices },
-        { "one-device-two-threads", test_one_device },
-    };
+    TEST_TABLE(tests, { "two-devices-two-threads", test_two_devices },
+        { "one-device-two-threads", test_one_device });
     struct tap tap;
     if (!tap_begin(&tap, argc, argv))
         return 2;
     // First of all, before anything has found the loader: that is a race to be won, too.
     if (!tap.list && !tap.filter && !run_workers(NULL) && !has_device())
         return tap_skip_all(&tap, "no Vulkan device can be used");
-    run_tests(&tap, tests, sizeof tests / sizeof *tests);
+    run_tests(&tap, tests, COUNT_OF(tests));
     return tap_end(&tap);
 }

@@ -195,11 +195,7 @@ static bool test_nfc(void)
     return ok;
 }
 
-int main(int argc, char **argv)
-{
-    TEST_TABLE(tests, { "expected tokens", test_expected },
-        { "a tokenizer.json beside it", test_beside }, { "ranks", test_ranks },
-        { "texts that are put into NFC first", test_nfc }, { "a long piece", test_long_piece },
-        { "refused", test_refused });
-    return tools_main(argc, argv, NULL, tests, COUNT_OF(tests));
-}
+TOOLS_MAIN(NULL, { "expected tokens", test_expected },
+    { "a tokenizer.json beside it", test_beside }, { "ranks", test_ranks },
+    { "texts that are put into NFC first", test_nfc }, { "a long piece", test_long_piece },
+    { "refused", test_refused })

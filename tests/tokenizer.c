@@ -379,11 +379,7 @@ fail:
     return false;
 }
 
-int main(int argc, char **argv)
-{
-    TEST_TABLE(tests, { "encode", test_encode }, { "round-trip", test_round_trip },
-        { "strange-tokens", test_strange_tokens }, { "held-back", test_held_back },
-        { "long", test_long }, { "marks", test_marks }, { "ends", test_ends },
-        { "threads", test_threads }, { "damaged", test_damaged }, { "unfit", test_unfit });
-    return tools_main(argc, argv, NULL, tests, COUNT_OF(tests));
-}
+TOOLS_MAIN(NULL, { "encode", test_encode }, { "round-trip", test_round_trip },
+    { "strange-tokens", test_strange_tokens }, { "held-back", test_held_back },
+    { "long", test_long }, { "marks", test_marks }, { "ends", test_ends },
+    { "threads", test_threads }, { "damaged", test_damaged }, { "unfit", test_unfit })

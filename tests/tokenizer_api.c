@@ -544,13 +544,9 @@ fail:
     return false;
 }
 
-int main(int argc, char **argv)
-{
-    TEST_TABLE(tests, { "memory", test_memory }, { "path", test_path },
-        { "checkpoint", test_checkpoint }, { "create-misuse", test_create_misuse },
-        { "info", test_info }, { "text", test_text }, { "room", test_room },
-        { "special", test_special }, { "ranges", test_ranges }, { "blanks", test_blanks },
-        { "encode-misuse", test_encode_misuse }, { "beyond", test_beyond }, { "huge", test_huge },
-        { "decoder", test_decoder }, { "held-back", test_held_back });
-    return tools_main_with(argc, argv, NULL, tests, COUNT_OF(tests), clean_up);
-}
+CLEAN_TOOLS_MAIN(NULL, clean_up, { "memory", test_memory }, { "path", test_path },
+    { "checkpoint", test_checkpoint }, { "create-misuse", test_create_misuse },
+    { "info", test_info }, { "text", test_text }, { "room", test_room },
+    { "special", test_special }, { "ranges", test_ranges }, { "blanks", test_blanks },
+    { "encode-misuse", test_encode_misuse }, { "beyond", test_beyond }, { "huge", test_huge },
+    { "decoder", test_decoder }, { "held-back", test_held_back })

@@ -94,12 +94,8 @@ static bool test_model(void)
             "{\"legacy\":false,\"added_tokens_decoder\":{\"340\":{\"content\":\"<a>\"}}}");
 }
 
-int main(int argc, char **argv)
-{
-    // Of bytes without NFC, whose text would be utf8proc's; of texts; with scores.
-    TEST_TABLE(tests, { "bytes", .run_with = test_json, .argument = 1 },
-        { "texts", .run_with = test_json, .argument = 6 },
-        { "unigram", .run_with = test_json, .argument = 10 }, { "tiktoken", test_tiktoken },
-        { "model", test_model });
-    return tools_main(argc, argv, NULL, tests, COUNT_OF(tests));
-}
+// Of bytes without NFC, whose text would be utf8proc's; of texts; with scores.
+TOOLS_MAIN(NULL, { "bytes", .run_with = test_json, .argument = 1 },
+    { "texts", .run_with = test_json, .argument = 6 },
+    { "unigram", .run_with = test_json, .argument = 10 }, { "tiktoken", test_tiktoken },
+    { "model", test_model })

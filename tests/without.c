@@ -64,9 +64,4 @@ static bool test_both(void)
     return ok;
 }
 
-int main(int argc, char **argv)
-{
-    TEST_TABLE(
-        tests, { "pieces", test_pieces }, { "tiktoken", test_tiktoken }, { "both", test_both });
-    return tools_main(argc, argv, NULL, tests, COUNT_OF(tests));
-}
+TOOLS_MAIN(NULL, { "pieces", test_pieces }, { "tiktoken", test_tiktoken }, { "both", test_both })

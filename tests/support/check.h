@@ -78,11 +78,14 @@ int seeded_tests_main(int argc, char **argv, const struct test *tests, uint32_t 
 
 #define TESTS_MAIN(place, ...) CLEAN_TESTS_MAIN(place, NULL, __VA_ARGS__)
 
-#define CLEAN_TESTS_MAIN(place, clean_up, ...) \
+#define CLEAN_TESTS_MAIN(place, clean_up, ...) TABLE_MAIN(tests_main, place, clean_up, __VA_ARGS__)
+
+// Of tests_main(), or another function that takes the same but for what `how` is.
+#define TABLE_MAIN(function, how, clean_up, ...) \
     int main(int argc, char **argv) \
     { \
         TEST_TABLE(tests, __VA_ARGS__); \
-        return tests_main(argc, argv, place, clean_up, tests, COUNT_OF(tests)); \
+        return function(argc, argv, how, clean_up, tests, COUNT_OF(tests)); \
     }
 
 // Each of the buffers that these point to; NULL is none.

@@ -28,14 +28,8 @@ static void remove_folder(void)
     rmdir(tools_directory);
 }
 
-int tools_main(
-    int argc, char **argv, void (*rows)(struct tap *tap), const struct test *tests, uint32_t count)
-{
-    return tools_main_with(argc, argv, rows, tests, count, tools_clean_up);
-}
-
-int tools_main_with(int argc, char **argv, void (*rows)(struct tap *tap), const struct test *tests,
-    uint32_t count, void (*clean_up)(void))
+int tools_main(int argc, char **argv, void (*rows)(struct tap *tap), void (*clean_up)(void),
+    const struct test *tests, uint32_t count)
 {
     struct tap tap;
     if (!tap_begin(&tap, argc, argv) || (!tap.list && !mkdtemp(tools_directory)))

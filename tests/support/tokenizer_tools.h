@@ -10,12 +10,13 @@
 #include "tokenizer/tokenizer.h"
 
 // All of a main(): rows(), if it is not NULL, and the tests, in a folder that is made for them and
-// goes afterwards.
-int tools_main(
-    int argc, char **argv, void (*rows)(struct tap *tap), const struct test *tests, uint32_t count);
-// The same with another function after each test than tools_clean_up().
-int tools_main_with(int argc, char **argv, void (*rows)(struct tap *tap), const struct test *tests,
-    uint32_t count, void (*clean_up)(void));
+// goes afterwards. `clean_up` runs after each test.
+int tools_main(int argc, char **argv, void (*rows)(struct tap *tap), void (*clean_up)(void),
+    const struct test *tests, uint32_t count);
+
+#define TOOLS_MAIN(rows, ...) CLEAN_TOOLS_MAIN(rows, tools_clean_up, __VA_ARGS__)
+
+#define CLEAN_TOOLS_MAIN(rows, clean_up, ...) TABLE_MAIN(tools_main, rows, clean_up, __VA_ARGS__)
 
 extern char tools_directory[];
 // Valid until the next call.
